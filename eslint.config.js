@@ -1,0 +1,24 @@
+import tseslint from 'typescript-eslint'
+
+const safeCalls = [{ from: 'package', package: 'node:test', name: ['test', 'describe', 'it'] }]
+
+export default tseslint.config(
+  { ignores: ['dist', '.sluice', 'node_modules'] },
+  {
+    files: ['services/**/*.ts', 'test/**/*.ts'],
+    extends: [...tseslint.configs.strictTypeChecked],
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      eqeqeq: 'error',
+      'no-console': 'error',
+      'max-lines-per-function': ['error', { max: 70, skipComments: true, skipBlankLines: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: safeCalls }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+    },
+  },
+  // Long tests are fine; the benchmark helper prints its one line.
+  { files: ['test/**/*.ts'], rules: { 'max-lines-per-function': 'off', 'no-console': 'off' } },
+)
