@@ -1,0 +1,57 @@
+// Every failure this project can raise, with whether a retry makes sense and which exit code it ends in.
+
+/** Closed catalogue, documented one by one in docs/errors.md; a test compares the two. */
+export const errorCodes = {
+  SLUICE_CONFIG_INVALID: { retryable: false, exitCode: 2 },
+  SLUICE_USAGE: { retryable: false, exitCode: 2 },
+  SLUICE_PREREQUISITE_MISSING: { retryable: false, exitCode: 3 },
+  SLUICE_PROVISION_FAILED: { retryable: true, exitCode: 3 },
+  SLUICE_SCHEMA_UNKNOWN: { retryable: false, exitCode: 1 },
+  SLUICE_SCHEMA_INCOMPATIBLE: { retryable: false, exitCode: 1 },
+  SLUICE_REGISTRY_UNAVAILABLE: { retryable: true, exitCode: 1 },
+  SLUICE_STATE_CORRUPT: { retryable: false, exitCode: 1 },
+  SLUICE_FEATURE_STORE_UNAVAILABLE: { retryable: true, exitCode: 1 },
+  SLUICE_MODEL_INCOMPATIBLE: { retryable: false, exitCode: 1 },
+  SLUICE_MODEL_CORRUPT: { retryable: false, exitCode: 1 },
+  SLUICE_BACKEND_UNAVAILABLE: { retryable: false, exitCode: 1 },
+  SLUICE_INPUT_INVALID: { retryable: false, exitCode: 2 },
+  SLUICE_TOPICS_INVALID: { retryable: false, exitCode: 1 },
+  SLUICE_LANE_FENCED: { retryable: true, exitCode: 1 },
+  SLUICE_LANE_OFFSET_OUT_OF_RANGE: { retryable: false, exitCode: 1 },
+  SLUICE_BROKER_UNAVAILABLE: { retryable: true, exitCode: 1 },
+  SLUICE_COMMIT_UNKNOWN: { retryable: true, exitCode: 1 },
+  SLUICE_TRAINING_DATA_INVALID: { retryable: false, exitCode: 2 },
+} as const
+
+export type ErrorCode = keyof typeof errorCodes
+
+export interface SluiceErrorOptions {
+  readonly cause?: unknown
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+/** The only error class that this project throws on purpose. Callers branch on `code`, never on the message. */
+export class SluiceError extends Error {
+  readonly code: ErrorCode
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, message: string, options: SluiceErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'SluiceError'
+    this.code = code
+    this.details = options.details ?? {}
+  }
+
+  get retryable(): boolean {
+    return errorCodes[this.code].retryable
+  }
+
+  get exitCode(): number {
+    return errorCodes[this.code].exitCode
+  }
+}
+
+/** True for a SluiceError of the given code. */
+export function isSluiceError(error: unknown, code?: ErrorCode): error is SluiceError {
+  return error instanceof SluiceError && (code === undefined || error.code === code)
+}

@@ -1,0 +1,170 @@
+// One codec per subject: values to framed bytes and back, all versions of the subject read.
+//
+// Encoding writes the newest version. Decoding never throws: bytes that are no value of the subject give
+// a reason from the closed list. Lengths are checked by a bounded walk before avsc allocates anything.
+
+import { SluiceError } from '../errors.ts'
+import type { Decoded, RejectReason } from '../reject-reasons.ts'
+import { messageOf, parseAvroType, resolverFor } from './avro-type.ts'
+import type { AvroResolver, AvroResult, AvroType } from './avro-type.ts'
+import { createBoundedWalk } from './bounded-walk.ts'
+import type { BoundedWalk } from './bounded-walk.ts'
+import { FRAME_HEADER_BYTES, NOT_FRAMED, frameSchemaId, writeFrameHeader } from './framing.ts'
+import type { RegisteredSchema, Subject } from './schema-registry.ts'
+
+/** Values of one subject to framed Avro and back. */
+export interface Codec<Value> {
+  readonly subject: Subject
+  /** Id of the version that `encode` writes. */
+  readonly schemaId: number
+  /** Largest message, header included, bytes. */
+  readonly messageBytesMax: number
+  /**
+   * The framed message, in memory of its own. Checks the schema and the size, not what `decode` checks
+   * beyond them.
+   * @throws SluiceError SLUICE_INPUT_INVALID when the value does not fit the schema or the limit.
+   */
+  encode(value: Value): Buffer
+  /** Never throws. Null bytes (a tombstone) are rejected as `empty`. */
+  decode(bytes: Uint8Array | null): Decoded<Value>
+  /** True when messages with this schema id are of this subject. */
+  reads(schemaId: number): boolean
+  /**
+   * Also reads messages written with this schema.
+   * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE when it cannot be read as the newest version.
+   */
+  learn(schemaId: number, schema: unknown): void
+}
+
+/** What a codec needs to know of its subject beyond the schemas. */
+export interface CodecOptions<Value> {
+  readonly subject: Subject
+  readonly messageBytesMax: number
+  /** Items of all arrays and maps of a message together. */
+  readonly itemsMax: number
+  /** Checks beyond the schema. */
+  readonly validate: (value: Value) => Decoded<Value>
+}
+
+interface Reader {
+  readonly walk: BoundedWalk
+  /** Undefined for the newest version, which needs none. */
+  readonly resolver: AvroResolver | undefined
+}
+
+const SCRATCH_BYTES = 1024
+
+/**
+ * Makes the codec of one subject from all its versions. `knownIds` has the ids of all subjects: a known id
+ * of another subject is rejected as `unexpected_schema`, any other as `unknown_schema`.
+ * @throws SluiceError SLUICE_SCHEMA_UNKNOWN without any version, SLUICE_SCHEMA_INCOMPATIBLE when an older
+ * version cannot be read as the newest.
+ */
+export function createCodec<Value>(
+  versions: readonly RegisteredSchema[],
+  knownIds: ReadonlySet<number>,
+  options: CodecOptions<Value>,
+): Codec<Value> {
+  const { subject, messageBytesMax, itemsMax, validate } = options
+  const newest = newestOf(versions, subject)
+  const type = parseAvroType(newest.schema, subject)
+  const readers = new Map<number, Reader>()
+
+  const learn = (schemaId: number, schema: unknown): void => {
+    const resolver =
+      schemaId === newest.id ? undefined : resolverFor(type, schema, `schema ${schemaId}`)
+    readers.set(schemaId, { walk: createBoundedWalk(schema, itemsMax), resolver })
+  }
+  for (const version of versions) learn(version.id, version.schema)
+
+  return {
+    subject,
+    schemaId: newest.id,
+    messageBytesMax,
+    reads: (schemaId) => readers.has(schemaId),
+    learn,
+    encode: createEncoder(type, newest.id, subject, messageBytesMax),
+    decode(bytes) {
+      if (bytes === null || bytes.length === 0) return reject('empty', null)
+      if (bytes.length > messageBytesMax) return reject('too_large', null)
+      const schemaId = frameSchemaId(bytes)
+      if (schemaId === NOT_FRAMED) return reject('not_framed', null)
+      const reader = readers.get(schemaId)
+      if (reader === undefined)
+        return reject(knownIds.has(schemaId) ? 'unexpected_schema' : 'unknown_schema', null)
+      const fault = reader.walk.check(bytes, FRAME_HEADER_BYTES)
+      if (fault !== null) return reject('malformed', fault.field === '' ? null : fault.field)
+      const value = read(type, reader, bytes)
+      return value === undefined ? reject('malformed', null) : validate(value as Value)
+    },
+  }
+}
+
+function read(type: AvroType, reader: Reader, bytes: Uint8Array): unknown {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  try {
+    const result: AvroResult = type.decode(buffer, FRAME_HEADER_BYTES, reader.resolver)
+    return result.offset === bytes.length ? result.value : undefined
+  } catch {
+    // The walk passes nothing that avsc refuses, except where an older schema is resolved, such as an
+    // enum symbol without counterpart. Either way the message is malformed, and the caller says so.
+    return undefined
+  }
+}
+
+function createEncoder(
+  type: AvroType,
+  schemaId: number,
+  subject: Subject,
+  messageBytesMax: number,
+): (value: unknown) => Buffer {
+  let scratch = Buffer.alloc(SCRATCH_BYTES)
+  return (value) => {
+    let end = encodeInto(type, value, scratch, subject)
+    if (end < 0) {
+      // A negative result is the number of bytes that were missing.
+      const neededBytes = scratch.length - end
+      if (neededBytes > messageBytesMax) throw tooLarge(subject, neededBytes, messageBytesMax)
+      scratch = Buffer.alloc(Math.min(2 * neededBytes, messageBytesMax))
+      end = encodeInto(type, value, scratch, subject)
+    }
+    const framed = Buffer.allocUnsafe(end)
+    scratch.copy(framed, 0, 0, end)
+    writeFrameHeader(framed, schemaId)
+    return framed
+  }
+}
+
+function encodeInto(type: AvroType, value: unknown, target: Buffer, subject: Subject): number {
+  try {
+    return type.encode(value, target, FRAME_HEADER_BYTES)
+  } catch (error) {
+    throw new SluiceError(
+      'SLUICE_INPUT_INVALID',
+      `A ${subject} does not fit its schema (${messageOf(error)}); correct the value.`,
+      { cause: error },
+    )
+  }
+}
+
+function newestOf(versions: readonly RegisteredSchema[], subject: Subject): RegisteredSchema {
+  const newest = versions.toSorted((a, b) => b.version - a.version)[0]
+  if (newest !== undefined) return newest
+  throw new SluiceError(
+    'SLUICE_SCHEMA_UNKNOWN',
+    `The registry has no schema for "${subject}"; register the ones in schemas/${subject}.`,
+  )
+}
+
+function tooLarge(subject: Subject, sizeBytes: number, messageBytesMax: number): SluiceError {
+  return new SluiceError(
+    'SLUICE_INPUT_INVALID',
+    `A ${subject} takes ${sizeBytes} bytes, more than ${messageBytesMax}; make it smaller.`,
+  )
+}
+
+function reject(reason: RejectReason, field: string | null): Decoded<never> {
+  return { ok: false, reason, field }
+}

@@ -1,0 +1,204 @@
+// The records on the output topics, field for field as in schemas/. Transaction, Label and Watermark,
+// which come in, are in core/transaction.ts.
+
+/** How far a policy may go. */
+export const MODES = ['observe', 'flag', 'enforce'] as const
+export type Mode = (typeof MODES)[number]
+
+/** What a transaction gets, from mildest to strictest. */
+export const OUTCOMES = ['approve', 'flag', 'block'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** How sure a block is. */
+export const GRADES = ['suspected', 'corroborated', 'confirmed'] as const
+export type Grade = (typeof GRADES)[number]
+
+/** Whether lanes wait for one another in event time (a replay) or not. */
+export const ALIGNMENTS = ['live', 'aligned'] as const
+export type Alignment = (typeof ALIGNMENTS)[number]
+
+/** Why a decision has no score. Null in a decision that has one. */
+export const NOT_SCORED = ['unknown', 'duplicate', 'invalid_score', 'model_unavailable'] as const
+export type NotScored = (typeof NOT_SCORED)[number]
+
+export const ALERT_ACTIONS = ['unknown', 'flag', 'block', 'release'] as const
+export type AlertAction = (typeof ALERT_ACTIONS)[number]
+
+export const RECEIPT_STATUSES = ['unknown', 'applied', 'refused', 'too_late'] as const
+export type ReceiptStatus = (typeof RECEIPT_STATUSES)[number]
+
+export const CONTROL_KINDS = [
+  'unknown',
+  'model',
+  'policy',
+  'list',
+  'override',
+  'release',
+  'breaker',
+] as const
+export type ControlKind = (typeof CONTROL_KINDS)[number]
+
+/** One reason for a score, in words and numbers. */
+export interface Reason {
+  readonly feature: string
+  /** Null when the feature was absent. */
+  readonly value: number | null
+  /** The value put in its place to see what the score would have been. */
+  readonly usual: number
+  readonly scoreAtUsual: number
+  readonly text: string
+}
+
+/** The answer to one transaction. */
+export interface DecisionRecord {
+  readonly offset: number
+  readonly revision: number
+  readonly transactionId: string
+  readonly card: string
+  readonly eventTimeMs: number
+  readonly amountMinor: number
+  readonly currency: string
+  readonly outcome: Outcome
+  /** 0 to 1, or null when not scored. */
+  readonly score: number | null
+  readonly notScored: NotScored | null
+  readonly duplicateOfOffset: number | null
+  readonly marks: readonly string[]
+  readonly reasons: readonly Reason[]
+}
+
+/** Up to which offsets the shared state of one partition was used. */
+export interface CutEntry {
+  readonly partition: number
+  readonly nextOffset: number
+  readonly labelNextOffset: number
+}
+
+/** All decisions of one micro-batch of one lane, with what is needed to recompute them. */
+export interface DecisionBlock {
+  readonly streamId: string
+  readonly partition: number
+  readonly firstOffset: number
+  readonly nextOffset: number
+  readonly labelNextOffset: number
+  /** Watermark messages among the offsets. */
+  readonly watermarks: number
+  readonly alignment: Alignment
+  readonly mode: Mode
+  readonly modelVersion: string
+  readonly modelDigest: string
+  readonly backend: string
+  readonly policyDigest: string
+  readonly featureListHash: string
+  readonly controlPosition: number | null
+  readonly cut: readonly CutEntry[]
+  /** SHA-256 of the block before in this partition; empty for the first. */
+  readonly previousHash: Uint8Array
+  readonly decidedAtMs: number
+  readonly featureCount: number
+  /** `featureCount` little-endian doubles per decision, in order; NaN is absent. */
+  readonly features: Uint8Array
+  readonly featureStates: Uint8Array | null
+  readonly decisions: readonly DecisionRecord[]
+  readonly deadLetterOffsets: readonly number[]
+}
+
+/** The lease that a block carries, so that a subscriber lets go unaided. */
+export interface AlertLease {
+  readonly grade: Grade
+  readonly startMs: number
+  readonly endMs: number
+}
+
+/** The input record that an alert is about. */
+export interface AlertSource {
+  readonly streamId: string
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** Time stamp of the Kafka record: when it was sent. */
+  readonly timestampMs: number
+}
+
+/** A decision to flag or block, or a later word on it. Key: card. */
+export interface Alert {
+  readonly alertId: string
+  readonly revision: number
+  readonly supersedes: number | null
+  readonly action: AlertAction
+  readonly transactionId: string
+  readonly card: string
+  readonly eventTimeMs: number
+  readonly amountMinor: number
+  readonly currency: string
+  readonly merchant: string | null
+  readonly terminal: string | null
+  readonly country: string | null
+  readonly score: number | null
+  /** The threshold that the score reached. */
+  readonly threshold: number | null
+  readonly modelVersion: string
+  readonly modelDigest: string
+  readonly policyDigest: string
+  readonly mode: Mode
+  readonly marks: readonly string[]
+  readonly reasons: readonly Reason[]
+  readonly lease: AlertLease | null
+  readonly source: AlertSource
+  readonly decidedAtMs: number
+}
+
+/** A live block with its end. Key: card; a tombstone (null value) removes it. */
+export interface Lease {
+  readonly card: string
+  readonly alertId: string
+  readonly revision: number
+  readonly grade: Grade
+  readonly startMs: number
+  readonly endMs: number
+  readonly reason: string
+}
+
+/** A subscriber's word on an alert. Key: alert id. */
+export interface Receipt {
+  readonly alertId: string
+  readonly revision: number
+  readonly subscriber: string
+  readonly status: ReceiptStatus
+  readonly reason: string | null
+  readonly atMs: number
+}
+
+/** What operators put in force. Key: what it controls. */
+export interface Control {
+  readonly subject: string
+  readonly kind: ControlKind
+  readonly activeDigest: string | null
+  readonly shadowDigest: string | null
+  readonly mode: Mode | null
+  readonly card: string | null
+  readonly alertId: string | null
+  /** Entries of a list or an override, JSON. */
+  readonly body: string | null
+  readonly author: string
+  readonly reason: string
+  readonly atMs: number
+  readonly endMs: number | null
+}
+
+/** A message that could not be decided. Key: source topic. */
+export interface DeadLetter {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestampMs: number
+  /** A RejectReason; a string here because a later version may write reasons that this one lacks. */
+  readonly reason: string
+  readonly field: string | null
+  readonly payloadBytes: number
+  /** HMAC-SHA-256 of the payload. */
+  readonly payloadHmac: Uint8Array
+  /** Start of the payload with every digit masked. */
+  readonly sample: string
+  readonly decidedAtMs: number
+}

@@ -1,0 +1,72 @@
+// What the wire needs from a schema registry: which schema each id stands for. Files and an HTTP registry
+// both provide it; codecs are made from its content alone.
+
+/** What is written to topics, one name per schema folder. Closed list. */
+export const SUBJECTS = [
+  'transaction',
+  'label',
+  'watermark',
+  'decision-block',
+  'alert',
+  'lease',
+  'receipt',
+  'control',
+  'dead-letter',
+] as const
+
+export type Subject = (typeof SUBJECTS)[number]
+
+/** The Avro record behind each subject, by its full name. */
+export const RECORD_NAMES: Readonly<Record<Subject, string>> = {
+  transaction: 'sluice.Transaction',
+  label: 'sluice.Label',
+  watermark: 'sluice.Watermark',
+  'decision-block': 'sluice.DecisionBlock',
+  alert: 'sluice.Alert',
+  lease: 'sluice.Lease',
+  receipt: 'sluice.Receipt',
+  control: 'sluice.Control',
+  'dead-letter': 'sluice.DeadLetter',
+}
+
+/** The subject that a parsed Avro schema is a version of, or null when it is none of ours. */
+export function subjectOfSchema(schema: unknown): Subject | null {
+  if (typeof schema !== 'object' || schema === null) return null
+  const { name, namespace } = schema as { readonly name?: unknown; readonly namespace?: unknown }
+  if (typeof name !== 'string') return null
+  const qualified =
+    name.includes('.') || typeof namespace !== 'string' ? name : `${namespace}.${name}`
+  return SUBJECTS.find((subject) => RECORD_NAMES[subject] === qualified) ?? null
+}
+
+/** One released version of a subject's schema under the id that messages carry. */
+export interface RegisteredSchema {
+  /** Schema id on the wire, 0 to 2^31 - 1. */
+  readonly id: number
+  readonly subject: Subject
+  /** 1, 2, 3...; the highest is the one written and read. */
+  readonly version: number
+  /** The parsed .avsc. */
+  readonly schema: unknown
+}
+
+/** Everything codecs are made from: all versions of all subjects. */
+export interface RegistryContent {
+  readonly schemas: readonly RegisteredSchema[]
+}
+
+/** Where schema ids come from. */
+export interface SchemaRegistry {
+  /**
+   * All versions of all subjects with their ids.
+   * @throws SluiceError SLUICE_SCHEMA_UNKNOWN, SLUICE_SCHEMA_INCOMPATIBLE or SLUICE_REGISTRY_UNAVAILABLE
+   */
+  load(): Promise<RegistryContent>
+
+  /**
+   * The parsed schema that a message with an id not in `load` was written with; null when the registry
+   * does not have it either.
+   * @throws SluiceError SLUICE_REGISTRY_UNAVAILABLE
+   */
+  fetchSchema(schemaId: number): Promise<unknown>
+}
