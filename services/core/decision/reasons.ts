@@ -1,0 +1,59 @@
+// Why a transaction scored as it did: each feature in turn is put to its usual value and the row is scored
+// again (occlusion, as in Zeiler and Fergus 2014, one feature at a time). Only for rows that are alerted.
+
+import { FEATURES, FEATURE_COUNT } from '../features/feature-list.ts'
+import type { Reason } from '../wire/records.ts'
+
+/** Most reasons that one alert carries. */
+export const REASONS_MAX = 3
+
+/** The row repeated FEATURE_COUNT times, feature f of copy f at its usual value. Written at `position`. */
+export function writeOcclusions(
+  row: Float64Array,
+  usual: readonly number[],
+  target: Float64Array,
+  position: number,
+): void {
+  for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
+    const start = position + feature * FEATURE_COUNT
+    target.set(row, start)
+    target[start + feature] = usual[feature] ?? NaN
+  }
+}
+
+/** The features whose usual value would have lowered the score most, strongest first. */
+export function reasonsOf(
+  row: Float64Array,
+  usual: readonly number[],
+  score: number,
+  occludedScores: Float64Array,
+  position: number,
+): readonly Reason[] {
+  const drops: { readonly feature: number; readonly scoreAtUsual: number }[] = []
+  for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
+    const scoreAtUsual = occludedScores[position + feature] ?? NaN
+    if (scoreAtUsual < score) drops.push({ feature, scoreAtUsual })
+  }
+  drops.sort((a, b) => a.scoreAtUsual - b.scoreAtUsual || a.feature - b.feature)
+  return drops.slice(0, REASONS_MAX).map(({ feature, scoreAtUsual }) => {
+    const value = row[feature] ?? NaN
+    return toReason(feature, value, usual[feature] ?? NaN, scoreAtUsual)
+  })
+}
+
+function toReason(feature: number, value: number, usual: number, scoreAtUsual: number): Reason {
+  const definition = FEATURES[feature]
+  const text = `${definition?.sentence ?? ''}: ${inWords(value)} (usually ${inWords(usual)})`
+  return {
+    feature: definition?.name ?? '',
+    value: Number.isNaN(value) ? null : value,
+    usual: Number.isNaN(usual) ? 0 : usual,
+    scoreAtUsual,
+    text,
+  }
+}
+
+function inWords(value: number): string {
+  if (Number.isNaN(value)) return 'none'
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)))
+}

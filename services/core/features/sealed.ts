@@ -1,0 +1,44 @@
+// The envelope of every stored value:
+//
+//   offset 0  u8   layout version
+//   offset 1  u32  CRC-32 (IEEE) of everything after it
+//   offset 5  ...  payload
+//
+// A value with a wrong checksum or an unknown version is corruption and never read as "no history" (P7).
+
+import { crc32 } from 'node:zlib'
+import { SluiceError } from '../errors.ts'
+import { ByteReader, type ByteWriter } from './bytes.ts'
+
+const HEADER_BYTES = 5
+
+/** Writes header and payload, and returns a copy of the sealed value. */
+export function seal(
+  writer: ByteWriter,
+  layoutVersion: number,
+  writePayload: (writer: ByteWriter) => void,
+): Buffer {
+  writer.reset()
+  writer.byte(layoutVersion)
+  writer.uint32(0)
+  writePayload(writer)
+  writer.patchUint32(1, crc32(writer.view(HEADER_BYTES)))
+  return writer.copy()
+}
+
+/** A reader at the payload. @throws SluiceError SLUICE_STATE_CORRUPT */
+export function unseal(value: Buffer, layoutVersion: number): ByteReader {
+  if (value.length < HEADER_BYTES) {
+    throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored value is shorter than its header.')
+  }
+  if (value[0] !== layoutVersion) {
+    throw new SluiceError(
+      'SLUICE_STATE_CORRUPT',
+      `A stored value has layout ${value[0] ?? -1}; this build reads layout ${layoutVersion}.`,
+    )
+  }
+  if (crc32(value.subarray(HEADER_BYTES)) !== value.readUInt32LE(1)) {
+    throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored value does not match its checksum.')
+  }
+  return new ByteReader(value, HEADER_BYTES)
+}

@@ -1,0 +1,31 @@
+// Spans of time that features and their state rely on.
+
+export const SECOND_MS = 1_000
+export const MINUTE_MS = 60 * SECOND_MS
+export const HOUR_MS = 60 * MINUTE_MS
+export const DAY_MS = 24 * HOUR_MS
+
+/** Width of the coarse buckets that old or crowded events are merged into. */
+export const BUCKET_MS = 60 * MINUTE_MS
+
+/** Start of the bucket that holds this time. */
+export function bucketStartMs(timeMs: number): number {
+  return Math.floor(timeMs / BUCKET_MS) * BUCKET_MS
+}
+
+/** Longest card window. */
+export const CARD_REACH_MS = 30 * DAY_MS
+
+/** How far before the transaction the windows of shared entities end: labels take that long to be known. */
+export const ENTITY_DELAY_MS = 7 * DAY_MS
+
+/** Longest look back of an entity window, its delay included. The longest of all: the reach of the plan. */
+export const ENTITY_REACH_MS = ENTITY_DELAY_MS + 30 * DAY_MS
+
+export const REACH_MS = Math.max(CARD_REACH_MS, ENTITY_REACH_MS)
+
+/**
+ * How far behind the newest event of a card (or, in a replay, how far behind the furthest lane) a transaction
+ * may come and still find all of its windows. State is kept for the reach plus this.
+ */
+export const LATENESS_MS = 8 * DAY_MS

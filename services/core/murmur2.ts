@@ -1,0 +1,78 @@
+// MurmurHash2 with the seed of Kafka's default partitioner (Austin Appleby's public-domain algorithm;
+// Kafka: org.apache.kafka.common.utils.Utils.murmur2). Kafka's partition of a key is
+// (murmur2(key) & 0x7fffffff) % partitionCount.
+
+const M = 0x5bd1e995
+const KAFKA_SEED = 0x9747b28c
+
+/** 32-bit MurmurHash2 of the bytes, as an unsigned number. */
+export function murmur2(bytes: Uint8Array, seed: number = KAFKA_SEED): number {
+  const length = bytes.length
+  let hash = seed ^ length
+  let index = 0
+  for (; index + 4 <= length; index += 4) {
+    let word =
+      (bytes[index] ?? 0) |
+      ((bytes[index + 1] ?? 0) << 8) |
+      ((bytes[index + 2] ?? 0) << 16) |
+      ((bytes[index + 3] ?? 0) << 24)
+    word = Math.imul(word, M)
+    word ^= word >>> 24
+    word = Math.imul(word, M)
+    hash = Math.imul(hash, M) ^ word
+  }
+  const rest = length - index
+  if (rest > 0) {
+    if (rest === 3) hash ^= (bytes[index + 2] ?? 0) << 16
+    if (rest >= 2) hash ^= (bytes[index + 1] ?? 0) << 8
+    hash ^= bytes[index] ?? 0
+    hash = Math.imul(hash, M)
+  }
+  return finish(hash)
+}
+
+/** The partition that Kafka's default partitioner gives this key. */
+export function partitionOf(key: Uint8Array, partitionCount: number): number {
+  return (murmur2(key) & 0x7fffffff) % partitionCount
+}
+
+/**
+ * `murmur2` of a string's bytes without encoding it first. Only for strings of ASCII characters, which identifiers
+ * are once decoded. Hot path.
+ */
+export function murmur2Ascii(text: string, seed: number = KAFKA_SEED): number {
+  const length = text.length
+  let hash = seed ^ length
+  let index = 0
+  for (; index + 4 <= length; index += 4) {
+    let word =
+      text.charCodeAt(index) |
+      (text.charCodeAt(index + 1) << 8) |
+      (text.charCodeAt(index + 2) << 16) |
+      (text.charCodeAt(index + 3) << 24)
+    word = Math.imul(word, M)
+    word ^= word >>> 24
+    word = Math.imul(word, M)
+    hash = Math.imul(hash, M) ^ word
+  }
+  const rest = length - index
+  if (rest > 0) {
+    if (rest === 3) hash ^= text.charCodeAt(index + 2) << 16
+    if (rest >= 2) hash ^= text.charCodeAt(index + 1) << 8
+    hash ^= text.charCodeAt(index)
+    hash = Math.imul(hash, M)
+  }
+  return finish(hash)
+}
+
+/** `partitionOf` for an ASCII key given as a string. */
+export function partitionOfAscii(key: string, partitionCount: number): number {
+  return (murmur2Ascii(key) & 0x7fffffff) % partitionCount
+}
+
+function finish(hash: number): number {
+  let mixed = hash ^ (hash >>> 13)
+  mixed = Math.imul(mixed, M)
+  mixed ^= mixed >>> 15
+  return mixed >>> 0
+}

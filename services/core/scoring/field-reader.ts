@@ -1,0 +1,157 @@
+// Strict reading of parsed JSON: every value is asked for by name and kind, nothing unknown is let through,
+// and the error says where.
+
+import { SluiceError } from '../errors.ts'
+
+/** Reads one JSON object; `path` says where it stands, such as `manifest.json: thresholds`. */
+export class FieldReader {
+  readonly #path: string
+  readonly #fields: Map<string, unknown>
+  readonly #asked = new Set<string>()
+
+  /** @throws SluiceError SLUICE_MODEL_CORRUPT when the value is no object. */
+  constructor(value: unknown, path: string) {
+    this.#path = path
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw corrupt(`${path} is no JSON object`)
+    }
+    this.#fields = new Map(Object.entries(value))
+  }
+
+  string(name: string, lengthMax = 256): string {
+    const value = this.#take(name)
+    if (typeof value !== 'string' || value.length === 0 || value.length > lengthMax) {
+      throw this.#wrong(name, value, `a string of 1 to ${lengthMax} characters`)
+    }
+    return value
+  }
+
+  /** A SHA-256 in hex. */
+  digest(name: string): string {
+    const value = this.#take(name)
+    if (typeof value !== 'string' || !/^[0-9a-f]{64}$/.test(value)) {
+      throw this.#wrong(name, value, 'a SHA-256 in hex')
+    }
+    return value
+  }
+
+  oneOf<const Choice extends string>(name: string, choices: readonly Choice[]): Choice {
+    const value = this.#take(name)
+    const choice = choices.find((candidate) => candidate === value)
+    if (choice === undefined) throw this.#wrong(name, value, `one of ${choices.join(', ')}`)
+    return choice
+  }
+
+  boolean(name: string): boolean {
+    const value = this.#take(name)
+    if (typeof value !== 'boolean') throw this.#wrong(name, value, 'true or false')
+    return value
+  }
+
+  /** A finite number within [min, max]. */
+  number(name: string, min = -Number.MAX_VALUE, max = Number.MAX_VALUE): number {
+    const value = this.#take(name)
+    if (!isWithin(value, min, max)) throw this.#wrong(name, value, `a number ${min} to ${max}`)
+    return value
+  }
+
+  numberOrNull(name: string): number | null {
+    return this.#fields.get(name) === null ? this.#takeNull(name) : this.number(name)
+  }
+
+  integer(name: string, min = 0, max = Number.MAX_SAFE_INTEGER): number {
+    const value = this.#take(name)
+    if (!Number.isSafeInteger(value) || !isWithin(value, min, max)) {
+      throw this.#wrong(name, value, `an integer ${min} to ${max}`)
+    }
+    return value
+  }
+
+  object<Read>(name: string, read: (fields: FieldReader) => Read): Read {
+    const fields = new FieldReader(this.#take(name), this.#at(name))
+    const result = read(fields)
+    fields.end()
+    return result
+  }
+
+  /** An array of at most `lengthMax` objects. */
+  objects<Read>(
+    name: string,
+    lengthMax: number,
+    read: (fields: FieldReader) => Read,
+  ): readonly Read[] {
+    return this.array(name, lengthMax, (value, path) => {
+      const fields = new FieldReader(value, path)
+      const result = read(fields)
+      fields.end()
+      return result
+    })
+  }
+
+  array<Read>(
+    name: string,
+    lengthMax: number,
+    read: (value: unknown, path: string) => Read,
+  ): readonly Read[] {
+    const value = this.#take(name)
+    if (!Array.isArray(value) || value.length > lengthMax) {
+      throw this.#wrong(name, value, `an array of at most ${lengthMax} entries`)
+    }
+    return value.map((entry: unknown, index) => read(entry, `${this.#at(name)}[${index}]`))
+  }
+
+  /** Refuses fields that nobody asked for: they would be settings without effect. */
+  end(): void {
+    for (const name of this.#fields.keys()) {
+      if (!this.#asked.has(name)) throw corrupt(`${this.#at(name)} is not a known field`)
+    }
+  }
+
+  #take(name: string): unknown {
+    this.#asked.add(name)
+    return this.#fields.get(name)
+  }
+
+  #takeNull(name: string): null {
+    this.#asked.add(name)
+    return null
+  }
+
+  #at(name: string): string {
+    return `${this.#path}.${name}`
+  }
+
+  #wrong(name: string, value: unknown, expected: string): SluiceError {
+    const found = value === undefined ? 'absent' : shorten(JSON.stringify(value))
+    return corrupt(`${this.#at(name)} is ${found}, but must be ${expected}`)
+  }
+}
+
+/** An array entry that is a string. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readString(value: unknown, path: string): string {
+  if (typeof value === 'string') return value
+  throw corrupt(`${path} is ${shorten(JSON.stringify(value))}, but must be a string`)
+}
+
+/** An array entry that is a finite number. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readNumber(value: unknown, path: string): number {
+  if (isWithin(value, -Number.MAX_VALUE, Number.MAX_VALUE)) return value
+  throw corrupt(`${path} is ${shorten(JSON.stringify(value))}, but must be a finite number`)
+}
+
+/** The error for a model folder that is not as it was written. `problem` reads as a sentence start. */
+export function corrupt(problem: string, cause?: unknown): SluiceError {
+  return new SluiceError(
+    'SLUICE_MODEL_CORRUPT',
+    `The model cannot be used: ${problem}. Restore the folder, or make it again with "sluice train".`,
+    { cause },
+  )
+}
+
+function isWithin(value: unknown, min: number, max: number): value is number {
+  return typeof value === 'number' && value >= min && value <= max
+}
+
+function shorten(text: string): string {
+  return text.length <= 80 ? text : `${text.slice(0, 77)}...`
+}

@@ -1,0 +1,238 @@
+// manifest.json of a model folder: everything that must hold before a score means anything. It names the
+// digests of the other files, so the digest of its own bytes names the whole model.
+
+import type { Calibration } from './calibration.ts'
+import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
+import type { FeatureScaling } from './scaling.ts'
+
+export const MANIFEST_FORMAT = 1
+
+/** Files of a model folder that the manifest vouches for. */
+export const MODEL_FILES = ['model.json', 'weights.bin', 'golden.json'] as const
+export type ModelFile = (typeof MODEL_FILES)[number]
+
+const FEATURES_MAX = 512
+const FILE_BYTES_MAX = 64 * 1024 * 1024
+const TEXT_MAX = 1_000
+
+/** Bytes of one file. */
+export interface FileDigest {
+  readonly sha256: string
+  readonly bytes: number
+}
+
+/** Scores at or above `flag` are flagged, at or above `block` blocked. */
+export interface Thresholds {
+  readonly flag: number
+  readonly block: number
+  /** How they were chosen, in words. */
+  readonly rule: string
+}
+
+/** A span of event time [fromMs, endMs) with what it holds. */
+export interface DataPeriod {
+  readonly fromMs: number
+  readonly endMs: number
+  readonly transactions: number
+  readonly frauds: number
+}
+
+/** How well scores tell frauds from the rest in one period. */
+export interface ModelMetrics {
+  readonly averagePrecision: number
+  readonly aucRoc: number
+  /** Share of frauds found when one genuine transaction in 1,000 is alerted. */
+  readonly recallAtFalsePositives01Percent: number
+  /** Mean squared difference of score and truth. */
+  readonly brier: number
+  readonly flag: ThresholdMetrics
+  readonly block: ThresholdMetrics
+}
+
+/** What a threshold does to one period. */
+export interface ThresholdMetrics {
+  readonly alerts: number
+  /** Of all transactions. */
+  readonly alertShare: number
+  /** Share of alerts that are frauds; 0 without alerts. */
+  readonly precision: number
+  readonly recall: number
+}
+
+export interface ModelManifest {
+  readonly formatVersion: typeof MANIFEST_FORMAT
+  readonly name: string
+  readonly version: string
+  /** Names of the features, in order. */
+  readonly features: readonly string[]
+  readonly featureListHash: string
+  readonly ratesDigest: string
+  readonly scaling: readonly FeatureScaling[]
+  readonly calibration: Calibration
+  readonly thresholds: Thresholds
+  /** Per feature: median over genuine transactions of the training period. */
+  readonly usual: readonly number[]
+  readonly data: {
+    /** Where the history came from, in words. */
+    readonly source: string
+    /** SHA-256 over all feature rows and truths, in order. */
+    readonly digest: string
+    readonly transactions: number
+    readonly labels: number
+  }
+  readonly periods: {
+    readonly train: DataPeriod
+    readonly validation: DataPeriod
+    readonly test: DataPeriod
+  }
+  readonly metrics: { readonly validation: ModelMetrics; readonly test: ModelMetrics }
+  readonly training: {
+    readonly seed: number
+    readonly backend: string
+    readonly hiddenUnits: readonly number[]
+    readonly epochs: number
+  }
+  readonly files: Readonly<Record<ModelFile, FileDigest>>
+}
+
+/**
+ * Checks a parsed manifest: every field there, of its kind, within bounds, none unknown, all lists as long
+ * as the feature list. Whether the feature list is ours is the caller's question.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT naming field, value and what was expected.
+ */
+export function checkManifest(value: unknown): ModelManifest {
+  const fields = new FieldReader(value, 'manifest.json')
+  const formatVersion = fields.integer('formatVersion')
+  if (formatVersion !== MANIFEST_FORMAT) {
+    throw corrupt(`manifest.json has format ${formatVersion}; this build reads ${MANIFEST_FORMAT}`)
+  }
+  const manifest: ModelManifest = {
+    formatVersion,
+    name: fields.string('name', 64),
+    version: fields.string('version', 64),
+    features: fields.array('features', FEATURES_MAX, readString),
+    featureListHash: fields.digest('featureListHash'),
+    ratesDigest: fields.digest('ratesDigest'),
+    scaling: fields.objects('scaling', FEATURES_MAX, readScaling),
+    calibration: fields.object('calibration', readCalibration),
+    thresholds: fields.object('thresholds', readThresholds),
+    usual: fields.array('usual', FEATURES_MAX, readNumber),
+    data: fields.object('data', (data) => ({
+      source: data.string('source', TEXT_MAX),
+      digest: data.digest('digest'),
+      transactions: data.integer('transactions'),
+      labels: data.integer('labels'),
+    })),
+    periods: fields.object('periods', (periods) => ({
+      train: periods.object('train', readPeriod),
+      validation: periods.object('validation', readPeriod),
+      test: periods.object('test', readPeriod),
+    })),
+    metrics: fields.object('metrics', (metrics) => ({
+      validation: metrics.object('validation', readMetrics),
+      test: metrics.object('test', readMetrics),
+    })),
+    training: fields.object('training', (training) => ({
+      seed: training.integer('seed'),
+      backend: training.string('backend'),
+      hiddenUnits: training.array('hiddenUnits', 16, readNumber),
+      epochs: training.integer('epochs'),
+    })),
+    files: fields.object('files', (files) => ({
+      'model.json': files.object('model.json', readFileDigest),
+      'weights.bin': files.object('weights.bin', readFileDigest),
+      'golden.json': files.object('golden.json', readFileDigest),
+    })),
+  }
+  fields.end()
+  checkRelations(manifest)
+  return manifest
+}
+
+function checkRelations({ features, scaling, usual, thresholds }: ModelManifest): void {
+  if (features.length === 0) throw corrupt('manifest.json.features is empty')
+  if (scaling.length !== features.length || usual.length !== features.length) {
+    throw corrupt(
+      `manifest.json has ${features.length} features, but ${scaling.length} scalings and ` +
+        `${usual.length} usual values`,
+    )
+  }
+  const strayed = features.findIndex((name, index) => scaling[index]?.feature !== name)
+  if (strayed >= 0) {
+    throw corrupt(
+      `manifest.json.scaling[${strayed}] is for "${scaling[strayed]?.feature ?? ''}", but feature ` +
+        `${strayed} is "${features[strayed] ?? ''}"`,
+    )
+  }
+  if (thresholds.block <= thresholds.flag) {
+    throw corrupt(
+      `manifest.json.thresholds.block is ${thresholds.block}, but must be above flag ` +
+        `(${thresholds.flag})`,
+    )
+  }
+}
+
+function readScaling(fields: FieldReader): FeatureScaling {
+  const scaling: FeatureScaling = {
+    feature: fields.string('feature'),
+    transform: fields.oneOf('transform', ['none', 'log1p']),
+    center: fields.number('center'),
+    scale: fields.number('scale', Number.MIN_VALUE),
+    clip: fields.number('clip', Number.MIN_VALUE, 1e6),
+    absentValue: fields.numberOrNull('absentValue'),
+    absentInput: fields.boolean('absentInput'),
+  }
+  if (scaling.absentInput && scaling.absentValue === null) {
+    throw corrupt(`manifest.json: "${scaling.feature}" has an absent input but no absent value`)
+  }
+  return scaling
+}
+
+function readCalibration(fields: FieldReader): Calibration {
+  return {
+    kind: fields.oneOf('kind', ['identity', 'platt']),
+    slope: fields.number('slope', Number.MIN_VALUE, 1e6),
+    intercept: fields.number('intercept', -1e6, 1e6),
+  }
+}
+
+function readThresholds(fields: FieldReader): Thresholds {
+  return {
+    flag: fields.number('flag', Number.MIN_VALUE, 1),
+    block: fields.number('block', Number.MIN_VALUE, 1),
+    rule: fields.string('rule', TEXT_MAX),
+  }
+}
+
+function readPeriod(fields: FieldReader): DataPeriod {
+  return {
+    fromMs: fields.integer('fromMs'),
+    endMs: fields.integer('endMs'),
+    transactions: fields.integer('transactions'),
+    frauds: fields.integer('frauds'),
+  }
+}
+
+function readMetrics(fields: FieldReader): ModelMetrics {
+  return {
+    averagePrecision: fields.number('averagePrecision', 0, 1),
+    aucRoc: fields.number('aucRoc', 0, 1),
+    recallAtFalsePositives01Percent: fields.number('recallAtFalsePositives01Percent', 0, 1),
+    brier: fields.number('brier', 0, 1),
+    flag: fields.object('flag', readThresholdMetrics),
+    block: fields.object('block', readThresholdMetrics),
+  }
+}
+
+function readThresholdMetrics(fields: FieldReader): ThresholdMetrics {
+  return {
+    alerts: fields.integer('alerts'),
+    alertShare: fields.number('alertShare', 0, 1),
+    precision: fields.number('precision', 0, 1),
+    recall: fields.number('recall', 0, 1),
+  }
+}
+
+function readFileDigest(fields: FieldReader): FileDigest {
+  return { sha256: fields.digest('sha256'), bytes: fields.integer('bytes', 1, FILE_BYTES_MAX) }
+}

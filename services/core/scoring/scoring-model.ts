@@ -1,0 +1,53 @@
+// What the pipeline needs from wherever scores come from.
+
+/** Where scores may be computed, from the one preferred when measured equal. */
+export const BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const
+export type Backend = (typeof BACKENDS)[number]
+
+/** One backend that was looked at when the model was opened. */
+export interface BackendTrial {
+  readonly backend: Backend
+  /** `usable`: loads and reproduces the golden vectors, but another one is used. */
+  readonly result: 'used' | 'usable' | 'unavailable' | 'wrong'
+  /** What it runs on, or why it cannot be used. */
+  readonly detail: string
+  /** Best time of one working batch, microseconds; null when it was not measured. */
+  readonly batchMicroseconds: number | null
+  /** Largest difference to a golden score; null when none was computed. */
+  readonly goldenErrorMax: number | null
+}
+
+/** What is known of an open model. */
+export interface ScoringModelInfo {
+  readonly name: string
+  readonly version: string
+  /** SHA-256 of the bytes of manifest.json, hex; the manifest holds the digests of all other files. */
+  readonly digest: string
+  readonly backend: Backend
+  /** Device and library, such as "1 core, SIMD". */
+  readonly backendDetail: string
+  readonly featureListHash: string
+  readonly ratesDigest: string
+  /** A score at or above it is flagged. */
+  readonly flagThreshold: number
+  /** A score at or above it is blocked; above `flagThreshold`. */
+  readonly blockThreshold: number
+  /** Per feature, in order: what is usual for a genuine transaction. Never NaN. */
+  readonly usual: readonly number[]
+  /** Scores are probabilities as seen on validation data, not just ranks. */
+  readonly isCalibrated: boolean
+  /** Rows of the batch at which backends were compared. */
+  readonly workingBatchRows: number
+  readonly trials: readonly BackendTrial[]
+}
+
+/** A model that scores feature rows. The same row gets the same bits in a batch of any size. */
+export interface ScoringModel {
+  readonly info: ScoringModelInfo
+  /**
+   * Scores `rowCount` rows of FEATURE_COUNT raw values each (NaN is absent), 0 to 1 in order. NaN is "not
+   * scored": the row holds a value that this model cannot take. The array belongs to the caller.
+   */
+  score(rows: Float64Array, rowCount: number): Float64Array | Promise<Float64Array>
+  close(): void
+}

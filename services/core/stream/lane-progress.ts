@@ -1,0 +1,82 @@
+// How far a lane has come: kept in Redis beside the state (what state holds), and with the committed offset in
+// Kafka (what is decided). The two differ after a crash.
+
+import type { LanePosition } from '../features/lane-fold.ts'
+
+/** What a lane's state holds; written together with the state. */
+export interface LaneProgress extends LanePosition {
+  /** Names the keys that hold the state: layout and rebuild number. */
+  readonly generation: number
+  /** Offsets below these are in the state. */
+  readonly nextOffset: number
+  readonly labelNextOffset: number
+}
+
+/** What travels in the metadata of the committed offset of transactions. */
+export interface CommitMetadata {
+  readonly position: LanePosition
+  /** Hash of the last decision block, base64; empty before the first. */
+  readonly chainHash: string
+}
+
+/** The further of two: progress never goes back, since state written before a crash stays. */
+export function furthest(a: LaneProgress, b: LaneProgress): LaneProgress {
+  return {
+    generation: a.generation,
+    nextOffset: Math.max(a.nextOffset, b.nextOffset),
+    labelNextOffset: Math.max(a.labelNextOffset, b.labelNextOffset),
+    newestEventMs: Math.max(a.newestEventMs, b.newestEventMs),
+    watermarkMs: Math.max(a.watermarkMs, b.watermarkMs),
+    labelWatermarkMs: Math.max(a.labelWatermarkMs, b.labelWatermarkMs),
+  }
+}
+
+export function encodeProgress(progress: LaneProgress): string {
+  return JSON.stringify(progress)
+}
+
+/** Null when there is none or it is not readable: then the state is not to be trusted. */
+export function decodeProgress(text: string | null): LaneProgress | null {
+  const fields = parseObject(text)
+  if (fields === null) return null
+  const read = (name: string): number => Number(fields[name] ?? NaN)
+  const progress: LaneProgress = {
+    generation: read('generation'),
+    nextOffset: read('nextOffset'),
+    labelNextOffset: read('labelNextOffset'),
+    newestEventMs: read('newestEventMs'),
+    watermarkMs: read('watermarkMs'),
+    labelWatermarkMs: read('labelWatermarkMs'),
+  }
+  return Object.values(progress).every(Number.isFinite) ? progress : null
+}
+
+export function encodeMetadata({ position, chainHash }: CommitMetadata): string {
+  const { newestEventMs, watermarkMs, labelWatermarkMs } = position
+  return JSON.stringify([newestEventMs, watermarkMs, labelWatermarkMs, chainHash])
+}
+
+/** Null when the offset was committed by somebody else, without our metadata. */
+export function decodeMetadata(text: string | null): CommitMetadata | null {
+  let fields: unknown
+  try {
+    fields = JSON.parse(text ?? '')
+  } catch {
+    return null
+  }
+  if (!Array.isArray(fields) || fields.length !== 4) return null
+  const [newestEventMs, watermarkMs, labelWatermarkMs, chainHash] = fields as unknown[]
+  if (typeof newestEventMs !== 'number' || typeof watermarkMs !== 'number') return null
+  if (typeof labelWatermarkMs !== 'number' || typeof chainHash !== 'string') return null
+  return { position: { newestEventMs, watermarkMs, labelWatermarkMs }, chainHash }
+}
+
+function parseObject(text: string | null): Record<string, unknown> | null {
+  if (text === null) return null
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? { ...value } : null
+  } catch {
+    return null
+  }
+}
