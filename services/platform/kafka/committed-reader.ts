@@ -1,0 +1,296 @@
+// Reads topics as a subscriber sees them: committed messages only, in offset order, beside every other group.
+//
+// Where the reader stands is counted here and not by the group: the end of each batch that kafkajs has gone
+// through, those of control records alone included (they never reach a handler, only the event). So the end is
+// reached when it is reached, a rebalance goes on where it was, and nothing is delivered twice.
+
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage } from 'kafkajs'
+import { SluiceError } from '../../core/errors.ts'
+import { registerCompressionCodecs } from './compression.ts'
+
+const { logLevel } = kafkajs
+
+/** How long a fetch may wait for messages; new ones end the wait at once. */
+const FETCH_WAIT_MS = 100
+const CONNECTION_TIMEOUT_MS = 3_000
+const LEADER_ATTEMPTS_MAX = 100
+const LEADER_POLL_MS = 50
+const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 } as const
+
+/** What one call gets: committed messages of one partition, in offset order. */
+export interface CommittedMessages {
+  readonly topic: string
+  readonly partition: number
+  readonly messages: readonly KafkaMessage[]
+}
+
+/** Called one at a time; the next messages are fetched once it is done, so memory is bounded. */
+export type OnCommitted = (batch: CommittedMessages) => void | Promise<void>
+
+export interface CommittedReaderOptions {
+  readonly brokers: readonly string[]
+  /** Start of the name of the group that this reader has for itself. */
+  readonly name: string
+  readonly topics: readonly string[]
+  /** `now` leaves out what is in the topics when the reader starts. */
+  readonly startAt: 'beginning' | 'now'
+}
+
+/**
+ * Reads up to the end that the topics have at the call, open transactions included once they are over.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, what `onCommitted` throws, or the
+ * signal's reason.
+ */
+export async function readToEnd(
+  options: CommittedReaderOptions,
+  onCommitted: OnCommitted,
+  signal?: AbortSignal,
+): Promise<void> {
+  await withReader(options, onCommitted, async (reader) => {
+    if (reader.isAtEnd) return
+    await reader.run(signal, true)
+    signal?.throwIfAborted()
+  })
+}
+
+/**
+ * Reads on until the signal comes. `onReady` is called once the reader's place is fixed: from then on nothing is
+ * missed.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or what `onCommitted` throws.
+ */
+export async function follow(
+  options: CommittedReaderOptions,
+  onCommitted: OnCommitted,
+  signal: AbortSignal,
+  onReady: () => void = () => undefined,
+): Promise<void> {
+  await withReader(options, onCommitted, async (reader) => {
+    onReady()
+    await reader.run(signal, false)
+  })
+}
+
+async function withReader(
+  options: CommittedReaderOptions,
+  onCommitted: OnCommitted,
+  use: (reader: Reader) => Promise<void>,
+): Promise<void> {
+  registerCompressionCodecs()
+  const kafka = openQuietKafka(options.brokers, options.name)
+  const admin = kafka.admin()
+  const groupId = `${options.name}-${randomUUID()}`
+  try {
+    await connected(options, () => admin.connect())
+    const places = await connected(options, () => readPlaces(admin, options))
+    await use(new Reader(kafka, groupId, places, options, onCommitted))
+  } finally {
+    // A group that cannot be deleted now expires by itself; the outcome of the reading counts.
+    await admin.deleteGroups([groupId]).catch(() => undefined)
+    await admin.disconnect().catch(() => undefined)
+  }
+}
+
+interface Place {
+  next: number
+  readonly end: number
+}
+
+/** Settled by whichever event comes first: the signal, the end, or a failure. */
+class Ending {
+  readonly promise: Promise<void>
+  resolve!: () => void
+  reject!: (error: unknown) => void
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    // It may be rejected before anything waits for it.
+    this.promise.catch(() => undefined)
+  }
+}
+
+type Places = ReadonlyMap<string, Place>
+
+class Reader {
+  readonly #consumer: Consumer
+  readonly #places: Places
+  readonly #options: CommittedReaderOptions
+  readonly #onCommitted: OnCommitted
+  #hasFailed = false
+
+  constructor(
+    kafka: Kafka,
+    groupId: string,
+    places: Places,
+    options: CommittedReaderOptions,
+    onCommitted: OnCommitted,
+  ) {
+    this.#places = places
+    this.#options = options
+    this.#onCommitted = onCommitted
+    this.#consumer = kafka.consumer({
+      groupId,
+      readUncommitted: false,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      allowAutoTopicCreation: false,
+      retry: RETRY,
+    })
+  }
+
+  get isAtEnd(): boolean {
+    for (const { next, end } of this.#places.values()) if (next < end) return false
+    return true
+  }
+
+  /** Resolves at the signal, or at the end when that is asked for. */
+  async run(signal: AbortSignal | undefined, untilEnd: boolean): Promise<void> {
+    if (signal?.aborted === true) return
+    const consumer = this.#consumer
+    const ending = new Ending()
+    const stop = (): void => {
+      ending.resolve()
+    }
+    signal?.addEventListener('abort', stop, { once: true })
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (!payload.restart) ending.reject(unavailable(this.#options, payload.error))
+    })
+    // Here the group exists and nothing is fetched yet: the place to say where to begin, at every join.
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
+        for (const partition of partitions) this.#seek(topic, partition)
+      }
+    })
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      this.#advance(payload.topic, payload.partition, Number(payload.lastOffset) + 1)
+      if (untilEnd && this.isAtEnd) stop()
+    })
+    try {
+      await connected(this.#options, () => consumer.connect())
+      await consumer.subscribe({ topics: [...this.#options.topics], fromBeginning: true })
+      await consumer.run({
+        autoCommit: false,
+        eachBatch: async (payload) => {
+          const { batch } = payload
+          if (payload.isStale()) return
+          try {
+            await this.#deliver(batch.topic, batch.partition, batch.messages)
+          } catch (error) {
+            this.#hasFailed = true
+            ending.reject(error)
+          }
+          await payload.heartbeat()
+        },
+      })
+      await ending.promise
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      await consumer.disconnect()
+    }
+  }
+
+  async #deliver(
+    topic: string,
+    partition: number,
+    fetched: readonly KafkaMessage[],
+  ): Promise<void> {
+    if (this.#hasFailed) return
+    const next = this.#places.get(placeKey(topic, partition))?.next ?? 0
+    const messages = fetched.filter(({ offset }) => Number(offset) >= next)
+    if (messages.length > 0) await this.#onCommitted({ topic, partition, messages })
+  }
+
+  #seek(topic: string, partition: number): void {
+    const next = this.#places.get(placeKey(topic, partition))?.next ?? 0
+    this.#consumer.seek({ topic, partition, offset: String(next) })
+  }
+
+  #advance(topic: string, partition: number, next: number): void {
+    const place = this.#places.get(placeKey(topic, partition))
+    if (place !== undefined && next > place.next) place.next = next
+  }
+}
+
+/** Where each partition is begun, and where it ends now. */
+async function readPlaces(admin: Admin, options: CommittedReaderOptions): Promise<Places> {
+  const existing = new Set(await admin.listTopics())
+  const missing = options.topics.filter((topic) => !existing.has(topic))
+  if (missing.length > 0) {
+    throw new SluiceError(
+      'SLUICE_TOPICS_INVALID',
+      `Kafka at ${options.brokers.join(',')} has no topic ${missing.join(', ')}; create it, or correct the ` +
+        'topic prefix.',
+      { details: { missing } },
+    )
+  }
+  const places = new Map<string, Place>()
+  for (const topic of options.topics) {
+    for (const { partition, low, high } of await fetchRanges(admin, topic)) {
+      const next = Number(options.startAt === 'beginning' ? low : high)
+      places.set(placeKey(topic, partition), { next, end: Number(high) })
+    }
+  }
+  return places
+}
+
+/** A topic that was created a moment ago may have no leader yet, which kafkajs takes for final. */
+async function fetchRanges(
+  admin: Admin,
+  topic: string,
+): Promise<readonly { readonly partition: number; readonly low: string; readonly high: string }[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await admin.fetchTopicOffsets(topic)
+    } catch (error) {
+      if (attempt === LEADER_ATTEMPTS_MAX || !hasNoLeaderYet(error)) throw error
+      await sleepMs(LEADER_POLL_MS)
+    }
+  }
+}
+
+function hasNoLeaderYet(error: unknown): boolean {
+  return (
+    error instanceof kafkajs.KafkaJSProtocolError &&
+    (error.type === 'NOT_LEADER_FOR_PARTITION' || error.type === 'LEADER_NOT_AVAILABLE')
+  )
+}
+
+function placeKey(topic: string, partition: number): string {
+  return `${topic}/${partition}`
+}
+
+/** A client that keeps kafkajs' own messages to itself: what matters is thrown. */
+function openQuietKafka(brokers: readonly string[], clientId: string): Kafka {
+  return new kafkajs.Kafka({
+    clientId,
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: RETRY,
+  })
+}
+
+async function connected<Value>(
+  options: CommittedReaderOptions,
+  use: () => Promise<Value>,
+): Promise<Value> {
+  try {
+    return await use()
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    throw unavailable(options, error)
+  }
+}
+
+function unavailable(options: CommittedReaderOptions, cause: unknown): SluiceError {
+  const problem = cause instanceof Error ? cause.message : String(cause)
+  return new SluiceError(
+    'SLUICE_BROKER_UNAVAILABLE',
+    `Kafka at ${options.brokers.join(',')} cannot be read (${problem}); start it with "sluice up", or give ` +
+      'its address in SLUICE_KAFKA_BROKERS.',
+    { cause },
+  )
+}

@@ -1,0 +1,119 @@
+// Reads compressed Kafka batches, each codec with a limit on what it may expand to.
+//
+// kafkajs reads gzip only, and without limit: a megabyte of zeros, compressed twice, would take all
+// memory. Sluice itself writes uncompressed or gzip; what others wrote with snappy, lz4 or zstd is read.
+
+import { promisify } from 'node:util'
+import { gunzip, gzip } from 'node:zlib'
+import kafkajs from 'kafkajs'
+import { SluiceError } from '../../core/errors.ts'
+import { decompressLz4 } from './lz4-frame.ts'
+import { decompressSnappy } from './snappy-blocks.ts'
+import { decompressZstd } from './zstd-frames.ts'
+
+/** Largest batch of records after decompression, bytes. A broker takes 1 MiB compressed by default. */
+export const BATCH_EXPANDED_BYTES_MAX = 32 * 1024 * 1024
+
+/** How kafkajs calls a codec. */
+export interface BatchCodec {
+  compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>
+  decompress(bytes: Buffer): Promise<Buffer>
+}
+
+/** The compressions of Kafka that are read. */
+export const COMPRESSIONS = ['gzip', 'snappy', 'lz4', 'zstd'] as const
+export type Compression = (typeof COMPRESSIONS)[number]
+
+type Expand = (bytes: Buffer, expandedBytesMax: number) => Buffer | Promise<Buffer>
+
+const gunzipAsync = promisify(gunzip)
+const gzipAsync = promisify(gzip)
+
+/** Key of the messages that stand for those of a batch that was refused; they have no value. */
+export const REFUSED_KEY = '\0refused'
+
+/** Messages of a refused batch that are answered one by one; a larger batch ends the consumer, loudly. */
+const REFUSED_RECORDS_MAX = 2 ** 18
+
+/**
+ * Records of Kafka's format 2 with the offset deltas 0, 1, 2...: attributes, time delta of 0, offset delta, the
+ * key, no value, no headers; lengths as zigzag varints. A codec does not know how many records its batch has;
+ * kafkajs reads as many as the batch says and leaves the rest.
+ */
+function refusedRecords(): Buffer {
+  const key = Buffer.from(REFUSED_KEY)
+  const bytes = Buffer.alloc(REFUSED_RECORDS_MAX * (key.length + 9))
+  let at = 0
+  for (let delta = 0; delta < REFUSED_RECORDS_MAX; delta += 1) {
+    const start = at + 1
+    at = start + 2
+    let rest = delta * 2
+    for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
+    bytes[at++] = rest
+    bytes[at++] = key.length * 2
+    at += key.copy(bytes, at)
+    bytes[at++] = 1
+    bytes[at++] = 0
+    bytes[start - 1] = (at - start) * 2
+  }
+  return bytes.subarray(0, at)
+}
+
+const EXPANDERS: Readonly<Record<Compression, Expand>> = {
+  gzip: (bytes, expandedBytesMax) => gunzipAsync(bytes, { maxOutputLength: expandedBytesMax }),
+  snappy: decompressSnappy,
+  lz4: decompressLz4,
+  zstd: decompressZstd,
+}
+
+/**
+ * Makes kafkajs read gzip, snappy, lz4 and zstd batches within the limit, in this whole process. Calling
+ * it again changes the limit.
+ */
+export function registerCompressionCodecs(
+  expandedBytesMax: number = BATCH_EXPANDED_BYTES_MAX,
+): void {
+  const { CompressionTypes } = kafkajs
+  const codecs: Record<number, () => BatchCodec> = kafkajs.CompressionCodecs
+  const register = (type: number, compression: Compression): void => {
+    const codec = createBatchCodec(compression, expandedBytesMax)
+    codecs[type] = () => ({
+      compress: (encoder) => codec.compress(encoder),
+      // An error here would crash the consumer over and over, and stop every partition it reads.
+      decompress: (bytes) => codec.decompress(bytes).catch(() => refusedRecords()),
+    })
+  }
+  register(CompressionTypes.GZIP, 'gzip')
+  register(CompressionTypes.Snappy, 'snappy')
+  register(CompressionTypes.LZ4, 'lz4')
+  register(CompressionTypes.ZSTD, 'zstd')
+}
+
+/**
+ * One codec. `decompress` rejects with SluiceError SLUICE_INPUT_INVALID when the bytes are damaged or
+ * expand beyond the limit; so does `compress`, except for gzip.
+ */
+export function createBatchCodec(compression: Compression, expandedBytesMax: number): BatchCodec {
+  const expand = EXPANDERS[compression]
+  return {
+    async compress(encoder) {
+      if (compression === 'gzip') return gzipAsync(encoder.buffer)
+      throw new SluiceError(
+        'SLUICE_INPUT_INVALID',
+        `Sluice reads ${compression} batches but does not write them; use gzip or no compression.`,
+      )
+    },
+    async decompress(bytes) {
+      try {
+        return await expand(bytes, expandedBytesMax)
+      } catch (error) {
+        throw new SluiceError(
+          'SLUICE_INPUT_INVALID',
+          `A ${compression} batch of ${bytes.length} bytes is damaged or expands beyond ` +
+            `${expandedBytesMax} bytes; have its producer send smaller batches.`,
+          { cause: error, details: { compression, batchBytes: bytes.length } },
+        )
+      }
+    },
+  }
+}

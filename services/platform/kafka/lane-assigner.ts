@@ -1,0 +1,66 @@
+// Assigns lanes: partition p of transactions and partition p of labels always go to the same member. kafkajs'
+// own assigner deals out topics separately, which would tear a card's labels from its transactions.
+
+import { AssignerProtocol, type Assignment, type PartitionAssigner } from 'kafkajs'
+
+const NAME = 'sluice-lanes'
+const VERSION = 1
+
+/** Members in the order of their ids take partitions in turn. */
+export function laneAssigner(topics: readonly string[]): PartitionAssigner {
+  return ({ cluster }) => ({
+    name: NAME,
+    version: VERSION,
+    assign({ members }) {
+      const memberIds = members.map(({ memberId }) => memberId).sort()
+      const [firstTopic] = topics
+      const partitions = cluster
+        .findTopicPartitionMetadata(firstTopic ?? '')
+        .map(({ partitionId }) => partitionId)
+        .sort((a, b) => a - b)
+      return Promise.resolve(
+        memberIds.map((memberId, member) => {
+          const own = partitions.filter((_, index) => index % memberIds.length === member)
+          const assignment: Assignment = Object.fromEntries(topics.map((topic) => [topic, own]))
+          return {
+            memberId,
+            memberAssignment: AssignerProtocol.MemberAssignment.encode({
+              version: VERSION,
+              assignment,
+              userData: Buffer.alloc(0),
+            }),
+          }
+        }),
+      )
+    },
+    protocol: ({ topics: subscribed }) => ({
+      name: NAME,
+      metadata: AssignerProtocol.MemberMetadata.encode({
+        version: VERSION,
+        topics: subscribed,
+        userData: Buffer.alloc(0),
+      }),
+    }),
+  })
+}
+
+/** Gives one partition of each topic to the only member: for reading one lane's log beside the group. */
+export function singleLaneAssigner(
+  topics: readonly string[],
+  partition: number,
+): PartitionAssigner {
+  return (config) => ({
+    ...laneAssigner(topics)(config),
+    assign: ({ members }) =>
+      Promise.resolve(
+        members.map(({ memberId }) => ({
+          memberId,
+          memberAssignment: AssignerProtocol.MemberAssignment.encode({
+            version: VERSION,
+            assignment: Object.fromEntries(topics.map((topic) => [topic, [partition]])),
+            userData: Buffer.alloc(0),
+          }),
+        })),
+      ),
+  })
+}

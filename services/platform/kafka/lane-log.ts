@@ -1,0 +1,85 @@
+// Reads one lane's log beside the group: both topics of one partition, from given offsets up to given ones.
+
+import type { Kafka, KafkaMessage } from 'kafkajs'
+import { singleLaneAssigner } from './lane-assigner.ts'
+
+/** A stretch of one topic's partition: from `from` up to but without `to`. */
+export interface LogStretch {
+  readonly topic: string
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * Calls `onMessages` with the messages of the stretches in offset order within each topic, one call at a time,
+ * and resolves after the last. The group of its own that this needs is deleted afterwards.
+ */
+export async function readLaneLog(
+  kafka: Kafka,
+  groupId: string,
+  partition: number,
+  stretches: readonly LogStretch[],
+  onMessages: (topic: string, messages: readonly KafkaMessage[]) => Promise<void>,
+): Promise<void> {
+  const wanted = new Map(
+    stretches.filter(({ from, to }) => from < to).map((stretch) => [stretch.topic, stretch]),
+  )
+  if (wanted.size === 0) return
+  const topics = [...wanted.keys()]
+  const consumer = kafka.consumer({
+    groupId,
+    partitionAssigners: [singleLaneAssigner(topics, partition)],
+    maxWaitTimeInMs: 100,
+    allowAutoTopicCreation: false,
+  })
+  await consumer.connect()
+  try {
+    await consumer.subscribe({ topics, fromBeginning: true })
+    await new Promise<void>((resolve, reject) => {
+      const finish = (topic: string): void => {
+        wanted.delete(topic)
+        if (wanted.size === 0) resolve()
+      }
+      consumer.on(consumer.events.CRASH, ({ payload }) => {
+        reject(payload.error)
+      })
+      // Also emitted for batches that hold only control records, which the handler never sees.
+      consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+        const stretch = wanted.get(payload.topic)
+        if (stretch !== undefined && Number(payload.lastOffset) + 1 >= stretch.to) {
+          finish(payload.topic)
+        }
+      })
+      consumer
+        .run({
+          autoCommit: false,
+          eachBatch: async (payload) => {
+            const { batch } = payload
+            const stretch = wanted.get(batch.topic)
+            if (stretch === undefined || payload.isStale()) return
+            const inside = batch.messages.filter(
+              ({ offset }) => Number(offset) >= stretch.from && Number(offset) < stretch.to,
+            )
+            try {
+              await onMessages(batch.topic, inside)
+              await payload.heartbeat()
+            } catch (error) {
+              reject(error instanceof Error ? error : new Error(String(error)))
+              throw error
+            }
+          },
+        })
+        .then(() => {
+          for (const { topic, from } of wanted.values()) {
+            consumer.seek({ topic, partition, offset: String(from) })
+          }
+        }, reject)
+    })
+  } finally {
+    await consumer.disconnect()
+    const admin = kafka.admin()
+    await admin.connect()
+    await admin.deleteGroups([groupId]).catch(() => undefined)
+    await admin.disconnect()
+  }
+}

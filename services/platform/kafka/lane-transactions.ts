@@ -1,0 +1,110 @@
+// The output side of one lane: everything one micro-batch says, and the input offsets it answers, in one Kafka
+// transaction. The transactional id belongs to the partition, since kafkajs sends no group generation with
+// offsets: a later owner of the partition fences an earlier one by initialising the same id.
+
+import { type Kafka, type Producer, type TopicMessages, type Transaction } from 'kafkajs'
+import { SluiceError } from '../../core/errors.ts'
+
+const TRANSACTION_TIMEOUT_MS = 30_000
+/** CONCURRENT_TRANSACTIONS right after a commit is normal; kafkajs' own first wait would be 300 ms. */
+const RETRY = { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 250, retries: 12 } as const
+
+/** An offset to commit with the batch. */
+export interface InputOffset {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly metadata: string | null
+}
+
+export interface LaneTransactions {
+  /**
+   * Commits messages and offsets together. @throws SluiceError SLUICE_COMMIT_UNKNOWN on any failure: the outcome
+   * is unknown, so the caller must throw this object away, open a new one and read back what was committed.
+   */
+  commit(messages: readonly TopicMessages[], offsets: readonly InputOffset[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface LaneTransactionsOptions {
+  readonly kafka: Kafka
+  readonly transactionalId: string
+  readonly groupId: string
+}
+
+/** Opens the producer; when this returns, earlier owners are fenced and their open transaction is ended. */
+export async function openLaneTransactions(
+  options: LaneTransactionsOptions,
+): Promise<LaneTransactions> {
+  const producer = options.kafka.producer({
+    transactionalId: options.transactionalId,
+    transactionTimeout: TRANSACTION_TIMEOUT_MS,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    retry: RETRY,
+  })
+  await producer.connect()
+  // Connecting fences nobody: kafkajs initialises the transactional id when the first transaction begins.
+  let begun: Transaction | null = await beginOrDisconnect(producer)
+  return {
+    async commit(messages, offsets) {
+      try {
+        const transaction = begun ?? (await producer.transaction())
+        begun = null
+        await commitOnce(transaction, options.groupId, messages, offsets)
+      } catch (error) {
+        throw new SluiceError(
+          'SLUICE_COMMIT_UNKNOWN',
+          `The transaction of ${options.transactionalId} failed; its outcome is read back.`,
+          { cause: error },
+        )
+      }
+    },
+    close: () => producer.disconnect(),
+  }
+}
+
+async function beginOrDisconnect(producer: Producer): Promise<Transaction> {
+  try {
+    return await producer.transaction()
+  } catch (error) {
+    await producer.disconnect().catch(() => undefined)
+    throw error
+  }
+}
+
+async function commitOnce(
+  transaction: Transaction,
+  groupId: string,
+  messages: readonly TopicMessages[],
+  offsets: readonly InputOffset[],
+): Promise<void> {
+  await transaction.sendBatch({ topicMessages: [...messages], acks: -1 })
+  await transaction.sendOffsets({ consumerGroupId: groupId, topics: byTopic(offsets) })
+  await transaction.commit()
+}
+
+function byTopic(offsets: readonly InputOffset[]) {
+  return offsets.map(({ topic, partition, offset, metadata }) => ({
+    topic,
+    // kafkajs passes metadata on to the broker; its types leave it out.
+    partitions: [{ partition, offset: String(offset), metadata: metadata ?? '' }],
+  }))
+}
+
+/** Sends and commits in two steps, without a transaction: only for the test that shows what is lost then. */
+export async function openUnsafeLaneOutput(
+  kafka: Kafka,
+  commitOffsets: (offsets: readonly InputOffset[]) => Promise<void>,
+): Promise<LaneTransactions> {
+  const producer = kafka.producer({ allowAutoTopicCreation: false })
+  await producer.connect()
+  return {
+    async commit(messages, offsets) {
+      await producer.sendBatch({ topicMessages: [...messages], acks: -1 })
+      await commitOffsets(offsets)
+    },
+    close: () => producer.disconnect(),
+  }
+}

@@ -1,0 +1,12 @@
+// snappyjs comes without types; this is the part that is used.
+
+declare module 'snappyjs' {
+  interface Snappy {
+    /** Throws when the bytes are damaged or the length they state is above `maxLength`. */
+    uncompress(bytes: Buffer, maxLength?: number): Buffer
+    compress(bytes: Buffer): Buffer
+  }
+
+  const snappy: Snappy
+  export default snappy
+}

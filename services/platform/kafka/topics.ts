@@ -1,0 +1,129 @@
+// The topics: names, partitions, how long they keep what. infra/ and the tests create them from this list.
+
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import type { Admin, ITopicConfig } from 'kafkajs'
+import { SluiceError } from '../../core/errors.ts'
+
+export const TOPICS = [
+  'transactions',
+  'labels',
+  'decisions',
+  'alerts',
+  'leases',
+  'receipts',
+  'control',
+  'dead-letters',
+] as const
+
+export type Topic = (typeof TOPICS)[number]
+
+export const PARTITION_COUNT_DEFAULT = 4
+
+const DAY_MS = 86_400_000
+/** The longest reach of a feature is 37 days; inputs are kept longer so that state can be rebuilt from them. */
+const INPUT_RETENTION_MS = 60 * DAY_MS
+const LEADERS_MS_MAX = 15_000
+const LEADERS_POLL_MS = 20
+const BLOCK_BYTES_MAX = 16 * 1024 * 1024
+
+const CONFIG: Readonly<Record<Topic, Readonly<Record<string, string>>>> = {
+  transactions: { 'retention.ms': String(INPUT_RETENTION_MS) },
+  labels: { 'retention.ms': String(INPUT_RETENTION_MS) },
+  decisions: {
+    'retention.ms': String(INPUT_RETENTION_MS),
+    'max.message.bytes': String(BLOCK_BYTES_MAX),
+  },
+  alerts: { 'retention.ms': String(INPUT_RETENTION_MS) },
+  leases: { 'cleanup.policy': 'compact' },
+  receipts: { 'retention.ms': String(INPUT_RETENTION_MS) },
+  control: { 'cleanup.policy': 'compact' },
+  'dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
+}
+
+/** Name of a topic with the stream's prefix. */
+export function topicName(prefix: string, topic: Topic): string {
+  return `${prefix}${topic}`
+}
+
+/** Creates the topics that are missing; existing ones are left as they are. */
+export async function createTopics(
+  admin: Admin,
+  prefix: string,
+  options: { readonly partitionCount: number; readonly replicationFactor: number },
+): Promise<void> {
+  const existing = new Set(await admin.listTopics())
+  const missing = TOPICS.filter((topic) => !existing.has(topicName(prefix, topic)))
+  if (missing.length === 0) return
+  const topics = missing.map((topic): ITopicConfig => ({
+    topic: topicName(prefix, topic),
+    // Operators' messages are few and must be in one order.
+    numPartitions: topic === 'control' ? 1 : options.partitionCount,
+    replicationFactor: options.replicationFactor,
+    configEntries: Object.entries(CONFIG[topic]).map(([name, value]) => ({ name, value })),
+  }))
+  // kafkajs' own waiting throws when the broker does not know the new topic yet.
+  await admin.createTopics({ topics, waitForLeaders: false })
+  await leadersElected(
+    admin,
+    topics.map(({ topic }) => topic),
+  )
+}
+
+async function leadersElected(admin: Admin, names: string[]): Promise<void> {
+  const endMs = performance.now() + LEADERS_MS_MAX
+  for (;;) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: names })
+      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
+    } catch (error) {
+      if (performance.now() > endMs) throw error
+    }
+    if (performance.now() > endMs) {
+      throw new SluiceError(
+        'SLUICE_BROKER_UNAVAILABLE',
+        `No leader was elected for ${names.join(', ')} within ${LEADERS_MS_MAX / 1_000} s.`,
+      )
+    }
+    await sleepMs(LEADERS_POLL_MS)
+  }
+}
+
+/** Deletes the topics of a prefix, such as a finished demo's. */
+export async function deleteTopics(admin: Admin, prefix: string): Promise<void> {
+  const existing = new Set(await admin.listTopics())
+  const topics = TOPICS.map((topic) => topicName(prefix, topic)).filter((name) =>
+    existing.has(name),
+  )
+  if (topics.length > 0) await admin.deleteTopics({ topics })
+}
+
+/**
+ * Partition count of the input topics. @throws SluiceError SLUICE_TOPICS_INVALID when a topic is missing, or
+ * the topics that go together differ.
+ */
+export async function readPartitionCount(admin: Admin, prefix: string): Promise<number> {
+  const names = TOPICS.map((topic) => topicName(prefix, topic))
+  const existing = new Set(await admin.listTopics())
+  const missing = names.filter((name) => !existing.has(name))
+  if (missing.length > 0) {
+    throw new SluiceError(
+      'SLUICE_TOPICS_INVALID',
+      `Topics are missing: ${missing.join(', ')}. Create them, or check SLUICE_TOPIC_PREFIX.`,
+    )
+  }
+  const together = (['transactions', 'labels', 'decisions', 'alerts', 'leases'] as const).map(
+    (topic) => topicName(prefix, topic),
+  )
+  const { topics } = await admin.fetchTopicMetadata({ topics: together })
+  const counts = new Map(topics.map(({ name, partitions }) => [name, partitions.length]))
+  const distinct = new Set(counts.values())
+  const [count] = distinct
+  if (distinct.size !== 1 || count === undefined) {
+    const seen = [...counts].map(([name, partitions]) => `${name} ${partitions}`).join(', ')
+    throw new SluiceError(
+      'SLUICE_TOPICS_INVALID',
+      `These topics must have the same number of partitions: ${seen}. Recreate the odd one.`,
+    )
+  }
+  return count
+}

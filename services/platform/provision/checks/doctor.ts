@@ -1,0 +1,45 @@
+// All checks of this machine, in the order in which they are shown.
+
+import { redisUrl as localRedisUrl } from '../health.ts'
+import { dockerEngineVersion } from '../compose.ts'
+import { thisMachine } from '../prerequisites.ts'
+import { readGivenAddresses } from '../stack-choice.ts'
+import { stackPaths } from '../stack-paths.ts'
+import { readRecord } from '../stack-record.ts'
+import { stackStatus } from '../stack-status.ts'
+import { backendCheck, type BackendProbe } from './backend-checks.ts'
+import { runChecks, type Finding } from './finding.ts'
+import { machineChecks } from './machine-checks.ts'
+import { programChecks } from './program-checks.ts'
+import { serverChecks } from './server-checks.ts'
+
+export interface DoctorOptions {
+  readonly root: string
+  readonly env: NodeJS.ProcessEnv
+  /** How to try the scoring backends; all known ones when not given. */
+  readonly backendProbes?: readonly BackendProbe[]
+}
+
+/** Looks at everything Sluice needs. Changes nothing. @throws SluiceError SLUICE_CONFIG_INVALID */
+export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
+  const { root, env } = options
+  const paths = stackPaths(root)
+  const given = readGivenAddresses(env)
+  const [status, engine] = await Promise.all([
+    stackStatus(root, env),
+    given.provider === 'local' ? null : dockerEngineVersion(env['PATH']),
+  ])
+  const redisPort = readRecord(paths.recordFile).redis?.ports[0]
+  const redisUrl = given.redisUrl ?? (redisPort === undefined ? null : localRedisUrl(redisPort))
+  return runChecks([
+    ...programChecks({
+      paths,
+      machine: thisMachine(env),
+      kafkaIsElsewhere: given.brokers !== null || engine !== null,
+      redisIsElsewhere: given.redisUrl !== null || engine !== null,
+    }),
+    ...serverChecks({ kafka: status.kafka, redis: status.redis, redisUrl }),
+    ...machineChecks(paths),
+    backendCheck(options.backendProbes),
+  ])
+}

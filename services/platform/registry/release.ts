@@ -1,0 +1,103 @@
+// Releasing schemas: gives new files of schemas/ an id in registry.json, and refuses what breaks the rules.
+
+import { readFile, readdir, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SluiceError } from '../../core/errors.ts'
+import { SUBJECTS } from '../../core/wire/schema-registry.ts'
+import type { RegisteredSchema, Subject } from '../../core/wire/schema-registry.ts'
+import { findIncompatibilities, parseCompatibilityModes } from './compatibility.ts'
+import { REGISTRY_FILE, fingerprintOf, parseRegistryFile } from './registry-file.ts'
+import type { RegistryEntry } from './registry-file.ts'
+
+/** What is released, and what is new in the folder. */
+export interface Release {
+  readonly entries: readonly RegistryEntry[]
+  /** Entries that registry.json lacks. */
+  readonly added: readonly RegistryEntry[]
+}
+
+const VERSION_FILE = /^v([1-9]\d{0,3})\.avsc$/
+
+/**
+ * Reads schemas/, gives new versions the next ids, and checks that nothing released was changed or removed
+ * and that all versions fit together. Writes nothing.
+ * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE, SLUICE_SCHEMA_UNKNOWN or SLUICE_CONFIG_INVALID.
+ */
+export async function planRelease(folder: string): Promise<Release> {
+  const released = parseRegistryFile(await readJson(folder, REGISTRY_FILE))
+  const modes = parseCompatibilityModes(await readJson(folder, 'compatibility.json'))
+  const entries: RegistryEntry[] = []
+  const schemas: RegisteredSchema[] = []
+  let nextId = Math.max(0, ...released.map((entry) => entry.id)) + 1
+  for (const { subject, version } of await listVersions(folder)) {
+    const file = `${subject}/v${version}.avsc`
+    const schema = await readJson(folder, file)
+    const fingerprint = fingerprintOf(schema)
+    const known = released.find((entry) => entry.file === file)
+    if (known !== undefined && known.fingerprint !== fingerprint) throw changed(file, version)
+    const entry = known ?? { id: nextId++, subject, version, file, fingerprint }
+    entries.push(entry)
+    schemas.push({ id: entry.id, subject, version, schema })
+  }
+  const lost = released.find((entry) => !entries.includes(entry))
+  if (lost !== undefined) throw missing(lost.file)
+  const [broken] = findIncompatibilities(schemas, modes)
+  if (broken !== undefined)
+    throw new SluiceError(
+      'SLUICE_SCHEMA_INCOMPATIBLE',
+      `${broken.subject} v${broken.readerVersion} must read v${broken.writerVersion} ` +
+        `(${modes[broken.subject]}). ${broken.problem}`,
+    )
+  return { entries, added: entries.filter((entry) => !released.includes(entry)) }
+}
+
+/** Writes registry.json with the entries of a release, whole or not at all. */
+export async function writeRelease(folder: string, release: Release): Promise<void> {
+  const schemas = release.entries.toSorted((a, b) => a.id - b.id)
+  const path = join(folder, REGISTRY_FILE)
+  await writeFile(`${path}.new`, `${JSON.stringify({ schemas }, null, 2)}\n`)
+  await rename(`${path}.new`, path)
+}
+
+async function listVersions(
+  folder: string,
+): Promise<readonly { readonly subject: Subject; readonly version: number }[]> {
+  const found = await Promise.all(
+    SUBJECTS.map(async (subject) => {
+      const names = await readdir(join(folder, subject)).catch(() => [])
+      return names
+        .map((name) => Number(VERSION_FILE.exec(name)?.[1]))
+        .filter((version) => !Number.isNaN(version))
+        .toSorted((a, b) => a - b)
+        .map((version) => ({ subject, version }))
+    }),
+  )
+  return found.flat()
+}
+
+async function readJson(folder: string, file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(join(folder, file), 'utf8'))
+  } catch (error) {
+    throw new SluiceError(
+      'SLUICE_SCHEMA_UNKNOWN',
+      `Cannot read schemas/${file} as JSON; restore or correct it.`,
+      { cause: error },
+    )
+  }
+}
+
+function changed(file: string, version: number): SluiceError {
+  return new SluiceError(
+    'SLUICE_SCHEMA_INCOMPATIBLE',
+    `schemas/${file} was changed after its release; restore it and put the change into ` +
+      `v${version + 1}.avsc.`,
+  )
+}
+
+function missing(file: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_SCHEMA_UNKNOWN',
+    `schemas/${file} is released but missing; restore it, since old messages need it.`,
+  )
+}

@@ -1,0 +1,140 @@
+// A stack of dense layers with one output, run with one fused operation per layer. Hot path.
+
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs'
+import { corrupt } from '../../core/scoring/field-reader.ts'
+import { useBackend, type OpenBackend, type TensorFlow } from './load-tensorflow.ts'
+
+/** Rows of one run at most; more are scored in turns. */
+export const RUN_ROWS_MAX = 4_096
+
+const ACTIVATIONS = ['linear', 'relu'] as const
+type Activation = (typeof ACTIVATIONS)[number]
+
+interface DenseLayer {
+  readonly kernel: Tensor2D
+  readonly bias: Tensor1D
+  readonly activation: Activation
+}
+
+/** Model topology and weights as TensorFlow.js stores them. */
+export interface NetFiles {
+  /** Parsed model.json. */
+  readonly model: unknown
+  readonly weights: Buffer
+}
+
+/** A net on one backend. */
+export interface DenseNet {
+  /** Inputs of up to RUN_ROWS_MAX rows, to be filled before `run`. */
+  readonly inputs: Float32Array
+  /** Outputs of the first `rowCount` rows; valid until the next run. */
+  run(rowCount: number): Float32Array
+  close(): void
+}
+
+/** @throws SluiceError SLUICE_MODEL_CORRUPT when the files are no stack of dense layers of this shape. */
+export async function openDenseNet(
+  backend: OpenBackend,
+  files: NetFiles,
+  inputCount: number,
+): Promise<DenseNet> {
+  useBackend(backend)
+  const layers = await loadLayers(backend.tf, files, inputCount)
+  const { tf, rowMultiple } = backend
+  const inputs = new Float32Array(RUN_ROWS_MAX * inputCount)
+  return {
+    inputs,
+    run(rowCount) {
+      useBackend(backend)
+      const rows = Math.ceil(rowCount / rowMultiple) * rowMultiple
+      return tf.tidy(() => {
+        let values = tf.tensor2d(inputs.subarray(0, rows * inputCount), [rows, inputCount])
+        for (const { kernel, bias, activation } of layers) {
+          values = tf.fused.matMul({ a: values, b: kernel, bias, activation }) as Tensor2D
+        }
+        return values.dataSync<'float32'>()
+      })
+    },
+    close() {
+      for (const { kernel, bias } of layers) {
+        kernel.dispose()
+        bias.dispose()
+      }
+    },
+  }
+}
+
+async function loadLayers(
+  tf: TensorFlow,
+  files: NetFiles,
+  inputCount: number,
+): Promise<readonly DenseLayer[]> {
+  const { modelTopology, weightsManifest } = files.model as {
+    modelTopology?: object
+    weightsManifest?: readonly { weights: import('@tensorflow/tfjs').io.WeightsManifestEntry[] }[]
+  }
+  if (modelTopology === undefined || weightsManifest === undefined) {
+    throw corrupt('model.json has no modelTopology or no weightsManifest')
+  }
+  const { buffer, byteOffset, byteLength } = files.weights
+  const handler = tf.io.fromMemory({
+    modelTopology,
+    weightSpecs: weightsManifest.flatMap(({ weights }) => weights),
+    weightData: buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer,
+  })
+  const model = await tf.loadLayersModel(handler).catch((error: unknown) => {
+    throw corrupt('model.json and weights.bin do not load in TensorFlow.js', error)
+  })
+  try {
+    const layers = model.layers
+      .filter((layer) => layer.getClassName() !== 'InputLayer')
+      .map((layer) => denseLayer(layer))
+    checkShapes(layers, inputCount)
+    return layers.map(({ kernel, bias, activation }) => ({
+      kernel: kernel.clone(),
+      bias: bias.clone(),
+      activation,
+    }))
+  } finally {
+    // What is kept are clones; the model's own weights go, however this ends.
+    model.dispose()
+  }
+}
+
+function denseLayer(layer: import('@tensorflow/tfjs').layers.Layer): DenseLayer {
+  const { activation } = layer.getConfig()
+  const known = ACTIVATIONS.find((candidate) => candidate === activation)
+  const [kernel, bias] = layer.getWeights()
+  if (
+    layer.getClassName() !== 'Dense' ||
+    known === undefined ||
+    kernel?.rank !== 2 ||
+    bias?.rank !== 1
+  ) {
+    throw corrupt(
+      `layer "${layer.name}" is ${layer.getClassName()} with activation ${typeof activation === 'string' ? activation : 'unknown'}; ` +
+        `only Dense with bias and ${ACTIVATIONS.join(' or ')} can be scored`,
+    )
+  }
+  return {
+    kernel: kernel as Tensor2D,
+    bias: bias as Tensor1D,
+    activation: known,
+  }
+}
+
+function checkShapes(layers: readonly DenseLayer[], inputCount: number): void {
+  let width = inputCount
+  for (const [index, { kernel }] of layers.entries()) {
+    if (kernel.shape[0] !== width) {
+      throw corrupt(
+        `dense layer ${index} takes ${kernel.shape[0]} inputs, but gets ${width} from before`,
+      )
+    }
+    width = kernel.shape[1]
+  }
+  if (layers.length === 0 || width !== 1) throw corrupt(`the net has ${width} outputs, not one`)
+  const last = layers.at(-1)
+  if (last?.activation !== 'linear')
+    throw corrupt('the last layer is not linear: a logit is needed')
+}

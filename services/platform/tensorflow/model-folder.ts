@@ -1,0 +1,109 @@
+// Reads a model folder and checks it before anything is computed: manifest, feature list, digests of all files.
+
+import { createHash } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SluiceError } from '../../core/errors.ts'
+import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../core/features/feature-list.ts'
+import { corrupt } from '../../core/scoring/field-reader.ts'
+import { checkGolden, type GoldenVectors } from '../../core/scoring/golden.ts'
+import { checkManifest, type ModelFile, type ModelManifest } from '../../core/scoring/manifest.ts'
+import type { NetFiles } from './dense-net.ts'
+
+const MANIFEST_BYTES_MAX = 1024 * 1024
+
+/** A model folder that is whole and fits this build. */
+export interface ModelFolder {
+  readonly manifest: ModelManifest
+  /** SHA-256 of the bytes of manifest.json, hex. */
+  readonly digest: string
+  readonly net: NetFiles
+  readonly golden: GoldenVectors
+}
+
+/**
+ * Reads and verifies. `ratesDigest` names the rate table that amounts are converted with.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT when files are missing, changed or malformed;
+ * SLUICE_MODEL_INCOMPATIBLE when the model was trained on other features or rates.
+ */
+export async function readModelFolder(folder: string, ratesDigest: string): Promise<ModelFolder> {
+  const manifestBytes = await readBounded(folder, 'manifest.json', MANIFEST_BYTES_MAX)
+  const manifest = checkManifest(parse('manifest.json', manifestBytes))
+  checkFit(manifest, ratesDigest)
+  const model = await readVerified(folder, 'model.json', manifest)
+  const weights = await readVerified(folder, 'weights.bin', manifest)
+  const golden = await readVerified(folder, 'golden.json', manifest)
+  return {
+    manifest,
+    digest: sha256(manifestBytes),
+    net: { model: parse('model.json', model), weights },
+    golden: checkGolden(parse('golden.json', golden), FEATURE_COUNT),
+  }
+}
+
+function checkFit(manifest: ModelManifest, ratesDigest: string): void {
+  if (manifest.featureListHash !== FEATURE_LIST_HASH) {
+    throw incompatible(
+      manifest,
+      'features',
+      'feature list',
+      manifest.featureListHash,
+      FEATURE_LIST_HASH,
+    )
+  }
+  if (manifest.ratesDigest !== ratesDigest) {
+    throw incompatible(manifest, 'currency rates', 'rate table', manifest.ratesDigest, ratesDigest)
+  }
+}
+
+function incompatible(
+  { name, version }: ModelManifest,
+  what: string,
+  noun: string,
+  found: string,
+  expected: string,
+): SluiceError {
+  return new SluiceError(
+    'SLUICE_MODEL_INCOMPATIBLE',
+    `Model ${name} ${version} was trained on other ${what}: its ${noun} is ${found}, this build's is ` +
+      `${expected}. Train again with "sluice train", or use the build that the model was made with.`,
+    { details: { expected, found } },
+  )
+}
+
+async function readVerified(
+  folder: string,
+  file: ModelFile,
+  { files }: ModelManifest,
+): Promise<Buffer> {
+  const { sha256: expected, bytes: size } = files[file]
+  const bytes = await readBounded(folder, file, size)
+  const found = sha256(bytes)
+  if (found === expected) return bytes
+  throw corrupt(`${file} has SHA-256 ${found}, but manifest.json says ${expected}`)
+}
+
+async function readBounded(folder: string, file: string, bytesMax: number): Promise<Buffer> {
+  const path = join(folder, file)
+  try {
+    const { size } = await stat(path)
+    if (size <= bytesMax) return await readFile(path)
+    throw corrupt(`${file} has ${size} bytes, expected at most ${bytesMax}`)
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    throw corrupt(`${path} cannot be read (${code})`, error)
+  }
+}
+
+function parse(file: string, bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch (error) {
+    throw corrupt(`${file} is no JSON`, error)
+  }
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
