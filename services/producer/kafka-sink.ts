@@ -1,0 +1,245 @@
+// Sends messages to Kafka in the order in which they are given, acknowledged by all replicas.
+//
+// Messages gather while a request is on its way and leave together in the next one. One request at a time,
+// by an idempotent producer, is what keeps the order: within a partition across retries, and across
+// partitions in that nothing later is sent before what came earlier is acknowledged.
+
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import { Kafka, logLevel } from 'kafkajs'
+import type { Admin, Message, Producer, RetryOptions } from 'kafkajs'
+import { SluiceError } from '../core/errors.ts'
+
+/** Messages of one request: large enough for throughput, about 400 kB. */
+const REQUEST_MESSAGES_MAX = 2_000
+/** Gathered messages beyond which `send` must wait. Some 20 MB. */
+const GATHERED_MAX = 100_000
+const RETRIES_MAX = 8
+const RETRIES_AT_START = 3
+const REQUEST_TIMEOUT_MS = 30_000
+const CONNECTION_TIMEOUT_MS = 3_000
+/** How long closing waits for acknowledgements before it gives up loudly. */
+const FLUSH_MS_MAX = 30_000
+
+export interface KafkaSinkOptions {
+  readonly brokers: readonly string[]
+  /** Put before topic names. */
+  readonly topicPrefix: string
+}
+
+type SinkTopic = 'transactions' | 'labels'
+
+/** One message, ready to leave. */
+export interface SinkMessage {
+  readonly topic: SinkTopic
+  readonly partition: number
+  /** Null for a watermark, which belongs to a partition and to no card. */
+  readonly key: Buffer | null
+  readonly value: Buffer
+  /** Intended send time, milliseconds UTC: the record's time stamp. */
+  readonly timestampMs: number
+}
+
+/** Where the producer sends to. */
+export interface Sink {
+  /** Partitions of both topics. */
+  readonly partitionCount: number
+  /**
+   * Gathers the message; it leaves soon. Returns a promise when the caller must wait for room.
+   * @throws SluiceError of the request that failed, once one has.
+   */
+  send(message: SinkMessage): Promise<void> | undefined
+  /** Messages that the brokers have acknowledged. */
+  readonly acknowledgedCount: number
+  /** Sends what is gathered and disconnects. */
+  close(): Promise<void>
+}
+
+/**
+ * Connects and checks the topics.
+ * @throws SluiceError SLUICE_PREREQUISITE_MISSING when no broker answers, SLUICE_TOPICS_INVALID when a topic
+ * is missing or the two have different partition counts.
+ */
+export async function openKafkaSink(options: KafkaSinkOptions): Promise<Sink> {
+  const partitionCount = await readPartitionCount(options)
+  const producer = connection(options, RETRIES_MAX).producer({
+    idempotent: true,
+    allowAutoTopicCreation: false,
+    retry: retryLimits(RETRIES_MAX),
+  })
+  try {
+    await producer.connect()
+  } catch (error) {
+    throw unreachable(options, error)
+  }
+  return new KafkaSink(producer, options, partitionCount)
+}
+
+class KafkaSink implements Sink {
+  readonly partitionCount: number
+  readonly #producer: Producer
+  readonly #options: KafkaSinkOptions
+  #gathered: SinkMessage[] = []
+  #acknowledgedCount = 0
+  #sending: Promise<void> | null = null
+  #requestDone: Promise<void> = Promise.resolve()
+  #failure: SluiceError | null = null
+
+  constructor(producer: Producer, options: KafkaSinkOptions, partitionCount: number) {
+    this.#producer = producer
+    this.#options = options
+    this.partitionCount = partitionCount
+  }
+
+  get acknowledgedCount(): number {
+    return this.#acknowledgedCount
+  }
+
+  send(message: SinkMessage): Promise<void> | undefined {
+    if (this.#failure !== null) throw this.#failure
+    this.#gathered.push(message)
+    this.#sending ??= this.#sendAll()
+    return this.#gathered.length >= GATHERED_MAX ? this.#roomMade() : undefined
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#flush()
+    } finally {
+      await this.#producer.disconnect()
+    }
+    if (this.#failure !== null) throw this.#failure
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#sending === null) return
+    const limit = new AbortController()
+    const tooLong = sleepMs(FLUSH_MS_MAX, 'too long' as const, { signal: limit.signal })
+    const outcome = await Promise.race([this.#sending, tooLong])
+    limit.abort()
+    // The timer that is no longer needed ends in a rejection that tells nothing.
+    await tooLong.catch(() => undefined)
+    if (outcome === 'too long') {
+      this.#failure ??= sendFailed(
+        this.#options,
+        `no acknowledgement within ${FLUSH_MS_MAX / 1_000} s while closing`,
+      )
+    }
+  }
+
+  async #roomMade(): Promise<void> {
+    while (this.#sending !== null && this.#gathered.length >= GATHERED_MAX / 2) {
+      await this.#requestDone
+    }
+    if (this.#failure !== null) throw this.#failure
+  }
+
+  async #sendAll(): Promise<void> {
+    try {
+      // The messages of one turn of the event loop leave together.
+      await Promise.resolve()
+      while (this.#gathered.length > 0) {
+        const batch = this.#gathered.splice(0, REQUEST_MESSAGES_MAX)
+        this.#requestDone = this.#request(batch)
+        await this.#requestDone
+        this.#acknowledgedCount += batch.length
+      }
+    } catch (error) {
+      this.#gathered = []
+      this.#failure = sendFailed(this.#options, error)
+    } finally {
+      this.#sending = null
+    }
+  }
+
+  async #request(batch: readonly SinkMessage[]): Promise<void> {
+    const transactions: Message[] = []
+    const labels: Message[] = []
+    for (const { topic, key, value, partition, timestampMs } of batch) {
+      const messages = topic === 'transactions' ? transactions : labels
+      messages.push({ key, value, partition, timestamp: String(Math.floor(timestampMs)) })
+    }
+    const prefix = this.#options.topicPrefix
+    // Labels first, as everywhere: within one request the broker appends in this order.
+    const topicMessages = [
+      { topic: `${prefix}labels`, messages: labels },
+      { topic: `${prefix}transactions`, messages: transactions },
+    ].filter(({ messages }) => messages.length > 0)
+    await this.#producer.sendBatch({ acks: -1, topicMessages })
+  }
+}
+
+function connection(options: KafkaSinkOptions, retries: number): Kafka {
+  return new Kafka({
+    clientId: 'sluice-producer',
+    brokers: [...options.brokers],
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    retry: retryLimits(retries),
+  })
+}
+
+function retryLimits(retries: number): RetryOptions {
+  return { retries, initialRetryTime: 50, maxRetryTime: 2_000 }
+}
+
+async function readPartitionCount(options: KafkaSinkOptions): Promise<number> {
+  // Fewer retries than for sending: nothing is lost yet, and a wrong address should show soon.
+  const admin = connection(options, RETRIES_AT_START).admin()
+  try {
+    await admin.connect()
+    return await checkTopics(admin, options)
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    throw unreachable(options, error)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+async function checkTopics(admin: Admin, options: KafkaSinkOptions): Promise<number> {
+  const names = ['transactions', 'labels'].map((name) => options.topicPrefix + name)
+  const existing = new Set(await admin.listTopics())
+  const missing = names.filter((name) => !existing.has(name))
+  if (missing.length > 0) {
+    throw new SluiceError(
+      'SLUICE_TOPICS_INVALID',
+      `Kafka at ${options.brokers.join(',')} has no topic ${missing.join(', ')}; create the topics ` +
+        'first, or change --topic-prefix.',
+      { details: { missing } },
+    )
+  }
+  const { topics } = await admin.fetchTopicMetadata({ topics: names })
+  const counts = names.map(
+    (name) => topics.find((topic) => topic.name === name)?.partitions.length ?? 0,
+  )
+  const [transactionsCount = 0, labelsCount = 0] = counts
+  if (transactionsCount === 0 || transactionsCount !== labelsCount) {
+    throw new SluiceError(
+      'SLUICE_TOPICS_INVALID',
+      `${names.join(' and ')} have ${counts.join(' and ')} partitions; both need the same number, ` +
+        "since a card's labels must meet its transactions. Create one of them anew.",
+      { details: { names, counts } },
+    )
+  }
+  return transactionsCount
+}
+
+function unreachable(options: KafkaSinkOptions, cause: unknown): SluiceError {
+  return new SluiceError(
+    'SLUICE_PREREQUISITE_MISSING',
+    `Kafka at ${options.brokers.join(',')} does not answer; start it with "sluice up", or give its ` +
+      'address with --brokers or SLUICE_KAFKA_BROKERS.',
+    { cause },
+  )
+}
+
+function sendFailed(options: KafkaSinkOptions, cause: unknown): SluiceError {
+  const problem = cause instanceof Error ? cause.message : String(cause)
+  return new SluiceError(
+    'SLUICE_PREREQUISITE_MISSING',
+    `Kafka at ${options.brokers.join(',')} stopped taking messages (${problem}); some of the last ones ` +
+      'may have been written. Check the broker, then start the run anew.',
+    { cause },
+  )
+}

@@ -1,0 +1,241 @@
+// One run of the producer: takes events from a source, keeps the schedule, sends them, and counts.
+
+import type { Writable } from 'node:stream'
+import { setImmediate as nextTurn, setTimeout as sleepMs } from 'node:timers/promises'
+import type { Clock } from '../core/clock.ts'
+import { openKafkaSink } from './kafka-sink.ts'
+import type { KafkaSinkOptions, Sink } from './kafka-sink.ts'
+import { writeEvent } from './message-writer.ts'
+import type { ProducerCodecs } from './message-writer.ts'
+import { NdjsonWriter } from './ndjson-sink.ts'
+import { Pacer, waitUntilDue } from './pacing.ts'
+import type { Pace, Sleep } from './pacing.ts'
+import { openReplay } from './replay/replay.ts'
+import type { OnMapping, Replay, ReplayOptions } from './replay/replay.ts'
+import type { SkippedRows } from './replay/bad-row.ts'
+import { FraudPatternCounter } from './simulator/fraud-pattern.ts'
+import type { FraudPatternCounts } from './simulator/fraud-pattern.ts'
+import type { SimulatorOptions } from './simulator/options.ts'
+import { simulate } from './simulator/simulate.ts'
+import type { StreamEvent } from './stream-event.ts'
+import { END_OF_STREAM_MS, withWatermarks } from './watermarks.ts'
+import type { ProducedEvent } from './watermarks.ts'
+
+/** Events after which the run lets signals and answers of the broker in. */
+const EVENTS_PER_TURN = 256
+const PROGRESS_MS = 1_000
+
+export type ProducerSource =
+  | { readonly kind: 'simulate'; readonly simulator: Readonly<Partial<SimulatorOptions>> }
+  | {
+      readonly kind: 'replay'
+      readonly replay: Pick<ReplayOptions, 'paths'> & Partial<ReplayOptions>
+    }
+
+export type ProducerTarget =
+  | { readonly kind: 'kafka'; readonly kafka: KafkaSinkOptions; readonly codecs: ProducerCodecs }
+  | { readonly kind: 'ndjson'; readonly output: Writable }
+
+export interface ProducerOptions {
+  readonly source: ProducerSource
+  readonly target: ProducerTarget
+  readonly pace: Pace
+  /** Send watermarks, for an aligned replay. */
+  readonly watermarks: boolean
+  /** Stop after this much wall-clock time; null for no limit. */
+  readonly durationMs: number | null
+}
+
+export interface ProducerDeps {
+  readonly clock: Clock
+  /** Stops the run: what was taken is sent and acknowledged, and the summary returned. */
+  readonly signal?: AbortSignal
+  /** Called about once a second. */
+  readonly onProgress?: (progress: Summary) => void
+  /** Called for each different column mapping of a replay. */
+  readonly onMapping?: OnMapping
+}
+
+/** What a run has done, at its end or so far. */
+export interface Summary {
+  readonly transactions: number
+  readonly labels: number
+  /** Each counts once, however many partitions it went to. */
+  readonly watermarks: number
+  /** Messages that the brokers have acknowledged; 0 in a dry run. */
+  readonly acknowledged: number
+  /** Rows of a replay that were left out, by reason. */
+  readonly skipped: SkippedRows
+  readonly fraudPatterns: FraudPatternCounts
+  readonly firstEventTimeMs: number | null
+  readonly lastEventTimeMs: number | null
+  readonly elapsedMs: number
+  readonly transactionsPerSecond: number
+  /** How far sending is behind the schedule. */
+  readonly behindMs: number
+  /** Why the run ended; null while it goes on. */
+  readonly end: 'source' | 'duration' | 'signal' | 'output' | null
+}
+
+/**
+ * Runs until the source ends, the duration is over, or the signal comes; then everything taken has been
+ * acknowledged. The final watermark is sent at an end that was planned, and not after a signal.
+ * @throws SluiceError for bad options or input, or when Kafka fails; see openReplay, simulate, openKafkaSink.
+ */
+export async function runProducer(options: ProducerOptions, deps: ProducerDeps): Promise<Summary> {
+  const { source, target } = options
+  const replay = source.kind === 'replay' ? await openReplay(source.replay, deps.onMapping) : null
+  const events = source.kind === 'simulate' ? simulate(source.simulator) : replay
+  if (events === null) throw new TypeError('A replay gives events.')
+  const sink = target.kind === 'kafka' ? await openKafkaSink(target.kafka) : null
+  const run = new Run(options, deps, sink, replay)
+  const timer = setInterval(() => {
+    deps.onProgress?.(run.summary(null))
+  }, PROGRESS_MS)
+  try {
+    const output = outputOf(target, sink)
+    const end = await run.sendAll(events, output)
+    if (end === 'duration') await run.sendEndOfStream(output)
+    await sink?.close()
+    return run.summary(end)
+  } catch (error) {
+    // The first failure is the one to report; closing often fails for the same reason.
+    await sink?.close().catch(() => undefined)
+    throw error
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+interface Output {
+  write(event: ProducedEvent, timestampMs: number): Promise<void> | undefined
+  readonly isClosed: boolean
+}
+
+function outputOf(target: ProducerTarget, sink: Sink | null): Output {
+  if (target.kind === 'ndjson') return new NdjsonWriter(target.output)
+  if (sink === null) throw new TypeError('A run to Kafka has a sink.')
+  const { codecs } = target
+  return {
+    isClosed: false,
+    write: (event, timestampMs) => writeEvent(event, timestampMs, codecs, sink),
+  }
+}
+
+class Run {
+  readonly #options: ProducerOptions
+  readonly #deps: ProducerDeps
+  readonly #sink: Sink | null
+  readonly #replay: Replay | null
+  readonly #pacer: Pacer
+  readonly #startMs: number
+  readonly #fraud = new FraudPatternCounter()
+  #transactionCount = 0
+  #labelCount = 0
+  #watermarkCount = 0
+  #firstEventTimeMs: number | null = null
+  #lastEventTimeMs: number | null = null
+
+  constructor(
+    options: ProducerOptions,
+    deps: ProducerDeps,
+    sink: Sink | null,
+    replay: Replay | null,
+  ) {
+    this.#options = options
+    this.#deps = deps
+    this.#sink = sink
+    this.#replay = replay
+    this.#pacer = new Pacer(options.pace, deps.clock)
+    this.#startMs = deps.clock.monotonicMs()
+  }
+
+  async sendAll(
+    events: Iterable<StreamEvent> | AsyncIterable<StreamEvent>,
+    output: Output,
+  ): Promise<Summary['end']> {
+    const source = this.#options.watermarks ? withWatermarks(events) : events
+    let untilTurn = EVENTS_PER_TURN
+    for await (const event of source) {
+      untilTurn -= 1
+      if (untilTurn <= 0) {
+        untilTurn = EVENTS_PER_TURN
+        await nextTurn()
+      }
+      const end = this.#endReason() ?? (output.isClosed ? 'output' : null)
+      if (end !== null) return end
+      if (event.kind === 'transaction') {
+        this.#pacer.scheduleTransaction(event.transaction.eventTimeMs)
+        const isStopped = (): boolean => this.#endReason() !== null
+        if (this.#pacer.dueInMs > 0) {
+          if (!(await waitUntilDue(this.#pacer, this.#sleep, isStopped))) return this.#endReason()
+          untilTurn = EVENTS_PER_TURN
+        }
+      }
+      const room = output.write(event, this.#pacer.intendedMs)
+      this.#count(event)
+      if (room !== undefined) await room
+    }
+    return 'source'
+  }
+
+  /** Tells the lanes that nothing follows, where the stream was cut short on purpose. */
+  async sendEndOfStream(output: Output): Promise<void> {
+    if (!this.#options.watermarks) return
+    for (const topic of ['labels', 'transactions'] as const) {
+      const event = { kind: 'watermark', topic, timeMs: END_OF_STREAM_MS } as const
+      await output.write(event, this.#pacer.intendedMs)
+      this.#count(event)
+    }
+  }
+
+  summary(end: Summary['end']): Summary {
+    const elapsedMs = this.#deps.clock.monotonicMs() - this.#startMs
+    return {
+      transactions: this.#transactionCount,
+      labels: this.#labelCount,
+      watermarks: this.#watermarkCount,
+      acknowledged: this.#sink?.acknowledgedCount ?? 0,
+      skipped: this.#replay?.skipped() ?? {},
+      fraudPatterns: this.#fraud.counts(),
+      firstEventTimeMs: this.#firstEventTimeMs,
+      lastEventTimeMs: this.#lastEventTimeMs,
+      elapsedMs: Math.round(elapsedMs),
+      transactionsPerSecond:
+        elapsedMs > 0 ? Math.round((this.#transactionCount * 1_000) / elapsedMs) : 0,
+      behindMs: Math.max(0, Math.round(-this.#pacer.dueInMs)),
+      end,
+    }
+  }
+
+  readonly #sleep: Sleep = async (ms) => {
+    // An abort ends the wait early; the loop then sees the signal.
+    const { signal } = this.#deps
+    await sleepMs(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
+  }
+
+  #endReason(): Summary['end'] {
+    if (this.#deps.signal?.aborted === true) return 'signal'
+    const { durationMs } = this.#options
+    if (durationMs === null) return null
+    const elapsedMs = this.#deps.clock.monotonicMs() - this.#startMs
+    return elapsedMs >= durationMs ? 'duration' : null
+  }
+
+  #count(event: ProducedEvent): void {
+    switch (event.kind) {
+      case 'transaction':
+        this.#transactionCount += 1
+        this.#firstEventTimeMs ??= event.transaction.eventTimeMs
+        this.#lastEventTimeMs = event.transaction.eventTimeMs
+        if (event.fraudPattern !== null) this.#fraud.add(event.fraudPattern)
+        break
+      case 'label':
+        this.#labelCount += 1
+        break
+      case 'watermark':
+        this.#watermarkCount += 1
+        break
+    }
+  }
+}

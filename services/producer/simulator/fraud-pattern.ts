@@ -1,0 +1,45 @@
+// The fraud patterns that the simulator plays. What each one looks like stands in fraud-episodes.ts.
+
+/** Closed list; order matters only for output. */
+export const FRAUD_PATTERNS = [
+  'card_testing',
+  'stolen_card',
+  'compromised_terminal',
+  'impossible_travel',
+  'account_takeover',
+  'below_limit',
+  'leaked_card',
+  'device_sweep',
+  'friendly_fraud',
+] as const
+
+export type FraudPattern = (typeof FRAUD_PATTERNS)[number]
+
+/** How many transactions of each pattern a stream held. */
+export type FraudPatternCounts = Readonly<Record<FraudPattern, number>>
+
+/** Counts transactions by fraud pattern. */
+export class FraudPatternCounter {
+  readonly #counts: Record<FraudPattern, number> = zeroCounts()
+  #fraudCount = 0
+
+  add(pattern: FraudPattern): void {
+    this.#counts[pattern] += 1
+    this.#fraudCount += 1
+  }
+
+  get fraudCount(): number {
+    return this.#fraudCount
+  }
+
+  counts(): FraudPatternCounts {
+    return { ...this.#counts }
+  }
+}
+
+function zeroCounts(): Record<FraudPattern, number> {
+  return Object.fromEntries(FRAUD_PATTERNS.map((pattern) => [pattern, 0])) as Record<
+    FraudPattern,
+    number
+  >
+}
