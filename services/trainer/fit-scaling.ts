@@ -1,0 +1,85 @@
+// Learns, from training rows alone, how features become inputs of a net.
+
+import { FEATURES, FEATURE_COUNT } from '../core/features/feature-list.ts'
+import type { FeatureScaling } from '../core/scoring/scaling.ts'
+
+/** Inputs stay within this many standard deviations: far beyond, they all mean "very far". */
+const CLIP = 8
+
+/** A tail this many times longer than the middle is folded by a logarithm. */
+const LONG_TAIL = 5
+
+/** Absence of at least this share of the rows is worth an input of its own. */
+const ABSENT_SHARE_MIN = 0.001
+
+/** Scaling of each feature, in order, over the given rows. */
+export function fitScaling(rows: Float64Array, indices: Uint32Array): readonly FeatureScaling[] {
+  const absencePatterns = new Set<number>()
+  return FEATURES.map(({ name, absentWhen }, feature) => {
+    const { values, pattern } = columnOf(rows, indices, feature)
+    const transform = isLongTailed(values) ? 'log1p' : 'none'
+    const { center, scale } = momentsOf(transform === 'log1p' ? values.map(Math.log1p) : values)
+    const canBeAbsent = absentWhen !== 'never'
+    const absentShare = 1 - values.length / indices.length
+    // Features that are absent together share one input.
+    const absentInput =
+      canBeAbsent && absentShare >= ABSENT_SHARE_MIN && !absencePatterns.has(pattern)
+    if (absentInput) absencePatterns.add(pattern)
+    return {
+      feature: name,
+      transform,
+      center,
+      scale,
+      clip: CLIP,
+      absentValue: canBeAbsent ? quantile(values, 0.5) : null,
+      absentInput,
+    }
+  })
+}
+
+/** Median of each feature over the given rows: what is usual. 0 where it is always absent. */
+export function medians(rows: Float64Array, indices: Uint32Array): readonly number[] {
+  return FEATURES.map((_, feature) => quantile(columnOf(rows, indices, feature).values, 0.5))
+}
+
+interface Column {
+  /** Present values, ascending. */
+  readonly values: Float64Array
+  /** Hash of which rows are absent. */
+  readonly pattern: number
+}
+
+function columnOf(rows: Float64Array, indices: Uint32Array, feature: number): Column {
+  const values = new Float64Array(indices.length)
+  let count = 0
+  let pattern = 0
+  for (const row of indices) {
+    const value = rows[row * FEATURE_COUNT + feature] ?? NaN
+    const isAbsent = Number.isNaN(value)
+    pattern = (Math.imul(pattern, 31) + (isAbsent ? 1 : 0)) >>> 0
+    if (isAbsent) continue
+    values[count] = value
+    count += 1
+  }
+  return { values: values.subarray(0, count).sort(), pattern }
+}
+
+function isLongTailed(values: Float64Array): boolean {
+  const first = values[0] ?? 0
+  return first >= 0 && quantile(values, 0.99) > LONG_TAIL * Math.max(1, quantile(values, 0.5))
+}
+
+function quantile(ascending: Float64Array, share: number): number {
+  return ascending[Math.floor((ascending.length - 1) * share)] ?? 0
+}
+
+function momentsOf(values: Float64Array): { center: number; scale: number } {
+  if (values.length === 0) return { center: 0, scale: 1 }
+  let sum = 0
+  for (const value of values) sum += value
+  const center = sum / values.length
+  let squares = 0
+  for (const value of values) squares += (value - center) ** 2
+  const deviation = Math.sqrt(squares / values.length)
+  return { center, scale: deviation > 1e-9 ? deviation : 1 }
+}

@@ -1,0 +1,6 @@
+// Public entry of the trainer.
+
+export { runTrainer, TRAINER_DEFAULTS } from './run-trainer.ts'
+export type { TrainSummary, TrainerOptions } from './run-trainer.ts'
+export type { HistoryEvent } from './dataset.ts'
+export { readTopicHistory } from './topic-history.ts'
