@@ -1,0 +1,152 @@
+// What one micro-batch publishes, encoded: alerts, leases, one decision block, dead letters, and the offsets.
+
+import { createHash } from 'node:crypto'
+import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
+import type { LanePosition } from '../core/features/lane-fold.ts'
+import { encodeMetadata, type LaneProgress } from '../core/stream/lane-progress.ts'
+import type { Codecs } from '../core/wire/codecs.ts'
+import type { Alert, DecisionBlock, Lease } from '../core/wire/records.ts'
+import type { InputOffset } from '../platform/kafka/lane-transactions.ts'
+import type { Taken } from './lane-inbox.ts'
+import type { DecideOptions, DecidedBatch } from './micro-batch.ts'
+
+export interface OutputOptions {
+  readonly codecs: Codecs
+  readonly decide: DecideOptions
+  readonly backend: string
+  readonly topics: {
+    readonly transactions: string
+    readonly labels: string
+    readonly decisions: string
+    readonly alerts: string
+    readonly leases: string
+    readonly deadLetters: string
+  }
+}
+
+interface OutputMessage {
+  readonly key: string
+  readonly value: Buffer
+  readonly partition?: number
+}
+
+export interface EncodedOutput {
+  readonly messages: readonly { readonly topic: string; readonly messages: OutputMessage[] }[]
+  readonly offsets: readonly InputOffset[]
+  /** Hash of the block, base64: the next block carries it. */
+  readonly chainHash: string
+}
+
+export function encodeOutput(
+  taken: Taken,
+  decided: DecidedBatch,
+  progress: readonly (LaneProgress | null)[],
+  position: LanePosition,
+  previousHash: string,
+  decidedAtMs: number,
+  options: OutputOptions,
+): EncodedOutput {
+  const { codecs, topics, decide } = options
+  const { partition } = decide
+  const block = blockOf(taken, decided, progress, previousHash, decidedAtMs, options)
+  const blockValue = codecs.decisionBlock.encode(block)
+  const chainHash = createHash('sha256').update(blockValue).digest('base64')
+  // Alerts and leases are keyed by card; their topics have as many partitions as the input, so a card's are here.
+  const alerts = decided.alerts.map((alert) => ({
+    key: alert.card,
+    value: codecs.alert.encode(alert),
+    partition,
+  }))
+  const leases = decided.alerts.flatMap((alert) => {
+    const lease = leaseOf(alert)
+    return lease === null ? [] : [{ key: alert.card, value: codecs.lease.encode(lease), partition }]
+  })
+  const letters = taken.rejected.map(({ letter }) => ({
+    key: letter.topic,
+    value: codecs.deadLetter.encode(letter),
+  }))
+  const messages = [
+    {
+      topic: topics.decisions,
+      messages: [{ key: String(partition), value: blockValue, partition }],
+    },
+    { topic: topics.alerts, messages: alerts },
+    { topic: topics.leases, messages: leases },
+    { topic: topics.deadLetters, messages: letters },
+  ].filter((topic) => topic.messages.length > 0)
+  return {
+    messages,
+    offsets: [
+      {
+        topic: topics.transactions,
+        partition,
+        offset: taken.nextOffset,
+        metadata: encodeMetadata({ position, chainHash }),
+      },
+      { topic: topics.labels, partition, offset: taken.labelNextOffset, metadata: null },
+    ],
+    chainHash,
+  }
+}
+
+function blockOf(
+  taken: Taken,
+  decided: DecidedBatch,
+  progress: readonly (LaneProgress | null)[],
+  previousHash: string,
+  decidedAtMs: number,
+  { decide, backend }: OutputOptions,
+): DecisionBlock {
+  const { partition } = decide
+  return {
+    streamId: decide.streamId,
+    partition,
+    firstOffset: taken.firstOffset,
+    nextOffset: taken.nextOffset,
+    labelNextOffset: taken.labelNextOffset,
+    watermarks: taken.entries.filter(({ kind }) => kind === 'watermark').length,
+    alignment: decide.alignment,
+    mode: decide.mode,
+    modelVersion: decide.modelVersion,
+    modelDigest: decide.modelDigest,
+    backend,
+    policyDigest: decide.policyDigest,
+    featureListHash: FEATURE_LIST_HASH,
+    controlPosition: null,
+    cut: progress.flatMap((lane, index) =>
+      lane === null || index === partition
+        ? []
+        : [
+            {
+              partition: index,
+              nextOffset: lane.nextOffset,
+              labelNextOffset: lane.labelNextOffset,
+            },
+          ],
+    ),
+    previousHash: Buffer.from(previousHash, 'base64'),
+    decidedAtMs,
+    featureCount: FEATURE_COUNT,
+    features: Buffer.from(
+      decided.features.buffer,
+      decided.features.byteOffset,
+      decided.features.byteLength,
+    ),
+    featureStates: null,
+    decisions: decided.decisions,
+    deadLetterOffsets: taken.rejected
+      .filter(({ topic }) => topic === 'transactions')
+      .map(({ letter }) => letter.offset),
+  }
+}
+
+function leaseOf(alert: Alert): Lease | null {
+  if (alert.lease === null) return null
+  return {
+    card: alert.card,
+    alertId: alert.alertId,
+    revision: alert.revision,
+    ...alert.lease,
+    reason: alert.reasons[0]?.text ?? 'model score',
+  }
+}

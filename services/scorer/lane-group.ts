@@ -1,0 +1,204 @@
+// Membership of the consumer group: which lanes are ours, and handing them what is fetched. kafkajs only fills
+// lanes, and pauses or resumes partitions; nothing waits inside its handler.
+
+import type { Admin, Consumer, Kafka } from 'kafkajs'
+import { systemClock } from '../platform/clock.ts'
+import { laneAssigner } from '../platform/kafka/lane-assigner.ts'
+import { openLaneTransactions, openUnsafeLaneOutput } from '../platform/kafka/lane-transactions.ts'
+import { topicName } from '../platform/kafka/topics.ts'
+import type { Closable } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/log.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import type { LaneStore } from '../platform/redis/lane-store.ts'
+import type { OutputOptions } from './batch-output.ts'
+import type { ScorerConfig } from './config.ts'
+import type { InboxOptions } from './lane-inbox.ts'
+import { Lane } from './lane.ts'
+import { checkLogHolds, startLane } from './lane-start.ts'
+
+/** Fetches answer at once when there is data; this only bounds how late a resumed partition is asked for. */
+const FETCH_WAIT_MS = 50
+const LAG_INTERVAL_MS = 1_000
+const PARTITIONS_CONCURRENT = 16
+
+export interface LaneGroupOptions {
+  readonly config: ScorerConfig
+  readonly log: Logger
+  readonly telemetry: ScorerTelemetry
+  readonly kafka: Kafka
+  readonly admin: Admin
+  readonly store: LaneStore
+  readonly inbox: (partition: number) => InboxOptions
+  readonly output: (partition: number) => OutputOptions
+}
+
+/** Starts, feeds and ends the lanes that the group assigns to this process. */
+export class LaneGroup implements Closable {
+  readonly #options: LaneGroupOptions
+  readonly #lanes = new Map<number, Lane>()
+  readonly #highWatermarks = new Map<number, number>()
+  readonly #consumer: Consumer
+  readonly failed: Promise<Error>
+  #hasJoined = false
+  #assigning: Promise<void> = Promise.resolve()
+  #lagTimer: NodeJS.Timeout | null = null
+  #topics = { transactions: '', labels: '' }
+
+  constructor(options: LaneGroupOptions) {
+    this.#options = options
+    const { config } = options
+    this.#topics = {
+      transactions: topicName(config.topicPrefix, 'transactions'),
+      labels: topicName(config.topicPrefix, 'labels'),
+    }
+    this.#consumer = options.kafka.consumer({
+      groupId: config.groupId,
+      partitionAssigners: [laneAssigner([this.#topics.transactions, this.#topics.labels])],
+      sessionTimeout: config.sessionTimeoutMs,
+      heartbeatInterval: Math.floor(config.sessionTimeoutMs / 5),
+      rebalanceTimeout: Math.max(config.sessionTimeoutMs, 10_000),
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      allowAutoTopicCreation: false,
+      // Committed data only, as a transactional producer of the bank's would expect.
+      readUncommitted: false,
+    })
+    this.failed = new Promise((resolve) => {
+      this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
+        if (!payload.restart) resolve(payload.error)
+      })
+    })
+  }
+
+  get hasJoined(): boolean {
+    return this.#hasJoined
+  }
+
+  get partitions(): readonly number[] {
+    return [...this.#lanes.keys()].sort((a, b) => a - b)
+  }
+
+  async start(transactionsTopic: string, labelsTopic: string): Promise<void> {
+    const consumer = this.#consumer
+    await consumer.connect()
+    await consumer.subscribe({ topics: [transactionsTopic, labelsTopic], fromBeginning: true })
+    const joined = new Promise<void>((resolve) => {
+      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+        const partitions = payload.memberAssignment[transactionsTopic] ?? []
+        // Nothing is fetched before a lane has read back and checked its offsets: asked for an offset that is out of
+        // range, kafkajs would move the group's offset by itself, and messages would be skipped silently.
+        consumer.pause([transactionsTopic, labelsTopic].map((topic) => ({ topic, partitions })))
+        this.#assigning = this.#assigning.then(() => this.#assign(partitions))
+        this.#hasJoined = true
+        resolve()
+      })
+    })
+    await consumer.run({
+      autoCommit: false,
+      partitionsConsumedConcurrently: PARTITIONS_CONCURRENT,
+      eachBatch: async (payload) => {
+        const { batch } = payload
+        const topic = batch.topic === transactionsTopic ? 'transactions' : 'labels'
+        if (topic === 'transactions') {
+          this.#highWatermarks.set(batch.partition, Number(batch.highWatermark))
+        }
+        if (!payload.isStale()) this.#lanes.get(batch.partition)?.push(topic, batch.messages)
+        await payload.heartbeat()
+      },
+    })
+    this.#lagTimer = setInterval(() => {
+      this.#observeLag()
+    }, LAG_INTERVAL_MS)
+    await Promise.race([joined, this.failed.then((error) => Promise.reject(error))])
+  }
+
+  async close(): Promise<void> {
+    if (this.#lagTimer !== null) clearInterval(this.#lagTimer)
+    await this.#consumer.stop()
+    await this.#assigning
+    await this.#assign([])
+    await this.#consumer.disconnect()
+  }
+
+  /** Ends all lanes and starts those assigned, also ones held before: their fetches may be stale. */
+  async #assign(partitions: readonly number[]): Promise<void> {
+    const { log, telemetry } = this.#options
+    const ended = [...this.#lanes]
+    this.#lanes.clear()
+    await Promise.all(ended.map(([, lane]) => lane.stop()))
+    for (const [partition] of ended) telemetry.laneReleased(partition)
+    for (const partition of partitions) this.#lanes.set(partition, this.#openLane(partition))
+    telemetry.rebalanced(partitions.length)
+    log.info({ partitions }, 'Lanes assigned.')
+  }
+
+  #openLane(partition: number): Lane {
+    const { config, log, telemetry, kafka, admin, store } = this.#options
+    const inbox = this.#options.inbox(partition)
+    const { groupId } = config
+    const topicOf = (topic: 'transactions' | 'labels') => [
+      { topic: this.#topics[topic], partitions: [partition] },
+    ]
+    const openTransactions = () =>
+      config.unsafe === 'no-transactions'
+        ? openUnsafeLaneOutput(kafka, (offsets) =>
+            this.#consumer.commitOffsets(
+              offsets.map((entry) => ({ ...entry, offset: String(entry.offset) })),
+            ),
+          )
+        : openLaneTransactions({
+            kafka,
+            groupId,
+            transactionalId: `${config.topicPrefix}sluice-scorer-${groupId}-${partition}`,
+          })
+    return new Lane({
+      clock: systemClock,
+      log,
+      telemetry,
+      store,
+      inbox,
+      output: this.#options.output(partition),
+      batchIntervalMs: config.batchIntervalMs,
+      start: (heldEpoch, mustRebuild) =>
+        startLane(
+          {
+            kafka,
+            admin,
+            groupId,
+            store,
+            inbox,
+            alignment: config.alignment,
+            log,
+            telemetry,
+            openTransactions,
+          },
+          heldEpoch,
+          mustRebuild,
+        ),
+      checkLogHolds: (topic, offset) =>
+        checkLogHolds(admin, this.#topics[topic], partition, offset),
+      seek: (nextOffset, labelNextOffset) => {
+        const { transactions, labels } = this.#topics
+        this.#consumer.seek({ topic: transactions, partition, offset: String(nextOffset) })
+        this.#consumer.seek({ topic: labels, partition, offset: String(labelNextOffset) })
+      },
+      pause: (topic) => {
+        this.#consumer.pause(topicOf(topic))
+      },
+      resume: (topic) => {
+        this.#consumer.resume(topicOf(topic))
+      },
+    })
+  }
+
+  #observeLag(): void {
+    const nowMs = systemClock.nowMs()
+    for (const [partition, lane] of this.#lanes) {
+      const { nextOffset, oldestTimestampMs } = lane
+      const high = this.#highWatermarks.get(partition)
+      if (nextOffset === null || high === undefined) continue
+      const seconds =
+        oldestTimestampMs === null ? 0 : Math.max(0, nowMs - oldestTimestampMs) / 1_000
+      this.#options.telemetry.lagObserved(partition, Math.max(0, high - nextOffset), seconds)
+    }
+  }
+}

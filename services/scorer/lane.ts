@@ -1,0 +1,344 @@
+// One lane: all work of one partition, in order, one micro-batch after the other.
+//
+// At every start, be it a new assignment or a failure, a lane raises its epoch, initialises its producer, reads
+// back what is committed, checks that its state holds just that, and only then asks for messages. So it does
+// not matter how the last owner ended.
+
+import { isSluiceError } from '../core/errors.ts'
+import { LaneFold } from '../core/features/lane-fold.ts'
+import { mayGoOn } from '../core/stream/alignment.ts'
+import { furthest, type LaneProgress } from '../core/stream/lane-progress.ts'
+import type { Clock } from '../core/clock.ts'
+import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
+import type { Logger } from '../platform/log.ts'
+import type { BatchReport, ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import type { LaneStore } from '../platform/redis/lane-store.ts'
+import { encodeOutput, type OutputOptions } from './batch-output.ts'
+import { LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
+import { fenced, lost } from './lane-errors.ts'
+import { touchedBy, type LaneStart } from './lane-start.ts'
+import { decideBatch, type DecidedBatch } from './micro-batch.ts'
+
+const RESTART_FIRST_MS = 50
+const RESTART_MS_MAX = 2_000
+/** How often a lane that waits for others in an aligned replay looks again. */
+const ALIGNMENT_POLL_MS = 5
+
+/** What a lane needs; the outside world is behind functions, so that tests can stand in for it. */
+export interface LaneDeps {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly telemetry: ScorerTelemetry
+  readonly store: LaneStore
+  readonly inbox: InboxOptions
+  readonly output: OutputOptions
+  /** Least time between two micro-batches that are not full. */
+  readonly batchIntervalMs: number
+  /** Raises the epoch, opens the producer, reads back, repairs the state. Null: another owner has taken over. */
+  readonly start: (heldEpoch: number | null, mustRebuild: boolean) => Promise<LaneStart | null>
+  /** Rejects when `offset` is no longer in the log: kafkajs would go on from the earliest in silence. */
+  readonly checkLogHolds: (topic: 'transactions' | 'labels', offset: number) => Promise<void>
+  /** Asks kafkajs for messages from these offsets on, and to go on fetching. */
+  readonly seek: (nextOffset: number, labelNextOffset: number) => void
+  readonly pause: (topic: 'transactions' | 'labels') => void
+  readonly resume: (topic: 'transactions' | 'labels') => void
+}
+
+export class Lane {
+  readonly #deps: LaneDeps
+  readonly #partition: number
+  readonly #paused = new Set<'transactions' | 'labels'>()
+  #inbox: LaneInbox | null = null
+  #gaps: { readonly topic: 'transactions' | 'labels'; readonly expected: number }[] = []
+  #mustRebuild = false
+  #progress: readonly (LaneProgress | null)[] = []
+  #epoch: number | null = null
+  #isStopping = false
+  #wake: (() => void) | null = null
+  readonly #done: Promise<void>
+
+  constructor(deps: LaneDeps) {
+    this.#deps = deps
+    this.#partition = deps.inbox.partition
+    this.#done = this.#run()
+  }
+
+  /** Time stamp of the oldest transaction that waits, or null. */
+  get oldestTimestampMs(): number | null {
+    return this.#inbox?.oldestTimestampMs ?? null
+  }
+
+  /** The offset up to which transactions are taken; null while the lane starts. */
+  get nextOffset(): number | null {
+    return this.#inbox?.nextOffset ?? null
+  }
+
+  /** Hands over messages; never waits. Too many pause their topic's partition. */
+  push(topic: 'transactions' | 'labels', messages: Parameters<LaneInbox['push']>[1]): void {
+    const inbox = this.#inbox
+    if (inbox === null) return
+    const expected = inbox.push(topic, messages)
+    if (expected !== null) this.#gaps.push({ topic, expected })
+    if (inbox.isFull(topic) && !this.#paused.has(topic)) {
+      this.#paused.add(topic)
+      this.#deps.pause(topic)
+    }
+    this.#wake?.()
+  }
+
+  /** Finishes the micro-batch in hand and ends. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#wake?.()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const { log, telemetry } = this.#deps
+    let waitMs = RESTART_FIRST_MS
+    while (!this.#isStopping) {
+      let transactions: LaneTransactions | null = null
+      try {
+        const start = await this.#deps.start(this.#epoch, this.#mustRebuild)
+        if (start === null) {
+          telemetry.laneStopped('fenced')
+          log.warn({ partition: this.#partition }, 'Another owner has taken over the lane.')
+          return
+        }
+        transactions = start.transactions
+        this.#epoch = start.epoch
+        this.#mustRebuild = false
+        await this.#work(start, () => {
+          waitMs = RESTART_FIRST_MS
+        })
+      } catch (error) {
+        if (!this.#mayRestart(error)) return
+        await this.#sleep(waitMs)
+        waitMs = Math.min(waitMs * 2, RESTART_MS_MAX)
+      } finally {
+        this.#inbox = null
+        await transactions?.close().catch(() => undefined)
+      }
+    }
+  }
+
+  /** Counts and logs the failure; false when starting over cannot help. */
+  #mayRestart(error: unknown): boolean {
+    const { log, telemetry } = this.#deps
+    const partition = this.#partition
+    if (isSluiceError(error, 'SLUICE_LANE_OFFSET_OUT_OF_RANGE')) {
+      telemetry.laneStopped('offset_out_of_range')
+      log.error({ partition, error }, 'The lane has stopped: its messages are gone from the log.')
+      return false
+    }
+    if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) this.#mustRebuild = true
+    if (isSluiceError(error, 'SLUICE_LANE_FENCED')) telemetry.writeFenced()
+    if (isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN')) telemetry.transactionFailed()
+    if (this.#isStopping) return false
+    telemetry.laneRestarted()
+    log.warn({ partition, error }, 'The lane starts over from what is committed.')
+    return true
+  }
+
+  async #work(start: LaneStart, onProgress: () => void): Promise<void> {
+    const { inbox: options, clock } = this.#deps
+    const inbox = new LaneInbox(options, start.nextOffset, start.labelNextOffset)
+    const fold = new LaneFold(options.rates, start.position)
+    let chainHash = start.chainHash
+    let committed = { nextOffset: start.nextOffset, labelNextOffset: start.labelNextOffset }
+    let ahead = start.progress
+    let lastStartMs = -Infinity
+    // Known before the first batch: an empty list would let an aligned lane go on unchecked.
+    this.#progress = await this.#deps.store.readProgress()
+    // From here to the seek nothing may wait: what kafkajs delivers before it is of another place in the log, and
+    // would be taken as a gap of control records.
+    this.#gaps = []
+    this.#inbox = inbox
+    this.#deps.seek(start.nextOffset, start.labelNextOffset)
+    // Both, whatever this lane has paused: kafkajs keeps a pause through a rebalance, so an earlier lane's may stand.
+    for (const topic of ['transactions', 'labels'] as const) this.#deps.resume(topic)
+    this.#paused.clear()
+    while (!this.#isStopping) {
+      await this.#checkGaps()
+      await this.#pace(inbox, lastStartMs)
+      const startMs = clock.monotonicMs()
+      const taken = inbox.take(clock.nowMs(), fold.position.labelWatermarkMs, this.#gate())
+      if (taken === null) {
+        await this.#waitForMore(inbox)
+        continue
+      }
+      lastStartMs = startMs
+      this.#resumeWhenEmptied(inbox)
+      const decodeMs = clock.monotonicMs() - startMs
+      const result = await this.#process(taken, fold, start, chainHash, committed, ahead, decodeMs)
+      chainHash = result.chainHash
+      ahead = result.progress
+      committed = { nextOffset: taken.nextOffset, labelNextOffset: taken.labelNextOffset }
+      onProgress()
+    }
+  }
+
+  async #process(
+    taken: Taken,
+    fold: LaneFold,
+    start: LaneStart,
+    chainHash: string,
+    committed: { readonly nextOffset: number; readonly labelNextOffset: number },
+    ahead: LaneProgress,
+    decodeMs: number,
+  ): Promise<{ readonly chainHash: string; readonly progress: LaneProgress }> {
+    const { clock, store, output, telemetry } = this.#deps
+    const startMs = clock.monotonicMs()
+    const { cards, terminals } = touchedBy(taken)
+    const snapshot = await store.read(this.#partition, ahead.generation, cards, terminals)
+    this.#progress = snapshot.progress
+    this.#checkAligned(taken, fold.position.labelWatermarkMs)
+    const readMs = clock.monotonicMs() - startMs
+    const nowMs = clock.nowMs()
+    const { entries, labels, labelNextOffset, nextOffset } = taken
+    const decided = await decideBatch(
+      labels,
+      entries,
+      labelNextOffset,
+      fold,
+      snapshot,
+      snapshot.progress,
+      nowMs,
+      output.decide,
+    )
+    const scoredAtMs = clock.nowMs()
+    const progress = furthest(
+      { generation: ahead.generation, nextOffset, labelNextOffset, ...fold.position },
+      ahead,
+    )
+    const writeStartMs = clock.monotonicMs()
+    const reply = await store.write(this.#partition, start.epoch, snapshot, progress, committed)
+    if (reply !== 'written') throw this.#writeRefused(reply)
+    const commitStartMs = clock.monotonicMs()
+    const encoded = encodeOutput(
+      taken,
+      decided,
+      snapshot.progress,
+      fold.position,
+      chainHash,
+      nowMs,
+      output,
+    )
+    await start.transactions.commit(encoded.messages, encoded.offsets)
+    const endMs = clock.monotonicMs()
+    telemetry.batchDecided(
+      reportOf(
+        taken,
+        decided,
+        {
+          decode: decodeMs,
+          read: readMs,
+          features: decided.featuresMs,
+          score: decided.scoreMs,
+          write: commitStartMs - writeStartMs,
+          commit: endMs - commitStartMs,
+          total: decodeMs + endMs - startMs,
+        },
+        scoredAtMs,
+        clock.nowMs(),
+      ),
+    )
+    return { chainHash: encoded.chainHash, progress }
+  }
+
+  /** Another lane may have been built anew since the gate was asked: then it no longer holds what was waited for. */
+  #checkAligned({ entries, labels }: Taken, labelWatermarkMs: number): void {
+    const gate = this.#gate()
+    const newestMs = (times: readonly number[]): number =>
+      times.reduce((a, b) => Math.max(a, b), -1)
+    const labelMs = newestMs(
+      labels.map((label) => (label.kind === 'watermark' ? label.timeMs : -1)),
+    )
+    const eventMs = newestMs(
+      entries.map((entry) => (entry.kind === 'watermark' ? -1 : entry.transaction.eventTimeMs)),
+    )
+    if (eventMs >= 0 && !gate(eventMs, Math.max(labelMs, labelWatermarkMs))) {
+      throw lost(this.#partition)
+    }
+  }
+
+  async #checkGaps(): Promise<void> {
+    for (let gap = this.#gaps.shift(); gap !== undefined; gap = this.#gaps.shift()) {
+      await this.#deps.checkLogHolds(gap.topic, gap.expected)
+    }
+  }
+
+  #writeRefused(reply: 'fenced' | 'lost'): Error {
+    return reply === 'fenced' ? fenced(this.#partition) : lost(this.#partition)
+  }
+
+  #gate(): (eventTimeMs: number, labelWatermarkMs: number) => boolean {
+    if (this.#deps.output.decide.alignment === 'live') return () => true
+    return (eventTimeMs, labelWatermarkMs) =>
+      mayGoOn(eventTimeMs, this.#partition, labelWatermarkMs, this.#progress)
+  }
+
+  /** Waits for messages; with messages in hand that an aligned replay holds back, for the other lanes. */
+  async #waitForMore(inbox: LaneInbox): Promise<void> {
+    if (inbox.isEmpty) {
+      await this.#sleep(null)
+      return
+    }
+    await this.#sleep(ALIGNMENT_POLL_MS)
+    this.#progress = await this.#deps.store.readProgress()
+  }
+
+  /** Each commit costs the same however little it holds; a little patience leaves the machine time to be prompt. */
+  async #pace(inbox: LaneInbox, lastStartMs: number): Promise<void> {
+    const { batchIntervalMs, clock } = this.#deps
+    for (;;) {
+      const leftMs = lastStartMs + batchIntervalMs - clock.monotonicMs()
+      if (leftMs <= 0 || this.#isStopping || inbox.hasFullBatch) return
+      await this.#sleep(leftMs)
+    }
+  }
+
+  #resumeWhenEmptied(inbox: LaneInbox): void {
+    for (const topic of this.#paused) {
+      if (inbox.isFull(topic)) continue
+      this.#paused.delete(topic)
+      this.#deps.resume(topic)
+    }
+  }
+
+  /** Sleeps until woken by messages or a stop, at most `limitMs` unless null. */
+  async #sleep(limitMs: number | null): Promise<void> {
+    if (this.#isStopping) return
+    await new Promise<void>((resolve) => {
+      const timer = limitMs === null ? null : setTimeout(resolve, limitMs)
+      this.#wake = () => {
+        if (timer !== null) clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = null
+  }
+}
+
+function reportOf(
+  taken: Taken,
+  decided: DecidedBatch,
+  stagesMs: BatchReport['stagesMs'],
+  scoredAtMs: number,
+  committedAtMs: number,
+): BatchReport {
+  const outcomes = { approve: 0, flag: 0, block: 0 }
+  for (const { outcome } of decided.decisions) outcomes[outcome] += 1
+  const { oldestTimestampMs } = taken
+  return {
+    transactions: decided.decisions.length,
+    labels: taken.labels.length,
+    duplicates: decided.duplicates,
+    outcomes,
+    actions: decided.alerts.map(({ action }) => action),
+    deadLetters: taken.rejected,
+    stagesMs,
+    eventToAlertMs: decided.alerts.map(({ source }) => committedAtMs - source.timestampMs),
+    eventToScoreMs: oldestTimestampMs === null ? null : scoredAtMs - oldestTimestampMs,
+  }
+}

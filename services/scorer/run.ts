@@ -1,0 +1,47 @@
+// The scorer as a process: starts it from the environment, and stops it within a limit.
+
+import { isSluiceError } from '../core/errors.ts'
+import { openLogger } from '../platform/log.ts'
+import { loadScorerConfig } from './config.ts'
+import { openScorer } from './scorer.ts'
+
+const STOP_MS_MAX = 5_000
+const EXIT_UNEXPECTED = 70
+
+/** Runs until SIGTERM, SIGINT or the end of a parent that holds a channel to us. Resolves with the exit code. */
+export async function runScorer(env: NodeJS.ProcessEnv): Promise<number> {
+  const stop = stopRequested()
+  try {
+    const config = loadScorerConfig(env)
+    const log = openLogger('scorer', config.logLevel)
+    void stop.then(() => {
+      setTimeout(() => {
+        log.error({}, 'Stopping took too long; the rest is left to the next owner.')
+        process.exit(1)
+      }, STOP_MS_MAX).unref()
+    })
+    const scorer = await openScorer(config, log)
+    log.info({ metricsPort: scorer.metricsPort }, 'Scorer ready.')
+    process.send?.({ kind: 'ready', metricsPort: scorer.metricsPort })
+    const failure = await Promise.race([stop, scorer.failed])
+    if (failure instanceof Error) log.error({ error: failure }, 'The consumer has crashed.')
+    await scorer.close()
+    log.info({}, 'Scorer stopped.')
+    return failure instanceof Error ? 1 : 0
+  } catch (error) {
+    const isKnown = isSluiceError(error)
+    const text = isKnown ? error.message : error instanceof Error ? error.stack : String(error)
+    process.stderr.write(`${text ?? ''}\n`)
+    return isKnown ? error.exitCode : EXIT_UNEXPECTED
+  }
+}
+
+function stopRequested(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
+      process.on(signal, () => {
+        resolve()
+      })
+    }
+  })
+}

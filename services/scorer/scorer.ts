@@ -1,0 +1,211 @@
+// The consumer service: opens what it needs, in order, and closes it in reverse.
+
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import kafkajs, { type Admin, type Kafka } from 'kafkajs'
+import { DEFAULT_RATES } from '../core/currency.ts'
+import type { ScoringModel } from '../core/scoring/scoring-model.ts'
+import { createCodecs } from '../core/wire/codecs.ts'
+import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
+import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
+import { closeAll, type Closable } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/log.ts'
+import { openMetricsServer } from '../platform/metrics/metrics-server.ts'
+import {
+  createScorerTelemetry,
+  type ScorerTelemetry,
+} from '../platform/metrics/scorer-telemetry.ts'
+import { openLaneStore, type LaneStore } from '../platform/redis/lane-store.ts'
+import { openSchemaRegistry } from '../platform/registry/open-registry.ts'
+import { repositoryRoot } from '../platform/repository-root.ts'
+import { openScoringModel } from '../platform/tensorflow/scoring-model.ts'
+import type { OutputOptions } from './batch-output.ts'
+import type { ScorerConfig } from './config.ts'
+import { LaneGroup } from './lane-group.ts'
+import type { DecideOptions } from './micro-batch.ts'
+
+export interface RunningScorer {
+  readonly metricsPort: number
+  /** Resolves when the consumer has crashed for good, with the error. */
+  readonly failed: Promise<Error>
+  close(): Promise<void>
+}
+
+/** Starts the scorer; resolves once it has joined the group. Model problems end it before Kafka is asked. */
+export async function openScorer(config: ScorerConfig, log: Logger): Promise<RunningScorer> {
+  const opened: Closable[] = []
+  try {
+    return await open(config, log, opened)
+  } catch (error) {
+    await closeAll(opened).catch(() => undefined)
+    throw error
+  }
+}
+
+async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Promise<RunningScorer> {
+  const telemetry = createScorerTelemetry()
+  const model = await openModel(config, log, telemetry, opened)
+  registerCompressionCodecs()
+  const codecs = createCodecs(
+    await openSchemaRegistry({
+      url: config.schemaRegistryUrl,
+      topicPrefix: config.topicPrefix,
+      register: false,
+    }).load(),
+  )
+  const kafka = openKafka(config, log)
+  const admin = kafka.admin()
+  await admin.connect()
+  opened.push({ close: () => admin.disconnect() })
+  const partitionCount = await readPartitionCount(admin, config.topicPrefix)
+  const topics = topicsOf(config.topicPrefix)
+  const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
+  const store = await openStore(config, streamId, partitionCount, telemetry)
+  opened.push(store)
+
+  const group = new LaneGroup({
+    config,
+    log,
+    telemetry,
+    kafka,
+    admin,
+    store,
+    inbox: (partition) => ({
+      partition,
+      partitionCount,
+      transactionsTopic: topics.transactions,
+      labelsTopic: topics.labels,
+      codecs,
+      rates: DEFAULT_RATES,
+      batchSizeMax: config.batchSizeMax,
+      eventAheadMsMax: config.eventAheadMsMax,
+      hmacKey: config.deadLetterHmacKey,
+    }),
+    output: (partition) => ({
+      codecs,
+      backend: model.info.backend,
+      topics,
+      decide: decideOptions(config, model, streamId, topics.transactions, partition),
+    }),
+  })
+  const server = await openMetricsServer({
+    ...config.metrics,
+    registry: telemetry.registry,
+    readiness: () => ({
+      isReady: group.hasJoined,
+      details: {
+        backend: model.info.backend,
+        model: model.info.version,
+        lanes: group.partitions,
+        redis: store.isUp ? 'up' : 'down',
+      },
+    }),
+  })
+  opened.push(server)
+  await group.start(topics.transactions, topics.labels)
+  opened.push(group)
+  return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
+}
+
+async function openModel(
+  config: ScorerConfig,
+  log: Logger,
+  telemetry: ScorerTelemetry,
+  opened: Closable[],
+): Promise<ScoringModel> {
+  const model = await openScoringModel({
+    folder: config.modelFolder ?? join(repositoryRoot(), 'models/simulator'),
+    backend: config.backend,
+    ratesDigest: DEFAULT_RATES.digest,
+  })
+  opened.push({
+    close: () => {
+      model.close()
+      return Promise.resolve()
+    },
+  })
+  telemetry.backendChosen(model.info.backend, model.info.version)
+  log.info({ ...model.info, usual: undefined }, 'Model loaded.')
+  return model
+}
+
+function openStore(
+  config: ScorerConfig,
+  streamId: string,
+  partitionCount: number,
+  telemetry: ScorerTelemetry,
+): Promise<LaneStore> {
+  return openLaneStore({
+    url: config.redisUrl,
+    streamId,
+    partitionCount,
+    onRoundTrip: (operation) => {
+      telemetry.redisCalled(operation)
+    },
+    onConnection: (isUp) => {
+      telemetry.redisConnection(isUp)
+    },
+    isFenceDisabled: config.unsafe === 'no-fence',
+  })
+}
+
+function decideOptions(
+  config: ScorerConfig,
+  model: ScoringModel,
+  streamId: string,
+  topic: string,
+  partition: number,
+): DecideOptions {
+  const { flagThreshold, blockThreshold, digest, version, usual } = model.info
+  const { mode, alignment, unscoredOutcome, leaseMs } = config
+  const thresholds = { flag: flagThreshold, block: blockThreshold }
+  const policy = { mode, leaseMs, unscoredOutcome, thresholds }
+  return {
+    streamId,
+    topic,
+    partition,
+    mode,
+    alignment,
+    thresholds,
+    unscoredOutcome,
+    leaseMs,
+    modelVersion: version,
+    modelDigest: digest,
+    policyDigest: createHash('sha256').update(JSON.stringify(policy)).digest('hex'),
+    usual,
+    score: (rows, rowCount) => model.score(rows, rowCount),
+  }
+}
+
+function topicsOf(prefix: string): OutputOptions['topics'] {
+  return {
+    transactions: topicName(prefix, 'transactions'),
+    labels: topicName(prefix, 'labels'),
+    decisions: topicName(prefix, 'decisions'),
+    alerts: topicName(prefix, 'alerts'),
+    leases: topicName(prefix, 'leases'),
+    deadLetters: topicName(prefix, 'dead-letters'),
+  }
+}
+
+/** Another cluster or another topic is another stream, whose state must not be mixed in. */
+async function streamIdOf(admin: Admin, transactionsTopic: string): Promise<string> {
+  const { clusterId } = await admin.describeCluster()
+  return createHash('sha256')
+    .update(`${clusterId}\n${transactionsTopic}`)
+    .digest('hex')
+    .slice(0, 12)
+}
+
+function openKafka(config: ScorerConfig, log: Logger): Kafka {
+  return new kafkajs.Kafka({
+    clientId: 'sluice-scorer',
+    brokers: [...config.brokers],
+    logLevel: kafkajs.logLevel.WARN,
+    logCreator: () => (entry) => {
+      // kafkajs reports as errors what it then retries; lanes report what matters.
+      log.debug({ kafka: entry.log, namespace: entry.namespace }, 'Message from the Kafka client.')
+    },
+    retry: { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 },
+  })
+}
