@@ -1,0 +1,156 @@
+// What `sluice bench` prints for people. Programs take --json.
+
+import type { ServerVersions } from './machine.ts'
+import type { Machine } from './machine.ts'
+import type { LiveResult } from './live-bench.ts'
+import type { CpuPerEvent } from './process-meter.ts'
+import type { ProfileSummary } from './profile-summary.ts'
+import type { ReplayResult, ReplayRun } from './replay-bench.ts'
+import type { BackendResult } from './scoring-bench.ts'
+
+const MEBIBYTE = 1024 * 1024
+
+/** All that a run of `sluice bench` has measured; null where it was not asked for. */
+export interface BenchReport {
+  readonly machine: Machine
+  readonly servers: ServerVersions | null
+  readonly scoring: readonly BackendResult[] | null
+  readonly replay: ReplayResult | null
+  readonly live: LiveResult | null
+  readonly profile: ProfileSummary | null
+}
+
+/** Whatever makes the figures worthless, as sentences. */
+export function reportProblems({ replay, live, scoring }: BenchReport): readonly string[] {
+  return [
+    ...(replay?.runs ?? []).flatMap(({ problems }, run) =>
+      problems.map((problem) => `replay, run ${run + 1}: ${problem}`),
+    ),
+    ...(live?.problems ?? []).map((problem) => `live: ${problem}`),
+    ...(scoring ?? [])
+      .filter(({ hasSameBits }) => hasSameBits === false)
+      .map(({ backend }) => `scoring: ${backend} scores a row differently by size of batch.`),
+  ]
+}
+
+/** The report as lines. */
+export function reportLines(report: BenchReport): readonly string[] {
+  return [
+    ...machineLines(report.machine, report.servers),
+    ...(report.scoring === null ? [] : scoringLines(report.scoring)),
+    ...(report.replay === null ? [] : replayLines(report.replay)),
+    ...(report.profile === null ? [] : profileLines(report.profile)),
+    ...(report.live === null ? [] : liveLines(report.live)),
+    ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),
+  ]
+}
+
+function machineLines(machine: Machine, servers: ServerVersions | null): readonly string[] {
+  const packages = Object.entries(machine.packages)
+    .filter(([, version]) => version !== null)
+    .map(([name, version]) => `${name} ${version ?? ''}`)
+  const memory = (machine.memoryBytes / 1024 / MEBIBYTE).toFixed(1)
+  return [
+    `Machine   ${machine.cpuModel}, ${machine.cores} cores, ${memory} GiB, ${machine.platform}`,
+    `Software  Node ${machine.node}, ${packages.join(', ')}`,
+    ...(servers === null ? [] : [`Servers   Kafka ${servers.kafka}, Redis ${servers.redis}`]),
+    `Load      ${machine.loadAverage.join(' ')} before the start`,
+  ]
+}
+
+function scoringLines(results: readonly BackendResult[]): readonly string[] {
+  return [
+    '',
+    'Scoring, rows per second by rows in a batch',
+    ...results.map(({ backend, batches, detail }) =>
+      batches === null
+        ? `  ${backend.padEnd(11)} ${detail}`
+        : `  ${backend.padEnd(11)} ${batches
+            .map(({ rows, rowsPerSecond }) => `${rows}: ${count(rowsPerSecond)}`)
+            .join('   ')}`,
+    ),
+  ]
+}
+
+function replayLines(result: ReplayResult): readonly string[] {
+  const { options, runs, medianEventsPerSecond, medianRatioToConsume } = result
+  return [
+    '',
+    `Replay of ${count(options.transactions)} transactions of ${count(options.cards)} cards, batches of ` +
+      `at most ${count(options.batchSizeMax)}, exactly once`,
+    `  ${count(medianEventsPerSecond)} events/s from first to last commit (median of ${runs.length}), ` +
+      `${medianRatioToConsume.toFixed(3)} of a consumer that only decodes`,
+    ...runs.flatMap((run, index) => runLines(run, index + 1)),
+  ]
+}
+
+function runLines(run: ReplayRun, number: number): readonly string[] {
+  const { blocks, fill } = run
+  const memory =
+    run.scorerResidentBytes === null ? '' : `, scorer ${mebibytes(run.scorerResidentBytes)}`
+  return [
+    `  run ${number}: ${count(run.eventsPerSecond)}/s; with start-up (${count(run.startMs)} ms to join) ` +
+      `${count(run.eventsPerSecondWithStart)}/s; only decoding ${count(run.consumeEventsPerSecond)}/s; ` +
+      `filled at ${count(fill.eventsPerSecond)}/s`,
+    `    in ${count(fill.transactions)} = ${count(blocks.decisions)} decisions + ${blocks.deadLetters} dead ` +
+      `letters; ${count(blocks.blocks)} blocks of ${count(run.eventsPerBlock)}; ` +
+      `backend ${blocks.backends.join(', ')}, model ${blocks.modelVersions.join(', ')}`,
+    `    CPU us/event: ${cpuText(run.cpuMicrosecondsPerEvent)}${memory}; load ${run.loadAverage[0] ?? 0}`,
+  ]
+}
+
+function liveLines(result: LiveResult): readonly string[] {
+  const { options, alertLatency: latency, scorerMemory: memory } = result
+  const lines = [
+    '',
+    `Live, open loop at ${count(options.ratePerSecond)}/s for ${options.durationMs / 1_000} s after ` +
+      `${options.warmUpMs / 1_000} s of warm-up`,
+    latency === null
+      ? '  no alert in the measured time'
+      : `  event to alert at a committed reader: p50 ${milliseconds(latency.p50Ms)}, p90 ` +
+        `${milliseconds(latency.p90Ms)}, p99 ${milliseconds(latency.p99Ms)}, p99.9 ` +
+        `${milliseconds(latency.p999Ms)}, max ${milliseconds(latency.maxMs)} (${count(latency.samples)} alerts)`,
+    `  in ${count(result.transactions)} = ${count(result.decisions)} decisions; ${count(result.alerts)} alerts; ` +
+      `${result.eventsPerBlock.toFixed(1)} events a block; producer ${result.producerBehindMs} ms behind`,
+    `  CPU us/event: ${cpuText(result.cpuMicrosecondsPerEvent)}; load ${result.loadAverage[0] ?? 0}`,
+  ]
+  if (memory !== null) {
+    const rise = memory.slopeMebibytesPerMinute
+    lines.push(
+      `  scorer memory: ${mebibytes(memory.firstMedianBytes)} at first, ` +
+        `${mebibytes(memory.lastMedianBytes)} at last, ${mebibytes(memory.maxBytes)} at most, ` +
+        `${rise === null ? 'unknown' : rise.toFixed(1)} MiB a minute`,
+    )
+  }
+  return lines
+}
+
+function profileLines(profile: ProfileSummary): readonly string[] {
+  const row = (name: string, share: number, ms: number): string =>
+    `  ${(share * 100).toFixed(1).padStart(5)} %  ${count(ms).padStart(7)} ms  ${name}`
+  return [
+    '',
+    `Profile of the scorer in run 1: ${count(profile.totalMs)} ms, idle ${count(profile.idleMs)} ms; by area`,
+    ...profile.areas.map(({ name, share, milliseconds: ms }) => row(name, share, ms)),
+    'Functions by time of their own',
+    ...profile.functions.map(({ name, share, milliseconds: ms }) => row(name, share, ms)),
+  ]
+}
+
+function cpuText(cpu: CpuPerEvent): string {
+  return Object.entries(cpu)
+    .map(([name, us]) => `${name} ${us === null ? 'unknown' : us.toFixed(1)}`)
+    .join(', ')
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}
+
+function milliseconds(value: number): string {
+  return `${value.toFixed(1)} ms`
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / MEBIBYTE).toFixed(0)} MiB`
+}

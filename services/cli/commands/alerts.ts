@@ -1,0 +1,157 @@
+// sluice alerts tail: follows the alerts topic, the way a subscriber should.
+
+import type { Command } from 'commander'
+import {
+  createAlertsTelemetry,
+  loadAlertsConfig,
+  tailAlerts,
+  type AlertsConfig,
+  type AlertsTelemetry,
+} from '../../alerts/index.ts'
+import { createCodecs } from '../../core/wire/codecs.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { openMetricsServer, type MetricsServer } from '../../platform/metrics/metrics-server.ts'
+import { stackPaths } from '../../platform/provision/stack-paths.ts'
+import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import {
+  Interrupted,
+  interruptSignal,
+  parseInteger,
+  printLine,
+  printProgress,
+  repositoryRoot,
+} from '../command.ts'
+import { alertLine, wantsColor } from '../demo/alert-line.ts'
+import { demoName, readLivingDemos } from '../demo/demo-record.ts'
+import { brokersOption } from './alerts-options.ts'
+
+const LIMIT_MAX = 1_000_000_000
+const METRICS_HOST = '127.0.0.1'
+
+interface TailCommandOptions {
+  readonly fromBeginning?: boolean
+  readonly json?: boolean
+  readonly limit?: number
+  readonly topicPrefix?: string
+  readonly brokers?: readonly string[]
+  readonly metricsPort?: number
+}
+
+const EXAMPLES = `
+Examples:
+  $ sluice alerts tail                              from now on; a running demo's, when there is one
+  $ sluice alerts tail --from-beginning --limit 10
+  $ sluice alerts tail --json | jq 'select(.action == "block")'`
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  const alerts = program
+    .command('alerts')
+    .summary('follow the alerts')
+    .description('What subscribers of the alerts topic see.')
+    .addHelpText('after', EXAMPLES)
+  alerts
+    .command('tail')
+    .summary('print alerts as they are published')
+    .description(
+      'Prints alerts as they are committed: event time (UTC), card token, amount, action, score, first reason. ' +
+        'Joins no group of the scorer and commits nothing, so it can run as often as wanted. Without a topic ' +
+        'prefix and while a demo of this checkout runs, it follows that demo.',
+    )
+    .option('--from-beginning', 'begin with what is in the topic already')
+    .option('--json', 'print each alert as one line of JSON')
+    .option('--limit <count>', 'end after this many alerts', parseInteger(1, LIMIT_MAX))
+    .option(
+      '--brokers <host:port,...>',
+      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
+      brokersOption,
+    )
+    .option(
+      '--topic-prefix <prefix>',
+      'put before topic names (default SLUICE_TOPIC_PREFIX or none)',
+    )
+    .option(
+      '--metrics-port <port>',
+      'serve /metrics, /livez and /readyz on this port (another one when it is in use)',
+      parseInteger(0, 65_535),
+    )
+    .addHelpText('after', EXAMPLES)
+    .action(tail)
+}
+
+async function tail(options: TailCommandOptions): Promise<void> {
+  const config = loadAlertsConfig(process.env)
+  const { brokers, topicPrefix } = whereToLook(options, config)
+  const telemetry = createAlertsTelemetry()
+  const state = { isFollowing: false }
+  const metrics = await openMetrics(options.metricsPort, telemetry, state)
+  const isColored = wantsColor(process.stdout.isTTY, process.env)
+  const interrupted = interruptSignal()
+  const enough = new AbortController()
+  let left = options.limit ?? Number.POSITIVE_INFINITY
+  const registry = openSchemaRegistry({
+    url: config.schemaRegistryUrl,
+    topicPrefix,
+    register: false,
+  })
+  try {
+    await tailAlerts(
+      {
+        brokers,
+        topicPrefix,
+        codecs: createCodecs(await registry.load()),
+        startAt: options.fromBeginning === true ? 'beginning' : 'now',
+        clock: systemClock,
+        telemetry,
+        onReady: () => {
+          state.isFollowing = true
+          printProgress(`following ${topicPrefix}alerts at ${brokers.join(',')}; Ctrl-C ends it`)
+        },
+        onNotRead: ({ partition, offset, reason, field }) => {
+          const where = field === null ? '' : ` in ${field}`
+          printProgress(`partition ${partition} offset ${offset} is no alert: ${reason}${where}`)
+        },
+      },
+      ({ alert }) => {
+        printLine(options.json === true ? JSON.stringify(alert) : alertLine(alert, isColored))
+        left -= 1
+        if (left <= 0) enough.abort()
+      },
+      AbortSignal.any([interrupted, enough.signal]),
+    )
+  } finally {
+    await metrics?.close()
+  }
+  // Ctrl-C is how one leaves a tail; a program that ends it sees the usual code.
+  const reason: unknown = interrupted.reason
+  if (reason instanceof Interrupted) process.exitCode = reason.exitCode
+}
+
+function whereToLook(
+  options: TailCommandOptions,
+  config: AlertsConfig,
+): { readonly brokers: readonly string[]; readonly topicPrefix: string } {
+  const topicPrefix = options.topicPrefix ?? config.topicPrefix
+  const brokers = options.brokers ?? config.brokers
+  if (topicPrefix !== null) return { brokers, topicPrefix }
+  const [demo] = readLivingDemos(stackPaths(repositoryRoot()).state)
+  if (demo === undefined) return { brokers, topicPrefix: '' }
+  printProgress(`${demoName(demo.id)} runs and no topic prefix is given, so it is followed`)
+  return { brokers: options.brokers ?? demo.brokers, topicPrefix: demo.topicPrefix }
+}
+
+async function openMetrics(
+  port: number | undefined,
+  telemetry: AlertsTelemetry,
+  state: { readonly isFollowing: boolean },
+): Promise<MetricsServer | null> {
+  if (port === undefined) return null
+  const server = await openMetricsServer({
+    host: METRICS_HOST,
+    port,
+    registry: telemetry.registry,
+    readiness: () => ({ isReady: state.isFollowing, details: {} }),
+  })
+  printProgress(`metrics: http://${METRICS_HOST}:${server.port}/metrics`)
+  return server
+}

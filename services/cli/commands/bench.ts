@@ -1,0 +1,141 @@
+// sluice bench: how fast the pipeline is on this machine, and what each process costs per event.
+
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Argument, type Command } from 'commander'
+import { provisionStack } from '../../platform/provision/index.ts'
+import { openBenchServers, type BenchServers } from '../bench/bench-servers.ts'
+import { reportLines, reportProblems, type BenchReport } from '../bench/bench-report.ts'
+import { describeMachine } from '../bench/machine.ts'
+import { runLiveBench } from '../bench/live-bench.ts'
+import { summarizeProfile } from '../bench/profile-summary.ts'
+import { runReplayBench } from '../bench/replay-bench.ts'
+import { runScoringBench } from '../bench/scoring-bench.ts'
+import {
+  interruptSignal,
+  parseInteger,
+  printJson,
+  printLine,
+  printProgress,
+  repositoryRoot,
+} from '../command.ts'
+import { durationOption } from './produce-options.ts'
+
+const NAMES = ['scoring', 'replay', 'live'] as const
+type Name = (typeof NAMES)[number]
+
+const EXIT_WRONG = 1
+const COUNT_MAX = 100_000_000
+const BATCH_SIZE_MAX = 4_096
+const LIVE_BATCH_SIZE_MAX = 512
+const SCORING_MEASURE_MS = 500
+const PROFILE_FUNCTIONS_MAX = 15
+
+interface BenchCommandOptions {
+  readonly json?: boolean
+  readonly count: number
+  readonly runs: number
+  readonly batch: number
+  readonly cards: number
+  readonly rate: number
+  readonly duration: number
+  readonly warmUp: number
+  readonly profile?: string
+}
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  program
+    .command('bench')
+    .summary('measure the pipeline on this machine')
+    .description(
+      'Measures the pipeline on this machine, on topics and state of its own that are deleted afterwards.\n' +
+        'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
+        'scorer on a full topic. live: latency from intended send time to alert, open loop. All by default.\n' +
+        'Exits 1 when an event was lost, doubled or not scored.',
+    )
+    .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
+    .option('--count <n>', 'replay: transactions', parseInteger(1, COUNT_MAX), 400_000)
+    .option('--runs <n>', 'replay: runs, whose median counts', parseInteger(1, 99), 3)
+    .option('--batch <n>', 'replay: largest micro-batch', parseInteger(1, BATCH_SIZE_MAX), 2_048)
+    .option('--cards <n>', 'replay and live: cards', parseInteger(1, 1_000_000), 2_000)
+    .option('--rate <per second>', 'live: transactions sent', parseInteger(1, 1_000_000), 5_000)
+    .option('--duration <duration>', 'live: measured time, such as 60s', durationOption, 60_000)
+    .option('--warm-up <duration>', 'live: time before it', durationOption, 10_000)
+    .option('--profile <file>', 'replay: write a profile of the scorer and summarise it')
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice bench\n  $ sluice bench replay --runs 1 --profile scorer.cpuprofile\n' +
+        '  $ sluice bench live --rate 5000 --duration 10m --json',
+    )
+    .action(async (name: Name | undefined, options: BenchCommandOptions) => {
+      const report = await measure(name === undefined ? NAMES : [name], options)
+      if (options.json === true) printJson(report)
+      else for (const line of reportLines(report)) printLine(line)
+      if (reportProblems(report).length > 0) process.exitCode = EXIT_WRONG
+    })
+}
+
+async function measure(names: readonly Name[], options: BenchCommandOptions): Promise<BenchReport> {
+  const machine = describeMachine()
+  const signal = interruptSignal()
+  const scoring = names.includes('scoring')
+    ? await runScoringBench({ measureMs: SCORING_MEASURE_MS }, printProgress)
+    : null
+  if (!names.includes('replay') && !names.includes('live')) {
+    return { machine, servers: null, scoring, replay: null, live: null, profile: null }
+  }
+  const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
+  try {
+    const servers = await openBenchServers(stack.kafka.brokers, stack.redis.url)
+    try {
+      const onServers = await measureOnServers(names, options, servers, signal)
+      return { machine, servers: servers.versions, scoring, ...onServers }
+    } finally {
+      await servers.close()
+    }
+  } finally {
+    await stack.stop()
+  }
+}
+
+async function measureOnServers(
+  names: readonly Name[],
+  options: BenchCommandOptions,
+  servers: BenchServers,
+  signal: AbortSignal,
+): Promise<Pick<BenchReport, 'replay' | 'live' | 'profile'>> {
+  const deps = { servers, signal, onProgress: printProgress }
+  const { cards } = options
+  const profileFile = options.profile === undefined ? null : resolve(options.profile)
+  const replay = names.includes('replay')
+    ? await runReplayBench(
+        {
+          transactions: options.count,
+          runs: options.runs,
+          batchSizeMax: options.batch,
+          cards,
+          profileFile,
+        },
+        deps,
+      )
+    : null
+  const live = names.includes('live')
+    ? await runLiveBench(
+        {
+          ratePerSecond: options.rate,
+          durationMs: options.duration,
+          warmUpMs: options.warmUp,
+          batchSizeMax: LIVE_BATCH_SIZE_MAX,
+          cards,
+        },
+        deps,
+      )
+    : null
+  const profile =
+    profileFile === null || replay === null
+      ? null
+      : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
+  return { replay, live, profile }
+}

@@ -1,0 +1,273 @@
+// sluice produce: transactions and labels from the simulator or from CSV files, to Kafka or to the screen.
+
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import { SluiceError } from '../../core/errors.ts'
+import { systemClock } from '../../platform/clock.ts'
+import {
+  DEFAULT_CURRENCY,
+  SIMULATOR_DEFAULTS,
+  loadProducerConfig,
+  mappingText,
+  runProducer,
+} from '../../producer/index.ts'
+import type {
+  Pace,
+  ProducerConfig,
+  ProducerSource,
+  ProducerTarget,
+  Summary,
+} from '../../producer/index.ts'
+import { interruptSignal, parseInteger, parseNumber, printJson, printProgress } from '../command.ts'
+import {
+  constantsOption,
+  delimiterOption,
+  durationOption,
+  mappingOption,
+  timeOption,
+  timeRangeOption,
+} from './produce-options.ts'
+import type {
+  ReplayCommandOptions,
+  SimulateCommandOptions,
+  SendOptions,
+} from './produce-options.ts'
+import { clearProgressLine, printSummary, showProgressLine } from './produce-output.ts'
+
+const COUNT_MAX = 1_000_000_000_000
+const RATE_PER_SECOND_DEFAULT = 500
+
+const EXAMPLES = `
+Examples:
+  $ sluice produce simulate                          500 transactions a second until Ctrl-C
+  $ sluice produce simulate --flat-out --count 100000 --seed 7
+  $ sluice produce simulate --speed 60               one simulated minute a second
+  $ sluice produce replay history/ --from 2018-07-25 --to 2018-07-31
+  $ sluice produce replay tx.csv.gz --map card=customer,amount=amt --set currency=GBP --rate 2000
+  $ sluice produce replay tx.csv --dry-run | head    look before sending
+
+Topics are PREFIXtransactions and PREFIXlabels; both must exist, with the same number of partitions.`
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  const produce = program
+    .command('produce')
+    .summary('send simulated or recorded card transactions to Kafka')
+    .description(
+      'Sends card transactions, and the labels that come later, to Kafka: simulated ones, or those of ' +
+        'CSV files. At a rate, at a multiple of real time, or as fast as the brokers take them.',
+    )
+    .addHelpText('after', EXAMPLES)
+  registerSimulate(produce)
+  registerReplay(produce)
+}
+
+function registerSimulate(produce: Command): void {
+  const defaults = SIMULATOR_DEFAULTS
+  const command = produce
+    .command('simulate')
+    .summary('a seeded world of cards, terminals and fraud')
+    .description(
+      'Simulates cards, terminals and merchants with daily rhythms and nine fraud patterns. The same seed ' +
+        'and options give the same stream, byte for byte. Endless unless --count, --until or --duration.',
+    )
+    .option('--seed <integer>', `seed (default ${defaults.seed})`, parseInteger(0, 4_294_967_295))
+    .option('--start <time>', 'event time of the beginning (default 2026-01-01)', timeOption)
+    .option('--until <time>', 'no transaction at or after this event time', timeOption)
+    .option('--cards <count>', `default ${defaults.cards}`, parseInteger(1, 1_000_000))
+    .option('--terminals <count>', `default ${defaults.terminals}`, parseInteger(1, 200_000))
+    .option('--merchants <count>', `default ${defaults.merchants}`, parseInteger(2, 100_000))
+    .option('--fraud-share <share>', `default ${defaults.fraudShare}`, parseNumber(0, 0.2))
+    .option('--label-delay <duration>', 'usual time to a chargeback (default 7d)', durationOption)
+    .option('--watermarks', 'send watermarks, for an aligned replay')
+  addSendOptions(command, `--rate ${RATE_PER_SECOND_DEFAULT}`)
+  command.addHelpText('after', EXAMPLES).action(async (options: SimulateCommandOptions) => {
+    const source: ProducerSource = {
+      kind: 'simulate',
+      simulator: {
+        ...definedOnly({
+          seed: options.seed,
+          startMs: options.start,
+          untilMs: options.until,
+          transactionsMax: options.count,
+          cards: options.cards,
+          terminals: options.terminals,
+          merchants: options.merchants,
+          fraudShare: options.fraudShare,
+          labelDelayMs: options.labelDelay,
+        }),
+      },
+    }
+    const pace = paceOf(options, { kind: 'rate', perSecond: RATE_PER_SECOND_DEFAULT })
+    await send(source, pace, options.watermarks ?? false, options)
+  })
+}
+
+function registerReplay(produce: Command): void {
+  const command = produce
+    .command('replay')
+    .summary('CSV files, plain or gzip')
+    .description(
+      'Replays CSV files (with a header line, plain or gzip) and folders of them, in order of event time. ' +
+        'Columns are found by their names, and the mapping is printed. Fields: id, card, eventTime, amount, ' +
+        'currency, merchant, merchantCategory, terminal, country, latitude, longitude, utcOffsetMinutes, ' +
+        'device, ipNetwork, channel, entryMode, authorisation, intentId, label. Needed: card, eventTime, amount.',
+    )
+    .argument('<path...>', 'files, or folders whose .csv and .csv.gz files are read sorted by name')
+    .option('--from <date>', 'first event time, or day in UTC', timeRangeOption)
+    .option('--to <date>', 'last event time, or day in UTC, included', timeRangeOption)
+    .option(
+      '--map <field=column,...>',
+      'columns, or a .json file of {"field": "column"}',
+      mappingOption,
+    )
+    .option(
+      '--set <field=value,...>',
+      `the same value for every row (default currency=${DEFAULT_CURRENCY})`,
+      constantsOption,
+    )
+    .option('--label-delay <duration>', 'when a label becomes known (default 7d)', durationOption)
+    .option('--genuine-labels', 'send labels for genuine rows too')
+    .option('--skip-bad', 'count rows that cannot be read and leave them out')
+    .option('--sort', 'order the rows of each file by time')
+    .option('--delimiter <character>', 'what separates cells (default ,)', delimiterOption)
+    .option('--no-watermarks', 'send no watermarks; lanes then cannot keep in step')
+  addSendOptions(command, '--flat-out')
+  command
+    .addHelpText('after', EXAMPLES)
+    .action(async (paths: readonly string[], options: ReplayCommandOptions) => {
+      const source: ProducerSource = {
+        kind: 'replay',
+        replay: {
+          paths,
+          bounds: {
+            fromMs: options.from?.fromMs ?? Number.NEGATIVE_INFINITY,
+            endMs: options.to?.endMs ?? Number.POSITIVE_INFINITY,
+          },
+          ...definedOnly({
+            mapping: options.map,
+            constants: options.set,
+            labelDelayMs: options.labelDelay,
+            genuineLabels: options.genuineLabels,
+            skipBad: options.skipBad,
+            sort: options.sort,
+            delimiter: options.delimiter,
+            transactionsMax: options.count,
+          }),
+        },
+      }
+      await send(source, paceOf(options, { kind: 'flat_out' }), options.watermarks, options)
+    })
+}
+
+function addSendOptions(command: Command, paceDefault: string): void {
+  const conflicts = (flags: string, text: string, others: string[]): Option =>
+    new Option(flags, text).conflicts(others)
+  command
+    .addOption(
+      conflicts('--rate <per second>', `transactions per second (default ${paceDefault})`, [
+        'speed',
+        'flatOut',
+      ]).argParser(parseNumber(0.001, 10_000_000)),
+    )
+    .addOption(
+      conflicts('--speed <factor>', 'multiple of real time, by event time', [
+        'rate',
+        'flatOut',
+      ]).argParser(parseNumber(0.001, 1_000_000_000)),
+    )
+    .addOption(conflicts('--flat-out', 'as fast as the brokers take it', ['rate', 'speed']))
+    .option('--count <count>', 'stop after this many transactions', parseInteger(0, COUNT_MAX))
+    .option('--duration <duration>', 'stop after this time, such as 30s or 5m', durationOption)
+    .option('--brokers <host:port,...>', 'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)')
+    .option(
+      '--topic-prefix <prefix>',
+      'put before topic names (default SLUICE_TOPIC_PREFIX or none)',
+    )
+    .option('--dry-run', 'write lines of JSON to standard output instead of sending')
+    .option('--json', 'print the summary as JSON')
+}
+
+async function send(
+  source: ProducerSource,
+  pace: Pace,
+  watermarks: boolean,
+  options: SendOptions,
+): Promise<void> {
+  const config = loadProducerConfig(process.env)
+  const isDryRun = options.dryRun === true
+  const isQuiet = isDryRun || options.json === true || !process.stderr.isTTY
+  const summary = await runProducer(
+    {
+      source,
+      target: isDryRun
+        ? { kind: 'ndjson', output: process.stdout }
+        : await kafkaTarget(config, options),
+      pace,
+      watermarks,
+      durationMs: options.duration ?? null,
+    },
+    {
+      clock: systemClock,
+      signal: interruptSignal(),
+      onMapping: (file, mapping) => {
+        const currency =
+          mapping.currency === undefined && source.kind === 'replay'
+            ? `, currency ${source.replay.constants?.currency ?? DEFAULT_CURRENCY}`
+            : ''
+        printProgress(`columns of ${file}: ${mappingText(mapping)}${currency}`)
+      },
+      ...(isQuiet ? {} : { onProgress: showProgressLine }),
+    },
+  )
+  if (!isQuiet) clearProgressLine()
+  report(summary, options)
+}
+
+function report(summary: Summary, options: SendOptions): void {
+  // In a dry run standard output belongs to the events.
+  if (options.dryRun === true) printProgress(JSON.stringify(summary))
+  else if (options.json === true) printJson(summary)
+  else printSummary(summary)
+}
+
+async function kafkaTarget(config: ProducerConfig, options: SendOptions): Promise<ProducerTarget> {
+  // Loaded here, so that --help and a dry run do not wait for it.
+  const [{ createCodecs }, { openSchemaRegistry }] = await Promise.all([
+    import('../../core/wire/codecs.ts'),
+    import('../../platform/registry/open-registry.ts'),
+  ])
+  const topicPrefix = options.topicPrefix ?? config.topicPrefix
+  const registry = openSchemaRegistry({ url: config.registryUrl, topicPrefix, register: false })
+  const brokers = options.brokers === undefined ? config.brokers : brokerList(options.brokers)
+  return {
+    kind: 'kafka',
+    kafka: { brokers, topicPrefix },
+    codecs: createCodecs(await registry.load()),
+  }
+}
+
+function brokerList(text: string): readonly string[] {
+  const brokers = text.split(',').map((broker) => broker.trim())
+  const bad = brokers.find(
+    (broker) => !/^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(broker),
+  )
+  if (bad === undefined) return brokers
+  throw new SluiceError('SLUICE_USAGE', `--brokers: "${bad}" is no address; write HOST:PORT.`)
+}
+
+function paceOf(options: SendOptions, otherwise: Pace): Pace {
+  if (options.flatOut === true) return { kind: 'flat_out' }
+  if (options.rate !== undefined) return { kind: 'rate', perSecond: options.rate }
+  if (options.speed !== undefined) return { kind: 'speed', factor: options.speed }
+  return otherwise
+}
+
+/** Leaves out what was not given, so that defaults hold. */
+function definedOnly<Fields extends object>(
+  fields: Fields,
+): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof Fields]?: Exclude<Fields[Name], undefined>
+  }
+}

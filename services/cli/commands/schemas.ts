@@ -1,0 +1,64 @@
+// sluice schemas: checks the released schemas, and releases new versions.
+
+import type { Command } from 'commander'
+import { planRelease, writeRelease } from '../../platform/registry/release.ts'
+import type { Release } from '../../platform/registry/release.ts'
+import { REGISTRY_FILE, schemaFolder } from '../../platform/registry/registry-file.ts'
+import { SluiceError } from '../../core/errors.ts'
+import { printJson, printLine } from '../command.ts'
+
+interface Options {
+  readonly json?: boolean
+}
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  const schemas = program
+    .command('schemas')
+    .summary('check the released schemas, and release new versions')
+    .description(
+      'Checks schemas/ against schemas/registry.json: no released file was changed or removed, and all\n' +
+        'versions of a subject can read each other as schemas/compatibility.json asks.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice schemas check\n  $ sluice schemas write   # after adding schemas/alert/v2.avsc',
+    )
+  schemas
+    .command('check')
+    .summary('fail when a released schema was changed or a new one is not released')
+    .description('Fails when a released schema was changed, or a new version is not released yet.')
+    .option('--json', 'print the released schemas as JSON')
+    .action(async (options: Options) => {
+      const release = await planRelease(schemaFolder())
+      const [pending] = release.added
+      if (pending !== undefined)
+        throw new SluiceError(
+          'SLUICE_SCHEMA_UNKNOWN',
+          `schemas/${pending.file} is not released; run "sluice schemas write".`,
+        )
+      print(release, options)
+    })
+  schemas
+    .command('write')
+    .summary('give new versions an id')
+    .description(`Gives each new version the next id and writes schemas/${REGISTRY_FILE}.`)
+    .option('--json', 'print the released schemas as JSON')
+    .action(async (options: Options) => {
+      const folder = schemaFolder()
+      const release = await planRelease(folder)
+      if (release.added.length > 0) await writeRelease(folder, release)
+      print(release, options)
+    })
+}
+
+function print(release: Release, options: Options): void {
+  if (options.json === true) {
+    printJson(release.entries)
+    return
+  }
+  for (const entry of release.entries) {
+    const isNew = release.added.includes(entry)
+    printLine(`${String(entry.id).padStart(4)}  ${entry.file}${isNew ? '  (new)' : ''}`)
+  }
+}

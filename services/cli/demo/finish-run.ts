@@ -1,0 +1,68 @@
+// The end of a demo with --exit: waits until all is decided, then counts it again from the topics.
+
+import type { Admin } from 'kafkajs'
+import type { Codecs } from '../../core/wire/codecs.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { pollUntil } from '../../platform/provision/poll.ts'
+import type { Summary } from '../../producer/index.ts'
+import type { DemoPlan } from './demo-plan.ts'
+import { demoName } from './demo-record.ts'
+import { tallyTopics, waitUntilDecided } from './read-tally.ts'
+import type { Screen } from './screen.ts'
+import type { Subscriber } from './subscriber.ts'
+import { summarize, type DemoSummary } from './summary.ts'
+
+const SUBSCRIBER_WAIT_MS = 5_000
+const SUBSCRIBER_POLL_MS = 20
+
+/** How a run with an end came out. */
+export interface RunEnd {
+  readonly summary: DemoSummary
+}
+
+/** What the end of a run is judged by. */
+export interface FinishedRun {
+  readonly plan: DemoPlan
+  readonly topicPrefix: string
+  readonly brokers: readonly string[]
+  readonly startedAtMs: number
+  readonly admin: Admin
+  readonly codecs: Codecs
+  readonly subscriber: Subscriber
+  readonly screen: Screen
+}
+
+/** @throws SluiceError when the topics cannot be read, or the signal's reason. */
+export async function finishRun(
+  run: FinishedRun,
+  sent: Summary,
+  signal: AbortSignal,
+): Promise<RunEnd> {
+  const { admin, plan, topicPrefix, subscriber, screen } = run
+  const isDecided = await waitUntilDecided(admin, demoName(plan.id), topicPrefix, signal)
+  const finishedAtMs = systemClock.nowMs()
+  screen.say('all is decided; counting what is in the topics')
+  const tally = await tallyTopics(run.brokers, topicPrefix, run.codecs, signal)
+  const { flag, block, release, unknown } = tally.alerts
+  const received = (): number => subscriber.all.total + subscriber.counts.notRead
+  // The subscriber may be a fetch behind; what it has not got after that is a finding.
+  await pollUntil(() => received() >= flag + block + release + unknown, {
+    limitMs: SUBSCRIBER_WAIT_MS,
+    everyMs: SUBSCRIBER_POLL_MS,
+    signal,
+  })
+  const summary = summarize(tally, {
+    source: plan.source.kind,
+    startedAtMs: run.startedAtMs,
+    finishedAtMs,
+    sent,
+    isDecided,
+    received: {
+      alerts: subscriber.all.total,
+      notRead: subscriber.counts.notRead,
+      p50Ms: subscriber.all.percentileMs(0.5),
+      p99Ms: subscriber.all.percentileMs(0.99),
+    },
+  })
+  return { summary }
+}

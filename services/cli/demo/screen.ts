@@ -1,0 +1,87 @@
+// What the demo shows: alerts on standard output, and a status line that rewrites itself below them. Without a
+// terminal the status is a line on standard error every few seconds.
+
+import type { Alert } from '../../core/wire/records.ts'
+import { printLine, printProgress } from '../command.ts'
+import { alertLine, wantsColor } from './alert-line.ts'
+
+const CLEAR_LINE = '\r\u001b[K'
+const STATUS_EVERY_MS = 5_000
+/** Printing is synchronous: beyond what anybody reads it would only slow the demo down. */
+const ALERT_LINES_PER_SECOND_MAX = 40
+
+export interface Screen {
+  readonly alert: (alert: Alert) => void
+  /** A line of the demo's own. */
+  readonly say: (line: string) => void
+  /** Called once a second. */
+  readonly status: (line: string) => void
+  /** Takes the status line away. */
+  readonly end: () => void
+}
+
+/** `json` prints every alert as one line of JSON and nothing else on standard output. */
+export function openScreen(options: { readonly json: boolean }): Screen {
+  const isTerminal = process.stdout.isTTY && process.stderr.isTTY && !options.json
+  const isColored = wantsColor(isTerminal, process.env)
+  let statusLine = ''
+  let nextStatusMs = 0
+  let secondStartMs = 0
+  let linesThisSecond = 0
+  let unprinted = 0
+
+  const above = (print: () => void): void => {
+    if (!isTerminal) {
+      print()
+      return
+    }
+    process.stderr.write(CLEAR_LINE)
+    print()
+    process.stderr.write(statusLine)
+  }
+  const mayPrint = (): boolean => {
+    const nowMs = performance.now()
+    if (nowMs - secondStartMs >= 1_000) {
+      secondStartMs = nowMs
+      linesThisSecond = 0
+      if (unprinted > 0) printLine(`  ... and ${unprinted} more, not shown`)
+      unprinted = 0
+    }
+    linesThisSecond += 1
+    if (linesThisSecond > ALERT_LINES_PER_SECOND_MAX) unprinted += 1
+    return linesThisSecond <= ALERT_LINES_PER_SECOND_MAX
+  }
+  return {
+    alert(alert) {
+      if (options.json) {
+        printLine(JSON.stringify(alert))
+        return
+      }
+      above(() => {
+        if (mayPrint()) printLine(alertLine(alert, isColored))
+      })
+    },
+    say(line) {
+      above(() => {
+        printProgress(line)
+      })
+    },
+    status(line) {
+      if (isTerminal) {
+        statusLine = line.slice(0, Math.max(20, (process.stderr.columns || 120) - 1))
+        process.stderr.write(`${CLEAR_LINE}${statusLine}`)
+        return
+      }
+      const nowMs = performance.now()
+      if (nowMs < nextStatusMs) return
+      nextStatusMs = nowMs + STATUS_EVERY_MS
+      printProgress(line)
+    },
+    end() {
+      if (unprinted > 0) printLine(`  ... and ${unprinted} more, not shown`)
+      unprinted = 0
+      if (isTerminal) process.stderr.write(CLEAR_LINE)
+      statusLine = ''
+    },
+  }
+}

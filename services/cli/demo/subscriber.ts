@@ -1,0 +1,74 @@
+// The demo's own subscriber: it sees alerts as anybody else would, shows them, and measures how soon they came.
+
+import type { Codecs } from '../../core/wire/codecs.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { tailAlerts, type AlertsTelemetry } from '../../alerts/index.ts'
+import { LatencyCounts, RecentLatencies } from './latency-counts.ts'
+import type { Screen } from './screen.ts'
+
+const RECENT_ALERTS = 1_000
+
+export interface Subscriber {
+  readonly counts: { readonly flag: number; readonly block: number; readonly notRead: number }
+  readonly all: LatencyCounts
+  readonly recent: RecentLatencies
+  /** Rejects when the subscriber cannot go on; never resolves otherwise. */
+  readonly failed: Promise<never>
+  close(): Promise<void>
+}
+
+/** Subscribes; resolves once no alert can be missed any more. */
+export async function openSubscriber(
+  options: {
+    readonly brokers: readonly string[]
+    readonly topicPrefix: string
+    readonly codecs: Codecs
+    readonly telemetry: AlertsTelemetry
+  },
+  screen: Screen,
+): Promise<Subscriber> {
+  const counts = { flag: 0, block: 0, notRead: 0 }
+  const all = new LatencyCounts()
+  const recent = new RecentLatencies(RECENT_ALERTS)
+  const stop = new AbortController()
+  let tail: Promise<void> = Promise.resolve()
+  await new Promise<void>((resolve, reject) => {
+    tail = tailAlerts(
+      {
+        ...options,
+        startAt: 'beginning',
+        clock: systemClock,
+        onReady: resolve,
+        onNotRead: ({ partition, offset, reason }) => {
+          counts.notRead += 1
+          screen.say(`alert ${partition}/${offset} cannot be read: ${reason}`)
+        },
+      },
+      ({ alert, receivedAtMs }) => {
+        const latencyMs = receivedAtMs - alert.source.timestampMs
+        all.add(latencyMs)
+        recent.add(latencyMs)
+        if (alert.action === 'block') counts.block += 1
+        else counts.flag += 1
+        screen.alert(alert)
+      },
+      stop.signal,
+    )
+    tail.catch(reject)
+  })
+  const failed = new Promise<never>((_, reject) => {
+    tail.catch(reject)
+  })
+  failed.catch(() => undefined)
+  return {
+    counts,
+    all,
+    recent,
+    failed,
+    close: async () => {
+      stop.abort()
+      // Its failure has been told through `failed`.
+      await tail.catch(() => undefined)
+    },
+  }
+}

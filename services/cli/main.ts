@@ -1,0 +1,103 @@
+// The `sluice` command line. Wiring only: each command lives in its own file and is loaded when it is used,
+// so that the start stays fast.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, CommanderError } from 'commander'
+import { SluiceError } from '../core/errors.ts'
+import { Interrupted, repositoryRoot, type CommandModule } from './command.ts'
+
+const EXIT_USAGE = 2
+const EXIT_UNEXPECTED = 70
+
+const COMMANDS: readonly [name: string, summary: string, load: () => Promise<CommandModule>][] = [
+  [
+    'demo',
+    'show it all: card traffic in, alerts on the screen',
+    () => import('./commands/demo.ts'),
+  ],
+  ['up', 'start Kafka and Redis and leave them running', () => import('./commands/up.ts')],
+  ['down', 'stop Kafka and Redis', () => import('./commands/down.ts')],
+  ['status', 'say whether Kafka and Redis run, and where', () => import('./commands/status.ts')],
+  [
+    'schemas',
+    'check the released schemas, and release new versions',
+    () => import('./commands/schemas.ts'),
+  ],
+  ['doctor', 'check everything Sluice needs on this machine', () => import('./commands/doctor.ts')],
+  [
+    'produce',
+    'stream simulated or recorded transactions into Kafka',
+    () => import('./commands/produce.ts'),
+  ],
+  ['train', 'make a model from history', () => import('./commands/train.ts')],
+  ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
+  ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
+  ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],
+]
+
+function version(): string {
+  const text = readFileSync(join(repositoryRoot(), 'package.json'), 'utf8')
+  return (JSON.parse(text) as { readonly version: string }).version
+}
+
+/** Loads the command that is asked for, and only that one; the others are there for the help. */
+async function buildProgram(args: readonly string[]): Promise<Command> {
+  const program = new Command('sluice')
+    .description('Real-time fraud detection on a stream of card transactions.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('-h, --help', 'show this help; "sluice <command> --help" tells more')
+    .helpCommand('help [command]', 'show the help of a command')
+    .showHelpAfterError(
+      'Run "sluice --help" to see the commands, or "sluice <command> --help" for its options.',
+    )
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => {
+        write(text.replace(/^error: /, 'sluice: '))
+      },
+    })
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice doctor\n  $ sluice up && sluice status --json\n  $ sluice down',
+    )
+  const words = args.filter((word) => !word.startsWith('-'))
+  const wanted = words[0] === 'help' ? words[1] : words[0]
+  for (const [name, summary, load] of COMMANDS) {
+    if (name === wanted) (await load()).register(program)
+    else program.command(name).summary(summary).description(summary)
+  }
+  return program
+}
+
+/** Says what went wrong and returns the exit code for it. */
+function report(error: unknown): number {
+  // Commander has printed its message (or the help) already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+  if (error instanceof Interrupted) {
+    process.stderr.write(`sluice: ${error.message}\n`)
+    return error.exitCode
+  }
+  if (error instanceof SluiceError) {
+    process.stderr.write(`sluice: ${error.message} [${error.code}]\n`)
+    return error.exitCode
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  process.stderr.write(`sluice: unexpected error, please report it:\n${text}\n`)
+  return EXIT_UNEXPECTED
+}
+
+// A reader that has seen enough (`sluice alerts tail | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+try {
+  const program = await buildProgram(process.argv.slice(2))
+  if (process.argv.length <= 2) program.outputHelp()
+  else await program.parseAsync()
+} catch (error) {
+  process.exitCode = report(error)
+}
