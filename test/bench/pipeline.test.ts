@@ -1,0 +1,89 @@
+// Goal: the benchmarks keep working, and keep refusing to count what went wrong. Method: each at smoke size
+// against the real broker, Redis and model. No time is asserted: what a machine manages is no property of code.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { openBenchServers, type BenchServers } from '../../services/cli/bench/bench-servers.ts'
+import { runLiveBench } from '../../services/cli/bench/live-bench.ts'
+import { runReplayBench } from '../../services/cli/bench/replay-bench.ts'
+import { SCORING_BATCHES, runScoringBench } from '../../services/cli/bench/scoring-bench.ts'
+
+const brokers = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
+const redisUrl = process.env['SLUICE_REDIS_URL'] ?? ''
+const skip =
+  brokers === '' || redisUrl === ''
+    ? 'SLUICE_KAFKA_BROKERS and SLUICE_REDIS_URL are not set; "npm test" provides both'
+    : false
+const LIMIT_MS = 90_000
+
+async function withServers(work: (servers: BenchServers) => Promise<void>): Promise<void> {
+  const servers = await openBenchServers(brokers.split(','), redisUrl)
+  try {
+    await work(servers)
+  } finally {
+    await servers.close()
+  }
+}
+
+async function leftBehind({ admin, redis }: BenchServers, since: ReadonlySet<string>) {
+  const topics = (await admin.listTopics()).filter((topic) => topic.startsWith('bench-'))
+  const keys = await redis.keys('sluice:{bench-*')
+  return [...topics, ...keys].filter((name) => !since.has(name))
+}
+
+function depsOf(servers: BenchServers) {
+  return {
+    servers,
+    onProgress: () => undefined,
+    signal: AbortSignal.timeout(LIMIT_MS),
+  }
+}
+
+test('the replay benchmark answers every transaction and leaves nothing behind', { skip }, () =>
+  withServers(async (servers) => {
+    const before = new Set(await leftBehind(servers, new Set()))
+    const { runs } = await runReplayBench(
+      { transactions: 2_000, cards: 200, batchSizeMax: 256, runs: 1, profileFile: null },
+      depsOf(servers),
+    )
+    const [run] = runs
+    ok(run !== undefined)
+    deepStrictEqual(run.problems, [])
+    strictEqual(run.fill.transactions, 2_000)
+    strictEqual(run.blocks.decisions, 2_000)
+    strictEqual(run.blocks.scored, 2_000)
+    ok(run.eventsPerSecond > 0 && run.ratioToConsume > 0)
+    deepStrictEqual(await leftBehind(servers, before), [])
+  }),
+)
+
+test('the live benchmark sees an alert for every decision that calls for one', { skip }, () =>
+  withServers(async (servers) => {
+    const result = await runLiveBench(
+      { ratePerSecond: 1_000, durationMs: 2_000, warmUpMs: 500, cards: 500, batchSizeMax: 512 },
+      depsOf(servers),
+    )
+    deepStrictEqual(result.problems, [])
+    strictEqual(result.transactions, 2_500)
+    strictEqual(result.decisions, 2_500)
+    ok(result.alerts > 0)
+  }),
+)
+
+test('the scoring benchmark measures every backend that works, with the same bits at every size', async () => {
+  const results = await runScoringBench({ measureMs: 5 }, () => undefined)
+  const usable = results.filter(({ batches }) => batches !== null)
+  ok(usable.some(({ backend }) => backend === 'wasm'))
+  for (const { backend, batches, hasSameBits, detail } of results) {
+    if (batches === null) {
+      ok(detail.length > 0, `${backend} says why it cannot be used`)
+      continue
+    }
+    deepStrictEqual(
+      batches.map(({ rows }) => rows),
+      [...SCORING_BATCHES],
+    )
+    ok(batches.every(({ calls, rowsPerSecond }) => calls > 0 && rowsPerSecond > 0))
+    strictEqual(hasSameBits, true, backend)
+  }
+})

@@ -1,0 +1,112 @@
+// Goal: what a lane publishes and the offsets it answers become visible together or not at all, and a new owner of
+// the lane shuts out the earlier one before it reads anything back. Method: real transactions, read committed.
+
+import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { isSluiceError } from '../../services/core/errors.ts'
+import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
+import {
+  openLaneTransactions,
+  type InputOffset,
+  type LaneTransactions,
+} from '../../services/platform/kafka/lane-transactions.ts'
+import { closeWith } from '../support/cleanup.ts'
+import { openStream, type TestStream } from '../support/streams.ts'
+
+const PARTITION = 1
+
+async function openLane(t: Parameters<typeof openStream>[0], stream: TestStream) {
+  const lane = await openLaneTransactions({
+    kafka: stream.kafka,
+    groupId: stream.groupId,
+    transactionalId: `${stream.prefix}lane`,
+  })
+  closeWith(t, () => lane.close())
+  return lane
+}
+
+function commit(lane: LaneTransactions, stream: TestStream, text: string, offset: number) {
+  const topic = `${stream.prefix}transactions`
+  const offsets: InputOffset[] = [
+    { topic, partition: PARTITION, offset, metadata: `after ${text}` },
+  ]
+  const messages = ['alerts', 'leases'].map((name) => ({
+    topic: stream.prefix + name,
+    messages: [{ key: 'c', value: text, partition: PARTITION }],
+  }))
+  return lane.commit(messages, offsets)
+}
+
+async function published(stream: TestStream): Promise<readonly string[]> {
+  const texts: string[] = []
+  await readToEnd(
+    {
+      brokers: stream.brokers,
+      name: 'sluice-test-lane',
+      topics: [`${stream.prefix}alerts`, `${stream.prefix}leases`],
+      startAt: 'beginning',
+    },
+    ({ topic, messages }) => {
+      for (const { value } of messages) {
+        texts.push(`${topic.slice(stream.prefix.length)} ${value?.toString() ?? ''}`)
+      }
+    },
+  )
+  return texts.sort()
+}
+
+async function committed({ admin, groupId, prefix }: TestStream) {
+  const [topic] = await admin.fetchOffsets({ groupId, topics: [`${prefix}transactions`] })
+  const entry = topic?.partitions.find(({ partition }) => partition === PARTITION)
+  return [entry?.offset, entry?.metadata]
+}
+
+const isUnknown = (error: unknown): boolean => isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN')
+
+test('a commit shows all messages, the offset and its metadata', async (t) => {
+  const stream = await openStream(t, 'commit')
+  const lane = await openLane(t, stream)
+  await commit(lane, stream, 'first', 3)
+  await commit(lane, stream, 'second', 7)
+  deepStrictEqual(await published(stream), [
+    'alerts first',
+    'alerts second',
+    'leases first',
+    'leases second',
+  ])
+  deepStrictEqual(await committed(stream), ['7', 'after second'])
+})
+
+test('an owner that was followed by another commits nothing, although the other has sent nothing yet', async (t) => {
+  const stream = await openStream(t, 'followed')
+  const earlier = await openLane(t, stream)
+  await commit(earlier, stream, 'first', 3)
+  const later = await openLane(t, stream)
+  // From here on the later owner may rely on what it reads back.
+  await rejects(commit(earlier, stream, 'too late', 7), isUnknown)
+  deepStrictEqual(await committed(stream), ['3', 'after first'])
+  await commit(later, stream, 'second', 5)
+  await rejects(commit(earlier, stream, 'too late again', 9), isUnknown)
+  deepStrictEqual(await published(stream), [
+    'alerts first',
+    'alerts second',
+    'leases first',
+    'leases second',
+  ])
+})
+
+test('a transaction of which one message is refused shows nothing of itself', async (t) => {
+  const stream = await openStream(t, 'refused')
+  const lane = await openLane(t, stream)
+  const tooLarge = Buffer.alloc(2_000_000)
+  const topics = ['alerts', 'leases'].map((name, index) => ({
+    topic: stream.prefix + name,
+    messages: [{ key: 'c', value: index === 0 ? Buffer.from('small') : tooLarge, partition: 0 }],
+  }))
+  await rejects(lane.commit(topics, []), isUnknown)
+  // A new owner ends what was left open, as a lane does after any failure.
+  const next = await openLane(t, stream)
+  await commit(next, stream, 'after', 1)
+  deepStrictEqual(await published(stream), ['alerts after', 'leases after'])
+  strictEqual((await committed(stream))[0], '1')
+})

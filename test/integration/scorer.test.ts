@@ -1,0 +1,155 @@
+// Goal: what the scorer does beside deciding: duplicates, messages that the log has lost, what it tells of itself.
+// Method: the process as an operator starts it, real topics, outputs read committed.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Transaction } from '../../services/core/transaction.ts'
+import type { DecisionRecord } from '../../services/core/wire/records.ts'
+import { createScorerTelemetry } from '../../services/platform/metrics/scorer-telemetry.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { audit } from '../support/audit.ts'
+import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+
+/** The decision, with the partition it is of. */
+type Placed = DecisionRecord & { readonly partition: number }
+
+function decisionsOf(outputs: Outputs): readonly Placed[] {
+  return outputs.blocks.flatMap(({ block, partition }) =>
+    block.decisions.map((decision) => ({ ...decision, partition })),
+  )
+}
+
+function transactionsOf(events: readonly ProducedEvent[]): readonly Transaction[] {
+  return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
+}
+
+test('a transaction that comes again gets its first decision again, and no second alert', async (t) => {
+  const stream = await openStream(t, 'duplicates')
+  const outputs = followOutputs(t, stream)
+  const events = await simulatedEvents(2_000)
+  await stream.send(events)
+  const scorer = await startScorer(t, stream.environment())
+  await outputs.until('the first decisions', () => outputs.isCaughtUp)
+  const first = decisionsOf(outputs)
+  // The newest of each outcome: what a card keeps of older ones is bounded.
+  const chosen = (['approve', 'flag', 'block'] as const).flatMap((wanted) => {
+    const last = first.findLast(({ outcome, score }) => outcome === wanted && score !== null)
+    return last === undefined ? [] : [last]
+  })
+  ok(
+    chosen.some(({ outcome }) => outcome !== 'approve'),
+    'no alert to repeat',
+  )
+  const byId = new Map(transactionsOf(events).map((transaction) => [transaction.id, transaction]))
+  const again = chosen.flatMap(({ transactionId }): ProducedEvent[] => {
+    const transaction = byId.get(transactionId)
+    return transaction === undefined
+      ? []
+      : [{ kind: 'transaction', transaction, fraudPattern: null }]
+  })
+  // Twice in a row: the second copy meets the first in one batch.
+  await stream.send([...again, ...again])
+  await outputs.readToEnd()
+  const repeated = decisionsOf(outputs).slice(first.length)
+  strictEqual(repeated.length, 2 * chosen.length)
+  for (const original of chosen) {
+    const copies = repeated.filter(({ transactionId }) => transactionId === original.transactionId)
+    deepStrictEqual(
+      copies.map((copy) => [copy.duplicateOfOffset, copy.outcome, copy.score, copy.notScored]),
+      Array(2).fill([original.offset, original.outcome, null, 'duplicate']),
+    )
+  }
+  // The audit allows no alert of a duplicate.
+  deepStrictEqual(audit(stream, outputs), [])
+  strictEqual(await scorer.metric('sluice_duplicates_total'), repeated.length)
+})
+
+/** Deletes the first messages that partition 0 has not answered, as too short a retention would. */
+async function loseMessages(stream: TestStream, outputs: Outputs): Promise<void> {
+  const topic = `${stream.prefix}transactions`
+  const offset = String((outputs.nextOffsets[0] ?? 0) + 5)
+  // kafkajs finds the leader only of topics that this client has asked about before.
+  await stream.admin.fetchTopicOffsets(topic)
+  await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset }] })
+}
+
+/** Lane 0 must stop with its offset where it was, while the others answer everything. */
+async function assertStopsLoudly(
+  stream: TestStream,
+  outputs: Outputs,
+  scorer: ScorerProcess,
+  answered: number,
+): Promise<void> {
+  await outputs.until('the other lanes', () =>
+    stream.sent.every(({ length }, index) => index === 0 || outputs.nextOffsets[index] === length),
+  )
+  await eventually('the lane stops', async () => {
+    return (await scorer.metric('sluice_lane_stops_total', 'offset_out_of_range')) === 1
+  })
+  strictEqual(outputs.nextOffsets[0], answered, 'messages were skipped')
+  ok(scorer.log.includes('is next to be decided'), scorer.log)
+  strictEqual(await scorer.end('SIGTERM'), 0)
+}
+
+test('a lane whose messages were lost while no scorer ran stops loudly, and the others go on', async (t) => {
+  const stream = await openStream(t, 'gone')
+  const outputs = followOutputs(t, stream)
+  const events = await simulatedEvents(1_000)
+  await stream.send(events.slice(0, 500))
+  const first = await startScorer(t, stream.environment())
+  await outputs.until('the first half', () => outputs.isCaughtUp)
+  strictEqual(await first.end('SIGTERM'), 0)
+  const answered = outputs.nextOffsets[0] ?? 0
+  await stream.send(events.slice(500))
+  await loseMessages(stream, outputs)
+  await assertStopsLoudly(stream, outputs, await startScorer(t, stream.environment()), answered)
+})
+
+test('a lane whose messages are lost before it fetches them stops loudly, now and when started again', async (t) => {
+  const stream = await openStream(t, 'going')
+  const outputs = followOutputs(t, stream)
+  const events = await simulatedEvents(1_000)
+  await stream.send(events.slice(0, 500))
+  const environment = stream.environment({ SLUICE_SESSION_TIMEOUT_MS: '30000' })
+  const first = await startScorer(t, environment)
+  await outputs.until('the first half', () => outputs.isCaughtUp)
+  const answered = outputs.nextOffsets[0] ?? 0
+  // Stopped, so that it cannot fetch between the two steps.
+  first.signal('SIGSTOP')
+  await stream.send(events.slice(500))
+  await loseMessages(stream, outputs)
+  first.signal('SIGCONT')
+  await assertStopsLoudly(stream, outputs, first, answered)
+  const second = await startScorer(t, environment)
+  await assertStopsLoudly(stream, outputs, second, answered)
+})
+
+test('the scorer tells what it does on its pages', async (t) => {
+  const stream = await openStream(t, 'pages')
+  const outputs = followOutputs(t, stream)
+  await stream.send(await simulatedEvents(1_000))
+  const scorer = await startScorer(t, stream.environment())
+  await outputs.readToEnd()
+  await eventually('all batches are counted', async () => {
+    return (await scorer.metric('sluice_decisions_total')) === decisionsOf(outputs).length
+  })
+  const { body } = await scorer.page('/metrics')
+  const documented = createScorerTelemetry().registry.getMetricsAsArray()
+  for (const { name } of documented) ok(body.includes(`# TYPE ${name} `), `${name} is missing`)
+  strictEqual(await scorer.metric('sluice_alerts_total'), outputs.alerts.length)
+  strictEqual(await scorer.metric('sluice_lanes'), 4)
+  strictEqual(await scorer.metric('sluice_scoring_backend_info', 'backend="wasm"'), 1)
+  strictEqual(await scorer.metric('sluice_event_to_alert_seconds_count'), outputs.alerts.length)
+  for (const stage of ['decode', 'read', 'features', 'score', 'write', 'commit', 'total']) {
+    const count = await scorer.metric('sluice_stage_duration_seconds_count', `stage="${stage}"`)
+    ok(count >= outputs.blocks.length, `stage ${stage} was not observed`)
+  }
+  deepStrictEqual(await scorer.page('/livez'), { status: 200, body: 'ok\n' })
+  const ready = await scorer.page('/readyz')
+  strictEqual(ready.status, 200)
+  ok(ready.body.includes('"ready":true') && ready.body.includes('"redis":"up"'), ready.body)
+  strictEqual((await scorer.page('/nothing')).status, 404)
+})

@@ -1,0 +1,71 @@
+// Goal: P1 to P3 hold while scorers come and go. Method: a second and a third instance join and leave, gracefully,
+// while a stream is decided; audit, and comparison with a run of one instance.
+
+import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { alertsByPlace, audit, decisionsByPlace, differences } from '../support/audit.ts'
+import { followOutputs } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { openStream, simulatedEvents } from '../support/streams.ts'
+import { decideUndisturbed } from '../support/undisturbed.ts'
+
+test('scorers that join and leave share the partitions and change no decision', async (t) => {
+  const events = await simulatedEvents(12_000)
+  const reference = await decideUndisturbed(t, events)
+  const stream = await openStream(t, 'rebalance')
+  const outputs = followOutputs(t, stream)
+  await stream.send(events)
+  const environment = stream.environment({
+    SLUICE_ALIGNMENT: 'aligned',
+    SLUICE_BATCH_SIZE_MAX: '16',
+  })
+  const moreBlocks = async (count: number): Promise<void> => {
+    const target = outputs.blocks.length + count
+    await outputs.until('progress', () => outputs.blocks.length >= target || outputs.isCaughtUp)
+  }
+  const leave = async (scorer: ScorerProcess): Promise<void> => {
+    strictEqual(await scorer.end('SIGTERM'), 0, scorer.log.slice(-2_000))
+  }
+  const first = await startScorer(t, environment)
+  await moreBlocks(20)
+  const second = await startScorer(t, environment)
+  const third = await startScorer(t, environment)
+  await eventually('three share four lanes', async () => {
+    const scorers = [first, second, third]
+    const lanes = await Promise.all(scorers.map((scorer) => scorer.metric('sluice_lanes')))
+    return lanes.toSorted((a, b) => a - b).join() === '1,1,2'
+  })
+  await moreBlocks(40)
+  await leave(first)
+  await moreBlocks(40)
+  const fourth = await startScorer(t, environment)
+  await moreBlocks(20)
+  await leave(second)
+  await outputs.readToEnd()
+  await leave(third)
+  await leave(fourth)
+  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  deepStrictEqual(differences(reference.decisions, decisionsByPlace(outputs)).slice(0, 5), [])
+  deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
+})
+
+test('an instance without a partition is ready and takes over when the others leave', async (t) => {
+  const stream = await openStream(t, 'spare')
+  const outputs = followOutputs(t, stream)
+  const environment = stream.environment()
+  const scorers: ScorerProcess[] = []
+  for (let count = 0; count < 5; count += 1) scorers.push(await startScorer(t, environment))
+  let spare: ScorerProcess | undefined
+  await eventually('one has no lane', async () => {
+    const lanes = await Promise.all(scorers.map((scorer) => scorer.metric('sluice_lanes')))
+    spare = scorers[lanes.indexOf(0)]
+    return lanes.reduce((sum, count) => sum + count, 0) === 4 && spare !== undefined
+  })
+  strictEqual((await spare?.page('/readyz'))?.status, 200)
+  for (const scorer of scorers) if (scorer !== spare) strictEqual(await scorer.end('SIGTERM'), 0)
+  await stream.send(await simulatedEvents(500))
+  await outputs.readToEnd()
+  deepStrictEqual(audit(stream, outputs), [])
+  strictEqual(await spare?.end('SIGTERM'), 0)
+})

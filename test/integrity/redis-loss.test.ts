@@ -1,0 +1,116 @@
+// Goal: what Redis forgets is built again from the log, and Redis being away costs time only. Method: FLUSHDB on a
+// database of the test's own, and a wire that is cut, in the middle of a stream; comparison with an undisturbed run.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { Redis } from 'ioredis'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { alertsByPlace, audit, decisionsByPlace, differences } from '../support/audit.ts'
+import { closeWith } from '../support/cleanup.ts'
+import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { openRedisProxy } from '../support/redis-proxy.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import { decideUndisturbed, type Decided } from '../support/undisturbed.ts'
+
+const DATABASES = 16
+
+interface Disturbed {
+  readonly stream: TestStream
+  readonly outputs: Outputs
+  readonly scorer: ScorerProcess
+}
+
+/** A scorer in the middle of the stream. */
+async function startMidway(
+  t: TestContext,
+  events: readonly ProducedEvent[],
+  name: string,
+  redisUrlOf: (stream: TestStream) => Promise<string>,
+): Promise<Disturbed> {
+  const stream = await openStream(t, name)
+  const outputs = followOutputs(t, stream)
+  await stream.send(events)
+  const environment = stream.environment({
+    SLUICE_ALIGNMENT: 'aligned',
+    SLUICE_BATCH_SIZE_MAX: '32',
+    SLUICE_REDIS_URL: await redisUrlOf(stream),
+  })
+  const scorer = await startScorer(t, environment)
+  const enough = events.length / 32 / 2
+  await outputs.until('half of the work', () => outputs.blocks.length >= enough)
+  return { stream, outputs, scorer }
+}
+
+async function assertUndisturbed(
+  { stream, outputs, scorer }: Disturbed,
+  reference: Decided,
+): Promise<void> {
+  await outputs.readToEnd()
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  deepStrictEqual(differences(reference.decisions, decisionsByPlace(outputs)).slice(0, 5), [])
+  deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
+}
+
+/** A database that nobody uses, empty again afterwards. */
+async function openDatabase(t: TestContext, redisUrl: string): Promise<Redis> {
+  for (let database = DATABASES - 1; database > 0; database -= 1) {
+    const redis = new Redis(redisUrl, { db: database })
+    if ((await redis.dbsize()) > 0) {
+      redis.disconnect()
+      continue
+    }
+    closeWith(t, async () => {
+      await redis.flushdb()
+      redis.disconnect()
+    })
+    return redis
+  }
+  throw new Error('Every database of Redis is in use; empty one for this test.')
+}
+
+test('a scorer whose Redis was emptied builds the state again and decides as if nothing had been', async (t) => {
+  const events = await simulatedEvents(8_000)
+  const reference = await decideUndisturbed(t, events)
+  let redis: Redis | null = null
+  const disturbed = await startMidway(t, events, 'flush', async ({ redisUrl }) => {
+    redis = await openDatabase(t, redisUrl)
+    const url = new URL(redisUrl)
+    url.pathname = `/${redis.options.db ?? 0}`
+    return url.href
+  })
+  ok(!disturbed.outputs.isCaughtUp, 'nothing was left to decide')
+  await (redis as Redis | null)?.flushdb()
+  await disturbed.outputs.until('all answers', () => disturbed.outputs.isCaughtUp)
+  ok((await disturbed.scorer.metric('sluice_state_rebuilds_total')) > 0, 'nothing was rebuilt')
+  await assertUndisturbed(disturbed, reference)
+})
+
+test('a scorer whose Redis was away goes on when it is back', async (t) => {
+  const events = await simulatedEvents(8_000)
+  const reference = await decideUndisturbed(t, events)
+  let restore = (): void => undefined
+  let cut = (): void => undefined
+  const disturbed = await startMidway(t, events, 'away', async ({ redisUrl }) => {
+    const proxy = await openRedisProxy(t, redisUrl)
+    cut = () => {
+      proxy.cut()
+    }
+    restore = () => {
+      proxy.mend()
+    }
+    return proxy.url
+  })
+  ok(!disturbed.outputs.isCaughtUp, 'nothing was left to decide')
+  cut()
+  await eventually('lanes start over', async () => {
+    return (await disturbed.scorer.metric('sluice_lane_restarts_total')) >= 4
+  })
+  const { body, status } = await disturbed.scorer.page('/readyz')
+  strictEqual(status, 200)
+  ok(body.includes('"redis":"down"'), body)
+  restore()
+  await assertUndisturbed(disturbed, reference)
+})

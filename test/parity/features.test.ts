@@ -1,0 +1,76 @@
+// Goal: the trainer and the scorer compute the same features, bit for bit (P4). Method: one simulated stream, folded
+// in memory as the trainer does, and in lanes through encoded state, in random batches with crashes, as far ahead
+// of each other as an aligned replay lets them.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
+import { HistoryFold } from '../../services/core/features/history-fold.ts'
+import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { mayGoOn } from '../../services/core/stream/alignment.ts'
+import { simulate, withWatermarks, type StreamEvent } from '../../services/producer/index.ts'
+import { dealOut, foldAligned, type SentItem, type Turn } from '../support/aligned-lanes.ts'
+import { seededNumbers } from '../support/seeded-numbers.ts'
+
+const PARTITION_COUNT = 4
+const TRANSACTION_COUNT = 10_000
+const laneOf = (card: string): number => partitionOfAscii(card, PARTITION_COUNT)
+
+/** Few cards, so that the stream spans weeks and terminals have a past. */
+function simulated(): readonly StreamEvent[] {
+  const world = { cards: 250, terminals: 60, merchants: 40, fraudShare: 0.03 }
+  return [...simulate({ seed: 42, transactionsMax: TRANSACTION_COUNT, ...world })]
+}
+
+function turnsOf(seed: number): readonly Turn[] {
+  const draw = seededNumbers(seed)
+  return Array.from({ length: 600 }, () => ({
+    lane: draw() % PARTITION_COUNT,
+    labels: draw() % 40,
+    entries: draw() % 3 === 0 ? draw() % 3 : draw() % 200,
+    looks: draw() % 4 > 0,
+    crashes: draw() % 8 === 0,
+  }))
+}
+
+test('trainer and scorer compute bit-for-bit the same features', async () => {
+  const events = simulated()
+  const history = new HistoryFold({ rates: DEFAULT_RATES, partitionCount: PARTITION_COUNT })
+  const row = new Float64Array(FEATURE_COUNT)
+  const offline: { readonly id: string; readonly row: readonly number[] }[] = []
+  const marks: string[] = []
+  for (const event of events) {
+    if (event.kind === 'label') history.label(event.label)
+    else {
+      marks.push(...history.transaction(event.transaction, row, 0).marks)
+      offline.push({ id: event.transaction.id, row: Array.from(row) })
+    }
+  }
+
+  const sent: SentItem[] = []
+  for await (const event of withWatermarks(events)) sent.push(event)
+  const stream = dealOut(sent, PARTITION_COUNT, laneOf)
+  const rows = foldAligned(stream, turnsOf(7), mayGoOn)
+  assert.ok(rows !== null, 'no lane may go on')
+  const online = new Map<string, readonly number[]>()
+  for (const [lane, log] of stream.logs.entries()) {
+    for (const entry of log.entries) {
+      const folded = rows.get(`${lane}/${entry.offset}`)
+      if (entry.kind === 'transaction' && folded !== undefined) {
+        online.set(entry.transaction.id, folded.row)
+      }
+    }
+  }
+
+  assert.equal(offline.length, TRANSACTION_COUNT)
+  for (const { id, row: expected } of offline) assert.deepEqual(online.get(id), expected, id)
+  // The stream must have something to say, or equality means little.
+  for (const name of ['terminal_fraud_share_30d', 'card_device_is_new', 'card_speed_kmh']) {
+    const column = FEATURE_NAMES.indexOf(name)
+    assert.ok(
+      offline.some((each) => (each.row[column] ?? 0) > 0),
+      `${name} never says anything`,
+    )
+  }
+})

@@ -1,0 +1,162 @@
+// Runs the test files of the suites named on the command line: `node infra/bootstrap.mjs --test unit parity`.
+//
+// Node 20's own runner takes no glob patterns and reports success when it finds no file. Hence the listing is
+// done here; a suite without files, a file without tests and a run without tests all fail. Suites that need
+// servers get them, by addresses in the environment.
+
+import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { parseArgs } from 'node:util'
+import { SluiceError } from '../services/core/errors.ts'
+import { provisionStack, type Stack } from '../services/platform/provision/index.ts'
+
+const NEEDS_SERVERS = new Set(['integration', 'integrity', 'parity', 'bench'])
+// These load the machine or share servers in ways that would disturb each other.
+const ONE_FILE_AT_A_TIME = new Set(['integration', 'integrity', 'bench'])
+const FILE_LIMIT_MS = process.env['SLUICE_FULL'] === '1' ? 2 * 3_600_000 : 15 * 60_000
+const SUMMARY_LINE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
+
+interface TestEvent {
+  readonly type: string
+  readonly data: { readonly nesting?: number; readonly message?: string; readonly name?: string }
+}
+
+interface Group {
+  readonly files: readonly string[]
+  readonly concurrency: number
+}
+
+const { suites, filter } = readArguments()
+const groups = listGroups(suites, filter)
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    interrupted.abort()
+  })
+}
+
+let stack: Stack | null = null
+try {
+  if (suites.some((suite) => NEEDS_SERVERS.has(suite))) {
+    stack = await provisionStack({
+      root: join(import.meta.dirname, '..'),
+      onProgress: (line) => process.stderr.write(`sluice: ${line}\n`),
+      signal: interrupted.signal,
+    })
+    process.env['SLUICE_KAFKA_BROKERS'] = stack.kafka.brokers.join(',')
+    process.env['SLUICE_REDIS_URL'] = stack.redis.url
+  }
+  await pipeline(Readable.from(runGroups(groups)), new spec(), process.stdout, { end: false })
+} catch (error) {
+  if (!(error instanceof SluiceError) && !interrupted.signal.aborted) throw error
+  fail(error instanceof SluiceError ? error.message : 'Stopped.')
+} finally {
+  await stack?.stop()
+}
+if (interrupted.signal.aborted) process.exitCode = 130
+
+function fail(message: string): void {
+  process.stderr.write(`sluice: ${message}\n`)
+  process.exitCode = 1
+}
+
+function readArguments(): { suites: readonly string[]; filter: string | null } {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { filter: { type: 'string' } },
+  })
+  if (positionals.length === 0) {
+    process.stderr.write(
+      'sluice: no suite named. Name some of the folders of test/, for example: --test unit --filter wire\n',
+    )
+    process.exit(2)
+  }
+  return { suites: [...new Set(positionals)], filter: values.filter ?? null }
+}
+
+/** Files that may run beside each other come first; the others follow one by one. */
+function listGroups(names: readonly string[], text: string | null): readonly Group[] {
+  const together: string[] = []
+  const alone: string[] = []
+  for (const name of names) {
+    const files = listFiles(name)
+    if (files.length === 0) {
+      process.stderr.write(
+        `sluice: test/${name} has no *.test.ts file. Add one, or leave the suite out.\n`,
+      )
+      process.exit(2)
+    }
+    const chosen = files.filter((file) => text === null || file.includes(text))
+    ;(ONE_FILE_AT_A_TIME.has(name) ? alone : together).push(...chosen)
+  }
+  if (together.length + alone.length === 0) {
+    process.stderr.write(
+      `sluice: no test file of ${names.join(', ')} has "${text ?? ''}" in its name.\n`,
+    )
+    process.exit(2)
+  }
+  return [
+    { files: together, concurrency: Math.max(2, availableParallelism()) },
+    { files: alone, concurrency: 1 },
+  ].filter((group) => group.files.length > 0)
+}
+
+function listFiles(suite: string): readonly string[] {
+  try {
+    return readdirSync(join(import.meta.dirname, suite), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.test.ts'))
+      .sort()
+      .map((path) => join(import.meta.dirname, suite, path))
+  } catch {
+    return []
+  }
+}
+
+/** The events of all groups as one run, with one summary at the end. */
+async function* runGroups(all: readonly Group[]): AsyncGenerator<TestEvent> {
+  const totals = new Map<string, number>()
+  const emptyFiles: string[] = []
+  for (const group of all) {
+    const files = new Set(group.files)
+    for await (const event of startGroup(group)) {
+      const { data, type } = event
+      const summary = data.nesting === 0 ? SUMMARY_LINE.exec(data.message ?? '') : null
+      if (type === 'test:diagnostic' && summary !== null) {
+        const [, name = '', amount] = summary
+        totals.set(name, (totals.get(name) ?? 0) + Number(amount))
+        continue
+      }
+      if (type === 'test:summary') continue
+      if (type === 'test:fail') process.exitCode = 1
+      // A file shows up as a test of its own only when it holds none.
+      if (type === 'test:pass' && isFileItself(data.name, files)) emptyFiles.push(data.name ?? '')
+      yield event
+    }
+  }
+  for (const [name, amount] of totals) {
+    yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${amount}` } }
+  }
+  for (const file of emptyFiles) fail(`${file} holds no test.`)
+  if ((totals.get('tests') ?? 0) === 0) fail('The run had no tests.')
+}
+
+function startGroup(group: Group): AsyncIterable<TestEvent> {
+  const options = {
+    files: [...group.files],
+    concurrency: group.concurrency,
+    timeout: FILE_LIMIT_MS,
+    signal: interrupted.signal,
+    // Node 20 takes the flags of this process; later versions take them from here.
+    execArgv: ['--import', 'tsx'],
+  }
+  return run(options) as AsyncIterable<TestEvent>
+}
+
+function isFileItself(name: string | undefined, files: ReadonlySet<string>): boolean {
+  return name !== undefined && files.has(resolve(name))
+}

@@ -1,0 +1,196 @@
+// An aligned replay without Kafka and Redis: a stream with watermarks dealt out to lanes, which then progress in
+// any order that the alignment allows, in batches, with crashes.
+
+import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
+import { LANE_START, LaneFold } from '../../services/core/features/lane-fold.ts'
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/micro-batch.ts'
+import { DAY_MS, type StreamItem } from './feature-streams.ts'
+import {
+  PlainState,
+  StoredLane,
+  StoredLanes,
+  nextOffset,
+  type FoldedRow,
+  type LaneLog,
+} from './stored-lanes.ts'
+
+/** Longest stretch of event time between two watermarks, well below the delay of entity windows. */
+const STRETCH_MS_MAX = 2 * DAY_MS
+
+/** The place of one message: a lane, and which of its entries or labels. */
+interface Sent {
+  readonly lane: number
+  readonly kind: 'entry' | 'label'
+  readonly index: number
+}
+
+/** The logs of all lanes, and the order in which their messages were sent. */
+export interface AlignedStream {
+  readonly logs: readonly LaneLog[]
+  readonly sent: readonly Sent[]
+}
+
+/** What one turn of a lane is like. */
+export interface Turn {
+  readonly lane: number
+  readonly labels: number
+  readonly entries: number
+  /** Whether the lane looks again how far the others are before it decides what it may take. */
+  readonly looks: boolean
+  readonly crashes: boolean
+}
+
+/** As mayGoOn of core/stream/alignment.ts. */
+export type Gate = (
+  eventTimeMs: number,
+  partition: number,
+  ownLabelWatermarkMs: number,
+  progress: readonly (LaneProgress | null)[],
+) => boolean
+
+/** What a producer sends: the stream, and watermarks that go to every lane. */
+export type SentItem =
+  | StreamItem
+  | {
+      readonly kind: 'watermark'
+      readonly topic: 'transactions' | 'labels'
+      readonly timeMs: number
+    }
+
+/** Adds a watermark about every `stretchItems` items. What comes late comes after its watermark. */
+export function withStretches(
+  items: readonly StreamItem[],
+  stretchItems: number,
+): readonly SentItem[] {
+  const sent: SentItem[] = []
+  let stretch: StreamItem[] = []
+  let firstMs = Infinity
+  let newestMs = -Infinity
+  const end = (timeMs: number): void => {
+    sent.push(...stretch.filter(({ kind }) => kind === 'label'))
+    sent.push({ kind: 'watermark', topic: 'labels', timeMs })
+    sent.push(...stretch.filter(({ kind }) => kind === 'transaction'))
+    sent.push({ kind: 'watermark', topic: 'transactions', timeMs })
+    stretch = []
+    firstMs = Infinity
+  }
+  for (const item of items) {
+    const timeMs = item.kind === 'label' ? -Infinity : item.transaction.eventTimeMs
+    const isFull = stretch.length >= stretchItems || timeMs - firstMs > STRETCH_MS_MAX
+    // A first watermark before everything: without one, the lanes would wait for each other's from the start.
+    if (timeMs > newestMs && (newestMs === -Infinity || isFull)) end(timeMs - 1)
+    stretch.push(item)
+    newestMs = Math.max(newestMs, timeMs)
+    if (item.kind === 'transaction') firstMs = Math.min(firstMs, newestMs)
+  }
+  end(newestMs + 100 * DAY_MS)
+  return sent
+}
+
+/** Puts what is sent into the logs of the lanes. */
+export function dealOut(
+  items: Iterable<SentItem>,
+  laneCount: number,
+  laneOf: (card: string) => number,
+): AlignedStream {
+  const logs = Array.from({ length: laneCount }, () => ({
+    entries: [] as LaneEntry[],
+    labels: [] as LaneLabel[],
+  }))
+  const sent: Sent[] = []
+  for (const item of items) {
+    const card =
+      item.kind === 'watermark'
+        ? null
+        : (item.kind === 'label' ? item.label : item.transaction).card
+    const isLabel = item.kind === 'label' || (item.kind === 'watermark' && item.topic === 'labels')
+    for (const [lane, log] of logs.entries()) {
+      if (card !== null && laneOf(card) !== lane) continue
+      if (isLabel) log.labels.push(labelEntryOf(item, nextOffset(log.labels)))
+      else log.entries.push(entryOf(item, nextOffset(log.entries)))
+      const index = (isLabel ? log.labels : log.entries).length - 1
+      sent.push({ lane, kind: isLabel ? 'label' : 'entry', index })
+    }
+  }
+  return { logs, sent }
+}
+
+function entryOf(item: SentItem, offset: number): LaneEntry {
+  if (item.kind === 'label') throw new Error('A label is no entry.')
+  if (item.kind === 'watermark') return { kind: 'watermark', offset, timeMs: item.timeMs }
+  const { transaction } = item
+  return { kind: 'transaction', offset, timestampMs: transaction.eventTimeMs, transaction }
+}
+
+function labelEntryOf(item: SentItem, offset: number): LaneLabel {
+  if (item.kind === 'transaction') throw new Error('A transaction is no label.')
+  if (item.kind === 'watermark') return { kind: 'watermark', offset, timeMs: item.timeMs }
+  return { kind: 'label', offset, label: item.label }
+}
+
+/** Rows by lane and offset, of every message folded in the order in which it was sent. */
+export function foldInOrder({ logs, sent }: AlignedStream): ReadonlyMap<string, FoldedRow> {
+  const states: PlainState[] = []
+  while (states.length < logs.length) states.push(new PlainState(states))
+  const folds = logs.map(() => new LaneFold(DEFAULT_RATES, LANE_START))
+  const rows = new Map<string, FoldedRow>()
+  for (const { lane, kind, index } of sent) {
+    const [log, fold, state] = [logs[lane], folds[lane], states[lane]]
+    if (log === undefined || fold === undefined || state === undefined) continue
+    const isLabel = kind === 'label'
+    const labels = isLabel ? log.labels.slice(index, index + 1) : []
+    const entries = isLabel ? [] : log.entries.slice(index, index + 1)
+    const batch = foldBatch(labels, entries, Infinity, fold, state, 'aligned')
+    for (const { offset, folded } of batch.rows) {
+      rows.set(`${lane}/${offset}`, { offset, folded, row: Array.from(batch.features) })
+    }
+  }
+  return rows
+}
+
+/**
+ * Rows by lane and offset, of lanes that take their turns as told and otherwise in order. Null when they are
+ * stuck: none may go on, and not all are done. A row that is folded again after a crash replaces the first.
+ */
+export function foldAligned(
+  { logs }: AlignedStream,
+  turns: readonly Turn[],
+  gate: Gate,
+): ReadonlyMap<string, FoldedRow> | null {
+  const stored = new StoredLanes(logs.length)
+  const lanes = logs.map((log, partition) => new StoredLane(stored, partition, log))
+  const seen = logs.map(() => [...stored.progress])
+  const rows = new Map<string, FoldedRow>()
+  const take = (lane: number, turn: Turn): boolean => {
+    const [own, log] = [lanes[lane], logs[lane]]
+    if (own === undefined || log === undefined || own.isAtEnd) return false
+    if (turn.looks) seen[lane] = [...stored.progress]
+    const { entryCount, labelCount } = own.at
+    const labels = log.labels.slice(labelCount, labelCount + turn.labels)
+    const watermarkMs = Math.max(
+      own.position.labelWatermarkMs,
+      ...labels.map((label) => (label.kind === 'watermark' ? label.timeMs : -1)),
+    )
+    const waiting = log.entries.slice(entryCount, entryCount + turn.entries)
+    const held = waiting.findIndex(
+      (entry) =>
+        entry.kind === 'transaction' &&
+        !gate(entry.transaction.eventTimeMs, lane, watermarkMs, seen[lane] ?? []),
+    )
+    const taken = held < 0 ? waiting.length : held
+    if (taken + labels.length === 0) return false
+    const to = { entryCount: entryCount + taken, labelCount: labelCount + labels.length }
+    for (const row of own.step(to)) rows.set(`${lane}/${row.offset}`, row)
+    if (turn.crashes) own.crash()
+    else own.commit()
+    return true
+  }
+  for (const turn of turns) take(turn.lane % logs.length, turn)
+  while (lanes.some((lane) => !lane.isAtEnd)) {
+    const last: Turn = { lane: 0, labels: 20, entries: 20, looks: true, crashes: false }
+    const movedCount = lanes.filter((_, lane) => take(lane, last)).length
+    if (movedCount === 0) return null
+  }
+  return rows
+}

@@ -1,0 +1,162 @@
+// The auditor: holds what was sent against what was published, and two streams against each other. It knows the
+// promises and the record formats, and nothing of how the scorer keeps them.
+
+import { createHash } from 'node:crypto'
+import { alertIdOf } from '../../services/core/decision/alert-id.ts'
+import { topicName } from '../../services/platform/kafka/topics.ts'
+import type { Alert, DecisionBlock } from '../../services/core/wire/records.ts'
+import type { Outputs, SeenBlock } from './outputs.ts'
+import { PARTITION_COUNT, type TestStream } from './streams.ts'
+
+export interface Fault {
+  readonly promise: 'answered' | 'once' | 'chain' | 'alerts'
+  readonly text: string
+}
+
+/** Every way in which the outputs break P1 or P2, or the hash chain; empty when all is well. */
+export function audit(stream: TestStream, outputs: Outputs): readonly Fault[] {
+  const faults: Fault[] = []
+  for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
+    faults.push(...answerFaults(stream, outputs, partition))
+    faults.push(...chainFaults(blocksOf(outputs, partition)))
+  }
+  faults.push(...alertFaults(stream, outputs))
+  return faults
+}
+
+function blocksOf(outputs: Outputs, partition: number): readonly SeenBlock[] {
+  return outputs.blocks.filter((seen) => seen.partition === partition)
+}
+
+/** P1: each offset but a watermark's has one decision or one dead letter. */
+function answerFaults(stream: TestStream, outputs: Outputs, partition: number): Fault[] {
+  const counts = new Map<number, number>()
+  const count = (offset: number): void => {
+    counts.set(offset, (counts.get(offset) ?? 0) + 1)
+  }
+  const topic = topicName(stream.prefix, 'transactions')
+  for (const { block } of blocksOf(outputs, partition)) {
+    for (const { offset, revision } of block.decisions) if (revision === 0) count(offset)
+  }
+  for (const letter of outputs.deadLetters) {
+    if (letter.topic === topic && letter.partition === partition) count(letter.offset)
+  }
+  const faults: Fault[] = []
+  for (const [offset, sent] of (stream.sent[partition] ?? []).entries()) {
+    const answers = counts.get(offset) ?? 0
+    counts.delete(offset)
+    if (answers === (sent === 'watermark' ? 0 : 1)) continue
+    const text = `offset ${partition}/${offset} (${sent}) has ${answers} answers`
+    faults.push({ promise: answers === 0 ? 'answered' : 'once', text })
+  }
+  for (const offset of counts.keys()) {
+    faults.push({ promise: 'once', text: `offset ${partition}/${offset} was never sent` })
+  }
+  return faults
+}
+
+/** Blocks of a partition follow one another without gap, each with the hash of the one before. */
+function chainFaults(blocks: readonly SeenBlock[]): Fault[] {
+  const faults: Fault[] = []
+  let previousHash = ''
+  let nextOffset = 0
+  for (const { block, value, partition } of blocks) {
+    const place = `block ${partition}/${block.firstOffset}`
+    if (Buffer.from(block.previousHash).toString('hex') !== previousHash) {
+      faults.push({ promise: 'chain', text: `${place} does not carry the hash before it` })
+    }
+    if (block.firstOffset !== nextOffset) {
+      faults.push({ promise: 'chain', text: `${place} follows ${nextOffset}` })
+    }
+    if (block.features.length !== block.decisions.length * block.featureCount * 8) {
+      faults.push({ promise: 'chain', text: `${place} lacks feature rows` })
+    }
+    previousHash = createHash('sha256').update(value).digest('hex')
+    nextOffset = block.nextOffset
+  }
+  return faults
+}
+
+/** One alert for each decision to flag or block that is no duplicate, and no other. */
+function alertFaults({ prefix, streamId }: TestStream, outputs: Outputs): Fault[] {
+  const topic = topicName(prefix, 'transactions')
+  const expected = new Set<string>()
+  for (const { block, partition } of outputs.blocks) {
+    for (const { outcome, offset, duplicateOfOffset } of block.decisions) {
+      if (outcome === 'approve' || duplicateOfOffset !== null) continue
+      expected.add(alertIdOf(streamId, topic, partition, offset))
+    }
+  }
+  const faults: Fault[] = []
+  for (const { alertId, source } of outputs.alerts) {
+    if (expected.delete(alertId)) continue
+    const text = `alert of ${source.partition}/${source.offset} is doubled or of no decision`
+    faults.push({ promise: 'alerts', text })
+  }
+  for (const alertId of expected) {
+    faults.push({ promise: 'alerts', text: `alert ${alertId} is missing` })
+  }
+  return faults
+}
+
+/** Each decision with all that P3 covers, as text, by its place in the log: `partition/offset`. */
+export function decisionsByPlace(outputs: Outputs): ReadonlyMap<string, string> {
+  const byPlace = new Map<string, string>()
+  for (const { block, partition } of outputs.blocks) {
+    for (const [index, decision] of block.decisions.entries()) {
+      const covered = { ...decision, ...blockFieldsOf(block), features: rowOf(block, index) }
+      byPlace.set(`${partition}/${decision.offset}`, JSON.stringify(covered))
+    }
+  }
+  return byPlace
+}
+
+/** Each alert with all that P3 covers, as text. Its id and source name the stream, so they differ. */
+export function alertsByPlace(outputs: Outputs): ReadonlyMap<string, string> {
+  return new Map(
+    outputs.alerts.map((alert) => {
+      const { partition, offset, timestampMs } = alert.source
+      const covered: Partial<Alert> & object = {
+        ...alert,
+        alertId: '',
+        decidedAtMs: 0,
+        source: { streamId: '', topic: '', partition, offset, timestampMs },
+      }
+      return [`${partition}/${offset}`, JSON.stringify(covered)]
+    }),
+  )
+}
+
+/** Places at which two streams differ, with both texts; empty when they are equal. */
+export function differences(
+  expected: ReadonlyMap<string, string>,
+  actual: ReadonlyMap<string, string>,
+): readonly string[] {
+  const places = new Set([...expected.keys(), ...actual.keys()])
+  return [...places]
+    .filter((place) => expected.get(place) !== actual.get(place))
+    .map((place) => `${place}: ${expected.get(place) ?? 'none'} <> ${actual.get(place) ?? 'none'}`)
+}
+
+function blockFieldsOf(block: DecisionBlock): Partial<DecisionBlock> {
+  const { alignment, mode, modelVersion, modelDigest, backend } = block
+  const { policyDigest, featureListHash, controlPosition, featureCount } = block
+  return {
+    alignment,
+    mode,
+    modelVersion,
+    modelDigest,
+    backend,
+    policyDigest,
+    featureListHash,
+    controlPosition,
+    featureCount,
+  }
+}
+
+/** Bit for bit: two NaN or -0 and 0 must not pass for one another. */
+function rowOf(block: DecisionBlock, index: number): string {
+  const rowBytes = block.featureCount * 8
+  const row = block.features.subarray(index * rowBytes, (index + 1) * rowBytes)
+  return Buffer.from(row).toString('base64')
+}

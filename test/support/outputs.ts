@@ -1,0 +1,158 @@
+// Everything a stream's scorers have published, as a read_committed reader of its own sees it while they run.
+
+import { closeWith } from './cleanup.ts'
+import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
+import { follow, type CommittedMessages } from '../../services/platform/kafka/committed-reader.ts'
+import type { Alert, DeadLetter, DecisionBlock, Lease } from '../../services/core/wire/records.ts'
+import type { Decoded } from '../../services/core/reject-reasons.ts'
+import type { TestContext } from 'node:test'
+import { PARTITION_COUNT, type TestStream } from './streams.ts'
+
+const OUTPUT_TOPICS = ['decisions', 'alerts', 'leases', 'dead-letters'] as const
+const END_KEY = 'end-of-test'
+/** Only so that a test that can no longer succeed fails with a reason. */
+const WAIT_MS_MAX = 90_000
+
+export interface SeenBlock {
+  readonly partition: number
+  /** Its place in the decisions topic. */
+  readonly offset: number
+  /** As published: the next block of the partition carries the hash of these bytes. */
+  readonly value: Buffer
+  readonly block: DecisionBlock
+}
+
+export class Outputs {
+  readonly blocks: SeenBlock[] = []
+  readonly alerts: Alert[] = []
+  readonly leases: Lease[] = []
+  readonly deadLetters: DeadLetter[] = []
+  /** By partition, the offset of transactions up to which everything is answered. */
+  readonly nextOffsets = new Array<number>(PARTITION_COUNT).fill(0)
+  readonly #stream: TestStream
+  #endMarks = 0
+  #failure: Error | null = null
+  readonly #waiting = new Set<() => void>()
+
+  constructor(stream: TestStream) {
+    this.#stream = stream
+  }
+
+  /** Whether every transaction sent so far is covered by some block. */
+  get isCaughtUp(): boolean {
+    return this.#stream.sent.every(
+      (messages, partition) => (this.nextOffsets[partition] ?? 0) >= messages.length,
+    )
+  }
+
+  /** Resolves as soon as the condition holds; asked again after everything that arrives. */
+  async until(what: string, condition: () => boolean): Promise<void> {
+    if (condition()) return
+    await new Promise<void>((resolve, reject) => {
+      const look = (): void => {
+        if (this.#failure !== null) end(this.#failure)
+        else if (condition()) end(null)
+      }
+      const end = (error: Error | null): void => {
+        clearTimeout(limit)
+        this.#waiting.delete(look)
+        if (error === null) resolve()
+        else reject(error)
+      }
+      const limit = setTimeout(() => {
+        const sent = this.#stream.sent.map(({ length }) => length)
+        end(
+          new Error(
+            `Still waiting for ${what}: answered up to ${this.nextOffsets.join(', ')} ` +
+              `of ${sent.join(', ')} after ${this.blocks.length} blocks.`,
+          ),
+        )
+      }, WAIT_MS_MAX)
+      this.#waiting.add(look)
+    })
+  }
+
+  /**
+   * Resolves when everything is answered and read. Marks sent behind all of it tell the end; a committed reader
+   * gets to see them only when no transaction before them is left open.
+   */
+  async readToEnd(): Promise<void> {
+    await this.until('all answers', () => this.isCaughtUp)
+    const producer = this.#stream.kafka.producer({ allowAutoTopicCreation: false })
+    await producer.connect()
+    const messages = Array.from({ length: PARTITION_COUNT }, (_, partition) => ({
+      partition,
+      key: END_KEY,
+      value: null,
+    }))
+    this.#endMarks = 0
+    await producer.sendBatch({
+      topicMessages: OUTPUT_TOPICS.map((topic) => ({
+        topic: topicName(this.#stream.prefix, topic),
+        messages,
+      })),
+    })
+    await producer.disconnect()
+    await this.until('the end', () => this.#endMarks === PARTITION_COUNT * OUTPUT_TOPICS.length)
+  }
+
+  accept({ topic, partition, messages }: CommittedMessages): void {
+    const { codecs, prefix } = this.#stream
+    for (const { key, value, offset } of messages) {
+      if (key?.toString() === END_KEY) {
+        this.#endMarks += 1
+        continue
+      }
+      const kind = topic.slice(prefix.length) as Topic
+      if (kind === 'decisions') {
+        const block = read(codecs.decisionBlock.decode(value))
+        const bytes = value ?? Buffer.alloc(0)
+        this.blocks.push({ partition, offset: Number(offset), value: bytes, block })
+        this.nextOffsets[partition] = Math.max(this.nextOffsets[partition] ?? 0, block.nextOffset)
+      }
+      if (kind === 'alerts') this.alerts.push(read(codecs.alert.decode(value)))
+      if (kind === 'leases') this.leases.push(read(codecs.lease.decode(value)))
+      if (kind === 'dead-letters') this.deadLetters.push(read(codecs.deadLetter.decode(value)))
+    }
+    this.#wakeAll()
+  }
+
+  fail(error: unknown): void {
+    this.#failure = error instanceof Error ? error : new Error(String(error))
+    this.#wakeAll()
+  }
+
+  #wakeAll(): void {
+    for (const look of [...this.#waiting]) look()
+  }
+}
+
+/** Starts reading the stream's outputs from their beginning; ends with the test. */
+export function followOutputs(t: TestContext, stream: TestStream): Outputs {
+  const outputs = new Outputs(stream)
+  const stop = new AbortController()
+  const done = follow(
+    {
+      brokers: stream.brokers,
+      name: 'sluice-test-audit',
+      topics: OUTPUT_TOPICS.map((topic) => topicName(stream.prefix, topic)),
+      startAt: 'beginning',
+    },
+    (batch) => {
+      outputs.accept(batch)
+    },
+    stop.signal,
+  ).catch((error: unknown) => {
+    outputs.fail(error)
+  })
+  closeWith(t, async () => {
+    stop.abort()
+    await done
+  })
+  return outputs
+}
+
+function read<Value>(decoded: Decoded<Value>): Value {
+  if (!decoded.ok) throw new Error(`Published and not readable: ${decoded.reason}.`)
+  return decoded.value
+}

@@ -1,0 +1,94 @@
+// A scorer in a process of its own, as an operator would run it, that tests can watch, stop and kill.
+
+import { closeWith } from './cleanup.ts'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+const ROOT = join(import.meta.dirname, '../..')
+const LOG_CHARACTERS_MAX = 1_000_000
+const START_MS_MAX = 60_000
+
+export interface ScorerProcess {
+  readonly pid: number
+  /** What it wrote to its log so far. */
+  readonly log: string
+  signal(name: NodeJS.Signals): void
+  /** Sends the signal and waits for the end. Exit code, or null after a signal. */
+  end(name: NodeJS.Signals): Promise<number | null>
+  /** Body and status of one of its HTTP pages. */
+  page(path: string): Promise<{ readonly status: number; readonly body: string }>
+  /** Sum of the metric's samples whose labels include the given text, such as `reason="fenced"`. */
+  metric(name: string, labels?: string): Promise<number>
+}
+
+/** Starts a scorer and resolves once it has joined its group. It is killed when the test ends. */
+export async function startScorer(
+  t: TestContext,
+  environment: Readonly<Record<string, string>>,
+): Promise<ScorerProcess> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'services/scorer/main.ts'], {
+    cwd: ROOT,
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
+  const exited = once(child, 'exit') as Promise<[number | null]>
+  closeWith(t, async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  let log = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    log = (log + text).slice(-LOG_CHARACTERS_MAX)
+  })
+  const metricsPort = await readyPort(child, () => log)
+  const page = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${metricsPort}${path}`)
+    return { status: response.status, body: await response.text() }
+  }
+  return {
+    pid: child.pid ?? 0,
+    get log() {
+      return log
+    },
+    signal: (name) => {
+      child.kill(name)
+    },
+    async end(name) {
+      child.kill(name)
+      const [code] = await exited
+      return code
+    },
+    page,
+    async metric(name, labels = '') {
+      const { body } = await page('/metrics')
+      return sumOf(body, name, labels)
+    },
+  }
+}
+
+async function readyPort(child: ChildProcess, readLog: () => string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(() => {
+      reject(new Error(`The scorer did not start within ${START_MS_MAX} ms:\n${readLog()}`))
+    }, START_MS_MAX)
+    child.once('message', (message: { readonly metricsPort: number }) => {
+      clearTimeout(limit)
+      resolve(message.metricsPort)
+    })
+    child.once('exit', (code) => {
+      clearTimeout(limit)
+      reject(new Error(`The scorer ended with ${code ?? 'a signal'} while starting:\n${readLog()}`))
+    })
+  })
+}
+
+function sumOf(body: string, name: string, labels: string): number {
+  let sum = 0
+  for (const line of body.split('\n')) {
+    if (!line.startsWith(`${name} `) && !line.startsWith(`${name}{`)) continue
+    if (line.includes(labels)) sum += Number(line.slice(line.lastIndexOf(' ') + 1))
+  }
+  return sum
+}

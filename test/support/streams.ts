@@ -1,0 +1,220 @@
+// A stream of its own for one test: topics, consumer group and Redis keys that nobody else uses and that are
+// gone afterwards, and the sender that fills it. What was sent is remembered, for the audit.
+
+import { closeWith } from './cleanup.ts'
+import { randomUUID } from 'node:crypto'
+import type { TestContext } from 'node:test'
+import { Redis } from 'ioredis'
+import kafkajs, { type Admin, type Kafka, type Message, type Producer } from 'kafkajs'
+import { partitionOf } from '../../services/core/murmur2.ts'
+import { createCodecs, type Codecs } from '../../services/core/wire/codecs.ts'
+import { createTopics, deleteTopics, topicName } from '../../services/platform/kafka/topics.ts'
+import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
+import {
+  simulate,
+  withWatermarks,
+  type ProducedEvent,
+  type SimulatorOptions,
+} from '../../services/producer/index.ts'
+
+export const PARTITION_COUNT = 4
+const REQUEST_MESSAGES_MAX = 2_000
+const TOPICS_ATTEMPTS_MAX = 5
+/** One time stamp for all streams of a test file, so that equal input gives equal alerts. */
+const SENT_AT_MS = Date.now()
+
+type InputTopic = 'transactions' | 'labels'
+
+/** What stands at one offset of transactions: a watermark gets no answer, all else gets one. */
+export type Sent = 'watermark' | 'other'
+
+export interface TestStream {
+  readonly prefix: string
+  readonly streamId: string
+  readonly groupId: string
+  readonly brokers: readonly string[]
+  readonly redisUrl: string
+  readonly kafka: Kafka
+  readonly admin: Admin
+  readonly codecs: Codecs
+  /** By partition, what was sent to transactions, in offset order. */
+  readonly sent: readonly Sent[][]
+  send(events: readonly ProducedEvent[]): Promise<void>
+  /** Sends bytes as they are. */
+  sendRaw(topic: InputTopic, partition: number, messages: readonly Message[]): Promise<void>
+  /** Environment of a scorer of this stream. */
+  environment(more?: Readonly<Record<string, string>>): Record<string, string>
+}
+
+/** Address of a server that the runner has started. @throws Error when the test was not run by it. */
+function addressOf(name: 'SLUICE_KAFKA_BROKERS' | 'SLUICE_REDIS_URL'): string {
+  const value = process.env[name] ?? ''
+  if (value === '') throw new Error(`${name} is not set; run this file with npm test.`)
+  return value
+}
+
+/** Makes the topics; deletes them, the group and all keys of the stream when the test ends. */
+export async function openStream(t: TestContext, name: string): Promise<TestStream> {
+  const brokers = addressOf('SLUICE_KAFKA_BROKERS').split(',')
+  const redisUrl = addressOf('SLUICE_REDIS_URL')
+  const streamId = `${name}-${randomUUID().slice(0, 8)}`
+  const prefix = `test-${streamId}.`
+  const groupId = `test-${streamId}`
+  const kafka = new kafkajs.Kafka({
+    clientId: 'sluice-test',
+    brokers,
+    logLevel: kafkajs.logLevel.NOTHING,
+    retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 10 },
+  })
+  const admin = kafka.admin()
+  const producer = kafka.producer({ idempotent: true, allowAutoTopicCreation: false })
+  await admin.connect()
+  await producer.connect()
+  closeWith(t, async () => {
+    await producer.disconnect()
+    await deleteTopics(admin, prefix)
+    await admin.deleteGroups([groupId]).catch(() => undefined)
+    await admin.disconnect()
+    await deleteKeys(redisUrl, streamId)
+  })
+  await makeTopics(admin, prefix)
+  const codecs = createCodecs(await new FileRegistry().load())
+  const sent: Sent[][] = Array.from({ length: PARTITION_COUNT }, () => [])
+  return {
+    prefix,
+    streamId,
+    groupId,
+    brokers,
+    redisUrl,
+    kafka,
+    admin,
+    codecs,
+    sent,
+    async send(events) {
+      for (let index = 0; index < events.length; index += REQUEST_MESSAGES_MAX) {
+        const request = events.slice(index, index + REQUEST_MESSAGES_MAX)
+        await sendEvents(producer, prefix, codecs, request, sent)
+      }
+    },
+    async sendRaw(topic, partition, messages) {
+      if (topic === 'transactions') sent[partition]?.push(...messages.map(() => 'other' as const))
+      await producer.send({
+        topic: topicName(prefix, topic),
+        messages: messages.map((message) => ({
+          timestamp: String(SENT_AT_MS),
+          ...message,
+          partition,
+        })),
+      })
+    },
+    environment: (more = {}) => ({
+      SLUICE_KAFKA_BROKERS: brokers.join(','),
+      SLUICE_REDIS_URL: redisUrl,
+      SLUICE_TOPIC_PREFIX: prefix,
+      SLUICE_GROUP_ID: groupId,
+      SLUICE_STREAM_ID: streamId,
+      SLUICE_METRICS_PORT: '0',
+      SLUICE_SESSION_TIMEOUT_MS: '1500',
+      SLUICE_BACKEND: 'wasm',
+      ...more,
+    }),
+  }
+}
+
+/**
+ * A simulated stream with watermarks. Few cards, so that a small stream spans weeks: entity windows end seven days
+ * back, and labels take as long.
+ */
+export async function simulatedEvents(
+  transactionsMax: number,
+  options: Partial<SimulatorOptions> = {},
+): Promise<readonly ProducedEvent[]> {
+  const crowd = { cards: 300, terminals: 60, merchants: 40, fraudShare: 0.03 }
+  const events: ProducedEvent[] = []
+  const source = simulate({ seed: 7, ...crowd, transactionsMax, ...options })
+  for await (const event of withWatermarks(source)) events.push(event)
+  return events
+}
+
+async function sendEvents(
+  producer: Producer,
+  prefix: string,
+  codecs: Codecs,
+  events: readonly ProducedEvent[],
+  sent: readonly Sent[][],
+): Promise<void> {
+  const messages: Record<InputTopic, Message[]> = { labels: [], transactions: [] }
+  const timestamp = String(SENT_AT_MS)
+  for (const event of events) {
+    if (event.kind === 'watermark') {
+      const value = codecs.watermark.encode({ timeMs: event.timeMs })
+      for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
+        messages[event.topic].push({ key: null, value, partition, timestamp })
+        if (event.topic === 'transactions') sent[partition]?.push('watermark')
+      }
+      continue
+    }
+    const { card } = event.kind === 'transaction' ? event.transaction : event.label
+    const partition = partitionOf(Buffer.from(card), PARTITION_COUNT)
+    if (event.kind === 'label') {
+      const value = codecs.label.encode(event.label)
+      messages.labels.push({ key: card, value, partition, timestamp })
+    } else {
+      const value = codecs.transaction.encode(event.transaction)
+      messages.transactions.push({ key: card, value, partition, timestamp })
+      sent[partition]?.push('other')
+    }
+  }
+  for (const topic of ['labels', 'transactions'] as const) {
+    if (messages[topic].length === 0) continue
+    await producer.send({ topic: topicName(prefix, topic), messages: messages[topic] })
+  }
+}
+
+/** Makes the topics. A broker may not know a topic yet that it has just made; then they are asked for again. */
+async function makeTopics(admin: Admin, prefix: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await createTopics(admin, prefix, { partitionCount: PARTITION_COUNT, replicationFactor: 1 })
+      return
+    } catch (error) {
+      const isNotYetKnown = (error as { type?: string }).type === 'UNKNOWN_TOPIC_OR_PARTITION'
+      if (!isNotYetKnown || attempt === TOPICS_ATTEMPTS_MAX) throw error
+    }
+  }
+}
+
+/** Keys in Redis that only one test uses. */
+export interface TestKeys {
+  readonly redisUrl: string
+  readonly streamId: string
+}
+
+/** Names a stream of its own without topics; its keys are deleted when the test ends. */
+export function openKeys(t: TestContext, name: string): TestKeys {
+  const keys = {
+    redisUrl: addressOf('SLUICE_REDIS_URL'),
+    streamId: `${name}-${randomUUID().slice(0, 8)}`,
+  }
+  closeWith(t, () => deleteKeys(keys.redisUrl, keys.streamId))
+  return keys
+}
+
+/** Deletes every key of the stream. */
+async function deleteKeys(redisUrl: string, streamId: string): Promise<void> {
+  const redis = new Redis(redisUrl)
+  for (const key of await keysOf(redis, streamId)) await redis.del(key)
+  redis.disconnect()
+}
+
+/** Every key of the stream, sorted. */
+export async function keysOf(redis: Redis, streamId: string): Promise<string[]> {
+  const keys = new Set<string>()
+  let cursor = '0'
+  do {
+    const [next, found] = await redis.scan(cursor, 'MATCH', `sluice:{${streamId}:*`, 'COUNT', 1_000)
+    for (const key of found) keys.add(key)
+    cursor = next
+  } while (cursor !== '0')
+  return [...keys].sort()
+}

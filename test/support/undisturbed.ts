@@ -1,0 +1,29 @@
+// The reference of the integrity suites: the same input, decided by one scorer that nothing happens to.
+
+import { deepStrictEqual } from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { alertsByPlace, audit, decisionsByPlace } from './audit.ts'
+import { followOutputs } from './outputs.ts'
+import { startScorer } from './scorer-process.ts'
+import { openStream } from './streams.ts'
+
+export interface Decided {
+  readonly decisions: ReadonlyMap<string, string>
+  readonly alerts: ReadonlyMap<string, string>
+}
+
+/** Decides the events on a stream of their own. Its batches are as large as they come, unlike those of the tests. */
+export async function decideUndisturbed(
+  t: TestContext,
+  events: readonly ProducedEvent[],
+): Promise<Decided> {
+  const stream = await openStream(t, 'reference')
+  const outputs = followOutputs(t, stream)
+  await stream.send(events)
+  const scorer = await startScorer(t, stream.environment({ SLUICE_ALIGNMENT: 'aligned' }))
+  await outputs.readToEnd()
+  await scorer.end('SIGTERM')
+  deepStrictEqual(audit(stream, outputs), [])
+  return { decisions: decisionsByPlace(outputs), alerts: alertsByPlace(outputs) }
+}

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  REASONS_MAX,
+  reasonsOf,
+  writeOcclusions,
+} from '../../../../services/core/decision/reasons.ts'
+import { FEATURES, FEATURE_COUNT } from '../../../../services/core/features/feature-list.ts'
+
+const row = Float64Array.from({ length: FEATURE_COUNT }, (_, feature) => feature + 0.5)
+const usual = Array.from({ length: FEATURE_COUNT }, (_, feature) => -feature - 1)
+
+test('each copy of a row has one feature at its usual value', () => {
+  const target = new Float64Array(3 + FEATURE_COUNT * FEATURE_COUNT)
+  writeOcclusions(row, usual, target, 3)
+  for (let copy = 0; copy < FEATURE_COUNT; copy += 1) {
+    for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
+      const expected = feature === copy ? usual[feature] : row[feature]
+      assert.equal(target[3 + copy * FEATURE_COUNT + feature], expected)
+    }
+  }
+  assert.deepEqual([...target.subarray(0, 3)], [0, 0, 0])
+})
+
+test('the reasons are the features whose usual value lowers the score most, strongest first', () => {
+  const scores = new Float64Array(1 + FEATURE_COUNT).fill(0.8)
+  scores[1 + 2] = 0.5
+  scores[1 + 4] = 0.1
+  scores[1 + 0] = 0.7
+  scores[1 + 5] = 0.6
+  scores[1 + 6] = 0.95
+  const reasons = reasonsOf(row, usual, 0.8, scores, 1)
+  assert.equal(reasons.length, REASONS_MAX)
+  assert.deepEqual(
+    reasons.map(({ feature, value, usual: put, scoreAtUsual }) => [
+      feature,
+      value,
+      put,
+      scoreAtUsual,
+    ]),
+    [
+      [FEATURES[4]?.name, 4.5, -5, 0.1],
+      [FEATURES[2]?.name, 2.5, -3, 0.5],
+      [FEATURES[5]?.name, 5.5, -6, 0.6],
+    ],
+  )
+  assert.equal(reasons[0]?.text, `${FEATURES[4]?.sentence ?? ''}: 4.5 (usually -5)`)
+})
+
+test('of features that lower the score equally the first in the list comes first', () => {
+  const scores = new Float64Array(FEATURE_COUNT).fill(0.5)
+  const names = reasonsOf(row, usual, 0.8, scores, 0).map(({ feature }) => feature)
+  assert.deepEqual(
+    names,
+    FEATURES.slice(0, REASONS_MAX).map(({ name }) => name),
+  )
+})
+
+test('an absent value is null in the reason and none in its words', () => {
+  const absent = Float64Array.from(row)
+  absent[3] = NaN
+  const scores = new Float64Array(FEATURE_COUNT).fill(0.8)
+  scores[3] = 0.2
+  const [reason] = reasonsOf(absent, usual, 0.8, scores, 0)
+  assert.equal(reason?.value, null)
+  assert.equal(reason.text, `${FEATURES[3]?.sentence ?? ''}: none (usually -4)`)
+})
+
+test('where no usual value lowers the score, or none can be scored, there are no reasons', () => {
+  assert.deepEqual(reasonsOf(row, usual, 0.8, new Float64Array(FEATURE_COUNT).fill(0.8), 0), [])
+  assert.deepEqual(reasonsOf(row, usual, 0.8, new Float64Array(FEATURE_COUNT).fill(NaN), 0), [])
+})

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { isSluiceError } from '../../../../services/core/errors.ts'
+import { checkManifest } from '../../../../services/core/scoring/manifest.ts'
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
+
+const FILE = join(import.meta.dirname, '../../../../models/simulator/manifest.json')
+
+function released(): { [name: string]: Json } {
+  return JSON.parse(readFileSync(FILE, 'utf8')) as { [name: string]: Json }
+}
+
+/** Every object in the manifest with the names of its fields. */
+function* objects(value: Json): Generator<{ [name: string]: Json }> {
+  if (value === null || typeof value !== 'object') return
+  if (!Array.isArray(value)) yield value
+  for (const entry of Object.values(value)) yield* objects(entry)
+}
+
+function refusal(manifest: Json): string {
+  try {
+    checkManifest(manifest)
+  } catch (error) {
+    assert.ok(isSluiceError(error, 'SLUICE_MODEL_CORRUPT'), String(error))
+    return error.message
+  }
+  return 'accepted'
+}
+
+test('the released manifest is accepted as it is', () => {
+  assert.deepEqual(checkManifest(released()), released())
+})
+
+test('any field that is taken away is named in the refusal', () => {
+  const count = [...objects(released())].length
+  assert.ok(count > 30)
+  for (let index = 0; index < count; index += 1) {
+    for (const name of Object.keys([...objects(released())][index] ?? {})) {
+      const manifest = released()
+      const object = [...objects(manifest)][index]
+      assert.ok(object !== undefined)
+      Reflect.deleteProperty(object, name)
+      assert.match(refusal(manifest), new RegExp(name.replace('.', '\\.')))
+    }
+  }
+})
+
+test('any field of a wrong kind is named in the refusal', () => {
+  const count = [...objects(released())].length
+  for (let index = 0; index < count; index += 1) {
+    for (const name of Object.keys([...objects(released())][index] ?? {})) {
+      const manifest = released()
+      const object = [...objects(manifest)][index]
+      assert.ok(object !== undefined)
+      const isList = Array.isArray(object[name])
+      object[name] = isList ? 'x' : [object[name] ?? null]
+      assert.match(refusal(manifest), new RegExp(name.replace('.', '\\.')))
+    }
+  }
+})
+
+test('a field that nobody knows is refused, since it would be a setting without effect', () => {
+  const count = [...objects(released())].length
+  for (let index = 0; index < count; index += 1) {
+    const manifest = released()
+    const object = [...objects(manifest)][index]
+    assert.ok(object !== undefined)
+    object['surplus'] = 1
+    assert.match(refusal(manifest), /surplus is not a known field/)
+  }
+})
+
+test('lists of different lengths, strayed scalings and crossed thresholds are refused', () => {
+  const usual = released()
+  usual['usual'] = [1]
+  assert.match(refusal(usual), /usual values/)
+  const strayed = released()
+  assert.ok(Array.isArray(strayed['scaling']))
+  strayed['scaling'] = strayed['scaling'].toReversed()
+  assert.match(refusal(strayed), /is for "card_speed_kmh", but feature 0 is "amount"/)
+  const crossed = released()
+  crossed['thresholds'] = { flag: 0.5, block: 0.5, rule: 'x' }
+  assert.match(refusal(crossed), /must be above flag/)
+})

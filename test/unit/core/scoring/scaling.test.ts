@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  compileScaling,
+  inputCountOf,
+  scaleRows,
+  type FeatureScaling,
+} from '../../../../services/core/scoring/scaling.ts'
+
+const PLAIN: FeatureScaling = {
+  feature: 'amount',
+  transform: 'none',
+  center: 10,
+  scale: 2,
+  clip: 3,
+  absentValue: null,
+  absentInput: false,
+}
+
+function scaleOne(scaling: readonly FeatureScaling[], row: readonly number[]): readonly number[] {
+  const out = new Float32Array(inputCountOf(scaling))
+  scaleRows(Float64Array.from(row), 1, compileScaling(scaling), out)
+  return [...out]
+}
+
+test('a value is transformed, centred, scaled and clipped, in this order', () => {
+  assert.deepEqual(scaleOne([PLAIN], [14]), [2])
+  assert.deepEqual(scaleOne([PLAIN], [1_000]), [3])
+  assert.deepEqual(scaleOne([PLAIN], [-1_000]), [-3])
+  const log: FeatureScaling = { ...PLAIN, transform: 'log1p', center: 0, scale: 1 }
+  assert.deepEqual(scaleOne([log], [Math.E - 1]), [1])
+  assert.deepEqual(scaleOne([log], [1 - Math.E]), [-1])
+})
+
+test('an absent value is replaced, and told to the model where it has an input for it', () => {
+  const quiet: FeatureScaling = { ...PLAIN, absentValue: 12 }
+  const told: FeatureScaling = { ...quiet, absentInput: true }
+  assert.deepEqual(scaleOne([quiet, PLAIN], [NaN, 10]), [1, 0])
+  assert.deepEqual(scaleOne([told, PLAIN], [NaN, 10]), [1, 1, 0])
+  assert.deepEqual(scaleOne([told, PLAIN], [12, 10]), [1, 0, 0])
+})
+
+test('a row with a value that the model cannot take is NaN throughout', () => {
+  const told: FeatureScaling = { ...PLAIN, absentValue: 12, absentInput: true }
+  for (const bad of [NaN, Infinity, -Infinity]) {
+    assert.deepEqual(scaleOne([told, PLAIN], [10, bad]), [NaN, NaN, NaN])
+  }
+  assert.deepEqual(scaleOne([told, PLAIN], [Infinity, 10]), [NaN, NaN, NaN])
+})
+
+const anyScaling: fc.Arbitrary<FeatureScaling> = fc.record({
+  feature: fc.constant('f'),
+  transform: fc.constantFrom('none', 'log1p'),
+  center: fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+  scale: fc.double({ min: 1e-6, max: 1e6, noNaN: true }),
+  clip: fc.double({ min: 0.5, max: 100, noNaN: true }),
+  absentValue: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
+  absentInput: fc.boolean(),
+})
+
+test('inputs are within the clip, or the row is not scored; each row as if it were alone', () => {
+  const scalings = fc.array(anyScaling, { minLength: 1, maxLength: 5 })
+  const rows = fc.array(fc.array(fc.double(), { minLength: 5, maxLength: 5 }), { maxLength: 6 })
+  fc.assert(
+    fc.property(scalings, rows, (scaling, table) => {
+      const inputCount = inputCountOf(scaling)
+      const values = table.map((row) => row.slice(0, scaling.length))
+      const out = new Float32Array(values.length * inputCount)
+      scaleRows(Float64Array.from(values.flat()), values.length, compileScaling(scaling), out)
+      for (const [index, row] of values.entries()) {
+        const inputs = [...out.subarray(index * inputCount, (index + 1) * inputCount)]
+        assert.deepEqual(inputs, scaleOne(scaling, row))
+        const clipMax = Math.fround(Math.max(1, ...scaling.map(({ clip }) => clip)))
+        const isScored = inputs.every((input) => Math.abs(input) <= clipMax)
+        assert.ok(isScored || inputs.every(Number.isNaN), inputs.join())
+      }
+    }),
+  )
+})

@@ -1,0 +1,245 @@
+// Values of every subject, minimal and full, that the wire's tests share and the golden bytes were made of.
+
+import type {
+  Alert,
+  Control,
+  DeadLetter,
+  DecisionBlock,
+  Lease,
+  Receipt,
+} from '../../../../services/core/wire/records.ts'
+import type { Label, Transaction, Watermark } from '../../../../services/core/transaction.ts'
+import { decisionBlockOf } from './decision-block-sample.ts'
+
+const TIME_MS = 1_532_476_800_000
+const DIGEST = '0123456789abcdef'.repeat(4)
+
+export const minimalTransaction: Transaction = {
+  id: 'tx-1',
+  card: 'card-00042',
+  eventTimeMs: TIME_MS,
+  amountMinor: 0,
+  currency: 'EUR',
+  merchant: null,
+  merchantCategory: null,
+  terminal: null,
+  country: null,
+  latitude: null,
+  longitude: null,
+  utcOffsetMinutes: null,
+  device: null,
+  ipNetwork: null,
+  channel: null,
+  entryMode: null,
+  authorisation: null,
+  intentId: null,
+}
+
+export const fullTransaction: Transaction = {
+  id: 'tx-1-000123',
+  card: 'card-00042',
+  eventTimeMs: TIME_MS,
+  amountMinor: 123_456,
+  currency: 'GBP',
+  merchant: 'merchant-0012',
+  merchantCategory: '5411',
+  terminal: 'term-00423',
+  country: 'DE',
+  latitude: 52.125,
+  longitude: -13.25,
+  utcOffsetMinutes: -120,
+  device: 'device-001',
+  ipNetwork: '192.0.2.0/24',
+  channel: 'ecommerce',
+  entryMode: 'credential',
+  authorisation: 'approved',
+  intentId: 'intent-000123',
+}
+
+export const minimalLabel: Label = {
+  transactionId: 'tx-1',
+  card: 'card-00042',
+  eventTimeMs: TIME_MS,
+  knownAtMs: TIME_MS + 604_800_000,
+  verdict: 'fraud',
+  source: 'unknown',
+  merchant: null,
+  terminal: null,
+  device: null,
+  ipNetwork: null,
+}
+
+export const fullLabel: Label = {
+  ...minimalLabel,
+  verdict: 'genuine',
+  source: 'chargeback',
+  merchant: 'merchant-0012',
+  terminal: 'term-00423',
+  device: 'device-001',
+  ipNetwork: '192.0.2.0/24',
+}
+
+export const minimalWatermark: Watermark = { timeMs: TIME_MS }
+export const fullWatermark: Watermark = { timeMs: 4_102_444_800_000 }
+
+export const minimalDecisionBlock: DecisionBlock = {
+  ...decisionBlockOf(0, 0),
+  watermarks: 0,
+  alignment: 'live',
+  mode: 'observe',
+  controlPosition: null,
+  cut: [],
+  previousHash: Buffer.alloc(0),
+  featureStates: null,
+  deadLetterOffsets: [],
+}
+
+export const fullDecisionBlock: DecisionBlock = decisionBlockOf(4, 2)
+
+export const minimalAlert: Alert = {
+  alertId: 'a'.repeat(32),
+  revision: 0,
+  supersedes: null,
+  action: 'flag',
+  transactionId: 'tx-1',
+  card: 'card-00042',
+  eventTimeMs: TIME_MS,
+  amountMinor: 100,
+  currency: 'EUR',
+  merchant: null,
+  terminal: null,
+  country: null,
+  score: null,
+  threshold: null,
+  modelVersion: '2026-01-01.1',
+  modelDigest: DIGEST,
+  policyDigest: DIGEST,
+  mode: 'flag',
+  marks: [],
+  reasons: [],
+  lease: null,
+  source: {
+    streamId: 'stream-1',
+    topic: 'transactions',
+    partition: 0,
+    offset: 0,
+    timestampMs: TIME_MS,
+  },
+  decidedAtMs: TIME_MS + 20,
+}
+
+export const fullAlert: Alert = {
+  ...minimalAlert,
+  revision: 2,
+  supersedes: 1,
+  action: 'block',
+  merchant: 'merchant-0012',
+  terminal: 'term-00423',
+  country: 'DE',
+  score: 0.96875,
+  threshold: 0.9,
+  mode: 'enforce',
+  marks: ['late'],
+  reasons: [
+    {
+      feature: 'card_count_1h',
+      value: 9,
+      usual: 1,
+      scoreAtUsual: 0.125,
+      text: 'Nine payments in one hour; usually one.',
+    },
+    {
+      feature: 'card_mean_minor_24h',
+      value: null,
+      usual: 2_500,
+      scoreAtUsual: 0.5,
+      text: 'No amounts in a day — usually some.',
+    },
+  ],
+  lease: { grade: 'confirmed', startMs: TIME_MS, endMs: TIME_MS + 3_600_000 },
+}
+
+export const minimalLease: Lease = {
+  card: 'card-00042',
+  alertId: 'a'.repeat(32),
+  revision: 0,
+  grade: 'suspected',
+  startMs: TIME_MS,
+  endMs: TIME_MS,
+  reason: '',
+}
+
+export const fullLease: Lease = {
+  ...minimalLease,
+  revision: 3,
+  grade: 'corroborated',
+  endMs: TIME_MS + 86_400_000,
+  reason: 'Nine payments in one hour.',
+}
+
+export const minimalReceipt: Receipt = {
+  alertId: 'a'.repeat(32),
+  revision: 0,
+  subscriber: 'tail',
+  status: 'applied',
+  reason: null,
+  atMs: TIME_MS,
+}
+
+export const fullReceipt: Receipt = {
+  ...minimalReceipt,
+  revision: 1,
+  status: 'too_late',
+  reason: 'It was authorised 40 ms before.',
+}
+
+export const minimalControl: Control = {
+  subject: 'model/cards',
+  kind: 'model',
+  activeDigest: null,
+  shadowDigest: null,
+  mode: null,
+  card: null,
+  alertId: null,
+  body: null,
+  author: 'operator',
+  reason: 'First model.',
+  atMs: TIME_MS,
+  endMs: null,
+}
+
+export const fullControl: Control = {
+  ...minimalControl,
+  kind: 'override',
+  activeDigest: DIGEST,
+  shadowDigest: DIGEST,
+  mode: 'enforce',
+  card: 'card-00042',
+  alertId: 'a'.repeat(32),
+  body: '{"outcome":"approve"}',
+  endMs: TIME_MS + 86_400_000,
+}
+
+export const minimalDeadLetter: DeadLetter = {
+  topic: 'transactions',
+  partition: 0,
+  offset: 0,
+  timestampMs: TIME_MS,
+  reason: 'empty',
+  field: null,
+  payloadBytes: 0,
+  payloadHmac: Buffer.alloc(0),
+  sample: '',
+  decidedAtMs: TIME_MS,
+}
+
+export const fullDeadLetter: DeadLetter = {
+  ...minimalDeadLetter,
+  partition: 5,
+  offset: 9_007_199_254_740_990,
+  reason: 'out_of_range',
+  field: 'amountMinor',
+  payloadBytes: 145,
+  payloadHmac: Buffer.alloc(32, 0xa5),
+  sample: 'tx-#-######',
+}

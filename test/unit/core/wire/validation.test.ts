@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { RejectReason } from '../../../../services/core/reject-reasons.ts'
+import type { Label, Transaction } from '../../../../services/core/transaction.ts'
+import { identifierFault, isUpperLetters } from '../../../../services/core/wire/field-checks.ts'
+import { validateLabel, validateWatermark } from '../../../../services/core/wire/validate-label.ts'
+import { validateTransaction } from '../../../../services/core/wire/validate-transaction.ts'
+import { fullLabel, fullTransaction, minimalLabel, minimalTransaction } from './samples.ts'
+
+// Numbers that card networks publish for tests; they pass the Luhn check and belong to nobody.
+const TEST_CARD_NUMBERS = ['4111111111111111', '378282246310005', '6304000000000000000']
+
+type Change<Value> = readonly [change: Partial<Value>, reason: RejectReason]
+
+const transactionFaults: readonly Change<Transaction>[] = [
+  [{ id: '' }, 'missing_field'],
+  [{ id: 'x'.repeat(65) }, 'out_of_range'],
+  [{ id: 'tx\n1' }, 'out_of_range'],
+  [{ card: '' }, 'missing_field'],
+  [{ card: 'cärd-1' }, 'out_of_range'],
+  [{ card: '4111 1111 1111 1111' }, 'card_number_suspected'],
+  [{ eventTimeMs: 946_684_799_999 }, 'out_of_range'],
+  [{ eventTimeMs: 4_102_444_800_001 }, 'out_of_range'],
+  [{ amountMinor: -1 }, 'out_of_range'],
+  [{ amountMinor: 1_000_000_000_001 }, 'out_of_range'],
+  [{ currency: '' }, 'missing_field'],
+  [{ currency: 'eur' }, 'out_of_range'],
+  [{ currency: 'EURO' }, 'out_of_range'],
+  [{ merchant: '' }, 'out_of_range'],
+  [{ merchantCategory: 'x'.repeat(65) }, 'out_of_range'],
+  [{ terminal: '\u007f' }, 'out_of_range'],
+  [{ country: 'de' }, 'out_of_range'],
+  [{ country: 'DEU' }, 'out_of_range'],
+  [{ latitude: 90.001 }, 'out_of_range'],
+  [{ latitude: Number.NaN }, 'out_of_range'],
+  [{ longitude: -180.001 }, 'out_of_range'],
+  [{ longitude: Number.POSITIVE_INFINITY }, 'out_of_range'],
+  [{ latitude: null }, 'missing_field'],
+  [{ longitude: null }, 'missing_field'],
+  [{ utcOffsetMinutes: 841 }, 'out_of_range'],
+  [{ utcOffsetMinutes: -841 }, 'out_of_range'],
+  [{ device: '378282246310005' }, 'card_number_suspected'],
+  [{ ipNetwork: '' }, 'out_of_range'],
+  [{ intentId: '4111-1111-1111-1111' }, 'card_number_suspected'],
+]
+
+describe('validation of a transaction', () => {
+  for (const [change, reason] of transactionFaults) {
+    const field = Object.keys(change)[0] ?? ''
+    test(`rejects ${field} ${JSON.stringify(change)} as ${reason} and names the field`, () => {
+      const changed = { ...fullTransaction, ...change }
+      assert.deepStrictEqual(validateTransaction(changed), { ok: false, reason, field })
+    })
+  }
+
+  test('accepts the smallest and the largest values', () => {
+    const edges: readonly Partial<Transaction>[] = [
+      { eventTimeMs: 946_684_800_000 },
+      { eventTimeMs: 4_102_444_800_000 },
+      { amountMinor: 1_000_000_000_000 },
+      { latitude: -90, longitude: 180 },
+      { latitude: 90, longitude: -180 },
+      { utcOffsetMinutes: 840 },
+      { utcOffsetMinutes: -840 },
+      { id: 'x'.repeat(64) },
+      { id: ' ' },
+      { device: '~' },
+    ]
+    for (const edge of edges) {
+      const value = { ...fullTransaction, ...edge }
+      assert.deepStrictEqual(validateTransaction(value), { ok: true, value })
+    }
+    assert.equal(validateTransaction(minimalTransaction).ok, true)
+  })
+})
+
+const labelFaults: readonly Change<Label>[] = [
+  [{ transactionId: '' }, 'missing_field'],
+  [{ card: '6304000000000000000' }, 'card_number_suspected'],
+  [{ eventTimeMs: 0 }, 'out_of_range'],
+  [{ knownAtMs: 4_102_444_800_001 }, 'out_of_range'],
+  [{ verdict: 'unknown' }, 'out_of_range'],
+  [{ merchant: '' }, 'out_of_range'],
+  [{ terminal: 'x'.repeat(65) }, 'out_of_range'],
+  [{ device: '\t' }, 'out_of_range'],
+  [{ ipNetwork: '4111111111111111' }, 'card_number_suspected'],
+]
+
+describe('validation of a label', () => {
+  for (const [change, reason] of labelFaults) {
+    const field = Object.keys(change)[0] ?? ''
+    test(`rejects ${field} ${JSON.stringify(change)} as ${reason} and names the field`, () => {
+      const changed = { ...fullLabel, ...change }
+      assert.deepStrictEqual(validateLabel(changed), { ok: false, reason, field })
+    })
+  }
+
+  test('accepts a label that is known before its event, since clocks differ', () => {
+    const value = { ...minimalLabel, knownAtMs: minimalLabel.eventTimeMs - 1 }
+    assert.deepStrictEqual(validateLabel(value), { ok: true, value })
+  })
+})
+
+test('a watermark is from 2000 to 2100, the end of a replay included', () => {
+  assert.equal(validateWatermark({ timeMs: 4_102_444_800_000 }).ok, true)
+  for (const timeMs of [946_684_799_999, 4_102_444_800_001]) {
+    const expected = { ok: false, reason: 'out_of_range', field: 'timeMs' }
+    assert.deepStrictEqual(validateWatermark({ timeMs }), expected)
+  }
+})
+
+describe('what looks like a card number', () => {
+  test('is suspected with spaces or dashes anywhere', () => {
+    const grouped = fc
+      .tuple(
+        fc.constantFrom(...TEST_CARD_NUMBERS),
+        fc.array(fc.constantFrom('', '', ' ', '-'), { minLength: 19, maxLength: 19 }),
+      )
+      .map(([digits, separators]) =>
+        Array.from(digits, (digit, index) => digit + (separators[index] ?? '')).join(''),
+      )
+    fc.assert(
+      fc.property(grouped, (text) => {
+        assert.equal(identifierFault(text), 'card_number_suspected')
+      }),
+    )
+  })
+
+  test('is suspected even when separators make it longer than an identifier', () => {
+    assert.equal(
+      identifierFault(Array.from('4111111111111111').join(' - - ')),
+      'card_number_suspected',
+    )
+  })
+
+  test('is no card number with another last digit, fewer than 13 digits or a letter', () => {
+    for (const text of [
+      '4111111111111112',
+      '411111111117',
+      'x4111111111111111',
+      '4111.1111.1111.1111',
+    ]) {
+      assert.equal(identifierFault(text), null, text)
+    }
+  })
+
+  test('is suspected exactly when an independent Luhn check says so', () => {
+    const digits = fc.stringMatching(/^[0-9]{12,20}$/)
+    fc.assert(
+      fc.property(digits, (text) => {
+        const isSuspected = text.length >= 13 && text.length <= 19 && luhnOracle(text)
+        assert.equal(identifierFault(text) === 'card_number_suspected', isSuspected)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  function luhnOracle(text: string): boolean {
+    const doubled = Array.from(text)
+      .toReversed()
+      .map((digit, index) => String(Number(digit) * (1 + (index % 2))))
+    const sum = Array.from(doubled.join(''), Number).reduce((total, digit) => total + digit, 0)
+    return sum % 10 === 0
+  }
+})
+
+test('upper-case letters are A to Z only, and exactly as many as asked for', () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 4 }), (text) => {
+      assert.equal(isUpperLetters(text, 3), /^[A-Z]{3}$/.test(text))
+    }),
+  )
+  assert.equal(isUpperLetters('EUR', 3), true)
+})

@@ -1,0 +1,313 @@
+// Goal: the rules of this repository that no linter knows. Method: each rule reads the files as text. With
+// every rule stands a file that breaks it, which must be found: so no rule passes by looking at nothing. An
+// exception carries its reason, and must still be needed.
+
+import { deepStrictEqual, notDeepStrictEqual, ok } from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+const LINES_MAX = 300
+const OPENING_LINES_MIN = 30
+const LUA_HEADER_LINES_MAX = 12
+
+interface SourceFile {
+  /** From the repository root, with forward slashes. */
+  readonly path: string
+  readonly text: string
+}
+
+interface Rule {
+  /** A sentence; it is the name of the test. */
+  readonly rule: string
+  readonly files: RegExp
+  /** What is wrong with a file; nothing when it is as it should be. */
+  readonly check: (file: SourceFile) => readonly string[]
+  /** Each text breaks the rule, in a file of this path. */
+  readonly broken: { readonly path: string; readonly texts: readonly string[] }
+  /** Paths that may break it, with the reason. */
+  readonly exceptions?: Readonly<Record<string, string>>
+}
+
+const root = join(import.meta.dirname, '../..')
+const files = listFiles()
+
+function listFiles(): readonly SourceFile[] {
+  const isSkipped = /^(node_modules|dist|coverage|\.git|\.sluice)$/
+  const paths: string[] = []
+  const walk = (folder: string): void => {
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+      if (folder === '' && isSkipped.test(entry.name)) continue
+      if (entry.isDirectory()) walk(path)
+      // This file quotes what is forbidden; logs and summaries at the top are not part of the repository.
+      else if (!/\.(bin|log)$|^out\.json$|^test\/unit\/tidy\.test\.ts$/.test(path)) paths.push(path)
+    }
+  }
+  walk('')
+  return paths.map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
+}
+
+/** Without comments, so that a comment may speak of what the code must not do. */
+function codeOf({ text }: SourceFile): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
+}
+
+/** Every place in the code where the pattern stands. */
+function uses(pattern: RegExp): (file: SourceFile) => readonly string[] {
+  return (file) => [...codeOf(file).matchAll(new RegExp(pattern, 'g'))].map(([found]) => found)
+}
+
+/** Every place in the file, comments included. */
+function holds(pattern: RegExp): (file: SourceFile) => readonly string[] {
+  return ({ text }) => [...text.matchAll(new RegExp(pattern, 'g'))].map(([found]) => found)
+}
+
+/** Imports, static and dynamic, types as well: a type ties a file to a package, too. */
+function imports(packages: string): RegExp {
+  return new RegExp(`(?:from|import)\\s*\\(?\\s*['"](?:${packages})['"]`)
+}
+
+function codeLines(file: SourceFile): number {
+  return codeOf(file)
+    .split('\n')
+    .filter((line) => line.trim() !== '').length
+}
+
+/** Every metric that a file makes. */
+function metricsMade(
+  file: SourceFile,
+): readonly { readonly kind: string; readonly name: string }[] {
+  const made =
+    /\b([cC]ounter|[gG]auge|[hH]istogram|Summary)(?:<[^>]*>)?\(\s*(?:\{\s*name:\s*)?['"`]([^'"`]*)/g
+  return [...codeOf(file).matchAll(made)].map(([, kind = '', name = '']) => ({
+    kind: kind.toLowerCase(),
+    name,
+  }))
+}
+
+function isGoodMetric({ kind, name }: { readonly kind: string; readonly name: string }): boolean {
+  if (!/^sluice(_[a-z0-9]+)+$/.test(name) || /_(ms|milliseconds|kb|mb)(_|$)/.test(name))
+    return false
+  return name.endsWith('_total') === (kind === 'counter')
+}
+
+const TYPESCRIPT = /\.ts$/
+const SERVICES = /^services\/.*\.ts$/
+const CODE = /^(services|test|infra)\/.*\.(ts|mjs)$/
+
+const RULES: readonly Rule[] = [
+  {
+    rule: 'core reads no clock, no chance, no environment and no outside world by itself',
+    files: /^services\/core\/.*\.ts$/,
+    check: uses(
+      /Date\.now\(|new Date\(\)|performance\.|Math\.random\(|random(?:Bytes|UUID|Int)\b|\bprocess\.|console\.|set(?:Timeout|Interval|Immediate)\(|import\.meta|fetch\(|['"]node:(?:fs|os|net|http|https|dns|tls|child_process|worker_threads|timers|process)/,
+    ),
+    broken: {
+      path: 'services/core/a.ts',
+      texts: [
+        'const now = Date.now()',
+        'const share = Math.random()',
+        "const url = process.env['URL']",
+        "console.log('a')",
+        'setTimeout(stop, 5)',
+        "import { readFileSync } from 'node:fs'",
+      ],
+    },
+  },
+  {
+    rule: 'JSON is parsed only where bytes from outside are turned into checked values',
+    files: SERVICES,
+    check: uses(/JSON\.parse\(/),
+    broken: { path: 'services/scorer/a.ts', texts: ['const value = JSON.parse(text) as Config'] },
+    exceptions: {
+      'services/cli/bench/bench-children.ts': 'what processes of the benchmark print',
+      'services/cli/bench/machine.ts': 'package.json of a dependency, for its version',
+      'services/cli/bench/profile-summary.ts': 'a profile that Node wrote',
+      'services/cli/demo/demo-record.ts': 'record of a demo in another process',
+      'services/cli/commands/produce-options.ts': 'column mapping given by a person',
+      'services/cli/main.ts': 'our own package.json, for the version',
+      'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
+      'services/platform/provision/run-lock.ts': 'lock file of another process',
+      'services/platform/provision/stack-record.ts': 'record of the servers that were started',
+      'services/platform/registry/file-registry.ts': 'schemas/registry.json',
+      'services/platform/registry/http-json.ts': 'answer of a schema registry',
+      'services/platform/registry/http-registry.ts': 'schema text from a schema registry',
+      'services/platform/registry/release.ts': 'schema files about to be released',
+      'services/platform/tensorflow/model-folder.ts': 'manifest and net of a model folder',
+    },
+  },
+  {
+    rule: 'no test shuts out the others of its file',
+    files: /^test\/.*\.ts$/,
+    check: uses(/\.only\(|\bonly: true/),
+    broken: { path: 'test/unit/a.test.ts', texts: ["test.only('a', () => {})"] },
+  },
+  {
+    rule: 'a file named main.ts exports nothing',
+    files: /(^|\/)main\.ts$/,
+    check: uses(/^export\b.*/m),
+    broken: { path: 'services/a/main.ts', texts: ['export const a = 1'] },
+  },
+  {
+    rule: 'nothing imports a main.ts, since it does its work when it is loaded',
+    files: TYPESCRIPT,
+    check: uses(/(?:from|import)\s*\(?\s*['"][^'"]*\/main\.ts['"]/),
+    broken: { path: 'test/unit/a.test.ts', texts: ["await import('../../services/a/main.ts')"] },
+  },
+  {
+    rule: 'nothing exports a binding that can change',
+    files: TYPESCRIPT,
+    check: uses(/\bexport (?:let|var) \w+/),
+    broken: { path: 'services/core/a.ts', texts: ['export let count = 0'] },
+  },
+  {
+    rule: 'the environment is read by entries, commands and tests only, and handed on',
+    files: /^services\/(?!cli\/)(?!.*\/main\.ts$).*\.ts$/,
+    check: uses(/process\.env\b/),
+    broken: { path: 'services/scorer/a.ts', texts: ["const url = process.env['URL']"] },
+    exceptions: {
+      'services/platform/provision/run-program.ts': 'programs that we start inherit it',
+      'services/platform/provision/stack-choice.ts': 'PATH, to find docker',
+      'services/platform/provision/stack-status.ts': 'default of an option that tests give',
+      'services/platform/provision/stack.ts': 'default of an option that tests give',
+    },
+  },
+  {
+    rule: 'metrics and logs go through platform, which alone imports their libraries',
+    files: /^services\/(?!platform\/).*\.ts$/,
+    check: uses(imports('prom-client|pino')),
+    broken: {
+      path: 'services/scorer/a.ts',
+      texts: [
+        "import { Counter } from 'prom-client'",
+        "const { default: pino } = await import('pino')",
+      ],
+    },
+  },
+  {
+    rule: 'TensorFlow is imported by its adapter and the trainer only',
+    files: /^services\/(?!platform\/tensorflow\/|trainer\/).*\.ts$/,
+    check: uses(imports('@tensorflow/[^\'"]*')),
+    broken: { path: 'services/scorer/a.ts', texts: ["await import('@tensorflow/tfjs')"] },
+    exceptions: {
+      'services/platform/provision/checks/backend-checks.ts':
+        'the doctor asks each package by itself whether it loads',
+    },
+  },
+  {
+    // A unit test is named after the file it tests, which says what it is for.
+    rule: `a file of more than ${OPENING_LINES_MIN} lines opens with what it is for`,
+    files: /^(services|infra|test\/(?!unit\/)).*\.(ts|mjs)$/,
+    check: ({ text }) =>
+      text.split('\n').length <= OPENING_LINES_MIN || /^(#!.*\n)?(\/\/ |\/\*\*)/.test(text)
+        ? []
+        : ['no opening comment'],
+    broken: { path: 'services/core/a.ts', texts: ['const a = 1\n'.repeat(OPENING_LINES_MIN + 1)] },
+  },
+  {
+    rule: `a file has at most ${LINES_MAX} lines of code, comments and blank lines not counted`,
+    files: CODE,
+    check: (file) => (codeLines(file) <= LINES_MAX ? [] : [`${codeLines(file)} lines`]),
+    broken: { path: 'services/core/a.ts', texts: ['const a = 1\n'.repeat(LINES_MAX + 1)] },
+  },
+  {
+    rule: 'what is left to do carries the number of its issue',
+    files: /^(?!package-lock\.json).*\.(ts|mjs|cjs|js|json|lua|md|ya?ml|conf|properties|sh)$/,
+    check: holds(/\b(?:TODO|FIXME|HACK)\b(?!\(#\d+\)).*/),
+    broken: { path: 'services/core/a.ts', texts: ['// TODO: later'] },
+  },
+  {
+    rule: 'no file names a folder of one machine or the host of a package registry',
+    files: /./,
+    check: holds(
+      /(?<![\w.$}*-])\/(?:work|home|root|Users)\/\w+|\b[A-Z]:\\\\?Users\b|https?:\/\/(?:registry|repo\d?|npm|pypi|proxy|mirrors?|artifactory|nexus)\.[a-z][^\s"']*|"resolved":/,
+    ),
+    broken: {
+      path: 'package-lock.json',
+      texts: [
+        '{ "resolved": "x" }',
+        "open('/home/somebody/sluice')",
+        'fetch from https://registry.example.org/a',
+      ],
+    },
+  },
+  {
+    rule: 'a script for Redis opens with its contract: what it does, KEYS, ARGV and Reply',
+    files: /\.lua$/,
+    check: ({ text }) => {
+      const lines = text.split('\n')
+      const end = lines.findIndex((line) => !line.startsWith('--'))
+      const header = lines.slice(0, Math.min(end, LUA_HEADER_LINES_MAX)).join('\n')
+      return [/^-- [A-Z]/, /^-- KEYS: /m, /^-- ARGV: /m, /^-- Reply: /m]
+        .filter((part) => !part.test(header))
+        .map((part) => `no ${part.source}`)
+    },
+    broken: { path: 'services/platform/redis/a.lua', texts: ["return redis.call('GET', KEYS[1])"] },
+  },
+  {
+    rule: 'every key of Redis is built in keys.ts',
+    files: SERVICES,
+    check: uses(
+      /['"`]sluice:(?! )|:\{\$\{|\bredis\.(?:call|get|getBuffer|set|mget|mgetBuffer|del|unlink|incr|expire|exists|scan)\(\s*\[?\s*['"`]/,
+    ),
+    broken: {
+      path: 'services/scorer/a.ts',
+      texts: [
+        "await redis.get('epoch')",
+        'const key = `sluice:${name}`',
+        'const key = `${prefix}:{${stream}:0}`',
+      ],
+    },
+    exceptions: { 'services/platform/redis/keys.ts': 'here they are built' },
+  },
+  {
+    rule: 'metrics are named sluice_… in base units, counters and only they end in _total',
+    files: SERVICES,
+    check: (file) =>
+      metricsMade(file)
+        .filter((metric) => !isGoodMetric(metric))
+        .map(({ name }) => name),
+    broken: {
+      path: 'services/scorer/a.ts',
+      texts: [
+        "new Counter({ name: 'sluice_alerts', help })",
+        "gauge('sluice_lanes_total', 'Lanes.')",
+        "histogram('sluice_wait_ms', 'Waits.', [1])",
+        "counter<Label>('alerts_total', 'Alerts.')",
+      ],
+    },
+  },
+]
+
+for (const { rule, files: pattern, check, broken, exceptions = {} } of RULES) {
+  test(rule, () => {
+    ok(pattern.test(broken.path), 'the rule looks at the file that breaks it')
+    for (const text of broken.texts) {
+      notDeepStrictEqual(check({ path: broken.path, text }), [], `the rule does not find: ${text}`)
+    }
+    const looked = files.filter(({ path }) => pattern.test(path))
+    ok(looked.length > 0, 'the rule looks at some file')
+    const found = looked
+      .filter(({ path }) => !(path in exceptions))
+      .flatMap((file) => check(file).map((what) => `${file.path}: ${what}`))
+    deepStrictEqual(found, [])
+    const superfluous = Object.keys(exceptions).filter((path) => {
+      const file = looked.find((each) => each.path === path)
+      return file === undefined || check(file).length === 0
+    })
+    deepStrictEqual(superfluous, [], 'exceptions that are no longer needed')
+  })
+}
+
+test('the rule about metrics sees every metric that the services make', () => {
+  const makers = files.filter(
+    (file) => SERVICES.test(file.path) && uses(imports('prom-client'))(file).length > 0,
+  )
+  const quoted = makers.flatMap(uses(/(?<=['"`])sluice_[a-z0-9_]+(?=['"`])/))
+  ok(quoted.length > 0)
+  deepStrictEqual(
+    makers.flatMap(metricsMade).map(({ name }) => name),
+    quoted,
+  )
+})

@@ -1,0 +1,142 @@
+// Goal: the same history and seed make the same model, and what is written can be scored with. Method: small
+// histories of the simulator with much fraud in them, trained for a few epochs.
+
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { DEFAULT_RATES } from '../../../services/core/currency.ts'
+import { isSluiceError } from '../../../services/core/errors.ts'
+import { GOLDEN_TOLERANCE } from '../../../services/core/scoring/golden.ts'
+import { openScoringModel } from '../../../services/platform/tensorflow/scoring-model.ts'
+import { SIMULATION_START_MS, simulate } from '../../../services/producer/index.ts'
+import {
+  runTrainer,
+  type TrainSummary,
+  type TrainerOptions,
+} from '../../../services/trainer/index.ts'
+
+const DAY_MS = 86_400_000
+
+function folderFor(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-train-'))
+  t.after(() => {
+    rmSync(folder, { recursive: true })
+  })
+  return folder
+}
+
+function train(
+  out: string,
+  change: Partial<TrainerOptions> = {},
+  days = 24,
+): Promise<TrainSummary> {
+  const history = simulate({
+    seed: 11,
+    cards: 250,
+    terminals: 100,
+    merchants: 60,
+    fraudShare: 0.06,
+    untilMs: SIMULATION_START_MS + days * DAY_MS,
+  })
+  return runTrainer(
+    history,
+    {
+      out,
+      force: false,
+      name: 'small',
+      source: 'simulator',
+      caveat: 'Simulated.',
+      seed: 5,
+      epochsMax: 2,
+      hiddenUnits: [8],
+      split: { warmUpMs: 0, gapMs: DAY_MS, validationShare: 0.25, testShare: 0.25 },
+      backend: 'wasm',
+      rates: DEFAULT_RATES,
+      ...change,
+    },
+    () => undefined,
+  )
+}
+
+function bytesOf(folder: string): ReadonlyMap<string, string> {
+  return new Map(
+    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name)).toString('hex')]),
+  )
+}
+
+test('the same history and seed give the same bytes, another seed other weights', async (t) => {
+  const folder = folderFor(t)
+  await train(join(folder, 'one'))
+  await train(join(folder, 'two'))
+  await train(join(folder, 'other'), { seed: 6 })
+  const one = bytesOf(join(folder, 'one'))
+  assert.deepEqual([...one.keys()].sort(), [
+    'MODEL_CARD.md',
+    'evaluation.json',
+    'golden.json',
+    'manifest.json',
+    'model.json',
+    'weights.bin',
+  ])
+  assert.deepEqual(bytesOf(join(folder, 'two')), one)
+  assert.notEqual(bytesOf(join(folder, 'other')).get('weights.bin'), one.get('weights.bin'))
+})
+
+test('a trained folder opens on every backend that always loads and reproduces its golden scores', async (t) => {
+  const out = join(folderFor(t), 'model')
+  const summary = await train(out)
+  for (const backend of ['wasm', 'cpu'] as const) {
+    const model = await openScoringModel({ folder: out, backend })
+    const [trial] = model.info.trials
+    assert.ok((trial?.goldenErrorMax ?? Infinity) <= GOLDEN_TOLERANCE)
+    assert.equal(model.info.digest, summary.digest)
+    assert.equal(model.info.version, summary.version)
+    model.close()
+  }
+})
+
+test('even a small net ranks frauds far above chance on later time', async (t) => {
+  const { metrics, periods } = await train(join(folderFor(t), 'model'), { epochsMax: 25 })
+  const fraudShare = periods.test.frauds / periods.test.transactions
+  assert.ok(metrics.test.aucRoc > 0.75, `${metrics.test.aucRoc}`)
+  assert.ok(metrics.test.averagePrecision > 3 * fraudShare, `${metrics.test.averagePrecision}`)
+})
+
+test('a folder that is taken is left as it is, unless it holds a model and force is given', async (t) => {
+  const folder = folderFor(t)
+  const out = join(folder, 'model')
+  await train(out)
+  const before = bytesOf(out)
+  const isUsage = (error: unknown): boolean => isSluiceError(error, 'SLUICE_USAGE')
+  await assert.rejects(train(out, { seed: 6 }), isUsage)
+  assert.deepEqual(bytesOf(out), before)
+  const summary = await train(out, { seed: 6, force: true })
+  assert.notDeepEqual(bytesOf(out), before)
+  assert.equal(readdirSync(folder).length, 1, 'nothing is left beside it')
+  assert.ok(summary.bytes > 0)
+  const other = join(folder, 'other')
+  rmSync(out, { recursive: true })
+  writeFileSync(join(folder, 'note.txt'), 'mine')
+  await assert.rejects(train(folder, { force: true }), isUsage)
+  assert.deepEqual(readdirSync(folder), ['note.txt'])
+  assert.ok(!existsSync(other))
+})
+
+test('a history that cannot be learnt from writes nothing', async (t) => {
+  const folder = folderFor(t)
+  await assert.rejects(train(join(folder, 'model'), {}, 1), (error) =>
+    isSluiceError(error, 'SLUICE_TRAINING_DATA_INVALID'),
+  )
+  assert.deepEqual(readdirSync(folder), [])
+})
+
+test('training gives back every tensor', async (t) => {
+  const tf = await import('@tensorflow/tfjs')
+  const folder = folderFor(t)
+  await train(join(folder, 'first'))
+  const before = tf.memory().numTensors
+  await train(join(folder, 'second'))
+  assert.equal(tf.memory().numTensors, before)
+})
