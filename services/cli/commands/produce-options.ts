@@ -14,6 +14,7 @@ import type { ColumnMapping, FieldConstants, TimeRange } from '../../producer/in
 
 /** Options of both sources. Absent means that the default holds. */
 export interface SendOptions {
+  readonly metricsPort?: number
   readonly rate?: number
   readonly speed?: number
   readonly flatOut?: boolean

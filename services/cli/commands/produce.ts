@@ -32,6 +32,7 @@ import type {
   SimulateCommandOptions,
   SendOptions,
 } from './produce-options.ts'
+import { openProducerMetrics } from './produce-metrics.ts'
 import { clearProgressLine, printSummary, showProgressLine } from './produce-output.ts'
 
 const COUNT_MAX = 1_000_000_000_000
@@ -184,6 +185,11 @@ function addSendOptions(command: Command, paceDefault: string): void {
       '--topic-prefix <prefix>',
       'put before topic names (default SLUICE_TOPIC_PREFIX or none)',
     )
+    .option(
+      '--metrics-port <port>',
+      'serve /metrics, /livez and /readyz on this port (another one when it is in use)',
+      parseInteger(0, 65_535),
+    )
     .option('--dry-run', 'write lines of JSON to standard output instead of sending')
     .option('--json', 'print the summary as JSON')
 }
@@ -197,7 +203,9 @@ async function send(
   const config = loadProducerConfig(process.env)
   const isDryRun = options.dryRun === true
   const isQuiet = isDryRun || options.json === true || !process.stderr.isTTY
-  const summary = await runProducer(
+  const metrics =
+    options.metricsPort === undefined ? null : await openProducerMetrics(options.metricsPort)
+  const run = runProducer(
     {
       source,
       target: isDryRun
@@ -217,9 +225,13 @@ async function send(
             : ''
         printProgress(`columns of ${file}: ${mappingText(mapping)}${currency}`)
       },
-      ...(isQuiet ? {} : { onProgress: showProgressLine }),
+      onProgress: (progress) => {
+        metrics?.produced(progress)
+        if (!isQuiet) showProgressLine(progress)
+      },
     },
   )
+  const summary = await run.finally(() => metrics?.close())
   if (!isQuiet) clearProgressLine()
   report(summary, options)
 }
