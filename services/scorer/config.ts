@@ -1,10 +1,11 @@
 // Configuration of the scorer: environment variables to one frozen, checked object.
 
+import { BACKENDS } from '../core/scoring/scoring-model.ts'
 import { MODES, OUTCOMES, type Mode, type Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
 import { LOG_LEVELS, type LogLevel } from '../platform/log.ts'
 
-export const BACKENDS = ['auto', 'tensorflow', 'wasm', 'cpu'] as const
+const BACKEND_CHOICES = ['auto', ...BACKENDS] as const
 const UNSAFE_SWITCHES = ['none', 'no-transactions', 'no-fence'] as const
 
 export interface ScorerConfig {
@@ -16,7 +17,7 @@ export interface ScorerConfig {
   readonly streamId: string | null
   readonly schemaRegistryUrl: string | null
   readonly modelFolder: string | null
-  readonly backend: (typeof BACKENDS)[number]
+  readonly backend: (typeof BACKEND_CHOICES)[number]
   readonly mode: Mode
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
@@ -44,7 +45,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     streamId: read.optionalString('SLUICE_STREAM_ID'),
     schemaRegistryUrl: read.optionalString('SLUICE_SCHEMA_REGISTRY_URL'),
     modelFolder: read.optionalString('SLUICE_MODEL'),
-    backend: read.choice('SLUICE_BACKEND', BACKENDS, { default: 'auto' }),
+    backend: read.choice('SLUICE_BACKEND', BACKEND_CHOICES, { default: 'auto' }),
     mode: read.choice('SLUICE_MODE', MODES, { default: 'flag' }),
     unscoredOutcome: read.choice('SLUICE_UNSCORED_OUTCOME', OUTCOMES, { default: 'flag' }),
     leaseMs: read.integer('SLUICE_LEASE_MS', {

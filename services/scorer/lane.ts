@@ -159,8 +159,9 @@ export class Lane {
     for (const topic of ['transactions', 'labels'] as const) this.#deps.resume(topic)
     this.#paused.clear()
     while (!this.#isStopping) {
-      await this.#checkGaps()
       await this.#pace(inbox, lastStartMs)
+      // Asked right before taking: a gap that came while waiting must be looked at too.
+      while (this.#gaps.length > 0) await this.#checkGaps()
       const startMs = clock.monotonicMs()
       const taken = inbox.take(clock.nowMs(), fold.position.labelWatermarkMs, this.#gate())
       if (taken === null) {
@@ -248,6 +249,7 @@ export class Lane {
 
   /** Another lane may have been built anew since the gate was asked: then it no longer holds what was waited for. */
   #checkAligned({ entries, labels }: Taken, labelWatermarkMs: number): void {
+    if (this.#deps.output.decide.alignment === 'live') return
     const gate = this.#gate()
     const newestMs = (times: readonly number[]): number =>
       times.reduce((a, b) => Math.max(a, b), -1)
