@@ -15,9 +15,9 @@ export interface AlertsConfig {
 export function loadAlertsConfig(env: Readonly<Record<string, string | undefined>>): AlertsConfig {
   const read = new EnvReader(env)
   const config: AlertsConfig = {
-    brokers: read.list('SLUICE_KAFKA_BROKERS', { default: ['127.0.0.1:19092'] }),
-    topicPrefix: read.optionalString('SLUICE_TOPIC_PREFIX'),
-    schemaRegistryUrl: read.optionalString('SLUICE_SCHEMA_REGISTRY_URL'),
+    brokers: read.value('SLUICE_KAFKA_BROKERS'),
+    topicPrefix: read.value('SLUICE_TOPIC_PREFIX'),
+    schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
   }
   read.throwIfInvalid()
   return Object.freeze(config)

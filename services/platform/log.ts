@@ -1,11 +1,11 @@
 // Structured logs on stderr, with a redactor that knows card numbers (P8).
 
 import pino from 'pino'
+import type { VariableValue } from './config/variables.ts'
 
 export type Logger = pino.Logger
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+export type LogLevel = VariableValue<'SLUICE_LOG_LEVEL'>
 
 // 13 to 19 digits, possibly grouped, are masked whether or not they pass the Luhn check: a log line never
 // needs that many digits in a row, and a mistyped card number is still nearly one. Offsets and epoch

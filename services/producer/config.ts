@@ -9,18 +9,15 @@ export interface ProducerConfig {
   readonly registryUrl: string | null
 }
 
-/** Where "sluice up" starts Kafka. */
-const BROKERS_DEFAULT = ['127.0.0.1:19092']
-
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
 export function loadProducerConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): ProducerConfig {
   const read = new EnvReader(env)
   const config: ProducerConfig = {
-    brokers: read.list('SLUICE_KAFKA_BROKERS', { default: BROKERS_DEFAULT }),
-    topicPrefix: read.optionalString('SLUICE_TOPIC_PREFIX') ?? '',
-    registryUrl: read.optionalString('SLUICE_SCHEMA_REGISTRY_URL'),
+    brokers: read.value('SLUICE_KAFKA_BROKERS'),
+    topicPrefix: read.value('SLUICE_TOPIC_PREFIX') ?? '',
+    registryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
   }
   read.throwIfInvalid()
   return Object.freeze(config)

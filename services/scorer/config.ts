@@ -1,12 +1,9 @@
 // Configuration of the scorer: environment variables to one frozen, checked object.
 
-import { BACKENDS } from '../core/scoring/scoring-model.ts'
-import { MODES, OUTCOMES, type Mode, type Outcome } from '../core/wire/records.ts'
+import type { Mode, Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
-import { LOG_LEVELS, type LogLevel } from '../platform/log.ts'
-
-const BACKEND_CHOICES = ['auto', ...BACKENDS] as const
-const UNSAFE_SWITCHES = ['none', 'no-transactions', 'no-fence'] as const
+import type { VariableValue } from '../platform/config/variables.ts'
+import type { LogLevel } from '../platform/log.ts'
 
 export interface ScorerConfig {
   readonly brokers: readonly string[]
@@ -17,7 +14,7 @@ export interface ScorerConfig {
   readonly streamId: string | null
   readonly schemaRegistryUrl: string | null
   readonly modelFolder: string | null
-  readonly backend: (typeof BACKEND_CHOICES)[number]
+  readonly backend: VariableValue<'SLUICE_BACKEND'>
   readonly mode: Mode
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
@@ -31,55 +28,37 @@ export interface ScorerConfig {
   readonly deadLetterHmacKey: string
   readonly logLevel: LogLevel
   /** Switches a guard off; only for the controls of the integrity suite. */
-  readonly unsafe: (typeof UNSAFE_SWITCHES)[number]
+  readonly unsafe: VariableValue<'SLUICE_UNSAFE'>
 }
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
 export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
   const read = new EnvReader(env)
   const config: ScorerConfig = {
-    brokers: read.list('SLUICE_KAFKA_BROKERS', { default: ['127.0.0.1:19092'] }),
-    redisUrl: read.string('SLUICE_REDIS_URL', { default: 'redis://127.0.0.1:16379' }),
-    topicPrefix: read.string('SLUICE_TOPIC_PREFIX', { default: '' }),
-    groupId: read.string('SLUICE_GROUP_ID', { default: 'sluice-scorer' }),
-    streamId: read.optionalString('SLUICE_STREAM_ID'),
-    schemaRegistryUrl: read.optionalString('SLUICE_SCHEMA_REGISTRY_URL'),
-    modelFolder: read.optionalString('SLUICE_MODEL'),
-    backend: read.choice('SLUICE_BACKEND', BACKEND_CHOICES, { default: 'auto' }),
-    mode: read.choice('SLUICE_MODE', MODES, { default: 'flag' }),
-    unscoredOutcome: read.choice('SLUICE_UNSCORED_OUTCOME', OUTCOMES, { default: 'flag' }),
-    leaseMs: read.integer('SLUICE_LEASE_MS', {
-      default: 86_400_000,
-      min: 60_000,
-      max: 2_592_000_000,
-    }),
-    alignment: read.choice('SLUICE_ALIGNMENT', ['live', 'aligned'], { default: 'live' }),
-    batchSizeMax: read.integer('SLUICE_BATCH_SIZE_MAX', { default: 512, min: 1, max: 4_096 }),
-    batchIntervalMs: read.integer('SLUICE_BATCH_INTERVAL_MS', { default: 25, min: 0, max: 1_000 }),
-    eventAheadMsMax: read.integer('SLUICE_EVENT_AHEAD_MS_MAX', {
-      default: 3_600_000,
-      min: 0,
-      max: 31_536_000_000,
-    }),
-    sessionTimeoutMs: read.integer('SLUICE_SESSION_TIMEOUT_MS', {
-      default: 6_000,
-      min: 1_000,
-      max: 300_000,
-    }),
+    brokers: read.value('SLUICE_KAFKA_BROKERS'),
+    redisUrl: read.value('SLUICE_REDIS_URL'),
+    topicPrefix: read.value('SLUICE_TOPIC_PREFIX') ?? '',
+    groupId: read.value('SLUICE_GROUP_ID'),
+    streamId: read.value('SLUICE_STREAM_ID'),
+    schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
+    modelFolder: read.value('SLUICE_MODEL'),
+    backend: read.value('SLUICE_BACKEND'),
+    mode: read.value('SLUICE_MODE'),
+    unscoredOutcome: read.value('SLUICE_UNSCORED_OUTCOME'),
+    leaseMs: read.value('SLUICE_LEASE_MS'),
+    alignment: read.value('SLUICE_ALIGNMENT'),
+    batchSizeMax: read.value('SLUICE_BATCH_SIZE_MAX'),
+    batchIntervalMs: read.value('SLUICE_BATCH_INTERVAL_MS'),
+    eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX'),
+    sessionTimeoutMs: read.value('SLUICE_SESSION_TIMEOUT_MS'),
     metrics: {
-      host: read.string('SLUICE_METRICS_HOST', { default: '127.0.0.1' }),
-      port: read.integer('SLUICE_METRICS_PORT', { default: 9_464, min: 0, max: 65_535 }),
+      host: read.value('SLUICE_METRICS_HOST'),
+      port: read.value('SLUICE_METRICS_PORT'),
     },
-    deadLetterHmacKey: read.string('SLUICE_DEAD_LETTER_HMAC_KEY', {
-      default: 'sluice-development',
-    }),
-    logLevel: read.choice('SLUICE_LOG_LEVEL', LOG_LEVELS, { default: 'info' }),
-    unsafe: read.choice('SLUICE_UNSAFE', UNSAFE_SWITCHES, { default: 'none' }),
+    deadLetterHmacKey: read.value('SLUICE_DEAD_LETTER_HMAC_KEY'),
+    logLevel: read.value('SLUICE_LOG_LEVEL'),
+    unsafe: read.value('SLUICE_UNSAFE'),
   }
-  read.check(
-    config.unscoredOutcome !== 'block',
-    'SLUICE_UNSCORED_OUTCOME="block" would block without a score; use approve or flag.',
-  )
   read.throwIfInvalid()
   return Object.freeze(config)
 }

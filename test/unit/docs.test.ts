@@ -5,6 +5,7 @@ import { deepStrictEqual, match, ok, strictEqual, throws } from 'node:assert/str
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { configurationPage } from '../../infra/docs/configuration-page.ts'
 import { loadAlertsConfig } from '../../services/alerts/config.ts'
 import { errorCodes, isSluiceError } from '../../services/core/errors.ts'
 import { readGivenAddresses } from '../../services/platform/provision/stack-choice.ts'
@@ -114,6 +115,10 @@ test('every section says whether a retry helps, the exit code, when it happens a
     match(section, /^\*\*When\.\*\* \S/m, code)
     match(section, /^\*\*What to do\.\*\* \S/m, code)
   }
+})
+
+test('the configuration page is what "npm run docs" writes', async () => {
+  strictEqual(read('docs/configuration.md'), await configurationPage())
 })
 
 test('every variable that a configuration reads, or code names, is on the page, and no other', () => {

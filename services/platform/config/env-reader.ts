@@ -1,14 +1,13 @@
 // Reads environment variables into checked values and reports every problem at once.
 
 import { SluiceError } from '../../core/errors.ts'
+import type { Variable } from './variable.ts'
+import { VARIABLES, type VariableName, type VariableValue } from './variables.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-interface NumberOptions {
-  readonly default?: number
-  readonly min: number
-  readonly max: number
-}
+const LIST_ENTRIES_MAX = 256
+const VALUE_CHARACTERS_MAX = 65_536
 
 /** Collects problems while reading; `throwIfInvalid` raises one error that names each bad variable. */
 export class EnvReader {
@@ -19,66 +18,19 @@ export class EnvReader {
     this.#env = env
   }
 
-  /** A non-empty string; without default the variable is required. */
-  string(name: string, options: { readonly default?: string } = {}): string {
-    const value = this.#env[name]
-    if (value !== undefined && value !== '') return value
-    if (options.default !== undefined) return options.default
-    this.#problems.push(`${name} is not set; give it a value.`)
-    return ''
+  /** True when the variable has a value; an empty one counts as not set. */
+  isSet(name: VariableName): boolean {
+    return this.#textOf(name) !== null
   }
 
-  /** A string or null when the variable is absent or empty. */
-  optionalString(name: string): string | null {
-    const value = this.#env[name]
-    return value === undefined || value === '' ? null : value
-  }
-
-  /** A comma-separated list with at least one entry. */
-  list(name: string, options: { readonly default?: readonly string[] } = {}): readonly string[] {
-    const value = this.#env[name]
-    if (value === undefined || value === '') {
-      if (options.default !== undefined) return options.default
-      this.#problems.push(`${name} is not set; give a comma-separated list.`)
-      return []
-    }
-    const entries = value
-      .split(',')
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== '')
-    if (entries.length === 0) this.#problems.push(`${name}="${value}" has no entry.`)
-    return entries
-  }
-
-  integer(name: string, options: NumberOptions): number {
-    return this.#number(name, options, 'an integer', Number.isSafeInteger)
-  }
-
-  number(name: string, options: NumberOptions): number {
-    return this.#number(name, options, 'a number', Number.isFinite)
-  }
-
-  boolean(name: string, options: { readonly default: boolean }): boolean {
-    const value = this.#env[name]
-    if (value === undefined || value === '') return options.default
-    if (value === 'true' || value === '1') return true
-    if (value === 'false' || value === '0') return false
-    this.#problems.push(`${name}="${value}" is not a boolean; use true or false.`)
-    return options.default
-  }
-
-  /** One of a closed set of words. */
-  choice<Word extends string>(
-    name: string,
-    words: readonly Word[],
-    options: { readonly default: Word },
-  ): Word {
-    const value = this.#env[name]
-    if (value === undefined || value === '') return options.default
-    const found = words.find((word) => word === value)
-    if (found !== undefined) return found
-    this.#problems.push(`${name}="${value}" is unknown; use one of ${words.join(', ')}.`)
-    return options.default
+  /** The checked value of a variable, or its default. After a problem it is the default. */
+  value<Name extends VariableName>(name: Name): VariableValue<Name> {
+    const variable: Variable = VARIABLES[name]
+    const text = this.#textOf(name)
+    // The list of variables ties each name to its kind; TypeScript cannot follow that through a lookup.
+    return (
+      text === null ? variable.default : this.#parse(name, variable, text)
+    ) as VariableValue<Name>
   }
 
   /** A relation between options; the sentence is reported when it does not hold. */
@@ -96,23 +48,61 @@ export class EnvReader {
     )
   }
 
+  #textOf(name: VariableName): string | null {
+    const text = this.#env[name]
+    if (text === undefined || text === '') return null
+    if (text.length <= VALUE_CHARACTERS_MAX) return text
+    this.#problems.push(`${name} has more than ${VALUE_CHARACTERS_MAX} characters; shorten it.`)
+    return null
+  }
+
+  #parse(name: string, variable: Variable, text: string): Variable['default'] {
+    switch (variable.kind) {
+      case 'text':
+        return text
+      case 'list':
+        return this.#list(name, text)
+      case 'choice':
+        if (variable.words.includes(text)) return text
+        this.#problems.push(
+          `${name}="${text}" is unknown; use one of ${variable.words.join(', ')}.`,
+        )
+        return variable.default
+      case 'boolean':
+        if (text === 'true' || text === '1') return true
+        if (text === 'false' || text === '0') return false
+        this.#problems.push(`${name}="${text}" is not a boolean; use true or false.`)
+        return variable.default
+      case 'integer':
+        return this.#number(name, variable, text, 'an integer', Number.isSafeInteger)
+      case 'number':
+        return this.#number(name, variable, text, 'a number', Number.isFinite)
+    }
+  }
+
+  #list(name: string, text: string): readonly string[] {
+    const entries = text
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== '')
+    if (entries.length === 0) this.#problems.push(`${name}="${text}" has no entry.`)
+    if (entries.length > LIST_ENTRIES_MAX)
+      this.#problems.push(`${name} has more than ${LIST_ENTRIES_MAX} entries.`)
+    return entries
+  }
+
   #number(
     name: string,
-    options: NumberOptions,
+    range: { readonly default: number; readonly min: number; readonly max: number },
+    text: string,
     kind: string,
     accepts: (value: number) => boolean,
   ): number {
-    const text = this.#env[name]
-    if (text === undefined || text === '') {
-      if (options.default !== undefined) return options.default
-      this.#problems.push(`${name} is not set; give ${kind}.`)
-      return options.min
-    }
     const value = Number(text)
-    if (accepts(value) && value >= options.min && value <= options.max) return value
+    if (accepts(value) && value >= range.min && value <= range.max) return value
     this.#problems.push(
-      `${name}="${text}" is not ${kind} from ${options.min} to ${options.max}; change it.`,
+      `${name}="${text}" is not ${kind} from ${range.min} to ${range.max}; change it.`,
     )
-    return options.min
+    return range.default
   }
 }

@@ -1,0 +1,69 @@
+// docs/configuration.md, made from the list of variables.
+
+import { format, resolveConfig } from 'prettier'
+import { VARIABLE_GROUPS, type Variable } from '../../services/platform/config/variable.ts'
+import { VARIABLES } from '../../services/platform/config/variables.ts'
+
+const OPENING = `# Configuration
+
+Everything is configured by environment variables; options of the command line win over them. A variable that is empty counts as not
+set. Wrong values are reported all at once, each with its name, value and allowed range, before anything is opened (exit code 2).
+
+This page is generated from \`services/platform/config/\` by \`npm run docs\`; a test compares the two.
+
+Lists are separated by commas. Durations are in milliseconds and say so in their names. The values of secrets are never shown.
+`
+
+/** The page as it should be. */
+export async function configurationPage(): Promise<string> {
+  const sections = VARIABLE_GROUPS.map((group) => {
+    const rows = Object.entries<Variable>(VARIABLES)
+      .filter(([, variable]) => variable.group === group)
+      .map(([name, variable]) => row(name, variable))
+    return `## ${group}\n\n| variable | read by | meaning | default | values |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`
+  })
+  const options = (await resolveConfig(import.meta.filename)) ?? {}
+  return await format([OPENING, ...sections].join('\n'), { ...options, parser: 'markdown' })
+}
+
+function row(name: string, variable: Variable): string {
+  const cells = [
+    `\`${name}\``,
+    variable.readBy,
+    variable.meaning,
+    defaultOf(variable),
+    valuesOf(variable),
+  ]
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+}
+
+function defaultOf(variable: Variable): string {
+  switch (variable.kind) {
+    case 'text':
+    case 'choice':
+      return variable.default === null ? 'none' : `\`${variable.default}\``
+    case 'list':
+      return variable.default.length === 0 ? 'none' : `\`${variable.default.join(',')}\``
+    case 'boolean':
+    case 'integer':
+    case 'number':
+      return `\`${String(variable.default)}\``
+  }
+}
+
+function valuesOf(variable: Variable): string {
+  switch (variable.kind) {
+    case 'text':
+      return variable.form
+    case 'choice':
+      return variable.words.map((word) => `\`${word}\``).join(', ')
+    case 'list':
+      return 'list'
+    case 'boolean':
+      return '`true`, `false`'
+    case 'integer':
+      return `${variable.min} to ${variable.max}`
+    case 'number':
+      return `${variable.min} to ${variable.max}, fractions allowed`
+  }
+}

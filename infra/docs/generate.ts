@@ -1,0 +1,9 @@
+// Writes the pages of docs/ that are made from code: npm run docs
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { configurationPage } from './configuration-page.ts'
+
+const docs = join(import.meta.dirname, '../../docs')
+
+writeFileSync(join(docs, 'configuration.md'), await configurationPage())

@@ -1,0 +1,69 @@
+// Variables of running processes, and those that only tests set.
+
+import type { Variable } from './variable.ts'
+
+const OPERATION = { group: 'Operation' } as const
+const TESTS = { group: 'Tests only' } as const
+
+export const OPERATION_VARIABLES = {
+  SLUICE_SESSION_TIMEOUT_MS: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning:
+      'After how long without heartbeat a scorer loses its lanes, in ms. The broker sets limits of its own.',
+    kind: 'integer',
+    default: 6_000,
+    min: 1_000,
+    max: 300_000,
+  },
+  SLUICE_METRICS_HOST: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning: 'Address on which `/metrics`, `/livez` and `/readyz` are served.',
+    kind: 'text',
+    form: 'host',
+    default: '127.0.0.1',
+  },
+  SLUICE_METRICS_PORT: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning: 'Their port. 0, or a port in use, takes a free one; the log says which.',
+    kind: 'integer',
+    default: 9_464,
+    min: 0,
+    max: 65_535,
+  },
+  SLUICE_DEAD_LETTER_HMAC_KEY: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning: 'Secret key of the payload hash in dead letters. Set one of your own in production.',
+    kind: 'text',
+    form: 'secret',
+    default: 'sluice-development',
+  },
+  SLUICE_LOG_LEVEL: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning: 'Least severe log lines that are written, on standard error.',
+    kind: 'choice',
+    words: ['debug', 'info', 'warn', 'error', 'silent'],
+    default: 'info',
+  },
+  SLUICE_FULL: {
+    ...TESTS,
+    readBy: 'tests',
+    meaning: '`1` runs the long form of tests that have one (fuzzing, kill points).',
+    kind: 'text',
+    form: 'text',
+    default: null,
+  },
+  SLUICE_UNSAFE: {
+    ...TESTS,
+    readBy: 'scorer',
+    meaning:
+      'Switches one guard off, so that the integrity suite can show that the guard is needed. **Never set it elsewhere: it loses or repeats decisions.**',
+    kind: 'choice',
+    words: ['none', 'no-transactions', 'no-fence'],
+    default: 'none',
+  },
+} as const satisfies Readonly<Record<string, Variable>>

@@ -1,0 +1,128 @@
+// Variables that say which stream is read and how it is decided.
+
+import { BACKENDS } from '../../core/scoring/scoring-model.ts'
+import { MODES } from '../../core/wire/records.ts'
+import type { Variable } from './variable.ts'
+
+const STREAM = { group: 'Streams' } as const
+const DECIDING = { group: 'Deciding' } as const
+
+export const SCORING_VARIABLES = {
+  SLUICE_TOPIC_PREFIX: {
+    ...STREAM,
+    readBy: 'all',
+    meaning: 'Put before the name of every topic, so that several streams share a cluster.',
+    kind: 'text',
+    form: 'text',
+    default: null,
+  },
+  SLUICE_GROUP_ID: {
+    ...STREAM,
+    readBy: 'scorer',
+    meaning:
+      'Consumer group; scorers of one group share the partitions. Part of the transactional ids.',
+    kind: 'text',
+    form: 'text',
+    default: 'sluice-scorer',
+  },
+  SLUICE_STREAM_ID: {
+    ...STREAM,
+    readBy: 'scorer',
+    meaning:
+      "Names the stream in Redis keys and alert ids. Without it, it is derived from the cluster's id and the transactions topic.",
+    kind: 'text',
+    form: 'text',
+    default: null,
+  },
+  SLUICE_SCHEMA_REGISTRY_URL: {
+    ...STREAM,
+    readBy: 'scorer, alerts, producer',
+    meaning:
+      "Schema registry with Confluent's API. Without it, ids come from `schemas/registry.json`.",
+    kind: 'text',
+    form: 'URL',
+    default: null,
+  },
+  SLUICE_MODEL: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning: 'Folder of the model. Without it, `models/simulator`.',
+    kind: 'text',
+    form: 'path',
+    default: null,
+  },
+  SLUICE_BACKEND: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning: "Backend that scores. `auto`: the fastest that reproduces the model's golden vectors.",
+    kind: 'choice',
+    words: ['auto', ...BACKENDS],
+    default: 'auto',
+  },
+  SLUICE_MODE: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      '`observe` publishes no alert, `flag` publishes a block as a flag, `enforce` publishes blocks.',
+    kind: 'choice',
+    words: MODES,
+    default: 'flag',
+  },
+  SLUICE_UNSCORED_OUTCOME: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      'Outcome of a transaction that the model gave no valid score. There is no block without a score.',
+    kind: 'choice',
+    words: ['approve', 'flag'],
+    default: 'flag',
+  },
+  SLUICE_LEASE_MS: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning: 'How long a block lasts, from the event time on, in ms.',
+    kind: 'integer',
+    default: 86_400_000,
+    min: 60_000,
+    max: 2_592_000_000,
+  },
+  SLUICE_ALIGNMENT: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      '`aligned` is for replays with watermarks: lanes wait for each other in event time, so that the log alone decides.',
+    kind: 'choice',
+    words: ['live', 'aligned'],
+    default: 'live',
+  },
+  SLUICE_BATCH_INTERVAL_MS: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      'Least time between two micro-batches of a lane that are not full, in ms. 0 never waits (docs/adr/0007).',
+    kind: 'integer',
+    default: 25,
+    min: 0,
+    max: 1_000,
+  },
+  SLUICE_BATCH_SIZE_MAX: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      'Most transactions of one micro-batch. Four times as many may wait per lane and topic.',
+    kind: 'integer',
+    default: 512,
+    min: 1,
+    max: 4_096,
+  },
+  SLUICE_EVENT_AHEAD_MS_MAX: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      "How far an event time may lie ahead of its record's time stamp, in ms; beyond it is a dead letter.",
+    kind: 'integer',
+    default: 3_600_000,
+    min: 0,
+    max: 31_536_000_000,
+  },
+} as const satisfies Readonly<Record<string, Variable>>

@@ -1,0 +1,18 @@
+// Every environment variable of Sluice. Configurations read through this list, and docs/configuration.md is
+// generated from it.
+
+import { CONNECTION_VARIABLES } from './connection-variables.ts'
+import { OPERATION_VARIABLES } from './operation-variables.ts'
+import { SCORING_VARIABLES } from './scoring-variables.ts'
+import type { ValueOf } from './variable.ts'
+
+export const VARIABLES = {
+  ...CONNECTION_VARIABLES,
+  ...SCORING_VARIABLES,
+  ...OPERATION_VARIABLES,
+} as const
+
+export type VariableName = keyof typeof VARIABLES
+
+/** The type of a variable's checked value. */
+export type VariableValue<Name extends VariableName> = ValueOf<(typeof VARIABLES)[Name]>
