@@ -7,6 +7,7 @@ import type { CpuPerEvent } from './process-meter.ts'
 import type { ProfileSummary } from './profile-summary.ts'
 import type { ReplayResult, ReplayRun } from './replay-bench.ts'
 import type { BackendResult } from './scoring-bench.ts'
+import type { SizingResult, StateSize } from './sizing-bench.ts'
 
 const MEBIBYTE = 1024 * 1024
 
@@ -17,6 +18,7 @@ export interface BenchReport {
   readonly scoring: readonly BackendResult[] | null
   readonly replay: ReplayResult | null
   readonly live: LiveResult | null
+  readonly sizing: SizingResult | null
   readonly profile: ProfileSummary | null
 }
 
@@ -41,6 +43,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.replay === null ? [] : replayLines(report.replay)),
     ...(report.profile === null ? [] : profileLines(report.profile)),
     ...(report.live === null ? [] : liveLines(report.live)),
+    ...(report.sizing === null ? [] : sizingLines(report.sizing)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),
   ]
 }
@@ -123,6 +126,30 @@ function liveLines(result: LiveResult): readonly string[] {
     )
   }
   return lines
+}
+
+function sizingLines(result: SizingResult): readonly string[] {
+  const disk = result.diskBytesPerTransaction
+  const diskText =
+    disk === null
+      ? "unknown: the broker's folder is not ours to see"
+      : Object.entries(disk)
+          .filter(([, bytes]) => bytes > 0)
+          .map(([topic, bytes]) => `${topic} ${count(bytes)}`)
+          .join(', ')
+  return [
+    '',
+    `Sizing after ${count(result.transactions)} transactions and ${count(result.labels)} labels of ` +
+      `${count(result.options.cards)} cards`,
+    `  Redis: cards ${stateText(result.cards)}`,
+    `  Redis: parts of terminals ${stateText(result.terminals)}`,
+    `  Redis: used_memory grew by ${mebibytes(result.redisUsedMemoryBytes)}`,
+    `  disk, bytes a transaction: ${diskText}`,
+  ]
+}
+
+function stateText({ keys, bytesMean, bytesMax }: StateSize): string {
+  return `${count(keys)} of ${count(bytesMean)} bytes in the mean, ${count(bytesMax)} at most`
 }
 
 function profileLines(profile: ProfileSummary): readonly string[] {

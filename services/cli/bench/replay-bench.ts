@@ -137,7 +137,8 @@ export function countProblems(transactions: number, blocks: LedgerSummary): read
   return problems
 }
 
-async function fillStream(
+/** Fills the topics with the load, as fast as it goes. */
+export async function fillStream(
   options: ReplayOptions,
   servers: BenchServers,
   stream: BenchStream,
@@ -160,7 +161,8 @@ async function fillStream(
   }
 }
 
-async function score(
+/** Runs one scorer until everything below `ends` is committed. */
+export async function score(
   options: ReplayOptions,
   servers: BenchServers,
   stream: BenchStream,

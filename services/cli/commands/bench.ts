@@ -11,6 +11,7 @@ import { runLiveBench } from '../bench/live-bench.ts'
 import { summarizeProfile } from '../bench/profile-summary.ts'
 import { runReplayBench } from '../bench/replay-bench.ts'
 import { runScoringBench } from '../bench/scoring-bench.ts'
+import { runSizingBench } from '../bench/sizing-bench.ts'
 import {
   interruptSignal,
   parseInteger,
@@ -21,7 +22,9 @@ import {
 } from '../command.ts'
 import { durationOption } from './produce-options.ts'
 
-const NAMES = ['scoring', 'replay', 'live'] as const
+const NAMES = ['scoring', 'replay', 'live', 'sizing'] as const
+/** Sizing answers a question of its own; it is measured when it is asked for. */
+const DEFAULT_NAMES = ['scoring', 'replay', 'live'] as const
 type Name = (typeof NAMES)[number]
 
 const EXIT_WRONG = 1
@@ -51,14 +54,20 @@ export function register(program: Command): void {
     .description(
       'Measures the pipeline on this machine, on topics and state of its own that are deleted afterwards.\n' +
         'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
-        'scorer on a full topic. live: latency from intended send time to alert, open loop. All by default.\n' +
+        'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
+        'default. sizing: memory per card in Redis, and disk per transaction, after a replay.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
-    .option('--count <n>', 'replay: transactions', parseInteger(1, COUNT_MAX), 400_000)
+    .option('--count <n>', 'replay, sizing: transactions', parseInteger(1, COUNT_MAX), 400_000)
     .option('--runs <n>', 'replay: runs, whose median counts', parseInteger(1, 99), 3)
-    .option('--batch <n>', 'replay: largest micro-batch', parseInteger(1, BATCH_SIZE_MAX), 2_048)
-    .option('--cards <n>', 'replay and live: cards', parseInteger(1, 1_000_000), 2_000)
+    .option(
+      '--batch <n>',
+      'replay, sizing: largest micro-batch',
+      parseInteger(1, BATCH_SIZE_MAX),
+      2_048,
+    )
+    .option('--cards <n>', 'cards of the load', parseInteger(1, 1_000_000), 2_000)
     .option('--rate <per second>', 'live: transactions sent', parseInteger(1, 1_000_000), 5_000)
     .option('--duration <duration>', 'live: measured time, such as 60s', durationOption, 60_000)
     .option('--warm-up <duration>', 'live: time before it', durationOption, 10_000)
@@ -70,7 +79,7 @@ export function register(program: Command): void {
         '  $ sluice bench live --rate 5000 --duration 10m --json',
     )
     .action(async (name: Name | undefined, options: BenchCommandOptions) => {
-      const report = await measure(name === undefined ? NAMES : [name], options)
+      const report = await measure(name === undefined ? DEFAULT_NAMES : [name], options)
       if (options.json === true) printJson(report)
       else for (const line of reportLines(report)) printLine(line)
       if (reportProblems(report).length > 0) process.exitCode = EXIT_WRONG
@@ -83,8 +92,16 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   const scoring = names.includes('scoring')
     ? await runScoringBench({ measureMs: SCORING_MEASURE_MS }, printProgress)
     : null
-  if (!names.includes('replay') && !names.includes('live')) {
-    return { machine, servers: null, scoring, replay: null, live: null, profile: null }
+  if (names.every((name) => name === 'scoring')) {
+    return {
+      machine,
+      servers: null,
+      scoring,
+      replay: null,
+      live: null,
+      sizing: null,
+      profile: null,
+    }
   }
   const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
   try {
@@ -105,7 +122,7 @@ async function measureOnServers(
   options: BenchCommandOptions,
   servers: BenchServers,
   signal: AbortSignal,
-): Promise<Pick<BenchReport, 'replay' | 'live' | 'profile'>> {
+): Promise<Pick<BenchReport, 'replay' | 'live' | 'sizing' | 'profile'>> {
   const deps = { servers, signal, onProgress: printProgress }
   const { cards } = options
   const profileFile = options.profile === undefined ? null : resolve(options.profile)
@@ -133,9 +150,15 @@ async function measureOnServers(
         deps,
       )
     : null
+  const sizing = names.includes('sizing')
+    ? await runSizingBench(
+        { transactions: options.count, cards, batchSizeMax: options.batch },
+        deps,
+      )
+    : null
   const profile =
     profileFile === null || replay === null
       ? null
       : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
-  return { replay, live, profile }
+  return { replay, live, sizing, profile }
 }
