@@ -20,6 +20,8 @@ export interface RunningChild {
   /** Rejects when the process ends without having been asked to. */
   readonly failed: Promise<never>
   stop(): Promise<void>
+  /** Ends it at once, as a crash would. */
+  kill(): Promise<void>
 }
 
 /** What `sluice produce --json` prints, as far as it is used here. */
@@ -77,7 +79,11 @@ export async function startScorer(
   } finally {
     clearTimeout(tooLong)
   }
-  return { pid: child.pid ?? 0, failed, stop }
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  return { pid: child.pid ?? 0, failed, stop, kill }
 }
 
 /** Starts `sluice produce simulate` on the stream. */

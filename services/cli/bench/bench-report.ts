@@ -8,6 +8,7 @@ import type { ProfileSummary } from './profile-summary.ts'
 import type { ReplayResult, ReplayRun } from './replay-bench.ts'
 import type { BackendResult } from './scoring-bench.ts'
 import type { SizingResult, StateSize } from './sizing-bench.ts'
+import type { TakeoverResult } from './takeover-bench.ts'
 
 const MEBIBYTE = 1024 * 1024
 
@@ -19,16 +20,23 @@ export interface BenchReport {
   readonly replay: ReplayResult | null
   readonly live: LiveResult | null
   readonly sizing: SizingResult | null
+  readonly takeover: TakeoverResult | null
   readonly profile: ProfileSummary | null
 }
 
 /** Whatever makes the figures worthless, as sentences. */
-export function reportProblems({ replay, live, scoring }: BenchReport): readonly string[] {
+export function reportProblems({
+  replay,
+  live,
+  scoring,
+  takeover,
+}: BenchReport): readonly string[] {
   return [
     ...(replay?.runs ?? []).flatMap(({ problems }, run) =>
       problems.map((problem) => `replay, run ${run + 1}: ${problem}`),
     ),
     ...(live?.problems ?? []).map((problem) => `live: ${problem}`),
+    ...(takeover?.problems ?? []).map((problem) => `takeover: ${problem}`),
     ...(scoring ?? [])
       .filter(({ hasSameBits }) => hasSameBits === false)
       .map(({ backend }) => `scoring: ${backend} scores a row differently by size of batch.`),
@@ -44,6 +52,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.profile === null ? [] : profileLines(report.profile)),
     ...(report.live === null ? [] : liveLines(report.live)),
     ...(report.sizing === null ? [] : sizingLines(report.sizing)),
+    ...(report.takeover === null ? [] : takeoverLines(report.takeover)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),
   ]
 }
@@ -145,6 +154,18 @@ function sizingLines(result: SizingResult): readonly string[] {
     `  Redis: parts of terminals ${stateText(result.terminals)}`,
     `  Redis: used_memory grew by ${mebibytes(result.redisUsedMemoryBytes)}`,
     `  disk, bytes a transaction: ${diskText}`,
+  ]
+}
+
+function takeoverLines({ options, steps, decisions }: TakeoverResult): readonly string[] {
+  return [
+    '',
+    `Takeover at ${count(options.ratePerSecond)}/s, two scorers, ${count(decisions)} decisions: longest time between two ` +
+      'blocks of a partition',
+    ...steps.map(
+      ({ step, standstillMs, standstillMsMax }) =>
+        `  ${step.padEnd(12)} ${count(standstillMsMax)} ms (by partition ${standstillMs.map(count).join(', ')})`,
+    ),
   ]
 }
 

@@ -12,6 +12,7 @@ import { summarizeProfile } from '../bench/profile-summary.ts'
 import { runReplayBench } from '../bench/replay-bench.ts'
 import { runScoringBench } from '../bench/scoring-bench.ts'
 import { runSizingBench } from '../bench/sizing-bench.ts'
+import { runTakeoverBench } from '../bench/takeover-bench.ts'
 import {
   interruptSignal,
   parseInteger,
@@ -22,8 +23,8 @@ import {
 } from '../command.ts'
 import { durationOption } from './produce-options.ts'
 
-const NAMES = ['scoring', 'replay', 'live', 'sizing'] as const
-/** Sizing answers a question of its own; it is measured when it is asked for. */
+const NAMES = ['scoring', 'replay', 'live', 'sizing', 'takeover'] as const
+/** The others answer questions of their own; they are measured when they are asked for. */
 const DEFAULT_NAMES = ['scoring', 'replay', 'live'] as const
 type Name = (typeof NAMES)[number]
 
@@ -55,7 +56,8 @@ export function register(program: Command): void {
       'Measures the pipeline on this machine, on topics and state of its own that are deleted afterwards.\n' +
         'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
         'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
-        'default. sizing: memory per card in Redis, and disk per transaction, after a replay.\n' +
+        'default. sizing: memory per card in Redis, and disk per transaction, after a replay. takeover: how\n' +
+        'long lanes stand still when a scorer is stopped, started or killed.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
@@ -68,7 +70,12 @@ export function register(program: Command): void {
       2_048,
     )
     .option('--cards <n>', 'cards of the load', parseInteger(1, 1_000_000), 2_000)
-    .option('--rate <per second>', 'live: transactions sent', parseInteger(1, 1_000_000), 5_000)
+    .option(
+      '--rate <per second>',
+      'live, takeover: transactions sent',
+      parseInteger(1, 1_000_000),
+      5_000,
+    )
     .option('--duration <duration>', 'live: measured time, such as 60s', durationOption, 60_000)
     .option('--warm-up <duration>', 'live: time before it', durationOption, 10_000)
     .option('--profile <file>', 'replay: write a profile of the scorer and summarise it')
@@ -100,6 +107,7 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
       replay: null,
       live: null,
       sizing: null,
+      takeover: null,
       profile: null,
     }
   }
@@ -122,7 +130,7 @@ async function measureOnServers(
   options: BenchCommandOptions,
   servers: BenchServers,
   signal: AbortSignal,
-): Promise<Pick<BenchReport, 'replay' | 'live' | 'sizing' | 'profile'>> {
+): Promise<Pick<BenchReport, 'replay' | 'live' | 'sizing' | 'takeover' | 'profile'>> {
   const deps = { servers, signal, onProgress: printProgress }
   const { cards } = options
   const profileFile = options.profile === undefined ? null : resolve(options.profile)
@@ -156,9 +164,12 @@ async function measureOnServers(
         deps,
       )
     : null
+  const takeover = names.includes('takeover')
+    ? await runTakeoverBench({ ratePerSecond: options.rate, cards }, deps)
+    : null
   const profile =
     profileFile === null || replay === null
       ? null
       : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
-  return { replay, live, sizing, profile }
+  return { replay, live, sizing, takeover, profile }
 }
