@@ -7,6 +7,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { openReplay } from '../../producer/index.ts'
 import { planDemo, type DemoOptions } from '../demo/demo-plan.ts'
 import { runDemo } from '../demo/run-demo.ts'
+import { FAULTS } from '../demo/watch/fault.ts'
 import { summaryLines, type DemoSummary } from '../demo/summary.ts'
 import { interruptSignal, parseInteger, parseNumber, printLine, printProgress } from '../command.ts'
 import {
@@ -25,6 +26,7 @@ Examples:
   $ npm run demo -- --rate 2000 --seed 7
   $ npm run demo -- --count 20000 --flat-out --exit --summary out.json
   $ npm run demo -- --replay history/ --from 2018-07-25 --to 2018-07-31 --exit
+  $ npm run demo -- --watch --fault redis-away --exit --boards boards.html
   $ npm run demo -- --json | jq .action
 
 In the demo the policy enforces: alerts may block. A real installation starts in flag mode.
@@ -53,6 +55,14 @@ export function register(program: Command): void {
     .option('--duration <duration>', 'send for this long, such as 30s or 5m', durationOption)
     .option('--exit', 'end once everything is decided; check it, and exit 1 if anything is wrong')
     .option('--summary <file>', 'write the summary as JSON (with --exit)')
+    .option('--watch', 'with Prometheus on it, its alert rules, and a page that shows the boards')
+    .addOption(
+      new Option(
+        '--fault <name>',
+        'make this fault, wait until its alert fires, mend it, wait until it clears (implies --watch)',
+      ).choices(FAULTS),
+    )
+    .option('--boards <file>', 'write the boards as one HTML file at the end (implies --watch)')
     .option('--json', 'print each alert, and the summary, as one line of JSON')
     .addHelpText('after', EXAMPLES)
     .action(run)

@@ -9,6 +9,7 @@ import type {
   TimeRange,
 } from '../../producer/index.ts'
 import { SluiceError } from '../../core/errors.ts'
+import type { FaultName } from './watch/fault.ts'
 
 const RATE_PER_SECOND_DEFAULT = 300
 const DAY_MS = 86_400_000
@@ -38,6 +39,9 @@ export interface DemoOptions {
   readonly seed?: number
   readonly exit?: boolean
   readonly summary?: string
+  readonly watch?: boolean
+  readonly fault?: FaultName
+  readonly boards?: string
   readonly json?: boolean
 }
 
@@ -53,6 +57,12 @@ export interface DemoPlan {
   /** End once everything is decided. */
   readonly exits: boolean
   readonly summaryFile: string | null
+  /** Prometheus and a page with the boards run beside it. */
+  readonly isWatched: boolean
+  /** Made once the traffic runs; when its alert has come and gone, the demo sends nothing more. */
+  readonly fault: FaultName | null
+  /** Where the boards are written as one HTML file at the end. */
+  readonly boardsFile: string | null
   readonly json: boolean
 }
 
@@ -72,6 +82,9 @@ export function planDemo(options: DemoOptions, nowMs: number): DemoPlan {
       : { SLUICE_ALIGNMENT: 'live' },
     exits: options.exit ?? false,
     summaryFile: options.summary ?? null,
+    isWatched: isWatched(options),
+    fault: options.fault ?? null,
+    boardsFile: options.boards ?? null,
     json: options.json ?? false,
   }
 }
@@ -92,13 +105,22 @@ function checkTogether(options: DemoOptions, isReplay: boolean): void {
   if (options.summary !== undefined && options.exit !== true) {
     problems.push('--summary is written at the end of a run that has one; add --exit.')
   }
-  const hasEnd = isReplay || options.count !== undefined || options.duration !== undefined
+  const hasEnd =
+    isReplay ||
+    options.count !== undefined ||
+    options.duration !== undefined ||
+    options.fault !== undefined
   if (options.exit === true && !hasEnd) {
     problems.push(
-      '--exit never comes in an endless simulation; add --count, --duration or --replay.',
+      '--exit never comes in an endless simulation; add --count, --duration, --fault or --replay.',
     )
   }
   if (problems.length > 0) throw new SluiceError('SLUICE_USAGE', problems.join('\n'))
+}
+
+/** A fault is there to be seen, and so are boards. */
+function isWatched({ watch, fault, boards }: DemoOptions): boolean {
+  return watch === true || fault !== undefined || boards !== undefined
 }
 
 function replaySource(paths: readonly string[], options: DemoOptions): ProducerSource {

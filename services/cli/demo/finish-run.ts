@@ -11,6 +11,7 @@ import { tallyTopics, waitUntilDecided } from './read-tally.ts'
 import type { Screen } from './screen.ts'
 import type { Subscriber } from './subscriber.ts'
 import { summarize, type DemoSummary } from './summary.ts'
+import type { AlertStory } from './watch/alert-story.ts'
 
 const SUBSCRIBER_WAIT_MS = 5_000
 const SUBSCRIBER_POLL_MS = 20
@@ -36,6 +37,7 @@ export interface FinishedRun {
 export async function finishRun(
   run: FinishedRun,
   sent: Summary,
+  fault: AlertStory | null,
   signal: AbortSignal,
 ): Promise<RunEnd> {
   const { admin, plan, topicPrefix, subscriber, screen } = run
@@ -55,7 +57,8 @@ export async function finishRun(
     source: plan.source.kind,
     startedAtMs: run.startedAtMs,
     finishedAtMs,
-    sent,
+    sent: { ...sent, transactions: sent.transactions + (fault?.messagesAdded ?? 0) },
+    fault,
     isDecided,
     received: {
       alerts: subscriber.all.total,

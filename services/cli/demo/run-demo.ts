@@ -20,10 +20,12 @@ import { demoName, readLivingDemos, writeDemoRecord } from './demo-record.ts'
 import { createDemoTopics, leftoverDemoIds, openDemoAdmin, removeDemo } from './demo-traces.ts'
 import { openProducer, type DemoProducer } from './demo-producer.ts'
 import { finishRun, type RunEnd } from './finish-run.ts'
-import { startScorer, type ScorerProcess } from './scorer-process.ts'
+import { startRestartableScorer, type RestartableScorer } from './restartable-scorer.ts'
 import { openScreen, type Screen } from './screen.ts'
 import { showStatus } from './status-line.ts'
 import { openSubscriber, type Subscriber } from './subscriber.ts'
+import { openRedisGate } from './watch/redis-gate.ts'
+import { openWatchedRun, type WatchedRun } from './watch/watched-run.ts'
 
 const METRICS_PORT = 9_465
 
@@ -35,9 +37,10 @@ export interface Demo {
   readonly startedAtMs: number
   readonly admin: Admin
   readonly codecs: Codecs
-  readonly scorer: ScorerProcess
+  readonly scorer: RestartableScorer
   readonly subscriber: Subscriber
   readonly producer: DemoProducer
+  readonly watched: WatchedRun | null
   readonly screen: Screen
 }
 
@@ -75,12 +78,8 @@ async function openDemo(
   const { brokers } = stack.kafka
   const topicPrefix = `${demoName(plan.id)}.`
   const startedAtMs = systemClock.nowMs()
-  const removeRecord = writeDemoRecord(stateFolder, {
-    id: plan.id,
-    brokers,
-    topicPrefix,
-    startedAtMs,
-  })
+  const record = { id: plan.id, brokers, topicPrefix, startedAtMs }
+  const removeRecord = writeDemoRecord(stateFolder, record)
   opened.push({
     close: () => {
       removeRecord()
@@ -91,12 +90,56 @@ async function openDemo(
   signal.throwIfAborted()
   screen.say(`starting the scorer (its messages: ${join('.sluice', 'demo-scorer.log')})`)
   const codecs = createCodecs(await new FileRegistry().load())
+  const gate = plan.fault === 'redis-away' ? await openRedisGate(stack.redis.url) : null
+  if (gate !== null) opened.push(gate)
+  const env = scorerEnv(plan, stack, gate?.url ?? stack.redis.url)
+  const target = { brokers, topicPrefix, codecs }
+  const { subscriber, scorer, metrics } = await startProcesses(env, target, screen, signal, opened)
+  introduce(plan, scorer.metricsPort, metrics.port, screen)
+  void removeLeftovers(admin, stack, stateFolder, screen)
+  const producer = openProducer(plan, target, (file, mapping) => {
+    screen.say(`columns of ${file}: ${mappingText(mapping)}`)
+  })
+  opened.push(producer)
+  const watched = plan.isWatched
+    ? await openWatchedRun(
+        { ...target, plan, scorer, subscriberPort: metrics.port, gate, screen, startedAtMs },
+        signal,
+      )
+    : null
+  if (watched !== null) opened.push(watched)
+  return {
+    plan,
+    topicPrefix,
+    brokers,
+    startedAtMs,
+    admin,
+    codecs,
+    scorer,
+    subscriber,
+    producer,
+    watched,
+    screen,
+  }
+}
+
+/** Starts the subscriber, the scorer and the page of metrics together; what has started is closed at the end. */
+async function startProcesses(
+  env: NodeJS.ProcessEnv,
+  target: {
+    readonly brokers: readonly string[]
+    readonly topicPrefix: string
+    readonly codecs: Codecs
+  },
+  screen: Screen,
+  signal: AbortSignal,
+  opened: Closable[],
+) {
   const telemetry = createAlertsTelemetry()
-  const options = { brokers, topicPrefix, codecs, telemetry }
-  const logFile = join(stateFolder, 'demo-scorer.log')
+  const logFile = join(stackPaths(repositoryRoot()).state, 'demo-scorer.log')
   const starts = await Promise.allSettled([
-    openSubscriber(options, screen),
-    startScorer(scorerEnv(plan, stack), logFile, signal),
+    openSubscriber({ ...target, telemetry }, screen),
+    startRestartableScorer(env, logFile, signal),
     openMetrics(telemetry),
   ])
   const [subscriber, scorer, metrics] = starts
@@ -106,24 +149,7 @@ async function openDemo(
   if (metrics.status === 'rejected') throw metrics.reason
   if (subscriber.status === 'rejected') throw subscriber.reason
   if (scorer.status === 'rejected') throw scorer.reason
-  introduce(plan, scorer.value.metricsPort, metrics.value.port, screen)
-  void removeLeftovers(admin, stack, stateFolder, screen)
-  const producer = openProducer(plan, { brokers, topicPrefix, codecs }, (file, mapping) => {
-    screen.say(`columns of ${file}: ${mappingText(mapping)}`)
-  })
-  opened.push(producer)
-  return {
-    plan,
-    topicPrefix,
-    brokers,
-    startedAtMs,
-    admin,
-    codecs,
-    scorer: scorer.value,
-    subscriber: subscriber.value,
-    producer,
-    screen,
-  }
+  return { subscriber: subscriber.value, scorer: scorer.value, metrics: metrics.value }
 }
 
 /** Creates the topics; closing removes them, with all else that the demo has put into Kafka and Redis. */
@@ -165,12 +191,12 @@ async function removeLeftovers(
   }
 }
 
-function scorerEnv(plan: DemoPlan, stack: Stack): NodeJS.ProcessEnv {
+function scorerEnv(plan: DemoPlan, stack: Stack, redisUrl: string): NodeJS.ProcessEnv {
   return {
     ...process.env,
     ...plan.scorerEnv,
     SLUICE_KAFKA_BROKERS: stack.kafka.brokers.join(','),
-    SLUICE_REDIS_URL: stack.redis.url,
+    SLUICE_REDIS_URL: redisUrl,
     SLUICE_MODE: 'enforce',
     SLUICE_TOPIC_PREFIX: `${demoName(plan.id)}.`,
     SLUICE_GROUP_ID: demoName(plan.id),
@@ -203,7 +229,7 @@ function introduce(plan: DemoPlan, scorerPort: number, demoPort: number, { say }
 
 /** Shows how things go until the signal, a failure, or the end. */
 async function watch(demo: Demo, signal: AbortSignal): Promise<RunEnd | null> {
-  const { scorer, subscriber, producer, screen, plan } = demo
+  const { scorer, subscriber, producer, screen, plan, watched } = demo
   const interrupted = new Promise<null>((resolve) => {
     if (signal.aborted) resolve(null)
     signal.addEventListener('abort', () => {
@@ -217,12 +243,21 @@ async function watch(demo: Demo, signal: AbortSignal): Promise<RunEnd | null> {
   ])
   const closeStatus = showStatus(demo)
   try {
-    const sent = await Promise.race([producer.done, broken, interrupted])
+    const story = watched?.story ?? null
+    const told = story === null || !plan.exits ? null : story.then(() => producer.close())
+    const sent = await Promise.race([
+      producer.done,
+      broken,
+      interrupted,
+      ...(told === null ? [] : [told.then(() => producer.done)]),
+    ])
     if (sent === null) return null
     screen.say(`all is sent: ${sent.transactions} transactions, ${sent.labels} labels`)
     if (!plan.exits) return await Promise.race([broken, interrupted])
-    return await Promise.race([finishRun(demo, sent, signal), broken, interrupted])
+    const end = finishRun(demo, sent, story === null ? null : await story, signal)
+    return await Promise.race([end, broken, interrupted])
   } finally {
+    await watched?.writeBoards()
     closeStatus()
   }
 }

@@ -1,11 +1,11 @@
 // The status line: once a second, figures from the scorer's metrics and from the demo's own subscriber.
 
 import type { DemoProducer } from './demo-producer.ts'
+import { count, milliseconds } from './figures.ts'
 import { readScorerNumbers } from './scorer-numbers.ts'
 import type { ScorerProcess } from './scorer-process.ts'
 import type { Screen } from './screen.ts'
 import type { Subscriber } from './subscriber.ts'
-import { count, milliseconds } from './summary.ts'
 
 const EVERY_MS = 1_000
 

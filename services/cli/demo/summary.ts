@@ -2,6 +2,8 @@
 
 import type { AlertAction, Outcome } from '../../core/wire/records.ts'
 import type { TallyResult } from './topic-tally.ts'
+import { count, milliseconds, seconds } from './figures.ts'
+import type { AlertStory } from './watch/alert-story.ts'
 
 /** What is written to --summary, as JSON. Counts are those of an independent committed reader. */
 export interface DemoSummary {
@@ -39,6 +41,8 @@ export interface DemoSummary {
   readonly mode: string | null
   readonly alignment: string | null
   readonly node: string
+  /** The fault that was made and what became of its alert; null without one. */
+  readonly fault: AlertStory | null
   /** What does not fit together, in sentences; empty when all is well. */
   readonly problems: readonly string[]
 }
@@ -48,8 +52,9 @@ export interface RunFacts {
   readonly source: 'simulate' | 'replay'
   readonly startedAtMs: number
   readonly finishedAtMs: number
-  /** What the producer sent. */
+  /** What the producer sent, and what a fault has added. */
   readonly sent: { readonly transactions: number; readonly labels: number }
+  readonly fault: AlertStory | null
   /** False when the scorer stood still before everything was decided. */
   readonly isDecided: boolean
   /** What the subscriber received while it ran. */
@@ -96,6 +101,7 @@ export function summarize(tally: TallyResult, run: RunFacts): DemoSummary {
     mode: tally.lastBlock?.mode ?? null,
     alignment: tally.lastBlock?.alignment ?? null,
     node: process.versions.node,
+    fault: run.fault,
     problems: problemsOf(tally, run),
   }
 }
@@ -125,7 +131,7 @@ function problemsOf(tally: TallyResult, run: RunFacts): readonly string[] {
     run.received.alerts + run.received.notRead === alertCount,
     `The subscriber received ${run.received.alerts} alerts of ${alertCount}.`,
   )
-  return problems
+  return [...problems, ...(run.fault?.problems ?? [])]
 }
 
 /** The summary for people. */
@@ -143,15 +149,17 @@ export function summaryLines(summary: DemoSummary): readonly string[] {
       ` (${eventToAlertMs.from} to ${eventToAlertMs.to})`,
     `model ${summary.modelVersion ?? 'none'} on ${summary.backend ?? 'no backend'}, Node ${summary.node}`,
   ]
-  return [...lines, ...summary.problems.map((problem) => `WRONG: ${problem}`)]
+  return [
+    ...lines,
+    ...faultLines(summary.fault),
+    ...summary.problems.map((problem) => `WRONG: ${problem}`),
+  ]
 }
 
-/** A latency for people. */
-export function milliseconds(value: number | null): string {
-  return value === null ? 'none' : `${count(value)} ms`
-}
-
-/** A count for people. */
-export function count(value: number): string {
-  return value.toLocaleString('en-US')
+function faultLines(fault: AlertStory | null): readonly string[] {
+  if (fault === null || fault.firedAfterMs === null || fault.clearedAfterMs === null) return []
+  return [
+    `fault ${fault.fault}: ${fault.alert} fired ${seconds(fault.firedAfterMs)} after the fault and cleared ` +
+      `${seconds(fault.clearedAfterMs)} after its mending`,
+  ]
 }

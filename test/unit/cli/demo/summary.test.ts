@@ -36,6 +36,7 @@ const run: RunFacts = {
   startedAtMs: 0,
   finishedAtMs: 10_000,
   sent: { transactions: 100, labels: 4 },
+  fault: null,
   isDecided: true,
   received: { alerts: 3, notRead: 0, p50Ms: 20, p99Ms: 60 },
 }
@@ -79,4 +80,19 @@ test('figures that do not exist are absent and not zero', () => {
   strictEqual(summary.eventsPerSecond, null)
   strictEqual(summary.backend, null)
   match(summaryLines(summary).join('\n'), /p50 none, p99 none/)
+})
+
+test('a fault whose alert did not fire is a problem, and one that came and went is told', () => {
+  const story = {
+    fault: 'redis-away',
+    alert: 'SluiceRedisAway',
+    firedAfterMs: 4_100,
+    clearedAfterMs: 2_000,
+    messagesAdded: 0,
+    problems: [],
+  }
+  const told = summaryLines(summarize(tally, { ...run, fault: story })).join('\n')
+  match(told, /SluiceRedisAway fired 4.1 s after the fault and cleared 2.0 s after its mending/)
+  const silent = { ...story, firedAfterMs: null, problems: ['SluiceRedisAway did not fire.'] }
+  deepStrictEqual(summarize(tally, { ...run, fault: silent }).problems, silent.problems)
 })

@@ -1,0 +1,84 @@
+// What watches the demo, as it would watch a real installation: a Prometheus with the committed rules on the
+// running processes, and a page that shows the committed boards.
+
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { closeAll, type Closable } from '../../../platform/lifecycle.ts'
+import {
+  openLocalPrometheus,
+  type LocalPrometheus,
+} from '../../../platform/provision/local-prometheus.ts'
+import { requirePrerequisites, thisMachine } from '../../../platform/provision/prerequisites.ts'
+import { shortenRules } from '../../../platform/provision/shortened-rules.ts'
+import { repositoryRoot } from '../../command.ts'
+import { openBoardsPage, type BoardsPage } from './boards-page.ts'
+
+const INTERVAL_MS = 1_000
+/** An operator's 30 s become 2 s here. The demo says so. */
+export const RULES_SHORTENED_BY = 15
+
+export interface Observation extends Closable {
+  readonly prometheus: LocalPrometheus
+  readonly page: BoardsPage
+}
+
+export interface ObservedProcesses {
+  readonly scorerPort: number
+  readonly subscriberPort: number
+  /** Where configuration, rules and data go; removed at the end. */
+  readonly folder: string
+  readonly onProgress: (line: string) => void
+  readonly signal: AbortSignal
+}
+
+/** Starts Prometheus and the page. @throws SluiceError SLUICE_PREREQUISITE_MISSING without Prometheus. */
+export async function openObservation(processes: ObservedProcesses): Promise<Observation> {
+  const { folder, onProgress, signal, scorerPort, subscriberPort } = processes
+  const programs = await requirePrerequisites(
+    ['prometheus'],
+    thisMachine(process.env),
+    onProgress,
+    signal,
+  )
+  mkdirSync(folder, { recursive: true })
+  const opened: Closable[] = [
+    {
+      close: () => {
+        rmSync(folder, { recursive: true, force: true })
+        return Promise.resolve()
+      },
+    },
+  ]
+  try {
+    const prometheus = await openLocalPrometheus({
+      program: programs.get('prometheus') ?? '',
+      folder,
+      jobs: [
+        { job: 'sluice-scorer', targets: [`127.0.0.1:${scorerPort}`] },
+        { job: 'sluice-alerts', targets: [`127.0.0.1:${subscriberPort}`] },
+      ],
+      ruleFiles: writeRules(folder),
+      intervalMs: INTERVAL_MS,
+      signal,
+    })
+    opened.push(prometheus)
+    const page = await openBoardsPage(prometheus)
+    opened.push(page)
+    return { prometheus, page, close: () => closeAll(opened) }
+  } catch (error) {
+    await closeAll(opened)
+    throw error
+  }
+}
+
+/** The committed rules with shortened times. */
+function writeRules(folder: string): readonly string[] {
+  const rules = join(repositoryRoot(), 'infra/prometheus/rules')
+  return readdirSync(rules)
+    .filter((name) => name.endsWith('.yml'))
+    .map((name) => {
+      const file = join(folder, name)
+      writeFileSync(file, shortenRules(readFileSync(join(rules, name), 'utf8'), RULES_SHORTENED_BY))
+      return file
+    })
+}
