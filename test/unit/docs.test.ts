@@ -173,17 +173,24 @@ function refuses(name: string, value: string): void {
 
 test('every dependency is listed with the version and licence that are installed, and no other', () => {
   const manifest = JSON.parse(read('package.json')) as Record<
-    'dependencies' | 'devDependencies',
+    'dependencies' | 'devDependencies' | 'optionalDependencies',
     Record<string, string>
   >
-  const expected = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }).map(
-    ([name, version]) => {
-      const path = `node_modules/${name}/package.json`
-      const installed = JSON.parse(read(path)) as { version: string; license: string }
-      strictEqual(installed.version, version, `${name} is installed as package.json asks`)
-      return `${name} ${version} ${installed.license}`
-    },
-  )
+  const { dependencies, devDependencies, optionalDependencies } = manifest
+  const expected = Object.entries({
+    ...dependencies,
+    ...devDependencies,
+    ...optionalDependencies,
+  }).map(([name, version]) => {
+    const path = `node_modules/${name}/package.json`
+    const installed = JSON.parse(read(path)) as { version: string; license: string }
+    strictEqual(
+      installed.version.replace(/^v/, ''),
+      version,
+      `${name} is installed as package.json asks`,
+    )
+    return `${name} ${version} ${installed.license}`
+  })
   const listed = rowsOf('docs/dependencies.md').map(
     ([name = '', version = '', licence = '']) => `${quoted(name)[0] ?? ''} ${version} ${licence}`,
   )
