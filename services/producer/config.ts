@@ -1,16 +1,13 @@
 // What the producer reads from the environment; options of the command line win over it.
 
 import { EnvReader } from '../platform/config/env-reader.ts'
+import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 
-export interface ProducerConfig {
-  readonly brokers: readonly string[]
+export interface ProducerConfig extends KafkaConnection {
   readonly topicPrefix: string
   /** Null for the schema files of this installation. */
   readonly registryUrl: string | null
 }
-
-/** Where "sluice up" starts Kafka. */
-const BROKERS_DEFAULT = ['127.0.0.1:19092']
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
 export function loadProducerConfig(
@@ -18,7 +15,7 @@ export function loadProducerConfig(
 ): ProducerConfig {
   const read = new EnvReader(env)
   const config: ProducerConfig = {
-    brokers: read.list('SLUICE_KAFKA_BROKERS', { default: BROKERS_DEFAULT }),
+    ...loadKafkaConnection(read),
     topicPrefix: read.optionalString('SLUICE_TOPIC_PREFIX') ?? '',
     registryUrl: read.optionalString('SLUICE_SCHEMA_REGISTRY_URL'),
   }

@@ -3,14 +3,16 @@
 import { BACKENDS } from '../core/scoring/scoring-model.ts'
 import { MODES, OUTCOMES, type Mode, type Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
+import { readSecret } from '../platform/config/secret-reader.ts'
+import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
+import { loadRedisConnection, type RedisConnection } from '../platform/redis/redis-connection.ts'
 import { LOG_LEVELS, type LogLevel } from '../platform/log.ts'
 
 const BACKEND_CHOICES = ['auto', ...BACKENDS] as const
 const UNSAFE_SWITCHES = ['none', 'no-transactions', 'no-fence'] as const
 
-export interface ScorerConfig {
-  readonly brokers: readonly string[]
-  readonly redisUrl: string
+export interface ScorerConfig extends KafkaConnection {
+  readonly redis: RedisConnection
   readonly topicPrefix: string
   readonly groupId: string
   /** Names this stream in state keys and alert ids; null means derived from the cluster and the topics. */
@@ -38,8 +40,8 @@ export interface ScorerConfig {
 export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
   const read = new EnvReader(env)
   const config: ScorerConfig = {
-    brokers: read.list('SLUICE_KAFKA_BROKERS', { default: ['127.0.0.1:19092'] }),
-    redisUrl: read.string('SLUICE_REDIS_URL', { default: 'redis://127.0.0.1:16379' }),
+    ...loadKafkaConnection(read),
+    redis: loadRedisConnection(read),
     topicPrefix: read.string('SLUICE_TOPIC_PREFIX', { default: '' }),
     groupId: read.string('SLUICE_GROUP_ID', { default: 'sluice-scorer' }),
     streamId: read.optionalString('SLUICE_STREAM_ID'),
@@ -70,9 +72,12 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
       host: read.string('SLUICE_METRICS_HOST', { default: '127.0.0.1' }),
       port: read.integer('SLUICE_METRICS_PORT', { default: 9_464, min: 0, max: 65_535 }),
     },
-    deadLetterHmacKey: read.string('SLUICE_DEAD_LETTER_HMAC_KEY', {
-      default: 'sluice-development',
-    }),
+    deadLetterHmacKey:
+      readSecret(
+        read,
+        'SLUICE_DEAD_LETTER_HMAC_KEY',
+        'SLUICE_DEAD_LETTER_HMAC_KEY_FILE',
+      )?.reveal() ?? 'sluice-development',
     logLevel: read.choice('SLUICE_LOG_LEVEL', LOG_LEVELS, { default: 'info' }),
     unsafe: read.choice('SLUICE_UNSAFE', UNSAFE_SWITCHES, { default: 'none' }),
   }

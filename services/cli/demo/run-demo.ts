@@ -10,6 +10,7 @@ import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
+import type { KafkaSecurity } from '../../platform/kafka/kafka-connection.ts'
 import { provisionStack, type Stack } from '../../platform/provision/index.ts'
 import { stackPaths } from '../../platform/provision/stack-paths.ts'
 import { FileRegistry } from '../../platform/registry/file-registry.ts'
@@ -32,6 +33,7 @@ export interface Demo {
   readonly plan: DemoPlan
   readonly topicPrefix: string
   readonly brokers: readonly string[]
+  readonly security: KafkaSecurity | undefined
   readonly startedAtMs: number
   readonly admin: Admin
   readonly codecs: Codecs
@@ -72,7 +74,7 @@ async function openDemo(
   const stateFolder = stackPaths(root).state
   const stack = await provisionStack({ root, onProgress: screen.say, signal })
   opened.push({ close: () => stack.stop() })
-  const { brokers } = stack.kafka
+  const { brokers, security } = stack.kafka
   const topicPrefix = `${demoName(plan.id)}.`
   const startedAtMs = systemClock.nowMs()
   const removeRecord = writeDemoRecord(stateFolder, {
@@ -92,7 +94,7 @@ async function openDemo(
   screen.say(`starting the scorer (its messages: ${join('.sluice', 'demo-scorer.log')})`)
   const codecs = createCodecs(await new FileRegistry().load())
   const telemetry = createAlertsTelemetry()
-  const options = { brokers, topicPrefix, codecs, telemetry }
+  const options = { brokers, security, topicPrefix, codecs, telemetry }
   const logFile = join(stateFolder, 'demo-scorer.log')
   const starts = await Promise.allSettled([
     openSubscriber(options, screen),
@@ -108,14 +110,19 @@ async function openDemo(
   if (scorer.status === 'rejected') throw scorer.reason
   introduce(plan, scorer.value.metricsPort, metrics.value.port, screen)
   void removeLeftovers(admin, stack, stateFolder, screen)
-  const producer = openProducer(plan, { brokers, topicPrefix, codecs }, (file, mapping) => {
-    screen.say(`columns of ${file}: ${mappingText(mapping)}`)
-  })
+  const producer = openProducer(
+    plan,
+    { brokers, security, topicPrefix, codecs },
+    (file, mapping) => {
+      screen.say(`columns of ${file}: ${mappingText(mapping)}`)
+    },
+  )
   opened.push(producer)
   return {
     plan,
     topicPrefix,
     brokers,
+    security,
     startedAtMs,
     admin,
     codecs,
@@ -133,10 +140,10 @@ async function openTraces(
   screen: Screen,
   opened: Closable[],
 ): Promise<Admin> {
-  const admin = await openDemoAdmin(stack.kafka.brokers)
+  const admin = await openDemoAdmin(stack.kafka)
   opened.push({
     close: async () => {
-      const failures = await removeDemo(admin, stack.redis.url, plan.id)
+      const failures = await removeDemo(admin, stack.redis, plan.id)
       for (const failure of failures) screen.say(`could not be removed: ${failure}`)
       await admin.disconnect()
     },
@@ -158,7 +165,7 @@ async function removeLeftovers(
     const living = readLivingDemos(stateFolder).map(({ id }) => id)
     for (const id of await leftoverDemoIds(admin, living)) {
       screen.say(`removing what an earlier demo has left (${demoName(id)})`)
-      await removeDemo(admin, stack.redis.url, id)
+      await removeDemo(admin, stack.redis, id)
     }
   } catch {
     // The next demo tries again.
@@ -170,7 +177,8 @@ function scorerEnv(plan: DemoPlan, stack: Stack): NodeJS.ProcessEnv {
     ...process.env,
     ...plan.scorerEnv,
     SLUICE_KAFKA_BROKERS: stack.kafka.brokers.join(','),
-    SLUICE_REDIS_URL: stack.redis.url,
+    // A given one stays as it is: it may carry the password, which this URL does not.
+    ...(stack.redis.provider === 'environment' ? {} : { SLUICE_REDIS_URL: stack.redis.url }),
     SLUICE_MODE: 'enforce',
     SLUICE_TOPIC_PREFIX: `${demoName(plan.id)}.`,
     SLUICE_GROUP_ID: demoName(plan.id),

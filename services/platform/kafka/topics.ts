@@ -98,22 +98,27 @@ export async function deleteTopics(admin: Admin, prefix: string): Promise<void> 
 }
 
 /**
- * Partition count of the input topics. @throws SluiceError SLUICE_TOPICS_INVALID when a topic is missing, or
+ * Partition count of the input topics, of which the caller needs those given. @throws SluiceError SLUICE_TOPICS_INVALID when a topic is missing, or
  * the topics that go together differ.
  */
-export async function readPartitionCount(admin: Admin, prefix: string): Promise<number> {
-  const names = TOPICS.map((topic) => topicName(prefix, topic))
+export async function readPartitionCount(
+  admin: Admin,
+  prefix: string,
+  needed: readonly Topic[] = TOPICS,
+): Promise<number> {
+  const names = needed.map((topic) => topicName(prefix, topic))
   const existing = new Set(await admin.listTopics())
   const missing = names.filter((name) => !existing.has(name))
   if (missing.length > 0) {
     throw new SluiceError(
       'SLUICE_TOPICS_INVALID',
-      `Topics are missing: ${missing.join(', ')}. Create them, or check SLUICE_TOPIC_PREFIX.`,
+      `Topics are missing: ${missing.join(', ')}. Create them, or check SLUICE_TOPIC_PREFIX; a cluster ` +
+        'with access control hides topics to which this user has no right.',
     )
   }
-  const together = (['transactions', 'labels', 'decisions', 'alerts', 'leases'] as const).map(
-    (topic) => topicName(prefix, topic),
-  )
+  const together = (['transactions', 'labels', 'decisions', 'alerts', 'leases'] as const)
+    .filter((topic) => needed.includes(topic))
+    .map((topic) => topicName(prefix, topic))
   const { topics } = await admin.fetchTopicMetadata({ topics: together })
   const counts = new Map(topics.map(({ name, partitions }) => [name, partitions.length]))
   const distinct = new Set(counts.values())

@@ -1,6 +1,8 @@
 // Where Kafka and Redis come from: addresses in the environment, Docker Compose, or local processes.
 
 import { EnvReader } from '../config/env-reader.ts'
+import { loadKafkaConnection, type KafkaSecurity } from '../kafka/kafka-connection.ts'
+import { loadRedisConnection, type RedisSecurity } from '../redis/redis-connection.ts'
 import { dockerEngineVersion } from './compose.ts'
 import { isAlive } from './process-identity.ts'
 import type { StackRecord } from './stack-record.ts'
@@ -12,16 +14,19 @@ type StackProvider = (typeof STACK_PROVIDERS)[number]
 export interface GivenAddresses {
   /** Null when SLUICE_KAFKA_BROKERS is not set. */
   readonly brokers: readonly string[] | null
-  /** Null when SLUICE_REDIS_URL is not set. */
+  readonly kafkaSecurity: KafkaSecurity | undefined
+  /** Without user and password; null when SLUICE_REDIS_URL is not set. */
   readonly redisUrl: string | null
+  readonly redisSecurity: RedisSecurity | undefined
   readonly provider: StackProvider
 }
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming the bad variable. */
 export function readGivenAddresses(env: NodeJS.ProcessEnv): GivenAddresses {
   const read = new EnvReader(env)
-  const brokers = read.list('SLUICE_KAFKA_BROKERS', { default: [] })
-  const redisUrl = read.optionalString('SLUICE_REDIS_URL')
+  const { brokers, security: kafkaSecurity } = loadKafkaConnection(read, { brokersDefault: [] })
+  const redis = loadRedisConnection(read)
+  const redisUrl = read.optionalString('SLUICE_REDIS_URL') === null ? null : redis.url
   const provider = read.choice('SLUICE_STACK_PROVIDER', STACK_PROVIDERS, { default: 'auto' })
   for (const broker of brokers) {
     read.check(
@@ -29,12 +34,23 @@ export function readGivenAddresses(env: NodeJS.ProcessEnv): GivenAddresses {
       `SLUICE_KAFKA_BROKERS has "${broker}", which is not host:port; for example 127.0.0.1:9092.`,
     )
   }
+  // A server that Sluice starts itself asks for neither.
   read.check(
-    redisUrl === null || /^rediss?:\/\/[^/]+/.test(redisUrl),
-    'SLUICE_REDIS_URL is not a Redis URL; for example redis://127.0.0.1:6379.',
+    kafkaSecurity === undefined || brokers.length > 0,
+    'SLUICE_KAFKA_TLS or SLUICE_KAFKA_SASL_MECHANISM is set without SLUICE_KAFKA_BROKERS; say where that Kafka is.',
+  )
+  read.check(
+    redis.security === undefined || redisUrl !== null,
+    'SLUICE_REDIS_USERNAME or SLUICE_REDIS_PASSWORD is set without SLUICE_REDIS_URL; say where that Redis is.',
   )
   read.throwIfInvalid()
-  return { brokers: brokers.length === 0 ? null : brokers, redisUrl, provider }
+  return {
+    brokers: brokers.length === 0 ? null : brokers,
+    kafkaSecurity,
+    redisUrl,
+    redisSecurity: redis.security,
+    provider,
+  }
 }
 
 /** Compose or local, for the servers that no address was given for. What runs already decides first. */
