@@ -9,14 +9,16 @@ const UNTRUSTED = new Set([
   'CERT_SIGNATURE_FAILURE',
   'INVALID_CA',
 ])
+/** How servers say that they want a certificate, or another one. */
+const CERTIFICATE_ALERT =
+  /certificate[ _]required|handshake[ _]failure|unknown[ _]ca|bad[ _]certificate|certificate[ _]unknown/i
 const OUT_OF_DATE = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'])
 
 /** The variables that a remedy names. */
 export interface TlsVariables {
   readonly ca: string
   readonly cert: string
-  /** How TLS is switched on, such as SLUICE_KAFKA_TLS=true. */
-  readonly on: string
+  /** What switches TLS off, as the end of a sentence. */
   readonly off: string
 }
 
@@ -34,19 +36,8 @@ export function tlsProblem(error: unknown, variables: TlsVariables): string | nu
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return 'its certificate is for another name than the address in use; use an address that the certificate names'
   }
-  if (
-    /CERTIFICATE_REQUIRED|certificate required|HANDSHAKE_FAILURE|handshake failure/.test(
-      code + message,
-    )
-  ) {
-    return `it asks for a certificate of ours that it trusts; set ${variables.cert} and its key`
-  }
-  if (
-    /ALERT_UNKNOWN_CA|alert unknown ca|ALERT_BAD_CERTIFICATE|alert (bad|unknown) certificate|CERTIFICATE_UNKNOWN|certificate unknown/i.test(
-      code + message,
-    )
-  ) {
-    return `it does not trust our certificate; set ${variables.cert} and its key to one that its authority has signed`
+  if (CERTIFICATE_ALERT.test(`${code} ${message}`)) {
+    return `it wants a certificate of ours that an authority of its own has signed; set ${variables.cert} and its key`
   }
   if (
     /WRONG_VERSION_NUMBER|wrong version number|packet length too long|PACKET_LENGTH_TOO_LONG/.test(
@@ -56,7 +47,7 @@ export function tlsProblem(error: unknown, variables: TlsVariables): string | nu
     return `it does not speak TLS at this address; use its TLS port, or ${variables.off}`
   }
   if (/before secure TLS connection was established/.test(message)) {
-    return `it ended the TLS handshake; does this port speak TLS, and does it ask for a certificate (${variables.cert})?`
+    return `it ended the TLS handshake: the port may not speak TLS, or ask for a certificate of ours (${variables.cert})`
   }
   if (/^ERR_SSL_|^EPROTO$/.test(code) || /SSL routines/.test(message)) {
     return `TLS failed (${code === '' ? 'no code' : code}); compare the settings of both sides`
@@ -72,6 +63,7 @@ export function causesOf(error: unknown): readonly unknown[] {
     const next = queue.shift()
     if (next === undefined || next === null || found.includes(next)) continue
     found.push(next)
+    if (Array.isArray(next)) queue.push(...next)
     if (typeof next !== 'object') continue
     const { cause, originalError, errors, lastNodeError, previousErrors } = next as Partial<
       Record<string, unknown>

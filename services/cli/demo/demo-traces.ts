@@ -79,6 +79,7 @@ export async function removeDemo(
 
 async function deleteState(connection: RedisConnection, streamId: string): Promise<void> {
   const redis = openRedis(connection, {
+    enableReadyCheck: false,
     maxRetriesPerRequest: 1,
     commandTimeout: REDIS_COMMAND_MS_MAX,
     retryStrategy: () => null,

@@ -3,21 +3,17 @@
 // The client says "Closed connection" for most of what a broker refuses before the login. Then the broker's
 // port is asked what it speaks, so that the message can tell a missing TLS from a missing login.
 
-import { connect } from 'node:net'
 import { SluiceError } from '../../core/errors.ts'
+import { askPort, type PortSpeech } from '../port-speech.ts'
 import { causesOf, tlsProblem } from '../tls-failure.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 
-const PROBE_MS_MAX = 2_000
-/** First bytes of a TLS alert, which is how a TLS port answers plain text. */
-const TLS_ALERT = Buffer.from([0x15, 0x03])
 /** ApiVersions, version 0, correlation id 0, no client id: every broker answers it before any login. */
 const GREETING = Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 0, 0xff, 0xff])
 
 const VARIABLES = {
   ca: 'SLUICE_KAFKA_TLS_CA_FILE',
   cert: 'SLUICE_KAFKA_TLS_CERT_FILE',
-  on: 'SLUICE_KAFKA_TLS=true',
   off: 'unset SLUICE_KAFKA_TLS',
 } as const
 
@@ -73,11 +69,11 @@ export async function explainKafka(
     if (speech === 'tls') {
       return new SluiceError(
         'SLUICE_TLS_FAILED',
-        `${at} speaks TLS only; set ${VARIABLES.on}, and ${VARIABLES.ca} for an authority of your own.`,
+        `${at} speaks TLS only; set SLUICE_KAFKA_TLS=true, and ${VARIABLES.ca} for an authority of your own.`,
         { cause: error },
       )
     }
-    if (speech !== 'kafka') return null
+    if (speech === 'nothing') return null
   }
   if (sasl !== null) return null
   return new SluiceError(
@@ -120,28 +116,7 @@ function resourceOf(error: Error): string {
   return name === null ? '' : ` on ${name}`
 }
 
-/** What the port answers to Kafka's greeting in plain text. */
-function speechOf(broker: string): Promise<'kafka' | 'tls' | 'nothing'> {
+function speechOf(broker: string): Promise<PortSpeech> {
   const colon = broker.lastIndexOf(':')
-  const host = broker.slice(0, colon).replace(/^\[|\]$/g, '')
-  return new Promise((resolve) => {
-    const socket = connect({ host, port: Number(broker.slice(colon + 1)) })
-    const finish = (speech: 'kafka' | 'tls' | 'nothing'): void => {
-      socket.destroy()
-      resolve(speech)
-    }
-    socket.setTimeout(PROBE_MS_MAX, () => {
-      finish('nothing')
-    })
-    socket.once('error', () => {
-      finish('nothing')
-    })
-    socket.once('close', () => {
-      finish('nothing')
-    })
-    socket.once('data', (bytes) => {
-      finish(bytes.subarray(0, 2).equals(TLS_ALERT) ? 'tls' : 'kafka')
-    })
-    socket.write(GREETING)
-  })
+  return askPort(broker.slice(0, colon), Number(broker.slice(colon + 1)), GREETING)
 }

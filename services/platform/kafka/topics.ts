@@ -3,6 +3,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin, ITopicConfig } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
+import { kafkaRefusal } from './kafka-failure.ts'
 
 export const TOPICS = [
   'transactions',
@@ -62,7 +63,9 @@ export async function createTopics(
     configEntries: Object.entries(CONFIG[topic]).map(([name, value]) => ({ name, value })),
   }))
   // kafkajs' own waiting throws when the broker does not know the new topic yet.
-  await admin.createTopics({ topics, waitForLeaders: false })
+  await admin.createTopics({ topics, waitForLeaders: false }).catch((error: unknown) => {
+    throw kafkaRefusal(error) ?? error
+  })
   await leadersElected(
     admin,
     topics.map(({ topic }) => topic),
@@ -76,6 +79,8 @@ async function leadersElected(admin: Admin, names: string[]): Promise<void> {
       const { topics } = await admin.fetchTopicMetadata({ topics: names })
       if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
     } catch (error) {
+      const refusal = kafkaRefusal(error)
+      if (refusal !== null) throw refusal
       if (performance.now() > endMs) throw error
     }
     if (performance.now() > endMs) {

@@ -51,7 +51,7 @@ export async function redisAnswers(url: string): Promise<boolean> {
 export async function redisProblem(
   connection: RedisConnection,
 ): Promise<SluiceError | 'no answer' | null> {
-  const [{ openRedis }, { redisRefusal }] = await Promise.all([
+  const [{ openRedis }, { explainRedis }] = await Promise.all([
     import('../redis/redis-client.ts'),
     import('../redis/redis-failure.ts'),
   ])
@@ -71,7 +71,7 @@ export async function redisProblem(
     await client.ping()
     return null
   } catch (error) {
-    return redisRefusal(firstFailure) ?? redisRefusal(error) ?? 'no answer'
+    return (await explainRedis(connection, firstFailure, error)) ?? 'no answer'
   } finally {
     client.disconnect()
   }

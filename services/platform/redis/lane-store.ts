@@ -21,7 +21,7 @@ import {
 import { type LaneKeys, laneKeys } from './keys.ts'
 import { openRedis } from './redis-client.ts'
 import type { RedisConnection } from './redis-connection.ts'
-import { bareCause, redisRefusal } from './redis-failure.ts'
+import { bareCause, explainRedis, redisRefusal } from './redis-failure.ts'
 
 /** Values live as long as any feature can reach them, plus a tolerated stand-still of the stream. */
 const TIME_TO_LIVE_S = Math.ceil((REACH_MS + LATENESS_MS + 7 * DAY_MS) / SECOND_MS)
@@ -104,7 +104,7 @@ export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStor
     await redis.connect()
   } catch (error) {
     redis.disconnect()
-    throw redisRefusal(firstFailure) ?? unavailable('connect', error)
+    throw (await explainRedis(options, firstFailure, error)) ?? unavailable('connect', error)
   }
   return new RedisLaneStore(redis as ScriptedRedis, options)
 }
