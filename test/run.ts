@@ -49,7 +49,8 @@ try {
       signal: interrupted.signal,
     })
     process.env['SLUICE_KAFKA_BROKERS'] = stack.kafka.brokers.join(',')
-    process.env['SLUICE_REDIS_URL'] = stack.redis.url
+    // A given one stays as it is: it may carry the password, which this URL does not.
+    if (stack.redis.provider !== 'environment') process.env['SLUICE_REDIS_URL'] = stack.redis.url
   }
   await pipeline(Readable.from(runGroups(groups)), new spec(), process.stdout, { end: false })
 } catch (error) {

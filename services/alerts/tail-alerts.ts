@@ -5,12 +5,12 @@ import type { Clock } from '../core/clock.ts'
 import type { RejectReason } from '../core/reject-reasons.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { Alert } from '../core/wire/records.ts'
+import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { follow, type CommittedMessages } from '../platform/kafka/committed-reader.ts'
 import { topicName } from '../platform/kafka/topics.ts'
 import type { AlertsTelemetry } from '../platform/metrics/alerts-telemetry.ts'
 
-export interface TailOptions {
-  readonly brokers: readonly string[]
+export interface TailOptions extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Pick<Codecs, 'alert'>
   readonly startAt: 'beginning' | 'now'
@@ -50,6 +50,7 @@ export async function tailAlerts(
   const { telemetry } = options
   const reader = {
     brokers: options.brokers,
+    security: options.security,
     name: 'sluice-alerts-tail',
     topics: [topicName(options.topicPrefix, 'alerts')],
     startAt: options.startAt,

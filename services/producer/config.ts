@@ -1,9 +1,9 @@
 // What the producer reads from the environment; options of the command line win over it.
 
 import { EnvReader } from '../platform/config/env-reader.ts'
+import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 
-export interface ProducerConfig {
-  readonly brokers: readonly string[]
+export interface ProducerConfig extends KafkaConnection {
   readonly topicPrefix: string
   /** Null for the schema files of this installation. */
   readonly registryUrl: string | null
@@ -15,7 +15,7 @@ export function loadProducerConfig(
 ): ProducerConfig {
   const read = new EnvReader(env)
   const config: ProducerConfig = {
-    brokers: read.value('SLUICE_KAFKA_BROKERS'),
+    ...loadKafkaConnection(read),
     topicPrefix: read.value('SLUICE_TOPIC_PREFIX') ?? '',
     registryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
   }

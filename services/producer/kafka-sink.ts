@@ -5,9 +5,11 @@
 // partitions in that nothing later is sent before what came earlier is acknowledged.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { Kafka, logLevel } from 'kafkajs'
-import type { Admin, Message, Producer, RetryOptions } from 'kafkajs'
+import type { Admin, Kafka, Message, Producer, RetryOptions } from 'kafkajs'
 import { SluiceError } from '../core/errors.ts'
+import { openKafka } from '../platform/kafka/kafka-client.ts'
+import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
+import { explainKafka, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 
 /** Messages of one request: large enough for throughput, about 400 kB. */
 const REQUEST_MESSAGES_MAX = 2_000
@@ -20,8 +22,7 @@ const CONNECTION_TIMEOUT_MS = 3_000
 /** How long closing waits for acknowledgements before it gives up loudly. */
 const FLUSH_MS_MAX = 30_000
 
-export interface KafkaSinkOptions {
-  readonly brokers: readonly string[]
+export interface KafkaSinkOptions extends KafkaConnection {
   /** Put before topic names. */
   readonly topicPrefix: string
 }
@@ -69,7 +70,7 @@ export async function openKafkaSink(options: KafkaSinkOptions): Promise<Sink> {
   try {
     await producer.connect()
   } catch (error) {
-    throw unreachable(options, error)
+    throw (await explainKafka(options, error)) ?? unreachable(options, error)
   }
   return new KafkaSink(producer, options, partitionCount)
 }
@@ -169,10 +170,8 @@ class KafkaSink implements Sink {
 }
 
 function connection(options: KafkaSinkOptions, retries: number): Kafka {
-  return new Kafka({
+  return openKafka(options, {
     clientId: 'sluice-producer',
-    brokers: [...options.brokers],
-    logLevel: logLevel.NOTHING,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     retry: retryLimits(retries),
@@ -191,7 +190,7 @@ async function readPartitionCount(options: KafkaSinkOptions): Promise<number> {
     return await checkTopics(admin, options)
   } catch (error) {
     if (error instanceof SluiceError) throw error
-    throw unreachable(options, error)
+    throw (await explainKafka(options, error)) ?? unreachable(options, error)
   } finally {
     await admin.disconnect()
   }
@@ -235,6 +234,8 @@ function unreachable(options: KafkaSinkOptions, cause: unknown): SluiceError {
 }
 
 function sendFailed(options: KafkaSinkOptions, cause: unknown): SluiceError {
+  const refusal = kafkaRefusal(cause)
+  if (refusal !== null) return refusal
   const problem = cause instanceof Error ? cause.message : String(cause)
   return new SluiceError(
     'SLUICE_PREREQUISITE_MISSING',

@@ -2,12 +2,14 @@
 
 import type { Mode, Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
-import type { VariableValue } from '../platform/config/variables.ts'
+import { readSecret } from '../platform/config/secret-reader.ts'
+import { VARIABLES, type VariableValue } from '../platform/config/variables.ts'
+import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import type { LogLevel } from '../platform/log.ts'
+import { loadRedisConnection, type RedisConnection } from '../platform/redis/redis-connection.ts'
 
-export interface ScorerConfig {
-  readonly brokers: readonly string[]
-  readonly redisUrl: string
+export interface ScorerConfig extends KafkaConnection {
+  readonly redis: RedisConnection
   readonly topicPrefix: string
   readonly groupId: string
   /** Names this stream in state keys and alert ids; null means derived from the cluster and the topics. */
@@ -35,8 +37,8 @@ export interface ScorerConfig {
 export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
   const read = new EnvReader(env)
   const config: ScorerConfig = {
-    brokers: read.value('SLUICE_KAFKA_BROKERS'),
-    redisUrl: read.value('SLUICE_REDIS_URL'),
+    ...loadKafkaConnection(read),
+    redis: loadRedisConnection(read),
     topicPrefix: read.value('SLUICE_TOPIC_PREFIX') ?? '',
     groupId: read.value('SLUICE_GROUP_ID'),
     streamId: read.value('SLUICE_STREAM_ID'),
@@ -55,7 +57,12 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
       host: read.value('SLUICE_METRICS_HOST'),
       port: read.value('SLUICE_METRICS_PORT'),
     },
-    deadLetterHmacKey: read.value('SLUICE_DEAD_LETTER_HMAC_KEY'),
+    deadLetterHmacKey:
+      readSecret(
+        read,
+        'SLUICE_DEAD_LETTER_HMAC_KEY',
+        'SLUICE_DEAD_LETTER_HMAC_KEY_FILE',
+      )?.reveal() ?? VARIABLES.SLUICE_DEAD_LETTER_HMAC_KEY.default,
     logLevel: read.value('SLUICE_LOG_LEVEL'),
     unsafe: read.value('SLUICE_UNSAFE'),
   }

@@ -4,6 +4,7 @@
 import type { Admin, Consumer, Kafka } from 'kafkajs'
 import { systemClock } from '../platform/clock.ts'
 import { laneAssigner } from '../platform/kafka/lane-assigner.ts'
+import { kafkaAway, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import { openLaneTransactions, openUnsafeLaneOutput } from '../platform/kafka/lane-transactions.ts'
 import { topicName } from '../platform/kafka/topics.ts'
 import type { Closable } from '../platform/lifecycle.ts'
@@ -39,6 +40,7 @@ export class LaneGroup implements Closable {
   readonly #highWatermarks = new Map<number, number>()
   readonly #consumer: Consumer
   readonly failed: Promise<Error>
+  #fail: (error: Error) => void = () => undefined
   #hasJoined = false
   #assigning: Promise<void> = Promise.resolve()
   #lagTimer: NodeJS.Timeout | null = null
@@ -63,8 +65,11 @@ export class LaneGroup implements Closable {
       readUncommitted: false,
     })
     this.failed = new Promise((resolve) => {
+      this.#fail = resolve
       this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
-        if (!payload.restart) resolve(payload.error)
+        if (!payload.restart) {
+          resolve(kafkaRefusal(payload.error) ?? kafkaAway(config, payload.error) ?? payload.error)
+        }
       })
     })
   }
@@ -180,6 +185,9 @@ export class LaneGroup implements Closable {
         const { transactions, labels } = this.#topics
         this.#consumer.seek({ topic: transactions, partition, offset: String(nextOffset) })
         this.#consumer.seek({ topic: labels, partition, offset: String(labelNextOffset) })
+      },
+      onRefused: (error) => {
+        this.#fail(error)
       },
       pause: (topic) => {
         this.#consumer.pause(topicOf(topic))

@@ -9,6 +9,7 @@ import { LaneFold } from '../core/features/lane-fold.ts'
 import { mayGoOn } from '../core/stream/alignment.ts'
 import { furthest, type LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Clock } from '../core/clock.ts'
+import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { Logger } from '../platform/log.ts'
 import type { BatchReport, ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
@@ -40,6 +41,8 @@ export interface LaneDeps {
   readonly checkLogHolds: (topic: 'transactions' | 'labels', offset: number) => Promise<void>
   /** Asks kafkajs for messages from these offsets on, and to go on fetching. */
   readonly seek: (nextOffset: number, labelNextOffset: number) => void
+  /** Called when a server refuses what this lane needs: no other lane of this process could do better. */
+  readonly onRefused?: (error: Error) => void
   readonly pause: (topic: 'transactions' | 'labels') => void
   readonly resume: (topic: 'transactions' | 'labels') => void
 }
@@ -129,6 +132,14 @@ export class Lane {
     if (isSluiceError(error, 'SLUICE_LANE_OFFSET_OUT_OF_RANGE')) {
       telemetry.laneStopped('offset_out_of_range')
       log.error({ partition, error }, 'The lane has stopped: its messages are gone from the log.')
+      return false
+    }
+    const refusal = kafkaRefusal(error)
+    // A handshake that breaks off may be a broker that restarts; a refusal lasts until somebody grants the right.
+    if (refusal?.code === 'SLUICE_ACCESS_DENIED') {
+      telemetry.laneStopped('access_denied')
+      log.error({ partition, error: refusal }, 'The lane has stopped: a server refuses us.')
+      this.#deps.onRefused?.(refusal)
       return false
     }
     if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) this.#mustRebuild = true

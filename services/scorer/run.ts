@@ -24,7 +24,7 @@ export async function runScorer(env: NodeJS.ProcessEnv): Promise<number> {
     log.info({ metricsPort: scorer.metricsPort }, 'Scorer ready.')
     process.send?.({ kind: 'ready', metricsPort: scorer.metricsPort })
     const failure = await Promise.race([stop, scorer.failed])
-    if (failure instanceof Error) log.error({ error: failure }, 'The consumer has crashed.')
+    if (failure instanceof Error) log.error({ error: failure }, 'The scorer cannot go on.')
     await scorer.close()
     log.info({}, 'Scorer stopped.')
     return failure instanceof Error ? 1 : 0

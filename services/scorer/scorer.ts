@@ -2,11 +2,13 @@
 
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import kafkajs, { type Admin, type Kafka } from 'kafkajs'
+import type { Admin } from 'kafkajs'
 import { DEFAULT_RATES } from '../core/currency.ts'
 import type { ScoringModel } from '../core/scoring/scoring-model.ts'
 import { createCodecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
+import { openKafka } from '../platform/kafka/kafka-client.ts'
+import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
@@ -24,6 +26,17 @@ import type { ScorerConfig } from './config.ts'
 import { LaneGroup } from './lane-group.ts'
 import type { DecideOptions } from './micro-batch.ts'
 
+const KAFKA_RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
+/** A scorer needs no right to see the others. */
+const TOPICS_USED = [
+  'transactions',
+  'labels',
+  'decisions',
+  'alerts',
+  'leases',
+  'dead-letters',
+] as const
+
 export interface RunningScorer {
   readonly metricsPort: number
   /** Resolves when the consumer has crashed for good, with the error. */
@@ -38,7 +51,7 @@ export async function openScorer(config: ScorerConfig, log: Logger): Promise<Run
     return await open(config, log, opened)
   } catch (error) {
     await closeAll(opened).catch(() => undefined)
-    throw error
+    throw (await explainKafka(config, error)) ?? kafkaAway(config, error) ?? error
   }
 }
 
@@ -53,11 +66,11 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       register: false,
     }).load(),
   )
-  const kafka = openKafka(config, log)
+  const kafka = openKafka(config, { clientId: 'sluice-scorer', retry: KAFKA_RETRY }, log)
   const admin = kafka.admin()
   await admin.connect()
   opened.push({ close: () => admin.disconnect() })
-  const partitionCount = await readPartitionCount(admin, config.topicPrefix)
+  const partitionCount = await readPartitionCount(admin, config.topicPrefix, TOPICS_USED)
   const topics = topicsOf(config.topicPrefix)
   const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
   const store = await openStore(config, streamId, partitionCount, telemetry)
@@ -136,7 +149,7 @@ function openStore(
   telemetry: ScorerTelemetry,
 ): Promise<LaneStore> {
   return openLaneStore({
-    url: config.redisUrl,
+    ...config.redis,
     streamId,
     partitionCount,
     onRoundTrip: (operation) => {
@@ -195,17 +208,4 @@ async function streamIdOf(admin: Admin, transactionsTopic: string): Promise<stri
     .update(`${clusterId}\n${transactionsTopic}`)
     .digest('hex')
     .slice(0, 12)
-}
-
-function openKafka(config: ScorerConfig, log: Logger): Kafka {
-  return new kafkajs.Kafka({
-    clientId: 'sluice-scorer',
-    brokers: [...config.brokers],
-    logLevel: kafkajs.logLevel.WARN,
-    logCreator: () => (entry) => {
-      // kafkajs reports as errors what it then retries; lanes report what matters.
-      log.debug({ kafka: entry.log, namespace: entry.namespace }, 'Message from the Kafka client.')
-    },
-    retry: { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 },
-  })
 }

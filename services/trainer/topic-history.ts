@@ -1,11 +1,13 @@
 // History from Kafka: the transactions and labels topics from their beginning to where they end now.
 
 import { randomUUID } from 'node:crypto'
-import kafkajs from 'kafkajs'
 import type { Kafka, KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../core/errors.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
+import { openKafka } from '../platform/kafka/kafka-client.ts'
+import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
+import { explainKafka, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import { readLaneLog, type LogStretch } from '../platform/kafka/lane-log.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { DATASET_ROWS_MAX, type HistoryEvent } from './dataset.ts'
@@ -16,8 +18,7 @@ const EVENTS_MAX = 2 * DATASET_ROWS_MAX
 const CONNECTION_TIMEOUT_MS = 5_000
 const RETRY = { retries: 5, initialRetryTime: 50, maxRetryTime: 1_000 }
 
-export interface TopicHistoryOptions {
-  readonly brokers: readonly string[]
+export interface TopicHistoryOptions extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Codecs
   readonly onProgress: (line: string) => void
@@ -32,22 +33,22 @@ export interface TopicHistoryOptions {
 export async function readTopicHistory(
   options: TopicHistoryOptions,
 ): Promise<readonly HistoryEvent[]> {
-  const { brokers, topicPrefix, onProgress } = options
+  const { topicPrefix, onProgress } = options
   registerCompressionCodecs()
-  const kafka = new kafkajs.Kafka({
+  const kafka = openKafka(options, {
     clientId: 'sluice-trainer',
-    brokers: [...brokers],
-    logLevel: kafkajs.logLevel.NOTHING,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     retry: RETRY,
   })
-  const lanes = await findStretches(kafka, brokers, topicPrefix)
+  const lanes = await findStretches(kafka, options, topicPrefix)
   const groupId = `sluice-trainer-${randomUUID()}`
   const gathered = new Gathered(options.codecs, topicName(topicPrefix, 'labels'))
   for (const [partition, stretches] of lanes.entries()) {
     await readLaneLog(kafka, groupId, partition, stretches, (topic, messages) => {
       gathered.add(topic, messages)
       return Promise.resolve()
+    }).catch((error: unknown) => {
+      throw kafkaRefusal(error) ?? error
     })
     onProgress(`partition ${partition + 1} of ${lanes.length}: ${gathered.events.length} events`)
   }
@@ -112,13 +113,13 @@ class Gathered {
 /** Per partition: both topics from the first offset that is kept to the end as of now. */
 async function findStretches(
   kafka: Kafka,
-  brokers: readonly string[],
+  connection: KafkaConnection,
   topicPrefix: string,
 ): Promise<readonly (readonly LogStretch[])[]> {
   const admin = kafka.admin()
   try {
     await admin.connect()
-    const partitionCount = await readPartitionCount(admin, topicPrefix)
+    const partitionCount = await readPartitionCount(admin, topicPrefix, ['transactions', 'labels'])
     const lanes: LogStretch[][] = Array.from({ length: partitionCount }, () => [])
     for (const topic of ['labels', 'transactions'] as const) {
       const name = topicName(topicPrefix, topic)
@@ -129,9 +130,11 @@ async function findStretches(
     return lanes
   } catch (error) {
     if (error instanceof SluiceError) throw error
+    const refusal = await explainKafka(connection, error)
+    if (refusal !== null) throw refusal
     throw new SluiceError(
       'SLUICE_PREREQUISITE_MISSING',
-      `Kafka at ${brokers.join(',')} does not answer; start it with "sluice up", or give its address with ` +
+      `Kafka at ${connection.brokers.join(',')} does not answer; start it with "sluice up", or give its address with ` +
         '--brokers or SLUICE_KAFKA_BROKERS.',
       { cause: error },
     )

@@ -17,7 +17,7 @@ const skip =
 const LIMIT_MS = 90_000
 
 async function withServers(work: (servers: BenchServers) => Promise<void>): Promise<void> {
-  const servers = await openBenchServers(brokers.split(','), redisUrl)
+  const servers = await openBenchServers({ brokers: brokers.split(',') }, { url: redisUrl })
   try {
     await work(servers)
   } finally {

@@ -145,12 +145,13 @@ function nodeFlags(): string[] {
   return extname(import.meta.filename) === '.ts' ? ['--import', 'tsx'] : []
 }
 
-function childEnv({ brokers, redisUrl }: BenchServers): NodeJS.ProcessEnv {
+function childEnv({ brokers, redisUrl, redis }: BenchServers): NodeJS.ProcessEnv {
   return {
     ...process.env,
     // Under a test runner, children would otherwise report to it.
     NODE_TEST_CONTEXT: undefined,
     SLUICE_KAFKA_BROKERS: brokers.join(','),
-    SLUICE_REDIS_URL: redisUrl,
+    // With a password the URL in our environment carries it, or other variables do; this one does not.
+    ...(redis.options.password == null ? { SLUICE_REDIS_URL: redisUrl } : {}),
   }
 }

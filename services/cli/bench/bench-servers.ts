@@ -2,11 +2,15 @@
 
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { Redis } from 'ioredis'
-import kafkajs, { type Admin, type Kafka } from 'kafkajs'
+import type { Redis } from 'ioredis'
+import type { Admin, Kafka } from 'kafkajs'
 import { registerCompressionCodecs } from '../../platform/kafka/compression.ts'
+import { openKafka } from '../../platform/kafka/kafka-client.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { createTopics, deleteTopics, topicName } from '../../platform/kafka/topics.ts'
 import { deleteStreamState } from '../../platform/redis/delete-stream-state.ts'
+import { openRedis } from '../../platform/redis/redis-client.ts'
+import type { RedisConnection } from '../../platform/redis/redis-connection.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import { stackStatus } from '../../platform/provision/index.ts'
 import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
@@ -44,14 +48,14 @@ export interface BenchStream extends Closable {
 
 /** Connects to servers that run. */
 export async function openBenchServers(
-  brokers: readonly string[],
-  redisUrl: string,
+  connection: KafkaConnection,
+  redisConnection: RedisConnection,
 ): Promise<BenchServers> {
+  const { brokers } = connection
+  const redisUrl = redisConnection.url
   registerCompressionCodecs()
-  const kafka = new kafkajs.Kafka({
+  const kafka = openKafka(connection, {
     clientId: 'sluice-bench',
-    brokers: [...brokers],
-    logLevel: kafkajs.logLevel.NOTHING,
     retry: { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 },
   })
   const opened: Closable[] = []
@@ -59,9 +63,7 @@ export async function openBenchServers(
     const admin = kafka.admin()
     await admin.connect()
     opened.push({ close: () => admin.disconnect() })
-    const redis = new Redis(redisUrl, { lazyConnect: true, maxRetriesPerRequest: 1 })
-    // Without a listener an error event would end the process; each command reports its own failure.
-    redis.on('error', () => undefined)
+    const redis = openRedis(redisConnection, { maxRetriesPerRequest: 1 })
     await redis.connect()
     opened.push({
       close: () => {

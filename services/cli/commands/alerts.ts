@@ -10,6 +10,7 @@ import {
 } from '../../alerts/index.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { openMetricsServer, type MetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { stackPaths } from '../../platform/provision/stack-paths.ts'
 import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
@@ -81,7 +82,7 @@ export function register(program: Command): void {
 
 async function tail(options: TailCommandOptions): Promise<void> {
   const config = loadAlertsConfig(process.env)
-  const { brokers, topicPrefix } = whereToLook(options, config)
+  const { brokers, security, topicPrefix } = whereToLook(options, config)
   const telemetry = createAlertsTelemetry()
   const state = { isFollowing: false }
   const metrics = await openMetrics(options.metricsPort, telemetry, state)
@@ -98,6 +99,7 @@ async function tail(options: TailCommandOptions): Promise<void> {
     await tailAlerts(
       {
         brokers,
+        security,
         topicPrefix,
         codecs: createCodecs(await registry.load()),
         startAt: options.fromBeginning === true ? 'beginning' : 'now',
@@ -130,14 +132,15 @@ async function tail(options: TailCommandOptions): Promise<void> {
 function whereToLook(
   options: TailCommandOptions,
   config: AlertsConfig,
-): { readonly brokers: readonly string[]; readonly topicPrefix: string } {
+): KafkaConnection & { readonly topicPrefix: string } {
   const topicPrefix = options.topicPrefix ?? config.topicPrefix
+  const { security } = config
   const brokers = options.brokers ?? config.brokers
-  if (topicPrefix !== null) return { brokers, topicPrefix }
+  if (topicPrefix !== null) return { brokers, security, topicPrefix }
   const [demo] = readLivingDemos(stackPaths(repositoryRoot()).state)
-  if (demo === undefined) return { brokers, topicPrefix: '' }
+  if (demo === undefined) return { brokers, security, topicPrefix: '' }
   printProgress(`${demoName(demo.id)} runs and no topic prefix is given, so it is followed`)
-  return { brokers: options.brokers ?? demo.brokers, topicPrefix: demo.topicPrefix }
+  return { brokers: options.brokers ?? demo.brokers, security, topicPrefix: demo.topicPrefix }
 }
 
 async function openMetrics(

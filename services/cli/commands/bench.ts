@@ -113,7 +113,7 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   }
   const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
   try {
-    const servers = await openBenchServers(stack.kafka.brokers, stack.redis.url)
+    const servers = await openBenchServers(stack.kafka, stack.redis)
     try {
       const onServers = await measureOnServers(names, options, servers, signal)
       return { machine, servers: servers.versions, scoring, ...onServers }

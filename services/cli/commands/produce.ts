@@ -254,7 +254,7 @@ async function kafkaTarget(config: ProducerConfig, options: SendOptions): Promis
   const brokers = options.brokers === undefined ? config.brokers : brokerList(options.brokers)
   return {
     kind: 'kafka',
-    kafka: { brokers, topicPrefix },
+    kafka: { ...config, brokers, topicPrefix },
     codecs: createCodecs(await registry.load()),
   }
 }

@@ -41,6 +41,6 @@ function describe(server: ServerStatus): string {
     case 'sick':
       return `sick  ${server.address ?? ''}${provider}${pid}: runs but does not answer; "sluice up" restarts it`
     case 'down':
-      return `down${provider}: "sluice up" starts it`
+      return `down${provider}: ${server.problem ?? '"sluice up" starts it'}`
   }
 }

@@ -169,7 +169,8 @@ async function topicHistory(options: HistoryOptions): Promise<History> {
   const topicPrefix = options.topicPrefix ?? config.topicPrefix
   const registry = openSchemaRegistry({ url: config.registryUrl, topicPrefix, register: false })
   const events = await readTopicHistory({
-    brokers: options.brokers?.split(',') ?? config.brokers,
+    ...config,
+    ...(options.brokers === undefined ? {} : { brokers: options.brokers.split(',') }),
     topicPrefix,
     codecs: createCodecs(await registry.load()),
     onProgress: printProgress,

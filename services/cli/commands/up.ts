@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import { provisionStack } from '../../platform/provision/index.ts'
+import { withoutPassword } from '../../platform/redis/redis-connection.ts'
 import { interruptSignal, printJson, printLine, printProgress, repositoryRoot } from '../command.ts'
 
 /** Adds the command to the program. */
@@ -27,11 +28,16 @@ export function register(program: Command): void {
         signal: interruptSignal(),
       })
       if (options.json === true) {
-        printJson({ kafka: stack.kafka, redis: stack.redis, startedHere: stack.startedHere })
+        const { kafka, redis, startedHere } = stack
+        printJson({
+          kafka: { brokers: kafka.brokers, provider: kafka.provider },
+          redis: { url: withoutPassword(redis.url), provider: redis.provider },
+          startedHere,
+        })
         return
       }
       printLine(`Kafka  ${stack.kafka.brokers.join(',')}  (${stack.kafka.provider})`)
-      printLine(`Redis  ${stack.redis.url}  (${stack.redis.provider})`)
+      printLine(`Redis  ${withoutPassword(stack.redis.url)}  (${stack.redis.provider})`)
       printLine('Both stay up until "sluice down".')
     })
 }

@@ -1,5 +1,6 @@
 // The demo's producer: runs in the demo's own process until its source ends or it is closed.
 
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
@@ -16,8 +17,7 @@ export interface DemoProducer extends Closable {
 /** Starts sending. */
 export function openProducer(
   plan: DemoPlan,
-  target: {
-    readonly brokers: readonly string[]
+  target: KafkaConnection & {
     readonly topicPrefix: string
     readonly codecs: Codecs
   },
@@ -25,11 +25,11 @@ export function openProducer(
 ): DemoProducer {
   const stop = new AbortController()
   let eventTimeMs: number | null = null
-  const { brokers, topicPrefix, codecs } = target
+  const { brokers, security, topicPrefix, codecs } = target
   const done = runProducer(
     {
       source: plan.source,
-      target: { kind: 'kafka', kafka: { brokers, topicPrefix }, codecs },
+      target: { kind: 'kafka', kafka: { brokers, security, topicPrefix }, codecs },
       pace: plan.pace,
       watermarks: plan.isAligned,
       durationMs: plan.durationMs,

@@ -1,30 +1,34 @@
 // What a demo puts into Kafka and Redis, and how all of it goes away again: topics, consumer group, state keys.
 
-import { Redis } from 'ioredis'
-import kafkajs, { type Admin } from 'kafkajs'
+import type { Admin } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
+import { openKafka } from '../../platform/kafka/kafka-client.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
+import { explainKafka } from '../../platform/kafka/kafka-failure.ts'
 import { PARTITION_COUNT_DEFAULT, createTopics, deleteTopics } from '../../platform/kafka/topics.ts'
 import { deleteStreamState } from '../../platform/redis/delete-stream-state.ts'
+import { openRedis } from '../../platform/redis/redis-client.ts'
+import type { RedisConnection } from '../../platform/redis/redis-connection.ts'
 import { demoIdOf, demoName } from './demo-record.ts'
 
 const REDIS_COMMAND_MS_MAX = 5_000
 const KAFKA_CONNECTION_MS_MAX = 3_000
 
 /** Connects an admin client. The caller disconnects it. @throws SluiceError SLUICE_BROKER_UNAVAILABLE. */
-export async function openDemoAdmin(brokers: readonly string[]): Promise<Admin> {
-  const admin = new kafkajs.Kafka({
+export async function openDemoAdmin(connection: KafkaConnection): Promise<Admin> {
+  const admin = openKafka(connection, {
     clientId: 'sluice-demo',
-    brokers: [...brokers],
-    logLevel: kafkajs.logLevel.NOTHING,
     connectionTimeout: KAFKA_CONNECTION_MS_MAX,
     retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 },
   }).admin()
   try {
     await admin.connect()
   } catch (error) {
+    const refusal = await explainKafka(connection, error)
+    if (refusal !== null) throw refusal
     throw new SluiceError(
       'SLUICE_BROKER_UNAVAILABLE',
-      `Kafka at ${brokers.join(',')} does not answer; check it with "sluice status".`,
+      `Kafka at ${connection.brokers.join(',')} does not answer; check it with "sluice status".`,
       { cause: error },
     )
   }
@@ -53,7 +57,7 @@ export async function leftoverDemoIds(
 /** Removes everything of one demo. Goes on when a part fails and returns what did. */
 export async function removeDemo(
   admin: Admin,
-  redisUrl: string,
+  redis: RedisConnection,
   id: string,
 ): Promise<readonly string[]> {
   const failures: string[] = []
@@ -68,20 +72,18 @@ export async function removeDemo(
     attempt('topics', () => deleteTopics(admin, `${demoName(id)}.`)),
     // Absent when the scorer never came as far as to commit.
     admin.deleteGroups([demoName(id)]).catch(() => undefined),
-    attempt('Redis keys', () => deleteState(redisUrl, demoName(id))),
+    attempt('Redis keys', () => deleteState(redis, demoName(id))),
   ])
   return failures
 }
 
-async function deleteState(url: string, streamId: string): Promise<void> {
-  const redis = new Redis(url, {
-    lazyConnect: true,
+async function deleteState(connection: RedisConnection, streamId: string): Promise<void> {
+  const redis = openRedis(connection, {
+    enableReadyCheck: false,
     maxRetriesPerRequest: 1,
     commandTimeout: REDIS_COMMAND_MS_MAX,
     retryStrategy: () => null,
   })
-  // The command that fails says so; without a listener ioredis would print it too.
-  redis.on('error', () => undefined)
   try {
     await redis.connect()
     await deleteStreamState(redis, streamId)

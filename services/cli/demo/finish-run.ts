@@ -1,5 +1,6 @@
 // The end of a demo with --exit: waits until all is decided, then counts it again from the topics.
 
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import type { Admin } from 'kafkajs'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
@@ -22,10 +23,9 @@ export interface RunEnd {
 }
 
 /** What the end of a run is judged by. */
-export interface FinishedRun {
+export interface FinishedRun extends KafkaConnection {
   readonly plan: DemoPlan
   readonly topicPrefix: string
-  readonly brokers: readonly string[]
   readonly startedAtMs: number
   readonly admin: Admin
   readonly codecs: Codecs
@@ -44,7 +44,7 @@ export async function finishRun(
   const isDecided = await waitUntilDecided(admin, demoName(plan.id), topicPrefix, signal)
   const finishedAtMs = systemClock.nowMs()
   screen.say('all is decided; counting what is in the topics')
-  const tally = await tallyTopics(run.brokers, topicPrefix, run.codecs, signal)
+  const tally = await tallyTopics(run, topicPrefix, run.codecs, signal)
   const { flag, block, release, unknown } = tally.alerts
   const received = (): number => subscriber.all.total + subscriber.counts.notRead
   // The subscriber may be a fetch behind; what it has not got after that is a finding.

@@ -4,6 +4,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import type { Codecs } from '../../core/wire/codecs.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import { TopicTally, type TalliedTopic, type TallyResult } from './topic-tally.ts'
@@ -15,7 +16,7 @@ const STANDSTILL_MS_MAX = 60_000
 
 /** Counts everything in the topics with this prefix. */
 export async function tallyTopics(
-  brokers: readonly string[],
+  { brokers, security }: KafkaConnection,
   topicPrefix: string,
   codecs: Codecs,
   signal: AbortSignal,
@@ -23,7 +24,13 @@ export async function tallyTopics(
   const tally = new TopicTally(codecs)
   const byName = new Map(TALLIED.map((topic) => [topicName(topicPrefix, topic), topic]))
   await readToEnd(
-    { brokers, name: 'sluice-demo-check', topics: [...byName.keys()], startAt: 'beginning' },
+    {
+      brokers,
+      security,
+      name: 'sluice-demo-check',
+      topics: [...byName.keys()],
+      startAt: 'beginning',
+    },
     ({ topic, partition, messages }) => {
       const tallied = byName.get(topic)
       if (tallied === undefined) return

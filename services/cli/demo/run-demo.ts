@@ -10,6 +10,7 @@ import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
+import type { KafkaConnection, KafkaSecurity } from '../../platform/kafka/kafka-connection.ts'
 import { provisionStack, type Stack } from '../../platform/provision/index.ts'
 import { stackPaths } from '../../platform/provision/stack-paths.ts'
 import { FileRegistry } from '../../platform/registry/file-registry.ts'
@@ -34,6 +35,7 @@ export interface Demo {
   readonly plan: DemoPlan
   readonly topicPrefix: string
   readonly brokers: readonly string[]
+  readonly security: KafkaSecurity | undefined
   readonly startedAtMs: number
   readonly admin: Admin
   readonly codecs: Codecs
@@ -75,7 +77,7 @@ async function openDemo(
   const stateFolder = stackPaths(root).state
   const stack = await provisionStack({ root, onProgress: screen.say, signal })
   opened.push({ close: () => stack.stop() })
-  const { brokers } = stack.kafka
+  const { brokers, security } = stack.kafka
   const topicPrefix = `${demoName(plan.id)}.`
   const startedAtMs = systemClock.nowMs()
   const record = { id: plan.id, brokers, topicPrefix, startedAtMs }
@@ -93,7 +95,7 @@ async function openDemo(
   const gate = plan.fault === 'redis-away' ? await openRedisGate(stack.redis.url) : null
   if (gate !== null) opened.push(gate)
   const env = scorerEnv(plan, stack, gate?.url ?? stack.redis.url)
-  const target = { brokers, topicPrefix, codecs }
+  const target = { brokers, security, topicPrefix, codecs }
   const { subscriber, scorer, metrics } = await startProcesses(env, target, screen, signal, opened)
   introduce(plan, scorer.metricsPort, metrics.port, screen)
   void removeLeftovers(admin, stack, stateFolder, screen)
@@ -112,6 +114,7 @@ async function openDemo(
     plan,
     topicPrefix,
     brokers,
+    security,
     startedAtMs,
     admin,
     codecs,
@@ -126,11 +129,7 @@ async function openDemo(
 /** Starts the subscriber, the scorer and the page of metrics together; what has started is closed at the end. */
 async function startProcesses(
   env: NodeJS.ProcessEnv,
-  target: {
-    readonly brokers: readonly string[]
-    readonly topicPrefix: string
-    readonly codecs: Codecs
-  },
+  target: KafkaConnection & { readonly topicPrefix: string; readonly codecs: Codecs },
   screen: Screen,
   signal: AbortSignal,
   opened: Closable[],
@@ -159,10 +158,10 @@ async function openTraces(
   screen: Screen,
   opened: Closable[],
 ): Promise<Admin> {
-  const admin = await openDemoAdmin(stack.kafka.brokers)
+  const admin = await openDemoAdmin(stack.kafka)
   opened.push({
     close: async () => {
-      const failures = await removeDemo(admin, stack.redis.url, plan.id)
+      const failures = await removeDemo(admin, stack.redis, plan.id)
       for (const failure of failures) screen.say(`could not be removed: ${failure}`)
       await admin.disconnect()
     },
@@ -184,7 +183,7 @@ async function removeLeftovers(
     const living = readLivingDemos(stateFolder).map(({ id }) => id)
     for (const id of await leftoverDemoIds(admin, living)) {
       screen.say(`removing what an earlier demo has left (${demoName(id)})`)
-      await removeDemo(admin, stack.redis.url, id)
+      await removeDemo(admin, stack.redis, id)
     }
   } catch {
     // The next demo tries again.
@@ -196,7 +195,10 @@ function scorerEnv(plan: DemoPlan, stack: Stack, redisUrl: string): NodeJS.Proce
     ...process.env,
     ...plan.scorerEnv,
     SLUICE_KAFKA_BROKERS: stack.kafka.brokers.join(','),
-    SLUICE_REDIS_URL: redisUrl,
+    // A given one stays as it is: it may carry the password, which this URL does not.
+    ...(stack.redis.provider === 'environment' && redisUrl === stack.redis.url
+      ? {}
+      : { SLUICE_REDIS_URL: redisUrl }),
     SLUICE_MODE: 'enforce',
     SLUICE_TOPIC_PREFIX: `${demoName(plan.id)}.`,
     SLUICE_GROUP_ID: demoName(plan.id),

@@ -1,5 +1,6 @@
 // The demo's own subscriber: it sees alerts as anybody else would, shows them, and measures how soon they came.
 
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { tailAlerts, type AlertsTelemetry } from '../../alerts/index.ts'
@@ -19,8 +20,7 @@ export interface Subscriber {
 
 /** Subscribes; resolves once no alert can be missed any more. */
 export async function openSubscriber(
-  options: {
-    readonly brokers: readonly string[]
+  options: KafkaConnection & {
     readonly topicPrefix: string
     readonly codecs: Codecs
     readonly telemetry: AlertsTelemetry

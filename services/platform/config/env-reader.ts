@@ -2,7 +2,12 @@
 
 import { SluiceError } from '../../core/errors.ts'
 import type { Variable } from './variable.ts'
-import { VARIABLES, type VariableName, type VariableValue } from './variables.ts'
+import {
+  VARIABLES,
+  type TextVariableName,
+  type VariableName,
+  type VariableValue,
+} from './variables.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -31,6 +36,11 @@ export class EnvReader {
     return (
       text === null ? variable.default : this.#parse(name, variable, text)
     ) as VariableValue<Name>
+  }
+
+  /** Text of a variable that is set; null when it is not, whatever its default. */
+  textIfSet(name: TextVariableName): string | null {
+    return this.isSet(name) ? this.value(name) : null
   }
 
   /** A relation between options; the sentence is reported when it does not hold. */

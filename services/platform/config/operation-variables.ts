@@ -41,6 +41,14 @@ export const OPERATION_VARIABLES = {
     form: 'secret',
     default: 'sluice-development',
   },
+  SLUICE_DEAD_LETTER_HMAC_KEY_FILE: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning: 'File that holds the key, in place of the variable.',
+    kind: 'text',
+    form: 'path',
+    default: null,
+  },
   SLUICE_LOG_LEVEL: {
     ...OPERATION,
     readBy: 'scorer',

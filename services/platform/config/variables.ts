@@ -16,3 +16,8 @@ export type VariableName = keyof typeof VARIABLES
 
 /** The type of a variable's checked value. */
 export type VariableValue<Name extends VariableName> = ValueOf<(typeof VARIABLES)[Name]>
+
+/** Variables that hold text. */
+export type TextVariableName = {
+  [Name in VariableName]: (typeof VARIABLES)[Name]['kind'] extends 'text' ? Name : never
+}[VariableName]

@@ -9,8 +9,9 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { registerCompressionCodecs } from './compression.ts'
-
-const { logLevel } = kafkajs
+import { openKafka } from './kafka-client.ts'
+import type { KafkaConnection } from './kafka-connection.ts'
+import { explainKafka } from './kafka-failure.ts'
 
 /** How long a fetch may wait for messages; new ones end the wait at once. */
 const FETCH_WAIT_MS = 100
@@ -29,8 +30,7 @@ export interface CommittedMessages {
 /** Called one at a time; the next messages are fetched once it is done, so memory is bounded. */
 export type OnCommitted = (batch: CommittedMessages) => void | Promise<void>
 
-export interface CommittedReaderOptions {
-  readonly brokers: readonly string[]
+export interface CommittedReaderOptions extends KafkaConnection {
   /** Start of the name of the group that this reader has for itself. */
   readonly name: string
   readonly topics: readonly string[]
@@ -78,7 +78,11 @@ async function withReader(
   use: (reader: Reader) => Promise<void>,
 ): Promise<void> {
   registerCompressionCodecs()
-  const kafka = openQuietKafka(options.brokers, options.name)
+  const kafka = openKafka(options, {
+    clientId: options.name,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: RETRY,
+  })
   const admin = kafka.admin()
   const groupId = `${options.name}-${randomUUID()}`
   try {
@@ -156,7 +160,7 @@ class Reader {
     }
     signal?.addEventListener('abort', stop, { once: true })
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (!payload.restart) ending.reject(unavailable(this.#options, payload.error))
+      if (!payload.restart) void unavailable(this.#options, payload.error).then(ending.reject)
     })
     // Here the group exists and nothing is fetched yet: the place to say where to begin, at every join.
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
@@ -222,7 +226,7 @@ async function readPlaces(admin: Admin, options: CommittedReaderOptions): Promis
     throw new SluiceError(
       'SLUICE_TOPICS_INVALID',
       `Kafka at ${options.brokers.join(',')} has no topic ${missing.join(', ')}; create it, or correct the ` +
-        'topic prefix.',
+        'topic prefix; a cluster with access control hides topics to which this user has no right.',
       { details: { missing } },
     )
   }
@@ -262,17 +266,6 @@ function placeKey(topic: string, partition: number): string {
   return `${topic}/${partition}`
 }
 
-/** A client that keeps kafkajs' own messages to itself: what matters is thrown. */
-function openQuietKafka(brokers: readonly string[], clientId: string): Kafka {
-  return new kafkajs.Kafka({
-    clientId,
-    brokers: [...brokers],
-    logLevel: logLevel.NOTHING,
-    connectionTimeout: CONNECTION_TIMEOUT_MS,
-    retry: RETRY,
-  })
-}
-
 async function connected<Value>(
   options: CommittedReaderOptions,
   use: () => Promise<Value>,
@@ -281,11 +274,13 @@ async function connected<Value>(
     return await use()
   } catch (error) {
     if (error instanceof SluiceError) throw error
-    throw unavailable(options, error)
+    throw await unavailable(options, error)
   }
 }
 
-function unavailable(options: CommittedReaderOptions, cause: unknown): SluiceError {
+async function unavailable(options: CommittedReaderOptions, cause: unknown): Promise<SluiceError> {
+  const refusal = await explainKafka(options, cause)
+  if (refusal !== null) return refusal
   const problem = cause instanceof Error ? cause.message : String(cause)
   return new SluiceError(
     'SLUICE_BROKER_UNAVAILABLE',

@@ -3,6 +3,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin, ITopicConfig } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
+import { kafkaRefusal } from './kafka-failure.ts'
 
 export const TOPICS = [
   'transactions',
@@ -62,7 +63,9 @@ export async function createTopics(
     configEntries: Object.entries(CONFIG[topic]).map(([name, value]) => ({ name, value })),
   }))
   // kafkajs' own waiting throws when the broker does not know the new topic yet.
-  await admin.createTopics({ topics, waitForLeaders: false })
+  await admin.createTopics({ topics, waitForLeaders: false }).catch((error: unknown) => {
+    throw kafkaRefusal(error) ?? error
+  })
   await leadersElected(
     admin,
     topics.map(({ topic }) => topic),
@@ -76,6 +79,8 @@ async function leadersElected(admin: Admin, names: string[]): Promise<void> {
       const { topics } = await admin.fetchTopicMetadata({ topics: names })
       if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
     } catch (error) {
+      const refusal = kafkaRefusal(error)
+      if (refusal !== null) throw refusal
       if (performance.now() > endMs) throw error
     }
     if (performance.now() > endMs) {
@@ -98,22 +103,27 @@ export async function deleteTopics(admin: Admin, prefix: string): Promise<void> 
 }
 
 /**
- * Partition count of the input topics. @throws SluiceError SLUICE_TOPICS_INVALID when a topic is missing, or
+ * Partition count of the input topics, of which the caller needs those given. @throws SluiceError SLUICE_TOPICS_INVALID when a topic is missing, or
  * the topics that go together differ.
  */
-export async function readPartitionCount(admin: Admin, prefix: string): Promise<number> {
-  const names = TOPICS.map((topic) => topicName(prefix, topic))
+export async function readPartitionCount(
+  admin: Admin,
+  prefix: string,
+  needed: readonly Topic[] = TOPICS,
+): Promise<number> {
+  const names = needed.map((topic) => topicName(prefix, topic))
   const existing = new Set(await admin.listTopics())
   const missing = names.filter((name) => !existing.has(name))
   if (missing.length > 0) {
     throw new SluiceError(
       'SLUICE_TOPICS_INVALID',
-      `Topics are missing: ${missing.join(', ')}. Create them, or check SLUICE_TOPIC_PREFIX.`,
+      `Topics are missing: ${missing.join(', ')}. Create them, or check SLUICE_TOPIC_PREFIX; a cluster ` +
+        'with access control hides topics to which this user has no right.',
     )
   }
-  const together = (['transactions', 'labels', 'decisions', 'alerts', 'leases'] as const).map(
-    (topic) => topicName(prefix, topic),
-  )
+  const together = (['transactions', 'labels', 'decisions', 'alerts', 'leases'] as const)
+    .filter((topic) => needed.includes(topic))
+    .map((topic) => topicName(prefix, topic))
   const { topics } = await admin.fetchTopicMetadata({ topics: together })
   const counts = new Map(topics.map(({ name, partitions }) => [name, partitions.length]))
   const distinct = new Set(counts.values())

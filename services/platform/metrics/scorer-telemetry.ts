@@ -43,7 +43,7 @@ export interface ScorerTelemetry {
   writeFenced(): void
   transactionFailed(): void
   laneRestarted(): void
-  laneStopped(reason: 'offset_out_of_range' | 'fenced'): void
+  laneStopped(reason: 'offset_out_of_range' | 'fenced' | 'access_denied'): void
   stateRebuilt(): void
   rebalanced(laneCount: number): void
 }

@@ -1,6 +1,8 @@
 // Does a Kafka or a Redis answer? Real clients ask, since an open port says little about what is behind it.
 
-import { SluiceError } from '../../core/errors.ts'
+import { isSluiceError, SluiceError } from '../../core/errors.ts'
+import type { KafkaConnection } from '../kafka/kafka-connection.ts'
+import { withoutPassword, type RedisConnection } from '../redis/redis-connection.ts'
 import { pollUntil } from './poll.ts'
 import { isListening } from './ports.ts'
 
@@ -11,11 +13,20 @@ const GIVEN_LIMIT = { limitMs: 10_000, everyMs: 250 }
 
 /** True when a broker answers and knows itself as ready, with a controller. */
 export async function kafkaAnswers(brokers: readonly string[]): Promise<boolean> {
-  const { Kafka, logLevel } = await import('kafkajs')
-  const admin = new Kafka({
+  return (await kafkaProblem({ brokers })) === null
+}
+
+/** Why Kafka cannot be used: the refusal, or that it does not answer; null when all is well. */
+export async function kafkaProblem(
+  connection: KafkaConnection,
+): Promise<SluiceError | 'no answer' | null> {
+  // Loaded here, so that commands that need no Kafka do not wait for it.
+  const [{ openKafka }, { explainKafka }] = await Promise.all([
+    import('../kafka/kafka-client.ts'),
+    import('../kafka/kafka-failure.ts'),
+  ])
+  const admin = openKafka(connection, {
     clientId: 'sluice-provision',
-    brokers: [...brokers],
-    logLevel: logLevel.NOTHING,
     connectionTimeout: CONNECT_LIMIT_MS,
     requestTimeout: REQUEST_LIMIT_MS,
     retry: { retries: 0 },
@@ -23,9 +34,9 @@ export async function kafkaAnswers(brokers: readonly string[]): Promise<boolean>
   try {
     await admin.connect()
     const cluster = await admin.describeCluster()
-    return cluster.brokers.length > 0 && cluster.controller !== null
-  } catch {
-    return false
+    return cluster.brokers.length > 0 && cluster.controller !== null ? null : 'no answer'
+  } catch (error) {
+    return (await explainKafka(connection, error)) ?? 'no answer'
   } finally {
     await admin.disconnect().catch(() => undefined)
   }
@@ -33,22 +44,34 @@ export async function kafkaAnswers(brokers: readonly string[]): Promise<boolean>
 
 /** True when a Redis answers PING (one that still loads its data does not). */
 export async function redisAnswers(url: string): Promise<boolean> {
-  const { Redis } = await import('ioredis')
-  const client = new Redis(url, {
-    lazyConnect: true,
+  return (await redisProblem({ url })) === null
+}
+
+/** Why Redis cannot be used: the refusal, or that it does not answer; null when all is well. */
+export async function redisProblem(
+  connection: RedisConnection,
+): Promise<SluiceError | 'no answer' | null> {
+  const [{ openRedis }, { explainRedis }] = await Promise.all([
+    import('../redis/redis-client.ts'),
+    import('../redis/redis-failure.ts'),
+  ])
+  const client = openRedis(connection, {
     connectTimeout: CONNECT_LIMIT_MS,
     commandTimeout: REQUEST_LIMIT_MS,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
     enableReadyCheck: false,
   })
-  client.on('error', () => undefined)
+  let firstFailure: Error | null = null
+  client.once('error', (error: Error) => {
+    firstFailure = error
+  })
   try {
     await client.connect()
     await client.ping()
-    return true
-  } catch {
-    return false
+    return null
+  } catch (error) {
+    return (await explainRedis(connection, firstFailure, error)) ?? 'no answer'
   } finally {
     client.disconnect()
   }
@@ -74,28 +97,45 @@ export function kafkaBroker(port: number): string {
   return `127.0.0.1:${port}`
 }
 
-/** @throws SluiceError SLUICE_PROVISION_FAILED naming the variable when the given Kafka does not answer. */
+/** @throws SluiceError of a refusal, or SLUICE_PROVISION_FAILED when the given Kafka does not answer. */
 export async function requireGivenKafka(
-  brokers: readonly string[],
+  connection: KafkaConnection,
   signal?: AbortSignal,
 ): Promise<void> {
-  if (await pollUntil(() => kafkaAnswers(brokers), { ...GIVEN_LIMIT, signal })) return
+  if (await answersInTime(() => kafkaProblem(connection), signal)) return
   throw new SluiceError(
     'SLUICE_PROVISION_FAILED',
-    `No Kafka broker answers at SLUICE_KAFKA_BROKERS="${brokers.join(',')}". Start it, correct the addresses, or unset the variable to let Sluice start one.`,
+    `No Kafka broker answers at SLUICE_KAFKA_BROKERS="${connection.brokers.join(',')}". Start it, correct the addresses, or unset the variable to let Sluice start one.`,
   )
 }
 
-/** @throws SluiceError SLUICE_PROVISION_FAILED naming the variable when the given Redis does not answer. */
-export async function requireGivenRedis(url: string, signal?: AbortSignal): Promise<void> {
-  if (await pollUntil(() => redisAnswers(url), { ...GIVEN_LIMIT, signal })) return
+/** @throws SluiceError of a refusal, or SLUICE_PROVISION_FAILED when the given Redis does not answer. */
+export async function requireGivenRedis(
+  connection: RedisConnection,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (await answersInTime(() => redisProblem(connection), signal)) return
   throw new SluiceError(
     'SLUICE_PROVISION_FAILED',
-    `No Redis answers at SLUICE_REDIS_URL="${withoutPassword(url)}". Start it, correct the address, or unset the variable to let Sluice start one.`,
+    `No Redis answers at SLUICE_REDIS_URL="${withoutPassword(connection.url)}". Start it, correct the address, or unset the variable to let Sluice start one.`,
   )
 }
 
-/** The URL as it may be shown: without user and password. */
-export function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//')
+/**
+ * A server that refuses us will go on doing so. One that does not answer, or breaks off a handshake, may be starting.
+ */
+async function answersInTime(
+  look: () => Promise<SluiceError | 'no answer' | null>,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const seen: { problem: SluiceError | 'no answer' | null } = { problem: null }
+  await pollUntil(
+    async () => {
+      seen.problem = await look()
+      return seen.problem === null || isSluiceError(seen.problem, 'SLUICE_ACCESS_DENIED')
+    },
+    { ...GIVEN_LIMIT, signal },
+  )
+  if (seen.problem instanceof SluiceError) throw seen.problem
+  return seen.problem === null
 }

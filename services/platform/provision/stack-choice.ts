@@ -2,6 +2,8 @@
 
 import { EnvReader } from '../config/env-reader.ts'
 import type { VariableValue } from '../config/variables.ts'
+import { loadKafkaConnection, type KafkaSecurity } from '../kafka/kafka-connection.ts'
+import { loadRedisConnection, type RedisSecurity } from '../redis/redis-connection.ts'
 import { dockerEngineVersion } from './compose.ts'
 import { isAlive } from './process-identity.ts'
 import type { StackRecord } from './stack-record.ts'
@@ -10,17 +12,21 @@ import type { StackRecord } from './stack-record.ts'
 export interface GivenAddresses {
   /** Null when SLUICE_KAFKA_BROKERS is not set. */
   readonly brokers: readonly string[] | null
-  /** Null when SLUICE_REDIS_URL is not set. */
+  readonly kafkaSecurity: KafkaSecurity | undefined
+  /** Without user and password; null when SLUICE_REDIS_URL is not set. */
   readonly redisUrl: string | null
+  readonly redisSecurity: RedisSecurity | undefined
   readonly provider: VariableValue<'SLUICE_STACK_PROVIDER'>
 }
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming the bad variable. */
 export function readGivenAddresses(env: NodeJS.ProcessEnv): GivenAddresses {
   const read = new EnvReader(env)
+  const kafka = loadKafkaConnection(read)
+  const redis = loadRedisConnection(read)
   // An address that nobody gave is no address here: then servers are started.
-  const brokers = read.isSet('SLUICE_KAFKA_BROKERS') ? read.value('SLUICE_KAFKA_BROKERS') : null
-  const redisUrl = read.isSet('SLUICE_REDIS_URL') ? read.value('SLUICE_REDIS_URL') : null
+  const brokers = read.isSet('SLUICE_KAFKA_BROKERS') ? kafka.brokers : null
+  const redisUrl = read.isSet('SLUICE_REDIS_URL') ? redis.url : null
   const provider = read.value('SLUICE_STACK_PROVIDER')
   for (const broker of brokers ?? []) {
     read.check(
@@ -28,12 +34,23 @@ export function readGivenAddresses(env: NodeJS.ProcessEnv): GivenAddresses {
       `SLUICE_KAFKA_BROKERS has "${broker}", which is not host:port; for example 127.0.0.1:9092.`,
     )
   }
+  // A server that Sluice starts itself asks for neither.
   read.check(
-    redisUrl === null || /^rediss?:\/\/[^/]+/.test(redisUrl),
-    'SLUICE_REDIS_URL is not a Redis URL; for example redis://127.0.0.1:6379.',
+    kafka.security === undefined || brokers !== null,
+    'SLUICE_KAFKA_TLS or SLUICE_KAFKA_SASL_MECHANISM is set without SLUICE_KAFKA_BROKERS; say where that Kafka is.',
+  )
+  read.check(
+    redis.security === undefined || redisUrl !== null,
+    'SLUICE_REDIS_USERNAME or SLUICE_REDIS_PASSWORD is set without SLUICE_REDIS_URL; say where that Redis is.',
   )
   read.throwIfInvalid()
-  return { brokers, redisUrl, provider }
+  return {
+    brokers,
+    kafkaSecurity: kafka.security,
+    redisUrl,
+    redisSecurity: redis.security,
+    provider,
+  }
 }
 
 /** Compose or local, for the servers that no address was given for. What runs already decides first. */

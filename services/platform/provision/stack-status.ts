@@ -1,6 +1,15 @@
 // What runs, as far as can be seen now.
 
-import { kafkaAnswers, kafkaBroker, redisAnswers, redisUrl, withoutPassword } from './health.ts'
+import type { SluiceError } from '../../core/errors.ts'
+import { withoutPassword } from '../redis/redis-connection.ts'
+import {
+  kafkaAnswers,
+  kafkaBroker,
+  kafkaProblem,
+  redisAnswers,
+  redisProblem,
+  redisUrl,
+} from './health.ts'
 import { isAlive } from './process-identity.ts'
 import type { Provider } from './stack.ts'
 import { readGivenAddresses } from './stack-choice.ts'
@@ -17,6 +26,8 @@ export interface ServerStatus {
   /** Broker addresses or Redis URL (without password), comma-separated; null when unknown. */
   readonly address: string | null
   readonly pid: number | null
+  /** Why it refuses us; only of a server given by address. */
+  readonly problem?: string
 }
 
 export interface StackStatus {
@@ -39,10 +50,16 @@ export async function stackStatus(
   const [kafka, redis] = await Promise.all([
     given.brokers === null
       ? statusOf(record.kafka, kafkaBroker, (address) => kafkaAnswers([address]))
-      : statusOfGiven(given.brokers.join(','), await kafkaAnswers(given.brokers)),
+      : statusOfGiven(
+          given.brokers.join(','),
+          await kafkaProblem({ brokers: given.brokers, security: given.kafkaSecurity }),
+        ),
     given.redisUrl === null
       ? statusOf(record.redis, redisUrl, redisAnswers)
-      : statusOfGiven(withoutPassword(given.redisUrl), await redisAnswers(given.redisUrl)),
+      : statusOfGiven(
+          withoutPassword(given.redisUrl),
+          await redisProblem({ url: given.redisUrl, security: given.redisSecurity }),
+        ),
   ])
   return {
     kafka,
@@ -70,6 +87,10 @@ async function statusOf(
   return { state, provider, address, pid: identity?.pid ?? null }
 }
 
-function statusOfGiven(address: string, isUp: boolean): ServerStatus {
-  return { state: isUp ? 'up' : 'down', provider: 'environment', address, pid: null }
+function statusOfGiven(address: string, problem: SluiceError | 'no answer' | null): ServerStatus {
+  const state = problem === null ? 'up' : 'down'
+  const status: ServerStatus = { state, provider: 'environment', address, pid: null }
+  return problem === null || problem === 'no answer'
+    ? status
+    : { ...status, problem: problem.message }
 }

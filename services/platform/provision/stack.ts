@@ -6,6 +6,8 @@
 
 import { rmSync } from 'node:fs'
 import { composeDown, composeUp, type ComposeService } from './compose.ts'
+import type { KafkaConnection } from '../kafka/kafka-connection.ts'
+import type { RedisConnection } from '../redis/redis-connection.ts'
 import { kafkaBroker, redisUrl, requireGivenKafka, requireGivenRedis } from './health.ts'
 import { endLocalServer, ensureLocalServer, type LocalServer } from './local-server.ts'
 import { kafkaNeeds, localKafka } from './local-kafka.ts'
@@ -25,8 +27,9 @@ export type Provider = 'environment' | 'compose' | 'local'
 
 /** Kafka and Redis that answer. */
 export interface Stack {
-  readonly kafka: { readonly brokers: readonly string[]; readonly provider: Provider }
-  readonly redis: { readonly url: string; readonly provider: Provider }
+  readonly kafka: KafkaConnection & { readonly provider: Provider }
+  /** The URL carries no password: that of a given Redis stays in the environment. */
+  readonly redis: RedisConnection & { readonly provider: Provider }
   /** True when this call started at least one of the two. */
   readonly startedHere: boolean
   /** Says that this user is done; ends the servers if it was the last one and nobody asked to keep them. */
@@ -65,13 +68,20 @@ export async function provisionStack(options: ProvisionOptions): Promise<Stack> 
   const paths = stackPaths(options.root, options.stateFolder)
   const given = readGivenAddresses(options.env ?? process.env)
   await Promise.all([
-    given.brokers === null ? null : requireGivenKafka(given.brokers, options.signal),
-    given.redisUrl === null ? null : requireGivenRedis(given.redisUrl, options.signal),
+    given.brokers === null
+      ? null
+      : requireGivenKafka(
+          { brokers: given.brokers, security: given.kafkaSecurity },
+          options.signal,
+        ),
+    given.redisUrl === null
+      ? null
+      : requireGivenRedis({ url: given.redisUrl, security: given.redisSecurity }, options.signal),
   ])
   if (given.brokers !== null && given.redisUrl !== null) {
     return {
-      kafka: { brokers: given.brokers, provider: 'environment' },
-      redis: { url: given.redisUrl, provider: 'environment' },
+      kafka: givenKafka(given, given.brokers),
+      redis: givenRedis(given, given.redisUrl),
       startedHere: false,
       stop: () => Promise.resolve(),
     }
@@ -133,14 +143,22 @@ async function startServers(session: Session): Promise<Stack> {
             brokers: [kafkaBroker(portOf(record.kafka))],
             provider: record.kafka?.provider ?? 'local',
           }
-        : { brokers: given.brokers, provider: 'environment' },
+        : givenKafka(given, given.brokers),
     redis:
       given.redisUrl === null
         ? { url: redisUrl(portOf(record.redis)), provider: record.redis?.provider ?? 'local' }
-        : { url: given.redisUrl, provider: 'environment' },
+        : givenRedis(given, given.redisUrl),
     startedHere: session.started.size > 0,
     stop: () => (options.keep === true || me === null ? Promise.resolve() : leave(session, me)),
   }
+}
+
+function givenKafka(given: GivenAddresses, brokers: readonly string[]): Stack['kafka'] {
+  return { brokers, security: given.kafkaSecurity, provider: 'environment' }
+}
+
+function givenRedis(given: GivenAddresses, url: string): Stack['redis'] {
+  return { url, security: given.redisSecurity, provider: 'environment' }
 }
 
 async function startWithCompose(session: Session): Promise<void> {

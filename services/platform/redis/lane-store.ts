@@ -6,7 +6,7 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { SluiceError } from '../../core/errors.ts'
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
@@ -19,6 +19,9 @@ import {
   type LaneProgress,
 } from '../../core/stream/lane-progress.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
+import { openRedis } from './redis-client.ts'
+import type { RedisConnection } from './redis-connection.ts'
+import { bareCause, explainRedis, redisRefusal } from './redis-failure.ts'
 
 /** Values live as long as any feature can reach them, plus a tolerated stand-still of the stream. */
 const TIME_TO_LIVE_S = Math.ceil((REACH_MS + LATENESS_MS + 7 * DAY_MS) / SECOND_MS)
@@ -28,8 +31,7 @@ const COMMAND_MS_MAX = 5_000
 
 export type WriteReply = 'written' | 'fenced' | 'lost'
 
-export interface LaneStoreOptions {
-  readonly url: string
+export interface LaneStoreOptions extends RedisConnection {
   readonly streamId: string
   readonly partitionCount: number
   /** Called once per command that crossed the wire. */
@@ -78,8 +80,7 @@ const scripts = {
 
 /** Connects. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is away. */
 export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStore> {
-  const redis = new Redis(options.url, {
-    lazyConnect: true,
+  const redis = openRedis(options, {
     maxRetriesPerRequest: 1,
     commandTimeout: COMMAND_MS_MAX,
     retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
@@ -94,13 +95,16 @@ export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStor
   redis.on('close', () => {
     options.onConnection(false)
   })
-  // Without a listener an error event would end the process; each command reports its own failure.
-  redis.on('error', () => undefined)
+  // The first failure tells why; what the commands see later is only that the connection is closed.
+  let firstFailure: Error | null = null
+  redis.once('error', (error: Error) => {
+    firstFailure = error
+  })
   try {
     await redis.connect()
   } catch (error) {
     redis.disconnect()
-    throw unavailable('connect', error)
+    throw (await explainRedis(options, firstFailure, error)) ?? unavailable('connect', error)
   }
   return new RedisLaneStore(redis as ScriptedRedis, options)
 }
@@ -319,9 +323,11 @@ class Snapshot implements LaneSnapshot {
 }
 
 function unavailable(operation: string, cause: unknown): SluiceError {
+  const refusal = redisRefusal(cause)
+  if (refusal !== null) return refusal
   return new SluiceError(
     'SLUICE_FEATURE_STORE_UNAVAILABLE',
     `Redis did not answer (${operation}); check SLUICE_REDIS_URL and that Redis runs.`,
-    { cause },
+    { cause: bareCause(cause) },
   )
 }

@@ -1,6 +1,7 @@
 // A gate between the demo's scorer and Redis, so that Redis can go away for the scorer and for nobody else.
 
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { SluiceError } from '../../../core/errors.ts'
 import type { Closable } from '../../../platform/lifecycle.ts'
 
 export interface RedisGate extends Closable {
@@ -11,9 +12,15 @@ export interface RedisGate extends Closable {
   open(): void
 }
 
-/** Opens a gate on a free loopback port. The target must be `redis://`: nothing is known here of TLS. */
+/** Opens a gate on a free loopback port. Nothing is known here of TLS. @throws SluiceError SLUICE_USAGE for rediss. */
 export async function openRedisGate(targetUrl: string): Promise<RedisGate> {
   const target = new URL(targetUrl)
+  if (target.protocol !== 'redis:') {
+    throw new SluiceError(
+      'SLUICE_USAGE',
+      '--fault redis-away works with redis:// addresses only; leave SLUICE_REDIS_URL unset for the demo.',
+    )
+  }
   const sockets = new Set<Socket>()
   let isShut = false
   const server = createServer((client) => {

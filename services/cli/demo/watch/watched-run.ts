@@ -3,8 +3,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import kafkajs from 'kafkajs'
 import { SluiceError } from '../../../core/errors.ts'
+import { openKafka } from '../../../platform/kafka/kafka-client.ts'
+import type { KafkaConnection } from '../../../platform/kafka/kafka-connection.ts'
 import { closeAll, type Closable } from '../../../platform/lifecycle.ts'
 import { stackPaths } from '../../../platform/provision/stack-paths.ts'
 import { repositoryRoot } from '../../command.ts'
@@ -29,9 +30,8 @@ export interface WatchedRun extends Closable {
 }
 
 /** What of the demo is watched. */
-export interface Watched {
+export interface Watched extends KafkaConnection {
   readonly plan: DemoPlan
-  readonly brokers: readonly string[]
   readonly topicPrefix: string
   readonly scorer: RestartableScorer
   readonly subscriberPort: number
@@ -82,15 +82,13 @@ async function tell(
   { prometheus }: Observation,
   signal: AbortSignal,
 ): Promise<AlertStory> {
-  const { scorer, gate, brokers, topicPrefix, screen } = watched
+  const { scorer, gate, topicPrefix, screen } = watched
   const opened: Closable[] = []
   try {
     await sleepMs(BEFORE_FAULT_MS, undefined, { signal })
-    const producer = new kafkajs.Kafka({
-      clientId: 'sluice-demo-fault',
-      brokers: [...brokers],
-      logLevel: kafkajs.logLevel.NOTHING,
-    }).producer({ allowAutoTopicCreation: false })
+    const producer = openKafka(watched, { clientId: 'sluice-demo-fault' }).producer({
+      allowAutoTopicCreation: false,
+    })
     await producer.connect()
     opened.push({ close: () => producer.disconnect() })
     const fault = faultOf(name, { scorer, gate, producer, topicPrefix })

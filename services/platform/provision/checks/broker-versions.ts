@@ -1,7 +1,9 @@
 // Asks a Kafka broker which version it is. No client here offers that, so one ApiVersions request (version 3,
 // which all brokers since 2.4 answer) is written and read by hand.
 
-import { connect } from 'node:net'
+import { connect, isIP } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { tlsOptions, type TlsFiles } from '../../config/secret-reader.ts'
 
 const API_VERSIONS_KEY = 18
 const REQUEST_VERSION = 3
@@ -38,8 +40,12 @@ export function releaseOf(metadataLevel: number): string {
 }
 
 /** Asks the broker at host:port. Rejects when it does not answer, or not in these terms. */
-export async function readBrokerVersions(host: string, port: number): Promise<BrokerVersions> {
-  const response = await exchange(host, port, apiVersionsRequest())
+export async function readBrokerVersions(
+  host: string,
+  port: number,
+  tls: TlsFiles | null = null,
+): Promise<BrokerVersions> {
+  const response = await exchange(host, port, tls, apiVersionsRequest())
   return parseApiVersions(response)
 }
 
@@ -89,9 +95,18 @@ function apiVersionsRequest(): Buffer {
   return Buffer.concat([length, body])
 }
 
-function exchange(host: string, port: number, request: Buffer): Promise<Buffer> {
+function exchange(
+  host: string,
+  port: number,
+  tls: TlsFiles | null,
+  request: Buffer,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port })
+    const servername = isIP(host) === 0 ? { servername: host } : {}
+    const socket =
+      tls === null
+        ? connect({ host, port })
+        : connectTls({ host, port, ...servername, ...tlsOptions(tls) })
     let received = Buffer.alloc(0)
     const stop = (error: Error): void => {
       socket.destroy()

@@ -31,6 +31,8 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
   ])
   const redisPort = readRecord(paths.recordFile).redis?.ports[0]
   const redisUrl = given.redisUrl ?? (redisPort === undefined ? null : localRedisUrl(redisPort))
+  const redisConnection =
+    redisUrl === null ? null : { url: redisUrl, security: given.redisSecurity }
   return runChecks([
     ...programChecks({
       paths,
@@ -38,7 +40,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
       kafkaIsElsewhere: given.brokers !== null || engine !== null,
       redisIsElsewhere: given.redisUrl !== null || engine !== null,
     }),
-    ...serverChecks({ kafka: status.kafka, redis: status.redis, redisUrl }),
+    ...serverChecks({ ...status, kafkaSecurity: given.kafkaSecurity, redisConnection }),
     ...machineChecks(paths),
     backendCheck(options.backendProbes),
   ])

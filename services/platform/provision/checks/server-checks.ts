@@ -1,6 +1,7 @@
 // The servers that run: do they answer, which versions are they, and are they set up as Sluice needs them?
 
-import { withoutPassword } from '../health.ts'
+import { securityRemark, type KafkaSecurity } from '../../kafka/kafka-connection.ts'
+import { withoutPassword, type RedisConnection } from '../../redis/redis-connection.ts'
 import type { ServerStatus } from '../stack-status.ts'
 import { readBrokerVersions, releaseOf } from './broker-versions.ts'
 import { fail, ok, warn, type Check, type Finding } from './finding.ts'
@@ -13,19 +14,23 @@ const METADATA_LEVEL_MIN = 20
 export interface ServerChecksOptions {
   readonly kafka: ServerStatus
   readonly redis: ServerStatus
-  /** Address with password, which the status does not carry; null when Redis is not known. */
-  readonly redisUrl: string | null
+  readonly kafkaSecurity: KafkaSecurity | undefined
+  /** How to reach Redis; null when it is not known. */
+  readonly redisConnection: RedisConnection | null
 }
 
 /** Checks of Kafka and Redis as they run now. */
 export function serverChecks(options: ServerChecksOptions): readonly Check[] {
   return [
-    { name: 'Kafka', look: () => checkKafka(options.kafka) },
-    { name: 'Redis', look: () => checkRedis(options.redis, options.redisUrl) },
+    { name: 'Kafka', look: () => checkKafka(options.kafka, options.kafkaSecurity) },
+    { name: 'Redis', look: () => checkRedis(options.redis, options.redisConnection) },
   ]
 }
 
-async function checkKafka(status: ServerStatus): Promise<Omit<Finding, 'name'>> {
+async function checkKafka(
+  status: ServerStatus,
+  security: KafkaSecurity | undefined,
+): Promise<Omit<Finding, 'name'>> {
   const stopped = notUp(status)
   if (stopped !== null) return stopped
   const address = status.address?.split(',')[0] ?? ''
@@ -33,6 +38,7 @@ async function checkKafka(status: ServerStatus): Promise<Omit<Finding, 'name'>> 
   const { produce, fetch, features } = await readBrokerVersions(
     address.slice(0, colon).replace(/^\[|\]$/g, ''),
     Number(address.slice(colon + 1)),
+    security?.tls ?? null,
   )
   const level = features.get('metadata.version')
   const release = level === undefined ? 'of unknown release' : releaseOf(level)
@@ -42,27 +48,26 @@ async function checkKafka(status: ServerStatus): Promise<Omit<Finding, 'name'>> 
   if (level !== undefined && level < METADATA_LEVEL_MIN) {
     return warn(seen, 'Sluice is tested with Kafka 4.3; use 3.9 or newer.')
   }
-  return ok(seen)
+  const remark = securityRemark({ brokers: [], security })
+  return remark === null ? ok(seen) : warn(seen, remark)
 }
 
 async function checkRedis(
   status: ServerStatus,
-  url: string | null,
+  connection: RedisConnection | null,
 ): Promise<Omit<Finding, 'name'>> {
   const stopped = notUp(status)
-  if (stopped !== null || url === null) return stopped ?? fail('no address', START_REMEDY)
-  const { Redis } = await import('ioredis')
-  const client = new Redis(url, {
-    lazyConnect: true,
+  if (stopped !== null || connection === null) return stopped ?? fail('no address', START_REMEDY)
+  const { openRedis } = await import('../../redis/redis-client.ts')
+  const client = openRedis(connection, {
     connectTimeout: CONNECT_LIMIT_MS,
     commandTimeout: CONNECT_LIMIT_MS,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   })
-  client.on('error', () => undefined)
   try {
     await client.connect()
-    return judgeRedis(withoutPassword(url), await client.info())
+    return judgeRedis(withoutPassword(connection.url), await client.info())
   } finally {
     client.disconnect()
   }
@@ -100,8 +105,8 @@ function notUp(status: ServerStatus): Omit<Finding, 'name'> | null {
     case 'down':
       return status.provider === 'environment'
         ? fail(
-            `does not answer at ${status.address ?? ''}`,
-            'Start it, or correct SLUICE_KAFKA_BROKERS and SLUICE_REDIS_URL.',
+            `${status.problem === undefined ? 'does not answer' : 'refuses us'} at ${status.address ?? ''}`,
+            status.problem ?? 'Start it, or correct SLUICE_KAFKA_BROKERS and SLUICE_REDIS_URL.',
           )
         : warn('does not run', START_REMEDY)
   }

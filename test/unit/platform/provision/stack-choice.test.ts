@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSluiceError, SluiceError } from '../../../../services/core/errors.ts'
-import { withoutPassword } from '../../../../services/platform/provision/health.ts'
+import { withoutPassword } from '../../../../services/platform/redis/redis-connection.ts'
 import { readGivenAddresses } from '../../../../services/platform/provision/stack-choice.ts'
 
 test('without variables nothing is given', () => {

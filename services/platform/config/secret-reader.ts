@@ -1,0 +1,115 @@
+// Secrets and certificates of the configuration. Problems name the variable and the file, never what is in them.
+
+import { readFileSync, statSync } from 'node:fs'
+import type { EnvReader } from './env-reader.ts'
+import { Secret } from './secret.ts'
+import type { TextVariableName } from './variables.ts'
+
+const SECRET_BYTES_MAX = 4_096
+const PEM_BYTES_MAX = 262_144
+
+/** What a client needs for TLS. Null: the system's authorities, and no certificate of our own. */
+export interface TlsFiles {
+  /** Certificates of the authorities that are trusted instead of the system's, PEM. */
+  readonly ca: string | null
+  /** Our own certificate with its chain, PEM; always together with `key`. */
+  readonly cert: string | null
+  readonly key: Secret | null
+}
+
+/**
+ * A secret from a variable, or from the file that `fileName` names; null when neither is set. The one line end that
+ * editors leave at the end of a file is no part of it.
+ */
+export function readSecret(
+  read: EnvReader,
+  name: TextVariableName,
+  fileName: TextVariableName,
+): Secret | null {
+  const value = read.textIfSet(name)
+  const path = read.textIfSet(fileName)
+  if (value !== null && path !== null) {
+    read.check(false, `${name} and ${fileName} are both set; give one of them.`)
+    return null
+  }
+  const text = path === null ? value : readBounded(read, fileName, path, SECRET_BYTES_MAX)
+  if (text === null) return null
+  const secret = path === null ? text : text.replace(/\r?\n$/, '')
+  const isSound = secret.length <= SECRET_BYTES_MAX && !/[\r\n\0]/.test(secret) && secret !== ''
+  const source = path === null ? name : fileName
+  read.check(
+    isSound,
+    `${source} does not hold one line of 1 to ${SECRET_BYTES_MAX} characters; give the secret alone.`,
+  )
+  return isSound ? new Secret(secret) : null
+}
+
+/** The three files of TLS. A certificate needs its key, and a key its certificate. */
+export function readTlsFiles(
+  read: EnvReader,
+  names: {
+    readonly ca: TextVariableName
+    readonly cert: TextVariableName
+    readonly key: TextVariableName
+  },
+): TlsFiles {
+  const ca = readPem(read, names.ca, 'CERTIFICATE')
+  const cert = readPem(read, names.cert, 'CERTIFICATE')
+  const key = readPem(read, names.key, 'PRIVATE KEY')
+  const isSet = (name: TextVariableName): boolean => read.isSet(name)
+  for (const [one, other] of [
+    [names.cert, names.key],
+    [names.key, names.cert],
+  ] as const) {
+    read.check(!isSet(one) || isSet(other), `${one} is set without ${other}; give both.`)
+  }
+  return { ca, cert, key: key === null ? null : new Secret(key) }
+}
+
+/** True when any of the files is given. */
+export function hasTlsFiles({ ca, cert, key }: TlsFiles): boolean {
+  return ca !== null || cert !== null || key !== null
+}
+
+/** Options of node:tls for these files; the server's certificate and name are always verified. */
+export function tlsOptions({ ca, cert, key }: TlsFiles): {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+} {
+  return {
+    ...(ca === null ? {} : { ca }),
+    ...(cert === null ? {} : { cert }),
+    ...(key === null ? {} : { key: key.reveal() }),
+  }
+}
+
+function readPem(read: EnvReader, name: TextVariableName, what: string): string | null {
+  const path = read.textIfSet(name)
+  if (path === null) return null
+  const text = readBounded(read, name, path, PEM_BYTES_MAX)
+  if (text === null) return null
+  const isPem = new RegExp(`-----BEGIN [A-Z ]*${what}-----`).test(text)
+  read.check(isPem, `${name}="${path}" holds no PEM ${what.toLowerCase()}; give a PEM file.`)
+  const isEncrypted = /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(text)
+  read.check(
+    !isEncrypted,
+    `${name}="${path}" is a key with a pass phrase; give one without, in a file that only this service reads.`,
+  )
+  return isPem && !isEncrypted ? text : null
+}
+
+function readBounded(read: EnvReader, name: string, path: string, bytesMax: number): string | null {
+  try {
+    const { size } = statSync(path)
+    read.check(
+      size <= bytesMax,
+      `${name}="${path}" has more than ${bytesMax} bytes; is it that file?`,
+    )
+    return size <= bytesMax ? readFileSync(path, 'utf8') : null
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+    read.check(false, `${name}="${path}" cannot be read (${code}); correct the path or its rights.`)
+    return null
+  }
+}

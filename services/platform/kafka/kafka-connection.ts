@@ -1,0 +1,79 @@
+// How Kafka is reached: addresses, TLS and SASL, as every service and command reads them from the environment.
+
+import type { EnvReader } from '../config/env-reader.ts'
+import { hasTlsFiles, readSecret, readTlsFiles, type TlsFiles } from '../config/secret-reader.ts'
+import type { Secret } from '../config/secret.ts'
+import type { VariableValue } from '../config/variables.ts'
+
+const USERNAME_CHARACTERS_MAX = 256
+
+/** How the brokers are convinced of who we are, and we of who they are. */
+export interface KafkaSecurity {
+  /** Null: no encryption. */
+  readonly tls: TlsFiles | null
+  /** Null: no login; with a certificate of our own in `tls`, that is our name. */
+  readonly sasl: {
+    readonly mechanism: Exclude<VariableValue<'SLUICE_KAFKA_SASL_MECHANISM'>, 'none'>
+    readonly username: string
+    readonly password: Secret
+  } | null
+}
+
+/** Everything needed to reach a cluster. Without `security`: plain text and no login. */
+export interface KafkaConnection {
+  readonly brokers: readonly string[]
+  readonly security?: KafkaSecurity | undefined
+}
+
+/** Reads SLUICE_KAFKA_*; problems are collected in `read`. */
+export function loadKafkaConnection(read: EnvReader): KafkaConnection {
+  const brokers = read.value('SLUICE_KAFKA_BROKERS')
+  const isTls = read.value('SLUICE_KAFKA_TLS')
+  const files = readTlsFiles(read, {
+    ca: 'SLUICE_KAFKA_TLS_CA_FILE',
+    cert: 'SLUICE_KAFKA_TLS_CERT_FILE',
+    key: 'SLUICE_KAFKA_TLS_KEY_FILE',
+  })
+  read.check(
+    isTls || !hasTlsFiles(files),
+    'SLUICE_KAFKA_TLS_CA_FILE, SLUICE_KAFKA_TLS_CERT_FILE or SLUICE_KAFKA_TLS_KEY_FILE is set without ' +
+      'SLUICE_KAFKA_TLS=true; set it, or unset them.',
+  )
+  const sasl = readSasl(read)
+  const security = isTls || sasl !== null ? { tls: isTls ? files : null, sasl } : undefined
+  return { brokers, ...(security === undefined ? {} : { security }) }
+}
+
+function readSasl(read: EnvReader): KafkaSecurity['sasl'] {
+  const mechanism = read.value('SLUICE_KAFKA_SASL_MECHANISM')
+  const username = read.textIfSet('SLUICE_KAFKA_SASL_USERNAME')
+  const password = readSecret(read, 'SLUICE_KAFKA_SASL_PASSWORD', 'SLUICE_KAFKA_SASL_PASSWORD_FILE')
+  read.check(
+    (username?.length ?? 0) <= USERNAME_CHARACTERS_MAX,
+    `SLUICE_KAFKA_SASL_USERNAME has more than ${USERNAME_CHARACTERS_MAX} characters; shorten it.`,
+  )
+  if (mechanism === 'none') {
+    read.check(
+      username === null && password === null,
+      'SLUICE_KAFKA_SASL_USERNAME or a password is set without SLUICE_KAFKA_SASL_MECHANISM; say which one ' +
+        'the brokers ask for.',
+    )
+    return null
+  }
+  read.check(
+    username !== null,
+    `SLUICE_KAFKA_SASL_MECHANISM="${mechanism}" needs SLUICE_KAFKA_SASL_USERNAME; set it.`,
+  )
+  read.check(
+    password !== null,
+    `SLUICE_KAFKA_SASL_MECHANISM="${mechanism}" needs SLUICE_KAFKA_SASL_PASSWORD or ` +
+      'SLUICE_KAFKA_SASL_PASSWORD_FILE; set one.',
+  )
+  return username === null || password === null ? null : { mechanism, username, password }
+}
+
+/** What is allowed and still worth a warning; null when there is nothing. */
+export function securityRemark({ security }: KafkaConnection): string | null {
+  if (security?.sasl == null || security.tls !== null) return null
+  return 'The login to Kafka goes over the network without encryption; set SLUICE_KAFKA_TLS=true.'
+}

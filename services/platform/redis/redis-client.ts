@@ -1,0 +1,29 @@
+// The one place that opens a Redis client: address, user, TLS and log of every service and command.
+
+import { Redis, type RedisOptions } from 'ioredis'
+import { tlsOptions } from '../config/secret-reader.ts'
+import type { Logger } from '../log.ts'
+import type { RedisConnection } from './redis-connection.ts'
+
+/**
+ * Opens a client that connects when `connect` is called. Its error events end no process: each command reports its
+ * own failure.
+ */
+export function openRedis(
+  { url, security }: RedisConnection,
+  options: Omit<RedisOptions, 'replyMapping'>,
+  log?: Logger,
+): Redis {
+  const { username = null, password = null, tls = null } = security ?? {}
+  const redis = new Redis(url, {
+    ...options,
+    lazyConnect: true,
+    ...(username === null ? {} : { username }),
+    ...(password === null ? {} : { password: password.reveal() }),
+    ...(tls === null ? {} : { tls: tlsOptions(tls) }),
+  })
+  redis.on('error', (error: Error) => {
+    log?.debug({ error }, 'Message from the Redis client.')
+  })
+  return redis
+}
