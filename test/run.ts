@@ -15,9 +15,9 @@ import { parseArgs } from 'node:util'
 import { SluiceError } from '../services/core/errors.ts'
 import { provisionStack, type Stack } from '../services/platform/provision/index.ts'
 
-const NEEDS_SERVERS = new Set(['integration', 'integrity', 'parity', 'bench'])
+const NEEDS_SERVERS = new Set(['integration', 'integrity', 'observability', 'parity', 'bench'])
 // These load the machine or share servers in ways that would disturb each other.
-const ONE_FILE_AT_A_TIME = new Set(['integration', 'integrity', 'bench'])
+const ONE_FILE_AT_A_TIME = new Set(['integration', 'integrity', 'observability', 'bench'])
 const FILE_LIMIT_MS = process.env['SLUICE_FULL'] === '1' ? 2 * 3_600_000 : 15 * 60_000
 const SUMMARY_LINE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
 

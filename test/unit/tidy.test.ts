@@ -128,6 +128,7 @@ const RULES: readonly Rule[] = [
       'services/cli/commands/produce-options.ts': 'column mapping given by a person',
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
+      'services/platform/provision/prometheus-api.ts': 'answer of a Prometheus',
       'services/platform/provision/run-lock.ts': 'lock file of another process',
       'services/platform/provision/stack-record.ts': 'record of the servers that were started',
       'services/platform/registry/file-registry.ts': 'schemas/registry.json',

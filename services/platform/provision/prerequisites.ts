@@ -1,12 +1,12 @@
-// Java, Maven and redis-server: found, installed where that is possible without asking, or named in one
+// Java, Maven, redis-server and Prometheus: found, installed where that is possible without asking, or named in one
 // message with the command that installs them here.
 
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { SluiceError } from '../../core/errors.ts'
 import { findProgram, runProgram } from './run-program.ts'
 
-export type PrerequisiteName = 'java' | 'maven' | 'redis'
+export type PrerequisiteName = 'java' | 'maven' | 'redis' | 'prometheus'
 
 /** Kafka 4 servers run on this Java or newer. */
 const JAVA_MAJOR_MIN = 17
@@ -33,6 +33,11 @@ const PREREQUISITES: Readonly<Record<PrerequisiteName, Prerequisite>> = {
   redis: {
     label: 'redis-server (keeps the features)',
     packages: { apt: 'redis-server', dnf: 'redis', brew: 'redis' },
+  },
+  // promtool comes with it. Debian's package also starts a service on 9090 where systemd runs; ours takes a free port.
+  prometheus: {
+    label: 'prometheus with promtool (checks the alert rules)',
+    packages: { apt: 'prometheus', dnf: 'golang-github-prometheus', brew: 'prometheus' },
   },
 }
 
@@ -68,6 +73,8 @@ export async function findPrerequisite(
       return findProgram('mvn', machine.searchPath)
     case 'redis':
       return findProgram('redis-server', machine.searchPath, brewFolders(machine))
+    case 'prometheus':
+      return findPrometheus(machine)
   }
 }
 
@@ -151,6 +158,17 @@ async function lookFor(
     }),
   )
   return { found, missing: missing.sort() }
+}
+
+/** Counts only with promtool beside it, as packages install them. */
+function findPrometheus(machine: Machine): string | null {
+  const prometheus = findProgram('prometheus', machine.searchPath, brewFolders(machine))
+  return prometheus !== null && existsSync(promtoolBeside(prometheus)) ? prometheus : null
+}
+
+/** Path of the promtool that came with this prometheus. */
+export function promtoolBeside(prometheus: string): string {
+  return join(dirname(prometheus), 'promtool')
 }
 
 function findJava(machine: Machine): string | null {

@@ -8,6 +8,7 @@ import {
   findPrerequisite,
   missingError,
   parseJavaMajor,
+  promtoolBeside,
   remedyFor,
   requirePrerequisites,
   type Machine,
@@ -39,6 +40,19 @@ test('a Java that is too old, or does not run, counts as missing', async () => {
   strictEqual(await findPrerequisite('java', machineWith({ java: 'exit 1' }, {})), null)
   const good = machineWith({ java: java('17.0.1') }, {})
   strictEqual(await findPrerequisite('java', good), join(good.searchPath ?? '', 'java'))
+})
+
+test('Prometheus counts only with promtool beside it', async () => {
+  strictEqual(await findPrerequisite('prometheus', machineWith({ prometheus: '' }, {})), null)
+  strictEqual(await findPrerequisite('prometheus', machineWith({ promtool: '' }, {})), null)
+  const both = machineWith({ prometheus: '', promtool: '' }, {})
+  const found = await findPrerequisite('prometheus', both)
+  strictEqual(found, join(both.searchPath ?? '', 'prometheus'))
+  strictEqual(promtoolBeside(found ?? ''), join(both.searchPath ?? '', 'promtool'))
+  strictEqual(
+    remedyFor(['prometheus'], machineWith({ 'apt-get': '' }, { isRoot: true })),
+    'Run: apt-get install -y prometheus',
+  )
 })
 
 test('all that is missing is named in one message with the command for this machine', async () => {
