@@ -9,6 +9,7 @@ export interface AlertsConfig {
   readonly topicPrefix: string | null
   /** Null for the schema files of this installation. */
   readonly schemaRegistryUrl: string | null
+  readonly metricsHost: string
 }
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
@@ -18,6 +19,7 @@ export function loadAlertsConfig(env: Readonly<Record<string, string | undefined
     brokers: read.list('SLUICE_KAFKA_BROKERS', { default: ['127.0.0.1:19092'] }),
     topicPrefix: read.optionalString('SLUICE_TOPIC_PREFIX'),
     schemaRegistryUrl: read.optionalString('SLUICE_SCHEMA_REGISTRY_URL'),
+    metricsHost: read.string('SLUICE_METRICS_HOST', { default: '127.0.0.1' }),
   }
   read.throwIfInvalid()
   return Object.freeze(config)

@@ -7,6 +7,7 @@ export interface ProducerConfig {
   readonly topicPrefix: string
   /** Null for the schema files of this installation. */
   readonly registryUrl: string | null
+  readonly metricsHost: string
 }
 
 /** Where "sluice up" starts Kafka. */
@@ -21,6 +22,7 @@ export function loadProducerConfig(
     brokers: read.list('SLUICE_KAFKA_BROKERS', { default: BROKERS_DEFAULT }),
     topicPrefix: read.optionalString('SLUICE_TOPIC_PREFIX') ?? '',
     registryUrl: read.optionalString('SLUICE_SCHEMA_REGISTRY_URL'),
+    metricsHost: read.string('SLUICE_METRICS_HOST', { default: '127.0.0.1' }),
   }
   read.throwIfInvalid()
   return Object.freeze(config)

@@ -1,5 +1,6 @@
 // Configuration of the scorer: environment variables to one frozen, checked object.
 
+import { EXPECTATIONS, type Expectation } from '../core/scoring/fallback.ts'
 import { BACKENDS } from '../core/scoring/scoring-model.ts'
 import { MODES, OUTCOMES, type Mode, type Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
@@ -18,6 +19,8 @@ export interface ScorerConfig {
   readonly schemaRegistryUrl: string | null
   readonly modelFolder: string | null
   readonly backend: (typeof BACKEND_CHOICES)[number]
+  /** What should score here; anything else in use is reported as a fallback. */
+  readonly backendExpected: Expectation
   readonly mode: Mode
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
@@ -46,6 +49,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     schemaRegistryUrl: read.optionalString('SLUICE_SCHEMA_REGISTRY_URL'),
     modelFolder: read.optionalString('SLUICE_MODEL'),
     backend: read.choice('SLUICE_BACKEND', BACKEND_CHOICES, { default: 'auto' }),
+    backendExpected: read.choice('SLUICE_BACKEND_EXPECTED', EXPECTATIONS, { default: 'none' }),
     mode: read.choice('SLUICE_MODE', MODES, { default: 'flag' }),
     unscoredOutcome: read.choice('SLUICE_UNSCORED_OUTCOME', OUTCOMES, { default: 'flag' }),
     leaseMs: read.integer('SLUICE_LEASE_MS', {
