@@ -20,6 +20,7 @@ export const errorCodes = {
   SLUICE_LANE_OFFSET_OUT_OF_RANGE: { retryable: false, exitCode: 1 },
   SLUICE_BROKER_UNAVAILABLE: { retryable: true, exitCode: 1 },
   SLUICE_COMMIT_UNKNOWN: { retryable: true, exitCode: 1 },
+  SLUICE_PROMETHEUS_UNAVAILABLE: { retryable: true, exitCode: 1 },
   SLUICE_TRAINING_DATA_INVALID: { retryable: false, exitCode: 2 },
 } as const
 
