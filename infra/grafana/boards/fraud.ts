@@ -106,7 +106,10 @@ const rates = [
     unit: units.EventsPerSecond,
     isStacked: true,
     colours: OUTCOME_COLOURS,
-    queries: [{ expr: sum(rate(ALL), ['outcome']), legend: '{{outcome}}' }],
+    queries: ['approve', 'flag', 'block'].map((outcome) => ({
+      expr: sum(rate(`${ALL}{outcome="${outcome}"}`)),
+      legend: outcome,
+    })),
   }),
   lines({
     width: 12,

@@ -16,6 +16,9 @@ const BURN_RATE_LIMITS = [6, 14.4]
 const BURN_WINDOWS = ['5m', '1h', '6h']
 
 const ALERT = 'sluice_event_to_alert_seconds'
+const STAGE = 'sluice_stage_duration_seconds'
+/** In the order in which a batch goes through them. */
+const STAGES = ['decode', 'read', 'features', 'score', 'write', 'commit']
 
 function burnRate(window: string): string {
   const inTime = sum(`rate(${ALERT}_bucket{le="${ALERT_OBJECTIVE_S}"}[${window}])`)
@@ -149,12 +152,10 @@ const latency = [
       'is Kafka, the others are our own work. The thickest layer is where to look.',
     unit: units.Seconds,
     isStacked: true,
-    queries: [
-      {
-        expr: `${sum(rate('sluice_stage_duration_seconds_sum{stage!="total"}'), ['stage'])} / ${sum(rate('sluice_stage_duration_seconds_count{stage!="total"}'), ['stage'])}`,
-        legend: '{{stage}}',
-      },
-    ],
+    queries: STAGES.map((stage) => ({
+      expr: `${sum(rate(`${STAGE}_sum{stage="${stage}"}`))} / ${sum(rate(`${STAGE}_count{stage="${stage}"}`))}`,
+      legend: stage,
+    })),
   }),
 ]
 

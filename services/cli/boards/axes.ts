@@ -3,13 +3,33 @@
 // Places are from 0 (left, bottom) to 1 (right, top), so that labels can be HTML of one size beside a plot that
 // stretches with the page.
 
-import { scaleLinear, scaleUtc } from 'd3-scale'
+import { scaleLinear } from 'd3-scale'
 import type { TimeRange } from './board-variables.ts'
 import { formatInScale, unitScale } from './units.ts'
 
 const VALUE_TICKS = 4
-const TIME_TICKS = 5
+const TIME_TICKS_MAX = 6
 const DAY_S = 86_400
+const ROUND_STEPS_S = [
+  1,
+  2,
+  5,
+  10,
+  15,
+  30,
+  60,
+  120,
+  300,
+  600,
+  900,
+  1_800,
+  3_600,
+  7_200,
+  10_800,
+  21_600,
+  43_200,
+  DAY_S,
+]
 
 export interface Tick {
   readonly place: number
@@ -58,19 +78,30 @@ function decimalsOf(ticks: readonly number[]): number {
   return Math.max(0, Math.min(6, -Math.floor(Math.log10(Math.abs(step) || 1) + 1e-9)))
 }
 
-/** An axis of time in UTC. */
+/** An axis of time in UTC, with ticks at round times. */
 export function timeAxis({ fromS, toS }: TimeRange): Axis {
-  const places = scaleUtc([fromS * 1_000, toS * 1_000], [0, 1])
-  const ticks = places.ticks(TIME_TICKS)
-  const label = timeLabel(toS - fromS, (ticks[1]?.getTime() ?? 0) - (ticks[0]?.getTime() ?? 0))
+  const places = scaleLinear([fromS, toS], [0, 1])
+  const stepS = tickStepSeconds(toS - fromS)
+  const first = Math.ceil(fromS / stepS)
+  const count = Math.floor(toS / stepS) - first + 1
+  const label = timeLabel(toS - fromS, stepS)
   return {
-    place: (timeS) => places(timeS * 1_000),
-    ticks: ticks.map((tick) => ({ place: places(tick), label: label(tick) })),
+    place: (timeS) => places(timeS),
+    ticks: Array.from({ length: count }, (_, index) => (first + index) * stepS).map((timeS) => ({
+      place: places(timeS),
+      label: label(new Date(timeS * 1_000)),
+    })),
   }
 }
 
-function timeLabel(rangeS: number, tickMs: number): (time: Date) => string {
-  if (tickMs >= DAY_S * 1_000) return (time) => time.toISOString().slice(5, 10)
+/** The shortest round step that leaves room for the labels, also in a third of a page. */
+function tickStepSeconds(rangeS: number): number {
+  const wantedS = rangeS / TIME_TICKS_MAX
+  return ROUND_STEPS_S.find((stepS) => stepS >= wantedS) ?? Math.ceil(wantedS / DAY_S) * DAY_S
+}
+
+function timeLabel(rangeS: number, stepS: number): (time: Date) => string {
+  if (stepS >= DAY_S) return (time) => time.toISOString().slice(5, 10)
   if (rangeS > DAY_S) return (time) => time.toISOString().slice(5, 16).replace('T', ' ')
-  return (time) => time.toISOString().slice(11, tickMs < 60_000 ? 19 : 16)
+  return (time) => time.toISOString().slice(11, stepS < 60 ? 19 : 16)
 }

@@ -11,9 +11,12 @@ export function stepSeconds({ fromS, toS }: TimeRange, pointsMax: number): numbe
   return Math.max(1, Math.ceil((toS - fromS) / pointsMax))
 }
 
-/** As Grafana has it: four scrapes at least, and never less than what lies between two points. */
+/** A demo is scraped every second; rates over four of them would make a comb of rare alerts. */
+const RATE_INTERVAL_S_MIN = 15
+
+/** As Grafana has it: four scrapes at least, and never less than what lies between two points; 15 s at least. */
 export function rateIntervalSeconds(stepS: number, scrapeIntervalS: number): number {
-  return Math.ceil(Math.max(4 * scrapeIntervalS, stepS + scrapeIntervalS))
+  return Math.ceil(Math.max(RATE_INTERVAL_S_MIN, 4 * scrapeIntervalS, stepS + scrapeIntervalS))
 }
 
 /** Fills in the rate interval and the time range shown (whole seconds); chosen labels become "all of them". */

@@ -12,7 +12,7 @@ export function statFigure({ panel, targets }: PanelData): string | null {
   if (value === undefined || Number.isNaN(value)) return null
   const text = panel.words.get(`${value}`) ?? formatValue(value, panel.unit, panel.decimals)
   const color = thresholdColour(panel, value) ?? 'gray'
-  return `<p class="stat" style="--c:${safeColour(color)}">${escapeHtml(text)}</p>`
+  return `<p class="big" style="--c:${safeColour(color)}">${escapeHtml(text)}</p>`
 }
 
 /** Horizontal bars as HTML, the longest of each query first; null when there are none. */
@@ -30,7 +30,7 @@ export function barsFigure({ panel, targets }: PanelData): string | null {
     const color = safeColour(thresholdColour(panel, value) ?? 'gray')
     return `<li><span>${escapeHtml(name)}</span><i style="--c:${color};width:${share}%"></i><b>${escapeHtml(formatValue(value, panel.unit, panel.decimals))}</b></li>`
   })
-  return `<ul class="bars">${bars.join('')}</ul>`
+  return `<ul class="ranking">${bars.join('')}</ul>`
 }
 
 /** A table as HTML; null when no query has a row. */
@@ -42,7 +42,7 @@ export function tableFigure({ panel, targets }: PanelData): string | null {
     const cells = panel.columns.map(([name, heading]) => cell(panel, row.get(name), heading))
     return `<tr>${cells.join('')}</tr>`
   })
-  return `<div class="table"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>`
+  return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>`
 }
 
 function cell(panel: PanelModel, value: string | number | undefined, heading: string): string {

@@ -38,17 +38,17 @@ details p{position:absolute;z-index:2;left:8px;right:8px;top:30px;background:var
 .x span{top:calc(100% + 7px);transform:translateX(-50%)}
 .legend i,.marks i{display:inline-block;width:14px;height:0;border-top:3px solid var(--c);vertical-align:middle;margin-right:5px;border-radius:1px}
 .legend i.dashed,.marks i{border-top-style:dashed;border-top-width:2px}
-.legend b,.bars b{color:var(--text);font-weight:600;font-variant-numeric:tabular-nums}
+.legend b,.ranking b{color:var(--text);font-weight:600;font-variant-numeric:tabular-nums}
 .shades{color:var(--soft);font-size:12px}
 .shades i{display:inline-block;width:12px;height:10px;background:var(--heat);margin-right:1px}
-.stat{margin:auto;padding:8px 0 10px;font-size:30px;line-height:1.15;font-weight:600;color:color-mix(in srgb,var(--c),white var(--strength))}
+.big{margin:auto;padding:8px 0 10px;font-size:30px;line-height:1.15;font-weight:600;color:color-mix(in srgb,var(--c),white var(--strength))}
 .nothing{margin:auto;padding:14px;font-size:14px}
 .nothing.failed{color:#c0392b;overflow-wrap:anywhere}
-.bars li{display:grid;grid-template-columns:minmax(0,38%) 1fr 4em;gap:10px;align-items:center;padding:2px 0}
-.bars span{overflow-wrap:anywhere;line-height:1.2}
-.bars i{height:14px;background:var(--c);border-radius:2px;min-width:2px}
-.bars b{text-align:right}
-.table{overflow-x:auto}
+.ranking li{display:grid;grid-template-columns:minmax(0,38%) 1fr 4em;gap:10px;align-items:center;padding:2px 0}
+.ranking span{overflow-wrap:anywhere;line-height:1.2}
+.ranking i{height:14px;background:var(--c);border-radius:2px;min-width:2px}
+.ranking b{text-align:right}
+.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 th{color:var(--soft);font-weight:600}

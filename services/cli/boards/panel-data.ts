@@ -9,7 +9,7 @@ import {
 import type { BoardModel, Mark, PanelModel, Target } from './board-model.ts'
 import type { Answer, Prometheus, Series } from './prometheus-api.ts'
 
-const POINTS_MAX = 240
+const POINTS_MAX = 180
 /** Columns of a heatmap; more would be thinner than a pixel on a phone. */
 const HEATMAP_COLUMNS_MAX = 60
 const REQUESTS_AT_ONCE = 4
