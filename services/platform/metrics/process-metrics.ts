@@ -1,6 +1,7 @@
 // The metrics of one process, and the functions that make them. Every metric says which values its labels take;
 // where all of them are closed lists, every series starts at 0, so that its rate exists before its first event.
 
+import { totalmem } from 'node:os'
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { buildVersion } from '../build-version.ts'
 import { BulkHistogram } from './bulk-histogram.ts'
@@ -83,7 +84,16 @@ export function createProcessMetrics(): MetricMaker {
       version: 'version of package.json',
     })
     .set({ version: buildVersion() }, 1)
+  make
+    .gauge('sluice_memory_limit_bytes', 'Memory that the container allows the process; 0 for none.')
+    .set(memoryLimitBytes(process.constrainedMemory(), totalmem()))
   return make
+}
+
+/** What a control group allows, in bytes; 0 when it sets no limit, which systems say with absurdly large numbers. */
+export function memoryLimitBytes(constrainedBytes: number | undefined, totalBytes: number): number {
+  if (constrainedBytes === undefined || constrainedBytes >= totalBytes) return 0
+  return constrainedBytes
 }
 
 /** Every combination of label values; none when the metric has no labels or one that is not closed. */
