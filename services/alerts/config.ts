@@ -9,6 +9,7 @@ export interface AlertsConfig extends KafkaConnection {
   readonly topicPrefix: string | null
   /** Null for the schema files of this installation. */
   readonly schemaRegistryUrl: string | null
+  readonly metricsHost: string
 }
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
@@ -18,6 +19,7 @@ export function loadAlertsConfig(env: Readonly<Record<string, string | undefined
     ...loadKafkaConnection(read),
     topicPrefix: read.value('SLUICE_TOPIC_PREFIX'),
     schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
+    metricsHost: read.value('SLUICE_METRICS_HOST'),
   }
   read.throwIfInvalid()
   return Object.freeze(config)

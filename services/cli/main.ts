@@ -34,6 +34,7 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],
+  ['boards', 'show the Grafana boards without Grafana', () => import('./commands/boards.ts')],
 ]
 
 function version(): string {

@@ -7,6 +7,7 @@ export interface ProducerConfig extends KafkaConnection {
   readonly topicPrefix: string
   /** Null for the schema files of this installation. */
   readonly registryUrl: string | null
+  readonly metricsHost: string
 }
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
@@ -18,6 +19,7 @@ export function loadProducerConfig(
     ...loadKafkaConnection(read),
     topicPrefix: read.value('SLUICE_TOPIC_PREFIX') ?? '',
     registryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
+    metricsHost: read.value('SLUICE_METRICS_HOST'),
   }
   read.throwIfInvalid()
   return Object.freeze(config)

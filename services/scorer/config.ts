@@ -1,5 +1,6 @@
 // Configuration of the scorer: environment variables to one frozen, checked object.
 
+import type { Expectation } from '../core/scoring/fallback.ts'
 import type { Mode, Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
 import { readSecret } from '../platform/config/secret-reader.ts'
@@ -17,6 +18,8 @@ export interface ScorerConfig extends KafkaConnection {
   readonly schemaRegistryUrl: string | null
   readonly modelFolder: string | null
   readonly backend: VariableValue<'SLUICE_BACKEND'>
+  /** What should score here; anything else in use is reported as a fallback. */
+  readonly backendExpected: Expectation
   readonly mode: Mode
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
@@ -45,6 +48,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
     modelFolder: read.value('SLUICE_MODEL'),
     backend: read.value('SLUICE_BACKEND'),
+    backendExpected: read.value('SLUICE_BACKEND_EXPECTED'),
     mode: read.value('SLUICE_MODE'),
     unscoredOutcome: read.value('SLUICE_UNSCORED_OUTCOME'),
     leaseMs: read.value('SLUICE_LEASE_MS'),

@@ -6,6 +6,7 @@ import { systemClock } from '../platform/clock.ts'
 import { laneAssigner } from '../platform/kafka/lane-assigner.ts'
 import { kafkaAway, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import { openLaneTransactions, openUnsafeLaneOutput } from '../platform/kafka/lane-transactions.ts'
+import { readCommittedOffsets, readLogEnds } from '../platform/kafka/log-ends.ts'
 import { topicName } from '../platform/kafka/topics.ts'
 import type { Closable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
@@ -13,13 +14,15 @@ import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneStore } from '../platform/redis/lane-store.ts'
 import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
+import { LagObserver, type LaneStanding } from './lag-observer.ts'
 import type { InboxOptions } from './lane-inbox.ts'
 import { Lane } from './lane.ts'
 import { checkLogHolds, startLane } from './lane-start.ts'
 
 /** Fetches answer at once when there is data; this only bounds how late a resumed partition is asked for. */
 const FETCH_WAIT_MS = 50
-const LAG_INTERVAL_MS = 1_000
+/** How often the broker is asked where the log ends; an answer must come before the next question. */
+const LAG_INTERVAL_MS = 2_000
 const PARTITIONS_CONCURRENT = 16
 
 export interface LaneGroupOptions {
@@ -37,7 +40,9 @@ export interface LaneGroupOptions {
 export class LaneGroup implements Closable {
   readonly #options: LaneGroupOptions
   readonly #lanes = new Map<number, Lane>()
-  readonly #highWatermarks = new Map<number, number>()
+  /** Per partition, up to where everything was fetched, records that carry no message included. */
+  readonly #fetchedTo = new Map<number, number>()
+  readonly #lag: LagObserver
   readonly #consumer: Consumer
   readonly failed: Promise<Error>
   #fail: (error: Error) => void = () => undefined
@@ -63,6 +68,14 @@ export class LaneGroup implements Closable {
       allowAutoTopicCreation: false,
       // Committed data only, as a transactional producer of the bank's would expect.
       readUncommitted: false,
+    })
+    this.#lag = new LagObserver({
+      clock: systemClock,
+      telemetry: options.telemetry,
+      lanes: () => this.#standings(),
+      readLogEnds: () => readLogEnds(options.admin, this.#topics.transactions),
+      readCommitted: () =>
+        readCommittedOffsets(options.admin, config.groupId, this.#topics.transactions),
     })
     this.failed = new Promise((resolve) => {
       this.#fail = resolve
@@ -103,15 +116,17 @@ export class LaneGroup implements Closable {
       eachBatch: async (payload) => {
         const { batch } = payload
         const topic = batch.topic === transactionsTopic ? 'transactions' : 'labels'
-        if (topic === 'transactions') {
-          this.#highWatermarks.set(batch.partition, Number(batch.highWatermark))
-        }
         if (!payload.isStale()) this.#lanes.get(batch.partition)?.push(topic, batch.messages)
         await payload.heartbeat()
       },
     })
+    // Told also of batches that hold nothing but control records, which never come to eachBatch.
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      if (payload.topic !== transactionsTopic) return
+      this.#fetchedTo.set(payload.partition, Number(payload.lastOffset) + 1)
+    })
     this.#lagTimer = setInterval(() => {
-      this.#observeLag()
+      void this.#lag.observe()
     }, LAG_INTERVAL_MS)
     await Promise.race([joined, this.failed.then((error) => Promise.reject(error))])
   }
@@ -131,6 +146,7 @@ export class LaneGroup implements Closable {
     this.#lanes.clear()
     await Promise.all(ended.map(([, lane]) => lane.stop()))
     for (const [partition] of ended) telemetry.laneReleased(partition)
+    this.#lag.keepOnly(partitions)
     for (const partition of partitions) this.#lanes.set(partition, this.#openLane(partition))
     telemetry.rebalanced(partitions.length)
     log.info({ partitions }, 'Lanes assigned.')
@@ -183,6 +199,7 @@ export class LaneGroup implements Closable {
         checkLogHolds(admin, this.#topics[topic], partition, offset),
       seek: (nextOffset, labelNextOffset) => {
         const { transactions, labels } = this.#topics
+        this.#fetchedTo.delete(partition)
         this.#consumer.seek({ topic: transactions, partition, offset: String(nextOffset) })
         this.#consumer.seek({ topic: labels, partition, offset: String(labelNextOffset) })
       },
@@ -198,15 +215,16 @@ export class LaneGroup implements Closable {
     })
   }
 
-  #observeLag(): void {
-    const nowMs = systemClock.nowMs()
+  /** An idle lane has decided all that was fetched, be it messages or records that carry none. */
+  #standings(): ReadonlyMap<number, LaneStanding> {
+    const standings = new Map<number, LaneStanding>()
     for (const [partition, lane] of this.#lanes) {
-      const { nextOffset, oldestTimestampMs } = lane
-      const high = this.#highWatermarks.get(partition)
-      if (nextOffset === null || high === undefined) continue
-      const seconds =
-        oldestTimestampMs === null ? 0 : Math.max(0, nowMs - oldestTimestampMs) / 1_000
-      this.#options.telemetry.lagObserved(partition, Math.max(0, high - nextOffset), seconds)
+      const { standing } = lane
+      const { nextOffset, isIdle } = standing
+      const fetchedTo = this.#fetchedTo.get(partition) ?? -1
+      const isBehind = isIdle && nextOffset !== null && nextOffset < fetchedTo
+      standings.set(partition, isBehind ? { ...standing, nextOffset: fetchedTo } : standing)
     }
+    return standings
   }
 }

@@ -245,3 +245,15 @@ export function touchedBy({ entries, labels }: Pick<Taken, 'entries' | 'labels'>
   }
   return { cards: [...cards], terminals: [...terminals] }
 }
+
+/** `touchedBy`, and the cards of labels as well: what was decided for them is looked up. */
+export function readFor(taken: Pick<Taken, 'entries' | 'labels'>): {
+  readonly cards: readonly string[]
+  readonly terminals: readonly string[]
+} {
+  const { cards, terminals } = touchedBy(taken)
+  if (taken.labels.length === 0) return { cards, terminals }
+  const all = new Set(cards)
+  for (const entry of taken.labels) if (entry.kind === 'label') all.add(entry.label.card)
+  return { cards: [...all], terminals }
+}

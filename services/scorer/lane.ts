@@ -12,13 +12,15 @@ import type { Clock } from '../core/clock.ts'
 import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { Logger } from '../platform/log.ts'
-import type { BatchReport, ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneStore } from '../platform/redis/lane-store.ts'
 import { encodeOutput, type OutputOptions } from './batch-output.ts'
+import { reportOf } from './batch-report.ts'
+import type { LaneStanding } from './lag-observer.ts'
 import { LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { fenced, lost } from './lane-errors.ts'
-import { touchedBy, type LaneStart } from './lane-start.ts'
-import { decideBatch, type DecidedBatch } from './micro-batch.ts'
+import { readFor, type LaneStart } from './lane-start.ts'
+import { decideBatch } from './micro-batch.ts'
 
 const RESTART_FIRST_MS = 50
 const RESTART_MS_MAX = 2_000
@@ -56,6 +58,10 @@ export class Lane {
   #mustRebuild = false
   #progress: readonly (LaneProgress | null)[] = []
   #epoch: number | null = null
+  /** Everything below is decided and committed, as far as this lane knows. */
+  #decidedTo: number | null = null
+  /** Of the batch in hand; kept after a failure, since it is then still to be decided. */
+  #oldestInHandMs: number | null = null
   #isStopping = false
   #wake: (() => void) | null = null
   readonly #done: Promise<void>
@@ -66,14 +72,14 @@ export class Lane {
     this.#done = this.#run()
   }
 
-  /** Time stamp of the oldest transaction that waits, or null. */
-  get oldestTimestampMs(): number | null {
-    return this.#inbox?.oldestTimestampMs ?? null
-  }
-
-  /** The offset up to which transactions are taken; null while the lane starts. */
-  get nextOffset(): number | null {
-    return this.#inbox?.nextOffset ?? null
+  /** Where the lane stands, for who watches its lag; true also while it starts over. */
+  get standing(): LaneStanding {
+    const oldestTimestampMs = this.#oldestInHandMs ?? this.#inbox?.oldestTimestampMs ?? null
+    return {
+      nextOffset: this.#decidedTo,
+      oldestTimestampMs,
+      isIdle: this.#inbox !== null && oldestTimestampMs === null,
+    }
   }
 
   /** Hands over messages; never waits. Too many pause their topic's partition. */
@@ -100,6 +106,7 @@ export class Lane {
     const { log, telemetry } = this.#deps
     let waitMs = RESTART_FIRST_MS
     while (!this.#isStopping) {
+      telemetry.laneWorking(this.#partition, false)
       let transactions: LaneTransactions | null = null
       try {
         const start = await this.#deps.start(this.#epoch, this.#mustRebuild)
@@ -119,6 +126,8 @@ export class Lane {
         await this.#sleep(waitMs)
         waitMs = Math.min(waitMs * 2, RESTART_MS_MAX)
       } finally {
+        telemetry.laneWorking(this.#partition, false)
+        this.#oldestInHandMs ??= this.#inbox?.oldestTimestampMs ?? null
         this.#inbox = null
         await transactions?.close().catch(() => undefined)
       }
@@ -152,7 +161,7 @@ export class Lane {
   }
 
   async #work(start: LaneStart, onProgress: () => void): Promise<void> {
-    const { inbox: options, clock } = this.#deps
+    const { inbox: options, clock, telemetry } = this.#deps
     const inbox = new LaneInbox(options, start.nextOffset, start.labelNextOffset)
     const fold = new LaneFold(options.rates, start.position)
     let chainHash = start.chainHash
@@ -165,6 +174,9 @@ export class Lane {
     // would be taken as a gap of control records.
     this.#gaps = []
     this.#inbox = inbox
+    this.#decidedTo = start.nextOffset
+    this.#oldestInHandMs = null
+    telemetry.laneWorking(this.#partition, true)
     this.#deps.seek(start.nextOffset, start.labelNextOffset)
     // Both, whatever this lane has paused: kafkajs keeps a pause through a rebalance, so an earlier lane's may stand.
     for (const topic of ['transactions', 'labels'] as const) this.#deps.resume(topic)
@@ -180,12 +192,15 @@ export class Lane {
         continue
       }
       lastStartMs = startMs
+      this.#oldestInHandMs = taken.oldestTimestampMs
       this.#resumeWhenEmptied(inbox)
       const decodeMs = clock.monotonicMs() - startMs
       const result = await this.#process(taken, fold, start, chainHash, committed, ahead, decodeMs)
       chainHash = result.chainHash
       ahead = result.progress
       committed = { nextOffset: taken.nextOffset, labelNextOffset: taken.labelNextOffset }
+      this.#decidedTo = taken.nextOffset
+      this.#oldestInHandMs = null
       onProgress()
     }
   }
@@ -201,7 +216,7 @@ export class Lane {
   ): Promise<{ readonly chainHash: string; readonly progress: LaneProgress }> {
     const { clock, store, output, telemetry } = this.#deps
     const startMs = clock.monotonicMs()
-    const { cards, terminals } = touchedBy(taken)
+    const { cards, terminals } = readFor(taken)
     const snapshot = await store.read(this.#partition, ahead.generation, cards, terminals)
     this.#progress = snapshot.progress
     this.#checkAligned(taken, fold.position.labelWatermarkMs)
@@ -330,28 +345,5 @@ export class Lane {
       }
     })
     this.#wake = null
-  }
-}
-
-function reportOf(
-  taken: Taken,
-  decided: DecidedBatch,
-  stagesMs: BatchReport['stagesMs'],
-  scoredAtMs: number,
-  committedAtMs: number,
-): BatchReport {
-  const outcomes = { approve: 0, flag: 0, block: 0 }
-  for (const { outcome } of decided.decisions) outcomes[outcome] += 1
-  const { oldestTimestampMs } = taken
-  return {
-    transactions: decided.decisions.length,
-    labels: taken.labels.length,
-    duplicates: decided.duplicates,
-    outcomes,
-    actions: decided.alerts.map(({ action }) => action),
-    deadLetters: taken.rejected,
-    stagesMs,
-    eventToAlertMs: decided.alerts.map(({ source }) => committedAtMs - source.timestampMs),
-    eventToScoreMs: oldestTimestampMs === null ? null : scoredAtMs - oldestTimestampMs,
   }
 }

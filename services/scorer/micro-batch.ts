@@ -12,7 +12,8 @@ import {
 } from '../core/decision/decide.ts'
 import { reasonsOf, writeOcclusions } from '../core/decision/reasons.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
-import type { Folded, LaneFold, LaneState } from '../core/features/lane-fold.ts'
+import type { CardLookup, Folded, LaneFold, LaneState } from '../core/features/lane-fold.ts'
+import { referenceOf } from '../core/reference.ts'
 import { isLagging } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
@@ -61,10 +62,22 @@ export interface DecidedBatch {
   readonly decisions: readonly DecisionRecord[]
   readonly features: Float64Array
   readonly alerts: readonly Alert[]
+  /** The transaction of each alert, in their order. */
+  readonly alerted: readonly Transaction[]
+  /** Per decision, the amount in minor units of the reference currency. */
+  readonly amountsMinor: readonly number[]
+  /** Per label, what had been decided for its transaction before this batch; null when the card does not tell. */
+  readonly labelled: readonly LabelledOutcome[]
   readonly duplicates: number
   /** Cards and offsets whose stored event must remember its outcome. */
   readonly featuresMs: number
   readonly scoreMs: number
+}
+
+/** A label beside the outcome of its transaction. */
+export interface LabelledOutcome {
+  readonly label: Label
+  readonly outcome: Outcome | null
 }
 
 interface Row {
@@ -114,18 +127,34 @@ export function foldBatch(
   return { rows, features }
 }
 
+/** Looks at what was decided for labelled transactions. Changes nothing; cards that were not read tell nothing. */
+function outcomesOfLabelled(
+  labels: readonly LaneLabel[],
+  state: CardLookup,
+): readonly LabelledOutcome[] {
+  const met: LabelledOutcome[] = []
+  for (const entry of labels) {
+    if (entry.kind === 'watermark') continue
+    const { label } = entry
+    const stored = state.peekCard(label.card)?.outcomeOf(referenceOf(label.transactionId)) ?? 0
+    met.push({ label, outcome: outcomeOfStored(stored) })
+  }
+  return met
+}
+
 /** Decides a batch. The snapshot's cards also learn their outcomes, for duplicates that come later. */
 export async function decideBatch(
   labels: readonly LaneLabel[],
   entries: readonly LaneEntry[],
   labelNextOffset: number,
   fold: LaneFold,
-  state: LaneState,
+  state: LaneState & CardLookup,
   progress: readonly (LaneProgress | null)[],
   decidedAtMs: number,
   options: DecideOptions,
 ): Promise<DecidedBatch> {
   const startMs = performance.now()
+  const labelled = outcomesOfLabelled(labels, state)
   const folded = foldBatch(labels, entries, labelNextOffset, fold, state, options.alignment)
   const rows = folded.rows.map((row): Row => ({
     ...row,
@@ -140,6 +169,7 @@ export async function decideBatch(
   const reasons = await explain(outcomes, rows, folded.features, scores, options)
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
+  const alerted: Transaction[] = []
   for (const [index, row] of rows.entries()) {
     const outcome = outcomes[index] ?? options.unscoredOutcome
     const decision = decisionOf(row, outcome, scores[index] ?? NaN, reasons.get(index) ?? [])
@@ -147,12 +177,17 @@ export async function decideBatch(
     if (decision.duplicateOfOffset !== null) continue
     state.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(outcome))
     const alert = alertOf(row, decision, decidedAtMs, options)
-    if (alert !== null) alerts.push(alert)
+    if (alert === null) continue
+    alerts.push(alert)
+    alerted.push(row.transaction)
   }
   return {
     decisions,
     features: folded.features,
     alerts,
+    alerted,
+    amountsMinor: rows.map((row) => row.folded.amountMinor),
+    labelled,
     duplicates: rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
     featuresMs: foldedMs - startMs,
     scoreMs: performance.now() - foldedMs,

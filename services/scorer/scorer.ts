@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Admin } from 'kafkajs'
 import { DEFAULT_RATES } from '../core/currency.ts'
+import { isFallback, refusedBackends } from '../core/scoring/fallback.ts'
 import type { ScoringModel } from '../core/scoring/scoring-model.ts'
 import { createCodecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
@@ -24,6 +25,7 @@ import { openScoringModel } from '../platform/tensorflow/scoring-model.ts'
 import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import { LaneGroup } from './lane-group.ts'
+import { observeRedis } from './redis-observer.ts'
 import type { DecideOptions } from './micro-batch.ts'
 
 const KAFKA_RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
@@ -74,7 +76,8 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   const topics = topicsOf(config.topicPrefix)
   const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
   const store = await openStore(config, streamId, partitionCount, telemetry)
-  opened.push(store)
+  opened.push(store, observeRedis(store, telemetry))
+  telemetry.policyInForce(policyOf(config, model).digest, config.mode)
 
   const group = new LaneGroup({
     config,
@@ -111,6 +114,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
         model: model.info.version,
         lanes: group.partitions,
         redis: store.isUp ? 'up' : 'down',
+        ...fallbackDetails(config, model),
       },
     }),
   })
@@ -139,7 +143,24 @@ async function openModel(
   })
   telemetry.backendChosen(model.info.backend, model.info.version)
   log.info({ ...model.info, usual: undefined }, 'Model loaded.')
+  const { isOnFallback, refused } = fallbackDetails(config, model)
+  telemetry.fallbackJudged(isOnFallback, refused)
+  if (isOnFallback) {
+    log.warn(
+      { backend: model.info.backend, expected: config.backendExpected, refused },
+      'Scoring runs on a fallback backend.',
+    )
+  }
   return model
+}
+
+/** P7: a fallback is in the log, in the metrics and beside readiness. */
+function fallbackDetails({ backendExpected }: ScorerConfig, { info }: ScoringModel) {
+  return {
+    backendExpected,
+    isOnFallback: isFallback(backendExpected, info),
+    refused: refusedBackends(info.trials),
+  }
 }
 
 function openStore(
@@ -152,8 +173,8 @@ function openStore(
     ...config.redis,
     streamId,
     partitionCount,
-    onRoundTrip: (operation) => {
-      telemetry.redisCalled(operation)
+    onRoundTrip: (operation, durationMs) => {
+      telemetry.redisCalled(operation, durationMs)
     },
     onConnection: (isUp) => {
       telemetry.redisConnection(isUp)
@@ -169,10 +190,10 @@ function decideOptions(
   topic: string,
   partition: number,
 ): DecideOptions {
-  const { flagThreshold, blockThreshold, digest, version, usual } = model.info
+  const { digest, version, usual } = model.info
   const { mode, alignment, unscoredOutcome, leaseMs } = config
-  const thresholds = { flag: flagThreshold, block: blockThreshold }
-  const policy = { mode, leaseMs, unscoredOutcome, thresholds }
+  const policy = policyOf(config, model)
+  const { thresholds } = policy
   return {
     streamId,
     topic,
@@ -184,10 +205,18 @@ function decideOptions(
     leaseMs,
     modelVersion: version,
     modelDigest: digest,
-    policyDigest: createHash('sha256').update(JSON.stringify(policy)).digest('hex'),
+    policyDigest: policy.digest,
     usual,
     score: (rows, rowCount) => model.score(rows, rowCount),
   }
+}
+
+/** What decides beside the model; its digest names it in decisions and metrics. */
+function policyOf({ mode, leaseMs, unscoredOutcome }: ScorerConfig, { info }: ScoringModel) {
+  const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
+  const policy = { mode, leaseMs, unscoredOutcome, thresholds }
+  const digest = createHash('sha256').update(JSON.stringify(policy)).digest('hex')
+  return { thresholds, digest }
 }
 
 function topicsOf(prefix: string): OutputOptions['topics'] {

@@ -9,6 +9,7 @@ import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
 import {
   LANE_START,
   LaneFold,
+  type CardLookup,
   type Folded,
   type LanePosition,
   type LaneState,
@@ -189,7 +190,7 @@ class Snapshot implements LaneState {
 }
 
 /** State in memory that is never compacted, encoded or shared: what all other ways must equal. */
-export class PlainState implements LaneState {
+export class PlainState implements LaneState, CardLookup {
   readonly #cards = new Map<string, CardHistory>()
   readonly #terminals = new Map<string, EntityPart>()
   readonly #others: readonly PlainState[]
@@ -203,6 +204,10 @@ export class PlainState implements LaneState {
     const history = this.#cards.get(card) ?? new CardHistory()
     this.#cards.set(card, history)
     return history
+  }
+
+  peekCard(card: string): CardHistory | null {
+    return this.#cards.get(card) ?? null
   }
 
   ownTerminal(terminal: string): EntityPart {

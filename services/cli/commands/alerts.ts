@@ -27,7 +27,6 @@ import { demoName, readLivingDemos } from '../demo/demo-record.ts'
 import { brokersOption } from './alerts-options.ts'
 
 const LIMIT_MAX = 1_000_000_000
-const METRICS_HOST = '127.0.0.1'
 
 interface TailCommandOptions {
   readonly fromBeginning?: boolean
@@ -84,8 +83,7 @@ async function tail(options: TailCommandOptions): Promise<void> {
   const config = loadAlertsConfig(process.env)
   const { brokers, security, topicPrefix } = whereToLook(options, config)
   const telemetry = createAlertsTelemetry()
-  const state = { isFollowing: false }
-  const metrics = await openMetrics(options.metricsPort, telemetry, state)
+  const metrics = await openMetrics(config.metricsHost, options.metricsPort, telemetry)
   const isColored = wantsColor(process.stdout.isTTY, process.env)
   const interrupted = interruptSignal()
   const enough = new AbortController()
@@ -106,7 +104,6 @@ async function tail(options: TailCommandOptions): Promise<void> {
         clock: systemClock,
         telemetry,
         onReady: () => {
-          state.isFollowing = true
           printProgress(`following ${topicPrefix}alerts at ${brokers.join(',')}; Ctrl-C ends it`)
         },
         onNotRead: ({ partition, offset, reason, field }) => {
@@ -144,17 +141,17 @@ function whereToLook(
 }
 
 async function openMetrics(
+  host: string,
   port: number | undefined,
   telemetry: AlertsTelemetry,
-  state: { readonly isFollowing: boolean },
 ): Promise<MetricsServer | null> {
   if (port === undefined) return null
   const server = await openMetricsServer({
-    host: METRICS_HOST,
+    host,
     port,
     registry: telemetry.registry,
-    readiness: () => ({ isReady: state.isFollowing, details: {} }),
+    readiness: () => ({ isReady: telemetry.isFollowing, details: {} }),
   })
-  printProgress(`metrics: http://${METRICS_HOST}:${server.port}/metrics`)
+  printProgress(`metrics: http://${host}:${server.port}/metrics`)
   return server
 }

@@ -3,30 +3,39 @@
 import type { Summary } from '../../producer/index.ts'
 import { printProgress } from '../command.ts'
 
-const HOST = '127.0.0.1'
-
 export interface ProducerMetrics {
   produced(summary: Summary): void
   close(): Promise<void>
 }
 
 /** Serves metrics on the port, or on a free one when it is in use; says where. */
-export async function openProducerMetrics(port: number): Promise<ProducerMetrics> {
+export async function openProducerMetrics(host: string, port: number): Promise<ProducerMetrics> {
   // Loaded here, so that --help does not wait for it.
   const [{ createProducerTelemetry }, { openMetricsServer }] = await Promise.all([
     import('../../platform/metrics/producer-telemetry.ts'),
     import('../../platform/metrics/metrics-server.ts'),
   ])
   const telemetry = createProducerTelemetry()
+  let soFar: Summary | null = null
   const server = await openMetricsServer({
-    host: HOST,
+    host,
     port,
     registry: telemetry.registry,
-    readiness: () => ({ isReady: true, details: {} }),
+    // The first report comes once the run is connected and sends.
+    readiness: () => ({
+      isReady: soFar !== null,
+      details: {
+        transactions: soFar?.transactions ?? 0,
+        labels: soFar?.labels ?? 0,
+        acknowledged: soFar?.acknowledged ?? 0,
+        behindMs: soFar?.behindMs ?? 0,
+      },
+    }),
   })
-  printProgress(`metrics: http://${HOST}:${server.port}/metrics`)
+  printProgress(`metrics: http://${host}:${server.port}/metrics`)
   return {
     produced: (summary) => {
+      soFar = summary
       telemetry.produced(summary)
     },
     close: () => server.close(),

@@ -204,7 +204,9 @@ async function send(
   const isDryRun = options.dryRun === true
   const isQuiet = isDryRun || options.json === true || !process.stderr.isTTY
   const metrics =
-    options.metricsPort === undefined ? null : await openProducerMetrics(options.metricsPort)
+    options.metricsPort === undefined
+      ? null
+      : await openProducerMetrics(config.metricsHost, options.metricsPort)
   const run = runProducer(
     {
       source,

@@ -213,7 +213,7 @@ function openMetrics(telemetry: AlertsTelemetry): Promise<{ readonly port: numbe
     host: '127.0.0.1',
     port: METRICS_PORT,
     registry: telemetry.registry,
-    readiness: () => ({ isReady: true, details: {} }),
+    readiness: () => ({ isReady: telemetry.isFollowing, details: {} }),
   })
 }
 

@@ -118,6 +118,12 @@ export class CardHistory {
     return (((this.flags[index] ?? 0) >> OUTCOME_SHIFT) & 3) as StoredOutcome
   }
 
+  /** What was decided for the transaction with this reference; 0 when it is not held singly or not known. */
+  outcomeOf(idRef: number): StoredOutcome {
+    const index = this.idRefs.lastIndexOf(idRef)
+    return index < 0 ? 0 : this.outcomeAt(index)
+  }
+
   /**
    * Makes the history small again: drops what no feature can reach and merges what no longer counts as raw.
    * Only events with an offset below `committedOffset` are touched.

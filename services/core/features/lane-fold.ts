@@ -25,6 +25,12 @@ export interface LaneState {
   otherTerminals(terminal: string): readonly ReadablePart[]
 }
 
+/** State that can also be looked at without being changed by it. */
+export interface CardLookup {
+  /** The card as it stands, not to be changed; null when it has no history, or was not read. */
+  peekCard(card: string): CardHistory | null
+}
+
 /** Anything about a decision that its reader should know. Closed list; in the order of the bits. */
 export const FOLD_MARKS = [
   'duplicate',
@@ -42,6 +48,8 @@ export interface Folded {
   /** Offset of the first transaction with the same id, or null. */
   readonly duplicateOfOffset: number | null
   readonly duplicateOutcome: StoredOutcome
+  /** Amount in minor units of the reference currency. */
+  readonly amountMinor: number
 }
 
 const TERMINAL_WINDOWS_MS = [DAY_MS, 7 * DAY_MS, 30 * DAY_MS] as const
@@ -134,6 +142,7 @@ export class LaneFold {
         marks: ['duplicate'],
         duplicateOfOffset: reading.duplicateOfOffset,
         duplicateOutcome: reading.duplicateOutcome,
+        amountMinor,
       }
     }
     const terminal = this.#readTerminal(transaction, offset, labelNextOffset, state)
@@ -156,7 +165,7 @@ export class LaneFold {
     if (newestEventMs !== this.#position.newestEventMs) {
       this.#position = { ...this.#position, newestEventMs }
     }
-    return { marks, duplicateOfOffset: null, duplicateOutcome: 0 }
+    return { marks, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor }
   }
 
   #referenceAmount({ amountMinor, currency, eventTimeMs }: Transaction): number {

@@ -4,11 +4,23 @@
 export const BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const
 export type Backend = (typeof BACKENDS)[number]
 
+/** Why a backend that is present was not used. Closed list: also a metric label. */
+export const REFUSAL_REASONS = [
+  'load_failed',
+  'start_failed',
+  'wrong_result',
+  'run_failed',
+  'golden_mismatch',
+] as const
+export type RefusalReason = (typeof REFUSAL_REASONS)[number]
+
 /** One backend that was looked at when the model was opened. */
 export interface BackendTrial {
   readonly backend: Backend
   /** `usable`: loads and reproduces the golden vectors, but another one is used. */
   readonly result: 'used' | 'usable' | 'unavailable' | 'wrong'
+  /** Null when it can be used, and when it is not installed: an absent backend is not refused. */
+  readonly refusal: RefusalReason | null
   /** What it runs on, or why it cannot be used. */
   readonly detail: string
   /** Best time of one working batch, microseconds; null when it was not measured. */
@@ -26,6 +38,7 @@ export interface ScoringModelInfo {
   readonly backend: Backend
   /** Device and library, such as "1 core, SIMD". */
   readonly backendDetail: string
+  readonly isOnGpu: boolean
   readonly featureListHash: string
   readonly ratesDigest: string
   /** A score at or above it is flagged. */

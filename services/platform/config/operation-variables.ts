@@ -18,7 +18,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_METRICS_HOST: {
     ...OPERATION,
-    readBy: 'scorer',
+    readBy: 'all',
     meaning: 'Address on which `/metrics`, `/livez` and `/readyz` are served.',
     kind: 'text',
     form: 'host',

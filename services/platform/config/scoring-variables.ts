@@ -1,5 +1,6 @@
 // Variables that say which stream is read and how it is decided.
 
+import { EXPECTATIONS } from '../../core/scoring/fallback.ts'
 import { BACKENDS } from '../../core/scoring/scoring-model.ts'
 import { MODES } from '../../core/wire/records.ts'
 import type { Variable } from './variable.ts'
@@ -58,6 +59,15 @@ export const SCORING_VARIABLES = {
     kind: 'choice',
     words: ['auto', ...BACKENDS],
     default: 'auto',
+  },
+  SLUICE_BACKEND_EXPECTED: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      'Backend that should score here. Another one in use is reported as a fallback: log, `/readyz`, `sluice_scoring_fallback`.',
+    kind: 'choice',
+    words: EXPECTATIONS,
+    default: 'none',
   },
   SLUICE_MODE: {
     ...DECIDING,

@@ -1,6 +1,7 @@
 // What a producer has sent so far, as metrics.
 
-import { Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Registry } from 'prom-client'
+import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
 /** Counts of one run so far. */
 export interface ProducedSoFar {
@@ -12,27 +13,37 @@ export interface ProducedSoFar {
 
 export interface ProducerTelemetry {
   readonly registry: Registry
-  /** Called about once a second with the counts so far. */
+  readonly definitions: readonly MetricDefinition[]
+  /** Called about once a second with the counts so far, which never fall. */
   produced(soFar: ProducedSoFar): void
 }
 
-/** Metrics of one producer run. Counts are set from the run's own, so they are gauges that only rise. */
+/** Metrics of one producer run. */
 export function createProducerTelemetry(): ProducerTelemetry {
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  const registers = [registry]
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers })
-  const transactions = gauge('sluice_produced_transactions', 'Transactions sent in this run.')
-  const labels = gauge('sluice_produced_labels', 'Labels sent in this run.')
-  const acknowledged = gauge('sluice_produced_acknowledged', 'Messages that brokers acknowledged.')
-  const behind = gauge('sluice_produced_behind_seconds', 'How far sending is behind its schedule.')
+  const make = createProcessMetrics()
+  const transactions = make.counter(
+    'sluice_produced_transactions_total',
+    'Transactions sent in this run.',
+  )
+  const labels = make.counter('sluice_produced_labels_total', 'Labels sent in this run.')
+  const acknowledged = make.counter(
+    'sluice_produced_acknowledged_total',
+    'Messages that brokers acknowledged.',
+  )
+  const behind = make.gauge(
+    'sluice_produced_behind_seconds',
+    'How far sending is behind its schedule.',
+  )
+  let before = { transactions: 0, labels: 0, acknowledged: 0 }
   return {
-    registry,
+    registry: make.registry,
+    definitions: make.definitions,
     produced(soFar) {
-      transactions.set(soFar.transactions)
-      labels.set(soFar.labels)
-      acknowledged.set(soFar.acknowledged)
+      transactions.inc(soFar.transactions - before.transactions)
+      labels.inc(soFar.labels - before.labels)
+      acknowledged.inc(soFar.acknowledged - before.acknowledged)
       behind.set(soFar.behindMs / 1_000)
+      before = soFar
     },
   }
 }

@@ -1,31 +1,45 @@
-// Alert rules with all their times shortened by one factor, so that a demo or a test need not wait as long as
-// an operator would. Expressions stay the same otherwise.
+// Rule files with all their times divided, so that a fault made by hand shows within seconds what in production takes
+// minutes. Thresholds and expressions stay as they are.
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-}
-/** A rate needs several scrapes in its range. */
-const RANGE_MS_MIN = 5_000
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
+const DURATION = '(?:\\d+(?:ms|[smhdw]))+'
 
-const DURATION = /^(\d+)(ms|s|m|h|d|w)$/
-/** `for: 5m`, `keep_firing_for: 5m` as lines; `[5m]` and `offset 1h` in expressions. */
-const TIMES = /(\b(?:for|keep_firing_for): |\boffset |\[)(\d+(?:ms|s|m|h|d|w))\b/g
-
-/** The rule file's text with every waiting time, range and offset divided by `factor`. */
-export function shortenRules(text: string, factor: number): string {
-  return text.replaceAll(TIMES, (_, before: string, duration: string) => {
-    const scaledMs = Math.round(durationMs(duration) / factor)
-    const ms = before === '[' ? Math.max(RANGE_MS_MIN, scaledMs) : scaledMs
-    return `${before}${ms}ms`
-  })
+/** By how much times are divided, and the least range that still holds enough samples for a rate. */
+export interface Shortening {
+  readonly factor: number
+  readonly rangeMsMin: number
 }
 
+/**
+ * Divides every `for`, every range (`[5m]`, `[1h:1m]`) and every `offset` of a rule file by the factor. Ranges do
+ * not go below `rangeMsMin`, since a rate needs at least two scrapes: four scrape intervals are safe.
+ */
+export function shortenRules(text: string, { factor, rangeMsMin }: Shortening): string {
+  const shorter = (duration: string): number => Math.round(durationMs(duration) / factor)
+  const range = (duration: string): string => `${Math.max(rangeMsMin, shorter(duration))}ms`
+  return text
+    .replace(
+      new RegExp(`^(\\s*for: )(${DURATION})$`, 'gm'),
+      (_, key: string, duration: string) => `${key}${shorter(duration)}ms`,
+    )
+    .replace(
+      new RegExp(`\\[(${DURATION})(?::(${DURATION}))?\\]`, 'g'),
+      (_, whole: string, step: string | undefined) =>
+        step === undefined
+          ? `[${range(whole)}]`
+          : `[${range(whole)}:${Math.max(1, shorter(step))}ms]`,
+    )
+    .replace(
+      new RegExp(`\\boffset (${DURATION})`, 'g'),
+      (_, duration: string) => `offset ${shorter(duration)}ms`,
+    )
+}
+
+/** Milliseconds of a duration as Prometheus writes it, such as 1h30m. */
 function durationMs(text: string): number {
-  const [, amount = '0', unit = 's'] = DURATION.exec(text) ?? []
-  return Number(amount) * (UNIT_MS[unit] ?? 1_000)
+  let sumMs = 0
+  for (const [, amount, unit] of text.matchAll(/(\d+)(ms|[smhdw])/g)) {
+    sumMs += Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]
+  }
+  return sumMs
 }

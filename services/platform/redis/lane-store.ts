@@ -11,17 +11,19 @@ import { SluiceError } from '../../core/errors.ts'
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { type Cut, EntityPart } from '../../core/features/entity-part.ts'
-import type { LaneState, ReadablePart } from '../../core/features/lane-fold.ts'
+import type { CardLookup, LaneState, ReadablePart } from '../../core/features/lane-fold.ts'
 import { DAY_MS, LATENESS_MS, REACH_MS, SECOND_MS } from '../../core/features/time.ts'
 import {
   decodeProgress,
   encodeProgress,
   type LaneProgress,
 } from '../../core/stream/lane-progress.ts'
+import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
 import { openRedis } from './redis-client.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { bareCause, explainRedis, redisRefusal } from './redis-failure.ts'
+import { parseServerInfo, type RedisServerInfo } from './server-info.ts'
 
 /** Values live as long as any feature can reach them, plus a tolerated stand-still of the stream. */
 const TIME_TO_LIVE_S = Math.ceil((REACH_MS + LATENESS_MS + 7 * DAY_MS) / SECOND_MS)
@@ -34,15 +36,15 @@ export type WriteReply = 'written' | 'fenced' | 'lost'
 export interface LaneStoreOptions extends RedisConnection {
   readonly streamId: string
   readonly partitionCount: number
-  /** Called once per command that crossed the wire. */
-  readonly onRoundTrip: (operation: 'read' | 'write' | 'progress' | 'claim') => void
+  /** Called once per command that crossed the wire, when it has ended, well or not. */
+  readonly onRoundTrip: (operation: RedisOperation, durationMs: number) => void
   readonly onConnection: (isUp: boolean) => void
   /** Switches the fence off: only for the test that shows what happens without it. */
   readonly isFenceDisabled?: boolean
 }
 
 /** What a batch needs: state to fold into, and how far each lane was when it was read. */
-export interface LaneSnapshot extends LaneState {
+export interface LaneSnapshot extends LaneState, CardLookup {
   readonly progress: readonly (LaneProgress | null)[]
 }
 
@@ -70,6 +72,8 @@ export interface LaneStore {
     progress: LaneProgress,
     committed: Cut,
   ): Promise<WriteReply>
+  /** What the server says of its memory; null when it leaves that out. */
+  readServerInfo(): Promise<RedisServerInfo | null>
   close(): Promise<void>
 }
 
@@ -219,6 +223,10 @@ class RedisLaneStore implements LaneStore {
     return reply === 1 ? 'written' : reply === 0 ? 'fenced' : 'lost'
   }
 
+  async readServerInfo(): Promise<RedisServerInfo | null> {
+    return parseServerInfo(await this.#call('info', () => this.#redis.info()))
+  }
+
   async close(): Promise<void> {
     this.#redis.disconnect()
     return Promise.resolve()
@@ -242,15 +250,14 @@ class RedisLaneStore implements LaneStore {
     return keys
   }
 
-  async #call<Reply>(
-    operation: Parameters<LaneStoreOptions['onRoundTrip']>[0],
-    command: () => Promise<Reply>,
-  ): Promise<Reply> {
-    this.#options.onRoundTrip(operation)
+  async #call<Reply>(operation: RedisOperation, command: () => Promise<Reply>): Promise<Reply> {
+    const startMs = performance.now()
     try {
       return await command()
     } catch (error) {
       throw unavailable(operation, error)
+    } finally {
+      this.#options.onRoundTrip(operation, performance.now() - startMs)
     }
   }
 }
@@ -261,6 +268,8 @@ class Snapshot implements LaneSnapshot {
   readonly cards = new Map<string, CardHistory>()
   readonly ownTerminals = new Map<string, EntityPart>()
   readonly #partition: number
+  /** Cards that were looked at only: they are not written back. */
+  readonly #peeked = new Map<string, CardHistory>()
   readonly #cardValues = new Map<string, Buffer | null>()
   readonly #terminalIndexes = new Map<string, number>()
   readonly #terminalValues: readonly (Buffer | null)[]
@@ -287,9 +296,19 @@ class Snapshot implements LaneSnapshot {
     if (history === undefined) {
       const value = this.#cardValues.get(card)
       if (value === undefined) throw new RangeError('The card was not read for this batch.')
-      history = CardHistory.decode(value)
+      history = this.#peeked.get(card) ?? CardHistory.decode(value)
       this.cards.set(card, history)
     }
+    return history
+  }
+
+  peekCard(card: string): CardHistory | null {
+    const known = this.cards.get(card) ?? this.#peeked.get(card)
+    if (known !== undefined) return known
+    const value = this.#cardValues.get(card) ?? null
+    if (value === null) return null
+    const history = CardHistory.decode(value)
+    this.#peeked.set(card, history)
     return history
   }
 

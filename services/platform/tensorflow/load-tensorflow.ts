@@ -2,7 +2,7 @@
 // installed them, and any failure to load them means absent.
 
 import { createRequire } from 'node:module'
-import type { Backend } from '../../core/scoring/scoring-model.ts'
+import type { Backend, RefusalReason } from '../../core/scoring/scoring-model.ts'
 
 export type TensorFlow = typeof import('@tensorflow/tfjs')
 
@@ -12,16 +12,30 @@ export interface OpenBackend {
   readonly tf: TensorFlow
   /** Device and library, in words. */
   readonly detail: string
+  readonly isOnGpu: boolean
   /** Batches are padded to a multiple of this many rows, so that batch size changes no bit. */
   readonly rowMultiple: number
 }
 
+/** Why a backend cannot be used; `refusal` is null when it is just not installed. */
+export class BackendProblem extends Error {
+  readonly refusal: RefusalReason | null
+
+  constructor(refusal: RefusalReason | null, message: string) {
+    super(message)
+    this.name = 'BackendProblem'
+    this.refusal = refusal
+  }
+}
+
 const NATIVE_PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
+
+const REASON_CHARACTERS_MAX = 120
 
 /** TensorFlow's kernels treat the last rows of a batch differently unless they come in eights. */
 const NATIVE_ROW_MULTIPLE = 8
 
-/** Starts a backend and lets it compute once. @throws Error saying why it cannot be used. */
+/** Starts a backend and lets it compute once. @throws BackendProblem saying why it cannot be used. */
 export async function openBackend(backend: Backend): Promise<OpenBackend> {
   const open = await OPENERS[backend]()
   checkHealth(open.tf, backend)
@@ -39,12 +53,13 @@ const OPENERS: Readonly<Record<Backend, () => Promise<OpenBackend>>> = {
   async tensorflow() {
     const { tf, packageName } = await importNative()
     await start(tf, 'tensorflow')
-    const { isUsingGpuDevice } = tf.backend() as { isUsingGpuDevice?: boolean }
+    const isOnGpu = (tf.backend() as { isUsingGpuDevice?: boolean }).isUsingGpuDevice === true
     const library = libraryVersion(tf)
     return {
       backend: 'tensorflow',
       tf,
-      detail: `${isUsingGpuDevice === true ? 'GPU' : 'CPU'}, ${packageName}${library}`,
+      detail: `${isOnGpu ? 'GPU' : 'CPU'}, ${packageName}${library}`,
+      isOnGpu,
       rowMultiple: NATIVE_ROW_MULTIPLE,
     }
   },
@@ -54,19 +69,27 @@ const OPENERS: Readonly<Record<Backend, () => Promise<OpenBackend>>> = {
     await withoutProcessListeners(() => start(tf, 'wasm'))
     const hasSimd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
     const simd = hasSimd === true ? 'SIMD' : 'no SIMD'
-    return { backend: 'wasm', tf, detail: `CPU, ${simd}, tfjs ${version_wasm}`, rowMultiple: 1 }
+    const detail = `CPU, ${simd}, tfjs ${version_wasm}`
+    return { backend: 'wasm', tf, detail, isOnGpu: false, rowMultiple: 1 }
   },
   async cpu() {
     const tf = await import('@tensorflow/tfjs')
     await start(tf, 'cpu')
     skipAdvertisement(tf)
     const detail = `CPU, JavaScript, tfjs ${tf.version.tfjs}`
-    return { backend: 'cpu', tf, detail, rowMultiple: 1 }
+    return { backend: 'cpu', tf, detail, isOnGpu: false, rowMultiple: 1 }
   },
 }
 
 async function start(tf: TensorFlow, backend: Backend): Promise<void> {
-  if (!(await tf.setBackend(backend))) throw new Error(`${backend} does not start`)
+  let isStarted = false
+  let why = ''
+  try {
+    isStarted = await tf.setBackend(backend)
+  } catch (error) {
+    why = ` (${firstLineOf(error)})`
+  }
+  if (!isStarted) throw new BackendProblem('start_failed', `${backend} does not start${why}`)
 }
 
 /**
@@ -89,22 +112,30 @@ async function withoutProcessListeners(work: () => Promise<void>): Promise<void>
 async function importNative(): Promise<{ tf: TensorFlow; packageName: string }> {
   restoreUtilFunctions()
   const reasons: string[] = []
+  let refusal: RefusalReason | null = null
   for (const packageName of NATIVE_PACKAGES) {
     try {
       return { tf: (await import(packageName)) as TensorFlow, packageName }
     } catch (error) {
-      reasons.push(`${packageName} ${absenceOf(error)}`)
+      if (isAbsent(error)) {
+        reasons.push(`${packageName} is not installed`)
+        continue
+      }
+      refusal = 'load_failed'
+      reasons.push(`${packageName} does not load (${firstLineOf(error)})`)
     }
   }
-  throw new Error(reasons.join(', '))
+  throw new BackendProblem(refusal, reasons.join(', '))
 }
 
-function absenceOf(error: unknown): string {
-  if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') {
-    return 'is not installed'
-  }
+/** The package itself is missing; one whose own native part is missing fails in another way. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+}
+
+function firstLineOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  return `does not load (${(message.split('\n')[0] ?? '').slice(0, 120)})`
+  return (message.split('\n')[0] ?? '').slice(0, REASON_CHARACTERS_MAX)
 }
 
 /** tfjs-node 4.22 calls two functions that Node 23 took away. */
@@ -134,6 +165,6 @@ function skipAdvertisement(tf: TensorFlow): void {
 function checkHealth(tf: TensorFlow, backend: Backend): void {
   const [half] = tf.tidy(() => tf.sigmoid(tf.tensor1d([0])).dataSync())
   if (half === undefined || Math.abs(half - 0.5) > 1e-6) {
-    throw new Error(`${backend} computes sigmoid(0) = ${String(half)}`)
+    throw new BackendProblem('wrong_result', `${backend} computes sigmoid(0) = ${String(half)}`)
   }
 }

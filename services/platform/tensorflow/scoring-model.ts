@@ -16,7 +16,7 @@ import {
 } from '../../core/scoring/scoring-model.ts'
 import type { Logger } from '../log.ts'
 import { RUN_ROWS_MAX, openDenseNet, type DenseNet } from './dense-net.ts'
-import { openBackend } from './load-tensorflow.ts'
+import { BackendProblem, openBackend } from './load-tensorflow.ts'
 import { readModelFolder, type ModelFolder } from './model-folder.ts'
 
 /** Rows of the batch at which backends are compared. */
@@ -39,6 +39,7 @@ interface Candidate {
   readonly trial: BackendTrial
   /** Null when the backend cannot be used. */
   readonly scorer: Scorer | null
+  readonly isOnGpu: boolean
 }
 
 interface Scorer {
@@ -67,7 +68,7 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
   const trials = candidates.map(({ trial }) =>
     trial === used.trial ? { ...trial, result: 'used' as const } : trial,
   )
-  const info = describe(model, used.trial, trials)
+  const info = describe(model, used, trials)
   log?.info({ model: info.version, backend: info.backend, trials }, 'model opened')
   if (info.backend === 'cpu') log?.warn({ trials }, 'scoring runs on the slow cpu backend')
   return {
@@ -90,19 +91,33 @@ async function tryBackend(name: Backend, model: ModelFolder): Promise<Candidate>
     if (goldenErrorMax > GOLDEN_TOLERANCE) {
       scorer.close()
       const detail = `${open.detail}; golden scores differ by ${goldenErrorMax.toExponential(1)}`
-      const trial = { backend: name, result: 'wrong', detail, goldenErrorMax } as const
-      return { trial: { ...trial, batchMicroseconds: null }, scorer: null }
+      const refusal = 'golden_mismatch'
+      const trial = { backend: name, result: 'wrong', refusal, detail, goldenErrorMax } as const
+      return { trial: { ...trial, batchMicroseconds: null }, scorer: null, isOnGpu: false }
     }
     const batchMicroseconds = measure(scorer, golden.rows)
-    const { detail } = open
-    const trial = { backend: name, result: 'usable', detail, batchMicroseconds, goldenErrorMax }
-    return { trial: trial as BackendTrial, scorer }
+    const { detail, isOnGpu } = open
+    const trial: BackendTrial = {
+      backend: name,
+      result: 'usable',
+      refusal: null,
+      detail,
+      batchMicroseconds,
+      goldenErrorMax,
+    }
+    return { trial, scorer, isOnGpu }
   } catch (error) {
     // A model that is not as it should be is no fault of the backend.
     if (error instanceof SluiceError) throw error
     const detail = error instanceof Error ? error.message : String(error)
-    const trial = { backend: name, result: 'unavailable', detail } as const
-    return { trial: { ...trial, batchMicroseconds: null, goldenErrorMax: null }, scorer: null }
+    // Whatever fails after a backend has started and computed is a failure to run the net.
+    const refusal = error instanceof BackendProblem ? error.refusal : 'run_failed'
+    const trial = { backend: name, result: 'unavailable', refusal, detail } as const
+    return {
+      trial: { ...trial, batchMicroseconds: null, goldenErrorMax: null },
+      scorer: null,
+      isOnGpu: false,
+    }
   }
 }
 
@@ -157,10 +172,10 @@ function measure(scorer: Scorer, sample: Float64Array): number {
 
 function fastest(candidates: readonly Candidate[]): (Candidate & { scorer: Scorer }) | null {
   let best: (Candidate & { scorer: Scorer }) | null = null
-  for (const { trial, scorer } of candidates) {
+  for (const { trial, scorer, isOnGpu } of candidates) {
     if (scorer === null) continue
     if ((trial.batchMicroseconds ?? Infinity) < (best?.trial.batchMicroseconds ?? Infinity)) {
-      best = { trial, scorer }
+      best = { trial, scorer, isOnGpu }
     }
   }
   return best
@@ -168,7 +183,7 @@ function fastest(candidates: readonly Candidate[]): (Candidate & { scorer: Score
 
 function describe(
   { manifest, digest }: ModelFolder,
-  used: BackendTrial,
+  { trial: used, isOnGpu }: Candidate,
   trials: readonly BackendTrial[],
 ): ScoringModelInfo {
   return {
@@ -177,6 +192,7 @@ function describe(
     digest,
     backend: used.backend,
     backendDetail: used.detail,
+    isOnGpu,
     featureListHash: manifest.featureListHash,
     ratesDigest: manifest.ratesDigest,
     flagThreshold: manifest.thresholds.flag,

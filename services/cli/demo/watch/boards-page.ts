@@ -2,24 +2,65 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { systemClock } from '../../../platform/clock.ts'
 import type { Closable } from '../../../platform/lifecycle.ts'
-import type { LocalPrometheus } from '../../../platform/provision/local-prometheus.ts'
+import { makePreview } from '../../boards/preview.ts'
+import { repositoryRoot } from '../../command.ts'
+
+const RANGE_MS = 5 * 60_000
+const RANGE_MS_MIN = 60_000
+const REFRESH_S = 10
 
 export interface BoardsPage extends Closable {
   readonly url: string
-  /** The page from this time until now. */
+  /** The page from this time until now, as HTML. @throws SluiceError SLUICE_PROMETHEUS_UNAVAILABLE. */
   render(sinceMs: number): Promise<string>
 }
-export async function openBoardsPage(prometheus: LocalPrometheus): Promise<BoardsPage> {
-  const server = createServer((_, response) => {
-    response.end(prometheus.url)
+
+/** Opens the page for the Prometheus at this address. It shows the last five minutes and refreshes itself. */
+export async function openBoardsPage(prometheusUrl: string): Promise<BoardsPage> {
+  const draw = async (rangeMs: number): Promise<string> => {
+    const prometheus = new URL(prometheusUrl)
+    const root = repositoryRoot()
+    const { html } = await makePreview({
+      root,
+      prometheus,
+      rangeMs,
+      board: null,
+      clock: systemClock,
+    })
+    return html
+  }
+  // One drawing at a time, whoever asks: each puts some sixty questions to Prometheus.
+  let drawing: Promise<string> | null = null
+  const drawOnce = (): Promise<string> =>
+    (drawing ??= draw(RANGE_MS).finally(() => {
+      drawing = null
+    }))
+  const server = createServer((request, response) => {
+    const answer = (status: number, type: string, body: string): void => {
+      response.writeHead(status, { 'content-type': type, refresh: String(REFRESH_S) }).end(body)
+    }
+    if (request.method !== 'GET' || request.url !== '/') {
+      answer(404, 'text/plain', 'The boards are at /.\n')
+      return
+    }
+    drawOnce().then(
+      (html) => {
+        answer(200, 'text/html; charset=utf-8', html)
+      },
+      (error: unknown) => {
+        answer(503, 'text/plain', `${error instanceof Error ? error.message : String(error)}\n`)
+      },
+    )
   })
-  await new Promise<void>((resolve) => {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
     server.listen(0, '127.0.0.1', resolve)
   })
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    render: () => Promise.resolve(''),
+    render: (sinceMs) => draw(Math.max(RANGE_MS_MIN, systemClock.nowMs() - sinceMs)),
     close: () =>
       new Promise((resolve) => {
         server.close(() => {

@@ -16,6 +16,8 @@ import { openBoardsPage, type BoardsPage } from './boards-page.ts'
 const INTERVAL_MS = 1_000
 /** An operator's 30 s become 2 s here. The demo says so. */
 export const RULES_SHORTENED_BY = 15
+/** A rate needs several scrapes in its range. */
+const SHORTENING = { factor: RULES_SHORTENED_BY, rangeMsMin: 5 * INTERVAL_MS }
 
 export interface Observation extends Closable {
   readonly prometheus: LocalPrometheus
@@ -62,7 +64,7 @@ export async function openObservation(processes: ObservedProcesses): Promise<Obs
       signal,
     })
     opened.push(prometheus)
-    const page = await openBoardsPage(prometheus)
+    const page = await openBoardsPage(prometheus.url)
     opened.push(page)
     return { prometheus, page, close: () => closeAll(opened) }
   } catch (error) {
@@ -78,7 +80,7 @@ function writeRules(folder: string): readonly string[] {
     .filter((name) => name.endsWith('.yml'))
     .map((name) => {
       const file = join(folder, name)
-      writeFileSync(file, shortenRules(readFileSync(join(rules, name), 'utf8'), RULES_SHORTENED_BY))
+      writeFileSync(file, shortenRules(readFileSync(join(rules, name), 'utf8'), SHORTENING))
       return file
     })
 }

@@ -10,10 +10,15 @@ test('figures are summed over outcomes, partitions and reasons', async () => {
   const telemetry = createScorerTelemetry()
   telemetry.batchDecided({
     transactions: 6,
-    labels: 0,
+    labels: [],
     duplicates: 0,
     outcomes: { approve: 3, flag: 2, block: 1 },
-    actions: [],
+    amountsMinor: { approve: 0, flag: 0, block: 0 },
+    amountsWithoutRate: 0,
+    scores: [],
+    notScored: new Map(),
+    marks: new Map(),
+    alerts: [],
     deadLetters: [
       { topic: 'transactions', reason: 'malformed' },
       { topic: 'labels', reason: 'empty' },

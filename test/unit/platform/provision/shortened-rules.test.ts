@@ -1,25 +1,50 @@
-import { strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, notStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
+import { runProgram } from '../../../../services/platform/provision/run-program.ts'
 import { shortenRules } from '../../../../services/platform/provision/shortened-rules.ts'
+import { RULE_FILES, rulesOf } from '../../../support/alert-rules.ts'
+import { promtoolProgram, temporaryFolder } from '../../../support/prometheus.ts'
 
-test('waiting times, ranges and offsets are divided, and nothing else changes', () => {
-  const text = `
-      - alert: SluiceExample5m
-        expr: rate(a_total[5m]) > 0.05 and rate(a_total[1h] offset 1d) < 30
-        for: 2m
-        keep_firing_for: 30s
-        annotations: { summary: 'For 5m, see [the page](x#5m).' }`
-  strictEqual(
-    shortenRules(text, 10),
-    `
-      - alert: SluiceExample5m
-        expr: rate(a_total[30000ms]) > 0.05 and rate(a_total[360000ms] offset 8640000ms) < 30
-        for: 12000ms
-        keep_firing_for: 3000ms
-        annotations: { summary: 'For 5m, see [the page](x#5m).' }`,
-  )
+const SHORTENING = { factor: 60, rangeMsMin: 4_000 }
+const shorten = (text: string): string => shortenRules(text, SHORTENING)
+
+test('ranges, offsets and waiting times are divided, and nothing else is', () => {
+  strictEqual(shorten('        for: 10m\n'), '        for: 10000ms\n')
+  strictEqual(shorten('rate(a_total[1h]) > 60'), 'rate(a_total[60000ms]) > 60')
+  strictEqual(shorten('a offset 1h30m'), 'a offset 90000ms')
+  strictEqual(shorten('max_over_time(a[1d:5m])'), 'max_over_time(a[1440000ms:5000ms])')
+  for (const text of ['a{le="0.15"}', 'job:a:ratio_rate30m > 5', 'waits for: 10m and more', '5m'])
+    strictEqual(shorten(text), text)
 })
 
-test('a range keeps room for several scrapes, however short it would be', () => {
-  strictEqual(shortenRules('increase(a_total[30s])', 60), 'increase(a_total[5000ms])')
+test('a range never gets shorter than its least length', () => {
+  strictEqual(shorten('rate(a_total[1m])'), 'rate(a_total[4000ms])')
+  strictEqual(shorten('rate(a_total[5m])'), 'rate(a_total[5000ms])')
+})
+
+test('the committed rules, shortened, are valid and differ in their times only', async (t) => {
+  const folder = temporaryFolder(t)
+  const blind = (expr: string): string => expr.replace(/(\[|offset )\w+/g, '$1')
+  for (const file of RULE_FILES) {
+    const text = readFileSync(file, 'utf8')
+    const short = shorten(text)
+    notStrictEqual(short, text)
+    deepStrictEqual(
+      rulesOf(short).map(({ alert, record, expr }) => [alert, record, blind(expr)]),
+      rulesOf(text).map(({ alert, record, expr }) => [alert, record, blind(expr)]),
+    )
+    deepStrictEqual(
+      rulesOf(short).filter(({ for: waits }) => waits !== undefined && !waits.endsWith('ms')),
+      [],
+    )
+    ok(!/\[\d+[smhdw][\]:]|offset \d+[smhdw]\b/.test(short), 'a time was left as it was')
+    const path = join(folder, basename(file))
+    writeFileSync(path, short)
+    const { code, output } = await runProgram(await promtoolProgram(), ['check', 'rules', path], {
+      limitMs: 30_000,
+    })
+    strictEqual(code, 0, output)
+  }
 })

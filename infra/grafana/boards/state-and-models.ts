@@ -1,0 +1,210 @@
+// Board "State and models": Redis, the honesty of features, and which model decides on which backend.
+
+import * as units from '@grafana/grafana-foundation-sdk/units'
+import { board, type Board } from './board.ts'
+import { COLOURS } from './colours.ts'
+import { goodBelow, goodFrom, lines, stat, table } from './panels.ts'
+import { inRange, nonZero, quantile, rate, sum } from './promql.ts'
+
+const DECISIONS = sum(rate('sluice_decisions_total'))
+const SCORE_STAGE = 'sluice_stage_duration_seconds{stage="score"}'
+
+/** Share of decisions that carry each value of the label; a flat "none" while there are none. */
+function shareOfDecisions(metric: string, label: string): string {
+  return nonZero(label, `${rate(metric)} / on() group_left() ${DECISIONS}`)
+}
+
+const summary = [
+  stat({
+    width: 6,
+    title: 'Redis',
+    description:
+      'Whether every scorer is connected to Redis. Without it lanes stop and start over, and lag grows; nothing is ' +
+      'decided without its state.',
+    unit: units.NoUnit,
+    steps: goodFrom(1),
+    words: { 0: 'away', 1: 'connected' },
+    queries: [{ expr: 'min(sluice_redis_up)', legend: 'redis' }],
+  }),
+  stat({
+    width: 6,
+    title: 'Keys evicted',
+    description:
+      'Keys that Redis threw away in this time range to free memory. Any is wrong: histories are lost and features ' +
+      'read as absent. Redis must run with noeviction and enough memory.',
+    unit: units.Short,
+    decimals: 0,
+    steps: goodBelow(1),
+    queries: [
+      {
+        expr: 'round(max(increase(sluice_redis_evicted_keys_total[$__range])))',
+        legend: 'evicted',
+      },
+    ],
+  }),
+  stat({
+    width: 6,
+    title: 'Scoring backend',
+    description:
+      'Whether every scorer uses the backend that is expected of it (SLUICE_BACKEND_EXPECTED) and refused none that ' +
+      'is present. A fallback decides the same but slower; the tables below say which and why.',
+    unit: units.NoUnit,
+    steps: goodBelow(1),
+    words: { 0: 'as expected', 1: 'fallback' },
+    queries: [{ expr: 'max(sluice_scoring_fallback)', legend: 'fallback' }],
+  }),
+  stat({
+    width: 6,
+    title: 'States rebuilt',
+    description:
+      'How often the state of a lane was applied again or rebuilt from the log in this time range. Expected after ' +
+      'Redis lost data, and at no other time.',
+    unit: units.Short,
+    decimals: 0,
+    steps: goodBelow(10, 1),
+    queries: [{ expr: `round(${sum(inRange('sluice_state_rebuilds_total'))})`, legend: 'rebuilt' }],
+  }),
+]
+
+const redis = [
+  lines({
+    width: 12,
+    title: 'Redis command time (p99)',
+    description:
+      'Time of one command as the scorer sees it, by operation, slowest hundredth. Each batch waits for one read ' +
+      'and one write. All rising together: Redis or the network is busy. Only read: more entities per batch.',
+    unit: units.Seconds,
+    queries: [
+      {
+        expr: quantile(0.99, 'sluice_redis_command_duration_seconds', ['operation']),
+        legend: '{{operation}}',
+      },
+    ],
+  }),
+  lines({
+    width: 12,
+    title: 'Redis memory',
+    description:
+      'Memory in use, and the limit where Redis has one. It grows with the number of cards seen within the longest ' +
+      'reach and then stays. At the limit writes fail and lanes stop: raise it before.',
+    unit: units.BytesIEC,
+    colours: { limit: COLOURS.bad },
+    dashed: '/limit/',
+    queries: [
+      { expr: 'max(sluice_redis_used_memory_bytes)', legend: 'used' },
+      { expr: 'max(sluice_redis_max_memory_bytes) > 0', legend: 'limit' },
+    ],
+  }),
+]
+
+const honesty = [
+  lines({
+    width: 12,
+    title: 'Degraded or stale features',
+    description:
+      'Share of decisions by mark: what was not quite as it should be when the features were computed (state ' +
+      'degraded, entities lagging, late events, windows approximate). The decision says so too. A mark that grows ' +
+      'tells which part of the state to look at.',
+    unit: units.PercentUnit,
+    colours: { none: COLOURS.before },
+    queries: [
+      { expr: shareOfDecisions('sluice_decision_marks_total', 'mark'), legend: '{{mark}}' },
+    ],
+  }),
+  lines({
+    width: 12,
+    title: 'Decided without a score, by reason',
+    description:
+      'Share of decisions for which the model gave no score. Not scored is never score 0: the policy says what then ' +
+      'happens. "none" at zero is the normal picture.',
+    unit: units.PercentUnit,
+    colours: { none: COLOURS.before },
+    queries: [
+      { expr: shareOfDecisions('sluice_not_scored_total', 'reason'), legend: '{{reason}}' },
+    ],
+  }),
+]
+
+const inference = [
+  lines({
+    width: 12,
+    title: 'Inference time of a batch',
+    description:
+      'Time that the backend takes to score one batch. It depends on the batch size (board Stream). Slower at the ' +
+      'same size after a change of model or backend: see the mark.',
+    unit: units.Seconds,
+    queries: [
+      { expr: quantile(0.5, SCORE_STAGE), legend: 'p50' },
+      { expr: quantile(0.99, SCORE_STAGE), legend: 'p99' },
+    ],
+  }),
+  lines({
+    width: 12,
+    title: 'Scoring and feature time per transaction',
+    description:
+      'Mean time per decided transaction in the two stages that grow with the model and its features. Small batches ' +
+      'make it dearer. Times the traffic this is the share of a core that each takes.',
+    unit: units.Seconds,
+    queries: ['features', 'score'].map((stage) => ({
+      expr: `${sum(rate(`sluice_stage_duration_seconds_sum{stage="${stage}"}`))} / ${DECISIONS}`,
+      legend: stage,
+    })),
+  }),
+]
+
+const inUse = [
+  table({
+    width: 16,
+    title: 'Models, backends and policies in use',
+    description:
+      'What each scorer runs now. During a rollout two models or policies stand here side by side; afterwards every ' +
+      'row should be the same. Changes are marked on all boards.',
+    unit: units.NoUnit,
+    columns: [
+      ['instance', 'scorer'],
+      ['model_version', 'model'],
+      ['backend', 'backend'],
+      ['mode', 'mode'],
+      ['policy_digest', 'policy'],
+    ],
+    queries: [
+      {
+        expr: 'max by (instance, backend, model_version) (sluice_scoring_backend_info)',
+        legend: 'model',
+      },
+      { expr: 'max by (instance, policy_digest, mode) (sluice_policy_info)', legend: 'policy' },
+    ],
+  }),
+  table({
+    width: 8,
+    title: 'Backends refused',
+    description:
+      'Backends that are present on a machine but were not taken, and why. Empty is good. A refused TensorFlow means ' +
+      'that a faster library is installed but does not reproduce the model: repair or remove it.',
+    unit: units.NoUnit,
+    columns: [
+      ['instance', 'scorer'],
+      ['backend', 'backend'],
+      ['reason', 'reason'],
+    ],
+    queries: [
+      {
+        expr: 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0',
+        legend: 'refused',
+      },
+    ],
+  }),
+]
+
+export const stateAndModels: Board = board({
+  name: 'state-and-models',
+  title: 'Sluice: State and models',
+  description: 'Redis, whether features are fresh, and which model decides on which backend.',
+  rows: [
+    { height: 4, panels: summary },
+    { height: 8, panels: redis },
+    { height: 8, panels: honesty },
+    { height: 8, panels: inference },
+    { height: 6, panels: inUse },
+  ],
+})

@@ -1,0 +1,122 @@
+// Asks Prometheus everything that one board shows.
+
+import {
+  fillVariables,
+  rateIntervalSeconds,
+  stepSeconds,
+  type TimeRange,
+} from './board-variables.ts'
+import type { BoardModel, Mark, PanelModel, Target } from './board-model.ts'
+import type { Answer, Prometheus, Series } from './prometheus-api.ts'
+
+const POINTS_MAX = 180
+/** Columns of a heatmap; more would be thinner than a pixel on a phone. */
+const HEATMAP_COLUMNS_MAX = 60
+const REQUESTS_AT_ONCE = 4
+
+export interface TargetData {
+  readonly target: Target
+  readonly series: readonly Series[]
+}
+
+export interface PanelData {
+  readonly panel: PanelModel
+  readonly targets: readonly TargetData[]
+  /** Seconds between two points; a longer distance is a gap. */
+  readonly stepS: number
+  /** What Prometheus said against a query; empty when it answered all. */
+  readonly problems: readonly string[]
+}
+
+/** Something that happened at a moment: a vertical line through every panel. */
+export interface MarkedMoment {
+  readonly timeS: number
+  readonly name: string
+  readonly text: string
+  readonly color: string
+}
+
+export interface BoardData {
+  readonly board: BoardModel
+  readonly panels: readonly PanelData[]
+  readonly moments: readonly MarkedMoment[]
+}
+
+/** Reads all panels of a board, a few at a time. */
+export async function readBoardData(
+  prometheus: Prometheus,
+  board: BoardModel,
+  range: TimeRange,
+  scrapeIntervalS: number,
+): Promise<BoardData> {
+  const panels = await mapBounded(board.panels, (panel) =>
+    readPanelData(prometheus, panel, range, scrapeIntervalS),
+  )
+  const moments = await mapBounded(board.marks, (mark) => readMoments(prometheus, mark, range))
+  return { board, panels, moments: moments.flat().sort((a, b) => a.timeS - b.timeS) }
+}
+
+async function readPanelData(
+  prometheus: Prometheus,
+  panel: PanelModel,
+  range: TimeRange,
+  scrapeIntervalS: number,
+): Promise<PanelData> {
+  const pointsMax = panel.type === 'heatmap' ? HEATMAP_COLUMNS_MAX : POINTS_MAX
+  const stepS = stepSeconds(range, pointsMax)
+  const rateIntervalS = rateIntervalSeconds(stepS, scrapeIntervalS)
+  const problems: string[] = []
+  const targets: TargetData[] = []
+  for (const target of panel.targets) {
+    const expr = fillVariables(target.expr, rateIntervalS, range.toS - range.fromS)
+    const answer = await (target.isInstant
+      ? prometheus.query(expr, range.toS)
+      : prometheus.queryRange(expr, range.fromS, range.toS, stepS))
+    if (!answer.ok) problems.push(answer.problem)
+    targets.push({ target, series: seriesOf(answer) })
+  }
+  return { panel, targets, stepS, problems }
+}
+
+/** The first moment of each stretch in which the query of a mark has a value. */
+async function readMoments(
+  prometheus: Prometheus,
+  mark: Mark,
+  range: TimeRange,
+): Promise<readonly MarkedMoment[]> {
+  const stepS = stepSeconds(range, POINTS_MAX)
+  const answer = await prometheus.queryRange(mark.expr, range.fromS, range.toS, stepS)
+  return seriesOf(answer).flatMap(({ labels, points }) =>
+    points
+      // A stretch that begins with the range may be older than it.
+      .filter(([timeS], index) => {
+        const before = points[index - 1]?.[0] ?? (timeS === range.fromS ? timeS : null)
+        return before === null || timeS - before > 1.5 * stepS
+      })
+      .map(([timeS]) => ({
+        timeS,
+        name: mark.name,
+        text: fillLegend(mark.text, labels),
+        color: mark.color,
+      })),
+  )
+}
+
+/** Puts label values into a legend; an absent label leaves nothing. */
+export function fillLegend(legend: string, labels: Readonly<Record<string, string>>): string {
+  return legend.replaceAll(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => labels[name] ?? '').trim()
+}
+
+function seriesOf(answer: Answer): readonly Series[] {
+  return answer.ok ? answer.series : []
+}
+
+async function mapBounded<Item, Result>(
+  items: readonly Item[],
+  map: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = []
+  for (let start = 0; start < items.length; start += REQUESTS_AT_ONCE)
+    results.push(...(await Promise.all(items.slice(start, start + REQUESTS_AT_ONCE).map(map))))
+  return results
+}

@@ -1,0 +1,201 @@
+// What decided batches add to the metrics: one report per batch, so that counting costs per batch and label, and
+// not per transaction.
+
+import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
+import { FOLD_MARKS } from '../../core/features/lane-fold.ts'
+import { DEFAULT_RATES } from '../../core/currency.ts'
+import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
+import { CHANNELS } from '../../core/transaction.ts'
+import { NOT_SCORED, OUTCOMES, type NotScored, type Outcome } from '../../core/wire/records.ts'
+import {
+  BATCH_BUCKETS,
+  LABEL_DELAY_BUCKETS_S,
+  LATENCY_BUCKETS_S,
+  SCORE_BUCKETS,
+} from './buckets.ts'
+import type { MetricMaker } from './process-metrics.ts'
+import { SEGMENT_VALUES_MAX, SEGMENTS, SegmentValues, type AlertSegments } from './segments.ts'
+
+export const STAGES = ['decode', 'read', 'features', 'score', 'write', 'commit', 'total'] as const
+export type Stage = (typeof STAGES)[number]
+
+/** Actions that a scorer publishes. */
+const ACTIONS = ['flag', 'block'] as const
+const INPUT_TOPICS = ['transactions', 'labels'] as const
+const DECISION_MARKS = [...FOLD_MARKS, 'entity_lagging'] as const
+
+/** A label that was applied, beside what had been decided for its transaction. */
+export interface LabelMet {
+  /** `unknown` where the card does not hold the transaction singly (any more, or yet). */
+  readonly outcome: Outcome | 'unknown'
+  readonly verdict: 'fraud' | 'genuine'
+  /** From the event to when the label was known; negative where clocks differ. */
+  readonly delayMs: number
+}
+
+/** An alert as it is counted. */
+export interface AlertCounted {
+  readonly action: string
+  /** Feature of its first reason; null when it was not explained. */
+  readonly firstReason: string | null
+  readonly segments: AlertSegments
+}
+
+/** What one decided batch reports. Durations in ms, by stage. */
+export interface BatchReport {
+  readonly transactions: number
+  readonly duplicates: number
+  readonly outcomes: Readonly<Record<Outcome, number>>
+  /** Minor units of the reference currency, duplicates left out. */
+  readonly amountsMinor: Readonly<Record<Outcome, number>>
+  readonly amountsWithoutRate: number
+  /** Of the decisions that have one. */
+  readonly scores: readonly number[]
+  readonly notScored: ReadonlyMap<NotScored, number>
+  readonly marks: ReadonlyMap<string, number>
+  readonly alerts: readonly AlertCounted[]
+  readonly labels: readonly LabelMet[]
+  readonly deadLetters: readonly {
+    readonly topic: (typeof INPUT_TOPICS)[number]
+    readonly reason: RejectReason
+  }[]
+  readonly stagesMs: Readonly<Record<Stage, number>>
+  /** Per alert: from the input record's time stamp to the commit. */
+  readonly eventToAlertMs: readonly number[]
+  /** From the oldest input record's time stamp to its score, without waiting for the commit. */
+  readonly eventToScoreMs: number | null
+}
+
+/** Makes the metrics of decided batches; the function adds a report to them. */
+export function createBatchMetrics(make: MetricMaker): (report: BatchReport) => void {
+  const adders = [decisionMetrics(make), alertMetrics(make), labelMetrics(make), timeMetrics(make)]
+  return (report) => {
+    for (const add of adders) add(report)
+  }
+}
+
+function decisionMetrics(make: MetricMaker): (report: BatchReport) => void {
+  const decisions = make.counter('sluice_decisions_total', 'Decisions by outcome.', {
+    outcome: OUTCOMES,
+  })
+  const amounts = make.counter(
+    'sluice_decided_amount_reference_total',
+    `Amount decided on, duplicates left out, in ${DEFAULT_RATES.reference} (major units).`,
+    { outcome: OUTCOMES },
+  )
+  const withoutRate = make.counter(
+    'sluice_amount_without_rate_total',
+    'Transactions that no amount counts, since their currency has no rate; they are dead letters.',
+  )
+  const duplicates = make.counter(
+    'sluice_duplicates_total',
+    'Transactions whose id was seen before.',
+  )
+  const scores = make.bulkHistogram('sluice_score', 'Scores of decisions.', SCORE_BUCKETS)
+  const notScored = make.counter('sluice_not_scored_total', 'Decisions without a score.', {
+    reason: NOT_SCORED,
+  })
+  const marks = make.counter(
+    'sluice_decision_marks_total',
+    'Marks on decisions; one may have several.',
+    { mark: DECISION_MARKS },
+  )
+  const deadLetters = make.counter(
+    'sluice_dead_letters_total',
+    'Messages that could not be decided.',
+    { topic: INPUT_TOPICS, reason: REJECT_REASONS },
+  )
+  return (report) => {
+    for (const outcome of OUTCOMES) {
+      decisions.inc({ outcome }, report.outcomes[outcome])
+      amounts.inc({ outcome }, report.amountsMinor[outcome] / 100)
+    }
+    withoutRate.inc(report.amountsWithoutRate)
+    duplicates.inc(report.duplicates)
+    scores.observeAll(report.scores)
+    for (const [reason, count] of report.notScored) notScored.inc({ reason }, count)
+    for (const [mark, count] of report.marks) marks.inc({ mark }, count)
+    for (const { topic, reason } of report.deadLetters) deadLetters.inc({ topic, reason })
+  }
+}
+
+function alertMetrics(make: MetricMaker): (report: BatchReport) => void {
+  const alerts = make.counter('sluice_alerts_total', 'Alerts published, by action.', {
+    action: ACTIONS,
+  })
+  const reasons = make.counter(
+    'sluice_alert_reasons_total',
+    'Alerts published, by the feature of their first reason; none: not explained.',
+    { feature: [...FEATURE_NAMES, 'none'] },
+  )
+  const segments = make.counter(
+    'sluice_alert_segments_total',
+    'Alerts published, by country (ISO 3166), channel and merchant category (ISO 18245).',
+    {
+      segment: SEGMENTS,
+      value: `channel: ${CHANNELS.join(', ')}; others: the first ${SEGMENT_VALUES_MAX}; none, other`,
+    },
+  )
+  for (const value of [...CHANNELS, 'none']) segments.inc({ segment: 'channel', value }, 0)
+  const values = new SegmentValues()
+  return (report) => {
+    for (const alert of report.alerts) {
+      alerts.inc({ action: alert.action })
+      reasons.inc({ feature: alert.firstReason ?? 'none' })
+      for (const segment of SEGMENTS) {
+        segments.inc({ segment, value: values.valueOf(segment, alert.segments[segment]) })
+      }
+    }
+  }
+}
+
+function labelMetrics(make: MetricMaker): (report: BatchReport) => void {
+  const labels = make.counter('sluice_labels_applied_total', 'Labels applied to the state.')
+  const met = make.counter(
+    'sluice_labelled_decisions_total',
+    'Labels applied, by what had been decided; unknown: the card does not hold the transaction.',
+    { outcome: [...OUTCOMES, 'unknown'], verdict: ['fraud', 'genuine'] },
+  )
+  const delay = make.histogram(
+    'sluice_label_delay_seconds',
+    'From the event to when its label was known.',
+    LABEL_DELAY_BUCKETS_S,
+  )
+  return (report) => {
+    labels.inc(report.labels.length)
+    for (const { outcome, verdict, delayMs } of report.labels) {
+      met.inc({ outcome, verdict })
+      delay.observe(Math.max(0, delayMs) / 1_000)
+    }
+  }
+}
+
+function timeMetrics(make: MetricMaker): (report: BatchReport) => void {
+  const stages = make.histogram(
+    'sluice_stage_duration_seconds',
+    'Time of one micro-batch by stage.',
+    LATENCY_BUCKETS_S,
+    { stage: STAGES },
+  )
+  const eventToAlert = make.histogram(
+    'sluice_event_to_alert_seconds',
+    'From the input record to the committed alert.',
+    LATENCY_BUCKETS_S,
+  )
+  const eventToScore = make.histogram(
+    'sluice_event_to_score_seconds',
+    'From the oldest input record of a batch to its score.',
+    LATENCY_BUCKETS_S,
+  )
+  const batchSize = make.histogram(
+    'sluice_batch_transactions',
+    'Transactions of one micro-batch.',
+    BATCH_BUCKETS,
+  )
+  return (report) => {
+    if (report.transactions > 0) batchSize.observe(report.transactions)
+    for (const stage of STAGES) stages.observe({ stage }, report.stagesMs[stage] / 1_000)
+    for (const latencyMs of report.eventToAlertMs) eventToAlert.observe(latencyMs / 1_000)
+    if (report.eventToScoreMs !== null) eventToScore.observe(report.eventToScoreMs / 1_000)
+  }
+}

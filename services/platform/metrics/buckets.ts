@@ -1,0 +1,33 @@
+// Edges of histogram buckets, in base units.
+
+/** Seconds; resolves 1 ms to 1 s, with the objectives of the design (3, 20, 50, 150 ms) as edges. */
+export const LATENCY_BUCKETS_S = [
+  0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25,
+  0.5, 1, 2.5, 5, 15,
+]
+
+/** Seconds; resolves what a command to a Redis nearby takes, up to the limit of 5 s. */
+export const COMMAND_BUCKETS_S = [
+  0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+  5,
+]
+
+/** Transactions of one micro-batch. */
+export const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096]
+
+/** Scores; finer at both ends, where calibrated scores gather and thresholds lie. */
+export const SCORE_BUCKETS = [
+  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98,
+  0.99, 1,
+]
+
+const HOUR_S = 3_600
+const DAY_S = 24 * HOUR_S
+
+/** Seconds; an hour to half a year, as analysts and chargebacks take. */
+export const LABEL_DELAY_BUCKETS_S = [
+  0,
+  HOUR_S,
+  6 * HOUR_S,
+  ...[1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180].map((days) => days * DAY_S),
+]

@@ -1,0 +1,57 @@
+// Every metric of every process, read from the code that makes them: for docs/metrics.md, and for tests of boards
+// and alert rules, which must not name what nobody exports.
+
+import { createAlertsTelemetry } from './alerts-telemetry.ts'
+import type { MetricDefinition } from './process-metrics.ts'
+import { createProducerTelemetry } from './producer-telemetry.ts'
+import { createScorerTelemetry } from './scorer-telemetry.ts'
+
+/** Processes that export metrics, named as their Prometheus jobs. */
+export const METRIC_JOBS = ['sluice-scorer', 'sluice-alerts', 'sluice-producer'] as const
+export type MetricJob = (typeof METRIC_JOBS)[number]
+
+/** One metric of one process. */
+export interface JobMetric extends MetricDefinition {
+  readonly job: MetricJob
+  /** Of Node and the process, made by prom-client; labels are not told. */
+  readonly isDefault: boolean
+}
+
+/** What the registry knows of a metric that prom-client made. */
+interface DefaultMetric {
+  readonly name: string
+  readonly help: string
+  readonly type: MetricDefinition['type']
+  readonly labelNames: readonly string[]
+}
+
+/** All metrics of all processes, in the order in which they are made. */
+export function listMetrics(): readonly JobMetric[] {
+  const telemetries = {
+    'sluice-scorer': createScorerTelemetry(),
+    'sluice-alerts': createAlertsTelemetry(),
+    'sluice-producer': createProducerTelemetry(),
+  }
+  return METRIC_JOBS.flatMap((job) => {
+    const { definitions, registry } = telemetries[job]
+    const ours = new Map(definitions.map((definition) => [definition.name, definition]))
+    return registry.getMetricsAsArray().map((metric): JobMetric => {
+      const definition = ours.get(metric.name)
+      if (definition !== undefined) return { ...definition, job, isDefault: false }
+      const { name, help, type, labelNames } = metric as unknown as DefaultMetric
+      const labels = Object.fromEntries(labelNames.map((label) => [label, 'set by prom-client']))
+      return { name, help, type, labels, job, isDefault: true }
+    })
+  })
+}
+
+/** Names of all time series, as queries write them: a histogram is `_bucket`, `_sum` and `_count`. */
+export function listSeriesNames(job?: MetricJob): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const metric of listMetrics()) {
+    if (job !== undefined && metric.job !== job) continue
+    if (metric.type !== 'histogram') names.add(metric.name)
+    else for (const part of ['bucket', 'sum', 'count']) names.add(`${metric.name}_${part}`)
+  }
+  return names
+}

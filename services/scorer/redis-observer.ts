@@ -1,0 +1,25 @@
+// Asks Redis at intervals how much memory it has left, since a full one ends the state of every lane.
+
+import type { Closable } from '../platform/lifecycle.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import type { LaneStore } from '../platform/redis/lane-store.ts'
+
+const INTERVAL_MS = 10_000
+
+/** Begins at once and goes on until closed. Commands have a limit below the interval, so none pile up. */
+export function observeRedis(
+  store: Pick<LaneStore, 'readServerInfo'>,
+  telemetry: Pick<ScorerTelemetry, 'redisObserved'>,
+): Closable {
+  const observe = async (): Promise<void> => {
+    telemetry.redisObserved(await store.readServerInfo().catch(() => null))
+  }
+  void observe()
+  const timer = setInterval(() => void observe(), INTERVAL_MS)
+  return {
+    close: () => {
+      clearInterval(timer)
+      return Promise.resolve()
+    },
+  }
+}

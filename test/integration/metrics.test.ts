@@ -1,0 +1,214 @@
+// Goal: what the scorer says of itself is what happened. Method: a scorer on a simulated stream; its /metrics
+// against sums over what was sent and what a committed reader saw; and with Redis taken away in between.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import type { DecisionRecord } from '../../services/core/wire/records.ts'
+import { listMetrics } from '../../services/platform/metrics/metric-names.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { openRedisProxy } from '../support/redis-proxy.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { openStream, simulatedEvents } from '../support/streams.ts'
+import { sampleOf, samplesOf } from '../unit/platform/metrics/metric-text.ts'
+
+const OUTCOMES = ['approve', 'flag', 'block'] as const
+/** Moved by starting, not by deciding. */
+const MOVED_AT_START = /^sluice_(redis|scoring|policy|build)_/
+
+function kindOf<Kind extends ProducedEvent['kind']>(
+  events: readonly ProducedEvent[],
+  kind: Kind,
+): readonly Extract<ProducedEvent, { kind: Kind }>[] {
+  return events.filter((event): event is Extract<ProducedEvent, { kind: Kind }> => {
+    return event.kind === kind
+  })
+}
+
+function decisionsOf(outputs: Outputs): readonly DecisionRecord[] {
+  return outputs.blocks.flatMap(({ block }) => block.decisions)
+}
+
+/** Sums by key. */
+function sums<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  amountOf: (item: Item) => number = () => 1,
+): Readonly<Record<string, number>> {
+  const result: Record<string, number> = {}
+  for (const item of items) result[keyOf(item)] = (result[keyOf(item)] ?? 0) + amountOf(item)
+  return result
+}
+
+/** The values of a counter by one or two of its labels, zeros left out. */
+function counted(text: string, name: string, ...labels: readonly string[]) {
+  const moved = samplesOf(text, name).filter(({ value }) => value !== 0)
+  return sums(
+    moved,
+    (sample) => labels.map((label) => sample.labels[label]).join(' '),
+    ({ value }) => value,
+  )
+}
+
+async function metricsOf(scorer: ScorerProcess): Promise<string> {
+  return (await scorer.page('/metrics')).body
+}
+
+test('every series with closed labels is there before the first message, at 0', async (t) => {
+  const stream = await openStream(t, 'zeros')
+  const scorer = await startScorer(t, stream.environment())
+  const text = await metricsOf(scorer)
+  for (const { name, type, labels, job, isDefault } of listMetrics()) {
+    const lists = Object.values(labels)
+    if (job !== 'sluice-scorer' || isDefault || lists.some((one) => typeof one === 'string'))
+      continue
+    const series = samplesOf(text, type === 'histogram' ? `${name}_count` : name)
+    const expected = lists.reduce((product, values) => product * values.length, 1)
+    if (/^sluice_redis_(used|max|evicted)/.test(name)) continue // told by the first INFO
+    strictEqual(series.length, expected, name)
+    if (MOVED_AT_START.test(name) || /rebalances|^sluice_lanes$/.test(name)) continue
+    ok(
+      series.every(({ value }) => value === 0),
+      name,
+    )
+  }
+  strictEqual(sampleOf(text, 'sluice_scoring_fallback'), 0)
+  strictEqual(samplesOf(text, 'sluice_policy_info')[0]?.labels['mode'], 'flag')
+  await eventually('Redis tells its memory', async () => {
+    return (await scorer.metric('sluice_redis_used_memory_bytes')) > 0
+  })
+  await eventually('all lanes are up', async () => (await scorer.metric('sluice_lane_up')) === 4)
+})
+
+test('amounts, scores, reasons and labels are those of an independent count', async (t) => {
+  const stream = await openStream(t, 'counts')
+  const outputs = followOutputs(t, stream)
+  const events = await simulatedEvents(3_000)
+  const transactions = kindOf(events, 'transaction')
+  const labels = kindOf(events, 'label')
+  const strangers = labels.slice(0, 5).map((event) => ({
+    ...event,
+    label: { ...event.label, transactionId: `never-seen-${event.label.transactionId}` },
+  }))
+  const scorer = await startScorer(t, stream.environment({ SLUICE_MODE: 'enforce' }))
+  // Copies, whose amounts must not count twice.
+  await stream.send([...transactions, ...transactions.slice(-20)])
+  await outputs.until('all decisions', () => outputs.isCaughtUp)
+  await stream.send([...labels, ...strangers])
+  await eventually('all labels are applied', async () => {
+    const applied = await scorer.metric('sluice_labels_applied_total')
+    return applied === labels.length + strangers.length
+  })
+  await outputs.readToEnd()
+  const decisions = decisionsOf(outputs)
+  const first = decisions.filter(({ duplicateOfOffset }) => duplicateOfOffset === null)
+  const outcomeOf = new Map(first.map(({ transactionId, outcome }) => [transactionId, outcome]))
+  const text = await metricsOf(scorer)
+
+  strictEqual(first.length, transactions.length)
+  const amounts = counted(text, 'sluice_decided_amount_reference_total', 'outcome')
+  const expected = sums(
+    transactions,
+    ({ transaction }) => outcomeOf.get(transaction.id) ?? '',
+    ({ transaction: { amountMinor, currency, eventTimeMs } }) =>
+      DEFAULT_RATES.toReferenceMinor(amountMinor, currency, eventTimeMs) ?? NaN,
+  )
+  for (const outcome of OUTCOMES) {
+    ok((expected[outcome] ?? 0) > 0, `the stream has no ${outcome}`)
+    strictEqual(Math.round((amounts[outcome] ?? 0) * 100), expected[outcome], outcome)
+  }
+
+  const scored = decisions.filter(({ score }) => score !== null)
+  strictEqual(sampleOf(text, 'sluice_score_count'), scored.length)
+  strictEqual(
+    sampleOf(text, 'sluice_score_bucket', { le: '0.5' }),
+    scored.filter(({ score }) => (score ?? 1) <= 0.5).length,
+  )
+  deepStrictEqual(counted(text, 'sluice_not_scored_total', 'reason'), { duplicate: 20 })
+  deepStrictEqual(
+    counted(text, 'sluice_decision_marks_total', 'mark'),
+    sums(
+      decisions.flatMap(({ marks }) => marks),
+      (mark) => mark,
+    ),
+  )
+
+  const { alerts } = outputs
+  deepStrictEqual(
+    counted(text, 'sluice_alert_reasons_total', 'feature'),
+    sums(alerts, ({ reasons }) => reasons[0]?.feature ?? 'none'),
+  )
+  const byId = new Map(transactions.map(({ transaction }) => [transaction.id, transaction]))
+  deepStrictEqual(
+    counted(text, 'sluice_alert_segments_total', 'segment', 'value'),
+    sums(
+      alerts.flatMap(({ transactionId }) => {
+        const { country, channel, merchantCategory } = byId.get(transactionId) ?? {}
+        return [`country ${country ?? 'none'}`, `channel ${channel ?? 'none'}`].concat(
+          `category ${merchantCategory ?? 'none'}`,
+        )
+      }),
+      (segment) => segment,
+    ),
+  )
+
+  deepStrictEqual(
+    counted(text, 'sluice_labelled_decisions_total', 'outcome', 'verdict'),
+    sums(
+      [...labels, ...strangers],
+      ({ label }) => `${outcomeOf.get(label.transactionId) ?? 'unknown'} ${label.verdict}`,
+    ),
+  )
+  strictEqual(sampleOf(text, 'sluice_label_delay_seconds_count'), labels.length + strangers.length)
+})
+
+test('with Redis away the lag grows and lanes are down; when it is back all is decided', async (t) => {
+  const stream = await openStream(t, 'lag')
+  const outputs = followOutputs(t, stream)
+  const redis = await openRedisProxy(t, stream.redisUrl)
+  const scorer = await startScorer(t, stream.environment({ SLUICE_REDIS_URL: redis.url }))
+  const transactions = kindOf(await simulatedEvents(800), 'transaction')
+  await stream.send(transactions.slice(0, 300))
+  await outputs.until('the first decisions', () => outputs.isCaughtUp)
+  await eventually('no lag is seen', async () => {
+    const text = await metricsOf(scorer)
+    const lags = samplesOf(text, 'sluice_lag_messages')
+    return lags.length === 4 && lags.every(({ value }) => value === 0)
+  })
+  redis.cut()
+  await stream.send(transactions.slice(300))
+  await eventually('the lag is what was sent since', async () => {
+    return (await scorer.metric('sluice_lag_messages')) === 500
+  })
+  const text = await metricsOf(scorer)
+  ok(samplesOf(text, 'sluice_lag_seconds').every(({ value }) => value > 0))
+  strictEqual(sampleOf(text, 'sluice_redis_up'), 0)
+  ok((await scorer.metric('sluice_lane_up')) < 4)
+  await eventually('nothing is said of its memory', async () => {
+    return samplesOf(await metricsOf(scorer), 'sluice_redis_used_memory_bytes').length === 0
+  })
+  redis.mend()
+  await outputs.until('all decisions', () => outputs.isCaughtUp)
+  await eventually('the lag is gone and all lanes are up', async () => {
+    const [lag, up] = [
+      await scorer.metric('sluice_lag_messages'),
+      await scorer.metric('sluice_lane_up'),
+    ]
+    return lag === 0 && up === 4
+  })
+  await eventually('the age of the lag is gone', async () => {
+    return (await scorer.metric('sluice_lag_seconds')) === 0
+  })
+})
+
+test('a backend that is not the expected one is told in the log, the metrics and beside readiness', async (t) => {
+  const stream = await openStream(t, 'fallback')
+  const environment = { SLUICE_BACKEND: 'cpu', SLUICE_BACKEND_EXPECTED: 'wasm' }
+  const scorer = await startScorer(t, stream.environment(environment))
+  strictEqual(await scorer.metric('sluice_scoring_fallback'), 1)
+  ok(scorer.log.includes('Scoring runs on a fallback backend.'), scorer.log)
+  const { body } = await scorer.page('/readyz')
+  ok(body.includes('"isOnFallback":true') && body.includes('"backendExpected":"wasm"'), body)
+})

@@ -1,0 +1,49 @@
+// The rule files as data, for tests that look into them.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+
+/** Where prometheus.yml, rules/ and tests/ are. */
+export const PROMETHEUS_FOLDER = join(import.meta.dirname, '../../infra/prometheus')
+
+/** Full paths of the rule files. */
+export const RULE_FILES: readonly string[] = ymlFiles('rules')
+/** Full paths of the promtool tests. */
+export const RULE_TEST_FILES: readonly string[] = ymlFiles('tests')
+
+export interface Rule {
+  readonly alert?: string
+  readonly record?: string
+  readonly expr: string
+  readonly for?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+export interface AlertRule extends Rule {
+  readonly alert: string
+}
+
+/** Every rule of a file's text. */
+export function rulesOf(text: string): readonly Rule[] {
+  const { groups } = parse(text) as { readonly groups: readonly { readonly rules: Rule[] }[] }
+  return groups.flatMap(({ rules }) => rules)
+}
+
+/** Every committed rule. */
+export function committedRules(): readonly Rule[] {
+  return RULE_FILES.flatMap((file) => rulesOf(readFileSync(file, 'utf8')))
+}
+
+/** Every committed rule that alerts. */
+export function committedAlerts(): readonly AlertRule[] {
+  return committedRules().filter((rule): rule is AlertRule => rule.alert !== undefined)
+}
+
+function ymlFiles(folder: string): readonly string[] {
+  return readdirSync(join(PROMETHEUS_FOLDER, folder))
+    .filter((name) => name.endsWith('.yml'))
+    .sort()
+    .map((name) => join(PROMETHEUS_FOLDER, folder, name))
+}

@@ -1,0 +1,46 @@
+import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  EXPECTATIONS,
+  isFallback,
+  refusedBackends,
+} from '../../../../services/core/scoring/fallback.ts'
+import type { BackendTrial } from '../../../../services/core/scoring/scoring-model.ts'
+
+function trialOf(fields: Partial<BackendTrial>): BackendTrial {
+  return {
+    backend: 'wasm',
+    result: 'used',
+    refusal: null,
+    detail: '',
+    batchMicroseconds: 1,
+    goldenErrorMax: 0,
+    ...fields,
+  }
+}
+
+const ABSENT = trialOf({ backend: 'tensorflow', result: 'unavailable' })
+const REFUSED = trialOf({ backend: 'tensorflow', result: 'wrong', refusal: 'golden_mismatch' })
+
+test('a backend other than the expected one is a fallback, and only then', () => {
+  const judged = (backend: 'tensorflow' | 'wasm' | 'cpu', isOnGpu: boolean) =>
+    EXPECTATIONS.filter((expected) => isFallback(expected, { backend, isOnGpu, trials: [] }))
+  deepStrictEqual(judged('wasm', false), ['tensorflow-gpu', 'tensorflow', 'cpu'])
+  deepStrictEqual(judged('tensorflow', false), ['tensorflow-gpu', 'wasm', 'cpu'])
+  deepStrictEqual(judged('tensorflow', true), ['wasm', 'cpu'])
+})
+
+test('a refused backend makes a fallback whatever is expected; an absent one does not', () => {
+  const info = { backend: 'wasm', isOnGpu: false } as const
+  for (const expected of ['none', 'auto', 'wasm'] as const) {
+    strictEqual(isFallback(expected, { ...info, trials: [ABSENT, trialOf({})] }), false)
+    strictEqual(isFallback(expected, { ...info, trials: [REFUSED, trialOf({})] }), true)
+  }
+})
+
+test('refused backends are told with their reason', () => {
+  deepStrictEqual(refusedBackends([ABSENT, trialOf({})]), [])
+  deepStrictEqual(refusedBackends([REFUSED, trialOf({})]), [
+    { backend: 'tensorflow', reason: 'golden_mismatch' },
+  ])
+})

@@ -1,0 +1,80 @@
+// Goal: the list of metrics, the page about them and what processes export are the same.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { metricsPage } from '../../../../infra/metrics-page.ts'
+import { createAlertsTelemetry } from '../../../../services/platform/metrics/alerts-telemetry.ts'
+import {
+  METRIC_JOBS,
+  listMetrics,
+  listSeriesNames,
+} from '../../../../services/platform/metrics/metric-names.ts'
+import { createProducerTelemetry } from '../../../../services/platform/metrics/producer-telemetry.ts'
+import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
+import { samplesOf } from './metric-text.ts'
+
+const CREATE = {
+  'sluice-scorer': createScorerTelemetry,
+  'sluice-alerts': createAlertsTelemetry,
+  'sluice-producer': createProducerTelemetry,
+} as const
+
+test('docs/metrics.md is what the code makes of itself; "npm run docs:metrics" writes it', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../../docs/metrics.md'), 'utf8')
+  strictEqual(page, await metricsPage())
+})
+
+test('every series that a process exports at its start is listed, with labels that are listed', async () => {
+  for (const job of METRIC_JOBS) {
+    const text = await CREATE[job]().registry.metrics()
+    const names = listSeriesNames(job)
+    const exported = text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => /^[a-z_0-9]+/.exec(line)?.[0] ?? line)
+    deepStrictEqual(
+      [...new Set(exported)].filter((name) => !names.has(name)),
+      [],
+      job,
+    )
+    for (const metric of listMetrics().filter((one) => one.job === job && !one.isDefault)) {
+      ok(text.includes(`# TYPE ${metric.name} ${metric.type}\n`), metric.name)
+      for (const { labels } of samplesOf(text, metric.name)) {
+        deepStrictEqual(Object.keys(labels).toSorted(), Object.keys(metric.labels).toSorted())
+      }
+    }
+  }
+})
+
+test('a metric whose labels are all closed lists has every series at 0 from the start', async () => {
+  let looked = 0
+  for (const job of METRIC_JOBS) {
+    const text = await CREATE[job]().registry.metrics()
+    for (const metric of listMetrics().filter((one) => one.job === job)) {
+      const lists = Object.values(metric.labels)
+      if (lists.length === 0 || lists.some((values) => typeof values === 'string')) continue
+      const expected = lists.reduce((product, values) => product * values.length, 1)
+      const suffix = metric.type === 'histogram' ? '_count' : ''
+      const series = samplesOf(text, `${metric.name}${suffix}`)
+      strictEqual(series.length, expected, metric.name)
+      ok(
+        series.every(({ value }) => value === 0),
+        metric.name,
+      )
+      looked += 1
+    }
+  }
+  ok(looked > 10)
+})
+
+test('every process says which build it is', async () => {
+  const { version } = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../../../../package.json'), 'utf8'),
+  ) as { readonly version: string }
+  for (const job of METRIC_JOBS) {
+    const text = await CREATE[job]().registry.metrics()
+    deepStrictEqual(samplesOf(text, 'sluice_build_info'), [{ labels: { version }, value: 1 }])
+  }
+})
