@@ -7,6 +7,9 @@ import { goodBelow, goodFrom, lines, stat, table } from './panels.ts'
 import { inRange, nonZero, quantile, rate, sum } from './promql.ts'
 
 const DECISIONS = sum(rate('sluice_decisions_total'))
+const REFUSED = 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0'
+/** Scorers that run and refused nothing: without them an empty table could also mean that nobody reports. */
+const NOTHING_REFUSED = `group by (instance) (sluice_scoring_backend_info) unless on (instance) (${REFUSED})`
 const SCORE_STAGE = 'sluice_stage_duration_seconds{stage="score"}'
 
 /** Share of decisions that carry each value of the label; a flat "none" while there are none. */
@@ -179,7 +182,7 @@ const inUse = [
     width: 8,
     title: 'Backends refused',
     description:
-      'Backends that are present on a machine but were not taken, and why. Empty is good. A refused TensorFlow means ' +
+      'Backends that are present on a machine but were not taken, and why; "none" is good. A refused TensorFlow means ' +
       'that a faster library is installed but does not reproduce the model: repair or remove it.',
     unit: units.NoUnit,
     columns: [
@@ -189,7 +192,7 @@ const inUse = [
     ],
     queries: [
       {
-        expr: 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0',
+        expr: `${REFUSED} or label_replace(${NOTHING_REFUSED}, "backend", "none", "", "")`,
         legend: 'refused',
       },
     ],
