@@ -4,7 +4,7 @@ import * as units from '@grafana/grafana-foundation-sdk/units'
 import { board, type Board } from './board.ts'
 import { COLOURS } from './colours.ts'
 import { goodBelow, goodFrom, lines, stat, table } from './panels.ts'
-import { inRange, nonZero, quantile, rate, sum } from './promql.ts'
+import { inRange, nonZero, policyInfo, quantile, rate, sum } from './promql.ts'
 
 const DECISIONS = sum(rate('sluice_decisions_total'))
 const REFUSED = 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0'
@@ -170,14 +170,14 @@ const inUse = [
       ['model_version', 'model'],
       ['backend', 'backend'],
       ['mode', 'mode'],
-      ['policy_digest', 'policy'],
+      ['policy', 'policy'],
     ],
     queries: [
       {
         expr: 'max by (instance, backend, model_version) (sluice_scoring_backend_info)',
         legend: 'model',
       },
-      { expr: 'max by (instance, policy_digest, mode) (sluice_policy_info)', legend: 'policy' },
+      { expr: `max by (instance, policy, mode) (${policyInfo()})`, legend: 'policy' },
     ],
   }),
   table({

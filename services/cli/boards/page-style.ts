@@ -50,7 +50,7 @@ details p{position:absolute;z-index:2;left:8px;right:8px;top:30px;background:var
 .ranking b{text-align:right}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
-th{color:var(--soft);font-weight:600}
+th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);font-variant-numeric:tabular-nums}
+th{color:var(--soft);font-weight:600;white-space:nowrap}
 @media(max-width:800px){.row{grid-template-columns:minmax(0,1fr)}.panel{grid-column:auto}.page,main{padding-left:8px;padding-right:8px}}
 `.trim()

@@ -107,6 +107,15 @@ test('the legend says the last value of each series with its unit', () => {
   match(html, /p99 <b>15 ms<\/b>/)
 })
 
+test('a series without a number is not in the legend', () => {
+  const html = figure([
+    sampleSeries('read', [[1_000, 1]]),
+    sampleSeries('claim', [[1_000, Number.NaN]]),
+  ])
+  match(html, /read <b>1<\/b>/)
+  doesNotMatch(html, /claim <b>/)
+})
+
 test('series are in the order that people count in', () => {
   const html = figure(
     ['partition 10', 'partition 2'].map((name) => sampleSeries(name, [[1_000, 1]])),
