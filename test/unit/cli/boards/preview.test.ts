@@ -73,10 +73,8 @@ test('every panel and annotation of every board is asked for, and the page is wr
   const queries = asked.map(({ searchParams }) => searchParams.get('query')).filter(Boolean)
   const wanted = queriesOfBoards().filter(({ kind }) => kind !== 'variable')
   strictEqual(queries.length, wanted.length)
-  ok(
-    queries.every((query) => !query?.includes('$')),
-    'every variable has a value',
-  )
+  // $1 is a group of label_replace, not a variable.
+  ok(!queries.some((query) => /\$(?!1")/.test(query ?? '')), 'every variable has a value')
   const html = readFileSync(out, 'utf8')
   for (const uid of ['sluice-fraud', 'sluice-stream', 'sluice-state-and-models', 'sluice-runtime'])
     match(html, new RegExp(`id="${uid}"`))
