@@ -124,6 +124,8 @@ const RULES: readonly Rule[] = [
       'services/cli/bench/bench-children.ts': 'what processes of the benchmark print',
       'services/cli/bench/machine.ts': 'package.json of a dependency, for its version',
       'services/cli/bench/profile-summary.ts': 'a profile that Node wrote',
+      'services/cli/boards/board-files.ts': 'the committed dashboards',
+      'services/cli/boards/prometheus-api.ts': 'answers of Prometheus',
       'services/cli/demo/demo-record.ts': 'record of a demo in another process',
       'services/cli/commands/produce-options.ts': 'column mapping given by a person',
       'services/cli/main.ts': 'our own package.json, for the version',

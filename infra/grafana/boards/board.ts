@@ -16,6 +16,7 @@ import {
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog'
 import { COLOURS } from './colours.ts'
 import { DATASOURCE, type WidePanel } from './panels.ts'
+import { policyInfo } from './promql.ts'
 
 /** Every board carries it; the links between boards are by this tag. */
 export const BOARD_TAG = 'sluice'
@@ -78,26 +79,22 @@ export function board(options: BoardOptions): Board {
  * another label value is another series. Grouped, so that a rollout over many processes is one mark.
  */
 function changeMarks(): readonly AnnotationQueryBuilder[] {
-  const mark = (name: string, metric: string, labels: readonly string[], color: string) => {
-    const now = `group by (${labels.join(', ')})`
+  const mark = (name: string, info: (offset: string) => string, labels: string, color: string) => {
+    const seen = (offset: string): string => `group by (${labels}) (${info(offset)})`
     return new AnnotationQueryBuilder()
       .name(name)
       .datasource(DATASOURCE)
       .enable(true)
       .iconColor(color)
-      .expr(`${now} (${metric}) unless ${now} (${metric} offset 1m)`)
+      .expr(`${seen('')} unless ${seen(' offset 1m')}`)
       .step('15s')
       .titleFormat(name)
-      .textFormat(labels.map((label) => `{{${label}}}`).join(' '))
+      .textFormat(labels.replaceAll(/(\w+),?/g, '{{$1}}'))
   }
+  const model = (offset: string): string => `sluice_scoring_backend_info${offset}`
   return [
-    mark(
-      'Model changed',
-      'sluice_scoring_backend_info',
-      ['model_version', 'backend'],
-      COLOURS.neutral,
-    ),
-    mark('Policy changed', 'sluice_policy_info', ['mode', 'policy_digest'], COLOURS.before),
+    mark('Model changed', model, 'model_version, backend', COLOURS.neutral),
+    mark('Policy changed', policyInfo, 'mode, policy', COLOURS.before),
   ]
 }
 

@@ -82,14 +82,14 @@ const summary = [
     width: 6,
     title: 'Decided without a score',
     description:
-      'Share of decisions for which the model gave no score; the policy then decides. It should be zero: look at ' +
-      'the board State and models for the reasons.',
+      'Share of decisions for which the model gave no score, duplicates left out; the policy then decides. It should ' +
+      'be zero: the board State and models has the reasons.',
     unit: units.PercentUnit,
     decimals: 2,
     steps: goodBelow(0.001),
     queries: [
       {
-        expr: `${sum(inRange('sluice_not_scored_total'))} / ${sum(inRange(ALL))}`,
+        expr: `${sum(inRange('sluice_not_scored_total{reason!="duplicate"}'))} / ${sum(inRange(ALL))}`,
         legend: 'not scored',
       },
     ],

@@ -29,3 +29,11 @@ export function quantile(q: number, histogram: string, by: readonly string[] = [
 export function nonZero(by: string, rates: string): string {
   return `${sum(rates, [by])} > 0 or label_replace(sum(${rates}) == 0, "${by}", "none", "", "")`
 }
+
+/**
+ * The policies in use, with the first twelve digits of the digest as label `policy`: enough to tell them apart.
+ * `offset` goes back in time, such as ` offset 1m`.
+ */
+export function policyInfo(offset = ''): string {
+  return `label_replace(sluice_policy_info${offset}, "policy", "$1", "policy_digest", "(.{12}).*")`
+}

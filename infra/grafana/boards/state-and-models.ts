@@ -4,9 +4,16 @@ import * as units from '@grafana/grafana-foundation-sdk/units'
 import { board, type Board } from './board.ts'
 import { COLOURS } from './colours.ts'
 import { goodBelow, goodFrom, lines, stat, table } from './panels.ts'
-import { inRange, nonZero, quantile, rate, sum } from './promql.ts'
+import { inRange, nonZero, policyInfo, quantile, rate, sum } from './promql.ts'
 
 const DECISIONS = sum(rate('sluice_decisions_total'))
+const REFUSED = 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0'
+/** Scorers that run and refused nothing: without them an empty table could also mean that nobody reports. */
+const NOTHING_REFUSED = `group by (instance) (sluice_scoring_backend_info) unless on (instance) (${REFUSED})`
+/** Marks that speak of the transaction itself, not of the state of features, are left out. */
+const STALE = 'sluice_decision_marks_total{mark!~"duplicate|retry"}'
+/** A duplicate gets its first decision again, so it needs no score. */
+const NOT_SCORED = 'sluice_not_scored_total{reason!="duplicate"}'
 const SCORE_STAGE = 'sluice_stage_duration_seconds{stage="score"}'
 
 /** Share of decisions that carry each value of the label; a flat "none" while there are none. */
@@ -102,26 +109,24 @@ const honesty = [
     width: 12,
     title: 'Degraded or stale features',
     description:
-      'Share of decisions by mark: what was not quite as it should be when the features were computed (state ' +
-      'degraded, entities lagging, late events, windows approximate). The decision says so too. A mark that grows ' +
-      'tells which part of the state to look at.',
+      'Share of decisions by mark: what was not quite as it should be when the features were computed. ' +
+      'entity_lagging: another lane is behind, so what it saw is missing; windows_approximate: old events were ' +
+      'merged; late, behind_reach and after_watermark: the payment came out of order. The decision says so too. ' +
+      'A share that grows tells where to look: at the lag, or at the producer.',
     unit: units.PercentUnit,
     colours: { none: COLOURS.before },
-    queries: [
-      { expr: shareOfDecisions('sluice_decision_marks_total', 'mark'), legend: '{{mark}}' },
-    ],
+    queries: [{ expr: shareOfDecisions(STALE, 'mark'), legend: '{{mark}}' }],
   }),
   lines({
     width: 12,
     title: 'Decided without a score, by reason',
     description:
-      'Share of decisions for which the model gave no score. Not scored is never score 0: the policy says what then ' +
-      'happens. "none" at zero is the normal picture.',
+      'Share of decisions for which the model gave no score, duplicates left out. Not scored is never score 0: the ' +
+      'policy says what then happens. "none" at zero is the normal picture; model_unavailable and invalid_score are ' +
+      'faults of the backend.',
     unit: units.PercentUnit,
     colours: { none: COLOURS.before },
-    queries: [
-      { expr: shareOfDecisions('sluice_not_scored_total', 'reason'), legend: '{{reason}}' },
-    ],
+    queries: [{ expr: shareOfDecisions(NOT_SCORED, 'reason'), legend: '{{reason}}' }],
   }),
 ]
 
@@ -165,21 +170,21 @@ const inUse = [
       ['model_version', 'model'],
       ['backend', 'backend'],
       ['mode', 'mode'],
-      ['policy_digest', 'policy'],
+      ['policy', 'policy'],
     ],
     queries: [
       {
         expr: 'max by (instance, backend, model_version) (sluice_scoring_backend_info)',
         legend: 'model',
       },
-      { expr: 'max by (instance, policy_digest, mode) (sluice_policy_info)', legend: 'policy' },
+      { expr: `max by (instance, policy, mode) (${policyInfo()})`, legend: 'policy' },
     ],
   }),
   table({
     width: 8,
     title: 'Backends refused',
     description:
-      'Backends that are present on a machine but were not taken, and why. Empty is good. A refused TensorFlow means ' +
+      'Backends that are present on a machine but were not taken, and why; "none" is good. A refused TensorFlow means ' +
       'that a faster library is installed but does not reproduce the model: repair or remove it.',
     unit: units.NoUnit,
     columns: [
@@ -189,7 +194,7 @@ const inUse = [
     ],
     queries: [
       {
-        expr: 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0',
+        expr: `${REFUSED} or label_replace(${NOTHING_REFUSED}, "backend", "none", "", "")`,
         legend: 'refused',
       },
     ],

@@ -37,7 +37,7 @@ details p{position:absolute;z-index:2;left:8px;right:8px;top:30px;background:var
 .y span{right:calc(100% + 7px);transform:translateY(50%)}
 .x span{top:calc(100% + 7px);transform:translateX(-50%)}
 .legend i,.marks i{display:inline-block;width:14px;height:0;border-top:3px solid var(--c);vertical-align:middle;margin-right:5px;border-radius:1px}
-.legend i.dashed,.marks i{border-top-style:dashed;border-top-width:2px}
+.legend i.dashed,.marks i{border-top:2px dashed var(--c);width:18px}
 .legend b,.ranking b{color:var(--text);font-weight:600;font-variant-numeric:tabular-nums}
 .shades{color:var(--soft);font-size:12px}
 .shades i{display:inline-block;width:12px;height:10px;background:var(--heat);margin-right:1px}
@@ -50,7 +50,7 @@ details p{position:absolute;z-index:2;left:8px;right:8px;top:30px;background:var
 .ranking b{text-align:right}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
-th{color:var(--soft);font-weight:600}
+th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);font-variant-numeric:tabular-nums}
+th{color:var(--soft);font-weight:600;white-space:nowrap}
 @media(max-width:800px){.row{grid-template-columns:minmax(0,1fr)}.panel{grid-column:auto}.page,main{padding-left:8px;padding-right:8px}}
 `.trim()

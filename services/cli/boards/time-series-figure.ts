@@ -134,7 +134,9 @@ function limitLines(panel: PanelModel, values: Axis): string {
 
 function legend(series: readonly StyledSeries[], panel: PanelModel): string {
   const entries = series.map(({ name, points, color, isDashed, unit }) => {
-    const last = points.findLast(([, value]) => !Number.isNaN(value))?.[1] ?? Number.NaN
+    const last = points.findLast(([, value]) => !Number.isNaN(value))?.[1]
+    // A series that holds no number in this range has no line either.
+    if (last === undefined) return ''
     const value = formatValue(last, unit, panel.decimals)
     return `<li><i class="${isDashed ? 'dashed' : ''}" style="--c:${safeColour(color)}"></i>${escapeHtml(name)} <b>${escapeHtml(value)}</b></li>`
   })

@@ -17,8 +17,9 @@ export interface BoardsPage extends Closable {
   render(sinceMs: number): Promise<string>
 }
 
-/** Opens the page for the Prometheus at this address. It shows the last five minutes and refreshes itself. */
+/** Opens the page for the Prometheus at this address, which is asked no more once the page is closed. It shows the last five minutes and refreshes itself. */
 export async function openBoardsPage(prometheusUrl: string): Promise<BoardsPage> {
+  const closed = new AbortController()
   const draw = async (rangeMs: number): Promise<string> => {
     const prometheus = new URL(prometheusUrl)
     const root = repositoryRoot()
@@ -28,6 +29,7 @@ export async function openBoardsPage(prometheusUrl: string): Promise<BoardsPage>
       rangeMs,
       board: null,
       clock: systemClock,
+      signal: closed.signal,
     })
     return html
   }
@@ -63,6 +65,7 @@ export async function openBoardsPage(prometheusUrl: string): Promise<BoardsPage>
     render: (sinceMs) => draw(Math.max(RANGE_MS_MIN, systemClock.nowMs() - sinceMs)),
     close: () =>
       new Promise((resolve) => {
+        closed.abort()
         server.close(() => {
           resolve()
         })

@@ -1,0 +1,164 @@
+// Goal: every query of the boards asks for something that a process of ours exports, in a way that holds at every
+// zoom. Method: rules over the committed JSON with Prometheus' own grammar, each tried on a broken example as well.
+
+import { deepStrictEqual, notDeepStrictEqual, ok } from 'node:assert/strict'
+import { test } from 'node:test'
+import { parser } from '@prometheus-io/lezer-promql'
+import { queriesOfBoards, type BoardQuery } from '../../../infra/grafana/queries.ts'
+import { fillVariables } from '../../../services/cli/boards/board-variables.ts'
+import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts-telemetry.ts'
+import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
+import { createScorerTelemetry } from '../../../services/platform/metrics/scorer-telemetry.ts'
+
+/** Metrics of the shared list that another change brings; the rule below says when one can go. */
+const BEING_ADDED: readonly string[] = [
+  'sluice_alert_reasons_total',
+  'sluice_alert_segments_total',
+  'sluice_build_info',
+  'sluice_decided_amount_reference_total',
+  'sluice_decision_marks_total',
+  'sluice_label_delay_seconds_bucket',
+  'sluice_labelled_decisions_total',
+  'sluice_lane_up',
+  'sluice_not_scored_total',
+  'sluice_policy_info',
+  'sluice_redis_command_duration_seconds_bucket',
+  'sluice_redis_evicted_keys_total',
+  'sluice_redis_max_memory_bytes',
+  'sluice_redis_used_memory_bytes',
+  'sluice_score_bucket',
+  'sluice_scoring_backend_refused',
+  'sluice_scoring_fallback',
+]
+
+/** Panels whose queries look back over a window of their own, with the reason. */
+const OWN_WINDOWS: Readonly<Record<string, string>> = {
+  'Burn rate of the alert objective': 'burn rates are defined over 5 m, 1 h and 6 h',
+  'Precision as labels mature': 'labels are too few for the rate interval; a day of them',
+  'Delay of labels': 'the same day as the precision beside it',
+}
+
+const queries = queriesOfBoards()
+
+function where({ board, panel }: BoardQuery): string {
+  return `${board}: ${panel}`
+}
+
+/** Nodes of a query by name; an error node is one named ⚠. */
+function nodesOf(expr: string): readonly { readonly name: string; readonly text: string }[] {
+  const filled = fillVariables(expr, 60, 3_600)
+  const nodes: { name: string; text: string }[] = []
+  parser.parse(filled).iterate({
+    enter: ({ name, from, to }) => {
+      nodes.push({ name, text: filled.slice(from, to) })
+    },
+  })
+  return nodes
+}
+
+function problemsOfSyntax(expr: string): readonly string[] {
+  return nodesOf(expr)
+    .filter(({ name }) => name === '⚠')
+    .map(({ text }) => `does not parse at "${text}"`)
+}
+
+function metricsOf(expr: string): readonly string[] {
+  return nodesOf(expr)
+    .filter(({ name }) => name === 'VectorSelector')
+    .map(({ text }) => /^[a-zA-Z_:][\w:]*/.exec(text)?.[0] ?? text)
+}
+
+async function exportedNames(): Promise<ReadonlySet<string>> {
+  const names = new Set<string>()
+  for (const { registry } of [
+    createScorerTelemetry(),
+    createAlertsTelemetry(),
+    createProducerTelemetry(),
+  ]) {
+    for (const { name, type } of await registry.getMetricsAsJSON()) {
+      // prom-client gives the kind as a word in JSON, whatever its types say.
+      const isHistogram = String(type) === 'histogram'
+      const parts = isHistogram ? ['_bucket', '_sum', '_count'] : ['']
+      for (const part of parts) names.add(`${name}${part}`)
+    }
+  }
+  return names
+}
+
+test('every query of panels, annotations and variables parses', () => {
+  ok(queries.length > 50)
+  for (const query of queries) deepStrictEqual(problemsOfSyntax(query.expr), [], where(query))
+  for (const broken of [
+    'sum(rate(a[5m])',
+    'rate(a[$__rate_intervall])',
+    'sum by outcome (a) (b)',
+    '',
+  ])
+    notDeepStrictEqual(problemsOfSyntax(broken), [], broken)
+})
+
+test('rates look back over the interval that Grafana chooses, or over a window that has a reason', () => {
+  const isGood = ({ panel, kind, expr, isInstant }: BoardQuery): boolean =>
+    [...expr.matchAll(/\[([^\]]*)\]/g)].every(
+      ([, window]) =>
+        window === '$__rate_interval' ||
+        (window === '$__range' && isInstant) ||
+        (kind === 'panel' && panel in OWN_WINDOWS),
+    )
+  for (const query of queries) ok(isGood(query), `${where(query)}: ${query.expr}`)
+  const [query] = queries
+  ok(query !== undefined)
+  ok(!isGood({ ...query, expr: 'rate(sluice_decisions_total[5m])' }))
+  ok(!isGood({ ...query, expr: 'rate(sluice_decisions_total[$__range])', isInstant: false }))
+  for (const title of Object.keys(OWN_WINDOWS))
+    ok(
+      queries.some(({ panel, expr }) => panel === title && /\[\d+[mhd]\]/.test(expr)),
+      title,
+    )
+})
+
+test('no query names a metric that no process exports', async () => {
+  const exported = await exportedNames()
+  const unknown = (expr: string): readonly string[] =>
+    metricsOf(expr).filter((name) => !exported.has(name) && !BEING_ADDED.includes(name))
+  for (const query of queries) {
+    ok(metricsOf(query.expr).length > 0, where(query))
+    deepStrictEqual(unknown(query.expr), [], where(query))
+  }
+  deepStrictEqual(unknown('sum(rate(sluice_decision_total[1m])) / sluice_lanes'), [
+    'sluice_decision_total',
+  ])
+  const asked = new Set(queries.flatMap(({ expr }) => metricsOf(expr)))
+  deepStrictEqual(
+    BEING_ADDED.filter((name) => !asked.has(name)),
+    [],
+    'names that no board asks for need not be listed',
+  )
+  deepStrictEqual(
+    BEING_ADDED.filter((name) => exported.has(name)),
+    [],
+    'names that are exported by now: take them from the list',
+  )
+})
+
+test('labels in legends are labels that the query keeps', () => {
+  const lost = ({ expr, legend }: BoardQuery): readonly string[] =>
+    [...legend.matchAll(/\{\{(\w+)\}\}/g)]
+      .map(([, name = '']) => name)
+      .filter(
+        (name) => /\b(sum|max|min|group)\b/.test(expr) && !new RegExp(`\\b${name}\\b`).test(expr),
+      )
+  for (const query of queries) deepStrictEqual(lost(query), [], where(query))
+  const [query] = queries
+  ok(query !== undefined)
+  deepStrictEqual(lost({ ...query, expr: 'sum(up)', legend: '{{job}}' }), ['job'])
+})
+
+test('an objective is asked for at an edge of the buckets, since there is no other', async () => {
+  const page = await createScorerTelemetry().registry.metrics()
+  const edges = (text: string): readonly (string | undefined)[] =>
+    [...text.matchAll(/sluice_event_to_alert_seconds_bucket\{le="([\d.]+)"/g)].map(([, le]) => le)
+  const asked = queries.flatMap(({ expr }) => edges(expr))
+  ok(asked.length > 0)
+  for (const le of asked) ok(edges(page).includes(le), `${le ?? ''} s`)
+})
