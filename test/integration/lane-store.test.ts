@@ -148,3 +148,53 @@ test('a Redis that is away is an error with a code, and back again it serves', a
   let reply = ''
   while (reply !== 'written') reply = await write(store, 0, epoch, 0).catch(() => 'not yet')
 })
+
+test('a card that was only looked at is not written back, and one that was changed then is', async (t) => {
+  const keys = openKeys(t, 'peeked')
+  const store = await openStore(t, keys)
+  const epoch = await claim(store, 0)
+  strictEqual(await write(store, 0, epoch, 0), 'written')
+  const redis = openRedis(t, keys)
+  const key = laneKeys(keys.streamId, 0).card(1, 'card-1')
+  const writeAfter = async (change: boolean): Promise<number> => {
+    const snapshot = await store.read(0, 1, ['card-1', 'card-2'], [])
+    const looked = snapshot.peekCard('card-1')
+    ok(looked !== null)
+    strictEqual(snapshot.peekCard('card-2'), null, 'a card without history')
+    if (change) strictEqual(snapshot.card('card-1'), looked, 'decoded once')
+    await redis.del(key)
+    const committed = { nextOffset: 0, labelNextOffset: 0 }
+    strictEqual(await store.write(0, epoch, snapshot, progressAt(2), committed), 'written')
+    const isThere = await redis.exists(key)
+    await write(store, 0, epoch, 0)
+    return isThere
+  }
+  strictEqual(await writeAfter(false), 0)
+  strictEqual(await writeAfter(true), 1)
+})
+
+test('the server tells its memory, and each command tells its time, also one that fails', async (t) => {
+  const keys = openKeys(t, 'told')
+  const proxy = await openRedisProxy(t, keys.redisUrl)
+  const told: [operation: string, durationMs: number][] = []
+  const store = await openLaneStore({
+    url: proxy.url,
+    streamId: keys.streamId,
+    partitionCount: 2,
+    onRoundTrip: (operation, durationMs) => told.push([operation, durationMs]),
+    onConnection: () => undefined,
+  })
+  closeWith(t, () => store.close())
+  const info = await store.readServerInfo()
+  ok((info?.usedMemoryBytes ?? 0) > 0)
+  await store.readProgress()
+  proxy.cut()
+  await rejects(store.readProgress(), (error) =>
+    isSluiceError(error, 'SLUICE_FEATURE_STORE_UNAVAILABLE'),
+  )
+  deepStrictEqual(
+    told.map(([operation]) => operation),
+    ['info', 'progress', 'progress'],
+  )
+  ok(told.every(([, durationMs]) => durationMs > 0))
+})

@@ -12,6 +12,7 @@ Environment (with defaults):
   SLUICE_SCHEMA_REGISTRY_URL    (files in schemas/)       a registry with Confluent's API
   SLUICE_MODEL                  models/simulator          folder of the model
   SLUICE_BACKEND                auto                      auto, tensorflow, wasm or cpu
+  SLUICE_BACKEND_EXPECTED       none                      another backend in use is reported as a fallback
   SLUICE_MODE                   flag                      observe, flag or enforce
   SLUICE_UNSCORED_OUTCOME       flag                      approve or flag, for what has no score
   SLUICE_LEASE_MS               86400000                  how long a block lasts

@@ -8,6 +8,7 @@ test('an empty environment means a local broker, no prefix and the schema files'
     brokers: ['127.0.0.1:19092'],
     topicPrefix: '',
     registryUrl: null,
+    metricsHost: '127.0.0.1',
   })
 })
 

@@ -1,0 +1,76 @@
+// Goal: a broker that does not answer leaves no lag that stands still. Method: a broker of this test's own, stopped
+// and let go on, under a scorer.
+
+import { ok, strictEqual } from 'node:assert/strict'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { provisionStack } from '../../services/platform/provision/index.ts'
+import { jarsFolder } from '../../services/platform/provision/kafka-jars.ts'
+import { stackPaths } from '../../services/platform/provision/stack-paths.ts'
+import { readRecord } from '../../services/platform/provision/stack-record.ts'
+import { closeWith } from '../support/cleanup.ts'
+import { followOutputs } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { openStream, PARTITION_COUNT, simulatedEvents } from '../support/streams.ts'
+import { samplesOf } from '../unit/platform/metrics/metric-text.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** Starts a broker and makes it the one of this file. Returns the id of its process. */
+async function startBroker(t: TestContext): Promise<number> {
+  const stateFolder = mkdtempSync(join(tmpdir(), 'sluice-lag-'))
+  const { kafkaFolder, pomFile, recordFile } = stackPaths(root, stateFolder)
+  const fetched = jarsFolder(pomFile, stackPaths(root).kafkaFolder)
+  mkdirSync(kafkaFolder, { recursive: true })
+  if (existsSync(fetched)) symlinkSync(fetched, jarsFolder(pomFile, kafkaFolder))
+  const stack = await provisionStack({
+    root,
+    stateFolder,
+    env: { ...process.env, SLUICE_KAFKA_BROKERS: undefined, SLUICE_STACK_PROVIDER: 'local' },
+    onProgress: () => undefined,
+  })
+  const pid = readRecord(recordFile).kafka?.process?.pid ?? 0
+  ok(pid > 0, 'the broker is a process of this test')
+  closeWith(t, async () => {
+    process.kill(pid, 'SIGCONT')
+    await stack.stop()
+    rmSync(stateFolder, { recursive: true })
+  })
+  process.env['SLUICE_KAFKA_BROKERS'] = stack.kafka.brokers.join(',')
+  return pid
+}
+
+async function lagSeries(scorer: ScorerProcess): Promise<readonly number[]> {
+  const { body } = await scorer.page('/metrics')
+  const messages = samplesOf(body, 'sluice_lag_messages').map(({ value }) => value)
+  strictEqual(samplesOf(body, 'sluice_lag_seconds').length, messages.length)
+  return messages
+}
+
+test('while the broker does not answer there is no lag, and failures are counted', async (t) => {
+  const broker = await startBroker(t)
+  const stream = await openStream(t, 'silent')
+  const outputs = followOutputs(t, stream)
+  // Longer than the stop, so that the lanes stay where they are.
+  const scorer = await startScorer(t, stream.environment({ SLUICE_SESSION_TIMEOUT_MS: '30000' }))
+  await stream.send(await simulatedEvents(300))
+  const isSettled = async (): Promise<boolean> => {
+    const lags = await lagSeries(scorer)
+    return lags.length === PARTITION_COUNT && lags.every((lag) => lag === 0)
+  }
+  await outputs.until('all decisions', () => outputs.isCaughtUp)
+  await eventually('all is decided', isSettled)
+  strictEqual(await scorer.metric('sluice_lag_observation_failures_total'), 0)
+  process.kill(broker, 'SIGSTOP')
+  await eventually('the series end', async () => (await lagSeries(scorer)).length === 0)
+  const failures = await scorer.metric('sluice_lag_observation_failures_total')
+  ok(failures > 0)
+  await eventually('failures go on', async () => {
+    return (await scorer.metric('sluice_lag_observation_failures_total')) > failures
+  })
+  process.kill(broker, 'SIGCONT')
+  await eventually('the lag is seen again', isSettled)
+})
