@@ -3,7 +3,7 @@
 import { BACKENDS } from '../core/scoring/scoring-model.ts'
 import { MODES, OUTCOMES, type Mode, type Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
-import { LOG_LEVELS, type LogLevel } from '../platform/log.ts'
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../platform/log.ts'
 
 const BACKEND_CHOICES = ['auto', ...BACKENDS] as const
 const UNSAFE_SWITCHES = ['none', 'no-transactions', 'no-fence'] as const
@@ -30,6 +30,7 @@ export interface ScorerConfig {
   readonly metrics: { readonly host: string; readonly port: number }
   readonly deadLetterHmacKey: string
   readonly logLevel: LogLevel
+  readonly logFormat: LogFormat
   /** Switches a guard off; only for the controls of the integrity suite. */
   readonly unsafe: (typeof UNSAFE_SWITCHES)[number]
 }
@@ -74,6 +75,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
       default: 'sluice-development',
     }),
     logLevel: read.choice('SLUICE_LOG_LEVEL', LOG_LEVELS, { default: 'info' }),
+    logFormat: read.choice('SLUICE_LOG_FORMAT', LOG_FORMATS, { default: 'auto' }),
     unsafe: read.choice('SLUICE_UNSAFE', UNSAFE_SWITCHES, { default: 'none' }),
   }
   read.check(

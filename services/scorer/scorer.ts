@@ -7,6 +7,7 @@ import { DEFAULT_RATES } from '../core/currency.ts'
 import type { ScoringModel } from '../core/scoring/scoring-model.ts'
 import { createCodecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
+import { kafkaLogCreator } from '../platform/kafka/kafka-log.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
@@ -60,7 +61,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   const partitionCount = await readPartitionCount(admin, config.topicPrefix)
   const topics = topicsOf(config.topicPrefix)
   const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
-  const store = await openStore(config, streamId, partitionCount, telemetry)
+  const store = await openStore(config, log, streamId, partitionCount, telemetry)
   opened.push(store)
 
   const group = new LaneGroup({
@@ -131,12 +132,14 @@ async function openModel(
 
 function openStore(
   config: ScorerConfig,
+  log: Logger,
   streamId: string,
   partitionCount: number,
   telemetry: ScorerTelemetry,
 ): Promise<LaneStore> {
   return openLaneStore({
     url: config.redisUrl,
+    log,
     streamId,
     partitionCount,
     onRoundTrip: (operation) => {
@@ -202,10 +205,7 @@ function openKafka(config: ScorerConfig, log: Logger): Kafka {
     clientId: 'sluice-scorer',
     brokers: [...config.brokers],
     logLevel: kafkajs.logLevel.WARN,
-    logCreator: () => (entry) => {
-      // kafkajs reports as errors what it then retries; lanes report what matters.
-      log.debug({ kafka: entry.log, namespace: entry.namespace }, 'Message from the Kafka client.')
-    },
+    logCreator: kafkaLogCreator(log),
     retry: { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 },
   })
 }

@@ -18,7 +18,9 @@ import {
   encodeProgress,
   type LaneProgress,
 } from '../../core/stream/lane-progress.ts'
+import type { Logger } from '../log.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
+import { logRedisEvents } from './redis-log.ts'
 
 /** Values live as long as any feature can reach them, plus a tolerated stand-still of the stream. */
 const TIME_TO_LIVE_S = Math.ceil((REACH_MS + LATENESS_MS + 7 * DAY_MS) / SECOND_MS)
@@ -30,6 +32,8 @@ export type WriteReply = 'written' | 'fenced' | 'lost'
 
 export interface LaneStoreOptions {
   readonly url: string
+  /** Where changes of the connection are logged; nowhere when absent. */
+  readonly log?: Logger
   readonly streamId: string
   readonly partitionCount: number
   /** Called once per command that crossed the wire. */
@@ -96,6 +100,7 @@ export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStor
   })
   // Without a listener an error event would end the process; each command reports its own failure.
   redis.on('error', () => undefined)
+  if (options.log !== undefined) logRedisEvents(redis, options.log)
   try {
     await redis.connect()
   } catch (error) {
