@@ -7,7 +7,7 @@
 
 /** Headers of a Kafka message, as kafkajs gives them. */
 export type MessageHeaders = Readonly<
-  Record<string, Uint8Array | string | readonly (Uint8Array | string)[] | undefined>
+  Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>
 >
 
 /** Which span caused a message. */
@@ -109,10 +109,9 @@ export function isInRatio(traceId: string, ratio: number): boolean {
 /** Two headers of one name make a list; of traceparent there may be only one. */
 function textOf(value: MessageHeaders[string], lengthMax: number): string | null {
   if (value === undefined || isList(value) || value.length > lengthMax) return null
-  if (typeof value === 'string') return value
-  return String.fromCharCode(...value)
+  return typeof value === 'string' ? value : value.toString('latin1')
 }
 
-function isList(value: MessageHeaders[string]): value is readonly (Uint8Array | string)[] {
+function isList(value: MessageHeaders[string]): value is readonly (Buffer | string)[] {
   return Array.isArray(value)
 }

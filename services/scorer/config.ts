@@ -31,6 +31,12 @@ export interface ScorerConfig {
   readonly deadLetterHmacKey: string
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
+  readonly tracing: {
+    /** Where spans are sent; null means that nothing is traced. */
+    readonly endpoint: string | null
+    /** Share of traces that is recorded although their senders do not record them, 0 to 1. */
+    readonly sampleRatio: number
+  }
   /** Switches a guard off; only for the controls of the integrity suite. */
   readonly unsafe: (typeof UNSAFE_SWITCHES)[number]
 }
@@ -76,11 +82,20 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     }),
     logLevel: read.choice('SLUICE_LOG_LEVEL', LOG_LEVELS, { default: 'info' }),
     logFormat: read.choice('SLUICE_LOG_FORMAT', LOG_FORMATS, { default: 'auto' }),
+    tracing: {
+      endpoint: read.optionalString('SLUICE_TRACING_ENDPOINT'),
+      sampleRatio: read.number('SLUICE_TRACING_SAMPLE_RATIO', { default: 0.01, min: 0, max: 1 }),
+    },
     unsafe: read.choice('SLUICE_UNSAFE', UNSAFE_SWITCHES, { default: 'none' }),
   }
   read.check(
     config.unscoredOutcome !== 'block',
     'SLUICE_UNSCORED_OUTCOME="block" would block without a score; use approve or flag.',
+  )
+  const { endpoint } = config.tracing
+  read.check(
+    endpoint === null || (URL.canParse(endpoint) && /^https?:/.test(endpoint)),
+    `SLUICE_TRACING_ENDPOINT="${endpoint ?? ''}" is no address; give one such as http://127.0.0.1:4318.`,
   )
   read.throwIfInvalid()
   return Object.freeze(config)

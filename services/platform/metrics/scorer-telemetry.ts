@@ -46,6 +46,7 @@ export interface ScorerTelemetry {
   laneStopped(reason: 'offset_out_of_range' | 'fenced'): void
   stateRebuilt(): void
   rebalanced(laneCount: number): void
+  spansDropped(count: number): void
 }
 
 /** Metrics of one scorer process. */
@@ -140,6 +141,10 @@ function createLaneMetrics(make: ReturnType<typeof makers>) {
     ),
     rebalances: counter('sluice_rebalances_total', 'Assignments received from the group.'),
     lanes: gauge('sluice_lanes', 'Lanes of this process.'),
+    spansDropped: counter(
+      'sluice_spans_dropped_total',
+      'Spans that were recorded and could not be sent.',
+    ),
   }
 }
 
@@ -199,6 +204,9 @@ function laneEvents(metrics: Metrics): Omit<ScorerTelemetry, 'registry' | 'batch
     rebalanced(laneCount) {
       metrics.rebalances.inc()
       metrics.lanes.set(laneCount)
+    },
+    spansDropped(count) {
+      metrics.spansDropped.inc(count)
     },
   }
 }
