@@ -193,9 +193,14 @@ export class Lane {
     const { tracer, clock } = this.#deps
     if (tracer === null) return work(null)
     const { entries: messages, firstOffset, nextOffset } = taken
-    const startedAtMs = clock.nowMs() - decodeMs
-    const batch = { partition: this.#partition, firstOffset, nextOffset, startedAtMs, messages }
-    const span = tracer.startBatch(batch)
+    const span = tracer.startBatch({
+      partition: this.#partition,
+      firstOffset,
+      nextOffset,
+      startedAtMs: clock.nowMs() - decodeMs,
+      elapsedMs: decodeMs,
+      messages,
+    })
     try {
       return await work(span)
     } catch (error) {

@@ -12,6 +12,8 @@ export interface BatchStart {
   readonly nextOffset: number
   /** Wall clock, ms. */
   readonly startedAtMs: number
+  /** Since then. */
+  readonly elapsedMs: number
   readonly messages: readonly {
     readonly offset: number
     readonly headers?: MessageHeaders | undefined

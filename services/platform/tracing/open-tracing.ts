@@ -93,7 +93,7 @@ class RecordedBatch implements BatchSpan {
   readonly #options: TracingOptions
   readonly #startedAtMs: number
   /** Beside the wall clock, so that times within the batch are exact. */
-  readonly #startMs = performance.now()
+  readonly #startMs: number
   readonly #span: Span
   readonly #alerts: Span[] = []
 
@@ -108,6 +108,7 @@ class RecordedBatch implements BatchSpan {
     this.#tracer = tracer
     this.#options = options
     this.#startedAtMs = batch.startedAtMs
+    this.#startMs = performance.now() - batch.elapsedMs
     const { transactions } = options.topics
     this.#span = tracer.startSpan(
       `process ${transactions}`,
