@@ -7,6 +7,7 @@ import type { CpuPerEvent } from './process-meter.ts'
 import type { ProfileSummary } from './profile-summary.ts'
 import type { ReplayResult, ReplayRun } from './replay-bench.ts'
 import type { BackendResult } from './scoring-bench.ts'
+import type { TracingBenchResult } from './tracing-bench.ts'
 
 const MEBIBYTE = 1024 * 1024
 
@@ -17,16 +18,18 @@ export interface BenchReport {
   readonly scoring: readonly BackendResult[] | null
   readonly replay: ReplayResult | null
   readonly live: LiveResult | null
+  readonly tracing: TracingBenchResult | null
   readonly profile: ProfileSummary | null
 }
 
 /** Whatever makes the figures worthless, as sentences. */
-export function reportProblems({ replay, live, scoring }: BenchReport): readonly string[] {
+export function reportProblems({ replay, live, scoring, tracing }: BenchReport): readonly string[] {
   return [
     ...(replay?.runs ?? []).flatMap(({ problems }, run) =>
       problems.map((problem) => `replay, run ${run + 1}: ${problem}`),
     ),
     ...(live?.problems ?? []).map((problem) => `live: ${problem}`),
+    ...(tracing?.problems ?? []).map((problem) => `tracing, ${problem}`),
     ...(scoring ?? [])
       .filter(({ hasSameBits }) => hasSameBits === false)
       .map(({ backend }) => `scoring: ${backend} scores a row differently by size of batch.`),
@@ -41,6 +44,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.replay === null ? [] : replayLines(report.replay)),
     ...(report.profile === null ? [] : profileLines(report.profile)),
     ...(report.live === null ? [] : liveLines(report.live)),
+    ...(report.tracing === null ? [] : tracingLines(report.tracing)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),
   ]
 }
@@ -123,6 +127,22 @@ function liveLines(result: LiveResult): readonly string[] {
     )
   }
   return lines
+}
+
+function tracingLines({ options, cases }: TracingBenchResult): readonly string[] {
+  return [
+    '',
+    `Tracing, processor time of the scorer in a replay of ${count(options.transactions)} transactions, ` +
+      `medians of ${options.runs} rounds`,
+    ...cases.map((each) => {
+      const change = (each.medianRatioToOff - 1) * 100
+      const runs = each.microsecondsPerEvent.map((us) => us?.toFixed(1) ?? 'unknown').join(', ')
+      return (
+        `  ${each.name.padEnd(28)} ${each.medianMicrosecondsPerEvent.toFixed(1)} us/event, ` +
+        `${change >= 0 ? '+' : ''}${change.toFixed(1)} % of its round's first (${runs})`
+      )
+    }),
+  ]
 }
 
 function profileLines(profile: ProfileSummary): readonly string[] {

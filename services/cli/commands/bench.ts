@@ -11,6 +11,7 @@ import { runLiveBench } from '../bench/live-bench.ts'
 import { summarizeProfile } from '../bench/profile-summary.ts'
 import { runReplayBench } from '../bench/replay-bench.ts'
 import { runScoringBench } from '../bench/scoring-bench.ts'
+import { runTracingBench } from '../bench/tracing-bench.ts'
 import {
   interruptSignal,
   parseInteger,
@@ -21,8 +22,10 @@ import {
 } from '../command.ts'
 import { durationOption } from './produce-options.ts'
 
-const NAMES = ['scoring', 'replay', 'live'] as const
+const NAMES = ['scoring', 'replay', 'live', 'tracing'] as const
 type Name = (typeof NAMES)[number]
+/** Measured when no name is given; the others answer one question and take long. */
+const USUAL: readonly Name[] = ['scoring', 'replay', 'live']
 
 const EXIT_WRONG = 1
 const COUNT_MAX = 100_000_000
@@ -51,7 +54,8 @@ export function register(program: Command): void {
     .description(
       'Measures the pipeline on this machine, on topics and state of its own that are deleted afterwards.\n' +
         'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
-        'scorer on a full topic. live: latency from intended send time to alert, open loop. All by default.\n' +
+        'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by default.\n' +
+        'tracing: processor time of the scorer with tracing off and on, in turns of replays.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
@@ -70,7 +74,7 @@ export function register(program: Command): void {
         '  $ sluice bench live --rate 5000 --duration 10m --json',
     )
     .action(async (name: Name | undefined, options: BenchCommandOptions) => {
-      const report = await measure(name === undefined ? NAMES : [name], options)
+      const report = await measure(name === undefined ? USUAL : [name], options)
       if (options.json === true) printJson(report)
       else for (const line of reportLines(report)) printLine(line)
       if (reportProblems(report).length > 0) process.exitCode = EXIT_WRONG
@@ -83,8 +87,11 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   const scoring = names.includes('scoring')
     ? await runScoringBench({ measureMs: SCORING_MEASURE_MS }, printProgress)
     : null
-  if (!names.includes('replay') && !names.includes('live')) {
-    return { machine, servers: null, scoring, replay: null, live: null, profile: null }
+  if (names.every((name) => name === 'scoring')) {
+    return {
+      ...{ machine, servers: null, scoring },
+      ...{ replay: null, live: null, tracing: null, profile: null },
+    }
   }
   const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
   try {
@@ -105,7 +112,7 @@ async function measureOnServers(
   options: BenchCommandOptions,
   servers: BenchServers,
   signal: AbortSignal,
-): Promise<Pick<BenchReport, 'replay' | 'live' | 'profile'>> {
+): Promise<Pick<BenchReport, 'replay' | 'live' | 'tracing' | 'profile'>> {
   const deps = { servers, signal, onProgress: printProgress }
   const { cards } = options
   const profileFile = options.profile === undefined ? null : resolve(options.profile)
@@ -133,9 +140,15 @@ async function measureOnServers(
         deps,
       )
     : null
+  const tracing = names.includes('tracing')
+    ? await runTracingBench(
+        { transactions: options.count, runs: options.runs, batchSizeMax: options.batch, cards },
+        deps,
+      )
+    : null
   const profile =
     profileFile === null || replay === null
       ? null
       : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
-  return { replay, live, profile }
+  return { replay, live, tracing, profile }
 }

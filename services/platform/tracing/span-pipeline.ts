@@ -14,6 +14,8 @@ const REQUEST_DELAY_MS = 1_000
 const REQUEST_MS_MAX = 2_000
 const CLOSE_MS_MAX = 2_000
 const LINKS_MAX = 128
+/** The code of a request that was answered well, in the enumeration of the exporter's package. */
+const SUCCESS = 0
 
 export interface SpanPipelineOptions {
   /** Where requests go, with its path. */
@@ -32,7 +34,7 @@ export interface SpanPipeline {
 
 /** Makes the pipeline; connects nothing. */
 export function openSpanPipeline(otel: OpenTelemetry, options: SpanPipelineOptions): SpanPipeline {
-  const queue = { spans: 0 }
+  const queue: Queue = { waiting: 0, onTheWay: new Set() }
   const exporter = new otel.otlp.OTLPTraceExporter({
     url: options.url,
     timeoutMillis: REQUEST_MS_MAX,
@@ -55,26 +57,35 @@ export function openSpanPipeline(otel: OpenTelemetry, options: SpanPipelineOptio
     tracer: provider.getTracer('sluice'),
     async close() {
       const flushed = provider.shutdown().catch(() => undefined)
-      await Promise.race([flushed, limitOf(CLOSE_MS_MAX)])
-      if (queue.spans > 0) options.onDropped(queue.spans)
+      // The provider gives up at the first request that fails; the others are still on their way.
+      const settled = flushed.then(() => Promise.all([...queue.onTheWay].map(({ done }) => done)))
+      await Promise.race([settled, limitOf(CLOSE_MS_MAX)])
+      const late = [...queue.onTheWay].reduce((sum, { spans }) => sum + spans, queue.waiting)
+      if (late > 0) options.onDropped(late)
     },
   }
+}
+
+/** Spans between their end and the answer to the request that held them. */
+interface Queue {
+  waiting: number
+  readonly onTheWay: Set<{ readonly spans: number; readonly done: Promise<void> }>
 }
 
 /** Refuses spans beyond the limit before the processor would, which drops them in silence. */
 function countQueued(
   processor: SpanProcessor,
-  queue: { spans: number },
+  queue: Queue,
   { onDropped }: SpanPipelineOptions,
 ): SpanProcessor {
   return {
     onStart: () => undefined,
     onEnd(span) {
-      if (queue.spans >= QUEUED_SPANS_MAX) {
+      if (queue.waiting >= QUEUED_SPANS_MAX) {
         onDropped(1)
         return
       }
-      queue.spans += 1
+      queue.waiting += 1
       processor.onEnd(span)
     },
     forceFlush: () => processor.forceFlush(),
@@ -85,15 +96,22 @@ function countQueued(
 /** Counts what could not be sent, and logs when that begins and ends. */
 function countSent(
   exporter: SpanExporter,
-  queue: { spans: number },
+  queue: Queue,
   { log, onDropped }: SpanPipelineOptions,
 ): SpanExporter {
   let isFailing = false
   return {
     export(spans: ReadableSpan[], onResult) {
-      queue.spans -= spans.length
+      queue.waiting -= spans.length
+      let finish: () => void = () => undefined
+      const done = new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      const request = { spans: spans.length, done }
+      queue.onTheWay.add(request)
       exporter.export(spans, (result) => {
-        const hasFailed = result.code !== 0
+        queue.onTheWay.delete(request)
+        const hasFailed = result.code !== SUCCESS
         if (hasFailed) onDropped(spans.length)
         if (hasFailed && !isFailing) {
           log.warn({ error: result.error }, 'Spans cannot be sent and are dropped.')
@@ -101,6 +119,7 @@ function countSent(
         if (!hasFailed && isFailing) log.info({}, 'Spans are sent again.')
         isFailing = hasFailed
         onResult(result)
+        finish()
       })
     },
     forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
