@@ -5,11 +5,13 @@ import fc from 'fast-check'
 
 /** The digit that makes the number valid: twice every second digit from the right, digits of that summed up. */
 function checkDigit(digits: string): number {
-  const doubled = [...digits].reverse().map((digit, index) => {
-    if (index % 2 === 1) return digit
-    return String(2 * Number(digit))
-  })
-  const sum = [...doubled.join('')].reduce((total, digit) => total + Number(digit), 0)
+  const doubled = Array.from(digits)
+    .reverse()
+    .map((digit, index) => {
+      if (index % 2 === 1) return digit
+      return String(2 * Number(digit))
+    })
+  const sum = Array.from(doubled.join('')).reduce((total, digit) => total + Number(digit), 0)
   return (10 - (sum % 10)) % 10
 }
 
@@ -61,6 +63,8 @@ export const groupings: fc.Arbitrary<(number: string) => string> = fc
 
 /** Whether the number can be read in the text: its digits in order, with at most a few other characters between. */
 export function showsNumber(text: string, number: string): boolean {
-  const digits = [...text].map((character) => (/[0-9]/.test(character) ? character : ' ')).join('')
-  return new RegExp([...number].join(' {0,8}')).test(digits)
+  const digits = Array.from(text)
+    .map((character) => (/[0-9]/.test(character) ? character : ' '))
+    .join('')
+  return new RegExp(Array.from(number).join(' {0,8}')).test(digits)
 }

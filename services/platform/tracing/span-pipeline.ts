@@ -14,8 +14,6 @@ const REQUEST_DELAY_MS = 1_000
 const REQUEST_MS_MAX = 2_000
 const CLOSE_MS_MAX = 2_000
 const LINKS_MAX = 128
-/** The code of a request that was answered well, in the enumeration of the exporter's package. */
-const SUCCESS = 0
 
 export interface SpanPipelineOptions {
   /** Where requests go, with its path. */
@@ -111,7 +109,9 @@ function countSent(
       queue.onTheWay.add(request)
       exporter.export(spans, (result) => {
         queue.onTheWay.delete(request)
-        const hasFailed = result.code !== SUCCESS
+        // Zero is success; the enumeration is of a package that we do not name.
+        const code: number = result.code
+        const hasFailed = code !== 0
         if (hasFailed) onDropped(spans.length)
         if (hasFailed && !isFailing) {
           log.warn({ error: result.error }, 'Spans cannot be sent and are dropped.')

@@ -16,7 +16,7 @@ const SPAN_ID = '00f067aa0ba902b7'
 const VALID = `00-${TRACE_ID}-${SPAN_ID}-01`
 
 function hex(length: number): fc.Arbitrary<string> {
-  const digit = fc.constantFrom(...'0123456789abcdef')
+  const digit = fc.integer({ min: 0, max: 15 }).map((value) => value.toString(16))
   return fc
     .array(digit, { minLength: length, maxLength: length })
     .map((digits) => digits.join(''))

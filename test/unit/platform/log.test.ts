@@ -42,7 +42,7 @@ test('lines are JSON with level, time, service, fields and message, at the level
     ],
   )
   strictEqual(parsed[0]?.['partition'], 1)
-  match(String(parsed[0]?.['time']), /^\d{4}-\d\d-\d\dT.*Z$/)
+  match(String(parsed[0]['time']), /^\d{4}-\d\d-\d\dT.*Z$/)
   deepStrictEqual([log.isLevelEnabled('debug'), log.isLevelEnabled('info')], [false, true])
 })
 

@@ -110,7 +110,7 @@ test('cycles, depth, width and length have limits', () => {
   )
   ok(JSON.stringify(redact(wide)).length < 2_000)
   const bushy = Array.from({ length: 64 }, () =>
-    Array.from({ length: 64 }, () => Array(64).fill(1)),
+    Array.from({ length: 64 }, () => Array<number>(64).fill(1)),
   )
   ok(JSON.stringify(redact(bushy)).length < 100_000)
   const line = redactLine('x'.repeat(1_000_000))
