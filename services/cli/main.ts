@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
+import { redactText } from '../core/card-numbers.ts'
 import { SluiceError } from '../core/errors.ts'
 import { Interrupted, repositoryRoot, type CommandModule } from './command.ts'
 
@@ -81,11 +82,11 @@ function report(error: unknown): number {
     return error.exitCode
   }
   if (error instanceof SluiceError) {
-    process.stderr.write(`sluice: ${error.message} [${error.code}]\n`)
+    process.stderr.write(`sluice: ${redactText(error.message)} [${error.code}]\n`)
     return error.exitCode
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  process.stderr.write(`sluice: unexpected error, please report it:\n${text}\n`)
+  process.stderr.write(`sluice: unexpected error, please report it:\n${redactText(text)}\n`)
   return EXIT_UNEXPECTED
 }
 

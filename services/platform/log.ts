@@ -1,66 +1,94 @@
-// Structured logs on stderr, with a redactor that knows card numbers (P8).
+// Structured logs on stderr: JSON lines, or lines for people on a terminal. The message of a line is constant and
+// what varies is in its fields; every field passes a redactor that knows card numbers (P8).
 
+import { createRequire } from 'node:module'
+import { Writable } from 'node:stream'
 import pino from 'pino'
 import type { VariableValue } from './config/variables.ts'
+import { redact, redactLine } from './redact.ts'
 
-export type Logger = pino.Logger
+type LogLine = (fields: Readonly<Record<string, unknown>>, message: string) => void
+
+/** What may be logged, and how: fields first, then a constant sentence. A test checks every call. */
+export interface Logger {
+  readonly debug: LogLine
+  readonly info: LogLine
+  readonly warn: LogLine
+  readonly error: LogLine
+  /** Whether such a line would be written; for fields that cost something. */
+  readonly isLevelEnabled: (level: Exclude<LogLevel, 'silent'>) => boolean
+}
 
 export type LogLevel = VariableValue<'SLUICE_LOG_LEVEL'>
 
-// 13 to 19 digits, possibly grouped, are masked whether or not they pass the Luhn check: a log line never
-// needs that many digits in a row, and a mistyped card number is still nearly one. Offsets and epoch
-// milliseconds are numbers in their own fields, which are not strings and pass untouched.
-const CARD_NUMBER = /\d(?:[ -]?\d){12,18}/g
-const SECRET_KEY = /password|secret|token|authorization|sasl/i
+/** `auto`: pretty when stderr is a terminal, else JSON. */
+export type LogFormat = VariableValue<'SLUICE_LOG_FORMAT'>
 
-/** Masks card numbers in strings, and values of fields that are named like secrets. */
-export function redact(value: unknown, depth = 0): unknown {
-  if (typeof value === 'string') return value.replace(CARD_NUMBER, '[redacted]')
-  if (depth >= 4 || value === null || typeof value !== 'object') return value
-  if (value instanceof Error) return redactError(value, depth)
-  if (Array.isArray(value)) return value.slice(0, 32).map((entry) => redact(entry, depth + 1))
-  return Object.fromEntries(
-    Object.entries(value).map(([key, entry]) => [
-      key,
-      SECRET_KEY.test(key) ? '[redacted]' : redact(entry, depth + 1),
-    ]),
-  )
-}
+/** Where lines go; a file descriptor outside of tests. */
+export type LogOutput = number | { write(line: string): void }
 
-function redactError(error: Error, depth: number): Record<string, unknown> {
-  const code = 'code' in error ? error.code : undefined
-  return {
-    name: error.name,
-    message: redact(error.message),
-    ...(code === undefined ? {} : { code }),
-    ...(error.stack === undefined ? {} : { stack: redact(error.stack) }),
-    ...(error.cause === undefined ? {} : { cause: redact(error.cause, depth + 1) }),
-  }
-}
+const STDERR = 2
 
-/** Opens a logger that writes JSON lines to stderr. `name` is the service. */
-export function openLogger(name: string, level: LogLevel): Logger {
-  return pino(
+/** Opens a logger. `name` is the service. Lines are written at once, so that none is lost when the process ends. */
+export function openLogger(
+  name: string,
+  level: LogLevel,
+  format: LogFormat = 'auto',
+  output: LogOutput = STDERR,
+): Logger {
+  const isTerminal = output === STDERR && process.stderr.isTTY
+  const isPretty = format === 'pretty' || (format === 'auto' && isTerminal)
+  const logger = pino(
     {
       name,
       level,
       base: { name, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: {
-        level: (label) => ({ level: label }),
-        log: (fields) => redact(fields) as Record<string, unknown>,
-      },
-      hooks: {
-        logMethod(args, method) {
-          method.apply(
-            this,
-            args.map((arg) => (typeof arg === 'string' ? redact(arg) : arg)) as Parameters<
-              typeof method
-            >,
-          )
-        },
-      },
+      // Errors are copied by the redactor already.
+      serializers: { err: (value: unknown) => value },
+      formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ fd: 2, sync: true }),
+    isPretty ? openPretty(output, isTerminal) : openJson(output),
   )
+  const line =
+    (severity: Exclude<LogLevel, 'silent'>): LogLine =>
+    (fields, message) => {
+      if (!logger.isLevelEnabled(severity)) return
+      // Copied before pino sees them: it reads some fields itself, and what it reads may throw.
+      const copy = redact(fields)
+      logger[severity](typeof copy === 'object' ? copy : { fields: copy }, redactLine(message))
+    }
+  // Not pino's own object: its children and its placeholders would go round the redactor.
+  return {
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
+    isLevelEnabled: (severity) => logger.isLevelEnabled(severity),
+  }
+}
+
+function openJson(output: LogOutput): pino.DestinationStream {
+  return typeof output === 'number' ? pino.destination({ fd: output, sync: true }) : output
+}
+
+function openPretty(output: LogOutput, isColoured: boolean): pino.DestinationStream {
+  // Loaded here, since a service in production never needs it.
+  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty')
+  return pretty({
+    sync: true,
+    colorize: isColoured,
+    ignore: 'pid',
+    translateTime: 'SYS:HH:MM:ss.l',
+    destination: typeof output === 'number' ? output : writableOf(output),
+  })
+}
+
+function writableOf(output: Exclude<LogOutput, number>): NodeJS.WritableStream {
+  return new Writable({
+    write(chunk: Buffer, _, done) {
+      output.write(chunk.toString())
+      done()
+    },
+  })
 }

@@ -38,6 +38,8 @@ export interface SinkMessage {
   readonly value: Buffer
   /** Intended send time, milliseconds UTC: the record's time stamp. */
   readonly timestampMs: number
+  /** W3C trace context; absent for messages of no trace. */
+  readonly traceparent?: string
 }
 
 /** Where the producer sends to. */
@@ -155,9 +157,10 @@ class KafkaSink implements Sink {
   async #request(batch: readonly SinkMessage[]): Promise<void> {
     const transactions: Message[] = []
     const labels: Message[] = []
-    for (const { topic, key, value, partition, timestampMs } of batch) {
+    for (const { topic, key, value, partition, timestampMs, traceparent } of batch) {
       const messages = topic === 'transactions' ? transactions : labels
-      messages.push({ key, value, partition, timestamp: String(Math.floor(timestampMs)) })
+      const message = { key, value, partition, timestamp: String(Math.floor(timestampMs)) }
+      messages.push(traceparent === undefined ? message : { ...message, headers: { traceparent } })
     }
     const prefix = this.#options.topicPrefix
     // Labels first, as everywhere: within one request the broker appends in this order.

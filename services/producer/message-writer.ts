@@ -3,6 +3,7 @@
 import { partitionOf } from '../core/murmur2.ts'
 import type { Label, Transaction, Watermark } from '../core/transaction.ts'
 import type { Sink, SinkMessage } from './kafka-sink.ts'
+import { traceparentOf } from './traces.ts'
 import type { ProducedEvent } from './watermarks.ts'
 
 /** What the producer needs of the codecs. */
@@ -12,18 +13,24 @@ export interface ProducerCodecs {
   readonly watermark: { encode(value: Watermark): Buffer }
 }
 
-/** Sends one event; a watermark goes to every partition of its topic. Hot path. */
+/**
+ * Sends one event; a watermark goes to every partition of its topic. Of the transactions, a share of `traceRatio`
+ * begins a trace. Hot path.
+ */
 export function writeEvent(
   event: ProducedEvent,
   timestampMs: number,
   codecs: ProducerCodecs,
   sink: Sink,
+  traceRatio = 0,
 ): Promise<void> | undefined {
   switch (event.kind) {
     case 'transaction': {
       const { transaction } = event
       const value = codecs.transaction.encode(transaction)
-      return sink.send(keyed('transactions', transaction.card, value, timestampMs, sink))
+      const message = keyed('transactions', transaction.card, value, timestampMs, sink)
+      const traceparent = traceRatio === 0 ? null : traceparentOf(transaction.id, traceRatio)
+      return sink.send(traceparent === null ? message : { ...message, traceparent })
     }
     case 'label': {
       const value = codecs.label.encode(event.label)

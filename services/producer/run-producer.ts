@@ -44,6 +44,8 @@ export interface ProducerOptions {
   readonly watermarks: boolean
   /** Stop after this much wall-clock time; null for no limit. */
   readonly durationMs: number | null
+  /** Share of the transactions that begin a trace, 0 to 1; none by default. */
+  readonly traceRatio?: number
 }
 
 export interface ProducerDeps {
@@ -93,7 +95,7 @@ export async function runProducer(options: ProducerOptions, deps: ProducerDeps):
     deps.onProgress?.(run.summary(null))
   }, PROGRESS_MS)
   try {
-    const output = outputOf(target, sink)
+    const output = outputOf(target, sink, options.traceRatio)
     const end = await run.sendAll(events, output)
     if (end === 'duration') await run.sendEndOfStream(output)
     await sink?.close()
@@ -112,13 +114,13 @@ interface Output {
   readonly isClosed: boolean
 }
 
-function outputOf(target: ProducerTarget, sink: Sink | null): Output {
+function outputOf(target: ProducerTarget, sink: Sink | null, traceRatio?: number): Output {
   if (target.kind === 'ndjson') return new NdjsonWriter(target.output)
   if (sink === null) throw new TypeError('A run to Kafka has a sink.')
   const { codecs } = target
   return {
     isClosed: false,
-    write: (event, timestampMs) => writeEvent(event, timestampMs, codecs, sink),
+    write: (event, timestampMs) => writeEvent(event, timestampMs, codecs, sink, traceRatio),
   }
 }
 

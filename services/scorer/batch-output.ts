@@ -4,9 +4,11 @@ import { createHash } from 'node:crypto'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
 import type { LanePosition } from '../core/features/lane-fold.ts'
 import { encodeMetadata, type LaneProgress } from '../core/stream/lane-progress.ts'
+import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../core/trace-context.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { Alert, DecisionBlock, Lease } from '../core/wire/records.ts'
 import type { InputOffset } from '../platform/kafka/lane-transactions.ts'
+import type { BatchSpan } from '../platform/tracing/batch-tracer.ts'
 import type { Taken } from './lane-inbox.ts'
 import type { DecideOptions, DecidedBatch } from './micro-batch.ts'
 
@@ -28,6 +30,7 @@ interface OutputMessage {
   readonly key: string
   readonly value: Buffer
   readonly partition?: number
+  readonly headers?: Record<string, string>
 }
 
 export interface EncodedOutput {
@@ -45,6 +48,7 @@ export function encodeOutput(
   previousHash: string,
   decidedAtMs: number,
   options: OutputOptions,
+  span: BatchSpan | null = null,
 ): EncodedOutput {
   const { codecs, topics, decide } = options
   const { partition } = decide
@@ -52,18 +56,25 @@ export function encodeOutput(
   const blockValue = codecs.decisionBlock.encode(block)
   const chainHash = createHash('sha256').update(blockValue).digest('base64')
   // Alerts and leases are keyed by card; their topics have as many partitions as the input, so a card's are here.
-  const alerts = decided.alerts.map((alert) => ({
+  const traces = decided.alerts.map((alert) => {
+    const headers = headersOf(taken.entries, alert.source.offset)
+    return withHeaders(span?.alertHeaders(alert.alertId, headers) ?? traceHeadersOf(headers))
+  })
+  const alerts = decided.alerts.map((alert, index) => ({
     key: alert.card,
     value: codecs.alert.encode(alert),
     partition,
+    ...traces[index],
   }))
-  const leases = decided.alerts.flatMap((alert) => {
+  const leases = decided.alerts.flatMap((alert, index) => {
     const lease = leaseOf(alert)
-    return lease === null ? [] : [{ key: alert.card, value: codecs.lease.encode(lease), partition }]
+    if (lease === null) return []
+    return [{ key: alert.card, value: codecs.lease.encode(lease), partition, ...traces[index] }]
   })
-  const letters = taken.rejected.map(({ letter }) => ({
+  const letters = taken.rejected.map(({ letter, headers }) => ({
     key: letter.topic,
     value: codecs.deadLetter.encode(letter),
+    ...withHeaders(traceHeadersOf(headers)),
   }))
   const messages = [
     {
@@ -87,6 +98,23 @@ export function encodeOutput(
     ],
     chainHash,
   }
+}
+
+/** Headers of the message at this offset. Entries are in offset order, and few of them become alerts. */
+function headersOf(entries: Taken['entries'], offset: number): MessageHeaders | undefined {
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((entries[middle]?.offset ?? Infinity) < offset) low = middle + 1
+    else high = middle
+  }
+  const entry = entries[low]
+  return entry?.offset === offset ? entry.headers : undefined
+}
+
+function withHeaders(trace: TraceHeaders | null): { readonly headers?: Record<string, string> } {
+  return trace === null ? {} : { headers: { ...trace } }
 }
 
 function blockOf(

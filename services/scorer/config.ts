@@ -6,7 +6,7 @@ import { EnvReader } from '../platform/config/env-reader.ts'
 import { readSecret } from '../platform/config/secret-reader.ts'
 import { VARIABLES, type VariableValue } from '../platform/config/variables.ts'
 import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
-import type { LogLevel } from '../platform/log.ts'
+import type { LogFormat, LogLevel } from '../platform/log.ts'
 import { loadRedisConnection, type RedisConnection } from '../platform/redis/redis-connection.ts'
 
 export interface ScorerConfig extends KafkaConnection {
@@ -32,6 +32,13 @@ export interface ScorerConfig extends KafkaConnection {
   readonly metrics: { readonly host: string; readonly port: number }
   readonly deadLetterHmacKey: string
   readonly logLevel: LogLevel
+  readonly logFormat: LogFormat
+  readonly tracing: {
+    /** Where spans are sent; null means that nothing is traced. */
+    readonly endpoint: string | null
+    /** Share of traces that is recorded although their senders do not record them, 0 to 1. */
+    readonly sampleRatio: number
+  }
   /** Switches a guard off; only for the controls of the integrity suite. */
   readonly unsafe: VariableValue<'SLUICE_UNSAFE'>
 }
@@ -68,8 +75,18 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
         'SLUICE_DEAD_LETTER_HMAC_KEY_FILE',
       )?.reveal() ?? VARIABLES.SLUICE_DEAD_LETTER_HMAC_KEY.default,
     logLevel: read.value('SLUICE_LOG_LEVEL'),
+    logFormat: read.value('SLUICE_LOG_FORMAT'),
+    tracing: {
+      endpoint: read.value('SLUICE_TRACING_ENDPOINT'),
+      sampleRatio: read.value('SLUICE_TRACING_SAMPLE_RATIO'),
+    },
     unsafe: read.value('SLUICE_UNSAFE'),
   }
+  const { endpoint } = config.tracing
+  read.check(
+    endpoint === null || (URL.canParse(endpoint) && /^https?:/.test(endpoint)),
+    `SLUICE_TRACING_ENDPOINT="${endpoint ?? ''}" is no address; give one such as http://127.0.0.1:4318.`,
+  )
   read.throwIfInvalid()
   return Object.freeze(config)
 }

@@ -12,6 +12,7 @@ import type { Closable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneStore } from '../platform/redis/lane-store.ts'
+import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import { LagObserver, type LaneStanding } from './lag-observer.ts'
@@ -29,6 +30,7 @@ export interface LaneGroupOptions {
   readonly config: ScorerConfig
   readonly log: Logger
   readonly telemetry: ScorerTelemetry
+  readonly tracer: BatchTracer | null
   readonly kafka: Kafka
   readonly admin: Admin
   readonly store: LaneStore
@@ -153,7 +155,7 @@ export class LaneGroup implements Closable {
   }
 
   #openLane(partition: number): Lane {
-    const { config, log, telemetry, kafka, admin, store } = this.#options
+    const { config, log, telemetry, tracer, kafka, admin, store } = this.#options
     const inbox = this.#options.inbox(partition)
     const { groupId } = config
     const topicOf = (topic: 'transactions' | 'labels') => [
@@ -175,6 +177,7 @@ export class LaneGroup implements Closable {
       clock: systemClock,
       log,
       telemetry,
+      tracer,
       store,
       inbox,
       output: this.#options.output(partition),

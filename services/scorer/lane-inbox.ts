@@ -6,6 +6,7 @@ import { deadLetterOf } from '../core/decision/dead-letter.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
 import type { RateTable } from '../core/currency.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
+import type { MessageHeaders } from '../core/trace-context.ts'
 import type { DeadLetter } from '../core/wire/records.ts'
 import { REFUSED_KEY } from '../platform/kafka/compression.ts'
 import type { LaneEntry, LaneLabel } from './micro-batch.ts'
@@ -17,6 +18,8 @@ export interface Rejected {
   readonly topic: 'transactions' | 'labels'
   readonly reason: RejectReason
   readonly letter: DeadLetter
+  /** Headers of the message, not looked at yet. */
+  readonly headers: MessageHeaders | undefined
 }
 
 /** What was taken for one micro-batch. Offsets are those to commit with it. */
@@ -42,7 +45,7 @@ export interface InboxOptions {
   readonly hmacKey: string
 }
 
-type Input = Pick<KafkaMessage, 'key' | 'value' | 'offset' | 'timestamp'>
+type Input = Pick<KafkaMessage, 'key' | 'value' | 'offset' | 'timestamp' | 'headers'>
 type Outcome = { readonly entry: LaneEntry } | { readonly rejected: Rejected }
 
 export class LaneInbox {
@@ -205,7 +208,9 @@ export class LaneInbox {
     if (eventTimeMs > timestampMs + this.#options.eventAheadMsMax) {
       return reject('event_time_ahead', 'eventTimeMs')
     }
-    return { entry: { kind: 'transaction', offset, timestampMs, transaction } }
+    return {
+      entry: { kind: 'transaction', offset, timestampMs, transaction, headers: message.headers },
+    }
   }
 
   #isOurs(card: string): boolean {
@@ -228,7 +233,8 @@ export class LaneInbox {
       timestampMs: Number(message.timestamp),
       value: message.value,
     }
-    return { topic, reason, letter: deadLetterOf(raw, reason, field, hmacKey, nowMs) }
+    const letter = deadLetterOf(raw, reason, field, hmacKey, nowMs)
+    return { topic, reason, letter, headers: message.headers }
   }
 }
 

@@ -14,6 +14,7 @@ import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneStore } from '../platform/redis/lane-store.ts'
+import type { BatchSpan, BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import { encodeOutput, type OutputOptions } from './batch-output.ts'
 import { reportOf } from './batch-report.ts'
 import type { LaneStanding } from './lag-observer.ts'
@@ -32,6 +33,8 @@ export interface LaneDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly telemetry: ScorerTelemetry
+  /** Null when nothing is traced. */
+  readonly tracer: BatchTracer | null
   readonly store: LaneStore
   readonly inbox: InboxOptions
   readonly output: OutputOptions
@@ -195,13 +198,40 @@ export class Lane {
       this.#oldestInHandMs = taken.oldestTimestampMs
       this.#resumeWhenEmptied(inbox)
       const decodeMs = clock.monotonicMs() - startMs
-      const result = await this.#process(taken, fold, start, chainHash, committed, ahead, decodeMs)
+      const result = await this.#traced(taken, decodeMs, (span) =>
+        this.#process(taken, fold, start, chainHash, committed, ahead, decodeMs, span),
+      )
       chainHash = result.chainHash
       ahead = result.progress
       committed = { nextOffset: taken.nextOffset, labelNextOffset: taken.labelNextOffset }
       this.#decidedTo = taken.nextOffset
       this.#oldestInHandMs = null
       onProgress()
+    }
+  }
+
+  /** Records the batch when it is to be recorded, also when it fails. */
+  async #traced<Result>(
+    taken: Taken,
+    decodeMs: number,
+    work: (span: BatchSpan | null) => Promise<Result>,
+  ): Promise<Result> {
+    const { tracer, clock } = this.#deps
+    if (tracer === null) return work(null)
+    const { entries: messages, firstOffset, nextOffset } = taken
+    const span = tracer.startBatch({
+      partition: this.#partition,
+      firstOffset,
+      nextOffset,
+      startedAtMs: clock.nowMs() - decodeMs,
+      elapsedMs: decodeMs,
+      messages,
+    })
+    try {
+      return await work(span)
+    } catch (error) {
+      span?.fail(error)
+      throw error
     }
   }
 
@@ -213,6 +243,7 @@ export class Lane {
     committed: { readonly nextOffset: number; readonly labelNextOffset: number },
     ahead: LaneProgress,
     decodeMs: number,
+    span: BatchSpan | null,
   ): Promise<{ readonly chainHash: string; readonly progress: LaneProgress }> {
     const { clock, store, output, telemetry } = this.#deps
     const startMs = clock.monotonicMs()
@@ -250,26 +281,27 @@ export class Lane {
       chainHash,
       nowMs,
       output,
+      span,
     )
     await start.transactions.commit(encoded.messages, encoded.offsets)
     const endMs = clock.monotonicMs()
-    telemetry.batchDecided(
-      reportOf(
-        taken,
-        decided,
-        {
-          decode: decodeMs,
-          read: readMs,
-          features: decided.featuresMs,
-          score: decided.scoreMs,
-          write: commitStartMs - writeStartMs,
-          commit: endMs - commitStartMs,
-          total: decodeMs + endMs - startMs,
-        },
-        scoredAtMs,
-        clock.nowMs(),
-      ),
+    const report = reportOf(
+      taken,
+      decided,
+      {
+        decode: decodeMs,
+        read: readMs,
+        features: decided.featuresMs,
+        score: decided.scoreMs,
+        write: commitStartMs - writeStartMs,
+        commit: endMs - commitStartMs,
+        total: decodeMs + endMs - startMs,
+      },
+      scoredAtMs,
+      clock.nowMs(),
     )
+    telemetry.batchDecided(report)
+    span?.end(report)
     return { chainHash: encoded.chainHash, progress }
   }
 

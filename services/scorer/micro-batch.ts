@@ -16,6 +16,7 @@ import type { CardLookup, Folded, LaneFold, LaneState } from '../core/features/l
 import { referenceOf } from '../core/reference.ts'
 import { isLagging } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
+import type { MessageHeaders } from '../core/trace-context.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type {
   Alert,
@@ -33,8 +34,15 @@ export type LaneEntry =
       readonly offset: number
       readonly timestampMs: number
       readonly transaction: Transaction
+      /** Headers of the message, looked at only when it becomes an alert or is traced. */
+      readonly headers?: MessageHeaders | undefined
     }
-  | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
+  | {
+      readonly kind: 'watermark'
+      readonly offset: number
+      readonly timeMs: number
+      readonly headers?: undefined
+    }
 
 export type LaneLabel =
   | { readonly kind: 'label'; readonly offset: number; readonly label: Label }

@@ -1,5 +1,6 @@
 // The scorer as a process: starts it from the environment, and stops it within a limit.
 
+import { redactText } from '../core/card-numbers.ts'
 import { isSluiceError } from '../core/errors.ts'
 import { openLogger } from '../platform/log.ts'
 import { loadScorerConfig } from './config.ts'
@@ -13,7 +14,7 @@ export async function runScorer(env: NodeJS.ProcessEnv): Promise<number> {
   const stop = stopRequested()
   try {
     const config = loadScorerConfig(env)
-    const log = openLogger('scorer', config.logLevel)
+    const log = openLogger('scorer', config.logLevel, config.logFormat)
     void stop.then(() => {
       setTimeout(() => {
         log.error({}, 'Stopping took too long; the rest is left to the next owner.')
@@ -31,7 +32,7 @@ export async function runScorer(env: NodeJS.ProcessEnv): Promise<number> {
   } catch (error) {
     const isKnown = isSluiceError(error)
     const text = isKnown ? error.message : error instanceof Error ? error.stack : String(error)
-    process.stderr.write(`${text ?? ''}\n`)
+    process.stderr.write(`${redactText(text ?? '')}\n`)
     return isKnown ? error.exitCode : EXIT_UNEXPECTED
   }
 }

@@ -22,6 +22,8 @@ import { openLaneStore, type LaneStore } from '../platform/redis/lane-store.ts'
 import { openSchemaRegistry } from '../platform/registry/open-registry.ts'
 import { repositoryRoot } from '../platform/repository-root.ts'
 import { openScoringModel } from '../platform/tensorflow/scoring-model.ts'
+import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
+import { openBatchTracer } from '../platform/tracing/open-tracing.ts'
 import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import { LaneGroup } from './lane-group.ts'
@@ -75,14 +77,17 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   const partitionCount = await readPartitionCount(admin, config.topicPrefix, TOPICS_USED)
   const topics = topicsOf(config.topicPrefix)
   const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
-  const store = await openStore(config, streamId, partitionCount, telemetry)
+  const store = await openStore(config, log, streamId, partitionCount, telemetry)
   opened.push(store, observeRedis(store, telemetry))
   telemetry.policyInForce(policyOf(config, model).digest, config.mode)
+  const tracer = await openTracer(config, log, telemetry, topics)
+  if (tracer !== null) opened.push(tracer)
 
   const group = new LaneGroup({
     config,
     log,
     telemetry,
+    tracer,
     kafka,
     admin,
     store,
@@ -165,12 +170,14 @@ function fallbackDetails({ backendExpected }: ScorerConfig, { info }: ScoringMod
 
 function openStore(
   config: ScorerConfig,
+  log: Logger,
   streamId: string,
   partitionCount: number,
   telemetry: ScorerTelemetry,
 ): Promise<LaneStore> {
   return openLaneStore({
     ...config.redis,
+    log,
     streamId,
     partitionCount,
     onRoundTrip: (operation, durationMs) => {
@@ -180,6 +187,27 @@ function openStore(
       telemetry.redisConnection(isUp)
     },
     isFenceDisabled: config.unsafe === 'no-fence',
+  })
+}
+
+async function openTracer(
+  config: ScorerConfig,
+  log: Logger,
+  telemetry: ScorerTelemetry,
+  topics: OutputOptions['topics'],
+): Promise<BatchTracer | null> {
+  const { endpoint, sampleRatio } = config.tracing
+  if (endpoint === null) return null
+  return openBatchTracer({
+    endpoint,
+    sampleRatio,
+    serviceName: 'sluice-scorer',
+    groupId: config.groupId,
+    topics,
+    log,
+    onDropped: (count) => {
+      telemetry.spansDropped(count)
+    },
   })
 }
 

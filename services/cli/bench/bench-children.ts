@@ -13,6 +13,8 @@ export interface ScorerOptions {
   readonly batchSizeMax: number
   /** Folder for processor profiles, one per thread; null for none. */
   readonly profileFolder: string | null
+  /** More variables of the scorer. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 export interface RunningChild {
@@ -43,7 +45,7 @@ export interface RunningProducer {
 export async function startScorer(
   servers: BenchServers,
   stream: BenchStream,
-  { batchSizeMax, profileFolder }: ScorerOptions,
+  { batchSizeMax, profileFolder, environment }: ScorerOptions,
 ): Promise<RunningChild> {
   const profile = profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
   const child = fork(entry('scorer'), [], {
@@ -59,6 +61,7 @@ export async function startScorer(
       SLUICE_BATCH_SIZE_MAX: String(batchSizeMax),
       SLUICE_METRICS_PORT: '0',
       SLUICE_LOG_LEVEL: 'warn',
+      ...environment,
     },
   })
   const { failed, exited } = watch(child, 'scorer')

@@ -9,6 +9,7 @@ import type { ReplayResult, ReplayRun } from './replay-bench.ts'
 import type { BackendResult } from './scoring-bench.ts'
 import type { SizingResult, StateSize } from './sizing-bench.ts'
 import type { TakeoverResult } from './takeover-bench.ts'
+import type { TracingBenchResult } from './tracing-bench.ts'
 
 const MEBIBYTE = 1024 * 1024
 
@@ -21,6 +22,7 @@ export interface BenchReport {
   readonly live: LiveResult | null
   readonly sizing: SizingResult | null
   readonly takeover: TakeoverResult | null
+  readonly tracing: TracingBenchResult | null
   readonly profile: ProfileSummary | null
 }
 
@@ -30,6 +32,7 @@ export function reportProblems({
   live,
   scoring,
   takeover,
+  tracing,
 }: BenchReport): readonly string[] {
   return [
     ...(replay?.runs ?? []).flatMap(({ problems }, run) =>
@@ -37,6 +40,7 @@ export function reportProblems({
     ),
     ...(live?.problems ?? []).map((problem) => `live: ${problem}`),
     ...(takeover?.problems ?? []).map((problem) => `takeover: ${problem}`),
+    ...(tracing?.problems ?? []).map((problem) => `tracing, ${problem}`),
     ...(scoring ?? [])
       .filter(({ hasSameBits }) => hasSameBits === false)
       .map(({ backend }) => `scoring: ${backend} scores a row differently by size of batch.`),
@@ -53,6 +57,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.live === null ? [] : liveLines(report.live)),
     ...(report.sizing === null ? [] : sizingLines(report.sizing)),
     ...(report.takeover === null ? [] : takeoverLines(report.takeover)),
+    ...(report.tracing === null ? [] : tracingLines(report.tracing)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),
   ]
 }
@@ -171,6 +176,22 @@ function takeoverLines({ options, steps, decisions }: TakeoverResult): readonly 
 
 function stateText({ keys, bytesMean, bytesMax }: StateSize): string {
   return `${count(keys)} of ${count(bytesMean)} bytes in the mean, ${count(bytesMax)} at most`
+}
+
+function tracingLines({ options, cases }: TracingBenchResult): readonly string[] {
+  return [
+    '',
+    `Tracing, processor time of the scorer in a replay of ${count(options.transactions)} transactions, ` +
+      `medians of ${options.runs} rounds`,
+    ...cases.map((each) => {
+      const change = (each.medianRatioToOff - 1) * 100
+      const runs = each.microsecondsPerEvent.map((us) => us?.toFixed(1) ?? 'unknown').join(', ')
+      return (
+        `  ${each.name.padEnd(28)} ${each.medianMicrosecondsPerEvent.toFixed(1)} us/event, ` +
+        `${change >= 0 ? '+' : ''}${change.toFixed(1)} % of its round's first (${runs})`
+      )
+    }),
+  ]
 }
 
 function profileLines(profile: ProfileSummary): readonly string[] {

@@ -28,6 +28,10 @@ export interface ReplayOptions {
   readonly runs: number
   /** Where the scorer of the first run writes a processor profile; null for none. */
   readonly profileFile: string | null
+  /** Share of the transactions that begin a trace; none when absent. */
+  readonly traceRatio?: number
+  /** More variables of the scorer. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 export interface BenchDeps {
@@ -78,7 +82,7 @@ export async function runReplayBench(
   for (let run = 0; run < options.runs; run += 1) {
     deps.onProgress(`replay, run ${run + 1} of ${options.runs}`)
     const profileFile = run === 0 ? options.profileFile : null
-    runs.push(await runOnce({ ...options, profileFile }, deps))
+    runs.push(await runReplayOnce({ ...options, profileFile }, deps))
   }
   return {
     options,
@@ -88,7 +92,8 @@ export async function runReplayBench(
   }
 }
 
-async function runOnce(options: ReplayOptions, deps: BenchDeps): Promise<ReplayRun> {
+/** One run, on a stream of its own that is deleted at the end. */
+export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Promise<ReplayRun> {
   const { servers } = deps
   const stream = await openBenchStream(servers)
   const opened: Closable[] = [stream]
@@ -171,9 +176,9 @@ export async function score(
   signal: AbortSignal,
 ) {
   const startedMs = performance.now()
-  const { batchSizeMax, profileFile } = options
+  const { batchSizeMax, profileFile, environment = {} } = options
   const profileFolder = profileFile === null ? null : mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const scorer = await startScorer(servers, stream, { batchSizeMax, profileFolder })
+  const scorer = await startScorer(servers, stream, { batchSizeMax, profileFolder, environment })
   opened.push({ close: () => scorer.stop() })
   const readyMs = performance.now()
   const startCpuMs = cpuMsOf(scorer.pid)

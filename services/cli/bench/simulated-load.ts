@@ -7,12 +7,16 @@ export const BENCH_SEED = 42
 export interface SimulatedLoad {
   readonly transactions: number
   readonly cards: number
+  /** Share of the transactions that begin a trace; none when absent. */
+  readonly traceRatio?: number
 }
 
 /** Arguments of `sluice produce simulate` for this load. */
-export function producerArguments({ transactions, cards }: SimulatedLoad): readonly string[] {
+export function producerArguments(load: SimulatedLoad): readonly string[] {
+  const { transactions, cards, traceRatio = 0 } = load
   return [
     ...['--seed', String(BENCH_SEED), '--start', new Date(BENCH_START_MS).toISOString()],
     ...['--count', String(transactions), '--cards', String(cards)],
+    ...(traceRatio === 0 ? [] : ['--trace-ratio', String(traceRatio)]),
   ]
 }

@@ -13,6 +13,7 @@ import { runReplayBench } from '../bench/replay-bench.ts'
 import { runScoringBench } from '../bench/scoring-bench.ts'
 import { runSizingBench } from '../bench/sizing-bench.ts'
 import { runTakeoverBench } from '../bench/takeover-bench.ts'
+import { runTracingBench } from '../bench/tracing-bench.ts'
 import {
   interruptSignal,
   parseInteger,
@@ -23,10 +24,10 @@ import {
 } from '../command.ts'
 import { durationOption } from './produce-options.ts'
 
-const NAMES = ['scoring', 'replay', 'live', 'sizing', 'takeover'] as const
-/** The others answer questions of their own; they are measured when they are asked for. */
-const DEFAULT_NAMES = ['scoring', 'replay', 'live'] as const
+const NAMES = ['scoring', 'replay', 'live', 'sizing', 'takeover', 'tracing'] as const
 type Name = (typeof NAMES)[number]
+/** Measured when no name is given; the others answer one question and take long. */
+const USUAL: readonly Name[] = ['scoring', 'replay', 'live']
 
 const EXIT_WRONG = 1
 const COUNT_MAX = 100_000_000
@@ -57,7 +58,8 @@ export function register(program: Command): void {
         'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
         'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
         'default. sizing: memory per card in Redis, and disk per transaction, after a replay. takeover: how\n' +
-        'long lanes stand still when a scorer is stopped, started or killed.\n' +
+        'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
+        'scorer with tracing off and on, in turns of replays.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
@@ -86,7 +88,7 @@ export function register(program: Command): void {
         '  $ sluice bench live --rate 5000 --duration 10m --json',
     )
     .action(async (name: Name | undefined, options: BenchCommandOptions) => {
-      const report = await measure(name === undefined ? DEFAULT_NAMES : [name], options)
+      const report = await measure(name === undefined ? USUAL : [name], options)
       if (options.json === true) printJson(report)
       else for (const line of reportLines(report)) printLine(line)
       if (reportProblems(report).length > 0) process.exitCode = EXIT_WRONG
@@ -101,14 +103,8 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
     : null
   if (names.every((name) => name === 'scoring')) {
     return {
-      machine,
-      servers: null,
-      scoring,
-      replay: null,
-      live: null,
-      sizing: null,
-      takeover: null,
-      profile: null,
+      ...{ machine, servers: null, scoring, profile: null },
+      ...{ replay: null, live: null, sizing: null, takeover: null, tracing: null },
     }
   }
   const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
@@ -130,7 +126,7 @@ async function measureOnServers(
   options: BenchCommandOptions,
   servers: BenchServers,
   signal: AbortSignal,
-): Promise<Pick<BenchReport, 'replay' | 'live' | 'sizing' | 'takeover' | 'profile'>> {
+): Promise<Pick<BenchReport, 'replay' | 'live' | 'sizing' | 'takeover' | 'tracing' | 'profile'>> {
   const deps = { servers, signal, onProgress: printProgress }
   const { cards } = options
   const profileFile = options.profile === undefined ? null : resolve(options.profile)
@@ -167,9 +163,15 @@ async function measureOnServers(
   const takeover = names.includes('takeover')
     ? await runTakeoverBench({ ratePerSecond: options.rate, cards }, deps)
     : null
+  const tracing = names.includes('tracing')
+    ? await runTracingBench(
+        { transactions: options.count, runs: options.runs, batchSizeMax: options.batch, cards },
+        deps,
+      )
+    : null
   const profile =
     profileFile === null || replay === null
       ? null
       : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
-  return { replay, live, sizing, takeover, profile }
+  return { replay, live, sizing, takeover, tracing, profile }
 }

@@ -23,6 +23,7 @@ export interface SendOptions {
   readonly duration?: number
   readonly brokers?: string
   readonly topicPrefix?: string
+  readonly traceRatio?: number
   readonly dryRun?: boolean
   readonly json?: boolean
 }

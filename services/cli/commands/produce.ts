@@ -190,6 +190,11 @@ function addSendOptions(command: Command, paceDefault: string): void {
       'serve /metrics, /livez and /readyz on this port (another one when it is in use)',
       parseInteger(0, 65_535),
     )
+    .option(
+      '--trace-ratio <share>',
+      'begin a trace in this share of the transactions (default 0)',
+      parseNumber(0, 1),
+    )
     .option('--dry-run', 'write lines of JSON to standard output instead of sending')
     .option('--json', 'print the summary as JSON')
 }
@@ -216,6 +221,7 @@ async function send(
       pace,
       watermarks,
       durationMs: options.duration ?? null,
+      traceRatio: options.traceRatio ?? 0,
     },
     {
       clock: systemClock,

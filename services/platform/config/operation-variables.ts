@@ -57,6 +57,34 @@ export const OPERATION_VARIABLES = {
     words: ['debug', 'info', 'warn', 'error', 'silent'],
     default: 'info',
   },
+  SLUICE_LOG_FORMAT: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning:
+      'JSON lines, or lines for people; `auto` is for people on a terminal and JSON elsewhere.',
+    kind: 'choice',
+    words: ['auto', 'json', 'pretty'],
+    default: 'auto',
+  },
+  SLUICE_TRACING_ENDPOINT: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning:
+      'Where spans are sent, as OTLP over HTTP; a URL without path gets `/v1/traces`. Without it, nothing is traced (docs/tracing.md).',
+    kind: 'text',
+    form: 'URL',
+    default: null,
+  },
+  SLUICE_TRACING_SAMPLE_RATIO: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning:
+      'Share of traces that is recorded although their senders do not record them, and of batches without a recorded message.',
+    kind: 'number',
+    default: 0.01,
+    min: 0,
+    max: 1,
+  },
   SLUICE_FULL: {
     ...TESTS,
     readBy: 'tests',

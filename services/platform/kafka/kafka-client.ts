@@ -3,6 +3,7 @@
 import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs'
 import { tlsOptions } from '../config/secret-reader.ts'
 import type { Logger } from '../log.ts'
+import { kafkaLogCreator } from './kafka-log.ts'
 import { securityRemark, type KafkaConnection } from './kafka-connection.ts'
 
 /** What differs between the users of a client. */
@@ -48,9 +49,6 @@ function logOf(log: Logger | undefined): Pick<KafkaConfig, 'logLevel' | 'logCrea
   if (log === undefined) return { logLevel: kafkajs.logLevel.NOTHING }
   return {
     logLevel: kafkajs.logLevel.WARN,
-    logCreator: () => (entry) => {
-      // kafkajs reports as errors what it then retries; whoever uses the client reports what matters.
-      log.debug({ kafka: entry.log, namespace: entry.namespace }, 'Message from the Kafka client.')
-    },
+    logCreator: kafkaLogCreator(log),
   }
 }

@@ -1,4 +1,4 @@
-// What the scorer stands on: Redis, the model with its backend, and the policy.
+// What the scorer stands on: Redis, the model with its backend, the policy, and the receiver of its traces.
 
 import {
   BACKENDS,
@@ -31,11 +31,12 @@ export interface DependencyEvents {
   redisConnection(isUp: boolean): void
   /** Null: Redis did not say; the series end rather than stand still. */
   redisObserved(info: RedisServerInfo | null): void
+  spansDropped(count: number): void
 }
 
 /** Makes the metrics of what the scorer stands on. */
 export function createDependencyMetrics(make: MetricMaker): DependencyEvents {
-  return { ...scoringEvents(make), ...redisEvents(make) }
+  return { ...scoringEvents(make), ...redisEvents(make), ...tracingEvents(make) }
 }
 
 function scoringEvents(
@@ -77,6 +78,18 @@ function scoringEvents(
     policyInForce(policyDigest, mode) {
       policy.reset()
       policy.set({ policy_digest: policyDigest, mode }, 1)
+    },
+  }
+}
+
+function tracingEvents(make: MetricMaker): Pick<DependencyEvents, 'spansDropped'> {
+  const dropped = make.counter(
+    'sluice_spans_dropped_total',
+    'Spans that were recorded and could not be sent.',
+  )
+  return {
+    spansDropped(count) {
+      dropped.inc(count)
     },
   }
 }

@@ -19,6 +19,7 @@ import {
   type LaneProgress,
 } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
+import type { Logger } from '../log.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
 import { openRedis } from './redis-client.ts'
 import type { RedisConnection } from './redis-connection.ts'
@@ -34,6 +35,8 @@ const COMMAND_MS_MAX = 5_000
 export type WriteReply = 'written' | 'fenced' | 'lost'
 
 export interface LaneStoreOptions extends RedisConnection {
+  /** Where changes of the connection are logged; nowhere when absent. */
+  readonly log?: Logger
   readonly streamId: string
   readonly partitionCount: number
   /** Called once per command that crossed the wire, when it has ended, well or not. */
@@ -84,15 +87,19 @@ const scripts = {
 
 /** Connects. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is away. */
 export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStore> {
-  const redis = openRedis(options, {
-    maxRetriesPerRequest: 1,
-    commandTimeout: COMMAND_MS_MAX,
-    retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
-    scripts: {
-      fencedWrite: { lua: scripts.fencedWrite },
-      claimLane: { lua: scripts.claim, numberOfKeys: 1 },
+  const redis = openRedis(
+    options,
+    {
+      maxRetriesPerRequest: 1,
+      commandTimeout: COMMAND_MS_MAX,
+      retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
+      scripts: {
+        fencedWrite: { lua: scripts.fencedWrite },
+        claimLane: { lua: scripts.claim, numberOfKeys: 1 },
+      },
     },
-  })
+    options.log,
+  )
   redis.on('ready', () => {
     options.onConnection(true)
   })

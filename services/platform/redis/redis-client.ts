@@ -4,6 +4,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { tlsOptions } from '../config/secret-reader.ts'
 import type { Logger } from '../log.ts'
 import type { RedisConnection } from './redis-connection.ts'
+import { logRedisEvents } from './redis-log.ts'
 
 /**
  * Opens a client that connects when `connect` is called. Its error events end no process: each command reports its
@@ -22,8 +23,7 @@ export function openRedis(
     ...(password === null ? {} : { password: password.reveal() }),
     ...(tls === null ? {} : { tls: tlsOptions(tls) }),
   })
-  redis.on('error', (error: Error) => {
-    log?.debug({ error }, 'Message from the Redis client.')
-  })
+  if (log === undefined) redis.on('error', () => undefined)
+  else logRedisEvents(redis, log)
   return redis
 }

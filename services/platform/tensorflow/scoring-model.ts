@@ -69,8 +69,8 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
     trial === used.trial ? { ...trial, result: 'used' as const } : trial,
   )
   const info = describe(model, used, trials)
-  log?.info({ model: info.version, backend: info.backend, trials }, 'model opened')
-  if (info.backend === 'cpu') log?.warn({ trials }, 'scoring runs on the slow cpu backend')
+  log?.info({ model: info.version, backend: info.backend, trials }, 'The model is open.')
+  if (info.backend === 'cpu') log?.warn({ trials }, 'Scoring runs on the slow cpu backend.')
   return {
     info,
     score: (rows, rowCount) => used.scorer.score(rows, rowCount),

@@ -182,7 +182,12 @@ test('a label without a terminal meets its outcome too', async () => {
 
 test('a currency without a rate is counted apart from other dead letters', async () => {
   const rejected = (['unknown_currency', 'malformed', 'unknown_currency'] as const).map(
-    (reason) => ({ topic: 'transactions' as const, reason, letter: undefined as never }),
+    (reason) => ({
+      topic: 'transactions' as const,
+      reason,
+      letter: undefined as never,
+      headers: undefined,
+    }),
   )
   const report = await new Lane().report([], [], rejected)
   strictEqual(report.amountsWithoutRate, 2)
