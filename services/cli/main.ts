@@ -34,6 +34,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],
+  [
+    'dead-letters',
+    'look at messages that could not be decided, and send them again',
+    () => import('./commands/dead-letters.ts'),
+  ],
 ]
 
 function version(): string {

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
 import type { LanePosition } from '../core/features/lane-fold.ts'
+import { formatPosition, REDRIVEN_FROM_HEADER } from '../core/redrive.ts'
 import { encodeMetadata, type LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { Alert, DecisionBlock, Lease } from '../core/wire/records.ts'
@@ -28,6 +29,7 @@ interface OutputMessage {
   readonly key: string
   readonly value: Buffer
   readonly partition?: number
+  readonly headers?: Record<string, string>
 }
 
 export interface EncodedOutput {
@@ -61,9 +63,12 @@ export function encodeOutput(
     const lease = leaseOf(alert)
     return lease === null ? [] : [{ key: alert.card, value: codecs.lease.encode(lease), partition }]
   })
-  const letters = taken.rejected.map(({ letter }) => ({
+  const letters = taken.rejected.map(({ letter, redrivenFrom }) => ({
     key: letter.topic,
     value: codecs.deadLetter.encode(letter),
+    ...(redrivenFrom !== null && {
+      headers: { [REDRIVEN_FROM_HEADER]: formatPosition(redrivenFrom) },
+    }),
   }))
   const messages = [
     {

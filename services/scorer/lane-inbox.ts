@@ -5,6 +5,7 @@ import type { RejectReason } from '../core/reject-reasons.ts'
 import { deadLetterOf } from '../core/decision/dead-letter.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
 import type { RateTable } from '../core/currency.ts'
+import { redrivenFromOf, type MessagePosition } from '../core/redrive.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { DeadLetter } from '../core/wire/records.ts'
 import { REFUSED_KEY } from '../platform/kafka/compression.ts'
@@ -17,6 +18,8 @@ export interface Rejected {
   readonly topic: 'transactions' | 'labels'
   readonly reason: RejectReason
   readonly letter: DeadLetter
+  /** What the message repeats when it was sent again after an earlier dead letter. */
+  readonly redrivenFrom: MessagePosition | null
 }
 
 /** What was taken for one micro-batch. Offsets are those to commit with it. */
@@ -42,7 +45,7 @@ export interface InboxOptions {
   readonly hmacKey: string
 }
 
-type Input = Pick<KafkaMessage, 'key' | 'value' | 'offset' | 'timestamp'>
+type Input = Pick<KafkaMessage, 'key' | 'value' | 'offset' | 'timestamp' | 'headers'>
 type Outcome = { readonly entry: LaneEntry } | { readonly rejected: Rejected }
 
 export class LaneInbox {
@@ -228,7 +231,8 @@ export class LaneInbox {
       timestampMs: Number(message.timestamp),
       value: message.value,
     }
-    return { topic, reason, letter: deadLetterOf(raw, reason, field, hmacKey, nowMs) }
+    const redrivenFrom = redrivenFromOf(message.headers, raw.topic)
+    return { topic, reason, redrivenFrom, letter: deadLetterOf(raw, reason, field, hmacKey, nowMs) }
   }
 }
 
