@@ -22,7 +22,9 @@ import { audit } from '../support/audit.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { runSluice, type EndedCommand } from '../support/sluice-command.ts'
+import { eventually } from '../support/poll.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams.ts'
+import { fullLabel } from '../unit/core/wire/samples.ts'
 import { openLocalRegistry, type LocalRegistry } from '../unit/platform/registry/local-registry.ts'
 
 /** A number that card schemes give out for tests. */
@@ -374,6 +376,48 @@ function optionsFor(stream: TestStream, change: Partial<RedriveOptions> = {}): R
     ...change,
   }
 }
+
+test('where retention may have taken the mark of an earlier redrive, nothing is sent', async (t) => {
+  const { stream } = await streamWithLetters(
+    t,
+    'letters-unprovable',
+    ({ reason }) => reason === 'wrong_partition',
+  )
+  const target = partitionOfCard(STRANGER)
+  const state = async (): Promise<unknown> => {
+    const confirm = (): Promise<boolean> => Promise.resolve(false)
+    const signal = new AbortController().signal
+    return (await redrive(optionsFor(stream, { confirm }), signal)).planned[0]?.state
+  }
+  strictEqual(await state(), 'send')
+  await stream.sendRaw('transactions', target, [{ value: Buffer.from('old') }])
+  await stream.admin.deleteTopicRecords({
+    topic: topicName(stream.prefix, 'transactions'),
+    partitions: [{ partition: target, offset: '1' }],
+  })
+  strictEqual(await state(), 'unprovable')
+})
+
+test('a label in the wrong partition goes to the one of its card, once', async (t) => {
+  const stream = await openStream(t, 'letters-labels')
+  const outputs = followOutputs(t, stream)
+  const label = { ...fullLabel, card: STRANGER }
+  await stream.sendRaw('labels', HOME, [{ value: stream.codecs.label.encode(label) }])
+  const scorer = await startScorer(t, stream.environment())
+  await outputs.until('the letter', () => outputs.deadLetters.length === 1)
+  const signal = new AbortController().signal
+  strictEqual((await redrive(optionsFor(stream), signal)).sent, 1)
+  strictEqual((await redrive(optionsFor(stream), signal)).sent, 0)
+  const committed = async (): Promise<number> => {
+    const topic = topicName(stream.prefix, 'labels')
+    const [offsets] = await stream.admin.fetchOffsets({ groupId: stream.groupId, topics: [topic] })
+    const own = offsets?.partitions.find(({ partition }) => partition === partitionOfCard(STRANGER))
+    return Number(own?.offset ?? -1)
+  }
+  await eventually('the label is used', async () => (await committed()) === 1)
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  strictEqual(outputs.deadLetters.length, 1)
+})
 
 test('of two operators who confirm the same plan, one sends it', async (t) => {
   const { stream } = await streamWithLetters(

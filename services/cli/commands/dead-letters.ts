@@ -199,7 +199,7 @@ async function resend(options: RedriveCommandOptions): Promise<void> {
     printLine(
       options.json === true
         ? JSON.stringify(plannedJson(each, isSent))
-        : plannedLine(each, stream.topicPrefix),
+        : plannedLine(each, stream.topicPrefix, isSent),
     )
   }
   if (planned.length === 0) printProgress(noneText(stream.topicPrefix, 0))

@@ -8,21 +8,21 @@ const REASON_WIDTH = 21
 const POSITION_WIDTH = 24
 
 /** One letter on one line: which message, why it had failed, and what becomes of it. */
-export function plannedLine(planned: PlannedLetter, topicPrefix: string): string {
+export function plannedLine(planned: PlannedLetter, topicPrefix: string, isSent: boolean): string {
   const { letter } = planned
   return [
     timeText(letter.decidedAtMs),
     formatPosition(letter).slice(topicPrefix.length).padEnd(POSITION_WIDTH),
     safeText(letter.reason).padEnd(REASON_WIDTH),
-    outcomeText(planned),
+    outcomeText(planned, isSent),
   ].join('  ')
 }
 
-function outcomeText({ letter, state, target, detail }: PlannedLetter): string {
+function outcomeText({ letter, state, target, detail }: PlannedLetter, isSent: boolean): string {
   if (state === 'send' && target !== null) {
     const move = target.partition === letter.partition ? '' : ` (was ${letter.partition})`
     const warning = detail === null ? '' : `, and would be refused again: ${detail}`
-    return `send ${letter.payloadBytes} bytes to partition ${target.partition}${move}${warning}`
+    return `${isSent ? 'sent' : 'send'} ${letter.payloadBytes} bytes to partition ${target.partition}${move}${warning}`
   }
   return detail === null ? STATE_TEXTS[state] : `${STATE_TEXTS[state]}: ${detail}`
 }

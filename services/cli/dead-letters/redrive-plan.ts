@@ -26,7 +26,7 @@ export const STATE_TEXTS: Readonly<Record<RedriveState, string>> = {
   over_limit: 'to be sent by a later run (--limit)',
   sent_before: 'sent again before',
   redriven_before: 'is itself one that was sent again; not sent a third time',
-  refused_again: 'would become a dead letter again (--force sends most of them)',
+  refused_again: 'would become a dead letter again',
   gone: 'no longer in its topic',
   unreadable: 'in a batch whose compression cannot be read',
   unprovable: 'retention may have taken the mark of an earlier redrive',
