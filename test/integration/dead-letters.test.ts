@@ -450,9 +450,9 @@ test('of two operators who confirm the same plan, one sends it', async (t) => {
 test('an operator who is overtaken while sending can send nothing more', async (t) => {
   const stream = await openStream(t, 'letters-fence')
   const topic = topicName(stream.prefix, 'transactions')
-  const earlier = await openRedriveSender(stream.kafka, stream.prefix)
+  const earlier = await openRedriveSender(stream.kafka, stream.admin, stream.prefix)
   await earlier.send(topic, [{ value: 'a', partition: 0 }])
-  const later = await openRedriveSender(stream.kafka, stream.prefix)
+  const later = await openRedriveSender(stream.kafka, stream.admin, stream.prefix)
   await rejects(earlier.send(topic, [{ value: 'never', partition: 0 }]), (error) => {
     ok(isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN'))
     match(error.message, /Another redrive of this stream has begun/)
@@ -460,11 +460,40 @@ test('an operator who is overtaken while sending can send nothing more', async (
   })
   await later.send(topic, [{ value: 'b', partition: 0 }])
   // The control: the sender of another stream fences nobody.
-  const stranger = await openRedriveSender(stream.kafka, `other-${stream.prefix}`)
+  const stranger = await openRedriveSender(stream.kafka, stream.admin, `other-${stream.prefix}`)
   await later.send(topic, [{ value: 'c', partition: 0 }])
   deepStrictEqual(
     (await messagesOf(stream)).map(({ value }) => String(value)),
     ['a', 'b', 'c'],
   )
   for (const sender of [earlier, later, stranger]) await sender.close()
+})
+
+test('behind the open transaction of a stranger nothing is sent, and once it is over it is', async (t) => {
+  const { stream } = await streamWithLetters(
+    t,
+    'letters-open',
+    ({ reason }) => reason === 'wrong_partition',
+  )
+  const stranger = stream.kafka.producer({
+    transactionalId: `${stream.prefix}stranger`,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await stranger.connect()
+  const open = await stranger.transaction()
+  const topic = topicName(stream.prefix, 'transactions')
+  const value = stream.codecs.transaction.encode(sample('stranger', { card: STRANGER }))
+  await open.send({ topic, messages: [{ value, partition: partitionOfCard(STRANGER) }] })
+  const signal = new AbortController().signal
+  await rejects(redrive(optionsFor(stream), signal), (error) => {
+    ok(isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN'))
+    match(error.message, /holds a transaction open/)
+    return true
+  })
+  await open.commit()
+  await stranger.disconnect()
+  strictEqual((await redrive(optionsFor(stream), signal)).sent, 1)
+  const marked = (await messagesOf(stream)).filter(({ redrivenFrom }) => redrivenFrom !== null)
+  strictEqual(marked.length, 1)
 })

@@ -44,6 +44,11 @@ export interface RedriveResult {
   readonly sent: number
 }
 
+interface Clients {
+  readonly kafka: Kafka
+  readonly admin: Admin
+}
+
 interface Source {
   readonly kind: 'transactions' | 'labels'
   readonly letters: readonly DeadLetter[]
@@ -74,7 +79,7 @@ export async function redrive(
     if (!planned.some(({ state }) => state === 'send')) return { planned, sent: 0 }
     if (!(await options.confirm(planned))) return { planned, sent: 0 }
     signal.throwIfAborted()
-    return await sendAll(kafka, letters, sources, options, signal)
+    return await sendAll({ kafka, admin }, letters, sources, options, signal)
   } finally {
     await admin.disconnect().catch(() => undefined)
   }
@@ -166,13 +171,15 @@ function lookUp(letter: DeadLetter, source: Source, sendAtMs: number, options: R
 }
 
 async function sendAll(
-  kafka: Kafka,
+  { kafka, admin }: Clients,
   letters: readonly DeadLetter[],
   sources: readonly Source[],
   options: RedriveOptions,
   signal: AbortSignal,
 ): Promise<RedriveResult> {
-  const sender = await asking(options.brokers, () => openRedriveSender(kafka, options.topicPrefix))
+  const sender = await asking(options.brokers, () =>
+    openRedriveSender(kafka, admin, options.topicPrefix),
+  )
   try {
     // Others are fenced now; what they sent since the first look stands behind where it ended.
     for (const source of sources) {

@@ -42,7 +42,8 @@ export interface CommittedReaderOptions {
 }
 
 /**
- * Reads up to the end that the topics have at the call, open transactions included once they are over.
+ * Reads up to the end that a committed reader sees at the call: what stands behind a transaction that is open
+ * then is left out.
  * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, what `onCommitted` throws, or the
  * signal's reason.
  */
