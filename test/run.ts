@@ -13,7 +13,7 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { SluiceError } from '../services/core/errors.ts'
-import { provisionStack, type Stack } from '../services/platform/provision/index.ts'
+import { provisionTestStack, type TestStack } from './support/test-stack.ts'
 
 const NEEDS_SERVERS = new Set(['integration', 'integrity', 'observability', 'parity', 'bench'])
 // These load the machine or share servers in ways that would disturb each other.
@@ -40,17 +40,21 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-let stack: Stack | null = null
+let stack: TestStack | null = null
 try {
   if (suites.some((suite) => NEEDS_SERVERS.has(suite))) {
-    stack = await provisionStack({
+    stack = await provisionTestStack({
       root: join(import.meta.dirname, '..'),
+      env: process.env,
       onProgress: (line) => process.stderr.write(`sluice: ${line}\n`),
       signal: interrupted.signal,
     })
-    process.env['SLUICE_KAFKA_BROKERS'] = stack.kafka.brokers.join(',')
+    process.env['SLUICE_KAFKA_BROKERS'] = stack.brokers.join(',')
     // A given one stays as it is: it may carry the password, which this URL does not.
-    if (stack.redis.provider !== 'environment') process.env['SLUICE_REDIS_URL'] = stack.redis.url
+    if (!stack.isRedisGiven) process.env['SLUICE_REDIS_URL'] = stack.redisUrl
+    // What tests start finds the servers by these; a provider that only tests know would be refused there.
+    delete process.env['SLUICE_STACK_PROVIDER']
+    process.stderr.write(`sluice: servers of this run: ${stack.origin}\n`)
   }
   await pipeline(Readable.from(runGroups(groups)), new spec(), process.stdout, { end: false })
 } catch (error) {
@@ -58,8 +62,16 @@ try {
   fail(error instanceof SluiceError ? error.message : 'Stopped.')
 } finally {
   await stack?.stop()
+  if (stack !== null) process.stderr.write(`sluice: ${providerNote(stack)}\n`)
 }
 if (interrupted.signal.aborted) process.exitCode = 130
+
+/** Loud at the end of a run: what served it, and what has not been run by it. */
+function providerNote({ origin, isContainers }: TestStack): string {
+  return isContainers
+    ? `this run used ${origin}`
+    : `this run used ${origin}; the tests did not run on containers (SLUICE_STACK_PROVIDER=testcontainers does that)`
+}
 
 function fail(message: string): void {
   process.stderr.write(`sluice: ${message}\n`)

@@ -36,6 +36,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],
   ['boards', 'show the Grafana boards without Grafana', () => import('./commands/boards.ts')],
+  [
+    'dead-letters',
+    'look at messages that could not be decided, and send them again',
+    () => import('./commands/dead-letters.ts'),
+  ],
 ]
 
 function version(): string {

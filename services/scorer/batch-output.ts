@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
 import type { LanePosition } from '../core/features/lane-fold.ts'
+import { formatPosition, REDRIVEN_FROM_HEADER } from '../core/redrive.ts'
 import { encodeMetadata, type LaneProgress } from '../core/stream/lane-progress.ts'
 import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../core/trace-context.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
@@ -71,10 +72,13 @@ export function encodeOutput(
     if (lease === null) return []
     return [{ key: alert.card, value: codecs.lease.encode(lease), partition, ...traces[index] }]
   })
-  const letters = taken.rejected.map(({ letter, headers }) => ({
+  const letters = taken.rejected.map(({ letter, headers, redrivenFrom }) => ({
     key: letter.topic,
     value: codecs.deadLetter.encode(letter),
-    ...withHeaders(traceHeadersOf(headers)),
+    ...withHeaders({
+      ...traceHeadersOf(headers),
+      ...(redrivenFrom !== null && { [REDRIVEN_FROM_HEADER]: formatPosition(redrivenFrom) }),
+    }),
   }))
   const messages = [
     {
@@ -113,8 +117,11 @@ function headersOf(entries: Taken['entries'], offset: number): MessageHeaders | 
   return entry?.offset === offset ? entry.headers : undefined
 }
 
-function withHeaders(trace: TraceHeaders | null): { readonly headers?: Record<string, string> } {
-  return trace === null ? {} : { headers: { ...trace } }
+/** No headers at all where there is nothing to say: they cost bytes in every message. */
+function withHeaders(
+  headers: (Partial<TraceHeaders> & Partial<Record<typeof REDRIVEN_FROM_HEADER, string>>) | null,
+): { readonly headers?: Record<string, string> } {
+  return headers === null || Object.keys(headers).length === 0 ? {} : { headers: { ...headers } }
 }
 
 function blockOf(

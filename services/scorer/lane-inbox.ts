@@ -5,6 +5,7 @@ import type { RejectReason } from '../core/reject-reasons.ts'
 import { deadLetterOf } from '../core/decision/dead-letter.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
 import type { RateTable } from '../core/currency.ts'
+import { redrivenFromOf, type MessagePosition } from '../core/redrive.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { MessageHeaders } from '../core/trace-context.ts'
 import type { DeadLetter } from '../core/wire/records.ts'
@@ -20,6 +21,8 @@ export interface Rejected {
   readonly letter: DeadLetter
   /** Headers of the message, not looked at yet. */
   readonly headers: MessageHeaders | undefined
+  /** What the message repeats when it was sent again after an earlier dead letter. */
+  readonly redrivenFrom: MessagePosition | null
 }
 
 /** What was taken for one micro-batch. Offsets are those to commit with it. */
@@ -233,8 +236,9 @@ export class LaneInbox {
       timestampMs: Number(message.timestamp),
       value: message.value,
     }
+    const { headers } = message
     const letter = deadLetterOf(raw, reason, field, hmacKey, nowMs)
-    return { topic, reason, letter, headers: message.headers }
+    return { topic, reason, letter, headers, redrivenFrom: redrivenFromOf(headers, raw.topic) }
   }
 }
 

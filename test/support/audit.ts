@@ -6,7 +6,7 @@ import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { Alert, DecisionBlock } from '../../services/core/wire/records.ts'
 import type { Outputs, SeenBlock } from './outputs.ts'
-import { PARTITION_COUNT, type TestStream } from './streams.ts'
+import { PARTITION_COUNT, type Sent, type TestStream } from './streams.ts'
 
 export interface Fault {
   readonly promise: 'answered' | 'once' | 'chain' | 'alerts'
@@ -18,7 +18,7 @@ export function audit(stream: TestStream, outputs: Outputs): readonly Fault[] {
   const faults: Fault[] = []
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
     faults.push(...answerFaults(stream, outputs, partition))
-    faults.push(...chainFaults(blocksOf(outputs, partition)))
+    faults.push(...chainFaults(blocksOf(outputs, partition), stream.sent[partition] ?? []))
   }
   faults.push(...alertFaults(stream, outputs))
   return faults
@@ -45,7 +45,7 @@ function answerFaults(stream: TestStream, outputs: Outputs, partition: number): 
   for (const [offset, sent] of (stream.sent[partition] ?? []).entries()) {
     const answers = counts.get(offset) ?? 0
     counts.delete(offset)
-    if (answers === (sent === 'watermark' ? 0 : 1)) continue
+    if (answers === (sent === 'other' ? 1 : 0)) continue
     const text = `offset ${partition}/${offset} (${sent}) has ${answers} answers`
     faults.push({ promise: answers === 0 ? 'answered' : 'once', text })
   }
@@ -56,7 +56,7 @@ function answerFaults(stream: TestStream, outputs: Outputs, partition: number): 
 }
 
 /** Blocks of a partition follow one another without gap, each with the hash of the one before. */
-function chainFaults(blocks: readonly SeenBlock[]): Fault[] {
+function chainFaults(blocks: readonly SeenBlock[], sent: readonly Sent[]): Fault[] {
   const faults: Fault[] = []
   let previousHash = ''
   let nextOffset = 0
@@ -65,6 +65,7 @@ function chainFaults(blocks: readonly SeenBlock[]): Fault[] {
     if (Buffer.from(block.previousHash).toString('hex') !== previousHash) {
       faults.push({ promise: 'chain', text: `${place} does not carry the hash before it` })
     }
+    while (nextOffset < block.firstOffset && sent[nextOffset] === 'control') nextOffset += 1
     if (block.firstOffset !== nextOffset) {
       faults.push({ promise: 'chain', text: `${place} follows ${nextOffset}` })
     }

@@ -40,8 +40,8 @@ export class Outputs {
 
   /** Whether every transaction sent so far is covered by some block. */
   get isCaughtUp(): boolean {
-    return this.#stream.sent.every(
-      (messages, partition) => (this.nextOffsets[partition] ?? 0) >= messages.length,
+    return this.#stream.sent.every((messages, partition) =>
+      messages.slice(this.nextOffsets[partition] ?? 0).every((sent) => sent === 'control'),
     )
   }
 

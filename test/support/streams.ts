@@ -25,8 +25,11 @@ const SENT_AT_MS = Date.now()
 
 type InputTopic = 'transactions' | 'labels'
 
-/** What stands at one offset of transactions: a watermark gets no answer, all else gets one. */
-export type Sent = 'watermark' | 'other'
+/**
+ * What stands at one offset of transactions: a watermark gets no answer, nor does a record that ends a Kafka
+ * transaction and that no reader sees; all else gets one.
+ */
+export type Sent = 'watermark' | 'control' | 'other'
 
 export interface TestStream {
   readonly prefix: string

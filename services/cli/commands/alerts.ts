@@ -126,8 +126,9 @@ async function tail(options: TailCommandOptions): Promise<void> {
   if (reason instanceof Interrupted) process.exitCode = reason.exitCode
 }
 
-function whereToLook(
-  options: TailCommandOptions,
+/** Brokers and prefix of the options, else of the environment, else of a running demo, which is said. */
+export function whereToLook(
+  options: Pick<TailCommandOptions, 'brokers' | 'topicPrefix'>,
   config: AlertsConfig,
 ): KafkaConnection & { readonly topicPrefix: string } {
   const topicPrefix = options.topicPrefix ?? config.topicPrefix

@@ -38,7 +38,7 @@ export function deadLetterOf(
 }
 
 /** The first bytes as ASCII: digits as #, what is not printable as a dot. */
-function sampleOf(payload: Buffer): string {
+export function sampleOf(payload: Buffer): string {
   return Array.from(payload.subarray(0, SAMPLE_BYTES), (byte) => {
     if (byte >= 0x30 && byte <= 0x39) return '#'
     return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.'

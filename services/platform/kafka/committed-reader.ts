@@ -34,12 +34,16 @@ export interface CommittedReaderOptions extends KafkaConnection {
   /** Start of the name of the group that this reader has for itself. */
   readonly name: string
   readonly topics: readonly string[]
-  /** `now` leaves out what is in the topics when the reader starts. */
-  readonly startAt: 'beginning' | 'now'
+  /**
+   * `now` leaves out what is in the topics when the reader starts. A map has the first offset by
+   * `topic/partition`; partitions that it lacks are left out, and what retention has taken is not waited for.
+   */
+  readonly startAt: 'beginning' | 'now' | ReadonlyMap<string, number>
 }
 
 /**
- * Reads up to the end that the topics have at the call, open transactions included once they are over.
+ * Reads up to the end that a committed reader sees at the call: what stands behind a transaction that is open
+ * then is left out.
  * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, what `onCommitted` throws, or the
  * signal's reason.
  */
@@ -233,11 +237,22 @@ async function readPlaces(admin: Admin, options: CommittedReaderOptions): Promis
   const places = new Map<string, Place>()
   for (const topic of options.topics) {
     for (const { partition, low, high } of await fetchRanges(admin, topic)) {
-      const next = Number(options.startAt === 'beginning' ? low : high)
-      places.set(placeKey(topic, partition), { next, end: Number(high) })
+      const key = placeKey(topic, partition)
+      places.set(key, { next: firstOffset(options.startAt, key, low, high), end: Number(high) })
     }
   }
   return places
+}
+
+function firstOffset(
+  startAt: CommittedReaderOptions['startAt'],
+  key: string,
+  low: string,
+  high: string,
+): number {
+  if (startAt === 'beginning') return Number(low)
+  if (startAt === 'now') return Number(high)
+  return Math.max(startAt.get(key) ?? Number(high), Number(low))
 }
 
 /** A topic that was created a moment ago may have no leader yet, which kafkajs takes for final. */
@@ -262,7 +277,8 @@ function hasNoLeaderYet(error: unknown): boolean {
   )
 }
 
-function placeKey(topic: string, partition: number): string {
+/** Name of a partition in `startAt`. */
+export function placeKey(topic: string, partition: number): string {
   return `${topic}/${partition}`
 }
 

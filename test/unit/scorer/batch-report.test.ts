@@ -187,6 +187,7 @@ test('a currency without a rate is counted apart from other dead letters', async
       reason,
       letter: undefined as never,
       headers: undefined,
+      redrivenFrom: null,
     }),
   )
   const report = await new Lane().report([], [], rejected)

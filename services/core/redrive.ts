@@ -1,0 +1,56 @@
+// The mark on a message that was sent again after it became a dead letter. It is what keeps a redrive from
+// going round in a circle: a marked message is never sent again.
+
+/** Header of a message that was sent again; its value is the position of the message it repeats. */
+export const REDRIVEN_FROM_HEADER = 'sluice-redriven-from'
+
+/** Topic names of Kafka; a longer or stranger one is not a topic. */
+const POSITION = /^([A-Za-z0-9._-]{1,249})\/(\d{1,6})\/(\d{1,15})$/
+
+/** Where a message stands. */
+export interface MessagePosition {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** A position as people write it and as the header holds it: `topic/partition/offset`. */
+export function formatPosition({ topic, partition, offset }: MessagePosition): string {
+  return `${topic}/${partition}/${offset}`
+}
+
+/** The position that a text names, or null when it names none. */
+export function parsePosition(text: string): MessagePosition | null {
+  const match = POSITION.exec(text)
+  if (match === null) return null
+  const [, topic = '', partition, offset] = match
+  return { topic, partition: Number(partition), offset: Number(offset) }
+}
+
+/** Headers as a Kafka client gives them. */
+export type MessageHeaders = Readonly<
+  Record<string, Uint8Array | string | readonly (Uint8Array | string)[] | undefined>
+>
+
+/**
+ * What a message of `topic` says it repeats, or null when it does not carry the mark. Only a position of the same
+ * topic counts, since a redrive stays in its topic: nothing else of a foreign header is ever passed on.
+ */
+export function redrivenFromOf(
+  headers: MessageHeaders | undefined,
+  topic: string,
+): MessagePosition | null {
+  const header = headers?.[REDRIVEN_FROM_HEADER]
+  if (header === undefined) return null
+  const value = isList(header) ? header[0] : header
+  if (value === undefined) return null
+  const text = typeof value === 'string' ? value : Buffer.from(value).toString('latin1')
+  const position = parsePosition(text)
+  return position?.topic === topic ? position : null
+}
+
+function isList(
+  header: NonNullable<MessageHeaders[string]>,
+): header is readonly (Uint8Array | string)[] {
+  return Array.isArray(header)
+}

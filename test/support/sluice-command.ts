@@ -1,0 +1,39 @@
+// Runs `sluice` as people do, in a process of its own, without a terminal.
+
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+
+const ENTRY = join(import.meta.dirname, '../../services/cli/main.ts')
+
+export interface EndedCommand {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** Each line of standard output as JSON. */
+  readonly json: () => readonly Readonly<Record<string, unknown>>[]
+}
+
+/** Resolves with what it printed and its exit code. */
+export async function runSluice(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<EndedCommand> {
+  const child = spawn(process.execPath, ['--import', 'tsx', ENTRY, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Without NODE_TEST_CONTEXT, or Node would take it for a test file.
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },
+  })
+  const code = new Promise<number | null>((resolve) => child.once('close', resolve))
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
+  return {
+    code: await code,
+    stdout,
+    stderr,
+    json: () =>
+      stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>),
+  }
+}
