@@ -9,7 +9,8 @@ import { format, resolveConfig } from 'prettier'
 import { parse, stringify } from 'yaml'
 
 const RULES_FOLDER = join(import.meta.dirname, '../prometheus/rules')
-const MANIFEST_FILE = join(import.meta.dirname, 'base/prometheus-rule.yaml')
+/** Where the manifest lies. */
+export const MANIFEST_FILE = join(import.meta.dirname, 'base/prometheus-rule.yaml')
 const HEADER =
   '# Made from infra/prometheus/rules: node --import tsx infra/kubernetes/prometheus-rule.ts\n'
 
