@@ -71,7 +71,7 @@ LABEL org.opencontainers.image.title="sluice (GPU)" \
   org.opencontainers.image.description="Real-time fraud detection on a stream of card transactions" \
   org.opencontainers.image.version="0.1.0" \
   org.opencontainers.image.licenses="Apache-2.0"
-# A GPU image that scored on the CPU would be a silent fallback, so the backend is asked for by name.
+# A GPU image that scored with wasm would be a silent fallback, so the backend is asked for by name.
 ENV NODE_ENV=production \
   SLUICE_METRICS_HOST=0.0.0.0 \
   SLUICE_METRICS_PORT=9464 \

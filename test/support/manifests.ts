@@ -133,7 +133,7 @@ function targetOf(patch: Manifest): Target {
 function mergeInto(base: Json | undefined, patch: Json, field: string): Json {
   if (Array.isArray(patch)) {
     const key = LIST_KEYS[field]
-    if (key === undefined || !Array.isArray(base)) return patch
+    if (key === undefined || !Array.isArray(base)) return patch as readonly Json[]
     return mergeLists(base as readonly JsonObject[], patch as readonly JsonObject[], key)
   }
   if (!isObject(patch)) return patch

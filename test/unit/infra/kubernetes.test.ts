@@ -86,6 +86,7 @@ const rendered = Object.fromEntries(
 ) as Readonly<Record<(typeof OVERLAYS)[number], readonly Manifest[]>>
 
 /** A field deep inside, by its path; the type is what the schema has been checked for. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
 function at<Value>(value: Json | undefined, ...path: readonly (string | number)[]): Value {
   const found = path.reduce<Json | undefined>(
     (inner, step) => (inner as JsonObject | undefined)?.[step],
@@ -359,7 +360,7 @@ test('a mistake in a manifest is found: a wrong type, a missing field, an unknow
     copy.spec.template.spec.containers = [changed]
     return copy as unknown as Manifest
   }
-  const { name: _, ...nameless } = container
+  const nameless = Object.fromEntries(Object.entries(container).filter(([name]) => name !== 'name'))
   const broken = [
     { ...deployment, sepc: {} },
     withContainer({ ...container, args: 'scorer' }),
