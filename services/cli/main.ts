@@ -25,6 +25,7 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     'check the released schemas, and release new versions',
     () => import('./commands/schemas.ts'),
   ],
+  ['topics', 'make and check the topics of a stream', () => import('./commands/topics.ts')],
   ['doctor', 'check everything Sluice needs on this machine', () => import('./commands/doctor.ts')],
   [
     'produce',

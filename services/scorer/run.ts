@@ -6,7 +6,8 @@ import { openLogger } from '../platform/log.ts'
 import { loadScorerConfig } from './config.ts'
 import { openScorer } from './scorer.ts'
 
-const STOP_MS_MAX = 5_000
+/** After this long a scorer that was asked to stop ends at once; whoever stops it must wait for longer. */
+export const STOP_MS_MAX = 5_000
 const EXIT_UNEXPECTED = 70
 
 /** Runs until SIGTERM, SIGINT or the end of a parent that holds a channel to us. Resolves with the exit code. */

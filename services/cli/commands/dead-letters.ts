@@ -107,10 +107,10 @@ interface Opened extends StreamAccess {
 
 async function open(options: LetterOptions): Promise<Opened> {
   const config = loadAlertsConfig(process.env)
-  const { brokers, topicPrefix } = whereToLook(options, config)
+  const { brokers, security, topicPrefix } = whereToLook(options, config)
   const url = config.schemaRegistryUrl
   const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
-  return { brokers, topicPrefix, content, codecs: createCodecs(content) }
+  return { brokers, security, topicPrefix, content, codecs: createCodecs(content) }
 }
 
 async function list(options: ListOptions): Promise<void> {

@@ -1,10 +1,12 @@
-// sluice schemas: checks the released schemas, and releases new versions.
+// sluice schemas: checks the released schemas, releases new versions, registers them in a schema registry.
 
 import type { Command } from 'commander'
 import { planRelease, writeRelease } from '../../platform/registry/release.ts'
 import type { Release } from '../../platform/registry/release.ts'
 import { REGISTRY_FILE, schemaFolder } from '../../platform/registry/registry-file.ts'
 import { SluiceError } from '../../core/errors.ts'
+import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { loadProducerConfig } from '../../producer/index.ts'
 import { printJson, printLine } from '../command.ts'
 
 interface Options {
@@ -50,6 +52,33 @@ export function register(program: Command): void {
       if (release.added.length > 0) await writeRelease(folder, release)
       print(release, options)
     })
+  schemas
+    .command('register')
+    .summary('register the released schemas in the schema registry')
+    .description(
+      'Registers every released schema in the registry at SLUICE_SCHEMA_REGISTRY_URL. What is registered\n' +
+        'already stays as it is, so this can be run before every deployment.',
+    )
+    .option('--topic-prefix <prefix>', 'as of the stream (default SLUICE_TOPIC_PREFIX or none)')
+    .option('--json', 'print how many schemas there are as JSON')
+    .action(registerSchemas)
+}
+
+async function registerSchemas(
+  options: Options & { readonly topicPrefix?: string },
+): Promise<void> {
+  const config = loadProducerConfig(process.env)
+  if (config.registryUrl === null) {
+    throw new SluiceError(
+      'SLUICE_USAGE',
+      'SLUICE_SCHEMA_REGISTRY_URL is not set; set it to the address of the registry.',
+    )
+  }
+  const topicPrefix = options.topicPrefix ?? config.topicPrefix
+  const registry = openSchemaRegistry({ url: config.registryUrl, topicPrefix, register: true })
+  const { schemas } = await registry.load()
+  if (options.json === true) printJson({ registered: schemas.length })
+  else printLine(`${schemas.length} schemas are registered`)
 }
 
 function print(release: Release, options: Options): void {

@@ -4,12 +4,12 @@ import { redrivenFromOf, type MessagePosition } from '../../core/redrive.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import { isWanted, type LetterFilter } from './letter-filter.ts'
 
 /** Where the stream is, and how to read it. */
-export interface StreamAccess {
-  readonly brokers: readonly string[]
+export interface StreamAccess extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Codecs
 }
@@ -36,7 +36,7 @@ export interface LettersRead {
  * reason.
  */
 export async function readLetters(
-  { brokers, topicPrefix, codecs }: StreamAccess,
+  { brokers, security, topicPrefix, codecs }: StreamAccess,
   filter: LetterFilter,
   onLetter: (found: FoundLetter) => void,
   signal?: AbortSignal,
@@ -44,7 +44,7 @@ export async function readLetters(
   const seen = { matching: 0, others: 0, unreadable: 0 }
   const topics = [topicName(topicPrefix, 'dead-letters')]
   await readToEnd(
-    { brokers, name: 'sluice-dead-letters', topics, startAt: 'beginning' },
+    { brokers, security, name: 'sluice-dead-letters', topics, startAt: 'beginning' },
     ({ messages }) => {
       for (const { value, headers } of messages) {
         const decoded = codecs.deadLetter.decode(value)

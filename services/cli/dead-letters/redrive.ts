@@ -10,7 +10,7 @@ import type { DeadLetter } from '../../core/wire/records.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import type { LetterFilter } from './letter-filter.ts'
 import { judgeMessage } from './message-verdict.ts'
-import { asking, openKafka } from './open-kafka.ts'
+import { asking, openLettersKafka } from './open-kafka.ts'
 import { readLetters, type StreamAccess } from './read-letters.ts'
 import { planLetter, withinLimit, type PlannedLetter } from './redrive-plan.ts'
 import {
@@ -69,10 +69,10 @@ export async function redrive(
 ): Promise<RedriveResult> {
   const letters = await collectLetters(options, signal)
   if (letters.length === 0) return { planned: [], sent: 0 }
-  const kafka = openKafka(options.brokers)
+  const kafka = openLettersKafka(options)
   const admin = kafka.admin()
   try {
-    await asking(options.brokers, () => admin.connect())
+    await asking(options, () => admin.connect())
     const sources = await openSources(admin, letters, options)
     await scanAll(sources, options, signal)
     const planned = planAll(letters, sources, options)
@@ -109,15 +109,15 @@ async function collectLetters(
 async function openSources(
   admin: Admin,
   letters: readonly DeadLetter[],
-  { brokers, topicPrefix }: RedriveOptions,
+  options: RedriveOptions,
 ): Promise<readonly Source[]> {
   const sources: Source[] = []
   for (const kind of ['transactions', 'labels'] as const) {
-    const topic = topicName(topicPrefix, kind)
+    const topic = topicName(options.topicPrefix, kind)
     const own = letters.filter((letter) => letter.topic === topic)
     if (own.length === 0) continue
-    const start = await asking(brokers, () => findScanStart(admin, topic, own))
-    const log = new SourceLog(brokers, topic, own)
+    const start = await asking(options, () => findScanStart(admin, topic, own))
+    const log = new SourceLog(options, topic, own)
     sources.push({ kind, letters: own, log, start, partitionCount: start.startAt.size })
   }
   return sources
@@ -177,9 +177,7 @@ async function sendAll(
   options: RedriveOptions,
   signal: AbortSignal,
 ): Promise<RedriveResult> {
-  const sender = await asking(options.brokers, () =>
-    openRedriveSender(kafka, admin, options.topicPrefix),
-  )
+  const sender = await asking(options, () => openRedriveSender(kafka, admin, options.topicPrefix))
   try {
     // Others are fenced now; what they sent since the first look stands behind where it ended.
     for (const source of sources) {

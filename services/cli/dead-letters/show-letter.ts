@@ -5,7 +5,7 @@ import type { DeadLetter } from '../../core/wire/records.ts'
 import type { RegistryContent } from '../../core/wire/schema-registry.ts'
 import { EVERY_LETTER } from './letter-filter.ts'
 import { safeText } from './letter-lines.ts'
-import { asking, openKafka } from './open-kafka.ts'
+import { asking, openLettersKafka } from './open-kafka.ts'
 import { viewPayload, type PayloadView } from './payload-view.ts'
 import { readLetters, type FoundLetter, type StreamAccess } from './read-letters.ts'
 import { isSameMessage } from './redrive-plan.ts'
@@ -29,16 +29,16 @@ export async function findLetter(
 
 /** Fetches the letter's message and makes it fit to be shown. Throws as `SourceLog.scan` does. */
 export async function findPayload(
-  { brokers }: StreamAccess,
+  access: StreamAccess,
   content: RegistryContent,
   letter: DeadLetter,
   signal: AbortSignal,
 ): Promise<FoundPayload> {
-  const admin = openKafka(brokers).admin()
-  const log = new SourceLog(brokers, letter.topic, [letter])
+  const admin = openLettersKafka(access).admin()
+  const log = new SourceLog(access, letter.topic, [letter])
   try {
-    await asking(brokers, () => admin.connect())
-    const start = await asking(brokers, () => findScanStart(admin, letter.topic, [letter]))
+    await asking(access, () => admin.connect())
+    const start = await asking(access, () => findScanStart(admin, letter.topic, [letter]))
     await log.readOne(letter, start, signal)
   } finally {
     await admin.disconnect().catch(() => undefined)

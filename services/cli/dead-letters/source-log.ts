@@ -5,6 +5,7 @@
 // was in the wrong one) in another partition with a time stamp that is not before its letter: the sender sees to
 // that. So each partition is read from its oldest letter, or from the oldest letter's time, whichever comes first.
 
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import type { Admin, KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { formatPosition, redrivenFromOf } from '../../core/redrive.ts'
@@ -69,7 +70,7 @@ function oldestOffset(letters: readonly DeadLetter[], partition: number): number
 /** What passes over one source topic have found so far. */
 export class SourceLog {
   readonly topic: string
-  readonly #brokers: readonly string[]
+  readonly #connection: KafkaConnection
   readonly #wanted: ReadonlySet<string>
   readonly #messages = new Map<string, SourceMessage>()
   readonly #sentTo = new Map<string, string>()
@@ -78,8 +79,9 @@ export class SourceLog {
   #heldBytes = 0
   #seen = 0
 
-  constructor(brokers: readonly string[], topic: string, letters: readonly DeadLetter[]) {
-    this.#brokers = brokers
+  constructor(connection: KafkaConnection, topic: string, letters: readonly DeadLetter[]) {
+    const { brokers, security } = connection
+    this.#connection = { brokers, security }
     this.topic = topic
     this.#wanted = new Set(letters.map(formatPosition))
   }
@@ -114,7 +116,7 @@ export class SourceLog {
     this.#cutOff = new Set([...this.#cutOff, ...start.cutOff])
     await readToEnd(
       {
-        brokers: this.#brokers,
+        ...this.#connection,
         name: 'sluice-redrive-scan',
         topics: [this.topic],
         startAt: start.startAt,
@@ -135,7 +137,7 @@ export class SourceLog {
     if (letter.offset >= (ends.get(key) ?? 0)) return
     const found = new AbortController()
     const reader = {
-      brokers: this.#brokers,
+      ...this.#connection,
       name: 'sluice-dead-letters-show',
       topics: [this.topic],
       startAt: new Map([[key, letter.offset]]),

@@ -93,6 +93,21 @@ async function leadersElected(admin: Admin, names: string[]): Promise<void> {
   }
 }
 
+/** Partition count of each topic of the prefix that exists. */
+export async function partitionCountsOf(
+  admin: Admin,
+  prefix: string,
+): Promise<ReadonlyMap<Topic, number>> {
+  const existing = new Set(await admin.listTopics())
+  const present = TOPICS.filter((topic) => existing.has(topicName(prefix, topic)))
+  if (present.length === 0) return new Map()
+  const { topics } = await admin.fetchTopicMetadata({
+    topics: present.map((topic) => topicName(prefix, topic)),
+  })
+  const counts = new Map(topics.map(({ name, partitions }) => [name, partitions.length]))
+  return new Map(present.map((topic) => [topic, counts.get(topicName(prefix, topic)) ?? 0]))
+}
+
 /** Deletes the topics of a prefix, such as a finished demo's. */
 export async function deleteTopics(admin: Admin, prefix: string): Promise<void> {
   const existing = new Set(await admin.listTopics())

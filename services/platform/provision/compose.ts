@@ -1,4 +1,5 @@
-// Kafka and Redis in Docker Compose, where a Docker engine answers. Kept small: Compose does the work.
+// Kafka and Redis in Docker Compose, where a Docker engine answers. Kept small: Compose does the work. The file holds
+// the whole system, so the services are always named: without a name Compose would start all of them.
 // Not yet run against an engine: the machines this was written on have none.
 
 import { SluiceError } from '../../core/errors.ts'
@@ -34,6 +35,7 @@ export async function composeUp(
   onProgress: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<ComposeService, ServerRecord>> {
+  if (services.length === 0) return new Map()
   onProgress(`Docker Compose: starting ${services.join(' and ')} (images are fetched once)`)
   const ports = await composePorts(services, paths)
   const env = {

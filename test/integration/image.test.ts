@@ -1,0 +1,197 @@
+// Goal: the image's steps give something that runs. Method: the steps of the CPU target are carried out in temporary
+// folders, and what comes out is started as the image would start it, with Kafka and Redis of the environment: first
+// the topics, then the scorer and the subscriber, as in docker-compose.yml.
+
+import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, before, describe, test, type TestContext } from 'node:test'
+import { Kafka, logLevel } from 'kafkajs'
+import { deleteTopics } from '../../services/platform/kafka/topics.ts'
+import { ROOT } from '../support/dockerfile.ts'
+import { buildImage, type BuiltImage } from '../support/image-steps.ts'
+import { eventually } from '../support/poll.ts'
+
+const brokersText = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
+const redisUrl = process.env['SLUICE_REDIS_URL'] ?? ''
+if (brokersText === '' || redisUrl === '') {
+  throw new Error(
+    'SLUICE_KAFKA_BROKERS or SLUICE_REDIS_URL is not set; run this suite with npm run test:integration.',
+  )
+}
+/** Of the folder that the image adds to its base; 97 MiB of packages and 1 MiB of the rest when this was set. */
+const SIZE_MIB_MAX = 130
+const BYTES_PER_MIB = 1024 * 1024
+
+/** Every file below a folder, with when it was changed. */
+function filesOf(
+  folder: string,
+): ReadonlyMap<string, { readonly bytes: number; readonly changedMs: number }> {
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return new Map(
+    paths.map((path) => {
+      const { size, blocks, mtimeMs, ctimeMs } = lstatSync(join(folder, path))
+      return [path, { bytes: Math.max(size, blocks * 512), changedMs: Math.max(mtimeMs, ctimeMs) }]
+    }),
+  )
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+interface Started {
+  readonly child: ChildProcess
+  readonly ended: Promise<{ readonly code: number | null; readonly output: string }>
+}
+
+describe('the image', () => {
+  const topicPrefix = `test-image-${randomUUID()}.`
+  let image: BuiltImage
+
+  before(async () => {
+    image = await buildImage('cpu')
+  })
+
+  after(async () => {
+    image.remove()
+    const kafka = new Kafka({ brokers: brokersText.split(','), logLevel: logLevel.NOTHING })
+    const admin = kafka.admin()
+    await admin.connect()
+    await deleteTopics(admin, topicPrefix)
+    await admin.disconnect()
+  })
+
+  /** Starts a program in the image's folder with the image's variables and no others but these. */
+  function start(
+    args: readonly string[],
+    variables: Readonly<Record<string, string>> = {},
+  ): Started {
+    const [program = '', ...rest] = args
+    strictEqual(program, 'node')
+    const child = spawn(process.execPath, rest, {
+      cwd: image.folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...image.environment,
+        SLUICE_KAFKA_BROKERS: brokersText,
+        SLUICE_REDIS_URL: redisUrl,
+        SLUICE_TOPIC_PREFIX: topicPrefix,
+        SLUICE_GROUP_ID: `${topicPrefix}scorer`,
+        ...variables,
+      },
+    })
+    const output = Promise.all([text(child.stdout), text(child.stderr)])
+    const ended = once(child, 'exit').then(async ([code]) => ({
+      code: code as number | null,
+      output: (await output).join(''),
+    }))
+    return { child, ended }
+  }
+
+  /** Starts a service on a port of its own and waits until its health check passes. */
+  async function startService(
+    t: TestContext,
+    command: readonly string[],
+    port: number,
+  ): Promise<Started> {
+    const variables = { SLUICE_METRICS_PORT: String(port) }
+    const service = start([...image.entrypoint, ...command], variables)
+    t.after(() => service.child.kill('SIGKILL'))
+    await eventually(`${command.join(' ')} is ready`, async () => {
+      const { exitCode } = service.child
+      if (exitCode !== null)
+        throw new Error(`It ended with ${exitCode}: ${(await service.ended).output}`)
+      const check = start(['node', 'infra/docker/healthcheck.mjs', '/readyz'], variables)
+      return (await check.ended).code === 0
+    })
+    return service
+  }
+
+  test('holds what a service reads and nothing that it is made from', (t) => {
+    deepStrictEqual(readdirSync(image.folder).toSorted(), [
+      'dist',
+      'infra',
+      'models',
+      'node_modules',
+      'package.json',
+      'schemas',
+    ])
+    const files = filesOf(image.folder)
+    const sources = [...files.keys()].filter(
+      (path) => /\.tsx?$/.test(path) && !path.startsWith('node_modules/'),
+    )
+    deepStrictEqual(sources, [])
+    const mib = [...files.values()].reduce((sum, { bytes }) => sum + bytes, 0) / BYTES_PER_MIB
+    t.diagnostic(`the image adds ${mib.toFixed(0)} MiB to its base`)
+    ok(mib < SIZE_MIB_MAX, `${mib.toFixed(0)} MiB`)
+  })
+
+  test('has no development package of the lock file, and no compiler', () => {
+    const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { readonly dev?: boolean }>
+    }
+    const isThere = (path: string): boolean => existsSync(join(image.folder, path))
+    ok(isThere('node_modules/kafkajs'), 'packages are looked for where they are')
+    const development = Object.keys(lock.packages).filter(
+      (path) => lock.packages[path]?.dev === true,
+    )
+    ok(development.includes('node_modules/typescript'))
+    // Those two are for running TypeScript from a checkout.
+    const unwanted = [...development, 'node_modules/tsx', 'node_modules/esbuild']
+    deepStrictEqual(unwanted.filter(isThere), [])
+  })
+
+  test('makes the topics, and does so again without a change', async () => {
+    const command = ['topics', 'create', '--partitions', '2', '--json']
+    for (const isNew of [true, false]) {
+      const { code, output } = await start([...image.entrypoint, ...command]).ended
+      strictEqual(code, 0, output)
+      const report = JSON.parse(output) as { topics: readonly { readonly isNew: boolean }[] }
+      ok(
+        report.topics.every((topic) => topic.isNew === isNew),
+        output,
+      )
+    }
+  })
+
+  test('runs a scorer that becomes ready, writes nothing to its folder, and ends with 0 at SIGTERM', async (t) => {
+    deepStrictEqual(image.command, ['scorer'])
+    const before = filesOf(image.folder)
+    const scorer = await startService(t, image.command, await freePort())
+    scorer.child.kill('SIGTERM')
+    const { code, output } = await scorer.ended
+    strictEqual(code, 0, output)
+    deepStrictEqual(filesOf(image.folder), before, 'the file system may be read-only')
+  })
+
+  test('runs a subscriber that becomes ready, writes nothing to its folder, and stops at SIGTERM', async (t) => {
+    const before = filesOf(image.folder)
+    const port = await freePort()
+    const command = ['alerts', 'tail', '--json', '--metrics-port', String(port)]
+    const alerts = await startService(t, command, port)
+    alerts.child.kill('SIGTERM')
+    const { code, output } = await alerts.ended
+    strictEqual(code, 143, output)
+    deepStrictEqual(filesOf(image.folder), before)
+  })
+
+  test('has a health check that fails when nobody answers, and says so', async () => {
+    const check = start(['node', 'infra/docker/healthcheck.mjs'], {
+      SLUICE_METRICS_PORT: String(await freePort()),
+    })
+    const { code, output } = await check.ended
+    strictEqual(code, 1)
+    match(output, /\/livez on port \d+ does not answer/)
+  })
+})
