@@ -1,0 +1,164 @@
+// Goal: nothing is sent twice, whoever else sends at the same time, and whatever retention has taken.
+// Method: redrives on a real stream that get into each other's way at a chosen moment.
+
+import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { isSluiceError } from '../../services/core/errors.ts'
+import { EVERY_LETTER } from '../../services/cli/dead-letters/letter-filter.ts'
+import { openRedriveSender } from '../../services/cli/dead-letters/redrive-sender.ts'
+import { redrive, type RedriveOptions } from '../../services/cli/dead-letters/redrive.ts'
+import { topicName } from '../../services/platform/kafka/topics.ts'
+import { followOutputs } from '../support/outputs.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import { eventually } from '../support/poll.ts'
+import { openStream, type TestStream } from '../support/streams.ts'
+import { fullLabel } from '../unit/core/wire/samples.ts'
+import {
+  partitionOfCard,
+  sample,
+  HOME,
+  STRANGER,
+  streamWithLetters,
+  messagesOf,
+} from '../support/letter-streams.ts'
+
+const HOUR_MS = 3_600_000
+
+function optionsFor(stream: TestStream, change: Partial<RedriveOptions> = {}): RedriveOptions {
+  return {
+    brokers: stream.brokers,
+    topicPrefix: stream.prefix,
+    codecs: stream.codecs,
+    filter: EVERY_LETTER,
+    sendMax: 100,
+    force: false,
+    rates: DEFAULT_RATES,
+    eventAheadMsMax: HOUR_MS,
+    nowMs: () => Date.now(),
+    onProgress: () => undefined,
+    confirm: () => Promise.resolve(true),
+    ...change,
+  }
+}
+
+test('where retention may have taken the mark of an earlier redrive, nothing is sent', async (t) => {
+  const { stream } = await streamWithLetters(
+    t,
+    'letters-unprovable',
+    ({ reason }) => reason === 'wrong_partition',
+  )
+  const target = partitionOfCard(STRANGER)
+  const state = async (): Promise<unknown> => {
+    const confirm = (): Promise<boolean> => Promise.resolve(false)
+    const signal = new AbortController().signal
+    return (await redrive(optionsFor(stream, { confirm }), signal)).planned[0]?.state
+  }
+  strictEqual(await state(), 'send')
+  await stream.sendRaw('transactions', target, [{ value: Buffer.from('old') }])
+  await stream.admin.deleteTopicRecords({
+    topic: topicName(stream.prefix, 'transactions'),
+    partitions: [{ partition: target, offset: '1' }],
+  })
+  strictEqual(await state(), 'unprovable')
+})
+
+test('a label in the wrong partition goes to the one of its card, once', async (t) => {
+  const stream = await openStream(t, 'letters-labels')
+  const outputs = followOutputs(t, stream)
+  const label = { ...fullLabel, card: STRANGER }
+  await stream.sendRaw('labels', HOME, [{ value: stream.codecs.label.encode(label) }])
+  const scorer = await startScorer(t, stream.environment())
+  await outputs.until('the letter', () => outputs.deadLetters.length === 1)
+  const signal = new AbortController().signal
+  strictEqual((await redrive(optionsFor(stream), signal)).sent, 1)
+  strictEqual((await redrive(optionsFor(stream), signal)).sent, 0)
+  const committed = async (): Promise<number> => {
+    const topic = topicName(stream.prefix, 'labels')
+    const [offsets] = await stream.admin.fetchOffsets({ groupId: stream.groupId, topics: [topic] })
+    const own = offsets?.partitions.find(({ partition }) => partition === partitionOfCard(STRANGER))
+    return Number(own?.offset ?? -1)
+  }
+  await eventually('the label is used', async () => (await committed()) === 1)
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  strictEqual(outputs.deadLetters.length, 1)
+})
+
+test('of two operators who confirm the same plan, one sends it', async (t) => {
+  const { stream } = await streamWithLetters(
+    t,
+    'letters-operators',
+    ({ reason }) => reason === 'wrong_partition',
+  )
+  const signal = new AbortController().signal
+  let inner = 0
+  const outer = await redrive(
+    optionsFor(stream, {
+      // While the first one reads its plan, the second one sends.
+      confirm: async () => {
+        inner = (await redrive(optionsFor(stream), signal)).sent
+        return true
+      },
+    }),
+    signal,
+  )
+  strictEqual(inner, 1)
+  strictEqual(outer.sent, 0)
+  deepStrictEqual(
+    outer.planned.map(({ state }) => state),
+    ['sent_before'],
+  )
+  const marked = (await messagesOf(stream)).filter(({ redrivenFrom }) => redrivenFrom !== null)
+  strictEqual(marked.length, 1)
+})
+
+test('an operator who is overtaken while sending can send nothing more', async (t) => {
+  const stream = await openStream(t, 'letters-fence')
+  const topic = topicName(stream.prefix, 'transactions')
+  const earlier = await openRedriveSender(stream.kafka, stream.admin, stream.prefix)
+  await earlier.send(topic, [{ value: 'a', partition: 0 }])
+  const later = await openRedriveSender(stream.kafka, stream.admin, stream.prefix)
+  await rejects(earlier.send(topic, [{ value: 'never', partition: 0 }]), (error) => {
+    ok(isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN'))
+    match(error.message, /Another redrive of this stream has begun/)
+    return true
+  })
+  await later.send(topic, [{ value: 'b', partition: 0 }])
+  // The control: the sender of another stream fences nobody.
+  const stranger = await openRedriveSender(stream.kafka, stream.admin, `other-${stream.prefix}`)
+  await later.send(topic, [{ value: 'c', partition: 0 }])
+  deepStrictEqual(
+    (await messagesOf(stream)).map(({ value }) => String(value)),
+    ['a', 'b', 'c'],
+  )
+  for (const sender of [earlier, later, stranger]) await sender.close()
+})
+
+test('behind the open transaction of a stranger nothing is sent, and once it is over it is', async (t) => {
+  const { stream } = await streamWithLetters(
+    t,
+    'letters-open',
+    ({ reason }) => reason === 'wrong_partition',
+  )
+  const stranger = stream.kafka.producer({
+    transactionalId: `${stream.prefix}stranger`,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await stranger.connect()
+  const open = await stranger.transaction()
+  const topic = topicName(stream.prefix, 'transactions')
+  const value = stream.codecs.transaction.encode(sample('stranger', { card: STRANGER }))
+  await open.send({ topic, messages: [{ value, partition: partitionOfCard(STRANGER) }] })
+  const signal = new AbortController().signal
+  await rejects(redrive(optionsFor(stream), signal), (error) => {
+    ok(isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN'))
+    match(error.message, /holds a transaction open/)
+    return true
+  })
+  await open.commit()
+  await stranger.disconnect()
+  strictEqual((await redrive(optionsFor(stream), signal)).sent, 1)
+  const marked = (await messagesOf(stream)).filter(({ redrivenFrom }) => redrivenFrom !== null)
+  strictEqual(marked.length, 1)
+})
