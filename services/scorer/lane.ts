@@ -22,6 +22,8 @@ import { LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { fenced, lost } from './lane-errors.ts'
 import { readFor, type LaneStart } from './lane-start.ts'
 import { decideBatch } from './micro-batch.ts'
+import { newestTimesOf } from './newest-times.ts'
+import { tracedBatch } from './traced-batch.ts'
 
 const RESTART_FIRST_MS = 50
 const RESTART_MS_MAX = 2_000
@@ -198,7 +200,7 @@ export class Lane {
       this.#oldestInHandMs = taken.oldestTimestampMs
       this.#resumeWhenEmptied(inbox)
       const decodeMs = clock.monotonicMs() - startMs
-      const result = await this.#traced(taken, decodeMs, (span) =>
+      const result = await tracedBatch(this.#deps, this.#partition, taken, decodeMs, (span) =>
         this.#process(taken, fold, start, chainHash, committed, ahead, decodeMs, span),
       )
       chainHash = result.chainHash
@@ -207,31 +209,6 @@ export class Lane {
       this.#decidedTo = taken.nextOffset
       this.#oldestInHandMs = null
       onProgress()
-    }
-  }
-
-  /** Records the batch when it is to be recorded, also when it fails. */
-  async #traced<Result>(
-    taken: Taken,
-    decodeMs: number,
-    work: (span: BatchSpan | null) => Promise<Result>,
-  ): Promise<Result> {
-    const { tracer, clock } = this.#deps
-    if (tracer === null) return work(null)
-    const { entries: messages, firstOffset, nextOffset } = taken
-    const span = tracer.startBatch({
-      partition: this.#partition,
-      firstOffset,
-      nextOffset,
-      startedAtMs: clock.nowMs() - decodeMs,
-      elapsedMs: decodeMs,
-      messages,
-    })
-    try {
-      return await work(span)
-    } catch (error) {
-      span?.fail(error)
-      throw error
     }
   }
 
@@ -306,18 +283,10 @@ export class Lane {
   }
 
   /** Another lane may have been built anew since the gate was asked: then it no longer holds what was waited for. */
-  #checkAligned({ entries, labels }: Taken, labelWatermarkMs: number): void {
+  #checkAligned(taken: Taken, labelWatermarkMs: number): void {
     if (this.#deps.output.decide.alignment === 'live') return
-    const gate = this.#gate()
-    const newestMs = (times: readonly number[]): number =>
-      times.reduce((a, b) => Math.max(a, b), -1)
-    const labelMs = newestMs(
-      labels.map((label) => (label.kind === 'watermark' ? label.timeMs : -1)),
-    )
-    const eventMs = newestMs(
-      entries.map((entry) => (entry.kind === 'watermark' ? -1 : entry.transaction.eventTimeMs)),
-    )
-    if (eventMs >= 0 && !gate(eventMs, Math.max(labelMs, labelWatermarkMs))) {
+    const { eventMs, labelMs } = newestTimesOf(taken)
+    if (eventMs >= 0 && !this.#gate()(eventMs, Math.max(labelMs, labelWatermarkMs))) {
       throw lost(this.#partition)
     }
   }

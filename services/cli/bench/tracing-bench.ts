@@ -74,14 +74,15 @@ export async function runTracingBench(
 }
 
 function replayOptions(
-  { runs: _runs, ...load }: TracingBenchOptions,
+  { transactions, cards, batchSizeMax }: TracingBenchOptions,
   { traceRatio, isOn }: (typeof CASES)[number],
   endpoint: string,
 ) {
   const environment: Record<string, string> = isOn
     ? { SLUICE_TRACING_ENDPOINT: endpoint, SLUICE_TRACING_SAMPLE_RATIO: String(traceRatio) }
     : {}
-  return { ...load, runs: 1, profileFile: null, traceRatio, environment }
+  const load = { transactions, cards, batchSizeMax, traceRatio }
+  return { ...load, runs: 1, profileFile: null, environment }
 }
 
 /** Medians, and ratios within each round. Null where processor times cannot be seen makes NaN. */

@@ -25,6 +25,9 @@ Environment (with defaults):
   SLUICE_METRICS_PORT           9464                      another one when it is in use
   SLUICE_DEAD_LETTER_HMAC_KEY   (for development)         key of the payload hashes in dead letters
   SLUICE_LOG_LEVEL              info                      debug, info, warn, error or silent
+  SLUICE_LOG_FORMAT             auto                      json, pretty, or auto: pretty on a terminal
+  SLUICE_TRACING_ENDPOINT       (off)                     where spans are sent, OTLP over HTTP
+  SLUICE_TRACING_SAMPLE_RATIO   0.01                      share of traces recorded on our own account, 0 to 1
 
 Examples:
   $ sluice scorer

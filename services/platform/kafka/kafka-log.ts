@@ -49,7 +49,9 @@ function textOf(message: unknown): string {
 }
 
 function fieldsOf({ namespace, log }: LogEntry, text: string, leftOut: number) {
-  const { timestamp: _timestamp, logger: _logger, message: _message, ...details } = log
+  const details = Object.fromEntries(
+    Object.entries(log).filter(([key]) => !['timestamp', 'logger', 'message'].includes(key)),
+  )
   return {
     namespace,
     kafkaMessage: text,

@@ -24,8 +24,8 @@ export function logRedisEvents(
   let limit = new LogLimit(REPEAT_MS_MIN)
   let awaySinceMs: number | null = null
   let attempts = 0
-  redis.on('error', (error: Error & { readonly code?: unknown }) => {
-    const leftOut = limit.admit(String(error.code ?? error.message), monotonicMs())
+  redis.on('error', (error: Error & { readonly code?: string }) => {
+    const leftOut = limit.admit(error.code ?? error.message, monotonicMs())
     if (leftOut === null) return
     log.warn({ error, ...(leftOut === 0 ? {} : { leftOut }) }, 'The Redis client has met an error.')
   })

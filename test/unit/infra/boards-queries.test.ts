@@ -10,27 +10,6 @@ import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts
 import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
 import { createScorerTelemetry } from '../../../services/platform/metrics/scorer-telemetry.ts'
 
-/** Metrics of the shared list that another change brings; the rule below says when one can go. */
-const BEING_ADDED: readonly string[] = [
-  'sluice_alert_reasons_total',
-  'sluice_alert_segments_total',
-  'sluice_build_info',
-  'sluice_decided_amount_reference_total',
-  'sluice_decision_marks_total',
-  'sluice_label_delay_seconds_bucket',
-  'sluice_labelled_decisions_total',
-  'sluice_lane_up',
-  'sluice_not_scored_total',
-  'sluice_policy_info',
-  'sluice_redis_command_duration_seconds_bucket',
-  'sluice_redis_evicted_keys_total',
-  'sluice_redis_max_memory_bytes',
-  'sluice_redis_used_memory_bytes',
-  'sluice_score_bucket',
-  'sluice_scoring_backend_refused',
-  'sluice_scoring_fallback',
-]
-
 /** Panels whose queries look back over a window of their own, with the reason. */
 const OWN_WINDOWS: Readonly<Record<string, string>> = {
   'Burn rate of the alert objective': 'burn rates are defined over 5 m, 1 h and 6 h',
@@ -120,7 +99,7 @@ test('rates look back over the interval that Grafana chooses, or over a window t
 test('no query names a metric that no process exports', async () => {
   const exported = await exportedNames()
   const unknown = (expr: string): readonly string[] =>
-    metricsOf(expr).filter((name) => !exported.has(name) && !BEING_ADDED.includes(name))
+    metricsOf(expr).filter((name) => !exported.has(name))
   for (const query of queries) {
     ok(metricsOf(query.expr).length > 0, where(query))
     deepStrictEqual(unknown(query.expr), [], where(query))
@@ -128,17 +107,6 @@ test('no query names a metric that no process exports', async () => {
   deepStrictEqual(unknown('sum(rate(sluice_decision_total[1m])) / sluice_lanes'), [
     'sluice_decision_total',
   ])
-  const asked = new Set(queries.flatMap(({ expr }) => metricsOf(expr)))
-  deepStrictEqual(
-    BEING_ADDED.filter((name) => !asked.has(name)),
-    [],
-    'names that no board asks for need not be listed',
-  )
-  deepStrictEqual(
-    BEING_ADDED.filter((name) => exported.has(name)),
-    [],
-    'names that are exported by now: take them from the list',
-  )
 })
 
 test('labels in legends are labels that the query keeps', () => {

@@ -176,7 +176,7 @@ test('the GPU scorer reserves a GPU and refuses to score without it', () => {
   const [device] = gpu?.deploy?.resources?.reservations?.devices ?? []
   deepStrictEqual(device?.capabilities, ['gpu'])
   strictEqual(gpu?.environment?.['SLUICE_BACKEND'], 'tensorflow')
-  strictEqual(gpu.environment['SLUICE_BACKEND_EXPECTED'], 'tensorflow')
+  strictEqual(gpu.environment['SLUICE_BACKEND_EXPECTED'], 'tensorflow-gpu')
 })
 
 test('images of Sluice are built from stages that the Dockerfile has, by the version of the package', () => {

@@ -195,7 +195,7 @@ test('what the services get has no development dependency in it', () => {
 test('the GPU image asks for its backend by name, and finds the libraries it brings', () => {
   const environment = environmentOf(stageOf(stages, 'gpu'))
   strictEqual(environment['SLUICE_BACKEND'], 'tensorflow')
-  strictEqual(environment['SLUICE_BACKEND_EXPECTED'], 'tensorflow')
+  strictEqual(environment['SLUICE_BACKEND_EXPECTED'], 'tensorflow-gpu')
   ok(environment['LD_LIBRARY_PATH']?.includes('/tfjs-node-gpu/deps/lib:/usr/local/cuda/lib64'))
 })
 

@@ -244,7 +244,7 @@ test('a scorer on a GPU has one, goes where they are, and says when it scores wi
   strictEqual(container.resources.limits['nvidia.com/gpu'], '1')
   deepStrictEqual(scorer?.nodeSelector, { 'nvidia.com/gpu.present': 'true' })
   const variables = environment(rendered.gpu, container)
-  strictEqual(variables['SLUICE_BACKEND_EXPECTED'], 'tensorflow')
+  strictEqual(variables['SLUICE_BACKEND_EXPECTED'], 'tensorflow-gpu')
   strictEqual(variables['SLUICE_BACKEND'], 'tensorflow')
   const [ofCpu] =
     podsOf(rendered.cpu).find(({ owner }) => owner === 'sluice-scorer')?.spec.containers ?? []
