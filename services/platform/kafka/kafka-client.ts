@@ -3,6 +3,7 @@
 import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs'
 import { tlsOptions } from '../config/secret-reader.ts'
 import type { Logger } from '../log.ts'
+import { keepAnswers, noteAnswer, type CoordinatorAnswers } from './coordinator-refusal.ts'
 import { securityRemark, type KafkaConnection } from './kafka-connection.ts'
 
 /** What differs between the users of a client. */
@@ -19,12 +20,15 @@ export function openKafka(
 ): Kafka {
   const remark = securityRemark(connection)
   if (remark !== null) log?.warn({}, remark)
-  return new kafkajs.Kafka({
+  const answers: CoordinatorAnswers = { refused: null }
+  const kafka = new kafkajs.Kafka({
     ...options,
     ...securityOf(connection),
-    ...logOf(log),
+    ...logOf(log, answers),
     brokers: [...connection.brokers],
   })
+  keepAnswers(kafka, answers)
+  return kafka
 }
 
 function securityOf({ security }: KafkaConnection): Pick<KafkaConfig, 'ssl' | 'sasl'> {
@@ -44,11 +48,16 @@ function securityOf({ security }: KafkaConnection): Pick<KafkaConfig, 'ssl' | 's
   }
 }
 
-function logOf(log: Logger | undefined): Pick<KafkaConfig, 'logLevel' | 'logCreator'> {
-  if (log === undefined) return { logLevel: kafkajs.logLevel.NOTHING }
+/** Every message passes here; the log gets those from WARN on. */
+function logOf(
+  log: Logger | undefined,
+  answers: CoordinatorAnswers,
+): Pick<KafkaConfig, 'logLevel' | 'logCreator'> {
   return {
-    logLevel: kafkajs.logLevel.WARN,
+    logLevel: kafkajs.logLevel.DEBUG,
     logCreator: () => (entry) => {
+      noteAnswer(answers, entry)
+      if (log === undefined || entry.level > kafkajs.logLevel.WARN) return
       // kafkajs reports as errors what it then retries; whoever uses the client reports what matters.
       log.debug({ kafka: entry.log, namespace: entry.namespace }, 'Message from the Kafka client.')
     },
