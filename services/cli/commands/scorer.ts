@@ -5,7 +5,21 @@ import type { Command } from 'commander'
 const VARIABLES = `
 Environment (with defaults):
   SLUICE_KAFKA_BROKERS          127.0.0.1:19092           host:port, several with commas between
+  SLUICE_KAFKA_TLS              false                     true encrypts, and verifies the brokers
+  SLUICE_KAFKA_TLS_CA_FILE      (the system's)            PEM of the authorities that are trusted
+  SLUICE_KAFKA_TLS_CERT_FILE    (none)                    PEM of our certificate
+  SLUICE_KAFKA_TLS_KEY_FILE     (none)                    PEM of its key
+  SLUICE_KAFKA_SASL_MECHANISM   none                      none, plain, scram-sha-256 or scram-sha-512
+  SLUICE_KAFKA_SASL_USERNAME    (none)                    user of Kafka
+  SLUICE_KAFKA_SASL_PASSWORD    (none)                    its password
+  SLUICE_KAFKA_SASL_PASSWORD_FILE  (none)                 or the file that holds it
   SLUICE_REDIS_URL              redis://127.0.0.1:16379   where features are kept
+  SLUICE_REDIS_USERNAME         (that of the URL)         user of Redis
+  SLUICE_REDIS_PASSWORD         (that of the URL)         its password
+  SLUICE_REDIS_PASSWORD_FILE    (none)                    or the file that holds it
+  SLUICE_REDIS_TLS_CA_FILE      (the system's)            PEM of the authorities that are trusted, for rediss://
+  SLUICE_REDIS_TLS_CERT_FILE    (none)                    PEM of our certificate
+  SLUICE_REDIS_TLS_KEY_FILE     (none)                    PEM of its key
   SLUICE_TOPIC_PREFIX           (none)                    put before topic names
   SLUICE_GROUP_ID               sluice-scorer             scorers of one group share the partitions
   SLUICE_STREAM_ID              (from cluster and topic)  names the stream in state keys and alert ids
@@ -23,6 +37,7 @@ Environment (with defaults):
   SLUICE_METRICS_HOST           127.0.0.1                 for /metrics, /livez and /readyz
   SLUICE_METRICS_PORT           9464                      another one when it is in use
   SLUICE_DEAD_LETTER_HMAC_KEY   (for development)         key of the payload hashes in dead letters
+  SLUICE_DEAD_LETTER_HMAC_KEY_FILE  (none)                or the file that holds it
   SLUICE_LOG_LEVEL              info                      debug, info, warn, error or silent
 
 Examples:

@@ -35,8 +35,8 @@ export function coordinatorRefusal(kafka: Kafka, error: unknown): SluiceError | 
     (cause) => cause instanceof Error && cause.message === 'Failed to find group coordinator',
   )
   const answers = answersOf.get(kafka)
-  if (!isAboutIt || answers?.refused == null) return null
-  const name = answers.refused
+  const name = answers?.refused ?? null
+  if (!isAboutIt || answers === undefined || name === null) return null
   answers.refused = null
   return new SluiceError(
     'SLUICE_ACCESS_DENIED',

@@ -80,6 +80,6 @@ function readSasl(read: EnvReader): KafkaSecurity['sasl'] {
 
 /** What is allowed and still worth a warning; null when there is nothing. */
 export function securityRemark({ security }: KafkaConnection): string | null {
-  if (security?.sasl == null || security.tls !== null) return null
+  if (security === undefined || security.sasl === null || security.tls !== null) return null
   return 'The login to Kafka goes over the network without encryption; set SLUICE_KAFKA_TLS=true.'
 }
