@@ -14,13 +14,18 @@ This page is generated from \`services/platform/config/\` by \`npm run docs\`; a
 Lists are separated by commas. Durations are in milliseconds and say so in their names. The values of secrets are never shown.
 `
 
+const PREAMBLES: Readonly<Partial<Record<(typeof VARIABLE_GROUPS)[number], string>>> = {
+  'Who we are to Kafka and Redis': `Passwords and keys may stand in files (\`_FILE\`), as Compose and Kubernetes mount them; a variable and its file at once is an error.
+[security.md](security.md) shows what to set for TLS, SASL, client certificates and users of Redis.\n\n`,
+}
+
 /** The page as it should be. */
 export async function configurationPage(): Promise<string> {
   const sections = VARIABLE_GROUPS.map((group) => {
     const rows = Object.entries<Variable>(VARIABLES)
       .filter(([, variable]) => variable.group === group)
       .map(([name, variable]) => row(name, variable))
-    return `## ${group}\n\n| variable | read by | meaning | default | values |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`
+    return `## ${group}\n\n${PREAMBLES[group] ?? ''}| variable | read by | meaning | default | values |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`
   })
   const options = (await resolveConfig(import.meta.filename)) ?? {}
   return await format([OPENING, ...sections].join('\n'), { ...options, parser: 'markdown' })

@@ -63,13 +63,14 @@ export function causesOf(error: unknown): readonly unknown[] {
     const next = queue.shift()
     if (next === undefined || next === null || found.includes(next)) continue
     found.push(next)
-    if (Array.isArray(next)) queue.push(...next)
+    if (Array.isArray(next)) queue.push(...(next as unknown[]))
     if (typeof next !== 'object') continue
     const { cause, originalError, errors, lastNodeError, previousErrors } = next as Partial<
       Record<string, unknown>
     >
     queue.push(cause, originalError, lastNodeError)
-    for (const list of [errors, previousErrors]) if (Array.isArray(list)) queue.push(...list)
+    for (const list of [errors, previousErrors])
+      if (Array.isArray(list)) queue.push(...(list as unknown[]))
   }
   return found
 }

@@ -207,7 +207,7 @@ async function checkTopics(admin: Admin, options: KafkaSinkOptions): Promise<num
     throw new SluiceError(
       'SLUICE_TOPICS_INVALID',
       `Kafka at ${options.brokers.join(',')} has no topic ${missing.join(', ')}; create the topics ` +
-        'first, or change --topic-prefix.',
+        'first, or change --topic-prefix; a cluster with access control hides topics to which this user has no right.',
       { details: { missing } },
     )
   }

@@ -1,6 +1,9 @@
 // The errors that make a lane start over or stop.
 
 import { SluiceError } from '../core/errors.ts'
+import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
+import type { Logger } from '../platform/log.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 
 /** The write was refused: a later epoch exists. */
 export function fenced(partition: number): SluiceError {
@@ -32,4 +35,29 @@ export function outOfRange(
       'Messages would be skipped: raise the retention, or reset the group on purpose.',
     { details: { topic, partition, offset, low, high } },
   )
+}
+
+/** Who hears of a refusal. */
+export interface RefusalDeps {
+  readonly log: Logger
+  readonly telemetry: ScorerTelemetry
+  /** Called when a server refuses what a lane needs: no other lane of this process could do better. */
+  readonly onRefused?: (error: Error) => void
+}
+
+/**
+ * True when a server refuses what the lane needs, which lasts until somebody grants it; that is counted and told. A
+ * handshake that breaks off is not meant: that may be a broker that restarts.
+ */
+export function isRefused(
+  error: unknown,
+  partition: number,
+  { log, telemetry, onRefused }: RefusalDeps,
+): boolean {
+  const refusal = kafkaRefusal(error)
+  if (refusal?.code !== 'SLUICE_ACCESS_DENIED') return false
+  telemetry.laneStopped('access_denied')
+  log.error({ partition, error: refusal }, 'The lane has stopped: a server refuses us.')
+  onRefused?.(refusal)
+  return true
 }

@@ -4,6 +4,7 @@
 import type { Admin, Consumer, Kafka } from 'kafkajs'
 import { systemClock } from '../platform/clock.ts'
 import { laneAssigner } from '../platform/kafka/lane-assigner.ts'
+import { coordinatorRefusal } from '../platform/kafka/coordinator-refusal.ts'
 import { kafkaAway, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import { openLaneTransactions, openUnsafeLaneOutput } from '../platform/kafka/lane-transactions.ts'
 import { readCommittedOffsets, readLogEnds } from '../platform/kafka/log-ends.ts'
@@ -83,7 +84,9 @@ export class LaneGroup implements Closable {
       this.#fail = resolve
       this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
         if (!payload.restart) {
-          resolve(kafkaRefusal(payload.error) ?? kafkaAway(config, payload.error) ?? payload.error)
+          const { error } = payload
+          const refusal = coordinatorRefusal(options.kafka, error) ?? kafkaRefusal(error)
+          resolve(refusal ?? kafkaAway(config, error) ?? error)
         }
       })
     })

@@ -9,9 +9,7 @@ import { LaneFold } from '../core/features/lane-fold.ts'
 import { mayGoOn } from '../core/stream/alignment.ts'
 import { furthest, type LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Clock } from '../core/clock.ts'
-import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
-import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneStore } from '../platform/redis/lane-store.ts'
 import type { BatchSpan, BatchTracer } from '../platform/tracing/batch-tracer.ts'
@@ -19,7 +17,7 @@ import { encodeOutput, type OutputOptions } from './batch-output.ts'
 import { reportOf } from './batch-report.ts'
 import type { LaneStanding } from './lag-observer.ts'
 import { LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
-import { fenced, lost } from './lane-errors.ts'
+import { fenced, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
 import { readFor, type LaneStart } from './lane-start.ts'
 import { decideBatch } from './micro-batch.ts'
 import { newestTimesOf } from './newest-times.ts'
@@ -31,9 +29,8 @@ const RESTART_MS_MAX = 2_000
 const ALIGNMENT_POLL_MS = 5
 
 /** What a lane needs; the outside world is behind functions, so that tests can stand in for it. */
-export interface LaneDeps {
+export interface LaneDeps extends RefusalDeps {
   readonly clock: Clock
-  readonly log: Logger
   readonly telemetry: ScorerTelemetry
   /** Null when nothing is traced. */
   readonly tracer: BatchTracer | null
@@ -48,8 +45,6 @@ export interface LaneDeps {
   readonly checkLogHolds: (topic: 'transactions' | 'labels', offset: number) => Promise<void>
   /** Asks kafkajs for messages from these offsets on, and to go on fetching. */
   readonly seek: (nextOffset: number, labelNextOffset: number) => void
-  /** Called when a server refuses what this lane needs: no other lane of this process could do better. */
-  readonly onRefused?: (error: Error) => void
   readonly pause: (topic: 'transactions' | 'labels') => void
   readonly resume: (topic: 'transactions' | 'labels') => void
 }
@@ -148,14 +143,7 @@ export class Lane {
       log.error({ partition, error }, 'The lane has stopped: its messages are gone from the log.')
       return false
     }
-    const refusal = kafkaRefusal(error)
-    // A handshake that breaks off may be a broker that restarts; a refusal lasts until somebody grants the right.
-    if (refusal?.code === 'SLUICE_ACCESS_DENIED') {
-      telemetry.laneStopped('access_denied')
-      log.error({ partition, error: refusal }, 'The lane has stopped: a server refuses us.')
-      this.#deps.onRefused?.(refusal)
-      return false
-    }
+    if (isRefused(error, partition, this.#deps)) return false
     if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) this.#mustRebuild = true
     if (isSluiceError(error, 'SLUICE_LANE_FENCED')) telemetry.writeFenced()
     if (isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN')) telemetry.transactionFailed()

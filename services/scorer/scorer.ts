@@ -124,8 +124,9 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
     }),
   })
   opened.push(server)
-  await group.start(topics.transactions, topics.labels)
+  // Also a group that does not come as far as joining has connections to close.
   opened.push(group)
+  await group.start(topics.transactions, topics.labels)
   return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
 }
 

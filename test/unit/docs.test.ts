@@ -52,6 +52,16 @@ interface Variable {
   readonly range: readonly [min: number, max: number] | null
 }
 
+/** Words that mean something only beside other variables, or that are no word but a yes or no. */
+const COMPANIONS: Readonly<Record<string, Environment>> = {
+  SLUICE_KAFKA_TLS: { SLUICE_KAFKA_BROKERS: 'a:1' },
+  SLUICE_KAFKA_SASL_MECHANISM: {
+    SLUICE_KAFKA_BROKERS: 'a:1',
+    SLUICE_KAFKA_SASL_USERNAME: 'user',
+    SLUICE_KAFKA_SASL_PASSWORD: 'word',
+  },
+}
+
 function documentedVariables(): readonly Variable[] {
   return rowsOf('docs/configuration.md').map((cells) => {
     strictEqual(cells.length, 5, cells.join('|'))
@@ -156,9 +166,9 @@ test('a documented range is accepted at both ends and refused beyond them', () =
 
 test('documented words are accepted, and others are refused', () => {
   const readByCode = variablesRead()
-  for (const { name, words } of documentedVariables()) {
+  for (const { name, words, default: usual } of documentedVariables()) {
     if (words.length === 0 || !readByCode.has(name)) continue
-    for (const word of words) load({ [name]: word })
+    for (const word of words) load({ ...(word === usual ? {} : COMPANIONS[name]), [name]: word })
     refuses(name, 'something-else')
   }
 })

@@ -142,6 +142,16 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    rule: 'clients of Kafka and Redis are opened in one place each, where TLS and login are set',
+    files: SERVICES,
+    check: uses(/new (?:kafkajs\.)?Kafka\(|new (?:ioredis\.)?Redis\(/),
+    broken: { path: 'services/scorer/a.ts', texts: ['new kafkajs.Kafka({', 'new Redis(url)'] },
+    exceptions: {
+      'services/platform/kafka/kafka-client.ts': 'the place for Kafka',
+      'services/platform/redis/redis-client.ts': 'the place for Redis',
+    },
+  },
+  {
     rule: 'no test shuts out the others of its file',
     files: /^test\/.*\.ts$/,
     check: uses(/\.only\(|\bonly: true/),

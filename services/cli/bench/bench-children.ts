@@ -155,6 +155,6 @@ function childEnv({ brokers, redisUrl, redis }: BenchServers): NodeJS.ProcessEnv
     NODE_TEST_CONTEXT: undefined,
     SLUICE_KAFKA_BROKERS: brokers.join(','),
     // With a password the URL in our environment carries it, or other variables do; this one does not.
-    ...(redis.options.password == null ? { SLUICE_REDIS_URL: redisUrl } : {}),
+    ...((redis.options.password ?? '') === '' ? { SLUICE_REDIS_URL: redisUrl } : {}),
   }
 }

@@ -66,7 +66,7 @@ export function readTlsFiles(
   return { ca, cert, key: key === null ? null : new Secret(key) }
 }
 
-/** True when any of the files is given. */
+/** True when any of the files could be read. */
 export function hasTlsFiles({ ca, cert, key }: TlsFiles): boolean {
   return ca !== null || cert !== null || key !== null
 }

@@ -3,6 +3,7 @@
 /** Sections of the reference, in the order of the page. */
 export const VARIABLE_GROUPS = [
   'Where Kafka and Redis are',
+  'Who we are to Kafka and Redis',
   'Streams',
   'Deciding',
   'Operation',

@@ -9,6 +9,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { registerCompressionCodecs } from './compression.ts'
+import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { openKafka } from './kafka-client.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 import { explainKafka } from './kafka-failure.ts'
@@ -124,6 +125,7 @@ class Ending {
 type Places = ReadonlyMap<string, Place>
 
 class Reader {
+  readonly #kafka: Kafka
   readonly #consumer: Consumer
   readonly #places: Places
   readonly #options: CommittedReaderOptions
@@ -140,6 +142,7 @@ class Reader {
     this.#places = places
     this.#options = options
     this.#onCommitted = onCommitted
+    this.#kafka = kafka
     this.#consumer = kafka.consumer({
       groupId,
       readUncommitted: false,
@@ -164,7 +167,9 @@ class Reader {
     }
     signal?.addEventListener('abort', stop, { once: true })
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (!payload.restart) void unavailable(this.#options, payload.error).then(ending.reject)
+      if (payload.restart) return
+      const refusal = coordinatorRefusal(this.#kafka, payload.error)
+      void unavailable(this.#options, refusal ?? payload.error).then(ending.reject)
     })
     // Here the group exists and nothing is fetched yet: the place to say where to begin, at every join.
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {

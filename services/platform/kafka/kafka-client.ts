@@ -3,8 +3,9 @@
 import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs'
 import { tlsOptions } from '../config/secret-reader.ts'
 import type { Logger } from '../log.ts'
+import { keepAnswers, noteAnswer, type CoordinatorAnswers } from './coordinator-refusal.ts'
 import { kafkaLogCreator } from './kafka-log.ts'
-import { securityRemark, type KafkaConnection } from './kafka-connection.ts'
+import { sendsLoginInClear, type KafkaConnection } from './kafka-connection.ts'
 
 /** What differs between the users of a client. */
 type KafkaClientOptions = Pick<
@@ -18,14 +19,21 @@ export function openKafka(
   options: KafkaClientOptions,
   log?: Logger,
 ): Kafka {
-  const remark = securityRemark(connection)
-  if (remark !== null) log?.warn({}, remark)
-  return new kafkajs.Kafka({
+  if (sendsLoginInClear(connection)) {
+    log?.warn(
+      {},
+      'The login to Kafka goes over the network without encryption; set SLUICE_KAFKA_TLS=true.',
+    )
+  }
+  const answers: CoordinatorAnswers = { refused: null }
+  const kafka = new kafkajs.Kafka({
     ...options,
     ...securityOf(connection),
-    ...logOf(log),
+    ...logOf(log, answers),
     brokers: [...connection.brokers],
   })
+  keepAnswers(kafka, answers)
+  return kafka
 }
 
 function securityOf({ security }: KafkaConnection): Pick<KafkaConfig, 'ssl' | 'sasl'> {
@@ -45,10 +53,19 @@ function securityOf({ security }: KafkaConnection): Pick<KafkaConfig, 'ssl' | 's
   }
 }
 
-function logOf(log: Logger | undefined): Pick<KafkaConfig, 'logLevel' | 'logCreator'> {
-  if (log === undefined) return { logLevel: kafkajs.logLevel.NOTHING }
+/** Every message passes here; the log gets those from WARN on. */
+function logOf(
+  log: Logger | undefined,
+  answers: CoordinatorAnswers,
+): Pick<KafkaConfig, 'logLevel' | 'logCreator'> {
   return {
-    logLevel: kafkajs.logLevel.WARN,
-    logCreator: kafkaLogCreator(log),
+    logLevel: kafkajs.logLevel.DEBUG,
+    logCreator: (level) => {
+      const write = log === undefined ? null : kafkaLogCreator(log)(level)
+      return (entry) => {
+        noteAnswer(answers, entry)
+        if (entry.level <= kafkajs.logLevel.WARN) write?.(entry)
+      }
+    },
   }
 }

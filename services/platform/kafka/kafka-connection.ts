@@ -72,8 +72,7 @@ function readSasl(read: EnvReader): KafkaSecurity['sasl'] {
   return username === null || password === null ? null : { mechanism, username, password }
 }
 
-/** What is allowed and still worth a warning; null when there is nothing. */
-export function securityRemark({ security }: KafkaConnection): string | null {
-  if (security?.sasl == null || security.tls !== null) return null
-  return 'The login to Kafka goes over the network without encryption; set SLUICE_KAFKA_TLS=true.'
+/** True for a login without TLS: allowed, and worth a warning. */
+export function sendsLoginInClear({ security }: KafkaConnection): boolean {
+  return security !== undefined && security.sasl !== null && security.tls === null
 }

@@ -1,6 +1,7 @@
 // Reads one lane's log beside the group: both topics of one partition, from given offsets up to given ones.
 
 import type { Kafka, KafkaMessage } from 'kafkajs'
+import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { singleLaneAssigner } from './lane-assigner.ts'
 
 /** A stretch of one topic's partition: from `from` up to but without `to`. */
@@ -41,7 +42,7 @@ export async function readLaneLog(
         if (wanted.size === 0) resolve()
       }
       consumer.on(consumer.events.CRASH, ({ payload }) => {
-        reject(payload.error)
+        reject(coordinatorRefusal(kafka, payload.error) ?? payload.error)
       })
       // Also emitted for batches that hold only control records, which the handler never sees.
       consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
@@ -73,7 +74,9 @@ export async function readLaneLog(
           for (const { topic, from } of wanted.values()) {
             consumer.seek({ topic, partition, offset: String(from) })
           }
-        }, reject)
+        })
+        // Also when the consumer has crashed by then, and there is nothing to seek in.
+        .catch(reject)
     })
   } finally {
     await consumer.disconnect()

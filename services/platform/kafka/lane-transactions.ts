@@ -4,6 +4,7 @@
 
 import { type Kafka, type Producer, type TopicMessages, type Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
+import { coordinatorRefusal } from './coordinator-refusal.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
 /** CONCURRENT_TRANSACTIONS right after a commit is normal; kafkajs' own first wait would be 300 ms. */
@@ -46,7 +47,7 @@ export async function openLaneTransactions(
   })
   await producer.connect()
   // Connecting fences nobody: kafkajs initialises the transactional id when the first transaction begins.
-  let begun: Transaction | null = await beginOrDisconnect(producer)
+  let begun: Transaction | null = await beginOrDisconnect(options.kafka, producer)
   return {
     async commit(messages, offsets) {
       try {
@@ -65,12 +66,12 @@ export async function openLaneTransactions(
   }
 }
 
-async function beginOrDisconnect(producer: Producer): Promise<Transaction> {
+async function beginOrDisconnect(kafka: Kafka, producer: Producer): Promise<Transaction> {
   try {
     return await producer.transaction()
   } catch (error) {
     await producer.disconnect().catch(() => undefined)
-    throw error
+    throw coordinatorRefusal(kafka, error) ?? error
   }
 }
 

@@ -1,6 +1,6 @@
 // The servers that run: do they answer, which versions are they, and are they set up as Sluice needs them?
 
-import { securityRemark, type KafkaSecurity } from '../../kafka/kafka-connection.ts'
+import { sendsLoginInClear, type KafkaSecurity } from '../../kafka/kafka-connection.ts'
 import { withoutPassword, type RedisConnection } from '../../redis/redis-connection.ts'
 import type { ServerStatus } from '../stack-status.ts'
 import { readBrokerVersions, releaseOf } from './broker-versions.ts'
@@ -48,8 +48,9 @@ async function checkKafka(
   if (level !== undefined && level < METADATA_LEVEL_MIN) {
     return warn(seen, 'Sluice is tested with Kafka 4.3; use 3.9 or newer.')
   }
-  const remark = securityRemark({ brokers: [], security })
-  return remark === null ? ok(seen) : warn(seen, remark)
+  return sendsLoginInClear({ brokers: [], security })
+    ? warn(seen, 'The login goes over the network without encryption; set SLUICE_KAFKA_TLS=true.')
+    : ok(seen)
 }
 
 async function checkRedis(

@@ -1,11 +1,10 @@
 // Goal: the help of the scorer names every variable that it reads, and none that it does not.
 
 import { deepStrictEqual } from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { Command } from 'commander'
 import { register } from '../../../../services/cli/commands/scorer.ts'
+import { loadScorerConfig } from '../../../../services/scorer/config.ts'
 
 test('the help lists the variables of the configuration, the test switch excepted', () => {
   const program = new Command()
@@ -18,11 +17,17 @@ test('the help lists the variables of the configuration, the test switch excepte
     },
   })
   scorer?.outputHelp()
-  const config = readFileSync(
-    join(import.meta.dirname, '../../../../services/scorer/config.ts'),
-    'utf8',
+  const read: string[] = []
+  const nothing = new Proxy<NodeJS.ProcessEnv>(
+    {},
+    {
+      get(_, name) {
+        if (typeof name === 'string') read.push(name)
+        return undefined
+      },
+    },
   )
-  const read = [...config.matchAll(/'(SLUICE_[A-Z_]+)'/g)].map(([, name]) => name)
+  loadScorerConfig(nothing)
   const listed = [...help.matchAll(/^ {2}(SLUICE_[A-Z_]+) {2}/gm)].map(([, name]) => name)
   deepStrictEqual(
     listed.toSorted(),

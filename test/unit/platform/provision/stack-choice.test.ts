@@ -5,7 +5,13 @@ import { withoutPassword } from '../../../../services/platform/redis/redis-conne
 import { readGivenAddresses } from '../../../../services/platform/provision/stack-choice.ts'
 
 test('without variables nothing is given', () => {
-  deepStrictEqual(readGivenAddresses({}), { brokers: null, redisUrl: null, provider: 'auto' })
+  deepStrictEqual(readGivenAddresses({}), {
+    brokers: null,
+    kafkaSecurity: undefined,
+    redisUrl: null,
+    redisSecurity: undefined,
+    provider: 'auto',
+  })
 })
 
 test('brokers and Redis are given each by its own variable', () => {

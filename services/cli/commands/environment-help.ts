@@ -1,0 +1,35 @@
+// The part of a command's help that lists environment variables, made from the one list of them.
+
+import type { Variable } from '../../platform/config/variable.ts'
+import { VARIABLES } from '../../platform/config/variables.ts'
+
+/** Lines for the variables that this program reads: name, default, and the first sentence of the meaning. */
+export function environmentHelp(program: string): string {
+  const rows = Object.entries<Variable>(VARIABLES)
+    .filter(([, { readBy, group }]) => isReadBy(readBy, program) && group !== 'Tests only')
+    .map(
+      ([name, variable]) => [name, defaultText(variable), firstSentence(variable.meaning)] as const,
+    )
+  const width = (column: 0 | 1): number => Math.max(...rows.map((row) => row[column].length))
+  const lines = rows.map(
+    ([name, value, meaning]) => `  ${name.padEnd(width(0))}  ${value.padEnd(width(1))}  ${meaning}`,
+  )
+  return [
+    'Environment (with defaults; docs/configuration.md has ranges and words):',
+    ...lines,
+  ].join('\n')
+}
+
+function isReadBy(readBy: string, program: string): boolean {
+  return readBy === 'all' || readBy.split(', ').includes(program)
+}
+
+function defaultText(variable: Variable): string {
+  if (variable.kind === 'list') return variable.default.join(',')
+  return variable.default === null ? '-' : String(variable.default)
+}
+
+/** Up to the first full stop that ends a sentence, without marks of the page. */
+function firstSentence(meaning: string): string {
+  return (/^.*?[.:](?= |$)/.exec(meaning)?.[0] ?? meaning).replaceAll('`', '')
+}

@@ -1,0 +1,223 @@
+// Goal: who is refused by Kafka or Redis is told why and what to do; the users of Redis need each of their commands;
+// no secret shows. Method: a real broker and a real Redis, asked with one thing wrong at a time.
+
+import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
+import { after, before, test, type TestContext } from 'node:test'
+import { isSluiceError, type ErrorCode } from '../../services/core/errors.ts'
+import { createTopics } from '../../services/platform/kafka/topics.ts'
+import { kafkaProblem, redisProblem } from '../../services/platform/provision/health.ts'
+import { deleteStreamState } from '../../services/platform/redis/delete-stream-state.ts'
+import { openLaneStore } from '../../services/platform/redis/lane-store.ts'
+import { openRedis } from '../../services/platform/redis/redis-client.ts'
+import { redisCommandsOf } from '../support/secure-roles.ts'
+import {
+  kafkaOf,
+  openSecureStage,
+  PREFIX,
+  redisOf,
+  type Environment,
+  type SecureStage,
+} from '../support/secure-stage.ts'
+
+let stage: SecureStage
+
+before(async () => {
+  stage = await openSecureStage()
+  await createTopics(stage.admin, PREFIX, { partitionCount: 1, replicationFactor: 1 })
+})
+
+after(() => stage.close())
+
+test('status and doctor pass with a login that has no rights', async () => {
+  const env = { ...stage.kafkaEnv('operator'), ...stage.redisEnv('doctor') }
+  const status = await stage.sluice(['status', '--json'], env)
+  strictEqual(status.code, 0, status.out + status.err)
+  const doctor = await stage.sluice(['doctor', '--json'], env)
+  const { findings } = JSON.parse(doctor.out) as {
+    findings: { name: string; level: string; seen: string }[]
+  }
+  for (const name of ['Kafka', 'Redis']) {
+    const finding = findings.find((entry) => entry.name === name)
+    ok(finding !== undefined && finding.level !== 'fail', JSON.stringify(finding))
+    match(finding.seen, /127\.0\.0\.1/)
+  }
+})
+
+/** Rights of a user in Redis change live, and for connections that stand as well. */
+async function eachCommandIsNeeded(
+  t: TestContext,
+  user: 'scorer' | 'doctor' | 'cleaner',
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const redis = openRedis(redisOf(stage.redisEnv('admin')), {})
+  t.after(() => {
+    redis.disconnect()
+  })
+  const commands = redisCommandsOf(`sluice-${user}`)
+  ok(commands.length > 0)
+  const denied = (error: unknown): boolean => /NOPERM|refuses us|ACL failure/.test(String(error))
+  await work()
+  for (const command of commands) {
+    await redis.script('FLUSH')
+    await redis.acl('SETUSER', `sluice-${user}`, `-${command}`)
+    await rejects(work, denied, `${user} works without ${command}`)
+    await redis.acl('SETUSER', `sluice-${user}`, `+${command}`)
+  }
+  if (user === 'doctor') return
+  await redis.acl('SETUSER', `sluice-${user}`, 'resetkeys', '~other:*')
+  await rejects(work, denied, `${user} works without its keys`)
+  await redis.acl('SETUSER', `sluice-${user}`, 'resetkeys', '~sluice:{*')
+  await work()
+}
+
+test('a scorer keeps its state with the commands of its list, and needs each of them', async (t) => {
+  await eachCommandIsNeeded(t, 'scorer', async () => {
+    const connection = redisOf(stage.redisEnv('scorer'))
+    const store = await openLaneStore({
+      ...connection,
+      streamId: 'secure-store',
+      partitionCount: 1,
+      onRoundTrip: () => undefined,
+      onConnection: () => undefined,
+    })
+    try {
+      // A script is sent as a whole once, and by its hash from then on.
+      await store.claim(0, null)
+      const epoch = await store.claim(0, null)
+      const snapshot = await store.read(0, 1, ['card'], [])
+      snapshot.card('card')
+      const position = { newestEventMs: 0, watermarkMs: 0, labelWatermarkMs: 0 }
+      const progress = { generation: 1, nextOffset: 1, labelNextOffset: 0, ...position }
+      const committed = { nextOffset: 0, labelNextOffset: 0 }
+      strictEqual(await store.write(0, epoch ?? 0, snapshot, progress, committed), 'written')
+    } finally {
+      await store.close()
+    }
+    // How much memory Redis uses is a metric of the scorer.
+    const redis = openRedis(connection, { maxRetriesPerRequest: 1, enableReadyCheck: false })
+    await redis.info('memory').finally(() => {
+      redis.disconnect()
+    })
+  })
+})
+
+test('the doctor and the cleaner need each of their commands', async (t) => {
+  await eachCommandIsNeeded(t, 'doctor', async () => {
+    const connection = redisOf(stage.redisEnv('doctor'))
+    const problem = await redisProblem(connection)
+    if (problem !== null) throw problem instanceof Error ? problem : new Error(problem)
+    const redis = openRedis(connection, { maxRetriesPerRequest: 1, enableReadyCheck: false })
+    await redis.info().finally(() => {
+      redis.disconnect()
+    })
+  })
+  await eachCommandIsNeeded(t, 'cleaner', async () => {
+    const all = openRedis(redisOf(stage.redisEnv('admin')), {})
+    await all.set('sluice:{gone:0}:epoch', '1')
+    const own = { maxRetriesPerRequest: 1, enableReadyCheck: false }
+    const redis = openRedis(redisOf(stage.redisEnv('cleaner')), own)
+    try {
+      await deleteStreamState(redis, 'gone')
+      strictEqual(await all.exists('sluice:{gone:0}:epoch'), 0)
+    } finally {
+      redis.disconnect()
+      all.disconnect()
+    }
+  })
+})
+
+test('what is wrong with a connection to Kafka is said, with what to do', async () => {
+  const good = stage.kafkaEnv('operator')
+  const { otherCa, otherCert, otherKey, ca } = stage.servers.files
+  const certificates = { ...good, SLUICE_KAFKA_BROKERS: stage.servers.mtls }
+  for (const name of Object.keys(certificates).filter((key) => key.includes('SASL'))) {
+    certificates[name as keyof typeof certificates] = ''
+  }
+  const strange = { SLUICE_KAFKA_TLS_CERT_FILE: otherCert, SLUICE_KAFKA_TLS_KEY_FILE: otherKey }
+  const plain = { SLUICE_KAFKA_TLS: '', SLUICE_KAFKA_TLS_CA_FILE: '' }
+  const noLogin = { ...certificates, SLUICE_KAFKA_BROKERS: stage.servers.sasl }
+  const cases: readonly [env: Environment, code: ErrorCode, words: RegExp][] = [
+    [
+      { ...good, SLUICE_KAFKA_TLS_CA_FILE: otherCa },
+      'SLUICE_TLS_FAILED',
+      /SLUICE_KAFKA_TLS_CA_FILE/,
+    ],
+    [{ ...good, SLUICE_KAFKA_SASL_PASSWORD: 'wrong' }, 'SLUICE_ACCESS_DENIED', /password are not/],
+    [{ ...good, ...plain }, 'SLUICE_TLS_FAILED', /speaks TLS only; set SLUICE_KAFKA_TLS=true/],
+    [noLogin, 'SLUICE_ACCESS_DENIED', /SLUICE_KAFKA_SASL_MECHANISM/],
+    [certificates, 'SLUICE_TLS_FAILED', /SLUICE_KAFKA_TLS_CERT_FILE/],
+    [{ ...certificates, ...strange }, 'SLUICE_TLS_FAILED', /SLUICE_KAFKA_TLS_CERT_FILE/],
+  ]
+  ok(ca !== otherCa)
+  strictEqual(await kafkaProblem(kafkaOf(good)), null)
+  for (const [env, code, words] of cases) {
+    const problem = await kafkaProblem(kafkaOf(env))
+    ok(isSluiceError(problem, code), String(problem))
+    match(problem.message, words)
+    stage.outputs.push(problem.message)
+  }
+})
+
+test('what is wrong with a connection to Redis is said, with what to do', async () => {
+  const good = stage.redisEnv('doctor')
+  const { otherCa, otherCert, otherKey } = stage.servers.files
+  const inUrl = {
+    ...good,
+    SLUICE_REDIS_USERNAME: '',
+    SLUICE_REDIS_PASSWORD_FILE: '',
+    SLUICE_REDIS_URL: stage.servers.redisUrl.replace(
+      '//',
+      `//sluice-doctor:${stage.servers.redisPasswords.doctor}@`,
+    ),
+  }
+  const wrong = { SLUICE_REDIS_PASSWORD_FILE: '', SLUICE_REDIS_PASSWORD: 'wrong' }
+  const nobody = { SLUICE_REDIS_USERNAME: '', SLUICE_REDIS_PASSWORD_FILE: '' }
+  const strange = { SLUICE_REDIS_TLS_CERT_FILE: otherCert, SLUICE_REDIS_TLS_KEY_FILE: otherKey }
+  const plain = { SLUICE_REDIS_URL: stage.servers.redisUrl.replace('rediss', 'redis') }
+  const cases: readonly [env: Environment, code: ErrorCode, words: RegExp][] = [
+    [
+      { ...good, SLUICE_REDIS_TLS_CA_FILE: otherCa },
+      'SLUICE_TLS_FAILED',
+      /SLUICE_REDIS_TLS_CA_FILE/,
+    ],
+    [{ ...good, ...wrong }, 'SLUICE_ACCESS_DENIED', /SLUICE_REDIS_PASSWORD/],
+    [{ ...good, ...nobody }, 'SLUICE_ACCESS_DENIED', /SLUICE_REDIS_USERNAME/],
+    [{ ...good, ...strange }, 'SLUICE_TLS_FAILED', /SLUICE_REDIS_TLS_CERT_FILE/],
+    [plain, 'SLUICE_TLS_FAILED', /begin with rediss/],
+  ]
+  for (const env of [good, inUrl]) strictEqual(await redisProblem(redisOf(env)), null)
+  for (const [env, code, words] of cases) {
+    const problem = await redisProblem(redisOf(env))
+    ok(isSluiceError(problem, code), String(problem))
+    match(problem.message, words)
+    stage.outputs.push(problem.message)
+  }
+})
+
+test('a scorer or a command that is refused ends with one clear sentence', async () => {
+  const kafka = {
+    ...stage.scorerEnv(),
+    SLUICE_KAFKA_SASL_PASSWORD: stage.servers.kafkaPasswords.admin,
+  }
+  const redis = { ...stage.scorerEnv(), SLUICE_REDIS_USERNAME: 'sluice-doctor' }
+  const produce = ['produce', 'simulate', '--count', '1', '--flat-out']
+  for (const [args, env, words] of [
+    [['scorer'], kafka, /^Kafka refuses us: user or password/m],
+    [['scorer'], redis, /^Redis refuses us: user or password/m],
+    [produce, stage.kafkaEnv('operator'), /hides topics|refuses us/],
+    [['alerts', 'tail'], stage.kafkaEnv('operator'), /hides topics|refuses us/],
+  ] as const) {
+    const { code, out, err } = await stage.sluice(args, env)
+    strictEqual(code, 1, out + err)
+    match(err, words)
+    ok(!/^ {4}at /m.test(err), err)
+  }
+})
+
+test('no secret is in anything that was written', () => {
+  ok(stage.outputs.join('').length > 2_000, 'there is something to search')
+  const found = stage.servers.secrets.filter((secret) =>
+    stage.outputs.some((text) => text.includes(secret)),
+  )
+  deepStrictEqual(found, [])
+})
