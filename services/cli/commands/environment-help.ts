@@ -31,5 +31,5 @@ function defaultText(variable: Variable): string {
 
 /** Up to the first full stop that ends a sentence, without marks of the page. */
 function firstSentence(meaning: string): string {
-  return (/^.*?[.:](?= |$)/.exec(meaning)?.[0] ?? meaning).replaceAll('`', '')
+  return (/^.*?\.(?= |$)/.exec(meaning)?.[0] ?? meaning).replaceAll('`', '')
 }
