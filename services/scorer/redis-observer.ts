@@ -2,7 +2,7 @@
 
 import type { Closable } from '../platform/lifecycle.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import type { LaneStore } from '../platform/redis/lane-store.ts'
+import type { LaneStore } from '../platform/redis/lane-store-contract.ts'
 
 const INTERVAL_MS = 10_000
 

@@ -18,7 +18,8 @@ import {
   createScorerTelemetry,
   type ScorerTelemetry,
 } from '../platform/metrics/scorer-telemetry.ts'
-import { openLaneStore, type LaneStore } from '../platform/redis/lane-store.ts'
+import type { LaneStore } from '../platform/redis/lane-store-contract.ts'
+import { openLaneStore } from '../platform/redis/lane-store.ts'
 import { openSchemaRegistry } from '../platform/registry/open-registry.ts'
 import { repositoryRoot } from '../platform/repository-root.ts'
 import { openScoringModel } from '../platform/tensorflow/scoring-model.ts'

@@ -11,7 +11,7 @@ import { SluiceError } from '../../core/errors.ts'
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { type Cut, EntityPart } from '../../core/features/entity-part.ts'
-import type { CardLookup, LaneState, ReadablePart } from '../../core/features/lane-fold.ts'
+import type { ReadablePart } from '../../core/features/lane-fold.ts'
 import { DAY_MS, LATENESS_MS, REACH_MS, SECOND_MS } from '../../core/features/time.ts'
 import {
   decodeProgress,
@@ -19,10 +19,14 @@ import {
   type LaneProgress,
 } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
-import type { Logger } from '../log.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
 import { openRedis } from './redis-client.ts'
-import type { RedisConnection } from './redis-connection.ts'
+import type {
+  LaneSnapshot,
+  LaneStore,
+  LaneStoreOptions,
+  WriteReply,
+} from './lane-store-contract.ts'
 import { bareCause, explainRedis, redisRefusal } from './redis-failure.ts'
 import { parseServerInfo, type RedisServerInfo } from './server-info.ts'
 
@@ -31,54 +35,6 @@ const TIME_TO_LIVE_S = Math.ceil((REACH_MS + LATENESS_MS + 7 * DAY_MS) / SECOND_
 /** Upward only, so that keys written together do not expire together. */
 const TIME_TO_LIVE_JITTER_S = DAY_MS / SECOND_MS
 const COMMAND_MS_MAX = 5_000
-
-export type WriteReply = 'written' | 'fenced' | 'lost'
-
-export interface LaneStoreOptions extends RedisConnection {
-  /** Where changes of the connection are logged; nowhere when absent. */
-  readonly log?: Logger
-  readonly streamId: string
-  readonly partitionCount: number
-  /** Called once per command that crossed the wire, when it has ended, well or not. */
-  readonly onRoundTrip: (operation: RedisOperation, durationMs: number) => void
-  readonly onConnection: (isUp: boolean) => void
-  /** Switches the fence off: only for the test that shows what happens without it. */
-  readonly isFenceDisabled?: boolean
-}
-
-/** What a batch needs: state to fold into, and how far each lane was when it was read. */
-export interface LaneSnapshot extends LaneState, CardLookup {
-  readonly progress: readonly (LaneProgress | null)[]
-}
-
-export interface LaneStore {
-  /** Whether the connection stands; shown beside readiness. */
-  readonly isUp: boolean
-  /**
-   * Makes this owner the only one that can write the lane. `heldEpoch` is null for a new assignment, which always
-   * wins; an owner that starts over gives the epoch it holds. Returns the new epoch, or null when another
-   * owner has taken over.
-   */
-  claim(partition: number, heldEpoch: number | null): Promise<number | null>
-  readProgress(): Promise<readonly (LaneProgress | null)[]>
-  read(
-    partition: number,
-    generation: number,
-    cards: readonly string[],
-    terminals: readonly string[],
-  ): Promise<LaneSnapshot>
-  /** Writes every card and own terminal that the snapshot handed out, compacted up to `committed`. */
-  write(
-    partition: number,
-    epoch: number,
-    snapshot: LaneSnapshot,
-    progress: LaneProgress,
-    committed: Cut,
-  ): Promise<WriteReply>
-  /** What the server says of its memory; null when it leaves that out. */
-  readServerInfo(): Promise<RedisServerInfo | null>
-  close(): Promise<void>
-}
 
 const scripts = {
   fencedWrite: readFileSync(join(import.meta.dirname, 'fenced-write.lua'), 'utf8'),

@@ -9,7 +9,7 @@
 // | account_takeover     | a device and network never seen with the card: one small e-commerce payment, then 2 to 5 larger ones within hours |
 // | below_limit          | 5 to 12 payments, each just below the same limit (50.00, 100.00, ... 500.00) |
 // | leaked_card          | on 2 to 4 nights, local 00:30 to 04:30, bursts of e-commerce with no device or a changing one |
-// | device_sweep         | one device pays with 12 to 30 different cards at one to three merchants within an hour and a half |
+// | device_sweep         | one device pays 12 to 30 times, with many cards, at one to three merchants within an hour and a half |
 // | friendly_fraud       | the holder pays as always, and disputes it weeks later: not to be seen in the payment itself |
 
 import type { Chance } from './chance.ts'

