@@ -12,6 +12,8 @@ const START_MS_MAX = 60_000
 
 export interface ScorerProcess {
   readonly pid: number
+  /** Where its HTTP pages are, on 127.0.0.1. */
+  readonly metricsPort: number
   /** What it wrote to its log so far. */
   readonly log: string
   signal(name: NodeJS.Signals): void
@@ -49,6 +51,7 @@ export async function startScorer(
   }
   return {
     pid: child.pid ?? 0,
+    metricsPort,
     get log() {
       return log
     },

@@ -1,0 +1,104 @@
+// A whole system under load with a Prometheus on it: two scorers behind a wire to Redis that can be cut, a subscriber,
+// a producer. Every process has a port of its own for its metrics that it keeps when it is started again.
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { TestContext } from 'node:test'
+import {
+  openLocalPrometheus,
+  type LocalPrometheus,
+} from '../../services/platform/provision/local-prometheus.ts'
+import { freePorts } from '../../services/platform/provision/ports.ts'
+import { shortenRules, type Shortening } from '../../services/platform/provision/shortened-rules.ts'
+import { RULE_FILES } from './alert-rules.ts'
+import { closeWith } from './cleanup.ts'
+import { startCli, type CliProcess } from './cli-process.ts'
+import { prometheusProgram, temporaryFolder } from './prometheus.ts'
+import { openRedisProxy, type RedisProxy } from './redis-proxy.ts'
+import { startScorer, type ScorerProcess } from './scorer-process.ts'
+import { openStream, type TestStream } from './streams.ts'
+
+/** Times of the committed rules are divided by this; a range still holds four scrapes. */
+export const SHORTENING: Shortening = { factor: 120, rangeMsMin: 4_000 }
+const SCRAPE_INTERVAL_MS = 1_000
+const FIRST_PORT = 19_600
+/** Only so that nothing runs on when a test hangs. */
+const LOAD_DURATION = '10m'
+
+export interface ObservedSystem {
+  readonly stream: TestStream
+  readonly proxy: RedisProxy
+  readonly prometheus: LocalPrometheus
+  /** Starts scorer 0 or 1, for the first time or again. */
+  startScorer(index: 0 | 1, more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
+  startSubscriber(): Promise<CliProcess>
+  /** Transactions of a small simulated world; the seed tells worlds apart. */
+  startProducer(load: Load): Promise<CliProcess>
+}
+
+export interface Load {
+  readonly perSecond: number
+  readonly fraudShare: number
+  readonly seed: number
+}
+
+/** Opens stream, wire and Prometheus; processes are started by the test. */
+export async function openObservedSystem(t: TestContext): Promise<ObservedSystem> {
+  const stream = await openStream(t, 'observed')
+  const proxy = await openRedisProxy(t, stream.redisUrl)
+  const ports = await freePorts(FIRST_PORT, 4)
+  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0] = ports
+  const environment = stream.environment({
+    SLUICE_REDIS_URL: proxy.url,
+    SLUICE_MODE: 'enforce',
+    SLUICE_LOG_LEVEL: 'warn',
+  })
+  const at = (...used: readonly number[]): string[] => used.map((port) => `127.0.0.1:${port}`)
+  const prometheus = await openLocalPrometheus({
+    program: await prometheusProgram(),
+    folder: temporaryFolder(t),
+    jobs: [
+      { job: 'sluice-scorer', targets: at(scorer0, scorer1) },
+      { job: 'sluice-alerts', targets: at(subscriber) },
+      { job: 'sluice-producer', targets: at(producer) },
+    ],
+    ruleFiles: shortenedRuleFiles(temporaryFolder(t)),
+    intervalMs: SCRAPE_INTERVAL_MS,
+  })
+  closeWith(t, () => prometheus.close())
+  const startOnPort = async <Started extends { readonly metricsPort: number }>(
+    port: number,
+    start: Promise<Started>,
+  ): Promise<Started> => {
+    const started = await start
+    if (started.metricsPort === port) return started
+    throw new Error(`Port ${port} was taken by somebody else; run the test again.`)
+  }
+  const cli = (port: number, ...args: readonly string[]): Promise<CliProcess> =>
+    startOnPort(port, startCli(t, [...args, '--metrics-port', String(port)], environment))
+  return {
+    stream,
+    proxy,
+    prometheus,
+    startScorer(index, more = {}) {
+      const port = index === 0 ? scorer0 : scorer1
+      const start = startScorer(t, { ...environment, SLUICE_METRICS_PORT: String(port), ...more })
+      return startOnPort(port, start)
+    },
+    startSubscriber: () => cli(subscriber, 'alerts', 'tail', '--json'),
+    startProducer({ perSecond, fraudShare, seed }) {
+      const world = ['--cards', '300', '--terminals', '60', '--merchants', '40']
+      const load = ['--rate', String(perSecond), '--fraud-share', String(fraudShare)]
+      const bounds = ['--seed', String(seed), '--duration', LOAD_DURATION]
+      return cli(producer, 'produce', 'simulate', ...world, ...load, ...bounds)
+    },
+  }
+}
+
+function shortenedRuleFiles(folder: string): readonly string[] {
+  return RULE_FILES.map((file) => {
+    const path = join(folder, basename(file))
+    writeFileSync(path, shortenRules(readFileSync(file, 'utf8'), SHORTENING))
+    return path
+  })
+}
