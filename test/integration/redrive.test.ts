@@ -6,9 +6,13 @@ import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { isSluiceError } from '../../services/core/errors.ts'
 import { EVERY_LETTER } from '../../services/cli/dead-letters/letter-filter.ts'
-import { openRedriveSender } from '../../services/cli/dead-letters/redrive-sender.ts'
+import {
+  openRedriveSender,
+  type RedriveSender,
+} from '../../services/cli/dead-letters/redrive-sender.ts'
 import { redrive, type RedriveOptions } from '../../services/cli/dead-letters/redrive.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
+import { closeWith } from '../support/cleanup.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { eventually } from '../support/poll.ts'
@@ -115,9 +119,15 @@ test('of two operators who confirm the same plan, one sends it', async (t) => {
 test('an operator who is overtaken while sending can send nothing more', async (t) => {
   const stream = await openStream(t, 'letters-fence')
   const topic = topicName(stream.prefix, 'transactions')
-  const earlier = await openRedriveSender(stream.kafka, stream.admin, stream.prefix)
+  // Closed also when the test fails, since a connection that stays open would keep the run from ending.
+  const open = async (prefix: string): Promise<RedriveSender> => {
+    const sender = await openRedriveSender(stream.kafka, stream.admin, prefix)
+    closeWith(t, () => sender.close())
+    return sender
+  }
+  const earlier = await open(stream.prefix)
   await earlier.send(topic, [{ value: 'a', partition: 0 }])
-  const later = await openRedriveSender(stream.kafka, stream.admin, stream.prefix)
+  const later = await open(stream.prefix)
   await rejects(earlier.send(topic, [{ value: 'never', partition: 0 }]), (error) => {
     ok(isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN'))
     match(error.message, /Another redrive of this stream has begun/)
@@ -125,13 +135,12 @@ test('an operator who is overtaken while sending can send nothing more', async (
   })
   await later.send(topic, [{ value: 'b', partition: 0 }])
   // The control: the sender of another stream fences nobody.
-  const stranger = await openRedriveSender(stream.kafka, stream.admin, `other-${stream.prefix}`)
+  await open(`other-${stream.prefix}`)
   await later.send(topic, [{ value: 'c', partition: 0 }])
   deepStrictEqual(
     (await messagesOf(stream)).map(({ value }) => String(value)),
     ['a', 'b', 'c'],
   )
-  for (const sender of [earlier, later, stranger]) await sender.close()
 })
 
 test('behind the open transaction of a stranger nothing is sent, and once it is over it is', async (t) => {

@@ -77,7 +77,11 @@ async function leadersElected(admin: Admin, names: string[]): Promise<void> {
   for (;;) {
     try {
       const { topics } = await admin.fetchTopicMetadata({ topics: names })
-      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
+      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) {
+        // A broker may be named leader a moment before it acts as one: then this is refused.
+        await Promise.all(names.map((name) => admin.fetchTopicOffsets(name)))
+        return
+      }
     } catch (error) {
       const refusal = kafkaRefusal(error)
       if (refusal !== null) throw refusal
@@ -118,8 +122,8 @@ export async function deleteTopics(admin: Admin, prefix: string): Promise<void> 
 }
 
 /**
- * Partition count of the input topics, of which the caller needs those given. @throws SluiceError SLUICE_TOPICS_INVALID when a topic is missing, or
- * the topics that go together differ.
+ * Partition count of the input topics, of which the caller needs those given.
+ * @throws SluiceError SLUICE_TOPICS_INVALID when a topic is missing, or the topics that go together differ.
  */
 export async function readPartitionCount(
   admin: Admin,
