@@ -138,7 +138,7 @@ const rates = [
 const money = [
   lines({
     width: 12,
-    title: 'Amount blocked and passed',
+    title: 'Amount blocked and passed per hour',
     description:
       'Value of the decided payments in euro per hour, stacked. Approved and flagged payments pass, blocked ones ' +
       'do not. First decisions only: a duplicate is not counted again. Payments in a currency without a rate are missing.',
