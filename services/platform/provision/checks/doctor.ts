@@ -12,6 +12,7 @@ import { runChecks, type Finding } from './finding.ts'
 import { machineChecks } from './machine-checks.ts'
 import { programChecks } from './program-checks.ts'
 import { serverChecks } from './server-checks.ts'
+import { topicChecks } from './topic-checks.ts'
 
 export interface DoctorOptions {
   readonly root: string
@@ -33,6 +34,10 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
   const redisUrl = given.redisUrl ?? (redisPort === undefined ? null : localRedisUrl(redisPort))
   const redisConnection =
     redisUrl === null ? null : { url: redisUrl, security: given.redisSecurity }
+  const kafkaConnection =
+    status.kafka.state === 'up'
+      ? { brokers: status.kafka.address?.split(',') ?? [], security: given.kafkaSecurity }
+      : null
   return runChecks([
     ...programChecks({
       paths,
@@ -41,6 +46,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
       redisIsElsewhere: given.redisUrl !== null || engine !== null,
     }),
     ...serverChecks({ ...status, kafkaSecurity: given.kafkaSecurity, redisConnection }),
+    ...topicChecks(kafkaConnection, env['SLUICE_TOPIC_PREFIX'] ?? ''),
     ...machineChecks(paths),
     backendCheck(options.backendProbes),
   ])
