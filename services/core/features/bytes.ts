@@ -52,6 +52,12 @@ export class ByteWriter {
     this.#length += 1
   }
 
+  bytes(value: Uint8Array): void {
+    this.#reserve(value.length)
+    this.#buffer.set(value, this.#length)
+    this.#length += value.length
+  }
+
   /** A signed integer, zigzag; small magnitudes are short. */
   zigzag(value: number): void {
     this.varint(value >= 0 ? value * 2 : -value * 2 - 1)
@@ -74,7 +80,7 @@ export class ByteWriter {
 
   #reserve(byteCount: number): void {
     if (this.#length + byteCount <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafe(this.#buffer.length * 2)
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + byteCount))
     this.#buffer.copy(larger, 0, 0, this.#length)
     this.#buffer = larger
   }
@@ -112,6 +118,18 @@ export class ByteReader {
     if (this.#position + 6 > this.#buffer.length) throw truncated()
     const value = this.#buffer.readUIntLE(this.#position, 6)
     this.#position += 6
+    return value
+  }
+
+  /** A copy of the next bytes. */
+  bytes(length: number): Uint8Array {
+    if (this.#position + length > this.#buffer.length) throw truncated()
+    const value = Uint8Array.prototype.slice.call(
+      this.#buffer,
+      this.#position,
+      this.#position + length,
+    )
+    this.#position += length
     return value
   }
 

@@ -1,272 +1,415 @@
 // What is remembered of one card: its recent events one by one, older ones merged into hourly buckets of
 // integers.
 //
-// Mental model. The features of offset o may see only events with a smaller offset ("visible"), because after
-// a crash the stored value can be ahead of the committed offset. Of the visible events the newest RAW_MAX
-// count as raw, all older ones as if they stood at the start of their hour; whether an old one is still
-// stored singly or already merged makes no difference to any feature. Merging is only done to events whose
-// offset is committed, so no later reading can need them back. Hence every reading is a function of the log
-// alone, however it was cut into batches and wherever crashes fell.
+// Mental model. Events are ordered by (time, reference of the id). Of all events the newest RAW_MAX count
+// singly, all older ones as if they stood at the start of their hour; whether an old one is still stored singly
+// or already merged makes no difference to any feature. After a crash the stored value can be ahead of the
+// committed offset: a lane that begins drops what it will decide again (`forgetFrom`), and merging is only done to
+// events whose offset is committed. Hence every reading is a function of the log alone, however it was cut into
+// batches and wherever crashes fell.
 //
-// Layout 1 of the stored value (see sealed.ts for the envelope; varints as in bytes.ts), times in ms:
-//   bucket count; per bucket, oldest first: hours since the bucket before, attempts, count, sum (minor units)
-//   event count; per event, by (time, offset): time since the event before, offset (zigzag, against the event
-//   before), amount, 48-bit transaction reference, flags, then as flagged: intent (48 bits), device (48
-//   bits), latitude and longitude (zigzag, 1e-4 degrees)
+// An event is settled once it is committed and SETTLE_MS older than the newest committed one. No rule asks for the
+// offset, id, intent or record of such an event any more, so they are forgotten.
 
-import { ByteWriter } from './bytes.ts'
-import { seal, unseal } from './sealed.ts'
-import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, bucketStartMs } from './time.ts'
-
-export const CARD_LAYOUT_VERSION = 1
+import type { CardEvent } from './card-event.ts'
+import type { Reference } from './feature-definition.ts'
+import { SquareSum } from './squares.ts'
+import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS, bucketStartMs } from './time.ts'
 
 /** Newest events of a card that are kept singly. */
 export const CARD_RAW_MAX = 512
 
+/** Newest events whose decisions a late transaction may change. */
+export const REVISABLE_MAX = 64
+
+/** Recomputations of one decision; later causes leave it as it is. */
+export const CAUSES_MAX = 32
+
 /** Events and buckets older than this before the card's newest event are forgotten. */
 export const CARD_RETAIN_MS = CARD_REACH_MS + LATENESS_MS + BUCKET_MS
 
-const FLAG_RETRY = 1
-const FLAG_INTENT = 2
-const FLAG_DEVICE = 4
-const FLAG_PLACE = 8
-const OUTCOME_SHIFT = 4
+/** Events older than this before the newest need no offset, id or intent any more. */
+export const SETTLE_MS = LATENESS_MS + RETRY_MS
 
-/** One event of a card. References are 48-bit hashes, 0 for none; places are in 1e-4 degrees. */
-export interface CardEvent {
-  readonly timeMs: number
-  readonly offset: number
-  /** Minor units of the reference currency. */
-  readonly amountMinor: number
-  readonly idRef: number
-  readonly intentRef: number
-  readonly deviceRef: number
-  readonly latitudeE4: number
-  readonly longitudeE4: number
-  readonly hasPlace: boolean
-  readonly isRetry: boolean
+/** Places of an event's fields. References are indexes into `references`, 0 for none. */
+export const COLUMN = {
+  time: 0,
+  amount: 1,
+  flags: 2,
+  offset: 3,
+  id: 4,
+  intent: 5,
+  merchant: 6,
+  terminal: 7,
+  device: 8,
+  network: 9,
+  category: 10,
+  country: 11,
+  latitude: 12,
+  longitude: 13,
+  utcOffset: 14,
+} as const
+export const STRIDE = 15
+
+/** Columns that hold an index into the card's references. */
+export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, number>> = {
+  merchant: COLUMN.merchant,
+  terminal: COLUMN.terminal,
+  device: COLUMN.device,
+  network: COLUMN.network,
+  category: COLUMN.category,
 }
 
-interface Bucket {
-  startMs: number
-  attempts: number
-  count: number
-  sumMinor: number
-}
+export const FLAG = { presence: 3, declined: 4, place: 8, retry: 64 } as const
+export const OUTCOME_SHIFT = 4
+
+/** The offset of a settled event: below every other. */
+export const SETTLED_OFFSET = -1
 
 /** Index of an outcome as stored with an event: what was decided, for duplicates; 0 is not known. */
 export type StoredOutcome = 0 | 1 | 2 | 3
 
-/** Events as parallel arrays, sorted by (time, offset). Hot path: plain loops over plain arrays. */
+/** Merged events of one hour. */
+export interface Bucket {
+  startMs: number
+  attempts: number
+  /** Retries left out, as in all that follow. */
+  count: number
+  sumMinor: number
+  readonly squares: SquareSum
+  minimumMinor: number
+  maximumMinor: number
+}
+
+export function emptyBucket(startMs: number): Bucket {
+  const squares = new SquareSum()
+  return {
+    startMs,
+    attempts: 0,
+    count: 0,
+    sumMinor: 0,
+    squares,
+    minimumMinor: Infinity,
+    maximumMinor: 0,
+  }
+}
+
+/** Rows of STRIDE numbers in one array, ordered by (time, id). Hot path: plain loops. */
 export class CardHistory {
-  readonly timesMs: number[] = []
-  readonly offsets: number[] = []
-  readonly amountsMinor: number[] = []
-  readonly idRefs: number[] = []
-  readonly intentRefs: number[] = []
-  readonly deviceRefs: number[] = []
-  readonly latitudesE4: number[] = []
-  readonly longitudesE4: number[] = []
-  readonly flags: number[] = []
+  data = new Float64Array(8 * STRIDE)
+  count = 0
+  /** Events from the start that have no offset any more. */
+  settledCount = 0
+  /** Distinct references of the events; index 0 is none. */
+  references: number[] = [0]
   /** Merged events, oldest first. */
   readonly buckets: Bucket[] = []
+  /** By offset: the message of an event whose decision may be recomputed. */
+  readonly records = new Map<number, Uint8Array>()
+  /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
+  readonly causes = new Map<number, number[]>()
 
-  get eventCount(): number {
-    return this.timesMs.length
+  at(index: number, column: number): number {
+    return this.data[index * STRIDE + column] ?? 0
   }
 
-  /** Adds an event in its place; an event of the same offset, written before a crash, is replaced. */
-  insert(event: CardEvent): void {
-    const known = this.offsets.lastIndexOf(event.offset)
-    if (known >= 0) this.#removeAt(known)
-    let position = this.timesMs.length
-    while (position > 0 && this.#isAfter(position - 1, event)) position -= 1
-    const flags =
-      (event.isRetry ? FLAG_RETRY : 0) |
-      (event.intentRef === 0 ? 0 : FLAG_INTENT) |
-      (event.deviceRef === 0 ? 0 : FLAG_DEVICE) |
-      (event.hasPlace ? FLAG_PLACE : 0)
-    this.timesMs.splice(position, 0, event.timeMs)
-    this.offsets.splice(position, 0, event.offset)
-    this.amountsMinor.splice(position, 0, event.amountMinor)
-    this.idRefs.splice(position, 0, event.idRef)
-    this.intentRefs.splice(position, 0, event.intentRef)
-    this.deviceRefs.splice(position, 0, event.deviceRef)
-    this.latitudesE4.splice(position, 0, event.latitudeE4)
-    this.longitudesE4.splice(position, 0, event.longitudeE4)
-    this.flags.splice(position, 0, flags)
+  /** Time of the newest event; -Infinity without any. */
+  get newestMs(): number {
+    return this.count === 0 ? -Infinity : this.at(this.count - 1, COLUMN.time)
   }
 
-  isRetryAt(index: number): boolean {
-    return ((this.flags[index] ?? 0) & FLAG_RETRY) !== 0
+  /** Index of a reference among the card's; 0 when none of its events has it. */
+  indexOfReference(reference: number): number {
+    if (reference === 0) return 0
+    const index = this.references.indexOf(reference)
+    return index < 0 ? 0 : index
   }
 
-  hasPlaceAt(index: number): boolean {
-    return ((this.flags[index] ?? 0) & FLAG_PLACE) !== 0
+  /** How many events come before (time, id). */
+  rankOf(timeMs: number, idRef: number): number {
+    const data = this.data
+    let index = this.count
+    while (index > 0) {
+      const base = (index - 1) * STRIDE
+      const otherMs = data[base] ?? 0
+      if (otherMs < timeMs) break
+      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) break
+      index -= 1
+    }
+    return index
+  }
+
+  /** Index of the event with this offset; -1 when it is not held, or settled. */
+  indexOfOffset(offset: number): number {
+    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+      if (this.at(index, COLUMN.offset) === offset) return index
+    }
+    return -1
+  }
+
+  /** Adds an event in its place, which must be above all that is settled: callers refuse what is older. */
+  insert(event: CardEvent, isRetry: boolean): void {
+    const index = this.rankOf(event.timeMs, event.idRef)
+    this.#makeRoom(index)
+    const data = this.data
+    const base = index * STRIDE
+    data[base + COLUMN.time] = event.timeMs
+    data[base + COLUMN.amount] = event.amountMinor
+    data[base + COLUMN.flags] =
+      event.presence |
+      (event.isDeclined ? FLAG.declined : 0) |
+      (event.hasPlace ? FLAG.place : 0) |
+      (isRetry ? FLAG.retry : 0)
+    data[base + COLUMN.offset] = event.offset
+    data[base + COLUMN.id] = event.idRef
+    data[base + COLUMN.intent] = event.intentRef
+    data[base + COLUMN.merchant] = this.#learn(event.merchantRef)
+    data[base + COLUMN.terminal] = this.#learn(event.terminalRef)
+    data[base + COLUMN.device] = this.#learn(event.deviceRef)
+    data[base + COLUMN.network] = this.#learn(event.networkRef)
+    data[base + COLUMN.category] = this.#learn(event.categoryRef)
+    data[base + COLUMN.country] = event.countryRef
+    data[base + COLUMN.latitude] = event.latitudeE4
+    data[base + COLUMN.longitude] = event.longitudeE4
+    data[base + COLUMN.utcOffset] = event.utcOffsetMinutes
+    if (event.record !== null) this.records.set(event.offset, event.record)
+    if (event.intentRef !== 0 && index < this.count - 1) this.#markRetriesAfter(index)
+  }
+
+  /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS. */
+  isRetry(timeMs: number, idRef: number, intentRef: number): boolean {
+    if (intentRef === 0) return false
+    const data = this.data
+    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+      const base = index * STRIDE
+      const otherMs = data[base] ?? 0
+      if (otherMs < timeMs - RETRY_MS) return false
+      if (data[base + COLUMN.intent] !== intentRef) continue
+      if (otherMs < timeMs) return true
+      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) return true
+    }
+    return false
+  }
+
+  /** Index of the event with this transaction id, not older than LATENESS_MS before the newest; -1 for none. */
+  indexOfId(idRef: number): number {
+    const data = this.data
+    const horizonMs = this.newestMs - LATENESS_MS
+    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+      const base = index * STRIDE
+      if ((data[base] ?? 0) < horizonMs) return -1
+      if (data[base + COLUMN.id] === idRef) return index
+    }
+    return -1
   }
 
   /** Remembers what was decided for the event at this offset. */
   setOutcome(offset: number, outcome: StoredOutcome): void {
-    const index = this.offsets.lastIndexOf(offset)
+    const index = this.indexOfOffset(offset)
     if (index < 0) return
-    const others = (this.flags[index] ?? 0) & ((1 << OUTCOME_SHIFT) - 1)
-    this.flags[index] = others | (outcome << OUTCOME_SHIFT)
+    const at = index * STRIDE + COLUMN.flags
+    this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
   }
 
   /** What was decided for the event at this index; 0 when not known. */
   outcomeAt(index: number): StoredOutcome {
-    return (((this.flags[index] ?? 0) >> OUTCOME_SHIFT) & 3) as StoredOutcome
+    return ((this.at(index, COLUMN.flags) >> OUTCOME_SHIFT) & 3) as StoredOutcome
   }
 
-  /** What was decided for the transaction with this reference; 0 when it is not held singly or not known. */
+  /** What was decided for the transaction with this reference; 0 when it is settled or not known. */
   outcomeOf(idRef: number): StoredOutcome {
-    const index = this.idRefs.lastIndexOf(idRef)
+    const index = this.indexOfId(idRef)
     return index < 0 ? 0 : this.outcomeAt(index)
   }
 
+  /** Counts one more recomputation of the decision at `offset`. Its number, or 0 when there were too many. */
+  addCause(offset: number, causeOffset: number): number {
+    const causes = this.causes.get(offset) ?? []
+    if (causes.length >= CAUSES_MAX) return 0
+    causes.push(causeOffset)
+    this.causes.set(offset, causes)
+    return causes.length
+  }
+
+  /** Drops what a lane that begins at this offset will decide again. */
+  forgetFrom(offset: number): void {
+    let changed = false
+    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+      if (this.at(index, COLUMN.offset) < offset) continue
+      this.records.delete(this.at(index, COLUMN.offset))
+      this.#remove(index, 1)
+      changed = true
+    }
+    for (const [key, causes] of this.causes) {
+      const kept = causes.filter((cause) => cause < offset)
+      if (key >= offset || kept.length === 0) this.causes.delete(key)
+      else if (kept.length < causes.length) this.causes.set(key, kept)
+    }
+    if (changed) this.#markAllRetries()
+  }
+
   /**
-   * Makes the history small again: drops what no feature can reach and merges what no longer counts as raw.
-   * Only events with an offset below `committedOffset` are touched.
+   * Makes the history small again: drops what no feature can reach, merges what no longer counts singly, settles
+   * what no rule asks for. Only events with an offset below `committedOffset` are touched.
    */
   compact(committedOffset: number): void {
-    let committedCount = 0
-    let newestMs = -Infinity
-    for (let index = 0; index < this.offsets.length; index += 1) {
-      if ((this.offsets[index] ?? 0) >= committedOffset) continue
+    let committedCount = this.settledCount
+    let newestMs = this.settledCount === 0 ? -Infinity : this.at(this.settledCount - 1, COLUMN.time)
+    for (let index = this.settledCount; index < this.count; index += 1) {
+      if (this.at(index, COLUMN.offset) >= committedOffset) continue
       committedCount += 1
-      newestMs = Math.max(newestMs, this.timesMs[index] ?? 0)
+      newestMs = Math.max(newestMs, this.at(index, COLUMN.time))
     }
     const horizonMs = newestMs - CARD_RETAIN_MS
-    let excess = Math.max(0, committedCount - CARD_RAW_MAX)
+    this.#forgetRecords(committedOffset, newestMs - LATENESS_MS)
+    this.#mergeOldest(committedOffset, committedCount - CARD_RAW_MAX, horizonMs)
+    this.#settle(committedOffset, newestMs - SETTLE_MS)
+    while (this.buckets[0] !== undefined && this.buckets[0].startMs < horizonMs)
+      this.buckets.shift()
+    if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
+  }
+
+  /** The one form that all histories of the same log have, however they were cut and compacted. */
+  normalise(): void {
+    this.compact(Infinity)
+    this.#forgetReferences()
+  }
+
+  #makeRoom(index: number): void {
+    const used = this.count * STRIDE
+    if (used === this.data.length) {
+      const larger = new Float64Array(2 * used)
+      larger.set(this.data)
+      this.data = larger
+    }
+    if (index < this.count) this.data.copyWithin((index + 1) * STRIDE, index * STRIDE, used)
+    this.count += 1
+  }
+
+  #remove(index: number, count: number): void {
+    this.data.copyWithin(index * STRIDE, (index + count) * STRIDE, this.count * STRIDE)
+    this.count -= count
+    if (index < this.settledCount) this.settledCount -= count
+  }
+
+  #learn(reference: number): number {
+    if (reference === 0) return 0
+    const index = this.indexOfReference(reference)
+    if (index > 0) return index
+    this.references.push(reference)
+    return this.references.length - 1
+  }
+
+  /** Events after a late one may have become retries of it. */
+  #markRetriesAfter(index: number): void {
+    const intent = this.at(index, COLUMN.intent)
+    const untilMs = this.at(index, COLUMN.time) + RETRY_MS
+    for (let later = index + 1; later < this.count; later += 1) {
+      if (this.at(later, COLUMN.time) > untilMs) return
+      if (this.at(later, COLUMN.intent) === intent) {
+        const at = later * STRIDE + COLUMN.flags
+        this.data[at] = (this.data[at] ?? 0) | FLAG.retry
+      }
+    }
+  }
+
+  /** After events were dropped. Rare, so the obvious way. */
+  #markAllRetries(): void {
+    for (let index = this.settledCount; index < this.count; index += 1) {
+      const intent = this.at(index, COLUMN.intent)
+      if (intent === 0) continue
+      const isRetry = this.isRetry(this.at(index, COLUMN.time), this.at(index, COLUMN.id), intent)
+      const at = index * STRIDE + COLUMN.flags
+      this.data[at] = ((this.data[at] ?? 0) & ~FLAG.retry) | (isRetry ? FLAG.retry : 0)
+    }
+  }
+
+  /** By rank among committed events, so that an event which is decided again finds the same. */
+  #forgetRecords(committedOffset: number, horizonMs: number): void {
+    if (this.records.size === 0 && this.causes.size === 0) return
+    let rank = 0
+    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+      const offset = this.at(index, COLUMN.offset)
+      if (offset >= committedOffset) continue
+      rank += 1
+      if (rank <= REVISABLE_MAX && this.at(index, COLUMN.time) >= horizonMs) continue
+      this.records.delete(offset)
+      this.causes.delete(offset)
+    }
+  }
+
+  #mergeOldest(committedOffset: number, excess: number, horizonMs: number): void {
+    let left = excess
     let index = 0
-    while (index < this.offsets.length) {
-      const isCommitted = (this.offsets[index] ?? 0) < committedOffset
-      const isExpired = (this.timesMs[index] ?? 0) < horizonMs
-      if (!isCommitted || (excess === 0 && !isExpired)) {
-        if (excess === 0 && !isExpired) break
+    while (index < this.count) {
+      const offset = this.at(index, COLUMN.offset)
+      const isExpired = this.at(index, COLUMN.time) < horizonMs
+      if (left <= 0 && !isExpired) break
+      if (offset >= committedOffset) {
         index += 1
         continue
       }
       if (!isExpired) this.#merge(index)
-      if (excess > 0) excess -= 1
-      this.#removeAt(index)
-    }
-    while (this.buckets[0] !== undefined && this.buckets[0].startMs < horizonMs)
-      this.buckets.shift()
-  }
-
-  /** The stored value. `writer` is scratch space. */
-  encode(writer: ByteWriter): Buffer {
-    return seal(writer, CARD_LAYOUT_VERSION, () => {
-      this.#writeBuckets(writer)
-      this.#writeEvents(writer)
-    })
-  }
-
-  /** Reads a stored value; null is a card without history. @throws SluiceError SLUICE_STATE_CORRUPT */
-  static decode(value: Buffer | null): CardHistory {
-    const history = new CardHistory()
-    if (value === null) return history
-    const reader = unseal(value, CARD_LAYOUT_VERSION)
-    let hour = 0
-    for (let left = reader.varint(); left > 0; left -= 1) {
-      hour += reader.varint()
-      const attempts = reader.varint()
-      const count = reader.varint()
-      history.buckets.push({
-        startMs: hour * BUCKET_MS,
-        attempts,
-        count,
-        sumMinor: reader.varint(),
-      })
-    }
-    let timeMs = 0
-    let offset = 0
-    for (let left = reader.varint(); left > 0; left -= 1) {
-      timeMs += reader.varint()
-      offset += reader.zigzag()
-      history.timesMs.push(timeMs)
-      history.offsets.push(offset)
-      history.amountsMinor.push(reader.varint())
-      history.idRefs.push(reader.uint48())
-      const flags = reader.byte()
-      history.flags.push(flags)
-      history.intentRefs.push((flags & FLAG_INTENT) === 0 ? 0 : reader.uint48())
-      history.deviceRefs.push((flags & FLAG_DEVICE) === 0 ? 0 : reader.uint48())
-      const hasPlace = (flags & FLAG_PLACE) !== 0
-      history.latitudesE4.push(hasPlace ? reader.zigzag() : 0)
-      history.longitudesE4.push(hasPlace ? reader.zigzag() : 0)
-    }
-    return history
-  }
-
-  #writeBuckets(writer: ByteWriter): void {
-    writer.varint(this.buckets.length)
-    let hour = 0
-    for (const bucket of this.buckets) {
-      const next = bucket.startMs / BUCKET_MS
-      writer.varint(next - hour)
-      writer.varint(bucket.attempts)
-      writer.varint(bucket.count)
-      writer.varint(bucket.sumMinor)
-      hour = next
+      left -= 1
+      this.records.delete(offset)
+      this.causes.delete(offset)
+      this.#remove(index, 1)
     }
   }
 
-  #writeEvents(writer: ByteWriter): void {
-    writer.varint(this.timesMs.length)
-    let timeMs = 0
-    let offset = 0
-    for (let index = 0; index < this.timesMs.length; index += 1) {
-      const nextTimeMs = this.timesMs[index] ?? 0
-      const nextOffset = this.offsets[index] ?? 0
-      const flags = this.flags[index] ?? 0
-      writer.varint(nextTimeMs - timeMs)
-      writer.zigzag(nextOffset - offset)
-      writer.varint(this.amountsMinor[index] ?? 0)
-      writer.uint48(this.idRefs[index] ?? 0)
-      writer.byte(flags)
-      if ((flags & FLAG_INTENT) !== 0) writer.uint48(this.intentRefs[index] ?? 0)
-      if ((flags & FLAG_DEVICE) !== 0) writer.uint48(this.deviceRefs[index] ?? 0)
-      if ((flags & FLAG_PLACE) !== 0) {
-        writer.zigzag(this.latitudesE4[index] ?? 0)
-        writer.zigzag(this.longitudesE4[index] ?? 0)
-      }
-      timeMs = nextTimeMs
-      offset = nextOffset
+  /** From the start, as far as everything is committed. */
+  #settle(committedOffset: number, horizonMs: number): void {
+    const data = this.data
+    for (let index = this.settledCount; index < this.count; index += 1) {
+      const base = index * STRIDE
+      const offset = data[base + COLUMN.offset] ?? 0
+      if ((data[base] ?? 0) >= horizonMs || offset >= committedOffset) break
+      this.records.delete(offset)
+      this.causes.delete(offset)
+      data[base + COLUMN.offset] = SETTLED_OFFSET
+      data[base + COLUMN.id] = 0
+      data[base + COLUMN.intent] = 0
+      data[base + COLUMN.flags] = (data[base + COLUMN.flags] ?? 0) & ~(3 << OUTCOME_SHIFT)
+      this.settledCount = index + 1
     }
-  }
-
-  #isAfter(index: number, event: CardEvent): boolean {
-    const timeMs = this.timesMs[index] ?? 0
-    if (timeMs !== event.timeMs) return timeMs > event.timeMs
-    return (this.offsets[index] ?? 0) > event.offset
   }
 
   #merge(index: number): void {
-    const startMs = bucketStartMs(this.timesMs[index] ?? 0)
+    const startMs = bucketStartMs(this.at(index, COLUMN.time))
     let position = this.buckets.length
     while (position > 0 && (this.buckets[position - 1]?.startMs ?? 0) > startMs) position -= 1
     let bucket = this.buckets[position - 1]
     if (bucket?.startMs !== startMs) {
-      bucket = { startMs, attempts: 0, count: 0, sumMinor: 0 }
+      bucket = emptyBucket(startMs)
       this.buckets.splice(position, 0, bucket)
     }
     bucket.attempts += 1
-    if (this.isRetryAt(index)) return
+    if ((this.at(index, COLUMN.flags) & FLAG.retry) !== 0) return
+    const amountMinor = this.at(index, COLUMN.amount)
     bucket.count += 1
-    bucket.sumMinor += this.amountsMinor[index] ?? 0
+    bucket.sumMinor += amountMinor
+    bucket.squares.addSquareOf(amountMinor)
+    bucket.minimumMinor = Math.min(bucket.minimumMinor, amountMinor)
+    bucket.maximumMinor = Math.max(bucket.maximumMinor, amountMinor)
   }
 
-  #removeAt(index: number): void {
-    this.timesMs.splice(index, 1)
-    this.offsets.splice(index, 1)
-    this.amountsMinor.splice(index, 1)
-    this.idRefs.splice(index, 1)
-    this.intentRefs.splice(index, 1)
-    this.deviceRefs.splice(index, 1)
-    this.latitudesE4.splice(index, 1)
-    this.longitudesE4.splice(index, 1)
-    this.flags.splice(index, 1)
+  #forgetReferences(): void {
+    const kept: number[] = [0]
+    const indexOf = new Map<number, number>()
+    for (let index = 0; index < this.count; index += 1) {
+      for (const column of Object.values(REFERENCE_COLUMNS)) {
+        const at = index * STRIDE + column
+        const old = this.data[at] ?? 0
+        if (old === 0) continue
+        let next = indexOf.get(old)
+        if (next === undefined) {
+          next = kept.length
+          kept.push(this.references[old] ?? 0)
+          indexOf.set(old, next)
+        }
+        this.data[at] = next
+      }
+    }
+    this.references = kept
   }
 }

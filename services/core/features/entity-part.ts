@@ -1,5 +1,5 @@
-// What one lane knows of an entity that several cards share (a terminal): times of its events, crowded hours
-// merged into counts, and labels that say fraud.
+// What one lane knows of an entity that several cards share: its events, crowded hours merged into counts, and
+// labels that say fraud.
 //
 // Each lane writes parts of its own and reads the parts of all lanes, so every stored value has one writer. A
 // reading is limited to a cut: events with an offset below `nextOffset`, labels below `labelNextOffset`. An
@@ -7,18 +7,16 @@
 // start, whether its events are still stored singly or already merged. Hours that lie ENTITY_RETAIN_MS before
 // that of the newest visible event do not count, whether they are still stored or already forgotten. That
 // makes every reading a function of the events within the cut alone.
-//
-// Layout 1 of the stored value (envelope in sealed.ts), times in ms:
-//   hour count; per crowded hour, oldest first: hours since the one before, count
-//   event count; per event, by (time, offset): time since the one before, offset (zigzag, against the one before)
-//   label count; per label, by offset: transaction time, known-at time (zigzag against the former), 48-bit
-//   transaction reference, label offset, verdict (1 fraud, 0 genuine)
 
-import type { ByteWriter } from './bytes.ts'
-import { seal, unseal } from './sealed.ts'
-import { BUCKET_MS, ENTITY_REACH_MS, LATENESS_MS, bucketStartMs } from './time.ts'
-
-export const ENTITY_LAYOUT_VERSION = 1
+import { KeptSmallest } from './kept-smallest.ts'
+import {
+  BUCKET_MS,
+  DAY_MS,
+  ENTITY_DELAY_MS,
+  ENTITY_REACH_MS,
+  LATENESS_MS,
+  bucketStartMs,
+} from './time.ts'
 
 /** Events of one hour that are kept singly. */
 export const HOUR_RAW_MAX = 16
@@ -27,7 +25,11 @@ export const HOUR_RAW_MAX = 16
 export const LABELS_MAX = 1_024
 
 /** Hours that begin this long before the hour of the part's newest event are forgotten. */
-export const ENTITY_RETAIN_MS = ENTITY_REACH_MS + LATENESS_MS + BUCKET_MS
+export const ENTITY_RETAIN_MS = ENTITY_REACH_MS + LATENESS_MS + ENTITY_DELAY_MS + 2 * BUCKET_MS
+
+/** Longest window in which cards are counted; merged hours remember their cards for that long, delay and lateness added. */
+export const DISTINCT_WINDOW_MS = DAY_MS
+const CARDS_RETAIN_MS = DISTINCT_WINDOW_MS + LATENESS_MS + ENTITY_DELAY_MS + 2 * BUCKET_MS
 
 /** Up to which offsets a part may be read. */
 export interface Cut {
@@ -43,31 +45,55 @@ export interface EntityLabel {
   readonly isFraud: boolean
 }
 
-/** What a window over one part holds. */
-export interface EntityWindow {
+/** A merged hour. */
+export interface CrowdedHour {
+  readonly startMs: number
   count: number
-  frauds: number
-  /** A crowded hour lies across an end of the window, so `count` is off by at most that hour. */
-  isApproximate: boolean
+  /** Its cards: all of them, or the smallest hashes where there were more. */
+  readonly cards: KeptSmallest
 }
 
-interface CrowdedHour {
-  startMs: number
-  count: number
-}
+/** Places of an event's fields. */
+export const ENTITY_COLUMN = { time: 0, offset: 1, id: 2, card: 3 } as const
+export const ENTITY_STRIDE = 4
 
 export class EntityPart {
-  readonly timesMs: number[] = []
-  readonly offsets: number[] = []
+  /** Rows of ENTITY_STRIDE numbers by (time, offset): time, offset, 32 bits of the id's reference, hash of the card. */
+  data = new Float64Array(4 * ENTITY_STRIDE)
+  count = 0
+  /** Merged hours, oldest first. */
   readonly crowdedHours: CrowdedHour[] = []
+  /** By offset. */
   readonly labels: EntityLabel[] = []
+  #newestOffset = -1
 
-  insert(timeMs: number, offset: number): void {
-    if (this.offsets.includes(offset)) return
-    let position = this.timesMs.length
-    while (position > 0 && this.#isAfter(position - 1, timeMs, offset)) position -= 1
-    this.timesMs.splice(position, 0, timeMs)
-    this.offsets.splice(position, 0, offset)
+  at(index: number, column: number): number {
+    return this.data[index * ENTITY_STRIDE + column] ?? 0
+  }
+
+  /** An event that is held already, written before a crash, is left as it is. */
+  insert(timeMs: number, offset: number, idRef: number, cardHash: number): void {
+    if (offset <= this.#newestOffset && this.#holds(offset)) return
+    this.append(this.#placeOf(timeMs, offset), timeMs, offset, idRef, cardHash)
+  }
+
+  /** Puts an event where it belongs; for readers of stored values, which have them in order. */
+  append(index: number, timeMs: number, offset: number, idRef: number, cardHash: number): void {
+    const used = this.count * ENTITY_STRIDE
+    if (used === this.data.length) {
+      const larger = new Float64Array(2 * used)
+      larger.set(this.data)
+      this.data = larger
+    }
+    const base = index * ENTITY_STRIDE
+    if (base < used) this.data.copyWithin(base + ENTITY_STRIDE, base, used)
+    this.data[base] = timeMs
+    this.data[base + ENTITY_COLUMN.offset] = offset
+    // References have 48 bits; the low 32 are enough to match labels with the events of one entity.
+    this.data[base + ENTITY_COLUMN.id] = idRef % 0x1_0000_0000
+    this.data[base + ENTITY_COLUMN.card] = cardHash
+    this.count += 1
+    if (offset > this.#newestOffset) this.#newestOffset = offset
   }
 
   /** Remembers a label. Genuine ones matter only where they undo a fraud, so others are not kept. */
@@ -81,203 +107,122 @@ export class EntityPart {
     this.labels.splice(position, 0, label)
   }
 
-  /** Adds what lies in (fromMs, toMs] and within the cut to `into`; labels count when known by `asOfMs`. */
-  addWindow(fromMs: number, toMs: number, asOfMs: number, cut: Cut, into: EntityWindow): void {
-    const horizonMs = this.#horizonMs(cut.nextOffset)
-    this.#addEvents(fromMs, toMs, horizonMs, cut, into)
-    const end = this.#labelCount(cut.labelNextOffset)
-    const start = Math.max(0, end - LABELS_MAX)
-    for (let index = start; index < end; index += 1) {
-      const label = this.labels[index]
-      if (label === undefined || !label.isFraud) continue
-      if (label.timeMs <= fromMs || label.timeMs > toMs || label.timeMs < horizonMs) continue
-      if (label.knownAtMs > asOfMs) continue
-      if (!this.#isOverruled(index, asOfMs, end)) into.frauds += 1
-    }
-  }
-
-  /** Merges crowded hours and forgets what no feature can reach; touches only what is committed. */
-  compact(committed: Cut): void {
-    const horizonMs = this.#horizonMs(committed.nextOffset)
-    this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
-    while (this.crowdedHours[0] !== undefined && this.crowdedHours[0].startMs < horizonMs) {
-      this.crowdedHours.shift()
-    }
-    this.#forgetLabels(committed.labelNextOffset, horizonMs)
-  }
-
-  encode(writer: ByteWriter): Buffer {
-    return seal(writer, ENTITY_LAYOUT_VERSION, () => {
-      writer.varint(this.crowdedHours.length)
-      let hour = 0
-      for (const crowded of this.crowdedHours) {
-        const next = crowded.startMs / BUCKET_MS
-        writer.varint(next - hour)
-        writer.varint(crowded.count)
-        hour = next
-      }
-      writer.varint(this.timesMs.length)
-      let timeMs = 0
-      let offset = 0
-      for (let index = 0; index < this.timesMs.length; index += 1) {
-        const nextTimeMs = this.timesMs[index] ?? 0
-        const nextOffset = this.offsets[index] ?? 0
-        writer.varint(nextTimeMs - timeMs)
-        writer.zigzag(nextOffset - offset)
-        timeMs = nextTimeMs
-        offset = nextOffset
-      }
-      writer.varint(this.labels.length)
-      for (const label of this.labels) {
-        writer.varint(label.timeMs)
-        writer.zigzag(label.knownAtMs - label.timeMs)
-        writer.uint48(label.idRef)
-        writer.varint(label.labelOffset)
-        writer.byte(label.isFraud ? 1 : 0)
-      }
-    })
-  }
-
-  /** Reads a stored value; null is a part without events. @throws SluiceError SLUICE_STATE_CORRUPT */
-  static decode(value: Buffer | null): EntityPart {
-    const part = new EntityPart()
-    if (value === null) return part
-    const reader = unseal(value, ENTITY_LAYOUT_VERSION)
-    let hour = 0
-    for (let left = reader.varint(); left > 0; left -= 1) {
-      hour += reader.varint()
-      part.crowdedHours.push({ startMs: hour * BUCKET_MS, count: reader.varint() })
-    }
-    let timeMs = 0
-    let offset = 0
-    for (let left = reader.varint(); left > 0; left -= 1) {
-      timeMs += reader.varint()
-      offset += reader.zigzag()
-      part.timesMs.push(timeMs)
-      part.offsets.push(offset)
-    }
-    for (let left = reader.varint(); left > 0; left -= 1) {
-      const labelTimeMs = reader.varint()
-      part.labels.push({
-        timeMs: labelTimeMs,
-        knownAtMs: labelTimeMs + reader.zigzag(),
-        idRef: reader.uint48(),
-        labelOffset: reader.varint(),
-        isFraud: reader.byte() === 1,
-      })
-    }
-    return part
-  }
-
-  #addEvents(fromMs: number, toMs: number, horizonMs: number, cut: Cut, into: EntityWindow): void {
-    let crowded = 0
-    let index = 0
-    while (index < this.timesMs.length || crowded < this.crowdedHours.length) {
-      const eventHourMs =
-        index < this.timesMs.length ? bucketStartMs(this.timesMs[index] ?? 0) : Infinity
-      const merged = this.crowdedHours[crowded]
-      const hourMs = Math.min(eventHourMs, merged?.startMs ?? Infinity)
-      if (hourMs > toMs) return
-      let total = 0
-      let inside = 0
-      if (merged?.startMs === hourMs) {
-        total += merged.count
-        crowded += 1
-      }
-      for (; index < this.timesMs.length; index += 1) {
-        const timeMs = this.timesMs[index] ?? 0
-        if (timeMs >= hourMs + BUCKET_MS) break
-        if ((this.offsets[index] ?? 0) >= cut.nextOffset) continue
-        total += 1
-        if (timeMs > fromMs && timeMs <= toMs) inside += 1
-      }
-      if (hourMs < horizonMs) continue
-      if (total <= HOUR_RAW_MAX) {
-        into.count += inside
-        continue
-      }
-      if (hourMs > fromMs) into.count += total
-      const liesAcross = (endMs: number): boolean => hourMs <= endMs && endMs < hourMs + BUCKET_MS
-      if (liesAcross(fromMs) || liesAcross(toMs)) into.isApproximate = true
-    }
-  }
-
-  /** A later word on the same transaction, known by then and within the cut, replaces an earlier one. */
-  #isOverruled(index: number, asOfMs: number, end: number): boolean {
-    const label = this.labels[index]
-    if (label === undefined) return true
-    for (let position = Math.max(0, end - LABELS_MAX); position < end; position += 1) {
-      const other = this.labels[position]
-      if (other === undefined || position === index) continue
-      if (other.idRef !== label.idRef || other.knownAtMs > asOfMs) continue
-      if (other.knownAtMs > label.knownAtMs) return true
-      if (other.knownAtMs === label.knownAtMs && position > index) return true
-    }
-    return false
-  }
-
-  /** True when a word on the same transaction, among those that count, comes before this one in the log. */
-  #isWordBefore({ idRef, labelOffset }: EntityLabel): boolean {
-    const end = this.#labelCount(labelOffset)
-    for (let index = Math.max(0, end - LABELS_MAX); index < end; index += 1) {
-      if (this.labels[index]?.idRef === idRef) return true
-    }
-    return false
-  }
-
   /** How many labels have an offset below this; they come first. */
-  #labelCount(labelNextOffset: number): number {
+  labelCount(labelNextOffset: number): number {
     let count = this.labels.length
     while (count > 0 && (this.labels[count - 1]?.labelOffset ?? 0) >= labelNextOffset) count -= 1
     return count
   }
 
   /** Hours before this are forgotten by a reader that sees the events below `nextOffset`. Always a full hour. */
-  #horizonMs(nextOffset: number): number {
+  horizonMs(nextOffset: number): number {
     let newestMs = this.crowdedHours.at(-1)?.startMs ?? -Infinity
-    for (let index = this.offsets.length - 1; index >= 0; index -= 1) {
-      if ((this.offsets[index] ?? 0) >= nextOffset) continue
-      newestMs = Math.max(newestMs, bucketStartMs(this.timesMs[index] ?? 0))
+    for (let index = this.count - 1; index >= 0; index -= 1) {
+      if (this.at(index, ENTITY_COLUMN.offset) >= nextOffset) continue
+      newestMs = Math.max(newestMs, bucketStartMs(this.at(index, ENTITY_COLUMN.time)))
       break
     }
     return newestMs - ENTITY_RETAIN_MS
   }
 
-  #mergeCrowdedHours(committedOffset: number, horizonMs: number): void {
-    let index = 0
-    while (index < this.timesMs.length) {
-      const hourMs = bucketStartMs(this.timesMs[index] ?? 0)
-      let end = index
-      let committedCount = 0
-      while (end < this.timesMs.length && (this.timesMs[end] ?? 0) < hourMs + BUCKET_MS) {
-        if ((this.offsets[end] ?? 0) < committedOffset) committedCount += 1
-        end += 1
-      }
-      const merged = this.crowdedHours.find(({ startMs }) => startMs === hourMs)
-      const isCrowded = merged !== undefined || committedCount > HOUR_RAW_MAX
-      for (let at = end - 1; at >= index; at -= 1) {
-        if ((this.offsets[at] ?? 0) >= committedOffset) continue
-        if (!isCrowded && (this.timesMs[at] ?? 0) >= horizonMs) continue
-        this.timesMs.splice(at, 1)
-        this.offsets.splice(at, 1)
-        end -= 1
-      }
-      if (isCrowded && committedCount > 0) this.#addToHour(hourMs, committedCount)
-      index = end
+  /** Merges crowded hours and forgets what no feature can reach; touches only what is committed. */
+  compact(committed: Cut): void {
+    const horizonMs = this.horizonMs(committed.nextOffset)
+    this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
+    while (this.crowdedHours[0] !== undefined && this.crowdedHours[0].startMs < horizonMs) {
+      this.crowdedHours.shift()
     }
+    const cardsFromMs = horizonMs + ENTITY_RETAIN_MS - CARDS_RETAIN_MS
+    for (const { startMs, cards } of this.crowdedHours) {
+      if (startMs >= cardsFromMs) break
+      cards.clear()
+    }
+    this.#forgetLabels(committed.labelNextOffset, horizonMs)
   }
 
-  #addToHour(startMs: number, count: number): void {
+  /** The one form that all parts of the same log have. */
+  normalise(): void {
+    this.compact({ nextOffset: Infinity, labelNextOffset: Infinity })
+  }
+
+  /** Adds merged events to their hour. */
+  addToHour(startMs: number, count: number): CrowdedHour {
     let position = this.crowdedHours.length
     while (position > 0 && (this.crowdedHours[position - 1]?.startMs ?? 0) > startMs) position -= 1
-    const hour = this.crowdedHours[position - 1]
-    if (hour?.startMs === startMs) hour.count += count
-    else this.crowdedHours.splice(position, 0, { startMs, count })
+    const known = this.crowdedHours[position - 1]
+    if (known?.startMs === startMs) {
+      known.count += count
+      return known
+    }
+    const hour = { startMs, count, cards: new KeptSmallest() }
+    this.crowdedHours.splice(position, 0, hour)
+    return hour
+  }
+
+  #holds(offset: number): boolean {
+    for (let index = this.count - 1; index >= 0; index -= 1) {
+      if (this.at(index, ENTITY_COLUMN.offset) === offset) return true
+    }
+    return false
+  }
+
+  #placeOf(timeMs: number, offset: number): number {
+    let index = this.count
+    while (index > 0) {
+      const otherMs = this.at(index - 1, ENTITY_COLUMN.time)
+      if (otherMs < timeMs) break
+      if (otherMs === timeMs && this.at(index - 1, ENTITY_COLUMN.offset) < offset) break
+      index -= 1
+    }
+    return index
+  }
+
+  /** True when a word on the same transaction, among those that count, comes before this one in the log. */
+  #isWordBefore({ idRef, labelOffset }: EntityLabel): boolean {
+    const end = this.labelCount(labelOffset)
+    for (let index = Math.max(0, end - LABELS_MAX); index < end; index += 1) {
+      if (this.labels[index]?.idRef === idRef) return true
+    }
+    return false
+  }
+
+  #mergeCrowdedHours(committedOffset: number, horizonMs: number): void {
+    let from = 0
+    let kept = 0
+    while (from < this.count) {
+      const hourMs = bucketStartMs(this.at(from, ENTITY_COLUMN.time))
+      let end = from
+      let committedCount = 0
+      while (end < this.count && this.at(end, ENTITY_COLUMN.time) < hourMs + BUCKET_MS) {
+        if (this.at(end, ENTITY_COLUMN.offset) < committedOffset) committedCount += 1
+        end += 1
+      }
+      const isCrowded =
+        committedCount > HOUR_RAW_MAX ||
+        (committedCount > 0 && this.crowdedHours.some(({ startMs }) => startMs === hourMs))
+      const hour = isCrowded ? this.addToHour(hourMs, committedCount) : null
+      for (let index = from; index < end; index += 1) {
+        const isCommitted = this.at(index, ENTITY_COLUMN.offset) < committedOffset
+        const isGone = isCommitted && (isCrowded || hourMs < horizonMs)
+        if (isCommitted) hour?.cards.add(this.at(index, ENTITY_COLUMN.card))
+        if (isGone) continue
+        this.#move(index, kept)
+        kept += 1
+      }
+      from = end
+    }
+    this.count = kept
+  }
+
+  #move(from: number, to: number): void {
+    if (from === to) return
+    const base = from * ENTITY_STRIDE
+    this.data.copyWithin(to * ENTITY_STRIDE, base, base + ENTITY_STRIDE)
   }
 
   /** Only from the front: then the last LABELS_MAX of a reader are the same whatever was forgotten. */
   #forgetLabels(committedLabelOffset: number, horizonMs: number): void {
-    let excess = this.#labelCount(committedLabelOffset) - LABELS_MAX
+    let excess = this.labelCount(committedLabelOffset) - LABELS_MAX
     for (;;) {
       const label = this.labels[0]
       if (label === undefined || label.labelOffset >= committedLabelOffset) return
@@ -285,11 +230,5 @@ export class EntityPart {
       this.labels.shift()
       excess -= 1
     }
-  }
-
-  #isAfter(index: number, timeMs: number, offset: number): boolean {
-    const otherMs = this.timesMs[index] ?? 0
-    if (otherMs !== timeMs) return otherMs > timeMs
-    return (this.offsets[index] ?? 0) > offset
   }
 }

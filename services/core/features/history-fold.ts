@@ -1,12 +1,15 @@
 // Folds a whole history into feature rows, in memory, with the code that the scorer uses (P4): one LaneFold
-// per partition, cards and terminals in maps instead of Redis, lanes in step as in an aligned replay.
+// per partition, cards and entities in maps instead of Redis, lanes in step as in an aligned replay.
 
 import { partitionOf } from '../murmur2.ts'
 import type { Label, Transaction } from '../transaction.ts'
 import type { RateTable } from '../currency.ts'
 import { CardHistory } from './card-history.ts'
 import { EntityPart, type Cut } from './entity-part.ts'
+import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
+import type { FeaturePlan } from './feature-plan.ts'
 import {
+  FEATURE_PLAN,
   LANE_START,
   LaneFold,
   type Folded,
@@ -36,6 +39,8 @@ interface Kept<Value> {
 
 export interface HistoryFoldOptions {
   readonly rates: RateTable
+  /** FEATURE_PLAN unless given. */
+  readonly plan?: FeaturePlan
   /** Partitions of the topics whose scorer is to be equalled; PARTITIONS_DEFAULT unless given. */
   readonly partitionCount?: number
 }
@@ -45,10 +50,11 @@ export class HistoryFold {
   readonly #lanes: readonly Lane[]
   #sweptMs = -Infinity
 
-  constructor({ rates, partitionCount = PARTITIONS_DEFAULT }: HistoryFoldOptions) {
+  constructor(options: HistoryFoldOptions) {
+    const { partitionCount = PARTITIONS_DEFAULT } = options
     const lanes: Lane[] = []
     for (let partition = 0; partition < partitionCount; partition += 1) {
-      lanes.push(new Lane(rates, lanes))
+      lanes.push(new Lane(options, lanes))
     }
     this.#lanes = lanes
   }
@@ -64,9 +70,9 @@ export class HistoryFold {
     this.#laneOf(label.card).label(label)
   }
 
-  /** Cards and terminal parts in memory. */
+  /** Cards and parts of entities in memory. */
   get size(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.cards.size + lane.terminals.size, 0)
+    return this.#lanes.reduce((sum, lane) => sum + lane.cards.size + lane.entities.size, 0)
   }
 
   #laneOf(card: string): Lane {
@@ -84,14 +90,18 @@ export class HistoryFold {
 
 class Lane implements LaneState {
   readonly cards = new Map<string, Kept<CardHistory>>()
-  readonly terminals = new Map<string, Kept<EntityPart>>()
+  /** By kind and reference. */
+  readonly entities = new Map<number, Kept<EntityPart>>()
+  readonly entityHorizonMs = -Infinity
   readonly #fold: LaneFold
   readonly #lanes: readonly Lane[]
+  readonly #states: Uint8Array
   #nextOffset = 0
   #nextLabelOffset = 0
 
-  constructor(rates: RateTable, lanes: readonly Lane[]) {
-    this.#fold = new LaneFold(rates, LANE_START)
+  constructor({ rates, plan = FEATURE_PLAN }: HistoryFoldOptions, lanes: readonly Lane[]) {
+    this.#fold = new LaneFold({ rates, plan }, LANE_START)
+    this.#states = new Uint8Array(plan.definitions.length)
     this.#lanes = lanes
   }
 
@@ -103,8 +113,11 @@ class Lane implements LaneState {
       offset,
       this.#nextLabelOffset,
       this,
-      row,
-      position,
+      // States are told apart by nobody here: a row is for training, where absent is absent.
+      row.subarray(position, position + this.#states.length),
+      0,
+      this.#states,
+      null,
     )
     this.#keepSmall(transaction)
     return folded
@@ -113,55 +126,65 @@ class Lane implements LaneState {
   label(label: Label): void {
     this.#fold.applyLabel(label, this.#nextLabelOffset, this)
     this.#nextLabelOffset += 1
-    if (label.terminal !== null) touch(this.terminals.get(label.terminal), label.eventTimeMs)
   }
 
   card(card: string): CardHistory {
     return keep(this.cards, card, () => new CardHistory())
   }
 
-  ownTerminal(terminal: string): EntityPart {
-    return keep(this.terminals, terminal, () => new EntityPart())
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const kept = keep(this.entities, keyOf(kind, ref), () => new EntityPart())
+    this.#touched.add(keyOf(kind, ref))
+    return kept
   }
 
-  otherTerminals(terminal: string): readonly ReadablePart[] {
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
     const parts: ReadablePart[] = []
     for (const lane of this.#lanes) {
       if (lane === this) continue
-      const kept = lane.terminals.get(terminal)
+      const kept = lane.entities.get(keyOf(kind, ref))
       if (kept !== undefined) parts.push({ part: kept.value, cut: NOT_LIMITED })
     }
     return parts
   }
 
   forgetBefore(timeMs: number): void {
-    for (const values of [this.cards, this.terminals]) {
-      for (const [key, kept] of values) {
-        if (kept.newestMs < timeMs) values.delete(key)
+    for (const values of [this.cards, this.entities]) {
+      for (const [key, kept] of values as Map<string | number, Kept<unknown>>) {
+        if (kept.newestMs < timeMs) values.delete(key as never)
       }
     }
   }
 
-  #keepSmall({ card, terminal, eventTimeMs }: Transaction): void {
+  readonly #touched = new Set<number>()
+
+  #keepSmall({ card, eventTimeMs }: Transaction): void {
     const keptCard = this.cards.get(card)
     touch(keptCard, eventTimeMs)
-    if (keptCard !== undefined && keptCard.value.eventCount >= keptCard.compactAtEvents) {
+    if (keptCard !== undefined && keptCard.value.count >= keptCard.compactAtEvents) {
       keptCard.value.compact(this.#nextOffset)
-      keptCard.compactAtEvents = Math.max(COMPACT_EVENTS_MIN, 2 * keptCard.value.eventCount)
+      keptCard.compactAtEvents = Math.max(
+        COMPACT_EVENTS_MIN,
+        keptCard.value.count + COMPACT_EVENTS_MIN,
+      )
     }
-    const keptPart = terminal === null ? undefined : this.terminals.get(terminal)
-    touch(keptPart, eventTimeMs)
-    if (keptPart !== undefined && keptPart.value.timesMs.length >= keptPart.compactAtEvents) {
-      keptPart.value.compact({
-        nextOffset: this.#nextOffset,
-        labelNextOffset: this.#nextLabelOffset,
-      })
-      keptPart.compactAtEvents = Math.max(COMPACT_EVENTS_MIN, 2 * keptPart.value.timesMs.length)
+    for (const key of this.#touched) {
+      const kept = this.entities.get(key)
+      touch(kept, eventTimeMs)
+      if (kept === undefined || kept.value.count < kept.compactAtEvents) continue
+      kept.value.compact({ nextOffset: this.#nextOffset, labelNextOffset: this.#nextLabelOffset })
+      kept.compactAtEvents = Math.max(COMPACT_EVENTS_MIN, 2 * kept.value.count)
     }
+    this.#touched.clear()
   }
 }
 
-function keep<Value>(values: Map<string, Kept<Value>>, key: string, make: () => Value): Value {
+/** Kinds and 48-bit references in one exact number. */
+function keyOf(kind: EntityKind, ref: number): number {
+  return ref * ENTITY_KINDS.length + ENTITY_KINDS.indexOf(kind)
+}
+
+function keep<Key, Value>(values: Map<Key, Kept<Value>>, key: Key, make: () => Value): Value {
   let kept = values.get(key)
   if (kept === undefined) {
     kept = { value: make(), newestMs: -Infinity, compactAtEvents: COMPACT_EVENTS_MIN }

@@ -5,12 +5,21 @@
 import type { RateTable } from '../currency.ts'
 import { referenceOf } from '../reference.ts'
 import type { Label, Transaction } from '../transaction.ts'
-import type { CardHistory, StoredOutcome } from './card-history.ts'
-import { CardReading } from './card-reading.ts'
-import { ENTITY_RETAIN_MS, type Cut, type EntityPart, type EntityWindow } from './entity-part.ts'
-import { FEATURE_COUNT } from './feature-list.ts'
-import { type TerminalReading, toE4, writeFeatureRow } from './feature-row.ts'
-import { DAY_MS, ENTITY_DELAY_MS, LATENESS_MS, REACH_MS, bucketStartMs } from './time.ts'
+import { cardEventOf, type CardEvent } from './card-event.ts'
+import { CardHistory, COLUMN, FLAG, type StoredOutcome } from './card-history.ts'
+import type { Cut, EntityPart } from './entity-part.ts'
+import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
+import { FEATURES } from './feature-list.ts'
+import { compileFeaturePlan, entityRefOf, type FeaturePlan, type Readings } from './feature-plan.ts'
+import { compileStates, noFaults, type Faults, type WriteStates } from './feature-states.ts'
+import {
+  recompute,
+  revisable,
+  type ComputedRow,
+  type Later,
+  type Recomputed,
+} from './late-revisions.ts'
+import { LATENESS_MS, REACH_MS } from './time.ts'
 
 /** A part of an entity and how much of it may be read. */
 export interface ReadablePart {
@@ -21,8 +30,14 @@ export interface ReadablePart {
 /** State as the fold needs it: values of this lane to change, parts of the other lanes to read. */
 export interface LaneState {
   card(card: string): CardHistory
-  ownTerminal(terminal: string): EntityPart
-  otherTerminals(terminal: string): readonly ReadablePart[]
+  ownEntity(kind: EntityKind, ref: number): EntityPart
+  /** Null when what another lane knows cannot be read: then the features of this entity are degraded. */
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null
+  /**
+   * Live: transactions before this find other lanes' parts incomplete, since those are far ahead. -Infinity in an
+   * aligned replay, where lanes are in step.
+   */
+  readonly entityHorizonMs: number
 }
 
 /** State that can also be looked at without being changed by it. */
@@ -39,6 +54,8 @@ export const FOLD_MARKS = [
   'behind_reach',
   'windows_approximate',
   'after_watermark',
+  'expired',
+  'degraded',
 ] as const
 export type FoldMark = (typeof FOLD_MARKS)[number]
 
@@ -50,10 +67,20 @@ export interface Folded {
   readonly duplicateOutcome: StoredOutcome
   /** Amount in minor units of the reference currency. */
   readonly amountMinor: number
+  /** Later decisions of the card whose features this transaction changes, in event order. */
+  readonly recomputed: readonly Recomputed[]
 }
 
-const TERMINAL_WINDOWS_MS = [DAY_MS, 7 * DAY_MS, 30 * DAY_MS] as const
 const NO_MARKS: readonly FoldMark[] = []
+const NONE: readonly Recomputed[] = []
+const NONE_LATER: readonly Later[] = []
+const NO_HISTORY = new CardHistory()
+const DEGRADED: Faults = {
+  cardExpiredFrom: Infinity,
+  isCardDegraded: true,
+  areEntitiesExpired: false,
+  degradedEntities: { terminal: true, merchant: true, device: true, network: true },
+}
 
 /** Where a lane stands; restored from what was committed, so that a crash changes nothing. */
 export interface LanePosition {
@@ -66,18 +93,32 @@ export interface LanePosition {
 
 export const LANE_START: LanePosition = { newestEventMs: -1, watermarkMs: -1, labelWatermarkMs: -1 }
 
+/** The features that models are made for. */
+export const FEATURE_PLAN: FeaturePlan = compileFeaturePlan(FEATURES)
+
+export interface FoldOptions {
+  readonly rates: RateTable
+  /** FEATURE_PLAN unless given. */
+  readonly plan?: FeaturePlan
+  /** Reads a message that was kept with its event; without it later decisions are not recomputed. */
+  readonly readRecord?: (record: Uint8Array) => Transaction | null
+}
+
 export class LaneFold {
   readonly #rates: RateTable
-  readonly #reading = new CardReading()
-  readonly #windows: [EntityWindow, EntityWindow, EntityWindow] = [
-    { count: 0, frauds: 0, isApproximate: false },
-    { count: 0, frauds: 0, isApproximate: false },
-    { count: 0, frauds: 0, isApproximate: false },
-  ]
+  readonly #plan: FeaturePlan
+  readonly #readRecord: FoldOptions['readRecord']
+  readonly #readings: Readings
+  readonly #writeStates: WriteStates
+  readonly #faults: Faults = noFaults()
   #position: LanePosition
 
-  constructor(rates: RateTable, position: LanePosition) {
+  constructor({ rates, plan = FEATURE_PLAN, readRecord }: FoldOptions, position: LanePosition) {
     this.#rates = rates
+    this.#plan = plan
+    this.#readRecord = readRecord
+    this.#readings = plan.openReadings()
+    this.#writeStates = compileStates(plan)
     this.#position = position
   }
 
@@ -100,19 +141,24 @@ export class LaneFold {
    * watermark that promised it could not counts from that watermark on: other lanes have decided without it.
    */
   applyLabel(label: Label, labelOffset: number, state: LaneState): void {
-    if (label.terminal === null) return
-    state.ownTerminal(label.terminal).insertLabel({
+    const entry = {
       timeMs: label.eventTimeMs,
       knownAtMs: Math.max(label.knownAtMs, this.#position.labelWatermarkMs + 1),
       idRef: referenceOf(label.transactionId),
       labelOffset,
       isFraud: label.verdict === 'fraud',
-    })
+    }
+    for (const kind of ENTITY_KINDS) {
+      const ref = labelRefOf(label, kind)
+      if (ref === 0 || this.#plan.entities[kind] === null) continue
+      state.ownEntity(kind, ref).insertLabel(entry)
+    }
   }
 
   /**
-   * Writes the transaction's feature row at `rowPosition` (NaN throughout for a duplicate) and adds it to the
-   * state. Labels with an offset below `labelNextOffset` are visible. The currency must be in the table.
+   * Writes the transaction's feature row and states at `position` (absent throughout for a duplicate) and adds it to
+   * the state. Labels with an offset below `labelNextOffset` are visible. The currency must be in the table.
+   * `record` is kept with the event, so that its decision can be recomputed; null keeps nothing.
    */
   applyTransaction(
     transaction: Transaction,
@@ -120,113 +166,198 @@ export class LaneFold {
     labelNextOffset: number,
     state: LaneState,
     row: Float64Array,
-    rowPosition: number,
+    position: number,
+    states: Uint8Array,
+    record: Uint8Array | null,
   ): Folded {
-    const reading = this.#reading
     const history = state.card(transaction.card)
-    const amountMinor = this.#referenceAmount(transaction)
-    const { latitude, longitude } = transaction
-    const hasPlace = latitude !== null && longitude !== null
-    const query = {
-      timeMs: transaction.eventTimeMs,
-      offset,
-      idRef: referenceOf(transaction.id),
-      intentRef: transaction.intentId === null ? 0 : referenceOf(transaction.intentId),
-      deviceRef: transaction.device === null ? 0 : referenceOf(transaction.device),
-      hasPlace,
+    const event = cardEventOf(transaction, offset, this.#rates, record)
+    const first = history.indexOfId(event.idRef)
+    if (first >= 0) return this.#duplicate(history, first, event, row, position, states)
+    const isRetry = history.isRetry(event.timeMs, event.idRef, event.intentRef)
+    const cut = { nextOffset: offset, labelNextOffset }
+    this.#readEntities(event, cut, state)
+    const isApproximate = this.#writeRow(event, isRetry, history, row, position, states)
+    const marks = this.#marksOf(event, isRetry, history, isApproximate, states, position)
+    const recomputed = marks.includes('behind_reach')
+      ? NONE
+      : this.#remember(event, isRetry, history, cut, state, marks)
+    if (event.timeMs > this.#position.newestEventMs) {
+      this.#position = { ...this.#position, newestEventMs: event.timeMs }
     }
-    reading.read(history, query)
-    if (reading.duplicateOfOffset >= 0) {
-      row.fill(NaN, rowPosition, rowPosition + FEATURE_COUNT)
-      return {
-        marks: ['duplicate'],
-        duplicateOfOffset: reading.duplicateOfOffset,
-        duplicateOutcome: reading.duplicateOutcome,
-        amountMinor,
-      }
-    }
-    const terminal = this.#readTerminal(transaction, offset, labelNextOffset, state)
-    writeFeatureRow(transaction, amountMinor, history, reading, terminal, row, rowPosition)
-    const marks = this.#marks(transaction, terminal)
-    if (!marks.includes('behind_reach')) {
-      history.insert({
-        ...query,
-        amountMinor,
-        latitudeE4: hasPlace ? toE4(latitude) : 0,
-        longitudeE4: hasPlace ? toE4(longitude) : 0,
-        isRetry: reading.isRetry,
-      })
-      // Other lanes may already have decided on the promise that nothing so old follows.
-      if (transaction.terminal !== null && !marks.includes('after_watermark')) {
-        state.ownTerminal(transaction.terminal).insert(transaction.eventTimeMs, offset)
-      }
-    }
-    const newestEventMs = Math.max(this.#position.newestEventMs, transaction.eventTimeMs)
-    if (newestEventMs !== this.#position.newestEventMs) {
-      this.#position = { ...this.#position, newestEventMs }
-    }
-    return { marks, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor }
-  }
-
-  #referenceAmount({ amountMinor, currency, eventTimeMs }: Transaction): number {
-    const reference = this.#rates.toReferenceMinor(amountMinor, currency, eventTimeMs)
-    if (reference === null)
-      throw new Error(`No rate for ${currency}; the decoder lets none through.`)
-    return reference
-  }
-
-  #readTerminal(
-    { terminal, eventTimeMs }: Transaction,
-    offset: number,
-    labelNextOffset: number,
-    state: LaneState,
-  ): TerminalReading {
-    if (terminal === null) return null
-    const toMs = eventTimeMs - ENTITY_DELAY_MS
-    const own = state.ownTerminal(terminal)
-    const ownCut = { nextOffset: offset, labelNextOffset }
-    const others = state.otherTerminals(terminal)
-    const knownFromMs = this.#othersKnownFromMs()
-    for (let index = 0; index < 3; index += 1) {
-      const window = this.#windows[index as 0 | 1 | 2]
-      const fromMs = toMs - (TERMINAL_WINDOWS_MS[index] ?? 0)
-      window.count = 0
-      window.frauds = 0
-      window.isApproximate = false
-      own.addWindow(fromMs, toMs, eventTimeMs, ownCut, window)
-      const othersFromMs = Math.max(fromMs, knownFromMs)
-      if (othersFromMs >= toMs) continue
-      for (const { part, cut } of others) {
-        part.addWindow(othersFromMs, toMs, eventTimeMs, cut, window)
-      }
-    }
-    return this.#windows
+    const { amountMinor } = event
+    return { marks, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor, recomputed }
   }
 
   /**
-   * From when on the other lanes still know everything, however far ahead they are: in an aligned replay less
-   * than the entity delay past our watermark. Only a transaction far behind its watermark looks further back.
+   * Writes the row of a transaction whose state cannot be read: only what the transaction itself tells. Changes
+   * nothing but the lane's position; the state is folded from the log later.
    */
-  #othersKnownFromMs(): number {
-    const { watermarkMs } = this.#position
-    if (watermarkMs < 0) return -Infinity
-    return bucketStartMs(watermarkMs) + ENTITY_DELAY_MS - ENTITY_RETAIN_MS
+  applyDegraded(
+    transaction: Transaction,
+    offset: number,
+    row: Float64Array,
+    position: number,
+    states: Uint8Array,
+  ): Folded {
+    const event = cardEventOf(transaction, offset, this.#rates, null)
+    const readings = this.#readings
+    for (const kind of ENTITY_KINDS) readings.entities[kind]?.begin(event.timeMs)
+    readings.card.read(NO_HISTORY, event)
+    this.#plan.write(event, false, NO_HISTORY, readings, row, position)
+    this.#writeStates(DEGRADED, row, position, states)
+    if (event.timeMs > this.#position.newestEventMs) {
+      this.#position = { ...this.#position, newestEventMs: event.timeMs }
+    }
+    return {
+      marks: ['degraded'],
+      duplicateOfOffset: null,
+      duplicateOutcome: 0,
+      amountMinor: event.amountMinor,
+      recomputed: NONE,
+    }
   }
 
-  #marks({ eventTimeMs }: Transaction, terminal: TerminalReading): readonly FoldMark[] {
+  #duplicate(
+    history: CardHistory,
+    first: number,
+    { amountMinor }: CardEvent,
+    row: Float64Array,
+    position: number,
+    states: Uint8Array,
+  ): Folded {
+    const end = position + this.#plan.definitions.length
+    row.fill(NaN, position, end)
+    states.fill(1, position, end)
+    return {
+      marks: ['duplicate'],
+      duplicateOfOffset: history.at(first, COLUMN.offset),
+      duplicateOutcome: history.outcomeAt(first),
+      amountMinor,
+      recomputed: NONE,
+    }
+  }
+
+  #readEntities(event: CardEvent, ownCut: Cut, state: LaneState): void {
+    const { timeMs } = event
+    const newestMs = Math.max(this.#position.newestEventMs, this.#position.watermarkMs)
+    const faults = this.#faults
+    faults.areEntitiesExpired = timeMs < Math.max(newestMs - LATENESS_MS, state.entityHorizonMs)
+    for (const kind of ENTITY_KINDS) {
+      const reading = this.#readings.entities[kind]
+      if (reading === null) continue
+      reading.begin(timeMs)
+      const ref = entityRefOf(event, kind)
+      const others = ref === 0 ? null : state.otherEntities(kind, ref)
+      faults.degradedEntities[kind] = ref !== 0 && others === null
+      if (others === null) continue
+      reading.add(state.ownEntity(kind, ref), ownCut)
+      for (const { part, cut } of others) reading.add(part, cut)
+      reading.finish()
+    }
+  }
+
+  /** The entities are read already. True when windows may not be exact. */
+  #writeRow(
+    event: CardEvent,
+    isRetry: boolean,
+    history: CardHistory,
+    row: Float64Array,
+    position: number,
+    states: Uint8Array,
+  ): boolean {
+    const readings = this.#readings
+    readings.card.read(history, event)
+    this.#plan.write(event, isRetry, history, readings, row, position)
+    this.#faults.cardExpiredFrom = readings.card.expiredFrom
+    this.#writeStates(this.#faults, row, position, states)
+    if (readings.card.isApproximate) return true
+    for (const kind of ENTITY_KINDS) {
+      if (readings.entities[kind]?.isApproximate === true) return true
+    }
+    return false
+  }
+
+  #marksOf(
+    { timeMs, idRef }: CardEvent,
+    isRetry: boolean,
+    history: CardHistory,
+    isApproximate: boolean,
+    states: Uint8Array,
+    position: number,
+  ): readonly FoldMark[] {
     const { newestEventMs, watermarkMs } = this.#position
-    const isApproximate =
-      this.#reading.isApproximate || (terminal?.some((window) => window.isApproximate) ?? false)
-    const isLate = newestEventMs - eventTimeMs > LATENESS_MS
-    const isBehind = newestEventMs - eventTimeMs > REACH_MS
-    const isAfterWatermark = eventTimeMs <= watermarkMs
-    if (!this.#reading.isRetry && !isApproximate && !isLate && !isAfterWatermark) return NO_MARKS
+    const isLate = history.rankOf(timeMs, idRef) < history.count
+    const isAfterWatermark = timeMs <= watermarkMs
+    let isExpired = false
+    let isDegraded = false
+    for (let at = position; at < position + this.#plan.definitions.length; at += 1) {
+      if (states[at] === 2) isExpired = true
+      else if (states[at] === 3) isDegraded = true
+    }
+    const isBehind = timeMs < history.newestMs - LATENESS_MS || newestEventMs - timeMs > REACH_MS
+    if (!isRetry && !isApproximate && !isLate && !isAfterWatermark && !isExpired && !isDegraded) {
+      if (!isBehind) return NO_MARKS
+    }
     const marks: FoldMark[] = []
-    if (this.#reading.isRetry) marks.push('retry')
+    if (isRetry) marks.push('retry')
     if (isLate) marks.push('late')
     if (isBehind) marks.push('behind_reach')
     if (isApproximate) marks.push('windows_approximate')
     if (isAfterWatermark) marks.push('after_watermark')
+    if (isExpired) marks.push('expired')
+    if (isDegraded) marks.push('degraded')
     return marks
   }
+
+  /** Adds the event to its card and entities. Returns the later decisions that it changes. */
+  #remember(
+    event: CardEvent,
+    isRetry: boolean,
+    history: CardHistory,
+    cut: Cut,
+    state: LaneState,
+    marks: readonly FoldMark[],
+  ): readonly Recomputed[] {
+    const later = marks.includes('late') ? this.#revisable(history, event) : NONE_LATER
+    const rowOf = (of: CardEvent): ComputedRow => {
+      const row = new Float64Array(this.#plan.definitions.length)
+      const states = new Uint8Array(row.length)
+      const index = history.indexOfOffset(of.offset)
+      const wasRetry = (history.at(index, COLUMN.flags) & FLAG.retry) !== 0
+      // Entities as they are seen by the cause, and the same before and after it.
+      this.#readEntities(of, cut, state)
+      const isApproximate = this.#writeRow(of, wasRetry, history, row, 0, states)
+      return { row, states, isApproximate }
+    }
+    const before = later.map(({ event: of }) => rowOf(of))
+    history.insert(event, isRetry)
+    const changed = recompute(history, event.offset, later, before, rowOf)
+    // Other lanes may already have decided on the promise that nothing so old follows.
+    if (!marks.includes('after_watermark')) this.#rememberAtEntities(event, state)
+    return changed
+  }
+
+  #revisable(history: CardHistory, event: CardEvent): readonly Later[] {
+    const read = this.#readRecord
+    if (read === undefined) return NONE_LATER
+    return revisable(history, event, (record, offset) => {
+      const transaction = read(record)
+      if (transaction === null) return null
+      return { transaction, event: cardEventOf(transaction, offset, this.#rates, null) }
+    })
+  }
+
+  #rememberAtEntities(event: CardEvent, state: LaneState): void {
+    for (const kind of ENTITY_KINDS) {
+      const ref = entityRefOf(event, kind)
+      if (ref === 0 || this.#plan.entities[kind] === null) continue
+      state.ownEntity(kind, ref).insert(event.timeMs, event.offset, event.idRef, event.cardHash)
+    }
+  }
+}
+
+function labelRefOf(label: Label, kind: EntityKind): number {
+  const identifier = kind === 'network' ? label.ipNetwork : label[kind]
+  return identifier === null ? 0 : referenceOf(identifier)
 }

@@ -26,19 +26,23 @@ export function seal(
   return writer.copy()
 }
 
-/** A reader at the payload. @throws SluiceError SLUICE_STATE_CORRUPT */
-export function unseal(value: Buffer, layoutVersion: number): ByteReader {
+/** A reader at the payload, and its layout. @throws SluiceError SLUICE_STATE_CORRUPT */
+export function unseal(
+  value: Buffer,
+  layouts: readonly number[],
+): { readonly layout: number; readonly reader: ByteReader } {
   if (value.length < HEADER_BYTES) {
     throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored value is shorter than its header.')
   }
-  if (value[0] !== layoutVersion) {
+  const layout = value[0] ?? 0
+  if (!layouts.includes(layout)) {
     throw new SluiceError(
       'SLUICE_STATE_CORRUPT',
-      `A stored value has layout ${value[0] ?? -1}; this build reads layout ${layoutVersion}.`,
+      `A stored value has layout ${layout}; this build reads ${layouts.join(' and ')}.`,
     )
   }
   if (crc32(value.subarray(HEADER_BYTES)) !== value.readUInt32LE(1)) {
     throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored value does not match its checksum.')
   }
-  return new ByteReader(value, HEADER_BYTES)
+  return { layout, reader: new ByteReader(value, HEADER_BYTES) }
 }

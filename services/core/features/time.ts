@@ -16,11 +16,17 @@ export function bucketStartMs(timeMs: number): number {
 /** Longest card window. */
 export const CARD_REACH_MS = 30 * DAY_MS
 
-/** How far before the transaction the windows of shared entities end: labels take that long to be known. */
-export const ENTITY_DELAY_MS = 7 * DAY_MS
+/**
+ * How far before the transaction the windows of shared entities end, at the least. Lanes of an aligned replay may be
+ * this far apart, less the bucket in which a window ends.
+ */
+export const ENTITY_DELAY_MS = 2 * HOUR_MS
+
+/** The same for windows over labels, which take about that long to be known. */
+export const LABEL_DELAY_MS = 7 * DAY_MS
 
 /** Longest look back of an entity window, its delay included. The longest of all: the reach of the plan. */
-export const ENTITY_REACH_MS = ENTITY_DELAY_MS + 30 * DAY_MS
+export const ENTITY_REACH_MS = LABEL_DELAY_MS + 30 * DAY_MS
 
 export const REACH_MS = Math.max(CARD_REACH_MS, ENTITY_REACH_MS)
 
@@ -28,4 +34,7 @@ export const REACH_MS = Math.max(CARD_REACH_MS, ENTITY_REACH_MS)
  * How far behind the newest event of a card (or, in a replay, how far behind the furthest lane) a transaction
  * may come and still find all of its windows. State is kept for the reach plus this.
  */
-export const LATENESS_MS = 8 * DAY_MS
+export const LATENESS_MS = 3 * DAY_MS
+
+/** Attempts of one intent within this time of an earlier one are retries of it. */
+export const RETRY_MS = DAY_MS

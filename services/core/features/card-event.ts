@@ -1,0 +1,107 @@
+// One transaction as the features see it: numbers and references instead of strings.
+
+import type { RateTable } from '../currency.ts'
+import { murmur2Ascii } from '../murmur2.ts'
+import { referenceOf } from '../reference.ts'
+import type { Transaction } from '../transaction.ts'
+
+const PLACE_SCALE = 10_000
+const CARD_HASH_SEED = 0x1b873593
+
+/** Whether the card was at hand, as stored in two bits. */
+export const PRESENCE = { unknown: 0, present: 1, notPresent: 2 } as const
+
+/** References are 48-bit hashes, 0 for none; places are in 1e-4 degrees. */
+export interface CardEvent {
+  readonly timeMs: number
+  readonly offset: number
+  /** Minor units of the reference currency. */
+  readonly amountMinor: number
+  readonly idRef: number
+  readonly intentRef: number
+  readonly merchantRef: number
+  readonly terminalRef: number
+  readonly deviceRef: number
+  readonly networkRef: number
+  readonly categoryRef: number
+  /** ISO 3166-1 alpha-2 as a number, 1 to 676. */
+  readonly countryRef: number
+  readonly hasPlace: boolean
+  readonly latitudeE4: number
+  readonly longitudeE4: number
+  readonly utcOffsetMinutes: number
+  readonly presence: 0 | 1 | 2
+  readonly isDeclined: boolean
+  /** 32-bit hash of the card, for counts of distinct cards. */
+  readonly cardHash: number
+  /** The message as it was sent, so that a later decision about it can be recomputed; null where nobody will. */
+  readonly record: Uint8Array | null
+}
+
+/** Degrees as the stored integer, 1e-4 degrees (about 11 m). */
+export function toE4(degrees: number): number {
+  return Math.round(degrees * PLACE_SCALE)
+}
+
+/** A stored place in degrees. */
+export function fromE4(stored: number): number {
+  return stored / PLACE_SCALE
+}
+
+/** @throws Error when the rate table does not know the currency: the decoder lets none through. */
+export function cardEventOf(
+  transaction: Transaction,
+  offset: number,
+  rates: RateTable,
+  record: Uint8Array | null,
+): CardEvent {
+  const { latitude, longitude, currency, eventTimeMs } = transaction
+  const amountMinor = rates.toReferenceMinor(transaction.amountMinor, currency, eventTimeMs)
+  if (amountMinor === null)
+    throw new Error(`No rate for ${currency}; the decoder lets none through.`)
+  const hasPlace = latitude !== null && longitude !== null
+  return {
+    timeMs: eventTimeMs,
+    offset,
+    amountMinor,
+    idRef: referenceOf(transaction.id),
+    intentRef: optional(transaction.intentId),
+    merchantRef: optional(transaction.merchant),
+    terminalRef: optional(transaction.terminal),
+    deviceRef: optional(transaction.device),
+    networkRef: optional(transaction.ipNetwork),
+    categoryRef: optional(transaction.merchantCategory),
+    countryRef: countryRefOf(transaction.country),
+    hasPlace,
+    latitudeE4: hasPlace ? toE4(latitude) : 0,
+    longitudeE4: hasPlace ? toE4(longitude) : 0,
+    utcOffsetMinutes: transaction.utcOffsetMinutes ?? 0,
+    presence: presenceOf(transaction.channel),
+    isDeclined: transaction.authorisation === 'declined',
+    cardHash: murmur2Ascii(transaction.card, CARD_HASH_SEED),
+    record,
+  }
+}
+
+function optional(identifier: string | null): number {
+  return identifier === null ? 0 : referenceOf(identifier)
+}
+
+function countryRefOf(country: string | null): number {
+  if (country === null) return 0
+  return (country.charCodeAt(0) - 65) * 26 + (country.charCodeAt(1) - 65) + 1
+}
+
+function presenceOf(channel: Transaction['channel']): CardEvent['presence'] {
+  switch (channel) {
+    case null:
+    case 'unknown':
+      return PRESENCE.unknown
+    case 'pos':
+    case 'atm':
+      return PRESENCE.present
+    case 'ecommerce':
+    case 'moto':
+      return PRESENCE.notPresent
+  }
+}

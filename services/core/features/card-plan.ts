@@ -1,0 +1,44 @@
+// What one pass over a card's history has to gather, found once from the definitions of the features.
+
+import { REFERENCE_COLUMNS, COLUMN } from './card-history.ts'
+import { REFERENCES, type FeatureDefinition, type Reference } from './feature-definition.ts'
+import { CARD_REACH_MS } from './time.ts'
+
+export interface CardPlan {
+  /** Every window of a card feature, shortest first, without doubles; the last is the reach. */
+  readonly windowsMs: readonly number[]
+  /** References that are counted or compared, and their columns, in the same order. */
+  readonly references: readonly Reference[]
+  readonly columns: readonly number[]
+  readonly hasSquares: boolean
+  readonly hasQuantile: boolean
+  readonly hasRhythm: boolean
+  readonly hasDeclines: boolean
+  readonly hasPairs: boolean
+}
+
+export function columnOf(reference: Reference): number {
+  return reference === 'country' ? COLUMN.country : REFERENCE_COLUMNS[reference]
+}
+
+export function cardPlanOf(definitions: readonly FeatureDefinition[]): CardPlan {
+  const own = definitions.filter((definition) => definition.entity === 'card')
+  const windowsMs = new Set<number>([CARD_REACH_MS])
+  for (const { windowMs, longWindowMs } of own) {
+    windowsMs.add(windowMs)
+    if (longWindowMs !== undefined) windowsMs.add(longWindowMs)
+  }
+  const references = REFERENCES.filter((reference) => own.some(({ of }) => of === reference))
+  const has = (...aggregates: string[]): boolean =>
+    own.some(({ aggregate }) => aggregates.includes(aggregate))
+  return {
+    windowsMs: [...windowsMs].sort((a, b) => a - b),
+    references,
+    columns: references.map(columnOf),
+    hasSquares: has('deviation', 'z_score'),
+    hasQuantile: has('quantile'),
+    hasRhythm: has('hour_share', 'weekday_share'),
+    hasDeclines: has('declines', 'declined_then_retried', 'just_under_limit'),
+    hasPairs: has('pair_count', 'pair_seconds_since_last'),
+  }
+}

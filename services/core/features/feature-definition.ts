@@ -1,0 +1,130 @@
+// What a feature is, as data. From these come the compiled plan, the hash that models carry, and docs/features.md.
+
+import { DAY_MS, HOUR_MS, MINUTE_MS } from './time.ts'
+
+/** Shared entities: what several cards have in common. Order is that of the state's keys. */
+export const ENTITY_KINDS = ['terminal', 'merchant', 'device', 'network'] as const
+export type EntityKind = (typeof ENTITY_KINDS)[number]
+
+/** What a card's events refer to; a pair is the card together with one of these. */
+export const REFERENCES = [
+  'merchant',
+  'terminal',
+  'device',
+  'network',
+  'category',
+  'country',
+] as const
+export type Reference = (typeof REFERENCES)[number]
+
+/** Of the transaction alone. */
+export const TRANSACTION_AGGREGATES = [
+  'amount',
+  'weekend',
+  'night',
+  'hour',
+  'card_not_present',
+] as const
+
+/** Of the card's history; those of a pair look at events with the transaction's own reference. */
+export const CARD_AGGREGATES = [
+  'count',
+  'attempts',
+  'sum',
+  'mean',
+  'deviation',
+  'minimum',
+  'maximum',
+  'ratio_to_mean',
+  'z_score',
+  'quantile',
+  'count_ratio',
+  'sum_ratio',
+  'seconds_since_last',
+  'distinct',
+  'is_new',
+  'hour_share',
+  'weekday_share',
+  'speed',
+  'distance',
+  'declines',
+  'declined_then_retried',
+  'just_under_limit',
+  'pair_count',
+  'pair_seconds_since_last',
+] as const
+
+/** Of a shared entity. */
+export const ENTITY_AGGREGATES = [
+  'count',
+  'fraud_share',
+  'frauds',
+  'distinct_cards',
+  'fraud_run',
+  'fraud_run_age',
+] as const
+
+/** When a value is absent. Closed list, in words. */
+export const ABSENCES = {
+  never: 'never',
+  channel: 'no channel known',
+  reference: 'the transaction names none',
+  entity: 'the transaction names none',
+  payments: 'no payment but retries in the window',
+  history: 'no earlier payment in the window',
+  two: 'fewer than two earlier payments in the window, or all of one amount',
+  spread: 'fewer than two earlier payments in the window',
+  known: 'the transaction names none, or no earlier one does',
+  pair: 'no earlier attempt at it in the window',
+  attempts: 'no earlier attempt in the window',
+  place: 'no place, or none before in the window',
+  decline: 'no declined attempt in 30 days',
+  run: 'the transaction names none, or no such run',
+} as const
+export type Absence = keyof typeof ABSENCES
+
+interface Common {
+  /** A contract: stored with every model. */
+  readonly name: string
+  /** Length of the window; 0 for none. Windows are (t - delay - window, t - delay]. */
+  readonly windowMs: number
+  readonly delayMs: number
+  /** Whether the transaction itself counts. */
+  readonly includesCurrent: boolean
+  readonly unit: string
+  readonly absence: Absence
+  /** What it says, for an analyst. */
+  readonly sentence: string
+}
+
+/** One number that the model sees. */
+export type FeatureDefinition = Common &
+  (
+    | {
+        readonly entity: 'transaction'
+        readonly aggregate: (typeof TRANSACTION_AGGREGATES)[number]
+      }
+    | {
+        readonly entity: 'card'
+        readonly aggregate: (typeof CARD_AGGREGATES)[number]
+        /** What is counted or compared, for aggregates about a reference. */
+        readonly of?: Reference
+        /** The longer window of a ratio. */
+        readonly longWindowMs?: number
+      }
+    | {
+        readonly entity: EntityKind
+        readonly aggregate: (typeof ENTITY_AGGREGATES)[number]
+      }
+  )
+
+/** A window by the name it has in feature names. */
+export const WINDOWS = {
+  '1m': { windowMs: MINUTE_MS, words: 'minute' },
+  '10m': { windowMs: 10 * MINUTE_MS, words: '10 minutes' },
+  '1h': { windowMs: HOUR_MS, words: 'hour' },
+  '1d': { windowMs: DAY_MS, words: 'day' },
+  '7d': { windowMs: 7 * DAY_MS, words: '7 days' },
+  '30d': { windowMs: 30 * DAY_MS, words: '30 days' },
+} as const
+export type WindowName = keyof typeof WINDOWS
