@@ -10,7 +10,7 @@ import type { Codecs } from '../core/wire/codecs.ts'
 import type { MessageHeaders } from '../core/trace-context.ts'
 import type { DeadLetter } from '../core/wire/records.ts'
 import { REFUSED_KEY } from '../platform/kafka/compression.ts'
-import type { LaneEntry, LaneLabel } from './micro-batch.ts'
+import type { LaneEntry, LaneLabel } from './fold-batch.ts'
 
 /** Messages of one topic beyond which the partition is paused, in batches of the largest size. */
 const QUEUED_BATCHES_MAX = 4
@@ -212,7 +212,14 @@ export class LaneInbox {
       return reject('event_time_ahead', 'eventTimeMs')
     }
     return {
-      entry: { kind: 'transaction', offset, timestampMs, transaction, headers: message.headers },
+      entry: {
+        kind: 'transaction',
+        offset,
+        timestampMs,
+        transaction,
+        record: message.value,
+        headers: message.headers,
+      },
     }
   }
 

@@ -172,7 +172,8 @@ export class CardHistory {
     data[base + COLUMN.latitude] = event.latitudeE4
     data[base + COLUMN.longitude] = event.longitudeE4
     data[base + COLUMN.utcOffset] = event.utcOffsetMinutes
-    if (event.record !== null) this.records.set(event.offset, event.record)
+    // A copy: messages are views of what was fetched, which would be kept alive as a whole.
+    if (event.record !== null) this.records.set(event.offset, Uint8Array.from(event.record))
     if (event.intentRef !== 0 && index < this.count - 1) this.#markRetriesAfter(index)
   }
 
