@@ -13,6 +13,7 @@
 
 import type { CardEvent } from './card-event.ts'
 import type { Reference } from './feature-definition.ts'
+import type { EncodedStart } from './sealed.ts'
 import { SquareSum } from './squares.ts'
 import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS, bucketStartMs } from './time.ts'
 
@@ -63,6 +64,9 @@ export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, n
 export const FLAG = { presence: 3, declined: 4, place: 8, retry: 64 } as const
 export const OUTCOME_SHIFT = 4
 
+/** Events are settled, merged and dropped at least this many at a time: what is settled is encoded once. */
+const TIDY_AT_ONCE = 16
+
 /** The offset of a settled event: below every other. */
 export const SETTLED_OFFSET = -1
 
@@ -108,6 +112,12 @@ export class CardHistory {
   readonly records = new Map<number, Uint8Array>()
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
   readonly causes = new Map<number, number[]>()
+  /** Settled events as they were encoded last; null once they have changed. */
+  encodedSettled: {
+    readonly layout: number
+    readonly columns: number
+    readonly start: EncodedStart
+  } | null = null
 
   at(index: number, column: number): number {
     return this.data[index * STRIDE + column] ?? 0
@@ -253,7 +263,7 @@ export class CardHistory {
    * Makes the history small again: drops what no feature can reach, merges what no longer counts singly, settles
    * what no rule asks for. Only events with an offset below `committedOffset` are touched.
    */
-  compact(committedOffset: number): void {
+  compact(committedOffset: number, atOnce = TIDY_AT_ONCE): void {
     let committedCount = this.settledCount
     let newestMs = this.settledCount === 0 ? -Infinity : this.at(this.settledCount - 1, COLUMN.time)
     for (let index = this.settledCount; index < this.count; index += 1) {
@@ -263,7 +273,11 @@ export class CardHistory {
     }
     const horizonMs = newestMs - CARD_RETAIN_MS
     this.#forgetRecords(committedOffset, newestMs - LATENESS_MS)
-    this.#mergeOldest(committedOffset, committedCount - CARD_RAW_MAX, horizonMs)
+    const excess = committedCount - CARD_RAW_MAX
+    const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS)
+    const expired = this.#expired(horizonMs)
+    if (Math.max(excess, settled, expired) < atOnce) return
+    this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
     while (this.buckets[0] !== undefined && this.buckets[0].startMs < horizonMs)
       this.buckets.shift()
@@ -272,7 +286,7 @@ export class CardHistory {
 
   /** The one form that all histories of the same log have, however they were cut and compacted. */
   normalise(): void {
-    this.compact(Infinity)
+    this.compact(Infinity, 0)
     this.#forgetReferences()
   }
 
@@ -290,7 +304,9 @@ export class CardHistory {
   #remove(index: number, count: number): void {
     this.data.copyWithin(index * STRIDE, (index + count) * STRIDE, this.count * STRIDE)
     this.count -= count
-    if (index < this.settledCount) this.settledCount -= count
+    if (index >= this.settledCount) return
+    this.settledCount -= count
+    this.encodedSettled = null
   }
 
   #learn(reference: number): number {
@@ -358,6 +374,21 @@ export class CardHistory {
     }
   }
 
+  #expired(horizonMs: number): number {
+    let count = 0
+    while (count < this.count && this.at(count, COLUMN.time) < horizonMs) count += 1
+    return count
+  }
+
+  #settlable(committedOffset: number, horizonMs: number): number {
+    let index = this.settledCount
+    for (; index < this.count; index += 1) {
+      if (this.at(index, COLUMN.time) >= horizonMs) break
+      if (this.at(index, COLUMN.offset) >= committedOffset) break
+    }
+    return index - this.settledCount
+  }
+
   /** From the start, as far as everything is committed. */
   #settle(committedOffset: number, horizonMs: number): void {
     const data = this.data
@@ -372,6 +403,7 @@ export class CardHistory {
       data[base + COLUMN.intent] = 0
       data[base + COLUMN.flags] = (data[base + COLUMN.flags] ?? 0) & ~(3 << OUTCOME_SHIFT)
       this.settledCount = index + 1
+      this.encodedSettled = null
     }
   }
 
@@ -412,5 +444,6 @@ export class CardHistory {
       }
     }
     this.references = kept
+    this.encodedSettled = null
   }
 }
