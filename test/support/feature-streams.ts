@@ -1,10 +1,11 @@
 // Streams of transactions and labels for property tests of the features. Plain random gaps almost never land on
-// the edge of a window, and edges are where windows go wrong: gaps, lateness and label delays favour them.
+// the edge of a window, and edges are where windows go wrong: distances between events favour them.
 
 import fc from 'fast-check'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 
-export const HOUR_MS = 3_600_000
+export const MINUTE_MS = 60_000
+export const HOUR_MS = 60 * MINUTE_MS
 export const DAY_MS = 24 * HOUR_MS
 
 /** Sunday 2026-03-01T00:00:00Z: an hour edge, a day edge and a weekend. */
@@ -12,24 +13,31 @@ export const STREAM_START_MS = 1_772_323_200_000
 
 /** One step of a stream, as numbers that shrink well. */
 export interface Step {
+  /** Distance from the transaction that comes `back` before it in the stream, or from the newest time for 0. */
   readonly gapMs: number
-  /** How far behind the newest time it comes. */
+  readonly back: number
+  /** How far before that it comes. */
   readonly lateMs: number
   readonly card: number
-  /** 0 is none. */
+  /** 0 is none, here and below. */
   readonly terminal: number
+  readonly merchant: number
+  readonly device: number
+  readonly network: number
+  readonly category: number
+  readonly country: number
   readonly amountMinor: number
   readonly currency: string
-  /** 0 is none. */
-  readonly device: number
   readonly place: readonly [number, number] | null
   readonly utcOffsetMinutes: number | null
+  readonly channel: Transaction['channel']
+  readonly authorisation: Transaction['authorisation']
   /** How many transactions back is the one that this repeats, by id or by intent; 0 is none. */
   readonly repeatsId: number
   readonly repeatsIntent: number
   /** Delays from the event time after which labels are known: fraud, then genuine, then fraud ... */
   readonly labelDelaysMs: readonly number[]
-  /** A label is handed over this long before it is known. */
+  /** A label is handed over this long before it is known; below 0 is after. */
   readonly labelEarlyMs: number
 }
 
@@ -45,34 +53,53 @@ export interface StreamShape {
   readonly terminals: number
   readonly gapsMs?: fc.Arbitrary<number>
   readonly latesMs?: fc.Arbitrary<number>
+  /** From which earlier transaction a gap is measured. */
+  readonly backs?: fc.Arbitrary<number>
   readonly labelShare?: number
-  /** How long before they are known labels are handed over; below 0 is after. */
   readonly labelEarliesMs?: fc.Arbitrary<number>
+  readonly repeatsId?: fc.Arbitrary<number>
+  readonly repeatsIntent?: fc.Arbitrary<number>
 }
+
+/** Every length after which something changes: windows, delays with windows, lateness, retries, hours, retention. */
+const EDGES_MS = [
+  MINUTE_MS,
+  10 * MINUTE_MS,
+  HOUR_MS,
+  2 * HOUR_MS,
+  3 * HOUR_MS,
+  DAY_MS,
+  DAY_MS + 2 * HOUR_MS,
+  3 * DAY_MS,
+  4 * DAY_MS,
+  7 * DAY_MS,
+  8 * DAY_MS,
+  14 * DAY_MS,
+  30 * DAY_MS,
+  33 * DAY_MS + HOUR_MS,
+  37 * DAY_MS,
+] as const
+
+/** Every edge, a millisecond less, and one more. */
+export const edgesMs: fc.Arbitrary<number> = fc
+  .tuple(fc.constantFrom(...EDGES_MS), fc.constantFrom(-1, 0, 1))
+  .map(([edgeMs, besidesMs]) => edgeMs + besidesMs)
 
 const edgeGapsMs = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: 0, max: 2 * HOUR_MS }) },
-  { weight: 2, arbitrary: fc.constantFrom(0, 0, 1, HOUR_MS - 1, HOUR_MS, HOUR_MS + 1) },
-  { weight: 2, arbitrary: fc.constantFrom(DAY_MS - 1, DAY_MS, DAY_MS + 1, 6 * DAY_MS) },
-  { weight: 1, arbitrary: fc.constantFrom(7 * DAY_MS - 1, 7 * DAY_MS, 7 * DAY_MS + 1) },
-  { weight: 1, arbitrary: fc.constantFrom(30 * DAY_MS - 1, 30 * DAY_MS, 37 * DAY_MS) },
+  { weight: 2, arbitrary: fc.constantFrom(0, 0, 1) },
+  { weight: 5, arbitrary: edgesMs },
 )
 
 const edgeLatesMs = fc.oneof(
   { weight: 8, arbitrary: fc.constant(0) },
-  { weight: 2, arbitrary: fc.constantFrom(1, HOUR_MS - 1, HOUR_MS, DAY_MS, 7 * DAY_MS) },
-  { weight: 1, arbitrary: fc.constantFrom(8 * DAY_MS, 8 * DAY_MS + 1, 30 * DAY_MS) },
-  { weight: 1, arbitrary: fc.constantFrom(37 * DAY_MS, 37 * DAY_MS + 1, 50 * DAY_MS) },
+  { weight: 2, arbitrary: fc.integer({ min: 0, max: 2 * DAY_MS }) },
+  { weight: 3, arbitrary: edgesMs },
 )
 
-const edgeDelaysMs = fc.constantFrom(
-  0,
-  1,
-  DAY_MS,
-  7 * DAY_MS - 1,
-  7 * DAY_MS,
-  7 * DAY_MS + 1,
-  20 * DAY_MS,
+const edgeDelaysMs = fc.oneof(
+  fc.constantFrom(0, 1, DAY_MS, 20 * DAY_MS),
+  fc.constantFrom(7 * DAY_MS - 1, 7 * DAY_MS, 7 * DAY_MS + 1),
 )
 
 /** Gaps at which hours fill up. */
@@ -83,6 +110,9 @@ export const crowdedGapsMs: fc.Arbitrary<number> = fc.oneof(
 
 /** For streams in order. */
 export const neverLate: fc.Arbitrary<number> = fc.constant(0)
+
+/** For streams without duplicates or without retries. */
+export const neverRepeated: fc.Arbitrary<number> = fc.constant(0)
 
 const PLACES: readonly (readonly [number, number])[] = [
   [52.5, 13.4],
@@ -96,21 +126,30 @@ export function stepsOf(shape: StreamShape): fc.Arbitrary<readonly Step[]> {
   const labelShare = shape.labelShare ?? 0.5
   const step: fc.Arbitrary<Step> = fc.record({
     gapMs: shape.gapsMs ?? edgeGapsMs,
+    back: shape.backs ?? fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 4 })),
     lateMs: shape.latesMs ?? edgeLatesMs,
     card: fc.integer({ min: 0, max: shape.cards - 1 }),
     terminal: fc.integer({ min: 0, max: shape.terminals }),
-    amountMinor: fc.oneof(fc.integer({ min: 0, max: 100_000 }), fc.constantFrom(0, 1, 10 ** 12)),
-    currency: fc.constantFrom('EUR', 'EUR', 'USD', 'JPY', 'HUF'),
+    merchant: fc.integer({ min: 0, max: 2 }),
     device: fc.integer({ min: 0, max: 3 }),
-    place: fc.option(fc.constantFrom(...PLACES), {
-      freq: 2,
-    }),
-    utcOffsetMinutes: fc.option(fc.constantFrom(0, 60, -600, 840)),
-    repeatsId: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 30 })),
-    repeatsIntent: fc.oneof(
-      { weight: 4, arbitrary: fc.constant(0) },
-      fc.integer({ min: 1, max: 8 }),
+    network: fc.integer({ min: 0, max: 2 }),
+    category: fc.integer({ min: 0, max: 2 }),
+    country: fc.integer({ min: 0, max: 2 }),
+    amountMinor: fc.oneof(
+      fc.integer({ min: 0, max: 100_000 }),
+      fc.constantFrom(0, 1, 899, 900, 999, 1_000, 10 ** 12),
     ),
+    currency: fc.constantFrom('EUR', 'EUR', 'USD', 'JPY', 'HUF'),
+    place: fc.option(fc.constantFrom(...PLACES), { freq: 2 }),
+    utcOffsetMinutes: fc.option(fc.constantFrom(0, 60, -600, 840)),
+    channel: fc.constantFrom(null, 'unknown', 'pos', 'atm', 'ecommerce', 'moto'),
+    authorisation: fc.constantFrom(null, 'approved', 'declined', 'pending'),
+    repeatsId:
+      shape.repeatsId ??
+      fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 30 })),
+    repeatsIntent:
+      shape.repeatsIntent ??
+      fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 8 })),
     labelDelaysMs: fc.oneof(
       { weight: Math.round(100 * (1 - labelShare)), arbitrary: fc.constant([]) },
       { weight: Math.round(100 * labelShare), arbitrary: fc.array(edgeDelaysMs, { maxLength: 3 }) },
@@ -122,13 +161,15 @@ export function stepsOf(shape: StreamShape): fc.Arbitrary<readonly Step[]> {
 }
 
 /** The stream that the steps stand for, in the order of arrival. */
-export function itemsOf(steps: readonly Step[]): readonly StreamItem[] {
+export function itemsOf(steps: readonly Step[], behindMsMax = Infinity): readonly StreamItem[] {
   const transactions: Transaction[] = []
   const placed: { readonly atMs: number; readonly item: StreamItem }[] = []
   let newestMs = STREAM_START_MS
   for (const [index, step] of steps.entries()) {
-    newestMs += step.gapMs
-    const eventTimeMs = newestMs - step.lateMs
+    const from = step.back === 0 ? undefined : transactions[index - step.back]
+    const wantedMs = (from?.eventTimeMs ?? newestMs) + step.gapMs - step.lateMs
+    const eventTimeMs = Math.max(wantedMs, newestMs - behindMsMax)
+    newestMs = Math.max(newestMs, eventTimeMs)
     const transaction = transactionOf(step, index, eventTimeMs, transactions)
     transactions.push(transaction)
     placed.push({ atMs: newestMs, item: { kind: 'transaction', transaction } })
@@ -155,20 +196,24 @@ function transactionOf(
     eventTimeMs,
     amountMinor: step.amountMinor,
     currency: step.currency,
-    merchant: null,
-    merchantCategory: null,
-    terminal: step.terminal === 0 ? null : `terminal-${step.terminal}`,
-    country: null,
+    merchant: named('merchant', step.merchant),
+    merchantCategory: named('category', step.category),
+    terminal: named('terminal', step.terminal),
+    country: ['DE', 'FR'][step.country - 1] ?? null,
     latitude: step.place?.[0] ?? null,
     longitude: step.place?.[1] ?? null,
     utcOffsetMinutes: step.utcOffsetMinutes,
-    device: step.device === 0 ? null : `device-${step.device}`,
-    ipNetwork: null,
-    channel: null,
+    device: named('device', step.device),
+    ipNetwork: named('network', step.network),
+    channel: step.channel,
     entryMode: null,
-    authorisation: null,
+    authorisation: step.authorisation,
     intentId: retried?.intentId ?? (step.repeatsIntent === 0 ? `intent-${index}` : null),
   }
+}
+
+function named(what: string, number: number): string | null {
+  return number === 0 ? null : `${what}-${number}`
 }
 
 /** A label for a transaction. */

@@ -1,21 +1,33 @@
 // Distance and local time for the oracle of the features, by other means than the code under test.
 
-const HOUR_MS = 3_600_000
+import type { Transaction } from '../../services/core/transaction.ts'
+import { HOUR_MS, MINUTE_MS } from './naive-past.ts'
 
-/** The features of the local calendar, by name. */
-export function calendarOf(
-  eventTimeMs: number,
-  utcOffsetMinutes: number | null,
-): readonly (readonly [string, number])[] {
-  const local = new Date(eventTimeMs + (utcOffsetMinutes ?? 0) * 60_000)
+/** The local calendar, read off a date that is shifted by the transaction's own offset. */
+export interface LocalTime {
+  readonly weekday: number
+  readonly hour: number
+  readonly minuteOfDay: number
+  readonly hoursOfDay: number
+}
+
+export function localTimeOf({ eventTimeMs, utcOffsetMinutes }: Transaction): LocalTime {
+  const local = new Date(eventTimeMs + (utcOffsetMinutes ?? 0) * MINUTE_MS)
+  const hour = local.getUTCHours()
   const millisecondOfHour =
-    local.getUTCMinutes() * 60_000 + local.getUTCSeconds() * 1_000 + local.getUTCMilliseconds()
-  const isWeekend = local.getUTCDay() === 0 || local.getUTCDay() === 6
-  return [
-    ['is_weekend', isWeekend ? 1 : 0],
-    ['is_night', local.getUTCHours() < 7 ? 1 : 0],
-    ['hour_of_day', (local.getUTCHours() * HOUR_MS + millisecondOfHour) / HOUR_MS],
-  ]
+    local.getUTCMinutes() * MINUTE_MS + local.getUTCSeconds() * 1_000 + local.getUTCMilliseconds()
+  return {
+    weekday: local.getUTCDay(),
+    hour,
+    minuteOfDay: hour * 60 + local.getUTCMinutes(),
+    hoursOfDay: (hour * HOUR_MS + millisecondOfHour) / HOUR_MS,
+  }
+}
+
+/** Whole minutes between two times of day, the shorter way round the clock. */
+export function minutesApart(a: LocalTime, b: LocalTime): number {
+  const apart = Math.abs(a.minuteOfDay - b.minuteOfDay)
+  return Math.min(apart, 24 * 60 - apart)
 }
 
 /** Distance by the angle between two unit vectors: another formula than the one under test. */

@@ -7,6 +7,22 @@ export function holds<Values extends [unknown, ...unknown[]]>(
   runs: number,
   property: fc.IProperty<Values>,
 ): void {
+  check(runs, property, false)
+}
+
+/** The same for streams so long that looking for a smaller counter-example takes longer than the test may. */
+export function holdsForLong<Values extends [unknown, ...unknown[]]>(
+  runs: number,
+  property: fc.IProperty<Values>,
+): void {
+  check(runs, property, true)
+}
+
+function check<Values extends [unknown, ...unknown[]]>(
+  runs: number,
+  property: fc.IProperty<Values>,
+  endOnFailure: boolean,
+): void {
   const numRuns = process.env['SLUICE_FULL'] === '1' ? 10 * runs : runs
-  fc.assert(property, { numRuns, includeErrorInReport: true })
+  fc.assert(property, { numRuns, includeErrorInReport: true, endOnFailure })
 }

@@ -3,35 +3,33 @@
 // everything but what was written.
 
 import { ByteWriter } from '../../services/core/features/bytes.ts'
-import { CardHistory } from '../../services/core/features/card-history.ts'
-import { EntityPart } from '../../services/core/features/entity-part.ts'
-import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
+import type { CardHistory } from '../../services/core/features/card-history.ts'
+import {
+  decodeCard,
+  encodeCard,
+  type CardLayout,
+} from '../../services/core/features/card-layouts.ts'
+import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
+import type { Cut, EntityPart } from '../../services/core/features/entity-part.ts'
+import type { EntityKind } from '../../services/core/features/feature-definition.ts'
 import {
   LANE_START,
-  LaneFold,
-  type CardLookup,
-  type Folded,
   type LanePosition,
   type LaneState,
   type ReadablePart,
 } from '../../services/core/features/lane-fold.ts'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { LATENESS_MS } from '../../services/core/features/time.ts'
 import { furthest, type LaneProgress } from '../../services/core/stream/lane-progress.ts'
-import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/micro-batch.ts'
 import type { StreamItem } from './feature-streams.ts'
-
-/** The two logs of one partition. Offsets rise, with holes as transactions of Kafka leave them. */
-export interface LaneLog {
-  readonly entries: readonly LaneEntry[]
-  readonly labels: readonly LaneLabel[]
-}
-
-/** A row with what was said of it. */
-export interface FoldedRow {
-  readonly offset: number
-  readonly row: readonly number[]
-  readonly folded: Folded
-}
+import {
+  foldEntries,
+  nextOffset,
+  openFold,
+  type Entry,
+  type FoldedRow,
+  type LabelEntry,
+  type LaneLog,
+} from './fold-entries.ts'
 
 /** Positions in a lane's logs: how many entries and labels come before. */
 export interface LogPosition {
@@ -41,10 +39,21 @@ export interface LogPosition {
 
 const LOG_START: LogPosition = { entryCount: 0, labelCount: 0 }
 
+/** What of the other lanes a batch has used. */
+export type Cuts = readonly (LaneProgress | null)[]
+
+/** Guards that a control switches off. */
+export interface Guards {
+  readonly forgetsFromCommit: boolean
+  readonly mergesCommittedOnly: boolean
+}
+
+const ALL_GUARDS: Guards = { forgetsFromCommit: true, mergesCommittedOnly: true }
+
 /** Everything that a crash leaves. */
 export class StoredLanes {
   readonly cards = new Map<string, Buffer>()
-  readonly terminals = new Map<string, Buffer>()
+  readonly entities = new Map<string, Buffer>()
   readonly progress: (LaneProgress | null)[]
 
   constructor(laneCount: number) {
@@ -57,18 +66,23 @@ export class StoredLane {
   readonly #stored: StoredLanes
   readonly #partition: number
   readonly #log: LaneLog
+  readonly #guards: Guards
   readonly #writer = new ByteWriter()
-  #fold = new LaneFold(DEFAULT_RATES, LANE_START)
+  /** Cards that were read since the lane began, and what it began with. */
+  #met = new Set<string>()
+  #beganAtOffset = 0
+  #fold = openFold(LANE_START)
   #at = LOG_START
   #committed: { readonly at: LogPosition; readonly position: LanePosition } = {
     at: LOG_START,
     position: LANE_START,
   }
 
-  constructor(stored: StoredLanes, partition: number, log: LaneLog) {
+  constructor(stored: StoredLanes, partition: number, log: LaneLog, guards = ALL_GUARDS) {
     this.#stored = stored
     this.#partition = partition
     this.#log = log
+    this.#guards = guards
   }
 
   get at(): LogPosition {
@@ -84,30 +98,28 @@ export class StoredLane {
     return this.#fold.position
   }
 
-  /** Folds up to these positions and writes the state. Without a commit a crash comes back to before it. */
-  step(to: LogPosition): readonly FoldedRow[] {
+  /**
+   * Folds up to these positions and writes the state. Without a commit a crash comes back to before it. With `cuts`
+   * the batch is one of a live lane, which sees the others up to there.
+   */
+  step(to: LogPosition, layout: CardLayout = 3, cuts: Cuts | null = null): readonly FoldedRow[] {
     const entries = this.#log.entries.slice(this.#at.entryCount, to.entryCount)
     const labels = this.#log.labels.slice(this.#at.labelCount, to.labelCount)
-    const snapshot = new Snapshot(this.#stored, this.#partition)
-    const next = this.#offsetsAt(to)
-    const { rows, features } = foldBatch(
-      labels,
-      entries,
-      next.labelNextOffset,
-      this.#fold,
-      snapshot,
-      'aligned',
-    )
-    snapshot.write(this.#offsetsAt(this.#committed.at), this.#writer)
+    const snapshot = new Snapshot(this.#stored, this.#partition, cuts, (card, history) => {
+      if (this.#met.has(card)) return
+      this.#met.add(card)
+      if (this.#guards.forgetsFromCommit) history.forgetFrom(this.#beganAtOffset)
+    })
+    const next = offsetsAt(this.#log, to)
+    const rows = foldEntries(labels, entries, next.labelNextOffset, this.#fold, snapshot)
+    const { mergesCommittedOnly } = this.#guards
+    const committed = offsetsAt(this.#log, mergesCommittedOnly ? this.#committed.at : to)
+    snapshot.write(committed, layout, this.#writer)
     const progress = { generation: 1, ...next, ...this.#fold.position }
     const before = this.#stored.progress[this.#partition] ?? null
     this.#stored.progress[this.#partition] = before === null ? progress : furthest(progress, before)
     this.#at = to
-    return rows.map(({ offset, folded }, index) => ({
-      offset,
-      row: Array.from(features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)),
-      folded,
-    }))
+    return rows
   }
 
   commit(): void {
@@ -117,110 +129,88 @@ export class StoredLane {
   /** Everything in memory is lost; the state stays as it was written. */
   crash(): void {
     this.#at = this.#committed.at
-    this.#fold = new LaneFold(DEFAULT_RATES, this.#committed.position)
+    this.#fold = openFold(this.#committed.position)
+    this.#met = new Set()
+    this.#beganAtOffset = offsetsAt(this.#log, this.#at).nextOffset
   }
+}
 
-  #offsetsAt({ entryCount, labelCount }: LogPosition): {
-    nextOffset: number
-    labelNextOffset: number
-  } {
-    const after = (log: readonly { readonly offset: number }[], count: number): number =>
-      count === 0 ? 0 : (log[count - 1]?.offset ?? 0) + 1
-    return {
-      nextOffset: after(this.#log.entries, entryCount),
-      labelNextOffset: after(this.#log.labels, labelCount),
-    }
+/** The offsets up to which a position in the logs has come. */
+export function offsetsAt({ entries, labels }: LaneLog, at: LogPosition): Cut {
+  const after = (log: readonly { readonly offset: number }[], count: number): number =>
+    count === 0 ? 0 : (log[count - 1]?.offset ?? 0) + 1
+  return {
+    nextOffset: after(entries, at.entryCount),
+    labelNextOffset: after(labels, at.labelCount),
   }
+}
+
+/** Live: before this the parts of lanes that are ahead are incomplete. */
+export function horizonOf(cuts: Cuts, partition: number): number {
+  const newestMs = cuts.map((cut, index) => (index === partition ? -1 : (cut?.newestEventMs ?? -1)))
+  return Math.max(...newestMs) - LATENESS_MS
 }
 
 class Snapshot implements LaneState {
+  readonly entityHorizonMs: number
   readonly #stored: StoredLanes
   readonly #partition: number
+  readonly #cuts: Cuts
+  readonly #onFirst: (card: string, history: CardHistory) => void
   readonly #cards = new Map<string, CardHistory>()
-  readonly #terminals = new Map<string, EntityPart>()
+  readonly #parts = new Map<string, EntityPart>()
   readonly #others = new Map<string, readonly ReadablePart[]>()
 
-  constructor(stored: StoredLanes, partition: number) {
+  constructor(
+    stored: StoredLanes,
+    partition: number,
+    cuts: Cuts | null,
+    onFirst: (card: string, history: CardHistory) => void,
+  ) {
     this.#stored = stored
     this.#partition = partition
+    this.#cuts = cuts ?? stored.progress
+    this.#onFirst = onFirst
+    this.entityHorizonMs = cuts === null ? -Infinity : horizonOf(cuts, partition)
   }
 
   card(card: string): CardHistory {
-    const history =
-      this.#cards.get(card) ??
-      CardHistory.decode(this.#stored.cards.get(this.#key(card, this.#partition)) ?? null)
+    const known = this.#cards.get(card)
+    if (known !== undefined) return known
+    const history = decodeCard(this.#stored.cards.get(`${this.#partition}/${card}`) ?? null)
+    this.#onFirst(card, history)
     this.#cards.set(card, history)
     return history
   }
 
-  ownTerminal(terminal: string): EntityPart {
-    const part =
-      this.#terminals.get(terminal) ??
-      EntityPart.decode(this.#stored.terminals.get(this.#key(terminal, this.#partition)) ?? null)
-    this.#terminals.set(terminal, part)
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const key = `${this.#partition}/${kind}/${ref}`
+    const part = this.#parts.get(key) ?? decodeEntityPart(this.#stored.entities.get(key) ?? null)
+    this.#parts.set(key, part)
     return part
   }
 
-  otherTerminals(terminal: string): readonly ReadablePart[] {
-    const known = this.#others.get(terminal)
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
+    const known = this.#others.get(`${kind}/${ref}`)
     if (known !== undefined) return known
-    const parts = this.#stored.progress.flatMap((cut, partition): ReadablePart[] => {
-      const value = this.#stored.terminals.get(this.#key(terminal, partition))
+    const parts = this.#cuts.flatMap((cut, partition): ReadablePart[] => {
+      const value = this.#stored.entities.get(`${partition}/${kind}/${ref}`)
       if (partition === this.#partition || cut === null || value === undefined) return []
-      return [{ part: EntityPart.decode(value), cut }]
+      return [{ part: decodeEntityPart(value), cut }]
     })
-    this.#others.set(terminal, parts)
+    this.#others.set(`${kind}/${ref}`, parts)
     return parts
   }
 
-  write(committed: { nextOffset: number; labelNextOffset: number }, writer: ByteWriter): void {
+  write(committed: Cut, layout: CardLayout, writer: ByteWriter): void {
     for (const [card, history] of this.#cards) {
       history.compact(committed.nextOffset)
-      this.#stored.cards.set(this.#key(card, this.#partition), history.encode(writer))
+      this.#stored.cards.set(`${this.#partition}/${card}`, encodeCard(history, layout, writer))
     }
-    for (const [terminal, part] of this.#terminals) {
+    for (const [key, part] of this.#parts) {
       part.compact(committed)
-      this.#stored.terminals.set(this.#key(terminal, this.#partition), part.encode(writer))
+      this.#stored.entities.set(key, encodeEntityPart(part, writer))
     }
-  }
-
-  #key(name: string, partition: number): string {
-    return `${partition}/${name}`
-  }
-}
-
-/** State in memory that is never compacted, encoded or shared: what all other ways must equal. */
-export class PlainState implements LaneState, CardLookup {
-  readonly #cards = new Map<string, CardHistory>()
-  readonly #terminals = new Map<string, EntityPart>()
-  readonly #others: readonly PlainState[]
-
-  /** `all` holds the states of all lanes, this one included once it is pushed there. */
-  constructor(all: readonly PlainState[] = []) {
-    this.#others = all
-  }
-
-  card(card: string): CardHistory {
-    const history = this.#cards.get(card) ?? new CardHistory()
-    this.#cards.set(card, history)
-    return history
-  }
-
-  peekCard(card: string): CardHistory | null {
-    return this.#cards.get(card) ?? null
-  }
-
-  ownTerminal(terminal: string): EntityPart {
-    const part = this.#terminals.get(terminal) ?? new EntityPart()
-    this.#terminals.set(terminal, part)
-    return part
-  }
-
-  otherTerminals(terminal: string): readonly ReadablePart[] {
-    const cut = { nextOffset: Infinity, labelNextOffset: Infinity }
-    return this.#others
-      .filter((other) => other !== this)
-      .map((other) => ({ part: other.ownTerminal(terminal), cut }))
   }
 }
 
@@ -231,31 +221,15 @@ export function logsOf(
   laneOf: (card: string) => number,
 ): readonly LaneLog[] {
   const logs = Array.from({ length: laneCount }, () => ({
-    entries: [] as LaneEntry[],
-    labels: [] as LaneLabel[],
+    entries: [] as Entry[],
+    labels: [] as LabelEntry[],
   }))
   for (const item of items) {
     const card = item.kind === 'label' ? item.label.card : item.transaction.card
     const log = logs[laneOf(card)]
     if (log === undefined) throw new Error(`No lane for ${card}.`)
-    if (item.kind === 'label') {
-      log.labels.push({ kind: 'label', offset: nextOffset(log.labels), label: item.label })
-      continue
-    }
-    const { transaction } = item
-    const offset = nextOffset(log.entries)
-    log.entries.push({
-      kind: 'transaction',
-      offset,
-      timestampMs: transaction.eventTimeMs,
-      transaction,
-    })
+    if (item.kind === 'label') log.labels.push({ ...item, offset: nextOffset(log.labels) })
+    else log.entries.push({ ...item, offset: nextOffset(log.entries) })
   }
   return logs
-}
-
-/** The next offset of a log: every fifth is a control record of Kafka, which no consumer sees. */
-export function nextOffset(log: readonly { readonly offset: number }[]): number {
-  const next = (log.at(-1)?.offset ?? -1) + 1
-  return next % 5 === 4 ? next + 1 : next
 }

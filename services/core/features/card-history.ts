@@ -187,14 +187,17 @@ export class CardHistory {
     if (event.intentRef !== 0 && index < this.count - 1) this.#markRetriesAfter(index)
   }
 
-  /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS. */
+  /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS, of those that still count singly. */
   isRetry(timeMs: number, idRef: number, intentRef: number): boolean {
     if (intentRef === 0) return false
     const data = this.data
-    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+    // What is settled or merged by now may not be stored so yet; neither is looked at.
+    const horizonMs = Math.max(timeMs - RETRY_MS, this.newestMs - SETTLE_MS)
+    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
+    for (let index = this.count - 1; index >= oldest; index -= 1) {
       const base = index * STRIDE
       const otherMs = data[base] ?? 0
-      if (otherMs < timeMs - RETRY_MS) return false
+      if (otherMs < horizonMs) return false
       if (data[base + COLUMN.intent] !== intentRef) continue
       if (otherMs < timeMs) return true
       if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) return true
@@ -206,7 +209,8 @@ export class CardHistory {
   indexOfId(idRef: number): number {
     const data = this.data
     const horizonMs = this.newestMs - LATENESS_MS
-    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
+    for (let index = this.count - 1; index >= oldest; index -= 1) {
       const base = index * STRIDE
       if ((data[base] ?? 0) < horizonMs) return -1
       if (data[base + COLUMN.id] === idRef) return index
@@ -321,7 +325,8 @@ export class CardHistory {
   #markRetriesAfter(index: number): void {
     const intent = this.at(index, COLUMN.intent)
     const untilMs = this.at(index, COLUMN.time) + RETRY_MS
-    for (let later = index + 1; later < this.count; later += 1) {
+    const oldest = Math.max(index + 1, this.count - CARD_RAW_MAX)
+    for (let later = oldest; later < this.count; later += 1) {
       if (this.at(later, COLUMN.time) > untilMs) return
       if (this.at(later, COLUMN.intent) === intent) {
         const at = later * STRIDE + COLUMN.flags

@@ -109,7 +109,7 @@ export type FeatureDefinition = Common &
         readonly aggregate: (typeof CARD_AGGREGATES)[number]
         /** What is counted or compared, for aggregates about a reference. */
         readonly of?: Reference
-        /** The longer window of a ratio. */
+        /** The longer window of a ratio, or the one in which a limit is learnt. */
         readonly longWindowMs?: number
       }
     | {

@@ -200,7 +200,7 @@ const AMOUNTS: readonly FeatureDefinition[] = [
     'card_just_under_limit_7d',
     '7d',
     'payments just under the smallest amount that was declined',
-    { absence: 'decline' },
+    { absence: 'decline', longWindowMs: 30 * DAY_MS },
   ),
 ]
 

@@ -1,0 +1,141 @@
+// Folding entries of a lane's two logs without deciding, and state in memory: what tests of the features share.
+
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { CardHistory } from '../../services/core/features/card-history.ts'
+import { EntityPart, type Cut } from '../../services/core/features/entity-part.ts'
+import type { EntityKind } from '../../services/core/features/feature-definition.ts'
+import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
+import {
+  LaneFold,
+  type FoldMark,
+  type LanePosition,
+  type LaneState,
+  type ReadablePart,
+} from '../../services/core/features/lane-fold.ts'
+import type { Recomputed } from '../../services/core/features/late-revisions.ts'
+import type { Label, Transaction } from '../../services/core/transaction.ts'
+
+export type Entry =
+  | { readonly kind: 'transaction'; readonly offset: number; readonly transaction: Transaction }
+  | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
+
+export type LabelEntry =
+  | { readonly kind: 'label'; readonly offset: number; readonly label: Label }
+  | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
+
+/** The two logs of one partition. Offsets rise, with holes as transactions of Kafka leave them. */
+export interface LaneLog {
+  readonly entries: readonly Entry[]
+  readonly labels: readonly LabelEntry[]
+}
+
+/** A row with what was said of it. */
+export interface FoldedRow {
+  readonly offset: number
+  readonly row: readonly number[]
+  readonly states: readonly number[]
+  readonly marks: readonly FoldMark[]
+  readonly duplicateOf: number | null
+  readonly recomputed: readonly Recomputed[]
+}
+
+/** A fold that can read kept messages, so that later decisions are recomputed. */
+export function openFold(position: LanePosition): LaneFold {
+  const readRecord = (record: Uint8Array): Transaction =>
+    JSON.parse(Buffer.from(record).toString()) as Transaction
+  return new LaneFold({ rates: DEFAULT_RATES, readRecord }, position)
+}
+
+/** A transaction as it is kept with its event. */
+export function recordOf(transaction: Transaction): Uint8Array {
+  return Buffer.from(JSON.stringify(transaction))
+}
+
+/** Labels, then entries, as a micro-batch goes. */
+export function foldEntries(
+  labels: readonly LabelEntry[],
+  entries: readonly Entry[],
+  labelNextOffset: number,
+  fold: LaneFold,
+  state: LaneState,
+): readonly FoldedRow[] {
+  for (const entry of labels) {
+    if (entry.kind === 'watermark') fold.applyLabelWatermark(entry.timeMs)
+    else fold.applyLabel(entry.label, entry.offset, state)
+  }
+  const row = new Float64Array(FEATURE_COUNT)
+  const states = new Uint8Array(FEATURE_COUNT)
+  const rows: FoldedRow[] = []
+  for (const entry of entries) {
+    if (entry.kind === 'watermark') {
+      fold.applyWatermark(entry.timeMs)
+      continue
+    }
+    const { transaction, offset } = entry
+    const record = recordOf(transaction)
+    const { marks, duplicateOfOffset, recomputed } = fold.applyTransaction(
+      transaction,
+      offset,
+      labelNextOffset,
+      state,
+      row,
+      0,
+      states,
+      record,
+    )
+    rows.push({
+      offset,
+      row: Array.from(row),
+      states: Array.from(states),
+      marks,
+      duplicateOf: duplicateOfOffset,
+      recomputed,
+    })
+  }
+  return rows
+}
+
+const ALL: Cut = { nextOffset: Infinity, labelNextOffset: Infinity }
+
+/** State in memory that is never compacted, encoded or shared: what all other ways must equal. */
+export class PlainState implements LaneState {
+  readonly cards = new Map<string, CardHistory>()
+  readonly parts = new Map<string, EntityPart>()
+  entityHorizonMs = -Infinity
+  /** Per lane, how much of it is seen; everything unless set. */
+  cuts: readonly (Cut | null)[] = []
+  readonly #all: readonly PlainState[]
+
+  /** `all` holds the states of all lanes, this one included once it is pushed there. */
+  constructor(all: readonly PlainState[] = []) {
+    this.#all = all
+  }
+
+  card(card: string): CardHistory {
+    const history = this.cards.get(card) ?? new CardHistory()
+    this.cards.set(card, history)
+    return history
+  }
+
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const key = `${kind}/${ref}`
+    const part = this.parts.get(key) ?? new EntityPart()
+    this.parts.set(key, part)
+    return part
+  }
+
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
+    return this.#all.flatMap((other, lane): ReadablePart[] => {
+      const part = other.parts.get(`${kind}/${ref}`)
+      const cut = this.cuts.length === 0 ? ALL : this.cuts[lane]
+      if (other === this || part === undefined || cut === null || cut === undefined) return []
+      return [{ part, cut }]
+    })
+  }
+}
+
+/** The next offset of a log: every fifth is a control record of Kafka, which no consumer sees. */
+export function nextOffset(log: readonly { readonly offset: number }[]): number {
+  const next = (log.at(-1)?.offset ?? -1) + 1
+  return next % 5 === 4 ? next + 1 : next
+}

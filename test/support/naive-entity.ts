@@ -1,0 +1,134 @@
+// Features of what several cards share, from the list of everything that happened there. Tests only.
+
+import type {
+  EntityKind,
+  FeatureDefinition,
+} from '../../services/core/features/feature-definition.ts'
+import type { Label } from '../../services/core/transaction.ts'
+import {
+  compareEvents,
+  HOUR_CARDS_MAX,
+  HOUR_SINGLES_MAX,
+  hourStartMs,
+  isWithin,
+  type Past,
+} from './naive-past.ts'
+
+type OfEntity = Extract<FeatureDefinition, { readonly entity: EntityKind }>
+
+/** A label with its place in the log of a lane. */
+export interface Word {
+  readonly lane: number
+  readonly offset: number
+  readonly label: Label
+  /** When it counts from: later than it says where a watermark had promised that it would not come. */
+  readonly knownAtMs: number
+}
+
+/** What is seen of one entity. */
+export interface NaiveEntity {
+  readonly events: readonly Past[]
+  readonly words: readonly Word[]
+}
+
+interface Placed {
+  readonly past: Past
+  readonly timeMs: number
+  /** Below every reference for an event of a crowded hour. */
+  readonly idRef: number
+  readonly isCrowded: boolean
+}
+
+/** A value, and whether cards are estimated. */
+export interface EntityValue {
+  readonly value: number
+  readonly isEstimate: boolean
+}
+
+/** `isCoarse` moves events of crowded hours to their start, as documented; without it everything is exact. */
+export function entityValue(
+  { aggregate, windowMs, delayMs }: OfEntity,
+  timeMs: number,
+  entity: NaiveEntity,
+  isCoarse: boolean,
+): EntityValue {
+  const toMs = timeMs - delayMs
+  const inside = entity.events
+    .map((past) => placed(past, entity.events, isCoarse))
+    .filter((each) => isWithin(each.timeMs, toMs, windowMs))
+    .toSorted(compareEvents)
+  const frauds = knownFrauds(entity.words, timeMs)
+  const inWindow = frauds.filter((each) => isWithin(each.eventTimeMs, toMs, windowMs)).length
+  const fraudIds = new Set(frauds.map((each) => each.transactionId))
+  const run = runOf(inside, fraudIds)
+  const exact = (value: number): EntityValue => ({ value, isEstimate: false })
+  switch (aggregate) {
+    case 'count':
+      return exact(inside.length)
+    case 'frauds':
+      return exact(inWindow)
+    case 'fraud_share':
+      return exact(inside.length === 0 ? 0 : Math.min(1, inWindow / inside.length))
+    case 'distinct_cards': {
+      const cards = new Set(inside.map(({ past }) => past.transaction.card)).size
+      return { value: cards, isEstimate: isCoarse && hasTooManyCards(inside) }
+    }
+    case 'fraud_run':
+      return exact(run.length)
+    case 'fraud_run_age': {
+      const first = run.at(-1)
+      return exact(first === undefined ? NaN : (timeMs - first.timeMs) / 1_000)
+    }
+  }
+}
+
+/** True when the hour of some event has more events of its lane than are kept singly. */
+export function isCrowded(past: Past, events: readonly Past[]): boolean {
+  return events.filter((other) => sharesHour(other, past)).length > HOUR_SINGLES_MAX
+}
+
+function placed(past: Past, events: readonly Past[], isCoarse: boolean): Placed {
+  if (!isCoarse || !isCrowded(past, events)) {
+    // Of an entity's events 32 bits of the reference are kept.
+    return { past, timeMs: past.timeMs, idRef: past.idRef % 2 ** 32, isCrowded: false }
+  }
+  return { past, timeMs: hourStartMs(past.timeMs), idRef: 0, isCrowded: true }
+}
+
+function sharesHour(a: Past, b: Past): boolean {
+  return a.lane === b.lane && hourStartMs(a.timeMs) === hourStartMs(b.timeMs)
+}
+
+function hasTooManyCards(inside: readonly Placed[]): boolean {
+  return inside.some((each) => {
+    const hour = inside.filter(({ past }) => sharesHour(past, each.past))
+    return (
+      each.isCrowded && new Set(hour.map(({ past }) => past.transaction.card)).size > HOUR_CARDS_MAX
+    )
+  })
+}
+
+/** Newest first, up to the first that is no known fraud. Of crowded hours nothing is known singly. */
+function runOf(inside: readonly Placed[], fraudIds: ReadonlySet<string>): readonly Placed[] {
+  const newestFirst = inside.toReversed()
+  const end = newestFirst.findIndex(
+    (each) => each.isCrowded || !fraudIds.has(each.past.transaction.id),
+  )
+  return end < 0 ? newestFirst : newestFirst.slice(0, end)
+}
+
+/** The last words of the transactions whose last word, of those known by now, is fraud. */
+export function knownFrauds(words: readonly Word[], asOfMs: number): readonly Label[] {
+  const ids = new Set(words.map(({ label }) => label.transactionId))
+  return [...ids].flatMap((id) => {
+    const inLog = words
+      .filter(({ label }) => label.transactionId === id)
+      .toSorted((a, b) => a.offset - b.offset)
+    // A genuine word with no fraud before it in the log undoes nothing.
+    const firstFraud = inLog.findIndex(({ label }) => label.verdict === 'fraud')
+    const known = inLog.slice(Math.max(0, firstFraud)).filter((word) => word.knownAtMs <= asOfMs)
+    // Stable: of two words known at the same time the later one of the log is the last.
+    const last = known.toSorted((a, b) => a.knownAtMs - b.knownAtMs).at(-1)
+    return firstFraud >= 0 && last?.label.verdict === 'fraud' ? [last.label] : []
+  })
+}

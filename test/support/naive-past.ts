@@ -1,0 +1,81 @@
+// What the oracle of the features remembers, and the two questions that all of its definitions ask: what comes before,
+// and what lies in a window. Tests only.
+
+import { referenceOf } from '../../services/core/reference.ts'
+import type { Transaction } from '../../services/core/transaction.ts'
+
+export const MINUTE_MS = 60_000
+export const HOUR_MS = 60 * MINUTE_MS
+export const DAY_MS = 24 * HOUR_MS
+
+/** Documented limits, repeated here: changing one in the code alone must fail. */
+export const CARD_SINGLES_MAX = 512
+export const HOUR_SINGLES_MAX = 16
+export const HOUR_CARDS_MAX = 32
+export const LATENESS_MS = 3 * DAY_MS
+export const LANE_REACH_MS = 37 * DAY_MS
+
+/** One transaction that was counted. */
+export interface Past {
+  readonly lane: number
+  readonly offset: number
+  readonly transaction: Transaction
+  readonly timeMs: number
+  readonly amountMinor: number
+  readonly idRef: number
+  readonly countsAtEntities: boolean
+  /** Once a retry, always a retry: what comes later can only make more of them. */
+  isRetry: boolean
+}
+
+/** What a transaction sees of a lane: offsets below these. */
+export interface NaiveCut {
+  readonly nextOffset: number
+  readonly labelNextOffset: number
+}
+
+/** Order of events: by time, then by the reference of the id. */
+export function compareEvents(
+  a: { readonly timeMs: number; readonly idRef: number },
+  b: { readonly timeMs: number; readonly idRef: number },
+): number {
+  return a.timeMs - b.timeMs || a.idRef - b.idRef
+}
+
+/** The window (toMs - windowMs, toMs]. */
+export function isWithin(timeMs: number, toMs: number, windowMs: number): boolean {
+  return timeMs > toMs - windowMs && timeMs <= toMs
+}
+
+export function hourStartMs(timeMs: number): number {
+  return Math.floor(timeMs / HOUR_MS) * HOUR_MS
+}
+
+/** A retry comes after an attempt of the same intent, by at most a day. */
+export function isRetryOf(later: Past, earlier: Past): boolean {
+  const { intentId } = later.transaction
+  return (
+    intentId !== null &&
+    earlier.transaction.intentId === intentId &&
+    compareEvents(earlier, later) < 0 &&
+    later.timeMs - earlier.timeMs <= DAY_MS
+  )
+}
+
+/** The transaction as something to be remembered. */
+export function pastOf(
+  transaction: Transaction,
+  place: { readonly lane: number; readonly offset: number },
+  amountMinor: number,
+  countsAtEntities: boolean,
+): Past {
+  return {
+    ...place,
+    transaction,
+    timeMs: transaction.eventTimeMs,
+    amountMinor,
+    idRef: referenceOf(transaction.id),
+    countsAtEntities,
+    isRetry: false,
+  }
+}
