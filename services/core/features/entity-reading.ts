@@ -9,6 +9,7 @@ import {
   type EntityPart,
 } from './entity-part.ts'
 import type { EntityPlan } from './entity-plan.ts'
+import { HashSet } from './hash-set.ts'
 import { KnownFrauds } from './known-frauds.ts'
 import { estimateDistinct, KeptSmallest } from './kept-smallest.ts'
 
@@ -32,7 +33,7 @@ export class EntityReading {
 
   readonly #plan: EntityPlan
   readonly #frauds = new KnownFrauds()
-  readonly #cards = new Set<number>()
+  readonly #cards = new HashSet()
   #isSaturated = false
   #timeMs = 0
   /** Known frauds at the end of each part: time and id, newest first. */
@@ -59,7 +60,7 @@ export class EntityReading {
       counts.fill(0)
       frauds.fill(0)
     }
-    if (this.#cards.size > 0) this.#cards.clear()
+    this.#cards.clear()
     this.#isSaturated = false
     this.isApproximate = false
     this.#runTimesMs.length = 0
@@ -83,7 +84,9 @@ export class EntityReading {
 
   /** Sums up; call after the last part. */
   finish(): void {
-    this.distinctCards = this.#isSaturated ? estimateDistinct(this.#cards) : this.#cards.size
+    this.distinctCards = this.#isSaturated
+      ? estimateDistinct(this.#cards.toArray())
+      : this.#cards.size
     if (this.#isSaturated) this.isApproximate = true
     this.runLength = 0
     this.runStartMs = NaN
