@@ -13,7 +13,7 @@ export interface LogStretch {
 
 /**
  * Calls `onMessages` with the messages of the stretches in offset order within each topic, one call at a time,
- * and resolves after the last. The group of its own that this needs is deleted afterwards.
+ * and resolves after the last. The group of its own that this needs is deleted afterwards. Rejects when aborted.
  */
 export async function readLaneLog(
   kafka: Kafka,
@@ -21,6 +21,7 @@ export async function readLaneLog(
   partition: number,
   stretches: readonly LogStretch[],
   onMessages: (topic: string, messages: readonly KafkaMessage[]) => Promise<void>,
+  signal: AbortSignal | null = null,
 ): Promise<void> {
   const wanted = new Map(
     stretches.filter(({ from, to }) => from < to).map((stretch) => [stretch.topic, stretch]),
@@ -37,6 +38,11 @@ export async function readLaneLog(
   try {
     await consumer.subscribe({ topics, fromBeginning: true })
     await new Promise<void>((resolve, reject) => {
+      const abort = (): void => {
+        reject(new Error('The reading of the log was given up.'))
+      }
+      if (signal?.aborted === true) abort()
+      signal?.addEventListener('abort', abort, { once: true })
       const finish = (topic: string): void => {
         wanted.delete(topic)
         if (wanted.size === 0) resolve()
