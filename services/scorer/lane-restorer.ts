@@ -128,7 +128,6 @@ export class LaneRestorer {
           return
         }
         this.#release(null)
-        if (signal.aborted) return
         log.warn({ partition: inbox.partition, error }, 'The state could not be restored yet.')
       }
       await this.#sleep(waitMs)
@@ -193,16 +192,20 @@ export class LaneRestorer {
       if (batch !== null) {
         await refold.foldBatch(batch)
         this.#tail.done(batch)
-      } else if (this.#hold === null) {
+      } else if (!this.#isHeld()) {
         await this.#sleep(null)
       } else {
         await this.#confirm(session)
         // The lane may have gone on meanwhile.
-        if (this.#hold !== null) return true
+        if (this.#isHeld()) return true
         session.answerMsMax = ANSWER_MS_MAX
       }
     }
     return false
+  }
+
+  #isHeld(): boolean {
+    return this.#hold !== null
   }
 
   #tellNear(): void {

@@ -4,7 +4,7 @@
 
 import type { Clock } from '../core/clock.ts'
 import type { LaneFold } from '../core/features/lane-fold.ts'
-import { furthest, type LaneCut } from '../core/stream/lane-progress.ts'
+import type { LaneCut } from '../core/stream/lane-progress.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneSession, LaneSnapshot } from '../platform/redis/lane-store-contract.ts'
 import { corruptGenerationOf, fenced, lossOf, lost } from './lane-errors.ts'
@@ -90,10 +90,8 @@ export class LaneState {
     const { partition } = this.#deps.inbox
     const { nextOffset, labelNextOffset } = taken
     const { generation } = session.progress
-    const progress = furthest(
-      { generation, nextOffset, labelNextOffset, ...fold.position },
-      session.progress,
-    )
+    // Below what an earlier owner had written, where it was ahead: what it held of this is decided and folded again.
+    const progress = { generation, nextOffset, labelNextOffset, ...fold.position }
     try {
       const reply = await session.write(snapshot, progress, this.#committed)
       if (reply === 'fenced') throw fenced(partition)

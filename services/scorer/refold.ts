@@ -3,12 +3,7 @@
 import type { Kafka } from 'kafkajs'
 import { storedOutcomeOf } from '../core/decision/decide.ts'
 import { LaneFold, type LanePosition } from '../core/features/lane-fold.ts'
-import {
-  furthest,
-  isBehind,
-  type LaneCut,
-  type LaneProgress,
-} from '../core/stream/lane-progress.ts'
+import { isBehind, type LaneCut, type LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Outcome } from '../core/wire/records.ts'
 import { readLaneLog } from '../platform/kafka/lane-log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
@@ -121,7 +116,7 @@ export class Refold {
     }
     const { generation } = session.progress
     const progress: LaneProgress = { generation, ...cut, ...this.#fold.position }
-    const reply = await session.write(snapshot, furthest(progress, session.progress), cut)
+    const reply = await session.write(snapshot, progress, cut)
     if (reply === 'fenced') throw fenced(inbox.partition)
     if (reply === 'lost') throw lost(inbox.partition, 'rolled_back')
     this.#reached = cut

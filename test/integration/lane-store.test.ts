@@ -154,9 +154,9 @@ test('an owner whose state is as it was some time ago learns that, before and af
 test('a claim that was given up and arrives late changes nothing', async (t) => {
   const keys = openKeys(t, 'late-claim')
   const proxy = await openRedisProxy(t, keys.redisUrl)
-  const slow = await openStore(t, keys, { url: proxy.url, answerMsMax: 10 })
+  const slow = await openStore(t, keys, { url: proxy.url, answerMsMax: 500 })
   const store = await openStore(t, keys)
-  const held = proxy.holdAt('evalsha')
+  const held = proxy.holdAt('eval')
   const given = slow.claim(0, null)
   await held
   await rejects(given, (error) => isSluiceError(error, 'SLUICE_FEATURE_STORE_UNAVAILABLE'))

@@ -15,7 +15,7 @@ import { openStream, simulatedEvents, type TestStream } from '../support/streams
 import { decideUndisturbed } from '../support/undisturbed.ts'
 
 /** How every fenced write begins, and otherwise only the claim of a lane that starts. */
-const FENCED_WRITE = 'evalsha'
+const FENCED_WRITE = 'eval'
 /** What a write begins with when the fence is off. */
 const UNFENCED_WRITE = 'multi'
 /** The script's reply to an owner that is one no longer. */

@@ -1,6 +1,6 @@
 // Reads one lane's log beside the group: both topics of one partition, from given offsets up to given ones.
 
-import type { Kafka, KafkaMessage } from 'kafkajs'
+import type { Consumer, Kafka, KafkaMessage } from 'kafkajs'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { singleLaneAssigner } from './lane-assigner.ts'
 
@@ -28,21 +28,12 @@ export async function readLaneLog(
   )
   if (wanted.size === 0) return
   const topics = [...wanted.keys()]
-  const consumer = kafka.consumer({
-    groupId,
-    partitionAssigners: [singleLaneAssigner(topics, partition)],
-    maxWaitTimeInMs: 100,
-    allowAutoTopicCreation: false,
-  })
+  const consumer = openConsumer(kafka, groupId, topics, partition)
   await consumer.connect()
   try {
     await consumer.subscribe({ topics, fromBeginning: true })
     await new Promise<void>((resolve, reject) => {
-      const abort = (): void => {
-        reject(new Error('The reading of the log was given up.'))
-      }
-      if (signal?.aborted === true) abort()
-      signal?.addEventListener('abort', abort, { once: true })
+      onAbort(signal, reject)
       const finish = (topic: string): void => {
         wanted.delete(topic)
         if (wanted.size === 0) resolve()
@@ -91,4 +82,26 @@ export async function readLaneLog(
     await admin.deleteGroups([groupId]).catch(() => undefined)
     await admin.disconnect()
   }
+}
+
+function openConsumer(
+  kafka: Kafka,
+  groupId: string,
+  topics: readonly string[],
+  partition: number,
+): Consumer {
+  return kafka.consumer({
+    groupId,
+    partitionAssigners: [singleLaneAssigner([...topics], partition)],
+    maxWaitTimeInMs: 100,
+    allowAutoTopicCreation: false,
+  })
+}
+
+function onAbort(signal: AbortSignal | null, reject: (error: Error) => void): void {
+  const abort = (): void => {
+    reject(new Error('The reading of the log was given up.'))
+  }
+  if (signal?.aborted === true) abort()
+  signal?.addEventListener('abort', abort, { once: true })
 }

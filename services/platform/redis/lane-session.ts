@@ -98,7 +98,6 @@ export class RedisLaneSession implements LaneSession {
     terminals: readonly string[],
     next: LaneCut,
   ): Promise<LaneReading> {
-    void next
     for (let attempt = 1; ; attempt += 1) {
       const own = this.#ownValues(cards, terminals)
       const foreign = this.#purpose === 'work' ? this.#foreign.plan(terminals) : null
@@ -114,12 +113,13 @@ export class RedisLaneSession implements LaneSession {
       if (found?.isCurrent === false && attempt < READS_MAX) continue
       if (await this.#isDamaged(values[2] ?? null)) return { kind: 'lost', loss: 'corrupt' }
       try {
-        for (const [index, key] of own.missing.entries()) own.decode(key, ownValues[index] ?? null)
+        for (const [index, key] of own.missing.entries())
+          own.decode(key, ownValues[index] ?? null, next)
       } catch (error) {
         if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return { kind: 'lost', loss: 'corrupt' }
         throw error
       }
-      if (found?.damaged != null) await this.#tellOwner(found.damaged)
+      if (found !== undefined && found.damaged !== null) await this.#tellOwner(found.damaged)
       return {
         kind: 'read',
         snapshot: new Snapshot({
@@ -127,7 +127,7 @@ export class RedisLaneSession implements LaneSession {
           own: own.parts,
           others: found?.others ?? new Map(),
           progress: found?.progress ?? [],
-          hasUnreadable: found?.damaged != null,
+          hasUnreadable: (found?.damaged ?? null) !== null,
         }),
       }
     }
@@ -244,9 +244,9 @@ export class RedisLaneSession implements LaneSession {
     return {
       ...known,
       missing: [...cardKeys.keys(), ...terminalKeys.keys()],
-      decode: (key: string, bytes: Buffer | null): void => {
+      decode: (key: string, bytes: Buffer | null, next: LaneCut): void => {
         const card = cardKeys.get(key)
-        if (card !== undefined) known.cards.set(card, codec.decodeCard(bytes))
+        if (card !== undefined) known.cards.set(card, codec.decodeCard(bytes, next.nextOffset))
         else known.parts.set(terminalKeys.get(key) ?? '', codec.decodeEntity(bytes))
       },
     }

@@ -24,8 +24,8 @@ export class StateCodec {
    * A card, without what is still to be decided: events from `nextOffset` on were written before a crash.
    * @throws SluiceError SLUICE_STATE_CORRUPT
    */
-  decodeCard(bytes: Buffer | null): CardHistory {
-    return CardHistory.decode(bytes)
+  decodeCard(bytes: Buffer | null, nextOffset: number): CardHistory {
+    return withoutUndecided(CardHistory.decode(bytes), nextOffset)
   }
 
   /** @throws SluiceError SLUICE_STATE_CORRUPT */
@@ -45,3 +45,27 @@ export function weightOf(value: CardHistory | EntityPart): number {
 
 /** An object with its arrays takes about as much memory as this many events. */
 const VALUE_WEIGHT_MIN = 16
+
+/** The history itself, unless it holds such an event, which is rare: only the first batch after a crash meets any. */
+function withoutUndecided(history: CardHistory, nextOffset: number): CardHistory {
+  if (history.offsets.every((offset) => offset < nextOffset)) return history
+  const decided = new CardHistory()
+  decided.buckets.push(...history.buckets)
+  for (const [index, offset] of history.offsets.entries()) {
+    if (offset >= nextOffset) continue
+    decided.insert({
+      timeMs: history.timesMs[index] ?? 0,
+      offset,
+      amountMinor: history.amountsMinor[index] ?? 0,
+      idRef: history.idRefs[index] ?? 0,
+      intentRef: history.intentRefs[index] ?? 0,
+      deviceRef: history.deviceRefs[index] ?? 0,
+      latitudeE4: history.latitudesE4[index] ?? 0,
+      longitudeE4: history.longitudesE4[index] ?? 0,
+      hasPlace: history.hasPlaceAt(index),
+      isRetry: history.isRetryAt(index),
+    })
+    decided.setOutcome(offset, history.outcomeAt(index))
+  }
+  return decided
+}
