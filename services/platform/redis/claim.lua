@@ -1,10 +1,10 @@
 -- Raises the epoch of a lane, so that whoever owned it before can no longer write.
 -- KEYS: 1 epoch
--- ARGV: 1 the epoch that must stand, or an empty string for a new assignment, which always wins
+-- ARGV: 1 the epoch that this claim ends; one that is missing or earlier is ended, too, since Redis may have lost it
 --       2 the least value of the new epoch, above every epoch that this owner has held
--- Reply: the new epoch; 0 when another epoch stands
+-- Reply: the new epoch; 0 when a later epoch stands
 local epoch = redis.call('GET', KEYS[1])
-if ARGV[1] ~= '' and epoch and tonumber(epoch) > tonumber(ARGV[1]) then
+if epoch and tonumber(epoch) > tonumber(ARGV[1]) then
   return 0
 end
 local next = math.max((tonumber(epoch) or 0) + 1, tonumber(ARGV[2]))

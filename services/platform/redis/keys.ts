@@ -1,16 +1,27 @@
 // Every Redis key is built here. The braces keep all keys of one lane on one slot of a cluster, so that the
 // fence and the values it guards change together, and a reader of a lane sees one moment of it.
 
+import { STATE_LAYOUT } from '../../core/stream/lane-progress.ts'
+
 const PREFIX = 'sluice'
 
-/** Keys of one lane of one stream. `generation` is layout and rebuild number. */
+/**
+ * Keys of one lane of one stream. The epoch is the same for every layout, since a lane has one owner whatever
+ * version it runs; all else carries the layout. A generation is one build of the state.
+ */
 export function laneKeys(streamId: string, partition: number) {
   const lane = `${PREFIX}:{${streamId}:${partition}}`
+  const state = `${lane}:s${STATE_LAYOUT}`
+  const built = (generation: number) => `${state}:${generation.toString(36)}`
   return {
     epoch: `${lane}:epoch`,
-    progress: `${lane}:progress`,
-    card: (generation: number, card: string) => `${lane}:${generation}:c:${card}`,
-    terminal: (generation: number, terminal: string) => `${lane}:${generation}:t:${terminal}`,
+    progress: `${state}:progress`,
+    /** How far a rebuild has come, in a generation that nobody reads yet; empty when there is none. */
+    restore: `${state}:restore`,
+    /** A reader's word that a value of this lane is damaged; empty when there is none. */
+    damage: `${state}:damage`,
+    card: (generation: number, card: string) => `${built(generation)}:c:${card}`,
+    terminal: (generation: number, terminal: string) => `${built(generation)}:t:${terminal}`,
   } as const
 }
 
