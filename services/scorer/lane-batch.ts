@@ -1,26 +1,21 @@
 // One micro-batch of a lane from what was taken to the commit: read the state, decide, write the state, publish.
 
 import type { Clock } from '../core/clock.ts'
-import type { RateTable } from '../core/currency.ts'
-import { storedOutcomeOf } from '../core/decision/decide.ts'
-import { LaneFold } from '../core/features/lane-fold.ts'
+import type { LaneFold } from '../core/features/lane-fold.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import type { LaneSnapshot } from '../platform/redis/lane-store-contract.ts'
 import type { BatchSpan } from '../platform/tracing/batch-tracer.ts'
 import { encodeOutput, type OutputOptions } from './batch-output.ts'
 import { reportOf } from './batch-report.ts'
-import { decideDegraded } from './degraded.ts'
-import type { InboxOptions, Taken } from './lane-inbox.ts'
+import type { Taken } from './lane-inbox.ts'
 import type { LaneState } from './lane-state.ts'
-import { decideBatch, foldBatch, type DecidedBatch } from './micro-batch.ts'
+import { decideBatch, type DecidedBatch } from './micro-batch.ts'
 import type { DecidedOutcome } from './refold.ts'
 
 export interface BatchDeps {
   readonly clock: Clock
   readonly telemetry: Pick<ScorerTelemetry, 'batchDecided'>
-  readonly inbox: Pick<InboxOptions, 'rates'>
   readonly output: OutputOptions
 }
 
@@ -38,7 +33,7 @@ export interface BatchPlace {
 
 /** Decides and publishes; resolves with the hash of the block once that is committed. */
 export async function processBatch(
-  { clock, telemetry, inbox, output }: BatchDeps,
+  { clock, telemetry, output }: BatchDeps,
   { transactions, state, fold, chainHash, decodeMs, onRead }: BatchPlace,
   taken: Taken,
   span: BatchSpan | null,
@@ -49,7 +44,17 @@ export async function processBatch(
   if (snapshot !== null) onRead(progress)
   const readEndMs = clock.monotonicMs()
   const nowMs = clock.nowMs()
-  const decided = await decide(taken, fold, snapshot, nowMs, inbox.rates, output)
+  const { labels, entries, labelNextOffset } = taken
+  const decided = await decideBatch(
+    labels,
+    entries,
+    labelNextOffset,
+    fold,
+    snapshot,
+    progress,
+    nowMs,
+    output.decide,
+  )
   const scoredAtMs = clock.nowMs()
   const writeStartMs = clock.monotonicMs()
   if (snapshot !== null) await state.write(snapshot, taken, fold)
@@ -87,30 +92,8 @@ export async function processBatch(
   return encoded.chainHash
 }
 
-async function decide(
-  taken: Taken,
-  fold: LaneFold,
-  snapshot: LaneSnapshot | null,
-  nowMs: number,
-  rates: RateTable,
-  { decide: options }: OutputOptions,
-): Promise<DecidedBatch> {
-  const { labels, entries, labelNextOffset } = taken
-  if (snapshot !== null && !snapshot.hasUnreadable) {
-    const { progress } = snapshot
-    return decideBatch(labels, entries, labelNextOffset, fold, snapshot, progress, nowMs, options)
-  }
-  if (snapshot === null) return decideDegraded(taken, fold, [], nowMs, options)
-  // What other lanes know cannot be read in full, but our own state can, and takes the batch in.
-  const aside = new LaneFold(rates, fold.position)
-  const decided = await decideDegraded(taken, aside, snapshot.progress, nowMs, options)
-  foldBatch(labels, entries, labelNextOffset, fold, snapshot, options.alignment)
-  for (const { card, offset, outcome } of outcomesOf(decided)) {
-    snapshot.card(card).setOutcome(offset, storedOutcomeOf(outcome))
-  }
-  return decided
-}
-
 function outcomesOf({ decisions }: DecidedBatch): readonly DecidedOutcome[] {
-  return decisions.filter(({ duplicateOfOffset }) => duplicateOfOffset === null)
+  return decisions.filter(
+    ({ duplicateOfOffset, revision }) => duplicateOfOffset === null && revision === 0,
+  )
 }

@@ -4,6 +4,7 @@
 
 import type { Clock } from '../core/clock.ts'
 import type { LaneFold } from '../core/features/lane-fold.ts'
+import { LATENESS_MS } from '../core/features/time.ts'
 import type { LaneCut } from '../core/stream/lane-progress.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneSession, LaneSnapshot } from '../platform/redis/lane-store-contract.ts'
@@ -12,7 +13,7 @@ import type { Taken } from './lane-inbox.ts'
 import { LaneRestorer, type RestorerDeps } from './lane-restorer.ts'
 import type { LaneStart } from './lane-start.ts'
 import type { DecidedOutcome } from './refold.ts'
-import { readFor } from './touched.ts'
+import { readFor, touchedByLate } from './touched.ts'
 
 export interface LaneStateDeps extends RestorerDeps {
   readonly clock: Clock
@@ -69,18 +70,37 @@ export class LaneState {
     const session = this.#session
     if (session === null) return null
     const { partition } = this.#deps.inbox
-    const { cards, terminals } = readFor(taken)
+    const { cards, entities } = readFor(taken)
     try {
-      const reading = await session.read(cards, terminals, this.#committed)
+      let reading = await session.read(cards, entities, this.#committed)
+      if (reading.kind === 'read') {
+        const more = touchedByLate(taken, reading.snapshot)
+        if (more.length > 0) {
+          reading = await session.readMore(reading.snapshot, more, this.#committed)
+        }
+      }
       if (reading.kind === 'fenced') throw fenced(partition)
       if (reading.kind === 'lost') {
         throw lost(partition, reading.loss, session.progress.generation)
       }
-      return reading.snapshot
+      const { snapshot } = reading
+      if (this.#deps.alignment === 'live') snapshot.entityHorizonMs = this.#horizonMs(snapshot)
+      return snapshot
     } catch (error) {
       this.#doWithout(error, session)
       return null
     }
+  }
+
+  /** Before this the lane that is furthest may have forgotten what a transaction asks for. */
+  #horizonMs({ progress }: LaneSnapshot): number {
+    let newestMs = -Infinity
+    for (const [lane, of] of progress.entries()) {
+      if (lane !== this.#deps.inbox.partition && of !== null) {
+        newestMs = Math.max(newestMs, of.newestEventMs)
+      }
+    }
+    return newestMs - LATENESS_MS
   }
 
   /** Writes what the batch has changed. What was decided stands, written or not. */

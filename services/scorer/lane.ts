@@ -14,7 +14,7 @@ import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import type { OutputOptions } from './batch-output.ts'
 import type { LaneStanding } from './lag-observer.ts'
-import { LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
+import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { processBatch } from './lane-batch.ts'
 import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
 import type { LaneStart } from './lane-start.ts'
@@ -178,7 +178,7 @@ export class Lane {
   async #work(start: LaneStart, state: LaneState, onProgress: () => void): Promise<void> {
     const { inbox: options, clock, output } = this.#deps
     const inbox = new LaneInbox(options, start.nextOffset, start.labelNextOffset)
-    const fold = new LaneFold(options.rates, start.position)
+    const fold = new LaneFold(foldOptionsOf(options), start.position)
     let chainHash = start.chainHash
     let lastStartMs = -Infinity
     // Known before the first batch: an empty list would let an aligned lane go on unchecked.

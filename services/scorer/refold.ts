@@ -9,8 +9,8 @@ import { readLaneLog } from '../platform/kafka/lane-log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneSession } from '../platform/redis/lane-store-contract.ts'
 import { fenced, lost } from './lane-errors.ts'
-import { LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
-import { foldBatch } from './micro-batch.ts'
+import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
+import { foldBatch } from './fold-batch.ts'
 import { touchedBy } from './touched.ts'
 
 export interface RefoldDeps {
@@ -46,7 +46,7 @@ export class Refold {
   constructor(deps: RefoldDeps, session: LaneSession) {
     this.#deps = deps
     this.#session = session
-    this.#fold = new LaneFold(deps.inbox.rates, positionOf(session.progress))
+    this.#fold = new LaneFold(foldOptionsOf(deps.inbox), positionOf(session.progress))
     this.#reached = session.progress
   }
 
@@ -100,9 +100,9 @@ export class Refold {
   async #apply(batch: Foldable): Promise<void> {
     const { inbox, alignment, telemetry } = this.#deps
     const session = this.#session
-    const { cards, terminals } = touchedBy(batch)
+    const { cards, entities } = touchedBy(batch)
     const cut = furthestCut(batch, this.#reached)
-    const reading = await session.read(cards, terminals, this.#reached)
+    const reading = await session.read(cards, entities, this.#reached)
     if (reading.kind !== 'read') {
       throw reading.kind === 'fenced'
         ? fenced(inbox.partition)

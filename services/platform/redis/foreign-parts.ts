@@ -29,7 +29,8 @@ export interface ForeignReading {
   /** False when a lane keeps its state under other keys by now. */
   readonly isCurrent: boolean
   readonly progress: readonly (LaneProgress | null)[]
-  readonly others: ReadonlyMap<string, readonly ReadablePart[]>
+  /** By entity key; null where a part cannot be read. */
+  readonly others: Map<number, readonly ReadablePart[] | null>
   /** One of the parts that cannot be read; null when all can. */
   readonly damaged: DamagedPart | null
 }
@@ -52,7 +53,7 @@ export class ForeignParts {
   }
 
   /** The keys to read, and how to take what stands there. */
-  plan(terminals: readonly string[]): {
+  plan(entities: readonly number[]): {
     readonly keys: readonly string[]
     take(values: readonly (Buffer | null)[]): ForeignReading
   } {
@@ -61,9 +62,9 @@ export class ForeignParts {
     const parts = lanes.flatMap((lane, partition) =>
       partition === this.#partition
         ? []
-        : terminals.map((terminal) => {
+        : entities.map((entity) => {
             const generation = generations[partition] ?? 0
-            return { partition, terminal, key: lane.terminal(generation, terminal) }
+            return { partition, entity, key: lane.entity(generation, entity) }
           }),
     )
     return {
@@ -96,15 +97,15 @@ export class ForeignParts {
   #take(
     parts: readonly {
       readonly partition: number
-      readonly terminal: string
+      readonly entity: number
       readonly key: string
     }[],
     values: readonly (Buffer | null)[],
     progress: readonly (LaneProgress | null)[],
   ): Pick<ForeignReading, 'others' | 'damaged'> {
-    const others = new Map<string, ReadablePart[]>()
+    const others = new Map<number, ReadablePart[] | null>()
     let damaged: DamagedPart | null = null
-    for (const [index, { partition, terminal, key }] of parts.entries()) {
+    for (const [index, { partition, entity, key }] of parts.entries()) {
       const bytes = values[index] ?? null
       const cut = progress[partition] ?? null
       if (bytes === null || cut === null) continue
@@ -112,11 +113,12 @@ export class ForeignParts {
       if (part === null) {
         const noteKey = this.#shared.keys[partition]?.damage ?? ''
         damaged = { noteKey, note: { generation: cut.generation, key } }
+        others.set(entity, null)
         continue
       }
-      const known = others.get(terminal)
-      if (known === undefined) others.set(terminal, [{ part, cut }])
-      else known.push({ part, cut })
+      const known = others.get(entity)
+      if (known === undefined) others.set(entity, [{ part, cut }])
+      else known?.push({ part, cut })
     }
     return { others, damaged }
   }

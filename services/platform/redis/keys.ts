@@ -21,7 +21,9 @@ export function laneKeys(streamId: string, partition: number) {
     /** A reader's word that a value of this lane is damaged; empty when there is none. */
     damage: `${state}:damage`,
     card: (generation: number, card: string) => `${built(generation)}:c:${card}`,
-    terminal: (generation: number, terminal: string) => `${built(generation)}:t:${terminal}`,
+    /** `entity` is kind and reference as core's `entityKeyOf` joins them. */
+    entity: (generation: number, entity: number) => `${built(generation)}:e:${entity.toString(36)}`,
+    entities: (generation: number) => `${built(generation)}:e:`,
   } as const
 }
 

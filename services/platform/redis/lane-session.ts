@@ -1,7 +1,7 @@
 // The state of one lane under one epoch: one read and one write per micro-batch, whatever its size.
 //
 // A read is a single MGET of the lane's epoch and progress, the progress of all lanes, and what is not in memory of
-// the batch's cards and of its terminals in every lane. MGET is atomic, so each lane's progress says exactly
+// the batch's cards and of its entities in every lane. MGET is atomic, so each lane's progress says exactly
 // which events its parts hold: that is the cut. And the lane's own epoch and progress say whether the state is
 // still the one it left: a Redis that was emptied, or came back as it was a while ago, shows before anything is
 // decided from it. A write is one script: fence, the same look, values, progress.
@@ -95,12 +95,12 @@ export class RedisLaneSession implements LaneSession {
 
   async read(
     cards: readonly string[],
-    terminals: readonly string[],
+    entities: readonly number[],
     next: LaneCut,
   ): Promise<LaneReading> {
     for (let attempt = 1; ; attempt += 1) {
-      const own = this.#ownValues(cards, terminals)
-      const foreign = this.#purpose === 'work' ? this.#foreign.plan(terminals) : null
+      const own = this.#ownValues(cards, entities)
+      const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities) : null
       const values = await this.#mget([
         ...[this.#lane.epoch, this.#progressKey, this.#lane.damage],
         ...own.missing,
@@ -125,12 +125,24 @@ export class RedisLaneSession implements LaneSession {
         snapshot: new Snapshot({
           cards: own.cards,
           own: own.parts,
-          others: found?.others ?? new Map(),
+          others: found?.others ?? new Map<number, null>(),
           progress: found?.progress ?? [],
-          hasUnreadable: (found?.damaged ?? null) !== null,
         }),
       }
     }
+  }
+
+  async readMore(
+    snapshot: LaneSnapshot,
+    entities: readonly number[],
+    next: LaneCut,
+  ): Promise<LaneReading> {
+    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    const more = await this.read([], entities, next)
+    if (more.kind !== 'read') return more
+    // The first reading's cut stands for the whole batch; what others have added since lies outside of it.
+    if (more.snapshot instanceof Snapshot) more.snapshot.giveTo(snapshot)
+    return { kind: 'read', snapshot }
   }
 
   async write(
@@ -146,9 +158,9 @@ export class RedisLaneSession implements LaneSession {
       history.compact(committed.nextOffset)
       changed.push([this.#lane.card(generation, card), history])
     }
-    for (const [terminal, part] of snapshot.changedTerminals) {
+    for (const [entity, part] of snapshot.changedEntities) {
       part.compact(committed)
-      changed.push([this.#lane.terminal(generation, terminal), part])
+      changed.push([this.#lane.entity(generation, entity), part])
     }
     const keys = changed.map(([key]) => key)
     const bytes = changed.map(([, value]) => codec.encode(value))
@@ -223,31 +235,31 @@ export class RedisLaneSession implements LaneSession {
   }
 
   /** Own values of a batch: what is in memory, the keys of the rest, and how to take that in. */
-  #ownValues(cards: readonly string[], terminals: readonly string[]) {
+  #ownValues(cards: readonly string[], entities: readonly number[]) {
     const { cache, codec } = this.#shared
     const { generation } = this.#progress
-    const known = { cards: new Map<string, CardHistory>(), parts: new Map<string, EntityPart>() }
+    const known = { cards: new Map<string, CardHistory>(), parts: new Map<number, EntityPart>() }
     const cardKeys = new Map<string, string>()
-    const terminalKeys = new Map<string, string>()
+    const entityKeys = new Map<string, number>()
     for (const card of cards) {
       const key = this.#lane.card(generation, card)
       const history = cache.get(this, key) as CardHistory | undefined
       if (history === undefined) cardKeys.set(key, card)
       else known.cards.set(card, history)
     }
-    for (const terminal of terminals) {
-      const key = this.#lane.terminal(generation, terminal)
+    for (const entity of entities) {
+      const key = this.#lane.entity(generation, entity)
       const part = cache.get(this, key) as EntityPart | undefined
-      if (part === undefined) terminalKeys.set(key, terminal)
-      else known.parts.set(terminal, part)
+      if (part === undefined) entityKeys.set(key, entity)
+      else known.parts.set(entity, part)
     }
     return {
       ...known,
-      missing: [...cardKeys.keys(), ...terminalKeys.keys()],
+      missing: [...cardKeys.keys(), ...entityKeys.keys()],
       decode: (key: string, bytes: Buffer | null, next: LaneCut): void => {
         const card = cardKeys.get(key)
         if (card !== undefined) known.cards.set(card, codec.decodeCard(bytes, next.nextOffset))
-        else known.parts.set(terminalKeys.get(key) ?? '', codec.decodeEntity(bytes))
+        else known.parts.set(entityKeys.get(key) ?? 0, codec.decodeEntity(bytes))
       },
     }
   }
@@ -261,10 +273,7 @@ export class RedisLaneSession implements LaneSession {
     const note = decodeDamage(bytes?.toString() ?? '')
     if (note === null) return false
     const { generation } = this.#progress
-    if (
-      note.generation === generation &&
-      note.key.startsWith(this.#lane.terminal(generation, ''))
-    ) {
+    if (note.generation === generation && note.key.startsWith(this.#lane.entities(generation))) {
       const [value = null] = await this.#mget([note.key])
       try {
         this.#shared.codec.decodeEntity(value)

@@ -47,8 +47,8 @@ export interface LaneStanding {
 /** What a batch needs: state to fold into, and how far each lane was when it was read. */
 export interface LaneSnapshot extends LaneState, CardLookup {
   readonly progress: readonly (LaneProgress | null)[]
-  /** Some part of another lane is there and cannot be read; its owner has been told. */
-  readonly hasUnreadable: boolean
+  /** Set by a live lane once it knows how far the others are. */
+  entityHorizonMs: number
 }
 
 export type LaneReading =
@@ -68,8 +68,10 @@ export interface LaneSession {
   readonly isRebuild: boolean
   /** Longest wait for an answer. */
   answerMsMax: number
-  /** Cards, and terminals in all lanes. Offsets from `next` on are still to be decided. */
-  read(cards: readonly string[], terminals: readonly string[], next: LaneCut): Promise<LaneReading>
+  /** Cards, and entities (by `entityKeyOf`) in all lanes. Offsets from `next` on are still to be decided. */
+  read(cards: readonly string[], entities: readonly number[], next: LaneCut): Promise<LaneReading>
+  /** Adds entities to what was read for a batch: those of earlier transactions that a late one touches. */
+  readMore(snapshot: LaneSnapshot, entities: readonly number[], next: LaneCut): Promise<LaneReading>
   /** Writes every card and own terminal that the snapshot handed out, compacted up to `committed`. */
   write(snapshot: LaneSnapshot, progress: LaneProgress, committed: LaneCut): Promise<WriteReply>
   /** Whether the state is still as we left it. */

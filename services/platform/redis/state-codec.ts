@@ -2,22 +2,28 @@
 
 import type { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
-import { EntityPart } from '../../core/features/entity-part.ts'
-import { VALUE_LAYOUTS } from './value-layouts.ts'
+import { decodeCard, encodeCard } from '../../core/features/card-layouts.ts'
+import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
+import type { EntityPart } from '../../core/features/entity-part.ts'
+import { VALUE_LAYOUTS, type ValueLayout } from './value-layouts.ts'
 
 /** Turns values into bytes of one layout, and bytes of any known layout into values. */
 export class StateCodec {
+  readonly #layout: ValueLayout
   readonly #writer: ByteWriter
 
   /** `layout` must be one of VALUE_LAYOUTS. `writer` is scratch space. */
   constructor(layout: number, writer: ByteWriter) {
-    const known = VALUE_LAYOUTS.some((one) => one.layout === layout)
-    if (!known) throw new RangeError(`Layout ${layout} is unknown.`)
+    const known = VALUE_LAYOUTS.find((one) => one === layout)
+    if (known === undefined) throw new RangeError(`Layout ${layout} is unknown.`)
+    this.#layout = known
     this.#writer = writer
   }
 
   encode(value: CardHistory | EntityPart): Buffer {
-    return value.encode(this.#writer)
+    return value instanceof CardHistory
+      ? encodeCard(value, this.#layout, this.#writer)
+      : encodeEntityPart(value, this.#writer)
   }
 
   /**
@@ -25,12 +31,14 @@ export class StateCodec {
    * @throws SluiceError SLUICE_STATE_CORRUPT
    */
   decodeCard(bytes: Buffer | null, nextOffset: number): CardHistory {
-    return withoutUndecided(CardHistory.decode(bytes), nextOffset)
+    const history = decodeCard(bytes)
+    history.forgetFrom(nextOffset)
+    return history
   }
 
   /** @throws SluiceError SLUICE_STATE_CORRUPT */
   decodeEntity(bytes: Buffer | null): EntityPart {
-    return EntityPart.decode(bytes)
+    return decodeEntityPart(bytes)
   }
 }
 
@@ -40,32 +48,8 @@ export function weightOf(value: CardHistory | EntityPart): number {
     value instanceof CardHistory
       ? value.buckets.length
       : value.crowdedHours.length + value.labels.length
-  return VALUE_WEIGHT_MIN + value.timesMs.length + more
+  return VALUE_WEIGHT_MIN + value.count + more
 }
 
 /** An object with its arrays takes about as much memory as this many events. */
 const VALUE_WEIGHT_MIN = 16
-
-/** The history itself, unless it holds such an event, which is rare: only the first batch after a crash meets any. */
-function withoutUndecided(history: CardHistory, nextOffset: number): CardHistory {
-  if (history.offsets.every((offset) => offset < nextOffset)) return history
-  const decided = new CardHistory()
-  decided.buckets.push(...history.buckets)
-  for (const [index, offset] of history.offsets.entries()) {
-    if (offset >= nextOffset) continue
-    decided.insert({
-      timeMs: history.timesMs[index] ?? 0,
-      offset,
-      amountMinor: history.amountsMinor[index] ?? 0,
-      idRef: history.idRefs[index] ?? 0,
-      intentRef: history.intentRefs[index] ?? 0,
-      deviceRef: history.deviceRefs[index] ?? 0,
-      latitudeE4: history.latitudesE4[index] ?? 0,
-      longitudeE4: history.longitudesE4[index] ?? 0,
-      hasPlace: history.hasPlaceAt(index),
-      isRetry: history.isRetryAt(index),
-    })
-    decided.setOutcome(offset, history.outcomeAt(index))
-  }
-  return decided
-}

@@ -1,22 +1,13 @@
 // Which layouts of stored values this build reads. While scorers of two versions run, every value must be in a layout
 // that both read: so a build that knows two writes the older one until it is told otherwise.
 
-import { CARD_LAYOUT_VERSION } from '../../core/features/card-history.ts'
-import { ENTITY_LAYOUT_VERSION } from '../../core/features/entity-part.ts'
+import { CARD_LAYOUTS } from '../../core/features/card-layouts.ts'
 
-/** One number stands for the layouts of cards and of entities. */
-export interface ValueLayout {
-  readonly layout: number
-  readonly card: number
-  readonly entity: number
-}
-
-/** Oldest first. */
-export const VALUE_LAYOUTS: readonly ValueLayout[] = [
-  { layout: 1, card: CARD_LAYOUT_VERSION, entity: ENTITY_LAYOUT_VERSION },
-]
+/** One number stands for the layouts of cards and of entities: that of the card. Oldest first. */
+export const VALUE_LAYOUTS = CARD_LAYOUTS
+export type ValueLayout = (typeof VALUE_LAYOUTS)[number]
 
 /** What is written unless SLUICE_STATE_LAYOUT says otherwise: what scorers of the version before read, too. */
-export const VALUE_LAYOUT_DEFAULT = VALUE_LAYOUTS[0]?.layout ?? 0
+export const VALUE_LAYOUT_DEFAULT = Math.min(...VALUE_LAYOUTS)
 
-export const VALUE_LAYOUT_NEWEST = VALUE_LAYOUTS.at(-1)?.layout ?? 0
+export const VALUE_LAYOUT_NEWEST = Math.max(...VALUE_LAYOUTS)
