@@ -180,7 +180,7 @@ function cardReader(definition: Of<'card'>, plan: CardPlan): Read {
 }
 
 /** Counts and amounts. */
-function amountReader({ aggregate }: Of<'card'>, { window, long, times }: Places): CardRead | null {
+function amountReader(aggregate: CardAmountAggregate, { window, long, times }: Places): CardRead {
   const countOf = (card: CardReading, at: number, own: number): number =>
     (card.counts[at] ?? 0) + own
   const sumOf = (card: CardReading, at: number, own: number, event: CardEvent): number =>
