@@ -75,6 +75,9 @@ export class EntityReading {
   #otherId = 0
   /** Of the part being added: time of its newest event that is no known fraud; -Infinity while there is none. */
   #partOtherMs = -Infinity
+  /** Times of known frauds, and the newest crowded hour that a run may meet. */
+  readonly #fraudTimesMs: number[] = []
+  #crowdedMs = -Infinity
 
   constructor(plan: EntityPlan) {
     this.#plan = plan
@@ -96,6 +99,8 @@ export class EntityReading {
     this.#runIds.length = 0
     this.#otherTimeMs = -Infinity
     this.#otherId = 0
+    this.#fraudTimesMs.length = 0
+    this.#crowdedMs = -Infinity
   }
 
   /** Adds the part of one lane, as far as the cut lets it be seen. */
@@ -148,6 +153,7 @@ export class EntityReading {
       this.runLength += 1
       if (!(timeMs >= this.runStartMs)) this.runStartMs = timeMs
     }
+    if (this.#mayGoOnInHour()) this.isApproximate = true
   }
 
   #addSingles(part: EntityPart, cut: Cut, from: number, to: number): void {
@@ -177,7 +183,9 @@ export class EntityReading {
     }
     if (this.#isDistinctAt(hourMs)) this.#addCards(part, cut, from, to, hour)
     // Which of them are frauds is not known singly, so the run ends there.
-    if (this.#isInRun(hourMs)) this.#endRun(hourMs, 0)
+    if (!this.#isInRun(hourMs)) return
+    this.#crowdedMs = Math.max(this.#crowdedMs, hourMs)
+    this.#endRun(hourMs, 0)
   }
 
   /** The same whether the hour is merged or not: its cards as one kept set. */
@@ -210,6 +218,13 @@ export class EntityReading {
     return ageMs >= 0 && ageMs < run.windowMs
   }
 
+  /** True when a crowded hour ends the run although some of it is known fraud. */
+  #mayGoOnInHour(): boolean {
+    const endMs = this.#crowdedMs + BUCKET_MS
+    if (endMs <= this.#otherTimeMs) return false
+    return this.#fraudTimesMs.some((timeMs) => timeMs >= this.#crowdedMs && timeMs < endMs)
+  }
+
   #extendRun(timeMs: number, id: number): void {
     if (this.#fraudIds.has(id)) {
       this.#runTimesMs.push(timeMs)
@@ -240,6 +255,7 @@ export class EntityReading {
     for (const { isFraud, timeMs, idRef } of last.values()) {
       if (!isFraud || timeMs < horizonMs) continue
       this.#fraudIds.add(idRef % 0x1_0000_0000)
+      if (this.#plan.run !== null) this.#fraudTimesMs.push(timeMs)
       for (const group of this.groups) group.add(group.frauds, timeMs, 1)
     }
   }
