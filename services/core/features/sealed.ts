@@ -1,7 +1,7 @@
 // The envelope of every stored value:
 //
 //   offset 0  u8   layout version
-//   offset 1  u32  CRC-32 (IEEE) of everything after it
+//   offset 1  u32  CRC-32 (IEEE) of everything after it, begun with the layout version
 //   offset 5  ...  payload
 //
 // A value with a wrong checksum or an unknown version is corruption and never read as "no history" (P7).
@@ -22,7 +22,7 @@ export function seal(
   writer.byte(layoutVersion)
   writer.uint32(0)
   writePayload(writer)
-  writer.patchUint32(1, crc32(writer.view(HEADER_BYTES)))
+  writer.patchUint32(1, crc32(writer.view(HEADER_BYTES), layoutVersion))
   return writer.copy()
 }
 
@@ -41,7 +41,7 @@ export function unseal(
       `A stored value has layout ${layout}; this build reads ${layouts.join(' and ')}.`,
     )
   }
-  if (crc32(value.subarray(HEADER_BYTES)) !== value.readUInt32LE(1)) {
+  if (crc32(value.subarray(HEADER_BYTES), layout) !== value.readUInt32LE(1)) {
     throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored value does not match its checksum.')
   }
   return { layout, reader: new ByteReader(value, HEADER_BYTES) }
