@@ -18,7 +18,9 @@ import {
   CARD_SINGLES_MAX,
   compareEvents,
   DAY_MS,
+  ENTITY_KEPT_MS,
   HOUR_MS,
+  hourStartMs,
   isRetryOf,
   LANE_REACH_MS,
   LATENESS_MS,
@@ -171,17 +173,24 @@ export class NaiveFeatures {
   #entity(kind: EntityKind, own: Past, cuts: NaiveCuts): NaiveEntity | null {
     const name = nameOf(own.transaction, kind)
     if (name === null) return null
+    const events = this.#past.filter(
+      (past) =>
+        past.countsAtEntities &&
+        nameOf(past.transaction, kind) === name &&
+        past.offset < cuts(past.lane).nextOffset,
+    )
+    const keptFromMs = (lane: number): number => {
+      const timesMs = events.filter((past) => past.lane === lane).map((past) => past.timeMs)
+      return hourStartMs(Math.max(...timesMs)) - ENTITY_KEPT_MS
+    }
     return {
-      events: this.#past.filter(
-        (past) =>
-          past.countsAtEntities &&
-          nameOf(past.transaction, kind) === name &&
-          past.offset < cuts(past.lane).nextOffset,
-      ),
+      events,
+      // An id may be used again once nobody knows it; a word on its first use says nothing about the second.
       words: this.#words.filter(
         ({ label, lane, offset }) =>
           (kind === 'network' ? label.ipNetwork : label[kind]) === name &&
-          offset < cuts(lane).labelNextOffset,
+          offset < cuts(lane).labelNextOffset &&
+          label.eventTimeMs >= keptFromMs(lane),
       ),
     }
   }

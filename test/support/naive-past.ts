@@ -14,6 +14,8 @@ export const HOUR_SINGLES_MAX = 16
 export const HOUR_CARDS_MAX = 32
 export const LATENESS_MS = 3 * DAY_MS
 export const LANE_REACH_MS = 37 * DAY_MS
+/** What a lane remembers of an entity, before the hour of its newest event there. */
+export const ENTITY_KEPT_MS = 40 * DAY_MS + 4 * HOUR_MS
 
 /** One transaction that was counted. */
 export interface Past {

@@ -12,6 +12,7 @@ import type { EntityPlan } from './entity-plan.ts'
 import { HashSet } from './hash-set.ts'
 import { KnownFrauds } from './known-frauds.ts'
 import { estimateDistinct, KeptSmallest } from './kept-smallest.ts'
+import { BUCKET_MS } from './time.ts'
 
 /** Windows of one delay. */
 interface GroupReading {
@@ -42,6 +43,9 @@ export class EntityReading {
   /** The newest event of all parts that is no known fraud. */
   #otherTimeMs = -Infinity
   #otherId = 0
+  /** Times of known frauds, and the newest crowded hour that a run may meet. */
+  readonly #fraudTimesMs: number[] = []
+  #crowdedMs = -Infinity
 
   constructor(plan: EntityPlan) {
     this.#plan = plan
@@ -67,6 +71,8 @@ export class EntityReading {
     this.#runIds.length = 0
     this.#otherTimeMs = -Infinity
     this.#otherId = 0
+    this.#fraudTimesMs.length = 0
+    this.#crowdedMs = -Infinity
   }
 
   /** Adds the part of one lane, as far as the cut lets it be seen. */
@@ -96,6 +102,7 @@ export class EntityReading {
       this.runLength += 1
       if (!(timeMs >= this.runStartMs)) this.runStartMs = timeMs
     }
+    if (this.#mayGoOnInHour()) this.isApproximate = true
   }
 
   #addCounts(part: EntityPart, group: GroupReading, horizonMs: number): void {
@@ -157,6 +164,7 @@ export class EntityReading {
     this.#frauds.read(labels, Math.max(0, end - LABELS_MAX), end, this.#timeMs)
     for (const { timeMs } of this.#frauds.found) {
       if (timeMs < horizonMs) continue
+      if (this.#plan.run !== null) this.#fraudTimesMs.push(timeMs)
       for (const { delayMs, windowsMs, frauds } of this.groups) {
         const ageMs = this.#timeMs - delayMs - timeMs
         if (ageMs < 0) continue
@@ -183,7 +191,10 @@ export class EntityReading {
       const startMs = hours.startsMs[hour] ?? 0
       if (hours.isCrowded(hour)) {
         // Which of them are frauds is not known singly, so the run ends there.
-        if (startMs > fromMs && startMs >= partOtherMs) this.#meetOther(startMs, 0)
+        if (startMs > fromMs && startMs >= partOtherMs) {
+          this.#crowdedMs = Math.max(this.#crowdedMs, startMs)
+          this.#meetOther(startMs, 0)
+        }
         return
       }
       const first = hours.firsts[hour] ?? 0
@@ -202,6 +213,13 @@ export class EntityReading {
         }
       }
     }
+  }
+
+  /** True when a crowded hour ends the run although some of it is known fraud. */
+  #mayGoOnInHour(): boolean {
+    const endMs = this.#crowdedMs + BUCKET_MS
+    if (endMs <= this.#otherTimeMs) return false
+    return this.#fraudTimesMs.some((timeMs) => timeMs >= this.#crowdedMs && timeMs < endMs)
   }
 
   #meetOther(timeMs: number, id: number): void {

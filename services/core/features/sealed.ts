@@ -1,7 +1,7 @@
 // The envelope of every stored value:
 //
 //   offset 0  u8   layout version
-//   offset 1  u32  CRC-32 (IEEE) of everything after it
+//   offset 1  u32  CRC-32 (IEEE) of everything after it, begun with the layout version
 //   offset 5  ...  payload
 //
 // A value with a wrong checksum or an unknown version is corruption and never read as "no history" (P7).
@@ -36,7 +36,7 @@ export function seal(
   if (known === null) {
     writeStart(writer)
     const bytes = Buffer.from(writer.view(HEADER_BYTES))
-    known = { bytes, checksum: crc32(bytes) }
+    known = { bytes, checksum: crc32(bytes, layoutVersion) }
   } else writer.bytes(known.bytes)
   const restAt = writer.length
   writeRest(writer)
@@ -59,7 +59,7 @@ export function unseal(
       `A stored value has layout ${layout}; this build reads ${layouts.join(' and ')}.`,
     )
   }
-  if (crc32(value.subarray(HEADER_BYTES)) !== value.readUInt32LE(1)) {
+  if (crc32(value.subarray(HEADER_BYTES), layout) !== value.readUInt32LE(1)) {
     throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored value does not match its checksum.')
   }
   return { layout, reader: new ByteReader(value, HEADER_BYTES) }
