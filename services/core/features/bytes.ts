@@ -132,17 +132,21 @@ export class ByteReader {
   }
 
   uint32(): number {
-    if (this.#position + 4 > this.#buffer.length) throw truncated()
-    const value = this.#buffer.readUInt32LE(this.#position)
-    this.#position += 4
-    return value
+    const buffer = this.#buffer
+    const at = this.#position
+    if (at + 4 > buffer.length) throw truncated()
+    this.#position = at + 4
+    const low = (buffer[at] ?? 0) | ((buffer[at + 1] ?? 0) << 8) | ((buffer[at + 2] ?? 0) << 16)
+    return low + (buffer[at + 3] ?? 0) * 0x100_0000
   }
 
   uint48(): number {
-    if (this.#position + 6 > this.#buffer.length) throw truncated()
-    const value = this.#buffer.readUIntLE(this.#position, 6)
-    this.#position += 6
-    return value
+    const low = this.uint32()
+    const buffer = this.#buffer
+    const at = this.#position
+    if (at + 2 > buffer.length) throw truncated()
+    this.#position = at + 2
+    return low + ((buffer[at] ?? 0) | ((buffer[at + 1] ?? 0) << 8)) * 0x1_0000_0000
   }
 
   /** A copy of the next bytes. */

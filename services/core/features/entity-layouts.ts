@@ -70,13 +70,24 @@ function writeEvents({ data }: EntityPart, from: number, to: number, writer: Byt
 }
 
 function readEvents(part: EntityPart, reader: ByteReader): void {
+  const count = countOf(reader)
+  if (count === 0) return
+  const data = part.reserve(count)
   let timeMs = 0
   let offset = 0
-  for (let left = countOf(reader); left > 0; left -= 1) {
+  let newestOffset = -1
+  let base = part.count * ENTITY_STRIDE
+  for (let left = count; left > 0; left -= 1) {
     timeMs += reader.varint()
     offset += reader.zigzag()
-    part.append(part.count, timeMs, offset, reader.uint32(), reader.uint32())
+    data[base] = timeMs
+    data[base + ENTITY_COLUMN.offset] = offset
+    data[base + ENTITY_COLUMN.id] = reader.uint32()
+    data[base + ENTITY_COLUMN.card] = reader.uint32()
+    if (offset > newestOffset) newestOffset = offset
+    base += ENTITY_STRIDE
   }
+  part.adopt(count, newestOffset)
 }
 
 function writeLabels({ labels }: EntityPart, writer: ByteWriter): void {

@@ -59,9 +59,11 @@ export interface CrowdedHour {
 export const ENTITY_COLUMN = { time: 0, offset: 1, id: 2, card: 3 } as const
 export const ENTITY_STRIDE = 4
 
+const NO_EVENTS = new Float64Array(0)
+
 export class EntityPart {
   /** Rows of ENTITY_STRIDE numbers by (time, offset): time, offset, 32 bits of the id's reference, hash of the card. */
-  data = new Float64Array(4 * ENTITY_STRIDE)
+  data = NO_EVENTS
   count = 0
   /** Merged hours, oldest first. */
   readonly crowdedHours: CrowdedHour[] = []
@@ -109,7 +111,7 @@ export class EntityPart {
   append(index: number, timeMs: number, offset: number, idRef: number, cardHash: number): void {
     const used = this.count * ENTITY_STRIDE
     if (used === this.data.length) {
-      const larger = new Float64Array(2 * used)
+      const larger = new Float64Array(Math.max(4 * ENTITY_STRIDE, 2 * used))
       larger.set(this.data)
       this.data = larger
     }
@@ -125,6 +127,24 @@ export class EntityPart {
     const known = this.encodedStart
     if (known !== null && index < known.count) this.encodedStart = null
     if (base < used || this.#hours?.append(timeMs) === false) this.#hours = null
+  }
+
+  /** Makes room for events that a reader of stored values writes itself, in order, and `adopt`s. */
+  reserve(more: number): Float64Array {
+    const needed = (this.count + more) * ENTITY_STRIDE
+    if (needed > this.data.length) {
+      const larger = new Float64Array(needed)
+      larger.set(this.data.subarray(0, this.count * ENTITY_STRIDE))
+      this.data = larger
+    }
+    return this.data
+  }
+
+  /** Takes in what was written into `reserve`d room; `newestOffset` is the largest among it. */
+  adopt(more: number, newestOffset: number): void {
+    this.count += more
+    this.#newestOffset = Math.max(this.#newestOffset, newestOffset)
+    this.#hours = null
   }
 
   /** Remembers a label. Genuine ones matter only where they undo a fraud, so others are not kept. */

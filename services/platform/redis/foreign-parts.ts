@@ -6,7 +6,7 @@ import type { EntityPart } from '../../core/features/entity-part.ts'
 import type { ReadablePart } from '../../core/features/lane-fold.ts'
 import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { DamageNote } from './damage-note.ts'
-import type { LaneKeys } from './keys.ts'
+import { entityName, type LaneKeys } from './keys.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
 import type { ValueCache } from './value-cache.ts'
 
@@ -59,12 +59,13 @@ export class ForeignParts {
   } {
     const { keys: lanes } = this.#shared
     const generations = [...this.#shared.generations]
+    const names = entities.map(entityName)
     const parts = lanes.flatMap((lane, partition) =>
       partition === this.#partition
         ? []
-        : entities.map((entity) => {
+        : entities.map((entity, index) => {
             const generation = generations[partition] ?? 0
-            return { partition, entity, key: lane.entity(generation, entity) }
+            return { partition, entity, key: lane.entity(generation, names[index] ?? '') }
           }),
     )
     return {

@@ -12,7 +12,14 @@ const PREFIX = 'sluice'
 export function laneKeys(streamId: string, partition: number) {
   const lane = `${PREFIX}:{${streamId}:${partition}}`
   const state = `${lane}:s${STATE_LAYOUT}`
-  const built = (generation: number) => `${state}:${generation.toString(36)}`
+  let last = { generation: -1, text: '' }
+  // Asked for thousands of times a batch, nearly always of the same generation.
+  const built = (generation: number): string => {
+    if (last.generation !== generation) {
+      last = { generation, text: `${state}:${generation.toString(36)}` }
+    }
+    return last.text
+  }
   return {
     epoch: `${lane}:epoch`,
     progress: `${state}:progress`,
@@ -21,10 +28,19 @@ export function laneKeys(streamId: string, partition: number) {
     /** A reader's word that a value of this lane is damaged; empty when there is none. */
     damage: `${state}:damage`,
     card: (generation: number, card: string) => `${built(generation)}:c:${card}`,
-    /** `entity` is kind and reference as core's `entityKeyOf` joins them. */
-    entity: (generation: number, entity: number) => `${built(generation)}:e:${entity.toString(36)}`,
+    /** `name` is that of `entityName`. */
+    entity: (generation: number, name: string) => `${built(generation)}:e:${name}`,
     entities: (generation: number) => `${built(generation)}:e:`,
   } as const
+}
+
+const LOW_RANGE = 2 ** 25
+
+/** An entity in a key: kind and reference as core's `entityKeyOf` joins them, as two small numbers in base 36. */
+export function entityName(entity: number): string {
+  // In one piece it would be no small integer, whose conversion takes ten times as long.
+  const high = Math.floor(entity / LOW_RANGE)
+  return `${high.toString(36)}.${(entity % LOW_RANGE).toString(36)}`
 }
 
 export type LaneKeys = ReturnType<typeof laneKeys>

@@ -13,7 +13,7 @@ import { encodeProgress, type LaneCut, type LaneProgress } from '../../core/stre
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { decodeDamage, encodeDamage } from './damage-note.ts'
 import { type DamagedPart, ForeignParts } from './foreign-parts.ts'
-import type { LaneKeys } from './keys.ts'
+import { entityName, type LaneKeys } from './keys.ts'
 import { Snapshot } from './lane-snapshot.ts'
 import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-store-contract.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
@@ -160,7 +160,7 @@ export class RedisLaneSession implements LaneSession {
     }
     for (const [entity, part] of snapshot.changedEntities) {
       part.compact(committed)
-      changed.push([this.#lane.entity(generation, entity), part])
+      changed.push([this.#lane.entity(generation, entityName(entity)), part])
     }
     const keys = changed.map(([key]) => key)
     const bytes = changed.map(([, value]) => codec.encode(value))
@@ -248,7 +248,7 @@ export class RedisLaneSession implements LaneSession {
       else known.cards.set(card, history)
     }
     for (const entity of entities) {
-      const key = this.#lane.entity(generation, entity)
+      const key = this.#lane.entity(generation, entityName(entity))
       const part = cache.get(this, key) as EntityPart | undefined
       if (part === undefined) entityKeys.set(key, entity)
       else known.parts.set(entity, part)
