@@ -12,7 +12,7 @@
 // offset, id, intent or record of such an event any more, so they are forgotten.
 
 import type { CardEvent } from './card-event.ts'
-import type { Reference } from './feature-definition.ts'
+import { REFERENCES, type Reference } from './feature-definition.ts'
 import type { EncodedStart } from './sealed.ts'
 import { SquareSum } from './squares.ts'
 import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS, bucketStartMs } from './time.ts'
@@ -51,6 +51,19 @@ export const COLUMN = {
   utcOffset: 14,
 } as const
 export const STRIDE = 15
+
+/** What of an event is kept: the features decide, so that state holds nothing that nobody asks for. */
+export interface KeptColumns {
+  readonly references: ReadonlySet<Reference>
+  readonly places: boolean
+  readonly localTime: boolean
+}
+
+const EVERYTHING: KeptColumns = {
+  references: new Set(REFERENCES),
+  places: true,
+  localTime: true,
+}
 
 /** Columns that hold an index into the card's references. */
 export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, number>> = {
@@ -158,7 +171,7 @@ export class CardHistory {
   }
 
   /** Adds an event in its place, which must be above all that is settled: callers refuse what is older. */
-  insert(event: CardEvent, isRetry: boolean): void {
+  insert(event: CardEvent, isRetry: boolean, kept: KeptColumns = EVERYTHING): void {
     const index = this.rankOf(event.timeMs, event.idRef)
     this.#makeRoom(index)
     const data = this.data
@@ -168,20 +181,21 @@ export class CardHistory {
     data[base + COLUMN.flags] =
       event.presence |
       (event.isDeclined ? FLAG.declined : 0) |
-      (event.hasPlace ? FLAG.place : 0) |
+      (event.hasPlace && kept.places ? FLAG.place : 0) |
       (isRetry ? FLAG.retry : 0)
     data[base + COLUMN.offset] = event.offset
     data[base + COLUMN.id] = event.idRef
     data[base + COLUMN.intent] = event.intentRef
-    data[base + COLUMN.merchant] = this.#learn(event.merchantRef)
-    data[base + COLUMN.terminal] = this.#learn(event.terminalRef)
-    data[base + COLUMN.device] = this.#learn(event.deviceRef)
-    data[base + COLUMN.network] = this.#learn(event.networkRef)
-    data[base + COLUMN.category] = this.#learn(event.categoryRef)
-    data[base + COLUMN.country] = event.countryRef
-    data[base + COLUMN.latitude] = event.latitudeE4
-    data[base + COLUMN.longitude] = event.longitudeE4
-    data[base + COLUMN.utcOffset] = event.utcOffsetMinutes
+    const { references } = kept
+    data[base + COLUMN.merchant] = references.has('merchant') ? this.#learn(event.merchantRef) : 0
+    data[base + COLUMN.terminal] = references.has('terminal') ? this.#learn(event.terminalRef) : 0
+    data[base + COLUMN.device] = references.has('device') ? this.#learn(event.deviceRef) : 0
+    data[base + COLUMN.network] = references.has('network') ? this.#learn(event.networkRef) : 0
+    data[base + COLUMN.category] = references.has('category') ? this.#learn(event.categoryRef) : 0
+    data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
+    data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
+    data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
+    data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
     // A copy: messages are views of what was fetched, which would be kept alive as a whole.
     if (event.record !== null) this.records.set(event.offset, Uint8Array.from(event.record))
     if (event.intentRef !== 0 && index < this.count - 1) this.#markRetriesAfter(index)

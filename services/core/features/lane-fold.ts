@@ -322,7 +322,7 @@ export class LaneFold {
     const changed = marks.includes('late')
       ? this.#insertLate(event, isRetry, history, cut, state)
       : NONE
-    if (changed === NONE) history.insert(event, isRetry)
+    if (changed === NONE) history.insert(event, isRetry, this.#plan.card.kept)
     // Other lanes may already have decided on the promise that nothing so old follows.
     if (!marks.includes('after_watermark')) this.#rememberAtEntities(event, state)
     return changed
@@ -349,7 +349,7 @@ export class LaneFold {
       return { row, states, isApproximate }
     }
     const before = later.map(({ event: of }) => rowOf(of))
-    history.insert(event, isRetry)
+    history.insert(event, isRetry, this.#plan.card.kept)
     return recompute(history, event.offset, later, before, rowOf)
   }
 
