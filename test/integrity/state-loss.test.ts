@@ -169,17 +169,16 @@ function cardsOf(events: readonly ProducedEvent[]): readonly string[] {
 }
 
 /** A further transaction of a known card at a terminal that another lane knows as well; and that lane. */
-function foreignReader({ parts, sent }: LiveRun) {
+function foreignReader({ sent }: LiveRun) {
   const before = sent.flatMap((event) =>
     event.kind === 'transaction' && event.transaction.terminal !== null ? [event.transaction] : [],
   )
   const laneOf = (card: string): number => partitionOf(Buffer.from(card), PARTITION_COUNT)
   const last = before.at(-1)
+  if (last === undefined) throw new Error('No terminal is named.')
   const other = before.find(
-    ({ terminal, card }) =>
-      terminal === last?.terminal && laneOf(card) !== laneOf(last?.card ?? ''),
+    ({ terminal, card }) => terminal === last.terminal && laneOf(card) !== laneOf(last.card),
   )
-  if (last === undefined || other === undefined) throw new Error('No terminal is shared.')
-  ok(parts[1].length > 0)
+  if (other === undefined) throw new Error('No terminal is shared.')
   return [{ ...last, id: `${last.id}-again`, intentId: null }, laneOf(other.card)] as const
 }
