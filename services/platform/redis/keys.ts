@@ -12,7 +12,16 @@ const PREFIX = 'sluice'
 export function laneKeys(streamId: string, partition: number) {
   const lane = `${PREFIX}:{${streamId}:${partition}}`
   const state = `${lane}:s${STATE_LAYOUT}`
-  const built = (generation: number) => `${state}:${generation.toString(36)}`
+  // Nearly always the same one, and asked for with every key.
+  let last = -1
+  let start = ''
+  const built = (generation: number): string => {
+    if (generation !== last) {
+      last = generation
+      start = `${state}:${generation.toString(36)}`
+    }
+    return start
+  }
   return {
     epoch: `${lane}:epoch`,
     progress: `${state}:progress`,
