@@ -12,13 +12,15 @@ const PREFIX = 'sluice'
 export function laneKeys(streamId: string, partition: number) {
   const lane = `${PREFIX}:{${streamId}:${partition}}`
   const state = `${lane}:s${STATE_LAYOUT}`
-  let last = { generation: -1, text: '' }
-  // Asked for thousands of times a batch, nearly always of the same generation.
+  // Nearly always the same one, and asked for with every key.
+  let last = -1
+  let start = ''
   const built = (generation: number): string => {
-    if (last.generation !== generation) {
-      last = { generation, text: `${state}:${generation.toString(36)}` }
+    if (generation !== last) {
+      last = generation
+      start = `${state}:${generation.toString(36)}`
     }
-    return last.text
+    return start
   }
   return {
     epoch: `${lane}:epoch`,

@@ -166,7 +166,7 @@ export class RedisLaneSession implements LaneSession {
     const bytes = changed.map(([, value]) => codec.encode(value))
     const text = encodeProgress(progress)
     const reply = await this.#call('write', () =>
-      isFenceDisabled
+      isFenceDisabled || this.#shared.isLossCheckDisabled
         ? commands
             .unfencedWrite([
               [this.#progressKey, text],

@@ -74,7 +74,7 @@ export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStor
 interface ScriptedRedis extends Redis {
   fencedWrite(keyCount: number, ...args: (string | number | Buffer)[]): Promise<number>
   switchGeneration(...args: (string | number)[]): Promise<number>
-  claimLane(key: string, endedEpoch: number, epochMin: number): Promise<number>
+  claimLane(key: string, ended: number, epoch: number, isAgain: 0 | 1): Promise<number>
 }
 
 class RedisLaneStore implements LaneStore {
@@ -82,6 +82,8 @@ class RedisLaneStore implements LaneStore {
   readonly #options: LaneStoreOptions
   readonly #keys: readonly LaneKeys[]
   readonly #shared: SessionShared
+  /** By partition, the claim that was last sent and not answered. */
+  readonly #unanswered = new Map<number, { readonly ended: number; readonly epoch: number }>()
 
   constructor(redis: ScriptedRedis, options: LaneStoreOptions) {
     this.#redis = redis
@@ -106,25 +108,37 @@ class RedisLaneStore implements LaneStore {
   }
 
   async claim(partition: number, heldEpoch: number | null): Promise<number | null> {
-    const { epoch: key } = this.#keysOf(partition)
-    const { answerMsMax } = this.#options
-    // A claim always names what it ends: one that was given up and arrives late then finds a later epoch.
     for (let attempt = 1; attempt <= CLAIM_ATTEMPTS_MAX; attempt += 1) {
-      const ended =
-        heldEpoch ??
-        (await this.#call('claim', answerMsMax, async () => {
-          const [standing] = await this.#redis.mget(key)
-          return Number(standing ?? 0)
-        }))
-      // At least the wall clock, so that epochs keep rising when Redis has lost them.
-      const least = Math.max(Date.now(), ended + 1)
-      const reply = await this.#call('claim', answerMsMax, () =>
-        this.#redis.claimLane(key, ended, least),
-      )
-      if (reply !== 0) return reply
-      if (heldEpoch !== null) return null
+      const epoch = await this.#claimOver(partition, heldEpoch)
+      if (epoch !== null || heldEpoch !== null) return epoch
     }
     throw unavailable('claim', new Error('Others claim the lane at the same time.'))
+  }
+
+  /** Null when the epoch that was to be ended is no longer the last one. */
+  async #claimOver(partition: number, heldEpoch: number | null): Promise<number | null> {
+    const { epoch: key } = this.#keysOf(partition)
+    const { answerMsMax } = this.#options
+    // A claim always names what it ends, so that one that arrives late, after a later one, changes nothing. And one that
+    // was not answered is sent again as it was: whichever arrives first, it is the same epoch.
+    const sent = this.#unanswered.get(partition)
+    const isAgain = sent !== undefined && sent.ended >= (heldEpoch ?? 0)
+    const ended = isAgain ? sent.ended : (heldEpoch ?? (await this.#readEpoch(key)))
+    // At least the wall clock, so that epochs keep rising when Redis has lost them.
+    const epoch = isAgain ? sent.epoch : Math.max(Date.now(), ended + 1)
+    this.#unanswered.set(partition, { ended, epoch })
+    const reply = await this.#call('claim', answerMsMax, () =>
+      this.#redis.claimLane(key, ended, epoch, isAgain ? 1 : 0),
+    )
+    this.#unanswered.delete(partition)
+    return reply === 1 ? epoch : null
+  }
+
+  #readEpoch(key: string): Promise<number> {
+    return this.#call('claim', this.#options.answerMsMax, async () => {
+      const [standing] = await this.#redis.mget(key)
+      return Number(standing ?? 0)
+    })
   }
 
   async readStanding(partition: number): Promise<LaneStanding> {
