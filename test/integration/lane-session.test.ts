@@ -4,9 +4,13 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { REACH_MS, SECOND_MS } from '../../services/core/features/time.ts'
-import { laneKeys } from '../../services/platform/redis/keys.ts'
+import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
 import {
+  offsetsOf,
   openStore,
+  otherParts,
+  ownPart,
+  terminalKey,
   openRedis,
   progressAt,
   COMMITTED,
@@ -23,7 +27,10 @@ test('values expire after the reach and not before; epoch and progress never do'
   strictEqual(await write(await openSession(store, 0, await claim(store, 0)), 0), 'written')
   const redis = openRedis(t, keys)
   const lane = laneKeys(keys.streamId, 0)
-  for (const key of [lane.card(1, 'card-1'), lane.terminal(1, 'terminal-1')]) {
+  for (const key of [
+    lane.card(1, 'card-1'),
+    lane.entity(1, entityName(terminalKey('terminal-1'))),
+  ]) {
     const secondsLeft = await redis.ttl(key)
     ok(secondsLeft * SECOND_MS > REACH_MS, `${key} expires in ${secondsLeft} s`)
   }
@@ -35,22 +42,22 @@ test('a lane reads the parts of the others, each with the offset up to which it 
   const store = await openStore(t, keys)
   const reader = await openSession(store, 1, await claim(store, 1))
   const empty = await read(reader, [], ['terminal-1'])
-  deepStrictEqual(empty.otherTerminals('terminal-1'), [])
+  deepStrictEqual(otherParts(empty, 'terminal-1'), [])
   deepStrictEqual(empty.progress, [null, null])
   const session = await openSession(store, 0, await claim(store, 0))
   strictEqual(await write(session, 0), 'written')
   strictEqual(await write(session, 1), 'written')
   const snapshot = await read(reader, [], ['terminal-1'])
-  const [other] = snapshot.otherTerminals('terminal-1')
+  const [other] = otherParts(snapshot, 'terminal-1') ?? []
   strictEqual(other?.cut.nextOffset, 2)
-  deepStrictEqual(other.part.offsets, [0, 1])
-  deepStrictEqual(snapshot.ownTerminal('terminal-1').offsets, [])
+  deepStrictEqual(offsetsOf(other.part), [0, 1])
+  deepStrictEqual(offsetsOf(ownPart(snapshot, 'terminal-1')), [])
   deepStrictEqual(await store.readProgress(), [progressAt(2), null])
   const again = await read(reader, [], ['terminal-1'])
-  strictEqual(again.otherTerminals('terminal-1')[0]?.part, other.part, 'decoded once')
+  strictEqual(otherParts(again, 'terminal-1')?.[0]?.part, other.part, 'decoded once')
   strictEqual(await write(session, 2), 'written')
   const changed = await read(reader, [], ['terminal-1'])
-  deepStrictEqual(changed.otherTerminals('terminal-1')[0]?.part.offsets, [0, 1, 2])
+  deepStrictEqual(offsetsOf(otherParts(changed, 'terminal-1')?.[0]?.part), [0, 1, 2])
 })
 
 test('a lane that was built again under another generation is read there', async (t) => {
@@ -61,8 +68,8 @@ test('a lane that was built again under another generation is read there', async
   strictEqual(await write(await openSession(store, 0, epoch), 0), 'written')
   await read(reader, [], ['terminal-1'])
   strictEqual(await write(await openSession(store, 0, epoch, 2), 7), 'written')
-  const [other] = (await read(reader, [], ['terminal-1'])).otherTerminals('terminal-1')
-  deepStrictEqual(other?.part.offsets, [7])
+  const [other] = otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') ?? []
+  deepStrictEqual(offsetsOf(other?.part), [7])
 })
 
 test('a rebuild counts only once it is switched to, and then at once', async (t) => {
@@ -71,8 +78,8 @@ test('a rebuild counts only once it is switched to, and then at once', async (t)
   const reader = await openSession(store, 1, await claim(store, 1))
   const epoch = await claim(store, 0)
   strictEqual(await write(await openSession(store, 0, epoch), 0), 'written')
-  const partOf = async (): Promise<readonly number[] | undefined> =>
-    (await read(reader, [], ['terminal-1'])).otherTerminals('terminal-1')[0]?.part.offsets
+  const partOf = async (): Promise<readonly number[]> =>
+    offsetsOf(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')?.[0]?.part)
   const standing = await store.readStanding(0)
   const rebuild = store.open(0, epoch, standing, progressAt(0, 9), 'rebuild')
   strictEqual(await write(rebuild, 5), 'written')
@@ -91,14 +98,14 @@ test('what was written stays decoded, and is not asked for again', async (t) => 
   const store = await openStore(t, keys)
   const session = await openSession(store, 0, await claim(store, 0))
   strictEqual(await write(session, 0), 'written')
-  const first = (await read(session, [], ['terminal-1'])).ownTerminal('terminal-1')
+  const first = ownPart(await read(session, [], ['terminal-1']), 'terminal-1')
   // A value that is read again would be found damaged.
   const redis = openRedis(t, keys)
-  const key = laneKeys(keys.streamId, 0).terminal(1, 'terminal-1')
+  const key = laneKeys(keys.streamId, 0).entity(1, entityName(terminalKey('terminal-1')))
   await redis.set(key, 'damaged')
-  strictEqual((await read(session, [], ['terminal-1'])).ownTerminal('terminal-1'), first)
+  strictEqual(ownPart(await read(session, [], ['terminal-1']), 'terminal-1'), first)
   session.close()
-  deepStrictEqual(await session.read([], ['terminal-1'], COMMITTED), {
+  deepStrictEqual(await session.read([], [terminalKey('terminal-1')], COMMITTED), {
     kind: 'lost',
     loss: 'corrupt',
   })
@@ -110,8 +117,8 @@ test('with no room to keep anything, every value is read again', async (t) => {
   const session = await openSession(store, 0, await claim(store, 0))
   strictEqual(await write(session, 0), 'written')
   strictEqual(await write(session, 1), 'written')
-  const part = (await read(session, [], ['terminal-1'])).ownTerminal('terminal-1')
-  deepStrictEqual(part.offsets, [0, 1])
+  const part = ownPart(await read(session, [], ['terminal-1']), 'terminal-1')
+  deepStrictEqual(offsetsOf(part), [0, 1])
 })
 
 test('a damaged part of another lane is no empty part, and its owner hears of it', async (t) => {
@@ -120,13 +127,13 @@ test('a damaged part of another lane is no empty part, and its owner hears of it
   const owner = await openSession(store, 0, await claim(store, 0))
   const reader = await openSession(store, 1, await claim(store, 1))
   strictEqual(await write(owner, 0), 'written')
-  strictEqual((await read(reader, [], ['terminal-1'])).hasUnreadable, false)
+  strictEqual(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') === null, false)
   const redis = openRedis(t, keys)
   const lane = laneKeys(keys.streamId, 0)
-  const key = lane.terminal(1, 'terminal-1')
+  const key = lane.entity(1, entityName(terminalKey('terminal-1')))
   const whole = await redis.getBuffer(key)
   await redis.set(key, 'damaged')
-  strictEqual((await read(reader, [], ['terminal-1'])).hasUnreadable, true)
+  strictEqual(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') === null, true)
   deepStrictEqual(await owner.read([], [], COMMITTED), { kind: 'lost', loss: 'corrupt' })
   // A reader of an earlier version may not know a layout that the owner reads well.
   await redis.set(key, whole ?? '')

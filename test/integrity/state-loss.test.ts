@@ -8,7 +8,9 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
-import { laneKeys } from '../../services/platform/redis/keys.ts'
+import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
+import { referenceOf } from '../../services/core/reference.ts'
+import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { wrongDecisions } from '../support/live-oracle.ts'
 import {
@@ -142,7 +144,8 @@ test('a damaged part of another lane degrades its readers until its owner has bu
   const [transaction, owner] = foreignReader(run)
   const generation = await generationOf(run, owner)
   const lane = laneKeys(run.stream.streamId, owner)
-  await run.redis.set(lane.terminal(generation, transaction.terminal ?? ''), 'damaged')
+  const terminal = entityKeyOf('terminal', referenceOf(transaction.terminal ?? ''))
+  await run.redis.set(lane.entity(generation, entityName(terminal)), 'damaged')
   await run.decide([{ kind: 'transaction', transaction, fraudPattern: null }])
   deepStrictEqual(
     degradedOf(run).map(({ transactionId }) => transactionId),

@@ -2,6 +2,10 @@
 
 import type { TestContext } from 'node:test'
 import { Redis } from 'ioredis'
+import { ENTITY_COLUMN, type EntityPart } from '../../services/core/features/entity-part.ts'
+import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
+import type { ReadablePart } from '../../services/core/features/lane-fold.ts'
+import { referenceOf } from '../../services/core/reference.ts'
 import type { LaneCut, LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import type {
   LaneSession,
@@ -16,6 +20,29 @@ import { closeWith } from './cleanup.ts'
 import type { TestKeys } from './streams.ts'
 
 export const AT_MS = 1_700_000_000_000
+
+/** A terminal as state names it. */
+export function terminalKey(terminal: string): number {
+  return entityKeyOf('terminal', referenceOf(terminal))
+}
+
+/** Offsets of the events that a part holds. */
+export function offsetsOf(part: EntityPart | undefined): readonly number[] {
+  const count = part?.count ?? 0
+  return Array.from({ length: count }, (_, index) => part?.at(index, ENTITY_COLUMN.offset) ?? -1)
+}
+
+/** This lane's part of a terminal, and those of the others. */
+export function ownPart(snapshot: LaneSnapshot, terminal: string): EntityPart {
+  return snapshot.ownEntity('terminal', referenceOf(terminal))
+}
+
+export function otherParts(
+  snapshot: LaneSnapshot,
+  terminal: string,
+): readonly ReadablePart[] | null {
+  return snapshot.otherEntities('terminal', referenceOf(terminal))
+}
 
 export async function openStore(
   t: TestContext,
@@ -72,7 +99,7 @@ export async function read(
   cards: readonly string[],
   terminals: readonly string[],
 ): Promise<LaneSnapshot> {
-  const reading = await session.read(cards, terminals, COMMITTED)
+  const reading = await session.read(cards, terminals.map(terminalKey), COMMITTED)
   if (reading.kind !== 'read') throw new Error(`The state is ${reading.kind}.`)
   return reading.snapshot
 }
@@ -81,7 +108,9 @@ export async function read(
 export async function write(session: LaneSession, offset: number): Promise<WriteReply> {
   const snapshot = await read(session, ['card-1'], ['terminal-1'])
   snapshot.card('card-1')
-  snapshot.ownTerminal('terminal-1').insert(AT_MS + offset, offset)
+  snapshot
+    .ownEntity('terminal', referenceOf('terminal-1'))
+    .insert(AT_MS + offset, offset, offset, 1)
   const { generation } = session.progress
   return session.write(snapshot, progressAt(offset + 1, generation), COMMITTED)
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { CardHistory } from '../../services/core/features/card-history.ts'
 import { EntityPart } from '../../services/core/features/entity-part.ts'
+import { entityKeyOf, type EntityKind } from '../../services/core/features/feature-definition.ts'
 import {
   LANE_START,
   LaneFold,
@@ -12,22 +13,31 @@ import {
   type LaneState,
   type ReadablePart,
 } from '../../services/core/features/lane-fold.ts'
+import { LATENESS_MS } from '../../services/core/features/time.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import type { DecisionBlock } from '../../services/core/wire/records.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
-import { decideBatch, foldBatch, type DecideOptions } from '../../services/scorer/micro-batch.ts'
+import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/fold-batch.ts'
+import { decideBatch, type DecideOptions } from '../../services/scorer/micro-batch.ts'
 import type { Outputs } from './outputs.ts'
-import type { LaneLog } from './stored-lanes.ts'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
 export const DEGRADED = 'degraded'
 
+/** The two logs of one partition. */
+interface LaneLog {
+  readonly entries: readonly LaneEntry[]
+  readonly labels: readonly LaneLabel[]
+}
+
 /** State of one lane in maps; parts of other lanes as far as a cut allows. */
 export class OracleState implements LaneState, CardLookup {
   readonly cards = new Map<string, CardHistory>()
-  readonly terminals = new Map<string, EntityPart>()
+  /** By `entityKeyOf`. */
+  readonly entities = new Map<number, EntityPart>()
+  entityHorizonMs = -Infinity
   #others: readonly { readonly state: OracleState; readonly cut: LaneProgress }[] = []
 
   seeOthers(others: readonly { readonly state: OracleState; readonly cut: LaneProgress }[]): void {
@@ -44,15 +54,16 @@ export class OracleState implements LaneState, CardLookup {
     return this.cards.get(card) ?? null
   }
 
-  ownTerminal(terminal: string): EntityPart {
-    const part = this.terminals.get(terminal) ?? new EntityPart()
-    this.terminals.set(terminal, part)
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const key = entityKeyOf(kind, ref)
+    const part = this.entities.get(key) ?? new EntityPart()
+    this.entities.set(key, part)
     return part
   }
 
-  otherTerminals(terminal: string): readonly ReadablePart[] {
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
     return this.#others.flatMap(({ state, cut }) => {
-      const part = state.terminals.get(terminal)
+      const part = state.entities.get(entityKeyOf(kind, ref))
       return part === undefined ? [] : [{ part, cut }]
     })
   }
@@ -90,7 +101,14 @@ export function logsOfSent(events: readonly ProducedEvent[]): readonly LaneLog[]
 export function foldWhole(logs: readonly LaneLog[]): readonly OracleState[] {
   return logs.map(({ entries, labels }) => {
     const state = new OracleState()
-    foldBatch(labels, entries, Infinity, new LaneFold(DEFAULT_RATES, LANE_START), state, 'live')
+    foldBatch(
+      labels,
+      entries,
+      Infinity,
+      new LaneFold({ rates: DEFAULT_RATES }, LANE_START),
+      state,
+      'live',
+    )
     return state
   })
 }
@@ -122,7 +140,7 @@ export async function wrongDecisions(
   const wrong: string[] = []
   for (const [partition, log] of logs.entries()) {
     const state = new OracleState()
-    const fold = new LaneFold(DEFAULT_RATES, LANE_START)
+    const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
     let labelCount = 0
     for (const { block, partition: of } of outputs.blocks) {
       if (of !== partition) continue
@@ -130,6 +148,10 @@ export async function wrongDecisions(
       const entries = log.entries.slice(block.firstOffset, block.nextOffset)
       labelCount = block.labelNextOffset
       const progress = cutOf(block, logs)
+      const newestMs = progress.map((cut, lane) =>
+        cut === null || lane === partition ? -Infinity : cut.newestEventMs,
+      )
+      state.entityHorizonMs = Math.max(...newestMs) - LATENESS_MS
       state.seeOthers(
         progress.flatMap((cut, lane) => {
           const other = whole[lane]
