@@ -1,0 +1,40 @@
+// State in the one form that all states of the same log have, as plain values that can be compared.
+
+import { COLUMN, STRIDE, type CardHistory } from '../../services/core/features/card-history.ts'
+import { ENTITY_STRIDE, type EntityPart } from '../../services/core/features/entity-part.ts'
+
+const REFERENCES: readonly number[] = [
+  COLUMN.merchant,
+  COLUMN.terminal,
+  COLUMN.device,
+  COLUMN.network,
+  COLUMN.category,
+]
+
+/** A card's events with their references spelled out, since a list of them has no order of its own. */
+export function normalCard(card: CardHistory): unknown {
+  card.normalise()
+  const events: number[][] = []
+  for (let index = 0; index < card.count; index += 1) {
+    const row = Array.from(card.data.subarray(index * STRIDE, (index + 1) * STRIDE))
+    for (const column of REFERENCES) row[column] = card.references[row[column] ?? 0] ?? NaN
+    events.push(row)
+  }
+  const { settledCount, buckets, records, causes } = card
+  const sorted = (map: ReadonlyMap<number, unknown>): unknown =>
+    [...map].toSorted(([a], [b]) => a - b).map(([key, value]) => [key, plain(value)])
+  return { events, settledCount, buckets, records: sorted(records), causes: sorted(causes) }
+}
+
+/** Null for a part of which nothing is left. */
+export function normalPart(part: EntityPart): unknown {
+  part.normalise()
+  const { count, crowdedHours, labels } = part
+  if (count + crowdedHours.length + labels.length === 0) return null
+  const events = Array.from(part.data.subarray(0, count * ENTITY_STRIDE))
+  return { events, crowdedHours, labels }
+}
+
+function plain(value: unknown): unknown {
+  return value instanceof Uint8Array ? Array.from(value) : value
+}
