@@ -248,12 +248,13 @@ export class EntityReading {
     for (let index = start; index < end; index += 1) {
       const label = part.labels[index]
       if (label === undefined || label.knownAtMs > this.#timeMs) continue
+      if (label.timeMs < horizonMs) continue
       const known = last.get(label.idRef)
       // Labels come by offset, so of two known at the same time the later one stands.
       if (known === undefined || label.knownAtMs >= known.knownAtMs) last.set(label.idRef, label)
     }
     for (const { isFraud, timeMs, idRef } of last.values()) {
-      if (!isFraud || timeMs < horizonMs) continue
+      if (!isFraud) continue
       this.#fraudIds.add(idRef % 0x1_0000_0000)
       if (this.#plan.run !== null) this.#fraudTimesMs.push(timeMs)
       for (const group of this.groups) group.add(group.frauds, timeMs, 1)
