@@ -110,10 +110,13 @@ export class NaiveFeatures {
     own.isRetry = singles.some(
       (past) => past.timeMs >= newestMs - LATENESS_MS - DAY_MS && isRetryOf(own, past),
     )
+    // Ids that are a day older than a transaction may be late are forgotten: such events come first of their moment.
+    const isAmongSettled = eventTimeMs < newestMs - LATENESS_MS - DAY_MS
+    const placed = isAmongSettled ? { ...own, idRef: Infinity } : own
     const reading = {
-      values: this.#values(own, history, cuts),
+      values: this.#values(placed, history, cuts),
       isRetry: own.isRetry,
-      isLate: history.some((past) => compareEvents(past, own) > 0),
+      isLate: history.some((past) => compareEvents(past, placed) > 0),
       isBehindReach,
       isAfterWatermark,
       duplicateOf: first?.offset ?? null,

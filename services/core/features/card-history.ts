@@ -125,15 +125,16 @@ export class CardHistory {
     return index < 0 ? 0 : index
   }
 
-  /** How many events come before (time, id). */
+  /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
   rankOf(timeMs: number, idRef: number): number {
     const data = this.data
+    const isSettled = timeMs < this.newestMs - SETTLE_MS
     let index = this.count
     while (index > 0) {
       const base = (index - 1) * STRIDE
       const otherMs = data[base] ?? 0
       if (otherMs < timeMs) break
-      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) break
+      if (otherMs === timeMs && (isSettled || (data[base + COLUMN.id] ?? 0) < idRef)) break
       index -= 1
     }
     return index
@@ -237,19 +238,19 @@ export class CardHistory {
 
   /** Drops what a lane that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
-    let changed = false
+    const intents = new Set<number>()
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
       this.records.delete(this.at(index, COLUMN.offset))
+      intents.add(this.at(index, COLUMN.intent))
       this.#remove(index, 1)
-      changed = true
     }
     for (const [key, causes] of this.causes) {
       const kept = causes.filter((cause) => cause < offset)
       if (key >= offset || kept.length === 0) this.causes.delete(key)
       else if (kept.length < causes.length) this.causes.set(key, kept)
     }
-    if (changed) this.#markAllRetries()
+    this.#markRetriesAgain(intents)
   }
 
   /**
@@ -318,11 +319,11 @@ export class CardHistory {
     }
   }
 
-  /** After events were dropped. Rare, so the obvious way. */
-  #markAllRetries(): void {
+  /** After events of these intents were dropped. Of others the first attempt may be settled or merged by now. */
+  #markRetriesAgain(intents: ReadonlySet<number>): void {
     for (let index = this.settledCount; index < this.count; index += 1) {
       const intent = this.at(index, COLUMN.intent)
-      if (intent === 0) continue
+      if (intent === 0 || !intents.has(intent)) continue
       const isRetry = this.isRetry(this.at(index, COLUMN.time), this.at(index, COLUMN.id), intent)
       const at = index * STRIDE + COLUMN.flags
       this.data[at] = ((this.data[at] ?? 0) & ~FLAG.retry) | (isRetry ? FLAG.retry : 0)
