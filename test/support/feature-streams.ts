@@ -108,6 +108,13 @@ export const crowdedGapsMs: fc.Arbitrary<number> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(0, HOUR_MS, DAY_MS) },
 )
 
+/** Now and then near what a crowded card no longer keeps singly. */
+export const backsToMerged: fc.Arbitrary<number> = fc.oneof(
+  { weight: 15, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 600 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 480, max: 600 }) },
+)
+
 /** For streams in order. */
 export const neverLate: fc.Arbitrary<number> = fc.constant(0)
 

@@ -9,6 +9,7 @@ import { decodeCard } from '../../../../services/core/features/card-layouts.ts'
 import { decodeEntityPart } from '../../../../services/core/features/entity-layouts.ts'
 import { cuts, rowsInBatches, rowsOneByOne } from '../../../support/batched-lane.ts'
 import {
+  backsToMerged,
   DAY_MS,
   edgesMs,
   HOUR_MS,
@@ -30,7 +31,7 @@ const crowdedRetries: StreamShape = {
   labelShare: 0.05,
   repeatsIntent: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 600 })),
   repeatsId: fc.oneof({ weight: 20, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 600 })),
-  backs: fc.oneof({ weight: 20, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 600 })),
+  backs: backsToMerged,
   gapsMs: fc.oneof(
     { weight: 90, arbitrary: fc.integer({ min: 0, max: 60_000 }) },
     { weight: 1, arbitrary: fc.constantFrom(HOUR_MS, DAY_MS, 7 * DAY_MS) },

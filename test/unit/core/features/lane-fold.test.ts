@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { compareStream } from '../../../support/compared-rows.ts'
 import {
+  backsToMerged,
   DAY_MS,
   edgesMs,
   HOUR_MS,
@@ -69,10 +70,7 @@ test('a card with more events than are kept singly is as coarse as documented, a
         cards: 1,
         terminals: 0,
         labelShare: 0,
-        backs: fc.oneof(
-          { weight: 30, arbitrary: fc.constant(0) },
-          fc.integer({ min: 1, max: 600 }),
-        ),
+        backs: backsToMerged,
         gapsMs: fc.oneof(
           { weight: 200, arbitrary: fc.integer({ min: 0, max: 12_000 }) },
           fc.constantFrom(HOUR_MS, DAY_MS, 6 * DAY_MS),
