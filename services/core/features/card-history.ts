@@ -238,11 +238,12 @@ export class CardHistory {
 
   /** Drops what a lane that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
-    const intents = new Set<number>()
+    const droppedMs = new Map<number, number>()
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
       this.records.delete(this.at(index, COLUMN.offset))
-      intents.add(this.at(index, COLUMN.intent))
+      // Newest first, so the oldest of an intent stays.
+      droppedMs.set(this.at(index, COLUMN.intent), this.at(index, COLUMN.time))
       this.#remove(index, 1)
     }
     for (const [key, causes] of this.causes) {
@@ -250,7 +251,7 @@ export class CardHistory {
       if (key >= offset || kept.length === 0) this.causes.delete(key)
       else if (kept.length < causes.length) this.causes.set(key, kept)
     }
-    this.#markRetriesAgain(intents)
+    this.#markRetriesAgain(droppedMs)
   }
 
   /**
@@ -319,11 +320,16 @@ export class CardHistory {
     }
   }
 
-  /** After events of these intents were dropped. Of others the first attempt may be settled or merged by now. */
-  #markRetriesAgain(intents: ReadonlySet<number>): void {
+  /**
+   * After events were dropped, by intent from this time on. Of other events the attempt that made them retries may be
+   * settled or merged by now.
+   */
+  #markRetriesAgain(droppedMs: ReadonlyMap<number, number>): void {
+    if (droppedMs.size === 0) return
     for (let index = this.settledCount; index < this.count; index += 1) {
       const intent = this.at(index, COLUMN.intent)
-      if (intent === 0 || !intents.has(intent)) continue
+      const fromMs = droppedMs.get(intent)
+      if (intent === 0 || fromMs === undefined || this.at(index, COLUMN.time) < fromMs) continue
       const isRetry = this.isRetry(this.at(index, COLUMN.time), this.at(index, COLUMN.id), intent)
       const at = index * STRIDE + COLUMN.flags
       this.data[at] = ((this.data[at] ?? 0) & ~FLAG.retry) | (isRetry ? FLAG.retry : 0)

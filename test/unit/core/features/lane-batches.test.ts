@@ -10,10 +10,10 @@ import { decodeEntityPart } from '../../../../services/core/features/entity-layo
 import { cuts, rowsInBatches, rowsOneByOne } from '../../../support/batched-lane.ts'
 import {
   backsToMerged,
-  DAY_MS,
-  edgesMs,
-  HOUR_MS,
+  crowdedCardGapsMs,
+  crowdedCardLatesMs,
   itemsOf,
+  rarelyRepeated,
   stepsOf,
   type StreamItem,
   type StreamShape,
@@ -24,24 +24,16 @@ import { holds, holdsForLong } from '../../../support/property.ts'
 import { logsOf, StoredLanes } from '../../../support/stored-lanes.ts'
 
 const crowdedRetries: StreamShape = {
-  stepsMin: 540,
-  stepsMax: 640,
+  stepsMin: 620,
+  stepsMax: 680,
   cards: 1,
   terminals: 1,
   labelShare: 0.05,
-  repeatsIntent: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 600 })),
-  repeatsId: fc.oneof({ weight: 20, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 600 })),
+  repeatsIntent: rarelyRepeated,
+  repeatsId: rarelyRepeated,
   backs: backsToMerged,
-  gapsMs: fc.oneof(
-    { weight: 90, arbitrary: fc.integer({ min: 0, max: 60_000 }) },
-    { weight: 1, arbitrary: fc.constantFrom(HOUR_MS, DAY_MS, 7 * DAY_MS) },
-    { weight: 1, arbitrary: edgesMs },
-  ),
-  latesMs: fc.oneof(
-    { weight: 12, arbitrary: fc.constant(0) },
-    { weight: 2, arbitrary: fc.integer({ min: 0, max: 12 * HOUR_MS }) },
-    { weight: 1, arbitrary: fc.constantFrom(1, HOUR_MS, DAY_MS, 3 * DAY_MS, 8 * DAY_MS) },
-  ),
+  gapsMs: crowdedCardGapsMs,
+  latesMs: crowdedCardLatesMs,
 }
 
 function logOf(items: readonly StreamItem[]): LaneLog {
