@@ -21,8 +21,8 @@ export interface Compared {
   readonly naive: NaiveReading
 }
 
-/** One lane that is never stored, and the oracle. */
-export function compareStream(items: readonly StreamItem[]): readonly Compared[] {
+/** One lane that is never stored, and the oracle, which is slow: rows before `from` are not compared. */
+export function compareStream(items: readonly StreamItem[], from = 0): readonly Compared[] {
   const fold = openFold(LANE_START)
   const state = new PlainState()
   const oracle = new NaiveFeatures(DEFAULT_RATES)
@@ -35,9 +35,11 @@ export function compareStream(items: readonly StreamItem[]): readonly Compared[]
       labelOffset += 1
       continue
     }
-    const naive = oracle.transaction(0, offset, item.transaction)
+    const isCompared = offset >= from
+    const naive = oracle.transaction(0, offset, item.transaction, undefined, isCompared)
     const [folded] = foldEntries([], [{ ...item, offset }], labelOffset, fold, state)
     assert.ok(folded !== undefined)
+    if (!isCompared) continue
     compareRow(folded, naive)
     compared.push({ folded, naive })
   }

@@ -108,11 +108,36 @@ export const crowdedGapsMs: fc.Arbitrary<number> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(0, HOUR_MS, DAY_MS) },
 )
 
+/** Now and then near what a crowded card no longer keeps singly. */
+export const backsToMerged: fc.Arbitrary<number> = fc.oneof(
+  { weight: 15, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 600 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 480, max: 600 }) },
+)
+
+/** For one card: hundreds of events within its windows, few of them far apart. */
+export const crowdedCardGapsMs: fc.Arbitrary<number> = fc.oneof(
+  { weight: 300, arbitrary: fc.integer({ min: 0, max: 60_000 }) },
+  fc.constantFrom(HOUR_MS, DAY_MS, 3 * DAY_MS, 7 * DAY_MS),
+)
+export const crowdedCardLatesMs: fc.Arbitrary<number> = fc.oneof(
+  { weight: 20, arbitrary: fc.constant(0) },
+  { weight: 2, arbitrary: fc.integer({ min: 0, max: 6 * HOUR_MS }) },
+  { weight: 1, arbitrary: edgesMs },
+)
+
 /** For streams in order. */
 export const neverLate: fc.Arbitrary<number> = fc.constant(0)
 
 /** For streams without duplicates or without retries. */
 export const neverRepeated: fc.Arbitrary<number> = fc.constant(0)
+
+/** For long streams of one card. */
+export const rarelyRepeated: fc.Arbitrary<number> = fc.oneof(
+  { weight: 30, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 5 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 600 }) },
+)
 
 const PLACES: readonly (readonly [number, number])[] = [
   [52.5, 13.4],

@@ -119,16 +119,23 @@ function runOf(inside: readonly Placed[], fraudIds: ReadonlySet<string>): readon
 
 /** The last words of the transactions whose last word, of those known by now, is fraud. */
 export function knownFrauds(words: readonly Word[], asOfMs: number): readonly Label[] {
-  const ids = new Set(words.map(({ label }) => label.transactionId))
-  return [...ids].flatMap((id) => {
-    const inLog = words
-      .filter(({ label }) => label.transactionId === id)
-      .toSorted((a, b) => a.offset - b.offset)
-    // A genuine word with no fraud before it in the log undoes nothing.
-    const firstFraud = inLog.findIndex(({ label }) => label.verdict === 'fraud')
-    const known = inLog.slice(Math.max(0, firstFraud)).filter((word) => word.knownAtMs <= asOfMs)
+  const inLog = words.toSorted((a, b) => a.offset - b.offset)
+  const known = inLog
+    .filter((word, index) => saysSomething(word, inLog.slice(0, index)))
+    .filter((word) => word.knownAtMs <= asOfMs)
     // Stable: of two words known at the same time the later one of the log is the last.
-    const last = known.toSorted((a, b) => a.knownAtMs - b.knownAtMs).at(-1)
-    return firstFraud >= 0 && last?.label.verdict === 'fraud' ? [last.label] : []
-  })
+    .toSorted((a, b) => a.knownAtMs - b.knownAtMs)
+  const last = new Map(known.map(({ label }) => [label.transactionId, label]))
+  return [...last.values()].filter(({ verdict }) => verdict === 'fraud')
+}
+
+/** A genuine word with no fraud before it in the log undoes nothing. */
+function saysSomething({ label }: Word, before: readonly Word[]): boolean {
+  if (label.verdict === 'fraud') return true
+  return before.some(
+    ({ label: other }) =>
+      other.verdict === 'fraud' &&
+      other.transactionId === label.transactionId &&
+      other.eventTimeMs === label.eventTimeMs,
+  )
 }

@@ -84,12 +84,13 @@ export class NaiveFeatures {
     this.#labelWatermarkMs.set(lane, Math.max(timeMs, this.#labelWatermarkMs.get(lane) ?? -1))
   }
 
-  /** Reads, then remembers. */
+  /** Reads, then remembers. Values are left out where nobody asks for them. */
   transaction(
     lane: number,
     offset: number,
     transaction: Transaction,
     cuts: NaiveCuts = () => ALL,
+    hasValues = true,
   ): NaiveReading {
     const { amountMinor, currency, eventTimeMs, card } = transaction
     const reference = this.#rates.toReferenceMinor(amountMinor, currency, eventTimeMs) ?? NaN
@@ -110,10 +111,13 @@ export class NaiveFeatures {
     own.isRetry = singles.some(
       (past) => past.timeMs >= newestMs - LATENESS_MS - DAY_MS && isRetryOf(own, past),
     )
+    // Ids that are a day older than a transaction may be late are forgotten: such events come first of their moment.
+    const isAmongSettled = eventTimeMs < newestMs - LATENESS_MS - DAY_MS
+    const placed = isAmongSettled ? { ...own, idRef: Infinity } : own
     const reading = {
-      values: this.#values(own, history, cuts),
+      values: hasValues ? this.#values(placed, history, cuts) : new Map<string, NaiveValue>(),
       isRetry: own.isRetry,
-      isLate: history.some((past) => compareEvents(past, own) > 0),
+      isLate: history.some((past) => compareEvents(past, placed) > 0),
       isBehindReach,
       isAfterWatermark,
       duplicateOf: first?.offset ?? null,

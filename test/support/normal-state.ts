@@ -1,81 +1,40 @@
-// State in normal form: what it says, whatever build of it says so and however it was cut into batches.
+// State in the one form that all states of the same log have, as plain values that can be compared.
 
-import { Redis } from 'ioredis'
-import { ByteWriter } from '../../services/core/features/bytes.ts'
-import { COLUMN, type CardHistory } from '../../services/core/features/card-history.ts'
-import { decodeCard, encodeCard } from '../../services/core/features/card-layouts.ts'
-import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
-import type { EntityPart } from '../../services/core/features/entity-part.ts'
-import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
-import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
-import type { OracleState } from './live-oracle.ts'
-import { keysOf, PARTITION_COUNT } from './streams.ts'
+import { COLUMN, STRIDE, type CardHistory } from '../../services/core/features/card-history.ts'
+import { ENTITY_STRIDE, type EntityPart } from '../../services/core/features/entity-part.ts'
 
-/**
- * By lane and name, the values that count, all of it merged that may be. Outcomes and messages are left out: the logs of
- * the oracle have none.
- */
-export async function normalStateIn(
-  redisUrl: string,
-  streamId: string,
-): Promise<ReadonlyMap<string, string>> {
-  const redis = new Redis(redisUrl)
-  try {
-    const keys = await keysOf(redis, streamId)
-    const normal = new Map<string, string>()
-    for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
-      const lane = laneKeys(streamId, partition)
-      const progress = decodeProgress(await redis.get(lane.progress))
-      if (progress === null) continue
-      const cardStart = lane.card(progress.generation, '')
-      const entityStart = lane.entities(progress.generation)
-      for (const key of keys) {
-        if (key.startsWith(cardStart)) {
-          const card = decodeCard(await redis.getBuffer(key))
-          put(normal, `${partition}/c/${key.slice(cardStart.length)}`, cardText(card))
-        } else if (key.startsWith(entityStart)) {
-          const part = decodeEntityPart(await redis.getBuffer(key))
-          put(normal, `${partition}/e/${key.slice(entityStart.length)}`, partText(part))
-        }
-      }
-    }
-    return normal
-  } finally {
-    redis.disconnect()
-  }
-}
+const REFERENCES: readonly number[] = [
+  COLUMN.merchant,
+  COLUMN.terminal,
+  COLUMN.device,
+  COLUMN.network,
+  COLUMN.category,
+]
 
-/** The same of lanes in memory, which must not be used afterwards. */
-export function normalStateOf(lanes: readonly OracleState[]): ReadonlyMap<string, string> {
-  const normal = new Map<string, string>()
-  for (const [partition, { cards, entities }] of lanes.entries()) {
-    for (const [card, history] of cards) put(normal, `${partition}/c/${card}`, cardText(history))
-    for (const [entity, part] of entities) {
-      put(normal, `${partition}/e/${entityName(entity)}`, partText(part))
-    }
-  }
-  return normal
-}
-
-function put(normal: Map<string, string>, name: string, text: string | null): void {
-  if (text !== null) normal.set(name, text)
-}
-
-/** Null for a card without history, which is as good as none. */
-function cardText(card: CardHistory): string | null {
+/** A card's events with their references spelled out, since a list of them has no order of its own. */
+export function normalCard(card: CardHistory): unknown {
   card.normalise()
-  card.records.clear()
-  for (let index = card.settledCount; index < card.count; index += 1) {
-    card.setOutcome(card.at(index, COLUMN.offset), 0)
+  const events: number[][] = []
+  for (let index = 0; index < card.count; index += 1) {
+    const row = Array.from(card.data.subarray(index * STRIDE, (index + 1) * STRIDE))
+    for (const column of REFERENCES) row[column] = card.references[row[column] ?? 0] ?? NaN
+    events.push(row)
   }
-  if (card.count === 0 && card.buckets.length === 0) return null
-  return encodeCard(card, 3, new ByteWriter()).toString('base64')
+  const { settledCount, buckets, records, causes } = card
+  const sorted = (map: ReadonlyMap<number, unknown>): unknown =>
+    [...map].toSorted(([a], [b]) => a - b).map(([key, value]) => [key, plain(value)])
+  return { events, settledCount, buckets, records: sorted(records), causes: sorted(causes) }
 }
 
-function partText(part: EntityPart): string | null {
+/** Null for a part of which nothing is left. */
+export function normalPart(part: EntityPart): unknown {
   part.normalise()
-  part.encodedStart = null
-  const { count, labels, crowdedHours } = part
-  if (count === 0 && labels.length === 0 && crowdedHours.length === 0) return null
-  return encodeEntityPart(part, new ByteWriter()).toString('base64')
+  const { count, crowdedHours, labels } = part
+  if (count + crowdedHours.length + labels.length === 0) return null
+  const events = Array.from(part.data.subarray(0, count * ENTITY_STRIDE))
+  return { events, crowdedHours, labels }
+}
+
+function plain(value: unknown): unknown {
+  return value instanceof Uint8Array ? Array.from(value) : value
 }

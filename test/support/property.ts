@@ -24,5 +24,9 @@ function check<Values extends [unknown, ...unknown[]]>(
   endOnFailure: boolean,
 ): void {
   const numRuns = process.env['SLUICE_FULL'] === '1' ? 10 * runs : runs
-  fc.assert(property, { numRuns, includeErrorInReport: true, endOnFailure })
+  fc.assert(property, {
+    numRuns,
+    includeErrorInReport: true,
+    endOnFailure: endOnFailure || process.env.NOSHRINK === '1',
+  })
 }

@@ -148,15 +148,16 @@ export class CardHistory {
     return index < 0 ? 0 : index
   }
 
-  /** How many events come before (time, id). */
+  /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
   rankOf(timeMs: number, idRef: number): number {
     const data = this.data
+    const isSettled = timeMs < this.newestMs - SETTLE_MS
     let index = this.count
     while (index > 0) {
       const base = (index - 1) * STRIDE
       const otherMs = data[base] ?? 0
       if (otherMs < timeMs) break
-      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) break
+      if (otherMs === timeMs && (isSettled || (data[base + COLUMN.id] ?? 0) < idRef)) break
       index -= 1
     }
     return index
@@ -262,19 +263,20 @@ export class CardHistory {
 
   /** Drops what a lane that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
-    let changed = false
+    const droppedMs = new Map<number, number>()
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
       this.records.delete(this.at(index, COLUMN.offset))
+      // Newest first, so the oldest of an intent stays.
+      droppedMs.set(this.at(index, COLUMN.intent), this.at(index, COLUMN.time))
       this.#remove(index, 1)
-      changed = true
     }
     for (const [key, causes] of this.causes) {
       const kept = causes.filter((cause) => cause < offset)
       if (key >= offset || kept.length === 0) this.causes.delete(key)
       else if (kept.length < causes.length) this.causes.set(key, kept)
     }
-    if (changed) this.#markAllRetries()
+    this.#markRetriesAgain(droppedMs)
   }
 
   /**
@@ -349,11 +351,16 @@ export class CardHistory {
     }
   }
 
-  /** After events were dropped. Rare, so the obvious way. */
-  #markAllRetries(): void {
+  /**
+   * After events were dropped, by intent from this time on. Of other events the attempt that made them retries may be
+   * settled or merged by now.
+   */
+  #markRetriesAgain(droppedMs: ReadonlyMap<number, number>): void {
+    if (droppedMs.size === 0) return
     for (let index = this.settledCount; index < this.count; index += 1) {
       const intent = this.at(index, COLUMN.intent)
-      if (intent === 0) continue
+      const fromMs = droppedMs.get(intent)
+      if (intent === 0 || fromMs === undefined || this.at(index, COLUMN.time) < fromMs) continue
       const isRetry = this.isRetry(this.at(index, COLUMN.time), this.at(index, COLUMN.id), intent)
       const at = index * STRIDE + COLUMN.flags
       this.data[at] = ((this.data[at] ?? 0) & ~FLAG.retry) | (isRetry ? FLAG.retry : 0)

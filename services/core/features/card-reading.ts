@@ -112,19 +112,20 @@ export class CardReading {
     const oldestRaw = history.count - CARD_RAW_MAX
     const horizonMs = history.newestMs - CARD_RETAIN_MS
     let ring = 0
-    let index = before - 1
-    for (; index >= 0 && index >= oldestRaw; index -= 1) {
+    // Merged by rule, stored so already or not: all of an hour counts, before the transaction or after it.
+    let mergedFrom = oldestRaw - 1
+    for (let index = before - 1; index >= 0 && index >= oldestRaw; index -= 1) {
       const base = index * STRIDE
       const timeMs = data[base] ?? 0
       const ageMs = event.timeMs - timeMs
       if (ageMs >= reachMs || timeMs < horizonMs) {
-        index = -1
+        mergedFrom = -1
         break
       }
       while (ageMs >= (windowsMs[ring] ?? Infinity)) ring += 1
       this.#add(history, event, index, ring)
     }
-    this.#readMerged(history, event, index, horizonMs)
+    this.#readMerged(history, event, mergedFrom, horizonMs)
     this.#sumRings()
     if (this.limitMinor !== Infinity) this.#countUnderLimit(history, event, before)
     // What needs single events looks at the raw ones only.

@@ -202,6 +202,9 @@ export class EntityPart {
   /** The one form that all parts of the same log have. */
   normalise(): void {
     this.compact({ nextOffset: Infinity, labelNextOffset: Infinity })
+    const horizonMs = this.horizonMs(Infinity)
+    const kept = this.labels.filter(({ timeMs }) => timeMs >= horizonMs)
+    this.labels.splice(0, this.labels.length, ...kept)
   }
 
   /** Adds merged events to their hour. */
@@ -237,10 +240,12 @@ export class EntityPart {
   }
 
   /** True when a word on the same transaction, among those that count, comes before this one in the log. */
-  #isWordBefore({ idRef, labelOffset }: EntityLabel): boolean {
+  #isWordBefore({ idRef, timeMs, labelOffset }: EntityLabel): boolean {
     const end = this.labelCount(labelOffset)
     for (let index = Math.max(0, end - LABELS_MAX); index < end; index += 1) {
-      if (this.labels[index]?.idRef === idRef) return true
+      const word = this.labels[index]
+      // An id may be used again after the reach: its first use may be forgotten already, or not.
+      if (word?.idRef === idRef && word.timeMs === timeMs) return true
     }
     return false
   }

@@ -1,0 +1,84 @@
+// One lane's log folded one by one without storage, and in batches through stored values with crashes.
+
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { LANE_START } from '../../services/core/features/lane-fold.ts'
+import { foldEntries, openFold, PlainState, type FoldedRow, type LaneLog } from './fold-entries.ts'
+import type { Guards } from './stored-lanes.ts'
+import { StoredLane, StoredLanes } from './stored-lanes.ts'
+
+/** How a batch goes. */
+export interface Cut {
+  readonly entries: number
+  /** Labels taken beyond those that must be known. */
+  readonly labelsAhead: number
+  readonly end: 'commit' | 'crash' | 'none'
+  readonly layout: 2 | 3
+}
+
+export const cuts: fc.Arbitrary<readonly Cut[]> = fc.array(
+  fc.record<Cut>({
+    entries: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 4, max: 60 })),
+    labelsAhead: fc.constantFrom(0, 0, 1, 100),
+    end: fc.constantFrom('commit', 'commit', 'crash', 'none'),
+    layout: fc.constantFrom(2, 3),
+  }),
+  { minLength: 1, maxLength: 40 },
+)
+
+/** Per entry: how many labels must come before it, so that it sees all that are known by its time. */
+function labelsNeeded({ entries, labels }: LaneLog): readonly number[] {
+  let newestMs = -1
+  return entries.map((entry) => {
+    const timeMs = entry.kind === 'transaction' ? entry.transaction.eventTimeMs : -1
+    newestMs = Math.max(newestMs, timeMs)
+    const last = labels.findLastIndex(
+      (label) => label.kind === 'label' && label.label.knownAtMs <= newestMs,
+    )
+    return last + 1
+  })
+}
+
+export function rowsOneByOne(log: LaneLog, state = new PlainState()): readonly FoldedRow[] {
+  const fold = openFold(LANE_START)
+  const needed = labelsNeeded(log)
+  let labelCount = 0
+  const rows = log.entries.flatMap((entry, index) => {
+    const labels = log.labels.slice(labelCount, needed[index])
+    labelCount = Math.max(labelCount, needed[index] ?? 0)
+    return foldEntries(labels, [entry], Infinity, fold, state)
+  })
+  foldEntries(log.labels.slice(labelCount), [], Infinity, fold, state)
+  return rows
+}
+
+/** By offset. Asserts that a transaction which is folded again after a crash gets the same row. */
+export function rowsInBatches(
+  log: LaneLog,
+  plan: readonly Cut[],
+  stored = new StoredLanes(1),
+  guards?: Guards,
+): ReadonlyMap<number, FoldedRow> {
+  const lane = new StoredLane(stored, 0, log, guards)
+  const needed = labelsNeeded(log)
+  const rows = new Map<number, FoldedRow>()
+  for (let turn = 0; !lane.isAtEnd; turn += 1) {
+    const cut = plan[turn % plan.length]
+    assert.ok(cut !== undefined)
+    // Past the plan's first rounds everything is taken, so that the loop ends.
+    const isOver = turn >= 4 * plan.length
+    const size = isOver ? 50 : cut.entries
+    const entryCount = Math.min(lane.at.entryCount + size, log.entries.length)
+    const due = needed[entryCount - 1] ?? 0
+    const labelsAhead = entryCount === log.entries.length ? log.labels.length : cut.labelsAhead
+    const labelCount = Math.min(Math.max(lane.at.labelCount, due) + labelsAhead, log.labels.length)
+    for (const row of lane.step({ entryCount, labelCount }, cut.layout)) {
+      const before = rows.get(row.offset)
+      if (before !== undefined) assert.deepEqual(row, before, 'decided differently after a crash')
+      rows.set(row.offset, row)
+    }
+    if (cut.end === 'crash' && !isOver) lane.crash()
+    else if (cut.end !== 'none') lane.commit()
+  }
+  return rows
+}
