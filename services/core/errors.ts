@@ -10,6 +10,7 @@ export const errorCodes = {
   SLUICE_SCHEMA_INCOMPATIBLE: { retryable: false, exitCode: 1 },
   SLUICE_REGISTRY_UNAVAILABLE: { retryable: true, exitCode: 1 },
   SLUICE_STATE_CORRUPT: { retryable: false, exitCode: 1 },
+  SLUICE_STATE_LOST: { retryable: true, exitCode: 1 },
   SLUICE_FEATURE_STORE_UNAVAILABLE: { retryable: true, exitCode: 1 },
   SLUICE_MODEL_INCOMPATIBLE: { retryable: false, exitCode: 1 },
   SLUICE_MODEL_CORRUPT: { retryable: false, exitCode: 1 },

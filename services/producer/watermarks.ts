@@ -12,7 +12,7 @@
 //
 // Lanes wait for one another's watermarks up to a delay before their own next transaction. So that none waits
 // for a watermark which lies behind what it holds back, the stream opens with one, and no stretch spans more
-// than STRETCH_MS_MAX, well below that delay.
+// than STRETCH_MS_MAX, well below that delay (two hours, less the hour in which a window ends).
 
 import type { StreamEvent } from './stream-event.ts'
 import { streamTimeMs } from './stream-event.ts'
@@ -20,7 +20,7 @@ import { streamTimeMs } from './stream-event.ts'
 export const STRETCH_MS = 60_000
 export const STRETCH_EVENTS = 1_000
 export const STRETCH_EVENTS_MAX = 20_000
-export const STRETCH_MS_MAX = 86_400_000
+export const STRETCH_MS_MAX = 1_800_000
 
 /** The watermark that ends a stream: 2100-01-01, the latest time accepted in a message. */
 export const END_OF_STREAM_MS = 4_102_444_800_000

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
+import { STATE } from '../core/features/feature-states.ts'
 import type { LanePosition } from '../core/features/lane-fold.ts'
 import { formatPosition, REDRIVEN_FROM_HEADER } from '../core/redrive.ts'
 import { encodeMetadata, type LaneProgress } from '../core/stream/lane-progress.ts'
@@ -167,7 +168,9 @@ function blockOf(
       decided.features.byteOffset,
       decided.features.byteLength,
     ),
-    featureStates: null,
+    featureStates: decided.states.some((state) => state > STATE.absent)
+      ? Buffer.from(decided.states)
+      : null,
     decisions: decided.decisions,
     deadLetterOffsets: taken.rejected
       .filter(({ topic }) => topic === 'transactions')
@@ -175,7 +178,13 @@ function blockOf(
   }
 }
 
+/** A revision that takes a block back ends its lease at its beginning. */
 function leaseOf(alert: Alert): Lease | null {
+  if (alert.action === 'release') {
+    const { card, alertId, revision, eventTimeMs } = alert
+    const ended = { grade: 'suspected', startMs: eventTimeMs, endMs: eventTimeMs } as const
+    return { card, alertId, revision, ...ended, reason: 'a late transaction changed the decision' }
+  }
   if (alert.lease === null) return null
   return {
     card: alert.card,

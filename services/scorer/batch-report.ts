@@ -16,7 +16,7 @@ export function reportOf(
   const { oldestTimestampMs, rejected } = taken
   return {
     ...countsOf(decided),
-    transactions: decided.decisions.length,
+    transactions: decided.decisions.filter(({ revision }) => revision === 0).length,
     duplicates: decided.duplicates,
     amountsWithoutRate: rejected.filter(({ reason }) => reason === 'unknown_currency').length,
     alerts: decided.alerts.map(({ action, reasons, country }, index) => ({

@@ -28,6 +28,12 @@ export interface ScorerConfig extends KafkaConnection {
   /** Least time between two micro-batches of a lane that are not full; see docs/adr/0007. */
   readonly batchIntervalMs: number
   readonly eventAheadMsMax: number
+  /** Longest wait for an answer of Redis before a lane goes on without its state. */
+  readonly stateTimeoutMs: number
+  /** Layout in which values are stored. */
+  readonly stateLayout: number
+  /** Events of all lanes that may stay decoded in memory. */
+  readonly stateCacheEventsMax: number
   readonly sessionTimeoutMs: number
   readonly metrics: { readonly host: string; readonly port: number }
   readonly deadLetterHmacKey: string
@@ -63,6 +69,9 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     batchSizeMax: read.value('SLUICE_BATCH_SIZE_MAX'),
     batchIntervalMs: read.value('SLUICE_BATCH_INTERVAL_MS'),
     eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX'),
+    stateTimeoutMs: read.value('SLUICE_STATE_TIMEOUT_MS'),
+    stateLayout: read.value('SLUICE_STATE_LAYOUT'),
+    stateCacheEventsMax: read.value('SLUICE_STATE_CACHE_EVENTS_MAX'),
     sessionTimeoutMs: read.value('SLUICE_SESSION_TIMEOUT_MS'),
     metrics: {
       host: read.value('SLUICE_METRICS_HOST'),

@@ -1,9 +1,10 @@
 // The errors that make a lane start over or stop.
 
-import { SluiceError } from '../core/errors.ts'
+import { isSluiceError, SluiceError } from '../core/errors.ts'
 import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import { STATE_LOSSES, type StateLoss } from '../platform/metrics/state-metrics.ts'
 
 /** The write was refused: a later epoch exists. */
 export function fenced(partition: number): SluiceError {
@@ -13,12 +14,32 @@ export function fenced(partition: number): SluiceError {
   )
 }
 
-/** Redis no longer knows our epoch: it has lost data, so the state must be built again. */
-export function lost(partition: number): SluiceError {
+/** The state in Redis is not the one that this lane has left there; it is restored from the log. */
+export function lost(
+  partition: number,
+  loss: StateLoss,
+  generation: number | null = null,
+): SluiceError {
   return new SluiceError(
-    'SLUICE_FEATURE_STORE_UNAVAILABLE',
-    `Redis has lost the state of lane ${partition}; it is built again from the log.`,
+    'SLUICE_STATE_LOST',
+    `The state of lane ${partition} is lost (${loss}); it is restored from the log.`,
+    { details: { partition, loss, generation } },
   )
+}
+
+/** How the state was lost, when that is what the error says, or that Redis did not answer; else null. */
+export function lossOf(error: unknown): StateLoss | null {
+  const unanswered = ['SLUICE_FEATURE_STORE_UNAVAILABLE', 'SLUICE_TLS_FAILED'] as const
+  if (unanswered.some((code) => isSluiceError(error, code))) return 'unanswered'
+  if (!isSluiceError(error, 'SLUICE_STATE_LOST')) return null
+  return STATE_LOSSES.find((loss) => loss === error.details['loss']) ?? null
+}
+
+/** The generation in which a value was found that cannot be read; null when the error does not say so. */
+export function corruptGenerationOf(error: unknown): number | null {
+  if (!isSluiceError(error, 'SLUICE_STATE_LOST') || error.details['loss'] !== 'corrupt') return null
+  const { generation } = error.details
+  return typeof generation === 'number' ? generation : null
 }
 
 /** What must be read next is no longer, or not yet, in the log. */

@@ -19,7 +19,8 @@ import type { ScorerConfig } from './config.ts'
 import { LagObserver, type LaneStanding } from './lag-observer.ts'
 import type { InboxOptions } from './lane-inbox.ts'
 import { Lane } from './lane.ts'
-import { checkLogHolds, startLane } from './lane-start.ts'
+import { checkLogHolds, readLow, startLane } from './lane-start.ts'
+import { LaneState } from './lane-state.ts'
 
 /** Fetches answer at once when there is data; this only bounds how late a resumed partition is asked for. */
 const FETCH_WAIT_MS = 50
@@ -100,6 +101,11 @@ export class LaneGroup implements Closable {
     return [...this.#lanes.keys()].sort((a, b) => a - b)
   }
 
+  /** Lanes that decide without their state now. */
+  get degradedPartitions(): readonly number[] {
+    return this.partitions.filter((partition) => this.#lanes.get(partition)?.isDegraded)
+  }
+
   async start(transactionsTopic: string, labelsTopic: string): Promise<void> {
     const consumer = this.#consumer
     await consumer.connect()
@@ -132,6 +138,7 @@ export class LaneGroup implements Closable {
     })
     this.#lagTimer = setInterval(() => {
       void this.#lag.observe()
+      this.#observeState()
     }, LAG_INTERVAL_MS)
     await Promise.race([joined, this.failed.then((error) => Promise.reject(error))])
   }
@@ -150,7 +157,10 @@ export class LaneGroup implements Closable {
     const ended = [...this.#lanes]
     this.#lanes.clear()
     await Promise.all(ended.map(([, lane]) => lane.stop()))
-    for (const [partition] of ended) telemetry.laneReleased(partition)
+    for (const [partition] of ended) {
+      telemetry.laneReleased(partition)
+      telemetry.stateUnknown(partition)
+    }
     this.#lag.keepOnly(partitions)
     for (const partition of partitions) this.#lanes.set(partition, this.#openLane(partition))
     telemetry.rebalanced(partitions.length)
@@ -176,31 +186,24 @@ export class LaneGroup implements Closable {
             groupId,
             transactionalId: `${config.topicPrefix}sluice-scorer-${groupId}-${partition}`,
           })
+    const state = (epochs: { held: number | null }) => ({
+      ...{ clock: systemClock, log, telemetry, kafka, groupId, store, inbox, epochs },
+      alignment: config.alignment,
+      answerMsMax: config.stateTimeoutMs,
+      readLow: () => readLow(admin, inbox),
+    })
     return new Lane({
       clock: systemClock,
       log,
       telemetry,
       tracer,
-      store,
+      readProgress: () => store.readProgress(),
       inbox,
       output: this.#options.output(partition),
       batchIntervalMs: config.batchIntervalMs,
-      start: (heldEpoch, mustRebuild) =>
-        startLane(
-          {
-            kafka,
-            admin,
-            groupId,
-            store,
-            inbox,
-            alignment: config.alignment,
-            log,
-            telemetry,
-            openTransactions,
-          },
-          heldEpoch,
-          mustRebuild,
-        ),
+      start: (epochs, corruptGeneration) =>
+        startLane({ ...state(epochs), admin, openTransactions, corruptGeneration }),
+      openState: (start, epochs, onNews) => new LaneState(state(epochs), start, onNews),
       checkLogHolds: (topic, offset) =>
         checkLogHolds(admin, this.#topics[topic], partition, offset),
       seek: (nextOffset, labelNextOffset) => {
@@ -219,6 +222,13 @@ export class LaneGroup implements Closable {
         this.#consumer.resume(topicOf(topic))
       },
     })
+  }
+
+  #observeState(): void {
+    for (const [partition, { degradedMs }] of this.#lanes) {
+      const degradedS = degradedMs === null ? null : degradedMs / 1_000
+      this.#options.telemetry.stateObserved(partition, degradedS)
+    }
   }
 
   /** An idle lane has decided all that was fetched, be it messages or records that carry none. */

@@ -5,12 +5,13 @@ import type { RejectReason } from '../core/reject-reasons.ts'
 import { deadLetterOf } from '../core/decision/dead-letter.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
 import type { RateTable } from '../core/currency.ts'
+import type { FoldOptions } from '../core/features/lane-fold.ts'
 import { redrivenFromOf, type MessagePosition } from '../core/redrive.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { MessageHeaders } from '../core/trace-context.ts'
 import type { DeadLetter } from '../core/wire/records.ts'
 import { REFUSED_KEY } from '../platform/kafka/compression.ts'
-import type { LaneEntry, LaneLabel } from './micro-batch.ts'
+import type { LaneEntry, LaneLabel } from './fold-batch.ts'
 
 /** Messages of one topic beyond which the partition is paused, in batches of the largest size. */
 const QUEUED_BATCHES_MAX = 4
@@ -46,6 +47,20 @@ export interface InboxOptions {
   readonly batchSizeMax: number
   readonly eventAheadMsMax: number
   readonly hmacKey: string
+}
+
+/** What a fold of the lane needs to know. */
+export function foldOptionsOf({
+  rates,
+  codecs,
+}: Pick<InboxOptions, 'rates' | 'codecs'>): FoldOptions {
+  return {
+    rates,
+    readRecord: (record) => {
+      const decoded = codecs.decodeTransactionMessage(record)
+      return decoded.kind === 'transaction' ? decoded.value : null
+    },
+  }
 }
 
 type Input = Pick<KafkaMessage, 'key' | 'value' | 'offset' | 'timestamp' | 'headers'>
@@ -212,7 +227,14 @@ export class LaneInbox {
       return reject('event_time_ahead', 'eventTimeMs')
     }
     return {
-      entry: { kind: 'transaction', offset, timestampMs, transaction, headers: message.headers },
+      entry: {
+        kind: 'transaction',
+        offset,
+        timestampMs,
+        transaction,
+        record: message.value,
+        headers: message.headers,
+      },
     }
   }
 

@@ -7,19 +7,18 @@
 import { isSluiceError } from '../core/errors.ts'
 import { LaneFold } from '../core/features/lane-fold.ts'
 import { mayGoOn } from '../core/stream/alignment.ts'
-import { furthest, type LaneProgress } from '../core/stream/lane-progress.ts'
+import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Clock } from '../core/clock.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import type { LaneStore } from '../platform/redis/lane-store-contract.ts'
-import type { BatchSpan, BatchTracer } from '../platform/tracing/batch-tracer.ts'
-import { encodeOutput, type OutputOptions } from './batch-output.ts'
-import { reportOf } from './batch-report.ts'
+import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
+import type { OutputOptions } from './batch-output.ts'
 import type { LaneStanding } from './lag-observer.ts'
-import { LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
-import { fenced, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
-import { readFor, type LaneStart } from './lane-start.ts'
-import { decideBatch } from './micro-batch.ts'
+import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
+import { processBatch } from './lane-batch.ts'
+import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
+import type { LaneStart } from './lane-start.ts'
+import type { LaneState } from './lane-state.ts'
 import { newestTimesOf } from './newest-times.ts'
 import { tracedBatch } from './traced-batch.ts'
 
@@ -34,13 +33,23 @@ export interface LaneDeps extends RefusalDeps {
   readonly telemetry: ScorerTelemetry
   /** Null when nothing is traced. */
   readonly tracer: BatchTracer | null
-  readonly store: LaneStore
+  /** How far all lanes are, as an aligned replay waits for. */
+  readonly readProgress: () => Promise<readonly (LaneProgress | null)[]>
   readonly inbox: InboxOptions
   readonly output: OutputOptions
   /** Least time between two micro-batches that are not full. */
   readonly batchIntervalMs: number
-  /** Raises the epoch, opens the producer, reads back, repairs the state. Null: another owner has taken over. */
-  readonly start: (heldEpoch: number | null, mustRebuild: boolean) => Promise<LaneStart | null>
+  /** Raises the epoch, opens the producer, reads back, opens the state. Null: another owner has taken over. */
+  readonly start: (
+    epochs: { held: number | null },
+    corruptGeneration: number | null,
+  ) => Promise<LaneStart | null>
+  /** The state that the lane begins with; `onNews` wakes the lane. */
+  readonly openState: (
+    start: LaneStart,
+    epochs: { held: number | null },
+    onNews: () => void,
+  ) => LaneState
   /** Rejects when `offset` is no longer in the log: kafkajs would go on from the earliest in silence. */
   readonly checkLogHolds: (topic: 'transactions' | 'labels', offset: number) => Promise<void>
   /** Asks kafkajs for messages from these offsets on, and to go on fetching. */
@@ -55,9 +64,11 @@ export class Lane {
   readonly #paused = new Set<'transactions' | 'labels'>()
   #inbox: LaneInbox | null = null
   #gaps: { readonly topic: 'transactions' | 'labels'; readonly expected: number }[] = []
-  #mustRebuild = false
+  #state: LaneState | null = null
+  /** A generation of the state that holds a damaged value; null for none. */
+  #corruptGeneration: number | null = null
   #progress: readonly (LaneProgress | null)[] = []
-  #epoch: number | null = null
+  readonly #epochs: { held: number | null } = { held: null }
   /** Everything below is decided and committed, as far as this lane knows. */
   #decidedTo: number | null = null
   /** Of the batch in hand; kept after a failure, since it is then still to be decided. */
@@ -80,6 +91,15 @@ export class Lane {
       oldestTimestampMs,
       isIdle: this.#inbox !== null && oldestTimestampMs === null,
     }
+  }
+
+  /** How long the lane has been deciding without its state, ms; null while it has it, or does not work. */
+  get degradedMs(): number | null {
+    return this.#state?.degradedMs ?? null
+  }
+
+  get isDegraded(): boolean {
+    return this.degradedMs !== null
   }
 
   /** Hands over messages; never waits. Too many pause their topic's partition. */
@@ -109,16 +129,16 @@ export class Lane {
       telemetry.laneWorking(this.#partition, false)
       let transactions: LaneTransactions | null = null
       try {
-        const start = await this.#deps.start(this.#epoch, this.#mustRebuild)
+        const start = await this.#deps.start(this.#epochs, this.#corruptGeneration)
         if (start === null) {
           telemetry.laneStopped('fenced')
           log.warn({ partition: this.#partition }, 'Another owner has taken over the lane.')
           return
         }
         transactions = start.transactions
-        this.#epoch = start.epoch
-        this.#mustRebuild = false
-        await this.#work(start, () => {
+        this.#corruptGeneration = null
+        this.#state = this.#deps.openState(start, this.#epochs, () => this.#wake?.())
+        await this.#work(start, this.#state, () => {
           waitMs = RESTART_FIRST_MS
         })
       } catch (error) {
@@ -129,6 +149,8 @@ export class Lane {
         telemetry.laneWorking(this.#partition, false)
         this.#oldestInHandMs ??= this.#inbox?.oldestTimestampMs ?? null
         this.#inbox = null
+        await this.#state?.close()
+        this.#state = null
         await transactions?.close().catch(() => undefined)
       }
     }
@@ -144,7 +166,7 @@ export class Lane {
       return false
     }
     if (isRefused(error, partition, this.#deps)) return false
-    if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) this.#mustRebuild = true
+    this.#corruptGeneration = corruptGenerationOf(error) ?? this.#corruptGeneration
     if (isSluiceError(error, 'SLUICE_LANE_FENCED')) telemetry.writeFenced()
     if (isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN')) telemetry.transactionFailed()
     if (this.#isStopping) return false
@@ -153,121 +175,56 @@ export class Lane {
     return true
   }
 
-  async #work(start: LaneStart, onProgress: () => void): Promise<void> {
-    const { inbox: options, clock, telemetry } = this.#deps
+  async #work(start: LaneStart, state: LaneState, onProgress: () => void): Promise<void> {
+    const { inbox: options, clock, output } = this.#deps
     const inbox = new LaneInbox(options, start.nextOffset, start.labelNextOffset)
-    const fold = new LaneFold(options.rates, start.position)
+    const fold = new LaneFold(foldOptionsOf(options), start.position)
     let chainHash = start.chainHash
-    let committed = { nextOffset: start.nextOffset, labelNextOffset: start.labelNextOffset }
-    let ahead = start.progress
     let lastStartMs = -Infinity
     // Known before the first batch: an empty list would let an aligned lane go on unchecked.
-    this.#progress = await this.#deps.store.readProgress()
-    // From here to the seek nothing may wait: what kafkajs delivers before it is of another place in the log, and
-    // would be taken as a gap of control records.
-    this.#gaps = []
-    this.#inbox = inbox
-    this.#decidedTo = start.nextOffset
-    this.#oldestInHandMs = null
-    telemetry.laneWorking(this.#partition, true)
-    this.#deps.seek(start.nextOffset, start.labelNextOffset)
-    // Both, whatever this lane has paused: kafkajs keeps a pause through a rebalance, so an earlier lane's may stand.
-    for (const topic of ['transactions', 'labels'] as const) this.#deps.resume(topic)
-    this.#paused.clear()
+    if (output.decide.alignment === 'aligned') this.#progress = await this.#deps.readProgress()
+    this.#open(inbox, start)
     while (!this.#isStopping) {
       await this.#pace(inbox, lastStartMs)
       // Asked right before taking: a gap that came while waiting must be looked at too.
       while (this.#gaps.length > 0) await this.#checkGaps()
+      await state.rejoin()
       const startMs = clock.monotonicMs()
       const taken = inbox.take(clock.nowMs(), fold.position.labelWatermarkMs, this.#gate())
       if (taken === null) {
-        await this.#waitForMore(inbox)
+        await this.#waitForMore(inbox, state)
         continue
       }
       lastStartMs = startMs
       this.#oldestInHandMs = taken.oldestTimestampMs
       this.#resumeWhenEmptied(inbox)
       const decodeMs = clock.monotonicMs() - startMs
-      const result = await tracedBatch(this.#deps, this.#partition, taken, decodeMs, (span) =>
-        this.#process(taken, fold, start, chainHash, committed, ahead, decodeMs, span),
+      const { transactions } = start
+      const onRead = (progress: readonly (LaneProgress | null)[]): void => {
+        this.#progress = progress
+        this.#checkAligned(taken, fold.position.labelWatermarkMs)
+      }
+      const place = { transactions, state, fold, chainHash, decodeMs, onRead }
+      chainHash = await tracedBatch(this.#deps, this.#partition, taken, decodeMs, (span) =>
+        processBatch(this.#deps, place, taken, span),
       )
-      chainHash = result.chainHash
-      ahead = result.progress
-      committed = { nextOffset: taken.nextOffset, labelNextOffset: taken.labelNextOffset }
       this.#decidedTo = taken.nextOffset
       this.#oldestInHandMs = null
       onProgress()
     }
   }
 
-  async #process(
-    taken: Taken,
-    fold: LaneFold,
-    start: LaneStart,
-    chainHash: string,
-    committed: { readonly nextOffset: number; readonly labelNextOffset: number },
-    ahead: LaneProgress,
-    decodeMs: number,
-    span: BatchSpan | null,
-  ): Promise<{ readonly chainHash: string; readonly progress: LaneProgress }> {
-    const { clock, store, output, telemetry } = this.#deps
-    const startMs = clock.monotonicMs()
-    const { cards, terminals } = readFor(taken)
-    const snapshot = await store.read(this.#partition, ahead.generation, cards, terminals)
-    this.#progress = snapshot.progress
-    this.#checkAligned(taken, fold.position.labelWatermarkMs)
-    const readMs = clock.monotonicMs() - startMs
-    const nowMs = clock.nowMs()
-    const { entries, labels, labelNextOffset, nextOffset } = taken
-    const decided = await decideBatch(
-      labels,
-      entries,
-      labelNextOffset,
-      fold,
-      snapshot,
-      snapshot.progress,
-      nowMs,
-      output.decide,
-    )
-    const scoredAtMs = clock.nowMs()
-    const progress = furthest(
-      { generation: ahead.generation, nextOffset, labelNextOffset, ...fold.position },
-      ahead,
-    )
-    const writeStartMs = clock.monotonicMs()
-    const reply = await store.write(this.#partition, start.epoch, snapshot, progress, committed)
-    if (reply !== 'written') throw this.#writeRefused(reply)
-    const commitStartMs = clock.monotonicMs()
-    const encoded = encodeOutput(
-      taken,
-      decided,
-      snapshot.progress,
-      fold.position,
-      chainHash,
-      nowMs,
-      output,
-      span,
-    )
-    await start.transactions.commit(encoded.messages, encoded.offsets)
-    const endMs = clock.monotonicMs()
-    const report = reportOf(
-      taken,
-      decided,
-      {
-        decode: decodeMs,
-        read: readMs,
-        features: decided.featuresMs,
-        score: decided.scoreMs,
-        write: commitStartMs - writeStartMs,
-        commit: endMs - commitStartMs,
-        total: decodeMs + endMs - startMs,
-      },
-      scoredAtMs,
-      clock.nowMs(),
-    )
-    telemetry.batchDecided(report)
-    span?.end(report)
-    return { chainHash: encoded.chainHash, progress }
+  /** Lets messages in. Nothing may wait in here: what kafkajs delivers before is of another place in the log. */
+  #open(inbox: LaneInbox, start: LaneStart): void {
+    this.#gaps = []
+    this.#inbox = inbox
+    this.#decidedTo = start.nextOffset
+    this.#oldestInHandMs = null
+    this.#deps.telemetry.laneWorking(this.#partition, true)
+    this.#deps.seek(start.nextOffset, start.labelNextOffset)
+    // Both, whatever this lane has paused: kafkajs keeps a pause through a rebalance, so an earlier lane's may stand.
+    for (const topic of ['transactions', 'labels'] as const) this.#deps.resume(topic)
+    this.#paused.clear()
   }
 
   /** Another lane may have been built anew since the gate was asked: then it no longer holds what was waited for. */
@@ -275,7 +232,7 @@ export class Lane {
     if (this.#deps.output.decide.alignment === 'live') return
     const { eventMs, labelMs } = newestTimesOf(taken)
     if (eventMs >= 0 && !this.#gate()(eventMs, Math.max(labelMs, labelWatermarkMs))) {
-      throw lost(this.#partition)
+      throw lost(this.#partition, 'behind')
     }
   }
 
@@ -285,10 +242,6 @@ export class Lane {
     }
   }
 
-  #writeRefused(reply: 'fenced' | 'lost'): Error {
-    return reply === 'fenced' ? fenced(this.#partition) : lost(this.#partition)
-  }
-
   #gate(): (eventTimeMs: number, labelWatermarkMs: number) => boolean {
     if (this.#deps.output.decide.alignment === 'live') return () => true
     return (eventTimeMs, labelWatermarkMs) =>
@@ -296,13 +249,13 @@ export class Lane {
   }
 
   /** Waits for messages; with messages in hand that an aligned replay holds back, for the other lanes. */
-  async #waitForMore(inbox: LaneInbox): Promise<void> {
+  async #waitForMore(inbox: LaneInbox, state: LaneState): Promise<void> {
     if (inbox.isEmpty) {
-      await this.#sleep(null)
+      if (!state.hasNews) await this.#sleep(null)
       return
     }
     await this.#sleep(ALIGNMENT_POLL_MS)
-    this.#progress = await this.#deps.store.readProgress()
+    this.#progress = await this.#deps.readProgress()
   }
 
   /** Each commit costs the same however little it holds; a little patience leaves the machine time to be prompt. */

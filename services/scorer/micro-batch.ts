@@ -2,51 +2,26 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
-import { alertIdOf } from '../core/decision/alert-id.ts'
-import {
-  actionOf,
-  outcomeOf,
-  outcomeOfStored,
-  storedOutcomeOf,
-  type Thresholds,
-} from '../core/decision/decide.ts'
-import { reasonsOf, writeOcclusions } from '../core/decision/reasons.ts'
+import { outcomeOfStored, storedOutcomeOf, type Thresholds } from '../core/decision/decide.ts'
+import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, Folded, LaneFold, LaneState } from '../core/features/lane-fold.ts'
 import { referenceOf } from '../core/reference.ts'
-import { isLagging } from '../core/stream/alignment.ts'
+import { entityAgeMsOf, isLagging } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
-import type { MessageHeaders } from '../core/trace-context.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
-import type {
-  Alert,
-  AlertLease,
-  DecisionRecord,
-  Mode,
-  Outcome,
-  Reason,
-} from '../core/wire/records.ts'
-
-/** A transaction or watermark, with its place in the log. */
-export type LaneEntry =
-  | {
-      readonly kind: 'transaction'
-      readonly offset: number
-      readonly timestampMs: number
-      readonly transaction: Transaction
-      /** Headers of the message, looked at only when it becomes an alert or is traced. */
-      readonly headers?: MessageHeaders | undefined
-    }
-  | {
-      readonly kind: 'watermark'
-      readonly offset: number
-      readonly timeMs: number
-      readonly headers?: undefined
-    }
-
-export type LaneLabel =
-  | { readonly kind: 'label'; readonly offset: number; readonly label: Label }
-  | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
+import type { Alert, DecisionRecord, Mode, Outcome, Reason } from '../core/wire/records.ts'
+import { alertOf, decisionOf, isScore } from './decision-records.ts'
+import { explainRows, type Explained } from './explain-batch.ts'
+import {
+  foldBatch,
+  type FoldedBatch,
+  type FoldedEntry,
+  type LaneEntry,
+  type LaneLabel,
+} from './fold-batch.ts'
+import { outcomeFor, revise, type Revision } from './revise.ts'
+import { scoreRows } from './scored-rows.ts'
 
 /** What deciding needs besides the batch; fixed while a lane runs. */
 export interface DecideOptions {
@@ -67,8 +42,11 @@ export interface DecideOptions {
 
 /** What was decided, ready to be encoded. */
 export interface DecidedBatch {
+  /** First decisions in offset order, then revisions of earlier ones. */
   readonly decisions: readonly DecisionRecord[]
+  /** Per decision FEATURE_COUNT values, and as many states. */
   readonly features: Float64Array
+  readonly states: Uint8Array
   readonly alerts: readonly Alert[]
   /** The transaction of each alert, in their order. */
   readonly alerted: readonly Transaction[]
@@ -77,7 +55,8 @@ export interface DecidedBatch {
   /** Per label, what had been decided for its transaction before this batch; null when the card does not tell. */
   readonly labelled: readonly LabelledOutcome[]
   readonly duplicates: number
-  /** Cards and offsets whose stored event must remember its outcome. */
+  /** Decisions that were looked at again because of a late transaction, changed or not. */
+  readonly recomputed: number
   readonly featuresMs: number
   readonly scoreMs: number
 }
@@ -88,51 +67,67 @@ export interface LabelledOutcome {
   readonly outcome: Outcome | null
 }
 
-interface Row {
-  readonly offset: number
-  readonly timestampMs: number
-  readonly transaction: Transaction
-  readonly folded: Folded
-  readonly isLagging: boolean
-}
-
-/** Folds without deciding: how state is re-applied from the log. */
-export function foldBatch(
+/**
+ * Decides a batch. The snapshot's cards also learn their outcomes, for duplicates that come later. Without state
+ * (null) it decides in degraded state: from the transactions alone, and without blocking.
+ */
+export async function decideBatch(
   labels: readonly LaneLabel[],
   entries: readonly LaneEntry[],
   labelNextOffset: number,
   fold: LaneFold,
-  state: LaneState,
-  alignment: DecideOptions['alignment'],
-): { readonly rows: readonly Omit<Row, 'isLagging'>[]; readonly features: Float64Array } {
-  // Live, a watermark left behind by a finished replay must not make everything after it late.
-  const isAligned = alignment === 'aligned'
-  for (const entry of labels) {
-    if (entry.kind === 'watermark') {
-      if (isAligned) fold.applyLabelWatermark(entry.timeMs)
-    } else fold.applyLabel(entry.label, entry.offset, state)
+  state: (LaneState & CardLookup) | null,
+  progress: readonly (LaneProgress | null)[],
+  decidedAtMs: number,
+  options: DecideOptions,
+): Promise<DecidedBatch> {
+  const startMs = performance.now()
+  const labelled = state === null ? [] : outcomesOfLabelled(labels, state)
+  const batch = foldBatch(labels, entries, labelNextOffset, fold, state, options.alignment)
+  const foldedMs = performance.now()
+  const scored = await scoreRows(batch, options.score)
+  const outcomes = outcomesOf(batch, scored.scores, options)
+  const reasons = await explain(batch, outcomes, scored.scores, options)
+  const decisions: DecisionRecord[] = []
+  const alerts: Alert[] = []
+  const alerted: Transaction[] = []
+  for (const [index, row] of batch.rows.entries()) {
+    const decision = decisionOf(row.transaction, {
+      offset: row.offset,
+      revision: 0,
+      outcome: outcomes[index] ?? options.unscoredOutcome,
+      score: scored.scores[index] ?? NaN,
+      duplicateOfOffset: row.folded.duplicateOfOffset,
+      reasons: reasons.get(index) ?? [],
+      causeOffset: null,
+      ...standing(row, progress, options),
+    })
+    decisions.push(decision)
+    if (decision.duplicateOfOffset !== null) continue
+    state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
+    const alert = alertOf(row.transaction, decision, row.timestampMs, decidedAtMs, options)
+    if (alert === null) continue
+    alerts.push(alert)
+    alerted.push(row.transaction)
   }
-  const transactionCount = entries.filter(({ kind }) => kind === 'transaction').length
-  const features = new Float64Array(transactionCount * FEATURE_COUNT)
-  const rows: Omit<Row, 'isLagging'>[] = []
-  for (const entry of entries) {
-    if (entry.kind === 'watermark') {
-      if (isAligned) fold.applyWatermark(entry.timeMs)
-      continue
-    }
-    const { transaction, offset, timestampMs } = entry
-    const position = rows.length * FEATURE_COUNT
-    const folded = fold.applyTransaction(
-      transaction,
-      offset,
-      labelNextOffset,
-      state,
-      features,
-      position,
-    )
-    rows.push({ offset, timestampMs, transaction, folded })
+  const revisions = revise(scored, decidedAtMs, options)
+  for (const { decision, alert, transaction } of revisions) {
+    decisions.push(decision)
+    if (alert === null) continue
+    alerts.push(alert)
+    alerted.push(transaction)
   }
-  return { rows, features }
+  return {
+    decisions,
+    ...withRevisions(batch, revisions),
+    alerts,
+    alerted,
+    labelled,
+    duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
+    recomputed: scored.revisables.length,
+    featuresMs: foldedMs - startMs,
+    scoreMs: performance.now() - foldedMs,
+  }
 }
 
 /** Looks at what was decided for labelled transactions. Changes nothing; cards that were not read tell nothing. */
@@ -150,72 +145,40 @@ function outcomesOfLabelled(
   return met
 }
 
-/** Decides a batch. The snapshot's cards also learn their outcomes, for duplicates that come later. */
-export async function decideBatch(
-  labels: readonly LaneLabel[],
-  entries: readonly LaneEntry[],
-  labelNextOffset: number,
-  fold: LaneFold,
-  state: LaneState & CardLookup,
+/** Marks of a decision, and how old what it knows of entities is. */
+function standing(
+  { transaction, folded }: FoldedEntry,
   progress: readonly (LaneProgress | null)[],
-  decidedAtMs: number,
-  options: DecideOptions,
-): Promise<DecidedBatch> {
-  const startMs = performance.now()
-  const labelled = outcomesOfLabelled(labels, state)
-  const folded = foldBatch(labels, entries, labelNextOffset, fold, state, options.alignment)
-  const rows = folded.rows.map((row): Row => ({
-    ...row,
-    isLagging:
-      options.alignment === 'live' &&
-      row.transaction.terminal !== null &&
-      isLagging(row.transaction.eventTimeMs, options.partition, progress),
-  }))
-  const foldedMs = performance.now()
-  const scores = await options.score(folded.features, rows.length)
-  const outcomes = outcomesOf(rows, scores, options)
-  const reasons = await explain(outcomes, rows, folded.features, scores, options)
-  const decisions: DecisionRecord[] = []
-  const alerts: Alert[] = []
-  const alerted: Transaction[] = []
-  for (const [index, row] of rows.entries()) {
-    const outcome = outcomes[index] ?? options.unscoredOutcome
-    const decision = decisionOf(row, outcome, scores[index] ?? NaN, reasons.get(index) ?? [])
-    decisions.push(decision)
-    if (decision.duplicateOfOffset !== null) continue
-    state.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(outcome))
-    const alert = alertOf(row, decision, decidedAtMs, options)
-    if (alert === null) continue
-    alerts.push(alert)
-    alerted.push(row.transaction)
+  { alignment, partition }: DecideOptions,
+): Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
+  const namesEntity = ENTITY_KINDS.some(
+    (kind) => transaction[kind === 'network' ? 'ipNetwork' : kind] !== null,
+  )
+  if (!namesEntity || folded.marks.includes('degraded')) {
+    return { marks: folded.marks, entityAgeMs: null }
   }
+  if (alignment === 'aligned') return { marks: folded.marks, entityAgeMs: 0 }
+  const { eventTimeMs } = transaction
+  const lags = isLagging(eventTimeMs, partition, progress)
   return {
-    decisions,
-    features: folded.features,
-    alerts,
-    alerted,
-    amountsMinor: rows.map((row) => row.folded.amountMinor),
-    labelled,
-    duplicates: rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
-    featuresMs: foldedMs - startMs,
-    scoreMs: performance.now() - foldedMs,
+    marks: lags ? [...folded.marks, 'entity_lagging'] : folded.marks,
+    entityAgeMs: entityAgeMsOf(eventTimeMs, partition, progress),
   }
 }
 
 function outcomesOf(
-  rows: readonly Row[],
+  { rows, states }: FoldedBatch,
   scores: Float64Array,
   options: DecideOptions,
 ): readonly Outcome[] {
   const byOffset = new Map<number, Outcome>()
   return rows.map(({ offset, folded }, index) => {
-    const first = folded.duplicateOfOffset
-    if (first !== null) {
+    if (folded.duplicateOfOffset !== null) {
       // The first decision stands; it may have been made earlier in this very batch.
       return firstOutcome(byOffset, folded) ?? options.unscoredOutcome
     }
-    const score = scores[index] ?? NaN
-    const outcome = isScore(score) ? outcomeOf(score, options.thresholds) : options.unscoredOutcome
+    const own = states.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
+    const outcome = outcomeFor(scores[index] ?? NaN, { states: own }, options)
     byOffset.set(offset, outcome)
     return outcome
   })
@@ -226,105 +189,42 @@ function firstOutcome(byOffset: ReadonlyMap<number, Outcome>, folded: Folded): O
   return byOffset.get(folded.duplicateOfOffset ?? -1) ?? outcomeOfStored(folded.duplicateOutcome)
 }
 
-/** NaN and anything outside 0 to 1 is "not scored", never a number (P7). */
-function isScore(score: number): boolean {
-  return score >= 0 && score <= 1
-}
-
 async function explain(
+  { rows, features }: FoldedBatch,
   outcomes: readonly Outcome[],
-  rows: readonly Row[],
-  features: Float64Array,
   scores: Float64Array,
   options: DecideOptions,
 ): Promise<ReadonlyMap<number, readonly Reason[]>> {
-  const explained: number[] = []
+  const indexes: number[] = []
+  const explained: Explained[] = []
   for (const [index, outcome] of outcomes.entries()) {
-    const isFirst = rows[index]?.folded.duplicateOfOffset === null
-    if (outcome !== 'approve' && isFirst && isScore(scores[index] ?? NaN)) explained.push(index)
-  }
-  const reasons = new Map<number, readonly Reason[]>()
-  if (explained.length === 0) return reasons
-  const stride = FEATURE_COUNT * FEATURE_COUNT
-  const occluded = new Float64Array(explained.length * stride)
-  const rowAt = (index: number): Float64Array =>
-    features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-  for (const [position, index] of explained.entries()) {
-    writeOcclusions(rowAt(index), options.usual, occluded, position * stride)
-  }
-  const occludedScores = await options.score(occluded, explained.length * FEATURE_COUNT)
-  for (const [position, index] of explained.entries()) {
     const score = scores[index] ?? NaN
-    const start = position * FEATURE_COUNT
-    reasons.set(index, reasonsOf(rowAt(index), options.usual, score, occludedScores, start))
+    const isFirst = rows[index]?.folded.duplicateOfOffset === null
+    if (outcome === 'approve' || !isFirst || !isScore(score)) continue
+    indexes.push(index)
+    const row = features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
+    explained.push({ row, score })
   }
-  return reasons
+  const reasons = await explainRows(explained, options)
+  return new Map(indexes.map((index, position) => [index, reasons[position] ?? []]))
 }
 
-function decisionOf(
-  row: Row,
-  outcome: Outcome,
-  score: number,
-  reasons: readonly Reason[],
-): DecisionRecord {
-  const { transaction, folded } = row
-  const isDuplicate = folded.duplicateOfOffset !== null
-  const isScored = !isDuplicate && isScore(score)
-  return {
-    offset: row.offset,
-    revision: 0,
-    transactionId: transaction.id,
-    card: transaction.card,
-    eventTimeMs: transaction.eventTimeMs,
-    amountMinor: transaction.amountMinor,
-    currency: transaction.currency,
-    outcome,
-    score: isScored ? score : null,
-    notScored: isScored ? null : isDuplicate ? 'duplicate' : 'invalid_score',
-    duplicateOfOffset: folded.duplicateOfOffset,
-    marks: row.isLagging ? [...folded.marks, 'entity_lagging'] : folded.marks,
-    reasons,
+/** Rows, states and amounts of first decisions, with those of revisions after them. */
+function withRevisions(
+  { rows, features, states }: FoldedBatch,
+  revisions: readonly Revision[],
+): Pick<DecidedBatch, 'features' | 'states' | 'amountsMinor'> {
+  const amountsMinor = rows.map((row) => row.folded.amountMinor)
+  if (revisions.length === 0) return { features, states, amountsMinor }
+  const count = rows.length + revisions.length
+  const allFeatures = new Float64Array(count * FEATURE_COUNT)
+  const allStates = new Uint8Array(count * FEATURE_COUNT)
+  allFeatures.set(features)
+  allStates.set(states)
+  for (const [index, { computed, amountMinor }] of revisions.entries()) {
+    allFeatures.set(computed.row, (rows.length + index) * FEATURE_COUNT)
+    allStates.set(computed.states, (rows.length + index) * FEATURE_COUNT)
+    amountsMinor.push(amountMinor)
   }
-}
-
-function alertOf(
-  { transaction, timestampMs }: Row,
-  decision: DecisionRecord,
-  decidedAtMs: number,
-  options: DecideOptions,
-): Alert | null {
-  const action = actionOf(decision.outcome, options.mode)
-  if (action === null) return null
-  const { streamId, topic, partition, thresholds } = options
-  const { offset, outcome, score } = decision
-  const lease: AlertLease = {
-    grade: 'suspected',
-    startMs: decision.eventTimeMs,
-    endMs: decision.eventTimeMs + options.leaseMs,
-  }
-  return {
-    alertId: alertIdOf(streamId, topic, partition, offset),
-    revision: 0,
-    supersedes: null,
-    action,
-    transactionId: decision.transactionId,
-    card: decision.card,
-    eventTimeMs: decision.eventTimeMs,
-    amountMinor: decision.amountMinor,
-    currency: decision.currency,
-    merchant: transaction.merchant,
-    terminal: transaction.terminal,
-    country: transaction.country,
-    score,
-    threshold: score === null ? null : outcome === 'block' ? thresholds.block : thresholds.flag,
-    modelVersion: options.modelVersion,
-    modelDigest: options.modelDigest,
-    policyDigest: options.policyDigest,
-    mode: options.mode,
-    marks: decision.marks,
-    reasons: decision.reasons,
-    lease: action === 'block' ? lease : null,
-    source: { streamId, topic, partition, offset, timestampMs },
-    decidedAtMs,
-  }
+  return { features: allFeatures, states: allStates, amountsMinor }
 }

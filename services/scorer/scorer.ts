@@ -19,7 +19,7 @@ import {
   type ScorerTelemetry,
 } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneStore } from '../platform/redis/lane-store-contract.ts'
-import { openLaneStore } from '../platform/redis/lane-store.ts'
+import { openLaneStore, SILENCE_MS_MAX } from '../platform/redis/lane-store.ts'
 import { openSchemaRegistry } from '../platform/registry/open-registry.ts'
 import { repositoryRoot } from '../platform/repository-root.ts'
 import { openScoringModel } from '../platform/tensorflow/scoring-model.ts'
@@ -120,6 +120,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
         model: model.info.version,
         lanes: group.partitions,
         redis: store.isUp ? 'up' : 'down',
+        degradedLanes: group.degradedPartitions,
         ...fallbackDetails(config, model),
       },
     }),
@@ -188,7 +189,13 @@ function openStore(
     onConnection: (isUp) => {
       telemetry.redisConnection(isUp)
     },
+    answerMsMax: config.alignment === 'live' ? config.stateTimeoutMs : SILENCE_MS_MAX,
+    valueLayout: config.stateLayout,
+    cachedEventsMax: config.stateCacheEventsMax,
+    // A live lane decides without Redis; an aligned replay would only wait.
+    mayBeAway: config.alignment === 'live',
     isFenceDisabled: config.unsafe === 'no-fence',
+    isLossCheckDisabled: config.unsafe === 'no-loss-check',
   })
 }
 

@@ -15,11 +15,11 @@ const ABSENT_SHARE_MIN = 0.001
 /** Scaling of each feature, in order, over the given rows. */
 export function fitScaling(rows: Float64Array, indices: Uint32Array): readonly FeatureScaling[] {
   const absencePatterns = new Set<number>()
-  return FEATURES.map(({ name, absentWhen }, feature) => {
+  return FEATURES.map(({ name, absence }, feature) => {
     const { values, pattern } = columnOf(rows, indices, feature)
     const transform = isLongTailed(values) ? 'log1p' : 'none'
     const { center, scale } = momentsOf(transform === 'log1p' ? values.map(Math.log1p) : values)
-    const canBeAbsent = absentWhen !== 'never'
+    const canBeAbsent = absence !== 'never'
     const absentShare = 1 - values.length / indices.length
     // Features that are absent together share one input.
     const absentInput =
@@ -31,7 +31,8 @@ export function fitScaling(rows: Float64Array, indices: Uint32Array): readonly F
       center,
       scale,
       clip: CLIP,
-      absentValue: canBeAbsent ? quantile(values, 0.5) : null,
+      // Also where a value is never absent by its definition: without state it is degraded.
+      absentValue: quantile(values, 0.5),
       absentInput,
     }
   })

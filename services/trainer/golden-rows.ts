@@ -3,7 +3,7 @@
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { FeatureScaling } from '../core/scoring/scaling.ts'
 
-export const GOLDEN_ROWS = 64
+export const GOLDEN_ROWS = 128
 
 /** Raw rows: GOLDEN_ROWS, the last of which cannot be scored. `order` lists rows from low to high scores. */
 export function goldenRows(
@@ -20,7 +20,7 @@ export function goldenRows(
     ...scaling
       .flatMap(({ absentValue }, feature) => (absentValue === null ? [] : [feature]))
       .map((absent) => usual.map((value, feature) => (feature === absent ? NaN : value))),
-    scaling.map(() => NaN),
+    scaling.map(() => Infinity),
   ].slice(-GOLDEN_ROWS)
   const chosen = new Float64Array(GOLDEN_ROWS * FEATURE_COUNT)
   const spread = GOLDEN_ROWS - edges.length

@@ -164,43 +164,44 @@ test('amounts, scores, reasons and labels are those of an independent count', as
   strictEqual(sampleOf(text, 'sluice_label_delay_seconds_count'), labels.length + strangers.length)
 })
 
-test('with Redis away the lag grows and lanes are down; when it is back all is decided', async (t) => {
-  const stream = await openStream(t, 'lag')
+test('with Redis away decisions go on and say so; when it is back they are made with state again', async (t) => {
+  const stream = await openStream(t, 'away')
   const outputs = followOutputs(t, stream)
   const redis = await openRedisProxy(t, stream.redisUrl)
   const scorer = await startScorer(t, stream.environment({ SLUICE_REDIS_URL: redis.url }))
   const transactions = kindOf(await simulatedEvents(800), 'transaction')
   await stream.send(transactions.slice(0, 300))
   await outputs.until('the first decisions', () => outputs.isCaughtUp)
-  await eventually('no lag is seen', async () => {
-    const text = await metricsOf(scorer)
-    const lags = samplesOf(text, 'sluice_lag_messages')
-    return lags.length === 4 && lags.every(({ value }) => value === 0)
+  await eventually('every lane is seen to have its state', async () => {
+    const seen = samplesOf(await metricsOf(scorer), 'sluice_lane_degraded')
+    return seen.length === 4 && seen.every(({ value }) => value === 0)
   })
   redis.cut()
-  await stream.send(transactions.slice(300))
-  await eventually('the lag is what was sent since', async () => {
-    return (await scorer.metric('sluice_lag_messages')) === 500
-  })
+  await stream.send(transactions.slice(300, 600))
+  await outputs.until('decisions without state', () => outputs.isCaughtUp)
   const text = await metricsOf(scorer)
-  ok(samplesOf(text, 'sluice_lag_seconds').every(({ value }) => value > 0))
   strictEqual(sampleOf(text, 'sluice_redis_up'), 0)
-  ok((await scorer.metric('sluice_lane_up')) < 4)
+  strictEqual(await scorer.metric('sluice_decision_marks_total', 'mark="degraded"'), 300)
+  strictEqual(await scorer.metric('sluice_state_losses_total', 'cause="unanswered"'), 4)
+  strictEqual(await scorer.metric('sluice_lane_up'), 4)
+  await eventually('every lane is seen to be without', async () => {
+    const ages = samplesOf(await metricsOf(scorer), 'sluice_state_age_seconds')
+    return (
+      (await scorer.metric('sluice_lane_degraded')) === 4 && ages.every(({ value }) => value > 0)
+    )
+  })
   await eventually('nothing is said of its memory', async () => {
     return samplesOf(await metricsOf(scorer), 'sluice_redis_used_memory_bytes').length === 0
   })
   redis.mend()
+  await eventually('every lane has its state again', async () => {
+    return (await scorer.metric('sluice_lane_degraded')) === 0
+  })
+  strictEqual(await scorer.metric('sluice_state_age_seconds'), 0)
+  ok((await scorer.metric('sluice_state_restored_events_total')) >= 300)
+  await stream.send(transactions.slice(600))
   await outputs.until('all decisions', () => outputs.isCaughtUp)
-  await eventually('the lag is gone and all lanes are up', async () => {
-    const [lag, up] = [
-      await scorer.metric('sluice_lag_messages'),
-      await scorer.metric('sluice_lane_up'),
-    ]
-    return lag === 0 && up === 4
-  })
-  await eventually('the age of the lag is gone', async () => {
-    return (await scorer.metric('sluice_lag_seconds')) === 0
-  })
+  strictEqual(await scorer.metric('sluice_decision_marks_total', 'mark="degraded"'), 300)
 })
 
 test('a backend that is not the expected one is told in the log, the metrics and beside readiness', async (t) => {

@@ -7,6 +7,7 @@ import { isSluiceError, type ErrorCode } from '../../services/core/errors.ts'
 import { createTopics } from '../../services/platform/kafka/topics.ts'
 import { kafkaProblem, redisProblem } from '../../services/platform/provision/health.ts'
 import { deleteStreamState } from '../../services/platform/redis/delete-stream-state.ts'
+import { VALUE_LAYOUT_DEFAULT } from '../../services/platform/redis/value-layouts.ts'
 import { openLaneStore } from '../../services/platform/redis/lane-store.ts'
 import { openRedis } from '../../services/platform/redis/redis-client.ts'
 import { redisCommandsOf } from '../support/secure-roles.ts'
@@ -77,6 +78,9 @@ test('a scorer keeps its state with the commands of its list, and needs each of 
       ...connection,
       streamId: 'secure-store',
       partitionCount: 1,
+      answerMsMax: 5_000,
+      valueLayout: VALUE_LAYOUT_DEFAULT,
+      cachedEventsMax: 0,
       onRoundTrip: () => undefined,
       onConnection: () => undefined,
     })
@@ -84,12 +88,17 @@ test('a scorer keeps its state with the commands of its list, and needs each of 
       // A script is sent as a whole once, and by its hash from then on.
       await store.claim(0, null)
       const epoch = await store.claim(0, null)
-      const snapshot = await store.read(0, 1, ['card'], [])
-      snapshot.card('card')
       const position = { newestEventMs: 0, watermarkMs: 0, labelWatermarkMs: 0 }
-      const progress = { generation: 1, nextOffset: 1, labelNextOffset: 0, ...position }
-      const committed = { nextOffset: 0, labelNextOffset: 0 }
-      strictEqual(await store.write(0, epoch ?? 0, snapshot, progress, committed), 'written')
+      const cut = { nextOffset: 0, labelNextOffset: 0 }
+      const standing = await store.readStanding(0)
+      const from = { generation: epoch ?? 0, ...cut, ...position }
+      const session = store.open(0, epoch ?? 0, standing, from, 'rebuild')
+      const reading = await session.read(['card'], [], cut)
+      if (reading.kind !== 'read') throw new Error('The state is not what was left.')
+      reading.snapshot.card('card')
+      const progress = { ...from, nextOffset: 1 }
+      strictEqual(await session.write(reading.snapshot, progress, cut), 'written')
+      strictEqual(await session.switchOver(), 'written')
     } finally {
       await store.close()
     }

@@ -14,8 +14,8 @@ import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
 import { decideUndisturbed } from '../support/undisturbed.ts'
 
-/** In every fenced write, and otherwise only in the claim of a lane that starts. */
-const FENCED_WRITE = ':epoch'
+/** How every fenced write begins, and otherwise only the claim of a lane that starts. */
+const FENCED_WRITE = 'eval'
 /** What a write begins with when the fence is off. */
 const UNFENCED_WRITE = 'multi'
 /** The script's reply to an owner that is one no longer. */

@@ -119,6 +119,8 @@ export async function openStream(t: TestContext, name: string): Promise<TestStre
       SLUICE_METRICS_PORT: '0',
       SLUICE_SESSION_TIMEOUT_MS: '1500',
       SLUICE_BACKEND: 'wasm',
+      // So that a busy machine degrades nothing that a test does not mean to.
+      SLUICE_STATE_TIMEOUT_MS: '5000',
       ...more,
     }),
   }

@@ -26,8 +26,8 @@ const summary = [
     width: 6,
     title: 'Redis',
     description:
-      'Whether every scorer is connected to Redis. Without it lanes stop and start over, and lag grows; nothing is ' +
-      'decided without its state.',
+      'Whether every scorer is connected to Redis. Without it lanes decide without their state: marked degraded, and ' +
+      'blocking nothing.',
     unit: units.NoUnit,
     steps: goodFrom(1),
     words: { 0: 'away', 1: 'connected' },
@@ -93,7 +93,7 @@ const redis = [
     title: 'Redis memory',
     description:
       'Memory in use, and the limit where Redis has one. It grows with the number of cards seen within the longest ' +
-      'reach and then stays. At the limit writes fail and lanes stop: raise it before.',
+      'reach and then stays. At the limit writes fail and lanes go without state: raise it before.',
     unit: units.BytesIEC,
     colours: { limit: COLOURS.bad },
     dashed: '/limit/',
@@ -104,13 +104,50 @@ const redis = [
   }),
 ]
 
+const lanes = [
+  lines({
+    width: 8,
+    title: 'Lanes without state',
+    description:
+      'Lanes that decide without their state now, since it is lost or Redis does not answer in time. They see each ' +
+      'transaction by itself, say degraded in the decision, and block nothing. Zero is the normal picture.',
+    unit: units.Short,
+    colours: { lanes: COLOURS.bad },
+    queries: [{ expr: 'sum(sluice_lane_degraded)', legend: 'lanes' }],
+  }),
+  lines({
+    width: 8,
+    title: 'Age of the state',
+    description:
+      'How long ago the oldest state of a lane was last up to date; zero while every lane decides with it. It rises by ' +
+      'a second a second until the state is restored. Back to zero again and again: Redis answers too late.',
+    unit: units.Seconds,
+    queries: [{ expr: 'max(sluice_state_age_seconds)', legend: 'age' }],
+  }),
+  lines({
+    width: 8,
+    title: 'States lost, and events restored',
+    description:
+      'States of a lane lost in each interval, by cause, and the transactions and labels that are folded again from ' +
+      'the log each second. unanswered: Redis was too slow or away. Every other cause: Redis has lost data.',
+    unit: units.Short,
+    queries: [
+      {
+        expr: 'sum by (cause) (increase(sluice_state_losses_total[$__rate_interval])) > 0',
+        legend: '{{cause}}',
+      },
+      { expr: sum(rate('sluice_state_restored_events_total')), legend: 'events/s restored' },
+    ],
+  }),
+]
+
 const honesty = [
   lines({
     width: 12,
     title: 'Degraded or stale features',
     description:
       'Share of decisions by mark: what was not quite as it should be when the features were computed. ' +
-      'entity_lagging: another lane is behind, so what it saw is missing; windows_approximate: old events were ' +
+      'degraded: the lane had no state; entity_lagging: another lane is behind, so what it saw is missing; windows_approximate: old events were ' +
       'merged; late, behind_reach and after_watermark: the payment came out of order. The decision says so too. ' +
       'A share that grows tells where to look: at the lag, or at the producer.',
     unit: units.PercentUnit,
@@ -208,6 +245,7 @@ export const stateAndModels: Board = board({
   rows: [
     { height: 4, panels: summary },
     { height: 8, panels: redis },
+    { height: 8, panels: lanes },
     { height: 8, panels: honesty },
     { height: 8, panels: inference },
     { height: 6, panels: inUse },

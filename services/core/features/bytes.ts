@@ -2,10 +2,15 @@
 
 import { SluiceError } from '../errors.ts'
 
+/** What copies are cut from: one allocation for many values. */
+const CHUNK_BYTES = 256 * 1024
+
 /** A growing byte buffer. Hot path: one instance is reused for all values of a batch. */
 export class ByteWriter {
   #buffer = Buffer.allocUnsafe(4096)
   #length = 0
+  #chunk = Buffer.alloc(0)
+  #chunkUsed = 0
 
   reset(): void {
     this.#length = 0
@@ -23,14 +28,25 @@ export class ByteWriter {
 
   uint32(value: number): void {
     this.#reserve(4)
-    this.#buffer.writeUInt32LE(value >>> 0, this.#length)
+    const buffer = this.#buffer
+    buffer[this.#length] = value
+    buffer[this.#length + 1] = value >>> 8
+    buffer[this.#length + 2] = value >>> 16
+    buffer[this.#length + 3] = value >>> 24
     this.#length += 4
   }
 
   /** An unsigned 48-bit reference in 6 bytes. */
   uint48(value: number): void {
     this.#reserve(6)
-    this.#buffer.writeUIntLE(value, this.#length, 6)
+    const buffer = this.#buffer
+    const high = Math.floor(value / 0x1_0000_0000)
+    buffer[this.#length] = value
+    buffer[this.#length + 1] = value >>> 8
+    buffer[this.#length + 2] = value >>> 16
+    buffer[this.#length + 3] = value >>> 24
+    buffer[this.#length + 4] = high
+    buffer[this.#length + 5] = high >>> 8
     this.#length += 6
   }
 
@@ -73,9 +89,17 @@ export class ByteWriter {
     return this.#buffer.subarray(start, this.#length)
   }
 
-  /** A copy of everything written. */
+  /** A copy of everything written. Copies share chunks, so they are for values that live about equally long. */
   copy(): Buffer {
-    return Buffer.from(this.#buffer.subarray(0, this.#length))
+    const length = this.#length
+    if (this.#chunkUsed + length > this.#chunk.length) {
+      this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, length))
+      this.#chunkUsed = 0
+    }
+    const start = this.#chunkUsed
+    this.#buffer.copy(this.#chunk, start, 0, length)
+    this.#chunkUsed += length
+    return this.#chunk.subarray(start, this.#chunkUsed)
   }
 
   #reserve(byteCount: number): void {
@@ -108,17 +132,21 @@ export class ByteReader {
   }
 
   uint32(): number {
-    if (this.#position + 4 > this.#buffer.length) throw truncated()
-    const value = this.#buffer.readUInt32LE(this.#position)
-    this.#position += 4
-    return value
+    const buffer = this.#buffer
+    const at = this.#position
+    if (at + 4 > buffer.length) throw truncated()
+    this.#position = at + 4
+    const low = (buffer[at] ?? 0) | ((buffer[at + 1] ?? 0) << 8) | ((buffer[at + 2] ?? 0) << 16)
+    return low + (buffer[at + 3] ?? 0) * 0x100_0000
   }
 
   uint48(): number {
-    if (this.#position + 6 > this.#buffer.length) throw truncated()
-    const value = this.#buffer.readUIntLE(this.#position, 6)
-    this.#position += 6
-    return value
+    const low = this.uint32()
+    const buffer = this.#buffer
+    const at = this.#position
+    if (at + 2 > buffer.length) throw truncated()
+    this.#position = at + 2
+    return low + ((buffer[at] ?? 0) | ((buffer[at + 1] ?? 0) << 8)) * 0x1_0000_0000
   }
 
   /** A copy of the next bytes. */

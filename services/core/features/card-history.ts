@@ -12,7 +12,8 @@
 // offset, id, intent or record of such an event any more, so they are forgotten.
 
 import type { CardEvent } from './card-event.ts'
-import type { Reference } from './feature-definition.ts'
+import { REFERENCES, type Reference } from './feature-definition.ts'
+import type { EncodedStart } from './sealed.ts'
 import { SquareSum } from './squares.ts'
 import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS, bucketStartMs } from './time.ts'
 
@@ -51,6 +52,19 @@ export const COLUMN = {
 } as const
 export const STRIDE = 15
 
+/** What of an event is kept: the features decide, so that state holds nothing that nobody asks for. */
+export interface KeptColumns {
+  readonly references: ReadonlySet<Reference>
+  readonly places: boolean
+  readonly localTime: boolean
+}
+
+const EVERYTHING: KeptColumns = {
+  references: new Set(REFERENCES),
+  places: true,
+  localTime: true,
+}
+
 /** Columns that hold an index into the card's references. */
 export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, number>> = {
   merchant: COLUMN.merchant,
@@ -62,6 +76,9 @@ export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, n
 
 export const FLAG = { presence: 3, declined: 4, place: 8, retry: 64 } as const
 export const OUTCOME_SHIFT = 4
+
+/** Events are settled, merged and dropped at least this many at a time: what is settled is encoded once. */
+const TIDY_AT_ONCE = 16
 
 /** The offset of a settled event: below every other. */
 export const SETTLED_OFFSET = -1
@@ -108,6 +125,12 @@ export class CardHistory {
   readonly records = new Map<number, Uint8Array>()
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
   readonly causes = new Map<number, number[]>()
+  /** Settled events as they were encoded last; null once they have changed. */
+  encodedSettled: {
+    readonly layout: number
+    readonly columns: number
+    readonly start: EncodedStart
+  } | null = null
 
   at(index: number, column: number): number {
     return this.data[index * STRIDE + column] ?? 0
@@ -149,7 +172,7 @@ export class CardHistory {
   }
 
   /** Adds an event in its place, which must be above all that is settled: callers refuse what is older. */
-  insert(event: CardEvent, isRetry: boolean): void {
+  insert(event: CardEvent, isRetry: boolean, kept: KeptColumns = EVERYTHING): void {
     const index = this.rankOf(event.timeMs, event.idRef)
     this.#makeRoom(index)
     const data = this.data
@@ -159,21 +182,23 @@ export class CardHistory {
     data[base + COLUMN.flags] =
       event.presence |
       (event.isDeclined ? FLAG.declined : 0) |
-      (event.hasPlace ? FLAG.place : 0) |
+      (event.hasPlace && kept.places ? FLAG.place : 0) |
       (isRetry ? FLAG.retry : 0)
     data[base + COLUMN.offset] = event.offset
     data[base + COLUMN.id] = event.idRef
     data[base + COLUMN.intent] = event.intentRef
-    data[base + COLUMN.merchant] = this.#learn(event.merchantRef)
-    data[base + COLUMN.terminal] = this.#learn(event.terminalRef)
-    data[base + COLUMN.device] = this.#learn(event.deviceRef)
-    data[base + COLUMN.network] = this.#learn(event.networkRef)
-    data[base + COLUMN.category] = this.#learn(event.categoryRef)
-    data[base + COLUMN.country] = event.countryRef
-    data[base + COLUMN.latitude] = event.latitudeE4
-    data[base + COLUMN.longitude] = event.longitudeE4
-    data[base + COLUMN.utcOffset] = event.utcOffsetMinutes
-    if (event.record !== null) this.records.set(event.offset, event.record)
+    const { references } = kept
+    data[base + COLUMN.merchant] = references.has('merchant') ? this.#learn(event.merchantRef) : 0
+    data[base + COLUMN.terminal] = references.has('terminal') ? this.#learn(event.terminalRef) : 0
+    data[base + COLUMN.device] = references.has('device') ? this.#learn(event.deviceRef) : 0
+    data[base + COLUMN.network] = references.has('network') ? this.#learn(event.networkRef) : 0
+    data[base + COLUMN.category] = references.has('category') ? this.#learn(event.categoryRef) : 0
+    data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
+    data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
+    data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
+    data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
+    // A copy: messages are views of what was fetched, which would be kept alive as a whole.
+    if (event.record !== null) this.records.set(event.offset, Uint8Array.from(event.record))
     if (event.intentRef !== 0 && index < this.count - 1) this.#markRetriesAfter(index)
   }
 
@@ -258,7 +283,7 @@ export class CardHistory {
    * Makes the history small again: drops what no feature can reach, merges what no longer counts singly, settles
    * what no rule asks for. Only events with an offset below `committedOffset` are touched.
    */
-  compact(committedOffset: number): void {
+  compact(committedOffset: number, atOnce = TIDY_AT_ONCE): void {
     let committedCount = this.settledCount
     let newestMs = this.settledCount === 0 ? -Infinity : this.at(this.settledCount - 1, COLUMN.time)
     for (let index = this.settledCount; index < this.count; index += 1) {
@@ -268,7 +293,11 @@ export class CardHistory {
     }
     const horizonMs = newestMs - CARD_RETAIN_MS
     this.#forgetRecords(committedOffset, newestMs - LATENESS_MS)
-    this.#mergeOldest(committedOffset, committedCount - CARD_RAW_MAX, horizonMs)
+    const excess = committedCount - CARD_RAW_MAX
+    const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS)
+    const expired = this.#expired(horizonMs)
+    if (Math.max(excess, settled, expired) < atOnce) return
+    this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
     while (this.buckets[0] !== undefined && this.buckets[0].startMs < horizonMs)
       this.buckets.shift()
@@ -277,7 +306,7 @@ export class CardHistory {
 
   /** The one form that all histories of the same log have, however they were cut and compacted. */
   normalise(): void {
-    this.compact(Infinity)
+    this.compact(Infinity, 0)
     this.#forgetReferences()
   }
 
@@ -295,7 +324,9 @@ export class CardHistory {
   #remove(index: number, count: number): void {
     this.data.copyWithin(index * STRIDE, (index + count) * STRIDE, this.count * STRIDE)
     this.count -= count
-    if (index < this.settledCount) this.settledCount -= count
+    if (index >= this.settledCount) return
+    this.settledCount -= count
+    this.encodedSettled = null
   }
 
   #learn(reference: number): number {
@@ -369,6 +400,21 @@ export class CardHistory {
     }
   }
 
+  #expired(horizonMs: number): number {
+    let count = 0
+    while (count < this.count && this.at(count, COLUMN.time) < horizonMs) count += 1
+    return count
+  }
+
+  #settlable(committedOffset: number, horizonMs: number): number {
+    let index = this.settledCount
+    for (; index < this.count; index += 1) {
+      if (this.at(index, COLUMN.time) >= horizonMs) break
+      if (this.at(index, COLUMN.offset) >= committedOffset) break
+    }
+    return index - this.settledCount
+  }
+
   /** From the start, as far as everything is committed. */
   #settle(committedOffset: number, horizonMs: number): void {
     const data = this.data
@@ -383,6 +429,7 @@ export class CardHistory {
       data[base + COLUMN.intent] = 0
       data[base + COLUMN.flags] = (data[base + COLUMN.flags] ?? 0) & ~(3 << OUTCOME_SHIFT)
       this.settledCount = index + 1
+      this.encodedSettled = null
     }
   }
 
@@ -423,5 +470,6 @@ export class CardHistory {
       }
     }
     this.references = kept
+    this.encodedSettled = null
   }
 }

@@ -2,15 +2,16 @@
 //
 // Layout 2
 //   columns: varint, a bit per optional column that any event uses (bit i is OPTIONAL[i])
+//   settled count; per event, by time: time since the event before, amount, flags, optional columns but the intent,
+//     with a place: latitude and longitude (zigzag, 1e-4 degrees)
 //   bucket count; per bucket, oldest first: hours since the bucket before, attempts, count, and with a count: sum,
 //     square sum high and low, minimum, maximum - minimum (minor units)
-//   settled count; per event, by time: time since the event before, amount, flags, optional columns
-//   other count; per event: the same, and offset (zigzag against the event before), id (48 bits), intent (48 bits,
-//     optional column)
+//   other count; per event: the same, and offset (zigzag against the event before), id (48 bits), intent (48 bits, if
+//     its column is used)
 //   record count; per record: index of its event among the others, length, bytes
 //   cause count; per event: index among the others, count, offsets (each against the one before)
-// Layout 3 is layout 2 with a list of the card's distinct references (count; 48 bits each) after the columns, and an
-//   index into it (varint) wherever layout 2 writes 48 bits of a reference column.
+// Layout 3 is layout 2 with a list of the card's distinct references (count; 48 bits each) after the settled events,
+//   and an index into it (varint) wherever layout 2 writes 48 bits of a reference column.
 //
 // Flags of layout 2 and 3: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry.
 
@@ -40,18 +41,29 @@ const COUNT_MAX = 65_536
 
 /** The stored value. `writer` is scratch space. */
 export function encodeCard(history: CardHistory, layout: CardLayout, writer: ByteWriter): Buffer {
-  return seal(writer, layout, () => {
-    const columns = columnsOf(history)
-    writer.varint(columns)
-    if (layout === 3) writeReferences(history, writer)
-    writeBuckets(history, writer)
-    writer.varint(history.settledCount)
-    writeEvents(history, layout, columns, 0, history.settledCount, writer)
-    writer.varint(history.count - history.settledCount)
-    writeEvents(history, layout, columns, history.settledCount, history.count, writer)
-    writeRecords(history, writer)
-    writeCauses(history, writer)
-  })
+  const columns = columnsOf(history)
+  const known = history.encodedSettled
+  const isKnown = known !== null && known.layout === layout && known.columns === columns
+  const { value, start } = seal(
+    writer,
+    layout,
+    isKnown ? known.start : null,
+    () => {
+      writer.varint(columns)
+      writer.varint(history.settledCount)
+      writeEvents(history, layout, columns, 0, history.settledCount, writer)
+    },
+    () => {
+      if (layout === 3) writeReferences(history, writer)
+      writeBuckets(history, writer)
+      writer.varint(history.count - history.settledCount)
+      writeEvents(history, layout, columns, history.settledCount, history.count, writer)
+      writeRecords(history, writer)
+      writeCauses(history, writer)
+    },
+  )
+  if (!isKnown) history.encodedSettled = { layout, columns, start }
+  return value
 }
 
 /** Reads a stored value of any layout; null is a card without history. @throws SluiceError SLUICE_STATE_CORRUPT */
@@ -60,15 +72,16 @@ export function decodeCard(value: Buffer | null): CardHistory {
   if (value === null) return history
   const { layout, reader } = unseal(value, CARD_LAYOUTS)
   const columns = reader.varint()
+  history.settledCount = countOf(reader)
+  readEvents(history, layout, columns, history.settledCount, true, reader)
   if (layout === 3) {
     for (let left = countOf(reader); left > 0; left -= 1) history.references.push(reader.uint48())
   }
   readBuckets(history, reader)
-  history.settledCount = countOf(reader)
-  readEvents(history, layout, columns, history.settledCount, true, reader)
   readEvents(history, layout, columns, countOf(reader), false, reader)
   readRecords(history, reader)
   readCauses(history, reader)
+  if (layout === 3) checkReferences(history)
   if (!reader.isAtEnd) {
     throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored card has bytes after its content.')
   }
@@ -193,7 +206,6 @@ function readEvents(
     for (let bit = 0; bit < REFERENCED.length; bit += 1) {
       if ((columns & (1 << bit)) === 0) continue
       const stored = layout === 3 ? reader.varint() : learned(history, reader.uint48())
-      if (stored >= history.references.length) throw strayReference()
       data[base + (REFERENCED[bit] ?? 0)] = stored
     }
     if ((columns & COUNTRY_BIT) !== 0) data[base + COLUMN.country] = reader.varint()
@@ -291,9 +303,14 @@ function countOf(reader: ByteReader): number {
   )
 }
 
-function strayReference(): SluiceError {
-  return new SluiceError(
-    'SLUICE_STATE_CORRUPT',
-    'A stored event names a reference that is not there.',
-  )
+function checkReferences({ data, count, references }: CardHistory): void {
+  for (let base = 0; base < count * STRIDE; base += STRIDE) {
+    for (const column of REFERENCED) {
+      if ((data[base + column] ?? 0) < references.length) continue
+      throw new SluiceError(
+        'SLUICE_STATE_CORRUPT',
+        'A stored event names no reference of its card.',
+      )
+    }
+  }
 }

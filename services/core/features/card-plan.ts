@@ -1,6 +1,6 @@
 // What one pass over a card's history has to gather, found once from the definitions of the features.
 
-import { REFERENCE_COLUMNS, COLUMN } from './card-history.ts'
+import { COLUMN, REFERENCE_COLUMNS, type KeptColumns } from './card-history.ts'
 import { REFERENCES, type FeatureDefinition, type Reference } from './feature-definition.ts'
 import { CARD_REACH_MS } from './time.ts'
 
@@ -14,7 +14,8 @@ export interface CardPlan {
   readonly hasQuantile: boolean
   readonly hasRhythm: boolean
   readonly hasDeclines: boolean
-  readonly hasPairs: boolean
+  /** What an event must hold for all this. */
+  readonly kept: KeptColumns
 }
 
 export function columnOf(reference: Reference): number {
@@ -39,6 +40,10 @@ export function cardPlanOf(definitions: readonly FeatureDefinition[]): CardPlan 
     hasQuantile: has('quantile'),
     hasRhythm: has('hour_share', 'weekday_share'),
     hasDeclines: has('declines', 'declined_then_retried', 'just_under_limit'),
-    hasPairs: has('pair_count', 'pair_seconds_since_last'),
+    kept: {
+      references: new Set(references),
+      places: has('speed', 'distance'),
+      localTime: has('hour_share', 'weekday_share'),
+    },
   }
 }

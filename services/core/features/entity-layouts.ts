@@ -1,16 +1,16 @@
 // The stored form of an entity's part. Envelope in sealed.ts, varints as in bytes.ts, times in ms.
 //
 // Layout 2
+//   event count; per event, by (time, offset): time since the one before, offset (zigzag, against the one before), 32
+//     bits of the id's reference, 32 bits of the card's hash. Twice: older ones, which are encoded once, and newer ones
 //   hour count; per crowded hour, oldest first: hours since the one before, count, cards kept (twice their number, plus 1
 //     when there were more), 32 bits of each, ascending
-//   event count; per event, by (time, offset): time since the one before, offset (zigzag, against the one before), 32
-//     bits of the id's reference, 32 bits of the card's hash
 //   label count; per label, by offset: transaction time, known-at time (zigzag against the former), 48-bit
 //     transaction reference, label offset, verdict (1 fraud, 0 genuine)
 
 import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
-import { ENTITY_COLUMN, EntityPart } from './entity-part.ts'
+import { ENTITY_COLUMN, ENTITY_STRIDE, EntityPart } from './entity-part.ts'
 import { seal, unseal } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
@@ -20,32 +20,85 @@ export const ENTITY_LAYOUTS = [2] as const
 /** More than any rule keeps: a larger number is corruption, found before anything is allocated. */
 const COUNT_MAX = 262_144
 
+/** Events are encoded once they are this many behind the newest ones, which may still change places. */
+const TAIL_EVENTS = 16
+const START_AT_LEAST = 32
+
 /** The stored value. `writer` is scratch space. */
 export function encodeEntityPart(part: EntityPart, writer: ByteWriter): Buffer {
-  return seal(writer, ENTITY_LAYOUTS[0], () => {
-    writeHours(part, writer)
-    writer.varint(part.count)
-    let timeMs = 0
-    let offset = 0
-    for (let index = 0; index < part.count; index += 1) {
-      const nextTimeMs = part.at(index, ENTITY_COLUMN.time)
-      const nextOffset = part.at(index, ENTITY_COLUMN.offset)
-      writer.varint(nextTimeMs - timeMs)
-      writer.zigzag(nextOffset - offset)
-      writer.uint32(part.at(index, ENTITY_COLUMN.id))
-      writer.uint32(part.at(index, ENTITY_COLUMN.card))
-      timeMs = nextTimeMs
-      offset = nextOffset
-    }
-    writer.varint(part.labels.length)
-    for (const label of part.labels) {
-      writer.varint(label.timeMs)
-      writer.zigzag(label.knownAtMs - label.timeMs)
-      writer.uint48(label.idRef)
-      writer.varint(label.labelOffset)
-      writer.byte(label.isFraud ? 1 : 0)
-    }
-  })
+  const known = part.encodedStart
+  const isKnown = known !== null && part.count - known.count <= 4 * TAIL_EVENTS
+  const startCount = isKnown ? known.count : startCountOf(part)
+  const { value, start } = seal(
+    writer,
+    ENTITY_LAYOUTS[0],
+    isKnown ? known.start : null,
+    () => {
+      writer.varint(startCount)
+      writeEvents(part, 0, startCount, writer)
+    },
+    () => {
+      writer.varint(part.count - startCount)
+      writeEvents(part, startCount, part.count, writer)
+      writeHours(part, writer)
+      writeLabels(part, writer)
+    },
+  )
+  if (!isKnown) part.encodedStart = { count: startCount, start }
+  return value
+}
+
+function startCountOf({ count }: EntityPart): number {
+  return count < START_AT_LEAST + TAIL_EVENTS ? 0 : count - TAIL_EVENTS
+}
+
+/** Hot path. */
+function writeEvents({ data }: EntityPart, from: number, to: number, writer: ByteWriter): void {
+  let timeMs = 0
+  let offset = 0
+  for (let index = from; index < to; index += 1) {
+    const base = index * ENTITY_STRIDE
+    const nextTimeMs = data[base] ?? 0
+    const nextOffset = data[base + ENTITY_COLUMN.offset] ?? 0
+    writer.varint(nextTimeMs - timeMs)
+    writer.zigzag(nextOffset - offset)
+    writer.uint32(data[base + ENTITY_COLUMN.id] ?? 0)
+    writer.uint32(data[base + ENTITY_COLUMN.card] ?? 0)
+    timeMs = nextTimeMs
+    offset = nextOffset
+  }
+}
+
+function readEvents(part: EntityPart, reader: ByteReader): void {
+  const count = countOf(reader)
+  if (count === 0) return
+  const data = part.reserve(count)
+  let timeMs = 0
+  let offset = 0
+  let newestOffset = -1
+  let base = part.count * ENTITY_STRIDE
+  for (let left = count; left > 0; left -= 1) {
+    timeMs += reader.varint()
+    offset += reader.zigzag()
+    data[base] = timeMs
+    data[base + ENTITY_COLUMN.offset] = offset
+    data[base + ENTITY_COLUMN.id] = reader.uint32()
+    data[base + ENTITY_COLUMN.card] = reader.uint32()
+    if (offset > newestOffset) newestOffset = offset
+    base += ENTITY_STRIDE
+  }
+  part.adopt(count, newestOffset)
+}
+
+function writeLabels({ labels }: EntityPart, writer: ByteWriter): void {
+  writer.varint(labels.length)
+  for (const label of labels) {
+    writer.varint(label.timeMs)
+    writer.zigzag(label.knownAtMs - label.timeMs)
+    writer.uint48(label.idRef)
+    writer.varint(label.labelOffset)
+    writer.byte(label.isFraud ? 1 : 0)
+  }
 }
 
 /** Reads a stored value; null is a part without events. @throws SluiceError SLUICE_STATE_CORRUPT */
@@ -53,14 +106,9 @@ export function decodeEntityPart(value: Buffer | null): EntityPart {
   const part = new EntityPart()
   if (value === null) return part
   const { reader } = unseal(value, ENTITY_LAYOUTS)
+  readEvents(part, reader)
+  readEvents(part, reader)
   readHours(part, reader)
-  let timeMs = 0
-  let offset = 0
-  for (let left = countOf(reader); left > 0; left -= 1) {
-    timeMs += reader.varint()
-    offset += reader.zigzag()
-    part.append(part.count, timeMs, offset, reader.uint32(), reader.uint32())
-  }
   for (let left = countOf(reader); left > 0; left -= 1) {
     const labelTimeMs = reader.varint()
     part.labels.push({

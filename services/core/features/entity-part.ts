@@ -8,7 +8,9 @@
 // that of the newest visible event do not count, whether they are still stored or already forgotten. That
 // makes every reading a function of the events within the cut alone.
 
+import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
+import type { EncodedStart } from './sealed.ts'
 import {
   BUCKET_MS,
   DAY_MS,
@@ -57,18 +59,46 @@ export interface CrowdedHour {
 export const ENTITY_COLUMN = { time: 0, offset: 1, id: 2, card: 3 } as const
 export const ENTITY_STRIDE = 4
 
+const NO_EVENTS = new Float64Array(0)
+
 export class EntityPart {
   /** Rows of ENTITY_STRIDE numbers by (time, offset): time, offset, 32 bits of the id's reference, hash of the card. */
-  data = new Float64Array(4 * ENTITY_STRIDE)
+  data = NO_EVENTS
   count = 0
   /** Merged hours, oldest first. */
   readonly crowdedHours: CrowdedHour[] = []
   /** By offset. */
   readonly labels: EntityLabel[] = []
+  /** Events from the start that will not change place, as they were encoded last; null once they have. */
+  encodedStart: { readonly count: number; readonly start: EncodedStart } | null = null
   #newestOffset = -1
+  #hours: HourIndex | null = null
 
   at(index: number, column: number): number {
     return this.data[index * ENTITY_STRIDE + column] ?? 0
+  }
+
+  /** All events by the hour; made when first asked for after a change in the middle. */
+  get hours(): HourIndex {
+    this.#hours ??= new HourIndex(this)
+    return this.#hours
+  }
+
+  /** The part as a reader sees it: itself where everything is within the cut, else a copy of what is. */
+  seenBy(cut: Cut): EntityPart {
+    if (this.#newestOffset < cut.nextOffset) return this
+    const seen = new EntityPart()
+    for (let index = 0; index < this.count; index += 1) {
+      const offset = this.at(index, ENTITY_COLUMN.offset)
+      if (offset >= cut.nextOffset) continue
+      const time = this.at(index, ENTITY_COLUMN.time)
+      const [id, card] = [this.at(index, ENTITY_COLUMN.id), this.at(index, ENTITY_COLUMN.card)]
+      seen.append(seen.count, time, offset, id, card)
+    }
+    // Merged events are committed, so every cut holds them.
+    seen.crowdedHours.push(...this.crowdedHours)
+    seen.labels.push(...this.labels)
+    return seen
   }
 
   /** An event that is held already, written before a crash, is left as it is. */
@@ -81,7 +111,7 @@ export class EntityPart {
   append(index: number, timeMs: number, offset: number, idRef: number, cardHash: number): void {
     const used = this.count * ENTITY_STRIDE
     if (used === this.data.length) {
-      const larger = new Float64Array(2 * used)
+      const larger = new Float64Array(Math.max(4 * ENTITY_STRIDE, 2 * used))
       larger.set(this.data)
       this.data = larger
     }
@@ -94,6 +124,27 @@ export class EntityPart {
     this.data[base + ENTITY_COLUMN.card] = cardHash
     this.count += 1
     if (offset > this.#newestOffset) this.#newestOffset = offset
+    const known = this.encodedStart
+    if (known !== null && index < known.count) this.encodedStart = null
+    if (base < used || this.#hours?.append(timeMs) === false) this.#hours = null
+  }
+
+  /** Makes room for events that a reader of stored values writes itself, in order, and `adopt`s. */
+  reserve(more: number): Float64Array {
+    const needed = (this.count + more) * ENTITY_STRIDE
+    if (needed > this.data.length) {
+      const larger = new Float64Array(needed)
+      larger.set(this.data.subarray(0, this.count * ENTITY_STRIDE))
+      this.data = larger
+    }
+    return this.data
+  }
+
+  /** Takes in what was written into `reserve`d room; `newestOffset` is the largest among it. */
+  adopt(more: number, newestOffset: number): void {
+    this.count += more
+    this.#newestOffset = Math.max(this.#newestOffset, newestOffset)
+    this.#hours = null
   }
 
   /** Remembers a label. Genuine ones matter only where they undo a fraud, so others are not kept. */
@@ -116,6 +167,10 @@ export class EntityPart {
 
   /** Hours before this are forgotten by a reader that sees the events below `nextOffset`. Always a full hour. */
   horizonMs(nextOffset: number): number {
+    if (this.#newestOffset < nextOffset && this.count > 0) {
+      const lastMs = bucketStartMs(this.at(this.count - 1, ENTITY_COLUMN.time))
+      return Math.max(lastMs, this.crowdedHours.at(-1)?.startMs ?? -Infinity) - ENTITY_RETAIN_MS
+    }
     let newestMs = this.crowdedHours.at(-1)?.startMs ?? -Infinity
     for (let index = this.count - 1; index >= 0; index -= 1) {
       if (this.at(index, ENTITY_COLUMN.offset) >= nextOffset) continue
@@ -128,7 +183,11 @@ export class EntityPart {
   /** Merges crowded hours and forgets what no feature can reach; touches only what is committed. */
   compact(committed: Cut): void {
     const horizonMs = this.horizonMs(committed.nextOffset)
-    this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
+    if (this.#hasToMerge(committed.nextOffset, horizonMs)) {
+      this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
+      this.encodedStart = null
+      this.#hours = null
+    }
     while (this.crowdedHours[0] !== undefined && this.crowdedHours[0].startMs < horizonMs) {
       this.crowdedHours.shift()
     }
@@ -189,6 +248,14 @@ export class EntityPart {
       if (word?.idRef === idRef && word.timeMs === timeMs) return true
     }
     return false
+  }
+
+  /** True when an event is too old, or an hour that is not merged yet has become crowded. */
+  #hasToMerge(committedOffset: number, horizonMs: number): boolean {
+    if (this.count === 0) return false
+    const isOld = this.at(0, ENTITY_COLUMN.time) < horizonMs
+    if (isOld && this.at(0, ENTITY_COLUMN.offset) < committedOffset) return true
+    return this.hours.hasCrowdedSingles
   }
 
   #mergeCrowdedHours(committedOffset: number, horizonMs: number): void {

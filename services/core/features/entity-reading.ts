@@ -1,56 +1,25 @@
-// One reading of an entity for one transaction: the parts of all lanes, one pass over each. Hot path: the reading is
-// reused, and allocates only where cards are counted.
+// One reading of an entity for one transaction: the parts of all lanes. Hot path: counts are found by bisection, single
+// events are looked at only where cards are counted or a run of frauds is followed.
 
 import {
   DISTINCT_WINDOW_MS,
   ENTITY_COLUMN,
-  ENTITY_STRIDE,
-  HOUR_RAW_MAX,
   LABELS_MAX,
-  type CrowdedHour,
   type Cut,
-  type EntityLabel,
   type EntityPart,
 } from './entity-part.ts'
 import type { EntityPlan } from './entity-plan.ts'
+import { HashSet } from './hash-set.ts'
+import { KnownFrauds } from './known-frauds.ts'
 import { estimateDistinct, KeptSmallest } from './kept-smallest.ts'
-import { BUCKET_MS, bucketStartMs } from './time.ts'
+import { BUCKET_MS } from './time.ts'
 
-/** One delay's windows: toMs is the end of all of them. */
-class GroupReading {
+/** Windows of one delay. */
+interface GroupReading {
   readonly delayMs: number
-  readonly windowsMs: Float64Array
+  readonly windowsMs: readonly number[]
   readonly counts: Float64Array
   readonly frauds: Float64Array
-  toMs = 0
-
-  constructor(delayMs: number, windowsMs: readonly number[]) {
-    this.delayMs = delayMs
-    this.windowsMs = Float64Array.from(windowsMs)
-    this.counts = new Float64Array(windowsMs.length)
-    this.frauds = new Float64Array(windowsMs.length)
-  }
-
-  /** Adds to the shortest window that holds the time. */
-  add(into: Float64Array, timeMs: number, amount: number): void {
-    const ageMs = this.toMs - timeMs
-    if (ageMs < 0) return
-    for (let window = 0; window < this.windowsMs.length; window += 1) {
-      if (ageMs >= (this.windowsMs[window] ?? 0)) continue
-      into[window] = (into[window] ?? 0) + amount
-      return
-    }
-  }
-
-  /** True when an end of a window lies inside the hour. */
-  liesAcross(startMs: number): boolean {
-    const age = this.toMs - startMs
-    if (age >= 0 && age < BUCKET_MS) return true
-    for (const windowMs of this.windowsMs) {
-      if (age >= windowMs && age < windowMs + BUCKET_MS) return true
-    }
-    return false
-  }
 }
 
 export class EntityReading {
@@ -64,33 +33,36 @@ export class EntityReading {
   isApproximate = false
 
   readonly #plan: EntityPlan
-  readonly #cards = new Set<number>()
+  readonly #frauds = new KnownFrauds()
+  readonly #cards = new HashSet()
   #isSaturated = false
   #timeMs = 0
-  readonly #fraudIds = new Set<number>()
   /** Known frauds at the end of each part: time and id, newest first. */
   readonly #runTimesMs: number[] = []
   readonly #runIds: number[] = []
+  /** The newest event of all parts that is no known fraud. */
   #otherTimeMs = -Infinity
   #otherId = 0
-  /** Of the part being added: time of its newest event that is no known fraud; -Infinity while there is none. */
-  #partOtherMs = -Infinity
   /** Times of known frauds, and the newest crowded hour that a run may meet. */
   readonly #fraudTimesMs: number[] = []
   #crowdedMs = -Infinity
 
   constructor(plan: EntityPlan) {
     this.#plan = plan
-    this.groups = plan.groups.map(({ delayMs, windowsMs }) => new GroupReading(delayMs, windowsMs))
+    this.groups = plan.groups.map(({ delayMs, windowsMs }) => ({
+      delayMs,
+      windowsMs,
+      counts: new Float64Array(windowsMs.length),
+      frauds: new Float64Array(windowsMs.length),
+    }))
   }
 
   /** Begins the reading for a transaction of this time. */
   begin(timeMs: number): void {
     this.#timeMs = timeMs
-    for (const group of this.groups) {
-      group.toMs = timeMs - group.delayMs
-      group.counts.fill(0)
-      group.frauds.fill(0)
+    for (const { counts, frauds } of this.groups) {
+      counts.fill(0)
+      frauds.fill(0)
     }
     this.#cards.clear()
     this.#isSaturated = false
@@ -105,117 +77,142 @@ export class EntityReading {
 
   /** Adds the part of one lane, as far as the cut lets it be seen. */
   add(part: EntityPart, cut: Cut): void {
-    const horizonMs = part.horizonMs(cut.nextOffset)
-    this.#fraudIds.clear()
-    if (part.labels.length > 0) this.#addLabels(part, cut, horizonMs)
-    this.#partOtherMs = -Infinity
-    let merged = part.crowdedHours.length - 1
-    let index = part.count - 1
-    const newestMs = this.#timeMs - (this.groups[0]?.delayMs ?? 0)
-    const oldestMs = Math.max(horizonMs, this.#timeMs - this.#plan.reachMs - BUCKET_MS)
-    while (index >= 0 || merged >= 0) {
-      const eventHourMs = index >= 0 ? bucketStartMs(part.at(index, ENTITY_COLUMN.time)) : -Infinity
-      const hour = part.crowdedHours[merged]
-      const hourMs = Math.max(eventHourMs, hour?.startMs ?? -Infinity)
-      if (hourMs < oldestMs) break
-      const end = index
-      let total = 0
-      while (index >= 0 && part.at(index, ENTITY_COLUMN.time) >= hourMs) {
-        if (part.at(index, ENTITY_COLUMN.offset) < cut.nextOffset) total += 1
-        index -= 1
-      }
-      const own = hour?.startMs === hourMs ? hour : null
-      if (own !== null) merged -= 1
-      if (hourMs > newestMs) continue
-      if (total + (own?.count ?? 0) > HOUR_RAW_MAX) {
-        this.#addCrowded(part, cut, index + 1, end, hourMs, total, own)
-      } else this.#addSingles(part, cut, index + 1, end)
-    }
+    if (part.count === 0 && part.crowdedHours.length === 0 && part.labels.length === 0) return
+    const seen = part.seenBy(cut)
+    const horizonMs = seen.horizonMs(cut.nextOffset)
+    for (const group of this.groups) this.#addCounts(seen, group, horizonMs)
+    const { distinctDelayMs, run } = this.#plan
+    if (distinctDelayMs !== null) this.#addCards(seen, this.#timeMs - distinctDelayMs, horizonMs)
+    const labelCount = seen.labels.length === 0 ? 0 : seen.labelCount(cut.labelNextOffset)
+    if (labelCount > 0) this.#addFrauds(seen, labelCount, horizonMs)
+    if (run !== null) this.#addRun(seen, labelCount, run.delayMs, run.windowMs, horizonMs)
   }
 
   /** Sums up; call after the last part. */
   finish(): void {
-    for (const { counts, frauds } of this.groups) {
-      for (let window = 1; window < counts.length; window += 1) {
-        counts[window] = (counts[window] ?? 0) + (counts[window - 1] ?? 0)
-        frauds[window] = (frauds[window] ?? 0) + (frauds[window - 1] ?? 0)
-      }
-    }
-    this.distinctCards = this.#isSaturated ? estimateDistinct(this.#cards) : this.#cards.size
+    this.distinctCards = this.#isSaturated
+      ? estimateDistinct(this.#cards.toArray())
+      : this.#cards.size
     if (this.#isSaturated) this.isApproximate = true
     this.runLength = 0
     this.runStartMs = NaN
-    for (const [index, timeMs] of this.#runTimesMs.entries()) {
-      const id = this.#runIds[index] ?? 0
-      const isAfter =
-        timeMs > this.#otherTimeMs || (timeMs === this.#otherTimeMs && id > this.#otherId)
-      if (!isAfter) continue
+    for (let index = 0; index < this.#runTimesMs.length; index += 1) {
+      const timeMs = this.#runTimesMs[index] ?? 0
+      if (!this.#isAfterOther(timeMs, this.#runIds[index] ?? 0)) continue
       this.runLength += 1
       if (!(timeMs >= this.runStartMs)) this.runStartMs = timeMs
     }
     if (this.#mayGoOnInHour()) this.isApproximate = true
   }
 
-  #addSingles(part: EntityPart, cut: Cut, from: number, to: number): void {
-    const { data } = part
-    for (let index = to; index >= from; index -= 1) {
-      const base = index * ENTITY_STRIDE
-      if ((data[base + ENTITY_COLUMN.offset] ?? 0) >= cut.nextOffset) continue
-      const timeMs = data[base] ?? 0
-      for (const group of this.groups) group.add(group.counts, timeMs, 1)
-      if (this.#isDistinctAt(timeMs)) this.#cards.add(data[base + ENTITY_COLUMN.card] ?? 0)
-      if (this.#isInRun(timeMs)) this.#extendRun(timeMs, data[base + ENTITY_COLUMN.id] ?? 0)
+  #addCounts(part: EntityPart, group: GroupReading, horizonMs: number): void {
+    const { hours } = part
+    const toMs = this.#timeMs - group.delayMs
+    const upTo = hours.countTo(toMs)
+    if (upTo === 0) return
+    if (hours.isInCrowded(toMs)) this.isApproximate = true
+    for (let window = 0; window < group.windowsMs.length; window += 1) {
+      const fromMs = toMs - (group.windowsMs[window] ?? 0)
+      // Hours before the horizon do not count, and it is the start of one.
+      const beforeMs = Math.max(fromMs, horizonMs - 1)
+      group.counts[window] = (group.counts[window] ?? 0) + upTo - hours.countTo(beforeMs)
+      if (hours.isInCrowded(fromMs)) this.isApproximate = true
     }
   }
 
-  #addCrowded(
-    part: EntityPart,
-    cut: Cut,
-    from: number,
-    to: number,
-    hourMs: number,
-    singles: number,
-    hour: CrowdedHour | null,
-  ): void {
-    for (const group of this.groups) {
-      group.add(group.counts, hourMs, singles + (hour?.count ?? 0))
-      if (group.liesAcross(hourMs)) this.isApproximate = true
+  #addCards(part: EntityPart, toMs: number, horizonMs: number): void {
+    const { hours } = part
+    const fromMs = toMs - DISTINCT_WINDOW_MS
+    for (let hour = hours.hourAt(toMs); hour >= 0; hour -= 1) {
+      const startMs = hours.startsMs[hour] ?? 0
+      if (startMs < horizonMs) return
+      if (hours.isCrowded(hour)) {
+        if (startMs <= fromMs) return
+        this.#addCrowdedCards(part, hour)
+        continue
+      }
+      const first = hours.firsts[hour] ?? 0
+      for (let index = first + (hours.totals[hour] ?? 0) - 1; index >= first; index -= 1) {
+        const timeMs = part.at(index, ENTITY_COLUMN.time)
+        if (timeMs > toMs) continue
+        if (timeMs <= fromMs) return
+        this.#cards.add(part.at(index, ENTITY_COLUMN.card))
+      }
     }
-    if (this.#isDistinctAt(hourMs)) this.#addCards(part, cut, from, to, hour)
-    // Which of them are frauds is not known singly, so the run ends there.
-    if (!this.#isInRun(hourMs)) return
-    this.#crowdedMs = Math.max(this.#crowdedMs, hourMs)
-    this.#endRun(hourMs, 0)
   }
 
   /** The same whether the hour is merged or not: its cards as one kept set. */
-  #addCards(part: EntityPart, cut: Cut, from: number, to: number, hour: CrowdedHour | null): void {
-    const kept = new KeptSmallest()
-    if (hour !== null) {
-      for (const hash of hour.cards.hashes) kept.add(hash)
-      kept.isSaturated = hour.cards.isSaturated
+  #addCrowdedCards(part: EntityPart, hour: number): void {
+    const { hours } = part
+    const merged = hours.merged[hour] ?? null
+    const singles = (hours.totals[hour] ?? 0) - (merged?.count ?? 0)
+    const first = hours.firsts[hour] ?? 0
+    let kept = merged?.cards
+    if (singles > 0) {
+      kept = new KeptSmallest()
+      for (const hash of merged?.cards.hashes ?? []) kept.add(hash)
+      kept.isSaturated ||= merged?.cards.isSaturated ?? false
+      for (let index = first; index < first + singles; index += 1) {
+        kept.add(part.at(index, ENTITY_COLUMN.card))
+      }
     }
-    for (let index = from; index <= to; index += 1) {
-      if (part.at(index, ENTITY_COLUMN.offset) >= cut.nextOffset) continue
-      kept.add(part.at(index, ENTITY_COLUMN.card))
-    }
-    for (const hash of kept.hashes) this.#cards.add(hash)
-    if (kept.isSaturated) this.#isSaturated = true
+    for (const hash of kept?.hashes ?? []) this.#cards.add(hash)
+    if (kept?.isSaturated === true) this.#isSaturated = true
   }
 
-  #isDistinctAt(timeMs: number): boolean {
-    const { distinctDelayMs } = this.#plan
-    if (distinctDelayMs === null) return false
-    const ageMs = this.#timeMs - distinctDelayMs - timeMs
-    return ageMs >= 0 && ageMs < DISTINCT_WINDOW_MS
+  #addFrauds({ labels }: EntityPart, end: number, horizonMs: number): void {
+    this.#frauds.read(labels, Math.max(0, end - LABELS_MAX), end, this.#timeMs)
+    for (const { timeMs } of this.#frauds.found) {
+      if (timeMs < horizonMs) continue
+      if (this.#plan.run !== null) this.#fraudTimesMs.push(timeMs)
+      for (const { delayMs, windowsMs, frauds } of this.groups) {
+        const ageMs = this.#timeMs - delayMs - timeMs
+        if (ageMs < 0) continue
+        for (let window = 0; window < windowsMs.length; window += 1) {
+          if (ageMs < (windowsMs[window] ?? 0)) frauds[window] = (frauds[window] ?? 0) + 1
+        }
+      }
+    }
   }
 
-  /** True while the part may still hold events of the run: none that is older than one that is no fraud. */
-  #isInRun(timeMs: number): boolean {
-    const { run } = this.#plan
-    if (run === null || timeMs < this.#partOtherMs) return false
-    const ageMs = this.#timeMs - run.delayMs - timeMs
-    return ageMs >= 0 && ageMs < run.windowMs
+  /** Follows known frauds back from the end of the window, to the first event that is none. */
+  #addRun(
+    part: EntityPart,
+    labelCount: number,
+    delayMs: number,
+    windowMs: number,
+    horizonMs: number,
+  ): void {
+    const { hours } = part
+    const toMs = this.#timeMs - delayMs
+    const fromMs = Math.max(toMs - windowMs, horizonMs - 1)
+    let partOtherMs = -Infinity
+    for (let hour = hours.hourAt(toMs); hour >= 0; hour -= 1) {
+      const startMs = hours.startsMs[hour] ?? 0
+      if (hours.isCrowded(hour)) {
+        // Which of them are frauds is not known singly, so the run ends there.
+        if (startMs > fromMs && startMs >= partOtherMs) {
+          this.#crowdedMs = Math.max(this.#crowdedMs, startMs)
+          this.#meetOther(startMs, 0)
+        }
+        return
+      }
+      const first = hours.firsts[hour] ?? 0
+      for (let index = first + (hours.totals[hour] ?? 0) - 1; index >= first; index -= 1) {
+        const timeMs = part.at(index, ENTITY_COLUMN.time)
+        if (timeMs > toMs) continue
+        if (timeMs <= fromMs || timeMs < partOtherMs) return
+        const id = part.at(index, ENTITY_COLUMN.id)
+        if (labelCount > 0 && this.#frauds.has(id)) {
+          this.#runTimesMs.push(timeMs)
+          this.#runIds.push(id)
+        } else {
+          // Of the same moment there may be more: they are weighed by their ids at the end.
+          partOtherMs = timeMs
+          this.#meetOther(timeMs, id)
+        }
+      }
+    }
   }
 
   /** True when a crowded hour ends the run although some of it is known fraud. */
@@ -225,22 +222,17 @@ export class EntityReading {
     return this.#fraudTimesMs.some((timeMs) => timeMs >= this.#crowdedMs && timeMs < endMs)
   }
 
-  #extendRun(timeMs: number, id: number): void {
-    if (this.#fraudIds.has(id)) {
-      this.#runTimesMs.push(timeMs)
-      this.#runIds.push(id)
-    } else this.#endRun(timeMs, id)
-  }
-
-  #endRun(timeMs: number, id: number): void {
-    this.#partOtherMs = Math.max(this.#partOtherMs, timeMs)
-    const isNewer =
-      timeMs > this.#otherTimeMs || (timeMs === this.#otherTimeMs && id > this.#otherId)
-    if (!isNewer) return
+  #meetOther(timeMs: number, id: number): void {
+    if (!this.#isAfterOther(timeMs, id)) return
     this.#otherTimeMs = timeMs
     this.#otherId = id
   }
 
+<<<<<<< HEAD
+  #isAfterOther(timeMs: number, id: number): boolean {
+    if (timeMs !== this.#otherTimeMs) return timeMs > this.#otherTimeMs
+    return id > this.#otherId
+=======
   #addLabels(part: EntityPart, cut: Cut, horizonMs: number): void {
     const end = part.labelCount(cut.labelNextOffset)
     const start = Math.max(0, end - LABELS_MAX)
@@ -259,5 +251,6 @@ export class EntityReading {
       if (this.#plan.run !== null) this.#fraudTimesMs.push(timeMs)
       for (const group of this.groups) group.add(group.frauds, timeMs, 1)
     }
+>>>>>>> 70fd5f451fc0463120c35ce8b00fecebfe4ccfe2
   }
 }

@@ -6,6 +6,11 @@ import { DAY_MS, HOUR_MS, MINUTE_MS } from './time.ts'
 export const ENTITY_KINDS = ['terminal', 'merchant', 'device', 'network'] as const
 export type EntityKind = (typeof ENTITY_KINDS)[number]
 
+/** Kind and 48-bit reference of a shared entity in one exact number: how state names it. */
+export function entityKeyOf(kind: EntityKind, ref: number): number {
+  return ref * ENTITY_KINDS.length + ENTITY_KINDS.indexOf(kind)
+}
+
 /** What a card's events refer to; a pair is the card together with one of these. */
 export const REFERENCES = [
   'merchant',
@@ -26,8 +31,8 @@ export const TRANSACTION_AGGREGATES = [
   'card_not_present',
 ] as const
 
-/** Of the card's history; those of a pair look at events with the transaction's own reference. */
-export const CARD_AGGREGATES = [
+/** Of the card's history: counts and amounts. */
+export const CARD_AMOUNT_AGGREGATES = [
   'count',
   'attempts',
   'sum',
@@ -40,6 +45,12 @@ export const CARD_AGGREGATES = [
   'quantile',
   'count_ratio',
   'sum_ratio',
+  'just_under_limit',
+] as const
+export type CardAmountAggregate = (typeof CARD_AMOUNT_AGGREGATES)[number]
+
+/** Of the card's history: times, places and references. Those of a pair look at events with the transaction's own. */
+export const CARD_HABIT_AGGREGATES = [
   'seconds_since_last',
   'distinct',
   'is_new',
@@ -49,10 +60,18 @@ export const CARD_AGGREGATES = [
   'distance',
   'declines',
   'declined_then_retried',
-  'just_under_limit',
   'pair_count',
   'pair_seconds_since_last',
 ] as const
+export type CardHabitAggregate = (typeof CARD_HABIT_AGGREGATES)[number]
+
+export const CARD_AGGREGATES = [...CARD_AMOUNT_AGGREGATES, ...CARD_HABIT_AGGREGATES] as const
+
+export function isAmountAggregate(
+  aggregate: CardAmountAggregate | CardHabitAggregate,
+): aggregate is CardAmountAggregate {
+  return (CARD_AMOUNT_AGGREGATES as readonly string[]).includes(aggregate)
+}
 
 /** Of a shared entity. */
 export const ENTITY_AGGREGATES = [

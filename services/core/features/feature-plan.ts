@@ -7,7 +7,15 @@ import { cardPlanOf, type CardPlan } from './card-plan.ts'
 import { CardReading } from './card-reading.ts'
 import { entityPlanOf, type EntityPlan } from './entity-plan.ts'
 import { EntityReading } from './entity-reading.ts'
-import { ENTITY_KINDS, type EntityKind, type FeatureDefinition } from './feature-definition.ts'
+import {
+  ENTITY_KINDS,
+  isAmountAggregate,
+  type CardAmountAggregate,
+  type CardHabitAggregate,
+  type EntityKind,
+  type FeatureDefinition,
+  type Reference,
+} from './feature-definition.ts'
 import { distanceKm } from './geo.ts'
 import { deviationOf } from './squares.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './time.ts'
@@ -105,7 +113,10 @@ function compile(
       return transactionReader(definition.aggregate)
     case 'card':
       return cardReader(definition, card)
-    default:
+    case 'terminal':
+    case 'merchant':
+    case 'device':
+    case 'network':
       return entityReader(definition, entities[definition.entity])
   }
 }
@@ -138,122 +149,131 @@ function hourOf(event: CardEvent): number {
   return (localMs - Math.floor(localMs / DAY_MS) * DAY_MS) / HOUR_MS
 }
 
-/** All of them look at earlier events in `reading`, and add the transaction where the definition says so. */
+/** A reader of what comes before the transaction in the card's history. */
+type CardRead = (card: CardReading, own: 0 | 1, event: CardEvent, history: CardHistory) => number
+
+/** Where a definition's windows and reference stand in a reading. */
+interface Places {
+  readonly window: number
+  readonly long: number
+  readonly slot: number
+  /** How many times the window goes into the long one. */
+  readonly times: number
+}
+
+/** All of them look at earlier events, and add the transaction where the definition says so. */
 function cardReader(definition: Of<'card'>, plan: CardPlan): Read {
-  const { aggregate, windowMs, of, longWindowMs } = definition
-  const window = plan.windowsMs.indexOf(windowMs)
-  const long = longWindowMs === undefined ? window : plan.windowsMs.indexOf(longWindowMs)
-  const slot = of === undefined ? -1 : plan.references.indexOf(of)
-  const shareOf = (values: Float64Array, all: Float64Array): number => {
-    const count = all[window] ?? 0
-    return count === 0 ? NaN : (values[window] ?? 0) / count
+  const { windowMs, of, longWindowMs = windowMs } = definition
+  const places = {
+    window: plan.windowsMs.indexOf(windowMs),
+    long: plan.windowsMs.indexOf(longWindowMs),
+    slot: of === undefined ? -1 : plan.references.indexOf(of),
+    times: longWindowMs / windowMs,
   }
-  const expirable = (read: Read): Read => {
-    const last = Math.max(window, long)
-    return (event, history, readings, own) =>
-      last >= readings.card.expiredFrom ? NaN : read(event, history, readings, own)
-  }
+  const { aggregate } = definition
+  const read = isAmountAggregate(aggregate)
+    ? amountReader(aggregate, places)
+    : habitReader(aggregate, of, places)
+  const last = Math.max(places.window, places.long)
+  return (event, history, { card }, own) =>
+    last >= card.expiredFrom ? NaN : read(card, own, event, history)
+}
+
+/** Counts and amounts. */
+function amountReader(aggregate: CardAmountAggregate, { window, long, times }: Places): CardRead {
+  const countOf = (card: CardReading, at: number, own: number): number =>
+    (card.counts[at] ?? 0) + own
+  const sumOf = (card: CardReading, at: number, own: number, event: CardEvent): number =>
+    (card.sumsMinor[at] ?? 0) + own * event.amountMinor
+  const ifAny = (values: Float64Array, card: CardReading): number =>
+    (card.counts[window] ?? 0) === 0 ? NaN : (values[window] ?? NaN) / MINOR_PER_UNIT
   switch (aggregate) {
     case 'count':
-      return expirable((_, __, { card }, own) => (card.counts[window] ?? 0) + own)
+      return (card, own) => countOf(card, window, own)
     case 'attempts':
-      return expirable((_, __, { card }) => (card.attempts[window] ?? 0) + 1)
+      return (card) => (card.attempts[window] ?? 0) + 1
     case 'sum':
-      return expirable(
-        (event, _, { card }, own) =>
-          ((card.sumsMinor[window] ?? 0) + own * event.amountMinor) / MINOR_PER_UNIT,
-      )
+      return (card, own, event) => sumOf(card, window, own, event) / MINOR_PER_UNIT
     case 'mean':
-      return expirable((event, _, { card }, own) => {
-        const count = (card.counts[window] ?? 0) + own
-        const sumMinor = (card.sumsMinor[window] ?? 0) + own * event.amountMinor
-        return count === 0 ? NaN : sumMinor / count / MINOR_PER_UNIT
-      })
+      return (card, own, event) => {
+        const count = countOf(card, window, own)
+        return count === 0 ? NaN : sumOf(card, window, own, event) / count / MINOR_PER_UNIT
+      }
     case 'deviation':
-      return expirable((_, __, { card }) => deviationAt(card, window) / MINOR_PER_UNIT)
+      return (card) => deviationAt(card, window) / MINOR_PER_UNIT
     case 'minimum':
-      return expirable((_, __, { card }) =>
-        (card.counts[window] ?? 0) === 0 ? NaN : (card.minimaMinor[window] ?? NaN) / MINOR_PER_UNIT,
-      )
+      return (card) => ifAny(card.minimaMinor, card)
     case 'maximum':
-      return expirable((_, __, { card }) =>
-        (card.counts[window] ?? 0) === 0 ? NaN : (card.maximaMinor[window] ?? NaN) / MINOR_PER_UNIT,
-      )
+      return (card) => ifAny(card.maximaMinor, card)
     case 'ratio_to_mean':
-      return expirable((event, _, { card }) => {
+      return (card, _, event) => {
         const sumMinor = card.sumsMinor[window] ?? 0
         return sumMinor === 0 ? NaN : event.amountMinor / (sumMinor / (card.counts[window] ?? 0))
-      })
+      }
     case 'z_score':
-      return expirable((event, _, { card }) => {
+      return (card, _, event) => {
         const deviation = deviationAt(card, window)
-        if (!(deviation > 0)) return NaN
-        return (
-          (event.amountMinor - (card.sumsMinor[window] ?? 0) / (card.counts[window] ?? 0)) /
-          deviation
-        )
-      })
+        const mean = (card.sumsMinor[window] ?? 0) / (card.counts[window] ?? 0)
+        return deviation > 0 ? (event.amountMinor - mean) / deviation : NaN
+      }
     case 'quantile':
-      return expirable((_, __, { card }) => {
-        const count = card.singles[window] ?? 0
-        return count === 0
-          ? NaN
-          : ((card.smaller[window] ?? 0) + 0.5 * (card.equal[window] ?? 0)) / count
-      })
+      return (card) => {
+        const below = (card.smaller[window] ?? 0) + 0.5 * (card.equal[window] ?? 0)
+        return shareOf(below, card.singles[window])
+      }
     case 'count_ratio':
-      return expirable((_, __, { card }, own) =>
-        rateRatio(
-          (card.counts[window] ?? 0) + own,
-          (card.counts[long] ?? 0) + own,
-          (longWindowMs ?? windowMs) / windowMs,
-        ),
-      )
+      return (card, own) => rateRatio(countOf(card, window, own), countOf(card, long, own), times)
     case 'sum_ratio':
-      return expirable((event, _, { card }, own) =>
-        rateRatio(
-          (card.sumsMinor[window] ?? 0) + own * event.amountMinor,
-          (card.sumsMinor[long] ?? 0) + own * event.amountMinor,
-          (longWindowMs ?? windowMs) / windowMs,
-        ),
-      )
-    case 'seconds_since_last':
-      return expirable((event, history, { card }) => secondsSince(event, history, card.lastIndex))
-    case 'distinct':
-      return expirable((event, _, { card }) =>
-        refersTo(event, of) ? (card.distinct[slot]?.[window] ?? 0) + 1 : NaN,
-      )
-    case 'is_new':
-      return expirable((event, _, { card }) => {
-        if (!refersTo(event, of) || card.hasAny[slot] === 0) return NaN
-        return (card.pairAttempts[slot]?.[window] ?? 0) > 0 ? 0 : 1
-      })
-    case 'hour_share':
-      return expirable((_, __, { card }) => shareOf(card.sameHour, card.singles))
-    case 'weekday_share':
-      return expirable((_, __, { card }) => shareOf(card.sameWeekday, card.singles))
-    case 'speed':
-      return expirable((event, history, { card }) => speedKmh(event, history, card.lastPlaceIndex))
-    case 'distance':
-      return expirable((event, history, { card }) => awayKm(event, history, card.lastPlaceIndex))
-    case 'declines':
-      return expirable((_, __, { card }) => card.declines[window] ?? 0)
-    case 'declined_then_retried':
-      return expirable((_, __, { card }) => card.triedAgain[window] ?? 0)
+      return (card, own, event) =>
+        rateRatio(sumOf(card, window, own, event), sumOf(card, long, own, event), times)
     case 'just_under_limit':
-      return expirable((event, _, { card }, own) => {
+      return (card, own, event) => {
         if (card.limitMinor === Infinity) return NaN
         const counts = own === 1 && !event.isDeclined && card.isUnderLimit(event.amountMinor)
         return (card.underLimit[window] ?? 0) + (counts ? 1 : 0)
-      })
-    case 'pair_count':
-      return expirable((event, _, { card }, own) =>
-        refersTo(event, of) ? (card.pairCounts[slot]?.[window] ?? 0) + own : NaN,
-      )
-    case 'pair_seconds_since_last':
-      return expirable((event, history, { card }) =>
-        secondsSince(event, history, card.pairLast[slot] ?? -1),
-      )
+      }
   }
+}
+
+/** Times, places and references. */
+function habitReader(
+  aggregate: CardHabitAggregate,
+  of: Reference | undefined,
+  { window, slot }: Places,
+): CardRead {
+  switch (aggregate) {
+    case 'seconds_since_last':
+      return (card, _, event, history) => secondsSince(event, history, card.lastIndex)
+    case 'distinct':
+      return (card, _, event) =>
+        refersTo(event, of) ? (card.distinct[slot]?.[window] ?? 0) + 1 : NaN
+    case 'is_new':
+      return (card, _, event) => {
+        if (!refersTo(event, of) || card.hasAny[slot] === 0) return NaN
+        return (card.pairAttempts[slot]?.[window] ?? 0) > 0 ? 0 : 1
+      }
+    case 'hour_share':
+      return (card) => shareOf(card.sameHour[window], card.singles[window])
+    case 'weekday_share':
+      return (card) => shareOf(card.sameWeekday[window], card.singles[window])
+    case 'speed':
+      return (card, _, event, history) => speedKmh(event, history, card.lastPlaceIndex)
+    case 'distance':
+      return (card, _, event, history) => awayKm(event, history, card.lastPlaceIndex)
+    case 'declines':
+      return (card) => card.declines[window] ?? 0
+    case 'declined_then_retried':
+      return (card) => card.triedAgain[window] ?? 0
+    case 'pair_count':
+      return (card, own, event) =>
+        refersTo(event, of) ? (card.pairCounts[slot]?.[window] ?? 0) + own : NaN
+    case 'pair_seconds_since_last':
+      return (card, _, event, history) => secondsSince(event, history, card.pairLast[slot] ?? -1)
+  }
+}
+
+function shareOf(part: number | undefined, all: number | undefined): number {
+  return all === undefined || all === 0 ? NaN : (part ?? 0) / all
 }
 
 function deviationAt(card: CardReading, window: number): number {
@@ -279,7 +299,10 @@ function refersTo(event: CardEvent, of: Of<'card'>['of']): boolean {
       return event.countryRef !== 0
     case 'category':
       return event.categoryRef !== 0
-    default:
+    case 'terminal':
+    case 'merchant':
+    case 'device':
+    case 'network':
       return entityRefOf(event, of) !== 0
   }
 }

@@ -6,7 +6,7 @@ import type { Label, Transaction } from '../transaction.ts'
 import type { RateTable } from '../currency.ts'
 import { CardHistory } from './card-history.ts'
 import { EntityPart, type Cut } from './entity-part.ts'
-import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
+import { entityKeyOf, type EntityKind } from './feature-definition.ts'
 import type { FeaturePlan } from './feature-plan.ts'
 import {
   FEATURE_PLAN,
@@ -133,8 +133,8 @@ class Lane implements LaneState {
   }
 
   ownEntity(kind: EntityKind, ref: number): EntityPart {
-    const kept = keep(this.entities, keyOf(kind, ref), () => new EntityPart())
-    this.#touched.add(keyOf(kind, ref))
+    const kept = keep(this.entities, entityKeyOf(kind, ref), () => new EntityPart())
+    this.#touched.add(entityKeyOf(kind, ref))
     return kept
   }
 
@@ -142,7 +142,7 @@ class Lane implements LaneState {
     const parts: ReadablePart[] = []
     for (const lane of this.#lanes) {
       if (lane === this) continue
-      const kept = lane.entities.get(keyOf(kind, ref))
+      const kept = lane.entities.get(entityKeyOf(kind, ref))
       if (kept !== undefined) parts.push({ part: kept.value, cut: NOT_LIMITED })
     }
     return parts
@@ -177,11 +177,6 @@ class Lane implements LaneState {
     }
     this.#touched.clear()
   }
-}
-
-/** Kinds and 48-bit references in one exact number. */
-function keyOf(kind: EntityKind, ref: number): number {
-  return ref * ENTITY_KINDS.length + ENTITY_KINDS.indexOf(kind)
 }
 
 function keep<Key, Value>(values: Map<Key, Kept<Value>>, key: Key, make: () => Value): Value {

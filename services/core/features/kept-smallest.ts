@@ -39,8 +39,8 @@ export class KeptSmallest {
 }
 
 /** How many distinct hashes there were, from those that are left of a union in which some sets were saturated. */
-export function estimateDistinct(hashes: Iterable<number>): number {
-  const smallest = [...hashes].sort((a, b) => a - b).slice(0, SMALLEST_MAX)
+export function estimateDistinct(hashes: readonly number[]): number {
+  const smallest = hashes.toSorted((a, b) => a - b).slice(0, SMALLEST_MAX)
   const last = smallest.at(-1) ?? 0
   if (smallest.length < SMALLEST_MAX || last === 0) return smallest.length
   return Math.max(SMALLEST_MAX, ((SMALLEST_MAX - 1) * HASH_RANGE) / last)

@@ -319,7 +319,25 @@ export class LaneFold {
     state: LaneState,
     marks: readonly FoldMark[],
   ): readonly Recomputed[] {
-    const later = marks.includes('late') ? this.#revisable(history, event) : NONE_LATER
+    const changed = marks.includes('late')
+      ? this.#insertLate(event, isRetry, history, cut, state)
+      : NONE
+    if (changed === NONE) history.insert(event, isRetry, this.#plan.card.kept)
+    // Other lanes may already have decided on the promise that nothing so old follows.
+    if (!marks.includes('after_watermark')) this.#rememberAtEntities(event, state)
+    return changed
+  }
+
+  /** Inserts an event before others. Later decisions are computed just before and just after that. */
+  #insertLate(
+    event: CardEvent,
+    isRetry: boolean,
+    history: CardHistory,
+    cut: Cut,
+    state: LaneState,
+  ): readonly Recomputed[] {
+    const later = this.#revisable(history, event)
+    if (later.length === 0) return NONE
     const rowOf = (of: CardEvent): ComputedRow => {
       const row = new Float64Array(this.#plan.definitions.length)
       const states = new Uint8Array(row.length)
@@ -331,11 +349,8 @@ export class LaneFold {
       return { row, states, isApproximate }
     }
     const before = later.map(({ event: of }) => rowOf(of))
-    history.insert(event, isRetry)
-    const changed = recompute(history, event.offset, later, before, rowOf)
-    // Other lanes may already have decided on the promise that nothing so old follows.
-    if (!marks.includes('after_watermark')) this.#rememberAtEntities(event, state)
-    return changed
+    history.insert(event, isRetry, this.#plan.card.kept)
+    return recompute(history, event.offset, later, before, rowOf)
   }
 
   #revisable(history: CardHistory, event: CardEvent): readonly Later[] {

@@ -12,18 +12,36 @@ import { ByteReader, type ByteWriter } from './bytes.ts'
 
 const HEADER_BYTES = 5
 
-/** Writes header and payload, and returns a copy of the sealed value. */
+/** The first part of a payload, kept as bytes with the checksum up to their end. */
+export interface EncodedStart {
+  readonly bytes: Buffer
+  readonly checksum: number
+}
+
+/**
+ * Writes header and payload, and returns a copy of the sealed value. The payload begins with `start`, which is written
+ * by `writeStart` when it is null and given back with the value, so that it need not be encoded each time.
+ */
 export function seal(
   writer: ByteWriter,
   layoutVersion: number,
-  writePayload: (writer: ByteWriter) => void,
-): Buffer {
+  start: EncodedStart | null,
+  writeStart: (writer: ByteWriter) => void,
+  writeRest: (writer: ByteWriter) => void,
+): { readonly value: Buffer; readonly start: EncodedStart } {
   writer.reset()
   writer.byte(layoutVersion)
   writer.uint32(0)
-  writePayload(writer)
-  writer.patchUint32(1, crc32(writer.view(HEADER_BYTES), layoutVersion))
-  return writer.copy()
+  let known = start
+  if (known === null) {
+    writeStart(writer)
+    const bytes = Buffer.from(writer.view(HEADER_BYTES))
+    known = { bytes, checksum: crc32(bytes, layoutVersion) }
+  } else writer.bytes(known.bytes)
+  const restAt = writer.length
+  writeRest(writer)
+  writer.patchUint32(1, crc32(writer.view(restAt), known.checksum))
+  return { value: writer.copy(), start: known }
 }
 
 /** A reader at the payload, and its layout. @throws SluiceError SLUICE_STATE_CORRUPT */

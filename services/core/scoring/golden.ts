@@ -15,14 +15,14 @@ export interface GoldenVectors {
   readonly scores: Float64Array
 }
 
-/** As stored: JSON has no NaN, so null stands for it. */
+/** As stored: JSON has neither NaN, for which null stands, nor an infinite number, which is written as a word. */
 export function goldenToJson({ rowCount, rows, scores }: GoldenVectors): unknown {
   const featureCount = rows.length / rowCount
   const entries: unknown[] = []
   for (let row = 0; row < rowCount; row += 1) {
     entries.push({
-      features: Array.from(rows.subarray(row * featureCount, (row + 1) * featureCount), nanToNull),
-      score: nanToNull(scores[row] ?? NaN),
+      features: Array.from(rows.subarray(row * featureCount, (row + 1) * featureCount), toJson),
+      score: toJson(scores[row] ?? NaN),
     })
   }
   return { vectors: entries }
@@ -64,12 +64,16 @@ export function goldenError(expected: Float64Array, found: Float64Array): number
   return errorMax
 }
 
-function nanToNull(value: number): number | null {
-  return Number.isNaN(value) ? null : value
+const INFINITE = 'Infinity'
+
+function toJson(value: number): number | string | null {
+  if (Number.isNaN(value)) return null
+  return value === Infinity ? INFINITE : value
 }
 
 function numberOrNan(value: unknown, path: string): number {
   if (value === null) return NaN
+  if (value === INFINITE) return Infinity
   if (typeof value === 'number') return value
   throw corrupt(`${path} must be a number, or null for absent`)
 }

@@ -36,3 +36,21 @@ export function isLagging(
       index !== partition && (lane === null || lane.newestEventMs < eventTimeMs - ENTITY_DELAY_MS),
   )
 }
+
+/**
+ * Live: how far the slowest other lane is behind the end of the entity windows of a transaction of this time, ms; 0 when
+ * none is behind, null when some lane has not begun.
+ */
+export function entityAgeMsOf(
+  eventTimeMs: number,
+  partition: number,
+  progress: readonly (LaneProgress | null)[],
+): number | null {
+  let ageMs = 0
+  for (const [index, lane] of progress.entries()) {
+    if (index === partition) continue
+    if (lane === null || lane.newestEventMs < 0) return null
+    ageMs = Math.max(ageMs, eventTimeMs - ENTITY_DELAY_MS - lane.newestEventMs)
+  }
+  return ageMs
+}

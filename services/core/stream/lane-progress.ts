@@ -3,9 +3,21 @@
 
 import type { LanePosition } from '../features/lane-fold.ts'
 
+/**
+ * Layout of keys and progress. Part of every key but the epoch's, so that a scorer of another layout never takes our
+ * state for its own: it finds its own progress, behind by what we did, and re-applies the log from there.
+ */
+export const STATE_LAYOUT = 2
+
+/** Up to which offsets of the two topics something reaches. */
+export interface LaneCut {
+  readonly nextOffset: number
+  readonly labelNextOffset: number
+}
+
 /** What a lane's state holds; written together with the state. */
-export interface LaneProgress extends LanePosition {
-  /** Names the keys that hold the state: layout and rebuild number. */
+export interface LaneProgress extends LanePosition, LaneCut {
+  /** Names the keys that hold the state; each rebuild takes a new one, which no earlier state can have had. */
   readonly generation: number
   /** Offsets below these are in the state. */
   readonly nextOffset: number
@@ -31,14 +43,19 @@ export function furthest(a: LaneProgress, b: LaneProgress): LaneProgress {
   }
 }
 
+/** True when `cut` reaches less far than `other` in either topic. */
+export function isBehind(cut: LaneCut, other: LaneCut): boolean {
+  return cut.nextOffset < other.nextOffset || cut.labelNextOffset < other.labelNextOffset
+}
+
 export function encodeProgress(progress: LaneProgress): string {
-  return JSON.stringify(progress)
+  return JSON.stringify({ layout: STATE_LAYOUT, ...progress })
 }
 
 /** Null when there is none or it is not readable: then the state is not to be trusted. */
 export function decodeProgress(text: string | null): LaneProgress | null {
   const fields = parseObject(text)
-  if (fields === null) return null
+  if (fields === null || fields['layout'] !== STATE_LAYOUT) return null
   const read = (name: string): number => Number(fields[name] ?? NaN)
   const progress: LaneProgress = {
     generation: read('generation'),

@@ -65,6 +65,13 @@ export interface DecisionRecord {
   readonly duplicateOfOffset: number | null
   readonly marks: readonly string[]
   readonly reasons: readonly Reason[]
+  /**
+   * How far the slowest lane was behind the end of the entity windows; null when no entity was read, or a lane had
+   * not begun.
+   */
+  readonly entityAgeMs: number | null
+  /** Of a revision: offset of the late transaction that made it necessary. */
+  readonly causeOffset: number | null
 }
 
 /** Up to which offsets the shared state of one partition was used. */
@@ -98,6 +105,7 @@ export interface DecisionBlock {
   readonly featureCount: number
   /** `featureCount` little-endian doubles per decision, in order; NaN is absent. */
   readonly features: Uint8Array
+  /** One state per value, as its index in FEATURE_STATES; null when every value is present or absent. */
   readonly featureStates: Uint8Array | null
   readonly decisions: readonly DecisionRecord[]
   readonly deadLetterOffsets: readonly number[]

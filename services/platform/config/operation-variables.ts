@@ -99,7 +99,7 @@ export const OPERATION_VARIABLES = {
     meaning:
       'Switches one guard off, so that the integrity suite can show that the guard is needed. **Never set it elsewhere: it loses or repeats decisions.**',
     kind: 'choice',
-    words: ['none', 'no-transactions', 'no-fence'],
+    words: ['none', 'no-transactions', 'no-fence', 'no-loss-check'],
     default: 'none',
   },
 } as const satisfies Readonly<Record<string, Variable>>

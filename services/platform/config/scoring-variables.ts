@@ -3,9 +3,11 @@
 import { EXPECTATIONS } from '../../core/scoring/fallback.ts'
 import { BACKENDS } from '../../core/scoring/scoring-model.ts'
 import { MODES } from '../../core/wire/records.ts'
+import { VALUE_LAYOUT_DEFAULT, VALUE_LAYOUT_NEWEST } from '../redis/value-layouts.ts'
 import type { Variable } from './variable.ts'
 
 const STREAM = { group: 'Streams' } as const
+const STATE = { group: 'State' } as const
 const DECIDING = { group: 'Deciding' } as const
 
 export const SCORING_VARIABLES = {
@@ -134,5 +136,35 @@ export const SCORING_VARIABLES = {
     default: 3_600_000,
     min: 0,
     max: 31_536_000_000,
+  },
+  SLUICE_STATE_TIMEOUT_MS: {
+    ...STATE,
+    readBy: 'scorer',
+    meaning:
+      'Longest wait for an answer of Redis, in ms. A lane that gets none goes on deciding, marked `degraded`, until its state is restored. An aligned replay waits for longer.',
+    kind: 'integer',
+    default: 250,
+    min: 10,
+    max: 5_000,
+  },
+  SLUICE_STATE_LAYOUT: {
+    ...STATE,
+    readBy: 'scorer',
+    meaning:
+      'Layout in which values are stored, one that this build reads. Raise it only once every running scorer reads it.',
+    kind: 'integer',
+    default: VALUE_LAYOUT_DEFAULT,
+    min: VALUE_LAYOUT_DEFAULT,
+    max: VALUE_LAYOUT_NEWEST,
+  },
+  SLUICE_STATE_CACHE_EVENTS_MAX: {
+    ...STATE,
+    readBy: 'scorer',
+    meaning:
+      'Events that a scorer keeps decoded in memory, over all its lanes. 0 reads every value again for each batch.',
+    kind: 'integer',
+    default: 500_000,
+    min: 0,
+    max: 100_000_000,
   },
 } as const satisfies Readonly<Record<string, Variable>>

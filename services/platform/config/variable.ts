@@ -6,6 +6,7 @@ export const VARIABLE_GROUPS = [
   'Who we are to Kafka and Redis',
   'Streams',
   'Deciding',
+  'State',
   'Operation',
   'Tests only',
 ] as const

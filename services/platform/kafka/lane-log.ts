@@ -1,6 +1,6 @@
 // Reads one lane's log beside the group: both topics of one partition, from given offsets up to given ones.
 
-import type { Kafka, KafkaMessage } from 'kafkajs'
+import type { Consumer, Kafka, KafkaMessage } from 'kafkajs'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { singleLaneAssigner } from './lane-assigner.ts'
 
@@ -13,7 +13,7 @@ export interface LogStretch {
 
 /**
  * Calls `onMessages` with the messages of the stretches in offset order within each topic, one call at a time,
- * and resolves after the last. The group of its own that this needs is deleted afterwards.
+ * and resolves after the last. The group of its own that this needs is deleted afterwards. Rejects when aborted.
  */
 export async function readLaneLog(
   kafka: Kafka,
@@ -21,22 +21,19 @@ export async function readLaneLog(
   partition: number,
   stretches: readonly LogStretch[],
   onMessages: (topic: string, messages: readonly KafkaMessage[]) => Promise<void>,
+  signal: AbortSignal | null = null,
 ): Promise<void> {
   const wanted = new Map(
     stretches.filter(({ from, to }) => from < to).map((stretch) => [stretch.topic, stretch]),
   )
   if (wanted.size === 0) return
   const topics = [...wanted.keys()]
-  const consumer = kafka.consumer({
-    groupId,
-    partitionAssigners: [singleLaneAssigner(topics, partition)],
-    maxWaitTimeInMs: 100,
-    allowAutoTopicCreation: false,
-  })
+  const consumer = openConsumer(kafka, groupId, topics, partition)
   await consumer.connect()
   try {
     await consumer.subscribe({ topics, fromBeginning: true })
     await new Promise<void>((resolve, reject) => {
+      onAbort(signal, reject)
       const finish = (topic: string): void => {
         wanted.delete(topic)
         if (wanted.size === 0) resolve()
@@ -85,4 +82,26 @@ export async function readLaneLog(
     await admin.deleteGroups([groupId]).catch(() => undefined)
     await admin.disconnect()
   }
+}
+
+function openConsumer(
+  kafka: Kafka,
+  groupId: string,
+  topics: readonly string[],
+  partition: number,
+): Consumer {
+  return kafka.consumer({
+    groupId,
+    partitionAssigners: [singleLaneAssigner([...topics], partition)],
+    maxWaitTimeInMs: 100,
+    allowAutoTopicCreation: false,
+  })
+}
+
+function onAbort(signal: AbortSignal | null, reject: (error: Error) => void): void {
+  const abort = (): void => {
+    reject(new Error('The reading of the log was given up.'))
+  }
+  if (signal?.aborted === true) abort()
+  signal?.addEventListener('abort', abort, { once: true })
 }

@@ -16,7 +16,6 @@ export interface LaneEvents {
   transactionFailed(): void
   laneRestarted(): void
   laneStopped(reason: (typeof STOP_REASONS)[number]): void
-  stateRebuilt(): void
   rebalanced(laneCount: number): void
 }
 
@@ -92,10 +91,6 @@ function failureEvents(
   const stops = make.counter('sluice_lane_stops_total', 'Lanes that stopped for good, by reason.', {
     reason: STOP_REASONS,
   })
-  const rebuilds = make.counter(
-    'sluice_state_rebuilds_total',
-    'States of a lane re-applied or rebuilt from the log.',
-  )
   const rebalances = make.counter('sluice_rebalances_total', 'Assignments received from the group.')
   const lanes = make.gauge('sluice_lanes', 'Lanes of this process.')
   return {
@@ -110,9 +105,6 @@ function failureEvents(
     },
     laneStopped(reason) {
       stops.inc({ reason })
-    },
-    stateRebuilt() {
-      rebuilds.inc()
     },
     rebalanced(laneCount) {
       rebalances.inc()

@@ -4,9 +4,10 @@ import type { Registry } from 'prom-client'
 import { createBatchMetrics, type BatchReport } from './batch-metrics.ts'
 import { createDependencyMetrics, type DependencyEvents } from './dependency-metrics.ts'
 import { createLaneMetrics, type LaneEvents } from './lane-metrics.ts'
+import { createStateMetrics, type StateEvents } from './state-metrics.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
-export interface ScorerTelemetry extends LaneEvents, DependencyEvents {
+export interface ScorerTelemetry extends LaneEvents, DependencyEvents, StateEvents {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
   batchDecided(report: BatchReport): void
@@ -21,5 +22,6 @@ export function createScorerTelemetry(): ScorerTelemetry {
     batchDecided: createBatchMetrics(make),
     ...createLaneMetrics(make),
     ...createDependencyMetrics(make),
+    ...createStateMetrics(make),
   }
 }

@@ -1,12 +1,15 @@
 -- Raises the epoch of a lane, so that whoever owned it before can no longer write.
 -- KEYS: 1 epoch
--- ARGV: 1 the epoch that must stand, or an empty string for a new assignment, which always wins
---       2 the least value of the new epoch, above every epoch that this owner has held
--- Reply: the new epoch; 0 when another epoch stands
+-- ARGV: 1 the epoch that this claim ends; one that is missing or earlier is ended, too, since Redis may have lost it
+--       2 the new epoch, above that one and every other that this owner has held
+--       3 1 when the same claim was sent before and not answered: it may stand already
+-- Reply: 1 when the new epoch stands; 0 when another one does that is later than the one to end
 local epoch = redis.call('GET', KEYS[1])
-if ARGV[1] ~= '' and epoch and tonumber(epoch) > tonumber(ARGV[1]) then
+if epoch and ARGV[3] == '1' and tonumber(epoch) == tonumber(ARGV[2]) then
+  return 1
+end
+if epoch and tonumber(epoch) > tonumber(ARGV[1]) then
   return 0
 end
-local next = math.max((tonumber(epoch) or 0) + 1, tonumber(ARGV[2]))
-redis.call('SET', KEYS[1], next)
-return next
+redis.call('SET', KEYS[1], ARGV[2])
+return 1

@@ -1,17 +1,48 @@
 // Every Redis key is built here. The braces keep all keys of one lane on one slot of a cluster, so that the
 // fence and the values it guards change together, and a reader of a lane sees one moment of it.
 
+import { STATE_LAYOUT } from '../../core/stream/lane-progress.ts'
+
 const PREFIX = 'sluice'
 
-/** Keys of one lane of one stream. `generation` is layout and rebuild number. */
+/**
+ * Keys of one lane of one stream. The epoch is the same for every layout, since a lane has one owner whatever
+ * version it runs; all else carries the layout. A generation is one build of the state.
+ */
 export function laneKeys(streamId: string, partition: number) {
   const lane = `${PREFIX}:{${streamId}:${partition}}`
+  const state = `${lane}:s${STATE_LAYOUT}`
+  // Nearly always the same one, and asked for with every key.
+  let last = -1
+  let start = ''
+  const built = (generation: number): string => {
+    if (generation !== last) {
+      last = generation
+      start = `${state}:${generation.toString(36)}`
+    }
+    return start
+  }
   return {
     epoch: `${lane}:epoch`,
-    progress: `${lane}:progress`,
-    card: (generation: number, card: string) => `${lane}:${generation}:c:${card}`,
-    terminal: (generation: number, terminal: string) => `${lane}:${generation}:t:${terminal}`,
+    progress: `${state}:progress`,
+    /** How far a rebuild has come, in a generation that nobody reads yet; empty when there is none. */
+    restore: `${state}:restore`,
+    /** A reader's word that a value of this lane is damaged; empty when there is none. */
+    damage: `${state}:damage`,
+    card: (generation: number, card: string) => `${built(generation)}:c:${card}`,
+    /** `name` is that of `entityName`. */
+    entity: (generation: number, name: string) => `${built(generation)}:e:${name}`,
+    entities: (generation: number) => `${built(generation)}:e:`,
   } as const
+}
+
+const LOW_RANGE = 2 ** 25
+
+/** An entity in a key: kind and reference as core's `entityKeyOf` joins them, as two small numbers in base 36. */
+export function entityName(entity: number): string {
+  // In one piece it would be no small integer, whose conversion takes ten times as long.
+  const high = Math.floor(entity / LOW_RANGE)
+  return `${high.toString(36)}.${(entity % LOW_RANGE).toString(36)}`
 }
 
 export type LaneKeys = ReturnType<typeof laneKeys>

@@ -1,44 +1,38 @@
-// State of lanes in Redis: one read and one write per micro-batch, whatever its size.
-//
-// A read is a single MGET of the progress of all lanes, the batch's cards, and the batch's terminals in every
-// lane. MGET is atomic, so each lane's progress says exactly which events its parts hold: that is the cut.
-// A write is one script: fence, values, progress.
+// State of lanes in Redis: who owns a lane, and where its state stands. What a micro-batch reads and writes is in
+// lane-session.ts.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import { SluiceError } from '../../core/errors.ts'
 import { ByteWriter } from '../../core/features/bytes.ts'
-import { CardHistory } from '../../core/features/card-history.ts'
-import { type Cut, EntityPart } from '../../core/features/entity-part.ts'
-import type { ReadablePart } from '../../core/features/lane-fold.ts'
-import { DAY_MS, LATENESS_MS, REACH_MS, SECOND_MS } from '../../core/features/time.ts'
-import {
-  decodeProgress,
-  encodeProgress,
-  type LaneProgress,
-} from '../../core/stream/lane-progress.ts'
+import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
-import { openRedis } from './redis-client.ts'
+import { RedisLaneSession, type SessionCommands, type SessionShared } from './lane-session.ts'
 import type {
-  LaneSnapshot,
+  LaneSession,
+  LaneStanding,
   LaneStore,
   LaneStoreOptions,
-  WriteReply,
 } from './lane-store-contract.ts'
+import { openRedis } from './redis-client.ts'
 import { bareCause, explainRedis, redisRefusal } from './redis-failure.ts'
 import { parseServerInfo, type RedisServerInfo } from './server-info.ts'
+import { StateCodec } from './state-codec.ts'
+import { ValueCache } from './value-cache.ts'
+import { within } from './within.ts'
 
-/** Values live as long as any feature can reach them, plus a tolerated stand-still of the stream. */
-const TIME_TO_LIVE_S = Math.ceil((REACH_MS + LATENESS_MS + 7 * DAY_MS) / SECOND_MS)
-/** Upward only, so that keys written together do not expire together. */
-const TIME_TO_LIVE_JITTER_S = DAY_MS / SECOND_MS
-const COMMAND_MS_MAX = 5_000
+/** A connection on which nothing comes back for this long is given up and opened anew. */
+export const SILENCE_MS_MAX = 5_000
+/** A new assignment reads which epoch stands and claims over it; somebody else may do so in between. */
+const CLAIM_ATTEMPTS_MAX = 5
 
+const script = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
 const scripts = {
-  fencedWrite: readFileSync(join(import.meta.dirname, 'fenced-write.lua'), 'utf8'),
-  claim: readFileSync(join(import.meta.dirname, 'claim.lua'), 'utf8'),
+  fencedWrite: { lua: script('fenced-write.lua') },
+  switchGeneration: { lua: script('switch-generation.lua'), numberOfKeys: 4 },
+  claimLane: { lua: script('claim.lua'), numberOfKeys: 1 },
 }
 
 /** Connects. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is away. */
@@ -47,12 +41,10 @@ export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStor
     options,
     {
       maxRetriesPerRequest: 1,
-      commandTimeout: COMMAND_MS_MAX,
+      commandTimeout: SILENCE_MS_MAX,
+      socketTimeout: SILENCE_MS_MAX,
       retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
-      scripts: {
-        fencedWrite: { lua: scripts.fencedWrite },
-        claimLane: { lua: scripts.claim, numberOfKeys: 1 },
-      },
+      scripts,
     },
     options.log,
   )
@@ -70,24 +62,28 @@ export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStor
   try {
     await redis.connect()
   } catch (error) {
-    redis.disconnect()
-    throw (await explainRedis(options, firstFailure, error)) ?? unavailable('connect', error)
+    const refusal = await explainRedis(options, firstFailure, error)
+    if (refusal !== null || options.mayBeAway !== true) {
+      redis.disconnect()
+      throw refusal ?? unavailable('connect', error)
+    }
   }
   return new RedisLaneStore(redis as ScriptedRedis, options)
 }
 
 interface ScriptedRedis extends Redis {
   fencedWrite(keyCount: number, ...args: (string | number | Buffer)[]): Promise<number>
-  claimLane(key: string, heldEpoch: string, epochMin: number): Promise<number>
+  switchGeneration(...args: (string | number)[]): Promise<number>
+  claimLane(key: string, ended: number, epoch: number, isAgain: 0 | 1): Promise<number>
 }
 
 class RedisLaneStore implements LaneStore {
   readonly #redis: ScriptedRedis
   readonly #options: LaneStoreOptions
   readonly #keys: readonly LaneKeys[]
-  readonly #writer = new ByteWriter()
-  /** Generation of each lane as last read. */
-  readonly #generations: number[]
+  readonly #shared: SessionShared
+  /** By partition, the claim that was last sent and not answered. */
+  readonly #unanswered = new Map<number, { readonly ended: number; readonly epoch: number }>()
 
   constructor(redis: ScriptedRedis, options: LaneStoreOptions) {
     this.#redis = redis
@@ -95,7 +91,16 @@ class RedisLaneStore implements LaneStore {
     this.#keys = Array.from({ length: options.partitionCount }, (_, partition) =>
       laneKeys(options.streamId, partition),
     )
-    this.#generations = this.#keys.map(() => 0)
+    this.#shared = {
+      commands: commandsOf(redis),
+      keys: this.#keys,
+      codec: new StateCodec(options.valueLayout, new ByteWriter()),
+      cache: new ValueCache(options.cachedEventsMax),
+      generations: this.#keys.map(() => 0),
+      isFenceDisabled: options.isFenceDisabled === true,
+      isLossCheckDisabled: options.isLossCheckDisabled === true,
+      call: (operation, limitMs, command) => this.#call(operation, limitMs, command),
+    }
   }
 
   get isUp(): boolean {
@@ -103,108 +108,82 @@ class RedisLaneStore implements LaneStore {
   }
 
   async claim(partition: number, heldEpoch: number | null): Promise<number | null> {
-    const { epoch } = this.#keysOf(partition)
-    // Epochs are at least the wall clock, so that they keep rising when Redis has lost them.
-    const reply = await this.#call('claim', () =>
-      this.#redis.claimLane(epoch, heldEpoch === null ? '' : String(heldEpoch), Date.now()),
+    for (let attempt = 1; attempt <= CLAIM_ATTEMPTS_MAX; attempt += 1) {
+      const epoch = await this.#claimOver(partition, heldEpoch)
+      if (epoch !== null || heldEpoch !== null) return epoch
+    }
+    throw unavailable('claim', new Error('Others claim the lane at the same time.'))
+  }
+
+  /** Null when the epoch that was to be ended is no longer the last one. */
+  async #claimOver(partition: number, heldEpoch: number | null): Promise<number | null> {
+    const { epoch: key } = this.#keysOf(partition)
+    const { answerMsMax } = this.#options
+    // A claim always names what it ends, so that one that arrives late, after a later one, changes nothing. And one that
+    // was not answered is sent again as it was: whichever arrives first, it is the same epoch.
+    const sent = this.#unanswered.get(partition)
+    const isAgain = sent !== undefined && sent.ended >= (heldEpoch ?? 0)
+    const ended = isAgain ? sent.ended : (heldEpoch ?? (await this.#readEpoch(key)))
+    // At least the wall clock, so that epochs keep rising when Redis has lost them.
+    const epoch = isAgain ? sent.epoch : Math.max(Date.now(), ended + 1)
+    this.#unanswered.set(partition, { ended, epoch })
+    const reply = await this.#call('claim', answerMsMax, () =>
+      this.#redis.claimLane(key, ended, epoch, isAgain ? 1 : 0),
     )
-    return reply === 0 ? null : reply
+    this.#unanswered.delete(partition)
+    return reply === 1 ? epoch : null
+  }
+
+  #readEpoch(key: string): Promise<number> {
+    return this.#call('claim', this.#options.answerMsMax, async () => {
+      const [standing] = await this.#redis.mget(key)
+      return Number(standing ?? 0)
+    })
+  }
+
+  async readStanding(partition: number): Promise<LaneStanding> {
+    const { progress: progressKey, restore: restoreKey } = this.#keysOf(partition)
+    const [progress = null, restore = null] = await this.#call(
+      'progress',
+      this.#options.answerMsMax,
+      () => this.#redis.mget(progressKey, restoreKey),
+    )
+    return {
+      progress: decodeProgress(progress),
+      restore: decodeProgress(restore),
+      texts: { progress: progress ?? '', restore: restore ?? '' },
+    }
   }
 
   async readProgress(): Promise<readonly (LaneProgress | null)[]> {
-    const values = await this.#call('progress', () =>
+    const values = await this.#call('progress', this.#options.answerMsMax, () =>
       this.#redis.mget(this.#keys.map(({ progress }) => progress)),
     )
     return values.map(decodeProgress)
   }
 
-  async read(
-    partition: number,
-    generation: number,
-    cards: readonly string[],
-    terminals: readonly string[],
-  ): Promise<LaneSnapshot> {
-    this.#generations[partition] = generation
-    for (;;) {
-      const generations = [...this.#generations]
-      const keys = [
-        ...this.#keys.map(({ progress }) => progress),
-        ...cards.map((card) => this.#keysOf(partition).card(generation, card)),
-        ...this.#keys.flatMap((lane, index) =>
-          terminals.map((terminal) => lane.terminal(generations[index] ?? 0, terminal)),
-        ),
-      ]
-      const values = await this.#call('read', () => this.#redis.mgetBuffer(keys))
-      const progress = this.#keys.map((_, index) =>
-        decodeProgress(values[index]?.toString('utf8') ?? null),
-      )
-      let isCurrent = true
-      for (const [index, lane] of progress.entries()) {
-        if (index === partition || lane === null) continue
-        if (lane.generation !== generations[index]) isCurrent = false
-        this.#generations[index] = lane.generation
-      }
-      // A lane that was rebuilt since the last read keeps its state under other keys.
-      if (!isCurrent) continue
-      return new Snapshot(partition, progress, cards, terminals, values)
-    }
-  }
-
-  async write(
+  open(
     partition: number,
     epoch: number,
-    snapshot: LaneSnapshot,
+    { texts }: LaneStanding,
     progress: LaneProgress,
-    committed: Cut,
-  ): Promise<WriteReply> {
-    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
-    const lane = this.#keysOf(partition)
-    const keys: string[] = [lane.epoch, lane.progress]
-    const values: Buffer[] = []
-    for (const [card, history] of snapshot.cards) {
-      history.compact(committed.nextOffset)
-      keys.push(lane.card(progress.generation, card))
-      values.push(history.encode(this.#writer))
-    }
-    for (const [terminal, part] of snapshot.ownTerminals) {
-      part.compact(committed)
-      keys.push(lane.terminal(progress.generation, terminal))
-      values.push(part.encode(this.#writer))
-    }
-    const timeToLiveS = TIME_TO_LIVE_S + Math.floor(Math.random() * TIME_TO_LIVE_JITTER_S)
-    if (this.#options.isFenceDisabled === true) return this.#writeUnfenced(keys, values, progress)
-    const reply = await this.#call('write', () =>
-      this.#redis.fencedWrite(
-        keys.length,
-        ...keys,
-        epoch,
-        timeToLiveS,
-        encodeProgress(progress),
-        ...values,
-      ),
-    )
-    return reply === 1 ? 'written' : reply === 0 ? 'fenced' : 'lost'
+    purpose: 'work' | 'rebuild',
+  ): LaneSession {
+    const leftText = purpose === 'work' ? texts.progress : texts.restore
+    const { answerMsMax } = this.#options
+    const start = { partition, epoch, progress, purpose, leftText, answerMsMax }
+    return new RedisLaneSession(this.#shared, start)
   }
 
   async readServerInfo(): Promise<RedisServerInfo | null> {
-    return parseServerInfo(await this.#call('info', () => this.#redis.info()))
+    return parseServerInfo(
+      await this.#call('info', this.#options.answerMsMax, () => this.#redis.info()),
+    )
   }
 
   async close(): Promise<void> {
     this.#redis.disconnect()
     return Promise.resolve()
-  }
-
-  /** Whatever the epoch: only for the test that shows what happens without the fence. */
-  async #writeUnfenced(
-    [, progressKey = '', ...valueKeys]: readonly string[],
-    values: readonly Buffer[],
-    progress: LaneProgress,
-  ): Promise<WriteReply> {
-    const write = this.#redis.multi().set(progressKey, encodeProgress(progress))
-    for (const [index, key] of valueKeys.entries()) write.set(key, values[index] ?? '')
-    await this.#call('write', () => write.exec())
-    return 'written'
   }
 
   #keysOf(partition: number): LaneKeys {
@@ -213,10 +192,14 @@ class RedisLaneStore implements LaneStore {
     return keys
   }
 
-  async #call<Reply>(operation: RedisOperation, command: () => Promise<Reply>): Promise<Reply> {
+  async #call<Reply>(
+    operation: RedisOperation,
+    limitMs: number,
+    command: () => Promise<Reply>,
+  ): Promise<Reply> {
     const startMs = performance.now()
     try {
-      return await command()
+      return await within(limitMs, command())
     } catch (error) {
       throw unavailable(operation, error)
     } finally {
@@ -225,82 +208,17 @@ class RedisLaneStore implements LaneStore {
   }
 }
 
-/** Decodes values when they are asked for, and remembers which were: those are written back. */
-class Snapshot implements LaneSnapshot {
-  readonly progress: readonly (LaneProgress | null)[]
-  readonly cards = new Map<string, CardHistory>()
-  readonly ownTerminals = new Map<string, EntityPart>()
-  readonly #partition: number
-  /** Cards that were looked at only: they are not written back. */
-  readonly #peeked = new Map<string, CardHistory>()
-  readonly #cardValues = new Map<string, Buffer | null>()
-  readonly #terminalIndexes = new Map<string, number>()
-  readonly #terminalValues: readonly (Buffer | null)[]
-  readonly #others = new Map<string, readonly ReadablePart[]>()
-
-  constructor(
-    partition: number,
-    progress: readonly (LaneProgress | null)[],
-    cards: readonly string[],
-    terminals: readonly string[],
-    values: readonly (Buffer | null)[],
-  ) {
-    this.#partition = partition
-    this.progress = progress
-    for (const [index, card] of cards.entries()) {
-      this.#cardValues.set(card, values[progress.length + index] ?? null)
-    }
-    for (const [index, terminal] of terminals.entries()) this.#terminalIndexes.set(terminal, index)
-    this.#terminalValues = values.slice(progress.length + cards.length)
-  }
-
-  card(card: string): CardHistory {
-    let history = this.cards.get(card)
-    if (history === undefined) {
-      const value = this.#cardValues.get(card)
-      if (value === undefined) throw new RangeError('The card was not read for this batch.')
-      history = this.#peeked.get(card) ?? CardHistory.decode(value)
-      this.cards.set(card, history)
-    }
-    return history
-  }
-
-  peekCard(card: string): CardHistory | null {
-    const known = this.cards.get(card) ?? this.#peeked.get(card)
-    if (known !== undefined) return known
-    const value = this.#cardValues.get(card) ?? null
-    if (value === null) return null
-    const history = CardHistory.decode(value)
-    this.#peeked.set(card, history)
-    return history
-  }
-
-  ownTerminal(terminal: string): EntityPart {
-    let part = this.ownTerminals.get(terminal)
-    if (part === undefined) {
-      part = EntityPart.decode(this.#terminalValue(terminal, this.#partition))
-      this.ownTerminals.set(terminal, part)
-    }
-    return part
-  }
-
-  otherTerminals(terminal: string): readonly ReadablePart[] {
-    let parts = this.#others.get(terminal)
-    if (parts === undefined) {
-      parts = this.progress.flatMap((cut, partition) => {
-        if (partition === this.#partition || cut === null) return []
-        const value = this.#terminalValue(terminal, partition)
-        return value === null ? [] : [{ part: EntityPart.decode(value), cut }]
-      })
-      this.#others.set(terminal, parts)
-    }
-    return parts
-  }
-
-  #terminalValue(terminal: string, partition: number): Buffer | null {
-    const index = this.#terminalIndexes.get(terminal)
-    if (index === undefined) throw new RangeError('The terminal was not read for this batch.')
-    return this.#terminalValues[partition * this.#terminalIndexes.size + index] ?? null
+function commandsOf(redis: ScriptedRedis): SessionCommands {
+  return {
+    mget: (keys) => redis.mgetBuffer([...keys]),
+    set: (key, value) => redis.set(key, value),
+    fencedWrite: (keyCount, ...args) => redis.fencedWrite(keyCount, ...args),
+    switchGeneration: (...args) => redis.switchGeneration(...args),
+    unfencedWrite: (pairs) => {
+      const write = redis.multi()
+      for (const [key, value] of pairs) write.set(key, value)
+      return write.exec()
+    },
   }
 }
 

@@ -76,6 +76,8 @@ function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan |
   const decided = {
     decisions: [],
     features: new Float64Array(0),
+    states: new Uint8Array(0),
+    recomputed: 0,
     alerts,
   } as unknown as DecidedBatch
   const decide = { streamId: 's', partition, mode: 'enforce', alignment: 'live' }

@@ -7,14 +7,10 @@ import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/fe
 import { LANE_START, LaneFold } from '../../../services/core/features/lane-fold.ts'
 import type { Label, Transaction } from '../../../services/core/transaction.ts'
 import { reportOf } from '../../../services/scorer/batch-report.ts'
-import {
-  decideBatch,
-  type DecideOptions,
-  type LaneEntry,
-  type LaneLabel,
-} from '../../../services/scorer/micro-batch.ts'
+import { decideBatch, type DecideOptions } from '../../../services/scorer/micro-batch.ts'
 import type { BatchReport } from '../../../services/platform/metrics/batch-metrics.ts'
-import { PlainState } from '../../support/stored-lanes.ts'
+import type { LaneEntry, LaneLabel } from '../../../services/scorer/fold-batch.ts'
+import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'
 
 const STAGES_MS = { decode: 1, read: 2, features: 3, score: 4, write: 5, commit: 6, total: 21 }
@@ -72,7 +68,7 @@ function labelOf(transactionId: string, fields: Partial<Label> = {}): LaneLabel 
 }
 
 class Lane {
-  readonly #fold = new LaneFold(DEFAULT_RATES, LANE_START)
+  readonly #fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
   readonly state = new PlainState()
 
   async report(

@@ -10,9 +10,9 @@ import {
   decideBatch,
   type DecideOptions,
   type DecidedBatch,
-  type LaneEntry,
 } from '../../../services/scorer/micro-batch.ts'
-import { PlainState } from '../../support/stored-lanes.ts'
+import type { LaneEntry } from '../../../services/scorer/fold-batch.ts'
+import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'
 
 const LEASE_MS = 3_600_000
@@ -55,7 +55,7 @@ function entryAt(offset: number, euros: number, fields: Partial<Transaction> = {
 }
 
 class Decider {
-  readonly #fold = new LaneFold(DEFAULT_RATES, LANE_START)
+  readonly #fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
   readonly #state = new PlainState()
   readonly #options: DecideOptions
 
@@ -184,7 +184,8 @@ test('an alert says why: the feature whose usual value would have lowered the sc
 test('live, a lane that another one lags behind says so; in an aligned replay it never does', async () => {
   const marksOf = async (alignment: 'live' | 'aligned', terminal: string | null) => {
     const decider = new Decider({ alignment })
-    const batch = await decider.decide([entryAt(1, 10, { terminal })], [null, null])
+    const none = { merchant: null, device: null, ipNetwork: null }
+    const batch = await decider.decide([entryAt(1, 10, { terminal, ...none })], [null, null])
     return batch.decisions[0]?.marks
   }
   assert.deepEqual(await marksOf('live', 'terminal-1'), ['entity_lagging'])

@@ -27,6 +27,8 @@ function decision(offset: number, outcome: DecisionRecord['outcome']): DecisionR
     duplicateOfOffset: null,
     marks: [],
     reasons: [],
+    entityAgeMs: null,
+    causeOffset: null,
   }
 }
 

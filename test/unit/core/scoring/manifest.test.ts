@@ -80,7 +80,7 @@ test('lists of different lengths, strayed scalings and crossed thresholds are re
   const strayed = released()
   assert.ok(Array.isArray(strayed['scaling']))
   strayed['scaling'] = strayed['scaling'].toReversed()
-  assert.match(refusal(strayed), /is for "card_speed_kmh", but feature 0 is "amount"/)
+  assert.match(refusal(strayed), /is for "network_frauds_30d", but feature 0 is "amount"/)
   const crossed = released()
   crossed['thresholds'] = { flag: 0.5, block: 0.5, rule: 'x' }
   assert.match(refusal(crossed), /must be above flag/)

@@ -55,6 +55,8 @@ function decisionOf(index: number): DecisionRecord {
     score: index % 7 === 3 ? null : 0.5,
     notScored: index % 7 === 3 ? 'duplicate' : null,
     duplicateOfOffset: index % 7 === 3 ? 999_000 : null,
+    entityAgeMs: index % 2 === 0 ? 1_500 : null,
+    causeOffset: index % 5 === 0 ? 1_000_500 : null,
     marks: isFlagged ? ['late', 'entity_lagging'] : [],
     reasons: isFlagged
       ? [1, 2, 3].map((place) => ({

@@ -1,0 +1,296 @@
+// The state of one lane under one epoch: one read and one write per micro-batch, whatever its size.
+//
+// A read is a single MGET of the lane's epoch and progress, the progress of all lanes, and what is not in memory of
+// the batch's cards and of its entities in every lane. MGET is atomic, so each lane's progress says exactly
+// which events its parts hold: that is the cut. And the lane's own epoch and progress say whether the state is
+// still the one it left: a Redis that was emptied, or came back as it was a while ago, shows before anything is
+// decided from it. A write is one script: fence, the same look, values, progress.
+
+import { isSluiceError } from '../../core/errors.ts'
+import type { CardHistory } from '../../core/features/card-history.ts'
+import type { EntityPart } from '../../core/features/entity-part.ts'
+import { encodeProgress, type LaneCut, type LaneProgress } from '../../core/stream/lane-progress.ts'
+import type { RedisOperation } from '../metrics/dependency-metrics.ts'
+import { decodeDamage, encodeDamage } from './damage-note.ts'
+import { type DamagedPart, ForeignParts } from './foreign-parts.ts'
+import { entityName, type LaneKeys } from './keys.ts'
+import { Snapshot } from './lane-snapshot.ts'
+import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-store-contract.ts'
+import { type StateCodec, weightOf } from './state-codec.ts'
+import { timeToLiveS } from './time-to-live.ts'
+import type { ValueCache } from './value-cache.ts'
+
+/** A lane that was rebuilt since the last read keeps its state under other keys; then it is read once more. */
+const READS_MAX = 2
+
+/** The commands of a session. */
+export interface SessionCommands {
+  mget(keys: readonly string[]): Promise<(Buffer | null)[]>
+  set(key: string, value: string): Promise<unknown>
+  fencedWrite(keyCount: number, ...args: (string | number | Buffer)[]): Promise<number>
+  switchGeneration(...args: (string | number)[]): Promise<number>
+  /** Whatever the epoch: only for the test that shows what happens without the fence. */
+  unfencedWrite(pairs: readonly (readonly [string, string | Buffer])[]): Promise<unknown>
+}
+
+/** What sessions of one store share. */
+export interface SessionShared {
+  readonly commands: SessionCommands
+  readonly keys: readonly LaneKeys[]
+  readonly codec: StateCodec
+  readonly cache: ValueCache
+  /** Generation of each lane as last read. */
+  readonly generations: number[]
+  readonly isFenceDisabled: boolean
+  readonly isLossCheckDisabled: boolean
+  readonly call: <Reply>(
+    operation: RedisOperation,
+    limitMs: number,
+    command: () => Promise<Reply>,
+  ) => Promise<Reply>
+}
+
+/** Where a session begins. */
+export interface SessionStart {
+  readonly partition: number
+  readonly epoch: number
+  readonly progress: LaneProgress
+  readonly purpose: 'work' | 'rebuild'
+  /** What stands under the key of the progress, as text; empty for none. */
+  readonly leftText: string
+  readonly answerMsMax: number
+}
+
+export class RedisLaneSession implements LaneSession {
+  readonly epoch: number
+  answerMsMax: number
+  readonly #shared: SessionShared
+  readonly #lane: LaneKeys
+  readonly #foreign: ForeignParts
+  #progress: LaneProgress
+  #purpose: 'work' | 'rebuild'
+  #leftText: string
+  #isClosed = false
+
+  constructor(shared: SessionShared, start: SessionStart) {
+    const lane = shared.keys[start.partition]
+    if (lane === undefined) throw new RangeError(`Partition ${start.partition} does not exist.`)
+    this.#shared = shared
+    this.#lane = lane
+    this.#foreign = new ForeignParts(this, shared, start.partition)
+    this.epoch = start.epoch
+    this.#progress = start.progress
+    this.#purpose = start.purpose
+    this.#leftText = start.leftText
+    this.answerMsMax = start.answerMsMax
+  }
+
+  get progress(): LaneProgress {
+    return this.#progress
+  }
+
+  get isRebuild(): boolean {
+    return this.#purpose === 'rebuild'
+  }
+
+  async read(
+    cards: readonly string[],
+    entities: readonly number[],
+    next: LaneCut,
+  ): Promise<LaneReading> {
+    for (let attempt = 1; ; attempt += 1) {
+      const own = this.#ownValues(cards, entities)
+      const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities) : null
+      const values = await this.#mget([
+        ...[this.#lane.epoch, this.#progressKey, this.#lane.damage],
+        ...own.missing,
+        ...(foreign?.keys ?? []),
+      ])
+      const verdict = this.#verdict(values)
+      if (verdict !== null) return verdict
+      const ownValues = values.slice(3, 3 + own.missing.length)
+      const found = foreign?.take(values.slice(3 + own.missing.length))
+      if (found?.isCurrent === false && attempt < READS_MAX) continue
+      if (await this.#isDamaged(values[2] ?? null)) return { kind: 'lost', loss: 'corrupt' }
+      try {
+        for (const [index, key] of own.missing.entries())
+          own.decode(key, ownValues[index] ?? null, next)
+      } catch (error) {
+        if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return { kind: 'lost', loss: 'corrupt' }
+        throw error
+      }
+      if (found !== undefined && found.damaged !== null) await this.#tellOwner(found.damaged)
+      return {
+        kind: 'read',
+        snapshot: new Snapshot({
+          cards: own.cards,
+          own: own.parts,
+          others: found?.others ?? new Map<number, null>(),
+          progress: found?.progress ?? [],
+        }),
+      }
+    }
+  }
+
+  async readMore(
+    snapshot: LaneSnapshot,
+    entities: readonly number[],
+    next: LaneCut,
+  ): Promise<LaneReading> {
+    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    const more = await this.read([], entities, next)
+    if (more.kind !== 'read') return more
+    // The first reading's cut stands for the whole batch; what others have added since lies outside of it.
+    if (more.snapshot instanceof Snapshot) more.snapshot.giveTo(snapshot)
+    return { kind: 'read', snapshot }
+  }
+
+  async write(
+    snapshot: LaneSnapshot,
+    progress: LaneProgress,
+    committed: LaneCut,
+  ): Promise<WriteReply> {
+    if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
+    const { commands, codec, isFenceDisabled } = this.#shared
+    const { generation } = progress
+    const changed: [key: string, value: CardHistory | EntityPart][] = []
+    for (const [card, history] of snapshot.changedCards) {
+      history.compact(committed.nextOffset)
+      changed.push([this.#lane.card(generation, card), history])
+    }
+    for (const [entity, part] of snapshot.changedEntities) {
+      part.compact(committed)
+      changed.push([this.#lane.entity(generation, entityName(entity)), part])
+    }
+    const keys = changed.map(([key]) => key)
+    const bytes = changed.map(([, value]) => codec.encode(value))
+    const text = encodeProgress(progress)
+    const reply = await this.#call('write', () =>
+      isFenceDisabled || this.#shared.isLossCheckDisabled
+        ? commands
+            .unfencedWrite([
+              [this.#progressKey, text],
+              ...keys.map((key, index) => [key, bytes[index] ?? ''] as const),
+            ])
+            .then(() => 1)
+        : commands.fencedWrite(
+            2 + keys.length,
+            ...[this.#lane.epoch, this.#progressKey, ...keys],
+            ...[this.epoch, timeToLiveS(), this.#leftText, text, ...bytes],
+          ),
+    )
+    if (reply !== 1) return reply === 0 ? 'fenced' : 'lost'
+    this.#leftText = text
+    this.#progress = progress
+    if (!this.#isClosed) {
+      const { cache } = this.#shared
+      for (const [key, value] of changed) cache.put(this, key, value, weightOf(value))
+    }
+    return 'written'
+  }
+
+  async confirm(): Promise<'stands' | 'fenced' | 'lost'> {
+    const values = await this.#mget([this.#lane.epoch, this.#progressKey])
+    return this.#verdict(values)?.kind ?? 'stands'
+  }
+
+  async switchOver(): Promise<WriteReply> {
+    const { epoch, restore, progress, damage } = this.#lane
+    const reply = await this.#call('write', () =>
+      this.#shared.commands.switchGeneration(
+        ...[epoch, restore, progress, damage],
+        ...[this.epoch, this.#leftText],
+      ),
+    )
+    if (reply !== 1) return reply === 0 ? 'fenced' : 'lost'
+    this.#purpose = 'work'
+    return 'written'
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#shared.cache.forget(this)
+  }
+
+  get #progressKey(): string {
+    return this.#purpose === 'work' ? this.#lane.progress : this.#lane.restore
+  }
+
+  /** What the first two values, epoch and progress, say; null when the state is as we left it. */
+  #verdict([epochBytes, leftBytes]: readonly (Buffer | null)[]): Exclude<
+    LaneReading,
+    { readonly kind: 'read' }
+  > | null {
+    if (this.#shared.isLossCheckDisabled) return null
+    const epoch = epochBytes?.toString() ?? ''
+    if (Number(epoch) > this.epoch && !this.#shared.isFenceDisabled) return { kind: 'fenced' }
+    const left = leftBytes?.toString() ?? ''
+    if (epoch === '' || (left === '' && this.#leftText !== '')) {
+      return { kind: 'lost', loss: 'emptied' }
+    }
+    if (Number(epoch) < this.epoch || left !== this.#leftText) {
+      return { kind: 'lost', loss: 'rolled_back' }
+    }
+    return null
+  }
+
+  /** Own values of a batch: what is in memory, the keys of the rest, and how to take that in. */
+  #ownValues(cards: readonly string[], entities: readonly number[]) {
+    const { cache, codec } = this.#shared
+    const { generation } = this.#progress
+    const known = { cards: new Map<string, CardHistory>(), parts: new Map<number, EntityPart>() }
+    const cardKeys = new Map<string, string>()
+    const entityKeys = new Map<string, number>()
+    for (const card of cards) {
+      const key = this.#lane.card(generation, card)
+      const history = cache.get(this, key) as CardHistory | undefined
+      if (history === undefined) cardKeys.set(key, card)
+      else known.cards.set(card, history)
+    }
+    for (const entity of entities) {
+      const key = this.#lane.entity(generation, entityName(entity))
+      const part = cache.get(this, key) as EntityPart | undefined
+      if (part === undefined) entityKeys.set(key, entity)
+      else known.parts.set(entity, part)
+    }
+    return {
+      ...known,
+      missing: [...cardKeys.keys(), ...entityKeys.keys()],
+      decode: (key: string, bytes: Buffer | null, next: LaneCut): void => {
+        const card = cardKeys.get(key)
+        if (card !== undefined) known.cards.set(card, codec.decodeCard(bytes, next.nextOffset))
+        else known.parts.set(entityKeys.get(key) ?? 0, codec.decodeEntity(bytes))
+      },
+    }
+  }
+
+  async #tellOwner({ noteKey, note }: DamagedPart): Promise<void> {
+    await this.#call('write', () => this.#shared.commands.set(noteKey, encodeDamage(note)))
+  }
+
+  /** A reader says that a value of ours is damaged: true when we cannot read it either. */
+  async #isDamaged(bytes: Buffer | null): Promise<boolean> {
+    const note = decodeDamage(bytes?.toString() ?? '')
+    if (note === null) return false
+    const { generation } = this.#progress
+    if (note.generation === generation && note.key.startsWith(this.#lane.entities(generation))) {
+      const [value = null] = await this.#mget([note.key])
+      try {
+        this.#shared.codec.decodeEntity(value)
+      } catch (error) {
+        if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return true
+        throw error
+      }
+    }
+    await this.#call('write', () => this.#shared.commands.set(this.#lane.damage, ''))
+    return false
+  }
+
+  #mget(keys: readonly string[]): Promise<(Buffer | null)[]> {
+    return this.#call('read', () => this.#shared.commands.mget(keys))
+  }
+
+  #call<Reply>(operation: RedisOperation, command: () => Promise<Reply>): Promise<Reply> {
+    return this.#shared.call(operation, this.answerMsMax, command)
+  }
+}

@@ -1,0 +1,55 @@
+// Turns values into the bytes that are stored, and back.
+
+import type { ByteWriter } from '../../core/features/bytes.ts'
+import { CardHistory } from '../../core/features/card-history.ts'
+import { decodeCard, encodeCard } from '../../core/features/card-layouts.ts'
+import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
+import type { EntityPart } from '../../core/features/entity-part.ts'
+import { VALUE_LAYOUTS, type ValueLayout } from './value-layouts.ts'
+
+/** Turns values into bytes of one layout, and bytes of any known layout into values. */
+export class StateCodec {
+  readonly #layout: ValueLayout
+  readonly #writer: ByteWriter
+
+  /** `layout` must be one of VALUE_LAYOUTS. `writer` is scratch space. */
+  constructor(layout: number, writer: ByteWriter) {
+    const known = VALUE_LAYOUTS.find((one) => one === layout)
+    if (known === undefined) throw new RangeError(`Layout ${layout} is unknown.`)
+    this.#layout = known
+    this.#writer = writer
+  }
+
+  encode(value: CardHistory | EntityPart): Buffer {
+    return value instanceof CardHistory
+      ? encodeCard(value, this.#layout, this.#writer)
+      : encodeEntityPart(value, this.#writer)
+  }
+
+  /**
+   * A card, without what is still to be decided: events from `nextOffset` on were written before a crash.
+   * @throws SluiceError SLUICE_STATE_CORRUPT
+   */
+  decodeCard(bytes: Buffer | null, nextOffset: number): CardHistory {
+    const history = decodeCard(bytes)
+    history.forgetFrom(nextOffset)
+    return history
+  }
+
+  /** @throws SluiceError SLUICE_STATE_CORRUPT */
+  decodeEntity(bytes: Buffer | null): EntityPart {
+    return decodeEntityPart(bytes)
+  }
+}
+
+/** How much of a bounded cache a value takes, in events; an empty one takes some, too. */
+export function weightOf(value: CardHistory | EntityPart): number {
+  const more =
+    value instanceof CardHistory
+      ? value.buckets.length
+      : value.crowdedHours.length + value.labels.length
+  return VALUE_WEIGHT_MIN + value.count + more
+}
+
+/** An object with its arrays takes about as much memory as this many events. */
+const VALUE_WEIGHT_MIN = 16

@@ -1,0 +1,13 @@
+// Which layouts of stored values this build reads. While scorers of two versions run, every value must be in a layout
+// that both read: so a build that knows two writes the older one until it is told otherwise.
+
+import { CARD_LAYOUTS } from '../../core/features/card-layouts.ts'
+
+/** One number stands for the layouts of cards and of entities: that of the card. Oldest first. */
+export const VALUE_LAYOUTS = CARD_LAYOUTS
+export type ValueLayout = (typeof VALUE_LAYOUTS)[number]
+
+/** What is written unless SLUICE_STATE_LAYOUT says otherwise: what scorers of the version before read, too. */
+export const VALUE_LAYOUT_DEFAULT = Math.min(...VALUE_LAYOUTS)
+
+export const VALUE_LAYOUT_NEWEST = Math.max(...VALUE_LAYOUTS)

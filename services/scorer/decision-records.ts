@@ -1,0 +1,124 @@
+// Decisions and alerts as they are published.
+
+import { alertIdOf } from '../core/decision/alert-id.ts'
+import { actionOf } from '../core/decision/decide.ts'
+import type { Transaction } from '../core/transaction.ts'
+import type {
+  Alert,
+  AlertAction,
+  AlertLease,
+  AlertSource,
+  DecisionRecord,
+  Outcome,
+} from '../core/wire/records.ts'
+import type { DecideOptions } from './micro-batch.ts'
+
+/** NaN and anything outside 0 to 1 is "not scored", never a number (P7). */
+export function isScore(score: number): boolean {
+  return score >= 0 && score <= 1
+}
+
+/** What is the same in a first decision and a revision. */
+export function decisionOf(
+  transaction: Transaction,
+  decided: Omit<
+    DecisionRecord,
+    'transactionId' | 'card' | 'eventTimeMs' | 'amountMinor' | 'currency' | 'score' | 'notScored'
+  > & { readonly score: number },
+): DecisionRecord {
+  const isDuplicate = decided.duplicateOfOffset !== null
+  const isScored = !isDuplicate && isScore(decided.score)
+  return {
+    offset: decided.offset,
+    revision: decided.revision,
+    transactionId: transaction.id,
+    card: transaction.card,
+    eventTimeMs: transaction.eventTimeMs,
+    amountMinor: transaction.amountMinor,
+    currency: transaction.currency,
+    outcome: decided.outcome,
+    score: isScored ? decided.score : null,
+    notScored: isScored ? null : isDuplicate ? 'duplicate' : 'invalid_score',
+    duplicateOfOffset: decided.duplicateOfOffset,
+    marks: decided.marks,
+    reasons: decided.reasons,
+    entityAgeMs: decided.entityAgeMs,
+    causeOffset: decided.causeOffset,
+  }
+}
+
+/** The alert of a decision; null when its outcome is not published. */
+export function alertOf(
+  transaction: Transaction,
+  decision: DecisionRecord,
+  timestampMs: number,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Alert | null {
+  const action = actionOf(decision.outcome, options.mode)
+  return action === null
+    ? null
+    : alert(action, transaction, decision, timestampMs, decidedAtMs, options)
+}
+
+/** The alert of a revision; null when neither the outcome before nor the one after is published. */
+export function revisedAlertOf(
+  transaction: Transaction,
+  decision: DecisionRecord,
+  outcomeBefore: Outcome,
+  timestampMs: number,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Alert | null {
+  const before = actionOf(outcomeBefore, options.mode)
+  const after = actionOf(decision.outcome, options.mode)
+  if (before === null && after === null) return null
+  return {
+    ...alert(after ?? 'release', transaction, decision, timestampMs, decidedAtMs, options),
+    revision: decision.revision,
+    supersedes: decision.revision - 1,
+  }
+}
+
+function alert(
+  action: AlertAction,
+  transaction: Transaction,
+  decision: DecisionRecord,
+  timestampMs: number,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Alert {
+  const { streamId, topic, partition, thresholds } = options
+  const { offset, outcome, score } = decision
+  const source: AlertSource = { streamId, topic, partition, offset, timestampMs }
+  const lease: AlertLease = {
+    grade: 'suspected',
+    startMs: decision.eventTimeMs,
+    endMs: decision.eventTimeMs + options.leaseMs,
+  }
+  return {
+    alertId: alertIdOf(streamId, topic, partition, offset),
+    revision: 0,
+    supersedes: null,
+    action,
+    transactionId: decision.transactionId,
+    card: decision.card,
+    eventTimeMs: decision.eventTimeMs,
+    amountMinor: decision.amountMinor,
+    currency: decision.currency,
+    merchant: transaction.merchant,
+    terminal: transaction.terminal,
+    country: transaction.country,
+    score,
+    threshold: score === null ? null : outcome === 'block' ? thresholds.block : thresholds.flag,
+    modelVersion: options.modelVersion,
+    modelDigest: options.modelDigest,
+    policyDigest: options.policyDigest,
+    mode: options.mode,
+    marks: decision.marks,
+    reasons: decision.reasons,
+    lease: action === 'block' ? lease : null,
+    source,
+    decidedAtMs,
+  }
+}

@@ -1,0 +1,99 @@
+// One micro-batch of a lane from what was taken to the commit: read the state, decide, write the state, publish.
+
+import type { Clock } from '../core/clock.ts'
+import type { LaneFold } from '../core/features/lane-fold.ts'
+import type { LaneProgress } from '../core/stream/lane-progress.ts'
+import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import type { BatchSpan } from '../platform/tracing/batch-tracer.ts'
+import { encodeOutput, type OutputOptions } from './batch-output.ts'
+import { reportOf } from './batch-report.ts'
+import type { Taken } from './lane-inbox.ts'
+import type { LaneState } from './lane-state.ts'
+import { decideBatch, type DecidedBatch } from './micro-batch.ts'
+import type { DecidedOutcome } from './refold.ts'
+
+export interface BatchDeps {
+  readonly clock: Clock
+  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided'>
+  readonly output: OutputOptions
+}
+
+/** What a batch goes on from; fixed while a lane works but for the hash. */
+export interface BatchPlace {
+  readonly transactions: LaneTransactions
+  readonly state: LaneState
+  readonly fold: LaneFold
+  /** Of the block before, base64. */
+  readonly chainHash: string
+  readonly decodeMs: number
+  /** Called with what was read, before anything is decided from it. */
+  readonly onRead: (progress: readonly (LaneProgress | null)[]) => void
+}
+
+/** Decides and publishes; resolves with the hash of the block once that is committed. */
+export async function processBatch(
+  { clock, telemetry, output }: BatchDeps,
+  { transactions, state, fold, chainHash, decodeMs, onRead }: BatchPlace,
+  taken: Taken,
+  span: BatchSpan | null,
+): Promise<string> {
+  const startMs = clock.monotonicMs()
+  const snapshot = await state.read(taken)
+  const progress = snapshot?.progress ?? []
+  if (snapshot !== null) onRead(progress)
+  const readEndMs = clock.monotonicMs()
+  const nowMs = clock.nowMs()
+  const { labels, entries, labelNextOffset } = taken
+  const decided = await decideBatch(
+    labels,
+    entries,
+    labelNextOffset,
+    fold,
+    snapshot,
+    progress,
+    nowMs,
+    output.decide,
+  )
+  const scoredAtMs = clock.nowMs()
+  const writeStartMs = clock.monotonicMs()
+  if (snapshot !== null) await state.write(snapshot, taken, fold)
+  const commitStartMs = clock.monotonicMs()
+  const encoded = encodeOutput(
+    taken,
+    decided,
+    progress,
+    fold.position,
+    chainHash,
+    nowMs,
+    output,
+    span,
+  )
+  await transactions.commit(encoded.messages, encoded.offsets)
+  state.committed(taken, () => outcomesOf(decided))
+  const endMs = clock.monotonicMs()
+  const report = reportOf(
+    taken,
+    decided,
+    {
+      decode: decodeMs,
+      read: readEndMs - startMs,
+      features: decided.featuresMs,
+      score: decided.scoreMs,
+      write: commitStartMs - writeStartMs,
+      commit: endMs - commitStartMs,
+      total: decodeMs + endMs - startMs,
+    },
+    scoredAtMs,
+    clock.nowMs(),
+  )
+  telemetry.batchDecided(report)
+  span?.end(report)
+  return encoded.chainHash
+}
+
+function outcomesOf({ decisions }: DecidedBatch): readonly DecidedOutcome[] {
+  return decisions.filter(
+    ({ duplicateOfOffset, revision }) => duplicateOfOffset === null && revision === 0,
+  )
+}

@@ -1,0 +1,138 @@
+// Folds what is already decided into the state once more, without deciding or publishing anything.
+
+import type { Kafka } from 'kafkajs'
+import { storedOutcomeOf } from '../core/decision/decide.ts'
+import { LaneFold, type LanePosition } from '../core/features/lane-fold.ts'
+import { isBehind, type LaneCut, type LaneProgress } from '../core/stream/lane-progress.ts'
+import type { Outcome } from '../core/wire/records.ts'
+import { readLaneLog } from '../platform/kafka/lane-log.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import type { LaneSession } from '../platform/redis/lane-store-contract.ts'
+import { fenced, lost } from './lane-errors.ts'
+import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
+import { foldBatch } from './fold-batch.ts'
+import { touchedBy } from './touched.ts'
+
+export interface RefoldDeps {
+  readonly kafka: Kafka
+  readonly groupId: string
+  readonly inbox: InboxOptions
+  readonly alignment: 'live' | 'aligned'
+  readonly telemetry: Pick<ScorerTelemetry, 'eventsRestored' | 'stateRebuilt'>
+}
+
+/** The part of a batch that folding needs. */
+export interface Foldable extends Pick<
+  Taken,
+  'entries' | 'labels' | 'nextOffset' | 'labelNextOffset'
+> {
+  /** What was decided, for duplicates that come later; the log of transactions does not tell. */
+  readonly outcomes?: readonly DecidedOutcome[]
+}
+
+export interface DecidedOutcome {
+  readonly card: string
+  readonly offset: number
+  readonly outcome: Outcome
+}
+
+/** Folds on from where a state is. */
+export class Refold {
+  readonly #deps: RefoldDeps
+  readonly #session: LaneSession
+  readonly #fold: LaneFold
+  #reached: LaneCut
+
+  constructor(deps: RefoldDeps, session: LaneSession) {
+    this.#deps = deps
+    this.#session = session
+    this.#fold = new LaneFold(foldOptionsOf(deps.inbox), positionOf(session.progress))
+    this.#reached = session.progress
+  }
+
+  /** Everything below is in the state. */
+  get reached(): LaneCut {
+    return this.#reached
+  }
+
+  /** Reads the log up to `to` by a consumer group of its own and folds it. */
+  async foldLog(to: LaneCut, signal: AbortSignal | null): Promise<void> {
+    const { kafka, groupId, inbox, telemetry } = this.#deps
+    const { partition, transactionsTopic, labelsTopic } = inbox
+    const from = this.#reached
+    telemetry.stateRebuilt()
+    const reader = new LaneInbox(inbox, from.nextOffset, from.labelNextOffset)
+    await readLaneLog(
+      kafka,
+      `${groupId}-refold-${partition}-${this.#session.epoch}`,
+      partition,
+      [
+        { topic: transactionsTopic, from: from.nextOffset, to: to.nextOffset },
+        { topic: labelsTopic, from: from.labelNextOffset, to: to.labelNextOffset },
+      ],
+      async (topic, messages) => {
+        reader.push(topic === transactionsTopic ? 'transactions' : 'labels', messages)
+        for (;;) {
+          const taken = reader.take(0, Infinity, () => true)
+          if (taken === null) return
+          signal?.throwIfAborted()
+          await this.#apply(taken)
+        }
+      },
+      signal,
+    )
+    // The rest of the stretch holds nothing but control records.
+    this.#reached = furthestCut(to, this.#reached)
+  }
+
+  /** Folds a batch that is at hand, as far as the state does not hold it. Batches come in order, without gap. */
+  async foldBatch(batch: Foldable): Promise<void> {
+    const { nextOffset, labelNextOffset } = this.#reached
+    if (!isBehind(this.#reached, batch)) return
+    await this.#apply({
+      ...batch,
+      entries: batch.entries.filter(({ offset }) => offset >= nextOffset),
+      outcomes: (batch.outcomes ?? []).filter(({ offset }) => offset >= nextOffset),
+      labels: batch.labels.filter(({ offset }) => offset >= labelNextOffset),
+    })
+  }
+
+  async #apply(batch: Foldable): Promise<void> {
+    const { inbox, alignment, telemetry } = this.#deps
+    const session = this.#session
+    const { cards, entities } = touchedBy(batch)
+    const cut = furthestCut(batch, this.#reached)
+    const reading = await session.read(cards, entities, this.#reached)
+    if (reading.kind !== 'read') {
+      throw reading.kind === 'fenced'
+        ? fenced(inbox.partition)
+        : lost(inbox.partition, reading.loss, session.progress.generation)
+    }
+    const { snapshot } = reading
+    const { entries, labels } = batch
+    foldBatch(labels, entries, cut.labelNextOffset, this.#fold, snapshot, alignment)
+    for (const { card, offset, outcome } of batch.outcomes ?? []) {
+      snapshot.card(card).setOutcome(offset, storedOutcomeOf(outcome))
+    }
+    const { generation } = session.progress
+    const progress: LaneProgress = { generation, ...cut, ...this.#fold.position }
+    const reply = await session.write(snapshot, progress, cut)
+    if (reply === 'fenced') throw fenced(inbox.partition)
+    if (reply === 'lost') throw lost(inbox.partition, 'rolled_back')
+    this.#reached = cut
+    telemetry.eventsRestored(entries.length + labels.length)
+  }
+}
+
+/** Only the position: what else a progress holds would shine through where the fold's position is read back. */
+function positionOf(progress: LaneProgress): LanePosition {
+  const { newestEventMs, watermarkMs, labelWatermarkMs } = progress
+  return { newestEventMs, watermarkMs, labelWatermarkMs }
+}
+
+function furthestCut(a: LaneCut, b: LaneCut): LaneCut {
+  return {
+    nextOffset: Math.max(a.nextOffset, b.nextOffset),
+    labelNextOffset: Math.max(a.labelNextOffset, b.labelNextOffset),
+  }
+}

@@ -1,0 +1,79 @@
+// From scores before and after a late transaction to revisions: only where the outcome differs.
+
+import { outcomeOf } from '../core/decision/decide.ts'
+import { STATE } from '../core/features/feature-states.ts'
+import type { ComputedRow } from '../core/features/late-revisions.ts'
+import type { Transaction } from '../core/transaction.ts'
+import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
+import { decisionOf, isScore, revisedAlertOf } from './decision-records.ts'
+import type { DecideOptions } from './micro-batch.ts'
+import type { ScoredRows } from './scored-rows.ts'
+
+/** A revised decision, its row, and its alert where one is published. */
+export interface Revision {
+  readonly decision: DecisionRecord
+  readonly computed: ComputedRow
+  readonly amountMinor: number
+  readonly transaction: Transaction
+  readonly alert: Alert | null
+}
+
+/** Revisions of a batch, in the order of their causes. */
+export function revise(
+  { revisables, before, after }: ScoredRows,
+  decidedAtMs: number,
+  options: DecideOptions,
+): readonly Revision[] {
+  const revisions: Revision[] = []
+  for (const [index, { cause, recomputed }] of revisables.entries()) {
+    const score = after[index] ?? NaN
+    const outcomeBefore = outcomeFor(before[index] ?? NaN, recomputed.before, options)
+    const outcome = outcomeFor(score, recomputed.after, options)
+    if (outcome === outcomeBefore) continue
+    const { transaction, offset, revision } = recomputed
+    const decision = decisionOf(transaction, {
+      offset,
+      revision,
+      outcome,
+      score,
+      duplicateOfOffset: null,
+      marks: marksOf(recomputed.after),
+      reasons: [],
+      entityAgeMs: null,
+      causeOffset: cause.offset,
+    })
+    revisions.push({
+      decision,
+      computed: recomputed.after,
+      amountMinor: recomputed.amountMinor,
+      transaction,
+      alert: revisedAlertOf(
+        transaction,
+        decision,
+        outcomeBefore,
+        cause.timestampMs,
+        decidedAtMs,
+        options,
+      ),
+    })
+  }
+  return revisions
+}
+
+/** The outcome of a scored row; degraded ones never block. */
+export function outcomeFor(
+  score: number,
+  { states }: Pick<ComputedRow, 'states'>,
+  options: Pick<DecideOptions, 'thresholds' | 'unscoredOutcome'>,
+): Outcome {
+  const outcome = isScore(score) ? outcomeOf(score, options.thresholds) : options.unscoredOutcome
+  return outcome === 'block' && states.includes(STATE.degraded) ? 'flag' : outcome
+}
+
+function marksOf({ states, isApproximate }: ComputedRow): readonly string[] {
+  const marks = ['recomputed']
+  if (isApproximate) marks.push('windows_approximate')
+  if (states.includes(STATE.expired)) marks.push('expired')
+  if (states.includes(STATE.degraded)) marks.push('degraded')
+  return marks
+}

@@ -1,0 +1,187 @@
+// Goal: live, a Redis that loses the state, or does not answer, costs exactness for a while and nothing else: each input
+// is answered once, what was decided without state says so and blocks nothing, and afterwards decisions and
+// state are those of the log. Method: a database of the test's own that is emptied, taken back, damaged, or out of
+// reach between two parts of a stream; an oracle that folds the log in memory; controls without the look at
+// what Redis still holds.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { partitionOf } from '../../services/core/murmur2.ts'
+import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
+import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
+import { referenceOf } from '../../services/core/reference.ts'
+import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { wrongDecisions } from '../support/live-oracle.ts'
+import {
+  assertWhole,
+  degradedOf,
+  LANES,
+  saveDatabase,
+  startLive,
+  takeBack,
+  wrongState,
+  type LiveRun,
+} from '../support/live-loss.ts'
+import { eventually } from '../support/poll.ts'
+import { PARTITION_COUNT } from '../support/streams.ts'
+
+/** Every value is read for every batch, so that what is wrong in Redis is met at once. */
+const NOTHING_KEPT = { SLUICE_STATE_CACHE_EVENTS_MAX: '0' }
+
+async function lossesOf({ scorer }: LiveRun, cause: string): Promise<number> {
+  return scorer.metric('sluice_state_losses_total', `cause="${cause}"`)
+}
+
+/** The generation in which a lane's state stands. */
+async function generationOf({ redis, stream }: LiveRun, partition: number): Promise<number> {
+  const progress = decodeProgress(await redis.get(laneKeys(stream.streamId, partition).progress))
+  return progress?.generation ?? 0
+}
+
+test('a Redis that is emptied is noticed at the next batch, and its state is built again', async (t) => {
+  const run = await startLive(t, 'emptied')
+  await run.redis.flushdb()
+  await run.decide(run.parts[1])
+  await run.restored()
+  strictEqual(await lossesOf(run, 'emptied'), LANES.length)
+  ok((await run.scorer.metric('sluice_state_restored_events_total')) > 0)
+  await assertWhole(run)
+})
+
+test('a Redis that is started again without its data is no Redis without history', async (t) => {
+  const run = await startLive(t, 'empty-start')
+  run.proxy.cut()
+  await run.redis.flushdb()
+  run.proxy.mend()
+  await run.decide(run.parts[1])
+  await run.restored()
+  await assertWhole(run)
+})
+
+test('a Redis that is as it was some time ago is noticed, and its state applied again from there', async (t) => {
+  const run = await startLive(t, 'rolled-back')
+  const half = Math.ceil(run.parts[1].length / 2)
+  const generations = await Promise.all(LANES.map((lane) => generationOf(run, lane)))
+  const saved = await saveDatabase(run.redis)
+  await run.decide(run.parts[1].slice(0, half))
+  strictEqual(degradedOf(run).length, 0)
+  await takeBack(run.redis, saved)
+  await run.decide(run.parts[1].slice(half))
+  await run.restored()
+  strictEqual(await lossesOf(run, 'rolled_back'), LANES.length)
+  deepStrictEqual(await Promise.all(LANES.map((lane) => generationOf(run, lane))), generations)
+  await assertWhole(run)
+})
+
+test('without the look at what Redis still holds, the same gives wrong decisions and wrong state', async (t) => {
+  const run = await startLive(t, 'not-looked', {
+    ...NOTHING_KEPT,
+    SLUICE_UNSAFE: 'no-loss-check',
+  })
+  const half = Math.ceil(run.parts[1].length / 2)
+  const saved = await saveDatabase(run.redis)
+  await run.decide(run.parts[1].slice(0, half))
+  await takeBack(run.redis, saved)
+  await run.decide([...run.parts[1].slice(half), ...run.parts[2]])
+  await run.outputs.readToEnd()
+  strictEqual(degradedOf(run).length, 0)
+  ok((await wrongDecisions(run.stream, run.outputs, run.sent)).length > 0)
+  ok((await wrongState(run)).length > 0)
+})
+
+test('a Redis that does not answer holds up no decision', async (t) => {
+  const run = await startLive(t, 'silent', { SLUICE_STATE_TIMEOUT_MS: '200' })
+  const isHeld = run.proxy.holdAt('mget')
+  const deciding = run.decide(run.parts[1])
+  await isHeld
+  await deciding
+  ok((await lossesOf(run, 'unanswered')) >= LANES.length)
+  run.proxy.release()
+  await run.restored()
+  await assertWhole(run)
+})
+
+test('a Redis that takes the state of a batch and does not say so holds up no decision', async (t) => {
+  const run = await startLive(t, 'silent-write', { SLUICE_STATE_TIMEOUT_MS: '200' })
+  const isHeld = run.proxy.holdAt('eval')
+  const deciding = run.decide(run.parts[1])
+  await isHeld
+  await deciding
+  run.proxy.release()
+  await run.restored()
+  await assertWhole(run)
+})
+
+test('a scorer that starts while Redis is away decides, and takes the state up when it is there', async (t) => {
+  const run = await startLive(t, 'away')
+  await run.restart(() => {
+    run.proxy.cut()
+  })
+  await run.decide(run.parts[1])
+  const { status, body } = await run.scorer.page('/readyz')
+  strictEqual(status, 200)
+  ok(body.includes('"redis":"down"') && body.includes('"degradedLanes":[0,1,2,3]'), body)
+  run.proxy.mend()
+  await run.restored()
+  await assertWhole(run)
+})
+
+test('a damaged card is never read as no history, and its lane is built again', async (t) => {
+  const run = await startLive(t, 'damaged-card', NOTHING_KEPT)
+  const { card, partition } = knownCardOf(run)
+  const generation = await generationOf(run, partition)
+  await run.redis.set(laneKeys(run.stream.streamId, partition).card(generation, card), 'damaged')
+  await run.decide(run.parts[1])
+  await run.restored()
+  strictEqual(await lossesOf(run, 'corrupt'), 1)
+  ok((await generationOf(run, partition)) > generation)
+  await assertWhole(run)
+})
+
+test('a damaged part of another lane degrades its readers until its owner has built it again', async (t) => {
+  const run = await startLive(t, 'damaged-part', NOTHING_KEPT)
+  const [transaction, owner] = foreignReader(run)
+  const generation = await generationOf(run, owner)
+  const lane = laneKeys(run.stream.streamId, owner)
+  const terminal = entityKeyOf('terminal', referenceOf(transaction.terminal ?? ''))
+  await run.redis.set(lane.entity(generation, entityName(terminal)), 'damaged')
+  await run.decide([{ kind: 'transaction', transaction, fraudPattern: null }])
+  deepStrictEqual(
+    degradedOf(run).map(({ transactionId }) => transactionId),
+    [transaction.id],
+  )
+  await run.decide(run.parts[1])
+  await run.restored()
+  await eventually('the owner has built it again', async () => {
+    return (await generationOf(run, owner)) > generation
+  })
+  strictEqual(await lossesOf(run, 'corrupt'), 1)
+  await assertWhole(run)
+})
+
+/** A card of the second part that the first part has given a history. */
+function knownCardOf({ parts }: LiveRun): { card: string; partition: number } {
+  const known = new Set(cardsOf(parts[0]))
+  const card = cardsOf(parts[1]).find((one) => known.has(one)) ?? ''
+  return { card, partition: partitionOf(Buffer.from(card), PARTITION_COUNT) }
+}
+
+function cardsOf(events: readonly ProducedEvent[]): readonly string[] {
+  return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction.card] : []))
+}
+
+/** A further transaction of a known card at a terminal that another lane knows as well; and that lane. */
+function foreignReader({ sent }: LiveRun) {
+  const before = sent.flatMap((event) =>
+    event.kind === 'transaction' && event.transaction.terminal !== null ? [event.transaction] : [],
+  )
+  const laneOf = (card: string): number => partitionOf(Buffer.from(card), PARTITION_COUNT)
+  const last = before.at(-1)
+  if (last === undefined) throw new Error('No terminal is named.')
+  const other = before.find(
+    ({ terminal, card }) => terminal === last.terminal && laneOf(card) !== laneOf(last.card),
+  )
+  if (other === undefined) throw new Error('No terminal is shared.')
+  return [{ ...last, id: `${last.id}-again`, intentId: null }, laneOf(other.card)] as const
+}

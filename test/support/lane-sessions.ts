@@ -1,0 +1,122 @@
+// Sessions on a real Redis without a scorer: what a lane would read and write, by hand.
+
+import type { TestContext } from 'node:test'
+import { Redis } from 'ioredis'
+import { ENTITY_COLUMN, type EntityPart } from '../../services/core/features/entity-part.ts'
+import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
+import type { ReadablePart } from '../../services/core/features/lane-fold.ts'
+import { referenceOf } from '../../services/core/reference.ts'
+import type { LaneCut, LaneProgress } from '../../services/core/stream/lane-progress.ts'
+import type {
+  LaneSession,
+  LaneSnapshot,
+  LaneStore,
+  LaneStoreOptions,
+  WriteReply,
+} from '../../services/platform/redis/lane-store-contract.ts'
+import { openLaneStore } from '../../services/platform/redis/lane-store.ts'
+import { VALUE_LAYOUT_DEFAULT } from '../../services/platform/redis/value-layouts.ts'
+import { closeWith } from './cleanup.ts'
+import type { TestKeys } from './streams.ts'
+
+export const AT_MS = 1_700_000_000_000
+
+/** A terminal as state names it. */
+export function terminalKey(terminal: string): number {
+  return entityKeyOf('terminal', referenceOf(terminal))
+}
+
+/** Offsets of the events that a part holds. */
+export function offsetsOf(part: EntityPart | undefined): readonly number[] {
+  const count = part?.count ?? 0
+  return Array.from({ length: count }, (_, index) => part?.at(index, ENTITY_COLUMN.offset) ?? -1)
+}
+
+/** This lane's part of a terminal, and those of the others. */
+export function ownPart(snapshot: LaneSnapshot, terminal: string): EntityPart {
+  return snapshot.ownEntity('terminal', referenceOf(terminal))
+}
+
+export function otherParts(
+  snapshot: LaneSnapshot,
+  terminal: string,
+): readonly ReadablePart[] | null {
+  return snapshot.otherEntities('terminal', referenceOf(terminal))
+}
+
+export async function openStore(
+  t: TestContext,
+  keys: TestKeys,
+  more: Partial<LaneStoreOptions> = {},
+): Promise<LaneStore> {
+  const store = await openLaneStore({
+    url: keys.redisUrl,
+    streamId: keys.streamId,
+    partitionCount: 2,
+    answerMsMax: 5_000,
+    valueLayout: VALUE_LAYOUT_DEFAULT,
+    cachedEventsMax: 10_000,
+    onRoundTrip: () => undefined,
+    onConnection: () => undefined,
+    ...more,
+  })
+  closeWith(t, () => store.close())
+  return store
+}
+
+export function openRedis(t: TestContext, { redisUrl }: TestKeys): Redis {
+  const redis = new Redis(redisUrl)
+  closeWith(t, () => {
+    redis.disconnect()
+    return Promise.resolve()
+  })
+  return redis
+}
+
+export function progressAt(nextOffset: number, generation = 1): LaneProgress {
+  const times = { newestEventMs: AT_MS, watermarkMs: -1, labelWatermarkMs: -1 }
+  return { generation, nextOffset, labelNextOffset: 0, ...times }
+}
+
+export const COMMITTED: LaneCut = { nextOffset: 0, labelNextOffset: 0 }
+
+/** A session that goes on from what stands, in this generation. */
+export async function openSession(
+  store: LaneStore,
+  partition: number,
+  epoch: number,
+  generation = 1,
+): Promise<LaneSession> {
+  const standing = await store.readStanding(partition)
+  const { progress } = standing
+  const from = progress?.generation === generation ? progress : progressAt(0, generation)
+  return store.open(partition, epoch, standing, from, 'work')
+}
+
+/** What the session reads. @throws Error when that is lost */
+export async function read(
+  session: LaneSession,
+  cards: readonly string[],
+  terminals: readonly string[],
+): Promise<LaneSnapshot> {
+  const reading = await session.read(cards, terminals.map(terminalKey), COMMITTED)
+  if (reading.kind !== 'read') throw new Error(`The state is ${reading.kind}.`)
+  return reading.snapshot
+}
+
+/** Reads a terminal, adds an event to it at this offset, and writes. */
+export async function write(session: LaneSession, offset: number): Promise<WriteReply> {
+  const snapshot = await read(session, ['card-1'], ['terminal-1'])
+  snapshot.card('card-1')
+  snapshot
+    .ownEntity('terminal', referenceOf('terminal-1'))
+    .insert(AT_MS + offset, offset, offset, 1)
+  const { generation } = session.progress
+  return session.write(snapshot, progressAt(offset + 1, generation), COMMITTED)
+}
+
+export async function claim(store: LaneStore, partition: number): Promise<number> {
+  const epoch = await store.claim(partition, null)
+  if (epoch === null) throw new Error('A new assignment always wins.')
+  return epoch
+}

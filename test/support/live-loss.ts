@@ -1,0 +1,171 @@
+// A live stream whose scorer loses its state in the middle: three parts of one stream, the first decided with it, the
+// second while it is gone, the third once it is back. And what must be true whatever happened.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { Redis } from 'ioredis'
+import type { DecisionRecord } from '../../services/core/wire/records.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { audit, differences } from './audit.ts'
+import { closeWith } from './cleanup.ts'
+import { DEGRADED, foldWhole, logsOfSent, wrongDecisions } from './live-oracle.ts'
+import { normalStateIn, normalStateOf } from './stored-state.ts'
+import { followOutputs, type Outputs } from './outputs.ts'
+import { eventually } from './poll.ts'
+import { openRedisProxy, type RedisProxy } from './redis-proxy.ts'
+import { startScorer, type ScorerProcess } from './scorer-process.ts'
+import { openStream, PARTITION_COUNT, simulatedEvents, type TestStream } from './streams.ts'
+
+const DATABASES = 16
+const TRANSACTIONS = 2_400
+
+export interface LiveRun {
+  readonly stream: TestStream
+  readonly outputs: Outputs
+  /** The one that runs. */
+  scorer: ScorerProcess
+  /** Between the scorer and Redis. */
+  readonly proxy: RedisProxy
+  /** A database of the test's own. */
+  readonly redis: Redis
+  readonly redisUrl: string
+  /** Everything sent so far, in order. */
+  readonly sent: ProducedEvent[]
+  /** The three parts of the stream. */
+  readonly parts: readonly [ProducedEvent[], ProducedEvent[], ProducedEvent[]]
+  /** Sends, and waits until all is answered. */
+  decide(events: readonly ProducedEvent[]): Promise<void>
+  /** Ends the scorer and starts another one. */
+  restart(whileStopped: () => void): Promise<void>
+  /** Waits until no lane decides without its state. */
+  restored(): Promise<void>
+}
+
+/** A scorer that has decided the first part with its state. */
+export async function startLive(
+  t: TestContext,
+  name: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<LiveRun> {
+  const events = await simulatedEvents(TRANSACTIONS)
+  const third = Math.ceil(events.length / 3)
+  const stream = await openStream(t, name)
+  const outputs = followOutputs(t, stream)
+  const { redis, redisUrl } = await openDatabase(t, stream.redisUrl)
+  const proxy = await openRedisProxy(t, redisUrl)
+  const start = (): Promise<ScorerProcess> =>
+    startScorer(
+      t,
+      stream.environment({
+        SLUICE_MODE: 'enforce',
+        SLUICE_BATCH_SIZE_MAX: '64',
+        SLUICE_REDIS_URL: proxy.url,
+        ...environment,
+      }),
+    )
+  const sent: ProducedEvent[] = []
+  const decide = async (more: readonly ProducedEvent[]): Promise<void> => {
+    sent.push(...more)
+    await stream.send(more)
+    await outputs.until('answers', () => outputs.isCaughtUp)
+  }
+  const run: LiveRun = {
+    ...{ stream, outputs, proxy, redis, redisUrl, sent, decide },
+    parts: [events.slice(0, third), events.slice(third, 2 * third), events.slice(2 * third)],
+    scorer: await start(),
+    async restart(whileStopped) {
+      strictEqual(await run.scorer.end('SIGTERM'), 0)
+      whileStopped()
+      run.scorer = await start()
+    },
+    restored: () =>
+      eventually('every lane has its state', async () => {
+        const { body } = await run.scorer.page('/readyz')
+        const { degradedLanes } = JSON.parse(body) as Readiness
+        return degradedLanes.length === 0
+      }),
+  }
+  await decide(run.parts[0])
+  return run
+}
+
+interface Readiness {
+  readonly degradedLanes: readonly number[]
+}
+
+/** Decisions of the stream, in the order of their blocks. */
+export function decisionsOf({ outputs }: LiveRun): readonly DecisionRecord[] {
+  return outputs.blocks.flatMap(({ block }) => block.decisions)
+}
+
+export function degradedOf(run: LiveRun): readonly DecisionRecord[] {
+  return decisionsOf(run).filter(({ marks }) => marks.includes(DEGRADED))
+}
+
+/**
+ * Decides the last part and holds all that was decided, and the state, against the log: each input has one answer, what
+ * is degraded says so and blocks nothing, all else is exact, and so is the state.
+ */
+export async function assertWhole(run: LiveRun): Promise<void> {
+  const { stream, outputs, scorer, sent, parts } = run
+  const degraded = degradedOf(run)
+  await run.decide(parts[2])
+  await outputs.readToEnd()
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  ok(degraded.length > 0, 'nothing was decided without state')
+  strictEqual(degradedOf(run).length, degraded.length, 'once it is back, all is decided with it')
+  deepStrictEqual(
+    degraded.filter(({ outcome }) => outcome === 'block'),
+    [],
+  )
+  ok(outputs.leases.length > 0, 'nothing at all was blocked')
+  deepStrictEqual((await wrongDecisions(stream, outputs, sent)).slice(0, 3), [])
+  deepStrictEqual((await wrongState(run)).slice(0, 3), [])
+}
+
+/** Values that are not what the whole log gives, with both. */
+export async function wrongState({ stream, redisUrl, sent }: LiveRun): Promise<readonly string[]> {
+  const whole = normalStateOf(foldWhole(logsOfSent(sent)))
+  return differences(whole, await normalStateIn(redisUrl, stream.streamId))
+}
+
+/** Everything that the database holds, to put it back later. */
+export async function saveDatabase(redis: Redis): Promise<ReadonlyMap<string, Buffer>> {
+  const saved = new Map<string, Buffer>()
+  for (const key of await redis.keys('*')) {
+    saved.set(key, (await redis.getBuffer(key)) ?? Buffer.alloc(0))
+  }
+  return saved
+}
+
+/** Makes the database what it was when that was saved. */
+export async function takeBack(redis: Redis, saved: ReadonlyMap<string, Buffer>): Promise<void> {
+  const transaction = redis.multi().flushdb()
+  for (const [key, value] of saved) transaction.set(key, value)
+  await transaction.exec()
+}
+
+export const LANES = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)
+
+/** A database that nobody uses, empty again afterwards. */
+export async function openDatabase(
+  t: TestContext,
+  serverUrl: string,
+): Promise<{ readonly redis: Redis; readonly redisUrl: string }> {
+  for (let database = DATABASES - 1; database > 0; database -= 1) {
+    const redis = new Redis(serverUrl, { db: database })
+    if ((await redis.dbsize()) > 0) {
+      redis.disconnect()
+      continue
+    }
+    closeWith(t, async () => {
+      await redis.flushdb()
+      redis.disconnect()
+    })
+    const url = new URL(serverUrl)
+    url.pathname = `/${database}`
+    return { redis, redisUrl: url.href }
+  }
+  throw new Error('Every database of Redis is in use; empty one for this test.')
+}

@@ -1,0 +1,225 @@
+// What a live run had to decide: the log, folded in memory with nothing lost, each batch at the cut that its block
+// records. Degraded decisions are not foretold; what they decided on is in the state all the same.
+
+import { join } from 'node:path'
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { CardHistory } from '../../services/core/features/card-history.ts'
+import { EntityPart } from '../../services/core/features/entity-part.ts'
+import { entityKeyOf, type EntityKind } from '../../services/core/features/feature-definition.ts'
+import {
+  LANE_START,
+  LaneFold,
+  type CardLookup,
+  type LaneState,
+  type ReadablePart,
+} from '../../services/core/features/lane-fold.ts'
+import { LATENESS_MS } from '../../services/core/features/time.ts'
+import { partitionOf } from '../../services/core/murmur2.ts'
+import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
+import type { DecisionBlock } from '../../services/core/wire/records.ts'
+import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/fold-batch.ts'
+import { decideBatch, type DecideOptions } from '../../services/scorer/micro-batch.ts'
+import type { Outputs } from './outputs.ts'
+import { PARTITION_COUNT, type TestStream } from './streams.ts'
+
+export const DEGRADED = 'degraded'
+
+/** The two logs of one partition. */
+interface LaneLog {
+  readonly entries: readonly LaneEntry[]
+  readonly labels: readonly LaneLabel[]
+}
+
+/** State of one lane in maps; parts of other lanes as far as a cut allows. */
+export class OracleState implements LaneState, CardLookup {
+  readonly cards = new Map<string, CardHistory>()
+  /** By `entityKeyOf`. */
+  readonly entities = new Map<number, EntityPart>()
+  entityHorizonMs = -Infinity
+  #others: readonly { readonly state: OracleState; readonly cut: LaneProgress }[] = []
+
+  seeOthers(others: readonly { readonly state: OracleState; readonly cut: LaneProgress }[]): void {
+    this.#others = others
+  }
+
+  card(card: string): CardHistory {
+    const history = this.cards.get(card) ?? new CardHistory()
+    this.cards.set(card, history)
+    return history
+  }
+
+  peekCard(card: string): CardHistory | null {
+    return this.cards.get(card) ?? null
+  }
+
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const key = entityKeyOf(kind, ref)
+    const part = this.entities.get(key) ?? new EntityPart()
+    this.entities.set(key, part)
+    return part
+  }
+
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
+    return this.#others.flatMap(({ state, cut }) => {
+      const part = state.entities.get(entityKeyOf(kind, ref))
+      return part === undefined ? [] : [{ part, cut }]
+    })
+  }
+}
+
+/** The logs of all lanes, from what was sent, in that order. */
+export function logsOfSent(events: readonly ProducedEvent[]): readonly LaneLog[] {
+  const logs = Array.from({ length: PARTITION_COUNT }, () => ({
+    entries: [] as LaneLog['entries'][number][],
+    labels: [] as LaneLog['labels'][number][],
+  }))
+  for (const event of events) {
+    for (const [partition, { entries, labels }] of logs.entries()) {
+      if (event.kind === 'watermark') {
+        const { timeMs, topic } = event
+        if (topic === 'labels') labels.push({ kind: 'watermark', offset: labels.length, timeMs })
+        else entries.push({ kind: 'watermark', offset: entries.length, timeMs })
+        continue
+      }
+      const { card } = event.kind === 'label' ? event.label : event.transaction
+      if (partitionOf(Buffer.from(card), PARTITION_COUNT) !== partition) continue
+      if (event.kind === 'label') {
+        labels.push({ kind: 'label', offset: labels.length, label: event.label })
+      } else {
+        const { transaction } = event
+        const offset = entries.length
+        entries.push({ kind: 'transaction', offset, timestampMs: 0, transaction })
+      }
+    }
+  }
+  return logs
+}
+
+/** The state of every lane after its whole log. */
+export function foldWhole(logs: readonly LaneLog[]): readonly OracleState[] {
+  return logs.map(({ entries, labels }) => {
+    const state = new OracleState()
+    foldBatch(
+      labels,
+      entries,
+      Infinity,
+      new LaneFold({ rates: DEFAULT_RATES }, LANE_START),
+      state,
+      'live',
+    )
+    return state
+  })
+}
+
+/** How far a lane's state is at a cut. */
+function progressAt(log: LaneLog, nextOffset: number, labelNextOffset: number): LaneProgress {
+  let newestEventMs = -1
+  for (const entry of log.entries) {
+    if (entry.kind !== 'transaction' || entry.offset >= nextOffset) continue
+    newestEventMs = Math.max(newestEventMs, entry.transaction.eventTimeMs)
+  }
+  const watermarks = { watermarkMs: -1, labelWatermarkMs: -1 }
+  return { generation: 1, nextOffset, labelNextOffset, newestEventMs, ...watermarks }
+}
+
+/** Places at which a decision that is not degraded is another one than it had to be, with both as text. */
+export async function wrongDecisions(
+  { streamId }: TestStream,
+  outputs: Outputs,
+  events: readonly ProducedEvent[],
+): Promise<readonly string[]> {
+  const logs = logsOfSent(events)
+  const whole = foldWhole(logs)
+  const model = await openScoringModel({
+    folder: join(import.meta.dirname, '../../models/simulator'),
+    backend: 'wasm',
+    ratesDigest: DEFAULT_RATES.digest,
+  })
+  const wrong: string[] = []
+  for (const [partition, log] of logs.entries()) {
+    const state = new OracleState()
+    const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+    let labelCount = 0
+    for (const { block, partition: of } of outputs.blocks) {
+      if (of !== partition) continue
+      const labels = log.labels.slice(labelCount, block.labelNextOffset)
+      const entries = log.entries.slice(block.firstOffset, block.nextOffset)
+      labelCount = block.labelNextOffset
+      const progress = cutOf(block, logs)
+      const newestMs = progress.map((cut, lane) =>
+        cut === null || lane === partition ? -Infinity : cut.newestEventMs,
+      )
+      state.entityHorizonMs = Math.max(...newestMs) - LATENESS_MS
+      state.seeOthers(
+        progress.flatMap((cut, lane) => {
+          const other = whole[lane]
+          return cut === null || other === undefined ? [] : [{ state: other, cut }]
+        }),
+      )
+      const decided = await decideBatch(
+        labels,
+        entries,
+        block.labelNextOffset,
+        fold,
+        state,
+        progress,
+        0,
+        optionsOf(block, model, streamId),
+      )
+      for (const [index, decision] of decided.decisions.entries()) {
+        const found = block.decisions[index]
+        if (found?.marks.includes(DEGRADED) === true) continue
+        const row = rowText(decided.features, index, block.featureCount)
+        const expected = JSON.stringify([decision, row])
+        const actual = JSON.stringify([found, rowText(floatsOf(block), index, block.featureCount)])
+        if (expected !== actual)
+          wrong.push(`${partition}/${decision.offset}: ${expected} <> ${actual}`)
+      }
+    }
+  }
+  model.close()
+  return wrong
+}
+
+function cutOf(block: DecisionBlock, logs: readonly LaneLog[]): readonly (LaneProgress | null)[] {
+  return logs.map((log, partition) => {
+    const cut = block.cut.find((one) => one.partition === partition)
+    return cut === undefined ? null : progressAt(log, cut.nextOffset, cut.labelNextOffset)
+  })
+}
+
+function optionsOf(
+  block: DecisionBlock,
+  model: Awaited<ReturnType<typeof openScoringModel>>,
+  streamId: string,
+): DecideOptions {
+  const { flagThreshold, blockThreshold, usual, version, digest } = model.info
+  return {
+    streamId,
+    topic: 'transactions',
+    partition: block.partition,
+    mode: block.mode,
+    alignment: block.alignment,
+    thresholds: { flag: flagThreshold, block: blockThreshold },
+    unscoredOutcome: 'flag',
+    leaseMs: 1,
+    modelVersion: version,
+    modelDigest: digest,
+    policyDigest: block.policyDigest,
+    usual,
+    score: (rows, rowCount) => model.score(rows, rowCount),
+  }
+}
+
+function floatsOf({ features }: DecisionBlock): Float64Array {
+  const bytes = new Uint8Array(features)
+  return new Float64Array(bytes.buffer, 0, Math.floor(bytes.length / 8))
+}
+
+/** Bit for bit. */
+function rowText(features: Float64Array, index: number, featureCount: number): string {
+  const row = features.slice(index * featureCount, (index + 1) * featureCount)
+  return Buffer.from(row.buffer).toString('base64')
+}

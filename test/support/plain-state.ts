@@ -1,0 +1,33 @@
+// State of one lane in memory that is never compacted, encoded or shared.
+
+import { CardHistory } from '../../services/core/features/card-history.ts'
+import { EntityPart } from '../../services/core/features/entity-part.ts'
+import { entityKeyOf, type EntityKind } from '../../services/core/features/feature-definition.ts'
+import type { CardLookup, LaneState, ReadablePart } from '../../services/core/features/lane-fold.ts'
+
+export class PlainState implements LaneState, CardLookup {
+  readonly entityHorizonMs = -Infinity
+  readonly #cards = new Map<string, CardHistory>()
+  readonly #entities = new Map<number, EntityPart>()
+
+  card(card: string): CardHistory {
+    const history = this.#cards.get(card) ?? new CardHistory()
+    this.#cards.set(card, history)
+    return history
+  }
+
+  peekCard(card: string): CardHistory | null {
+    return this.#cards.get(card) ?? null
+  }
+
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const key = entityKeyOf(kind, ref)
+    const part = this.#entities.get(key) ?? new EntityPart()
+    this.#entities.set(key, part)
+    return part
+  }
+
+  otherEntities(): readonly ReadablePart[] {
+    return []
+  }
+}

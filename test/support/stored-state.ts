@@ -1,0 +1,81 @@
+// State in normal form: what it says, whatever build of it says so and however it was cut into batches.
+
+import { Redis } from 'ioredis'
+import { ByteWriter } from '../../services/core/features/bytes.ts'
+import { COLUMN, type CardHistory } from '../../services/core/features/card-history.ts'
+import { decodeCard, encodeCard } from '../../services/core/features/card-layouts.ts'
+import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
+import type { EntityPart } from '../../services/core/features/entity-part.ts'
+import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
+import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
+import type { OracleState } from './live-oracle.ts'
+import { keysOf, PARTITION_COUNT } from './streams.ts'
+
+/**
+ * By lane and name, the values that count, all of it merged that may be. Outcomes and messages are left out: the logs of
+ * the oracle have none.
+ */
+export async function normalStateIn(
+  redisUrl: string,
+  streamId: string,
+): Promise<ReadonlyMap<string, string>> {
+  const redis = new Redis(redisUrl)
+  try {
+    const keys = await keysOf(redis, streamId)
+    const normal = new Map<string, string>()
+    for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
+      const lane = laneKeys(streamId, partition)
+      const progress = decodeProgress(await redis.get(lane.progress))
+      if (progress === null) continue
+      const cardStart = lane.card(progress.generation, '')
+      const entityStart = lane.entities(progress.generation)
+      for (const key of keys) {
+        if (key.startsWith(cardStart)) {
+          const card = decodeCard(await redis.getBuffer(key))
+          put(normal, `${partition}/c/${key.slice(cardStart.length)}`, cardText(card))
+        } else if (key.startsWith(entityStart)) {
+          const part = decodeEntityPart(await redis.getBuffer(key))
+          put(normal, `${partition}/e/${key.slice(entityStart.length)}`, partText(part))
+        }
+      }
+    }
+    return normal
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** The same of lanes in memory, which must not be used afterwards. */
+export function normalStateOf(lanes: readonly OracleState[]): ReadonlyMap<string, string> {
+  const normal = new Map<string, string>()
+  for (const [partition, { cards, entities }] of lanes.entries()) {
+    for (const [card, history] of cards) put(normal, `${partition}/c/${card}`, cardText(history))
+    for (const [entity, part] of entities) {
+      put(normal, `${partition}/e/${entityName(entity)}`, partText(part))
+    }
+  }
+  return normal
+}
+
+function put(normal: Map<string, string>, name: string, text: string | null): void {
+  if (text !== null) normal.set(name, text)
+}
+
+/** Null for a card without history, which is as good as none. */
+function cardText(card: CardHistory): string | null {
+  card.normalise()
+  card.records.clear()
+  for (let index = card.settledCount; index < card.count; index += 1) {
+    card.setOutcome(card.at(index, COLUMN.offset), 0)
+  }
+  if (card.count === 0 && card.buckets.length === 0) return null
+  return encodeCard(card, 3, new ByteWriter()).toString('base64')
+}
+
+function partText(part: EntityPart): string | null {
+  part.normalise()
+  part.encodedStart = null
+  const { count, labels, crowdedHours } = part
+  if (count === 0 && labels.length === 0 && crowdedHours.length === 0) return null
+  return encodeEntityPart(part, new ByteWriter()).toString('base64')
+}
