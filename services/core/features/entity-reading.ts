@@ -161,9 +161,8 @@ export class EntityReading {
   }
 
   #addFrauds({ labels }: EntityPart, end: number, horizonMs: number): void {
-    this.#frauds.read(labels, Math.max(0, end - LABELS_MAX), end, this.#timeMs)
+    this.#frauds.read(labels, Math.max(0, end - LABELS_MAX), end, this.#timeMs, horizonMs)
     for (const { timeMs } of this.#frauds.found) {
-      if (timeMs < horizonMs) continue
       if (this.#plan.run !== null) this.#fraudTimesMs.push(timeMs)
       for (const { delayMs, windowsMs, frauds } of this.groups) {
         const ageMs = this.#timeMs - delayMs - timeMs
@@ -228,29 +227,8 @@ export class EntityReading {
     this.#otherId = id
   }
 
-<<<<<<< HEAD
   #isAfterOther(timeMs: number, id: number): boolean {
     if (timeMs !== this.#otherTimeMs) return timeMs > this.#otherTimeMs
     return id > this.#otherId
-=======
-  #addLabels(part: EntityPart, cut: Cut, horizonMs: number): void {
-    const end = part.labelCount(cut.labelNextOffset)
-    const start = Math.max(0, end - LABELS_MAX)
-    const last = new Map<number, EntityLabel>()
-    for (let index = start; index < end; index += 1) {
-      const label = part.labels[index]
-      if (label === undefined || label.knownAtMs > this.#timeMs) continue
-      if (label.timeMs < horizonMs) continue
-      const known = last.get(label.idRef)
-      // Labels come by offset, so of two known at the same time the later one stands.
-      if (known === undefined || label.knownAtMs >= known.knownAtMs) last.set(label.idRef, label)
-    }
-    for (const { isFraud, timeMs, idRef } of last.values()) {
-      if (!isFraud) continue
-      this.#fraudIds.add(idRef % 0x1_0000_0000)
-      if (this.#plan.run !== null) this.#fraudTimesMs.push(timeMs)
-      for (const group of this.groups) group.add(group.frauds, timeMs, 1)
-    }
->>>>>>> 70fd5f451fc0463120c35ce8b00fecebfe4ccfe2
   }
 }

@@ -9,14 +9,24 @@ export class KnownFrauds {
   readonly found: EntityLabel[] = []
   readonly #last = new Map<number, EntityLabel>()
 
-  /** Reads labels[from, to), which are in the order of the log, as of `asOfMs`. */
-  read(labels: readonly EntityLabel[], from: number, to: number, asOfMs: number): void {
+  /**
+   * Reads labels[from, to), which are in the order of the log, as of `asOfMs`. Words on transactions before `horizonMs`
+   * may be forgotten already, and do not count.
+   */
+  read(
+    labels: readonly EntityLabel[],
+    from: number,
+    to: number,
+    asOfMs: number,
+    horizonMs: number,
+  ): void {
     this.found.length = 0
     this.#last.clear()
     let hasClash = false
     for (let index = from; index < to; index += 1) {
       const label = labels[index]
       if (label === undefined || label.knownAtMs > asOfMs) continue
+      if (label.timeMs < horizonMs) continue
       // A genuine word is only kept where it follows another, so without one nothing is undone.
       if (!label.isFraud) hasClash = true
       this.found.push(label)
