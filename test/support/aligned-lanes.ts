@@ -2,21 +2,22 @@
 // any order that the alignment allows, in batches, with crashes.
 
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
-import { LANE_START, LaneFold } from '../../services/core/features/lane-fold.ts'
-import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/micro-batch.ts'
-import { DAY_MS, type StreamItem } from './feature-streams.ts'
+import { LANE_START } from '../../services/core/features/lane-fold.ts'
+import { DAY_MS, HOUR_MS, type StreamItem } from './feature-streams.ts'
 import {
-  PlainState,
-  StoredLane,
-  StoredLanes,
+  foldEntries,
   nextOffset,
+  openFold,
+  PlainState,
+  type Entry,
   type FoldedRow,
+  type LabelEntry,
   type LaneLog,
-} from './stored-lanes.ts'
+} from './fold-entries.ts'
+import { StoredLane, StoredLanes, type Guards } from './stored-lanes.ts'
 
 /** Longest stretch of event time between two watermarks, well below the delay of entity windows. */
-const STRETCH_MS_MAX = 2 * DAY_MS
+const STRETCH_MS_MAX = HOUR_MS - 1
 
 /** The place of one message: a lane, and which of its entries or labels. */
 interface Sent {
@@ -95,8 +96,8 @@ export function dealOut(
   laneOf: (card: string) => number,
 ): AlignedStream {
   const logs = Array.from({ length: laneCount }, () => ({
-    entries: [] as LaneEntry[],
-    labels: [] as LaneLabel[],
+    entries: [] as Entry[],
+    labels: [] as LabelEntry[],
   }))
   const sent: Sent[] = []
   for (const item of items) {
@@ -116,14 +117,13 @@ export function dealOut(
   return { logs, sent }
 }
 
-function entryOf(item: SentItem, offset: number): LaneEntry {
+function entryOf(item: SentItem, offset: number): Entry {
   if (item.kind === 'label') throw new Error('A label is no entry.')
   if (item.kind === 'watermark') return { kind: 'watermark', offset, timeMs: item.timeMs }
-  const { transaction } = item
-  return { kind: 'transaction', offset, timestampMs: transaction.eventTimeMs, transaction }
+  return { kind: 'transaction', offset, transaction: item.transaction }
 }
 
-function labelEntryOf(item: SentItem, offset: number): LaneLabel {
+function labelEntryOf(item: SentItem, offset: number): LabelEntry {
   if (item.kind === 'transaction') throw new Error('A transaction is no label.')
   if (item.kind === 'watermark') return { kind: 'watermark', offset, timeMs: item.timeMs }
   return { kind: 'label', offset, label: item.label }
@@ -133,7 +133,7 @@ function labelEntryOf(item: SentItem, offset: number): LaneLabel {
 export function foldInOrder({ logs, sent }: AlignedStream): ReadonlyMap<string, FoldedRow> {
   const states: PlainState[] = []
   while (states.length < logs.length) states.push(new PlainState(states))
-  const folds = logs.map(() => new LaneFold(DEFAULT_RATES, LANE_START))
+  const folds = logs.map(() => openFold(LANE_START))
   const rows = new Map<string, FoldedRow>()
   for (const { lane, kind, index } of sent) {
     const [log, fold, state] = [logs[lane], folds[lane], states[lane]]
@@ -141,10 +141,8 @@ export function foldInOrder({ logs, sent }: AlignedStream): ReadonlyMap<string, 
     const isLabel = kind === 'label'
     const labels = isLabel ? log.labels.slice(index, index + 1) : []
     const entries = isLabel ? [] : log.entries.slice(index, index + 1)
-    const batch = foldBatch(labels, entries, Infinity, fold, state, 'aligned')
-    for (const { offset, folded } of batch.rows) {
-      rows.set(`${lane}/${offset}`, { offset, folded, row: Array.from(batch.features) })
-    }
+    const folded = foldEntries(labels, entries, Infinity, fold, state)
+    for (const row of folded) rows.set(`${lane}/${row.offset}`, row)
   }
   return rows
 }
@@ -157,9 +155,10 @@ export function foldAligned(
   { logs }: AlignedStream,
   turns: readonly Turn[],
   gate: Gate,
+  guards?: Guards,
 ): ReadonlyMap<string, FoldedRow> | null {
   const stored = new StoredLanes(logs.length)
-  const lanes = logs.map((log, partition) => new StoredLane(stored, partition, log))
+  const lanes = logs.map((log, partition) => new StoredLane(stored, partition, log, guards))
   const seen = logs.map(() => [...stored.progress])
   const rows = new Map<string, FoldedRow>()
   const take = (lane: number, turn: Turn): boolean => {

@@ -36,6 +36,7 @@ export interface FoldedRow {
   readonly states: readonly number[]
   readonly marks: readonly FoldMark[]
   readonly duplicateOf: number | null
+  readonly duplicateOutcome: number
   readonly recomputed: readonly Recomputed[]
 }
 
@@ -73,7 +74,7 @@ export function foldEntries(
     }
     const { transaction, offset } = entry
     const record = recordOf(transaction)
-    const { marks, duplicateOfOffset, recomputed } = fold.applyTransaction(
+    const { marks, duplicateOfOffset, duplicateOutcome, recomputed } = fold.applyTransaction(
       transaction,
       offset,
       labelNextOffset,
@@ -89,6 +90,7 @@ export function foldEntries(
       states: Array.from(states),
       marks,
       duplicateOf: duplicateOfOffset,
+      duplicateOutcome,
       recomputed,
     })
   }

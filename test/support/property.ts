@@ -27,6 +27,6 @@ function check<Values extends [unknown, ...unknown[]]>(
   fc.assert(property, {
     numRuns,
     includeErrorInReport: true,
-    endOnFailure: endOnFailure || process.env.NOSHRINK === '1',
+    endOnFailure: endOnFailure || process.env['NOSHRINK'] === '1',
   })
 }

@@ -31,27 +31,36 @@ test('rows, states and marks are those of the definitions, at every edge of ever
 
 test('an entity with crowded hours is as coarse as documented, and says so', () => {
   const shape = {
-    stepsMin: 90,
-    stepsMax: 140,
     cards: 400,
     terminals: 1,
+    labelShare: 0.3,
     repeatsId: neverRepeated,
     repeatsIntent: neverRepeated,
-    labelShare: 0.3,
     latesMs: fc.oneof({ weight: 12, arbitrary: fc.constant(0) }, fc.constant(HOUR_MS)),
-    backs: fc.oneof({ weight: 20, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 20 })),
+  }
+  const crowd = stepsOf({
+    ...shape,
+    stepsMin: 70,
+    stepsMax: 90,
+    backs: fc.constant(0),
+    gapsMs: fc.constantFrom(0, 1, 20_000),
+  })
+  const after = stepsOf({
+    ...shape,
+    stepsMax: 40,
+    backs: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 60 })),
     gapsMs: fc.oneof(
-      { weight: 90, arbitrary: fc.constantFrom(0, 1, 20_000) },
-      fc.integer({ min: 0, max: HOUR_MS }),
+      { weight: 20, arbitrary: fc.constantFrom(0, 1, 20_000) },
+      { weight: 2, arbitrary: fc.integer({ min: 0, max: 3 * HOUR_MS }) },
       edgesMs,
     ),
-  }
+  })
   let approximateCount = 0
   let estimateCount = 0
   holdsForLong(
     40,
-    fc.property(stepsOf(shape), (steps) => {
-      for (const { folded, naive } of compareStream(itemsOf(steps))) {
+    fc.property(crowd, after, (first, second) => {
+      for (const { folded, naive } of compareStream(itemsOf([...first, ...second]), 60)) {
         if (folded.marks.includes('windows_approximate')) approximateCount += 1
         if ([...naive.values.values()].some(({ isEstimate }) => isEstimate)) estimateCount += 1
       }

@@ -1,0 +1,149 @@
+// A few transactions told one by one, for tests that state a rule with an example.
+
+import { FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
+import { FEATURE_STATES, type FeatureState } from '../../services/core/features/feature-states.ts'
+import { LANE_START, type FoldMark, type LaneFold } from '../../services/core/features/lane-fold.ts'
+import type { Recomputed } from '../../services/core/features/late-revisions.ts'
+import { referenceOf } from '../../services/core/reference.ts'
+import type { Transaction } from '../../services/core/transaction.ts'
+import { labelOf, STREAM_START_MS } from './feature-streams.ts'
+import { foldEntries, openFold, PlainState, type FoldedRow } from './fold-entries.ts'
+
+/** A transaction; `atMs` counts from the start of the story, a Sunday at midnight. */
+export interface Payment extends Partial<Omit<Transaction, 'eventTimeMs'>> {
+  readonly atMs: number
+  readonly lane?: number
+}
+
+export interface Word {
+  readonly of: Transaction
+  readonly verdict: 'fraud' | 'genuine'
+  /** After the start of the story. */
+  readonly knownAtMs: number
+  readonly lane?: number
+}
+
+/** What came out for one transaction. */
+export class Told {
+  readonly transaction: Transaction
+  readonly folded: FoldedRow
+
+  constructor(transaction: Transaction, folded: FoldedRow) {
+    this.transaction = transaction
+    this.folded = folded
+  }
+
+  get marks(): readonly FoldMark[] {
+    return this.folded.marks
+  }
+
+  get recomputed(): readonly Recomputed[] {
+    return this.folded.recomputed
+  }
+
+  get isEmpty(): boolean {
+    return this.folded.row.every(Number.isNaN)
+  }
+
+  value(name: string): number {
+    return this.folded.row[columnOf(name)] ?? NaN
+  }
+
+  values(...names: readonly string[]): readonly number[] {
+    return names.map((name) => this.value(name))
+  }
+
+  state(name: string): FeatureState {
+    return FEATURE_STATES[this.folded.states[columnOf(name)] ?? 0] ?? 'absent'
+  }
+}
+
+/** One state in memory, with as many lanes as are named. */
+export class Story {
+  readonly states: PlainState[] = []
+  readonly #folds: LaneFold[] = []
+  readonly #offsets: number[] = []
+  readonly #labelOffsets: number[] = []
+  #count = 0
+
+  constructor(laneCount = 1) {
+    while (this.states.length < laneCount) {
+      this.states.push(new PlainState(this.states))
+      this.#folds.push(openFold(LANE_START))
+      this.#offsets.push(0)
+      this.#labelOffsets.push(0)
+    }
+  }
+
+  pay({ atMs, lane = 0, ...fields }: Payment): Told {
+    const transaction: Transaction = {
+      ...NOTHING_NAMED,
+      id: `tx-${this.#count}`,
+      ...fields,
+      eventTimeMs: STREAM_START_MS + atMs,
+    }
+    this.#count += 1
+    const [fold, state] = this.#laneOf(lane)
+    const offset = this.#offsets[lane] ?? 0
+    this.#offsets[lane] = offset + 1
+    const next = this.#labelOffsets[lane] ?? 0
+    const entry = { kind: 'transaction' as const, offset, transaction }
+    const [folded] = foldEntries([], [entry], next, fold, state)
+    if (folded === undefined) throw new Error('A transaction always gives a row.')
+    return new Told(transaction, folded)
+  }
+
+  /** The same at many times. */
+  payAt(timesMs: readonly number[], payment: Omit<Payment, 'atMs'> = {}): readonly Told[] {
+    return timesMs.map((atMs) => this.pay({ ...payment, atMs }))
+  }
+
+  label({ of, verdict, knownAtMs, lane = 0 }: Word): void {
+    const [fold, state] = this.#laneOf(lane)
+    const offset = this.#labelOffsets[lane] ?? 0
+    this.#labelOffsets[lane] = offset + 1
+    fold.applyLabel(labelOf(of, STREAM_START_MS + knownAtMs, verdict), offset, state)
+  }
+
+  watermark(atMs: number, lane = 0): void {
+    this.#laneOf(lane)[0].applyWatermark(STREAM_START_MS + atMs)
+  }
+
+  #laneOf(lane: number): readonly [LaneFold, PlainState] {
+    const [fold, state] = [this.#folds[lane], this.states[lane]]
+    if (fold === undefined || state === undefined) throw new RangeError(`No lane ${lane}.`)
+    return [fold, state]
+  }
+}
+
+/** Names in the order of their references. */
+export function idsInOrder(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `id-${index}`).toSorted(
+    (a, b) => referenceOf(a) - referenceOf(b),
+  )
+}
+
+function columnOf(name: string): number {
+  const column = FEATURE_NAMES.indexOf(name)
+  if (column < 0) throw new RangeError(`No feature ${name}.`)
+  return column
+}
+
+const NOTHING_NAMED: Omit<Transaction, 'id' | 'eventTimeMs'> = {
+  card: 'card',
+  amountMinor: 1_000,
+  currency: 'EUR',
+  merchant: null,
+  merchantCategory: null,
+  terminal: null,
+  country: null,
+  latitude: null,
+  longitude: null,
+  utcOffsetMinutes: null,
+  device: null,
+  ipNetwork: null,
+  channel: null,
+  entryMode: null,
+  authorisation: null,
+  intentId: null,
+}
