@@ -14,6 +14,7 @@ import {
   type LaneState,
   type ReadablePart,
 } from '../../services/core/features/lane-fold.ts'
+import { FORGET_CARDS_MS } from '../../services/core/features/replay-parts.ts'
 import {
   recordedBlockOf,
   type RecordedBlock,
@@ -51,6 +52,21 @@ export function recordOf(transaction: Transaction): Uint8Array {
 
 export function readRecord(record: Uint8Array): Transaction {
   return JSON.parse(Buffer.from(record).toString()) as Transaction
+}
+
+/**
+ * Without repeats of an id that is older than a replay remembers a card that has had nothing else since: in the
+ * scorer, too, only the lifetime of its keys decides whether it still knows such a card.
+ */
+export function inMemory(items: readonly StreamItem[]): readonly StreamItem[] {
+  const firstMs = new Map<string, number>()
+  return items.filter((item) => {
+    if (item.kind === 'label') return true
+    const { id, eventTimeMs } = item.transaction
+    const known = firstMs.get(id)
+    if (known === undefined) firstMs.set(id, eventTimeMs)
+    return known === undefined || eventTimeMs - known < FORGET_CARDS_MS
+  })
 }
 
 /** Deals a stream out to lanes by card; every fifth offset is a control record of Kafka. */

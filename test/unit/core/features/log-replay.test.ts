@@ -9,7 +9,6 @@ import fc from 'fast-check'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { FEATURE_COUNT, FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
 import { LogReplay } from '../../../../services/core/features/log-replay.ts'
-import { FORGET_CARDS_MS } from '../../../../services/core/features/replay-parts.ts'
 import type {
   RecordedBlock,
   ReplayEntry,
@@ -29,6 +28,7 @@ import { holds } from '../../../support/property.ts'
 import {
   dealLive,
   entriesOf,
+  inMemory,
   labelsOf,
   readRecord,
   runLive,
@@ -161,21 +161,6 @@ function replayOf({ logs, blocks, chunks, sample = new HashSample(1), ...rest }:
 
 function count(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1)
-}
-
-/**
- * Without repeats of an id that is older than a replay remembers a card that has had nothing else since: in the
- * scorer, too, only the lifetime of its keys decides whether it still knows such a card.
- */
-function inMemory(items: readonly StreamItem[]): readonly StreamItem[] {
-  const firstMs = new Map<string, number>()
-  return items.filter((item) => {
-    if (item.kind === 'label') return true
-    const { id, eventTimeMs } = item.transaction
-    const known = firstMs.get(id)
-    if (known === undefined) firstMs.set(id, eventTimeMs)
-    return known === undefined || eventTimeMs - known < FORGET_CARDS_MS
-  })
 }
 
 const chunks = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 11 })
