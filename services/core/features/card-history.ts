@@ -262,19 +262,19 @@ export class CardHistory {
 
   /** Drops what a lane that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
-    let changed = false
+    let oldestMs = Infinity
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
+      oldestMs = Math.min(oldestMs, this.at(index, COLUMN.time))
       this.records.delete(this.at(index, COLUMN.offset))
       this.#remove(index, 1)
-      changed = true
     }
     for (const [key, causes] of this.causes) {
       const kept = causes.filter((cause) => cause < offset)
       if (key >= offset || kept.length === 0) this.causes.delete(key)
       else if (kept.length < causes.length) this.causes.set(key, kept)
     }
-    if (changed) this.#markAllRetries()
+    if (oldestMs < Infinity) this.#markRetriesFrom(oldestMs)
   }
 
   /**
@@ -349,9 +349,10 @@ export class CardHistory {
     }
   }
 
-  /** After events were dropped. Rare, so the obvious way. */
-  #markAllRetries(): void {
-    for (let index = this.settledCount; index < this.count; index += 1) {
+  /** After events from this time on were dropped. What is older stays as it was marked: its own past may be settled. */
+  #markRetriesFrom(oldestMs: number): void {
+    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+      if (this.at(index, COLUMN.time) < oldestMs) return
       const intent = this.at(index, COLUMN.intent)
       if (intent === 0) continue
       const isRetry = this.isRetry(this.at(index, COLUMN.time), this.at(index, COLUMN.id), intent)
