@@ -268,8 +268,11 @@ function placeOf({ partition, offset }: Placed<unknown>): string {
   return `${partition}/${offset}`
 }
 
-function inOrder(events: readonly KnownEvent[]): readonly KnownEvent[] {
-  return events.toSorted((a, b) => a.event.timeMs - b.event.timeMs || a.event.idRef - b.event.idRef)
+/** By time, then by as many bits of the id as tell events apart. */
+function inOrder(events: readonly KnownEvent[], ids = 2 ** 48): readonly KnownEvent[] {
+  return events.toSorted(
+    (a, b) => a.event.timeMs - b.event.timeMs || (a.event.idRef % ids) - (b.event.idRef % ids),
+  )
 }
 
 function refOfLabel(label: Label, kind: EntityKind): number {

@@ -10,7 +10,7 @@ import type { Transaction } from '../transaction.ts'
 import { cardEventOf } from './card-event.ts'
 import { CardHistory } from './card-history.ts'
 import { ENTITY_COLUMN, EntityPart, type Cut } from './entity-part.ts'
-import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
+import { ENTITY_KINDS, entityKeyOf, type EntityKind } from './feature-definition.ts'
 import { FEATURES } from './feature-list.ts'
 import { compileFeaturePlan, entityRefOf } from './feature-plan.ts'
 import { LANE_START, LaneFold, type LaneState } from './lane-fold.ts'
@@ -33,11 +33,6 @@ export const FORGET_PARTS_MS = REACH_MS + LATENESS_MS + DAY_MS
  * are asked only for cards outside the sample.
  */
 export type Verdict = 'counted' | 'refused' | 'left_out' | 'undecided'
-
-/** Kinds and 48-bit references in one exact number. */
-export function entityKeyOf(kind: EntityKind, ref: number): number {
-  return ref * ENTITY_KINDS.length + ENTITY_KINDS.indexOf(kind)
-}
 
 /** References of the entities that a transaction names, 0 for none. */
 export function entityRefsOf(transaction: Transaction): Readonly<Record<EntityKind, number>> {

@@ -7,11 +7,12 @@ import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS } from './time.ts'
 
 /**
  * Why a value is not compared. Closed list. What a block recorded as degraded or expired depends on what could be read
- * then, which the log does not tell.
+ * then, which the log does not tell; so does what comes behind the reach, where the lifetime of keys decides.
  */
 export const NOT_COMPARED = [
   'degraded',
   'expired',
+  'behind_reach',
   'outside_sample',
   'warming_up',
   'cut_went_back',
@@ -94,6 +95,7 @@ export class RowComparison {
     if (recorded[index] === STATE.expired) return 'expired'
     const entity = this.#plan.definitions[index]?.entity
     if (entity === 'transaction') return null
+    if (decision.marks.includes('behind_reach')) return 'behind_reach'
     const knownMs = entity === 'card' ? scope.cardKnownMs : scope.entitiesKnownMs
     if (entity === 'card') {
       if (!scope.hasCard) return 'outside_sample'

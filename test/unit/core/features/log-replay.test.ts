@@ -24,7 +24,7 @@ import {
   type StreamItem,
   type StreamShape,
 } from '../../../support/feature-streams.ts'
-import { holds } from '../../../support/property.ts'
+import { holdsForLong } from '../../../support/property.ts'
 import {
   dealLive,
   entriesOf,
@@ -32,6 +32,7 @@ import {
   labelsOf,
   readRecord,
   runLive,
+  stepAt,
   type LiveTurn,
   type RecordedLog,
 } from '../../../support/recorded-lanes.ts'
@@ -167,7 +168,7 @@ const chunks = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLeng
 
 test('rows and revisions are recomputed bit for bit, whatever the turns, cuts, crashes and interleaving', () => {
   let revisions = 0
-  holds(
+  holdsForLong(
     120,
     fc.property(stepsOf(shape), turns, chunks, (steps, plan, sizes) => {
       const logs = dealLive(inMemory(itemsOf(steps)), LANES)
@@ -179,7 +180,7 @@ test('rows and revisions are recomputed bit for bit, whatever the turns, cuts, c
         tally.rows,
         blocks.reduce((sum, { decisions }) => sum + decisions.length, 0),
       )
-      const allowed = ['degraded', 'expired']
+      const allowed = ['degraded', 'expired', 'behind_reach']
       assert.deepEqual(
         [...tally.notCompared.keys()].filter((why) => !allowed.includes(why)),
         [],
@@ -191,7 +192,7 @@ test('rows and revisions are recomputed bit for bit, whatever the turns, cuts, c
 })
 
 test('crowded hours are merged only below what a cut may still ask for', () => {
-  holds(
+  holdsForLong(
     10,
     fc.property(
       stepsOf({ ...shape, stepsMin: 600, stepsMax: 800, terminals: 1, gapsMs: crowdedGapsMs }),
@@ -211,7 +212,7 @@ test('crowded hours are merged only below what a cut may still ask for', () => {
 
 test('a sample compares its cards and its entities, and says of the rest that it is outside', () => {
   let compared = 0
-  holds(
+  holdsForLong(
     60,
     fc.property(
       stepsOf(shape),
@@ -250,21 +251,15 @@ test('a log that begins in the middle is compared only where it knows everything
 
 /** Cards 1 to 6, an hour apart; every tenth is a fraud, known a week later. */
 function streamOf(length: number): readonly StreamItem[] {
-  const steps = Array.from({ length }, (_, index) => ({
-    gapMs: HOUR_MS,
-    lateMs: 0,
-    card: index % 6,
-    terminal: 1 + (index % 2),
-    amountMinor: 1_000 + index,
-    currency: 'EUR',
-    device: 1,
-    place: null,
-    utcOffsetMinutes: null,
-    repeatsId: 0,
-    repeatsIntent: 0,
-    labelDelaysMs: index % 10 === 0 ? [7 * 24 * HOUR_MS] : [],
-    labelEarlyMs: 0,
-  }))
+  const steps = Array.from({ length }, (_, index) =>
+    stepAt({
+      gapMs: HOUR_MS,
+      card: index % 6,
+      terminal: 1 + (index % 2),
+      amountMinor: 1_000 + index,
+      labelDelaysMs: index % 10 === 0 ? [7 * 24 * HOUR_MS] : [],
+    }),
+  )
   return itemsOf(steps)
 }
 
