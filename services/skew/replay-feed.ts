@@ -42,7 +42,7 @@ export interface FeedOptions extends KafkaConnection {
   readonly sample: ReplaySample
   readonly onReplayed: OnReplayed
   /** Once the reader's place is fixed. */
-  readonly onReady?: (replay: LogReplay) => void
+  readonly onReady?: (status: FeedStatus) => void
   /** What was taken in, before anything is replayed that needs it. */
   readonly onTaken?: (taken: Taken) => void
   /** After each step; true ends the reading. */
@@ -62,6 +62,13 @@ export type Taken =
       readonly partition: number
       readonly blocks: readonly RecordedBlock[]
     }
+
+/** Where a reading stands, while it goes on. */
+export interface FeedStatus {
+  readonly replay: LogReplay
+  /** All that was in the topics at the start is recomputed. */
+  readonly isCaughtUp: boolean
+}
 
 /** What a reading came to. */
 export interface FedReplay {
@@ -97,7 +104,7 @@ export async function feedReplay(options: FeedOptions, signal: AbortSignal): Pro
     },
     AbortSignal.any([signal, feed.stopped]),
     () => {
-      options.onReady?.(feed.replay)
+      options.onReady?.(feed)
     },
   )
   return feed.close()
@@ -116,6 +123,7 @@ class Feed {
   /** Partitions that are not at the end that they had at the start, by topic. */
   readonly #open: Readonly<Record<FedTopic, Map<string, number>>>
   readonly #blocksTo = new Map<number, number>()
+  #isCaughtUp = false
   #messages = 0
   #unreadableBlocks = 0
 
@@ -138,6 +146,11 @@ class Feed {
       },
       onReplayed: options.onReplayed,
     })
+  }
+
+  get isCaughtUp(): boolean {
+    this.#isCaughtUp ||= this.isAtEnd
+    return this.#isCaughtUp
   }
 
   get stopped(): AbortSignal {

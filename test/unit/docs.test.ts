@@ -12,6 +12,7 @@ import { errorCodes, isSluiceError } from '../../services/core/errors.ts'
 import { readGivenAddresses } from '../../services/platform/provision/stack-choice.ts'
 import { loadProducerConfig } from '../../services/producer/config.ts'
 import { loadScorerConfig } from '../../services/scorer/config.ts'
+import { loadSkewConfig } from '../../services/skew/config.ts'
 
 type Environment = Readonly<Record<string, string>>
 
@@ -23,6 +24,7 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   loadScorerConfig,
   loadProducerConfig,
   loadAlertsConfig,
+  loadSkewConfig,
   readGivenAddresses,
 ]
 

@@ -112,6 +112,11 @@ export class LogReplay {
     return times.length === 0 ? null : Math.min(...times)
   }
 
+  /** When the newest block that was replayed was decided; null before the first. */
+  get newestReplayedMs(): number | null {
+    return this.#newestDecidedMs === -Infinity ? null : this.#newestDecidedMs
+  }
+
   /** Cards and parts of entities in memory. */
   get size(): number {
     const parts = this.#parts.reduce((sum, { size }) => sum + size, 0)
