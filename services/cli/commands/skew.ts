@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { systemClock } from '../../platform/clock.ts'
 import { openLogger } from '../../platform/log.ts'
 import { loadSkewConfig, runSkewMeter } from '../../skew/index.ts'
-import { interruptSignal, parseInteger, parseNumber } from '../command.ts'
+import { interruptSignal, parseInteger, parseNumber, printProgress } from '../command.ts'
 import { momentOption, type Moment } from './dead-letters-options.ts'
 import { environmentHelp } from './environment-help.ts'
 
@@ -67,6 +67,9 @@ async function run(options: SkewCommandOptions): Promise<void> {
       from: options.from === 'beginning' ? 'beginning' : timeOf(options.from),
       clock: systemClock,
       log: openLogger('skew', config.logLevel, config.logFormat),
+      onReady: (port) => {
+        printProgress(`metrics: http://${config.metrics.host}:${port}/metrics`)
+      },
     },
     interruptSignal(),
   )
