@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  ABSENCES,
+  WINDOWS,
+  type WindowName,
+} from '../../../../services/core/features/feature-definition.ts'
+import {
   FEATURES,
   FEATURE_COUNT,
   FEATURE_LIST_HASH,
@@ -9,23 +14,27 @@ import {
 
 test('every feature has a name of its own, a unit and a sentence', () => {
   assert.equal(new Set(FEATURE_NAMES).size, FEATURE_COUNT)
-  for (const { name, unit, sentence, absentWhen } of FEATURES) {
+  for (const { name, unit, sentence, absence } of FEATURES) {
     assert.match(name, /^[a-z][a-z0-9_]*$/)
-    assert.ok(unit !== '' && sentence !== '' && absentWhen !== '', name)
+    assert.ok(unit !== '' && sentence !== '' && absence in ABSENCES, name)
   }
 })
 
 test('windows are named after their lengths', () => {
-  const hours = { '1h': 1, '1d': 24, '7d': 7 * 24, '30d': 30 * 24 } as const
-  for (const { name, windowMs } of FEATURES) {
-    const short = /_(1h|1d|7d|30d)$/.exec(name)?.[1] as keyof typeof hours | undefined
-    if (short !== undefined) assert.equal(windowMs, hours[short] * 3_600_000, name)
+  for (const definition of FEATURES) {
+    const { name, windowMs } = definition
+    const ratio = /_(1d)_30d$/.exec(name)
+    const short = (ratio ?? /_(1m|10m|1h|1d|7d|30d)$/.exec(name))?.[1] as WindowName | undefined
+    if (short !== undefined) assert.equal(windowMs, WINDOWS[short].windowMs, name)
   }
 })
 
-test('terminal windows end a week before the transaction, others with it', () => {
-  for (const { entity, delayMs, name } of FEATURES) {
-    assert.equal(delayMs, entity === 'terminal' ? 7 * 86_400_000 : 0, name)
+test('windows over labels end a week before the transaction, other shared ones two hours, its own with it', () => {
+  for (const { entity, aggregate, delayMs, name } of FEATURES) {
+    if (entity === 'transaction' || entity === 'card') assert.equal(delayMs, 0, name)
+    else if (aggregate.startsWith('fraud')) assert.equal(delayMs, 7 * 86_400_000, name)
+    else if (aggregate === 'distinct_cards') assert.equal(delayMs, 2 * 3_600_000, name)
+    else assert.ok(delayMs === 7 * 86_400_000 || delayMs === 2 * 3_600_000, name)
   }
 })
 
