@@ -30,7 +30,10 @@ test('a fault of the demo raises its alert, which clears, and nothing is lost by
     },
   )
   t.after(() => child.kill('SIGKILL'))
-  const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  const [said, [code]] = await Promise.all([
+    text(child.stderr),
+    once(child, 'exit') as Promise<[number | null]>,
+  ])
   strictEqual(code, 0, said)
   match(said, /FAULT +Redis is away/)
   match(said, /FIRING +SluiceRedisAway \(page\).*docs\/runbook\.md#sluiceredisaway/)
