@@ -22,7 +22,7 @@ async function usedBytes(redis: Redis): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
 }
 
-test('state and load of an observed system', { timeout: 600_000 }, async (t) => {
+test('state and load of an observed system', { timeout: 840_000 }, async (t) => {
   const redisUrl = await openOwnRedis(t)
   const redis = new Redis(redisUrl)
   closeWith(t, () => {

@@ -4,6 +4,9 @@ import { ok } from 'node:assert/strict'
 import type { ObservedSystem } from './observed-system.ts'
 import { eventually } from './poll.ts'
 
+/** An alert waits for its times; a busy machine takes longer still. */
+const WAIT_MS_MAX = 180_000
+
 export interface AlertWatch {
   /** Names of the alerts that have fired so far. */
   readonly made: ReadonlySet<string>
@@ -24,7 +27,7 @@ export function watchAlerts({ prometheus }: Pick<ObservedSystem, 'prometheus'>):
     made,
     async fires(...names) {
       for (const name of names) {
-        await eventually(`${name} fires`, () => isFiring(name))
+        await eventually(`${name} fires`, () => isFiring(name), WAIT_MS_MAX)
         made.add(name)
       }
       for (const { name, annotations } of await prometheus.alerts()) {
@@ -35,7 +38,7 @@ export function watchAlerts({ prometheus }: Pick<ObservedSystem, 'prometheus'>):
     async clears(...names) {
       for (const name of names) {
         ok(made.has(name), `${name} has fired before`)
-        await eventually(`${name} clears`, async () => !(await isFiring(name)))
+        await eventually(`${name} clears`, async () => !(await isFiring(name)), WAIT_MS_MAX)
       }
     },
   }
