@@ -24,7 +24,7 @@ import { keysOf } from '../support/streams.ts'
 /** Compares with the same hour before, which this system has not lived through; the query must still be accepted. */
 const NEEDS_A_PAST = / offset 1w\)/
 
-/** Other work on this machine makes alerts late, and then these are right to fire. */
+/** The first alerts of a start are late, and so are all on a busy machine: then these are right to fire. */
 const ABOUT_SPEED = new Set([
   'SluiceLatencyBudgetBurningFast',
   'SluiceLatencyBudgetBurningSlowly',
