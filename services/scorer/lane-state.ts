@@ -121,6 +121,16 @@ export class LaneState {
     }
   }
 
+  /** @throws SluiceError when the state is no longer as it was left */
+  async confirm(): Promise<void> {
+    const session = this.#session
+    if (session === null) return
+    const { partition } = this.#deps.inbox
+    const verdict = await session.confirm()
+    if (verdict === 'fenced') throw fenced(partition)
+    if (verdict === 'lost') throw lost(partition, 'rolled_back', session.progress.generation)
+  }
+
   /** The batch is committed; `outcomesOf` says what was decided in it. */
   committed(taken: Taken, outcomesOf: () => readonly DecidedOutcome[]): void {
     const { entries, labels, nextOffset, labelNextOffset } = taken

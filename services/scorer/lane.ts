@@ -256,6 +256,9 @@ export class Lane {
     }
     await this.#sleep(ALIGNMENT_POLL_MS)
     this.#progress = await this.#deps.readProgress()
+    // When every lane waits for the others, none reads a batch that would show that the state is gone.
+    const own = this.#progress[this.#partition] ?? null
+    if (own === null || own.nextOffset < (this.#decidedTo ?? 0)) await state.confirm()
   }
 
   /** Each commit costs the same however little it holds; a little patience leaves the machine time to be prompt. */

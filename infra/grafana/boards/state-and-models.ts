@@ -133,7 +133,7 @@ const lanes = [
     unit: units.Short,
     queries: [
       {
-        expr: 'sum by (cause) (increase(sluice_state_losses_total[$__rate_interval])) > 0',
+        expr: nonZero('cause', 'increase(sluice_state_losses_total[$__rate_interval])'),
         legend: '{{cause}}',
       },
       { expr: sum(rate('sluice_state_restored_events_total')), legend: 'events/s restored' },

@@ -40,7 +40,7 @@ const LEFT_AT_DEFAULT: readonly [names: RegExp, reason: string][] = [
     /^SLUICE_(UNSCORED_OUTCOME|LEASE_MS|EVENT_AHEAD_MS_MAX)$/,
     'policy: change it on purpose, not here',
   ],
-  [/^SLUICE_BATCH_|^SLUICE_SESSION_TIMEOUT_MS$/, 'measured defaults'],
+  [/^SLUICE_(BATCH|STATE)_|^SLUICE_SESSION_TIMEOUT_MS$/, 'measured defaults'],
   [/^SLUICE_(LOG_FORMAT)$/, 'JSON where nobody watches, which is so in a container'],
   [/^SLUICE_TRACING_/, 'off: there is no collector here'],
 ]

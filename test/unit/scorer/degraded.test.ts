@@ -1,0 +1,88 @@
+// Goal: a lane without its state decides on what a transaction says by itself, says so, and blocks nothing. The control
+// is the same batch decided with state, which is blocked.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DEFAULT_RATES } from '../../../services/core/currency.ts'
+import { FEATURE_COUNT, FEATURES } from '../../../services/core/features/feature-list.ts'
+import { LANE_START, LaneFold } from '../../../services/core/features/lane-fold.ts'
+import { decideDegraded } from '../../../services/scorer/degraded.ts'
+import {
+  decideBatch,
+  type DecideOptions,
+  type LaneEntry,
+} from '../../../services/scorer/micro-batch.ts'
+import { PlainState } from '../../support/stored-lanes.ts'
+import { fullTransaction } from '../core/wire/samples.ts'
+
+const USUAL = FEATURES.map((_, feature) => feature + 0.5)
+const NEEDS_STATE = FEATURES.map(({ entity }) => entity !== 'transaction')
+
+const options: DecideOptions = {
+  streamId: 'stream',
+  topic: 'transactions',
+  partition: 0,
+  mode: 'enforce',
+  alignment: 'live',
+  thresholds: { flag: 0.5, block: 0.9 },
+  unscoredOutcome: 'flag',
+  leaseMs: 1,
+  modelVersion: '1',
+  modelDigest: 'model',
+  policyDigest: 'policy',
+  usual: USUAL,
+  score: (_, rowCount) => new Float64Array(rowCount).fill(0.99),
+}
+
+const entries: readonly LaneEntry[] = [1, 2].map((offset) => ({
+  kind: 'transaction',
+  offset,
+  timestampMs: fullTransaction.eventTimeMs,
+  transaction: { ...fullTransaction, id: `tx-${offset}`, currency: 'EUR', intentId: null },
+}))
+const batch = { labels: [], entries, labelNextOffset: 0 }
+
+const newFold = (): LaneFold => new LaneFold(DEFAULT_RATES, LANE_START)
+
+test('what would be blocked is flagged, and says why', async () => {
+  const whole = await decideBatch([], entries, 0, newFold(), new PlainState(), [null], 0, options)
+  assert.deepEqual(
+    whole.decisions.map(({ outcome }) => outcome),
+    ['block', 'block'],
+  )
+  const decided = await decideDegraded(batch, newFold(), [], 0, options)
+  for (const { outcome, score, marks } of decided.decisions) {
+    assert.deepEqual([outcome, score], ['flag', 0.99])
+    assert.ok(marks.includes('degraded'))
+  }
+  for (const { action, lease, marks } of decided.alerts) {
+    assert.deepEqual([action, lease], ['flag', null])
+    assert.ok(marks.includes('degraded'))
+  }
+  assert.equal(decided.alerts.length, 2)
+})
+
+test('what needs state is absent from the row, and usual for the model', async () => {
+  const scored: number[][] = []
+  const decided = await decideDegraded(batch, newFold(), [], 0, {
+    ...options,
+    score: (rows, rowCount) => {
+      if (scored.length === 0) scored.push(Array.from(rows))
+      return new Float64Array(rowCount)
+    },
+  })
+  const [seen = []] = scored
+  for (const [at, value] of decided.features.entries()) {
+    const feature = at % FEATURE_COUNT
+    const name = FEATURES[feature]?.name
+    assert.equal(Number.isNaN(value), NEEDS_STATE[feature], name)
+    assert.equal(seen[at], NEEDS_STATE[feature] === true ? USUAL[feature] : value, name)
+  }
+})
+
+test('the place in the stream moves as it does with state', async () => {
+  const [whole, degraded] = [newFold(), newFold()]
+  await decideBatch([], entries, 0, whole, new PlainState(), [null], 0, options)
+  await decideDegraded(batch, degraded, [], 0, options)
+  assert.deepEqual(degraded.position, whole.position)
+})
