@@ -42,9 +42,13 @@ test('every feature has a name of its own, a unit, a sentence and words for its 
 
 test('windows are named after their lengths', () => {
   const names = Object.keys(WINDOWS).join('|')
-  for (const { name, windowMs } of FEATURES) {
+  for (const definition of FEATURES) {
+    const { name, windowMs } = definition
+    const longMs = 'longWindowMs' in definition ? definition.longWindowMs : undefined
     const short = new RegExp(`_(${names})$`).exec(name)?.[1] as keyof typeof WINDOWS | undefined
-    if (short !== undefined) assert.equal(windowMs, WINDOWS[short].windowMs, name)
+    if (short === undefined) continue
+    const isRatio = definition.aggregate.endsWith('_ratio')
+    assert.equal(isRatio ? longMs : windowMs, WINDOWS[short].windowMs, name)
   }
 })
 
