@@ -11,10 +11,10 @@ import { EntityPart, LABELS_MAX } from '../../../../services/core/features/entit
 import { DAY_MS, HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { seededNumbers } from '../../../support/seeded-numbers.ts'
 
-const CARD_BYTES_MAX = 80 * 1_024
+const CARD_BYTES_MAX = 82 * 1_024
 const ENTITY_BYTES_MAX = 224 * 1_024
-/** A message with everything named, at some length. */
-const RECORD_BYTES = 600
+/** A message with everything named, in as many characters as identifiers may have. */
+const RECORD_BYTES = 640
 
 const writer = new ByteWriter()
 
