@@ -22,6 +22,7 @@ const VALUES_INLINE_MAX = 8
 const PROCESSES: Readonly<Record<MetricJob, string>> = {
   'sluice-scorer': 'The scorer: `sluice scorer`, on `SLUICE_METRICS_PORT`.',
   'sluice-alerts': 'A subscriber: `sluice alerts tail --metrics-port`, and the demo.',
+  'sluice-skew': 'The skew meter: `sluice skew`, on `SLUICE_METRICS_PORT`.',
   'sluice-producer': 'A producer run: `sluice produce ... --metrics-port`.',
 }
 
@@ -66,6 +67,7 @@ function unitOf({ name, type }: JobMetric): string {
   if (base.endsWith('_bytes')) return 'bytes'
   if (base.endsWith('_amount_reference')) return `${DEFAULT_RATES.reference}, major units`
   if (base === 'sluice_score') return '0 to 1'
+  if (base.endsWith('_ratio')) return '0 to 1'
   if (base.endsWith('_info')) return 'always 1'
   return type === 'gauge' ? 'number' : 'count'
 }

@@ -3,7 +3,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configurationPage } from './configuration-page.ts'
+import { featuresPage } from './features-page.ts'
 
 const docs = join(import.meta.dirname, '../../docs')
 
 writeFileSync(join(docs, 'configuration.md'), await configurationPage())
+writeFileSync(join(docs, 'features.md'), await featuresPage())

@@ -36,6 +36,12 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],
+  [
+    'features',
+    'list features, export rows, explain one decision',
+    () => import('./commands/features.ts'),
+  ],
+  ['skew', 'recompute decisions from the log, continuously', () => import('./commands/skew.ts')],
   ['boards', 'show the Grafana boards without Grafana', () => import('./commands/boards.ts')],
   [
     'dead-letters',

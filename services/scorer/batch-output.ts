@@ -12,7 +12,8 @@ import type { Alert, DecisionBlock, Lease } from '../core/wire/records.ts'
 import type { InputOffset } from '../platform/kafka/lane-transactions.ts'
 import type { BatchSpan } from '../platform/tracing/batch-tracer.ts'
 import type { Taken } from './lane-inbox.ts'
-import type { DecideOptions, DecidedBatch } from './micro-batch.ts'
+import type { DecideOptions } from './decide-options.ts'
+import type { DecidedBatch } from './micro-batch.ts'
 
 export interface OutputOptions {
   readonly codecs: Codecs

@@ -11,7 +11,7 @@ import type {
   DecisionRecord,
   Outcome,
 } from '../core/wire/records.ts'
-import type { DecideOptions } from './micro-batch.ts'
+import type { DecideOptions } from './decide-options.ts'
 
 /** NaN and anything outside 0 to 1 is "not scored", never a number (P7). */
 export function isScore(score: number): boolean {

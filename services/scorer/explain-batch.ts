@@ -3,7 +3,7 @@
 import { reasonsOf, writeOcclusions } from '../core/decision/reasons.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { Reason } from '../core/wire/records.ts'
-import type { DecideOptions } from './micro-batch.ts'
+import type { DecideOptions } from './decide-options.ts'
 
 /** A row that wants reasons, and its score. */
 export interface Explained {

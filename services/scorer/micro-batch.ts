@@ -2,7 +2,7 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
-import { outcomeOfStored, storedOutcomeOf, type Thresholds } from '../core/decision/decide.ts'
+import { outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
 import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, Folded, LaneFold, LaneState } from '../core/features/lane-fold.ts'
@@ -10,7 +10,8 @@ import { referenceOf } from '../core/reference.ts'
 import { entityAgeMsOf, isLagging } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
-import type { Alert, DecisionRecord, Mode, Outcome, Reason } from '../core/wire/records.ts'
+import type { Alert, DecisionRecord, Outcome, Reason } from '../core/wire/records.ts'
+import type { DecideOptions } from './decide-options.ts'
 import { alertOf, decisionOf, isScore } from './decision-records.ts'
 import { explainRows, type Explained } from './explain-batch.ts'
 import {
@@ -22,23 +23,6 @@ import {
 } from './fold-batch.ts'
 import { outcomeFor, revise, type Revision } from './revise.ts'
 import { scoreRows } from './scored-rows.ts'
-
-/** What deciding needs besides the batch; fixed while a lane runs. */
-export interface DecideOptions {
-  readonly streamId: string
-  readonly topic: string
-  readonly partition: number
-  readonly mode: Mode
-  readonly alignment: 'live' | 'aligned'
-  readonly thresholds: Thresholds
-  readonly unscoredOutcome: Outcome
-  readonly leaseMs: number
-  readonly modelVersion: string
-  readonly modelDigest: string
-  readonly policyDigest: string
-  readonly usual: readonly number[]
-  readonly score: (rows: Float64Array, rowCount: number) => Promise<Float64Array> | Float64Array
-}
 
 /** What was decided, ready to be encoded. */
 export interface DecidedBatch {

@@ -6,7 +6,7 @@ import type { ComputedRow } from '../core/features/late-revisions.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
 import { decisionOf, isScore, revisedAlertOf } from './decision-records.ts'
-import type { DecideOptions } from './micro-batch.ts'
+import type { DecideOptions } from './decide-options.ts'
 import type { ScoredRows } from './scored-rows.ts'
 
 /** A revised decision, its row, and its alert where one is published. */

@@ -29,7 +29,7 @@ import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import { LaneGroup } from './lane-group.ts'
 import { observeRedis } from './redis-observer.ts'
-import type { DecideOptions } from './micro-batch.ts'
+import type { DecideOptions } from './decide-options.ts'
 
 const KAFKA_RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
 /** A scorer needs no right to see the others. */

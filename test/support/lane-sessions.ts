@@ -2,7 +2,8 @@
 
 import type { TestContext } from 'node:test'
 import { Redis } from 'ioredis'
-import { ENTITY_COLUMN, type EntityPart } from '../../services/core/features/entity-part.ts'
+import { ENTITY_COLUMN } from '../../services/core/features/entity-event.ts'
+import { type EntityPart } from '../../services/core/features/entity-part.ts'
 import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
 import type { ReadablePart } from '../../services/core/features/lane-fold.ts'
 import { referenceOf } from '../../services/core/reference.ts'

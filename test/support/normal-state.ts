@@ -1,7 +1,8 @@
 // State in the one form that all states of the same log have, as plain values that can be compared.
 
 import { COLUMN, STRIDE, type CardHistory } from '../../services/core/features/card-history.ts'
-import { ENTITY_STRIDE, type EntityPart } from '../../services/core/features/entity-part.ts'
+import { ENTITY_STRIDE } from '../../services/core/features/entity-event.ts'
+import { type EntityPart } from '../../services/core/features/entity-part.ts'
 
 const REFERENCES: readonly number[] = [
   COLUMN.merchant,

@@ -3,7 +3,7 @@
 import { CardHistory } from '../../services/core/features/card-history.ts'
 import { EntityPart } from '../../services/core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../services/core/features/feature-definition.ts'
-import type { CardLookup, LaneState, ReadablePart } from '../../services/core/features/lane-fold.ts'
+import type { CardLookup, LaneState } from '../../services/core/features/lane-fold.ts'
 
 export class PlainState implements LaneState, CardLookup {
   readonly entityHorizonMs = -Infinity
@@ -27,7 +27,6 @@ export class PlainState implements LaneState, CardLookup {
     return part
   }
 
-  otherEntities(): readonly ReadablePart[] {
-    return []
-  }
+  /** There are no other lanes. */
+  readonly otherEntities: LaneState['otherEntities'] = () => []
 }

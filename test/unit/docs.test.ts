@@ -6,11 +6,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { configurationPage } from '../../infra/docs/configuration-page.ts'
+import { featuresPage } from '../../infra/docs/features-page.ts'
 import { loadAlertsConfig } from '../../services/alerts/config.ts'
 import { errorCodes, isSluiceError } from '../../services/core/errors.ts'
 import { readGivenAddresses } from '../../services/platform/provision/stack-choice.ts'
 import { loadProducerConfig } from '../../services/producer/config.ts'
 import { loadScorerConfig } from '../../services/scorer/config.ts'
+import { loadSkewConfig } from '../../services/skew/config.ts'
 
 type Environment = Readonly<Record<string, string>>
 
@@ -22,6 +24,7 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   loadScorerConfig,
   loadProducerConfig,
   loadAlertsConfig,
+  loadSkewConfig,
   readGivenAddresses,
 ]
 
@@ -129,6 +132,10 @@ test('every section says whether a retry helps, the exit code, when it happens a
 
 test('the configuration page is what "npm run docs" writes', async () => {
   strictEqual(read('docs/configuration.md'), await configurationPage())
+})
+
+test('the page of features is what "npm run docs" writes', async () => {
+  strictEqual(read('docs/features.md'), await featuresPage())
 })
 
 test('every variable that a configuration reads, or code names, is on the page, and no other', () => {

@@ -10,7 +10,8 @@
 
 import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
-import { ENTITY_COLUMN, ENTITY_STRIDE, EntityPart } from './entity-part.ts'
+import { ENTITY_COLUMN, ENTITY_STRIDE } from './entity-event.ts'
+import { EntityPart } from './entity-part.ts'
 import { seal, unseal } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 

@@ -8,6 +8,7 @@
 // that of the newest visible event do not count, whether they are still stored or already forgotten. That
 // makes every reading a function of the events within the cut alone.
 
+import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
 import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
 import type { EncodedStart } from './sealed.ts'
@@ -19,9 +20,6 @@ import {
   LATENESS_MS,
   bucketStartMs,
 } from './time.ts'
-
-/** Events of one hour that are kept singly. */
-export const HOUR_RAW_MAX = 16
 
 /** Labels kept per part: the last ones of the log. */
 export const LABELS_MAX = 1_024
@@ -46,18 +44,6 @@ export interface EntityLabel {
   readonly labelOffset: number
   readonly isFraud: boolean
 }
-
-/** A merged hour. */
-export interface CrowdedHour {
-  readonly startMs: number
-  count: number
-  /** Its cards: all of them, or the smallest hashes where there were more. */
-  readonly cards: KeptSmallest
-}
-
-/** Places of an event's fields. */
-export const ENTITY_COLUMN = { time: 0, offset: 1, id: 2, card: 3 } as const
-export const ENTITY_STRIDE = 4
 
 const NO_EVENTS = new Float64Array(0)
 

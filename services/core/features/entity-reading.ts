@@ -1,13 +1,8 @@
 // One reading of an entity for one transaction: the parts of all lanes. Hot path: counts are found by bisection, single
 // events are looked at only where cards are counted or a run of frauds is followed.
 
-import {
-  DISTINCT_WINDOW_MS,
-  ENTITY_COLUMN,
-  LABELS_MAX,
-  type Cut,
-  type EntityPart,
-} from './entity-part.ts'
+import { ENTITY_COLUMN } from './entity-event.ts'
+import { DISTINCT_WINDOW_MS, LABELS_MAX, type Cut, type EntityPart } from './entity-part.ts'
 import type { EntityPlan } from './entity-plan.ts'
 import { HashSet } from './hash-set.ts'
 import { KnownFrauds } from './known-frauds.ts'

@@ -1,7 +1,7 @@
 // An entity's events by the hour, with running totals: how many there are up to a time is found by bisection instead
 // of counting. Hours with more than HOUR_RAW_MAX events are crowded and stand at their start as a whole.
 
-import { ENTITY_COLUMN, HOUR_RAW_MAX, type CrowdedHour, type EntityPart } from './entity-part.ts'
+import { ENTITY_COLUMN, HOUR_RAW_MAX, type CrowdedHour, type HourlyEvents } from './entity-event.ts'
 import { BUCKET_MS, bucketStartMs } from './time.ts'
 
 export class HourIndex {
@@ -16,9 +16,9 @@ export class HourIndex {
   readonly merged: (CrowdedHour | null)[] = []
   /** True when some crowded hour holds single events. */
   hasCrowdedSingles = false
-  readonly #part: EntityPart
+  readonly #part: HourlyEvents
 
-  constructor(part: EntityPart) {
+  constructor(part: HourlyEvents) {
     this.#part = part
     const { crowdedHours, count } = part
     let hour = 0

@@ -102,21 +102,26 @@ export interface FoldOptions {
   readonly plan?: FeaturePlan
   /** Reads a message that was kept with its event; without it later decisions are not recomputed. */
   readonly readRecord?: (record: Uint8Array) => Transaction | null
+  /** False for a reader of parts that another fold builds: then parts of entities are never changed. */
+  readonly keepsEntities?: boolean
 }
 
 export class LaneFold {
   readonly #rates: RateTable
   readonly #plan: FeaturePlan
   readonly #readRecord: FoldOptions['readRecord']
+  readonly #keepsEntities: boolean
   readonly #readings: Readings
   readonly #writeStates: WriteStates
   readonly #faults: Faults = noFaults()
   #position: LanePosition
 
-  constructor({ rates, plan = FEATURE_PLAN, readRecord }: FoldOptions, position: LanePosition) {
+  constructor(options: FoldOptions, position: LanePosition) {
+    const { rates, plan = FEATURE_PLAN, readRecord, keepsEntities = true } = options
     this.#rates = rates
     this.#plan = plan
     this.#readRecord = readRecord
+    this.#keepsEntities = keepsEntities
     this.#readings = plan.openReadings()
     this.#writeStates = compileStates(plan)
     this.#position = position
@@ -124,6 +129,12 @@ export class LaneFold {
 
   get position(): LanePosition {
     return this.#position
+  }
+
+  /** A transaction that somebody else folds: only the lane's position learns of it. */
+  passOver(eventTimeMs: number): void {
+    if (eventTimeMs <= this.#position.newestEventMs) return
+    this.#position = { ...this.#position, newestEventMs: eventTimeMs }
   }
 
   applyWatermark(timeMs: number): void {
@@ -182,9 +193,7 @@ export class LaneFold {
     const recomputed = marks.includes('behind_reach')
       ? NONE
       : this.#remember(event, isRetry, history, cut, state, marks)
-    if (event.timeMs > this.#position.newestEventMs) {
-      this.#position = { ...this.#position, newestEventMs: event.timeMs }
-    }
+    this.passOver(event.timeMs)
     const { amountMinor } = event
     return { marks, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor, recomputed }
   }
@@ -206,9 +215,7 @@ export class LaneFold {
     readings.card.read(NO_HISTORY, event)
     this.#plan.write(event, false, NO_HISTORY, readings, row, position)
     this.#writeStates(DEGRADED, row, position, states)
-    if (event.timeMs > this.#position.newestEventMs) {
-      this.#position = { ...this.#position, newestEventMs: event.timeMs }
-    }
+    this.passOver(event.timeMs)
     return {
       marks: ['degraded'],
       duplicateOfOffset: null,
@@ -324,7 +331,9 @@ export class LaneFold {
       : NONE
     if (changed === NONE) history.insert(event, isRetry, this.#plan.card.kept)
     // Other lanes may already have decided on the promise that nothing so old follows.
-    if (!marks.includes('after_watermark')) this.#rememberAtEntities(event, state)
+    if (this.#keepsEntities && !marks.includes('after_watermark')) {
+      this.#rememberAtEntities(event, state)
+    }
     return changed
   }
 

@@ -37,4 +37,4 @@ export const REACH_MS = Math.max(CARD_REACH_MS, ENTITY_REACH_MS)
 export const LATENESS_MS = 3 * DAY_MS
 
 /** Attempts of one intent within this time of an earlier one are retries of it. */
-export const RETRY_MS = DAY_MS
+export const RETRY_MS = 24 * HOUR_MS

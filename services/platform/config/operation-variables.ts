@@ -26,12 +26,22 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_METRICS_PORT: {
     ...OPERATION,
-    readBy: 'scorer',
+    readBy: 'scorer, skew',
     meaning: 'Their port. 0, or a port in use, takes a free one; the log says which.',
     kind: 'integer',
     default: 9_464,
     min: 0,
     max: 65_535,
+  },
+  SLUICE_SKEW_SAMPLE: {
+    ...OPERATION,
+    readBy: 'skew',
+    meaning:
+      'Share of cards, and of shared entities, whose decisions are recomputed from the log; 1 for all. Memory grows with it (docs/operations.md).',
+    kind: 'number',
+    default: 0.01,
+    min: 0.000001,
+    max: 1,
   },
   SLUICE_DEAD_LETTER_HMAC_KEY: {
     ...OPERATION,
@@ -51,7 +61,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LOG_LEVEL: {
     ...OPERATION,
-    readBy: 'scorer',
+    readBy: 'scorer, skew',
     meaning: 'Least severe log lines that are written, on standard error.',
     kind: 'choice',
     words: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -59,7 +69,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LOG_FORMAT: {
     ...OPERATION,
-    readBy: 'scorer',
+    readBy: 'scorer, skew',
     meaning:
       'JSON lines, or lines for people; `auto` is for people on a terminal and JSON elsewhere.',
     kind: 'choice',

@@ -39,7 +39,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_SCHEMA_REGISTRY_URL: {
     ...STREAM,
-    readBy: 'scorer, alerts, producer',
+    readBy: 'scorer, alerts, producer, skew',
     meaning:
       "Schema registry with Confluent's API. Without it, ids come from `schemas/registry.json`.",
     kind: 'text',
@@ -129,7 +129,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_EVENT_AHEAD_MS_MAX: {
     ...DECIDING,
-    readBy: 'scorer',
+    readBy: 'scorer, skew',
     meaning:
       "How far an event time may lie ahead of its record's time stamp, in ms; beyond it is a dead letter.",
     kind: 'integer',

@@ -28,8 +28,11 @@ export interface CommittedMessages {
   readonly messages: readonly KafkaMessage[]
 }
 
+/** Fetches no more of the batch's partition until what it returns is called. */
+export type PausePartition = () => () => void
+
 /** Called one at a time; the next messages are fetched once it is done, so memory is bounded. */
-export type OnCommitted = (batch: CommittedMessages) => void | Promise<void>
+export type OnCommitted = (batch: CommittedMessages, pause: PausePartition) => void | Promise<void>
 
 export interface CommittedReaderOptions extends KafkaConnection {
   /** Start of the name of the group that this reader has for itself. */
@@ -40,6 +43,8 @@ export interface CommittedReaderOptions extends KafkaConnection {
    * `topic/partition`; partitions that it lacks are left out, and what retention has taken is not waited for.
    */
   readonly startAt: 'beginning' | 'now' | ReadonlyMap<string, number>
+  /** Called when everything below `next` has been read, control records included, which no handler sees. */
+  readonly onAdvance?: (topic: string, partition: number, next: number) => void
 }
 
 /**
@@ -178,7 +183,9 @@ class Reader {
       }
     })
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-      this.#advance(payload.topic, payload.partition, Number(payload.lastOffset) + 1)
+      const next = Number(payload.lastOffset) + 1
+      this.#advance(payload.topic, payload.partition, next)
+      this.#options.onAdvance?.(payload.topic, payload.partition, next)
       if (untilEnd && this.isAtEnd) stop()
     })
     try {
@@ -190,7 +197,7 @@ class Reader {
           const { batch } = payload
           if (payload.isStale()) return
           try {
-            await this.#deliver(batch.topic, batch.partition, batch.messages)
+            await this.#deliver(batch.topic, batch.partition, batch.messages, () => payload.pause())
           } catch (error) {
             this.#hasFailed = true
             ending.reject(error)
@@ -209,11 +216,12 @@ class Reader {
     topic: string,
     partition: number,
     fetched: readonly KafkaMessage[],
+    pause: PausePartition,
   ): Promise<void> {
     if (this.#hasFailed) return
     const next = this.#places.get(placeKey(topic, partition))?.next ?? 0
     const messages = fetched.filter(({ offset }) => Number(offset) >= next)
-    if (messages.length > 0) await this.#onCommitted({ topic, partition, messages })
+    if (messages.length > 0) await this.#onCommitted({ topic, partition, messages }, pause)
   }
 
   #seek(topic: string, partition: number): void {

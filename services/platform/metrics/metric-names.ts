@@ -5,9 +5,15 @@ import { createAlertsTelemetry } from './alerts-telemetry.ts'
 import type { MetricDefinition } from './process-metrics.ts'
 import { createProducerTelemetry } from './producer-telemetry.ts'
 import { createScorerTelemetry } from './scorer-telemetry.ts'
+import { createSkewTelemetry } from './skew-telemetry.ts'
 
 /** Processes that export metrics, named as their Prometheus jobs. */
-export const METRIC_JOBS = ['sluice-scorer', 'sluice-alerts', 'sluice-producer'] as const
+export const METRIC_JOBS = [
+  'sluice-scorer',
+  'sluice-alerts',
+  'sluice-producer',
+  'sluice-skew',
+] as const
 export type MetricJob = (typeof METRIC_JOBS)[number]
 
 /** One metric of one process. */
@@ -31,6 +37,7 @@ export function listMetrics(): readonly JobMetric[] {
     'sluice-scorer': createScorerTelemetry(),
     'sluice-alerts': createAlertsTelemetry(),
     'sluice-producer': createProducerTelemetry(),
+    'sluice-skew': createSkewTelemetry(),
   }
   return METRIC_JOBS.flatMap((job) => {
     const { definitions, registry } = telemetries[job]

@@ -5,14 +5,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { FEATURE_COUNT, FEATURES } from '../../../services/core/features/feature-list.ts'
+import { STATE } from '../../../services/core/features/feature-states.ts'
 import { LANE_START, LaneFold } from '../../../services/core/features/lane-fold.ts'
-import { decideDegraded } from '../../../services/scorer/degraded.ts'
-import {
-  decideBatch,
-  type DecideOptions,
-  type LaneEntry,
-} from '../../../services/scorer/micro-batch.ts'
-import { PlainState } from '../../support/stored-lanes.ts'
+import type { LaneEntry } from '../../../services/scorer/fold-batch.ts'
+import type { DecideOptions } from '../../../services/scorer/decide-options.ts'
+import { decideBatch } from '../../../services/scorer/micro-batch.ts'
+import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'
 
 const USUAL = FEATURES.map((_, feature) => feature + 0.5)
@@ -40,9 +38,7 @@ const entries: readonly LaneEntry[] = [1, 2].map((offset) => ({
   timestampMs: fullTransaction.eventTimeMs,
   transaction: { ...fullTransaction, id: `tx-${offset}`, currency: 'EUR', intentId: null },
 }))
-const batch = { labels: [], entries, labelNextOffset: 0 }
-
-const newFold = (): LaneFold => new LaneFold(DEFAULT_RATES, LANE_START)
+const newFold = (): LaneFold => new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
 
 test('what would be blocked is flagged, and says why', async () => {
   const whole = await decideBatch([], entries, 0, newFold(), new PlainState(), [null], 0, options)
@@ -50,7 +46,7 @@ test('what would be blocked is flagged, and says why', async () => {
     whole.decisions.map(({ outcome }) => outcome),
     ['block', 'block'],
   )
-  const decided = await decideDegraded(batch, newFold(), [], 0, options)
+  const decided = await decideBatch([], entries, 0, newFold(), null, [], 0, options)
   for (const { outcome, score, marks } of decided.decisions) {
     assert.deepEqual([outcome, score], ['flag', 0.99])
     assert.ok(marks.includes('degraded'))
@@ -62,27 +58,20 @@ test('what would be blocked is flagged, and says why', async () => {
   assert.equal(decided.alerts.length, 2)
 })
 
-test('what needs state is absent from the row, and usual for the model', async () => {
-  const scored: number[][] = []
-  const decided = await decideDegraded(batch, newFold(), [], 0, {
-    ...options,
-    score: (rows, rowCount) => {
-      if (scored.length === 0) scored.push(Array.from(rows))
-      return new Float64Array(rowCount)
-    },
-  })
-  const [seen = []] = scored
+test('what needs state is absent from the row and has the state degraded', async () => {
+  const decided = await decideBatch([], entries, 0, newFold(), null, [], 0, options)
   for (const [at, value] of decided.features.entries()) {
     const feature = at % FEATURE_COUNT
     const name = FEATURES[feature]?.name
-    assert.equal(Number.isNaN(value), NEEDS_STATE[feature], name)
-    assert.equal(seen[at], NEEDS_STATE[feature] === true ? USUAL[feature] : value, name)
+    const needsState = NEEDS_STATE[feature] === true
+    assert.equal(Number.isNaN(value), needsState, name)
+    assert.equal(decided.states[at], needsState ? STATE.degraded : STATE.present, name)
   }
 })
 
 test('the place in the stream moves as it does with state', async () => {
   const [whole, degraded] = [newFold(), newFold()]
   await decideBatch([], entries, 0, whole, new PlainState(), [null], 0, options)
-  await decideDegraded(batch, degraded, [], 0, options)
+  await decideBatch([], entries, 0, degraded, null, [], 0, options)
   assert.deepEqual(degraded.position, whole.position)
 })

@@ -6,11 +6,8 @@ import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/fe
 import { LANE_START, LaneFold } from '../../../services/core/features/lane-fold.ts'
 import type { LaneProgress } from '../../../services/core/stream/lane-progress.ts'
 import type { Transaction } from '../../../services/core/transaction.ts'
-import {
-  decideBatch,
-  type DecideOptions,
-  type DecidedBatch,
-} from '../../../services/scorer/micro-batch.ts'
+import type { DecideOptions } from '../../../services/scorer/decide-options.ts'
+import { decideBatch, type DecidedBatch } from '../../../services/scorer/micro-batch.ts'
 import type { LaneEntry } from '../../../services/scorer/fold-batch.ts'
 import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'

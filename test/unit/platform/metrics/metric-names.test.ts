@@ -13,12 +13,14 @@ import {
 } from '../../../../services/platform/metrics/metric-names.ts'
 import { createProducerTelemetry } from '../../../../services/platform/metrics/producer-telemetry.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
+import { createSkewTelemetry } from '../../../../services/platform/metrics/skew-telemetry.ts'
 import { samplesOf } from './metric-text.ts'
 
 const CREATE = {
   'sluice-scorer': createScorerTelemetry,
   'sluice-alerts': createAlertsTelemetry,
   'sluice-producer': createProducerTelemetry,
+  'sluice-skew': createSkewTelemetry,
 } as const
 
 test('docs/metrics.md is what the code makes of itself; "npm run docs:metrics" writes it', async () => {

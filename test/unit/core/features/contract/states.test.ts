@@ -28,17 +28,12 @@ test('Every value has a state: present, absent, expired or degraded.', () => {
       assert.equal(each.state(name) === 'present', !Number.isNaN(each.value(name)), name)
     }
   }
-  class Unreadable extends PlainState {
-    override otherEntities(): null {
-      return null
-    }
-  }
   const row = new Float64Array(FEATURE_COUNT)
   const states = new Uint8Array(FEATURE_COUNT)
   const [first] = told
   assert.ok(first !== undefined)
   const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
-  const state = new Unreadable()
+  const state = Object.assign(new PlainState(), { otherEntities: () => null })
   const { marks } = fold.applyTransaction(first.transaction, 0, 0, state, row, 0, states, null)
   assert.deepEqual(marks, ['degraded'])
   for (const [index, { name, entity }] of FEATURES.entries()) {

@@ -1,0 +1,314 @@
+// Recomputes the rows of one lane's decision blocks, in block order, with card histories of its own. Entities are
+// read from the parts of all lanes through the cut that the block recorded: parts may be ahead of it, and a reading
+// filters by it.
+
+import type { RateTable } from '../currency.ts'
+import type { Transaction } from '../transaction.ts'
+import type { DecisionRecord } from '../wire/records.ts'
+import { CardHistory } from './card-history.ts'
+import { EntityPart } from './entity-part.ts'
+import type { EntityKind } from './feature-definition.ts'
+import { FEATURE_LIST_HASH } from './feature-list.ts'
+import {
+  FEATURE_PLAN,
+  LANE_START,
+  LaneFold,
+  type Folded,
+  type LaneState,
+  type ReadablePart,
+} from './lane-fold.ts'
+import { entityRefsOf, FORGET_CARDS_MS, hasAnyEntity, type LaneParts } from './replay-parts.ts'
+import type { RecordedBlock, RecordedRow, ReplayEntry } from './replay-records.ts'
+import type { ReplaySample } from './replay-sample.ts'
+import { ReplayValues } from './replay-values.ts'
+import { notComparedFor, RowComparison, type NotCompared } from './row-comparison.ts'
+import { STATE } from './feature-states.ts'
+
+/** One decision, recorded and recomputed. Arrays are reused: copy what is to be kept. */
+export interface ReplayedRow {
+  readonly block: RecordedBlock
+  readonly recorded: RecordedRow
+  readonly transaction: Transaction | null
+  readonly values: Float64Array
+  readonly states: Uint8Array
+  /** One per value, as in row-comparison.ts. */
+  readonly verdicts: Uint8Array
+}
+
+export type OnReplayed = (row: ReplayedRow) => void
+
+export interface LaneRowsOptions {
+  readonly partition: number
+  readonly sample: ReplaySample
+  readonly rates: RateTable
+  /** Reads a message that was kept with its event. */
+  readonly readRecord: (record: Uint8Array) => Transaction | null
+  /** Of every lane, this one included. */
+  readonly parts: readonly LaneParts[]
+}
+
+const EMPTY_PART = new EntityPart()
+const COUNT = FEATURE_PLAN.definitions.length
+const CARD_FEATURES = FEATURE_PLAN.definitions.flatMap(({ entity }, index) =>
+  entity === 'card' ? [index] : [],
+)
+
+/** Event times from which on logs are known; -Infinity for the whole of them. */
+export interface KnownFrom {
+  readonly ownMs: number
+  readonly allMs: number
+}
+
+export class LaneRows implements LaneState {
+  readonly entityHorizonMs = -Infinity
+  readonly #options: LaneRowsOptions
+  readonly #fold: LaneFold
+  readonly #degraded: LaneFold
+  readonly #comparison = new RowComparison(FEATURE_PLAN)
+  readonly #cards = new ReplayValues<string, CardHistory>(() => new CardHistory())
+  readonly #values = new Float64Array(COUNT)
+  readonly #states = new Uint8Array(COUNT)
+  readonly #verdicts = new Uint8Array(COUNT)
+  #block: RecordedBlock | null = null
+  #cutWentBack = false
+
+  constructor(options: LaneRowsOptions) {
+    this.#options = options
+    const { rates, readRecord } = options
+    this.#fold = new LaneFold({ rates, readRecord, keepsEntities: false }, LANE_START)
+    this.#degraded = new LaneFold({ rates }, LANE_START)
+  }
+
+  get size(): number {
+    return this.#cards.size
+  }
+
+  get newestEventMs(): number {
+    return this.#fold.position.newestEventMs
+  }
+
+  /** Recomputes one block from the messages it answers, in offset order. */
+  replay(
+    block: RecordedBlock,
+    entries: Iterable<ReplayEntry>,
+    known: KnownFrom,
+    onReplayed: OnReplayed,
+  ): void {
+    this.#block = block
+    this.#cutWentBack = !this.#canReadCut(block)
+    const rest = new Rest(block)
+    const refused = new Set(block.deadLetterOffsets)
+    for (const entry of entries) {
+      if (entry.kind === 'watermark' && block.alignment === 'aligned') {
+        this.#fold.applyWatermark(entry.timeMs)
+      }
+      if (entry.kind !== 'transaction' || refused.has(entry.offset)) continue
+      this.#replayEntry(entry, rest, known, onReplayed)
+    }
+    for (const index of rest.indexes()) {
+      this.#skip(block.rowAt(index), null, 'message_gone', onReplayed)
+    }
+    this.#cards.forgetBefore(this.newestEventMs - FORGET_CARDS_MS)
+  }
+
+  card(card: string): CardHistory {
+    // Outside the sample nothing is kept, and nothing of the card is compared.
+    if (!this.#options.sample.hasCard(card)) return new CardHistory()
+    return this.#cards.get(card)
+  }
+
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const { parts, partition } = this.#options
+    return parts[partition]?.peek(kind, ref) ?? EMPTY_PART
+  }
+
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null {
+    const { parts, partition, sample } = this.#options
+    if (this.#cutWentBack || !sample.hasEntity(kind, ref)) return null
+    const readable: ReadablePart[] = []
+    for (const cut of this.#block?.cut ?? []) {
+      const part = cut.partition === partition ? null : parts[cut.partition]?.peek(kind, ref)
+      if (part !== null && part !== undefined) readable.push({ part, cut })
+    }
+    return readable
+  }
+
+  shrink(): void {
+    this.#cards.keepOnly((card) => this.#options.sample.hasCard(card))
+  }
+
+  #replayEntry(
+    entry: Extract<ReplayEntry, { readonly kind: 'transaction' }>,
+    rest: Rest,
+    known: KnownFrom,
+    onReplayed: OnReplayed,
+  ): void {
+    const { sample } = this.#options
+    const { transaction, offset, record } = entry
+    const block = rest.block
+    const index = rest.take(offset)
+    const hasCard = sample.hasCard(transaction.card)
+    if (!hasCard && !hasAnyEntity(sample, entityRefsOf(transaction))) {
+      const isDuplicate = index !== null && isRepeat(block.decisions[index])
+      if (!isDuplicate) this.#fold.passOver(transaction.eventTimeMs)
+      return
+    }
+    const recorded = index === null ? null : block.rowAt(index)
+    if (!hasCard && isRepeat(recorded?.decision)) return
+    const kept = hasCard ? record : null
+    const folded = this.#apply(transaction, offset, kept, recorded)
+    if (hasCard) {
+      this.#cards.touch(
+        transaction.card,
+        transaction.eventTimeMs,
+        ({ count }) => count,
+        (history) => {
+          history.compact(offset + 1)
+        },
+      )
+    }
+    if (recorded !== null) {
+      this.#report(recorded, transaction, this.#values, this.#states, hasCard, known, onReplayed)
+    }
+    this.#replayRevisions(offset, folded, rest, known, onReplayed)
+  }
+
+  #apply(
+    transaction: Transaction,
+    offset: number,
+    record: Uint8Array | null,
+    recorded: RecordedRow | null,
+  ): Folded {
+    const labelNextOffset = this.#block?.labelNextOffset ?? 0
+    const [values, states] = [this.#values, this.#states]
+    const folded = this.#fold.applyTransaction(
+      transaction,
+      offset,
+      labelNextOffset,
+      this,
+      values,
+      0,
+      states,
+      record,
+    )
+    // Without state the scorer could not know a duplicate, and decided from the transaction alone.
+    const wasDegraded =
+      recorded !== null && CARD_FEATURES.some((at) => recorded.states[at] === STATE.degraded)
+    if (wasDegraded && folded.duplicateOfOffset !== null) {
+      this.#degraded.applyDegraded(transaction, offset, values, 0, states)
+    }
+    return folded
+  }
+
+  /** Revisions that this transaction caused, as the block recorded them. */
+  #replayRevisions(
+    causeOffset: number,
+    { recomputed }: Folded,
+    rest: Rest,
+    known: KnownFrom,
+    onReplayed: OnReplayed,
+  ): void {
+    for (const index of rest.takeRevisions(causeOffset)) {
+      const recorded = rest.block.rowAt(index)
+      const { decision } = recorded
+      const hasCard = this.#options.sample.hasCard(decision.card)
+      if (!hasCard) continue
+      const again = recomputed.find(({ offset }) => offset === decision.offset)
+      // A revision that nothing caused differs in every value.
+      const { row, states } = again?.after ?? nothing()
+      const transaction = again?.transaction ?? null
+      this.#report(recorded, transaction, row, states, hasCard, known, onReplayed)
+    }
+  }
+
+  #report(
+    recorded: RecordedRow,
+    transaction: Transaction | null,
+    values: Float64Array,
+    states: Uint8Array,
+    hasCard: boolean,
+    known: KnownFrom,
+    onReplayed: OnReplayed,
+  ): void {
+    const block = this.#block
+    if (block === null) return
+    if (block.featureListHash !== FEATURE_LIST_HASH) {
+      this.#skip(recorded, transaction, 'other_feature_list', onReplayed)
+      return
+    }
+    const verdicts = this.#verdicts
+    const scope = {
+      hasCard,
+      cardKnownMs: known.ownMs,
+      entitiesKnownMs: known.allMs,
+      cutWentBack: this.#cutWentBack,
+    }
+    this.#comparison.compare(recorded, values, states, scope, verdicts)
+    onReplayed({ block, recorded, transaction, values, states, verdicts })
+  }
+
+  #skip(
+    recorded: RecordedRow,
+    transaction: Transaction | null,
+    reason: NotCompared,
+    onReplayed: OnReplayed,
+  ): void {
+    const block = this.#block
+    const { sample } = this.#options
+    if (block === null || !sample.hasCard(recorded.decision.card)) return
+    const verdicts = this.#verdicts.fill(notComparedFor(reason))
+    const { values, states } = recorded
+    onReplayed({ block, recorded, transaction, values, states, verdicts })
+  }
+
+  #canReadCut({ cut }: RecordedBlock): boolean {
+    const { parts, partition } = this.#options
+    return cut.every((each) => {
+      const lane = parts[each.partition]
+      return each.partition === partition || lane === undefined || lane.canRead(each)
+    })
+  }
+}
+
+function isRepeat(decision: DecisionRecord | undefined): boolean {
+  return decision !== undefined && decision.duplicateOfOffset !== null
+}
+
+function nothing(): { readonly row: Float64Array; readonly states: Uint8Array } {
+  return { row: new Float64Array(COUNT).fill(Infinity), states: new Uint8Array(COUNT) }
+}
+
+/** Decisions of a block that no message has been found for yet. */
+class Rest {
+  readonly block: RecordedBlock
+  readonly #byOffset = new Map<number, number>()
+  readonly #byCause = new Map<number, number[]>()
+
+  constructor(block: RecordedBlock) {
+    this.block = block
+    for (const [index, { offset, revision, causeOffset }] of block.decisions.entries()) {
+      if (revision === 0) this.#byOffset.set(offset, index)
+      else if (causeOffset !== null) {
+        const caused = this.#byCause.get(causeOffset) ?? []
+        caused.push(index)
+        this.#byCause.set(causeOffset, caused)
+      }
+    }
+  }
+
+  take(offset: number): number | null {
+    const index = this.#byOffset.get(offset) ?? null
+    if (index !== null) this.#byOffset.delete(offset)
+    return index
+  }
+
+  takeRevisions(causeOffset: number): readonly number[] {
+    const indexes = this.#byCause.get(causeOffset) ?? []
+    this.#byCause.delete(causeOffset)
+    return indexes
+  }
+
+  indexes(): readonly number[] {
+    return [...this.#byOffset.values(), ...[...this.#byCause.values()].flat()]
+  }
+}

@@ -1,0 +1,21 @@
+// What deciding depends on besides what is decided.
+
+import type { Thresholds } from '../core/decision/decide.ts'
+import type { Mode, Outcome } from '../core/wire/records.ts'
+
+/** What deciding needs besides the batch; fixed while a lane runs. */
+export interface DecideOptions {
+  readonly streamId: string
+  readonly topic: string
+  readonly partition: number
+  readonly mode: Mode
+  readonly alignment: 'live' | 'aligned'
+  readonly thresholds: Thresholds
+  readonly unscoredOutcome: Outcome
+  readonly leaseMs: number
+  readonly modelVersion: string
+  readonly modelDigest: string
+  readonly policyDigest: string
+  readonly usual: readonly number[]
+  readonly score: (rows: Float64Array, rowCount: number) => Promise<Float64Array> | Float64Array
+}

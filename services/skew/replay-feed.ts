@@ -1,0 +1,282 @@
+// Feeds a replay from Kafka: transactions and labels as the scorer takes them, and decision blocks, committed ones
+// only. A partition of which the replay has too much is paused until it is used up, so memory is bounded whatever the
+// order in which Kafka hands things out.
+
+import type { RateTable } from '../core/currency.ts'
+import { LogReplay } from '../core/features/log-replay.ts'
+import {
+  recordedBlockOf,
+  type RecordedBlock,
+  type ReplayEntry,
+  type ReplayLabel,
+} from '../core/features/replay-records.ts'
+import type { OnReplayed } from '../core/features/replay-rows.ts'
+import type { ReplaySample } from '../core/features/replay-sample.ts'
+import { SluiceError } from '../core/errors.ts'
+import { partitionOfAscii } from '../core/murmur2.ts'
+import type { Codecs } from '../core/wire/codecs.ts'
+import type { KafkaMessage } from 'kafkajs'
+import {
+  follow,
+  placeKey,
+  type CommittedMessages,
+  type PausePartition,
+} from '../platform/kafka/committed-reader.ts'
+import { REFUSED_KEY } from '../platform/kafka/compression.ts'
+import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
+import { topicName } from '../platform/kafka/topics.ts'
+import { FED_TOPICS, readFeedRanges, type FedTopic, type FeedRanges } from './feed-ranges.ts'
+
+export interface FeedOptions extends KafkaConnection {
+  /** Name of the reader, for the broker's logs. */
+  readonly name: string
+  readonly topicPrefix: string
+  readonly codecs: Codecs
+  readonly rates: RateTable
+  /** As the scorer has it: what is further ahead of its record is a dead letter. */
+  readonly eventAheadMsMax: number
+  /** From the first message that is kept, or from records of this time on, ms. */
+  readonly from: 'beginning' | number
+  /** `end`: up to where the topics end now. `stop`: until the signal comes. */
+  readonly until: 'end' | 'stop'
+  readonly sample: ReplaySample
+  readonly onReplayed: OnReplayed
+  /** Once the reader's place is fixed. */
+  readonly onReady?: (status: FeedStatus) => void
+  /** What was taken in, before anything is replayed that needs it. */
+  readonly onTaken?: (taken: Taken) => void
+  /** After each step; true ends the reading. */
+  readonly onStep?: (replay: LogReplay, messages: number) => boolean
+}
+
+/** Messages of one partition, decoded. */
+export type Taken =
+  | {
+      readonly kind: 'transactions'
+      readonly partition: number
+      readonly entries: readonly ReplayEntry[]
+    }
+  | { readonly kind: 'labels'; readonly partition: number; readonly labels: readonly ReplayLabel[] }
+  | {
+      readonly kind: 'decisions'
+      readonly partition: number
+      readonly blocks: readonly RecordedBlock[]
+    }
+
+/** Where a reading stands, while it goes on. */
+export interface FeedStatus {
+  readonly replay: LogReplay
+  /** All that was in the topics at the start is recomputed. */
+  readonly isCaughtUp: boolean
+}
+
+/** What a reading came to. */
+export interface FedReplay {
+  readonly replay: LogReplay
+  readonly messages: number
+  /** Messages of the decisions topic that are no block this version can read. */
+  readonly unreadableBlocks: number
+}
+
+/**
+ * Reads and replays until the end or the signal.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or what a callback throws.
+ */
+export async function feedReplay(options: FeedOptions, signal: AbortSignal): Promise<FedReplay> {
+  const ranges = await readFeedRanges(options, options.topicPrefix, options.from)
+  const feed = new Feed(options, ranges)
+  if (options.until === 'end' && feed.isAtEnd) return feed.close()
+  const { brokers, security, name, topicPrefix } = options
+  const topics = FED_TOPICS.map((topic) => topicName(topicPrefix, topic))
+  await follow(
+    {
+      brokers,
+      security,
+      name,
+      topics,
+      startAt: ranges.startAt,
+      onAdvance: (topic, partition, next) => {
+        feed.advanced(topic, partition, next)
+      },
+    },
+    (batch, pause) => {
+      feed.take(batch, pause)
+    },
+    AbortSignal.any([signal, feed.stopped]),
+    () => {
+      options.onReady?.(feed)
+    },
+  )
+  return feed.close()
+}
+
+class Feed {
+  readonly replay: LogReplay
+  readonly #options: FeedOptions
+  readonly #ranges: FeedRanges
+  readonly #kinds: ReadonlyMap<string, FedTopic>
+  readonly #stop = new AbortController()
+  readonly #paused = new Map<
+    string,
+    { readonly kind: FedTopic; readonly partition: number; readonly resume: () => void }
+  >()
+  /** Partitions that are not at the end that they had at the start, by topic. */
+  readonly #open: Readonly<Record<FedTopic, Map<string, number>>>
+  readonly #blocksTo = new Map<number, number>()
+  #isCaughtUp = false
+  #messages = 0
+  #unreadableBlocks = 0
+
+  constructor(options: FeedOptions, ranges: FeedRanges) {
+    this.#options = options
+    this.#ranges = ranges
+    const { codecs, topicPrefix, rates, sample } = options
+    this.#kinds = new Map(FED_TOPICS.map((kind) => [topicName(topicPrefix, kind), kind]))
+    this.#open = { transactions: new Map(), labels: new Map(), decisions: new Map() }
+    for (const [key, { kind, start, end }] of ranges.partitions) {
+      if (start < end) this.#open[kind].set(key, end)
+    }
+    this.replay = new LogReplay({
+      rates,
+      sample,
+      begins: ranges.begins,
+      readRecord: (record) => {
+        const message = codecs.decodeTransactionMessage(record)
+        return message.kind === 'transaction' ? message.value : null
+      },
+      onReplayed: options.onReplayed,
+    })
+  }
+
+  get isCaughtUp(): boolean {
+    this.#isCaughtUp ||= this.isAtEnd
+    return this.#isCaughtUp
+  }
+
+  get stopped(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  /** All decisions are read, and nothing waits for what is still to be read. */
+  get isAtEnd(): boolean {
+    const { transactions, labels, decisions } = this.#open
+    if (decisions.size > 0) return false
+    return this.replay.waitingBlocks === 0 || transactions.size + labels.size === 0
+  }
+
+  take({ topic, partition, messages }: CommittedMessages, pause: PausePartition): void {
+    const kind = this.#kinds.get(topic)
+    if (kind === undefined) return
+    this.#messages += messages.length
+    const taken = this.#decode(kind, partition, messages)
+    this.#options.onTaken?.(taken)
+    if (taken.kind === 'transactions') this.replay.addEntries(partition, taken.entries)
+    else if (taken.kind === 'labels') this.replay.addLabels(partition, taken.labels)
+    else for (const block of taken.blocks) this.replay.addBlock(block)
+    this.replay.advance()
+    const key = placeKey(topic, partition)
+    if (this.replay.isFull(kind, partition)) {
+      this.#paused.set(key, { kind, partition, resume: pause() })
+    }
+    this.#resume()
+    if (this.#options.onStep?.(this.replay, this.#messages) === true) this.#stop.abort()
+  }
+
+  advanced(topic: string, partition: number, next: number): void {
+    const kind = this.#kinds.get(topic)
+    if (kind === undefined) return
+    const key = placeKey(topic, partition)
+    if (next >= (this.#open[kind].get(key) ?? Infinity)) this.#open[kind].delete(key)
+    if (this.#options.until === 'end' && this.isAtEnd) this.#stop.abort()
+  }
+
+  close(): FedReplay {
+    if (this.#options.until === 'end' && this.isAtEnd) this.replay.finish()
+    return {
+      replay: this.replay,
+      messages: this.#messages,
+      unreadableBlocks: this.#unreadableBlocks,
+    }
+  }
+
+  #resume(): void {
+    for (const [key, { kind, partition, resume }] of this.#paused) {
+      if (this.replay.isFull(kind, partition)) continue
+      this.#paused.delete(key)
+      resume()
+    }
+  }
+
+  #decode(kind: FedTopic, partition: number, messages: readonly KafkaMessage[]): Taken {
+    switch (kind) {
+      case 'transactions':
+        return {
+          kind,
+          partition,
+          entries: messages.map((message) => this.#entryOf(partition, message)),
+        }
+      case 'labels':
+        return { kind, partition, labels: messages.map((each) => this.#labelOf(partition, each)) }
+      case 'decisions':
+        return { kind, partition, blocks: this.#blocksOf(partition, messages) }
+    }
+  }
+
+  /** The same checks as in a lane of the scorer, in the same order. */
+  #entryOf(partition: number, message: KafkaMessage): ReplayEntry {
+    const { codecs, rates, eventAheadMsMax, sample } = this.#options
+    const offset = Number(message.offset)
+    const rejected = { kind: 'rejected', offset } as const
+    if (isRefused(message)) return rejected
+    const decoded = codecs.decodeTransactionMessage(message.value)
+    if (decoded.kind === 'reject') return rejected
+    if (decoded.kind === 'watermark') return { kind: 'watermark', offset, timeMs: decoded.timeMs }
+    const { card, amountMinor, currency, eventTimeMs } = decoded.value
+    if (!this.#isOurs(card, partition)) return rejected
+    if (rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null) return rejected
+    if (eventTimeMs > Number(message.timestamp) + eventAheadMsMax) return rejected
+    const record = sample.hasCard(card) ? message.value : null
+    return { kind: 'transaction', offset, transaction: decoded.value, record }
+  }
+
+  #labelOf(partition: number, message: KafkaMessage): ReplayLabel {
+    const offset = Number(message.offset)
+    const decoded = isRefused(message)
+      ? null
+      : this.#options.codecs.decodeLabelMessage(message.value)
+    if (decoded?.kind === 'watermark') return { kind: 'watermark', offset, timeMs: decoded.timeMs }
+    if (decoded?.kind === 'label' && this.#isOurs(decoded.value.card, partition)) {
+      return { kind: 'label', offset, label: decoded.value }
+    }
+    return { kind: 'rejected', offset }
+  }
+
+  #blocksOf(partition: number, messages: readonly KafkaMessage[]): readonly RecordedBlock[] {
+    const blocks: RecordedBlock[] = []
+    for (const { offset: text, value } of messages) {
+      const offset = Number(text)
+      if (offset < (this.#blocksTo.get(partition) ?? 0)) continue
+      this.#blocksTo.set(partition, offset + 1)
+      const decoded = this.#options.codecs.decisionBlock.decode(value)
+      if (!decoded.ok) this.#unreadableBlocks += 1
+      else if (decoded.value.partition >= this.#ranges.begins.length) throw tooManyLanes()
+      else blocks.push(recordedBlockOf(decoded.value))
+    }
+    return blocks
+  }
+
+  #isOurs(card: string, partition: number): boolean {
+    return partitionOfAscii(card, this.#ranges.begins.length) === partition
+  }
+}
+
+function isRefused({ key, value }: KafkaMessage): boolean {
+  return value === null && key !== null && key.toString('latin1') === REFUSED_KEY
+}
+
+function tooManyLanes(): SluiceError {
+  return new SluiceError(
+    'SLUICE_TOPICS_INVALID',
+    'The decisions topic has blocks of partitions that the transactions topic lacks; check the topic prefix.',
+  )
+}

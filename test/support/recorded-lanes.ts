@@ -1,0 +1,347 @@
+// A live stream without Kafka and Redis: lanes take turns in any order, read one another's state through cuts that may
+// be old, crash after they wrote state and before they committed, and leave decision blocks. What a replay gets.
+
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { CardHistory } from '../../services/core/features/card-history.ts'
+import { EntityPart } from '../../services/core/features/entity-part.ts'
+import type { EntityKind } from '../../services/core/features/feature-definition.ts'
+import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../services/core/features/feature-list.ts'
+import { STATE } from '../../services/core/features/feature-states.ts'
+import {
+  LANE_START,
+  LaneFold,
+  type LanePosition,
+  type LaneState,
+  type ReadablePart,
+} from '../../services/core/features/lane-fold.ts'
+import { FORGET_CARDS_MS } from '../../services/core/features/replay-parts.ts'
+import {
+  recordedBlockOf,
+  type RecordedBlock,
+  type ReplayEntry,
+  type ReplayLabel,
+} from '../../services/core/features/replay-records.ts'
+import { LATENESS_MS } from '../../services/core/features/time.ts'
+import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import type { Transaction } from '../../services/core/transaction.ts'
+import type { CutEntry, DecisionRecord } from '../../services/core/wire/records.ts'
+import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/fold-batch.ts'
+import type { Step, StreamItem } from './feature-streams.ts'
+
+/** The log of one lane. */
+export interface RecordedLog {
+  readonly entries: readonly LaneEntry[]
+  readonly labels: readonly LaneLabel[]
+}
+
+/** One step of a stream, plain but for what is given. */
+export function stepAt(given: Partial<Step>): Step {
+  return {
+    gapMs: 0,
+    back: 0,
+    lateMs: 0,
+    card: 1,
+    terminal: 1,
+    merchant: 1,
+    device: 1,
+    network: 1,
+    category: 1,
+    country: 0,
+    amountMinor: 1_000,
+    currency: 'EUR',
+    place: null,
+    utcOffsetMinutes: null,
+    channel: null,
+    authorisation: null,
+    repeatsId: 0,
+    repeatsIntent: 0,
+    labelDelaysMs: [],
+    labelEarlyMs: 0,
+    ...given,
+  }
+}
+
+/** What one turn of a lane is like. */
+export interface LiveTurn {
+  readonly lane: number
+  readonly labels: number
+  readonly entries: number
+  /** Whether the lane looks how far the others are, or goes by what it saw the last time. */
+  readonly looks: boolean
+  readonly crashes: boolean
+  /** Nothing of the state can be read. */
+  readonly isDegraded: boolean
+}
+
+export function recordOf(transaction: Transaction): Uint8Array {
+  return Buffer.from(JSON.stringify(transaction))
+}
+
+export function readRecord(record: Uint8Array): Transaction {
+  return JSON.parse(Buffer.from(record).toString()) as Transaction
+}
+
+/**
+ * Without repeats of an id that is older than a replay remembers a card that has had nothing else since: in the
+ * scorer, too, only the lifetime of its keys decides whether it still knows such a card.
+ */
+export function inMemory(items: readonly StreamItem[]): readonly StreamItem[] {
+  const firstMs = new Map<string, number>()
+  return items.filter((item) => {
+    if (item.kind === 'label') return true
+    const { id, eventTimeMs } = item.transaction
+    const known = firstMs.get(id)
+    if (known === undefined) firstMs.set(id, eventTimeMs)
+    return known === undefined || eventTimeMs - known < FORGET_CARDS_MS
+  })
+}
+
+/** Deals a stream out to lanes by card; every fifth offset is a control record of Kafka. */
+export function dealLive(items: readonly StreamItem[], laneCount: number): readonly RecordedLog[] {
+  const logs = Array.from({ length: laneCount }, () => ({
+    entries: [] as LaneEntry[],
+    labels: [] as LaneLabel[],
+  }))
+  for (const item of items) {
+    const { card } = item.kind === 'label' ? item.label : item.transaction
+    const log = logs[partitionOfAscii(card, laneCount)]
+    if (log === undefined) throw new Error('No lane.')
+    if (item.kind === 'label') {
+      log.labels.push({ kind: 'label', offset: next(log.labels), label: item.label })
+      continue
+    }
+    const { transaction } = item
+    log.entries.push({
+      kind: 'transaction',
+      offset: next(log.entries),
+      timestampMs: transaction.eventTimeMs,
+      transaction,
+      record: recordOf(transaction),
+    })
+  }
+  return logs
+}
+
+function next(log: readonly { readonly offset: number }[]): number {
+  const offset = (log.at(-1)?.offset ?? -1) + 1
+  return offset % 5 === 4 ? offset + 1 : offset
+}
+
+/** The log as a replay takes it. */
+export function entriesOf({ entries }: RecordedLog): readonly ReplayEntry[] {
+  return entries.map((entry) =>
+    entry.kind === 'transaction' ? { ...entry, record: entry.record ?? null } : entry,
+  )
+}
+
+export function labelsOf({ labels }: RecordedLog): readonly ReplayLabel[] {
+  return labels
+}
+
+/** Blocks in the order of their commits. `stepMs` is how far apart they are by their own clock. */
+export function runLive(
+  logs: readonly RecordedLog[],
+  turns: readonly LiveTurn[],
+  stepMs = 1_000,
+): readonly RecordedBlock[] {
+  const lanes: LiveLane[] = []
+  for (const [partition, log] of logs.entries()) lanes.push(new LiveLane(partition, log, lanes))
+  const blocks: RecordedBlock[] = []
+  const take = (turn: LiveTurn): void => {
+    const block = lanes[turn.lane % lanes.length]?.step(turn, blocks.length * stepMs)
+    if (block !== null && block !== undefined) blocks.push(block)
+  }
+  for (const turn of turns) take(turn)
+  const rest = { labels: 7, entries: 5, looks: true, crashes: false, isDegraded: false }
+  while (lanes.some(({ isAtEnd }) => !isAtEnd)) {
+    for (const lane of lanes.keys()) take({ ...rest, lane })
+  }
+  return blocks
+}
+
+interface Place {
+  readonly entryCount: number
+  readonly labelCount: number
+  readonly position: LanePosition
+}
+
+class LiveLane implements LaneState {
+  /** As the scorer has it: what is that far behind another lane finds what that lane knew of then forgotten. */
+  entityHorizonMs = -Infinity
+  readonly #partition: number
+  readonly #log: RecordedLog
+  readonly #lanes: readonly LiveLane[]
+  readonly #cards = new Map<string, CardHistory>()
+  readonly #parts = new Map<string, EntityPart>()
+  #fold = new LaneFold({ rates: DEFAULT_RATES, readRecord }, LANE_START)
+  #committed: Place = { entryCount: 0, labelCount: 0, position: LANE_START }
+  /** What the state holds; never goes back. */
+  progress: { nextOffset: number; labelNextOffset: number } | null = null
+  #seen: readonly CutEntry[] = []
+
+  constructor(partition: number, log: RecordedLog, lanes: readonly LiveLane[]) {
+    this.#partition = partition
+    this.#log = log
+    this.#lanes = lanes
+  }
+
+  get newestMs(): number {
+    return this.#fold.position.newestEventMs
+  }
+
+  get isAtEnd(): boolean {
+    const { entryCount, labelCount } = this.#committed
+    return entryCount === this.#log.entries.length && labelCount === this.#log.labels.length
+  }
+
+  step(turn: LiveTurn, decidedAtMs: number): RecordedBlock | null {
+    if (turn.looks) {
+      this.#seen = this.#look()
+      this.entityHorizonMs = Math.max(...this.#lanes.map((lane) => lane.newestMs)) - LATENESS_MS
+    }
+    const { entryCount, labelCount } = this.#committed
+    const entries = this.#log.entries.slice(entryCount, entryCount + turn.entries)
+    const labels = this.#log.labels.slice(labelCount, labelCount + turn.labels)
+    if (entries.length + labels.length === 0) return null
+    const nextOffset = endOf(this.#log.entries, entryCount + entries.length)
+    const labelNextOffset = endOf(this.#log.labels, labelCount + labels.length)
+    const batch = turn.isDegraded
+      ? this.#foldDegraded(labels, entries, labelNextOffset)
+      : foldBatch(labels, entries, labelNextOffset, this.#fold, this, 'live')
+    this.progress = {
+      nextOffset: Math.max(nextOffset, this.progress?.nextOffset ?? 0),
+      labelNextOffset: Math.max(labelNextOffset, this.progress?.labelNextOffset ?? 0),
+    }
+    if (turn.crashes) {
+      for (const history of this.#cards.values())
+        history.forgetFrom(endOf(this.#log.entries, entryCount))
+      this.#fold = new LaneFold({ rates: DEFAULT_RATES, readRecord }, this.#committed.position)
+      return null
+    }
+    this.#committed = {
+      entryCount: entryCount + entries.length,
+      labelCount: labelCount + labels.length,
+      position: this.#fold.position,
+    }
+    return this.#blockOf(batch, nextOffset, labelNextOffset, decidedAtMs)
+  }
+
+  card(card: string): CardHistory {
+    const history = this.#cards.get(card) ?? new CardHistory()
+    this.#cards.set(card, history)
+    return history
+  }
+
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const part = this.#parts.get(`${kind}/${ref}`) ?? new EntityPart()
+    this.#parts.set(`${kind}/${ref}`, part)
+    return part
+  }
+
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
+    return this.#seen.flatMap((cut) => {
+      const part = this.#lanes[cut.partition]?.ownEntity(kind, ref)
+      return part === undefined ? [] : [{ part, cut }]
+    })
+  }
+
+  #look(): readonly CutEntry[] {
+    return this.#lanes.flatMap(({ progress }, partition) =>
+      progress === null || partition === this.#partition ? [] : [{ partition, ...progress }],
+    )
+  }
+
+  /** Decided without state; the state is folded afterwards, as a restore does. */
+  #foldDegraded(
+    labels: readonly LaneLabel[],
+    entries: readonly LaneEntry[],
+    labelNextOffset: number,
+  ): ReturnType<typeof foldBatch> {
+    const before = this.#fold.position
+    const batch = foldBatch(labels, entries, labelNextOffset, this.#fold, null, 'live')
+    const restore = new LaneFold({ rates: DEFAULT_RATES, readRecord }, before)
+    foldBatch(labels, entries, labelNextOffset, restore, this, 'live')
+    return batch
+  }
+
+  #blockOf(
+    batch: ReturnType<typeof foldBatch>,
+    nextOffset: number,
+    labelNextOffset: number,
+    decidedAtMs: number,
+  ): RecordedBlock {
+    const decisions: DecisionRecord[] = []
+    const values: number[] = []
+    const states: number[] = []
+    for (const [index, { offset, transaction, folded }] of batch.rows.entries()) {
+      const { marks, duplicateOfOffset } = folded
+      decisions.push(decisionOf(transaction, { offset, marks, duplicateOfOffset }))
+      const at = index * FEATURE_COUNT
+      values.push(...batch.features.subarray(at, at + FEATURE_COUNT))
+      states.push(...batch.states.subarray(at, at + FEATURE_COUNT))
+    }
+    for (const { offset: causeOffset, folded } of batch.rows) {
+      for (const { offset, transaction, revision, after } of folded.recomputed) {
+        decisions.push(decisionOf(transaction, { offset, revision, causeOffset }))
+        values.push(...after.row)
+        states.push(...after.states)
+      }
+    }
+    const features = Float64Array.from(values)
+    return recordedBlockOf({
+      ...NO_BLOCK,
+      partition: this.#partition,
+      nextOffset,
+      labelNextOffset,
+      cut: this.#seen,
+      decidedAtMs,
+      features: new Uint8Array(features.buffer),
+      featureStates: states.some((state) => state > STATE.absent) ? Uint8Array.from(states) : null,
+      decisions,
+    })
+  }
+}
+
+const NO_BLOCK = {
+  streamId: 'test',
+  firstOffset: 0,
+  watermarks: 0,
+  alignment: 'live',
+  mode: 'flag',
+  modelVersion: '',
+  modelDigest: '',
+  backend: 'cpu',
+  policyDigest: '',
+  featureListHash: FEATURE_LIST_HASH,
+  controlPosition: null,
+  previousHash: new Uint8Array(),
+  featureCount: FEATURE_COUNT,
+  deadLetterOffsets: [],
+} as const
+
+function decisionOf(
+  { id, card, eventTimeMs, amountMinor, currency }: Transaction,
+  given: Pick<DecisionRecord, 'offset'> & Partial<DecisionRecord>,
+): DecisionRecord {
+  return {
+    revision: 0,
+    transactionId: id,
+    card,
+    eventTimeMs,
+    amountMinor,
+    currency,
+    outcome: 'approve',
+    score: 0,
+    notScored: null,
+    duplicateOfOffset: null,
+    marks: [],
+    reasons: [],
+    entityAgeMs: null,
+    causeOffset: null,
+    ...given,
+  }
+}
+
+function endOf(log: readonly { readonly offset: number }[], count: number): number {
+  return count === 0 ? 0 : (log[count - 1]?.offset ?? 0) + 1
+}
