@@ -14,6 +14,8 @@ export interface Cut {
   readonly labelsAhead: number
   readonly end: 'commit' | 'crash' | 'none'
   readonly layout: 2 | 3
+  /** Values are read from the store, and not taken as they are from the batch before. */
+  readonly evicts: boolean
 }
 
 export const cuts: fc.Arbitrary<readonly Cut[]> = fc.array(
@@ -21,7 +23,8 @@ export const cuts: fc.Arbitrary<readonly Cut[]> = fc.array(
     entries: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 4, max: 60 })),
     labelsAhead: fc.constantFrom(0, 0, 1, 100),
     end: fc.constantFrom('commit', 'commit', 'crash', 'none'),
-    layout: fc.constantFrom(2, 3),
+    layout: fc.constantFrom(3, 3, 2),
+    evicts: fc.boolean(),
   }),
   { minLength: 1, maxLength: 40 },
 )
@@ -72,6 +75,7 @@ export function rowsInBatches(
     const due = needed[entryCount - 1] ?? 0
     const labelsAhead = entryCount === log.entries.length ? log.labels.length : cut.labelsAhead
     const labelCount = Math.min(Math.max(lane.at.labelCount, due) + labelsAhead, log.labels.length)
+    if (cut.evicts) lane.evict()
     for (const row of lane.step({ entryCount, labelCount }, cut.layout)) {
       const before = rows.get(row.offset)
       if (before !== undefined) assert.deepEqual(row, before, 'decided differently after a crash')

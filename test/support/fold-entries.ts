@@ -126,7 +126,7 @@ export class PlainState implements LaneState {
     return part
   }
 
-  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null {
     return this.#all.flatMap((other, lane): ReadablePart[] => {
       const part = other.parts.get(`${kind}/${ref}`)
       const cut = this.cuts.length === 0 ? ALL : this.cuts[lane]

@@ -15,7 +15,7 @@ import {
   MINUTE_MS,
   type Past,
 } from './naive-past.ts'
-import { arcKm, localTimeOf, minutesApart } from './naive-place-and-time.ts'
+import { arcKm, localTimeOf, minutesApart, type LocalTime } from './naive-place-and-time.ts'
 
 type OfTransaction = Extract<FeatureDefinition, { readonly entity: 'transaction' }>
 type OfCard = Extract<FeatureDefinition, { readonly entity: 'card' }>
@@ -48,106 +48,103 @@ export function transactionValue({ aggregate }: OfTransaction, own: Past): numbe
 
 /** The value by the definition; NaN is absent. */
 export function cardValue(definition: OfCard, own: Past, card: NaiveCard): number {
-  const { aggregate, windowMs, of, longWindowMs } = definition
+  const { windowMs, longWindowMs = windowMs, of } = definition
   const past = new NaiveWindow(own, card, windowMs)
-  const long = new NaiveWindow(own, card, longWindowMs ?? windowMs)
-  const longShare = windowMs / (longWindowMs ?? windowMs)
-  switch (aggregate) {
-    case 'count':
-      return past.payments.length + past.ownPayments.length
-    case 'attempts':
-      return past.attempts.length + 1
-    case 'sum':
-      return past.sumWithOwn / 100
-    case 'mean':
-      return past.sumWithOwn / past.countWithOwn / 100
-    case 'deviation':
-      return past.payments.length < 2 ? NaN : deviation(past.amounts) / 100
-    case 'minimum':
-      return past.payments.length === 0 ? NaN : Math.min(...past.amounts) / 100
-    case 'maximum':
-      return past.payments.length === 0 ? NaN : Math.max(...past.amounts) / 100
-    case 'ratio_to_mean':
-      return past.sum === 0 ? NaN : own.amountMinor / (past.sum / past.payments.length)
-    case 'z_score': {
-      const spread = deviation(past.amounts)
-      if (past.payments.length < 2 || spread === 0) return NaN
-      return (own.amountMinor - past.sum / past.payments.length) / spread
-    }
-    case 'count_ratio':
-      return past.countWithOwn / (long.countWithOwn * longShare)
-    case 'sum_ratio':
-      return long.sumWithOwn === 0 ? NaN : past.sumWithOwn / (long.sumWithOwn * longShare)
-    default:
-      return singleValue(aggregate, own, past, long, of)
-  }
+  const nameAt = ({ transaction }: Past): string | null =>
+    of === undefined ? null : nameOf(transaction, of)
+  const named = past.singles.filter((each) => nameAt(each) !== null)
+  const name = nameAt(own)
+  return VALUES[definition.aggregate]({
+    own,
+    past,
+    long: new NaiveWindow(own, card, longWindowMs),
+    longShare: windowMs / longWindowMs,
+    name,
+    names: new Set(named.map(nameAt)),
+    same: named.filter((each) => nameAt(each) === name),
+  })
 }
 
-/** Aggregates that need single events: merged ones do not take part. */
-function singleValue(
-  aggregate: OfCard['aggregate'],
-  own: Past,
-  past: NaiveWindow,
-  long: NaiveWindow,
-  of: Reference | undefined,
-): number {
-  const last = past.singles.at(-1)
-  const { singles, singlePayments } = past
-  const name = of === undefined ? null : nameOf(own.transaction, of)
-  const named = of === undefined ? [] : singles.filter((each) => nameOf(each.transaction, of))
-  const same = of === undefined ? [] : named.filter((each) => nameOf(each.transaction, of) === name)
-  switch (aggregate) {
-    case 'quantile': {
-      const below = singlePayments.filter((each) => each.amountMinor < own.amountMinor).length
-      const equal = singlePayments.filter((each) => each.amountMinor === own.amountMinor).length
-      return (below + equal / 2) / singlePayments.length
-    }
-    case 'seconds_since_last':
-      return last === undefined ? NaN : (own.timeMs - last.timeMs) / 1_000
-    case 'distinct': {
-      if (of === undefined || name === null) return NaN
-      return new Set([...named.map((each) => nameOf(each.transaction, of)), name]).size
-    }
-    case 'is_new':
-      if (name === null || named.length === 0) return NaN
-      return same.length === 0 ? 1 : 0
-    case 'pair_count':
-      if (name === null) return NaN
-      return same.filter((each) => !each.isRetry).length + past.ownPayments.length
-    case 'pair_seconds_since_last': {
-      const lastSame = same.at(-1)
-      if (name === null || lastSame === undefined) return NaN
-      return (own.timeMs - lastSame.timeMs) / 1_000
-    }
-    case 'hour_share':
-    case 'weekday_share': {
-      const local = localTimeOf(own.transaction)
-      const alike = singlePayments.filter((each) => {
-        const other = localTimeOf(each.transaction)
-        return aggregate === 'hour_share'
-          ? minutesApart(local, other) <= 60
-          : other.weekday === local.weekday
-      })
-      return alike.length / singlePayments.length
-    }
-    case 'speed':
-    case 'distance':
-      return journey(aggregate, own, singles)
-    case 'declines':
-      return singles.filter(isDeclined).length
-    case 'declined_then_retried':
-      return past.singles.filter((each) => isDeclined(each) && past.isTriedAgain(each)).length
-    case 'just_under_limit': {
-      const declined = long.singles.filter(isDeclined).map((each) => each.amountMinor)
-      if (declined.length === 0) return NaN
-      const limit = Math.min(...declined)
-      const isJustUnder = (each: Past): boolean =>
-        !isDeclined(each) && each.amountMinor < limit && 10 * each.amountMinor >= 9 * limit
-      return [...singlePayments, ...past.ownPayments].filter(isJustUnder).length
-    }
-    default:
-      throw new Error(`The oracle does not know ${aggregate}.`)
-  }
+/** What a definition may look at. */
+interface Asked {
+  readonly own: Past
+  readonly past: NaiveWindow
+  readonly long: NaiveWindow
+  readonly longShare: number
+  /** What the transaction names; null for none, or where nothing is asked. */
+  readonly name: string | null
+  /** What earlier attempts name, and those that name the same. */
+  readonly names: ReadonlySet<string | null>
+  readonly same: readonly Past[]
+}
+
+/** Aggregates that need single events look at those: merged ones do not take part. */
+const VALUES: Readonly<Record<OfCard['aggregate'], (asked: Asked) => number>> = {
+  count: ({ past }) => past.countWithOwn,
+  attempts: ({ past }) => past.attempts.length + 1,
+  sum: ({ past }) => past.sumWithOwn / 100,
+  mean: ({ past }) => past.sumWithOwn / past.countWithOwn / 100,
+  deviation: ({ past }) => (past.payments.length < 2 ? NaN : deviation(past.amounts) / 100),
+  minimum: ({ past }) => (past.payments.length === 0 ? NaN : Math.min(...past.amounts) / 100),
+  maximum: ({ past }) => (past.payments.length === 0 ? NaN : Math.max(...past.amounts) / 100),
+  ratio_to_mean: ({ own, past }) =>
+    past.sum === 0 ? NaN : own.amountMinor / (past.sum / past.payments.length),
+  z_score: ({ own, past }) => {
+    const spread = deviation(past.amounts)
+    if (past.payments.length < 2 || spread === 0) return NaN
+    return (own.amountMinor - past.sum / past.payments.length) / spread
+  },
+  quantile: ({ own, past }) => {
+    const below = past.singlePayments.filter((each) => each.amountMinor < own.amountMinor)
+    const equal = past.singlePayments.filter((each) => each.amountMinor === own.amountMinor)
+    return (below.length + equal.length / 2) / past.singlePayments.length
+  },
+  count_ratio: ({ past, long, longShare }) => past.countWithOwn / (long.countWithOwn * longShare),
+  sum_ratio: ({ past, long, longShare }) =>
+    long.sumWithOwn === 0 ? NaN : past.sumWithOwn / (long.sumWithOwn * longShare),
+  seconds_since_last: ({ own, past }) => secondsSince(own, past.singles),
+  distinct: ({ name, names }) => (name === null ? NaN : new Set([...names, name]).size),
+  is_new: ({ name, names, same }) => {
+    if (name === null || names.size === 0) return NaN
+    return same.length === 0 ? 1 : 0
+  },
+  hour_share: ({ own, past }) => {
+    const local = localTimeOf(own.transaction)
+    return shareOf(past.singlePayments, (each) => minutesApart(local, each) <= 60)
+  },
+  weekday_share: ({ own, past }) => {
+    const { weekday } = localTimeOf(own.transaction)
+    return shareOf(past.singlePayments, (each) => each.weekday === weekday)
+  },
+  speed: ({ own, past }) => {
+    const [km, hours] = journey(own, past.singles)
+    return km === 0 ? 0 : Math.min(SPEED_KMH_MAX, km / hours)
+  },
+  distance: ({ own, past }) => journey(own, past.singles)[0],
+  declines: ({ past }) => past.singles.filter(isDeclined).length,
+  declined_then_retried: ({ past }) =>
+    past.singles.filter((each) => isDeclined(each) && past.isTriedAgain(each)).length,
+  just_under_limit: ({ past, long }) => {
+    const declined = long.singles.filter(isDeclined).map((each) => each.amountMinor)
+    if (declined.length === 0) return NaN
+    const limit = Math.min(...declined)
+    const isJustUnder = (each: Past): boolean =>
+      !isDeclined(each) && each.amountMinor < limit && 10 * each.amountMinor >= 9 * limit
+    return [...past.singlePayments, ...past.ownPayments].filter(isJustUnder).length
+  },
+  pair_count: ({ name, past, same }) =>
+    name === null ? NaN : same.filter((each) => !each.isRetry).length + past.ownPayments.length,
+  pair_seconds_since_last: ({ own, name, same }) => (name === null ? NaN : secondsSince(own, same)),
+}
+
+function secondsSince(own: Past, before: readonly Past[]): number {
+  const last = before.at(-1)
+  return last === undefined ? NaN : (own.timeMs - last.timeMs) / 1_000
+}
+
+function shareOf(payments: readonly Past[], isAlike: (local: LocalTime) => boolean): number {
+  const alike = payments.filter(({ transaction }) => isAlike(localTimeOf(transaction)))
+  return alike.length / payments.length
 }
 
 /** What lies in (t - windowMs, t] and comes before the transaction. */
@@ -201,15 +198,14 @@ class NaiveWindow {
   }
 }
 
-function journey(aggregate: 'speed' | 'distance', own: Past, before: readonly Past[]): number {
+/** Distance from the last place before, and hours since. */
+function journey(own: Past, before: readonly Past[]): readonly [number, number] {
   const { latitude, longitude } = own.transaction
   const from = before.findLast(({ transaction }) => transaction.latitude !== null)
-  if (from === undefined || latitude === null || longitude === null) return NaN
+  if (from === undefined || latitude === null || longitude === null) return [NaN, NaN]
   const { latitude: fromLatitude, longitude: fromLongitude } = from.transaction
   const km = arcKm(fromLatitude ?? 0, fromLongitude ?? 0, latitude, longitude)
-  if (aggregate === 'distance') return km
-  if (km === 0) return 0
-  return Math.min(SPEED_KMH_MAX, km / ((own.timeMs - from.timeMs) / HOUR_MS))
+  return [km, (own.timeMs - from.timeMs) / HOUR_MS]
 }
 
 function isDeclined({ transaction }: Past): boolean {
@@ -217,14 +213,8 @@ function isDeclined({ transaction }: Past): boolean {
 }
 
 export function nameOf(transaction: Transaction, reference: Reference): string | null {
-  switch (reference) {
-    case 'network':
-      return transaction.ipNetwork
-    case 'category':
-      return transaction.merchantCategory
-    default:
-      return transaction[reference]
-  }
+  if (reference === 'network') return transaction.ipNetwork
+  return reference === 'category' ? transaction.merchantCategory : transaction[reference]
 }
 
 /** Of a population, from exact integers: the root of n * sum(x^2) - sum(x)^2, over n. */

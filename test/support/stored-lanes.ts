@@ -68,6 +68,8 @@ export class StoredLane {
   readonly #log: LaneLog
   readonly #guards: Guards
   readonly #writer = new ByteWriter()
+  /** Values that the lane has read or written, until they are evicted: the same objects are encoded again. */
+  readonly #kept: KeptValues = { cards: new Map(), parts: new Map() }
   /** Cards that were read since the lane began, and what it began with. */
   #met = new Set<string>()
   #beganAtOffset = 0
@@ -105,11 +107,17 @@ export class StoredLane {
   step(to: LogPosition, layout: CardLayout = 3, cuts: Cuts | null = null): readonly FoldedRow[] {
     const entries = this.#log.entries.slice(this.#at.entryCount, to.entryCount)
     const labels = this.#log.labels.slice(this.#at.labelCount, to.labelCount)
-    const snapshot = new Snapshot(this.#stored, this.#partition, cuts, (card, history) => {
-      if (this.#met.has(card)) return
-      this.#met.add(card)
-      if (this.#guards.forgetsFromCommit) history.forgetFrom(this.#beganAtOffset)
-    })
+    const snapshot = new Snapshot(
+      this.#stored,
+      this.#partition,
+      this.#kept,
+      cuts,
+      (card, history) => {
+        if (this.#met.has(card)) return
+        this.#met.add(card)
+        if (this.#guards.forgetsFromCommit) history.forgetFrom(this.#beganAtOffset)
+      },
+    )
     const next = offsetsAt(this.#log, to)
     const rows = foldEntries(labels, entries, next.labelNextOffset, this.#fold, snapshot)
     const { mergesCommittedOnly } = this.#guards
@@ -126,11 +134,18 @@ export class StoredLane {
     this.#committed = { at: this.#at, position: this.#fold.position }
   }
 
+  /** Values are read again when they are next needed. */
+  evict(): void {
+    this.#kept.cards.clear()
+    this.#kept.parts.clear()
+  }
+
   /** Everything in memory is lost; the state stays as it was written. */
   crash(): void {
     this.#at = this.#committed.at
     this.#fold = openFold(this.#committed.position)
     this.#met = new Set()
+    this.evict()
     this.#beganAtOffset = offsetsAt(this.#log, this.#at).nextOffset
   }
 }
@@ -151,11 +166,17 @@ export function horizonOf(cuts: Cuts, partition: number): number {
   return Math.max(...newestMs) - LATENESS_MS
 }
 
+interface KeptValues {
+  readonly cards: Map<string, CardHistory>
+  readonly parts: Map<string, EntityPart>
+}
+
 class Snapshot implements LaneState {
   readonly entityHorizonMs: number
   readonly #stored: StoredLanes
   readonly #partition: number
   readonly #cuts: Cuts
+  readonly #kept: KeptValues
   readonly #onFirst: (card: string, history: CardHistory) => void
   readonly #cards = new Map<string, CardHistory>()
   readonly #parts = new Map<string, EntityPart>()
@@ -164,12 +185,14 @@ class Snapshot implements LaneState {
   constructor(
     stored: StoredLanes,
     partition: number,
+    kept: KeptValues,
     cuts: Cuts | null,
     onFirst: (card: string, history: CardHistory) => void,
   ) {
     this.#stored = stored
     this.#partition = partition
     this.#cuts = cuts ?? stored.progress
+    this.#kept = kept
     this.#onFirst = onFirst
     this.entityHorizonMs = cuts === null ? -Infinity : horizonOf(cuts, partition)
   }
@@ -177,7 +200,9 @@ class Snapshot implements LaneState {
   card(card: string): CardHistory {
     const known = this.#cards.get(card)
     if (known !== undefined) return known
-    const history = decodeCard(this.#stored.cards.get(`${this.#partition}/${card}`) ?? null)
+    const history =
+      this.#kept.cards.get(card) ??
+      decodeCard(this.#stored.cards.get(`${this.#partition}/${card}`) ?? null)
     this.#onFirst(card, history)
     this.#cards.set(card, history)
     return history
@@ -185,7 +210,10 @@ class Snapshot implements LaneState {
 
   ownEntity(kind: EntityKind, ref: number): EntityPart {
     const key = `${this.#partition}/${kind}/${ref}`
-    const part = this.#parts.get(key) ?? decodeEntityPart(this.#stored.entities.get(key) ?? null)
+    const part =
+      this.#parts.get(key) ??
+      this.#kept.parts.get(key) ??
+      decodeEntityPart(this.#stored.entities.get(key) ?? null)
     this.#parts.set(key, part)
     return part
   }
@@ -205,10 +233,12 @@ class Snapshot implements LaneState {
   write(committed: Cut, layout: CardLayout, writer: ByteWriter): void {
     for (const [card, history] of this.#cards) {
       history.compact(committed.nextOffset)
+      this.#kept.cards.set(card, history)
       this.#stored.cards.set(`${this.#partition}/${card}`, encodeCard(history, layout, writer))
     }
     for (const [key, part] of this.#parts) {
       part.compact(committed)
+      this.#kept.parts.set(key, part)
       this.#stored.entities.set(key, encodeEntityPart(part, writer))
     }
   }

@@ -126,6 +126,9 @@ class Lane implements LaneState {
   label(label: Label): void {
     this.#fold.applyLabel(label, this.#nextLabelOffset, this)
     this.#nextLabelOffset += 1
+    // It may come before its transaction, and must not be swept away until then.
+    for (const key of this.#touched) touch(this.entities.get(key), label.eventTimeMs)
+    this.#touched.clear()
   }
 
   card(card: string): CardHistory {

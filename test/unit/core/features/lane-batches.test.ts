@@ -4,9 +4,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { decodeCard } from '../../../../services/core/features/card-layouts.ts'
 import { decodeEntityPart } from '../../../../services/core/features/entity-layouts.ts'
+import { LANE_START } from '../../../../services/core/features/lane-fold.ts'
 import { cuts, rowsInBatches, rowsOneByOne } from '../../../support/batched-lane.ts'
 import {
   backsToMerged,
@@ -18,10 +20,19 @@ import {
   type StreamItem,
   type StreamShape,
 } from '../../../support/feature-streams.ts'
-import { PlainState, type LaneLog } from '../../../support/fold-entries.ts'
+import {
+  foldEntries,
+  openFold,
+  PlainState,
+  type Entry,
+  type LaneLog,
+} from '../../../support/fold-entries.ts'
 import { normalCard, normalPart } from '../../../support/normal-state.ts'
 import { holds, holdsForLong } from '../../../support/property.ts'
-import { logsOf, StoredLanes } from '../../../support/stored-lanes.ts'
+import { logsOf, StoredLanes, type Guards } from '../../../support/stored-lanes.ts'
+
+/** One at which each control shows. */
+const SEED = 5
 
 const crowdedRetries: StreamShape = {
   stepsMin: 620,
@@ -90,5 +101,56 @@ test('nor where hours are crowded and a card has more events than are kept singl
       }
       assert.deepEqual(finalState(stored), plainState(plain))
     }),
+  )
+})
+
+/** Whether a lane without some guard gets a row of one long stream wrong. */
+function isWrong(guards: Guards): boolean {
+  const [sample] = fc.sample(fc.tuple(stepsOf(crowdedRetries), cuts), { numRuns: 1, seed: SEED })
+  assert.ok(sample !== undefined)
+  const [steps, plan] = sample
+  const log = logOf(itemsOf(steps))
+  try {
+    const rows = rowsInBatches(log, plan, new StoredLanes(1), guards)
+    return rowsOneByOne(log).some((row) => !isDeepStrictEqual(rows.get(row.offset), row))
+  } catch {
+    return true
+  }
+}
+
+test('control: with all guards on the stream comes out right', () => {
+  assert.ok(!isWrong({ forgetsFromCommit: true, mergesCommittedOnly: true }))
+})
+
+test('control: were cards not to forget what is decided again, rows would be wrong', () => {
+  assert.ok(isWrong({ forgetsFromCommit: false, mergesCommittedOnly: true }))
+})
+
+test('control: were events merged before they are committed, rows would be wrong', () => {
+  assert.ok(isWrong({ forgetsFromCommit: true, mergesCommittedOnly: false }))
+})
+
+test('control: were offsets not looked at, entities would count what was written before a crash', () => {
+  const [steps] = fc.sample(stepsOf({ stepsMin: 30, stepsMax: 30, cards: 30, terminals: 1 }), {
+    numRuns: 1,
+    seed: 42,
+  })
+  assert.ok(steps !== undefined)
+  const { entries } = logOf(itemsOf(steps))
+  const { parts } = new PlainState()
+  const rowsOf = (taken: readonly Entry[]): readonly (readonly number[])[] => {
+    // Cards begin anew, entities are as they were written.
+    const state = new PlainState()
+    for (const [key, part] of parts) state.parts.set(key, part)
+    const rows = foldEntries([], taken, 0, openFold(LANE_START), state)
+    for (const [key, part] of state.parts) parts.set(key, part)
+    return rows.map(({ row }) => row)
+  }
+  const first = rowsOf(entries)
+  assert.deepEqual(rowsOf(entries), first, 'the same offsets see the same')
+  // Later offsets see everything that is stored, as a reader without the filter would.
+  assert.notDeepEqual(
+    rowsOf(entries.map((entry) => ({ ...entry, offset: entry.offset + 99 }))),
+    first,
   )
 })

@@ -1,0 +1,107 @@
+// No card and no entity takes more than its documented most in the store, whatever happens there.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ByteWriter } from '../../../../services/core/features/bytes.ts'
+import type { CardEvent } from '../../../../services/core/features/card-event.ts'
+import { CARD_RAW_MAX, CardHistory } from '../../../../services/core/features/card-history.ts'
+import { CARD_LAYOUTS, encodeCard } from '../../../../services/core/features/card-layouts.ts'
+import { encodeEntityPart } from '../../../../services/core/features/entity-layouts.ts'
+import { EntityPart, LABELS_MAX } from '../../../../services/core/features/entity-part.ts'
+import { DAY_MS, HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
+import { seededNumbers } from '../../../support/seeded-numbers.ts'
+
+const CARD_BYTES_MAX = 82 * 1_024
+const ENTITY_BYTES_MAX = 224 * 1_024
+/** A message with everything named, in as many characters as identifiers may have. */
+const RECORD_BYTES = 640
+
+const writer = new ByteWriter()
+
+/** Every field as large as it can be, and every reference a new one. */
+function largestEvent(timeMs: number, offset: number, record: Uint8Array | null): CardEvent {
+  const ref = (of: number): number => 2 ** 48 - 1 - 8 * offset - of
+  return {
+    timeMs,
+    offset,
+    amountMinor: 10 ** 12,
+    idRef: ref(0),
+    intentRef: ref(1),
+    merchantRef: ref(2),
+    terminalRef: ref(3),
+    deviceRef: ref(4),
+    networkRef: ref(5),
+    categoryRef: ref(6),
+    countryRef: 676,
+    hasPlace: true,
+    latitudeE4: -900_000,
+    longitudeE4: 1_800_000,
+    utcOffsetMinutes: -840,
+    presence: 2,
+    isDeclined: true,
+    cardHash: 1,
+    record,
+  }
+}
+
+test('a card of any past stays below its most, crowded or spread out', (t) => {
+  const record = new Uint8Array(RECORD_BYTES)
+  let bytesMax = 0
+  // At 20 hours between, the oldest of the newest 512 would be out of reach; at 1, as many hours as there can be are merged.
+  for (const gapMs of [1, 60_000, HOUR_MS, (33 * DAY_MS) / 512, DAY_MS]) {
+    const card = new CardHistory()
+    let offset = 0
+    for (let index = 0; index < 2_000; index += 1) {
+      offset += 1_000
+      card.insert(largestEvent(STREAM_START_MS + Math.floor(index * gapMs), offset, record), false)
+      if (index % 50 !== 49) continue
+      card.compact(offset + 1)
+      for (const layout of CARD_LAYOUTS) {
+        bytesMax = Math.max(bytesMax, encodeCard(card, layout, writer).length)
+      }
+      assert.ok(card.count < CARD_RAW_MAX + 16)
+    }
+  }
+  t.diagnostic(`the largest card has ${bytesMax} bytes`)
+  assert.ok(bytesMax <= CARD_BYTES_MAX, `${bytesMax} bytes`)
+})
+
+test('an entity of any past stays below its most, crowded or spread out', (t) => {
+  const draw = seededNumbers(3)
+  let bytesMax = 0
+  // 225 s is the worst: just as many an hour as are kept singly.
+  for (const gapMs of [1_000, 225_000, HOUR_MS]) {
+    const part = new EntityPart()
+    let offset = 0
+    for (let index = 0; index < 20_000; index += 1) {
+      offset += 1_000
+      const timeMs = STREAM_START_MS + index * gapMs
+      part.insert(timeMs, offset, draw(), draw())
+      if (index % 10 === 0) {
+        const knownAtMs = timeMs + 30 * DAY_MS
+        part.insertLabel({ timeMs, knownAtMs, idRef: offset, labelOffset: offset, isFraud: true })
+      }
+      if (index % 2_000 !== 1_999) continue
+      part.compact({ nextOffset: offset + 1, labelNextOffset: offset + 1 })
+      bytesMax = Math.max(bytesMax, encodeEntityPart(part, writer).length)
+      assert.ok(part.labels.length <= LABELS_MAX)
+    }
+  }
+  t.diagnostic(`the largest entity has ${bytesMax} bytes in a lane`)
+  assert.ok(bytesMax <= ENTITY_BYTES_MAX, `${bytesMax} bytes`)
+})
+
+test('an entity where every hour is crowded forgets what is out of reach', () => {
+  const part = new EntityPart()
+  let offset = 0
+  for (let hour = 0; hour < 60 * 24; hour += 1) {
+    for (let count = 0; count < 20; count += 1) {
+      part.insert(STREAM_START_MS + hour * HOUR_MS, offset, offset, count)
+      offset += 1
+    }
+    part.compact({ nextOffset: offset, labelNextOffset: 0 })
+  }
+  assert.equal(part.count, 0)
+  // 40 days and 4 hours, and the hour of the newest event.
+  assert.ok(part.crowdedHours.length <= 40 * 24 + 5, `${part.crowdedHours.length} hours`)
+})
