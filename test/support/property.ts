@@ -24,9 +24,5 @@ function check<Values extends [unknown, ...unknown[]]>(
   endOnFailure: boolean,
 ): void {
   const numRuns = process.env['SLUICE_FULL'] === '1' ? 10 * runs : runs
-  fc.assert(property, {
-    numRuns,
-    includeErrorInReport: true,
-    endOnFailure: endOnFailure || process.env['NOSHRINK'] === '1',
-  })
+  fc.assert(property, { numRuns, includeErrorInReport: true, endOnFailure })
 }

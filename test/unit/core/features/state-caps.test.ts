@@ -11,7 +11,7 @@ import { EntityPart, LABELS_MAX } from '../../../../services/core/features/entit
 import { DAY_MS, HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { seededNumbers } from '../../../support/seeded-numbers.ts'
 
-const CARD_BYTES_MAX = 82 * 1_024
+const CARD_BYTES_MAX = 104 * 1_024
 const ENTITY_BYTES_MAX = 224 * 1_024
 /** A message with everything named, in as many characters as identifiers may have. */
 const RECORD_BYTES = 640
@@ -47,13 +47,21 @@ function largestEvent(timeMs: number, offset: number, record: Uint8Array | null)
 test('a card of any past stays below its most, crowded or spread out', (t) => {
   const record = new Uint8Array(RECORD_BYTES)
   let bytesMax = 0
-  // At 20 hours between, the oldest of the newest 512 would be out of reach; at 1, as many hours as there can be are merged.
-  for (const gapMs of [1, 60_000, HOUR_MS, (33 * DAY_MS) / 512, DAY_MS]) {
+  const pasts: readonly ((index: number) => number)[] = [
+    (index) => index,
+    (index) => index * 60_000,
+    (index) => index * HOUR_MS,
+    (index) => (index * 33 * DAY_MS) / CARD_RAW_MAX,
+    // The worst: an event in every hour there can be, and then as many as are kept singly.
+    (index) => Math.min(index, 1_400) * HOUR_MS + Math.max(0, index - 1_400),
+  ]
+  for (const past of pasts) {
     const card = new CardHistory()
     let offset = 0
     for (let index = 0; index < 2_000; index += 1) {
       offset += 1_000
-      card.insert(largestEvent(STREAM_START_MS + Math.floor(index * gapMs), offset, record), false)
+      const timeMs = STREAM_START_MS + Math.floor(past(index))
+      card.insert(largestEvent(timeMs, offset, record), false)
       if (index % 50 !== 49) continue
       card.compact(offset + 1)
       for (const layout of CARD_LAYOUTS) {
