@@ -1,6 +1,7 @@
 // Which values of the state a micro-batch needs.
 
-import { COLUMN, REFERENCE_COLUMNS, REVISABLE_MAX } from '../core/features/card-history.ts'
+import { COLUMN, REFERENCE_COLUMNS } from '../core/features/card-columns.ts'
+import { REVISABLE_MAX } from '../core/features/card-history.ts'
 import { ENTITY_KINDS, entityKeyOf } from '../core/features/feature-definition.ts'
 import type { CardLookup } from '../core/features/lane-fold.ts'
 import { referenceOf } from '../core/reference.ts'

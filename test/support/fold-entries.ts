@@ -5,9 +5,9 @@ import { CardHistory } from '../../services/core/features/card-history.ts'
 import { EntityPart, type Cut } from '../../services/core/features/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
+import { type FoldMark } from '../../services/core/features/fold-marks.ts'
 import {
   LaneFold,
-  type FoldMark,
   type LanePosition,
   type LaneState,
   type ReadablePart,

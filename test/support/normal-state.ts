@@ -1,6 +1,7 @@
 // State in the one form that all states of the same log have, as plain values that can be compared.
 
-import { COLUMN, STRIDE, type CardHistory } from '../../services/core/features/card-history.ts'
+import { COLUMN, STRIDE } from '../../services/core/features/card-columns.ts'
+import { type CardHistory } from '../../services/core/features/card-history.ts'
 import { ENTITY_STRIDE } from '../../services/core/features/entity-event.ts'
 import { type EntityPart } from '../../services/core/features/entity-part.ts'
 

@@ -2,7 +2,8 @@
 
 import { Redis } from 'ioredis'
 import { ByteWriter } from '../../services/core/features/bytes.ts'
-import { COLUMN, type CardHistory } from '../../services/core/features/card-history.ts'
+import { COLUMN } from '../../services/core/features/card-columns.ts'
+import { type CardHistory } from '../../services/core/features/card-history.ts'
 import { decodeCard, encodeCard } from '../../services/core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
 import type { EntityPart } from '../../services/core/features/entity-part.ts'

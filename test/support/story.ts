@@ -2,7 +2,8 @@
 
 import { FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
 import { FEATURE_STATES, type FeatureState } from '../../services/core/features/feature-states.ts'
-import { LANE_START, type FoldMark, type LaneFold } from '../../services/core/features/lane-fold.ts'
+import { type FoldMark } from '../../services/core/features/fold-marks.ts'
+import { LANE_START, type LaneFold } from '../../services/core/features/lane-fold.ts'
 import type { Recomputed } from '../../services/core/features/late-revisions.ts'
 import { referenceOf } from '../../services/core/reference.ts'
 import type { Transaction } from '../../services/core/transaction.ts'

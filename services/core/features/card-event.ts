@@ -3,7 +3,8 @@
 import type { RateTable } from '../currency.ts'
 import { murmur2Ascii } from '../murmur2.ts'
 import { referenceOf } from '../reference.ts'
-import type { Transaction } from '../transaction.ts'
+import type { Label, Transaction } from '../transaction.ts'
+import type { EntityKind } from './feature-definition.ts'
 
 const PLACE_SCALE = 10_000
 const CARD_HASH_SEED = 0x1b873593
@@ -104,4 +105,23 @@ function presenceOf(channel: Transaction['channel']): CardEvent['presence'] {
     case 'moto':
       return PRESENCE.notPresent
   }
+}
+
+/** Reference of an entity that the transaction names; 0 for none. */
+export function entityRefOf(event: CardEvent, kind: EntityKind): number {
+  switch (kind) {
+    case 'terminal':
+      return event.terminalRef
+    case 'merchant':
+      return event.merchantRef
+    case 'device':
+      return event.deviceRef
+    case 'network':
+      return event.networkRef
+  }
+}
+
+/** Reference of an entity that a label names; 0 for none. */
+export function entityRefOfLabel(label: Label, kind: EntityKind): number {
+  return optional(kind === 'network' ? label.ipNetwork : label[kind])
 }

@@ -12,10 +12,21 @@
 // offset, id, intent or record of such an event any more, so they are forgotten.
 
 import type { CardEvent } from './card-event.ts'
-import { REFERENCES, type Reference } from './feature-definition.ts'
+import {
+  COLUMN,
+  addToBuckets,
+  EVERYTHING,
+  FLAG,
+  OUTCOME_SHIFT,
+  SETTLED_OFFSET,
+  STRIDE,
+  usedReferences,
+  type Bucket,
+  type KeptColumns,
+  type StoredOutcome,
+} from './card-columns.ts'
 import type { EncodedStart } from './sealed.ts'
-import { SquareSum } from './squares.ts'
-import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS, bucketStartMs } from './time.ts'
+import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS } from './time.ts'
 
 /** Newest events of a card that are kept singly. */
 export const CARD_RAW_MAX = 512
@@ -32,84 +43,8 @@ export const CARD_RETAIN_MS = CARD_REACH_MS + LATENESS_MS + BUCKET_MS
 /** Events older than this before the newest need no offset, id or intent any more. */
 export const SETTLE_MS = LATENESS_MS + RETRY_MS
 
-/** Places of an event's fields. References are indexes into `references`, 0 for none. */
-export const COLUMN = {
-  time: 0,
-  amount: 1,
-  flags: 2,
-  offset: 3,
-  id: 4,
-  intent: 5,
-  merchant: 6,
-  terminal: 7,
-  device: 8,
-  network: 9,
-  category: 10,
-  country: 11,
-  latitude: 12,
-  longitude: 13,
-  utcOffset: 14,
-} as const
-export const STRIDE = 15
-
-/** What of an event is kept: the features decide, so that state holds nothing that nobody asks for. */
-export interface KeptColumns {
-  readonly references: ReadonlySet<Reference>
-  readonly places: boolean
-  readonly localTime: boolean
-}
-
-const EVERYTHING: KeptColumns = {
-  references: new Set(REFERENCES),
-  places: true,
-  localTime: true,
-}
-
-/** Columns that hold an index into the card's references. */
-export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, number>> = {
-  merchant: COLUMN.merchant,
-  terminal: COLUMN.terminal,
-  device: COLUMN.device,
-  network: COLUMN.network,
-  category: COLUMN.category,
-}
-
-export const FLAG = { presence: 3, declined: 4, place: 8, retry: 64 } as const
-export const OUTCOME_SHIFT = 4
-
 /** Events are settled, merged and dropped at least this many at a time: what is settled is encoded once. */
 const TIDY_AT_ONCE = 16
-
-/** The offset of a settled event: below every other. */
-export const SETTLED_OFFSET = -1
-
-/** Index of an outcome as stored with an event: what was decided, for duplicates; 0 is not known. */
-export type StoredOutcome = 0 | 1 | 2 | 3
-
-/** Merged events of one hour. */
-export interface Bucket {
-  startMs: number
-  attempts: number
-  /** Retries left out, as in all that follow. */
-  count: number
-  sumMinor: number
-  readonly squares: SquareSum
-  minimumMinor: number
-  maximumMinor: number
-}
-
-export function emptyBucket(startMs: number): Bucket {
-  const squares = new SquareSum()
-  return {
-    startMs,
-    attempts: 0,
-    count: 0,
-    sumMinor: 0,
-    squares,
-    minimumMinor: Infinity,
-    maximumMinor: 0,
-  }
-}
 
 /** Rows of STRIDE numbers in one array, ordered by (time, id). Hot path: plain loops. */
 export class CardHistory {
@@ -434,42 +369,12 @@ export class CardHistory {
   }
 
   #merge(index: number): void {
-    const startMs = bucketStartMs(this.at(index, COLUMN.time))
-    let position = this.buckets.length
-    while (position > 0 && (this.buckets[position - 1]?.startMs ?? 0) > startMs) position -= 1
-    let bucket = this.buckets[position - 1]
-    if (bucket?.startMs !== startMs) {
-      bucket = emptyBucket(startMs)
-      this.buckets.splice(position, 0, bucket)
-    }
-    bucket.attempts += 1
-    if ((this.at(index, COLUMN.flags) & FLAG.retry) !== 0) return
-    const amountMinor = this.at(index, COLUMN.amount)
-    bucket.count += 1
-    bucket.sumMinor += amountMinor
-    bucket.squares.addSquareOf(amountMinor)
-    bucket.minimumMinor = Math.min(bucket.minimumMinor, amountMinor)
-    bucket.maximumMinor = Math.max(bucket.maximumMinor, amountMinor)
+    const isRetry = (this.at(index, COLUMN.flags) & FLAG.retry) !== 0
+    addToBuckets(this.buckets, this.at(index, COLUMN.time), this.at(index, COLUMN.amount), isRetry)
   }
 
   #forgetReferences(): void {
-    const kept: number[] = [0]
-    const indexOf = new Map<number, number>()
-    for (let index = 0; index < this.count; index += 1) {
-      for (const column of Object.values(REFERENCE_COLUMNS)) {
-        const at = index * STRIDE + column
-        const old = this.data[at] ?? 0
-        if (old === 0) continue
-        let next = indexOf.get(old)
-        if (next === undefined) {
-          next = kept.length
-          kept.push(this.references[old] ?? 0)
-          indexOf.set(old, next)
-        }
-        this.data[at] = next
-      }
-    }
-    this.references = kept
+    this.references = usedReferences(this.data, this.count, this.references)
     this.encodedSettled = null
   }
 }

@@ -18,14 +18,14 @@
 import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import {
-  CardHistory,
   COLUMN,
   emptyBucket,
   FLAG,
   REFERENCE_COLUMNS,
   SETTLED_OFFSET,
   STRIDE,
-} from './card-history.ts'
+} from './card-columns.ts'
+import { CardHistory } from './card-history.ts'
 import { seal, unseal } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 

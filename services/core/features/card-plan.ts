@@ -1,6 +1,6 @@
 // What one pass over a card's history has to gather, found once from the definitions of the features.
 
-import { COLUMN, REFERENCE_COLUMNS, type KeptColumns } from './card-history.ts'
+import { COLUMN, REFERENCE_COLUMNS, type KeptColumns } from './card-columns.ts'
 import { REFERENCES, type FeatureDefinition, type Reference } from './feature-definition.ts'
 import { CARD_REACH_MS } from './time.ts'
 

@@ -5,18 +5,11 @@
 // rings at the end give the windows.
 
 import type { CardEvent } from './card-event.ts'
-import {
-  CARD_RAW_MAX,
-  CARD_RETAIN_MS,
-  COLUMN,
-  FLAG,
-  STRIDE,
-  type Bucket,
-  type CardHistory,
-} from './card-history.ts'
+import { COLUMN, FLAG, STRIDE, type Bucket } from './card-columns.ts'
+import { CARD_RAW_MAX, CARD_RETAIN_MS, type CardHistory } from './card-history.ts'
 import type { CardPlan } from './card-plan.ts'
+import { CardSums } from './card-sums.ts'
 import type { Reference } from './feature-definition.ts'
-import { SquareSum } from './squares.ts'
 import { BUCKET_MS, DAY_MS, MINUTE_MS, bucketStartMs } from './time.ts'
 
 /** An attempt within this time of a declined one tries it again. */
@@ -26,36 +19,7 @@ const TRIED_AGAIN_MS = 10 * MINUTE_MS
 const MARKS_AT_FIRST = 256
 
 /** What earlier events of the card hold, by window; the transaction itself is not included. */
-export class CardReading {
-  readonly attempts: Float64Array
-  /** Payments that are held singly: what quantile and rhythm look at. */
-  readonly singles: Float64Array
-  /** Payments: retries left out. */
-  readonly counts: Float64Array
-  readonly sumsMinor: Float64Array
-  readonly minimaMinor: Float64Array
-  readonly maximaMinor: Float64Array
-  readonly squares: readonly SquareSum[]
-  /** Payments of a smaller amount, and of the same. */
-  readonly smaller: Float64Array
-  readonly equal: Float64Array
-  readonly sameHour: Float64Array
-  readonly sameWeekday: Float64Array
-  readonly declines: Float64Array
-  readonly triedAgain: Float64Array
-  /** Payments not declined that lie just under `limitMinor`; only once that is known. */
-  readonly underLimit: Float64Array
-  /** Smallest declined amount of the reach; Infinity for none. */
-  limitMinor = Infinity
-  /** Per reference of the plan, per window: distinct ones besides the transaction's own. */
-  readonly distinct: readonly Float64Array[]
-  /** Per reference of the plan, per window: payments that share the transaction's, and attempts. */
-  readonly pairCounts: readonly Float64Array[]
-  readonly pairAttempts: readonly Float64Array[]
-  /** Per reference of the plan: index of the newest event that shares it, -1 for none. */
-  readonly pairLast: Int32Array
-  /** Per reference of the plan: 1 where any event of the reach has one. */
-  readonly hasAny: Uint8Array
+export class CardReading extends CardSums {
   /** Index of the newest event in the reach, and of the newest with a place; -1 for none. */
   lastIndex = -1
   lastPlaceIndex = -1
@@ -75,29 +39,9 @@ export class CardReading {
   #localWeekday = 0
 
   constructor(plan: CardPlan) {
+    super(plan)
     this.#plan = plan
     this.#windowsMs = Float64Array.from(plan.windowsMs)
-    const size = plan.windowsMs.length
-    const windows = (): Float64Array => new Float64Array(size)
-    this.attempts = windows()
-    this.singles = windows()
-    this.counts = windows()
-    this.sumsMinor = windows()
-    this.minimaMinor = windows()
-    this.maximaMinor = windows()
-    this.squares = plan.windowsMs.map(() => new SquareSum())
-    this.smaller = windows()
-    this.equal = windows()
-    this.sameHour = windows()
-    this.sameWeekday = windows()
-    this.declines = windows()
-    this.triedAgain = windows()
-    this.underLimit = windows()
-    this.distinct = plan.columns.map(windows)
-    this.pairCounts = plan.columns.map(windows)
-    this.pairAttempts = plan.columns.map(windows)
-    this.pairLast = new Int32Array(plan.columns.length)
-    this.hasAny = new Uint8Array(plan.columns.length)
     this.#own = new Int32Array(plan.columns.length)
     this.#marks = plan.columns.map(() => new Uint32Array(MARKS_AT_FIRST))
   }
@@ -126,7 +70,7 @@ export class CardReading {
       this.#add(history, event, index, ring)
     }
     this.#readMerged(history, event, mergedFrom, horizonMs)
-    this.#sumRings()
+    this.sumRings()
     if (this.limitMinor !== Infinity) this.#countUnderLimit(history, event, before)
     // What needs single events looks at the raw ones only.
     if (this.#hasMerged) this.isApproximate = true
@@ -168,34 +112,7 @@ export class CardReading {
   }
 
   #reset(): void {
-    this.attempts.fill(0)
-    this.singles.fill(0)
-    this.counts.fill(0)
-    this.sumsMinor.fill(0)
-    this.minimaMinor.fill(Infinity)
-    this.maximaMinor.fill(0)
-    for (const sum of this.squares) sum.reset()
-    if (this.#plan.hasQuantile) {
-      this.smaller.fill(0)
-      this.equal.fill(0)
-    }
-    if (this.#plan.hasRhythm) {
-      this.sameHour.fill(0)
-      this.sameWeekday.fill(0)
-    }
-    if (this.#plan.hasDeclines) {
-      this.declines.fill(0)
-      this.triedAgain.fill(0)
-      this.underLimit.fill(0)
-    }
-    for (let slot = 0; slot < this.distinct.length; slot += 1) {
-      this.distinct[slot]?.fill(0)
-      this.pairCounts[slot]?.fill(0)
-      this.pairAttempts[slot]?.fill(0)
-    }
-    this.pairLast.fill(-1)
-    this.hasAny.fill(0)
-    this.limitMinor = Infinity
+    this.clear()
     this.lastIndex = -1
     this.lastPlaceIndex = -1
     this.isApproximate = false
@@ -323,45 +240,6 @@ export class CardReading {
     return -1
   }
 
-  #sumRings(): void {
-    const size = this.#windowsMs.length
-    accumulate(this.attempts, size)
-    accumulate(this.singles, size)
-    accumulate(this.counts, size)
-    accumulate(this.sumsMinor, size)
-    for (let ring = 1; ring < size; ring += 1) {
-      this.minimaMinor[ring] = Math.min(
-        this.minimaMinor[ring] ?? Infinity,
-        this.minimaMinor[ring - 1] ?? Infinity,
-      )
-      this.maximaMinor[ring] = Math.max(
-        this.maximaMinor[ring] ?? 0,
-        this.maximaMinor[ring - 1] ?? 0,
-      )
-      const shorter = this.squares[ring - 1]
-      if (this.#plan.hasSquares && shorter !== undefined) {
-        this.squares[ring]?.add(shorter.high, shorter.low)
-      }
-    }
-    if (this.#plan.hasQuantile) {
-      accumulate(this.smaller, size)
-      accumulate(this.equal, size)
-    }
-    if (this.#plan.hasRhythm) {
-      accumulate(this.sameHour, size)
-      accumulate(this.sameWeekday, size)
-    }
-    if (this.#plan.hasDeclines) {
-      accumulate(this.declines, size)
-      accumulate(this.triedAgain, size)
-    }
-    for (let slot = 0; slot < this.distinct.length; slot += 1) {
-      accumulate(this.distinct[slot], size)
-      accumulate(this.pairCounts[slot], size)
-      accumulate(this.pairAttempts[slot], size)
-    }
-  }
-
   /** The limit is known only after the pass; declines are rare, and so is this. */
   #countUnderLimit(history: CardHistory, event: CardEvent, before: number): void {
     const data = history.data
@@ -384,13 +262,6 @@ export class CardReading {
   /** From nine tenths of the limit up to below it, in integers. */
   isUnderLimit(amountMinor: number): boolean {
     return amountMinor < this.limitMinor && 10 * amountMinor >= 9 * this.limitMinor
-  }
-}
-
-function accumulate(values: Float64Array | undefined, size: number): void {
-  if (values === undefined) return
-  for (let ring = 1; ring < size; ring += 1) {
-    values[ring] = (values[ring] ?? 0) + (values[ring - 1] ?? 0)
   }
 }
 

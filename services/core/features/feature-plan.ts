@@ -1,27 +1,15 @@
 // The list of features compiled: every choice is made once, so that the loop per transaction only computes.
 
-import type { CardEvent } from './card-event.ts'
-import { fromE4, PRESENCE } from './card-event.ts'
-import { COLUMN, type CardHistory } from './card-history.ts'
+import { entityRefOf, PRESENCE, type CardEvent } from './card-event.ts'
+import type { CardHistory } from './card-history.ts'
 import { cardPlanOf, type CardPlan } from './card-plan.ts'
+import { cardReader, type CardValue } from './card-readers.ts'
 import { CardReading } from './card-reading.ts'
 import { entityPlanOf, type EntityPlan } from './entity-plan.ts'
 import { EntityReading } from './entity-reading.ts'
-import {
-  ENTITY_KINDS,
-  isAmountAggregate,
-  type CardAmountAggregate,
-  type CardHabitAggregate,
-  type EntityKind,
-  type FeatureDefinition,
-  type Reference,
-} from './feature-definition.ts'
-import { distanceKm } from './geo.ts'
-import { deviationOf } from './squares.ts'
+import { ENTITY_KINDS, type EntityKind, type FeatureDefinition } from './feature-definition.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './time.ts'
 
-/** Longest speed reported: two places at the same moment give this, not infinity. */
-const SPEED_KMH_MAX = 100_000
 const NIGHT_LAST_HOUR = 6
 const MINOR_PER_UNIT = 100
 
@@ -89,20 +77,6 @@ function perKind<Value>(make: (kind: EntityKind) => Value): Record<EntityKind, V
   }
 }
 
-/** Reference of an entity that the transaction names; 0 for none. */
-export function entityRefOf(event: CardEvent, kind: EntityKind): number {
-  switch (kind) {
-    case 'terminal':
-      return event.terminalRef
-    case 'merchant':
-      return event.merchantRef
-    case 'device':
-      return event.deviceRef
-    case 'network':
-      return event.networkRef
-  }
-}
-
 function compile(
   definition: FeatureDefinition,
   card: CardPlan,
@@ -112,13 +86,17 @@ function compile(
     case 'transaction':
       return transactionReader(definition.aggregate)
     case 'card':
-      return cardReader(definition, card)
+      return cardStep(cardReader(definition, card))
     case 'terminal':
     case 'merchant':
     case 'device':
     case 'network':
       return entityReader(definition, entities[definition.entity])
   }
+}
+
+function cardStep(value: CardValue): Read {
+  return (event, history, { card }, own) => value(event, history, card, own)
 }
 
 type Of<Entity> = Extract<FeatureDefinition, { readonly entity: Entity }>
@@ -147,181 +125,6 @@ function localMsOf({ timeMs, utcOffsetMinutes }: CardEvent): number {
 function hourOf(event: CardEvent): number {
   const localMs = localMsOf(event)
   return (localMs - Math.floor(localMs / DAY_MS) * DAY_MS) / HOUR_MS
-}
-
-/** A reader of what comes before the transaction in the card's history. */
-type CardRead = (card: CardReading, own: 0 | 1, event: CardEvent, history: CardHistory) => number
-
-/** Where a definition's windows and reference stand in a reading. */
-interface Places {
-  readonly window: number
-  readonly long: number
-  readonly slot: number
-  /** How many times the window goes into the long one. */
-  readonly times: number
-}
-
-/** All of them look at earlier events, and add the transaction where the definition says so. */
-function cardReader(definition: Of<'card'>, plan: CardPlan): Read {
-  const { windowMs, of, longWindowMs = windowMs } = definition
-  const places = {
-    window: plan.windowsMs.indexOf(windowMs),
-    long: plan.windowsMs.indexOf(longWindowMs),
-    slot: of === undefined ? -1 : plan.references.indexOf(of),
-    times: longWindowMs / windowMs,
-  }
-  const { aggregate } = definition
-  const read = isAmountAggregate(aggregate)
-    ? amountReader(aggregate, places)
-    : habitReader(aggregate, of, places)
-  const last = Math.max(places.window, places.long)
-  return (event, history, { card }, own) =>
-    last >= card.expiredFrom ? NaN : read(card, own, event, history)
-}
-
-/** Counts and amounts. */
-function amountReader(aggregate: CardAmountAggregate, { window, long, times }: Places): CardRead {
-  const countOf = (card: CardReading, at: number, own: number): number =>
-    (card.counts[at] ?? 0) + own
-  const sumOf = (card: CardReading, at: number, own: number, event: CardEvent): number =>
-    (card.sumsMinor[at] ?? 0) + own * event.amountMinor
-  const ifAny = (values: Float64Array, card: CardReading): number =>
-    (card.counts[window] ?? 0) === 0 ? NaN : (values[window] ?? NaN) / MINOR_PER_UNIT
-  switch (aggregate) {
-    case 'count':
-      return (card, own) => countOf(card, window, own)
-    case 'attempts':
-      return (card) => (card.attempts[window] ?? 0) + 1
-    case 'sum':
-      return (card, own, event) => sumOf(card, window, own, event) / MINOR_PER_UNIT
-    case 'mean':
-      return (card, own, event) => {
-        const count = countOf(card, window, own)
-        return count === 0 ? NaN : sumOf(card, window, own, event) / count / MINOR_PER_UNIT
-      }
-    case 'deviation':
-      return (card) => deviationAt(card, window) / MINOR_PER_UNIT
-    case 'minimum':
-      return (card) => ifAny(card.minimaMinor, card)
-    case 'maximum':
-      return (card) => ifAny(card.maximaMinor, card)
-    case 'ratio_to_mean':
-      return (card, _, event) => {
-        const sumMinor = card.sumsMinor[window] ?? 0
-        return sumMinor === 0 ? NaN : event.amountMinor / (sumMinor / (card.counts[window] ?? 0))
-      }
-    case 'z_score':
-      return (card, _, event) => {
-        const deviation = deviationAt(card, window)
-        const mean = (card.sumsMinor[window] ?? 0) / (card.counts[window] ?? 0)
-        return deviation > 0 ? (event.amountMinor - mean) / deviation : NaN
-      }
-    case 'quantile':
-      return (card) => {
-        const below = (card.smaller[window] ?? 0) + 0.5 * (card.equal[window] ?? 0)
-        return shareOf(below, card.singles[window])
-      }
-    case 'count_ratio':
-      return (card, own) => rateRatio(countOf(card, window, own), countOf(card, long, own), times)
-    case 'sum_ratio':
-      return (card, own, event) =>
-        rateRatio(sumOf(card, window, own, event), sumOf(card, long, own, event), times)
-    case 'just_under_limit':
-      return (card, own, event) => {
-        if (card.limitMinor === Infinity) return NaN
-        const counts = own === 1 && !event.isDeclined && card.isUnderLimit(event.amountMinor)
-        return (card.underLimit[window] ?? 0) + (counts ? 1 : 0)
-      }
-  }
-}
-
-/** Times, places and references. */
-function habitReader(
-  aggregate: CardHabitAggregate,
-  of: Reference | undefined,
-  { window, slot }: Places,
-): CardRead {
-  switch (aggregate) {
-    case 'seconds_since_last':
-      return (card, _, event, history) => secondsSince(event, history, card.lastIndex)
-    case 'distinct':
-      return (card, _, event) =>
-        refersTo(event, of) ? (card.distinct[slot]?.[window] ?? 0) + 1 : NaN
-    case 'is_new':
-      return (card, _, event) => {
-        if (!refersTo(event, of) || card.hasAny[slot] === 0) return NaN
-        return (card.pairAttempts[slot]?.[window] ?? 0) > 0 ? 0 : 1
-      }
-    case 'hour_share':
-      return (card) => shareOf(card.sameHour[window], card.singles[window])
-    case 'weekday_share':
-      return (card) => shareOf(card.sameWeekday[window], card.singles[window])
-    case 'speed':
-      return (card, _, event, history) => speedKmh(event, history, card.lastPlaceIndex)
-    case 'distance':
-      return (card, _, event, history) => awayKm(event, history, card.lastPlaceIndex)
-    case 'declines':
-      return (card) => card.declines[window] ?? 0
-    case 'declined_then_retried':
-      return (card) => card.triedAgain[window] ?? 0
-    case 'pair_count':
-      return (card, own, event) =>
-        refersTo(event, of) ? (card.pairCounts[slot]?.[window] ?? 0) + own : NaN
-    case 'pair_seconds_since_last':
-      return (card, _, event, history) => secondsSince(event, history, card.pairLast[slot] ?? -1)
-  }
-}
-
-function shareOf(part: number | undefined, all: number | undefined): number {
-  return all === undefined || all === 0 ? NaN : (part ?? 0) / all
-}
-
-function deviationAt(card: CardReading, window: number): number {
-  const count = card.counts[window] ?? 0
-  const squares = card.squares[window]
-  if (count < 2 || squares === undefined) return NaN
-  return deviationOf(count, card.sumsMinor[window] ?? 0, squares)
-}
-
-function rateRatio(short: number, long: number, windows: number): number {
-  return long === 0 ? NaN : (short * windows) / long
-}
-
-function secondsSince(event: CardEvent, history: CardHistory, index: number): number {
-  return index < 0 ? NaN : (event.timeMs - history.at(index, COLUMN.time)) / SECOND_MS
-}
-
-function refersTo(event: CardEvent, of: Of<'card'>['of']): boolean {
-  switch (of) {
-    case undefined:
-      return false
-    case 'country':
-      return event.countryRef !== 0
-    case 'category':
-      return event.categoryRef !== 0
-    case 'terminal':
-    case 'merchant':
-    case 'device':
-    case 'network':
-      return entityRefOf(event, of) !== 0
-  }
-}
-
-function awayKm(event: CardEvent, history: CardHistory, index: number): number {
-  if (!event.hasPlace || index < 0) return NaN
-  return distanceKm(
-    fromE4(history.at(index, COLUMN.latitude)),
-    fromE4(history.at(index, COLUMN.longitude)),
-    fromE4(event.latitudeE4),
-    fromE4(event.longitudeE4),
-  )
-}
-
-function speedKmh(event: CardEvent, history: CardHistory, index: number): number {
-  const distance = awayKm(event, history, index)
-  if (Number.isNaN(distance) || distance === 0) return distance
-  const hours = (event.timeMs - history.at(index, COLUMN.time)) / HOUR_MS
-  return hours <= 0 ? SPEED_KMH_MAX : Math.min(SPEED_KMH_MAX, distance / hours)
 }
 
 /** NaN when the transaction names no such entity. */

@@ -27,6 +27,14 @@ export function noFaults(): Faults {
   }
 }
 
+/** Nothing could be read. */
+export const ALL_DEGRADED: Faults = {
+  cardExpiredFrom: Infinity,
+  isCardDegraded: true,
+  areEntitiesExpired: false,
+  degradedEntities: { terminal: true, merchant: true, device: true, network: true },
+}
+
 /** Writes the state of each value of a row, and takes away values that have none. */
 export type WriteStates = (
   faults: Faults,

@@ -5,20 +5,22 @@
 import type { RateTable } from '../currency.ts'
 import { referenceOf } from '../reference.ts'
 import type { Label, Transaction } from '../transaction.ts'
-import { cardEventOf, type CardEvent } from './card-event.ts'
-import { CardHistory, COLUMN, FLAG, type StoredOutcome } from './card-history.ts'
+import { cardEventOf, entityRefOf, entityRefOfLabel, type CardEvent } from './card-event.ts'
+import { COLUMN, FLAG, type StoredOutcome } from './card-columns.ts'
+import { CardHistory } from './card-history.ts'
 import type { Cut, EntityPart } from './entity-part.ts'
 import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
 import { FEATURES } from './feature-list.ts'
-import { compileFeaturePlan, entityRefOf, type FeaturePlan, type Readings } from './feature-plan.ts'
-import { compileStates, noFaults, type Faults, type WriteStates } from './feature-states.ts'
+import { compileFeaturePlan, type FeaturePlan, type Readings } from './feature-plan.ts'
+import type { FoldMark } from './fold-marks.ts'
 import {
-  recompute,
-  revisable,
-  type ComputedRow,
-  type Later,
-  type Recomputed,
-} from './late-revisions.ts'
+  ALL_DEGRADED,
+  compileStates,
+  noFaults,
+  type Faults,
+  type WriteStates,
+} from './feature-states.ts'
+import { recompute, revisable, type ComputedRow, type Recomputed } from './late-revisions.ts'
 import { LATENESS_MS, REACH_MS } from './time.ts'
 
 /** A part of an entity and how much of it may be read. */
@@ -46,19 +48,6 @@ export interface CardLookup {
   peekCard(card: string): CardHistory | null
 }
 
-/** Anything about a decision that its reader should know. Closed list; in the order of the bits. */
-export const FOLD_MARKS = [
-  'duplicate',
-  'retry',
-  'late',
-  'behind_reach',
-  'windows_approximate',
-  'after_watermark',
-  'expired',
-  'degraded',
-] as const
-export type FoldMark = (typeof FOLD_MARKS)[number]
-
 /** How one transaction was folded; its feature row was written unless it is a duplicate. */
 export interface Folded {
   readonly marks: readonly FoldMark[]
@@ -73,15 +62,7 @@ export interface Folded {
 
 const NO_MARKS: readonly FoldMark[] = []
 const NONE: readonly Recomputed[] = []
-const NONE_LATER: readonly Later[] = []
 const NO_HISTORY = new CardHistory()
-const DEGRADED: Faults = {
-  cardExpiredFrom: Infinity,
-  isCardDegraded: true,
-  areEntitiesExpired: false,
-  degradedEntities: { terminal: true, merchant: true, device: true, network: true },
-}
-
 /** Where a lane stands; restored from what was committed, so that a crash changes nothing. */
 export interface LanePosition {
   /** Newest event time among the transactions before; -1 for none. */
@@ -160,7 +141,7 @@ export class LaneFold {
       isFraud: label.verdict === 'fraud',
     }
     for (const kind of ENTITY_KINDS) {
-      const ref = labelRefOf(label, kind)
+      const ref = entityRefOfLabel(label, kind)
       if (ref === 0 || this.#plan.entities[kind] === null) continue
       state.ownEntity(kind, ref).insertLabel(entry)
     }
@@ -218,7 +199,7 @@ export class LaneFold {
     for (const kind of ENTITY_KINDS) readings.entities[kind]?.begin(event.timeMs)
     readings.card.read(NO_HISTORY, event)
     this.#plan.write(event, false, NO_HISTORY, readings, row, position)
-    this.#writeStates(DEGRADED, row, position, states)
+    this.#writeStates(ALL_DEGRADED, row, position, states)
     this.passOver(event.timeMs)
     return {
       marks: ['degraded'],
@@ -349,7 +330,13 @@ export class LaneFold {
     cut: Cut,
     state: LaneState,
   ): readonly Recomputed[] {
-    const later = this.#revisable(history, event)
+    const read = this.#readRecord
+    if (read === undefined) return NONE
+    const later = revisable(history, event, (record, offset) => {
+      const transaction = read(record)
+      if (transaction === null) return null
+      return { transaction, event: cardEventOf(transaction, offset, this.#rates, null) }
+    })
     if (later.length === 0) return NONE
     const rowOf = (of: CardEvent): ComputedRow => {
       const row = new Float64Array(this.#plan.definitions.length)
@@ -366,16 +353,6 @@ export class LaneFold {
     return recompute(history, event.offset, later, before, rowOf)
   }
 
-  #revisable(history: CardHistory, event: CardEvent): readonly Later[] {
-    const read = this.#readRecord
-    if (read === undefined) return NONE_LATER
-    return revisable(history, event, (record, offset) => {
-      const transaction = read(record)
-      if (transaction === null) return null
-      return { transaction, event: cardEventOf(transaction, offset, this.#rates, null) }
-    })
-  }
-
   #rememberAtEntities(event: CardEvent, state: LaneState): void {
     for (const kind of ENTITY_KINDS) {
       const ref = entityRefOf(event, kind)
@@ -383,9 +360,4 @@ export class LaneFold {
       state.ownEntity(kind, ref).insert(event.timeMs, event.offset, event.idRef, event.cardHash)
     }
   }
-}
-
-function labelRefOf(label: Label, kind: EntityKind): number {
-  const identifier = kind === 'network' ? label.ipNetwork : label[kind]
-  return identifier === null ? 0 : referenceOf(identifier)
 }

@@ -6,7 +6,8 @@
 
 import type { Transaction } from '../transaction.ts'
 import type { CardEvent } from './card-event.ts'
-import { COLUMN, REVISABLE_MAX, type CardHistory } from './card-history.ts'
+import { COLUMN } from './card-columns.ts'
+import { REVISABLE_MAX, type CardHistory } from './card-history.ts'
 import { CARD_REACH_MS, LATENESS_MS } from './time.ts'
 
 /** A decided transaction that comes after a late one. */

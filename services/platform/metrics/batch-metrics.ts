@@ -2,7 +2,7 @@
 // not per transaction.
 
 import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
-import { FOLD_MARKS } from '../../core/features/lane-fold.ts'
+import { FOLD_MARKS } from '../../core/features/fold-marks.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
 import { CHANNELS } from '../../core/transaction.ts'
