@@ -109,6 +109,17 @@ test('The newest 512 events of a card count singly; an older one counts as if it
   assert.ok(Number.isNaN(before.value('card_merchant_is_new')), 'merchants are known singly')
   const after = merged.pay({ atMs: justInside + 1 })
   assert.deepEqual(after.values('card_count_30d', 'card_amount_maximum_30d'), [514, 10])
+  assert.deepEqual(after.marks, ['windows_approximate'])
+  const late = new Story()
+  late.pay({ atMs: firstMs })
+  crowd(late, 512, firstMs + DAY_MS, 1)
+  const atStart = late.pay({ atMs: START_MS })
+  assert.deepEqual(
+    [atStart.value('card_count_1m'), atStart.marks],
+    [2, ['late', 'windows_approximate']],
+  )
+  const earlier = late.pay({ atMs: START_MS - 1 })
+  assert.deepEqual([earlier.value('card_count_1m'), earlier.marks], [1, ['late']])
 })
 
 test("An hour of an entity's lane with more than 16 events counts as if all of them happened at its start.", () => {
