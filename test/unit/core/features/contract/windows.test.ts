@@ -134,6 +134,15 @@ test("An hour of an entity's lane with more than 16 events counts as if all of t
     return story.pay({ atMs, ipNetwork: 'n' }).value('network_count_1h')
   }
   assert.deepEqual([16, 17].map(countOf), [0, 17])
+  const cardsAt = (atMs: number): number => {
+    const story = new Story()
+    for (let index = 0; index < 17; index += 1) {
+      story.pay({ atMs: START_MS + 50 * MINUTE_MS, device: 'd', card: `card-${index}` })
+    }
+    return story.pay({ atMs, device: 'd' }).value('device_distinct_cards_1d')
+  }
+  const edgeMs = START_MS + 2 * HOUR_MS + DAY_MS
+  assert.deepEqual([edgeMs - 1, edgeMs].map(cardsAt), [17, 0])
 })
 
 test('Windows that this may have changed are marked windows_approximate.', () => {
