@@ -7,6 +7,7 @@
 
 import { isSluiceError } from '../core/errors.ts'
 import { isBehind, type LaneCut } from '../core/stream/lane-progress.ts'
+import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { Logger } from '../platform/log.ts'
 import type { LaneSession, LaneStore } from '../platform/redis/lane-store-contract.ts'
 import { DecidedTail } from './decided-tail.ts'
@@ -70,7 +71,7 @@ export class LaneRestorer {
     return this.#isNear
   }
 
-  /** What no further attempt can mend: another owner has taken over, or Redis refuses us. */
+  /** Another owner has taken over the lane: what no further attempt can mend. */
   get failure(): Error | null {
     return this.#failure
   }
@@ -118,17 +119,18 @@ export class LaneRestorer {
         return
       } catch (error) {
         this.#isNear = false
-        if (
-          isSluiceError(error, 'SLUICE_LANE_FENCED') ||
-          isSluiceError(error, 'SLUICE_ACCESS_DENIED')
-        ) {
+        if (isSluiceError(error, 'SLUICE_LANE_FENCED')) {
           this.#failure = error
           this.#release(null)
           this.#onNews()
           return
         }
         this.#release(null)
-        log.warn({ partition: inbox.partition, error }, 'The state could not be restored yet.')
+        // A refusal lasts until somebody grants what is missing. Until then degraded decisions are better than none.
+        const refusal = kafkaRefusal(error)
+        const line = { partition: inbox.partition, error: refusal ?? error }
+        if (refusal === null) log.warn(line, 'The state could not be restored yet.')
+        else log.error(line, 'The state cannot be restored: a server refuses us.')
       }
       await this.#sleep(waitMs)
       waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)

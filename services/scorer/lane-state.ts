@@ -3,6 +3,7 @@
 // ends the lane's work, and it starts over from a state that is whole.
 
 import type { Clock } from '../core/clock.ts'
+import { isSluiceError } from '../core/errors.ts'
 import type { LaneFold } from '../core/features/lane-fold.ts'
 import { LATENESS_MS } from '../core/features/time.ts'
 import type { LaneCut } from '../core/stream/lane-progress.ts'
@@ -148,7 +149,9 @@ export class LaneState {
   /** Goes on without state. @throws what an aligned replay, or another owner, does not allow to go on from */
   #doWithout(error: unknown, session: LaneSession): void {
     const { alignment, inbox, log, telemetry } = this.#deps
-    const loss = lossOf(error)
+    // A server that refuses us is told from one that is away at the start, not in the middle of the work.
+    const isDenied = isSluiceError(error, 'SLUICE_ACCESS_DENIED')
+    const loss = isDenied ? 'unanswered' : lossOf(error)
     if (alignment === 'aligned' || loss === null) throw error
     telemetry.stateLost(loss)
     log.warn(

@@ -4,6 +4,7 @@
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { SluiceError } from '../../services/core/errors.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
 import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
 import {
@@ -12,11 +13,11 @@ import {
   TOPICS,
   topicName,
 } from '../../services/platform/kafka/topics.ts'
-import { openLogger } from '../../services/platform/log.ts'
 import { openKafkaSink } from '../../services/producer/kafka-sink.ts'
 import { loadScorerConfig } from '../../services/scorer/config.ts'
 import { openScorer } from '../../services/scorer/scorer.ts'
 import { readTopicHistory } from '../../services/trainer/index.ts'
+import { openKeptLog } from '../support/kept-log.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { grant, rightsOf, take } from '../support/secure-roles.ts'
@@ -128,13 +129,22 @@ test('a scorer decides with the rights of its list, and needs each of them', asy
   await stage.eachIsNeeded(rightsOf('scorer', PREFIX, GROUP), scoreOnce)
 })
 
-/** One scorer from its start to the decision of a message that is sent now. */
+/** One scorer from its start to the decision of a message that is sent now, and until its state is restored. */
 async function scoreOnce(): Promise<void> {
-  const config = loadScorerConfig(stage.scorerEnv())
-  const scorer = await openScorer(config, openLogger('test', config.logLevel))
+  const { log, lines } = openKeptLog()
+  const scorer = await openScorer(loadScorerConfig(stage.scorerEnv()), log)
   try {
     await sendTransactions()
     await Promise.race([untilDecided(), scorer.failed.then((error) => Promise.reject(error))])
+    await eventually('the state is restored', async () => {
+      const refused = lines.find(({ msg }) => msg.startsWith('The state cannot be restored'))
+      // It goes on without; that it says so is what is asked for here.
+      if (refused !== undefined) {
+        throw new SluiceError('SLUICE_ACCESS_DENIED', JSON.stringify(refused['error']))
+      }
+      const page = await fetch(`http://127.0.0.1:${scorer.metricsPort}/readyz`)
+      return (await page.text()).includes('"degradedLanes":[]')
+    })
   } finally {
     await scorer.close()
   }

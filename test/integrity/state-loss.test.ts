@@ -115,7 +115,7 @@ test('a Redis that takes the state of a batch and does not say so holds up no de
 
 test('a scorer that starts while Redis is away decides, and takes the state up when it is there', async (t) => {
   const run = await startLive(t, 'away')
-  await run.restart(() => {
+  await run.restart('SIGTERM', () => {
     run.proxy.cut()
   })
   await run.decide(run.parts[1])
@@ -123,6 +123,20 @@ test('a scorer that starts while Redis is away decides, and takes the state up w
   strictEqual(status, 200)
   ok(body.includes('"redis":"down"') && body.includes('"degradedLanes":[0,1,2,3]'), body)
   run.proxy.mend()
+  await run.restored()
+  await assertWhole(run)
+})
+
+test('a scorer that is killed before it has restored the state leaves that to the next one', async (t) => {
+  const run = await startLive(t, 'killed', { SLUICE_STATE_TIMEOUT_MS: '200' })
+  await run.redis.flushdb()
+  const isHeld = run.proxy.holdAt('eval')
+  const deciding = run.decide(run.parts[1])
+  await isHeld
+  await deciding
+  await run.restart('SIGKILL', () => {
+    run.proxy.release()
+  })
   await run.restored()
   await assertWhole(run)
 })

@@ -10,55 +10,30 @@ import { fillVariables } from '../../services/cli/boards/board-variables.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../services/platform/provision/local-prometheus.ts'
 import { laneKeys } from '../../services/platform/redis/keys.ts'
-import { committedAlerts, committedRules } from '../support/alert-rules.ts'
+import {
+  committedAlerts,
+  committedRules,
+  MADE_ON_OWN_REDIS,
+  ONLY_BY_PROMTOOL,
+} from '../support/alert-rules.ts'
+import { watchAlerts } from '../support/alert-watch.ts'
 import { openObservedSystem, type ObservedSystem } from '../support/observed-system.ts'
 import { eventually } from '../support/poll.ts'
 import { keysOf } from '../support/streams.ts'
 
-/** Seen by promtool only, with the reason why their fault is not made here. */
-const NOT_MADE_HERE: Readonly<Record<string, string>> = {
-  SluiceLatencyBudgetBurningSlowly: 'looks back over days; even divided it takes minutes to clear',
-  SluiceNotScored: 'a model without valid scores is refused when it is loaded',
-  SluiceAlertRateCollapsed: 'needs a long past with more fraud than the present',
-  SluiceRedisMemoryNearLimit: 'the Redis of the tests has no limit that may be changed',
-  SluiceRedisEvictions: 'the same, and evicting would hurt other tests',
-  SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',
-  SluiceEventLoopDelay: 'a process that is held up for so long misses its scrapes as well',
-  SluiceMemoryNearLimit: 'needs a container',
-}
-
 /** Compares with the same hour before, which this system has not lived through; the query must still be accepted. */
 const NEEDS_A_PAST = / offset 1w\)/
+
+/** The first alerts of a start are late, and so are all on a busy machine: then these are right to fire. */
+const ABOUT_SPEED = new Set([
+  'SluiceLatencyBudgetBurningFast',
+  'SluiceLatencyBudgetBurningSlowly',
+  'SluiceEventLoopDelay',
+])
 
 const LOAD = { perSecond: 150, fraudShare: 0.03, seed: 7 }
 const RATE_INTERVAL_S = 4
 const RANGE_S = 60
-
-const made = new Set<string>()
-
-async function isFiring({ prometheus }: ObservedSystem, name: string): Promise<boolean> {
-  const alerts = await prometheus.alerts()
-  return alerts.some((alert) => alert.name === name && alert.state === 'firing')
-}
-
-/** Waits until the alerts fire, and checks that what a person reads is readable. */
-async function fires(system: ObservedSystem, ...names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    await eventually(`${name} fires`, () => isFiring(system, name))
-    made.add(name)
-  }
-  for (const { name, annotations } of await system.prometheus.alerts()) {
-    for (const text of Object.values(annotations))
-      ok(!/<error|<no value>|%!|\{\{/.test(text), `${name}: ${text}`)
-  }
-}
-
-async function clears(system: ObservedSystem, ...names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    ok(made.has(name), `${name} has fired before`)
-    await eventually(`${name} clears`, async () => !(await isFiring(system, name)))
-  }
-}
 
 /** The queries that gave no value within the last half minute. Annotations mark changes, and nothing has changed. */
 async function emptyQueries(
@@ -87,27 +62,36 @@ function metricNamesIn(expression: string): readonly string[] {
   return withoutLabels.match(/\b(?:sluice|nodejs|process)_[a-z0-9_]+/g) ?? []
 }
 
-test('a system under load: boards, rules and faults', { timeout: 600_000 }, async (t) => {
+test('a system under load: boards, rules and faults', { timeout: 840_000 }, async (t) => {
   const system = await openObservedSystem(t)
   const { stream, proxy, prometheus } = system
+  const { made, fires, clears } = watchAlerts(system)
   const [first, second] = await Promise.all([system.startScorer(0), system.startScorer(1)])
   let scorers = [first, second]
   let subscriber = await system.startSubscriber()
   let producer = await system.startProducer(LOAD)
 
-  await t.test('under load every process is scraped, and no alert fires', async () => {
-    await eventually('everything is up', () => hasValue(system, 'sum(up) == 4'))
-    await eventually('labels have come back', () =>
-      hasValue(system, 'sum(increase(sluice_labelled_decisions_total[30s])) > 0'),
-    )
-    await eventually('alerts have been seen', () =>
-      hasValue(system, 'sum(increase(sluice_alerts_seen_total[30s])) > 3'),
-    )
-    await eventually('nothing of the start is left', async () => {
-      const { length } = await prometheus.alerts()
-      return length === 0
-    })
-  })
+  await t.test(
+    'under load every process is scraped, and no alert fires but for those about speed',
+    async () => {
+      await eventually('everything is up', () => hasValue(system, 'sum(up) == 4'))
+      await eventually('labels have come back', () =>
+        hasValue(system, 'sum(increase(sluice_labelled_decisions_total[30s])) > 0'),
+      )
+      await eventually('alerts have been seen', () =>
+        hasValue(system, 'sum(increase(sluice_alerts_seen_total[30s])) > 3'),
+      )
+      let left: readonly string[] = []
+      await eventually('nothing of the start is left', async () => {
+        left = (await prometheus.alerts())
+          .filter(({ name }) => !ABOUT_SPEED.has(name))
+          .map(({ name, state }) => `${name} ${state}`)
+        return left.length === 0
+      }).catch((error: unknown) => {
+        throw new Error(`On a healthy system: ${left.join(', ')}`, { cause: error })
+      })
+    },
+  )
 
   await t.test('every query of every board is accepted and has data', async () => {
     const boards = queriesOfBoards()
@@ -147,17 +131,17 @@ test('a system under load: boards, rules and faults', { timeout: 600_000 }, asyn
         await hasValue(system, 'up') // paces the sending
       }
     })()
-    await fires(system, 'SluiceDeadLetters', 'SluiceDeadLettersMany')
+    await fires('SluiceDeadLetters', 'SluiceDeadLettersMany')
     run.isDone = true
     await sending
-    await clears(system, 'SluiceDeadLettersMany', 'SluiceDeadLetters')
+    await clears('SluiceDeadLettersMany', 'SluiceDeadLetters')
   })
 
   await t.test('a subscriber that is gone', async () => {
     await subscriber.end('SIGTERM')
-    await fires(system, 'SluiceSubscriberNotFollowing')
+    await fires('SluiceSubscriberNotFollowing')
     subscriber = await system.startSubscriber()
-    await clears(system, 'SluiceSubscriberNotFollowing')
+    await clears('SluiceSubscriberNotFollowing')
   })
 
   await t.test(
@@ -166,23 +150,23 @@ test('a system under load: boards, rules and faults', { timeout: 600_000 }, asyn
       const redis = new Redis(stream.redisUrl)
       const { epoch } = laneKeys(stream.streamId, 1)
       await redis.set(epoch, Number(await redis.get(epoch)) + 1_000_000)
-      await fires(system, 'SluiceFencedWrites', 'SluiceLaneNotWorking')
+      await fires('SluiceFencedWrites', 'SluiceLaneNotWorking')
       redis.disconnect()
-      await clears(system, 'SluiceFencedWrites')
+      await clears('SluiceFencedWrites')
     },
   )
 
   await t.test('a stopped scorer, and one without its backend in its place', async () => {
     strictEqual(await scorers[1]?.end('SIGTERM'), 0)
-    await fires(system, 'SluiceScorerDown')
+    await fires('SluiceScorerDown')
     // The group has dealt out its lanes anew.
-    await clears(system, 'SluiceLaneNotWorking')
+    await clears('SluiceLaneNotWorking')
     const without = await system.startScorer(1, { SLUICE_BACKEND_EXPECTED: 'tensorflow' })
-    await clears(system, 'SluiceScorerDown')
-    await fires(system, 'SluiceFallbackBackend')
+    await clears('SluiceScorerDown')
+    await fires('SluiceFallbackBackend')
     strictEqual(await without.end('SIGTERM'), 0)
     scorers = [first, await system.startScorer(1)]
-    await clears(system, 'SluiceFallbackBackend', 'SluiceScorerDown')
+    await clears('SluiceFallbackBackend', 'SluiceScorerDown')
   })
 
   await t.test('a producer with the transactional id of a lane', async () => {
@@ -200,24 +184,24 @@ test('a system under load: boards, rules and faults', { timeout: 600_000 }, asyn
         await rival.disconnect()
       }
     })()
-    await fires(system, 'SluiceTransactionAborts')
+    await fires('SluiceTransactionAborts')
     run.isDone = true
     await fencing
-    await clears(system, 'SluiceTransactionAborts')
+    await clears('SluiceTransactionAborts')
   })
 
   await t.test('Redis away', async () => {
     proxy.cut()
-    await fires(system, 'SluiceRedisAway')
+    await fires('SluiceRedisAway')
     proxy.mend()
-    await clears(system, 'SluiceRedisAway')
+    await clears('SluiceRedisAway')
   })
 
   await t.test('a Redis that is connected and answers nothing', async () => {
     await proxy.holdAt('mget')
-    await fires(system, 'SluiceLaneDegraded')
+    await fires('SluiceLaneDegraded')
     proxy.release()
-    await clears(system, 'SluiceLaneDegraded')
+    await clears('SluiceLaneDegraded')
   })
 
   await t.test(
@@ -226,12 +210,12 @@ test('a system under load: boards, rules and faults', { timeout: 600_000 }, asyn
       await Promise.all(scorers.map((scorer) => scorer.end('SIGTERM')))
       const aligned = { SLUICE_ALIGNMENT: 'aligned' }
       scorers = await Promise.all([system.startScorer(0, aligned), system.startScorer(1, aligned)])
-      await fires(system, 'SluiceLagGrowing', 'SluiceLagHigh')
+      await fires('SluiceLagGrowing', 'SluiceLagHigh')
       await Promise.all(scorers.map((scorer) => scorer.end('SIGTERM')))
       scorers = await Promise.all([system.startScorer(0), system.startScorer(1)])
-      await clears(system, 'SluiceLagHigh', 'SluiceLagGrowing')
-      await fires(system, 'SluiceLatencyBudgetBurningFast')
-      await clears(system, 'SluiceLatencyBudgetBurningFast')
+      await clears('SluiceLagHigh', 'SluiceLagGrowing')
+      await fires('SluiceLatencyBudgetBurningFast')
+      await clears('SluiceLatencyBudgetBurningFast')
     },
   )
 
@@ -239,22 +223,22 @@ test('a system under load: boards, rules and faults', { timeout: 600_000 }, asyn
     const redis = new Redis(stream.redisUrl)
     for (const key of await keysOf(redis, stream.streamId)) await redis.del(key)
     redis.disconnect()
-    await fires(system, 'SluiceStateLost', 'SluiceStateRebuilt')
-    await clears(system, 'SluiceStateLost', 'SluiceStateRebuilt')
+    await fires('SluiceStateLost', 'SluiceStateRebuilt')
+    await clears('SluiceStateLost', 'SluiceStateRebuilt')
   })
 
   await t.test('a wave of fraud', async () => {
     await producer.end('SIGTERM')
     producer = await system.startProducer({ ...LOAD, fraudShare: 0.2, seed: 8 })
-    await fires(system, 'SluiceBlockRateHigh', 'SluiceBlockRateAboveItsPast')
+    await fires('SluiceBlockRateHigh', 'SluiceBlockRateAboveItsPast')
     await producer.end('SIGTERM')
     producer = await system.startProducer({ ...LOAD, seed: 9 })
-    await clears(system, 'SluiceBlockRateHigh', 'SluiceBlockRateAboveItsPast')
+    await clears('SluiceBlockRateHigh', 'SluiceBlockRateAboveItsPast')
   })
 
   await t.test('no scorer at all, and the log cut off before their lanes', async () => {
     await Promise.all(scorers.map((scorer) => scorer.end('SIGKILL')))
-    await fires(system, 'SluiceNoScorer')
+    await fires('SluiceNoScorer')
     const topic = topicName(stream.prefix, 'transactions')
     const before = await stream.admin.fetchOffsets({ groupId: stream.groupId, topics: [topic] })
     const committed = Number(before[0]?.partitions.find(({ partition }) => partition === 0)?.offset)
@@ -265,8 +249,8 @@ test('a system under load: boards, rules and faults', { timeout: 600_000 }, asyn
     const offset = String(committed + 10)
     await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset }] })
     scorers = await Promise.all([system.startScorer(0), system.startScorer(1)])
-    await fires(system, 'SluiceLaneStopped')
-    await clears(system, 'SluiceNoScorer')
+    await fires('SluiceLaneStopped')
+    await clears('SluiceNoScorer')
 
     await Promise.all(scorers.map((scorer) => scorer.end('SIGTERM')))
     await stream.admin.setOffsets({
@@ -275,20 +259,26 @@ test('a system under load: boards, rules and faults', { timeout: 600_000 }, asyn
       partitions: [{ partition: 0, offset }],
     })
     scorers = await Promise.all([system.startScorer(0), system.startScorer(1)])
-    await clears(system, 'SluiceLaneStopped')
+    await clears('SluiceLaneStopped')
   })
 
   await t.test('no transactions', async () => {
     await producer.end('SIGTERM')
-    await fires(system, 'SluiceNoTransactions')
+    await fires('SluiceNoTransactions')
     producer = await system.startProducer({ ...LOAD, seed: 10 })
-    await clears(system, 'SluiceNoTransactions')
+    await clears('SluiceNoTransactions')
   })
 
-  await t.test('every alert has had its fault, but for those with a reason', () => {
-    const others = committedAlerts()
-      .map(({ alert }) => alert)
-      .filter((name) => !made.has(name))
-    deepStrictEqual(others.sort(), Object.keys(NOT_MADE_HERE).sort())
-  })
+  await t.test(
+    'every alert has had its fault, here, on a Redis of its own, or for a reason by promtool only',
+    () => {
+      const others = committedAlerts()
+        .map(({ alert }) => alert)
+        .filter((name) => !made.has(name))
+      deepStrictEqual(
+        others.sort(),
+        [...MADE_ON_OWN_REDIS, ...Object.keys(ONLY_BY_PROMTOOL)].sort(),
+      )
+    },
+  )
 })

@@ -36,7 +36,7 @@ export interface LiveRun {
   /** Sends, and waits until all is answered. */
   decide(events: readonly ProducedEvent[]): Promise<void>
   /** Ends the scorer and starts another one. */
-  restart(whileStopped: () => void): Promise<void>
+  restart(signal: 'SIGTERM' | 'SIGKILL', whileStopped: () => void): Promise<void>
   /** Waits until no lane decides without its state. */
   restored(): Promise<void>
 }
@@ -73,13 +73,15 @@ export async function startLive(
     ...{ stream, outputs, proxy, redis, redisUrl, sent, decide },
     parts: [events.slice(0, third), events.slice(third, 2 * third), events.slice(2 * third)],
     scorer: await start(),
-    async restart(whileStopped) {
-      strictEqual(await run.scorer.end('SIGTERM'), 0)
+    async restart(signal, whileStopped) {
+      strictEqual(await run.scorer.end(signal), signal === 'SIGTERM' ? 0 : null)
       whileStopped()
       run.scorer = await start()
     },
     restored: () =>
       eventually('every lane has its state', async () => {
+        // A lane that only starts has not said yet.
+        if ((await run.scorer.metric('sluice_lane_up')) < PARTITION_COUNT) return false
         const { body } = await run.scorer.page('/readyz')
         const { degradedLanes } = JSON.parse(body) as Readiness
         return degradedLanes.length === 0

@@ -1,6 +1,6 @@
 // Features of the transaction itself and of its card's past, each from the list of everything before it. Tests only.
 
-/* eslint-disable @typescript-eslint/switch-exhaustiveness-check -- every aggregate is in one of several switches */
+ 
 
 import type {
   FeatureDefinition,

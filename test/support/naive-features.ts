@@ -122,9 +122,8 @@ export class NaiveFeatures {
       isAfterWatermark,
       duplicateOf: first?.offset ?? null,
     }
-    if (first !== undefined) return reading
-    if (!isBehindReach) this.#remember(own)
     this.#newestMs.set(lane, Math.max(this.#newestMs.get(lane) ?? -1, eventTimeMs))
+    if (first === undefined && !isBehindReach) this.#remember(own)
     return reading
   }
 

@@ -42,9 +42,12 @@ export interface Load {
   readonly seed: number
 }
 
-/** Opens stream, wire and Prometheus; processes are started by the test. */
-export async function openObservedSystem(t: TestContext): Promise<ObservedSystem> {
-  const stream = await openStream(t, 'observed')
+/** Opens stream, wire and Prometheus; processes are started by the test. Without an address, the Redis of all tests. */
+export async function openObservedSystem(
+  t: TestContext,
+  redisUrl?: string,
+): Promise<ObservedSystem> {
+  const stream = await openStream(t, 'observed', redisUrl)
   const proxy = await openRedisProxy(t, stream.redisUrl)
   const ports = await freePorts(FIRST_PORT, 4)
   const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0] = ports

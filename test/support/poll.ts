@@ -7,8 +7,12 @@ const INTERVAL_MS = 10
 const WAIT_MS_MAX = 60_000
 
 /** Asks again and again until the answer is yes. @throws Error naming what did not happen. */
-export async function eventually(what: string, ask: () => Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + WAIT_MS_MAX
+export async function eventually(
+  what: string,
+  ask: () => Promise<boolean>,
+  limitMs = WAIT_MS_MAX,
+): Promise<void> {
+  const endMs = Date.now() + limitMs
   while (!(await ask())) {
     if (Date.now() > endMs) throw new Error(`It did not happen: ${what}.`)
     await sleepMs(INTERVAL_MS)

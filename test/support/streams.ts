@@ -57,9 +57,12 @@ function addressOf(name: 'SLUICE_KAFKA_BROKERS' | 'SLUICE_REDIS_URL'): string {
 }
 
 /** Makes the topics; deletes them, the group and all keys of the stream when the test ends. */
-export async function openStream(t: TestContext, name: string): Promise<TestStream> {
+export async function openStream(
+  t: TestContext,
+  name: string,
+  redisUrl = addressOf('SLUICE_REDIS_URL'),
+): Promise<TestStream> {
   const brokers = addressOf('SLUICE_KAFKA_BROKERS').split(',')
-  const redisUrl = addressOf('SLUICE_REDIS_URL')
   const streamId = `${name}-${randomUUID().slice(0, 8)}`
   const prefix = `test-${streamId}.`
   const groupId = `test-${streamId}`

@@ -9,6 +9,9 @@ import { formatInScale, unitScale } from './units.ts'
 
 const VALUE_TICKS = 4
 const TIME_TICKS_MAX = 6
+/** Labels with seconds are longer. */
+const SECONDS_TICKS_MAX = 4
+const MINUTE_S = 60
 const DAY_S = 86_400
 const ROUND_STEPS_S = [
   1,
@@ -96,12 +99,13 @@ export function timeAxis({ fromS, toS }: TimeRange): Axis {
 
 /** The shortest round step that leaves room for the labels, also in a third of a page. */
 function tickStepSeconds(rangeS: number): number {
-  const wantedS = rangeS / TIME_TICKS_MAX
+  const hasSeconds = rangeS / TIME_TICKS_MAX <= MINUTE_S / 2
+  const wantedS = rangeS / (hasSeconds ? SECONDS_TICKS_MAX : TIME_TICKS_MAX)
   return ROUND_STEPS_S.find((stepS) => stepS >= wantedS) ?? Math.ceil(wantedS / DAY_S) * DAY_S
 }
 
 function timeLabel(rangeS: number, stepS: number): (time: Date) => string {
   if (stepS >= DAY_S) return (time) => time.toISOString().slice(5, 10)
   if (rangeS > DAY_S) return (time) => time.toISOString().slice(5, 16).replace('T', ' ')
-  return (time) => time.toISOString().slice(11, stepS < 60 ? 19 : 16)
+  return (time) => time.toISOString().slice(11, stepS < MINUTE_S ? 19 : 16)
 }

@@ -1,4 +1,5 @@
-// The style sheet of the preview. Light or dark as the reader's system has it; one column on a phone.
+// The style sheet of the preview. Light or dark as the reader's system has it; one column of panels on a phone, boards side
+// by side on a wide screen.
 
 export const PAGE_STYLE = `
 :root{color-scheme:light dark;--page:#f3f4f6;--panel:#fff;--edge:#dcdfe4;--text:#1d232b;--soft:#5b6470;--grid:#e6e8ec;--heat:#2563a8;--notice:#fff4d6;--strength:0%;--layer:.62}
@@ -52,5 +53,6 @@ details p{position:absolute;z-index:2;left:8px;right:8px;top:30px;background:var
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);font-variant-numeric:tabular-nums}
 th{color:var(--soft);font-weight:600;white-space:nowrap}
+@media(min-width:2000px){.page,main{max-width:2400px}main{display:grid;grid-template-columns:1fr 1fr;gap:0 40px}}
 @media(max-width:800px){.row{grid-template-columns:minmax(0,1fr)}.panel{grid-column:auto}.page,main{padding-left:8px;padding-right:8px}}
 `.trim()

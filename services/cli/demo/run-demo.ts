@@ -25,6 +25,7 @@ import { startRestartableScorer, type RestartableScorer } from './restartable-sc
 import { openScreen, type Screen } from './screen.ts'
 import { showStatus } from './status-line.ts'
 import { openSubscriber, type Subscriber } from './subscriber.ts'
+import { observationProgram } from './watch/observation.ts'
 import { openRedisGate } from './watch/redis-gate.ts'
 import { openWatchedRun, type WatchedRun } from './watch/watched-run.ts'
 
@@ -75,6 +76,8 @@ async function openDemo(
 ): Promise<Demo> {
   const root = repositoryRoot()
   const stateFolder = stackPaths(root).state
+  // Installing it takes a while, in which traffic would pile up.
+  const prometheus = plan.isWatched ? await observationProgram(screen.say, signal) : null
   const stack = await provisionStack({ root, onProgress: screen.say, signal })
   opened.push({ close: () => stack.stop() })
   const { brokers, security } = stack.kafka
@@ -103,12 +106,13 @@ async function openDemo(
     screen.say(`columns of ${file}: ${mappingText(mapping)}`)
   })
   opened.push(producer)
-  const watched = plan.isWatched
-    ? await openWatchedRun(
-        { ...target, plan, scorer, subscriberPort: metrics.port, gate, screen, startedAtMs },
-        signal,
-      )
-    : null
+  const watched =
+    prometheus === null
+      ? null
+      : await openWatchedRun(
+          { ...target, plan, scorer, subscriberPort: metrics.port, gate, screen, prometheus },
+          signal,
+        )
   if (watched !== null) opened.push(watched)
   return {
     plan,

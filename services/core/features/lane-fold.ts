@@ -184,7 +184,11 @@ export class LaneFold {
     const history = state.card(transaction.card)
     const event = cardEventOf(transaction, offset, this.#rates, record)
     const first = history.indexOfId(event.idRef)
-    if (first >= 0) return this.#duplicate(history, first, event, row, position, states)
+    if (first >= 0) {
+      // A lane without its state cannot tell duplicates, and must come to the same place.
+      this.passOver(event.timeMs)
+      return this.#duplicate(history, first, event, row, position, states)
+    }
     const isRetry = history.isRetry(event.timeMs, event.idRef, event.intentRef)
     const cut = { nextOffset: offset, labelNextOffset }
     this.#readEntities(event, cut, state)

@@ -22,7 +22,7 @@ export type Stage = (typeof STAGES)[number]
 /** Actions that a scorer publishes. */
 const ACTIONS = ['flag', 'block'] as const
 const INPUT_TOPICS = ['transactions', 'labels'] as const
-const DECISION_MARKS = [...FOLD_MARKS, 'entity_lagging', 'degraded'] as const
+const DECISION_MARKS = [...FOLD_MARKS, 'entity_lagging', 'recomputed'] as const
 
 /** A label that was applied, beside what had been decided for its transaction. */
 export interface LabelMet {

@@ -16,6 +16,8 @@ import {
   committedRules,
   rulesOf,
   type AlertRule,
+  MADE_ON_OWN_REDIS,
+  ONLY_BY_PROMTOOL,
 } from '../../support/alert-rules.ts'
 import { promtoolProgram, temporaryFolder } from '../../support/prometheus.ts'
 
@@ -222,6 +224,18 @@ test('every alert has its page in the runbook, and every page its alert', () => 
     const rule = committedAlerts().find(({ alert }) => alert === name)
     ok(page.includes(`Severity: ${rule?.labels?.['severity'] ?? ''}.`), `${name}: severity`)
   }
+})
+
+test('the runbook says which alerts no test has seen on running services, and why', () => {
+  const runbook = readFileSync(join(ROOT, 'docs/runbook.md'), 'utf8')
+  const [, list = ''] = /Seen by `promtool` only:\n\n([\s\S]*?)\n\n/.exec(runbook) ?? []
+  deepStrictEqual(
+    list.split('\n'),
+    Object.entries(ONLY_BY_PROMTOOL).map(([name, reason]) => `- \`${name}\`: ${reason}`),
+  )
+  const known = committedAlerts().map(({ alert }) => alert)
+  for (const name of [...Object.keys(ONLY_BY_PROMTOOL), ...MADE_ON_OWN_REDIS])
+    ok(known.includes(name), `${name} is no alert`)
 })
 
 test('recorded values are named level:metric:operation, and each is used', () => {

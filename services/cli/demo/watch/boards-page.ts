@@ -8,7 +8,7 @@ import { makePreview } from '../../boards/preview.ts'
 import { repositoryRoot } from '../../command.ts'
 
 const RANGE_MS = 5 * 60_000
-const RANGE_MS_MIN = 60_000
+const RANGE_MS_MIN = 30_000
 const REFRESH_S = 10
 
 export interface BoardsPage extends Closable {

@@ -25,23 +25,31 @@ export interface Observation extends Closable {
 }
 
 export interface ObservedProcesses {
+  /** The `prometheus` program, from `observationProgram`. */
+  readonly program: string
   readonly scorerPort: number
   readonly subscriberPort: number
   /** Where configuration, rules and data go; removed at the end. */
   readonly folder: string
-  readonly onProgress: (line: string) => void
   readonly signal: AbortSignal
 }
 
-/** Starts Prometheus and the page. @throws SluiceError SLUICE_PREREQUISITE_MISSING without Prometheus. */
+/**
+ * Full path of Prometheus, installed where that is possible without asking.
+ * @throws SluiceError SLUICE_PREREQUISITE_MISSING with the command that installs it.
+ */
+export async function observationProgram(
+  onProgress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const machine = thisMachine(process.env)
+  const found = await requirePrerequisites(['prometheus'], machine, onProgress, signal)
+  return found.get('prometheus') ?? ''
+}
+
+/** Starts Prometheus and the page. */
 export async function openObservation(processes: ObservedProcesses): Promise<Observation> {
-  const { folder, onProgress, signal, scorerPort, subscriberPort } = processes
-  const programs = await requirePrerequisites(
-    ['prometheus'],
-    thisMachine(process.env),
-    onProgress,
-    signal,
-  )
+  const { program, folder, signal, scorerPort, subscriberPort } = processes
   mkdirSync(folder, { recursive: true })
   const opened: Closable[] = [
     {
@@ -53,7 +61,7 @@ export async function openObservation(processes: ObservedProcesses): Promise<Obs
   ]
   try {
     const prometheus = await openLocalPrometheus({
-      program: programs.get('prometheus') ?? '',
+      program,
       folder,
       jobs: [
         { job: 'sluice-scorer', targets: [`127.0.0.1:${scorerPort}`] },

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { SluiceError } from '../../../core/errors.ts'
+import { systemClock } from '../../../platform/clock.ts'
 import { openKafka } from '../../../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../../../platform/kafka/kafka-connection.ts'
 import { closeAll, type Closable } from '../../../platform/lifecycle.ts'
@@ -37,17 +38,19 @@ export interface Watched extends KafkaConnection {
   readonly subscriberPort: number
   readonly gate: RedisGate | null
   readonly screen: Screen
-  readonly startedAtMs: number
+  /** Full path of Prometheus. */
+  readonly prometheus: string
 }
 
 /** Starts Prometheus, the page of boards, and the fault where one is planned. */
 export async function openWatchedRun(watched: Watched, signal: AbortSignal): Promise<WatchedRun> {
-  const { plan, scorer, screen, subscriberPort, startedAtMs } = watched
+  const { plan, scorer, screen, subscriberPort } = watched
+  const startedAtMs = systemClock.nowMs()
   const observation = await openObservation({
+    program: watched.prometheus,
     scorerPort: scorer.metricsPort,
     subscriberPort,
     folder: join(stackPaths(repositoryRoot()).state, `demo-prometheus-${plan.id}`),
-    onProgress: screen.say,
     signal,
   })
   screen.say(

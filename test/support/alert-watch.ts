@@ -1,0 +1,45 @@
+// Waits until alerts of an observed system fire and clear, and remembers which did.
+
+import { ok } from 'node:assert/strict'
+import type { ObservedSystem } from './observed-system.ts'
+import { eventually } from './poll.ts'
+
+/** An alert waits for its times; a busy machine takes longer still. */
+const WAIT_MS_MAX = 180_000
+
+export interface AlertWatch {
+  /** Names of the alerts that have fired so far. */
+  readonly made: ReadonlySet<string>
+  /** Waits until the alerts fire, and checks that what a person reads is readable. */
+  readonly fires: (...names: readonly string[]) => Promise<void>
+  /** Waits until alerts that have fired do so no more. */
+  readonly clears: (...names: readonly string[]) => Promise<void>
+}
+
+/** Watches the alerts of this system. */
+export function watchAlerts({ prometheus }: Pick<ObservedSystem, 'prometheus'>): AlertWatch {
+  const made = new Set<string>()
+  const isFiring = async (name: string): Promise<boolean> => {
+    const alerts = await prometheus.alerts()
+    return alerts.some((alert) => alert.name === name && alert.state === 'firing')
+  }
+  return {
+    made,
+    async fires(...names) {
+      for (const name of names) {
+        await eventually(`${name} fires`, () => isFiring(name), WAIT_MS_MAX)
+        made.add(name)
+      }
+      for (const { name, annotations } of await prometheus.alerts()) {
+        for (const text of Object.values(annotations))
+          ok(!/<error|<no value>|%!|\{\{/.test(text), `${name}: ${text}`)
+      }
+    },
+    async clears(...names) {
+      for (const name of names) {
+        ok(made.has(name), `${name} has fired before`)
+        await eventually(`${name} clears`, async () => !(await isFiring(name)), WAIT_MS_MAX)
+      }
+    },
+  }
+}

@@ -1,0 +1,37 @@
+// A Redis for one test alone, whose limits it may change.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { TestContext } from 'node:test'
+import { freePorts, isListening } from '../../services/platform/provision/ports.ts'
+import {
+  requirePrerequisites,
+  thisMachine,
+} from '../../services/platform/provision/prerequisites.ts'
+import { closeWith } from './cleanup.ts'
+import { eventually } from './poll.ts'
+
+const FIRST_PORT = 19_700
+
+/** Starts it; resolves to its address. It keeps nothing on disk and ends with the test. */
+export async function openOwnRedis(t: TestContext): Promise<string> {
+  const found = await requirePrerequisites(['redis'], thisMachine(process.env), (line) => {
+    process.stderr.write(`sluice: ${line}\n`)
+  })
+  const [port = 0] = await freePorts(FIRST_PORT, 1)
+  const settings = { port: String(port), bind: '127.0.0.1', save: '', appendonly: 'no' }
+  const args = Object.entries({ ...settings, 'maxmemory-policy': 'noeviction' }).flatMap(
+    ([name, value]) => [`--${name}`, value],
+  )
+  const child = spawn(found.get('redis') ?? '', args, { stdio: 'ignore' })
+  const exited = once(child, 'exit')
+  closeWith(t, async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  await eventually(`Redis listens on ${port}`, async () => {
+    if (child.exitCode !== null) throw new Error(`Redis ended with ${child.exitCode}.`)
+    return isListening(port)
+  })
+  return `redis://127.0.0.1:${port}`
+}
