@@ -110,6 +110,10 @@ export class Story {
     this.#laneOf(lane)[0].applyWatermark(STREAM_START_MS + atMs)
   }
 
+  labelWatermark(atMs: number, lane = 0): void {
+    this.#laneOf(lane)[0].applyLabelWatermark(STREAM_START_MS + atMs)
+  }
+
   #laneOf(lane: number): readonly [LaneFold, PlainState] {
     const [fold, state] = [this.#folds[lane], this.states[lane]]
     if (fold === undefined || state === undefined) throw new RangeError(`No lane ${lane}.`)

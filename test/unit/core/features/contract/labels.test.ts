@@ -109,3 +109,12 @@ test('A label in time is a label whatever offset it has: labels may come before 
   story.pay({ atMs: START_MS, terminal, id: 'to come' })
   assert.equal(frauds(story, 7 * DAY_MS), 1)
 })
+
+test('A label that comes after a watermark of labels which excluded it counts from a millisecond after that watermark.', () => {
+  const story = new Story()
+  const { transaction } = story.pay({ atMs: START_MS, terminal })
+  story.labelWatermark(START_MS + 8 * DAY_MS)
+  story.label({ of: transaction, verdict: 'fraud', knownAtMs: START_MS + DAY_MS })
+  const seen = [8 * DAY_MS, 8 * DAY_MS + 1].map((afterMs) => frauds(story, afterMs))
+  assert.deepEqual(seen, [0, 1], 'other lanes have decided without it')
+})

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FEATURES } from '../../../../../services/core/features/feature-list.ts'
 import { DAY_MS, HOUR_MS } from '../../../../support/feature-streams.ts'
-import { Story } from '../../../../support/story.ts'
+import { idsInOrder, Story } from '../../../../support/story.ts'
 
 const START_MS = 100 * DAY_MS
 
@@ -158,6 +158,17 @@ test('A transaction out of order recomputes the later decisions of its card that
     oldest.recomputed.map(({ offset }) => offset),
     [1, 4, 2, 3],
     'the first is more than 3 days before the newest',
+  )
+
+  const [low = '', high = ''] = idsInOrder(2)
+  const edge = new Story()
+  edge.pay({ atMs: START_MS, id: high })
+  edge.pay({ atMs: START_MS + 3 * DAY_MS })
+  const before = edge.pay({ atMs: START_MS, id: low })
+  assert.deepEqual(
+    before.recomputed.map(({ offset }) => offset),
+    [0, 1],
+    'exactly 3 days before the newest is within them',
   )
 
   const many = new Story()

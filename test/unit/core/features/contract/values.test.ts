@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { ABSENCES } from '../../../../../services/core/features/feature-definition.ts'
 import { FEATURES } from '../../../../../services/core/features/feature-list.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../../support/feature-streams.ts'
-import { Story, type Payment, type Told } from '../../../../support/story.ts'
+import { idsInOrder, Story, type Payment, type Told } from '../../../../support/story.ts'
 
 /** A Sunday at midnight. */
 const START_MS = 98 * DAY_MS
@@ -141,6 +141,12 @@ test('The speed is the distance to the previous attempt with a place over the ti
     { atMs: START_MS + 1, ...paris },
   ])
   assert.equal(atOnce, 100_000)
+  const [low = '', high = ''] = idsInOrder(2)
+  const [, sameMoment] = between([
+    { atMs: START_MS, id: low, ...berlin },
+    { atMs: START_MS, id: high, ...paris },
+  ])
+  assert.equal(sameMoment, 100_000)
   assert.deepEqual(between([{ atMs: START_MS, ...berlin }, { atMs: START_MS + 1 }]), [NaN, NaN])
 })
 

@@ -109,6 +109,21 @@ test('The newest 512 events of a card count singly; an older one counts as if it
   assert.ok(Number.isNaN(before.value('card_merchant_is_new')), 'merchants are known singly')
   const after = merged.pay({ atMs: justInside + 1 })
   assert.deepEqual(after.values('card_count_30d', 'card_amount_maximum_30d'), [514, 10])
+  const out = new Story()
+  out.pay({ atMs: firstMs })
+  crowd(out, 512, firstMs + DAY_MS, 1)
+  const gone = out.pay({ atMs: START_MS + 30 * DAY_MS })
+  assert.deepEqual([gone.value('card_count_30d'), gone.marks], [513, ['windows_approximate']])
+  const late = new Story()
+  late.pay({ atMs: firstMs })
+  crowd(late, 512, firstMs + DAY_MS, 1)
+  const atStart = late.pay({ atMs: START_MS })
+  assert.deepEqual(
+    [atStart.value('card_count_1m'), atStart.marks],
+    [2, ['late', 'windows_approximate']],
+  )
+  const earlier = late.pay({ atMs: START_MS - 1 })
+  assert.deepEqual([earlier.value('card_count_1m'), earlier.marks], [1, ['late']])
 })
 
 test("An hour of an entity's lane with more than 16 events counts as if all of them happened at its start.", () => {
@@ -123,6 +138,15 @@ test("An hour of an entity's lane with more than 16 events counts as if all of t
     return story.pay({ atMs, ipNetwork: 'n' }).value('network_count_1h')
   }
   assert.deepEqual([16, 17].map(countOf), [0, 17])
+  const cardsAt = (atMs: number): number => {
+    const story = new Story()
+    for (let index = 0; index < 17; index += 1) {
+      story.pay({ atMs: START_MS + 50 * MINUTE_MS, device: 'd', card: `card-${index}` })
+    }
+    return story.pay({ atMs, device: 'd' }).value('device_distinct_cards_1d')
+  }
+  const edgeMs = START_MS + 2 * HOUR_MS + DAY_MS
+  assert.deepEqual([edgeMs - 1, edgeMs].map(cardsAt), [17, 0])
 })
 
 test('Windows that this may have changed are marked windows_approximate.', () => {
