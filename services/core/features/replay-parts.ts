@@ -99,9 +99,12 @@ export class LaneParts implements LaneState {
     if (entry.kind === 'watermark' && isAligned) this.#fold.applyWatermark(entry.timeMs)
     if (entry.kind !== 'transaction' || verdict === 'refused') return
     const { transaction, offset } = entry
-    if (this.#sample.hasCard(transaction.card)) {
+    const { card } = transaction
+    if (this.#sample.hasCard(card)) {
+      // A repeat of what has been forgotten here, in state that lives longer.
+      if (verdict === 'left_out' && (this.#cards.peek(card)?.count ?? 0) === 0) return
       this.#fold.applyTransaction(transaction, offset, 0, this, this.#row, 0, this.#states, null)
-      this.#cards.touch(transaction.card, transaction.eventTimeMs, sizeOfCard, (history) => {
+      this.#cards.touch(card, transaction.eventTimeMs, sizeOfCard, (history) => {
         history.compact(offset + 1)
       })
     } else this.#takeUnsampled(transaction, offset, verdict)

@@ -7,7 +7,7 @@ import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { cardEventOf } from '../../../../services/core/features/card-event.ts'
 import { CardHistory, COLUMN, FLAG } from '../../../../services/core/features/card-history.ts'
 import { itemsOf } from '../../../support/feature-streams.ts'
-import { stepAt } from '../../../support/recorded-lanes.ts'
+import { stepAt } from '../../../support/plain-steps.ts'
 
 const HOUR_MS = 3_600_000
 
