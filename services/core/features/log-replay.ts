@@ -20,8 +20,8 @@ import type { RecordedBlock, ReplayEntry, ReplayLabel } from './replay-records.t
 import { LaneRows, type KnownFrom, type OnReplayed } from './replay-rows.ts'
 import type { ReplaySample } from './replay-sample.ts'
 
-/** Cards and entities in memory beyond which a sample is halved; a card has up to about 10 kB. */
-export const REPLAY_VALUES_MAX = 400_000
+/** Cards and parts of entities in memory beyond which a sample is halved; each takes some 10 kB. */
+export const REPLAY_VALUES_MAX = 30_000
 
 /** A lane that has nothing to say holds merging up no longer than this, by the clock of the blocks. */
 const IDLE_MARGIN_MS = 60_000

@@ -151,14 +151,14 @@ export class LaneRows implements LaneState {
     const index = rest.take(offset)
     const hasCard = sample.hasCard(transaction.card)
     if (!hasCard && !hasAnyEntity(sample, entityRefsOf(transaction))) {
-      const isDuplicate = index !== null && isRepeat(block.decisions[index])
-      if (!isDuplicate) this.#fold.passOver(transaction.eventTimeMs)
+      this.#fold.passOver(transaction.eventTimeMs)
       return
     }
     const recorded = index === null ? null : block.rowAt(index)
     const isKnown = hasCard && (this.#cards.peek(transaction.card)?.count ?? 0) > 0
     if (!isKnown && recorded !== null && isRepeat(recorded.decision)) {
       // Of a card that has been forgotten here, in state that lives longer.
+      this.#fold.passOver(transaction.eventTimeMs)
       this.#skip(recorded, transaction, 'behind_reach', onReplayed)
       return
     }
