@@ -49,7 +49,8 @@ function assertEqual(replayed: Replayed, decisions: number): void {
     reasons.filter((reason) => !NOT_IN_THE_LOG.includes(reason)),
     [],
   )
-  ok(replayed.compared > 0.7 * decisions * FEATURE_COUNT, JSON.stringify(replayed))
+  // A third of the stream, at most, is decided without state.
+  ok(replayed.compared > 0.6 * decisions * FEATURE_COUNT, JSON.stringify(replayed))
 }
 
 function decisionCount({ outputs }: Pick<LiveRun, 'outputs'>): number {
@@ -89,6 +90,27 @@ test('the same after scorers were killed in the middle of their batches', async 
   const replayed = await replayToEnd(stream)
   t.diagnostic(JSON.stringify(replayed))
   assertEqual(replayed, decisionCount({ outputs }))
+})
+
+/** Every seventh transaction comes a while after those that follow it. */
+function withLate(events: readonly ProducedEvent[]): readonly ProducedEvent[] {
+  const placed = events.map((event, index) => ({ event, at: index }))
+  for (const [index, each] of placed.entries()) {
+    if (each.event.kind === 'transaction' && index % 7 === 0) each.at += 60 + (index % 50)
+  }
+  return placed.toSorted((a, b) => a.at - b.at).map(({ event }) => event)
+}
+
+test('the same where transactions come late, with the revisions that they cause', async (t) => {
+  const stream = await openStream(t, 'offline-late')
+  const outputs = followOutputs(t, stream)
+  await stream.send(withLate(await simulatedEvents(4_000, { cards: 60 })))
+  await startScorer(t, stream.environment())
+  await outputs.readToEnd()
+  const replayed = await replayToEnd(stream)
+  t.diagnostic(JSON.stringify(replayed))
+  assertEqual(replayed, decisionCount({ outputs }))
+  ok(replayed.revisions > 0, 'no revision was among them')
 })
 
 test('in an aligned replay the same, and no value is left out', async (t) => {

@@ -26,39 +26,12 @@ import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import type { CutEntry, DecisionRecord } from '../../services/core/wire/records.ts'
 import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/fold-batch.ts'
-import type { Step, StreamItem } from './feature-streams.ts'
+import type { StreamItem } from './feature-streams.ts'
 
 /** The log of one lane. */
 export interface RecordedLog {
   readonly entries: readonly LaneEntry[]
   readonly labels: readonly LaneLabel[]
-}
-
-/** One step of a stream, plain but for what is given. */
-export function stepAt(given: Partial<Step>): Step {
-  return {
-    gapMs: 0,
-    back: 0,
-    lateMs: 0,
-    card: 1,
-    terminal: 1,
-    merchant: 1,
-    device: 1,
-    network: 1,
-    category: 1,
-    country: 0,
-    amountMinor: 1_000,
-    currency: 'EUR',
-    place: null,
-    utcOffsetMinutes: null,
-    channel: null,
-    authorisation: null,
-    repeatsId: 0,
-    repeatsIntent: 0,
-    labelDelaysMs: [],
-    labelEarlyMs: 0,
-    ...given,
-  }
 }
 
 /** What one turn of a lane is like. */

@@ -16,6 +16,9 @@ const STALE = 'sluice_decision_marks_total{mark!~"duplicate|retry"}'
 const NOT_SCORED = 'sluice_not_scored_total{reason!="duplicate"}'
 const SCORE_STAGE = 'sluice_stage_duration_seconds{stage="score"}'
 
+/** Of a million values of a feature that were recomputed, how many differ. */
+const SKEW = `1000000 * ${rate('sluice_skew_mismatches_total')} / (${rate('sluice_skew_values_compared_total')} > 0)`
+
 /** Share of decisions that carry each value of the label; a flat "none" while there are none. */
 function shareOfDecisions(metric: string, label: string): string {
   return nonZero(label, `${rate(metric)} / on() group_left() ${DECISIONS}`)
@@ -167,6 +170,46 @@ const honesty = [
   }),
 ]
 
+const skew = [
+  lines({
+    width: 12,
+    title: 'Features that differ from the log',
+    description:
+      'Of a million values that the skew meter recomputed from the log, how many were not bit for bit ' +
+      'what was used to decide, by feature. "none" at zero is the only good picture; nothing at all means that no ' +
+      'meter runs (sluice skew). "sluice features" with the id of a decision tells what should have counted.',
+    unit: units.Short,
+    colours: { none: COLOURS.before },
+    queries: [
+      {
+        expr: nonZero('feature', SKEW),
+        legend: '{{feature}}',
+      },
+    ],
+  }),
+  lines({
+    width: 12,
+    title: 'Values that could not be compared',
+    description:
+      'Share of the values of recomputed decisions by reason. degraded and expired depend on what could be read then; ' +
+      'warming_up and message_gone say that the log no longer holds the reach; outside_sample is what the sample ' +
+      'leaves out.',
+    unit: units.PercentUnit,
+    colours: { none: COLOURS.before },
+    queries: [
+      {
+        expr: nonZero(
+          'reason',
+          `${rate('sluice_skew_values_not_compared_total')} / on() group_left() ` +
+            `(${sum(rate('sluice_skew_values_not_compared_total'))} + ` +
+            `${sum(rate('sluice_skew_values_compared_total'))})`,
+        ),
+        legend: '{{reason}}',
+      },
+    ],
+  }),
+]
+
 const inference = [
   lines({
     width: 12,
@@ -247,6 +290,7 @@ export const stateAndModels: Board = board({
     { height: 8, panels: redis },
     { height: 8, panels: lanes },
     { height: 8, panels: honesty },
+    { height: 8, panels: skew },
     { height: 8, panels: inference },
     { height: 6, panels: inUse },
   ],

@@ -13,6 +13,7 @@ import {
   type KnownLabel,
   type Visible,
 } from './contributors.ts'
+import { ENTITY_RETAIN_MS } from './entity-part.ts'
 import { ENTITY_KINDS, type EntityKind, type FeatureDefinition } from './feature-definition.ts'
 import { FEATURES } from './feature-list.ts'
 import { FEATURE_STATES, type FeatureState } from './feature-states.ts'
@@ -21,7 +22,7 @@ import type { RecordedBlock, ReplayEntry, ReplayLabel } from './replay-records.t
 import type { ReplayedRow } from './replay-rows.ts'
 import { PickedSample } from './replay-sample.ts'
 import { reasonOf, VERDICT, type NotCompared } from './row-comparison.ts'
-import { LATENESS_MS, REACH_MS } from './time.ts'
+import { bucketStartMs, LATENESS_MS, REACH_MS } from './time.ts'
 
 /** Transactions and labels that are held for one explanation; beyond them the lists are not complete, which it says. */
 export const EXPLAINED_MAX = 200_000
@@ -171,7 +172,10 @@ export class Explanation {
   }
 
   #concernsLabel(label: Label): boolean {
-    if (!isInReach(label.eventTimeMs, this.#of.transaction.eventTimeMs)) return false
+    // A label also speaks of a later transaction with the same id, so twice as far back.
+    const { eventTimeMs } = this.#of.transaction
+    if (label.eventTimeMs > eventTimeMs) return false
+    if (label.eventTimeMs < eventTimeMs - 2 * (REACH_MS + LATENESS_MS)) return false
     return ENTITY_KINDS.some((kind) => this.sample.hasEntity(kind, refOfLabel(label, kind)))
   }
 
@@ -217,20 +221,22 @@ export class Explanation {
           2 ** 32,
         )
       }),
-      labels: this.#byKind((kind) =>
-        labels
+      labels: this.#byKind((kind) => {
+        const ref = this.#refs[kind]
+        const own = shared.filter(({ value }) => ref !== 0 && entityRefsOf(value)[kind] === ref)
+        return labels
           .filter((label) => this.sample.hasEntity(kind, refOfLabel(label.label, kind)))
-          .map(({ label, knownAtMs }) => knownLabelOf(label, knownAtMs)),
-      ),
+          .filter((label) => label.label.eventTimeMs >= horizonMs(own, label.partition))
+          .map(({ label, knownAtMs }) => knownLabelOf(label, knownAtMs))
+      }),
     }
   }
 
-  #visibleLabels({
-    partition: own,
-    labelNextOffset,
-    cut,
-    alignment,
-  }: RecordedBlock): readonly { readonly label: Label; readonly knownAtMs: number }[] {
+  #visibleLabels({ partition: own, labelNextOffset, cut, alignment }: RecordedBlock): readonly {
+    readonly partition: number
+    readonly label: Label
+    readonly knownAtMs: number
+  }[] {
     const endOf = (lane: number): number =>
       lane === own
         ? labelNextOffset
@@ -238,7 +244,8 @@ export class Explanation {
     return this.#labels
       .filter(({ partition, offset }) => offset < endOf(partition))
       .toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
-      .map(({ value: { label, watermarkMs } }) => ({
+      .map(({ partition, value: { label, watermarkMs } }) => ({
+        partition,
         label,
         knownAtMs:
           alignment === 'aligned' ? Math.max(label.knownAtMs, watermarkMs + 1) : label.knownAtMs,
@@ -258,6 +265,15 @@ export class Explanation {
       network: make('network'),
     }
   }
+}
+
+/** What one lane knows of an entity is forgotten before this, counted back from the newest that it knows. */
+function horizonMs(events: readonly Placed<Transaction>[], partition: number): number {
+  let newestMs = -Infinity
+  for (const each of events) {
+    if (each.partition === partition) newestMs = Math.max(newestMs, each.value.eventTimeMs)
+  }
+  return bucketStartMs(newestMs) - ENTITY_RETAIN_MS
 }
 
 function isInReach(timeMs: number, ofMs: number): boolean {

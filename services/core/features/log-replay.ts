@@ -20,8 +20,8 @@ import type { RecordedBlock, ReplayEntry, ReplayLabel } from './replay-records.t
 import { LaneRows, type KnownFrom, type OnReplayed } from './replay-rows.ts'
 import type { ReplaySample } from './replay-sample.ts'
 
-/** Cards and entities in memory beyond which a sample is halved; a card has up to about 10 kB. */
-export const REPLAY_VALUES_MAX = 400_000
+/** Cards and parts of entities in memory beyond which a sample is halved; each takes some 10 kB. */
+export const REPLAY_VALUES_MAX = 30_000
 
 /** A lane that has nothing to say holds merging up no longer than this, by the clock of the blocks. */
 const IDLE_MARGIN_MS = 60_000
@@ -77,17 +77,15 @@ export class LogReplay {
     return this.#lanes[partition]?.isFull(kind) ?? false
   }
 
-  /** Replays what can be replayed. Returns how many blocks that were. */
+  /**
+   * Replays what can be replayed, in the order in which it was decided as far as that is known: parts are then seldom
+   * ahead of a cut, which makes a reading dearer. Returns how many blocks that were.
+   */
   advance(): number {
     let count = 0
-    for (let moved = true; moved;) {
-      moved = false
-      for (const lane of this.#lanes.keys()) {
-        while (this.#replayNext(lane)) {
-          moved = true
-          count += 1
-        }
-      }
+    for (let lane = this.#nextLane(); lane !== null; lane = this.#nextLane()) {
+      this.#replayNext(lane)
+      count += 1
     }
     if (count > 0) this.#keepBounded()
     return count
@@ -128,20 +126,39 @@ export class LogReplay {
     return Math.max(...this.#lanes.map(({ knownFromMs }) => knownFromMs))
   }
 
-  #replayNext(partition: number): boolean {
+  /** The lane whose next block can be replayed and was decided first; null when none can. */
+  #nextLane(): number | null {
+    let next: number | null = null
+    let firstMs = Infinity
+    for (const [partition, { frontBlock }] of this.#lanes.entries()) {
+      if (frontBlock === null || (next !== null && frontBlock.decidedAtMs >= firstMs)) continue
+      if (!this.#hasAllOf(frontBlock)) continue
+      next = partition
+      firstMs = frontBlock.decidedAtMs
+    }
+    return next
+  }
+
+  #replayNext(partition: number): void {
     const lane = this.#lanes[partition]
     const block = lane?.frontBlock ?? null
-    if (lane === undefined || block === null || !this.#hasAllOf(block)) return false
-    const own = { partition, ...cutOf(block) }
-    for (const cut of [own, ...block.cut]) this.#build(cut.partition, cut, block.alignment)
+    if (lane === undefined || block === null) return
+    const { alignment, nextOffset, labelNextOffset } = block
+    for (const cut of block.cut) this.#build(cut.partition, cut, alignment)
+    // The lane's own part is built as its rows are read, so that it is not ahead of them either.
+    const buildTo = (offset: number): void => {
+      this.#build(partition, { nextOffset: offset, labelNextOffset }, alignment)
+    }
+    buildTo(0)
     const known: KnownFrom = { ownMs: lane.knownFromMs, allMs: this.knownFromMs }
-    this.#rows[partition]?.replay(block, lane.takeBelow(block.nextOffset), known, (row) => {
+    const entries = lane.entriesBelow(nextOffset)
+    this.#rows[partition]?.replay(block, entries, known, buildTo, (row) => {
       this.#options.onReplayed(row)
     })
+    buildTo(nextOffset)
     lane.replayed(block)
     this.#newestDecidedMs = Math.max(this.#newestDecidedMs, block.decidedAtMs)
     this.#raiseFloors()
-    return true
   }
 
   /** Messages up to the cuts; outside a whole sample also what was decided about them. */

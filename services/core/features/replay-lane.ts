@@ -135,18 +135,17 @@ export class ReplayLane {
     return verdict
   }
 
-  /** Entries below this offset; they are built already, and handed out once. */
-  takeBelow(nextOffset: number): readonly ReplayEntry[] {
+  /** Entries below this offset; they stay until their block is done. */
+  entriesBelow(nextOffset: number): readonly ReplayEntry[] {
     const end = this.#entries.findIndex(({ offset }) => offset >= nextOffset)
-    const count = end < 0 ? this.#entries.length : end
-    const taken = this.#entries.slice(0, count)
-    this.#entries = this.#entries.slice(count)
-    this.#built -= count
-    return taken
+    return end < 0 ? this.#entries.slice() : this.#entries.slice(0, end)
   }
 
-  /** The front block is done. */
+  /** The front block is done; its entries are in the parts. */
   replayed(block: RecordedBlock): void {
+    const count = this.entriesBelow(block.nextOffset).length
+    this.#entries = this.#entries.slice(count)
+    this.#built -= count
     this.#blocks.shift()
     this.#waitingDecisions -= block.decisions.length
     for (const cut of block.cut) this.#lastCuts.set(cut.partition, cut)

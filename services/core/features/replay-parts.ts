@@ -100,9 +100,15 @@ export class LaneParts implements LaneState {
     if (entry.kind === 'watermark' && isAligned) this.#fold.applyWatermark(entry.timeMs)
     if (entry.kind !== 'transaction' || verdict === 'refused') return
     const { transaction, offset } = entry
-    if (this.#sample.hasCard(transaction.card)) {
+    const { card } = transaction
+    if (this.#sample.hasCard(card)) {
+      // A repeat of what has been forgotten here, in state that lives longer.
+      if (verdict === 'left_out' && (this.#cards.peek(card)?.count ?? 0) === 0) {
+        this.#fold.passOver(transaction.eventTimeMs)
+        return
+      }
       this.#fold.applyTransaction(transaction, offset, 0, this, this.#row, 0, this.#states, null)
-      this.#cards.touch(transaction.card, transaction.eventTimeMs, sizeOfCard, (history) => {
+      this.#cards.touch(card, transaction.eventTimeMs, sizeOfCard, (history) => {
         history.compact(offset + 1)
       })
     } else this.#takeUnsampled(transaction, offset, verdict)
@@ -150,10 +156,10 @@ export class LaneParts implements LaneState {
   }
 
   #takeUnsampled(transaction: Transaction, offset: number, verdict: Verdict): void {
-    if (verdict === 'left_out') return
     const { eventTimeMs } = transaction
     const { newestEventMs, watermarkMs } = this.#fold.position
     this.#fold.passOver(eventTimeMs)
+    if (verdict === 'left_out') return
     if (newestEventMs - eventTimeMs > REACH_MS || eventTimeMs <= watermarkMs) return
     if (!hasAnyEntity(this.#sample, entityRefsOf(transaction))) return
     const event = cardEventOf(transaction, offset, this.#rates, null)

@@ -87,11 +87,12 @@ export class LaneRows implements LaneState {
     return this.#fold.position.newestEventMs
   }
 
-  /** Recomputes one block from the messages it answers, in offset order. */
+  /** Recomputes one block from the messages it answers, in offset order. `buildTo` puts what is before one in the parts. */
   replay(
     block: RecordedBlock,
     entries: Iterable<ReplayEntry>,
     known: KnownFrom,
+    buildTo: (offset: number) => void,
     onReplayed: OnReplayed,
   ): void {
     this.#block = block
@@ -103,6 +104,7 @@ export class LaneRows implements LaneState {
         this.#fold.applyWatermark(entry.timeMs)
       }
       if (entry.kind !== 'transaction' || refused.has(entry.offset)) continue
+      buildTo(entry.offset)
       this.#replayEntry(entry, rest, known, onReplayed)
     }
     for (const index of rest.indexes()) {
@@ -149,12 +151,17 @@ export class LaneRows implements LaneState {
     const index = rest.take(offset)
     const hasCard = sample.hasCard(transaction.card)
     if (!hasCard && !hasAnyEntity(sample, entityRefsOf(transaction))) {
-      const isDuplicate = index !== null && isRepeat(block.decisions[index])
-      if (!isDuplicate) this.#fold.passOver(transaction.eventTimeMs)
+      this.#fold.passOver(transaction.eventTimeMs)
       return
     }
     const recorded = index === null ? null : block.rowAt(index)
-    if (!hasCard && isRepeat(recorded?.decision)) return
+    const isKnown = hasCard && (this.#cards.peek(transaction.card)?.count ?? 0) > 0
+    if (!isKnown && recorded !== null && isRepeat(recorded.decision)) {
+      // Of a card that has been forgotten here, in state that lives longer.
+      this.#fold.passOver(transaction.eventTimeMs)
+      this.#skip(recorded, transaction, 'behind_reach', onReplayed)
+      return
+    }
     const kept = hasCard ? record : null
     const folded = this.#apply(transaction, offset, kept, recorded)
     if (hasCard) {

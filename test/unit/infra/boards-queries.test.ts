@@ -8,6 +8,7 @@ import { queriesOfBoards, type BoardQuery } from '../../../infra/grafana/queries
 import { fillVariables } from '../../../services/cli/boards/board-variables.ts'
 import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts-telemetry.ts'
 import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
+import { createSkewTelemetry } from '../../../services/platform/metrics/skew-telemetry.ts'
 import { createScorerTelemetry } from '../../../services/platform/metrics/scorer-telemetry.ts'
 
 /** Panels whose queries look back over a window of their own, with the reason. */
@@ -53,6 +54,7 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
     createScorerTelemetry(),
     createAlertsTelemetry(),
     createProducerTelemetry(),
+    createSkewTelemetry(),
   ]) {
     for (const { name, type } of await registry.getMetricsAsJSON()) {
       // prom-client gives the kind as a word in JSON, whatever its types say.

@@ -98,7 +98,7 @@ test('every profile of the issue is there, and says what it starts', () => {
     load: ['load'],
     gpu: ['scorer-gpu'],
     registry: ['registry', 'schemas'],
-    observability: ['prometheus', 'grafana'],
+    observability: ['skew', 'prometheus', 'grafana'],
   })
 })
 

@@ -14,6 +14,7 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   scorer: ['scorer'],
   'scorer-gpu': ['scorer'],
   alerts: ['alerts'],
+  skew: ['skew'],
   producer: ['producer', 'produce'],
   load: ['producer', 'produce'],
   topics: ['topics', 'producer'],

@@ -8,7 +8,7 @@ import { cardEventOf } from '../../../../services/core/features/card-event.ts'
 import { COLUMN, FLAG } from '../../../../services/core/features/card-columns.ts'
 import { CardHistory } from '../../../../services/core/features/card-history.ts'
 import { itemsOf } from '../../../support/feature-streams.ts'
-import { stepAt } from '../../../support/recorded-lanes.ts'
+import { stepAt } from '../../../support/plain-steps.ts'
 
 const HOUR_MS = 3_600_000
 

@@ -1,0 +1,117 @@
+// A replay of what live lanes left, fed in any interleaving, and what it said.
+
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
+import { LogReplay } from '../../services/core/features/log-replay.ts'
+import type { LaneBegin } from '../../services/core/features/replay-lane.ts'
+import type { RecordedBlock } from '../../services/core/features/replay-records.ts'
+import { HashSample, type ReplaySample } from '../../services/core/features/replay-sample.ts'
+import { reasonOf, VERDICT } from '../../services/core/features/row-comparison.ts'
+import { entriesOf, labelsOf, readRecord, type RecordedLog } from './recorded-lanes.ts'
+
+/** What a replay said. */
+export interface Tally {
+  compared: number
+  readonly mismatches: Map<string, number>
+  readonly notCompared: Map<string, number>
+  rows: number
+  revisions: number
+  waiting: number
+}
+
+/** What a replay gets. */
+export interface Fed {
+  readonly logs: readonly RecordedLog[]
+  readonly blocks: readonly RecordedBlock[]
+  /** How many messages of each kind come at a time, used in turn. */
+  readonly chunks: readonly number[]
+  readonly sample?: ReplaySample
+  readonly valuesMax?: number
+  readonly isWhole?: boolean
+}
+
+export function replayOf({
+  logs,
+  blocks,
+  chunks,
+  sample = new HashSample(1),
+  ...rest
+}: Fed): Tally {
+  const tally: Tally = {
+    compared: 0,
+    mismatches: new Map(),
+    notCompared: new Map(),
+    rows: 0,
+    revisions: 0,
+    waiting: 0,
+  }
+  const replay = new LogReplay({
+    rates: DEFAULT_RATES,
+    sample,
+    begins: logs.map((log) => beginOf(log, rest.isWhole)),
+    readRecord,
+    ...(rest.valuesMax !== undefined && { valuesMax: rest.valuesMax }),
+    onReplayed({ verdicts, recorded }) {
+      tally.rows += 1
+      if (recorded.decision.revision > 0) tally.revisions += 1
+      for (let index = 0; index < FEATURE_COUNT; index += 1) {
+        const verdict = verdicts[index] ?? -1
+        const name = FEATURE_NAMES[index] ?? ''
+        const reason = reasonOf(verdict)
+        if (reason !== null) count(tally.notCompared, reason)
+        else tally.compared += 1
+        if (verdict === VERDICT.differs) count(tally.mismatches, name)
+      }
+    },
+  })
+  const queues: { readonly size: number; add(from: number, to: number): void; at: number }[] = []
+  for (const [lane, log] of logs.entries()) {
+    const entries = entriesOf(log)
+    const labels = labelsOf(log)
+    const own = blocks.filter(({ partition }) => partition === lane)
+    queues.push(
+      {
+        size: entries.length,
+        at: 0,
+        add: (from, to) => {
+          replay.addEntries(lane, entries.slice(from, to))
+        },
+      },
+      {
+        size: labels.length,
+        at: 0,
+        add: (from, to) => {
+          replay.addLabels(lane, labels.slice(from, to))
+        },
+      },
+      {
+        size: own.length,
+        at: 0,
+        add: (from, to) => {
+          for (const block of own.slice(from, to)) replay.addBlock(block)
+        },
+      },
+    )
+  }
+  for (let turn = 0; queues.some(({ at, size }) => at < size); turn += 1) {
+    const queue = queues[turn % queues.length]
+    const chunk = chunks[turn % chunks.length] ?? 1
+    if (queue === undefined) continue
+    queue.add(queue.at, queue.at + chunk)
+    queue.at += chunk
+    replay.advance()
+  }
+  replay.finish()
+  tally.waiting = replay.waitingBlocks
+  return tally
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1)
+}
+
+/** Reading begins at the first offset. */
+export function beginOf({ entries }: RecordedLog, isWhole = true): LaneBegin {
+  const endOffset = (entries.at(-1)?.offset ?? -1) + 1
+  return { nextOffset: 0, labelNextOffset: 0, isWhole, endOffset }
+}

@@ -1,0 +1,100 @@
+// Goal: what is not as the log says shows, and shows where it is. Method: controls for log-replay.test.ts. A sound live
+// run is replayed with one thing changed: a lost event, a wrong clock, an altered row, lost labels.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
+import type { RecordedBlock } from '../../../../services/core/features/replay-records.ts'
+import { HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
+import { streamOf } from '../../../support/plain-steps.ts'
+import { dealLive, runLive, type RecordedLog } from '../../../support/recorded-lanes.ts'
+import { replayOf, type Fed, type Tally } from '../../../support/replay-tally.ts'
+
+const LANES = 4
+
+/** Replays a sound live run, with its log or blocks changed. */
+function withFault(
+  change: (logs: readonly RecordedLog[], blocks: readonly RecordedBlock[]) => Partial<Fed>,
+): Tally {
+  const logs = dealLive(streamOf(600), LANES)
+  const blocks = runLive(logs, [])
+  assert.deepEqual([...replayOf({ logs, blocks, chunks: [50] }).mismatches], [])
+  return replayOf({ logs, blocks, chunks: [50], ...change(logs, blocks) })
+}
+
+/** Changes entries of one lane. */
+function changed(
+  logs: readonly RecordedLog[],
+  change: (log: RecordedLog) => Partial<RecordedLog>,
+): readonly RecordedLog[] {
+  const busiest = logs.reduce((most, log) =>
+    log.entries.length > most.entries.length ? log : most,
+  )
+  return logs.map((log) => (log === busiest ? { ...log, ...change(log) } : log))
+}
+
+test('control: an event that the scorer lost shows in counts of its card and its terminal', () => {
+  // Live state lacked it; the log has it. The same as: the log lacks what the state had.
+  const tally = withFault((logs) => ({
+    logs: changed(logs, ({ entries }) => ({ entries: entries.filter((_, index) => index !== 20) })),
+  }))
+  assert.ok((tally.mismatches.get('card_count_30d') ?? 0) > 0)
+  assert.ok((tally.mismatches.get('terminal_count_30d') ?? 0) > 0)
+})
+
+test('control: a lane whose clock is wrong shows', () => {
+  const tally = withFault((logs) => ({
+    logs: changed(logs, ({ entries }) => ({
+      entries: entries.map((entry) =>
+        entry.kind === 'transaction'
+          ? {
+              ...entry,
+              transaction: {
+                ...entry.transaction,
+                eventTimeMs: entry.transaction.eventTimeMs + 5 * HOUR_MS,
+              },
+            }
+          : entry,
+      ),
+    })),
+  }))
+  assert.ok((tally.mismatches.get('hour_of_day') ?? 0) > 0)
+  assert.ok((tally.mismatches.get('terminal_count_1d') ?? 0) > 0)
+})
+
+test('control: one altered value of one row is one mismatch', () => {
+  const tally = withFault((_, blocks) => ({
+    blocks: blocks.map((block, index) =>
+      index !== 30
+        ? block
+        : {
+            ...block,
+            rowAt: (row) => {
+              const recorded = block.rowAt(row)
+              if (row === 0) recorded.values[5] = (recorded.values[5] ?? 0) + 1e-9
+              return recorded
+            },
+          },
+    ),
+  }))
+  assert.deepEqual([...tally.mismatches], [[FEATURE_NAMES[5], 1]])
+})
+
+test('control: a label that is left out shows in the features that count frauds', () => {
+  const tally = withFault((logs) => ({
+    logs: logs.map((log) => ({
+      ...log,
+      labels: log.labels.map((label) => ({
+        kind: 'watermark' as const,
+        offset: label.offset,
+        timeMs: STREAM_START_MS,
+      })),
+    })),
+  }))
+  const names = [...tally.mismatches.keys()]
+  assert.ok(names.includes('terminal_fraud_share_30d'))
+  assert.ok(
+    names.every((name) => /fraud/.test(name)),
+    names.join(),
+  )
+})
