@@ -1,7 +1,5 @@
 // Features of the transaction itself and of its card's past, each from the list of everything before it. Tests only.
 
- 
-
 import type {
   FeatureDefinition,
   Reference,
