@@ -91,7 +91,7 @@ test('batches, storage and crashes change no bit of any row, nor of the state in
 
 test('nor where hours are crowded and a card has more events than are kept singly', () => {
   holdsForLong(
-    8,
+    6,
     fc.property(stepsOf(crowdedRetries), cuts, (steps, plan) => {
       const log = logOf(itemsOf(steps))
       const [stored, plain] = [new StoredLanes(1), new PlainState()]

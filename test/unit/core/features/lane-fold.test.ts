@@ -73,7 +73,7 @@ test('an entity with crowded hours is as coarse as documented, and says so', () 
 test('a card with more events than are kept singly is as coarse as documented, and says so', () => {
   let coarseCount = 0
   holdsForLong(
-    4,
+    3,
     fc.property(
       stepsOf({
         stepsMin: 600,

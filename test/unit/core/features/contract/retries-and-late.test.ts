@@ -53,7 +53,7 @@ test("The id of an event that is not older than 3 days before the card's newest 
   assert.deepEqual([3 * DAY_MS, 3 * DAY_MS + 1].map(marksAt), [['duplicate'], []])
 })
 
-test('A duplicate gets the first outcome again, no feature row, and changes nothing.', () => {
+test('A duplicate gets the first outcome again, no feature row, and changes nothing but how far its lane has come.', () => {
   const story = new Story()
   const first = story.pay({ atMs: START_MS, id: 'same', terminal: 't' })
   story.states[0]?.card('card').setOutcome(0, 2)
@@ -63,6 +63,10 @@ test('A duplicate gets the first outcome again, no feature row, and changes noth
   assert.equal(story.pay({ atMs: START_MS + HOUR_MS + 1 }).value('card_attempts_1h'), 1)
   const weekLater = story.pay({ atMs: START_MS + 7 * DAY_MS + HOUR_MS, terminal: 't' })
   assert.equal(weekLater.value('terminal_count_1d'), 1)
+  const far = new Story()
+  far.pay({ atMs: START_MS, id: 'same' })
+  far.pay({ atMs: START_MS + 3 * DAY_MS + 1, id: 'same' })
+  assert.deepEqual(far.pay({ atMs: START_MS, card: 'other', terminal: 't' }).marks, ['expired'])
 })
 
 test('A corrected transaction needs a new id: the same id with other content is a duplicate.', () => {
