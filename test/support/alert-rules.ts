@@ -26,6 +26,7 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceNotScored: 'a model without valid scores is refused when it is loaded',
   SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',
   SluiceMemoryNearLimit: 'needs a container with a limit',
+  SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
 }
 
 export interface Rule {
