@@ -68,6 +68,7 @@ export interface FeedStatus {
   readonly replay: LogReplay
   /** All that was in the topics at the start is recomputed. */
   readonly isCaughtUp: boolean
+  readonly unreadableBlocks: number
 }
 
 /** What a reading came to. */
@@ -151,6 +152,10 @@ class Feed {
   get isCaughtUp(): boolean {
     this.#isCaughtUp ||= this.isAtEnd
     return this.#isCaughtUp
+  }
+
+  get unreadableBlocks(): number {
+    return this.#unreadableBlocks
   }
 
   get stopped(): AbortSignal {

@@ -44,7 +44,7 @@ export async function runSkewMeter(options: SkewOptions, signal: AbortSignal): P
     meter.tell()
   }, STANDING_MS)
   try {
-    const { unreadableBlocks } = await feedReplay(
+    await feedReplay(
       {
         brokers: config.brokers,
         security: config.security,
@@ -69,7 +69,6 @@ export async function runSkewMeter(options: SkewOptions, signal: AbortSignal): P
       },
       signal,
     )
-    telemetry.blocksUnreadable(unreadableBlocks)
   } finally {
     clearInterval(timer)
     telemetry.following(false)
@@ -85,6 +84,7 @@ class Meter {
   readonly #telemetry: SkewTelemetry
   #status: FeedStatus | null = null
   #logged = 0
+  #unreadable = 0
   #share: number
 
   constructor(options: SkewOptions, telemetry: SkewTelemetry) {
@@ -116,7 +116,9 @@ class Meter {
       log.warn({ sample: this.#share }, 'The sample outgrew its memory and was halved.')
     }
     if (this.#status === null) return
-    const { replay, isCaughtUp } = this.#status
+    const { replay, isCaughtUp, unreadableBlocks } = this.#status
+    this.#telemetry.blocksUnreadable(unreadableBlocks - this.#unreadable)
+    this.#unreadable = unreadableBlocks
     const sinceMs = isCaughtUp ? replay.oldestWaitingMs : replay.newestReplayedMs
     this.#telemetry.stood({
       behindMs: sinceMs === null ? 0 : Math.max(0, clock.nowMs() - sinceMs),
