@@ -281,10 +281,8 @@ test('sluice features explains and exports what was used, and says what it canno
   await outputs.readToEnd()
   const last = transactionsOf(events).at(-1)
   const told = await explainedOf({ stream }, last?.id ?? '')
-  deepStrictEqual(
-    told.features.map(({ name }) => name),
-    FEATURE_NAMES,
-  )
+  const names = told.features.map(({ name }) => name)
+  deepStrictEqual(names, FEATURE_NAMES)
   for (const { name, value, differs, itself, transactionCount } of told.features) {
     strictEqual(differs, false, name)
     if (/^card_count_\d+[mhd]$/.test(name)) {

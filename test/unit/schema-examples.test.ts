@@ -8,6 +8,9 @@ import { describe, test } from 'node:test'
 import { SUBJECTS } from '../../services/core/wire/schema-registry.ts'
 import { subjectCases } from './core/wire/wire-fixture.ts'
 
+/** Zero byte and schema id. */
+const FRAME_BYTES = 5
+
 const EXAMPLES = join(import.meta.dirname, '../../schemas/examples')
 
 /** Bytes stand in the JSON files as { "hex": "..." }. */
@@ -41,7 +44,11 @@ describe('golden bytes', async () => {
       if ('value' in expected) {
         assert.ok(decoded.ok, JSON.stringify(decoded))
         assert.deepStrictEqual(toJson(decoded.value), expected.value)
-        assert.deepEqual(found.codec.encode(decoded.value), bytes)
+        // An older version is read as the newest, and written as that.
+        const again = found.codec.encode(decoded.value)
+        const isNewest = again.subarray(0, FRAME_BYTES).equals(bytes.subarray(0, FRAME_BYTES))
+        if (isNewest) assert.deepEqual(again, bytes)
+        else assert.deepStrictEqual(found.codec.decode(again), decoded)
       } else {
         assert.deepStrictEqual(decoded, { ok: false, ...expected })
       }

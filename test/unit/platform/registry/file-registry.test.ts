@@ -28,7 +28,8 @@ describe('file registry', () => {
 
   test('gives all subjects, and codecs can be made of them', async () => {
     const content = await new FileRegistry().load()
-    assert.deepEqual(content.schemas.map(({ subject }) => subject).toSorted(), SUBJECTS.toSorted())
+    const subjects = new Set(content.schemas.map(({ subject }) => subject))
+    assert.deepEqual([...subjects].toSorted(), SUBJECTS.toSorted())
     assert.equal(createCodecs(content).knows(content.schemas[0]?.id ?? -1), true)
   })
 

@@ -9,9 +9,9 @@ const topicWith = (retentionMs: number, retentionBytes = -1) => ({
   retentionBytes,
 })
 
-test('inputs must be kept for the longest look back and what comes late: 45 days', () => {
-  strictEqual(judgeRetention([topicWith(45 * DAY_MS)]).level, 'ok')
-  const short = judgeRetention([topicWith(45 * DAY_MS - 1)])
+test('inputs must be kept for the longest look back and what comes late: 40 days', () => {
+  strictEqual(judgeRetention([topicWith(40 * DAY_MS)]).level, 'ok')
+  const short = judgeRetention([topicWith(40 * DAY_MS - 1)])
   strictEqual(short.level, 'warn')
   match(short.remedy ?? '', /retention\.ms of transactions/)
   strictEqual(judgeRetention([topicWith(-1)]).level, 'ok')
