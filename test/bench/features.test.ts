@@ -1,7 +1,19 @@
-// What features cost without I/O and model: per batch decode the stored values, fold, compact and encode them again.
+// Goal: what features cost keeps being measured, of rows that are right. Method: per batch decode the stored values,
+// fold, compact and encode them again; and `sluice bench features` in a small size, whose rows must be those of a fold
+// that stores nothing. No time is asserted.
 
 import assert from 'node:assert/strict'
+import { crc32 } from 'node:zlib'
 import { test } from 'node:test'
+import { openBenchServers } from '../../services/cli/bench/bench-servers.ts'
+import { simulatedItems } from '../../services/cli/bench/feature-load.ts'
+import { runFeaturesBench, type FeaturesOptions } from '../../services/cli/bench/features-bench.ts'
+import { featuresLines } from '../../services/cli/bench/features-report.ts'
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
+import { HistoryFold } from '../../services/core/features/history-fold.ts'
+import { createCodecs } from '../../services/core/wire/codecs.ts'
+import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { simulate } from '../../services/producer/index.ts'
 import { bench, benchSize } from '../support/bench.ts'
 import { StoredLane, StoredLanes, logsOf } from '../support/stored-lanes.ts'
@@ -29,3 +41,78 @@ test('benchmark: fold and state codec', () => {
   })
   assert.ok(checksum > 0)
 })
+
+const brokers = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
+const redisUrl = process.env['SLUICE_REDIS_URL'] ?? ''
+const skip =
+  brokers === '' || redisUrl === ''
+    ? 'SLUICE_KAFKA_BROKERS and SLUICE_REDIS_URL are not set; "npm test" provides both'
+    : false
+const LIMIT_MS = 90_000
+const codecs = createCodecs(await new FileRegistry().load())
+// Long enough for two batches of the larger size, so that state is written and read again.
+const OPTIONS: FeaturesOptions = {
+  ...{ transactions: 5_000, cards: 200, runs: 1, layout: 2 },
+  ...{ cachedEventsMax: 1_000, growthEvents: 20, heldMax: 512 },
+}
+
+/** What the rows of all features are, by a fold that neither stores nor batches; checksum of their values. */
+function checksumOfHistory({ transactions, cards }: FeaturesOptions): string {
+  const fold = new HistoryFold({ rates: DEFAULT_RATES, partitionCount: 1 })
+  const row = new Float64Array(FEATURE_COUNT)
+  let crc = 0
+  for (const item of simulatedItems(transactions, cards, codecs)) {
+    if (item.kind === 'label') {
+      fold.label(item.label)
+      continue
+    }
+    fold.transaction(item.transaction, row, 0)
+    crc = crc32(new Uint8Array(row.map((value) => (Number.isNaN(value) ? 0 : value)).buffer), crc)
+  }
+  return crc.toString(16).padStart(8, '0')
+}
+
+test('the features benchmark gets the rows of a fold that stores nothing, in every case', async () => {
+  const result = await runFeaturesBench(OPTIONS, {
+    ...{ codecs, servers: null, onProgress: () => undefined },
+    signal: AbortSignal.timeout(LIMIT_MS),
+  })
+  assert.deepEqual(result.problems, [])
+  const all = result.memory.filter(({ features }) => features === 'all')
+  assert.equal(all.length, 4)
+  const expected = checksumOfHistory(OPTIONS)
+  for (const { checksum } of all) assert.equal(checksum.split('-')[0], expected)
+  const most = result.growth.filter(({ held }) => held === 512)
+  assert.ok(most.every(({ heldMax }) => heldMax >= 512))
+  const [hot] = result.hotCard.filter(({ share }) => share > 0)
+  assert.ok((hot?.heldMax ?? 0) >= 512)
+  assert.ok(featuresLines(result).length > 20)
+})
+
+test(
+  'features over Redis take two round trips a batch at most, and leave nothing behind',
+  { skip },
+  async () => {
+    const servers = await openBenchServers({ brokers: brokers.split(',') }, { url: redisUrl })
+    const keys = async (): Promise<readonly string[]> => servers.redis.keys('sluice:{bench-*')
+    try {
+      const before = new Set(await keys())
+      const { store, problems } = await runFeaturesBench(
+        { ...OPTIONS, heldMax: 0 },
+        { codecs, servers, onProgress: () => undefined, signal: AbortSignal.timeout(LIMIT_MS) },
+      )
+      assert.deepEqual(problems, [])
+      assert.equal(store?.length, 8)
+      for (const { readsPerBatchMax, writesPerBatchMax } of store) {
+        assert.ok(readsPerBatchMax >= 1 && readsPerBatchMax <= 2)
+        assert.ok(writesPerBatchMax >= 1 && writesPerBatchMax <= 2)
+      }
+      assert.deepEqual(
+        (await keys()).filter((key) => !before.has(key)),
+        [],
+      )
+    } finally {
+      await servers.close()
+    }
+  },
+)

@@ -1,9 +1,11 @@
 // What `sluice bench` prints for people. Programs take --json.
 
+import type { FeaturesResult } from './features-bench.ts'
+import { featuresLines } from './features-report.ts'
+import { count, cpuText, mebibytes, milliseconds } from './figures.ts'
 import type { ServerVersions } from './machine.ts'
 import type { Machine } from './machine.ts'
 import type { LiveResult } from './live-bench.ts'
-import type { CpuPerEvent } from './process-meter.ts'
 import type { ProfileSummary } from './profile-summary.ts'
 import type { ReplayResult, ReplayRun } from './replay-bench.ts'
 import type { BackendResult } from './scoring-bench.ts'
@@ -11,7 +13,7 @@ import type { SizingResult, StateSize } from './sizing-bench.ts'
 import type { TakeoverResult } from './takeover-bench.ts'
 import type { TracingBenchResult } from './tracing-bench.ts'
 
-const MEBIBYTE = 1024 * 1024
+const GIBIBYTE = 1024 ** 3
 
 /** All that a run of `sluice bench` has measured; null where it was not asked for. */
 export interface BenchReport {
@@ -23,6 +25,7 @@ export interface BenchReport {
   readonly sizing: SizingResult | null
   readonly takeover: TakeoverResult | null
   readonly tracing: TracingBenchResult | null
+  readonly features: FeaturesResult | null
   readonly profile: ProfileSummary | null
 }
 
@@ -33,6 +36,7 @@ export function reportProblems({
   scoring,
   takeover,
   tracing,
+  features,
 }: BenchReport): readonly string[] {
   return [
     ...(replay?.runs ?? []).flatMap(({ problems }, run) =>
@@ -41,6 +45,7 @@ export function reportProblems({
     ...(live?.problems ?? []).map((problem) => `live: ${problem}`),
     ...(takeover?.problems ?? []).map((problem) => `takeover: ${problem}`),
     ...(tracing?.problems ?? []).map((problem) => `tracing, ${problem}`),
+    ...(features?.problems ?? []).map((problem) => `features: ${problem}`),
     ...(scoring ?? [])
       .filter(({ hasSameBits }) => hasSameBits === false)
       .map(({ backend }) => `scoring: ${backend} scores a row differently by size of batch.`),
@@ -58,6 +63,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.sizing === null ? [] : sizingLines(report.sizing)),
     ...(report.takeover === null ? [] : takeoverLines(report.takeover)),
     ...(report.tracing === null ? [] : tracingLines(report.tracing)),
+    ...(report.features === null ? [] : featuresLines(report.features)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),
   ]
 }
@@ -66,7 +72,7 @@ function machineLines(machine: Machine, servers: ServerVersions | null): readonl
   const packages = Object.entries(machine.packages)
     .filter(([, version]) => version !== null)
     .map(([name, version]) => `${name} ${version ?? ''}`)
-  const memory = (machine.memoryBytes / 1024 / MEBIBYTE).toFixed(1)
+  const memory = (machine.memoryBytes / GIBIBYTE).toFixed(1)
   return [
     `Machine   ${machine.cpuModel}, ${machine.cores} cores, ${memory} GiB, ${machine.platform}`,
     `Software  Node ${machine.node}, ${packages.join(', ')}`,
@@ -204,22 +210,4 @@ function profileLines(profile: ProfileSummary): readonly string[] {
     'Functions by time of their own',
     ...profile.functions.map(({ name, share, milliseconds: ms }) => row(name, share, ms)),
   ]
-}
-
-function cpuText(cpu: CpuPerEvent): string {
-  return Object.entries(cpu)
-    .map(([name, us]) => `${name} ${us === null ? 'unknown' : us.toFixed(1)}`)
-    .join(', ')
-}
-
-function count(value: number): string {
-  return Math.round(value).toLocaleString('en-US')
-}
-
-function milliseconds(value: number): string {
-  return `${value.toFixed(1)} ms`
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / MEBIBYTE).toFixed(0)} MiB`
 }

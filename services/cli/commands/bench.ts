@@ -3,7 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Argument, type Command } from 'commander'
+import { VARIABLES } from '../../platform/config/variables.ts'
 import { provisionStack } from '../../platform/provision/index.ts'
+import { VALUE_LAYOUTS } from '../../platform/redis/value-layouts.ts'
+import { runFeaturesBench } from '../bench/features-bench.ts'
 import { openBenchServers, type BenchServers } from '../bench/bench-servers.ts'
 import { reportLines, reportProblems, type BenchReport } from '../bench/bench-report.ts'
 import { describeMachine } from '../bench/machine.ts'
@@ -24,7 +27,7 @@ import {
 } from '../command.ts'
 import { durationOption } from './produce-options.ts'
 
-const NAMES = ['scoring', 'replay', 'live', 'sizing', 'takeover', 'tracing'] as const
+const NAMES = ['scoring', 'replay', 'live', 'sizing', 'takeover', 'tracing', 'features'] as const
 type Name = (typeof NAMES)[number]
 /** Measured when no name is given; the others answer one question and take long. */
 const USUAL: readonly Name[] = ['scoring', 'replay', 'live']
@@ -35,6 +38,7 @@ const BATCH_SIZE_MAX = 4_096
 const LIVE_BATCH_SIZE_MAX = 512
 const SCORING_MEASURE_MS = 500
 const PROFILE_FUNCTIONS_MAX = 15
+const GROWTH_EVENTS = 2_000
 
 interface BenchCommandOptions {
   readonly json?: boolean
@@ -59,12 +63,18 @@ export function register(program: Command): void {
         'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
         'default. sizing: memory per card in Redis, and disk per transaction, after a replay. takeover: how\n' +
         'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
-        'scorer with tracing off and on, in turns of replays.\n' +
+        'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
+        'same over Redis without Kafka, and as the history of one card grows.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
-    .option('--count <n>', 'replay, sizing: transactions', parseInteger(1, COUNT_MAX), 400_000)
-    .option('--runs <n>', 'replay: runs, whose median counts', parseInteger(1, 99), 3)
+    .option(
+      '--count <n>',
+      'replay, sizing, features: transactions',
+      parseInteger(1, COUNT_MAX),
+      400_000,
+    )
+    .option('--runs <n>', 'replay, features: runs, whose median counts', parseInteger(1, 99), 3)
     .option(
       '--batch <n>',
       'replay, sizing: largest micro-batch',
@@ -104,7 +114,7 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   if (names.every((name) => name === 'scoring')) {
     return {
       ...{ machine, servers: null, scoring, profile: null },
-      ...{ replay: null, live: null, sizing: null, takeover: null, tracing: null },
+      ...{ replay: null, live: null, sizing: null, takeover: null, tracing: null, features: null },
     }
   }
   const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
@@ -126,7 +136,9 @@ async function measureOnServers(
   options: BenchCommandOptions,
   servers: BenchServers,
   signal: AbortSignal,
-): Promise<Pick<BenchReport, 'replay' | 'live' | 'sizing' | 'takeover' | 'tracing' | 'profile'>> {
+): Promise<
+  Pick<BenchReport, 'replay' | 'live' | 'sizing' | 'takeover' | 'tracing' | 'features' | 'profile'>
+> {
   const deps = { servers, signal, onProgress: printProgress }
   const { cards } = options
   const profileFile = options.profile === undefined ? null : resolve(options.profile)
@@ -169,9 +181,23 @@ async function measureOnServers(
         deps,
       )
     : null
+  const features = names.includes('features')
+    ? await runFeaturesBench(featuresOptions(options), { ...deps, codecs: servers.codecs })
+    : null
   const profile =
     profileFile === null || replay === null
       ? null
       : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
-  return { replay, live, sizing, takeover, tracing, profile }
+  return { replay, live, sizing, takeover, tracing, features, profile }
+}
+
+function featuresOptions({ count: transactions, cards, runs }: BenchCommandOptions) {
+  return {
+    ...{ transactions, cards, runs },
+    // As a scorer is configured that nobody tells anything.
+    layout: VALUE_LAYOUTS[0],
+    cachedEventsMax: VARIABLES.SLUICE_STATE_CACHE_EVENTS_MAX.default,
+    growthEvents: GROWTH_EVENTS,
+    heldMax: Infinity,
+  }
 }

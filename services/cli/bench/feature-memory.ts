@@ -1,0 +1,133 @@
+// Features and state codec without I/O: what a scorer does with a batch between its read and its write, with maps for
+// Redis. One thread.
+
+import { ByteWriter } from '../../core/features/bytes.ts'
+import { CardHistory } from '../../core/features/card-history.ts'
+import { decodeCard, encodeCard, type CardLayout } from '../../core/features/card-layouts.ts'
+import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
+import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
+import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'
+import type { FeaturePlan } from '../../core/features/feature-plan.ts'
+import type { LaneState, ReadablePart } from '../../core/features/lane-fold.ts'
+import { endOf, LaneRows, StopWatch, type Meter } from './feature-fold.ts'
+import type { LoadBatch } from './feature-load.ts'
+import { median } from './statistics.ts'
+
+const NO_PARTS: readonly ReadablePart[] = []
+const START: Cut = { nextOffset: 0, labelNextOffset: 0 }
+
+/** `each_batch` decodes every value that a batch needs; `kept` keeps all of them decoded from then on. */
+export const DECODINGS = ['each_batch', 'kept'] as const
+export type Decoding = (typeof DECODINGS)[number]
+
+export interface FoldCase {
+  readonly plan: FeaturePlan
+  readonly decoding: Decoding
+  readonly layout: CardLayout
+  readonly batches: readonly LoadBatch[]
+  /** Batches before this one make the state and warm the code up; they are not measured. */
+  readonly measureFrom: number
+}
+
+export interface FoldOutcome extends Meter {
+  /** Transactions measured. */
+  readonly events: number
+  readonly checksum: string
+  /** Events that the cards hold singly at the end, median and most, and the median of stored bytes. */
+  readonly heldMedian: number
+  readonly heldMax: number
+  readonly bytesMedian: number
+}
+
+/** Folds all batches, compacting and encoding every value that each has changed. */
+export function foldInMemory({
+  plan,
+  decoding,
+  layout,
+  batches,
+  measureFrom,
+}: FoldCase): FoldOutcome {
+  const state = new MemoryState(decoding, layout)
+  const rows = new LaneRows(plan)
+  const watch = new StopWatch()
+  let events = 0
+  let committed = START
+  for (const [index, batch] of batches.entries()) {
+    const isFull = rows.isFullFor(batch.transactions.length)
+    if (index === measureFrom) watch.start()
+    else if (isFull && index > measureFrom) watch.stop()
+    if (isFull) rows.take()
+    if (isFull && index > measureFrom) watch.start()
+    rows.add(batch, state)
+    state.write(committed)
+    committed = endOf(batch)
+    if (index >= measureFrom) events += batch.transactions.length
+  }
+  watch.stop()
+  rows.take()
+  return { ...watch.total, events, checksum: rows.checksum, ...state.sizes() }
+}
+
+class MemoryState implements LaneState {
+  readonly entityHorizonMs = -Infinity
+  readonly #isKept: boolean
+  readonly #layout: CardLayout
+  readonly #writer = new ByteWriter()
+  readonly #cardBytes = new Map<string, Buffer>()
+  readonly #partBytes = new Map<number, Buffer>()
+  readonly #keptCards = new Map<string, CardHistory>()
+  readonly #keptParts = new Map<number, EntityPart>()
+  readonly #cards = new Map<string, CardHistory>()
+  readonly #parts = new Map<number, EntityPart>()
+
+  constructor(decoding: Decoding, layout: CardLayout) {
+    this.#isKept = decoding === 'kept'
+    this.#layout = layout
+  }
+
+  card(card: string): CardHistory {
+    let history = this.#cards.get(card)
+    if (history !== undefined) return history
+    history = this.#keptCards.get(card) ?? decodeCard(this.#cardBytes.get(card) ?? null)
+    this.#cards.set(card, history)
+    if (this.#isKept) this.#keptCards.set(card, history)
+    return history
+  }
+
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const key = entityKeyOf(kind, ref)
+    let part = this.#parts.get(key)
+    if (part !== undefined) return part
+    part = this.#keptParts.get(key) ?? decodeEntityPart(this.#partBytes.get(key) ?? null)
+    this.#parts.set(key, part)
+    if (this.#isKept) this.#keptParts.set(key, part)
+    return part
+  }
+
+  otherEntities(): readonly ReadablePart[] {
+    return NO_PARTS
+  }
+
+  /** Makes small what is committed, and encodes what the batch has changed. */
+  write(committed: Cut): void {
+    for (const [card, history] of this.#cards) {
+      history.compact(committed.nextOffset)
+      this.#cardBytes.set(card, encodeCard(history, this.#layout, this.#writer))
+    }
+    for (const [key, part] of this.#parts) {
+      part.compact(committed)
+      this.#partBytes.set(key, encodeEntityPart(part, this.#writer))
+    }
+    this.#cards.clear()
+    this.#parts.clear()
+  }
+
+  sizes(): Pick<FoldOutcome, 'heldMedian' | 'heldMax' | 'bytesMedian'> {
+    const held = [...this.#cardBytes.values()].map((bytes) => decodeCard(bytes).count)
+    return {
+      heldMedian: median(held),
+      heldMax: held.reduce((most, each) => Math.max(most, each), 0),
+      bytesMedian: median([...this.#cardBytes.values()].map(({ length }) => length)),
+    }
+  }
+}
