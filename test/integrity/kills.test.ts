@@ -1,4 +1,5 @@
-// Goal: P1, P2 and P3 hold whatever crashes: every offset is answered once, and just as without crashes.
+// Goal: P1, P2 and P3 hold whatever crashes: every offset is answered once, and just as without crashes; and the state
+// that is left is the fold of the log.
 // Method: SIGKILL at seeded random points of progress, restart, audit by a committed reader; a control without
 // transactions shows that the kills do fall where they hurt.
 
@@ -7,10 +8,12 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import { test, type TestContext } from 'node:test'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, audit, decisionsByPlace, differences } from '../support/audit.ts'
+import { foldWhole, logsOfSent } from '../support/live-oracle.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import { normalStateIn, normalStateOf } from '../support/stored-state.ts'
 import { decideUndisturbed } from '../support/undisturbed.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
@@ -77,6 +80,11 @@ test(`${KILLS} kills lose nothing, double nothing and change no decision`, async
   deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
   deepStrictEqual(differences(reference.decisions, decisionsByPlace(outputs)).slice(0, 5), [])
   deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
+  // And the state is that of the whole log, value by value.
+  const whole = normalStateOf(foldWhole(logsOfSent(events), 'aligned'))
+  ok(whole.size > 100, `only ${whole.size} values to compare`)
+  const stored = await normalStateIn(stream.redisUrl, stream.streamId)
+  deepStrictEqual(differences(whole, stored).slice(0, 3), [])
 })
 
 test('the same kills without transactions do lose or double answers', async (t) => {

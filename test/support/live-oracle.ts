@@ -16,7 +16,7 @@ import {
 import { LATENESS_MS } from '../../services/core/features/time.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
-import type { DecisionBlock } from '../../services/core/wire/records.ts'
+import type { Alignment, DecisionBlock } from '../../services/core/wire/records.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/fold-batch.ts'
@@ -99,7 +99,10 @@ export function logsOfSent(events: readonly ProducedEvent[]): readonly LaneLog[]
 }
 
 /** The state of every lane after its whole log. */
-export function foldWhole(logs: readonly LaneLog[]): readonly OracleState[] {
+export function foldWhole(
+  logs: readonly LaneLog[],
+  alignment: Alignment = 'live',
+): readonly OracleState[] {
   return logs.map(({ entries, labels }) => {
     const state = new OracleState()
     foldBatch(
@@ -108,7 +111,7 @@ export function foldWhole(logs: readonly LaneLog[]): readonly OracleState[] {
       Infinity,
       new LaneFold({ rates: DEFAULT_RATES }, LANE_START),
       state,
-      'live',
+      alignment,
     )
     return state
   })
