@@ -46,6 +46,22 @@ export async function normalStateIn(
   }
 }
 
+/** Layouts in which the stream's cards are stored. */
+export async function layoutsIn(redisUrl: string, streamId: string): Promise<ReadonlySet<number>> {
+  const redis = new Redis(redisUrl)
+  try {
+    const layouts = new Set<number>()
+    for (const key of await keysOf(redis, streamId)) {
+      if (!key.includes(':c:')) continue
+      const value = await redis.getBuffer(key)
+      if (value !== null) layouts.add(value[0] ?? 0)
+    }
+    return layouts
+  } finally {
+    redis.disconnect()
+  }
+}
+
 /** The same of lanes in memory, which must not be used afterwards. */
 export function normalStateOf(lanes: readonly OracleState[]): ReadonlyMap<string, string> {
   const normal = new Map<string, string>()

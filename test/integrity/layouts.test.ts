@@ -1,0 +1,58 @@
+// Goal: a new layout of stored values is read before it is written, so that an upgrade, scorers of both layouts side
+// by side, and the way back change nothing. Method: scorers that write different layouts share and hand over the
+// partitions of one stream; decisions and state against an undisturbed run and the fold of the log.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  VALUE_LAYOUT_DEFAULT,
+  VALUE_LAYOUT_NEWEST,
+} from '../../services/platform/redis/value-layouts.ts'
+import { audit, decisionsByPlace, differences } from '../support/audit.ts'
+import { foldWhole, logsOfSent } from '../support/live-oracle.ts'
+import { followOutputs } from '../support/outputs.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import { layoutsIn, normalStateIn, normalStateOf } from '../support/stored-state.ts'
+import { openStream, simulatedEvents } from '../support/streams.ts'
+import { decideUndisturbed } from '../support/undisturbed.ts'
+
+test('scorers that write two layouts run side by side, and neither the upgrade nor its rollback changes a decision', async (t) => {
+  ok(VALUE_LAYOUT_NEWEST > VALUE_LAYOUT_DEFAULT, 'there is but one layout')
+  const events = await simulatedEvents(8_000)
+  const reference = await decideUndisturbed(t, events)
+  const stream = await openStream(t, 'layouts')
+  const outputs = followOutputs(t, stream)
+  await stream.send(events)
+  const start = (layout: number) =>
+    startScorer(
+      t,
+      stream.environment({
+        SLUICE_ALIGNMENT: 'aligned',
+        SLUICE_BATCH_SIZE_MAX: '64',
+        SLUICE_STATE_LAYOUT: String(layout),
+      }),
+    )
+  const later = (blocks: number): Promise<void> => {
+    const target = outputs.blocks.length + blocks
+    return outputs.until('more blocks', () => outputs.blocks.length >= target || outputs.isCaughtUp)
+  }
+  const before = await start(VALUE_LAYOUT_DEFAULT)
+  await later(15)
+  const upgraded = await start(VALUE_LAYOUT_NEWEST)
+  await later(20)
+  ok((await layoutsIn(stream.redisUrl, stream.streamId)).has(VALUE_LAYOUT_DEFAULT))
+  strictEqual(await before.end('SIGTERM'), 0)
+  await later(20)
+  const met = await layoutsIn(stream.redisUrl, stream.streamId)
+  ok(met.has(VALUE_LAYOUT_DEFAULT) && met.has(VALUE_LAYOUT_NEWEST), [...met].join())
+  ok(!outputs.isCaughtUp, 'nothing is left for the way back')
+  const back = await start(VALUE_LAYOUT_DEFAULT)
+  strictEqual(await upgraded.end('SIGTERM'), 0)
+  await outputs.readToEnd()
+  strictEqual(await back.end('SIGTERM'), 0)
+  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  deepStrictEqual(differences(reference.decisions, decisionsByPlace(outputs)).slice(0, 5), [])
+  const whole = normalStateOf(foldWhole(logsOfSent(events), 'aligned'))
+  const stored = await normalStateIn(stream.redisUrl, stream.streamId)
+  deepStrictEqual(differences(whole, stored).slice(0, 3), [])
+})
