@@ -160,9 +160,11 @@ export async function laterRegistry(topicPrefix: string): Promise<LocalRegistry>
     register: true,
   }).load()
   const released = await new FileRegistry().load()
-  for (const { id, subject } of schemas) {
+  for (const { id, subject, version } of schemas) {
     const entry = registry.schemas.get(id)
-    const file = released.schemas.find((each) => each.subject === subject)
+    const file = released.schemas.find(
+      (each) => each.subject === subject && each.version === version,
+    )
     if (entry === undefined || file === undefined) continue
     registry.schemas.delete(id)
     registry.schemas.set(subject === 'transaction' ? LATER_SCHEMA_ID : file.id, entry)
