@@ -123,7 +123,9 @@ function outcomesOfLabelled(
   for (const entry of labels) {
     if (entry.kind === 'watermark') continue
     const { label } = entry
-    const stored = state.peekCard(label.card)?.outcomeOf(referenceOf(label.transactionId)) ?? 0
+    const stored =
+      state.peekCard(label.card)?.outcomeOf(label.eventTimeMs, referenceOf(label.transactionId)) ??
+      0
     met.push({ label, outcome: outcomeOfStored(stored) })
   }
   return met

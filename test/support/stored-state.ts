@@ -2,7 +2,7 @@
 
 import { Redis } from 'ioredis'
 import { ByteWriter } from '../../services/core/features/bytes.ts'
-import { COLUMN } from '../../services/core/features/card-columns.ts'
+import { COLUMN, OUTCOME_SHIFT, STRIDE } from '../../services/core/features/card-columns.ts'
 import { type CardHistory } from '../../services/core/features/card-history.ts'
 import { decodeCard, encodeCard } from '../../services/core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
@@ -82,9 +82,11 @@ function put(normal: Map<string, string>, name: string, text: string | null): vo
 function cardText(card: CardHistory): string | null {
   card.normalise()
   card.records.clear()
-  for (let index = card.settledCount; index < card.count; index += 1) {
-    card.setOutcome(card.at(index, COLUMN.offset), 0)
+  for (let index = 0; index < card.count; index += 1) {
+    const at = index * STRIDE + COLUMN.flags
+    card.data[at] = (card.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)
   }
+  card.encodedSettled = null
   if (card.count === 0 && card.buckets.length === 0) return null
   return encodeCard(card, 3, new ByteWriter()).toString('base64')
 }

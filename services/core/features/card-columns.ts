@@ -128,3 +128,8 @@ export function usedReferences(
   }
   return kept
 }
+
+/** What is left of the reference of a settled event's id: its low byte. */
+export function idCheckOf(idRef: number): number {
+  return idRef % 256
+}

@@ -9,12 +9,14 @@
 // batches and wherever crashes fell.
 //
 // An event is settled once it is committed and SETTLE_MS older than the newest committed one. No rule asks for the
-// offset, id, intent or record of such an event any more, so they are forgotten.
+// offset, id, intent or record of such an event any more, so they are forgotten, but for a byte of the id: a label
+// may still ask what was decided.
 
 import type { CardEvent } from './card-event.ts'
 import {
   COLUMN,
   addToBuckets,
+  idCheckOf,
   EVERYTHING,
   FLAG,
   OUTCOME_SHIFT,
@@ -73,14 +75,13 @@ export class CardHistory {
 
   /** Time of the newest event; -Infinity without any. */
   get newestMs(): number {
-    return this.count === 0 ? -Infinity : this.at(this.count - 1, COLUMN.time)
+    return this.data[(this.count - 1) * STRIDE] ?? -Infinity
   }
 
   /** Index of a reference among the card's; 0 when none of its events has it. */
   indexOfReference(reference: number): number {
     if (reference === 0) return 0
-    const index = this.references.indexOf(reference)
-    return index < 0 ? 0 : index
+    return Math.max(0, this.references.indexOf(reference))
   }
 
   /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
@@ -181,10 +182,21 @@ export class CardHistory {
     return ((this.at(index, COLUMN.flags) >> OUTCOME_SHIFT) & 3) as StoredOutcome
   }
 
-  /** What was decided for the transaction with this reference; 0 when it is settled or not known. */
-  outcomeOf(idRef: number): StoredOutcome {
-    const index = this.indexOfId(idRef)
-    return index < 0 ? 0 : this.outcomeAt(index)
+  /**
+   * What was decided for a transaction of this time and reference; 0 when it is not held singly, or not known. Of settled
+   * ones a byte of the reference is left to tell them from others of the same moment.
+   */
+  outcomeOf(timeMs: number, idRef: number): StoredOutcome {
+    const data = this.data
+    for (let index = this.count - 1; index >= 0; index -= 1) {
+      const base = index * STRIDE
+      const otherMs = data[base] ?? 0
+      if (otherMs < timeMs) return 0
+      if (otherMs > timeMs) continue
+      const wanted = index < this.settledCount ? idCheckOf(idRef) : idRef
+      if (data[base + COLUMN.id] === wanted) return this.outcomeAt(index)
+    }
+    return 0
   }
 
   /** Counts one more recomputation of the decision at `offset`. Its number, or 0 when there were too many. */
@@ -360,9 +372,8 @@ export class CardHistory {
       this.records.delete(offset)
       this.causes.delete(offset)
       data[base + COLUMN.offset] = SETTLED_OFFSET
-      data[base + COLUMN.id] = 0
+      data[base + COLUMN.id] = idCheckOf(data[base + COLUMN.id] ?? 0)
       data[base + COLUMN.intent] = 0
-      data[base + COLUMN.flags] = (data[base + COLUMN.flags] ?? 0) & ~(3 << OUTCOME_SHIFT)
       this.settledCount = index + 1
       this.encodedSettled = null
     }

@@ -3,7 +3,7 @@
 // Layout 2
 //   columns: varint, a bit per optional column that any event uses (bit i is OPTIONAL[i])
 //   settled count; per event, by time: time since the event before, amount, flags, optional columns but the intent,
-//     with a place: latitude and longitude (zigzag, 1e-4 degrees)
+//     with a place: latitude and longitude (zigzag, 1e-4 degrees); low byte of the id's reference
 //   bucket count; per bucket, oldest first: hours since the bucket before, attempts, count, and with a count: sum,
 //     square sum high and low, minimum, maximum - minimum (minor units)
 //   other count; per event: the same, and offset (zigzag against the event before), id (48 bits), intent (48 bits, if
@@ -171,7 +171,10 @@ function writeEvents(
       writer.zigzag(data[base + COLUMN.latitude] ?? 0)
       writer.zigzag(data[base + COLUMN.longitude] ?? 0)
     }
-    if (isSettled) continue
+    if (isSettled) {
+      writer.byte(data[base + COLUMN.id] ?? 0)
+      continue
+    }
     const nextOffset = data[base + COLUMN.offset] ?? 0
     writer.zigzag(nextOffset - offset)
     offset = nextOffset
@@ -216,6 +219,7 @@ function readEvents(
     }
     if (isSettled) {
       data[base + COLUMN.offset] = SETTLED_OFFSET
+      data[base + COLUMN.id] = reader.byte()
       continue
     }
     offset += reader.zigzag()
