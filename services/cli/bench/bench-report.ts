@@ -162,7 +162,7 @@ function sizingLines(result: SizingResult): readonly string[] {
     `Sizing after ${count(result.transactions)} transactions and ${count(result.labels)} labels of ` +
       `${count(result.options.cards)} cards`,
     `  Redis: cards ${stateText(result.cards)}`,
-    `  Redis: parts of terminals ${stateText(result.terminals)}`,
+    `  Redis: parts of shared entities ${stateText(result.entities)}`,
     `  Redis: used_memory grew by ${mebibytes(result.redisUsedMemoryBytes)}`,
     `  disk, bytes a transaction: ${diskText}`,
   ]

@@ -28,7 +28,7 @@ export interface SizingResult {
   readonly transactions: number
   readonly labels: number
   readonly cards: StateSize
-  readonly terminals: StateSize
+  readonly entities: StateSize
   /** Growth of used_memory from before the stream to after it. */
   readonly redisUsedMemoryBytes: number
   /** Bytes on the broker's disk per transaction, by topic; null where the broker's folder is not ours to see. */
@@ -56,7 +56,7 @@ export async function runSizingBench(
       transactions: fill.transactions,
       labels: fill.labels,
       cards: await sizeOf(servers.redis, stream.streamId, ':c:', signal),
-      terminals: await sizeOf(servers.redis, stream.streamId, ':t:', signal),
+      entities: await sizeOf(servers.redis, stream.streamId, ':e:', signal),
       redisUsedMemoryBytes: (await usedMemoryBytes(servers.redis)) - redisBytesBefore,
       diskBytesPerTransaction: diskBytes(servers, stream, fill.transactions),
     }
