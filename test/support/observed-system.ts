@@ -36,6 +36,9 @@ export interface ObservedSystem {
   startProducer(load: Load): Promise<CliProcess>
 }
 
+/** Event time of the first producer; of each later one a year more. */
+const FIRST_YEAR = 2016
+
 export interface Load {
   readonly perSecond: number
   readonly fraudShare: number
@@ -56,6 +59,7 @@ export async function openObservedSystem(
     SLUICE_MODE: 'enforce',
     SLUICE_LOG_LEVEL: 'warn',
   })
+  let producerCount = 0
   const at = (...used: readonly number[]): string[] => used.map((port) => `127.0.0.1:${port}`)
   const prometheus = await openLocalPrometheus({
     program: await prometheusProgram(),
@@ -92,7 +96,10 @@ export async function openObservedSystem(
     startProducer({ perSecond, fraudShare, seed }) {
       const world = ['--cards', '300', '--terminals', '60', '--merchants', '40']
       const load = ['--rate', String(perSecond), '--fraud-share', String(fraudShare)]
-      const bounds = ['--seed', String(seed), '--duration', LOAD_DURATION]
+      // Each world begins after the one before: traffic of the past changes no state, and is seldom alerted.
+      const start = `${FIRST_YEAR + producerCount}-01-01`
+      producerCount += 1
+      const bounds = ['--seed', String(seed), '--duration', LOAD_DURATION, '--start', start]
       return cli(producer, 'produce', 'simulate', ...world, ...load, ...bounds)
     },
   }
