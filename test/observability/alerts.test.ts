@@ -70,11 +70,12 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
   let scorers = [first, second]
   let subscriber = await system.startSubscriber()
   let producer = await system.startProducer(LOAD)
+  await system.startSkewMeter()
 
   await t.test(
     'under load every process is scraped, and no alert fires but for those about speed',
     async () => {
-      await eventually('everything is up', () => hasValue(system, 'sum(up) == 4'))
+      await eventually('everything is up', () => hasValue(system, 'sum(up) == 5'))
       await eventually('labels have come back', () =>
         hasValue(system, 'sum(increase(sluice_labelled_decisions_total[30s])) > 0'),
       )

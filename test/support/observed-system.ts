@@ -32,6 +32,8 @@ export interface ObservedSystem {
   /** Starts scorer 0 or 1, for the first time or again. */
   startScorer(index: 0 | 1, more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
   startSubscriber(): Promise<CliProcess>
+  /** Recomputes everything. */
+  startSkewMeter(): Promise<CliProcess>
   /** Transactions of a small simulated world; the seed tells worlds apart. */
   startProducer(load: Load): Promise<CliProcess>
 }
@@ -52,8 +54,8 @@ export async function openObservedSystem(
 ): Promise<ObservedSystem> {
   const stream = await openStream(t, 'observed', redisUrl)
   const proxy = await openRedisProxy(t, stream.redisUrl)
-  const ports = await freePorts(FIRST_PORT, 4)
-  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0] = ports
+  const ports = await freePorts(FIRST_PORT, 5)
+  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0] = ports
   const environment = stream.environment({
     SLUICE_REDIS_URL: proxy.url,
     SLUICE_MODE: 'enforce',
@@ -68,6 +70,7 @@ export async function openObservedSystem(
       { job: 'sluice-scorer', targets: at(scorer0, scorer1) },
       { job: 'sluice-alerts', targets: at(subscriber) },
       { job: 'sluice-producer', targets: at(producer) },
+      { job: 'sluice-skew', targets: at(skew) },
     ],
     ruleFiles: shortenedRuleFiles(temporaryFolder(t)),
     intervalMs: SCRAPE_INTERVAL_MS,
@@ -93,6 +96,7 @@ export async function openObservedSystem(
       return startOnPort(port, start)
     },
     startSubscriber: () => cli(subscriber, 'alerts', 'tail', '--json'),
+    startSkewMeter: () => cli(skew, 'skew', '--sample', '1'),
     startProducer({ perSecond, fraudShare, seed }) {
       const world = ['--cards', '300', '--terminals', '60', '--merchants', '40']
       const load = ['--rate', String(perSecond), '--fraud-share', String(fraudShare)]

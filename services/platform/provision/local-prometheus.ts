@@ -23,7 +23,7 @@ const RETENTION = { time: '1d', size: '512MB' }
 
 /** The processes of one kind, by the address of their /metrics: `host:port`. */
 export interface ScrapeJob {
-  readonly job: 'sluice-scorer' | 'sluice-alerts' | 'sluice-producer'
+  readonly job: 'sluice-scorer' | 'sluice-alerts' | 'sluice-producer' | 'sluice-skew'
   readonly targets: readonly string[]
 }
 
