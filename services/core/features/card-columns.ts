@@ -1,6 +1,7 @@
 // How the events of a card are kept: singly in rows of numbers, or merged by the hour.
 
 import { REFERENCES, type Reference } from './feature-definition.ts'
+import type { EncodedStart } from './sealed.ts'
 import { SquareSum } from './squares.ts'
 import { bucketStartMs } from './time.ts'
 
@@ -68,6 +69,13 @@ export interface Bucket {
   maximumMinor: number
 }
 
+/** Settled events as stored in this layout, with these columns. */
+export interface EncodedSettled {
+  readonly layout: number
+  readonly columns: number
+  readonly start: EncodedStart
+}
+
 export function emptyBucket(startMs: number): Bucket {
   const squares = new SquareSum()
   return {
@@ -132,4 +140,11 @@ export function usedReferences(
 /** What is left of the reference of a settled event's id: its low byte. */
 export function idCheckOf(idRef: number): number {
   return idRef % 256
+}
+
+/** Takes away merged hours before this; true when there were any. */
+export function forgetBuckets(buckets: Bucket[], horizonMs: number): boolean {
+  const count = buckets.length
+  while (buckets[0] !== undefined && buckets[0].startMs < horizonMs) buckets.shift()
+  return buckets.length < count
 }

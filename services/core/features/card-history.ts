@@ -16,6 +16,7 @@ import type { CardEvent } from './card-event.ts'
 import {
   COLUMN,
   addToBuckets,
+  forgetBuckets,
   idCheckOf,
   EVERYTHING,
   FLAG,
@@ -24,10 +25,10 @@ import {
   STRIDE,
   usedReferences,
   type Bucket,
+  type EncodedSettled,
   type KeptColumns,
   type StoredOutcome,
 } from './card-columns.ts'
-import type { EncodedStart } from './sealed.ts'
 import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS } from './time.ts'
 
 /** Newest events of a card that are kept singly. */
@@ -63,11 +64,9 @@ export class CardHistory {
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
   readonly causes = new Map<number, number[]>()
   /** Settled events as they were encoded last; null once they have changed. */
-  encodedSettled: {
-    readonly layout: number
-    readonly columns: number
-    readonly start: EncodedStart
-  } | null = null
+  encodedSettled: EncodedSettled | null = null
+  /** Buckets as they were encoded last; null once they have changed. */
+  encodedBuckets: Buffer | null = null
 
   at(index: number, column: number): number {
     return this.data[index * STRIDE + column] ?? 0
@@ -246,8 +245,7 @@ export class CardHistory {
     if (Math.max(excess, settled, expired) < atOnce) return
     this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
-    while (this.buckets[0] !== undefined && this.buckets[0].startMs < horizonMs)
-      this.buckets.shift()
+    if (forgetBuckets(this.buckets, horizonMs)) this.encodedBuckets = null
     if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
   }
 
@@ -380,6 +378,7 @@ export class CardHistory {
   }
 
   #merge(index: number): void {
+    this.encodedBuckets = null
     const isRetry = (this.at(index, COLUMN.flags) & FLAG.retry) !== 0
     addToBuckets(this.buckets, this.at(index, COLUMN.time), this.at(index, COLUMN.amount), isRetry)
   }

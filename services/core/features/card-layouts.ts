@@ -103,7 +103,19 @@ function writeReferences({ references }: CardHistory, writer: ByteWriter): void 
   for (let index = 1; index < references.length; index += 1) writer.uint48(references[index] ?? 0)
 }
 
-function writeBuckets({ buckets }: CardHistory, writer: ByteWriter): void {
+/** Buckets change only when events are merged or forgotten, many at a time, so their bytes are kept meanwhile. */
+function writeBuckets(history: CardHistory, writer: ByteWriter): void {
+  const known = history.encodedBuckets
+  if (known !== null) {
+    writer.bytes(known)
+    return
+  }
+  const start = writer.length
+  encodeBuckets(history, writer)
+  if (history.buckets.length > 0) history.encodedBuckets = Buffer.from(writer.view(start))
+}
+
+function encodeBuckets({ buckets }: CardHistory, writer: ByteWriter): void {
   writer.varint(buckets.length)
   let hour = 0
   for (const bucket of buckets) {

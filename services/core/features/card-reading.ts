@@ -34,6 +34,7 @@ export class CardReading extends CardSums {
   #mark = 0
   readonly #own: Int32Array
   #hasMerged = false
+  #mergedFrom = 0
   #nextTimeMs = 0
   #localMinute = 0
   #localWeekday = 0
@@ -198,6 +199,7 @@ export class CardReading extends CardSums {
   /** What is older than the newest CARD_RAW_MAX events counts as if at the start of its hour. */
   #readMerged(history: CardHistory, event: CardEvent, from: number, horizonMs: number): void {
     const data = history.data
+    this.#mergedFrom = 0
     for (let index = from; index >= 0; index -= 1) {
       const base = index * STRIDE
       const startMs = bucketStartMs(data[base] ?? 0)
@@ -208,7 +210,11 @@ export class CardReading extends CardSums {
       this.attempts[ring] = (this.attempts[ring] ?? 0) + 1
       if (!isRetry) this.#addPayment(data[base + COLUMN.amount] ?? 0, NaN, ring)
     }
-    for (const bucket of history.buckets) {
+    const { buckets } = history
+    this.#mergedFrom = 0
+    for (let index = buckets.length - 1; index >= 0; index -= 1) {
+      const bucket = buckets[index]
+      if (bucket === undefined || bucket.startMs < horizonMs) break
       const ring = this.#mergedRing(bucket.startMs, event.timeMs, horizonMs, history.newestMs)
       if (ring >= 0) this.#addBucket(bucket, ring)
     }
@@ -223,14 +229,19 @@ export class CardReading extends CardSums {
     this.squares[ring]?.add(bucket.squares.high, bucket.squares.low)
   }
 
-  /** Ring of a merged hour, -1 outside; notes where the hour lies across an end of a window. */
+  /**
+   * Ring of a merged hour, -1 outside; notes where the hour lies across an end of a window. Hours come newest first:
+   * windows that all of an hour is older than are not looked at again for the next.
+   */
   #mergedRing(startMs: number, timeMs: number, horizonMs: number, newestMs: number): number {
     if (startMs > timeMs || startMs < horizonMs) return -1
     const ageMs = timeMs - startMs
     // A late transaction may stand inside a merged hour, part of which comes after it.
     if (ageMs < BUCKET_MS && timeMs < newestMs) this.isApproximate = true
-    for (let ring = 0; ring < this.#windowsMs.length; ring += 1) {
-      const windowMs = this.#windowsMs[ring] ?? 0
+    const windowsMs = this.#windowsMs
+    while (ageMs - (windowsMs[this.#mergedFrom] ?? Infinity) >= BUCKET_MS) this.#mergedFrom += 1
+    for (let ring = this.#mergedFrom; ring < windowsMs.length; ring += 1) {
+      const windowMs = windowsMs[ring] ?? 0
       if (ageMs < windowMs) {
         this.#hasMerged = true
         return ring
