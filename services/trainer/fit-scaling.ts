@@ -2,6 +2,7 @@
 
 import { FEATURES, FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { FeatureScaling } from '../core/scoring/scaling.ts'
+import { fitRamps, fitSteps } from './fit-edges.ts'
 
 /** Inputs stay within this many standard deviations: far beyond, they all mean "very far". */
 const CLIP = 8
@@ -12,11 +13,15 @@ const LONG_TAIL = 5
 /** Absence of at least this share of the rows is worth an input of its own. */
 const ABSENT_SHARE_MIN = 0.001
 
-/** Scaling of each feature, in order, over the given rows. */
-export function fitScaling(rows: Float64Array, indices: Uint32Array): readonly FeatureScaling[] {
+/** Scaling of each feature, in order, over the given rows; their truth says where steps stand. */
+export function fitScaling(
+  rows: Float64Array,
+  indices: Uint32Array,
+  truth: Uint8Array,
+): readonly FeatureScaling[] {
   const absencePatterns = new Set<number>()
   return FEATURES.map(({ name, absence }, feature) => {
-    const { values, pattern } = columnOf(rows, indices, feature)
+    const { values, frauds, pattern } = columnOf(rows, indices, feature, truth)
     const transform = isLongTailed(values) ? 'log1p' : 'none'
     const { center, scale } = momentsOf(transform === 'log1p' ? values.map(Math.log1p) : values)
     const canBeAbsent = absence !== 'never'
@@ -34,35 +39,51 @@ export function fitScaling(rows: Float64Array, indices: Uint32Array): readonly F
       // Also where a value is never absent by its definition: without state it is degraded.
       absentValue: quantile(values, 0.5),
       absentInput,
+      steps: fitSteps(values, frauds),
+      ramps: fitRamps(values),
     }
   })
 }
 
 /** Median of each feature over the given rows: what is usual. 0 where it is always absent. */
 export function medians(rows: Float64Array, indices: Uint32Array): readonly number[] {
-  return FEATURES.map((_, feature) => quantile(columnOf(rows, indices, feature).values, 0.5))
+  return FEATURES.map((_, feature) => quantile(columnOf(rows, indices, feature, NO_TRUTH).values, 0.5))
 }
 
 interface Column {
   /** Present values, ascending. */
   readonly values: Float64Array
+  /** At i: frauds among the first i of them. */
+  readonly frauds: Uint32Array
   /** Hash of which rows are absent. */
   readonly pattern: number
 }
 
-function columnOf(rows: Float64Array, indices: Uint32Array, feature: number): Column {
-  const values = new Float64Array(indices.length)
-  let count = 0
+const NO_TRUTH = new Uint8Array()
+
+function columnOf(
+  rows: Float64Array,
+  indices: Uint32Array,
+  feature: number,
+  truth: Uint8Array,
+): Column {
+  const valueOf = (row: number): number => rows[row * FEATURE_COUNT + feature] ?? NaN
   let pattern = 0
   for (const row of indices) {
-    const value = rows[row * FEATURE_COUNT + feature] ?? NaN
-    const isAbsent = Number.isNaN(value)
-    pattern = (Math.imul(pattern, 31) + (isAbsent ? 1 : 0)) >>> 0
-    if (isAbsent) continue
-    values[count] = value
-    count += 1
+    pattern = (Math.imul(pattern, 31) + (Number.isNaN(valueOf(row)) ? 1 : 0)) >>> 0
   }
-  return { values: values.subarray(0, count).sort(), pattern }
+  const present = indices.filter((row) => !Number.isNaN(valueOf(row)))
+  const values = Float64Array.from(present, valueOf).sort()
+  const ofFrauds = Float64Array.from(present.filter((row) => truth[row] === 1), valueOf).sort()
+  // Exact where two values differ, which is where a step may stand.
+  const frauds = new Uint32Array(values.length + 1)
+  let below = 0
+  for (const [at, value] of values.entries()) {
+    while (below < ofFrauds.length && (ofFrauds[below] ?? 0) < value) below += 1
+    frauds[at] = below
+  }
+  frauds[values.length] = ofFrauds.length
+  return { values, frauds, pattern }
 }
 
 function isLongTailed(values: Float64Array): boolean {

@@ -1,34 +1,99 @@
-// Chooses the rows of the golden vectors: spread over all scores, and the edges of what a row can hold.
+// Chooses the rows of the golden vectors: spread over all scores, and the edges of what a row can hold. Their scores come
+// from the trainer's own forward pass, not from the code that they will check.
 
+import { SEQUENCE_LENGTH } from '../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
-import type { FeatureScaling } from '../core/scoring/scaling.ts'
+import { scoreOf } from '../core/scoring/calibration.ts'
+import { goldenToJson } from '../core/scoring/golden.ts'
+import { compileScaling, type FeatureScaling } from '../core/scoring/scaling.ts'
+import { jsonBytes } from './net-files.ts'
+import type { Made, ScoredPart } from './run-trainer.ts'
+import type { RowSource } from './training-rows.ts'
 
 export const GOLDEN_ROWS = 128
 
-/** Raw rows: GOLDEN_ROWS, the last of which cannot be scored. `order` lists rows from low to high scores. */
-export function goldenRows(
-  rows: Float64Array,
-  order: Uint32Array,
+/** Sequences are long to write down, so the target's vectors are fewer. */
+export const TARGET_GOLDEN_ROWS = 48
+
+/** Of the draft: golden.json. */
+export function draftGolden(made: Made, draft: ScoredPart): Buffer {
+  const { rows, scores } = golden(made, draft, GOLDEN_ROWS)
+  return jsonBytes(goldenToJson({ rowCount: GOLDEN_ROWS, rows, scores, sequences: null }))
+}
+
+/** Of the target: target-golden.json. */
+export function targetGolden(made: Made, target: ScoredPart): Buffer {
+  const { rows, sequences, amountsMinor, scores } = golden(made, target, TARGET_GOLDEN_ROWS)
+  return jsonBytes(
+    goldenToJson({
+      ...{ rowCount: TARGET_GOLDEN_ROWS, rows, scores },
+      sequences: { values: sequences, amountsMinor },
+    }),
+  )
+}
+
+function golden(
+  { dataset, split, cascade }: Made,
+  { part, calibration, test }: ScoredPart,
+  rowCount: number,
+): RowSource & { readonly scores: Float64Array } {
+  const ranked = Array.from(test.scores.keys()).sort(
+    (a, b) => (test.scores[a] ?? 0) - (test.scores[b] ?? 0) || a - b,
+  )
+  const order = ranked.map((position) => split.test.indices[position] ?? 0)
+  const source = goldenRows(dataset, order, cascade.scaling, rowCount)
+  const scaling = compileScaling(cascade.scaling)
+  const scratch = new Float32Array(scaling.inputCount)
+  const taken = Uint32Array.from({ length: rowCount }, (_, row) => row).filter((row) =>
+    scaling.writeRow(source.rows, row * FEATURE_COUNT, scratch, 0),
+  )
+  const scores = new Float64Array(rowCount).fill(NaN)
+  for (const [at, logit] of part.net.logits(part.rowsOf(source, taken)).entries()) {
+    scores[taken[at] ?? 0] = scoreOf(logit, calibration)
+  }
+  return { ...source, scores }
+}
+
+/** Raw rows, the last of which cannot be scored. `order` lists rows from low to high scores. */
+function goldenRows(
+  dataset: RowSource,
+  order: readonly number[],
   scaling: readonly FeatureScaling[],
-): Float64Array {
+  rowCount: number,
+): RowSource {
   const usual = scaling.map(({ absentValue, center }) => absentValue ?? center)
   const edges = [
+    ...scaling
+      .flatMap(({ absentValue }, feature) => (absentValue === null ? [] : [feature]))
+      .map((absent) => usual.map((value, feature) => (feature === absent ? NaN : value))),
     scaling.map(() => 0),
     scaling.map(() => 1e9),
     scaling.map(() => -1e9),
     scaling.map(({ absentValue }) => (absentValue === null ? 0 : NaN)),
-    ...scaling
-      .flatMap(({ absentValue }, feature) => (absentValue === null ? [] : [feature]))
-      .map((absent) => usual.map((value, feature) => (feature === absent ? NaN : value))),
     scaling.map(() => Infinity),
-  ].slice(-GOLDEN_ROWS)
-  const chosen = new Float64Array(GOLDEN_ROWS * FEATURE_COUNT)
-  const spread = GOLDEN_ROWS - edges.length
+  ].slice(-Math.floor(0.6 * rowCount))
+  const chosen = {
+    rows: new Float64Array(rowCount * FEATURE_COUNT),
+    // Edges have no payments before them.
+    sequences: new Float64Array(rowCount * SEQUENCE_LENGTH).fill(NaN),
+    amountsMinor: new Float64Array(rowCount),
+    truth: new Uint8Array(rowCount),
+  }
+  const spread = rowCount - edges.length
   for (let index = 0; index < spread; index += 1) {
     const rank = Math.floor((index * (order.length - 1)) / Math.max(1, spread - 1))
-    const from = (order[rank] ?? 0) * FEATURE_COUNT
-    chosen.set(rows.subarray(from, from + FEATURE_COUNT), index * FEATURE_COUNT)
+    const row = order[rank] ?? 0
+    const features = dataset.rows.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT)
+    const from = row * SEQUENCE_LENGTH
+    chosen.rows.set(features, index * FEATURE_COUNT)
+    chosen.sequences.set(
+      dataset.sequences.subarray(from, from + SEQUENCE_LENGTH),
+      index * SEQUENCE_LENGTH,
+    )
+    chosen.amountsMinor[index] = dataset.amountsMinor[row] ?? 0
   }
-  for (const [index, edge] of edges.entries()) chosen.set(edge, (spread + index) * FEATURE_COUNT)
+  for (const [index, edge] of edges.entries()) {
+    chosen.rows.set(edge, (spread + index) * FEATURE_COUNT)
+  }
   return chosen
 }

@@ -1,6 +1,6 @@
 // A trained net as the two files that TensorFlow.js reads: model.json and weights.bin.
 
-import type { Sequential, io } from '@tensorflow/tfjs'
+import type { LayersModel, io } from '@tensorflow/tfjs'
 import type { TensorFlow } from '../platform/tensorflow/load-tensorflow.ts'
 
 export interface NetBytes {
@@ -9,7 +9,11 @@ export interface NetBytes {
 }
 
 /** The bytes depend on topology and weights alone. */
-export async function netBytes(tf: TensorFlow, model: Sequential): Promise<NetBytes> {
+export async function netBytes(
+  tf: TensorFlow,
+  model: LayersModel,
+  weightsFile: string,
+): Promise<NetBytes> {
   let saved: io.ModelArtifacts | null = null
   await model.save(
     tf.io.withSaveHandler((artifacts) => {
@@ -24,7 +28,7 @@ export async function netBytes(tf: TensorFlow, model: Sequential): Promise<NetBy
   const content = {
     format: 'layers-model',
     modelTopology,
-    weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }],
+    weightsManifest: [{ paths: [weightsFile], weights: weightSpecs }],
   }
   return {
     model: jsonBytes(content),

@@ -1,30 +1,29 @@
-// From a history to a model folder: rows, split by time, scaling, net, calibration, thresholds, figures, files.
+// From a history to a model folder: rows, split by time, the two nets of a cascade, calibration, thresholds, the band,
+// figures, files.
 
 import { createHash } from 'node:crypto'
 import type { RateTable } from '../core/currency.ts'
-import { SluiceError } from '../core/errors.ts'
-import { FEATURE_COUNT, FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/feature-list.ts'
 import { scoreOf, type Calibration } from '../core/scoring/calibration.ts'
-import { goldenToJson } from '../core/scoring/golden.ts'
-import {
-  MANIFEST_FORMAT,
-  checkManifest,
-  type DataPeriod,
-  type ModelManifest,
-} from '../core/scoring/manifest.ts'
-import { compileScaling, scaleRows, type CompiledScaling } from '../core/scoring/scaling.ts'
-import { openBackend, type OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
+import { checkManifest, type ModelManifest } from '../core/scoring/manifest.ts'
+import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { chooseThresholds } from './choose-thresholds.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from './dataset.ts'
+import { fitBand } from './fit-band.ts'
 import { fitCalibration } from './fit-calibration.ts'
-import { fitScaling, medians } from './fit-scaling.ts'
-import { GOLDEN_ROWS, goldenRows } from './golden-rows.ts'
-import { measureScores } from './metrics.ts'
+import { draftGolden, targetGolden } from './golden-rows.ts'
+import { manifestOf } from './manifest-of.ts'
+import { measureScores, type Scored } from './metrics.ts'
 import { modelCard } from './model-card.ts'
 import { checkTarget, writeModelFolder } from './model-folder-writer.ts'
-import { jsonBytes, netBytes, type NetBytes } from './net-files.ts'
+import { jsonBytes, netBytes } from './net-files.ts'
 import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from './split.ts'
-import { trainNet, type TrainedNet } from './train-net.ts'
+import {
+  CASCADE_SHAPE,
+  trainCascade,
+  type TrainedCascade,
+  type TrainedPart,
+} from './train-cascade.ts'
+import { openTrainingBackend, type TrainingBackend } from './training-backend.ts'
 
 export interface TrainerOptions {
   /** Folder to write. */
@@ -38,22 +37,16 @@ export interface TrainerOptions {
   readonly caveat: string
   readonly seed: number
   readonly epochsMax: number
-  readonly hiddenUnits: readonly number[]
   readonly split: SplitOptions
-  readonly backend: 'auto' | 'tensorflow' | 'wasm'
+  readonly backend: TrainingBackend
   readonly rates: RateTable
 }
 
 /** What holds when nothing else is said. */
-export const TRAINER_DEFAULTS = Object.freeze({
-  seed: 42,
-  epochsMax: 40,
-  hiddenUnits: [32, 16] as readonly number[],
-})
+export const TRAINER_DEFAULTS = Object.freeze({ seed: 42, epochsMax: 40 })
 
-const PATIENCE_EPOCHS = 6
-const LEARNING_RATE = 1e-3
-const FRAUD_WEIGHT = 4
+/** Share of payments that the target scores only so that agreement can be measured. */
+const SAMPLE_SHARE = 0.005
 
 /** What was made. */
 export interface TrainSummary {
@@ -68,8 +61,14 @@ export interface TrainSummary {
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
+  /** Average precision of the draft alone on the test period. */
+  readonly draftPrecision: number
+  readonly verifyFrom: number
+  readonly verifiedShare: number
   readonly backend: string
-  readonly epochs: number
+  /** Of the draft and of the target. */
+  readonly epochs: readonly number[]
+  readonly secondsPerEpoch: readonly number[]
   readonly bytes: number
 }
 
@@ -91,79 +90,118 @@ export async function runTrainer(
   for (const [name, period] of Object.entries(split) as [string, DatasetPeriod][]) {
     onProgress(`${name}: ${period.transactions} transactions, ${period.frauds} frauds`)
   }
-  const scaling = fitScaling(dataset.rows, split.train.indices)
-  const compiled = compileScaling(scaling)
-  const scaled = (period: DatasetPeriod): Float32Array => scaledInputs(dataset, period, compiled)
-  const validationInputs = scaled(split.validation)
-  const net = await trainNet(
+  const cascade = await trainCascade(
     backend,
-    compiled.inputCount,
-    { inputs: scaled(split.train), truth: truthOf(dataset, split.train) },
-    { inputs: validationInputs, truth: truthOf(dataset, split.validation) },
-    {
-      ...options,
-      patienceEpochs: PATIENCE_EPOCHS,
-      learningRate: LEARNING_RATE,
-      fraudWeight: FRAUD_WEIGHT,
-      onProgress,
-    },
+    dataset,
+    split.train.indices,
+    split.validation.indices,
+    { ...options, shape: CASCADE_SHAPE, onProgress },
   )
   try {
-    const validationLogits = net.logits(validationInputs)
-    const calibration = fitCalibration(validationLogits, truthOf(dataset, split.validation))
-    const made: Made = { dataset, split, scaling, compiled, net, calibration, backend }
-    const testLogits = net.logits(scaled(split.test))
-    return await writeModel(made, validationLogits, testLogits, options)
+    const made = { dataset, split, cascade, backend }
+    const draft = scoredPart(made, cascade.draft)
+    const target = scoredPart(made, cascade.target)
+    return await writeModel(made, draft, target, options)
   } finally {
-    net.close()
+    cascade.close()
   }
 }
 
-interface Made {
+/** What training gave. */
+export interface Made {
   readonly dataset: Dataset
   readonly split: Split
-  readonly scaling: ModelManifest['scaling']
-  readonly compiled: CompiledScaling
-  readonly net: TrainedNet
-  readonly calibration: Calibration
+  readonly cascade: TrainedCascade
   readonly backend: OpenBackend
+}
+
+/** Calibrated scores of one net. */
+export interface ScoredPart {
+  readonly part: TrainedPart
+  readonly calibration: Calibration
+  readonly validation: Scored
+  readonly test: Scored
+}
+
+function scoredPart({ dataset, split }: Made, part: TrainedPart): ScoredPart {
+  const validationRows = part.rowsOf(dataset, split.validation.indices)
+  const logits = part.net.logits(validationRows)
+  const calibration = fitCalibration(logits, validationRows.truth)
+  const calibrated = (values: Float64Array): Float64Array =>
+    values.map((logit) => scoreOf(logit, calibration))
+  const testRows = part.rowsOf(dataset, split.test.indices)
+  return {
+    part,
+    calibration,
+    validation: { scores: calibrated(logits), truth: validationRows.truth },
+    test: { scores: calibrated(part.net.logits(testRows)), truth: testRows.truth },
+  }
+}
+
+/** What the cascade answers: the target where the draft reaches the band. */
+function cascadeScores(draft: Scored, target: Scored, verifyFrom: number): Scored {
+  const scores = draft.scores.map((score, row) =>
+    score >= verifyFrom ? (target.scores[row] ?? NaN) : score,
+  )
+  return { scores, truth: draft.truth }
 }
 
 async function writeModel(
   made: Made,
-  validationLogits: Float64Array,
-  testLogits: Float64Array,
+  draft: ScoredPart,
+  target: ScoredPart,
   options: TrainerOptions,
 ): Promise<TrainSummary> {
-  const { dataset, split, net, calibration, backend } = made
-  const calibrated = (logits: Float64Array): Float64Array =>
-    logits.map((logit) => scoreOf(logit, calibration))
-  const validation = {
-    scores: calibrated(validationLogits),
-    truth: truthOf(dataset, split.validation),
-  }
-  const test = { scores: calibrated(testLogits), truth: truthOf(dataset, split.test) }
-  const thresholds = chooseThresholds(validation)
+  const { dataset, cascade, backend } = made
+  // Thresholds are of the target's scores, which all alerts have.
+  const thresholds = chooseThresholds(target.validation)
+  const band = fitBand(draft.validation.scores, target.validation.scores, thresholds)
+  const scored = (period: 'validation' | 'test'): Scored =>
+    cascadeScores(draft[period], target[period], band.verifyFrom)
   const metrics = {
-    validation: measureScores(validation, thresholds),
-    test: measureScores(test, thresholds),
+    validation: measureScores(scored('validation'), thresholds),
+    test: measureScores(scored('test'), thresholds),
   }
-  const files = await netBytes(backend.tf, net.model)
-  const golden = goldenBytes(made, test.scores)
-  const manifest = manifestOf(made, options, files, golden, thresholds, metrics)
+  const parts = {
+    draft: measureScores(draft.test, thresholds),
+    target: measureScores(target.test, thresholds),
+  }
+  const draftFiles = await netBytes(backend.tf, cascade.draft.net.model, 'weights.bin')
+  const targetFiles = await netBytes(backend.tf, cascade.target.net.model, 'target.bin')
+  const files = {
+    'model.json': draftFiles.model,
+    'weights.bin': draftFiles.weights,
+    'golden.json': draftGolden(made, draft),
+    'target.json': targetFiles.model,
+    'target.bin': targetFiles.weights,
+    'target-golden.json': targetGolden(made, target),
+  }
+  const manifest = manifestOf(made, options, files, {
+    thresholds,
+    metrics,
+    band,
+    draftCalibration: draft.calibration,
+    targetCalibration: target.calibration,
+    sampleShare: SAMPLE_SHARE,
+  })
+  const epochs = {
+    draft: cascade.draft.net.epochs,
+    target: cascade.target.net.epochs,
+  }
   const contents = {
-    'model.json': files.model,
-    'weights.bin': files.weights,
-    'golden.json': golden,
+    ...files,
     'manifest.json': jsonBytes(checkManifest(manifest)),
-    'evaluation.json': jsonBytes({ thresholds, periods: manifest.periods, metrics }),
+    'evaluation.json': jsonBytes({
+      ...{ thresholds, periods: manifest.periods, metrics, parts },
+      epochs: withoutSeconds(epochs),
+    }),
     'MODEL_CARD.md': Buffer.from(modelCard(manifest, options.caveat)),
   }
   await writeModelFolder(options.out, contents)
   return {
     out: options.out,
     version: manifest.version,
-    digest: sha256(contents['manifest.json']),
+    digest: createHash('sha256').update(contents['manifest.json']).digest('hex'),
     transactions: dataset.rowCount,
     labels: dataset.labelCount,
     duplicates: dataset.duplicates,
@@ -171,122 +209,26 @@ async function writeModel(
     periods: manifest.periods,
     thresholds,
     metrics,
+    draftPrecision: parts.draft.averagePrecision,
+    verifyFrom: band.verifyFrom,
+    verifiedShare: band.verifiedShare,
     backend: backend.backend,
-    epochs: net.bestEpoch,
+    epochs: [cascade.draft.net.bestEpoch, cascade.target.net.bestEpoch],
+    secondsPerEpoch: Object.values(epochs).map(
+      (of) => of.reduce((sum, { seconds }) => sum + seconds, 0) / Math.max(1, of.length),
+    ),
     bytes: Object.values(contents).reduce((sum, { length }) => sum + length, 0),
   }
 }
 
-function manifestOf(
-  { dataset, split, scaling, net, calibration, backend }: Made,
-  options: TrainerOptions,
-  files: NetBytes,
-  golden: Buffer,
-  thresholds: ModelManifest['thresholds'],
-  metrics: ModelManifest['metrics'],
-): ModelManifest {
-  const genuine = split.train.indices.filter((row) => dataset.truth[row] === 0)
-  return {
-    formatVersion: MANIFEST_FORMAT,
-    name: options.name,
-    version: `${options.name}-${sha256(files.weights).slice(0, 12)}`,
-    features: FEATURE_NAMES,
-    featureListHash: FEATURE_LIST_HASH,
-    ratesDigest: options.rates.digest,
-    scaling,
-    calibration,
-    thresholds,
-    usual: medians(dataset.rows, genuine),
-    data: {
-      source: options.source,
-      digest: dataset.digest,
-      transactions: dataset.rowCount,
-      labels: dataset.labelCount,
-    },
-    periods: {
-      train: periodFacts(split.train),
-      validation: periodFacts(split.validation),
-      test: periodFacts(split.test),
-    },
-    metrics,
-    training: {
-      seed: options.seed,
-      backend: backend.backend,
-      hiddenUnits: options.hiddenUnits,
-      epochs: net.bestEpoch,
-    },
-    files: {
-      'model.json': digestOf(files.model),
-      'weights.bin': digestOf(files.weights),
-      'golden.json': digestOf(golden),
-    },
-  }
-}
-
-/** Golden scores come from the trainer's own forward pass, not from the code that they will check. */
-function goldenBytes(made: Made, testScores: Float64Array): Buffer {
-  const { dataset, split, scaling, compiled, net, calibration } = made
-  const order = split.test.indices.slice()
-  const ranks = Array.from(testScores.keys()).sort(
-    (a, b) => (testScores[a] ?? 0) - (testScores[b] ?? 0),
+/** Times differ from run to run; what is written must not. */
+function withoutSeconds(
+  epochs: Readonly<Record<string, TrainedPart['net']['epochs']>>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(epochs).map(([part, of]) => [
+      part,
+      of.map(({ epoch, loss, validationPrecision }) => ({ epoch, loss, validationPrecision })),
+    ]),
   )
-  for (const [rank, position] of ranks.entries()) order[rank] = split.test.indices[position] ?? 0
-  const rows = goldenRows(dataset.rows, order, scaling)
-  const inputs = new Float32Array(GOLDEN_ROWS * compiled.inputCount)
-  scaleRows(rows, GOLDEN_ROWS, compiled, inputs)
-  const isTaken = (row: number): boolean => !Number.isNaN(inputs[row * compiled.inputCount])
-  const scores = net
-    .logits(inputs)
-    .map((logit, row) => (isTaken(row) ? scoreOf(logit, calibration) : NaN))
-  return jsonBytes(goldenToJson({ rowCount: GOLDEN_ROWS, rows, scores }))
-}
-
-async function openTrainingBackend(wanted: TrainerOptions['backend']): Promise<OpenBackend> {
-  const names = wanted === 'auto' ? (['tensorflow', 'wasm'] as const) : [wanted]
-  const reasons: string[] = []
-  for (const name of names) {
-    try {
-      return await openBackend(name)
-    } catch (error) {
-      reasons.push(`${name}: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-  throw new SluiceError(
-    'SLUICE_BACKEND_UNAVAILABLE',
-    `Cannot train on "${wanted}" (${reasons.join('; ')}). Use --backend wasm, or run "sluice doctor".`,
-  )
-}
-
-function scaledInputs(
-  { rows }: Dataset,
-  { indices }: DatasetPeriod,
-  scaling: CompiledScaling,
-): Float32Array {
-  const inputs = new Float32Array(indices.length * scaling.inputCount)
-  for (const [position, row] of indices.entries()) {
-    const isTaken = scaling.writeRow(
-      rows,
-      row * FEATURE_COUNT,
-      inputs,
-      position * scaling.inputCount,
-    )
-    if (!isTaken) throw new Error(`Row ${row} holds a value that no feature can have.`)
-  }
-  return inputs
-}
-
-function truthOf({ truth }: Dataset, { indices }: DatasetPeriod): Uint8Array {
-  return Uint8Array.from(indices, (row) => truth[row] ?? 0)
-}
-
-function periodFacts({ fromMs, endMs, transactions, frauds }: DatasetPeriod): DataPeriod {
-  return { fromMs, endMs, transactions, frauds }
-}
-
-function digestOf(bytes: Buffer): { sha256: string; bytes: number } {
-  return { sha256: sha256(bytes), bytes: bytes.length }
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }

@@ -119,7 +119,6 @@ async function train(options: TrainOptions): Promise<void> {
       caveat: history.caveat,
       seed: options.seed,
       epochsMax: options.epochs,
-      hiddenUnits: TRAINER_DEFAULTS.hiddenUnits,
       split: {
         // A stream starts without history too, and is scored from its first payment on.
         warmUpMs: options.warmUp ?? 0,

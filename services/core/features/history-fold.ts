@@ -2,9 +2,11 @@
 // per partition, cards and entities in maps instead of Redis, lanes in step as in an aligned replay.
 
 import { partitionOf } from '../murmur2.ts'
+import { referenceOf } from '../reference.ts'
 import type { Label, Transaction } from '../transaction.ts'
 import type { RateTable } from '../currency.ts'
 import { CardHistory } from './card-history.ts'
+import { writeSequence } from './card-sequence.ts'
 import { EntityPart, type Cut } from './entity-part.ts'
 import { entityKeyOf, type EntityKind } from './feature-definition.ts'
 import type { FeaturePlan } from './feature-plan.ts'
@@ -63,6 +65,13 @@ export class HistoryFold {
   transaction(transaction: Transaction, row: Float64Array, position: number): Folded {
     this.#sweep(transaction.eventTimeMs)
     return this.#laneOf(transaction.card).transaction(transaction, row, position)
+  }
+
+  /** Writes the card's payments before a transaction that is not yet taken in (see writeSequence) at `position`. */
+  sequence(transaction: Transaction, out: Float64Array, position: number): void {
+    const { card, eventTimeMs, id } = transaction
+    const history = this.#laneOf(card).card(card)
+    writeSequence(history, eventTimeMs, referenceOf(id), Infinity, out, position)
   }
 
   /** Takes a label in; the next transactions see it from its known-at time on. */

@@ -74,6 +74,14 @@ export class FieldReader {
     return result
   }
 
+  objectOrNull<Read>(name: string, read: (fields: FieldReader) => Read): Read | null {
+    return this.#fields.get(name) === null ? this.#takeNull(name) : this.object(name, read)
+  }
+
+  has(name: string): boolean {
+    return this.#fields.has(name)
+  }
+
   /** An array of at most `lengthMax` objects. */
   objects<Read>(
     name: string,

@@ -1,6 +1,7 @@
 // Golden vectors: raw feature rows with the scores that the trainer saw. A backend that does not reproduce
 // them computes another model.
 
+import { SEQUENCE_LENGTH } from '../features/card-sequence.ts'
 import { FieldReader, corrupt } from './field-reader.ts'
 
 /** How far a backend's score may be from the trainer's. */
@@ -13,42 +14,71 @@ export interface GoldenVectors {
   readonly rowCount: number
   readonly rows: Float64Array
   readonly scores: Float64Array
+  /** What a sequence model also reads; null for a net that reads features alone. */
+  readonly sequences: {
+    /** SEQUENCE_LENGTH numbers a row. */
+    readonly values: Float64Array
+    readonly amountsMinor: Float64Array
+  } | null
 }
 
 /** As stored: JSON has neither NaN, for which null stands, nor an infinite number, which is written as a word. */
-export function goldenToJson({ rowCount, rows, scores }: GoldenVectors): unknown {
+export function goldenToJson({ rowCount, rows, scores, sequences }: GoldenVectors): unknown {
   const featureCount = rows.length / rowCount
   const entries: unknown[] = []
   for (let row = 0; row < rowCount; row += 1) {
     entries.push({
       features: Array.from(rows.subarray(row * featureCount, (row + 1) * featureCount), toJson),
+      ...(sequences === null
+        ? {}
+        : {
+            amountMinor: sequences.amountsMinor[row] ?? 0,
+            sequence: Array.from(
+              sequences.values.subarray(row * SEQUENCE_LENGTH, (row + 1) * SEQUENCE_LENGTH),
+              toJson,
+            ),
+          }),
       score: toJson(scores[row] ?? NaN),
     })
   }
   return { vectors: entries }
 }
 
-/** @throws SluiceError SLUICE_MODEL_CORRUPT naming what is wrong. */
-export function checkGolden(value: unknown, featureCount: number): GoldenVectors {
-  const fields = new FieldReader(value, 'golden.json')
+/** `withSequences` for those of a sequence model. @throws SluiceError SLUICE_MODEL_CORRUPT naming what is wrong. */
+export function checkGolden(
+  value: unknown,
+  featureCount: number,
+  file: string,
+  withSequences: boolean,
+): GoldenVectors {
+  const fields = new FieldReader(value, file)
   const vectors = fields.objects('vectors', GOLDEN_ROWS_MAX, (vector) => ({
     features: vector.array('features', featureCount, numberOrNan),
+    amountMinor: withSequences ? vector.number('amountMinor') : 0,
+    sequence: withSequences ? vector.array('sequence', SEQUENCE_LENGTH, numberOrNan) : [],
     score: vector.numberOrNull('score') ?? NaN,
   }))
   fields.end()
-  if (vectors.length === 0) throw corrupt('golden.json has no vectors')
+  if (vectors.length === 0) throw corrupt(`${file} has no vectors`)
   const rows = new Float64Array(vectors.length * featureCount)
   const scores = new Float64Array(vectors.length)
-  for (const [index, { features, score }] of vectors.entries()) {
+  const sequences = {
+    values: new Float64Array(vectors.length * SEQUENCE_LENGTH),
+    amountsMinor: new Float64Array(vectors.length),
+  }
+  for (const [index, { features, amountMinor, sequence, score }] of vectors.entries()) {
     if (features.length !== featureCount) {
-      throw corrupt(
-        `golden.json.vectors[${index}] has ${features.length} features of ${featureCount}`,
-      )
+      throw corrupt(`${file}.vectors[${index}] has ${features.length} features of ${featureCount}`)
+    }
+    if (withSequences && sequence.length !== SEQUENCE_LENGTH) {
+      throw corrupt(`${file}.vectors[${index}] has a sequence of ${sequence.length} numbers`)
     }
     rows.set(features, index * featureCount)
+    sequences.values.set(sequence, index * SEQUENCE_LENGTH)
+    sequences.amountsMinor[index] = amountMinor
     scores[index] = score
   }
-  return { rowCount: vectors.length, rows, scores }
+  return { rowCount: vectors.length, rows, scores, sequences: withSequences ? sequences : null }
 }
 
 /** Largest difference; Infinity when one is scored where the other is not. */

@@ -4,12 +4,15 @@
 import type { Calibration } from './calibration.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
 import type { FeatureScaling } from './scaling.ts'
+import { isAscending, readCalibration, readTarget, EDGES_MAX, type TargetManifest } from './target-manifest.ts'
 
-export const MANIFEST_FORMAT = 1
+export const MANIFEST_FORMAT = 2
 
 /** Files of a model folder that the manifest vouches for. */
 export const MODEL_FILES = ['model.json', 'weights.bin', 'golden.json'] as const
-export type ModelFile = (typeof MODEL_FILES)[number]
+/** Files of a folder that also holds a target. */
+export const TARGET_FILES = ['target.json', 'target.bin', 'target-golden.json'] as const
+export type ModelFile = (typeof MODEL_FILES)[number] | (typeof TARGET_FILES)[number]
 
 const FEATURES_MAX = 512
 const FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -92,7 +95,10 @@ export interface ModelManifest {
     readonly hiddenUnits: readonly number[]
     readonly epochs: number
   }
-  readonly files: Readonly<Record<ModelFile, FileDigest>>
+  /** Null for a model of one net. */
+  readonly target: TargetManifest | null
+  readonly files: Readonly<Record<(typeof MODEL_FILES)[number], FileDigest>> &
+    Readonly<Partial<Record<(typeof TARGET_FILES)[number], FileDigest>>>
 }
 
 /**
@@ -138,10 +144,18 @@ export function checkManifest(value: unknown): ModelManifest {
       hiddenUnits: training.array('hiddenUnits', 16, readNumber),
       epochs: training.integer('epochs'),
     })),
+    target: fields.objectOrNull('target', readTarget),
     files: fields.object('files', (files) => ({
       'model.json': files.object('model.json', readFileDigest),
       'weights.bin': files.object('weights.bin', readFileDigest),
       'golden.json': files.object('golden.json', readFileDigest),
+      ...(files.has('target.json')
+        ? {
+            'target.json': files.object('target.json', readFileDigest),
+            'target.bin': files.object('target.bin', readFileDigest),
+            'target-golden.json': files.object('target-golden.json', readFileDigest),
+          }
+        : {}),
     })),
   }
   fields.end()
@@ -149,7 +163,11 @@ export function checkManifest(value: unknown): ModelManifest {
   return manifest
 }
 
-function checkRelations({ features, scaling, usual, thresholds }: ModelManifest): void {
+function checkRelations(manifest: ModelManifest): void {
+  const { features, scaling, usual, thresholds, target, files } = manifest
+  if ((target === null) !== (files['target.json'] === undefined)) {
+    throw corrupt('manifest.json has a target without its files, or files of a target without it')
+  }
   if (features.length === 0) throw corrupt('manifest.json.features is empty')
   if (scaling.length !== features.length || usual.length !== features.length) {
     throw corrupt(
@@ -181,19 +199,17 @@ function readScaling(fields: FieldReader): FeatureScaling {
     clip: fields.number('clip', Number.MIN_VALUE, 1e6),
     absentValue: fields.numberOrNull('absentValue'),
     absentInput: fields.boolean('absentInput'),
+    steps: fields.array('steps', EDGES_MAX, readNumber),
+    ramps: fields.array('ramps', EDGES_MAX, readNumber),
+  }
+  for (const edges of [scaling.steps, scaling.ramps]) {
+    if (isAscending(edges)) continue
+    throw corrupt(`manifest.json: edges of "${scaling.feature}" do not ascend`)
   }
   if (scaling.absentInput && scaling.absentValue === null) {
     throw corrupt(`manifest.json: "${scaling.feature}" has an absent input but no absent value`)
   }
   return scaling
-}
-
-function readCalibration(fields: FieldReader): Calibration {
-  return {
-    kind: fields.oneOf('kind', ['identity', 'platt']),
-    slope: fields.number('slope', Number.MIN_VALUE, 1e6),
-    intercept: fields.number('intercept', -1e6, 1e6),
-  }
 }
 
 function readThresholds(fields: FieldReader): Thresholds {

@@ -1,7 +1,11 @@
 // From raw feature values to the inputs of a model: transform, centre, scale, clip. What stands in for an
 // absent value is data of the model, and absence may be an input of its own.
 
-/** How one feature becomes one input, or two where absence is told to the model. */
+/**
+ * How one feature becomes inputs of a net: one number, one more where absence is told to the model, and a piecewise
+ * linear encoding of it (Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning"), whose
+ * edges are learnt from training rows.
+ */
 export interface FeatureScaling {
   readonly feature: string
   /** log1p keeps the sign: log(1 + |x|) times the sign of x. */
@@ -16,6 +20,10 @@ export interface FeatureScaling {
   readonly absentValue: number | null
   /** One more input: 1 when absent, else 0. */
   readonly absentInput: boolean
+  /** One more input each: 1 when the raw value is at or above it, else 0. Ascending. */
+  readonly steps: readonly number[]
+  /** Ascending raw values; between each two one more input that rises from 0 to 1. Empty or at least two. */
+  readonly ramps: readonly number[]
 }
 
 /** Scaling compiled for the hot path. */
@@ -33,7 +41,11 @@ export interface CompiledScaling {
 
 /** Number of inputs that these features become. */
 export function inputCountOf(scaling: readonly FeatureScaling[]): number {
-  return scaling.reduce((count, { absentInput }) => count + (absentInput ? 2 : 1), 0)
+  return scaling.reduce(
+    (count, { absentInput, steps, ramps }) =>
+      count + (absentInput ? 2 : 1) + steps.length + Math.max(0, ramps.length - 1),
+    0,
+  )
 }
 
 /** Makes every choice once, so that the loop over rows only computes. */
@@ -45,6 +57,8 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
   const clips = Float64Array.from(scaling, ({ clip }) => clip)
   const absentValues = Float64Array.from(scaling, ({ absentValue }) => absentValue ?? NaN)
   const hasAbsentInput = Uint8Array.from(scaling, ({ absentInput }) => (absentInput ? 1 : 0))
+  const steps = scaling.map((each) => Float64Array.from(each.steps))
+  const ramps = scaling.map((each) => Float64Array.from(each.ramps))
   return {
     featureCount,
     inputCount: inputCountOf(scaling),
@@ -55,16 +69,50 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
         const isAbsent = Number.isNaN(raw)
         let value = isAbsent ? (absentValues[feature] ?? NaN) : raw
         if (!Number.isFinite(value)) return false
+        const plain = value
         if (isLog[feature] === 1) value = value < 0 ? -Math.log1p(-value) : Math.log1p(value)
         value = (value - (centers[feature] ?? 0)) / (scales[feature] ?? 1)
         const clip = clips[feature] ?? 0
         out[at++] = value > clip ? clip : value < -clip ? -clip : value
         if (hasAbsentInput[feature] === 1) out[at++] = isAbsent ? 1 : 0
+        at = writeSteps(steps[feature] ?? NONE, plain, out, at)
+        at = writeRamps(ramps[feature] ?? NONE, plain, out, at)
       }
       return true
     },
   }
 }
+
+/** Returns the position after them. */
+export function writeSteps(
+  steps: Float64Array,
+  value: number,
+  out: Float32Array,
+  position: number,
+): number {
+  for (let step = 0; step < steps.length; step += 1) {
+    out[position + step] = value >= (steps[step] ?? Infinity) ? 1 : 0
+  }
+  return position + steps.length
+}
+
+/** Returns the position after them. */
+export function writeRamps(
+  ramps: Float64Array,
+  value: number,
+  out: Float32Array,
+  position: number,
+): number {
+  let at = position
+  for (let ramp = 1; ramp < ramps.length; ramp += 1) {
+    const low = ramps[ramp - 1] ?? 0
+    const high = ramps[ramp] ?? 0
+    out[at++] = value >= high ? 1 : value <= low ? 0 : (value - low) / (high - low)
+  }
+  return at
+}
+
+const NONE = new Float64Array()
 
 /**
  * Scales `rowCount` raw rows into `out`, row by row. A row with a value that the model cannot take (infinite,

@@ -19,6 +19,8 @@ export interface ModelFolder {
   readonly digest: string
   readonly net: NetFiles
   readonly golden: GoldenVectors
+  /** Null for a model of one net. */
+  readonly target: { readonly net: NetFiles; readonly golden: GoldenVectors } | null
 }
 
 /**
@@ -37,7 +39,22 @@ export async function readModelFolder(folder: string, ratesDigest: string): Prom
     manifest,
     digest: sha256(manifestBytes),
     net: { model: parse('model.json', model), weights },
-    golden: checkGolden(parse('golden.json', golden), FEATURE_COUNT),
+    golden: checkGolden(parse('golden.json', golden), FEATURE_COUNT, 'golden.json', false),
+    target: manifest.target === null ? null : await readTargetFiles(folder, manifest),
+  }
+}
+
+async function readTargetFiles(
+  folder: string,
+  manifest: ModelManifest,
+): Promise<NonNullable<ModelFolder['target']>> {
+  const model = await readVerified(folder, 'target.json', manifest)
+  const weights = await readVerified(folder, 'target.bin', manifest)
+  const file = 'target-golden.json'
+  const golden = parse(file, await readVerified(folder, file, manifest))
+  return {
+    net: { model: parse('target.json', model), weights },
+    golden: checkGolden(golden, FEATURE_COUNT, file, true),
   }
 }
 
@@ -76,7 +93,9 @@ async function readVerified(
   file: ModelFile,
   { files }: ModelManifest,
 ): Promise<Buffer> {
-  const { sha256: expected, bytes: size } = files[file]
+  const digest = files[file]
+  if (digest === undefined) throw corrupt(`manifest.json does not vouch for ${file}`)
+  const { sha256: expected, bytes: size } = digest
   const bytes = await readBounded(folder, file, size)
   const found = sha256(bytes)
   if (found === expected) return bytes

@@ -1,0 +1,62 @@
+// Draft and verify: a small net scores every payment; where its score reaches the band, a large one decides. All payments
+// that could be flagged or blocked are in the band, so no alert rests on the draft alone.
+
+import { murmur2Ascii } from '../murmur2.ts'
+
+const SAMPLE_SEED = 0x51e7c0de
+const HASHES = 0x1_0000_0000
+
+/** How often the cascade's outcome is that of the target alone, as found on validation data. */
+export interface Agreement {
+  readonly rows: number
+  readonly differing: number
+  /** Of the target's flags and blocks, and how many of them the draft let through. */
+  readonly flags: number
+  readonly missedFlags: number
+  readonly blocks: number
+  readonly missedBlocks: number
+  /** Lower ends of the intervals of agreement at this confidence (Clopper and Pearson 1934, one-sided). */
+  readonly confidence: number
+  readonly overallAtLeast: number
+  readonly flagsAtLeast: number
+  readonly blocksAtLeast: number
+}
+
+/** From which score of the draft on the target is asked; 0 asks it always. */
+export function needsVerification(draftScore: number, verifyFrom: number): boolean {
+  return draftScore >= verifyFrom
+}
+
+/** Whether a payment is verified whatever its score, so that agreement can be measured: by a hash of its id. */
+export function isSampled(transactionId: string, share: number): boolean {
+  return murmur2Ascii(transactionId, SAMPLE_SEED) < share * HASHES
+}
+
+/**
+ * The largest share that is still plausible after `events` of `trials`: the upper end of the exact one-sided binomial
+ * interval. 1 without trials.
+ */
+export function shareAtMost(events: number, trials: number, confidence: number): number {
+  if (events >= trials) return 1
+  let low = events / trials
+  let high = 1
+  for (let step = 0; step < BISECTIONS; step += 1) {
+    const middle = (low + high) / 2
+    if (binomialAtMost(events, trials, middle) > 1 - confidence) low = middle
+    else high = middle
+  }
+  return high
+}
+
+const BISECTIONS = 50
+
+/** Probability of at most `events` of `trials`, each with this share. */
+function binomialAtMost(events: number, trials: number, share: number): number {
+  let term = trials * Math.log1p(-share)
+  let sum = Math.exp(term)
+  for (let count = 1; count <= events; count += 1) {
+    term += Math.log(((trials - count + 1) / count) * (share / (1 - share)))
+    sum += Math.exp(term)
+  }
+  return sum
+}

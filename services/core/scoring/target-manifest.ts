@@ -1,0 +1,78 @@
+// The part of a manifest that tells of the large net of a cascade.
+
+import type { Calibration } from './calibration.ts'
+import type { Agreement } from './cascade.ts'
+import { corrupt, readNumber, type FieldReader } from './field-reader.ts'
+import type { SequenceEncoding } from './sequence-encoding.ts'
+
+/** Edges of one feature at most. */
+export const EDGES_MAX = 64
+
+/** The large net of a cascade. It reads the same scaled features as the draft, and the card's last payments. */
+export interface TargetManifest {
+  readonly members: number
+  readonly eventUnits: readonly number[]
+  readonly hiddenUnits: readonly number[]
+  readonly epochs: number
+  readonly encoding: SequenceEncoding
+  readonly calibration: Calibration
+  /** From which calibrated score of the draft on the target decides. */
+  readonly verifyFrom: number
+  /** Of validation rows. */
+  readonly verifiedShare: number
+  /** Share of payments that the target scores whatever the draft says, to measure agreement. */
+  readonly sampleShare: number
+  readonly agreement: Agreement
+}
+
+/** @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readTarget(fields: FieldReader): TargetManifest {
+  return {
+    members: fields.integer('members', 1, 16),
+    eventUnits: fields.array('eventUnits', 16, readNumber),
+    hiddenUnits: fields.array('hiddenUnits', 16, readNumber),
+    epochs: fields.integer('epochs'),
+    encoding: fields.object('encoding', (encoding) => ({
+      against: readEdges(encoding, 'against'),
+      typical: readEdges(encoding, 'typical'),
+      age: readEdges(encoding, 'age'),
+    })),
+    calibration: fields.object('calibration', readCalibration),
+    verifyFrom: fields.number('verifyFrom', 0, 1),
+    verifiedShare: fields.number('verifiedShare', 0, 1),
+    sampleShare: fields.number('sampleShare', 0, 1),
+    agreement: fields.object('agreement', (agreement) => ({
+      rows: agreement.integer('rows'),
+      differing: agreement.integer('differing'),
+      flags: agreement.integer('flags'),
+      missedFlags: agreement.integer('missedFlags'),
+      blocks: agreement.integer('blocks'),
+      missedBlocks: agreement.integer('missedBlocks'),
+      confidence: agreement.number('confidence', 0, 1),
+      overallAtLeast: agreement.number('overallAtLeast', 0, 1),
+      flagsAtLeast: agreement.number('flagsAtLeast', 0, 1),
+      blocksAtLeast: agreement.number('blocksAtLeast', 0, 1),
+    })),
+  }
+}
+
+/** At least two edges, ascending. */
+function readEdges(fields: FieldReader, name: string): readonly number[] {
+  const edges = fields.array(name, EDGES_MAX, readNumber)
+  if (edges.length >= 2 && isAscending(edges)) return edges
+  throw corrupt(`manifest.json: the edges "${name}" of the target do not ascend`)
+}
+
+export function isAscending(edges: readonly number[]): boolean {
+  return edges.every((edge, at) => at === 0 || edge > (edges[at - 1] ?? Infinity))
+}
+
+/** @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readCalibration(fields: FieldReader): Calibration {
+  return {
+    kind: fields.oneOf('kind', ['identity', 'platt']),
+    slope: fields.number('slope', Number.MIN_VALUE, 1e6),
+    intercept: fields.number('intercept', -1e6, 1e6),
+  }
+}
+

@@ -1,0 +1,72 @@
+// Learns where a feature's value means something else: quantiles for ramps, and the splits of a small decision tree on
+// that feature alone for steps.
+
+/** Shares of the present values at which ramps have their edges: dense in the tails, where frauds are. */
+const RAMP_SHARES = [
+  0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
+] as const
+
+/** Most steps of a feature; fewest rows on each side of one; least information that one must tell, in nats. */
+const STEPS_MAX = 7
+const SIDE_ROWS_MIN = 10
+const GAIN_MIN = 6
+
+/** Edges of ramps over ascending values: distinct quantiles. Empty for a feature of fewer than three values. */
+export function fitRamps(ascending: Float64Array): readonly number[] {
+  const edges = new Set<number>()
+  for (const share of RAMP_SHARES) {
+    edges.add(ascending[Math.floor((ascending.length - 1) * share)] ?? 0)
+  }
+  return edges.size < 3 ? [] : [...edges]
+}
+
+/** A stretch of the sorted values, and where to cut it best. */
+interface Stretch {
+  readonly from: number
+  readonly to: number
+  /** Index of the first value above the cut; -1 when nothing is gained. */
+  readonly cut: number
+  readonly gain: number
+}
+
+/**
+ * Splits of a decision tree that is grown best first (information gain, as in Quinlan 1986): `frauds[i]` counts the
+ * frauds among the first i of the ascending values. Ascending, each halfway between two values.
+ */
+export function fitSteps(ascending: Float64Array, frauds: Uint32Array): readonly number[] {
+  const steps: number[] = []
+  const stretches = [bestCut(ascending, frauds, 0, ascending.length)]
+  while (steps.length < STEPS_MAX) {
+    stretches.sort((a, b) => b.gain - a.gain || a.from - b.from)
+    const best = stretches.shift()
+    if (best === undefined || best.gain < GAIN_MIN) break
+    const { from, to, cut } = best
+    steps.push(((ascending[cut - 1] ?? 0) + (ascending[cut] ?? 0)) / 2)
+    stretches.push(bestCut(ascending, frauds, from, cut), bestCut(ascending, frauds, cut, to))
+  }
+  return [...new Set(steps)].sort((a, b) => a - b)
+}
+
+function bestCut(values: Float64Array, frauds: Uint32Array, from: number, to: number): Stretch {
+  const countBefore = frauds[from] ?? 0
+  const all = (frauds[to] ?? 0) - countBefore
+  const whole = impurity(all, to - from)
+  let gain = 0
+  let cut = -1
+  for (let at = from + SIDE_ROWS_MIN; at <= to - SIDE_ROWS_MIN; at += 1) {
+    if (values[at] === values[at - 1]) continue
+    const left = (frauds[at] ?? 0) - countBefore
+    const gained = whole - impurity(left, at - from) - impurity(all - left, to - at)
+    if (gained <= gain) continue
+    gain = gained
+    cut = at
+  }
+  return { from, to, cut, gain }
+}
+
+/** Rows times entropy, in nats. */
+function impurity(frauds: number, rows: number): number {
+  if (frauds <= 0 || frauds >= rows) return 0
+  const share = frauds / rows
+  return -rows * (share * Math.log(share) + (1 - share) * Math.log1p(-share))
+}

@@ -1,0 +1,56 @@
+// Learns, from training rows alone, where the ramps of a sequence encoding have their edges: quantiles.
+
+import {
+  SEQUENCE_EVENTS,
+  SEQUENCE_LENGTH,
+  SEQUENCE_WIDTH,
+} from '../core/features/card-sequence.ts'
+import { medianAmount, type SequenceEncoding } from '../core/scoring/sequence-encoding.ts'
+import type { RowSource } from './training-rows.ts'
+
+/** Rows that are looked at, evenly spread: quantiles settle long before all are. */
+const ROWS_MAX = 20_000
+
+/** A fraud pays more than the card did before, so the upper tail is looked at closely. */
+const AGAINST_SHARES = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995] as const
+const TYPICAL_SHARES = [0.05, 0.25, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99] as const
+const AGE_SHARES = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95] as const
+
+/** Edges over the given rows. */
+export function fitSequenceEncoding(
+  { sequences, amountsMinor }: RowSource,
+  indices: Uint32Array,
+): SequenceEncoding {
+  const against: number[] = []
+  const typical: number[] = []
+  const age: number[] = []
+  const ordered = new Float64Array(SEQUENCE_EVENTS)
+  const stride = Math.max(1, Math.ceil(indices.length / ROWS_MAX))
+  for (let index = 0; index < indices.length; index += stride) {
+    const row = indices[index] ?? 0
+    const from = row * SEQUENCE_LENGTH
+    const middle = medianAmount(sequences, from, ordered)
+    const own = Math.log1p(amountsMinor[row] ?? 0)
+    for (let at = from; at < from + SEQUENCE_LENGTH; at += SEQUENCE_WIDTH) {
+      const amount = sequences[at] ?? NaN
+      if (Number.isNaN(amount)) break
+      against.push(own - Math.log1p(amount))
+      typical.push(Math.log1p(amount) - middle)
+      age.push(Math.log1p((sequences[at + 1] ?? 0) / 1_000))
+    }
+  }
+  return {
+    against: edgesOf(against, AGAINST_SHARES),
+    typical: edgesOf(typical, TYPICAL_SHARES),
+    age: edgesOf(age, AGE_SHARES),
+  }
+}
+
+/** Distinct quantiles; where there is nothing to tell apart, a ramp from 0 to 1. */
+function edgesOf(values: number[], shares: readonly number[]): readonly number[] {
+  const ascending = Float64Array.from(values).sort()
+  const edges = new Set(
+    shares.map((share) => ascending[Math.floor((ascending.length - 1) * share)] ?? 0),
+  )
+  return edges.size < 2 ? [0, 1] : [...edges]
+}

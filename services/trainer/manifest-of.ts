@@ -1,0 +1,92 @@
+// The manifest of a trained cascade.
+
+import { createHash } from 'node:crypto'
+import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/feature-list.ts'
+import type { Calibration } from '../core/scoring/calibration.ts'
+import {
+  MANIFEST_FORMAT,
+  type DataPeriod,
+  type FileDigest,
+  type ModelFile,
+  type ModelManifest,
+} from '../core/scoring/manifest.ts'
+import type { Band } from './fit-band.ts'
+import { medians } from './fit-scaling.ts'
+import type { Made, TrainerOptions } from './run-trainer.ts'
+import type { DatasetPeriod } from './split.ts'
+
+/** What was chosen on validation rows, and the figures. */
+export interface Choices extends Pick<ModelManifest, 'thresholds' | 'metrics'> {
+  readonly band: Band
+  readonly draftCalibration: Calibration
+  readonly targetCalibration: Calibration
+  readonly sampleShare: number
+}
+
+export function manifestOf(
+  { dataset, split, cascade, backend }: Made,
+  options: TrainerOptions,
+  files: Readonly<Record<ModelFile, Buffer>>,
+  { thresholds, metrics, band, draftCalibration, targetCalibration, sampleShare }: Choices,
+): ModelManifest {
+  const genuine = split.train.indices.filter((row) => dataset.truth[row] === 0)
+  const { draft, target, encoding } = cascade
+  const weights = sha256(Buffer.concat([files['weights.bin'], files['target.bin']]))
+  return {
+    formatVersion: MANIFEST_FORMAT,
+    name: options.name,
+    version: `${options.name}-${weights.slice(0, 12)}`,
+    features: FEATURE_NAMES,
+    featureListHash: FEATURE_LIST_HASH,
+    ratesDigest: options.rates.digest,
+    scaling: cascade.scaling,
+    calibration: draftCalibration,
+    thresholds,
+    usual: medians(dataset.rows, genuine),
+    data: {
+      source: options.source,
+      digest: dataset.digest,
+      transactions: dataset.rowCount,
+      labels: dataset.labelCount,
+    },
+    periods: {
+      train: periodFacts(split.train),
+      validation: periodFacts(split.validation),
+      test: periodFacts(split.test),
+    },
+    metrics,
+    training: {
+      seed: options.seed,
+      backend: backend.backend,
+      hiddenUnits: draft.shape.hiddenUnits,
+      epochs: draft.net.bestEpoch,
+    },
+    target: {
+      members: target.shape.members,
+      eventUnits: target.shape.sequence?.eventUnits ?? [],
+      hiddenUnits: target.shape.hiddenUnits,
+      epochs: target.net.bestEpoch,
+      encoding,
+      calibration: targetCalibration,
+      verifyFrom: band.verifyFrom,
+      verifiedShare: band.verifiedShare,
+      sampleShare,
+      agreement: band.agreement,
+    },
+    files: Object.fromEntries(
+      Object.entries(files).map(([name, bytes]) => [name, digestOf(bytes)]),
+    ) as Record<ModelFile, FileDigest>,
+  }
+}
+
+function periodFacts({ fromMs, endMs, transactions, frauds }: DatasetPeriod): DataPeriod {
+  return { fromMs, endMs, transactions, frauds }
+}
+
+function digestOf(bytes: Buffer): FileDigest {
+  return { sha256: sha256(bytes), bytes: bytes.length }
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

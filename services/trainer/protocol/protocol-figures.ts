@@ -1,0 +1,107 @@
+// The figures of the handbook's protocol for one assessed week.
+
+import { averagePrecision, rankSteps, type Scored } from '../metrics.ts'
+
+const DAY_MS = 86_400_000
+const CARDS_A_DAY = 100
+const CALIBRATION_BINS = 10
+
+/** Scored rows of one week; arrays are by row. */
+export interface AssessedScores extends Scored {
+  readonly cards: readonly string[]
+  readonly eventTimesMs: readonly number[]
+  readonly amounts: readonly number[]
+}
+
+export interface ProtocolFigures {
+  readonly averagePrecision: number
+  readonly cardPrecision100: number
+  readonly recallAtFalsePositives01Percent: number
+  readonly recallAtAlerts05Percent: number
+  readonly valueAtAlerts05Percent: number
+  readonly aucRoc: number
+  readonly brier: number
+  /** Mean distance of score and share of frauds over ten bins of equally many rows. */
+  readonly calibrationError: number
+}
+
+export const FIGURE_NAMES: Readonly<Record<keyof ProtocolFigures, string>> = {
+  averagePrecision: 'average precision',
+  cardPrecision100: 'card precision@100',
+  recallAtFalsePositives01Percent: 'recall at 0.1 % false positives',
+  recallAtAlerts05Percent: 'recall at 0.5 % alerts',
+  valueAtAlerts05Percent: 'value detected at 0.5 % alerts',
+  aucRoc: 'AUC ROC',
+  brier: 'Brier',
+  calibrationError: 'expected calibration error',
+}
+
+/** Figures of one week. */
+export function protocolFigures(week: AssessedScores): ProtocolFigures {
+  const { scores, truth, amounts } = week
+  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
+  const top = order.slice(0, Math.round(0.005 * scores.length))
+  const steps = rankSteps(week)
+  const last = steps.at(-1)
+  const frauds = last?.frauds ?? 0
+  const genuine = last?.genuine ?? 0
+  let foundAt01 = 0
+  let area = 0
+  let before = { frauds: 0, genuine: 0 }
+  for (const step of steps) {
+    if (step.genuine <= 0.001 * genuine) foundAt01 = step.frauds
+    area += (step.genuine - before.genuine) * (step.frauds + before.frauds) * 0.5
+    before = step
+  }
+  const valueOf = (rows: readonly number[]): number =>
+    rows.reduce((sum, row) => sum + (truth[row] === 1 ? (amounts[row] ?? 0) : 0), 0)
+  return {
+    averagePrecision: averagePrecision(week),
+    cardPrecision100: cardPrecision(week),
+    recallAtFalsePositives01Percent: foundAt01 / Math.max(1, frauds),
+    recallAtAlerts05Percent:
+      top.filter((row) => truth[row] === 1).length / Math.max(1, frauds),
+    valueAtAlerts05Percent: valueOf(top) / Math.max(1e-9, valueOf(order)),
+    aucRoc: area / Math.max(1, frauds * genuine),
+    brier: scores.reduce((sum, score, row) => sum + (score - (truth[row] ?? 0)) ** 2, 0) / scores.length,
+    calibrationError: calibrationError(week, order),
+  }
+}
+
+/** Each day the highest score of each card; of the highest cards the share defrauded that day; found ones are dropped. */
+function cardPrecision({ scores, truth, cards, eventTimesMs }: AssessedScores): number {
+  const days = new Map<number, Map<string, { score: number; isFraud: boolean }>>()
+  for (const [row, card] of cards.entries()) {
+    const day = Math.floor((eventTimesMs[row] ?? 0) / DAY_MS)
+    let ofDay = days.get(day)
+    if (ofDay === undefined) days.set(day, (ofDay = new Map()))
+    const best = ofDay.get(card) ?? { score: -1, isFraud: false }
+    best.score = Math.max(best.score, scores[row] ?? 0)
+    best.isFraud ||= truth[row] === 1
+    ofDay.set(card, best)
+  }
+  const found = new Set<string>()
+  let sum = 0
+  for (const [, ofDay] of [...days].sort(([a], [b]) => a - b)) {
+    const top = [...ofDay]
+      .filter(([card]) => !found.has(card))
+      .sort(([, a], [, b]) => b.score - a.score)
+      .slice(0, CARDS_A_DAY)
+      .filter(([, { isFraud }]) => isFraud)
+    sum += top.length / CARDS_A_DAY
+    for (const [card] of top) found.add(card)
+  }
+  return sum / Math.max(1, days.size)
+}
+
+function calibrationError({ scores, truth }: Scored, order: readonly number[]): number {
+  let error = 0
+  for (let bin = 0; bin < CALIBRATION_BINS; bin += 1) {
+    const from = Math.floor((bin * order.length) / CALIBRATION_BINS)
+    const to = Math.floor(((bin + 1) * order.length) / CALIBRATION_BINS)
+    let difference = 0
+    for (const row of order.slice(from, to)) difference += (scores[row] ?? 0) - (truth[row] ?? 0)
+    error += Math.abs(difference)
+  }
+  return error / Math.max(1, order.length)
+}
