@@ -1,6 +1,6 @@
 // A stack of dense layers with one output, run with one fused operation per layer. Hot path.
 
-import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs'
+import type { LayersModel, Tensor1D, Tensor2D } from '@tensorflow/tfjs'
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import { useBackend, type OpenBackend, type TensorFlow } from './load-tensorflow.ts'
 
@@ -64,17 +64,14 @@ export async function openDenseNet(
   }
 }
 
-async function loadLayers(
-  tf: TensorFlow,
-  files: NetFiles,
-  inputCount: number,
-): Promise<readonly DenseLayer[]> {
+/** @throws SluiceError SLUICE_MODEL_CORRUPT when TensorFlow.js does not take the files. */
+export async function loadLayersModel(tf: TensorFlow, files: NetFiles): Promise<LayersModel> {
   const { modelTopology, weightsManifest } = files.model as {
     modelTopology?: object
     weightsManifest?: readonly { weights: import('@tensorflow/tfjs').io.WeightsManifestEntry[] }[]
   }
   if (modelTopology === undefined || weightsManifest === undefined) {
-    throw corrupt('model.json has no modelTopology or no weightsManifest')
+    throw corrupt('a net has no modelTopology or no weightsManifest')
   }
   const { buffer, byteOffset, byteLength } = files.weights
   const handler = tf.io.fromMemory({
@@ -82,9 +79,17 @@ async function loadLayers(
     weightSpecs: weightsManifest.flatMap(({ weights }) => weights),
     weightData: buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer,
   })
-  const model = await tf.loadLayersModel(handler).catch((error: unknown) => {
-    throw corrupt('model.json and weights.bin do not load in TensorFlow.js', error)
+  return await tf.loadLayersModel(handler).catch((error: unknown) => {
+    throw corrupt('topology and weights of a net do not load in TensorFlow.js', error)
   })
+}
+
+async function loadLayers(
+  tf: TensorFlow,
+  files: NetFiles,
+  inputCount: number,
+): Promise<readonly DenseLayer[]> {
+  const model = await loadLayersModel(tf, files)
   try {
     const layers = model.layers
       .filter((layer) => layer.getClassName() !== 'InputLayer')

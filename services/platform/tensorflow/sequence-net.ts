@@ -1,0 +1,138 @@
+// A committee of nets over features and a card's last payments, run with one fused operation per dense layer. Nothing
+// here goes step by step over the payments: each layer takes all of them as one matrix. Hot path.
+
+import type { LayersModel, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
+import { SEQUENCE_EVENTS } from '../../core/features/card-sequence.ts'
+import { corrupt } from '../../core/scoring/field-reader.ts'
+import type { TargetManifest } from '../../core/scoring/target-manifest.ts'
+import { loadLayersModel, type NetFiles } from './dense-net.ts'
+import { useBackend, type OpenBackend } from './load-tensorflow.ts'
+
+/** Rows of one run at most; more are scored in turns. */
+export const SEQUENCE_ROWS_MAX = 512
+
+/** A net on one backend. */
+export interface SequenceNet {
+  /** Inputs of up to SEQUENCE_ROWS_MAX rows, to be filled before `run`. */
+  readonly features: Float32Array
+  readonly events: Float32Array
+  /** Outputs of the first `rowCount` rows; valid until the next run. */
+  run(rowCount: number): Promise<Float32Array> | Float32Array
+  close(): void
+}
+
+interface Layer {
+  readonly kernel: Tensor2D
+  readonly bias: Tensor1D
+  readonly activation: 'linear' | 'relu'
+}
+
+interface Member {
+  readonly event: readonly Layer[]
+  readonly hidden: readonly Layer[]
+  readonly output: Layer
+}
+
+/** @throws SluiceError SLUICE_MODEL_CORRUPT when the files are no net of this shape. */
+export async function openSequenceNet(
+  backend: OpenBackend,
+  files: NetFiles,
+  shape: Pick<TargetManifest, 'members' | 'eventUnits' | 'hiddenUnits'>,
+  inputCount: number,
+  eventInputs: number,
+): Promise<SequenceNet> {
+  useBackend(backend)
+  const { tf, rowMultiple } = backend
+  const model = await loadLayersModel(tf, files)
+  const members: Member[] = []
+  try {
+    for (let member = 1; member <= shape.members; member += 1) {
+      members.push(memberOf(model, member, shape, inputCount, eventInputs))
+    }
+  } finally {
+    // What is kept are clones; the model's own weights go, however this ends.
+    model.dispose()
+  }
+  const features = new Float32Array(SEQUENCE_ROWS_MAX * inputCount)
+  const eventLength = SEQUENCE_EVENTS * eventInputs
+  const events = new Float32Array(SEQUENCE_ROWS_MAX * eventLength)
+  const layer = (values: Tensor2D, { kernel, bias, activation }: Layer): Tensor2D =>
+    tf.fused.matMul({ a: values, b: kernel, bias, activation }) as Tensor2D
+  return {
+    features,
+    events,
+    run(rowCount) {
+      useBackend(backend)
+      const rows = Math.ceil(rowCount / rowMultiple) * rowMultiple
+      return tf.tidy(() => {
+        const x = tf.tensor2d(features.subarray(0, rows * inputCount), [rows, inputCount])
+        const s = tf.tensor2d(events.subarray(0, rows * eventLength), [
+          rows * SEQUENCE_EVENTS,
+          eventInputs,
+        ])
+        const logits = members.map(({ event, hidden, output }) => {
+          const each = event.reduce(layer, s)
+          const byRow = each.reshape<Tensor3D>([rows, SEQUENCE_EVENTS, each.shape[1]])
+          const inputs = tf.concat2d([x, byRow.mean<Tensor2D>(1), byRow.max<Tensor2D>(1)], 1)
+          return layer(hidden.reduce(layer, inputs), output)
+        })
+        return logits
+          .reduce((sum, one) => sum.add<Tensor2D>(one))
+          .div<Tensor2D>(members.length)
+          .dataSync<'float32'>()
+      })
+    },
+    close() {
+      for (const { event, hidden, output } of members) {
+        for (const { kernel, bias } of [...event, ...hidden, output]) {
+          kernel.dispose()
+          bias.dispose()
+        }
+      }
+    },
+  }
+}
+
+function memberOf(
+  model: LayersModel,
+  member: number,
+  shape: Pick<TargetManifest, 'eventUnits' | 'hiddenUnits'>,
+  inputCount: number,
+  eventInputs: number,
+): Member {
+  let width = eventInputs
+  const next = (name: string, units: number): Layer => {
+    const layer = layerOf(model, name, width, units, 'relu')
+    width = units
+    return layer
+  }
+  const event = shape.eventUnits.map((units, at) => next(`member_${member}_event_${at + 1}`, units))
+  width = inputCount + 2 * width
+  const hidden = shape.hiddenUnits.map((units, at) =>
+    next(`member_${member}_dense_${at + 1}`, units),
+  )
+  return { event, hidden, output: layerOf(model, `member_${member}_output`, width, 1, 'linear') }
+}
+
+function layerOf(
+  model: LayersModel,
+  name: string,
+  inputs: number,
+  units: number,
+  activation: Layer['activation'],
+): Layer {
+  const layer = model.layers.find((each) => each.name === name)
+  const [kernel, bias] = layer?.getWeights() ?? []
+  if (
+    layer?.getConfig()['activation'] !== activation ||
+    kernel?.rank !== 2 ||
+    bias?.rank !== 1 ||
+    kernel.shape[0] !== inputs ||
+    kernel.shape[1] !== units
+  ) {
+    throw corrupt(
+      `target.json has no dense layer "${name}" from ${inputs} to ${units} with ${activation}`,
+    )
+  }
+  return { kernel: kernel.clone() as Tensor2D, bias: bias.clone() as Tensor1D, activation }
+}
