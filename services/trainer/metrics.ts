@@ -15,7 +15,15 @@ export interface RankStep {
   readonly genuine: number
 }
 
-const FALSE_POSITIVE_SHARE = 0.001
+/** For how many transactions of its class each row stands, where rows are a sample. */
+export interface ClassWeights {
+  readonly fraud: number
+  readonly genuine: number
+}
+
+export const FALSE_POSITIVE_SHARE = 0.001
+
+const WHOLE: ClassWeights = { fraud: 1, genuine: 1 }
 
 /** Cumulated counts at or above each distinct score, highest first. */
 export function rankSteps({ scores, truth }: Scored): readonly RankStep[] {
@@ -38,37 +46,49 @@ export function averagePrecision(scored: Scored): number {
   return averagePrecisionOf(rankSteps(scored))
 }
 
-/** All figures of one period. */
+/** All figures of one period; of a sample of it, as its rows stand for others. */
 export function measureScores(
   scored: Scored,
   thresholds: { readonly flag: number; readonly block: number },
+  weights: ClassWeights = WHOLE,
 ): ModelMetrics {
-  const steps = rankSteps(scored)
+  const steps = rankSteps(scored).map(({ score, frauds, genuine }) => ({
+    score,
+    frauds: frauds * weights.fraud,
+    genuine: genuine * weights.genuine,
+  }))
   return {
     averagePrecision: averagePrecisionOf(steps),
     aucRoc: areaUnderCurve(steps),
     recallAtFalsePositives01Percent: recallAtFalsePositives(steps, FALSE_POSITIVE_SHARE),
-    brier: brierScore(scored),
-    flag: atThreshold(scored, thresholds.flag),
-    block: atThreshold(scored, thresholds.block),
+    brier: brierScore(scored, weights),
+    flag: atThreshold(scored, thresholds.flag, weights),
+    block: atThreshold(scored, thresholds.block, weights),
   }
 }
 
 /** What alerting at or above `threshold` does. */
-export function atThreshold({ scores, truth }: Scored, threshold: number): ThresholdMetrics {
+export function atThreshold(
+  { scores, truth }: Scored,
+  threshold: number,
+  weights: ClassWeights = WHOLE,
+): ThresholdMetrics {
   let alerts = 0
   let found = 0
   let frauds = 0
+  let all = 0
   for (const [row, score] of scores.entries()) {
     const isFraud = truth[row] === 1
-    if (isFraud) frauds += 1
+    const weight = isFraud ? weights.fraud : weights.genuine
+    all += weight
+    if (isFraud) frauds += weight
     if (score < threshold) continue
-    alerts += 1
-    if (isFraud) found += 1
+    alerts += weight
+    if (isFraud) found += weight
   }
   return {
-    alerts,
-    alertShare: ratio(alerts, scores.length),
+    alerts: Math.round(alerts),
+    alertShare: ratio(alerts, all),
     precision: ratio(found, alerts),
     recall: ratio(found, frauds),
   }
@@ -79,7 +99,7 @@ function averagePrecisionOf(steps: readonly RankStep[]): number {
   let sum = 0
   let before = 0
   for (const { frauds, genuine } of steps) {
-    sum += ((frauds - before) / Math.max(1, total)) * (frauds / (frauds + genuine))
+    sum += ratio(frauds - before, total) * (frauds / (frauds + genuine))
     before = frauds
   }
   return sum
@@ -104,10 +124,15 @@ function recallAtFalsePositives(steps: readonly RankStep[], share: number): numb
   return ratio(found, last?.frauds ?? 0)
 }
 
-function brierScore({ scores, truth }: Scored): number {
+function brierScore({ scores, truth }: Scored, weights: ClassWeights): number {
   let sum = 0
-  for (const [row, score] of scores.entries()) sum += (score - (truth[row] ?? 0)) ** 2
-  return ratio(sum, scores.length)
+  let all = 0
+  for (const [row, score] of scores.entries()) {
+    const weight = truth[row] === 1 ? weights.fraud : weights.genuine
+    sum += weight * (score - (truth[row] ?? 0)) ** 2
+    all += weight
+  }
+  return ratio(sum, all)
 }
 
 function ratio(part: number, whole: number): number {

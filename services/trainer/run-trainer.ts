@@ -18,13 +18,16 @@ import { chooseThresholds } from './choose-thresholds.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from './dataset.ts'
 import { fitCalibration } from './fit-calibration.ts'
 import { fitScaling, medians } from './fit-scaling.ts'
+import { skipText, type SkipCounts } from './history-facts.ts'
 import { GOLDEN_ROWS, goldenRows } from './golden-rows.ts'
 import { measureScores } from './metrics.ts'
-import { modelCard } from './model-card.ts'
 import { checkTarget, writeModelFolder } from './model-folder-writer.ts'
 import { jsonBytes, netBytes, type NetBytes } from './net-files.ts'
+import { withPapers } from './openness/papers.ts'
+import type { Release, ScoredPeriod, TrainingMethod } from './openness/release.ts'
 import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from './split.ts'
-import { trainNet, type TrainedNet } from './train-net.ts'
+import { trainNet, type NetOptions, type TrainedNet } from './train-net.ts'
+import { trainingMethod } from './training-method.ts'
 
 export interface TrainerOptions {
   /** Folder to write. */
@@ -42,6 +45,10 @@ export interface TrainerOptions {
   readonly split: SplitOptions
   readonly backend: 'auto' | 'tensorflow' | 'wasm'
   readonly rates: RateTable
+  /** What the papers say of the release beside the run itself. */
+  readonly release: Pick<Release, 'terms' | 'releasedOn' | 'command'>
+  /** Messages or rows that the source could not read, asked at the end; none unless given. */
+  readonly unreadable?: () => number
 }
 
 /** What holds when nothing else is said. */
@@ -63,8 +70,8 @@ export interface TrainSummary {
   readonly digest: string
   readonly transactions: number
   readonly labels: number
-  readonly duplicates: number
-  readonly withoutRate: number
+  /** What was left out of the history, by reason. */
+  readonly skipped: SkipCounts
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
@@ -86,7 +93,9 @@ export async function runTrainer(
   await checkTarget(options.out, options.force)
   const backend = await openTrainingBackend(options.backend)
   onProgress(`training on ${backend.backend} (${backend.detail})`)
-  const dataset = await collectDataset(history, { rates: options.rates, onProgress })
+  const dataset = await collectDataset(history, { ...options, onProgress })
+  const leftOut = skipText(dataset.facts.skipped)
+  if (leftOut !== null) onProgress(leftOut)
   const split = splitByTime(dataset, options.split)
   for (const [name, period] of Object.entries(split) as [string, DatasetPeriod][]) {
     onProgress(`${name}: ${period.transactions} transactions, ${period.frauds} frauds`)
@@ -95,23 +104,25 @@ export async function runTrainer(
   const compiled = compileScaling(scaling)
   const scaled = (period: DatasetPeriod): Float32Array => scaledInputs(dataset, period, compiled)
   const validationInputs = scaled(split.validation)
+  const netOptions: NetOptions = {
+    ...options,
+    patienceEpochs: PATIENCE_EPOCHS,
+    learningRate: LEARNING_RATE,
+    fraudWeight: FRAUD_WEIGHT,
+    onProgress,
+  }
   const net = await trainNet(
     backend,
     compiled.inputCount,
     { inputs: scaled(split.train), truth: truthOf(dataset, split.train) },
     { inputs: validationInputs, truth: truthOf(dataset, split.validation) },
-    {
-      ...options,
-      patienceEpochs: PATIENCE_EPOCHS,
-      learningRate: LEARNING_RATE,
-      fraudWeight: FRAUD_WEIGHT,
-      onProgress,
-    },
+    netOptions,
   )
   try {
     const validationLogits = net.logits(validationInputs)
     const calibration = fitCalibration(validationLogits, truthOf(dataset, split.validation))
-    const made: Made = { dataset, split, scaling, compiled, net, calibration, backend }
+    const method = trainingMethod(backend, compiled.inputCount, netOptions, net.bestEpoch)
+    const made: Made = { dataset, split, scaling, compiled, net, calibration, backend, method }
     const testLogits = net.logits(scaled(split.test))
     return await writeModel(made, validationLogits, testLogits, options)
   } finally {
@@ -127,6 +138,7 @@ interface Made {
   readonly net: TrainedNet
   readonly calibration: Calibration
   readonly backend: OpenBackend
+  readonly method: TrainingMethod
 }
 
 async function writeModel(
@@ -135,7 +147,7 @@ async function writeModel(
   testLogits: Float64Array,
   options: TrainerOptions,
 ): Promise<TrainSummary> {
-  const { dataset, split, net, calibration, backend } = made
+  const { dataset, split, net, calibration, backend, method } = made
   const calibrated = (logits: Float64Array): Float64Array =>
     logits.map((logit) => scoreOf(logit, calibration))
   const validation = {
@@ -151,23 +163,30 @@ async function writeModel(
   const files = await netBytes(backend.tf, net.model)
   const golden = goldenBytes(made, test.scores)
   const manifest = manifestOf(made, options, files, golden, thresholds, metrics)
-  const contents = {
-    'model.json': files.model,
-    'weights.bin': files.weights,
-    'golden.json': golden,
-    'manifest.json': jsonBytes(checkManifest(manifest)),
-    'evaluation.json': jsonBytes({ thresholds, periods: manifest.periods, metrics }),
-    'MODEL_CARD.md': Buffer.from(modelCard(manifest, options.caveat)),
-  }
+  const manifestBytes = jsonBytes(checkManifest(manifest))
+  const contents = withPapers({
+    ...options.release,
+    manifest,
+    files: {
+      'manifest.json': manifestBytes,
+      'model.json': files.model,
+      'weights.bin': files.weights,
+      'golden.json': golden,
+    },
+    caveat: options.caveat,
+    history: dataset.facts,
+    method,
+    validation: scoredPeriod(dataset, split.validation, validation.scores),
+    test: scoredPeriod(dataset, split.test, test.scores),
+  })
   await writeModelFolder(options.out, contents)
   return {
     out: options.out,
     version: manifest.version,
-    digest: sha256(contents['manifest.json']),
+    digest: sha256(manifestBytes),
     transactions: dataset.rowCount,
-    labels: dataset.labelCount,
-    duplicates: dataset.duplicates,
-    withoutRate: dataset.withoutRate,
+    labels: dataset.facts.labels,
+    skipped: dataset.facts.skipped,
     periods: manifest.periods,
     thresholds,
     metrics,
@@ -201,7 +220,7 @@ function manifestOf(
       source: options.source,
       digest: dataset.digest,
       transactions: dataset.rowCount,
-      labels: dataset.labelCount,
+      labels: dataset.facts.labels,
     },
     periods: {
       train: periodFacts(split.train),
@@ -270,9 +289,18 @@ function scaledInputs(
       inputs,
       position * scaling.inputCount,
     )
+    // Rows with such values were left out when they were collected.
     if (!isTaken) throw new Error(`Row ${row} holds a value that no feature can have.`)
   }
   return inputs
+}
+
+function scoredPeriod(
+  dataset: Dataset,
+  { indices }: DatasetPeriod,
+  scores: Float64Array,
+): ScoredPeriod {
+  return { dataset, indices, scores }
 }
 
 function truthOf({ truth }: Dataset, { indices }: DatasetPeriod): Uint8Array {

@@ -3,15 +3,16 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { Scalar, Sequential, Tensor, Tensor2D, Variable } from '@tensorflow/tfjs'
+import { SluiceError } from '../core/errors.ts'
 import { useBackend, type OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { averagePrecision } from './metrics.ts'
 import { shuffled } from './shuffle.ts'
 
-const BATCH_ROWS = 512
+export const BATCH_ROWS = 512
 const FORWARD_ROWS = 4_096
 
 /** Share of the mean over earlier epochs in the next one. */
-const AVERAGE_MEMORY = 0.7
+export const AVERAGE_MEMORY = 0.7
 
 /** Scaled inputs with truth. */
 export interface NetRows {
@@ -62,7 +63,9 @@ export async function trainNet(
     average = averaged(average, own)
     restore(backend, model, average)
     const scores = logits(validation.inputs)
-    const precision = averagePrecision({ scores, truth: validation.truth })
+    // A score that is no number ranks nothing.
+    const isScored = scores.every(Number.isFinite)
+    const precision = isScored ? averagePrecision({ scores, truth: validation.truth }) : NaN
     options.onProgress(
       `epoch ${epoch}: loss ${loss.toFixed(4)}, validation average precision ${precision.toFixed(4)}`,
     )
@@ -73,8 +76,15 @@ export async function trainNet(
     } else if (epoch - best.epoch >= options.patienceEpochs) break
     restore(backend, model, own)
   }
-  restore(backend, model, best.weights)
   optimizer.dispose()
+  if (best.epoch === 0) {
+    model.dispose()
+    throw new SluiceError(
+      'SLUICE_TRAINING_DATA_INVALID',
+      'Training never gave a score that is a number: the net diverged. Look for features of extreme values, or try another --seed.',
+    )
+  }
+  restore(backend, model, best.weights)
   return {
     model,
     bestEpoch: best.epoch,

@@ -18,6 +18,11 @@ export class FieldReader {
     this.#fields = new Map(Object.entries(value))
   }
 
+  /** True when the field is there, whatever it holds. */
+  has(name: string): boolean {
+    return this.#fields.has(name)
+  }
+
   string(name: string, lengthMax = 256): string {
     const value = this.#take(name)
     if (typeof value !== 'string' || value.length === 0 || value.length > lengthMax) {
@@ -72,6 +77,10 @@ export class FieldReader {
     const result = read(fields)
     fields.end()
     return result
+  }
+
+  objectOrNull<Read>(name: string, read: (fields: FieldReader) => Read): Read | null {
+    return this.#fields.get(name) === null ? this.#takeNull(name) : this.object(name, read)
   }
 
   /** An array of at most `lengthMax` objects. */

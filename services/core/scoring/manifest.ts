@@ -196,7 +196,8 @@ function readCalibration(fields: FieldReader): Calibration {
   }
 }
 
-function readThresholds(fields: FieldReader): Thresholds {
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readThresholds(fields: FieldReader): Thresholds {
   return {
     flag: fields.number('flag', Number.MIN_VALUE, 1),
     block: fields.number('block', Number.MIN_VALUE, 1),
@@ -204,7 +205,8 @@ function readThresholds(fields: FieldReader): Thresholds {
   }
 }
 
-function readPeriod(fields: FieldReader): DataPeriod {
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readPeriod(fields: FieldReader): DataPeriod {
   return {
     fromMs: fields.integer('fromMs'),
     endMs: fields.integer('endMs'),
@@ -213,7 +215,8 @@ function readPeriod(fields: FieldReader): DataPeriod {
   }
 }
 
-function readMetrics(fields: FieldReader): ModelMetrics {
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readMetrics(fields: FieldReader): ModelMetrics {
   return {
     averagePrecision: fields.number('averagePrecision', 0, 1),
     aucRoc: fields.number('aucRoc', 0, 1),
@@ -224,7 +227,8 @@ function readMetrics(fields: FieldReader): ModelMetrics {
   }
 }
 
-function readThresholdMetrics(fields: FieldReader): ThresholdMetrics {
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readThresholdMetrics(fields: FieldReader): ThresholdMetrics {
   return {
     alerts: fields.integer('alerts'),
     alertShare: fields.number('alertShare', 0, 1),

@@ -6,10 +6,9 @@ import type { Label, Transaction } from '../../../services/core/transaction.ts'
 import { simulate } from '../../../services/producer/index.ts'
 import {
   collectDataset,
-  type Dataset,
   type HistoryEvent,
 } from '../../../services/trainer/dataset.ts'
-import { splitByTime } from '../../../services/trainer/split.ts'
+import { splitByTime, type SplitInput } from '../../../services/trainer/split.ts'
 
 const DAY_MS = 86_400_000
 const OPTIONS = { rates: DEFAULT_RATES, onProgress: () => undefined }
@@ -49,7 +48,7 @@ test('a transaction is fraud when the last word on it says so', async () => {
     OPTIONS,
   )
   assert.deepEqual([...dataset.truth], [1, 0, 0])
-  assert.equal(dataset.labelCount, 3)
+  assert.equal(dataset.facts.labels, 3)
 })
 
 test('what was sent twice and what has no rate is counted and left out', async () => {
@@ -57,22 +56,17 @@ test('what was sent twice and what has no rate is counted and left out', async (
   const foreign = paymentOf('b', DAY_MS * 20_001, 'XTS')
   const dataset = await collectDataset([one, one, foreign].map(eventOf), OPTIONS)
   assert.equal(dataset.rowCount, 1)
-  assert.equal(dataset.duplicates, 1)
-  assert.equal(dataset.withoutRate, 1)
+  assert.equal(dataset.facts.skipped.transaction_repeated, 1)
+  assert.equal(dataset.facts.skipped.transaction_without_rate, 1)
 })
 
 /** One row an hour, every tenth a fraud. */
-function hourly(days: number): Dataset {
+function hourly(days: number): SplitInput {
   const rowCount = days * 24
   return {
     rowCount,
-    rows: new Float64Array(),
     eventTimesMs: Float64Array.from({ length: rowCount }, (_, row) => row * 3_600_000),
     truth: Uint8Array.from({ length: rowCount }, (_, row) => (row % 10 === 0 ? 1 : 0)),
-    labelCount: 0,
-    duplicates: 0,
-    withoutRate: 0,
-    digest: '',
   }
 }
 

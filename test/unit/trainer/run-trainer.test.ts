@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { isSluiceError } from '../../../services/core/errors.ts'
@@ -12,6 +12,7 @@ import { GOLDEN_TOLERANCE } from '../../../services/core/scoring/golden.ts'
 import { openScoringModel } from '../../../services/platform/tensorflow/scoring-model.ts'
 import { SIMULATION_START_MS, simulate } from '../../../services/producer/index.ts'
 import {
+  OPEN_TERMS,
   runTrainer,
   type TrainSummary,
   type TrainerOptions,
@@ -54,6 +55,7 @@ function train(
       split: { warmUpMs: 0, gapMs: DAY_MS, validationShare: 0.25, testShare: 0.25 },
       backend: 'wasm',
       rates: DEFAULT_RATES,
+      release: { terms: OPEN_TERMS, releasedOn: '2026-01-31', command: 'sluice train --simulate' },
       ...change,
     },
     () => undefined,
@@ -62,7 +64,10 @@ function train(
 
 function bytesOf(folder: string): ReadonlyMap<string, string> {
   return new Map(
-    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name)).toString('hex')]),
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name))
+      .map((path) => [relative(folder, path), readFileSync(path).toString('hex')]),
   )
 }
 
@@ -73,8 +78,17 @@ test('the same history and seed give the same bytes, another seed other weights'
   await train(join(folder, 'other'), { seed: 6 })
   const one = bytesOf(join(folder, 'one'))
   assert.deepEqual([...one.keys()].sort(), [
+    'DATA_CARD.md',
+    'LICENSES/Apache-2.0.md',
+    'LICENSES/CC-BY-4.0.md',
+    'LICENSES/CDLA-Permissive-2.0.md',
     'MODEL_CARD.md',
-    'evaluation.json',
+    'MOF.yml',
+    'SHA256SUMS',
+    'TECHNICAL_REPORT.md',
+    'bom.json',
+    'evaluation/results.json',
+    'evaluation/test-rows.csv.gz',
     'golden.json',
     'manifest.json',
     'model.json',
