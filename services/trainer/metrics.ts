@@ -6,6 +6,8 @@ import type { ModelMetrics, ThresholdMetrics } from '../core/scoring/manifest.ts
 export interface Scored {
   readonly scores: Float64Array
   readonly truth: Uint8Array
+  /** For how many rows each row stands, where they are a sample; 1 unless given. */
+  readonly weights?: Float64Array
 }
 
 /** One step down the scores: what an alert threshold at `score` would do. */
@@ -15,26 +17,19 @@ export interface RankStep {
   readonly genuine: number
 }
 
-/** For how many transactions of its class each row stands, where rows are a sample. */
-export interface ClassWeights {
-  readonly fraud: number
-  readonly genuine: number
-}
-
 export const FALSE_POSITIVE_SHARE = 0.001
 
-const WHOLE: ClassWeights = { fraud: 1, genuine: 1 }
-
 /** Cumulated counts at or above each distinct score, highest first. */
-export function rankSteps({ scores, truth }: Scored): readonly RankStep[] {
+export function rankSteps({ scores, truth, weights }: Scored): readonly RankStep[] {
   const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
   const steps: RankStep[] = []
   let frauds = 0
   let genuine = 0
   for (const [rank, row] of order.entries()) {
     const score = scores[row] ?? 0
-    if (truth[row] === 1) frauds += 1
-    else genuine += 1
+    const weight = weights?.[row] ?? 1
+    if (truth[row] === 1) frauds += weight
+    else genuine += weight
     const next = order[rank + 1]
     if (next === undefined || scores[next] !== score) steps.push({ score, frauds, genuine })
   }
@@ -46,32 +41,26 @@ export function averagePrecision(scored: Scored): number {
   return averagePrecisionOf(rankSteps(scored))
 }
 
-/** All figures of one period; of a sample of it, as its rows stand for others. */
+/** All figures of one period. */
 export function measureScores(
   scored: Scored,
   thresholds: { readonly flag: number; readonly block: number },
-  weights: ClassWeights = WHOLE,
 ): ModelMetrics {
-  const steps = rankSteps(scored).map(({ score, frauds, genuine }) => ({
-    score,
-    frauds: frauds * weights.fraud,
-    genuine: genuine * weights.genuine,
-  }))
+  const steps = rankSteps(scored)
   return {
     averagePrecision: averagePrecisionOf(steps),
     aucRoc: areaUnderCurve(steps),
     recallAtFalsePositives01Percent: recallAtFalsePositives(steps, FALSE_POSITIVE_SHARE),
-    brier: brierScore(scored, weights),
-    flag: atThreshold(scored, thresholds.flag, weights),
-    block: atThreshold(scored, thresholds.block, weights),
+    brier: brierScore(scored),
+    flag: atThreshold(scored, thresholds.flag),
+    block: atThreshold(scored, thresholds.block),
   }
 }
 
 /** What alerting at or above `threshold` does. */
 export function atThreshold(
-  { scores, truth }: Scored,
+  { scores, truth, weights }: Scored,
   threshold: number,
-  weights: ClassWeights = WHOLE,
 ): ThresholdMetrics {
   let alerts = 0
   let found = 0
@@ -79,7 +68,7 @@ export function atThreshold(
   let all = 0
   for (const [row, score] of scores.entries()) {
     const isFraud = truth[row] === 1
-    const weight = isFraud ? weights.fraud : weights.genuine
+    const weight = weights?.[row] ?? 1
     all += weight
     if (isFraud) frauds += weight
     if (score < threshold) continue
@@ -124,11 +113,11 @@ function recallAtFalsePositives(steps: readonly RankStep[], share: number): numb
   return ratio(found, last?.frauds ?? 0)
 }
 
-function brierScore({ scores, truth }: Scored, weights: ClassWeights): number {
+function brierScore({ scores, truth, weights }: Scored): number {
   let sum = 0
   let all = 0
   for (const [row, score] of scores.entries()) {
-    const weight = truth[row] === 1 ? weights.fraud : weights.genuine
+    const weight = weights?.[row] ?? 1
     sum += weight * (score - (truth[row] ?? 0)) ** 2
     all += weight
   }

@@ -31,6 +31,13 @@ export class FieldReader {
     return value
   }
 
+  /** A string that may be empty. */
+  text(name: string, lengthMax = 256): string {
+    const value = this.#take(name)
+    if (typeof value === 'string' && value.length <= lengthMax) return value
+    throw this.#wrong(name, value, `a string of at most ${lengthMax} characters`)
+  }
+
   /** A SHA-256 in hex. */
   digest(name: string): string {
     const value = this.#take(name)
@@ -153,7 +160,7 @@ export function corrupt(problem: string, cause?: unknown): SluiceError {
   return new SluiceError(
     'SLUICE_MODEL_CORRUPT',
     `The model cannot be used: ${problem}. Restore the folder, or make it again with "sluice train".`,
-    { cause },
+    { cause, details: { problem } },
   )
 }
 

@@ -14,7 +14,7 @@ const BIASES: readonly string[] = [
   'Frauds that nobody reported count as genuine.',
   'What is labelled depends on who complains and which alerts are looked at.',
   'Cards that pay often weigh more than those that pay rarely.',
-  'The periods are weeks, so that yearly seasons are not seen.',
+  'A history of weeks shows no season of the year.',
 ]
 
 /** The card, made from what the run has counted. */
@@ -75,8 +75,9 @@ function evaluationRows({ shipped, periods: { test } }: Results): string {
   if (shipped === null) return 'None are shipped.'
   return (
     `[${shipped.file}](${shipped.file}): ${shipped.rows} of ${test.transactions} rows of the test period with ` +
-    `${shipped.frauds} of ${test.frauds} frauds, ${shipped.rule}. Columns: event time in milliseconds, truth, the ` +
-    "trainer's score, and every feature; an empty cell is an absent value. `amount` is in the reference currency. " +
+    `${shipped.frauds} of ${test.frauds} frauds: ${shipped.rule}. Columns: event time in milliseconds, truth, the ` +
+    "weight (for how many rows it stands), the trainer's score, and every feature; an empty cell is an absent value. " +
+    '`amount` is in the reference currency. ' +
     'The rows hold no token of a card, terminal, merchant or device.'
   )
 }

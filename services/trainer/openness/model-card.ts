@@ -15,7 +15,7 @@ export function modelCard(release: Release, results: Results): Buffer {
     `Scores one card transaction from ${manifest.features.length} features: ${method.family}, ` +
     `${method.architecture}, its output calibrated to a probability. Made by \`sluice train\` and released on ` +
     `${release.releasedOn}; this page is generated.\n\n**${caveat}**`
-  return pageOf('MODEL_CARD.md', `Model ${manifest.name} ${manifest.version}`, opening, [
+  return pageOf('MODEL_CARD.md', `Model ${manifest.version}`, opening, [
     `For ${USERS.join('; ')}.\n\n${list(USES)}\n\nNot for:\n\n${list(NOT_FOR)}`,
     trainingData(results),
     figures(results),
@@ -81,7 +81,7 @@ function figures(results: Results): string {
     shipped === null
       ? 'No evaluation rows are shipped, so only who has the history can compute these again.'
       : `The last column is measured on exactly the ${shipped.rows} rows in [${shipped.file}](${shipped.file}): ` +
-        `${shipped.rule}. \`sluice model verify\` computes it again.`
+        `${shipped.rule}; each counts for as many as its weight says. \`sluice model verify\` computes it again.`
   return (
     `${table(['figure', 'validation', 'test', 'shipped rows'], rows)}\n\n` +
     `In brackets ${percent(intervals.confidence, 0)} intervals from ${intervals.draws} draws of whole cards. ${note}`

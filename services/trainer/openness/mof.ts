@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { licencePath, type Licence, type ReleaseTerms } from './release-terms.ts'
+import { licenceOfFile, licencePath, type ReleaseTerms } from './release-terms.ts'
 
 export const MOF_FILE = 'MOF.yml'
 export const MOF_FRAMEWORK = {
@@ -31,7 +31,6 @@ interface ComponentRule {
   readonly description: string
   /** Least open class that asks for it; null where it is optional. */
   readonly neededFor: Exclude<MofClass, 'none'> | null
-  readonly kind: 'code' | 'data' | 'documents'
   /** Paths of the folder, or of the repository with SOURCE_PREFIX; null for what a release never has. */
   readonly location: string | null
 }
@@ -42,63 +41,54 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
     name: 'Model architecture',
     description: 'Layers of the net, as TensorFlow.js reads them.',
     neededFor: 'III',
-    kind: 'code',
     location: 'model.json',
   },
   {
     name: 'Data preprocessing code',
     description: 'Turns a stream of transactions into feature rows.',
     neededFor: 'I',
-    kind: 'code',
     location: `${SOURCE_PREFIX}services/core/features`,
   },
   {
     name: 'Training code',
     description: 'From a history to this folder.',
     neededFor: 'II',
-    kind: 'code',
     location: `${SOURCE_PREFIX}services/trainer`,
   },
   {
     name: 'Inference code',
     description: 'Scales rows and computes scores.',
     neededFor: 'II',
-    kind: 'code',
     location: `${SOURCE_PREFIX}services/core/scoring`,
   },
   {
     name: 'Evaluation code',
     description: 'Computes the figures, from scores and truth.',
     neededFor: 'II',
-    kind: 'code',
     location: `${SOURCE_PREFIX}services/trainer`,
   },
   {
     name: 'Supporting libraries and tools',
     description: 'Every package with its version; bom.json names those that read the model.',
     neededFor: 'II',
-    kind: 'code',
     location: `${SOURCE_PREFIX}package.json`,
   },
   {
     name: 'Model parameters (Final)',
     description: 'Weights.',
     neededFor: 'III',
-    kind: 'data',
     location: 'weights.bin',
   },
   {
     name: 'Model parameters (Intermediate)',
     description: 'Weights of single epochs; not kept.',
     neededFor: 'I',
-    kind: 'data',
     location: null,
   },
   {
     name: 'Datasets',
     description: 'The history itself; not shipped. DATA_CARD.md says how to get the same rows.',
     neededFor: 'I',
-    kind: 'data',
     location: null,
   },
   {
@@ -106,56 +96,48 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
     description:
       'Rows of the test period with truth; evaluation/results.json says how they were drawn.',
     neededFor: 'II',
-    kind: 'data',
     location: 'evaluation/test-rows.csv.gz',
   },
   {
     name: 'Model metadata',
     description: 'Features, scaling, calibration, thresholds, digests.',
     neededFor: null,
-    kind: 'data',
     location: 'manifest.json',
   },
   {
     name: 'Sample model outputs',
     description: 'Golden rows and their scores.',
     neededFor: null,
-    kind: 'data',
     location: 'golden.json',
   },
   {
     name: 'Model card',
     description: 'What the model is for, how good it is, and what it cannot do.',
     neededFor: 'III',
-    kind: 'documents',
     location: 'MODEL_CARD.md',
   },
   {
     name: 'Data card',
     description: 'What the model was trained on and measured with.',
     neededFor: 'III',
-    kind: 'documents',
     location: 'DATA_CARD.md',
   },
   {
     name: 'Technical report',
     description: 'How the model was made and measured.',
     neededFor: 'III',
-    kind: 'documents',
     location: 'TECHNICAL_REPORT.md',
   },
   {
     name: 'Research paper',
     description: 'None.',
     neededFor: 'I',
-    kind: 'documents',
     location: null,
   },
   {
     name: 'Evaluation results',
     description: 'All figures with intervals, by week, and of the shipped rows.',
     neededFor: 'III',
-    kind: 'data',
     location: 'evaluation/results.json',
   },
 ]
@@ -210,12 +192,12 @@ export function mofOf(
   terms: ReleaseTerms,
   isPresent: IsPresent,
 ): Mof {
-  const components = MOF_COMPONENTS.map(({ name, description, kind, location }): MofComponent => {
+  const components = MOF_COMPONENTS.map(({ name, description, location }): MofComponent => {
     if (location === null || !isPresent(location)) {
       return { name, description, location: '', license_name: '', license_path: '' }
     }
-    const licence: Licence =
-      kind === 'code' && location === 'model.json' && terms.data === null ? null : terms[kind]
+    const isSource = location.startsWith(SOURCE_PREFIX)
+    const licence = isSource ? terms.code : licenceOfFile(location, terms)
     return {
       name,
       description,

@@ -36,13 +36,14 @@ export const LICENCE_NAMES: Readonly<Record<string, string>> = Object.freeze({
   'CC-BY-4.0': 'Creative Commons Attribution 4.0 International',
 })
 
-const DATA_FILE = /^(weights\.bin|golden\.json|manifest\.json|evaluation\/.*)$/
+/** Files for people and about the folder; all else is data. */
+const DOCUMENT = /\.(md|yml|svg|png)$|^(bom\.json|SHA256SUMS)$/
 
 /** Licence of one file of a model folder. */
 export function licenceOfFile(path: string, terms: ReleaseTerms): Licence {
-  // The net's layout is a program for TensorFlow.js, made by our code.
-  if (path === 'model.json') return terms.data === null ? null : terms.code
-  return DATA_FILE.test(path) ? terms.data : terms.documents
+  // A net's layout is a program for TensorFlow.js, made by our code from what its owner asked for.
+  if (/(^|\/)model\.json$/.test(path)) return terms.data === null ? null : terms.code
+  return DOCUMENT.test(path) ? terms.documents : terms.data
 }
 
 /** Path of the file that states a licence; null without one. */

@@ -13,7 +13,7 @@ import {
   type ThresholdMetrics,
 } from '../../core/scoring/manifest.ts'
 import { SKIP_REASONS, type HistoryFacts, type SkipCounts } from '../history-facts.ts'
-import { atThreshold, averagePrecision, measureScores, type ClassWeights } from '../metrics.ts'
+import { atThreshold, averagePrecision, measureScores } from '../metrics.ts'
 import { ROWS_FILE, type ShippedRows } from './evaluation-rows.ts'
 import {
   CONFIDENCE,
@@ -30,8 +30,8 @@ import { sha256Of } from './sums.ts'
 export const RESULTS_FILE = 'evaluation/results.json'
 export const RESULTS_FORMAT = 1
 
-/** How far a figure that is computed again may be from the one that is written. */
-export const METRIC_TOLERANCE = 0.002
+/** How far scores and figures that are computed again may be from those that are written. */
+export const TOLERANCE = Object.freeze({ score: GOLDEN_TOLERANCE, metric: 0.002 })
 
 const WEEK_MS = 7 * 86_400_000
 const WEEKS_MAX = 520
@@ -52,8 +52,7 @@ export interface ShippedResult {
   readonly textSha256: string
   readonly rows: number
   readonly frauds: number
-  /** For how many rows of the period a row of each class stands. */
-  readonly weights: ClassWeights
+  /** How they were drawn. */
   readonly rule: string
   readonly metrics: ModelMetrics
 }
@@ -101,7 +100,7 @@ export function resultsOf(release: Release, shipped: ShippedRows | null): Result
       test: intervalsOf(scoredOf(test), thresholds),
     },
     weeks: weeksOf(test, periods.test, thresholds),
-    tolerance: { score: GOLDEN_TOLERANCE, metric: METRIC_TOLERANCE },
+    tolerance: TOLERANCE,
     shipped: shipped === null ? null : shippedResult(shipped, thresholds),
   }
 }
@@ -148,19 +147,13 @@ function shippedResult(
   shipped: ShippedRows,
   thresholds: ModelManifest['thresholds'],
 ): ShippedResult {
-  const { every, weights } = shipped
-  const part = (count: number, noun: string): string =>
-    count === 1 ? `every ${noun}` : `one in ${count} ${noun} rows by event time`
   return {
     file: ROWS_FILE,
     textSha256: sha256Of(shipped.text),
     rows: shipped.rowCount,
     frauds: shipped.truth.reduce((sum, label) => sum + label, 0),
-    weights,
-    rule:
-      `of the test period ${part(every.fraud, 'fraud')} and ${part(every.genuine, 'genuine')}; ` +
-      'in figures a row counts for as many as its weight says',
-    metrics: measureScores(shipped, thresholds, weights),
+    rule: shipped.rule,
+    metrics: measureScores(shipped, thresholds),
   }
 }
 
@@ -249,10 +242,6 @@ function readShipped(fields: FieldReader): ShippedResult {
     textSha256: fields.digest('textSha256'),
     rows: fields.integer('rows', 1),
     frauds: fields.integer('frauds'),
-    weights: fields.object('weights', (weights) => ({
-      fraud: weights.number('fraud', 1),
-      genuine: weights.number('genuine', 1),
-    })),
     rule: fields.string('rule', TEXT_MAX),
     metrics: fields.object('metrics', readMetrics),
   }

@@ -4,10 +4,7 @@ import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { isSluiceError } from '../../../services/core/errors.ts'
 import type { Label, Transaction } from '../../../services/core/transaction.ts'
 import { simulate } from '../../../services/producer/index.ts'
-import {
-  collectDataset,
-  type HistoryEvent,
-} from '../../../services/trainer/dataset.ts'
+import { collectDataset, type HistoryEvent } from '../../../services/trainer/dataset.ts'
 import { splitByTime, type SplitInput } from '../../../services/trainer/split.ts'
 
 const DAY_MS = 86_400_000
