@@ -19,8 +19,12 @@ export interface RankStep {
 
 export const FALSE_POSITIVE_SHARE = 0.001
 
-/** Cumulated counts at or above each distinct score, highest first. */
+/**
+ * Cumulated counts at or above each distinct score, highest first. A score that is no number has no rank: whoever
+ * has such scores must say so instead of asking for figures.
+ */
 export function rankSteps({ scores, truth, weights }: Scored): readonly RankStep[] {
+  if (scores.some(Number.isNaN)) throw new Error('What was not scored cannot be ranked.')
   const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
   const steps: RankStep[] = []
   let frauds = 0

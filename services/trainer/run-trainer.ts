@@ -124,6 +124,12 @@ export async function runTrainer(
     const method = trainingMethod(backend, compiled.inputCount, netOptions, net.bestEpoch)
     const made: Made = { dataset, split, scaling, compiled, net, calibration, backend, method }
     const testLogits = net.logits(scaled(split.test))
+    if (!testLogits.every(Number.isFinite)) {
+      throw new SluiceError(
+        'SLUICE_TRAINING_DATA_INVALID',
+        'Some transactions of the test period get no score, so nothing can be said about the model. Try another --seed.',
+      )
+    }
     return await writeModel(made, validationLogits, testLogits, options)
   } finally {
     net.close()

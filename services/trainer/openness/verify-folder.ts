@@ -50,15 +50,12 @@ export async function verifyModelFolder(
   backend: Backend | 'auto' = 'auto',
 ): Promise<Verification> {
   const files = await readFolderFiles(folder)
+  const root = repositoryRoot()
   const checks: CheckResult[] = [
     run('files', () => checkSums(files), `${files.size - 1} files have the digests of SHA256SUMS`),
     run('results', () => checkAgainstManifest(files), 'results are those of the manifest'),
     run('bill', () => checkBill(files), 'bill of materials: form, digests, figures'),
-    run(
-      'openness',
-      () => checkOpenness(files, repositoryRoot()),
-      'MOF: form, locations, licences, class',
-    ),
+    run('openness', () => checkOpenness(files, root), 'MOF.yml: form, locations, licences, class'),
     run('pages', () => checkPages(files), 'pages: every section, main figures'),
     ...(await checkNet(folder, files, backend)),
   ]
@@ -114,8 +111,11 @@ async function checkRows(files: FolderFiles, model: ScoringModel): Promise<Check
     if (error > TOLERANCE.score) {
       problems.push(`scores differ by up to ${error.toExponential(1)}, allowed ${TOLERANCE.score}`)
     }
-    const found = measureScores({ ...rows, scores }, thresholds)
-    problems.push(...metricProblems(found, shipped.metrics))
+    if (scores.some(Number.isNaN)) problems.push('rows are not scored, so no figure is computed')
+    else {
+      const found = measureScores({ ...rows, scores }, thresholds)
+      problems.push(...metricProblems(found, shipped.metrics))
+    }
     return {
       check: 'rows',
       said:

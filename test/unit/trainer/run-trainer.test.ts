@@ -13,10 +13,13 @@ import { openScoringModel } from '../../../services/platform/tensorflow/scoring-
 import { SIMULATION_START_MS, simulate } from '../../../services/producer/index.ts'
 import {
   OPEN_TERMS,
+  OWNED_TERMS,
   runTrainer,
+  verifyModelFolder,
   type TrainSummary,
   type TrainerOptions,
 } from '../../../services/trainer/index.ts'
+import { cycloneDxErrors } from '../../support/cyclonedx-schema.ts'
 
 const DAY_MS = 86_400_000
 
@@ -109,6 +112,33 @@ test('a trained folder opens on every backend that always loads and reproduces i
     assert.equal(model.info.version, summary.version)
     model.close()
   }
+})
+
+test('what a run writes is sound, and what was left out of its history is in the folder', async (t) => {
+  const out = join(folderFor(t), 'model')
+  const summary = await train(out, { unreadable: () => 3 })
+  const { checks, isSound } = await verifyModelFolder(out, 'wasm')
+  assert.ok(isSound, JSON.stringify(checks))
+  const results = readFileSync(join(out, 'evaluation/results.json'), 'utf8')
+  assert.deepEqual(
+    (JSON.parse(results) as { history: { skipped: unknown } }).history.skipped,
+    summary.skipped,
+  )
+  assert.equal(summary.skipped.unreadable, 3)
+  assert.match(readFileSync(join(out, 'DATA_CARD.md'), 'utf8'), /`unreadable` \| 3/)
+})
+
+test("a model of somebody's data ships no rows, claims no licence for them, and reaches no class", async (t) => {
+  const out = join(folderFor(t), 'model')
+  const release = { terms: OWNED_TERMS, releasedOn: '2026-01-31', command: 'sluice train --topics' }
+  await train(out, { release })
+  assert.deepEqual(readdirSync(join(out, 'evaluation')), ['results.json'])
+  assert.deepEqual(readdirSync(join(out, 'LICENSES')), ['Apache-2.0.md'])
+  assert.match(readFileSync(join(out, 'MOF.yml'), 'utf8'), /class: none/)
+  assert.deepEqual(cycloneDxErrors(JSON.parse(readFileSync(join(out, 'bom.json'), 'utf8'))), [])
+  const { checks, isSound } = await verifyModelFolder(out, 'wasm')
+  assert.ok(isSound, JSON.stringify(checks))
+  assert.match(checks.find(({ check }) => check === 'rows')?.said ?? '', /no rows are shipped/)
 })
 
 test('even a small net ranks frauds far above chance on later time', async (t) => {
