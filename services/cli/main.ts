@@ -38,6 +38,7 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     'assess the models by a published protocol',
     () => import('./commands/evaluate.ts'),
   ],
+  ['model', 'verify a model folder', () => import('./commands/model.ts')],
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],

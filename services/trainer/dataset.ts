@@ -7,6 +7,8 @@ import { SEQUENCE_LENGTH } from '../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import { HistoryFold } from '../core/features/history-fold.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
+import { delaysOf, noSkips, type HistoryFacts, type SkipCounts } from './history-facts.ts'
+import { TruthBook } from './truth-book.ts'
 
 /** One thing of a history. Merged by event time (transactions) and known-at time (labels), oldest first. */
 export type HistoryEvent =
@@ -31,14 +33,12 @@ export interface Dataset {
   /** Minor units of the reference currency. */
   readonly amountsMinor: Float64Array
   readonly ids: readonly string[]
-  readonly cards: readonly string[]
   readonly eventTimesMs: Float64Array
+  /** Number of each row's card, counted by first appearance. */
+  readonly cards: Uint32Array
   /** 1 for fraud, else 0. */
   readonly truth: Uint8Array
-  readonly labelCount: number
-  /** Transactions left out: sent twice, or in a currency without a rate. */
-  readonly duplicates: number
-  readonly withoutRate: number
+  readonly facts: HistoryFacts
   /** SHA-256 over rows, times and truth. */
   readonly digest: string
 }
@@ -48,39 +48,43 @@ export interface DatasetOptions {
   readonly onProgress: (line: string) => void
   /** Earlier transactions are history of the others and no rows; all are rows unless given. */
   readonly keepFromMs?: number
+  /** What the source could not read, asked once all events were taken; none unless given. */
+  readonly unreadable?: () => number
 }
 
-/** @throws SluiceError SLUICE_TRAINING_DATA_INVALID when there are more rows than fit. */
+/**
+ * Turns a history into rows. What cannot be used is left out and counted by name.
+ * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when there are more rows than fit.
+ */
 export async function collectDataset(
   history: AsyncIterable<HistoryEvent> | Iterable<HistoryEvent>,
-  { rates, onProgress, keepFromMs = -Infinity }: DatasetOptions,
+  { rates, onProgress, keepFromMs = -Infinity, unreadable = () => 0 }: DatasetOptions,
 ): Promise<Dataset> {
+  const skipped = noSkips()
   const fold = new HistoryFold({ rates })
   const table = new RowTable()
-  const rowOfId = new Map<string, number>()
+  const truth = new TruthBook((reason) => {
+    skipped[reason] += 1
+  })
   let labelCount = 0
   let read = 0
-  let duplicates = 0
-  let withoutRate = 0
   for await (const event of history) {
     if (event.kind === 'label') {
-      fold.label(event.label)
       labelCount += 1
-      const row = rowOfId.get(event.label.transactionId)
-      // Labels come in the order in which they became known, so the last one stands.
-      if (row !== undefined) table.truth[row] = event.label.verdict === 'fraud' ? 1 : 0
+      if (truth.addLabel(event.label)) fold.label(event.label)
       continue
     }
     const { transaction } = event
-    if (rates.toReferenceMinor(1, transaction.currency, transaction.eventTimeMs) === null) {
-      withoutRate += 1
+    const reason = unusable(transaction, rates)
+    if (reason !== null) {
+      skipped[reason] += 1
       continue
     }
     table.reserve()
     fold.sequence(transaction, table.sequences, table.rowCount * SEQUENCE_LENGTH)
     const folded = fold.transaction(transaction, table.rows, table.rowCount * FEATURE_COUNT)
     if (folded.duplicateOfOffset !== null) {
-      duplicates += 1
+      skipped.transaction_repeated += 1
       continue
     }
     read += 1
@@ -88,10 +92,27 @@ export async function collectDataset(
       onProgress(`${read} transactions, ${labelCount} labels read`)
     }
     if (transaction.eventTimeMs < keepFromMs) continue
-    rowOfId.set(transaction.id, table.rowCount)
+    if (!table.isLastRowUsable()) {
+      skipped.feature_not_finite += 1
+      continue
+    }
+    const { id, card, eventTimeMs } = transaction
+    truth.addRow(id, { row: table.rowCount, card, eventTimeMs })
     table.add(transaction, folded.amountMinor)
   }
-  return { ...table.finish(), labelCount, duplicates, withoutRate }
+  skipped.unreadable = unreadable()
+  return table.finish(truth, labelCount, skipped)
+}
+
+function unusable(
+  { amountMinor, eventTimeMs, currency }: Transaction,
+  rates: RateTable,
+): 'transaction_not_finite' | 'transaction_without_rate' | null {
+  if (!Number.isSafeInteger(amountMinor) || !Number.isSafeInteger(eventTimeMs)) {
+    return 'transaction_not_finite'
+  }
+  const isConvertible = rates.toReferenceMinor(1, currency, eventTimeMs) !== null
+  return isConvertible ? null : 'transaction_without_rate'
 }
 
 /** Arrays that double as rows come. */
@@ -101,9 +122,10 @@ class RowTable {
   sequences = new Float64Array(ROWS_AT_FIRST * SEQUENCE_LENGTH)
   amountsMinor = new Float64Array(ROWS_AT_FIRST)
   readonly ids: string[] = []
-  readonly cards: string[] = []
   truth = new Uint8Array(ROWS_AT_FIRST)
   #eventTimesMs = new Float64Array(ROWS_AT_FIRST)
+  #cards = new Uint32Array(ROWS_AT_FIRST)
+  readonly #cardNumbers = new Map<string, number>()
 
   /** Makes room for one more row. */
   reserve(): void {
@@ -120,35 +142,74 @@ class RowTable {
     this.amountsMinor = enlarged(this.amountsMinor, new Float64Array(capacity))
     this.truth = enlarged(this.truth, new Uint8Array(capacity))
     this.#eventTimesMs = enlarged(this.#eventTimesMs, new Float64Array(capacity))
+    this.#cards = enlarged(this.#cards, new Uint32Array(capacity))
+  }
+
+  /** False when the row that was just written holds an infinite value, which no net can take. */
+  isLastRowUsable(): boolean {
+    const from = this.rowCount * FEATURE_COUNT
+    for (let at = from; at < from + FEATURE_COUNT; at += 1) {
+      const value = this.rows[at] ?? NaN
+      if (value === Infinity || value === -Infinity) return false
+    }
+    return true
   }
 
   add({ id, card, eventTimeMs }: Transaction, amountMinor: number): void {
+    let number = this.#cardNumbers.get(card)
+    if (number === undefined) {
+      number = this.#cardNumbers.size
+      this.#cardNumbers.set(card, number)
+    }
     this.#eventTimesMs[this.rowCount] = eventTimeMs
+    this.#cards[this.rowCount] = number
     this.amountsMinor[this.rowCount] = amountMinor
     this.ids.push(id)
-    this.cards.push(card)
     this.rowCount += 1
   }
 
-  finish(): Omit<Dataset, 'labelCount' | 'duplicates' | 'withoutRate'> {
-    const rows = this.rows.subarray(0, this.rowCount * FEATURE_COUNT)
-    const eventTimesMs = this.#eventTimesMs.subarray(0, this.rowCount)
-    const truth = this.truth.subarray(0, this.rowCount)
-    const sequences = this.sequences.subarray(0, this.rowCount * SEQUENCE_LENGTH)
-    const amountsMinor = this.amountsMinor.subarray(0, this.rowCount)
+  finish(book: TruthBook, labelCount: number, skipped: SkipCounts): Dataset {
+    const { rowCount } = this
+    const rows = this.rows.subarray(0, rowCount * FEATURE_COUNT)
+    const sequences = this.sequences.subarray(0, rowCount * SEQUENCE_LENGTH)
+    const amountsMinor = this.amountsMinor.subarray(0, rowCount)
+    const eventTimesMs = this.#eventTimesMs.subarray(0, rowCount)
+    const truth = this.truth.subarray(0, rowCount)
+    const delaysMs = book.finish(truth)
+    let frauds = 0
+    let firstMs = Infinity
+    let lastMs = -Infinity
+    for (const [row, timeMs] of eventTimesMs.entries()) {
+      frauds += truth[row] ?? 0
+      firstMs = Math.min(firstMs, timeMs)
+      lastMs = Math.max(lastMs, timeMs)
+    }
     const hash = createHash('sha256')
     for (const part of [rows, sequences, amountsMinor, eventTimesMs, truth]) hash.update(part)
+    const facts: HistoryFacts = {
+      firstMs,
+      lastMs,
+      transactions: rowCount,
+      cards: this.#cardNumbers.size,
+      frauds,
+      labels: labelCount,
+      correctedLabels: book.correctedLabels,
+      labelDelay: delaysOf(delaysMs),
+      skipped: { ...skipped },
+    }
+    const cards = this.#cards.subarray(0, rowCount)
     return {
-      rowCount: this.rowCount,
-      ...{ rows, sequences, amountsMinor, eventTimesMs, truth },
+      ...{ rowCount, rows, sequences, amountsMinor, eventTimesMs, cards, truth, facts },
       ids: this.ids,
-      cards: this.cards,
       digest: hash.digest('hex'),
     }
   }
 }
 
-function enlarged<Values extends Float64Array | Uint8Array>(from: Values, to: Values): Values {
+function enlarged<Values extends Float64Array | Uint8Array | Uint32Array>(
+  from: Values,
+  to: Values,
+): Values {
   to.set(from)
   return to
 }

@@ -47,7 +47,7 @@ export function manifestOf(
       source: options.source,
       digest: dataset.digest,
       transactions: dataset.rowCount,
-      labels: dataset.labelCount,
+      labels: dataset.facts.labels,
     },
     periods: {
       train: periodFacts(split.train),

@@ -6,6 +6,8 @@ import type { ModelMetrics, ThresholdMetrics } from '../core/scoring/manifest.ts
 export interface Scored {
   readonly scores: Float64Array
   readonly truth: Uint8Array
+  /** For how many rows each row stands, where they are a sample; 1 unless given. */
+  readonly weights?: Float64Array
 }
 
 /** One step down the scores: what an alert threshold at `score` would do. */
@@ -15,18 +17,23 @@ export interface RankStep {
   readonly genuine: number
 }
 
-const FALSE_POSITIVE_SHARE = 0.001
+export const FALSE_POSITIVE_SHARE = 0.001
 
-/** Cumulated counts at or above each distinct score, highest first. */
-export function rankSteps({ scores, truth }: Scored): readonly RankStep[] {
+/**
+ * Cumulated counts at or above each distinct score, highest first. A score that is no number has no rank: whoever
+ * has such scores must say so instead of asking for figures.
+ */
+export function rankSteps({ scores, truth, weights }: Scored): readonly RankStep[] {
+  if (scores.some(Number.isNaN)) throw new Error('What was not scored cannot be ranked.')
   const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
   const steps: RankStep[] = []
   let frauds = 0
   let genuine = 0
   for (const [rank, row] of order.entries()) {
     const score = scores[row] ?? 0
-    if (truth[row] === 1) frauds += 1
-    else genuine += 1
+    const weight = weights?.[row] ?? 1
+    if (truth[row] === 1) frauds += weight
+    else genuine += weight
     const next = order[rank + 1]
     if (next === undefined || scores[next] !== score) steps.push({ score, frauds, genuine })
   }
@@ -55,20 +62,26 @@ export function measureScores(
 }
 
 /** What alerting at or above `threshold` does. */
-export function atThreshold({ scores, truth }: Scored, threshold: number): ThresholdMetrics {
+export function atThreshold(
+  { scores, truth, weights }: Scored,
+  threshold: number,
+): ThresholdMetrics {
   let alerts = 0
   let found = 0
   let frauds = 0
+  let all = 0
   for (const [row, score] of scores.entries()) {
     const isFraud = truth[row] === 1
-    if (isFraud) frauds += 1
+    const weight = weights?.[row] ?? 1
+    all += weight
+    if (isFraud) frauds += weight
     if (score < threshold) continue
-    alerts += 1
-    if (isFraud) found += 1
+    alerts += weight
+    if (isFraud) found += weight
   }
   return {
-    alerts,
-    alertShare: ratio(alerts, scores.length),
+    alerts: Math.round(alerts),
+    alertShare: ratio(alerts, all),
     precision: ratio(found, alerts),
     recall: ratio(found, frauds),
   }
@@ -79,7 +92,7 @@ function averagePrecisionOf(steps: readonly RankStep[]): number {
   let sum = 0
   let before = 0
   for (const { frauds, genuine } of steps) {
-    sum += ((frauds - before) / Math.max(1, total)) * (frauds / (frauds + genuine))
+    sum += ratio(frauds - before, total) * (frauds / (frauds + genuine))
     before = frauds
   }
   return sum
@@ -104,10 +117,15 @@ function recallAtFalsePositives(steps: readonly RankStep[], share: number): numb
   return ratio(found, last?.frauds ?? 0)
 }
 
-function brierScore({ scores, truth }: Scored): number {
+function brierScore({ scores, truth, weights }: Scored): number {
   let sum = 0
-  for (const [row, score] of scores.entries()) sum += (score - (truth[row] ?? 0)) ** 2
-  return ratio(sum, scores.length)
+  let all = 0
+  for (const [row, score] of scores.entries()) {
+    const weight = weights?.[row] ?? 1
+    sum += weight * (score - (truth[row] ?? 0)) ** 2
+    all += weight
+  }
+  return ratio(sum, all)
 }
 
 function ratio(part: number, whole: number): number {

@@ -22,7 +22,7 @@ export async function checkTarget(folder: string, force: boolean): Promise<void>
   if (!force) throw usage(`--out ${folder} holds a model; add --force to replace it.`)
 }
 
-/** Puts the files there; a model that was there before is replaced in one step of a moment. */
+/** Puts the files there, by path in the folder; a model that was there before is replaced in one step of a moment. */
 export async function writeModelFolder(
   folder: string,
   files: Readonly<Record<string, Buffer>>,
@@ -32,7 +32,10 @@ export async function writeModelFolder(
   await rm(fresh, { recursive: true, force: true })
   await mkdir(dirname(fresh), { recursive: true })
   await mkdir(fresh)
-  for (const [name, bytes] of Object.entries(files)) await writeFile(`${fresh}/${name}`, bytes)
+  for (const [path, bytes] of Object.entries(files)) {
+    await mkdir(dirname(`${fresh}/${path}`), { recursive: true })
+    await writeFile(`${fresh}/${path}`, bytes)
+  }
   const isReplaced = existsSync(folder)
   if (isReplaced) await rename(folder, old)
   await rename(fresh, folder)

@@ -3,19 +3,23 @@
 
 import { createHash } from 'node:crypto'
 import type { RateTable } from '../core/currency.ts'
+import { SluiceError } from '../core/errors.ts'
 import { scoreOf, type Calibration } from '../core/scoring/calibration.ts'
+import { needsVerification } from '../core/scoring/cascade.ts'
 import { checkManifest, type ModelManifest } from '../core/scoring/manifest.ts'
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { chooseThresholds } from './choose-thresholds.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from './dataset.ts'
-import { fitBand } from './fit-band.ts'
+import { fitBand, type Band } from './fit-band.ts'
 import { fitCalibration } from './fit-calibration.ts'
 import { draftGolden, targetGolden } from './golden-rows.ts'
+import { skipText, type SkipCounts } from './history-facts.ts'
 import { manifestOf } from './manifest-of.ts'
 import { measureScores, type Scored } from './metrics.ts'
-import { modelCard } from './model-card.ts'
 import { checkTarget, writeModelFolder } from './model-folder-writer.ts'
 import { jsonBytes, netBytes } from './net-files.ts'
+import { withPapers } from './openness/papers.ts'
+import type { Release, ScoredPeriod } from './openness/release.ts'
 import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from './split.ts'
 import {
   CASCADE_SHAPE,
@@ -24,6 +28,7 @@ import {
   type TrainedPart,
 } from './train-cascade.ts'
 import { openTrainingBackend, type TrainingBackend } from './training-backend.ts'
+import { trainingMethod } from './training-method.ts'
 
 export interface TrainerOptions {
   /** Folder to write. */
@@ -40,6 +45,10 @@ export interface TrainerOptions {
   readonly split: SplitOptions
   readonly backend: TrainingBackend
   readonly rates: RateTable
+  /** What the papers say of the release beside the run itself. */
+  readonly release: Pick<Release, 'terms' | 'releasedOn' | 'command'>
+  /** Messages or rows that the source could not read, asked at the end; none unless given. */
+  readonly unreadable?: () => number
 }
 
 /** What holds when nothing else is said. */
@@ -56,8 +65,8 @@ export interface TrainSummary {
   readonly digest: string
   readonly transactions: number
   readonly labels: number
-  readonly duplicates: number
-  readonly withoutRate: number
+  /** What was left out of the history, by reason. */
+  readonly skipped: SkipCounts
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
@@ -85,7 +94,9 @@ export async function runTrainer(
   await checkTarget(options.out, options.force)
   const backend = await openTrainingBackend(options.backend)
   onProgress(`training on ${backend.backend} (${backend.detail})`)
-  const dataset = await collectDataset(history, { rates: options.rates, onProgress })
+  const dataset = await collectDataset(history, { ...options, onProgress })
+  const leftOut = skipText(dataset.facts.skipped)
+  if (leftOut !== null) onProgress(leftOut)
   const split = splitByTime(dataset, options.split)
   for (const [name, period] of Object.entries(split) as [string, DatasetPeriod][]) {
     onProgress(`${name}: ${period.transactions} transactions, ${period.frauds} frauds`)
@@ -139,11 +150,20 @@ function scoredPart({ dataset, split }: Made, part: TrainedPart): ScoredPart {
 }
 
 /** What the cascade answers: the target where the draft reaches the band. */
-function cascadeScores(draft: Scored, target: Scored, verifyFrom: number): Scored {
-  const scores = draft.scores.map((score, row) =>
-    score >= verifyFrom ? (target.scores[row] ?? NaN) : score,
+function cascadePeriod(
+  { dataset, split }: Made,
+  period: 'validation' | 'test',
+  draft: Scored,
+  target: Scored,
+  { verifyFrom }: Band,
+): ScoredPeriod & Scored {
+  const verified = Uint8Array.from(draft.scores, (score) =>
+    needsVerification(score, verifyFrom) ? 1 : 0,
   )
-  return { scores, truth: draft.truth }
+  const scores = draft.scores.map((score, row) =>
+    verified[row] === 1 ? (target.scores[row] ?? NaN) : score,
+  )
+  return { dataset, indices: split[period].indices, scores, truth: draft.truth, verified }
 }
 
 async function writeModel(
@@ -156,11 +176,19 @@ async function writeModel(
   // Thresholds are of the target's scores, which all alerts have.
   const thresholds = chooseThresholds(target.validation)
   const band = fitBand(draft.validation.scores, target.validation.scores, thresholds)
-  const scored = (period: 'validation' | 'test'): Scored =>
-    cascadeScores(draft[period], target[period], band.verifyFrom)
+  const scored = (period: 'validation' | 'test'): ScoredPeriod & Scored =>
+    cascadePeriod(made, period, draft[period], target[period], band)
+  const validation = scored('validation')
+  const test = scored('test')
+  if (!test.scores.every(Number.isFinite)) {
+    throw new SluiceError(
+      'SLUICE_TRAINING_DATA_INVALID',
+      'Some transactions of the test period get no score, so nothing can be said about the model. Try another --seed.',
+    )
+  }
   const metrics = {
-    validation: measureScores(scored('validation'), thresholds),
-    test: measureScores(scored('test'), thresholds),
+    validation: measureScores(validation, thresholds),
+    test: measureScores(test, thresholds),
   }
   const parts = {
     draft: measureScores(draft.test, thresholds),
@@ -188,24 +216,29 @@ async function writeModel(
     draft: cascade.draft.net.epochs,
     target: cascade.target.net.epochs,
   }
-  const contents = {
-    ...files,
-    'manifest.json': jsonBytes(checkManifest(manifest)),
-    'evaluation.json': jsonBytes({
-      ...{ thresholds, periods: manifest.periods, metrics, parts },
-      epochs: withoutSeconds(epochs),
-    }),
-    'MODEL_CARD.md': Buffer.from(modelCard(manifest, options.caveat)),
-  }
+  const manifestBytes = jsonBytes(checkManifest(manifest))
+  const contents = withPapers({
+    ...options.release,
+    manifest,
+    files: {
+      'manifest.json': manifestBytes,
+      ...files,
+      'training.json': jsonBytes({ parts, epochs: withoutSeconds(epochs) }),
+    },
+    caveat: options.caveat,
+    history: dataset.facts,
+    method: trainingMethod(backend, cascade, options),
+    validation,
+    test,
+  })
   await writeModelFolder(options.out, contents)
   return {
     out: options.out,
     version: manifest.version,
-    digest: createHash('sha256').update(contents['manifest.json']).digest('hex'),
+    digest: createHash('sha256').update(manifestBytes).digest('hex'),
     transactions: dataset.rowCount,
-    labels: dataset.labelCount,
-    duplicates: dataset.duplicates,
-    withoutRate: dataset.withoutRate,
+    labels: dataset.facts.labels,
+    skipped: dataset.facts.skipped,
     periods: manifest.periods,
     thresholds,
     metrics,

@@ -14,7 +14,7 @@ export function shuffled(count: number, seed: number, epoch: number): Uint32Arra
 }
 
 /** Numbers in [0, 1) from a 32-bit state: a Weyl sequence with its bits well mixed. */
-function randomOf(seed: number): () => number {
+export function randomOf(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x9e3779b9) >>> 0

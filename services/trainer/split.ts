@@ -10,6 +10,9 @@ const DAY_MS = 86_400_000
 /** Frauds that each period needs, for a figure to mean anything. */
 export const PERIOD_FRAUDS_MIN = 20
 
+/** Transactions that training needs: below this a net has no batch to learn from. */
+export const TRAIN_TRANSACTIONS_MIN = 1_024
+
 export interface SplitOptions {
   /** Left out at the beginning: windows are not filled yet. */
   readonly warmUpMs: number
@@ -31,8 +34,11 @@ export interface Split {
   readonly test: DatasetPeriod
 }
 
+/** What of a dataset says how it is split. */
+export type SplitInput = Pick<Dataset, 'rowCount' | 'eventTimesMs' | 'truth'>
+
 /** @throws SluiceError SLUICE_TRAINING_DATA_INVALID with numbers, when a period cannot be learnt from. */
-export function splitByTime(dataset: Dataset, options: SplitOptions): Split {
+export function splitByTime(dataset: SplitInput, options: SplitOptions): Split {
   let firstMs = Infinity
   let lastMs = -Infinity
   for (const timeMs of dataset.eventTimesMs) {
@@ -43,8 +49,7 @@ export function splitByTime(dataset: Dataset, options: SplitOptions): Split {
   const endMs = lastMs + 1
   const usableMs = endMs - fromMs - 2 * options.gapMs
   if (!(usableMs > 0)) {
-    throw new SluiceError(
-      'SLUICE_TRAINING_DATA_INVALID',
+    throw invalid(
       `The history spans ${days(Math.max(0, endMs - firstMs))} days with ${dataset.rowCount} transactions, ` +
         `but warm-up and gaps alone take ${days(options.warmUpMs + 2 * options.gapMs)}. Give a longer ` +
         'history, or shorten --warm-up and --gap.',
@@ -64,7 +69,7 @@ export function splitByTime(dataset: Dataset, options: SplitOptions): Split {
   return split
 }
 
-function periodOf(dataset: Dataset, fromMs: number, endMs: number): DatasetPeriod {
+function periodOf(dataset: SplitInput, fromMs: number, endMs: number): DatasetPeriod {
   const { eventTimesMs, truth } = dataset
   const indices: number[] = []
   let frauds = 0
@@ -85,19 +90,38 @@ function periodOf(dataset: Dataset, fromMs: number, endMs: number): DatasetPerio
 
 function checkClasses(split: Split): void {
   const entries = Object.entries(split) as [string, DatasetPeriod][]
-  const poor = entries.filter(
-    ([, { transactions, frauds }]) =>
-      frauds < PERIOD_FRAUDS_MIN || transactions - frauds < PERIOD_FRAUDS_MIN,
-  )
-  if (poor.length === 0) return
   const found = entries
     .map(([name, { transactions, frauds }]) => `${name} ${frauds} of ${transactions}`)
     .join(', ')
-  throw new SluiceError(
-    'SLUICE_TRAINING_DATA_INVALID',
-    `Each period needs at least ${PERIOD_FRAUDS_MIN} frauds and as many genuine transactions; frauds found: ` +
-      `${found}. Give a longer history, or one with more labels.`,
+  if (entries.every(([, { frauds }]) => frauds === 0)) {
+    throw invalid(
+      `No transaction is labelled as fraud (${found}), so there is nothing to tell apart. Give a history with labels.`,
+    )
+  }
+  if (entries.every(([, { transactions, frauds }]) => frauds === transactions)) {
+    throw invalid(
+      `Every transaction is labelled as fraud (${found}), so there is nothing to tell apart. Give the genuine ones too.`,
+    )
+  }
+  const isPoor = entries.some(
+    ([, { transactions, frauds }]) =>
+      frauds < PERIOD_FRAUDS_MIN || transactions - frauds < PERIOD_FRAUDS_MIN,
   )
+  if (isPoor) {
+    throw invalid(
+      `Each period needs at least ${PERIOD_FRAUDS_MIN} frauds and as many genuine transactions; frauds found: ` +
+        `${found}. Give a longer history, or one with more labels.`,
+    )
+  }
+  if (split.train.transactions < TRAIN_TRANSACTIONS_MIN) {
+    throw invalid(
+      `Training needs at least ${TRAIN_TRANSACTIONS_MIN} transactions; frauds found: ${found}. Give a longer history.`,
+    )
+  }
+}
+
+function invalid(message: string): SluiceError {
+  return new SluiceError('SLUICE_TRAINING_DATA_INVALID', message)
 }
 
 function days(ms: number): string {

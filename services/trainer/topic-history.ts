@@ -22,6 +22,8 @@ export interface TopicHistoryOptions extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Codecs
   readonly onProgress: (line: string) => void
+  /** Told once how many messages were left out, if any. */
+  readonly onUnreadable?: (count: number) => void
 }
 
 /**
@@ -54,6 +56,7 @@ export async function readTopicHistory(
   }
   if (gathered.unreadable > 0) {
     onProgress(`${gathered.unreadable} messages could not be decoded and are left out`)
+    options.onUnreadable?.(gathered.unreadable)
   }
   return gathered.inOrder()
 }

@@ -15,11 +15,12 @@ import {
 } from './net-model.ts'
 import { shuffled } from './shuffle.ts'
 
-const BATCH_ROWS = 512
+/** Rows of one step of the optimizer. */
+export const BATCH_ROWS = 512
 const FORWARD_ROWS = 2_048
 
 /** Share of the mean over earlier epochs in the next one. */
-const AVERAGE_MEMORY = 0.7
+export const AVERAGE_MEMORY = 0.7
 
 /** Rows to learn from: how to write the inputs of each, and its truth. */
 export interface NetRows {

@@ -13,8 +13,8 @@ import {
   simulate,
 } from '../../producer/index.ts'
 import type { ColumnMapping, FieldConstants, TimeRange } from '../../producer/index.ts'
-import { readTopicHistory } from '../../trainer/index.ts'
-import type { HistoryEvent } from '../../trainer/index.ts'
+import { OPEN_TERMS, OWNED_TERMS, readTopicHistory } from '../../trainer/index.ts'
+import type { HistoryEvent, ReleaseTerms } from '../../trainer/index.ts'
 import { parseInteger, printProgress } from '../command.ts'
 import {
   constantsOption,
@@ -55,6 +55,12 @@ export interface History {
   readonly events: AsyncIterable<HistoryEvent> | Iterable<HistoryEvent>
   readonly source: string
   readonly caveat: string
+  /** What may be given away with a model of it. */
+  readonly terms: ReleaseTerms
+  /** Options that ask for the same history again; no path of this machine. */
+  readonly options: readonly string[]
+  /** Rows or messages left out so far, since they could not be read. */
+  readonly unreadable: () => number
 }
 
 /** Adds the options of all sources to a command. */
@@ -132,6 +138,9 @@ function simulatedHistory(options: HistoryOptions): History {
     caveat:
       'Trained and measured on simulated data only: the figures say nothing about real payments, and it must ' +
       'not decide about any.',
+    terms: OPEN_TERMS,
+    options: ['--simulate', `--simulate-seed ${seed}`, `--cards ${cards}`, `--days ${days}`],
+    unreadable: () => 0,
   }
 }
 
@@ -157,6 +166,14 @@ async function fileHistory(options: HistoryOptions, paths: readonly string[]): P
     events,
     source: `${events.files.length} CSV files`,
     caveat: 'Trained and measured on recorded files: what they leave out, the model cannot know.',
+    terms: OWNED_TERMS,
+    options: [
+      '--data <folder>',
+      ...(options.from === undefined ? [] : [`--from ${isoText(options.from.fromMs)}`]),
+      ...(options.to === undefined ? [] : [`--to ${isoText(options.to.endMs - 1)}`]),
+      ...(options.labelDelay === undefined ? [] : [`--label-delay ${options.labelDelay / 1_000}s`]),
+    ],
+    unreadable: () => Object.values(events.skipped()).reduce((sum, count) => sum + count, 0),
   }
 }
 
@@ -168,16 +185,27 @@ async function topicHistory(options: HistoryOptions): Promise<History> {
   const config = loadProducerConfig(process.env)
   const topicPrefix = options.topicPrefix ?? config.topicPrefix
   const registry = openSchemaRegistry({ url: config.registryUrl, topicPrefix, register: false })
+  let unreadable = 0
   const events = await readTopicHistory({
     ...config,
     ...(options.brokers === undefined ? {} : { brokers: options.brokers.split(',') }),
     topicPrefix,
     codecs: createCodecs(await registry.load()),
     onProgress: printProgress,
+    onUnreadable: (count) => {
+      unreadable = count
+    },
   })
   return {
     events,
     source: `topics ${topicPrefix}transactions and ${topicPrefix}labels`,
     caveat: 'Trained and measured on what the topics kept: older payments had no part in it.',
+    terms: OWNED_TERMS,
+    options: ['--topics'],
+    unreadable: () => unreadable,
   }
+}
+
+function isoText(timeMs: number): string {
+  return new Date(timeMs).toISOString()
 }

@@ -2,11 +2,12 @@
 
 import { basename, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { TRAINER_DEFAULTS, runTrainer } from '../../trainer/index.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { TRAINER_DEFAULTS, runTrainer, skipText } from '../../trainer/index.ts'
 import type { HistoryEvent, TrainSummary } from '../../trainer/index.ts'
 import {
   interruptSignal,
@@ -23,6 +24,7 @@ import type { HistoryOptions } from './train-history.ts'
 const DAY_MS = 86_400_000
 const NAME = /^[a-z0-9][a-z0-9._-]{0,39}$/
 const GAP_DAYS_DEFAULT = 7
+const SHARE_DEFAULT = 0.2
 
 /** Events between two looks at signals. */
 const EVENTS_PER_TURN = 4_096
@@ -36,7 +38,7 @@ Examples:
 
 Exactly one of --simulate, --data and --topics says where the history comes from. The oldest transactions are
 for training, later ones for validation, the newest for test. The same history, options and seed give the same
-bytes on one backend.`
+weights on one backend; with the same --release-date, the same bytes of every file.`
 
 interface TrainOptions extends HistoryOptions {
   readonly out: string
@@ -50,6 +52,7 @@ interface TrainOptions extends HistoryOptions {
   readonly validationShare: number
   readonly testShare: number
   readonly backend: 'auto' | 'tensorflow' | 'wasm'
+  readonly releaseDate?: string
   readonly json?: boolean
 }
 
@@ -85,12 +88,17 @@ export function register(program: Command): void {
       `left out between the parts (default ${GAP_DAYS_DEFAULT}d)`,
       durationOption,
     )
-    .option('--validation-share <share>', 'of the time', parseNumber(0.05, 0.4), 0.2)
-    .option('--test-share <share>', 'of the time', parseNumber(0.05, 0.4), 0.2)
+    .option('--validation-share <share>', 'of the time', parseNumber(0.05, 0.4), SHARE_DEFAULT)
+    .option('--test-share <share>', 'of the time', parseNumber(0.05, 0.4), SHARE_DEFAULT)
     .addOption(
       new Option('--backend <name>', 'what to compute on')
         .choices(['auto', 'tensorflow', 'wasm'])
         .default('auto'),
+    )
+    .option(
+      '--release-date <day>',
+      'what the papers say, such as 2026-01-31 (default today)',
+      dayOption,
     )
     .option('--json', 'print the summary as JSON')
     .addHelpText('after', EXAMPLES)
@@ -128,6 +136,12 @@ async function train(options: TrainOptions): Promise<void> {
       },
       backend: options.backend,
       rates: DEFAULT_RATES,
+      release: {
+        terms: history.terms,
+        releasedOn: options.releaseDate ?? dayText(systemClock.nowMs()),
+        command: commandText(options, name, history.options),
+      },
+      unreadable: history.unreadable,
     },
     (line) => {
       // Between two epochs nothing is half written, so this is where a Ctrl-C is obeyed.
@@ -137,6 +151,30 @@ async function train(options: TrainOptions): Promise<void> {
   )
   if (options.json === true) printJson(summary)
   else printSummary(summary)
+}
+
+/** The command that makes the same model again, without a path of this machine. */
+function commandText(options: TrainOptions, name: string, history: readonly string[]): string {
+  const { seed, epochs, warmUp, gap, validationShare, testShare } = options
+  const changed = [
+    seed === TRAINER_DEFAULTS.seed ? null : `--seed ${seed}`,
+    epochs === TRAINER_DEFAULTS.epochsMax ? null : `--epochs ${epochs}`,
+    warmUp === undefined ? null : `--warm-up ${warmUp / 1_000}s`,
+    gap === undefined ? null : `--gap ${gap / 1_000}s`,
+    validationShare === SHARE_DEFAULT ? null : `--validation-share ${validationShare}`,
+    testShare === SHARE_DEFAULT ? null : `--test-share ${testShare}`,
+  ].filter((option) => option !== null)
+  return ['sluice train', `--out models/${name}`, ...history, ...changed].join(' ')
+}
+
+function dayText(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 10)
+}
+
+function dayOption(text: string): string {
+  const timeMs = Date.parse(`${text}T00:00:00Z`)
+  if (Number.isFinite(timeMs) && dayText(timeMs) === text) return text
+  throw new InvalidArgumentError('Give a day, such as 2026-01-31.')
 }
 
 /** Lets signals have their turn now and then, and stops once the signal is aborted. */
@@ -165,6 +203,8 @@ function printSummary(summary: TrainSummary): void {
     `Trained on ${periods.train.transactions} transactions with ${periods.train.frauds} frauds, ` +
       `${summary.epochs} epochs, ${summary.backend}.`,
   )
+  const leftOut = skipText(summary.skipped)
+  if (leftOut !== null) printLine(`Of the history ${leftOut}.`)
   for (const [name, of] of [
     ['validation', metrics.validation],
     ['test', metrics.test],

@@ -18,12 +18,24 @@ export class FieldReader {
     this.#fields = new Map(Object.entries(value))
   }
 
+  /** True when the field is there, whatever it holds. */
+  has(name: string): boolean {
+    return this.#fields.has(name)
+  }
+
   string(name: string, lengthMax = 256): string {
     const value = this.#take(name)
     if (typeof value !== 'string' || value.length === 0 || value.length > lengthMax) {
       throw this.#wrong(name, value, `a string of 1 to ${lengthMax} characters`)
     }
     return value
+  }
+
+  /** A string that may be empty. */
+  text(name: string, lengthMax = 256): string {
+    const value = this.#take(name)
+    if (typeof value === 'string' && value.length <= lengthMax) return value
+    throw this.#wrong(name, value, `a string of at most ${lengthMax} characters`)
   }
 
   /** A SHA-256 in hex. */
@@ -76,10 +88,6 @@ export class FieldReader {
 
   objectOrNull<Read>(name: string, read: (fields: FieldReader) => Read): Read | null {
     return this.#fields.get(name) === null ? this.#takeNull(name) : this.object(name, read)
-  }
-
-  has(name: string): boolean {
-    return this.#fields.has(name)
   }
 
   /** An array of at most `lengthMax` objects. */
@@ -152,7 +160,7 @@ export function corrupt(problem: string, cause?: unknown): SluiceError {
   return new SluiceError(
     'SLUICE_MODEL_CORRUPT',
     `The model cannot be used: ${problem}. Restore the folder, or make it again with "sluice train".`,
-    { cause },
+    { cause, details: { problem } },
   )
 }
 

@@ -212,7 +212,8 @@ function readScaling(fields: FieldReader): FeatureScaling {
   return scaling
 }
 
-function readThresholds(fields: FieldReader): Thresholds {
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readThresholds(fields: FieldReader): Thresholds {
   return {
     flag: fields.number('flag', Number.MIN_VALUE, 1),
     block: fields.number('block', Number.MIN_VALUE, 1),
@@ -220,7 +221,8 @@ function readThresholds(fields: FieldReader): Thresholds {
   }
 }
 
-function readPeriod(fields: FieldReader): DataPeriod {
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readPeriod(fields: FieldReader): DataPeriod {
   return {
     fromMs: fields.integer('fromMs'),
     endMs: fields.integer('endMs'),
@@ -229,7 +231,8 @@ function readPeriod(fields: FieldReader): DataPeriod {
   }
 }
 
-function readMetrics(fields: FieldReader): ModelMetrics {
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readMetrics(fields: FieldReader): ModelMetrics {
   return {
     averagePrecision: fields.number('averagePrecision', 0, 1),
     aucRoc: fields.number('aucRoc', 0, 1),
@@ -240,7 +243,8 @@ function readMetrics(fields: FieldReader): ModelMetrics {
   }
 }
 
-function readThresholdMetrics(fields: FieldReader): ThresholdMetrics {
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readThresholdMetrics(fields: FieldReader): ThresholdMetrics {
   return {
     alerts: fields.integer('alerts'),
     alertShare: fields.number('alertShare', 0, 1),

@@ -19,7 +19,7 @@ export const PUBLISHED_WEEKS = {
 /** What of a row the rules look at; arrays are by row, in order of time. */
 export interface AssessableRows {
   readonly eventTimesMs: Float64Array
-  readonly cards: readonly string[]
+  readonly cards: Uint32Array
   readonly truth: Uint8Array
 }
 
@@ -59,7 +59,7 @@ export function protocolWeek(
   const startMs = dayStartMs(trainStart)
   const trainEndMs = startMs + TRAIN_DAYS * DAY_MS
   const assessedFromMs = trainEndMs + DELAY_DAYS * DAY_MS
-  const known = new Set<string>()
+  const known = new Set<number>()
   for (const row of between(rows, startMs, trainEndMs)) note(rows, row, known)
   const assessed: number[] = []
   for (let day = 0; day < ASSESSED_DAYS; day += 1) {
@@ -68,7 +68,7 @@ export function protocolWeek(
     for (const row of between(rows, labelledMs, labelledMs + DAY_MS)) note(rows, row, known)
     const ofDay = between(rows, dayMs, dayMs + DAY_MS)
     if (ofDay.length === 0) throw tooShort(trainStart, dayMs)
-    for (const row of ofDay) if (!known.has(rows.cards[row] ?? '')) assessed.push(row)
+    for (const row of ofDay) if (!known.has(rows.cards[row] ?? 0)) assessed.push(row)
   }
   const fromMs = conditions === 'published' ? startMs : -Infinity
   return {
@@ -78,8 +78,8 @@ export function protocolWeek(
   }
 }
 
-function note({ cards, truth }: AssessableRows, row: number, known: Set<string>): void {
-  if (truth[row] === 1) known.add(cards[row] ?? '')
+function note({ cards, truth }: AssessableRows, row: number, known: Set<number>): void {
+  if (truth[row] === 1) known.add(cards[row] ?? 0)
 }
 
 function between(

@@ -8,7 +8,7 @@ const CALIBRATION_BINS = 10
 
 /** Scored rows of one week; arrays are by row. */
 export interface AssessedScores extends Scored {
-  readonly cards: readonly string[]
+  readonly cards: readonly number[]
   readonly eventTimesMs: readonly number[]
   readonly amounts: readonly number[]
 }
@@ -70,7 +70,7 @@ export function protocolFigures(week: AssessedScores): ProtocolFigures {
 
 /** Each day the highest score of each card; of the highest cards the share defrauded that day; found ones are dropped. */
 function cardPrecision({ scores, truth, cards, eventTimesMs }: AssessedScores): number {
-  const days = new Map<number, Map<string, { score: number; isFraud: boolean }>>()
+  const days = new Map<number, Map<number, { score: number; isFraud: boolean }>>()
   for (const [row, card] of cards.entries()) {
     const day = Math.floor((eventTimesMs[row] ?? 0) / DAY_MS)
     let ofDay = days.get(day)
@@ -80,7 +80,7 @@ function cardPrecision({ scores, truth, cards, eventTimesMs }: AssessedScores): 
     best.isFraud ||= truth[row] === 1
     ofDay.set(card, best)
   }
-  const found = new Set<string>()
+  const found = new Set<number>()
   let sum = 0
   for (const [, ofDay] of [...days].sort(([a], [b]) => a - b)) {
     const top = [...ofDay]

@@ -102,7 +102,7 @@ function figuresOf(dataset: Dataset, week: ProtocolWeek, scores: Float64Array): 
   return protocolFigures({
     scores,
     truth: Uint8Array.from(rows, (row) => dataset.truth[row] ?? 0),
-    cards: rows.map((row) => dataset.cards[row] ?? ''),
+    cards: rows.map((row) => dataset.cards[row] ?? 0),
     eventTimesMs: rows.map((row) => dataset.eventTimesMs[row] ?? 0),
     amounts: rows.map((row) => (dataset.amountsMinor[row] ?? 0) / 100),
   })

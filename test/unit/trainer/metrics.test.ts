@@ -82,3 +82,24 @@ test('alerts, precision and recall at a threshold count scores at or above it', 
     recall: 0,
   })
 })
+
+test('rows that stand for others count as often as their weight says', () => {
+  const scores = Float64Array.of(0.9, 0.5, 0.1)
+  const truth = Uint8Array.of(1, 0, 0)
+  const weights = Float64Array.of(1, 1, 3)
+  const thresholds = { flag: 0.1, block: 0.6 }
+  assert.deepEqual(
+    measureScores({ scores, truth, weights }, thresholds),
+    measureScores(
+      { scores: Float64Array.of(0.9, 0.5, 0.1, 0.1, 0.1), truth: Uint8Array.of(1, 0, 0, 0, 0) },
+      thresholds,
+    ),
+  )
+})
+
+test('what was not scored is never given a rank', () => {
+  assert.throws(
+    () => averagePrecision({ scores: Float64Array.of(0.5, NaN), truth: Uint8Array.of(0, 1) }),
+    /not scored/,
+  )
+})

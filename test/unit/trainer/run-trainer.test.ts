@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { isSluiceError } from '../../../services/core/errors.ts'
@@ -12,10 +12,14 @@ import { GOLDEN_TOLERANCE } from '../../../services/core/scoring/golden.ts'
 import { openScoringModel } from '../../../services/platform/tensorflow/scoring-model.ts'
 import { SIMULATION_START_MS, simulate } from '../../../services/producer/index.ts'
 import {
+  OPEN_TERMS,
+  OWNED_TERMS,
   runTrainer,
+  verifyModelFolder,
   type TrainSummary,
   type TrainerOptions,
 } from '../../../services/trainer/index.ts'
+import { cycloneDxErrors } from '../../support/cyclonedx-schema.ts'
 
 const DAY_MS = 86_400_000
 
@@ -54,6 +58,7 @@ function train(
       split: { warmUpMs: 0, gapMs: DAY_MS, validationShare: 0.25, testShare: 0.25 },
       backend: 'wasm',
       rates: DEFAULT_RATES,
+      release: { terms: OPEN_TERMS, releasedOn: '2026-01-31', command: 'sluice train --simulate' },
       ...change,
     },
     () => undefined,
@@ -62,7 +67,10 @@ function train(
 
 function bytesOf(folder: string): ReadonlyMap<string, string> {
   return new Map(
-    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name)).toString('hex')]),
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name))
+      .map((path) => [relative(folder, path), readFileSync(path).toString('hex')]),
   )
 }
 
@@ -73,8 +81,17 @@ test('the same history and seed give the same bytes, another seed other weights'
   await train(join(folder, 'other'), { seed: 6 })
   const one = bytesOf(join(folder, 'one'))
   assert.deepEqual([...one.keys()].sort(), [
+    'DATA_CARD.md',
+    'LICENSES/Apache-2.0.md',
+    'LICENSES/CC-BY-4.0.md',
+    'LICENSES/CDLA-Permissive-2.0.md',
     'MODEL_CARD.md',
-    'evaluation.json',
+    'MOF.yml',
+    'SHA256SUMS',
+    'TECHNICAL_REPORT.md',
+    'bom.json',
+    'evaluation/results.json',
+    'evaluation/test-rows.csv.gz',
     'golden.json',
     'manifest.json',
     'model.json',
@@ -95,6 +112,33 @@ test('a trained folder opens on every backend that always loads and reproduces i
     assert.equal(model.info.version, summary.version)
     model.close()
   }
+})
+
+test('what a run writes is sound, and what was left out of its history is in the folder', async (t) => {
+  const out = join(folderFor(t), 'model')
+  const summary = await train(out, { unreadable: () => 3 })
+  const { checks, isSound } = await verifyModelFolder(out, 'wasm')
+  assert.ok(isSound, JSON.stringify(checks))
+  const results = readFileSync(join(out, 'evaluation/results.json'), 'utf8')
+  assert.deepEqual(
+    (JSON.parse(results) as { history: { skipped: unknown } }).history.skipped,
+    summary.skipped,
+  )
+  assert.equal(summary.skipped.unreadable, 3)
+  assert.match(readFileSync(join(out, 'DATA_CARD.md'), 'utf8'), /`unreadable` \| 3/)
+})
+
+test("a model of somebody's data ships no rows, claims no licence for them, and reaches no class", async (t) => {
+  const out = join(folderFor(t), 'model')
+  const release = { terms: OWNED_TERMS, releasedOn: '2026-01-31', command: 'sluice train --topics' }
+  await train(out, { release })
+  assert.deepEqual(readdirSync(join(out, 'evaluation')), ['results.json'])
+  assert.deepEqual(readdirSync(join(out, 'LICENSES')), ['Apache-2.0.md'])
+  assert.match(readFileSync(join(out, 'MOF.yml'), 'utf8'), /class: none/)
+  assert.deepEqual(cycloneDxErrors(JSON.parse(readFileSync(join(out, 'bom.json'), 'utf8'))), [])
+  const { checks, isSound } = await verifyModelFolder(out, 'wasm')
+  assert.ok(isSound, JSON.stringify(checks))
+  assert.match(checks.find(({ check }) => check === 'rows')?.said ?? '', /no rows are shipped/)
 })
 
 test('even a small net ranks frauds far above chance on later time', async (t) => {

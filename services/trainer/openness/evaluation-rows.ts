@@ -1,0 +1,175 @@
+// Evaluation data of a model folder: rows of the test period as a compressed CSV file, from which anybody computes the
+// scores and the figures again. A row has event time, truth, for how many rows it stands, the score that the trainer
+// saw, and every feature; an empty cell is an absent value. Numbers are written so that the same bits are read back.
+//
+// A period that is too large is thinned: frauds and the genuine rows of the highest scores decide the figures, so they
+// are kept, and of the many other genuine rows every n-th.
+
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { corrupt } from '../../core/scoring/field-reader.ts'
+import type { ScoredPeriod } from './release.ts'
+
+export const ROWS_FILE = 'evaluation/test-rows.csv.gz'
+
+/** Limits of the file: compressed on writing, text on reading. With the rest a folder stays below a megabyte. */
+export const ROWS_BYTES_MAX = 750_000
+const TEXT_BYTES_MAX = 64 * 1024 * 1024
+
+/** Genuine rows of the highest scores that are a part of their own. */
+const TOP_ROWS = 1_536
+
+/** Rows of one part to begin with; fewer when the file would be too large. */
+const PART_ROWS_MAX = 4_096
+
+/** How much the largest part is thinned when the file is too large. */
+const THINNING = 1.25
+
+const LEADING_COLUMNS = ['event_time_ms', 'is_fraud', 'weight', 'score'] as const
+
+/** Rows that are shipped, or were read back. */
+export interface EvaluationRows {
+  readonly rowCount: number
+  /** Raw feature values; NaN is absent. */
+  readonly rows: Float64Array
+  readonly truth: Uint8Array
+  readonly weights: Float64Array
+  readonly scores: Float64Array
+}
+
+/** A sample that fits, with how it was drawn. */
+export interface ShippedRows extends EvaluationRows {
+  readonly text: string
+  readonly bytes: Buffer
+  readonly rule: string
+}
+
+/** Rows of one kind, of which every so many-th is shipped. */
+interface Part {
+  readonly name: string
+  /** Positions in the period, by event time. */
+  readonly positions: readonly number[]
+  every: number
+}
+
+/** Takes all rows if they fit, else thins the largest part until they do. */
+export function shipRows(period: ScoredPeriod, features: readonly string[]): ShippedRows {
+  const parts = partsOf(period)
+  for (;;) {
+    const chosen = parts.flatMap(({ positions, every }) => {
+      const taken = positions.filter((_, index) => index % every === 0)
+      return taken.map((position) => ({ position, weight: positions.length / taken.length }))
+    })
+    const text = csvOf(
+      period,
+      chosen.toSorted((a, b) => a.position - b.position),
+      features,
+    )
+    const bytes = gzipSync(text, { level: 9 })
+    if (bytes.length <= ROWS_BYTES_MAX || chosen.length <= parts.length) {
+      return { ...parseRows(text, features), text, bytes, rule: ruleOf(parts) }
+    }
+    thinLargest(parts)
+  }
+}
+
+function partsOf({ dataset, indices, scores }: ScoredPeriod): readonly Part[] {
+  const all = Array.from(indices.keys())
+  const isFraud = (position: number): boolean => dataset.truth[indices[position] ?? 0] === 1
+  const genuine = all.filter((position) => !isFraud(position))
+  const byScore = genuine.toSorted((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
+  const top = new Set(byScore.slice(0, TOP_ROWS))
+  const part = (name: string, positions: readonly number[]): Part => ({
+    name,
+    positions,
+    every: Math.max(1, Math.ceil(positions.length / PART_ROWS_MAX)),
+  })
+  return [
+    part('frauds', all.filter(isFraud)),
+    part(
+      `${top.size} genuine rows with the highest scores`,
+      genuine.filter((position) => top.has(position)),
+    ),
+    part(
+      'other genuine rows',
+      genuine.filter((position) => !top.has(position)),
+    ),
+  ]
+}
+
+function thinLargest(parts: readonly Part[]): void {
+  const sizeOf = ({ positions, every }: Part): number => positions.length / every
+  const [largest] = parts.toSorted((a, b) => sizeOf(b) - sizeOf(a))
+  if (largest !== undefined) largest.every = Math.ceil(largest.every * THINNING)
+}
+
+function ruleOf(parts: readonly Part[]): string {
+  return parts
+    .map(({ name, every }) => (every === 1 ? `all ${name}` : `one in ${every} ${name}`))
+    .join(', ')
+}
+
+function csvOf(
+  { dataset, indices, scores }: ScoredPeriod,
+  chosen: readonly { readonly position: number; readonly weight: number }[],
+  features: readonly string[],
+): string {
+  const lines = [[...LEADING_COLUMNS, ...features].join(',')]
+  for (const { position, weight } of chosen) {
+    const row = indices[position] ?? 0
+    const from = row * features.length
+    const values = dataset.rows.subarray(from, from + features.length)
+    const leading = [dataset.eventTimesMs[row], dataset.truth[row], weight, scores[position]]
+    lines.push([...leading, ...values].map((value) => cell(value ?? NaN)).join(','))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** The shortest text that is read back as the same number; nothing for an absent one. */
+function cell(value: number): string {
+  return Number.isNaN(value) ? '' : String(value)
+}
+
+/** Unpacks the file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is no gzip or larger than allowed. */
+export function unpackRows(bytes: Uint8Array): string {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: TEXT_BYTES_MAX }).toString('utf8')
+  } catch (error) {
+    throw corrupt(`${ROWS_FILE} cannot be unpacked`, error)
+  }
+}
+
+/** Reads the rows back. @throws SluiceError SLUICE_MODEL_CORRUPT naming line and column. */
+export function parseRows(text: string, features: readonly string[]): EvaluationRows {
+  const [header = '', ...lines] = text.trimEnd().split('\n')
+  if (header !== [...LEADING_COLUMNS, ...features].join(',')) {
+    throw corrupt(`${ROWS_FILE} has other columns than the model's features`)
+  }
+  const rows = new Float64Array(lines.length * features.length)
+  const truth = new Uint8Array(lines.length)
+  const weights = new Float64Array(lines.length)
+  const scores = new Float64Array(lines.length)
+  for (const [index, line] of lines.entries()) {
+    const cells = line.split(',')
+    const where = `${ROWS_FILE} line ${index + 2}`
+    if (cells.length !== LEADING_COLUMNS.length + features.length) {
+      throw corrupt(`${where} has ${cells.length} cells`)
+    }
+    const numberAt = (at: number): number => {
+      const value = cells[at] === '' ? NaN : Number(cells[at])
+      if (cells[at] !== '' && !Number.isFinite(value)) {
+        throw corrupt(`${where} column ${at + 1} is no number`)
+      }
+      return value
+    }
+    const isFraud = numberAt(1)
+    if (isFraud !== 0 && isFraud !== 1) throw corrupt(`${where} has no truth`)
+    truth[index] = isFraud
+    weights[index] = numberAt(2)
+    if (!(numberAt(2) >= 1)) throw corrupt(`${where} has no weight`)
+    scores[index] = numberAt(3)
+    for (let feature = 0; feature < features.length; feature += 1) {
+      rows[index * features.length + feature] = numberAt(LEADING_COLUMNS.length + feature)
+    }
+  }
+  return { rowCount: lines.length, rows, truth, weights, scores }
+}

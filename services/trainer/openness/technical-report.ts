@@ -1,0 +1,55 @@
+// TECHNICAL_REPORT.md: how a model was made and measured, step by step, for who wants to judge or repeat it.
+
+import { list, pageOf, percent } from './page-parts.ts'
+import type { Release } from './release.ts'
+import type { Results } from './results.ts'
+
+/** The report, made from the method of the run and its results. */
+export function technicalReport(release: Release, results: Results): Buffer {
+  const { manifest, method } = release
+  const opening = `How model ${manifest.version} was made and measured. This page is generated.\n\n**${release.caveat}**`
+  return pageOf('TECHNICAL_REPORT.md', `Technical report of model ${manifest.name}`, opening, [
+    'Given one card transaction and the recent history of its card, terminal, merchant, device and network, the ' +
+      'probability that it is a fraud. One row is one transaction; a row holds only what was known when it was made.',
+    inputs(release),
+    `${sentenceOf(method.family)}: ${method.architecture}. The last unit is a logit. Topology and weights are in ` +
+      `model.json and weights.bin, as TensorFlow.js ${method.libraryVersion} reads them.`,
+    list(method.steps),
+    choices(release),
+    evaluation(results),
+    `\`${release.command}\` with seed ${manifest.training.seed} on backend ${manifest.training.backend}. ` +
+      '`sluice model verify <this folder>` checks every file, the golden scores and the figures of the shipped rows.',
+  ])
+}
+
+function inputs({ manifest: { features, scaling } }: Release): string {
+  const logarithms = scaling.filter(({ transform }) => transform === 'log1p').length
+  const told = scaling.filter(({ absentInput }) => absentInput).length
+  return (
+    `${features.length} features become ${features.length + told} inputs: ${logarithms} pass a logarithm first, all are ` +
+    'centred, scaled and clipped by statistics of the training period alone, absent values are replaced by its median, ' +
+    `and for ${told} features absence is an input of its own. manifest.json holds every number.`
+  )
+}
+
+function choices({ manifest: { calibration, thresholds } }: Release): string {
+  const curve =
+    calibration.kind === 'identity'
+      ? 'The logit is turned into a probability as it is.'
+      : `Slope ${calibration.slope.toFixed(4)} and intercept ${calibration.intercept.toFixed(4)} turn the logit into a ` +
+        "probability (Platt's method, fitted on validation)."
+  return `${curve} Thresholds, by the rule "${thresholds.rule}": flag at ${thresholds.flag.toFixed(4)}, block at ${thresholds.block.toFixed(4)}. Both were chosen on validation.`
+}
+
+function evaluation({ metrics: { test }, intervals, history }: Results): string {
+  const { low, high } = intervals.test.averagePrecision
+  return (
+    `On the newest period, which had no part in any choice: average precision ${test.averagePrecision.toFixed(3)} ` +
+    `(${percent(intervals.confidence, 0)} interval ${low.toFixed(3)} to ${high.toFixed(3)}, ${intervals.draws} draws of ` +
+    `whole cards out of ${history.cards} in the history). All figures are in evaluation/results.json and MODEL_CARD.md.`
+  )
+}
+
+function sentenceOf(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`
+}
