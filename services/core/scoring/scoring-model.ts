@@ -1,7 +1,7 @@
 // What the pipeline needs from wherever scores come from.
 
 /** Where scores may be computed, from the one preferred when measured equal. */
-export const BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const
+export const BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const
 export type Backend = (typeof BACKENDS)[number]
 
 /** Why a backend that is present was not used. Closed list: also a metric label. */
@@ -11,6 +11,7 @@ export const REFUSAL_REASONS = [
   'wrong_result',
   'run_failed',
   'golden_mismatch',
+  'batch_dependent',
 ] as const
 export type RefusalReason = (typeof REFUSAL_REASONS)[number]
 
@@ -27,6 +28,8 @@ export interface BackendTrial {
   readonly batchMicroseconds: number | null
   /** Largest difference to a golden score; null when none was computed. */
   readonly goldenErrorMax: number | null
+  /** Whether a row got the same bits in batches of several sizes (P3); null when it was not tried. */
+  readonly hasSameBits: boolean | null
 }
 
 /** What is known of an open model. */
@@ -39,6 +42,8 @@ export interface ScoringModelInfo {
   /** Device and library, such as "1 core, SIMD". */
   readonly backendDetail: string
   readonly isOnGpu: boolean
+  /** False: a row's score may depend on its batch, so decisions cannot be repeated bit for bit (P3). */
+  readonly hasSameBits: boolean
   readonly featureListHash: string
   readonly ratesDigest: string
   /** A score at or above it is flagged. */
@@ -54,7 +59,7 @@ export interface ScoringModelInfo {
   readonly trials: readonly BackendTrial[]
 }
 
-/** A model that scores feature rows. The same row gets the same bits in a batch of any size. */
+/** A model that scores feature rows; the same row gets the same bits in a batch of any size, if `hasSameBits`. */
 export interface ScoringModel {
   readonly info: ScoringModelInfo
   /**

@@ -17,7 +17,8 @@ function trialsWithNative(source: string): readonly BackendTrial[] {
   const hooks = `
     const native = ${JSON.stringify(`data:text/javascript,${encodeURIComponent(source)}`)}
     export function resolve(specifier, context, next) {
-      return specifier === '@tensorflow/tfjs-node'
+      // Also where it was installed into a folder of its own.
+      return /(^@tensorflow|node_modules.@tensorflow).tfjs-node(\\/dist\\/index\\.js)?$/.test(specifier)
         ? { url: native, format: 'module', shortCircuit: true }
         : next(specifier, context)
     }`
@@ -56,7 +57,7 @@ test('a native package that does not start, or computes nonsense, is refused for
   const wrong = `
     export const setBackend = async () => true
     export const backend = () => ({})
-    export const tidy = () => [0.25]`
+    export const tidy = () => ({ data: async () => [0.25], dispose() {} })`
   assert.equal(trialsWithNative(wrong)[0]?.refusal, 'wrong_result')
 })
 
