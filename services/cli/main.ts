@@ -33,6 +33,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/produce.ts'),
   ],
   ['train', 'make a model from history', () => import('./commands/train.ts')],
+  [
+    'tensorflow',
+    'install native TensorFlow or WebGPU, for scoring and training',
+    () => import('./commands/tensorflow.ts'),
+  ],
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],
