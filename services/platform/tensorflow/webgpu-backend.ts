@@ -34,7 +34,7 @@ interface WebGpuPackage {
 
 /** @throws BackendProblem */
 export async function openWebGpu(): Promise<OpenBackend> {
-  const gpu = await importDawn()
+  const gpu = await startDawn()
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (adapter === null) {
     throw new BackendProblem(
@@ -42,7 +42,6 @@ export async function openWebGpu(): Promise<OpenBackend> {
       'no adapter: neither a GPU with its driver nor a software one is found',
     )
   }
-  offerToPage(gpu)
   const tf = await import('@tensorflow/tfjs')
   const { webgpu_util } = await importPackage<WebGpuPackage>('@tensorflow/tfjs-backend-webgpu')
   await startBackend(tf, 'webgpu')
@@ -76,22 +75,24 @@ function adapterName({ vendor, device, description }: AdapterInfo): string {
   return words.length === 0 ? 'unnamed adapter' : [...new Set(words)].join(' ')
 }
 
-/** Vulkan is named on Linux, since looking for OpenGL there complains on standard error without a display. */
-async function importDawn(): Promise<Gpu> {
+/**
+ * One instance for the life of the process, kept where pages keep it and where the package of the backend looks while
+ * it loads: an instance that nobody refers to any more takes the process down. Node 21 and later have a navigator.
+ */
+async function startDawn(): Promise<Gpu> {
+  const page: { gpu?: Gpu } = (globalThis as { navigator?: object }).navigator ?? {}
+  if (page.gpu !== undefined) return page.gpu
   const { create, globals } = await importPackage<DawnPackage>('webgpu')
   Object.assign(globalThis, globals)
   try {
-    return create(process.platform === 'linux' ? ['backend=vulkan'] : [])
+    // Without a display, looking for OpenGL on Linux is of no use.
+    const gpu = create(process.platform === 'linux' ? ['backend=vulkan'] : [])
+    Object.defineProperty(page, 'gpu', { value: gpu, configurable: true })
+    Object.defineProperty(globalThis, 'navigator', { value: page, configurable: true })
+    return gpu
   } catch (error) {
     throw new BackendProblem('start_failed', `webgpu does not start (${firstLineOf(error)})`)
   }
-}
-
-/** The package of the backend looks for `navigator.gpu` while it loads. Node 21 and later have a navigator. */
-function offerToPage(gpu: Gpu): void {
-  const page = (globalThis as { navigator?: object }).navigator ?? {}
-  Object.defineProperty(page, 'gpu', { value: gpu, configurable: true })
-  Object.defineProperty(globalThis, 'navigator', { value: page, configurable: true })
 }
 
 async function importPackage<Package>(packageName: string): Promise<Package> {
