@@ -84,7 +84,7 @@ export async function runTrainer(
   onProgress: (line: string) => void,
 ): Promise<TrainSummary> {
   await checkTarget(options.out, options.force)
-  const backend = await openTrainingBackend(options.backend)
+  const backend = await openTrainingBackend(options.backend, onProgress)
   onProgress(`training on ${backend.backend} (${backend.detail})`)
   const dataset = await collectDataset(history, { rates: options.rates, onProgress })
   const split = splitByTime(dataset, options.split)
@@ -241,14 +241,19 @@ function goldenBytes(made: Made, testScores: Float64Array): Buffer {
   return jsonBytes(goldenToJson({ rowCount: GOLDEN_ROWS, rows, scores }))
 }
 
-async function openTrainingBackend(wanted: TrainerOptions['backend']): Promise<OpenBackend> {
+async function openTrainingBackend(
+  wanted: TrainerOptions['backend'],
+  onProgress: (line: string) => void,
+): Promise<OpenBackend> {
   const names = wanted === 'auto' ? (['tensorflow', 'wasm'] as const) : [wanted]
   const reasons: string[] = []
   for (const name of names) {
     try {
       return await openBackend(name)
     } catch (error) {
-      reasons.push(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+      const reason = `${name}: ${error instanceof Error ? error.message : String(error)}`
+      reasons.push(reason)
+      if (wanted === 'auto') onProgress(`not training on ${reason}`)
     }
   }
   throw new SluiceError(

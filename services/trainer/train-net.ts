@@ -57,6 +57,7 @@ export async function trainNet(
   for (let epoch = 1; epoch <= options.epochsMax; epoch += 1) {
     // An epoch holds the thread for about a second; signals get their turn between two.
     await setImmediate()
+    const beganMs = performance.now()
     const loss = runEpoch(backend, model, optimizer, inputCount, train, epoch, options)
     const own = weightsOf(model)
     average = averaged(average, own)
@@ -64,7 +65,8 @@ export async function trainNet(
     const scores = logits(validation.inputs)
     const precision = averagePrecision({ scores, truth: validation.truth })
     options.onProgress(
-      `epoch ${epoch}: loss ${loss.toFixed(4)}, validation average precision ${precision.toFixed(4)}`,
+      `epoch ${epoch}: loss ${loss.toFixed(4)}, validation average precision ${precision.toFixed(4)}, ` +
+        `${((performance.now() - beganMs) / 1_000).toFixed(2)} s`,
     )
     if (precision > best.precision) {
       best.epoch = epoch

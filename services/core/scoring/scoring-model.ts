@@ -4,6 +4,10 @@
 export const BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const
 export type Backend = (typeof BACKENDS)[number]
 
+/** Where scores are computed: on the thread that does all else, or on one of their own. */
+export const SCORING_THREADS = ['main', 'worker'] as const
+export type ScoringThread = (typeof SCORING_THREADS)[number]
+
 /** Why a backend that is present was not used. Closed list: also a metric label. */
 export const REFUSAL_REASONS = [
   'load_failed',
@@ -56,6 +60,7 @@ export interface ScoringModelInfo {
   readonly isCalibrated: boolean
   /** Rows of the batch at which backends were compared. */
   readonly workingBatchRows: number
+  readonly thread: ScoringThread
   readonly trials: readonly BackendTrial[]
 }
 

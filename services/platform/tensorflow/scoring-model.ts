@@ -9,11 +9,14 @@ import {
   type BackendTrial,
   type ScoringModel,
   type ScoringModelInfo,
+  type ScoringThread,
 } from '../../core/scoring/scoring-model.ts'
+import { threadFor } from '../../core/scoring/scoring-thread.ts'
 import type { Logger } from '../log.ts'
 import { tryBackend, WORKING_BATCH_ROWS, type Candidate } from './backend-trial.ts'
 import { readModelFolder, type ModelFolder } from './model-folder.ts'
 import type { RowScorer } from './row-scorer.ts'
+import { openThreadedScorer } from './threaded-model.ts'
 
 export interface OpenModelOptions {
   readonly folder: string
@@ -22,6 +25,8 @@ export interface OpenModelOptions {
   /** Of the table that amounts are converted with; that of DEFAULT_RATES unless given. */
   readonly ratesDigest?: string
   readonly log?: Logger
+  /** Where it is scored; `main` unless given. `auto`: in a thread of its own where a batch takes long. */
+  readonly thread?: ScoringThread | 'auto'
 }
 
 type UsableCandidate = Candidate & { readonly scorer: RowScorer }
@@ -32,6 +37,27 @@ type UsableCandidate = Candidate & { readonly scorer: RowScorer }
  * SLUICE_BACKEND_UNAVAILABLE saying what was tried and why it cannot be used.
  */
 export async function openScoringModel(options: OpenModelOptions): Promise<ScoringModel> {
+  const { thread = 'main', log } = options
+  const model = await openHere(options)
+  if ((thread === 'auto' ? threadFor(model.info) : thread) === 'main') return model
+  try {
+    const { folder, ratesDigest = DEFAULT_RATES.digest } = options
+    const { backend, digest } = model.info
+    const scorer = await openThreadedScorer({ folder, backend, ratesDigest, digest })
+    model.close()
+    log?.info({ backend }, 'Scoring runs in a thread of its own.')
+    return { ...scorer, info: { ...model.info, thread: 'worker' } }
+  } catch (error) {
+    if (thread === 'auto') {
+      log?.warn({ error }, 'Scoring stays on the main thread.')
+      return model
+    }
+    model.close()
+    throw error
+  }
+}
+
+async function openHere(options: OpenModelOptions): Promise<ScoringModel> {
   const { folder, backend, log, ratesDigest = DEFAULT_RATES.digest } = options
   const model = await readModelFolder(folder, ratesDigest)
   const candidates: Candidate[] = []
@@ -91,6 +117,7 @@ function describe(
     usual: manifest.usual,
     isCalibrated: manifest.calibration.kind !== 'identity',
     workingBatchRows: WORKING_BATCH_ROWS,
+    thread: 'main',
     trials,
   }
 }
