@@ -39,6 +39,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/evaluate.ts'),
   ],
   ['model', 'verify a model folder', () => import('./commands/model.ts')],
+  [
+    'tensorflow',
+    'install native TensorFlow or WebGPU, for scoring and training',
+    () => import('./commands/tensorflow.ts'),
+  ],
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],

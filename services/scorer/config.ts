@@ -18,6 +18,7 @@ export interface ScorerConfig extends KafkaConnection {
   readonly schemaRegistryUrl: string | null
   readonly modelFolder: string | null
   readonly backend: VariableValue<'SLUICE_BACKEND'>
+  readonly scoringThread: VariableValue<'SLUICE_SCORING_THREAD'>
   /** What should score here; anything else in use is reported as a fallback. */
   readonly backendExpected: Expectation
   readonly mode: Mode
@@ -61,6 +62,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
     modelFolder: read.value('SLUICE_MODEL'),
     backend: read.value('SLUICE_BACKEND'),
+    scoringThread: read.value('SLUICE_SCORING_THREAD'),
     backendExpected: read.value('SLUICE_BACKEND_EXPECTED'),
     mode: read.value('SLUICE_MODE'),
     unscoredOutcome: read.value('SLUICE_UNSCORED_OUTCOME'),

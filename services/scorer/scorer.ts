@@ -142,6 +142,7 @@ async function openModel(
     folder: config.modelFolder ?? join(repositoryRoot(), 'models/simulator'),
     backend: config.backend,
     ratesDigest: DEFAULT_RATES.digest,
+    thread: config.scoringThread,
   })
   opened.push({
     close: () => {

@@ -92,7 +92,7 @@ export async function runTrainer(
   onProgress: (line: string) => void,
 ): Promise<TrainSummary> {
   await checkTarget(options.out, options.force)
-  const backend = await openTrainingBackend(options.backend)
+  const backend = await openTrainingBackend(options.backend, onProgress)
   onProgress(`training on ${backend.backend} (${backend.detail})`)
   const dataset = await collectDataset(history, { ...options, onProgress })
   const leftOut = skipText(dataset.facts.skipped)

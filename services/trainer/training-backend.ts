@@ -6,14 +6,19 @@ import { openBackend, type OpenBackend } from '../platform/tensorflow/load-tenso
 export type TrainingBackend = 'auto' | 'tensorflow' | 'wasm'
 
 /** @throws SluiceError SLUICE_BACKEND_UNAVAILABLE */
-export async function openTrainingBackend(wanted: TrainingBackend): Promise<OpenBackend> {
+export async function openTrainingBackend(
+  wanted: TrainingBackend,
+  onProgress: (line: string) => void,
+): Promise<OpenBackend> {
   const names = wanted === 'auto' ? (['tensorflow', 'wasm'] as const) : [wanted]
   const reasons: string[] = []
   for (const name of names) {
     try {
       return await openBackend(name)
     } catch (error) {
-      reasons.push(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+      const reason = `${name}: ${error instanceof Error ? error.message : String(error)}`
+      reasons.push(reason)
+      if (wanted === 'auto') onProgress(`not training on ${reason}`)
     }
   }
   throw new SluiceError(

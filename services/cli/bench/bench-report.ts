@@ -1,5 +1,7 @@
 // What `sluice bench` prints for people. Programs take --json.
 
+import type { BackendsResult } from './backends-bench.ts'
+import { backendsLines, backendsProblems } from './backends-report.ts'
 import type { FeaturesResult } from './features-bench.ts'
 import { featuresLines } from './features-report.ts'
 import { count, cpuText, mebibytes, milliseconds } from './figures.ts'
@@ -26,6 +28,7 @@ export interface BenchReport {
   readonly takeover: TakeoverResult | null
   readonly tracing: TracingBenchResult | null
   readonly features: FeaturesResult | null
+  readonly backends: BackendsResult | null
   readonly profile: ProfileSummary | null
 }
 
@@ -37,6 +40,7 @@ export function reportProblems({
   takeover,
   tracing,
   features,
+  backends,
 }: BenchReport): readonly string[] {
   return [
     ...(replay?.runs ?? []).flatMap(({ problems }, run) =>
@@ -46,6 +50,7 @@ export function reportProblems({
     ...(takeover?.problems ?? []).map((problem) => `takeover: ${problem}`),
     ...(tracing?.problems ?? []).map((problem) => `tracing, ${problem}`),
     ...(features?.problems ?? []).map((problem) => `features: ${problem}`),
+    ...(backends === null ? [] : backendsProblems(backends)),
     ...(scoring ?? [])
       .filter(({ hasSameBits }) => hasSameBits === false)
       .map(({ backend }) => `scoring: ${backend} scores a row differently by size of batch.`),
@@ -64,6 +69,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.takeover === null ? [] : takeoverLines(report.takeover)),
     ...(report.tracing === null ? [] : tracingLines(report.tracing)),
     ...(report.features === null ? [] : featuresLines(report.features)),
+    ...(report.backends === null ? [] : backendsLines(report.backends)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),
   ]
 }

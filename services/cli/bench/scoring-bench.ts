@@ -62,7 +62,7 @@ export async function runScoringBench(
 }
 
 /** Feature rows as the scorer would see them, from a history folded in memory. */
-function simulatedRows(count: number): Float64Array {
+export function simulatedRows(count: number): Float64Array {
   const rows = new Float64Array(count * FEATURE_COUNT)
   const fold = new HistoryFold({ rates: DEFAULT_RATES })
   let row = 0

@@ -6,6 +6,8 @@ import { Argument, type Command } from 'commander'
 import { VARIABLES } from '../../platform/config/variables.ts'
 import { provisionStack } from '../../platform/provision/index.ts'
 import { VALUE_LAYOUTS } from '../../platform/redis/value-layouts.ts'
+import { BACKEND_BATCHES, runBackendsBench, type BackendsResult } from '../bench/backends-bench.ts'
+import { denseNet, modelNet } from '../bench/bench-nets.ts'
 import { runFeaturesBench } from '../bench/features-bench.ts'
 import { openBenchServers, type BenchServers } from '../bench/bench-servers.ts'
 import { reportLines, reportProblems, type BenchReport } from '../bench/bench-report.ts'
@@ -27,7 +29,16 @@ import {
 } from '../command.ts'
 import { durationOption } from './produce-options.ts'
 
-const NAMES = ['scoring', 'replay', 'live', 'sizing', 'takeover', 'tracing', 'features'] as const
+const NAMES = [
+  'scoring',
+  'replay',
+  'live',
+  'sizing',
+  'takeover',
+  'tracing',
+  'features',
+  'backends',
+] as const
 type Name = (typeof NAMES)[number]
 /** Measured when no name is given; the others answer one question and take long. */
 const USUAL: readonly Name[] = ['scoring', 'replay', 'live']
@@ -37,6 +48,12 @@ const COUNT_MAX = 100_000_000
 const BATCH_SIZE_MAX = 4_096
 const LIVE_BATCH_SIZE_MAX = 512
 const SCORING_MEASURE_MS = 500
+const BACKENDS_MEASURE_MS = 1_000
+/** The shapes that others publish figures for. */
+const BACKENDS_NETS = [
+  [64, 128, 64, 1],
+  [64, 1_024, 1_024, 1],
+] as const
 const PROFILE_FUNCTIONS_MAX = 15
 const GROWTH_EVENTS = 2_000
 
@@ -50,6 +67,7 @@ interface BenchCommandOptions {
   readonly duration: number
   readonly warmUp: number
   readonly profile?: string
+  readonly model: readonly string[]
 }
 
 /** Adds the command to the program. */
@@ -64,7 +82,8 @@ export function register(program: Command): void {
         'default. sizing: memory per card and entity in Redis, and disk per transaction, after a replay. takeover: how\n' +
         'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
         'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
-        'same over Redis without Kafka, and as the history of one card grows.\n' +
+        'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
+        'works here x models x batches of 1 to 16,384 rows, without a server.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
@@ -91,11 +110,13 @@ export function register(program: Command): void {
     .option('--duration <duration>', 'live: measured time, such as 60s', durationOption, 60_000)
     .option('--warm-up <duration>', 'live: time before it', durationOption, 10_000)
     .option('--profile <file>', 'replay: write a profile of the scorer and summarise it')
+    .option('--model <folder...>', 'backends: models to score with', ['models/simulator'])
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
       '\nExamples:\n  $ sluice bench\n  $ sluice bench replay --runs 1 --profile scorer.cpuprofile\n' +
-        '  $ sluice bench live --rate 5000 --duration 10m --json',
+        '  $ sluice bench live --rate 5000 --duration 10m --json\n' +
+        '  $ sluice bench backends --model models/simulator',
     )
     .action(async (name: Name | undefined, options: BenchCommandOptions) => {
       const report = await measure(name === undefined ? USUAL : [name], options)
@@ -111,9 +132,10 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   const scoring = names.includes('scoring')
     ? await runScoringBench({ measureMs: SCORING_MEASURE_MS }, printProgress)
     : null
-  if (names.every((name) => name === 'scoring')) {
+  const backends = names.includes('backends') ? await measureBackends(options) : null
+  if (names.every((name) => name === 'scoring' || name === 'backends')) {
     return {
-      ...{ machine, servers: null, scoring, profile: null },
+      ...{ machine, servers: null, scoring, profile: null, backends },
       ...{ replay: null, live: null, sizing: null, takeover: null, tracing: null, features: null },
     }
   }
@@ -122,13 +144,23 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
     const servers = await openBenchServers(stack.kafka, stack.redis)
     try {
       const onServers = await measureOnServers(names, options, servers, signal)
-      return { machine, servers: servers.versions, scoring, ...onServers }
+      return { machine, servers: servers.versions, scoring, backends, ...onServers }
     } finally {
       await servers.close()
     }
   } finally {
     await stack.stop()
   }
+}
+
+function measureBackends({ model }: BenchCommandOptions): Promise<BackendsResult> {
+  const rowCount = Math.max(...BACKEND_BATCHES)
+  const nets = [
+    ...model.map((folder) => modelNet(folder, rowCount)),
+    ...BACKENDS_NETS.map((widths) => denseNet(widths, rowCount)),
+  ]
+  const options = { measureMs: BACKENDS_MEASURE_MS, batches: BACKEND_BATCHES }
+  return runBackendsBench(nets, options, printProgress)
 }
 
 async function measureOnServers(

@@ -8,8 +8,11 @@ import {
   type ScoringModelInfo,
 } from './scoring-model.ts'
 
-/** What an operator may expect to score. `none` and `auto`: whatever works best is as it should be. */
-export const EXPECTATIONS = ['none', 'auto', 'tensorflow-gpu', ...BACKENDS] as const
+/**
+ * What an operator may expect to score. `none` and `auto`: whatever works best is as it should be. `gpu`: any backend,
+ * if it computes on a GPU.
+ */
+export const EXPECTATIONS = ['none', 'auto', 'gpu', 'tensorflow-gpu', ...BACKENDS] as const
 export type Expectation = (typeof EXPECTATIONS)[number]
 
 /** True when another backend is in use than expected, or one that is present was refused. */
@@ -19,6 +22,7 @@ export function isFallback(
 ): boolean {
   if (refusedBackends(trials).length > 0) return true
   if (expected === 'none' || expected === 'auto') return false
+  if (expected === 'gpu') return !isOnGpu
   if (expected === 'tensorflow-gpu') return backend !== 'tensorflow' || !isOnGpu
   return backend !== expected
 }

@@ -1,8 +1,12 @@
 // What the pipeline needs from wherever scores come from.
 
 /** Where scores may be computed, from the one preferred when measured equal. */
-export const BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const
+export const BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const
 export type Backend = (typeof BACKENDS)[number]
+
+/** Where scores are computed: on the thread that does all else, or on one of their own. */
+export const SCORING_THREADS = ['main', 'worker'] as const
+export type ScoringThread = (typeof SCORING_THREADS)[number]
 
 /** Why a backend that is present was not used. Closed list: also a metric label. */
 export const REFUSAL_REASONS = [
@@ -11,6 +15,7 @@ export const REFUSAL_REASONS = [
   'wrong_result',
   'run_failed',
   'golden_mismatch',
+  'batch_dependent',
 ] as const
 export type RefusalReason = (typeof REFUSAL_REASONS)[number]
 
@@ -27,6 +32,8 @@ export interface BackendTrial {
   readonly batchMicroseconds: number | null
   /** Largest difference to a golden score; null when none was computed. */
   readonly goldenErrorMax: number | null
+  /** Whether a row got the same bits in batches of several sizes (P3); null when it was not tried. */
+  readonly hasSameBits: boolean | null
 }
 
 /** What is known of an open model. */
@@ -39,6 +46,8 @@ export interface ScoringModelInfo {
   /** Device and library, such as "1 core, SIMD". */
   readonly backendDetail: string
   readonly isOnGpu: boolean
+  /** False: a row's score may depend on its batch, so decisions cannot be repeated bit for bit (P3). */
+  readonly hasSameBits: boolean
   readonly featureListHash: string
   readonly ratesDigest: string
   /** A score at or above it is flagged. */
@@ -51,10 +60,31 @@ export interface ScoringModelInfo {
   readonly isCalibrated: boolean
   /** Rows of the batch at which backends were compared. */
   readonly workingBatchRows: number
+  readonly thread: ScoringThread
   readonly trials: readonly BackendTrial[]
 }
 
-/** A model that scores feature rows. The same row gets the same bits in a batch of any size. */
+/** What the large net of a cascade reads; all by row. */
+export interface VerifiableRows {
+  /** FEATURE_COUNT raw values a row. */
+  readonly rows: Float64Array
+  /** SEQUENCE_LENGTH numbers a row: the card's payments before (see writeSequence). */
+  readonly sequences: Float64Array
+  /** Minor units of the reference currency. */
+  readonly amountsMinor: Float64Array
+}
+
+/** The large net of a cascade (draft and verify). */
+export interface Verifier {
+  /** From which score of the draft on it decides; 0 always. */
+  readonly verifyFrom: number
+  /** Share of payments that it scores whatever the draft says, to measure agreement. */
+  readonly sampleShare: number
+  /** As ScoringModel.score. */
+  score(rows: VerifiableRows, rowCount: number): Promise<Float64Array>
+}
+
+/** A model that scores feature rows; the same row gets the same bits in a batch of any size, if `hasSameBits`. */
 export interface ScoringModel {
   readonly info: ScoringModelInfo
   /**
@@ -62,5 +92,7 @@ export interface ScoringModel {
    * scored": the row holds a value that this model cannot take. The array belongs to the caller.
    */
   score(rows: Float64Array, rowCount: number): Float64Array | Promise<Float64Array>
+  /** Null for a model of one net; else `score` gives the draft's scores. */
+  readonly verifier: Verifier | null
   close(): void
 }

@@ -1,7 +1,7 @@
 // Variables that say which stream is read and how it is decided.
 
 import { EXPECTATIONS } from '../../core/scoring/fallback.ts'
-import { BACKENDS } from '../../core/scoring/scoring-model.ts'
+import { BACKENDS, SCORING_THREADS } from '../../core/scoring/scoring-model.ts'
 import { MODES } from '../../core/wire/records.ts'
 import { VALUE_LAYOUT_DEFAULT, VALUE_LAYOUT_NEWEST } from '../redis/value-layouts.ts'
 import type { Variable } from './variable.ts'
@@ -70,6 +70,15 @@ export const SCORING_VARIABLES = {
     kind: 'choice',
     words: EXPECTATIONS,
     default: 'none',
+  },
+  SLUICE_SCORING_THREAD: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      'Thread that scores. `auto`: one of its own where a batch of 256 takes longer than 4 ms, so that a large model does not hold up fetching and commits.',
+    kind: 'choice',
+    words: ['auto', ...SCORING_THREADS],
+    default: 'auto',
   },
   SLUICE_MODE: {
     ...DECIDING,

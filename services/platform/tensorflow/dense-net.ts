@@ -2,10 +2,8 @@
 
 import type { LayersModel, Tensor1D, Tensor2D } from '@tensorflow/tfjs'
 import { corrupt } from '../../core/scoring/field-reader.ts'
-import { useBackend, type OpenBackend, type TensorFlow } from './load-tensorflow.ts'
-
-/** Rows of one run at most; more are scored in turns. */
-export const RUN_ROWS_MAX = 4_096
+import { useBackend, type OpenBackend, type TensorFlow } from './open-backend.ts'
+import { paddedRows, takeValues, type NetFiles, type ScoringNet } from './scoring-net.ts'
 
 const ACTIVATIONS = ['linear', 'relu'] as const
 type Activation = (typeof ACTIVATIONS)[number]
@@ -16,44 +14,29 @@ interface DenseLayer {
   readonly activation: Activation
 }
 
-/** Model topology and weights as TensorFlow.js stores them. */
-export interface NetFiles {
-  /** Parsed model.json. */
-  readonly model: unknown
-  readonly weights: Buffer
-}
-
-/** A net on one backend. */
-export interface DenseNet {
-  /** Inputs of up to RUN_ROWS_MAX rows, to be filled before `run`. */
-  readonly inputs: Float32Array
-  /** Outputs of the first `rowCount` rows; valid until the next run. */
-  run(rowCount: number): Float32Array
-  close(): void
-}
-
 /** @throws SluiceError SLUICE_MODEL_CORRUPT when the files are no stack of dense layers of this shape. */
 export async function openDenseNet(
   backend: OpenBackend,
   files: NetFiles,
   inputCount: number,
-): Promise<DenseNet> {
+): Promise<ScoringNet> {
   useBackend(backend)
   const layers = await loadLayers(backend.tf, files, inputCount)
-  const { tf, rowMultiple } = backend
-  const inputs = new Float32Array(RUN_ROWS_MAX * inputCount)
+  const { tf } = backend
+  const inputs = new Float32Array(backend.runRowsMax * inputCount)
   return {
     inputs,
     run(rowCount) {
       useBackend(backend)
-      const rows = Math.ceil(rowCount / rowMultiple) * rowMultiple
-      return tf.tidy(() => {
+      const rows = paddedRows(backend, rowCount)
+      const outputs = tf.tidy(() => {
         let values = tf.tensor2d(inputs.subarray(0, rows * inputCount), [rows, inputCount])
         for (const { kernel, bias, activation } of layers) {
           values = tf.fused.matMul({ a: values, b: kernel, bias, activation }) as Tensor2D
         }
-        return values.dataSync<'float32'>()
+        return values
       })
+      return takeValues(backend, outputs)
     },
     close() {
       for (const { kernel, bias } of layers) {

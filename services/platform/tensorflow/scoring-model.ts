@@ -3,28 +3,20 @@
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
-import { scoreOf } from '../../core/scoring/calibration.ts'
-import { GOLDEN_TOLERANCE, goldenError } from '../../core/scoring/golden.ts'
-import { compileScaling, type CompiledScaling } from '../../core/scoring/scaling.ts'
 import {
   BACKENDS,
   type Backend,
   type BackendTrial,
   type ScoringModel,
   type ScoringModelInfo,
+  type ScoringThread,
 } from '../../core/scoring/scoring-model.ts'
+import { threadFor } from '../../core/scoring/scoring-thread.ts'
 import type { Logger } from '../log.ts'
-import { RUN_ROWS_MAX, openDenseNet, type DenseNet } from './dense-net.ts'
-import { BackendProblem, openBackend } from './load-tensorflow.ts'
+import { tryBackend, WORKING_BATCH_ROWS, type Candidate } from './backend-trial.ts'
 import { readModelFolder, type ModelFolder } from './model-folder.ts'
-
-/** Rows of the batch at which backends are compared. */
-export const WORKING_BATCH_ROWS = 256
-
-const MEASURED_RUNS_MIN = 10
-const MEASURED_RUNS_MAX = 80
-const MEASURED_MS_MAX = 40
+import type { RowScorer } from './row-scorer.ts'
+import { openThreadedScorer } from './threaded-model.ts'
 
 export interface OpenModelOptions {
   readonly folder: string
@@ -33,19 +25,11 @@ export interface OpenModelOptions {
   /** Of the table that amounts are converted with; that of DEFAULT_RATES unless given. */
   readonly ratesDigest?: string
   readonly log?: Logger
+  /** Where it is scored; `main` unless given. `auto`: in a thread of its own where a batch takes long. */
+  readonly thread?: ScoringThread | 'auto'
 }
 
-interface Candidate {
-  readonly trial: BackendTrial
-  /** Null when the backend cannot be used. */
-  readonly scorer: Scorer | null
-  readonly isOnGpu: boolean
-}
-
-interface Scorer {
-  score(rows: Float64Array, rowCount: number): Float64Array
-  close(): void
-}
+type UsableCandidate = Candidate & { readonly scorer: RowScorer }
 
 /**
  * Opens a model.
@@ -53,125 +37,58 @@ interface Scorer {
  * SLUICE_BACKEND_UNAVAILABLE saying what was tried and why it cannot be used.
  */
 export async function openScoringModel(options: OpenModelOptions): Promise<ScoringModel> {
+  const { thread = 'main', log } = options
+  const model = await openHere(options)
+  if ((thread === 'auto' ? threadFor(model.info) : thread) === 'main') return model
+  try {
+    const { folder, ratesDigest = DEFAULT_RATES.digest } = options
+    const { backend, digest } = model.info
+    const scorer = await openThreadedScorer({ folder, backend, ratesDigest, digest })
+    model.close()
+    log?.info({ backend }, 'Scoring runs in a thread of its own.')
+    return { ...scorer, info: { ...model.info, thread: 'worker' } }
+  } catch (error) {
+    if (thread === 'auto') {
+      log?.warn({ error }, 'Scoring stays on the main thread.')
+      return model
+    }
+    model.close()
+    throw error
+  }
+}
+
+async function openHere(options: OpenModelOptions): Promise<ScoringModel> {
   const { folder, backend, log, ratesDigest = DEFAULT_RATES.digest } = options
   const model = await readModelFolder(folder, ratesDigest)
   const candidates: Candidate[] = []
   // One after the other: backends share the registry of TensorFlow.js.
   for (const name of backend === 'auto' ? BACKENDS : [backend]) {
-    candidates.push(await tryBackend(name, model))
+    candidates.push(await tryBackend(name, model, { mustHaveSameBits: backend === 'auto' }))
   }
   const used = fastest(candidates)
   if (used === null) throw unavailable(backend, candidates)
   for (const candidate of candidates) {
     if (candidate.scorer !== used.scorer) candidate.scorer?.close()
   }
-  const trials = candidates.map(({ trial }) =>
-    trial === used.trial ? { ...trial, result: 'used' as const } : trial,
+  const trials = candidates.map(({ trial }): BackendTrial =>
+    trial === used.trial ? { ...trial, result: 'used' } : trial,
   )
   const info = describe(model, used, trials)
   log?.info({ model: info.version, backend: info.backend, trials }, 'The model is open.')
+  if (!info.hasSameBits) log?.warn({ trials }, 'Scores depend on the size of the batch.')
   if (info.backend === 'cpu') log?.warn({ trials }, 'Scoring runs on the slow cpu backend.')
   return {
     info,
     score: (rows, rowCount) => used.scorer.score(rows, rowCount),
+    verifier: used.scorer.target,
     close: () => {
       used.scorer.close()
     },
   }
 }
 
-async function tryBackend(name: Backend, model: ModelFolder): Promise<Candidate> {
-  const scaling = compileScaling(model.manifest.scaling)
-  try {
-    const open = await openBackend(name)
-    const net = await openDenseNet(open, model.net, scaling.inputCount)
-    const scorer = createScorer(net, scaling, model)
-    const { golden } = model
-    const goldenErrorMax = goldenError(golden.scores, scorer.score(golden.rows, golden.rowCount))
-    if (goldenErrorMax > GOLDEN_TOLERANCE) {
-      scorer.close()
-      const detail = `${open.detail}; golden scores differ by ${goldenErrorMax.toExponential(1)}`
-      const refusal = 'golden_mismatch'
-      const trial = { backend: name, result: 'wrong', refusal, detail, goldenErrorMax } as const
-      return { trial: { ...trial, batchMicroseconds: null }, scorer: null, isOnGpu: false }
-    }
-    const batchMicroseconds = measure(scorer, golden.rows)
-    const { detail, isOnGpu } = open
-    const trial: BackendTrial = {
-      backend: name,
-      result: 'usable',
-      refusal: null,
-      detail,
-      batchMicroseconds,
-      goldenErrorMax,
-    }
-    return { trial, scorer, isOnGpu }
-  } catch (error) {
-    // A model that is not as it should be is no fault of the backend.
-    if (error instanceof SluiceError) throw error
-    const detail = error instanceof Error ? error.message : String(error)
-    // Whatever fails after a backend has started and computed is a failure to run the net.
-    const refusal = error instanceof BackendProblem ? error.refusal : 'run_failed'
-    const trial = { backend: name, result: 'unavailable', refusal, detail } as const
-    return {
-      trial: { ...trial, batchMicroseconds: null, goldenErrorMax: null },
-      scorer: null,
-      isOnGpu: false,
-    }
-  }
-}
-
-function createScorer(
-  net: DenseNet,
-  scaling: CompiledScaling,
-  { manifest: { calibration } }: ModelFolder,
-): Scorer {
-  const { inputCount } = scaling
-  const isTaken = new Uint8Array(RUN_ROWS_MAX)
-  return {
-    score(rows, rowCount) {
-      const scores = new Float64Array(rowCount)
-      for (let start = 0; start < rowCount; start += RUN_ROWS_MAX) {
-        const count = Math.min(RUN_ROWS_MAX, rowCount - start)
-        for (let row = 0; row < count; row += 1) {
-          const from = (start + row) * FEATURE_COUNT
-          isTaken[row] = scaling.writeRow(rows, from, net.inputs, row * inputCount) ? 1 : 0
-        }
-        const logits = net.run(count)
-        for (let row = 0; row < count; row += 1) {
-          scores[start + row] = isTaken[row] === 1 ? scoreOf(logits[row] ?? NaN, calibration) : NaN
-        }
-      }
-      return scores
-    },
-    close: () => {
-      net.close()
-    },
-  }
-}
-
-/**
- * Microseconds of one working batch, the best of some runs: what disturbs a run (compilation, collection,
- * neighbours on the machine) only ever makes it slower.
- */
-function measure(scorer: Scorer, sample: Float64Array): number {
-  const rows = new Float64Array(WORKING_BATCH_ROWS * FEATURE_COUNT)
-  for (let at = 0; at < rows.length; at += sample.length) {
-    rows.set(sample.subarray(0, Math.min(sample.length, rows.length - at)), at)
-  }
-  const beganMs = performance.now()
-  let bestMs = Infinity
-  for (let run = 0; run < MEASURED_RUNS_MAX; run += 1) {
-    const startMs = performance.now()
-    if (run >= MEASURED_RUNS_MIN && startMs - beganMs > MEASURED_MS_MAX) break
-    scorer.score(rows, WORKING_BATCH_ROWS)
-    bestMs = Math.min(bestMs, performance.now() - startMs)
-  }
-  return Math.round(bestMs * 1_000)
-}
-
-function fastest(candidates: readonly Candidate[]): (Candidate & { scorer: Scorer }) | null {
-  let best: (Candidate & { scorer: Scorer }) | null = null
+function fastest(candidates: readonly Candidate[]): UsableCandidate | null {
+  let best: UsableCandidate | null = null
   for (const { trial, scorer, isOnGpu } of candidates) {
     if (scorer === null) continue
     if ((trial.batchMicroseconds ?? Infinity) < (best?.trial.batchMicroseconds ?? Infinity)) {
@@ -193,6 +110,7 @@ function describe(
     backend: used.backend,
     backendDetail: used.detail,
     isOnGpu,
+    hasSameBits: used.hasSameBits === true,
     featureListHash: manifest.featureListHash,
     ratesDigest: manifest.ratesDigest,
     flagThreshold: manifest.thresholds.flag,
@@ -200,6 +118,7 @@ function describe(
     usual: manifest.usual,
     isCalibrated: manifest.calibration.kind !== 'identity',
     workingBatchRows: WORKING_BATCH_ROWS,
+    thread: 'main',
     trials,
   }
 }

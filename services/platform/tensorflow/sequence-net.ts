@@ -5,8 +5,9 @@ import type { LayersModel, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs
 import { SEQUENCE_EVENTS } from '../../core/features/card-sequence.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import type { TargetManifest } from '../../core/scoring/target-manifest.ts'
-import { loadLayersModel, type NetFiles } from './dense-net.ts'
-import { useBackend, type OpenBackend } from './load-tensorflow.ts'
+import { loadLayersModel } from './dense-net.ts'
+import { useBackend, type OpenBackend } from './open-backend.ts'
+import { paddedRows, takeValues, type NetFiles } from './scoring-net.ts'
 
 /** Rows of one run at most; more are scored in turns. */
 export const SEQUENCE_ROWS_MAX = 512
@@ -42,7 +43,7 @@ export async function openSequenceNet(
   eventInputs: number,
 ): Promise<SequenceNet> {
   useBackend(backend)
-  const { tf, rowMultiple } = backend
+  const { tf } = backend
   const model = await loadLayersModel(tf, files)
   const members: Member[] = []
   try {
@@ -63,8 +64,8 @@ export async function openSequenceNet(
     events,
     run(rowCount) {
       useBackend(backend)
-      const rows = Math.ceil(rowCount / rowMultiple) * rowMultiple
-      return tf.tidy(() => {
+      const rows = paddedRows(backend, rowCount)
+      const outputs = tf.tidy(() => {
         const x = tf.tensor2d(features.subarray(0, rows * inputCount), [rows, inputCount])
         const s = tf.tensor2d(events.subarray(0, rows * eventLength), [
           rows * SEQUENCE_EVENTS,
@@ -79,8 +80,8 @@ export async function openSequenceNet(
         return logits
           .reduce((sum, one) => sum.add<Tensor2D>(one))
           .div<Tensor2D>(members.length)
-          .dataSync<'float32'>()
       })
+      return takeValues(backend, outputs)
     },
     close() {
       for (const { event, hidden, output } of members) {

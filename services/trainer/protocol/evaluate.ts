@@ -63,7 +63,7 @@ export async function evaluateProtocol(
   const periods = options.weeks ?? PUBLISHED_WEEKS
   const { conditions, seeds, epochs, onProgress } = options
   const starts = Object.values(periods).flat().map(dayStartMs)
-  const backend = await openTrainingBackend(options.backend)
+  const backend = await openTrainingBackend(options.backend, onProgress)
   onProgress(`training on ${backend.backend} (${backend.detail})`)
   const dataset = await collectDataset(history, {
     rates: options.rates,

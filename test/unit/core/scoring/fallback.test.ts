@@ -5,7 +5,7 @@ import {
   isFallback,
   refusedBackends,
 } from '../../../../services/core/scoring/fallback.ts'
-import type { BackendTrial } from '../../../../services/core/scoring/scoring-model.ts'
+import type { Backend, BackendTrial } from '../../../../services/core/scoring/scoring-model.ts'
 
 function trialOf(fields: Partial<BackendTrial>): BackendTrial {
   return {
@@ -15,6 +15,7 @@ function trialOf(fields: Partial<BackendTrial>): BackendTrial {
     detail: '',
     batchMicroseconds: 1,
     goldenErrorMax: 0,
+    hasSameBits: true,
     ...fields,
   }
 }
@@ -23,11 +24,19 @@ const ABSENT = trialOf({ backend: 'tensorflow', result: 'unavailable' })
 const REFUSED = trialOf({ backend: 'tensorflow', result: 'wrong', refusal: 'golden_mismatch' })
 
 test('a backend other than the expected one is a fallback, and only then', () => {
-  const judged = (backend: 'tensorflow' | 'wasm' | 'cpu', isOnGpu: boolean) =>
+  const judged = (backend: Backend, isOnGpu: boolean) =>
     EXPECTATIONS.filter((expected) => isFallback(expected, { backend, isOnGpu, trials: [] }))
-  deepStrictEqual(judged('wasm', false), ['tensorflow-gpu', 'tensorflow', 'cpu'])
-  deepStrictEqual(judged('tensorflow', false), ['tensorflow-gpu', 'wasm', 'cpu'])
-  deepStrictEqual(judged('tensorflow', true), ['wasm', 'cpu'])
+  const gpus = ['gpu', 'tensorflow-gpu']
+  deepStrictEqual(judged('wasm', false), [...gpus, 'tensorflow', 'webgpu', 'cpu'])
+  deepStrictEqual(judged('tensorflow', false), [...gpus, 'webgpu', 'wasm', 'cpu'])
+  deepStrictEqual(judged('tensorflow', true), ['webgpu', 'wasm', 'cpu'])
+  deepStrictEqual(judged('webgpu', true), ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'])
+})
+
+test('WebGPU on a software adapter is no GPU', () => {
+  const software = { backend: 'webgpu', isOnGpu: false, trials: [] } as const
+  strictEqual(isFallback('webgpu', software), false)
+  strictEqual(isFallback('gpu', software), true)
 })
 
 test('a refused backend makes a fallback whatever is expected; an absent one does not', () => {

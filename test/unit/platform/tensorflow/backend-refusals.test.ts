@@ -2,22 +2,29 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import type { BackendTrial } from '../../../../services/core/scoring/scoring-model.ts'
+import {
+  BackendProblem,
+  openBackend,
+} from '../../../../services/platform/tensorflow/load-tensorflow.ts'
+import { optionalSetFolder } from '../../../../services/platform/tensorflow/optional-packages.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
 import { copyModel, RELEASED_MODEL, replaceSigned } from './model-copies.ts'
 
 const ROOT = join(import.meta.dirname, '../../../..')
 
 /** Trials of opening the released model in a process where the native package is this module. */
-function trialsWithNative(source: string): readonly BackendTrial[] {
+function trialsWithNative(source: string, backend = 'auto'): readonly BackendTrial[] {
   const hooks = `
     const native = ${JSON.stringify(`data:text/javascript,${encodeURIComponent(source)}`)}
+    // Packages may also lie in folders of their own. WebGPU is none of this test's business, and slow in software.
     export function resolve(specifier, context, next) {
-      return specifier === '@tensorflow/tfjs-node'
+      if (/(^|node_modules.)webgpu(.index.js)?$/.test(specifier)) throw new Error('not in this test')
+      return /(^@tensorflow|node_modules.@tensorflow).tfjs-node(.dist.index.js)?$/.test(specifier)
         ? { url: native, format: 'module', shortCircuit: true }
         : next(specifier, context)
     }`
@@ -26,7 +33,7 @@ function trialsWithNative(source: string): readonly BackendTrial[] {
     register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)})
     const { openScoringModel } = await import('./services/platform/tensorflow/scoring-model.ts')
     const folder = ${JSON.stringify(RELEASED_MODEL)}
-    const model = await openScoringModel({ folder, backend: 'auto' })
+    const model = await openScoringModel({ folder, backend: ${JSON.stringify(backend)} })
     process.stdout.write(JSON.stringify(model.info.trials))
     model.close()`
   const run = spawnSync(
@@ -56,20 +63,58 @@ test('a native package that does not start, or computes nonsense, is refused for
   const wrong = `
     export const setBackend = async () => true
     export const backend = () => ({})
-    export const tidy = () => [0.25]`
+    export const tidy = () => ({ data: async () => [0.25], dispose() {} })`
   assert.equal(trialsWithNative(wrong)[0]?.refusal, 'wrong_result')
 })
 
-test('a native package that is not installed is no refusal', async (t) => {
-  const model = await openScoringModel({ folder: RELEASED_MODEL, backend: 'auto' })
-  model.close()
-  const [native] = model.info.trials
-  if (native?.result !== 'unavailable') {
-    t.skip('native TensorFlow is installed here')
-    return
+test('a package that is not installed is no refusal', async (t) => {
+  for (const [set, packageName] of [
+    ['tensorflow', '@tensorflow/tfjs-node'],
+    ['webgpu', 'webgpu'],
+  ] as const) {
+    if (existsSync(optionalSetFolder(set))) {
+      t.diagnostic(`${packageName} is installed here`)
+      continue
+    }
+    await assert.rejects(openBackend(set), (error) => {
+      assert.ok(error instanceof BackendProblem)
+      assert.equal(error.refusal, null)
+      assert.match(error.message, new RegExp(`${packageName} is not installed`))
+      return true
+    })
   }
-  assert.equal(native.refusal, null)
-  assert.equal(model.info.isOnGpu, false)
+})
+
+test('a backend that scores a row by the batch around it is refused, unless it is asked for by name', () => {
+  const tfjs = new URL(import.meta.resolve('@tensorflow/tfjs')).href
+  // The cpu backend under another name, with one bit more on the last row of every product.
+  const uneven = `
+    import tf from ${JSON.stringify(tfjs)}
+    tf.env().set('PROD', true)
+    tf.registerBackend('tensorflow', () => tf.engine().registryFactory.cpu.factory())
+    tf.copyRegisteredKernels('cpu', 'tensorflow')
+    const { kernelFunc } = tf.getKernel('_FusedMatMul', 'tensorflow')
+    tf.unregisterKernel('_FusedMatMul', 'tensorflow')
+    tf.registerKernel({
+      kernelName: '_FusedMatMul',
+      backendName: 'tensorflow',
+      kernelFunc: (call) => {
+        const made = kernelFunc(call)
+        const values = call.backend.data.get(made.dataId).values
+        values[values.length - 1] += 1e-6
+        return made
+      },
+    })
+    export const { setBackend, getBackend, backend, env, tidy, tensor1d, tensor2d, sigmoid, fused, io,
+      loadLayersModel } = tf`
+  const [refused, ...others] = trialsWithNative(uneven)
+  assert.equal(refused?.refusal, 'batch_dependent')
+  assert.equal(refused.hasSameBits, false)
+  assert.match(refused.detail, /differ by size of batch/)
+  assert.ok(others.every(({ result, hasSameBits }) => result !== 'used' || hasSameBits === true))
+  const [forced] = trialsWithNative(uneven, 'tensorflow')
+  assert.equal(forced?.result, 'used')
+  assert.equal(forced.hasSameBits, false)
 })
 
 test('a backend that misses the golden vectors is refused for that', async (t) => {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { isSluiceError, type ErrorCode } from '../../../../services/core/errors.ts'
 import { FEATURE_LIST_HASH } from '../../../../services/core/features/feature-list.ts'
+import { openBackend } from '../../../../services/platform/tensorflow/load-tensorflow.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
 import { copyModel, editManifest, RELEASED_MODEL, replaceSigned } from './model-copies.ts'
 
@@ -99,7 +100,7 @@ test('a net of other shape or with other layers is refused', async (t) => {
 })
 
 test('a backend that was asked for and is absent is an error that says why', async (t) => {
-  const isInstalled = await import(['@tensorflow', 'tfjs-node'].join('/')).then(
+  const isInstalled = await openBackend('tensorflow').then(
     () => true,
     () => false,
   )

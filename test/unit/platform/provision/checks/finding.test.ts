@@ -2,6 +2,7 @@ import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { backendCheck } from '../../../../../services/platform/provision/checks/backend-checks.ts'
 import { ok, runChecks } from '../../../../../services/platform/provision/checks/finding.ts'
+import { BackendProblem } from '../../../../../services/platform/tensorflow/load-tensorflow.ts'
 import { checkMemory } from '../../../../../services/platform/provision/checks/machine-checks.ts'
 import { checkNode } from '../../../../../services/platform/provision/checks/program-checks.ts'
 import { judgeRedis } from '../../../../../services/platform/provision/checks/server-checks.ts'
@@ -26,22 +27,28 @@ test('a check that throws or hangs is a failed finding, and the others stand', a
   match(findings[1]?.seen ?? '', /no such thing/)
 })
 
-test('one fast backend is enough, only the slow one is a warning, none is a failure', async () => {
+test('one fast backend is enough; only the slow one, or a broken one, is a warning; none is a failure', async () => {
   const works = (name: string): { name: string; probe: () => Promise<string> } => ({
     name,
     probe: () => Promise.resolve('loads'),
   })
   const broken = { name: 'tensorflow', probe: () => Promise.reject(new Error('no libcudart')) }
+  const absent = {
+    name: 'tensorflow',
+    probe: () => Promise.reject(new BackendProblem(null, 'not installed')),
+  }
   const levels = await runChecks([
+    backendCheck([absent, works('wasm'), works('cpu')]),
     backendCheck([broken, works('wasm'), works('cpu')]),
     backendCheck([broken, works('cpu')]),
     backendCheck([broken]),
   ])
   deepStrictEqual(
     levels.map(({ level }) => level),
-    ['ok', 'warn', 'fail'],
+    ['ok', 'warn', 'warn', 'fail'],
   )
-  match(levels[0]?.seen ?? '', /tensorflow: does not load \(no libcudart\); wasm: loads/)
+  match(levels[0]?.seen ?? '', /tensorflow: not installed .*sluice tensorflow install/)
+  match(levels[1]?.seen ?? '', /tensorflow: does not compute \(no libcudart\); wasm: loads/)
 })
 
 test('Node versions are judged by major and minor', () => {

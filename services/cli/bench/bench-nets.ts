@@ -1,0 +1,134 @@
+// What `sluice bench backends` scores with: model folders, and nets of given widths with weights of no meaning. A
+// further kind of net is a further function here.
+
+import { resolve } from 'node:path'
+import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import type { Backend } from '../../core/scoring/scoring-model.ts'
+import { openDenseNet } from '../../platform/tensorflow/dense-net.ts'
+import { openBackend } from '../../platform/tensorflow/load-tensorflow.ts'
+import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
+import type { NetFiles } from '../../platform/tensorflow/scoring-net.ts'
+import { repositoryRoot } from '../command.ts'
+import { simulatedRows } from './scoring-bench.ts'
+
+/** Something that scores rows of numbers. */
+export interface OpenBenchNet {
+  /** Device and library, in words. */
+  readonly detail: string
+  readonly isOnGpu: boolean
+  /** Scores `count` of the rows that it was made with, from `start` on. */
+  run(start: number, count: number): ArrayLike<number> | Promise<ArrayLike<number>>
+  close(): void
+}
+
+export interface BenchNet {
+  readonly name: string
+  /** @throws SluiceError SLUICE_BACKEND_UNAVAILABLE, BackendProblem */
+  open(backend: Backend): Promise<OpenBenchNet>
+}
+
+/** The whole way of a released model: raw features, scaling, net, calibration. */
+export function modelNet(folder: string, rowCount: number): BenchNet {
+  const rows = simulatedRows(rowCount)
+  return {
+    name: folder,
+    async open(backend) {
+      const model = await openScoringModel({ folder: resolve(repositoryRoot(), folder), backend })
+      return {
+        detail: model.info.backendDetail,
+        isOnGpu: model.info.isOnGpu,
+        run: (start, count) =>
+          model.score(rows.subarray(start * FEATURE_COUNT, (start + count) * FEATURE_COUNT), count),
+        close: () => {
+          model.close()
+        },
+      }
+    },
+  }
+}
+
+/** Dense layers of these widths, inputs first: the net alone, from inputs that lie ready. */
+export function denseNet(widths: readonly number[], rowCount: number): BenchNet {
+  const [inputCount = 1] = widths
+  const inputs = pseudoRandom(rowCount * inputCount)
+  return {
+    name: `dense ${widths.join('-')}`,
+    async open(backend) {
+      const open = await openBackend(backend)
+      const net = await openDenseNet(open, denseFiles(widths), inputCount)
+      const outputs = new Float32Array(rowCount)
+      const { runRowsMax } = open
+      return {
+        detail: open.detail,
+        isOnGpu: open.isOnGpu,
+        run(start, count) {
+          const waits: Promise<void>[] = []
+          for (let at = 0; at < count; at += runRowsMax) {
+            const size = Math.min(runRowsMax, count - at)
+            const from = (start + at) * inputCount
+            net.inputs.set(inputs.subarray(from, from + size * inputCount))
+            const values = net.run(size)
+            const place = (found: Float32Array): void => {
+              outputs.set(found.subarray(0, size), at)
+            }
+            if (values instanceof Promise) waits.push(values.then(place))
+            else place(values)
+          }
+          const whole = outputs.subarray(0, count)
+          return waits.length === 0 ? whole : Promise.all(waits).then(() => whole)
+        },
+        close: () => {
+          net.close()
+        },
+      }
+    },
+  }
+}
+
+/** A net as TensorFlow.js stores it. */
+function denseFiles(widths: readonly number[]): NetFiles {
+  const layers = widths.slice(1).map((units, index) => {
+    const inputs = widths[index] ?? 1
+    const name = `dense_${index + 1}`
+    const isLast = index === widths.length - 2
+    const config = {
+      ...{ name, units, use_bias: true, activation: isLast ? 'linear' : 'relu' },
+      ...(index === 0 ? { batch_input_shape: [null, inputs], dtype: 'float32' } : {}),
+    }
+    const kernel = pseudoRandom(inputs * units).map((value) => value / Math.sqrt(inputs))
+    const weights = [
+      { name: `${name}/kernel`, shape: [inputs, units], dtype: 'float32' },
+      { name: `${name}/bias`, shape: [units], dtype: 'float32' },
+    ]
+    return {
+      layer: { class_name: 'Dense', config },
+      weights,
+      values: [kernel, pseudoRandom(units)],
+    }
+  })
+  return {
+    model: {
+      modelTopology: {
+        class_name: 'Sequential',
+        config: { name: 'bench', layers: layers.map(({ layer }) => layer) },
+      },
+      weightsManifest: [{ weights: layers.flatMap(({ weights }) => weights) }],
+    },
+    weights: Buffer.concat(
+      layers.flatMap(({ values }) =>
+        values.map(({ buffer, byteOffset, byteLength }) =>
+          Buffer.from(buffer, byteOffset, byteLength),
+        ),
+      ),
+    ),
+  }
+}
+
+/** Numbers between -1 and 1, the same in every run. */
+function pseudoRandom(count: number): Float32Array {
+  let state = 1
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 31 - 1
+  })
+}

@@ -1,0 +1,58 @@
+// What it is to have a backend open, and how one that cannot be used says so.
+
+import type { Backend, RefusalReason } from '../../core/scoring/scoring-model.ts'
+
+export type TensorFlow = typeof import('@tensorflow/tfjs')
+
+/** A backend that has started and computes. */
+export interface OpenBackend {
+  readonly backend: Backend
+  readonly tf: TensorFlow
+  /** Device and library, in words. */
+  readonly detail: string
+  readonly isOnGpu: boolean
+  /** Results can only be waited for (`data()`), not read at once (`dataSync()`). */
+  readonly isAsynchronous: boolean
+  /** Batches are padded to a multiple of this many rows, so that batch size changes no bit. */
+  readonly rowMultiple: number
+  /** Rows of one run at most, a multiple of `rowMultiple`; more are scored in several runs. */
+  readonly runRowsMax: number
+}
+
+/** Why a backend cannot be used; `refusal` is null when it is just not installed. */
+export class BackendProblem extends Error {
+  readonly refusal: RefusalReason | null
+
+  constructor(refusal: RefusalReason | null, message: string) {
+    super(message)
+    this.name = 'BackendProblem'
+    this.refusal = refusal
+  }
+}
+
+const REASON_CHARACTERS_MAX = 120
+
+/** Makes this backend the current one; at once, since it was opened before. */
+export function useBackend({ tf, backend }: OpenBackend): void {
+  if (tf.getBackend() === backend) return
+  // Switching to a backend that has started is done before the first await inside.
+  void tf.setBackend(backend)
+}
+
+/** @throws BackendProblem `start_failed` */
+export async function startBackend(tf: TensorFlow, backend: Backend): Promise<void> {
+  let isStarted = false
+  let why = ''
+  try {
+    isStarted = await tf.setBackend(backend)
+  } catch (error) {
+    why = ` (${firstLineOf(error)})`
+  }
+  if (!isStarted) throw new BackendProblem('start_failed', `${backend} does not start${why}`)
+}
+
+/** The first words of an error, for a reason that stands in one line. */
+export function firstLineOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return (message.split('\n')[0] ?? '').slice(0, REASON_CHARACTERS_MAX)
+}

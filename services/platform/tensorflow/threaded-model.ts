@@ -1,0 +1,122 @@
+// A model that is scored in a thread of its own: rows go there by transfer, scores come back the same way, in order.
+// What happens there is what happens here (docs/adr/0014), so the bits are the same.
+
+import { SHARE_ENV, Worker } from 'node:worker_threads'
+import { SluiceError, type ErrorCode } from '../../core/errors.ts'
+import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import type { Backend } from '../../core/scoring/scoring-model.ts'
+import type { RowScorer } from './row-scorer.ts'
+
+export interface ToWorker {
+  readonly id: number
+  readonly rows: Float64Array
+  readonly rowCount: number
+}
+
+export type FromWorker =
+  | { readonly kind: 'open'; readonly digest: string }
+  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: 'scores'; readonly id: number; readonly scores: Float64Array }
+  | { readonly kind: 'failed'; readonly id: number; readonly message: string }
+
+export interface ThreadOptions {
+  readonly folder: string
+  readonly backend: Backend
+  readonly ratesDigest: string
+  /** Of the model that is open here: the thread must have the same. */
+  readonly digest: string
+}
+
+interface Waiting {
+  resolve(scores: Float64Array): void
+  reject(error: Error): void
+}
+
+/** Starts the thread and opens the model in it. @throws SluiceError of openScoringModel, in the thread. */
+export async function openThreadedScorer(options: ThreadOptions): Promise<RowScorer> {
+  const { digest, ...model } = options
+  const worker = startWorker(model)
+  const waiting = new Map<number, Waiting>()
+  const endedWith = await firstWords(worker, digest)
+  if (endedWith !== null) {
+    await worker.terminate()
+    throw endedWith
+  }
+  const failAll = (error: Error): void => {
+    for (const { reject } of waiting.values()) reject(error)
+    waiting.clear()
+  }
+  const ended = { error: null as Error | null }
+  worker.on('message', (message: FromWorker) => {
+    if (message.kind !== 'scores' && message.kind !== 'failed') return
+    const call = waiting.get(message.id)
+    waiting.delete(message.id)
+    if (waiting.size === 0) worker.unref()
+    if (message.kind === 'scores') call?.resolve(message.scores)
+    else call?.reject(stopped(message.message))
+  })
+  worker.on('error', (error: unknown) => {
+    ended.error = stopped(error instanceof Error ? error.message : String(error))
+    failAll(ended.error)
+  })
+  worker.on('exit', () => {
+    ended.error ??= stopped('it has ended')
+    failAll(ended.error)
+  })
+  // The thread keeps the process alive while somebody waits for it, not by itself.
+  worker.unref()
+  let nextId = 0
+  return {
+    score(rows, rowCount) {
+      if (ended.error !== null) return Promise.reject(ended.error)
+      const id = nextId++
+      // A copy, since the rows belong to the caller, and what is transferred is gone.
+      const sent = rows.slice(0, rowCount * FEATURE_COUNT)
+      return new Promise<Float64Array>((resolve, reject) => {
+        waiting.set(id, { resolve, reject })
+        worker.ref()
+        const message: ToWorker = { id, rows: sent, rowCount }
+        worker.postMessage(message, [sent.buffer])
+      })
+    },
+    close() {
+      void worker.terminate()
+    },
+  }
+}
+
+function startWorker(options: Omit<ThreadOptions, 'digest'>): Worker {
+  const isSource = import.meta.url.endsWith('.ts')
+  const entry = new URL(isSource ? './scoring-worker.ts' : './scoring-worker.js', import.meta.url)
+  // Threads of Node 20 do not inherit what reads TypeScript, so it is registered there first.
+  const register = isSource
+    ? `const { register } = await import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))}); register();`
+    : ''
+  const program = `(async () => { ${register} await import(${JSON.stringify(entry.href)}) })()`
+  // Settings of native libraries are read from the environment of the process, not from a copy of it.
+  return new Worker(program, { eval: true, execArgv: [], env: SHARE_ENV, workerData: { options } })
+}
+
+/** Null once the model is open in the thread, else why not. */
+function firstWords(worker: Worker, digest: string): Promise<SluiceError | null> {
+  return new Promise((resolve) => {
+    worker.once('message', (message: FromWorker) => {
+      if (message.kind === 'refused') resolve(new SluiceError(message.code, message.message))
+      else if (message.kind === 'open' && message.digest === digest) resolve(null)
+      else resolve(stopped('the model folder has changed while it was opened'))
+    })
+    worker.once('error', (error: unknown) => {
+      resolve(stopped(error instanceof Error ? error.message : String(error)))
+    })
+    worker.once('exit', () => {
+      resolve(stopped('it has ended'))
+    })
+  })
+}
+
+function stopped(why: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_BACKEND_UNAVAILABLE',
+    `The thread that scores does not score: ${why}. Start again, or set SLUICE_SCORING_THREAD=main.`,
+  )
+}

@@ -1,0 +1,109 @@
+// WebGPU: the way to a GPU from npm alone, through Vulkan, Metal or Direct3D. Optional. Results arrive later, so
+// whoever scores with it waits for them.
+
+import type { RefusalReason } from '../../core/scoring/scoring-model.ts'
+import { BackendProblem, firstLineOf, startBackend, type OpenBackend } from './open-backend.ts'
+import { importOptional, PackageAbsent } from './optional-packages.ts'
+
+/** One tile of the matrix kernel: with whole tiles every batch runs the same kernel. */
+const ROW_MULTIPLE = 32
+const RUN_ROWS_MAX = 16_384
+
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i
+
+interface AdapterInfo {
+  readonly vendor: string
+  readonly architecture: string
+  readonly device: string
+  readonly description: string
+  readonly isFallbackAdapter?: boolean
+}
+
+interface Gpu {
+  requestAdapter(options: object): Promise<{ readonly info: AdapterInfo } | null>
+}
+
+interface DawnPackage {
+  readonly create: (options: readonly string[]) => Gpu
+  readonly globals: object
+}
+
+interface WebGpuPackage {
+  readonly webgpu_util: { readonly MatMulProgramType: Readonly<Record<string, number>> }
+}
+
+/** @throws BackendProblem */
+export async function openWebGpu(): Promise<OpenBackend> {
+  const gpu = await startDawn()
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
+  if (adapter === null) {
+    throw new BackendProblem(
+      'start_failed',
+      'no adapter: neither a GPU with its driver nor a software one is found',
+    )
+  }
+  const tf = await import('@tensorflow/tfjs')
+  const { webgpu_util } = await importPackage<WebGpuPackage>('@tensorflow/tfjs-backend-webgpu')
+  await startBackend(tf, 'webgpu')
+  // By itself the backend chooses a kernel by the number of rows, and computes what is small on the CPU.
+  tf.env().set(
+    'WEBGPU_MATMUL_PROGRAM_TYPE',
+    webgpu_util.MatMulProgramType['MatMulPackedProgram'] ?? -1,
+  )
+  tf.env().set('WEBGPU_CPU_FORWARD', false)
+  const { info } = adapter
+  const isOnGpu = !isSoftware(info)
+  return {
+    backend: 'webgpu',
+    tf,
+    detail: `${isOnGpu ? 'GPU' : 'CPU, software adapter'}, ${adapterName(info)}, tfjs ${tf.version.tfjs}`,
+    isOnGpu,
+    isAsynchronous: true,
+    rowMultiple: ROW_MULTIPLE,
+    runRowsMax: RUN_ROWS_MAX,
+  }
+}
+
+/** Adapters that compute on the CPU: such a one is no GPU, whatever it is called. */
+export function isSoftware(info: AdapterInfo): boolean {
+  if (info.isFallbackAdapter === true) return true
+  return SOFTWARE.test(`${info.vendor} ${info.architecture} ${info.device} ${info.description}`)
+}
+
+function adapterName({ vendor, device, description }: AdapterInfo): string {
+  const words = [vendor, device, description].filter((word) => word !== '')
+  return words.length === 0 ? 'unnamed adapter' : [...new Set(words)].join(' ')
+}
+
+/**
+ * One instance for the life of the process, kept where pages keep it and where the package of the backend looks while
+ * it loads: an instance that nobody refers to any more takes the process down. Node 21 and later have a navigator.
+ */
+async function startDawn(): Promise<Gpu> {
+  const page: { gpu?: Gpu } = (globalThis as { navigator?: object }).navigator ?? {}
+  if (page.gpu !== undefined) return page.gpu
+  const { create, globals } = await importPackage<DawnPackage>('webgpu')
+  Object.assign(globalThis, globals)
+  try {
+    // Without a display, looking for OpenGL on Linux is of no use.
+    const gpu = create(process.platform === 'linux' ? ['backend=vulkan'] : [])
+    Object.defineProperty(page, 'gpu', { value: gpu, configurable: true })
+    Object.defineProperty(globalThis, 'navigator', { value: page, configurable: true })
+    return gpu
+  } catch (error) {
+    throw new BackendProblem('start_failed', `webgpu does not start (${firstLineOf(error)})`)
+  }
+}
+
+async function importPackage<Package>(packageName: string): Promise<Package> {
+  try {
+    return (await importOptional('webgpu', packageName)) as Package
+  } catch (error) {
+    const refusal: RefusalReason | null = error instanceof PackageAbsent ? null : 'load_failed'
+    const reason =
+      refusal === null
+        ? `${packageName} is not installed`
+        : `${packageName} does not load (${firstLineOf(error)})`
+    throw new BackendProblem(refusal, reason)
+  }
+}
