@@ -44,9 +44,17 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
     const { folder, ratesDigest = DEFAULT_RATES.digest } = options
     const { backend, digest } = model.info
     const scorer = await openThreadedScorer({ folder, backend, ratesDigest, digest })
-    model.close()
     log?.info({ backend }, 'Scoring runs in a thread of its own.')
-    return { ...scorer, info: { ...model.info, thread: 'worker' } }
+    return {
+      info: { ...model.info, thread: 'worker' },
+      score: (rows, rowCount) => scorer.score(rows, rowCount),
+      // What is verified is little, and stays here.
+      verifier: model.verifier,
+      close: () => {
+        scorer.close()
+        model.close()
+      },
+    }
   } catch (error) {
     if (thread === 'auto') {
       log?.warn({ error }, 'Scoring stays on the main thread.')

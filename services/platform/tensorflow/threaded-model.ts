@@ -67,6 +67,7 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
   worker.unref()
   let nextId = 0
   return {
+    target: null,
     score(rows, rowCount) {
       if (ended.error !== null) return Promise.reject(ended.error)
       const id = nextId++
