@@ -54,6 +54,15 @@ export const SCORING_VARIABLES = {
     form: 'path',
     default: null,
   },
+  SLUICE_MODEL_STORE: {
+    ...DECIDING,
+    readBy: 'scorer, model',
+    meaning:
+      'Folder of models by digest, where those that the control topic names are found. Without it, `.sluice/models`.',
+    kind: 'text',
+    form: 'path',
+    default: null,
+  },
   SLUICE_BACKEND: {
     ...DECIDING,
     readBy: 'scorer',
