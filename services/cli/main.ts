@@ -33,6 +33,7 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/produce.ts'),
   ],
   ['train', 'make a model from history', () => import('./commands/train.ts')],
+  ['model', 'look at models, and change which one decides', () => import('./commands/model.ts')],
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],

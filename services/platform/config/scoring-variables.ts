@@ -63,6 +63,15 @@ export const SCORING_VARIABLES = {
     form: 'path',
     default: null,
   },
+  SLUICE_FAIRNESS_RULE: {
+    ...DECIDING,
+    readBy: 'model',
+    meaning:
+      'File with the rule of the fairness gate, JSON. With it no model is activated unless the gate is passed or overridden.',
+    kind: 'text',
+    form: 'path',
+    default: null,
+  },
   SLUICE_BACKEND: {
     ...DECIDING,
     readBy: 'scorer',
