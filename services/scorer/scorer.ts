@@ -112,7 +112,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       return {
         options: { codecs, backend, controlPosition, topics, decide },
         committed: (decided) => {
-          models.committed(decided, held)
+          models.committed(decided)
         },
         release,
       }

@@ -20,8 +20,8 @@ export interface ModelEvents {
   /** What was asked for serves, or why it does not. */
   modelJudged(role: ModelRole, refusal: ModelRefusal | null): void
   controlRead(result: 'followed' | 'for_others' | ControlFault): void
-  /** Whether the control topic is being followed. */
-  controlFollowed(isFollowed: boolean): void
+  /** Whether the control topic is away although it should be followed. */
+  controlLost(isLost: boolean): void
 }
 
 /** Makes the metrics of models in service. */
@@ -50,9 +50,9 @@ export function createModelMetrics(make: MetricMaker): ModelEvents {
     'Messages of the control topic that were read, by what came of them.',
     { result: CONTROL_RESULTS },
   )
-  const followed = make.gauge(
-    'sluice_control_followed',
-    '1 while the control topic is followed; an aligned replay follows none.',
+  const lost = make.gauge(
+    'sluice_control_lost',
+    '1 while the control topic should be followed and cannot be read; an aligned replay follows none.',
   )
   const serving = new Map<ModelRole, Record<'role' | 'model_version' | 'model_digest', string>>()
   return {
@@ -80,8 +80,8 @@ export function createModelMetrics(make: MetricMaker): ModelEvents {
     controlRead(result) {
       control.inc({ result })
     },
-    controlFollowed(isFollowed) {
-      followed.set(isFollowed ? 1 : 0)
+    controlLost(isLost) {
+      lost.set(isLost ? 1 : 0)
     },
   }
 }

@@ -6,9 +6,11 @@ import { createDependencyMetrics, type DependencyEvents } from './dependency-met
 import { createLaneMetrics, type LaneEvents } from './lane-metrics.ts'
 import { createStateMetrics, type StateEvents } from './state-metrics.ts'
 import { createModelMetrics, type ModelEvents } from './model-metrics.ts'
+import { createShadowMetrics, type ShadowEvents } from './shadow-metrics.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
-export interface ScorerTelemetry extends LaneEvents, DependencyEvents, StateEvents, ModelEvents {
+export interface ScorerTelemetry
+  extends LaneEvents, DependencyEvents, StateEvents, ModelEvents, ShadowEvents {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
   batchDecided(report: BatchReport): void
@@ -25,5 +27,6 @@ export function createScorerTelemetry(): ScorerTelemetry {
     ...createDependencyMetrics(make),
     ...createStateMetrics(make),
     ...createModelMetrics(make),
+    ...createShadowMetrics(make),
   }
 }

@@ -74,17 +74,16 @@ export class ControlFollower implements Closable {
           signal,
           () => {
             waitMs = RETRY_FIRST_MS
-            telemetry.controlFollowed(true)
+            telemetry.controlLost(false)
           },
         )
       } catch (error) {
-        telemetry.controlFollowed(false)
+        telemetry.controlLost(true)
         log.warn({ error, waitMs }, 'The control topic cannot be followed; trying again.')
         await sleepMs(waitMs, undefined, { signal }).catch(() => undefined)
         waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)
       }
     }
-    telemetry.controlFollowed(false)
   }
 
   #reader(startAt: 'beginning' | ReadonlyMap<string, number>) {

@@ -40,7 +40,8 @@ export class ScorerModels implements Closable {
     this.#log = log
     this.#telemetry = telemetry
     this.#served = new ServedModels(configured, (model) => policyOf(config, model))
-    this.#shadow = new ShadowScorer(telemetry)
+    const { unscoredOutcome } = config
+    this.#shadow = new ShadowScorer({ telemetry, log, unscoredOutcome })
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
       configuredDigest: configured.info.digest,
@@ -53,6 +54,7 @@ export class ScorerModels implements Closable {
       served: this.#served,
       shadow: this.#shadow,
       onSwitched: () => {
+        this.#shadow.forget()
         this.#tell()
       },
       telemetry,
@@ -72,8 +74,8 @@ export class ScorerModels implements Closable {
   }
 
   /** Lets the shadow see a batch that is committed. Never waits. */
-  committed(decided: DecidedBatch, held: HeldModel): void {
-    this.#shadow.offer(decided, held.policy.thresholds)
+  committed(decided: DecidedBatch): void {
+    this.#shadow.offer(decided)
   }
 
   /**
