@@ -12,6 +12,7 @@ import {
   type DataPeriod,
   type ModelManifest,
 } from '../core/scoring/manifest.ts'
+import { distributionOf, type Population } from '../core/scoring/population.ts'
 import { compileScaling, scaleRows, type CompiledScaling } from '../core/scoring/scaling.ts'
 import { openBackend, type OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { chooseThresholds } from './choose-thresholds.ts'
@@ -111,7 +112,8 @@ export async function runTrainer(
   try {
     const validationLogits = net.logits(validationInputs)
     const calibration = fitCalibration(validationLogits, truthOf(dataset, split.validation))
-    const made: Made = { dataset, split, scaling, compiled, net, calibration, backend }
+    const population = populationOf(dataset, split.train, net, compiled, calibration)
+    const made: Made = { dataset, split, scaling, compiled, net, calibration, backend, population }
     const testLogits = net.logits(scaled(split.test))
     return await writeModel(made, validationLogits, testLogits, options)
   } finally {
@@ -127,6 +129,7 @@ interface Made {
   readonly net: TrainedNet
   readonly calibration: Calibration
   readonly backend: OpenBackend
+  readonly population: Population
 }
 
 async function writeModel(
@@ -178,7 +181,7 @@ async function writeModel(
 }
 
 function manifestOf(
-  { dataset, split, scaling, net, calibration, backend }: Made,
+  { dataset, split, scaling, net, calibration, backend, population }: Made,
   options: TrainerOptions,
   files: NetBytes,
   golden: Buffer,
@@ -197,6 +200,7 @@ function manifestOf(
     calibration,
     thresholds,
     usual: medians(dataset.rows, genuine),
+    population,
     data: {
       source: options.source,
       digest: dataset.digest,
@@ -220,6 +224,27 @@ function manifestOf(
       'weights.bin': digestOf(files.weights),
       'golden.json': digestOf(golden),
     },
+  }
+}
+
+/** Training rows as the scorer will see live ones: raw values, and calibrated scores. */
+function populationOf(
+  dataset: Dataset,
+  period: DatasetPeriod,
+  net: TrainedNet,
+  compiled: CompiledScaling,
+  calibration: Calibration,
+): Population {
+  const { indices } = period
+  const logits = net.logits(scaledInputs(dataset, period, compiled))
+  return {
+    rows: indices.length,
+    features: FEATURE_NAMES.map((_, feature) =>
+      distributionOf(
+        Float64Array.from(indices, (row) => dataset.rows[row * FEATURE_COUNT + feature] ?? NaN),
+      ),
+    ),
+    score: distributionOf(logits.map((logit) => scoreOf(logit, calibration))),
   }
 }
 

@@ -10,6 +10,8 @@ import type { ProfileSummary } from './profile-summary.ts'
 import type { ReplayResult, ReplayRun } from './replay-bench.ts'
 import type { BackendResult } from './scoring-bench.ts'
 import type { SizingResult, StateSize } from './sizing-bench.ts'
+import type { SwapResult } from './swap-bench.ts'
+import { swapLines } from './swap-report.ts'
 import type { TakeoverResult } from './takeover-bench.ts'
 import type { TracingBenchResult } from './tracing-bench.ts'
 
@@ -25,6 +27,7 @@ export interface BenchReport {
   readonly sizing: SizingResult | null
   readonly takeover: TakeoverResult | null
   readonly tracing: TracingBenchResult | null
+  readonly swap: SwapResult | null
   readonly features: FeaturesResult | null
   readonly profile: ProfileSummary | null
 }
@@ -36,6 +39,7 @@ export function reportProblems({
   scoring,
   takeover,
   tracing,
+  swap,
   features,
 }: BenchReport): readonly string[] {
   return [
@@ -45,6 +49,7 @@ export function reportProblems({
     ...(live?.problems ?? []).map((problem) => `live: ${problem}`),
     ...(takeover?.problems ?? []).map((problem) => `takeover: ${problem}`),
     ...(tracing?.problems ?? []).map((problem) => `tracing, ${problem}`),
+    ...(swap?.problems ?? []).map((problem) => `swap: ${problem}`),
     ...(features?.problems ?? []).map((problem) => `features: ${problem}`),
     ...(scoring ?? [])
       .filter(({ hasSameBits }) => hasSameBits === false)
@@ -63,6 +68,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.sizing === null ? [] : sizingLines(report.sizing)),
     ...(report.takeover === null ? [] : takeoverLines(report.takeover)),
     ...(report.tracing === null ? [] : tracingLines(report.tracing)),
+    ...(report.swap === null ? [] : swapLines(report.swap)),
     ...(report.features === null ? [] : featuresLines(report.features)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),
   ]

@@ -3,6 +3,7 @@
 
 import type { Calibration } from './calibration.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
+import { readPopulation, type Population } from './population.ts'
 import type { FeatureScaling } from './scaling.ts'
 
 export const MANIFEST_FORMAT = 1
@@ -72,6 +73,8 @@ export interface ModelManifest {
   readonly thresholds: Thresholds
   /** Per feature: median over genuine transactions of the training period. */
   readonly usual: readonly number[]
+  /** What the training rows looked like; null in models made before it was kept. */
+  readonly population: Population | null
   readonly data: {
     /** Where the history came from, in words. */
     readonly source: string
@@ -117,6 +120,9 @@ export function checkManifest(value: unknown): ModelManifest {
     calibration: fields.object('calibration', readCalibration),
     thresholds: fields.object('thresholds', readThresholds),
     usual: fields.array('usual', FEATURES_MAX, readNumber),
+    population: fields.optionalObject('population', (population) =>
+      readPopulation(population, FEATURES_MAX),
+    ),
     data: fields.object('data', (data) => ({
       source: data.string('source', TEXT_MAX),
       digest: data.digest('digest'),
@@ -149,12 +155,17 @@ export function checkManifest(value: unknown): ModelManifest {
   return manifest
 }
 
-function checkRelations({ features, scaling, usual, thresholds }: ModelManifest): void {
+function checkRelations({ features, scaling, usual, thresholds, population }: ModelManifest): void {
   if (features.length === 0) throw corrupt('manifest.json.features is empty')
   if (scaling.length !== features.length || usual.length !== features.length) {
     throw corrupt(
       `manifest.json has ${features.length} features, but ${scaling.length} scalings and ` +
         `${usual.length} usual values`,
+    )
+  }
+  if (population !== null && population.features.length !== features.length) {
+    throw corrupt(
+      `manifest.json.population has ${population.features.length} features, but there are ${features.length}`,
     )
   }
   const strayed = features.findIndex((name, index) => scaling[index]?.feature !== name)

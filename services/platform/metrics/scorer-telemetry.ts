@@ -6,11 +6,12 @@ import { createDependencyMetrics, type DependencyEvents } from './dependency-met
 import { createLaneMetrics, type LaneEvents } from './lane-metrics.ts'
 import { createStateMetrics, type StateEvents } from './state-metrics.ts'
 import { createModelMetrics, type ModelEvents } from './model-metrics.ts'
+import { createPopulationMetrics, type PopulationEvents } from './population-metrics.ts'
 import { createShadowMetrics, type ShadowEvents } from './shadow-metrics.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
 export interface ScorerTelemetry
-  extends LaneEvents, DependencyEvents, StateEvents, ModelEvents, ShadowEvents {
+  extends LaneEvents, DependencyEvents, StateEvents, ModelEvents, ShadowEvents, PopulationEvents {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
   batchDecided(report: BatchReport): void
@@ -28,5 +29,6 @@ export function createScorerTelemetry(): ScorerTelemetry {
     ...createStateMetrics(make),
     ...createModelMetrics(make),
     ...createShadowMetrics(make),
+    ...createPopulationMetrics(make),
   }
 }

@@ -17,6 +17,7 @@ import { ControlFollower, type ControlFollowerOptions } from './control-follower
 import { openModelByChoice, type ModelSources } from './model-opener.ts'
 import { ModelSwitch } from './model-switch.ts'
 import { policyOf } from './policy.ts'
+import { PopulationMeter } from './population-meter.ts'
 import { ServedModels, type HeldModel, type Serving } from './served-models.ts'
 import { ShadowScorer } from './shadow-scorer.ts'
 
@@ -26,6 +27,7 @@ export class ScorerModels implements Closable {
   readonly #telemetry: ScorerTelemetry
   readonly #served: ServedModels
   readonly #shadow: ShadowScorer
+  readonly #population: PopulationMeter
   readonly #switch: ModelSwitch
   /** Closed in reverse order. */
   readonly #opened: Closable[]
@@ -42,6 +44,7 @@ export class ScorerModels implements Closable {
     this.#served = new ServedModels(configured, (model) => policyOf(config, model))
     const { unscoredOutcome } = config
     this.#shadow = new ShadowScorer({ telemetry, log, unscoredOutcome })
+    this.#population = new PopulationMeter(telemetry)
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
       configuredDigest: configured.info.digest,
@@ -60,7 +63,7 @@ export class ScorerModels implements Closable {
       telemetry,
       log,
     })
-    this.#opened = [this.#served, this.#shadow, this.#switch]
+    this.#opened = [this.#served, this.#shadow, this.#population, this.#switch]
     this.#tell()
   }
 
@@ -73,9 +76,10 @@ export class ScorerModels implements Closable {
     return this.#served.take()
   }
 
-  /** Lets the shadow see a batch that is committed. Never waits. */
+  /** Lets the shadow and the meter of drift see a batch that is committed. Never waits. */
   committed(decided: DecidedBatch): void {
     this.#shadow.offer(decided)
+    this.#population.count(decided)
   }
 
   /**
@@ -117,6 +121,7 @@ export class ScorerModels implements Closable {
     const telemetry = this.#telemetry
     telemetry.backendChosen(model.info.backend, model.info.version)
     telemetry.modelServes('active', model.info)
+    this.#population.begin(model.info)
     telemetry.policyInForce(policy.digest, this.#config.mode)
     const { backendExpected, isOnFallback, refused } = this.fallback
     telemetry.fallbackJudged(isOnFallback, refused)
@@ -138,7 +143,7 @@ export async function openConfiguredModel(
     backend: config.backend,
     ratesDigest: DEFAULT_RATES.digest,
   })
-  log.info({ ...model.info, usual: undefined }, 'Model loaded.')
+  log.info({ ...model.info, usual: undefined, population: undefined }, 'Model loaded.')
   return model
 }
 

@@ -30,6 +30,7 @@ export function namedModel(name: string): NamedModel {
       flagThreshold: 0.1,
       blockThreshold: 0.5,
       usual: [],
+      population: null,
       isCalibrated: true,
       workingBatchRows: 256,
       trials: [],
