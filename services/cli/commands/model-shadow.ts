@@ -23,7 +23,7 @@ export function registerShadow(model: Command): void {
     .summary('let a model score beside the active one, without effect')
     .description(
       'The shadow scores the rows of committed batches; how far it agrees, and how both do as labels come in, is on ' +
-        'the board "State and models".',
+        'the board "Models".',
     )
     .argument('[folder or digest]', 'the model; none with --off')
     .option('--off', 'end the shadow')
