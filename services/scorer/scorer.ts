@@ -10,7 +10,7 @@ import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
-import { openMetricsServer } from '../platform/metrics/metrics-server.ts'
+import { openMetricsServer, type MetricsServer } from '../platform/metrics/metrics-server.ts'
 import {
   createScorerTelemetry,
   type ScorerTelemetry,
@@ -106,21 +106,39 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
     }),
     takeOutput: (partition) => {
       const held = models.take()
-      const { controlPosition, release } = held
-      const decide = decideOptions(config, held, streamId, topics.transactions, partition)
+      const { controlPosition } = held
       const { backend } = held.model.info
+      const decide = decideOptions(config, held, streamId, topics.transactions, partition)
       return {
         options: { codecs, backend, controlPosition, topics, decide },
         committed: (decided) => {
           models.committed(decided)
         },
-        release,
+        release: () => {
+          held.release()
+        },
       }
     },
   })
-  const server = await openMetricsServer({
+  const server = await openReadiness(config, telemetry, models, group, store)
+  opened.push(server)
+  // Also a group that does not come as far as joining has connections to close.
+  opened.push(group)
+  await group.start(topics.transactions, topics.labels)
+  return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
+}
+
+/** Metrics and readiness of the process. */
+function openReadiness(
+  config: ScorerConfig,
+  { registry }: ScorerTelemetry,
+  models: ScorerModels,
+  group: LaneGroup,
+  store: LaneStore,
+): Promise<MetricsServer> {
+  return openMetricsServer({
     ...config.metrics,
-    registry: telemetry.registry,
+    registry,
     readiness: () => ({
       isReady: group.hasJoined,
       details: {
@@ -133,11 +151,6 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       },
     }),
   })
-  opened.push(server)
-  // Also a group that does not come as far as joining has connections to close.
-  opened.push(group)
-  await group.start(topics.transactions, topics.labels)
-  return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
 }
 
 function openStore(

@@ -149,8 +149,10 @@ function compared(
   casesMin: number,
   isBreach: (group: ShareInterval, others: ShareInterval) => boolean,
 ): RateComparison {
-  const isKnown = group.share !== null && others.share !== null && others.share > 0
-  const ratio = isKnown ? (group.share ?? 0) / (others.share ?? 1) : null
+  const ratio =
+    group.share === null || others.share === null || others.share === 0
+      ? null
+      : group.share / others.share
   if (group.cases < casesMin || others.cases < casesMin) {
     return { group, others, ratio, verdict: 'too_few' }
   }

@@ -23,6 +23,8 @@ const PARTITION = 0
 
 export interface ControlFollowerOptions extends KafkaConnection {
   readonly topic: string
+  /** Of the scorers; the group that reads is named after it. */
+  readonly groupId: string
   readonly codecs: Codecs
   readonly telemetry: ModelEvents
   readonly log: Logger
@@ -87,8 +89,8 @@ export class ControlFollower implements Closable {
   }
 
   #reader(startAt: 'beginning' | ReadonlyMap<string, number>) {
-    const { brokers, security, topic } = this.#options
-    return { brokers, security, name: 'sluice-scorer-control', topics: [topic], startAt }
+    const { brokers, security, topic, groupId } = this.#options
+    return { brokers, security, name: `${groupId}-control`, topics: [topic], startAt }
   }
 
   #accept({ messages }: CommittedMessages, onWish: (placed: PlacedWish) => void): void {
