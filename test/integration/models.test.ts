@@ -3,7 +3,7 @@
 // Method: scorers as processes, `sluice model` as people run it, real topics, outputs read committed.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import { truncateSync } from 'node:fs'
+import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { activated, controlOf, NO_WISH } from '../../services/core/control/model-control.ts'
@@ -239,4 +239,70 @@ test('scorers that are killed while models change lose nothing, and each block s
   }
   ok(seen.size >= 2, 'no model was changed while the stream was decided')
   await serving(last, wish.active ?? '')
+})
+
+test('a shadow judges what is decided, without effect, and labels are held against both', async (t) => {
+  const setup = await setUp(t, 'shadow')
+  const { stream, outputs } = setup
+  const variant = variantOf(t, 'strict', STRICT)
+  await model(setup, 'shadow', variant.folder, '--reason', 'compare')
+  const scorer = await startScorer(t, setup.environment)
+  // Few cards and long enough for labels to come back.
+  await stream.send(await simulatedEvents(6_000))
+  await outputs.readToEnd()
+  deepStrictEqual(deciders(outputs.blocks), [`${RELEASED} 0`])
+  deepStrictEqual(audit(stream, outputs), [])
+  const decisions = outputs.blocks.flatMap(({ block }) => block.decisions)
+  const scored = decisions.filter(({ score, revision }) => score !== null && revision === 0)
+  await eventually('the shadow has scored all rows', async () => {
+    return (await scorer.metric('sluice_shadow_rows_total')) >= scored.length
+  })
+  strictEqual(await scorer.metric('sluice_shadow_outcomes_total'), scored.length)
+  // On the same scores: what the stricter thresholds would have alerted.
+  const alerted = scored.filter(({ score }) => (score ?? 0) >= STRICT.flag).length
+  const agreed = await scorer.metric('sluice_shadow_outcomes_total', 'shadow="approve"')
+  strictEqual(scored.length - agreed, alerted)
+  ok((await scorer.metric('sluice_shadow_labelled_total', 'role="shadow"')) > 0, 'no label came')
+  ok(
+    (await scorer.metric('sluice_feature_values_total', 'feature="score"')) > 0,
+    'no drift is seen',
+  )
+})
+
+test('the fairness gate stops an activation by what the stream has decided, unless it is overridden', async (t) => {
+  const setup = await setUp(t, 'gate')
+  const { stream, outputs, store } = setup
+  const variant = variantOf(t, 'gated', STRICT)
+  await startScorer(t, setup.environment)
+  await stream.send(await simulatedEvents(6_000, { fraudShare: 0.1 }))
+  await outputs.readToEnd()
+  const rule = join(store, 'rule.json')
+  const gate = (falsePositiveRatioMax: number): void => {
+    const groups = [{ column: 'is_card_not_present', edges: [0] }]
+    const least = { recallRatioMin: 0, genuineMin: 20, fraudsMin: 5, confidence: 0.9 }
+    writeFileSync(
+      rule,
+      JSON.stringify({ groups, threshold: 'flag', falsePositiveRatioMax, ...least }),
+    )
+  }
+  const activate = (...more: string[]) =>
+    runSluice(
+      ['model', 'activate', variant.folder, '--reason', 'try', '--evaluation', 'topics', ...more],
+      { ...setup.environment, SLUICE_FAIRNESS_RULE: rule },
+    )
+  gate(1)
+  const stopped = await activate()
+  ok(stopped.stderr.includes('mature decisions'), stopped.stderr)
+  strictEqual(stopped.code, 1, stopped.stderr)
+  ok(stopped.stderr.includes('SLUICE_MODEL_UNFAIR'), stopped.stderr)
+  strictEqual((await model(setup, 'list'))['inForce'], null)
+
+  const overridden = await activate('--override')
+  strictEqual(overridden.code, 0, overridden.stderr)
+  const { reason } = (await model(setup, 'list'))['inForce'] as { reason: string }
+  ok(reason.startsWith('try [gate overridden: '), reason)
+
+  gate(1_000)
+  const passed = await activate()
+  strictEqual(passed.code, 0, passed.stderr)
 })
