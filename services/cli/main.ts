@@ -38,7 +38,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     'assess the models by a published protocol',
     () => import('./commands/evaluate.ts'),
   ],
-  ['model', 'verify a model folder', () => import('./commands/model.ts')],
+  [
+    'model',
+    'verify models, and change which one decides',
+    () => import('./commands/model.ts'),
+  ],
   [
     'tensorflow',
     'install native TensorFlow or WebGPU, for scoring and training',

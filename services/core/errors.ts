@@ -14,6 +14,8 @@ export const errorCodes = {
   SLUICE_FEATURE_STORE_UNAVAILABLE: { retryable: true, exitCode: 1 },
   SLUICE_MODEL_INCOMPATIBLE: { retryable: false, exitCode: 1 },
   SLUICE_MODEL_CORRUPT: { retryable: false, exitCode: 1 },
+  SLUICE_MODEL_NOT_FOUND: { retryable: false, exitCode: 1 },
+  SLUICE_MODEL_UNFAIR: { retryable: false, exitCode: 1 },
   SLUICE_BACKEND_UNAVAILABLE: { retryable: false, exitCode: 1 },
   SLUICE_INPUT_INVALID: { retryable: false, exitCode: 2 },
   SLUICE_TOPICS_INVALID: { retryable: false, exitCode: 1 },

@@ -19,6 +19,8 @@ export interface OutputOptions {
   readonly codecs: Codecs
   readonly decide: DecideOptions
   readonly backend: string
+  /** Offset of the control message in force; null when none is. */
+  readonly controlPosition: number | null
   readonly topics: {
     readonly transactions: string
     readonly labels: string
@@ -132,7 +134,7 @@ function blockOf(
   progress: readonly (LaneProgress | null)[],
   previousHash: string,
   decidedAtMs: number,
-  { decide, backend }: OutputOptions,
+  { decide, backend, controlPosition }: OutputOptions,
 ): DecisionBlock {
   const { partition } = decide
   return {
@@ -149,7 +151,7 @@ function blockOf(
     backend,
     policyDigest: decide.policyDigest,
     featureListHash: FEATURE_LIST_HASH,
-    controlPosition: null,
+    controlPosition,
     cut: progress.flatMap((lane, index) =>
       lane === null || index === partition
         ? []

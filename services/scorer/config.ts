@@ -17,6 +17,8 @@ export interface ScorerConfig extends KafkaConnection {
   readonly streamId: string | null
   readonly schemaRegistryUrl: string | null
   readonly modelFolder: string | null
+  /** Where models that the control topic names are found; null for the folder below the installation. */
+  readonly modelStore: string | null
   readonly backend: VariableValue<'SLUICE_BACKEND'>
   readonly scoringThread: VariableValue<'SLUICE_SCORING_THREAD'>
   /** What should score here; anything else in use is reported as a fallback. */
@@ -61,6 +63,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     streamId: read.value('SLUICE_STREAM_ID'),
     schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
     modelFolder: read.value('SLUICE_MODEL'),
+    modelStore: read.value('SLUICE_MODEL_STORE'),
     backend: read.value('SLUICE_BACKEND'),
     scoringThread: read.value('SLUICE_SCORING_THREAD'),
     backendExpected: read.value('SLUICE_BACKEND_EXPECTED'),

@@ -16,7 +16,17 @@ import type { DecidedOutcome } from './refold.ts'
 export interface BatchDeps {
   readonly clock: Clock
   readonly telemetry: Pick<ScorerTelemetry, 'batchDecided'>
-  readonly output: OutputOptions
+  /** The model of the batch that begins, and all that goes with it. */
+  readonly takeOutput: () => HeldOutput
+}
+
+/** What decides one batch, from its beginning to its end. */
+export interface HeldOutput {
+  readonly options: OutputOptions
+  /** Told once the batch is committed; never waits. */
+  readonly committed: (decided: DecidedBatch) => void
+  /** To be called once, at the end of the batch, however it ends. */
+  readonly release: () => void
 }
 
 /** What a batch goes on from; fixed while a lane works but for the hash. */
@@ -33,7 +43,22 @@ export interface BatchPlace {
 
 /** Decides and publishes; resolves with the hash of the block once that is committed. */
 export async function processBatch(
-  { clock, telemetry, output }: BatchDeps,
+  deps: BatchDeps,
+  place: BatchPlace,
+  taken: Taken,
+  span: BatchSpan | null,
+): Promise<string> {
+  const held = deps.takeOutput()
+  try {
+    return await processWith(held, deps, place, taken, span)
+  } finally {
+    held.release()
+  }
+}
+
+async function processWith(
+  { options: output, committed }: HeldOutput,
+  { clock, telemetry }: BatchDeps,
   { transactions, state, fold, chainHash, decodeMs, onRead }: BatchPlace,
   taken: Taken,
   span: BatchSpan | null,
@@ -89,6 +114,7 @@ export async function processBatch(
   )
   telemetry.batchDecided(report)
   span?.end(report)
+  committed(decided)
   return encoded.chainHash
 }
 

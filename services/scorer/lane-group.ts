@@ -14,9 +14,9 @@ import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneStore } from '../platform/redis/lane-store-contract.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
-import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import { LagObserver, type LaneStanding } from './lag-observer.ts'
+import type { HeldOutput } from './lane-batch.ts'
 import type { InboxOptions } from './lane-inbox.ts'
 import { Lane } from './lane.ts'
 import { checkLogHolds, readLow, startLane } from './lane-start.ts'
@@ -37,7 +37,8 @@ export interface LaneGroupOptions {
   readonly admin: Admin
   readonly store: LaneStore
   readonly inbox: (partition: number) => InboxOptions
-  readonly output: (partition: number) => OutputOptions
+  /** The model of the batch that begins in this lane, and all that goes with it. */
+  readonly takeOutput: (partition: number) => HeldOutput
 }
 
 /** Starts, feeds and ends the lanes that the group assigns to this process. */
@@ -199,7 +200,8 @@ export class LaneGroup implements Closable {
       tracer,
       readProgress: () => store.readProgress(),
       inbox,
-      output: this.#options.output(partition),
+      alignment: config.alignment,
+      takeOutput: () => this.#options.takeOutput(partition),
       batchIntervalMs: config.batchIntervalMs,
       start: (epochs, corruptGeneration) =>
         startLane({ ...state(epochs), admin, openTransactions, corruptGeneration }),

@@ -12,10 +12,9 @@ import type { Clock } from '../core/clock.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
-import type { OutputOptions } from './batch-output.ts'
 import type { LaneStanding } from './lag-observer.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
-import { processBatch } from './lane-batch.ts'
+import { processBatch, type HeldOutput } from './lane-batch.ts'
 import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
 import type { LaneStart } from './lane-start.ts'
 import type { LaneState } from './lane-state.ts'
@@ -36,7 +35,9 @@ export interface LaneDeps extends RefusalDeps {
   /** How far all lanes are, as an aligned replay waits for. */
   readonly readProgress: () => Promise<readonly (LaneProgress | null)[]>
   readonly inbox: InboxOptions
-  readonly output: OutputOptions
+  readonly alignment: 'live' | 'aligned'
+  /** The model of the batch that begins, and all that goes with it. */
+  readonly takeOutput: () => HeldOutput
   /** Least time between two micro-batches that are not full. */
   readonly batchIntervalMs: number
   /** Raises the epoch, opens the producer, reads back, opens the state. Null: another owner has taken over. */
@@ -176,13 +177,13 @@ export class Lane {
   }
 
   async #work(start: LaneStart, state: LaneState, onProgress: () => void): Promise<void> {
-    const { inbox: options, clock, output } = this.#deps
+    const { inbox: options, clock, alignment } = this.#deps
     const inbox = new LaneInbox(options, start.nextOffset, start.labelNextOffset)
     const fold = new LaneFold(foldOptionsOf(options), start.position)
     let chainHash = start.chainHash
     let lastStartMs = -Infinity
     // Known before the first batch: an empty list would let an aligned lane go on unchecked.
-    if (output.decide.alignment === 'aligned') this.#progress = await this.#deps.readProgress()
+    if (alignment === 'aligned') this.#progress = await this.#deps.readProgress()
     this.#open(inbox, start)
     while (!this.#isStopping) {
       await this.#pace(inbox, lastStartMs)
@@ -229,7 +230,7 @@ export class Lane {
 
   /** Another lane may have been built anew since the gate was asked: then it no longer holds what was waited for. */
   #checkAligned(taken: Taken, labelWatermarkMs: number): void {
-    if (this.#deps.output.decide.alignment === 'live') return
+    if (this.#deps.alignment === 'live') return
     const { eventMs, labelMs } = newestTimesOf(taken)
     if (eventMs >= 0 && !this.#gate()(eventMs, Math.max(labelMs, labelWatermarkMs))) {
       throw lost(this.#partition, 'behind')
@@ -243,7 +244,7 @@ export class Lane {
   }
 
   #gate(): (eventTimeMs: number, labelWatermarkMs: number) => boolean {
-    if (this.#deps.output.decide.alignment === 'live') return () => true
+    if (this.#deps.alignment === 'live') return () => true
     return (eventTimeMs, labelWatermarkMs) =>
       mayGoOn(eventTimeMs, this.#partition, labelWatermarkMs, this.#progress)
   }

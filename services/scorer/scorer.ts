@@ -1,11 +1,8 @@
 // The consumer service: opens what it needs, in order, and closes it in reverse.
 
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import type { Admin } from 'kafkajs'
 import { DEFAULT_RATES } from '../core/currency.ts'
-import { isFallback, refusedBackends } from '../core/scoring/fallback.ts'
-import type { ScoringModel } from '../core/scoring/scoring-model.ts'
 import { createCodecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
@@ -13,7 +10,7 @@ import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
-import { openMetricsServer } from '../platform/metrics/metrics-server.ts'
+import { openMetricsServer, type MetricsServer } from '../platform/metrics/metrics-server.ts'
 import {
   createScorerTelemetry,
   type ScorerTelemetry,
@@ -21,15 +18,15 @@ import {
 import type { LaneStore } from '../platform/redis/lane-store-contract.ts'
 import { openLaneStore, SILENCE_MS_MAX } from '../platform/redis/lane-store.ts'
 import { openSchemaRegistry } from '../platform/registry/open-registry.ts'
-import { repositoryRoot } from '../platform/repository-root.ts'
-import { openScoringModel } from '../platform/tensorflow/scoring-model.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import { openBatchTracer } from '../platform/tracing/open-tracing.ts'
 import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
-import { LaneGroup } from './lane-group.ts'
-import { observeRedis } from './redis-observer.ts'
 import type { DecideOptions } from './decide-options.ts'
+import { LaneGroup } from './lane-group.ts'
+import { openConfiguredModel, ScorerModels } from './models/scorer-models.ts'
+import type { Serving } from './models/served-models.ts'
+import { observeRedis } from './redis-observer.ts'
 
 const KAFKA_RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
 /** A scorer needs no right to see the others. */
@@ -40,6 +37,7 @@ const TOPICS_USED = [
   'alerts',
   'leases',
   'dead-letters',
+  'control',
 ] as const
 
 export interface RunningScorer {
@@ -62,7 +60,9 @@ export async function openScorer(config: ScorerConfig, log: Logger): Promise<Run
 
 async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Promise<RunningScorer> {
   const telemetry = createScorerTelemetry()
-  const model = await openModel(config, log, telemetry, opened)
+  const configured = await openConfiguredModel(config, log)
+  const models = new ScorerModels(config, configured, log, telemetry)
+  opened.push(models)
   registerCompressionCodecs()
   const codecs = createCodecs(
     await openSchemaRegistry({
@@ -80,7 +80,8 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
   const store = await openStore(config, log, streamId, partitionCount, telemetry)
   opened.push(store, observeRedis(store, telemetry))
-  telemetry.policyInForce(policyOf(config, model).digest, config.mode)
+  const control = topicName(config.topicPrefix, 'control')
+  await models.followControl({ ...config, topic: control, codecs, telemetry, log })
   const tracer = await openTracer(config, log, telemetry, topics)
   if (tracer !== null) opened.push(tracer)
 
@@ -103,28 +104,23 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       eventAheadMsMax: config.eventAheadMsMax,
       hmacKey: config.deadLetterHmacKey,
     }),
-    output: (partition) => ({
-      codecs,
-      backend: model.info.backend,
-      topics,
-      decide: decideOptions(config, model, streamId, topics.transactions, partition),
-    }),
+    takeOutput: (partition) => {
+      const held = models.take()
+      const { controlPosition } = held
+      const { backend } = held.model.info
+      const decide = decideOptions(config, held, streamId, topics.transactions, partition)
+      return {
+        options: { codecs, backend, controlPosition, topics, decide },
+        committed: (decided) => {
+          models.committed(decided)
+        },
+        release: () => {
+          held.release()
+        },
+      }
+    },
   })
-  const server = await openMetricsServer({
-    ...config.metrics,
-    registry: telemetry.registry,
-    readiness: () => ({
-      isReady: group.hasJoined,
-      details: {
-        backend: model.info.backend,
-        model: model.info.version,
-        lanes: group.partitions,
-        redis: store.isUp ? 'up' : 'down',
-        degradedLanes: group.degradedPartitions,
-        ...fallbackDetails(config, model),
-      },
-    }),
-  })
+  const server = await openReadiness(config, telemetry, models, group, store)
   opened.push(server)
   // Also a group that does not come as far as joining has connections to close.
   opened.push(group)
@@ -132,44 +128,29 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
 }
 
-async function openModel(
+/** Metrics and readiness of the process. */
+function openReadiness(
   config: ScorerConfig,
-  log: Logger,
-  telemetry: ScorerTelemetry,
-  opened: Closable[],
-): Promise<ScoringModel> {
-  const model = await openScoringModel({
-    folder: config.modelFolder ?? join(repositoryRoot(), 'models/simulator'),
-    backend: config.backend,
-    ratesDigest: DEFAULT_RATES.digest,
-    thread: config.scoringThread,
+  { registry }: ScorerTelemetry,
+  models: ScorerModels,
+  group: LaneGroup,
+  store: LaneStore,
+): Promise<MetricsServer> {
+  return openMetricsServer({
+    ...config.metrics,
+    registry,
+    readiness: () => ({
+      isReady: group.hasJoined,
+      details: {
+        backend: models.current.model.info.backend,
+        model: models.current.model.info.version,
+        lanes: group.partitions,
+        redis: store.isUp ? 'up' : 'down',
+        degradedLanes: group.degradedPartitions,
+        ...models.fallback,
+      },
+    }),
   })
-  opened.push({
-    close: () => {
-      model.close()
-      return Promise.resolve()
-    },
-  })
-  telemetry.backendChosen(model.info.backend, model.info.version)
-  log.info({ ...model.info, usual: undefined }, 'Model loaded.')
-  const { isOnFallback, refused } = fallbackDetails(config, model)
-  telemetry.fallbackJudged(isOnFallback, refused)
-  if (isOnFallback) {
-    log.warn(
-      { backend: model.info.backend, expected: config.backendExpected, refused },
-      'Scoring runs on a fallback backend.',
-    )
-  }
-  return model
-}
-
-/** P7: a fallback is in the log, in the metrics and beside readiness. */
-function fallbackDetails({ backendExpected }: ScorerConfig, { info }: ScoringModel) {
-  return {
-    backendExpected,
-    isOnFallback: isFallback(backendExpected, info),
-    refused: refusedBackends(info.trials),
-  }
 }
 
 function openStore(
@@ -223,14 +204,13 @@ async function openTracer(
 
 function decideOptions(
   config: ScorerConfig,
-  model: ScoringModel,
+  { model, policy }: Serving,
   streamId: string,
   topic: string,
   partition: number,
 ): DecideOptions {
   const { digest, version, usual } = model.info
   const { mode, alignment, unscoredOutcome, leaseMs } = config
-  const policy = policyOf(config, model)
   const { thresholds } = policy
   return {
     streamId,
@@ -247,14 +227,6 @@ function decideOptions(
     usual,
     score: (rows, rowCount) => model.score(rows, rowCount),
   }
-}
-
-/** What decides beside the model; its digest names it in decisions and metrics. */
-function policyOf({ mode, leaseMs, unscoredOutcome }: ScorerConfig, { info }: ScoringModel) {
-  const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
-  const policy = { mode, leaseMs, unscoredOutcome, thresholds }
-  const digest = createHash('sha256').update(JSON.stringify(policy)).digest('hex')
-  return { thresholds, digest }
 }
 
 function topicsOf(prefix: string): OutputOptions['topics'] {

@@ -16,7 +16,7 @@ import type { Made, TrainerOptions } from './run-trainer.ts'
 import type { DatasetPeriod } from './split.ts'
 
 /** What was chosen on validation rows, and the figures. */
-export interface Choices extends Pick<ModelManifest, 'thresholds' | 'metrics'> {
+export interface Choices extends Pick<ModelManifest, 'thresholds' | 'metrics' | 'population'> {
   readonly band: Band
   readonly draftCalibration: Calibration
   readonly targetCalibration: Calibration
@@ -27,8 +27,10 @@ export function manifestOf(
   { dataset, split, cascade, backend }: Made,
   options: TrainerOptions,
   files: Readonly<Record<ModelFile, Buffer>>,
-  { thresholds, metrics, band, draftCalibration, targetCalibration, sampleShare }: Choices,
+  choices: Choices,
 ): ModelManifest {
+  const { thresholds, metrics, population, band } = choices
+  const { draftCalibration, targetCalibration, sampleShare } = choices
   const genuine = split.train.indices.filter((row) => dataset.truth[row] === 0)
   const { draft, target, encoding } = cascade
   const weights = sha256(Buffer.concat([files['weights.bin'], files['target.bin']]))
@@ -55,6 +57,7 @@ export function manifestOf(
       test: periodFacts(split.test),
     },
     metrics,
+    population,
     training: {
       seed: options.seed,
       backend: backend.backend,

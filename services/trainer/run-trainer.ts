@@ -4,9 +4,11 @@
 import { createHash } from 'node:crypto'
 import type { RateTable } from '../core/currency.ts'
 import { SluiceError } from '../core/errors.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
 import { scoreOf, type Calibration } from '../core/scoring/calibration.ts'
 import { needsVerification } from '../core/scoring/cascade.ts'
 import { checkManifest, type ModelManifest } from '../core/scoring/manifest.ts'
+import { distributionOf, type Population } from '../core/scoring/population.ts'
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { chooseThresholds } from './choose-thresholds.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from './dataset.ts'
@@ -208,6 +210,7 @@ async function writeModel(
     thresholds,
     metrics,
     band,
+    population: populationOf(made, draft, target, band),
     draftCalibration: draft.calibration,
     targetCalibration: target.calibration,
     sampleShare: SAMPLE_SHARE,
@@ -251,6 +254,29 @@ async function writeModel(
       (of) => of.reduce((sum, { seconds }) => sum + seconds, 0) / Math.max(1, of.length),
     ),
     bytes: Object.values(contents).reduce((sum, { length }) => sum + length, 0),
+  }
+}
+
+/** How features and scores were spread over the training rows. */
+function populationOf(
+  { dataset, split }: Made,
+  draft: ScoredPart,
+  target: ScoredPart,
+  { verifyFrom }: Band,
+): Population {
+  const { indices } = split.train
+  const scoresOf = ({ part, calibration }: ScoredPart): Float64Array =>
+    part.net.logits(part.rowsOf(dataset, indices)).map((logit) => scoreOf(logit, calibration))
+  const targetScores = scoresOf(target)
+  const scores = scoresOf(draft).map((score, row) =>
+    needsVerification(score, verifyFrom) ? (targetScores[row] ?? NaN) : score,
+  )
+  const column = (feature: number): Float64Array =>
+    Float64Array.from(indices, (row) => dataset.rows[row * FEATURE_COUNT + feature] ?? NaN)
+  return {
+    rows: indices.length,
+    features: FEATURE_NAMES.map((_, feature) => distributionOf(column(feature))),
+    score: distributionOf(scores),
   }
 }
 

@@ -23,6 +23,8 @@ import { keysOf } from '../support/streams.ts'
 
 /** Compares with the same hour before, which this system has not lived through; the query must still be accepted. */
 const NEEDS_A_PAST = / offset 1w\)/
+/** Recorded only once a model has served for a week, which even divided is more than an hour. */
+const RECORDED_LATER = new Set(['job:sluice_population_stability:7d'])
 
 /** The first alerts of a start are late, and so are all on a busy machine: then these are right to fire. */
 const ABOUT_SPEED = new Set([
@@ -110,10 +112,12 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
   await t.test('no board and no rule names a metric that nobody exports', async () => {
     const exported = new Set(await prometheus.metricNames())
     const recorded = committedRules().flatMap(({ record }) => record ?? [])
-    for (const name of recorded) ok(exported.has(name), `${name} is not recorded`)
+    for (const name of recorded) {
+      ok(exported.has(name) || RECORDED_LATER.has(name), `${name} is not recorded`)
+    }
     const expressions = [
       ...queriesOfBoards().map(({ expr }) => expr),
-      ...committedRules().map(({ expr }) => expr.replaceAll(/job:\w+:\w+/g, '')),
+      ...committedRules().map(({ expr }) => expr.replaceAll(/job\w*:\w+:\w+/g, '')),
     ]
     const named = new Set(expressions.flatMap(metricNamesIn))
     ok(named.size > 40, `only ${named.size} metrics found in boards and rules`)

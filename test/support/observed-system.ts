@@ -4,6 +4,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { controlOf, NO_WISH, shadowed } from '../../services/core/control/model-control.ts'
+import { publishModelControl } from '../../services/platform/kafka/control-topic.ts'
+import { addModel } from '../../services/platform/model-store.ts'
 import {
   openLocalPrometheus,
   type LocalPrometheus,
@@ -12,6 +15,7 @@ import { freePorts } from '../../services/platform/provision/ports.ts'
 import { shortenRules, type Shortening } from '../../services/platform/provision/shortened-rules.ts'
 import { RULE_FILES } from './alert-rules.ts'
 import { closeWith } from './cleanup.ts'
+import { variantOf } from './model-variants.ts'
 import { startCli, type CliProcess } from './cli-process.ts'
 import { prometheusProgram, temporaryFolder } from './prometheus.ts'
 import { openRedisProxy, type RedisProxy } from './redis-proxy.ts'
@@ -60,6 +64,7 @@ export async function openObservedSystem(
     SLUICE_REDIS_URL: proxy.url,
     SLUICE_MODE: 'enforce',
     SLUICE_LOG_LEVEL: 'warn',
+    SLUICE_MODEL_STORE: await shadowedStore(t, stream),
   })
   let producerCount = 0
   const at = (...used: readonly number[]): string[] => used.map((port) => `127.0.0.1:${port}`)
@@ -107,6 +112,20 @@ export async function openObservedSystem(
       return cli(producer, 'produce', 'simulate', ...world, ...load, ...bounds)
     },
   }
+}
+
+/** A store with a stricter model, which runs in the shadow from the start. */
+async function shadowedStore(t: TestContext, stream: TestStream): Promise<string> {
+  const store = temporaryFolder(t)
+  const { folder, digest } = variantOf(t, 'stricter', { flag: 0.02, block: 0.3 })
+  await addModel(store, folder)
+  const { brokers, prefix: topicPrefix, codecs } = stream
+  const word = { author: 'test', reason: 'boards show a shadow', atMs: Date.now() }
+  await publishModelControl(
+    { brokers, topicPrefix, codecs },
+    controlOf(shadowed(NO_WISH, digest), word),
+  )
+  return store
 }
 
 function shortenedRuleFiles(folder: string): readonly string[] {

@@ -1,9 +1,10 @@
 // All boards, in the order in which people read them.
 
 import { fraud } from './fraud.ts'
+import { models } from './models.ts'
 import { runtime } from './runtime.ts'
 import { stateAndModels } from './state-and-models.ts'
 import { stream } from './stream.ts'
 import type { Board } from './board.ts'
 
-export const BOARDS: readonly Board[] = [fraud, stream, stateAndModels, runtime]
+export const BOARDS: readonly Board[] = [fraud, stream, stateAndModels, models, runtime]

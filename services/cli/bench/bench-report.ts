@@ -12,6 +12,8 @@ import type { ProfileSummary } from './profile-summary.ts'
 import type { ReplayResult, ReplayRun } from './replay-bench.ts'
 import type { BackendResult } from './scoring-bench.ts'
 import type { SizingResult, StateSize } from './sizing-bench.ts'
+import type { SwapResult } from './swap-bench.ts'
+import { swapLines } from './swap-report.ts'
 import type { TakeoverResult } from './takeover-bench.ts'
 import type { TracingBenchResult } from './tracing-bench.ts'
 
@@ -27,6 +29,7 @@ export interface BenchReport {
   readonly sizing: SizingResult | null
   readonly takeover: TakeoverResult | null
   readonly tracing: TracingBenchResult | null
+  readonly swap: SwapResult | null
   readonly features: FeaturesResult | null
   readonly backends: BackendsResult | null
   readonly profile: ProfileSummary | null
@@ -39,6 +42,7 @@ export function reportProblems({
   scoring,
   takeover,
   tracing,
+  swap,
   features,
   backends,
 }: BenchReport): readonly string[] {
@@ -49,6 +53,7 @@ export function reportProblems({
     ...(live?.problems ?? []).map((problem) => `live: ${problem}`),
     ...(takeover?.problems ?? []).map((problem) => `takeover: ${problem}`),
     ...(tracing?.problems ?? []).map((problem) => `tracing, ${problem}`),
+    ...(swap?.problems ?? []).map((problem) => `swap: ${problem}`),
     ...(features?.problems ?? []).map((problem) => `features: ${problem}`),
     ...(backends === null ? [] : backendsProblems(backends)),
     ...(scoring ?? [])
@@ -68,6 +73,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.sizing === null ? [] : sizingLines(report.sizing)),
     ...(report.takeover === null ? [] : takeoverLines(report.takeover)),
     ...(report.tracing === null ? [] : tracingLines(report.tracing)),
+    ...(report.swap === null ? [] : swapLines(report.swap)),
     ...(report.features === null ? [] : featuresLines(report.features)),
     ...(report.backends === null ? [] : backendsLines(report.backends)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),

@@ -17,6 +17,7 @@ import { summarizeProfile } from '../bench/profile-summary.ts'
 import { runReplayBench } from '../bench/replay-bench.ts'
 import { runScoringBench } from '../bench/scoring-bench.ts'
 import { runSizingBench } from '../bench/sizing-bench.ts'
+import { runSwapBench } from '../bench/swap-bench.ts'
 import { runTakeoverBench } from '../bench/takeover-bench.ts'
 import { runTracingBench } from '../bench/tracing-bench.ts'
 import {
@@ -38,6 +39,7 @@ const NAMES = [
   'tracing',
   'features',
   'backends',
+  'swap',
 ] as const
 type Name = (typeof NAMES)[number]
 /** Measured when no name is given; the others answer one question and take long. */
@@ -83,7 +85,8 @@ export function register(program: Command): void {
         'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
         'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
         'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
-        'works here x models x batches of 1 to 16,384 rows, without a server.\n' +
+        'works here x models x batches of 1 to 16,384 rows, without a server. swap: latency of decisions before,\n' +
+        'during and after changes of the model under load.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
@@ -103,7 +106,7 @@ export function register(program: Command): void {
     .option('--cards <n>', 'cards of the load', parseInteger(1, 1_000_000), 2_000)
     .option(
       '--rate <per second>',
-      'live, takeover: transactions sent',
+      'live, takeover, swap: transactions sent',
       parseInteger(1, 1_000_000),
       5_000,
     )
@@ -136,7 +139,8 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   if (names.every((name) => name === 'scoring' || name === 'backends')) {
     return {
       ...{ machine, servers: null, scoring, profile: null, backends },
-      ...{ replay: null, live: null, sizing: null, takeover: null, tracing: null, features: null },
+      ...{ replay: null, live: null, sizing: null, takeover: null },
+      ...{ tracing: null, features: null, swap: null },
     }
   }
   const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
@@ -169,7 +173,10 @@ async function measureOnServers(
   servers: BenchServers,
   signal: AbortSignal,
 ): Promise<
-  Pick<BenchReport, 'replay' | 'live' | 'sizing' | 'takeover' | 'tracing' | 'features' | 'profile'>
+  Pick<
+    BenchReport,
+    'replay' | 'live' | 'sizing' | 'takeover' | 'tracing' | 'features' | 'swap' | 'profile'
+  >
 > {
   const deps = { servers, signal, onProgress: printProgress }
   const { cards } = options
@@ -216,11 +223,14 @@ async function measureOnServers(
   const features = names.includes('features')
     ? await runFeaturesBench(featuresOptions(options), { ...deps, codecs: servers.codecs })
     : null
+  const swap = names.includes('swap')
+    ? await runSwapBench({ ratePerSecond: options.rate, cards }, deps)
+    : null
   const profile =
     profileFile === null || replay === null
       ? null
       : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
-  return { replay, live, sizing, takeover, tracing, features, profile }
+  return { replay, live, sizing, takeover, tracing, features, swap, profile }
 }
 
 function featuresOptions({ count: transactions, cards, runs }: BenchCommandOptions) {

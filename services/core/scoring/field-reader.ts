@@ -8,12 +8,17 @@ export class FieldReader {
   readonly #path: string
   readonly #fields: Map<string, unknown>
   readonly #asked = new Set<string>()
+  readonly #fail: (problem: string) => SluiceError
 
-  /** @throws SluiceError SLUICE_MODEL_CORRUPT when the value is no object. */
-  constructor(value: unknown, path: string) {
+  /**
+   * `fail` makes the error for whatever is wrong; that of a damaged model folder unless given.
+   * @throws SluiceError when the value is no object.
+   */
+  constructor(value: unknown, path: string, fail: (problem: string) => SluiceError = corrupt) {
     this.#path = path
+    this.#fail = fail
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw corrupt(`${path} is no JSON object`)
+      throw fail(`${path} is no JSON object`)
     }
     this.#fields = new Map(Object.entries(value))
   }
@@ -79,8 +84,13 @@ export class FieldReader {
     return value
   }
 
+  /** As `object`; null where the field is absent: it came with a later build. */
+  optionalObject<Read>(name: string, read: (fields: FieldReader) => Read): Read | null {
+    return this.#fields.has(name) ? this.object(name, read) : null
+  }
+
   object<Read>(name: string, read: (fields: FieldReader) => Read): Read {
-    const fields = new FieldReader(this.#take(name), this.#at(name))
+    const fields = new FieldReader(this.#take(name), this.#at(name), this.#fail)
     const result = read(fields)
     fields.end()
     return result
@@ -97,7 +107,7 @@ export class FieldReader {
     read: (fields: FieldReader) => Read,
   ): readonly Read[] {
     return this.array(name, lengthMax, (value, path) => {
-      const fields = new FieldReader(value, path)
+      const fields = new FieldReader(value, path, this.#fail)
       const result = read(fields)
       fields.end()
       return result
@@ -119,7 +129,7 @@ export class FieldReader {
   /** Refuses fields that nobody asked for: they would be settings without effect. */
   end(): void {
     for (const name of this.#fields.keys()) {
-      if (!this.#asked.has(name)) throw corrupt(`${this.#at(name)} is not a known field`)
+      if (!this.#asked.has(name)) throw this.#fail(`${this.#at(name)} is not a known field`)
     }
   }
 
@@ -139,7 +149,7 @@ export class FieldReader {
 
   #wrong(name: string, value: unknown, expected: string): SluiceError {
     const found = value === undefined ? 'absent' : shorten(JSON.stringify(value))
-    return corrupt(`${this.#at(name)} is ${found}, but must be ${expected}`)
+    return this.#fail(`${this.#at(name)} is ${found}, but must be ${expected}`)
   }
 }
 

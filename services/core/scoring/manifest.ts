@@ -3,6 +3,7 @@
 
 import type { Calibration } from './calibration.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
+import { readPopulation, type Population } from './population.ts'
 import type { FeatureScaling } from './scaling.ts'
 import { isAscending, readCalibration, readTarget, EDGES_MAX, type TargetManifest } from './target-manifest.ts'
 
@@ -75,6 +76,8 @@ export interface ModelManifest {
   readonly thresholds: Thresholds
   /** Per feature: median over genuine transactions of the training period. */
   readonly usual: readonly number[]
+  /** What the training rows looked like; null in models made before it was kept. */
+  readonly population: Population | null
   readonly data: {
     /** Where the history came from, in words. */
     readonly source: string
@@ -123,6 +126,9 @@ export function checkManifest(value: unknown): ModelManifest {
     calibration: fields.object('calibration', readCalibration),
     thresholds: fields.object('thresholds', readThresholds),
     usual: fields.array('usual', FEATURES_MAX, readNumber),
+    population: fields.optionalObject('population', (population) =>
+      readPopulation(population, FEATURES_MAX),
+    ),
     data: fields.object('data', (data) => ({
       source: data.string('source', TEXT_MAX),
       digest: data.digest('digest'),
@@ -164,7 +170,7 @@ export function checkManifest(value: unknown): ModelManifest {
 }
 
 function checkRelations(manifest: ModelManifest): void {
-  const { features, scaling, usual, thresholds, target, files } = manifest
+  const { features, scaling, usual, thresholds, population, target, files } = manifest
   if ((target === null) !== (files['target.json'] === undefined)) {
     throw corrupt('manifest.json has a target without its files, or files of a target without it')
   }
@@ -173,6 +179,11 @@ function checkRelations(manifest: ModelManifest): void {
     throw corrupt(
       `manifest.json has ${features.length} features, but ${scaling.length} scalings and ` +
         `${usual.length} usual values`,
+    )
+  }
+  if (population !== null && population.features.length !== features.length) {
+    throw corrupt(
+      `manifest.json.population has ${population.features.length} features, but there are ${features.length}`,
     )
   }
   const strayed = features.findIndex((name, index) => scaling[index]?.feature !== name)

@@ -1,5 +1,7 @@
 // What the pipeline needs from wherever scores come from.
 
+import type { Population } from './population.ts'
+
 /** Where scores may be computed, from the one preferred when measured equal. */
 export const BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const
 export type Backend = (typeof BACKENDS)[number]
@@ -56,6 +58,8 @@ export interface ScoringModelInfo {
   readonly blockThreshold: number
   /** Per feature, in order: what is usual for a genuine transaction. Never NaN. */
   readonly usual: readonly number[]
+  /** What it was trained on; null for a model that does not say. */
+  readonly population: Population | null
   /** Scores are probabilities as seen on validation data, not just ranks. */
   readonly isCalibrated: boolean
   /** Rows of the batch at which backends were compared. */

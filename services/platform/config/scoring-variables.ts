@@ -54,6 +54,24 @@ export const SCORING_VARIABLES = {
     form: 'path',
     default: null,
   },
+  SLUICE_MODEL_STORE: {
+    ...DECIDING,
+    readBy: 'scorer, model',
+    meaning:
+      'Folder of models by digest, where those that the control topic names are found. Without it, `.sluice/models`.',
+    kind: 'text',
+    form: 'path',
+    default: null,
+  },
+  SLUICE_FAIRNESS_RULE: {
+    ...DECIDING,
+    readBy: 'model',
+    meaning:
+      'File with the rule of the fairness gate, JSON. With it no model is activated unless the gate is passed or overridden.',
+    kind: 'text',
+    form: 'path',
+    default: null,
+  },
   SLUICE_BACKEND: {
     ...DECIDING,
     readBy: 'scorer',

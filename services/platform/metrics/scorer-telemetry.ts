@@ -5,9 +5,13 @@ import { createBatchMetrics, type BatchReport } from './batch-metrics.ts'
 import { createDependencyMetrics, type DependencyEvents } from './dependency-metrics.ts'
 import { createLaneMetrics, type LaneEvents } from './lane-metrics.ts'
 import { createStateMetrics, type StateEvents } from './state-metrics.ts'
+import { createModelMetrics, type ModelEvents } from './model-metrics.ts'
+import { createPopulationMetrics, type PopulationEvents } from './population-metrics.ts'
+import { createShadowMetrics, type ShadowEvents } from './shadow-metrics.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
-export interface ScorerTelemetry extends LaneEvents, DependencyEvents, StateEvents {
+export interface ScorerTelemetry
+  extends LaneEvents, DependencyEvents, StateEvents, ModelEvents, ShadowEvents, PopulationEvents {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
   batchDecided(report: BatchReport): void
@@ -23,5 +27,8 @@ export function createScorerTelemetry(): ScorerTelemetry {
     ...createLaneMetrics(make),
     ...createDependencyMetrics(make),
     ...createStateMetrics(make),
+    ...createModelMetrics(make),
+    ...createShadowMetrics(make),
+    ...createPopulationMetrics(make),
   }
 }

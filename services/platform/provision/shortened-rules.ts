@@ -11,7 +11,7 @@ export interface Shortening {
 }
 
 /**
- * Divides every `for`, every range (`[5m]`, `[1h:1m]`) and every `offset` of a rule file by the factor. Ranges do
+ * Divides every `for` and `interval`, every range (`[5m]`, `[1h:1m]`) and every `offset` of a rule file by the factor. Ranges do
  * not go below `rangeMsMin`, since a rate needs at least two scrapes: four scrape intervals are safe.
  */
 export function shortenRules(text: string, { factor, rangeMsMin }: Shortening): string {
@@ -19,7 +19,7 @@ export function shortenRules(text: string, { factor, rangeMsMin }: Shortening): 
   const range = (duration: string): string => `${Math.max(rangeMsMin, shorter(duration))}ms`
   return text
     .replace(
-      new RegExp(`^(\\s*for: )(${DURATION})$`, 'gm'),
+      new RegExp(`^(\\s*(?:for|interval): )(${DURATION})$`, 'gm'),
       (_, key: string, duration: string) => `${key}${shorter(duration)}ms`,
     )
     .replace(

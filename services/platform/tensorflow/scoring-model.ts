@@ -124,6 +124,7 @@ function describe(
     flagThreshold: manifest.thresholds.flag,
     blockThreshold: manifest.thresholds.block,
     usual: manifest.usual,
+    population: manifest.population,
     isCalibrated: manifest.calibration.kind !== 'identity',
     workingBatchRows: WORKING_BATCH_ROWS,
     thread: 'main',

@@ -74,10 +74,10 @@ test('the committed dashboards are what the sources make', () => {
     ok(committed[index]?.[1] === text, `${file} differs from its source: run "npm run boards"`)
 })
 
-test('there are the four boards, each under a uid of its own that follows from its file', () => {
+test('there are the five boards, each under a uid of its own that follows from its file', () => {
   deepStrictEqual(
     boards.map(({ file, board }) => `${board.uid} in ${file}`),
-    ['fraud', 'runtime', 'state-and-models', 'stream'].map(
+    ['fraud', 'models', 'runtime', 'state-and-models', 'stream'].map(
       (name) => `sluice-${name} in ${name}.json`,
     ),
   )

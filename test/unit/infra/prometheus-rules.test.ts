@@ -243,7 +243,10 @@ test('recorded values are named level:metric:operation, and each is used', () =>
   const recorded = rules.flatMap(({ record }) => record ?? [])
   notStrictEqual(recorded.length, 0)
   for (const name of recorded) {
-    match(name, /^job:sluice_[a-z_]+:(sum|rate\d+[mhd]|ratio_rate\d+[mhd])$/)
+    match(
+      name,
+      /^job(?:_feature_bin)?:sluice_[a-z_]+:(sum|(?:ratio_)?rate\d+[mhd]|increase\d+m|(?:share)?\d+d)$/,
+    )
     ok(
       rules.some(({ expr }) => expr.includes(name)),
       `${name} is used by no rule`,

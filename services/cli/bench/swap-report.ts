@@ -1,0 +1,28 @@
+// What the benchmark of swaps says, as lines.
+
+import { count, milliseconds } from './figures.ts'
+import type { LatencySummary } from './statistics.ts'
+import type { SwapResult } from './swap-bench.ts'
+
+export function swapLines(result: SwapResult): readonly string[] {
+  const { options, swaps, switchMs, ratio } = result
+  return [
+    '',
+    `Swap of the model, ${swaps} times at ${count(options.ratePerSecond)}/s, ${count(result.decisions)} decisions: ` +
+      'intended send time to decision at a committed reader',
+    ...(['before', 'during', 'after'] as const).map(
+      (phase) => `  ${phase.padEnd(7)} ${latencyText(result[phase])}`,
+    ),
+    `  p99 during / before ${ratio === null ? 'unknown' : ratio.toFixed(2)}; message to every lane on the new model ` +
+      `${switchMs.map(count).join(', ')} ms; load ${result.loadAverage[0] ?? 0}`,
+  ]
+}
+
+function latencyText(latency: LatencySummary | null): string {
+  if (latency === null) return 'nothing'
+  const { p50Ms, p90Ms, p99Ms, maxMs, samples } = latency
+  return (
+    `p50 ${milliseconds(p50Ms)}, p90 ${milliseconds(p90Ms)}, p99 ${milliseconds(p99Ms)}, ` +
+    `max ${milliseconds(maxMs)} (${count(samples)})`
+  )
+}

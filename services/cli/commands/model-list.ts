@@ -1,0 +1,96 @@
+// sluice model list: what is in the store, and what of it serves.
+
+import type { Command } from 'commander'
+import { NO_WISH, type ModelWish } from '../../core/control/model-control.ts'
+import { readModelControl } from '../../platform/kafka/control-topic.ts'
+import { listModels, type StoredModel } from '../../platform/model-store.ts'
+import { printJson, printLine, printProgress } from '../command.ts'
+import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
+
+const DIGEST_CHARACTERS = 12
+
+interface ListOptions extends ModelOptions {
+  readonly offline?: boolean
+}
+
+/** Adds the subcommand to `sluice model`. */
+export function registerList(model: Command): void {
+  const listing = model
+    .command('list')
+    .summary('show models, and which of them serve')
+    .description(
+      'Shows the models of the store, each checked anew, and what the control topic asks for.',
+    )
+    .option('--offline', 'do not ask Kafka what is in force')
+    .option('--json', 'print JSON')
+  addStreamOptions(listing).action(list)
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const store = storeOf(options)
+  const models = await listModels(store)
+  const placed =
+    options.offline === true ? null : await readModelControl(await openControl(options))
+  const wish = placed?.wish ?? NO_WISH
+  if (options.json === true) {
+    const inForce =
+      placed === null ? null : { position: placed.position, ...wish, ...saidOf(placed.control) }
+    printJson({
+      store,
+      inForce,
+      models: models.map((stored) => ({ ...rowOf(stored), role: roleOf(stored, wish) })),
+    })
+    return
+  }
+  for (const stored of models) printLine(lineOf(stored, wish))
+  if (models.length === 0)
+    printProgress(`the store ${store} is empty; "sluice model add <folder>" puts a model there`)
+  if (options.offline === true) return
+  for (const [role, digest] of [
+    ['active', wish.active],
+    ['shadow', wish.shadow],
+  ] as const) {
+    if (digest === null || models.some((stored) => stored.digest === digest)) continue
+    printLine(`${digest.slice(0, DIGEST_CHARACTERS)}  NOT IN THE STORE  ${role}`)
+  }
+  if (placed === null)
+    printProgress('the control topic names no model: scorers decide with their own (SLUICE_MODEL)')
+  else {
+    const { author, reason, at } = saidOf(placed.control)
+    printProgress(`in force since ${at} by ${author}: ${reason}`)
+  }
+}
+
+function saidOf(control: { author: string; reason: string; atMs: number } | null) {
+  if (control === null)
+    return { author: 'unknown', reason: 'the message was deleted', at: 'unknown' }
+  return {
+    author: control.author,
+    reason: control.reason,
+    at: new Date(control.atMs).toISOString(),
+  }
+}
+
+function roleOf({ digest }: StoredModel, wish: ModelWish): 'active' | 'shadow' | 'earlier' | null {
+  if (digest === wish.active) return 'active'
+  if (digest === wish.shadow) return 'shadow'
+  return wish.earlier.includes(digest) ? 'earlier' : null
+}
+
+function rowOf(stored: StoredModel) {
+  if (!stored.isWhole) return { digest: stored.digest, isWhole: false, problem: stored.problem }
+  const { name, version, thresholds, metrics } = stored.manifest
+  const { flag, block } = thresholds
+  const { averagePrecision } = metrics.test
+  return { digest: stored.digest, isWhole: true, name, version, flag, block, averagePrecision }
+}
+
+function lineOf(stored: StoredModel, wish: ModelWish): string {
+  const digest = stored.digest.slice(0, DIGEST_CHARACTERS)
+  const role = roleOf(stored, wish) ?? ''
+  if (!stored.isWhole) return `${digest}  DAMAGED  ${role}  ${stored.problem}`
+  const { version, metrics, thresholds } = stored.manifest
+  const precision = metrics.test.averagePrecision.toFixed(3)
+  const limits = `flag ${thresholds.flag.toFixed(3)} block ${thresholds.block.toFixed(3)}`
+  return `${digest}  ${version.padEnd(28)} AP ${precision}  ${limits}  ${role}`.trimEnd()
+}

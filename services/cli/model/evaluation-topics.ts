@@ -1,0 +1,163 @@
+// Rows for the fairness gate from what a stream has decided: the recorded feature row of each first decision, scored by
+// the candidate, beside what labels say. A decision that is old enough and not labelled fraud counts as genuine.
+
+import {
+  FEATURE_COUNT,
+  FEATURE_LIST_HASH,
+  FEATURE_NAMES,
+} from '../../core/features/feature-list.ts'
+import { recordedBlockOf, type RecordedRow } from '../../core/features/replay-records.ts'
+import { SluiceError } from '../../core/errors.ts'
+import type { Transaction } from '../../core/transaction.ts'
+import { readToEnd } from '../../platform/kafka/committed-reader.ts'
+import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
+import { topicName } from '../../platform/kafka/topics.ts'
+import { printProgress } from '../command.ts'
+import { readBlocks } from '../features/read-blocks.ts'
+import { CandidateRows, type GateSource } from './candidate-rows.ts'
+
+/** Transactions whose groups are held in memory. */
+const TRANSACTIONS_MAX = 2_000_000
+
+const FIELDS = [
+  'country',
+  'currency',
+  'channel',
+  'entryMode',
+  'merchantCategory',
+  'amountMinor',
+] as const
+type Field = (typeof FIELDS)[number]
+
+/** Counts every mature decision. @throws SluiceError SLUICE_INPUT_INVALID for a column that is neither field nor feature. */
+export async function countTopics(
+  source: GateSource,
+  access: ControlAccess,
+  matureMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const columns = source.rule.groups.map(({ column }) => columnOf(column))
+  const frauds = await readFrauds(access, signal)
+  const fields = columns.flatMap((column) => (column.kind === 'field' ? [column.field] : []))
+  const held = await readGroups(access, fields, signal)
+  const endMs = held.newestMs - matureMs
+  const rows = new CandidateRows(source)
+  let counted = 0
+  await readBlocks(
+    access,
+    () => true,
+    async (block) => {
+      if (block.featureListHash !== FEATURE_LIST_HASH) return
+      const { partition } = block
+      const recorded = recordedBlockOf(block)
+      for (const [index, decision] of block.decisions.entries()) {
+        const { revision, duplicateOfOffset, offset, eventTimeMs, transactionId } = decision
+        if (revision !== 0 || duplicateOfOffset !== null || eventTimeMs > endMs) continue
+        const groups = held.groups.get(`${partition}/${offset}`)
+        if (fields.length > 0 && groups === undefined) continue
+        const row = recorded.rowAt(index)
+        counted += 1
+        await rows.add(row.values, valuesOf(columns, groups ?? [], row), frauds.has(transactionId))
+      }
+    },
+    printProgress,
+    signal,
+  )
+  await rows.flush()
+  printProgress(
+    `${counted} mature decisions, ${rows.notScored} of them not scored by the candidate`,
+  )
+}
+
+type Column =
+  | { readonly kind: 'field'; readonly field: Field }
+  | { readonly kind: 'feature'; readonly index: number }
+
+function columnOf(name: string): Column {
+  const field = FIELDS.find((known) => known === name)
+  if (field !== undefined) return { kind: 'field', field }
+  const index = FEATURE_NAMES.indexOf(name)
+  if (index >= 0) return { kind: 'feature', index }
+  throw new SluiceError(
+    'SLUICE_INPUT_INVALID',
+    `The fairness rule names the column "${name}", which is neither a feature nor one of ${FIELDS.join(', ')}.`,
+  )
+}
+
+function valuesOf(
+  columns: readonly Column[],
+  fields: readonly string[],
+  { values }: RecordedRow,
+): readonly string[] {
+  let next = 0
+  return columns.map((column) => {
+    if (column.kind === 'field') return fields[next++] ?? ''
+    const value = column.index < FEATURE_COUNT ? (values[column.index] ?? NaN) : NaN
+    return Number.isNaN(value) ? '' : String(value)
+  })
+}
+
+async function readFrauds(
+  { brokers, security, topicPrefix, codecs }: ControlAccess,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const frauds = new Set<string>()
+  const topics = [topicName(topicPrefix, 'labels')]
+  await readToEnd(
+    { brokers, security, name: 'sluice-model', topics, startAt: 'beginning' },
+    ({ messages }) => {
+      for (const { value } of messages) {
+        const message = codecs.decodeLabelMessage(value)
+        if (message.kind !== 'label') continue
+        // A later label corrects an earlier one.
+        const { transactionId, verdict } = message.value
+        if (verdict === 'fraud') frauds.add(transactionId)
+        else frauds.delete(transactionId)
+        if (frauds.size > TRANSACTIONS_MAX) throw tooMany()
+      }
+    },
+    signal,
+  )
+  return frauds
+}
+
+/** Per transaction the values of the fields, by its place in the log. */
+async function readGroups(
+  { brokers, security, topicPrefix, codecs }: ControlAccess,
+  fields: readonly Field[],
+  signal: AbortSignal,
+): Promise<{ readonly groups: ReadonlyMap<string, readonly string[]>; readonly newestMs: number }> {
+  const groups = new Map<string, readonly string[]>()
+  let newestMs = -Infinity
+  const topics = [topicName(topicPrefix, 'transactions')]
+  await readToEnd(
+    { brokers, security, name: 'sluice-model', topics, startAt: 'beginning' },
+    ({ partition, messages }) => {
+      for (const { value, offset } of messages) {
+        const message = codecs.decodeTransactionMessage(value)
+        if (message.kind !== 'transaction') continue
+        newestMs = Math.max(newestMs, message.value.eventTimeMs)
+        if (fields.length === 0) continue
+        groups.set(
+          `${partition}/${offset}`,
+          fields.map((field) => textOf(message.value, field)),
+        )
+        if (groups.size > TRANSACTIONS_MAX) throw tooMany()
+      }
+    },
+    signal,
+  )
+  return { groups, newestMs }
+}
+
+function textOf(transaction: Transaction, field: Field): string {
+  return String(transaction[field] ?? '')
+}
+
+function tooMany(): SluiceError {
+  return new SluiceError(
+    'SLUICE_INPUT_INVALID',
+    `The topics hold more than ${TRANSACTIONS_MAX} transactions or frauds, which is more than a gate holds in memory; ` +
+      'write an evaluation file from the lake instead.',
+  )
+}

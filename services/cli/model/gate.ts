@@ -1,0 +1,112 @@
+// The fairness gate of an activation: a rule, rows to judge by, and a table of what they say.
+
+import { readFile } from 'node:fs/promises'
+import { SluiceError } from '../../core/errors.ts'
+import {
+  checkFairnessRule,
+  FairnessCounts,
+  type FairnessReport,
+  type FairnessRule,
+  type RateComparison,
+} from '../../core/scoring/fairness.ts'
+import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
+import { EnvReader } from '../../platform/config/env-reader.ts'
+import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
+import { printProgress } from '../command.ts'
+import { countFile } from './evaluation-file.ts'
+import { countTopics } from './evaluation-topics.ts'
+
+export interface GateOptions {
+  readonly fairness?: string
+  readonly evaluation?: string
+  readonly mature: number
+}
+
+/** Null when the gate is passed or none is set; else what breaches it. @throws SluiceError for a gate that cannot judge. */
+export async function runGate(
+  candidate: ScoringModel,
+  options: GateOptions,
+  access: ControlAccess,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const rule = await ruleOf(options)
+  if (rule === null) return null
+  const { evaluation } = options
+  if (evaluation === undefined) {
+    throw new SluiceError(
+      'SLUICE_USAGE',
+      'A fairness gate is set, so rows to judge by are needed: give --evaluation with a file, or "topics".',
+    )
+  }
+  const counts = new FairnessCounts(rule)
+  const source = { candidate, rule, counts }
+  if (evaluation === 'topics') await countTopics(source, access, options.mature, signal)
+  else await countFile(source, evaluation)
+  const report = counts.report()
+  for (const line of reportLines(report)) printProgress(line)
+  if (report.findings.every(isUnjudged)) {
+    return `the evaluation has too few rows to judge any group (${report.rows} rows)`
+  }
+  return report.breaches === 0 ? null : breachText(report)
+}
+
+async function ruleOf({ fairness }: GateOptions): Promise<FairnessRule | null> {
+  const read = new EnvReader(process.env)
+  const file = fairness ?? read.value('SLUICE_FAIRNESS_RULE')
+  read.throwIfInvalid()
+  if (file === null) return null
+  try {
+    return checkFairnessRule(JSON.parse(await readFile(file, 'utf8')), file)
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new SluiceError(
+      'SLUICE_INPUT_INVALID',
+      `The fairness rule ${file} cannot be read: ${problem}.`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+function isUnjudged({ falsePositives, recall }: FairnessReport['findings'][number]): boolean {
+  return falsePositives.verdict === 'too_few' && recall.verdict === 'too_few'
+}
+
+/** A table, one line for each group. */
+export function reportLines({ rows, findings }: FairnessReport): readonly string[] {
+  return [
+    `fairness gate over ${rows} rows: rate of the group [interval] against all others`,
+    ...findings.map(
+      ({ column, value, falsePositives, recall }) =>
+        `  ${`${column}=${value}`.padEnd(32)} false positives ${rateText(falsePositives)}  recall ${rateText(recall)}`,
+    ),
+  ]
+}
+
+function rateText({ group, others, ratio, verdict }: RateComparison): string {
+  const percent = (share: number | null): string =>
+    share === null ? '-' : `${(100 * share).toFixed(2)}%`
+  const times = ratio === null ? '' : `, ${ratio.toFixed(2)}x`
+  const words = { fair: 'ok', breach: 'BREACH', too_few: 'too few' } as const
+  return (
+    `${percent(group.share)} [${percent(group.low)}, ${percent(group.high)}] of ${group.cases} ` +
+    `against ${percent(others.share)}${times}: ${words[verdict]}`
+  )
+}
+
+function breachText({ findings }: FairnessReport): string {
+  return findings
+    .flatMap(({ column, value, falsePositives, recall }) => [
+      ...(falsePositives.verdict === 'breach'
+        ? [
+            `false-positive rate of ${column}=${value} is ${(falsePositives.ratio ?? Infinity).toFixed(2)}x that of the others`,
+          ]
+        : []),
+      ...(recall.verdict === 'breach'
+        ? [`recall of ${column}=${value} is ${(recall.ratio ?? 0).toFixed(2)}x that of the others`]
+        : []),
+    ])
+    .join('; ')
+}

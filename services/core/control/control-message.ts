@@ -1,0 +1,46 @@
+// From a message of the control topic to what it says about models.
+
+import type { Codec } from '../wire/codec.ts'
+import type { Control } from '../wire/records.ts'
+import {
+  isModelControl,
+  MODEL_SUBJECT,
+  NO_WISH,
+  wishOf,
+  type ControlFault,
+  type ModelWish,
+} from './model-control.ts'
+
+/** A wish with the message that it stands in. */
+export interface PlacedWish {
+  readonly wish: ModelWish
+  /** Offset in the control topic. */
+  readonly position: number
+  /** Null for a tombstone. */
+  readonly control: Control | null
+}
+
+/** What a message says. */
+export type ControlMessage =
+  | { readonly kind: 'wish'; readonly placed: PlacedWish }
+  | { readonly kind: 'for_others' }
+  | { readonly kind: 'fault'; readonly fault: ControlFault }
+
+/** Reads one message; never throws on bad input. */
+export function readControlMessage(
+  { key, value, offset }: { key: Buffer | null; value: Buffer | null; offset: string },
+  codec: Codec<Control>,
+): ControlMessage {
+  const position = Number(offset)
+  if (value === null) {
+    if (key?.toString() !== MODEL_SUBJECT) return { kind: 'for_others' }
+    // A tombstone takes back all that was said: a scorer that starts later sees nothing at all.
+    return { kind: 'wish', placed: { wish: NO_WISH, position, control: null } }
+  }
+  const decoded = codec.decode(value)
+  if (!decoded.ok) return { kind: 'fault', fault: 'undecodable' }
+  if (!isModelControl(decoded.value)) return { kind: 'for_others' }
+  const read = wishOf(decoded.value)
+  if (!read.ok) return { kind: 'fault', fault: read.fault }
+  return { kind: 'wish', placed: { wish: read.wish, position, control: decoded.value } }
+}

@@ -1,0 +1,91 @@
+// What operators say to a stream: reads what is in force, and says something new.
+
+import { readControlMessage, type PlacedWish } from '../../core/control/control-message.ts'
+import { MODEL_SUBJECT } from '../../core/control/model-control.ts'
+import { SluiceError } from '../../core/errors.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
+import type { Control } from '../../core/wire/records.ts'
+import { readToEnd } from './committed-reader.ts'
+import { openKafka } from './kafka-client.ts'
+import type { KafkaConnection } from './kafka-connection.ts'
+import { explainKafka } from './kafka-failure.ts'
+import { topicName } from './topics.ts'
+
+const CONNECTION_TIMEOUT_MS = 3_000
+const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 } as const
+
+export interface ControlAccess extends KafkaConnection {
+  readonly topicPrefix: string
+  readonly codecs: Codecs
+}
+
+/**
+ * The newest message about models; null when there is none.
+ * @throws SluiceError as `readToEnd`.
+ */
+export async function readModelControl(
+  { brokers, security, topicPrefix, codecs }: ControlAccess,
+  signal?: AbortSignal,
+): Promise<PlacedWish | null> {
+  let newest: PlacedWish | null = null
+  await readToEnd(
+    {
+      brokers,
+      security,
+      name: 'sluice-model',
+      topics: [topicName(topicPrefix, 'control')],
+      startAt: 'beginning',
+    },
+    ({ messages }) => {
+      for (const message of messages) {
+        const read = readControlMessage(message, codecs.control)
+        if (read.kind === 'wish') newest = read.placed
+      }
+    },
+    signal,
+  )
+  return newest
+}
+
+/**
+ * Publishes a message about models. Resolves with its offset once the broker has it.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
+ */
+export async function publishModelControl(
+  access: ControlAccess,
+  control: Control,
+): Promise<number> {
+  const { topicPrefix, codecs } = access
+  const topic = topicName(topicPrefix, 'control')
+  const kafka = openKafka(access, {
+    clientId: 'sluice-model',
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: RETRY,
+  })
+  const producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    retry: RETRY,
+  })
+  try {
+    await producer.connect()
+    const [written] = await producer.send({
+      topic,
+      acks: -1,
+      messages: [{ key: MODEL_SUBJECT, value: codecs.control.encode(control), partition: 0 }],
+    })
+    return Number(written?.baseOffset ?? -1)
+  } catch (error) {
+    const refusal = await explainKafka(access, error)
+    if (refusal !== null) throw refusal
+    throw new SluiceError(
+      'SLUICE_BROKER_UNAVAILABLE',
+      `The message could not be sent to ${topic}; "sluice model list" shows what is in force. Check that Kafka ` +
+        'runs and that the topic exists, then try again.',
+      { cause: error },
+    )
+  } finally {
+    await producer.disconnect().catch(() => undefined)
+  }
+}

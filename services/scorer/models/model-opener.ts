@@ -1,0 +1,55 @@
+// Opens a model by what the control topic calls it, and says in one word why it cannot be opened.
+
+import type { ModelChoice } from '../../core/control/model-control.ts'
+import { DEFAULT_RATES } from '../../core/currency.ts'
+import { isSluiceError } from '../../core/errors.ts'
+import { corrupt } from '../../core/scoring/field-reader.ts'
+import type { Backend, ScoringModel } from '../../core/scoring/scoring-model.ts'
+import type { ModelRefusal } from '../../platform/metrics/model-metrics.ts'
+import { findModel } from '../../platform/model-store.ts'
+import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
+
+export interface ModelSources {
+  /** The model that is configured; null in the control topic. */
+  readonly configuredFolder: string
+  /** Its digest as it was opened: it serves by that name, too. */
+  readonly configuredDigest: string
+  readonly store: string
+  readonly backend: Backend | 'auto'
+}
+
+/**
+ * Opens and warms a model. `backendInUse` is tried alone first: looking for the fastest takes longer than a lane
+ * should notice.
+ * @throws SluiceError as `findModel` and `openScoringModel`.
+ */
+export async function openModelByChoice(
+  choice: ModelChoice,
+  backendInUse: Backend,
+  { configuredFolder, configuredDigest, store, backend }: ModelSources,
+): Promise<ScoringModel> {
+  const isConfigured = choice === null || choice === configuredDigest
+  const folder = isConfigured ? configuredFolder : (await findModel(store, choice)).folder
+  const model = await openOn(folder, backendInUse).catch((error: unknown) => {
+    if (backend !== 'auto' || !isSluiceError(error, 'SLUICE_BACKEND_UNAVAILABLE')) throw error
+    return openOn(folder, 'auto')
+  })
+  // The folder may have changed since it was checked.
+  if (choice !== null && model.info.digest !== choice) {
+    model.close()
+    throw corrupt(`${folder} holds a manifest whose digest is ${model.info.digest}`)
+  }
+  return model
+}
+
+function openOn(folder: string, backend: Backend | 'auto'): Promise<ScoringModel> {
+  return openScoringModel({ folder, backend, ratesDigest: DEFAULT_RATES.digest })
+}
+
+/** Why a model was refused, as a metric label. */
+export function refusalOf(error: unknown): ModelRefusal {
+  if (isSluiceError(error, 'SLUICE_MODEL_NOT_FOUND')) return 'not_found'
+  if (isSluiceError(error, 'SLUICE_MODEL_CORRUPT')) return 'corrupt'
+  if (isSluiceError(error, 'SLUICE_MODEL_INCOMPATIBLE')) return 'incompatible'
+  return 'not_opened'
+}

@@ -1,0 +1,201 @@
+// Lets another model score what was decided, beside the lanes: after the commit, a slice of rows in each turn of the
+// event loop, from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
+
+import type { Thresholds } from '../../core/decision/decide.ts'
+import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import { referenceOf } from '../../core/reference.ts'
+import { KeptSample } from '../../core/scoring/kept-sample.ts'
+import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
+import type { DecisionRecord, Outcome } from '../../core/wire/records.ts'
+import type { Closable } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
+import type { ShadowEvents } from '../../platform/metrics/shadow-metrics.ts'
+import { isScore } from '../decision-records.ts'
+import type { DecidedBatch } from '../micro-batch.ts'
+import { outcomeFor } from '../revise.ts'
+import type { ShadowSlot } from './model-switch.ts'
+
+/** Rows that may wait, over all lanes: some seconds of a busy scorer. */
+export const SHADOW_ROWS_MAX = 16_384
+/** Rows of one turn: well below what a lane would notice. */
+const SLICE_ROWS = 256
+/** Transactions kept until their label comes: those that some model alerts, and a part of the others. */
+const ALERTED_KEPT_MAX = 32_768
+const APPROVED_KEPT_MAX = 65_536
+/** Labels come within this time or never. */
+const LABEL_AGE_MS_MAX = 60 * 86_400_000
+
+type Outcomes = Readonly<Record<ModelRole, Outcome>>
+
+interface Judged {
+  readonly outcomes: Outcomes
+  readonly amountMinor: number
+}
+
+/** A batch that waits: rows one after the other, and labels that came with it. */
+interface Waiting {
+  readonly rows: Float64Array
+  readonly states: Uint8Array
+  readonly decisions: readonly DecisionRecord[]
+  readonly amountsMinor: readonly number[]
+  readonly labels: DecidedBatch['labelled']
+  next: number
+}
+
+export interface ShadowOptions {
+  readonly telemetry: ShadowEvents
+  readonly log: Logger
+  readonly unscoredOutcome: Outcome
+}
+
+export class ShadowScorer implements ShadowSlot, Closable {
+  readonly #options: ShadowOptions
+  readonly #alerted = new KeptSample<Judged>(ALERTED_KEPT_MAX, LABEL_AGE_MS_MAX)
+  readonly #approved = new KeptSample<Judged>(APPROVED_KEPT_MAX, LABEL_AGE_MS_MAX)
+  #model: ScoringModel | null = null
+  /** Models that a turn may be scoring with; closed once its slice is done. */
+  #retired: ScoringModel[] = []
+  #turn: Promise<void> | null = null
+  #queue: Waiting[] = []
+  #rowsWaiting = 0
+
+  constructor(options: ShadowOptions) {
+    this.#options = options
+  }
+
+  get digest(): string | null {
+    return this.#model?.info.digest ?? null
+  }
+
+  /** Takes over the model, which is closed when another one comes. What the last one judged is forgotten. */
+  set(model: ScoringModel | null): void {
+    if (this.#model !== null) this.#retired.push(this.#model)
+    this.#model = model
+    this.forget()
+    if (this.#turn === null) this.#closeRetired()
+  }
+
+  /** Another model decides: what was judged beside the last one says nothing of it. */
+  forget(): void {
+    this.#queue = []
+    this.#rowsWaiting = 0
+    this.#alerted.clear()
+    this.#approved.clear()
+    this.#options.telemetry.shadowSampled(this.#model === null ? 0 : 1)
+  }
+
+  /** Takes copies: the lane goes on with its arrays. */
+  offer(decided: DecidedBatch): void {
+    if (this.#model === null) return
+    const { decisions, features, states, amountsMinor, labelled: labels } = decided
+    const count = decisions.length
+    if (this.#rowsWaiting + count > SHADOW_ROWS_MAX) {
+      this.#options.telemetry.shadowDropped(count)
+      return
+    }
+    const rows = features.slice(0, count * FEATURE_COUNT)
+    this.#queue.push({
+      ...{ rows, states: states.slice(), decisions, amountsMinor, labels },
+      next: 0,
+    })
+    this.#rowsWaiting += count
+    this.#turn ??= this.#work()
+  }
+
+  async close(): Promise<void> {
+    const turn = this.#turn
+    this.set(null)
+    await turn
+  }
+
+  async #work(): Promise<void> {
+    try {
+      for (;;) {
+        await new Promise((resolve) => setImmediate(resolve))
+        const [waiting] = this.#queue
+        if (waiting === undefined || this.#model === null) return
+        if (waiting.next === 0) this.#meetLabels(waiting)
+        await this.#scoreSlice(this.#model, waiting)
+        this.#closeRetired()
+        if (waiting.next >= waiting.decisions.length && this.#queue[0] === waiting) {
+          this.#queue.shift()
+        }
+      }
+    } catch (error) {
+      // The shadow may fail as it likes, as long as it says so.
+      this.#options.telemetry.shadowNotScored(this.#rowsWaiting)
+      this.#options.log.warn({ error }, 'The model in the shadow has failed; what waited for it is left out.')
+      this.#queue = []
+      this.#rowsWaiting = 0
+    } finally {
+      this.#turn = null
+      this.#closeRetired()
+    }
+  }
+
+  #closeRetired(): void {
+    for (const model of this.#retired.splice(0)) model.close()
+  }
+
+  async #scoreSlice(model: ScoringModel, waiting: Waiting): Promise<void> {
+    const { rows, decisions, next } = waiting
+    const end = Math.min(next + SLICE_ROWS, decisions.length)
+    waiting.next = end
+    const slice = rows.subarray(next * FEATURE_COUNT, end * FEATURE_COUNT)
+    const scores = end === next ? [] : await model.score(slice, end - next)
+    // Another model has come meanwhile: these scores are of the one before it.
+    if (this.#model !== model || this.#queue[0] !== waiting) return
+    this.#rowsWaiting -= end - next
+    const { info } = model
+    const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
+    this.#judge(waiting, next, scores, thresholds)
+  }
+
+  #judge(waiting: Waiting, from: number, found: ArrayLike<number>, thresholds: Thresholds): void {
+    const { telemetry, unscoredOutcome } = this.#options
+    const scores = { active: [] as number[], shadow: [] as number[] }
+    const pairs: Outcomes[] = []
+    let notScored = 0
+    for (let index = 0; index < found.length; index += 1) {
+      const row = from + index
+      const decision = waiting.decisions[row]
+      // A duplicate is not judged, and a revision is of a transaction that was judged before.
+      if (decision === undefined || decision.duplicateOfOffset !== null || decision.revision > 0) {
+        continue
+      }
+      const score = found[index] ?? NaN
+      if (!isScore(score) || decision.score === null) {
+        notScored += 1
+        continue
+      }
+      const states = waiting.states.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT)
+      const shadow = outcomeFor(score, { states }, { thresholds, unscoredOutcome })
+      const outcomes = { active: decision.outcome, shadow }
+      scores.active.push(decision.score)
+      scores.shadow.push(score)
+      pairs.push(outcomes)
+      const isAlerted = outcomes.active !== 'approve' || shadow !== 'approve'
+      const judged = { outcomes, amountMinor: waiting.amountsMinor[row] ?? 0 }
+      const sample = isAlerted ? this.#alerted : this.#approved
+      sample.add(referenceOf(decision.transactionId), decision.eventTimeMs, judged)
+    }
+    telemetry.shadowNotScored(notScored)
+    telemetry.shadowScored(scores, pairs)
+    telemetry.shadowSampled(this.#approved.share)
+  }
+
+  #meetLabels({ labels }: Waiting): void {
+    const { telemetry } = this.#options
+    for (const { label } of labels) {
+      const reference = referenceOf(label.transactionId)
+      const kept = this.#alerted.take(reference) ?? this.#approved.take(reference)
+      if (kept === null) {
+        telemetry.shadowLabelNotKept()
+        continue
+      }
+      const verdict = label.verdict === 'fraud' ? 'fraud' : 'genuine'
+      telemetry.shadowLabelled({ ...kept.value, verdict, weight: kept.weight })
+    }
+  }
+}

@@ -1,0 +1,308 @@
+// Goal: a model is changed while scorers run, and back; what cannot be opened is refused and the old one stays; and no
+// crash leaves another model in force than the one that was asked for.
+// Method: scorers as processes, `sluice model` as people run it, real topics, outputs read committed.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { activated, controlOf, NO_WISH } from '../../services/core/control/model-control.ts'
+import { publishModelControl } from '../../services/platform/kafka/control-topic.ts'
+import { addModel, storedFolder } from '../../services/platform/model-store.ts'
+import { audit } from '../support/audit.ts'
+import {
+  digestOfFolder,
+  RELEASED_MODEL,
+  temporaryFolder,
+  variantOf,
+} from '../support/model-variants.ts'
+import { followOutputs, type Outputs, type SeenBlock } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { seededNumbers } from '../support/seeded-numbers.ts'
+import { runSluice } from '../support/sluice-command.ts'
+import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+
+const RELEASED = digestOfFolder(RELEASED_MODEL)
+const STRICT = { flag: 0.02, block: 0.3 }
+const LAX = { flag: 0.8, block: 0.95 }
+
+interface Setup {
+  readonly stream: TestStream
+  readonly outputs: Outputs
+  readonly store: string
+  readonly environment: Record<string, string>
+}
+
+async function setUp(t: TestContext, name: string): Promise<Setup> {
+  const stream = await openStream(t, name)
+  const store = temporaryFolder(t, 'store')
+  const environment = stream.environment({ SLUICE_MODEL_STORE: store })
+  return { stream, outputs: followOutputs(t, stream), store, environment }
+}
+
+/** `sluice model ...`; fails when it fails. */
+async function model({ environment }: Setup, ...args: string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await runSluice(['model', ...args, '--json'], environment)
+  strictEqual(code, 0, stderr)
+  return JSON.parse(stdout) as Record<string, unknown>
+}
+
+/** Sends the events and waits until they are decided. */
+async function decide({ stream, outputs }: Setup, events: Parameters<TestStream['send']>[0]) {
+  const from = outputs.blocks.length
+  await stream.send(events)
+  await outputs.until('the answers', () => outputs.isCaughtUp)
+  return outputs.blocks.slice(from)
+}
+
+async function serving(scorer: ScorerProcess, digest: string): Promise<void> {
+  await eventually(`model ${digest} serves`, async () => {
+    const label = `role="active",model_version=`
+    const short = `model_digest="${digest.slice(0, 12)}"`
+    const { body } = await scorer.page('/metrics')
+    return body.split('\n').some((line) => line.includes(label) && line.includes(short))
+  })
+}
+
+/** What decided: each digest with its control position. */
+function deciders(blocks: readonly SeenBlock[]): readonly string[] {
+  return [
+    ...new Set(
+      blocks.map(({ block }) => `${block.modelDigest} ${block.controlPosition ?? 'none'}`),
+    ),
+  ]
+}
+
+test('activate, shadow and rollback change what decides, between batches, and lose nothing', async (t) => {
+  const setup = await setUp(t, 'models')
+  const { stream, outputs } = setup
+  const variant = variantOf(t, 'strict', STRICT)
+  const events = await simulatedEvents(3_000)
+  const scorer = await startScorer(t, setup.environment)
+  const first = await decide(setup, events.slice(0, 1_000))
+  deepStrictEqual(deciders(first), [`${RELEASED} none`])
+
+  const said = await model(
+    setup,
+    'activate',
+    variant.folder,
+    '--reason',
+    'a test',
+    '--author',
+    'jo',
+  )
+  strictEqual(said['active'], variant.digest)
+  await serving(scorer, variant.digest)
+  const second = await decide(setup, events.slice(1_000, 2_000))
+  deepStrictEqual(deciders(second), [`${variant.digest} 0`])
+  // The thresholds are those of the model that decided.
+  for (const { block } of second) {
+    for (const { score, outcome } of block.decisions) {
+      if (score === null) continue
+      strictEqual(outcome !== 'approve', score >= STRICT.flag, `score ${score} is ${outcome}`)
+    }
+  }
+
+  const list = await model(setup, 'list')
+  deepStrictEqual(
+    (list['models'] as { digest: string; role: string }[]).map(({ digest, role }) => [
+      digest,
+      role,
+    ]),
+    [[variant.digest, 'active']],
+  )
+  strictEqual((list['inForce'] as { author: string }).author, 'jo')
+
+  await model(setup, 'rollback', '--reason', 'the test goes on')
+  await serving(scorer, RELEASED)
+  const third = await decide(setup, events.slice(2_000))
+  deepStrictEqual(deciders(third), [`${RELEASED} 1`])
+  await outputs.readToEnd()
+  deepStrictEqual(audit(stream, outputs), [])
+  const nothing = await runSluice(['model', 'rollback', '--reason', 'too far'], setup.environment)
+  strictEqual(nothing.code, 2)
+  ok(nothing.stderr.includes('no model to go back to'), nothing.stderr)
+})
+
+test('a folder that is truncated, altered or of other features is refused by the command, and nothing is said', async (t) => {
+  const setup = await setUp(t, 'refused')
+  const truncated = variantOf(t, 'truncated', STRICT)
+  truncateSync(join(truncated.folder, 'weights.bin'), 100)
+  const stored = variantOf(t, 'altered', LAX)
+  await addModel(setup.store, stored.folder)
+  truncateSync(join(storedFolder(setup.store, stored.digest), 'golden.json'), 1_000)
+  for (const [named, what] of [
+    [truncated.folder, 'SLUICE_MODEL_CORRUPT'],
+    [stored.digest, 'SLUICE_MODEL_CORRUPT'],
+    ['f'.repeat(64), 'SLUICE_MODEL_NOT_FOUND'],
+    ['no-such-folder', 'SLUICE_MODEL_NOT_FOUND'],
+  ] as const) {
+    const ended = await runSluice(['model', 'activate', named, '--reason', 'x'], setup.environment)
+    strictEqual(ended.code, 1, ended.stderr)
+    ok(ended.stderr.includes(what), ended.stderr)
+  }
+  const list = await model(setup, 'list')
+  strictEqual(list['inForce'], null)
+  const [entry] = list['models'] as { isWhole: boolean }[]
+  strictEqual(entry?.isWhole, false)
+})
+
+test('a scorer refuses a damaged model while the old one serves, and takes it once it is whole', async (t) => {
+  const setup = await setUp(t, 'damaged')
+  const { stream, store } = setup
+  const variant = variantOf(t, 'damaged', STRICT)
+  await addModel(store, variant.folder)
+  truncateSync(join(storedFolder(store, variant.digest), 'weights.bin'), 100)
+  const events = await simulatedEvents(2_000)
+  const scorer = await startScorer(t, setup.environment)
+  const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
+  const word = { author: 'test', reason: 'damaged', atMs: 1 }
+  const wish = activated(NO_WISH, variant.digest)
+  await publishModelControl(access, controlOf(wish, word))
+  await eventually('the refusal is seen', async () => {
+    return (await scorer.metric('sluice_model_refused', 'role="active",reason="corrupt"')) === 1
+  })
+  const first = await decide(setup, events.slice(0, 1_000))
+  deepStrictEqual(deciders(first), [`${RELEASED} none`])
+  ok(scorer.log.includes('A model is refused.'), scorer.log)
+  ok(scorer.log.includes('weights.bin has'), scorer.log)
+
+  // The store is repaired by adding the model again; the next message, or some seconds, and it serves.
+  strictEqual((await addModel(store, variant.folder)).isNew, true)
+  await publishModelControl(access, controlOf(wish, word))
+  await serving(scorer, variant.digest)
+  strictEqual(await scorer.metric('sluice_model_refused'), 0)
+  const second = await decide(setup, events.slice(1_000))
+  deepStrictEqual(deciders(second), [`${variant.digest} 1`])
+})
+
+test('a scorer that starts comes up with the active model, or the last one before it that can be opened', async (t) => {
+  const setup = await setUp(t, 'restart')
+  const { store } = setup
+  const [before, active] = [variantOf(t, 'before', STRICT), variantOf(t, 'active', LAX)]
+  const events = await simulatedEvents(2_000)
+  await model(setup, 'activate', before.folder, '--reason', 'first')
+  await model(setup, 'activate', active.folder, '--reason', 'second')
+  const one = await startScorer(t, setup.environment)
+  deepStrictEqual(deciders(await decide(setup, events.slice(0, 1_000))), [`${active.digest} 1`])
+  strictEqual(await one.end('SIGKILL'), null)
+
+  truncateSync(join(storedFolder(store, active.digest), 'model.json'), 10)
+  const two = await startScorer(t, setup.environment)
+  strictEqual(await two.metric('sluice_model_refused', 'reason="corrupt"'), 1)
+  const blocks = await decide(setup, events.slice(1_000))
+  deepStrictEqual(deciders(blocks), [`${before.digest} none`])
+})
+
+test('an aligned replay follows no control message: the configured model decides', async (t) => {
+  const setup = await setUp(t, 'aligned')
+  const variant = variantOf(t, 'ignored', STRICT)
+  await model(setup, 'activate', variant.folder, '--reason', 'not for replays')
+  await startScorer(t, { ...setup.environment, SLUICE_ALIGNMENT: 'aligned' })
+  deepStrictEqual(deciders(await decide(setup, await simulatedEvents(1_000))), [`${RELEASED} none`])
+})
+
+test('scorers that are killed while models change lose nothing, and each block says what decided it', async (t) => {
+  const setup = await setUp(t, 'swaps')
+  const { stream, outputs } = setup
+  const variants = [variantOf(t, 'one', STRICT), variantOf(t, 'two', LAX)] as const
+  for (const { folder } of variants) await addModel(setup.store, folder)
+  const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
+  const environment = { ...setup.environment, SLUICE_BATCH_SIZE_MAX: '32' }
+  const events = await simulatedEvents(6_000)
+  const random = seededNumbers(7)
+  const named = new Map<number, string>()
+  let wish = NO_WISH
+  const part = Math.ceil(events.length / 6)
+  for (let turn = 0; turn < 6; turn += 1) {
+    const scorer = await startScorer(t, environment)
+    const before = outputs.blocks.length
+    await stream.send(events.slice(turn * part, (turn + 1) * part))
+    await outputs.until('the first blocks', () => outputs.blocks.length > before)
+    const { digest } = variants[turn % 2] ?? variants[0]
+    wish = activated(wish, digest)
+    const word = { author: 'test', reason: `turn ${turn}`, atMs: turn }
+    named.set(await publishModelControl(access, controlOf(wish, word)), digest)
+    const target = outputs.blocks.length + (random() % 20)
+    await outputs.until('the kill', () => outputs.blocks.length >= target || outputs.isCaughtUp)
+    await scorer.end('SIGKILL')
+  }
+  const last = await startScorer(t, environment)
+  await outputs.readToEnd()
+  deepStrictEqual(audit(stream, outputs), [])
+  const seen = new Set<string>()
+  for (const { block } of outputs.blocks) {
+    const { controlPosition, modelDigest } = block
+    strictEqual(modelDigest, controlPosition === null ? RELEASED : named.get(controlPosition))
+    seen.add(modelDigest)
+  }
+  ok(seen.size >= 2, 'no model was changed while the stream was decided')
+  await serving(last, wish.active ?? '')
+})
+
+test('a shadow judges what is decided, without effect, and labels are held against both', async (t) => {
+  const setup = await setUp(t, 'shadow')
+  const { stream, outputs } = setup
+  const variant = variantOf(t, 'strict', STRICT)
+  await model(setup, 'shadow', variant.folder, '--reason', 'compare')
+  const scorer = await startScorer(t, setup.environment)
+  // Few cards and long enough for labels to come back.
+  await stream.send(await simulatedEvents(6_000))
+  await outputs.readToEnd()
+  deepStrictEqual(deciders(outputs.blocks), [`${RELEASED} 0`])
+  deepStrictEqual(audit(stream, outputs), [])
+  const decisions = outputs.blocks.flatMap(({ block }) => block.decisions)
+  const scored = decisions.filter(({ score, revision }) => score !== null && revision === 0)
+  await eventually('the shadow has scored all rows', async () => {
+    return (await scorer.metric('sluice_shadow_rows_total')) >= scored.length
+  })
+  strictEqual(await scorer.metric('sluice_shadow_outcomes_total'), scored.length)
+  // On the same scores: what the stricter thresholds would have alerted.
+  const alerted = scored.filter(({ score }) => (score ?? 0) >= STRICT.flag).length
+  const agreed = await scorer.metric('sluice_shadow_outcomes_total', 'shadow="approve"')
+  strictEqual(scored.length - agreed, alerted)
+  ok((await scorer.metric('sluice_shadow_labelled_total', 'role="shadow"')) > 0, 'no label came')
+  ok(
+    (await scorer.metric('sluice_feature_values_total', 'feature="score"')) > 0,
+    'no drift is seen',
+  )
+})
+
+test('the fairness gate stops an activation by what the stream has decided, unless it is overridden', async (t) => {
+  const setup = await setUp(t, 'gate')
+  const { stream, outputs, store } = setup
+  const variant = variantOf(t, 'gated', STRICT)
+  await startScorer(t, setup.environment)
+  await stream.send(await simulatedEvents(6_000, { fraudShare: 0.1 }))
+  await outputs.readToEnd()
+  const rule = join(store, 'rule.json')
+  const gate = (falsePositiveRatioMax: number): void => {
+    const groups = [{ column: 'is_card_not_present', edges: [0] }]
+    const least = { recallRatioMin: 0, genuineMin: 20, fraudsMin: 5, confidence: 0.9 }
+    writeFileSync(
+      rule,
+      JSON.stringify({ groups, threshold: 'flag', falsePositiveRatioMax, ...least }),
+    )
+  }
+  const activate = (...more: string[]) =>
+    runSluice(
+      ['model', 'activate', variant.folder, '--reason', 'try', '--evaluation', 'topics', ...more],
+      { ...setup.environment, SLUICE_FAIRNESS_RULE: rule },
+    )
+  gate(1)
+  const stopped = await activate()
+  ok(stopped.stderr.includes('mature decisions'), stopped.stderr)
+  strictEqual(stopped.code, 1, stopped.stderr)
+  ok(stopped.stderr.includes('SLUICE_MODEL_UNFAIR'), stopped.stderr)
+  strictEqual((await model(setup, 'list'))['inForce'], null)
+
+  const overridden = await activate('--override')
+  strictEqual(overridden.code, 0, overridden.stderr)
+  const { reason } = (await model(setup, 'list'))['inForce'] as { reason: string }
+  ok(reason.startsWith('try [gate overridden: '), reason)
+
+  gate(1_000)
+  const passed = await activate()
+  strictEqual(passed.code, 0, passed.stderr)
+})

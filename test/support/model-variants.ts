@@ -1,0 +1,46 @@
+// Copies of the released model that differ from it and are whole, and the store that a stream's scorers look into.
+
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+export const RELEASED_MODEL = join(import.meta.dirname, '../../models/simulator')
+
+/** An empty folder that is deleted when the test ends. */
+export function temporaryFolder(t: TestContext, name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `sluice-${name}-`))
+  t.after(() => {
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return folder
+}
+
+export interface Variant {
+  readonly folder: string
+  readonly digest: string
+}
+
+/** The released model with another version and other thresholds. */
+export function variantOf(
+  t: TestContext,
+  version: string,
+  thresholds: { readonly flag: number; readonly block: number },
+): Variant {
+  const folder = join(temporaryFolder(t, 'variant'), version)
+  mkdirSync(folder)
+  cpSync(RELEASED_MODEL, folder, { recursive: true })
+  const path = join(folder, 'manifest.json')
+  const manifest = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
+  const rule = 'chosen by a test'
+  writeFileSync(path, JSON.stringify({ ...manifest, version, thresholds: { ...thresholds, rule } }))
+  return { folder, digest: digestOfFolder(folder) }
+}
+
+/** What names the model. */
+export function digestOfFolder(folder: string): string {
+  return createHash('sha256')
+    .update(readFileSync(join(folder, 'manifest.json')))
+    .digest('hex')
+}

@@ -1,0 +1,48 @@
+// Models that only have a name, for what never looks inside of them.
+
+import type { ScoringModel } from '../../../../services/core/scoring/scoring-model.ts'
+import type { Policy } from '../../../../services/scorer/models/policy.ts'
+
+export interface NamedModel extends ScoringModel {
+  /** How often it was closed. */
+  readonly closed: number
+}
+
+export function digestOf(name: string): string {
+  return Buffer.from(name).toString('hex').padEnd(64, '0')
+}
+
+export function namedModel(name: string): NamedModel {
+  let closed = 0
+  return {
+    get closed() {
+      return closed
+    },
+    info: {
+      name,
+      version: name,
+      digest: digestOf(name),
+      backend: 'cpu',
+      backendDetail: '',
+      isOnGpu: false,
+      featureListHash: '',
+      ratesDigest: '',
+      flagThreshold: 0.1,
+      blockThreshold: 0.5,
+      usual: [],
+      population: null,
+      isCalibrated: true,
+      workingBatchRows: 256,
+      trials: [],
+    },
+    score: (_, rowCount) => new Float64Array(rowCount),
+    close: () => {
+      closed += 1
+    },
+  }
+}
+
+export function policyOfTest({ info }: ScoringModel): Policy {
+  const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
+  return { thresholds, digest: `policy of ${info.version}` }
+}
