@@ -24,7 +24,7 @@ const CLASS_NAMES: Readonly<Record<MofClass, string>> = {
 }
 
 /** What opens the location of something that lies in Sluice's repository rather than in the folder. */
-export const SOURCE_PREFIX = 'sluice:'
+export const SOURCE_PREFIX = 'repository:'
 
 interface ComponentRule {
   readonly name: string
