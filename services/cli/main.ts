@@ -33,16 +33,8 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/produce.ts'),
   ],
   ['train', 'make a model from history', () => import('./commands/train.ts')],
-  [
-    'evaluate',
-    'assess the models by a published protocol',
-    () => import('./commands/evaluate.ts'),
-  ],
-  [
-    'model',
-    'verify models, and change which one decides',
-    () => import('./commands/model.ts'),
-  ],
+  ['evaluate', 'assess the models by a published protocol', () => import('./commands/evaluate.ts')],
+  ['model', 'verify models, and change which one decides', () => import('./commands/model.ts')],
   [
     'tensorflow',
     'install native TensorFlow or WebGPU, for scoring and training',

@@ -18,6 +18,10 @@ export function reportOf(
     ...countsOf(decided),
     transactions: decided.decisions.filter(({ revision }) => revision === 0).length,
     duplicates: decided.duplicates,
+    cascadeSample: {
+      same: decided.cascade?.sampledSame ?? 0,
+      different: decided.cascade?.sampledDifferent ?? 0,
+    },
     amountsWithoutRate: rejected.filter(({ reason }) => reason === 'unknown_currency').length,
     alerts: decided.alerts.map(({ action, reasons, country }, index) => ({
       action,

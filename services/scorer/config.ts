@@ -20,6 +20,7 @@ export interface ScorerConfig extends KafkaConnection {
   /** Where models that the control topic names are found; null for the folder below the installation. */
   readonly modelStore: string | null
   readonly backend: VariableValue<'SLUICE_BACKEND'>
+  readonly verifyTimeoutMs: VariableValue<'SLUICE_VERIFY_TIMEOUT_MS'>
   readonly scoringThread: VariableValue<'SLUICE_SCORING_THREAD'>
   /** What should score here; anything else in use is reported as a fallback. */
   readonly backendExpected: Expectation
@@ -65,6 +66,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     modelFolder: read.value('SLUICE_MODEL'),
     modelStore: read.value('SLUICE_MODEL_STORE'),
     backend: read.value('SLUICE_BACKEND'),
+    verifyTimeoutMs: read.value('SLUICE_VERIFY_TIMEOUT_MS'),
     scoringThread: read.value('SLUICE_SCORING_THREAD'),
     backendExpected: read.value('SLUICE_BACKEND_EXPECTED'),
     mode: read.value('SLUICE_MODE'),

@@ -2,6 +2,7 @@
 
 import type { Thresholds } from '../core/decision/decide.ts'
 import type { Mode, Outcome } from '../core/wire/records.ts'
+import type { VerifyOptions } from './verify-rows.ts'
 
 /** What deciding needs besides the batch; fixed while a lane runs. */
 export interface DecideOptions {
@@ -17,5 +18,7 @@ export interface DecideOptions {
   readonly modelDigest: string
   readonly policyDigest: string
   readonly usual: readonly number[]
+  /** The large net of a cascade; null when the model is one net. */
+  readonly verify: VerifyOptions | null
   readonly score: (rows: Float64Array, rowCount: number) => Promise<Float64Array> | Float64Array
 }

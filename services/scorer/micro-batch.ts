@@ -23,6 +23,14 @@ import {
 } from './fold-batch.ts'
 import { outcomeFor, revise, type Revision } from './revise.ts'
 import { scoreRows } from './scored-rows.ts'
+import {
+  cascadeCounts,
+  cascadeMark,
+  verifyScores,
+  type CascadeCounts,
+  type CascadeMark,
+  type VerifiedScores,
+} from './verify-batch.ts'
 
 /** What was decided, ready to be encoded. */
 export interface DecidedBatch {
@@ -41,6 +49,8 @@ export interface DecidedBatch {
   readonly duplicates: number
   /** Decisions that were looked at again because of a late transaction, changed or not. */
   readonly recomputed: number
+  /** What the large net of a cascade did; null when the model is one net. */
+  readonly cascade: CascadeCounts | null
   readonly featuresMs: number
   readonly scoreMs: number
 }
@@ -69,9 +79,10 @@ export async function decideBatch(
   const labelled = state === null ? [] : outcomesOfLabelled(labels, state)
   const batch = foldBatch(labels, entries, labelNextOffset, fold, state, options.alignment)
   const foldedMs = performance.now()
-  const scored = await scoreRows(batch, options.score)
-  const outcomes = outcomesOf(batch, scored.scores, options)
-  const reasons = await explain(batch, outcomes, scored.scores, options)
+  const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
+  const { verified } = scored
+  const outcomes = outcomesOf(batch, scored, options)
+  const reasons = await explain(batch, outcomes, scored, options)
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
   const alerted: Transaction[] = []
@@ -84,7 +95,7 @@ export async function decideBatch(
       duplicateOfOffset: row.folded.duplicateOfOffset,
       reasons: reasons.get(index) ?? [],
       causeOffset: null,
-      ...standing(row, progress, options),
+      ...standing(row, progress, options, cascadeMark(verified, index)),
     })
     decisions.push(decision)
     if (decision.duplicateOfOffset !== null) continue
@@ -109,6 +120,7 @@ export async function decideBatch(
     labelled,
     duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
     recomputed: scored.revisables.length,
+    cascade: options.verify === null ? null : cascadeCounts(scored, options.thresholds),
     featuresMs: foldedMs - startMs,
     scoreMs: performance.now() - foldedMs,
   }
@@ -136,25 +148,27 @@ function standing(
   { transaction, folded }: FoldedEntry,
   progress: readonly (LaneProgress | null)[],
   { alignment, partition }: DecideOptions,
+  mark: CascadeMark | null,
 ): Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
+  const marks = mark === null ? folded.marks : [...folded.marks, mark]
   const namesEntity = ENTITY_KINDS.some(
     (kind) => transaction[kind === 'network' ? 'ipNetwork' : kind] !== null,
   )
   if (!namesEntity || folded.marks.includes('degraded')) {
-    return { marks: folded.marks, entityAgeMs: null }
+    return { marks, entityAgeMs: null }
   }
-  if (alignment === 'aligned') return { marks: folded.marks, entityAgeMs: 0 }
+  if (alignment === 'aligned') return { marks, entityAgeMs: 0 }
   const { eventTimeMs } = transaction
   const lags = isLagging(eventTimeMs, partition, progress)
   return {
-    marks: lags ? [...folded.marks, 'entity_lagging'] : folded.marks,
+    marks: lags ? [...marks, 'entity_lagging'] : marks,
     entityAgeMs: entityAgeMsOf(eventTimeMs, partition, progress),
   }
 }
 
 function outcomesOf(
   { rows, states }: FoldedBatch,
-  scores: Float64Array,
+  { scores, verified }: VerifiedScores,
   options: DecideOptions,
 ): readonly Outcome[] {
   const byOffset = new Map<number, Outcome>()
@@ -164,7 +178,9 @@ function outcomesOf(
       return firstOutcome(byOffset, folded) ?? options.unscoredOutcome
     }
     const own = states.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-    const outcome = outcomeFor(scores[index] ?? NaN, { states: own }, options)
+    const found = outcomeFor(scores[index] ?? NaN, { states: own }, options)
+    // No block rests on a draft that the large net should have verified.
+    const outcome = found === 'block' && verified.unanswered.has(index) ? 'flag' : found
     byOffset.set(offset, outcome)
     return outcome
   })
@@ -178,7 +194,7 @@ function firstOutcome(byOffset: ReadonlyMap<number, Outcome>, folded: Folded): O
 async function explain(
   { rows, features }: FoldedBatch,
   outcomes: readonly Outcome[],
-  scores: Float64Array,
+  { scores, verified, draftScores }: VerifiedScores,
   options: DecideOptions,
 ): Promise<ReadonlyMap<number, readonly Reason[]>> {
   const indexes: number[] = []
@@ -189,7 +205,8 @@ async function explain(
     if (outcome === 'approve' || !isFirst || !isScore(score)) continue
     indexes.push(index)
     const row = features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-    explained.push({ row, score })
+    const draftScore = draftScores[index] ?? NaN
+    explained.push({ row, score, draftScore, verified: verified.answers.get(index) ?? null })
   }
   const reasons = await explainRows(explained, options)
   return new Map(indexes.map((index, position) => [index, reasons[position] ?? []]))

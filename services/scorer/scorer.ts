@@ -202,6 +202,14 @@ async function openTracer(
   })
 }
 
+function verifyOptions(
+  { alignment, verifyTimeoutMs }: ScorerConfig,
+  { verifier }: Serving['model'],
+): DecideOptions['verify'] {
+  if (verifier === null) return null
+  return { verifier, timeoutMs: alignment === 'aligned' ? Infinity : verifyTimeoutMs }
+}
+
 function decideOptions(
   config: ScorerConfig,
   { model, policy }: Serving,
@@ -225,6 +233,7 @@ function decideOptions(
     modelDigest: digest,
     policyDigest: policy.digest,
     usual,
+    verify: verifyOptions(config, model),
     score: (rows, rowCount) => model.score(rows, rowCount),
   }
 }

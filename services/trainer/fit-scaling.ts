@@ -47,7 +47,9 @@ export function fitScaling(
 
 /** Median of each feature over the given rows: what is usual. 0 where it is always absent. */
 export function medians(rows: Float64Array, indices: Uint32Array): readonly number[] {
-  return FEATURES.map((_, feature) => quantile(columnOf(rows, indices, feature, NO_TRUTH).values, 0.5))
+  return FEATURES.map((_, feature) =>
+    quantile(columnOf(rows, indices, feature, NO_TRUTH).values, 0.5),
+  )
 }
 
 interface Column {
@@ -74,7 +76,10 @@ function columnOf(
   }
   const present = indices.filter((row) => !Number.isNaN(valueOf(row)))
   const values = Float64Array.from(present, valueOf).sort()
-  const ofFrauds = Float64Array.from(present.filter((row) => truth[row] === 1), valueOf).sort()
+  const ofFrauds = Float64Array.from(
+    present.filter((row) => truth[row] === 1),
+    valueOf,
+  ).sort()
   // Exact where two values differ, which is where a step may stand.
   const frauds = new Uint32Array(values.length + 1)
   let below = 0

@@ -1,10 +1,6 @@
 // Learns, from training rows alone, where the ramps of a sequence encoding have their edges: quantiles.
 
-import {
-  SEQUENCE_EVENTS,
-  SEQUENCE_LENGTH,
-  SEQUENCE_WIDTH,
-} from '../core/features/card-sequence.ts'
+import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../core/features/card-sequence.ts'
 import { medianAmount, type SequenceEncoding } from '../core/scoring/sequence-encoding.ts'
 import type { RowSource } from './training-rows.ts'
 

@@ -42,7 +42,12 @@ export function buildNet(tf: TensorFlow, shape: NetShape, seed: number): LayersM
       ? null
       : tf.input({ shape: [sequence.events, sequence.eventInputs], name: 'events' })
   let next = seed * 64
-  const dense = (name: string, units: number, from: SymbolicTensor, isLast = false): SymbolicTensor =>
+  const dense = (
+    name: string,
+    units: number,
+    from: SymbolicTensor,
+    isLast = false,
+  ): SymbolicTensor =>
     tf.layers
       .dense({
         name,
@@ -60,9 +65,7 @@ export function buildNet(tf: TensorFlow, shape: NetShape, seed: number): LayersM
         each = dense(nameOf(member, 'event', index), units, each)
       }
       const mean = tf.layers.globalAveragePooling1d({ name: `member_${member}_mean` }).apply(each)
-      const most = tf.layers
-        .globalMaxPooling1d({ name: `member_${member}_maximum` })
-        .apply(each)
+      const most = tf.layers.globalMaxPooling1d({ name: `member_${member}_maximum` }).apply(each)
       values = tf.layers
         .concatenate({ name: `member_${member}_inputs` })
         .apply([features, mean as SymbolicTensor, most as SymbolicTensor]) as SymbolicTensor

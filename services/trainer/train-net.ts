@@ -6,13 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { LayersModel, Scalar, Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
 import { useBackend, type OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { averagePrecision } from './metrics.ts'
-import {
-  buildNet,
-  membersOf,
-  type Member,
-  type NetShape,
-  type TrainedLayer,
-} from './net-model.ts'
+import { buildNet, membersOf, type Member, type NetShape, type TrainedLayer } from './net-model.ts'
 import { shuffled } from './shuffle.ts'
 
 /** Rows of one step of the optimizer. */

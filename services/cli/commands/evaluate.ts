@@ -54,11 +54,19 @@ export function register(program: Command): void {
       (value: string) => value.split(',').map((day) => day.trim()),
     )
     .addOption(
-      new Option('--conditions <name>', 'published: a week of training; deployment: all days before')
+      new Option(
+        '--conditions <name>',
+        'published: a week of training; deployment: all days before',
+      )
         .choices(['published', 'deployment'])
         .default('published'),
     )
-    .option('--seeds <count>', 'how often each net is trained; scores are the mean', parseInteger(1, 20), 1)
+    .option(
+      '--seeds <count>',
+      'how often each net is trained; scores are the mean',
+      parseInteger(1, 20),
+      1,
+    )
     .option('--epochs <count>', 'of each net', parseInteger(1, 200), PROTOCOL_EPOCHS)
     .addOption(
       new Option('--backend <name>', 'what to compute on')
@@ -81,7 +89,9 @@ async function evaluate(options: EvaluateCommandOptions): Promise<void> {
   const history = await openReplay({ paths: options.data, bounds: ALL_TIMES }, () => undefined)
   const out = createWriteStream(options.out)
   await once(out, 'open').catch((error: unknown) => {
-    throw new SluiceError('SLUICE_USAGE', `--out ${options.out} cannot be written.`, { cause: error })
+    throw new SluiceError('SLUICE_USAGE', `--out ${options.out} cannot be written.`, {
+      cause: error,
+    })
   })
   out.write('transaction_id,train_start,score\n')
   const summary = await evaluateProtocol(history, {

@@ -21,6 +21,20 @@ export function writeOcclusions(
   }
 }
 
+/** Features whose usual value would have lowered the score, and to what; strongest first. */
+export function rankedDrops(
+  score: number,
+  occludedScores: Float64Array,
+  position: number,
+): readonly { readonly feature: number; readonly scoreAtUsual: number }[] {
+  const drops: { readonly feature: number; readonly scoreAtUsual: number }[] = []
+  for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
+    const scoreAtUsual = occludedScores[position + feature] ?? NaN
+    if (scoreAtUsual < score) drops.push({ feature, scoreAtUsual })
+  }
+  return drops.sort((a, b) => a.scoreAtUsual - b.scoreAtUsual || a.feature - b.feature)
+}
+
 /** The features whose usual value would have lowered the score most, strongest first. */
 export function reasonsOf(
   row: Float64Array,
@@ -29,12 +43,7 @@ export function reasonsOf(
   occludedScores: Float64Array,
   position: number,
 ): readonly Reason[] {
-  const drops: { readonly feature: number; readonly scoreAtUsual: number }[] = []
-  for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
-    const scoreAtUsual = occludedScores[position + feature] ?? NaN
-    if (scoreAtUsual < score) drops.push({ feature, scoreAtUsual })
-  }
-  drops.sort((a, b) => a.scoreAtUsual - b.scoreAtUsual || a.feature - b.feature)
+  const drops = rankedDrops(score, occludedScores, position)
   return drops.slice(0, REASONS_MAX).map(({ feature, scoreAtUsual }) => {
     const value = row[feature] ?? NaN
     return toReason(feature, value, usual[feature] ?? NaN, scoreAtUsual)

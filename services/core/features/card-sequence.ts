@@ -1,7 +1,7 @@
 // The last payments of a card before a transaction, as a sequence model sees them: from the same history as the
 // card's features, in memory or from Redis.
 
-import { COLUMN, FLAG, STRIDE } from './card-columns.ts'
+import { COLUMN, STRIDE } from './card-columns.ts'
 import { CARD_RAW_MAX, type CardHistory } from './card-history.ts'
 
 /** Payments that a sequence holds at most. */
@@ -14,7 +14,7 @@ export const SEQUENCE_WIDTH = 2
 export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
 
 /**
- * Writes the newest payments (retries are none) that come before (timeMs, idRef), newest first, at `position`. Of events
+ * Writes the newest attempts (retries too: what is one may change with a late payment) that come before (timeMs, idRef), newest first, at `position`. Of events
  * that came later in the log nothing is seen: only offsets below `nextOffset` count, as for the features. Hot path.
  */
 export function writeSequence(
@@ -35,7 +35,6 @@ export function writeSequence(
     const eventMs = data[base + COLUMN.time] ?? 0
     if (eventMs > timeMs) continue
     if (eventMs === timeMs && (data[base + COLUMN.id] ?? 0) >= idRef) continue
-    if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) !== 0) continue
     out[at] = data[base + COLUMN.amount] ?? 0
     out[at + 1] = timeMs - eventMs
     at += SEQUENCE_WIDTH

@@ -5,7 +5,13 @@ import type { Calibration } from './calibration.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
 import { readPopulation, type Population } from './population.ts'
 import type { FeatureScaling } from './scaling.ts'
-import { isAscending, readCalibration, readTarget, EDGES_MAX, type TargetManifest } from './target-manifest.ts'
+import {
+  isAscending,
+  readCalibration,
+  readTarget,
+  EDGES_MAX,
+  type TargetManifest,
+} from './target-manifest.ts'
 
 export const MANIFEST_FORMAT = 2
 

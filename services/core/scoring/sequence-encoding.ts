@@ -1,11 +1,7 @@
 // From the last payments of a card to the inputs of a sequence model: for each payment how it compares to the one that is
 // scored, how it compares to what is typical of the card, and how old it is, as ramps with learnt edges.
 
-import {
-  SEQUENCE_EVENTS,
-  SEQUENCE_LENGTH,
-  SEQUENCE_WIDTH,
-} from '../features/card-sequence.ts'
+import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../features/card-sequence.ts'
 import { writeRamps } from './scaling.ts'
 
 /** Ascending edges, at least two each; amounts are log(1 + minor units), ages are log(1 + seconds). */
@@ -66,11 +62,7 @@ export function compileSequenceEncoding(encoding: SequenceEncoding): CompiledSeq
 }
 
 /** Median of log(1 + amount), the upper one of two; 0 without payments. `ordered` is scratch space. */
-export function medianAmount(
-  sequences: Float64Array,
-  from: number,
-  ordered: Float64Array,
-): number {
+export function medianAmount(sequences: Float64Array, from: number, ordered: Float64Array): number {
   let count = 0
   for (; count < SEQUENCE_EVENTS; count += 1) {
     const amount = sequences[from + count * SEQUENCE_WIDTH] ?? NaN

@@ -75,4 +75,3 @@ export function readCalibration(fields: FieldReader): Calibration {
     intercept: fields.number('intercept', -1e6, 1e6),
   }
 }
-

@@ -98,6 +98,16 @@ export const SCORING_VARIABLES = {
     words: ['auto', ...SCORING_THREADS],
     default: 'auto',
   },
+  SLUICE_VERIFY_TIMEOUT_MS: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      'How long a micro-batch waits for the large net of a cascade, in ms; then the answers of the small one stand, marked `draft_stands`, and do not block.',
+    kind: 'integer',
+    default: 100,
+    min: 1,
+    max: 60_000,
+  },
   SLUICE_MODE: {
     ...DECIDING,
     readBy: 'scorer',

@@ -22,7 +22,15 @@ export type Stage = (typeof STAGES)[number]
 /** Actions that a scorer publishes. */
 const ACTIONS = ['flag', 'block'] as const
 const INPUT_TOPICS = ['transactions', 'labels'] as const
-const DECISION_MARKS = [...FOLD_MARKS, 'entity_lagging', 'recomputed'] as const
+const DECISION_MARKS = [
+  ...FOLD_MARKS,
+  'entity_lagging',
+  'recomputed',
+  'verified',
+  'draft_stands',
+] as const
+
+const CASCADE_OUTCOMES = ['same', 'different'] as const
 
 /** A label that was applied, beside what had been decided for its transaction. */
 export interface LabelMet {
@@ -53,6 +61,8 @@ export interface BatchReport {
   readonly scores: readonly number[]
   readonly notScored: ReadonlyMap<NotScored, number>
   readonly marks: ReadonlyMap<string, number>
+  /** Payments that both nets of a cascade scored only to be compared: those with one outcome, and the others. */
+  readonly cascadeSample: { readonly same: number; readonly different: number }
   readonly alerts: readonly AlertCounted[]
   readonly labels: readonly LabelMet[]
   readonly deadLetters: readonly {
@@ -100,6 +110,11 @@ function decisionMetrics(make: MetricMaker): (report: BatchReport) => void {
     'Marks on decisions; one may have several.',
     { mark: DECISION_MARKS },
   )
+  const cascade = make.counter(
+    'sluice_cascade_sample_total',
+    'Payments outside of the band that the large net scored too, by whether the outcome is the same.',
+    { outcome: CASCADE_OUTCOMES },
+  )
   const deadLetters = make.counter(
     'sluice_dead_letters_total',
     'Messages that could not be decided.',
@@ -114,6 +129,7 @@ function decisionMetrics(make: MetricMaker): (report: BatchReport) => void {
     duplicates.inc(report.duplicates)
     scores.observeAll(report.scores)
     for (const [reason, count] of report.notScored) notScored.inc({ reason }, count)
+    for (const outcome of CASCADE_OUTCOMES) cascade.inc({ outcome }, report.cascadeSample[outcome])
     for (const [mark, count] of report.marks) marks.inc({ mark }, count)
     for (const { topic, reason } of report.deadLetters) deadLetters.inc({ topic, reason })
   }

@@ -77,9 +77,7 @@ export async function openSequenceNet(
           const inputs = tf.concat2d([x, byRow.mean<Tensor2D>(1), byRow.max<Tensor2D>(1)], 1)
           return layer(hidden.reduce(layer, inputs), output)
         })
-        return logits
-          .reduce((sum, one) => sum.add<Tensor2D>(one))
-          .div<Tensor2D>(members.length)
+        return logits.reduce((sum, one) => sum.add<Tensor2D>(one)).div<Tensor2D>(members.length)
       })
       return takeValues(backend, outputs)
     },

@@ -39,7 +39,9 @@ export const FIGURE_NAMES: Readonly<Record<keyof ProtocolFigures, string>> = {
 /** Figures of one week. */
 export function protocolFigures(week: AssessedScores): ProtocolFigures {
   const { scores, truth, amounts } = week
-  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
+  const order = Array.from(scores.keys()).sort(
+    (a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b,
+  )
   const top = order.slice(0, Math.round(0.005 * scores.length))
   const steps = rankSteps(week)
   const last = steps.at(-1)
@@ -59,11 +61,11 @@ export function protocolFigures(week: AssessedScores): ProtocolFigures {
     averagePrecision: averagePrecision(week),
     cardPrecision100: cardPrecision(week),
     recallAtFalsePositives01Percent: foundAt01 / Math.max(1, frauds),
-    recallAtAlerts05Percent:
-      top.filter((row) => truth[row] === 1).length / Math.max(1, frauds),
+    recallAtAlerts05Percent: top.filter((row) => truth[row] === 1).length / Math.max(1, frauds),
     valueAtAlerts05Percent: valueOf(top) / Math.max(1e-9, valueOf(order)),
     aucRoc: area / Math.max(1, frauds * genuine),
-    brier: scores.reduce((sum, score, row) => sum + (score - (truth[row] ?? 0)) ** 2, 0) / scores.length,
+    brier:
+      scores.reduce((sum, score, row) => sum + (score - (truth[row] ?? 0)) ** 2, 0) / scores.length,
     calibrationError: calibrationError(week, order),
   }
 }

@@ -1,0 +1,102 @@
+// The cascade over one folded batch: which scores are the large net's, what decisions are marked with, what is counted.
+
+import { outcomeOf, type Thresholds } from '../core/decision/decide.ts'
+import { FEATURE_COUNT } from '../core/features/feature-list.ts'
+import type { LaneState } from '../core/features/lane-fold.ts'
+import type { DecideOptions } from './decide-options.ts'
+import type { FoldedBatch } from './fold-batch.ts'
+import type { ScoredRows } from './scored-rows.ts'
+import { NOTHING_VERIFIED, verifyRows, type Verifiable, type Verified } from './verify-rows.ts'
+
+/** On a decision: the large net's score decided it; the small one's stands although it should have been verified. */
+export const CASCADE_MARKS = ['verified', 'draft_stands'] as const
+export type CascadeMark = (typeof CASCADE_MARKS)[number]
+
+/** Scores as they decide; those of the draft beside them. */
+export interface VerifiedScores extends ScoredRows {
+  readonly draftScores: Float64Array
+  /** By position of a transaction of the batch. */
+  readonly verified: Verified
+}
+
+/** For metrics. */
+export interface CascadeCounts {
+  readonly verified: number
+  readonly draftStands: number
+  /** Of the random sample: where both nets come to the same outcome, and where not. */
+  readonly sampledSame: number
+  readonly sampledDifferent: number
+}
+
+export async function verifyScores(
+  { rows, features }: FoldedBatch,
+  scored: ScoredRows,
+  state: Pick<LaneState, 'card'> | null,
+  { verify }: Pick<DecideOptions, 'verify'>,
+): Promise<VerifiedScores> {
+  const draftScores = scored.scores
+  if (verify === null) return { ...scored, draftScores, verified: NOTHING_VERIFIED }
+  const first: Verifiable[] = rows.map(({ transaction, offset, folded }, index) => ({
+    transaction,
+    features: features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT),
+    nextOffset: offset,
+    amountMinor: folded.amountMinor,
+    // A duplicate repeats what was decided before.
+    draftScore: folded.duplicateOfOffset === null ? (draftScores[index] ?? NaN) : NaN,
+  }))
+  const again = scored.revisables.flatMap(({ cause, recomputed }, index): Verifiable[] => {
+    const { transaction, amountMinor, before, after } = recomputed
+    const row = { transaction, amountMinor }
+    return [
+      {
+        ...row,
+        features: before.row,
+        nextOffset: cause.offset,
+        draftScore: scored.before[index] ?? NaN,
+      },
+      {
+        ...row,
+        features: after.row,
+        nextOffset: cause.offset + 1,
+        draftScore: scored.after[index] ?? NaN,
+      },
+    ]
+  })
+  const verified = await verifyRows([...first, ...again], state, verify)
+  const scoreAt = (position: number, draftScore: number): number =>
+    verified.answers.get(position)?.score ?? draftScore
+  return {
+    revisables: scored.revisables,
+    draftScores,
+    scores: draftScores.map((score, index) => scoreAt(index, score)),
+    before: scored.before.map((score, index) => scoreAt(rows.length + 2 * index, score)),
+    after: scored.after.map((score, index) => scoreAt(rows.length + 2 * index + 1, score)),
+    verified,
+  }
+}
+
+/** The mark of a transaction's decision; null when its draft was conclusive. */
+export function cascadeMark(
+  { answers, unanswered }: Verified,
+  position: number,
+): CascadeMark | null {
+  if (answers.has(position)) return 'verified'
+  return unanswered.has(position) ? 'draft_stands' : null
+}
+
+export function cascadeCounts(
+  { verified: { answers, unanswered, sampled }, draftScores }: VerifiedScores,
+  thresholds: Thresholds,
+): CascadeCounts {
+  let sampledSame = 0
+  for (const [position, score] of sampled) {
+    const draft = outcomeOf(draftScores[position] ?? NaN, thresholds)
+    if (draft === outcomeOf(score, thresholds)) sampledSame += 1
+  }
+  return {
+    verified: answers.size,
+    draftStands: unanswered.size,
+    sampledSame,
+    sampledDifferent: sampled.size - sampledSame,
+  }
+}
