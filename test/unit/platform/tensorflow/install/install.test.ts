@@ -54,7 +54,14 @@ test('a folder that holds something else is left as it is', async (t) => {
   const folder = join(root, 'mine')
   mkdirSync(folder)
   writeFileSync(join(folder, 'thesis.txt'), 'years')
-  const options: InstallOptions = { root, kind: 'cpu', folder, force: true, onProgress: quiet }
+  const options: InstallOptions = {
+    root,
+    kind: 'cpu',
+    folder,
+    searchPath: '',
+    force: true,
+    onProgress: quiet,
+  }
   await assert.rejects(installBackend(options), (error) => isSluiceError(error, 'SLUICE_USAGE'))
   assert.deepEqual(readdirSync(folder), ['thesis.txt'])
   assert.equal(existsSync(join(root, '.sluice/tensorflow')), false)
