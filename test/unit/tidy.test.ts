@@ -188,6 +188,8 @@ const RULES: readonly Rule[] = [
       'services/platform/provision/stack-choice.ts': 'PATH, to find docker',
       'services/platform/provision/stack-status.ts': 'default of an option that tests give',
       'services/platform/provision/stack.ts': 'default of an option that tests give',
+      'services/platform/tensorflow/native-backend.ts':
+        'native libraries take settings from nowhere else',
     },
   },
   {
@@ -207,10 +209,6 @@ const RULES: readonly Rule[] = [
     files: /^services\/(?!platform\/tensorflow\/|trainer\/).*\.ts$/,
     check: uses(imports('@tensorflow/[^\'"]*')),
     broken: { path: 'services/scorer/a.ts', texts: ["await import('@tensorflow/tfjs')"] },
-    exceptions: {
-      'services/platform/provision/checks/backend-checks.ts':
-        'the doctor asks each package by itself whether it loads',
-    },
   },
   {
     // A unit test is named after the file it tests, which says what it is for.

@@ -48,6 +48,7 @@ export function register(program: Command): void {
         root: repositoryRoot(),
         kind: kindOf(options),
         folder: options.dir,
+        searchPath: process.env['PATH'],
         force: options.force === true,
         onProgress: printProgress,
         signal: interruptSignal(),

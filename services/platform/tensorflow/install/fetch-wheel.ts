@@ -27,7 +27,7 @@ with zipfile.ZipFile(archive) as wheel:
         if entry.is_dir() or not entry.filename.startswith(tuple(parts)):
             continue
         path = wheel.extract(entry, folder)
-        os.chmod(path, (entry.external_attr >> 16) & 0o777 | 0o644)
+        os.chmod(path, 0o755 if (entry.external_attr >> 16) & 0o100 else 0o644)
 `
 
 /** Fetches and unpacks into `folder`. The wheel itself is not kept. @throws SluiceError SLUICE_PROVISION_FAILED */

@@ -31,6 +31,8 @@ export interface InstallOptions {
   readonly kind: InstallKind
   /** Where to put it; below `.sluice` unless given. */
   readonly folder?: string | undefined
+  /** PATH, on which its programs are looked for. */
+  readonly searchPath: string | undefined
   /** Again, although it is there. */
   readonly force: boolean
   readonly onProgress: (line: string) => void
@@ -69,7 +71,10 @@ export async function installBackend(options: InstallOptions): Promise<InstallRe
 async function make(recipe: Recipe, folder: string, options: InstallOptions): Promise<void> {
   const { root, kind, onProgress, signal } = options
   mkdirSync(dirname(folder), { recursive: true })
-  const programs = await findPrograms(recipe, await installMachine(dirname(folder)))
+  const programs = await findPrograms(
+    recipe,
+    await installMachine(dirname(folder), options.searchPath),
+  )
   const work = `${folder}.${kind}.part`
   const context: StepContext = { work, onProgress, signal }
   // Parts of another recipe are of no use.

@@ -25,10 +25,13 @@ export interface InstallMachine {
 }
 
 /** The machine that this process runs on, as seen from a folder that is there. */
-export async function installMachine(folder: string): Promise<InstallMachine> {
+export async function installMachine(
+  folder: string,
+  searchPath: string | undefined,
+): Promise<InstallMachine> {
   const { bavail, bsize } = await statfs(folder)
   const { platform, arch } = process
-  return { platform, arch, searchPath: process.env['PATH'], freeBytes: bavail * bsize }
+  return { platform, arch, searchPath, freeBytes: bavail * bsize }
 }
 
 /** @throws SluiceError SLUICE_PREREQUISITE_MISSING naming all that is missing, and a command. */
