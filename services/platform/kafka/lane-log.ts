@@ -1,8 +1,11 @@
 // Reads one lane's log beside the group: both topics of one partition, from given offsets up to given ones.
 
-import type { Consumer, Kafka, KafkaMessage } from 'kafkajs'
+import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { singleLaneAssigner } from './lane-assigner.ts'
+
+/** How often the group is told that its reader lives while its messages are worked on, or wait for another reader. */
+const HEARTBEAT_INTERVAL_MS = 3_000
 
 /** A stretch of one topic's partition: from `from` up to but without `to`. */
 export interface LogStretch {
@@ -59,7 +62,7 @@ export async function readLaneLog(
               ({ offset }) => Number(offset) >= stretch.from && Number(offset) < stretch.to,
             )
             try {
-              await onMessages(batch.topic, inside)
+              await beating(payload, () => onMessages(batch.topic, inside))
               await payload.heartbeat()
             } catch (error) {
               reject(error instanceof Error ? error : new Error(String(error)))
@@ -84,6 +87,27 @@ export async function readLaneLog(
   }
 }
 
+/** What a partition holds from the first message of this time on up to its end now, as a committed reader sees it. */
+export async function stretchSince(
+  kafka: Kafka,
+  topic: string,
+  partition: number,
+  sinceMs: number,
+): Promise<LogStretch> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const starts = await admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs))
+    const ends = await admin.fetchTopicOffsets(topic)
+    const start = starts.find((each) => each.partition === partition)
+    const end = ends.find((each) => each.partition === partition)
+    const from = Math.max(Number(start?.offset ?? 0), Number(end?.low ?? 0))
+    return { topic, from, to: Number(end?.high ?? 0) }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
 function openConsumer(
   kafka: Kafka,
   groupId: string,
@@ -96,6 +120,19 @@ function openConsumer(
     maxWaitTimeInMs: 100,
     allowAutoTopicCreation: false,
   })
+}
+
+/** Heartbeats while the work goes on. */
+async function beating(payload: EachBatchPayload, work: () => Promise<void>): Promise<void> {
+  const timer = setInterval(() => {
+    // The heartbeat after the work says what is wrong.
+    void payload.heartbeat().catch(() => undefined)
+  }, HEARTBEAT_INTERVAL_MS)
+  try {
+    await work()
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 function onAbort(signal: AbortSignal | null, reject: (error: Error) => void): void {
