@@ -1,11 +1,15 @@
 // Reads one lane's log beside the group: both topics of one partition, from given offsets up to given ones.
 
+import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { singleLaneAssigner } from './lane-assigner.ts'
 
 /** How often the group is told that its reader lives while its messages are worked on, or wait for another reader. */
 const HEARTBEAT_INTERVAL_MS = 3_000
+
+/** How long one that is given up while it joins its group is waited for. */
+const JOIN_MS_MAX = 2_000
 
 /** A stretch of one topic's partition: from `from` up to but without `to`. */
 export interface LogStretch {
@@ -32,6 +36,7 @@ export async function readLaneLog(
   if (wanted.size === 0) return
   const topics = [...wanted.keys()]
   const consumer = openConsumer(kafka, groupId, topics, partition)
+  let joined: Promise<void> = Promise.resolve()
   await consumer.connect()
   try {
     await consumer.subscribe({ topics, fromBeginning: true })
@@ -51,7 +56,7 @@ export async function readLaneLog(
           finish(payload.topic)
         }
       })
-      consumer
+      joined = consumer
         .run({
           autoCommit: false,
           eachBatch: async (payload) => {
@@ -66,7 +71,8 @@ export async function readLaneLog(
               await payload.heartbeat()
             } catch (error) {
               reject(error instanceof Error ? error : new Error(String(error)))
-              throw error
+              // Thrown on, it would end the consumer without a word to the group, which then waits for it.
+              wanted.clear()
             }
           },
         })
@@ -79,6 +85,8 @@ export async function readLaneLog(
         .catch(reject)
     })
   } finally {
+    // One that leaves while it joins stays a member that the group waits for.
+    await Promise.race([joined, sleepMs(JOIN_MS_MAX, undefined, { ref: false })])
     await consumer.disconnect()
     const admin = kafka.admin()
     await admin.connect()
