@@ -8,10 +8,10 @@ import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { BatchSpan } from '../platform/tracing/batch-tracer.ts'
 import { encodeOutput, type OutputOptions } from './batch-output.ts'
 import { reportOf } from './batch-report.ts'
+import type { DecidedOutcome } from './decided-outcomes.ts'
 import type { Taken } from './lane-inbox.ts'
 import type { LaneState } from './lane-state.ts'
 import { decideBatch, type DecidedBatch } from './micro-batch.ts'
-import type { DecidedOutcome } from './refold.ts'
 
 export interface BatchDeps {
   readonly clock: Clock

@@ -189,6 +189,7 @@ export class LaneGroup implements Closable {
           })
     const state = (epochs: { held: number | null }) => ({
       ...{ clock: systemClock, log, telemetry, kafka, groupId, store, inbox, epochs },
+      decisionsTopic: topicName(config.topicPrefix, 'decisions'),
       alignment: config.alignment,
       answerMsMax: config.stateTimeoutMs,
       readLow: () => readLow(admin, inbox),

@@ -9,11 +9,11 @@ import { LATENESS_MS } from '../core/features/time.ts'
 import type { LaneCut } from '../core/stream/lane-progress.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneSession, LaneSnapshot } from '../platform/redis/lane-store-contract.ts'
+import type { DecidedOutcome } from './decided-outcomes.ts'
 import { corruptGenerationOf, fenced, lossOf, lost } from './lane-errors.ts'
 import type { Taken } from './lane-inbox.ts'
 import { LaneRestorer, type RestorerDeps } from './lane-restorer.ts'
 import type { LaneStart } from './lane-start.ts'
-import type { DecidedOutcome } from './refold.ts'
 import { readFor, touchedByLate } from './touched.ts'
 
 export interface LaneStateDeps extends RestorerDeps {

@@ -1,13 +1,17 @@
 // Folds what is already decided into the state once more, without deciding or publishing anything.
 
-import type { Kafka } from 'kafkajs'
+import type { Kafka, KafkaMessage } from 'kafkajs'
 import { storedOutcomeOf } from '../core/decision/decide.ts'
 import { LaneFold, type LanePosition } from '../core/features/lane-fold.ts'
 import { isBehind, type LaneCut, type LaneProgress } from '../core/stream/lane-progress.ts'
-import type { Outcome } from '../core/wire/records.ts'
 import { readLaneLog } from '../platform/kafka/lane-log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneSession } from '../platform/redis/lane-store-contract.ts'
+import {
+  readDecidedOutcomes,
+  type DecidedOutcome,
+  type OutcomesReading,
+} from './decided-outcomes.ts'
 import { fenced, lost } from './lane-errors.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { foldBatch } from './fold-batch.ts'
@@ -16,6 +20,7 @@ import { touchedBy } from './touched.ts'
 export interface RefoldDeps {
   readonly kafka: Kafka
   readonly groupId: string
+  readonly decisionsTopic: string
   readonly inbox: InboxOptions
   readonly alignment: 'live' | 'aligned'
   readonly telemetry: Pick<ScorerTelemetry, 'eventsRestored' | 'stateRebuilt'>
@@ -28,12 +33,6 @@ export interface Foldable extends Pick<
 > {
   /** What was decided, for duplicates that come later; the log of transactions does not tell. */
   readonly outcomes?: readonly DecidedOutcome[]
-}
-
-export interface DecidedOutcome {
-  readonly card: string
-  readonly offset: number
-  readonly outcome: Outcome
 }
 
 /** Folds on from where a state is. */
@@ -55,34 +54,62 @@ export class Refold {
     return this.#reached
   }
 
-  /** Reads the log up to `to` by a consumer group of its own and folds it. */
+  /** Reads the log up to `to`, and what was decided, by consumer groups of its own, and folds it. */
   async foldLog(to: LaneCut, signal: AbortSignal | null): Promise<void> {
-    const { kafka, groupId, inbox, telemetry } = this.#deps
+    const { kafka, inbox, telemetry } = this.#deps
     const { partition, transactionsTopic, labelsTopic } = inbox
     const from = this.#reached
     telemetry.stateRebuilt()
     const reader = new LaneInbox(inbox, from.nextOffset, from.labelNextOffset)
-    await readLaneLog(
-      kafka,
-      `${groupId}-refold-${partition}-${this.#session.epoch}`,
-      partition,
-      [
-        { topic: transactionsTopic, from: from.nextOffset, to: to.nextOffset },
-        { topic: labelsTopic, from: from.labelNextOffset, to: to.labelNextOffset },
-      ],
-      async (topic, messages) => {
-        reader.push(topic === transactionsTopic ? 'transactions' : 'labels', messages)
-        for (;;) {
-          const taken = reader.take(0, Infinity, () => true)
-          if (taken === null) return
-          signal?.throwIfAborted()
-          await this.#apply(taken)
-        }
-      },
-      signal,
-    )
+    let decided: OutcomesReading | null = null
+    try {
+      await readLaneLog(
+        kafka,
+        this.#groupId(''),
+        partition,
+        [
+          { topic: transactionsTopic, from: from.nextOffset, to: to.nextOffset },
+          { topic: labelsTopic, from: from.labelNextOffset, to: to.labelNextOffset },
+        ],
+        async (topic, messages) => {
+          const isTransactions = topic === transactionsTopic
+          reader.push(isTransactions ? 'transactions' : 'labels', messages)
+          if (isTransactions && messages.length > 0) {
+            decided ??= this.#readDecided(to.nextOffset, messages, signal)
+          }
+          for (;;) {
+            const taken = reader.take(0, Infinity, () => true)
+            if (taken === null) return
+            const outcomes = await decided?.outcomes.take(taken.nextOffset)
+            signal?.throwIfAborted()
+            await this.#apply({ ...taken, outcomes: outcomes ?? [] })
+          }
+        },
+        signal,
+      )
+    } finally {
+      await (decided as OutcomesReading | null)?.close()
+    }
     // The rest of the stretch holds nothing but control records.
     this.#reached = furthestCut(to, this.#reached)
+  }
+
+  /** What was decided from where the state is. Blocks are written after their transactions, so none is older than these. */
+  #readDecided(
+    toOffset: number,
+    first: readonly KafkaMessage[],
+    signal: AbortSignal | null,
+  ): OutcomesReading {
+    const { kafka, inbox, decisionsTopic } = this.#deps
+    const { codecs, partition } = inbox
+    const source = { kafka, codecs, decisionsTopic, partition, groupId: this.#groupId('decided-') }
+    const sinceMs = first.reduce((ms, { timestamp }) => Math.min(ms, Number(timestamp)), Infinity)
+    return readDecidedOutcomes(source, this.#reached.nextOffset, toOffset, sinceMs, signal)
+  }
+
+  #groupId(what: string): string {
+    const { groupId, inbox } = this.#deps
+    return `${groupId}-refold-${what}${inbox.partition}-${this.#session.epoch}`
   }
 
   /** Folds a batch that is at hand, as far as the state does not hold it. Batches come in order, without gap. */

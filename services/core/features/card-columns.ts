@@ -48,7 +48,8 @@ export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, n
   category: COLUMN.category,
 }
 
-export const FLAG = { presence: 3, declined: 4, place: 8, retry: 64 } as const
+/** `lateRetry`: only attempts that came after it in the log made it a retry, and none of them is merged. */
+export const FLAG = { presence: 3, declined: 4, place: 8, retry: 64, lateRetry: 128 } as const
 export const OUTCOME_SHIFT = 4
 
 /** The offset of a settled event: below every other. */

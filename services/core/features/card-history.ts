@@ -29,6 +29,7 @@ import {
   type KeptColumns,
   type StoredOutcome,
 } from './card-columns.ts'
+import { keepRetriesOf, markRetriesAfter, unmarkRetriesOf } from './retry-marks.ts'
 import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS } from './time.ts'
 
 /** Newest events of a card that are kept singly. */
@@ -134,7 +135,9 @@ export class CardHistory {
     data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
     // A copy: messages are views of what was fetched, which would be kept alive as a whole.
     if (event.record !== null) this.records.set(event.offset, Uint8Array.from(event.record))
-    if (event.intentRef !== 0 && index < this.count - 1) this.#markRetriesAfter(index)
+    if (event.intentRef !== 0 && index < this.count - 1) {
+      markRetriesAfter(this, index, Math.max(index + 1, this.count - CARD_RAW_MAX))
+    }
   }
 
   /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS, of those that still count singly. */
@@ -209,12 +212,11 @@ export class CardHistory {
 
   /** Drops what a lane that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
-    const droppedMs = new Map<number, number>()
+    const dropped = new Set<number>()
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
       this.records.delete(this.at(index, COLUMN.offset))
-      // Newest first, so the oldest of an intent stays.
-      droppedMs.set(this.at(index, COLUMN.intent), this.at(index, COLUMN.time))
+      dropped.add(this.at(index, COLUMN.intent))
       this.#remove(index, 1)
     }
     for (const [key, causes] of this.causes) {
@@ -222,7 +224,7 @@ export class CardHistory {
       if (key >= offset || kept.length === 0) this.causes.delete(key)
       else if (kept.length < causes.length) this.causes.set(key, kept)
     }
-    this.#markRetriesAgain(droppedMs)
+    unmarkRetriesOf(this, dropped)
   }
 
   /**
@@ -282,36 +284,6 @@ export class CardHistory {
     return this.references.length - 1
   }
 
-  /** Events after a late one may have become retries of it. */
-  #markRetriesAfter(index: number): void {
-    const intent = this.at(index, COLUMN.intent)
-    const untilMs = this.at(index, COLUMN.time) + RETRY_MS
-    const oldest = Math.max(index + 1, this.count - CARD_RAW_MAX)
-    for (let later = oldest; later < this.count; later += 1) {
-      if (this.at(later, COLUMN.time) > untilMs) return
-      if (this.at(later, COLUMN.intent) === intent) {
-        const at = later * STRIDE + COLUMN.flags
-        this.data[at] = (this.data[at] ?? 0) | FLAG.retry
-      }
-    }
-  }
-
-  /**
-   * After events were dropped, by intent from this time on. Of other events the attempt that made them retries may be
-   * settled or merged by now.
-   */
-  #markRetriesAgain(droppedMs: ReadonlyMap<number, number>): void {
-    if (droppedMs.size === 0) return
-    for (let index = this.settledCount; index < this.count; index += 1) {
-      const intent = this.at(index, COLUMN.intent)
-      const fromMs = droppedMs.get(intent)
-      if (intent === 0 || fromMs === undefined || this.at(index, COLUMN.time) < fromMs) continue
-      const isRetry = this.isRetry(this.at(index, COLUMN.time), this.at(index, COLUMN.id), intent)
-      const at = index * STRIDE + COLUMN.flags
-      this.data[at] = ((this.data[at] ?? 0) & ~FLAG.retry) | (isRetry ? FLAG.retry : 0)
-    }
-  }
-
   /** By rank among committed events, so that an event which is decided again finds the same. */
   #forgetRecords(committedOffset: number, horizonMs: number): void {
     if (this.records.size === 0 && this.causes.size === 0) return
@@ -369,6 +341,8 @@ export class CardHistory {
       if ((data[base] ?? 0) >= horizonMs || offset >= committedOffset) break
       this.records.delete(offset)
       this.causes.delete(offset)
+      keepRetriesOf(this, index)
+      data[base + COLUMN.flags] = (data[base + COLUMN.flags] ?? 0) & ~FLAG.lateRetry
       data[base + COLUMN.offset] = SETTLED_OFFSET
       data[base + COLUMN.id] = idCheckOf(data[base + COLUMN.id] ?? 0)
       data[base + COLUMN.intent] = 0
@@ -379,6 +353,7 @@ export class CardHistory {
 
   #merge(index: number): void {
     this.encodedBuckets = null
+    keepRetriesOf(this, index)
     const isRetry = (this.at(index, COLUMN.flags) & FLAG.retry) !== 0
     addToBuckets(this.buckets, this.at(index, COLUMN.time), this.at(index, COLUMN.amount), isRetry)
   }

@@ -13,7 +13,7 @@
 // Layout 3 is layout 2 with a list of the card's distinct references (count; 48 bits each) after the settled events,
 //   and an index into it (varint) wherever layout 2 writes 48 bits of a reference column.
 //
-// Flags of layout 2 and 3: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry.
+// Flags of layout 2 and 3: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry, 7 made one by a late attempt only.
 
 import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'

@@ -22,6 +22,8 @@ const RIGHTS: Readonly<Record<string, string>> = {
   GROUP_AUTHORIZATION_FAILED: 'a consumer group',
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'a transactional id',
   CLUSTER_AUTHORIZATION_FAILED: 'the cluster',
+  // Of a transaction's topics the client names the first that has any error, and this is what those with all rights get.
+  OPERATION_NOT_ATTEMPTED: 'one of the topics of a transaction',
 }
 
 /**

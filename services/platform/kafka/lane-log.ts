@@ -1,8 +1,15 @@
 // Reads one lane's log beside the group: both topics of one partition, from given offsets up to given ones.
 
-import type { Consumer, Kafka, KafkaMessage } from 'kafkajs'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { singleLaneAssigner } from './lane-assigner.ts'
+
+/** How often the group is told that its reader lives while its messages are worked on, or wait for another reader. */
+const HEARTBEAT_INTERVAL_MS = 3_000
+
+/** How long one that is given up while it joins its group is waited for. */
+const JOIN_MS_MAX = 2_000
 
 /** A stretch of one topic's partition: from `from` up to but without `to`. */
 export interface LogStretch {
@@ -29,6 +36,7 @@ export async function readLaneLog(
   if (wanted.size === 0) return
   const topics = [...wanted.keys()]
   const consumer = openConsumer(kafka, groupId, topics, partition)
+  let joined: Promise<void> = Promise.resolve()
   await consumer.connect()
   try {
     await consumer.subscribe({ topics, fromBeginning: true })
@@ -48,7 +56,7 @@ export async function readLaneLog(
           finish(payload.topic)
         }
       })
-      consumer
+      joined = consumer
         .run({
           autoCommit: false,
           eachBatch: async (payload) => {
@@ -59,11 +67,12 @@ export async function readLaneLog(
               ({ offset }) => Number(offset) >= stretch.from && Number(offset) < stretch.to,
             )
             try {
-              await onMessages(batch.topic, inside)
+              await beating(payload, () => onMessages(batch.topic, inside))
               await payload.heartbeat()
             } catch (error) {
               reject(error instanceof Error ? error : new Error(String(error)))
-              throw error
+              // Thrown on, it would end the consumer without a word to the group, which then waits for it.
+              wanted.clear()
             }
           },
         })
@@ -76,10 +85,33 @@ export async function readLaneLog(
         .catch(reject)
     })
   } finally {
+    // One that leaves while it joins stays a member that the group waits for.
+    await Promise.race([joined, sleepMs(JOIN_MS_MAX, undefined, { ref: false })])
     await consumer.disconnect()
     const admin = kafka.admin()
     await admin.connect()
     await admin.deleteGroups([groupId]).catch(() => undefined)
+    await admin.disconnect()
+  }
+}
+
+/** What a partition holds from the first message of this time on up to its end now, as a committed reader sees it. */
+export async function stretchSince(
+  kafka: Kafka,
+  topic: string,
+  partition: number,
+  sinceMs: number,
+): Promise<LogStretch> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const starts = await admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs))
+    const ends = await admin.fetchTopicOffsets(topic)
+    const start = starts.find((each) => each.partition === partition)
+    const end = ends.find((each) => each.partition === partition)
+    const from = Math.max(Number(start?.offset ?? 0), Number(end?.low ?? 0))
+    return { topic, from, to: Number(end?.high ?? 0) }
+  } finally {
     await admin.disconnect()
   }
 }
@@ -96,6 +128,19 @@ function openConsumer(
     maxWaitTimeInMs: 100,
     allowAutoTopicCreation: false,
   })
+}
+
+/** Heartbeats while the work goes on. */
+async function beating(payload: EachBatchPayload, work: () => Promise<void>): Promise<void> {
+  const timer = setInterval(() => {
+    // The heartbeat after the work says what is wrong.
+    void payload.heartbeat().catch(() => undefined)
+  }, HEARTBEAT_INTERVAL_MS)
+  try {
+    await work()
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 function onAbort(signal: AbortSignal | null, reject: (error: Error) => void): void {

@@ -30,6 +30,9 @@ import {
 const FOLDER = join(ROOT, 'infra/kubernetes')
 const OVERLAYS = ['cpu', 'gpu'] as const
 
+/** What has metrics: all that goes on running. */
+const MEASURED = ['sluice-scorer', 'sluice-alerts', 'sluice-skew']
+
 const rendered = Object.fromEntries(
   OVERLAYS.map((overlay) => [overlay, renderKustomization(join(FOLDER, 'overlays', overlay))]),
 ) as Readonly<Record<(typeof OVERLAYS)[number], readonly Manifest[]>>
@@ -70,7 +73,7 @@ for (const overlay of OVERLAYS) {
   })
 
   test(`${overlay}: no pod has rights, a token or a file system that it can write`, () => {
-    strictEqual(pods.length, 3)
+    strictEqual(pods.length, 4)
     for (const { owner, spec } of pods) {
       strictEqual(spec.automountServiceAccountToken, false, owner)
       one(manifests, 'ServiceAccount', spec.serviceAccountName)
@@ -100,7 +103,7 @@ for (const overlay of OVERLAYS) {
     const probed = pods
       .flatMap(({ spec }) => spec.containers)
       .filter(({ ports }) => ports !== undefined)
-    deepStrictEqual(probed.map(({ name }) => name).toSorted(), ['alerts', 'scorer'])
+    deepStrictEqual(probed.map(({ name }) => name).toSorted(), ['alerts', 'scorer', 'skew'])
     for (const { ports = [], startupProbe, livenessProbe, readinessProbe } of probed) {
       deepStrictEqual(ports, [{ name: 'metrics', containerPort: port }])
       const pages = [startupProbe, livenessProbe, readinessProbe].map((probe) => probe?.httpGet)
@@ -127,7 +130,7 @@ for (const overlay of OVERLAYS) {
     const budget = one(manifests, 'PodDisruptionBudget', 'sluice-scorer')
     deepStrictEqual(found(at(budget, 'spec', 'selector')), ['sluice-scorer'])
     const monitor = one(manifests, 'PodMonitor', 'sluice')
-    deepStrictEqual(found(at(monitor, 'spec', 'selector')), ['sluice-scorer', 'sluice-alerts'])
+    deepStrictEqual(found(at(monitor, 'spec', 'selector')), MEASURED)
     const spread = pods.flatMap(({ spec }) => spec.topologySpreadConstraints ?? [])
     ok(spread.length > 0)
     for (const { labelSelector } of spread) deepStrictEqual(found(labelSelector), ['sluice-scorer'])
@@ -137,7 +140,7 @@ for (const overlay of OVERLAYS) {
     strictEqual(selected('sluice-kafka').length, pods.length)
     strictEqual(selected('sluice-names').length, pods.length)
     deepStrictEqual(selected('sluice-redis'), ['sluice-scorer'])
-    deepStrictEqual(selected('sluice-metrics'), ['sluice-scorer', 'sluice-alerts'])
+    deepStrictEqual(selected('sluice-metrics'), MEASURED)
   })
 
   test(`${overlay}: the network lets through the ports that the addresses have, and no other`, () => {
@@ -233,6 +236,7 @@ for (const overlay of OVERLAYS) {
       topics: `sluice:${version}`,
       scorer: overlay === 'gpu' ? `sluice:${version}-gpu` : `sluice:${version}`,
       alerts: `sluice:${version}`,
+      skew: `sluice:${version}`,
     })
   })
 }

@@ -94,6 +94,15 @@ export function judgeRedis(address: string, info: string): Omit<Finding, 'name'>
       'A restart of Redis would lose all state, and a rebuild takes long. Run: redis-cli config set appendonly yes',
     )
   }
+  const broken = ['aof_last_write_status', 'aof_last_bgrewrite_status'].filter(
+    (name) => field(name) === 'err',
+  )
+  if (broken.length > 0) {
+    return warn(
+      `${seen}, ${broken.join(' and ')}: err`,
+      'Its file is not written: look at its log, and whether its disk is full.',
+    )
+  }
   return ok(seen)
 }
 

@@ -3,11 +3,12 @@
 import { DAY_MS, LATENESS_MS, REACH_MS } from '../../../core/features/time.ts'
 import type { KafkaConnection } from '../../kafka/kafka-connection.ts'
 import { topicName } from '../../kafka/topics.ts'
-import { ok, warn, type Check, type Finding } from './finding.ts'
+import { fail, ok, warn, type Check, type Finding } from './finding.ts'
 
 /** Inputs must outlive the longest look back of a feature, and what may come late. */
 const RETENTION_MS_MIN = REACH_MS + LATENESS_MS
-const INPUTS = ['transactions', 'labels'] as const
+/** State is folded from the inputs; what duplicates get, and what the skew meter compares, from the decisions. */
+const KEPT = ['transactions', 'labels', 'decisions'] as const
 const CONNECT_LIMIT_MS = 2_000
 const NOT_SEEN_REMEDY = 'Check the addresses, and the right to describe configurations of topics.'
 
@@ -18,6 +19,8 @@ export interface TopicRetention {
   readonly retentionMs: number
   /** -1 sets no limit. */
   readonly retentionBytes: number
+  /** True when messages may go that a later one of the same key replaces. */
+  readonly isCompacted: boolean
 }
 
 /** `connection` is null while no Kafka is known. */
@@ -46,21 +49,22 @@ async function checkRetention(
   try {
     await admin.connect()
     const existing = new Set(await admin.listTopics())
-    const names = INPUTS.map((topic) => topicName(topicPrefix, topic))
+    const names = KEPT.map((topic) => topicName(topicPrefix, topic))
     if (!names.every((name) => existing.has(name)))
-      return ok(`no topics ${names.join(' and ')} yet; "sluice topics create" makes them`)
+      return ok(`no topics ${names.join(', ')} to be seen; "sluice topics create" makes them`)
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
       resources: names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
     })
     return judgeRetention(
       resources.map(({ resourceName, configEntries }) => {
-        const entry = (key: string): number =>
-          Number(configEntries.find(({ configName }) => configName === key)?.configValue ?? NaN)
+        const entry = (key: string): string | undefined =>
+          configEntries.find(({ configName }) => configName === key)?.configValue
         return {
           topic: resourceName,
-          retentionMs: entry('retention.ms'),
-          retentionBytes: entry('retention.bytes'),
+          retentionMs: Number(entry('retention.ms') ?? NaN),
+          retentionBytes: Number(entry('retention.bytes') ?? NaN),
+          isCompacted: entry('cleanup.policy')?.includes('compact') === true,
         }
       }),
     )
@@ -74,10 +78,22 @@ async function checkRetention(
   }
 }
 
-/** Judges what the input topics say. */
+/** Judges what the topics say. */
 export function judgeRetention(topics: readonly TopicRetention[]): Omit<Finding, 'name'> {
-  const days = (ms: number): string => (ms < 0 ? 'for ever' : `${Math.floor(ms / DAY_MS)} days`)
+  const days = (ms: number): string =>
+    Number.isNaN(ms) ? 'not told' : ms < 0 ? 'for ever' : `${Math.floor(ms / DAY_MS)} days`
   const seen = topics.map(({ topic, retentionMs }) => `${topic} ${days(retentionMs)}`).join(', ')
+  const compacted = topics.filter(({ isCompacted }) => isCompacted)
+  if (compacted.length > 0) {
+    return fail(
+      seen,
+      'Compaction takes messages that state is rebuilt from. ' +
+        `Set cleanup.policy=delete for ${compacted.map(({ topic }) => topic).join(', ')}.`,
+    )
+  }
+  if (topics.some(({ retentionMs }) => Number.isNaN(retentionMs))) {
+    return warn(seen, NOT_SEEN_REMEDY)
+  }
   const short = topics.filter(
     ({ retentionMs }) => retentionMs >= 0 && retentionMs < RETENTION_MS_MIN,
   )

@@ -67,6 +67,8 @@ test('a Redis that evicts fails, one without append-only file is a warning', () 
     seen: '7.0.15 at redis://h (noeviction, append-only file on)',
     remedy: null,
   })
+  const failing = `${info('noeviction', 1)}aof_last_write_status:err\r\n`
+  strictEqual(judgeRedis('redis://h', failing).level, 'warn', 'on, and not written')
   strictEqual(judgeRedis('redis://h', '').level, 'fail')
 })
 

@@ -1,0 +1,48 @@
+// Goal: the doctor sees what would lose state in servers as they run. Method: topics as Sluice makes them, then with their
+// settings changed; a Redis of the test's own, first with the wrong settings.
+
+import { match, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { Redis } from 'ioredis'
+import kafkajs from 'kafkajs'
+import { topicName } from '../../services/platform/kafka/topics.ts'
+import { examine } from '../../services/platform/provision/index.ts'
+import { ROOT } from '../support/dockerfile.ts'
+import { openOwnRedis } from '../support/own-redis.ts'
+import { openStream } from '../support/streams.ts'
+
+test('the doctor fails or warns about evicting, forgetting, compacted and too short', async (t) => {
+  const url = await openOwnRedis(t)
+  const stream = await openStream(t, 'doctor')
+  const redis = new Redis(url)
+  t.after(() => {
+    redis.disconnect()
+  })
+  const found = async (name: string) => {
+    const env = { ...process.env, ...stream.environment({ SLUICE_REDIS_URL: url }) }
+    const findings = await examine({ root: ROOT, env, backendProbes: [] })
+    const finding = findings.find((each) => each.name === name)
+    return `${finding?.level ?? 'not there'}: ${finding?.seen ?? ''}`
+  }
+  const alter = async (topic: 'transactions' | 'decisions', name: string, value: string) => {
+    const type = kafkajs.ConfigResourceTypes.TOPIC
+    const resource = { type, name: topicName(stream.prefix, topic) }
+    await stream.admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ ...resource, configEntries: [{ name, value }] }],
+    })
+  }
+  match(await found('Redis'), /^warn: .*noeviction, append-only file off/)
+  await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
+  match(await found('Redis'), /^fail: .*allkeys-lru/)
+  await redis.config('SET', 'maxmemory-policy', 'noeviction')
+  await redis.config('SET', 'appendonly', 'yes')
+  match(await found('Redis'), /^ok: .*noeviction, append-only file on/)
+  const kept = await found('Retention')
+  match(kept, /^ok: /)
+  strictEqual(kept.match(/60 days/g)?.length, 3)
+  await alter('decisions', 'retention.ms', String(39 * 86_400_000))
+  match(await found('Retention'), /^warn: .*decisions 39 days/)
+  await alter('transactions', 'cleanup.policy', 'compact')
+  match(await found('Retention'), /^fail: /)
+})

@@ -1,0 +1,127 @@
+// Goal: what runs in Kubernetes may do what it has to, and is what runs in Compose. Method: the rights of the Strimzi examples
+// are compared with infra/security/kafka-acls.json, which is tested against a real broker, and pods with Compose's services.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import { readCompose } from '../../support/compose-file.ts'
+import { ROOT } from '../../support/dockerfile.ts'
+import { readManifests, renderKustomization, type Manifest } from '../../support/manifests.ts'
+import { at, environment, one, podsOf } from '../../support/rendered-pods.ts'
+
+interface Right {
+  readonly resource: string
+  readonly pattern: string
+  readonly name: string
+  readonly operations: readonly string[]
+}
+
+interface StrimziRight {
+  readonly resource: {
+    readonly type: string
+    readonly name?: string
+    readonly patternType?: string
+  }
+  readonly operations: readonly string[]
+}
+
+/** Users of the manifests by the role whose work they do. */
+const USERS = { scorer: 'sluice-scorer', subscriber: 'sluice-alerts', 'skew-meter': 'sluice-skew' }
+
+const manifests = renderKustomization(join(ROOT, 'infra/kubernetes/overlays/cpu'))
+const users = readManifests(join(ROOT, 'infra/kubernetes/examples/strimzi/kafka-users.yaml'))
+
+function rightsOf(role: string): readonly Right[] {
+  const file = readFileSync(join(ROOT, 'infra/security/kafka-acls.json'), 'utf8')
+  const { roles } = JSON.parse(file) as {
+    readonly roles: readonly { readonly role: string; readonly acls: readonly Right[] }[]
+  }
+  const { SLUICE_GROUP_ID: groupId = '' } = at<Readonly<Record<string, string>>>(
+    one(manifests, 'ConfigMap', 'sluice-scorer'),
+    'data',
+  )
+  const acls = roles.find((each) => each.role === role)?.acls ?? []
+  return acls.map((acl) => ({
+    ...acl,
+    name: acl.name.replace('${TOPIC_PREFIX}', '').replace('${GROUP_ID}', groupId),
+  }))
+}
+
+const plain = (text: string): string => text.toLowerCase().replaceAll('_', '')
+
+function covers({ resource, operations }: StrimziRight, right: Right): boolean {
+  const { type, name = '', patternType = 'literal' } = resource
+  const isNamed = patternType === 'prefix' ? right.name.startsWith(name) : right.name === name
+  // What is granted for one name does not cover all names that begin with it.
+  const isWide = patternType === 'prefix' || right.pattern === 'LITERAL'
+  return (
+    plain(type) === plain(right.resource) &&
+    isNamed &&
+    isWide &&
+    right.operations.every((wanted) => operations.map(plain).includes(plain(wanted)))
+  )
+}
+
+function missingOf(role: string, user: Manifest): readonly string[] {
+  const granted = at<readonly StrimziRight[]>(user, 'spec', 'authorization', 'acls')
+  return rightsOf(role)
+    .filter((right) => !granted.some((each) => covers(each, right)))
+    .map(({ resource, name, operations }) => `${operations.join(', ')} ${resource} ${name}`)
+}
+
+for (const [role, name] of Object.entries(USERS)) {
+  test(`the Strimzi user ${name} has every right of the role ${role}`, () => {
+    ok(rightsOf(role).length > 0)
+    const user = one(users, 'KafkaUser', name)
+    deepStrictEqual(missingOf(role, user), [])
+    // The comparison can fail: without its groups the same user lacks something.
+    const acls = at<readonly StrimziRight[]>(user, 'spec', 'authorization', 'acls')
+    const lesser = acls.filter(({ resource }) => resource.type !== 'group')
+    const changed = { ...user, spec: { authorization: { acls: lesser } } } as unknown as Manifest
+    ok(missingOf(role, changed).length > 0)
+  })
+}
+
+test('scorer, subscriber and skew meter run the commands that Compose runs', () => {
+  const { services } = readCompose()
+  for (const name of ['scorer', 'alerts', 'skew']) {
+    const pod = podsOf(manifests).find(({ owner }) => owner === `sluice-${name}`)
+    deepStrictEqual(pod?.spec.containers[0]?.args, services[name]?.command)
+  }
+})
+
+test('whatever has metrics is a job of the committed Prometheus, too', () => {
+  const file = readFileSync(join(ROOT, 'infra/prometheus/prometheus.yml'), 'utf8')
+  const { scrape_configs: scraped } = parse(file) as {
+    readonly scrape_configs: readonly { readonly job_name: string }[]
+  }
+  const jobs = scraped.map(({ job_name: name }) => name)
+  const [selected] = at<readonly { readonly values: readonly string[] }[]>(
+    one(manifests, 'PodMonitor', 'sluice'),
+    'spec',
+    'selector',
+    'matchExpressions',
+  )
+  for (const name of selected?.values ?? []) ok(jobs.includes(name), name)
+  strictEqual(
+    at(one(manifests, 'PodMonitor', 'sluice'), 'spec', 'jobLabel'),
+    'app.kubernetes.io/name',
+  )
+})
+
+test('the skew meter reads Kafka and nothing else, one at a time', () => {
+  const pod = podsOf(manifests).find(({ owner }) => owner === 'sluice-skew')
+  const [container] = pod?.spec.containers ?? []
+  ok(pod !== undefined && container !== undefined)
+  deepStrictEqual(
+    pod.spec.volumes.map(({ secret }) => secret?.secretName),
+    ['sluice-cluster-ca-cert', 'sluice-skew'],
+  )
+  const variables = environment(manifests, container)
+  strictEqual(variables['SLUICE_REDIS_URL'], undefined)
+  const deployment = one(manifests, 'Deployment', 'sluice-skew')
+  strictEqual(at(deployment, 'spec', 'replicas'), 1)
+  strictEqual(at(deployment, 'spec', 'strategy', 'type'), 'Recreate')
+})
