@@ -4,11 +4,8 @@
 
 import { ByteWriter } from '../../services/core/features/bytes.ts'
 import type { CardHistory } from '../../services/core/features/card-history.ts'
-import {
-  decodeCard,
-  encodeCard,
-  type CardLayout,
-} from '../../services/core/features/card-layouts.ts'
+import { decodeCard } from '../../services/core/features/card-decoding.ts'
+import { encodeCard, type CardLayout } from '../../services/core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
 import type { Cut, EntityPart } from '../../services/core/features/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/feature-definition.ts'

@@ -3,7 +3,8 @@
 
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
-import { decodeCard, encodeCard, type CardLayout } from '../../core/features/card-layouts.ts'
+import { decodeCard } from '../../core/features/card-decoding.ts'
+import { encodeCard, type CardLayout } from '../../core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
 import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'

@@ -16,6 +16,7 @@ import type { CardEvent } from './card-event.ts'
 import {
   COLUMN,
   addToBuckets,
+  columnsUsed,
   forgetBuckets,
   idCheckOf,
   EVERYTHING,
@@ -23,12 +24,14 @@ import {
   OUTCOME_SHIFT,
   SETTLED_OFFSET,
   STRIDE,
+  STRIDE_NARROW,
   usedReferences,
   type Bucket,
-  type EncodedSettled,
   type KeptColumns,
   type StoredOutcome,
 } from './card-columns.ts'
+import { CardRecords, type KeptRecord } from './card-records.ts'
+import { EncodedCard } from './encoded-card.ts'
 import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS } from './time.ts'
 
 /** Newest events of a card that are kept singly. */
@@ -49,32 +52,38 @@ export const SETTLE_MS = LATENESS_MS + RETRY_MS
 /** Events are settled, merged and dropped at least this many at a time: what is settled is encoded once. */
 const TIDY_AT_ONCE = 16
 
-/** Rows of STRIDE numbers in one array, ordered by (time, id). Hot path: plain loops. */
+/** Room for events that a card begins with. */
+const EVENTS_AT_FIRST = 8
+
+const NO_EVENTS = new Float64Array(0)
+
+/** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
 export class CardHistory {
-  data = new Float64Array(8 * STRIDE)
+  data = NO_EVENTS
+  /** STRIDE, or STRIDE_NARROW while no event has any of the columns beyond. */
+  stride = STRIDE_NARROW
   count = 0
   /** Events from the start that have no offset any more. */
   settledCount = 0
+  /** True while the offsets of those that are not settled rise, as they do unless one came late. */
+  isByOffset = true
   /** Distinct references of the events; index 0 is none. */
   references: number[] = [0]
   /** Merged events, oldest first. */
   readonly buckets: Bucket[] = []
-  /** By offset: the message of an event whose decision may be recomputed. */
-  readonly records = new Map<number, Uint8Array>()
+  /** Messages of events whose decisions may be recomputed. */
+  readonly records = new CardRecords()
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
   readonly causes = new Map<number, number[]>()
-  /** Settled events as they were encoded last; null once they have changed. */
-  encodedSettled: EncodedSettled | null = null
-  /** Buckets as they were encoded last; null once they have changed. */
-  encodedBuckets: Buffer | null = null
+  readonly encoded = new EncodedCard()
 
   at(index: number, column: number): number {
-    return this.data[index * STRIDE + column] ?? 0
+    return column < this.stride ? (this.data[index * this.stride + column] ?? 0) : 0
   }
 
   /** Time of the newest event; -Infinity without any. */
   get newestMs(): number {
-    return this.data[(this.count - 1) * STRIDE] ?? -Infinity
+    return this.data[(this.count - 1) * this.stride] ?? -Infinity
   }
 
   /** Index of a reference among the card's; 0 when none of its events has it. */
@@ -85,11 +94,11 @@ export class CardHistory {
 
   /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
   rankOf(timeMs: number, idRef: number): number {
-    const data = this.data
+    const { data, stride } = this
     const isSettled = timeMs < this.newestMs - SETTLE_MS
     let index = this.count
     while (index > 0) {
-      const base = (index - 1) * STRIDE
+      const base = (index - 1) * stride
       const otherMs = data[base] ?? 0
       if (otherMs < timeMs) break
       if (otherMs === timeMs && (isSettled || (data[base + COLUMN.id] ?? 0) < idRef)) break
@@ -109,9 +118,29 @@ export class CardHistory {
   /** Adds an event in its place, which must be above all that is settled: callers refuse what is older. */
   insert(event: CardEvent, isRetry: boolean, kept: KeptColumns = EVERYTHING): void {
     const index = this.rankOf(event.timeMs, event.idRef)
+    if (this.stride === STRIDE_NARROW && hasMore(event, kept)) this.widen()
+    if (index < this.count) {
+      const records = this.recordsByOffset()
+      this.#makeRoom(index)
+      this.#write(index, event, isRetry, kept)
+      this.isByOffset = false
+      this.encoded.forgetTail()
+      if (event.record !== null) records.set(event.offset, event.record)
+      this.#placeRecords(records)
+      if (event.intentRef !== 0) this.#markRetriesAfter(index)
+      return
+    }
+    if (index > this.settledCount && this.at(index - 1, COLUMN.offset) > event.offset) {
+      this.isByOffset = false
+    }
     this.#makeRoom(index)
-    const data = this.data
-    const base = index * STRIDE
+    this.#write(index, event, isRetry, kept)
+    if (event.record !== null) this.records.append(index - this.settledCount, event.record)
+  }
+
+  #write(index: number, event: CardEvent, isRetry: boolean, kept: KeptColumns): void {
+    const { data, stride } = this
+    const base = index * stride
     data[base + COLUMN.time] = event.timeMs
     data[base + COLUMN.amount] = event.amountMinor
     data[base + COLUMN.flags] =
@@ -122,30 +151,54 @@ export class CardHistory {
     data[base + COLUMN.offset] = event.offset
     data[base + COLUMN.id] = event.idRef
     data[base + COLUMN.intent] = event.intentRef
-    const { references } = kept
-    data[base + COLUMN.merchant] = references.has('merchant') ? this.#learn(event.merchantRef) : 0
-    data[base + COLUMN.terminal] = references.has('terminal') ? this.#learn(event.terminalRef) : 0
-    data[base + COLUMN.device] = references.has('device') ? this.#learn(event.deviceRef) : 0
-    data[base + COLUMN.network] = references.has('network') ? this.#learn(event.networkRef) : 0
-    data[base + COLUMN.category] = references.has('category') ? this.#learn(event.categoryRef) : 0
-    data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
-    data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
-    data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
-    data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
-    // A copy: messages are views of what was fetched, which would be kept alive as a whole.
-    if (event.record !== null) this.records.set(event.offset, Uint8Array.from(event.record))
-    if (event.intentRef !== 0 && index < this.count - 1) this.#markRetriesAfter(index)
+    if (stride === STRIDE) {
+      const { references } = kept
+      data[base + COLUMN.merchant] = references.has('merchant') ? this.#learn(event.merchantRef) : 0
+      data[base + COLUMN.terminal] = references.has('terminal') ? this.#learn(event.terminalRef) : 0
+      data[base + COLUMN.device] = references.has('device') ? this.#learn(event.deviceRef) : 0
+      data[base + COLUMN.network] = references.has('network') ? this.#learn(event.networkRef) : 0
+      data[base + COLUMN.category] = references.has('category') ? this.#learn(event.categoryRef) : 0
+      data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
+      data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
+      data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
+      data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
+    }
+    const { encoded } = this
+    if (encoded.columns >= 0) encoded.columns |= columnsUsed(data, base, stride)
+  }
+
+  /** The messages that are kept, by offset of their event; views that hold until the next change. */
+  recordsByOffset(): Map<number, Uint8Array> {
+    const byOffset = new Map<number, Uint8Array>()
+    for (const { place, record } of this.records.list()) {
+      byOffset.set(this.at(this.settledCount + place, COLUMN.offset), record)
+    }
+    return byOffset
+  }
+
+  /** Makes room for all columns. */
+  widen(): void {
+    if (this.stride === STRIDE) return
+    const { data, count } = this
+    const wide = new Float64Array(Math.max(EVENTS_AT_FIRST, count + 1) * STRIDE)
+    for (let index = 0; index < count; index += 1) {
+      for (let column = 0; column < STRIDE_NARROW; column += 1) {
+        wide[index * STRIDE + column] = data[index * STRIDE_NARROW + column] ?? 0
+      }
+    }
+    this.data = wide
+    this.stride = STRIDE
   }
 
   /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS, of those that still count singly. */
   isRetry(timeMs: number, idRef: number, intentRef: number): boolean {
     if (intentRef === 0) return false
-    const data = this.data
+    const { data, stride } = this
     // What is settled or merged by now may not be stored so yet; neither is looked at.
     const horizonMs = Math.max(timeMs - RETRY_MS, this.newestMs - SETTLE_MS)
     const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
     for (let index = this.count - 1; index >= oldest; index -= 1) {
-      const base = index * STRIDE
+      const base = index * stride
       const otherMs = data[base] ?? 0
       if (otherMs < horizonMs) return false
       if (data[base + COLUMN.intent] !== intentRef) continue
@@ -157,11 +210,11 @@ export class CardHistory {
 
   /** Index of the event with this transaction id, not older than LATENESS_MS before the newest; -1 for none. */
   indexOfId(idRef: number): number {
-    const data = this.data
+    const { data, stride } = this
     const horizonMs = this.newestMs - LATENESS_MS
     const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
     for (let index = this.count - 1; index >= oldest; index -= 1) {
-      const base = index * STRIDE
+      const base = index * stride
       if ((data[base] ?? 0) < horizonMs) return -1
       if (data[base + COLUMN.id] === idRef) return index
     }
@@ -172,8 +225,9 @@ export class CardHistory {
   setOutcome(offset: number, outcome: StoredOutcome): void {
     const index = this.indexOfOffset(offset)
     if (index < 0) return
-    const at = index * STRIDE + COLUMN.flags
+    const at = index * this.stride + COLUMN.flags
     this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
+    if (index - this.settledCount < (this.encoded.tail?.count ?? 0)) this.encoded.forgetTail()
   }
 
   /** What was decided for the event at this index; 0 when not known. */
@@ -186,9 +240,9 @@ export class CardHistory {
    * ones a byte of the reference is left to tell them from others of the same moment.
    */
   outcomeOf(timeMs: number, idRef: number): StoredOutcome {
-    const data = this.data
+    const { data, stride } = this
     for (let index = this.count - 1; index >= 0; index -= 1) {
-      const base = index * STRIDE
+      const base = index * stride
       const otherMs = data[base] ?? 0
       if (otherMs < timeMs) return 0
       if (otherMs > timeMs) continue
@@ -209,14 +263,18 @@ export class CardHistory {
 
   /** Drops what a lane that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
+    if (this.isByOffset && this.causes.size === 0) {
+      if (this.count === 0 || this.at(this.count - 1, COLUMN.offset) < offset) return
+    }
     const droppedMs = new Map<number, number>()
+    const records = this.recordsByOffset()
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
-      this.records.delete(this.at(index, COLUMN.offset))
       // Newest first, so the oldest of an intent stays.
       droppedMs.set(this.at(index, COLUMN.intent), this.at(index, COLUMN.time))
       this.#remove(index, 1)
     }
+    if (droppedMs.size > 0) this.#placeRecords(records)
     for (const [key, causes] of this.causes) {
       const kept = causes.filter((cause) => cause < offset)
       if (key >= offset || kept.length === 0) this.causes.delete(key)
@@ -230,22 +288,19 @@ export class CardHistory {
    * what no rule asks for. Only events with an offset below `committedOffset` are touched.
    */
   compact(committedOffset: number, atOnce = TIDY_AT_ONCE): void {
-    let committedCount = this.settledCount
-    let newestMs = this.settledCount === 0 ? -Infinity : this.at(this.settledCount - 1, COLUMN.time)
-    for (let index = this.settledCount; index < this.count; index += 1) {
-      if (this.at(index, COLUMN.offset) >= committedOffset) continue
-      committedCount += 1
-      newestMs = Math.max(newestMs, this.at(index, COLUMN.time))
-    }
+    const committedCount = this.#committedCount(committedOffset)
+    const newestMs = this.#newestCommittedMs(committedOffset, committedCount)
     const horizonMs = newestMs - CARD_RETAIN_MS
-    this.#forgetRecords(committedOffset, newestMs - LATENESS_MS)
+    this.#forgetRecords(committedOffset, committedCount, newestMs - LATENESS_MS)
     const excess = committedCount - CARD_RAW_MAX
-    const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS)
-    const expired = this.#expired(horizonMs)
+    const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS, atOnce)
+    const expired = this.#expired(horizonMs, atOnce)
     if (Math.max(excess, settled, expired) < atOnce) return
+    const records = this.recordsByOffset()
     this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
-    if (forgetBuckets(this.buckets, horizonMs)) this.encodedBuckets = null
+    this.#placeRecords(records)
+    if (forgetBuckets(this.buckets, horizonMs)) this.encoded.buckets = null
     if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
   }
 
@@ -256,22 +311,35 @@ export class CardHistory {
   }
 
   #makeRoom(index: number): void {
-    const used = this.count * STRIDE
+    const used = this.count * this.stride
     if (used === this.data.length) {
-      const larger = new Float64Array(2 * used)
+      const larger = new Float64Array(Math.max(EVENTS_AT_FIRST * this.stride, 2 * used))
       larger.set(this.data)
       this.data = larger
     }
-    if (index < this.count) this.data.copyWithin((index + 1) * STRIDE, index * STRIDE, used)
+    if (index < this.count) {
+      this.data.copyWithin((index + 1) * this.stride, index * this.stride, used)
+    }
     this.count += 1
   }
 
   #remove(index: number, count: number): void {
-    this.data.copyWithin(index * STRIDE, (index + count) * STRIDE, this.count * STRIDE)
+    const { stride } = this
+    this.data.copyWithin(index * stride, (index + count) * stride, this.count * stride)
     this.count -= count
-    if (index >= this.settledCount) return
-    this.settledCount -= count
-    this.encodedSettled = null
+    if (index < this.settledCount) this.settledCount -= count
+    this.encoded.forgetEvents()
+  }
+
+  /** Keeps those of the messages whose events are still there and not settled. The messages may be views of our own. */
+  #placeRecords(byOffset: ReadonlyMap<number, Uint8Array>): void {
+    if (byOffset.size === 0) return
+    const kept: KeptRecord[] = []
+    for (let index = this.settledCount; index < this.count; index += 1) {
+      const record = byOffset.get(this.at(index, COLUMN.offset))
+      if (record !== undefined) kept.push({ place: index - this.settledCount, record })
+    }
+    this.records.replace(kept)
   }
 
   #learn(reference: number): number {
@@ -290,7 +358,7 @@ export class CardHistory {
     for (let later = oldest; later < this.count; later += 1) {
       if (this.at(later, COLUMN.time) > untilMs) return
       if (this.at(later, COLUMN.intent) === intent) {
-        const at = later * STRIDE + COLUMN.flags
+        const at = later * this.stride + COLUMN.flags
         this.data[at] = (this.data[at] ?? 0) | FLAG.retry
       }
     }
@@ -302,28 +370,70 @@ export class CardHistory {
    */
   #markRetriesAgain(droppedMs: ReadonlyMap<number, number>): void {
     if (droppedMs.size === 0) return
+    this.encoded.forgetTail()
     for (let index = this.settledCount; index < this.count; index += 1) {
       const intent = this.at(index, COLUMN.intent)
       const fromMs = droppedMs.get(intent)
       if (intent === 0 || fromMs === undefined || this.at(index, COLUMN.time) < fromMs) continue
       const isRetry = this.isRetry(this.at(index, COLUMN.time), this.at(index, COLUMN.id), intent)
-      const at = index * STRIDE + COLUMN.flags
+      const at = index * this.stride + COLUMN.flags
       this.data[at] = ((this.data[at] ?? 0) & ~FLAG.retry) | (isRetry ? FLAG.retry : 0)
     }
   }
 
-  /** By rank among committed events, so that an event which is decided again finds the same. */
-  #forgetRecords(committedOffset: number, horizonMs: number): void {
-    if (this.records.size === 0 && this.causes.size === 0) return
-    let rank = 0
-    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
-      const offset = this.at(index, COLUMN.offset)
-      if (offset >= committedOffset) continue
-      rank += 1
-      if (rank <= REVISABLE_MAX && this.at(index, COLUMN.time) >= horizonMs) continue
-      this.records.delete(offset)
-      this.causes.delete(offset)
+  #committedCount(committedOffset: number): number {
+    let count = this.count
+    if (this.isByOffset) {
+      while (count > this.settledCount && this.at(count - 1, COLUMN.offset) >= committedOffset) {
+        count -= 1
+      }
+      return count
     }
+    for (let index = this.settledCount; index < this.count; index += 1) {
+      if (this.at(index, COLUMN.offset) >= committedOffset) count -= 1
+    }
+    return count
+  }
+
+  /** Time of the newest committed event; -Infinity for none. */
+  #newestCommittedMs(committedOffset: number, committedCount: number): number {
+    if (committedCount === 0) return -Infinity
+    if (this.isByOffset) return this.at(committedCount - 1, COLUMN.time)
+    let index = this.count - 1
+    // Settled ones have an offset below every other.
+    while (this.at(index, COLUMN.offset) >= committedOffset) index -= 1
+    return this.at(index, COLUMN.time)
+  }
+
+  /** By rank among committed events, so that an event which is decided again finds the same. */
+  #forgetRecords(committedOffset: number, committedCount: number, horizonMs: number): void {
+    const { records, causes, settledCount } = this
+    if (this.isByOffset && causes.size === 0) {
+      while (records.count > 0) {
+        const index = settledCount + records.firstPlace
+        const isKept =
+          committedCount - index <= REVISABLE_MAX && this.at(index, COLUMN.time) >= horizonMs
+        if (isKept || index >= committedCount) return
+        records.dropFirst()
+      }
+      return
+    }
+    if (records.count === 0 && causes.size === 0) return
+    const kept: KeptRecord[] = []
+    let rank = committedCount - settledCount
+    const byOffset = this.recordsByOffset()
+    for (let index = settledCount; index < this.count; index += 1) {
+      const offset = this.at(index, COLUMN.offset)
+      const isCommitted = offset < committedOffset
+      if (isCommitted && (rank > REVISABLE_MAX || this.at(index, COLUMN.time) < horizonMs)) {
+        causes.delete(offset)
+      } else {
+        const record = byOffset.get(offset)
+        if (record !== undefined) kept.push({ place: index - settledCount, record })
+      }
+      if (isCommitted) rank -= 1
+    }
+    if (kept.length < records.count) records.replace(kept)
   }
 
   #mergeOldest(committedOffset: number, excess: number, horizonMs: number): void {
@@ -339,21 +449,26 @@ export class CardHistory {
       }
       if (!isExpired) this.#merge(index)
       left -= 1
-      this.records.delete(offset)
       this.causes.delete(offset)
       this.#remove(index, 1)
     }
   }
 
-  #expired(horizonMs: number): number {
+  /** How many events are older than this, as far as `atOnce` of them. */
+  #expired(horizonMs: number, atOnce: number): number {
     let count = 0
-    while (count < this.count && this.at(count, COLUMN.time) < horizonMs) count += 1
+    const last = Math.min(this.count, atOnce)
+    if (last > 0 && this.at(last - 1, COLUMN.time) >= horizonMs) return 0
+    while (count < last && this.at(count, COLUMN.time) < horizonMs) count += 1
     return count
   }
 
-  #settlable(committedOffset: number, horizonMs: number): number {
+  /** How many events can be settled, as far as `atOnce` of them. */
+  #settlable(committedOffset: number, horizonMs: number, atOnce: number): number {
+    const last = Math.min(this.count, this.settledCount + atOnce)
+    if (last > this.settledCount && this.at(last - 1, COLUMN.time) >= horizonMs) return 0
     let index = this.settledCount
-    for (; index < this.count; index += 1) {
+    for (; index < last; index += 1) {
       if (this.at(index, COLUMN.time) >= horizonMs) break
       if (this.at(index, COLUMN.offset) >= committedOffset) break
     }
@@ -362,29 +477,38 @@ export class CardHistory {
 
   /** From the start, as far as everything is committed. */
   #settle(committedOffset: number, horizonMs: number): void {
-    const data = this.data
+    const { data, stride } = this
     for (let index = this.settledCount; index < this.count; index += 1) {
-      const base = index * STRIDE
+      const base = index * stride
       const offset = data[base + COLUMN.offset] ?? 0
       if ((data[base] ?? 0) >= horizonMs || offset >= committedOffset) break
-      this.records.delete(offset)
       this.causes.delete(offset)
       data[base + COLUMN.offset] = SETTLED_OFFSET
       data[base + COLUMN.id] = idCheckOf(data[base + COLUMN.id] ?? 0)
       data[base + COLUMN.intent] = 0
       this.settledCount = index + 1
-      this.encodedSettled = null
+      this.encoded.forgetEvents()
     }
+    if (this.settledCount === this.count) this.isByOffset = true
   }
 
   #merge(index: number): void {
-    this.encodedBuckets = null
+    this.encoded.buckets = null
     const isRetry = (this.at(index, COLUMN.flags) & FLAG.retry) !== 0
     addToBuckets(this.buckets, this.at(index, COLUMN.time), this.at(index, COLUMN.amount), isRetry)
   }
 
   #forgetReferences(): void {
-    this.references = usedReferences(this.data, this.count, this.references)
-    this.encodedSettled = null
+    this.references = usedReferences(this.data, this.count, this.stride, this.references)
+    this.encoded.forgetEvents()
   }
+}
+
+/** Whether an event has any of the columns that a narrow card leaves out. */
+function hasMore(event: CardEvent, { references, places, localTime }: KeptColumns): boolean {
+  return (
+    references.size > 0 ||
+    (places && event.hasPlace) ||
+    (localTime && event.utcOffsetMinutes !== 0)
+  )
 }

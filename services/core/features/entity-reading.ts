@@ -62,11 +62,11 @@ export class EntityReading {
     this.#cards.clear()
     this.#isSaturated = false
     this.isApproximate = false
-    this.#runTimesMs.length = 0
-    this.#runIds.length = 0
+    if (this.#runTimesMs.length > 0) this.#runTimesMs.length = 0
+    if (this.#runIds.length > 0) this.#runIds.length = 0
     this.#otherTimeMs = -Infinity
     this.#otherId = 0
-    this.#fraudTimesMs.length = 0
+    if (this.#fraudTimesMs.length > 0) this.#fraudTimesMs.length = 0
     this.#crowdedMs = -Infinity
   }
 

@@ -5,7 +5,14 @@
 import type { RateTable } from '../currency.ts'
 import { referenceOf } from '../reference.ts'
 import type { Label, Transaction } from '../transaction.ts'
-import { cardEventOf, entityRefOf, entityRefOfLabel, type CardEvent } from './card-event.ts'
+import {
+  blankCardEvent,
+  cardEventOf,
+  entityRefOf,
+  entityRefOfLabel,
+  fillCardEvent,
+  type CardEvent,
+} from './card-event.ts'
 import { COLUMN, FLAG, type StoredOutcome } from './card-columns.ts'
 import { CardHistory } from './card-history.ts'
 import type { Cut, EntityPart } from './entity-part.ts'
@@ -16,7 +23,9 @@ import type { FoldMark } from './fold-marks.ts'
 import {
   ALL_DEGRADED,
   compileStates,
+  hasFaults,
   noFaults,
+  STATE,
   type Faults,
   type WriteStates,
 } from './feature-states.ts'
@@ -95,7 +104,11 @@ export class LaneFold {
   readonly #readings: Readings
   readonly #writeStates: WriteStates
   readonly #faults: Faults = noFaults()
-  #position: LanePosition
+  /** Reused from one transaction to the next. */
+  readonly #event = blankCardEvent()
+  #newestEventMs: number
+  #watermarkMs: number
+  #labelWatermarkMs: number
 
   constructor(options: FoldOptions, position: LanePosition) {
     const { rates, plan = FEATURE_PLAN, readRecord, keepsEntities = true } = options
@@ -105,27 +118,30 @@ export class LaneFold {
     this.#keepsEntities = keepsEntities
     this.#readings = plan.openReadings()
     this.#writeStates = compileStates(plan)
-    this.#position = position
+    this.#newestEventMs = position.newestEventMs
+    this.#watermarkMs = position.watermarkMs
+    this.#labelWatermarkMs = position.labelWatermarkMs
   }
 
   get position(): LanePosition {
-    return this.#position
+    return {
+      newestEventMs: this.#newestEventMs,
+      watermarkMs: this.#watermarkMs,
+      labelWatermarkMs: this.#labelWatermarkMs,
+    }
   }
 
   /** A transaction that somebody else folds: only the lane's position learns of it. */
   passOver(eventTimeMs: number): void {
-    if (eventTimeMs <= this.#position.newestEventMs) return
-    this.#position = { ...this.#position, newestEventMs: eventTimeMs }
+    if (eventTimeMs > this.#newestEventMs) this.#newestEventMs = eventTimeMs
   }
 
   applyWatermark(timeMs: number): void {
-    const watermarkMs = Math.max(this.#position.watermarkMs, timeMs)
-    this.#position = { ...this.#position, watermarkMs }
+    this.#watermarkMs = Math.max(this.#watermarkMs, timeMs)
   }
 
   applyLabelWatermark(timeMs: number): void {
-    const labelWatermarkMs = Math.max(this.#position.labelWatermarkMs, timeMs)
-    this.#position = { ...this.#position, labelWatermarkMs }
+    this.#labelWatermarkMs = Math.max(this.#labelWatermarkMs, timeMs)
   }
 
   /**
@@ -135,7 +151,7 @@ export class LaneFold {
   applyLabel(label: Label, labelOffset: number, state: LaneState): void {
     const entry = {
       timeMs: label.eventTimeMs,
-      knownAtMs: Math.max(label.knownAtMs, this.#position.labelWatermarkMs + 1),
+      knownAtMs: Math.max(label.knownAtMs, this.#labelWatermarkMs + 1),
       idRef: referenceOf(label.transactionId),
       labelOffset,
       isFraud: label.verdict === 'fraud',
@@ -163,7 +179,8 @@ export class LaneFold {
     record: Uint8Array | null,
   ): Folded {
     const history = state.card(transaction.card)
-    const event = cardEventOf(transaction, offset, this.#rates, record)
+    const event = this.#event
+    fillCardEvent(event, transaction, offset, this.#rates, record, this.#plan.needs)
     const first = history.indexOfId(event.idRef)
     if (first >= 0) {
       // A lane without its state cannot tell duplicates, and must come to the same place.
@@ -175,9 +192,10 @@ export class LaneFold {
     this.#readEntities(event, cut, state)
     const isApproximate = this.#writeRow(event, isRetry, history, row, position, states)
     const marks = this.#marksOf(event, isRetry, history, isApproximate, states, position)
-    const recomputed = marks.includes('behind_reach')
-      ? NONE
-      : this.#remember(event, isRetry, history, cut, state, marks)
+    const recomputed =
+      marks !== NO_MARKS && marks.includes('behind_reach')
+        ? NONE
+        : this.#remember(event, isRetry, history, cut, state, marks)
     this.passOver(event.timeMs)
     const { amountMinor } = event
     return { marks, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor, recomputed }
@@ -232,7 +250,7 @@ export class LaneFold {
 
   #readEntities(event: CardEvent, ownCut: Cut, state: LaneState): void {
     const { timeMs } = event
-    const newestMs = Math.max(this.#position.newestEventMs, this.#position.watermarkMs)
+    const newestMs = Math.max(this.#newestEventMs, this.#watermarkMs)
     const faults = this.#faults
     faults.areEntitiesExpired = timeMs < Math.max(newestMs - LATENESS_MS, state.entityHorizonMs)
     for (const kind of ENTITY_KINDS) {
@@ -278,16 +296,18 @@ export class LaneFold {
     states: Uint8Array,
     position: number,
   ): readonly FoldMark[] {
-    const { newestEventMs, watermarkMs } = this.#position
     const isLate = history.rankOf(timeMs, idRef) < history.count
-    const isAfterWatermark = timeMs <= watermarkMs
+    const isAfterWatermark = timeMs <= this.#watermarkMs
     let isExpired = false
     let isDegraded = false
-    for (let at = position; at < position + this.#plan.definitions.length; at += 1) {
-      if (states[at] === 2) isExpired = true
-      else if (states[at] === 3) isDegraded = true
+    if (hasFaults(this.#faults)) {
+      for (let at = position; at < position + this.#plan.definitions.length; at += 1) {
+        if (states[at] === STATE.expired) isExpired = true
+        else if (states[at] === STATE.degraded) isDegraded = true
+      }
     }
-    const isBehind = timeMs < history.newestMs - LATENESS_MS || newestEventMs - timeMs > REACH_MS
+    const isBehind =
+      timeMs < history.newestMs - LATENESS_MS || this.#newestEventMs - timeMs > REACH_MS
     if (!isRetry && !isApproximate && !isLate && !isAfterWatermark && !isExpired && !isDegraded) {
       if (!isBehind) return NO_MARKS
     }

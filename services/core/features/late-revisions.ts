@@ -51,11 +51,12 @@ export function revisable(
     history.count - REVISABLE_MAX,
     history.settledCount,
   )
+  const records = history.recordsByOffset()
   for (let index = from; index < history.count; index += 1) {
     const timeMs = history.at(index, COLUMN.time)
     if (timeMs < oldestMs || timeMs - cause.timeMs >= CARD_REACH_MS) continue
     const offset = history.at(index, COLUMN.offset)
-    const record = history.records.get(offset)
+    const record = records.get(offset)
     const found = record === undefined ? null : read(record, offset)
     if (found !== null) later.push(found)
   }

@@ -2,7 +2,8 @@
 
 import type { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
-import { decodeCard, encodeCard } from '../../core/features/card-layouts.ts'
+import { decodeCard } from '../../core/features/card-decoding.ts'
+import { encodeCard } from '../../core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
 import { VALUE_LAYOUTS, type ValueLayout } from './value-layouts.ts'

@@ -23,13 +23,13 @@ test('numbers of every kind are read back as written, over their whole range', (
   )
   // More than the writer's first buffer holds, so that it grows.
   const values = fc.array(value, { maxLength: 2_000, size: 'max' })
-  const writer = new ByteWriter()
+  const writer = new ByteWriter(64)
   holds(
     30,
     fc.property(values, (written) => {
       writer.reset()
       for (const [kind, number] of written) writer[kind](number)
-      const reader = new ByteReader(writer.copy())
+      const reader = new ByteReader(writer.take())
       for (const [kind, number] of written) assert.equal(reader[kind](), number)
       assert.equal(reader.isAtEnd, true)
     }),

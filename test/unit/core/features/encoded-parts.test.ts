@@ -34,8 +34,7 @@ test('a card is encoded as if nothing of it had been encoded before', () => {
       history.insert(eventAt(START_MS + sinceMs, offset), false)
       history.compact(offset)
     }
-    fresh.encodedSettled = null
-    fresh.encodedBuckets = null
+    fresh.encoded.forgetAll()
     const layout = offset % 3 === 0 ? 3 : 2
     assert.deepEqual(encodeCard(kept, layout, writer), encodeCard(fresh, layout, writer))
     bucketsSeen = Math.max(bucketsSeen, kept.buckets.length)
