@@ -95,7 +95,7 @@ function cardText(card: CardHistory): string | null {
 function partText(part: EntityPart): string | null {
   part.normalise()
   part.encodedStart = null
-  part.encodedTail = null
+  part.encodedTail.reset(0, 0)
   const { count, labels, crowdedHours } = part
   if (count === 0 && labels.length === 0 && crowdedHours.length === 0) return null
   return encodeEntityPart(part, new ByteWriter()).toString('base64')

@@ -113,17 +113,24 @@ class MemoryState implements LaneState {
   write(committed: Cut): void {
     for (const [card, history] of this.#cards) {
       history.compact(committed.nextOffset)
-      this.#cardBytes.set(card, encodeCard(history, this.#layout, this.#writer))
+      const bytes = encodeCard(history, this.#layout, this.#writer)
+      if (!this.#isKept) this.#cardBytes.set(card, bytes)
     }
     for (const [key, part] of this.#parts) {
       part.compact(committed)
-      this.#partBytes.set(key, encodeEntityPart(part, this.#writer))
+      const bytes = encodeEntityPart(part, this.#writer)
+      if (!this.#isKept) this.#partBytes.set(key, bytes)
     }
     this.#cards.clear()
     this.#parts.clear()
+    // As a lane session does once Redis has answered; nobody reads values that are kept decoded.
+    if (this.#isKept) this.#writer.recycle()
   }
 
   sizes(): Pick<FoldOutcome, 'heldMedian' | 'heldMax' | 'bytesMedian'> {
+    for (const [card, history] of this.#keptCards) {
+      this.#cardBytes.set(card, encodeCard(history, this.#layout, this.#writer))
+    }
     const held = [...this.#cardBytes.values()].map((bytes) => decodeCard(bytes).count)
     return {
       heldMedian: median(held),

@@ -5,6 +5,11 @@ import { SluiceError } from '../errors.ts'
 /** What values are cut from: one allocation for many. */
 const CHUNK_BYTES = 256 * 1024
 
+/** Chunks that are kept to be used again. */
+const CHUNKS_KEPT_MAX = 32
+
+const NO_BYTES = Buffer.alloc(0)
+
 /** Shorter pieces are copied byte by byte: a call of the engine's own copy costs as much. */
 const SHORT_BYTES = 24
 
@@ -15,14 +20,17 @@ const SHORT_BYTES = 24
 export class ByteWriter {
   readonly #chunkBytes: number
   #buffer: Buffer
+  /** Chunks from which values were cut; used again after `recycle`. */
+  #used: Buffer[] = []
+  #free: Buffer[] = []
   /** Where the present value begins, and where the next byte goes. */
   #start = 0
   #end = 0
 
-  /** `chunkBytes` is allocated at once, and again whenever it is used up; more for a value that is longer. */
+  /** `chunkBytes` is allocated whenever room is used up; more for a value that is longer. */
   constructor(chunkBytes = CHUNK_BYTES) {
     this.#chunkBytes = chunkBytes
-    this.#buffer = Buffer.allocUnsafeSlow(chunkBytes)
+    this.#buffer = chunkBytes < CHUNK_BYTES ? NO_BYTES : Buffer.allocUnsafeSlow(chunkBytes)
   }
 
   /** Begins a value anew; what was written since the last `take` is given up. */
@@ -123,11 +131,26 @@ export class ByteWriter {
     return value
   }
 
+  /** No value that was taken so far is looked at any more: their room is used again. */
+  recycle(): void {
+    for (const chunk of this.#used) {
+      if (this.#free.length < CHUNKS_KEPT_MAX && chunk.length === this.#chunkBytes) {
+        this.#free.push(chunk)
+      }
+    }
+    this.#used = []
+    this.#start = 0
+    this.#end = 0
+  }
+
   #reserve(byteCount: number): void {
     if (this.#end + byteCount <= this.#buffer.length) return
     const { length } = this
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, 2 * (length + byteCount)))
+    const needed = 2 * (length + byteCount)
+    const free = needed <= this.#chunkBytes ? this.#free.pop() : undefined
+    const larger = free ?? Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, needed))
     larger.set(this.#buffer.subarray(this.#start, this.#end))
+    if (this.#chunkBytes >= CHUNK_BYTES) this.#used.push(this.#buffer)
     this.#buffer = larger
     this.#start = 0
     this.#end = length

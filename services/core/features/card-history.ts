@@ -227,7 +227,7 @@ export class CardHistory {
     if (index < 0) return
     const at = index * this.stride + COLUMN.flags
     this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
-    if (index - this.settledCount < (this.encoded.tail?.count ?? 0)) this.encoded.forgetTail()
+    if (index - this.settledCount < this.encoded.tail.count) this.encoded.forgetTail()
   }
 
   /** What was decided for the event at this index; 0 when not known. */

@@ -27,7 +27,7 @@ import {
   UTC_OFFSET_BIT,
 } from './card-columns.ts'
 import type { CardHistory } from './card-history.ts'
-import { EncodedTail } from './encoded-card.ts'
+import type { EncodedTail } from './encoded-card.ts'
 import { beginValue, finishValue, HEADER_BYTES, startOf } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
@@ -73,11 +73,8 @@ function columnsOf({ encoded, data, count, stride }: CardHistory): number {
 
 /** The events that are not settled, those encoded that were not yet. */
 function tailOf(history: CardHistory, layout: CardLayout, columns: number): EncodedTail {
-  let { tail } = history.encoded
-  if (tail?.layout !== layout || tail.columns !== columns) {
-    tail = new EncodedTail(layout, columns)
-    history.encoded.tail = tail
-  }
+  const { tail } = history.encoded
+  if (tail.layout !== layout || tail.columns !== columns) tail.reset(layout, columns)
   const { count, settledCount } = history
   const from = settledCount + tail.count
   if (from === count) return tail

@@ -13,19 +13,25 @@ export interface EncodedSettled {
   readonly start: EncodedStart
 }
 
-/** The events after the settled ones, as far as they are encoded; more are added at the end. */
+/** Events in their stored form, to which more are added at the end. One buffer is used again and again. */
 export class EncodedTail {
-  readonly layout: number
-  readonly columns: number
+  /** In which layout, with which columns; a card's only. */
+  layout = 0
+  columns = 0
   /** Events in it; time and offset of the last one, which the next is written against. */
   count = 0
   timeMs = 0
   offset = 0
   readonly writer = new ByteWriter(TAIL_BYTES_AT_FIRST)
 
-  constructor(layout: number, columns: number) {
+  /** Begins anew. */
+  reset(layout: number, columns: number): void {
     this.layout = layout
     this.columns = columns
+    this.count = 0
+    this.timeMs = 0
+    this.offset = 0
+    this.writer.reset()
   }
 }
 
@@ -33,19 +39,20 @@ export class EncodedCard {
   /** Bit i stands for OPTIONAL_COLUMNS[i]: whether any event uses it; -1 when that is not known. */
   columns = 0
   settled: EncodedSettled | null = null
-  tail: EncodedTail | null = null
+  /** Events after the settled ones. */
+  readonly tail = new EncodedTail()
   buckets: Buffer | null = null
 
   /** After events were taken away, or have changed places. */
   forgetEvents(): void {
     this.columns = -1
     this.settled = null
-    this.tail = null
+    this.forgetTail()
   }
 
   /** After what is said of an event that is not settled has changed. */
   forgetTail(): void {
-    this.tail = null
+    this.tail.reset(0, 0)
   }
 
   forgetAll(): void {

@@ -9,9 +9,10 @@
 //     transaction reference, label offset, verdict (1 fraud, 0 genuine)
 
 import { SluiceError } from '../errors.ts'
-import { ByteWriter, type ByteReader } from './bytes.ts'
+import type { ByteReader, ByteWriter } from './bytes.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE } from './entity-event.ts'
-import { EntityPart, type EncodedEvents } from './entity-part.ts'
+import type { EncodedTail } from './encoded-card.ts'
+import { EntityPart } from './entity-part.ts'
 import { beginValue, finishValue, HEADER_BYTES, startOf, unseal } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
@@ -24,7 +25,6 @@ const COUNT_MAX = 262_144
 /** Events are encoded once they are this many behind the newest ones, which may still change places. */
 const TAIL_EVENTS = 16
 const START_AT_LEAST = 32
-const TAIL_BYTES_AT_FIRST = 256
 
 /** The stored value. `writer` is scratch space. What was encoded before is copied. Hot path. */
 export function encodeEntityPart(part: EntityPart, writer: ByteWriter): Buffer {
@@ -39,7 +39,7 @@ export function encodeEntityPart(part: EntityPart, writer: ByteWriter): Buffer {
     writeEvents(part, 0, startCount, writer, 0, 0)
     known = { count: startCount, start: startOf(writer, layout) }
     part.encodedStart = known
-    part.encodedTail = null
+    part.encodedTail.reset(layout, 0)
   }
   writer.varint(count - known.count)
   if (count > known.count) writer.bytes(tailOf(part, known.count).writer.view(0))
@@ -49,12 +49,8 @@ export function encodeEntityPart(part: EntityPart, writer: ByteWriter): Buffer {
 }
 
 /** The events after the start, those encoded that were not yet. */
-function tailOf(part: EntityPart, startCount: number): EncodedEvents {
-  let tail = part.encodedTail
-  if (tail === null) {
-    tail = { count: 0, timeMs: 0, offset: 0, writer: new ByteWriter(TAIL_BYTES_AT_FIRST) }
-    part.encodedTail = tail
-  }
+function tailOf(part: EntityPart, startCount: number): EncodedTail {
+  const tail = part.encodedTail
   const { count } = part
   const from = startCount + tail.count
   if (from === count) return tail

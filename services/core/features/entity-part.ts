@@ -8,7 +8,7 @@
 // that of the newest visible event do not count, whether they are still stored or already forgotten. That
 // makes every reading a function of the events within the cut alone.
 
-import type { ByteWriter } from './bytes.ts'
+import { EncodedTail } from './encoded-card.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
 import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
@@ -46,15 +46,6 @@ export interface EntityLabel {
   readonly isFraud: boolean
 }
 
-/** Events in their stored form, to which more are added at the end. */
-export interface EncodedEvents {
-  count: number
-  /** Of the last one, which the next is written against. */
-  timeMs: number
-  offset: number
-  readonly writer: ByteWriter
-}
-
 const NO_EVENTS = new Float64Array(0)
 
 export class EntityPart {
@@ -67,8 +58,8 @@ export class EntityPart {
   readonly labels: EntityLabel[] = []
   /** Events from the start that will not change place, as they were encoded last; null once they have. */
   encodedStart: { readonly count: number; readonly start: EncodedStart } | null = null
-  /** Events after those, as far as they are encoded; null once they have changed. */
-  encodedTail: EncodedEvents | null = null
+  /** Events after those, as far as they are encoded. */
+  readonly encodedTail = new EncodedTail()
   #newestOffset = -1
   #hours: HourIndex | null = null
 
@@ -124,7 +115,7 @@ export class EntityPart {
     if (offset > this.#newestOffset) this.#newestOffset = offset
     const known = this.encodedStart
     if (known !== null && index < known.count) this.encodedStart = null
-    if (base < used) this.encodedTail = null
+    if (base < used) this.encodedTail.reset(0, 0)
     if (base < used || this.#hours?.append(timeMs) === false) this.#hours = null
   }
 
@@ -185,7 +176,7 @@ export class EntityPart {
     if (this.#hasToMerge(committed.nextOffset, horizonMs)) {
       this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
       this.encodedStart = null
-      this.encodedTail = null
+      this.encodedTail.reset(0, 0)
       this.#hours = null
     }
     while (this.crowdedHours[0] !== undefined && this.crowdedHours[0].startMs < horizonMs) {

@@ -37,7 +37,8 @@ export interface SessionCommands {
 export interface SessionShared {
   readonly commands: SessionCommands
   readonly keys: readonly LaneKeys[]
-  readonly codec: StateCodec
+  /** Each session has its own, whose room it uses again. */
+  readonly openCodec: () => StateCodec
   readonly cache: ValueCache
   /** Generation of each lane as last read. */
   readonly generations: number[]
@@ -66,6 +67,7 @@ export class RedisLaneSession implements LaneSession {
   answerMsMax: number
   readonly #shared: SessionShared
   readonly #lane: LaneKeys
+  readonly #codec: StateCodec
   readonly #foreign: ForeignParts
   #progress: LaneProgress
   #purpose: 'work' | 'rebuild'
@@ -77,7 +79,8 @@ export class RedisLaneSession implements LaneSession {
     if (lane === undefined) throw new RangeError(`Partition ${start.partition} does not exist.`)
     this.#shared = shared
     this.#lane = lane
-    this.#foreign = new ForeignParts(this, shared, start.partition)
+    this.#codec = shared.openCodec()
+    this.#foreign = new ForeignParts(this, { ...shared, codec: this.#codec }, start.partition)
     this.epoch = start.epoch
     this.#progress = start.progress
     this.#purpose = start.purpose
@@ -151,7 +154,8 @@ export class RedisLaneSession implements LaneSession {
     committed: LaneCut,
   ): Promise<WriteReply> {
     if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
-    const { commands, codec, isFenceDisabled } = this.#shared
+    const { commands, isFenceDisabled } = this.#shared
+    const codec = this.#codec
     const { generation } = progress
     const changed: [key: string, value: CardHistory | EntityPart][] = []
     for (const [card, history] of snapshot.changedCards) {
@@ -179,6 +183,8 @@ export class RedisLaneSession implements LaneSession {
             ...[this.epoch, timeToLiveS(), this.#leftText, text, ...bytes],
           ),
     )
+    // After a failure the session is closed, and what may still be on its way is left alone.
+    codec.recycle()
     if (reply !== 1) return reply === 0 ? 'fenced' : 'lost'
     this.#leftText = text
     this.#progress = progress
@@ -236,7 +242,8 @@ export class RedisLaneSession implements LaneSession {
 
   /** Own values of a batch: what is in memory, the keys of the rest, and how to take that in. */
   #ownValues(cards: readonly string[], entities: readonly number[]) {
-    const { cache, codec } = this.#shared
+    const { cache } = this.#shared
+    const codec = this.#codec
     const { generation } = this.#progress
     const known = { cards: new Map<string, CardHistory>(), parts: new Map<number, EntityPart>() }
     const cardKeys = new Map<string, string>()
@@ -276,7 +283,7 @@ export class RedisLaneSession implements LaneSession {
     if (note.generation === generation && note.key.startsWith(this.#lane.entities(generation))) {
       const [value = null] = await this.#mget([note.key])
       try {
-        this.#shared.codec.decodeEntity(value)
+        this.#codec.decodeEntity(value)
       } catch (error) {
         if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return true
         throw error

@@ -94,7 +94,7 @@ class RedisLaneStore implements LaneStore {
     this.#shared = {
       commands: commandsOf(redis),
       keys: this.#keys,
-      codec: new StateCodec(options.valueLayout, new ByteWriter()),
+      openCodec: () => new StateCodec(options.valueLayout, new ByteWriter()),
       cache: new ValueCache(options.cachedEventsMax),
       generations: this.#keys.map(() => 0),
       isFenceDisabled: options.isFenceDisabled === true,

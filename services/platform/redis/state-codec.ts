@@ -27,6 +27,11 @@ export class StateCodec {
       : encodeEntityPart(value, this.#writer)
   }
 
+  /** Redis has all values that were encoded so far: their room is used again. */
+  recycle(): void {
+    this.#writer.recycle()
+  }
+
   /**
    * A card, without what is still to be decided: events from `nextOffset` on were written before a crash.
    * @throws SluiceError SLUICE_STATE_CORRUPT
