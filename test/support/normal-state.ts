@@ -25,7 +25,13 @@ export function normalCard(card: CardHistory): unknown {
   const { settledCount, buckets, causes } = card
   const sorted = (map: ReadonlyMap<number, unknown>): unknown =>
     [...map].toSorted(([a], [b]) => a - b).map(([key, value]) => [key, plain(value)])
-  return { events, settledCount, buckets, records: sorted(card.recordsByOffset()), causes: sorted(causes) }
+  return {
+    events,
+    settledCount,
+    buckets,
+    records: sorted(card.recordsByOffset()),
+    causes: sorted(causes),
+  }
 }
 
 /** Null for a part of which nothing is left. */

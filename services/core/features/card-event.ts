@@ -60,12 +60,27 @@ const NEEDS_ALL: EventNeeds = {
 export type MutableCardEvent = { -readonly [Field in keyof CardEvent]: CardEvent[Field] }
 
 export function blankCardEvent(): MutableCardEvent {
+  // Not small integers at first, so that the engine gives these fields room for any number.
   return {
-    // Not small integers at first, so that the engine gives these fields room for any number.
-    ...{ timeMs: 0.5, offset: 0.5, amountMinor: 0.5, idRef: 0.5, intentRef: 0.5, merchantRef: 0.5 },
-    ...{ terminalRef: 0.5, deviceRef: 0.5, networkRef: 0.5, categoryRef: 0.5, countryRef: 0 },
-    ...{ hasPlace: false, latitudeE4: 0, longitudeE4: 0, utcOffsetMinutes: 0, presence: 0 },
-    ...{ isDeclined: false, cardHash: 0.5, record: null },
+    timeMs: 0.5,
+    offset: 0.5,
+    amountMinor: 0.5,
+    idRef: 0.5,
+    intentRef: 0.5,
+    merchantRef: 0.5,
+    terminalRef: 0.5,
+    deviceRef: 0.5,
+    networkRef: 0.5,
+    categoryRef: 0.5,
+    countryRef: 0,
+    hasPlace: false,
+    latitudeE4: 0,
+    longitudeE4: 0,
+    utcOffsetMinutes: 0,
+    presence: 0,
+    isDeclined: false,
+    cardHash: 0.5,
+    record: null,
   }
 }
 

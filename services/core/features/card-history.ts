@@ -507,8 +507,6 @@ export class CardHistory {
 /** Whether an event has any of the columns that a narrow card leaves out. */
 function hasMore(event: CardEvent, { references, places, localTime }: KeptColumns): boolean {
   return (
-    references.size > 0 ||
-    (places && event.hasPlace) ||
-    (localTime && event.utcOffsetMinutes !== 0)
+    references.size > 0 || (places && event.hasPlace) || (localTime && event.utcOffsetMinutes !== 0)
   )
 }

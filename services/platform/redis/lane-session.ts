@@ -14,6 +14,7 @@ import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { decodeDamage, encodeDamage } from './damage-note.ts'
 import { type DamagedPart, ForeignParts } from './foreign-parts.ts'
 import { entityName, type LaneKeys } from './keys.ts'
+import type { LaneOwner, LaneOwners } from './lane-owners.ts'
 import { Snapshot } from './lane-snapshot.ts'
 import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-store-contract.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
@@ -42,6 +43,7 @@ export interface SessionShared {
   readonly cache: ValueCache
   /** Generation of each lane as last read. */
   readonly generations: number[]
+  readonly owners: LaneOwners
   readonly isFenceDisabled: boolean
   readonly isLossCheckDisabled: boolean
   readonly call: <Reply>(
@@ -62,16 +64,19 @@ export interface SessionStart {
   readonly answerMsMax: number
 }
 
-export class RedisLaneSession implements LaneSession {
+export class RedisLaneSession implements LaneSession, LaneOwner {
   readonly epoch: number
   answerMsMax: number
   readonly #shared: SessionShared
+  readonly #partition: number
   readonly #lane: LaneKeys
   readonly #codec: StateCodec
   readonly #foreign: ForeignParts
   #progress: LaneProgress
   #purpose: 'work' | 'rebuild'
   #leftText: string
+  /** The progress of a write that is on its way, or was not answered; null for none. */
+  #sentText: string | null = null
   #isClosed = false
 
   constructor(shared: SessionShared, start: SessionStart) {
@@ -86,10 +91,25 @@ export class RedisLaneSession implements LaneSession {
     this.#purpose = start.purpose
     this.#leftText = start.leftText
     this.answerMsMax = start.answerMsMax
+    this.#partition = start.partition
+    if (start.purpose === 'work') shared.owners.enter(start.partition, this)
   }
 
   get progress(): LaneProgress {
     return this.#progress
+  }
+
+  get generation(): number {
+    return this.#progress.generation
+  }
+
+  get isSettled(): boolean {
+    return this.#sentText === null
+  }
+
+  holds(progressText: string): boolean {
+    if (this.#isClosed) return false
+    return progressText === this.#leftText || progressText === this.#sentText
   }
 
   get isRebuild(): boolean {
@@ -101,9 +121,11 @@ export class RedisLaneSession implements LaneSession {
     entities: readonly number[],
     next: LaneCut,
   ): Promise<LaneReading> {
+    const { isFenceDisabled, isLossCheckDisabled } = this.#shared
     for (let attempt = 1; ; attempt += 1) {
       const own = this.#ownValues(cards, entities)
-      const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities) : null
+      const mayShare = attempt === 1 && !isFenceDisabled && !isLossCheckDisabled
+      const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities, mayShare) : null
       const values = await this.#mget([
         ...[this.#lane.epoch, this.#progressKey, this.#lane.damage],
         ...own.missing,
@@ -164,11 +186,13 @@ export class RedisLaneSession implements LaneSession {
     }
     for (const [entity, part] of snapshot.changedEntities) {
       part.compact(committed)
+      this.#shared.owners.notePresent(this.#partition, this, entity)
       changed.push([this.#lane.entity(generation, entityName(entity)), part])
     }
     const keys = changed.map(([key]) => key)
     const bytes = changed.map(([, value]) => codec.encode(value))
     const text = encodeProgress(progress)
+    this.#sentText = text
     const reply = await this.#call('write', () =>
       isFenceDisabled || this.#shared.isLossCheckDisabled
         ? commands
@@ -187,6 +211,7 @@ export class RedisLaneSession implements LaneSession {
     codec.recycle()
     if (reply !== 1) return reply === 0 ? 'fenced' : 'lost'
     this.#leftText = text
+    this.#sentText = null
     this.#progress = progress
     if (!this.#isClosed) {
       const { cache } = this.#shared
@@ -210,11 +235,13 @@ export class RedisLaneSession implements LaneSession {
     )
     if (reply !== 1) return reply === 0 ? 'fenced' : 'lost'
     this.#purpose = 'work'
+    if (!this.#isClosed) this.#shared.owners.enter(this.#partition, this)
     return 'written'
   }
 
   close(): void {
     this.#isClosed = true
+    this.#shared.owners.leave(this.#partition, this)
     this.#shared.cache.forget(this)
   }
 
