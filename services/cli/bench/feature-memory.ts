@@ -9,7 +9,7 @@ import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-l
 import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'
 import type { FeaturePlan } from '../../core/features/feature-plan.ts'
-import type { LaneState, ReadablePart } from '../../core/features/lane-fold.ts'
+import type { LaneState, ReadablePart } from '../../core/features/fold-state.ts'
 import { endOf, LaneRows, StopWatch, type Meter } from './feature-fold.ts'
 import type { LoadBatch } from './feature-load.ts'
 import { median } from './statistics.ts'

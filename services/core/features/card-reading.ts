@@ -6,7 +6,8 @@
 
 import type { CardEvent } from './card-event.ts'
 import { COLUMN, FLAG, STRIDE_NARROW, type Bucket } from './card-columns.ts'
-import { CARD_RAW_MAX, CARD_RETAIN_MS, type CardHistory } from './card-history.ts'
+import { type CardHistory } from './card-history.ts'
+import { CARD_RAW_MAX, CARD_RETAIN_MS } from './card-limits.ts'
 import type { CardPlan } from './card-plan.ts'
 import { CardSums } from './card-sums.ts'
 import type { Reference } from './feature-definition.ts'

@@ -15,11 +15,12 @@ import {
 } from './card-event.ts'
 import { COLUMN, FLAG, type StoredOutcome } from './card-columns.ts'
 import { CardHistory } from './card-history.ts'
-import type { Cut, EntityPart } from './entity-part.ts'
-import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
+import type { Cut } from './entity-part.ts'
+import { ENTITY_KINDS } from './feature-definition.ts'
 import { FEATURES } from './feature-list.ts'
 import { compileFeaturePlan, type FeaturePlan, type Readings } from './feature-plan.ts'
-import type { FoldMark } from './fold-marks.ts'
+import type { LaneState } from './fold-state.ts'
+import { marksThat, NO_MARKS, type FoldMark } from './fold-marks.ts'
 import {
   ALL_DEGRADED,
   compileStates,
@@ -31,31 +32,6 @@ import {
 } from './feature-states.ts'
 import { recompute, revisable, type ComputedRow, type Recomputed } from './late-revisions.ts'
 import { LATENESS_MS, REACH_MS } from './time.ts'
-
-/** A part of an entity and how much of it may be read. */
-export interface ReadablePart {
-  readonly part: EntityPart
-  readonly cut: Cut
-}
-
-/** State as the fold needs it: values of this lane to change, parts of the other lanes to read. */
-export interface LaneState {
-  card(card: string): CardHistory
-  ownEntity(kind: EntityKind, ref: number): EntityPart
-  /** Null when what another lane knows cannot be read: then the features of this entity are degraded. */
-  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null
-  /**
-   * Live: transactions before this find other lanes' parts incomplete, since those are far ahead. -Infinity in an
-   * aligned replay, where lanes are in step.
-   */
-  readonly entityHorizonMs: number
-}
-
-/** State that can also be looked at without being changed by it. */
-export interface CardLookup {
-  /** The card as it stands, not to be changed; null when it has no history, or was not read. */
-  peekCard(card: string): CardHistory | null
-}
 
 /** How one transaction was folded; its feature row was written unless it is a duplicate. */
 export interface Folded {
@@ -69,7 +45,6 @@ export interface Folded {
   readonly recomputed: readonly Recomputed[]
 }
 
-const NO_MARKS: readonly FoldMark[] = []
 const NONE: readonly Recomputed[] = []
 const NO_HISTORY = new CardHistory()
 /** Where a lane stands; restored from what was committed, so that a crash changes nothing. */
@@ -311,15 +286,16 @@ export class LaneFold {
     if (!isRetry && !isApproximate && !isLate && !isAfterWatermark && !isExpired && !isDegraded) {
       if (!isBehind) return NO_MARKS
     }
-    const marks: FoldMark[] = []
-    if (isRetry) marks.push('retry')
-    if (isLate) marks.push('late')
-    if (isBehind) marks.push('behind_reach')
-    if (isApproximate) marks.push('windows_approximate')
-    if (isAfterWatermark) marks.push('after_watermark')
-    if (isExpired) marks.push('expired')
-    if (isDegraded) marks.push('degraded')
-    return marks
+    return marksThat({
+      duplicate: false,
+      retry: isRetry,
+      late: isLate,
+      behind_reach: isBehind,
+      windows_approximate: isApproximate,
+      after_watermark: isAfterWatermark,
+      expired: isExpired,
+      degraded: isDegraded,
+    })
   }
 
   /** Adds the event to its card and entities. Returns the later decisions that it changes. */

@@ -7,7 +7,8 @@
 import type { Transaction } from '../transaction.ts'
 import type { CardEvent } from './card-event.ts'
 import { COLUMN } from './card-columns.ts'
-import { REVISABLE_MAX, type CardHistory } from './card-history.ts'
+import { type CardHistory } from './card-history.ts'
+import { REVISABLE_MAX } from './card-limits.ts'
 import { CARD_REACH_MS, LATENESS_MS } from './time.ts'
 
 /** A decided transaction that comes after a late one. */

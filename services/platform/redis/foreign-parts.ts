@@ -4,7 +4,7 @@
 
 import { isSluiceError } from '../../core/errors.ts'
 import { EntityPart } from '../../core/features/entity-part.ts'
-import type { ReadablePart } from '../../core/features/lane-fold.ts'
+import type { ReadablePart } from '../../core/features/fold-state.ts'
 import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { DamageNote } from './damage-note.ts'
 import { entityName, type LaneKeys } from './keys.ts'
