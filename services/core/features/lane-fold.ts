@@ -46,6 +46,7 @@ export interface Folded {
 }
 
 const NONE: readonly Recomputed[] = []
+const NO_STATES = new Uint8Array(0)
 const NO_HISTORY = new CardHistory()
 /** Where a lane stands; restored from what was committed, so that a crash changes nothing. */
 export interface LanePosition {
@@ -167,10 +168,10 @@ export class LaneFold {
     this.#readEntities(event, cut, state)
     const isApproximate = this.#writeRow(event, isRetry, history, row, position, states)
     const marks = this.#marksOf(event, isRetry, history, isApproximate, states, position)
-    const recomputed =
-      marks !== NO_MARKS && marks.includes('behind_reach')
-        ? NONE
-        : this.#remember(event, isRetry, history, cut, state, marks)
+    const isForgotten = marks !== NO_MARKS && marks.includes('behind_reach')
+    const recomputed = isForgotten
+      ? NONE
+      : this.#remember(event, isRetry, history, cut, state, marks)
     this.passOver(event.timeMs)
     const { amountMinor } = event
     return { marks, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor, recomputed }
@@ -273,19 +274,14 @@ export class LaneFold {
   ): readonly FoldMark[] {
     const isLate = history.rankOf(timeMs, idRef) < history.count
     const isAfterWatermark = timeMs <= this.#watermarkMs
-    let isExpired = false
-    let isDegraded = false
-    if (hasFaults(this.#faults)) {
-      for (let at = position; at < position + this.#plan.definitions.length; at += 1) {
-        if (states[at] === STATE.expired) isExpired = true
-        else if (states[at] === STATE.degraded) isDegraded = true
-      }
-    }
+    const end = position + this.#plan.definitions.length
+    const own = hasFaults(this.#faults) ? states.subarray(position, end) : NO_STATES
+    const isExpired = own.includes(STATE.expired)
+    const isDegraded = own.includes(STATE.degraded)
     const isBehind =
       timeMs < history.newestMs - LATENESS_MS || this.#newestEventMs - timeMs > REACH_MS
-    if (!isRetry && !isApproximate && !isLate && !isAfterWatermark && !isExpired && !isDegraded) {
-      if (!isBehind) return NO_MARKS
-    }
+    const isUsual = !isRetry && !isApproximate && !isLate && !isAfterWatermark && !isBehind
+    if (isUsual && !isExpired && !isDegraded) return NO_MARKS
     return marksThat({
       duplicate: false,
       retry: isRetry,
