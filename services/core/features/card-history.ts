@@ -27,7 +27,7 @@ import type { KeptRecord } from './card-records.ts'
 import { LATENESS_MS } from './time.ts'
 
 /** Events are settled, merged and dropped at least this many at a time: what is settled is encoded once. */
-const TIDY_AT_ONCE = 16
+const TIDY_AT_ONCE = 8
 
 /** The events of a card, and what older ones were merged into. */
 export class CardHistory extends CardEvents {
