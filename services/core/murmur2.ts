@@ -65,6 +65,38 @@ export function murmur2Ascii(text: string, seed: number = KAFKA_SEED): number {
   return finish(hash)
 }
 
+/**
+ * `murmur2Ascii` with two seeds in one pass, which costs little more than one: the words are mixed once. As one exact
+ * number of 48 bits, the low 16 of the first hash above all 32 of the second. Hot path.
+ */
+export function murmur2AsciiPair(text: string, seedHigh: number, seedLow: number): number {
+  const length = text.length
+  let high = seedHigh ^ length
+  let low = seedLow ^ length
+  let index = 0
+  for (; index + 4 <= length; index += 4) {
+    let word =
+      text.charCodeAt(index) |
+      (text.charCodeAt(index + 1) << 8) |
+      (text.charCodeAt(index + 2) << 16) |
+      (text.charCodeAt(index + 3) << 24)
+    word = Math.imul(word, M)
+    word ^= word >>> 24
+    word = Math.imul(word, M)
+    high = Math.imul(high, M) ^ word
+    low = Math.imul(low, M) ^ word
+  }
+  const rest = length - index
+  if (rest > 0) {
+    let word = text.charCodeAt(index)
+    if (rest >= 2) word ^= text.charCodeAt(index + 1) << 8
+    if (rest === 3) word ^= text.charCodeAt(index + 2) << 16
+    high = Math.imul(high ^ word, M)
+    low = Math.imul(low ^ word, M)
+  }
+  return (finish(high) & 0xffff) * 0x1_0000_0000 + finish(low)
+}
+
 /** `partitionOf` for an ASCII key given as a string. */
 export function partitionOfAscii(key: string, partitionCount: number): number {
   return (murmur2Ascii(key) & 0x7fffffff) % partitionCount

@@ -2,7 +2,8 @@
 // order, each seeing those before it. The scorer decides what comes out; who restores state throws it away.
 
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
-import type { Folded, LaneFold, LaneState } from '../core/features/lane-fold.ts'
+import type { LaneState } from '../core/features/fold-state.ts'
+import type { Folded, LaneFold } from '../core/features/lane-fold.ts'
 import type { MessageHeaders } from '../core/trace-context.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type { Alignment } from '../core/wire/records.ts'

@@ -1,9 +1,9 @@
 // Which values of the state a micro-batch needs.
 
 import { COLUMN, REFERENCE_COLUMNS } from '../core/features/card-columns.ts'
-import { REVISABLE_MAX } from '../core/features/card-history.ts'
+import { REVISABLE_MAX } from '../core/features/card-limits.ts'
 import { ENTITY_KINDS, entityKeyOf } from '../core/features/feature-definition.ts'
-import type { CardLookup } from '../core/features/lane-fold.ts'
+import type { CardLookup } from '../core/features/fold-state.ts'
 import { referenceOf } from '../core/reference.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type { Taken } from './lane-inbox.ts'

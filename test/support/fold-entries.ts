@@ -6,12 +6,8 @@ import { EntityPart, type Cut } from '../../services/core/features/entity-part.t
 import type { EntityKind } from '../../services/core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
 import { type FoldMark } from '../../services/core/features/fold-marks.ts'
-import {
-  LaneFold,
-  type LanePosition,
-  type LaneState,
-  type ReadablePart,
-} from '../../services/core/features/lane-fold.ts'
+import type { LaneState, ReadablePart } from '../../services/core/features/fold-state.ts'
+import { LaneFold, type LanePosition } from '../../services/core/features/lane-fold.ts'
 import type { Recomputed } from '../../services/core/features/late-revisions.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 

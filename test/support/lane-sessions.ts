@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import { ENTITY_COLUMN } from '../../services/core/features/entity-event.ts'
 import { type EntityPart } from '../../services/core/features/entity-part.ts'
 import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
-import type { ReadablePart } from '../../services/core/features/lane-fold.ts'
+import type { ReadablePart } from '../../services/core/features/fold-state.ts'
 import { referenceOf } from '../../services/core/reference.ts'
 import type { LaneCut, LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import type {

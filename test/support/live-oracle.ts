@@ -6,13 +6,12 @@ import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { CardHistory } from '../../services/core/features/card-history.ts'
 import { EntityPart } from '../../services/core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../services/core/features/feature-definition.ts'
-import {
-  LANE_START,
-  LaneFold,
-  type CardLookup,
-  type LaneState,
-  type ReadablePart,
-} from '../../services/core/features/lane-fold.ts'
+import type {
+  CardLookup,
+  LaneState,
+  ReadablePart,
+} from '../../services/core/features/fold-state.ts'
+import { LANE_START, LaneFold } from '../../services/core/features/lane-fold.ts'
 import { LATENESS_MS } from '../../services/core/features/time.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'

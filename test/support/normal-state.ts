@@ -18,14 +18,20 @@ export function normalCard(card: CardHistory): unknown {
   card.normalise()
   const events: number[][] = []
   for (let index = 0; index < card.count; index += 1) {
-    const row = Array.from(card.data.subarray(index * STRIDE, (index + 1) * STRIDE))
+    const row = Array.from({ length: STRIDE }, (_, column) => card.at(index, column))
     for (const column of REFERENCES) row[column] = card.references[row[column] ?? 0] ?? NaN
     events.push(row)
   }
-  const { settledCount, buckets, records, causes } = card
+  const { settledCount, buckets, causes } = card
   const sorted = (map: ReadonlyMap<number, unknown>): unknown =>
     [...map].toSorted(([a], [b]) => a - b).map(([key, value]) => [key, plain(value)])
-  return { events, settledCount, buckets, records: sorted(records), causes: sorted(causes) }
+  return {
+    events,
+    settledCount,
+    buckets,
+    records: sorted(card.recordsByOffset()),
+    causes: sorted(causes),
+  }
 }
 
 /** Null for a part of which nothing is left. */

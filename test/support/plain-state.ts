@@ -3,7 +3,7 @@
 import { CardHistory } from '../../services/core/features/card-history.ts'
 import { EntityPart } from '../../services/core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../services/core/features/feature-definition.ts'
-import type { CardLookup, LaneState } from '../../services/core/features/lane-fold.ts'
+import type { CardLookup, LaneState } from '../../services/core/features/fold-state.ts'
 
 export class PlainState implements LaneState, CardLookup {
   readonly entityHorizonMs = -Infinity

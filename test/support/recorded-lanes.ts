@@ -7,13 +7,8 @@ import { EntityPart } from '../../services/core/features/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/feature-definition.ts'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../services/core/features/feature-list.ts'
 import { STATE } from '../../services/core/features/feature-states.ts'
-import {
-  LANE_START,
-  LaneFold,
-  type LanePosition,
-  type LaneState,
-  type ReadablePart,
-} from '../../services/core/features/lane-fold.ts'
+import type { LaneState, ReadablePart } from '../../services/core/features/fold-state.ts'
+import { LANE_START, LaneFold, type LanePosition } from '../../services/core/features/lane-fold.ts'
 import { FORGET_CARDS_MS } from '../../services/core/features/replay-parts.ts'
 import {
   recordedBlockOf,

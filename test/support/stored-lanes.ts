@@ -4,20 +4,13 @@
 
 import { ByteWriter } from '../../services/core/features/bytes.ts'
 import type { CardHistory } from '../../services/core/features/card-history.ts'
-import {
-  decodeCard,
-  encodeCard,
-  type CardLayout,
-} from '../../services/core/features/card-layouts.ts'
+import { decodeCard } from '../../services/core/features/card-decoding.ts'
+import { encodeCard, type CardLayout } from '../../services/core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
 import type { Cut, EntityPart } from '../../services/core/features/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/feature-definition.ts'
-import {
-  LANE_START,
-  type LanePosition,
-  type LaneState,
-  type ReadablePart,
-} from '../../services/core/features/lane-fold.ts'
+import type { LaneState, ReadablePart } from '../../services/core/features/fold-state.ts'
+import { LANE_START, type LanePosition } from '../../services/core/features/lane-fold.ts'
 import { LATENESS_MS } from '../../services/core/features/time.ts'
 import { furthest, type LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import type { StreamItem } from './feature-streams.ts'

@@ -2,9 +2,10 @@
 
 import { Redis } from 'ioredis'
 import { ByteWriter } from '../../services/core/features/bytes.ts'
-import { COLUMN, OUTCOME_SHIFT, STRIDE } from '../../services/core/features/card-columns.ts'
+import { COLUMN, OUTCOME_SHIFT } from '../../services/core/features/card-columns.ts'
 import { type CardHistory } from '../../services/core/features/card-history.ts'
-import { decodeCard, encodeCard } from '../../services/core/features/card-layouts.ts'
+import { decodeCard } from '../../services/core/features/card-decoding.ts'
+import { encodeCard } from '../../services/core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
 import type { EntityPart } from '../../services/core/features/entity-part.ts'
 import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
@@ -83,10 +84,10 @@ function cardText(card: CardHistory): string | null {
   card.normalise()
   card.records.clear()
   for (let index = 0; index < card.count; index += 1) {
-    const at = index * STRIDE + COLUMN.flags
+    const at = index * card.stride + COLUMN.flags
     card.data[at] = (card.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)
   }
-  card.encodedSettled = null
+  card.encoded.forgetAll()
   if (card.count === 0 && card.buckets.length === 0) return null
   return encodeCard(card, 3, new ByteWriter()).toString('base64')
 }
@@ -94,6 +95,7 @@ function cardText(card: CardHistory): string | null {
 function partText(part: EntityPart): string | null {
   part.normalise()
   part.encodedStart = null
+  part.encodedTail.reset(0, 0)
   const { count, labels, crowdedHours } = part
   if (count === 0 && labels.length === 0 && crowdedHours.length === 0) return null
   return encodeEntityPart(part, new ByteWriter()).toString('base64')

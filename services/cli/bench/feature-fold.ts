@@ -4,7 +4,8 @@
 import { crc32 } from 'node:zlib'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import type { Cut } from '../../core/features/entity-part.ts'
-import { LANE_START, LaneFold, type LaneState } from '../../core/features/lane-fold.ts'
+import type { LaneState } from '../../core/features/fold-state.ts'
+import { LANE_START, LaneFold } from '../../core/features/lane-fold.ts'
 import type { FeaturePlan } from '../../core/features/feature-plan.ts'
 import type { LoadBatch } from './feature-load.ts'
 

@@ -3,12 +3,13 @@
 
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
-import { decodeCard, encodeCard, type CardLayout } from '../../core/features/card-layouts.ts'
+import { decodeCard } from '../../core/features/card-decoding.ts'
+import { encodeCard, type CardLayout } from '../../core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
 import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'
 import type { FeaturePlan } from '../../core/features/feature-plan.ts'
-import type { LaneState, ReadablePart } from '../../core/features/lane-fold.ts'
+import type { LaneState, ReadablePart } from '../../core/features/fold-state.ts'
 import { endOf, LaneRows, StopWatch, type Meter } from './feature-fold.ts'
 import type { LoadBatch } from './feature-load.ts'
 import { median } from './statistics.ts'
@@ -112,17 +113,24 @@ class MemoryState implements LaneState {
   write(committed: Cut): void {
     for (const [card, history] of this.#cards) {
       history.compact(committed.nextOffset)
-      this.#cardBytes.set(card, encodeCard(history, this.#layout, this.#writer))
+      const bytes = encodeCard(history, this.#layout, this.#writer)
+      if (!this.#isKept) this.#cardBytes.set(card, bytes)
     }
     for (const [key, part] of this.#parts) {
       part.compact(committed)
-      this.#partBytes.set(key, encodeEntityPart(part, this.#writer))
+      const bytes = encodeEntityPart(part, this.#writer)
+      if (!this.#isKept) this.#partBytes.set(key, bytes)
     }
     this.#cards.clear()
     this.#parts.clear()
+    // As a lane session does once Redis has answered; nobody reads values that are kept decoded.
+    if (this.#isKept) this.#writer.recycle()
   }
 
   sizes(): Pick<FoldOutcome, 'heldMedian' | 'heldMax' | 'bytesMedian'> {
+    for (const [card, history] of this.#keptCards) {
+      this.#cardBytes.set(card, encodeCard(history, this.#layout, this.#writer))
+    }
     const held = [...this.#cardBytes.values()].map((bytes) => decodeCard(bytes).count)
     return {
       heldMedian: median(held),

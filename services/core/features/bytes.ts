@@ -2,76 +2,106 @@
 
 import { SluiceError } from '../errors.ts'
 
-/** What copies are cut from: one allocation for many values. */
+/** What values are cut from: one allocation for many. */
 const CHUNK_BYTES = 256 * 1024
 
-/** A growing byte buffer. Hot path: one instance is reused for all values of a batch. */
-export class ByteWriter {
-  #buffer = Buffer.allocUnsafe(4096)
-  #length = 0
-  #chunk = Buffer.alloc(0)
-  #chunkUsed = 0
+/** Chunks that are kept to be used again. */
+const CHUNKS_KEPT_MAX = 32
 
+const NO_BYTES = Buffer.alloc(0)
+
+/** Shorter pieces are copied byte by byte: a call of the engine's own copy costs as much. */
+const SHORT_BYTES = 24
+
+/**
+ * A growing byte buffer. Hot path: one instance is used for all values of a batch, which are cut from its chunk one
+ * after the other, and not copied again.
+ */
+export class ByteWriter {
+  readonly #chunkBytes: number
+  #buffer: Buffer
+  /** Chunks from which values were cut; used again after `recycle`. */
+  #used: Buffer[] = []
+  #free: Buffer[] = []
+  /** Where the present value begins, and where the next byte goes. */
+  #start = 0
+  #end = 0
+
+  /** `chunkBytes` is allocated whenever room is used up; more for a value that is longer. */
+  constructor(chunkBytes = CHUNK_BYTES) {
+    this.#chunkBytes = chunkBytes
+    this.#buffer = chunkBytes < CHUNK_BYTES ? NO_BYTES : Buffer.allocUnsafeSlow(chunkBytes)
+  }
+
+  /** Begins a value anew; what was written since the last `take` is given up. */
   reset(): void {
-    this.#length = 0
+    this.#end = this.#start
   }
 
   get length(): number {
-    return this.#length
+    return this.#end - this.#start
   }
 
   byte(value: number): void {
     this.#reserve(1)
-    this.#buffer[this.#length] = value
-    this.#length += 1
+    this.#buffer[this.#end] = value
+    this.#end += 1
   }
 
   uint32(value: number): void {
     this.#reserve(4)
     const buffer = this.#buffer
-    buffer[this.#length] = value
-    buffer[this.#length + 1] = value >>> 8
-    buffer[this.#length + 2] = value >>> 16
-    buffer[this.#length + 3] = value >>> 24
-    this.#length += 4
+    const end = this.#end
+    buffer[end] = value
+    buffer[end + 1] = value >>> 8
+    buffer[end + 2] = value >>> 16
+    buffer[end + 3] = value >>> 24
+    this.#end = end + 4
   }
 
   /** An unsigned 48-bit reference in 6 bytes. */
   uint48(value: number): void {
     this.#reserve(6)
     const buffer = this.#buffer
+    const end = this.#end
     const high = Math.floor(value / 0x1_0000_0000)
-    buffer[this.#length] = value
-    buffer[this.#length + 1] = value >>> 8
-    buffer[this.#length + 2] = value >>> 16
-    buffer[this.#length + 3] = value >>> 24
-    buffer[this.#length + 4] = high
-    buffer[this.#length + 5] = high >>> 8
-    this.#length += 6
+    buffer[end] = value
+    buffer[end + 1] = value >>> 8
+    buffer[end + 2] = value >>> 16
+    buffer[end + 3] = value >>> 24
+    buffer[end + 4] = high
+    buffer[end + 5] = high >>> 8
+    this.#end = end + 6
   }
 
   varint(value: number): void {
     this.#reserve(8)
     const buffer = this.#buffer
+    let end = this.#end
     let rest = value
     while (rest > 0x7fff_ffff) {
-      buffer[this.#length] = (rest % 128) | 0x80
-      this.#length += 1
+      buffer[end] = (rest % 128) | 0x80
+      end += 1
       rest = Math.floor(rest / 128)
     }
     while (rest > 0x7f) {
-      buffer[this.#length] = (rest & 0x7f) | 0x80
-      this.#length += 1
+      buffer[end] = (rest & 0x7f) | 0x80
+      end += 1
       rest >>>= 7
     }
-    buffer[this.#length] = rest
-    this.#length += 1
+    buffer[end] = rest
+    this.#end = end + 1
   }
 
   bytes(value: Uint8Array): void {
-    this.#reserve(value.length)
-    this.#buffer.set(value, this.#length)
-    this.#length += value.length
+    const { length } = value
+    this.#reserve(length)
+    if (length < SHORT_BYTES) {
+      const buffer = this.#buffer
+      const end = this.#end
+      for (let index = 0; index < length; index += 1) buffer[end + index] = value[index] ?? 0
+    } else this.#buffer.set(value, this.#end)
+    this.#end += length
   }
 
   /** A signed integer, zigzag; small magnitudes are short. */
@@ -79,34 +109,51 @@ export class ByteWriter {
     this.varint(value >= 0 ? value * 2 : -value * 2 - 1)
   }
 
-  /** Overwrites four bytes written before, for a checksum that comes last. */
+  /** Overwrites four bytes of the present value, for a checksum that comes last. */
   patchUint32(position: number, value: number): void {
-    this.#buffer.writeUInt32LE(value >>> 0, position)
+    const buffer = this.#buffer
+    const at = this.#start + position
+    buffer[at] = value
+    buffer[at + 1] = value >>> 8
+    buffer[at + 2] = value >>> 16
+    buffer[at + 3] = value >>> 24
   }
 
-  /** A view of what was written so far; valid until the next write. */
+  /** A view of the present value from a position on; valid until the next write. */
   view(start: number): Buffer {
-    return this.#buffer.subarray(start, this.#length)
+    return this.#buffer.subarray(this.#start + start, this.#end)
   }
 
-  /** A copy of everything written. Copies share chunks, so they are for values that live about equally long. */
-  copy(): Buffer {
-    const length = this.#length
-    if (this.#chunkUsed + length > this.#chunk.length) {
-      this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, length))
-      this.#chunkUsed = 0
+  /** The present value, which stays as it is, and begins the next. Values share chunks: they should live equally long. */
+  take(): Buffer {
+    const value = this.#buffer.subarray(this.#start, this.#end)
+    this.#start = this.#end
+    return value
+  }
+
+  /** No value that was taken so far is looked at any more: their room is used again. */
+  recycle(): void {
+    for (const chunk of this.#used) {
+      if (this.#free.length < CHUNKS_KEPT_MAX && chunk.length === this.#chunkBytes) {
+        this.#free.push(chunk)
+      }
     }
-    const start = this.#chunkUsed
-    this.#buffer.copy(this.#chunk, start, 0, length)
-    this.#chunkUsed += length
-    return this.#chunk.subarray(start, this.#chunkUsed)
+    this.#used = []
+    this.#start = 0
+    this.#end = 0
   }
 
   #reserve(byteCount: number): void {
-    if (this.#length + byteCount <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + byteCount))
-    this.#buffer.copy(larger, 0, 0, this.#length)
+    if (this.#end + byteCount <= this.#buffer.length) return
+    const { length } = this
+    const needed = 2 * (length + byteCount)
+    const free = needed <= this.#chunkBytes ? this.#free.pop() : undefined
+    const larger = free ?? Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, needed))
+    larger.set(this.#buffer.subarray(this.#start, this.#end))
+    if (this.#chunkBytes >= CHUNK_BYTES) this.#used.push(this.#buffer)
     this.#buffer = larger
+    this.#start = 0
+    this.#end = length
   }
 }
 
@@ -118,6 +165,10 @@ export class ByteReader {
   constructor(buffer: Buffer, position = 0) {
     this.#buffer = buffer
     this.#position = position
+  }
+
+  get position(): number {
+    return this.#position
   }
 
   get isAtEnd(): boolean {
@@ -149,20 +200,25 @@ export class ByteReader {
     return low + ((buffer[at] ?? 0) | ((buffer[at + 1] ?? 0) << 8)) * 0x1_0000_0000
   }
 
-  /** A copy of the next bytes. */
-  bytes(length: number): Uint8Array {
+  /** A view of the next bytes. */
+  view(length: number): Buffer {
+    const start = this.#position
+    this.skip(length)
+    return this.#buffer.subarray(start, this.#position)
+  }
+
+  skip(length: number): void {
     if (this.#position + length > this.#buffer.length) throw truncated()
-    const value = Uint8Array.prototype.slice.call(
-      this.#buffer,
-      this.#position,
-      this.#position + length,
-    )
     this.#position += length
-    return value
   }
 
   varint(): number {
     const buffer = this.#buffer
+    const first = buffer[this.#position] ?? 0x80
+    if (first < 0x80) {
+      this.#position += 1
+      return first
+    }
     let value = 0
     let scale = 1
     for (let index = 0; index < 8; index += 1) {

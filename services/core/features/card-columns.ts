@@ -1,11 +1,13 @@
 // How the events of a card are kept: singly in rows of numbers, or merged by the hour.
 
 import { REFERENCES, type Reference } from './feature-definition.ts'
-import type { EncodedStart } from './sealed.ts'
 import { SquareSum } from './squares.ts'
 import { bucketStartMs } from './time.ts'
 
-/** Places of an event's fields. References are indexes into `references`, 0 for none. */
+/**
+ * Places of an event's fields. References are indexes into `references`, 0 for none. Those that every event has come
+ * first: a card whose features ask for no more keeps no more.
+ */
 export const COLUMN = {
   time: 0,
   amount: 1,
@@ -23,7 +25,9 @@ export const COLUMN = {
   longitude: 13,
   utcOffset: 14,
 } as const
+/** Numbers per event of a card that has any of the columns from `merchant` on, and of one that has none. */
 export const STRIDE = 15
+export const STRIDE_NARROW = 6
 
 /** What of an event is kept: the features decide, so that state holds nothing that nobody asks for. */
 export interface KeptColumns {
@@ -48,6 +52,28 @@ export const REFERENCE_COLUMNS: Readonly<Record<Exclude<Reference, 'country'>, n
   category: COLUMN.category,
 }
 
+/** Columns of which a card stores those that any of its events uses. */
+export const OPTIONAL_COLUMNS = [
+  ...Object.values(REFERENCE_COLUMNS),
+  COLUMN.country,
+  COLUMN.utcOffset,
+  COLUMN.intent,
+] as const
+
+/** Which optional columns an event uses: bit i stands for OPTIONAL_COLUMNS[i]. Hot path. */
+export function columnsUsed(data: Float64Array, base: number, stride: number): number {
+  if (stride === STRIDE_NARROW) return data[base + COLUMN.intent] === 0 ? 0 : INTENT_BIT
+  let columns = 0
+  for (let bit = 0; bit < OPTIONAL_COLUMNS.length; bit += 1) {
+    if (data[base + (OPTIONAL_COLUMNS[bit] ?? 0)] !== 0) columns |= 1 << bit
+  }
+  return columns
+}
+
+export const COUNTRY_BIT = 1 << OPTIONAL_COLUMNS.indexOf(COLUMN.country)
+export const UTC_OFFSET_BIT = 1 << OPTIONAL_COLUMNS.indexOf(COLUMN.utcOffset)
+export const INTENT_BIT = 1 << OPTIONAL_COLUMNS.indexOf(COLUMN.intent)
+
 /** `lateRetry`: only attempts that came after it in the log made it a retry, and none of them is merged. */
 export const FLAG = { presence: 3, declined: 4, place: 8, retry: 64, lateRetry: 128 } as const
 export const OUTCOME_SHIFT = 4
@@ -68,13 +94,6 @@ export interface Bucket {
   readonly squares: SquareSum
   minimumMinor: number
   maximumMinor: number
-}
-
-/** Settled events as stored in this layout, with these columns. */
-export interface EncodedSettled {
-  readonly layout: number
-  readonly columns: number
-  readonly start: EncodedStart
 }
 
 export function emptyBucket(startMs: number): Bucket {
@@ -118,9 +137,11 @@ export function addToBuckets(
 export function usedReferences(
   data: Float64Array,
   count: number,
+  stride: number,
   references: readonly number[],
 ): number[] {
   const kept: number[] = [0]
+  if (stride === STRIDE_NARROW) return kept
   const indexOf = new Map<number, number>()
   for (let base = 0; base < count * STRIDE; base += STRIDE) {
     for (const column of Object.values(REFERENCE_COLUMNS)) {

@@ -39,6 +39,51 @@ export interface CardEvent {
   readonly record: Uint8Array | null
 }
 
+/** What of an event the features of a plan look at: other references stay 0. */
+export interface EventNeeds {
+  readonly merchant: boolean
+  readonly terminal: boolean
+  readonly device: boolean
+  readonly network: boolean
+  readonly category: boolean
+}
+
+const NEEDS_ALL: EventNeeds = {
+  merchant: true,
+  terminal: true,
+  device: true,
+  network: true,
+  category: true,
+}
+
+/** An event that is filled again and again. */
+export type MutableCardEvent = { -readonly [Field in keyof CardEvent]: CardEvent[Field] }
+
+export function blankCardEvent(): MutableCardEvent {
+  // Not small integers at first, so that the engine gives these fields room for any number.
+  return {
+    timeMs: 0.5,
+    offset: 0.5,
+    amountMinor: 0.5,
+    idRef: 0.5,
+    intentRef: 0.5,
+    merchantRef: 0.5,
+    terminalRef: 0.5,
+    deviceRef: 0.5,
+    networkRef: 0.5,
+    categoryRef: 0.5,
+    countryRef: 0,
+    hasPlace: false,
+    latitudeE4: 0,
+    longitudeE4: 0,
+    utcOffsetMinutes: 0,
+    presence: 0,
+    isDeclined: false,
+    cardHash: 0.5,
+    record: null,
+  }
+}
+
 /** Degrees as the stored integer, 1e-4 degrees (about 11 m). */
 export function toE4(degrees: number): number {
   return Math.round(degrees * PLACE_SCALE)
@@ -56,32 +101,44 @@ export function cardEventOf(
   rates: RateTable,
   record: Uint8Array | null,
 ): CardEvent {
+  const event = blankCardEvent()
+  fillCardEvent(event, transaction, offset, rates, record, NEEDS_ALL)
+  return event
+}
+
+/** `cardEventOf` into an event that is there already, with what is needed of it. Hot path. @throws as that does */
+export function fillCardEvent(
+  event: MutableCardEvent,
+  transaction: Transaction,
+  offset: number,
+  rates: RateTable,
+  record: Uint8Array | null,
+  needs: EventNeeds,
+): void {
   const { latitude, longitude, currency, eventTimeMs } = transaction
   const amountMinor = rates.toReferenceMinor(transaction.amountMinor, currency, eventTimeMs)
   if (amountMinor === null)
     throw new Error(`No rate for ${currency}; the decoder lets none through.`)
   const hasPlace = latitude !== null && longitude !== null
-  return {
-    timeMs: eventTimeMs,
-    offset,
-    amountMinor,
-    idRef: referenceOf(transaction.id),
-    intentRef: optional(transaction.intentId),
-    merchantRef: optional(transaction.merchant),
-    terminalRef: optional(transaction.terminal),
-    deviceRef: optional(transaction.device),
-    networkRef: optional(transaction.ipNetwork),
-    categoryRef: optional(transaction.merchantCategory),
-    countryRef: countryRefOf(transaction.country),
-    hasPlace,
-    latitudeE4: hasPlace ? toE4(latitude) : 0,
-    longitudeE4: hasPlace ? toE4(longitude) : 0,
-    utcOffsetMinutes: transaction.utcOffsetMinutes ?? 0,
-    presence: presenceOf(transaction.channel),
-    isDeclined: transaction.authorisation === 'declined',
-    cardHash: murmur2Ascii(transaction.card, CARD_HASH_SEED),
-    record,
-  }
+  event.timeMs = eventTimeMs
+  event.offset = offset
+  event.amountMinor = amountMinor
+  event.idRef = referenceOf(transaction.id)
+  event.intentRef = optional(transaction.intentId)
+  event.merchantRef = needs.merchant ? optional(transaction.merchant) : 0
+  event.terminalRef = needs.terminal ? optional(transaction.terminal) : 0
+  event.deviceRef = needs.device ? optional(transaction.device) : 0
+  event.networkRef = needs.network ? optional(transaction.ipNetwork) : 0
+  event.categoryRef = needs.category ? optional(transaction.merchantCategory) : 0
+  event.countryRef = countryRefOf(transaction.country)
+  event.hasPlace = hasPlace
+  event.latitudeE4 = hasPlace ? toE4(latitude) : 0
+  event.longitudeE4 = hasPlace ? toE4(longitude) : 0
+  event.utcOffsetMinutes = transaction.utcOffsetMinutes ?? 0
+  event.presence = presenceOf(transaction.channel)
+  event.isDeclined = transaction.authorisation === 'declined'
+  event.cardHash = murmur2Ascii(transaction.card, CARD_HASH_SEED)
+  event.record = record
 }
 
 function optional(identifier: string | null): number {

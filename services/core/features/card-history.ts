@@ -12,219 +12,47 @@
 // offset, id, intent or record of such an event any more, so they are forgotten, but for a byte of the id: a label
 // may still ask what was decided.
 
-import type { CardEvent } from './card-event.ts'
 import {
   COLUMN,
   addToBuckets,
   forgetBuckets,
   idCheckOf,
-  EVERYTHING,
   FLAG,
-  OUTCOME_SHIFT,
   SETTLED_OFFSET,
-  STRIDE,
   usedReferences,
-  type Bucket,
-  type EncodedSettled,
-  type KeptColumns,
-  type StoredOutcome,
 } from './card-columns.ts'
-import { keepRetriesOf, markRetriesAfter, unmarkRetriesOf } from './retry-marks.ts'
-import { BUCKET_MS, CARD_REACH_MS, LATENESS_MS, RETRY_MS } from './time.ts'
-
-/** Newest events of a card that are kept singly. */
-export const CARD_RAW_MAX = 512
-
-/** Newest events whose decisions a late transaction may change. */
-export const REVISABLE_MAX = 64
-
-/** Recomputations of one decision; later causes leave it as it is. */
-export const CAUSES_MAX = 32
-
-/** Events and buckets older than this before the card's newest event are forgotten. */
-export const CARD_RETAIN_MS = CARD_REACH_MS + LATENESS_MS + BUCKET_MS
-
-/** Events older than this before the newest need no offset, id or intent any more. */
-export const SETTLE_MS = LATENESS_MS + RETRY_MS
+import { CardEvents } from './card-events.ts'
+import { CARD_RAW_MAX, CARD_RETAIN_MS, REVISABLE_MAX, SETTLE_MS } from './card-limits.ts'
+import type { KeptRecord } from './card-records.ts'
+import { keepRetriesOf, unmarkRetriesOf } from './retry-marks.ts'
+import { LATENESS_MS } from './time.ts'
 
 /** Events are settled, merged and dropped at least this many at a time: what is settled is encoded once. */
-const TIDY_AT_ONCE = 16
+const TIDY_AT_ONCE = 8
 
-/** Rows of STRIDE numbers in one array, ordered by (time, id). Hot path: plain loops. */
-export class CardHistory {
-  data = new Float64Array(8 * STRIDE)
-  count = 0
-  /** Events from the start that have no offset any more. */
-  settledCount = 0
-  /** Distinct references of the events; index 0 is none. */
-  references: number[] = [0]
-  /** Merged events, oldest first. */
-  readonly buckets: Bucket[] = []
-  /** By offset: the message of an event whose decision may be recomputed. */
-  readonly records = new Map<number, Uint8Array>()
-  /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
-  readonly causes = new Map<number, number[]>()
-  /** Settled events as they were encoded last; null once they have changed. */
-  encodedSettled: EncodedSettled | null = null
-  /** Buckets as they were encoded last; null once they have changed. */
-  encodedBuckets: Buffer | null = null
-
-  at(index: number, column: number): number {
-    return this.data[index * STRIDE + column] ?? 0
-  }
-
-  /** Time of the newest event; -Infinity without any. */
-  get newestMs(): number {
-    return this.data[(this.count - 1) * STRIDE] ?? -Infinity
-  }
-
-  /** Index of a reference among the card's; 0 when none of its events has it. */
-  indexOfReference(reference: number): number {
-    if (reference === 0) return 0
-    return Math.max(0, this.references.indexOf(reference))
-  }
-
-  /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
-  rankOf(timeMs: number, idRef: number): number {
-    const data = this.data
-    const isSettled = timeMs < this.newestMs - SETTLE_MS
-    let index = this.count
-    while (index > 0) {
-      const base = (index - 1) * STRIDE
-      const otherMs = data[base] ?? 0
-      if (otherMs < timeMs) break
-      if (otherMs === timeMs && (isSettled || (data[base + COLUMN.id] ?? 0) < idRef)) break
-      index -= 1
-    }
-    return index
-  }
-
-  /** Index of the event with this offset; -1 when it is not held, or settled. */
-  indexOfOffset(offset: number): number {
-    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
-      if (this.at(index, COLUMN.offset) === offset) return index
-    }
-    return -1
-  }
-
-  /** Adds an event in its place, which must be above all that is settled: callers refuse what is older. */
-  insert(event: CardEvent, isRetry: boolean, kept: KeptColumns = EVERYTHING): void {
-    const index = this.rankOf(event.timeMs, event.idRef)
-    this.#makeRoom(index)
-    const data = this.data
-    const base = index * STRIDE
-    data[base + COLUMN.time] = event.timeMs
-    data[base + COLUMN.amount] = event.amountMinor
-    data[base + COLUMN.flags] =
-      event.presence |
-      (event.isDeclined ? FLAG.declined : 0) |
-      (event.hasPlace && kept.places ? FLAG.place : 0) |
-      (isRetry ? FLAG.retry : 0)
-    data[base + COLUMN.offset] = event.offset
-    data[base + COLUMN.id] = event.idRef
-    data[base + COLUMN.intent] = event.intentRef
-    const { references } = kept
-    data[base + COLUMN.merchant] = references.has('merchant') ? this.#learn(event.merchantRef) : 0
-    data[base + COLUMN.terminal] = references.has('terminal') ? this.#learn(event.terminalRef) : 0
-    data[base + COLUMN.device] = references.has('device') ? this.#learn(event.deviceRef) : 0
-    data[base + COLUMN.network] = references.has('network') ? this.#learn(event.networkRef) : 0
-    data[base + COLUMN.category] = references.has('category') ? this.#learn(event.categoryRef) : 0
-    data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
-    data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
-    data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
-    data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
-    // A copy: messages are views of what was fetched, which would be kept alive as a whole.
-    if (event.record !== null) this.records.set(event.offset, Uint8Array.from(event.record))
-    if (event.intentRef !== 0 && index < this.count - 1) {
-      markRetriesAfter(this, index, Math.max(index + 1, this.count - CARD_RAW_MAX))
-    }
-  }
-
-  /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS, of those that still count singly. */
-  isRetry(timeMs: number, idRef: number, intentRef: number): boolean {
-    if (intentRef === 0) return false
-    const data = this.data
-    // What is settled or merged by now may not be stored so yet; neither is looked at.
-    const horizonMs = Math.max(timeMs - RETRY_MS, this.newestMs - SETTLE_MS)
-    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
-    for (let index = this.count - 1; index >= oldest; index -= 1) {
-      const base = index * STRIDE
-      const otherMs = data[base] ?? 0
-      if (otherMs < horizonMs) return false
-      if (data[base + COLUMN.intent] !== intentRef) continue
-      if (otherMs < timeMs) return true
-      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) return true
-    }
-    return false
-  }
-
-  /** Index of the event with this transaction id, not older than LATENESS_MS before the newest; -1 for none. */
-  indexOfId(idRef: number): number {
-    const data = this.data
-    const horizonMs = this.newestMs - LATENESS_MS
-    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
-    for (let index = this.count - 1; index >= oldest; index -= 1) {
-      const base = index * STRIDE
-      if ((data[base] ?? 0) < horizonMs) return -1
-      if (data[base + COLUMN.id] === idRef) return index
-    }
-    return -1
-  }
-
-  /** Remembers what was decided for the event at this offset. */
-  setOutcome(offset: number, outcome: StoredOutcome): void {
-    const index = this.indexOfOffset(offset)
-    if (index < 0) return
-    const at = index * STRIDE + COLUMN.flags
-    this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
-  }
-
-  /** What was decided for the event at this index; 0 when not known. */
-  outcomeAt(index: number): StoredOutcome {
-    return ((this.at(index, COLUMN.flags) >> OUTCOME_SHIFT) & 3) as StoredOutcome
-  }
-
-  /**
-   * What was decided for a transaction of this time and reference; 0 when it is not held singly, or not known. Of settled
-   * ones a byte of the reference is left to tell them from others of the same moment.
-   */
-  outcomeOf(timeMs: number, idRef: number): StoredOutcome {
-    const data = this.data
-    for (let index = this.count - 1; index >= 0; index -= 1) {
-      const base = index * STRIDE
-      const otherMs = data[base] ?? 0
-      if (otherMs < timeMs) return 0
-      if (otherMs > timeMs) continue
-      const wanted = index < this.settledCount ? idCheckOf(idRef) : idRef
-      if (data[base + COLUMN.id] === wanted) return this.outcomeAt(index)
-    }
-    return 0
-  }
-
-  /** Counts one more recomputation of the decision at `offset`. Its number, or 0 when there were too many. */
-  addCause(offset: number, causeOffset: number): number {
-    const causes = this.causes.get(offset) ?? []
-    if (causes.length >= CAUSES_MAX) return 0
-    causes.push(causeOffset)
-    this.causes.set(offset, causes)
-    return causes.length
-  }
-
+/** The events of a card, and what older ones were merged into. */
+export class CardHistory extends CardEvents {
   /** Drops what a lane that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
+    if (this.isByOffset && this.causes.size === 0) {
+      if (this.count === 0 || this.at(this.count - 1, COLUMN.offset) < offset) return
+    }
     const dropped = new Set<number>()
+    const records = this.recordsByOffset()
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
-      this.records.delete(this.at(index, COLUMN.offset))
       dropped.add(this.at(index, COLUMN.intent))
-      this.#remove(index, 1)
+      this.remove(index, 1)
     }
+    if (dropped.size > 0) this.placeRecords(records)
     for (const [key, causes] of this.causes) {
       const kept = causes.filter((cause) => cause < offset)
       if (key >= offset || kept.length === 0) this.causes.delete(key)
       else if (kept.length < causes.length) this.causes.set(key, kept)
     }
+    if (dropped.size === 0) return
     unmarkRetriesOf(this, dropped)
+    this.encoded.forgetTail()
   }
 
   /**
@@ -232,22 +60,19 @@ export class CardHistory {
    * what no rule asks for. Only events with an offset below `committedOffset` are touched.
    */
   compact(committedOffset: number, atOnce = TIDY_AT_ONCE): void {
-    let committedCount = this.settledCount
-    let newestMs = this.settledCount === 0 ? -Infinity : this.at(this.settledCount - 1, COLUMN.time)
-    for (let index = this.settledCount; index < this.count; index += 1) {
-      if (this.at(index, COLUMN.offset) >= committedOffset) continue
-      committedCount += 1
-      newestMs = Math.max(newestMs, this.at(index, COLUMN.time))
-    }
+    const committedCount = this.#committedCount(committedOffset)
+    const newestMs = this.#newestCommittedMs(committedOffset, committedCount)
     const horizonMs = newestMs - CARD_RETAIN_MS
-    this.#forgetRecords(committedOffset, newestMs - LATENESS_MS)
+    this.#forgetRecords(committedOffset, committedCount, newestMs - LATENESS_MS)
     const excess = committedCount - CARD_RAW_MAX
-    const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS)
-    const expired = this.#expired(horizonMs)
+    const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS, atOnce)
+    const expired = this.#expired(horizonMs, atOnce)
     if (Math.max(excess, settled, expired) < atOnce) return
+    const records = this.recordsByOffset()
     this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
-    if (forgetBuckets(this.buckets, horizonMs)) this.encodedBuckets = null
+    this.placeRecords(records)
+    if (forgetBuckets(this.buckets, horizonMs)) this.encoded.buckets = null
     if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
   }
 
@@ -257,45 +82,59 @@ export class CardHistory {
     this.#forgetReferences()
   }
 
-  #makeRoom(index: number): void {
-    const used = this.count * STRIDE
-    if (used === this.data.length) {
-      const larger = new Float64Array(2 * used)
-      larger.set(this.data)
-      this.data = larger
+  #committedCount(committedOffset: number): number {
+    let count = this.count
+    if (this.isByOffset) {
+      while (count > this.settledCount && this.at(count - 1, COLUMN.offset) >= committedOffset) {
+        count -= 1
+      }
+      return count
     }
-    if (index < this.count) this.data.copyWithin((index + 1) * STRIDE, index * STRIDE, used)
-    this.count += 1
+    for (let index = this.settledCount; index < this.count; index += 1) {
+      if (this.at(index, COLUMN.offset) >= committedOffset) count -= 1
+    }
+    return count
   }
 
-  #remove(index: number, count: number): void {
-    this.data.copyWithin(index * STRIDE, (index + count) * STRIDE, this.count * STRIDE)
-    this.count -= count
-    if (index >= this.settledCount) return
-    this.settledCount -= count
-    this.encodedSettled = null
-  }
-
-  #learn(reference: number): number {
-    if (reference === 0) return 0
-    const index = this.indexOfReference(reference)
-    if (index > 0) return index
-    this.references.push(reference)
-    return this.references.length - 1
+  /** Time of the newest committed event; -Infinity for none. */
+  #newestCommittedMs(committedOffset: number, committedCount: number): number {
+    if (committedCount === 0) return -Infinity
+    if (this.isByOffset) return this.at(committedCount - 1, COLUMN.time)
+    let index = this.count - 1
+    // Settled ones have an offset below every other.
+    while (this.at(index, COLUMN.offset) >= committedOffset) index -= 1
+    return this.at(index, COLUMN.time)
   }
 
   /** By rank among committed events, so that an event which is decided again finds the same. */
-  #forgetRecords(committedOffset: number, horizonMs: number): void {
-    if (this.records.size === 0 && this.causes.size === 0) return
-    let rank = 0
-    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
-      const offset = this.at(index, COLUMN.offset)
-      if (offset >= committedOffset) continue
-      rank += 1
-      if (rank <= REVISABLE_MAX && this.at(index, COLUMN.time) >= horizonMs) continue
-      this.records.delete(offset)
-      this.causes.delete(offset)
+  #forgetRecords(committedOffset: number, committedCount: number, horizonMs: number): void {
+    const { records, causes, settledCount } = this
+    if (this.isByOffset && causes.size === 0) {
+      while (records.count > 0) {
+        const index = settledCount + records.firstPlace
+        const isKept =
+          committedCount - index <= REVISABLE_MAX && this.at(index, COLUMN.time) >= horizonMs
+        if (isKept || index >= committedCount) return
+        records.dropFirst()
+      }
+      return
     }
+    if (records.count === 0 && causes.size === 0) return
+    const kept: KeptRecord[] = []
+    let rank = committedCount - settledCount
+    const byOffset = this.recordsByOffset()
+    for (let index = settledCount; index < this.count; index += 1) {
+      const offset = this.at(index, COLUMN.offset)
+      const isCommitted = offset < committedOffset
+      if (isCommitted && (rank > REVISABLE_MAX || this.at(index, COLUMN.time) < horizonMs)) {
+        causes.delete(offset)
+      } else {
+        const record = byOffset.get(offset)
+        if (record !== undefined) kept.push({ place: index - settledCount, record })
+      }
+      if (isCommitted) rank -= 1
+    }
+    if (kept.length < records.count) records.replace(kept)
   }
 
   #mergeOldest(committedOffset: number, excess: number, horizonMs: number): void {
@@ -311,21 +150,26 @@ export class CardHistory {
       }
       if (!isExpired) this.#merge(index)
       left -= 1
-      this.records.delete(offset)
       this.causes.delete(offset)
-      this.#remove(index, 1)
+      this.remove(index, 1)
     }
   }
 
-  #expired(horizonMs: number): number {
+  /** How many events are older than this, as far as `atOnce` of them. */
+  #expired(horizonMs: number, atOnce: number): number {
     let count = 0
-    while (count < this.count && this.at(count, COLUMN.time) < horizonMs) count += 1
+    const last = Math.min(this.count, atOnce)
+    if (last > 0 && this.at(last - 1, COLUMN.time) >= horizonMs) return 0
+    while (count < last && this.at(count, COLUMN.time) < horizonMs) count += 1
     return count
   }
 
-  #settlable(committedOffset: number, horizonMs: number): number {
+  /** How many events can be settled, as far as `atOnce` of them. */
+  #settlable(committedOffset: number, horizonMs: number, atOnce: number): number {
+    const last = Math.min(this.count, this.settledCount + atOnce)
+    if (last > this.settledCount && this.at(last - 1, COLUMN.time) >= horizonMs) return 0
     let index = this.settledCount
-    for (; index < this.count; index += 1) {
+    for (; index < last; index += 1) {
       if (this.at(index, COLUMN.time) >= horizonMs) break
       if (this.at(index, COLUMN.offset) >= committedOffset) break
     }
@@ -334,12 +178,11 @@ export class CardHistory {
 
   /** From the start, as far as everything is committed. */
   #settle(committedOffset: number, horizonMs: number): void {
-    const data = this.data
+    const { data, stride } = this
     for (let index = this.settledCount; index < this.count; index += 1) {
-      const base = index * STRIDE
+      const base = index * stride
       const offset = data[base + COLUMN.offset] ?? 0
       if ((data[base] ?? 0) >= horizonMs || offset >= committedOffset) break
-      this.records.delete(offset)
       this.causes.delete(offset)
       keepRetriesOf(this, index)
       data[base + COLUMN.flags] = (data[base + COLUMN.flags] ?? 0) & ~FLAG.lateRetry
@@ -347,19 +190,20 @@ export class CardHistory {
       data[base + COLUMN.id] = idCheckOf(data[base + COLUMN.id] ?? 0)
       data[base + COLUMN.intent] = 0
       this.settledCount = index + 1
-      this.encodedSettled = null
+      this.encoded.forgetEvents()
     }
+    if (this.settledCount === this.count) this.isByOffset = true
   }
 
   #merge(index: number): void {
-    this.encodedBuckets = null
+    this.encoded.buckets = null
     keepRetriesOf(this, index)
     const isRetry = (this.at(index, COLUMN.flags) & FLAG.retry) !== 0
     addToBuckets(this.buckets, this.at(index, COLUMN.time), this.at(index, COLUMN.amount), isRetry)
   }
 
   #forgetReferences(): void {
-    this.references = usedReferences(this.data, this.count, this.references)
-    this.encodedSettled = null
+    this.references = usedReferences(this.data, this.count, this.stride, this.references)
+    this.encoded.forgetEvents()
   }
 }

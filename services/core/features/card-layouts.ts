@@ -15,18 +15,20 @@
 //
 // Flags of layout 2 and 3: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry, 7 made one by a late attempt only.
 
-import { SluiceError } from '../errors.ts'
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import type { ByteWriter } from './bytes.ts'
 import {
   COLUMN,
-  emptyBucket,
+  columnsUsed,
+  COUNTRY_BIT,
   FLAG,
+  INTENT_BIT,
   REFERENCE_COLUMNS,
-  SETTLED_OFFSET,
-  STRIDE,
+  STRIDE_NARROW,
+  UTC_OFFSET_BIT,
 } from './card-columns.ts'
-import { CardHistory } from './card-history.ts'
-import { seal, unseal } from './sealed.ts'
+import type { CardHistory } from './card-history.ts'
+import type { EncodedTail } from './encoded-card.ts'
+import { beginValue, finishValue, HEADER_BYTES, startOf } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
 /** Layouts that this build reads, and can be told to write. */
@@ -34,68 +36,53 @@ export const CARD_LAYOUTS = [2, 3] as const
 export type CardLayout = (typeof CARD_LAYOUTS)[number]
 
 const REFERENCED = Object.values(REFERENCE_COLUMNS)
-const OPTIONAL = [...REFERENCED, COLUMN.country, COLUMN.utcOffset, COLUMN.intent] as const
 
-/** More than any rule keeps: a larger number is corruption, found before anything is allocated. */
-const COUNT_MAX = 65_536
-
-/** The stored value. `writer` is scratch space. */
+/** The stored value. `writer` is scratch space. What was encoded before is copied. Hot path. */
 export function encodeCard(history: CardHistory, layout: CardLayout, writer: ByteWriter): Buffer {
   const columns = columnsOf(history)
-  const known = history.encodedSettled
-  const isKnown = known !== null && known.layout === layout && known.columns === columns
-  const { value, start } = seal(
-    writer,
-    layout,
-    isKnown ? known.start : null,
-    () => {
-      writer.varint(columns)
-      writer.varint(history.settledCount)
-      writeEvents(history, layout, columns, 0, history.settledCount, writer)
-    },
-    () => {
-      if (layout === 3) writeReferences(history, writer)
-      writeBuckets(history, writer)
-      writer.varint(history.count - history.settledCount)
-      writeEvents(history, layout, columns, history.settledCount, history.count, writer)
-      writeRecords(history, writer)
-      writeCauses(history, writer)
-    },
-  )
-  if (!isKnown) history.encodedSettled = { layout, columns, start }
-  return value
+  const { encoded, settledCount, count } = history
+  beginValue(writer, layout)
+  let { settled } = encoded
+  if (settled?.layout === layout && settled.columns === columns) writer.bytes(settled.start.bytes)
+  else {
+    writer.varint(columns)
+    writer.varint(settledCount)
+    writeEvents(history, layout, columns, 0, settledCount, writer, 0, 0)
+    settled = { layout, columns, start: startOf(writer, layout) }
+    encoded.settled = settled
+  }
+  if (layout === 3) writeReferences(history, writer)
+  writeBuckets(history, writer)
+  writer.varint(count - settledCount)
+  writer.bytes(tailOf(history, layout, columns).writer.view(0))
+  writer.varint(history.records.count)
+  history.records.writeTo(writer)
+  writeCauses(history, writer)
+  return finishValue(writer, HEADER_BYTES + settled.start.bytes.length, settled.start.checksum)
 }
 
-/** Reads a stored value of any layout; null is a card without history. @throws SluiceError SLUICE_STATE_CORRUPT */
-export function decodeCard(value: Buffer | null): CardHistory {
-  const history = new CardHistory()
-  if (value === null) return history
-  const { layout, reader } = unseal(value, CARD_LAYOUTS)
-  const columns = reader.varint()
-  history.settledCount = countOf(reader)
-  readEvents(history, layout, columns, history.settledCount, true, reader)
-  if (layout === 3) {
-    for (let left = countOf(reader); left > 0; left -= 1) history.references.push(reader.uint48())
-  }
-  readBuckets(history, reader)
-  readEvents(history, layout, columns, countOf(reader), false, reader)
-  readRecords(history, reader)
-  readCauses(history, reader)
-  if (layout === 3) checkReferences(history)
-  if (!reader.isAtEnd) {
-    throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored card has bytes after its content.')
-  }
-  return history
-}
-
-function columnsOf({ data, count }: CardHistory): number {
-  let columns = 0
-  for (let base = 0; base < count * STRIDE; base += STRIDE) {
-    for (let bit = 0; bit < OPTIONAL.length; bit += 1) {
-      if (data[base + (OPTIONAL[bit] ?? 0)] !== 0) columns |= 1 << bit
+function columnsOf({ encoded, data, count, stride }: CardHistory): number {
+  if (encoded.columns < 0) {
+    encoded.columns = 0
+    for (let index = 0; index < count; index += 1) {
+      encoded.columns |= columnsUsed(data, index * stride, stride)
     }
   }
-  return columns
+  return encoded.columns
+}
+
+/** The events that are not settled, those encoded that were not yet. */
+function tailOf(history: CardHistory, layout: CardLayout, columns: number): EncodedTail {
+  const { tail } = history.encoded
+  if (tail.layout !== layout || tail.columns !== columns) tail.reset(layout, columns)
+  const { count, settledCount } = history
+  const from = settledCount + tail.count
+  if (from === count) return tail
+  writeEvents(history, layout, columns, from, count, tail.writer, tail.timeMs, tail.offset)
+  tail.count = count - settledCount
+  tail.timeMs = history.at(count - 1, COLUMN.time)
+  tail.offset = history.at(count - 1, COLUMN.offset)
+  return tail
 }
 
 function writeReferences({ references }: CardHistory, writer: ByteWriter): void {
@@ -104,18 +91,21 @@ function writeReferences({ references }: CardHistory, writer: ByteWriter): void 
 }
 
 /** Buckets change only when events are merged or forgotten, many at a time, so their bytes are kept meanwhile. */
-function writeBuckets(history: CardHistory, writer: ByteWriter): void {
-  const known = history.encodedBuckets
-  if (known !== null) {
-    writer.bytes(known)
+function writeBuckets({ buckets, encoded }: CardHistory, writer: ByteWriter): void {
+  if (buckets.length === 0) {
+    writer.byte(0)
+    return
+  }
+  if (encoded.buckets !== null) {
+    writer.bytes(encoded.buckets)
     return
   }
   const start = writer.length
-  encodeBuckets(history, writer)
-  if (history.buckets.length > 0) history.encodedBuckets = Buffer.from(writer.view(start))
+  encodeBuckets(buckets, writer)
+  encoded.buckets = Buffer.from(writer.view(start))
 }
 
-function encodeBuckets({ buckets }: CardHistory, writer: ByteWriter): void {
+function encodeBuckets(buckets: CardHistory['buckets'], writer: ByteWriter): void {
   writer.varint(buckets.length)
   let hour = 0
   for (const bucket of buckets) {
@@ -134,149 +124,62 @@ function encodeBuckets({ buckets }: CardHistory, writer: ByteWriter): void {
   }
 }
 
-function readBuckets({ buckets }: CardHistory, reader: ByteReader): void {
-  let hour = 0
-  for (let left = countOf(reader); left > 0; left -= 1) {
-    hour += reader.varint()
-    const bucket = emptyBucket(hour * BUCKET_MS)
-    bucket.attempts = reader.varint()
-    bucket.count = reader.varint()
-    if (bucket.count > 0) {
-      bucket.sumMinor = reader.varint()
-      bucket.squares.add(reader.varint(), reader.varint())
-      bucket.minimumMinor = reader.varint()
-      bucket.maximumMinor = bucket.minimumMinor + reader.varint()
-    }
-    buckets.push(bucket)
-  }
-}
-
-/** Hot path. */
+/** Events from `from` up to `to`; the first is written against `timeMs` and `offset`. Hot path. */
 function writeEvents(
-  { data, references, settledCount }: CardHistory,
+  { data, stride, references, settledCount }: CardHistory,
   layout: CardLayout,
   columns: number,
   from: number,
   to: number,
   writer: ByteWriter,
+  timeMs: number,
+  offset: number,
 ): void {
   const isSettled = to === settledCount && from === 0
-  let timeMs = 0
-  let offset = 0
+  const isWide = stride !== STRIDE_NARROW
+  let previousMs = timeMs
+  let previousOffset = offset
   for (let index = from; index < to; index += 1) {
-    const base = index * STRIDE
+    const base = index * stride
     const nextTimeMs = data[base] ?? 0
-    writer.varint(nextTimeMs - timeMs)
-    timeMs = nextTimeMs
+    writer.varint(nextTimeMs - previousMs)
+    previousMs = nextTimeMs
     writer.varint(data[base + COLUMN.amount] ?? 0)
     const flags = data[base + COLUMN.flags] ?? 0
     writer.byte(flags)
-    for (let bit = 0; bit < REFERENCED.length; bit += 1) {
-      if ((columns & (1 << bit)) === 0) continue
-      const reference = data[base + (REFERENCED[bit] ?? 0)] ?? 0
-      if (layout === 3) writer.varint(reference)
-      else writer.uint48(references[reference] ?? 0)
-    }
-    if ((columns & COUNTRY_BIT) !== 0) writer.varint(data[base + COLUMN.country] ?? 0)
-    if ((columns & UTC_OFFSET_BIT) !== 0) writer.zigzag(data[base + COLUMN.utcOffset] ?? 0)
-    if ((flags & FLAG.place) !== 0) {
-      writer.zigzag(data[base + COLUMN.latitude] ?? 0)
-      writer.zigzag(data[base + COLUMN.longitude] ?? 0)
-    }
+    if (isWide) writeMore(data, base, layout, columns, references, writer)
     if (isSettled) {
       writer.byte(data[base + COLUMN.id] ?? 0)
       continue
     }
     const nextOffset = data[base + COLUMN.offset] ?? 0
-    writer.zigzag(nextOffset - offset)
-    offset = nextOffset
+    writer.zigzag(nextOffset - previousOffset)
+    previousOffset = nextOffset
     writer.uint48(data[base + COLUMN.id] ?? 0)
     if ((columns & INTENT_BIT) !== 0) writer.uint48(data[base + COLUMN.intent] ?? 0)
   }
 }
 
-const COUNTRY_BIT = 1 << OPTIONAL.indexOf(COLUMN.country)
-const UTC_OFFSET_BIT = 1 << OPTIONAL.indexOf(COLUMN.utcOffset)
-const INTENT_BIT = 1 << OPTIONAL.indexOf(COLUMN.intent)
-
-/** Hot path. */
-function readEvents(
-  history: CardHistory,
-  layout: number,
+/** Columns that only some cards have. Hot path. */
+function writeMore(
+  data: Float64Array,
+  base: number,
+  layout: CardLayout,
   columns: number,
-  count: number,
-  isSettled: boolean,
-  reader: ByteReader,
+  references: readonly number[],
+  writer: ByteWriter,
 ): void {
-  const data = reserve(history, count)
-  let timeMs = 0
-  let offset = 0
-  for (let index = 0; index < count; index += 1) {
-    const base = (history.count + index) * STRIDE
-    timeMs += reader.varint()
-    data[base] = timeMs
-    data[base + COLUMN.amount] = reader.varint()
-    const flags = reader.byte()
-    data[base + COLUMN.flags] = flags
-    for (let bit = 0; bit < REFERENCED.length; bit += 1) {
-      if ((columns & (1 << bit)) === 0) continue
-      const stored = layout === 3 ? reader.varint() : learned(history, reader.uint48())
-      data[base + (REFERENCED[bit] ?? 0)] = stored
-    }
-    if ((columns & COUNTRY_BIT) !== 0) data[base + COLUMN.country] = reader.varint()
-    if ((columns & UTC_OFFSET_BIT) !== 0) data[base + COLUMN.utcOffset] = reader.zigzag()
-    if ((flags & FLAG.place) !== 0) {
-      data[base + COLUMN.latitude] = reader.zigzag()
-      data[base + COLUMN.longitude] = reader.zigzag()
-    }
-    if (isSettled) {
-      data[base + COLUMN.offset] = SETTLED_OFFSET
-      data[base + COLUMN.id] = reader.byte()
-      continue
-    }
-    offset += reader.zigzag()
-    data[base + COLUMN.offset] = offset
-    data[base + COLUMN.id] = reader.uint48()
-    if ((columns & INTENT_BIT) !== 0) data[base + COLUMN.intent] = reader.uint48()
+  for (let bit = 0; bit < REFERENCED.length; bit += 1) {
+    if ((columns & (1 << bit)) === 0) continue
+    const reference = data[base + (REFERENCED[bit] ?? 0)] ?? 0
+    if (layout === 3) writer.varint(reference)
+    else writer.uint48(references[reference] ?? 0)
   }
-  history.count += count
-}
-
-function reserve(history: CardHistory, count: number): Float64Array {
-  const needed = (history.count + count + 4) * STRIDE
-  if (history.data.length < needed) {
-    const larger = new Float64Array(needed)
-    larger.set(history.data.subarray(0, history.count * STRIDE))
-    history.data = larger
-  }
-  return history.data
-}
-
-function learned({ references }: CardHistory, reference: number): number {
-  if (reference === 0) return 0
-  const index = references.indexOf(reference)
-  if (index > 0) return index
-  references.push(reference)
-  return references.length - 1
-}
-
-function writeRecords(history: CardHistory, writer: ByteWriter): void {
-  const { records, settledCount } = history
-  writer.varint(records.size)
-  if (records.size === 0) return
-  for (let index = settledCount; index < history.count; index += 1) {
-    const record = records.get(history.at(index, COLUMN.offset))
-    if (record === undefined) continue
-    writer.varint(index - settledCount)
-    writer.varint(record.length)
-    writer.bytes(record)
-  }
-}
-
-function readRecords(history: CardHistory, reader: ByteReader): void {
-  for (let left = countOf(reader); left > 0; left -= 1) {
-    const offset = history.at(history.settledCount + reader.varint(), COLUMN.offset)
-    history.records.set(offset, reader.bytes(countOf(reader)))
+  if ((columns & COUNTRY_BIT) !== 0) writer.varint(data[base + COLUMN.country] ?? 0)
+  if ((columns & UTC_OFFSET_BIT) !== 0) writer.zigzag(data[base + COLUMN.utcOffset] ?? 0)
+  if (((data[base + COLUMN.flags] ?? 0) & FLAG.place) !== 0) {
+    writer.zigzag(data[base + COLUMN.latitude] ?? 0)
+    writer.zigzag(data[base + COLUMN.longitude] ?? 0)
   }
 }
 
@@ -293,40 +196,6 @@ function writeCauses(history: CardHistory, writer: ByteWriter): void {
     for (const cause of list) {
       writer.varint(cause - before)
       before = cause
-    }
-  }
-}
-
-function readCauses(history: CardHistory, reader: ByteReader): void {
-  for (let left = countOf(reader); left > 0; left -= 1) {
-    const offset = history.at(history.settledCount + reader.varint(), COLUMN.offset)
-    const list: number[] = []
-    let before = 0
-    for (let more = countOf(reader); more > 0; more -= 1) {
-      before += reader.varint()
-      list.push(before)
-    }
-    history.causes.set(offset, list)
-  }
-}
-
-function countOf(reader: ByteReader): number {
-  const count = reader.varint()
-  if (count <= COUNT_MAX) return count
-  throw new SluiceError(
-    'SLUICE_STATE_CORRUPT',
-    `A stored value announces ${count} items; at most ${COUNT_MAX} are kept.`,
-  )
-}
-
-function checkReferences({ data, count, references }: CardHistory): void {
-  for (let base = 0; base < count * STRIDE; base += STRIDE) {
-    for (const column of REFERENCED) {
-      if ((data[base + column] ?? 0) < references.length) continue
-      throw new SluiceError(
-        'SLUICE_STATE_CORRUPT',
-        'A stored event names no reference of its card.',
-      )
     }
   }
 }

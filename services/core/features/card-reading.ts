@@ -5,8 +5,9 @@
 // rings at the end give the windows.
 
 import type { CardEvent } from './card-event.ts'
-import { COLUMN, FLAG, STRIDE, type Bucket } from './card-columns.ts'
-import { CARD_RAW_MAX, CARD_RETAIN_MS, type CardHistory } from './card-history.ts'
+import { COLUMN, FLAG, STRIDE_NARROW, type Bucket } from './card-columns.ts'
+import { type CardHistory } from './card-history.ts'
+import { CARD_RAW_MAX, CARD_RETAIN_MS } from './card-limits.ts'
 import type { CardPlan } from './card-plan.ts'
 import { CardSums } from './card-sums.ts'
 import type { Reference } from './feature-definition.ts'
@@ -50,7 +51,7 @@ export class CardReading extends CardSums {
   /** Reads the events that come before `event` by (time, id). `event` may be one of the history, or new to it. */
   read(history: CardHistory, event: CardEvent): void {
     this.#begin(history, event)
-    const data = history.data
+    const { data, stride } = history
     const windowsMs = this.#windowsMs
     const reachMs = windowsMs[windowsMs.length - 1] ?? 0
     const before = history.rankOf(event.timeMs, event.idRef)
@@ -60,7 +61,7 @@ export class CardReading extends CardSums {
     // Merged by rule, stored so already or not: all of an hour counts, before the transaction or after it.
     let mergedFrom = oldestRaw - 1
     for (let index = before - 1; index >= 0 && index >= oldestRaw; index -= 1) {
-      const base = index * STRIDE
+      const base = index * stride
       const timeMs = data[base] ?? 0
       const ageMs = event.timeMs - timeMs
       if (ageMs >= reachMs || timeMs < horizonMs) {
@@ -122,8 +123,9 @@ export class CardReading extends CardSums {
 
   /** Adds one single event to its ring. */
   #add(history: CardHistory, event: CardEvent, index: number, ring: number): void {
-    const data = history.data
-    const base = index * STRIDE
+    const { data, stride } = history
+    const base = index * stride
+    const isWide = stride !== STRIDE_NARROW
     const flags = data[base + COLUMN.flags] ?? 0
     const timeMs = data[base] ?? 0
     const amountMinor = data[base + COLUMN.amount] ?? 0
@@ -135,7 +137,8 @@ export class CardReading extends CardSums {
       this.singles[ring] = (this.singles[ring] ?? 0) + 1
       this.#addPayment(amountMinor, event.amountMinor, ring)
       if (this.#plan.hasRhythm) {
-        this.#addRhythm(timeMs + (data[base + COLUMN.utcOffset] ?? 0) * MINUTE_MS, ring)
+        const utcOffset = isWide ? (data[base + COLUMN.utcOffset] ?? 0) : 0
+        this.#addRhythm(timeMs + utcOffset * MINUTE_MS, ring)
       }
     }
     if ((flags & FLAG.declined) !== 0 && this.#plan.hasDeclines) {
@@ -146,7 +149,7 @@ export class CardReading extends CardSums {
       }
     }
     this.#nextTimeMs = timeMs
-    this.#addReferences(data, base, index, ring, isPayment)
+    if (isWide) this.#addReferences(data, base, index, ring, isPayment)
   }
 
   #addPayment(amountMinor: number, ownMinor: number, ring: number): void {
@@ -198,10 +201,10 @@ export class CardReading extends CardSums {
 
   /** What is older than the newest CARD_RAW_MAX events counts as if at the start of its hour. */
   #readMerged(history: CardHistory, event: CardEvent, from: number, horizonMs: number): void {
-    const data = history.data
+    const { data, stride } = history
     this.#mergedFrom = 0
     for (let index = from; index >= 0; index -= 1) {
-      const base = index * STRIDE
+      const base = index * stride
       const startMs = bucketStartMs(data[base] ?? 0)
       if ((data[base] ?? 0) < horizonMs) break
       const isRetry = ((data[base + COLUMN.flags] ?? 0) & FLAG.retry) !== 0
@@ -253,11 +256,11 @@ export class CardReading extends CardSums {
 
   /** The limit is known only after the pass; declines are rare, and so is this. */
   #countUnderLimit(history: CardHistory, event: CardEvent, before: number): void {
-    const data = history.data
+    const { data, stride } = history
     const windowsMs = this.#windowsMs
     const oldestRaw = Math.max(0, history.count - CARD_RAW_MAX)
     for (let index = before - 1; index >= oldestRaw; index -= 1) {
-      const base = index * STRIDE
+      const base = index * stride
       const ageMs = event.timeMs - (data[base] ?? 0)
       const flags = data[base + COLUMN.flags] ?? 0
       if ((flags & (FLAG.retry | FLAG.declined)) !== 0) continue

@@ -1,8 +1,9 @@
 // The last payments of a card before a transaction, as a sequence model sees them: from the same history as the
 // card's features, in memory or from Redis.
 
-import { COLUMN, STRIDE } from './card-columns.ts'
-import { CARD_RAW_MAX, type CardHistory } from './card-history.ts'
+import { COLUMN } from './card-columns.ts'
+import type { CardHistory } from './card-history.ts'
+import { CARD_RAW_MAX } from './card-limits.ts'
 
 /** Payments that a sequence holds at most. */
 export const SEQUENCE_EVENTS = 32
@@ -18,7 +19,7 @@ export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
  * that came later in the log nothing is seen: only offsets below `nextOffset` count, as for the features. Hot path.
  */
 export function writeSequence(
-  { data, count }: CardHistory,
+  { data, stride, count }: CardHistory,
   timeMs: number,
   idRef: number,
   nextOffset: number,
@@ -29,7 +30,7 @@ export function writeSequence(
   let at = position
   let singly = 0
   for (let index = count - 1; index >= 0 && at < end && singly < CARD_RAW_MAX; index -= 1) {
-    const base = index * STRIDE
+    const base = index * stride
     if ((data[base + COLUMN.offset] ?? 0) >= nextOffset) continue
     singly += 1
     const eventMs = data[base + COLUMN.time] ?? 0

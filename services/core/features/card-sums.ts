@@ -4,6 +4,10 @@
 import type { CardPlan } from './card-plan.ts'
 import { SquareSum } from './squares.ts'
 
+/** Arrays of the class below that begin with 0: the single ones, and those of each reference. */
+const SINGLE_SUMS = 12
+const SUMS_PER_REFERENCE = 3
+
 export class CardSums {
   readonly attempts: Float64Array
   /** Payments that are held singly: what quantile and rhythm look at. */
@@ -35,16 +39,23 @@ export class CardSums {
   /** Per reference of the plan: 1 where any event of the reach has one. */
   readonly hasAny: Uint8Array
   readonly #sums: CardPlan
+  /** All that begin with 0, in one piece. */
+  readonly #zeroed: Float64Array
 
   constructor(plan: CardPlan) {
     this.#sums = plan
     const size = plan.windowsMs.length
-    const windows = (): Float64Array => new Float64Array(size)
+    this.#zeroed = new Float64Array(size * (SINGLE_SUMS + SUMS_PER_REFERENCE * plan.columns.length))
+    let used = 0
+    const windows = (): Float64Array => {
+      used += size
+      return this.#zeroed.subarray(used - size, used)
+    }
     this.attempts = windows()
     this.singles = windows()
     this.counts = windows()
     this.sumsMinor = windows()
-    this.minimaMinor = windows()
+    this.minimaMinor = new Float64Array(size)
     this.maximaMinor = windows()
     this.squares = plan.windowsMs.map(() => new SquareSum())
     this.smaller = windows()
@@ -59,24 +70,14 @@ export class CardSums {
     this.pairAttempts = plan.columns.map(windows)
     this.pairLast = new Int32Array(plan.columns.length)
     this.hasAny = new Uint8Array(plan.columns.length)
+    if (used !== this.#zeroed.length) throw new RangeError('A sum has no room of its own.')
   }
 
   /** Begins anew. */
   protected clear(): void {
-    const { hasQuantile, hasRhythm, hasDeclines } = this.#sums
-    this.attempts.fill(0)
-    this.singles.fill(0)
-    this.counts.fill(0)
-    this.sumsMinor.fill(0)
+    this.#zeroed.fill(0)
     this.minimaMinor.fill(Infinity)
-    this.maximaMinor.fill(0)
     for (const sum of this.squares) sum.reset()
-    if (hasQuantile) fillAll(this.smaller, this.equal)
-    if (hasRhythm) fillAll(this.sameHour, this.sameWeekday)
-    if (hasDeclines) fillAll(this.declines, this.triedAgain, this.underLimit)
-    fillAll(...this.distinct)
-    fillAll(...this.pairCounts)
-    fillAll(...this.pairAttempts)
     this.pairLast.fill(-1)
     this.hasAny.fill(0)
     this.limitMinor = Infinity
@@ -111,10 +112,6 @@ export class CardSums {
       if (hasSquares && sum !== undefined) squares[ring]?.add(sum.high, sum.low)
     }
   }
-}
-
-function fillAll(...arrays: readonly Float64Array[]): void {
-  for (const values of arrays) values.fill(0)
 }
 
 function accumulate(values: Float64Array): void {

@@ -11,8 +11,9 @@
 import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE } from './entity-event.ts'
+import type { EncodedTail } from './encoded-card.ts'
 import { EntityPart } from './entity-part.ts'
-import { seal, unseal } from './sealed.ts'
+import { beginValue, finishValue, HEADER_BYTES, startOf, unseal } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
 /** Layouts that this build reads, and can be told to write. */
@@ -25,48 +26,66 @@ const COUNT_MAX = 262_144
 const TAIL_EVENTS = 16
 const START_AT_LEAST = 32
 
-/** The stored value. `writer` is scratch space. */
+/** The stored value. `writer` is scratch space. What was encoded before is copied. Hot path. */
 export function encodeEntityPart(part: EntityPart, writer: ByteWriter): Buffer {
-  const known = part.encodedStart
-  const isKnown = known !== null && part.count - known.count <= 4 * TAIL_EVENTS
-  const startCount = isKnown ? known.count : startCountOf(part)
-  const { value, start } = seal(
-    writer,
-    ENTITY_LAYOUTS[0],
-    isKnown ? known.start : null,
-    () => {
-      writer.varint(startCount)
-      writeEvents(part, 0, startCount, writer)
-    },
-    () => {
-      writer.varint(part.count - startCount)
-      writeEvents(part, startCount, part.count, writer)
-      writeHours(part, writer)
-      writeLabels(part, writer)
-    },
-  )
-  if (!isKnown) part.encodedStart = { count: startCount, start }
-  return value
+  const { count } = part
+  const layout = ENTITY_LAYOUTS[0]
+  beginValue(writer, layout)
+  let known = part.encodedStart
+  if (known !== null && count - known.count <= 4 * TAIL_EVENTS) writer.bytes(known.start.bytes)
+  else {
+    const startCount = startCountOf(part)
+    writer.varint(startCount)
+    writeEvents(part, 0, startCount, writer, 0, 0)
+    known = { count: startCount, start: startOf(writer, layout) }
+    part.encodedStart = known
+    part.encodedTail.reset(layout, 0)
+  }
+  writer.varint(count - known.count)
+  if (count > known.count) writer.bytes(tailOf(part, known.count).writer.view(0))
+  writeHours(part, writer)
+  writeLabels(part, writer)
+  return finishValue(writer, HEADER_BYTES + known.start.bytes.length, known.start.checksum)
+}
+
+/** The events after the start, those encoded that were not yet. */
+function tailOf(part: EntityPart, startCount: number): EncodedTail {
+  const tail = part.encodedTail
+  const { count } = part
+  const from = startCount + tail.count
+  if (from === count) return tail
+  writeEvents(part, from, count, tail.writer, tail.timeMs, tail.offset)
+  tail.count = count - startCount
+  tail.timeMs = part.at(count - 1, ENTITY_COLUMN.time)
+  tail.offset = part.at(count - 1, ENTITY_COLUMN.offset)
+  return tail
 }
 
 function startCountOf({ count }: EntityPart): number {
   return count < START_AT_LEAST + TAIL_EVENTS ? 0 : count - TAIL_EVENTS
 }
 
-/** Hot path. */
-function writeEvents({ data }: EntityPart, from: number, to: number, writer: ByteWriter): void {
-  let timeMs = 0
-  let offset = 0
+/** Events from `from` up to `to`; the first is written against `timeMs` and `offset`. Hot path. */
+function writeEvents(
+  { data }: EntityPart,
+  from: number,
+  to: number,
+  writer: ByteWriter,
+  timeMs: number,
+  offset: number,
+): void {
+  let previousMs = timeMs
+  let previousOffset = offset
   for (let index = from; index < to; index += 1) {
     const base = index * ENTITY_STRIDE
     const nextTimeMs = data[base] ?? 0
     const nextOffset = data[base + ENTITY_COLUMN.offset] ?? 0
-    writer.varint(nextTimeMs - timeMs)
-    writer.zigzag(nextOffset - offset)
+    writer.varint(nextTimeMs - previousMs)
+    writer.zigzag(nextOffset - previousOffset)
     writer.uint32(data[base + ENTITY_COLUMN.id] ?? 0)
     writer.uint32(data[base + ENTITY_COLUMN.card] ?? 0)
-    timeMs = nextTimeMs
-    offset = nextOffset
+    previousMs = nextTimeMs
+    previousOffset = nextOffset
   }
 }
 

@@ -8,6 +8,7 @@
 // that of the newest visible event do not count, whether they are still stored or already forgotten. That
 // makes every reading a function of the events within the cut alone.
 
+import { EncodedTail } from './encoded-card.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
 import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
@@ -30,6 +31,9 @@ export const ENTITY_RETAIN_MS = ENTITY_REACH_MS + LATENESS_MS + ENTITY_DELAY_MS 
 /** Longest window in which cards are counted; merged hours remember their cards for that long, delay and lateness added. */
 export const DISTINCT_WINDOW_MS = DAY_MS
 const CARDS_RETAIN_MS = DISTINCT_WINDOW_MS + LATENESS_MS + ENTITY_DELAY_MS + 2 * BUCKET_MS
+
+/** Events that a part remembers as having come last. */
+const RECENT_MAX = 64
 
 /** Up to which offsets a part may be read. */
 export interface Cut {
@@ -57,8 +61,21 @@ export class EntityPart {
   readonly labels: EntityLabel[] = []
   /** Events from the start that will not change place, as they were encoded last; null once they have. */
   encodedStart: { readonly count: number; readonly start: EncodedStart } | null = null
+  /** Events after those, as far as they are encoded. */
+  readonly encodedTail = new EncodedTail()
   #newestOffset = -1
   #hours: HourIndex | null = null
+  /** Offset and time of the events that came last, in turn: those that a reader's cut may leave out. */
+  readonly #recent: number[] = []
+  /** Events with an offset below this are not among them. */
+  #recentFromOffset = 0
+  /** The copy that a reader was given last, and how often the part had changed before. */
+  #seen: {
+    readonly nextOffset: number
+    readonly changes: number
+    readonly part: EntityPart
+  } | null = null
+  #changes = 0
 
   at(index: number, column: number): number {
     return this.data[index * ENTITY_STRIDE + column] ?? 0
@@ -70,9 +87,21 @@ export class EntityPart {
     return this.#hours
   }
 
-  /** The part as a reader sees it: itself where everything is within the cut, else a copy of what is. */
-  seenBy(cut: Cut): EntityPart {
+  /**
+   * The part as a reader sees it that looks at nothing after `toMs`: itself where all that is up to the end of that hour
+   * is within the cut, else a copy of what is.
+   */
+  seenBy(cut: Cut, toMs = Infinity): EntityPart {
     if (this.#newestOffset < cut.nextOffset) return this
+    if (bucketStartMs(this.#unseenFromMs(cut.nextOffset)) > toMs) return this
+    const known = this.#seen
+    if (known?.nextOffset === cut.nextOffset && known.changes === this.#changes) return known.part
+    const part = this.#within(cut)
+    this.#seen = { nextOffset: cut.nextOffset, changes: this.#changes, part }
+    return part
+  }
+
+  #within(cut: Cut): EntityPart {
     const seen = new EntityPart()
     for (let index = 0; index < this.count; index += 1) {
       const offset = this.at(index, ENTITY_COLUMN.offset)
@@ -84,6 +113,7 @@ export class EntityPart {
     // Merged events are committed, so every cut holds them.
     seen.crowdedHours.push(...this.crowdedHours)
     seen.labels.push(...this.labels)
+    seen.#recentFromOffset = seen.#newestOffset + 1
     return seen
   }
 
@@ -91,6 +121,8 @@ export class EntityPart {
   insert(timeMs: number, offset: number, idRef: number, cardHash: number): void {
     if (offset <= this.#newestOffset && this.#holds(offset)) return
     this.append(this.#placeOf(timeMs, offset), timeMs, offset, idRef, cardHash)
+    this.#recent.push(offset, timeMs)
+    if (this.#recent.length > 2 * RECENT_MAX) this.#forgetRecent(RECENT_MAX)
   }
 
   /** Puts an event where it belongs; for readers of stored values, which have them in order. */
@@ -109,9 +141,11 @@ export class EntityPart {
     this.data[base + ENTITY_COLUMN.id] = idRef % 0x1_0000_0000
     this.data[base + ENTITY_COLUMN.card] = cardHash
     this.count += 1
+    this.#changes += 1
     if (offset > this.#newestOffset) this.#newestOffset = offset
     const known = this.encodedStart
     if (known !== null && index < known.count) this.encodedStart = null
+    if (base < used) this.encodedTail.reset(0, 0)
     if (base < used || this.#hours?.append(timeMs) === false) this.#hours = null
   }
 
@@ -130,11 +164,14 @@ export class EntityPart {
   adopt(more: number, newestOffset: number): void {
     this.count += more
     this.#newestOffset = Math.max(this.#newestOffset, newestOffset)
+    this.#recentFromOffset = this.#newestOffset + 1
+    this.#changes += 1
     this.#hours = null
   }
 
   /** Remembers a label. Genuine ones matter only where they undo a fraud, so others are not kept. */
   insertLabel(label: EntityLabel): void {
+    this.#changes += 1
     if (this.labels.some(({ labelOffset }) => labelOffset === label.labelOffset)) return
     if (!label.isFraud && !this.#isWordBefore(label)) return
     let position = this.labels.length
@@ -168,10 +205,14 @@ export class EntityPart {
 
   /** Merges crowded hours and forgets what no feature can reach; touches only what is committed. */
   compact(committed: Cut): void {
+    this.#changes += 1
+    this.#seen = null
+    this.#forgetCommitted(committed.nextOffset)
     const horizonMs = this.horizonMs(committed.nextOffset)
     if (this.#hasToMerge(committed.nextOffset, horizonMs)) {
       this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
       this.encodedStart = null
+      this.encodedTail.reset(0, 0)
       this.#hours = null
     }
     while (this.crowdedHours[0] !== undefined && this.crowdedHours[0].startMs < horizonMs) {
@@ -205,6 +246,31 @@ export class EntityPart {
     const hour = { startMs, count, cards: new KeptSmallest() }
     this.crowdedHours.splice(position, 0, hour)
     return hour
+  }
+
+  /** Time of the oldest event with such an offset or a later one; -Infinity when that is not known. */
+  #unseenFromMs(offset: number): number {
+    if (offset < this.#recentFromOffset) return -Infinity
+    let oldestMs = Infinity
+    for (let index = 0; index < this.#recent.length; index += 2) {
+      if ((this.#recent[index] ?? 0) < offset) continue
+      oldestMs = Math.min(oldestMs, this.#recent[index + 1] ?? -Infinity)
+    }
+    return oldestMs
+  }
+
+  #forgetCommitted(offset: number): void {
+    let count = 0
+    while (2 * count < this.#recent.length && (this.#recent[2 * count] ?? 0) < offset) count += 1
+    if (count > 0) this.#forgetRecent(count)
+  }
+
+  #forgetRecent(count: number): void {
+    for (let index = 0; index < count; index += 1) {
+      const offset = this.#recent[2 * index] ?? 0
+      this.#recentFromOffset = Math.max(this.#recentFromOffset, offset + 1)
+    }
+    this.#recent.splice(0, 2 * count)
   }
 
   #holds(offset: number): boolean {

@@ -28,6 +28,7 @@ export class EntityReading {
   isApproximate = false
 
   readonly #plan: EntityPlan
+  readonly #delayMsMin: number
   readonly #frauds = new KnownFrauds()
   readonly #cards = new HashSet()
   #isSaturated = false
@@ -44,6 +45,7 @@ export class EntityReading {
 
   constructor(plan: EntityPlan) {
     this.#plan = plan
+    this.#delayMsMin = Math.min(...plan.groups.map(({ delayMs }) => delayMs))
     this.groups = plan.groups.map(({ delayMs, windowsMs }) => ({
       delayMs,
       windowsMs,
@@ -62,18 +64,18 @@ export class EntityReading {
     this.#cards.clear()
     this.#isSaturated = false
     this.isApproximate = false
-    this.#runTimesMs.length = 0
-    this.#runIds.length = 0
+    if (this.#runTimesMs.length > 0) this.#runTimesMs.length = 0
+    if (this.#runIds.length > 0) this.#runIds.length = 0
     this.#otherTimeMs = -Infinity
     this.#otherId = 0
-    this.#fraudTimesMs.length = 0
+    if (this.#fraudTimesMs.length > 0) this.#fraudTimesMs.length = 0
     this.#crowdedMs = -Infinity
   }
 
   /** Adds the part of one lane, as far as the cut lets it be seen. */
   add(part: EntityPart, cut: Cut): void {
     if (part.count === 0 && part.crowdedHours.length === 0 && part.labels.length === 0) return
-    const seen = part.seenBy(cut)
+    const seen = part.seenBy(cut, this.#timeMs - this.#delayMsMin)
     const horizonMs = seen.horizonMs(cut.nextOffset)
     for (const group of this.groups) this.#addCounts(seen, group, horizonMs)
     const { distinctDelayMs, run } = this.#plan

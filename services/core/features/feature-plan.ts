@@ -1,6 +1,6 @@
 // The list of features compiled: every choice is made once, so that the loop per transaction only computes.
 
-import { entityRefOf, PRESENCE, type CardEvent } from './card-event.ts'
+import { entityRefOf, PRESENCE, type CardEvent, type EventNeeds } from './card-event.ts'
 import type { CardHistory } from './card-history.ts'
 import { cardPlanOf, type CardPlan } from './card-plan.ts'
 import { cardReader, type CardValue } from './card-readers.ts'
@@ -25,6 +25,7 @@ export interface FeaturePlan {
   readonly definitions: readonly FeatureDefinition[]
   readonly card: CardPlan
   readonly entities: Readonly<Record<EntityKind, EntityPlan | null>>
+  readonly needs: EventNeeds
   /** Makes what `write` reads from. */
   openReadings(): Readings
   /**
@@ -57,6 +58,10 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
     definitions,
     card,
     entities,
+    needs: {
+      ...perKind((kind) => entities[kind] !== null || card.references.includes(kind)),
+      category: card.references.includes('category'),
+    },
     openReadings,
     write(event, isRetry, history, readings, row, position) {
       const own = isRetry ? 0 : 1

@@ -27,6 +27,20 @@ export function noFaults(): Faults {
   }
 }
 
+/** Whether anything at all could not be read. Hot path. */
+export function hasFaults(faults: Faults): boolean {
+  const { terminal, merchant, device, network } = faults.degradedEntities
+  return (
+    faults.cardExpiredFrom !== Infinity ||
+    faults.isCardDegraded ||
+    faults.areEntitiesExpired ||
+    terminal ||
+    merchant ||
+    device ||
+    network
+  )
+}
+
 /** Nothing could be read. */
 export const ALL_DEGRADED: Faults = {
   cardExpiredFrom: Infinity,
@@ -65,6 +79,13 @@ export function compileStates({ definitions, card }: FeaturePlan): WriteStates {
     return faults.areEntitiesExpired ? STATE.expired : STATE.present
   }
   return (faults, row, position, states) => {
+    if (!hasFaults(faults)) {
+      const end = position + definitions.length
+      for (let at = position; at < end; at += 1) {
+        states[at] = Number.isNaN(row[at]) ? STATE.absent : STATE.present
+      }
+      return
+    }
     for (let index = 0; index < definitions.length; index += 1) {
       const at = position + index
       const fault = faultOf(index, faults)

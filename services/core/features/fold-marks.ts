@@ -12,3 +12,10 @@ export const FOLD_MARKS = [
   'degraded',
 ] as const
 export type FoldMark = (typeof FOLD_MARKS)[number]
+
+export const NO_MARKS: readonly FoldMark[] = []
+
+/** Those that apply, in the order of the list. */
+export function marksThat(applies: Readonly<Record<FoldMark, boolean>>): readonly FoldMark[] {
+  return FOLD_MARKS.filter((mark) => applies[mark])
+}

@@ -10,14 +10,8 @@ import { writeSequence } from './card-sequence.ts'
 import { EntityPart, type Cut } from './entity-part.ts'
 import { entityKeyOf, type EntityKind } from './feature-definition.ts'
 import type { FeaturePlan } from './feature-plan.ts'
-import {
-  FEATURE_PLAN,
-  LANE_START,
-  LaneFold,
-  type Folded,
-  type LaneState,
-  type ReadablePart,
-} from './lane-fold.ts'
+import type { LaneState, ReadablePart } from './fold-state.ts'
+import { FEATURE_PLAN, LANE_START, LaneFold, type Folded } from './lane-fold.ts'
 import { DAY_MS, LATENESS_MS, REACH_MS } from './time.ts'
 
 /** Lanes take part in no feature value; they are folded apart since the scorer's lanes are. */

@@ -21,7 +21,6 @@ export class KnownFrauds {
     horizonMs: number,
   ): void {
     this.found.length = 0
-    this.#last.clear()
     let hasClash = false
     for (let index = from; index < to; index += 1) {
       const label = labels[index]
@@ -42,6 +41,7 @@ export class KnownFrauds {
 
   #hasDoubles(): boolean {
     if (this.found.length < 2) return false
+    this.#last.clear()
     for (const label of this.found) this.#last.set(label.idRef, label)
     return this.#last.size < this.found.length
   }

@@ -5,48 +5,33 @@
 import type { RateTable } from '../currency.ts'
 import { referenceOf } from '../reference.ts'
 import type { Label, Transaction } from '../transaction.ts'
-import { cardEventOf, entityRefOf, entityRefOfLabel, type CardEvent } from './card-event.ts'
+import {
+  blankCardEvent,
+  cardEventOf,
+  entityRefOf,
+  entityRefOfLabel,
+  fillCardEvent,
+  type CardEvent,
+} from './card-event.ts'
 import { COLUMN, FLAG, type StoredOutcome } from './card-columns.ts'
 import { CardHistory } from './card-history.ts'
-import type { Cut, EntityPart } from './entity-part.ts'
-import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
+import type { Cut } from './entity-part.ts'
+import { ENTITY_KINDS } from './feature-definition.ts'
 import { FEATURES } from './feature-list.ts'
 import { compileFeaturePlan, type FeaturePlan, type Readings } from './feature-plan.ts'
-import type { FoldMark } from './fold-marks.ts'
+import type { LaneState } from './fold-state.ts'
+import { marksThat, NO_MARKS, type FoldMark } from './fold-marks.ts'
 import {
   ALL_DEGRADED,
   compileStates,
+  hasFaults,
   noFaults,
+  STATE,
   type Faults,
   type WriteStates,
 } from './feature-states.ts'
 import { recompute, revisable, type ComputedRow, type Recomputed } from './late-revisions.ts'
 import { LATENESS_MS, REACH_MS } from './time.ts'
-
-/** A part of an entity and how much of it may be read. */
-export interface ReadablePart {
-  readonly part: EntityPart
-  readonly cut: Cut
-}
-
-/** State as the fold needs it: values of this lane to change, parts of the other lanes to read. */
-export interface LaneState {
-  card(card: string): CardHistory
-  ownEntity(kind: EntityKind, ref: number): EntityPart
-  /** Null when what another lane knows cannot be read: then the features of this entity are degraded. */
-  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null
-  /**
-   * Live: transactions before this find other lanes' parts incomplete, since those are far ahead. -Infinity in an
-   * aligned replay, where lanes are in step.
-   */
-  readonly entityHorizonMs: number
-}
-
-/** State that can also be looked at without being changed by it. */
-export interface CardLookup {
-  /** The card as it stands, not to be changed; null when it has no history, or was not read. */
-  peekCard(card: string): CardHistory | null
-}
 
 /** How one transaction was folded; its feature row was written unless it is a duplicate. */
 export interface Folded {
@@ -60,8 +45,8 @@ export interface Folded {
   readonly recomputed: readonly Recomputed[]
 }
 
-const NO_MARKS: readonly FoldMark[] = []
 const NONE: readonly Recomputed[] = []
+const NO_STATES = new Uint8Array(0)
 const NO_HISTORY = new CardHistory()
 /** Where a lane stands; restored from what was committed, so that a crash changes nothing. */
 export interface LanePosition {
@@ -95,7 +80,11 @@ export class LaneFold {
   readonly #readings: Readings
   readonly #writeStates: WriteStates
   readonly #faults: Faults = noFaults()
-  #position: LanePosition
+  /** Reused from one transaction to the next. */
+  readonly #event = blankCardEvent()
+  #newestEventMs: number
+  #watermarkMs: number
+  #labelWatermarkMs: number
 
   constructor(options: FoldOptions, position: LanePosition) {
     const { rates, plan = FEATURE_PLAN, readRecord, keepsEntities = true } = options
@@ -105,27 +94,30 @@ export class LaneFold {
     this.#keepsEntities = keepsEntities
     this.#readings = plan.openReadings()
     this.#writeStates = compileStates(plan)
-    this.#position = position
+    this.#newestEventMs = position.newestEventMs
+    this.#watermarkMs = position.watermarkMs
+    this.#labelWatermarkMs = position.labelWatermarkMs
   }
 
   get position(): LanePosition {
-    return this.#position
+    return {
+      newestEventMs: this.#newestEventMs,
+      watermarkMs: this.#watermarkMs,
+      labelWatermarkMs: this.#labelWatermarkMs,
+    }
   }
 
   /** A transaction that somebody else folds: only the lane's position learns of it. */
   passOver(eventTimeMs: number): void {
-    if (eventTimeMs <= this.#position.newestEventMs) return
-    this.#position = { ...this.#position, newestEventMs: eventTimeMs }
+    if (eventTimeMs > this.#newestEventMs) this.#newestEventMs = eventTimeMs
   }
 
   applyWatermark(timeMs: number): void {
-    const watermarkMs = Math.max(this.#position.watermarkMs, timeMs)
-    this.#position = { ...this.#position, watermarkMs }
+    this.#watermarkMs = Math.max(this.#watermarkMs, timeMs)
   }
 
   applyLabelWatermark(timeMs: number): void {
-    const labelWatermarkMs = Math.max(this.#position.labelWatermarkMs, timeMs)
-    this.#position = { ...this.#position, labelWatermarkMs }
+    this.#labelWatermarkMs = Math.max(this.#labelWatermarkMs, timeMs)
   }
 
   /**
@@ -135,7 +127,7 @@ export class LaneFold {
   applyLabel(label: Label, labelOffset: number, state: LaneState): void {
     const entry = {
       timeMs: label.eventTimeMs,
-      knownAtMs: Math.max(label.knownAtMs, this.#position.labelWatermarkMs + 1),
+      knownAtMs: Math.max(label.knownAtMs, this.#labelWatermarkMs + 1),
       idRef: referenceOf(label.transactionId),
       labelOffset,
       isFraud: label.verdict === 'fraud',
@@ -163,7 +155,8 @@ export class LaneFold {
     record: Uint8Array | null,
   ): Folded {
     const history = state.card(transaction.card)
-    const event = cardEventOf(transaction, offset, this.#rates, record)
+    const event = this.#event
+    fillCardEvent(event, transaction, offset, this.#rates, record, this.#plan.needs)
     const first = history.indexOfId(event.idRef)
     if (first >= 0) {
       // A lane without its state cannot tell duplicates, and must come to the same place.
@@ -175,7 +168,8 @@ export class LaneFold {
     this.#readEntities(event, cut, state)
     const isApproximate = this.#writeRow(event, isRetry, history, row, position, states)
     const marks = this.#marksOf(event, isRetry, history, isApproximate, states, position)
-    const recomputed = marks.includes('behind_reach')
+    const isForgotten = marks !== NO_MARKS && marks.includes('behind_reach')
+    const recomputed = isForgotten
       ? NONE
       : this.#remember(event, isRetry, history, cut, state, marks)
     this.passOver(event.timeMs)
@@ -232,7 +226,7 @@ export class LaneFold {
 
   #readEntities(event: CardEvent, ownCut: Cut, state: LaneState): void {
     const { timeMs } = event
-    const newestMs = Math.max(this.#position.newestEventMs, this.#position.watermarkMs)
+    const newestMs = Math.max(this.#newestEventMs, this.#watermarkMs)
     const faults = this.#faults
     faults.areEntitiesExpired = timeMs < Math.max(newestMs - LATENESS_MS, state.entityHorizonMs)
     for (const kind of ENTITY_KINDS) {
@@ -278,28 +272,26 @@ export class LaneFold {
     states: Uint8Array,
     position: number,
   ): readonly FoldMark[] {
-    const { newestEventMs, watermarkMs } = this.#position
     const isLate = history.rankOf(timeMs, idRef) < history.count
-    const isAfterWatermark = timeMs <= watermarkMs
-    let isExpired = false
-    let isDegraded = false
-    for (let at = position; at < position + this.#plan.definitions.length; at += 1) {
-      if (states[at] === 2) isExpired = true
-      else if (states[at] === 3) isDegraded = true
-    }
-    const isBehind = timeMs < history.newestMs - LATENESS_MS || newestEventMs - timeMs > REACH_MS
-    if (!isRetry && !isApproximate && !isLate && !isAfterWatermark && !isExpired && !isDegraded) {
-      if (!isBehind) return NO_MARKS
-    }
-    const marks: FoldMark[] = []
-    if (isRetry) marks.push('retry')
-    if (isLate) marks.push('late')
-    if (isBehind) marks.push('behind_reach')
-    if (isApproximate) marks.push('windows_approximate')
-    if (isAfterWatermark) marks.push('after_watermark')
-    if (isExpired) marks.push('expired')
-    if (isDegraded) marks.push('degraded')
-    return marks
+    const isAfterWatermark = timeMs <= this.#watermarkMs
+    const end = position + this.#plan.definitions.length
+    const own = hasFaults(this.#faults) ? states.subarray(position, end) : NO_STATES
+    const isExpired = own.includes(STATE.expired)
+    const isDegraded = own.includes(STATE.degraded)
+    const isBehind =
+      timeMs < history.newestMs - LATENESS_MS || this.#newestEventMs - timeMs > REACH_MS
+    const isUsual = !isRetry && !isApproximate && !isLate && !isAfterWatermark && !isBehind
+    if (isUsual && !isExpired && !isDegraded) return NO_MARKS
+    return marksThat({
+      duplicate: false,
+      retry: isRetry,
+      late: isLate,
+      behind_reach: isBehind,
+      windows_approximate: isApproximate,
+      after_watermark: isAfterWatermark,
+      expired: isExpired,
+      degraded: isDegraded,
+    })
   }
 
   /** Adds the event to its card and entities. Returns the later decisions that it changes. */

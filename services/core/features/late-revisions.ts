@@ -7,7 +7,8 @@
 import type { Transaction } from '../transaction.ts'
 import type { CardEvent } from './card-event.ts'
 import { COLUMN } from './card-columns.ts'
-import { REVISABLE_MAX, type CardHistory } from './card-history.ts'
+import { type CardHistory } from './card-history.ts'
+import { REVISABLE_MAX } from './card-limits.ts'
 import { CARD_REACH_MS, LATENESS_MS } from './time.ts'
 
 /** A decided transaction that comes after a late one. */
@@ -51,11 +52,12 @@ export function revisable(
     history.count - REVISABLE_MAX,
     history.settledCount,
   )
+  const records = history.recordsByOffset()
   for (let index = from; index < history.count; index += 1) {
     const timeMs = history.at(index, COLUMN.time)
     if (timeMs < oldestMs || timeMs - cause.timeMs >= CARD_REACH_MS) continue
     const offset = history.at(index, COLUMN.offset)
-    const record = history.records.get(offset)
+    const record = records.get(offset)
     const found = record === undefined ? null : read(record, offset)
     if (found !== null) later.push(found)
   }

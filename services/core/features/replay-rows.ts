@@ -9,14 +9,8 @@ import { CardHistory } from './card-history.ts'
 import { EntityPart } from './entity-part.ts'
 import type { EntityKind } from './feature-definition.ts'
 import { FEATURE_LIST_HASH } from './feature-list.ts'
-import {
-  FEATURE_PLAN,
-  LANE_START,
-  LaneFold,
-  type Folded,
-  type LaneState,
-  type ReadablePart,
-} from './lane-fold.ts'
+import type { LaneState, ReadablePart } from './fold-state.ts'
+import { FEATURE_PLAN, LANE_START, LaneFold, type Folded } from './lane-fold.ts'
 import { entityRefsOf, FORGET_CARDS_MS, hasAnyEntity, type LaneParts } from './replay-parts.ts'
 import type { RecordedBlock, RecordedRow, ReplayEntry } from './replay-records.ts'
 import type { ReplaySample } from './replay-sample.ts'

@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib'
 import { SluiceError } from '../errors.ts'
 import { ByteReader, type ByteWriter } from './bytes.ts'
 
-const HEADER_BYTES = 5
+export const HEADER_BYTES = 5
 
 /** The first part of a payload, kept as bytes with the checksum up to their end. */
 export interface EncodedStart {
@@ -18,30 +18,23 @@ export interface EncodedStart {
   readonly checksum: number
 }
 
-/**
- * Writes header and payload, and returns a copy of the sealed value. The payload begins with `start`, which is written
- * by `writeStart` when it is null and given back with the value, so that it need not be encoded each time.
- */
-export function seal(
-  writer: ByteWriter,
-  layoutVersion: number,
-  start: EncodedStart | null,
-  writeStart: (writer: ByteWriter) => void,
-  writeRest: (writer: ByteWriter) => void,
-): { readonly value: Buffer; readonly start: EncodedStart } {
+/** Writes the header, whose checksum comes last. */
+export function beginValue(writer: ByteWriter, layoutVersion: number): void {
   writer.reset()
   writer.byte(layoutVersion)
   writer.uint32(0)
-  let known = start
-  if (known === null) {
-    writeStart(writer)
-    const bytes = Buffer.from(writer.view(HEADER_BYTES))
-    known = { bytes, checksum: crc32(bytes, layoutVersion) }
-  } else writer.bytes(known.bytes)
-  const restAt = writer.length
-  writeRest(writer)
-  writer.patchUint32(1, crc32(writer.view(restAt), known.checksum))
-  return { value: writer.copy(), start: known }
+}
+
+/** What was written of the payload so far, so that it need not be encoded each time. */
+export function startOf(writer: ByteWriter, layoutVersion: number): EncodedStart {
+  const bytes = Buffer.from(writer.view(HEADER_BYTES))
+  return { bytes, checksum: crc32(bytes, layoutVersion) }
+}
+
+/** Seals the value: `checksum` is that of everything before `from`. */
+export function finishValue(writer: ByteWriter, from: number, checksum: number): Buffer {
+  writer.patchUint32(1, crc32(writer.view(from), checksum))
+  return writer.take()
 }
 
 /** A reader at the payload, and its layout. @throws SluiceError SLUICE_STATE_CORRUPT */

@@ -1,12 +1,14 @@
 // Parts of shared entities that other lanes have written, as a micro-batch of this lane reads them: each within its
-// lane's progress, and decoded again only where the bytes have changed.
+// lane's progress. Those of lanes of this process are taken from memory, if Redis holds the state that they come from;
+// others are decoded again only where the bytes have changed.
 
 import { isSluiceError } from '../../core/errors.ts'
-import type { EntityPart } from '../../core/features/entity-part.ts'
-import type { ReadablePart } from '../../core/features/lane-fold.ts'
+import { EntityPart } from '../../core/features/entity-part.ts'
+import type { ReadablePart } from '../../core/features/fold-state.ts'
 import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { DamageNote } from './damage-note.ts'
 import { entityName, type LaneKeys } from './keys.ts'
+import type { LaneOwner, LaneOwners } from './lane-owners.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
 import type { ValueCache } from './value-cache.ts'
 
@@ -17,6 +19,7 @@ export interface ForeignShared {
   readonly cache: ValueCache
   /** Generation of each lane as last read. */
   readonly generations: number[]
+  readonly owners: LaneOwners
 }
 
 /** A value that cannot be read, and where its owner looks for word of it. */
@@ -26,13 +29,30 @@ export interface DamagedPart {
 }
 
 export interface ForeignReading {
-  /** False when a lane keeps its state under other keys by now. */
+  /** False when a lane keeps its state under other keys by now, or is elsewhere than this process believes. */
   readonly isCurrent: boolean
   readonly progress: readonly (LaneProgress | null)[]
   /** By entity key; null where a part cannot be read. */
   readonly others: Map<number, readonly ReadablePart[] | null>
   /** One of the parts that cannot be read; null when all can. */
   readonly damaged: DamagedPart | null
+}
+
+/** What a batch needs of other lanes: from Redis, and from memory. */
+interface Wanted {
+  readonly asked: {
+    readonly partition: number
+    readonly entity: number
+    readonly key: string
+    readonly owner: LaneOwner | null
+  }[]
+  readonly known: {
+    readonly partition: number
+    readonly entity: number
+    readonly part: EntityPart
+  }[]
+  /** Lanes of which nothing is asked that is in memory. */
+  readonly owners: { readonly partition: number; readonly owner: LaneOwner }[]
 }
 
 interface Kept {
@@ -52,34 +72,53 @@ export class ForeignParts {
     this.#partition = partition
   }
 
-  /** The keys to read, and how to take what stands there. */
-  plan(entities: readonly number[]): {
+  /**
+   * The keys to read, and how to take what stands there. They must be asked for at once: what is in memory now holds
+   * what Redis holds then, since a lane's later writes come after that on the same connection. `fromMemory` false asks Redis for everything, whatever lanes of
+   * this process know.
+   */
+  plan(
+    entities: readonly number[],
+    fromMemory: boolean,
+  ): {
     readonly keys: readonly string[]
     take(values: readonly (Buffer | null)[]): ForeignReading
   } {
-    const { keys: lanes } = this.#shared
+    const { keys: lanes, owners } = this.#shared
     const generations = [...this.#shared.generations]
     const names = entities.map(entityName)
-    const parts = lanes.flatMap((lane, partition) =>
-      partition === this.#partition
-        ? []
-        : entities.map((entity, index) => {
-            const generation = generations[partition] ?? 0
-            return { partition, entity, key: lane.entity(generation, names[index] ?? '') }
-          }),
-    )
+    const wanted: Wanted = { asked: [], known: [], owners: [] }
+    for (const [partition, lane] of lanes.entries()) {
+      if (partition === this.#partition) continue
+      const generation = generations[partition] ?? 0
+      const standing = fromMemory ? owners.of(partition) : null
+      const owner = standing?.generation === generation ? standing : null
+      if (owner !== null) wanted.owners.push({ partition, owner })
+      for (const [index, entity] of entities.entries()) {
+        if (owner !== null && owners.isAbsent(partition, entity)) continue
+        const key = lane.entity(generation, names[index] ?? '')
+        const part = owner === null ? undefined : this.#shared.cache.get(owner, key)
+        if (part instanceof EntityPart) wanted.known.push({ partition, entity, part })
+        else wanted.asked.push({ partition, entity, key, owner })
+      }
+    }
     return {
-      keys: [...lanes.map(({ progress }) => progress), ...parts.map(({ key }) => key)],
+      keys: [...lanes.map(({ progress }) => progress), ...wanted.asked.map(({ key }) => key)],
       take: (values) => {
-        const read = lanes.map((_, lane) => decodeProgress(values[lane]?.toString() ?? null))
-        const isCurrent = this.#learn(read, generations)
+        const texts = lanes.map((_, lane) => values[lane]?.toString() ?? '')
+        const read = texts.map(decodeProgress)
+        const isCurrent =
+          this.#learn(read, generations) &&
+          wanted.owners.every(({ partition, owner }) => owner.holds(texts[partition] ?? ''))
         // A lane that has moved says nothing now, as one that has not come far enough.
         const progress = read.map((lane, partition) =>
           partition === this.#partition || lane?.generation === generations[partition]
             ? lane
             : null,
         )
-        return { isCurrent, progress, ...this.#take(parts, values.slice(lanes.length), progress) }
+        const found = values.slice(lanes.length)
+        if (isCurrent) this.#noteAbsent(wanted, found)
+        return { isCurrent, progress, ...this.#take(wanted, found, progress) }
       },
     }
   }
@@ -95,18 +134,31 @@ export class ForeignParts {
     return isCurrent
   }
 
+  /** Lanes stand where they stood when Redis was asked, or have a write on its way and are left out. */
+  #noteAbsent({ asked }: Wanted, values: readonly (Buffer | null)[]): void {
+    for (const [index, { partition, entity, owner }] of asked.entries()) {
+      if (owner === null || (values[index] ?? null) !== null) continue
+      this.#shared.owners.noteAbsent(partition, owner, entity)
+    }
+  }
+
   #take(
-    parts: readonly {
-      readonly partition: number
-      readonly entity: number
-      readonly key: string
-    }[],
+    { asked, known }: Wanted,
     values: readonly (Buffer | null)[],
     progress: readonly (LaneProgress | null)[],
   ): Pick<ForeignReading, 'others' | 'damaged'> {
     const others = new Map<number, ReadablePart[] | null>()
     let damaged: DamagedPart | null = null
-    for (const [index, { partition, entity, key }] of parts.entries()) {
+    const add = (entity: number, part: EntityPart, cut: LaneProgress): void => {
+      const parts = others.get(entity)
+      if (parts === undefined) others.set(entity, [{ part, cut }])
+      else parts?.push({ part, cut })
+    }
+    for (const { partition, entity, part } of known) {
+      const cut = progress[partition] ?? null
+      if (cut !== null) add(entity, part, cut)
+    }
+    for (const [index, { partition, entity, key }] of asked.entries()) {
       const bytes = values[index] ?? null
       const cut = progress[partition] ?? null
       if (bytes === null || cut === null) continue
@@ -117,9 +169,7 @@ export class ForeignParts {
         others.set(entity, null)
         continue
       }
-      const known = others.get(entity)
-      if (known === undefined) others.set(entity, [{ part, cut }])
-      else known?.push({ part, cut })
+      add(entity, part, cut)
     }
     return { others, damaged }
   }

@@ -14,6 +14,7 @@ import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { decodeDamage, encodeDamage } from './damage-note.ts'
 import { type DamagedPart, ForeignParts } from './foreign-parts.ts'
 import { entityName, type LaneKeys } from './keys.ts'
+import type { LaneOwner, LaneOwners } from './lane-owners.ts'
 import { Snapshot } from './lane-snapshot.ts'
 import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-store-contract.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
@@ -37,10 +38,12 @@ export interface SessionCommands {
 export interface SessionShared {
   readonly commands: SessionCommands
   readonly keys: readonly LaneKeys[]
-  readonly codec: StateCodec
+  /** Each session has its own, whose room it uses again. */
+  readonly openCodec: () => StateCodec
   readonly cache: ValueCache
   /** Generation of each lane as last read. */
   readonly generations: number[]
+  readonly owners: LaneOwners
   readonly isFenceDisabled: boolean
   readonly isLossCheckDisabled: boolean
   readonly call: <Reply>(
@@ -61,15 +64,19 @@ export interface SessionStart {
   readonly answerMsMax: number
 }
 
-export class RedisLaneSession implements LaneSession {
+export class RedisLaneSession implements LaneSession, LaneOwner {
   readonly epoch: number
   answerMsMax: number
   readonly #shared: SessionShared
+  readonly #partition: number
   readonly #lane: LaneKeys
+  readonly #codec: StateCodec
   readonly #foreign: ForeignParts
   #progress: LaneProgress
   #purpose: 'work' | 'rebuild'
   #leftText: string
+  /** The progress of a write that is on its way, or was not answered; null for none. */
+  #sentText: string | null = null
   #isClosed = false
 
   constructor(shared: SessionShared, start: SessionStart) {
@@ -77,16 +84,32 @@ export class RedisLaneSession implements LaneSession {
     if (lane === undefined) throw new RangeError(`Partition ${start.partition} does not exist.`)
     this.#shared = shared
     this.#lane = lane
-    this.#foreign = new ForeignParts(this, shared, start.partition)
+    this.#codec = shared.openCodec()
+    this.#foreign = new ForeignParts(this, { ...shared, codec: this.#codec }, start.partition)
     this.epoch = start.epoch
     this.#progress = start.progress
     this.#purpose = start.purpose
     this.#leftText = start.leftText
     this.answerMsMax = start.answerMsMax
+    this.#partition = start.partition
+    if (start.purpose === 'work') shared.owners.enter(start.partition, this)
   }
 
   get progress(): LaneProgress {
     return this.#progress
+  }
+
+  get generation(): number {
+    return this.#progress.generation
+  }
+
+  get isSettled(): boolean {
+    return this.#sentText === null
+  }
+
+  holds(progressText: string): boolean {
+    if (this.#isClosed) return false
+    return progressText === this.#leftText || progressText === this.#sentText
   }
 
   get isRebuild(): boolean {
@@ -98,9 +121,11 @@ export class RedisLaneSession implements LaneSession {
     entities: readonly number[],
     next: LaneCut,
   ): Promise<LaneReading> {
+    const { isFenceDisabled, isLossCheckDisabled } = this.#shared
     for (let attempt = 1; ; attempt += 1) {
       const own = this.#ownValues(cards, entities)
-      const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities) : null
+      const mayShare = attempt === 1 && !isFenceDisabled && !isLossCheckDisabled
+      const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities, mayShare) : null
       const values = await this.#mget([
         ...[this.#lane.epoch, this.#progressKey, this.#lane.damage],
         ...own.missing,
@@ -151,7 +176,8 @@ export class RedisLaneSession implements LaneSession {
     committed: LaneCut,
   ): Promise<WriteReply> {
     if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
-    const { commands, codec, isFenceDisabled } = this.#shared
+    const { commands, isFenceDisabled } = this.#shared
+    const codec = this.#codec
     const { generation } = progress
     const changed: [key: string, value: CardHistory | EntityPart][] = []
     for (const [card, history] of snapshot.changedCards) {
@@ -160,11 +186,13 @@ export class RedisLaneSession implements LaneSession {
     }
     for (const [entity, part] of snapshot.changedEntities) {
       part.compact(committed)
+      this.#shared.owners.notePresent(this.#partition, this, entity)
       changed.push([this.#lane.entity(generation, entityName(entity)), part])
     }
     const keys = changed.map(([key]) => key)
     const bytes = changed.map(([, value]) => codec.encode(value))
     const text = encodeProgress(progress)
+    this.#sentText = text
     const reply = await this.#call('write', () =>
       isFenceDisabled || this.#shared.isLossCheckDisabled
         ? commands
@@ -179,8 +207,11 @@ export class RedisLaneSession implements LaneSession {
             ...[this.epoch, timeToLiveS(), this.#leftText, text, ...bytes],
           ),
     )
+    // After a failure the session is closed, and what may still be on its way is left alone.
+    codec.recycle()
     if (reply !== 1) return reply === 0 ? 'fenced' : 'lost'
     this.#leftText = text
+    this.#sentText = null
     this.#progress = progress
     if (!this.#isClosed) {
       const { cache } = this.#shared
@@ -204,11 +235,13 @@ export class RedisLaneSession implements LaneSession {
     )
     if (reply !== 1) return reply === 0 ? 'fenced' : 'lost'
     this.#purpose = 'work'
+    if (!this.#isClosed) this.#shared.owners.enter(this.#partition, this)
     return 'written'
   }
 
   close(): void {
     this.#isClosed = true
+    this.#shared.owners.leave(this.#partition, this)
     this.#shared.cache.forget(this)
   }
 
@@ -236,7 +269,8 @@ export class RedisLaneSession implements LaneSession {
 
   /** Own values of a batch: what is in memory, the keys of the rest, and how to take that in. */
   #ownValues(cards: readonly string[], entities: readonly number[]) {
-    const { cache, codec } = this.#shared
+    const { cache } = this.#shared
+    const codec = this.#codec
     const { generation } = this.#progress
     const known = { cards: new Map<string, CardHistory>(), parts: new Map<number, EntityPart>() }
     const cardKeys = new Map<string, string>()
@@ -276,7 +310,7 @@ export class RedisLaneSession implements LaneSession {
     if (note.generation === generation && note.key.startsWith(this.#lane.entities(generation))) {
       const [value = null] = await this.#mget([note.key])
       try {
-        this.#shared.codec.decodeEntity(value)
+        this.#codec.decodeEntity(value)
       } catch (error) {
         if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return true
         throw error

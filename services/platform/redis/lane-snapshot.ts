@@ -3,7 +3,7 @@
 import type { CardHistory } from '../../core/features/card-history.ts'
 import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'
-import type { ReadablePart } from '../../core/features/lane-fold.ts'
+import type { ReadablePart } from '../../core/features/fold-state.ts'
 import type { LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { LaneSnapshot } from './lane-store-contract.ts'
 

@@ -9,6 +9,7 @@ import { ByteWriter } from '../../core/features/bytes.ts'
 import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
+import { LaneOwners } from './lane-owners.ts'
 import { RedisLaneSession, type SessionCommands, type SessionShared } from './lane-session.ts'
 import type {
   LaneSession,
@@ -94,9 +95,10 @@ class RedisLaneStore implements LaneStore {
     this.#shared = {
       commands: commandsOf(redis),
       keys: this.#keys,
-      codec: new StateCodec(options.valueLayout, new ByteWriter()),
+      openCodec: () => new StateCodec(options.valueLayout, new ByteWriter()),
       cache: new ValueCache(options.cachedEventsMax),
       generations: this.#keys.map(() => 0),
+      owners: new LaneOwners(),
       isFenceDisabled: options.isFenceDisabled === true,
       isLossCheckDisabled: options.isLossCheckDisabled === true,
       call: (operation, limitMs, command) => this.#call(operation, limitMs, command),

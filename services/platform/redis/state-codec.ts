@@ -2,7 +2,8 @@
 
 import type { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
-import { decodeCard, encodeCard } from '../../core/features/card-layouts.ts'
+import { decodeCard } from '../../core/features/card-decoding.ts'
+import { encodeCard } from '../../core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
 import { VALUE_LAYOUTS, type ValueLayout } from './value-layouts.ts'
@@ -24,6 +25,11 @@ export class StateCodec {
     return value instanceof CardHistory
       ? encodeCard(value, this.#layout, this.#writer)
       : encodeEntityPart(value, this.#writer)
+  }
+
+  /** Redis has all values that were encoded so far: their room is used again. */
+  recycle(): void {
+    this.#writer.recycle()
   }
 
   /**

@@ -5,6 +5,7 @@ import kafkajs from 'kafkajs'
 import {
   murmur2,
   murmur2Ascii,
+  murmur2AsciiPair,
   partitionOf,
   partitionOfAscii,
 } from '../../../services/core/murmur2.ts'
@@ -39,6 +40,17 @@ test('an ASCII string hashes as its bytes do, with any seed', () => {
       const bytes = Buffer.from(text, 'latin1')
       assert.equal(murmur2Ascii(text, seed), murmur2(bytes, seed))
       assert.equal(partitionOfAscii(text, count), partitionOf(bytes, count))
+    }),
+  )
+})
+
+test('two hashes in one pass are the low 16 bits of the first above the second', () => {
+  const ascii = fc.string({ unit: 'binary-ascii', maxLength: 70 })
+  holds(
+    500,
+    fc.property(ascii, fc.nat(), fc.nat(), (text, high, low) => {
+      const expected = (murmur2Ascii(text, high) & 0xffff) * 0x1_0000_0000 + murmur2Ascii(text, low)
+      assert.equal(murmur2AsciiPair(text, high, low), expected)
     }),
   )
 })

@@ -23,13 +23,13 @@ test('numbers of every kind are read back as written, over their whole range', (
   )
   // More than the writer's first buffer holds, so that it grows.
   const values = fc.array(value, { maxLength: 2_000, size: 'max' })
-  const writer = new ByteWriter()
+  const writer = new ByteWriter(64)
   holds(
     30,
     fc.property(values, (written) => {
       writer.reset()
       for (const [kind, number] of written) writer[kind](number)
-      const reader = new ByteReader(writer.copy())
+      const reader = new ByteReader(writer.take())
       for (const [kind, number] of written) assert.equal(reader[kind](), number)
       assert.equal(reader.isAtEnd, true)
     }),
@@ -53,4 +53,38 @@ test('a number that never ends is corruption', () => {
     () => reader.varint(),
     (error) => isSluiceError(error, 'SLUICE_STATE_CORRUPT'),
   )
+})
+
+test('a value that was taken stays as it is until its room is given back', () => {
+  const writer = new ByteWriter(64)
+  const taken: [Buffer, string][] = []
+  for (let index = 0; index < 100; index += 1) {
+    const text = `value ${index} ${'x'.repeat(index % 50)}`
+    writer.reset()
+    writer.bytes(Buffer.from(text))
+    taken.push([writer.take(), text])
+  }
+  for (const [value, text] of taken) assert.equal(value.toString(), text)
+})
+
+test('room that was given back is used again, and nothing that was taken since is written over', () => {
+  const writer = new ByteWriter()
+  const long = Buffer.alloc(100_000, 1)
+  const buffers = new Set<ArrayBufferLike>()
+  for (let round = 0; round < 20; round += 1) {
+    const values: Buffer[] = []
+    for (let index = 0; index < 8; index += 1) {
+      writer.reset()
+      writer.byte(index)
+      writer.bytes(long)
+      values.push(writer.take())
+    }
+    for (const [index, value] of values.entries()) {
+      assert.equal(value[0], index)
+      assert.equal(value.length, long.length + 1)
+      buffers.add(value.buffer)
+    }
+    writer.recycle()
+  }
+  assert.ok(buffers.size <= 8, `${buffers.size} chunks`)
 })

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CardEvent } from '../../../../services/core/features/card-event.ts'
 import { COLUMN, FLAG } from '../../../../services/core/features/card-columns.ts'
-import { CARD_RAW_MAX, CardHistory } from '../../../../services/core/features/card-history.ts'
+import { CardHistory } from '../../../../services/core/features/card-history.ts'
+import { CARD_RAW_MAX } from '../../../../services/core/features/card-limits.ts'
 import { DAY_MS, HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
 
 const START_MS = STREAM_START_MS

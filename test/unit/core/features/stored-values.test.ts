@@ -6,11 +6,8 @@ import fc from 'fast-check'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import { ByteWriter } from '../../../../services/core/features/bytes.ts'
 import { CardHistory } from '../../../../services/core/features/card-history.ts'
-import {
-  CARD_LAYOUTS,
-  decodeCard,
-  encodeCard,
-} from '../../../../services/core/features/card-layouts.ts'
+import { decodeCard } from '../../../../services/core/features/card-decoding.ts'
+import { CARD_LAYOUTS, encodeCard } from '../../../../services/core/features/card-layouts.ts'
 import {
   decodeEntityPart,
   encodeEntityPart,

@@ -1,0 +1,281 @@
+// The events of a card, one by one, in order of time: where one belongs, whether it is known already, what was decided
+// for it. card-history.ts says what is remembered and what is merged.
+
+import type { CardEvent } from './card-event.ts'
+import {
+  COLUMN,
+  columnsUsed,
+  idCheckOf,
+  EVERYTHING,
+  FLAG,
+  OUTCOME_SHIFT,
+  STRIDE,
+  STRIDE_NARROW,
+  type Bucket,
+  type KeptColumns,
+  type StoredOutcome,
+} from './card-columns.ts'
+import { CARD_RAW_MAX, CAUSES_MAX, SETTLE_MS } from './card-limits.ts'
+import { CardRecords, type KeptRecord } from './card-records.ts'
+import { EncodedCard } from './encoded-card.ts'
+import { markRetriesAfter } from './retry-marks.ts'
+import { LATENESS_MS, RETRY_MS } from './time.ts'
+
+/** Room for events that a card begins with. */
+const EVENTS_AT_FIRST = 8
+
+const NO_EVENTS = new Float64Array(0)
+
+/** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
+export abstract class CardEvents {
+  data = NO_EVENTS
+  /** STRIDE, or STRIDE_NARROW while no event has any of the columns beyond. */
+  stride = STRIDE_NARROW
+  count = 0
+  /** Events from the start that have no offset any more. */
+  settledCount = 0
+  /** True while the offsets of those that are not settled rise, as they do unless one came late. */
+  isByOffset = true
+  /** Distinct references of the events; index 0 is none. */
+  references: number[] = [0]
+  /** Merged events, oldest first. */
+  readonly buckets: Bucket[] = []
+  /** Messages of events whose decisions may be recomputed. */
+  readonly records = new CardRecords()
+  /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
+  readonly causes = new Map<number, number[]>()
+  readonly encoded = new EncodedCard()
+
+  at(index: number, column: number): number {
+    return column < this.stride ? (this.data[index * this.stride + column] ?? 0) : 0
+  }
+
+  /** Time of the newest event; -Infinity without any. */
+  get newestMs(): number {
+    return this.data[(this.count - 1) * this.stride] ?? -Infinity
+  }
+
+  /** Index of a reference among the card's; 0 when none of its events has it. */
+  indexOfReference(reference: number): number {
+    if (reference === 0) return 0
+    return Math.max(0, this.references.indexOf(reference))
+  }
+
+  /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
+  rankOf(timeMs: number, idRef: number): number {
+    const { data, stride } = this
+    const isSettled = timeMs < this.newestMs - SETTLE_MS
+    let index = this.count
+    while (index > 0) {
+      const base = (index - 1) * stride
+      const otherMs = data[base] ?? 0
+      if (otherMs < timeMs) break
+      if (otherMs === timeMs && (isSettled || (data[base + COLUMN.id] ?? 0) < idRef)) break
+      index -= 1
+    }
+    return index
+  }
+
+  /** Index of the event with this offset; -1 when it is not held, or settled. */
+  indexOfOffset(offset: number): number {
+    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+      if (this.at(index, COLUMN.offset) === offset) return index
+    }
+    return -1
+  }
+
+  /** Adds an event in its place, which must be above all that is settled: callers refuse what is older. */
+  insert(event: CardEvent, isRetry: boolean, kept: KeptColumns = EVERYTHING): void {
+    const index = this.rankOf(event.timeMs, event.idRef)
+    if (this.stride === STRIDE_NARROW && hasMore(event, kept)) this.widen()
+    if (index < this.count) {
+      const records = this.recordsByOffset()
+      this.#makeRoom(index)
+      this.#write(index, event, isRetry, kept)
+      this.isByOffset = false
+      this.encoded.forgetTail()
+      if (event.record !== null) records.set(event.offset, event.record)
+      this.placeRecords(records)
+      if (event.intentRef !== 0) {
+        markRetriesAfter(this, index, Math.max(index + 1, this.count - CARD_RAW_MAX))
+      }
+      return
+    }
+    if (index > this.settledCount && this.at(index - 1, COLUMN.offset) > event.offset) {
+      this.isByOffset = false
+    }
+    this.#makeRoom(index)
+    this.#write(index, event, isRetry, kept)
+    if (event.record !== null) this.records.append(index - this.settledCount, event.record)
+  }
+
+  #write(index: number, event: CardEvent, isRetry: boolean, kept: KeptColumns): void {
+    const { data, stride } = this
+    const base = index * stride
+    data[base + COLUMN.time] = event.timeMs
+    data[base + COLUMN.amount] = event.amountMinor
+    data[base + COLUMN.flags] =
+      event.presence |
+      (event.isDeclined ? FLAG.declined : 0) |
+      (event.hasPlace && kept.places ? FLAG.place : 0) |
+      (isRetry ? FLAG.retry : 0)
+    data[base + COLUMN.offset] = event.offset
+    data[base + COLUMN.id] = event.idRef
+    data[base + COLUMN.intent] = event.intentRef
+    if (stride === STRIDE) {
+      const { references } = kept
+      data[base + COLUMN.merchant] = references.has('merchant') ? this.#learn(event.merchantRef) : 0
+      data[base + COLUMN.terminal] = references.has('terminal') ? this.#learn(event.terminalRef) : 0
+      data[base + COLUMN.device] = references.has('device') ? this.#learn(event.deviceRef) : 0
+      data[base + COLUMN.network] = references.has('network') ? this.#learn(event.networkRef) : 0
+      data[base + COLUMN.category] = references.has('category') ? this.#learn(event.categoryRef) : 0
+      data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
+      data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
+      data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
+      data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
+    }
+    const { encoded } = this
+    if (encoded.columns >= 0) encoded.columns |= columnsUsed(data, base, stride)
+  }
+
+  /** The messages that are kept, by offset of their event; views that hold until the next change. */
+  recordsByOffset(): Map<number, Uint8Array> {
+    const byOffset = new Map<number, Uint8Array>()
+    for (const { place, record } of this.records.list()) {
+      byOffset.set(this.at(this.settledCount + place, COLUMN.offset), record)
+    }
+    return byOffset
+  }
+
+  /** Makes room for all columns. */
+  widen(): void {
+    if (this.stride === STRIDE) return
+    const { data, count } = this
+    const wide = new Float64Array(Math.max(EVENTS_AT_FIRST, count + 1) * STRIDE)
+    for (let index = 0; index < count; index += 1) {
+      for (let column = 0; column < STRIDE_NARROW; column += 1) {
+        wide[index * STRIDE + column] = data[index * STRIDE_NARROW + column] ?? 0
+      }
+    }
+    this.data = wide
+    this.stride = STRIDE
+  }
+
+  /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS, of those that still count singly. */
+  isRetry(timeMs: number, idRef: number, intentRef: number): boolean {
+    if (intentRef === 0) return false
+    const { data, stride } = this
+    // What is settled or merged by now may not be stored so yet; neither is looked at.
+    const horizonMs = Math.max(timeMs - RETRY_MS, this.newestMs - SETTLE_MS)
+    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
+    for (let index = this.count - 1; index >= oldest; index -= 1) {
+      const base = index * stride
+      const otherMs = data[base] ?? 0
+      if (otherMs < horizonMs) return false
+      if (data[base + COLUMN.intent] !== intentRef) continue
+      if (otherMs < timeMs) return true
+      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) return true
+    }
+    return false
+  }
+
+  /** Index of the event with this transaction id, not older than LATENESS_MS before the newest; -1 for none. */
+  indexOfId(idRef: number): number {
+    const { data, stride } = this
+    const horizonMs = this.newestMs - LATENESS_MS
+    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
+    for (let index = this.count - 1; index >= oldest; index -= 1) {
+      const base = index * stride
+      if ((data[base] ?? 0) < horizonMs) return -1
+      if (data[base + COLUMN.id] === idRef) return index
+    }
+    return -1
+  }
+
+  /** Remembers what was decided for the event at this offset. */
+  setOutcome(offset: number, outcome: StoredOutcome): void {
+    const index = this.indexOfOffset(offset)
+    if (index < 0) return
+    const at = index * this.stride + COLUMN.flags
+    this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
+    if (index - this.settledCount < this.encoded.tail.count) this.encoded.forgetTail()
+  }
+
+  /** What was decided for the event at this index; 0 when not known. */
+  outcomeAt(index: number): StoredOutcome {
+    return ((this.at(index, COLUMN.flags) >> OUTCOME_SHIFT) & 3) as StoredOutcome
+  }
+
+  /**
+   * What was decided for a transaction of this time and reference; 0 when it is not held singly, or not known. Of settled
+   * ones a byte of the reference is left to tell them from others of the same moment.
+   */
+  outcomeOf(timeMs: number, idRef: number): StoredOutcome {
+    const { data, stride } = this
+    for (let index = this.count - 1; index >= 0; index -= 1) {
+      const base = index * stride
+      const otherMs = data[base] ?? 0
+      if (otherMs < timeMs) return 0
+      if (otherMs > timeMs) continue
+      const wanted = index < this.settledCount ? idCheckOf(idRef) : idRef
+      if (data[base + COLUMN.id] === wanted) return this.outcomeAt(index)
+    }
+    return 0
+  }
+
+  /** Counts one more recomputation of the decision at `offset`. Its number, or 0 when there were too many. */
+  addCause(offset: number, causeOffset: number): number {
+    const causes = this.causes.get(offset) ?? []
+    if (causes.length >= CAUSES_MAX) return 0
+    causes.push(causeOffset)
+    this.causes.set(offset, causes)
+    return causes.length
+  }
+
+  #makeRoom(index: number): void {
+    const used = this.count * this.stride
+    if (used === this.data.length) {
+      const larger = new Float64Array(Math.max(EVENTS_AT_FIRST * this.stride, 2 * used))
+      larger.set(this.data)
+      this.data = larger
+    }
+    if (index < this.count) {
+      this.data.copyWithin((index + 1) * this.stride, index * this.stride, used)
+    }
+    this.count += 1
+  }
+
+  protected remove(index: number, count: number): void {
+    const { stride } = this
+    this.data.copyWithin(index * stride, (index + count) * stride, this.count * stride)
+    this.count -= count
+    if (index < this.settledCount) this.settledCount -= count
+    this.encoded.forgetEvents()
+  }
+
+  /** Keeps those of the messages whose events are still there and not settled. The messages may be views of our own. */
+  protected placeRecords(byOffset: ReadonlyMap<number, Uint8Array>): void {
+    if (byOffset.size === 0) return
+    const kept: KeptRecord[] = []
+    for (let index = this.settledCount; index < this.count; index += 1) {
+      const record = byOffset.get(this.at(index, COLUMN.offset))
+      if (record !== undefined) kept.push({ place: index - this.settledCount, record })
+    }
+    this.records.replace(kept)
+  }
+
+  #learn(reference: number): number {
+    if (reference === 0) return 0
+    const index = this.indexOfReference(reference)
+    if (index > 0) return index
+    this.references.push(reference)
+    return this.references.length - 1
+  }
+}
+
+/** Whether an event has any of the columns that a narrow card leaves out. */
+function hasMore(event: CardEvent, { references, places, localTime }: KeptColumns): boolean {
+  return (
+    references.size > 0 || (places && event.hasPlace) || (localTime && event.utcOffsetMinutes !== 0)
+  )
+}

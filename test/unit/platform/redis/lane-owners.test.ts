@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LaneOwners } from '../../../../services/platform/redis/lane-owners.ts'
+
+const ownerOf = (generation: number) => ({ generation, isSettled: true, holds: () => true })
+
+test('a lane is known by the session that entered last, until that one leaves', () => {
+  const owners = new LaneOwners()
+  const [first, second] = [ownerOf(1), ownerOf(2)]
+  assert.equal(owners.of(0), null)
+  owners.enter(0, first)
+  owners.enter(0, second)
+  owners.leave(0, first)
+  assert.equal(owners.of(0), second)
+  owners.leave(0, second)
+  assert.equal(owners.of(0), null)
+})
+
+test('an entity without a value is not asked for again until its lane writes one', () => {
+  const owners = new LaneOwners()
+  const owner = ownerOf(1)
+  owners.enter(0, owner)
+  owners.noteAbsent(0, owner, 7)
+  assert.equal(owners.isAbsent(0, 7), true)
+  assert.equal(owners.isAbsent(0, 8), false)
+  assert.equal(owners.isAbsent(1, 7), false)
+  owners.notePresent(0, owner, 7)
+  assert.equal(owners.isAbsent(0, 7), false)
+})
+
+test('what is found while a write is on its way, or of a session that has left, is not noted', () => {
+  const owners = new LaneOwners()
+  const owner = { ...ownerOf(1), isSettled: false }
+  owners.enter(0, owner)
+  owners.noteAbsent(0, owner, 7)
+  assert.equal(owners.isAbsent(0, 7), false)
+  const next = ownerOf(2)
+  owners.enter(0, next)
+  owners.noteAbsent(0, owner, 7)
+  assert.equal(owners.isAbsent(0, 7), false)
+  owners.noteAbsent(0, next, 7)
+  assert.equal(owners.isAbsent(0, 7), true)
+  owners.enter(0, ownerOf(3))
+  assert.equal(owners.isAbsent(0, 7), false)
+})
