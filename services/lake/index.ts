@@ -2,6 +2,8 @@
 
 export { loadLakeConfig } from './config.ts'
 export type { LakeConfig } from './config.ts'
+export { readLakeHistory } from './history.ts'
+export type { LakeHistoryOptions } from './history.ts'
 export { INGEST_DEFAULTS, ingest } from './ingest.ts'
 export type { IngestSummary } from './ingest.ts'
 export type { FlushReport } from './flush.ts'
