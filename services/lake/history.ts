@@ -14,6 +14,7 @@ import type { Label, Transaction } from '../core/transaction.ts'
 import type { DuckDb } from '../platform/lake/duckdb.ts'
 import { openLakeReader, pathsOf, readFiles, type LakeReader } from '../platform/lake/lake-views.ts'
 import { temporaryFolder } from './folders.ts'
+import { readFailure } from './read-failure.ts'
 
 /** One thing of the history. */
 export type LakeEvent =
@@ -57,6 +58,8 @@ export async function* readLakeHistory(
       yield { kind: 'transaction', transaction }
     }
     for (; label !== null; label = await nextLabel(labels)) yield { kind: 'label', label }
+  } catch (error) {
+    throw readFailure(error) ?? error
   } finally {
     await reader.close()
   }

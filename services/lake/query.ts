@@ -5,6 +5,7 @@ import { SluiceError } from '../core/errors.ts'
 import { LAKE_TABLES } from '../core/lake/lake-tables.ts'
 import { openLakeReader } from '../platform/lake/lake-views.ts'
 import type { DuckDb, DuckDbSession } from '../platform/lake/duckdb.ts'
+import { duckDbProblem, readFailure } from './read-failure.ts'
 import { plainValues, type PlainValue } from './plain-value.ts'
 
 export interface QueryAnswer {
@@ -64,28 +65,9 @@ async function* rowsOf(
 }
 
 function explained(error: unknown): unknown {
-  if (error instanceof SluiceError || !(error instanceof Error)) return error
-  const [line = ''] = error.message.split('\n\n')
-  const problem = line.replace('Failed to extract statements: ', '').replaceAll(/\s+/g, ' ')
-  if (!/^(?:[A-Za-z-]+ )?[A-Za-z-]+ Error:/.test(problem)) return error
-  if (
-    /^(?:IO|Invalid Input) Error:.*(?:No files found|Cannot open file|No such file)/.test(problem)
-  ) {
-    return new SluiceError(
-      'SLUICE_LAKE_BUSY',
-      `A file of the lake is gone (${problem}): it was compacted while the query ran, or somebody removed it. Run the ` +
-        'query again; if that does not help, run "sluice lake check".',
-      { cause: error },
-    )
-  }
-  if (/parquet|snappy|zstd|thrift|Serialization Error/i.test(problem)) {
-    return new SluiceError(
-      'SLUICE_LAKE_DAMAGED',
-      `A file of the lake cannot be read (${problem}); "sluice lake check" names it.`,
-      { cause: error },
-    )
-  }
-  return usage(problem, error)
+  const problem = duckDbProblem(error)
+  if (problem === null) return error
+  return readFailure(error) ?? usage(problem, error)
 }
 
 function usage(problem: string, cause?: unknown): SluiceError {

@@ -1,6 +1,8 @@
 // sluice lake: history in Parquet files, filled from Kafka, asked in SQL.
 
 import type { Command } from 'commander'
+import { registerCheck } from '../lake/check-command.ts'
+import { registerCompact } from '../lake/compact-command.ts'
 import { registerIngest } from '../lake/ingest-command.ts'
 import { registerQuery } from '../lake/query-command.ts'
 
@@ -15,4 +17,6 @@ export function register(program: Command): void {
     )
   registerIngest(lake)
   registerQuery(lake)
+  registerCompact(lake)
+  registerCheck(lake)
 }

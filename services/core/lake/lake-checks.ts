@@ -21,6 +21,12 @@ export const CHECK_NAMES = [
   'last_offset',
   'offsets',
   'gap',
+  'bytes',
+  'readable',
+  'repeated_in_table',
+  'ranges_follow',
+  'rows_of_ranges',
+  'answered',
 ] as const
 export type CheckName = (typeof CHECK_NAMES)[number]
 

@@ -9,6 +9,7 @@ export const LAKE_RECORDS = '_sluice'
 const OFFSET_DIGITS = 12
 const PARTITION_DIGITS = 2
 const COMMIT_DIGITS = 12
+const INDEX_DIGITS = 4
 
 /** The day in UTC, such as 2026-11-25. */
 export function dayOf(timeMs: number): string {
@@ -36,7 +37,7 @@ export function partPath(
 
 /** File that a commit made of others, or of rows without offsets; `index` tells those of one day apart. */
 export function mergedPath(table: LakeTable, day: string, commit: number, index: number): string {
-  return `${dayFolder(table, day)}/part-c${padded(commit, COMMIT_DIGITS)}-${index}.parquet`
+  return `${dayFolder(table, day)}/part-c${padded(commit, COMMIT_DIGITS)}-${padded(index, INDEX_DIGITS)}.parquet`
 }
 
 /** File of a commit in the log. */

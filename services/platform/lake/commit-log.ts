@@ -48,6 +48,14 @@ export async function readLakeState(lake: string): Promise<LakeState> {
   }
 }
 
+/** The error for a folder without a lake. */
+export function noLake(folder: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_USAGE',
+    `${folder} holds no lake; fill one with "sluice lake ingest --lake ${folder}", or name another folder with --lake.`,
+  )
+}
+
 async function readOnce(folder: string): Promise<LakeState> {
   const names = await namesIn(folder)
   const found = names.map(parseLogName).filter((entry) => entry !== null)

@@ -2,10 +2,9 @@
 // the file system.
 
 import { join } from 'node:path'
-import { SluiceError } from '../../core/errors.ts'
 import type { LakeState } from '../../core/lake/lake-log.ts'
 import { LAKE_COLUMNS, LAKE_TABLES, type LakeTable } from '../../core/lake/lake-tables.ts'
-import { readLakeState } from './commit-log.ts'
+import { noLake, readLakeState } from './commit-log.ts'
 import { openDuckDb, sqlName, sqlText, type DuckDbSession } from './duckdb.ts'
 
 /** A lake as of one commit. */
@@ -36,14 +35,6 @@ export async function openLakeReader(folder: string, options: ReaderOptions): Pr
     throw error
   }
   return { folder, state, session, close: () => session.close() }
-}
-
-/** The error for a folder without a lake. */
-export function noLake(folder: string): SluiceError {
-  return new SluiceError(
-    'SLUICE_USAGE',
-    `${folder} holds no lake; fill one with "sluice lake ingest --lake ${folder}", or name another folder with --lake.`,
-  )
 }
 
 /** Paths of the files of a table, of all days or of those that `isWanted`. */

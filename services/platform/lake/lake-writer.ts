@@ -17,7 +17,7 @@ import {
 } from '../../core/lake/lake-log.ts'
 import { LAKE_RECORDS } from '../../core/lake/lake-names.ts'
 import { LAKE_TABLES } from '../../core/lake/lake-tables.ts'
-import { appendCommit, logFolder, readLakeState } from './commit-log.ts'
+import { appendCommit, logFolder, noLake, readLakeState } from './commit-log.ts'
 import { errorCodeOf, giveName, makeFolder } from './durable-files.ts'
 import { takeWriterLock, type WriterLock } from './writer-lock.ts'
 
@@ -46,6 +46,8 @@ export interface LakeWriterOptions {
   /** Prefix of the topics; a lake takes those of one stream only. Null when it does not matter. */
   readonly topicPrefix: string | null
   readonly clock: Clock
+  /** Refuses a folder without a lake instead of making one. */
+  readonly mustExist?: boolean
 }
 
 export interface LakeWriter {
@@ -61,10 +63,12 @@ export interface LakeWriter {
 
 /**
  * Opens the lake for writing; makes it when there is none.
- * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_DAMAGED, or SLUICE_USAGE when it belongs to other topics.
+ * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_DAMAGED, or SLUICE_USAGE when it belongs to other topics or must
+ * exist and does not.
  */
 export async function openLakeWriter(options: LakeWriterOptions): Promise<LakeWriter> {
   const { folder, writer } = options
+  if (options.mustExist === true && (await readLakeState(folder)).sequence < 0) throw noLake(folder)
   const staging = join(folder, LAKE_RECORDS, 'staging')
   await makeFolder(logFolder(folder))
   await makeFolder(staging)
