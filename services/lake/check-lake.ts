@@ -3,15 +3,16 @@
 import { tmpdir } from 'node:os'
 import type { Clock } from '../core/clock.ts'
 import type { CheckResult } from '../core/lake/lake-checks.ts'
+import type { LakeFile } from '../core/lake/lake-log.ts'
 import type { LakeTable } from '../core/lake/lake-tables.ts'
+import { noLake, readLakeState } from '../platform/lake/commit-log.ts'
 import { openDuckDb } from '../platform/lake/duckdb.ts'
 import { openLakeWriter } from '../platform/lake/lake-writer.ts'
-import { openLakeReader } from '../platform/lake/lake-views.ts'
 import { checkLakeFile } from './check-files.ts'
 import { checkTables } from './check-tables.ts'
 import { stageResults } from './flush.ts'
 import { temporaryFolder } from './folders.ts'
-import { readFailure } from './read-failure.ts'
+import { openReader, readFailure } from './read-failure.ts'
 
 /** Files between two lines of progress. */
 const PROGRESS_FILES = 200
@@ -46,38 +47,60 @@ export interface LakeReport {
  * @throws SluiceError SLUICE_USAGE when there is no lake, SLUICE_LAKE_DAMAGED when its log does not fold.
  */
 export async function checkLake(options: CheckOptions, signal: AbortSignal): Promise<LakeReport> {
-  const { folder, table, day, onProgress } = options
-  const reader = await openLakeReader(folder, {
-    temporaryFolder: temporaryFolder(tmpdir()),
-    isLocked: false,
-  })
+  const { folder, table, day } = options
+  const state = await readLakeState(folder)
+  if (state.sequence < 0) throw noLake(folder)
+  const files = [...state.files.values()].filter(
+    (file) => (table === null || file.table === table) && (day === null || file.day === day),
+  )
+  const results = [...(await checkFiles(options, files, signal))]
+  // A table with a file that cannot be read cannot be counted, nor asked for what was kept.
+  const isReadable = results.every(
+    ({ name, status }) => status === 'ok' || (name !== 'bytes' && name !== 'readable'),
+  )
+  const isWhole = table === null && day === null
+  let kept: readonly KeptChecks[] = []
+  if (isReadable) {
+    const reader = await openReader(folder, {
+      temporaryFolder: temporaryFolder(tmpdir()),
+      isLocked: false,
+    })
+    try {
+      if (isWhole) results.push(...(await checkTables(reader)))
+      kept = await keptChecks((sql) => reader.session.rows(sql))
+    } catch (error) {
+      throw readFailure(error) ?? error
+    } finally {
+      await reader.close()
+    }
+  }
+  return {
+    commit: state.sequence,
+    files: files.length,
+    rows: files.reduce((sum, { rows }) => sum + rows, 0),
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    kept,
+    results,
+  }
+}
+
+/** Without views, since one bad file would keep all others from being looked at. */
+async function checkFiles(
+  { folder, onProgress }: CheckOptions,
+  files: readonly LakeFile[],
+  signal: AbortSignal,
+): Promise<readonly CheckResult[]> {
+  const session = await openDuckDb(temporaryFolder(tmpdir()))
   try {
-    const { state, session } = reader
-    const files = [...state.files.values()].filter(
-      (file) => (table === null || file.table === table) && (day === null || file.day === day),
-    )
     const results: CheckResult[] = []
     for (const [index, file] of files.entries()) {
       signal.throwIfAborted()
       results.push(...(await checkLakeFile(session, folder, file)))
       if ((index + 1) % PROGRESS_FILES === 0) onProgress(`${index + 1} of ${files.length} files`)
     }
-    // A table with a file that cannot be read cannot be counted.
-    const isReadable = results.every(({ name, status }) => name !== 'bytes' || status === 'ok')
-    const isWhole = table === null && day === null
-    if (isWhole && isReadable) results.push(...(await checkTables(reader)))
-    return {
-      commit: state.sequence,
-      files: files.length,
-      rows: files.reduce((sum, { rows }) => sum + rows, 0),
-      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
-      kept: isReadable ? await keptChecks(session.rows) : [],
-      results,
-    }
-  } catch (error) {
-    throw readFailure(error) ?? error
+    return results
   } finally {
-    await reader.close()
+    await session.close()
   }
 }
 

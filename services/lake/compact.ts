@@ -64,13 +64,17 @@ export async function compactLake(
     const session = await openDuckDb(temporaryFolder(writer.staging))
     try {
       const reports: MergeReport[] = []
-      for (const merge of planCompaction(writer.state, rule)) {
-        signal.throwIfAborted()
-        const report = await runMerge(session, writer, merge)
-        onMerge(report)
-        reports.push(report)
+      for (;;) {
+        // A merged file may have other neighbours than its parts had, so it is planned again.
+        const merges = planCompaction(writer.state, rule)
+        if (merges.length === 0) return reports
+        for (const merge of merges) {
+          signal.throwIfAborted()
+          const report = await runMerge(session, writer, merge)
+          onMerge(report)
+          reports.push(report)
+        }
       }
-      return reports
     } catch (error) {
       throw readFailure(error) ?? error
     } finally {
@@ -101,7 +105,7 @@ export async function runMerge(
   const made = `read_parquet(${sqlText(stagedPath)}, hive_partitioning = false)`
   const after = await contentOf(session, made, columns)
   const rows = files.reduce((sum, file) => sum + file.rows, 0)
-  if (before !== after || before.startsWith(`${rows}/`) === false) {
+  if (before !== after || !before.startsWith(`${rows}/`)) {
     throw new SluiceError(
       'SLUICE_LAKE_DAMAGED',
       `The files of ${table} on ${day} were not merged: together they would hold other rows than before, or other than the ` +

@@ -12,9 +12,9 @@ import {
 } from '../core/lake/lake-tables.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type { DuckDb } from '../platform/lake/duckdb.ts'
-import { openLakeReader, pathsOf, readFiles, type LakeReader } from '../platform/lake/lake-views.ts'
+import { pathsOf, readFiles, type LakeReader } from '../platform/lake/lake-views.ts'
 import { temporaryFolder } from './folders.ts'
-import { readFailure } from './read-failure.ts'
+import { openReader, readFailure } from './read-failure.ts'
 
 /** One thing of the history. */
 export type LakeEvent =
@@ -41,7 +41,7 @@ const NO_END_MS = 253_402_300_799_000
 export async function* readLakeHistory(
   options: LakeHistoryOptions,
 ): AsyncGenerator<LakeEvent, void, undefined> {
-  const reader = await openLakeReader(options.folder, {
+  const reader = await openReader(options.folder, {
     temporaryFolder: temporaryFolder(tmpdir()),
     isLocked: false,
   })

@@ -4,6 +4,7 @@
 import { setInterval } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 import type { CheckResult } from '../core/lake/lake-checks.ts'
+import { planCompaction } from '../core/lake/compaction.ts'
 import { placeOf } from '../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
@@ -17,6 +18,7 @@ import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { topicName } from '../platform/kafka/topics.ts'
 import { openDuckDb, type DuckDbSession } from '../platform/lake/duckdb.ts'
 import { openLakeWriter, type LakeWriter } from '../platform/lake/lake-writer.ts'
+import { COMPACTION_DEFAULTS, runMerge, type MergeReport } from './compact.ts'
 import { temporaryFolder } from './folders.ts'
 import { flushIntake, type FlushReport } from './flush.ts'
 import { Intake } from './intake.ts'
@@ -28,6 +30,9 @@ export const INGEST_DEFAULTS = Object.freeze({
   bytesMax: 256 * 1024 * 1024,
   flushMs: 60_000,
 })
+
+/** Files of one day and table from which on a running ingest compacts them. */
+const COMPACT_FILES_MIN = 16
 
 export interface IngestOptions extends KafkaConnection {
   readonly folder: string
@@ -41,8 +46,11 @@ export interface IngestOptions extends KafkaConnection {
   /** How long taken rows wait at most to be written. */
   readonly flushMs: number
   readonly acceptGap: boolean
+  /** How often days with many small files are compacted; null for never. */
+  readonly compactMs: number | null
   readonly clock: Clock
   readonly onFlush: (report: FlushReport) => void
+  readonly onMerge: (report: MergeReport) => void
   /** Once the reader's place is fixed. */
   readonly onReady?: (
     places: ReadonlyMap<string, number>,
@@ -134,20 +142,30 @@ class Ingestion {
   }
 
   async run(signal: AbortSignal): Promise<IngestSummary> {
-    const { flushMs, until } = this.#options
+    const { flushMs, compactMs, until } = this.#options
     const ending = AbortSignal.any([signal, this.#failed.signal])
     const timer = setInterval(() => {
       if (this.#current.rows > 0) void this.#flush().catch(() => undefined)
     }, flushMs)
+    const compaction =
+      compactMs === null
+        ? null
+        : setInterval(() => {
+            void this.#afterFlushes(() => this.#compact(ending)).catch(() => undefined)
+          }, compactMs)
     try {
       const take = (batch: CommittedMessages): Promise<void> => this.#take(batch)
       if (until === 'end') await readToEnd(this.#reader(), take, ending)
-      else await follow(this.#reader(), take, ending, () => this.#tellReady())
+      else
+        await follow(this.#reader(), take, ending, () => {
+          this.#tellReady()
+        })
     } catch (error) {
       // A signal is no reason to leave what was taken; what failed is.
       if (!signal.aborted || this.#failed.signal.aborted) throw this.#failure ?? error
     } finally {
       clearInterval(timer)
+      if (compaction !== null) clearInterval(compaction)
     }
     await this.#flushing
     this.#failed.signal.throwIfAborted()
@@ -157,7 +175,7 @@ class Ingestion {
   }
 
   get #failure(): unknown {
-    return this.#failed.signal.aborted ? this.#failed.signal.reason : undefined
+    return this.#failed.signal.aborted ? (this.#failed.signal.reason as unknown) : undefined
   }
 
   #tellReady(): void {
@@ -194,13 +212,25 @@ class Ingestion {
     if (this.#current.rows >= rowsMax || this.#current.bytes >= bytesMax) await this.#flush()
   }
 
-  /** One flush after the other. A failure ends the run. */
   #flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#flushNow())
+    return this.#afterFlushes(() => this.#flushNow())
+  }
+
+  /** One change of the lake after the other. A failure ends the run. */
+  #afterFlushes(change: () => Promise<void>): Promise<void> {
+    this.#flushing = this.#flushing.then(change)
     this.#flushing.catch((error: unknown) => {
       this.#failed.abort(error)
     })
     return this.#flushing
+  }
+
+  async #compact(signal: AbortSignal): Promise<void> {
+    const rule = { ...COMPACTION_DEFAULTS, filesMin: COMPACT_FILES_MIN }
+    for (const merge of planCompaction(this.#writer.state, rule)) {
+      if (signal.aborted) return
+      this.#options.onMerge(await runMerge(this.#session, this.#writer, merge))
+    }
   }
 
   async #flushNow(): Promise<void> {

@@ -1,11 +1,10 @@
 // Questions of people to the lake, in SQL: one statement that reads, over the views of its tables.
 
-import type { DuckDBResult } from '@duckdb/node-api'
+import type { DuckDBPreparedStatement, DuckDBResult } from '@duckdb/node-api'
 import { SluiceError } from '../core/errors.ts'
 import { LAKE_TABLES } from '../core/lake/lake-tables.ts'
-import { openLakeReader } from '../platform/lake/lake-views.ts'
 import type { DuckDb, DuckDbSession } from '../platform/lake/duckdb.ts'
-import { duckDbProblem, readFailure } from './read-failure.ts'
+import { duckDbProblem, openReader, readFailure } from './read-failure.ts'
 import { plainValues, type PlainValue } from './plain-value.ts'
 
 export interface QueryAnswer {
@@ -25,7 +24,7 @@ export async function queryLake(
   use: (answer: QueryAnswer) => Promise<void>,
 ): Promise<void> {
   // Without a folder for temporary files: what people ask must not fill the disk.
-  const reader = await openLakeReader(folder, { temporaryFolder: null, isLocked: true })
+  const reader = await openReader(folder, { temporaryFolder: null, isLocked: true })
   try {
     const result = await start(reader.session, sql)
     await use({ columns: result.deduplicatedColumnNames(), rows: rowsOf(reader.session, result) })
@@ -50,7 +49,10 @@ async function start({ api, connection }: DuckDbSession, sql: string): Promise<D
   return prepared.stream()
 }
 
-function readsOnly({ StatementType }: DuckDb, type: number): boolean {
+function readsOnly(
+  { StatementType }: DuckDb,
+  type: DuckDBPreparedStatement['statementType'],
+): boolean {
   return type === StatementType.SELECT || type === StatementType.EXPLAIN
 }
 

@@ -25,6 +25,7 @@ interface IngestCommandOptions {
   readonly rowsPerFlush: number
   readonly mibPerFlush: number
   readonly acceptGap?: boolean
+  readonly compactEvery?: number
   readonly json?: boolean
 }
 
@@ -73,6 +74,11 @@ export function registerIngest(lake: Command): void {
       parseInteger(1, MEBIBYTES_MAX),
       INGEST_DEFAULTS.bytesMax / MIB,
     )
+    .option(
+      '--compact-every <duration>',
+      'make one file of the many small ones of a day this often (default never)',
+      durationOption,
+    )
     .option('--accept-gap', 'go on where the topics begin when what comes next is gone')
     .option('--json', 'print the summary as JSON')
     .addHelpText('after', () => `\n${environmentHelp('lake')}\n${EXAMPLES}`)
@@ -97,7 +103,11 @@ async function run(options: IngestCommandOptions): Promise<void> {
       bytesMax: options.mibPerFlush * MIB,
       flushMs: options.flushEvery ?? INGEST_DEFAULTS.flushMs,
       acceptGap: options.acceptGap === true,
+      compactMs: options.compactEvery ?? null,
       clock: systemClock,
+      onMerge: ({ table, day, filesBefore, rows }) => {
+        printProgress(`${table} ${day}: ${filesBefore} files became 1 with ${rows} rows`)
+      },
       onFlush: (report) => {
         printProgress(flushLine(report))
       },

@@ -1,4 +1,4 @@
-// Which files of a lake are to become one. Running the same rule on its own result finds nothing to do.
+// Which files of a lake are to become one. Each merge leaves fewer files, so repeating the plan ends with nothing to do.
 
 import type { FileRange, LakeFile, LakeState } from './lake-log.ts'
 import type { LakeTable } from './lake-tables.ts'
@@ -32,10 +32,7 @@ export function planCompaction(state: LakeState, rule: CompactionRule): readonly
     .flatMap(([, files]) => mergesOf(files, rule.rowsMax))
 }
 
-/**
- * Neighbours by name are put together while they fit. So of two neighbours in the result, the first and the beginning
- * of the second did not fit, and nothing is left to merge.
- */
+/** Neighbours by name are put together while they fit. */
 function mergesOf(files: readonly LakeFile[], rowsMax: number): readonly Merge[] {
   const sorted = files.toSorted((left, right) => compare(left.path, right.path))
   const groups: LakeFile[][] = []

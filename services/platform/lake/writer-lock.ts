@@ -1,6 +1,7 @@
 // Who writes to a lake. The lock keeps people from starting a second writer by mistake; what keeps the lake right when
 // it fails is the log itself, where two writers cannot make the same commit.
 
+import { randomUUID } from 'node:crypto'
 import { statSync, utimesSync, writeFileSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -19,6 +20,8 @@ interface Holder {
   readonly pid: number
   readonly startTime: string
   readonly writer: string
+  /** Tells this taking of the lock from every other. */
+  readonly token: string
 }
 
 export interface WriterLock {
@@ -33,8 +36,9 @@ export async function takeWriterLock(path: string, writer: string): Promise<Writ
     pid: process.pid,
     startTime: identity?.startTime ?? '',
     writer,
+    token: randomUUID(),
   }
-  const own = `${path}.${mine.host}.${mine.pid}`
+  const own = `${path}.${mine.token}`
   for (let attempt = 1; ; attempt += 1) {
     writeFileSync(own, JSON.stringify(mine))
     if (await giveName(own, path)) break
@@ -53,7 +57,7 @@ export async function takeWriterLock(path: string, writer: string): Promise<Writ
     async release() {
       clearInterval(timer)
       const holder = await readHolder(path)
-      if (holder?.pid === mine.pid && holder.host === mine.host) await rm(path, { force: true })
+      if (holder?.token === mine.token) await rm(path, { force: true })
     },
   }
 }
@@ -80,10 +84,11 @@ async function readHolder(path: string): Promise<Holder | null> {
   try {
     const value: unknown = JSON.parse(await readFile(path, 'utf8'))
     if (typeof value !== 'object' || value === null) return null
-    const { host, pid, startTime, writer } = value as Partial<Record<keyof Holder, unknown>>
+    const { host, pid, startTime, writer, token } = value as Partial<Record<keyof Holder, unknown>>
     if (typeof host !== 'string' || typeof pid !== 'number') return null
     if (typeof startTime !== 'string' || typeof writer !== 'string') return null
-    return { host, pid, startTime, writer }
+    if (typeof token !== 'string') return null
+    return { host, pid, startTime, writer, token }
   } catch (error) {
     if (error instanceof SyntaxError || errorCodeOf(error) === 'ENOENT') return null
     throw error
