@@ -6,6 +6,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
@@ -24,7 +25,7 @@ import { openStream, simulatedEvents, type TestStream } from '../support/streams
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const TRANSACTIONS = IS_FULL ? 20_000 : 2_500
 /** Steps on the file system that are the last ones, of all that a run makes. */
-const CRASHES = IS_FULL ? 200 : 10
+const CRASHES = IS_FULL ? 200 : 8
 const KILLS = IS_FULL ? 40 : 5
 const HOUR_MS = 3_600_000
 
@@ -71,9 +72,13 @@ async function isHalfDone(folder: string): Promise<boolean> {
   return found.length !== files.size || found.some((path) => !files.has(path))
 }
 
-async function expectWhole(stream: TestStream, folder: string): Promise<void> {
-  const expected = await linesOfTopics(stream)
-  ok(expected.length > TRANSACTIONS, 'there is something to compare')
+async function copyOf(t: TestContext, from: string): Promise<string> {
+  const folder = await openFolder(t)
+  await cp(from, folder, { recursive: true })
+  return folder
+}
+
+async function expectWhole(folder: string, expected: readonly string[]): Promise<void> {
   deepStrictEqual(await linesOfLake(folder), expected)
   const { results, kept } = await checkLake(
     { folder, table: null, day: null, onProgress: () => undefined },
@@ -96,34 +101,41 @@ test('a writer that is killed before any step, or at any moment, loses and doubl
   const undisturbed = await openFolder(t)
   const whole = await runLake(stream, ingest(undisturbed))
   strictEqual(whole.code, 0, whole.stderr)
-  await expectWhole(stream, undisturbed)
+  const expected = await linesOfTopics(stream)
+  ok(expected.length > TRANSACTIONS, 'there is something to compare')
+  await expectWhole(undisturbed, expected)
+  const taken = await copyOf(t, undisturbed)
   const merged = await runLake(stream, compact(undisturbed))
-  await expectWhole(stream, undisturbed)
+  await expectWhole(undisturbed, expected)
   const stepsOf = (stderr: string): number => Number(/steps: (\d+)/.exec(stderr)?.[1] ?? 0)
   const random = seededNumbers(20_261_125)
 
-  const folder = await openFolder(t)
   let halves = 0
-  for (const [command, steps] of [
-    [ingest, stepsOf(whole.stderr)],
-    [compact, stepsOf(merged.stderr)],
+  for (const [command, begin, steps] of [
+    [ingest, () => openFolder(t), stepsOf(whole.stderr)],
+    [compact, () => copyOf(t, taken), stepsOf(merged.stderr)],
   ] as const) {
     ok(steps > 50, `only ${steps} steps`)
+    let folder = await begin()
     let crashes = 0
-    // Early steps of a run come often, late ones only while there is work for so many; both are wanted.
-    for (let run = 0; run < CRASHES; run += 1) {
-      const crashAt = 1 + (random() % Math.max(1, Math.floor(steps / (run + 1))))
+    for (let run = 0; crashes < CRASHES; run += 1) {
+      ok(run < 4 * CRASHES, `only ${crashes} of ${run} runs were killed`)
+      const crashAt = 1 + (random() % steps)
       const { code, stderr } = await runLake(stream, command(folder), { crashAt })
-      ok(code === null || code === 0, stderr)
-      if (code === null) crashes += 1
-      if (await isHalfDone(folder)) halves += 1
+      if (code === null) {
+        crashes += 1
+        if (await isHalfDone(folder)) halves += 1
+        continue
+      }
+      // There was less left to do than steps: this one is done, and the next begins anew.
+      strictEqual(code, 0, stderr)
+      await expectWhole(folder, expected)
+      folder = await begin()
     }
-    ok(crashes >= CRASHES / 2, `only ${crashes} of ${CRASHES} runs were killed`)
     const { code, stderr } = await runLake(stream, command(folder))
     strictEqual(code, 0, stderr)
-    await expectWhole(stream, folder)
+    await expectWhole(folder, expected)
   }
-
   // The control: kills did fall between the steps of one change, so files alone would be wrong.
   ok(halves > 0, 'no kill left anything half done')
 
@@ -140,7 +152,7 @@ test('a writer that is killed before any step, or at any moment, loses and doubl
   }
   const last = await runLake(stream, [...ingest(second), '--compact-every', '100ms'])
   strictEqual(last.code, 0, last.stderr)
-  await expectWhole(stream, second)
+  await expectWhole(second, expected)
   t.diagnostic(`${kills} of ${KILLS} runs were killed at a random moment`)
 })
 

@@ -112,7 +112,7 @@ export async function linesOfLake(folder: string): Promise<readonly string[]> {
     'SELECT log_partition, log_offset, revision, block_offset, outcome, score FROM decisions',
     ([partition, offset, revision, block, outcome, score]) =>
       `decisions ${String(partition)}/${String(offset)}/${String(revision)} ${String(block)} ` +
-      `${String(outcome)} ${String(score ?? 'none')}`,
+      `${String(outcome)} ${score === null ? 'none' : String(score)}`,
   )
   await add(
     'SELECT log_partition, log_offset, reason FROM dead_letters',
