@@ -3,12 +3,7 @@
 
 import type { CheckName, CheckResult } from '../core/lake/lake-checks.ts'
 import { placeOf, type LakeState } from '../core/lake/lake-log.ts'
-import {
-  IMPORT_PARTITION,
-  KEY_COLUMNS,
-  TOPIC_TABLES,
-  type TopicTable,
-} from '../core/lake/lake-tables.ts'
+import { KEY_COLUMNS, TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import type { LakeReader } from '../platform/lake/lake-views.ts'
 
 /** Checks all tables. */
@@ -53,7 +48,7 @@ async function checkRanges(
   const counted = await ask(
     table === 'decisions'
       ? `SELECT log_partition, count(DISTINCT block_offset) FROM ${table} GROUP BY log_partition`
-      : `SELECT log_partition, count(*) FROM ${table} WHERE log_partition <> ${IMPORT_PARTITION} GROUP BY log_partition`,
+      : `SELECT log_partition, count(*) FROM ${table} GROUP BY log_partition`,
   )
   const rows = new Map(counted.map(([partition, count]) => [Number(partition), Number(count)]))
   return ranges.flatMap(([partitionCell, , first, next, covered, taken]) => {

@@ -112,7 +112,7 @@ export async function linesOfLake(folder: string): Promise<readonly string[]> {
     'SELECT log_partition, log_offset, revision, block_offset, outcome, score FROM decisions',
     ([partition, offset, revision, block, outcome, score]) =>
       `decisions ${String(partition)}/${String(offset)}/${String(revision)} ${String(block)} ` +
-      `${String(outcome)} ${score === null ? 'none' : String(score)}`,
+      `${String(outcome)} ${typeof score === 'number' ? score : 'none'}`,
   )
   await add(
     'SELECT log_partition, log_offset, reason FROM dead_letters',

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { registerCheck } from '../lake/check-command.ts'
 import { registerCompact } from '../lake/compact-command.ts'
+import { registerImport } from '../lake/import-command.ts'
 import { registerIngest } from '../lake/ingest-command.ts'
 import { registerQuery } from '../lake/query-command.ts'
 
@@ -17,6 +18,7 @@ export function register(program: Command): void {
     )
   registerIngest(lake)
   registerQuery(lake)
+  registerImport(lake)
   registerCompact(lake)
   registerCheck(lake)
 }

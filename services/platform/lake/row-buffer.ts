@@ -37,7 +37,7 @@ export const PARQUET_OPTIONS = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE
 export class RowBuffer {
   readonly table: LakeTable
   readonly #session: DuckDbSession
-  readonly #name: string
+  readonly name: string
   readonly #connection: DuckDBConnection
   readonly #appender: DuckDBAppender
   readonly #types: readonly DuckDBType[]
@@ -56,7 +56,7 @@ export class RowBuffer {
     const { api } = session
     this.table = table
     this.#session = session
-    this.#name = name
+    this.name = name
     this.#connection = connection
     this.#appender = appender
     const columns = LAKE_COLUMNS[table]
@@ -114,7 +114,7 @@ export class RowBuffer {
     this.#appender.closeSync()
     this.#connection.closeSync()
     const rows = await this.#session.rows(
-      `SELECT _day, _partition, count(*), min(_offset), max(_offset) FROM ${sqlName(this.#name)} ` +
+      `SELECT _day, _partition, count(*), min(_offset), max(_offset) FROM ${sqlName(this.name)} ` +
         'GROUP BY _day, _partition ORDER BY _day, _partition',
     )
     return rows.map(([day, partition, count, first, last]) => ({
@@ -130,7 +130,7 @@ export class RowBuffer {
   /** Writes the group's rows in offset order. */
   async write({ dayNumber, partition }: RowGroup, path: string): Promise<void> {
     await this.#session.run(
-      `COPY (SELECT * EXCLUDE (_day, _partition, _offset) FROM ${sqlName(this.#name)} ` +
+      `COPY (SELECT * EXCLUDE (_day, _partition, _offset) FROM ${sqlName(this.name)} ` +
         `WHERE _day = ${dayNumber} AND _partition = ${partition} ORDER BY _offset, rowid) ` +
         `TO ${sqlText(path)} (${PARQUET_OPTIONS})`,
     )
@@ -138,7 +138,7 @@ export class RowBuffer {
 
   /** Also without rows having been grouped. */
   async close(): Promise<void> {
-    await this.#session.run(`DROP TABLE ${sqlName(this.#name)}`)
+    await this.#session.run(`DROP TABLE ${sqlName(this.name)}`)
   }
 
   #push(): void {

@@ -32,7 +32,7 @@ export async function stageBuffer(
   const staged: StagedFile[] = []
   const results: CheckResult[] = []
   for (const [index, group] of (await buffer.groups()).entries()) {
-    const stagedPath = join(staging, `${table}-${commit}-${index}.parquet`)
+    const stagedPath = join(staging, `${buffer.name}-${index}.parquet`)
     await buffer.write(group, stagedPath)
     const hasOffsets = KEY_COLUMNS[table].length > 0
     const file = {
