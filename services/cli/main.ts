@@ -48,6 +48,7 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     'list features, export rows, explain one decision',
     () => import('./commands/features.ts'),
   ],
+  ['lake', 'keep history in Parquet files, and ask it', () => import('./commands/lake.ts')],
   ['skew', 'recompute decisions from the log, continuously', () => import('./commands/skew.ts')],
   ['boards', 'show the Grafana boards without Grafana', () => import('./commands/boards.ts')],
   [

@@ -2,7 +2,7 @@
 
 import { outcomeOf, type Thresholds } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
-import type { LaneState } from '../core/features/lane-fold.ts'
+import type { LaneState } from '../core/features/fold-state.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { FoldedBatch } from './fold-batch.ts'
 import type { ScoredRows } from './scored-rows.ts'

@@ -4,7 +4,7 @@
 import { isSampled, needsVerification } from '../core/scoring/cascade.ts'
 import { SEQUENCE_LENGTH, writeSequence } from '../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
-import type { LaneState } from '../core/features/lane-fold.ts'
+import type { LaneState } from '../core/features/fold-state.ts'
 import { referenceOf } from '../core/reference.ts'
 import type { Verifier } from '../core/scoring/scoring-model.ts'
 import type { Transaction } from '../core/transaction.ts'

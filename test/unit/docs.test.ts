@@ -7,10 +7,12 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { configurationPage } from '../../infra/docs/configuration-page.ts'
 import { featuresPage } from '../../infra/docs/features-page.ts'
+import { lakePage } from '../../infra/docs/lake-page.ts'
 import { loadAlertsConfig } from '../../services/alerts/config.ts'
 import { errorCodes, isSluiceError } from '../../services/core/errors.ts'
 import { readGivenAddresses } from '../../services/platform/provision/stack-choice.ts'
 import { loadProducerConfig } from '../../services/producer/config.ts'
+import { loadLakeConfig } from '../../services/lake/config.ts'
 import { loadScorerConfig } from '../../services/scorer/config.ts'
 import { loadSkewConfig } from '../../services/skew/config.ts'
 
@@ -25,6 +27,7 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   loadProducerConfig,
   loadAlertsConfig,
   loadSkewConfig,
+  loadLakeConfig,
   readGivenAddresses,
 ]
 
@@ -136,6 +139,10 @@ test('the configuration page is what "npm run docs" writes', async () => {
 
 test('the page of features is what "npm run docs" writes', async () => {
   strictEqual(read('docs/features.md'), await featuresPage())
+})
+
+test('the page of the lake’s columns is what "npm run docs" writes', async () => {
+  strictEqual(read('docs/lake-columns.md'), await lakePage())
 })
 
 test('every variable that a configuration reads, or code names, is on the page, and no other', () => {

@@ -133,6 +133,8 @@ const RULES: readonly Rule[] = [
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
       'services/trainer/openness/folder-files.ts': 'papers of a model folder',
+      'services/platform/lake/commit-log.ts': 'commits and checkpoints of a lake',
+      'services/platform/lake/writer-lock.ts': 'lock file of another process',
       'services/platform/provision/prometheus-api.ts': 'answer of a Prometheus',
       'services/platform/build-version.ts': 'our own package.json, for the version',
       'services/platform/provision/run-lock.ts': 'lock file of another process',

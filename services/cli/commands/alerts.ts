@@ -129,7 +129,7 @@ async function tail(options: TailCommandOptions): Promise<void> {
 /** Brokers and prefix of the options, else of the environment, else of a running demo, which is said. */
 export function whereToLook(
   options: Pick<TailCommandOptions, 'brokers' | 'topicPrefix'>,
-  config: AlertsConfig,
+  config: Pick<AlertsConfig, 'topicPrefix' | 'brokers' | 'security'>,
 ): KafkaConnection & { readonly topicPrefix: string } {
   const topicPrefix = options.topicPrefix ?? config.topicPrefix
   const { security } = config

@@ -1,4 +1,4 @@
-// Where `sluice train` takes its history from: the simulator, CSV files, or the topics. Options, and how they become
+// Where `sluice train` takes its history from: the simulator, CSV files, the lake, or the topics. Options, and how they become
 // one stream of events.
 
 import { Option } from 'commander'
@@ -45,6 +45,7 @@ export interface HistoryOptions {
   readonly labelDelay?: number
   readonly sort?: boolean
   readonly skipBad?: boolean
+  readonly lake?: string
   readonly topics?: boolean
   readonly brokers?: string
   readonly topicPrefix?: string
@@ -66,7 +67,9 @@ export interface History {
 /** Adds the options of all sources to a command. */
 export function addHistoryOptions(command: Command): void {
   command
-    .addOption(new Option('--simulate', 'history from the simulator').conflicts(['data', 'topics']))
+    .addOption(
+      new Option('--simulate', 'history from the simulator').conflicts(['data', 'lake', 'topics']),
+    )
     .option(
       '--simulate-seed <integer>',
       `seed of the simulated world (default ${SIMULATOR_SEED_DEFAULT})`,
@@ -85,11 +88,20 @@ export function addHistoryOptions(command: Command): void {
     .addOption(
       new Option('--data <path...>', 'history from CSV files, or folders of them').conflicts([
         'simulate',
+        'lake',
         'topics',
       ]),
     )
-    .option('--from <date>', 'first event time, or day in UTC, of --data', timeRangeOption)
-    .option('--to <date>', 'last event time, or day in UTC, included', timeRangeOption)
+    .option(
+      '--from <date>',
+      'first event time, or day in UTC, of --data or --lake',
+      timeRangeOption,
+    )
+    .option(
+      '--to <date>',
+      'last event time, or day in UTC, included; with --lake, labels known later do not count',
+      timeRangeOption,
+    )
     .option('--map <field=column,...>', 'columns of --data, as in "sluice produce"', mappingOption)
     .option('--set <field=value,...>', 'the same value for every row of --data', constantsOption)
     .option(
@@ -100,9 +112,17 @@ export function addHistoryOptions(command: Command): void {
     .option('--sort', 'order the rows of each file of --data by time')
     .option('--skip-bad', 'leave out rows of --data that cannot be read')
     .addOption(
+      new Option('--lake <folder>', 'history from a lake, see "sluice lake"').conflicts([
+        'simulate',
+        'data',
+        'topics',
+      ]),
+    )
+    .addOption(
       new Option('--topics', 'history from Kafka, all that is kept').conflicts([
         'simulate',
         'data',
+        'lake',
       ]),
     )
     .option('--brokers <host:port,...>', 'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:9092)')
@@ -113,10 +133,11 @@ export function addHistoryOptions(command: Command): void {
 export async function openHistory(options: HistoryOptions): Promise<History> {
   if (options.simulate === true) return simulatedHistory(options)
   if (options.data !== undefined) return fileHistory(options, options.data)
+  if (options.lake !== undefined) return lakeHistory(options, options.lake)
   if (options.topics === true) return topicHistory(options)
   throw new SluiceError(
     'SLUICE_USAGE',
-    'sluice train: say where the history comes from: --simulate, --data <path...> or --topics.',
+    'sluice train: say where the history comes from: --simulate, --data <path...>, --lake <folder> or --topics.',
   )
 }
 
@@ -174,6 +195,19 @@ async function fileHistory(options: HistoryOptions, paths: readonly string[]): P
       ...(options.labelDelay === undefined ? [] : [`--label-delay ${options.labelDelay / 1_000}s`]),
     ],
     unreadable: () => Object.values(events.skipped()).reduce((sum, count) => sum + count, 0),
+  }
+}
+
+async function lakeHistory(options: HistoryOptions, folder: string): Promise<History> {
+  const { readLakeHistory } = await import('../../lake/index.ts')
+  return {
+    events: readLakeHistory({
+      folder,
+      fromMs: options.from?.fromMs ?? Number.NEGATIVE_INFINITY,
+      endMs: options.to?.endMs ?? Number.POSITIVE_INFINITY,
+    }),
+    source: 'lake',
+    caveat: 'Trained and measured on what the lake holds: other payments had no part in it.',
   }
 }
 

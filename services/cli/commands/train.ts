@@ -1,4 +1,4 @@
-// sluice train: a model folder from the simulator, from CSV files, or from the topics.
+// sluice train: a model folder from the simulator, from CSV files, from the lake, or from the topics.
 
 import { basename, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -35,8 +35,9 @@ Examples:
   $ sluice train --out models/mine --simulate --simulate-seed 7 --cards 5000 --days 120
   $ sluice train --out models/bank --data history/ --from 2018-04-01 --to 2018-07-24
   $ sluice train --out models/live --topics --force
+  $ sluice train --out models/lake --lake lake --to 2026-10-31
 
-Exactly one of --simulate, --data and --topics says where the history comes from. The oldest transactions are
+Exactly one of --simulate, --data, --lake and --topics says where the history comes from. The oldest transactions are
 for training, later ones for validation, the newest for test. The same history, options and seed give the same
 weights on one backend; with the same --release-date, the same bytes of every file.`
 

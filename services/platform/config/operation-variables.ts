@@ -26,7 +26,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_METRICS_PORT: {
     ...OPERATION,
-    readBy: 'scorer, skew',
+    readBy: 'scorer, skew, lake',
     meaning: 'Their port. 0, or a port in use, takes a free one; the log says which.',
     kind: 'integer',
     default: 9_464,
@@ -42,6 +42,14 @@ export const OPERATION_VARIABLES = {
     default: 0.01,
     min: 0.000001,
     max: 1,
+  },
+  SLUICE_LAKE_FOLDER: {
+    ...OPERATION,
+    readBy: 'lake',
+    meaning: 'Folder of the lake (docs/lake.md).',
+    kind: 'text',
+    form: 'path',
+    default: 'lake',
   },
   SLUICE_DEAD_LETTER_HMAC_KEY: {
     ...OPERATION,

@@ -3,18 +3,19 @@
 
 import { basename } from 'node:path'
 import { SluiceError } from '../../core/errors.ts'
-import type { Label, Transaction } from '../../core/transaction.ts'
+import type { Label } from '../../core/transaction.ts'
 import { EventQueue } from '../simulator/event-queue.ts'
 import type { StreamEvent } from '../stream-event.ts'
-import { BadRow, badRowError } from './bad-row.ts'
-import type { BadRowReason, SkippedRows } from './bad-row.ts'
-import { findMapping } from './column-mapping.ts'
-import type { ColumnMapping, FieldConstants } from './column-mapping.ts'
-import { listCsvFiles, readCsvRows } from './csv-files.ts'
-import type { CsvRow } from './csv-files.ts'
-import type { TimeRange } from './event-time.ts'
-import { compileRowReader } from './row-reader.ts'
-import type { ReadRow, ReplayRow } from './row-reader.ts'
+import { BadRow, badRowError } from '../../core/files/bad-row.ts'
+import type { BadRowReason, SkippedRows } from '../../core/files/bad-row.ts'
+import { findMapping } from '../../core/files/column-mapping.ts'
+import type { ColumnMapping, FieldConstants } from '../../core/files/column-mapping.ts'
+import { listCsvFiles, readCsvRows } from '../../platform/files/csv-files.ts'
+import type { CsvRow } from '../../platform/files/csv-files.ts'
+import type { TimeRange } from '../../core/files/event-time.ts'
+import { labelOfRow } from '../../core/files/row-label.ts'
+import { compileRowReader } from '../../core/files/row-reader.ts'
+import type { ReadRow, ReplayRow } from '../../core/files/row-reader.ts'
 
 const DAY_MS = 86_400_000
 /** About 2 GB: more labels on their way than this, and the delay is too long for so many labelled rows. */
@@ -226,7 +227,7 @@ class ReplayReader {
         `${file} line ${row.line}: more than ${LABELS_DUE_MAX} labels are due; shorten --label-delay.`,
       )
     }
-    const label = labelOf(transaction, verdict, this.#options.labelDelayMs)
+    const label = labelOfRow(transaction, verdict, this.#options.labelDelayMs)
     this.#labels.push(label.knownAtMs, label)
   }
 
@@ -235,20 +236,5 @@ class ReplayReader {
       const label = this.#labels.pop()
       if (label !== undefined) yield { kind: 'label', label }
     }
-  }
-}
-
-function labelOf(transaction: Transaction, verdict: Label['verdict'], labelDelayMs: number): Label {
-  return {
-    transactionId: transaction.id,
-    card: transaction.card,
-    eventTimeMs: transaction.eventTimeMs,
-    knownAtMs: transaction.eventTimeMs + labelDelayMs,
-    verdict,
-    source: 'replay',
-    merchant: transaction.merchant,
-    terminal: transaction.terminal,
-    device: transaction.device,
-    ipNetwork: transaction.ipNetwork,
   }
 }

@@ -6,7 +6,7 @@ import {
   parseUtcOffsetMinutes,
   rangeOfBound,
   rangeOfName,
-} from '../../../../services/producer/replay/event-time.ts'
+} from '../../../../services/core/files/event-time.ts'
 
 const TIME_MS = Date.UTC(2018, 6, 25, 0, 0, 29)
 

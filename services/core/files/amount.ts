@@ -36,6 +36,15 @@ export type AmountParse =
   | { readonly ok: true; readonly amountMinor: number }
   | { readonly ok: false; readonly problem: string }
 
+/** Reads `1230`, or `1230.0` as tables of floats have it, as that many minor units. */
+export function parseMinorAmount(text: string): AmountParse {
+  const whole = /^(\d{1,15})(?:\.0+)?$/.exec(text)?.[1]
+  if (whole === undefined) {
+    return { ok: false, problem: 'is not a number of minor units such as 1234' }
+  }
+  return { ok: true, amountMinor: Number(whole) }
+}
+
 /** How many decimals an amount in this currency may have. */
 function decimalsOf(currency: string): number {
   return DECIMALS[currency] ?? 2

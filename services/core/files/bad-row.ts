@@ -1,6 +1,6 @@
 // What can be wrong with one row of a file: a closed list of reasons, and the error that names all of it.
 
-import { SluiceError } from '../../core/errors.ts'
+import { SluiceError } from '../errors.ts'
 
 /** Why a row cannot be sent; also the key under which skipped rows are counted. Closed list. */
 export type BadRowReason =

@@ -1,6 +1,6 @@
 // Which column of a file is which field of a transaction: as given, or found from the header's names.
 
-import { SluiceError } from '../../core/errors.ts'
+import { SluiceError } from '../errors.ts'
 
 /** Fields that a column or a constant can give. `label` becomes a label, all others are the transaction's. */
 const REPLAY_FIELDS = [

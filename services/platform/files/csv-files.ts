@@ -7,9 +7,9 @@ import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CsvError, parse } from 'csv-parse'
 import { SluiceError } from '../../core/errors.ts'
-import { BadRow, badRowError } from './bad-row.ts'
-import { rangeOfName } from './event-time.ts'
-import type { TimeRange } from './event-time.ts'
+import { BadRow, badRowError } from '../../core/files/bad-row.ts'
+import { rangeOfName } from '../../core/files/event-time.ts'
+import type { TimeRange } from '../../core/files/event-time.ts'
 
 const FILES_MAX = 100_000
 const ROW_BYTES_MAX = 65_536

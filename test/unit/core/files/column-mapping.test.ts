@@ -6,7 +6,7 @@ import {
   findMapping,
   mappingText,
   parseFieldList,
-} from '../../../../services/producer/replay/column-mapping.ts'
+} from '../../../../services/core/files/column-mapping.ts'
 
 test('usual column names are found whatever their case and separators', () => {
   const header = ['TX-ID', 'tx_datetime', 'Customer ID', 'TERMINAL_ID', 'TxAmount', 'is_fraud', 'x']

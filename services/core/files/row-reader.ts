@@ -1,10 +1,10 @@
 // One row of a file to one transaction and what its label column says. Everything that depends on the
 // mapping alone is decided once per file; the same checks as for messages hold afterwards.
 
-import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../../core/transaction.ts'
-import type { Transaction } from '../../core/transaction.ts'
-import { validateTransaction } from '../../core/wire/validate-transaction.ts'
-import { parseAmount } from './amount.ts'
+import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../transaction.ts'
+import type { Transaction } from '../transaction.ts'
+import { validateTransaction } from '../wire/validate-transaction.ts'
+import { parseAmount, parseMinorAmount } from './amount.ts'
 import { BadRow } from './bad-row.ts'
 import type { BadRowReason } from './bad-row.ts'
 import type { ColumnMapping, FieldConstants, ReplayField } from './column-mapping.ts'
@@ -16,6 +16,9 @@ export interface ReplayRow {
   /** Null when the row is not labelled. */
   readonly verdict: 'fraud' | 'genuine' | null
 }
+
+/** Whether amounts of a file are `12.34` or `1234`. */
+export type AmountUnit = 'major' | 'minor'
 
 /** Reads the cells of one row. @throws BadRow when a cell cannot be read. */
 export type ReadRow = (cells: readonly string[], rowId: string) => ReplayRow
@@ -39,6 +42,7 @@ export function compileRowReader(
   header: readonly string[],
   mapping: ColumnMapping,
   constants: FieldConstants,
+  amountUnit: AmountUnit = 'major',
 ): ReadRow {
   const cellOf = (field: ReplayField): ((cells: readonly string[]) => string | null) => {
     const constant = constants[field]
@@ -52,7 +56,7 @@ export function compileRowReader(
     }
   }
   const columnOf = (field: ReplayField): string => mapping[field] ?? `${field} (constant)`
-  const read = compileFields(cellOf, columnOf)
+  const read = compileFields(cellOf, columnOf, amountUnit)
   const labelOf = cellOf('label')
   return (cells, rowId) => {
     if (cells.length !== header.length) {
@@ -72,6 +76,7 @@ type ColumnOf = (field: ReplayField) => string
 function compileFields(
   cellOf: CellOf,
   columnOf: ColumnOf,
+  amountUnit: AmountUnit,
 ): (cells: readonly string[], rowId: string) => Transaction {
   const required = (field: ReplayField): ((cells: readonly string[]) => string) => {
     const cell = cellOf(field)
@@ -117,7 +122,7 @@ function compileFields(
       id: idOf(cells) ?? rowId,
       card: cardOf(cells),
       eventTimeMs: eventTimeMsOf(timeOf(cells), columnOf('eventTime')),
-      amountMinor: amountMinorOf(amountOf(cells), currency, columnOf('amount')),
+      amountMinor: amountMinorOf(amountOf(cells), currency, columnOf('amount'), amountUnit),
       currency,
       merchant: merchantOf(cells),
       merchantCategory: categoryOf(cells),
@@ -144,8 +149,8 @@ function eventTimeMsOf(text: string, column: string): number {
   throw new BadRow('bad_time', column, text, problem)
 }
 
-function amountMinorOf(text: string, currency: string, column: string): number {
-  const parsed = parseAmount(text, currency)
+function amountMinorOf(text: string, currency: string, column: string, unit: AmountUnit): number {
+  const parsed = unit === 'minor' ? parseMinorAmount(text) : parseAmount(text, currency)
   if (parsed.ok) return parsed.amountMinor
   throw new BadRow('bad_amount', column, text, parsed.problem)
 }

@@ -1,0 +1,24 @@
+// sluice lake: history in Parquet files, filled from Kafka, asked in SQL.
+
+import type { Command } from 'commander'
+import { registerCheck } from '../lake/check-command.ts'
+import { registerCompact } from '../lake/compact-command.ts'
+import { registerImport } from '../lake/import-command.ts'
+import { registerIngest } from '../lake/ingest-command.ts'
+import { registerQuery } from '../lake/query-command.ts'
+
+/** Adds the commands to the program. */
+export function register(program: Command): void {
+  const lake = program
+    .command('lake')
+    .summary('keep history in Parquet files, and ask it')
+    .description(
+      'Transactions, decisions, labels and dead letters as Parquet files in folders by day, which DuckDB, Spark and ' +
+        'Trino read as they are.',
+    )
+  registerIngest(lake)
+  registerQuery(lake)
+  registerImport(lake)
+  registerCompact(lake)
+  registerCheck(lake)
+}

@@ -1,0 +1,237 @@
+// The log of the lake: numbered commits, each of which adds and removes files and moves offsets on, all at once. What
+// the lake holds is the fold of them; a checkpoint is that fold, so that not all commits need be kept.
+
+import { SluiceError } from '../errors.ts'
+import { LAKE_TABLES, type LakeTable } from './lake-tables.ts'
+
+export const LOG_FORMAT = 1
+
+/** Offsets of one partition that a file holds rows of; between them others may lie in other days' files. */
+export interface FileRange {
+  readonly partition: number
+  readonly first: number
+  readonly last: number
+  readonly rows: number
+}
+
+/** One file of the lake. */
+export interface LakeFile {
+  readonly table: LakeTable
+  /** From the lake's folder, with forward slashes. */
+  readonly path: string
+  readonly day: string
+  readonly rows: number
+  readonly bytes: number
+  readonly sha256: string
+  /** Empty where rows have no offsets. */
+  readonly ranges: readonly FileRange[]
+}
+
+export const COMMIT_KINDS = ['create', 'open', 'ingest', 'import', 'compact', 'check'] as const
+export type CommitKind = (typeof COMMIT_KINDS)[number]
+
+/** A file of others that was brought in. */
+export interface ImportedSource {
+  readonly name: string
+  readonly sha256: string
+}
+
+export interface LakeCommit {
+  readonly format: typeof LOG_FORMAT
+  readonly sequence: number
+  readonly atMs: number
+  readonly kind: CommitKind
+  /** Who wrote it, in words. */
+  readonly writer: string
+  /** Of `create`: the prefix of the topics that fill this lake. */
+  readonly topicPrefix?: string
+  readonly added: readonly LakeFile[]
+  /** Paths. */
+  readonly removed: readonly string[]
+  /** First offset that is not taken yet, by `table/partition`; those that moved. */
+  readonly next: Readonly<Record<string, number>>
+  readonly sources?: readonly ImportedSource[]
+}
+
+/** What the lake holds. */
+export interface LakeState {
+  /** Number of the newest commit; -1 for a lake that does not exist. */
+  readonly sequence: number
+  readonly topicPrefix: string | null
+  readonly files: ReadonlyMap<string, LakeFile>
+  readonly next: ReadonlyMap<string, number>
+  readonly sources: readonly ImportedSource[]
+}
+
+export const NO_LAKE: LakeState = {
+  sequence: -1,
+  topicPrefix: null,
+  files: new Map(),
+  next: new Map(),
+  sources: [],
+}
+
+/** Key of `next`. */
+export function placeOf(table: LakeTable, partition: number): string {
+  return `${table}/${partition}`
+}
+
+/** The state after the commits. @throws SluiceError SLUICE_LAKE_DAMAGED when they do not follow one another. */
+export function applyCommits(state: LakeState, commits: readonly LakeCommit[]): LakeState {
+  const files = new Map(state.files)
+  const next = new Map(state.next)
+  const sources = [...state.sources]
+  let { sequence, topicPrefix } = state
+  for (const commit of commits) {
+    if (commit.sequence !== sequence + 1) {
+      throw damaged(`commit ${commit.sequence} follows ${sequence}`)
+    }
+    sequence = commit.sequence
+    topicPrefix = commit.topicPrefix ?? topicPrefix
+    for (const path of commit.removed) {
+      if (!files.delete(path))
+        throw damaged(`commit ${sequence} removes ${path}, which is not there`)
+    }
+    for (const file of commit.added) {
+      if (files.has(file.path)) throw damaged(`commit ${sequence} adds ${file.path} again`)
+      files.set(file.path, file)
+    }
+    for (const [place, offset] of Object.entries(commit.next)) {
+      if (offset < (next.get(place) ?? 0)) {
+        throw damaged(`commit ${sequence} takes ${place} back to ${offset}`)
+      }
+      next.set(place, offset)
+    }
+    sources.push(...(commit.sources ?? []))
+  }
+  return { sequence, topicPrefix, files, next, sources }
+}
+
+/** The state as a checkpoint holds it. */
+export function checkpointOf(state: LakeState): object {
+  const { sequence, topicPrefix, files, next, sources } = state
+  return {
+    format: LOG_FORMAT,
+    sequence,
+    topicPrefix,
+    files: [...files.values()],
+    next: Object.fromEntries(next),
+    sources,
+  }
+}
+
+/** @throws SluiceError SLUICE_LAKE_DAMAGED when the value is no checkpoint. */
+export function stateOfCheckpoint(name: string, value: unknown): LakeState {
+  const fields = fieldsOf(name, value)
+  const files = listOf(name, fields['files']).map((file) => fileOf(name, file))
+  const { sequence, topicPrefix } = fields
+  if (!isCount(sequence) || (topicPrefix !== null && typeof topicPrefix !== 'string')) {
+    throw damaged(`${name} has no sequence or prefix`)
+  }
+  return {
+    sequence,
+    topicPrefix,
+    files: new Map(files.map((file) => [file.path, file])),
+    next: new Map(Object.entries(offsetsOf(name, fields['next']))),
+    sources: listOf(name, fields['sources']).map((source) => sourceOf(name, source)),
+  }
+}
+
+/** @throws SluiceError SLUICE_LAKE_DAMAGED when the value is no commit. */
+export function parseCommit(name: string, value: unknown): LakeCommit {
+  const fields = fieldsOf(name, value)
+  const { sequence, atMs, writer, removed, topicPrefix, sources } = fields
+  const kind = COMMIT_KINDS.find((known) => known === fields['kind'])
+  if (!isCount(sequence) || !isCount(atMs) || kind === undefined || typeof writer !== 'string') {
+    throw damaged(`${name} is no commit`)
+  }
+  return {
+    format: LOG_FORMAT,
+    sequence,
+    atMs,
+    kind,
+    writer,
+    ...(typeof topicPrefix === 'string' ? { topicPrefix } : {}),
+    added: listOf(name, fields['added']).map((file) => fileOf(name, file)),
+    removed: listOf(name, removed).map((path) => textOf(name, path)),
+    next: offsetsOf(name, fields['next']),
+    ...(sources === undefined
+      ? {}
+      : { sources: listOf(name, sources).map((source) => sourceOf(name, source)) }),
+  }
+}
+
+export function damaged(what: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_LAKE_DAMAGED',
+    `The lake's log cannot be right: ${what}. Restore the lake's folder from a copy, or fill a new one.`,
+  )
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function fieldsOf(name: string, value: unknown): Fields {
+  if (!isRecord(value)) throw damaged(`${name} is no object`)
+  if (value['format'] !== LOG_FORMAT) throw damaged(`${name} is not of format ${LOG_FORMAT}`)
+  return value
+}
+
+function fileOf(name: string, value: unknown): LakeFile {
+  if (!isRecord(value)) throw damaged(`${name} lists a file that is none`)
+  const { rows, bytes, ranges } = value
+  const table = LAKE_TABLES.find((known) => known === value['table'])
+  if (table === undefined || !isCount(rows) || !isCount(bytes)) {
+    throw damaged(`${name} lists a file of no table, or without counts`)
+  }
+  const [path, day, sha256] = [value['path'], value['day'], value['sha256']].map((text) =>
+    textOf(name, text),
+  ) as [string, string, string]
+  // Paths are opened and removed, so one that leads out of the lake must not be believed.
+  if (!path.startsWith(`${table}/day=${day}/`) || path.includes('..')) {
+    throw damaged(`${name} lists ${path} as a file of ${table}`)
+  }
+  return { table, path, day, rows, bytes, sha256, ranges: listOf(name, ranges).map(rangeOf(name)) }
+}
+
+function rangeOf(name: string): (value: unknown) => FileRange {
+  return (value) => {
+    if (!isRecord(value)) throw damaged(`${name} lists a range that is none`)
+    const { partition, first, last, rows } = value
+    if (typeof partition !== 'number' || !isCount(first) || !isCount(last) || !isCount(rows)) {
+      throw damaged(`${name} lists a range without offsets`)
+    }
+    return { partition, first, last, rows }
+  }
+}
+
+function sourceOf(name: string, value: unknown): ImportedSource {
+  if (!isRecord(value)) throw damaged(`${name} lists a source that is none`)
+  return { name: textOf(name, value['name']), sha256: textOf(name, value['sha256']) }
+}
+
+function offsetsOf(name: string, value: unknown): Readonly<Record<string, number>> {
+  if (!isRecord(value)) throw damaged(`${name} has no offsets`)
+  const entries = Object.entries(value).map(([place, offset]): [string, number] => {
+    if (!isCount(offset)) throw damaged(`${name} has no offset for ${place}`)
+    return [place, offset]
+  })
+  return Object.fromEntries(entries)
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function listOf(name: string, value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw damaged(`${name} lacks a list`)
+  return value
+}
+
+function textOf(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw damaged(`${name} lacks a text`)
+  return value
+}

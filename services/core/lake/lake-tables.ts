@@ -1,0 +1,200 @@
+// The tables of the lake as data: columns with type, what may be absent, and the range that a value must be in.
+// Writing, reading, the data-quality checks and docs/lake.md all follow this list.
+
+import { FEATURE_NAMES } from '../features/feature-list.ts'
+import { AMOUNT_MINOR_MAX, UTC_OFFSET_MINUTES_MAX } from '../wire/validate-transaction.ts'
+
+export const LAKE_TABLES = [
+  'transactions',
+  'decisions',
+  'labels',
+  'dead_letters',
+  'checks',
+] as const
+export type LakeTable = (typeof LAKE_TABLES)[number]
+
+/** Tables that are filled from topics. */
+export const TOPIC_TABLES = ['transactions', 'decisions', 'labels', 'dead_letters'] as const
+export type TopicTable = (typeof TOPIC_TABLES)[number]
+
+/** SQL types of the Parquet files, as DuckDB names them. TIMESTAMPTZ is an instant in UTC. */
+export type LakeType =
+  'VARCHAR' | 'BIGINT' | 'INTEGER' | 'DOUBLE' | 'TIMESTAMPTZ' | 'VARCHAR[]' | 'DOUBLE[]'
+
+export interface LakeColumn {
+  readonly name: string
+  readonly type: LakeType
+  readonly nullable: boolean
+  /** Smallest and largest value that a sound row has. */
+  readonly range?: readonly [min: number, max: number]
+  /** One clause, for docs/lake.md; empty for the columns of features, which docs/features.md explains. */
+  readonly meaning: string
+}
+
+/** A cell as core makes it: times in ms, absent is null. */
+export type LakeValue = string | number | null | readonly string[] | readonly (number | null)[]
+export type LakeRow = readonly LakeValue[]
+
+/** Features are columns of decisions, with this before their names. */
+export const FEATURE_PREFIX = 'f_'
+
+const OFFSET_RANGE = [0, Number.MAX_SAFE_INTEGER] as const
+/** Imported rows are in no partition of a topic. */
+export const IMPORT_PARTITION = -1
+const PARTITION_RANGE = [IMPORT_PARTITION, 1_000_000] as const
+const AMOUNT_RANGE = [0, AMOUNT_MINOR_MAX] as const
+
+type Rest = Partial<Pick<LakeColumn, 'nullable' | 'range'>>
+
+function column(name: string, type: LakeType, meaning: string, rest: Rest = {}): LakeColumn {
+  return { name, type, nullable: false, meaning, ...rest }
+}
+
+function optional(name: string, type: LakeType, meaning: string, rest: Rest = {}): LakeColumn {
+  return column(name, type, meaning, { nullable: true, ...rest })
+}
+
+const PLACE = [
+  column('log_partition', 'INTEGER', 'partition of the topic; -1 for imported rows', {
+    range: PARTITION_RANGE,
+  }),
+  column('log_offset', 'BIGINT', 'offset there; for imported rows their running number', {
+    range: OFFSET_RANGE,
+  }),
+] as const
+
+const SENT_AT = optional('sent_at', 'TIMESTAMPTZ', 'time stamp of the Kafka record')
+const ENTITIES = [
+  optional('device', 'VARCHAR', 'device'),
+  optional('ip_network', 'VARCHAR', 'network'),
+] as const
+
+const TRANSACTIONS: readonly LakeColumn[] = [
+  ...PLACE,
+  SENT_AT,
+  column('id', 'VARCHAR', 'id of the transaction'),
+  column('card', 'VARCHAR', 'card token'),
+  column('event_time', 'TIMESTAMPTZ', 'when the payment happened'),
+  column('amount_minor', 'BIGINT', 'minor units of the currency', { range: AMOUNT_RANGE }),
+  column('currency', 'VARCHAR', 'ISO 4217'),
+  optional('merchant', 'VARCHAR', 'merchant'),
+  optional('merchant_category', 'VARCHAR', 'its category'),
+  optional('terminal', 'VARCHAR', 'terminal'),
+  optional('country', 'VARCHAR', 'ISO 3166-1 alpha-2'),
+  optional('latitude', 'DOUBLE', 'degrees', { range: [-90, 90] }),
+  optional('longitude', 'DOUBLE', 'degrees', { range: [-180, 180] }),
+  optional('utc_offset_minutes', 'INTEGER', 'local time less UTC', {
+    range: [-UTC_OFFSET_MINUTES_MAX, UTC_OFFSET_MINUTES_MAX],
+  }),
+  ...ENTITIES,
+  optional('channel', 'VARCHAR', 'pos, atm, ecommerce, moto'),
+  optional('entry_mode', 'VARCHAR', 'chip, contactless, and others'),
+  optional('authorisation', 'VARCHAR', 'approved, declined, pending'),
+  optional('intent_id', 'VARCHAR', 'what retries of one purchase share'),
+]
+
+const LABELS: readonly LakeColumn[] = [
+  ...PLACE,
+  SENT_AT,
+  column('transaction_id', 'VARCHAR', 'the transaction that it is about'),
+  column('card', 'VARCHAR', 'its card'),
+  column('event_time', 'TIMESTAMPTZ', 'its event time'),
+  column('known_at', 'TIMESTAMPTZ', 'from when the label counts'),
+  column('verdict', 'VARCHAR', 'fraud, genuine'),
+  column('source', 'VARCHAR', 'analyst, chargeback, and others'),
+  optional('merchant', 'VARCHAR', 'merchant of the transaction'),
+  optional('terminal', 'VARCHAR', 'its terminal'),
+  ...ENTITIES,
+]
+
+const DECISIONS: readonly LakeColumn[] = [
+  column('log_partition', 'INTEGER', "the transaction's partition", { range: PARTITION_RANGE }),
+  column('log_offset', 'BIGINT', "the transaction's offset", { range: OFFSET_RANGE }),
+  column('revision', 'INTEGER', '0, or the number of a later word', { range: [0, 1_000_000] }),
+  column('block_offset', 'BIGINT', 'offset of its block in the decisions topic', {
+    range: OFFSET_RANGE,
+  }),
+  column('decided_at', 'TIMESTAMPTZ', 'clock of the scorer'),
+  column('transaction_id', 'VARCHAR', 'id of the transaction'),
+  column('card', 'VARCHAR', 'card token'),
+  column('event_time', 'TIMESTAMPTZ', 'when the payment happened'),
+  column('amount_minor', 'BIGINT', 'minor units of the currency', { range: AMOUNT_RANGE }),
+  column('currency', 'VARCHAR', 'ISO 4217'),
+  column('outcome', 'VARCHAR', 'approve, flag, block'),
+  optional('score', 'DOUBLE', '0 to 1; null when not scored', { range: [0, 1] }),
+  optional('not_scored', 'VARCHAR', 'why there is no score'),
+  optional('duplicate_of_offset', 'BIGINT', 'first offset of a repeated transaction'),
+  column('marks', 'VARCHAR[]', 'marks such as late or degraded'),
+  column('reasons', 'VARCHAR', 'reasons, as JSON'),
+  optional('entity_age_ms', 'BIGINT', 'how far the slowest lane was behind'),
+  optional('cause_offset', 'BIGINT', 'of a revision: the late transaction'),
+  column('stream_id', 'VARCHAR', 'stream of the scorer'),
+  column('mode', 'VARCHAR', 'observe, flag, enforce'),
+  column('alignment', 'VARCHAR', 'live, aligned'),
+  column('model_version', 'VARCHAR', 'name and digest of the model'),
+  column('model_digest', 'VARCHAR', 'SHA-256 of its manifest'),
+  column('policy_digest', 'VARCHAR', 'digest of the policy'),
+  column('backend', 'VARCHAR', 'what computed the score'),
+  column('feature_list_hash', 'VARCHAR', 'list of features that the row was made by'),
+  ...FEATURE_NAMES.map((name) => optional(`${FEATURE_PREFIX}${name}`, 'DOUBLE', '')),
+  optional('features_expired', 'VARCHAR[]', 'features whose window is no longer covered'),
+  optional('features_degraded', 'VARCHAR[]', 'features that could not be read'),
+  optional('features_of_other_list', 'DOUBLE[]', 'the row, when made by another list of features'),
+]
+
+const DEAD_LETTERS: readonly LakeColumn[] = [
+  ...PLACE,
+  column('source_topic', 'VARCHAR', 'topic of the message'),
+  column('source_partition', 'INTEGER', 'its partition', { range: PARTITION_RANGE }),
+  column('source_offset', 'BIGINT', 'its offset', { range: OFFSET_RANGE }),
+  column('sent_at', 'TIMESTAMPTZ', 'its time stamp'),
+  column('reason', 'VARCHAR', 'why it could not be decided'),
+  optional('field', 'VARCHAR', 'the field at fault'),
+  column('payload_bytes', 'BIGINT', 'its size', { range: OFFSET_RANGE }),
+  column('payload_hmac', 'VARCHAR', 'keyed hash of it, hex'),
+  column('sample', 'VARCHAR', 'its beginning, digits masked'),
+  column('decided_at', 'TIMESTAMPTZ', 'clock of the scorer'),
+]
+
+const CHECKS: readonly LakeColumn[] = [
+  column('checked_at', 'TIMESTAMPTZ', 'clock of the writer'),
+  column('commit_number', 'BIGINT', 'commit of the lake that it belongs to', {
+    range: OFFSET_RANGE,
+  }),
+  column('table_name', 'VARCHAR', 'table'),
+  optional('file', 'VARCHAR', 'file, or null for a range of a topic'),
+  optional('log_partition', 'INTEGER', 'partition', { range: PARTITION_RANGE }),
+  optional('first_offset', 'BIGINT', 'first offset looked at'),
+  optional('last_offset', 'BIGINT', 'last offset looked at'),
+  column('check_name', 'VARCHAR', 'what was checked'),
+  column('status', 'VARCHAR', 'ok, explained, failed'),
+  column('found', 'BIGINT', 'what was counted'),
+  column('expected', 'BIGINT', 'what it should be'),
+  column('detail', 'VARCHAR', 'in words'),
+]
+
+export const LAKE_COLUMNS: Readonly<Record<LakeTable, readonly LakeColumn[]>> = {
+  transactions: TRANSACTIONS,
+  decisions: DECISIONS,
+  labels: LABELS,
+  dead_letters: DEAD_LETTERS,
+  checks: CHECKS,
+}
+
+/** The column whose UTC day is the folder of a row. */
+export const DAY_COLUMN: Readonly<Record<LakeTable, string>> = {
+  transactions: 'event_time',
+  decisions: 'event_time',
+  labels: 'event_time',
+  dead_letters: 'sent_at',
+  checks: 'checked_at',
+}
+
+/** What no two rows of a table share. Checks have no such thing. */
+export const KEY_COLUMNS: Readonly<Record<LakeTable, readonly string[]>> = {
+  transactions: ['log_partition', 'log_offset'],
+  decisions: ['log_partition', 'log_offset', 'revision'],
+  labels: ['log_partition', 'log_offset'],
+  dead_letters: ['log_partition', 'log_offset'],
+  checks: [],
+}

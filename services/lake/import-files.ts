@@ -1,0 +1,302 @@
+// Others' files into the lake: CSV and Parquet, with a mapping of columns. All files of one import are one commit, so
+// an import is there as a whole or not at all; a file that was imported before is refused.
+
+import { basename } from 'node:path'
+import type { Clock } from '../core/clock.ts'
+import { SluiceError } from '../core/errors.ts'
+import { BadRow, badRowError, type BadRowReason, type SkippedRows } from '../core/files/bad-row.ts'
+import { findMapping, type ColumnMapping, type ReplayField } from '../core/files/column-mapping.ts'
+import { labelOfRow } from '../core/files/row-label.ts'
+import { compileRowReader, type ReadRow, type ReplayRow } from '../core/files/row-reader.ts'
+import { offsetsResult, type CheckResult } from '../core/lake/lake-checks.ts'
+import { cellReader, type ImportMapping } from '../core/lake/import-mapping.ts'
+import { placeOf, type ImportedSource } from '../core/lake/lake-log.ts'
+import { labelRow, transactionRow } from '../core/lake/lake-rows.ts'
+import { IMPORT_PARTITION } from '../core/lake/lake-tables.ts'
+import { openDuckDb, type DuckDbSession } from '../platform/lake/duckdb.ts'
+import { digestOf, errorCodeOf } from '../platform/lake/durable-files.ts'
+import { openLakeWriter, type LakeWriter, type StagedFile } from '../platform/lake/lake-writer.ts'
+import { RowBuffer } from '../platform/lake/row-buffer.ts'
+import { stageBuffer } from '../platform/lake/stage-files.ts'
+import { refuseFailed, stageResults } from './flush.ts'
+import { temporaryFolder } from './folders.ts'
+import { IMPORTED_NAMES, readImportRows } from './import-rows.ts'
+
+/** Files of one import. */
+const FILES_MAX = 10_000
+/** Rows in memory before they become files. */
+const ROWS_MAX = 250_000
+const PROGRESS_ROWS = 100_000
+
+const TABLES = ['transactions', 'labels'] as const
+type ImportedTable = (typeof TABLES)[number]
+
+export interface ImportOptions {
+  readonly folder: string
+  readonly files: readonly string[]
+  readonly mapping: ImportMapping
+  readonly delimiter: string
+  /** When labels of a label column are known, after the event time. */
+  readonly labelDelayMs: number
+  /** Also labels for rows that are labelled genuine. */
+  readonly genuineLabels: boolean
+  /** Count rows that cannot be read and leave them out, instead of stopping at the first. */
+  readonly skipBad: boolean
+  /** Also files that were imported before. */
+  readonly again: boolean
+  readonly clock: Clock
+  readonly onProgress: (line: string) => void
+  readonly onMapping: (file: string, mapping: ColumnMapping) => void
+}
+
+export interface ImportSummary {
+  readonly transactions: number
+  readonly labels: number
+  /** By reason. */
+  readonly skipped: SkippedRows
+  readonly files: number
+  readonly commit: number
+}
+
+/**
+ * Reads all files, then commits them at once.
+ * @throws SluiceError SLUICE_INPUT_INVALID naming file, line and column of a row that cannot be read, SLUICE_USAGE for a
+ * file that was imported before, SLUICE_LAKE_BUSY, or the signal's reason.
+ */
+export async function importFiles(
+  options: ImportOptions,
+  signal: AbortSignal,
+): Promise<ImportSummary> {
+  const sources = await digests(options.files)
+  const { folder, clock } = options
+  const writer = await openLakeWriter({
+    folder,
+    writer: 'sluice lake import',
+    topicPrefix: null,
+    clock,
+  })
+  try {
+    if (!options.again) refuseKnown(writer, sources)
+    const session = await openDuckDb(temporaryFolder(writer.staging))
+    try {
+      const importing = new Importing(options, session, writer)
+      for (const file of options.files) await importing.readFile(file, signal)
+      return await importing.commit(sources)
+    } finally {
+      await session.close()
+    }
+  } finally {
+    await writer.close()
+  }
+}
+
+class Importing {
+  readonly #options: ImportOptions
+  readonly #session: DuckDbSession
+  readonly #writer: LakeWriter
+  readonly #begin: Readonly<Record<ImportedTable, number>>
+  readonly #next: Record<ImportedTable, number>
+  readonly #skipped: Partial<Record<BadRowReason, number>> = {}
+  readonly #staged: StagedFile[] = []
+  readonly #results: CheckResult[] = []
+  #buffers: Readonly<Record<ImportedTable, RowBuffer>> | null = null
+  #chunks = 0
+  #mappingShown = ''
+
+  constructor(options: ImportOptions, session: DuckDbSession, writer: LakeWriter) {
+    this.#options = options
+    this.#session = session
+    this.#writer = writer
+    const nextOf = (table: ImportedTable): number =>
+      writer.state.next.get(placeOf(table, IMPORT_PARTITION)) ?? 0
+    this.#begin = { transactions: nextOf('transactions'), labels: nextOf('labels') }
+    this.#next = { ...this.#begin }
+  }
+
+  async readFile(file: string, signal: AbortSignal): Promise<void> {
+    const { delimiter, skipBad, onProgress } = this.#options
+    const onBadCsv = (): void => {
+      this.#count('not_csv')
+    }
+    let read: ReadRow | null = null
+    const name = basename(file)
+    let rows = 0
+    for await (const { line, cells } of readImportRows(
+      this.#session,
+      file,
+      delimiter,
+      skipBad ? onBadCsv : null,
+    )) {
+      if (read === null) {
+        read = this.#compile(file, cells)
+        continue
+      }
+      rows += 1
+      if (rows % PROGRESS_ROWS === 0) {
+        signal.throwIfAborted()
+        onProgress(`${file}: ${rows} rows`)
+      }
+      const row = this.#read(read, file, line, cells, `${name}:${line}`)
+      if (row !== null) await this.#add(row)
+    }
+    signal.throwIfAborted()
+    if (read === null) {
+      throw new SluiceError('SLUICE_INPUT_INVALID', `${file} is empty; it needs a header and rows.`)
+    }
+  }
+
+  async commit(sources: readonly ImportedSource[]): Promise<ImportSummary> {
+    await this.#stage()
+    const commit = this.#writer.state.sequence + 1
+    const next: Record<string, number> = {}
+    for (const table of TABLES) {
+      const [first, end] = [this.#begin[table], this.#next[table]]
+      if (end === first) continue
+      next[placeOf(table, IMPORT_PARTITION)] = end
+      const counts = { first, next: end, taken: end - first, watermarks: 0, unreadable: 0 }
+      this.#results.push(offsetsResult(table, IMPORT_PARTITION, counts))
+    }
+    refuseFailed(this.#results)
+    const files = this.#staged.length
+    const nowMs = this.#options.clock.nowMs()
+    const checks = await stageResults(
+      this.#session,
+      this.#writer.staging,
+      this.#results,
+      commit,
+      nowMs,
+    )
+    await this.#writer.commit({
+      kind: 'import',
+      staged: [...this.#staged, ...checks],
+      next,
+      sources,
+    })
+    return {
+      transactions: this.#next.transactions - this.#begin.transactions,
+      labels: this.#next.labels - this.#begin.labels,
+      skipped: this.#skipped,
+      files,
+      commit,
+    }
+  }
+
+  #compile(file: string, header: readonly string[]): ReadRow {
+    const { mapping: given, onMapping } = this.#options
+    const mapping = findMapping(file, header, given.columns, given.constants)
+    const shown = JSON.stringify(mapping)
+    if (shown !== this.#mappingShown) {
+      this.#mappingShown = shown
+      onMapping(file, mapping)
+    }
+    const read = compileRowReader(header, mapping, given.constants, given.amountUnit)
+    const changes = (Object.entries(mapping) as [ReplayField, string][]).flatMap(
+      ([field, column]) => {
+        const change = cellReader(given, field)
+        return change === null ? [] : [[header.indexOf(column), change] as const]
+      },
+    )
+    if (changes.length === 0) return read
+    return (cells, rowId) => {
+      const changed = [...cells]
+      for (const [index, change] of changes) changed[index] = change((cells[index] ?? '').trim())
+      return read(changed, rowId)
+    }
+  }
+
+  #read(
+    read: ReadRow,
+    file: string,
+    line: number,
+    cells: readonly string[],
+    rowId: string,
+  ): ReplayRow | null {
+    try {
+      return read(cells, rowId)
+    } catch (error) {
+      if (!(error instanceof BadRow)) throw error
+      if (!this.#options.skipBad) throw badRowError(file, line, error)
+      this.#count(error.reason)
+      return null
+    }
+  }
+
+  async #add({ transaction, verdict }: ReplayRow): Promise<void> {
+    this.#buffers ??= await this.#openBuffers()
+    const { transactions, labels } = this.#buffers
+    const { genuineLabels, labelDelayMs } = this.#options
+    const placeIn = (table: ImportedTable) => {
+      const offset = this.#next[table]
+      this.#next[table] += 1
+      return { partition: IMPORT_PARTITION, offset, sentAtMs: null }
+    }
+    const place = placeIn('transactions')
+    const { timeMs, row } = transactionRow(place, transaction)
+    transactions.add(IMPORT_PARTITION, place.offset, timeMs, row)
+    if (verdict === 'fraud' || (verdict === 'genuine' && genuineLabels)) {
+      const of = placeIn('labels')
+      const made = labelRow(of, labelOfRow(transaction, verdict, labelDelayMs))
+      labels.add(IMPORT_PARTITION, of.offset, made.timeMs, made.row)
+    }
+    if (transactions.rows >= ROWS_MAX) await this.#stage()
+  }
+
+  async #openBuffers(): Promise<Readonly<Record<ImportedTable, RowBuffer>>> {
+    this.#chunks += 1
+    const open = (table: ImportedTable): Promise<RowBuffer> =>
+      RowBuffer.open(this.#session, table, `${table}_${this.#chunks}`)
+    return { transactions: await open('transactions'), labels: await open('labels') }
+  }
+
+  async #stage(): Promise<void> {
+    if (this.#buffers === null) return
+    const commit = this.#writer.state.sequence + 1
+    for (const table of TABLES) {
+      const buffer = this.#buffers[table]
+      const made = await stageBuffer(this.#session, this.#writer.staging, buffer, commit)
+      this.#staged.push(...made.staged)
+      this.#results.push(...made.results)
+      await buffer.close()
+    }
+    this.#buffers = null
+  }
+
+  #count(reason: BadRowReason): void {
+    this.#skipped[reason] = (this.#skipped[reason] ?? 0) + 1
+  }
+}
+
+async function digests(files: readonly string[]): Promise<readonly ImportedSource[]> {
+  if (files.length > FILES_MAX) {
+    throw new SluiceError('SLUICE_USAGE', `Give at most ${FILES_MAX} files at a time.`)
+  }
+  const sources: ImportedSource[] = []
+  for (const file of files) {
+    if (!IMPORTED_NAMES.test(file)) {
+      throw new SluiceError(
+        'SLUICE_INPUT_INVALID',
+        `${file} ends in neither .csv, .csv.gz nor .parquet; give such files.`,
+      )
+    }
+    try {
+      sources.push({ name: basename(file), sha256: (await digestOf(file)).sha256 })
+    } catch (error) {
+      if (!['ENOENT', 'EISDIR', 'EACCES'].includes(errorCodeOf(error))) throw error
+      throw new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read; correct its path.`, {
+        cause: error,
+      })
+    }
+  }
+  return sources
+}
+
+function refuseKnown(writer: LakeWriter, sources: readonly ImportedSource[]): void {
+  const known = new Map(writer.state.sources.map(({ name, sha256 }) => [sha256, name]))
+  const found = sources.find(({ sha256 }) => known.has(sha256))
+  if (found === undefined) return
+  throw new SluiceError(
+    'SLUICE_USAGE',
+    `${found.name} was imported before, as ${known.get(found.sha256) ?? ''}; its rows would be there twice. Leave it out, ` +
+      'or give --again.',
+  )
+}

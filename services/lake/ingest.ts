@@ -1,0 +1,255 @@
+// From Kafka into the lake, each committed message once. What was taken is said by the commits of the lake alone: they
+// add files and move offsets on in one step, so a process that is killed anywhere goes on where its last commit ends.
+
+import { setInterval } from 'node:timers'
+import type { Clock } from '../core/clock.ts'
+import type { CheckResult } from '../core/lake/lake-checks.ts'
+import { planCompaction } from '../core/lake/compaction.ts'
+import { placeOf } from '../core/lake/lake-log.ts'
+import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
+import type { Codecs } from '../core/wire/codecs.ts'
+import {
+  follow,
+  readToEnd,
+  type CommittedMessages,
+  type CommittedReaderOptions,
+} from '../platform/kafka/committed-reader.ts'
+import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
+import { topicName } from '../platform/kafka/topics.ts'
+import { openDuckDb, type DuckDbSession } from '../platform/lake/duckdb.ts'
+import { openLakeWriter, type LakeWriter } from '../platform/lake/lake-writer.ts'
+import { COMPACTION_DEFAULTS, runMerge, type MergeReport } from './compact.ts'
+import { temporaryFolder } from './folders.ts'
+import { flushIntake, type FlushReport } from './flush.ts'
+import { Intake } from './intake.ts'
+import { TOPIC_OF, readTopicRanges, type TopicRanges } from './topic-ranges.ts'
+
+/** What holds when nothing else is said. One flush holds at most this much, and takes at most this long to begin. */
+export const INGEST_DEFAULTS = Object.freeze({
+  rowsMax: 250_000,
+  bytesMax: 256 * 1024 * 1024,
+  flushMs: 60_000,
+})
+
+/** Files of one day and table from which on a running ingest compacts them. */
+const COMPACT_FILES_MIN = 16
+
+export interface IngestOptions extends KafkaConnection {
+  readonly folder: string
+  readonly topicPrefix: string
+  readonly codecs: Codecs
+  /** `end`: up to where the topics end at the start. `stop`: until the signal comes. */
+  readonly until: 'end' | 'stop'
+  /** Rows, and bytes of rows, after which what was taken is written. */
+  readonly rowsMax: number
+  readonly bytesMax: number
+  /** How long taken rows wait at most to be written. */
+  readonly flushMs: number
+  readonly acceptGap: boolean
+  /** How often days with many small files are compacted; null for never. */
+  readonly compactMs: number | null
+  readonly clock: Clock
+  readonly onFlush: (report: FlushReport) => void
+  readonly onMerge: (report: MergeReport) => void
+  /** Once the reader's place is fixed. */
+  readonly onReady?: (
+    places: ReadonlyMap<string, number>,
+    ends: ReadonlyMap<string, number>,
+  ) => void
+}
+
+/** What a run has written. */
+export interface IngestSummary {
+  readonly rows: Readonly<Record<TopicTable, number>>
+  readonly files: number
+  readonly bytes: number
+  readonly commits: number
+  readonly unreadable: number
+}
+
+/**
+ * Takes until the end or the signal; what was taken by then is written before it returns.
+ * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_GAP, SLUICE_LAKE_DAMAGED, SLUICE_BROKER_UNAVAILABLE or
+ * SLUICE_TOPICS_INVALID; the signal's reason when `until` is `end`.
+ */
+export async function ingest(options: IngestOptions, signal: AbortSignal): Promise<IngestSummary> {
+  const { folder, topicPrefix, clock } = options
+  const writer = await openLakeWriter({ folder, writer: 'sluice lake ingest', topicPrefix, clock })
+  try {
+    const ranges = await readTopicRanges(options, topicPrefix, writer.state, options.acceptGap)
+    const session = await openDuckDb(temporaryFolder(writer.staging))
+    try {
+      const ingestion = await Ingestion.open(options, writer, session, ranges)
+      return await ingestion.run(signal)
+    } finally {
+      await session.close()
+    }
+  } finally {
+    await writer.close()
+  }
+}
+
+class Ingestion {
+  readonly #options: IngestOptions
+  readonly #writer: LakeWriter
+  readonly #session: DuckDbSession
+  readonly #ranges: TopicRanges
+  readonly #tables: ReadonlyMap<string, TopicTable>
+  readonly #positions: Map<string, number>
+  readonly #failed = new AbortController()
+  readonly #rows: Record<TopicTable, number> = {
+    transactions: 0,
+    decisions: 0,
+    labels: 0,
+    dead_letters: 0,
+  }
+  readonly #totals = { files: 0, bytes: 0, commits: 0, unreadable: 0 }
+  #gaps: readonly CheckResult[]
+  #current: Intake
+  #spare: Intake
+  #intakes = 2
+  #flushing: Promise<void> = Promise.resolve()
+
+  private constructor(
+    options: IngestOptions,
+    writer: LakeWriter,
+    session: DuckDbSession,
+    ranges: TopicRanges,
+    current: Intake,
+    spare: Intake,
+  ) {
+    this.#options = options
+    this.#writer = writer
+    this.#session = session
+    this.#ranges = ranges
+    this.#gaps = ranges.gaps
+    this.#positions = new Map(ranges.positions)
+    this.#current = current
+    this.#spare = spare
+    this.#tables = new Map(
+      TOPIC_TABLES.map((table) => [topicName(options.topicPrefix, TOPIC_OF[table]), table]),
+    )
+  }
+
+  static async open(
+    options: IngestOptions,
+    writer: LakeWriter,
+    session: DuckDbSession,
+    ranges: TopicRanges,
+  ): Promise<Ingestion> {
+    const open = (number: number): Promise<Intake> => Intake.open(session, options.codecs, number)
+    return new Ingestion(options, writer, session, ranges, await open(0), await open(1))
+  }
+
+  async run(signal: AbortSignal): Promise<IngestSummary> {
+    const { flushMs, compactMs, until } = this.#options
+    const ending = AbortSignal.any([signal, this.#failed.signal])
+    const timer = setInterval(() => {
+      if (this.#current.rows > 0) void this.#flush().catch(() => undefined)
+    }, flushMs)
+    const compaction =
+      compactMs === null
+        ? null
+        : setInterval(() => {
+            void this.#afterFlushes(() => this.#compact(ending)).catch(() => undefined)
+          }, compactMs)
+    try {
+      const take = (batch: CommittedMessages): Promise<void> => this.#take(batch)
+      if (until === 'end') await readToEnd(this.#reader(), take, ending)
+      else
+        await follow(this.#reader(), take, ending, () => {
+          this.#tellReady()
+        })
+    } catch (error) {
+      // A signal is no reason to leave what was taken; what failed is.
+      if (!signal.aborted || this.#failed.signal.aborted) throw this.#failure ?? error
+    } finally {
+      clearInterval(timer)
+      if (compaction !== null) clearInterval(compaction)
+    }
+    await this.#flushing
+    this.#failed.signal.throwIfAborted()
+    await this.#flush()
+    if (until === 'end') signal.throwIfAborted()
+    return { rows: this.#rows, ...this.#totals }
+  }
+
+  get #failure(): unknown {
+    return this.#failed.signal.aborted ? (this.#failed.signal.reason as unknown) : undefined
+  }
+
+  #tellReady(): void {
+    this.#options.onReady?.(this.#positions, this.#ranges.ends)
+  }
+
+  #reader(): CommittedReaderOptions {
+    const { brokers, security } = this.#options
+    return {
+      brokers,
+      ...(security === undefined ? {} : { security }),
+      name: 'sluice-lake',
+      topics: [...this.#tables.keys()],
+      startAt: this.#ranges.startAt,
+      onAdvance: (topic, partition, next) => {
+        const table = this.#tables.get(topic)
+        if (table === undefined) return
+        const place = placeOf(table, partition)
+        const position = this.#positions.get(place) ?? 0
+        if (next <= position) return
+        this.#current.advance(table, partition, next, position)
+        this.#positions.set(place, next)
+      },
+    }
+  }
+
+  async #take({ topic, partition, messages }: CommittedMessages): Promise<void> {
+    const table = this.#tables.get(topic)
+    if (table === undefined) return
+    const place = placeOf(table, partition)
+    const position = this.#positions.get(place) ?? 0
+    this.#positions.set(place, this.#current.take(table, partition, messages, position))
+    const { rowsMax, bytesMax } = this.#options
+    if (this.#current.rows >= rowsMax || this.#current.bytes >= bytesMax) await this.#flush()
+  }
+
+  #flush(): Promise<void> {
+    return this.#afterFlushes(() => this.#flushNow())
+  }
+
+  /** One change of the lake after the other. A failure ends the run. */
+  #afterFlushes(change: () => Promise<void>): Promise<void> {
+    this.#flushing = this.#flushing.then(change)
+    this.#flushing.catch((error: unknown) => {
+      this.#failed.abort(error)
+    })
+    return this.#flushing
+  }
+
+  async #compact(signal: AbortSignal): Promise<void> {
+    const rule = { ...COMPACTION_DEFAULTS, filesMin: COMPACT_FILES_MIN }
+    for (const merge of planCompaction(this.#writer.state, rule)) {
+      if (signal.aborted) return
+      this.#options.onMerge(await runMerge(this.#session, this.#writer, merge))
+    }
+  }
+
+  async #flushNow(): Promise<void> {
+    const intake = this.#current
+    if (intake.ranges.length === 0 && this.#gaps.length === 0) return
+    // In one turn with the look at its ranges: what comes from now on goes into the spare one.
+    this.#current = this.#spare
+    const report = await flushIntake(this.#session, this.#writer, intake, {
+      clock: this.#options.clock,
+      results: this.#gaps,
+    })
+    this.#gaps = []
+    this.#spare = await Intake.open(this.#session, this.#options.codecs, this.#intakes)
+    this.#intakes += 1
+    for (const table of TOPIC_TABLES) this.#rows[table] += report.rows[table]
+    this.#totals.files += report.files
+    this.#totals.bytes += report.bytes
+    this.#totals.commits += 1
+    this.#totals.unreadable += report.unreadable
+    this.#options.onFlush(report)
+  }
+}

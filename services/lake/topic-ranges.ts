@@ -1,0 +1,128 @@
+// Where the taking of each partition goes on: behind what the lake holds, if the topic still has it.
+
+import type { Admin } from 'kafkajs'
+import { SluiceError } from '../core/errors.ts'
+import { gapResult, type CheckResult } from '../core/lake/lake-checks.ts'
+import { placeOf, type LakeState } from '../core/lake/lake-log.ts'
+import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
+import { placeKey } from '../platform/kafka/committed-reader.ts'
+import { openKafka } from '../platform/kafka/kafka-client.ts'
+import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
+import { explainKafka } from '../platform/kafka/kafka-failure.ts'
+import { topicName, type Topic } from '../platform/kafka/topics.ts'
+
+const CONNECTION_TIMEOUT_MS = 3_000
+const RETRY = { retries: 5, initialRetryTime: 50, maxRetryTime: 1_000 }
+
+/** Which topic fills which table. */
+export const TOPIC_OF: Readonly<Record<TopicTable, Topic>> = {
+  transactions: 'transactions',
+  decisions: 'decisions',
+  labels: 'labels',
+  dead_letters: 'dead-letters',
+}
+
+export interface TopicRanges {
+  /** By topic and partition, as the reader has it. */
+  readonly startAt: ReadonlyMap<string, number>
+  /** First offset to take, by table and partition, as the lake has it. */
+  readonly positions: ReadonlyMap<string, number>
+  /** Ends of the topics at the start, by table and partition. */
+  readonly ends: ReadonlyMap<string, number>
+  /** Gaps that were accepted. */
+  readonly gaps: readonly CheckResult[]
+}
+
+/**
+ * @throws SluiceError SLUICE_LAKE_GAP when the topic no longer has what comes next, SLUICE_BROKER_UNAVAILABLE or
+ * SLUICE_TOPICS_INVALID.
+ */
+export async function readTopicRanges(
+  connection: KafkaConnection,
+  topicPrefix: string,
+  state: LakeState,
+  acceptGap: boolean,
+): Promise<TopicRanges> {
+  const kafka = openKafka(connection, {
+    clientId: 'sluice-lake',
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: RETRY,
+  })
+  const admin = kafka.admin()
+  const startAt = new Map<string, number>()
+  const positions = new Map<string, number>()
+  const ends = new Map<string, number>()
+  const gaps: CheckResult[] = []
+  try {
+    await admin.connect()
+    await requireTopics(admin, topicPrefix)
+    for (const table of TOPIC_TABLES) {
+      const topic = topicName(topicPrefix, TOPIC_OF[table])
+      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+        const place = placeOf(table, partition)
+        const known = state.next.get(place) ?? null
+        const first = firstOffset(topic, partition, known, Number(low), Number(high), acceptGap)
+        if (known !== null && first > known) gaps.push(gapResult(table, partition, known, first))
+        startAt.set(placeKey(topic, partition), first)
+        positions.set(place, first)
+        ends.set(place, Number(high))
+      }
+    }
+    return { startAt, positions, ends, gaps }
+  } catch (error) {
+    throw await explained(connection, error)
+  } finally {
+    await admin.disconnect().catch(() => undefined)
+  }
+}
+
+function firstOffset(
+  topic: string,
+  partition: number,
+  known: number | null,
+  low: number,
+  high: number,
+  acceptGap: boolean,
+): number {
+  if (known === null) return low
+  if (known > high) {
+    throw new SluiceError(
+      'SLUICE_LAKE_GAP',
+      `Partition ${partition} of ${topic} ends at offset ${high}, but the lake holds it up to ${known}: the topic was made ` +
+        'anew. Give the new stream a lake of its own.',
+    )
+  }
+  if (known >= low) return known
+  if (acceptGap) return low
+  throw new SluiceError(
+    'SLUICE_LAKE_GAP',
+    `Partition ${partition} of ${topic} begins at offset ${low}, but the lake holds it only up to ${known}: ` +
+      `${low - known} offsets are gone. To go on without them, run again with --accept-gap.`,
+  )
+}
+
+async function requireTopics(admin: Admin, topicPrefix: string): Promise<void> {
+  const existing = new Set(await admin.listTopics())
+  const missing = TOPIC_TABLES.map((table) => topicName(topicPrefix, TOPIC_OF[table])).filter(
+    (topic) => !existing.has(topic),
+  )
+  if (missing.length === 0) return
+  throw new SluiceError(
+    'SLUICE_TOPICS_INVALID',
+    `Kafka has no topic ${missing.join(', ')}; create the topics with "sluice topics create", or correct the topic prefix.`,
+    { details: { missing } },
+  )
+}
+
+async function explained(connection: KafkaConnection, error: unknown): Promise<unknown> {
+  if (error instanceof SluiceError) return error
+  const refusal = await explainKafka(connection, error)
+  if (refusal !== null) return refusal
+  const problem = error instanceof Error ? error.message : String(error)
+  return new SluiceError(
+    'SLUICE_BROKER_UNAVAILABLE',
+    `Kafka at ${connection.brokers.join(',')} cannot be read (${problem}); start it with "sluice up", or give its ` +
+      'address in SLUICE_KAFKA_BROKERS.',
+    { cause: error },
+  )
+}

@@ -1,0 +1,84 @@
+// DuckDB, which is optional: loaded when a lake is used, with limits on memory and threads.
+
+import { rm } from 'node:fs/promises'
+import type { DuckDBConnection, DuckDBResult } from '@duckdb/node-api'
+import { SluiceError } from '../../core/errors.ts'
+
+export type DuckDb = typeof import('@duckdb/node-api')
+
+const MIB = 1024 * 1024
+/** What DuckDB may use; what is more goes to its folder for temporary files, where it has one. */
+export const MEMORY_BYTES_MAX = 1024 * MIB
+const TEMPORARY_BYTES_MAX = 64 * 1024 * MIB
+const THREADS = 2
+
+export interface DuckDbSession {
+  readonly api: DuckDb
+  readonly connection: DuckDBConnection
+  /** One more connection, for what goes on beside the statements of the first. */
+  connect(): Promise<DuckDBConnection>
+  /** Rows of a statement, all at once: for answers that are small. */
+  rows(sql: string): Promise<readonly (readonly unknown[])[]>
+  run(sql: string): Promise<void>
+  /** Rows as they come. */
+  stream(sql: string): Promise<DuckDBResult>
+  close(): Promise<void>
+}
+
+/** @throws SluiceError SLUICE_PREREQUISITE_MISSING when the package is missing or does not load. */
+export async function loadDuckDb(
+  load: () => Promise<DuckDb> = () => import('@duckdb/node-api'),
+): Promise<DuckDb> {
+  try {
+    return await load()
+  } catch (error) {
+    throw new SluiceError(
+      'SLUICE_PREREQUISITE_MISSING',
+      `The lake needs DuckDB, which cannot be loaded (${error instanceof Error ? error.message : String(error)}); ` +
+        'install it with "npm ci --include=optional". It has libraries for Linux, macOS and Windows on x64 and arm64.',
+      { cause: error },
+    )
+  }
+}
+
+/** A database in memory. `temporaryFolder` is made when it is needed and removed at the end; null for none. */
+export async function openDuckDb(temporaryFolder: string | null): Promise<DuckDbSession> {
+  const api = await loadDuckDb()
+  const instance = await api.DuckDBInstance.create(':memory:', {
+    memory_limit: `${MEMORY_BYTES_MAX / MIB}MiB`,
+    threads: String(THREADS),
+    temp_directory: temporaryFolder ?? '',
+    ...(temporaryFolder === null
+      ? {}
+      : { max_temp_directory_size: `${TEMPORARY_BYTES_MAX / MIB}MiB` }),
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+  })
+  const connection = await instance.connect()
+  await connection.run("SET TimeZone = 'UTC'")
+  return {
+    api,
+    connection,
+    connect: () => instance.connect(),
+    rows: async (sql) => (await connection.runAndReadAll(sql)).getRows(),
+    run: async (sql) => {
+      await connection.run(sql)
+    },
+    stream: (sql) => connection.stream(sql),
+    async close() {
+      connection.closeSync()
+      instance.closeSync()
+      if (temporaryFolder !== null) await rm(temporaryFolder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A text as SQL has it. */
+export function sqlText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** A name as SQL has it. */
+export function sqlName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

@@ -1,0 +1,192 @@
+// The one process that may change a lake: files are made aside, get their names, and count once a commit lists them.
+//
+// What opens a lake commits first, which shuts out whoever wrote before, and only then removes files that no commit
+// lists: leftovers of a process that was killed. So such files are never live, and a writer that was shut out finds
+// out at its next commit, before anything of it counts. It then touches nothing more.
+
+import { readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Clock } from '../../core/clock.ts'
+import { SluiceError } from '../../core/errors.ts'
+import {
+  LOG_FORMAT,
+  type CommitKind,
+  type ImportedSource,
+  type LakeFile,
+  type LakeState,
+} from '../../core/lake/lake-log.ts'
+import { LAKE_RECORDS } from '../../core/lake/lake-names.ts'
+import { LAKE_TABLES } from '../../core/lake/lake-tables.ts'
+import { appendCommit, logFolder, noLake, readLakeState } from './commit-log.ts'
+import { errorCodeOf, giveName, makeFolder } from './durable-files.ts'
+import { takeWriterLock, type WriterLock } from './writer-lock.ts'
+
+/** Names that are tried for one file. */
+const NAMES_MAX = 8
+
+/** A finished file in the staging folder, and what it becomes. */
+export interface StagedFile {
+  readonly stagedPath: string
+  readonly file: LakeFile
+}
+
+export interface Changes {
+  readonly kind: CommitKind
+  readonly staged: readonly StagedFile[]
+  /** Paths from the lake's folder. */
+  readonly removed?: readonly string[]
+  readonly next?: Readonly<Record<string, number>>
+  readonly sources?: readonly ImportedSource[]
+}
+
+export interface LakeWriterOptions {
+  readonly folder: string
+  /** Who writes, in words, for the log and for others that want to. */
+  readonly writer: string
+  /** Prefix of the topics; a lake takes those of one stream only. Null when it does not matter. */
+  readonly topicPrefix: string | null
+  readonly clock: Clock
+  /** Refuses a folder without a lake instead of making one. */
+  readonly mustExist?: boolean
+}
+
+export interface LakeWriter {
+  readonly folder: string
+  /** Where files are made; it is on the lake's disk, and emptied when the lake is opened. */
+  readonly staging: string
+  /** As of the newest commit. */
+  readonly state: LakeState
+  /** Makes all changes at once. @throws SluiceError SLUICE_LAKE_BUSY when another writer has taken over. */
+  commit(changes: Changes): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Opens the lake for writing; makes it when there is none.
+ * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_DAMAGED, or SLUICE_USAGE when it belongs to other topics or must
+ * exist and does not.
+ */
+export async function openLakeWriter(options: LakeWriterOptions): Promise<LakeWriter> {
+  const { folder, writer } = options
+  if (options.mustExist === true && (await readLakeState(folder)).sequence < 0) throw noLake(folder)
+  const staging = join(folder, LAKE_RECORDS, 'staging')
+  await makeFolder(logFolder(folder))
+  await makeFolder(staging)
+  const lock = await takeWriterLock(join(folder, LAKE_RECORDS, 'writer.lock'), writer)
+  try {
+    const opened = new Writer(options, staging, lock, await readLakeState(folder))
+    await opened.begin()
+    return opened
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+class Writer implements LakeWriter {
+  readonly folder: string
+  readonly staging: string
+  readonly #options: LakeWriterOptions
+  readonly #lock: WriterLock
+  #state: LakeState
+
+  constructor(options: LakeWriterOptions, staging: string, lock: WriterLock, state: LakeState) {
+    this.folder = options.folder
+    this.staging = staging
+    this.#options = options
+    this.#lock = lock
+    this.#state = state
+  }
+
+  get state(): LakeState {
+    return this.#state
+  }
+
+  async begin(): Promise<void> {
+    const { topicPrefix } = this.#options
+    const isNew = this.#state.sequence < 0
+    const known = this.#state.topicPrefix
+    if (topicPrefix !== null && known !== null && known !== topicPrefix) {
+      throw new SluiceError(
+        'SLUICE_USAGE',
+        `The lake in ${this.folder} is filled from topics with the prefix "${known}", not "${topicPrefix}"; give each ` +
+          'stream a lake of its own.',
+      )
+    }
+    // This is what shuts out an earlier writer, and must come before anything is removed.
+    await this.#append({ kind: isNew ? 'create' : 'open', staged: [] }, known ?? topicPrefix)
+    await this.#removeLeftovers()
+  }
+
+  async commit(changes: Changes): Promise<void> {
+    const staged: StagedFile[] = []
+    for (const each of changes.staged) staged.push(await this.#named(each))
+    await this.#append({ ...changes, staged }, null)
+    // From here on nobody needs them; a reader that had begun to is told to begin again.
+    for (const path of changes.removed ?? []) await rm(join(this.folder, path), { force: true })
+  }
+
+  async close(): Promise<void> {
+    await this.#lock.release()
+  }
+
+  async #append(changes: Changes, topicPrefix: string | null): Promise<void> {
+    const { clock, writer } = this.#options
+    const { kind, staged, removed = [], next = {}, sources } = changes
+    this.#state = await appendCommit(this.folder, this.staging, this.#state, {
+      format: LOG_FORMAT,
+      sequence: this.#state.sequence + 1,
+      atMs: clock.nowMs(),
+      kind,
+      writer,
+      ...(topicPrefix === null ? {} : { topicPrefix }),
+      added: staged.map(({ file }) => file),
+      removed,
+      next,
+      ...(sources === undefined ? {} : { sources }),
+    })
+  }
+
+  /**
+   * Gives the file its name. One that is taken belongs to a writer that was shut out, or that has shut out this one:
+   * either way it is not ours to remove, so another name is found.
+   */
+  async #named({ stagedPath, file }: StagedFile): Promise<StagedFile> {
+    await makeFolder(dirname(join(this.folder, file.path)))
+    for (let attempt = 1; attempt <= NAMES_MAX; attempt += 1) {
+      const suffix = attempt === 1 ? '' : `-${attempt}`
+      const path = file.path.replace(/\.parquet$/, `${suffix}.parquet`)
+      if (await giveName(stagedPath, join(this.folder, path))) {
+        return { stagedPath, file: { ...file, path } }
+      }
+    }
+    throw new SluiceError(
+      'SLUICE_LAKE_BUSY',
+      `${file.path} and ${NAMES_MAX - 1} names like it are taken: more than one process writes to the lake. Stop the others.`,
+    )
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    for (const name of await readdir(this.staging)) {
+      await rm(join(this.staging, name), { force: true, recursive: true })
+    }
+    for (const table of LAKE_TABLES) {
+      for (const day of await foldersOrNone(join(this.folder, table))) {
+        for (const name of await foldersOrNone(join(this.folder, table, day))) {
+          const path = `${table}/${day}/${name}`
+          const isOurs = /^part-.*\.parquet$/.test(name)
+          if (isOurs && !this.#state.files.has(path)) await rm(join(this.folder, path))
+        }
+      }
+    }
+  }
+}
+
+async function foldersOrNone(path: string): Promise<readonly string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (errorCodeOf(error) === 'ENOENT' || errorCodeOf(error) === 'ENOTDIR') return []
+    throw error
+  }
+}

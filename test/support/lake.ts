@@ -1,0 +1,88 @@
+// A lake without Kafka: rows of simulated events in a folder of its own, which goes when the test ends.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { placeOf } from '../../services/core/lake/lake-log.ts'
+import { labelRow, transactionRow } from '../../services/core/lake/lake-rows.ts'
+import type { LakeTable } from '../../services/core/lake/lake-tables.ts'
+import { systemClock } from '../../services/platform/clock.ts'
+import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
+import { openLakeWriter, type LakeWriter } from '../../services/platform/lake/lake-writer.ts'
+import { RowBuffer } from '../../services/platform/lake/row-buffer.ts'
+import { stageBuffer } from '../../services/platform/lake/stage-files.ts'
+import { simulate, type StreamEvent } from '../../services/producer/index.ts'
+import { closeWith } from './cleanup.ts'
+
+/** A folder that is gone after the test. */
+export async function openFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-test-lake-'))
+  closeWith(t, () => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export function openWriter(folder: string, writer = 'a test'): Promise<LakeWriter> {
+  return openLakeWriter({ folder, writer, topicPrefix: null, clock: systemClock })
+}
+
+export function simulatedStream(transactionsMax: number): readonly StreamEvent[] {
+  const crowd = { cards: 200, terminals: 40, merchants: 30, fraudShare: 0.05 }
+  return [...simulate({ seed: 11, ...crowd, transactionsMax })]
+}
+
+/** Commits the events as what a topic of one partition holds from `offset` on. */
+export async function addEvents(
+  writer: LakeWriter,
+  events: readonly StreamEvent[],
+  offset: number,
+): Promise<void> {
+  const session = await openDuckDb(null)
+  try {
+    const commit = writer.state.sequence + 1
+    const staged = []
+    const next: Record<string, number> = {}
+    for (const table of ['transactions', 'labels'] as const) {
+      const buffer = await RowBuffer.open(session, table, table)
+      let at = offset
+      for (const event of events) {
+        if ((event.kind === 'transaction') !== (table === 'transactions')) continue
+        const place = { partition: 0, offset: at, sentAtMs: 1_700_000_000_000 }
+        const { timeMs, row } =
+          event.kind === 'transaction'
+            ? transactionRow(place, event.transaction)
+            : labelRow(place, event.label)
+        buffer.add(0, at, timeMs, row)
+        at += 1
+      }
+      staged.push(...(await stageBuffer(session, writer.staging, buffer, commit)).staged)
+      next[placeOf(table, 0)] = at
+    }
+    await writer.commit({ kind: 'ingest', staged, next })
+  } finally {
+    await session.close()
+  }
+}
+
+/** A lake of simulated events in several commits. */
+export async function filledLake(
+  t: TestContext,
+  { transactions = 2_000, commits = 3 } = {},
+): Promise<string> {
+  const folder = await openFolder(t)
+  const writer = await openWriter(folder)
+  const events = simulatedStream(transactions)
+  const size = Math.ceil(events.length / commits)
+  for (let index = 0; index < commits; index += 1) {
+    await addEvents(writer, events.slice(index * size, (index + 1) * size), index * size)
+  }
+  await writer.close()
+  return folder
+}
+
+/** Paths of the live files of a table. */
+export function livePaths(writer: Pick<LakeWriter, 'state'>, table: LakeTable): readonly string[] {
+  return [...writer.state.files.values()]
+    .filter((file) => file.table === table)
+    .map(({ path }) => path)
+}

@@ -1,0 +1,95 @@
+import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict'
+import { test } from 'node:test'
+import { isSluiceError } from '../../../../services/core/errors.ts'
+import {
+  NO_LAKE,
+  applyCommits,
+  checkpointOf,
+  parseCommit,
+  stateOfCheckpoint,
+  type LakeCommit,
+  type LakeFile,
+} from '../../../../services/core/lake/lake-log.ts'
+
+const fileOf = (name: string): LakeFile => ({
+  table: 'transactions',
+  path: `transactions/day=2026-01-01/${name}.parquet`,
+  day: '2026-01-01',
+  rows: 3,
+  bytes: 9,
+  sha256: 'ab',
+  ranges: [{ partition: 0, first: 0, last: 2, rows: 3 }],
+})
+
+function commitOf(sequence: number, changes: Partial<LakeCommit> = {}): LakeCommit {
+  return {
+    format: 1,
+    sequence,
+    atMs: 1,
+    kind: 'ingest',
+    writer: 'a test',
+    added: [],
+    removed: [],
+    next: {},
+    ...changes,
+  }
+}
+
+const isDamaged = (error: unknown): boolean => isSluiceError(error, 'SLUICE_LAKE_DAMAGED')
+
+test('a commit adds files, ends files and moves offsets on at once', () => {
+  const state = applyCommits(NO_LAKE, [
+    commitOf(0, { topicPrefix: 'a.' }),
+    commitOf(1, { added: [fileOf('a'), fileOf('b')], next: { 'transactions/0': 3 } }),
+    commitOf(2, { added: [fileOf('c')], removed: [fileOf('a').path, fileOf('b').path] }),
+  ])
+  deepStrictEqual([...state.files.keys()], [fileOf('c').path])
+  strictEqual(state.next.get('transactions/0'), 3)
+  strictEqual(state.topicPrefix, 'a.')
+  strictEqual(state.sequence, 2)
+})
+
+test('a commit that is missing, that goes back, or that repeats or removes what it cannot is found', () => {
+  const begun = applyCommits(NO_LAKE, [
+    commitOf(0, { added: [fileOf('a')], next: { 'transactions/0': 3 } }),
+  ])
+  for (const commit of [
+    commitOf(2),
+    commitOf(1, { next: { 'transactions/0': 2 } }),
+    commitOf(1, { added: [fileOf('a')] }),
+    commitOf(1, { removed: [fileOf('b').path] }),
+  ]) {
+    throws(() => applyCommits(begun, [commit]), isDamaged)
+  }
+})
+
+test('a checkpoint holds the state that its commits fold to', () => {
+  const state = applyCommits(NO_LAKE, [
+    commitOf(0, { topicPrefix: '' }),
+    commitOf(1, {
+      added: [fileOf('a')],
+      next: { 'labels/3': 7 },
+      sources: [{ name: 'a.csv', sha256: 'cd' }],
+    }),
+  ])
+  const text = JSON.stringify(checkpointOf(state))
+  deepStrictEqual(stateOfCheckpoint('c', JSON.parse(text)), state)
+})
+
+test('a commit comes back as it was written, and what is none is refused', () => {
+  const commit = commitOf(4, { added: [fileOf('a')], next: { 'transactions/0': 3 }, sources: [] })
+  const read = JSON.parse(JSON.stringify(commit)) as Record<string, unknown>
+  deepStrictEqual(parseCommit('x', read), commit)
+  for (const broken of [
+    null,
+    { ...read, format: 2 },
+    { ...read, sequence: -1 },
+    { ...read, kind: 'other' },
+    { ...read, added: [{ ...fileOf('a'), path: '../../etc/passwd' }] },
+    { ...read, added: [{ ...fileOf('a'), path: 'transactions/day=2026-01-01/../../x.parquet' }] },
+    { ...read, added: [{ ...fileOf('a'), rows: 1.5 }] },
+    { ...read, next: { 'transactions/0': 'three' } },
+  ]) {
+    throws(() => parseCommit('x', broken), isDamaged, JSON.stringify(broken))
+  }
+})
