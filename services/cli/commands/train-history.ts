@@ -208,6 +208,13 @@ async function lakeHistory(options: HistoryOptions, folder: string): Promise<His
     }),
     source: 'lake',
     caveat: 'Trained and measured on what the lake holds: other payments had no part in it.',
+    terms: OWNED_TERMS,
+    options: [
+      '--lake <folder>',
+      ...(options.from === undefined ? [] : [`--from ${isoText(options.from.fromMs)}`]),
+      ...(options.to === undefined ? [] : [`--to ${isoText(options.to.endMs - 1)}`]),
+    ],
+    unreadable: () => 0,
   }
 }
 
