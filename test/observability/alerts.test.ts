@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { Redis } from 'ioredis'
 import { queriesOfBoards, type BoardQuery } from '../../infra/grafana/queries.ts'
 import { fillVariables } from '../../services/cli/boards/board-variables.ts'
+import { activated } from '../../services/core/control/model-control.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../services/platform/provision/local-prometheus.ts'
 import { laneKeys } from '../../services/platform/redis/keys.ts'
@@ -129,6 +130,13 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
 
   // It recomputes everything, which the faults that follow need not wait for.
   await skewMeter.end('SIGTERM')
+
+  await t.test('a model that no store has', async () => {
+    await system.wantModels(activated(system.healthyWish, 'f'.repeat(64)))
+    await fires('SluiceModelRefused')
+    await system.wantModels(system.healthyWish)
+    await clears('SluiceModelRefused')
+  })
 
   await t.test('messages that cannot be decided', async () => {
     const broken = Array.from({ length: 10 }, () => ({ value: Buffer.from('not framed') }))
