@@ -54,7 +54,6 @@ function train(
       caveat: 'Simulated.',
       seed: 5,
       epochsMax: 2,
-      hiddenUnits: [8],
       split: { warmUpMs: 0, gapMs: DAY_MS, validationShare: 0.25, testShare: 0.25 },
       backend: 'wasm',
       rates: DEFAULT_RATES,
