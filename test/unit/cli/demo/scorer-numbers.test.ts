@@ -26,6 +26,7 @@ test('figures are summed over outcomes, partitions and reasons', async () => {
     stagesMs: { decode: 0, read: 0, features: 0, score: 0, write: 0, commit: 0, total: 0 },
     eventToAlertMs: [],
     eventToScoreMs: null,
+    cascadeSample: { same: 0, different: 0 },
   })
   telemetry.lagObserved(0, 40, 1)
   telemetry.lagObserved(1, 2, 1)
