@@ -33,7 +33,11 @@ export function takeValues(
   { isAsynchronous }: OpenBackend,
   tensor: Tensor,
 ): Float32Array | Promise<Float32Array> {
-  if (isAsynchronous) return tensor.data<'float32'>().finally(() => tensor.dispose())
+  if (isAsynchronous) {
+    return tensor.data<'float32'>().finally(() => {
+      tensor.dispose()
+    })
+  }
   const values = tensor.dataSync<'float32'>()
   tensor.dispose()
   return values
