@@ -18,6 +18,7 @@ test('figures are summed over outcomes, partitions and reasons', async () => {
     scores: [],
     notScored: new Map(),
     marks: new Map(),
+    cascadeSample: { same: 0, different: 0 },
     alerts: [],
     deadLetters: [
       { topic: 'transactions', reason: 'malformed' },

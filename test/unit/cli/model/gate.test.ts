@@ -87,6 +87,8 @@ test('rows of features are scored by the candidate itself', async (t) => {
   const golden = checkGolden(
     JSON.parse(readFileSync(join(RELEASED_MODEL, 'golden.json'), 'utf8')),
     FEATURE_COUNT,
+    'golden.json',
+    false,
   )
   const scores = await candidate.score(golden.rows, golden.rowCount)
   const lines = Array.from(scores.keys(), (row) => {
