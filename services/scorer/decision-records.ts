@@ -1,7 +1,7 @@
 // Decisions and alerts as they are published.
 
 import { alertIdOf } from '../core/decision/alert-id.ts'
-import { actionOf } from '../core/decision/decide.ts'
+import { actionOf, isScore } from '../core/decision/decide.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type {
   Alert,
@@ -12,11 +12,6 @@ import type {
   Outcome,
 } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
-
-/** NaN and anything outside 0 to 1 is "not scored", never a number (P7). */
-export function isScore(score: number): boolean {
-  return score >= 0 && score <= 1
-}
 
 /** What is the same in a first decision and a revision. */
 export function decisionOf(

@@ -2,7 +2,7 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
-import { outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
+import { isScore, outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
 import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
@@ -13,7 +13,7 @@ import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome, Reason } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
-import { alertOf, decisionOf, isScore } from './decision-records.ts'
+import { alertOf, decisionOf } from './decision-records.ts'
 import { explainRows, type Explained } from './explain-batch.ts'
 import {
   foldBatch,

@@ -1,13 +1,18 @@
 // From scores before and after a late transaction to revisions: only where the outcome differs.
 
-import { outcomeOf } from '../core/decision/decide.ts'
+import { isScore, outcomeOf } from '../core/decision/decide.ts'
 import { STATE } from '../core/features/feature-states.ts'
 import type { ComputedRow } from '../core/features/late-revisions.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
-import { decisionOf, isScore, revisedAlertOf } from './decision-records.ts'
+import { decisionOf, revisedAlertOf } from './decision-records.ts'
 import type { DecideOptions } from './decide-options.ts'
-import type { ScoredRows } from './scored-rows.ts'
+import {
+  cascadeMark,
+  revisedPositions,
+  type CascadeMark,
+  type VerifiedScores,
+} from './verify-batch.ts'
 
 /** A revised decision, its row, and its alert where one is published. */
 export interface Revision {
@@ -20,12 +25,17 @@ export interface Revision {
 
 /** Revisions of a batch, in the order of their causes. */
 export function revise(
-  { revisables, before, after }: ScoredRows,
+  { revisables, before, after, scores, verified }: VerifiedScores,
   decidedAtMs: number,
   options: DecideOptions,
 ): readonly Revision[] {
   const revisions: Revision[] = []
   for (const [index, { cause, recomputed }] of revisables.entries()) {
+    const positions = revisedPositions(scores.length, index)
+    // A draft that should have been verified takes nothing back: what was decided stands.
+    if (verified.unanswered.has(positions.before) || verified.unanswered.has(positions.after)) {
+      continue
+    }
     const score = after[index] ?? NaN
     const outcomeBefore = outcomeFor(before[index] ?? NaN, recomputed.before, options)
     const outcome = outcomeFor(score, recomputed.after, options)
@@ -37,7 +47,7 @@ export function revise(
       outcome,
       score,
       duplicateOfOffset: null,
-      marks: marksOf(recomputed.after),
+      marks: marksOf(recomputed.after, cascadeMark(verified, positions.after)),
       reasons: [],
       entityAgeMs: null,
       causeOffset: cause.offset,
@@ -70,8 +80,11 @@ export function outcomeFor(
   return outcome === 'block' && states.includes(STATE.degraded) ? 'flag' : outcome
 }
 
-function marksOf({ states, isApproximate }: ComputedRow): readonly string[] {
-  const marks = ['recomputed']
+function marksOf(
+  { states, isApproximate }: ComputedRow,
+  mark: CascadeMark | null,
+): readonly string[] {
+  const marks = mark === null ? ['recomputed'] : ['recomputed', mark]
   if (isApproximate) marks.push('windows_approximate')
   if (states.includes(STATE.expired)) marks.push('expired')
   if (states.includes(STATE.degraded)) marks.push('degraded')

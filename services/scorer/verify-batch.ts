@@ -1,6 +1,6 @@
 // The cascade over one folded batch: which scores are the large net's, what decisions are marked with, what is counted.
 
-import { outcomeOf, type Thresholds } from '../core/decision/decide.ts'
+import { isScore, outcomeOf, type Thresholds } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { LaneState } from '../core/features/fold-state.ts'
 import type { DecideOptions } from './decide-options.ts'
@@ -15,7 +15,7 @@ export type CascadeMark = (typeof CASCADE_MARKS)[number]
 /** Scores as they decide; those of the draft beside them. */
 export interface VerifiedScores extends ScoredRows {
   readonly draftScores: Float64Array
-  /** By position of a transaction of the batch. */
+  /** By position: of a transaction of the batch, or after these as of `revisedPositions`. */
   readonly verified: Verified
 }
 
@@ -69,10 +69,23 @@ export async function verifyScores(
     revisables: scored.revisables,
     draftScores,
     scores: draftScores.map((score, index) => scoreAt(index, score)),
-    before: scored.before.map((score, index) => scoreAt(rows.length + 2 * index, score)),
-    after: scored.after.map((score, index) => scoreAt(rows.length + 2 * index + 1, score)),
+    before: scored.before.map((score, index) =>
+      scoreAt(revisedPositions(rows.length, index).before, score),
+    ),
+    after: scored.after.map((score, index) =>
+      scoreAt(revisedPositions(rows.length, index).after, score),
+    ),
     verified,
   }
+}
+
+/** Where the two rows of a decision that is looked at again stand, after those of the batch. */
+export function revisedPositions(
+  rowCount: number,
+  index: number,
+): { readonly before: number; readonly after: number } {
+  const before = rowCount + 2 * index
+  return { before, after: before + 1 }
 }
 
 /** The mark of a transaction's decision; null when its draft was conclusive. */
@@ -89,14 +102,18 @@ export function cascadeCounts(
   thresholds: Thresholds,
 ): CascadeCounts {
   let sampledSame = 0
+  let sampledDifferent = 0
   for (const [position, score] of sampled) {
+    // A decision that is looked at again has been in the sample before.
+    if (position >= draftScores.length || !isScore(score)) continue
     const draft = outcomeOf(draftScores[position] ?? NaN, thresholds)
     if (draft === outcomeOf(score, thresholds)) sampledSame += 1
+    else sampledDifferent += 1
   }
   return {
     verified: answers.size,
     draftStands: unanswered.size,
     sampledSame,
-    sampledDifferent: sampled.size - sampledSame,
+    sampledDifferent,
   }
 }

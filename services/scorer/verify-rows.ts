@@ -1,6 +1,7 @@
 // Draft and verify: rows whose draft score reaches the band go to the large net, all of a batch together, those of the
 // highest scores first. Deadline first: what the large net has not answered in time keeps its draft's score.
 
+import { isScore } from '../core/decision/decide.ts'
 import { isSampled, needsVerification } from '../core/scoring/cascade.ts'
 import { SEQUENCE_LENGTH, writeSequence } from '../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
@@ -8,7 +9,6 @@ import type { LaneState } from '../core/features/fold-state.ts'
 import { referenceOf } from '../core/reference.ts'
 import type { Verifier } from '../core/scoring/scoring-model.ts'
 import type { Transaction } from '../core/transaction.ts'
-import { isScore } from './decision-records.ts'
 
 /** Rows of one question to the large net: between two, time is looked at. */
 const SLICE_ROWS = 128

@@ -13,7 +13,12 @@ import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { checkLake, readLakeHistory } from '../../services/lake/index.ts'
 import { readLakeState } from '../../services/platform/lake/commit-log.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
-import { readTopicHistory, runTrainer, TRAINER_DEFAULTS } from '../../services/trainer/index.ts'
+import {
+  OPEN_TERMS,
+  readTopicHistory,
+  runTrainer,
+  TRAINER_DEFAULTS,
+} from '../../services/trainer/index.ts'
 import type { HistoryEvent } from '../../services/trainer/index.ts'
 import { linesOfLake, linesOfTopics, runLake } from '../support/lake-process.ts'
 import { openFolder } from '../support/lake.ts'
@@ -229,6 +234,7 @@ test('the lake trains the model that the topics train, bit for bit', async (t) =
         split: { warmUpMs: 0, gapMs: HOUR_MS, validationShare: 0.3, testShare: 0.3 },
         backend: 'wasm',
         rates: DEFAULT_RATES,
+        release: { terms: OPEN_TERMS, releasedOn: '2026-01-01', command: 'npx sluice train' },
       },
       () => undefined,
     )

@@ -24,6 +24,8 @@ import { keysOf } from '../support/streams.ts'
 
 /** Compares with the same hour before, which this system has not lived through; the query must still be accepted. */
 const NEEDS_A_PAST = / offset 1w\)/
+/** Of the payments here hardly any is in the sample, and a model of one net has none. */
+const NEEDS_A_SAMPLE = /sluice_cascade_sample_total/
 /** Recorded only once a model has served for a week, which even divided is more than an hour. */
 const RECORDED_LATER = new Set(['job:sluice_population_stability:7d'])
 
@@ -103,7 +105,9 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     let empty: readonly string[] = []
     // Labels come a while after their transactions, and a new series counts from its second scrape on.
     await eventually('every query has data', async () => {
-      empty = (await emptyQueries(prometheus, boards)).filter((each) => !NEEDS_A_PAST.test(each))
+      empty = (await emptyQueries(prometheus, boards)).filter(
+        (each) => !NEEDS_A_PAST.test(each) && !NEEDS_A_SAMPLE.test(each),
+      )
       return empty.length === 0
     }).catch((error: unknown) => {
       throw new Error(`Without data: ${empty.join('; ')}`, { cause: error })

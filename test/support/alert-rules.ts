@@ -29,6 +29,10 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceControlLost: 'a broker that only this topic cannot be read from is not at hand',
   SluiceFeatureDrift: 'looks back a week',
   SluiceScoreDrift: 'looks back a week',
+  SluiceCascadeDisagrees:
+    'needs thousands of sampled payments and a net that is not as its manifest says',
+  SluiceDraftsStand:
+    'what an answer that comes too late does is in test/unit/scorer/verify-batch.test.ts',
   SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
 }
 

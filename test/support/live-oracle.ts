@@ -212,6 +212,7 @@ function optionsOf(
     modelDigest: digest,
     policyDigest: block.policyDigest,
     usual,
+    verify: model.verifier === null ? null : { verifier: model.verifier, timeoutMs: Infinity },
     score: (rows, rowCount) => model.score(rows, rowCount),
   }
 }

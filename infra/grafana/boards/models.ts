@@ -3,6 +3,7 @@
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { board, type Board } from './board.ts'
+import { cascade } from './cascade-panels.ts'
 import { COLOURS } from './colours.ts'
 import { goodBelow, heatmap, lines, stat, table } from './panels.ts'
 import { inRange, rate, sum } from './promql.ts'
@@ -257,6 +258,7 @@ export const models: Board = board({
   description: 'Which models serve, how the shadow does, and whether payments have drifted.',
   rows: [
     { height: 6, panels: service },
+    { height: 8, panels: cascade },
     { height: 8, panels: agreement },
     { height: 8, panels: scores },
     { height: 8, panels: right },

@@ -24,7 +24,7 @@ export interface OpenBenchNet {
 export interface BenchNet {
   readonly name: string
   /** @throws SluiceError SLUICE_BACKEND_UNAVAILABLE, BackendProblem */
-  open(backend: Backend): Promise<OpenBenchNet>
+  readonly open: (backend: Backend) => Promise<OpenBenchNet>
 }
 
 /** The whole way of a released model: raw features, scaling, net, calibration. */

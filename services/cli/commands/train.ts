@@ -202,7 +202,7 @@ function printSummary(summary: TrainSummary): void {
   )
   printLine(
     `Trained on ${periods.train.transactions} transactions with ${periods.train.frauds} frauds, ` +
-      `${summary.epochs} epochs, ${summary.backend}.`,
+      `${summary.epochs.join(' and ')} epochs, ${summary.backend}.`,
   )
   const leftOut = skipText(summary.skipped)
   if (leftOut !== null) printLine(`Of the history ${leftOut}.`)

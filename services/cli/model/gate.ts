@@ -16,6 +16,10 @@ import { printProgress } from '../command.ts'
 import { countFile } from './evaluation-file.ts'
 import { countTopics } from './evaluation-topics.ts'
 
+/** Recorded rows and feature columns hold no sequences, which the large net reads. */
+const DRAFT_ONLY =
+  'The candidate is a cascade: rows of features are judged by its draft alone. Give a file with a column "score" to judge the whole.'
+
 export interface GateOptions {
   readonly fairness?: string
   readonly evaluation?: string
@@ -40,6 +44,7 @@ export async function runGate(
   }
   const counts = new FairnessCounts(rule)
   const source = { candidate, rule, counts }
+  if (candidate.verifier !== null) printProgress(DRAFT_ONLY)
   if (evaluation === 'topics') await countTopics(source, access, options.mature, signal)
   else await countFile(source, evaluation)
   const report = counts.report()

@@ -8,6 +8,11 @@ export interface Thresholds {
   readonly block: number
 }
 
+/** NaN and anything outside 0 to 1 is "not scored", never a number (P7). */
+export function isScore(score: number): boolean {
+  return score >= 0 && score <= 1
+}
+
 /** The outcome that a score deserves. */
 export function outcomeOf(score: number, thresholds: Thresholds): Outcome {
   if (score >= thresholds.block) return 'block'

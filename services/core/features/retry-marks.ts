@@ -17,7 +17,11 @@ export interface EventRows {
 }
 
 /** Events from `from` on may have become retries of the late one at this index. */
-export function markRetriesAfter({ data, stride, count }: EventRows, index: number, from: number): void {
+export function markRetriesAfter(
+  { data, stride, count }: EventRows,
+  index: number,
+  from: number,
+): void {
   const intent = data[index * stride + COLUMN.intent]
   const untilMs = (data[index * stride] ?? 0) + RETRY_MS
   for (let base = from * stride; base < count * stride; base += stride) {

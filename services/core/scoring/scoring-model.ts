@@ -62,6 +62,8 @@ export interface ScoringModelInfo {
   readonly population: Population | null
   /** Scores are probabilities as seen on validation data, not just ranks. */
   readonly isCalibrated: boolean
+  /** Of a cascade: the least share of payments whose outcome is the large net's, as the manifest states; null for one net. */
+  readonly agreementAtLeast: number | null
   /** Rows of the batch at which backends were compared. */
   readonly workingBatchRows: number
   readonly thread: ScoringThread

@@ -13,9 +13,11 @@ export type ModelRefusal = (typeof MODEL_REFUSALS)[number]
 
 const CONTROL_RESULTS = ['followed', 'for_others', ...CONTROL_FAULTS] as const
 
+type ServedInfo = Pick<ScoringModelInfo, 'version' | 'digest' | 'agreementAtLeast'>
+
 export interface ModelEvents {
   /** Null: none serves in this role. */
-  modelServes(role: ModelRole, info: Pick<ScoringModelInfo, 'version' | 'digest'> | null): void
+  modelServes(role: ModelRole, model: ServedInfo | null): void
   modelSwitched(role: ModelRole): void
   /** What was asked for serves, or why it does not. */
   modelJudged(role: ModelRole, refusal: ModelRefusal | null): void
@@ -34,6 +36,10 @@ export function createModelMetrics(make: MetricMaker): ModelEvents {
       model_version: 'version in the manifest of the model',
       model_digest: 'first 12 characters of its digest',
     },
+  )
+  const agreement = make.gauge(
+    'sluice_cascade_agreement_at_least',
+    'Least share of outcomes that are those of its large net, as the deciding model states; 0 for a model of one net.',
   )
   const switches = make.counter(
     'sluice_model_switches_total',
@@ -60,6 +66,7 @@ export function createModelMetrics(make: MetricMaker): ModelEvents {
       const before = serving.get(role)
       if (before !== undefined) info.remove(before)
       serving.delete(role)
+      if (role === 'active') agreement.set(model?.agreementAtLeast ?? 0)
       if (model === null) return
       const labels = {
         role,

@@ -89,9 +89,9 @@ async function judge(
 
 /** Largest difference of the target's golden scores; 0 for a model of one net. */
 async function targetError(scorer: RowScorer, golden: GoldenVectors | null): Promise<number> {
-  if (golden?.sequences == null || scorer.target === null) return 0
-  const { values: sequences, amountsMinor } = golden.sequences
-  const rows = { rows: golden.rows, sequences, amountsMinor }
+  const read = golden?.sequences ?? null
+  if (golden === null || read === null || scorer.target === null) return 0
+  const rows = { rows: golden.rows, sequences: read.values, amountsMinor: read.amountsMinor }
   return goldenError(golden.scores, await scorer.target.score(rows, golden.rowCount))
 }
 

@@ -126,6 +126,7 @@ function describe(
     usual: manifest.usual,
     population: manifest.population,
     isCalibrated: manifest.calibration.kind !== 'identity',
+    agreementAtLeast: manifest.target?.agreement.overallAtLeast ?? null,
     workingBatchRows: WORKING_BATCH_ROWS,
     thread: 'main',
     trials,

@@ -28,8 +28,8 @@ export interface ThreadOptions {
 }
 
 interface Waiting {
-  resolve(scores: Float64Array): void
-  reject(error: Error): void
+  readonly resolve: (scores: Float64Array) => void
+  readonly reject: (error: Error) => void
 }
 
 /** Starts the thread and opens the model in it. @throws SluiceError of openScoringModel, in the thread. */

@@ -1,7 +1,7 @@
 // Lets another model score what was decided, beside the lanes: after the commit, a slice of rows in each turn of the
 // event loop, from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
 
-import type { Thresholds } from '../../core/decision/decide.ts'
+import { isScore, type Thresholds } from '../../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import { referenceOf } from '../../core/reference.ts'
 import { KeptSample } from '../../core/scoring/kept-sample.ts'
@@ -11,7 +11,6 @@ import type { Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
 import type { ShadowEvents } from '../../platform/metrics/shadow-metrics.ts'
-import { isScore } from '../decision-records.ts'
 import type { DecidedBatch } from '../micro-batch.ts'
 import { outcomeFor } from '../revise.ts'
 import type { ShadowSlot } from './model-switch.ts'

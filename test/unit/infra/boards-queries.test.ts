@@ -16,6 +16,7 @@ const OWN_WINDOWS: Readonly<Record<string, string>> = {
   'Burn rate of the alert objective': 'burn rates are defined over 5 m, 1 h and 6 h',
   'Precision as labels mature': 'labels are too few for the rate interval; a day of them',
   'Delay of labels': 'the same day as the precision beside it',
+  'Agreement of the cascade': 'the sample is one payment in hundreds; the hour of the alert',
   'Precision of both': 'labels are too few for the rate interval; a day of them',
   'Recall of both': 'the same day as the precision beside it',
   'Value saved by both': 'the same day as the precision beside it',

@@ -42,6 +42,8 @@ const LEFT_AT_DEFAULT: readonly [names: RegExp, reason: string][] = [
     'policy: change it on purpose, not here',
   ],
   [/^SLUICE_(BATCH|STATE)_|^SLUICE_SESSION_TIMEOUT_MS$/, 'measured defaults'],
+  [/^SLUICE_SCORING_THREAD$/, 'the model decides'],
+  [/^SLUICE_VERIFY_TIMEOUT_MS$/, 'within the budget of an alert, which is the same everywhere'],
   [/^SLUICE_(LOG_FORMAT)$/, 'JSON where nobody watches, which is so in a container'],
   [/^SLUICE_TRACING_/, 'off: there is no collector here'],
 ]

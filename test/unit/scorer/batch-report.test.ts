@@ -32,6 +32,7 @@ const OPTIONS: DecideOptions = {
   modelDigest: 'model',
   policyDigest: 'policy',
   usual: FEATURE_NAMES.map(() => 0),
+  verify: null,
   score: (rows, rowCount) =>
     Float64Array.from(
       { length: rowCount },

@@ -29,6 +29,7 @@ const options: DecideOptions = {
   modelDigest: 'model',
   policyDigest: 'policy',
   usual: USUAL,
+  verify: null,
   score: (_, rowCount) => new Float64Array(rowCount).fill(0.99),
 }
 

@@ -36,6 +36,7 @@ const options: DecideOptions = {
   modelDigest: 'model',
   policyDigest: 'policy',
   usual: FEATURE_NAMES.map(() => 0),
+  verify: null,
   score: scoreByAmount,
 }
 

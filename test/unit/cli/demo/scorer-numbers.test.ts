@@ -18,6 +18,7 @@ test('figures are summed over outcomes, partitions and reasons', async () => {
     scores: [],
     notScored: new Map(),
     marks: new Map(),
+    cascadeSample: { same: 0, different: 0 },
     alerts: [],
     deadLetters: [
       { topic: 'transactions', reason: 'malformed' },
@@ -26,7 +27,6 @@ test('figures are summed over outcomes, partitions and reasons', async () => {
     stagesMs: { decode: 0, read: 0, features: 0, score: 0, write: 0, commit: 0, total: 0 },
     eventToAlertMs: [],
     eventToScoreMs: null,
-    cascadeSample: { same: 0, different: 0 },
   })
   telemetry.lagObserved(0, 40, 1)
   telemetry.lagObserved(1, 2, 1)

@@ -19,6 +19,7 @@ const EMPTY: BatchReport = {
   scores: [],
   notScored: new Map(),
   marks: new Map(),
+  cascadeSample: { same: 0, different: 0 },
   alerts: [],
   labels: [],
   deadLetters: [],
@@ -280,4 +281,17 @@ test('commands of Redis are counted and timed, and its memory is absent when it 
     0.004,
   )
   strictEqual(sampleOf(text, 'sluice_redis_up'), 1)
+})
+
+test('what the deciding model promises of its cascade is a gauge; a shadow, or a model of one net, promises nothing', async () => {
+  const telemetry = createScorerTelemetry()
+  const promised = async () =>
+    sampleOf(await telemetry.registry.metrics(), 'sluice_cascade_agreement_at_least')
+  const model = { version: '1', digest: 'a'.repeat(64), agreementAtLeast: 0.999 }
+  telemetry.modelServes('active', model)
+  strictEqual(await promised(), 0.999)
+  telemetry.modelServes('shadow', { ...model, agreementAtLeast: 0.5 })
+  strictEqual(await promised(), 0.999)
+  telemetry.modelServes('active', { ...model, agreementAtLeast: null })
+  strictEqual(await promised(), 0)
 })

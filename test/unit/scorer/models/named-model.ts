@@ -25,6 +25,7 @@ export function namedModel(name: string): NamedModel {
       backend: 'cpu',
       backendDetail: '',
       isOnGpu: false,
+      hasSameBits: true,
       featureListHash: '',
       ratesDigest: '',
       flagThreshold: 0.1,
@@ -32,10 +33,13 @@ export function namedModel(name: string): NamedModel {
       usual: [],
       population: null,
       isCalibrated: true,
+      agreementAtLeast: null,
       workingBatchRows: 256,
+      thread: 'main',
       trials: [],
     },
     score: (_, rowCount) => new Float64Array(rowCount),
+    verifier: null,
     close: () => {
       closed += 1
     },

@@ -21,6 +21,8 @@ const STRICT = { flag: 0.001, block: 0.01 }
 const golden = checkGolden(
   JSON.parse(readFileSync(join(RELEASED_MODEL, 'golden.json'), 'utf8')),
   FEATURE_COUNT,
+  'golden.json',
+  false,
 )
 
 async function setUp(t: TestContext) {
@@ -75,6 +77,7 @@ function decidedOf(scores: Float64Array, thresholds: { flag: number; block: numb
     labelled: [],
     duplicates: 0,
     recomputed: 0,
+    cascade: null,
     featuresMs: 0,
     scoreMs: 0,
   }
