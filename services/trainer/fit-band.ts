@@ -34,9 +34,11 @@ export function fitBand(
   let best = bandOf(0, 0, draftScores.length, all, 0, 0)
   for (const [rank, row] of order.entries()) {
     const score = draftScores[row] ?? 0
-    // All rows below `score` keep their draft's approval.
-    if (score > best.verifyFrom) {
-      const band = bandOf(score, rank, draftScores.length, all, missedFlags, missedBlocks)
+    // Between the highest draft score below the flag threshold and the threshold itself others may come.
+    const verifyFrom = Math.min(score, thresholds.flag)
+    // All rows below it keep their draft's approval.
+    if (verifyFrom > best.verifyFrom) {
+      const band = bandOf(verifyFrom, rank, draftScores.length, all, missedFlags, missedBlocks)
       if (!holds(band.agreement)) break
       best = band
     }

@@ -6,7 +6,7 @@ import type { RateTable } from '../core/currency.ts'
 import { SluiceError } from '../core/errors.ts'
 import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
 import { scoreOf, type Calibration } from '../core/scoring/calibration.ts'
-import { needsVerification } from '../core/scoring/cascade.ts'
+import { cascadeScores, verifiedRows } from '../core/scoring/cascade.ts'
 import { checkManifest, type ModelManifest } from '../core/scoring/manifest.ts'
 import { distributionOf, type Population } from '../core/scoring/population.ts'
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
@@ -26,10 +26,12 @@ import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from '
 import {
   CASCADE_SHAPE,
   trainCascade,
+  type CascadeShape,
   type TrainedCascade,
   type TrainedPart,
 } from './train-cascade.ts'
 import { openTrainingBackend, type TrainingBackend } from './training-backend.ts'
+import { CURVES_FILE, trainingCurves } from './training-curves.ts'
 import { trainingMethod } from './training-method.ts'
 
 export interface TrainerOptions {
@@ -45,6 +47,8 @@ export interface TrainerOptions {
   readonly seed: number
   readonly epochsMax: number
   readonly split: SplitOptions
+  /** Sizes of the nets; CASCADE_SHAPE unless given. */
+  readonly shape?: CascadeShape
   readonly backend: TrainingBackend
   readonly rates: RateTable
   /** What the papers say of the release beside the run itself. */
@@ -108,7 +112,7 @@ export async function runTrainer(
     dataset,
     split.train.indices,
     split.validation.indices,
-    { ...options, shape: CASCADE_SHAPE, onProgress },
+    { ...options, shape: options.shape ?? CASCADE_SHAPE, onProgress },
   )
   try {
     const made = { dataset, split, cascade, backend }
@@ -159,13 +163,15 @@ function cascadePeriod(
   target: Scored,
   { verifyFrom }: Band,
 ): ScoredPeriod & Scored {
-  const verified = Uint8Array.from(draft.scores, (score) =>
-    needsVerification(score, verifyFrom) ? 1 : 0,
-  )
-  const scores = draft.scores.map((score, row) =>
-    verified[row] === 1 ? (target.scores[row] ?? NaN) : score,
-  )
+  const rows = verifiedRows(draft.scores, verifyFrom)
+  const verified = new Uint8Array(draft.scores.length)
+  for (const row of rows) verified[row] = 1
+  const scores = cascadeScores(draft.scores, rows, chosen(target.scores, rows))
   return { dataset, indices: split[period].indices, scores, truth: draft.truth, verified }
+}
+
+function chosen(scores: Float64Array, rows: Uint32Array): Float64Array {
+  return Float64Array.from(rows, (row) => scores[row] ?? NaN)
 }
 
 async function writeModel(
@@ -220,6 +226,13 @@ async function writeModel(
     target: cascade.target.net.epochs,
   }
   const manifestBytes = jsonBytes(checkManifest(manifest))
+  const curves = trainingCurves(
+    (['draft', 'target'] as const).map((name) => ({
+      name,
+      epochs: epochs[name],
+      bestEpoch: cascade[name].net.bestEpoch,
+    })),
+  )
   const contents = withPapers({
     ...options.release,
     manifest,
@@ -227,8 +240,10 @@ async function writeModel(
       'manifest.json': manifestBytes,
       ...files,
       'training.json': jsonBytes({ parts, epochs: withoutSeconds(epochs) }),
+      [CURVES_FILE]: Buffer.from(curves),
     },
     caveat: options.caveat,
+    parts,
     history: dataset.facts,
     method: trainingMethod(backend, cascade, options),
     validation,
@@ -265,12 +280,15 @@ function populationOf(
   { verifyFrom }: Band,
 ): Population {
   const { indices } = split.train
-  const scoresOf = ({ part, calibration }: ScoredPart): Float64Array =>
-    part.net.logits(part.rowsOf(dataset, indices)).map((logit) => scoreOf(logit, calibration))
-  const targetScores = scoresOf(target)
-  const scores = scoresOf(draft).map((score, row) =>
-    needsVerification(score, verifyFrom) ? (targetScores[row] ?? NaN) : score,
+  const scoresOf = ({ part, calibration }: ScoredPart, of: Uint32Array): Float64Array =>
+    part.net.logits(part.rowsOf(dataset, of)).map((logit) => scoreOf(logit, calibration))
+  const draftScores = scoresOf(draft, indices)
+  const verified = verifiedRows(draftScores, verifyFrom)
+  const targetScores = scoresOf(
+    target,
+    verified.map((row) => indices[row] ?? 0),
   )
+  const scores = cascadeScores(draftScores, verified, targetScores)
   const column = (feature: number): Float64Array =>
     Float64Array.from(indices, (row) => dataset.rows[row * FEATURE_COUNT + feature] ?? NaN)
   return {

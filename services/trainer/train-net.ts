@@ -4,6 +4,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { LayersModel, Scalar, Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
+import { SluiceError } from '../core/errors.ts'
 import { useBackend, type OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { averagePrecision } from './metrics.ts'
 import { buildNet, membersOf, type Member, type NetShape, type TrainedLayer } from './net-model.ts'
@@ -60,7 +61,10 @@ export interface TrainedNet {
   close(): void
 }
 
-/** Trains on `train`, choosing the epoch on `validation`; null trains for `epochsMax` epochs. */
+/**
+ * Trains on `train`, choosing the epoch on `validation`; null trains for `epochsMax` epochs.
+ * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when the net diverges.
+ */
 export async function trainNet(
   backend: OpenBackend,
   shape: NetShape,
@@ -70,9 +74,36 @@ export async function trainNet(
 ): Promise<TrainedNet> {
   useBackend(backend)
   const model = buildNet(backend.tf, shape, options.seed)
-  const run: Run = { backend, shape, members: membersOf(backend.tf, model, shape), options }
+  const run: Run = { backend, model, shape, members: membersOf(backend.tf, model, shape), options }
   const optimizer = backend.tf.train.adam(options.learningRate)
-  const logits = (rows: NetRows): Float64Array => forwardAll(run, rows)
+  try {
+    const { epochs, bestEpoch, weights } = await runEpochs(run, optimizer, train, validation)
+    restore(backend, model, weights)
+    return {
+      model,
+      bestEpoch,
+      epochs,
+      logits: (rows) => forwardAll(run, rows),
+      close: () => {
+        model.dispose()
+      },
+    }
+  } catch (error) {
+    model.dispose()
+    throw error
+  } finally {
+    optimizer.dispose()
+  }
+}
+
+/** Trains until nothing gets better, and gives the weights to keep. */
+async function runEpochs(
+  run: Run,
+  optimizer: Optimizer,
+  train: NetRows,
+  validation: NetRows | null,
+): Promise<Pick<TrainedNet, 'epochs' | 'bestEpoch'> & { readonly weights: Float32Array[] }> {
+  const { backend, model, options } = run
   const best = { epoch: 0, precision: -1, weights: [] as Float32Array[] }
   const epochs: EpochFigures[] = []
   let average: Float32Array[] = []
@@ -82,11 +113,17 @@ export async function trainNet(
     const startMs = performance.now()
     const loss = runEpoch(run, optimizer, train, epoch)
     const own = weightsOf(model)
+    if (!Number.isFinite(loss) || !own.every((values) => values.every(Number.isFinite))) {
+      throw diverged(epoch)
+    }
     average = averaged(average, own)
     let precision: number | null = null
     if (validation !== null) {
       restore(backend, model, average)
-      precision = averagePrecision({ scores: logits(validation), truth: validation.truth })
+      precision = averagePrecision({
+        scores: forwardAll(run, validation),
+        truth: validation.truth,
+      })
       restore(backend, model, own)
     }
     const seconds = (performance.now() - startMs) / 1_000
@@ -96,21 +133,19 @@ export async function trainNet(
       Object.assign(best, { epoch, precision: precision ?? -1, weights: average })
     } else if (epoch - best.epoch >= options.patienceEpochs) break
   }
-  restore(backend, model, best.weights)
-  optimizer.dispose()
-  return {
-    model,
-    bestEpoch: best.epoch,
-    epochs,
-    logits,
-    close: () => {
-      model.dispose()
-    },
-  }
+  return { epochs, bestEpoch: best.epoch, weights: best.weights }
+}
+
+function diverged(epoch: number): SluiceError {
+  return new SluiceError(
+    'SLUICE_TRAINING_DATA_INVALID',
+    `Training diverged in epoch ${epoch}: loss or weights are no numbers any more. Try another --seed.`,
+  )
 }
 
 interface Run {
   readonly backend: OpenBackend
+  readonly model: LayersModel
   readonly shape: NetShape
   readonly members: readonly Member[]
   readonly options: NetOptions

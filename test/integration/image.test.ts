@@ -24,8 +24,8 @@ if (brokersText === '' || redisUrl === '') {
     'SLUICE_KAFKA_BROKERS or SLUICE_REDIS_URL is not set; run this suite with npm run test:integration.',
   )
 }
-/** Of the folder that the image adds to its base; 97 MiB of packages and 1 MiB of the rest when this was set. */
-const SIZE_MIB_MAX = 130
+/** Of the folder that the image adds to its base; 167 MiB of packages on disk, DuckDB among them, when this was set. */
+const SIZE_MIB_MAX = 200
 const BYTES_PER_MIB = 1024 * 1024
 
 /** Every file below a folder, with when it was changed. */

@@ -4,8 +4,10 @@
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { controlOf, NO_WISH } from '../../services/core/control/model-control.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
+import { publishModelControl } from '../../services/platform/kafka/control-topic.ts'
 import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
 import {
   createTopics,
@@ -126,6 +128,11 @@ test('a scorer decides with the rights of its list, and needs each of them', asy
   stage.outputs.push((await scorer.page('/metrics')).body, (await scorer.page('/readyz')).body)
   strictEqual(await scorer.end('SIGTERM'), 0, scorer.log)
   stage.outputs.push(scorer.log)
+  // Something to read, so that a start without the right to the group of the control topic fails at once.
+  await publishModelControl(
+    { ...kafkaOf(stage.kafkaEnv('admin')), topicPrefix: PREFIX, codecs: stage.codecs },
+    controlOf(NO_WISH, { author: 'test', reason: 'no change', atMs: 1 }),
+  )
   await stage.eachIsNeeded(rightsOf('scorer', PREFIX, GROUP), scoreOnce)
 })
 
@@ -149,6 +156,7 @@ async function scoreOnce(): Promise<void> {
     await scorer.close()
   }
   await stage.noGroupIsLeft(`${GROUP}-refold-`)
+  await stage.noGroupIsLeft(`${GROUP}-control-`)
 }
 
 /** Something for both lanes, beside a message that can only become a dead letter. */

@@ -26,8 +26,6 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceNotScored: 'a model without valid scores is refused when it is loaded',
   SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',
   SluiceMemoryNearLimit: 'needs a container with a limit',
-  SluiceModelRefused:
-    'test/integration/models.test.ts damages a model and sees the metric behind it',
   SluiceControlLost: 'a broker that only this topic cannot be read from is not at hand',
   SluiceFeatureDrift: 'looks back a week',
   SluiceScoreDrift: 'looks back a week',

@@ -4,7 +4,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { controlOf, NO_WISH, shadowed } from '../../services/core/control/model-control.ts'
+import {
+  controlOf,
+  NO_WISH,
+  shadowed,
+  type ModelWish,
+} from '../../services/core/control/model-control.ts'
 import { publishModelControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel } from '../../services/platform/model-store.ts'
 import {
@@ -33,6 +38,10 @@ export interface ObservedSystem {
   readonly stream: TestStream
   readonly proxy: RedisProxy
   readonly prometheus: LocalPrometheus
+  /** What the scorers are told at the start: their own model decides, another one runs in its shadow. */
+  readonly healthyWish: ModelWish
+  /** Tells the scorers which models to use. */
+  wantModels(wish: ModelWish): Promise<unknown>
   /** Starts scorer 0 or 1, for the first time or again. */
   startScorer(index: 0 | 1, more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
   startSubscriber(): Promise<CliProcess>
@@ -60,11 +69,17 @@ export async function openObservedSystem(
   const proxy = await openRedisProxy(t, stream.redisUrl)
   const ports = await freePorts(FIRST_PORT, 5)
   const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0] = ports
+  const { brokers, prefix: topicPrefix, codecs } = stream
+  const wantModels = (wish: ModelWish): Promise<number> => {
+    const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
+    return publishModelControl({ brokers, topicPrefix, codecs }, controlOf(wish, word))
+  }
+  const { folder: store, shadow: healthyWish } = await shadowedStore(t, wantModels)
   const environment = stream.environment({
     SLUICE_REDIS_URL: proxy.url,
     SLUICE_MODE: 'enforce',
     SLUICE_LOG_LEVEL: 'warn',
-    SLUICE_MODEL_STORE: await shadowedStore(t, stream),
+    SLUICE_MODEL_STORE: store,
   })
   let producerCount = 0
   const at = (...used: readonly number[]): string[] => used.map((port) => `127.0.0.1:${port}`)
@@ -95,6 +110,8 @@ export async function openObservedSystem(
     stream,
     proxy,
     prometheus,
+    healthyWish,
+    wantModels,
     startScorer(index, more = {}) {
       const port = index === 0 ? scorer0 : scorer1
       const start = startScorer(t, { ...environment, SLUICE_METRICS_PORT: String(port), ...more })
@@ -115,17 +132,16 @@ export async function openObservedSystem(
 }
 
 /** A store with a stricter model, which runs in the shadow from the start. */
-async function shadowedStore(t: TestContext, stream: TestStream): Promise<string> {
-  const store = temporaryFolder(t)
-  const { folder, digest } = variantOf(t, 'stricter', { flag: 0.02, block: 0.3 })
-  await addModel(store, folder)
-  const { brokers, prefix: topicPrefix, codecs } = stream
-  const word = { author: 'test', reason: 'boards show a shadow', atMs: Date.now() }
-  await publishModelControl(
-    { brokers, topicPrefix, codecs },
-    controlOf(shadowed(NO_WISH, digest), word),
-  )
-  return store
+async function shadowedStore(
+  t: TestContext,
+  want: ObservedSystem['wantModels'],
+): Promise<{ readonly folder: string; readonly shadow: ModelWish }> {
+  const folder = temporaryFolder(t)
+  const variant = variantOf(t, 'stricter', { flag: 0.02, block: 0.3 })
+  await addModel(folder, variant.folder)
+  const shadow = shadowed(NO_WISH, variant.digest)
+  await want(shadow)
+  return { folder, shadow }
 }
 
 function shortenedRuleFiles(folder: string): readonly string[] {

@@ -73,12 +73,13 @@ export async function runBackendsBench(
 
 async function measureNet(
   backend: Backend,
-  { name, open }: BenchNet,
+  benchNet: BenchNet,
   { batches, measureMs }: BackendsOptions,
 ): Promise<NetFigures> {
+  const { name } = benchNet
   let net: OpenBenchNet
   try {
-    net = await open(backend)
+    net = await benchNet.open(backend)
   } catch (error) {
     if (!(error instanceof SluiceError) && !(error instanceof BackendProblem)) throw error
     const unused = { calls: null, tooSlow: [], isOnGpu: false, hasSameBits: null }

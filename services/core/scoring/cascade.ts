@@ -27,6 +27,24 @@ export function needsVerification(draftScore: number, verifyFrom: number): boole
   return draftScore >= verifyFrom
 }
 
+/** Which rows the target is asked about, in order. A row that the draft did not score is none of them. */
+export function verifiedRows(draftScores: Float64Array, verifyFrom: number): Uint32Array {
+  return Uint32Array.from(draftScores.keys()).filter((row) =>
+    needsVerification(draftScores[row] ?? NaN, verifyFrom),
+  )
+}
+
+/** What the cascade answers: the draft's scores, with those of the target (by position in `verified`) in their place. */
+export function cascadeScores(
+  draftScores: Float64Array,
+  verified: Uint32Array,
+  targetScores: Float64Array,
+): Float64Array {
+  const scores = draftScores.slice()
+  for (const [at, row] of verified.entries()) scores[row] = targetScores[at] ?? NaN
+  return scores
+}
+
 /** Whether a payment is verified whatever its score, so that agreement can be measured: by a hash of its id. */
 export function isSampled(transactionId: string, share: number): boolean {
   return murmur2Ascii(transactionId, SAMPLE_SEED) < share * HASHES

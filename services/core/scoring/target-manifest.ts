@@ -38,6 +38,15 @@ export function readTarget(fields: FieldReader): TargetManifest {
       age: readEdges(encoding, 'age'),
     })),
     calibration: fields.object('calibration', readCalibration),
+    ...readBand(fields),
+  }
+}
+
+/** Where the band begins and what validation said of it. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readBand(
+  fields: FieldReader,
+): Pick<TargetManifest, 'verifyFrom' | 'verifiedShare' | 'sampleShare' | 'agreement'> {
+  return {
     verifyFrom: fields.number('verifyFrom', 0, 1),
     verifiedShare: fields.number('verifiedShare', 0, 1),
     sampleShare: fields.number('sampleShare', 0, 1),

@@ -43,7 +43,7 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
     throw endedWith
   }
   const failAll = (error: Error): void => {
-    for (const { reject } of waiting.values()) reject(error)
+    for (const call of waiting.values()) call.reject(error)
     waiting.clear()
   }
   const ended = { error: null as Error | null }

@@ -1,6 +1,7 @@
 // bom.json: the bill of materials of a model folder in CycloneDX 1.6: the model with its card, every file with its
 // hash and licence, the data it was made from, and the library that reads it.
 
+import type { Agreement } from '../../core/scoring/cascade.ts'
 import type { ModelMetrics } from '../../core/scoring/manifest.ts'
 import { LIMITS, NOT_FOR, RISKS, USERS, USES } from './considerations.ts'
 import { ROWS_FILE } from './evaluation-rows.ts'
@@ -40,6 +41,16 @@ export const BOM_FIGURES: readonly {
   { type: 'recall of flags', read: (of) => of.flag.recall, interval: 'flagRecall' },
   { type: 'precision of blocks', read: (of) => of.block.precision, interval: 'blockPrecision' },
   { type: 'recall of blocks', read: (of) => of.block.recall, interval: 'blockRecall' },
+]
+
+/** How often a cascade's outcome is the target's, at least. */
+const AGREEMENTS: readonly {
+  readonly type: string
+  readonly read: (agreement: Agreement) => number
+}[] = [
+  { type: 'outcomes as of the target, at least', read: (of) => of.overallAtLeast },
+  { type: 'flags of the target kept, at least', read: (of) => of.flagsAtLeast },
+  { type: 'blocks of the target kept, at least', read: (of) => of.blocksAtLeast },
 ]
 
 /** The bill. `files` are all files of the folder but the bill itself and the list of sums. */
@@ -155,11 +166,14 @@ function modelCardOf(
 }
 
 /** Figures of each period; values as text, since CycloneDX has them so. */
-export function performanceOf({ metrics, intervals, shipped }: Results): readonly {
+export function performanceOf({ metrics, cascade, intervals, shipped }: Results): readonly {
   readonly type: string
   readonly value: string
   readonly slice: string
 }[] {
+  const agreements = AGREEMENTS.flatMap(({ type, read }) =>
+    cascade === null ? [] : [{ type, value: String(read(cascade.agreement)), slice: 'validation' }],
+  )
   const periods = (['validation', 'test'] as const).flatMap((slice) =>
     BOM_FIGURES.map(({ type, read, interval }) => {
       const figure = { type, value: String(read(metrics[slice])), slice }
@@ -171,13 +185,13 @@ export function performanceOf({ metrics, intervals, shipped }: Results): readonl
       }
     }),
   )
-  if (shipped === null) return periods
+  if (shipped === null) return [...periods, ...agreements]
   const own = BOM_FIGURES.map(({ type, read }) => ({
     type,
     value: String(read(shipped.metrics)),
     slice: 'shipped rows',
   }))
-  return [...periods, ...own]
+  return [...periods, ...agreements, ...own]
 }
 
 function hashesOf(sha256Hex: string) {

@@ -76,8 +76,9 @@ function evaluationRows({ shipped, periods: { test } }: Results): string {
   return (
     `[${shipped.file}](${shipped.file}): ${shipped.rows} of ${test.transactions} rows of the test period with ` +
     `${shipped.frauds} of ${test.frauds} frauds: ${shipped.rule}. Columns: event time in milliseconds, truth, the ` +
-    "weight (for how many rows it stands), the trainer's score, and every feature; an empty cell is an absent value. " +
-    '`amount` is in the reference currency. ' +
+    "weight (for how many rows it stands), the trainer's score, every feature, the amount in minor units, and amount and " +
+    'age of up to 32 earlier payments of the card where the target was asked; an empty cell is an absent value. ' +
+    'Amounts are in the reference currency. ' +
     'The rows hold no token of a card, terminal, merchant or device.'
   )
 }

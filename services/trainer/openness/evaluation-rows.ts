@@ -1,12 +1,15 @@
 // Evaluation data of a model folder: rows of the test period as a compressed CSV file, from which anybody computes the
 // scores and the figures again. A row has event time, truth, for how many rows it stands, the score that the trainer
-// saw, and every feature; an empty cell is an absent value. Numbers are written so that the same bits are read back.
+// saw, every feature, the amount, and, where the target of a cascade was asked, the card's payments before, which it
+// looked at; an empty cell is an absent value. Numbers are written so that the same bits are read back.
 //
 // A period that is too large is thinned: frauds and the genuine rows of the highest scores decide the figures, so they
 // are kept, and of the many other genuine rows every n-th.
 
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { SEQUENCE_EVENTS, SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
+import type { VerifiableRows } from '../../core/scoring/scoring-model.ts'
 import type { ScoredPeriod } from './release.ts'
 
 export const ROWS_FILE = 'evaluation/test-rows.csv.gz'
@@ -26,11 +29,18 @@ const THINNING = 1.25
 
 const LEADING_COLUMNS = ['event_time_ms', 'is_fraud', 'weight', 'score'] as const
 
-/** Rows that are shipped, or were read back. */
-export interface EvaluationRows {
+/** What follows the features: as writeSequence writes it, newest payment first. */
+const SEQUENCE_COLUMNS = [
+  'amount_minor',
+  ...Array.from({ length: SEQUENCE_EVENTS }, (_, index) => [
+    `earlier_${index + 1}_amount_minor`,
+    `earlier_${index + 1}_age_ms`,
+  ]).flat(),
+]
+
+/** Rows that are shipped, or were read back. Sequences are NaN throughout where the target was not asked. */
+export interface EvaluationRows extends VerifiableRows {
   readonly rowCount: number
-  /** Raw feature values; NaN is absent. */
-  readonly rows: Float64Array
   readonly truth: Uint8Array
   readonly weights: Float64Array
   readonly scores: Float64Array
@@ -108,18 +118,27 @@ function ruleOf(parts: readonly Part[]): string {
     .join(', ')
 }
 
+function columnsOf(features: readonly string[]): readonly string[] {
+  return [...LEADING_COLUMNS, ...features, ...SEQUENCE_COLUMNS]
+}
+
 function csvOf(
-  { dataset, indices, scores }: ScoredPeriod,
+  { dataset, indices, scores, verified }: ScoredPeriod,
   chosen: readonly { readonly position: number; readonly weight: number }[],
   features: readonly string[],
 ): string {
-  const lines = [[...LEADING_COLUMNS, ...features].join(',')]
+  const lines = [columnsOf(features).join(',')]
   for (const { position, weight } of chosen) {
     const row = indices[position] ?? 0
     const from = row * features.length
     const values = dataset.rows.subarray(from, from + features.length)
     const leading = [dataset.eventTimesMs[row], dataset.truth[row], weight, scores[position]]
-    lines.push([...leading, ...values].map((value) => cell(value ?? NaN)).join(','))
+    const start = row * SEQUENCE_LENGTH
+    const sequence = dataset.sequences
+      .slice(start, start + SEQUENCE_LENGTH)
+      .map((value) => (verified[position] === 1 ? value : NaN))
+    const numbers = [...leading, ...values, dataset.amountsMinor[row], ...sequence]
+    lines.push(numbers.map((value) => cell(value ?? NaN)).join(','))
   }
   return `${lines.join('\n')}\n`
 }
@@ -141,17 +160,20 @@ export function unpackRows(bytes: Uint8Array): string {
 /** Reads the rows back. @throws SluiceError SLUICE_MODEL_CORRUPT naming line and column. */
 export function parseRows(text: string, features: readonly string[]): EvaluationRows {
   const [header = '', ...lines] = text.trimEnd().split('\n')
-  if (header !== [...LEADING_COLUMNS, ...features].join(',')) {
+  const columns = columnsOf(features)
+  if (header !== columns.join(',')) {
     throw corrupt(`${ROWS_FILE} has other columns than the model's features`)
   }
   const rows = new Float64Array(lines.length * features.length)
   const truth = new Uint8Array(lines.length)
   const weights = new Float64Array(lines.length)
   const scores = new Float64Array(lines.length)
+  const amountsMinor = new Float64Array(lines.length)
+  const sequences = new Float64Array(lines.length * SEQUENCE_LENGTH)
   for (const [index, line] of lines.entries()) {
     const cells = line.split(',')
     const where = `${ROWS_FILE} line ${index + 2}`
-    if (cells.length !== LEADING_COLUMNS.length + features.length) {
+    if (cells.length !== columns.length) {
       throw corrupt(`${where} has ${cells.length} cells`)
     }
     const numberAt = (at: number): number => {
@@ -170,6 +192,12 @@ export function parseRows(text: string, features: readonly string[]): Evaluation
     for (let feature = 0; feature < features.length; feature += 1) {
       rows[index * features.length + feature] = numberAt(LEADING_COLUMNS.length + feature)
     }
+    const amountAt = LEADING_COLUMNS.length + features.length
+    amountsMinor[index] = numberAt(amountAt)
+    if (Number.isNaN(numberAt(amountAt))) throw corrupt(`${where} has no amount`)
+    for (let at = 0; at < SEQUENCE_LENGTH; at += 1) {
+      sequences[index * SEQUENCE_LENGTH + at] = numberAt(amountAt + 1 + at)
+    }
   }
-  return { rowCount: lines.length, rows, truth, weights, scores }
+  return { rowCount: lines.length, rows, sequences, amountsMinor, truth, weights, scores }
 }

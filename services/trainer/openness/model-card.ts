@@ -1,6 +1,7 @@
 // MODEL_CARD.md: what a model is, what it is for, how good it is and how sure that is, and what it cannot do.
 
 import type { ModelMetrics } from '../../core/scoring/manifest.ts'
+import { cascadeSection } from './cascade-words.ts'
 import { LIMITS, NOT_FOR, USERS, USES } from './considerations.ts'
 import type { IntervalFigure } from './intervals.ts'
 import { alertText, day, list, pageOf, percent, periodRow, sentence, table } from './page-parts.ts'
@@ -13,7 +14,7 @@ export function modelCard(release: Release, results: Results): Buffer {
   const { manifest, method, caveat } = release
   const opening =
     `Scores one card transaction from ${manifest.features.length} features: ${method.family}, ` +
-    `${method.architecture}, its output calibrated to a probability. Made by \`sluice train\` and released on ` +
+    `${method.architecture}; outputs are calibrated to probabilities. Made by \`sluice train\` and released on ` +
     `${release.releasedOn}; this page is generated.\n\n**${caveat}**`
   return pageOf('MODEL_CARD.md', `Model ${manifest.version}`, opening, [
     `For ${USERS.join('; ')}.\n\n${list(USES)}\n\nNot for:\n\n${list(NOT_FOR)}`,
@@ -21,6 +22,7 @@ export function modelCard(release: Release, results: Results): Buffer {
     figures(results),
     weeks(results),
     thresholds(results),
+    cascadeSection(results),
     list([...LIMITS, again(release)]),
     licenceSection(release.terms),
   ])
@@ -36,8 +38,8 @@ function trainingData({ periods, history }: Results): string {
   return (
     `${history.transactions} transactions of ${history.cards} cards; [DATA_CARD.md](DATA_CARD.md) says where they come from.\n\n` +
     `${table(['period', 'from', 'to', 'transactions', 'frauds'], rows)}\n\n` +
-    'The periods are apart by the usual delay of a label. Epoch, calibration and thresholds were chosen on ' +
-    'validation; test had no part in these choices.'
+    'The periods are apart by the usual delay of a label. Epochs, calibration, thresholds and the band of the target ' +
+    'were chosen on validation; test had no part in these choices.'
   )
 }
 

@@ -39,7 +39,8 @@ interface ComponentRule {
 export const MOF_COMPONENTS: readonly ComponentRule[] = [
   {
     name: 'Model architecture',
-    description: 'Layers of the net, as TensorFlow.js reads them.',
+    description:
+      'Layers of the net, as TensorFlow.js reads them; of the target of a cascade in target.json.',
     neededFor: 'III',
     location: 'model.json',
   },
@@ -75,7 +76,7 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
   },
   {
     name: 'Model parameters (Final)',
-    description: 'Weights.',
+    description: 'Weights; of the target of a cascade in target.bin.',
     neededFor: 'III',
     location: 'weights.bin',
   },
@@ -106,7 +107,7 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
   },
   {
     name: 'Sample model outputs',
-    description: 'Golden rows and their scores.',
+    description: 'Golden rows and their scores; of the target of a cascade in target-golden.json.',
     neededFor: null,
     location: 'golden.json',
   },

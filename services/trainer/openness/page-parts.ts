@@ -13,6 +13,7 @@ export const HEADINGS: Readonly<Record<Page, readonly string[]>> = Object.freeze
     'Figures',
     'Week by week',
     'Thresholds',
+    'Draft and target',
     'Limits',
     'Licence',
   ],

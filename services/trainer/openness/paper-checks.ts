@@ -9,7 +9,7 @@ import { jsonOf, textOf, type FolderFiles } from './folder-files.ts'
 import { MOF_FILE, assess, presenceOf } from './mof.ts'
 import { parseMof } from './mof-check.ts'
 import { HEADINGS, PAGES } from './page-parts.ts'
-import { RESULTS_FILE, checkResults, TOLERANCE, type Results } from './results.ts'
+import { RESULTS_FILE, bandOf, checkResults, TOLERANCE, type Results } from './results.ts'
 import { SUMS_FILE, parseSums, sha256Of } from './sums.ts'
 
 /** Every file is listed with its digest, and nothing else is there. */
@@ -31,10 +31,12 @@ export function checkSums(files: FolderFiles): readonly string[] {
 export function checkAgainstManifest(files: FolderFiles): readonly string[] {
   const manifest = manifestOf(files)
   const results = resultsIn(files)
-  const { name, version, metrics, thresholds, periods } = manifest
+  const { name, version, metrics, thresholds, periods, target } = manifest
+  const { cascade } = results
   const pairs: readonly (readonly [what: string, found: unknown, expected: unknown])[] = [
     ['model', results.model, { name, version }],
     ['metrics', results.metrics, metrics],
+    ['cascade', cascade === null ? null : bandOf(cascade), target === null ? null : bandOf(target)],
     ['thresholds', results.thresholds, thresholds],
     ['periods', results.periods, periods],
     ['transactions', results.history.transactions, manifest.data.transactions],
@@ -124,6 +126,7 @@ export function checkPages(files: FolderFiles): readonly string[] {
   const { version, featureListHash } = manifestOf(files)
   const { validation, test } = results.metrics
   const { flag, block } = results.thresholds
+  const band = results.cascade === null ? [] : [results.cascade.verifyFrom.toFixed(4)]
   const facts: Readonly<Record<(typeof PAGES)[number], readonly string[]>> = {
     'MODEL_CARD.md': [
       validation.averagePrecision.toFixed(3),
@@ -131,9 +134,10 @@ export function checkPages(files: FolderFiles): readonly string[] {
       test.brier.toFixed(5),
       flag.toFixed(4),
       block.toFixed(4),
+      ...band,
     ],
     'DATA_CARD.md': [featureListHash, String(results.history.transactions)],
-    'TECHNICAL_REPORT.md': [test.averagePrecision.toFixed(3), flag.toFixed(4)],
+    'TECHNICAL_REPORT.md': [test.averagePrecision.toFixed(3), flag.toFixed(4), ...band],
   }
   return PAGES.flatMap((page) => {
     const text = textOf(files, page)

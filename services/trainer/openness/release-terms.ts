@@ -42,7 +42,7 @@ const DOCUMENT = /\.(md|yml|svg|png)$|^(bom\.json|SHA256SUMS)$/
 /** Licence of one file of a model folder. */
 export function licenceOfFile(path: string, terms: ReleaseTerms): Licence {
   // A net's layout is a program for TensorFlow.js, made by our code from what its owner asked for.
-  if (/(^|\/)model\.json$/.test(path)) return terms.data === null ? null : terms.code
+  if (/(^|\/)(model|target)\.json$/.test(path)) return terms.data === null ? null : terms.code
   return DOCUMENT.test(path) ? terms.documents : terms.data
 }
 

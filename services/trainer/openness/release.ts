@@ -1,6 +1,6 @@
 // What a run hands over when its model folder is written: all that the papers are made from.
 
-import type { ModelManifest } from '../../core/scoring/manifest.ts'
+import type { ModelManifest, ModelMetrics } from '../../core/scoring/manifest.ts'
 import type { Dataset } from '../dataset.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { ReleaseTerms } from './release-terms.ts'
@@ -29,6 +29,12 @@ export interface ScoredPeriod {
   readonly verified: Uint8Array
 }
 
+/** Figures of each net of a cascade alone, on the test period and with the thresholds of the whole. */
+export interface PartMetrics {
+  readonly draft: ModelMetrics
+  readonly target: ModelMetrics
+}
+
 export interface Release {
   readonly manifest: ModelManifest
   /** Files of the model itself by path, manifest.json among them. */
@@ -41,6 +47,7 @@ export interface Release {
   /** Command that makes the same model again. */
   readonly command: string
   readonly history: HistoryFacts
+  readonly parts: PartMetrics
   readonly method: TrainingMethod
   readonly validation: ScoredPeriod
   readonly test: ScoredPeriod

@@ -12,6 +12,7 @@ import {
   type ModelMetrics,
   type ThresholdMetrics,
 } from '../../core/scoring/manifest.ts'
+import { readBand, type TargetManifest } from '../../core/scoring/target-manifest.ts'
 import { SKIP_REASONS, type HistoryFacts, type SkipCounts } from '../history-facts.ts'
 import { atThreshold, averagePrecision, measureScores } from '../metrics.ts'
 import { ROWS_FILE, type ShippedRows } from './evaluation-rows.ts'
@@ -24,11 +25,11 @@ import {
   type MetricIntervals,
   type ScoredByCard,
 } from './intervals.ts'
-import type { Release, ScoredPeriod } from './release.ts'
+import type { PartMetrics, Release, ScoredPeriod } from './release.ts'
 import { sha256Of } from './sums.ts'
 
 export const RESULTS_FILE = 'evaluation/results.json'
-export const RESULTS_FORMAT = 1
+export const RESULTS_FORMAT = 2
 
 /** How far scores and figures that are computed again may be from those that are written. */
 export const TOLERANCE = Object.freeze({ score: GOLDEN_TOLERANCE, metric: 0.002 })
@@ -57,6 +58,13 @@ export interface ShippedResult {
   readonly metrics: ModelMetrics
 }
 
+/** What validation said of the band, and each net alone on the test period. */
+export interface CascadeResult extends BandFacts {
+  readonly parts: PartMetrics
+}
+
+type BandFacts = Pick<TargetManifest, 'verifyFrom' | 'verifiedShare' | 'sampleShare' | 'agreement'>
+
 export interface Results {
   readonly formatVersion: typeof RESULTS_FORMAT
   readonly model: { readonly name: string; readonly version: string }
@@ -67,6 +75,8 @@ export interface Results {
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
+  /** How draft and target work together; null for a model of one net. */
+  readonly cascade: CascadeResult | null
   readonly intervals: {
     readonly confidence: number
     readonly draws: number
@@ -93,6 +103,7 @@ export function resultsOf(release: Release, shipped: ShippedRows | null): Result
     periods,
     thresholds,
     metrics,
+    cascade: manifest.target === null ? null : { ...bandOf(manifest.target), parts: release.parts },
     intervals: {
       confidence: CONFIDENCE,
       draws: DRAWS,
@@ -103,6 +114,16 @@ export function resultsOf(release: Release, shipped: ShippedRows | null): Result
     tolerance: TOLERANCE,
     shipped: shipped === null ? null : shippedResult(shipped, thresholds),
   }
+}
+
+/** What results repeat of a target. */
+export function bandOf({
+  verifyFrom,
+  verifiedShare,
+  sampleShare,
+  agreement,
+}: BandFacts): BandFacts {
+  return { verifyFrom, verifiedShare, sampleShare, agreement }
 }
 
 function scoredOf({ dataset, indices, scores }: ScoredPeriod): ScoredByCard {
@@ -180,6 +201,13 @@ export function checkResults(value: unknown): Results {
     metrics: fields.object('metrics', (metrics) => ({
       validation: metrics.object('validation', readMetrics),
       test: metrics.object('test', readMetrics),
+    })),
+    cascade: fields.objectOrNull('cascade', (cascade) => ({
+      ...readBand(cascade),
+      parts: cascade.object('parts', (parts) => ({
+        draft: parts.object('draft', readMetrics),
+        target: parts.object('target', readMetrics),
+      })),
     })),
     intervals: fields.object('intervals', (intervals) => ({
       confidence: intervals.number('confidence', 0, 1),

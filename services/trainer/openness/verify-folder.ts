@@ -1,4 +1,4 @@
-// Verifies a model folder: every file and paper, then the net itself on the golden rows and on the shipped ones.
+// Verifies a model folder: every file and paper, then the nets themselves on the golden rows and on the shipped ones.
 
 import { SluiceError } from '../../core/errors.ts'
 import { goldenError } from '../../core/scoring/golden.ts'
@@ -21,6 +21,7 @@ import {
   resultsIn,
 } from './paper-checks.ts'
 import { TOLERANCE } from './results.ts'
+import { scoreRows } from './score-rows.ts'
 import { sha256Of } from './sums.ts'
 
 /** What is checked, in this order. */
@@ -106,7 +107,7 @@ async function checkRows(files: FolderFiles, model: ScoringModel): Promise<Check
     const text = unpackRows(bytesOf(files, ROWS_FILE))
     const rows = parseRows(text, manifestOf(files).features)
     const problems = countProblems(rows, text, shipped)
-    const scores = await model.score(rows.rows, rows.rowCount)
+    const scores = await scoreRows(model, rows, rows.rowCount)
     const error = goldenError(rows.scores, scores)
     if (error > TOLERANCE.score) {
       problems.push(`scores differ by up to ${error.toExponential(1)}, allowed ${TOLERANCE.score}`)

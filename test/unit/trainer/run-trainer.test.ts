@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { isSluiceError } from '../../../services/core/errors.ts'
 import { GOLDEN_TOLERANCE } from '../../../services/core/scoring/golden.ts'
@@ -54,7 +55,7 @@ function train(
       caveat: 'Simulated.',
       seed: 5,
       epochsMax: 2,
-      hiddenUnits: [8],
+      shape: { draftUnits: [8], targetUnits: [8], eventUnits: [4], members: 2 },
       split: { warmUpMs: 0, gapMs: DAY_MS, validationShare: 0.25, testShare: 0.25 },
       backend: 'wasm',
       rates: DEFAULT_RATES,
@@ -90,11 +91,16 @@ test('the same history and seed give the same bytes, another seed other weights'
     'SHA256SUMS',
     'TECHNICAL_REPORT.md',
     'bom.json',
+    'curves.svg',
     'evaluation/results.json',
     'evaluation/test-rows.csv.gz',
     'golden.json',
     'manifest.json',
     'model.json',
+    'target-golden.json',
+    'target.bin',
+    'target.json',
+    'training.json',
     'weights.bin',
   ])
   assert.deepEqual(bytesOf(join(folder, 'two')), one)
@@ -119,6 +125,19 @@ test('what a run writes is sound, and what was left out of its history is in the
   const summary = await train(out, { unreadable: () => 3 })
   const { checks, isSound } = await verifyModelFolder(out, 'wasm')
   assert.ok(isSound, JSON.stringify(checks))
+  // Without the payments that it looked at, the target's scores do not come out: so it is the target that is checked.
+  const path = join(out, 'evaluation/test-rows.csv.gz')
+  const [header = '', ...lines] = gunzipSync(readFileSync(path)).toString('utf8').split('\n')
+  const from = header.split(',').indexOf('earlier_1_amount_minor')
+  const blank = lines.map((line) =>
+    line
+      .split(',')
+      .map((cell, at) => (at < from ? cell : ''))
+      .join(','),
+  )
+  writeFileSync(path, gzipSync([header, ...blank].join('\n')))
+  const rows = (await verifyModelFolder(out, 'wasm')).checks.find(({ check }) => check === 'rows')
+  assert.match(rows?.problems.join('\n') ?? '', /scores differ by up to/)
   const results = readFileSync(join(out, 'evaluation/results.json'), 'utf8')
   assert.deepEqual(
     (JSON.parse(results) as { history: { skipped: unknown } }).history.skipped,

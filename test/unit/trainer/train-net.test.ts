@@ -3,31 +3,41 @@ import { test } from 'node:test'
 import { isSluiceError } from '../../../services/core/errors.ts'
 import { openBackend } from '../../../services/platform/tensorflow/load-tensorflow.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'
-import { trainNet } from '../../../services/trainer/train-net.ts'
+import { NET_TRAINING } from '../../../services/trainer/train-cascade.ts'
+import { trainNet, type NetRows } from '../../../services/trainer/train-net.ts'
 
 test('a net that diverges is an error, never a model whose scores are no numbers, and leaves no tensor', async () => {
   const backend = await openBackend('wasm')
   const next = randomOf(3)
-  const rows = {
-    inputs: Float32Array.from({ length: 1_024 * 2 }, () => next()),
+  const inputs = Float32Array.from({ length: 1_024 * 2 }, () => next())
+  const rows: NetRows = {
+    count: 1_024,
     truth: Uint8Array.from({ length: 1_024 }, (_, row) => row % 2),
+    writeInputs: (row, out, position) => {
+      out.set(inputs.subarray(2 * row, 2 * row + 2), position)
+    },
+    writeEvents: null,
   }
+  const shape = { inputCount: 2, hiddenUnits: [2], members: 1, sequence: null }
   const options = {
+    ...NET_TRAINING,
     seed: 1,
-    hiddenUnits: [2],
     epochsMax: 2,
     patienceEpochs: 1,
-    fraudWeight: 1,
     onProgress: () => undefined,
   }
-  const healthy = await trainNet(backend, 2, rows, rows, { ...options, learningRate: 1e-3 })
-  assert.ok(healthy.logits(rows.inputs).every(Number.isFinite))
-  healthy.close()
   const before = backend.tf.memory().numTensors
-  await assert.rejects(
-    trainNet(backend, 2, rows, rows, { ...options, learningRate: Infinity }),
-    (error) =>
-      isSluiceError(error, 'SLUICE_TRAINING_DATA_INVALID') && /diverged/.test(error.message),
-  )
+  const healthy = await trainNet(backend, shape, rows, rows, options)
+  assert.ok(healthy.logits(rows).every(Number.isFinite))
+  healthy.close()
   assert.equal(backend.tf.memory().numTensors, before)
+  for (const count of [1_024, 512]) {
+    // Of one batch an epoch the loss is still a number; the weights are not.
+    await assert.rejects(
+      trainNet(backend, shape, { ...rows, count }, rows, { ...options, learningRate: Infinity }),
+      (error) =>
+        isSluiceError(error, 'SLUICE_TRAINING_DATA_INVALID') && /diverged/.test(error.message),
+    )
+    assert.equal(backend.tf.memory().numTensors, before)
+  }
 })

@@ -1,23 +1,50 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
+import { SEQUENCE_LENGTH } from '../../../../services/core/features/card-sequence.ts'
 import { checkGolden, goldenError, goldenToJson } from '../../../../services/core/scoring/golden.ts'
 
 const GOLDEN = {
   rowCount: 2,
   rows: Float64Array.of(1, NaN, -0.1, 3e300),
   scores: Float64Array.of(0.25, NaN),
+  sequences: null,
+}
+
+/** Of a net that also reads the card's last payments; the second card has one. */
+const WITH_SEQUENCES = {
+  ...GOLDEN,
+  sequences: {
+    values: new Float64Array(2 * SEQUENCE_LENGTH)
+      .fill(NaN)
+      .fill(1_250, SEQUENCE_LENGTH, SEQUENCE_LENGTH + 2),
+    amountsMinor: Float64Array.of(0, 4_999),
+  },
 }
 
 test('golden vectors come back from JSON bit for bit, absent values and unscored rows too', () => {
   const stored: unknown = JSON.parse(JSON.stringify(goldenToJson(GOLDEN)))
-  assert.deepEqual(checkGolden(stored, 2), GOLDEN)
+  assert.deepEqual(checkGolden(stored, 2, 'golden.json', false), GOLDEN)
+})
+
+test('golden vectors of a sequence net keep amounts and earlier payments; a short sequence is refused', () => {
+  const stored = JSON.parse(JSON.stringify(goldenToJson(WITH_SEQUENCES))) as {
+    vectors: { sequence: unknown[] }[]
+  }
+  assert.deepEqual(checkGolden(stored, 2, 'target-golden.json', true), WITH_SEQUENCES)
+  stored.vectors[1]?.sequence.pop()
+  assert.throws(
+    () => checkGolden(stored, 2, 'target-golden.json', true),
+    (error) =>
+      isSluiceError(error, 'SLUICE_MODEL_CORRUPT') &&
+      error.message.includes(`vectors[1] has a sequence of ${SEQUENCE_LENGTH - 1} numbers`),
+  )
 })
 
 test('golden vectors of another width are refused with their place', () => {
   const stored: unknown = JSON.parse(JSON.stringify(goldenToJson(GOLDEN)))
   assert.throws(
-    () => checkGolden(stored, 3),
+    () => checkGolden(stored, 3, 'golden.json', false),
     (error) => isSluiceError(error, 'SLUICE_MODEL_CORRUPT') && error.message.includes('vectors[0]'),
   )
 })

@@ -16,6 +16,8 @@ const PLAIN: FeatureScaling = {
   clip: 3,
   absentValue: null,
   absentInput: false,
+  steps: [],
+  ramps: [],
 }
 
 function scaleOne(scaling: readonly FeatureScaling[], row: readonly number[]): readonly number[] {
@@ -41,6 +43,20 @@ test('an absent value is replaced, and told to the model where it has an input f
   assert.deepEqual(scaleOne([told, PLAIN], [12, 10]), [1, 0, 0])
 })
 
+test('steps and ramps follow the raw value, and that of an absent one', () => {
+  const encoded: FeatureScaling = {
+    ...PLAIN,
+    absentValue: 12,
+    absentInput: true,
+    steps: [10, 14],
+    ramps: [8, 12, 20],
+  }
+  assert.deepEqual(scaleOne([encoded, PLAIN], [10, 10]), [0, 0, 1, 0, 0.5, 0, 0])
+  assert.deepEqual(scaleOne([encoded, PLAIN], [14, 10]), [2, 0, 1, 1, 1, 0.25, 0])
+  assert.deepEqual(scaleOne([encoded, PLAIN], [NaN, 10]), [1, 1, 1, 0, 1, 0, 0])
+  assert.deepEqual(scaleOne([encoded, PLAIN], [-99, 10]), [-3, 0, 0, 0, 0, 0, 0])
+})
+
 test('a row with a value that the model cannot take is NaN throughout', () => {
   const told: FeatureScaling = { ...PLAIN, absentValue: 12, absentInput: true }
   for (const bad of [NaN, Infinity, -Infinity]) {
@@ -48,6 +64,10 @@ test('a row with a value that the model cannot take is NaN throughout', () => {
   }
   assert.deepEqual(scaleOne([told, PLAIN], [Infinity, 10]), [NaN, NaN, NaN])
 })
+
+const anyEdges = fc
+  .uniqueArray(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { maxLength: 4 })
+  .map((edges) => edges.toSorted((a, b) => a - b))
 
 const anyScaling: fc.Arbitrary<FeatureScaling> = fc.record({
   feature: fc.constant('f'),
@@ -57,6 +77,8 @@ const anyScaling: fc.Arbitrary<FeatureScaling> = fc.record({
   clip: fc.double({ min: 0.5, max: 100, noNaN: true }),
   absentValue: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
   absentInput: fc.boolean(),
+  steps: anyEdges,
+  ramps: anyEdges.map((edges) => (edges.length < 2 ? [] : edges)),
 })
 
 test('inputs are within the clip, or the row is not scored; each row as if it were alone', () => {

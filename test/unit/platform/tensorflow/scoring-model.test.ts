@@ -37,7 +37,7 @@ function read(file: string): unknown {
 }
 
 const manifest = checkManifest(read('manifest.json'))
-const golden = checkGolden(read('golden.json'), FEATURE_COUNT)
+const golden = checkGolden(read('golden.json'), FEATURE_COUNT, 'golden.json', false)
 
 async function open(t: TestContext, backend: Backend | 'auto'): Promise<ScoringModel> {
   const model = await openScoringModel({ folder: RELEASED_MODEL, backend })

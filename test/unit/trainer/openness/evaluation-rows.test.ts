@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SEQUENCE_LENGTH } from '../../../../services/core/features/card-sequence.ts'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import {
   ROWS_BYTES_MAX,
@@ -29,6 +30,11 @@ function periodOf(rowCount: number): ScoredPeriod {
     dataset: {
       rows,
       truth,
+      // Two earlier payments each.
+      sequences: Float64Array.from({ length: all * SEQUENCE_LENGTH }, (_, at) =>
+        at % SEQUENCE_LENGTH < 4 ? 10 * (at % 97) : NaN,
+      ),
+      amountsMinor: Float64Array.from(truth, (_, row) => 100 + (row % 89)),
       eventTimesMs: Float64Array.from(truth, (_, row) => 1e12 + row * 1_000),
       cards: Uint32Array.from(truth, (_, row) => row % 100),
     },
@@ -36,6 +42,7 @@ function periodOf(rowCount: number): ScoredPeriod {
     scores: Float64Array.from({ length: rowCount }, (_, index) =>
       Math.min(1, next() ** 6 + ((truth[rowCount + index] ?? 0) === 1 ? 0.5 * next() : 0)),
     ),
+    verified: Uint8Array.from({ length: rowCount }, (_, index) => (index % 3 === 0 ? 1 : 0)),
   }
 }
 
@@ -43,11 +50,22 @@ test('a period that fits is shipped whole, and read back bit for bit', () => {
   const period = periodOf(500)
   const shipped = shipRows(period, FEATURES)
   assert.equal(shipped.rowCount, 500)
-  const { rows, truth, scores, weights } = parseRows(unpackRows(shipped.bytes), FEATURES)
+  const { rows, truth, scores, weights, amountsMinor, sequences } = parseRows(
+    unpackRows(shipped.bytes),
+    FEATURES,
+  )
   assert.deepEqual(rows, period.dataset.rows.slice(500 * FEATURES.length))
   assert.deepEqual(truth, period.dataset.truth.slice(500))
   assert.deepEqual(scores, period.scores)
+  assert.deepEqual(amountsMinor, period.dataset.amountsMinor.slice(500))
   assert.ok(weights.every((weight) => weight === 1))
+  for (let row = 0; row < 500; row += 1) {
+    const from = (500 + row) * SEQUENCE_LENGTH
+    const expected = period.dataset.sequences.slice(from, from + SEQUENCE_LENGTH)
+    // What the target was not asked about has no sequence.
+    if (row % 3 !== 0) expected.fill(NaN)
+    assert.deepEqual(sequences.slice(row * SEQUENCE_LENGTH, (row + 1) * SEQUENCE_LENGTH), expected)
+  }
 })
 
 test('a period that is too large is thinned until it fits, the same each time, and stands for all rows', () => {
@@ -90,10 +108,12 @@ test('what is no row of these features is refused with its line', () => {
   }
   const cases: readonly (readonly [string, RegExp])[] = [
     [replaced(1, (cells) => cells.splice(5, 1, 'other')), /other columns/],
-    [replaced(3, (cells) => cells.pop()), /line 3 has 15 cells/],
+    [replaced(3, (cells) => cells.pop()), /line 3 has 80 cells/],
     [replaced(4, (cells) => cells.splice(1, 1, '2')), /line 4 has no truth/],
     [replaced(4, (cells) => cells.splice(2, 1, '')), /line 4 has no weight/],
     [replaced(5, (cells) => cells.splice(6, 1, 'Infinity')), /line 5 column 7 is no number/],
+    [replaced(6, (cells) => cells.splice(16, 1, '')), /line 6 has no amount/],
+    [replaced(7, (cells) => cells.splice(17, 1, 'x')), /line 7 column 18 is no number/],
   ]
   for (const [broken, said] of cases) {
     assert.throws(

@@ -1,0 +1,126 @@
+// A sequence is what a list of the card's payments says, and nothing that came later in the log is in it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { CardHistory } from '../../../../services/core/features/card-history.ts'
+import { CARD_RAW_MAX } from '../../../../services/core/features/card-limits.ts'
+import {
+  SEQUENCE_EVENTS,
+  SEQUENCE_LENGTH,
+  writeSequence,
+} from '../../../../services/core/features/card-sequence.ts'
+import { STREAM_START_MS } from '../../../support/feature-streams.ts'
+
+interface Payment {
+  readonly timeMs: number
+  readonly idRef: number
+  readonly amountMinor: number
+  readonly offset: number
+}
+
+const REST = {
+  intentRef: 0,
+  merchantRef: 0,
+  terminalRef: 0,
+  deviceRef: 0,
+  networkRef: 0,
+  categoryRef: 0,
+  countryRef: 0,
+  hasPlace: false,
+  latitudeE4: 0,
+  longitudeE4: 0,
+  utcOffsetMinutes: 0,
+  presence: 0 as const,
+  isDeclined: false,
+  cardHash: 0,
+  record: null,
+}
+
+function historyOf(payments: readonly Payment[]): CardHistory {
+  const history = new CardHistory()
+  for (const payment of payments) history.insert({ ...REST, ...payment }, false)
+  return history
+}
+
+function sequenceOf(
+  history: CardHistory,
+  own: Pick<Payment, 'timeMs' | 'idRef'>,
+  nextOffset: number,
+): readonly number[] {
+  const out = new Float64Array(SEQUENCE_LENGTH + 2).fill(-5)
+  writeSequence(history, own.timeMs, own.idRef, nextOffset, out, 1)
+  assert.deepEqual([out.at(0), out.at(-1)], [-5, -5])
+  return [...out.subarray(1, -1)]
+}
+
+function naive(
+  payments: readonly Payment[],
+  own: Pick<Payment, 'timeMs' | 'idRef'>,
+  nextOffset: number,
+): readonly number[] {
+  const newestFirst = payments
+    .filter(({ offset }) => offset < nextOffset)
+    .toSorted((a, b) => b.timeMs - a.timeMs || b.idRef - a.idRef)
+  const before = newestFirst
+    .filter(({ timeMs, idRef }) =>
+      timeMs === own.timeMs ? idRef < own.idRef : timeMs < own.timeMs,
+    )
+    .slice(0, SEQUENCE_EVENTS)
+    .flatMap(({ amountMinor, timeMs }) => [amountMinor, own.timeMs - timeMs])
+  return Array.from({ length: SEQUENCE_LENGTH }, (_, at) => before[at] ?? NaN)
+}
+
+/** Few moments, so that many are equal; payments come in an order of their own. */
+const anyPayments = fc
+  .array(fc.record({ minute: fc.nat(30), amountMinor: fc.nat(9_999) }), { maxLength: 60 })
+  .map((drawn) =>
+    drawn.map(({ minute, amountMinor }, offset): Payment => {
+      const idRef = 1 + ((offset * 37) % 61)
+      return { timeMs: STREAM_START_MS + minute * 60_000, idRef, amountMinor, offset }
+    }),
+  )
+
+const anyOwn = fc.record({
+  timeMs: fc.nat(31).map((minute) => STREAM_START_MS + minute * 60_000),
+  idRef: fc.nat(62),
+})
+
+test('a sequence holds the newest payments before (time, id), newest first, below the offset alone', () => {
+  fc.assert(
+    fc.property(anyPayments, anyOwn, fc.nat(61), (payments, own, nextOffset) => {
+      assert.deepEqual(
+        sequenceOf(historyOf(payments), own, nextOffset),
+        naive(payments, own, nextOffset),
+      )
+    }),
+  )
+})
+
+test('what comes at or after the offset changes nothing, so a decision that is made again sees the same', () => {
+  fc.assert(
+    fc.property(anyPayments, anyOwn, fc.nat(61), (payments, own, nextOffset) => {
+      const earlier = payments.filter(({ offset }) => offset < nextOffset)
+      assert.deepEqual(
+        sequenceOf(historyOf(payments), own, nextOffset),
+        sequenceOf(historyOf(earlier), own, Infinity),
+      )
+    }),
+  )
+})
+
+test('only payments that count singly are seen: a very late one finds none before it', () => {
+  const payments = Array.from({ length: CARD_RAW_MAX + 2 }, (_, offset) => ({
+    timeMs: STREAM_START_MS + offset * 1_000,
+    idRef: offset + 1,
+    amountMinor: 100 + offset,
+    offset,
+  }))
+  const history = historyOf(payments)
+  const at = (second: number) =>
+    sequenceOf(history, { timeMs: STREAM_START_MS + second * 1_000, idRef: 0 }, Infinity).filter(
+      (value) => !Number.isNaN(value),
+    )
+  assert.deepEqual(at(2), [])
+  assert.deepEqual(at(4), [103, 1_000, 102, 2_000])
+})

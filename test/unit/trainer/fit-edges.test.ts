@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { fitRamps, fitSteps } from '../../../services/trainer/fit-edges.ts'
+import { randomOf } from '../../../services/trainer/shuffle.ts'
+
+interface Row {
+  readonly value: number
+  readonly isFraud: boolean
+}
+
+/** Information that a set of rows still lacks, in nats. */
+function lacking(rows: readonly Row[]): number {
+  const frauds = rows.filter(({ isFraud }) => isFraud).length
+  return [frauds, rows.length - frauds]
+    .filter((count) => count > 0)
+    .reduce((sum, count) => sum + count * Math.log(rows.length / count), 0)
+}
+
+/** Tries every cut of every part again for each step: up to 7, at least 10 rows on each side, at least 6 nats. */
+function naiveSteps(all: readonly Row[]): readonly number[] {
+  let parts = [all]
+  const steps: number[] = []
+  while (steps.length < 7) {
+    let best = { gain: 6, step: NaN, part: all }
+    for (const part of parts) {
+      for (const { value } of part) {
+        const below = part.filter((row) => row.value < value)
+        const above = part.filter((row) => row.value >= value)
+        if (below.length < 10 || above.length < 10) continue
+        const gain = lacking(part) - lacking(below) - lacking(above)
+        const step = (Math.max(...below.map((row) => row.value)) + value) / 2
+        if (gain > best.gain + 1e-9) best = { gain, step, part }
+      }
+    }
+    const { part, step } = best
+    if (Number.isNaN(step)) break
+    steps.push(step)
+    parts = parts.flatMap((each) =>
+      each === part
+        ? [part.filter(({ value }) => value < step), part.filter(({ value }) => value >= step)]
+        : [each],
+    )
+  }
+  return steps.toSorted((a, b) => a - b)
+}
+
+function rowsOf(seed: number, shareOf: (value: number) => number): readonly Row[] {
+  const next = randomOf(seed)
+  return Array.from({ length: 400 }, () => {
+    // Many equal values, between which no step may stand.
+    const value = Math.floor(next() * 120) / 4
+    return { value, isFraud: next() < shareOf(value) }
+  }).toSorted((a, b) => a.value - b.value)
+}
+
+function stepsOf(rows: readonly Row[]): readonly number[] {
+  const before = [0]
+  for (const { isFraud } of rows) before.push((before.at(-1) ?? 0) + (isFraud ? 1 : 0))
+  return fitSteps(
+    Float64Array.from(rows, ({ value }) => value),
+    Uint32Array.from(before),
+  )
+}
+
+test('steps are those of a search that tries every cut', () => {
+  const shares: readonly ((value: number) => number)[] = [
+    (value) => (value < 10 ? 0.02 : value < 22 ? 0.5 : 0.1),
+    (value) => (value > 28 ? 0.9 : 0.03),
+    (value) => (Math.floor(value / 5) % 2 === 0 ? 0.05 : 0.7),
+  ]
+  const counts = new Set<number>()
+  for (let seed = 1; seed <= 8; seed += 1) {
+    for (const shareOf of shares) {
+      const rows = rowsOf(seed, shareOf)
+      const steps = stepsOf(rows)
+      assert.deepEqual(steps, naiveSteps(rows))
+      counts.add(steps.length)
+    }
+  }
+  assert.ok(counts.size > 2, [...counts].join())
+})
+
+test('what tells nothing has no steps: chance, few rows, one value', () => {
+  assert.deepEqual(stepsOf(rowsOf(5, () => 0)), [])
+  const sure = Array.from({ length: 19 }, (_, at) => ({ value: at, isFraud: at > 9 }))
+  assert.deepEqual(stepsOf(sure), [])
+  const equal = Array.from({ length: 90 }, (_, at) => ({ value: 1, isFraud: at > 40 }))
+  assert.deepEqual(stepsOf(equal), [])
+  assert.deepEqual(stepsOf([]), [])
+})
+
+test('ramps ascend, lie on values, and begin and end with the extremes', () => {
+  const values = fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 1, maxLength: 300 })
+  fc.assert(
+    fc.property(values, (found) => {
+      const ascending = Float64Array.from(found).sort()
+      const ramps = fitRamps(ascending)
+      if (new Set(found).size < 3) assert.deepEqual(ramps, [])
+      if (ramps.length === 0) return
+      assert.equal(ramps[0], ascending[0])
+      assert.ok(ramps.length >= 3)
+      for (const [at, edge] of ramps.entries()) {
+        assert.ok(ascending.includes(edge))
+        assert.ok(at === 0 || edge > (ramps[at - 1] ?? Infinity))
+      }
+    }),
+  )
+  assert.deepEqual(fitRamps(new Float64Array()), [])
+})
