@@ -12,7 +12,8 @@ import {
 } from '../core/scoring/manifest.ts'
 import type { Band } from './fit-band.ts'
 import { medians } from './fit-scaling.ts'
-import type { Made, TrainerOptions } from './run-trainer.ts'
+import type { TrainerOptions } from './run-trainer.ts'
+import type { Made } from './score-periods.ts'
 import type { DatasetPeriod } from './split.ts'
 
 /** What was chosen on validation rows, and the figures. */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { CardEvent } from '../../../../services/core/features/card-event.ts'
 import { CardHistory } from '../../../../services/core/features/card-history.ts'
 import { CARD_RAW_MAX } from '../../../../services/core/features/card-limits.ts'
 import {
@@ -19,7 +20,7 @@ interface Payment {
   readonly offset: number
 }
 
-const REST = {
+const REST: Omit<CardEvent, keyof Payment> = {
   intentRef: 0,
   merchantRef: 0,
   terminalRef: 0,

@@ -47,7 +47,7 @@ for (const backend of backends) {
     const rows = someRows(300, here.info.usual)
     const parts = [300, 1, 64, 5].map((count) => rows.subarray(0, count * FEATURE_COUNT))
     const found = await Promise.all(
-      parts.map((part) => there.score(part, part.length / FEATURE_COUNT)),
+      parts.map(async (part) => there.score(part, part.length / FEATURE_COUNT)),
     )
     for (const [index, part] of parts.entries()) {
       const expected = await here.score(part, part.length / FEATURE_COUNT)
