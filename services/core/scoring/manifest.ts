@@ -178,7 +178,9 @@ export function checkManifest(value: unknown): ModelManifest {
 function checkRelations(manifest: ModelManifest): void {
   const { features, scaling, usual, thresholds, population, target, files } = manifest
   if ((target === null) !== (files['target.json'] === undefined)) {
-    throw corrupt('manifest.json has a target without its files, or files of a target without it')
+    throw corrupt(
+      'manifest.json has target and files.target.json, target.bin and target-golden.json only together',
+    )
   }
   if (features.length === 0) throw corrupt('manifest.json.features is empty')
   if (scaling.length !== features.length || usual.length !== features.length) {

@@ -68,14 +68,14 @@ async function problemsOf(folder: string): Promise<readonly (readonly [Check, st
   return problems
 }
 
-test('every released model is what it claims to be, in less than a megabyte', async () => {
+test('every released model is what it claims to be, in less than two megabytes', async () => {
   const names = readdirSync(MODELS)
   assert.ok(names.length > 0)
   for (const name of names) {
     const folder = join(MODELS, name)
     assert.deepEqual(await problemsOf(folder), [], name)
     const bytes = filesOf(folder).map((file) => readFileSync(join(folder, file)).length)
-    assert.ok(bytes.reduce((sum, size) => sum + size, 0) < 1_000_000, name)
+    assert.ok(bytes.reduce((sum, size) => sum + size, 0) < 2_000_000, name)
   }
 })
 
@@ -152,7 +152,7 @@ const FORGERIES: readonly Forgery[] = [
   {
     what: 'a model card that does not say where the target is asked',
     file: 'MODEL_CARD.md',
-    change: replacing(/probability is [\d.]+ or more/, 'probability is high'),
+    change: replacing(/(probability (is|of)) 0\.\d{4}/, '$1 some height'),
     check: 'pages',
     said: /MODEL_CARD\.md does not say "0\.\d{4}"/,
   },
