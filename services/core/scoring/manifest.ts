@@ -161,7 +161,7 @@ export function checkManifest(value: unknown): ModelManifest {
       'model.json': files.object('model.json', readFileDigest),
       'weights.bin': files.object('weights.bin', readFileDigest),
       'golden.json': files.object('golden.json', readFileDigest),
-      ...(files.has('target.json')
+      ...(TARGET_FILES.some((file) => files.has(file))
         ? {
             'target.json': files.object('target.json', readFileDigest),
             'target.bin': files.object('target.bin', readFileDigest),
