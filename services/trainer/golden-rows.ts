@@ -7,7 +7,7 @@ import { scoreOf } from '../core/scoring/calibration.ts'
 import { goldenToJson } from '../core/scoring/golden.ts'
 import { compileScaling, type FeatureScaling } from '../core/scoring/scaling.ts'
 import { jsonBytes } from './net-files.ts'
-import type { Made, ScoredPart } from './run-trainer.ts'
+import type { Made, ScoredPart } from './score-periods.ts'
 import type { RowSource } from './training-rows.ts'
 
 export const GOLDEN_ROWS = 128

@@ -1,6 +1,7 @@
 // The manifest of a trained cascade.
 
 import { createHash } from 'node:crypto'
+import type { RateTable } from '../core/currency.ts'
 import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/feature-list.ts'
 import type { Calibration } from '../core/scoring/calibration.ts'
 import {
@@ -12,7 +13,7 @@ import {
 } from '../core/scoring/manifest.ts'
 import type { Band } from './fit-band.ts'
 import { medians } from './fit-scaling.ts'
-import type { Made, TrainerOptions } from './run-trainer.ts'
+import type { Made } from './score-periods.ts'
 import type { DatasetPeriod } from './split.ts'
 
 /** What was chosen on validation rows, and the figures. */
@@ -23,9 +24,17 @@ export interface Choices extends Pick<ModelManifest, 'thresholds' | 'metrics' | 
   readonly sampleShare: number
 }
 
+/** What of the run's options is written down. */
+export interface ManifestOptions {
+  readonly name: string
+  readonly source: string
+  readonly seed: number
+  readonly rates: RateTable
+}
+
 export function manifestOf(
   { dataset, split, cascade, backend }: Made,
-  options: TrainerOptions,
+  options: ManifestOptions,
   files: Readonly<Record<ModelFile, Buffer>>,
   choices: Choices,
 ): ModelManifest {

@@ -4,35 +4,30 @@
 import { createHash } from 'node:crypto'
 import type { RateTable } from '../core/currency.ts'
 import { SluiceError } from '../core/errors.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
-import { scoreOf, type Calibration } from '../core/scoring/calibration.ts'
-import { cascadeScores, verifiedRows } from '../core/scoring/cascade.ts'
-import { checkManifest, type ModelManifest } from '../core/scoring/manifest.ts'
-import { distributionOf, type Population } from '../core/scoring/population.ts'
-import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
+import { checkManifest, type ModelFile, type ModelManifest } from '../core/scoring/manifest.ts'
 import { chooseThresholds } from './choose-thresholds.ts'
-import { collectDataset, type Dataset, type HistoryEvent } from './dataset.ts'
-import { fitBand, type Band } from './fit-band.ts'
-import { fitCalibration } from './fit-calibration.ts'
+import { collectDataset, type HistoryEvent } from './dataset.ts'
+import { fitBand } from './fit-band.ts'
 import { draftGolden, targetGolden } from './golden-rows.ts'
 import { skipText, type SkipCounts } from './history-facts.ts'
 import { manifestOf } from './manifest-of.ts'
-import { measureScores, type Scored } from './metrics.ts'
+import { measureScores } from './metrics.ts'
 import { checkTarget, writeModelFolder } from './model-folder-writer.ts'
 import { jsonBytes, netBytes } from './net-files.ts'
 import { withPapers } from './openness/papers.ts'
-import type { Release, ScoredPeriod } from './openness/release.ts'
-import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from './split.ts'
+import type { PartMetrics, Release } from './openness/release.ts'
 import {
-  CASCADE_SHAPE,
-  trainCascade,
-  type CascadeShape,
-  type TrainedCascade,
-  type TrainedPart,
-} from './train-cascade.ts'
+  cascadePeriod,
+  populationOf,
+  scoredPart,
+  type Made,
+  type ScoredPart,
+} from './score-periods.ts'
+import { splitByTime, type DatasetPeriod, type SplitOptions } from './split.ts'
+import { CASCADE_SHAPE, trainCascade, type CascadeShape } from './train-cascade.ts'
 import { openTrainingBackend, type TrainingBackend } from './training-backend.ts'
-import { CURVES_FILE, trainingCurves } from './training-curves.ts'
 import { trainingMethod } from './training-method.ts'
+import { trainingRecord } from './training-record.ts'
 
 export interface TrainerOptions {
   /** Folder to write. */
@@ -124,56 +119,6 @@ export async function runTrainer(
   }
 }
 
-/** What training gave. */
-export interface Made {
-  readonly dataset: Dataset
-  readonly split: Split
-  readonly cascade: TrainedCascade
-  readonly backend: OpenBackend
-}
-
-/** Calibrated scores of one net. */
-export interface ScoredPart {
-  readonly part: TrainedPart
-  readonly calibration: Calibration
-  readonly validation: Scored
-  readonly test: Scored
-}
-
-function scoredPart({ dataset, split }: Made, part: TrainedPart): ScoredPart {
-  const validationRows = part.rowsOf(dataset, split.validation.indices)
-  const logits = part.net.logits(validationRows)
-  const calibration = fitCalibration(logits, validationRows.truth)
-  const calibrated = (values: Float64Array): Float64Array =>
-    values.map((logit) => scoreOf(logit, calibration))
-  const testRows = part.rowsOf(dataset, split.test.indices)
-  return {
-    part,
-    calibration,
-    validation: { scores: calibrated(logits), truth: validationRows.truth },
-    test: { scores: calibrated(part.net.logits(testRows)), truth: testRows.truth },
-  }
-}
-
-/** What the cascade answers: the target where the draft reaches the band. */
-function cascadePeriod(
-  { dataset, split }: Made,
-  period: 'validation' | 'test',
-  draft: Scored,
-  target: Scored,
-  { verifyFrom }: Band,
-): ScoredPeriod & Scored {
-  const rows = verifiedRows(draft.scores, verifyFrom)
-  const verified = new Uint8Array(draft.scores.length)
-  for (const row of rows) verified[row] = 1
-  const scores = cascadeScores(draft.scores, rows, chosen(target.scores, rows))
-  return { dataset, indices: split[period].indices, scores, truth: draft.truth, verified }
-}
-
-function chosen(scores: Float64Array, rows: Uint32Array): Float64Array {
-  return Float64Array.from(rows, (row) => scores[row] ?? NaN)
-}
-
 async function writeModel(
   made: Made,
   draft: ScoredPart,
@@ -184,10 +129,8 @@ async function writeModel(
   // Thresholds are of the target's scores, which all alerts have.
   const thresholds = chooseThresholds(target.validation)
   const band = fitBand(draft.validation.scores, target.validation.scores, thresholds)
-  const scored = (period: 'validation' | 'test'): ScoredPeriod & Scored =>
-    cascadePeriod(made, period, draft[period], target[period], band)
-  const validation = scored('validation')
-  const test = scored('test')
+  const validation = cascadePeriod(made, 'validation', draft, target, band)
+  const test = cascadePeriod(made, 'test', draft, target, band)
   if (!test.scores.every(Number.isFinite)) {
     throw new SluiceError(
       'SLUICE_TRAINING_DATA_INVALID',
@@ -202,16 +145,7 @@ async function writeModel(
     draft: measureScores(draft.test, thresholds),
     target: measureScores(target.test, thresholds),
   }
-  const draftFiles = await netBytes(backend.tf, cascade.draft.net.model, 'weights.bin')
-  const targetFiles = await netBytes(backend.tf, cascade.target.net.model, 'target.bin')
-  const files = {
-    'model.json': draftFiles.model,
-    'weights.bin': draftFiles.weights,
-    'golden.json': draftGolden(made, draft),
-    'target.json': targetFiles.model,
-    'target.bin': targetFiles.weights,
-    'target-golden.json': targetGolden(made, target),
-  }
+  const files = await modelFiles(made, draft, target)
   const manifest = manifestOf(made, options, files, {
     thresholds,
     metrics,
@@ -221,27 +155,11 @@ async function writeModel(
     targetCalibration: target.calibration,
     sampleShare: SAMPLE_SHARE,
   })
-  const epochs = {
-    draft: cascade.draft.net.epochs,
-    target: cascade.target.net.epochs,
-  }
   const manifestBytes = jsonBytes(checkManifest(manifest))
-  const curves = trainingCurves(
-    (['draft', 'target'] as const).map((name) => ({
-      name,
-      epochs: epochs[name],
-      bestEpoch: cascade[name].net.bestEpoch,
-    })),
-  )
   const contents = withPapers({
     ...options.release,
     manifest,
-    files: {
-      'manifest.json': manifestBytes,
-      ...files,
-      'training.json': jsonBytes({ parts, epochs: withoutSeconds(epochs) }),
-      [CURVES_FILE]: Buffer.from(curves),
-    },
+    files: { 'manifest.json': manifestBytes, ...files, ...trainingRecord(cascade, parts) },
     caveat: options.caveat,
     parts,
     history: dataset.facts,
@@ -251,61 +169,50 @@ async function writeModel(
   })
   await writeModelFolder(options.out, contents)
   return {
+    ...summaryOf(made, manifest, parts),
     out: options.out,
-    version: manifest.version,
     digest: createHash('sha256').update(manifestBytes).digest('hex'),
-    transactions: dataset.rowCount,
-    labels: dataset.facts.labels,
-    skipped: dataset.facts.skipped,
-    periods: manifest.periods,
-    thresholds,
-    metrics,
-    draftPrecision: parts.draft.averagePrecision,
     verifyFrom: band.verifyFrom,
     verifiedShare: band.verifiedShare,
-    backend: backend.backend,
-    epochs: [cascade.draft.net.bestEpoch, cascade.target.net.bestEpoch],
-    secondsPerEpoch: Object.values(epochs).map(
-      (of) => of.reduce((sum, { seconds }) => sum + seconds, 0) / Math.max(1, of.length),
-    ),
     bytes: Object.values(contents).reduce((sum, { length }) => sum + length, 0),
   }
 }
 
-/** How features and scores were spread over the training rows. */
-function populationOf(
-  { dataset, split }: Made,
+async function modelFiles(
+  made: Made,
   draft: ScoredPart,
   target: ScoredPart,
-  { verifyFrom }: Band,
-): Population {
-  const { indices } = split.train
-  const scoresOf = ({ part, calibration }: ScoredPart, of: Uint32Array): Float64Array =>
-    part.net.logits(part.rowsOf(dataset, of)).map((logit) => scoreOf(logit, calibration))
-  const draftScores = scoresOf(draft, indices)
-  const verified = verifiedRows(draftScores, verifyFrom)
-  const targetScores = scoresOf(
-    target,
-    verified.map((row) => indices[row] ?? 0),
-  )
-  const scores = cascadeScores(draftScores, verified, targetScores)
-  const column = (feature: number): Float64Array =>
-    Float64Array.from(indices, (row) => dataset.rows[row * FEATURE_COUNT + feature] ?? NaN)
+): Promise<Readonly<Record<ModelFile, Buffer>>> {
+  const { tf } = made.backend
+  const draftFiles = await netBytes(tf, draft.part.net.model, 'weights.bin')
+  const targetFiles = await netBytes(tf, target.part.net.model, 'target.bin')
   return {
-    rows: indices.length,
-    features: FEATURE_NAMES.map((_, feature) => distributionOf(column(feature))),
-    score: distributionOf(scores),
+    'model.json': draftFiles.model,
+    'weights.bin': draftFiles.weights,
+    'golden.json': draftGolden(made, draft),
+    'target.json': targetFiles.model,
+    'target.bin': targetFiles.weights,
+    'target-golden.json': targetGolden(made, target),
   }
 }
 
-/** Times differ from run to run; what is written must not. */
-function withoutSeconds(
-  epochs: Readonly<Record<string, TrainedPart['net']['epochs']>>,
-): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(
-    Object.entries(epochs).map(([part, of]) => [
-      part,
-      of.map(({ epoch, loss, validationPrecision }) => ({ epoch, loss, validationPrecision })),
-    ]),
-  )
+function summaryOf(
+  { dataset, cascade, backend }: Made,
+  { version, periods, thresholds, metrics }: ModelManifest,
+  parts: PartMetrics,
+): Omit<TrainSummary, 'out' | 'digest' | 'verifyFrom' | 'verifiedShare' | 'bytes'> {
+  const nets = [cascade.draft.net, cascade.target.net]
+  return {
+    ...{ version, periods, thresholds, metrics },
+    transactions: dataset.rowCount,
+    labels: dataset.facts.labels,
+    skipped: dataset.facts.skipped,
+    draftPrecision: parts.draft.averagePrecision,
+    backend: backend.backend,
+    epochs: nets.map(({ bestEpoch }) => bestEpoch),
+    secondsPerEpoch: nets.map(
+      ({ epochs }) =>
+        epochs.reduce((sum, { seconds }) => sum + seconds, 0) / Math.max(1, epochs.length),
+    ),
+  }
 }

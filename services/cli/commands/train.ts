@@ -202,7 +202,7 @@ function printSummary(summary: TrainSummary): void {
   )
   printLine(
     `Trained on ${periods.train.transactions} transactions with ${periods.train.frauds} frauds, ` +
-      `${summary.epochs.join(' and ')} epochs, ${summary.backend}.`,
+      `${summary.epochs[0] ?? 0} epochs of the draft and ${summary.epochs[1] ?? 0} of the target, ${summary.backend}.`,
   )
   const leftOut = skipText(summary.skipped)
   if (leftOut !== null) printLine(`Of the history ${leftOut}.`)

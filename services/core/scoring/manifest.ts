@@ -161,7 +161,7 @@ export function checkManifest(value: unknown): ModelManifest {
       'model.json': files.object('model.json', readFileDigest),
       'weights.bin': files.object('weights.bin', readFileDigest),
       'golden.json': files.object('golden.json', readFileDigest),
-      ...(files.has('target.json')
+      ...(TARGET_FILES.some((file) => files.has(file))
         ? {
             'target.json': files.object('target.json', readFileDigest),
             'target.bin': files.object('target.bin', readFileDigest),
@@ -178,7 +178,9 @@ export function checkManifest(value: unknown): ModelManifest {
 function checkRelations(manifest: ModelManifest): void {
   const { features, scaling, usual, thresholds, population, target, files } = manifest
   if ((target === null) !== (files['target.json'] === undefined)) {
-    throw corrupt('manifest.json has a target without its files, or files of a target without it')
+    throw corrupt(
+      'manifest.json has target and files.target.json, target.bin and target-golden.json only together',
+    )
   }
   if (features.length === 0) throw corrupt('manifest.json.features is empty')
   if (scaling.length !== features.length || usual.length !== features.length) {

@@ -39,6 +39,12 @@ export function cascadeSection({ cascade, metrics }: Results): string {
 
 /** For both pages: where the band begins. */
 export function bandText({ verifyFrom, verifiedShare, sampleShare }: CascadeResult): string {
+  if (verifyFrom === 0) {
+    return (
+      'The draft scores every transaction, but validation held too few rows to be sure of it alone: the target is ' +
+      `always asked, and its score counts (verified from a probability of ${verifyFrom.toFixed(4)}).`
+    )
+  }
   return (
     `The draft scores every transaction. Where its probability is ${verifyFrom.toFixed(4)} or more, the target's score ` +
     `counts instead: for ${percent(verifiedShare)} of the validation rows, and for everything that could be flagged or ` +

@@ -72,11 +72,15 @@ export function protocolFigures(week: AssessedScores): ProtocolFigures {
 
 /** Each day the highest score of each card; of the highest cards the share defrauded that day; found ones are dropped. */
 function cardPrecision({ scores, truth, cards, eventTimesMs }: AssessedScores): number {
-  const days = new Map<number, Map<number, { score: number; isFraud: boolean }>>()
+  interface Best {
+    score: number
+    isFraud: boolean
+  }
+  const days = new Map<number, Map<number, Best>>()
   for (const [row, card] of cards.entries()) {
     const day = Math.floor((eventTimesMs[row] ?? 0) / DAY_MS)
-    let ofDay = days.get(day)
-    if (ofDay === undefined) days.set(day, (ofDay = new Map()))
+    const ofDay = days.get(day) ?? new Map<number, Best>()
+    days.set(day, ofDay)
     const best = ofDay.get(card) ?? { score: -1, isFraud: false }
     best.score = Math.max(best.score, scores[row] ?? 0)
     best.isFraud ||= truth[row] === 1

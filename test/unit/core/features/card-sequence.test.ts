@@ -20,7 +20,7 @@ interface Payment {
   readonly offset: number
 }
 
-const REST = {
+const REST: Omit<CardEvent, keyof Payment> = {
   intentRef: 0,
   merchantRef: 0,
   terminalRef: 0,

@@ -105,7 +105,7 @@ test('a backend that scores a row by the batch around it is refused, unless it i
         return made
       },
     })
-    export const { setBackend, getBackend, backend, env, tidy, tensor1d, tensor2d, sigmoid, fused, io,
+    export const { setBackend, getBackend, backend, env, tidy, tensor1d, tensor2d, concat2d, sigmoid, fused, io,
       loadLayersModel } = tf`
   const [refused, ...others] = trialsWithNative(uneven)
   assert.equal(refused?.refusal, 'batch_dependent')

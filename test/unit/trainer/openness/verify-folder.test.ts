@@ -68,14 +68,14 @@ async function problemsOf(folder: string): Promise<readonly (readonly [Check, st
   return problems
 }
 
-test('every released model is what it claims to be, in less than a megabyte', async () => {
+test('every released model is what it claims to be, in less than two megabytes', async () => {
   const names = readdirSync(MODELS)
   assert.ok(names.length > 0)
   for (const name of names) {
     const folder = join(MODELS, name)
     assert.deepEqual(await problemsOf(folder), [], name)
     const bytes = filesOf(folder).map((file) => readFileSync(join(folder, file)).length)
-    assert.ok(bytes.reduce((sum, size) => sum + size, 0) < 1_000_000, name)
+    assert.ok(bytes.reduce((sum, size) => sum + size, 0) < 2_000_000, name)
   }
 })
 
@@ -131,7 +131,7 @@ const FORGERIES: readonly Forgery[] = [
   {
     what: 'better figures in results and nowhere else',
     file: RESULTS,
-    change: replacing(/"averagePrecision": 0\.73\d+/, '"averagePrecision": 0.9'),
+    change: replacing(/"averagePrecision": 0\.\d+/, '"averagePrecision": 0.9'),
     check: 'results',
     said: /metrics differs from manifest\.json/,
   },
@@ -140,7 +140,21 @@ const FORGERIES: readonly Forgery[] = [
     file: RESULTS,
     change: replacing(/("shipped"[\s\S]*?"averagePrecision": )0\.\d+/, '$10.9'),
     check: 'rows',
-    said: /average precision is 0\.7\d+, but the results say 0\.9000/,
+    said: /average precision is 0\.\d+, but the results say 0\.9000/,
+  },
+  {
+    what: 'a band that validation did not choose',
+    file: RESULTS,
+    change: replacing(/"verifiedShare": [\d.]+/, '"verifiedShare": 0.001'),
+    check: 'results',
+    said: /cascade differs from manifest\.json/,
+  },
+  {
+    what: 'a model card that does not say where the target is asked',
+    file: 'MODEL_CARD.md',
+    change: replacing(/(probability (is|of)) 0\.\d{4}/, '$1 some height'),
+    check: 'pages',
+    said: /MODEL_CARD\.md does not say "0\.\d{4}"/,
   },
   {
     what: 'a larger tolerance',
@@ -166,9 +180,14 @@ const FORGERIES: readonly Forgery[] = [
   {
     what: 'a model card with other figures',
     file: 'MODEL_CARD.md',
-    change: (text) => text.replaceAll('0.736', '0.936'),
+    change: (text) => {
+      const [, , figure = ''] =
+        /\| average precision \| ([\d.]+) \([^|]*\| ([\d.]+) \(/.exec(text) ?? []
+      assert.notEqual(figure, '')
+      return text.replaceAll(figure, '0.999')
+    },
     check: 'pages',
-    said: /MODEL_CARD\.md does not say "0\.736"/,
+    said: /MODEL_CARD\.md does not say "0\.\d{3}"/,
   },
   {
     what: 'a data card that forgets that data are simulated',
@@ -215,7 +234,7 @@ const FORGERIES: readonly Forgery[] = [
   {
     what: 'a bill with another figure',
     file: 'bom.json',
-    change: replacing(/"value": ?"0\.77\d+"/, '"value":"0.99"'),
+    change: replacing(/("average precision",\s*"value": ?)"0\.\d+"/, '$1"0.99"'),
     check: 'bill',
     said: /bom\.json states average precision of validation: 0\.99/,
   },
