@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PRESENCE } from '../../../../services/core/features/card-event.ts'
+import type { CardEvent } from '../../../../services/core/features/card-event.ts'
 import { CardHistory } from '../../../../services/core/features/card-history.ts'
 import { CARD_RAW_MAX } from '../../../../services/core/features/card-limits.ts'
 import {
@@ -32,7 +32,7 @@ const REST: Omit<CardEvent, keyof Payment> = {
   latitudeE4: 0,
   longitudeE4: 0,
   utcOffsetMinutes: 0,
-  presence: PRESENCE.unknown,
+  presence: 0,
   isDeclined: false,
   cardHash: 0,
   record: null,
