@@ -27,7 +27,7 @@ function isCode(code: ErrorCode) {
 test('a model is kept by its digest with all its papers, and found again', async (t) => {
   const store = join(temporaryFolder(t, 'store'), 'models')
   const { folder, digest } = variantOf(t, 'one', THRESHOLDS)
-  mkdirSync(join(folder, 'LICENSES'))
+  mkdirSync(join(folder, 'LICENSES'), { recursive: true })
   writeFileSync(join(folder, 'LICENSES', 'data.txt'), 'free')
   const added = await addModel(store, folder)
   deepStrictEqual([added.digest, added.isNew], [digest, true])
