@@ -184,9 +184,11 @@ test('a scorer that dies ends the demo with its last words, and nothing is left'
     /The scorer was ended by SIGKILL\. The end of .*demo-scorer\.log:\n.*Scorer ready/s,
   )
   const left = await tracesOf(demoIdIn(progress))
-  // A group whose member was killed lives until its session is over; it can be deleted only then.
+  // Groups whose member was killed live until its session is over; they can be deleted only then. The scorer has two: that
+  // of its lanes, and that of what it reads from the control topic.
+  const group = `demo-${demoIdIn(progress)}`
   deepStrictEqual(
-    left.filter((name) => name !== `demo-${demoIdIn(progress)}`),
+    left.filter((name) => name !== group && !name.startsWith(`${group}-control-`)),
     [],
   )
 })
