@@ -14,6 +14,7 @@ import {
   digestOfFolder,
   RELEASED_MODEL,
   temporaryFolder,
+  draftVariantOf,
   variantOf,
 } from '../support/model-variants.ts'
 import { followOutputs, type Outputs, type SeenBlock } from '../support/outputs.ts'
@@ -244,13 +245,15 @@ test('scorers that are killed while models change lose nothing, and each block s
 test('a shadow judges what is decided, without effect, and labels are held against both', async (t) => {
   const setup = await setUp(t, 'shadow')
   const { stream, outputs } = setup
-  const variant = variantOf(t, 'strict', STRICT)
+  // A shadow is judged by its draft alone, so both are models of one net here.
+  const released = draftVariantOf(t, 'draft', LAX)
+  const variant = draftVariantOf(t, 'strict', STRICT)
   await model(setup, 'shadow', variant.folder, '--reason', 'compare')
-  const scorer = await startScorer(t, setup.environment)
+  const scorer = await startScorer(t, { ...setup.environment, SLUICE_MODEL: released.folder })
   // Few cards and long enough for labels to come back.
   await stream.send(await simulatedEvents(6_000))
   await outputs.readToEnd()
-  deepStrictEqual(deciders(outputs.blocks), [`${RELEASED} 0`])
+  deepStrictEqual(deciders(outputs.blocks), [`${released.digest} 0`])
   deepStrictEqual(audit(stream, outputs), [])
   const decisions = outputs.blocks.flatMap(({ block }) => block.decisions)
   const scored = decisions.filter(({ score, revision }) => score !== null && revision === 0)
@@ -263,10 +266,10 @@ test('a shadow judges what is decided, without effect, and labels are held again
   const agreed = await scorer.metric('sluice_shadow_outcomes_total', 'shadow="approve"')
   strictEqual(scored.length - agreed, alerted)
   ok((await scorer.metric('sluice_shadow_labelled_total', 'role="shadow"')) > 0, 'no label came')
-  ok(
-    (await scorer.metric('sluice_feature_values_total', 'feature="score"')) > 0,
-    'no drift is seen',
-  )
+  // Told every few seconds.
+  await eventually('drift is seen', async () => {
+    return (await scorer.metric('sluice_feature_values_total', 'feature="score"')) > 0
+  })
 })
 
 test('the fairness gate stops an activation by what the stream has decided, unless it is overridden', async (t) => {

@@ -38,6 +38,24 @@ export function variantOf(
   return { folder, digest: digestOfFolder(folder) }
 }
 
+/** The draft of the released model alone, with another version and other thresholds. */
+export function draftVariantOf(
+  t: TestContext,
+  version: string,
+  thresholds: { readonly flag: number; readonly block: number },
+): Variant {
+  const { folder } = variantOf(t, version, thresholds)
+  const path = join(folder, 'manifest.json')
+  const manifest = JSON.parse(readFileSync(path, 'utf8')) as {
+    readonly files: Readonly<Record<string, unknown>>
+  }
+  const files = Object.fromEntries(
+    Object.entries(manifest.files).filter(([name]) => !name.startsWith('target')),
+  )
+  writeFileSync(path, JSON.stringify({ ...manifest, target: null, files }))
+  return { folder, digest: digestOfFolder(folder) }
+}
+
 /** What names the model. */
 export function digestOfFolder(folder: string): string {
   return createHash('sha256')
