@@ -8,7 +8,7 @@ import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import { placeKey } from '../platform/kafka/committed-reader.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
-import { explainKafka } from '../platform/kafka/kafka-failure.ts'
+import { kafkaUnreadable } from '../platform/kafka/kafka-failure.ts'
 import { topicName, type Topic } from '../platform/kafka/topics.ts'
 
 const CONNECTION_TIMEOUT_MS = 3_000
@@ -70,7 +70,8 @@ export async function readTopicRanges(
     }
     return { startAt, positions, ends, gaps }
   } catch (error) {
-    throw await explained(connection, error)
+    if (error instanceof SluiceError) throw error
+    throw await kafkaUnreadable(connection, error)
   } finally {
     await admin.disconnect().catch(() => undefined)
   }
@@ -111,18 +112,5 @@ async function requireTopics(admin: Admin, topicPrefix: string): Promise<void> {
     'SLUICE_TOPICS_INVALID',
     `Kafka has no topic ${missing.join(', ')}; create the topics with "sluice topics create", or correct the topic prefix.`,
     { details: { missing } },
-  )
-}
-
-async function explained(connection: KafkaConnection, error: unknown): Promise<unknown> {
-  if (error instanceof SluiceError) return error
-  const refusal = await explainKafka(connection, error)
-  if (refusal !== null) return refusal
-  const problem = error instanceof Error ? error.message : String(error)
-  return new SluiceError(
-    'SLUICE_BROKER_UNAVAILABLE',
-    `Kafka at ${connection.brokers.join(',')} cannot be read (${problem}); start it with "sluice up", or give its ` +
-      'address in SLUICE_KAFKA_BROKERS.',
-    { cause: error },
   )
 }

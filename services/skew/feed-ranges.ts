@@ -6,7 +6,7 @@ import type { LaneBegin } from '../core/features/replay-lane.ts'
 import { placeKey } from '../platform/kafka/committed-reader.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
-import { explainKafka } from '../platform/kafka/kafka-failure.ts'
+import { kafkaUnreadable } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 
 /** The topics that a replay reads. */
@@ -73,7 +73,8 @@ export async function readFeedRanges(
     const startAt = new Map([...partitions].map(([key, { start }]) => [key, start]))
     return { startAt, partitions, begins }
   } catch (error) {
-    throw await explained(connection, error)
+    if (error instanceof SluiceError) throw error
+    throw await kafkaUnreadable(connection, error)
   } finally {
     await admin.disconnect().catch(() => undefined)
   }
@@ -86,17 +87,4 @@ async function startsByTime(
 ): Promise<ReadonlyMap<number, number>> {
   const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, fromMs)
   return new Map(offsets.map(({ partition, offset }) => [partition, Number(offset)]))
-}
-
-async function explained(connection: KafkaConnection, error: unknown): Promise<unknown> {
-  if (error instanceof SluiceError) return error
-  const refusal = await explainKafka(connection, error)
-  if (refusal !== null) return refusal
-  const problem = error instanceof Error ? error.message : String(error)
-  return new SluiceError(
-    'SLUICE_BROKER_UNAVAILABLE',
-    `Kafka at ${connection.brokers.join(',')} cannot be read (${problem}); start it with "sluice up", or give its ` +
-      'address in SLUICE_KAFKA_BROKERS.',
-    { cause: error },
-  )
 }

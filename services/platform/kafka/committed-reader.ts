@@ -12,7 +12,7 @@ import { registerCompressionCodecs } from './compression.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { openKafka } from './kafka-client.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
-import { explainKafka } from './kafka-failure.ts'
+import { kafkaUnreadable } from './kafka-failure.ts'
 
 /** How long a fetch may wait for messages; new ones end the wait at once. */
 const FETCH_WAIT_MS = 100
@@ -174,7 +174,7 @@ class Reader {
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (payload.restart) return
       const refusal = coordinatorRefusal(this.#kafka, payload.error)
-      void unavailable(this.#options, refusal ?? payload.error).then(ending.reject)
+      void kafkaUnreadable(this.#options, refusal ?? payload.error).then(ending.reject)
     })
     // Here the group exists and nothing is fetched yet: the place to say where to begin, at every join.
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
@@ -303,18 +303,6 @@ async function connected<Value>(
     return await use()
   } catch (error) {
     if (error instanceof SluiceError) throw error
-    throw await unavailable(options, error)
+    throw await kafkaUnreadable(options, error)
   }
-}
-
-async function unavailable(options: CommittedReaderOptions, cause: unknown): Promise<SluiceError> {
-  const refusal = await explainKafka(options, cause)
-  if (refusal !== null) return refusal
-  const problem = cause instanceof Error ? cause.message : String(cause)
-  return new SluiceError(
-    'SLUICE_BROKER_UNAVAILABLE',
-    `Kafka at ${options.brokers.join(',')} cannot be read (${problem}); start it with "sluice up", or give ` +
-      'its address in SLUICE_KAFKA_BROKERS.',
-    { cause },
-  )
 }

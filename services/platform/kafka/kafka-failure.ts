@@ -97,6 +97,22 @@ export function kafkaAway({ brokers }: KafkaConnection, error: unknown): SluiceE
   )
 }
 
+/** What `explainKafka` finds, or else SLUICE_BROKER_UNAVAILABLE: for who reads topics. */
+export async function kafkaUnreadable(
+  connection: KafkaConnection,
+  cause: unknown,
+): Promise<SluiceError> {
+  const refusal = await explainKafka(connection, cause)
+  if (refusal !== null) return refusal
+  const problem = cause instanceof Error ? cause.message : String(cause)
+  return new SluiceError(
+    'SLUICE_BROKER_UNAVAILABLE',
+    `Kafka at ${connection.brokers.join(',')} cannot be read (${problem}); start it with "sluice up", or give its ` +
+      'address in SLUICE_KAFKA_BROKERS.',
+    { cause },
+  )
+}
+
 function deniedBy(error: Error): string | null {
   if (error.name === 'KafkaJSSASLAuthenticationError') {
     return /not supported by the server/.test(error.message)
