@@ -1,6 +1,8 @@
 // Learns where a feature's value means something else: quantiles for ramps, and the splits of a small decision tree on
 // that feature alone for steps.
 
+import { distinctQuantiles } from './quantiles.ts'
+
 /** Shares of the present values at which ramps have their edges: dense in the tails, where frauds are. */
 const RAMP_SHARES = [
   0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
@@ -13,11 +15,8 @@ const GAIN_MIN = 6
 
 /** Edges of ramps over ascending values: distinct quantiles. Empty for a feature of fewer than three values. */
 export function fitRamps(ascending: Float64Array): readonly number[] {
-  const edges = new Set<number>()
-  for (const share of RAMP_SHARES) {
-    edges.add(ascending[Math.floor((ascending.length - 1) * share)] ?? 0)
-  }
-  return edges.size < 3 ? [] : [...edges]
+  const edges = distinctQuantiles(ascending, RAMP_SHARES)
+  return edges.length < 3 ? [] : edges
 }
 
 /** A stretch of the sorted values, and where to cut it best. */

@@ -3,6 +3,7 @@
 import { FEATURES, FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { FeatureScaling } from '../core/scoring/scaling.ts'
 import { fitRamps, fitSteps } from './fit-edges.ts'
+import { quantileOf } from './quantiles.ts'
 
 /** Inputs stay within this many standard deviations: far beyond, they all mean "very far". */
 const CLIP = 8
@@ -37,7 +38,7 @@ export function fitScaling(
       scale,
       clip: CLIP,
       // Also where a value is never absent by its definition: without state it is degraded.
-      absentValue: quantile(values, 0.5),
+      absentValue: quantileOf(values, 0.5),
       absentInput,
       steps: fitSteps(values, frauds),
       ramps: fitRamps(values),
@@ -48,7 +49,7 @@ export function fitScaling(
 /** Median of each feature over the given rows: what is usual. 0 where it is always absent. */
 export function medians(rows: Float64Array, indices: Uint32Array): readonly number[] {
   return FEATURES.map((_, feature) =>
-    quantile(columnOf(rows, indices, feature, NO_TRUTH).values, 0.5),
+    quantileOf(columnOf(rows, indices, feature, NO_TRUTH).values, 0.5),
   )
 }
 
@@ -93,11 +94,7 @@ function columnOf(
 
 function isLongTailed(values: Float64Array): boolean {
   const first = values[0] ?? 0
-  return first >= 0 && quantile(values, 0.99) > LONG_TAIL * Math.max(1, quantile(values, 0.5))
-}
-
-function quantile(ascending: Float64Array, share: number): number {
-  return ascending[Math.floor((ascending.length - 1) * share)] ?? 0
+  return first >= 0 && quantileOf(values, 0.99) > LONG_TAIL * Math.max(1, quantileOf(values, 0.5))
 }
 
 function momentsOf(values: Float64Array): { center: number; scale: number } {

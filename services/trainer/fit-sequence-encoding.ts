@@ -2,6 +2,7 @@
 
 import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../core/features/card-sequence.ts'
 import { medianAmount, type SequenceEncoding } from '../core/scoring/sequence-encoding.ts'
+import { distinctQuantiles } from './quantiles.ts'
 import type { RowSource } from './training-rows.ts'
 
 /** Rows that are looked at, evenly spread: quantiles settle long before all are. */
@@ -44,9 +45,6 @@ export function fitSequenceEncoding(
 
 /** Distinct quantiles; where there is nothing to tell apart, a ramp from 0 to 1. */
 function edgesOf(values: number[], shares: readonly number[]): readonly number[] {
-  const ascending = Float64Array.from(values).sort()
-  const edges = new Set(
-    shares.map((share) => ascending[Math.floor((ascending.length - 1) * share)] ?? 0),
-  )
-  return edges.size < 2 ? [0, 1] : [...edges]
+  const edges = distinctQuantiles(Float64Array.from(values).sort(), shares)
+  return edges.length < 2 ? [0, 1] : edges
 }

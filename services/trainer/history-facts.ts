@@ -1,5 +1,7 @@
 // What a history held, and what of it was left out and why: counted by name, shown to people, kept with the model.
 
+import { quantileOf } from './quantiles.ts'
+
 /** Why something of a history has no part in training. Closed list: it is kept with every model. */
 export const SKIP_REASONS = [
   'transaction_repeated',
@@ -48,8 +50,11 @@ export function noSkips(): Record<SkipReason, number> {
 export function delaysOf(delaysMs: Float64Array): LabelDelays | null {
   if (delaysMs.length === 0) return null
   const sorted = delaysMs.toSorted()
-  const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0
-  return { medianMs: at(0.5), p90Ms: at(0.9), maxMs: at(1) }
+  return {
+    medianMs: quantileOf(sorted, 0.5),
+    p90Ms: quantileOf(sorted, 0.9),
+    maxMs: quantileOf(sorted, 1),
+  }
 }
 
 /** One sentence for people; null when nothing was left out. */

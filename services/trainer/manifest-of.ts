@@ -1,6 +1,5 @@
 // The manifest of a trained cascade.
 
-import { createHash } from 'node:crypto'
 import type { RateTable } from '../core/currency.ts'
 import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/feature-list.ts'
 import type { Calibration } from '../core/scoring/calibration.ts'
@@ -13,6 +12,7 @@ import {
 } from '../core/scoring/manifest.ts'
 import type { Band } from './fit-band.ts'
 import { medians } from './fit-scaling.ts'
+import { sha256Of } from './openness/sums.ts'
 import type { Made } from './score-periods.ts'
 import type { DatasetPeriod } from './split.ts'
 
@@ -42,7 +42,7 @@ export function manifestOf(
   const { draftCalibration, targetCalibration, sampleShare } = choices
   const genuine = split.train.indices.filter((row) => dataset.truth[row] === 0)
   const { draft, target, encoding } = cascade
-  const weights = sha256(Buffer.concat([files['weights.bin'], files['target.bin']]))
+  const weights = sha256Of(Buffer.concat([files['weights.bin'], files['target.bin']]))
   return {
     formatVersion: MANIFEST_FORMAT,
     name: options.name,
@@ -96,9 +96,5 @@ function periodFacts({ fromMs, endMs, transactions, frauds }: DatasetPeriod): Da
 }
 
 function digestOf(bytes: Buffer): FileDigest {
-  return { sha256: sha256(bytes), bytes: bytes.length }
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return { sha256: sha256Of(bytes), bytes: bytes.length }
 }

@@ -45,17 +45,24 @@ export function averagePrecision(scored: Scored): number {
   return averagePrecisionOf(rankSteps(scored))
 }
 
-/** All figures of one period. */
-export function measureScores(
-  scored: Scored,
-  thresholds: { readonly flag: number; readonly block: number },
-): ModelMetrics {
+/** The figures that need no threshold. */
+export function scoreFigures(scored: Scored): Omit<ModelMetrics, 'flag' | 'block'> {
   const steps = rankSteps(scored)
   return {
     averagePrecision: averagePrecisionOf(steps),
     aucRoc: areaUnderCurve(steps),
     recallAtFalsePositives01Percent: recallAtFalsePositives(steps, FALSE_POSITIVE_SHARE),
     brier: brierScore(scored),
+  }
+}
+
+/** All figures of one period. */
+export function measureScores(
+  scored: Scored,
+  thresholds: { readonly flag: number; readonly block: number },
+): ModelMetrics {
+  return {
+    ...scoreFigures(scored),
     flag: atThreshold(scored, thresholds.flag),
     block: atThreshold(scored, thresholds.block),
   }

@@ -1,7 +1,6 @@
 // From a history to a model folder: rows, split by time, the two nets of a cascade, calibration, thresholds, the band,
 // figures, files.
 
-import { createHash } from 'node:crypto'
 import type { RateTable } from '../core/currency.ts'
 import { SluiceError } from '../core/errors.ts'
 import { checkManifest, type ModelFile, type ModelManifest } from '../core/scoring/manifest.ts'
@@ -16,6 +15,7 @@ import { checkTarget, writeModelFolder } from './model-folder-writer.ts'
 import { jsonBytes, netBytes } from './net-files.ts'
 import { withPapers } from './openness/papers.ts'
 import type { PartMetrics, Release } from './openness/release.ts'
+import { sha256Of } from './openness/sums.ts'
 import {
   cascadePeriod,
   populationOf,
@@ -171,7 +171,7 @@ async function writeModel(
   return {
     ...summaryOf(made, manifest, parts),
     out: options.out,
-    digest: createHash('sha256').update(manifestBytes).digest('hex'),
+    digest: sha256Of(manifestBytes),
     verifyFrom: band.verifyFrom,
     verifiedShare: band.verifiedShare,
     bytes: Object.values(contents).reduce((sum, { length }) => sum + length, 0),

@@ -1,8 +1,8 @@
 // The figures of the handbook's protocol for one assessed week.
 
-import { averagePrecision, rankSteps, type Scored } from '../metrics.ts'
+import { DAY_MS } from '../../core/features/time.ts'
+import { scoreFigures, type Scored } from '../metrics.ts'
 
-const DAY_MS = 86_400_000
 const CARDS_A_DAY = 100
 const CALIBRATION_BINS = 10
 
@@ -43,29 +43,15 @@ export function protocolFigures(week: AssessedScores): ProtocolFigures {
     (a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b,
   )
   const top = order.slice(0, Math.round(0.005 * scores.length))
-  const steps = rankSteps(week)
-  const last = steps.at(-1)
-  const frauds = last?.frauds ?? 0
-  const genuine = last?.genuine ?? 0
-  let foundAt01 = 0
-  let area = 0
-  let before = { frauds: 0, genuine: 0 }
-  for (const step of steps) {
-    if (step.genuine <= 0.001 * genuine) foundAt01 = step.frauds
-    area += (step.genuine - before.genuine) * (step.frauds + before.frauds) * 0.5
-    before = step
-  }
+  const fraudsIn = (rows: readonly number[]): number =>
+    rows.filter((row) => truth[row] === 1).length
   const valueOf = (rows: readonly number[]): number =>
     rows.reduce((sum, row) => sum + (truth[row] === 1 ? (amounts[row] ?? 0) : 0), 0)
   return {
-    averagePrecision: averagePrecision(week),
+    ...scoreFigures(week),
     cardPrecision100: cardPrecision(week),
-    recallAtFalsePositives01Percent: foundAt01 / Math.max(1, frauds),
-    recallAtAlerts05Percent: top.filter((row) => truth[row] === 1).length / Math.max(1, frauds),
+    recallAtAlerts05Percent: fraudsIn(top) / Math.max(1, fraudsIn(order)),
     valueAtAlerts05Percent: valueOf(top) / Math.max(1e-9, valueOf(order)),
-    aucRoc: area / Math.max(1, frauds * genuine),
-    brier:
-      scores.reduce((sum, score, row) => sum + (score - (truth[row] ?? 0)) ** 2, 0) / scores.length,
     calibrationError: calibrationError(week, order),
   }
 }
