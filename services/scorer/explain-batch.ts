@@ -36,43 +36,53 @@ export async function explainRows(
     writeOcclusions(row, usual, occluded, position * stride)
   }
   const scores = await score(occluded, explained.length * FEATURE_COUNT)
-  const reasons: (readonly Reason[])[] = []
-  for (const [position, each] of explained.entries()) {
-    const own = scores.subarray(position * FEATURE_COUNT, (position + 1) * FEATURE_COUNT)
-    const { verified } = each
-    const asked =
-      verify === null || verified === null
-        ? own
-        : await askedAgain(each, verified, own, usual, verify.verifier)
-    reasons.push(reasonsOf(each.row, usual, each.score, asked, 0))
-  }
-  return reasons
+  if (verify !== null) await askAgain(explained, scores, usual, verify.verifier)
+  return explained.map(({ row, score: own }, position) =>
+    reasonsOf(row, usual, own, scores, position * FEATURE_COUNT),
+  )
 }
 
-/** Scores of the large net for the features that matter most to the small one; NaN for the others. */
-async function askedAgain(
-  { row, draftScore }: Explained,
-  { sequence, amountMinor }: VerifiedRow,
-  draftScores: Float64Array,
+/** A feature at its usual value, of a row that the large net has decided. */
+interface Candidate {
+  readonly position: number
+  readonly feature: number
+  readonly row: Float64Array
+  readonly verified: VerifiedRow
+}
+
+/**
+ * Of verified rows, puts the large net's scores for the features that matter most to the small one in place of the
+ * small one's, and NaN for the others. All rows are asked about together.
+ */
+async function askAgain(
+  explained: readonly Explained[],
+  scores: Float64Array,
   usual: readonly number[],
   verifier: Verifier,
-): Promise<Float64Array> {
-  const candidates = rankedDrops(draftScore, draftScores, 0)
-    .slice(0, CANDIDATES_MAX)
-    .map(({ feature }) => feature)
-  const found = new Float64Array(FEATURE_COUNT).fill(NaN)
-  if (candidates.length === 0) return found
+): Promise<void> {
+  const candidates: Candidate[] = []
+  for (const [position, { row, draftScore, verified }] of explained.entries()) {
+    if (verified === null) continue
+    const from = position * FEATURE_COUNT
+    for (const { feature } of rankedDrops(draftScore, scores, from).slice(0, CANDIDATES_MAX)) {
+      candidates.push({ position, feature, row, verified })
+    }
+    scores.fill(NaN, from, from + FEATURE_COUNT)
+  }
+  if (candidates.length === 0) return
   const rows = new Float64Array(candidates.length * FEATURE_COUNT)
   const sequences = new Float64Array(candidates.length * SEQUENCE_LENGTH)
-  const amountsMinor = new Float64Array(candidates.length).fill(amountMinor)
-  for (const [at, feature] of candidates.entries()) {
+  const amountsMinor = new Float64Array(candidates.length)
+  for (const [at, { feature, row, verified }] of candidates.entries()) {
+    const value = usual[feature] ?? NaN
     rows.set(row, at * FEATURE_COUNT)
-    rows[at * FEATURE_COUNT + feature] = usual[feature] ?? NaN
-    sequences.set(sequence, at * SEQUENCE_LENGTH)
+    rows[at * FEATURE_COUNT + feature] = value
+    sequences.set(verified.sequence, at * SEQUENCE_LENGTH)
     // The sequence compares earlier amounts with this one.
-    if (feature === AMOUNT_FEATURE) amountsMinor[at] = (usual[feature] ?? 0) * MINOR_PER_UNIT
+    amountsMinor[at] = feature === AMOUNT_FEATURE ? value * MINOR_PER_UNIT : verified.amountMinor
   }
-  const scores = await verifier.score({ rows, sequences, amountsMinor }, candidates.length)
-  for (const [at, feature] of candidates.entries()) found[feature] = scores[at] ?? NaN
-  return found
+  const found = await verifier.score({ rows, sequences, amountsMinor }, candidates.length)
+  for (const [at, { position, feature }] of candidates.entries()) {
+    scores[position * FEATURE_COUNT + feature] = found[at] ?? NaN
+  }
 }
