@@ -3,6 +3,7 @@
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
 import { isScore, outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
+import type { CascadeMark } from '../core/scoring/cascade.ts'
 import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
@@ -29,7 +30,6 @@ import {
   cascadeMark,
   verifyScores,
   type CascadeCounts,
-  type CascadeMark,
   type VerifiedScores,
 } from './verify-batch.ts'
 

@@ -3,16 +3,12 @@
 import { isScore, outcomeOf } from '../core/decision/decide.ts'
 import { STATE } from '../core/features/feature-states.ts'
 import type { ComputedRow } from '../core/features/late-revisions.ts'
+import type { CascadeMark } from '../core/scoring/cascade.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
 import { decisionOf, revisedAlertOf } from './decision-records.ts'
 import type { DecideOptions } from './decide-options.ts'
-import {
-  cascadeMark,
-  revisedPositions,
-  type CascadeMark,
-  type VerifiedScores,
-} from './verify-batch.ts'
+import { cascadeMark, revisedPositions, type VerifiedScores } from './verify-batch.ts'
 
 /** A revised decision, its row, and its alert where one is published. */
 export interface Revision {

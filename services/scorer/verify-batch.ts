@@ -3,14 +3,11 @@
 import { isScore, outcomeOf, type Thresholds } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { LaneState } from '../core/features/fold-state.ts'
+import type { CascadeMark } from '../core/scoring/cascade.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { FoldedBatch } from './fold-batch.ts'
 import type { ScoredRows } from './scored-rows.ts'
 import { NOTHING_VERIFIED, verifyRows, type Verifiable, type Verified } from './verify-rows.ts'
-
-/** On a decision: the large net's score decided it; the small one's stands although it should have been verified. */
-export const CASCADE_MARKS = ['verified', 'draft_stands'] as const
-export type CascadeMark = (typeof CASCADE_MARKS)[number]
 
 /** Scores as they decide; those of the draft beside them. */
 export interface VerifiedScores extends ScoredRows {

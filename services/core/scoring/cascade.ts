@@ -6,6 +6,10 @@ import { murmur2Ascii } from '../murmur2.ts'
 const SAMPLE_SEED = 0x51e7c0de
 const HASHES = 0x1_0000_0000
 
+/** On a decision: the large net's score decided it; the small one's stands although it should have been verified. */
+export const CASCADE_MARKS = ['verified', 'draft_stands'] as const
+export type CascadeMark = (typeof CASCADE_MARKS)[number]
+
 /** How often the cascade's outcome is that of the target alone, as found on validation data. */
 export interface Agreement {
   readonly rows: number
