@@ -9,12 +9,14 @@ import { loadLayersModel } from './dense-net.ts'
 import { useBackend, type OpenBackend } from './open-backend.ts'
 import { paddedRows, takeValues, type NetFiles } from './scoring-net.ts'
 
-/** Rows of one run at most; more are scored in turns. */
-export const SEQUENCE_ROWS_MAX = 512
+/** Rows of one run, unless the backend pads to more: what is verified is little, and an event of each row is a row. */
+const RUN_ROWS = 512
 
 /** A net on one backend. */
 export interface SequenceNet {
-  /** Inputs of up to SEQUENCE_ROWS_MAX rows, to be filled before `run`. */
+  /** Rows of one run at most; more are scored in turns. */
+  readonly runRowsMax: number
+  /** Inputs of up to `runRowsMax` rows, to be filled before `run`. */
   readonly features: Float32Array
   readonly events: Float32Array
   /** Outputs of the first `rowCount` rows; valid until the next run. */
@@ -54,12 +56,14 @@ export async function openSequenceNet(
     // What is kept are clones; the model's own weights go, however this ends.
     model.dispose()
   }
-  const features = new Float32Array(SEQUENCE_ROWS_MAX * inputCount)
+  const runRowsMax = paddedRows(backend, RUN_ROWS)
+  const features = new Float32Array(runRowsMax * inputCount)
   const eventLength = SEQUENCE_EVENTS * eventInputs
-  const events = new Float32Array(SEQUENCE_ROWS_MAX * eventLength)
+  const events = new Float32Array(runRowsMax * eventLength)
   const layer = (values: Tensor2D, { kernel, bias, activation }: Layer): Tensor2D =>
     tf.fused.matMul({ a: values, b: kernel, bias, activation }) as Tensor2D
   return {
+    runRowsMax,
     features,
     events,
     run(rowCount) {

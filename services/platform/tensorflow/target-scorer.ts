@@ -8,7 +8,7 @@ import { compileSequenceEncoding } from '../../core/scoring/sequence-encoding.ts
 import type { VerifiableRows, Verifier } from '../../core/scoring/scoring-model.ts'
 import type { ModelFolder } from './model-folder.ts'
 import type { OpenBackend } from './open-backend.ts'
-import { openSequenceNet, SEQUENCE_ROWS_MAX } from './sequence-net.ts'
+import { openSequenceNet } from './sequence-net.ts'
 
 export interface TargetScorer extends Verifier {
   close(): void
@@ -67,8 +67,8 @@ export async function openTargetScorer(
     sampleShare: target.sampleShare,
     async score(rows, rowCount) {
       const scores = new Float64Array(rowCount)
-      for (let start = 0; start < rowCount; start += SEQUENCE_ROWS_MAX) {
-        await scorePart(rows, scores, start, Math.min(SEQUENCE_ROWS_MAX, rowCount - start))
+      for (let start = 0; start < rowCount; start += net.runRowsMax) {
+        await scorePart(rows, scores, start, Math.min(net.runRowsMax, rowCount - start))
       }
       return scores
     },
