@@ -2,17 +2,9 @@
 
 import type { LayersModel, Tensor1D, Tensor2D } from '@tensorflow/tfjs'
 import { corrupt } from '../../core/scoring/field-reader.ts'
+import { ACTIVATIONS, disposeLayers, runLayers, type FusedLayer } from './fused-layers.ts'
 import { useBackend, type OpenBackend, type TensorFlow } from './open-backend.ts'
 import { paddedRows, takeValues, type NetFiles, type ScoringNet } from './scoring-net.ts'
-
-const ACTIVATIONS = ['linear', 'relu'] as const
-type Activation = (typeof ACTIVATIONS)[number]
-
-interface DenseLayer {
-  readonly kernel: Tensor2D
-  readonly bias: Tensor1D
-  readonly activation: Activation
-}
 
 /** @throws SluiceError SLUICE_MODEL_CORRUPT when the files are no stack of dense layers of this shape. */
 export async function openDenseNet(
@@ -30,19 +22,13 @@ export async function openDenseNet(
       useBackend(backend)
       const rows = paddedRows(backend, rowCount)
       const outputs = tf.tidy(() => {
-        let values = tf.tensor2d(inputs.subarray(0, rows * inputCount), [rows, inputCount])
-        for (const { kernel, bias, activation } of layers) {
-          values = tf.fused.matMul({ a: values, b: kernel, bias, activation }) as Tensor2D
-        }
-        return values
+        const values = tf.tensor2d(inputs.subarray(0, rows * inputCount), [rows, inputCount])
+        return runLayers(tf, values, layers)
       })
       return takeValues(backend, outputs)
     },
     close() {
-      for (const { kernel, bias } of layers) {
-        kernel.dispose()
-        bias.dispose()
-      }
+      disposeLayers(layers)
     },
   }
 }
@@ -71,7 +57,7 @@ async function loadLayers(
   tf: TensorFlow,
   files: NetFiles,
   inputCount: number,
-): Promise<readonly DenseLayer[]> {
+): Promise<readonly FusedLayer[]> {
   const model = await loadLayersModel(tf, files)
   try {
     const layers = model.layers
@@ -89,7 +75,7 @@ async function loadLayers(
   }
 }
 
-function denseLayer(layer: import('@tensorflow/tfjs').layers.Layer): DenseLayer {
+function denseLayer(layer: import('@tensorflow/tfjs').layers.Layer): FusedLayer {
   const { activation } = layer.getConfig()
   const known = ACTIVATIONS.find((candidate) => candidate === activation)
   const [kernel, bias] = layer.getWeights()
@@ -111,7 +97,7 @@ function denseLayer(layer: import('@tensorflow/tfjs').layers.Layer): DenseLayer 
   }
 }
 
-function checkShapes(layers: readonly DenseLayer[], inputCount: number): void {
+function checkShapes(layers: readonly FusedLayer[], inputCount: number): void {
   let width = inputCount
   for (const [index, { kernel }] of layers.entries()) {
     if (kernel.shape[0] !== width) {

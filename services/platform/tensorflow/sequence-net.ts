@@ -6,6 +6,7 @@ import { SEQUENCE_EVENTS } from '../../core/features/card-sequence.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import type { TargetManifest } from '../../core/scoring/target-manifest.ts'
 import { loadLayersModel } from './dense-net.ts'
+import { disposeLayers, runLayers, type Activation, type FusedLayer } from './fused-layers.ts'
 import { useBackend, type OpenBackend } from './open-backend.ts'
 import { paddedRows, takeValues, type NetFiles } from './scoring-net.ts'
 
@@ -24,16 +25,10 @@ export interface SequenceNet {
   close(): void
 }
 
-interface Layer {
-  readonly kernel: Tensor2D
-  readonly bias: Tensor1D
-  readonly activation: 'linear' | 'relu'
-}
-
 interface Member {
-  readonly event: readonly Layer[]
-  readonly hidden: readonly Layer[]
-  readonly output: Layer
+  readonly event: readonly FusedLayer[]
+  /** The last one gives the logit. */
+  readonly dense: readonly FusedLayer[]
 }
 
 /** @throws SluiceError SLUICE_MODEL_CORRUPT when the files are no net of this shape. */
@@ -60,8 +55,6 @@ export async function openSequenceNet(
   const features = new Float32Array(runRowsMax * inputCount)
   const eventLength = SEQUENCE_EVENTS * eventInputs
   const events = new Float32Array(runRowsMax * eventLength)
-  const layer = (values: Tensor2D, { kernel, bias, activation }: Layer): Tensor2D =>
-    tf.fused.matMul({ a: values, b: kernel, bias, activation }) as Tensor2D
   return {
     runRowsMax,
     features,
@@ -75,22 +68,19 @@ export async function openSequenceNet(
           rows * SEQUENCE_EVENTS,
           eventInputs,
         ])
-        const logits = members.map(({ event, hidden, output }) => {
-          const each = event.reduce(layer, s)
+        const logits = members.map(({ event, dense }) => {
+          const each = runLayers(tf, s, event)
           const byRow = each.reshape<Tensor3D>([rows, SEQUENCE_EVENTS, each.shape[1]])
           const inputs = tf.concat2d([x, byRow.mean<Tensor2D>(1), byRow.max<Tensor2D>(1)], 1)
-          return layer(hidden.reduce(layer, inputs), output)
+          return runLayers(tf, inputs, dense)
         })
         return logits.reduce((sum, one) => sum.add<Tensor2D>(one)).div<Tensor2D>(members.length)
       })
       return takeValues(backend, outputs)
     },
     close() {
-      for (const { event, hidden, output } of members) {
-        for (const { kernel, bias } of [...event, ...hidden, output]) {
-          kernel.dispose()
-          bias.dispose()
-        }
+      for (const { event, dense } of members) {
+        disposeLayers([...event, ...dense])
       }
     },
   }
@@ -104,7 +94,7 @@ function memberOf(
   eventInputs: number,
 ): Member {
   let width = eventInputs
-  const next = (name: string, units: number): Layer => {
+  const next = (name: string, units: number): FusedLayer => {
     const layer = layerOf(model, name, width, units, 'relu')
     width = units
     return layer
@@ -114,7 +104,8 @@ function memberOf(
   const hidden = shape.hiddenUnits.map((units, at) =>
     next(`member_${member}_dense_${at + 1}`, units),
   )
-  return { event, hidden, output: layerOf(model, `member_${member}_output`, width, 1, 'linear') }
+  const output = layerOf(model, `member_${member}_output`, width, 1, 'linear')
+  return { event, dense: [...hidden, output] }
 }
 
 function layerOf(
@@ -122,8 +113,8 @@ function layerOf(
   name: string,
   inputs: number,
   units: number,
-  activation: Layer['activation'],
-): Layer {
+  activation: Activation,
+): FusedLayer {
   const layer = model.layers.find((each) => each.name === name)
   const [kernel, bias] = layer?.getWeights() ?? []
   if (
