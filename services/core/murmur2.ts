@@ -11,15 +11,12 @@ export function murmur2(bytes: Uint8Array, seed: number = KAFKA_SEED): number {
   let hash = seed ^ length
   let index = 0
   for (; index + 4 <= length; index += 4) {
-    let word =
+    const word =
       (bytes[index] ?? 0) |
       ((bytes[index + 1] ?? 0) << 8) |
       ((bytes[index + 2] ?? 0) << 16) |
       ((bytes[index + 3] ?? 0) << 24)
-    word = Math.imul(word, M)
-    word ^= word >>> 24
-    word = Math.imul(word, M)
-    hash = Math.imul(hash, M) ^ word
+    hash = Math.imul(hash, M) ^ mixed(word)
   }
   const rest = length - index
   if (rest > 0) {
@@ -45,23 +42,10 @@ export function murmur2Ascii(text: string, seed: number = KAFKA_SEED): number {
   let hash = seed ^ length
   let index = 0
   for (; index + 4 <= length; index += 4) {
-    let word =
-      text.charCodeAt(index) |
-      (text.charCodeAt(index + 1) << 8) |
-      (text.charCodeAt(index + 2) << 16) |
-      (text.charCodeAt(index + 3) << 24)
-    word = Math.imul(word, M)
-    word ^= word >>> 24
-    word = Math.imul(word, M)
+    const word = mixed(asciiWord(text, index))
     hash = Math.imul(hash, M) ^ word
   }
-  const rest = length - index
-  if (rest > 0) {
-    if (rest === 3) hash ^= text.charCodeAt(index + 2) << 16
-    if (rest >= 2) hash ^= text.charCodeAt(index + 1) << 8
-    hash ^= text.charCodeAt(index)
-    hash = Math.imul(hash, M)
-  }
+  if (index < length) hash = Math.imul(hash ^ asciiRest(text, index), M)
   return finish(hash)
 }
 
@@ -75,24 +59,14 @@ export function murmur2AsciiPair(text: string, seedHigh: number, seedLow: number
   let low = seedLow ^ length
   let index = 0
   for (; index + 4 <= length; index += 4) {
-    let word =
-      text.charCodeAt(index) |
-      (text.charCodeAt(index + 1) << 8) |
-      (text.charCodeAt(index + 2) << 16) |
-      (text.charCodeAt(index + 3) << 24)
-    word = Math.imul(word, M)
-    word ^= word >>> 24
-    word = Math.imul(word, M)
+    const word = mixed(asciiWord(text, index))
     high = Math.imul(high, M) ^ word
     low = Math.imul(low, M) ^ word
   }
-  const rest = length - index
-  if (rest > 0) {
-    let word = text.charCodeAt(index)
-    if (rest >= 2) word ^= text.charCodeAt(index + 1) << 8
-    if (rest === 3) word ^= text.charCodeAt(index + 2) << 16
-    high = Math.imul(high ^ word, M)
-    low = Math.imul(low ^ word, M)
+  if (index < length) {
+    const rest = asciiRest(text, index)
+    high = Math.imul(high ^ rest, M)
+    low = Math.imul(low ^ rest, M)
   }
   return (finish(high) & 0xffff) * 0x1_0000_0000 + finish(low)
 }
@@ -100,6 +74,30 @@ export function murmur2AsciiPair(text: string, seedHigh: number, seedLow: number
 /** `partitionOf` for an ASCII key given as a string. */
 export function partitionOfAscii(key: string, partitionCount: number): number {
   return (murmur2Ascii(key) & 0x7fffffff) % partitionCount
+}
+
+function asciiWord(text: string, index: number): number {
+  return (
+    text.charCodeAt(index) |
+    (text.charCodeAt(index + 1) << 8) |
+    (text.charCodeAt(index + 2) << 16) |
+    (text.charCodeAt(index + 3) << 24)
+  )
+}
+
+/** The last one to three bytes, low first. */
+function asciiRest(text: string, index: number): number {
+  const count = text.length - index
+  let rest = text.charCodeAt(index)
+  if (count >= 2) rest |= text.charCodeAt(index + 1) << 8
+  if (count === 3) rest |= text.charCodeAt(index + 2) << 16
+  return rest
+}
+
+function mixed(word: number): number {
+  let value = Math.imul(word, M)
+  value ^= value >>> 24
+  return Math.imul(value, M)
 }
 
 function finish(hash: number): number {
