@@ -3,42 +3,19 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
 import { LANE_START, LaneFold } from '../../../services/core/features/lane-fold.ts'
 import type { Label, Transaction } from '../../../services/core/transaction.ts'
 import { reportOf } from '../../../services/scorer/batch-report.ts'
-import type { DecideOptions } from '../../../services/scorer/decide-options.ts'
 import { decideBatch } from '../../../services/scorer/micro-batch.ts'
 import type { BatchReport } from '../../../services/platform/metrics/batch-metrics.ts'
 import type { LaneEntry, LaneLabel } from '../../../services/scorer/fold-batch.ts'
 import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'
+import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
 
 const STAGES_MS = { decode: 1, read: 2, features: 3, score: 4, write: 5, commit: 6, total: 21 }
 const SCORED_AT_MS = fullTransaction.eventTimeMs + 30
 const COMMITTED_AT_MS = fullTransaction.eventTimeMs + 50
-
-/** The score is the amount in hundreds of EUR: flags from 50 EUR, blocks from 90 EUR, none above 100 EUR. */
-const OPTIONS: DecideOptions = {
-  streamId: 'stream',
-  topic: 'transactions',
-  partition: 0,
-  mode: 'enforce',
-  alignment: 'aligned',
-  thresholds: { flag: 0.5, block: 0.9 },
-  unscoredOutcome: 'flag',
-  leaseMs: 1_000,
-  modelVersion: '1',
-  modelDigest: 'model',
-  policyDigest: 'policy',
-  usual: FEATURE_NAMES.map(() => 0),
-  verify: null,
-  score: (rows, rowCount) =>
-    Float64Array.from(
-      { length: rowCount },
-      (_, row) => (rows[row * FEATURE_COUNT + FEATURE_NAMES.indexOf('amount')] ?? NaN) / 100,
-    ),
-}
 
 function entryAt(offset: number, fields: Partial<Transaction>): LaneEntry {
   const transaction = {
@@ -79,7 +56,16 @@ class Lane {
     rejected: Parameters<typeof reportOf>[0]['rejected'] = [],
   ): Promise<BatchReport> {
     const { state } = this
-    const decided = await decideBatch(labels, entries, 0, this.#fold, state, [null], 0, OPTIONS)
+    const decided = await decideBatch(
+      labels,
+      entries,
+      0,
+      this.#fold,
+      state,
+      [null],
+      0,
+      DECIDE_BY_AMOUNT,
+    )
     const oldestTimestampMs = entries.length === 0 ? null : fullTransaction.eventTimeMs
     const taken = { rejected, oldestTimestampMs }
     return reportOf(taken, decided, STAGES_MS, SCORED_AT_MS, COMMITTED_AT_MS)

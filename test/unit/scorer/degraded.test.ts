@@ -12,24 +12,15 @@ import type { DecideOptions } from '../../../services/scorer/decide-options.ts'
 import { decideBatch } from '../../../services/scorer/micro-batch.ts'
 import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'
+import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
 
 const USUAL = FEATURES.map((_, feature) => feature + 0.5)
 const NEEDS_STATE = FEATURES.map(({ entity }) => entity !== 'transaction')
 
 const options: DecideOptions = {
-  streamId: 'stream',
-  topic: 'transactions',
-  partition: 0,
-  mode: 'enforce',
+  ...DECIDE_BY_AMOUNT,
   alignment: 'live',
-  thresholds: { flag: 0.5, block: 0.9 },
-  unscoredOutcome: 'flag',
-  leaseMs: 1,
-  modelVersion: '1',
-  modelDigest: 'model',
-  policyDigest: 'policy',
   usual: USUAL,
-  verify: null,
   score: (_, rowCount) => new Float64Array(rowCount).fill(0.99),
 }
 

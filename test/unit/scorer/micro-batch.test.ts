@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { alertIdOf } from '../../../services/core/decision/alert-id.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
+import { FEATURE_COUNT } from '../../../services/core/features/feature-list.ts'
 import { LANE_START, LaneFold } from '../../../services/core/features/lane-fold.ts'
 import type { LaneProgress } from '../../../services/core/stream/lane-progress.ts'
 import type { Transaction } from '../../../services/core/transaction.ts'
@@ -11,34 +11,12 @@ import { decideBatch, type DecidedBatch } from '../../../services/scorer/micro-b
 import type { LaneEntry } from '../../../services/scorer/fold-batch.ts'
 import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'
+import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
 
 const LEASE_MS = 3_600_000
 const DECIDED_AT_MS = 1_800_000_000_000
 
-/** The score is the amount in hundreds of EUR: 0.95 for 95 EUR. */
-function scoreByAmount(rows: Float64Array, rowCount: number): Float64Array {
-  return Float64Array.from({ length: rowCount }, (_, row) => {
-    const amount = rows[row * FEATURE_COUNT + FEATURE_NAMES.indexOf('amount')] ?? NaN
-    return amount / 100
-  })
-}
-
-const options: DecideOptions = {
-  streamId: 'stream',
-  topic: 'transactions',
-  partition: 0,
-  mode: 'enforce',
-  alignment: 'aligned',
-  thresholds: { flag: 0.5, block: 0.9 },
-  unscoredOutcome: 'flag',
-  leaseMs: LEASE_MS,
-  modelVersion: '1',
-  modelDigest: 'model',
-  policyDigest: 'policy',
-  usual: FEATURE_NAMES.map(() => 0),
-  verify: null,
-  score: scoreByAmount,
-}
+const options: DecideOptions = { ...DECIDE_BY_AMOUNT, leaseMs: LEASE_MS }
 
 function entryAt(offset: number, euros: number, fields: Partial<Transaction> = {}): LaneEntry {
   const transaction: Transaction = {

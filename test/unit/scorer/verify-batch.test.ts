@@ -5,7 +5,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
 import { LANE_START, LaneFold } from '../../../services/core/features/lane-fold.ts'
 import type { Verifier } from '../../../services/core/scoring/scoring-model.ts'
 import type { Transaction } from '../../../services/core/transaction.ts'
@@ -15,37 +14,16 @@ import type { LaneEntry } from '../../../services/scorer/fold-batch.ts'
 import { decideBatch, type DecidedBatch } from '../../../services/scorer/micro-batch.ts'
 import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'
+import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
 import { sequenceScores } from './sequence-verifier.ts'
 
-const AMOUNT = FEATURE_NAMES.indexOf('amount')
 /** From 30 EUR on the large net decides. */
 const VERIFY_FROM = 0.3
 const SECOND_MS = 1_000
 
-const options: DecideOptions = {
-  streamId: 'stream',
-  topic: 'transactions',
-  partition: 0,
-  mode: 'enforce',
-  alignment: 'aligned',
-  thresholds: { flag: 0.5, block: 0.9 },
-  unscoredOutcome: 'flag',
-  leaseMs: SECOND_MS,
-  modelVersion: '1',
-  modelDigest: 'model',
-  policyDigest: 'policy',
-  usual: FEATURE_NAMES.map(() => 0),
-  verify: null,
-  score: (rows, rowCount) =>
-    Float64Array.from(
-      { length: rowCount },
-      (_, row) => (rows[row * FEATURE_COUNT + AMOUNT] ?? NaN) / 100,
-    ),
-}
-
 function cascade(fields: Partial<Verifier> = {}, timeoutMs = Infinity): DecideOptions {
   const verifier = { verifyFrom: VERIFY_FROM, sampleShare: 0, score: sequenceScores, ...fields }
-  return { ...options, verify: { verifier, timeoutMs } }
+  return { ...DECIDE_BY_AMOUNT, verify: { verifier, timeoutMs } }
 }
 
 /** Payments of a card, a second after one another unless `timeMs` says otherwise. */
@@ -136,7 +114,7 @@ test('a large net that does not answer in time leaves drafts, marked, and no blo
   assert.ok(alerts.every(({ action, lease }) => action === 'flag' && lease === null))
   assert.equal(counts?.draftStands, 2)
   // The control: as a model of one net the same score is a block.
-  const alone = await new Decider(options).decide(entries)
+  const alone = await new Decider(DECIDE_BY_AMOUNT).decide(entries)
   assert.equal(alone.decisions[2]?.outcome, 'block')
 })
 

@@ -15,32 +15,13 @@ import { LATENESS_MS } from '../../../../services/core/features/time.ts'
 import { HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { normalCard } from '../../../support/normal-state.ts'
 import { holdsForLong } from '../../../support/property.ts'
+import { PLAIN_EVENT } from './plain-event.ts'
 
 const writer = new ByteWriter()
 const START_MS = STREAM_START_MS
 
 function eventAt(offset: number, timeMs: number, intentRef: number): CardEvent {
-  return {
-    ...{
-      timeMs,
-      offset,
-      amountMinor: 100,
-      idRef: offset + 1,
-      intentRef,
-      cardHash: 0,
-      record: null,
-    },
-    ...{
-      merchantRef: 0,
-      terminalRef: 0,
-      deviceRef: 0,
-      networkRef: 0,
-      categoryRef: 0,
-      countryRef: 0,
-    },
-    ...{ hasPlace: false, latitudeE4: 0, longitudeE4: 0, utcOffsetMinutes: 0, presence: 0 },
-    isDeclined: false,
-  }
+  return { ...PLAIN_EVENT, timeMs, offset, idRef: offset + 1, intentRef }
 }
 
 function fold(history: CardHistory, event: CardEvent): void {

@@ -7,33 +7,12 @@ import { COLUMN, FLAG } from '../../../../services/core/features/card-columns.ts
 import { CardHistory } from '../../../../services/core/features/card-history.ts'
 import { CARD_RAW_MAX } from '../../../../services/core/features/card-limits.ts'
 import { DAY_MS, HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
+import { PLAIN_EVENT } from './plain-event.ts'
 
 const START_MS = STREAM_START_MS
 
-const plain: CardEvent = {
-  timeMs: START_MS,
-  offset: 0,
-  amountMinor: 100,
-  idRef: 1,
-  intentRef: 0,
-  merchantRef: 0,
-  terminalRef: 0,
-  deviceRef: 0,
-  networkRef: 0,
-  categoryRef: 0,
-  countryRef: 0,
-  hasPlace: false,
-  latitudeE4: 0,
-  longitudeE4: 0,
-  utcOffsetMinutes: 0,
-  presence: 0,
-  isDeclined: false,
-  cardHash: 0,
-  record: null,
-}
-
 function add(history: CardHistory, fields: Partial<CardEvent>): void {
-  const event = { ...plain, idRef: (fields.offset ?? 0) + 1, ...fields }
+  const event = { ...PLAIN_EVENT, idRef: (fields.offset ?? 0) + 1, ...fields }
   history.insert(event, history.isRetry(event.timeMs, event.idRef, event.intentRef))
 }
 

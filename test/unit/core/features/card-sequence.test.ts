@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { CardEvent } from '../../../../services/core/features/card-event.ts'
 import { CardHistory } from '../../../../services/core/features/card-history.ts'
 import { CARD_RAW_MAX } from '../../../../services/core/features/card-limits.ts'
 import {
@@ -12,6 +11,7 @@ import {
   writeSequence,
 } from '../../../../services/core/features/card-sequence.ts'
 import { STREAM_START_MS } from '../../../support/feature-streams.ts'
+import { PLAIN_EVENT } from './plain-event.ts'
 
 interface Payment {
   readonly timeMs: number
@@ -20,27 +20,9 @@ interface Payment {
   readonly offset: number
 }
 
-const REST: Omit<CardEvent, keyof Payment> = {
-  intentRef: 0,
-  merchantRef: 0,
-  terminalRef: 0,
-  deviceRef: 0,
-  networkRef: 0,
-  categoryRef: 0,
-  countryRef: 0,
-  hasPlace: false,
-  latitudeE4: 0,
-  longitudeE4: 0,
-  utcOffsetMinutes: 0,
-  presence: 0,
-  isDeclined: false,
-  cardHash: 0,
-  record: null,
-}
-
 function historyOf(payments: readonly Payment[]): CardHistory {
   const history = new CardHistory()
-  for (const payment of payments) history.insert({ ...REST, ...payment }, false)
+  for (const payment of payments) history.insert({ ...PLAIN_EVENT, ...payment }, false)
   return history
 }
 

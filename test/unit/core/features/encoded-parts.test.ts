@@ -20,16 +20,15 @@ import { EntityPart } from '../../../../services/core/features/entity-part.ts'
 import { EntityReading } from '../../../../services/core/features/entity-reading.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../../services/core/features/time.ts'
 import { holds } from '../../../support/property.ts'
+import { PLAIN_EVENT } from './plain-event.ts'
 
 const START_MS = Date.UTC(2020, 0, 1)
 
 function eventAt(timeMs: number, offset: number): CardEvent {
   return {
-    ...{ timeMs, offset, amountMinor: 100 + (offset % 97), idRef: offset + 1, intentRef: 0 },
-    ...{ merchantRef: 1 + (offset % 7), terminalRef: 1 + (offset % 5), deviceRef: 0 },
-    ...{ networkRef: 0, categoryRef: 0, countryRef: 0, hasPlace: false, latitudeE4: 0 },
-    ...{ longitudeE4: 0, utcOffsetMinutes: 0, presence: 0, isDeclined: false, cardHash: 1 },
-    record: null,
+    ...PLAIN_EVENT,
+    ...{ timeMs, offset, amountMinor: 100 + (offset % 97), idRef: offset + 1 },
+    ...{ merchantRef: 1 + (offset % 7), terminalRef: 1 + (offset % 5), cardHash: 1 },
   }
 }
 

@@ -1,0 +1,28 @@
+// How batches are decided in tests: a model that scores by amount alone, and thresholds that go with it.
+
+import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
+import type { DecideOptions } from '../../../services/scorer/decide-options.ts'
+
+const AMOUNT = FEATURE_NAMES.indexOf('amount')
+
+/** The score is the amount in hundreds of EUR: flags from 50 EUR, blocks from 90 EUR, none above 100 EUR. */
+export const DECIDE_BY_AMOUNT: DecideOptions = {
+  streamId: 'stream',
+  topic: 'transactions',
+  partition: 0,
+  mode: 'enforce',
+  alignment: 'aligned',
+  thresholds: { flag: 0.5, block: 0.9 },
+  unscoredOutcome: 'flag',
+  leaseMs: 1_000,
+  modelVersion: '1',
+  modelDigest: 'model',
+  policyDigest: 'policy',
+  usual: FEATURE_NAMES.map(() => 0),
+  verify: null,
+  score: (rows, rowCount) =>
+    Float64Array.from(
+      { length: rowCount },
+      (_, row) => (rows[row * FEATURE_COUNT + AMOUNT] ?? NaN) / 100,
+    ),
+}
