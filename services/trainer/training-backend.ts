@@ -3,14 +3,18 @@
 import { SluiceError } from '../core/errors.ts'
 import { openBackend, type OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 
-export type TrainingBackend = 'auto' | 'tensorflow' | 'wasm'
+/** Those that train, the fastest first. */
+const BACKENDS = ['tensorflow', 'wasm'] as const
+
+export const TRAINING_BACKENDS = ['auto', ...BACKENDS] as const
+export type TrainingBackend = (typeof TRAINING_BACKENDS)[number]
 
 /** @throws SluiceError SLUICE_BACKEND_UNAVAILABLE */
 export async function openTrainingBackend(
   wanted: TrainingBackend,
   onProgress: (line: string) => void,
 ): Promise<OpenBackend> {
-  const names = wanted === 'auto' ? (['tensorflow', 'wasm'] as const) : [wanted]
+  const names = wanted === 'auto' ? BACKENDS : [wanted]
   const reasons: string[] = []
   for (const name of names) {
     try {

@@ -8,8 +8,13 @@ import type { Command } from 'commander'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { openReplay } from '../../producer/index.ts'
-import { evaluateProtocol, FIGURE_NAMES, PROTOCOL_EPOCHS } from '../../trainer/index.ts'
-import type { EvaluateSummary, WeekScores } from '../../trainer/index.ts'
+import {
+  evaluateProtocol,
+  FIGURE_NAMES,
+  PROTOCOL_EPOCHS,
+  TRAINING_BACKENDS,
+} from '../../trainer/index.ts'
+import type { EvaluateSummary, TrainingBackend, WeekScores } from '../../trainer/index.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
 
 const EXAMPLES = `
@@ -30,7 +35,7 @@ interface EvaluateCommandOptions {
   readonly conditions: 'published' | 'deployment'
   readonly seeds: number
   readonly epochs: number
-  readonly backend: 'auto' | 'tensorflow' | 'wasm'
+  readonly backend: TrainingBackend
   readonly json?: boolean
 }
 
@@ -70,7 +75,7 @@ export function register(program: Command): void {
     .option('--epochs <count>', 'of each net', parseInteger(1, 200), PROTOCOL_EPOCHS)
     .addOption(
       new Option('--backend <name>', 'what to compute on')
-        .choices(['auto', 'tensorflow', 'wasm'])
+        .choices(TRAINING_BACKENDS)
         .default('auto'),
     )
     .option('--json', 'print the summary as JSON')

@@ -7,8 +7,8 @@ import type { Command } from 'commander'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { TRAINER_DEFAULTS, runTrainer, skipText } from '../../trainer/index.ts'
-import type { HistoryEvent, TrainSummary } from '../../trainer/index.ts'
+import { TRAINER_DEFAULTS, TRAINING_BACKENDS, runTrainer, skipText } from '../../trainer/index.ts'
+import type { HistoryEvent, TrainingBackend, TrainSummary } from '../../trainer/index.ts'
 import {
   interruptSignal,
   parseInteger,
@@ -52,7 +52,7 @@ interface TrainOptions extends HistoryOptions {
   readonly gap?: number
   readonly validationShare: number
   readonly testShare: number
-  readonly backend: 'auto' | 'tensorflow' | 'wasm'
+  readonly backend: TrainingBackend
   readonly releaseDate?: string
   readonly json?: boolean
 }
@@ -93,7 +93,7 @@ export function register(program: Command): void {
     .option('--test-share <share>', 'of the time', parseNumber(0.05, 0.4), SHARE_DEFAULT)
     .addOption(
       new Option('--backend <name>', 'what to compute on')
-        .choices(['auto', 'tensorflow', 'wasm'])
+        .choices(TRAINING_BACKENDS)
         .default('auto'),
     )
     .option(
