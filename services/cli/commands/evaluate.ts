@@ -91,7 +91,7 @@ async function evaluate(options: EvaluateCommandOptions): Promise<void> {
     signal.throwIfAborted()
     printProgress(line)
   }
-  const history = await openReplay({ paths: options.data, bounds: ALL_TIMES }, () => undefined)
+  const history = await openReplay({ paths: options.data }, () => undefined)
   const out = createWriteStream(options.out)
   await once(out, 'open').catch((error: unknown) => {
     throw new SluiceError('SLUICE_USAGE', `--out ${options.out} cannot be written.`, {
@@ -116,8 +116,6 @@ async function evaluate(options: EvaluateCommandOptions): Promise<void> {
   if (options.json === true) printJson(summary)
   else printSummary(summary, options.out)
 }
-
-const ALL_TIMES = { fromMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY }
 
 function csvOf({ trainStart, ids, scores }: WeekScores): string {
   return ids.map((id, row) => `${id},${trainStart},${String(scores[row])}\n`).join('')

@@ -3,6 +3,7 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
+import { rangeBetween } from '../../core/files/event-time.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
   DEFAULT_CURRENCY,
@@ -141,10 +142,7 @@ function registerReplay(produce: Command): void {
         kind: 'replay',
         replay: {
           paths,
-          bounds: {
-            fromMs: options.from?.fromMs ?? Number.NEGATIVE_INFINITY,
-            endMs: options.to?.endMs ?? Number.POSITIVE_INFINITY,
-          },
+          bounds: rangeBetween(options.from, options.to),
           ...definedOnly({
             mapping: options.map,
             constants: options.set,

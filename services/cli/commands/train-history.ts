@@ -4,6 +4,7 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
+import { rangeBetween } from '../../core/files/event-time.ts'
 import {
   SIMULATION_START_MS,
   SIMULATOR_DEFAULTS,
@@ -169,10 +170,7 @@ async function fileHistory(options: HistoryOptions, paths: readonly string[]): P
   const events = await openReplay(
     {
       paths,
-      bounds: {
-        fromMs: options.from?.fromMs ?? Number.NEGATIVE_INFINITY,
-        endMs: options.to?.endMs ?? Number.POSITIVE_INFINITY,
-      },
+      bounds: rangeBetween(options.from, options.to),
       ...(options.map === undefined ? {} : { mapping: options.map }),
       ...(options.set === undefined ? {} : { constants: options.set }),
       ...(options.labelDelay === undefined ? {} : { labelDelayMs: options.labelDelay }),
@@ -203,8 +201,7 @@ async function lakeHistory(options: HistoryOptions, folder: string): Promise<His
   return {
     events: readLakeHistory({
       folder,
-      fromMs: options.from?.fromMs ?? Number.NEGATIVE_INFINITY,
-      endMs: options.to?.endMs ?? Number.POSITIVE_INFINITY,
+      ...rangeBetween(options.from, options.to),
     }),
     source: 'lake',
     caveat: 'Trained and measured on what the lake holds: other payments had no part in it.',

@@ -9,6 +9,7 @@ import type {
   TimeRange,
 } from '../../producer/index.ts'
 import { SluiceError } from '../../core/errors.ts'
+import { rangeBetween } from '../../core/files/event-time.ts'
 import type { FaultName } from './watch/fault.ts'
 
 const RATE_PER_SECOND_DEFAULT = 300
@@ -128,10 +129,7 @@ function replaySource(paths: readonly string[], options: DemoOptions): ProducerS
     kind: 'replay',
     replay: {
       paths,
-      bounds: {
-        fromMs: options.from?.fromMs ?? Number.NEGATIVE_INFINITY,
-        endMs: options.to?.endMs ?? Number.POSITIVE_INFINITY,
-      },
+      bounds: rangeBetween(options.from, options.to),
       ...(options.map === undefined ? {} : { mapping: options.map }),
       ...(options.set === undefined ? {} : { constants: options.set }),
       ...(options.labelDelay === undefined ? {} : { labelDelayMs: options.labelDelay }),

@@ -33,6 +33,14 @@ export interface TimeRange {
   readonly endMs: number
 }
 
+/** From the first moment of one bound to the last of another; all times where neither is given. */
+export function rangeBetween(from: TimeRange | undefined, to: TimeRange | undefined): TimeRange {
+  return {
+    fromMs: from?.fromMs ?? Number.NEGATIVE_INFINITY,
+    endMs: to?.endMs ?? Number.POSITIVE_INFINITY,
+  }
+}
+
 /** The day or month that a name such as `2018-07-25.csv.gz` or `2019-01.csv` holds, else null. */
 export function rangeOfName(name: string): TimeRange | null {
   const match = /(?<!\d)(\d{4})-(\d\d)(?:-(\d\d))?(?!\d)/.exec(name)
