@@ -3,6 +3,7 @@
 // layers over each payment, then their mean and maximum (Deep Sets, Zaheer et al. 2017), beside the features.
 
 import type { LayersModel, SymbolicTensor, Tensor, Variable } from '@tensorflow/tfjs'
+import { memberLayers } from '../core/scoring/target-manifest.ts'
 import type { TensorFlow } from '../platform/tensorflow/load-tensorflow.ts'
 
 /** What of the card's last payments a net sees. */
@@ -62,7 +63,7 @@ export function buildNet(tf: TensorFlow, shape: NetShape, seed: number): LayersM
     if (events !== null && sequence !== null) {
       let each = events
       for (const [index, units] of sequence.eventUnits.entries()) {
-        each = dense(nameOf(member, 'event', index), units, each)
+        each = dense(memberLayers.event(member, index), units, each)
       }
       const mean = tf.layers.globalAveragePooling1d({ name: `member_${member}_mean` }).apply(each)
       const most = tf.layers.globalMaxPooling1d({ name: `member_${member}_maximum` }).apply(each)
@@ -71,9 +72,9 @@ export function buildNet(tf: TensorFlow, shape: NetShape, seed: number): LayersM
         .apply([features, mean as SymbolicTensor, most as SymbolicTensor]) as SymbolicTensor
     }
     for (const [index, units] of shape.hiddenUnits.entries()) {
-      values = dense(nameOf(member, 'dense', index), units, values)
+      values = dense(memberLayers.dense(member, index), units, values)
     }
-    outputs.push(dense(`member_${member}_output`, 1, values, true))
+    outputs.push(dense(memberLayers.output(member), 1, values, true))
   }
   const [first] = outputs
   const output =
@@ -85,11 +86,6 @@ export function buildNet(tf: TensorFlow, shape: NetShape, seed: number): LayersM
     inputs: events === null ? features : [features, events],
     outputs: output,
   })
-}
-
-/** Names of the layers say what they are to whoever reads the net. */
-export function nameOf(member: number, part: 'event' | 'dense', index: number): string {
-  return `member_${member}_${part}_${index + 1}`
 }
 
 /** The layers by member, for a forward pass of one's own. */
@@ -105,9 +101,9 @@ export function membersOf(tf: TensorFlow, model: LayersModel, shape: NetShape): 
   }
   return Array.from({ length: shape.members }, (_, index) => ({
     event: (shape.sequence?.eventUnits ?? []).map((_units, at) =>
-      layerOf(nameOf(index + 1, 'event', at)),
+      layerOf(memberLayers.event(index + 1, at)),
     ),
-    hidden: shape.hiddenUnits.map((_units, at) => layerOf(nameOf(index + 1, 'dense', at))),
-    output: layerOf(`member_${index + 1}_output`),
+    hidden: shape.hiddenUnits.map((_units, at) => layerOf(memberLayers.dense(index + 1, at))),
+    output: layerOf(memberLayers.output(index + 1)),
   }))
 }

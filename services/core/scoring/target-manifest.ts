@@ -25,6 +25,13 @@ export interface TargetManifest {
   readonly agreement: Agreement
 }
 
+/** Names of the layers of a member, from 1, by which who scores finds them in what the trainer wrote. */
+export const memberLayers = {
+  event: (member: number, index: number): string => `member_${member}_event_${index + 1}`,
+  dense: (member: number, index: number): string => `member_${member}_dense_${index + 1}`,
+  output: (member: number): string => `member_${member}_output`,
+} as const
+
 /** @throws SluiceError SLUICE_MODEL_CORRUPT */
 export function readTarget(fields: FieldReader): TargetManifest {
   return {

@@ -4,7 +4,7 @@
 import type { LayersModel, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
 import { SEQUENCE_EVENTS } from '../../core/features/card-sequence.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
-import type { TargetManifest } from '../../core/scoring/target-manifest.ts'
+import { memberLayers, type TargetManifest } from '../../core/scoring/target-manifest.ts'
 import { loadLayersModel } from './dense-net.ts'
 import { disposeLayers, runLayers, type Activation, type FusedLayer } from './fused-layers.ts'
 import { useBackend, type OpenBackend } from './open-backend.ts'
@@ -99,12 +99,10 @@ function memberOf(
     width = units
     return layer
   }
-  const event = shape.eventUnits.map((units, at) => next(`member_${member}_event_${at + 1}`, units))
+  const event = shape.eventUnits.map((units, at) => next(memberLayers.event(member, at), units))
   width = inputCount + 2 * width
-  const hidden = shape.hiddenUnits.map((units, at) =>
-    next(`member_${member}_dense_${at + 1}`, units),
-  )
-  const output = layerOf(model, `member_${member}_output`, width, 1, 'linear')
+  const hidden = shape.hiddenUnits.map((units, at) => next(memberLayers.dense(member, at), units))
+  const output = layerOf(model, memberLayers.output(member), width, 1, 'linear')
   return { event, dense: [...hidden, output] }
 }
 
