@@ -150,6 +150,7 @@ function blockOf(
     modelDigest: decide.modelDigest,
     backend,
     policyDigest: decide.policyDigest,
+    policyVersion: decide.policyVersion,
     featureListHash: FEATURE_LIST_HASH,
     controlPosition,
     cut: progress.flatMap((lane, index) =>

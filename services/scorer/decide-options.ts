@@ -17,6 +17,8 @@ export interface DecideOptions {
   readonly modelVersion: string
   readonly modelDigest: string
   readonly policyDigest: string
+  /** 0 is the built-in policy. */
+  readonly policyVersion: number
   readonly usual: readonly number[]
   /** The large net of a cascade; null when the model is one net. */
   readonly verify: VerifyOptions | null

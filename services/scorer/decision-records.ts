@@ -2,6 +2,7 @@
 
 import { alertIdOf } from '../core/decision/alert-id.ts'
 import { actionOf, isScore } from '../core/decision/decide.ts'
+import { expectedLossMinorOf, priorityOf } from '../core/decision/priority.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type {
   Alert,
@@ -39,13 +40,16 @@ export function decisionOf(
     reasons: decided.reasons,
     entityAgeMs: decided.entityAgeMs,
     causeOffset: decided.causeOffset,
+    segment: decided.segment,
+    rules: decided.rules,
   }
 }
 
-/** The alert of a decision; null when its outcome is not published. */
+/** The alert of a decision; null when its outcome is not published. `referenceMinor` is the amount in the reference currency. */
 export function alertOf(
   transaction: Transaction,
   decision: DecisionRecord,
+  referenceMinor: number,
   timestampMs: number,
   decidedAtMs: number,
   options: DecideOptions,
@@ -53,13 +57,14 @@ export function alertOf(
   const action = actionOf(decision.outcome, options.mode)
   return action === null
     ? null
-    : alert(action, transaction, decision, timestampMs, decidedAtMs, options)
+    : alert(action, transaction, decision, referenceMinor, timestampMs, decidedAtMs, options)
 }
 
 /** The alert of a revision; null when neither the outcome before nor the one after is published. */
 export function revisedAlertOf(
   transaction: Transaction,
   decision: DecisionRecord,
+  referenceMinor: number,
   outcomeBefore: Outcome,
   timestampMs: number,
   decidedAtMs: number,
@@ -69,9 +74,18 @@ export function revisedAlertOf(
   const after = actionOf(decision.outcome, options.mode)
   if (before === null && after === null) return null
   return {
-    ...alert(after ?? 'release', transaction, decision, timestampMs, decidedAtMs, options),
+    ...alert(
+      after ?? 'release',
+      transaction,
+      decision,
+      referenceMinor,
+      timestampMs,
+      decidedAtMs,
+      options,
+    ),
     revision: decision.revision,
     supersedes: decision.revision - 1,
+    cause: 'late_transaction',
   }
 }
 
@@ -79,12 +93,14 @@ function alert(
   action: AlertAction,
   transaction: Transaction,
   decision: DecisionRecord,
+  referenceMinor: number,
   timestampMs: number,
   decidedAtMs: number,
   options: DecideOptions,
 ): Alert {
   const { streamId, topic, partition, thresholds } = options
   const { offset, outcome, score } = decision
+  const expectedLossMinor = expectedLossMinorOf(score, referenceMinor)
   const source: AlertSource = { streamId, topic, partition, offset, timestampMs }
   const lease: AlertLease = {
     grade: 'suspected',
@@ -115,5 +131,12 @@ function alert(
     lease: action === 'block' ? lease : null,
     source,
     decidedAtMs,
+    policyVersion: options.policyVersion,
+    segment: decision.segment,
+    rules: [],
+    counterfactual: null,
+    expectedLossMinor,
+    priority: priorityOf(expectedLossMinor),
+    cause: null,
   }
 }

@@ -96,12 +96,21 @@ export async function decideBatch(
       duplicateOfOffset: row.folded.duplicateOfOffset,
       reasons: reasons.get(index) ?? [],
       causeOffset: null,
+      segment: null,
+      rules: [],
       ...standing(row, progress, options, cascadeMark(verified, index)),
     })
     decisions.push(decision)
     if (decision.duplicateOfOffset !== null) continue
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
-    const alert = alertOf(row.transaction, decision, row.timestampMs, decidedAtMs, options)
+    const alert = alertOf(
+      row.transaction,
+      decision,
+      row.folded.amountMinor,
+      row.timestampMs,
+      decidedAtMs,
+      options,
+    )
     if (alert === null) continue
     alerts.push(alert)
     alerted.push(row.transaction)

@@ -47,6 +47,8 @@ export function revise(
       reasons: [],
       entityAgeMs: null,
       causeOffset: cause.offset,
+      segment: null,
+      rules: [],
     })
     revisions.push({
       decision,
@@ -56,6 +58,7 @@ export function revise(
       alert: revisedAlertOf(
         transaction,
         decision,
+        recomputed.amountMinor,
         outcomeBefore,
         cause.timestampMs,
         decidedAtMs,

@@ -232,6 +232,7 @@ function decideOptions(
     modelVersion: version,
     modelDigest: digest,
     policyDigest: policy.digest,
+    policyVersion: 0,
     usual,
     verify: verifyOptions(config, model),
     score: (rows, rowCount) => model.score(rows, rowCount),

@@ -211,6 +211,7 @@ function optionsOf(
     modelVersion: version,
     modelDigest: digest,
     policyDigest: block.policyDigest,
+    policyVersion: 0,
     usual,
     verify: model.verifier === null ? null : { verifier: model.verifier, timeoutMs: Infinity },
     score: (rows, rowCount) => model.score(rows, rowCount),

@@ -81,7 +81,7 @@ function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan |
     alerts,
   } as unknown as DecidedBatch
   const decide = { streamId: 's', partition, mode: 'enforce', alignment: 'live' }
-  const digests = { modelVersion: '1', modelDigest: 'm', policyDigest: 'p' }
+  const digests = { modelVersion: '1', modelDigest: 'm', policyDigest: 'p', policyVersion: 0 }
   const options = { codecs, topics, backend: 'cpu', decide: { ...decide, ...digests } }
   const output = encodeOutput(
     ...([taken, decided, [], LANE_START, '', nowMs] as const),

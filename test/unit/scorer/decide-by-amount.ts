@@ -18,6 +18,7 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
   modelVersion: '1',
   modelDigest: 'model',
   policyDigest: 'policy',
+  policyVersion: 0,
   usual: FEATURE_NAMES.map(() => 0),
   verify: null,
   score: (rows, rowCount) =>

@@ -126,6 +126,13 @@ export const minimalAlert: Alert = {
     timestampMs: TIME_MS,
   },
   decidedAtMs: TIME_MS + 20,
+  policyVersion: 0,
+  segment: null,
+  rules: [],
+  counterfactual: null,
+  expectedLossMinor: null,
+  priority: 0,
+  cause: null,
 }
 
 export const fullAlert: Alert = {
@@ -157,6 +164,20 @@ export const fullAlert: Alert = {
     },
   ],
   lease: { grade: 'confirmed', startMs: TIME_MS, endMs: TIME_MS + 3_600_000 },
+  policyVersion: 7,
+  segment: 'ecommerce',
+  rules: [{ name: 'many-cards', outcome: 'block', text: 'Nine payments in one hour.' }],
+  counterfactual: {
+    feature: 'card_count_1h',
+    value: 9,
+    changedTo: 2,
+    scoreThen: 0.125,
+    outcomeThen: 'approve',
+    text: 'With 2 payments in one hour it would have been approved.',
+  },
+  expectedLossMinor: 96,
+  priority: 2,
+  cause: 'extended',
 }
 
 export const minimalLease: Lease = {

@@ -65,6 +65,8 @@ function decidedOf(scores: Float64Array, thresholds: { flag: number; block: numb
       reasons: [],
       entityAgeMs: null,
       causeOffset: null,
+      segment: null,
+      rules: [],
     }
   })
   return {
