@@ -49,6 +49,8 @@ export interface Ruled {
   readonly laneTimeMs: number
   /** False when a block could not be remembered. */
   readonly hasRoom: boolean
+  /** True for a later word on a decision: no more traffic, and none of the control group. */
+  readonly isRevision: boolean
 }
 
 /** What it comes to. */
@@ -86,11 +88,12 @@ export class BlockGuard {
   settle(ruled: Ruled, rules: GuardRules): Settled {
     this.#follow(rules)
     this.#moveTo(ruled.laneTimeMs)
-    const concerned = this.#breakers.filter(
-      ({ segment }) => segment === null || segment === ruled.segment,
-    )
-    for (const breaker of concerned) breaker.sees(ruled.amountMinor, ruled.laneTimeMs)
-    const settled = ruled.action === 'block' ? this.#block(ruled, rules, concerned) : null
+    for (const breaker of this.#breakers) {
+      if (!breaker.concerns(ruled.segment)) continue
+      breaker.moveTo(ruled.laneTimeMs)
+      if (!ruled.isRevision) breaker.sees(ruled.amountMinor)
+    }
+    const settled = ruled.action === 'block' ? this.#block(ruled, rules) : null
     if (settled !== null && settled.outcome !== 'flag') return settled
     const isFlag = ruled.action === 'flag' || settled !== null
     return isFlag ? this.#flag(ruled, rules, settled) : { outcome: ruled.outcome, mark: null }
@@ -128,8 +131,9 @@ export class BlockGuard {
     return [FORMAT, day.map((value) => value.toString(36)).join('.'), ...breakers].join(' ')
   }
 
-  #block(ruled: Ruled, rules: GuardRules, concerned: readonly Breaker[]): Settled {
+  #block(ruled: Ruled, rules: GuardRules): Settled {
     const { breakerResets } = rules
+    const concerned = this.#breakers.filter((breaker) => breaker.concerns(ruled.segment))
     let isOpen = concerned.some((breaker) => breaker.isOpen(breakerResets))
     if (!isOpen) {
       for (const breaker of concerned) {
@@ -148,9 +152,10 @@ export class BlockGuard {
   }
 
   /** True for the few that are let through; their money is counted. */
-  #isControl({ transactionId, amountMinor }: Ruled, rules: GuardRules): boolean {
+  #isControl({ transactionId, amountMinor, isRevision }: Ruled, rules: GuardRules): boolean {
     const { controlGroup, policyDigest, partition, partitionCount } = rules
-    if (controlGroup === null || amountMinor > controlGroup.amountMaxMinor) return false
+    if (controlGroup === null || isRevision) return false
+    if (amountMinor > controlGroup.amountMaxMinor) return false
     const drawn = referenceOf(`${policyDigest}/${transactionId}`) / REFERENCES
     if (drawn >= controlGroup.share) return false
     const sumMax = shareOfLane(controlGroup.dayMaxMinor, partition, partitionCount)

@@ -63,15 +63,24 @@ export class Breaker {
     return this.#limits.segment
   }
 
+  /** True for traffic of this segment. */
+  concerns(segment: string | null): boolean {
+    return this.#limits.segment === null || this.#limits.segment === segment
+  }
+
   /** True when blocks are flags now, people having reset breakers this often. */
   isOpen(resets: number): boolean {
     return this.#trippedAt !== null && resets <= this.#trippedAt
   }
 
-  /** A transaction of the breaker's part of the traffic. To be called before it is asked for a block. */
-  sees(amountMinor: number, laneTimeMs: number): void {
+  /** To be called before anything else, with times that never go back. */
+  moveTo(laneTimeMs: number): void {
     moveTo(this.#minute, laneTimeMs)
     moveTo(this.#shares, laneTimeMs)
+  }
+
+  /** A transaction of the breaker's part of the traffic. To be called before it is asked for a block. */
+  sees(amountMinor: number): void {
     addTo(this.#shares, TRANSACTIONS, 1)
     addTo(this.#shares, VALUE, amountMinor)
   }

@@ -106,7 +106,8 @@ export class LeaseTable {
   ): LeaseChange | null {
     const later = Math.max(lease.endMs, endMs)
     const higher = higherGrade(lease.grade, grade)
-    const takesBack = lease.releaseAtMs !== null && higher === 'confirmed'
+    // A fraud label takes back the genuine one before it.
+    const takesBack = lease.releaseAtMs !== null && grade === 'confirmed'
     const changes = later !== lease.endMs || higher !== lease.grade
     if (!changes && !takesBack) return null
     const { startMs, revision } = lease
