@@ -126,15 +126,6 @@ export const SCORING_VARIABLES = {
     words: ['approve', 'flag'],
     default: 'flag',
   },
-  SLUICE_LEASE_MS: {
-    ...DECIDING,
-    readBy: 'scorer',
-    meaning: 'How long a block lasts, from the event time on, in ms.',
-    kind: 'integer',
-    default: 86_400_000,
-    min: 60_000,
-    max: 2_592_000_000,
-  },
   SLUICE_ALIGNMENT: {
     ...DECIDING,
     readBy: 'scorer',
