@@ -2,6 +2,9 @@
 
 export { runTrainer, TRAINER_DEFAULTS } from './run-trainer.ts'
 export type { TrainSummary, TrainerOptions } from './run-trainer.ts'
+export { THRESHOLD_RULES } from './judge-cascade.ts'
+export type { ThresholdChoice, ThresholdRule } from './judge-cascade.ts'
+export { SEED_FIGURES, SEEDS_MAX, spreadOf } from './openness/seeds.ts'
 export type { HistoryEvent } from './dataset.ts'
 export { readTopicHistory } from './topic-history.ts'
 export { evaluateProtocol, PROTOCOL_EPOCHS } from './protocol/evaluate.ts'
