@@ -1,23 +1,28 @@
-// The folder in which a run keeps its progress: what it is a run of, and one file for each net of each seed. A file is
-// replaced whole, so a kill at any moment leaves the last epoch or the one before.
+// The folder in which a run keeps its progress: what it is a run of, and a file for each part of it. A file is replaced
+// whole, so a kill at any moment leaves what was kept last or what was kept before.
 
 import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import { decodeKeptNet, encodeKeptNet, type NetKeeper } from './kept-net.ts'
 import { jsonBytes } from './net-files.ts'
-import type { CascadePart } from './train-cascade.ts'
 
 const RUN_FILE = 'run.json'
 const FORMAT = 1
 
-/** Everything that the bits of a training depend on, by name; the values are compared as JSON. */
+/** Everything that the bits of a run depend on, by name; the values are compared as JSON. */
 export type RunFacts = Readonly<Record<string, unknown>>
 
+/** One part of the progress. */
+export interface KeptFile {
+  readonly path: string
+  /** Null when nothing was kept yet. */
+  read(): Promise<Buffer | null>
+  write(bytes: Buffer): Promise<void>
+}
+
 export interface RunFolder {
-  /** Where the nets of one seed are kept. */
-  keeperOf(seed: number, part: CascadePart): NetKeeper
+  file(name: string): KeptFile
   /** Deletes the folder: what it was for is done. */
   remove(): Promise<void>
 }
@@ -29,7 +34,7 @@ export interface RunChoice {
   readonly resume: boolean
   /** Begin anew whatever is there. */
   readonly force: boolean
-  /** Leave the folder when the model is written. */
+  /** Leave the folder when the run is done. */
   readonly keep: boolean
 }
 
@@ -67,25 +72,22 @@ export async function openRunFolder(choice: RunChoice, facts: RunFacts): Promise
     await writeWhole(file, jsonBytes(wanted))
   }
   return {
-    keeperOf: (seed, part) => keeperOf(join(folder, `seed-${seed}-${part}.net`)),
+    file: (name) => keptFile(join(folder, name)),
     remove: () => rm(folder, { recursive: true, force: true }),
   }
 }
 
-function keeperOf(file: string): NetKeeper {
+function keptFile(path: string): KeptFile {
   return {
-    async read() {
-      if (!existsSync(file)) return null
-      const kept = decodeKeptNet(await readFile(file))
-      if (kept === null) {
-        throw usage(
-          `${file} is damaged; delete it to train this net anew, or begin anew with --force.`,
-        )
-      }
-      return kept
-    },
-    write: (kept) => writeWhole(file, encodeKeptNet(kept)),
+    path,
+    read: () => (existsSync(path) ? readFile(path) : Promise.resolve(null)),
+    write: (bytes) => writeWhole(path, bytes),
   }
+}
+
+/** A part that cannot be read back. */
+export function damaged(path: string): SluiceError {
+  return usage(`${path} is damaged; delete it to make this part anew, or begin anew with --force.`)
 }
 
 async function factsIn(file: string): Promise<RunFacts> {

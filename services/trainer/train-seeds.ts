@@ -4,8 +4,9 @@
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import type { Dataset } from './dataset.ts'
 import { judgeCascade, type Judged, type ThresholdChoice } from './judge-cascade.ts'
+import { decodeKeptNet, encodeKeptNet, type NetKeeper } from './kept-net.ts'
 import type { SeedFigures } from './openness/seeds.ts'
-import type { RunFolder } from './run-folder.ts'
+import { damaged, type KeptFile, type RunFolder } from './run-folder.ts'
 import type { Split } from './split.ts'
 import { trainCascade, type CascadeShape } from './train-cascade.ts'
 
@@ -69,12 +70,28 @@ async function trainSeed(
     onProgress: (line) => {
       onProgress(`${name}${line}`)
     },
-    ...(run === null ? {} : { keeperOf: (part) => run.keeperOf(seed, part) }),
+    ...(run === null
+      ? {}
+      : { keeperOf: (part) => netKeeper(run.file(`seed-${seed}-${part}.net`)) }),
   })
   try {
     return judgeCascade({ dataset, split, cascade, backend }, thresholds)
   } catch (error) {
     cascade.close()
     throw error
+  }
+}
+
+/** Keeps a net in a file of the run. @throws SluiceError SLUICE_USAGE when the file is damaged. */
+export function netKeeper(file: KeptFile): NetKeeper {
+  return {
+    async read() {
+      const bytes = await file.read()
+      if (bytes === null) return null
+      const kept = decodeKeptNet(bytes)
+      if (kept === null) throw damaged(file.path)
+      return kept
+    },
+    write: (kept) => file.write(encodeKeptNet(kept)),
   }
 }

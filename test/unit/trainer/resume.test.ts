@@ -16,6 +16,7 @@ import type { NetRows } from '../../../services/trainer/net-passes.ts'
 import { checkRunFolder, openRunFolder } from '../../../services/trainer/run-folder.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'
 import { NET_TRAINING } from '../../../services/trainer/train-cascade.ts'
+import { netKeeper } from '../../../services/trainer/train-seeds.ts'
 import { trainNet } from '../../../services/trainer/train-net.ts'
 
 const EPOCHS = 5
@@ -130,7 +131,7 @@ test('a run folder is gone on with by the same facts only, and is never lost wit
   await train(await openBackend('cpu'), null, keeperThat(state, 0))
   const kept = decodeKeptNet(state.bytes ?? Buffer.alloc(0))
   assert.ok(kept !== null)
-  await run.keeperOf(3, 'draft').write(kept)
+  await netKeeper(run.file('seed-3-draft.net')).write(kept)
   await assert.rejects(checkRunFolder(choice), isUsage(/--resume.*--force/))
   const resume = { ...choice, resume: true }
   await assert.rejects(
@@ -138,10 +139,10 @@ test('a run folder is gone on with by the same facts only, and is never lost wit
     isUsage(/its history is "a", now it is "b"/),
   )
   const again = await openRunFolder(resume, { history: 'a', epochs: 3 })
-  assert.deepEqual(await again.keeperOf(3, 'draft').read(), kept)
-  assert.equal(await again.keeperOf(3, 'target').read(), null)
+  assert.deepEqual(await netKeeper(again.file('seed-3-draft.net')).read(), kept)
+  assert.equal(await netKeeper(again.file('seed-3-target.net')).read(), null)
   const anew = await openRunFolder({ ...choice, force: true }, { history: 'b', epochs: 3 })
-  assert.equal(await anew.keeperOf(3, 'draft').read(), null)
+  assert.equal(await netKeeper(anew.file('seed-3-draft.net')).read(), null)
   await anew.remove()
   await assert.rejects(checkRunFolder(resume), isUsage(/no unfinished run/))
 })
@@ -155,7 +156,10 @@ test('a damaged file is named, and a folder of something else is left alone', as
   const file = join(folder, 'seed-1-draft.net')
   writeFileSync(file, state.bytes ?? '')
   truncateSync(file, readFileSync(file).length - 1)
-  await assert.rejects(run.keeperOf(1, 'draft').read(), isUsage(/seed-1-draft\.net is damaged/))
+  await assert.rejects(
+    netKeeper(run.file('seed-1-draft.net')).read(),
+    isUsage(/seed-1-draft\.net is damaged/),
+  )
   rmSync(join(folder, 'run.json'))
   await assert.rejects(checkRunFolder(choice), isUsage(/no run folder/))
 })
