@@ -196,10 +196,7 @@ async function swapModels(
     wish = activated(wish, digest)
     const saidMs = Date.now()
     const word = { author: 'bench', reason: 'a swap', atMs: saidMs }
-    await publishControl(
-      { brokers, codecs, topicPrefix: stream.prefix },
-      controlOf(wish, word),
-    )
+    await publishControl({ brokers, codecs, topicPrefix: stream.prefix }, controlOf(wish, word))
     const doneMs = await watch.allLanesOn(digest, signal)
     swaps.push({ saidMs, doneMs })
     onProgress(`swap ${turn + 1} of ${SWAPS}: ${Math.round(doneMs - saidMs)} ms`)

@@ -2,11 +2,7 @@
 
 import { controlOf, NO_WISH, type Wish } from '../../core/control/wish.ts'
 import { systemClock } from '../../platform/clock.ts'
-import {
-  publishControl,
-  readWish,
-  type ControlAccess,
-} from '../../platform/kafka/control-topic.ts'
+import { publishControl, readWish, type ControlAccess } from '../../platform/kafka/control-topic.ts'
 import { printJson, printLine } from '../command.ts'
 import { authorOf, type ChangeOptions } from './model-stream.ts'
 
