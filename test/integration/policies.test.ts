@@ -193,7 +193,6 @@ test('a ruleset that cannot be read leaves the old one in force, loudly, until i
     mode: 'observe',
     segmentModes: {},
     lists: {},
-    breakerResets: 0,
   }
   const digest = addRuleset(store, ruleset)
   rmSync(join(store, 'policies', `${ruleset.policy ?? ''}.yaml`))

@@ -149,6 +149,20 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     await clears('SluiceModelRefused')
   })
 
+  await t.test('a policy that no store has', async () => {
+    await system.wantPolicies(activated(system.healthyPolicies, 'f'.repeat(64)))
+    await fires('SluicePolicyRefused')
+    await system.wantPolicies(system.healthyPolicies)
+    await clears('SluicePolicyRefused')
+  })
+
+  await t.test('a policy with a condition that cannot be answered', async () => {
+    await system.wantPolicies(activated(system.healthyPolicies, system.failingPolicy))
+    await fires('SluicePolicyFails')
+    await system.wantPolicies(system.healthyPolicies)
+    await clears('SluicePolicyFails')
+  })
+
   await t.test('messages that cannot be decided', async () => {
     const broken = Array.from({ length: 10 }, () => ({ value: Buffer.from('not framed') }))
     const run = { isDone: false }

@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test'
 import { controlOf, NO_WISH, shadowed, type Wish } from '../../services/core/control/wish.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel } from '../../services/platform/model-store.ts'
+import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
 import {
   openLocalPrometheus,
   type LocalPrometheus,
@@ -37,6 +38,12 @@ export interface ObservedSystem {
   readonly healthyWish: Wish
   /** Tells the scorers which models to use. */
   wantModels(wish: Wish): Promise<unknown>
+  /** The built-in policy, with another one in its shadow. */
+  readonly healthyPolicies: Wish
+  /** Digest of a ruleset with a condition that fails for every payment. */
+  readonly failingPolicy: string
+  /** Tells the scorers which policies to use. */
+  wantPolicies(wish: Wish): Promise<unknown>
   /** Starts scorer 0 or 1, for the first time or again. */
   startScorer(index: 0 | 1, more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
   startSubscriber(): Promise<CliProcess>
@@ -45,6 +52,15 @@ export interface ObservedSystem {
   /** Transactions of a small simulated world; the seed tells worlds apart. */
   startProducer(load: Load): Promise<CliProcess>
 }
+
+const SHADOW_POLICY =
+  'apiVersion: sluice/v1\nname: strict\nmatch: first\nthresholds: {flag: 0.05, block: 0.9}\n'
+const FAILING_POLICY = `apiVersion: sluice/v1
+name: failing
+match: first
+rules:
+  - {name: broken, when: int(transaction.card) > 3, outcome: flag, reason: x}
+`
 
 /** Event time of the first producer; of each later one a year more. */
 const FIRST_YEAR = 2016
@@ -101,12 +117,22 @@ export async function openObservedSystem(
   }
   const cli = (port: number, ...args: readonly string[]): Promise<CliProcess> =>
     startOnPort(port, startCli(t, [...args, '--metrics-port', String(port)], environment))
+  const wantPolicies = (wish: Wish): Promise<number> => {
+    const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
+    return publishControl({ brokers, topicPrefix, codecs }, controlOf(wish, word, 'policy'))
+  }
+  const healthyPolicies = shadowed(NO_WISH, addPolicy(store, SHADOW_POLICY))
+  await wantPolicies(healthyPolicies)
+  const failingPolicy = addPolicy(store, FAILING_POLICY)
   return {
     stream,
     proxy,
     prometheus,
     healthyWish,
     wantModels,
+    healthyPolicies,
+    failingPolicy,
+    wantPolicies,
     startScorer(index, more = {}) {
       const port = index === 0 ? scorer0 : scorer1
       const start = startScorer(t, { ...environment, SLUICE_METRICS_PORT: String(port), ...more })
@@ -124,6 +150,17 @@ export async function openObservedSystem(
       return cli(producer, 'produce', 'simulate', ...world, ...load, ...bounds)
     },
   }
+}
+
+/** Puts a policy in mode flag into the store; gives the digest of its ruleset. */
+function addPolicy(store: string, text: string): string {
+  return addRuleset(store, {
+    version: 1,
+    policy: addPolicyText(store, text),
+    mode: 'flag',
+    segmentModes: {},
+    lists: {},
+  })
 }
 
 /** A store with a stricter model, which runs in the shadow from the start. */

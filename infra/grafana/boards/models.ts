@@ -1,11 +1,12 @@
-// Board "Models": which models serve, how one in the shadow does beside the one that decides, and whether the payments are
-// still those that they were trained on.
+// Board "Models": which models and policies serve, how those in the shadow do beside the ones that decide, and whether the
+// payments are still those that models were trained on.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { board, type Board } from './board.ts'
 import { cascade } from './cascade-panels.ts'
 import { COLOURS } from './colours.ts'
 import { goodBelow, heatmap, lines, stat, table } from './panels.ts'
+import { policies } from './policy-panels.ts'
 import { inRange, rate, sum } from './promql.ts'
 
 const PAIRS = 'sluice_shadow_outcomes_total'
@@ -255,10 +256,12 @@ const drift = [
 export const models: Board = board({
   name: 'models',
   title: 'Sluice: Models',
-  description: 'Which models serve, how the shadow does, and whether payments have drifted.',
+  description:
+    'Which models and policies serve, how the shadows do, and whether payments have drifted.',
   rows: [
     { height: 6, panels: service },
     { height: 8, panels: cascade },
+    { height: 8, panels: policies },
     { height: 8, panels: agreement },
     { height: 8, panels: scores },
     { height: 8, panels: right },

@@ -51,7 +51,6 @@ export function registerPolicyShadow(policy: Command): void {
       mode: 'observe',
       segmentModes: {},
       lists: ruleset?.lists ?? {},
-      breakerResets: ruleset?.breakerResets ?? 0,
     } as const
     await publishRuleset(access, store, wish, 'shadow', candidate, options)
   })

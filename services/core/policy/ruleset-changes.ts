@@ -33,7 +33,6 @@ export function withPolicy(
         )
       : {},
     lists: inForce?.lists ?? {},
-    breakerResets: inForce?.breakerResets ?? 0,
   }
 }
 
@@ -45,7 +44,6 @@ export function withEarlier(inForce: Ruleset | null, earlier: Ruleset, version: 
     mode: earlier.mode,
     segmentModes: earlier.segmentModes,
     lists: inForce?.lists ?? earlier.lists,
-    breakerResets: inForce?.breakerResets ?? earlier.breakerResets,
   }
 }
 

@@ -17,8 +17,6 @@ export interface Ruleset {
   readonly segmentModes: Readonly<Record<string, Mode>>
   /** List names to SHA-256 of their texts. */
   readonly lists: Readonly<Record<string, string>>
-  /** How often people have reset the breakers. */
-  readonly breakerResets: number
 }
 
 export const RULESET_BYTES_MAX = 65_536
@@ -49,7 +47,6 @@ export function readRuleset(text: string): Ruleset {
     lists: fields.object('lists', (lists) =>
       entriesOf(lists, POLICY_LIMITS.listsMax, (name) => lists.digest(name)),
     ),
-    breakerResets: fields.integer('breakerResets'),
   }
   fields.end()
   return ruleset
@@ -57,7 +54,7 @@ export function readRuleset(text: string): Ruleset {
 
 /** The text of a ruleset, the same for the same content. */
 export function rulesetText(ruleset: Ruleset): string {
-  const { version, policy, mode, segmentModes, lists, breakerResets } = ruleset
+  const { version, policy, mode, segmentModes, lists } = ruleset
   return `${JSON.stringify({
     format: FORMAT,
     version,
@@ -65,7 +62,6 @@ export function rulesetText(ruleset: Ruleset): string {
     mode,
     segmentModes: sorted(segmentModes),
     lists: sorted(lists),
-    breakerResets,
   })}\n`
 }
 

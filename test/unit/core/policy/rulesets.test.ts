@@ -33,7 +33,6 @@ const RULESET: Ruleset = {
   mode: 'flag',
   segmentModes: { b: 'observe', a: 'enforce' },
   lists: { l: textDigest(LIST) },
-  breakerResets: 2,
 }
 
 test('a ruleset has one text, whatever the order of its names, and is read back', () => {
@@ -61,7 +60,7 @@ test('a ruleset is loaded only when every text is the one of its digest', () => 
   throws(() => loadRuleset(digest, { ...texts, lists: new Map() }), corrupt)
 })
 
-test('the next version of a policy keeps its modes, another policy begins anew; lists and resets stay', () => {
+test('the next version of a policy keeps its modes, another policy begins anew; lists stay', () => {
   const segments = [{ name: 'a', when: null }]
   const next = withPolicy(
     RULESET,
@@ -78,7 +77,7 @@ test('the next version of a policy keeps its modes, another policy begins anew; 
     'observe',
     4,
   )
-  deepStrictEqual([other.mode, other.segmentModes, other.breakerResets], ['observe', {}, 2])
+  deepStrictEqual([other.mode, other.segmentModes], ['observe', {}])
   const { policy } = { policy: policyOf(HEAD) }
   strictEqual(withPolicy(null, null, { digest: 'd', document: policy }, 'flag', 1).mode, 'flag')
 })
@@ -87,7 +86,7 @@ test('a rollback brings policy and modes back, and leaves the lists of now', () 
   const earlier: Ruleset = { ...RULESET, version: 1, policy: null, mode: 'observe', lists: {} }
   deepStrictEqual(withEarlier(RULESET, earlier, 9), {
     ...{ version: 9, policy: null, mode: 'observe', segmentModes: earlier.segmentModes },
-    ...{ lists: RULESET.lists, breakerResets: 2 },
+    lists: RULESET.lists,
   })
 })
 
