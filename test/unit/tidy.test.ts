@@ -130,6 +130,8 @@ const RULES: readonly Rule[] = [
       'services/cli/commands/produce-options.ts': 'column mapping given by a person',
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
       'services/core/control/wish.ts': 'what a control message remembers',
+      'services/core/policy/policy-lists.ts': 'lists of a store',
+      'services/core/policy/ruleset.ts': 'rulesets of a store',
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
       'services/trainer/openness/folder-files.ts': 'papers of a model folder',
