@@ -50,8 +50,9 @@ export function registerPolicyList(policy: Command): void {
     if (rulesets.length === 0) printProgress(`the store ${store} has no ruleset`)
     if (options.offline === true) return
     if (placed === null || wish.active === null) printProgress('the built-in policy decides')
-    if (placed?.control != null) {
-      const { author, reason, atMs } = placed.control
+    const control = placed?.control ?? null
+    if (control !== null) {
+      const { author, reason, atMs } = control
       printProgress(`said on ${new Date(atMs).toISOString()} by ${author}: ${reason}`)
     }
   })

@@ -89,7 +89,18 @@ export class ConditionWalk {
       case 'map':
         this.#fault(node, 'maps and indexes are not known here; write features.name')
         return
-      default:
+      case '==':
+      case '!=':
+      case '<':
+      case '<=':
+      case '>':
+      case '>=':
+      case '+':
+      case '-':
+      case '*':
+      case '/':
+      case '%':
+      case 'in':
         for (const side of node.args) this.#visit(side, present)
     }
   }
@@ -154,27 +165,20 @@ export class ConditionWalk {
 
 /** What is certainly there when this part holds (or does not hold). */
 function presentWhen(node: ASTNode, holds: boolean): Present {
-  switch (node.op) {
-    case '&&':
-    case '||': {
-      const [left, right] = node.args.map((side) => presentWhen(side, holds))
-      if (left === undefined || right === undefined) return NOTHING
-      // "a and b holds" tells both; "a and b does not hold" tells only what either would tell.
-      const tellsBoth = (node.op === '&&') === holds
-      return tellsBoth ? union(left, right) : new Set([...left].filter((path) => right.has(path)))
-    }
-    case '!_':
-      return presentWhen(node.args, !holds)
-    case 'id':
-      return holds && node.args === 'scored' ? new Set(['score']) : NOTHING
-    case 'call': {
-      const [name, [first]] = node.args
-      const path = first === undefined ? null : pathOf(first)
-      return holds && name === 'has' && path !== null ? new Set([path]) : NOTHING
-    }
-    default:
-      return NOTHING
+  if (node.op === '&&' || node.op === '||') {
+    const left = presentWhen(node.args[0], holds)
+    const right = presentWhen(node.args[1], holds)
+    // "a and b holds" tells both; "a and b does not hold" tells only what either would tell.
+    const tellsBoth = (node.op === '&&') === holds
+    return tellsBoth ? union(left, right) : new Set([...left].filter((path) => right.has(path)))
   }
+  if (node.op === '!_') return presentWhen(node.args, !holds)
+  if (!holds) return NOTHING
+  if (node.op === 'id') return node.args === 'scored' ? new Set(['score']) : NOTHING
+  if (node.op !== 'call' || node.args[0] !== 'has') return NOTHING
+  const [asked] = node.args[1]
+  const path = asked === undefined ? null : pathOf(asked)
+  return path === null ? NOTHING : new Set([path])
 }
 
 /** `variable.field`, or null for anything else. */
@@ -203,9 +207,9 @@ export function nearest(name: string, known: readonly string[]): string | null {
 /** Letters to insert, take away or change (Levenshtein 1966). */
 function editDistance(one: string, other: string): number {
   let above = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (const [row, letter] of [...one].entries()) {
+  for (const [row, letter] of Array.from(one).entries()) {
     const line = [row + 1]
-    for (const [column, against] of [...other].entries()) {
+    for (const [column, against] of Array.from(other).entries()) {
       const kept = (above[column] ?? 0) + (letter === against ? 0 : 1)
       line.push(Math.min(kept, (above[column + 1] ?? 0) + 1, (line[column] ?? 0) + 1))
     }

@@ -69,7 +69,7 @@ export class ConditionCompiler {
         faults: [{ position: 0, message: `gives ${type ?? ''}, but must be true or false` }],
       }
     }
-    const holds = (views: ConditionViews): boolean => parsed(views as never) === true
+    const holds = (views: ConditionViews): boolean => parsed(views) === true
     return { ok: true, condition: { uses, holds } }
   }
 }

@@ -29,7 +29,7 @@ export interface PlacedText {
   readonly text: string
   readonly path: string
   /** Offset in the document of the character at `position` of the text, as near as YAML lets one tell. */
-  offsetOf(position: number): number
+  readonly offsetOf: (position: number) => number
 }
 
 /** Opens a text as one mapping; null when it is none, with faults. */
@@ -112,10 +112,10 @@ export class YamlFields {
 
   oneOf<const Choice extends string>(
     name: string,
-    choices: readonly Choice[],
+    choices: readonly [Choice, ...Choice[]],
     otherwise?: Choice,
   ): Choice {
-    const fallback = otherwise ?? (choices[0] as Choice)
+    const fallback = otherwise ?? choices[0]
     if (otherwise !== undefined && !this.has(name)) return this.#absent(name, fallback)
     const node = this.#take(name)
     const value = isScalar(node) ? node.value : undefined
