@@ -11,6 +11,8 @@ export { evaluateProtocol, PROTOCOL_ALERT_COST, PROTOCOL_EPOCHS } from './protoc
 export type { Evaluation, EvaluateSummary } from './protocol/evaluate.ts'
 export { readScenarios } from './protocol/scenarios.ts'
 export { WEEK_FIGURE_NAMES } from './protocol/summarize.ts'
+export { SEQUENCE_COLUMNS } from './openness/evaluation-rows.ts'
+export { scoreRows } from './openness/score-rows.ts'
 export { OPEN_TERMS, OWNED_TERMS } from './openness/release-terms.ts'
 export type { ReleaseTerms } from './openness/release-terms.ts'
 export { skipText } from './history-facts.ts'
