@@ -6,13 +6,28 @@ import { join, resolve } from 'node:path'
 import { checkManifest } from '../../core/scoring/manifest.ts'
 import type { Backend } from '../../core/scoring/scoring-model.ts'
 import { repositoryRoot } from '../command.ts'
-import type { BackendsResult, CallFigures } from './backends-bench.ts'
 
 /** The batch size that figures are taken at, near what lanes score at a time. */
 const BATCH_ROWS = 256
 
 const ROWS = 1_000_000
 const MICROSECONDS_PER_HOUR = 3.6e9
+
+/** What was measured of one batch size. */
+interface MeasuredCalls {
+  readonly rows: number
+  readonly rowsPerSecond: number
+  readonly cpuMicrosecondsPerRow: number
+}
+
+/** What was measured on one backend, by the names of the nets. */
+interface MeasuredBackend {
+  readonly backend: Backend
+  readonly nets: readonly {
+    readonly net: string
+    readonly calls: readonly MeasuredCalls[] | null
+  }[]
+}
 
 /** The two nets of a folder, as the benchmark names them. */
 export interface CascadeParts {
@@ -58,13 +73,13 @@ export function cascadeOf(folder: string): CascadeParts | null {
 
 /** From measured calls; backends on which one of both was not measured are left out. */
 export function cascadeCosts(
-  { backends }: Pick<BackendsResult, 'backends'>,
+  backends: readonly MeasuredBackend[],
   cascades: readonly CascadeParts[],
   coreHourPrice: number,
 ): readonly CascadeCost[] {
   return cascades.flatMap(({ folder, draft, target, targetShare }) =>
     backends.flatMap(({ backend, nets }) => {
-      const callsOf = (name: string): CallFigures | undefined =>
+      const callsOf = (name: string): MeasuredCalls | undefined =>
         nets
           .find(({ net }) => net === name)
           ?.calls?.filter(({ rows }) => rows <= BATCH_ROWS)
