@@ -48,7 +48,7 @@ test('models and nets are measured on each backend, with the same bits in every 
 })
 
 test('both nets of a cascade are measured, and what they cost together is told', async () => {
-  const parts = cascadeOf('models/simulator')
+  const parts = await cascadeOf('models/simulator')
   assert.ok(parts !== null)
   const nets = [
     modelNet('models/simulator', 64, parts.draft),

@@ -1,10 +1,10 @@
 // What draft and target of a cascade cost: processor time of a million payments, and its price at what a core costs for
 // an hour. A GPU's time is no part of it.
 
-import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { checkManifest } from '../../core/scoring/manifest.ts'
+import { resolve } from 'node:path'
+import { DEFAULT_RATES } from '../../core/currency.ts'
 import type { Backend } from '../../core/scoring/scoring-model.ts'
+import { readModelFolder } from '../../platform/tensorflow/model-folder.ts'
 import { repositoryRoot } from '../command.ts'
 
 /** The batch size that figures are taken at, near what lanes score at a time. */
@@ -57,10 +57,11 @@ export interface CascadeCost {
   readonly cascade: PartCost
 }
 
-/** Null for a model of one net. @throws SluiceError SLUICE_MODEL_CORRUPT */
-export function cascadeOf(folder: string): CascadeParts | null {
-  const file = join(resolve(repositoryRoot(), folder), 'manifest.json')
-  const { target } = checkManifest(JSON.parse(readFileSync(file, 'utf8')))
+/** Null for a model of one net. @throws SluiceError as readModelFolder. */
+export async function cascadeOf(folder: string): Promise<CascadeParts | null> {
+  const path = resolve(repositoryRoot(), folder)
+  const { manifest } = await readModelFolder(path, DEFAULT_RATES.digest)
+  const { target } = manifest
   if (target === null) return null
   const { verifiedShare, sampleShare } = target
   return {
