@@ -34,7 +34,7 @@ export async function runGate(
   access: ControlAccess,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const rule = await ruleOf(options)
+  const rule = await readFairnessRule(options.fairness)
   if (rule === null) return null
   const { evaluation } = options
   if (evaluation === undefined) {
@@ -57,7 +57,8 @@ export async function runGate(
   return report.breaches === 0 ? null : breachText(report)
 }
 
-async function ruleOf({ fairness }: GateOptions): Promise<FairnessRule | null> {
+/** The rule of this file, else of the environment; null where none is set. @throws SluiceError SLUICE_INPUT_INVALID */
+export async function readFairnessRule(fairness: string | undefined): Promise<FairnessRule | null> {
   const read = new EnvReader(process.env)
   const file = fairness ?? read.value('SLUICE_FAIRNESS_RULE')
   read.throwIfInvalid()
