@@ -15,7 +15,7 @@ import { decideBatch, type DecidedBatch } from './micro-batch.ts'
 
 export interface BatchDeps {
   readonly clock: Clock
-  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided'>
+  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided' | 'policyFailed'>
   /** The model of the batch that begins, and all that goes with it. */
   readonly takeOutput: () => HeldOutput
 }
@@ -113,6 +113,7 @@ async function processWith(
     clock.nowMs(),
   )
   telemetry.batchDecided(report)
+  telemetry.policyFailed(decided.policyFailures)
   span?.end(report)
   committed(decided)
   return encoded.chainHash

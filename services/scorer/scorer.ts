@@ -112,7 +112,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       return {
         options: { codecs, backend, controlPosition, topics, decide },
         committed: (decided) => {
-          models.committed(decided)
+          models.committed(decided, held.policy)
         },
         release: () => {
           held.release()
@@ -218,21 +218,18 @@ function decideOptions(
   partition: number,
 ): DecideOptions {
   const { digest, version, usual } = model.info
-  const { mode, alignment, unscoredOutcome, leaseMs } = config
-  const { thresholds } = policy
+  const { alignment } = config
+  const { digest: policyDigest, version: policyVersion, ...ruled } = policy
   return {
+    ...ruled,
     streamId,
     topic,
     partition,
-    mode,
     alignment,
-    thresholds,
-    unscoredOutcome,
-    leaseMs,
     modelVersion: version,
     modelDigest: digest,
-    policyDigest: policy.digest,
-    policyVersion: 0,
+    policyDigest,
+    policyVersion,
     usual,
     verify: verifyOptions(config, model),
     score: (rows, rowCount) => model.score(rows, rowCount),

@@ -6,8 +6,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { activated, controlOf, NO_WISH } from '../../core/control/model-control.ts'
-import { publishModelControl } from '../../platform/kafka/control-topic.ts'
+import { activated, controlOf, NO_WISH } from '../../core/control/wish.ts'
+import { publishControl } from '../../platform/kafka/control-topic.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import { addModel } from '../../platform/model-store.ts'
 import { repositoryRoot } from '../command.ts'
@@ -196,7 +196,7 @@ async function swapModels(
     wish = activated(wish, digest)
     const saidMs = Date.now()
     const word = { author: 'bench', reason: 'a swap', atMs: saidMs }
-    await publishModelControl(
+    await publishControl(
       { brokers, codecs, topicPrefix: stream.prefix },
       controlOf(wish, word),
     )

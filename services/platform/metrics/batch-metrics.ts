@@ -5,6 +5,7 @@ import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
 import { FOLD_MARKS } from '../../core/features/fold-marks.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
+import { POLICY_MARKS } from '../../core/policy/ruling.ts'
 import { CASCADE_MARKS } from '../../core/scoring/cascade.ts'
 import { CHANNELS } from '../../core/transaction.ts'
 import { NOT_SCORED, OUTCOMES, type NotScored, type Outcome } from '../../core/wire/records.ts'
@@ -23,7 +24,13 @@ export type Stage = (typeof STAGES)[number]
 /** Actions that a scorer publishes. */
 const ACTIONS = ['flag', 'block'] as const
 const INPUT_TOPICS = ['transactions', 'labels'] as const
-const DECISION_MARKS = [...FOLD_MARKS, 'entity_lagging', 'recomputed', ...CASCADE_MARKS] as const
+const DECISION_MARKS = [
+  ...FOLD_MARKS,
+  'entity_lagging',
+  'recomputed',
+  ...CASCADE_MARKS,
+  ...POLICY_MARKS,
+] as const
 
 const CASCADE_OUTCOMES = ['same', 'different'] as const
 

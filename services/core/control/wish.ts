@@ -1,30 +1,31 @@
-// What the control topic says about models: which one decides, which one runs in its shadow, and which ones decided
-// before. The topic is compacted, so the way back is in the message itself.
+// What the control topic says about models and about policies: which one decides, which one runs in its shadow, and which
+// ones decided before. The topic is compacted, so the way back is in the message itself.
 
 import type { Control } from '../wire/records.ts'
 
-/** Key and subject of the message that names the model for card transactions. */
-export const MODEL_SUBJECT = 'model/cards'
+/** What a wish is about, and the key and subject of its message: cards are the only business so far. */
+export const WISH_SUBJECTS = { model: 'model/cards', policy: 'policy/cards' } as const
+export type WishKind = keyof typeof WISH_SUBJECTS
 
-/** Earlier models that a message remembers, the newest first; a rollback goes back by one. */
+/** Earlier ones that a message remembers, the newest first; a rollback goes back by one. */
 export const EARLIER_MAX = 16
 
 const REASON_CHARACTERS_MAX = 2_000
 
-/** A model by the digest of its manifest; null is the one that a scorer is configured with. */
-export type ModelChoice = string | null
+/** A model by the digest of its manifest, or a ruleset by its own; null is what a scorer is configured with. */
+export type Choice = string | null
 
 /** What operators want to decide. */
-export interface ModelWish {
-  readonly active: ModelChoice
-  /** Scores the same rows beside it, without effect; null for none. */
+export interface Wish {
+  readonly active: Choice
+  /** Judges the same rows beside it, without effect; null for none. */
   readonly shadow: string | null
   /** What decided before, the newest first. */
-  readonly earlier: readonly ModelChoice[]
+  readonly earlier: readonly Choice[]
 }
 
-/** Nobody has said anything: the configured model decides, alone. */
-export const NO_WISH: ModelWish = { active: null, shadow: null, earlier: [] }
+/** Nobody has said anything: what is configured decides, alone. */
+export const NO_WISH: Wish = { active: null, shadow: null, earlier: [] }
 
 /** Who wants it, why and when. */
 export interface ControlWord {
@@ -38,33 +39,42 @@ export const CONTROL_FAULTS = ['undecodable', 'bad_digest', 'bad_body'] as const
 export type ControlFault = (typeof CONTROL_FAULTS)[number]
 
 export type ReadWish =
-  | { readonly ok: true; readonly wish: ModelWish }
+  | { readonly ok: true; readonly wish: Wish }
   | { readonly ok: false; readonly fault: ControlFault }
 
-/** The wish after another model was made the active one. A shadow of that very model ends. */
-export function activated(wish: ModelWish, active: string): ModelWish {
+/** The wish after another one was made the active one. A shadow of that very one ends. */
+export function activated(wish: Wish, active: string): Wish {
   if (wish.active === active) return wish
   const shadow = wish.shadow === active ? null : wish.shadow
   return { active, shadow, earlier: [wish.active, ...wish.earlier].slice(0, EARLIER_MAX) }
 }
 
+/** The wish with another version of the active one, which a rollback does not go back to. */
+export function replaced(wish: Wish, active: string): Wish {
+  return { ...wish, active, shadow: wish.shadow === active ? null : wish.shadow }
+}
+
 /** The wish with another shadow, or none. */
-export function shadowed(wish: ModelWish, shadow: string | null): ModelWish {
+export function shadowed(wish: Wish, shadow: string | null): Wish {
   return { ...wish, shadow }
 }
 
 /** The wish before the last activation; null when there is nothing to go back to. */
-export function rolledBack({ shadow, earlier }: ModelWish): ModelWish | null {
+export function rolledBack({ shadow, earlier }: Wish): Wish | null {
   const [active, ...rest] = earlier
   if (active === undefined) return null
   return { active, shadow: shadow === active ? null : shadow, earlier: rest }
 }
 
 /** The message that says so. */
-export function controlOf(wish: ModelWish, { author, reason, atMs }: ControlWord): Control {
+export function controlOf(
+  wish: Wish,
+  { author, reason, atMs }: ControlWord,
+  kind: WishKind = 'model',
+): Control {
   return {
-    subject: MODEL_SUBJECT,
-    kind: 'model',
+    subject: WISH_SUBJECTS[kind],
+    kind,
     activeDigest: wish.active,
     shadowDigest: wish.shadow,
     mode: null,
@@ -78,12 +88,17 @@ export function controlOf(wish: ModelWish, { author, reason, atMs }: ControlWord
   }
 }
 
-/** True when a message is about the model for card transactions; others are for somebody else. */
-export function isModelControl({ kind, subject }: Pick<Control, 'kind' | 'subject'>): boolean {
-  return kind === 'model' && subject === MODEL_SUBJECT
+/** What a message is about; null when it is for somebody else. */
+export function wishKindOf({ kind, subject }: Pick<Control, 'kind' | 'subject'>): WishKind | null {
+  return (kind === 'model' || kind === 'policy') && subject === WISH_SUBJECTS[kind] ? kind : null
 }
 
-/** Reads a message that `isModelControl`. Never throws on bad input. */
+/** What a message of this key is about. */
+export function wishKindOfKey(key: string | undefined): WishKind | null {
+  return key === WISH_SUBJECTS.model ? 'model' : key === WISH_SUBJECTS.policy ? 'policy' : null
+}
+
+/** Reads a message that has a `wishKindOf`. Never throws on bad input. */
 export function wishOf(control: Pick<Control, 'activeDigest' | 'shadowDigest' | 'body'>): ReadWish {
   const { activeDigest: active, shadowDigest: shadow } = control
   if (!isChoice(active) || !isChoice(shadow)) return { ok: false, fault: 'bad_digest' }
@@ -93,17 +108,17 @@ export function wishOf(control: Pick<Control, 'activeDigest' | 'shadowDigest' | 
     : { ok: true, wish: { active, shadow, earlier } }
 }
 
-/** A SHA-256 in hex, as models are named by. */
+/** A SHA-256 in hex, as models and rulesets are named by. */
 export function isDigest(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text)
 }
 
-function isChoice(value: unknown): value is ModelChoice {
+function isChoice(value: unknown): value is Choice {
   return value === null || (typeof value === 'string' && isDigest(value))
 }
 
 /** A message without a body remembers nothing; null is a body that cannot be read. */
-function earlierOf(body: string | null): readonly ModelChoice[] | null {
+function earlierOf(body: string | null): readonly Choice[] | null {
   if (body === null) return []
   try {
     const { earlier } = JSON.parse(body) as { readonly earlier?: unknown }
