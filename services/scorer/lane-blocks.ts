@@ -82,12 +82,11 @@ export class LaneBlocks {
   }
 
   /** A label that has come; only that of a leased transaction matters. */
-  label(label: Label, decidedAtMs: number, { leaseMs }: Pick<DecideOptions, 'leaseMs'>): void {
-    const { card, transactionId, verdict, knownAtMs } = label
+  label({ card, transactionId, verdict, knownAtMs }: Label, decidedAtMs: number): void {
     const lease = this.#table.of(card)
     if (lease?.alert?.transactionId !== transactionId) return
     if (verdict === 'fraud') {
-      const evidence = { endMs: this.#laneTimeMs + leaseMs, grade: 'confirmed' } as const
+      const evidence = { endMs: lease.endMs, grade: 'confirmed' } as const
       this.#apply(this.#table.extend(lease, evidence, decidedAtMs))
     } else if (knownAtMs > this.#laneTimeMs) {
       this.#apply(this.#table.endAt(lease, knownAtMs))

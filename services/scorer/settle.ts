@@ -38,7 +38,7 @@ export class Settling {
   labels(labels: readonly LaneLabel[]): void {
     if (this.#options.alignment === 'aligned') return
     for (const entry of labels) {
-      if (entry.kind === 'label') this.#blocks.label(entry.label, this.#decidedAtMs, this.#options)
+      if (entry.kind === 'label') this.#blocks.label(entry.label, this.#decidedAtMs)
     }
   }
 
