@@ -1,0 +1,202 @@
+// Goal: on a real stream blocks stay below the caps whatever the model says, and each ends once, for the reason that it
+// had: time, a label, or a person.
+// Method: scorers as processes with a model that would block everything, `sluice` as people run it, real topics, outputs
+// read committed.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import type { Label, Transaction } from '../../services/core/transaction.ts'
+import type { Alert } from '../../services/core/wire/records.ts'
+import { draftVariantOf } from '../support/model-variants.ts'
+import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import { runSluice } from '../support/sluice-command.ts'
+import {
+  openStream,
+  PARTITION_COUNT,
+  simulatedEvents,
+  type TestStream,
+} from '../support/streams.ts'
+
+const LEASE_MS = 60_000
+/** Everything that has a score is blocked. */
+const BLOCK_ALL = { flag: 1e-13, block: 1e-12 }
+
+interface Setup {
+  readonly stream: TestStream
+  readonly outputs: Outputs
+  readonly environment: Record<string, string>
+}
+
+async function setUp(
+  t: TestContext,
+  name: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Setup> {
+  const stream = await openStream(t, name)
+  const environment = stream.environment({
+    SLUICE_MODE: 'enforce',
+    SLUICE_MODEL: draftVariantOf(t, 'block-all', BLOCK_ALL).folder,
+    SLUICE_LEASE_MS: String(LEASE_MS),
+    SLUICE_LEASE_GRACE_MS: '100',
+    ...more,
+  })
+  return { stream, outputs: followOutputs(t, stream), environment }
+}
+
+/** Transactions of the simulator, in order, as patterns for those of a test. */
+async function patterns(): Promise<readonly Transaction[]> {
+  const events = await simulatedEvents(200)
+  return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
+}
+
+function paid(pattern: Transaction, id: string, card: string, eventTimeMs: number) {
+  const transaction = { ...pattern, id, card, eventTimeMs }
+  return { kind: 'transaction', transaction, fraudPattern: null } as const
+}
+
+function labelled(transaction: Transaction, verdict: Label['verdict'], knownAtMs: number) {
+  const {
+    id: transactionId,
+    card,
+    eventTimeMs,
+    merchant,
+    terminal,
+    device,
+    ipNetwork,
+  } = transaction
+  const label: Label = {
+    ...{ transactionId, card, eventTimeMs, knownAtMs, verdict, source: 'analyst' },
+    ...{ merchant, terminal, device, ipNetwork },
+  }
+  return { kind: 'label', label } as const
+}
+
+/** Cards of one lane. */
+function cardsOfLane(lane: number): readonly [string, string] {
+  const cards = Array.from({ length: 100 }, (_, index) => `leased-${index}`)
+  const [first, second] = cards.filter((card) => partitionOfAscii(card, PARTITION_COUNT) === lane)
+  return [first ?? '', second ?? '']
+}
+
+function words(alerts: readonly Alert[]) {
+  return alerts.map(({ action, cause, revision }) => `${action} ${cause ?? 'first'} ${revision}`)
+}
+
+test('a model that would block everything stays below the caps until a person resets the breaker', async (t) => {
+  const { stream, outputs, environment } = await setUp(t, 'breaker', {
+    SLUICE_BREAKER_BLOCKS_PER_MINUTE: String(2 * PARTITION_COUNT),
+  })
+  const events = await simulatedEvents(2_000)
+  const scorer = await startScorer(t, environment)
+  await stream.send(events.slice(0, 1_500))
+  await outputs.readToEnd()
+  const firsts = outputs.alerts.filter(({ revision }) => revision === 0)
+  const blocks = firsts.filter(({ action }) => action === 'block')
+  ok(blocks.length > 0, 'nothing was blocked at all')
+  ok(firsts.length > 1_000, `only ${firsts.length} alerts`)
+  for (const { eventTimeMs: endMs } of blocks) {
+    const within = blocks.filter(
+      ({ eventTimeMs }) => eventTimeMs <= endMs && eventTimeMs > endMs - 60_000,
+    )
+    ok(within.length <= 2 * PARTITION_COUNT, `${within.length} blocks in a minute`)
+  }
+  const flags = firsts.filter(({ action }) => action === 'flag')
+  ok(flags.length > 0)
+  ok(flags.every(({ marks }) => marks.includes('breaker_open')))
+  const open = await scorer.metric('sluice_breakers_open')
+  ok(open > 0)
+  strictEqual(await scorer.metric('sluice_breaker_trips_total'), open)
+
+  const shown = await runSluice(['breaker', 'status', '--json'], environment)
+  strictEqual(shown.code, 0, shown.stderr)
+  const status = JSON.parse(shown.stdout) as { readonly lanes: readonly { isOpen: boolean }[] }
+  strictEqual(status.lanes.filter(({ isOpen }) => isOpen).length, open)
+  const reset = await runSluice(
+    ['breaker', 'reset', '--reason', 'a bad model', '--json'],
+    environment,
+  )
+  strictEqual(reset.code, 0, reset.stderr)
+  strictEqual((JSON.parse(reset.stdout) as { readonly resets: number }).resets, 1)
+  const before = outputs.alerts.length
+  await stream.send(events.slice(1_500))
+  await outputs.until('a block after the reset', () =>
+    outputs.alerts
+      .slice(before)
+      .some(({ action, revision }) => action === 'block' && revision === 0),
+  )
+})
+
+test('a lease ends once: by event time, by the clock of a quiet lane, by a label', async (t) => {
+  const { stream, outputs, environment } = await setUp(t, 'leases')
+  const [pattern] = await patterns()
+  if (pattern === undefined) throw new Error('The simulator made nothing.')
+  const [first, second] = cardsOfLane(1)
+  const startMs = pattern.eventTimeMs
+  const scorer = await startScorer(t, environment)
+  const all = (card: string) => outputs.alerts.filter((alert) => alert.card === card)
+
+  // Extended, and then over by event time as the other card pays.
+  await stream.send([
+    paid(pattern, 'a1', first, startMs),
+    paid(pattern, 'a2', first, startMs + 10_000),
+  ])
+  await outputs.until('the extension', () => all(first).length === 3)
+  await stream.send([paid(pattern, 'b1', second, startMs + 10_000 + LEASE_MS)])
+  await outputs.until('the first release', () => all(first).length === 4)
+  deepStrictEqual(words(all(first)), [
+    'block first 0',
+    'block first 0',
+    'block extended 1',
+    'release expired 2',
+  ])
+  // Nothing comes that would move time on to the end of the other lease, but for this, half a second before.
+  await stream.send([paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500)])
+  await outputs.until('the release of a quiet lane', () => all(second).length === 2)
+  deepStrictEqual(words(all(second)), ['block first 0', 'release expired 1'])
+
+  const labelledOne = paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500).transaction
+  await stream.send([labelled(labelledOne, 'fraud', startMs)])
+  await outputs.until('the confirmation', () => all(first).length === 6)
+  strictEqual(all(first)[5]?.lease?.grade, 'confirmed')
+  await stream.send([labelled(labelledOne, 'genuine', startMs)])
+  await outputs.until('the correction', () => all(first).length === 7)
+  deepStrictEqual(words(all(first)).slice(4), [
+    'block first 0',
+    'block extended 1',
+    'release correction 2',
+  ])
+  await outputs.until('the last tombstone', () => outputs.liveLeases.size === 0)
+  await eventually('the metrics', async () => {
+    return (await scorer.metric('sluice_leases_live')) === 0
+  })
+  strictEqual(await scorer.metric('sluice_leases_released_total', 'cause="expired"'), 2)
+  strictEqual(await scorer.metric('sluice_leases_extended_total'), 2)
+})
+
+test('a person releases a card; who asks again, or for a card that is not blocked, is told', async (t) => {
+  const { stream, outputs, environment } = await setUp(t, 'release')
+  const [pattern] = await patterns()
+  if (pattern === undefined) throw new Error('The simulator made nothing.')
+  const [card, other] = cardsOfLane(2)
+  await startScorer(t, environment)
+  await stream.send([
+    paid(pattern, 'c1', card, pattern.eventTimeMs),
+    paid(pattern, 'c2', other, pattern.eventTimeMs),
+  ])
+  await outputs.until('two leases', () => outputs.liveLeases.size === 2)
+  const release = (what: string) =>
+    runSluice(['release', what, '--reason', 'the holder called', '--json'], environment)
+  const byCard = await release(card)
+  strictEqual(byCard.code, 0, byCard.stderr)
+  await outputs.until('the release', () => outputs.alerts.length === 3)
+  const again = await release(card)
+  strictEqual(again.code, 1)
+  ok(again.stderr.includes('SLUICE_LEASE_NOT_FOUND'), again.stderr)
+  const byAlert = await release(outputs.liveLeases.get(other)?.alertId ?? '')
+  strictEqual(byAlert.code, 0, byAlert.stderr)
+  await outputs.until('the other release', () => outputs.liveLeases.size === 0)
+  deepStrictEqual(words(outputs.alerts).slice(2), ['release person 1', 'release person 1'])
+})
