@@ -16,7 +16,7 @@ import { decideBatch, type DecidedBatch } from './micro-batch.ts'
 
 export interface BatchDeps {
   readonly clock: Clock
-  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided' | 'blocksCommitted'>
+  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided' | 'blocksCommitted' | 'policyFailed'>
   /** The model of the batch that begins, and all that goes with it. */
   readonly takeOutput: () => HeldOutput
 }
@@ -117,6 +117,7 @@ async function processWith(
   )
   telemetry.batchDecided(report)
   telemetry.blocksCommitted(output.decide.partition, decided.blocks.counts)
+  telemetry.policyFailed(decided.policyFailures)
   span?.end(report)
   committed(decided)
   return encoded.chainHash

@@ -2,7 +2,7 @@
 // here in the order of offsets on their way to becoming alerts. Everything is as of the last commit when a lane starts,
 // so a failed batch leaves nothing behind.
 
-import { BlockGuard, type Settled } from '../core/decision/block-guard.ts'
+import { BlockGuard, type GuardRules, type Settled } from '../core/decision/block-guard.ts'
 import { actionOf } from '../core/decision/decide.ts'
 import {
   dueCauseOf,
@@ -13,10 +13,10 @@ import {
   type LeaseChange,
   type ReleaseCause,
 } from '../core/decision/leases.ts'
+import type { Ruling } from '../core/policy/ruling.ts'
 import type { Label } from '../core/transaction.ts'
-import type { Alert, AlertCause, AlertLease, Outcome } from '../core/wire/records.ts'
+import type { Alert, AlertCause, AlertLease } from '../core/wire/records.ts'
 import type { BlocksReport } from '../platform/metrics/block-metrics.ts'
-import type { DecideOptions } from './decide-options.ts'
 
 /** What a lane begins with. */
 export interface KeptBlocks {
@@ -38,14 +38,12 @@ export interface BlocksOutput {
   readonly counts: BlocksReport
 }
 
-/** What the ruling says of one transaction. */
-export interface Ruling {
+/** What is to be settled. */
+export interface Unsettled {
   readonly transactionId: string
   readonly card: string
-  readonly segment: string | null
-  readonly outcome: Outcome
-  readonly isByRule: boolean
   readonly amountMinor: number
+  readonly ruling: Pick<Ruling, 'outcome' | 'mode' | 'segment' | 'rules'>
   readonly isRevision: boolean
 }
 
@@ -96,12 +94,21 @@ export class LaneBlocks {
   }
 
   /** Breaker, control group and budgets have their say. */
-  settle(ruling: Ruling, options: DecideOptions): Settled {
-    const { card, outcome } = ruling
+  settle(
+    { transactionId, card, amountMinor, ruling, isRevision }: Unsettled,
+    rules: GuardRules,
+  ): Settled {
+    const { outcome, mode, segment } = ruling
     const hasRoom = this.#table.hasRoom || this.#table.of(card) !== null
-    const action = actionOf(outcome, options.mode)
-    const ruled = { ...ruling, action, laneTimeMs: this.#laneTimeMs, hasRoom }
-    return this.#guard.settle(ruled, options)
+    const laneTimeMs = this.#laneTimeMs
+    return this.#guard.settle(
+      {
+        ...{ transactionId, segment, outcome, amountMinor, laneTimeMs, hasRoom, isRevision },
+        action: actionOf(outcome, mode),
+        isByRule: ruling.rules.length > 0,
+      },
+      rules,
+    )
   }
 
   /** Takes the alert of a decision; returns it as it is published. */
@@ -159,7 +166,7 @@ export class LaneBlocks {
   }
 
   /** Hands out what has come together since the last call. */
-  take(options: DecideOptions): BlocksOutput {
+  take(rules: GuardRules): BlocksOutput {
     const output: BlocksOutput = {
       published: this.#published,
       leases: this.#changed,
@@ -169,7 +176,7 @@ export class LaneBlocks {
         extended: this.#extended,
         released: this.#released,
         trips: this.#guard.takeTrips(),
-        openBreakers: this.#guard.openCount(options),
+        openBreakers: this.#guard.openCount(rules),
       },
     }
     this.#published = []

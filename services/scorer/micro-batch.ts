@@ -2,35 +2,25 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
-import type { GuardMark } from '../core/decision/block-guard.ts'
 import { isScore, outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
-import type { CascadeMark } from '../core/scoring/cascade.ts'
-import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
-import type { Folded, LaneFold } from '../core/features/lane-fold.ts'
+import type { LaneFold } from '../core/features/lane-fold.ts'
 import { referenceOf } from '../core/reference.ts'
-import { entityAgeMsOf, isLagging } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome, Reason } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
-import { alertOf, decisionOf } from './decision-records.ts'
+import { alertOf, decisionOf, namedIn } from './decision-records.ts'
 import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from './lane-blocks.ts'
 import { explainRows, type Explained } from './explain-batch.ts'
-import {
-  foldBatch,
-  type FoldedBatch,
-  type FoldedEntry,
-  type LaneEntry,
-  type LaneLabel,
-} from './fold-batch.ts'
-import { outcomeFor, revise, type Revision } from './revise.ts'
+import { foldBatch, type FoldedBatch, type LaneEntry, type LaneLabel } from './fold-batch.ts'
+import { revise, type Revision } from './revise.ts'
+import { ruleBatch, type RuledRow } from './rule-batch.ts'
 import { scoreRows } from './scored-rows.ts'
 import { Settling } from './settle.ts'
 import {
   cascadeCounts,
-  cascadeMark,
   verifyScores,
   type CascadeCounts,
   type VerifiedScores,
@@ -50,6 +40,10 @@ export interface DecidedBatch {
   readonly blocks: BlocksOutput
   /** Per decision, the amount in minor units of the reference currency. */
   readonly amountsMinor: readonly number[]
+  /** Per decision, its transaction. */
+  readonly transactions: readonly Transaction[]
+  /** Conditions of the policy that failed, by the name of their rule or segment, and how often. */
+  readonly policyFailures: ReadonlyMap<string, number>
   /** Per label, what had been decided for its transaction before this batch; null when the card does not tell. */
   readonly labelled: readonly LabelledOutcome[]
   readonly duplicates: number
@@ -87,36 +81,39 @@ export async function decideBatch(
   const batch = foldBatch(labels, entries, labelNextOffset, fold, state, options.alignment)
   const foldedMs = performance.now()
   const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
-  const { verified } = scored
-  const outcomes = outcomesOf(batch, scored, options)
-  const reasons = await explain(batch, outcomes, scored, options)
+  const ruled = ruleBatch(batch, scored, progress, options)
+  const reasons = await explain(batch, ruled, scored, options)
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
   const alerted: Transaction[] = []
   const revisions: Revision[] = []
   const settling = new Settling(blocks, revise(scored, decidedAtMs, options), decidedAtMs, options)
   settling.labels(labels)
-  for (const [index, row] of batch.rows.entries()) {
-    const ruled = outcomes[index] ?? options.unscoredOutcome
-    const settled = settling.transaction(row, { outcome: ruled, segment: null, isByRule: false })
+  const failures = new Map<string, number>()
+  for (const [index, { outcome: ruledOutcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
+    const row = batch.rows[index]
+    if (row === undefined) continue
+    const { outcome, mark } = settling.transaction(row, ruledOutcome, ruling)
     const decision = decisionOf(row.transaction, {
       offset: row.offset,
       revision: 0,
-      outcome: settled.outcome,
+      outcome,
       score: scored.scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
+      marks: withMark(marks, mark),
       reasons: reasons.get(index) ?? [],
+      entityAgeMs,
       causeOffset: null,
-      segment: null,
-      rules: [],
-      ...standing(row, progress, options, cascadeMark(verified, index), settled.mark),
+      ...namedIn(ruling),
     })
     decisions.push(decision)
-    if (decision.duplicateOfOffset !== null) continue
+    if (ruling === null) continue
+    for (const name of ruling.failed) failures.set(name, (failures.get(name) ?? 0) + 1)
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
     const alert = alertOf(
       row.transaction,
       decision,
+      ruling,
       row.folded.amountMinor,
       row.timestampMs,
       decidedAtMs,
@@ -140,6 +137,11 @@ export async function decideBatch(
     alerts,
     alerted,
     blocks: blocks.take(options),
+    transactions: [
+      ...batch.rows.map(({ transaction }) => transaction),
+      ...revisions.map(({ transaction }) => transaction),
+    ],
+    policyFailures: failures,
     labelled,
     duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
     recomputed: scored.revisables.length,
@@ -166,64 +168,15 @@ function outcomesOfLabelled(
   return met
 }
 
-/** Marks of a decision, and how old what it knows of entities is. */
-function standing(
-  { transaction, folded }: FoldedEntry,
-  progress: readonly (LaneProgress | null)[],
-  { alignment, partition }: DecideOptions,
-  mark: CascadeMark | null,
-  guardMark: GuardMark | null,
-): Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
-  const marks = withMark(withMark(folded.marks, mark), guardMark)
-  const namesEntity = ENTITY_KINDS.some(
-    (kind) => transaction[kind === 'network' ? 'ipNetwork' : kind] !== null,
-  )
-  if (!namesEntity || folded.marks.includes('degraded')) {
-    return { marks, entityAgeMs: null }
-  }
-  if (alignment === 'aligned') return { marks, entityAgeMs: 0 }
-  const { eventTimeMs } = transaction
-  const lags = isLagging(eventTimeMs, partition, progress)
-  return {
-    marks: lags ? [...marks, 'entity_lagging'] : marks,
-    entityAgeMs: entityAgeMsOf(eventTimeMs, partition, progress),
-  }
-}
-
-function outcomesOf(
-  { rows, states }: FoldedBatch,
-  { scores, verified }: VerifiedScores,
-  options: DecideOptions,
-): readonly Outcome[] {
-  const byOffset = new Map<number, Outcome>()
-  return rows.map(({ offset, folded }, index) => {
-    if (folded.duplicateOfOffset !== null) {
-      // The first decision stands; it may have been made earlier in this very batch.
-      return firstOutcome(byOffset, folded) ?? options.unscoredOutcome
-    }
-    const own = states.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-    const found = outcomeFor(scores[index] ?? NaN, { states: own }, options)
-    // No block rests on a draft that the large net should have verified.
-    const outcome = found === 'block' && verified.unanswered.has(index) ? 'flag' : found
-    byOffset.set(offset, outcome)
-    return outcome
-  })
-}
-
-/** What was decided for the transaction that this one repeats; null when a rebuilt state no longer knows it. */
-function firstOutcome(byOffset: ReadonlyMap<number, Outcome>, folded: Folded): Outcome | null {
-  return byOffset.get(folded.duplicateOfOffset ?? -1) ?? outcomeOfStored(folded.duplicateOutcome)
-}
-
 async function explain(
   { rows, features }: FoldedBatch,
-  outcomes: readonly Outcome[],
+  ruled: readonly RuledRow[],
   { scores, verified, draftScores }: VerifiedScores,
   options: DecideOptions,
 ): Promise<ReadonlyMap<number, readonly Reason[]>> {
   const indexes: number[] = []
   const explained: Explained[] = []
-  for (const [index, outcome] of outcomes.entries()) {
+  for (const [index, { outcome }] of ruled.entries()) {
     const score = scores[index] ?? NaN
     const isFirst = rows[index]?.folded.duplicateOfOffset === null
     if (outcome === 'approve' || !isFirst || !isScore(score)) continue

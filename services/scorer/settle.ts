@@ -2,6 +2,7 @@
 // revisions that it causes.
 
 import type { Settled } from '../core/decision/block-guard.ts'
+import type { Ruling } from '../core/policy/ruling.ts'
 import type { Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { revisedAlertOf } from './decision-records.ts'
@@ -42,25 +43,21 @@ export class Settling {
     }
   }
 
-  /** The next transaction, which was ruled `outcome`. */
+  /** The next transaction. A duplicate has no ruling: its first decision stands, as it was settled. */
   transaction(
     { transaction, folded, offset, timestampMs }: FoldedEntry,
-    ruled: {
-      readonly outcome: Outcome
-      readonly segment: string | null
-      readonly isByRule: boolean
-    },
+    ruledOutcome: Outcome,
+    ruling: Ruling | null,
   ): Settled {
     this.#blocks.advance(transaction.eventTimeMs, timestampMs, this.#decidedAtMs)
-    const first = folded.duplicateOfOffset
-    if (first !== null) {
-      // The first decision stands, as it was settled.
-      return { outcome: this.#outcomes.get(first) ?? ruled.outcome, mark: null }
+    if (ruling === null) {
+      const first = this.#outcomes.get(folded.duplicateOfOffset ?? -1)
+      return { outcome: first ?? ruledOutcome, mark: null }
     }
     const { id: transactionId, card } = transaction
     const { amountMinor } = folded
     const settled = this.#blocks.settle(
-      { transactionId, card, amountMinor, ...ruled, isRevision: false },
+      { transactionId, card, amountMinor, ruling, isRevision: false },
       this.#options,
     )
     this.#outcomes.set(offset, settled.outcome)
@@ -74,35 +71,21 @@ export class Settling {
   }
 
   #revise(revision: Revision): Revision | null {
-    const { decision: ruled, transaction, amountMinor, outcomeBefore, timestampMs } = revision
-    const { transactionId, card, segment } = ruled
-    const isByRule = ruled.rules.length > 0
+    const { decision: ruled, transaction, amountMinor, ruling, rulingBefore } = revision
+    const { transactionId, card } = ruled
     const { outcome, mark } = this.#blocks.settle(
-      {
-        transactionId,
-        card,
-        amountMinor,
-        outcome: ruled.outcome,
-        segment,
-        isByRule,
-        isRevision: true,
-      },
+      { transactionId, card, amountMinor, ruling, isRevision: true },
       this.#options,
     )
-    if (outcome === outcomeBefore) return null
+    if (outcome === rulingBefore.outcome) return null
     const decision = { ...ruled, outcome, marks: withMark(ruled.marks, mark) }
     const at = this.#decidedAtMs
     const alert =
       mark === null
         ? revision.alert
         : revisedAlertOf(
-            transaction,
-            decision,
-            amountMinor,
-            outcomeBefore,
-            timestampMs,
-            at,
-            this.#options,
+            ...([transaction, decision, ruling, amountMinor, rulingBefore] as const),
+            ...([revision.timestampMs, at, this.#options] as const),
           )
     return { ...revision, decision, alert: alert === null ? null : this.#blocks.revise(alert, at) }
   }

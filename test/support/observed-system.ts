@@ -4,13 +4,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import {
-  controlOf,
-  NO_WISH,
-  shadowed,
-  type ModelWish,
-} from '../../services/core/control/model-control.ts'
-import { publishModelControl } from '../../services/platform/kafka/control-topic.ts'
+import { controlOf, NO_WISH, shadowed, type Wish } from '../../services/core/control/wish.ts'
+import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel } from '../../services/platform/model-store.ts'
 import {
   openLocalPrometheus,
@@ -39,9 +34,9 @@ export interface ObservedSystem {
   readonly proxy: RedisProxy
   readonly prometheus: LocalPrometheus
   /** What the scorers are told at the start: their own model decides, another one runs in its shadow. */
-  readonly healthyWish: ModelWish
+  readonly healthyWish: Wish
   /** Tells the scorers which models to use. */
-  wantModels(wish: ModelWish): Promise<unknown>
+  wantModels(wish: Wish): Promise<unknown>
   /** Starts scorer 0 or 1, for the first time or again. */
   startScorer(index: 0 | 1, more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
   startSubscriber(): Promise<CliProcess>
@@ -70,9 +65,9 @@ export async function openObservedSystem(
   const ports = await freePorts(FIRST_PORT, 5)
   const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0] = ports
   const { brokers, prefix: topicPrefix, codecs } = stream
-  const wantModels = (wish: ModelWish): Promise<number> => {
+  const wantModels = (wish: Wish): Promise<number> => {
     const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
-    return publishModelControl({ brokers, topicPrefix, codecs }, controlOf(wish, word))
+    return publishControl({ brokers, topicPrefix, codecs }, controlOf(wish, word))
   }
   const { folder: store, shadow: healthyWish } = await shadowedStore(t, wantModels)
   const environment = stream.environment({
@@ -135,7 +130,7 @@ export async function openObservedSystem(
 async function shadowedStore(
   t: TestContext,
   want: ObservedSystem['wantModels'],
-): Promise<{ readonly folder: string; readonly shadow: ModelWish }> {
+): Promise<{ readonly folder: string; readonly shadow: Wish }> {
   const folder = temporaryFolder(t)
   const variant = variantOf(t, 'stricter', { flag: 0.02, block: 0.3 })
   await addModel(folder, variant.folder)

@@ -33,6 +33,8 @@ export interface DecisionCosts {
   readonly wrongBlockFixedMinor: number
   /** Wrongly blocking, as a share of the amount. */
   readonly wrongBlockShare: number
+  /** What a flag saves of the amount of a fraud, as a share: people look at it after the payment. */
+  readonly flagSavesShare: number
 }
 
 /** How a score becomes an outcome. */

@@ -1,9 +1,12 @@
 // How batches are decided in tests: a model that scores by amount alone, and thresholds that go with it.
 
 import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
+import { builtInPolicy, type BuiltInOptions } from '../../../services/core/policy/builtin-policy.ts'
 import type { DecideOptions } from '../../../services/scorer/decide-options.ts'
 
 const AMOUNT = FEATURE_NAMES.indexOf('amount')
+
+const BUILT_IN: BuiltInOptions = { mode: 'enforce', leaseMs: 1_000, unscoredOutcome: 'flag' }
 
 /** The score is the amount in hundreds of EUR: flags from 50 EUR, blocks from 90 EUR, none above 100 EUR. */
 export const DECIDE_BY_AMOUNT: DecideOptions = {
@@ -15,15 +18,15 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
   alignment: 'aligned',
   thresholds: { flag: 0.5, block: 0.9 },
   unscoredOutcome: 'flag',
-  leaseMs: 1_000,
-  breakers: [],
-  breakerResets: 0,
-  controlGroup: null,
-  alertsPerDayMax: null,
+  policy: builtInPolicy(BUILT_IN),
   modelVersion: '1',
   modelDigest: 'model',
   policyDigest: 'policy',
   policyVersion: 0,
+  breakers: [],
+  controlGroup: null,
+  breakerResets: 0,
+  alertsPerDayMax: null,
   usual: FEATURE_NAMES.map(() => 0),
   verify: null,
   score: (rows, rowCount) =>
@@ -31,4 +34,13 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
       { length: rowCount },
       (_, row) => (rows[row * FEATURE_COUNT + AMOUNT] ?? NaN) / 100,
     ),
+}
+
+/** What options say of the built-in policy with other settings. */
+export function builtInWith(
+  settings: Partial<BuiltInOptions>,
+): Pick<DecideOptions, 'policy' | 'mode' | 'unscoredOutcome'> {
+  const options = { ...BUILT_IN, ...settings }
+  const { mode, unscoredOutcome } = options
+  return { policy: builtInPolicy(options), mode, unscoredOutcome }
 }

@@ -385,8 +385,8 @@ test('beyond the leases that a lane may hold a block becomes a flag; a card that
   const settle = (of: string) =>
     blocks.settle(
       {
-        ...{ transactionId: 't', card: of, segment: null, outcome: 'block', isByRule: false },
-        ...{ amountMinor: 1, isRevision: false },
+        ...{ transactionId: 't', card: of, amountMinor: 1, isRevision: false },
+        ruling: { outcome: 'block', mode: 'enforce', segment: null, rules: [] },
       },
       DECIDE_BY_AMOUNT,
     )
