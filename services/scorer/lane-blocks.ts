@@ -4,6 +4,7 @@
 
 import { BlockGuard, type GuardRules, type Settled } from '../core/decision/block-guard.ts'
 import { actionOf } from '../core/decision/decide.ts'
+import { decodeKept, encodeKept } from '../core/decision/kept-blocks.ts'
 import {
   dueCauseOf,
   higherGrade,
@@ -59,7 +60,7 @@ export class LaneBlocks {
   #released = new Map<AlertCause, number>()
 
   constructor({ leases, kept, newestEventMs, leasesMax }: KeptBlocks) {
-    const { skewMs, guard } = readKept(kept)
+    const { skewMs, guard } = decodeKept(kept)
     this.#table = new LeaseTable(leases, leasesMax)
     this.#guard = new BlockGuard(guard)
     this.#laneTimeMs = newestEventMs
@@ -217,7 +218,7 @@ export class LaneBlocks {
   #kept(): string | null {
     const guard = this.#guard.encode()
     if (guard === null && this.#table.size === 0) return null
-    return JSON.stringify([this.#skewMs, guard])
+    return encodeKept({ skewMs: this.#skewMs, guard })
   }
 }
 
@@ -229,22 +230,4 @@ export function noBlocks(): LaneBlocks {
 /** Marks of a decision, with what was settled. */
 export function withMark(marks: readonly string[], mark: string | null): readonly string[] {
   return mark === null ? marks : [...marks, mark]
-}
-
-/** Anything that is not ours begins anew. */
-function readKept(kept: string | null): {
-  readonly skewMs: number
-  readonly guard: string | null
-} {
-  try {
-    const value: unknown = JSON.parse(kept ?? '')
-    if (!Array.isArray(value)) return { skewMs: 0, guard: null }
-    const [skewMs, guard] = value as unknown[]
-    return {
-      skewMs: typeof skewMs === 'number' ? skewMs : 0,
-      guard: typeof guard === 'string' ? guard : null,
-    }
-  } catch {
-    return { skewMs: 0, guard: null }
-  }
 }
