@@ -2,6 +2,7 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
+import type { Settled } from '../core/decision/block-guard.ts'
 import { isScore, outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
@@ -14,7 +15,13 @@ import type { DecideOptions } from './decide-options.ts'
 import { alertOf, decisionOf, namedIn } from './decision-records.ts'
 import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from './lane-blocks.ts'
 import { explainRows, type Explained } from './explain-batch.ts'
-import { foldBatch, type FoldedBatch, type LaneEntry, type LaneLabel } from './fold-batch.ts'
+import {
+  foldBatch,
+  type FoldedBatch,
+  type FoldedEntry,
+  type LaneEntry,
+  type LaneLabel,
+} from './fold-batch.ts'
 import { revise, type Revision } from './revise.ts'
 import { ruleBatch, type RuledRow } from './rule-batch.ts'
 import { scoreRows } from './scored-rows.ts'
@@ -89,26 +96,15 @@ export async function decideBatch(
   const revisions: Revision[] = []
   const settling = new Settling(blocks, revise(scored, decidedAtMs, options), decidedAtMs, options)
   settling.labels(labels)
-  const failures = new Map<string, number>()
-  for (const [index, { outcome: ruledOutcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
+  for (const [index, rowRuled] of ruled.entries()) {
     const row = batch.rows[index]
     if (row === undefined) continue
-    const { outcome, mark } = settling.transaction(row, ruledOutcome, ruling)
-    const decision = decisionOf(row.transaction, {
-      offset: row.offset,
-      revision: 0,
-      outcome,
-      score: scored.scores[index] ?? NaN,
-      duplicateOfOffset: row.folded.duplicateOfOffset,
-      marks: withMark(marks, mark),
-      reasons: reasons.get(index) ?? [],
-      entityAgeMs,
-      causeOffset: null,
-      ...namedIn(ruling),
-    })
+    const { outcome, ruling } = rowRuled
+    const settled = settling.transaction(row, outcome, ruling)
+    const score = scored.scores[index] ?? NaN
+    const decision = firstDecision(row, rowRuled, settled, score, reasons.get(index) ?? [])
     decisions.push(decision)
     if (ruling === null) continue
-    for (const name of ruling.failed) failures.set(name, (failures.get(name) ?? 0) + 1)
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
     const alert = alertOf(
       row.transaction,
@@ -137,11 +133,7 @@ export async function decideBatch(
     alerts,
     alerted,
     blocks: blocks.take(options),
-    transactions: [
-      ...batch.rows.map(({ transaction }) => transaction),
-      ...revisions.map(({ transaction }) => transaction),
-    ],
-    policyFailures: failures,
+    policyFailures: failuresOf(ruled),
     labelled,
     duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
     recomputed: scored.revisables.length,
@@ -149,6 +141,36 @@ export async function decideBatch(
     featuresMs: foldedMs - startMs,
     scoreMs: performance.now() - foldedMs,
   }
+}
+
+function firstDecision(
+  { transaction, offset, folded }: FoldedEntry,
+  { ruling, marks, entityAgeMs }: RuledRow,
+  { outcome, mark }: Settled,
+  score: number,
+  reasons: readonly Reason[],
+): DecisionRecord {
+  return decisionOf(transaction, {
+    offset,
+    revision: 0,
+    outcome,
+    score,
+    duplicateOfOffset: folded.duplicateOfOffset,
+    marks: withMark(marks, mark),
+    reasons,
+    entityAgeMs,
+    causeOffset: null,
+    ...namedIn(ruling),
+  })
+}
+
+/** How often each condition of the policy has failed. */
+function failuresOf(ruled: readonly RuledRow[]): ReadonlyMap<string, number> {
+  const failures = new Map<string, number>()
+  for (const { ruling } of ruled) {
+    for (const name of ruling?.failed ?? []) failures.set(name, (failures.get(name) ?? 0) + 1)
+  }
+  return failures
 }
 
 /** Looks at what was decided for labelled transactions. Changes nothing; cards that were not read tell nothing. */
@@ -189,13 +211,14 @@ async function explain(
   return new Map(indexes.map((index, position) => [index, reasons[position] ?? []]))
 }
 
-/** Rows, states and amounts of first decisions, with those of revisions after them. */
+/** Rows, states, amounts and transactions of first decisions, with those of revisions after them. */
 function withRevisions(
   { rows, features, states }: FoldedBatch,
   revisions: readonly Revision[],
-): Pick<DecidedBatch, 'features' | 'states' | 'amountsMinor'> {
+): Pick<DecidedBatch, 'features' | 'states' | 'amountsMinor' | 'transactions'> {
   const amountsMinor = rows.map((row) => row.folded.amountMinor)
-  if (revisions.length === 0) return { features, states, amountsMinor }
+  const transactions = [...rows, ...revisions].map(({ transaction }) => transaction)
+  if (revisions.length === 0) return { features, states, amountsMinor, transactions }
   const count = rows.length + revisions.length
   const allFeatures = new Float64Array(count * FEATURE_COUNT)
   const allStates = new Uint8Array(count * FEATURE_COUNT)
@@ -206,5 +229,5 @@ function withRevisions(
     allStates.set(computed.states, (rows.length + index) * FEATURE_COUNT)
     amountsMinor.push(amountMinor)
   }
-  return { features: allFeatures, states: allStates, amountsMinor }
+  return { features: allFeatures, states: allStates, amountsMinor, transactions }
 }

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Admin } from 'kafkajs'
 import { DEFAULT_RATES } from '../core/currency.ts'
-import { createCodecs } from '../core/wire/codecs.ts'
+import { createCodecs, type Codecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
@@ -23,6 +23,7 @@ import { openBatchTracer } from '../platform/tracing/open-tracing.ts'
 import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import type { DecideOptions } from './decide-options.ts'
+import type { HeldOutput } from './lane-batch.ts'
 import { LaneGroup } from './lane-group.ts'
 import { openConfiguredModel, ScorerModels } from './models/scorer-models.ts'
 import type { Serving } from './models/served-models.ts'
@@ -112,25 +113,12 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       eventAheadMsMax: config.eventAheadMsMax,
       hmacKey: config.deadLetterHmacKey,
     }),
-    takeOutput: (partition) => {
-      const held = models.take()
-      const { controlPosition } = held
-      const { backend } = held.model.info
-      const decide = decideOptions(config, held, streamId, topics.transactions, {
-        partition,
-        partitionCount,
-        breakerResets: words.breakerResets,
-      })
-      return {
-        options: { codecs, backend, controlPosition, topics, decide },
-        committed: (decided) => {
-          models.committed(decided, held.policy)
-        },
-        release: () => {
-          held.release()
-        },
-      }
-    },
+    takeOutput: (partition) =>
+      takeOutput(models, codecs, topics, (held) =>
+        decideOptions(config, held, streamId, topics.transactions, {
+          ...{ partition, partitionCount, breakerResets: words.breakerResets },
+        }),
+      ),
   })
   const server = await openReadiness(config, telemetry, models, group, store)
   opened.push(server)
@@ -138,6 +126,27 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   opened.push(group)
   await group.start(topics.transactions, topics.labels)
   return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
+}
+
+/** What decides the batch that begins now. */
+function takeOutput(
+  models: ScorerModels,
+  codecs: Codecs,
+  topics: OutputOptions['topics'],
+  decideOf: (held: Serving) => DecideOptions,
+): HeldOutput {
+  const held = models.take()
+  const { controlPosition } = held
+  const { backend } = held.model.info
+  return {
+    options: { codecs, backend, controlPosition, topics, decide: decideOf(held) },
+    committed: (decided) => {
+      models.committed(decided, held.policy)
+    },
+    release: () => {
+      held.release()
+    },
+  }
 }
 
 /** Metrics and readiness of the process. */
