@@ -20,6 +20,7 @@ import {
 } from '../support/alert-rules.ts'
 import { watchAlerts } from '../support/alert-watch.ts'
 import { FORWARD_KEY, openObservedSystem, type ObservedSystem } from '../support/observed-system.ts'
+import { breakPolicies } from '../support/policy-faults.ts'
 import { eventually } from '../support/poll.ts'
 import { keysOf } from '../support/streams.ts'
 import { openReceiver } from '../support/webhook-receiver.ts'
@@ -152,19 +153,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     await clears('SluiceModelRefused')
   })
 
-  await t.test('a policy that no store has', async () => {
-    await system.wantPolicies(activated(system.healthyPolicies, 'f'.repeat(64)))
-    await fires('SluicePolicyRefused')
-    await system.wantPolicies(system.healthyPolicies)
-    await clears('SluicePolicyRefused')
-  })
-
-  await t.test('a policy with a condition that cannot be answered', async () => {
-    await system.wantPolicies(activated(system.healthyPolicies, system.failingPolicy))
-    await fires('SluicePolicyFails')
-    await system.wantPolicies(system.healthyPolicies)
-    await clears('SluicePolicyFails')
-  })
+  await t.test('policies that are not there or fail', () => breakPolicies(system, fires, clears))
 
   await t.test('messages that cannot be decided', async () => {
     const broken = Array.from({ length: 10 }, () => ({ value: Buffer.from('not framed') }))

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { configurationPage } from '../../infra/docs/configuration-page.ts'
 import { featuresPage } from '../../infra/docs/features-page.ts'
 import { lakePage } from '../../infra/docs/lake-page.ts'
+import { loadPromotionConfig } from '../../services/cli/policy/promotion-config.ts'
 import { loadAlertsConfig } from '../../services/alerts/config.ts'
 import { loadForwardConfig } from '../../services/alerts/forward/config.ts'
 import { errorCodes, isSluiceError } from '../../services/core/errors.ts'
@@ -30,6 +31,7 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   loadForwardConfig,
   loadSkewConfig,
   loadLakeConfig,
+  loadPromotionConfig,
   readGivenAddresses,
 ]
 

@@ -4,15 +4,9 @@ import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
-import {
-  judgePromotion,
-  missingOf,
-  type GateFinding,
-  type PromotionLimits,
-} from '../../core/policy/promotion-gates.ts'
+import { judgePromotion, missingOf, type GateFinding } from '../../core/policy/promotion-gates.ts'
 import { isClimb, stepProblem, withMode } from '../../core/policy/ruleset-changes.ts'
 import { MODES, type Mode } from '../../core/wire/records.ts'
-import { EnvReader } from '../../platform/config/env-reader.ts'
 import { interruptSignal, printProgress, repositoryRoot } from '../command.ts'
 import { readFairnessRule } from '../model/gate.ts'
 import {
@@ -22,6 +16,7 @@ import {
   type ChangeOptions,
 } from '../model/model-stream.ts'
 import { nextVersion, ownRuleset, publishRuleset, readInForce } from '../policy/policy-stream.ts'
+import { loadPromotionConfig } from '../policy/promotion-config.ts'
 import { gatherEvidence } from '../policy/promotion-evidence.ts'
 
 const SKEW_TIMEOUT_MS = 5_000
@@ -77,21 +72,11 @@ async function run(options: PromoteOptions): Promise<void> {
   await publishRuleset(access, store, inForce.wish, 'replace', changed, options, reason)
 
   async function judge(): Promise<readonly GateFinding[]> {
-    const read = new EnvReader(process.env)
-    const configured = read.value('SLUICE_MODEL')
-    const matureMs = read.value('SLUICE_PROMOTE_MATURE_MS')
-    const limits: PromotionLimits = {
-      daysMin: read.value('SLUICE_PROMOTE_DAYS_MIN'),
-      precisionMin: read.value('SLUICE_PROMOTE_PRECISION_MIN'),
-      alertsMin: read.value('SLUICE_PROMOTE_ALERTS_MIN'),
-      agreementMin: read.value('SLUICE_PROMOTE_AGREEMENT_MIN'),
-      skewShareMax: read.value('SLUICE_PROMOTE_SKEW_SHARE_MAX'),
-    }
-    read.throwIfInvalid()
+    const { limits, matureMs, modelFolder } = loadPromotionConfig(process.env)
     const evidence = await gatherEvidence(
       {
         ...{ access, store, inForce: ruleset, segment, to, matureMs },
-        configuredModel: configured ?? join(repositoryRoot(), 'models/simulator'),
+        configuredModel: modelFolder ?? join(repositoryRoot(), 'models/simulator'),
         fairnessRule: await readFairnessRule(undefined),
         skewPage: options.skew === undefined ? null : await fetchPage(options.skew),
       },

@@ -52,12 +52,6 @@ const FAULTS: readonly [what: string, text: string, where: string, part: string]
     'is absent',
   ],
   [
-    'a word for a number',
-    `${HEAD}leaseMinutes: long\n`,
-    '4:15 leaseMinutes',
-    'is "long", but must be a whole number',
-  ],
-  [
     'an unknown caution',
     `${HEAD}allowBlockOn: [degraded, tired]\n`,
     '4:26 allowBlockOn[1]',
@@ -81,12 +75,6 @@ const FAULTS: readonly [what: string, text: string, where: string, part: string]
     `${HEAD}breakers: [{windowMinutes: 5}]\n`,
     '4:12 breakers[0]',
     'limits nothing',
-  ],
-  [
-    'an unknown segment',
-    `${HEAD}breakers: [{segment: x, windowMinutes: 5, trafficShareMax: 0.1}]\n`,
-    '4:22 breakers[0].segment',
-    "none of the policy's segments",
   ],
   [
     'a share above half',

@@ -1,0 +1,21 @@
+// Faults of policies on an observed system: one that no store has, and one whose condition cannot be answered.
+
+import { activated } from '../../services/core/control/wish.ts'
+import type { ObservedSystem } from './observed-system.ts'
+
+type Waits = (alert: string) => Promise<unknown>
+
+/** Makes each, waits for its alert, repairs it, and waits until the alert is gone. */
+export async function breakPolicies(
+  { healthyPolicies, failingPolicy, wantPolicies }: ObservedSystem,
+  fires: Waits,
+  clears: Waits,
+): Promise<void> {
+  const faults = { SluicePolicyRefused: 'f'.repeat(64), SluicePolicyFails: failingPolicy }
+  for (const [alert, digest] of Object.entries(faults)) {
+    await wantPolicies(activated(healthyPolicies, digest))
+    await fires(alert)
+    await wantPolicies(healthyPolicies)
+    await clears(alert)
+  }
+}
