@@ -2,7 +2,7 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
-import { isScore, outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
+import { outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
 import type { CascadeMark } from '../core/scoring/cascade.ts'
 import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
@@ -12,10 +12,10 @@ import { referenceOf } from '../core/reference.ts'
 import { entityAgeMsOf, isLagging } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
-import type { Alert, DecisionRecord, Outcome, Reason } from '../core/wire/records.ts'
+import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { alertOf, decisionOf } from './decision-records.ts'
-import { explainRows, type Explained } from './explain-batch.ts'
+import { explainDecided } from './explain-decided.ts'
 import {
   foldBatch,
   type FoldedBatch,
@@ -83,7 +83,14 @@ export async function decideBatch(
   const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
   const { verified } = scored
   const outcomes = outcomesOf(batch, scored, options)
-  const reasons = await explain(batch, outcomes, scored, options)
+  const { whyOf, revisions } = await explainDecided(
+    batch,
+    outcomes,
+    revise(scored, decidedAtMs, options),
+    scored,
+    (index, _, score) => outcomeAt(index, score, batch, scored, options),
+    options,
+  )
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
   const alerted: Transaction[] = []
@@ -94,7 +101,7 @@ export async function decideBatch(
       outcome: outcomes[index] ?? options.unscoredOutcome,
       score: scored.scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
-      reasons: reasons.get(index) ?? [],
+      reasons: whyOf(index).reasons,
       causeOffset: null,
       segment: null,
       rules: [],
@@ -112,10 +119,9 @@ export async function decideBatch(
       options,
     )
     if (alert === null) continue
-    alerts.push(alert)
+    alerts.push({ ...alert, counterfactual: whyOf(index).counterfactual })
     alerted.push(row.transaction)
   }
-  const revisions = revise(scored, decidedAtMs, options)
   for (const { decision, alert, transaction } of revisions) {
     decisions.push(decision)
     if (alert === null) continue
@@ -177,49 +183,40 @@ function standing(
 }
 
 function outcomesOf(
-  { rows, states }: FoldedBatch,
-  { scores, verified }: VerifiedScores,
+  batch: FoldedBatch,
+  scored: VerifiedScores,
   options: DecideOptions,
 ): readonly Outcome[] {
+  const { rows } = batch
   const byOffset = new Map<number, Outcome>()
   return rows.map(({ offset, folded }, index) => {
     if (folded.duplicateOfOffset !== null) {
       // The first decision stands; it may have been made earlier in this very batch.
       return firstOutcome(byOffset, folded) ?? options.unscoredOutcome
     }
-    const own = states.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-    const found = outcomeFor(scores[index] ?? NaN, { states: own }, options)
-    // No block rests on a draft that the large net should have verified.
-    const outcome = found === 'block' && verified.unanswered.has(index) ? 'flag' : found
+    const outcome = outcomeAt(index, scored.scores[index] ?? NaN, batch, scored, options)
     byOffset.set(offset, outcome)
     return outcome
   })
 }
 
+/** The outcome of a row of the batch for a score: its own, or what it might have been. */
+function outcomeAt(
+  index: number,
+  score: number,
+  { states }: FoldedBatch,
+  { verified }: VerifiedScores,
+  options: DecideOptions,
+): Outcome {
+  const own = states.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
+  const found = outcomeFor(score, { states: own }, options)
+  // No block rests on a draft that the large net should have verified.
+  return found === 'block' && verified.unanswered.has(index) ? 'flag' : found
+}
+
 /** What was decided for the transaction that this one repeats; null when a rebuilt state no longer knows it. */
 function firstOutcome(byOffset: ReadonlyMap<number, Outcome>, folded: Folded): Outcome | null {
   return byOffset.get(folded.duplicateOfOffset ?? -1) ?? outcomeOfStored(folded.duplicateOutcome)
-}
-
-async function explain(
-  { rows, features }: FoldedBatch,
-  outcomes: readonly Outcome[],
-  { scores, verified, draftScores }: VerifiedScores,
-  options: DecideOptions,
-): Promise<ReadonlyMap<number, readonly Reason[]>> {
-  const indexes: number[] = []
-  const explained: Explained[] = []
-  for (const [index, outcome] of outcomes.entries()) {
-    const score = scores[index] ?? NaN
-    const isFirst = rows[index]?.folded.duplicateOfOffset === null
-    if (outcome === 'approve' || !isFirst || !isScore(score)) continue
-    indexes.push(index)
-    const row = features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-    const draftScore = draftScores[index] ?? NaN
-    explained.push({ row, score, draftScore, verified: verified.answers.get(index) ?? null })
-  }
-  const reasons = await explainRows(explained, options)
-  return new Map(indexes.map((index, position) => [index, reasons[position] ?? []]))
 }
 
 /** Rows, states and amounts of first decisions, with those of revisions after them. */

@@ -17,11 +17,14 @@ export interface Revision {
   readonly amountMinor: number
   readonly transaction: Transaction
   readonly alert: Alert | null
+  /** Of the decision among those that were looked at again. */
+  readonly index: number
+  readonly draftScore: number
 }
 
 /** Revisions of a batch, in the order of their causes. */
 export function revise(
-  { revisables, before, after, scores, verified }: VerifiedScores,
+  { revisables, before, after, draftAfter, scores, verified }: VerifiedScores,
   decidedAtMs: number,
   options: DecideOptions,
 ): readonly Revision[] {
@@ -55,6 +58,8 @@ export function revise(
       computed: recomputed.after,
       amountMinor: recomputed.amountMinor,
       transaction,
+      index,
+      draftScore: draftAfter[index] ?? NaN,
       alert: revisedAlertOf(
         transaction,
         decision,

@@ -1,0 +1,74 @@
+// Which decisions of a batch want reasons: flags and blocks with a score, first decisions and revisions alike.
+
+import { isScore } from '../core/decision/decide.ts'
+import { FEATURE_COUNT } from '../core/features/feature-list.ts'
+import type { Outcome } from '../core/wire/records.ts'
+import type { DecideOptions } from './decide-options.ts'
+import { explainRows, NO_WHY, type Explained, type Why } from './explain-batch.ts'
+import type { FoldedBatch } from './fold-batch.ts'
+import { outcomeFor, type Revision } from './revise.ts'
+import { revisedPositions, type VerifiedScores } from './verify-batch.ts'
+
+export interface ExplainedBatch {
+  /** By position of the first decision; NO_WHY for those that want none. */
+  readonly whyOf: (position: number) => Why
+  readonly revisions: readonly Revision[]
+}
+
+/** Explains first decisions and revisions together. `outcomeOf` says what a row of the batch would come to. */
+export async function explainDecided(
+  { rows, features }: FoldedBatch,
+  outcomes: readonly Outcome[],
+  revisions: readonly Revision[],
+  { scores, verified, draftScores }: VerifiedScores,
+  outcomeOf: (position: number, row: Float64Array, score: number) => Outcome,
+  options: DecideOptions,
+): Promise<ExplainedBatch> {
+  const places = new Map<number, number>()
+  const explained: Explained[] = []
+  for (const [index, outcome] of outcomes.entries()) {
+    const score = scores[index] ?? NaN
+    const isFirst = rows[index]?.folded.duplicateOfOffset === null
+    if (outcome === 'approve' || !isFirst || !isScore(score)) continue
+    places.set(index, explained.length)
+    explained.push({
+      row: features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT),
+      score,
+      draftScore: draftScores[index] ?? NaN,
+      verified: verified.answers.get(index) ?? null,
+      outcome,
+      outcomeOf: (row, changed) => outcomeOf(index, row, changed),
+    })
+  }
+  const revisionPlaces = revisions.map(({ decision, computed, draftScore, index }) => {
+    const { outcome, score } = decision
+    if (outcome === 'approve' || score === null) return null
+    const position = revisedPositions(rows.length, index).after
+    explained.push({
+      row: computed.row,
+      score,
+      draftScore,
+      verified: verified.answers.get(position) ?? null,
+      outcome,
+      outcomeOf: (_, changed) => outcomeFor(changed, computed, options),
+    })
+    return explained.length - 1
+  })
+  const found = await explainRows(explained, options)
+  return {
+    whyOf: (position) => found[places.get(position) ?? -1] ?? NO_WHY,
+    revisions: revisions.map((revision, index) => {
+      const why = found[revisionPlaces[index] ?? -1]
+      return why === undefined ? revision : withWhy(revision, why)
+    }),
+  }
+}
+
+function withWhy(revision: Revision, { reasons, counterfactual }: Why): Revision {
+  const { decision, alert } = revision
+  return {
+    ...revision,
+    decision: { ...decision, reasons },
+    alert: alert === null ? null : { ...alert, reasons, counterfactual },
+  }
+}
