@@ -3,16 +3,6 @@
 // decided, the small one says which few features are worth asking it about, since it is asked once for each.
 
 import {
-  beginSearch,
-  COUNTERFACTUAL_ROUNDS,
-  isMilder,
-  leastChange,
-  narrowed,
-  trialsOf,
-  valueAt,
-  type FlipSearch,
-} from '../core/decision/counterfactual.ts'
-import {
   rankedDrops,
   reasonsOf,
   REASONS_MAX,
@@ -23,14 +13,12 @@ import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { Verifier } from '../core/scoring/scoring-model.ts'
 import type { Counterfactual, Outcome, Reason } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
+import { findCounterfactuals } from './find-counterfactuals.ts'
 import type { VerifiedRow } from './verify-rows.ts'
-import { scoreChanged, verifyChanged, type ChangedRow } from './what-if.ts'
+import { verifyChanged, type ChangedRow } from './what-if.ts'
 
 /** Features that the large net is asked about, of those that matter most to the small one. */
 const CANDIDATES_MAX = 2 * REASONS_MAX
-
-/** Features of one row between whose value and usual value a change is looked for: of the strongest. */
-const SEARCHES_MAX = 2
 
 /** A row that wants reasons, and what it came to. */
 export interface Explained {
@@ -46,7 +34,7 @@ export interface Explained {
 
 export interface Why {
   readonly reasons: readonly Reason[]
-  /** Null when no single feature at its usual value gives a milder outcome. */
+  /** Null when not even the strongest features at their usual values give a milder outcome. */
   readonly counterfactual: Counterfactual | null
 }
 
@@ -61,10 +49,10 @@ export async function explainRows(
 ): Promise<readonly Why[]> {
   if (explained.length === 0) return []
   const drops = await dropsOf(explained, options)
-  const searches = await search(explained, drops, options)
+  const counterfactuals = await findCounterfactuals(explained, drops, options)
   return explained.map(({ row }, position) => ({
     reasons: reasonsOf(row, options.usual, drops[position] ?? []),
-    counterfactual: leastChange(searches[position] ?? []),
+    counterfactual: counterfactuals[position] ?? null,
   }))
 }
 
@@ -102,7 +90,8 @@ async function askAgain(
     const from = position * FEATURE_COUNT
     for (const drop of rankedDrops(draftScore, scores, from).slice(0, CANDIDATES_MAX)) {
       const { feature, scoreAtUsual } = drop
-      candidates.push({ row, feature, value: usual[feature] ?? NaN, verified, at: from + feature })
+      const changes = [{ feature, value: usual[feature] ?? NaN }]
+      candidates.push({ row, changes, verified, at: from + feature })
       found.push(scoreAtUsual)
     }
     scores.fill(NaN, from, from + FEATURE_COUNT)
@@ -110,52 +99,4 @@ async function askAgain(
   const answers = Float64Array.from(found)
   await verifyChanged(candidates, answers, verifier)
   for (const [index, { at }] of candidates.entries()) scores[at] = answers[index] ?? NaN
-}
-
-/** Searches that are over, per row: features whose usual value gives a milder outcome. */
-async function search(
-  explained: readonly Explained[],
-  drops: readonly (readonly Drop[])[],
-  options: Options,
-): Promise<readonly (readonly FlipSearch[])[]> {
-  const changed = new Float64Array(FEATURE_COUNT)
-  const answerOf = (of: Explained, feature: number, value: number, score: number) => {
-    changed.set(of.row)
-    changed[feature] = value
-    return { score, outcome: of.outcomeOf(changed, score) }
-  }
-  let searches = explained.map((of, position) =>
-    (drops[position] ?? [])
-      .map(({ feature, scoreAtUsual }) => {
-        const usual = options.usual[feature] ?? NaN
-        const answer = answerOf(of, feature, usual, scoreAtUsual)
-        return beginSearch(feature, of.row[feature] ?? NaN, usual, answer)
-      })
-      .filter(({ answer }) => isMilder(answer, of.outcome))
-      .slice(0, SEARCHES_MAX),
-  )
-  for (let round = 0; round < COUNTERFACTUAL_ROUNDS; round += 1) {
-    const rows = explained.flatMap(({ row, verified }, position) =>
-      (searches[position] ?? []).flatMap((each) =>
-        trialsOf(each).map((part): ChangedRow => {
-          return { row, verified, feature: each.feature, value: valueAt(each, part) }
-        }),
-      ),
-    )
-    if (rows.length === 0) break
-    const scores = await scoreChanged(rows, options)
-    let next = 0
-    searches = explained.map((of, position) =>
-      (searches[position] ?? []).map((each) => {
-        const trials = trialsOf(each)
-        const answers = trials.map((part) => {
-          const score = scores[next] ?? NaN
-          next += 1
-          return answerOf(of, each.feature, valueAt(each, part), score)
-        })
-        return narrowed(each, of.outcome, trials, answers)
-      }),
-    )
-  }
-  return searches
 }

@@ -1,5 +1,5 @@
-// What rows would have scored with one feature changed and all others as they were. Of a cascade the net that would have
-// decided answers: the small one outside the band, the large one inside, if it answered for the row as it was.
+// What rows would have scored with one feature changed, or a few, and all others as they were. Of a cascade the net that
+// would have decided answers: the small one outside the band, the large one inside, if it answered for the row as it was.
 
 import { needsVerification } from '../core/scoring/cascade.ts'
 import { SEQUENCE_LENGTH } from '../core/features/card-sequence.ts'
@@ -11,11 +11,15 @@ import type { VerifiedRow } from './verify-rows.ts'
 const AMOUNT_FEATURE = FEATURE_NAMES.indexOf('amount')
 const MINOR_PER_UNIT = 100
 
-/** A row with one feature changed. */
-export interface ChangedRow {
-  readonly row: Float64Array
+export interface Change {
   readonly feature: number
   readonly value: number
+}
+
+/** A row with features changed. */
+export interface ChangedRow {
+  readonly row: Float64Array
+  readonly changes: readonly Change[]
   /** What the large net read of the row as it was; null when the draft decided. */
   readonly verified: VerifiedRow | null
 }
@@ -51,16 +55,15 @@ export async function verifyChanged(
     writeChanged(each, rows, place)
     sequences.set(each.verified.sequence, place * SEQUENCE_LENGTH)
     // The sequence compares earlier amounts with this one.
+    const amount = each.changes.find(({ feature }) => feature === AMOUNT_FEATURE)
     amountsMinor[place] =
-      each.feature === AMOUNT_FEATURE
-        ? Math.round(each.value * MINOR_PER_UNIT)
-        : each.verified.amountMinor
+      amount === undefined ? each.verified.amountMinor : Math.round(amount.value * MINOR_PER_UNIT)
   }
   const found = await verifier.score({ rows, sequences, amountsMinor }, asked.length)
   for (const [place, at] of asked.entries()) scores[at] = found[place] ?? NaN
 }
 
-function writeChanged({ row, feature, value }: ChangedRow, target: Float64Array, at: number): void {
+function writeChanged({ row, changes }: ChangedRow, target: Float64Array, at: number): void {
   target.set(row, at * FEATURE_COUNT)
-  target[at * FEATURE_COUNT + feature] = value
+  for (const { feature, value } of changes) target[at * FEATURE_COUNT + feature] = value
 }

@@ -1,12 +1,12 @@
 // The counterfactual of a flag or a block: the least change of one feature that would have given a milder outcome, all
-// other features as they were.
+// other features as they were; or of several, where no single one is enough.
 //
 // The way from the value to the usual one is cut into PARTS. The end of a search always gives a milder outcome, and the
 // point one part before it does not: both were scored. Several points are tried at once, so that the model is called
 // ROUNDS times and not once for every halving.
 
 import { FEATURES } from '../features/feature-list.ts'
-import { OUTCOMES, type Counterfactual, type Outcome } from '../wire/records.ts'
+import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
 import { scoreInWords, valueInWords } from './value-words.ts'
 
 /** Parts of the way from a value to its usual one. */
@@ -108,19 +108,48 @@ export function leastChange(searches: readonly FlipSearch[]): Counterfactual | n
   return counterfactualOf(least)
 }
 
+/** Several features at their usual values, strongest first, none of which was enough alone. */
+export function jointChange(
+  row: Float64Array,
+  changes: readonly { readonly feature: number; readonly value: number }[],
+  answer: Answer,
+): Counterfactual | null {
+  const changed = changes.map(({ feature, value }) => changeOf(feature, row[feature] ?? NaN, value))
+  const [first, ...also] = changed
+  if (first === undefined) return null
+  return told(first, also, answer)
+}
+
 function counterfactualOf(search: FlipSearch): Counterfactual {
   const { feature, value, answer, high } = search
-  const definition = FEATURES[feature]
-  const changedTo = valueAt(search, high)
-  const text =
-    `with ${definition?.sentence ?? ''} at ${valueInWords(feature, changedTo)} instead of ` +
-    `${valueInWords(feature, value)} it would have scored ${scoreInWords(answer.score)}: ${answer.outcome}`
+  return told(changeOf(feature, value, valueAt(search, high)), [], answer)
+}
+
+interface ToldChange extends FeatureChange {
+  readonly words: string
+}
+
+function changeOf(feature: number, value: number, changedTo: number): ToldChange {
+  const { name = '', sentence = '' } = FEATURES[feature] ?? {}
   return {
-    feature: definition?.name ?? '',
+    feature: name,
     value: Number.isNaN(value) ? null : value,
-    changedTo,
-    scoreThen: answer.score,
-    outcomeThen: answer.outcome,
-    text,
+    changedTo: Number.isNaN(changedTo) ? null : changedTo,
+    words: `${sentence} at ${valueInWords(feature, changedTo)} instead of ${valueInWords(feature, value)}`,
+  }
+}
+
+function told(
+  { words, ...first }: ToldChange,
+  also: readonly ToldChange[],
+  { score, outcome }: Answer,
+): Counterfactual {
+  const all = [words, ...also.map((each) => each.words)].join(' and ')
+  return {
+    ...first,
+    scoreThen: score,
+    outcomeThen: outcome,
+    text: `with ${all} it would have scored ${scoreInWords(score)}: ${outcome}`,
+    also: also.map(({ feature, value, changedTo }) => ({ feature, value, changedTo })),
   }
 }

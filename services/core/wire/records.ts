@@ -154,16 +154,22 @@ export interface AlertRule {
   readonly text: string
 }
 
-/** The least change that was found to give a milder outcome. */
-export interface Counterfactual {
+/** A feature with another value. */
+export interface FeatureChange {
   readonly feature: string
   /** Null when the feature was absent. */
   readonly value: number | null
   /** Null is absent. */
   readonly changedTo: number | null
+}
+
+/** The least change that was found to give a milder outcome. */
+export interface Counterfactual extends FeatureChange {
   readonly scoreThen: number | null
   readonly outcomeThen: Outcome
   readonly text: string
+  /** Further features that have to change with it; none when one is enough. */
+  readonly also: readonly FeatureChange[]
 }
 
 /** A decision to flag or block, or a later word on it. Key: card. */

@@ -1,19 +1,26 @@
 // Goal: each counterfactual that an alert carries is true: applied to the row, it gives the score and the outcome that it
-// names. Method: the released cascade on its own golden rows; each change is made and scored again by itself.
+// names. Method: the released cascade on a simulated stream; each change is made to its row and scored again by itself.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { isScore, outcomeOf } from '../../../services/core/decision/decide.ts'
-import { SEQUENCE_LENGTH } from '../../../services/core/features/card-sequence.ts'
+import { SEQUENCE_LENGTH, writeSequence } from '../../../services/core/features/card-sequence.ts'
 import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
+import { LANE_START, LaneFold } from '../../../services/core/features/lane-fold.ts'
+import { referenceOf } from '../../../services/core/reference.ts'
 import { OUTCOMES, type Counterfactual, type Outcome } from '../../../services/core/wire/records.ts'
-import { readModelFolder } from '../../../services/platform/tensorflow/model-folder.ts'
 import { openScoringModel } from '../../../services/platform/tensorflow/scoring-model.ts'
 import { explainRows, type Explained } from '../../../services/scorer/explain-batch.ts'
+import { foldBatch, type LaneEntry } from '../../../services/scorer/fold-batch.ts'
+import { simulate } from '../../../services/producer/index.ts'
+import { PlainState } from '../../support/plain-state.ts'
 import { RELEASED_MODEL } from '../platform/tensorflow/model-copies.ts'
 
 const AMOUNT = FEATURE_NAMES.indexOf('amount')
+const TRANSACTIONS = 6_000
+const BATCH = 500
+const FRAUD_SHARE = 0.05
 
 const model = await openScoringModel({ folder: RELEASED_MODEL, backend: 'wasm' })
 after(() => {
@@ -22,7 +29,7 @@ after(() => {
 const { info } = model
 const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
 const decided = (score: number): Outcome => outcomeOf(score, thresholds)
-const folder = await readModelFolder(RELEASED_MODEL, DEFAULT_RATES.digest)
+const flagged = await flaggedRows()
 
 interface Asked {
   readonly row: Float64Array
@@ -30,16 +37,34 @@ interface Asked {
   readonly amountMinor: number
 }
 
-/** The golden rows of the large net. */
-function golden(): readonly Asked[] {
-  const { rowCount = 0, rows, sequences } = folder.target?.golden ?? {}
-  return Array.from({ length: rowCount }, (_, at) => ({
-    row: rows?.slice(at * FEATURE_COUNT, (at + 1) * FEATURE_COUNT) ?? new Float64Array(),
-    sequence:
-      sequences?.values.slice(at * SEQUENCE_LENGTH, (at + 1) * SEQUENCE_LENGTH) ??
-      new Float64Array(),
-    amountMinor: sequences?.amountsMinor[at] ?? NaN,
-  }))
+/** Rows of a simulated stream that the draft sends to the large net, and that this flags or blocks. */
+async function flaggedRows(): Promise<readonly Asked[]> {
+  const { verifier } = model
+  assert.ok(verifier !== null)
+  const state = new PlainState()
+  const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+  const entries = [
+    ...simulate({ seed: 5, transactionsMax: TRANSACTIONS, cards: 50, fraudShare: FRAUD_SHARE }),
+  ]
+    .flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
+    .map((transaction, offset): LaneEntry => {
+      return { kind: 'transaction', offset, timestampMs: transaction.eventTimeMs, transaction }
+    })
+  const found: Asked[] = []
+  for (let start = 0; start < entries.length; start += BATCH) {
+    const batch = foldBatch([], entries.slice(start, start + BATCH), 0, fold, state, 'live')
+    const scores = await model.score(batch.features, batch.rows.length)
+    for (const [index, { transaction, offset, folded }] of batch.rows.entries()) {
+      if (!((scores[index] ?? NaN) >= verifier.verifyFrom)) continue
+      const { card, eventTimeMs, id } = transaction
+      const sequence = new Float64Array(SEQUENCE_LENGTH)
+      writeSequence(state.card(card), eventTimeMs, referenceOf(id), offset, sequence, 0)
+      const row = batch.features.slice(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
+      const each = { row, sequence, amountMinor: folded.amountMinor }
+      if (decided((await cascade(each)).score) !== 'approve') found.push(each)
+    }
+  }
+  return found
 }
 
 /** What the cascade says of one row, asked by itself. */
@@ -58,7 +83,7 @@ async function cascade({ row, sequence, amountMinor }: Asked) {
 async function explainedRows(draftDecides: boolean) {
   const asked: Asked[] = []
   const explained: Explained[] = []
-  for (const each of golden()) {
+  for (const each of flagged) {
     const found = await cascade(each)
     const score = draftDecides ? found.draftScore : found.score
     const outcome = decided(score)
