@@ -221,6 +221,10 @@ export interface Lease {
   readonly startMs: number
   readonly endMs: number
   readonly reason: string
+  /** Last revision of the block's alert, as on the wire; null in records of version 1. */
+  readonly alert: Uint8Array | null
+  /** Event time at which a genuine label ends the lease, when that is known before it counts. */
+  readonly releaseAtMs: number | null
 }
 
 /** A subscriber's word on an alert. Key: alert id. */

@@ -188,6 +188,8 @@ export const minimalLease: Lease = {
   startMs: TIME_MS,
   endMs: TIME_MS,
   reason: '',
+  alert: null,
+  releaseAtMs: null,
 }
 
 export const fullLease: Lease = {
@@ -196,6 +198,8 @@ export const fullLease: Lease = {
   grade: 'corroborated',
   endMs: TIME_MS + 86_400_000,
   reason: 'Nine payments in one hour.',
+  alert: Buffer.from('000000000a61', 'hex'),
+  releaseAtMs: TIME_MS + 3_600_000,
 }
 
 export const minimalReceipt: Receipt = {
