@@ -1,6 +1,7 @@
 // What one micro-batch publishes, encoded: alerts, leases, one decision block, dead letters, and the offsets.
 
-import { createHash } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { blockHashOf, DIGEST_SALT_BYTES } from '../core/audit/block-hash.ts'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
 import { STATE } from '../core/features/feature-states.ts'
 import type { LanePosition } from '../core/features/lane-fold.ts'
@@ -59,7 +60,7 @@ export function encodeOutput(
   const { partition } = decide
   const block = blockOf(taken, decided, progress, previousHash, decidedAtMs, options)
   const blockValue = codecs.decisionBlock.encode(block)
-  const chainHash = createHash('sha256').update(blockValue).digest('base64')
+  const chainHash = blockHashOf(block, blockValue).toString('base64')
   // Alerts and leases are keyed by card; their topics have as many partitions as the input, so a card's are here.
   const traces = decided.alerts.map((alert) => {
     const headers = headersOf(taken.entries, alert.source.offset)
@@ -179,6 +180,8 @@ function blockOf(
     deadLetterOffsets: taken.rejected
       .filter(({ topic }) => topic === 'transactions')
       .map(({ letter }) => letter.offset),
+    digestSalts: randomBytes(decided.decisions.length * DIGEST_SALT_BYTES),
+    erased: [],
   }
 }
 
@@ -187,7 +190,15 @@ function leaseOf(alert: Alert): Lease | null {
   if (alert.action === 'release') {
     const { card, alertId, revision, eventTimeMs } = alert
     const ended = { grade: 'suspected', startMs: eventTimeMs, endMs: eventTimeMs } as const
-    return { card, alertId, revision, ...ended, reason: 'a late transaction changed the decision' }
+    return {
+      card,
+      alertId,
+      revision,
+      ...ended,
+      reason: 'a late transaction changed the decision',
+      alert: null,
+      releaseAtMs: null,
+    }
   }
   if (alert.lease === null) return null
   return {
@@ -196,5 +207,7 @@ function leaseOf(alert: Alert): Lease | null {
     revision: alert.revision,
     ...alert.lease,
     reason: alert.reasons[0]?.text ?? 'model score',
+    alert: null,
+    releaseAtMs: null,
   }
 }

@@ -105,7 +105,7 @@ export interface DecisionBlock {
   readonly featureListHash: string
   readonly controlPosition: number | null
   readonly cut: readonly CutEntry[]
-  /** SHA-256 of the block before in this partition; empty for the first. */
+  /** Hash of the block before in this partition; empty for the first. */
   readonly previousHash: Uint8Array
   readonly decidedAtMs: number
   readonly featureCount: number
@@ -115,6 +115,16 @@ export interface DecisionBlock {
   readonly featureStates: Uint8Array | null
   readonly decisions: readonly DecisionRecord[]
   readonly deadLetterOffsets: readonly number[]
+  /** DIGEST_SALT_BYTES random bytes per decision, in order; empty: the block's hash is over its message. */
+  readonly digestSalts: Uint8Array
+  /** Of a copy: decisions whose values were erased. */
+  readonly erased: readonly ErasedDecision[]
+}
+
+/** What is left of a decision whose values were erased. */
+export interface ErasedDecision {
+  readonly index: number
+  readonly digest: Uint8Array
 }
 
 /** The lease that a block carries, so that a subscriber lets go unaided. */
