@@ -56,7 +56,7 @@ interface Seen {
 
 export class ChainCheck {
   readonly #partition: number
-  readonly #anchors: readonly Anchor[]
+  #anchors: readonly Anchor[]
   readonly #findings: ChainFinding[] = []
   #last: Seen | null = null
   #first: { readonly offset: number; readonly previousHash: Uint8Array } | null = null
@@ -87,8 +87,8 @@ export class ChainCheck {
       return
     }
     const hash = blockHashOf(block, message)
-    if (this.#last === null) this.#begin(offset, block)
-    else this.#link(this.#last, offset, block)
+    if (this.#first === null) this.#begin(offset, block)
+    else if (this.#last !== null) this.#link(this.#last, offset, block)
     this.#blocks += 1
     this.#decisions += block.decisions.length
     this.#erased += block.erased.length
@@ -99,11 +99,11 @@ export class ChainCheck {
 
   finish(): ChainSummary {
     const last = this.#last
-    for (const anchor of this.#anchors.slice(this.#nextAnchor)) {
-      // Beyond the newest block there must be no anchor.
-      this.#missing(anchor)
-    }
     const head = this.#headStanding()
+    // A partition may have been quiet for so long that retention has taken all of it.
+    if (head === 'empty') return this.#summary(head)
+    // Beyond the newest block there must be no anchor.
+    for (const anchor of this.#anchors.slice(this.#nextAnchor)) this.#missing(anchor)
     if (head === 'unverified') {
       this.#find(
         'head_unverified',
@@ -118,6 +118,11 @@ export class ChainCheck {
         `the scorer last committed the block ${short(Buffer.from(this.#committedHash, 'base64'))}, which is not there as it was`,
       )
     }
+    return this.#summary(head)
+  }
+
+  #summary(head: HeadStanding): ChainSummary {
+    const last = this.#last
     return {
       partition: this.#partition,
       blocks: this.#blocks,
@@ -130,8 +135,10 @@ export class ChainCheck {
     }
   }
 
-  #begin(offset: number, { previousHash }: DecisionBlock): void {
+  #begin(offset: number, { previousHash, streamId }: DecisionBlock): void {
     this.#first = { offset, previousHash }
+    // One file may hold the anchors of several streams.
+    this.#anchors = this.#anchors.filter((anchor) => anchor.streamId === streamId)
     if (previousHash.length === 0) this.#before = 0
     // Anchors of what is gone: the newest of them may be the very block before.
     while ((this.#anchors[this.#nextAnchor]?.offset ?? Infinity) < offset) {

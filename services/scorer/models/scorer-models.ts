@@ -15,6 +15,7 @@ import type { ScorerConfig } from '../config.ts'
 import type { DecidedBatch } from '../micro-batch.ts'
 import { ControlFollower, type ControlFollowerOptions } from './control-follower.ts'
 import { openModelByChoice, type ModelSources } from './model-opener.ts'
+import { keepModel } from './keep-model.ts'
 import { ModelSwitch } from './model-switch.ts'
 import { policyOf } from './policy.ts'
 import { PopulationMeter } from './population-meter.ts'
@@ -48,7 +49,7 @@ export class ScorerModels implements Closable {
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
       configuredDigest: configured.info.digest,
-      store: config.modelStore ?? defaultStore(repositoryRoot()),
+      store: storeOf(config),
       backend: config.backend,
     }
     this.#switch = new ModelSwitch({
@@ -145,7 +146,12 @@ export async function openConfiguredModel(
     thread: config.scoringThread,
   })
   log.info({ ...model.info, usual: undefined, population: undefined }, 'Model loaded.')
+  await keepModel(storeOf(config), configuredFolder(config), model.info.digest, log)
   return model
+}
+
+function storeOf({ modelStore }: ScorerConfig): string {
+  return modelStore ?? defaultStore(repositoryRoot())
 }
 
 function configuredFolder({ modelFolder }: ScorerConfig): string {
