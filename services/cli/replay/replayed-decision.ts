@@ -6,7 +6,7 @@ import type { ComputedRow } from '../../core/features/late-revisions.ts'
 import type { RecordedBlock } from '../../core/features/replay-records.ts'
 import type { ReplayedCause, ReplayedRow } from '../../core/features/replay-rows.ts'
 import { reasonOf, VERDICT } from '../../core/features/row-comparison.ts'
-import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
+import { FEATURE_NAMES, FEATURES } from '../../core/features/feature-list.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { referenceOf } from '../../core/reference.ts'
 import type { Transaction } from '../../core/transaction.ts'
@@ -101,10 +101,8 @@ function featureVerdicts({ recorded, values, verdicts }: ReplayedRow) {
   let isSequenceKnown = true
   for (const [index, verdict] of verdicts.entries()) {
     if (verdict >= VERDICT.other) {
-      const reason = reasonOf(verdict)
-      if (reason === 'warming_up' || reason === 'expired' || reason === 'behind_reach') {
-        isSequenceKnown = false
-      }
+      const isOfCard = FEATURES[index]?.entity === 'card'
+      if (isOfCard && reasonOf(verdict) !== 'degraded') isSequenceKnown = false
       continue
     }
     compared += 1
