@@ -5,3 +5,10 @@ export type { AlertsConfig } from './config.ts'
 export { createAlertsTelemetry } from '../platform/metrics/alerts-telemetry.ts'
 export type { AlertsTelemetry } from '../platform/metrics/alerts-telemetry.ts'
 export { tailAlerts } from './tail-alerts.ts'
+export {
+  loadForwardConfig,
+  loadTargets,
+  runForwarder,
+  type ForwardConfig,
+  type Target,
+} from './forward/index.ts'

@@ -1,7 +1,9 @@
 // Decisions and alerts as they are published.
 
 import { alertIdOf } from '../core/decision/alert-id.ts'
+import type { GuardMark } from '../core/decision/block-guard.ts'
 import { actionOf, isScore } from '../core/decision/decide.ts'
+import { alertRevisionOf } from '../core/decision/leases.ts'
 import { expectedLossMinorOf, priorityOf } from '../core/decision/priority.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type {
@@ -13,6 +15,8 @@ import type {
   Outcome,
 } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
+
+const CONTROL_MARK: GuardMark = 'control_group'
 
 /** What is the same in a first decision and a revision. */
 export function decisionOf(
@@ -54,7 +58,9 @@ export function alertOf(
   decidedAtMs: number,
   options: DecideOptions,
 ): Alert | null {
-  const action = actionOf(decision.outcome, options.mode)
+  // Let through to see what becomes of it: analysts are told.
+  const isControl = decision.marks.includes(CONTROL_MARK)
+  const action = isControl ? 'flag' : actionOf(decision.outcome, options.mode)
   return action === null
     ? null
     : alert(action, transaction, decision, referenceMinor, timestampMs, decidedAtMs, options)
@@ -83,8 +89,8 @@ export function revisedAlertOf(
       decidedAtMs,
       options,
     ),
-    revision: decision.revision,
-    supersedes: decision.revision - 1,
+    revision: alertRevisionOf(decision.revision),
+    supersedes: alertRevisionOf(decision.revision - 1),
     cause: 'late_transaction',
   }
 }

@@ -2,7 +2,7 @@
 
 import { isScore } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
-import type { Outcome } from '../core/wire/records.ts'
+import { OUTCOMES, type Counterfactual, type Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { explainRows, NO_WHY, type Explained, type Why } from './explain-batch.ts'
 import type { FoldedBatch } from './fold-batch.ts'
@@ -64,11 +64,22 @@ export async function explainDecided(
   }
 }
 
+/** Nothing where a breaker or another guard has made the outcome as mild as that already. */
+export function counterfactualFor(
+  outcome: Outcome,
+  { counterfactual }: Pick<Why, 'counterfactual'>,
+): Counterfactual | null {
+  if (counterfactual === null) return null
+  const isMilder = OUTCOMES.indexOf(counterfactual.outcomeThen) < OUTCOMES.indexOf(outcome)
+  return isMilder ? counterfactual : null
+}
+
 function withWhy(revision: Revision, { reasons, counterfactual }: Why): Revision {
   const { decision, alert } = revision
   return {
     ...revision,
     decision: { ...decision, reasons },
     alert: alert === null ? null : { ...alert, reasons, counterfactual },
+    counterfactual,
   }
 }

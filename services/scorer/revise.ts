@@ -5,7 +5,7 @@ import { STATE } from '../core/features/feature-states.ts'
 import type { ComputedRow } from '../core/features/late-revisions.ts'
 import type { CascadeMark } from '../core/scoring/cascade.ts'
 import type { Transaction } from '../core/transaction.ts'
-import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
+import type { Alert, Counterfactual, DecisionRecord, Outcome } from '../core/wire/records.ts'
 import { decisionOf, revisedAlertOf } from './decision-records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { cascadeMark, revisedPositions, type VerifiedScores } from './verify-batch.ts'
@@ -20,6 +20,11 @@ export interface Revision {
   /** Of the decision among those that were looked at again. */
   readonly index: number
   readonly draftScore: number
+  /** Null until it is explained, and where there is none. */
+  readonly counterfactual: Counterfactual | null
+  readonly outcomeBefore: Outcome
+  /** Of the cause: when its message was sent. */
+  readonly timestampMs: number
 }
 
 /** Revisions of a batch, in the order of their causes. */
@@ -56,10 +61,13 @@ export function revise(
     revisions.push({
       decision,
       computed: recomputed.after,
+      outcomeBefore,
+      timestampMs: cause.timestampMs,
       amountMinor: recomputed.amountMinor,
       transaction,
       index,
       draftScore: draftAfter[index] ?? NaN,
+      counterfactual: null,
       alert: revisedAlertOf(
         transaction,
         decision,

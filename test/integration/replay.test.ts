@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { DecisionBlock } from '../../services/core/wire/records.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
-import type { ProducedEvent } from '../../services/producer/index.ts'
 import { copyStream } from '../support/copied-stream.ts'
+import { disturbed } from '../support/disturbed.ts'
 import { temporaryFolder, variantOf } from '../support/model-variants.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { startScorer } from '../support/scorer-process.ts'
@@ -22,18 +22,6 @@ interface Decided {
   readonly stream: TestStream
   readonly outputs: Outputs
   readonly store: string
-}
-
-/** Every ninth transaction comes a while after those that follow it, and every fiftieth comes twice. */
-function disturbed(events: readonly ProducedEvent[]): readonly ProducedEvent[] {
-  const placed: { readonly event: ProducedEvent; readonly at: number }[] = []
-  for (const [index, event] of events.entries()) {
-    const isLate = event.kind === 'transaction' && index % 9 === 0
-    const at = isLate ? index + 40 + (index % 30) : index
-    placed.push({ event, at })
-    if (event.kind === 'transaction' && index % 50 === 0) placed.push({ event, at: at + 100 })
-  }
-  return placed.toSorted((a, b) => a.at - b.at).map(({ event }) => event)
 }
 
 async function decided(t: TestContext, name: string): Promise<Decided> {

@@ -130,6 +130,7 @@ const RULES: readonly Rule[] = [
       'services/cli/commands/produce-options.ts': 'column mapping given by a person',
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
       'services/core/control/model-control.ts': 'what a control message remembers',
+      'services/core/audit/anchor.ts': 'anchors, from a file',
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
       'services/trainer/openness/folder-files.ts': 'papers of a model folder',

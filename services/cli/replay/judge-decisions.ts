@@ -1,5 +1,6 @@
 // Decisions of one model and policy, recomputed beside what was recorded.
 
+import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
 import { isScore } from '../../core/decision/decide.ts'
 import { FOLD_MARKS } from '../../core/features/fold-marks.ts'
 import { CASCADE_MARKS, needsVerification, type CascadeMark } from '../../core/scoring/cascade.ts'
@@ -119,7 +120,8 @@ function compareOutcome(judged: Judged, rule: Rule, tolerance: number, tally: Re
   // Where scores are compared with a tolerance, or cannot be computed, the recorded one is ruled on.
   const ruledOn = score === null || tolerance > 0 ? (decision.score ?? NaN) : score
   tally.outcomes += 1
-  const outcome = outcomeWith(rule, mark, scored.states, ruledOn)
+  const ruled = outcomeWith(rule, mark, scored.states, ruledOn)
+  const outcome = guardedOutcome(ruled, decision.marks)
   if (outcome !== decision.outcome) tell('outcome', decision.outcome, outcome)
 }
 
@@ -177,6 +179,21 @@ function outcomeWith(
   const outcome = rule(states, score)
   // No block rests on a draft that the large net should have verified.
   return outcome === 'block' && mark === 'draft_stands' ? 'flag' : outcome
+}
+
+/** What breaker, control group and budgets made of it: their standing was a matter of the lane, and is taken as recorded. */
+function guardedOutcome(ruled: Outcome, marks: readonly string[]): Outcome {
+  const mark = GUARD_MARKS.find((each) => marks.includes(each))
+  switch (mark) {
+    case 'breaker_open':
+    case 'leases_full':
+      return ruled === 'block' ? 'flag' : ruled
+    case 'control_group':
+    case 'over_capacity':
+      return 'approve'
+    case undefined:
+      return ruled
+  }
 }
 
 export function cascadeMarkOf({ marks }: DecisionRecord): CascadeMark | null {

@@ -108,6 +108,7 @@ test('the shortest way is told, in words with its numbers; none when nothing is 
     scoreThen: 0.123,
     outcomeThen: 'approve',
     text: 'with amount of this payment at 35.20 instead of 900.00 it would have scored 0.12: approve',
+    also: [],
   })
   assert.equal(leastChange([far, near])?.feature, 'card_count_1d')
   assert.equal(leastChange([]), null)
