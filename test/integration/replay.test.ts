@@ -4,6 +4,7 @@
 // copies in which one thing was changed. The untouched copy is the control.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { DecisionBlock } from '../../services/core/wire/records.ts'
@@ -52,6 +53,13 @@ async function sluice(
   )
   const read = (): Record<string, unknown> => JSON.parse(ran.stdout) as Record<string, unknown>
   return { ...ran, read }
+}
+
+/** Whether a line of a copy holds the text in its block. */
+function holds(line: string, text: string): boolean {
+  if (line === '') return false
+  const { value } = JSON.parse(line) as { readonly value: string }
+  return Buffer.from(value, 'base64').includes(text)
 }
 
 interface Ran {
@@ -214,6 +222,29 @@ test('the chain holds over a restart; removed and truncated blocks are found, an
   strictEqual(anchored.code, 0, anchored.stdout)
   match(anchored.stdout, /4 anchors added/)
   match((await sluice(of, ['audit', 'anchor', '--anchors', anchors])).stdout, /0 anchors added/)
+
+  const copy = join(temporaryFolder(t, 'copy'), 'blocks.ndjson')
+  strictEqual((await sluice(of, ['audit', 'export', '--out', copy])).code, 0)
+  const card = of.outputs.alerts[0]?.card ?? ''
+  ok(
+    readFileSync(copy, 'utf8')
+      .split('\n')
+      .some((line) => holds(line, card)),
+  )
+  const erased = await sluice(of, ['audit', 'erase', '--copy', copy, '--card', card])
+  strictEqual(erased.code, 0, erased.stderr)
+  ok(
+    !readFileSync(copy, 'utf8')
+      .split('\n')
+      .some((line) => holds(line, card)),
+    'the card is gone',
+  )
+  const ofCopy = await sluice(of, ['audit', 'verify', '--copy', copy, '--anchors', anchors])
+  strictEqual(ofCopy.code, 0, ofCopy.stdout)
+  const lines = readFileSync(copy, 'utf8').split('\n')
+  writeFileSync(copy, lines.toSpliced(3, 1).join('\n'))
+  const lacking = await sluice(of, ['audit', 'verify', '--copy', copy, '--anchors', anchors])
+  strictEqual(lacking.code, 1, 'control: a line is missing')
 
   const removed = await copyStream(t, stream, (topic, partition, value, index) =>
     topic === 'decisions' && partition === 1 && index === 2 ? null : value,

@@ -131,6 +131,8 @@ const RULES: readonly Rule[] = [
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
       'services/core/control/model-control.ts': 'what a control message remembers',
       'services/core/audit/anchor.ts': 'anchors, from a file',
+      'services/cli/audit/block-copy.ts': 'copies of blocks, from a file',
+      'services/cli/bench/reasons-bench.ts': 'the manifest of the released model',
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
       'services/trainer/openness/folder-files.ts': 'papers of a model folder',

@@ -8,6 +8,8 @@ import { readToEnd } from '../../platform/kafka/committed-reader.ts'
 import { openKafka } from '../../platform/kafka/kafka-client.ts'
 import { kafkaUnreadable } from '../../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
+import { readCopy } from './block-copy.ts'
 import type { DecidedStream } from '../features/open-stream.ts'
 
 const PROGRESS_BLOCKS = 20_000
@@ -46,6 +48,23 @@ export async function verifyChain(
     signal,
   )
   return checks.map((check) => check.finish())
+}
+
+/** The same of a copy, whose blocks come partition by partition in the order of their offsets. */
+export async function verifyCopy(
+  file: string,
+  anchors: readonly Anchor[],
+  { decisionBlock }: Codecs,
+): Promise<readonly ChainSummary[]> {
+  const checks = new Map<number, ChainCheck>()
+  for await (const { partition, offset, value } of readCopy(file)) {
+    const check = checks.get(partition) ?? new ChainCheck(partition, anchors, null)
+    checks.set(partition, check)
+    const decoded = decisionBlock.decode(value)
+    check.add(offset, value, decoded.ok ? decoded.value : null)
+  }
+  const inOrder = [...checks].toSorted(([a], [b]) => a - b)
+  return inOrder.map(([, check]) => check.finish())
 }
 
 /** What the scorer last committed, base64, by partition; null where it is not known. */

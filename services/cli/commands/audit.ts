@@ -2,10 +2,12 @@
 
 import type { Command } from 'commander'
 import type { Anchor } from '../../core/audit/anchor.ts'
+import type { ChainSummary } from '../../core/audit/chain-check.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
 import { appendAnchors, readAnchors } from '../audit/anchor-file.ts'
 import { chainLines } from '../audit/chain-lines.ts'
-import { verifyChain } from '../audit/verify-chain.ts'
+import { eraseFromCopy, exportBlocks } from '../audit/block-copy.ts'
+import { verifyChain, verifyCopy } from '../audit/verify-chain.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
 import { openStream, type StreamOptions } from '../features/open-stream.ts'
 import { brokersOption } from './alerts-options.ts'
@@ -15,6 +17,7 @@ const ANCHORS_DEFAULT = 'audit/anchors.ndjson'
 
 interface AuditOptions extends StreamOptions {
   readonly anchors: string
+  readonly copy?: string
   readonly acceptHead?: boolean
 }
 
@@ -23,6 +26,9 @@ Examples:
   $ sluice audit verify
   $ sluice audit verify --anchors /mnt/worm/anchors.ndjson --json
   $ sluice audit anchor --anchors /mnt/worm/anchors.ndjson
+  $ sluice audit export --out decisions-2026-11.ndjson
+  $ sluice audit erase --copy decisions-2026-11.ndjson --card card-00042
+  $ sluice audit verify --copy decisions-2026-11.ndjson
 
 What the chain proves and what not: docs/audit.md.`
 
@@ -43,6 +49,10 @@ export function register(program: Command): void {
       .description(
         'Reads all decision blocks that the topic holds and follows their chains, from the oldest to what the scorer ' +
           'committed last. Exits 1 when something is found.',
+      )
+      .option(
+        '--copy <file>',
+        'verify a copy that "sluice audit export" wrote instead of the topic',
       ),
   ).action(verify)
   addOptions(
@@ -59,6 +69,28 @@ export function register(program: Command): void {
         'take a beginning that nothing vouches for as it is, when the first anchor comes after retention',
       ),
   ).action(anchor)
+  addCopyCommands(audit)
+}
+
+function addCopyCommands(audit: Command): void {
+  addOptions(
+    audit
+      .command('export')
+      .summary('copy the decision blocks to a file, to keep them for longer')
+      .description('Writes every decision block that the topic holds to a file, a line each.')
+      .requiredOption('--out <file>', 'file to write'),
+  ).action(exportCopy)
+  addOptions(
+    audit
+      .command('erase')
+      .summary("take a card's values out of a copy; its chain still verifies")
+      .description(
+        'Takes the values, features and salts of all decisions about a card out of a copy, and leaves their digests. ' +
+          'In Kafka nothing can be erased: there messages expire.',
+      )
+      .requiredOption('--copy <file>', 'copy that "sluice audit export" wrote; it is written anew')
+      .requiredOption('--card <token>', 'card to erase'),
+  ).action(erase)
 }
 
 function addOptions(command: Command): Command {
@@ -79,7 +111,11 @@ function addOptions(command: Command): Command {
 
 async function verify(options: AuditOptions): Promise<void> {
   const anchors = await readAnchors(options.anchors)
-  const summaries = await verified(options, anchors)
+  const { copy } = options
+  const summaries =
+    copy === undefined
+      ? await verified(options, anchors)
+      : judged(await verifyCopy(copy, anchors, (await openStream(options)).codecs))
   if (options.json === true) printJson({ anchors: anchors.length, partitions: summaries })
   else for (const line of chainLines(summaries)) printLine(line)
 }
@@ -121,6 +157,26 @@ async function verified(options: AuditOptions, anchors: readonly Anchor[]) {
     { groupId, anchors, onProgress: printProgress },
     interruptSignal(),
   )
+  return judged(summaries)
+}
+
+function judged(summaries: readonly ChainSummary[]): readonly ChainSummary[] {
   if (summaries.some(({ findings }) => findings.length > 0)) process.exitCode = EXIT_BROKEN
   return summaries
+}
+
+async function exportCopy(options: AuditOptions & { readonly out: string }): Promise<void> {
+  const blocks = await exportBlocks(await openStream(options), options.out, interruptSignal())
+  if (options.json === true) printJson({ out: options.out, blocks })
+  else printLine(`${options.out}: ${blocks} blocks`)
+}
+
+async function erase(options: AuditOptions & { readonly copy: string; readonly card: string }) {
+  const { copy, card } = options
+  const found = await eraseFromCopy(copy, card, (await openStream(options)).codecs)
+  if (options.json === true) printJson({ copy, ...found })
+  else printLine(`${copy}: ${found.erased} decisions erased in ${found.blocks} blocks`)
+  if (found.notErasable === 0) return
+  printProgress(`${found.notErasable} blocks of an older form hold the card and cannot lose it`)
+  process.exitCode = EXIT_BROKEN
 }
