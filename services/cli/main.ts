@@ -44,6 +44,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],
   [
+    'enforce',
+    'refuse payments of blocked cards, and answer with receipts',
+    () => import('./commands/enforce.ts'),
+  ],
+  [
     'features',
     'list features, export rows, explain one decision',
     () => import('./commands/features.ts'),

@@ -39,7 +39,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_SCHEMA_REGISTRY_URL: {
     ...STREAM,
-    readBy: 'scorer, alerts, producer, skew',
+    readBy: 'scorer, alerts, producer, skew, enforce, receipts, cases, queue, label',
     meaning:
       "Schema registry with Confluent's API. Without it, ids come from `schemas/registry.json`.",
     kind: 'text',
@@ -128,8 +128,9 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_LEASE_MS: {
     ...DECIDING,
-    readBy: 'scorer',
-    meaning: 'How long a block lasts, from the event time on, in ms.',
+    readBy: 'scorer, enforce',
+    meaning:
+      'How long a block lasts, from the event time on, in ms. An enforcer that starts reads alerts of this age again.',
     kind: 'integer',
     default: 86_400_000,
     min: 60_000,

@@ -81,7 +81,7 @@ async function commitOnce(
   messages: readonly TopicMessages[],
   offsets: readonly InputOffset[],
 ): Promise<void> {
-  await transaction.sendBatch({ topicMessages: [...messages], acks: -1 })
+  if (messages.length > 0) await transaction.sendBatch({ topicMessages: [...messages], acks: -1 })
   await transaction.sendOffsets({ consumerGroupId: groupId, topics: byTopic(offsets) })
   await transaction.commit()
 }

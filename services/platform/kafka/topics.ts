@@ -11,7 +11,9 @@ export const TOPICS = [
   'decisions',
   'alerts',
   'leases',
+  'alerts-resent',
   'receipts',
+  'dispositions',
   'control',
   'dead-letters',
 ] as const
@@ -36,7 +38,10 @@ const CONFIG: Readonly<Record<Topic, Readonly<Record<string, string>>>> = {
   },
   alerts: { 'retention.ms': String(INPUT_RETENTION_MS) },
   leases: { 'cleanup.policy': 'compact' },
+  'alerts-resent': { 'retention.ms': String(INPUT_RETENTION_MS) },
   receipts: { 'retention.ms': String(INPUT_RETENTION_MS) },
+  // The newest word on a transaction, as long as labels are kept.
+  dispositions: { 'cleanup.policy': 'compact,delete', 'retention.ms': String(INPUT_RETENTION_MS) },
   control: { 'cleanup.policy': 'compact' },
   'dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
 }

@@ -1,0 +1,186 @@
+// The blocks that an enforcer keeps: per card those whose time is not over, made from alerts in the order in which
+// they come, and the answer that each alert gets.
+//
+// A block is a lease: it has an end and ends by itself, so an enforcer that hears nothing more lets go in time. A
+// revision replaces what its alert said before; an older one says nothing any more. Of the alerts that let a block
+// go, the last revision is remembered until the lease would have been over, so that a copy of the block that comes
+// late (a resent one) does not block again.
+
+import type { Alert, ReceiptStatus } from './wire/records.ts'
+
+/** Why an alert was refused or came too late. Closed list; the receipt's reason. */
+export const NOT_APPLIED = [
+  'lease_over',
+  'superseded',
+  'card_never_blocked',
+  'no_lease',
+  'no_room',
+] as const
+export type NotApplied = (typeof NOT_APPLIED)[number]
+
+/** What an enforcer answers to a block or a release. */
+export interface Enforced {
+  readonly status: Exclude<ReceiptStatus, 'unknown'>
+  /** Null when it was applied. */
+  readonly reason: NotApplied | null
+}
+
+/** One alert's block on one card. */
+export interface LiveBlock {
+  readonly alertId: string
+  readonly revision: number
+  readonly card: string
+  readonly startMs: number
+  /** The first millisecond at which the block is over. */
+  readonly endMs: number
+}
+
+interface Kept extends LiveBlock {
+  /** False once a later revision has let go. */
+  readonly isHeld: boolean
+}
+
+export interface LiveBlocksOptions {
+  /** Alerts that are kept at most. A block for which there is no room is refused, which its receipt says. */
+  readonly blocksMax: number
+  readonly isNeverBlocked: (card: string) => boolean
+}
+
+const APPLIED: Enforced = { status: 'applied', reason: null }
+
+/** Live blocks by card, bounded. */
+export class LiveBlocks {
+  readonly #options: LiveBlocksOptions
+  readonly #byAlert = new Map<string, Kept>()
+  readonly #byCard = new Map<string, Map<string, Kept>>()
+
+  constructor(options: LiveBlocksOptions) {
+    this.#options = options
+  }
+
+  /** Alerts that are kept, those included whose lease is over but that nobody swept yet. */
+  get size(): number {
+    return this.#byAlert.size
+  }
+
+  /** Puts an alert in force. Null for one that is neither block nor release nor takes a block back: it needs no answer. */
+  apply(alert: Alert, nowMs: number): Enforced | null {
+    const known = this.#byAlert.get(alert.alertId)
+    if (known !== undefined && alert.revision < known.revision)
+      return alert.action === 'flag' ? null : { status: 'too_late', reason: 'superseded' }
+    switch (alert.action) {
+      case 'block':
+        return this.#block(alert, known, nowMs)
+      case 'release':
+        return this.#letGo(alert, known, nowMs)
+      case 'flag':
+        // A block that became a flag lets the card go.
+        return known === undefined ? null : this.#letGo(alert, known, nowMs)
+      case 'unknown':
+        return null
+    }
+  }
+
+  /** The block of this card that lasts longest; null when it has none now. */
+  blockOf(card: string, nowMs: number): LiveBlock | null {
+    let longest: Kept | null = null
+    for (const block of this.#byCard.get(card)?.values() ?? []) {
+      if (!isLive(block, nowMs)) continue
+      if (longest === null || isAfter(block, longest)) longest = block
+    }
+    return longest
+  }
+
+  /** Blocks in force now, those that end last first, at most `limit`. */
+  list(nowMs: number, limit: number): readonly LiveBlock[] {
+    return [...this.#byAlert.values()]
+      .filter((block) => isLive(block, nowMs))
+      .sort((a, b) => (isAfter(a, b) ? -1 : 1))
+      .slice(0, limit)
+      .map(({ alertId, revision, card, startMs, endMs }) => ({
+        alertId,
+        revision,
+        card,
+        startMs,
+        endMs,
+      }))
+  }
+
+  /** Blocks in force now. */
+  countLive(nowMs: number): number {
+    let count = 0
+    for (const block of this.#byAlert.values()) if (isLive(block, nowMs)) count += 1
+    return count
+  }
+
+  /** Forgets what is over. */
+  sweep(nowMs: number): void {
+    for (const block of this.#byAlert.values()) if (block.endMs <= nowMs) this.#forget(block)
+  }
+
+  #block(alert: Alert, known: Kept | undefined, nowMs: number): Enforced {
+    const { lease, alertId, revision, card } = alert
+    if (lease === null) return { status: 'refused', reason: 'no_lease' }
+    if (lease.endMs <= nowMs) {
+      // An earlier end that has passed takes back what was held.
+      if (known !== undefined) this.#forget(known)
+      return { status: 'too_late', reason: 'lease_over' }
+    }
+    if (this.#options.isNeverBlocked(card))
+      return { status: 'refused', reason: 'card_never_blocked' }
+    if (known === undefined && !this.#hasRoom(nowMs))
+      return { status: 'refused', reason: 'no_room' }
+    const { startMs, endMs } = lease
+    this.#keep({ alertId, revision, card, startMs, endMs, isHeld: true })
+    return APPLIED
+  }
+
+  #letGo(alert: Alert, known: Kept | undefined, nowMs: number): Enforced {
+    const endMs = Math.max(known?.endMs ?? 0, alert.lease?.endMs ?? 0)
+    if (known === undefined) {
+      // The block may still come, out of order; without its lease nobody knows for how long to remember.
+      if (endMs > nowMs && this.#hasRoom(nowMs)) this.#keep(released(alert, endMs))
+      return APPLIED
+    }
+    if (known.endMs <= nowMs && known.isHeld) {
+      this.#forget(known)
+      return { status: 'too_late', reason: 'lease_over' }
+    }
+    this.#keep(released(alert, endMs))
+    return APPLIED
+  }
+
+  #hasRoom(nowMs: number): boolean {
+    if (this.#byAlert.size < this.#options.blocksMax) return true
+    this.sweep(nowMs)
+    return this.#byAlert.size < this.#options.blocksMax
+  }
+
+  #keep(block: Kept): void {
+    const before = this.#byAlert.get(block.alertId)
+    if (before !== undefined) this.#forget(before)
+    this.#byAlert.set(block.alertId, block)
+    const ofCard = this.#byCard.get(block.card) ?? new Map<string, Kept>()
+    ofCard.set(block.alertId, block)
+    this.#byCard.set(block.card, ofCard)
+  }
+
+  #forget(block: Kept): void {
+    this.#byAlert.delete(block.alertId)
+    const ofCard = this.#byCard.get(block.card)
+    ofCard?.delete(block.alertId)
+    if (ofCard?.size === 0) this.#byCard.delete(block.card)
+  }
+}
+
+function released({ alertId, revision, card, lease }: Alert, endMs: number): Kept {
+  return { alertId, revision, card, startMs: lease?.startMs ?? 0, endMs, isHeld: false }
+}
+
+function isLive(block: Kept, nowMs: number): boolean {
+  return block.isHeld && nowMs < block.endMs
+}
+
+function isAfter(a: LiveBlock, b: LiveBlock): boolean {
+  return a.endMs === b.endMs ? a.alertId > b.alertId : a.endMs > b.endMs
+}
