@@ -25,6 +25,7 @@ import {
 import { alertLine, wantsColor } from '../demo/alert-line.ts'
 import { demoName, readLivingDemos } from '../demo/demo-record.ts'
 import { brokersOption } from './alerts-options.ts'
+import { registerServe } from './alerts-serve.ts'
 import { registerWatchReceipts } from './alerts-receipts.ts'
 
 const LIMIT_MAX = 1_000_000_000
@@ -79,6 +80,7 @@ export function register(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(tail)
   registerWatchReceipts(alerts)
+  registerServe(alerts)
 }
 
 async function tail(options: TailCommandOptions): Promise<void> {

@@ -217,7 +217,7 @@ export interface DeadLetter {
   readonly decidedAtMs: number
 }
 
-/** What an analyst found about a transaction, and why. Key: transaction id. */
+/** What an analyst found about a transaction, and why. Key: transaction id and source, with a slash between. */
 export interface Disposition {
   readonly transactionId: string
   /** The alert that was looked at; null when the transaction had none. */

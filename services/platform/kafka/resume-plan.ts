@@ -110,3 +110,27 @@ export class ResumeProgress {
     return offset < (this.#plan.committed.get(placeKey(topic, partition)) ?? 0)
   }
 }
+
+/** A plan for who answers nothing: records from `sinceMs` on, or all of a topic that is in `whole`. */
+export async function planSince(
+  admin: Admin,
+  topics: readonly string[],
+  sinceMs: number,
+  whole: ReadonlySet<string>,
+): Promise<ResumePlan> {
+  const startAt = new Map<string, number>()
+  const ends = new Map<string, number>()
+  for (const topic of topics) {
+    const [ranges, times] = await Promise.all([
+      admin.fetchTopicOffsets(topic),
+      admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs)),
+    ])
+    const timed = new Map(times.map(({ partition, offset }) => [partition, Number(offset)]))
+    for (const { partition, low, high } of ranges) {
+      const place = placeKey(topic, partition)
+      startAt.set(place, whole.has(topic) ? Number(low) : (timed.get(partition) ?? Number(high)))
+      ends.set(place, Number(high))
+    }
+  }
+  return { startAt, committed: new Map(), ends, metadata: [] }
+}
