@@ -2,9 +2,14 @@
 // in this process, and readings of their topics and metrics.
 
 import type { TestContext } from 'node:test'
-import { runEnforcer, runReceipts } from '../../services/alerts/index.ts'
-import { loadEnforcerConfig } from '../../services/alerts/enforcer/config.ts'
-import { loadReceiptsConfig } from '../../services/alerts/receipts/config.ts'
+import {
+  loadCasesConfig,
+  loadEnforcerConfig,
+  loadReceiptsConfig,
+  runCases,
+  runEnforcer,
+  runReceipts,
+} from '../../services/alerts/index.ts'
 import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
@@ -205,4 +210,16 @@ export async function metricOf(port: number, series: string): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
   const line = text.split('\n').find((each) => each.startsWith(`${series} `))
   return Number(line?.slice(series.length + 1) ?? 0)
+}
+
+export function startCases(
+  t: TestContext,
+  stream: TestStream,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Running> {
+  const config = loadCasesConfig(actingEnvironment(stream, more))
+  const log = openLogger('test', 'silent')
+  return startService(t, (signal, onReady) =>
+    runCases({ config, clock: systemClock, log, onReady }, signal),
+  )
 }
