@@ -159,8 +159,8 @@ class Watch {
       }
     }
     await this.#reader.answer(batch, this.#messagesOf(events, letters), this.#metadata())
-    for (let count = 0; count < notRead; count += 1) this.#telemetry.alertNotRead()
-    for (const _ of letters) this.#telemetry.receiptRefused('unreadable')
+    this.#telemetry.alertsNotRead(notRead)
+    this.#telemetry.receiptsUnreadable(letters.length)
     this.#count(events)
   }
 
@@ -168,10 +168,11 @@ class Watch {
   async tickUntil(signal: AbortSignal): Promise<void> {
     const { config, clock } = this.#options
     const everyMs = Math.min(TICK_MS_MAX, Math.ceil(config.waitMs / 4))
-    while (!signal.aborted) {
+    for (;;) {
       await sleepMs(everyMs, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted) return
       const isFollowing = this.#reader.isCaughtUp
-      if (isFollowing && !signal.aborted) await this.#tick()
+      if (isFollowing) await this.#tick()
       const { all: waiting, overdue } = this.#join.waiting(clock.nowMs())
       this.#telemetry.stood({ waiting, overdue, alerts: this.#join.size, isFollowing })
     }

@@ -19,7 +19,9 @@ export interface ReceiptsTelemetry {
   blockApplied(sinceRecordMs: number, sinceDecisionMs: number): void
   receiptRepeated(): void
   receiptRefused(fault: ReceiptFault): void
-  alertNotRead(): void
+  /** Receipts, or alerts, that this version cannot read. */
+  receiptsUnreadable(count: number): void
+  alertsNotRead(count: number): void
   blockJudged(result: BlockResult): void
   blockResent(): void
   blockLapsed(): void
@@ -69,6 +71,7 @@ export function createReceiptsTelemetry(objectiveMs: number): ReceiptsTelemetry 
     registry: make.registry,
     definitions: make.definitions,
     ...blockMetrics(make, objectiveMs),
+    ...standingMetrics(make),
     receiptCounted(action, status) {
       receipts.inc({ action, status })
     },
@@ -77,6 +80,9 @@ export function createReceiptsTelemetry(objectiveMs: number): ReceiptsTelemetry 
     },
     receiptRefused(fault) {
       faults.inc({ fault })
+    },
+    receiptsUnreadable(count) {
+      faults.inc({ fault: 'unreadable' }, count)
     },
     blockJudged(result) {
       results.inc({ result })
@@ -89,7 +95,7 @@ function blockMetrics(
   objectiveMs: number,
 ): Pick<
   ReceiptsTelemetry,
-  'blockApplied' | 'alertNotRead' | 'blockResent' | 'blockLapsed' | 'alertForgotten' | 'stood'
+  'blockApplied' | 'alertsNotRead' | 'blockResent' | 'blockLapsed' | 'alertForgotten'
 > {
   const sinceRecord = make.histogram(
     'sluice_time_to_block_seconds',
@@ -117,6 +123,27 @@ function blockMetrics(
     'sluice_receipts_alerts_forgotten_total',
     'Alerts that were forgotten before their time, since there was no room.',
   )
+  return {
+    blockApplied(sinceRecordMs, sinceDecisionMs) {
+      sinceRecord.observe(sinceRecordMs / 1_000)
+      sinceDecision.observe(sinceDecisionMs / 1_000)
+    },
+    alertsNotRead(count) {
+      notRead.inc(count)
+    },
+    blockResent() {
+      resent.inc()
+    },
+    blockLapsed() {
+      lapsed.inc()
+    },
+    alertForgotten() {
+      forgotten.inc()
+    },
+  }
+}
+
+function standingMetrics(make: MetricMaker): Pick<ReceiptsTelemetry, 'stood'> {
   const waiting = make.gauge(
     'sluice_blocks_waiting',
     'Blocks and releases that wait for a receipt.',
@@ -134,22 +161,6 @@ function blockMetrics(
     '1 once the watch has read all there was, and follows the topics.',
   )
   return {
-    blockApplied(sinceRecordMs, sinceDecisionMs) {
-      sinceRecord.observe(sinceRecordMs / 1_000)
-      sinceDecision.observe(sinceDecisionMs / 1_000)
-    },
-    alertNotRead() {
-      notRead.inc()
-    },
-    blockResent() {
-      resent.inc()
-    },
-    blockLapsed() {
-      lapsed.inc()
-    },
-    alertForgotten() {
-      forgotten.inc()
-    },
     stood(standing) {
       waiting.set(standing.waiting)
       overdue.set(standing.overdue)
