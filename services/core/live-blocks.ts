@@ -2,9 +2,9 @@
 // they come, and the answer that each alert gets.
 //
 // A block is a lease: it has an end and ends by itself, so an enforcer that hears nothing more lets go in time. A
-// revision replaces what its alert said before; an older one says nothing any more. Of the alerts that let a block
-// go, the last revision is remembered until the lease would have been over, so that a copy of the block that comes
-// late (a resent one) does not block again.
+// revision replaces what its alert said before; an older one says nothing any more. The last revision of an alert is
+// remembered until none of its leases can run any more, so that a copy of a block that comes late (a resent one) does
+// not block again what was taken back.
 
 import type { Alert, ReceiptStatus } from './wire/records.ts'
 
@@ -38,11 +38,15 @@ export interface LiveBlock {
 interface Kept extends LiveBlock {
   /** False once a later revision has let go. */
   readonly isHeld: boolean
+  /** Until when some revision of the alert may have a lease that runs. */
+  readonly knownUntilMs: number
 }
 
 export interface LiveBlocksOptions {
   /** Alerts that are kept at most. A block for which there is no room is refused, which its receipt says. */
   readonly blocksMax: number
+  /** No lease ends later than this after the event time, ms. */
+  readonly leaseMsMax: number
   readonly isNeverBlocked: (card: string) => boolean
 }
 
@@ -58,7 +62,7 @@ export class LiveBlocks {
     this.#options = options
   }
 
-  /** Alerts that are kept, those included whose lease is over but that nobody swept yet. */
+  /** Alerts that are kept, those included that were taken back. */
   get size(): number {
     return this.#byAlert.size
   }
@@ -74,8 +78,9 @@ export class LiveBlocks {
       case 'release':
         return this.#letGo(alert, known, nowMs)
       case 'flag':
-        // A block that became a flag lets the card go.
-        return known === undefined ? null : this.#letGo(alert, known, nowMs)
+        // A block that became a flag lets the card go. A first flag, as most are, has nothing to take back.
+        if (known === undefined && alert.revision === 0) return null
+        return known === undefined ? this.#remember(alert, nowMs) : this.#letGo(alert, known, nowMs)
       case 'unknown':
         return null
     }
@@ -115,7 +120,7 @@ export class LiveBlocks {
 
   /** Forgets what is over. */
   sweep(nowMs: number): void {
-    for (const block of this.#byAlert.values()) if (block.endMs <= nowMs) this.#forget(block)
+    for (const block of this.#byAlert.values()) if (block.knownUntilMs <= nowMs) this.#forget(block)
   }
 
   #block(alert: Alert, known: Kept | undefined, nowMs: number): Enforced {
@@ -123,7 +128,7 @@ export class LiveBlocks {
     if (lease === null) return { status: 'refused', reason: 'no_lease' }
     if (lease.endMs <= nowMs) {
       // An earlier end that has passed takes back what was held.
-      if (known !== undefined) this.#forget(known)
+      if (known !== undefined || revision > 0) this.#remember(alert, nowMs)
       return { status: 'too_late', reason: 'lease_over' }
     }
     if (this.#options.isNeverBlocked(card))
@@ -131,23 +136,26 @@ export class LiveBlocks {
     if (known === undefined && !this.#hasRoom(nowMs))
       return { status: 'refused', reason: 'no_room' }
     const { startMs, endMs } = lease
-    this.#keep({ alertId, revision, card, startMs, endMs, isHeld: true })
+    // An earlier revision that is still to come may have had a later end.
+    const othersUntilMs = revision > 0 ? alert.eventTimeMs + this.#options.leaseMsMax : 0
+    const knownUntilMs = Math.max(known?.knownUntilMs ?? 0, endMs, othersUntilMs)
+    this.#keep({ alertId, revision, card, startMs, endMs, isHeld: true, knownUntilMs })
     return APPLIED
   }
 
   #letGo(alert: Alert, known: Kept | undefined, nowMs: number): Enforced {
-    const endMs = Math.max(known?.endMs ?? 0, alert.lease?.endMs ?? 0)
-    if (known === undefined) {
-      // The block may still come, out of order; without its lease nobody knows for how long to remember.
-      if (endMs > nowMs && this.#hasRoom(nowMs)) this.#keep(released(alert, endMs))
-      return APPLIED
-    }
-    if (known.endMs <= nowMs && known.isHeld) {
-      this.#forget(known)
-      return { status: 'too_late', reason: 'lease_over' }
-    }
-    this.#keep(released(alert, endMs))
-    return APPLIED
+    const isOver = known?.isHeld === true && known.endMs <= nowMs
+    this.#remember(alert, nowMs)
+    return isOver ? { status: 'too_late', reason: 'lease_over' } : APPLIED
+  }
+
+  /** Keeps the revision without its block. */
+  #remember({ alertId, revision, card, eventTimeMs }: Alert, nowMs: number): null {
+    const known = this.#byAlert.get(alertId)
+    const knownUntilMs = Math.max(known?.knownUntilMs ?? 0, eventTimeMs + this.#options.leaseMsMax)
+    if (known === undefined && (knownUntilMs <= nowMs || !this.#hasRoom(nowMs))) return null
+    this.#keep({ alertId, revision, card, startMs: 0, endMs: 0, isHeld: false, knownUntilMs })
+    return null
   }
 
   #hasRoom(nowMs: number): boolean {
@@ -171,10 +179,6 @@ export class LiveBlocks {
     ofCard?.delete(block.alertId)
     if (ofCard?.size === 0) this.#byCard.delete(block.card)
   }
-}
-
-function released({ alertId, revision, card, lease }: Alert, endMs: number): Kept {
-  return { alertId, revision, card, startMs: lease?.startMs ?? 0, endMs, isHeld: false }
 }
 
 function isLive(block: Kept, nowMs: number): boolean {

@@ -29,6 +29,7 @@ export class TokenBucket {
       this.#tokens -= 1
       return 0
     }
-    return Math.ceil(((1 - this.#tokens) / perSecond) * 1_000)
+    // Less than a microsecond is what sums of fractions are off by.
+    return Math.max(1, Math.ceil(((1 - this.#tokens) / perSecond) * 1_000 - 0.001))
   }
 }

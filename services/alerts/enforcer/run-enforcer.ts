@@ -60,6 +60,7 @@ async function run(
   const telemetry = createEnforcerTelemetry()
   const blocks = new LiveBlocks({
     blocksMax: BLOCKS_MAX,
+    leaseMsMax: config.leaseMs,
     isNeverBlocked: (card) => config.neverBlocked.has(card),
   })
   const name = `sluice-enforcer-${subscriber}`
