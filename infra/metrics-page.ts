@@ -23,6 +23,10 @@ const PROCESSES: Readonly<Record<MetricJob, string>> = {
   'sluice-scorer': 'The scorer: `sluice scorer`, on `SLUICE_METRICS_PORT`.',
   'sluice-alerts': 'A subscriber: `sluice alerts tail --metrics-port`, and the demo.',
   'sluice-skew': 'The skew meter: `sluice skew`, on `SLUICE_METRICS_PORT`.',
+  'sluice-enforcer': 'The reference enforcer: `sluice enforce`, on `SLUICE_METRICS_PORT`.',
+  'sluice-receipts':
+    'The watch over receipts: `sluice alerts watch-receipts`, on `SLUICE_METRICS_PORT`.',
+  'sluice-cases': 'Queue and labels: `sluice alerts serve`, on `SLUICE_METRICS_PORT`.',
   'sluice-producer': 'A producer run: `sluice produce ... --metrics-port`.',
 }
 

@@ -244,6 +244,8 @@ describe('the types in code', () => {
       AlertGrade: records.GRADES,
       Grade: records.GRADES,
       ReceiptStatus: records.RECEIPT_STATUSES,
+      Finding: records.FINDINGS,
+      DispositionSource: transaction.LABEL_SOURCES,
       ControlKind: records.CONTROL_KINDS,
       ControlMode: records.MODES,
     }

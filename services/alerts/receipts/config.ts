@@ -36,10 +36,6 @@ export function loadReceiptsConfig(
         'SLUICE_DEAD_LETTER_HMAC_KEY_FILE',
       )?.reveal() ?? VARIABLES.SLUICE_DEAD_LETTER_HMAC_KEY.default,
   }
-  read.check(
-    config.horizonMs > config.waitMs,
-    'SLUICE_RECEIPT_HORIZON_MS must be above SLUICE_RECEIPT_WAIT_MS: an alert is remembered longer than it may wait.',
-  )
   read.throwIfInvalid()
   return Object.freeze(config)
 }

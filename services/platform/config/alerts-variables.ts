@@ -83,7 +83,7 @@ export const ALERTS_VARIABLES = {
     kind: 'integer',
     default: 10_000,
     min: 100,
-    max: 3_600_000,
+    max: 1_800_000,
   },
   SLUICE_RECEIPT_MISSING: {
     ...ACTING,
@@ -101,7 +101,8 @@ export const ALERTS_VARIABLES = {
       'How long alerts are remembered for their receipts, in ms. Later receipts are of unknown alerts.',
     kind: 'integer',
     default: 3_600_000,
-    min: 1_000,
+    // Longer than any block may wait.
+    min: 3_600_000,
     max: 604_800_000,
   },
   SLUICE_RECEIPT_SUBSCRIBERS: {

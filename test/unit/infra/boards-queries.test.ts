@@ -7,8 +7,11 @@ import { parser } from '@prometheus-io/lezer-promql'
 import { queriesOfBoards, type BoardQuery } from '../../../infra/grafana/queries.ts'
 import { fillVariables } from '../../../services/cli/boards/board-variables.ts'
 import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts-telemetry.ts'
+import { createCasesTelemetry } from '../../../services/platform/metrics/cases-telemetry.ts'
+import { createEnforcerTelemetry } from '../../../services/platform/metrics/enforcer-telemetry.ts'
 import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
 import { createSkewTelemetry } from '../../../services/platform/metrics/skew-telemetry.ts'
+import { createReceiptsTelemetry } from '../../../services/platform/metrics/receipts-telemetry.ts'
 import { createScorerTelemetry } from '../../../services/platform/metrics/scorer-telemetry.ts'
 
 /** Panels whose queries look back over a window of their own, with the reason. */
@@ -60,6 +63,9 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
     createAlertsTelemetry(),
     createProducerTelemetry(),
     createSkewTelemetry(),
+    createEnforcerTelemetry(),
+    createReceiptsTelemetry(1_000),
+    createCasesTelemetry(),
   ]) {
     for (const { name, type } of await registry.getMetricsAsJSON()) {
       // prom-client gives the kind as a word in JSON, whatever its types say.
