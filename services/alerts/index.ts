@@ -16,3 +16,10 @@ export { runEnforcer } from './enforcer/run-enforcer.ts'
 export { loadReceiptsConfig, type ReceiptsConfig } from './receipts/config.ts'
 export { runReceipts } from './receipts/run-receipts.ts'
 export { tailAlerts } from './tail-alerts.ts'
+export {
+  loadForwardConfig,
+  loadTargets,
+  runForwarder,
+  type ForwardConfig,
+  type Target,
+} from './forward/index.ts'

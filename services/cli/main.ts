@@ -42,7 +42,7 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ],
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
-  ['alerts', 'follow the alerts', () => import('./commands/alerts.ts')],
+  ['alerts', 'follow the alerts, and forward them', () => import('./commands/alerts.ts')],
   [
     'enforce',
     'refuse payments of blocked cards, and answer with receipts',

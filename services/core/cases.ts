@@ -7,19 +7,12 @@
 // on the order in which they came.
 
 import type { RateTable } from './currency.ts'
+import { expectedLossMinorOf, priorityOf } from './decision/priority.ts'
 import type { Alert } from './wire/records.ts'
 
 /** 1 is looked at first. */
 export const PRIORITIES = [1, 2, 3, 4, 5] as const
 export type Priority = (typeof PRIORITIES)[number]
-
-/** Expected loss, in minor units of the reference currency, from which on an alert has this priority; the rest has 5. */
-const PRIORITY_FROM_MINOR: readonly (readonly [fromMinor: number, priority: Priority])[] = [
-  [100_000, 1],
-  [30_000, 2],
-  [10_000, 3],
-  [2_500, 4],
-]
 
 export interface CaseOptions {
   /** Largest gap between neighbours of one card's case, ms of event time. */
@@ -55,18 +48,26 @@ export interface Case {
   readonly alerts: readonly QueuedAlert[]
 }
 
-/** What an alert may cost, and how urgent that makes it. Where nothing is known, it is urgent. */
+/**
+ * What an alert may cost, and how urgent that makes it: as the alert says, or computed where it does not. Where nothing
+ * is known, it is urgent.
+ */
 export function prioritised(alert: Alert, rates: RateTable): QueuedAlert {
-  const amountMinor = rates.toReferenceMinor(alert.amountMinor, alert.currency, alert.eventTimeMs)
-  if (amountMinor === null) return { alert, expectedLossMinor: null, priority: 1 }
-  // Not scored is no score of 0: then all of the amount is at stake.
-  const expectedLossMinor = Math.round((alert.score ?? 1) * amountMinor)
-  return { alert, expectedLossMinor, priority: priorityOf(expectedLossMinor) }
+  const expectedLossMinor = alert.expectedLossMinor ?? lossOf(alert, rates)
+  const said = PRIORITIES.find((priority) => priority === alert.priority)
+  return { alert, expectedLossMinor, priority: said ?? urgencyOf(expectedLossMinor) }
 }
 
-/** The priority of an expected loss. */
-export function priorityOf(expectedLossMinor: number): Priority {
-  return PRIORITY_FROM_MINOR.find(([fromMinor]) => expectedLossMinor >= fromMinor)?.[1] ?? 5
+function lossOf(alert: Alert, rates: RateTable): number | null {
+  const { amountMinor, currency, eventTimeMs, score } = alert
+  const referenceMinor = rates.toReferenceMinor(amountMinor, currency, eventTimeMs)
+  // Not scored is no score of 0: then all of the amount is at stake.
+  return referenceMinor === null ? null : expectedLossMinorOf(score ?? 1, referenceMinor)
+}
+
+function urgencyOf(expectedLossMinor: number | null): Priority {
+  const priority = priorityOf(expectedLossMinor)
+  return PRIORITIES.find((each) => each === priority) ?? 1
 }
 
 /** Cases of these alerts, the most urgent first. Each alert is in exactly one. */

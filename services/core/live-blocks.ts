@@ -45,7 +45,7 @@ interface Kept extends LiveBlock {
 export interface LiveBlocksOptions {
   /** Alerts that are kept at most. A block for which there is no room is refused, which its receipt says. */
   readonly blocksMax: number
-  /** No lease ends later than this after the event time, ms. */
+  /** No lease ends later than this after the event time, nor after the decision that extended it, ms. */
   readonly leaseMsMax: number
   readonly isNeverBlocked: (card: string) => boolean
 }
@@ -137,7 +137,7 @@ export class LiveBlocks {
       return { status: 'refused', reason: 'no_room' }
     const { startMs, endMs } = lease
     // An earlier revision that is still to come may have had a later end.
-    const othersUntilMs = revision > 0 ? alert.eventTimeMs + this.#options.leaseMsMax : 0
+    const othersUntilMs = revision > 0 ? this.#leasesUntilMs(alert) : 0
     const knownUntilMs = Math.max(known?.knownUntilMs ?? 0, endMs, othersUntilMs)
     this.#keep({ alertId, revision, card, startMs, endMs, isHeld: true, knownUntilMs })
     return APPLIED
@@ -150,12 +150,17 @@ export class LiveBlocks {
   }
 
   /** Keeps the revision without its block. */
-  #remember({ alertId, revision, card, eventTimeMs }: Alert, nowMs: number): null {
+  #remember(alert: Alert, nowMs: number): null {
+    const { alertId, revision, card } = alert
     const known = this.#byAlert.get(alertId)
-    const knownUntilMs = Math.max(known?.knownUntilMs ?? 0, eventTimeMs + this.#options.leaseMsMax)
+    const knownUntilMs = Math.max(known?.knownUntilMs ?? 0, this.#leasesUntilMs(alert))
     if (known === undefined && (knownUntilMs <= nowMs || !this.#hasRoom(nowMs))) return null
     this.#keep({ alertId, revision, card, startMs: 0, endMs: 0, isHeld: false, knownUntilMs })
     return null
+  }
+
+  #leasesUntilMs({ eventTimeMs, decidedAtMs }: Alert): number {
+    return Math.max(eventTimeMs, decidedAtMs) + this.#options.leaseMsMax
   }
 
   #hasRoom(nowMs: number): boolean {

@@ -5,12 +5,13 @@ import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../core/features/feature-list.
 import { STATE } from '../core/features/feature-states.ts'
 import type { LanePosition } from '../core/features/lane-fold.ts'
 import { formatPosition, REDRIVEN_FROM_HEADER } from '../core/redrive.ts'
-import { encodeMetadata, type LaneProgress } from '../core/stream/lane-progress.ts'
+import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../core/trace-context.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
-import type { Alert, DecisionBlock, Lease } from '../core/wire/records.ts'
+import type { DecisionBlock } from '../core/wire/records.ts'
 import type { InputOffset } from '../platform/kafka/lane-transactions.ts'
 import type { BatchSpan } from '../platform/tracing/batch-tracer.ts'
+import { encodeBlocks, offsetsOf, type OutputMessage } from './blocks-output.ts'
 import type { Taken } from './lane-inbox.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { DecidedBatch } from './micro-batch.ts'
@@ -29,13 +30,6 @@ export interface OutputOptions {
     readonly leases: string
     readonly deadLetters: string
   }
-}
-
-interface OutputMessage {
-  readonly key: string
-  readonly value: Buffer
-  readonly partition?: number
-  readonly headers?: Record<string, string>
 }
 
 export interface EncodedOutput {
@@ -60,21 +54,13 @@ export function encodeOutput(
   const block = blockOf(taken, decided, progress, previousHash, decidedAtMs, options)
   const blockValue = codecs.decisionBlock.encode(block)
   const chainHash = createHash('sha256').update(blockValue).digest('base64')
-  // Alerts and leases are keyed by card; their topics have as many partitions as the input, so a card's are here.
-  const traces = decided.alerts.map((alert) => {
+  const ofDecisions = new Set(decided.alerts)
+  const { published, leases, kept } = decided.blocks
+  const output = encodeBlocks(published, leases, partition, codecs, (alert) => {
     const headers = headersOf(taken.entries, alert.source.offset)
-    return withHeaders(span?.alertHeaders(alert.alertId, headers) ?? traceHeadersOf(headers))
-  })
-  const alerts = decided.alerts.map((alert, index) => ({
-    key: alert.card,
-    value: codecs.alert.encode(alert),
-    partition,
-    ...traces[index],
-  }))
-  const leases = decided.alerts.flatMap((alert, index) => {
-    const lease = leaseOf(alert)
-    if (lease === null) return []
-    return [{ key: alert.card, value: codecs.lease.encode(lease), partition, ...traces[index] }]
+    // A revision that a lease makes, much later, is no part of the payment's trace.
+    const traced = ofDecisions.has(alert) ? span?.alertHeaders(alert.alertId, headers) : null
+    return withHeaders(traced ?? traceHeadersOf(headers))
   })
   const letters = taken.rejected.map(({ letter, headers, redrivenFrom }) => ({
     key: letter.topic,
@@ -89,21 +75,13 @@ export function encodeOutput(
       topic: topics.decisions,
       messages: [{ key: String(partition), value: blockValue, partition }],
     },
-    { topic: topics.alerts, messages: alerts },
-    { topic: topics.leases, messages: leases },
+    { topic: topics.alerts, messages: output.alerts },
+    { topic: topics.leases, messages: output.leases },
     { topic: topics.deadLetters, messages: letters },
   ].filter((topic) => topic.messages.length > 0)
   return {
     messages,
-    offsets: [
-      {
-        topic: topics.transactions,
-        partition,
-        offset: taken.nextOffset,
-        metadata: encodeMetadata({ position, chainHash }),
-      },
-      { topic: topics.labels, partition, offset: taken.labelNextOffset, metadata: null },
-    ],
+    offsets: offsetsOf(partition, topics, taken, { position, chainHash }, kept),
     chainHash,
   }
 }
@@ -150,6 +128,7 @@ function blockOf(
     modelDigest: decide.modelDigest,
     backend,
     policyDigest: decide.policyDigest,
+    policyVersion: decide.policyVersion,
     featureListHash: FEATURE_LIST_HASH,
     controlPosition,
     cut: progress.flatMap((lane, index) =>
@@ -178,22 +157,5 @@ function blockOf(
     deadLetterOffsets: taken.rejected
       .filter(({ topic }) => topic === 'transactions')
       .map(({ letter }) => letter.offset),
-  }
-}
-
-/** A revision that takes a block back ends its lease at its beginning. */
-function leaseOf(alert: Alert): Lease | null {
-  if (alert.action === 'release') {
-    const { card, alertId, revision, eventTimeMs } = alert
-    const ended = { grade: 'suspected', startMs: eventTimeMs, endMs: eventTimeMs } as const
-    return { card, alertId, revision, ...ended, reason: 'a late transaction changed the decision' }
-  }
-  if (alert.lease === null) return null
-  return {
-    card: alert.card,
-    alertId: alert.alertId,
-    revision: alert.revision,
-    ...alert.lease,
-    reason: alert.reasons[0]?.text ?? 'model score',
   }
 }

@@ -1,5 +1,6 @@
 // Configuration of the scorer: environment variables to one frozen, checked object.
 
+import type { BreakerLimits } from '../core/policy/policy-document.ts'
 import type { Expectation } from '../core/scoring/fallback.ts'
 import type { Mode, Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
@@ -27,6 +28,12 @@ export interface ScorerConfig extends KafkaConnection {
   readonly mode: Mode
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
+  /** How long after a lease's end an idle lane waits before it says so. */
+  readonly leaseGraceMs: number
+  /** Leases of one lane. */
+  readonly leasesMax: number
+  /** Of the built-in policy. */
+  readonly breakers: readonly BreakerLimits[]
   readonly alignment: 'live' | 'aligned'
   readonly batchSizeMax: number
   /** Least time between two micro-batches of a lane that are not full; see docs/adr/0007. */
@@ -72,6 +79,18 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     mode: read.value('SLUICE_MODE'),
     unscoredOutcome: read.value('SLUICE_UNSCORED_OUTCOME'),
     leaseMs: read.value('SLUICE_LEASE_MS'),
+    leaseGraceMs: read.value('SLUICE_LEASE_GRACE_MS'),
+    leasesMax: read.value('SLUICE_LEASES_MAX'),
+    breakers: [
+      {
+        segment: null,
+        windowMs: read.value('SLUICE_BREAKER_WINDOW_MS'),
+        blocksPerMinuteMax: read.value('SLUICE_BREAKER_BLOCKS_PER_MINUTE'),
+        trafficShareMax: read.value('SLUICE_BREAKER_TRAFFIC_SHARE'),
+        valueShareMax: read.value('SLUICE_BREAKER_VALUE_SHARE'),
+        sampleMin: read.value('SLUICE_BREAKER_SAMPLE_MIN'),
+      },
+    ],
     alignment: read.value('SLUICE_ALIGNMENT'),
     batchSizeMax: read.value('SLUICE_BATCH_SIZE_MAX'),
     batchIntervalMs: read.value('SLUICE_BATCH_INTERVAL_MS'),

@@ -1,6 +1,7 @@
 // What deciding depends on besides what is decided.
 
 import type { Thresholds } from '../core/decision/decide.ts'
+import type { BreakerLimits, ControlGroup } from '../core/policy/policy-document.ts'
 import type { Mode, Outcome } from '../core/wire/records.ts'
 import type { VerifyOptions } from './verify-rows.ts'
 
@@ -9,14 +10,24 @@ export interface DecideOptions {
   readonly streamId: string
   readonly topic: string
   readonly partition: number
+  readonly partitionCount: number
   readonly mode: Mode
   readonly alignment: 'live' | 'aligned'
   readonly thresholds: Thresholds
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
+  /** The same object for as long as the policy is the same. */
+  readonly breakers: readonly BreakerLimits[]
+  /** How often people have reset the breakers. */
+  readonly breakerResets: number
+  readonly controlGroup: ControlGroup | null
+  /** Flags a day for analysts, of all lanes; null is no limit. */
+  readonly alertsPerDayMax: number | null
   readonly modelVersion: string
   readonly modelDigest: string
   readonly policyDigest: string
+  /** 0 is the built-in policy. */
+  readonly policyVersion: number
   readonly usual: readonly number[]
   /** The large net of a cascade; null when the model is one net. */
   readonly verify: VerifyOptions | null

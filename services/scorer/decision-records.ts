@@ -1,7 +1,10 @@
 // Decisions and alerts as they are published.
 
 import { alertIdOf } from '../core/decision/alert-id.ts'
+import type { GuardMark } from '../core/decision/block-guard.ts'
 import { actionOf, isScore } from '../core/decision/decide.ts'
+import { alertRevisionOf } from '../core/decision/leases.ts'
+import { expectedLossMinorOf, priorityOf } from '../core/decision/priority.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type {
   Alert,
@@ -12,6 +15,8 @@ import type {
   Outcome,
 } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
+
+const CONTROL_MARK: GuardMark = 'control_group'
 
 /** What is the same in a first decision and a revision. */
 export function decisionOf(
@@ -39,27 +44,33 @@ export function decisionOf(
     reasons: decided.reasons,
     entityAgeMs: decided.entityAgeMs,
     causeOffset: decided.causeOffset,
+    segment: decided.segment,
+    rules: decided.rules,
   }
 }
 
-/** The alert of a decision; null when its outcome is not published. */
+/** The alert of a decision; null when its outcome is not published. `referenceMinor` is the amount in the reference currency. */
 export function alertOf(
   transaction: Transaction,
   decision: DecisionRecord,
+  referenceMinor: number,
   timestampMs: number,
   decidedAtMs: number,
   options: DecideOptions,
 ): Alert | null {
-  const action = actionOf(decision.outcome, options.mode)
+  // Let through to see what becomes of it: analysts are told.
+  const isControl = decision.marks.includes(CONTROL_MARK)
+  const action = isControl ? 'flag' : actionOf(decision.outcome, options.mode)
   return action === null
     ? null
-    : alert(action, transaction, decision, timestampMs, decidedAtMs, options)
+    : alert(action, transaction, decision, referenceMinor, timestampMs, decidedAtMs, options)
 }
 
 /** The alert of a revision; null when neither the outcome before nor the one after is published. */
 export function revisedAlertOf(
   transaction: Transaction,
   decision: DecisionRecord,
+  referenceMinor: number,
   outcomeBefore: Outcome,
   timestampMs: number,
   decidedAtMs: number,
@@ -69,9 +80,18 @@ export function revisedAlertOf(
   const after = actionOf(decision.outcome, options.mode)
   if (before === null && after === null) return null
   return {
-    ...alert(after ?? 'release', transaction, decision, timestampMs, decidedAtMs, options),
-    revision: decision.revision,
-    supersedes: decision.revision - 1,
+    ...alert(
+      after ?? 'release',
+      transaction,
+      decision,
+      referenceMinor,
+      timestampMs,
+      decidedAtMs,
+      options,
+    ),
+    revision: alertRevisionOf(decision.revision),
+    supersedes: alertRevisionOf(decision.revision - 1),
+    cause: 'late_transaction',
   }
 }
 
@@ -79,12 +99,14 @@ function alert(
   action: AlertAction,
   transaction: Transaction,
   decision: DecisionRecord,
+  referenceMinor: number,
   timestampMs: number,
   decidedAtMs: number,
   options: DecideOptions,
 ): Alert {
   const { streamId, topic, partition, thresholds } = options
   const { offset, outcome, score } = decision
+  const expectedLossMinor = expectedLossMinorOf(score, referenceMinor)
   const source: AlertSource = { streamId, topic, partition, offset, timestampMs }
   const lease: AlertLease = {
     grade: 'suspected',
@@ -115,5 +137,12 @@ function alert(
     lease: action === 'block' ? lease : null,
     source,
     decidedAtMs,
+    policyVersion: options.policyVersion,
+    segment: decision.segment,
+    rules: [],
+    counterfactual: null,
+    expectedLossMinor,
+    priority: priorityOf(expectedLossMinor),
+    cause: null,
   }
 }

@@ -9,13 +9,14 @@ import type { BatchSpan } from '../platform/tracing/batch-tracer.ts'
 import { encodeOutput, type OutputOptions } from './batch-output.ts'
 import { reportOf } from './batch-report.ts'
 import type { DecidedOutcome } from './decided-outcomes.ts'
+import type { LaneBlocks } from './lane-blocks.ts'
 import type { Taken } from './lane-inbox.ts'
 import type { LaneState } from './lane-state.ts'
 import { decideBatch, type DecidedBatch } from './micro-batch.ts'
 
 export interface BatchDeps {
   readonly clock: Clock
-  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided'>
+  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided' | 'blocksCommitted'>
   /** The model of the batch that begins, and all that goes with it. */
   readonly takeOutput: () => HeldOutput
 }
@@ -36,6 +37,7 @@ export interface BatchPlace {
   readonly fold: LaneFold
   /** Of the block before, base64. */
   readonly chainHash: string
+  readonly blocks: LaneBlocks
   readonly decodeMs: number
   /** Called with what was read, before anything is decided from it. */
   readonly onRead: (progress: readonly (LaneProgress | null)[]) => void
@@ -59,7 +61,7 @@ export async function processBatch(
 async function processWith(
   { options: output, committed }: HeldOutput,
   { clock, telemetry }: BatchDeps,
-  { transactions, state, fold, chainHash, decodeMs, onRead }: BatchPlace,
+  { transactions, state, fold, chainHash, blocks, decodeMs, onRead }: BatchPlace,
   taken: Taken,
   span: BatchSpan | null,
 ): Promise<string> {
@@ -79,6 +81,7 @@ async function processWith(
     progress,
     nowMs,
     output.decide,
+    blocks,
   )
   const scoredAtMs = clock.nowMs()
   const writeStartMs = clock.monotonicMs()
@@ -113,6 +116,7 @@ async function processWith(
     clock.nowMs(),
   )
   telemetry.batchDecided(report)
+  telemetry.blocksCommitted(output.decide.partition, decided.blocks.counts)
   span?.end(report)
   committed(decided)
   return encoded.chainHash

@@ -21,6 +21,7 @@ import type { InboxOptions } from './lane-inbox.ts'
 import { Lane } from './lane.ts'
 import { checkLogHolds, readLow, startLane } from './lane-start.ts'
 import { LaneState } from './lane-state.ts'
+import type { OperatorWords } from './operator-words.ts'
 
 /** Fetches answer at once when there is data; this only bounds how late a resumed partition is asked for. */
 const FETCH_WAIT_MS = 50
@@ -36,6 +37,8 @@ export interface LaneGroupOptions {
   readonly kafka: Kafka
   readonly admin: Admin
   readonly store: LaneStore
+  /** What operators have said. */
+  readonly words: OperatorWords
   readonly inbox: (partition: number) => InboxOptions
   /** The model of the batch that begins in this lane, and all that goes with it. */
   readonly takeOutput: (partition: number) => HeldOutput
@@ -81,6 +84,9 @@ export class LaneGroup implements Closable {
       readLogEnds: () => readLogEnds(options.admin, this.#topics.transactions),
       readCommitted: () =>
         readCommittedOffsets(options.admin, config.groupId, this.#topics.transactions),
+    })
+    options.words.listen(() => {
+      for (const lane of this.#lanes.values()) lane.wake()
     })
     this.failed = new Promise((resolve) => {
       this.#fail = resolve
@@ -161,6 +167,7 @@ export class LaneGroup implements Closable {
     for (const [partition] of ended) {
       telemetry.laneReleased(partition)
       telemetry.stateUnknown(partition)
+      telemetry.blocksUnknown(partition)
     }
     this.#lag.keepOnly(partitions)
     for (const partition of partitions) this.#lanes.set(partition, this.#openLane(partition))
@@ -190,6 +197,7 @@ export class LaneGroup implements Closable {
     const state = (epochs: { held: number | null }) => ({
       ...{ clock: systemClock, log, telemetry, kafka, groupId, store, inbox, epochs },
       decisionsTopic: topicName(config.topicPrefix, 'decisions'),
+      leasesTopic: topicName(config.topicPrefix, 'leases'),
       alignment: config.alignment,
       answerMsMax: config.stateTimeoutMs,
       readLow: () => readLow(admin, inbox),
@@ -204,6 +212,9 @@ export class LaneGroup implements Closable {
       alignment: config.alignment,
       takeOutput: () => this.#options.takeOutput(partition),
       batchIntervalMs: config.batchIntervalMs,
+      leasesMax: config.leasesMax,
+      leaseGraceMs: config.leaseGraceMs,
+      words: this.#options.words,
       start: (epochs, corruptGeneration) =>
         startLane({ ...state(epochs), admin, openTransactions, corruptGeneration }),
       openState: (start, epochs, onNews) => new LaneState(state(epochs), start, onNews),

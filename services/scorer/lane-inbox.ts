@@ -6,6 +6,7 @@ import { deadLetterOf } from '../core/decision/dead-letter.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
 import type { RateTable } from '../core/currency.ts'
 import type { FoldOptions } from '../core/features/lane-fold.ts'
+import type { LaneCut } from '../core/stream/lane-progress.ts'
 import { redrivenFromOf, type MessagePosition } from '../core/redrive.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { MessageHeaders } from '../core/trace-context.ts'
@@ -81,12 +82,9 @@ export class LaneInbox {
     this.#labelNextOffset = labelNextOffset
   }
 
-  get nextOffset(): number {
-    return this.#nextOffset
-  }
-
-  get labelNextOffset(): number {
-    return this.#labelNextOffset
+  /** Offsets up to which everything is taken. */
+  get place(): LaneCut {
+    return { nextOffset: this.#nextOffset, labelNextOffset: this.#labelNextOffset }
   }
 
   get isEmpty(): boolean {

@@ -4,12 +4,15 @@
 import type { Admin } from 'kafkajs'
 import { LANE_START, type LanePosition } from '../core/features/lane-fold.ts'
 import { decodeMetadata, type LaneCut } from '../core/stream/lane-progress.ts'
+import type { HeldLease } from '../core/decision/leases.ts'
+import { readLaneLog } from '../platform/kafka/lane-log.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneSession, LaneStore } from '../platform/redis/lane-store-contract.ts'
 import { fenced, lossOf, lost, outOfRange } from './lane-errors.ts'
 import type { InboxOptions } from './lane-inbox.ts'
+import { LeaseReading } from './lease-reading.ts'
 import { Refold, type RefoldDeps } from './refold.ts'
 import { planState } from './state-plan.ts'
 
@@ -24,6 +27,10 @@ export interface LaneStart extends LaneCut {
   /** The state, holding at least what is committed; null when it does not, or cannot be had. */
   readonly session: LaneSession | null
   readonly corruptGeneration: number | null
+  /** Live leases of the lane's cards. */
+  readonly leases: readonly HeldLease[]
+  /** What was committed beside them of the lane's blocks; null for nothing. */
+  readonly kept: string | null
 }
 
 export interface LaneStarterOptions extends RefoldDeps {
@@ -31,6 +38,7 @@ export interface LaneStarterOptions extends RefoldDeps {
   readonly store: LaneStore
   readonly log: Logger
   readonly telemetry: ScorerTelemetry
+  readonly leasesTopic: string
   readonly openTransactions: () => Promise<LaneTransactions>
   /** The epoch that the lane holds; null for a new assignment. */
   readonly epochs: { held: number | null }
@@ -40,6 +48,7 @@ export interface LaneStarterOptions extends RefoldDeps {
 
 interface Committed extends LaneCut {
   readonly metadata: string | null
+  readonly labelMetadata: string | null
   /** The oldest offsets that the log holds. */
   readonly low: LaneCut
 }
@@ -53,14 +62,20 @@ export async function startLane(options: LaneStarterOptions): Promise<LaneStart 
   try {
     const committed = await readCommitted(options)
     const metadata = decodeMetadata(committed.metadata)
+    const [leases, session] = await Promise.all([
+      readLeases(options, epoch),
+      openState(options, epoch, committed),
+    ])
     return {
       transactions,
       nextOffset: committed.nextOffset,
       labelNextOffset: committed.labelNextOffset,
       position: metadata?.position ?? LANE_START,
       chainHash: metadata?.chainHash ?? '',
-      session: await openState(options, epoch, committed),
+      session,
       corruptGeneration: options.corruptGeneration,
+      leases,
+      kept: committed.labelMetadata,
     }
   } catch (error) {
     await transactions.close().catch(() => undefined)
@@ -79,6 +94,34 @@ async function claim({ store, inbox, epochs, alignment }: LaneStarterOptions) {
     if (alignment === 'aligned' || lossOf(error) === null) throw error
     return null
   }
+}
+
+/** What the lease topic says of the lane's cards. Its writers before this one are fenced, so it stands still. */
+async function readLeases(
+  options: LaneStarterOptions,
+  epoch: number | null,
+): Promise<readonly HeldLease[]> {
+  const { admin, kafka, groupId, inbox, leasesTopic, log, telemetry } = options
+  const { partition, codecs } = inbox
+  const { low: from, high: to } = await logRange(admin, leasesTopic, partition)
+  const reader = `${groupId}-refold-leases-${partition}-${epoch ?? 'live'}`
+  const leases = new LeaseReading(codecs)
+  await readLaneLog(
+    kafka,
+    reader,
+    partition,
+    [{ topic: leasesTopic, from, to }],
+    (_topic, messages) => {
+      for (const { key, value } of messages) leases.accept(key, value)
+      return Promise.resolve()
+    },
+  )
+  const { live, unreadable } = leases
+  telemetry.leasesRead(partition, live.length, unreadable)
+  if (unreadable > 0) {
+    log.error({ partition, unreadable }, 'Leases cannot be read; their blocks end unannounced.')
+  }
+  return live
 }
 
 /** Offsets that the log holds: from `low` up to but without `high`. */
@@ -125,6 +168,7 @@ async function readCommitted({ admin, groupId, inbox }: LaneStarterOptions): Pro
     nextOffset: transactions.offset,
     labelNextOffset: labels.offset,
     metadata: find(transactionsTopic)?.metadata ?? null,
+    labelMetadata: find(labelsTopic)?.metadata ?? null,
     low: { nextOffset: transactions.low, labelNextOffset: labels.low },
   }
 }

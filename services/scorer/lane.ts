@@ -8,16 +8,17 @@ import { isSluiceError } from '../core/errors.ts'
 import { LaneFold } from '../core/features/lane-fold.ts'
 import { mayGoOn } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
-import type { Clock } from '../core/clock.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import type { LaneStanding } from './lag-observer.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
-import { processBatch, type HeldOutput } from './lane-batch.ts'
+import { processBatch } from './lane-batch.ts'
+import { LaneBlocks } from './lane-blocks.ts'
 import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
 import type { LaneStart } from './lane-start.ts'
 import type { LaneState } from './lane-state.ts'
+import { LaneTurns, type TurnDeps } from './lane-turns.ts'
 import { newestTimesOf } from './newest-times.ts'
 import { tracedBatch } from './traced-batch.ts'
 
@@ -27,17 +28,15 @@ const RESTART_MS_MAX = 2_000
 const ALIGNMENT_POLL_MS = 5
 
 /** What a lane needs; the outside world is behind functions, so that tests can stand in for it. */
-export interface LaneDeps extends RefusalDeps {
-  readonly clock: Clock
+export interface LaneDeps extends RefusalDeps, TurnDeps {
   readonly telemetry: ScorerTelemetry
   /** Null when nothing is traced. */
   readonly tracer: BatchTracer | null
   /** How far all lanes are, as an aligned replay waits for. */
   readonly readProgress: () => Promise<readonly (LaneProgress | null)[]>
   readonly inbox: InboxOptions
-  readonly alignment: 'live' | 'aligned'
-  /** The model of the batch that begins, and all that goes with it. */
-  readonly takeOutput: () => HeldOutput
+  /** Leases that a lane remembers; beyond them blocks become flags. */
+  readonly leasesMax: number
   /** Least time between two micro-batches that are not full. */
   readonly batchIntervalMs: number
   /** Raises the epoch, opens the producer, reads back, opens the state. Null: another owner has taken over. */
@@ -116,6 +115,11 @@ export class Lane {
     this.#wake?.()
   }
 
+  /** There may be something to do. */
+  wake(): void {
+    this.#wake?.()
+  }
+
   /** Finishes the micro-batch in hand and ends. */
   async stop(): Promise<void> {
     this.#isStopping = true
@@ -180,6 +184,11 @@ export class Lane {
     const { inbox: options, clock, alignment } = this.#deps
     const inbox = new LaneInbox(options, start.nextOffset, start.labelNextOffset)
     const fold = new LaneFold(foldOptionsOf(options), start.position)
+    const { leases, kept, position, transactions } = start
+    const { newestEventMs } = position
+    const { leasesMax } = this.#deps
+    const blocks = new LaneBlocks({ leases, kept, newestEventMs, leasesMax })
+    const turns = new LaneTurns(this.#deps, blocks, transactions)
     let chainHash = start.chainHash
     let lastStartMs = -Infinity
     // Known before the first batch: an empty list would let an aligned lane go on unchecked.
@@ -187,25 +196,25 @@ export class Lane {
     this.#open(inbox, start)
     while (!this.#isStopping) {
       await this.#pace(inbox, lastStartMs)
+      await turns.take(inbox.isEmpty, { ...inbox.place, position: fold.position, chainHash })
       // Asked right before taking: a gap that came while waiting must be looked at too.
       while (this.#gaps.length > 0) await this.#checkGaps()
       await state.rejoin()
       const startMs = clock.monotonicMs()
       const taken = inbox.take(clock.nowMs(), fold.position.labelWatermarkMs, this.#gate())
       if (taken === null) {
-        await this.#waitForMore(inbox, state)
+        await this.#waitForMore(inbox, state, turns)
         continue
       }
       lastStartMs = startMs
       this.#oldestInHandMs = taken.oldestTimestampMs
       this.#resumeWhenEmptied(inbox)
       const decodeMs = clock.monotonicMs() - startMs
-      const { transactions } = start
       const onRead = (progress: readonly (LaneProgress | null)[]): void => {
         this.#progress = progress
         this.#checkAligned(taken, fold.position.labelWatermarkMs)
       }
-      const place = { transactions, state, fold, chainHash, decodeMs, onRead }
+      const place = { transactions, state, fold, chainHash, blocks, decodeMs, onRead }
       chainHash = await tracedBatch(this.#deps, this.#partition, taken, decodeMs, (span) =>
         processBatch(this.#deps, place, taken, span),
       )
@@ -250,9 +259,9 @@ export class Lane {
   }
 
   /** Waits for messages; with messages in hand that an aligned replay holds back, for the other lanes. */
-  async #waitForMore(inbox: LaneInbox, state: LaneState): Promise<void> {
+  async #waitForMore(inbox: LaneInbox, state: LaneState, turns: LaneTurns): Promise<void> {
     if (inbox.isEmpty) {
-      if (!state.hasNews) await this.#sleep(null)
+      if (!state.hasNews) await this.#sleep(turns.pollMs)
       return
     }
     await this.#sleep(ALIGNMENT_POLL_MS)

@@ -2,6 +2,7 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
+import type { GuardMark } from '../core/decision/block-guard.ts'
 import { isScore, outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
 import type { CascadeMark } from '../core/scoring/cascade.ts'
 import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
@@ -15,6 +16,7 @@ import type { Label, Transaction } from '../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome, Reason } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { alertOf, decisionOf } from './decision-records.ts'
+import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from './lane-blocks.ts'
 import { explainRows, type Explained } from './explain-batch.ts'
 import {
   foldBatch,
@@ -25,6 +27,7 @@ import {
 } from './fold-batch.ts'
 import { outcomeFor, revise, type Revision } from './revise.ts'
 import { scoreRows } from './scored-rows.ts'
+import { Settling } from './settle.ts'
 import {
   cascadeCounts,
   cascadeMark,
@@ -43,6 +46,8 @@ export interface DecidedBatch {
   readonly alerts: readonly Alert[]
   /** The transaction of each alert, in their order. */
   readonly alerted: readonly Transaction[]
+  /** What leases, breaker and budgets make of it; also has the alerts of above, among others. */
+  readonly blocks: BlocksOutput
   /** Per decision, the amount in minor units of the reference currency. */
   readonly amountsMinor: readonly number[]
   /** Per label, what had been decided for its transaction before this batch; null when the card does not tell. */
@@ -75,6 +80,7 @@ export async function decideBatch(
   progress: readonly (LaneProgress | null)[],
   decidedAtMs: number,
   options: DecideOptions,
+  blocks: LaneBlocks = noBlocks(),
 ): Promise<DecidedBatch> {
   const startMs = performance.now()
   const labelled = state === null ? [] : outcomesOfLabelled(labels, state)
@@ -87,37 +93,53 @@ export async function decideBatch(
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
   const alerted: Transaction[] = []
+  const revisions: Revision[] = []
+  const settling = new Settling(blocks, revise(scored, decidedAtMs, options), decidedAtMs, options)
+  settling.labels(labels)
   for (const [index, row] of batch.rows.entries()) {
+    const ruled = outcomes[index] ?? options.unscoredOutcome
+    const settled = settling.transaction(row, { outcome: ruled, segment: null, isByRule: false })
     const decision = decisionOf(row.transaction, {
       offset: row.offset,
       revision: 0,
-      outcome: outcomes[index] ?? options.unscoredOutcome,
+      outcome: settled.outcome,
       score: scored.scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
       reasons: reasons.get(index) ?? [],
       causeOffset: null,
-      ...standing(row, progress, options, cascadeMark(verified, index)),
+      segment: null,
+      rules: [],
+      ...standing(row, progress, options, cascadeMark(verified, index), settled.mark),
     })
     decisions.push(decision)
     if (decision.duplicateOfOffset !== null) continue
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
-    const alert = alertOf(row.transaction, decision, row.timestampMs, decidedAtMs, options)
-    if (alert === null) continue
-    alerts.push(alert)
-    alerted.push(row.transaction)
+    const alert = alertOf(
+      row.transaction,
+      decision,
+      row.folded.amountMinor,
+      row.timestampMs,
+      decidedAtMs,
+      options,
+    )
+    if (alert !== null) {
+      alerts.push(blocks.publish(alert, decidedAtMs))
+      alerted.push(row.transaction)
+    }
+    for (const revision of settling.revisions(row.offset)) {
+      revisions.push(revision)
+      if (revision.alert === null) continue
+      alerts.push(revision.alert)
+      alerted.push(revision.transaction)
+    }
   }
-  const revisions = revise(scored, decidedAtMs, options)
-  for (const { decision, alert, transaction } of revisions) {
-    decisions.push(decision)
-    if (alert === null) continue
-    alerts.push(alert)
-    alerted.push(transaction)
-  }
+  decisions.push(...revisions.map(({ decision }) => decision))
   return {
     decisions,
     ...withRevisions(batch, revisions),
     alerts,
     alerted,
+    blocks: blocks.take(options),
     labelled,
     duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
     recomputed: scored.revisables.length,
@@ -150,8 +172,9 @@ function standing(
   progress: readonly (LaneProgress | null)[],
   { alignment, partition }: DecideOptions,
   mark: CascadeMark | null,
+  guardMark: GuardMark | null,
 ): Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
-  const marks = mark === null ? folded.marks : [...folded.marks, mark]
+  const marks = withMark(withMark(folded.marks, mark), guardMark)
   const namesEntity = ENTITY_KINDS.some(
     (kind) => transaction[kind === 'network' ? 'ipNetwork' : kind] !== null,
   )

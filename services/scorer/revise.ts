@@ -17,6 +17,9 @@ export interface Revision {
   readonly amountMinor: number
   readonly transaction: Transaction
   readonly alert: Alert | null
+  readonly outcomeBefore: Outcome
+  /** Of the cause: when its message was sent. */
+  readonly timestampMs: number
 }
 
 /** Revisions of a batch, in the order of their causes. */
@@ -47,15 +50,20 @@ export function revise(
       reasons: [],
       entityAgeMs: null,
       causeOffset: cause.offset,
+      segment: null,
+      rules: [],
     })
     revisions.push({
       decision,
       computed: recomputed.after,
+      outcomeBefore,
+      timestampMs: cause.timestampMs,
       amountMinor: recomputed.amountMinor,
       transaction,
       alert: revisedAlertOf(
         transaction,
         decision,
+        recomputed.amountMinor,
         outcomeBefore,
         cause.timestampMs,
         decidedAtMs,

@@ -26,6 +26,7 @@ import type { DecideOptions } from './decide-options.ts'
 import { LaneGroup } from './lane-group.ts'
 import { openConfiguredModel, ScorerModels } from './models/scorer-models.ts'
 import type { Serving } from './models/served-models.ts'
+import { OperatorWords } from './operator-words.ts'
 import { observeRedis } from './redis-observer.ts'
 
 const KAFKA_RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
@@ -81,7 +82,13 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   const store = await openStore(config, log, streamId, partitionCount, telemetry)
   opened.push(store, observeRedis(store, telemetry))
   const control = topicName(config.topicPrefix, 'control')
-  await models.followControl({ ...config, topic: control, codecs, telemetry, log })
+  const words = new OperatorWords()
+  await models.followControl({
+    ...{ ...config, topic: control, codecs, telemetry, log },
+    onOther: (message) => {
+      words.accept(message)
+    },
+  })
   const tracer = await openTracer(config, log, telemetry, topics)
   if (tracer !== null) opened.push(tracer)
 
@@ -93,6 +100,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
     kafka,
     admin,
     store,
+    words,
     inbox: (partition) => ({
       partition,
       partitionCount,
@@ -108,7 +116,11 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       const held = models.take()
       const { controlPosition } = held
       const { backend } = held.model.info
-      const decide = decideOptions(config, held, streamId, topics.transactions, partition)
+      const decide = decideOptions(config, held, streamId, topics.transactions, {
+        partition,
+        partitionCount,
+        breakerResets: words.breakerResets,
+      })
       return {
         options: { codecs, backend, controlPosition, topics, decide },
         committed: (decided) => {
@@ -215,23 +227,27 @@ function decideOptions(
   { model, policy }: Serving,
   streamId: string,
   topic: string,
-  partition: number,
+  lane: Pick<DecideOptions, 'partition' | 'partitionCount' | 'breakerResets'>,
 ): DecideOptions {
   const { digest, version, usual } = model.info
-  const { mode, alignment, unscoredOutcome, leaseMs } = config
+  const { mode, alignment, unscoredOutcome, leaseMs, breakers } = config
   const { thresholds } = policy
   return {
     streamId,
     topic,
-    partition,
+    ...lane,
     mode,
     alignment,
     thresholds,
     unscoredOutcome,
     leaseMs,
+    breakers,
+    controlGroup: null,
+    alertsPerDayMax: null,
     modelVersion: version,
     modelDigest: digest,
     policyDigest: policy.digest,
+    policyVersion: 0,
     usual,
     verify: verifyOptions(config, model),
     score: (rows, rowCount) => model.score(rows, rowCount),

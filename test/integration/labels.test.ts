@@ -73,7 +73,7 @@ test('alerts of one terminal are one case, and what a person found leaves the qu
     [
       { priority: 1, expectedLossMinor: 485_000, cards: ['card-4'], compromisedTerminals: [] },
       {
-        priority: 4,
+        priority: 3,
         expectedLossMinor: 29_100,
         cards: ['card-1', 'card-2', 'card-3'],
         compromisedTerminals: ['term-9'],

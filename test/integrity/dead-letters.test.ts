@@ -59,7 +59,16 @@ function badMessages({ codecs }: TestStream, good: Transaction): [RejectReason, 
 function lease(card: string) {
   const times = { startMs: 1_700_000_000_000, endMs: 1_700_000_001_000 }
   const grade = 'suspected' as const
-  return { card, alertId: 'a', revision: 0, grade, reason: 'r', ...times }
+  return {
+    card,
+    alertId: 'a',
+    revision: 0,
+    grade,
+    reason: 'r',
+    ...times,
+    alert: null,
+    releaseAtMs: null,
+  }
 }
 
 test('every message that cannot be decided gets a dead letter with its reason and no card number', async (t) => {

@@ -26,6 +26,8 @@ export class Outputs {
   readonly blocks: SeenBlock[] = []
   readonly alerts: Alert[] = []
   readonly leases: Lease[] = []
+  /** Leases as they are now, by card. */
+  readonly liveLeases = new Map<string, Lease>()
   readonly deadLetters: DeadLetter[] = []
   /** By partition, the offset of transactions up to which everything is answered. */
   readonly nextOffsets = new Array<number>(PARTITION_COUNT).fill(0)
@@ -111,10 +113,20 @@ export class Outputs {
         this.nextOffsets[partition] = Math.max(this.nextOffsets[partition] ?? 0, block.nextOffset)
       }
       if (kind === 'alerts') this.alerts.push(read(codecs.alert.decode(value)))
-      if (kind === 'leases') this.leases.push(read(codecs.lease.decode(value)))
+      if (kind === 'leases') this.#acceptLease(key?.toString() ?? '', value)
       if (kind === 'dead-letters') this.deadLetters.push(read(codecs.deadLetter.decode(value)))
     }
     this.#wakeAll()
+  }
+
+  #acceptLease(card: string, value: Buffer | null): void {
+    if (value === null) {
+      this.liveLeases.delete(card)
+      return
+    }
+    const lease = read(this.#stream.codecs.lease.decode(value))
+    this.leases.push(lease)
+    this.liveLeases.set(card, lease)
   }
 
   fail(error: unknown): void {

@@ -280,6 +280,7 @@ const NO_BLOCK = {
   modelDigest: '',
   backend: 'cpu',
   policyDigest: '',
+  policyVersion: 0,
   featureListHash: FEATURE_LIST_HASH,
   controlPosition: null,
   previousHash: new Uint8Array(),
@@ -306,6 +307,8 @@ function decisionOf(
     reasons: [],
     entityAgeMs: null,
     causeOffset: null,
+    segment: null,
+    rules: [],
     ...given,
   }
 }

@@ -23,7 +23,8 @@ export interface PlacedWish {
 /** What a message says. */
 export type ControlMessage =
   | { readonly kind: 'wish'; readonly placed: PlacedWish }
-  | { readonly kind: 'for_others' }
+  /** Null for a tombstone. */
+  | { readonly kind: 'for_others'; readonly control: Control | null }
   | { readonly kind: 'fault'; readonly fault: ControlFault }
 
 /** Reads one message; never throws on bad input. */
@@ -33,13 +34,13 @@ export function readControlMessage(
 ): ControlMessage {
   const position = Number(offset)
   if (value === null) {
-    if (key?.toString() !== MODEL_SUBJECT) return { kind: 'for_others' }
+    if (key?.toString() !== MODEL_SUBJECT) return { kind: 'for_others', control: null }
     // A tombstone takes back all that was said: a scorer that starts later sees nothing at all.
     return { kind: 'wish', placed: { wish: NO_WISH, position, control: null } }
   }
   const decoded = codec.decode(value)
   if (!decoded.ok) return { kind: 'fault', fault: 'undecodable' }
-  if (!isModelControl(decoded.value)) return { kind: 'for_others' }
+  if (!isModelControl(decoded.value)) return { kind: 'for_others', control: decoded.value }
   const read = wishOf(decoded.value)
   if (!read.ok) return { kind: 'fault', fault: read.fault }
   return { kind: 'wish', placed: { wish: read.wish, position, control: decoded.value } }

@@ -125,6 +125,9 @@ export function decisionRows(blockOffset: number, block: DecisionBlock): readonl
       block.modelVersion,
       block.modelDigest,
       block.policyDigest,
+      block.policyVersion,
+      decision.segment,
+      decision.rules,
       block.backend,
       block.featureListHash,
     ]

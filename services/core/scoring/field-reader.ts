@@ -28,6 +28,18 @@ export class FieldReader {
     return this.#fields.has(name)
   }
 
+  /** The names of all fields, known or not. */
+  get names(): readonly string[] {
+    return [...this.#fields.keys()]
+  }
+
+  /** True for a field that is null; it then counts as asked for. */
+  isNull(name: string): boolean {
+    if (this.#fields.get(name) !== null) return false
+    this.#asked.add(name)
+    return true
+  }
+
   string(name: string, lengthMax = 256): string {
     const value = this.#take(name)
     if (typeof value !== 'string' || value.length === 0 || value.length > lengthMax) {

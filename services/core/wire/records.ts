@@ -78,6 +78,10 @@ export interface DecisionRecord {
   readonly entityAgeMs: number | null
   /** Of a revision: offset of the late transaction that made it necessary. */
   readonly causeOffset: number | null
+  /** Segment of the policy that the transaction fell into; null for none. */
+  readonly segment: string | null
+  /** Names of the policy's rules that fired, in its order. */
+  readonly rules: readonly string[]
 }
 
 /** Up to which offsets the shared state of one partition was used. */
@@ -102,6 +106,8 @@ export interface DecisionBlock {
   readonly modelDigest: string
   readonly backend: string
   readonly policyDigest: string
+  /** 0 is the built-in policy. */
+  readonly policyVersion: number
   readonly featureListHash: string
   readonly controlPosition: number | null
   readonly cut: readonly CutEntry[]
@@ -134,6 +140,38 @@ export interface AlertSource {
   readonly timestampMs: number
 }
 
+/** Why an alert was revised. Null in revision 0. */
+export const ALERT_CAUSES = [
+  'unknown',
+  'late_transaction',
+  'extended',
+  'expired',
+  'person',
+  'genuine_label',
+  'correction',
+] as const
+export type AlertCause = (typeof ALERT_CAUSES)[number]
+
+/** A rule of the policy that fired. */
+export interface AlertRule {
+  readonly name: string
+  readonly outcome: Outcome
+  /** Why, for a person. */
+  readonly text: string
+}
+
+/** The least change that was found to give a milder outcome. */
+export interface Counterfactual {
+  readonly feature: string
+  /** Null when the feature was absent. */
+  readonly value: number | null
+  /** Null is absent. */
+  readonly changedTo: number | null
+  readonly scoreThen: number | null
+  readonly outcomeThen: Outcome
+  readonly text: string
+}
+
 /** A decision to flag or block, or a later word on it. Key: card. */
 export interface Alert {
   readonly alertId: string
@@ -160,6 +198,18 @@ export interface Alert {
   readonly lease: AlertLease | null
   readonly source: AlertSource
   readonly decidedAtMs: number
+  /** 0 is the built-in policy. */
+  readonly policyVersion: number
+  /** Segment of the policy that the transaction fell into; null for none. */
+  readonly segment: string | null
+  /** Rules of the policy that fired, in its order. */
+  readonly rules: readonly AlertRule[]
+  readonly counterfactual: Counterfactual | null
+  /** Score times amount, in minor units of the reference currency; null when not scored. */
+  readonly expectedLossMinor: number | null
+  /** 1, the most urgent, to 5, by expected loss; 0 is not known. */
+  readonly priority: number
+  readonly cause: AlertCause | null
 }
 
 /** A live block with its end. Key: card; a tombstone (null value) removes it. */
@@ -171,6 +221,10 @@ export interface Lease {
   readonly startMs: number
   readonly endMs: number
   readonly reason: string
+  /** Last revision of the block's alert, as on the wire; null in records of version 1. */
+  readonly alert: Uint8Array | null
+  /** Event time at which a genuine label ends the lease, when that is known before it counts. */
+  readonly releaseAtMs: number | null
 }
 
 /** A subscriber's word on an alert. Key: alert id. */

@@ -39,7 +39,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_SCHEMA_REGISTRY_URL: {
     ...STREAM,
-    readBy: 'scorer, alerts, producer, skew, enforce, receipts, cases, queue, label',
+    readBy: 'scorer, alerts, producer, skew, enforce, receipts, cases, queue, label, forwarder',
     meaning:
       "Schema registry with Confluent's API. Without it, ids come from `schemas/registry.json`.",
     kind: 'text',
@@ -125,16 +125,6 @@ export const SCORING_VARIABLES = {
     kind: 'choice',
     words: ['approve', 'flag'],
     default: 'flag',
-  },
-  SLUICE_LEASE_MS: {
-    ...DECIDING,
-    readBy: 'scorer, enforce',
-    meaning:
-      'How long a block lasts, from the event time on, in ms. An enforcer that starts reads alerts of this age again.',
-    kind: 'integer',
-    default: 86_400_000,
-    min: 60_000,
-    max: 2_592_000_000,
   },
   SLUICE_ALIGNMENT: {
     ...DECIDING,

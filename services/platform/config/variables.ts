@@ -2,6 +2,7 @@
 // generated from it.
 
 import { ALERTS_VARIABLES } from './alerts-variables.ts'
+import { BLOCK_VARIABLES } from './block-variables.ts'
 import { CONNECTION_VARIABLES } from './connection-variables.ts'
 import { OPERATION_VARIABLES } from './operation-variables.ts'
 import { SCORING_VARIABLES } from './scoring-variables.ts'
@@ -11,6 +12,7 @@ export const VARIABLES = {
   ...CONNECTION_VARIABLES,
   ...SCORING_VARIABLES,
   ...ALERTS_VARIABLES,
+  ...BLOCK_VARIABLES,
   ...OPERATION_VARIABLES,
 } as const
 

@@ -16,6 +16,7 @@ export const TOPICS = [
   'dispositions',
   'control',
   'dead-letters',
+  'forward-dead-letters',
 ] as const
 
 export type Topic = (typeof TOPICS)[number]
@@ -44,6 +45,7 @@ const CONFIG: Readonly<Record<Topic, Readonly<Record<string, string>>>> = {
   dispositions: { 'cleanup.policy': 'compact,delete', 'retention.ms': String(INPUT_RETENTION_MS) },
   control: { 'cleanup.policy': 'compact' },
   'dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
+  'forward-dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
 }
 
 /** Name of a topic with the stream's prefix. */

@@ -2,6 +2,7 @@
 // not per transaction.
 
 import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
+import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
 import { FOLD_MARKS } from '../../core/features/fold-marks.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
@@ -23,7 +24,13 @@ export type Stage = (typeof STAGES)[number]
 /** Actions that a scorer publishes. */
 const ACTIONS = ['flag', 'block'] as const
 const INPUT_TOPICS = ['transactions', 'labels'] as const
-const DECISION_MARKS = [...FOLD_MARKS, 'entity_lagging', 'recomputed', ...CASCADE_MARKS] as const
+const DECISION_MARKS = [
+  ...FOLD_MARKS,
+  'entity_lagging',
+  'recomputed',
+  ...CASCADE_MARKS,
+  ...GUARD_MARKS,
+] as const
 
 const CASCADE_OUTCOMES = ['same', 'different'] as const
 

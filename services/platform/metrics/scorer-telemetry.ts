@@ -2,6 +2,7 @@
 
 import type { Registry } from 'prom-client'
 import { createBatchMetrics, type BatchReport } from './batch-metrics.ts'
+import { createBlockMetrics, type BlockEvents } from './block-metrics.ts'
 import { createDependencyMetrics, type DependencyEvents } from './dependency-metrics.ts'
 import { createLaneMetrics, type LaneEvents } from './lane-metrics.ts'
 import { createStateMetrics, type StateEvents } from './state-metrics.ts'
@@ -11,7 +12,14 @@ import { createShadowMetrics, type ShadowEvents } from './shadow-metrics.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
 export interface ScorerTelemetry
-  extends LaneEvents, DependencyEvents, StateEvents, ModelEvents, ShadowEvents, PopulationEvents {
+  extends
+    LaneEvents,
+    BlockEvents,
+    DependencyEvents,
+    StateEvents,
+    ModelEvents,
+    ShadowEvents,
+    PopulationEvents {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
   batchDecided(report: BatchReport): void
@@ -25,6 +33,7 @@ export function createScorerTelemetry(): ScorerTelemetry {
     definitions: make.definitions,
     batchDecided: createBatchMetrics(make),
     ...createLaneMetrics(make),
+    ...createBlockMetrics(make),
     ...createDependencyMetrics(make),
     ...createStateMetrics(make),
     ...createModelMetrics(make),

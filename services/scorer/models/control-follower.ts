@@ -4,6 +4,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { readControlMessage, type PlacedWish } from '../../core/control/control-message.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
+import type { Control } from '../../core/wire/records.ts'
 import {
   follow,
   placeKey,
@@ -28,6 +29,8 @@ export interface ControlFollowerOptions extends KafkaConnection {
   readonly codecs: Codecs
   readonly telemetry: ModelEvents
   readonly log: Logger
+  /** Called for each message about anything but models. */
+  readonly onOther: (control: Control) => void
 }
 
 export class ControlFollower implements Closable {
@@ -94,7 +97,7 @@ export class ControlFollower implements Closable {
   }
 
   #accept({ messages }: CommittedMessages, onWish: (placed: PlacedWish) => void): void {
-    const { codecs, telemetry, log } = this.#options
+    const { codecs, telemetry, log, onOther } = this.#options
     for (const message of messages) {
       const position = Number(message.offset)
       this.#next = position + 1
@@ -103,6 +106,7 @@ export class ControlFollower implements Closable {
         read.kind === 'fault' ? read.fault : read.kind === 'wish' ? 'followed' : 'for_others',
       )
       if (read.kind === 'wish') onWish(read.placed)
+      if (read.kind === 'for_others' && read.control !== null) onOther(read.control)
       if (read.kind === 'fault') {
         log.error({ position, fault: read.fault }, 'A control message cannot be followed.')
       }

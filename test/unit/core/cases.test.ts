@@ -7,7 +7,6 @@ import fc from 'fast-check'
 import {
   groupCases,
   prioritised,
-  priorityOf,
   type CaseOptions,
   type QueuedAlert,
 } from '../../../services/core/cases.ts'
@@ -73,7 +72,7 @@ test('the most urgent case comes first, and of equal ones the dearest', () => {
   ]
   assert.deepEqual(
     groupCases(alerts, OPTIONS).map(({ caseId, priority }) => `${priority} ${caseId}`),
-    ['1 dear', '5 some', '5 cheap'],
+    ['1 dear', '4 some', '4 cheap'],
   )
 })
 
@@ -82,7 +81,7 @@ test('what nobody scored counts in full, and what has no rate is urgent', () => 
   assert.deepEqual(prioritised(unscored, DEFAULT_RATES), {
     alert: unscored,
     expectedLossMinor: 5_000,
-    priority: 4,
+    priority: 3,
   })
   const foreign = { ...unscored, currency: 'XAU' }
   assert.deepEqual(prioritised(foreign, DEFAULT_RATES), {
@@ -90,7 +89,13 @@ test('what nobody scored counts in full, and what has no rate is urgent', () => 
     expectedLossMinor: null,
     priority: 1,
   })
-  assert.deepEqual([99_999, 100_000, 2_499].map(priorityOf), [2, 1, 5])
+  // What the alert says of itself is taken as it is.
+  const said = { ...foreign, expectedLossMinor: 700, priority: 2 }
+  assert.deepEqual(prioritised(said, DEFAULT_RATES), {
+    alert: said,
+    expectedLossMinor: 700,
+    priority: 2,
+  })
 })
 
 const alerts = fc

@@ -26,7 +26,7 @@ function alertOf(
   card = 'c',
 ): Alert {
   const lease = endMs === null ? null : { grade: 'suspected' as const, startMs: 0, endMs }
-  return { ...minimalAlert, alertId, revision, action, card, lease, eventTimeMs: 0 }
+  return { ...minimalAlert, alertId, revision, action, card, lease, eventTimeMs: 0, decidedAtMs: 0 }
 }
 
 const APPLIED = { status: 'applied', reason: null }

@@ -5,11 +5,13 @@ import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { LANE_START } from '../../../services/core/features/lane-fold.ts'
 import { partitionOfAscii } from '../../../services/core/murmur2.ts'
+import type { HeldLease } from '../../../services/core/decision/leases.ts'
+import type { Alert } from '../../../services/core/wire/records.ts'
 import type { BatchSpan } from '../../../services/platform/tracing/batch-tracer.ts'
 import { encodeOutput, type OutputOptions } from '../../../services/scorer/batch-output.ts'
 import { LaneInbox, type Taken } from '../../../services/scorer/lane-inbox.ts'
 import type { DecidedBatch } from '../../../services/scorer/micro-batch.ts'
-import { fullAlert, minimalTransaction } from '../core/wire/samples.ts'
+import { fullAlert, minimalLease, minimalTransaction } from '../core/wire/samples.ts'
 import { codecs } from '../core/wire/wire-fixture.ts'
 
 const PARTITION_COUNT = 4
@@ -68,6 +70,10 @@ function takeTen(headers: Record<string, Buffer>): Taken {
   return taken
 }
 
+function leased(alert: Alert): [string, HeldLease] {
+  return [alert.card, { ...minimalLease, card: alert.card, alert }]
+}
+
 function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan | null) {
   const alerts = alertOffsets.map((offset) => ({
     ...fullAlert,
@@ -79,9 +85,10 @@ function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan |
     states: new Uint8Array(0),
     recomputed: 0,
     alerts,
+    blocks: { published: alerts, leases: new Map(alerts.map(leased)), kept: null },
   } as unknown as DecidedBatch
   const decide = { streamId: 's', partition, mode: 'enforce', alignment: 'live' }
-  const digests = { modelVersion: '1', modelDigest: 'm', policyDigest: 'p' }
+  const digests = { modelVersion: '1', modelDigest: 'm', policyDigest: 'p', policyVersion: 0 }
   const options = { codecs, topics, backend: 'cpu', decide: { ...decide, ...digests } }
   const output = encodeOutput(
     ...([taken, decided, [], LANE_START, '', nowMs] as const),

@@ -29,6 +29,8 @@ function decision(offset: number, outcome: DecisionRecord['outcome']): DecisionR
     reasons: [],
     entityAgeMs: null,
     causeOffset: null,
+    segment: null,
+    rules: [],
   }
 }
 
@@ -47,6 +49,7 @@ function block(previous: Buffer | null, change: Partial<DecisionBlock>): Buffer 
     modelDigest: 'a'.repeat(64),
     backend: 'wasm',
     policyDigest: 'b'.repeat(64),
+    policyVersion: 0,
     featureListHash: 'c'.repeat(64),
     controlPosition: null,
     cut: [],

@@ -226,6 +226,8 @@ describe('limits on size', () => {
       startMs: 0,
       endMs: 0,
       reason: 'x'.repeat(reasonBytes),
+      alert: null,
+      releaseAtMs: null,
     }
   }
 })

@@ -24,6 +24,7 @@ export function decisionBlockOf(decisionCount: number, featureCount: number): De
     modelDigest: DIGEST,
     backend: 'wasm',
     policyDigest: DIGEST,
+    policyVersion: 7,
     featureListHash: DIGEST,
     controlPosition: 12,
     cut: [0, 1, 2, 3].map((partition) => ({
@@ -57,6 +58,8 @@ function decisionOf(index: number): DecisionRecord {
     duplicateOfOffset: index % 7 === 3 ? 999_000 : null,
     entityAgeMs: index % 2 === 0 ? 1_500 : null,
     causeOffset: index % 5 === 0 ? 1_000_500 : null,
+    segment: isFlagged ? 'ecommerce' : null,
+    rules: isFlagged ? ['many-cards'] : [],
     marks: isFlagged ? ['late', 'entity_lagging'] : [],
     reasons: isFlagged
       ? [1, 2, 3].map((place) => ({

@@ -127,6 +127,13 @@ export const minimalAlert: Alert = {
     timestampMs: TIME_MS,
   },
   decidedAtMs: TIME_MS + 20,
+  policyVersion: 0,
+  segment: null,
+  rules: [],
+  counterfactual: null,
+  expectedLossMinor: null,
+  priority: 0,
+  cause: null,
 }
 
 export const fullAlert: Alert = {
@@ -158,6 +165,20 @@ export const fullAlert: Alert = {
     },
   ],
   lease: { grade: 'confirmed', startMs: TIME_MS, endMs: TIME_MS + 3_600_000 },
+  policyVersion: 7,
+  segment: 'ecommerce',
+  rules: [{ name: 'many-cards', outcome: 'block', text: 'Nine payments in one hour.' }],
+  counterfactual: {
+    feature: 'card_count_1h',
+    value: 9,
+    changedTo: 2,
+    scoreThen: 0.125,
+    outcomeThen: 'approve',
+    text: 'With 2 payments in one hour it would have been approved.',
+  },
+  expectedLossMinor: 96,
+  priority: 2,
+  cause: 'extended',
 }
 
 export const minimalLease: Lease = {
@@ -168,6 +189,8 @@ export const minimalLease: Lease = {
   startMs: TIME_MS,
   endMs: TIME_MS,
   reason: '',
+  alert: null,
+  releaseAtMs: null,
 }
 
 export const fullLease: Lease = {
@@ -176,6 +199,8 @@ export const fullLease: Lease = {
   grade: 'corroborated',
   endMs: TIME_MS + 86_400_000,
   reason: 'Nine payments in one hour.',
+  alert: Buffer.from('000000000a61', 'hex'),
+  releaseAtMs: TIME_MS + 3_600_000,
 }
 
 export const minimalReceipt: Receipt = {

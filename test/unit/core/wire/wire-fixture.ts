@@ -36,7 +36,7 @@ export const subjectCases: readonly SubjectCase[] = [
 
 /** The parsed schema of a subject's only version. */
 export function schemaOf(subject: Subject): unknown {
-  const found = content.schemas.find((schema) => schema.subject === subject)
+  const found = content.schemas.findLast((schema) => schema.subject === subject)
   if (found === undefined) throw new Error(`No schema of ${subject}.`)
   return found.schema
 }

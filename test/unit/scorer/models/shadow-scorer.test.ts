@@ -11,10 +11,12 @@ import type { DecisionRecord } from '../../../../services/core/wire/records.ts'
 import { openLogger } from '../../../../services/platform/log.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
+import { noBlocks } from '../../../../services/scorer/lane-blocks.ts'
 import type { DecidedBatch } from '../../../../services/scorer/micro-batch.ts'
 import { SHADOW_ROWS_MAX, ShadowScorer } from '../../../../services/scorer/models/shadow-scorer.ts'
 import { RELEASED_MODEL, variantOf } from '../../../support/model-variants.ts'
 import { eventually } from '../../../support/poll.ts'
+import { DECIDE_BY_AMOUNT } from '../decide-by-amount.ts'
 import { samplesOf } from '../../platform/metrics/metric-text.ts'
 
 const STRICT = { flag: 0.001, block: 0.01 }
@@ -65,6 +67,8 @@ function decidedOf(scores: Float64Array, thresholds: { flag: number; block: numb
       reasons: [],
       entityAgeMs: null,
       causeOffset: null,
+      segment: null,
+      rules: [],
     }
   })
   return {
@@ -73,6 +77,7 @@ function decidedOf(scores: Float64Array, thresholds: { flag: number; block: numb
     states: new Uint8Array(golden.rows.length),
     alerts: [],
     alerted: [],
+    blocks: noBlocks().take(DECIDE_BY_AMOUNT),
     amountsMinor: decisions.map(() => 1_000),
     labelled: [],
     duplicates: 0,

@@ -1,0 +1,203 @@
+// What stands between a ruling and what is published: breakers, the control group, what analysts can look at, and room
+// for leases. One lane's, asked in the order of offsets. Its state is a short text that is committed with the offsets,
+// so a crash neither forgets a block nor counts it twice.
+
+import type { BreakerLimits, ControlGroup } from '../policy/policy-document.ts'
+import { referenceOf } from '../reference.ts'
+import type { AlertAction, Outcome } from '../wire/records.ts'
+import { Breaker, breakerKey, BREAKERS_MAX, shareOfLane, type BreakerCap } from './breaker.ts'
+
+/** What the guard says of a decision. Closed list. */
+export const GUARD_MARKS = [
+  'breaker_open',
+  'control_group',
+  'leases_full',
+  'over_capacity',
+] as const
+export type GuardMark = (typeof GUARD_MARKS)[number]
+
+const DAY_MS = 86_400_000
+const REFERENCES = 2 ** 48
+const FORMAT = 'g1'
+
+/** What the guard goes by; part of the policy. */
+export interface GuardRules {
+  readonly breakers: readonly BreakerLimits[]
+  /** How often people have reset the breakers. */
+  readonly breakerResets: number
+  readonly controlGroup: ControlGroup | null
+  /** Flags a day for analysts, of all lanes; null is no limit. */
+  readonly alertsPerDayMax: number | null
+  readonly partition: number
+  readonly partitionCount: number
+  /** Digest of the policy: what is drawn for the control group depends on it and on the transaction only. */
+  readonly policyDigest: string
+}
+
+/** A ruling, before it is published. */
+export interface Ruled {
+  readonly transactionId: string
+  readonly segment: string | null
+  readonly outcome: Outcome
+  /** What would be published; null for nothing. */
+  readonly action: AlertAction | null
+  /** True when a rule of the policy wants it, not the score alone. */
+  readonly isByRule: boolean
+  /** In the reference currency. */
+  readonly amountMinor: number
+  /** Newest event time of the lane, this transaction included. */
+  readonly laneTimeMs: number
+  /** False when a block could not be remembered. */
+  readonly hasRoom: boolean
+  /** True for a later word on a decision: no more traffic, and none of the control group. */
+  readonly isRevision: boolean
+}
+
+/** What it comes to. */
+export interface Settled {
+  readonly outcome: Outcome
+  readonly mark: GuardMark | null
+}
+
+export class BlockGuard {
+  #breakers: readonly Breaker[] = []
+  #limits: readonly BreakerLimits[] = []
+  #day = 0
+  #flags = 0
+  #controlMinor = 0
+  /** Text of breakers by key, of which the policy in force may lack some. */
+  readonly #restored = new Map<string, string>()
+  /** Trips since they were last asked for. */
+  #trips: BreakerCap[] = []
+
+  /** @param text what `encode` gave; null or anything unreadable begins anew. */
+  constructor(text: string | null) {
+    const [format, day = '', ...breakers] = (text ?? '').split(' ')
+    if (format !== FORMAT) return
+    const [number, flags, control] = day.split('.').map((part) => parseInt(part, 36))
+    this.#day = finite(number)
+    this.#flags = finite(flags)
+    this.#controlMinor = finite(control)
+    for (const entry of breakers.slice(0, BREAKERS_MAX)) {
+      const end = entry.indexOf('=')
+      this.#restored.set(entry.slice(0, end), entry.slice(end + 1))
+    }
+  }
+
+  /** Settles one decision. Those of outcome approve count as traffic; duplicates are not to be asked about. */
+  settle(ruled: Ruled, rules: GuardRules): Settled {
+    this.#follow(rules)
+    this.#moveTo(ruled.laneTimeMs)
+    for (const breaker of this.#breakers) {
+      if (!breaker.concerns(ruled.segment)) continue
+      breaker.moveTo(ruled.laneTimeMs)
+      if (!ruled.isRevision) breaker.sees(ruled.amountMinor)
+    }
+    const settled = ruled.action === 'block' ? this.#block(ruled, rules) : null
+    if (settled !== null && settled.outcome !== 'flag') return settled
+    const isFlag = ruled.action === 'flag' || settled !== null
+    return isFlag ? this.#flag(ruled, rules, settled) : { outcome: ruled.outcome, mark: null }
+  }
+
+  /** Caps that were exceeded since the last call. */
+  takeTrips(): readonly BreakerCap[] {
+    const trips = this.#trips
+    this.#trips = []
+    return trips
+  }
+
+  openCount(rules: GuardRules): number {
+    this.#follow(rules)
+    return this.#breakers.filter((breaker) => breaker.isOpen(rules.breakerResets)).length
+  }
+
+  /** Each breaker with its state, for people. */
+  standing(rules: GuardRules) {
+    this.#follow(rules)
+    return this.#breakers.map((breaker) => ({
+      segment: breaker.segment,
+      isOpen: breaker.isOpen(rules.breakerResets),
+      ...breaker.counts,
+    }))
+  }
+
+  /** Null while there is nothing to remember. At most 4,000 characters. */
+  encode(): string | null {
+    if (this.#limits.length === 0 && this.#day === 0) return null
+    const day = [this.#day, this.#flags, this.#controlMinor]
+    const breakers = this.#breakers.map(
+      (breaker) => `${breakerKey(breaker.segment)}=${breaker.encode()}`,
+    )
+    return [FORMAT, day.map((value) => value.toString(36)).join('.'), ...breakers].join(' ')
+  }
+
+  #block(ruled: Ruled, rules: GuardRules): Settled {
+    const { breakerResets } = rules
+    const concerned = this.#breakers.filter((breaker) => breaker.concerns(ruled.segment))
+    let isOpen = concerned.some((breaker) => breaker.isOpen(breakerResets))
+    if (!isOpen) {
+      for (const breaker of concerned) {
+        const cap = breaker.capExceeded(ruled.amountMinor)
+        if (cap === null) continue
+        breaker.trip(breakerResets)
+        this.#trips.push(cap)
+        isOpen = true
+      }
+    }
+    if (isOpen) return { outcome: 'flag', mark: 'breaker_open' }
+    if (this.#isControl(ruled, rules)) return { outcome: 'approve', mark: 'control_group' }
+    if (!ruled.hasRoom) return { outcome: 'flag', mark: 'leases_full' }
+    for (const breaker of concerned) breaker.blocks(ruled.amountMinor)
+    return { outcome: 'block', mark: null }
+  }
+
+  /** True for the few that are let through; their money is counted. */
+  #isControl({ transactionId, amountMinor, isRevision }: Ruled, rules: GuardRules): boolean {
+    const { controlGroup, policyDigest, partition, partitionCount } = rules
+    if (controlGroup === null || isRevision) return false
+    if (amountMinor > controlGroup.amountMaxMinor) return false
+    const drawn = referenceOf(`${policyDigest}/${transactionId}`) / REFERENCES
+    if (drawn >= controlGroup.share) return false
+    const sumMax = shareOfLane(controlGroup.dayMaxMinor, partition, partitionCount)
+    if (this.#controlMinor + amountMinor > sumMax) return false
+    this.#controlMinor += amountMinor
+    return true
+  }
+
+  #flag(ruled: Ruled, rules: GuardRules, settled: Settled | null): Settled {
+    const { alertsPerDayMax, partition, partitionCount } = rules
+    const budget =
+      alertsPerDayMax === null ? Infinity : shareOfLane(alertsPerDayMax, partition, partitionCount)
+    const mayGo = settled === null && ruled.outcome === 'flag' && !ruled.isByRule
+    if (mayGo && this.#flags + 1 > budget) return { outcome: 'approve', mark: 'over_capacity' }
+    this.#flags += 1
+    return settled ?? { outcome: ruled.outcome, mark: null }
+  }
+
+  #moveTo(laneTimeMs: number): void {
+    const day = Math.floor(laneTimeMs / DAY_MS)
+    if (day <= this.#day) return
+    this.#day = day
+    this.#flags = 0
+    this.#controlMinor = 0
+  }
+
+  /** Another policy has other breakers; those of the same part of the traffic go on. */
+  #follow({ breakers, partition, partitionCount }: GuardRules): void {
+    if (breakers === this.#limits) return
+    for (const breaker of this.#breakers) {
+      this.#restored.set(breakerKey(breaker.segment), breaker.encode())
+    }
+    this.#limits = breakers
+    this.#breakers = breakers.slice(0, BREAKERS_MAX).map((limits) => {
+      const breaker = new Breaker(limits, partition, partitionCount)
+      breaker.restore(this.#restored.get(breakerKey(limits.segment)) ?? '')
+      return breaker
+    })
+    this.#restored.clear()
+  }
+}
+
+function finite(value: number | undefined): number {
+  return value !== undefined && Number.isSafeInteger(value) ? value : 0
+}

@@ -1,0 +1,150 @@
+// The breaker: caps how much of the traffic is blocked. When the next block would exceed a cap it trips, and all that
+// would be blocked from then on is flagged instead, until a person has reset it. It knows nothing but the order of
+// what it is asked and event time, so a replay of the log trips it at the same transaction.
+
+import type { BreakerLimits } from '../policy/policy-document.ts'
+import { referenceOf } from '../reference.ts'
+import {
+  addTo,
+  BUCKETS,
+  COUNT_MAX,
+  decodeWindow,
+  encodeWindow,
+  moveTo,
+  openWindow,
+  sumOf,
+  SUM_MAX,
+  type EventWindow,
+} from './event-windows.ts'
+
+/** Which cap a block would have exceeded. Closed list: also a metric label. */
+export const BREAKER_CAPS = ['blocks_per_minute', 'traffic_share', 'value_share'] as const
+export type BreakerCap = (typeof BREAKER_CAPS)[number]
+
+/** Breakers of one policy; their state must fit beside a committed offset. */
+export const BREAKERS_MAX = 8
+
+const MINUTE_MS = 60_000
+const RESETS_MAX = 36 ** 6 - 1
+/** Fields of the window of shares. */
+const TRANSACTIONS = 0
+const BLOCKS = 1
+const VALUE = 2
+const BLOCKED_VALUE = 3
+
+/** One lane's share of what all lanes together may do: the shares of all lanes add up to `total`. */
+export function shareOfLane(total: number, partition: number, partitionCount: number): number {
+  const each = Math.floor(total / partitionCount)
+  return each + (partition < total % partitionCount ? 1 : 0)
+}
+
+/** One lane's breaker for one part of the traffic. */
+export class Breaker {
+  readonly #limits: BreakerLimits
+  readonly #blocksPerMinuteMax: number
+  /** One bucket more than a minute has: the oldest is within the minute only in part. */
+  readonly #minute: EventWindow = openWindow(MINUTE_MS / BUCKETS, BUCKETS + 1, [COUNT_MAX])
+  readonly #shares: EventWindow
+  /** How often people had reset breakers when this one tripped; null while it is closed. */
+  #trippedAt: number | null = null
+
+  constructor(limits: BreakerLimits, partition: number, partitionCount: number) {
+    this.#limits = limits
+    const { blocksPerMinuteMax, windowMs } = limits
+    this.#blocksPerMinuteMax =
+      blocksPerMinuteMax === null
+        ? Infinity
+        : shareOfLane(blocksPerMinuteMax, partition, partitionCount)
+    const fieldsMax = [COUNT_MAX, COUNT_MAX, SUM_MAX, SUM_MAX]
+    this.#shares = openWindow(Math.ceil(windowMs / BUCKETS), BUCKETS, fieldsMax)
+  }
+
+  get segment(): string | null {
+    return this.#limits.segment
+  }
+
+  /** True for traffic of this segment. */
+  concerns(segment: string | null): boolean {
+    return this.#limits.segment === null || this.#limits.segment === segment
+  }
+
+  /** True when blocks are flags now, people having reset breakers this often. */
+  isOpen(resets: number): boolean {
+    return this.#trippedAt !== null && resets <= this.#trippedAt
+  }
+
+  /** To be called before anything else, with times that never go back. */
+  moveTo(laneTimeMs: number): void {
+    moveTo(this.#minute, laneTimeMs)
+    moveTo(this.#shares, laneTimeMs)
+  }
+
+  /** A transaction of the breaker's part of the traffic. To be called before it is asked for a block. */
+  sees(amountMinor: number): void {
+    addTo(this.#shares, TRANSACTIONS, 1)
+    addTo(this.#shares, VALUE, amountMinor)
+  }
+
+  /** The cap that one block more would exceed; null when there is room. */
+  capExceeded(amountMinor: number): BreakerCap | null {
+    const { trafficShareMax, valueShareMax, sampleMin } = this.#limits
+    if (sumOf(this.#minute, 0) + 1 > this.#blocksPerMinuteMax) return 'blocks_per_minute'
+    const transactions = sumOf(this.#shares, TRANSACTIONS)
+    if (transactions < sampleMin) return null
+    const blocks = sumOf(this.#shares, BLOCKS) + 1
+    if (trafficShareMax !== null && blocks > trafficShareMax * transactions) return 'traffic_share'
+    const blockedValue = sumOf(this.#shares, BLOCKED_VALUE) + amountMinor
+    const value = sumOf(this.#shares, VALUE)
+    return valueShareMax !== null && blockedValue > valueShareMax * value ? 'value_share' : null
+  }
+
+  trip(resets: number): void {
+    this.#trippedAt = Math.min(resets, RESETS_MAX)
+  }
+
+  /** Counts a block that `capExceeded` had nothing against. */
+  blocks(amountMinor: number): void {
+    addTo(this.#minute, 0, 1)
+    addTo(this.#shares, BLOCKS, 1)
+    addTo(this.#shares, BLOCKED_VALUE, amountMinor)
+  }
+
+  /** Blocks of about the last minute, and what share they may be asked about, for people. */
+  get counts(): {
+    readonly blocksInMinute: number
+    readonly blocksPerMinuteMax: number
+    readonly transactions: number
+    readonly blocks: number
+    readonly valueMinor: number
+    readonly blockedMinor: number
+  } {
+    return {
+      blocksInMinute: sumOf(this.#minute, 0),
+      blocksPerMinuteMax: this.#blocksPerMinuteMax,
+      transactions: sumOf(this.#shares, TRANSACTIONS),
+      blocks: sumOf(this.#shares, BLOCKS),
+      valueMinor: sumOf(this.#shares, VALUE),
+      blockedMinor: sumOf(this.#shares, BLOCKED_VALUE),
+    }
+  }
+
+  /** `tripped;minute;window;shares`. */
+  encode(): string {
+    const tripped = this.#trippedAt === null ? '' : this.#trippedAt.toString(36)
+    const window = this.#limits.windowMs.toString(36)
+    return [tripped, encodeWindow(this.#minute), window, encodeWindow(this.#shares)].join(';')
+  }
+
+  /** Goes on from what was encoded. A window of another length begins anew; a trip stands. */
+  restore(text: string): void {
+    const [tripped = '', minute = '', window = '', shares = ''] = text.split(';')
+    this.#trippedAt = /^[0-9a-z]{1,6}$/.test(tripped) ? parseInt(tripped, 36) : null
+    decodeWindow(minute, this.#minute)
+    if (window === this.#limits.windowMs.toString(36)) decodeWindow(shares, this.#shares)
+  }
+}
+
+/** Names the state of a breaker: by its part of the traffic, so that a trip outlives a change of the limits. */
+export function breakerKey(segment: string | null): string {
+  return segment === null ? 'all' : referenceOf(segment).toString(36).slice(0, 8)
+}

@@ -1,0 +1,191 @@
+// Leases of one lane: which cards are blocked, by which alert, until when. Each change of a lease is a revision of its
+// alert and a new record of the card in the lease topic (or a tombstone), which the lane writes in one transaction with
+// all else. So the topic is the table, and whoever takes the lane over reads it back.
+
+import type { Alert, AlertCause, AlertLease, Grade, Lease } from '../wire/records.ts'
+import { GRADES } from '../wire/records.ts'
+
+/**
+ * An alert's revisions count up, and not always by one: the revision of its decision, times this, and above that the
+ * changes of its lease. Both count by themselves and never meet.
+ */
+export const REVISION_STEP = 1_000
+
+/** Revision of an alert that goes with a revision of its decision. */
+export function alertRevisionOf(decisionRevision: number): number {
+  return decisionRevision * REVISION_STEP
+}
+
+/** A lease with the last revision of its alert. */
+export interface HeldLease extends Omit<Lease, 'alert'> {
+  /** Null when an earlier version wrote the record: then there is nothing to revise. */
+  readonly alert: Alert | null
+}
+
+/** What a change means for the topics. */
+export interface LeaseChange {
+  readonly card: string
+  /** The card's lease from now on; null ends it. */
+  readonly lease: HeldLease | null
+  /** To be published; null where the alert is not known, or is published by whoever asked. */
+  readonly alert: Alert | null
+}
+
+/** Why a lease ends before somebody else's word on its alert. */
+export type ReleaseCause = Extract<
+  AlertCause,
+  'expired' | 'person' | 'genuine_label' | 'correction'
+>
+
+export class LeaseTable {
+  readonly #byCard = new Map<string, HeldLease>()
+  readonly #sizeMax: number
+  /** No lease is due before this. */
+  #nextDueMs = Infinity
+
+  /** Begins with what the topic says. Takes more than `sizeMax` of it: a smaller limit forgets no block. */
+  constructor(leases: Iterable<HeldLease>, sizeMax: number) {
+    this.#sizeMax = sizeMax
+    for (const lease of leases) this.#hold(lease)
+  }
+
+  get size(): number {
+    return this.#byCard.size
+  }
+
+  get hasRoom(): boolean {
+    return this.#byCard.size < this.#sizeMax
+  }
+
+  get leases(): Iterable<HeldLease> {
+    return this.#byCard.values()
+  }
+
+  of(card: string): HeldLease | null {
+    return this.#byCard.get(card) ?? null
+  }
+
+  /** True when some lease may be due. */
+  isAnyDue(timeMs: number): boolean {
+    return timeMs >= this.#nextDueMs
+  }
+
+  /** Leases that are over at this time, the first to end first. */
+  due(timeMs: number): readonly HeldLease[] {
+    if (!this.isAnyDue(timeMs)) return []
+    const due: HeldLease[] = []
+    this.#nextDueMs = Infinity
+    for (const lease of this.#byCard.values()) {
+      const dueMs = dueMsOf(lease)
+      if (dueMs <= timeMs) due.push(lease)
+      this.#nextDueMs = Math.min(this.#nextDueMs, dueMs)
+    }
+    return due.sort((a, b) => dueMsOf(a) - dueMsOf(b) || (a.card < b.card ? -1 : 1))
+  }
+
+  /** Opens a lease by a block that is about to be published. The card has none. */
+  open(alert: Alert, lease: AlertLease): LeaseChange {
+    const held: HeldLease = {
+      card: alert.card,
+      alertId: alert.alertId,
+      revision: alert.revision,
+      ...lease,
+      reason: alert.reasons[0]?.text ?? alert.rules[0]?.text ?? 'model score',
+      releaseAtMs: null,
+      alert,
+    }
+    this.#hold(held)
+    return { card: held.card, lease: held, alert: null }
+  }
+
+  /** New evidence: a later end, a higher grade, or neither, which changes nothing (null). */
+  extend(
+    lease: HeldLease,
+    { endMs, grade }: Pick<AlertLease, 'endMs' | 'grade'>,
+    decidedAtMs: number,
+  ): LeaseChange | null {
+    const later = Math.max(lease.endMs, endMs)
+    const higher = higherGrade(lease.grade, grade)
+    // A fraud label takes back the genuine one before it.
+    const takesBack = lease.releaseAtMs !== null && grade === 'confirmed'
+    const changes = later !== lease.endMs || higher !== lease.grade
+    if (!changes && !takesBack) return null
+    const { startMs, revision } = lease
+    const releaseAtMs = takesBack ? null : lease.releaseAtMs
+    const grown = { ...lease, endMs: later, grade: higher, releaseAtMs }
+    // Room is left for the word that ends it.
+    if (!changes || revision % REVISION_STEP >= REVISION_STEP - 2) {
+      this.#hold(grown)
+      return { card: lease.card, lease: grown, alert: null }
+    }
+    const carried: AlertLease = { grade: higher, startMs, endMs: later }
+    const alert = nextRevision(lease, 'block', carried, 'extended', decidedAtMs)
+    const held: HeldLease = { ...grown, revision: revision + 1, alert }
+    this.#hold(held)
+    return { card: lease.card, lease: held, alert }
+  }
+
+  /** The lease is to end at this event time, because of a label that counts only from then on. */
+  endAt(lease: HeldLease, releaseAtMs: number): LeaseChange {
+    const held: HeldLease = { ...lease, releaseAtMs }
+    this.#hold(held)
+    return { card: lease.card, lease: held, alert: null }
+  }
+
+  /** Ends a lease and says so. */
+  release(lease: HeldLease, cause: ReleaseCause, decidedAtMs: number): LeaseChange {
+    this.#byCard.delete(lease.card)
+    const alert = nextRevision(lease, 'release', null, cause, decidedAtMs)
+    return { card: lease.card, lease: null, alert }
+  }
+
+  /** Another word on the lease's alert is being published that is no block. */
+  drop(lease: HeldLease): LeaseChange {
+    this.#byCard.delete(lease.card)
+    return { card: lease.card, lease: null, alert: null }
+  }
+
+  #hold(lease: HeldLease): void {
+    this.#byCard.set(lease.card, lease)
+    this.#nextDueMs = Math.min(this.#nextDueMs, dueMsOf(lease))
+  }
+}
+
+/** Why a lease that is due ends. */
+export function dueCauseOf({ grade, endMs, releaseAtMs }: HeldLease): ReleaseCause {
+  if (releaseAtMs === null || endMs < releaseAtMs) return 'expired'
+  return labelCauseOf(grade)
+}
+
+/** Why a genuine label ends a lease: it takes a fraud label back, or there was none. */
+export function labelCauseOf(grade: Grade): ReleaseCause {
+  return grade === 'confirmed' ? 'correction' : 'genuine_label'
+}
+
+/** The higher of two grades. */
+export function higherGrade(a: Grade, b: Grade): Grade {
+  return GRADES.indexOf(a) >= GRADES.indexOf(b) ? a : b
+}
+
+function dueMsOf({ endMs, releaseAtMs }: HeldLease): number {
+  return Math.min(endMs, releaseAtMs ?? Infinity)
+}
+
+function nextRevision(
+  { alert, revision }: HeldLease,
+  action: 'block' | 'release',
+  lease: AlertLease | null,
+  cause: AlertCause,
+  decidedAtMs: number,
+): Alert | null {
+  if (alert === null) return null
+  return {
+    ...alert,
+    revision: revision + 1,
+    supersedes: revision,
+    action,
+    lease,
+    cause,
+    decidedAtMs,
+  }
+}

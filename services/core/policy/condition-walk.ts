@@ -1,0 +1,215 @@
+// What a condition may be made of, found from its syntax tree: nothing whose cost is not bounded by its length, nothing
+// that a type check cannot see, and no value that may be missing unless the condition asks for it first.
+
+import type { ASTNode } from '@marcbachmann/cel-js'
+import { FEATURE_NAMES } from '../features/feature-list.ts'
+import { VIEW_SHAPES } from './condition-views.ts'
+
+/** Functions of one pass over their arguments. `matches` is none: a pattern can take exponential time. */
+const FUNCTIONS: readonly string[] = ['has', 'inList', 'size', 'double', 'int', 'string']
+const METHODS: readonly string[] = ['contains', 'startsWith', 'endsWith', 'size']
+
+export interface ConditionFault {
+  /** Of the character in the condition. */
+  readonly position: number
+  readonly message: string
+}
+
+/** What a condition looks at. */
+export interface Uses {
+  /** Indexes of features whose value or freshness it asks for. */
+  readonly features: ReadonlySet<number>
+  readonly usesScore: boolean
+  readonly lists: ReadonlySet<string>
+}
+
+/** Values known to be there, such as `features.amount` or `score`. */
+type Present = ReadonlySet<string>
+const NOTHING: Present = new Set()
+
+/** Walks one condition and collects all faults. */
+export class ConditionWalk {
+  readonly faults: ConditionFault[] = []
+  readonly #features = new Set<number>()
+  readonly #lists = new Set<string>()
+  #usesScore = false
+
+  constructor(root: ASTNode) {
+    this.#visit(root, NOTHING)
+  }
+
+  get uses(): Uses {
+    return { features: this.#features, usesScore: this.#usesScore, lists: this.#lists }
+  }
+
+  #visit(node: ASTNode, present: Present): void {
+    switch (node.op) {
+      case 'value':
+        return
+      case 'id':
+        this.#variable(node.args, node, present)
+        return
+      case '.':
+        this.#field(node, present)
+        return
+      case '&&':
+        // Either side may stand first: an error on one is taken back by a false on the other.
+        this.#visit(node.args[0], union(present, presentWhen(node.args[1], true)))
+        this.#visit(node.args[1], union(present, presentWhen(node.args[0], true)))
+        return
+      case '||':
+        this.#visit(node.args[0], union(present, presentWhen(node.args[1], false)))
+        this.#visit(node.args[1], union(present, presentWhen(node.args[0], false)))
+        return
+      case '?:':
+        this.#visit(node.args[0], present)
+        this.#visit(node.args[1], union(present, presentWhen(node.args[0], true)))
+        this.#visit(node.args[2], union(present, presentWhen(node.args[0], false)))
+        return
+      case '!_':
+      case '-_':
+        this.#visit(node.args, present)
+        return
+      case 'list':
+        for (const item of node.args) this.#visit(item, present)
+        return
+      case 'call':
+        this.#call(node.args[0], node.args[1], node, present)
+        return
+      case 'rcall':
+        if (!METHODS.includes(node.args[0])) {
+          this.#fault(node, `${node.args[0]}() is not known here; known are ${METHODS.join(', ')}`)
+          return
+        }
+        for (const part of [node.args[1], ...node.args[2]]) this.#visit(part, present)
+        return
+      case '[]':
+      case '[?]':
+      case '.?':
+      case 'map':
+        this.#fault(node, 'maps and indexes are not known here; write features.name')
+        return
+      default:
+        for (const side of node.args) this.#visit(side, present)
+    }
+  }
+
+  #variable(name: string, node: ASTNode, present: Present): void {
+    if (VIEW_SHAPES.some(({ variable }) => variable === name)) {
+      this.#fault(node, `${name} has fields; write ${name}.field`)
+    }
+    if (name !== 'score') return
+    this.#usesScore = true
+    if (present.has(name)) return
+    this.#fault(node, 'score may be missing: write "scored && ..." before it')
+  }
+
+  #field(node: Extract<ASTNode, { op: '.' }>, present: Present): void {
+    const named = this.#named(node)
+    if (named === null) return
+    if (!named.mayBeMissing || present.has(named.path)) return
+    this.#fault(node, `${named.path} may be absent: write "has(${named.path}) && ..." before it`)
+  }
+
+  /** What `variable.field` names; null, with a fault, when there is nothing of that name. */
+  #named(node: ASTNode): { readonly path: string; readonly mayBeMissing: boolean } | null {
+    const path = pathOf(node)
+    const [variable = '', field = ''] = path?.split('.') ?? []
+    const shape = VIEW_SHAPES.find((candidate) => candidate.variable === variable)
+    if (path === null || shape === undefined) {
+      this.#fault(node, 'fields are those of transaction, features and freshness')
+      return null
+    }
+    if (!Object.hasOwn(shape.fields, field)) {
+      const near = nearest(field, Object.keys(shape.fields))
+      const hint = near === null ? '' : `; did you mean ${variable}.${near}?`
+      this.#fault(node, `${path} is not known${hint}`)
+      return null
+    }
+    if (variable !== 'transaction') this.#features.add(FEATURE_NAMES.indexOf(field))
+    return { path, mayBeMissing: shape.mayBeMissing(field) }
+  }
+
+  #call(name: string, parts: readonly ASTNode[], node: ASTNode, present: Present): void {
+    if (!FUNCTIONS.includes(name)) {
+      this.#fault(node, `${name}() is not known here; known are ${FUNCTIONS.join(', ')}`)
+      return
+    }
+    const [first] = parts
+    if (name === 'has') {
+      if (first !== undefined) this.#named(first)
+      return
+    }
+    if (name === 'inList') {
+      if (first?.op === 'value' && typeof first.args === 'string') this.#lists.add(first.args)
+      else this.#fault(node, 'the name of a list must be written out, as in inList("name", value)')
+    }
+    for (const part of parts) this.#visit(part, present)
+  }
+
+  #fault({ start }: ASTNode, message: string): void {
+    this.faults.push({ position: start, message })
+  }
+}
+
+/** What is certainly there when this part holds (or does not hold). */
+function presentWhen(node: ASTNode, holds: boolean): Present {
+  switch (node.op) {
+    case '&&':
+    case '||': {
+      const [left, right] = node.args.map((side) => presentWhen(side, holds))
+      if (left === undefined || right === undefined) return NOTHING
+      // "a and b holds" tells both; "a and b does not hold" tells only what either would tell.
+      const tellsBoth = (node.op === '&&') === holds
+      return tellsBoth ? union(left, right) : new Set([...left].filter((path) => right.has(path)))
+    }
+    case '!_':
+      return presentWhen(node.args, !holds)
+    case 'id':
+      return holds && node.args === 'scored' ? new Set(['score']) : NOTHING
+    case 'call': {
+      const [name, [first]] = node.args
+      const path = first === undefined ? null : pathOf(first)
+      return holds && name === 'has' && path !== null ? new Set([path]) : NOTHING
+    }
+    default:
+      return NOTHING
+  }
+}
+
+/** `variable.field`, or null for anything else. */
+function pathOf(node: ASTNode): string | null {
+  if (node.op !== '.') return null
+  const [of, field] = node.args
+  return of.op === 'id' ? `${of.args}.${field}` : null
+}
+
+function union(one: Present, other: Present): Present {
+  if (other.size === 0) return one
+  return new Set([...one, ...other])
+}
+
+/** The known name that is written most like it; null when none is. */
+export function nearest(name: string, known: readonly string[]): string | null {
+  let best: string | null = null
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
+  }
+  return best
+}
+
+/** Letters to insert, take away or change (Levenshtein 1966). */
+function editDistance(one: string, other: string): number {
+  let above = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (const [row, letter] of [...one].entries()) {
+    const line = [row + 1]
+    for (const [column, against] of [...other].entries()) {
+      const kept = (above[column] ?? 0) + (letter === against ? 0 : 1)
+      line.push(Math.min(kept, (above[column + 1] ?? 0) + 1, (line[column] ?? 0) + 1))
+    }
+    above = line
+  }
+  return above.at(-1) ?? 0
+}

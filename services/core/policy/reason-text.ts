@@ -1,0 +1,72 @@
+// Why a rule applied, in a person's words, with the values it looked at in their places: "{card_count_1h} payments in an
+// hour at {transaction.merchant}".
+
+import { FEATURE_NAMES } from '../features/feature-list.ts'
+import { isScore } from '../decision/decide.ts'
+import type { Transaction } from '../transaction.ts'
+import { nearest } from './condition-walk.ts'
+import { VIEW_SHAPES } from './condition-views.ts'
+import type { PolicyInput } from './ruling.ts'
+
+const PLACEHOLDER = /\{([^{}]*)\}/g
+const TRANSACTION = 'transaction.'
+
+/** Characters of a text with its values. */
+export const REASON_TEXT_CHARACTERS_MAX = 1_000
+
+export interface PlaceholderFault {
+  readonly position: number
+  readonly message: string
+}
+
+/** Placeholders that name nothing. */
+export function placeholderFaults(text: string): readonly PlaceholderFault[] {
+  return [...text.matchAll(PLACEHOLDER)].flatMap(({ index, 1: name = '' }) => {
+    if (isKnown(name)) return []
+    const near = nearest(name, knownNames())
+    const hint = near === null ? '' : `; did you mean {${near}}?`
+    return [{ position: index, message: `{${name}} names no feature, field or score${hint}` }]
+  })
+}
+
+/** A reason with places for values, ready to be filled. */
+export type ReasonText = (input: PolicyInput) => string
+
+/** Takes a reason apart once; what is filled in is read when it is asked for. */
+export function compileReason(text: string): ReasonText {
+  // Every second part is a name.
+  const parts = text.split(PLACEHOLDER)
+  const readers = parts.map((part, index) => (index % 2 === 1 ? readerOf(part) : () => part))
+  return (input) => {
+    let filled = ''
+    for (const read of readers) filled += inWords(read(input))
+    return filled.slice(0, REASON_TEXT_CHARACTERS_MAX)
+  }
+}
+
+function isKnown(name: string): boolean {
+  return name === 'score' || FEATURE_NAMES.includes(name) || knownNames().includes(name)
+}
+
+function knownNames(): readonly string[] {
+  const [transaction] = VIEW_SHAPES
+  const fields = Object.keys(transaction?.fields ?? {}).map((field) => `${TRANSACTION}${field}`)
+  return ['score', ...fields, ...FEATURE_NAMES]
+}
+
+function readerOf(name: string): (input: PolicyInput) => unknown {
+  if (name === 'score') return ({ score }) => (isScore(score) ? score : null)
+  if (name === `${TRANSACTION}referenceMinor`) return ({ referenceMinor }) => referenceMinor
+  if (name.startsWith(TRANSACTION)) {
+    const field = name.slice(TRANSACTION.length) as keyof Transaction
+    return ({ transaction }) => transaction[field]
+  }
+  const feature = FEATURE_NAMES.indexOf(name)
+  return ({ row }) => row[feature]
+}
+
+function inWords(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (typeof value !== 'number' || Number.isNaN(value)) return 'none'
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)))
+}

@@ -1,0 +1,244 @@
+// What one lane remembers of its blocks: leases, and what its breaker and budgets have counted. Decisions pass through
+// here in the order of offsets on their way to becoming alerts. Everything is as of the last commit when a lane starts,
+// so a failed batch leaves nothing behind.
+
+import { BlockGuard, type Settled } from '../core/decision/block-guard.ts'
+import { actionOf } from '../core/decision/decide.ts'
+import {
+  dueCauseOf,
+  higherGrade,
+  labelCauseOf,
+  LeaseTable,
+  type HeldLease,
+  type LeaseChange,
+  type ReleaseCause,
+} from '../core/decision/leases.ts'
+import type { Label } from '../core/transaction.ts'
+import type { Alert, AlertCause, AlertLease, Outcome } from '../core/wire/records.ts'
+import type { BlocksReport } from '../platform/metrics/block-metrics.ts'
+import type { DecideOptions } from './decide-options.ts'
+
+/** What a lane begins with. */
+export interface KeptBlocks {
+  readonly leases: Iterable<HeldLease>
+  /** What `BlocksOutput.kept` was at the last commit; null for nothing. */
+  readonly kept: string | null
+  readonly newestEventMs: number
+  readonly leasesMax: number
+}
+
+/** What goes into the next Kafka transaction. */
+export interface BlocksOutput {
+  /** Alerts in the order in which they are to be read: those of decisions, and revisions that leases have made. */
+  readonly published: readonly Alert[]
+  /** By card, its lease from now on; null for none. */
+  readonly leases: ReadonlyMap<string, HeldLease | null>
+  /** To be committed beside the offsets. */
+  readonly kept: string | null
+  readonly counts: BlocksReport
+}
+
+/** What the ruling says of one transaction. */
+export interface Ruling {
+  readonly transactionId: string
+  readonly card: string
+  readonly segment: string | null
+  readonly outcome: Outcome
+  readonly isByRule: boolean
+  readonly amountMinor: number
+  readonly isRevision: boolean
+}
+
+export class LaneBlocks {
+  readonly #table: LeaseTable
+  readonly #guard: BlockGuard
+  #laneTimeMs: number
+  /** How much later than the newest event its message was sent: what is then, the lane's time being now. */
+  #skewMs: number
+  #published: Alert[] = []
+  #changed = new Map<string, HeldLease | null>()
+  #extended = 0
+  #released = new Map<AlertCause, number>()
+
+  constructor({ leases, kept, newestEventMs, leasesMax }: KeptBlocks) {
+    const { skewMs, guard } = readKept(kept)
+    this.#table = new LeaseTable(leases, leasesMax)
+    this.#guard = new BlockGuard(guard)
+    this.#laneTimeMs = newestEventMs
+    this.#skewMs = skewMs
+  }
+
+  get liveCount(): number {
+    return this.#table.size
+  }
+
+  /** Event time goes on: leases end by it. To be called for each transaction, before its ruling. */
+  advance(eventTimeMs: number, timestampMs: number, decidedAtMs: number): void {
+    if (eventTimeMs > this.#laneTimeMs) {
+      this.#laneTimeMs = eventTimeMs
+      this.#skewMs = Math.max(0, timestampMs - eventTimeMs)
+    }
+    this.#endDue(this.#laneTimeMs, decidedAtMs)
+  }
+
+  /** A label that has come; only that of a leased transaction matters. */
+  label(label: Label, decidedAtMs: number, { leaseMs }: Pick<DecideOptions, 'leaseMs'>): void {
+    const { card, transactionId, verdict, knownAtMs } = label
+    const lease = this.#table.of(card)
+    if (lease?.alert?.transactionId !== transactionId) return
+    if (verdict === 'fraud') {
+      const evidence = { endMs: this.#laneTimeMs + leaseMs, grade: 'confirmed' } as const
+      this.#apply(this.#table.extend(lease, evidence, decidedAtMs))
+    } else if (knownAtMs > this.#laneTimeMs) {
+      this.#apply(this.#table.endAt(lease, knownAtMs))
+    } else {
+      this.#release(lease, labelCauseOf(lease.grade), decidedAtMs)
+    }
+  }
+
+  /** Breaker, control group and budgets have their say. */
+  settle(ruling: Ruling, options: DecideOptions): Settled {
+    const { card, outcome } = ruling
+    const hasRoom = this.#table.hasRoom || this.#table.of(card) !== null
+    const action = actionOf(outcome, options.mode)
+    const ruled = { ...ruling, action, laneTimeMs: this.#laneTimeMs, hasRoom }
+    return this.#guard.settle(ruled, options)
+  }
+
+  /** Takes the alert of a decision; returns it as it is published. */
+  publish(alert: Alert, decidedAtMs: number): Alert {
+    const { lease } = alert
+    if (alert.action !== 'block' || lease === null) return this.#push(alert)
+    const live = this.#table.of(alert.card)
+    if (live !== null) {
+      const evidence = { endMs: lease.endMs, grade: higherGrade('corroborated', lease.grade) }
+      const carried: AlertLease = {
+        grade: higherGrade(evidence.grade, live.grade),
+        startMs: lease.startMs,
+        endMs: Math.max(live.endMs, lease.endMs),
+      }
+      const own = this.#push({ ...alert, lease: carried })
+      this.#apply(this.#table.extend(live, evidence, decidedAtMs))
+      return own
+    }
+    const own = this.#push(alert)
+    // A late transaction's lease may be over before it begins; its alert says so itself.
+    if (lease.endMs > this.#laneTimeMs) this.#apply(this.#table.open(alert, lease))
+    return own
+  }
+
+  /** Takes a revision that a late transaction has made; returns it as it is published. */
+  revise(alert: Alert, decidedAtMs: number): Alert {
+    const live = this.#table.of(alert.card)
+    if (live?.alertId !== alert.alertId) return this.publish(alert, decidedAtMs)
+    const revised = { ...alert, supersedes: live.revision }
+    this.#apply(this.#table.drop(live))
+    if (revised.action === 'block') return this.publish(revised, decidedAtMs)
+    this.#countRelease('late_transaction')
+    return this.#push(revised)
+  }
+
+  /** A person lets go of a card. Does nothing when the lease is another, or gone. */
+  releaseByPerson(card: string, alertId: string, decidedAtMs: number): void {
+    const lease = this.#table.of(card)
+    if (lease?.alertId === alertId) this.#release(lease, 'person', decidedAtMs)
+  }
+
+  /** Cards with a live lease, and its alert. */
+  get leased(): Iterable<Pick<HeldLease, 'card' | 'alertId'>> {
+    return this.#table.leases
+  }
+
+  /** Ends what is over by the clock, of a lane to which nothing has come for `graceMs`. */
+  endByClock(nowMs: number, graceMs: number): void {
+    const timeMs = nowMs - this.#skewMs - graceMs
+    if (this.#table.isAnyDue(timeMs)) this.#endDue(timeMs, nowMs)
+  }
+
+  get hasOutput(): boolean {
+    return this.#published.length > 0 || this.#changed.size > 0
+  }
+
+  /** Hands out what has come together since the last call. */
+  take(options: DecideOptions): BlocksOutput {
+    const output: BlocksOutput = {
+      published: this.#published,
+      leases: this.#changed,
+      kept: this.#kept(),
+      counts: {
+        live: this.#table.size,
+        extended: this.#extended,
+        released: this.#released,
+        trips: this.#guard.takeTrips(),
+        openBreakers: this.#guard.openCount(options),
+      },
+    }
+    this.#published = []
+    this.#changed = new Map()
+    this.#extended = 0
+    this.#released = new Map()
+    return output
+  }
+
+  #endDue(timeMs: number, decidedAtMs: number): void {
+    for (const lease of this.#table.due(timeMs)) {
+      this.#release(lease, dueCauseOf(lease), decidedAtMs)
+    }
+  }
+
+  #release(lease: HeldLease, cause: ReleaseCause, decidedAtMs: number): void {
+    this.#apply(this.#table.release(lease, cause, decidedAtMs))
+    this.#countRelease(cause)
+  }
+
+  #apply(change: LeaseChange | null): void {
+    if (change === null) return
+    this.#changed.set(change.card, change.lease)
+    if (change.alert === null) return
+    if (change.alert.cause === 'extended') this.#extended += 1
+    this.#push(change.alert)
+  }
+
+  #push(alert: Alert): Alert {
+    this.#published.push(alert)
+    return alert
+  }
+
+  #countRelease(cause: AlertCause): void {
+    this.#released.set(cause, (this.#released.get(cause) ?? 0) + 1)
+  }
+
+  #kept(): string | null {
+    const guard = this.#guard.encode()
+    if (guard === null && this.#table.size === 0) return null
+    return JSON.stringify([this.#skewMs, guard])
+  }
+}
+
+/** Blocks of a lane that remembers nothing. */
+export function noBlocks(): LaneBlocks {
+  return new LaneBlocks({ leases: [], kept: null, newestEventMs: -1, leasesMax: Infinity })
+}
+
+/** Marks of a decision, with what was settled. */
+export function withMark(marks: readonly string[], mark: string | null): readonly string[] {
+  return mark === null ? marks : [...marks, mark]
+}
+
+/** Anything that is not ours begins anew. */
+function readKept(kept: string | null): {
+  readonly skewMs: number
+  readonly guard: string | null
+} {
+  try {
+    const value: unknown = JSON.parse(kept ?? '')
+    if (!Array.isArray(value)) return { skewMs: 0, guard: null }
+    const [skewMs, guard] = value as unknown[]
+    return {
+      skewMs: typeof skewMs === 'number' ? skewMs : 0,
+      guard: typeof guard === 'string' ? guard : null,
+    }
+  } catch {
+    return { skewMs: 0, guard: null }
+  }
+}

@@ -1,0 +1,93 @@
+// What a lane does between its batches: it lets go of cards that a person has released, and of leases that are over
+// although nothing comes that would say so. Each is a Kafka transaction of its own, with alerts, leases and the same
+// offsets as before; nothing was decided, so there is no block of decisions.
+
+import type { Clock } from '../core/clock.ts'
+import type { LanePosition } from '../core/features/lane-fold.ts'
+import type { LaneCut } from '../core/stream/lane-progress.ts'
+import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import { encodeBlocks, offsetsOf } from './blocks-output.ts'
+import type { HeldOutput } from './lane-batch.ts'
+import type { LaneBlocks } from './lane-blocks.ts'
+import type { OperatorWords } from './operator-words.ts'
+
+/** How often an idle lane looks at the clock. */
+const CLOCK_POLL_MS = 1_000
+
+export interface TurnDeps {
+  readonly clock: Clock
+  readonly telemetry: Pick<ScorerTelemetry, 'blocksCommitted'>
+  readonly alignment: 'live' | 'aligned'
+  readonly takeOutput: () => HeldOutput
+  readonly words: OperatorWords
+  /** How long after a lease's end an idle lane waits for messages that would extend it. */
+  readonly leaseGraceMs: number
+}
+
+/** Where the lane stands. */
+export interface TurnPlace extends LaneCut {
+  readonly position: LanePosition
+  readonly chainHash: string
+}
+
+export class LaneTurns {
+  readonly #deps: TurnDeps
+  readonly #blocks: LaneBlocks
+  readonly #transactions: LaneTransactions
+  /** News up to here has been looked at; none at a start, so that all of it is looked at again. */
+  #versionSeen = -1
+  #idleSinceMs: number | null = null
+
+  constructor(deps: TurnDeps, blocks: LaneBlocks, transactions: LaneTransactions) {
+    this.#deps = deps
+    this.#blocks = blocks
+    this.#transactions = transactions
+  }
+
+  /** Longest sleep of an idle lane; null when nothing but messages and people can end a lease. */
+  get pollMs(): number | null {
+    const { alignment, leaseGraceMs } = this.#deps
+    if (alignment === 'aligned' || this.#blocks.liveCount === 0) return null
+    return Math.min(CLOCK_POLL_MS, leaseGraceMs)
+  }
+
+  /** Publishes what there is to say, if anything. */
+  async take(isIdle: boolean, place: TurnPlace): Promise<void> {
+    this.#look(isIdle)
+    if (!this.#blocks.hasOutput) return
+    const held = this.#deps.takeOutput()
+    try {
+      const { codecs, topics, decide } = held.options
+      const { published, leases, kept, counts } = this.#blocks.take(decide)
+      const { partition } = decide
+      const encoded = encodeBlocks(published, leases, partition, codecs, () => ({}))
+      await this.#transactions.commit(
+        [
+          { topic: topics.alerts, messages: encoded.alerts },
+          { topic: topics.leases, messages: encoded.leases },
+        ].filter(({ messages }) => messages.length > 0),
+        offsetsOf(partition, topics, place, place, kept),
+      )
+      this.#deps.telemetry.blocksCommitted(partition, counts)
+    } finally {
+      held.release()
+    }
+  }
+
+  #look(isIdle: boolean): void {
+    const { clock, words, alignment, leaseGraceMs } = this.#deps
+    if (words.version !== this.#versionSeen) {
+      this.#versionSeen = words.version
+      for (const { card, alertId } of [...this.#blocks.leased]) {
+        if (!words.isReleased(card, alertId)) continue
+        this.#blocks.releaseByPerson(card, alertId, clock.nowMs())
+      }
+    }
+    if (alignment === 'aligned') return
+    const nowMs = clock.monotonicMs()
+    this.#idleSinceMs = isIdle ? (this.#idleSinceMs ?? nowMs) : null
+    const idleMs = this.#idleSinceMs === null ? 0 : nowMs - this.#idleSinceMs
+    if (idleMs >= leaseGraceMs) this.#blocks.endByClock(clock.nowMs(), leaseGraceMs)
+  }
+}

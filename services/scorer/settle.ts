@@ -1,0 +1,109 @@
+// Breaker, budgets and leases have their say on what was ruled, in the order of offsets: each transaction, then the
+// revisions that it causes.
+
+import type { Settled } from '../core/decision/block-guard.ts'
+import type { Outcome } from '../core/wire/records.ts'
+import type { DecideOptions } from './decide-options.ts'
+import { revisedAlertOf } from './decision-records.ts'
+import type { FoldedEntry, LaneLabel } from './fold-batch.ts'
+import { withMark, type LaneBlocks } from './lane-blocks.ts'
+import type { Revision } from './revise.ts'
+
+/** One batch on its way through the blocks of its lane. */
+export class Settling {
+  readonly #blocks: LaneBlocks
+  readonly #decidedAtMs: number
+  readonly #options: DecideOptions
+  readonly #byCause = new Map<number, Revision[]>()
+  readonly #outcomes = new Map<number, Outcome>()
+
+  constructor(
+    blocks: LaneBlocks,
+    revisions: readonly Revision[],
+    decidedAtMs: number,
+    options: DecideOptions,
+  ) {
+    this.#blocks = blocks
+    this.#decidedAtMs = decidedAtMs
+    this.#options = options
+    for (const revision of revisions) {
+      const cause = revision.decision.causeOffset ?? -1
+      const others = this.#byCause.get(cause)
+      if (others === undefined) this.#byCause.set(cause, [revision])
+      else others.push(revision)
+    }
+  }
+
+  /** Labels come first. In an aligned replay how far they run ahead is chance, so there leases do without them. */
+  labels(labels: readonly LaneLabel[]): void {
+    if (this.#options.alignment === 'aligned') return
+    for (const entry of labels) {
+      if (entry.kind === 'label') this.#blocks.label(entry.label, this.#decidedAtMs, this.#options)
+    }
+  }
+
+  /** The next transaction, which was ruled `outcome`. */
+  transaction(
+    { transaction, folded, offset, timestampMs }: FoldedEntry,
+    ruled: {
+      readonly outcome: Outcome
+      readonly segment: string | null
+      readonly isByRule: boolean
+    },
+  ): Settled {
+    this.#blocks.advance(transaction.eventTimeMs, timestampMs, this.#decidedAtMs)
+    const first = folded.duplicateOfOffset
+    if (first !== null) {
+      // The first decision stands, as it was settled.
+      return { outcome: this.#outcomes.get(first) ?? ruled.outcome, mark: null }
+    }
+    const { id: transactionId, card } = transaction
+    const { amountMinor } = folded
+    const settled = this.#blocks.settle(
+      { transactionId, card, amountMinor, ...ruled, isRevision: false },
+      this.#options,
+    )
+    this.#outcomes.set(offset, settled.outcome)
+    return settled
+  }
+
+  /** Revisions that the transaction at this offset causes; those are left out of which nothing is left. */
+  revisions(causeOffset: number): readonly Revision[] {
+    const caused = this.#byCause.get(causeOffset) ?? []
+    return caused.flatMap((revision) => this.#revise(revision) ?? [])
+  }
+
+  #revise(revision: Revision): Revision | null {
+    const { decision: ruled, transaction, amountMinor, outcomeBefore, timestampMs } = revision
+    const { transactionId, card, segment } = ruled
+    const isByRule = ruled.rules.length > 0
+    const { outcome, mark } = this.#blocks.settle(
+      {
+        transactionId,
+        card,
+        amountMinor,
+        outcome: ruled.outcome,
+        segment,
+        isByRule,
+        isRevision: true,
+      },
+      this.#options,
+    )
+    if (outcome === outcomeBefore) return null
+    const decision = { ...ruled, outcome, marks: withMark(ruled.marks, mark) }
+    const at = this.#decidedAtMs
+    const alert =
+      mark === null
+        ? revision.alert
+        : revisedAlertOf(
+            transaction,
+            decision,
+            amountMinor,
+            outcomeBefore,
+            timestampMs,
+            at,
+            this.#options,
+          )
+    return { ...revision, decision, alert: alert === null ? null : this.#blocks.revise(alert, at) }
+  }
+}
