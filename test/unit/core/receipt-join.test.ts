@@ -79,7 +79,9 @@ function short(events: readonly JoinEvent[]): readonly string[] {
         return `${event.action} ${event.receipt.status}`
       case 'resend':
         return `resend ${event.attempt}`
-      default:
+      case 'repeated':
+      case 'lapse':
+      case 'forgotten':
         return event.kind
     }
   })
