@@ -52,6 +52,17 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/breaker.ts'),
   ],
   [
+    'enforce',
+    'refuse payments of blocked cards, and answer with receipts',
+    () => import('./commands/enforce.ts'),
+  ],
+  ['queue', 'show the open cases, the most urgent first', () => import('./commands/queue.ts')],
+  [
+    'label',
+    'say what a transaction was: fraud, genuine, or inconclusive',
+    () => import('./commands/label.ts'),
+  ],
+  [
     'features',
     'list features, export rows, explain one decision',
     () => import('./commands/features.ts'),

@@ -143,6 +143,7 @@ const RULES: readonly Rule[] = [
       'services/platform/lake/writer-lock.ts': 'lock file of another process',
       'services/platform/provision/prometheus-api.ts': 'answer of a Prometheus',
       'services/platform/build-version.ts': 'our own package.json, for the version',
+      'services/platform/http/json-body.ts': 'bodies of HTTP requests',
       'services/platform/provision/run-lock.ts': 'lock file of another process',
       'services/platform/provision/stack-record.ts': 'record of the servers that were started',
       'services/platform/registry/file-registry.ts': 'schemas/registry.json',

@@ -1,6 +1,8 @@
 // The records on the output topics, field for field as in schemas/. Transaction, Label and Watermark,
 // which come in, are in core/transaction.ts.
 
+import type { Label } from '../transaction.ts'
+
 /** How far a policy may go. */
 export const MODES = ['observe', 'flag', 'enforce'] as const
 export type Mode = (typeof MODES)[number]
@@ -26,6 +28,10 @@ export type AlertAction = (typeof ALERT_ACTIONS)[number]
 
 export const RECEIPT_STATUSES = ['unknown', 'applied', 'refused', 'too_late'] as const
 export type ReceiptStatus = (typeof RECEIPT_STATUSES)[number]
+
+/** What a person can find about a transaction. */
+export const FINDINGS = ['unknown', 'confirmed_fraud', 'genuine', 'inconclusive'] as const
+export type Finding = (typeof FINDINGS)[number]
 
 export const CONTROL_KINDS = [
   'unknown',
@@ -279,4 +285,19 @@ export interface DeadLetter {
   /** Start of the payload with every digit masked. */
   readonly sample: string
   readonly decidedAtMs: number
+}
+
+/** What an analyst found about a transaction, and why. Key: transaction id and source, with a slash between. */
+export interface Disposition {
+  readonly transactionId: string
+  /** The alert that was looked at; null when the transaction had none. */
+  readonly alertId: string | null
+  readonly card: string
+  readonly finding: Finding
+  readonly source: Label['source']
+  readonly author: string
+  readonly reason: string
+  /** Hash of the idempotency key of the request; null without one. */
+  readonly requestKey: string | null
+  readonly atMs: number
 }

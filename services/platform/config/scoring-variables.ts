@@ -39,7 +39,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_SCHEMA_REGISTRY_URL: {
     ...STREAM,
-    readBy: 'scorer, alerts, producer, skew, forwarder',
+    readBy: 'scorer, alerts, producer, skew, enforce, receipts, cases, queue, label, forwarder',
     meaning:
       "Schema registry with Confluent's API. Without it, ids come from `schemas/registry.json`.",
     kind: 'text',
