@@ -24,6 +24,10 @@ const PROCESSES: Readonly<Record<MetricJob, string>> = {
   'sluice-alerts': 'A subscriber: `sluice alerts tail --metrics-port`, and the demo.',
   'sluice-forward': 'The forwarder: `sluice alerts forward`, on `SLUICE_METRICS_PORT`.',
   'sluice-skew': 'The skew meter: `sluice skew`, on `SLUICE_METRICS_PORT`.',
+  'sluice-enforcer': 'The reference enforcer: `sluice enforce`, on `SLUICE_METRICS_PORT`.',
+  'sluice-receipts':
+    'The watch over receipts: `sluice alerts watch-receipts`, on `SLUICE_METRICS_PORT`.',
+  'sluice-cases': 'Queue and labels: `sluice alerts serve`, on `SLUICE_METRICS_PORT`.',
   'sluice-producer': 'A producer run: `sluice produce ... --metrics-port`.',
 }
 

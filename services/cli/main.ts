@@ -52,9 +52,35 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/breaker.ts'),
   ],
   [
+    'enforce',
+    'refuse payments of blocked cards, and answer with receipts',
+    () => import('./commands/enforce.ts'),
+  ],
+  ['queue', 'show the open cases, the most urgent first', () => import('./commands/queue.ts')],
+  [
+    'label',
+    'say what a transaction was: fraud, genuine, or inconclusive',
+    () => import('./commands/label.ts'),
+  ],
+  [
     'features',
     'list features, export rows, explain one decision',
     () => import('./commands/features.ts'),
+  ],
+  [
+    'explain',
+    'say all about one alert: why, and what came of it',
+    () => import('./commands/explain.ts'),
+  ],
+  [
+    'replay',
+    'compute decisions again from the log, and compare',
+    () => import('./commands/replay.ts'),
+  ],
+  [
+    'audit',
+    'verify the chain of decision blocks, and anchor it',
+    () => import('./commands/audit.ts'),
   ],
   ['lake', 'keep history in Parquet files, and ask it', () => import('./commands/lake.ts')],
   ['skew', 'recompute decisions from the log, continuously', () => import('./commands/skew.ts')],

@@ -3,7 +3,7 @@
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
 import type { Settled } from '../core/decision/block-guard.ts'
-import { isScore, outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
+import { outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
 import type { LaneFold } from '../core/features/lane-fold.ts'
@@ -14,7 +14,7 @@ import type { Alert, DecisionRecord, Outcome, Reason } from '../core/wire/record
 import type { DecideOptions } from './decide-options.ts'
 import { alertOf, decisionOf, namedIn } from './decision-records.ts'
 import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from './lane-blocks.ts'
-import { explainRows, type Explained } from './explain-batch.ts'
+import { counterfactualFor, explainDecided } from './explain-decided.ts'
 import {
   foldBatch,
   type FoldedBatch,
@@ -26,12 +26,7 @@ import { revise, type Revision } from './revise.ts'
 import { ruleBatch, type RuledRow } from './rule-batch.ts'
 import { scoreRows } from './scored-rows.ts'
 import { Settling } from './settle.ts'
-import {
-  cascadeCounts,
-  verifyScores,
-  type CascadeCounts,
-  type VerifiedScores,
-} from './verify-batch.ts'
+import { cascadeCounts, verifyScores, type CascadeCounts } from './verify-batch.ts'
 
 /** What was decided, ready to be encoded. */
 export interface DecidedBatch {
@@ -89,12 +84,13 @@ export async function decideBatch(
   const foldedMs = performance.now()
   const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
   const ruled = ruleBatch(batch, scored, progress, options)
-  const reasons = await explain(batch, ruled, scored, options)
+  const revised = revise(scored, decidedAtMs, options)
+  const explained = await explainDecided(batch, ruled, revised, scored, options)
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
   const alerted: Transaction[] = []
   const revisions: Revision[] = []
-  const settling = new Settling(blocks, revise(scored, decidedAtMs, options), decidedAtMs, options)
+  const settling = new Settling(blocks, explained.revisions, decidedAtMs, options)
   settling.labels(labels)
   for (const [index, rowRuled] of ruled.entries()) {
     const row = batch.rows[index]
@@ -102,7 +98,7 @@ export async function decideBatch(
     const { outcome, ruling } = rowRuled
     const settled = settling.transaction(row, outcome, ruling)
     const score = scored.scores[index] ?? NaN
-    const decision = firstDecision(row, rowRuled, settled, score, reasons.get(index) ?? [])
+    const decision = firstDecision(row, rowRuled, settled, score, explained.whyOf(index).reasons)
     decisions.push(decision)
     if (ruling === null) continue
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
@@ -116,7 +112,8 @@ export async function decideBatch(
       options,
     )
     if (alert !== null) {
-      alerts.push(blocks.publish(alert, decidedAtMs))
+      const counterfactual = counterfactualFor(decision.outcome, explained.whyOf(index))
+      alerts.push(blocks.publish({ ...alert, counterfactual }, decidedAtMs))
       alerted.push(row.transaction)
     }
     for (const revision of settling.revisions(row.offset)) {
@@ -188,27 +185,6 @@ function outcomesOfLabelled(
     met.push({ label, outcome: outcomeOfStored(stored) })
   }
   return met
-}
-
-async function explain(
-  { rows, features }: FoldedBatch,
-  ruled: readonly RuledRow[],
-  { scores, verified, draftScores }: VerifiedScores,
-  options: DecideOptions,
-): Promise<ReadonlyMap<number, readonly Reason[]>> {
-  const indexes: number[] = []
-  const explained: Explained[] = []
-  for (const [index, { outcome }] of ruled.entries()) {
-    const score = scores[index] ?? NaN
-    const isFirst = rows[index]?.folded.duplicateOfOffset === null
-    if (outcome === 'approve' || !isFirst || !isScore(score)) continue
-    indexes.push(index)
-    const row = features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-    const draftScore = draftScores[index] ?? NaN
-    explained.push({ row, score, draftScore, verified: verified.answers.get(index) ?? null })
-  }
-  const reasons = await explainRows(explained, options)
-  return new Map(indexes.map((index, position) => [index, reasons[position] ?? []]))
 }
 
 /** Rows, states, amounts and transactions of first decisions, with those of revisions after them. */

@@ -6,6 +6,7 @@ import type { Ruling } from '../core/policy/ruling.ts'
 import type { Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { revisedAlertOf } from './decision-records.ts'
+import { counterfactualFor } from './explain-decided.ts'
 import type { FoldedEntry, LaneLabel } from './fold-batch.ts'
 import { withMark, type LaneBlocks } from './lane-blocks.ts'
 import type { Revision } from './revise.ts'
@@ -87,6 +88,8 @@ export class Settling {
             ...([transaction, decision, ruling, amountMinor, rulingBefore] as const),
             ...([revision.timestampMs, at, this.#options] as const),
           )
-    return { ...revision, decision, alert: alert === null ? null : this.#blocks.revise(alert, at) }
+    if (alert === null) return { ...revision, decision, alert }
+    const counterfactual = counterfactualFor(outcome, revision)
+    return { ...revision, decision, alert: this.#blocks.revise({ ...alert, counterfactual }, at) }
   }
 }

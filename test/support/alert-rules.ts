@@ -24,6 +24,13 @@ export const MADE_ON_OWN_REDIS: readonly string[] = [
 export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceLatencyBudgetBurningSlowly: 'looks back over days; even divided it takes minutes to clear',
   SluiceNotScored: 'a model without valid scores is refused when it is loaded',
+  SluiceEnforcerNotReady: 'a killed enforcer is in test/integrity/enforcer-kills.test.ts',
+  SluiceBlockObjectiveBurningFast:
+    'looks back an hour; what the watch counts is in test/integration/receipts.test.ts',
+  SluiceBlocksWithoutReceipt: 'what the watch counts is in test/integration/receipts.test.ts',
+  SluiceReceiptsRefused: 'what the watch counts is in test/integration/receipts.test.ts',
+  SluiceReceiptsNotFollowed:
+    'a watch that is started again is in test/integration/receipts.test.ts',
   SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',
   SluiceMemoryNearLimit: 'needs a container with a limit',
   SluiceControlLost: 'a broker that only this topic cannot be read from is not at hand',

@@ -9,8 +9,11 @@ import { configurationPage } from '../../infra/docs/configuration-page.ts'
 import { featuresPage } from '../../infra/docs/features-page.ts'
 import { lakePage } from '../../infra/docs/lake-page.ts'
 import { loadPromotionConfig } from '../../services/cli/policy/promotion-config.ts'
+import { loadCasesConfig } from '../../services/alerts/cases/config.ts'
 import { loadAlertsConfig } from '../../services/alerts/config.ts'
 import { loadForwardConfig } from '../../services/alerts/forward/config.ts'
+import { loadEnforcerConfig } from '../../services/alerts/enforcer/config.ts'
+import { loadReceiptsConfig } from '../../services/alerts/receipts/config.ts'
 import { errorCodes, isSluiceError } from '../../services/core/errors.ts'
 import { readGivenAddresses } from '../../services/platform/provision/stack-choice.ts'
 import { loadProducerConfig } from '../../services/producer/config.ts'
@@ -32,8 +35,27 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   loadSkewConfig,
   loadLakeConfig,
   loadPromotionConfig,
+  withToken('SLUICE_ENFORCER_TOKEN', loadEnforcerConfig),
+  withToken('SLUICE_CASES_TOKEN', loadCasesConfig),
+  loadReceiptsConfig,
   readGivenAddresses,
 ]
+
+/** A configuration that cannot do without a token, with one where the environment has none. */
+function withToken(
+  token: string,
+  loader: (env: Environment) => unknown,
+): (env: Environment) => unknown {
+  return (env) =>
+    loader(
+      new Proxy(env, {
+        get: (given, name) =>
+          typeof name === 'string'
+            ? (given[name] ?? (name === token ? '0123456789abcdef' : undefined))
+            : undefined,
+      }),
+    )
+}
 
 function markdownOf(folder: string): readonly string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

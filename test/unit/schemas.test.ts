@@ -263,6 +263,8 @@ describe('the types in code', () => {
       OutcomeThen: records.OUTCOMES,
       Grade: records.GRADES,
       ReceiptStatus: records.RECEIPT_STATUSES,
+      Finding: records.FINDINGS,
+      DispositionSource: transaction.LABEL_SOURCES,
       ControlKind: records.CONTROL_KINDS,
       ControlMode: records.MODES,
     }

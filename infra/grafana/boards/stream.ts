@@ -3,6 +3,7 @@
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { board, type Board } from './board.ts'
 import { COLOURS } from './colours.ts'
+import { acting } from './acting-panels.ts'
 import { goodBelow, goodFrom, lines, stat } from './panels.ts'
 import { inRange, nonZero, quantile, rate, sum } from './promql.ts'
 
@@ -293,6 +294,7 @@ export const stream: Board = board({
     { height: 8, panels: lag },
     { height: 8, panels: latency },
     { height: 8, panels: budget },
+    { height: 8, panels: acting },
     { height: 7, panels: disturbances },
     { height: 7, panels: forwarding },
   ],

@@ -15,6 +15,8 @@ import { Interrupted, interruptSignal, parseInteger, printLine, printProgress } 
 import { alertLine, wantsColor } from '../demo/alert-line.ts'
 import { registerForward } from './alerts-forward.ts'
 import { brokersOption } from './alerts-options.ts'
+import { registerServe } from './alerts-serve.ts'
+import { registerWatchReceipts } from './alerts-receipts.ts'
 import { whereToLook } from './alerts-place.ts'
 import { registerRedeliver } from './alerts-redeliver.ts'
 
@@ -70,6 +72,8 @@ export function register(program: Command): void {
     )
     .addHelpText('after', EXAMPLES)
     .action(tail)
+  registerWatchReceipts(alerts)
+  registerServe(alerts)
   registerForward(alerts)
   registerRedeliver(alerts)
 }

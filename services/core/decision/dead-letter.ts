@@ -1,6 +1,7 @@
 // Dead letters hold no payload: a keyed hash to find it again, and a sample with every digit masked (P8).
 
 import { createHmac } from 'node:crypto'
+import type { ReceiptFault } from '../receipt-join.ts'
 import type { RejectReason } from '../reject-reasons.ts'
 import type { DeadLetter } from '../wire/records.ts'
 
@@ -17,7 +18,7 @@ export interface RawMessage {
 
 export function deadLetterOf(
   message: RawMessage,
-  reason: RejectReason,
+  reason: RejectReason | ReceiptFault,
   field: string | null,
   hmacKey: string,
   nowMs: number,

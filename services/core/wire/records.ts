@@ -1,6 +1,8 @@
 // The records on the output topics, field for field as in schemas/. Transaction, Label and Watermark,
 // which come in, are in core/transaction.ts.
 
+import type { Label } from '../transaction.ts'
+
 /** How far a policy may go. */
 export const MODES = ['observe', 'flag', 'enforce'] as const
 export type Mode = (typeof MODES)[number]
@@ -26,6 +28,10 @@ export type AlertAction = (typeof ALERT_ACTIONS)[number]
 
 export const RECEIPT_STATUSES = ['unknown', 'applied', 'refused', 'too_late'] as const
 export type ReceiptStatus = (typeof RECEIPT_STATUSES)[number]
+
+/** What a person can find about a transaction. */
+export const FINDINGS = ['unknown', 'confirmed_fraud', 'genuine', 'inconclusive'] as const
+export type Finding = (typeof FINDINGS)[number]
 
 export const CONTROL_KINDS = [
   'unknown',
@@ -105,7 +111,7 @@ export interface DecisionBlock {
   readonly featureListHash: string
   readonly controlPosition: number | null
   readonly cut: readonly CutEntry[]
-  /** SHA-256 of the block before in this partition; empty for the first. */
+  /** Hash of the block before in this partition; empty for the first. */
   readonly previousHash: Uint8Array
   readonly decidedAtMs: number
   readonly featureCount: number
@@ -115,6 +121,16 @@ export interface DecisionBlock {
   readonly featureStates: Uint8Array | null
   readonly decisions: readonly DecisionRecord[]
   readonly deadLetterOffsets: readonly number[]
+  /** DIGEST_SALT_BYTES random bytes per decision, in order; empty: the block's hash is over its message. */
+  readonly digestSalts: Uint8Array
+  /** Of a copy: decisions whose values were erased. */
+  readonly erased: readonly ErasedDecision[]
+}
+
+/** What is left of a decision whose values were erased. */
+export interface ErasedDecision {
+  readonly index: number
+  readonly digest: Uint8Array
 }
 
 /** The lease that a block carries, so that a subscriber lets go unaided. */
@@ -154,16 +170,22 @@ export interface AlertRule {
   readonly text: string
 }
 
-/** The least change that was found to give a milder outcome. */
-export interface Counterfactual {
+/** A feature with another value. */
+export interface FeatureChange {
   readonly feature: string
   /** Null when the feature was absent. */
   readonly value: number | null
   /** Null is absent. */
   readonly changedTo: number | null
+}
+
+/** The least change that was found to give a milder outcome. */
+export interface Counterfactual extends FeatureChange {
   readonly scoreThen: number | null
   readonly outcomeThen: Outcome
   readonly text: string
+  /** Further features that have to change with it; none when one is enough. */
+  readonly also: readonly FeatureChange[]
 }
 
 /** A decision to flag or block, or a later word on it. Key: card. */
@@ -263,4 +285,19 @@ export interface DeadLetter {
   /** Start of the payload with every digit masked. */
   readonly sample: string
   readonly decidedAtMs: number
+}
+
+/** What an analyst found about a transaction, and why. Key: transaction id and source, with a slash between. */
+export interface Disposition {
+  readonly transactionId: string
+  /** The alert that was looked at; null when the transaction had none. */
+  readonly alertId: string | null
+  readonly card: string
+  readonly finding: Finding
+  readonly source: Label['source']
+  readonly author: string
+  readonly reason: string
+  /** Hash of the idempotency key of the request; null without one. */
+  readonly requestKey: string | null
+  readonly atMs: number
 }

@@ -12,6 +12,7 @@ export const SUBJECTS = [
   'receipt',
   'control',
   'dead-letter',
+  'disposition',
 ] as const
 
 export type Subject = (typeof SUBJECTS)[number]
@@ -27,6 +28,7 @@ export const RECORD_NAMES: Readonly<Record<Subject, string>> = {
   receipt: 'sluice.Receipt',
   control: 'sluice.Control',
   'dead-letter': 'sluice.DeadLetter',
+  disposition: 'sluice.Disposition',
 }
 
 /** The subject that a parsed Avro schema is a version of, or null when it is none of ours. */

@@ -4,7 +4,15 @@ import type { Decoded } from '../reject-reasons.ts'
 import type { Label, Transaction, Watermark } from '../transaction.ts'
 import { createCodec } from './codec.ts'
 import type { Codec } from './codec.ts'
-import type { Alert, Control, DeadLetter, DecisionBlock, Lease, Receipt } from './records.ts'
+import type {
+  Alert,
+  Control,
+  DeadLetter,
+  DecisionBlock,
+  Disposition,
+  Lease,
+  Receipt,
+} from './records.ts'
 import type { RegistryContent, Subject } from './schema-registry.ts'
 import { validateLabel, validateWatermark } from './validate-label.ts'
 import { validateTransaction } from './validate-transaction.ts'
@@ -38,6 +46,7 @@ export interface SubjectCodecs {
   readonly receipt: Codec<Receipt>
   readonly control: Codec<Control>
   readonly deadLetter: Codec<DeadLetter>
+  readonly disposition: Codec<Disposition>
 }
 
 /**
@@ -79,6 +88,7 @@ export function createSubjectCodecs(
     receipt: output('receipt'),
     control: output('control'),
     deadLetter: output('dead-letter'),
+    disposition: output('disposition'),
   }
 }
 

@@ -8,7 +8,9 @@ const BUILT_IN = 'Breaker of the built-in policy:'
 export const BLOCK_VARIABLES = {
   SLUICE_LEASE_MS: {
     ...DECIDING,
-    meaning: 'How long a block lasts, from the event time on, in ms.',
+    readBy: 'scorer, enforce, replay',
+    meaning:
+      'How long a block lasts, from the event time on, in ms. An enforcer that starts reads alerts of this age again: give it the longest lease of any policy.',
     kind: 'integer',
     default: 86_400_000,
     min: 60_000,

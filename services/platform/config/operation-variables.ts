@@ -26,7 +26,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_METRICS_PORT: {
     ...OPERATION,
-    readBy: 'scorer, skew, lake, forwarder',
+    readBy: 'scorer, skew, lake, enforce, receipts, cases, forwarder',
     meaning: 'Their port. 0, or a port in use, takes a free one; the log says which.',
     kind: 'integer',
     default: 9_464,
@@ -53,7 +53,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_DEAD_LETTER_HMAC_KEY: {
     ...OPERATION,
-    readBy: 'scorer',
+    readBy: 'scorer, receipts',
     meaning: 'Secret key of the payload hash in dead letters. Set one of your own in production.',
     kind: 'text',
     form: 'secret',
@@ -61,7 +61,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_DEAD_LETTER_HMAC_KEY_FILE: {
     ...OPERATION,
-    readBy: 'scorer',
+    readBy: 'scorer, receipts',
     meaning: 'File that holds the key, in place of the variable.',
     kind: 'text',
     form: 'path',
@@ -69,7 +69,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LOG_LEVEL: {
     ...OPERATION,
-    readBy: 'scorer, skew, forwarder',
+    readBy: 'scorer, skew, enforce, receipts, cases, forwarder',
     meaning: 'Least severe log lines that are written, on standard error.',
     kind: 'choice',
     words: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -77,7 +77,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LOG_FORMAT: {
     ...OPERATION,
-    readBy: 'scorer, skew, forwarder',
+    readBy: 'scorer, skew, enforce, receipts, cases, forwarder',
     meaning:
       'JSON lines, or lines for people; `auto` is for people on a terminal and JSON elsewhere.',
     kind: 'choice',

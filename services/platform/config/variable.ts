@@ -7,6 +7,7 @@ export const VARIABLE_GROUPS = [
   'Streams',
   'Deciding',
   'State',
+  'Acting on alerts',
   'Operation',
   'Tests only',
 ] as const

@@ -1,6 +1,7 @@
 // Every environment variable of Sluice. Configurations read through this list, and docs/configuration.md is
 // generated from it.
 
+import { ALERTS_VARIABLES } from './alerts-variables.ts'
 import { BLOCK_VARIABLES } from './block-variables.ts'
 import { CONNECTION_VARIABLES } from './connection-variables.ts'
 import { OPERATION_VARIABLES } from './operation-variables.ts'
@@ -11,6 +12,7 @@ import type { ValueOf } from './variable.ts'
 export const VARIABLES = {
   ...CONNECTION_VARIABLES,
   ...SCORING_VARIABLES,
+  ...ALERTS_VARIABLES,
   ...BLOCK_VARIABLES,
   ...POLICY_VARIABLES,
   ...OPERATION_VARIABLES,

@@ -31,3 +31,10 @@ export const LABEL_DELAY_BUCKETS_S = [
   6 * HOUR_S,
   ...[1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180].map((days) => days * DAY_S),
 ]
+
+const BLOCK_BUCKETS_S = [0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60]
+
+/** Seconds until a block is applied; the objective is an edge, so that what was late can be told exactly. */
+export function blockBucketsAround(objectiveMs: number): number[] {
+  return [...new Set([...BLOCK_BUCKETS_S, objectiveMs / 1_000])].sort((a, b) => a - b)
+}

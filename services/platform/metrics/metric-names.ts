@@ -1,10 +1,14 @@
 // Every metric of every process, read from the code that makes them: for docs/metrics.md, and for tests of boards
 // and alert rules, which must not name what nobody exports.
 
+import { VARIABLES } from '../config/variables.ts'
 import { createAlertsTelemetry } from './alerts-telemetry.ts'
 import { createForwardTelemetry } from './forward-telemetry.ts'
+import { createCasesTelemetry } from './cases-telemetry.ts'
+import { createEnforcerTelemetry } from './enforcer-telemetry.ts'
 import type { MetricDefinition } from './process-metrics.ts'
 import { createProducerTelemetry } from './producer-telemetry.ts'
+import { createReceiptsTelemetry } from './receipts-telemetry.ts'
 import { createScorerTelemetry } from './scorer-telemetry.ts'
 import { createSkewTelemetry } from './skew-telemetry.ts'
 
@@ -15,6 +19,9 @@ export const METRIC_JOBS = [
   'sluice-forward',
   'sluice-producer',
   'sluice-skew',
+  'sluice-enforcer',
+  'sluice-receipts',
+  'sluice-cases',
 ] as const
 export type MetricJob = (typeof METRIC_JOBS)[number]
 
@@ -41,6 +48,9 @@ export function listMetrics(): readonly JobMetric[] {
     'sluice-forward': createForwardTelemetry(),
     'sluice-producer': createProducerTelemetry(),
     'sluice-skew': createSkewTelemetry(),
+    'sluice-enforcer': createEnforcerTelemetry(),
+    'sluice-receipts': createReceiptsTelemetry(VARIABLES.SLUICE_BLOCK_OBJECTIVE_MS.default),
+    'sluice-cases': createCasesTelemetry(),
   }
   return METRIC_JOBS.flatMap((job) => {
     const { definitions, registry } = telemetries[job]

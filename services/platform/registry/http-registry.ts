@@ -41,6 +41,7 @@ const REGISTRY_SUBJECTS: Readonly<Record<Subject, string>> = {
   receipt: 'receipts-value',
   control: 'control-value',
   'dead-letter': 'dead-letters-value',
+  disposition: 'dispositions-value',
 }
 
 /** Finds the ids of the given schemas in a registry, and fetches foreign ones by id. */

@@ -21,7 +21,10 @@ export interface Policy extends Pick<
   readonly version: number
 }
 
-type Configured = Pick<ScorerConfig, 'mode' | 'leaseMs' | 'unscoredOutcome' | 'breakers'>
+/** What operators configure of every policy that does not say it itself. */
+export type PolicySettings = Pick<ScorerConfig, 'leaseMs' | 'breakers'>
+
+type Configured = PolicySettings & Pick<ScorerConfig, 'mode' | 'unscoredOutcome'>
 
 /** The policy beside this model: that of a ruleset, or with null the built-in one. */
 export function policyOf(

@@ -8,8 +8,11 @@ import { queriesOfBoards, type BoardQuery } from '../../../infra/grafana/queries
 import { fillVariables } from '../../../services/cli/boards/board-variables.ts'
 import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts-telemetry.ts'
 import { createForwardTelemetry } from '../../../services/platform/metrics/forward-telemetry.ts'
+import { createCasesTelemetry } from '../../../services/platform/metrics/cases-telemetry.ts'
+import { createEnforcerTelemetry } from '../../../services/platform/metrics/enforcer-telemetry.ts'
 import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
 import { createSkewTelemetry } from '../../../services/platform/metrics/skew-telemetry.ts'
+import { createReceiptsTelemetry } from '../../../services/platform/metrics/receipts-telemetry.ts'
 import { createScorerTelemetry } from '../../../services/platform/metrics/scorer-telemetry.ts'
 
 /** Panels whose queries look back over a window of their own, with the reason. */
@@ -62,6 +65,9 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
     createForwardTelemetry(),
     createProducerTelemetry(),
     createSkewTelemetry(),
+    createEnforcerTelemetry(),
+    createReceiptsTelemetry(1_000),
+    createCasesTelemetry(),
   ]) {
     for (const { name, type } of await registry.getMetricsAsJSON()) {
       // prom-client gives the kind as a word in JSON, whatever its types say.

@@ -5,6 +5,7 @@ import type {
   Control,
   DeadLetter,
   DecisionBlock,
+  Disposition,
   Lease,
   Receipt,
 } from '../../../../services/core/wire/records.ts'
@@ -174,6 +175,7 @@ export const fullAlert: Alert = {
     scoreThen: 0.125,
     outcomeThen: 'approve',
     text: 'With 2 payments in one hour it would have been approved.',
+    also: [{ feature: 'amount', value: 900, changedTo: null }],
   },
   expectedLossMinor: 96,
   priority: 2,
@@ -267,4 +269,24 @@ export const fullDeadLetter: DeadLetter = {
   payloadBytes: 145,
   payloadHmac: Buffer.alloc(32, 0xa5),
   sample: 'tx-#-######',
+}
+
+export const minimalDisposition: Disposition = {
+  transactionId: 'tx-1',
+  alertId: null,
+  card: 'card-00042',
+  finding: 'inconclusive',
+  source: 'analyst',
+  author: 'analyst-7',
+  reason: '',
+  requestKey: null,
+  atMs: TIME_MS,
+}
+
+export const fullDisposition: Disposition = {
+  ...minimalDisposition,
+  alertId: 'a'.repeat(32),
+  finding: 'confirmed_fraud',
+  reason: 'The holder did not make it.',
+  requestKey: DIGEST,
 }

@@ -31,6 +31,7 @@ export const subjectCases: readonly SubjectCase[] = [
   caseOf(codecs.receipt, samples.minimalReceipt, samples.fullReceipt),
   caseOf(codecs.control, samples.minimalControl, samples.fullControl),
   caseOf(codecs.deadLetter, samples.minimalDeadLetter, samples.fullDeadLetter),
+  caseOf(codecs.disposition, samples.minimalDisposition, samples.fullDisposition),
 ]
 
 /** The parsed schema of a subject's only version. */

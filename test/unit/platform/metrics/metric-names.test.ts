@@ -7,12 +7,15 @@ import { test } from 'node:test'
 import { metricsPage } from '../../../../infra/metrics-page.ts'
 import { createAlertsTelemetry } from '../../../../services/platform/metrics/alerts-telemetry.ts'
 import { createForwardTelemetry } from '../../../../services/platform/metrics/forward-telemetry.ts'
+import { createCasesTelemetry } from '../../../../services/platform/metrics/cases-telemetry.ts'
+import { createEnforcerTelemetry } from '../../../../services/platform/metrics/enforcer-telemetry.ts'
 import {
   METRIC_JOBS,
   listMetrics,
   listSeriesNames,
 } from '../../../../services/platform/metrics/metric-names.ts'
 import { createProducerTelemetry } from '../../../../services/platform/metrics/producer-telemetry.ts'
+import { createReceiptsTelemetry } from '../../../../services/platform/metrics/receipts-telemetry.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 import { createSkewTelemetry } from '../../../../services/platform/metrics/skew-telemetry.ts'
 import { samplesOf } from './metric-text.ts'
@@ -23,6 +26,9 @@ const CREATE = {
   'sluice-forward': createForwardTelemetry,
   'sluice-producer': createProducerTelemetry,
   'sluice-skew': createSkewTelemetry,
+  'sluice-enforcer': createEnforcerTelemetry,
+  'sluice-receipts': () => createReceiptsTelemetry(1_000),
+  'sluice-cases': createCasesTelemetry,
 } as const
 
 test('docs/metrics.md is what the code makes of itself; "npm run docs:metrics" writes it', async () => {

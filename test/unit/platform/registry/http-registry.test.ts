@@ -62,6 +62,7 @@ describe('http registry', () => {
         'demo/control-value',
         'demo/dead-letters-value',
         'demo/decisions-value',
+        'demo/dispositions-value',
         'demo/labels-value',
         'demo/leases-value',
         'demo/receipts-value',

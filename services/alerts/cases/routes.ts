@@ -1,0 +1,164 @@
+// What can be asked of the queue's service, and said to it.
+
+import type { Clock } from '../../core/clock.ts'
+import { NAMED_FINDINGS } from '../../core/dispositions.ts'
+import { isSluiceError } from '../../core/errors.ts'
+import type { ApiAnswer, ApiRequest, Route } from '../../platform/http/api-server.ts'
+import type { JsonFields } from '../../platform/http/json-body.ts'
+import { Problem } from '../../platform/http/problem.ts'
+import type { CasesTelemetry } from '../../platform/metrics/cases-telemetry.ts'
+import { caseView } from './case-view.ts'
+import { label, LABEL_SOURCES_SAID, type LabelOutcome, type LabelRequest } from './label-request.ts'
+import type { LabelWriter } from './label-writer.ts'
+import type { QueueState } from './queue-state.ts'
+
+const ID_CHARACTERS_MAX = 128
+const REASON_CHARACTERS_MAX = 500
+const CASES_LISTED_DEFAULT = 100
+const CASES_LISTED_MAX = 1_000
+const FIELDS = [
+  'id',
+  'finding',
+  'reason',
+  'author',
+  'source',
+  'card',
+  'eventTimeMs',
+  'merchant',
+  'terminal',
+  'device',
+  'ipNetwork',
+] as const
+const KEY = /^[\x21-\x7e]{1,128}$/
+
+interface Answering {
+  readonly state: QueueState
+  readonly writer: LabelWriter
+  readonly clock: Clock
+  readonly telemetry: Pick<CasesTelemetry, 'findingSaid'>
+  /** False until all of the topics is read: then nobody knows what has been said. */
+  readonly isReady: () => boolean
+}
+
+/** `GET /queue` and `POST /labels`. */
+export function casesRoutes(answering: Answering): readonly Route[] {
+  const labelling = new Labelling(answering)
+  return [
+    {
+      method: 'GET',
+      path: '/queue',
+      needs: 'read',
+      answer(request): ApiAnswer {
+        mustBeReady(answering)
+        const { cases, ...rest } = answering.state.queue()
+        const listed = cases.slice(0, limitOf(request)).map(caseView)
+        return { status: 200, body: { ...rest, openCases: cases.length, cases: listed } }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/labels',
+      needs: 'write',
+      async answer(request): Promise<ApiAnswer> {
+        const said = labelRequest(await request.body(), idempotencyKeyOf(request))
+        mustBeReady(answering)
+        return labelling.say(said)
+      },
+    },
+  ]
+}
+
+/** One label after the other, so that two requests that say the same meet each other. */
+class Labelling {
+  readonly #answering: Answering
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(answering: Answering) {
+    this.#answering = answering
+  }
+
+  async say(request: LabelRequest): Promise<ApiAnswer> {
+    const { state, writer, clock, telemetry } = this.#answering
+    const next = this.#last.then(() => label(request, state, writer, clock.nowMs()))
+    this.#last = next.catch(() => undefined)
+    const outcome = await next.catch((error: unknown) => {
+      throw problemOf(error)
+    })
+    const answer = answerTo(outcome)
+    telemetry.findingSaid(request.finding, answer.status === 201)
+    return answer
+  }
+}
+
+function answerTo(outcome: LabelOutcome): ApiAnswer {
+  switch (outcome.kind) {
+    case 'unknown':
+      throw new Problem(
+        'not_found',
+        'No alert with this id, or of this transaction, is remembered; give card and eventTimeMs of the transaction.',
+        { field: 'id' },
+      )
+    case 'other_card':
+      throw new Problem('conflict', 'The alert is of another card.', { field: 'card' })
+    case 'conflict':
+      throw new Problem('conflict', 'This Idempotency-Key was used for another label.')
+    case 'new':
+    case 'repeated': {
+      const { transactionId, alertId, finding, source, atMs } = outcome.disposition
+      const { kind, isLabel } = outcome
+      const body = { said: kind, isLabel, transactionId, alertId, finding, source, atMs }
+      return { status: kind === 'new' ? 201 : 200, body }
+    }
+  }
+}
+
+function labelRequest(fields: JsonFields, idempotencyKey: string | null): LabelRequest {
+  fields.only(FIELDS)
+  const finding = fields.word('finding', NAMED_FINDINGS)
+  if (finding === null)
+    throw new Problem('invalid', `Give one of ${NAMED_FINDINGS.join(', ')}.`, { field: 'finding' })
+  return {
+    id: fields.neededText('id', ID_CHARACTERS_MAX),
+    finding,
+    source: fields.word('source', LABEL_SOURCES_SAID) ?? 'analyst',
+    author: fields.neededText('author', ID_CHARACTERS_MAX),
+    reason: fields.neededText('reason', REASON_CHARACTERS_MAX),
+    idempotencyKey,
+    card: fields.text('card', ID_CHARACTERS_MAX),
+    eventTimeMs: fields.integer('eventTimeMs'),
+    merchant: fields.text('merchant', ID_CHARACTERS_MAX),
+    terminal: fields.text('terminal', ID_CHARACTERS_MAX),
+    device: fields.text('device', ID_CHARACTERS_MAX),
+    ipNetwork: fields.text('ipNetwork', ID_CHARACTERS_MAX),
+  }
+}
+
+function idempotencyKeyOf(request: ApiRequest): string | null {
+  const key = request.header('idempotency-key')
+  if (key === null || KEY.test(key)) return key
+  throw new Problem('invalid', 'An Idempotency-Key has 1 to 128 printable characters.')
+}
+
+function limitOf({ query }: ApiRequest): number {
+  const text = query.get('limit')
+  if (text === null) return CASES_LISTED_DEFAULT
+  const limit = Number(text)
+  if (Number.isSafeInteger(limit) && limit >= 1 && limit <= CASES_LISTED_MAX) return limit
+  throw new Problem('invalid', `Give an integer from 1 to ${CASES_LISTED_MAX}.`, { field: 'limit' })
+}
+
+function mustBeReady({ isReady }: Answering): void {
+  if (isReady()) return
+  throw new Problem('not_ready', 'The topics are being read.', { headers: { 'retry-after': '1' } })
+}
+
+function problemOf(error: unknown): unknown {
+  if (isSluiceError(error, 'SLUICE_INPUT_INVALID'))
+    return new Problem('invalid', error.message, { cause: error })
+  if (isSluiceError(error, 'SLUICE_BROKER_UNAVAILABLE'))
+    return new Problem('not_ready', error.message, {
+      cause: error,
+      headers: { 'retry-after': '5' },
+    })
+  return error
+}

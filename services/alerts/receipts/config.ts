@@ -1,0 +1,55 @@
+// Configuration of the watch over receipts: environment variables to one frozen, checked object.
+
+import { EnvReader } from '../../platform/config/env-reader.ts'
+import { readSecret } from '../../platform/config/secret-reader.ts'
+import { VARIABLES, type VariableValue } from '../../platform/config/variables.ts'
+import { loadServiceConfig, type ServiceConfig } from '../service-config.ts'
+
+const SUBSCRIBERS_MAX = 64
+
+export interface ReceiptsConfig extends ServiceConfig {
+  readonly objectiveMs: number
+  readonly waitMs: number
+  readonly horizonMs: number
+  readonly missing: VariableValue<'SLUICE_RECEIPT_MISSING'>
+  /** Null: one receipt of anybody will do. */
+  readonly subscribers: ReadonlySet<string> | null
+  readonly deadLetterHmacKey: string
+}
+
+/** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
+export function loadReceiptsConfig(
+  env: Readonly<Record<string, string | undefined>>,
+): ReceiptsConfig {
+  const read = new EnvReader(env)
+  const config: ReceiptsConfig = {
+    ...loadServiceConfig(read),
+    objectiveMs: read.value('SLUICE_BLOCK_OBJECTIVE_MS'),
+    waitMs: read.value('SLUICE_RECEIPT_WAIT_MS'),
+    horizonMs: read.value('SLUICE_RECEIPT_HORIZON_MS'),
+    missing: read.value('SLUICE_RECEIPT_MISSING'),
+    subscribers: subscribersOf(read),
+    deadLetterHmacKey:
+      readSecret(
+        read,
+        'SLUICE_DEAD_LETTER_HMAC_KEY',
+        'SLUICE_DEAD_LETTER_HMAC_KEY_FILE',
+      )?.reveal() ?? VARIABLES.SLUICE_DEAD_LETTER_HMAC_KEY.default,
+  }
+  read.throwIfInvalid()
+  return Object.freeze(config)
+}
+
+function subscribersOf(read: EnvReader): ReadonlySet<string> | null {
+  const text = read.value('SLUICE_RECEIPT_SUBSCRIBERS')
+  if (text === null) return null
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  read.check(
+    names.length > 0 && names.length <= SUBSCRIBERS_MAX,
+    `SLUICE_RECEIPT_SUBSCRIBERS has ${names.length} names; give 1 to ${SUBSCRIBERS_MAX}.`,
+  )
+  return new Set(names)
+}

@@ -1,0 +1,297 @@
+// The watch over receipts: joins blocks and releases with what subscribers answered, tells how long it took, and acts
+// on blocks that nobody has answered. What it writes and the offsets that it has come to are one Kafka transaction, and
+// events are counted once that is committed: a kill neither doubles nor forgets them.
+
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import type { TopicMessages } from 'kafkajs'
+import type { Clock } from '../../core/clock.ts'
+import { deadLetterOf } from '../../core/decision/dead-letter.ts'
+import { ReceiptJoin, type JoinEvent, type PlacedReceipt } from '../../core/receipt-join.ts'
+import type { RejectReason } from '../../core/reject-reasons.ts'
+import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
+import type { DeadLetter } from '../../core/wire/records.ts'
+import type { CommittedMessages } from '../../platform/kafka/committed-reader.ts'
+import { topicName } from '../../platform/kafka/topics.ts'
+import { closeAll, type Closable } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/log.ts'
+import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
+import {
+  createReceiptsTelemetry,
+  type ReceiptsTelemetry,
+} from '../../platform/metrics/receipts-telemetry.ts'
+import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openAnsweringReader, type AnsweringReader } from '../answering-reader.ts'
+import type { ReceiptsConfig } from './config.ts'
+
+/** Some 200 MB of alerts. */
+const ENTRIES_MAX = 100_000
+const HELD_MAX = 10_000
+/** A receipt has some hundred bytes; one of more is none of ours, and would take room while it is held. */
+const RECEIPT_BYTES_MAX = 4_096
+const RESENDS_MAX = 3
+const CLOCK_SKEW_MS_MAX = 60_000
+const TICK_MS_MAX = 1_000
+const JUDGED = /^judged=(\d{1,15})$/
+/** Names the revision that a message of `alerts-resent` repeats. */
+const RESEND_HEADER = 'sluice-resend-of'
+
+export interface ReceiptsOptions {
+  readonly config: ReceiptsConfig
+  readonly clock: Clock
+  readonly log: Logger
+  /** Once everything that was there at the start has been read. */
+  readonly onReady?: (metricsPort: number) => void
+}
+
+/** Runs until the signal comes. @throws SluiceError as `openAnsweringReader`, or SLUICE_COMMIT_UNKNOWN. */
+export async function runReceipts(options: ReceiptsOptions, signal: AbortSignal): Promise<void> {
+  const opened: Closable[] = []
+  try {
+    await run(options, opened, signal)
+  } finally {
+    await closeAll(opened.splice(0))
+    options.log.info({}, 'The watch over receipts stopped.')
+  }
+}
+
+async function run(
+  options: ReceiptsOptions,
+  opened: Closable[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { config, clock, log } = options
+  const { topicPrefix, schemaRegistryUrl: url } = config
+  const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
+  const telemetry = createReceiptsTelemetry(config.objectiveMs)
+  const reader = await openAnsweringReader({
+    ...config,
+    name: 'sluice-receipts',
+    topics: ['alerts', 'alerts-resent', 'receipts'],
+    topicsAfter: ['alerts-resent', 'receipts'],
+    sinceMs: clock.nowMs() - config.horizonMs,
+    log,
+  })
+  opened.push(reader)
+  const metrics = await openMetricsServer({
+    ...config.metrics,
+    registry: telemetry.registry,
+    readiness: () => ({ isReady: reader.isCaughtUp, details: {} }),
+  })
+  opened.push(metrics)
+  const watch = new Watch(options, createCodecs(content), reader, telemetry)
+  const stop = new AbortController()
+  const either = AbortSignal.any([signal, stop.signal])
+  const ticking = watch.tickUntil(either).finally(() => {
+    // An error of the clock's side ends the reading, too.
+    stop.abort()
+  })
+  ticking.catch(() => undefined)
+  try {
+    await reader.run(
+      (batch) => watch.take(batch),
+      either,
+      () => {
+        log.info({ metricsPort: metrics.port }, 'The watch over receipts follows the topics.')
+        options.onReady?.(metrics.port)
+      },
+    )
+  } finally {
+    stop.abort()
+  }
+  await ticking
+}
+
+class Watch {
+  readonly #options: ReceiptsOptions
+  readonly #codecs: Pick<Codecs, 'alert' | 'receipt' | 'deadLetter'>
+  readonly #reader: AnsweringReader
+  readonly #telemetry: ReceiptsTelemetry
+  readonly #join: ReceiptJoin
+
+  constructor(
+    options: ReceiptsOptions,
+    codecs: Pick<Codecs, 'alert' | 'receipt' | 'deadLetter'>,
+    reader: AnsweringReader,
+    telemetry: ReceiptsTelemetry,
+  ) {
+    const { config } = options
+    this.#options = options
+    this.#codecs = codecs
+    this.#reader = reader
+    this.#telemetry = telemetry
+    this.#join = new ReceiptJoin(
+      {
+        waitMs: config.waitMs,
+        horizonMs: config.horizonMs,
+        objectiveMs: config.objectiveMs,
+        resendsMax: config.missing === 'resend' ? RESENDS_MAX : 0,
+        subscribers: config.subscribers,
+        clockSkewMsMax: CLOCK_SKEW_MS_MAX,
+        entriesMax: ENTRIES_MAX,
+        heldMax: HELD_MAX,
+      },
+      Math.max(0, ...reader.metadata.map((text) => Number(JUDGED.exec(text)?.[1] ?? 0))),
+    )
+  }
+
+  async take(batch: CommittedMessages): Promise<void> {
+    const { topicPrefix } = this.#options.config
+    const events: JoinEvent[] = []
+    const letters: DeadLetter[] = []
+    let notRead = 0
+    for (const message of batch.messages) {
+      const isAnswered = this.#reader.isAnswered(
+        batch.topic,
+        batch.partition,
+        Number(message.offset),
+      )
+      if (batch.topic === topicName(topicPrefix, 'receipts')) {
+        this.#takeReceipt(batch.partition, message, isAnswered, events, letters)
+        continue
+      }
+      const decoded = this.#codecs.alert.decode(message.value)
+      if (!decoded.ok) {
+        if (!isAnswered) notRead += 1
+      } else if (batch.topic === topicName(topicPrefix, 'alerts')) {
+        events.push(...this.#join.takeAlert(decoded.value, isAnswered))
+      } else {
+        this.#join.takeResent(decoded.value, Number(message.timestamp))
+      }
+    }
+    await this.#reader.answer(batch, this.#messagesOf(events, letters), this.#metadata())
+    this.#telemetry.alertsNotRead(notRead)
+    this.#telemetry.receiptsUnreadable(letters.length)
+    this.#count(events)
+  }
+
+  /** Judges what has waited for too long, again and again. */
+  async tickUntil(signal: AbortSignal): Promise<void> {
+    const { config, clock } = this.#options
+    const everyMs = Math.min(TICK_MS_MAX, Math.ceil(config.waitMs / 4))
+    for (;;) {
+      await sleepMs(everyMs, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted) return
+      const isFollowing = this.#reader.isCaughtUp
+      if (isFollowing) await this.#tick()
+      const { all: waiting, overdue } = this.#join.waiting(clock.nowMs())
+      this.#telemetry.stood({ waiting, overdue, alerts: this.#join.size, isFollowing })
+    }
+  }
+
+  async #tick(): Promise<void> {
+    const events = this.#join.tick(this.#options.clock.nowMs())
+    if (events.length === 0) return
+    await this.#reader.tell(this.#messagesOf(events, []), this.#metadata())
+    this.#count(events)
+  }
+
+  #takeReceipt(
+    partition: number,
+    message: CommittedMessages['messages'][number],
+    isAnswered: boolean,
+    events: JoinEvent[],
+    letters: DeadLetter[],
+  ): void {
+    const { clock, config } = this.#options
+    const value = message.value ?? Buffer.alloc(0)
+    const offset = Number(message.offset)
+    const timestampMs = Number(message.timestamp)
+    const decoded = this.#codecs.receipt.decode(message.value)
+    const refuse = (reason: RejectReason, field: string | null): void => {
+      if (isAnswered) return
+      const topic = topicName(config.topicPrefix, 'receipts')
+      const raw = { topic, partition, offset, timestampMs, value }
+      letters.push(deadLetterOf(raw, reason, field, config.deadLetterHmacKey, clock.nowMs()))
+    }
+    if (!decoded.ok) {
+      refuse(decoded.reason, decoded.field)
+    } else if (value.length > RECEIPT_BYTES_MAX) {
+      refuse('too_large', null)
+    } else {
+      const key = message.key?.toString() ?? null
+      const receipt = decoded.value
+      const placed = { receipt, key, partition, offset, timestampMs, value, isAnswered }
+      events.push(...this.#join.takeReceipt(placed, clock.nowMs()))
+    }
+  }
+
+  #messagesOf(events: readonly JoinEvent[], unreadable: readonly DeadLetter[]): TopicMessages[] {
+    const { clock, config } = this.#options
+    const letters = [...unreadable]
+    const resent: TopicMessages['messages'] = []
+    for (const event of events) {
+      if (event.kind === 'fault') letters.push(this.#letterOf(event.placed, event.fault))
+      if (event.kind !== 'resend') continue
+      const { alert } = event
+      resent.push({
+        key: alert.card,
+        value: this.#codecs.alert.encode(alert),
+        headers: { [RESEND_HEADER]: `${alert.alertId}.${alert.revision}` },
+        timestamp: String(clock.nowMs()),
+      })
+    }
+    const deadLetters = letters.map((letter) => ({
+      key: letter.topic,
+      value: this.#codecs.deadLetter.encode(letter),
+    }))
+    return [
+      { topic: topicName(config.topicPrefix, 'alerts-resent'), messages: resent },
+      { topic: topicName(config.topicPrefix, 'dead-letters'), messages: deadLetters },
+    ].filter(({ messages }) => messages.length > 0)
+  }
+
+  #letterOf(
+    { partition, offset, timestampMs, value }: PlacedReceipt,
+    fault: Extract<JoinEvent, { kind: 'fault' }>['fault'],
+  ): DeadLetter {
+    const { clock, config } = this.#options
+    const topic = topicName(config.topicPrefix, 'receipts')
+    const raw = { topic, partition, offset, timestampMs, value }
+    return deadLetterOf(raw, fault, null, config.deadLetterHmacKey, clock.nowMs())
+  }
+
+  #metadata(): string {
+    return `judged=${this.#join.judgedToMs}`
+  }
+
+  #count(events: readonly JoinEvent[]): void {
+    for (const event of events) this.#countOne(event)
+  }
+
+  #countOne(event: JoinEvent): void {
+    const { log } = this.#options
+    switch (event.kind) {
+      case 'receipt':
+        this.#telemetry.receiptCounted(event.action, event.receipt.status)
+        if (event.sinceRecordMs !== null && event.sinceDecisionMs !== null)
+          this.#telemetry.blockApplied(event.sinceRecordMs, event.sinceDecisionMs)
+        return
+      case 'repeated':
+        this.#telemetry.receiptRepeated()
+        return
+      case 'fault':
+        this.#telemetry.receiptRefused(event.fault)
+        return
+      case 'result':
+        this.#telemetry.blockJudged(event.result)
+        return
+      case 'resend': {
+        const { alertId, revision } = event.alert
+        log.warn(
+          { alertId, revision, attempt: event.attempt },
+          'A block without receipt was sent again.',
+        )
+        this.#telemetry.blockResent()
+        return
+      }
+      case 'lapse': {
+        const { alertId, revision } = event.alert
+        log.warn({ alertId, revision }, 'A block has no receipt.')
+        this.#telemetry.blockLapsed()
+        return
+      }
+      case 'forgotten':
+        this.#telemetry.alertForgotten()
+    }
+  }
+}

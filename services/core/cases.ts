@@ -1,0 +1,222 @@
+// The queue of an analyst: open alerts in the order of what they may cost, grouped into cases.
+//
+// Alerts of one card are one case as long as neighbours in event time are not too far apart. Where enough cards have
+// alerts at one terminal within a window, the terminal is taken for compromised, and all alerts there within that
+// window are one case, together with the cases of those cards: what was stolen at a terminal is used elsewhere. So a
+// case is a connected set, every alert is in exactly one, and which one depends on the set of open alerts alone, never
+// on the order in which they came.
+
+import type { RateTable } from './currency.ts'
+import { expectedLossMinorOf, priorityOf } from './decision/priority.ts'
+import type { Alert } from './wire/records.ts'
+
+/** 1 is looked at first. */
+export const PRIORITIES = [1, 2, 3, 4, 5] as const
+export type Priority = (typeof PRIORITIES)[number]
+
+export interface CaseOptions {
+  /** Largest gap between neighbours of one card's case, ms of event time. */
+  readonly cardMs: number
+  /** Window within which cards are counted at a terminal, ms of event time. */
+  readonly terminalMs: number
+  /** Different cards with alerts within the window that make a terminal compromised. */
+  readonly terminalCardsMin: number
+}
+
+/** An alert as the queue has it. */
+export interface QueuedAlert {
+  readonly alert: Alert
+  /** Score times amount in the reference currency; null when the currency has no rate. */
+  readonly expectedLossMinor: number | null
+  readonly priority: Priority
+}
+
+/** Alerts that are looked at together. */
+export interface Case {
+  /** Id of its first alert in event time; another one once that alert leaves the queue. */
+  readonly caseId: string
+  /** Of the alerts' priorities the highest. */
+  readonly priority: Priority
+  /** Sum over the alerts; those without a known loss are left out. */
+  readonly expectedLossMinor: number
+  readonly cards: readonly string[]
+  /** Terminals that are taken for compromised; empty for a case of one card. */
+  readonly compromisedTerminals: readonly string[]
+  readonly firstMs: number
+  readonly lastMs: number
+  /** In event time. */
+  readonly alerts: readonly QueuedAlert[]
+}
+
+/**
+ * What an alert may cost, and how urgent that makes it: as the alert says, or computed where it does not. Where nothing
+ * is known, it is urgent.
+ */
+export function prioritised(alert: Alert, rates: RateTable): QueuedAlert {
+  const expectedLossMinor = alert.expectedLossMinor ?? lossOf(alert, rates)
+  const said = PRIORITIES.find((priority) => priority === alert.priority)
+  return { alert, expectedLossMinor, priority: said ?? urgencyOf(expectedLossMinor) }
+}
+
+function lossOf(alert: Alert, rates: RateTable): number | null {
+  const { amountMinor, currency, eventTimeMs, score } = alert
+  const referenceMinor = rates.toReferenceMinor(amountMinor, currency, eventTimeMs)
+  // Not scored is no score of 0: then all of the amount is at stake.
+  return referenceMinor === null ? null : expectedLossMinorOf(score ?? 1, referenceMinor)
+}
+
+function urgencyOf(expectedLossMinor: number | null): Priority {
+  const priority = priorityOf(expectedLossMinor)
+  return PRIORITIES.find((each) => each === priority) ?? 1
+}
+
+/** Cases of these alerts, the most urgent first. Each alert is in exactly one. */
+export function groupCases(alerts: readonly QueuedAlert[], options: CaseOptions): readonly Case[] {
+  const inTime = alerts.toSorted(byTime)
+  const groups = new Groups(inTime.length)
+  joinCards(inTime, options, groups)
+  const compromised = joinTerminals(inTime, options, groups)
+  const members = new Map<number, number[]>()
+  for (const index of inTime.keys()) {
+    const root = groups.rootOf(index)
+    const known = members.get(root)
+    if (known === undefined) members.set(root, [index])
+    else known.push(index)
+  }
+  return [...members.values()]
+    .map((indexes) => caseOf(indexes, inTime, compromised))
+    .sort(byUrgency)
+}
+
+function joinCards(inTime: readonly QueuedAlert[], { cardMs }: CaseOptions, groups: Groups): void {
+  const lastOfCard = new Map<string, number>()
+  for (const [index, { alert }] of inTime.entries()) {
+    const last = lastOfCard.get(alert.card)
+    const before = last === undefined ? undefined : inTime[last]
+    if (last !== undefined && before !== undefined && gapOf(before, alert) <= cardMs)
+      groups.join(last, index)
+    lastOfCard.set(alert.card, index)
+  }
+}
+
+/** Joins what happened at compromised terminals; by alert, the terminal that it shows to be compromised. */
+function joinTerminals(
+  inTime: readonly QueuedAlert[],
+  { terminalMs, terminalCardsMin }: CaseOptions,
+  groups: Groups,
+): ReadonlyMap<number, string> {
+  const compromised = new Map<number, string>()
+  for (const [terminal, indexes] of byTerminal(inTime)) {
+    const cards = new Map<string, number>()
+    let first = 0
+    let joinedTo = 0
+    for (const [position, index] of indexes.entries()) {
+      const latest = inTime[index]
+      if (latest === undefined) continue
+      count(cards, latest.alert.card, 1)
+      for (;;) {
+        const oldest = inTime[indexes[first] ?? index]
+        if (oldest === undefined || gapOf(oldest, latest.alert) <= terminalMs) break
+        count(cards, oldest.alert.card, -1)
+        first += 1
+      }
+      if (cards.size < terminalCardsMin) continue
+      // Windows that overlap are one; what an earlier one joined needs no second look.
+      const before = joinedTo > first ? indexes[joinedTo - 1] : undefined
+      if (before !== undefined) groups.join(before, index)
+      for (const each of indexes.slice(Math.max(first, joinedTo), position + 1)) {
+        groups.join(each, index)
+        compromised.set(each, terminal)
+      }
+      joinedTo = position + 1
+    }
+  }
+  return compromised
+}
+
+function byTerminal(inTime: readonly QueuedAlert[]): ReadonlyMap<string, number[]> {
+  const terminals = new Map<string, number[]>()
+  for (const [index, { alert }] of inTime.entries()) {
+    if (alert.terminal === null) continue
+    const indexes = terminals.get(alert.terminal)
+    if (indexes === undefined) terminals.set(alert.terminal, [index])
+    else indexes.push(index)
+  }
+  return terminals
+}
+
+function count(cards: Map<string, number>, card: string, added: 1 | -1): void {
+  const now = (cards.get(card) ?? 0) + added
+  if (now === 0) cards.delete(card)
+  else cards.set(card, now)
+}
+
+function caseOf(
+  indexes: readonly number[],
+  inTime: readonly QueuedAlert[],
+  compromised: ReadonlyMap<number, string>,
+): Case {
+  const alerts = indexes.flatMap((index) => inTime[index] ?? [])
+  const terminals = indexes.flatMap((index) => compromised.get(index) ?? [])
+  const times = alerts.map(({ alert }) => alert.eventTimeMs)
+  return {
+    caseId: alerts[0]?.alert.alertId ?? '',
+    priority: alerts.reduce<Priority>(
+      (most, each) => (each.priority < most ? each.priority : most),
+      5,
+    ),
+    expectedLossMinor: alerts.reduce((sum, each) => sum + (each.expectedLossMinor ?? 0), 0),
+    cards: [...new Set(alerts.map(({ alert }) => alert.card))].toSorted(),
+    compromisedTerminals: [...new Set(terminals)].toSorted(),
+    firstMs: times[0] ?? 0,
+    lastMs: times.at(-1) ?? 0,
+    alerts,
+  }
+}
+
+function gapOf(earlier: QueuedAlert, later: Alert): number {
+  return later.eventTimeMs - earlier.alert.eventTimeMs
+}
+
+function byTime(a: QueuedAlert, b: QueuedAlert): number {
+  return a.alert.eventTimeMs - b.alert.eventTimeMs || compare(a.alert.alertId, b.alert.alertId)
+}
+
+function byUrgency(a: Case, b: Case): number {
+  return (
+    a.priority - b.priority ||
+    b.expectedLossMinor - a.expectedLossMinor ||
+    compare(a.caseId, b.caseId)
+  )
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+/** Disjoint sets of indexes (union by the smaller root, with halving of paths). */
+class Groups {
+  readonly #parents: Int32Array
+
+  constructor(size: number) {
+    this.#parents = Int32Array.from({ length: size }, (_, index) => index)
+  }
+
+  rootOf(index: number): number {
+    let at = index
+    for (;;) {
+      const parent = this.#parents[at] ?? at
+      if (parent === at) return at
+      const above = this.#parents[parent] ?? parent
+      this.#parents[at] = above
+      at = above
+    }
+  }
+
+  join(a: number, b: number): void {
+    const rootA = this.rootOf(a)
+    const rootB = this.rootOf(b)
+    if (rootA !== rootB) this.#parents[Math.max(rootA, rootB)] = Math.min(rootA, rootB)
+  }
+}

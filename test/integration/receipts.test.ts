@@ -1,0 +1,199 @@
+// Goal: every receipt counts once, whatever is wrong with one is told, and a block that nobody answers is seen and sent
+// again or lapses; a restart of the watch neither doubles nor forgets. Method: alerts and receipts produced into real
+// topics, with no enforcer or one that comes late.
+
+import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Alert, Receipt } from '../../services/core/wire/records.ts'
+import {
+  alertMessages,
+  blockOf,
+  metricOf,
+  openSender,
+  post,
+  readTopic,
+  releaseOf,
+  startEnforcer,
+  startReceipts,
+  type Message,
+} from '../support/acting.ts'
+import { eventually } from '../support/poll.ts'
+import { openStream, type TestStream } from '../support/streams.ts'
+
+const APPLIED = 'sluice_receipts_total{action="block",status="applied"}'
+const IN_TIME = 'sluice_block_results_total{result="in_time"}'
+const UNANSWERED = 'sluice_block_results_total{result="unanswered"}'
+const SHORT_WAIT = { SLUICE_RECEIPT_WAIT_MS: '200' }
+/** Long enough for a receipt to come on a busy machine. */
+const LONG_WAIT = { SLUICE_RECEIPT_WAIT_MS: '4000' }
+
+function receiptOf(alert: Alert, more: Partial<Receipt> = {}): Receipt {
+  const { alertId, revision } = alert
+  const word = { subscriber: 'bank', status: 'applied', reason: null, atMs: Date.now() } as const
+  return { alertId, revision, ...word, ...more }
+}
+
+function receiptMessages(stream: TestStream, receipts: readonly Receipt[]): readonly Message[] {
+  return receipts.map((receipt) => ({
+    key: receipt.alertId,
+    value: stream.codecs.receipt.encode(receipt),
+  }))
+}
+
+test('a block without receipt lapses: it is seen, and not sent again', async (t) => {
+  const stream = await openStream(t, 'receipts')
+  const send = await openSender(t, stream)
+  const watch = await startReceipts(t, stream, SHORT_WAIT)
+  await send('alerts', alertMessages(stream, [blockOf('card-1', 1)]))
+  await eventually(
+    'the block has lapsed',
+    async () => (await metricOf(watch.metricsPort, 'sluice_blocks_lapsed_total')) === 1,
+  )
+  await eventually(
+    'the gauge tells',
+    async () => (await metricOf(watch.metricsPort, 'sluice_blocks_without_receipt')) === 1,
+  )
+  strictEqual(await metricOf(watch.metricsPort, UNANSWERED), 1)
+  deepStrictEqual(await readTopic(stream, 'alerts-resent', stream.codecs.alert), [])
+})
+
+test('a block without receipt is sent again until the enforcer is there to apply it', async (t) => {
+  const stream = await openStream(t, 'receipts')
+  const send = await openSender(t, stream)
+  const watch = await startReceipts(t, stream, { ...SHORT_WAIT, SLUICE_RECEIPT_MISSING: 'resend' })
+  // This enforcer never reads the alerts topic from before its group began; the block reaches it by the second way.
+  const block = blockOf('card-1', 1)
+  await send('alerts', alertMessages(stream, [block]))
+  await eventually(
+    'it is sent again',
+    async () => (await metricOf(watch.metricsPort, 'sluice_blocks_resent_total')) > 0,
+  )
+  deepStrictEqual((await readTopic(stream, 'alerts-resent', stream.codecs.alert))[0], block)
+  const enforcer = await startEnforcer(t, stream)
+  await eventually(
+    'the card is refused',
+    async () =>
+      (await post(`${enforcer.url}/authorise`, { card: 'card-1' })).body['answer'] === 'refused',
+  )
+  await eventually(
+    'its receipt is counted',
+    async () => (await metricOf(watch.metricsPort, APPLIED)) === 1,
+  )
+  await eventually(
+    'nothing waits',
+    async () => (await metricOf(watch.metricsPort, 'sluice_blocks_without_receipt')) === 0,
+  )
+  // It was judged before the answer came, and is judged once.
+  strictEqual(await metricOf(watch.metricsPort, UNANSWERED), 1)
+  strictEqual(await metricOf(watch.metricsPort, IN_TIME), 0)
+})
+
+test('receipts that cannot count become dead letters, each with its reason', async (t) => {
+  const stream = await openStream(t, 'receipts')
+  const send = await openSender(t, stream)
+  const watch = await startReceipts(t, stream, {
+    ...LONG_WAIT,
+    SLUICE_RECEIPT_SUBSCRIBERS: 'bank',
+  })
+  const block = blockOf('card-1', 1)
+  await send('alerts', alertMessages(stream, [block]))
+  const hourAgoMs = Date.now() - 3_600_000
+  await send('receipts', [
+    { key: 'x', value: Buffer.from('no receipt') },
+    { key: 'another', value: stream.codecs.receipt.encode(receiptOf(block)) },
+    ...receiptMessages(stream, [
+      receiptOf(block, { subscriber: 'stranger' }),
+      receiptOf(block, { atMs: Date.now() + 3_600_000 }),
+      receiptOf(block, { atMs: hourAgoMs }),
+      receiptOf({ ...block, alertId: 'never published' }),
+      receiptOf({ ...block, revision: 7 }),
+      receiptOf(block),
+      receiptOf(block),
+    ]),
+  ])
+  const series = (fault: string): string => `sluice_receipt_faults_total{fault="${fault}"}`
+  await eventually(
+    'all are told',
+    async () => (await metricOf(watch.metricsPort, series('unknown_alert'))) === 2,
+  )
+  for (const fault of [
+    'unreadable',
+    'wrong_key',
+    'unknown_subscriber',
+    'from_the_future',
+    'before_its_alert',
+  ]) {
+    strictEqual(await metricOf(watch.metricsPort, series(fault)), 1, fault)
+  }
+  strictEqual(await metricOf(watch.metricsPort, APPLIED), 1)
+  strictEqual(await metricOf(watch.metricsPort, 'sluice_receipts_repeated_total'), 1)
+  const letters = await readTopic(stream, 'dead-letters', stream.codecs.deadLetter)
+  deepStrictEqual(letters.map(({ reason }) => reason).toSorted(), [
+    'before_its_alert',
+    'from_the_future',
+    'not_framed',
+    'unknown_alert',
+    'unknown_alert',
+    'unknown_subscriber',
+    'wrong_key',
+  ])
+  deepStrictEqual([...new Set(letters.map(({ topic }) => topic))], [`${stream.prefix}receipts`])
+})
+
+test('a watch that is started again counts nothing twice and forgets nothing', async (t) => {
+  const stream = await openStream(t, 'receipts')
+  const send = await openSender(t, stream)
+  const answered = blockOf('card-1', 1)
+  const unanswered = blockOf('card-2', 2)
+  const forged = blockOf('card-4', 4)
+  const first = await startReceipts(t, stream, LONG_WAIT)
+  await send('alerts', alertMessages(stream, [answered, unanswered]))
+  await send('receipts', receiptMessages(stream, [receiptOf(answered), receiptOf(forged)]))
+  await eventually('one is answered, one has lapsed, one receipt is of no alert', async () => {
+    const seen = await Promise.all(
+      [APPLIED, UNANSWERED, 'sluice_receipt_faults_total{fault="unknown_alert"}'].map((series) =>
+        metricOf(first.metricsPort, series),
+      ),
+    )
+    return seen.join() === '1,1,1'
+  })
+  await first.stop()
+  const late = blockOf('card-3', 3)
+  // Meanwhile another block comes, and one of the old ones is answered after all.
+  await send('alerts', alertMessages(stream, [late, releaseOf(late)]))
+  await send('receipts', receiptMessages(stream, [receiptOf(unanswered), receiptOf(late)]))
+
+  const second = await startReceipts(t, stream, LONG_WAIT)
+  await eventually(
+    'both are counted',
+    async () => (await metricOf(second.metricsPort, APPLIED)) === 2,
+  )
+  await eventually(
+    'the release has lapsed',
+    async () => (await metricOf(second.metricsPort, 'sluice_blocks_lapsed_total')) === 1,
+  )
+  strictEqual(await metricOf(second.metricsPort, IN_TIME), 1)
+  strictEqual(await metricOf(second.metricsPort, UNANSWERED), 0)
+  strictEqual(
+    await metricOf(second.metricsPort, 'sluice_receipt_faults_total{fault="unknown_alert"}'),
+    0,
+  )
+  strictEqual((await readTopic(stream, 'dead-letters', stream.codecs.deadLetter)).length, 1)
+})
+
+test('a second watch shuts out the first', async (t) => {
+  const stream = await openStream(t, 'receipts')
+  const send = await openSender(t, stream)
+  const first = await startReceipts(t, stream, SHORT_WAIT)
+  const second = await startReceipts(t, stream, SHORT_WAIT)
+  await send('alerts', alertMessages(stream, [blockOf('card-1', 1)]))
+  await eventually(
+    'the second one counts',
+    async () => (await metricOf(second.metricsPort, UNANSWERED)) === 1,
+  )
+  let ended: unknown = null
+  await first.stop().catch((error: unknown) => {
+    ended = error
+  })
+  strictEqual((ended as { code?: string } | null)?.code, 'SLUICE_COMMIT_UNKNOWN')
+})
