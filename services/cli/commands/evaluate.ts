@@ -12,6 +12,7 @@ import {
   evaluateProtocol,
   PROTOCOL_ALERT_COST,
   PROTOCOL_NAMES,
+  readOtherScores,
   readScenarios,
   TRAINING_BACKENDS,
   WEEK_FIGURE_NAMES,
@@ -38,6 +39,7 @@ Examples:
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --seeds 5 --resume
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --conditions deployment --json
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --weeks 2018-08-22,2018-08-29
+  $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --against others.csv
   $ sluice evaluate --protocol sparkov --data <folder> --out scores.csv --weeks 2020-06-21
 
 handbook: the folder holds the daily CSV files of the Fraud Detection Handbook's simulated transactions, or any files with
@@ -59,6 +61,7 @@ interface EvaluateCommandOptions {
   readonly seeds: number
   readonly epochs?: number
   readonly alertCost: number
+  readonly against?: string
   readonly run?: string
   readonly resume?: boolean
   readonly force?: boolean
@@ -111,6 +114,11 @@ export function register(program: Command): void {
       parseNumber(0, 1_000_000),
       PROTOCOL_ALERT_COST,
     )
+    .option(
+      '--against <file>',
+      'CSV with transaction_id, score and perhaps train_start of another model: the difference of average precision, ' +
+        'with a 95 % interval',
+    )
     .option('--run <folder>', 'where scores are kept (default <out>.run, deleted when all is done)')
     .option('--resume', 'go on with the run that was interrupted')
     .option('--force', 'begin anew where an earlier run was interrupted')
@@ -161,6 +169,7 @@ async function evaluate(options: EvaluateCommandOptions): Promise<void> {
     rates: DEFAULT_RATES,
     run,
     scenarios: (span) => readScenarios(options.data, span),
+    ...(options.against === undefined ? {} : { against: await readOtherScores(options.against) }),
     onProgress,
   })
   await writeScores(options.out, weeks)
@@ -204,6 +213,8 @@ function printSummary(summary: EvaluateSummary, out: string): void {
       const spreads = [scored[key], target[key], draft[key], bySeed.target[key]]
       printLine(`  ${title.padEnd(32)} ${cells(spreads.map(inWords))}`)
     }
+    const difference = summary.differences?.[period.period]
+    if (difference !== undefined) printLine(`  ${differenceText(difference)}`)
     const recalls = (period.scenarios ?? []).map(
       ({ scenario, frauds, found }) => `${scenario}: ${found} of ${frauds}`,
     )
@@ -212,6 +223,16 @@ function printSummary(summary: EvaluateSummary, out: string): void {
     }
   }
   printLine(`Value saved is less ${alertCost} for each alert. Scores are in ${out}.`)
+}
+
+type Difference = NonNullable<EvaluateSummary['differences']>[string]
+
+function differenceText({ otherPrecision, low, median, high, draws }: Difference): string {
+  const signed = (value: number): string => `${value < 0 ? '' : '+'}${value.toFixed(4)}`
+  return (
+    `average precision of the other ${otherPrecision.toFixed(4)}; difference ${signed(median)}, 95 % interval ` +
+    `${signed(low)} to ${signed(high)} (${draws} draws of cards, paired)`
+  )
 }
 
 function cells(texts: readonly string[]): string {

@@ -10,6 +10,8 @@ import { CASCADE_SHAPE, NET_TRAINING, type CascadeShape } from '../train-cascade
 import { openTrainingBackend, type TrainingBackend } from '../training-backend.ts'
 import type { Conditions, ProtocolWeek } from './handbook-weeks.ts'
 import { PROTOCOLS, type ProtocolName } from './protocols.ts'
+import type { OtherScores } from './other-scores.ts'
+import { pairedDifference, type PairedDifference } from './paired-difference.ts'
 import { assessedScores, idsOf, scoreWeek, type NetScores } from './score-week.ts'
 import { summarize, type PeriodSummary, type ScoredWeek } from './summarize.ts'
 
@@ -37,6 +39,8 @@ export interface EvaluateOptions {
     readonly fromMs: number
     readonly endMs: number
   }) => Promise<ReadonlyMap<string, string> | null>
+  /** Scores of another model to be compared with; none unless given. */
+  readonly against?: OtherScores
   readonly onProgress: (line: string) => void
 }
 
@@ -50,6 +54,8 @@ export interface EvaluateSummary {
   readonly backend: string
   readonly dataDigest: string
   readonly periods: readonly PeriodSummary[]
+  /** By period, of the written scores and those of the other model; null without one. */
+  readonly differences: Readonly<Record<string, PairedDifference>> | null
 }
 
 /** The tables, and the scores that they are of. */
@@ -94,6 +100,7 @@ export async function evaluateProtocol(
     backend: backend.backend,
     dataDigest: dataset.digest,
     periods: summarize(weeks, alertCost, scenarios),
+    differences: options.against === undefined ? null : differencesOf(weeks, options.against),
   }
   if (options.run?.keep === false) await run?.remove()
   return { summary, weeks }
@@ -129,6 +136,22 @@ async function scoreAll(
     }
   }
   return weeks.map(({ period, week, bySeed }) => scoredWeek(dataset, period, week, bySeed))
+}
+
+function differencesOf(
+  weeks: readonly ScoredWeek[],
+  against: OtherScores,
+): Readonly<Record<string, PairedDifference>> {
+  const entries = [...new Set(weeks.map(({ period }) => period))].map((period) => {
+    const rows = weeks
+      .filter((week) => week.period === period)
+      .map(({ trainStart, ids, scored }) => ({
+        ...scored,
+        others: Float64Array.from(ids, (id) => against.scoreOf(trainStart, id)),
+      }))
+    return [period, pairedDifference(rows)] as const
+  })
+  return Object.fromEntries(entries)
 }
 
 function scoredWeek(

@@ -36,9 +36,10 @@ interface Asked {
   readonly seeds: number
   readonly run?: { readonly folder: string; readonly resume: boolean }
   readonly stopAt?: string
+  readonly against?: { scoreOf(): number }
 }
 
-function evaluate({ seeds, run, stopAt }: Asked): Promise<Evaluation> {
+function evaluate({ seeds, run, stopAt, against }: Asked): Promise<Evaluation> {
   const history = simulate({
     ...{ seed: 3, cards: 120, terminals: 60, merchants: 30, fraudShare: 0.05 },
     untilMs: SIMULATION_START_MS + DAYS * DAY_MS,
@@ -50,6 +51,7 @@ function evaluate({ seeds, run, stopAt }: Asked): Promise<Evaluation> {
     ...{ seeds, epochs: 1, alertCost: 5, backend: 'wasm', rates: DEFAULT_RATES },
     shape: { draftUnits: [4], targetUnits: [4], eventUnits: [3], members: 1 },
     scenarios: () => Promise.resolve(null),
+    ...(against === undefined ? {} : { against }),
     ...(run === undefined ? {} : { run: { ...run, force: false, keep: true } }),
     onProgress: (line) => {
       if (stopAt !== undefined && line.startsWith(stopAt)) throw new Stopped(line)
@@ -73,6 +75,15 @@ test('an interrupted evaluation goes on to the same tables, and whole seeds coun
   const one = await evaluate({ seeds: 1, run, stopAt: `week ${DAY_ONE}, seed 1: draft` })
   assert.deepEqual(one.summary, (await evaluate({ seeds: 1 })).summary)
   assert.deepEqual((await evaluate({ seeds: 2, run })).summary, whole.summary)
+  assert.equal(whole.summary.differences, null)
+  // A model that says the same of all is as good as the share of frauds.
+  const { summary } = await evaluate({ seeds: 2, run, against: { scoreOf: () => 0.5 } })
+  for (const { period, rows, frauds, scored } of summary.periods) {
+    const found = summary.differences?.[period]
+    assert.ok(found !== undefined)
+    assert.ok(Math.abs(found.otherPrecision - frauds / rows) < 1e-12)
+    assert.ok(Math.abs(found.precision - (scored.averagePrecision?.mean ?? NaN)) < 1e-12)
+  }
   const [week] = whole.weeks
   const [a, b] = week?.target ?? []
   assert.ok(a !== undefined && b !== undefined)

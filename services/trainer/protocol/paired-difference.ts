@@ -1,0 +1,112 @@
+// Whether one scorer is better than another on the same rows: the difference of average precision, with an interval from
+// draws of whole cards, the same cards for both (payments of one card are alike, so single payments would promise too
+// much).
+
+import { figuresOf, type Ranked } from '../openness/intervals.ts'
+import { quantileOf } from '../quantiles.ts'
+import { randomOf } from '../shuffle.ts'
+
+/** Draws of an interval, its share of them, and the seed of all chance. */
+export const DIFFERENCE_DRAWS = 1_000
+const CONFIDENCE = 0.95
+const SEED = 20_260_101
+
+/** No score reaches it: figures of thresholds are not asked for. */
+const NO_THRESHOLDS = { flag: 2, block: 2 }
+
+/** Rows of one week, scored twice; arrays are by row. */
+export interface TwiceScored {
+  readonly scores: Float64Array
+  readonly others: Float64Array
+  readonly truth: Uint8Array
+  readonly cards: readonly number[]
+}
+
+/** Of mean average precision over the weeks. */
+export interface PairedDifference {
+  readonly precision: number
+  readonly otherPrecision: number
+  /** Of precision less the other's, over the draws. */
+  readonly low: number
+  readonly median: number
+  readonly high: number
+  readonly draws: number
+}
+
+/** The same rows give the same interval. */
+export function pairedDifference(
+  weeks: readonly TwiceScored[],
+  draws = DIFFERENCE_DRAWS,
+): PairedDifference {
+  const next = randomOf(SEED)
+  const prepared = weeks.map(({ scores, others, truth, cards }) => {
+    const numbers = numbered(cards)
+    const cardCount = new Set(numbers).size
+    return {
+      weights: new Uint16Array(cardCount),
+      own: ranked(scores, truth, numbers, cardCount),
+      other: ranked(others, truth, numbers, cardCount),
+    }
+  })
+  const differences = new Float64Array(draws)
+  for (let draw = 0; draw < draws; draw += 1) {
+    let sum = 0
+    for (const { weights, own, other } of prepared) {
+      drawCards(weights, next)
+      sum += precisionOf(own, weights) - precisionOf(other, weights)
+    }
+    differences[draw] = sum / Math.max(1, prepared.length)
+  }
+  differences.sort()
+  const tail = (1 - CONFIDENCE) / 2
+  const meanOf = (side: 'own' | 'other'): number =>
+    prepared.reduce((sum, week) => {
+      return sum + precisionOf(week[side], new Uint16Array(week.weights.length).fill(1))
+    }, 0) / Math.max(1, prepared.length)
+  return {
+    precision: meanOf('own'),
+    otherPrecision: meanOf('other'),
+    low: quantileOf(differences, tail),
+    median: quantileOf(differences, 0.5),
+    high: quantileOf(differences, 1 - tail),
+    draws,
+  }
+}
+
+function precisionOf(rows: Ranked, weights: Uint16Array): number {
+  return figuresOf(rows, weights, NO_THRESHOLDS).averagePrecision
+}
+
+/** As many cards as there are, each as often as it is drawn. */
+function drawCards(weights: Uint16Array, next: () => number): void {
+  weights.fill(0)
+  for (let index = 0; index < weights.length; index += 1) {
+    const card = Math.floor(next() * weights.length)
+    weights[card] = (weights[card] ?? 0) + 1
+  }
+}
+
+/** Cards counted from 0, by first appearance. */
+function numbered(cards: readonly number[]): Uint32Array {
+  const numbers = new Map<number, number>()
+  return Uint32Array.from(cards, (card) => {
+    const number = numbers.get(card) ?? numbers.size
+    numbers.set(card, number)
+    return number
+  })
+}
+
+function ranked(
+  scores: Float64Array,
+  truth: Uint8Array,
+  cards: Uint32Array,
+  cardCount: number,
+): Ranked {
+  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
+  return {
+    scores: Float64Array.from(order, (row) => scores[row] ?? 0),
+    truth: Uint8Array.from(order, (row) => truth[row] ?? 0),
+    cards: Uint32Array.from(order, (row) => cards[row] ?? 0),
+    cardCount,
+  }
+}
