@@ -30,7 +30,7 @@ export interface ControlFollowerOptions extends KafkaConnection {
   readonly codecs: Codecs
   readonly telemetry: ModelEvents
   readonly log: Logger
-  /** Called for each message about anything but models. */
+  /** Called for each message about anything but models and policies. */
   readonly onOther: (control: Control) => void
 }
 

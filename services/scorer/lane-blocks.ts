@@ -2,7 +2,7 @@
 // here in the order of offsets on their way to becoming alerts. Everything is as of the last commit when a lane starts,
 // so a failed batch leaves nothing behind.
 
-import { BlockGuard, type GuardRules, type Settled } from '../core/decision/block-guard.ts'
+import { BlockGuard, type Settled } from '../core/decision/block-guard.ts'
 import { actionOf } from '../core/decision/decide.ts'
 import { decodeKept, encodeKept } from '../core/decision/kept-blocks.ts'
 import {
@@ -14,10 +14,10 @@ import {
   type LeaseChange,
   type ReleaseCause,
 } from '../core/decision/leases.ts'
-import type { Ruling } from '../core/policy/ruling.ts'
 import type { Label } from '../core/transaction.ts'
-import type { Alert, AlertCause, AlertLease } from '../core/wire/records.ts'
+import type { Alert, AlertCause, AlertLease, Mode, Outcome } from '../core/wire/records.ts'
 import type { BlocksReport } from '../platform/metrics/block-metrics.ts'
+import type { DecideOptions } from './decide-options.ts'
 
 /** What a lane begins with. */
 export interface KeptBlocks {
@@ -39,12 +39,16 @@ export interface BlocksOutput {
   readonly counts: BlocksReport
 }
 
-/** What is to be settled. */
-export interface Unsettled {
+/** What the ruling says of one transaction. */
+export interface RuledBlock {
   readonly transactionId: string
   readonly card: string
+  readonly segment: string | null
+  readonly outcome: Outcome
+  /** How far the policy may go for it. */
+  readonly mode: Mode
+  readonly isByRule: boolean
   readonly amountMinor: number
-  readonly ruling: Pick<Ruling, 'outcome' | 'mode' | 'segment' | 'rules'>
   readonly isRevision: boolean
 }
 
@@ -81,11 +85,12 @@ export class LaneBlocks {
   }
 
   /** A label that has come; only that of a leased transaction matters. */
-  label({ card, transactionId, verdict, knownAtMs }: Label, decidedAtMs: number): void {
+  label(label: Label, decidedAtMs: number, { leaseMs }: Pick<DecideOptions, 'leaseMs'>): void {
+    const { card, transactionId, verdict, knownAtMs } = label
     const lease = this.#table.of(card)
     if (lease?.alert?.transactionId !== transactionId) return
     if (verdict === 'fraud') {
-      const evidence = { endMs: lease.endMs, grade: 'confirmed' } as const
+      const evidence = { endMs: this.#laneTimeMs + leaseMs, grade: 'confirmed' } as const
       this.#apply(this.#table.extend(lease, evidence, decidedAtMs))
     } else if (knownAtMs > this.#laneTimeMs) {
       this.#apply(this.#table.endAt(lease, knownAtMs))
@@ -95,21 +100,12 @@ export class LaneBlocks {
   }
 
   /** Breaker, control group and budgets have their say. */
-  settle(
-    { transactionId, card, amountMinor, ruling, isRevision }: Unsettled,
-    rules: GuardRules,
-  ): Settled {
-    const { outcome, mode, segment } = ruling
+  settle(ruling: RuledBlock, options: DecideOptions): Settled {
+    const { card, outcome, mode } = ruling
     const hasRoom = this.#table.hasRoom || this.#table.of(card) !== null
-    const laneTimeMs = this.#laneTimeMs
-    return this.#guard.settle(
-      {
-        ...{ transactionId, segment, outcome, amountMinor, laneTimeMs, hasRoom, isRevision },
-        action: actionOf(outcome, mode),
-        isByRule: ruling.rules.length > 0,
-      },
-      rules,
-    )
+    const action = actionOf(outcome, mode)
+    const ruled = { ...ruling, action, laneTimeMs: this.#laneTimeMs, hasRoom }
+    return this.#guard.settle(ruled, options)
   }
 
   /** Takes the alert of a decision; returns it as it is published. */
@@ -167,7 +163,7 @@ export class LaneBlocks {
   }
 
   /** Hands out what has come together since the last call. */
-  take(rules: GuardRules): BlocksOutput {
+  take(options: DecideOptions): BlocksOutput {
     const output: BlocksOutput = {
       published: this.#published,
       leases: this.#changed,
@@ -177,7 +173,7 @@ export class LaneBlocks {
         extended: this.#extended,
         released: this.#released,
         trips: this.#guard.takeTrips(),
-        openBreakers: this.#guard.openCount(rules),
+        openBreakers: this.#guard.openCount(options),
       },
     }
     this.#published = []

@@ -90,17 +90,17 @@ export async function decideBatch(
   const settling = new Settling(blocks, revise(scored, decidedAtMs, options), decidedAtMs, options)
   settling.labels(labels)
   const failures = new Map<string, number>()
-  for (const [index, { outcome: ruledOutcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
+  for (const [index, { outcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
     const row = batch.rows[index]
     if (row === undefined) continue
-    const { outcome, mark } = settling.transaction(row, ruledOutcome, ruling)
+    const settled = settling.transaction(row, outcome, ruling)
     const decision = decisionOf(row.transaction, {
       offset: row.offset,
       revision: 0,
-      outcome,
+      outcome: settled.outcome,
       score: scored.scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
-      marks: withMark(marks, mark),
+      marks: withMark(marks, settled.mark),
       reasons: reasons.get(index) ?? [],
       entityAgeMs,
       causeOffset: null,

@@ -19,6 +19,7 @@ export interface Revision {
   readonly transaction: Transaction
   readonly alert: Alert | null
   readonly ruling: Ruling
+  /** Of the row before the cause, by the same policy. */
   readonly rulingBefore: Ruling
   /** Of the cause: when its message was sent. */
   readonly timestampMs: number

@@ -17,7 +17,10 @@ import type { Made } from './score-periods.ts'
 import type { DatasetPeriod } from './split.ts'
 
 /** What was chosen on validation rows, and the figures. */
-export interface Choices extends Pick<ModelManifest, 'thresholds' | 'metrics' | 'population'> {
+export interface Choices extends Pick<
+  ModelManifest,
+  'thresholds' | 'metrics' | 'costs' | 'population'
+> {
   readonly band: Band
   readonly draftCalibration: Calibration
   readonly targetCalibration: Calibration
@@ -38,7 +41,7 @@ export function manifestOf(
   files: Readonly<Record<ModelFile, Buffer>>,
   choices: Choices,
 ): ModelManifest {
-  const { thresholds, metrics, population, band } = choices
+  const { thresholds, metrics, costs, population, band } = choices
   const { draftCalibration, targetCalibration, sampleShare } = choices
   const genuine = split.train.indices.filter((row) => dataset.truth[row] === 0)
   const { draft, target, encoding } = cascade
@@ -66,6 +69,7 @@ export function manifestOf(
       test: periodFacts(split.test),
     },
     metrics,
+    costs,
     population,
     training: {
       seed: options.seed,

@@ -2,29 +2,26 @@
 // figures, files.
 
 import type { RateTable } from '../core/currency.ts'
-import { SluiceError } from '../core/errors.ts'
+import { FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
+import { DEFAULT_ALERT_COSTS, type ModelCosts } from '../core/scoring/alert-costs.ts'
 import { checkManifest, type ModelFile, type ModelManifest } from '../core/scoring/manifest.ts'
-import { chooseThresholds } from './choose-thresholds.ts'
-import { collectDataset, type HistoryEvent } from './dataset.ts'
-import { fitBand } from './fit-band.ts'
+import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
+import { collectDataset, type Dataset, type HistoryEvent } from './dataset.ts'
 import { draftGolden, targetGolden } from './golden-rows.ts'
 import { skipText, type SkipCounts } from './history-facts.ts'
+import type { Judged, ThresholdChoice } from './judge-cascade.ts'
 import { manifestOf } from './manifest-of.ts'
-import { measureScores } from './metrics.ts'
 import { checkTarget, writeModelFolder } from './model-folder-writer.ts'
 import { jsonBytes, netBytes } from './net-files.ts'
 import { withPapers } from './openness/papers.ts'
-import type { PartMetrics, Release } from './openness/release.ts'
+import type { Release } from './openness/release.ts'
+import type { SeedFigures } from './openness/seeds.ts'
 import { sha256Of } from './openness/sums.ts'
-import {
-  cascadePeriod,
-  populationOf,
-  scoredPart,
-  type Made,
-  type ScoredPart,
-} from './score-periods.ts'
-import { splitByTime, type DatasetPeriod, type SplitOptions } from './split.ts'
-import { CASCADE_SHAPE, trainCascade, type CascadeShape } from './train-cascade.ts'
+import { checkRunFolder, openRunFolder, type RunChoice, type RunFacts } from './run-folder.ts'
+import { populationOf, type Made, type ScoredPart } from './score-periods.ts'
+import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from './split.ts'
+import { CASCADE_SHAPE, NET_TRAINING, type CascadeShape } from './train-cascade.ts'
+import { trainSeeds, type SeedsResult } from './train-seeds.ts'
 import { openTrainingBackend, type TrainingBackend } from './training-backend.ts'
 import { trainingMethod } from './training-method.ts'
 import { trainingRecord } from './training-record.ts'
@@ -39,8 +36,13 @@ export interface TrainerOptions {
   /** Where the history comes from, and what must be said about it, in words. */
   readonly source: string
   readonly caveat: string
-  readonly seed: number
+  /** Each is trained; the best on validation is kept. At least one. */
+  readonly seeds: readonly number[]
   readonly epochsMax: number
+  /** How thresholds are chosen; by least cost with DEFAULT_ALERT_COSTS unless given. */
+  readonly thresholds?: ThresholdChoice
+  /** Where progress is kept until the model is written; nowhere unless given. */
+  readonly run?: RunChoice
   readonly split: SplitOptions
   /** Sizes of the nets; CASCADE_SHAPE unless given. */
   readonly shape?: CascadeShape
@@ -54,6 +56,8 @@ export interface TrainerOptions {
 
 /** What holds when nothing else is said. */
 export const TRAINER_DEFAULTS = Object.freeze({ seed: 42, epochsMax: 40 })
+
+const DEFAULT_THRESHOLDS: ThresholdChoice = { rule: 'cost', costs: DEFAULT_ALERT_COSTS }
 
 /** Share of payments that the target scores only so that agreement can be measured. */
 const SAMPLE_SHARE = 0.005
@@ -71,6 +75,11 @@ export interface TrainSummary {
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
+  /** What fraud and the work against it cost with these thresholds. */
+  readonly costs: ModelCosts
+  /** The seed that was kept, and the figures of all. */
+  readonly seed: number
+  readonly bySeed: readonly SeedFigures[]
   /** Average precision of the draft alone on the test period. */
   readonly draftPrecision: number
   readonly verifyFrom: number
@@ -93,6 +102,7 @@ export async function runTrainer(
   onProgress: (line: string) => void,
 ): Promise<TrainSummary> {
   await checkTarget(options.out, options.force)
+  if (options.run !== undefined) await checkRunFolder(options.run)
   const backend = await openTrainingBackend(options.backend, onProgress)
   onProgress(`training on ${backend.backend} (${backend.detail})`)
   const dataset = await collectDataset(history, { ...options, onProgress })
@@ -102,54 +112,54 @@ export async function runTrainer(
   for (const [name, period] of Object.entries(split) as [string, DatasetPeriod][]) {
     onProgress(`${name}: ${period.transactions} transactions, ${period.frauds} frauds`)
   }
-  const cascade = await trainCascade(
-    backend,
-    dataset,
-    split.train.indices,
-    split.validation.indices,
-    { ...options, shape: options.shape ?? CASCADE_SHAPE, onProgress },
-  )
+  const shape = options.shape ?? CASCADE_SHAPE
+  const run =
+    options.run === undefined
+      ? null
+      : await openRunFolder(options.run, runFacts(dataset, split, backend, { ...options, shape }))
+  const found = await trainSeeds(backend, dataset, split, {
+    ...options,
+    ...{ shape, run, onProgress },
+    thresholds: options.thresholds ?? DEFAULT_THRESHOLDS,
+  })
   try {
-    const made = { dataset, split, cascade, backend }
-    const draft = scoredPart(made, cascade.draft)
-    const target = scoredPart(made, cascade.target)
-    return await writeModel(made, draft, target, options)
+    const summary = await writeModel(found, options)
+    if (options.run?.keep === false) await run?.remove()
+    return summary
   } finally {
-    cascade.close()
+    found.judged.made.cascade.close()
+  }
+}
+
+/** What the bits of a net depend on, beside its seed. */
+function runFacts(
+  dataset: Dataset,
+  { train, validation }: Split,
+  { tf, backend }: OpenBackend,
+  { epochsMax, shape }: { readonly epochsMax: number; readonly shape: CascadeShape },
+): RunFacts {
+  const spanOf = ({ fromMs, endMs }: DatasetPeriod): readonly number[] => [fromMs, endMs]
+  return {
+    history: dataset.digest,
+    features: FEATURE_LIST_HASH,
+    train: spanOf(train),
+    validation: spanOf(validation),
+    backend: `${backend}, TensorFlow.js ${tf.version_core}`,
+    epochs: epochsMax,
+    ...{ shape, training: NET_TRAINING },
   }
 }
 
 async function writeModel(
-  made: Made,
-  draft: ScoredPart,
-  target: ScoredPart,
+  { seed, judged, bySeed }: SeedsResult,
   options: TrainerOptions,
 ): Promise<TrainSummary> {
+  const { made, draft, target, thresholds, band, validation, test } = judged
+  const { metrics, parts, costs } = judged
   const { dataset, cascade, backend } = made
-  // Thresholds are of the target's scores, which all alerts have.
-  const thresholds = chooseThresholds(target.validation)
-  const band = fitBand(draft.validation.scores, target.validation.scores, thresholds)
-  const validation = cascadePeriod(made, 'validation', draft, target, band)
-  const test = cascadePeriod(made, 'test', draft, target, band)
-  if (!test.scores.every(Number.isFinite)) {
-    throw new SluiceError(
-      'SLUICE_TRAINING_DATA_INVALID',
-      'Some transactions of the test period get no score, so nothing can be said about the model. Try another --seed.',
-    )
-  }
-  const metrics = {
-    validation: measureScores(validation, thresholds),
-    test: measureScores(test, thresholds),
-  }
-  const parts = {
-    draft: measureScores(draft.test, thresholds),
-    target: measureScores(target.test, thresholds),
-  }
   const files = await modelFiles(made, draft, target)
-  const manifest = manifestOf(made, options, files, {
-    thresholds,
-    metrics,
-    band,
+  const manifest = manifestOf(made, { ...options, seed }, files, {
+    ...{ thresholds, metrics, costs, band },
     population: populationOf(made, draft, target, band),
     draftCalibration: draft.calibration,
     targetCalibration: target.calibration,
@@ -161,15 +171,16 @@ async function writeModel(
     manifest,
     files: { 'manifest.json': manifestBytes, ...files, ...trainingRecord(cascade, parts) },
     caveat: options.caveat,
-    parts,
+    ...{ parts, bySeed },
     history: dataset.facts,
-    method: trainingMethod(backend, cascade, options),
+    method: trainingMethod(backend, cascade, { ...options, seed }),
     validation,
     test,
   })
   await writeModelFolder(options.out, contents)
   return {
-    ...summaryOf(made, manifest, parts),
+    ...summaryOf(judged, manifest),
+    ...{ seed, bySeed },
     out: options.out,
     digest: sha256Of(manifestBytes),
     verifyFrom: band.verifyFrom,
@@ -197,13 +208,26 @@ async function modelFiles(
 }
 
 function summaryOf(
-  { dataset, cascade, backend }: Made,
+  { made: { dataset, cascade, backend }, parts, costs }: Judged,
   { version, periods, thresholds, metrics }: ModelManifest,
-  parts: PartMetrics,
-): Omit<TrainSummary, 'out' | 'digest' | 'verifyFrom' | 'verifiedShare' | 'bytes'> {
+): Pick<
+  TrainSummary,
+  | 'version'
+  | 'periods'
+  | 'thresholds'
+  | 'metrics'
+  | 'costs'
+  | 'transactions'
+  | 'labels'
+  | 'skipped'
+  | 'draftPrecision'
+  | 'backend'
+  | 'epochs'
+  | 'secondsPerEpoch'
+> {
   const nets = [cascade.draft.net, cascade.target.net]
   return {
-    ...{ version, periods, thresholds, metrics },
+    ...{ version, periods, thresholds, metrics, costs },
     transactions: dataset.rowCount,
     labels: dataset.facts.labels,
     skipped: dataset.facts.skipped,

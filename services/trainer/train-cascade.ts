@@ -10,8 +10,10 @@ import {
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { fitScaling } from './fit-scaling.ts'
 import { fitSequenceEncoding } from './fit-sequence-encoding.ts'
+import type { NetKeeper } from './kept-net.ts'
 import type { NetShape } from './net-model.ts'
-import { trainNet, type NetRows, type TrainedNet } from './train-net.ts'
+import type { NetRows } from './net-passes.ts'
+import { trainNet, type TrainedNet } from './train-net.ts'
 import { trainingRows, type RowSource } from './training-rows.ts'
 
 /** Sizes of the nets. */
@@ -44,7 +46,11 @@ export interface CascadeOptions {
   readonly epochsMax: number
   readonly shape: CascadeShape
   readonly onProgress: (line: string) => void
+  /** Where the progress of each net is kept; nowhere unless given. */
+  readonly keeperOf?: (part: CascadePart) => NetKeeper
 }
+
+export type CascadePart = 'draft' | 'target'
 
 /** One net with what its inputs are made by. */
 export interface TrainedPart {
@@ -77,7 +83,7 @@ export async function trainCascade(
   const sequences = compileSequenceEncoding(encoding)
   const { inputCount } = compiled
   const part = async (
-    name: string,
+    name: CascadePart,
     netShape: NetShape,
     ofSequences: typeof sequences | null,
   ): Promise<TrainedPart> => {
@@ -91,6 +97,7 @@ export async function trainCascade(
       {
         ...NET_TRAINING,
         ...{ seed, epochsMax },
+        keeper: options.keeperOf?.(name) ?? null,
         onProgress: (line) => {
           onProgress(`${name}, ${line}`)
         },

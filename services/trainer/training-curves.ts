@@ -3,7 +3,7 @@
 
 import { scaleLinear } from 'd3-scale'
 import { line } from 'd3-shape'
-import type { EpochFigures } from './train-net.ts'
+import type { EpochFigures } from './kept-net.ts'
 
 export const CURVES_FILE = 'curves.svg'
 

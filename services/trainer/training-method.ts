@@ -3,7 +3,8 @@
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import type { TrainingMethod } from './openness/release.ts'
 import { NET_TRAINING, type TrainedCascade } from './train-cascade.ts'
-import { AVERAGE_MEMORY, BATCH_ROWS } from './train-net.ts'
+import { BATCH_ROWS } from './net-passes.ts'
+import { AVERAGE_MEMORY } from './train-net.ts'
 
 /** Says what `trainCascade` did. */
 export function trainingMethod(

@@ -4,7 +4,7 @@ import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import { SEQUENCE_LENGTH } from '../core/features/card-sequence.ts'
 import type { CompiledScaling } from '../core/scoring/scaling.ts'
 import type { CompiledSequenceEncoding } from '../core/scoring/sequence-encoding.ts'
-import type { NetRows } from './train-net.ts'
+import type { NetRows } from './net-passes.ts'
 
 /** Where rows come from; arrays are by row. */
 export interface RowSource {

@@ -5,10 +5,21 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runBackendsBench } from '../../services/cli/bench/backends-bench.ts'
 import { backendsLines, backendsProblems } from '../../services/cli/bench/backends-report.ts'
-import { denseNet, modelNet, type BenchNet } from '../../services/cli/bench/bench-nets.ts'
+import {
+  denseNet,
+  modelNet,
+  targetNet,
+  type BenchNet,
+} from '../../services/cli/bench/bench-nets.ts'
+import { cascadeCosts, cascadeOf } from '../../services/cli/bench/cascade-costs.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 
-const OPTIONS = { measureMs: 5, batches: [1, 64], backends: ['wasm', 'cpu'] } as const
+const OPTIONS = {
+  measureMs: 5,
+  batches: [1, 64],
+  backends: ['wasm', 'cpu'],
+  coreHourPrice: 0.05,
+} as const
 const quiet = (): void => undefined
 
 test('models and nets are measured on each backend, with the same bits in every batch', async () => {
@@ -34,6 +45,53 @@ test('models and nets are measured on each backend, with the same bits in every 
   }
   assert.deepEqual(backendsProblems(result), [])
   assert.equal(backendsLines(result).filter((line) => line.startsWith('wasm, ')).length, 2)
+})
+
+test('both nets of a cascade are measured, and what they cost together is told', async () => {
+  const parts = await cascadeOf('models/simulator')
+  assert.ok(parts !== null)
+  const nets = [
+    modelNet('models/simulator', 64, parts.draft),
+    targetNet('models/simulator', 64, parts.target),
+  ]
+  const result = await runBackendsBench(
+    nets,
+    { ...OPTIONS, backends: ['wasm'], cascades: [parts] },
+    quiet,
+  )
+  assert.deepEqual(backendsProblems(result), [])
+  const [cost] = result.cascades
+  assert.equal(cost?.batchRows, 64)
+  assert.ok(cost.cascade.cpuMicrosecondsPerRow >= cost.draft.cpuMicrosecondsPerRow)
+  assert.ok(
+    backendsLines(result).some((line) => line.startsWith('wasm, models/simulator, batches')),
+  )
+})
+
+test('the price of a million is that of its processor time: the draft for all, the target for its share', () => {
+  const call = { calls: 3, p50Ms: 1, p99Ms: 2 }
+  const net = { detail: '', tooSlow: [], isOnGpu: false, hasSameBits: true }
+  const calls = (rowsPerSecond: number, cpuMicrosecondsPerRow: number) =>
+    [1, 256, 2_048].map((rows) => ({
+      ...call,
+      rows,
+      rowsPerSecond: rows === 256 ? rowsPerSecond : 1,
+      cpuMicrosecondsPerRow: rows === 256 ? cpuMicrosecondsPerRow : 1,
+    }))
+  const nets = [
+    { ...net, net: 'a, draft', calls: calls(100_000, 9) },
+    { ...net, net: 'a, target', calls: calls(2_000, 360) },
+  ]
+  const parts = { folder: 'a', draft: 'a, draft', target: 'a, target', targetShare: 0.025 }
+  const [cost, ...others] = cascadeCosts([{ backend: 'wasm', nets }], [parts], 0.1)
+  assert.deepEqual(others, [])
+  // 9 us for each of a million are 9 s of a core, 0.0025 hours; the target takes 360 s.
+  assert.equal(cost?.draft.pricePerMillion.toFixed(9), '0.000250000')
+  assert.equal(cost.target.pricePerMillion.toFixed(9), '0.010000000')
+  assert.equal(cost.cascade.pricePerMillion.toFixed(9), '0.000500000')
+  // 10 us of waiting for the draft and 0.025 x 500 us for the target.
+  assert.equal(Math.round(cost.cascade.rowsPerSecond), Math.round(1e6 / 22.5))
+  assert.deepEqual(cascadeCosts([{ backend: 'cpu', nets: [] }], [parts], 0.1), [])
 })
 
 test('a net whose scores depend on the batch is a problem, and one that cannot be opened is told', async () => {

@@ -224,7 +224,7 @@ test('the lake trains the model that the topics train, bit for bit', async (t) =
     await runTrainer(
       history,
       {
-        ...TRAINER_DEFAULTS,
+        seeds: [TRAINER_DEFAULTS.seed],
         out,
         force: false,
         name: 'a',

@@ -36,6 +36,7 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceBreakerOpen: 'what trips a breaker, and a reset, is in test/integration/leases.test.ts',
   SluiceLeasesFull: 'a block without room is in test/unit/scorer/lane-blocks.test.ts',
   SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
+  SluiceForwardTargetLate: 'its limit is ten minutes, however times are divided',
 }
 
 export interface Rule {

@@ -121,6 +121,7 @@ const RULES: readonly Rule[] = [
     check: uses(/JSON\.parse\(/),
     broken: { path: 'services/scorer/a.ts', texts: ['const value = JSON.parse(text) as Config'] },
     exceptions: {
+      'services/alerts/forward/forward-letters.ts': 'dead letters of the forwarder',
       'services/cli/bench/bench-children.ts': 'what processes of the benchmark print',
       'services/cli/bench/machine.ts': 'package.json of a dependency, for its version',
       'services/cli/bench/profile-summary.ts': 'a profile that Node wrote',
@@ -132,7 +133,9 @@ const RULES: readonly Rule[] = [
       'services/core/control/wish.ts': 'what a control message remembers',
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
+      'services/trainer/kept-net.ts': 'our own bytes, which their digest says are whole',
       'services/trainer/openness/folder-files.ts': 'papers of a model folder',
+      'services/trainer/run-folder.ts': 'what an interrupted run was a run of',
       'services/platform/lake/commit-log.ts': 'commits and checkpoints of a lake',
       'services/platform/lake/writer-lock.ts': 'lock file of another process',
       'services/platform/provision/prometheus-api.ts': 'answer of a Prometheus',

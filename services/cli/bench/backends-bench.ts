@@ -5,6 +5,7 @@ import { SluiceError } from '../../core/errors.ts'
 import { BACKENDS, type Backend } from '../../core/scoring/scoring-model.ts'
 import { BackendProblem } from '../../platform/tensorflow/load-tensorflow.ts'
 import type { BenchNet, OpenBenchNet } from './bench-nets.ts'
+import { cascadeCosts, type CascadeCost, type CascadeParts } from './cascade-costs.ts'
 import { readGpus } from './gpu-devices.ts'
 import { percentile } from './statistics.ts'
 
@@ -22,6 +23,10 @@ export interface BackendsOptions {
   readonly measureMs: number
   readonly batches: readonly number[]
   readonly backends?: readonly Backend[]
+  /** Whose nets are among those measured, to tell what they cost together; none unless given. */
+  readonly cascades?: readonly CascadeParts[]
+  /** Of one core for an hour, in any currency. */
+  readonly coreHourPrice: number
 }
 
 export interface CallFigures {
@@ -51,6 +56,8 @@ export interface BackendsResult {
   readonly gpus: readonly string[]
   readonly measureMs: number
   readonly backends: readonly { readonly backend: Backend; readonly nets: readonly NetFigures[] }[]
+  readonly coreHourPrice: number
+  readonly cascades: readonly CascadeCost[]
 }
 
 /** Runs the benchmark. What cannot be used here is told, not left out. */
@@ -68,7 +75,12 @@ export async function runBackendsBench(
     }
     backends.push({ backend, nets: figures })
   }
-  return { gpus: await readGpus(), measureMs: options.measureMs, backends }
+  const { measureMs, coreHourPrice, cascades = [] } = options
+  return {
+    gpus: await readGpus(),
+    ...{ measureMs, backends, coreHourPrice },
+    cascades: cascadeCosts(backends, cascades, coreHourPrice),
+  }
 }
 
 async function measureNet(

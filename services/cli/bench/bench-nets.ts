@@ -2,6 +2,7 @@
 // further kind of net is a further function here.
 
 import { resolve } from 'node:path'
+import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import type { Backend } from '../../core/scoring/scoring-model.ts'
 import { openDenseNet } from '../../platform/tensorflow/dense-net.ts'
@@ -27,11 +28,14 @@ export interface BenchNet {
   readonly open: (backend: Backend) => Promise<OpenBenchNet>
 }
 
-/** The whole way of a released model: raw features, scaling, net, calibration. */
-export function modelNet(folder: string, rowCount: number): BenchNet {
-  const rows = simulatedRows(rowCount)
+/**
+ * What scores every payment of a released model, the draft of a cascade: raw features, scaling, net, calibration. `name`
+ * is the folder unless given.
+ */
+export function modelNet(folder: string, rowCount: number, name = folder): BenchNet {
+  const { rows } = simulatedRows(rowCount)
   return {
-    name: folder,
+    name,
     async open(backend) {
       const model = await openScoringModel({ folder: resolve(repositoryRoot(), folder), backend })
       return {
@@ -39,6 +43,37 @@ export function modelNet(folder: string, rowCount: number): BenchNet {
         isOnGpu: model.info.isOnGpu,
         run: (start, count) =>
           model.score(rows.subarray(start * FEATURE_COUNT, (start + count) * FEATURE_COUNT), count),
+        close: () => {
+          model.close()
+        },
+      }
+    },
+  }
+}
+
+/** The target of a cascade, with the payments before that it looks at. */
+export function targetNet(folder: string, rowCount: number, name: string): BenchNet {
+  const { rows, sequences, amountsMinor } = simulatedRows(rowCount)
+  return {
+    name,
+    async open(backend) {
+      const model = await openScoringModel({ folder: resolve(repositoryRoot(), folder), backend })
+      const { verifier } = model
+      if (verifier === null) throw new Error(`${folder} has no target.`)
+      return {
+        detail: model.info.backendDetail,
+        isOnGpu: model.info.isOnGpu,
+        run: (start, count) => {
+          const end = start + count
+          return verifier.score(
+            {
+              rows: rows.subarray(start * FEATURE_COUNT, end * FEATURE_COUNT),
+              sequences: sequences.subarray(start * SEQUENCE_LENGTH, end * SEQUENCE_LENGTH),
+              amountsMinor: amountsMinor.subarray(start, end),
+            },
+            count,
+          )
+        },
         close: () => {
           model.close()
         },

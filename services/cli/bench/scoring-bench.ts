@@ -4,9 +4,15 @@
 import { join } from 'node:path'
 import { SluiceError } from '../../core/errors.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import { HistoryFold } from '../../core/features/history-fold.ts'
-import { BACKENDS, type Backend, type ScoringModel } from '../../core/scoring/scoring-model.ts'
+import {
+  BACKENDS,
+  type Backend,
+  type ScoringModel,
+  type VerifiableRows,
+} from '../../core/scoring/scoring-model.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 import { simulate } from '../../producer/index.ts'
 import { repositoryRoot } from '../command.ts'
@@ -52,7 +58,7 @@ export async function runScoringBench(
   options: ScoringOptions,
   onProgress: (line: string) => void,
 ): Promise<readonly BackendResult[]> {
-  const rows = simulatedRows(ROW_COUNT)
+  const { rows } = simulatedRows(ROW_COUNT)
   const results: BackendResult[] = []
   for (const backend of BACKENDS) {
     onProgress(`scoring on ${backend}`)
@@ -61,9 +67,11 @@ export async function runScoringBench(
   return results
 }
 
-/** Feature rows as the scorer would see them, from a history folded in memory. */
-export function simulatedRows(count: number): Float64Array {
+/** Rows as the scorer would see them, from a history folded in memory. */
+export function simulatedRows(count: number): VerifiableRows {
   const rows = new Float64Array(count * FEATURE_COUNT)
+  const sequences = new Float64Array(count * SEQUENCE_LENGTH)
+  const amountsMinor = new Float64Array(count)
   const fold = new HistoryFold({ rates: DEFAULT_RATES })
   let row = 0
   for (const event of simulate({
@@ -75,11 +83,12 @@ export function simulatedRows(count: number): Float64Array {
       fold.label(event.label)
       continue
     }
-    fold.transaction(event.transaction, rows, row * FEATURE_COUNT)
+    fold.sequence(event.transaction, sequences, row * SEQUENCE_LENGTH)
+    amountsMinor[row] = fold.transaction(event.transaction, rows, row * FEATURE_COUNT).amountMinor
     row += 1
     if (row === count) break
   }
-  return rows
+  return { rows, sequences, amountsMinor }
 }
 
 async function measureBackend(

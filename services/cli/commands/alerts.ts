@@ -1,30 +1,22 @@
-// sluice alerts tail: follows the alerts topic, the way a subscriber should.
+// sluice alerts: tail follows the alerts topic, the way a subscriber should; the others have files of their own.
 
 import type { Command } from 'commander'
 import {
   createAlertsTelemetry,
   loadAlertsConfig,
   tailAlerts,
-  type AlertsConfig,
   type AlertsTelemetry,
 } from '../../alerts/index.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
-import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { openMetricsServer, type MetricsServer } from '../../platform/metrics/metrics-server.ts'
-import { stackPaths } from '../../platform/provision/stack-paths.ts'
 import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
-import {
-  Interrupted,
-  interruptSignal,
-  parseInteger,
-  printLine,
-  printProgress,
-  repositoryRoot,
-} from '../command.ts'
+import { Interrupted, interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import { alertLine, wantsColor } from '../demo/alert-line.ts'
-import { demoName, readLivingDemos } from '../demo/demo-record.ts'
+import { registerForward } from './alerts-forward.ts'
 import { brokersOption } from './alerts-options.ts'
+import { whereToLook } from './alerts-place.ts'
+import { registerRedeliver } from './alerts-redeliver.ts'
 
 const LIMIT_MAX = 1_000_000_000
 
@@ -41,14 +33,15 @@ const EXAMPLES = `
 Examples:
   $ sluice alerts tail                              from now on; a running demo's, when there is one
   $ sluice alerts tail --from-beginning --limit 10
-  $ sluice alerts tail --json | jq 'select(.action == "block")'`
+  $ sluice alerts tail --json | jq 'select(.action == "block")'
+  $ sluice alerts forward --targets targets.yaml`
 
 /** Adds the command to the program. */
 export function register(program: Command): void {
   const alerts = program
     .command('alerts')
-    .summary('follow the alerts')
-    .description('What subscribers of the alerts topic see.')
+    .summary('follow the alerts, and forward them')
+    .description('What subscribers of the alerts topic see, and alerts over HTTP to others.')
     .addHelpText('after', EXAMPLES)
   alerts
     .command('tail')
@@ -77,6 +70,8 @@ export function register(program: Command): void {
     )
     .addHelpText('after', EXAMPLES)
     .action(tail)
+  registerForward(alerts)
+  registerRedeliver(alerts)
 }
 
 async function tail(options: TailCommandOptions): Promise<void> {
@@ -124,21 +119,6 @@ async function tail(options: TailCommandOptions): Promise<void> {
   // Ctrl-C is how one leaves a tail; a program that ends it sees the usual code.
   const reason: unknown = interrupted.reason
   if (reason instanceof Interrupted) process.exitCode = reason.exitCode
-}
-
-/** Brokers and prefix of the options, else of the environment, else of a running demo, which is said. */
-export function whereToLook(
-  options: Pick<TailCommandOptions, 'brokers' | 'topicPrefix'>,
-  config: Pick<AlertsConfig, 'topicPrefix' | 'brokers' | 'security'>,
-): KafkaConnection & { readonly topicPrefix: string } {
-  const topicPrefix = options.topicPrefix ?? config.topicPrefix
-  const { security } = config
-  const brokers = options.brokers ?? config.brokers
-  if (topicPrefix !== null) return { brokers, security, topicPrefix }
-  const [demo] = readLivingDemos(stackPaths(repositoryRoot()).state)
-  if (demo === undefined) return { brokers, security, topicPrefix: '' }
-  printProgress(`${demoName(demo.id)} runs and no topic prefix is given, so it is followed`)
-  return { brokers: options.brokers ?? demo.brokers, security, topicPrefix: demo.topicPrefix }
 }
 
 async function openMetrics(

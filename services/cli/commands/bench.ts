@@ -7,7 +7,8 @@ import { VARIABLES } from '../../platform/config/variables.ts'
 import { provisionStack } from '../../platform/provision/index.ts'
 import { VALUE_LAYOUTS } from '../../platform/redis/value-layouts.ts'
 import { BACKEND_BATCHES, runBackendsBench, type BackendsResult } from '../bench/backends-bench.ts'
-import { denseNet, modelNet } from '../bench/bench-nets.ts'
+import { denseNet, modelNet, targetNet } from '../bench/bench-nets.ts'
+import { cascadeOf } from '../bench/cascade-costs.ts'
 import { runFeaturesBench } from '../bench/features-bench.ts'
 import { openBenchServers, type BenchServers } from '../bench/bench-servers.ts'
 import { reportLines, reportProblems, type BenchReport } from '../bench/bench-report.ts'
@@ -23,6 +24,7 @@ import { runTracingBench } from '../bench/tracing-bench.ts'
 import {
   interruptSignal,
   parseInteger,
+  parseNumber,
   printJson,
   printLine,
   printProgress,
@@ -58,6 +60,8 @@ const BACKENDS_NETS = [
 ] as const
 const PROFILE_FUNCTIONS_MAX = 15
 const GROWTH_EVENTS = 2_000
+/** A round number near what clouds ask for a shared core; an assumption. */
+const CORE_HOUR_PRICE = 0.05
 
 interface BenchCommandOptions {
   readonly json?: boolean
@@ -70,6 +74,7 @@ interface BenchCommandOptions {
   readonly warmUp: number
   readonly profile?: string
   readonly model: readonly string[]
+  readonly coreHourPrice: number
 }
 
 /** Adds the command to the program. */
@@ -85,7 +90,8 @@ export function register(program: Command): void {
         'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
         'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
         'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
-        'works here x models x batches of 1 to 16,384 rows, without a server. swap: latency of decisions before,\n' +
+        'works here x models x batches of 1 to 16,384 rows, without a server, and what draft and target of a\n' +
+        'cascade cost for a million payments. swap: latency of decisions before,\n' +
         'during and after changes of the model under load.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
@@ -114,6 +120,12 @@ export function register(program: Command): void {
     .option('--warm-up <duration>', 'live: time before it', durationOption, 10_000)
     .option('--profile <file>', 'replay: write a profile of the scorer and summarise it')
     .option('--model <folder...>', 'backends: models to score with', ['models/simulator'])
+    .option(
+      '--core-hour-price <amount>',
+      'backends: price of one core for an hour, in any currency',
+      parseNumber(0, 1_000),
+      CORE_HOUR_PRICE,
+    )
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
@@ -157,13 +169,28 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   }
 }
 
-function measureBackends({ model }: BenchCommandOptions): Promise<BackendsResult> {
+async function measureBackends({
+  model,
+  coreHourPrice,
+}: BenchCommandOptions): Promise<BackendsResult> {
   const rowCount = Math.max(...BACKEND_BATCHES)
+  const folders = await Promise.all(
+    model.map(async (folder) => ({ folder, parts: await cascadeOf(folder) })),
+  )
   const nets = [
-    ...model.map((folder) => modelNet(folder, rowCount)),
+    ...folders.flatMap(({ folder, parts }) =>
+      parts === null
+        ? [modelNet(folder, rowCount)]
+        : [modelNet(folder, rowCount, parts.draft), targetNet(folder, rowCount, parts.target)],
+    ),
     ...BACKENDS_NETS.map((widths) => denseNet(widths, rowCount)),
   ]
-  const options = { measureMs: BACKENDS_MEASURE_MS, batches: BACKEND_BATCHES }
+  const options = {
+    measureMs: BACKENDS_MEASURE_MS,
+    batches: BACKEND_BATCHES,
+    cascades: folders.flatMap(({ parts }) => parts ?? []),
+    coreHourPrice,
+  }
   return runBackendsBench(nets, options, printProgress)
 }
 

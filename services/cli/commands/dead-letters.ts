@@ -25,7 +25,7 @@ import { plannedJson, plannedLine, stateLines } from '../dead-letters/redrive-li
 import { redrive } from '../dead-letters/redrive.ts'
 import type { PlannedLetter } from '../dead-letters/redrive-plan.ts'
 import { findLetter, findPayload, payloadLines, showLines } from '../dead-letters/show-letter.ts'
-import { whereToLook } from './alerts.ts'
+import { whereToLook } from './alerts-place.ts'
 import {
   addLetterOptions,
   addStreamOptions,

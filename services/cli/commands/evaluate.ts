@@ -1,8 +1,8 @@
 // sluice evaluate: trains and assesses by a published protocol, and writes the scores for whoever judges them.
 
-import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
-import { finished } from 'node:stream/promises'
+import { existsSync } from 'node:fs'
+import { open, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { DEFAULT_RATES } from '../../core/currency.ts'
@@ -10,31 +10,58 @@ import { SluiceError } from '../../core/errors.ts'
 import { openReplay } from '../../producer/index.ts'
 import {
   evaluateProtocol,
-  FIGURE_NAMES,
-  PROTOCOL_EPOCHS,
+  PROTOCOL_ALERT_COST,
+  PROTOCOL_NAMES,
+  readScenarios,
   TRAINING_BACKENDS,
+  WEEK_FIGURE_NAMES,
 } from '../../trainer/index.ts'
-import type { EvaluateSummary, TrainingBackend, WeekScores } from '../../trainer/index.ts'
-import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
+import type {
+  EvaluateSummary,
+  Evaluation,
+  ProtocolName,
+  TrainingBackend,
+} from '../../trainer/index.ts'
+import {
+  interruptSignal,
+  parseInteger,
+  parseNumber,
+  printJson,
+  printLine,
+  printProgress,
+} from '../command.ts'
 
 const EXAMPLES = `
 Examples:
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --seeds 5
+  $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --seeds 5 --resume
+  $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --conditions deployment --json
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --weeks 2018-08-22,2018-08-29
+  $ sluice evaluate --protocol sparkov --data <folder> --out scores.csv --weeks 2020-06-21
 
-The folder holds the daily CSV files of the Fraud Detection Handbook's simulated transactions, or any files with the same
-columns. Each week is trained on by itself; its labels are known 7 days later; the 7 days after that are assessed.
-The file has a row for each assessed transaction and training week: transaction_id, train_start, score.`
+handbook: the folder holds the daily CSV files of the Fraud Detection Handbook's simulated transactions, or any files with
+the same columns. Each week is trained on by itself; its labels are known 7 days later; the 7 days after that are assessed.
+sparkov: monthly CSV files of the Sparkov generator's transactions. All days to 2020-06-20 are trained on, all after are
+assessed; for choices the same is done from 2020-04-12 on.
+The file has a row for each assessed transaction and training week: transaction_id, train_start, score.
+
+Every seed is a whole pass over the weeks, whose scores are kept in the run folder: after an interruption --resume goes
+on, and with fewer --seeds it sums up those that are whole. The threshold of the share of value saved comes from
+the validation weeks; the kind of each fraud is read for the analysis of errors alone.`
 
 interface EvaluateCommandOptions {
-  readonly protocol: 'handbook'
+  readonly protocol: ProtocolName
   readonly data: readonly string[]
   readonly out: string
   readonly weeks?: readonly string[]
   readonly conditions: 'published' | 'deployment'
   readonly seeds: number
-  readonly epochs: number
+  readonly epochs?: number
+  readonly alertCost: number
+  readonly run?: string
+  readonly resume?: boolean
+  readonly force?: boolean
   readonly backend: TrainingBackend
   readonly json?: boolean
 }
@@ -49,13 +76,14 @@ export function register(program: Command): void {
         "target's scores of what the protocol assesses, and prints its figures.",
     )
     .addOption(
-      new Option('--protocol <name>', 'whose rules').choices(['handbook']).makeOptionMandatory(),
+      new Option('--protocol <name>', 'whose rules').choices(PROTOCOL_NAMES).makeOptionMandatory(),
     )
     .requiredOption('--data <path...>', 'CSV files, or folders of them')
     .requiredOption('--out <file>', 'scores to write, CSV')
     .option(
       '--weeks <day,...>',
-      'first days of other training weeks (default: the published ones, validation and report)',
+      'other days: of handbook the first of each training week, of sparkov the first that is assessed (default: the ' +
+        'published ones, validation and report)',
       (value: string) => value.split(',').map((day) => day.trim()),
     )
     .addOption(
@@ -72,7 +100,20 @@ export function register(program: Command): void {
       parseInteger(1, 20),
       1,
     )
-    .option('--epochs <count>', 'of each net', parseInteger(1, 200), PROTOCOL_EPOCHS)
+    .option(
+      '--epochs <count>',
+      'of each net (default: 12 of handbook, 2 of sparkov)',
+      parseInteger(1, 200),
+    )
+    .option(
+      '--alert-cost <amount>',
+      'of one alert, in the share of value saved',
+      parseNumber(0, 1_000_000),
+      PROTOCOL_ALERT_COST,
+    )
+    .option('--run <folder>', 'where scores are kept (default <out>.run, deleted when all is done)')
+    .option('--resume', 'go on with the run that was interrupted')
+    .option('--force', 'begin anew where an earlier run was interrupted')
     .addOption(
       new Option('--backend <name>', 'what to compute on')
         .choices(TRAINING_BACKENDS)
@@ -86,61 +127,101 @@ export function register(program: Command): void {
 }
 
 async function evaluate(options: EvaluateCommandOptions): Promise<void> {
+  if (options.protocol === 'sparkov' && options.conditions === 'deployment') {
+    throw new SluiceError(
+      'SLUICE_USAGE',
+      'sluice evaluate: sparkov trains on all days before as it is; leave --conditions out.',
+    )
+  }
   const signal = interruptSignal()
+  const run = {
+    folder: resolve(options.run ?? `${options.out}.run`),
+    resume: options.resume === true,
+    force: options.force === true,
+    keep: options.run !== undefined,
+  }
   const onProgress = (line: string): void => {
+    if (signal.aborted && existsSync(run.folder)) {
+      printProgress(`scores are kept in ${run.folder}; the same command with --resume goes on`)
+    }
     signal.throwIfAborted()
     printProgress(line)
   }
   const history = await openReplay({ paths: options.data }, () => undefined)
-  const out = createWriteStream(options.out)
-  await once(out, 'open').catch((error: unknown) => {
-    throw new SluiceError('SLUICE_USAGE', `--out ${options.out} cannot be written.`, {
-      cause: error,
-    })
-  })
-  out.write('transaction_id,train_start,score\n')
-  const summary = await evaluateProtocol(history, {
+  // A path that cannot be written is found before hours of training, not after.
+  await checkWritable(options.out)
+  const { summary, weeks } = await evaluateProtocol(history, {
+    protocol: options.protocol,
     ...(options.weeks === undefined ? {} : { weeks: { chosen: options.weeks } }),
     conditions: options.conditions,
     seeds: options.seeds,
-    epochs: options.epochs,
+    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
+    alertCost: options.alertCost,
     backend: options.backend,
     rates: DEFAULT_RATES,
+    run,
+    scenarios: (span) => readScenarios(options.data, span),
     onProgress,
-    onWeek: async (_period, week) => {
-      if (!out.write(csvOf(week))) await once(out, 'drain')
-    },
   })
-  out.end()
-  await finished(out)
+  await writeScores(options.out, weeks)
   if (options.json === true) printJson(summary)
   else printSummary(summary, options.out)
 }
 
-function csvOf({ trainStart, ids, scores }: WeekScores): string {
-  return ids.map((id, row) => `${id},${trainStart},${String(scores[row])}\n`).join('')
+async function writeScores(out: string, weeks: Evaluation['weeks']): Promise<void> {
+  const lines = weeks.flatMap(({ trainStart, ids, scored }) =>
+    ids.map((id, row) => `${id},${trainStart},${String(scored.scores[row])}\n`),
+  )
+  await writeFile(out, `transaction_id,train_start,score\n${lines.join('')}`)
 }
 
+/** Opens it without changing what is there. */
+async function checkWritable(out: string): Promise<void> {
+  try {
+    await (await open(out, 'a')).close()
+  } catch (error) {
+    throw new SluiceError('SLUICE_USAGE', `--out ${out} cannot be written.`, { cause: error })
+  }
+}
+
+type Spread = EvaluateSummary['periods'][number]['scored']['savedShare']
+
 function printSummary(summary: EvaluateSummary, out: string): void {
-  const { conditions, seeds, epochs, backend } = summary
+  const { protocol, conditions, seeds, epochs, backend, alertCost } = summary
   printLine(
-    `${conditions} conditions, ${seeds} ${seeds === 1 ? 'seed' : 'seeds'}, ${epochs} epochs, ${backend}`,
+    `${protocol}, ${conditions} conditions, ${seeds} ${seeds === 1 ? 'seed' : 'seeds'}, ${epochs} epochs, ${backend}`,
   )
   for (const period of summary.periods) {
     printLine(
       `${period.period}: ${period.rows} rows, ${period.frauds} frauds, weeks ${period.weeks.join(' ')}`,
     )
-    for (const [name, title] of Object.entries(FIGURE_NAMES)) {
-      const key = name as keyof typeof FIGURE_NAMES
-      const inWords = ({ mean, deviation }: { mean: number; deviation: number }): string =>
-        `${mean.toFixed(4)} +/- ${deviation.toFixed(4)}`
-      printLine(
-        `  ${title.padEnd(32)} ${inWords(period.scored[key])}   single seeds: target ` +
-          `${inWords(period.target[key])}, draft ${inWords(period.draft[key])}`,
-      )
+    printLine(
+      `  ${''.padEnd(32)} ${cells(['mean of the seeds', 'target, by week', 'draft, by week', 'target, by seed'])}`,
+    )
+    for (const [name, title] of Object.entries(WEEK_FIGURE_NAMES)) {
+      const key = name as keyof typeof WEEK_FIGURE_NAMES
+      const { scored, target, draft, seeds: bySeed } = period
+      const spreads = [scored[key], target[key], draft[key], bySeed.target[key]]
+      printLine(`  ${title.padEnd(32)} ${cells(spreads.map(inWords))}`)
     }
-    const bySeed = period.precisionBySeed.map((value) => value.toFixed(4)).join(' ')
-    printLine(`  average precision by seed        ${bySeed}`)
+    const recalls = (period.scenarios ?? []).map(
+      ({ scenario, frauds, found }) => `${scenario}: ${found} of ${frauds}`,
+    )
+    if (recalls.length > 0) {
+      printLine(`  found by 0.5 % alerts, by kind of fraud: ${recalls.join(', ')}`)
+    }
   }
-  printLine(`scores: ${out}`)
+  printLine(`Value saved is less ${alertCost} for each alert. Scores are in ${out}.`)
+}
+
+function cells(texts: readonly string[]): string {
+  return texts
+    .map((text) => text.padEnd(20))
+    .join(' ')
+    .trimEnd()
+}
+
+function inWords(spread: Spread): string {
+  if (spread === null) return 'none'
+  return `${spread.mean.toFixed(4)} +/- ${spread.deviation.toFixed(4)}`
 }

@@ -1,5 +1,6 @@
 // sluice train: a model folder from the simulator, from CSV files, from the lake, or from the topics.
 
+import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { InvalidArgumentError, Option } from 'commander'
@@ -7,24 +8,21 @@ import type { Command } from 'commander'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { TRAINER_DEFAULTS, TRAINING_BACKENDS, runTrainer, skipText } from '../../trainer/index.ts'
-import type { HistoryEvent, TrainingBackend, TrainSummary } from '../../trainer/index.ts'
-import {
-  interruptSignal,
-  parseInteger,
-  parseNumber,
-  printJson,
-  printLine,
-  printProgress,
-} from '../command.ts'
+import { SEEDS_MAX, TRAINER_DEFAULTS, TRAINING_BACKENDS, runTrainer } from '../../trainer/index.ts'
+import type { HistoryEvent, TrainingBackend } from '../../trainer/index.ts'
+import { interruptSignal, parseInteger, parseNumber, printJson, printProgress } from '../command.ts'
 import { durationOption } from './produce-options.ts'
 import { addHistoryOptions, openHistory } from './train-history.ts'
 import type { HistoryOptions } from './train-history.ts'
+import { printSummary } from './train-summary.ts'
+import { addThresholdOptions, thresholdChoice, thresholdWords } from './train-thresholds.ts'
+import type { ThresholdOptions } from './train-thresholds.ts'
 
 const DAY_MS = 86_400_000
 const NAME = /^[a-z0-9][a-z0-9._-]{0,39}$/
 const GAP_DAYS_DEFAULT = 7
 const SHARE_DEFAULT = 0.2
+const SEED_MAX = 4_294_967_295
 
 /** Events between two looks at signals. */
 const EVENTS_PER_TURN = 4_096
@@ -36,16 +34,25 @@ Examples:
   $ sluice train --out models/bank --data history/ --from 2018-04-01 --to 2018-07-24
   $ sluice train --out models/live --topics --force
   $ sluice train --out models/lake --lake lake --to 2026-10-31
+  $ sluice train --out models/mine --simulate --seeds 5
+  $ sluice train --out models/mine --simulate --seeds 5 --resume
+  $ sluice train --out models/bank --data history/ --alert-cost 8 --wrong-block-cost 30
 
 Exactly one of --simulate, --data, --lake and --topics says where the history comes from. The oldest transactions are
 for training, later ones for validation, the newest for test. The same history, options and seed give the same
-weights on one backend; with the same --release-date, the same bytes of every file.`
+weights on one backend; with the same --release-date, the same bytes of every file.
 
-interface TrainOptions extends HistoryOptions {
+After each epoch the progress is kept in the run folder. Whatever ended a run, the same command with --resume goes on
+after its last whole epoch, and ends with the same bits as a run that nothing ended.`
+
+interface TrainOptions extends HistoryOptions, ThresholdOptions {
   readonly out: string
   readonly force?: boolean
   readonly name?: string
   readonly seed: number
+  readonly seeds?: SeedList
+  readonly run?: string
+  readonly resume?: boolean
   readonly epochs: number
   /** Milliseconds. */
   readonly warmUp?: number
@@ -67,16 +74,26 @@ export function register(program: Command): void {
         'part, chooses thresholds on a later part, measures on the newest, and writes a model folder.',
     )
     .requiredOption('--out <folder>', 'model folder to write')
-    .option('--force', 'replace a model that is there')
+    .option('--force', 'replace a model, or the progress of a run, that is there')
     .option('--name <name>', 'name of the model (default: that of the folder)')
   addHistoryOptions(command)
   command
     .option(
       '--seed <integer>',
       'of weights and order of rows',
-      parseInteger(0, 4_294_967_295),
+      parseInteger(0, SEED_MAX),
       TRAINER_DEFAULTS.seed,
     )
+    .option(
+      '--seeds <count|list>',
+      'train so many from --seed on, or those of a list (1,7,9), and keep the best on validation',
+      seedsOption,
+    )
+    .option(
+      '--run <folder>',
+      'where progress is kept (default <out>.run, deleted when the model is written)',
+    )
+    .option('--resume', 'go on with the run that was interrupted')
     .option(
       '--epochs <count>',
       'at most; ends earlier when validation stops improving',
@@ -102,10 +119,10 @@ export function register(program: Command): void {
       dayOption,
     )
     .option('--json', 'print the summary as JSON')
-    .addHelpText('after', EXAMPLES)
-    .action(async (options: TrainOptions) => {
-      await train(options)
-    })
+  addThresholdOptions(command)
+  command.addHelpText('after', EXAMPLES).action(async (options: TrainOptions) => {
+    await train(options)
+  })
 }
 
 async function train(options: TrainOptions): Promise<void> {
@@ -117,6 +134,12 @@ async function train(options: TrainOptions): Promise<void> {
     )
   }
   const signal = interruptSignal()
+  const run = {
+    folder: resolve(options.run ?? `${out}.run`),
+    resume: options.resume === true,
+    force: options.force === true,
+    keep: options.run !== undefined,
+  }
   const history = await openHistory(options)
   const summary = await runTrainer(
     untilInterrupted(history.events, signal),
@@ -126,7 +149,9 @@ async function train(options: TrainOptions): Promise<void> {
       name,
       source: history.source,
       caveat: history.caveat,
-      seed: options.seed,
+      seeds: seedsOf(options),
+      thresholds: thresholdChoice(options),
+      run,
       epochsMax: options.epochs,
       split: {
         // A stream starts without history too, and is scored from its first payment on.
@@ -146,6 +171,9 @@ async function train(options: TrainOptions): Promise<void> {
     },
     (line) => {
       // Between two epochs nothing is half written, so this is where a Ctrl-C is obeyed.
+      if (signal.aborted && existsSync(run.folder)) {
+        printProgress(`progress is kept in ${run.folder}; the same command with --resume goes on`)
+      }
       signal.throwIfAborted()
       printProgress(line)
     },
@@ -156,16 +184,43 @@ async function train(options: TrainOptions): Promise<void> {
 
 /** The command that makes the same model again, without a path of this machine. */
 function commandText(options: TrainOptions, name: string, history: readonly string[]): string {
-  const { seed, epochs, warmUp, gap, validationShare, testShare } = options
+  const { seed, seeds, epochs, warmUp, gap, validationShare, testShare } = options
   const changed = [
     seed === TRAINER_DEFAULTS.seed ? null : `--seed ${seed}`,
+    seeds === undefined ? null : `--seeds ${seeds.text}`,
     epochs === TRAINER_DEFAULTS.epochsMax ? null : `--epochs ${epochs}`,
     warmUp === undefined ? null : `--warm-up ${warmUp / 1_000}s`,
     gap === undefined ? null : `--gap ${gap / 1_000}s`,
     validationShare === SHARE_DEFAULT ? null : `--validation-share ${validationShare}`,
     testShare === SHARE_DEFAULT ? null : `--test-share ${testShare}`,
+    ...thresholdWords(options),
   ].filter((option) => option !== null)
   return ['sluice train', `--out models/${name}`, ...history, ...changed].join(' ')
+}
+
+/** What --seeds says: how many, or which. */
+interface SeedList {
+  readonly text: string
+  readonly count: number
+  /** Empty when only a count was given. */
+  readonly list: readonly number[]
+}
+
+function seedsOption(text: string): SeedList {
+  const list = text.split(',').map((part) => parseInteger(0, SEED_MAX)(part))
+  if (!text.includes(',')) {
+    return { text, count: parseInteger(1, SEEDS_MAX)(text), list: [] }
+  }
+  if (list.length > SEEDS_MAX || new Set(list).size < list.length) {
+    throw new InvalidArgumentError(`Give at most ${SEEDS_MAX} seeds, each once.`)
+  }
+  return { text, count: list.length, list }
+}
+
+function seedsOf({ seed, seeds }: TrainOptions): readonly number[] {
+  if (seeds === undefined) return [seed]
+  if (seeds.list.length > 0) return seeds.list
+  return Array.from({ length: seeds.count }, (_, at) => (seed + at) % (SEED_MAX + 1))
 }
 
 function dayText(timeMs: number): string {
@@ -192,31 +247,6 @@ async function* untilInterrupted(
     }
     yield event
   }
-}
-
-function printSummary(summary: TrainSummary): void {
-  const { metrics, thresholds, periods } = summary
-  const percent = (share: number): string => `${(share * 100).toFixed(2)} %`
-  printLine(
-    `Model ${summary.version} in ${summary.out} (${(summary.bytes / 1024).toFixed(0)} KiB).`,
-  )
-  printLine(
-    `Trained on ${periods.train.transactions} transactions with ${periods.train.frauds} frauds, ` +
-      `${summary.epochs[0] ?? 0} epochs of the draft and ${summary.epochs[1] ?? 0} of the target, ${summary.backend}.`,
-  )
-  const leftOut = skipText(summary.skipped)
-  if (leftOut !== null) printLine(`Of the history ${leftOut}.`)
-  for (const [name, of] of [
-    ['validation', metrics.validation],
-    ['test', metrics.test],
-  ] as const) {
-    printLine(
-      `${name}: average precision ${of.averagePrecision.toFixed(3)}, recall at 0.1 % false positives ` +
-        `${of.recallAtFalsePositives01Percent.toFixed(3)}; flags ${percent(of.flag.alertShare)} with precision ` +
-        `${of.flag.precision.toFixed(2)}, blocks ${percent(of.block.alertShare)} with ${of.block.precision.toFixed(2)}.`,
-    )
-  }
-  printLine(`Flag at ${thresholds.flag.toFixed(4)}, block at ${thresholds.block.toFixed(4)}.`)
 }
 
 function usage(message: string): SluiceError {

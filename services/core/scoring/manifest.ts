@@ -1,6 +1,7 @@
 // manifest.json of a model folder: everything that must hold before a score means anything. It names the
 // digests of the other files, so the digest of its own bytes names the whole model.
 
+import { readModelCosts, type ModelCosts } from './alert-costs.ts'
 import type { Calibration } from './calibration.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
 import { readPopulation, type Population } from './population.ts'
@@ -98,6 +99,8 @@ export interface ModelManifest {
     readonly test: DataPeriod
   }
   readonly metrics: { readonly validation: ModelMetrics; readonly test: ModelMetrics }
+  /** What the thresholds cost and save; null in models made before it was kept. */
+  readonly costs: ModelCosts | null
   readonly training: {
     readonly seed: number
     readonly backend: string
@@ -150,6 +153,7 @@ export function checkManifest(value: unknown): ModelManifest {
       validation: metrics.object('validation', readMetrics),
       test: metrics.object('test', readMetrics),
     })),
+    costs: fields.optionalObject('costs', readModelCosts),
     training: fields.object('training', (training) => ({
       seed: training.integer('seed'),
       backend: training.string('backend'),

@@ -26,7 +26,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_METRICS_PORT: {
     ...OPERATION,
-    readBy: 'scorer, skew, lake',
+    readBy: 'scorer, skew, lake, forwarder',
     meaning: 'Their port. 0, or a port in use, takes a free one; the log says which.',
     kind: 'integer',
     default: 9_464,
@@ -69,7 +69,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LOG_LEVEL: {
     ...OPERATION,
-    readBy: 'scorer, skew',
+    readBy: 'scorer, skew, forwarder',
     meaning: 'Least severe log lines that are written, on standard error.',
     kind: 'choice',
     words: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -77,7 +77,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LOG_FORMAT: {
     ...OPERATION,
-    readBy: 'scorer, skew',
+    readBy: 'scorer, skew, forwarder',
     meaning:
       'JSON lines, or lines for people; `auto` is for people on a terminal and JSON elsewhere.',
     kind: 'choice',

@@ -14,6 +14,7 @@ export const TOPICS = [
   'receipts',
   'control',
   'dead-letters',
+  'forward-dead-letters',
 ] as const
 
 export type Topic = (typeof TOPICS)[number]
@@ -39,6 +40,7 @@ const CONFIG: Readonly<Record<Topic, Readonly<Record<string, string>>>> = {
   receipts: { 'retention.ms': String(INPUT_RETENTION_MS) },
   control: { 'cleanup.policy': 'compact' },
   'dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
+  'forward-dead-letters': { 'retention.ms': String(INPUT_RETENTION_MS) },
 }
 
 /** Name of a topic with the stream's prefix. */

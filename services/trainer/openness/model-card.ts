@@ -2,12 +2,14 @@
 
 import type { ModelMetrics } from '../../core/scoring/manifest.ts'
 import { cascadeSection } from './cascade-words.ts'
+import { costSection } from './cost-words.ts'
 import { LIMITS, NOT_FOR, USERS, USES } from './considerations.ts'
 import type { IntervalFigure } from './intervals.ts'
 import { alertText, day, list, pageOf, percent, periodRow, sentence, table } from './page-parts.ts'
 import { licenceSection } from './licence-files.ts'
 import type { Release } from './release.ts'
 import type { Results } from './results.ts'
+import { seedsText } from './seeds.ts'
 
 /** The card, made from what the run has measured. */
 export function modelCard(release: Release, results: Results): Buffer {
@@ -19,7 +21,7 @@ export function modelCard(release: Release, results: Results): Buffer {
   return pageOf('MODEL_CARD.md', `Model ${manifest.version}`, opening, [
     `For ${USERS.join('; ')}.\n\n${list(USES)}\n\nNot for:\n\n${list(NOT_FOR)}`,
     trainingData(results),
-    figures(results),
+    figures(release, results),
     weeks(results),
     thresholds(results),
     cascadeSection(results),
@@ -43,7 +45,7 @@ function trainingData({ periods, history }: Results): string {
   )
 }
 
-function figures(results: Results): string {
+function figures({ bySeed, manifest }: Release, results: Results): string {
   const { metrics, intervals, shipped } = results
   const both = (
     name: string,
@@ -84,9 +86,11 @@ function figures(results: Results): string {
       ? 'No evaluation rows are shipped, so only who has the history can compute these again.'
       : `The last column is measured on exactly the ${shipped.rows} rows in [${shipped.file}](${shipped.file}): ` +
         `${shipped.rule}; each counts for as many as its weight says. \`sluice model verify\` computes it again.`
+  const seeds = seedsText(bySeed, manifest.training.seed)
   return (
     `${table(['figure', 'validation', 'test', 'shipped rows'], rows)}\n\n` +
-    `In brackets ${percent(intervals.confidence, 0)} intervals from ${intervals.draws} draws of whole cards. ${note}`
+    `In brackets ${percent(intervals.confidence, 0)} intervals from ${intervals.draws} draws of whole cards. ${note}` +
+    (seeds === null ? '' : `\n\n${seeds}`)
   )
 }
 
@@ -104,8 +108,9 @@ function weeks({ weeks: found }: Results): string {
   return `The test period in weeks from its beginning; the last one may be shorter.\n\n${table(header, rows)}`
 }
 
-function thresholds({ thresholds: { flag, block, rule } }: Results): string {
-  return `Flag at ${flag.toFixed(4)}, block at ${block.toFixed(4)}. ${sentence(rule)}`
+function thresholds({ thresholds: { flag, block, rule }, costs }: Results): string {
+  const chosen = `Flag at ${flag.toFixed(4)}, block at ${block.toFixed(4)}. ${sentence(rule)}`
+  return costs === null ? chosen : `${chosen}\n\n${costSection(costs)}`
 }
 
 function again({ command, manifest: { training } }: Release): string {

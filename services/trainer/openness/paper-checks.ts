@@ -38,6 +38,7 @@ export function checkAgainstManifest(files: FolderFiles): readonly string[] {
     ['metrics', results.metrics, metrics],
     ['cascade', cascade === null ? null : bandOf(cascade), target === null ? null : bandOf(target)],
     ['thresholds', results.thresholds, thresholds],
+    ['costs', results.costs, manifest.costs],
     ['periods', results.periods, periods],
     ['transactions', results.history.transactions, manifest.data.transactions],
     ['labels', results.history.labels, manifest.data.labels],

@@ -4,6 +4,7 @@ import type { ModelManifest, ModelMetrics } from '../../core/scoring/manifest.ts
 import type { Dataset } from '../dataset.ts'
 import type { HistoryFacts } from '../history-facts.ts'
 import type { ReleaseTerms } from './release-terms.ts'
+import type { SeedFigures } from './seeds.ts'
 
 /** How the net was made, in words: what another kind of net changes. */
 export interface TrainingMethod {
@@ -48,6 +49,8 @@ export interface Release {
   readonly command: string
   readonly history: HistoryFacts
   readonly parts: PartMetrics
+  /** Figures of all seeds that were trained, the kept one among them. */
+  readonly bySeed: readonly SeedFigures[]
   readonly method: TrainingMethod
   readonly validation: ScoredPeriod
   readonly test: ScoredPeriod

@@ -1,5 +1,6 @@
 // evaluation/results.json: what was measured, how far it would move, week by week, and on the rows that are shipped.
 
+import { readModelCosts } from '../../core/scoring/alert-costs.ts'
 import { FieldReader } from '../../core/scoring/field-reader.ts'
 import { GOLDEN_TOLERANCE } from '../../core/scoring/golden.ts'
 import {
@@ -26,6 +27,7 @@ import {
   type ScoredByCard,
 } from './intervals.ts'
 import type { PartMetrics, Release, ScoredPeriod } from './release.ts'
+import { SEEDS_MAX, type SeedFigures } from './seeds.ts'
 import { sha256Of } from './sums.ts'
 
 export const RESULTS_FILE = 'evaluation/results.json'
@@ -75,6 +77,10 @@ export interface Results {
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
+  /** What the thresholds cost and save; null in models made before it was kept. */
+  readonly costs: ModelManifest['costs']
+  /** Figures of all seeds that were trained; null in models made before they were kept. */
+  readonly seeds: readonly SeedFigures[] | null
   /** How draft and target work together; null for a model of one net. */
   readonly cascade: CascadeResult | null
   readonly intervals: {
@@ -103,6 +109,8 @@ export function resultsOf(release: Release, shipped: ShippedRows | null): Result
     periods,
     thresholds,
     metrics,
+    costs: manifest.costs,
+    seeds: release.bySeed,
     cascade: manifest.target === null ? null : { ...bandOf(manifest.target), parts: release.parts },
     intervals: {
       confidence: CONFIDENCE,
@@ -202,6 +210,14 @@ export function checkResults(value: unknown): Results {
       validation: metrics.object('validation', readMetrics),
       test: metrics.object('test', readMetrics),
     })),
+    costs: fields.optionalObject('costs', readModelCosts),
+    seeds: fields.has('seeds')
+      ? fields.objects('seeds', SEEDS_MAX, (of) => ({
+          seed: of.integer('seed'),
+          validation: of.object('validation', readMetrics),
+          test: of.object('test', readMetrics),
+        }))
+      : null,
     cascade: fields.objectOrNull('cascade', (cascade) => ({
       ...readBand(cascade),
       parts: cascade.object('parts', (parts) => ({

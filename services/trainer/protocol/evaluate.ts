@@ -1,130 +1,156 @@
-// Runs a protocol over a history: which days are needed, the weeks of both periods, and the figures over weeks and seeds.
+// Runs a protocol over a history: which days are needed, the weeks of both periods, every seed, and the tables.
 
 import type { RateTable } from '../../core/currency.ts'
-import { collectDataset, type HistoryEvent } from '../dataset.ts'
+import { FEATURE_LIST_HASH } from '../../core/features/feature-list.ts'
+import type { OpenBackend } from '../../platform/tensorflow/load-tensorflow.ts'
+import { collectDataset, type Dataset, type HistoryEvent } from '../dataset.ts'
+import { averagePrecision } from '../metrics.ts'
+import { checkRunFolder, openRunFolder, type RunChoice, type RunFolder } from '../run-folder.ts'
+import { CASCADE_SHAPE, NET_TRAINING, type CascadeShape } from '../train-cascade.ts'
 import { openTrainingBackend, type TrainingBackend } from '../training-backend.ts'
-import { CASCADE_SHAPE } from '../train-cascade.ts'
-import { dayStartMs, PUBLISHED_WEEKS, type Conditions } from './handbook-weeks.ts'
-import { FIGURE_NAMES, type ProtocolFigures } from './protocol-figures.ts'
-import { runProtocol, type WeekResult, type WeekScores } from './run-protocol.ts'
+import type { Conditions, ProtocolWeek } from './handbook-weeks.ts'
+import { PROTOCOLS, type ProtocolName } from './protocols.ts'
+import { assessedScores, idsOf, scoreWeek, type NetScores } from './score-week.ts'
+import { summarize, type PeriodSummary, type ScoredWeek } from './summarize.ts'
 
-/** Epochs of each net: those that were best on the validation weeks. */
-export const PROTOCOL_EPOCHS = 12
+/** What an alert costs in the share of value saved, as the protocol has it; units of the reference currency. */
+export const PROTOCOL_ALERT_COST = 5
 
 export interface EvaluateOptions {
-  /** Training weeks by period; the published ones unless given. */
+  readonly protocol: ProtocolName
+  /** Days by period, as the protocol counts them; the published ones unless given. */
   readonly weeks?: Readonly<Record<string, readonly string[]>>
   readonly conditions: Conditions
+  /** Seeds 1 to this. */
   readonly seeds: number
-  readonly epochs: number
+  /** Those of the protocol unless given. */
+  readonly epochs?: number
+  readonly alertCost: number
   readonly backend: TrainingBackend
   readonly rates: RateTable
-  /** Is given the scores of a week as soon as they are there. */
-  readonly onWeek: (period: string, week: WeekScores) => Promise<void>
+  /** Sizes of the nets; CASCADE_SHAPE unless given. */
+  readonly shape?: CascadeShape
+  /** Where the scores of each week and seed are kept; nowhere unless given. */
+  readonly run?: RunChoice
+  /** Kinds of fraud in a span of time, for the analysis of errors; asked once all is scored. */
+  readonly scenarios: (span: {
+    readonly fromMs: number
+    readonly endMs: number
+  }) => Promise<ReadonlyMap<string, string> | null>
   readonly onProgress: (line: string) => void
 }
 
-/** Mean and standard deviation over the weeks. */
-export interface Spread {
-  readonly mean: number
-  readonly deviation: number
-}
-
-export type FigureTable = Readonly<Record<keyof ProtocolFigures, Spread>>
-
-export interface PeriodSummary {
-  readonly period: string
-  readonly weeks: readonly string[]
-  readonly rows: number
-  readonly frauds: number
-  /** Of the scores that are written: the mean over the seeds. */
-  readonly scored: FigureTable
-  /** Of single seeds, over weeks and seeds. */
-  readonly target: FigureTable
-  readonly draft: FigureTable
-  /** Mean average precision of the target over the weeks, by seed. */
-  readonly precisionBySeed: readonly number[]
-}
-
 export interface EvaluateSummary {
+  readonly protocol: ProtocolName
   readonly conditions: Conditions
   readonly seeds: number
   readonly epochs: number
+  /** Of the share of value saved. */
+  readonly alertCost: number
   readonly backend: string
   readonly dataDigest: string
   readonly periods: readonly PeriodSummary[]
+}
+
+/** The tables, and the scores that they are of. */
+export interface Evaluation {
+  readonly summary: EvaluateSummary
+  readonly weeks: readonly ScoredWeek[]
 }
 
 /** @throws SluiceError SLUICE_USAGE, SLUICE_TRAINING_DATA_INVALID, SLUICE_BACKEND_UNAVAILABLE */
 export async function evaluateProtocol(
   history: AsyncIterable<HistoryEvent> | Iterable<HistoryEvent>,
   options: EvaluateOptions,
-): Promise<EvaluateSummary> {
-  const periods = options.weeks ?? PUBLISHED_WEEKS
-  const { conditions, seeds, epochs, onProgress } = options
-  const starts = Object.values(periods).flat().map(dayStartMs)
+): Promise<Evaluation> {
+  const { protocol, conditions, seeds, alertCost, onProgress } = options
+  const rules = PROTOCOLS[protocol]
+  const periods = options.weeks ?? rules.periods
+  const epochs = options.epochs ?? rules.epochs
+  const days = Object.values(periods).flat()
+  const keepFromMs = rules.keepFromMs(days, conditions)
+  if (options.run !== undefined) await checkRunFolder(options.run)
   const backend = await openTrainingBackend(options.backend, onProgress)
   onProgress(`training on ${backend.backend} (${backend.detail})`)
   const dataset = await collectDataset(history, {
     rates: options.rates,
-    onProgress,
-    ...(conditions === 'published' ? { keepFromMs: Math.min(...starts) } : {}),
+    ...{ onProgress, keepFromMs },
   })
-  const summaries: PeriodSummary[] = []
-  for (const [period, weeks] of Object.entries(periods)) {
-    const results: WeekResult[] = []
-    const scored: ProtocolFigures[] = []
-    const protocol = { weeks, conditions, seeds, epochs, shape: CASCADE_SHAPE, onProgress }
-    for await (const { results: ofWeek, week } of runProtocol(backend, dataset, protocol)) {
-      results.push(...ofWeek)
-      scored.push(week.figures)
-      await options.onWeek(period, week)
-    }
-    summaries.push(summaryOf(period, weeks, results, scored))
-  }
-  return {
-    ...{ conditions, seeds, epochs },
+  const shape = options.shape ?? CASCADE_SHAPE
+  const run =
+    options.run === undefined
+      ? null
+      : await openRunFolder(options.run, {
+          history: dataset.digest,
+          features: FEATURE_LIST_HASH,
+          ...{ protocol, conditions },
+          backend: `${backend.backend}, TensorFlow.js ${backend.tf.version_core}`,
+          ...{ epochs, shape, training: NET_TRAINING },
+        })
+  const weeks = await scoreAll(backend, dataset, periods, run, { ...options, shape, epochs })
+  const scenarios = await options.scenarios(rules.spanOf(days))
+  const summary: EvaluateSummary = {
+    ...{ protocol, conditions, seeds, epochs, alertCost },
     backend: backend.backend,
     dataDigest: dataset.digest,
-    periods: summaries,
+    periods: summarize(weeks, alertCost, scenarios),
   }
+  if (options.run?.keep === false) await run?.remove()
+  return { summary, weeks }
 }
 
-function summaryOf(
+/** All weeks with one seed, then with the next, so that a run that ends early has whole seeds. */
+async function scoreAll(
+  backend: OpenBackend,
+  dataset: Dataset,
+  periods: Readonly<Record<string, readonly string[]>>,
+  run: RunFolder | null,
+  options: EvaluateOptions & { readonly shape: CascadeShape; readonly epochs: number },
+): Promise<readonly ScoredWeek[]> {
+  const { protocol, conditions, seeds, onProgress } = options
+  const weeks = Object.entries(periods).flatMap(([period, starts]) =>
+    starts.map((trainStart) => ({
+      period,
+      week: PROTOCOLS[protocol].rowsOf(dataset, trainStart, conditions),
+      bySeed: [] as NetScores[],
+    })),
+  )
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    for (const { week, bySeed } of weeks) {
+      const file = run?.file(`week-${week.trainStart}-seed-${seed}.csv`) ?? null
+      const scores = await scoreWeek(backend, dataset, week, file, { ...options, seed })
+      bySeed.push(scores)
+      const precisionOf = (of: Float64Array): string =>
+        averagePrecision(assessedScores(dataset, week, of)).toFixed(4)
+      onProgress(
+        `week ${week.trainStart}, seed ${seed}: average precision ${precisionOf(scores.target)} ` +
+          `(draft ${precisionOf(scores.draft)})`,
+      )
+    }
+  }
+  return weeks.map(({ period, week, bySeed }) => scoredWeek(dataset, period, week, bySeed))
+}
+
+function scoredWeek(
+  dataset: Dataset,
   period: string,
-  weeks: readonly string[],
-  results: readonly WeekResult[],
-  scored: readonly ProtocolFigures[],
-): PeriodSummary {
-  const firsts = results.filter(({ seed }) => seed === 1)
-  const seeds = [...new Set(results.map(({ seed }) => seed))]
+  week: ProtocolWeek,
+  bySeed: readonly NetScores[],
+): ScoredWeek {
+  const mean = new Float64Array(week.assessed.length)
+  for (const { target } of bySeed) {
+    for (const [row, score] of target.entries()) mean[row] = (mean[row] ?? 0) + score
+  }
   return {
-    ...{ period, weeks },
-    rows: firsts.reduce((sum, { rows }) => sum + rows, 0),
-    frauds: firsts.reduce((sum, { frauds }) => sum + frauds, 0),
-    scored: tableOf(scored),
-    target: tableOf(results.map(({ target }) => target)),
-    draft: tableOf(results.map(({ draft }) => draft)),
-    precisionBySeed: seeds.map(
-      (seed) =>
-        spreadOf(
-          results
-            .filter((result) => result.seed === seed)
-            .map(({ target }) => target.averagePrecision),
-        ).mean,
+    period,
+    trainStart: week.trainStart,
+    ids: idsOf(dataset, week),
+    target: bySeed.map(({ target }) => assessedScores(dataset, week, target)),
+    draft: bySeed.map(({ draft }) => assessedScores(dataset, week, draft)),
+    scored: assessedScores(
+      dataset,
+      week,
+      mean.map((sum) => sum / Math.max(1, bySeed.length)),
     ),
   }
-}
-
-function tableOf(figures: readonly ProtocolFigures[]): FigureTable {
-  const names = Object.keys(FIGURE_NAMES) as (keyof ProtocolFigures)[]
-  return Object.fromEntries(
-    names.map((name) => [name, spreadOf(figures.map((each) => each[name]))]),
-  ) as Record<keyof ProtocolFigures, Spread>
-}
-
-function spreadOf(values: readonly number[]): Spread {
-  const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return { mean, deviation: Math.sqrt(squares / Math.max(1, values.length)) }
 }

@@ -3,6 +3,7 @@
 import { DAY_MS } from '../../core/features/time.ts'
 import { scoreFigures, type Scored } from '../metrics.ts'
 
+const ALERT_SHARE = 0.005
 const CARDS_A_DAY = 100
 const CALIBRATION_BINS = 10
 
@@ -36,13 +37,63 @@ export const FIGURE_NAMES: Readonly<Record<keyof ProtocolFigures, string>> = {
   calibrationError: 'expected calibration error',
 }
 
+/**
+ * The threshold with which the value of found frauds, less `alertCost` for each alert, is largest over these weeks; null
+ * when no alert pays. Equal scores are alerted together.
+ */
+export function savingThreshold(
+  weeks: readonly AssessedScores[],
+  alertCost: number,
+): number | null {
+  const rows = weeks.flatMap(({ scores, truth, amounts }) =>
+    Array.from(scores, (score, row) => ({
+      score,
+      gain: (truth[row] === 1 ? (amounts[row] ?? 0) : 0) - alertCost,
+    })),
+  )
+  rows.sort((a, b) => b.score - a.score)
+  let gain = 0
+  let best = 0
+  let threshold: number | null = null
+  for (const [rank, row] of rows.entries()) {
+    gain += row.gain
+    if (rows[rank + 1]?.score === row.score || gain <= best) continue
+    best = gain
+    threshold = row.score
+  }
+  return threshold
+}
+
+/** Value of the frauds at or above the threshold, less `alertCost` for each alert, as a share of the value of all frauds. */
+export function savedShare(
+  { scores, truth, amounts }: AssessedScores,
+  threshold: number | null,
+  alertCost: number,
+): number {
+  let saved = 0
+  let value = 0
+  for (const [row, score] of scores.entries()) {
+    const amount = truth[row] === 1 ? (amounts[row] ?? 0) : 0
+    value += amount
+    if (threshold !== null && score >= threshold) saved += amount - alertCost
+  }
+  return saved / Math.max(1e-9, value)
+}
+
+/** Positions of the highest 0.5 % of scores; of equal ones the first. */
+export function alertedRows(scores: Float64Array): readonly number[] {
+  return byScore(scores).slice(0, Math.round(ALERT_SHARE * scores.length))
+}
+
+function byScore(scores: Float64Array): readonly number[] {
+  return Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
+}
+
 /** Figures of one week. */
 export function protocolFigures(week: AssessedScores): ProtocolFigures {
   const { scores, truth, amounts } = week
-  const order = Array.from(scores.keys()).sort(
-    (a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b,
-  )
-  const top = order.slice(0, Math.round(0.005 * scores.length))
+  const order = byScore(scores)
+  const top = alertedRows(scores)
   const fraudsIn = (rows: readonly number[]): number =>
     rows.filter((row) => truth[row] === 1).length
   const valueOf = (rows: readonly number[]): number =>

@@ -18,15 +18,16 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
   alignment: 'aligned',
   thresholds: { flag: 0.5, block: 0.9 },
   unscoredOutcome: 'flag',
+  leaseMs: 1_000,
   policy: builtInPolicy(BUILT_IN),
+  breakers: [],
+  breakerResets: 0,
+  controlGroup: null,
+  alertsPerDayMax: null,
   modelVersion: '1',
   modelDigest: 'model',
   policyDigest: 'policy',
   policyVersion: 0,
-  breakers: [],
-  controlGroup: null,
-  breakerResets: 0,
-  alertsPerDayMax: null,
   usual: FEATURE_NAMES.map(() => 0),
   verify: null,
   score: (rows, rowCount) =>
@@ -39,8 +40,7 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
 /** What options say of the built-in policy with other settings. */
 export function builtInWith(
   settings: Partial<BuiltInOptions>,
-): Pick<DecideOptions, 'policy' | 'mode' | 'unscoredOutcome'> {
+): Pick<DecideOptions, 'policy' | 'mode' | 'unscoredOutcome' | 'leaseMs'> {
   const options = { ...BUILT_IN, ...settings }
-  const { mode, unscoredOutcome } = options
-  return { policy: builtInPolicy(options), mode, unscoredOutcome }
+  return { ...options, policy: builtInPolicy(options) }
 }

@@ -119,7 +119,11 @@ class Life {
       case 'genuine':
         return () => {
           const knownAtMs = this.#timeMs + step.knownInMs
-          this.#blocks.label(labelOf(step.card, this.#lease(step.card), step.kind, knownAtMs), 1)
+          this.#blocks.label(
+            labelOf(step.card, this.#lease(step.card), step.kind, knownAtMs),
+            1,
+            DECIDE_BY_AMOUNT,
+          )
         }
       case 'revise':
         return () => {
@@ -386,7 +390,7 @@ test('beyond the leases that a lane may hold a block becomes a flag; a card that
     blocks.settle(
       {
         ...{ transactionId: 't', card: of, amountMinor: 1, isRevision: false },
-        ruling: { outcome: 'block', mode: 'enforce', segment: null, rules: [] },
+        ...{ outcome: 'block', mode: 'enforce', segment: null, isByRule: false },
       },
       DECIDE_BY_AMOUNT,
     )

@@ -9,6 +9,7 @@ import { test, type TestContext } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { isSluiceError } from '../../../services/core/errors.ts'
+import { totalMinor } from '../../../services/core/scoring/alert-costs.ts'
 import { GOLDEN_TOLERANCE } from '../../../services/core/scoring/golden.ts'
 import { openScoringModel } from '../../../services/platform/tensorflow/scoring-model.ts'
 import { SIMULATION_START_MS, simulate } from '../../../services/producer/index.ts'
@@ -53,7 +54,7 @@ function train(
       name: 'small',
       source: 'simulator',
       caveat: 'Simulated.',
-      seed: 5,
+      seeds: [5],
       epochsMax: 2,
       shape: { draftUnits: [8], targetUnits: [8], eventUnits: [4], members: 2 },
       split: { warmUpMs: 0, gapMs: DAY_MS, validationShare: 0.25, testShare: 0.25 },
@@ -79,7 +80,7 @@ test('the same history and seed give the same bytes, another seed other weights'
   const folder = folderFor(t)
   await train(join(folder, 'one'))
   await train(join(folder, 'two'))
-  await train(join(folder, 'other'), { seed: 6 })
+  await train(join(folder, 'other'), { seeds: [6] })
   const one = bytesOf(join(folder, 'one'))
   assert.deepEqual([...one.keys()].sort(), [
     'DATA_CARD.md',
@@ -160,6 +161,61 @@ test("a model of somebody's data ships no rows, claims no licence for them, and 
   assert.match(checks.find(({ check }) => check === 'rows')?.said ?? '', /no rows are shipped/)
 })
 
+test('of several seeds the best on validation is kept, as if trained alone, and all are told of', async (t) => {
+  const folder = folderFor(t)
+  const out = join(folder, 'model')
+  const summary = await train(out, { seeds: [5, 6, 7] })
+  const alone = await Promise.all(
+    [5, 6, 7].map((seed) => train(join(folder, String(seed)), { seeds: [seed] })),
+  )
+  const precisions = alone.map(({ metrics }) => metrics.validation.averagePrecision)
+  const best = precisions.indexOf(Math.max(...precisions))
+  assert.equal(summary.seed, 5 + best)
+  assert.deepEqual(
+    summary.bySeed,
+    alone.map(({ seed, metrics }) => ({ seed, ...metrics })),
+  )
+  for (const file of ['weights.bin', 'target.bin', 'manifest.json']) {
+    assert.deepEqual(
+      readFileSync(join(out, file)),
+      readFileSync(join(folder, String(5 + best), file)),
+    )
+  }
+  const card = readFileSync(join(out, 'MODEL_CARD.md'), 'utf8')
+  assert.match(card, new RegExp(`3 seeds \\(5, 6, 7\\); that of seed ${5 + best} is kept`))
+  const { isSound, checks } = await verifyModelFolder(out, 'wasm')
+  assert.ok(isSound, JSON.stringify(checks))
+})
+
+test('thresholds by cost cost no more on validation than those by precision, and the card says the costs', async (t) => {
+  const folder = folderFor(t)
+  const costs = {
+    alertMinor: 300,
+    wrongBlockMinor: 1_500,
+    wrongBlockShare: 1,
+    flagSavesShare: 0.25,
+  }
+  const epochsMax = 8
+  const byCost = await train(join(folder, 'cost'), {
+    epochsMax,
+    thresholds: { rule: 'cost', costs },
+  })
+  const byPrecision = await train(join(folder, 'precision'), {
+    epochsMax,
+    thresholds: { rule: 'precision', costs },
+  })
+  assert.ok(totalMinor(byCost.costs.validation) <= totalMinor(byPrecision.costs.validation))
+  assert.match(byCost.thresholds.rule, /an alert costs 3\.00, a wrong block 15\.00 and 100 %/)
+  assert.match(byPrecision.thresholds.rule, /precision >= 0\.5/)
+  const manifest = JSON.parse(readFileSync(join(folder, 'cost', 'manifest.json'), 'utf8')) as {
+    costs: unknown
+  }
+  assert.deepEqual(manifest.costs, byCost.costs)
+  const card = readFileSync(join(folder, 'cost', 'MODEL_CARD.md'), 'utf8')
+  const { avoidedMinor } = byCost.costs.test
+  assert.ok(card.includes(`${(avoidedMinor / 100).toFixed(2)} |`), card)
+})
+
 test('even a small net ranks frauds far above chance on later time', async (t) => {
   const { metrics, periods } = await train(join(folderFor(t), 'model'), { epochsMax: 25 })
   const fraudShare = periods.test.frauds / periods.test.transactions
@@ -173,9 +229,9 @@ test('a folder that is taken is left as it is, unless it holds a model and force
   await train(out)
   const before = bytesOf(out)
   const isUsage = (error: unknown): boolean => isSluiceError(error, 'SLUICE_USAGE')
-  await assert.rejects(train(out, { seed: 6 }), isUsage)
+  await assert.rejects(train(out, { seeds: [6] }), isUsage)
   assert.deepEqual(bytesOf(out), before)
-  const summary = await train(out, { seed: 6, force: true })
+  const summary = await train(out, { seeds: [6], force: true })
   assert.notDeepEqual(bytesOf(out), before)
   assert.equal(readdirSync(folder).length, 1, 'nothing is left beside it')
   assert.ok(summary.bytes > 0)

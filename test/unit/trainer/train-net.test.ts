@@ -4,7 +4,8 @@ import { isSluiceError } from '../../../services/core/errors.ts'
 import { openBackend } from '../../../services/platform/tensorflow/load-tensorflow.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'
 import { NET_TRAINING } from '../../../services/trainer/train-cascade.ts'
-import { trainNet, type NetRows } from '../../../services/trainer/train-net.ts'
+import type { NetRows } from '../../../services/trainer/net-passes.ts'
+import { trainNet } from '../../../services/trainer/train-net.ts'
 
 test('a net that diverges is an error, never a model whose scores are no numbers, and leaves no tensor', async () => {
   const backend = await openBackend('wasm')

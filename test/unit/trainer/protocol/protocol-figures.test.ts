@@ -2,8 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import {
+  alertedRows,
   protocolFigures,
+  savedShare,
+  savingThreshold,
   type AssessedScores,
 } from '../../../../services/trainer/protocol/protocol-figures.ts'
 
@@ -98,4 +102,80 @@ test('calibration error is the mean distance of score and share in ten bins', ()
     ...{ card: 0, day: 0, amount: 1 },
   }))
   isNear(protocolFigures(weekOf(rows)).calibrationError, 0.3 / 10)
+})
+
+const ROWS: fc.Arbitrary<readonly Row[]> = fc.array(
+  fc.record({
+    score: fc.integer({ min: 0, max: 12 }).map((score) => score / 12),
+    isFraud: fc.boolean(),
+    card: fc.nat(3),
+    day: fc.nat(6),
+    amount: fc.integer({ min: 0, max: 60 }),
+  }),
+  { minLength: 1, maxLength: 30 },
+)
+
+/** Value of found frauds less the cost of alerts, counted row by row. */
+function savedBy(rows: readonly Row[], threshold: number, alertCost: number): number {
+  return rows
+    .filter(({ score }) => score >= threshold)
+    .reduce((sum, { isFraud, amount }) => sum + (isFraud ? amount : 0) - alertCost, 0)
+}
+
+test('no threshold saves more than the chosen one, over all weeks together', () => {
+  const ALERT_COST = 5
+  fc.assert(
+    fc.property(fc.array(ROWS, { minLength: 1, maxLength: 3 }), (tables) => {
+      const threshold = savingThreshold(tables.map(weekOf), ALERT_COST)
+      const rows = tables.flat()
+      const chosen = threshold === null ? 0 : savedBy(rows, threshold, ALERT_COST)
+      for (let twelfths = 0; twelfths <= 13; twelfths += 1) {
+        assert.ok(savedBy(rows, twelfths / 12, ALERT_COST) <= chosen)
+      }
+      for (const table of tables) {
+        const value = table.reduce((sum, { isFraud, amount }) => sum + (isFraud ? amount : 0), 0)
+        const saved = threshold === null ? 0 : savedBy(table, threshold, ALERT_COST)
+        if (value > 0) isNear(savedShare(weekOf(table), threshold, ALERT_COST), saved / value)
+      }
+    }),
+  )
+})
+
+test('the highest 0.5 % are alerted, of equal scores the first', () => {
+  const row = { isFraud: false, card: 0, day: 0, amount: 1 }
+  const rows = Array.from({ length: 600 }, (_, index) => ({
+    ...row,
+    score: index === 599 ? 0.9 : 0.5,
+  }))
+  assert.deepEqual(alertedRows(weekOf(rows).scores), [599, 0, 1])
+})
+
+test('figures are those of slow sums over pairs and thresholds, whatever the rows', () => {
+  fc.assert(
+    fc.property(ROWS, (rows) => {
+      const frauds = rows.filter(({ isFraud }) => isFraud)
+      const genuine = rows.filter(({ isFraud }) => !isFraud)
+      fc.pre(frauds.length > 0 && genuine.length > 0)
+      const found = protocolFigures(weekOf(rows))
+      let pairs = 0
+      for (const fraud of frauds) {
+        for (const other of genuine) {
+          pairs += fraud.score > other.score ? 1 : fraud.score === other.score ? 0.5 : 0
+        }
+      }
+      isNear(found.aucRoc, pairs / (frauds.length * genuine.length))
+      // Average precision: each fraud counts with the precision of an alert threshold at its score.
+      const precisions = frauds.map(({ score }) => {
+        const alerts = rows.filter((row) => row.score >= score)
+        return alerts.filter(({ isFraud }) => isFraud).length / alerts.length
+      })
+      isNear(found.averagePrecision, precisions.reduce((a, b) => a + b) / frauds.length)
+      // With so few rows one in 1,000 genuine ones is none: what scores above all of them is found.
+      const highest = Math.max(...genuine.map(({ score }) => score))
+      const above = frauds.filter(({ score }) => score > highest)
+      isNear(found.recallAtFalsePositives01Percent, above.length / frauds.length)
+      const squares = rows.map(({ score, isFraud }) => (score - (isFraud ? 1 : 0)) ** 2)
+      isNear(found.brier, squares.reduce((a, b) => a + b) / rows.length)
+    }),
+  )
 })

@@ -1,0 +1,114 @@
+// What alerts cost and what they save, in minor units of the reference currency. Thresholds are chosen by it, and it is
+// written down with each model.
+
+import type { FieldReader } from './field-reader.ts'
+
+const AMOUNT_MINOR_MAX = 1e9
+
+/** What an operator says of its own work. */
+export interface AlertCosts {
+  /** Work on one alert, flag or block, fraud or not. */
+  readonly alertMinor: number
+  /** Refusing a genuine payment: a fixed part, and a share of its amount. */
+  readonly wrongBlockMinor: number
+  readonly wrongBlockShare: number
+  /** Share of a fraud's amount that a flag still saves; a block saves all of it. */
+  readonly flagSavesShare: number
+}
+
+/** What holds when nothing else is said: 5.00 an alert, 20.00 and half of the amount a wrong block; a flag saves half. */
+export const DEFAULT_ALERT_COSTS: AlertCosts = Object.freeze({
+  alertMinor: 500,
+  wrongBlockMinor: 2_000,
+  wrongBlockShare: 0.5,
+  flagSavesShare: 0.5,
+})
+
+/** What thresholds did to one period. Minor units; what was lost in all is fraud - avoided + alerts + wrong blocks. */
+export interface CostFigures {
+  /** Value of all frauds: the loss without any alert. */
+  readonly fraudMinor: number
+  readonly avoidedMinor: number
+  readonly alertsMinor: number
+  readonly wrongBlocksMinor: number
+}
+
+/** Scored payments; arrays are by row. */
+export interface CostedRows {
+  readonly scores: Float64Array
+  /** 1 fraud, 0 genuine. */
+  readonly truth: Uint8Array
+  readonly amountsMinor: Float64Array
+}
+
+/** What flagging a payment is worth, beside letting it pass. */
+export function flagGain(isFraud: boolean, amountMinor: number, costs: AlertCosts): number {
+  return (isFraud ? costs.flagSavesShare * amountMinor : 0) - costs.alertMinor
+}
+
+/** What blocking a payment is worth, beside flagging it. */
+export function blockGain(isFraud: boolean, amountMinor: number, costs: AlertCosts): number {
+  return isFraud
+    ? (1 - costs.flagSavesShare) * amountMinor
+    : -(costs.wrongBlockMinor + costs.wrongBlockShare * amountMinor)
+}
+
+/** What was saved and spent with these thresholds. */
+export function costFigures(
+  { scores, truth, amountsMinor }: CostedRows,
+  thresholds: { readonly flag: number; readonly block: number },
+  costs: AlertCosts,
+): CostFigures {
+  let fraudMinor = 0
+  let avoidedMinor = 0
+  let alertsMinor = 0
+  let wrongBlocksMinor = 0
+  for (const [row, score] of scores.entries()) {
+    const amountMinor = amountsMinor[row] ?? 0
+    const isFraud = truth[row] === 1
+    const isBlocked = score >= thresholds.block
+    if (isFraud) fraudMinor += amountMinor
+    if (score < thresholds.flag) continue
+    alertsMinor += costs.alertMinor
+    if (isFraud) avoidedMinor += (isBlocked ? 1 : costs.flagSavesShare) * amountMinor
+    else if (isBlocked)
+      wrongBlocksMinor += costs.wrongBlockMinor + costs.wrongBlockShare * amountMinor
+  }
+  return { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor }
+}
+
+/** What fraud and the work against it cost in all. */
+export function totalMinor(figures: CostFigures): number {
+  const { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor } = figures
+  return fraudMinor - avoidedMinor + alertsMinor + wrongBlocksMinor
+}
+
+/** What a manifest says of costs. */
+export interface ModelCosts {
+  readonly costs: AlertCosts
+  readonly validation: CostFigures
+  readonly test: CostFigures
+}
+
+/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readModelCosts(fields: FieldReader): ModelCosts {
+  return {
+    costs: fields.object('costs', (costs) => ({
+      alertMinor: costs.number('alertMinor', 0, AMOUNT_MINOR_MAX),
+      wrongBlockMinor: costs.number('wrongBlockMinor', 0, AMOUNT_MINOR_MAX),
+      wrongBlockShare: costs.number('wrongBlockShare', 0, 100),
+      flagSavesShare: costs.number('flagSavesShare', 0, 1),
+    })),
+    validation: fields.object('validation', readCostFigures),
+    test: fields.object('test', readCostFigures),
+  }
+}
+
+function readCostFigures(fields: FieldReader): CostFigures {
+  return {
+    fraudMinor: fields.number('fraudMinor', 0),
+    avoidedMinor: fields.number('avoidedMinor', 0),
+    alertsMinor: fields.number('alertsMinor', 0),
+    wrongBlocksMinor: fields.number('wrongBlocksMinor', 0),
+  }
+}
