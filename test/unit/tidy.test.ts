@@ -130,7 +130,10 @@ const RULES: readonly Rule[] = [
       'services/cli/demo/demo-record.ts': 'record of a demo in another process',
       'services/cli/commands/produce-options.ts': 'column mapping given by a person',
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
+      'services/core/control/block-control.ts':
+        'how often a control message says breakers were reset',
       'services/core/control/wish.ts': 'what a control message remembers',
+      'services/core/decision/kept-blocks.ts': 'commit metadata from Kafka',
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
       'services/trainer/kept-net.ts': 'our own bytes, which their digest says are whole',
