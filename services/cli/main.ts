@@ -56,6 +56,21 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     'list features, export rows, explain one decision',
     () => import('./commands/features.ts'),
   ],
+  [
+    'explain',
+    'say all about one alert: why, and what came of it',
+    () => import('./commands/explain.ts'),
+  ],
+  [
+    'replay',
+    'compute decisions again from the log, and compare',
+    () => import('./commands/replay.ts'),
+  ],
+  [
+    'audit',
+    'verify the chain of decision blocks, and anchor it',
+    () => import('./commands/audit.ts'),
+  ],
   ['lake', 'keep history in Parquet files, and ask it', () => import('./commands/lake.ts')],
   ['skew', 'recompute decisions from the log, continuously', () => import('./commands/skew.ts')],
   ['boards', 'show the Grafana boards without Grafana', () => import('./commands/boards.ts')],

@@ -1,6 +1,7 @@
 // What one micro-batch publishes, encoded: alerts, leases, one decision block, dead letters, and the offsets.
 
-import { createHash } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { blockHashOf, DIGEST_SALT_BYTES } from '../core/audit/block-hash.ts'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
 import { STATE } from '../core/features/feature-states.ts'
 import type { LanePosition } from '../core/features/lane-fold.ts'
@@ -53,7 +54,7 @@ export function encodeOutput(
   const { partition } = decide
   const block = blockOf(taken, decided, progress, previousHash, decidedAtMs, options)
   const blockValue = codecs.decisionBlock.encode(block)
-  const chainHash = createHash('sha256').update(blockValue).digest('base64')
+  const chainHash = blockHashOf(block, blockValue).toString('base64')
   const ofDecisions = new Set(decided.alerts)
   const { published, leases, kept } = decided.blocks
   const output = encodeBlocks(published, leases, partition, codecs, (alert) => {
@@ -157,5 +158,7 @@ function blockOf(
     deadLetterOffsets: taken.rejected
       .filter(({ topic }) => topic === 'transactions')
       .map(({ letter }) => letter.offset),
+    digestSalts: randomBytes(decided.decisions.length * DIGEST_SALT_BYTES),
+    erased: [],
   }
 }

@@ -1,35 +1,66 @@
-// Reasons for what is flagged or blocked: each feature in turn at its usual value. Where the large net of a cascade has
+// Why rows were flagged or blocked: each feature in turn at its usual value, and the least change of one feature that
+// would have given a milder outcome. All rows of a batch are asked about together. Where the large net of a cascade has
 // decided, the small one says which few features are worth asking it about, since it is asked once for each.
 
-import { rankedDrops, reasonsOf, REASONS_MAX, writeOcclusions } from '../core/decision/reasons.ts'
-import { SEQUENCE_LENGTH } from '../core/features/card-sequence.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
+import {
+  rankedDrops,
+  reasonsOf,
+  REASONS_MAX,
+  writeOcclusions,
+  type Drop,
+} from '../core/decision/reasons.ts'
+import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { Verifier } from '../core/scoring/scoring-model.ts'
-import type { Reason } from '../core/wire/records.ts'
+import type { Counterfactual, Outcome, Reason } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
+import { findCounterfactuals } from './find-counterfactuals.ts'
 import type { VerifiedRow } from './verify-rows.ts'
+import { verifyChanged, type ChangedRow } from './what-if.ts'
 
 /** Features that the large net is asked about, of those that matter most to the small one. */
 const CANDIDATES_MAX = 2 * REASONS_MAX
 
-const AMOUNT_FEATURE = FEATURE_NAMES.indexOf('amount')
-const MINOR_PER_UNIT = 100
-
-/** A row that wants reasons, and its score. */
+/** A row that wants reasons, and what it came to. */
 export interface Explained {
   readonly row: Float64Array
   readonly score: number
   readonly draftScore: number
   /** What the large net read; null when the draft decided. */
   readonly verified: VerifiedRow | null
+  readonly outcome: Outcome
+  /** What the row would come to with another row and score; pure. */
+  readonly outcomeOf: (row: Float64Array, score: number) => Outcome
 }
 
-/** Reasons per row, in order. */
+export interface Why {
+  readonly reasons: readonly Reason[]
+  /** Null when not even the strongest features at their usual values give a milder outcome. */
+  readonly counterfactual: Counterfactual | null
+}
+
+export const NO_WHY: Why = { reasons: [], counterfactual: null }
+
+type Options = Pick<DecideOptions, 'usual' | 'score' | 'verify'>
+
+/** Reasons and counterfactual per row, in order. */
 export async function explainRows(
   explained: readonly Explained[],
-  { usual, score, verify }: Pick<DecideOptions, 'usual' | 'score' | 'verify'>,
-): Promise<readonly (readonly Reason[])[]> {
+  options: Options,
+): Promise<readonly Why[]> {
   if (explained.length === 0) return []
+  const drops = await dropsOf(explained, options)
+  const counterfactuals = await findCounterfactuals(explained, drops, options)
+  return explained.map(({ row }, position) => ({
+    reasons: reasonsOf(row, options.usual, drops[position] ?? []),
+    counterfactual: counterfactuals[position] ?? null,
+  }))
+}
+
+/** Features whose usual value lowers the score, per row, strongest first. */
+async function dropsOf(
+  explained: readonly Explained[],
+  { usual, score, verify }: Options,
+): Promise<readonly (readonly Drop[])[]> {
   const stride = FEATURE_COUNT * FEATURE_COUNT
   const occluded = new Float64Array(explained.length * stride)
   for (const [position, { row }] of explained.entries()) {
@@ -37,22 +68,14 @@ export async function explainRows(
   }
   const scores = await score(occluded, explained.length * FEATURE_COUNT)
   if (verify !== null) await askAgain(explained, scores, usual, verify.verifier)
-  return explained.map(({ row, score: own }, position) =>
-    reasonsOf(row, usual, own, scores, position * FEATURE_COUNT),
+  return explained.map(({ score: own }, position) =>
+    rankedDrops(own, scores, position * FEATURE_COUNT),
   )
 }
 
-/** A feature at its usual value, of a row that the large net has decided. */
-interface Candidate {
-  readonly position: number
-  readonly feature: number
-  readonly row: Float64Array
-  readonly verified: VerifiedRow
-}
-
 /**
- * Of verified rows, puts the large net's scores for the features that matter most to the small one in place of the
- * small one's, and NaN for the others. All rows are asked about together.
+ * Of verified rows, puts what the cascade would have answered for the features that matter most to the small net in
+ * place of its own scores, and NaN for the others. All rows are asked about together.
  */
 async function askAgain(
   explained: readonly Explained[],
@@ -60,29 +83,20 @@ async function askAgain(
   usual: readonly number[],
   verifier: Verifier,
 ): Promise<void> {
-  const candidates: Candidate[] = []
+  const candidates: (ChangedRow & { readonly at: number })[] = []
+  const found: number[] = []
   for (const [position, { row, draftScore, verified }] of explained.entries()) {
     if (verified === null) continue
     const from = position * FEATURE_COUNT
-    for (const { feature } of rankedDrops(draftScore, scores, from).slice(0, CANDIDATES_MAX)) {
-      candidates.push({ position, feature, row, verified })
+    for (const drop of rankedDrops(draftScore, scores, from).slice(0, CANDIDATES_MAX)) {
+      const { feature, scoreAtUsual } = drop
+      const changes = [{ feature, value: usual[feature] ?? NaN }]
+      candidates.push({ row, changes, verified, at: from + feature })
+      found.push(scoreAtUsual)
     }
     scores.fill(NaN, from, from + FEATURE_COUNT)
   }
-  if (candidates.length === 0) return
-  const rows = new Float64Array(candidates.length * FEATURE_COUNT)
-  const sequences = new Float64Array(candidates.length * SEQUENCE_LENGTH)
-  const amountsMinor = new Float64Array(candidates.length)
-  for (const [at, { feature, row, verified }] of candidates.entries()) {
-    const value = usual[feature] ?? NaN
-    rows.set(row, at * FEATURE_COUNT)
-    rows[at * FEATURE_COUNT + feature] = value
-    sequences.set(verified.sequence, at * SEQUENCE_LENGTH)
-    // The sequence compares earlier amounts with this one.
-    amountsMinor[at] = feature === AMOUNT_FEATURE ? value * MINOR_PER_UNIT : verified.amountMinor
-  }
-  const found = await verifier.score({ rows, sequences, amountsMinor }, candidates.length)
-  for (const [at, { position, feature }] of candidates.entries()) {
-    scores[position * FEATURE_COUNT + feature] = found[at] ?? NaN
-  }
+  const answers = Float64Array.from(found)
+  await verifyChanged(candidates, answers, verifier)
+  for (const [index, { at }] of candidates.entries()) scores[at] = answers[index] ?? NaN
 }

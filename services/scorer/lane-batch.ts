@@ -116,7 +116,6 @@ async function processWith(
     clock.nowMs(),
   )
   telemetry.batchDecided(report)
-  telemetry.policyFailed(decided.policyFailures)
   telemetry.blocksCommitted(output.decide.partition, decided.blocks.counts)
   telemetry.policyFailed(decided.policyFailures)
   span?.end(report)

@@ -2,18 +2,18 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
-import { isScore, outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
+import { outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
 import type { LaneFold } from '../core/features/lane-fold.ts'
 import { referenceOf } from '../core/reference.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
-import type { Alert, DecisionRecord, Outcome, Reason } from '../core/wire/records.ts'
+import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { alertOf, decisionOf, namedIn } from './decision-records.ts'
 import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from './lane-blocks.ts'
-import { explainRows, type Explained } from './explain-batch.ts'
+import { counterfactualFor, explainDecided, type ExplainedBatch } from './explain-decided.ts'
 import { foldBatch, type FoldedBatch, type LaneEntry, type LaneLabel } from './fold-batch.ts'
 import { revise, type Revision } from './revise.ts'
 import { ruleBatch, type RuledRow } from './rule-batch.ts'
@@ -55,6 +55,10 @@ export interface DecidedBatch {
   readonly scoreMs: number
 }
 
+type Recorded = Pick<DecidedBatch, 'decisions' | 'alerts' | 'alerted' | 'policyFailures'> & {
+  readonly revisions: readonly Revision[]
+}
+
 /** A label beside the outcome of its transaction. */
 export interface LabelledOutcome {
   readonly label: Label
@@ -82,33 +86,67 @@ export async function decideBatch(
   const foldedMs = performance.now()
   const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
   const ruled = ruleBatch(batch, scored, progress, options)
-  const reasons = await explain(batch, ruled, scored, options)
+  const revised = revise(scored, decidedAtMs, options)
+  const explained = await explainDecided(batch, ruled, revised, scored, options)
+  const settling = new Settling(blocks, explained.revisions, decidedAtMs, options)
+  settling.labels(labels)
+  const { revisions, ...recorded } = recordRows(
+    ...([batch, ruled, explained, scored, settling] as const),
+    ...([state, blocks, decidedAtMs, options] as const),
+  )
+  return {
+    ...recorded,
+    ...withRevisions(batch, revisions),
+    blocks: blocks.take(options),
+    transactions: [
+      ...batch.rows.map(({ transaction }) => transaction),
+      ...revisions.map(({ transaction }) => transaction),
+    ],
+    labelled,
+    duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
+    recomputed: scored.revisables.length,
+    cascade: options.verify === null ? null : cascadeCounts(scored, options.thresholds),
+    featuresMs: foldedMs - startMs,
+    scoreMs: performance.now() - foldedMs,
+  }
+}
+
+/** Decisions, alerts and revisions of a batch, in the order of offsets; leases and breaker learn of each. */
+function recordRows(
+  batch: FoldedBatch,
+  ruled: readonly RuledRow[],
+  explained: ExplainedBatch,
+  scored: VerifiedScores,
+  settling: Settling,
+  state: LaneState | null,
+  blocks: LaneBlocks,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Recorded {
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
   const alerted: Transaction[] = []
   const revisions: Revision[] = []
-  const settling = new Settling(blocks, revise(scored, decidedAtMs, options), decidedAtMs, options)
-  settling.labels(labels)
-  const failures = new Map<string, number>()
-  for (const [index, { outcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
+  const policyFailures = new Map<string, number>()
+  for (const [index, { outcome: ruledOutcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
     const row = batch.rows[index]
     if (row === undefined) continue
-    const settled = settling.transaction(row, outcome, ruling)
+    const { outcome, mark } = settling.transaction(row, ruledOutcome, ruling)
     const decision = decisionOf(row.transaction, {
       offset: row.offset,
       revision: 0,
-      outcome: settled.outcome,
+      outcome,
       score: scored.scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
-      marks: withMark(marks, settled.mark),
-      reasons: reasons.get(index) ?? [],
+      marks: withMark(marks, mark),
+      reasons: explained.whyOf(index).reasons,
       entityAgeMs,
       causeOffset: null,
       ...namedIn(ruling),
     })
     decisions.push(decision)
     if (ruling === null) continue
-    for (const name of ruling.failed) failures.set(name, (failures.get(name) ?? 0) + 1)
+    for (const name of ruling.failed) policyFailures.set(name, (policyFailures.get(name) ?? 0) + 1)
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
     const alert = alertOf(
       row.transaction,
@@ -120,7 +158,8 @@ export async function decideBatch(
       options,
     )
     if (alert !== null) {
-      alerts.push(blocks.publish(alert, decidedAtMs))
+      const counterfactual = counterfactualFor(decision.outcome, explained.whyOf(index))
+      alerts.push(blocks.publish({ ...alert, counterfactual }, decidedAtMs))
       alerted.push(row.transaction)
     }
     for (const revision of settling.revisions(row.offset)) {
@@ -131,24 +170,7 @@ export async function decideBatch(
     }
   }
   decisions.push(...revisions.map(({ decision }) => decision))
-  return {
-    decisions,
-    ...withRevisions(batch, revisions),
-    alerts,
-    alerted,
-    blocks: blocks.take(options),
-    transactions: [
-      ...batch.rows.map(({ transaction }) => transaction),
-      ...revisions.map(({ transaction }) => transaction),
-    ],
-    policyFailures: failures,
-    labelled,
-    duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
-    recomputed: scored.revisables.length,
-    cascade: options.verify === null ? null : cascadeCounts(scored, options.thresholds),
-    featuresMs: foldedMs - startMs,
-    scoreMs: performance.now() - foldedMs,
-  }
+  return { decisions, alerts, alerted, policyFailures, revisions }
 }
 
 /** Looks at what was decided for labelled transactions. Changes nothing; cards that were not read tell nothing. */
@@ -166,27 +188,6 @@ function outcomesOfLabelled(
     met.push({ label, outcome: outcomeOfStored(stored) })
   }
   return met
-}
-
-async function explain(
-  { rows, features }: FoldedBatch,
-  ruled: readonly RuledRow[],
-  { scores, verified, draftScores }: VerifiedScores,
-  options: DecideOptions,
-): Promise<ReadonlyMap<number, readonly Reason[]>> {
-  const indexes: number[] = []
-  const explained: Explained[] = []
-  for (const [index, { outcome }] of ruled.entries()) {
-    const score = scores[index] ?? NaN
-    const isFirst = rows[index]?.folded.duplicateOfOffset === null
-    if (outcome === 'approve' || !isFirst || !isScore(score)) continue
-    indexes.push(index)
-    const row = features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-    const draftScore = draftScores[index] ?? NaN
-    explained.push({ row, score, draftScore, verified: verified.answers.get(index) ?? null })
-  }
-  const reasons = await explainRows(explained, options)
-  return new Map(indexes.map((index, position) => [index, reasons[position] ?? []]))
 }
 
 /** Rows, states and amounts of first decisions, with those of revisions after them. */

@@ -2,10 +2,10 @@
 
 import { STATE } from '../core/features/feature-states.ts'
 import type { ComputedRow, Recomputed } from '../core/features/late-revisions.ts'
-import type { Ruling } from '../core/policy/ruling.ts'
+import type { PolicyInput, Ruling } from '../core/policy/ruling.ts'
 import type { CascadeMark } from '../core/scoring/cascade.ts'
 import type { Transaction } from '../core/transaction.ts'
-import type { Alert, DecisionRecord } from '../core/wire/records.ts'
+import type { Alert, Counterfactual, DecisionRecord } from '../core/wire/records.ts'
 import { decisionOf, namedIn, revisedAlertOf } from './decision-records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { withMarks } from './rule-batch.ts'
@@ -18,16 +18,22 @@ export interface Revision {
   readonly amountMinor: number
   readonly transaction: Transaction
   readonly alert: Alert | null
+  /** What the policy was asked, and what it said; of the row before the cause, too. */
+  readonly input: PolicyInput
   readonly ruling: Ruling
-  /** Of the row before the cause, by the same policy. */
   readonly rulingBefore: Ruling
+  /** Of the decision among those that were looked at again. */
+  readonly index: number
+  readonly draftScore: number
+  /** Null until it is explained, and where there is none. */
+  readonly counterfactual: Counterfactual | null
   /** Of the cause: when its message was sent. */
   readonly timestampMs: number
 }
 
 /** Revisions of a batch, in the order of their causes. */
 export function revise(
-  { revisables, before, after, scores, verified }: VerifiedScores,
+  { revisables, before, after, draftAfter, scores, verified }: VerifiedScores,
   decidedAtMs: number,
   options: DecideOptions,
 ): readonly Revision[] {
@@ -39,11 +45,15 @@ export function revise(
       continue
     }
     const score = after[index] ?? NaN
-    const marksBefore = marksOf(recomputed.before, cascadeMark(verified, positions.before))
-    const marks = marksOf(recomputed.after, cascadeMark(verified, positions.after))
+    const marksBefore = revisedMarksOf(recomputed.before, cascadeMark(verified, positions.before))
+    const marks = revisedMarksOf(recomputed.after, cascadeMark(verified, positions.after))
     const scoreBefore = before[index] ?? NaN
-    const rulingBefore = rulingOf(recomputed, recomputed.before, scoreBefore, marksBefore, options)
-    const ruling = rulingOf(recomputed, recomputed.after, score, marks, options)
+    const { policy } = options
+    const rulingBefore = policy.rule(
+      inputOf(recomputed, recomputed.before, scoreBefore, marksBefore, options),
+    )
+    const input = inputOf(recomputed, recomputed.after, score, marks, options)
+    const ruling = policy.rule(input)
     const { outcome } = ruling
     if (outcome === rulingBefore.outcome) continue
     const { transaction, offset, revision } = recomputed
@@ -62,11 +72,15 @@ export function revise(
     revisions.push({
       decision,
       computed: recomputed.after,
+      input,
       ruling,
       rulingBefore,
       timestampMs: cause.timestampMs,
       amountMinor: recomputed.amountMinor,
       transaction,
+      index,
+      draftScore: draftAfter[index] ?? NaN,
+      counterfactual: null,
       alert: revisedAlertOf(
         transaction,
         decision,
@@ -82,20 +96,19 @@ export function revise(
   return revisions
 }
 
-function rulingOf(
+function inputOf(
   { transaction, amountMinor }: Recomputed,
   { row, states }: ComputedRow,
   score: number,
   marks: readonly string[],
-  { policy, thresholds: modelThresholds }: DecideOptions,
-): Ruling {
-  return policy.rule({
-    ...{ transaction, row, states, score, referenceMinor: amountMinor, modelThresholds, marks },
-  })
+  { thresholds: modelThresholds }: DecideOptions,
+): PolicyInput {
+  return { transaction, row, states, score, referenceMinor: amountMinor, modelThresholds, marks }
 }
 
-function marksOf(
-  { states, isApproximate }: ComputedRow,
+/** Marks of a revision, before the policy has its say. */
+export function revisedMarksOf(
+  { states, isApproximate }: Pick<ComputedRow, 'states' | 'isApproximate'>,
   mark: CascadeMark | null,
 ): readonly string[] {
   const marks = mark === null ? ['recomputed'] : ['recomputed', mark]

@@ -23,9 +23,10 @@ import { openBatchTracer } from '../platform/tracing/open-tracing.ts'
 import type { OutputOptions } from './batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import type { DecideOptions } from './decide-options.ts'
+import type { HeldOutput } from './lane-batch.ts'
 import { LaneGroup } from './lane-group.ts'
 import { openConfiguredModel, ScorerModels } from './models/scorer-models.ts'
-import type { Serving } from './models/served-models.ts'
+import type { HeldModel, Serving } from './models/served-models.ts'
 import { OperatorWords } from './operator-words.ts'
 import { observeRedis } from './redis-observer.ts'
 
@@ -114,22 +115,10 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
     }),
     takeOutput: (partition) => {
       const held = models.take()
-      const { controlPosition } = held
-      const { backend } = held.model.info
       const decide = decideOptions(config, held, streamId, topics.transactions, {
-        partition,
-        partitionCount,
-        breakerResets: words.breakerResets,
+        ...{ partition, partitionCount, breakerResets: words.breakerResets },
       })
-      return {
-        options: { codecs, backend, controlPosition, topics, decide },
-        committed: (decided) => {
-          models.committed(decided, held.policy)
-        },
-        release: () => {
-          held.release()
-        },
-      }
+      return heldOutput(models, held, { codecs, topics, decide })
     },
   })
   const server = await openReadiness(config, telemetry, models, group, store)
@@ -138,6 +127,24 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   opened.push(group)
   await group.start(topics.transactions, topics.labels)
   return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
+}
+
+/** What decides one batch, with all that it is written by. */
+function heldOutput(
+  models: ScorerModels,
+  held: HeldModel,
+  common: Pick<OutputOptions, 'codecs' | 'topics' | 'decide'>,
+): HeldOutput {
+  const { controlPosition, model, policy } = held
+  return {
+    options: { ...common, backend: model.info.backend, controlPosition },
+    committed: (decided) => {
+      models.committed(decided, policy)
+    },
+    release: () => {
+      held.release()
+    },
+  }
 }
 
 /** Metrics and readiness of the process. */

@@ -12,6 +12,8 @@ import { NOTHING_VERIFIED, verifyRows, type Verifiable, type Verified } from './
 /** Scores as they decide; those of the draft beside them. */
 export interface VerifiedScores extends ScoredRows {
   readonly draftScores: Float64Array
+  /** Per revisable, of the row after the late transaction. */
+  readonly draftAfter: Float64Array
   /** By position: of a transaction of the batch, or after these as of `revisedPositions`. */
   readonly verified: Verified
 }
@@ -32,7 +34,9 @@ export async function verifyScores(
   { verify }: Pick<DecideOptions, 'verify'>,
 ): Promise<VerifiedScores> {
   const draftScores = scored.scores
-  if (verify === null) return { ...scored, draftScores, verified: NOTHING_VERIFIED }
+  if (verify === null) {
+    return { ...scored, draftScores, draftAfter: scored.after, verified: NOTHING_VERIFIED }
+  }
   const first: Verifiable[] = rows.map(({ transaction, offset, folded }, index) => ({
     transaction,
     features: features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT),
@@ -65,6 +69,7 @@ export async function verifyScores(
   return {
     revisables: scored.revisables,
     draftScores,
+    draftAfter: scored.after,
     scores: draftScores.map((score, index) => scoreAt(index, score)),
     before: scored.before.map((score, index) =>
       scoreAt(revisedPositions(rows.length, index).before, score),

@@ -10,7 +10,7 @@ import {
   type ReplayEntry,
   type ReplayLabel,
 } from '../core/features/replay-records.ts'
-import type { OnReplayed } from '../core/features/replay-rows.ts'
+import type { OnCause, OnReplayed } from '../core/features/replay-rows.ts'
 import type { ReplaySample } from '../core/features/replay-sample.ts'
 import { SluiceError } from '../core/errors.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
@@ -41,6 +41,11 @@ export interface FeedOptions extends KafkaConnection {
   readonly until: 'end' | 'stop'
   readonly sample: ReplaySample
   readonly onReplayed: OnReplayed
+  readonly onCause?: OnCause
+  /** Cards and parts of entities in memory beyond which the sample is halved; REPLAY_VALUES_MAX unless given. */
+  readonly valuesMax?: number
+  /** Awaited after each step, so that what takes longer than a call keeps the reading back. */
+  readonly settle?: () => Promise<void>
   /** Once the reader's place is fixed. */
   readonly onReady?: (status: FeedStatus) => void
   /** What was taken in, before anything is replayed that needs it. */
@@ -100,8 +105,9 @@ export async function feedReplay(options: FeedOptions, signal: AbortSignal): Pro
         feed.advanced(topic, partition, next)
       },
     },
-    (batch, pause) => {
+    async (batch, pause) => {
       feed.take(batch, pause)
+      await options.settle?.()
     },
     AbortSignal.any([signal, feed.stopped]),
     () => {
@@ -146,6 +152,8 @@ class Feed {
         return message.kind === 'transaction' ? message.value : null
       },
       onReplayed: options.onReplayed,
+      onCause: options.onCause,
+      ...(options.valuesMax !== undefined && { valuesMax: options.valuesMax }),
     })
   }
 

@@ -1,7 +1,7 @@
 // The auditor: holds what was sent against what was published, and two streams against each other. It knows the
 // promises and the record formats, and nothing of how the scorer keeps them.
 
-import { createHash } from 'node:crypto'
+import { blockHashOf } from '../../services/core/audit/block-hash.ts'
 import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { Alert, DecisionBlock } from '../../services/core/wire/records.ts'
@@ -72,7 +72,7 @@ function chainFaults(blocks: readonly SeenBlock[], sent: readonly Sent[]): Fault
     if (block.features.length !== block.decisions.length * block.featureCount * 8) {
       faults.push({ promise: 'chain', text: `${place} lacks feature rows` })
     }
-    previousHash = createHash('sha256').update(value).digest('hex')
+    previousHash = blockHashOf(block, value).toString('hex')
     nextOffset = block.nextOffset
   }
   return faults

@@ -286,6 +286,8 @@ const NO_BLOCK = {
   previousHash: new Uint8Array(),
   featureCount: FEATURE_COUNT,
   deadLetterOffsets: [],
+  digestSalts: new Uint8Array(),
+  erased: [],
 } as const
 
 function decisionOf(

@@ -9,6 +9,7 @@ import type { ServerVersions } from './machine.ts'
 import type { Machine } from './machine.ts'
 import type { LiveResult } from './live-bench.ts'
 import type { ProfileSummary } from './profile-summary.ts'
+import { reasonsLines, type ReasonsBenchResult } from './reasons-bench.ts'
 import type { ReplayResult, ReplayRun } from './replay-bench.ts'
 import type { BackendResult } from './scoring-bench.ts'
 import type { SizingResult, StateSize } from './sizing-bench.ts'
@@ -30,6 +31,7 @@ export interface BenchReport {
   readonly takeover: TakeoverResult | null
   readonly tracing: TracingBenchResult | null
   readonly swap: SwapResult | null
+  readonly reasons: ReasonsBenchResult | null
   readonly features: FeaturesResult | null
   readonly backends: BackendsResult | null
   readonly profile: ProfileSummary | null
@@ -43,6 +45,7 @@ export function reportProblems({
   takeover,
   tracing,
   swap,
+  reasons,
   features,
   backends,
 }: BenchReport): readonly string[] {
@@ -54,6 +57,7 @@ export function reportProblems({
     ...(takeover?.problems ?? []).map((problem) => `takeover: ${problem}`),
     ...(tracing?.problems ?? []).map((problem) => `tracing, ${problem}`),
     ...(swap?.problems ?? []).map((problem) => `swap: ${problem}`),
+    ...(reasons?.problems ?? []).map((problem) => `reasons, ${problem}`),
     ...(features?.problems ?? []).map((problem) => `features: ${problem}`),
     ...(backends === null ? [] : backendsProblems(backends)),
     ...(scoring ?? [])
@@ -74,6 +78,7 @@ export function reportLines(report: BenchReport): readonly string[] {
     ...(report.takeover === null ? [] : takeoverLines(report.takeover)),
     ...(report.tracing === null ? [] : tracingLines(report.tracing)),
     ...(report.swap === null ? [] : swapLines(report.swap)),
+    ...(report.reasons === null ? [] : reasonsLines(report.reasons)),
     ...(report.features === null ? [] : featuresLines(report.features)),
     ...(report.backends === null ? [] : backendsLines(report.backends)),
     ...reportProblems(report).map((problem) => `PROBLEM  ${problem}`),

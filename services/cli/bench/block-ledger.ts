@@ -1,7 +1,7 @@
 // Books of the decision blocks of one run: whatever is benchmarked must also be complete, in order, and linked,
 // or the figure counts for nothing.
 
-import { createHash } from 'node:crypto'
+import { blockHashOf } from '../../core/audit/block-hash.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DecisionBlock } from '../../core/wire/records.ts'
 
@@ -72,9 +72,7 @@ export class BlockLedger {
     this.#answeredAt.set(timestampMs, (this.#answeredAt.get(timestampMs) ?? 0) + answered)
     this.#lanes.set(partition, {
       nextOffset: block.nextOffset,
-      chainHash: createHash('sha256')
-        .update(value ?? '')
-        .digest('base64'),
+      chainHash: blockHashOf(block, value ?? Buffer.alloc(0)).toString('base64'),
     })
   }
 

@@ -15,6 +15,7 @@ import { reportLines, reportProblems, type BenchReport } from '../bench/bench-re
 import { describeMachine } from '../bench/machine.ts'
 import { runLiveBench } from '../bench/live-bench.ts'
 import { summarizeProfile } from '../bench/profile-summary.ts'
+import { runReasonsBench } from '../bench/reasons-bench.ts'
 import { runReplayBench } from '../bench/replay-bench.ts'
 import { runScoringBench } from '../bench/scoring-bench.ts'
 import { runSizingBench } from '../bench/sizing-bench.ts'
@@ -42,6 +43,7 @@ const NAMES = [
   'features',
   'backends',
   'swap',
+  'reasons',
 ] as const
 type Name = (typeof NAMES)[number]
 /** Measured when no name is given; the others answer one question and take long. */
@@ -92,17 +94,23 @@ export function register(program: Command): void {
         'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
         'works here x models x batches of 1 to 16,384 rows, without a server, and what draft and target of a\n' +
         'cascade cost for a million payments. swap: latency of decisions before,\n' +
-        'during and after changes of the model under load.\n' +
+        'during and after changes of the model under load. reasons: the cost of explaining alerts when 1 % is\n' +
+        'flagged, the same replay with and without, in turns.\n' +
         'Exits 1 when an event was lost, doubled or not scored.',
     )
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
     .option(
       '--count <n>',
-      'replay, sizing, features: transactions',
+      'replay, sizing, features, reasons: transactions',
       parseInteger(1, COUNT_MAX),
       400_000,
     )
-    .option('--runs <n>', 'replay, features: runs, whose median counts', parseInteger(1, 99), 3)
+    .option(
+      '--runs <n>',
+      'replay, features, reasons: runs, whose median counts',
+      parseInteger(1, 99),
+      3,
+    )
     .option(
       '--batch <n>',
       'replay, sizing: largest micro-batch',
@@ -152,7 +160,7 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
     return {
       ...{ machine, servers: null, scoring, profile: null, backends },
       ...{ replay: null, live: null, sizing: null, takeover: null },
-      ...{ tracing: null, features: null, swap: null },
+      ...{ tracing: null, features: null, swap: null, reasons: null },
     }
   }
   const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
@@ -202,7 +210,15 @@ async function measureOnServers(
 ): Promise<
   Pick<
     BenchReport,
-    'replay' | 'live' | 'sizing' | 'takeover' | 'tracing' | 'features' | 'swap' | 'profile'
+    | 'replay'
+    | 'live'
+    | 'sizing'
+    | 'takeover'
+    | 'tracing'
+    | 'features'
+    | 'swap'
+    | 'reasons'
+    | 'profile'
   >
 > {
   const deps = { servers, signal, onProgress: printProgress }
@@ -253,11 +269,17 @@ async function measureOnServers(
   const swap = names.includes('swap')
     ? await runSwapBench({ ratePerSecond: options.rate, cards }, deps)
     : null
+  const reasons = names.includes('reasons')
+    ? await runReasonsBench(
+        { transactions: options.count, runs: options.runs, batchSizeMax: options.batch, cards },
+        deps,
+      )
+    : null
   const profile =
     profileFile === null || replay === null
       ? null
       : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
-  return { replay, live, sizing, takeover, tracing, features, swap, profile }
+  return { replay, live, sizing, takeover, tracing, features, swap, reasons, profile }
 }
 
 function featuresOptions({ count: transactions, cards, runs }: BenchCommandOptions) {

@@ -18,6 +18,8 @@ const PROGRESS_MESSAGES = 500_000
 export interface ExplainOptions {
   readonly transactionId: string
   readonly revision: number
+  /** The transaction that is meant, where its id was used more than once; the newest without. */
+  readonly place?: { readonly partition: number; readonly offset: number }
   readonly eventAheadMsMax: number
   readonly onProgress: (line: string) => void
 }
@@ -42,7 +44,15 @@ export async function explainDecision(
 ): Promise<ExplainedDecision> {
   const { transactionId, revision, eventAheadMsMax, onProgress } = options
   const all = await findDecisions(stream, transactionId, onProgress, signal)
-  const found = chooseDecision(all, revision)
+  const { place } = options
+  const meant =
+    place === undefined
+      ? all
+      : all.filter(
+          ({ partition, decision }) =>
+            partition === place.partition && decision.offset === place.offset,
+        )
+  const found = chooseDecision(meant, revision)
   if (found === null) throw notFound(stream, options, all)
   const others = all.filter((each) => each !== found)
   const { partition, decision } = found

@@ -3,6 +3,7 @@
 
 import { FEATURES, FEATURE_COUNT } from '../features/feature-list.ts'
 import type { Reason } from '../wire/records.ts'
+import { scoreInWords, valueInWords } from './value-words.ts'
 
 /** Most reasons that one alert carries. */
 export const REASONS_MAX = 3
@@ -21,13 +22,19 @@ export function writeOcclusions(
   }
 }
 
+/** A feature, and the score that its usual value would have given. */
+export interface Drop {
+  readonly feature: number
+  readonly scoreAtUsual: number
+}
+
 /** Features whose usual value would have lowered the score, and to what; strongest first. */
 export function rankedDrops(
   score: number,
   occludedScores: Float64Array,
   position: number,
-): readonly { readonly feature: number; readonly scoreAtUsual: number }[] {
-  const drops: { readonly feature: number; readonly scoreAtUsual: number }[] = []
+): readonly Drop[] {
+  const drops: Drop[] = []
   for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
     const scoreAtUsual = occludedScores[position + feature] ?? NaN
     if (scoreAtUsual < score) drops.push({ feature, scoreAtUsual })
@@ -39,11 +46,8 @@ export function rankedDrops(
 export function reasonsOf(
   row: Float64Array,
   usual: readonly number[],
-  score: number,
-  occludedScores: Float64Array,
-  position: number,
+  drops: readonly Drop[],
 ): readonly Reason[] {
-  const drops = rankedDrops(score, occludedScores, position)
   return drops.slice(0, REASONS_MAX).map(({ feature, scoreAtUsual }) => {
     const value = row[feature] ?? NaN
     return toReason(feature, value, usual[feature] ?? NaN, scoreAtUsual)
@@ -52,7 +56,9 @@ export function reasonsOf(
 
 function toReason(feature: number, value: number, usual: number, scoreAtUsual: number): Reason {
   const definition = FEATURES[feature]
-  const text = `${definition?.sentence ?? ''}: ${inWords(value)} (usually ${inWords(usual)})`
+  const text =
+    `${definition?.sentence ?? ''}: ${valueInWords(feature, value)}; ` +
+    `at its usual ${valueInWords(feature, usual)} it would have scored ${scoreInWords(scoreAtUsual)}`
   return {
     feature: definition?.name ?? '',
     value: Number.isNaN(value) ? null : value,
@@ -60,9 +66,4 @@ function toReason(feature: number, value: number, usual: number, scoreAtUsual: n
     scoreAtUsual,
     text,
   }
-}
-
-function inWords(value: number): string {
-  if (Number.isNaN(value)) return 'none'
-  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)))
 }

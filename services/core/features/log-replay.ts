@@ -17,7 +17,7 @@ import type { Cut } from './entity-part.ts'
 import { ReplayLane, type LaneBegin } from './replay-lane.ts'
 import { LaneParts } from './replay-parts.ts'
 import type { RecordedBlock, ReplayEntry, ReplayLabel } from './replay-records.ts'
-import { LaneRows, type KnownFrom, type OnReplayed } from './replay-rows.ts'
+import { LaneRows, type KnownFrom, type OnCause, type OnReplayed } from './replay-rows.ts'
 import type { ReplaySample } from './replay-sample.ts'
 
 /** Cards and parts of entities in memory beyond which a sample is halved; each takes some 10 kB. */
@@ -33,6 +33,7 @@ export interface LogReplayOptions {
   readonly begins: readonly LaneBegin[]
   readonly readRecord: (record: Uint8Array) => Transaction | null
   readonly onReplayed: OnReplayed
+  readonly onCause?: OnCause | undefined
   /** REPLAY_VALUES_MAX unless given. */
   readonly valuesMax?: number
 }
@@ -48,11 +49,12 @@ export class LogReplay {
 
   constructor(options: LogReplayOptions) {
     this.#options = options
-    const { begins, sample, rates, readRecord } = options
+    const { begins, sample, rates, readRecord, onCause } = options
     this.#lanes = begins.map((begin) => new ReplayLane(begin))
     this.#parts = begins.map(() => new LaneParts(sample, rates))
     this.#rows = begins.map(
-      (_, partition) => new LaneRows({ partition, sample, rates, readRecord, parts: this.#parts }),
+      (_, partition) =>
+        new LaneRows({ partition, sample, rates, readRecord, onCause, parts: this.#parts }),
     )
     this.#floors = begins.map(() => ({ nextOffset: 0, labelNextOffset: 0 }))
   }

@@ -1,7 +1,7 @@
 // What a replay reads: messages of the log as the scorer took them, and decision blocks as it left them.
 
 import type { Label, Transaction } from '../transaction.ts'
-import type { Alignment, CutEntry, DecisionBlock, DecisionRecord } from '../wire/records.ts'
+import type { Alignment, CutEntry, DecisionBlock, DecisionRecord, Mode } from '../wire/records.ts'
 import { STATE } from './feature-states.ts'
 
 /** A message of the transactions topic. `rejected`: it went to the dead letters, by the scorer's own rules. */
@@ -38,6 +38,11 @@ export interface RecordedBlock {
   readonly cut: readonly CutEntry[]
   readonly decidedAtMs: number
   readonly featureListHash: string
+  readonly mode: Mode
+  readonly modelDigest: string
+  readonly backend: string
+  readonly policyDigest: string
+  readonly policyVersion: number
   readonly decisions: readonly DecisionRecord[]
   readonly deadLetterOffsets: readonly number[]
   rowAt(index: number): RecordedRow
@@ -62,6 +67,7 @@ export function recordedBlockOf(block: DecisionBlock): RecordedBlock {
   }
   const { partition, nextOffset, labelNextOffset, alignment, cut } = block
   const { decidedAtMs, featureListHash, deadLetterOffsets } = block
+  const { mode, modelDigest, backend, policyDigest, policyVersion } = block
   return {
     partition,
     nextOffset,
@@ -70,6 +76,11 @@ export function recordedBlockOf(block: DecisionBlock): RecordedBlock {
     cut,
     decidedAtMs,
     featureListHash,
+    mode,
+    modelDigest,
+    backend,
+    policyDigest,
+    policyVersion,
     decisions,
     deadLetterOffsets,
     rowAt,

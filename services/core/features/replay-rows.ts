@@ -9,11 +9,13 @@ import { CardHistory } from './card-history.ts'
 import { EntityPart } from './entity-part.ts'
 import type { EntityKind } from './feature-definition.ts'
 import { FEATURE_LIST_HASH } from './feature-list.ts'
+import type { Recomputed } from './late-revisions.ts'
 import type { LaneState, ReadablePart } from './fold-state.ts'
 import { FEATURE_PLAN, LANE_START, LaneFold, type Folded } from './lane-fold.ts'
 import { entityRefsOf, FORGET_CARDS_MS, hasAnyEntity, type LaneParts } from './replay-parts.ts'
 import type { RecordedBlock, RecordedRow, ReplayEntry } from './replay-records.ts'
 import type { ReplaySample } from './replay-sample.ts'
+import { RestOfBlock } from './replay-rest.ts'
 import { ReplayValues } from './replay-values.ts'
 import { notComparedFor, RowComparison, type NotCompared } from './row-comparison.ts'
 import { STATE } from './feature-states.ts'
@@ -27,11 +29,28 @@ export interface ReplayedRow {
   readonly states: Uint8Array
   /** One per value, as in row-comparison.ts. */
   readonly verdicts: Uint8Array
+  /** What the fold says of a first decision; null for a revision, and for what was not recomputed. */
+  readonly folded: Folded | null
+  /** The card as it stands after the message was folded; null for what was not recomputed. */
+  readonly history: CardHistory | null
 }
+
+/** Decisions that the log says a late transaction changed the rows of, whatever came of it. Arrays are reused. */
+export interface ReplayedCause {
+  readonly block: RecordedBlock
+  readonly causeOffset: number
+  readonly recomputed: readonly Recomputed[]
+  readonly history: CardHistory
+  /** False where the log of the card's lane does not hold all that they look at. */
+  readonly isKnown: boolean
+}
+
+export type OnCause = (cause: ReplayedCause) => void
 
 export type OnReplayed = (row: ReplayedRow) => void
 
 export interface LaneRowsOptions {
+  readonly onCause?: OnCause | undefined
   readonly partition: number
   readonly sample: ReplaySample
   readonly rates: RateTable
@@ -91,7 +110,7 @@ export class LaneRows implements LaneState {
   ): void {
     this.#block = block
     this.#cutWentBack = !this.#canReadCut(block)
-    const rest = new Rest(block)
+    const rest = new RestOfBlock(block)
     const refused = new Set(block.deadLetterOffsets)
     for (const entry of entries) {
       if (entry.kind === 'watermark' && block.alignment === 'aligned') {
@@ -135,7 +154,7 @@ export class LaneRows implements LaneState {
 
   #replayEntry(
     entry: Extract<ReplayEntry, { readonly kind: 'transaction' }>,
-    rest: Rest,
+    rest: RestOfBlock,
     known: KnownFrom,
     onReplayed: OnReplayed,
   ): void {
@@ -169,7 +188,7 @@ export class LaneRows implements LaneState {
       )
     }
     if (recorded !== null) {
-      this.#report(recorded, transaction, this.#values, this.#states, hasCard, known, onReplayed)
+      this.#report(recorded, { transaction, folded }, this.#values, this.#states, known, onReplayed)
     }
     this.#replayRevisions(offset, folded, rest, known, onReplayed)
   }
@@ -205,10 +224,11 @@ export class LaneRows implements LaneState {
   #replayRevisions(
     causeOffset: number,
     { recomputed }: Folded,
-    rest: Rest,
+    rest: RestOfBlock,
     known: KnownFrom,
     onReplayed: OnReplayed,
   ): void {
+    if (recomputed.length > 0) this.#tellCause(causeOffset, recomputed, known)
     for (const index of rest.takeRevisions(causeOffset)) {
       const recorded = rest.block.rowAt(index)
       const { decision } = recorded
@@ -218,16 +238,26 @@ export class LaneRows implements LaneState {
       // A revision that nothing caused differs in every value.
       const { row, states } = again?.after ?? nothing()
       const transaction = again?.transaction ?? null
-      this.#report(recorded, transaction, row, states, hasCard, known, onReplayed)
+      this.#report(recorded, { transaction, folded: null }, row, states, known, onReplayed)
     }
+  }
+
+  #tellCause(causeOffset: number, recomputed: readonly Recomputed[], known: KnownFrom): void {
+    const block = this.#block
+    const [first] = recomputed
+    if (block === null || first === undefined) return
+    const { card, eventTimeMs } = first.transaction
+    if (!this.#options.sample.hasCard(card) || block.featureListHash !== FEATURE_LIST_HASH) return
+    const isKnown = eventTimeMs - FORGET_CARDS_MS >= known.ownMs && known.allMs === -Infinity
+    const history = this.#cards.get(card)
+    this.#options.onCause?.({ block, causeOffset, recomputed, history, isKnown })
   }
 
   #report(
     recorded: RecordedRow,
-    transaction: Transaction | null,
+    { transaction, folded }: Pick<ReplayedRow, 'transaction' | 'folded'>,
     values: Float64Array,
     states: Uint8Array,
-    hasCard: boolean,
     known: KnownFrom,
     onReplayed: OnReplayed,
   ): void {
@@ -237,6 +267,8 @@ export class LaneRows implements LaneState {
       this.#skip(recorded, transaction, 'other_feature_list', onReplayed)
       return
     }
+    const { card } = recorded.decision
+    const hasCard = this.#options.sample.hasCard(card)
     const verdicts = this.#verdicts
     const scope = {
       hasCard,
@@ -245,7 +277,8 @@ export class LaneRows implements LaneState {
       cutWentBack: this.#cutWentBack,
     }
     this.#comparison.compare(recorded, values, states, scope, verdicts)
-    onReplayed({ block, recorded, transaction, values, states, verdicts })
+    const history = hasCard ? this.#cards.get(card) : null
+    onReplayed({ block, recorded, transaction, values, states, verdicts, folded, history })
   }
 
   #skip(
@@ -259,7 +292,8 @@ export class LaneRows implements LaneState {
     if (block === null || !sample.hasCard(recorded.decision.card)) return
     const verdicts = this.#verdicts.fill(notComparedFor(reason))
     const { values, states } = recorded
-    onReplayed({ block, recorded, transaction, values, states, verdicts })
+    const nothingFolded = { folded: null, history: null }
+    onReplayed({ block, recorded, transaction, values, states, verdicts, ...nothingFolded })
   }
 
   #canReadCut({ cut }: RecordedBlock): boolean {
@@ -277,39 +311,4 @@ function isRepeat(decision: DecisionRecord | undefined): boolean {
 
 function nothing(): { readonly row: Float64Array; readonly states: Uint8Array } {
   return { row: new Float64Array(COUNT).fill(Infinity), states: new Uint8Array(COUNT) }
-}
-
-/** Decisions of a block that no message has been found for yet. */
-class Rest {
-  readonly block: RecordedBlock
-  readonly #byOffset = new Map<number, number>()
-  readonly #byCause = new Map<number, number[]>()
-
-  constructor(block: RecordedBlock) {
-    this.block = block
-    for (const [index, { offset, revision, causeOffset }] of block.decisions.entries()) {
-      if (revision === 0) this.#byOffset.set(offset, index)
-      else if (causeOffset !== null) {
-        const caused = this.#byCause.get(causeOffset) ?? []
-        caused.push(index)
-        this.#byCause.set(causeOffset, caused)
-      }
-    }
-  }
-
-  take(offset: number): number | null {
-    const index = this.#byOffset.get(offset) ?? null
-    if (index !== null) this.#byOffset.delete(offset)
-    return index
-  }
-
-  takeRevisions(causeOffset: number): readonly number[] {
-    const indexes = this.#byCause.get(causeOffset) ?? []
-    this.#byCause.delete(causeOffset)
-    return indexes
-  }
-
-  indexes(): readonly number[] {
-    return [...this.#byOffset.values(), ...[...this.#byCause.values()].flat()]
-  }
 }

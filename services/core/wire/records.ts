@@ -105,7 +105,7 @@ export interface DecisionBlock {
   readonly featureListHash: string
   readonly controlPosition: number | null
   readonly cut: readonly CutEntry[]
-  /** SHA-256 of the block before in this partition; empty for the first. */
+  /** Hash of the block before in this partition; empty for the first. */
   readonly previousHash: Uint8Array
   readonly decidedAtMs: number
   readonly featureCount: number
@@ -115,6 +115,16 @@ export interface DecisionBlock {
   readonly featureStates: Uint8Array | null
   readonly decisions: readonly DecisionRecord[]
   readonly deadLetterOffsets: readonly number[]
+  /** DIGEST_SALT_BYTES random bytes per decision, in order; empty: the block's hash is over its message. */
+  readonly digestSalts: Uint8Array
+  /** Of a copy: decisions whose values were erased. */
+  readonly erased: readonly ErasedDecision[]
+}
+
+/** What is left of a decision whose values were erased. */
+export interface ErasedDecision {
+  readonly index: number
+  readonly digest: Uint8Array
 }
 
 /** The lease that a block carries, so that a subscriber lets go unaided. */
@@ -154,16 +164,22 @@ export interface AlertRule {
   readonly text: string
 }
 
-/** The least change that was found to give a milder outcome. */
-export interface Counterfactual {
+/** A feature with another value. */
+export interface FeatureChange {
   readonly feature: string
   /** Null when the feature was absent. */
   readonly value: number | null
   /** Null is absent. */
   readonly changedTo: number | null
+}
+
+/** The least change that was found to give a milder outcome. */
+export interface Counterfactual extends FeatureChange {
   readonly scoreThen: number | null
   readonly outcomeThen: Outcome
   readonly text: string
+  /** Further features that have to change with it; none when one is enough. */
+  readonly also: readonly FeatureChange[]
 }
 
 /** A decision to flag or block, or a later word on it. Key: card. */

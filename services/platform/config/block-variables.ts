@@ -8,6 +8,7 @@ const BUILT_IN = 'Breaker of the built-in policy:'
 export const BLOCK_VARIABLES = {
   SLUICE_LEASE_MS: {
     ...DECIDING,
+    readBy: 'scorer, replay',
     meaning: 'How long a block lasts, from the event time on, in ms.',
     kind: 'integer',
     default: 86_400_000,

@@ -21,7 +21,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_GROUP_ID: {
     ...STREAM,
-    readBy: 'scorer',
+    readBy: 'scorer, audit',
     meaning:
       'Consumer group; scorers of one group share the partitions. Part of the transactional ids.',
     kind: 'text',
@@ -48,7 +48,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_MODEL: {
     ...DECIDING,
-    readBy: 'scorer, policy',
+    readBy: 'scorer, policy, replay',
     meaning: 'Folder of the model. Without it, `models/simulator`.',
     kind: 'text',
     form: 'path',
@@ -56,7 +56,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_MODEL_STORE: {
     ...DECIDING,
-    readBy: 'scorer, model, policy, list',
+    readBy: 'scorer, model, policy, list, replay',
     meaning:
       'Folder of models, policies and lists by digest, where those that the control topic names are found. Without it, `.sluice/models`.',
     kind: 'text',
@@ -157,7 +157,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_EVENT_AHEAD_MS_MAX: {
     ...DECIDING,
-    readBy: 'scorer, skew',
+    readBy: 'scorer, skew, replay',
     meaning:
       "How far an event time may lie ahead of its record's time stamp, in ms; beyond it is a dead letter.",
     kind: 'integer',

@@ -19,6 +19,7 @@ import { policyOf, type Policy } from '../policies/policy.ts'
 import { PolicyShadow } from '../policies/policy-shadow.ts'
 import { PolicySwitch } from '../policies/policy-switch.ts'
 import { openModelByChoice, type ModelSources } from './model-opener.ts'
+import { keepModel } from './keep-model.ts'
 import { ModelSwitch } from './model-switch.ts'
 import { PopulationMeter } from './population-meter.ts'
 import { ServedModels, type HeldModel, type Serving } from './served-models.ts'
@@ -50,7 +51,7 @@ export class ScorerModels implements Closable {
     this.#shadow = new ShadowScorer({ telemetry, log })
     this.#policyShadow = new PolicyShadow({ telemetry, log })
     this.#population = new PopulationMeter(telemetry)
-    const store = config.modelStore ?? defaultStore(repositoryRoot())
+    const store = storeOf(config)
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
       configuredDigest: configured.info.digest,
@@ -178,7 +179,12 @@ export async function openConfiguredModel(
     thread: config.scoringThread,
   })
   log.info({ ...model.info, usual: undefined, population: undefined }, 'Model loaded.')
+  await keepModel(storeOf(config), configuredFolder(config), model.info.digest, log)
   return model
+}
+
+function storeOf({ modelStore }: ScorerConfig): string {
+  return modelStore ?? defaultStore(repositoryRoot())
 }
 
 function configuredFolder({ modelFolder }: ScorerConfig): string {

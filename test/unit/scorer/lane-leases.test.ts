@@ -123,7 +123,7 @@ test('beyond the leases that a lane may hold a block becomes a flag; a card that
     blocks.settle(
       {
         ...{ transactionId: 't', card: of, amountMinor: 1, isRevision: false },
-        ...{ outcome: 'block', mode: 'enforce', segment: null, isByRule: false },
+        ruling: { outcome: 'block', mode: 'enforce', segment: null, rules: [] },
       },
       DECIDE_BY_AMOUNT,
     )

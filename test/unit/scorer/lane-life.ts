@@ -115,11 +115,7 @@ export class Life {
       case 'genuine':
         return () => {
           const knownAtMs = this.#timeMs + step.knownInMs
-          this.#blocks.label(
-            labelOf(step.card, this.#lease(step.card), step.kind, knownAtMs),
-            1,
-            DECIDE_BY_AMOUNT,
-          )
+          this.#blocks.label(labelOf(step.card, this.#lease(step.card), step.kind, knownAtMs), 1)
         }
       case 'revise':
         return () => {

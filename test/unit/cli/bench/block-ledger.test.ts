@@ -61,6 +61,8 @@ function block(previous: Buffer | null, change: Partial<DecisionBlock>): Buffer 
     featureStates: null,
     decisions,
     deadLetterOffsets: [],
+    digestSalts: Buffer.alloc(0),
+    erased: [],
     ...change,
   })
 }

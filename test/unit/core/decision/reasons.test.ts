@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  rankedDrops,
   REASONS_MAX,
   reasonsOf,
   writeOcclusions,
@@ -29,7 +30,7 @@ test('the reasons are the features whose usual value lowers the score most, stro
   scores[1 + 0] = 0.7
   scores[1 + 5] = 0.6
   scores[1 + 6] = 0.95
-  const reasons = reasonsOf(row, usual, 0.8, scores, 1)
+  const reasons = reasonsOf(row, usual, rankedDrops(0.8, scores, 1))
   assert.equal(reasons.length, REASONS_MAX)
   assert.deepEqual(
     reasons.map(({ feature, value, usual: put, scoreAtUsual }) => [
@@ -44,12 +45,15 @@ test('the reasons are the features whose usual value lowers the score most, stro
       [FEATURES[5]?.name, 5.5, -6, 0.6],
     ],
   )
-  assert.equal(reasons[0]?.text, `${FEATURES[4]?.sentence ?? ''}: 4.5 (usually -5)`)
+  assert.equal(
+    reasons[0]?.text,
+    `${FEATURES[4]?.sentence ?? ''}: 4.5; at its usual -5 it would have scored 0.10`,
+  )
 })
 
 test('of features that lower the score equally the first in the list comes first', () => {
   const scores = new Float64Array(FEATURE_COUNT).fill(0.5)
-  const names = reasonsOf(row, usual, 0.8, scores, 0).map(({ feature }) => feature)
+  const names = reasonsOf(row, usual, rankedDrops(0.8, scores, 0)).map(({ feature }) => feature)
   assert.deepEqual(
     names,
     FEATURES.slice(0, REASONS_MAX).map(({ name }) => name),
@@ -61,12 +65,21 @@ test('an absent value is null in the reason and none in its words', () => {
   absent[3] = NaN
   const scores = new Float64Array(FEATURE_COUNT).fill(0.8)
   scores[3] = 0.2
-  const [reason] = reasonsOf(absent, usual, 0.8, scores, 0)
+  const [reason] = reasonsOf(absent, usual, rankedDrops(0.8, scores, 0))
   assert.equal(reason?.value, null)
-  assert.equal(reason.text, `${FEATURES[3]?.sentence ?? ''}: none (usually -4)`)
+  assert.equal(
+    reason.text,
+    `${FEATURES[3]?.sentence ?? ''}: none; at its usual -4 it would have scored 0.20`,
+  )
 })
 
 test('where no usual value lowers the score, or none can be scored, there are no reasons', () => {
-  assert.deepEqual(reasonsOf(row, usual, 0.8, new Float64Array(FEATURE_COUNT).fill(0.8), 0), [])
-  assert.deepEqual(reasonsOf(row, usual, 0.8, new Float64Array(FEATURE_COUNT).fill(NaN), 0), [])
+  assert.deepEqual(
+    reasonsOf(row, usual, rankedDrops(0.8, new Float64Array(FEATURE_COUNT).fill(0.8), 0)),
+    [],
+  )
+  assert.deepEqual(
+    reasonsOf(row, usual, rankedDrops(0.8, new Float64Array(FEATURE_COUNT).fill(NaN), 0)),
+    [],
+  )
 })

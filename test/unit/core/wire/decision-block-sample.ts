@@ -39,6 +39,8 @@ export function decisionBlockOf(decisionCount: number, featureCount: number): De
     featureStates: Buffer.from([0, 1, 2]),
     decisions: Array.from({ length: decisionCount }, (_, index) => decisionOf(index)),
     deadLetterOffsets: [1_000_001, 1_000_003],
+    digestSalts: Buffer.alloc(decisionCount * 16, 9),
+    erased: [],
   }
 }
 

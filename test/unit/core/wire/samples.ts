@@ -174,6 +174,7 @@ export const fullAlert: Alert = {
     scoreThen: 0.125,
     outcomeThen: 'approve',
     text: 'With 2 payments in one hour it would have been approved.',
+    also: [{ feature: 'amount', value: 900, changedTo: null }],
   },
   expectedLossMinor: 96,
   priority: 2,

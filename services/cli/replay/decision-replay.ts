@@ -1,0 +1,161 @@
+// Computes decisions again from what a replay of the log hands out, and compares them with what was recorded: features,
+// score, outcome and reasons. What only the moment could tell (that state could not be read, that the large net did not
+// answer in time) is taken as recorded: those are marks of the decision.
+
+import type { ReplayedCause, ReplayedRow } from '../../core/features/replay-rows.ts'
+import { reasonOf } from '../../core/features/row-comparison.ts'
+import { OUTCOMES, type DecisionRecord } from '../../core/wire/records.ts'
+import type { RecordedBlock } from '../../core/features/replay-records.ts'
+import { LEFT_OUT, ReplayTally, type LeftOut } from './compared.ts'
+import { judgeDecisions } from './judge-decisions.ts'
+import { judgeRevisions } from './judge-revisions.ts'
+import type { ModelsByDigest, ReplayModel } from './models-by-digest.ts'
+import type { PoliciesByDigest, Rule } from './replay-policies.ts'
+import {
+  replayedDecisionOf,
+  replayedRevisionsOf,
+  type ReplayedDecision,
+  type ReplayedRevision,
+} from './replayed-decision.ts'
+
+/** First decisions whose outcome is remembered per partition, for repeats of them. */
+const OUTCOMES_MAX = 1_000_000
+/** Rows of one question to the model. */
+const CHUNK_ROWS = 1_024
+
+/** What decides the decisions of a block. */
+export interface Deciding extends ReplayModel {
+  /** Null when no policy with the block's digest is known. */
+  readonly rule: Rule | null
+}
+
+export interface DecisionReplayOptions {
+  readonly models: Pick<ModelsByDigest, 'find'>
+  readonly isInRange: (block: RecordedBlock, decision: DecisionRecord) => boolean
+  readonly policies: Pick<PoliciesByDigest, 'find'>
+}
+
+export class DecisionReplay {
+  readonly tally = new ReplayTally()
+  readonly #options: DecisionReplayOptions
+  readonly #outcomes = new Map<number, Map<number, number>>()
+  #decisions: ReplayedDecision[] = []
+  #revisions: ReplayedRevision[] = []
+
+  constructor(options: DecisionReplayOptions) {
+    this.#options = options
+  }
+
+  /** Takes a row; nothing is scored before `settle`. */
+  take(row: ReplayedRow): void {
+    const { block, recorded } = row
+    const { decision } = recorded
+    const isRepeat = decision.duplicateOfOffset !== null
+    if (!isRepeat && decision.revision === 0) this.#remember(block.partition, decision)
+    if (!this.#options.isInRange(block, decision)) return
+    const { tally } = this
+    tally.decisions += 1
+    if (decision.revision > 0) tally.revisions += 1
+    if (isRepeat) tally.repeats += 1
+    const replayed = replayedDecisionOf(row)
+    if (replayed === null) {
+      tally.leaveOut(leftOutOf(row))
+      return
+    }
+    if (isRepeat) this.#compareRepeat(replayed)
+    else this.#decisions.push(replayed)
+  }
+
+  /** Takes what a late transaction made of earlier rows. */
+  takeCause(cause: ReplayedCause): void {
+    const { block, causeOffset, isKnown } = cause
+    const own = block.decisions.find((each) => each.offset === causeOffset && each.revision === 0)
+    if (own === undefined || !this.#options.isInRange(block, own)) return
+    // Without state the scorer looked at no decision again.
+    if (!isKnown || own.marks.includes('degraded')) return
+    this.#revisions.push(...replayedRevisionsOf(cause))
+  }
+
+  /** Scores and compares what was taken. */
+  async settle(): Promise<void> {
+    const [decisions, revisions] = [this.#decisions, this.#revisions]
+    this.#decisions = []
+    this.#revisions = []
+    for (const group of grouped(decisions)) {
+      const deciding = await this.#decidingOf(group)
+      if (deciding !== null) await judgeDecisions(group, deciding, this.tally)
+    }
+    for (const group of grouped(revisions)) {
+      const deciding = await this.#decidingOf(group)
+      if (deciding !== null) await judgeRevisions(group, deciding, this.tally)
+    }
+  }
+
+  async #decidingOf(group: readonly { readonly block: RecordedBlock }[]): Promise<Deciding | null> {
+    const [first] = group
+    if (first === undefined) return null
+    const { block } = first
+    const found = await this.#options.models.find(block.modelDigest, block.backend)
+    if (found === null) {
+      for (let count = 0; count < group.length; count += 1) this.tally.leaveOut('model_gone')
+      return null
+    }
+    this.tally.tolerance = Math.max(this.tally.tolerance, found.tolerance)
+    return { ...found, rule: await this.#options.policies.find(block, found.model) }
+  }
+
+  #remember(partition: number, { offset, outcome }: DecisionRecord): void {
+    const outcomes = this.#outcomes.get(partition) ?? new Map<number, number>()
+    this.#outcomes.set(partition, outcomes)
+    outcomes.set(offset, OUTCOMES.indexOf(outcome))
+    if (outcomes.size <= OUTCOMES_MAX) return
+    for (const oldest of outcomes.keys()) {
+      outcomes.delete(oldest)
+      break
+    }
+  }
+
+  /** A repeat gets the outcome of the first decision, and no score. */
+  #compareRepeat({ block, decision, duplicateOfOffset }: ReplayedDecision): void {
+    const { partition } = block
+    const recorded = `${decision.outcome}, of ${decision.duplicateOfOffset ?? 'none'}`
+    const place = {
+      kind: 'repeat',
+      partition,
+      offset: decision.offset,
+      revision: decision.revision,
+      transactionId: decision.transactionId,
+    } as const
+    if (duplicateOfOffset !== decision.duplicateOfOffset) {
+      this.tally.differs({ ...place, recorded, recomputed: `of ${duplicateOfOffset ?? 'none'}` })
+      return
+    }
+    const first = this.#outcomes.get(partition)?.get(duplicateOfOffset ?? -1)
+    if (first === undefined) this.tally.leaveOut('first_decision_unknown')
+    else if (OUTCOMES[first] !== decision.outcome) {
+      this.tally.differs({ ...place, recorded, recomputed: OUTCOMES[first] ?? 'none' })
+    }
+  }
+}
+
+function leftOutOf({ verdicts }: ReplayedRow): LeftOut {
+  const reason = reasonOf(verdicts[0] ?? 0)
+  return LEFT_OUT.find((each) => each === reason) ?? 'message_gone'
+}
+
+/** What the same model and policy decided, in order, in groups that are not too large. */
+function grouped<Item extends { readonly block: RecordedBlock }>(
+  items: readonly Item[],
+): readonly (readonly Item[])[] {
+  const groups: Item[][] = []
+  let key = ''
+  for (const item of items) {
+    const { modelDigest, backend, policyDigest, mode } = item.block
+    const own = `${modelDigest}/${backend}/${policyDigest}/${mode}`
+    const last = groups.at(-1)
+    if (last === undefined || own !== key || last.length >= CHUNK_ROWS) groups.push([item])
+    else last.push(item)
+    key = own
+  }
+  return groups
+}

@@ -1,0 +1,120 @@
+// One decision of the log with all that is needed to compute it again, copied out of a replay whose arrays are reused.
+
+import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/card-sequence.ts'
+import type { CardHistory } from '../../core/features/card-history.ts'
+import type { ComputedRow } from '../../core/features/late-revisions.ts'
+import type { RecordedBlock } from '../../core/features/replay-records.ts'
+import type { ReplayedCause, ReplayedRow } from '../../core/features/replay-rows.ts'
+import { reasonOf, VERDICT } from '../../core/features/row-comparison.ts'
+import { FEATURE_NAMES, FEATURES } from '../../core/features/feature-list.ts'
+import { DEFAULT_RATES } from '../../core/currency.ts'
+import { referenceOf } from '../../core/reference.ts'
+import type { Transaction } from '../../core/transaction.ts'
+import type { DecisionRecord } from '../../core/wire/records.ts'
+
+/** A row as a scorer would score it. */
+export interface RowToScore {
+  readonly row: Float64Array
+  readonly states: Uint8Array
+  readonly sequence: Float64Array
+  readonly amountMinor: number
+}
+
+export interface ReplayedDecision {
+  readonly block: RecordedBlock
+  readonly decision: DecisionRecord
+  readonly transaction: Transaction
+  /** The row that was recorded: what decided, whether or not the log agrees. */
+  readonly scored: RowToScore
+  readonly comparedFeatures: number
+  readonly notComparedFeatures: number
+  /** The first feature that differs, in words; null when none does. */
+  readonly differs: string | null
+  /** Everything that the card's sequence looks at is in the log. */
+  readonly isSequenceKnown: boolean
+  /** Null for a revision. */
+  readonly foldMarks: readonly string[] | null
+  readonly duplicateOfOffset: number | null
+}
+
+/** What a late transaction made of an earlier decision's row. */
+export interface ReplayedRevision {
+  readonly block: RecordedBlock
+  readonly causeOffset: number
+  readonly offset: number
+  readonly revision: number
+  readonly transaction: Transaction
+  readonly before: RowToScore
+  readonly after: RowToScore
+}
+
+/** Null for what could not be recomputed. */
+export function replayedDecisionOf(of: ReplayedRow): ReplayedDecision | null {
+  const { block, recorded, transaction, history, folded } = of
+  if (transaction === null || history === null) return null
+  const { decision, values, states } = recorded
+  const seenTo = decision.causeOffset === null ? decision.offset : decision.causeOffset + 1
+  const sequence = sequenceOf(history, transaction, seenTo)
+  const amountMinor = referenceMinorOf(transaction)
+  return {
+    block,
+    decision,
+    transaction,
+    scored: { row: values, states, sequence, amountMinor },
+    ...featureVerdicts(of),
+    foldMarks: folded?.marks ?? null,
+    duplicateOfOffset: folded?.duplicateOfOffset ?? null,
+  }
+}
+
+export function replayedRevisionsOf(of: ReplayedCause): readonly ReplayedRevision[] {
+  const { block, causeOffset, recomputed, history } = of
+  return recomputed.map(({ offset, revision, transaction, amountMinor, before, after }) => {
+    const rowOf = ({ row, states }: ComputedRow, seenTo: number): RowToScore => ({
+      row: row.slice(),
+      states: states.slice(),
+      sequence: sequenceOf(history, transaction, seenTo),
+      amountMinor,
+    })
+    return {
+      ...{ block, causeOffset, offset, revision, transaction },
+      before: rowOf(before, causeOffset),
+      after: rowOf(after, causeOffset + 1),
+    }
+  })
+}
+
+function sequenceOf(history: CardHistory, transaction: Transaction, seenTo: number): Float64Array {
+  const sequence = new Float64Array(SEQUENCE_LENGTH)
+  const { eventTimeMs, id } = transaction
+  writeSequence(history, eventTimeMs, referenceOf(id), seenTo, sequence, 0)
+  return sequence
+}
+
+function referenceMinorOf({ amountMinor, currency, eventTimeMs }: Transaction): number {
+  return DEFAULT_RATES.toReferenceMinor(amountMinor, currency, eventTimeMs) ?? NaN
+}
+
+function featureVerdicts({ recorded, values, verdicts }: ReplayedRow) {
+  let compared = 0
+  let first = -1
+  let isSequenceKnown = true
+  for (const [index, verdict] of verdicts.entries()) {
+    if (verdict >= VERDICT.other) {
+      const isOfCard = FEATURES[index]?.entity === 'card'
+      if (isOfCard && reasonOf(verdict) !== 'degraded') isSequenceKnown = false
+      continue
+    }
+    compared += 1
+    if (verdict === VERDICT.differs && first === -1) first = index
+  }
+  const was = String(recorded.values[first])
+  const differs =
+    first === -1 ? null : `${FEATURE_NAMES[first] ?? ''} ${was}, not ${String(values[first])}`
+  return {
+    comparedFeatures: compared,
+    notComparedFeatures: verdicts.length - compared,
+    differs,
+    isSequenceKnown,
+  }
+}

@@ -1,0 +1,230 @@
+// Follows the chain of one partition's decision blocks from the oldest that is there to the newest, and says where it
+// breaks. Anchors, kept outside of Kafka, say what some blocks' hashes were; with them the beginning is certain, too, once
+// retention has taken what was before.
+
+import type { DecisionBlock } from '../wire/records.ts'
+import type { Anchor } from './anchor.ts'
+import { blockHashOf } from './block-hash.ts'
+
+/** What can be wrong. Closed list. */
+export const CHAIN_FAULTS = [
+  'altered_block',
+  'missing_block',
+  'out_of_order',
+  'unreadable_block',
+  'anchor_differs',
+  'anchor_missing',
+  'head_unverified',
+  'tail_missing',
+] as const
+export type ChainFault = (typeof CHAIN_FAULTS)[number]
+
+export interface ChainFinding {
+  readonly fault: ChainFault
+  readonly partition: number
+  /** Of the block in the decisions topic; null when it is not there. */
+  readonly offset: number | null
+  readonly detail: string
+}
+
+/** How the beginning of what is there is known: nothing was before it, an anchor vouches for it, or not. */
+export type HeadStanding = 'first' | 'anchored' | 'unverified' | 'empty'
+
+export interface ChainSummary {
+  readonly partition: number
+  readonly blocks: number
+  readonly decisions: number
+  readonly erasedDecisions: number
+  readonly head: HeadStanding
+  /** Blocks before the oldest that is there, by the anchors; null when no anchor tells. */
+  readonly blocksBefore: number | null
+  /** The newest block; null when there is none. */
+  readonly newest: Omit<Anchor, 'anchoredAtMs'> | null
+  readonly findings: readonly ChainFinding[]
+}
+
+/** Findings of one partition that are held; the first break is the one that matters. */
+export const FINDINGS_MAX = 1_000
+
+const SHOWN_DIGITS = 16
+
+interface Seen {
+  readonly offset: number
+  readonly hash: Buffer
+  readonly block: DecisionBlock
+}
+
+export class ChainCheck {
+  readonly #partition: number
+  #anchors: readonly Anchor[]
+  readonly #findings: ChainFinding[] = []
+  #last: Seen | null = null
+  #first: { readonly offset: number; readonly previousHash: Uint8Array } | null = null
+  #blocks = 0
+  #decisions = 0
+  #erased = 0
+  /** By the newest anchor that was met: how many blocks lie before the oldest that is there. */
+  #before: number | null = null
+  #isVouchedFor = false
+  #nextAnchor = 0
+  #hasBroken = false
+  readonly #committedHash: string | null
+  #hasCommitted = false
+
+  /** `committedHash`, base64: what the scorer last committed; null when that is not known. */
+  constructor(partition: number, anchors: readonly Anchor[], committedHash: string | null) {
+    this.#partition = partition
+    this.#anchors = anchors
+      .filter((anchor) => anchor.partition === partition)
+      .toSorted((a, b) => a.offset - b.offset)
+    this.#committedHash = committedHash
+  }
+
+  /** Takes the next message of the partition; `block` is null when it cannot be read as one. */
+  add(offset: number, message: Uint8Array, block: DecisionBlock | null): void {
+    if (block === null) {
+      this.#find('unreadable_block', offset, 'the message is no decision block')
+      return
+    }
+    const hash = blockHashOf(block, message)
+    if (this.#first === null) this.#begin(offset, block)
+    else if (this.#last !== null) this.#link(this.#last, offset, block)
+    this.#blocks += 1
+    this.#decisions += block.decisions.length
+    this.#erased += block.erased.length
+    this.#last = { offset, hash, block }
+    if (hash.toString('base64') === this.#committedHash) this.#hasCommitted = true
+    this.#meetAnchors(offset, hash)
+  }
+
+  finish(): ChainSummary {
+    const last = this.#last
+    const head = this.#headStanding()
+    // A partition may have been quiet for so long that retention has taken all of it.
+    if (head === 'empty') return this.#summary(head)
+    // Beyond the newest block there must be no anchor.
+    for (const anchor of this.#anchors.slice(this.#nextAnchor)) this.#missing(anchor)
+    if (head === 'unverified') {
+      this.#find(
+        'head_unverified',
+        this.#first?.offset ?? null,
+        `the oldest block names one before it (${short(this.#first?.previousHash)}) that is gone, and no anchor vouches for it`,
+      )
+    }
+    if (this.#committedHash !== null && this.#committedHash !== '' && !this.#hasCommitted) {
+      this.#find(
+        'tail_missing',
+        last?.offset ?? null,
+        `the scorer last committed the block ${short(Buffer.from(this.#committedHash, 'base64'))}, which is not there as it was`,
+      )
+    }
+    return this.#summary(head)
+  }
+
+  #summary(head: HeadStanding): ChainSummary {
+    const last = this.#last
+    return {
+      partition: this.#partition,
+      blocks: this.#blocks,
+      decisions: this.#decisions,
+      erasedDecisions: this.#erased,
+      head,
+      blocksBefore: head === 'first' ? 0 : this.#before,
+      newest: last === null ? null : this.#newest(last),
+      findings: this.#findings,
+    }
+  }
+
+  #begin(offset: number, { previousHash, streamId }: DecisionBlock): void {
+    this.#first = { offset, previousHash }
+    // One file may hold the anchors of several streams.
+    this.#anchors = this.#anchors.filter((anchor) => anchor.streamId === streamId)
+    if (previousHash.length === 0) this.#before = 0
+    // Anchors of what is gone: the newest of them may be the very block before.
+    while ((this.#anchors[this.#nextAnchor]?.offset ?? Infinity) < offset) {
+      const anchor = this.#anchors[this.#nextAnchor]
+      this.#nextAnchor += 1
+      if (anchor?.hash !== hexOf(previousHash)) continue
+      this.#isVouchedFor = true
+      this.#before = anchor.blocks
+    }
+  }
+
+  #link(last: Seen, offset: number, block: DecisionBlock): void {
+    if (last.hash.equals(block.previousHash)) return
+    this.#hasBroken = true
+    const names = `names ${short(block.previousHash)} as the one before it, and ${last.offset} is ${short(last.hash)}`
+    if (block.nextOffset < last.block.nextOffset) {
+      this.#find(
+        'out_of_order',
+        offset,
+        `it ${names}; its transactions come before those of ${last.offset}`,
+      )
+    } else if (block.firstOffset > last.block.nextOffset) {
+      const gap = `transactions ${last.block.nextOffset} to ${block.firstOffset - 1} are answered by neither`
+      this.#find('missing_block', offset, `it ${names}; ${gap}`)
+    } else {
+      this.#find(
+        'altered_block',
+        last.offset,
+        `${offset} ${names}; one of the two was altered, or one between them is gone`,
+      )
+    }
+  }
+
+  #meetAnchors(offset: number, hash: Buffer): void {
+    for (;;) {
+      const anchor = this.#anchors[this.#nextAnchor]
+      if (anchor === undefined || anchor.offset > offset) return
+      this.#nextAnchor += 1
+      if (anchor.offset < offset) this.#missing(anchor)
+      else if (anchor.hash !== hash.toString('hex')) {
+        const was = `it was anchored as ${anchor.hash.slice(0, SHOWN_DIGITS)}`
+        this.#find('anchor_differs', offset, `the block is ${short(hash)}, and ${was}`)
+      } else if (!this.#hasBroken) {
+        // Its hash commits to all blocks that link to it.
+        this.#isVouchedFor = true
+        this.#before = anchor.blocks - this.#blocks
+      }
+    }
+  }
+
+  #missing({ offset, hash }: Anchor): void {
+    this.#find(
+      'anchor_missing',
+      null,
+      `the block ${offset}, anchored as ${hash.slice(0, SHOWN_DIGITS)}, is gone`,
+    )
+  }
+
+  #headStanding(): HeadStanding {
+    if (this.#first === null) return 'empty'
+    // An anchor says how many blocks there were: who says to be the first and is not, is found by that.
+    if (this.#first.previousHash.length === 0 && (this.#before ?? 0) === 0) return 'first'
+    return this.#isVouchedFor ? 'anchored' : 'unverified'
+  }
+
+  #newest({ offset, hash, block }: Seen): Omit<Anchor, 'anchoredAtMs'> {
+    return {
+      streamId: block.streamId,
+      partition: this.#partition,
+      offset,
+      hash: hash.toString('hex'),
+      blocks: Math.max(0, this.#before ?? 0) + this.#blocks,
+      decidedAtMs: block.decidedAtMs,
+    }
+  }
+
+  #find(fault: ChainFault, offset: number | null, detail: string): void {
+    if (this.#findings.length >= FINDINGS_MAX) return
+    this.#findings.push({ fault, partition: this.#partition, offset, detail })
+  }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
+
+function short(hash: Uint8Array | undefined): string {
+  return hash === undefined || hash.length === 0 ? 'none' : hexOf(hash).slice(0, SHOWN_DIGITS)
+}

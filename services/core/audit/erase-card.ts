@@ -1,0 +1,64 @@
+// A copy of a block without the values of one card. The chain still verifies: see block-hash.ts.
+
+import { STATE } from '../features/feature-states.ts'
+import type { DecisionBlock, DecisionRecord } from '../wire/records.ts'
+import { DIGEST_SALT_BYTES, digestsOf } from './block-hash.ts'
+
+const DOUBLE_BYTES = 8
+
+/**
+ * What stays of the card's decisions is their place (offset and revision) and their digests, of which nothing can be
+ * told without the salts, which go too. Null when the block's hash is over its message, so that nothing can be taken out.
+ */
+export function eraseCard(block: DecisionBlock, card: string): DecisionBlock | null {
+  const indexes = block.decisions.flatMap((decision, index) =>
+    decision.card === card ? [index] : [],
+  )
+  if (indexes.length === 0) return block
+  if (block.digestSalts.length === 0) return null
+  const digests = digestsOf(block)
+  const { featureCount } = block
+  const features = Buffer.from(block.features)
+  const featureStates = block.featureStates === null ? null : Buffer.from(block.featureStates)
+  const digestSalts = Buffer.from(block.digestSalts)
+  const nothing = Buffer.from(new Float64Array(featureCount).fill(NaN).buffer)
+  for (const index of indexes) {
+    nothing.copy(features, index * featureCount * DOUBLE_BYTES)
+    featureStates?.fill(STATE.absent, index * featureCount, (index + 1) * featureCount)
+    digestSalts.fill(0, index * DIGEST_SALT_BYTES, (index + 1) * DIGEST_SALT_BYTES)
+  }
+  const gone = new Set(indexes)
+  const erased = indexes.map((index) => ({ index, digest: digests[index] ?? new Uint8Array() }))
+  return {
+    ...block,
+    features,
+    featureStates,
+    digestSalts,
+    decisions: block.decisions.map((decision, index) =>
+      gone.has(index) ? placeOf(decision) : decision,
+    ),
+    erased: [...block.erased, ...erased],
+  }
+}
+
+function placeOf({ offset, revision }: DecisionRecord): DecisionRecord {
+  return {
+    offset,
+    revision,
+    transactionId: '',
+    card: '',
+    eventTimeMs: 0,
+    amountMinor: 0,
+    currency: '',
+    outcome: 'approve',
+    score: null,
+    notScored: 'unknown',
+    duplicateOfOffset: null,
+    marks: [],
+    reasons: [],
+    entityAgeMs: null,
+    causeOffset: null,
+    segment: null,
+    rules: [],
+  }
+}

@@ -1,0 +1,155 @@
+// The counterfactual of a flag or a block: the least change of one feature that would have given a milder outcome, all
+// other features as they were; or of several, where no single one is enough.
+//
+// The way from the value to the usual one is cut into PARTS. The end of a search always gives a milder outcome, and the
+// point one part before it does not: both were scored. Several points are tried at once, so that the model is called
+// ROUNDS times and not once for every halving.
+
+import { FEATURES } from '../features/feature-list.ts'
+import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
+import { scoreInWords, valueInWords } from './value-words.ts'
+
+/** Parts of the way from a value to its usual one. */
+export const COUNTERFACTUAL_PARTS = 64
+/** Points tried in one round; each round leaves one of POINTS + 1 stretches. */
+const POINTS = 3
+/** Rounds after which one part is left: 4 to the power of 3 is 64. */
+export const COUNTERFACTUAL_ROUNDS = 3
+
+const VALUE_DIGITS = 4
+const MINOR_PER_UNIT = 100
+const WHOLE_UNITS: ReadonlySet<string> = new Set([
+  'payments',
+  'attempts',
+  'merchants',
+  'terminals',
+  'countries',
+  'devices',
+  'cards',
+  'frauds',
+])
+
+/** What a changed row came to. */
+export interface Answer {
+  readonly score: number
+  readonly outcome: Outcome
+}
+
+/** A feature whose usual value gives a milder outcome, and between which parts of the way the change lies. */
+export interface FlipSearch {
+  readonly feature: number
+  readonly value: number
+  readonly usual: number
+  /** Not enough. */
+  readonly low: number
+  /** Enough, with this answer. */
+  readonly high: number
+  readonly answer: Answer
+}
+
+/** The search that begins once the usual value is known to be enough. */
+export function beginSearch(
+  feature: number,
+  value: number,
+  usual: number,
+  answer: Answer,
+): FlipSearch {
+  // There is no way from "absent" or from yes to no: the usual value is the only change.
+  const isStep = Number.isNaN(value) || FEATURES[feature]?.unit === '0 or 1'
+  const low = isStep ? COUNTERFACTUAL_PARTS - 1 : 0
+  return { feature, value, usual, low, high: COUNTERFACTUAL_PARTS, answer }
+}
+
+/** Parts to try next, nearest to the value first; none when the search is over. */
+export function trialsOf({ low, high }: FlipSearch): readonly number[] {
+  const step = Math.floor((high - low) / (POINTS + 1))
+  return step === 0 ? [] : Array.from({ length: POINTS }, (_, index) => low + (index + 1) * step)
+}
+
+/** The value that stands for so many parts of the way, as it can be told to a person: whole, in cents or in four digits. */
+export function valueAt({ feature, value, usual }: FlipSearch, part: number): number {
+  if (part === 0) return value
+  if (part === COUNTERFACTUAL_PARTS) return usual
+  const exact = value + ((usual - value) * part) / COUNTERFACTUAL_PARTS
+  const unit = FEATURES[feature]?.unit ?? ''
+  const isUp = usual > value
+  if (unit === 'EUR') return Math.round(exact * MINOR_PER_UNIT) / MINOR_PER_UNIT
+  if (!WHOLE_UNITS.has(unit)) return Number(exact.toPrecision(VALUE_DIGITS))
+  // Towards the usual value and not past it.
+  return isUp ? Math.min(Math.ceil(exact), usual) : Math.max(Math.floor(exact), usual)
+}
+
+/** The search after its trials were answered; NaN as a score is no answer. */
+export function narrowed(
+  search: FlipSearch,
+  own: Outcome,
+  trials: readonly number[],
+  answers: readonly Answer[],
+): FlipSearch {
+  let low = search.low
+  for (const [index, part] of trials.entries()) {
+    const answer = answers[index]
+    if (answer !== undefined && isMilder(answer, own)) return { ...search, low, high: part, answer }
+    low = part
+  }
+  return { ...search, low }
+}
+
+/** True when the answer is a score whose outcome is milder than `own`. */
+export function isMilder({ score, outcome }: Answer, own: Outcome): boolean {
+  return !Number.isNaN(score) && OUTCOMES.indexOf(outcome) < OUTCOMES.indexOf(own)
+}
+
+/** Of several searches the one with the shortest way; null for none. */
+export function leastChange(searches: readonly FlipSearch[]): Counterfactual | null {
+  const [first, ...others] = searches
+  if (first === undefined) return null
+  const least = others.reduce((best, each) => (each.high < best.high ? each : best), first)
+  return counterfactualOf(least)
+}
+
+/** Several features at their usual values, strongest first, none of which was enough alone. */
+export function jointChange(
+  row: Float64Array,
+  changes: readonly { readonly feature: number; readonly value: number }[],
+  answer: Answer,
+): Counterfactual | null {
+  const changed = changes.map(({ feature, value }) => changeOf(feature, row[feature] ?? NaN, value))
+  const [first, ...also] = changed
+  if (first === undefined) return null
+  return told(first, also, answer)
+}
+
+function counterfactualOf(search: FlipSearch): Counterfactual {
+  const { feature, value, answer, high } = search
+  return told(changeOf(feature, value, valueAt(search, high)), [], answer)
+}
+
+interface ToldChange extends FeatureChange {
+  readonly words: string
+}
+
+function changeOf(feature: number, value: number, changedTo: number): ToldChange {
+  const { name = '', sentence = '' } = FEATURES[feature] ?? {}
+  return {
+    feature: name,
+    value: Number.isNaN(value) ? null : value,
+    changedTo: Number.isNaN(changedTo) ? null : changedTo,
+    words: `${sentence} at ${valueInWords(feature, changedTo)} instead of ${valueInWords(feature, value)}`,
+  }
+}
+
+function told(
+  { words, ...first }: ToldChange,
+  also: readonly ToldChange[],
+  { score, outcome }: Answer,
+): Counterfactual {
+  const all = [words, ...also.map((each) => each.words)].join(' and ')
+  return {
+    ...first,
+    scoreThen: score,
+    outcomeThen: outcome,
+    text: `with ${all} it would have scored ${scoreInWords(score)}: ${outcome}`,
+    also: also.map(({ feature, value, changedTo }) => ({ feature, value, changedTo })),
+  }
+}

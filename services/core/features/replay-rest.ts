@@ -1,0 +1,38 @@
+// Which decisions of a block have not been met yet while it is replayed.
+
+import type { RecordedBlock } from './replay-records.ts'
+
+/** Decisions of a block that no message has been found for yet. */
+export class RestOfBlock {
+  readonly block: RecordedBlock
+  readonly #byOffset = new Map<number, number>()
+  readonly #byCause = new Map<number, number[]>()
+
+  constructor(block: RecordedBlock) {
+    this.block = block
+    for (const [index, { offset, revision, causeOffset }] of block.decisions.entries()) {
+      if (revision === 0) this.#byOffset.set(offset, index)
+      else if (causeOffset !== null) {
+        const caused = this.#byCause.get(causeOffset) ?? []
+        caused.push(index)
+        this.#byCause.set(causeOffset, caused)
+      }
+    }
+  }
+
+  take(offset: number): number | null {
+    const index = this.#byOffset.get(offset) ?? null
+    if (index !== null) this.#byOffset.delete(offset)
+    return index
+  }
+
+  takeRevisions(causeOffset: number): readonly number[] {
+    const indexes = this.#byCause.get(causeOffset) ?? []
+    this.#byCause.delete(causeOffset)
+    return indexes
+  }
+
+  indexes(): readonly number[] {
+    return [...this.#byOffset.values(), ...[...this.#byCause.values()].flat()]
+  }
+}

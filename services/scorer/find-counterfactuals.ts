@@ -1,0 +1,134 @@
+// The least change of a row that would have given a milder outcome: of one feature, as short a way as possible; where no
+// single one is enough, of the fewest of the strongest, all at their usual values. Rows of a batch are asked about
+// together, so a batch costs COUNTERFACTUAL_ROUNDS + 1 questions at most.
+
+import {
+  beginSearch,
+  COUNTERFACTUAL_ROUNDS,
+  isMilder,
+  jointChange,
+  leastChange,
+  narrowed,
+  trialsOf,
+  valueAt,
+  type Answer,
+  type FlipSearch,
+} from '../core/decision/counterfactual.ts'
+import type { Drop } from '../core/decision/reasons.ts'
+import type { Counterfactual } from '../core/wire/records.ts'
+import type { DecideOptions } from './decide-options.ts'
+import type { Explained } from './explain-batch.ts'
+import { scoreChanged, type Change, type ChangedRow } from './what-if.ts'
+
+/** Features of one row between whose value and usual value a change is looked for: of the strongest. */
+const SEARCHES_MAX = 2
+
+/** Features that are put to their usual values together. */
+const TOGETHER_MAX = 6
+
+type Options = Pick<DecideOptions, 'usual' | 'score' | 'verify'>
+
+/** One per row, in order; null where none was found. */
+export async function findCounterfactuals(
+  explained: readonly Explained[],
+  drops: readonly (readonly Drop[])[],
+  options: Options,
+): Promise<readonly (Counterfactual | null)[]> {
+  const begun = explained.map((of, position) => searchesOf(of, drops[position] ?? [], options))
+  const searches = await narrow(explained, begun, options)
+  const joint = await together(
+    explained.map((of, position) => (begun[position]?.length === 0 ? of : null)),
+    drops,
+    options,
+  )
+  return explained.map(
+    (_, position) => leastChange(searches[position] ?? []) ?? joint[position] ?? null,
+  )
+}
+
+/** The strongest features whose usual value is enough. */
+function searchesOf(
+  of: Explained,
+  drops: readonly Drop[],
+  { usual }: Options,
+): readonly FlipSearch[] {
+  return drops
+    .map(({ feature, scoreAtUsual }) => {
+      const value = usual[feature] ?? NaN
+      const answer = answerOf(of, [{ feature, value }], scoreAtUsual)
+      return beginSearch(feature, of.row[feature] ?? NaN, value, answer)
+    })
+    .filter(({ answer }) => isMilder(answer, of.outcome))
+    .slice(0, SEARCHES_MAX)
+}
+
+async function narrow(
+  explained: readonly Explained[],
+  begun: readonly (readonly FlipSearch[])[],
+  options: Options,
+): Promise<readonly (readonly FlipSearch[])[]> {
+  let searches = begun
+  for (let round = 0; round < COUNTERFACTUAL_ROUNDS; round += 1) {
+    const rows = explained.flatMap(({ row, verified }, position) =>
+      (searches[position] ?? []).flatMap((each) =>
+        trialsOf(each).map((part): ChangedRow => {
+          return { row, verified, changes: [changeAt(each, part)] }
+        }),
+      ),
+    )
+    if (rows.length === 0) break
+    const scores = (await scoreChanged(rows, options)).values()
+    searches = explained.map((of, position) =>
+      (searches[position] ?? []).map((each) => {
+        const trials = trialsOf(each)
+        const answers = trials.map((part) =>
+          answerOf(of, [changeAt(each, part)], scores.next().value ?? NaN),
+        )
+        return narrowed(each, of.outcome, trials, answers)
+      }),
+    )
+  }
+  return searches
+}
+
+/** The fewest of the strongest features that are enough together; null for rows that do not want it. */
+async function together(
+  wanted: readonly (Explained | null)[],
+  drops: readonly (readonly Drop[])[],
+  { usual, ...options }: Options,
+): Promise<readonly (Counterfactual | null)[]> {
+  const rows: ChangedRow[] = []
+  const groups = wanted.map((of, position) => {
+    if (of === null) return []
+    const strongest = (drops[position] ?? []).slice(0, TOGETHER_MAX).map(({ feature }): Change => {
+      return { feature, value: usual[feature] ?? NaN }
+    })
+    const own = strongest.slice(1).map((_, index) => strongest.slice(0, index + 2))
+    for (const changes of own) rows.push({ row: of.row, verified: of.verified, changes })
+    return own
+  })
+  if (rows.length === 0) return []
+  const scores = (await scoreChanged(rows, options)).values()
+  return wanted.map((of, position) => {
+    const answers = (groups[position] ?? []).map((changes) => ({
+      changes,
+      score: scores.next().value ?? NaN,
+    }))
+    if (of === null) return null
+    for (const { changes, score } of answers) {
+      const answer = answerOf(of, changes, score)
+      if (isMilder(answer, of.outcome)) return jointChange(of.row, changes, answer)
+    }
+    return null
+  })
+}
+
+function changeAt(search: FlipSearch, part: number): Change {
+  return { feature: search.feature, value: valueAt(search, part) }
+}
+
+function answerOf(of: Explained, changes: readonly Change[], score: number): Answer {
+  const row = of.row.slice()
+  for (const { feature, value } of changes) row[feature] = value
+  return { score, outcome: of.outcomeOf(row, score) }
+}

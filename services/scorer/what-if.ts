@@ -1,0 +1,69 @@
+// What rows would have scored with one feature changed, or a few, and all others as they were. Of a cascade the net that
+// would have decided answers: the small one outside the band, the large one inside, if it answered for the row as it was.
+
+import { needsVerification } from '../core/scoring/cascade.ts'
+import { SEQUENCE_LENGTH } from '../core/features/card-sequence.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
+import type { Verifier } from '../core/scoring/scoring-model.ts'
+import type { DecideOptions } from './decide-options.ts'
+import type { VerifiedRow } from './verify-rows.ts'
+
+const AMOUNT_FEATURE = FEATURE_NAMES.indexOf('amount')
+const MINOR_PER_UNIT = 100
+
+export interface Change {
+  readonly feature: number
+  readonly value: number
+}
+
+/** A row with features changed. */
+export interface ChangedRow {
+  readonly row: Float64Array
+  readonly changes: readonly Change[]
+  /** What the large net read of the row as it was; null when the draft decided. */
+  readonly verified: VerifiedRow | null
+}
+
+/** One score a row, in order; all rows are one question to each net. */
+export async function scoreChanged(
+  changed: readonly ChangedRow[],
+  { score, verify }: Pick<DecideOptions, 'score' | 'verify'>,
+): Promise<Float64Array> {
+  const matrix = new Float64Array(changed.length * FEATURE_COUNT)
+  for (const [at, each] of changed.entries()) writeChanged(each, matrix, at)
+  const scores = await score(matrix, changed.length)
+  if (verify !== null) await verifyChanged(changed, scores, verify.verifier)
+  return scores
+}
+
+/** Puts the large net's scores in place of the small one's where it would have decided. */
+export async function verifyChanged(
+  changed: readonly ChangedRow[],
+  scores: Float64Array,
+  verifier: Verifier,
+): Promise<void> {
+  const asked = changed.flatMap(({ verified }, at) =>
+    verified !== null && needsVerification(scores[at] ?? NaN, verifier.verifyFrom) ? [at] : [],
+  )
+  if (asked.length === 0) return
+  const rows = new Float64Array(asked.length * FEATURE_COUNT)
+  const sequences = new Float64Array(asked.length * SEQUENCE_LENGTH)
+  const amountsMinor = new Float64Array(asked.length)
+  for (const [place, at] of asked.entries()) {
+    const each = changed[at]
+    if (each?.verified == null) continue
+    writeChanged(each, rows, place)
+    sequences.set(each.verified.sequence, place * SEQUENCE_LENGTH)
+    // The sequence compares earlier amounts with this one.
+    const amount = each.changes.find(({ feature }) => feature === AMOUNT_FEATURE)
+    amountsMinor[place] =
+      amount === undefined ? each.verified.amountMinor : Math.round(amount.value * MINOR_PER_UNIT)
+  }
+  const found = await verifier.score({ rows, sequences, amountsMinor }, asked.length)
+  for (const [place, at] of asked.entries()) scores[at] = found[place] ?? NaN
+}
+
+function writeChanged({ row, changes }: ChangedRow, target: Float64Array, at: number): void {
+  target.set(row, at * FEATURE_COUNT)
+  for (const { feature, value } of changes) target[at * FEATURE_COUNT + feature] = value
+}

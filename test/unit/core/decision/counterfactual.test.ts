@@ -1,0 +1,115 @@
+// Goal: a search ends at a change that is enough and whose neighbour, one part nearer to the value, is not.
+// Method: any threshold on the way, answered by a step function; then any outcome at all along the way.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  beginSearch,
+  COUNTERFACTUAL_PARTS,
+  COUNTERFACTUAL_ROUNDS,
+  isMilder,
+  leastChange,
+  narrowed,
+  trialsOf,
+  valueAt,
+  type Answer,
+  type FlipSearch,
+} from '../../../../services/core/decision/counterfactual.ts'
+import { FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
+import { holds } from '../../../support/property.ts'
+
+const AMOUNT = FEATURE_NAMES.indexOf('amount')
+const COUNT = FEATURE_NAMES.indexOf('card_count_1d')
+const NIGHT = FEATURE_NAMES.indexOf('is_night')
+const MILD: Answer = { score: 0.1, outcome: 'approve' }
+const STRICT: Answer = { score: 0.9, outcome: 'flag' }
+
+function run(search: FlipSearch, answer: (part: number) => Answer): FlipSearch {
+  let found = search
+  for (let round = 0; round < COUNTERFACTUAL_ROUNDS; round += 1) {
+    const trials = trialsOf(found)
+    found = narrowed(found, 'flag', trials, trials.map(answer))
+  }
+  return found
+}
+
+test('whatever is enough along the way, the end is, and the part before it is not', () => {
+  holds(
+    500,
+    fc.property(fc.array(fc.boolean(), { minLength: 63, maxLength: 63 }), (inner) => {
+      // The value itself is never enough, the usual one always.
+      const enough = [false, ...inner, true]
+      const found = run(beginSearch(AMOUNT, 900, 30, MILD), (part) =>
+        enough[part] === true ? MILD : STRICT,
+      )
+      assert.deepEqual(trialsOf(found), [])
+      assert.equal(found.high - found.low, 1)
+      assert.equal(enough[found.high], true)
+      assert.equal(enough[found.low], false)
+    }),
+  )
+})
+
+test('where one threshold parts the way, the least change is found', () => {
+  holds(
+    100,
+    fc.property(fc.integer({ min: 1, max: COUNTERFACTUAL_PARTS }), (from) => {
+      const found = run(beginSearch(AMOUNT, 900, 30, MILD), (part) =>
+        part >= from ? MILD : STRICT,
+      )
+      assert.equal(found.high, from)
+    }),
+  )
+})
+
+test('from absent to usual, and from yes to no, there is one step and nothing to try', () => {
+  for (const search of [beginSearch(AMOUNT, NaN, 30, MILD), beginSearch(NIGHT, 1, 0, MILD)]) {
+    assert.deepEqual(trialsOf(search), [])
+    assert.equal(valueAt(search, search.high), search.usual)
+  }
+})
+
+test('counts stay whole, money is in cents, and nothing goes past the usual value', () => {
+  holds(
+    200,
+    fc.property(
+      fc.constantFrom(AMOUNT, COUNT),
+      fc.integer({ min: 0, max: 5_000 }),
+      fc.integer({ min: 0, max: 5_000 }),
+      fc.integer({ min: 0, max: COUNTERFACTUAL_PARTS }),
+      (feature, value, usual, part) => {
+        const found = valueAt(beginSearch(feature, value, usual, MILD), part)
+        assert.ok(found >= Math.min(value, usual) && found <= Math.max(value, usual))
+        const minor = feature === AMOUNT ? found * 100 : found
+        assert.ok(Math.abs(minor - Math.round(minor)) < 1e-6)
+      },
+    ),
+  )
+})
+
+test('a row that could not be scored is no milder outcome', () => {
+  assert.equal(isMilder({ score: NaN, outcome: 'approve' }, 'flag'), false)
+  assert.equal(isMilder(MILD, 'flag'), true)
+  assert.equal(isMilder(MILD, 'approve'), false)
+})
+
+test('the shortest way is told, in words with its numbers; none when nothing is enough', () => {
+  const far = { ...beginSearch(COUNT, 12, 3, MILD), high: 60 }
+  const near = {
+    ...beginSearch(AMOUNT, 900, 35.2, { score: 0.123, outcome: 'approve' as const }),
+    high: 64,
+  }
+  const counterfactual = leastChange([{ ...far, high: COUNTERFACTUAL_PARTS + 1 }, near])
+  assert.deepEqual(counterfactual, {
+    feature: 'amount',
+    value: 900,
+    changedTo: 35.2,
+    scoreThen: 0.123,
+    outcomeThen: 'approve',
+    text: 'with amount of this payment at 35.20 instead of 900.00 it would have scored 0.12: approve',
+    also: [],
+  })
+  assert.equal(leastChange([far, near])?.feature, 'card_count_1d')
+  assert.equal(leastChange([]), null)
+})
