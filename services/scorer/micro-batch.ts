@@ -2,7 +2,6 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
-import type { Settled } from '../core/decision/block-guard.ts'
 import { outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
@@ -10,23 +9,22 @@ import type { LaneFold } from '../core/features/lane-fold.ts'
 import { referenceOf } from '../core/reference.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
-import type { Alert, DecisionRecord, Outcome, Reason } from '../core/wire/records.ts'
+import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { alertOf, decisionOf, namedIn } from './decision-records.ts'
 import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from './lane-blocks.ts'
-import { counterfactualFor, explainDecided } from './explain-decided.ts'
-import {
-  foldBatch,
-  type FoldedBatch,
-  type FoldedEntry,
-  type LaneEntry,
-  type LaneLabel,
-} from './fold-batch.ts'
+import { counterfactualFor, explainDecided, type ExplainedBatch } from './explain-decided.ts'
+import { foldBatch, type FoldedBatch, type LaneEntry, type LaneLabel } from './fold-batch.ts'
 import { revise, type Revision } from './revise.ts'
 import { ruleBatch, type RuledRow } from './rule-batch.ts'
 import { scoreRows } from './scored-rows.ts'
 import { Settling } from './settle.ts'
-import { cascadeCounts, verifyScores, type CascadeCounts } from './verify-batch.ts'
+import {
+  cascadeCounts,
+  verifyScores,
+  type CascadeCounts,
+  type VerifiedScores,
+} from './verify-batch.ts'
 
 /** What was decided, ready to be encoded. */
 export interface DecidedBatch {
@@ -55,6 +53,10 @@ export interface DecidedBatch {
   readonly cascade: CascadeCounts | null
   readonly featuresMs: number
   readonly scoreMs: number
+}
+
+type Recorded = Pick<DecidedBatch, 'decisions' | 'alerts' | 'alerted' | 'policyFailures'> & {
+  readonly revisions: readonly Revision[]
 }
 
 /** A label beside the outcome of its transaction. */
@@ -86,21 +88,65 @@ export async function decideBatch(
   const ruled = ruleBatch(batch, scored, progress, options)
   const revised = revise(scored, decidedAtMs, options)
   const explained = await explainDecided(batch, ruled, revised, scored, options)
+  const settling = new Settling(blocks, explained.revisions, decidedAtMs, options)
+  settling.labels(labels)
+  const { revisions, ...recorded } = recordRows(
+    ...([batch, ruled, explained, scored, settling] as const),
+    ...([state, blocks, decidedAtMs, options] as const),
+  )
+  return {
+    ...recorded,
+    ...withRevisions(batch, revisions),
+    blocks: blocks.take(options),
+    transactions: [
+      ...batch.rows.map(({ transaction }) => transaction),
+      ...revisions.map(({ transaction }) => transaction),
+    ],
+    labelled,
+    duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
+    recomputed: scored.revisables.length,
+    cascade: options.verify === null ? null : cascadeCounts(scored, options.thresholds),
+    featuresMs: foldedMs - startMs,
+    scoreMs: performance.now() - foldedMs,
+  }
+}
+
+/** Decisions, alerts and revisions of a batch, in the order of offsets; leases and breaker learn of each. */
+function recordRows(
+  batch: FoldedBatch,
+  ruled: readonly RuledRow[],
+  explained: ExplainedBatch,
+  scored: VerifiedScores,
+  settling: Settling,
+  state: LaneState | null,
+  blocks: LaneBlocks,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Recorded {
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
   const alerted: Transaction[] = []
   const revisions: Revision[] = []
-  const settling = new Settling(blocks, explained.revisions, decidedAtMs, options)
-  settling.labels(labels)
-  for (const [index, rowRuled] of ruled.entries()) {
+  const policyFailures = new Map<string, number>()
+  for (const [index, { outcome: ruledOutcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
     const row = batch.rows[index]
     if (row === undefined) continue
-    const { outcome, ruling } = rowRuled
-    const settled = settling.transaction(row, outcome, ruling)
-    const score = scored.scores[index] ?? NaN
-    const decision = firstDecision(row, rowRuled, settled, score, explained.whyOf(index).reasons)
+    const { outcome, mark } = settling.transaction(row, ruledOutcome, ruling)
+    const decision = decisionOf(row.transaction, {
+      offset: row.offset,
+      revision: 0,
+      outcome,
+      score: scored.scores[index] ?? NaN,
+      duplicateOfOffset: row.folded.duplicateOfOffset,
+      marks: withMark(marks, mark),
+      reasons: explained.whyOf(index).reasons,
+      entityAgeMs,
+      causeOffset: null,
+      ...namedIn(ruling),
+    })
     decisions.push(decision)
     if (ruling === null) continue
+    for (const name of ruling.failed) policyFailures.set(name, (policyFailures.get(name) ?? 0) + 1)
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
     const alert = alertOf(
       row.transaction,
@@ -124,50 +170,7 @@ export async function decideBatch(
     }
   }
   decisions.push(...revisions.map(({ decision }) => decision))
-  return {
-    decisions,
-    ...withRevisions(batch, revisions),
-    alerts,
-    alerted,
-    blocks: blocks.take(options),
-    policyFailures: failuresOf(ruled),
-    labelled,
-    duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
-    recomputed: scored.revisables.length,
-    cascade: options.verify === null ? null : cascadeCounts(scored, options.thresholds),
-    featuresMs: foldedMs - startMs,
-    scoreMs: performance.now() - foldedMs,
-  }
-}
-
-function firstDecision(
-  { transaction, offset, folded }: FoldedEntry,
-  { ruling, marks, entityAgeMs }: RuledRow,
-  { outcome, mark }: Settled,
-  score: number,
-  reasons: readonly Reason[],
-): DecisionRecord {
-  return decisionOf(transaction, {
-    offset,
-    revision: 0,
-    outcome,
-    score,
-    duplicateOfOffset: folded.duplicateOfOffset,
-    marks: withMark(marks, mark),
-    reasons,
-    entityAgeMs,
-    causeOffset: null,
-    ...namedIn(ruling),
-  })
-}
-
-/** How often each condition of the policy has failed. */
-function failuresOf(ruled: readonly RuledRow[]): ReadonlyMap<string, number> {
-  const failures = new Map<string, number>()
-  for (const { ruling } of ruled) {
-    for (const name of ruling?.failed ?? []) failures.set(name, (failures.get(name) ?? 0) + 1)
-  }
-  return failures
+  return { decisions, alerts, alerted, policyFailures, revisions }
 }
 
 /** Looks at what was decided for labelled transactions. Changes nothing; cards that were not read tell nothing. */
@@ -187,14 +190,13 @@ function outcomesOfLabelled(
   return met
 }
 
-/** Rows, states, amounts and transactions of first decisions, with those of revisions after them. */
+/** Rows, states and amounts of first decisions, with those of revisions after them. */
 function withRevisions(
   { rows, features, states }: FoldedBatch,
   revisions: readonly Revision[],
-): Pick<DecidedBatch, 'features' | 'states' | 'amountsMinor' | 'transactions'> {
+): Pick<DecidedBatch, 'features' | 'states' | 'amountsMinor'> {
   const amountsMinor = rows.map((row) => row.folded.amountMinor)
-  const transactions = [...rows, ...revisions].map(({ transaction }) => transaction)
-  if (revisions.length === 0) return { features, states, amountsMinor, transactions }
+  if (revisions.length === 0) return { features, states, amountsMinor }
   const count = rows.length + revisions.length
   const allFeatures = new Float64Array(count * FEATURE_COUNT)
   const allStates = new Uint8Array(count * FEATURE_COUNT)
@@ -205,5 +207,5 @@ function withRevisions(
     allStates.set(computed.states, (rows.length + index) * FEATURE_COUNT)
     amountsMinor.push(amountMinor)
   }
-  return { features: allFeatures, states: allStates, amountsMinor, transactions }
+  return { features: allFeatures, states: allStates, amountsMinor }
 }

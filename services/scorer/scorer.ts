@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Admin } from 'kafkajs'
 import { DEFAULT_RATES } from '../core/currency.ts'
-import { createCodecs, type Codecs } from '../core/wire/codecs.ts'
+import { createCodecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
@@ -26,7 +26,7 @@ import type { DecideOptions } from './decide-options.ts'
 import type { HeldOutput } from './lane-batch.ts'
 import { LaneGroup } from './lane-group.ts'
 import { openConfiguredModel, ScorerModels } from './models/scorer-models.ts'
-import type { Serving } from './models/served-models.ts'
+import type { HeldModel, Serving } from './models/served-models.ts'
 import { OperatorWords } from './operator-words.ts'
 import { observeRedis } from './redis-observer.ts'
 
@@ -113,12 +113,13 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       eventAheadMsMax: config.eventAheadMsMax,
       hmacKey: config.deadLetterHmacKey,
     }),
-    takeOutput: (partition) =>
-      takeOutput(models, codecs, topics, (held) =>
-        decideOptions(config, held, streamId, topics.transactions, {
-          ...{ partition, partitionCount, breakerResets: words.breakerResets },
-        }),
-      ),
+    takeOutput: (partition) => {
+      const held = models.take()
+      const decide = decideOptions(config, held, streamId, topics.transactions, {
+        ...{ partition, partitionCount, breakerResets: words.breakerResets },
+      })
+      return heldOutput(models, held, { codecs, topics, decide })
+    },
   })
   const server = await openReadiness(config, telemetry, models, group, store)
   opened.push(server)
@@ -128,20 +129,17 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
 }
 
-/** What decides the batch that begins now. */
-function takeOutput(
+/** What decides one batch, with all that it is written by. */
+function heldOutput(
   models: ScorerModels,
-  codecs: Codecs,
-  topics: OutputOptions['topics'],
-  decideOf: (held: Serving) => DecideOptions,
+  held: HeldModel,
+  common: Pick<OutputOptions, 'codecs' | 'topics' | 'decide'>,
 ): HeldOutput {
-  const held = models.take()
-  const { controlPosition } = held
-  const { backend } = held.model.info
+  const { controlPosition, model, policy } = held
   return {
-    options: { codecs, backend, controlPosition, topics, decide: decideOf(held) },
+    options: { ...common, backend: model.info.backend, controlPosition },
     committed: (decided) => {
-      models.committed(decided, held.policy)
+      models.committed(decided, policy)
     },
     release: () => {
       held.release()

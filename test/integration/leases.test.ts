@@ -57,31 +57,27 @@ function paid(pattern: Transaction, id: string, card: string, eventTimeMs: numbe
 }
 
 /** Sends as a producer does at this moment: an idle lane goes by when messages were sent. */
-async function send({ codecs, sendRaw }: TestStream, transactions: readonly Transaction[]) {
+async function send(stream: TestStream, transactions: readonly Transaction[]) {
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
     const messages = transactions
       .filter(({ card }) => partitionOfAscii(card, PARTITION_COUNT) === partition)
       .map((transaction) => ({
         key: transaction.card,
-        value: codecs.transaction.encode(transaction),
+        value: stream.codecs.transaction.encode(transaction),
         timestamp: String(Date.now()),
       }))
-    if (messages.length > 0) await sendRaw('transactions', partition, messages)
+    if (messages.length > 0) await stream.sendRaw('transactions', partition, messages)
   }
 }
 
-async function sendLabel(
-  { codecs, sendRaw }: TestStream,
-  transaction: Transaction,
-  verdict: Label['verdict'],
-) {
+async function sendLabel(stream: TestStream, transaction: Transaction, verdict: Label['verdict']) {
   const { id: transactionId, card, eventTimeMs } = transaction
   const { merchant, terminal, device, ipNetwork } = transaction
-  const value = codecs.label.encode({
+  const value = stream.codecs.label.encode({
     ...{ transactionId, card, eventTimeMs, knownAtMs: eventTimeMs, verdict, source: 'analyst' },
     ...{ merchant, terminal, device, ipNetwork },
   })
-  await sendRaw('labels', partitionOfAscii(card, PARTITION_COUNT), [{ key: card, value }])
+  await stream.sendRaw('labels', partitionOfAscii(card, PARTITION_COUNT), [{ key: card, value }])
 }
 
 /** Cards of one lane. */

@@ -130,9 +130,12 @@ const RULES: readonly Rule[] = [
       'services/cli/demo/demo-record.ts': 'record of a demo in another process',
       'services/cli/commands/produce-options.ts': 'column mapping given by a person',
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
+      'services/core/control/block-control.ts':
+        'how often a control message says breakers were reset',
       'services/core/control/wish.ts': 'what a control message remembers',
       'services/core/policy/policy-lists.ts': 'lists of a store',
       'services/core/policy/ruleset.ts': 'rulesets of a store',
+      'services/core/decision/kept-blocks.ts': 'commit metadata from Kafka',
       'services/core/audit/anchor.ts': 'anchors, from a file',
       'services/cli/audit/block-copy.ts': 'copies of blocks, from a file',
       'services/cli/bench/reasons-bench.ts': 'the manifest of the released model',

@@ -46,7 +46,7 @@ export const blocks = [
     title: 'Outcomes made milder',
     description:
       'Decisions a second that breaker, control group, limit of leases or the day of the analysts made milder than the ' +
-      'policy, and caps that tripped a breaker.',
+      'policy, and caps that tripped a breaker. Zero is usual but for a control group.',
     unit: units.EventsPerSecond,
     queries: [
       { expr: sum(rate(GUARDED), ['mark']), legend: '{{mark}}' },

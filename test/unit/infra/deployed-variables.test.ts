@@ -38,9 +38,10 @@ const LEFT_AT_DEFAULT: readonly [names: RegExp, reason: string][] = [
   [/^SLUICE_MODEL$/, 'the model that the image brings'],
   [/^SLUICE_BACKEND(_EXPECTED)?$/, 'the fastest that there is; scorer-gpu names its own'],
   [
-    /^SLUICE_(UNSCORED_OUTCOME|LEASE_MS|EVENT_AHEAD_MS_MAX)$/,
+    /^SLUICE_(UNSCORED_OUTCOME|LEASE_MS|EVENT_AHEAD_MS_MAX|BREAKER_\w+)$/,
     'policy: change it on purpose, not here',
   ],
+  [/^SLUICE_LEASES_MAX$|^SLUICE_LEASE_GRACE_MS$/, 'fits any stream until a lane says otherwise'],
   [/^SLUICE_(BATCH|STATE)_|^SLUICE_SESSION_TIMEOUT_MS$/, 'measured defaults'],
   [/^SLUICE_SCORING_THREAD$/, 'the model decides'],
   [/^SLUICE_VERIFY_TIMEOUT_MS$/, 'within the budget of an alert, which is the same everywhere'],

@@ -245,10 +245,9 @@ test('the control group lets through the same few on every run, within its money
   ok(through.every(({ amountMinor }) => amountMinor === 1_000))
   ok(settled.every(({ outcome, mark }) => (mark === 'control_group') === (outcome === 'approve')))
   deepStrictEqual(run(new BlockGuard(null), stream, rules), settled)
-  const nextDay = ruled(
-    through.length > 0 ? Number(through[0]?.transactionId.slice(1)) : 0,
-    START_MS + DAY_MS,
-  )
+  const [drawn] = through
+  if (drawn === undefined) throw new Error('Nothing was let through.')
+  const nextDay = { ...drawn, laneTimeMs: START_MS + DAY_MS }
   const guard = new BlockGuard(null)
   run(guard, stream, rules)
   strictEqual(guard.settle(nextDay, rules).mark, 'control_group')

@@ -1,0 +1,134 @@
+// Goal: each thing that may happen to a lease is published as the contract says (docs/leases.md).
+
+import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { LeaseReading } from '../../../services/core/decision/lease-reading.ts'
+import type { HeldLease } from '../../../services/core/decision/leases.ts'
+import { LaneBlocks } from '../../../services/scorer/lane-blocks.ts'
+import { fullLease } from '../core/wire/samples.ts'
+import { codecs } from '../core/wire/wire-fixture.ts'
+import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
+import { blockOf, LEASE_MS, Log, played, START_MS, type Step } from './lane-life.ts'
+
+/** Plays what is given and returns action, cause, revision and end of each alert. */
+function story(...steps: readonly Step[]) {
+  return played(steps, []).log.alerts.map(({ action, cause, revision, lease }) => [
+    ...[action, cause, revision],
+    ...(lease === null ? [] : [lease.grade, lease.endMs - START_MS]),
+  ])
+}
+
+const block = (of: string, atMs: number): Step => ({ kind: 'block', card: of, atMs, lateMs: 0 })
+const label = (kind: 'fraud' | 'genuine', knownInMs = 0): Step => ({
+  kind,
+  card: 'card-a',
+  knownInMs,
+})
+
+test('a second block of the card extends the lease of the first, and carries its end', () => {
+  deepStrictEqual(story(block('card-a', 0), block('card-a', 4_000)), [
+    ['block', null, 0, 'suspected', 10_000],
+    ['block', null, 0, 'corroborated', 14_000],
+    ['block', 'extended', 1, 'corroborated', 14_000],
+  ])
+})
+
+test('a lease ends with event time, and the next block of the card opens another', () => {
+  deepStrictEqual(story(block('card-a', 0), block('card-a', LEASE_MS)), [
+    ['block', null, 0, 'suspected', 10_000],
+    ['release', 'expired', 1],
+    ['block', null, 0, 'suspected', 20_000],
+  ])
+})
+
+test('a fraud label confirms a lease, and a genuine one after it is a correction', () => {
+  deepStrictEqual(story(block('card-a', 0), label('fraud'), label('genuine')), [
+    ['block', null, 0, 'suspected', 10_000],
+    ['block', 'extended', 1, 'confirmed', 10_000],
+    ['release', 'correction', 2],
+  ])
+})
+
+test('a genuine label releases, from its known-at time on, and a fraud label before that takes it back', () => {
+  deepStrictEqual(story(block('card-a', 0), label('genuine')), [
+    ['block', null, 0, 'suspected', 10_000],
+    ['release', 'genuine_label', 1],
+  ])
+  const early = label('genuine', 5_000)
+  deepStrictEqual(story(block('card-a', 0), early, block('card-b', 4_999)).length, 2)
+  deepStrictEqual(story(block('card-a', 0), early, block('card-b', 5_000))[1], [
+    ...['release', 'genuine_label', 1],
+  ])
+  deepStrictEqual(
+    story(block('card-a', 0), early, label('fraud'), block('card-b', 5_000)).map(
+      ([, cause]) => cause,
+    ),
+    [null, 'extended', null],
+  )
+})
+
+test('a person releases once, and only the alert that was meant', () => {
+  const blocks = new Log().open()
+  blocks.advance(START_MS, START_MS, 1)
+  blocks.publish(blockOf('card-a', 1, START_MS), 1)
+  blocks.releaseByPerson('card-a', 'alert-0', 1)
+  strictEqual(blocks.liveCount, 1)
+  blocks.releaseByPerson('card-a', 'alert-1', 1)
+  blocks.releaseByPerson('card-a', 'alert-1', 1)
+  const { published, leases } = blocks.take(DECIDE_BY_AMOUNT)
+  deepStrictEqual(
+    published.map(({ cause }) => cause),
+    [null, 'person'],
+  )
+  deepStrictEqual([...leases], [['card-a', null]])
+})
+
+test('an idle lane ends a lease by the clock, in the time of the stream, a grace later', () => {
+  // The stream is sent a year after it happened.
+  const yearMs = 31_536_000_000
+  const blocks = new Log().open()
+  blocks.advance(START_MS, START_MS + yearMs, 1)
+  blocks.publish(blockOf('card-a', 1, START_MS), 1)
+  blocks.endByClock(START_MS + yearMs + LEASE_MS + 999, 1_000)
+  strictEqual(blocks.liveCount, 1)
+  blocks.endByClock(START_MS + yearMs + LEASE_MS + 1_000, 1_000)
+  strictEqual(blocks.liveCount, 0)
+})
+
+test('a lane that restarts remembers how far the stream is behind the clock', () => {
+  const log = new Log()
+  const blocks = log.open()
+  blocks.advance(START_MS, START_MS + 1_000_000, 1)
+  blocks.publish(blockOf('card-a', 1, START_MS), 1)
+  log.commit(blocks, START_MS)
+  const after = log.open()
+  after.endByClock(START_MS + 1_000_000, 100)
+  strictEqual(after.liveCount, 1)
+})
+
+test('a record of version 1 ends without a word, and one that is no lease is counted', () => {
+  const held: HeldLease = { ...fullLease, alert: null, releaseAtMs: null }
+  const blocks = new LaneBlocks({ leases: [held], kept: null, newestEventMs: 0, leasesMax: 1 })
+  blocks.advance(held.endMs, held.endMs, 1)
+  const { published, leases } = blocks.take(DECIDE_BY_AMOUNT)
+  deepStrictEqual([published, [...leases]], [[], [[held.card, null]]])
+  const reading = new LeaseReading(codecs)
+  reading.accept(Buffer.from('card-a'), Buffer.from('nonsense'))
+  deepStrictEqual([reading.live, reading.unreadable], [[], 1])
+})
+
+test('beyond the leases that a lane may hold a block becomes a flag; a card that is held goes on', () => {
+  const blocks = new LaneBlocks({ leases: [], kept: null, newestEventMs: 0, leasesMax: 1 })
+  const settle = (of: string) =>
+    blocks.settle(
+      {
+        ...{ transactionId: 't', card: of, amountMinor: 1, isRevision: false },
+        ruling: { outcome: 'block', mode: 'enforce', segment: null, rules: [] },
+      },
+      DECIDE_BY_AMOUNT,
+    )
+  strictEqual(settle('card-a').outcome, 'block')
+  blocks.publish(blockOf('card-a', 1, START_MS), 1)
+  deepStrictEqual(settle('card-b'), { outcome: 'flag', mark: 'leases_full' })
+  strictEqual(settle('card-a').outcome, 'block')
+})
