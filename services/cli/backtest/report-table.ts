@@ -26,7 +26,7 @@ export function reportTable(report: BacktestReport): readonly string[] {
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, index) =>
-        (index === 0 ? cell.padEnd : cell.padStart).call(cell, widths[index] ?? 0),
+        index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0),
       )
       .join('  ')
       .trimEnd()
