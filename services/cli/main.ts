@@ -83,6 +83,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/audit.ts'),
   ],
   ['lake', 'keep history in Parquet files, and ask it', () => import('./commands/lake.ts')],
+  [
+    'backtest',
+    'try policies on what was decided, without Kafka',
+    () => import('./commands/backtest.ts'),
+  ],
   ['skew', 'recompute decisions from the log, continuously', () => import('./commands/skew.ts')],
   ['boards', 'show the Grafana boards without Grafana', () => import('./commands/boards.ts')],
   [

@@ -5,11 +5,11 @@ import { basename } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { BadRow, badRowError, type BadRowReason, type SkippedRows } from '../core/files/bad-row.ts'
-import { findMapping, type ColumnMapping, type ReplayField } from '../core/files/column-mapping.ts'
+import type { ColumnMapping } from '../core/files/column-mapping.ts'
 import { labelOfRow } from '../core/files/row-label.ts'
-import { compileRowReader, type ReadRow, type ReplayRow } from '../core/files/row-reader.ts'
+import type { ReadRow, ReplayRow } from '../core/files/row-reader.ts'
 import { offsetsResult, type CheckResult } from '../core/lake/lake-checks.ts'
-import { cellReader, type ImportMapping } from '../core/lake/import-mapping.ts'
+import type { ImportMapping } from '../core/lake/import-mapping.ts'
 import { placeOf, type ImportedSource } from '../core/lake/lake-log.ts'
 import { labelRow, transactionRow } from '../core/lake/lake-rows.ts'
 import { IMPORT_PARTITION } from '../core/lake/lake-tables.ts'
@@ -20,7 +20,8 @@ import { RowBuffer } from '../platform/lake/row-buffer.ts'
 import { stageBuffer } from '../platform/lake/stage-files.ts'
 import { refuseFailed, stageResults } from './flush.ts'
 import { temporaryFolder } from './folders.ts'
-import { IMPORTED_NAMES, readImportRows } from './import-rows.ts'
+import { readImportRows, refuseOtherNames, unreadable } from './import-rows.ts'
+import { MappedReader } from './mapped-reader.ts'
 
 /** Files of one import. */
 const FILES_MAX = 10_000
@@ -101,10 +102,11 @@ class Importing {
   readonly #results: CheckResult[] = []
   #buffers: Readonly<Record<ImportedTable, RowBuffer>> | null = null
   #chunks = 0
-  #mappingShown = ''
+  readonly #reader: MappedReader
 
   constructor(options: ImportOptions, session: DuckDbSession, writer: LakeWriter) {
     this.#options = options
+    this.#reader = new MappedReader(options)
     this.#session = session
     this.#writer = writer
     const nextOf = (table: ImportedTable): number =>
@@ -128,7 +130,7 @@ class Importing {
       skipBad ? onBadCsv : null,
     )) {
       if (read === null) {
-        read = this.#compile(file, cells)
+        read = this.#reader.compile(file, cells)
         continue
       }
       rows += 1
@@ -178,29 +180,6 @@ class Importing {
       skipped: this.#skipped,
       files,
       commit,
-    }
-  }
-
-  #compile(file: string, header: readonly string[]): ReadRow {
-    const { mapping: given, onMapping } = this.#options
-    const mapping = findMapping(file, header, given.columns, given.constants)
-    const shown = JSON.stringify(mapping)
-    if (shown !== this.#mappingShown) {
-      this.#mappingShown = shown
-      onMapping(file, mapping)
-    }
-    const read = compileRowReader(header, mapping, given.constants, given.amountUnit)
-    const changes = (Object.entries(mapping) as [ReplayField, string][]).flatMap(
-      ([field, column]) => {
-        const change = cellReader(given, field)
-        return change === null ? [] : [[header.indexOf(column), change] as const]
-      },
-    )
-    if (changes.length === 0) return read
-    return (cells, rowId) => {
-      const changed = [...cells]
-      for (const [index, change] of changes) changed[index] = change((cells[index] ?? '').trim())
-      return read(changed, rowId)
     }
   }
 
@@ -272,19 +251,12 @@ async function digests(files: readonly string[]): Promise<readonly ImportedSourc
   }
   const sources: ImportedSource[] = []
   for (const file of files) {
-    if (!IMPORTED_NAMES.test(file)) {
-      throw new SluiceError(
-        'SLUICE_INPUT_INVALID',
-        `${file} ends in neither .csv, .csv.gz nor .parquet; give such files.`,
-      )
-    }
+    refuseOtherNames(file)
     try {
       sources.push({ name: basename(file), sha256: (await digestOf(file)).sha256 })
     } catch (error) {
       if (!['ENOENT', 'EISDIR', 'EACCES'].includes(errorCodeOf(error))) throw error
-      throw new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read; correct its path.`, {
-        cause: error,
-      })
+      throw unreadable(file, error)
     }
   }
   return sources

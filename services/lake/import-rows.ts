@@ -5,16 +5,38 @@ import { sqlText, type DuckDbSession } from '../platform/lake/duckdb.ts'
 import { readCsvRows, type CsvRow } from '../platform/files/csv-files.ts'
 import { duckDbProblem } from './read-failure.ts'
 
-export const IMPORTED_NAMES = /\.(csv|csv\.gz|csv\.gzip|parquet)$/i
+const IMPORTED_NAMES = /\.(csv|csv\.gz|csv\.gzip|parquet)$/i
+const PARQUET_NAME = /\.parquet$/i
 
-/** `line` counts from 1, the header included, in both kinds. */
+/** @throws SluiceError SLUICE_INPUT_INVALID for a file that is neither CSV nor Parquet by its name. */
+export function refuseOtherNames(file: string): void {
+  if (IMPORTED_NAMES.test(file)) return
+  throw new SluiceError(
+    'SLUICE_INPUT_INVALID',
+    `${file} ends in neither .csv, .csv.gz nor .parquet; give such files.`,
+  )
+}
+
+/** The error for a file that is not there, or may not be read. */
+export function unreadable(file: string, cause: unknown): SluiceError {
+  return new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read; correct its path.`, {
+    cause,
+  })
+}
+
+/** True where DuckDB is needed to read it. */
+export function isParquet(file: string): boolean {
+  return PARQUET_NAME.test(file)
+}
+
+/** `line` counts from 1, the header included, in both kinds. @param session for Parquet only. */
 export async function* readImportRows(
-  session: DuckDbSession,
+  session: DuckDbSession | null,
   file: string,
   delimiter: string,
   onBadCsv: (() => void) | null,
 ): AsyncGenerator<CsvRow, void, undefined> {
-  if (!/\.parquet$/i.test(file)) {
+  if (session === null || !isParquet(file)) {
     yield* readCsvRows(file, delimiter, onBadCsv)
     return
   }

@@ -1,33 +1,19 @@
 // sluice lake import: others' files into the lake.
 
-import { readFileSync } from 'node:fs'
 import { Option, type Command } from 'commander'
-import { parse } from 'yaml'
-import { SluiceError } from '../../core/errors.ts'
-import {
-  mappingText,
-  type ColumnMapping,
-  type FieldConstants,
-} from '../../core/files/column-mapping.ts'
-import {
-  NO_MAPPING,
-  parseImportMapping,
-  type ImportMapping,
-} from '../../core/lake/import-mapping.ts'
+import { mappingText } from '../../core/files/column-mapping.ts'
 import { importFiles, loadLakeConfig } from '../../lake/index.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
 import { constantsOption, durationOption, mappingOption } from '../commands/produce-options.ts'
 import { lakeOption } from './lake-option.ts'
+import { importMappingOf, type MappingOptions } from './mapping-options.ts'
 
 const DAY_MS = 86_400_000
 const LABEL_DELAY_DAYS = 7
 
-interface ImportCommandOptions {
+interface ImportCommandOptions extends MappingOptions {
   readonly lake?: string
-  readonly mapping?: string
-  readonly map?: ColumnMapping
-  readonly set?: FieldConstants
   readonly delimiter: string
   readonly labelDelay?: number
   readonly genuineLabels?: boolean
@@ -82,7 +68,7 @@ async function run(files: readonly string[], options: ImportCommandOptions): Pro
     {
       folder,
       files,
-      mapping: mappingOf(options),
+      mapping: importMappingOf(options),
       delimiter: options.delimiter,
       labelDelayMs: options.labelDelay ?? LABEL_DELAY_DAYS * DAY_MS,
       genuineLabels: options.genuineLabels === true,
@@ -104,26 +90,5 @@ async function run(files: readonly string[], options: ImportCommandOptions): Pro
   printLine(`${folder}: ${transactions} transactions and ${labels} labels, commit ${commit}`)
   for (const [reason, count] of Object.entries(skipped)) {
     printProgress(`${count} rows left out: ${reason}`)
-  }
-}
-
-function mappingOf({ mapping: path, map, set }: ImportCommandOptions): ImportMapping {
-  const given = path === undefined ? NO_MAPPING : parseImportMapping(path, readMapping(path))
-  return {
-    ...given,
-    columns: { ...given.columns, ...map },
-    constants: { ...given.constants, ...set },
-  }
-}
-
-/** JSON is YAML as well. */
-function readMapping(path: string): unknown {
-  try {
-    return parse(readFileSync(path, 'utf8')) as unknown
-  } catch (error) {
-    const [problem = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
-    throw new SluiceError('SLUICE_USAGE', `${path} cannot be read as YAML or JSON: ${problem}`, {
-      cause: error,
-    })
   }
 }

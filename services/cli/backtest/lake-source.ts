@@ -1,0 +1,85 @@
+// Rows of a back-test from the lake: features, scores and marks as they were when it was decided.
+
+import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
+import type { Thresholds } from '../../core/decision/decide.ts'
+import { DEFAULT_RATES } from '../../core/currency.ts'
+import { POLICY_MARKS } from '../../core/policy/ruling.ts'
+import type { RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
+import { openDecided, type DecidedRow } from '../../lake/index.ts'
+import { printProgress } from '../command.ts'
+import type { ModelThresholds } from './model-thresholds.ts'
+import type { RowSource } from './row-source.ts'
+
+export interface LakeSourceOptions {
+  readonly folder: string
+  readonly fromMs: number
+  readonly endMs: number
+  /** Null is the newest moment that the lake knows. */
+  readonly asOfMs: number | null
+  readonly features: readonly string[]
+  readonly thresholds: ModelThresholds
+}
+
+/** What the policy of the time has put there is no input of another one. */
+const NOT_INPUT: ReadonlySet<string> = new Set([...POLICY_MARKS, ...GUARD_MARKS])
+const NO_MARKS: readonly string[] = []
+
+/** @throws SluiceError as openDecided. */
+export async function openLakeSource(options: LakeSourceOptions): Promise<RowSource> {
+  const { folder, thresholds } = options
+  const decided = await openDecided(options)
+  const withoutRate = { count: 0 }
+  return {
+    name: `lake ${folder}`,
+    asOfMs: decided.asOfMs,
+    async *rows(signal) {
+      for (const [index, day] of decided.days.entries()) {
+        for await (const chunk of decided.rows(day)) {
+          signal.throwIfAborted()
+          yield await rehearsed(chunk, thresholds, withoutRate)
+        }
+        printProgress(`${day}, day ${index + 1} of ${decided.days.length}`)
+      }
+    },
+    leftOut: () => ({ ...decided.leftOut, without_rate: withoutRate.count }),
+    emptyProblem: () => {
+      const { span } = decided
+      if (span === null) {
+        return `${folder} holds no decisions; "sluice lake ingest" takes them from the topics. Files of others are back-tested with --data.`
+      }
+      const [first, last] = [span.firstMs, span.lastMs].map((ms) => new Date(ms).toISOString())
+      return `${folder} has decisions from ${first ?? ''} to ${last ?? ''}; change --from and --to.`
+    },
+    close: () => decided.close(),
+  }
+}
+
+async function rehearsed(
+  chunk: readonly DecidedRow[],
+  models: ModelThresholds,
+  withoutRate: { count: number },
+): Promise<readonly RehearsedRow[]> {
+  const rows: RehearsedRow[] = []
+  let [digest, modelThresholds] = ['', null as Thresholds | null]
+  for (const { transaction, row, states, score, marks, ...rest } of chunk) {
+    if (modelThresholds === null || rest.modelDigest !== digest) {
+      digest = rest.modelDigest
+      modelThresholds = await models.of(digest)
+    }
+    const { amountMinor, currency, eventTimeMs } = transaction
+    const referenceMinor = DEFAULT_RATES.toReferenceMinor(amountMinor, currency, eventTimeMs)
+    if (referenceMinor === null) {
+      withoutRate.count += 1
+      continue
+    }
+    const own = marks.length === 0 ? marks : marks.filter((mark) => !NOT_INPUT.has(mark))
+    const said =
+      own.length === marks.length ? NO_MARKS : marks.filter((mark) => NOT_INPUT.has(mark))
+    rows.push({
+      input: { transaction, row, states, score, referenceMinor, modelThresholds, marks: own },
+      decided: { outcome: rest.outcome, rules: rest.rules, marks: said },
+      label: rest.label,
+    })
+  }
+  return rows
+}

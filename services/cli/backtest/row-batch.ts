@@ -1,0 +1,124 @@
+// Rows of files on their way to a policy: scored a matrix at a time where they have no score of their own.
+
+import { isScore, type Thresholds } from '../../core/decision/decide.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
+import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import { STATE } from '../../core/features/feature-states.ts'
+import type { KnownLabel, RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
+import { cascadeScores, verifiedRows, type CascadeMark } from '../../core/scoring/cascade.ts'
+import type { ScoringModel, VerifiableRows } from '../../core/scoring/scoring-model.ts'
+import type { Transaction } from '../../core/transaction.ts'
+
+const ROWS_MAX = 2_048
+
+/** What the model says of the rows, by their place. */
+interface Scored {
+  readonly scores: Float64Array
+  readonly marks: ReadonlyMap<number, CascadeMark>
+}
+
+/** A row without its features. */
+export interface BatchedRow {
+  readonly transaction: Transaction
+  /** NaN is not scored; null asks the model. */
+  readonly score: number | null
+  readonly marks: readonly string[]
+  readonly referenceMinor: number
+  readonly label: KnownLabel | null
+}
+
+export class RowBatch {
+  readonly #model: ScoringModel | null
+  readonly #modelThresholds: Thresholds
+  readonly #values = new Float64Array(ROWS_MAX * FEATURE_COUNT)
+  readonly #states = new Uint8Array(ROWS_MAX * FEATURE_COUNT)
+  readonly #sequences = new Float64Array(ROWS_MAX * SEQUENCE_LENGTH)
+  #rows: BatchedRow[] = []
+
+  constructor(model: ScoringModel | null, modelThresholds: Thresholds) {
+    this.#model = model
+    this.#modelThresholds = modelThresholds
+  }
+
+  get isFull(): boolean {
+    return this.#rows.length === ROWS_MAX
+  }
+
+  /** Where the features of the next row are to be written; not before the batch was finished when it is full. */
+  reserve(): { readonly row: Float64Array; readonly sequence: Float64Array } {
+    const at = this.#rows.length
+    return {
+      row: this.#values.subarray(at * FEATURE_COUNT, (at + 1) * FEATURE_COUNT),
+      sequence: this.#sequences.subarray(at * SEQUENCE_LENGTH, (at + 1) * SEQUENCE_LENGTH),
+    }
+  }
+
+  /** Adds the row whose features were written. */
+  add(row: BatchedRow): void {
+    this.#rows.push(row)
+  }
+
+  /** All rows since the last time, scored. */
+  async finish(): Promise<readonly RehearsedRow[]> {
+    const rows = this.#rows
+    this.#rows = []
+    const isAsked = rows.some(({ score }) => score === null)
+    const scored = isAsked && this.#model !== null ? await this.#score(this.#model, rows) : null
+    const modelThresholds = this.#modelThresholds
+    return rows.map((batched, at) => {
+      const { transaction, referenceMinor, label, marks } = batched
+      const isModelled = batched.score === null
+      const row = this.#values.subarray(at * FEATURE_COUNT, (at + 1) * FEATURE_COUNT)
+      const states = this.#states.subarray(at * FEATURE_COUNT, (at + 1) * FEATURE_COUNT)
+      for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
+        states[feature] = Number.isNaN(row[feature]) ? STATE.absent : STATE.present
+      }
+      const mark = isModelled ? scored?.marks.get(at) : undefined
+      return {
+        input: {
+          ...{ transaction, row, states, referenceMinor, modelThresholds },
+          score: batched.score ?? scored?.scores[at] ?? NaN,
+          marks: mark === undefined ? marks : [...marks, mark],
+        },
+        decided: null,
+        label,
+      }
+    })
+  }
+
+  /** As the scorer does without a limit of time: the large net answers for all that the draft finds suspicious. */
+  async #score(model: ScoringModel, rows: readonly BatchedRow[]): Promise<Scored> {
+    const { verifier } = model
+    const drafts = await model.score(this.#values, rows.length)
+    const band = verifier === null ? null : verifiedRows(drafts, verifier.verifyFrom)
+    if (verifier === null || band === null || band.length === 0) {
+      return { scores: drafts, marks: new Map() }
+    }
+    const targets = await verifier.score(this.#questionOf(band, rows), band.length)
+    // What the large net cannot score keeps its draft, as in the scorer.
+    const places = [...band.keys()].filter((place) => isScore(targets[place] ?? NaN))
+    const answered = Uint32Array.from(places, (place) => band[place] ?? 0)
+    const answers = Float64Array.from(places, (place) => targets[place] ?? NaN)
+    const marks = new Map<number, CascadeMark>()
+    for (const at of band) marks.set(at, 'draft_stands')
+    for (const at of answered) marks.set(at, 'verified')
+    return { scores: cascadeScores(drafts, answered, answers), marks }
+  }
+
+  #questionOf(band: Uint32Array, rows: readonly BatchedRow[]): VerifiableRows {
+    const values = new Float64Array(band.length * FEATURE_COUNT)
+    const sequences = new Float64Array(band.length * SEQUENCE_LENGTH)
+    for (const [place, at] of band.entries()) {
+      values.set(
+        this.#values.subarray(at * FEATURE_COUNT, (at + 1) * FEATURE_COUNT),
+        place * FEATURE_COUNT,
+      )
+      sequences.set(
+        this.#sequences.subarray(at * SEQUENCE_LENGTH, (at + 1) * SEQUENCE_LENGTH),
+        place * SEQUENCE_LENGTH,
+      )
+    }
+    const amountsMinor = Float64Array.from(band, (at) => rows[at]?.referenceMinor ?? 0)
+    return { rows: values, sequences, amountsMinor }
+  }
+}

@@ -1,0 +1,18 @@
+// Where the rows of a back-test come from, as the run sees it.
+
+import type { RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
+
+/** Rows in the order of event time, taken once. */
+export interface RowSource {
+  /** In words, for the report. */
+  readonly name: string
+  /** When labels count; Infinity where they are final. */
+  readonly asOfMs: number
+  /** Chunks; a row's arrays are its own until the next chunk is asked for. */
+  rows(signal: AbortSignal): AsyncGenerator<readonly RehearsedRow[], void, undefined>
+  /** Rows that were left out so far, by reason. */
+  leftOut(): Readonly<Record<string, number>>
+  /** Why there may be no rows, and what to do. */
+  emptyProblem(): string
+  close(): Promise<void>
+}

@@ -1,0 +1,154 @@
+// One pass over the rows, and the report of it.
+
+import { SluiceError } from '../../core/errors.ts'
+import type { DecisionCosts } from '../../core/policy/policy-document.ts'
+import type { CompiledPolicy } from '../../core/policy/ruling.ts'
+import type { Changes } from '../../core/rehearsal/change-tally.ts'
+import { figuresOf, type PolicyFigures } from '../../core/rehearsal/figures.ts'
+import type { DayCount, RuleCount } from '../../core/rehearsal/outcome-tally.ts'
+import { Rehearsal, type RowFacts } from '../../core/rehearsal/rehearsal.ts'
+import { printProgress } from '../command.ts'
+import type { LoadedPolicy } from './load-policies.ts'
+import type { RowSource } from './row-source.ts'
+
+type GuardedParts = Pick<LoadedPolicy, 'document' | 'digest' | 'compiled'>
+
+export interface BacktestOptions {
+  readonly policies: readonly LoadedPolicy[]
+  /** What the others are compared with: a policy, the built-in one, or what was decided. */
+  readonly live: {
+    readonly name: string
+    readonly policy: GuardedParts | null
+    /** In the place of a policy with a document: it has no breaker. */
+    readonly builtIn: CompiledPolicy | null
+  }
+  /** After which time somebody resets a breaker that has tripped; null: breakers and budgets have no say. */
+  readonly breakerResetMs: number | null
+  readonly maturityMs: number
+  readonly costs: DecisionCosts
+  /** Where the costs are from, in words. */
+  readonly costsFrom: string
+  readonly analysts: number | null
+  readonly examplesMax: number
+  /** Known before the run; those of the run come behind. */
+  readonly warnings: readonly string[]
+}
+
+/** One side of the comparison. */
+export interface ReportedPolicy extends PolicyFigures {
+  readonly name: string
+  readonly days: readonly DayCount[]
+  readonly rules: readonly RuleCount[]
+  readonly marks: Readonly<Record<string, number>>
+}
+
+/** Everything that a back-test found. */
+export interface BacktestReport {
+  readonly source: string
+  readonly facts: RowFacts
+  /** Rows without a part in it, by reason. */
+  readonly leftOut: Readonly<Record<string, number>>
+  /** Null where labels are final. */
+  readonly asOfMs: number | null
+  readonly maturityMs: number
+  readonly costs: DecisionCosts
+  readonly costsFrom: string
+  readonly analysts: number | null
+  readonly warnings: readonly string[]
+  readonly live: ReportedPolicy
+  readonly policies: readonly (ReportedPolicy & {
+    readonly changes: Changes
+    /** How often its breakers have tripped. */
+    readonly trips: number
+  })[]
+  /** Null: breakers and budgets had no say. */
+  readonly breakerResetMs: number | null
+}
+
+/** Rows between two lines of progress. */
+const PROGRESS_ROWS = 250_000
+
+/**
+ * Reads every row once.
+ * @throws SluiceError SLUICE_INPUT_INVALID when there is none; what the source throws; or the signal's reason.
+ */
+export async function runBacktest(
+  source: RowSource,
+  options: BacktestOptions,
+  signal: AbortSignal,
+): Promise<BacktestReport> {
+  const { live, maturityMs, costs, analysts, examplesMax, breakerResetMs } = options
+  const guarded = ({ compiled, document, digest }: GuardedParts) => ({
+    compiled,
+    guard: breakerResetMs === null ? null : { document, digest, resetAfterMs: breakerResetMs },
+  })
+  const rehearsal = new Rehearsal({
+    policies: options.policies.map((policy) => ({ name: policy.name, ...guarded(policy) })),
+    live:
+      live.policy !== null
+        ? guarded(live.policy)
+        : live.builtIn === null
+          ? null
+          : { compiled: live.builtIn, guard: null },
+    maturity: { asOfMs: source.asOfMs, maturityMs },
+    costs,
+    examplesMax,
+  })
+  let told = 0
+  for await (const rows of source.rows(signal)) {
+    for (const row of rows) rehearsal.take(row)
+    if (rehearsal.rows - told < PROGRESS_ROWS) continue
+    told = rehearsal.rows
+    printProgress(`${told} rows ruled`)
+  }
+  const { facts, live: liveCounts, policies: counts } = rehearsal.counts
+  const leftOut = Object.fromEntries(
+    Object.entries(source.leftOut()).filter(([, count]) => count > 0),
+  )
+  if (facts.rows === 0) throw nothing(source, leftOut)
+  const reported = (name: string, tallied: typeof liveCounts): ReportedPolicy => {
+    const { days, rules, marks } = tallied
+    return { name, ...figuresOf(tallied, facts, costs, analysts), days, rules, marks }
+  }
+  return {
+    source: source.name,
+    facts,
+    leftOut,
+    asOfMs: Number.isFinite(source.asOfMs) ? source.asOfMs : null,
+    maturityMs,
+    costs,
+    costsFrom: options.costsFrom,
+    analysts,
+    warnings: [...options.warnings, ...warningsOf(facts)],
+    live: reported(live.name, liveCounts),
+    policies: counts.map(({ name, tallied, changes, trips }) => ({
+      ...reported(name, tallied),
+      changes,
+      trips,
+    })),
+    breakerResetMs,
+  }
+}
+
+function warningsOf(facts: RowFacts): readonly string[] {
+  if (facts.labelled === 0) {
+    return [
+      'No label is known of any of these transactions: precision, recall, value and customers hurt cannot be told.',
+    ]
+  }
+  if (facts.mature === 0) {
+    return [
+      'No transaction is mature yet, so nothing is known for sure: choose an earlier range, or a shorter --label-maturity-days.',
+    ]
+  }
+  return []
+}
+
+function nothing(source: RowSource, leftOut: Readonly<Record<string, number>>): SluiceError {
+  const reasons = Object.entries(leftOut).map(([reason, count]) => `${count} ${reason}`)
+  const text =
+    reasons.length === 0
+      ? `There is no row to rule. ${source.emptyProblem()}`
+      : `No row can be ruled; left out: ${reasons.join(', ')} (docs/backtest.md says why).`
+  return new SluiceError('SLUICE_INPUT_INVALID', text, { details: { leftOut } })
+}

@@ -1,0 +1,146 @@
+// From counts to what people compare: precision and recall, money, alerts a day, customers hurt.
+
+import type { DecisionCosts } from '../policy/policy-document.ts'
+import { wilsonInterval, type Confidence, type ShareInterval } from '../scoring/wilson.ts'
+import { OUTCOMES, type Outcome } from '../wire/records.ts'
+import type { CardCount } from './distinct-cards.ts'
+import { record, type ByOutcome, type CountAndMoney, type Tallied } from './outcome-tally.ts'
+import type { RowFacts } from './rehearsal.ts'
+import { TRUTHS, type Truth } from './rehearsed-row.ts'
+
+const CONFIDENCE: Confidence = 0.95
+
+/** How well the mature alerts of one kind meet the frauds. */
+export interface Accuracy {
+  /** Share of them that are frauds, with its interval at 95 %. */
+  readonly precision: ShareInterval
+  /** Share of all frauds that they are. */
+  readonly recall: ShareInterval
+  /** Share of the money of all frauds; null without any. */
+  readonly valueRecall: number | null
+}
+
+/** What a policy is worth on the mature rows, in minor units of the reference currency. */
+export interface Value {
+  readonly blockedFraudMinor: bigint
+  readonly flaggedFraudMinor: bigint
+  /** Of the flagged, what a flag still saves. */
+  readonly flagSavesMinor: bigint
+  readonly alertCostMinor: bigint
+  readonly wrongBlockCostMinor: bigint
+  /** Blocked, and what flags save, less both costs. */
+  readonly savedMinor: bigint
+}
+
+/** Alerts (flags and blocks) over the UTC days that have rows, mature or not. */
+export interface AlertLoad {
+  readonly alerts: number
+  readonly meanPerDay: number
+  readonly maxPerDay: number
+  /** The first of the days with the most; null without alerts. */
+  readonly maxDay: number | null
+  /** Null where nobody said how many analysts there are. */
+  readonly meanPerAnalystDay: number | null
+  readonly maxPerAnalystDay: number | null
+}
+
+/** What only labels can tell; null as a whole where there are none. */
+export interface LabelledFigures {
+  /** Flags and blocks together. */
+  readonly alerts: Accuracy
+  readonly blocks: Accuracy
+  readonly value: Value
+  readonly blockedGoodCards: CardCount
+  readonly alertedGoodCards: CardCount
+}
+
+export interface PolicyFigures {
+  readonly outcomes: ByOutcome<CountAndMoney>
+  readonly load: AlertLoad
+  readonly labelled: LabelledFigures | null
+}
+
+/** @param analysts null where nobody said. */
+export function figuresOf(
+  tallied: Tallied,
+  facts: RowFacts,
+  costs: DecisionCosts,
+  analysts: number | null,
+): PolicyFigures {
+  const { outcomes } = tallied
+  return {
+    outcomes: record(OUTCOMES, (outcome) =>
+      sum(TRUTHS.map((truth: Truth) => outcomes[outcome][truth])),
+    ),
+    load: loadOf(tallied, facts, analysts),
+    labelled: facts.labelled === 0 ? null : labelledOf(tallied, facts, costs),
+  }
+}
+
+function labelledOf(tallied: Tallied, facts: RowFacts, costs: DecisionCosts): LabelledFigures {
+  return {
+    alerts: accuracyOf(tallied, facts, ['flag', 'block']),
+    blocks: accuracyOf(tallied, facts, ['block']),
+    value: valueOf(tallied, costs),
+    blockedGoodCards: tallied.blockedCards,
+    alertedGoodCards: tallied.alertedCards,
+  }
+}
+
+function accuracyOf(
+  { outcomes }: Tallied,
+  { frauds }: RowFacts,
+  alerting: readonly Outcome[],
+): Accuracy {
+  const hits = sum(alerting.map((outcome) => outcomes[outcome].fraud))
+  const wrong = sum(alerting.map((outcome) => outcomes[outcome].genuine))
+  return {
+    precision: wilsonInterval(hits.count, hits.count + wrong.count, CONFIDENCE),
+    recall: wilsonInterval(hits.count, frauds.count, CONFIDENCE),
+    valueRecall: frauds.minor === 0n ? null : Number(hits.minor) / Number(frauds.minor),
+  }
+}
+
+function valueOf(
+  { outcomes, flagSavesMinor, wrongBlockMinor }: Tallied,
+  { alertMinor }: DecisionCosts,
+): Value {
+  const { flag, block } = outcomes
+  const alerts = sum([flag.fraud, flag.genuine, block.fraud, block.genuine]).count
+  const alertCostMinor = BigInt(Math.round(alerts * alertMinor))
+  const blockedFraudMinor = block.fraud.minor
+  return {
+    blockedFraudMinor,
+    flaggedFraudMinor: flag.fraud.minor,
+    flagSavesMinor,
+    alertCostMinor,
+    wrongBlockCostMinor: wrongBlockMinor,
+    savedMinor: blockedFraudMinor + flagSavesMinor - alertCostMinor - wrongBlockMinor,
+  }
+}
+
+function loadOf({ days }: Tallied, facts: RowFacts, analysts: number | null): AlertLoad {
+  let [alerts, maxPerDay, maxDay] = [0, 0, null as number | null]
+  for (const { day, flags, blocks } of days) {
+    alerts += flags + blocks
+    if (flags + blocks <= maxPerDay) continue
+    maxPerDay = flags + blocks
+    maxDay = day
+  }
+  const meanPerDay = facts.days.length === 0 ? 0 : alerts / facts.days.length
+  return {
+    alerts,
+    meanPerDay,
+    maxPerDay,
+    maxDay,
+    meanPerAnalystDay: analysts === null ? null : meanPerDay / analysts,
+    maxPerAnalystDay: analysts === null ? null : maxPerDay / analysts,
+  }
+}
+
+function sum(parts: readonly CountAndMoney[]): CountAndMoney {
+  return {
+    count: parts.reduce((total, { count }) => total + count, 0),
+    minor: parts.reduce((total, { minor }) => total + minor, 0n),
+  }
+}

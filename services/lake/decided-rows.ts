@@ -1,0 +1,274 @@
+// What was decided, day by day: each decision of revision 0 with its transaction, the features that are asked for, and the
+// last word of its labels. The three tables have the day of the transaction's event time, so a day is joined by itself
+// and memory does not grow with the lake.
+
+import { tmpdir } from 'node:os'
+import { FEATURE_COUNT, FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/feature-list.ts'
+import { STATE } from '../core/features/feature-states.ts'
+import { DAY_MS } from '../core/features/time.ts'
+import { transactionOfRow } from '../core/lake/lake-rows.ts'
+import { FEATURE_PREFIX, LAKE_COLUMNS, type LakeRow } from '../core/lake/lake-tables.ts'
+import type { Transaction } from '../core/transaction.ts'
+import { OUTCOMES, type Outcome } from '../core/wire/records.ts'
+import { sqlName } from '../platform/lake/duckdb.ts'
+import { pathsOf, readFiles, type LakeReader } from '../platform/lake/lake-views.ts'
+import { temporaryFolder } from './folders.ts'
+import { openReader, readFailure } from './read-failure.ts'
+
+/** Why a decision is left out. Closed list. */
+export const LEFT_OUT = ['duplicate', 'other_feature_list', 'without_transaction'] as const
+export type LeftOut = (typeof LEFT_OUT)[number]
+
+/** A decision as it was made. */
+export interface DecidedRow {
+  readonly transaction: Transaction
+  /** FEATURE_COUNT values; NaN where absent, and where nobody asked for the feature. */
+  readonly row: Float64Array
+  /** As many states; those of features that nobody asked for are only right where they are expired or degraded. */
+  readonly states: Uint8Array
+  /** NaN is not scored. */
+  readonly score: number
+  readonly marks: readonly string[]
+  readonly outcome: Outcome
+  readonly rules: readonly string[]
+  readonly modelDigest: string
+  readonly label: { readonly verdict: 'fraud' | 'genuine'; readonly knownAtMs: number } | null
+}
+
+export interface DecidedOptions {
+  readonly folder: string
+  /** Event times from `fromMs` on, up to but without `endMs`. */
+  readonly fromMs: number
+  readonly endMs: number
+  /** Names of the features to be read. */
+  readonly features: readonly string[]
+  /** Labels that were known later do not count; null is the newest moment that the lake knows. */
+  readonly asOfMs: number | null
+}
+
+export interface DecidedSource {
+  /** When labels count. */
+  readonly asOfMs: number
+  /** First and last event time of all decisions of the lake; null when it has none. */
+  readonly span: { readonly firstMs: number; readonly lastMs: number } | null
+  /** UTC days with decisions in the range, in order. */
+  readonly days: readonly string[]
+  readonly leftOut: Readonly<Record<LeftOut, number>>
+  /** Rows of one day, by event time, a chunk at a time. Arrays of a chunk are its own. */
+  rows(day: string): AsyncGenerator<readonly DecidedRow[], void, undefined>
+  close(): Promise<void>
+}
+
+/** Own columns of a row, before the transaction's and the features. */
+const OWN_COLUMNS = [
+  'd.outcome',
+  'd.score',
+  "array_to_string(d.marks, ',')",
+  "array_to_string(coalesce(d.rules, []), ',')",
+  'd.model_digest',
+  `d.feature_list_hash = '${FEATURE_LIST_HASH}'`,
+  'd.duplicate_of_offset IS NOT NULL',
+  "array_to_string(coalesce(d.features_expired, []), ',')",
+  "array_to_string(coalesce(d.features_degraded, []), ',')",
+  'l.verdict',
+  'CAST(epoch_ms(l.known_at) AS DOUBLE)',
+] as const
+
+/** Of a transaction as doubles: a bigint would have to be converted cell by cell. */
+const TRANSACTION_COLUMNS = LAKE_COLUMNS.transactions.map(({ name, type }) => {
+  if (type === 'TIMESTAMPTZ') return `CAST(epoch_ms(t.${name}) AS DOUBLE)`
+  return type === 'BIGINT' ? `CAST(t.${name} AS DOUBLE)` : `t.${name}`
+})
+/** Place of the id among them: null where there is no transaction. */
+const ID_COLUMN = LAKE_COLUMNS.transactions.findIndex(({ name }) => name === 'id')
+
+/** @throws SluiceError as openLakeReader. */
+export async function openDecided(options: DecidedOptions): Promise<DecidedSource> {
+  const reader = await openReader(options.folder, {
+    temporaryFolder: temporaryFolder(tmpdir()),
+    isLocked: false,
+  })
+  try {
+    return await DecidedReader.open(reader, options)
+  } catch (error) {
+    await reader.close()
+    throw readFailure(error) ?? error
+  }
+}
+
+class DecidedReader implements DecidedSource {
+  readonly leftOut: Record<LeftOut, number> = {
+    duplicate: 0,
+    other_feature_list: 0,
+    without_transaction: 0,
+  }
+  readonly asOfMs: number
+  readonly span: DecidedSource['span']
+  readonly days: readonly string[]
+  readonly #reader: LakeReader
+  readonly #options: DecidedOptions
+  /** Indexes of the features that are read. */
+  readonly #features: readonly number[]
+
+  private constructor(
+    reader: LakeReader,
+    options: DecidedOptions,
+    asOfMs: number,
+    span: DecidedSource['span'],
+  ) {
+    this.#reader = reader
+    this.#options = options
+    this.asOfMs = asOfMs
+    this.span = span
+    this.#features = options.features
+      .map((name) => FEATURE_NAMES.indexOf(name))
+      .filter((index) => index >= 0)
+    const { fromMs, endMs } = options
+    const days = [...reader.state.files.values()]
+      .filter(({ table }) => table === 'decisions')
+      .map(({ day }) => day)
+      .filter((day) => startOf(day) < endMs && startOf(day) + DAY_MS > fromMs)
+    this.days = [...new Set(days)].sort()
+  }
+
+  static async open(reader: LakeReader, options: DecidedOptions): Promise<DecidedReader> {
+    const { session } = reader
+    const ms = (what: string): string => `CAST(epoch_ms(${what}) AS DOUBLE)`
+    const [known = []] = await session.rows(
+      `SELECT ${ms('(SELECT max(event_time) FROM transactions)')}, ${ms('(SELECT max(known_at) FROM labels)')}, ` +
+        `${ms('(SELECT min(event_time) FROM decisions)')}, ${ms('(SELECT max(event_time) FROM decisions)')}`,
+    )
+    const [newestMs, knownMs, firstMs, lastMs] = known.map((value) =>
+      typeof value === 'number' ? value : null,
+    )
+    const asOfMs = options.asOfMs ?? Math.max(newestMs ?? -Infinity, knownMs ?? -Infinity)
+    const isEmpty = firstMs === undefined || firstMs === null
+    const span = isEmpty ? null : { firstMs, lastMs: lastMs ?? firstMs }
+    return new DecidedReader(reader, options, asOfMs, span)
+  }
+
+  async *rows(day: string): AsyncGenerator<readonly DecidedRow[], void, undefined> {
+    try {
+      const result = await this.#reader.session.stream(this.#statement(day))
+      for await (const chunk of result) yield this.#rowsOf(chunk.getColumns(), chunk.rowCount)
+    } catch (error) {
+      throw readFailure(error) ?? error
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#reader.close()
+  }
+
+  #statement(day: string): string {
+    const { folder, state } = this.#reader
+    const filesOf = (table: 'transactions' | 'decisions' | 'labels'): string =>
+      `(${readFiles(
+        table,
+        pathsOf(folder, state, table, (of) => of === day),
+      )})`
+    const { fromMs, endMs } = this.#options
+    const from = Math.max(fromMs, startOf(day))
+    const end = Math.min(endMs, startOf(day) + DAY_MS)
+    const features = this.#features.map(
+      (index) => `d.${sqlName(`${FEATURE_PREFIX}${FEATURE_NAMES[index] ?? ''}`)}`,
+    )
+    const asOf = Number.isFinite(this.asOfMs) ? `WHERE known_at <= ${instant(this.asOfMs)}` : ''
+    return (
+      `SELECT ${[...OWN_COLUMNS, ...TRANSACTION_COLUMNS, ...features].join(', ')} ` +
+      `FROM ${filesOf('decisions')} d ` +
+      `LEFT JOIN ${filesOf('transactions')} t USING (log_partition, log_offset) ` +
+      // A label that names another card or time is no word on this transaction.
+      `LEFT JOIN (SELECT transaction_id, card, event_time, verdict, known_at FROM ${filesOf('labels')} ${asOf} ` +
+      'QUALIFY row_number() OVER (PARTITION BY transaction_id, card, event_time ' +
+      "ORDER BY verdict <> 'unknown' DESC, known_at DESC, log_offset DESC) = 1) l " +
+      'ON l.transaction_id = d.transaction_id AND l.card = d.card AND l.event_time = d.event_time ' +
+      `WHERE d.revision = 0 AND d.event_time >= ${instant(from)} AND d.event_time < ${instant(end)} ` +
+      'ORDER BY d.event_time, d.log_partition, d.log_offset'
+    )
+  }
+
+  #rowsOf(columns: readonly (readonly unknown[])[], count: number): readonly DecidedRow[] {
+    const values = new Float64Array(count * FEATURE_COUNT).fill(NaN)
+    const states = new Uint8Array(count * FEATURE_COUNT).fill(STATE.absent)
+    const from = OWN_COLUMNS.length + TRANSACTION_COLUMNS.length
+    for (const [place, feature] of this.#features.entries()) {
+      const cells = columns[from + place] ?? []
+      for (let at = 0; at < count; at += 1) {
+        const cell = cells[at]
+        if (typeof cell !== 'number') continue
+        values[at * FEATURE_COUNT + feature] = cell
+        states[at * FEATURE_COUNT + feature] = STATE.present
+      }
+    }
+    const rows: DecidedRow[] = []
+    for (let at = 0; at < count; at += 1) {
+      const begin = at * FEATURE_COUNT
+      const end = begin + FEATURE_COUNT
+      const row = this.#rowAt(columns, at, values.subarray(begin, end), states.subarray(begin, end))
+      if (row !== null) rows.push(row)
+    }
+    return rows
+  }
+
+  /** Null for a decision that is left out. */
+  #rowAt(
+    columns: readonly (readonly unknown[])[],
+    at: number,
+    row: Float64Array,
+    states: Uint8Array,
+  ): DecidedRow | null {
+    const [outcome, score, marks, rules, digest, isOurList, isDuplicate, expired, degraded] =
+      columns.map((cells) => cells[at])
+    const own = OWN_COLUMNS.length
+    const reason =
+      isDuplicate === true
+        ? 'duplicate'
+        : isOurList !== true
+          ? 'other_feature_list'
+          : columns[own + ID_COLUMN]?.[at] === null
+            ? 'without_transaction'
+            : null
+    if (reason !== null) {
+      this.leftOut[reason] += 1
+      return null
+    }
+    const cells = columns.slice(own, own + TRANSACTION_COLUMNS.length).map((column) => column[at])
+    const [verdict, knownAtMs] = [columns[own - 2]?.[at], columns[own - 1]?.[at]]
+    for (const name of namesOf(expired)) markState(states, name, STATE.expired)
+    for (const name of namesOf(degraded)) markState(states, name, STATE.degraded)
+    return {
+      transaction: transactionOfRow(cells as LakeRow),
+      row,
+      states,
+      score: typeof score === 'number' ? score : NaN,
+      marks: namesOf(marks),
+      outcome: OUTCOMES.find((known) => known === outcome) ?? 'approve',
+      rules: namesOf(rules),
+      modelDigest: String(digest),
+      label:
+        verdict === 'fraud' || verdict === 'genuine'
+          ? { verdict, knownAtMs: typeof knownAtMs === 'number' ? knownAtMs : 0 }
+          : null,
+    }
+  }
+}
+
+const NO_NAMES: readonly string[] = []
+
+function namesOf(text: unknown): readonly string[] {
+  return typeof text !== 'string' || text === '' ? NO_NAMES : text.split(',')
+}
+
+function markState(states: Uint8Array, name: string, state: number): void {
+  const index = FEATURE_NAMES.indexOf(name)
+  if (index >= 0) states[index] = state
+}
+
+function startOf(day: string): number {
+  return Date.parse(`${day}T00:00:00Z`)
+}
+
+function instant(timeMs: number): string {
+  return `make_timestamptz(${BigInt(timeMs) * 1_000n})`
+}

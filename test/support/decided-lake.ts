@@ -1,0 +1,171 @@
+// A lake with decisions, without Kafka: simulated transactions with features by the real fold, scores by a simple rule of
+// the test, and outcomes by thresholds.
+
+import type { TestContext } from 'node:test'
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { outcomeOf, type Thresholds } from '../../services/core/decision/decide.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_LIST_HASH,
+  FEATURE_NAMES,
+} from '../../services/core/features/feature-list.ts'
+import { HistoryFold } from '../../services/core/features/history-fold.ts'
+import { placeOf } from '../../services/core/lake/lake-log.ts'
+import { decisionRows } from '../../services/core/lake/lake-rows.ts'
+import type { Transaction } from '../../services/core/transaction.ts'
+import type { DecisionBlock, DecisionRecord, Outcome } from '../../services/core/wire/records.ts'
+import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
+import type { LakeWriter } from '../../services/platform/lake/lake-writer.ts'
+import { RowBuffer } from '../../services/platform/lake/row-buffer.ts'
+import { stageBuffer } from '../../services/platform/lake/stage-files.ts'
+import { simulate, type StreamEvent } from '../../services/producer/index.ts'
+import { addEvents, openFolder, openWriter } from './lake.ts'
+
+export const MODEL_DIGEST = 'ab'.repeat(32)
+const BLOCK_ROWS = 500
+
+/** One decision with all that it was made from. */
+export interface DecidedSample {
+  readonly transaction: Transaction
+  readonly offset: number
+  readonly row: Float64Array
+  /** NaN is not scored. */
+  readonly score: number
+  readonly outcome: Outcome
+  readonly marks: readonly string[]
+  readonly duplicateOfOffset: number | null
+}
+
+export interface DecidedLakeOptions {
+  readonly transactions?: number
+  readonly cards?: number
+  readonly thresholds?: Thresholds
+  readonly featureListHash?: string
+  /** Changes the events before they are decided. */
+  readonly change?: (events: readonly StreamEvent[]) => readonly StreamEvent[]
+}
+
+export interface DecidedLake {
+  readonly folder: string
+  readonly events: readonly StreamEvent[]
+  readonly samples: readonly DecidedSample[]
+}
+
+/** Larger amounts and busier cards score higher. A test knows why; nobody else should use it. */
+export function testScore(row: Float64Array, referenceMinor: number): number {
+  const often = row[FEATURE_NAMES.indexOf('card_count_1h')] ?? NaN
+  return Math.min(1, referenceMinor / 40_000 + (Number.isNaN(often) ? 0 : often / 20))
+}
+
+/** Decides the events as one lane; every hundredth transaction has no score. */
+export function decide(
+  events: readonly StreamEvent[],
+  thresholds: Thresholds,
+): readonly DecidedSample[] {
+  const fold = new HistoryFold({ rates: DEFAULT_RATES })
+  const samples: DecidedSample[] = []
+  for (const event of events) {
+    if (event.kind === 'label') {
+      fold.label(event.label)
+      continue
+    }
+    const { transaction } = event
+    const row = new Float64Array(FEATURE_COUNT)
+    const { amountMinor, marks, duplicateOfOffset } = fold.transaction(transaction, row, 0)
+    const offset = samples.length
+    const score = offset % 100 === 99 ? NaN : testScore(row, amountMinor)
+    const outcome = Number.isNaN(score) ? 'flag' : outcomeOf(score, thresholds)
+    samples.push({ transaction, offset, row, score, outcome, marks, duplicateOfOffset })
+  }
+  return samples
+}
+
+/** Makes the lake; all of it is gone after the test. */
+export async function decidedLake(
+  t: TestContext,
+  {
+    transactions = 3_000,
+    cards = 150,
+    thresholds = { flag: 0.5, block: 0.8 },
+    featureListHash = FEATURE_LIST_HASH,
+    change = (events) => events,
+  }: DecidedLakeOptions = {},
+): Promise<DecidedLake> {
+  const folder = await openFolder(t)
+  const crowd = { cards, terminals: 40, merchants: 30, fraudShare: 0.05 }
+  const events = change([...simulate({ seed: 11, ...crowd, transactionsMax: transactions })])
+  const samples = decide(events, thresholds)
+  const writer = await openWriter(folder)
+  await addEvents(writer, events, 0)
+  await addDecisions(writer, samples, featureListHash)
+  await writer.close()
+  return { folder, events, samples }
+}
+
+async function addDecisions(
+  writer: LakeWriter,
+  samples: readonly DecidedSample[],
+  featureListHash: string,
+): Promise<void> {
+  const session = await openDuckDb(null)
+  try {
+    const buffer = await RowBuffer.open(session, 'decisions', 'decisions')
+    for (let first = 0; first < samples.length; first += BLOCK_ROWS) {
+      const block = blockOf(samples.slice(first, first + BLOCK_ROWS), featureListHash)
+      for (const { timeMs, row } of decisionRows(first, block)) buffer.add(0, first, timeMs, row)
+    }
+    const commit = writer.state.sequence + 1
+    const { staged } = await stageBuffer(session, writer.staging, buffer, commit)
+    const next = { [placeOf('decisions', 0)]: samples.length }
+    await writer.commit({ kind: 'ingest', staged, next })
+  } finally {
+    await session.close()
+  }
+}
+
+function blockOf(samples: readonly DecidedSample[], featureListHash: string): DecisionBlock {
+  const rows = new Float64Array(samples.length * FEATURE_COUNT)
+  for (const [index, { row }] of samples.entries()) rows.set(row, index * FEATURE_COUNT)
+  return {
+    streamId: 'a-test',
+    partition: 0,
+    firstOffset: samples[0]?.offset ?? 0,
+    nextOffset: (samples.at(-1)?.offset ?? 0) + 1,
+    labelNextOffset: 0,
+    watermarks: 0,
+    alignment: 'aligned',
+    mode: 'enforce',
+    modelVersion: 'of a test',
+    modelDigest: MODEL_DIGEST,
+    backend: 'cpu',
+    policyDigest: 'cd'.repeat(32),
+    policyVersion: 0,
+    featureListHash,
+    controlPosition: null,
+    cut: [],
+    previousHash: new Uint8Array(0),
+    decidedAtMs: 1_800_000_000_000,
+    featureCount: FEATURE_COUNT,
+    features: new Uint8Array(rows.buffer),
+    featureStates: null,
+    decisions: samples.map(recordOf),
+    deadLetterOffsets: [],
+  }
+}
+
+function recordOf({ transaction, ...sample }: DecidedSample): DecisionRecord {
+  const { id, card, eventTimeMs, amountMinor, currency } = transaction
+  const { offset, outcome, score, marks, duplicateOfOffset } = sample
+  return {
+    ...{ offset, card, eventTimeMs, amountMinor, currency, outcome, marks, duplicateOfOffset },
+    revision: 0,
+    transactionId: id,
+    score: Number.isNaN(score) ? null : score,
+    notScored: Number.isNaN(score) ? 'model_unavailable' : null,
+    reasons: [],
+    entityAgeMs: null,
+    causeOffset: null,
+    segment: null,
+    rules: [],
+  }
+}

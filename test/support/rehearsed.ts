@@ -1,0 +1,102 @@
+// Rows of back-tests for tests, and a policy that reads its answer from the row.
+
+import fc from 'fast-check'
+import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
+import type { CompiledPolicy, PolicyInput, Ruling } from '../../services/core/policy/ruling.ts'
+import type { RehearsedRow } from '../../services/core/rehearsal/rehearsed-row.ts'
+import type { Transaction } from '../../services/core/transaction.ts'
+import { OUTCOMES, type Outcome } from '../../services/core/wire/records.ts'
+
+export const DAY_MS = 86_400_000
+export const BEGIN_MS = Date.UTC(2026, 0, 1)
+
+/** Rows with few cards and days, so that they meet; ids are those of the place. */
+export function rows(countMax: number): fc.Arbitrary<readonly RehearsedRow[]> {
+  const row = fc.record({
+    card: fc.integer({ min: 0, max: 5 }),
+    hour: fc.integer({ min: 0, max: 24 * 60 }),
+    amountMinor: fc.integer({ min: 0, max: 1_000_000 }),
+    score: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: NaN }),
+    live: fc.constantFrom(...OUTCOMES),
+    verdict: fc.constantFrom('fraud', 'genuine', null),
+    delayDays: fc.integer({ min: 0, max: 45 }),
+  })
+  return fc.array(row, { maxLength: countMax }).map((all) =>
+    all.map(({ card, hour, amountMinor, score, live, verdict, delayDays }, index) => {
+      const eventTimeMs = BEGIN_MS + hour * 3_600_000
+      return rehearsedRow(
+        { id: `tx-${index}`, card: `card-${card}`, eventTimeMs, amountMinor },
+        score,
+        live,
+        verdict === null ? null : { verdict, knownAtMs: eventTimeMs + delayDays * DAY_MS },
+      )
+    }),
+  )
+}
+
+export function rehearsedRow(
+  transaction: Partial<Transaction> & Pick<Transaction, 'id'>,
+  score: number,
+  live: Outcome,
+  label: RehearsedRow['label'] = null,
+): RehearsedRow {
+  const whole: Transaction = { ...PLAIN, ...transaction }
+  return {
+    input: {
+      transaction: whole,
+      row: new Float64Array(FEATURE_COUNT),
+      states: new Uint8Array(FEATURE_COUNT),
+      score,
+      referenceMinor: whole.amountMinor,
+      modelThresholds: { flag: 0.5, block: 0.9 },
+      marks: [],
+    },
+    decided: { outcome: live, rules: ['old'], marks: [] },
+    label,
+  }
+}
+
+const PLAIN: Transaction = {
+  id: 'tx',
+  card: 'card',
+  eventTimeMs: BEGIN_MS,
+  amountMinor: 100,
+  currency: 'EUR',
+  merchant: null,
+  merchantCategory: null,
+  terminal: null,
+  country: null,
+  latitude: null,
+  longitude: null,
+  utcOffsetMinutes: null,
+  device: null,
+  ipNetwork: null,
+  channel: null,
+  entryMode: null,
+  authorisation: null,
+  intentId: null,
+}
+
+/** Blocks from this score on, flags from half of it; a rule of its own names what it did. */
+export function policyAt(block: number): CompiledPolicy {
+  return { rule: (input) => rulingOf(outcomeAt(block, input)) }
+}
+
+export function outcomeAt(block: number, { score }: Pick<PolicyInput, 'score'>): Outcome {
+  if (Number.isNaN(score)) return 'flag'
+  return score >= block ? 'block' : score >= block / 2 ? 'flag' : 'approve'
+}
+
+function rulingOf(outcome: Outcome): Ruling {
+  return {
+    outcome,
+    mode: 'enforce',
+    segment: null,
+    rules: outcome === 'approve' ? [] : [{ name: `to_${outcome}`, outcome, text: 'since' }],
+    grade: 'suspected',
+    leaseMs: DAY_MS,
+    marks: [],
+    failed: [],
+    threshold: null,
+  }
+}
