@@ -22,6 +22,7 @@ const VALUES_INLINE_MAX = 8
 const PROCESSES: Readonly<Record<MetricJob, string>> = {
   'sluice-scorer': 'The scorer: `sluice scorer`, on `SLUICE_METRICS_PORT`.',
   'sluice-alerts': 'A subscriber: `sluice alerts tail --metrics-port`, and the demo.',
+  'sluice-forward': 'The forwarder: `sluice alerts forward`, on `SLUICE_METRICS_PORT`.',
   'sluice-skew': 'The skew meter: `sluice skew`, on `SLUICE_METRICS_PORT`.',
   'sluice-producer': 'A producer run: `sluice produce ... --metrics-port`.',
 }

@@ -6,9 +6,13 @@ export { createAlertsTelemetry } from '../platform/metrics/alerts-telemetry.ts'
 export type { AlertsTelemetry } from '../platform/metrics/alerts-telemetry.ts'
 export { tailAlerts } from './tail-alerts.ts'
 export {
+  FORWARD_DEAD_REASONS,
   loadForwardConfig,
   loadTargets,
+  openSender,
+  redeliver,
   runForwarder,
-  type ForwardConfig,
+  type ForwardDeadReason,
+  type PlannedRedelivery,
   type Target,
 } from './forward/index.ts'

@@ -35,6 +35,8 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ['train', 'make a model from history', () => import('./commands/train.ts')],
   ['evaluate', 'assess the models by a published protocol', () => import('./commands/evaluate.ts')],
   ['model', 'verify models, and change which one decides', () => import('./commands/model.ts')],
+  ['policy', 'check policies, and change which one decides', () => import('./commands/policy.ts')],
+  ['list', "look at the policy's lists, and change them", () => import('./commands/list.ts')],
   [
     'tensorflow',
     'install native TensorFlow or WebGPU, for scoring and training',

@@ -31,6 +31,7 @@ export const errorCodes = {
   SLUICE_COMMIT_UNKNOWN: { retryable: true, exitCode: 1 },
   SLUICE_PROMETHEUS_UNAVAILABLE: { retryable: true, exitCode: 1 },
   SLUICE_TRAINING_DATA_INVALID: { retryable: false, exitCode: 2 },
+  SLUICE_TARGET_UNAVAILABLE: { retryable: true, exitCode: 1 },
   SLUICE_LAKE_BUSY: { retryable: true, exitCode: 1 },
   SLUICE_LAKE_DAMAGED: { retryable: false, exitCode: 1 },
   SLUICE_LAKE_GAP: { retryable: false, exitCode: 1 },

@@ -2,19 +2,23 @@
 
 import type { Thresholds } from '../core/decision/decide.ts'
 import type { BreakerLimits, ControlGroup } from '../core/policy/policy-document.ts'
+import type { CompiledPolicy } from '../core/policy/ruling.ts'
 import type { Mode, Outcome } from '../core/wire/records.ts'
 import type { VerifyOptions } from './verify-rows.ts'
 
-/** What deciding needs besides the batch; fixed while a lane runs. */
+/** What deciding needs besides the batch; fixed while a batch is decided. */
 export interface DecideOptions {
   readonly streamId: string
   readonly topic: string
   readonly partition: number
   readonly partitionCount: number
+  /** Of what is in no segment with a mode of its own. */
   readonly mode: Mode
   readonly alignment: 'live' | 'aligned'
+  /** The model's. One object for as long as the model serves. */
   readonly thresholds: Thresholds
   readonly unscoredOutcome: Outcome
+  /** Of a block, unless a rule says otherwise. */
   readonly leaseMs: number
   /** The same object for as long as the policy is the same. */
   readonly breakers: readonly BreakerLimits[]
@@ -25,6 +29,8 @@ export interface DecideOptions {
   readonly alertsPerDayMax: number | null
   readonly modelVersion: string
   readonly modelDigest: string
+  readonly policy: CompiledPolicy
+  /** Of the ruleset: policy, lists and modes; of the built-in policy its settings. */
   readonly policyDigest: string
   /** 0 is the built-in policy. */
   readonly policyVersion: number

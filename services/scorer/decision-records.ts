@@ -4,6 +4,7 @@ import { alertIdOf } from '../core/decision/alert-id.ts'
 import type { GuardMark } from '../core/decision/block-guard.ts'
 import { actionOf, isScore } from '../core/decision/decide.ts'
 import { alertRevisionOf } from '../core/decision/leases.ts'
+import type { Ruling } from '../core/policy/ruling.ts'
 import { expectedLossMinorOf, priorityOf } from '../core/decision/priority.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type {
@@ -12,11 +13,12 @@ import type {
   AlertLease,
   AlertSource,
   DecisionRecord,
-  Outcome,
 } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 
 const CONTROL_MARK: GuardMark = 'control_group'
+
+const UNNAMED: Pick<DecisionRecord, 'segment' | 'rules'> = { segment: null, rules: [] }
 
 /** What is the same in a first decision and a revision. */
 export function decisionOf(
@@ -49,10 +51,20 @@ export function decisionOf(
   }
 }
 
+/** What a decision names of its ruling; a duplicate has none. */
+export function namedIn(ruling: Ruling | null): Pick<DecisionRecord, 'segment' | 'rules'> {
+  if (ruling === null) return UNNAMED
+  const { segment, rules } = ruling
+  return segment === null && rules.length === 0
+    ? UNNAMED
+    : { segment, rules: rules.map(({ name }) => name) }
+}
+
 /** The alert of a decision; null when its outcome is not published. `referenceMinor` is the amount in the reference currency. */
 export function alertOf(
   transaction: Transaction,
   decision: DecisionRecord,
+  ruling: Ruling,
   referenceMinor: number,
   timestampMs: number,
   decidedAtMs: number,
@@ -60,30 +72,41 @@ export function alertOf(
 ): Alert | null {
   // Let through to see what becomes of it: analysts are told.
   const isControl = decision.marks.includes(CONTROL_MARK)
-  const action = isControl ? 'flag' : actionOf(decision.outcome, options.mode)
+  const action = isControl ? 'flag' : actionOf(decision.outcome, ruling.mode)
   return action === null
     ? null
-    : alert(action, transaction, decision, referenceMinor, timestampMs, decidedAtMs, options)
+    : alert(
+        action,
+        transaction,
+        decision,
+        ruling,
+        referenceMinor,
+        timestampMs,
+        decidedAtMs,
+        options,
+      )
 }
 
 /** The alert of a revision; null when neither the outcome before nor the one after is published. */
 export function revisedAlertOf(
   transaction: Transaction,
   decision: DecisionRecord,
+  ruling: Ruling,
   referenceMinor: number,
-  outcomeBefore: Outcome,
+  before: Pick<Ruling, 'outcome' | 'mode'>,
   timestampMs: number,
   decidedAtMs: number,
   options: DecideOptions,
 ): Alert | null {
-  const before = actionOf(outcomeBefore, options.mode)
-  const after = actionOf(decision.outcome, options.mode)
-  if (before === null && after === null) return null
+  const actionBefore = actionOf(before.outcome, before.mode)
+  const after = actionOf(decision.outcome, ruling.mode)
+  if (actionBefore === null && after === null) return null
   return {
     ...alert(
       after ?? 'release',
       transaction,
       decision,
+      ruling,
       referenceMinor,
       timestampMs,
       decidedAtMs,
@@ -99,19 +122,20 @@ function alert(
   action: AlertAction,
   transaction: Transaction,
   decision: DecisionRecord,
+  ruling: Ruling,
   referenceMinor: number,
   timestampMs: number,
   decidedAtMs: number,
   options: DecideOptions,
 ): Alert {
-  const { streamId, topic, partition, thresholds } = options
-  const { offset, outcome, score } = decision
+  const { streamId, topic, partition } = options
+  const { offset, score } = decision
   const expectedLossMinor = expectedLossMinorOf(score, referenceMinor)
   const source: AlertSource = { streamId, topic, partition, offset, timestampMs }
   const lease: AlertLease = {
-    grade: 'suspected',
+    grade: ruling.grade,
     startMs: decision.eventTimeMs,
-    endMs: decision.eventTimeMs + options.leaseMs,
+    endMs: decision.eventTimeMs + ruling.leaseMs,
   }
   return {
     alertId: alertIdOf(streamId, topic, partition, offset),
@@ -127,11 +151,11 @@ function alert(
     terminal: transaction.terminal,
     country: transaction.country,
     score,
-    threshold: score === null ? null : outcome === 'block' ? thresholds.block : thresholds.flag,
+    threshold: ruling.threshold,
     modelVersion: options.modelVersion,
     modelDigest: options.modelDigest,
     policyDigest: options.policyDigest,
-    mode: options.mode,
+    mode: ruling.mode,
     marks: decision.marks,
     reasons: decision.reasons,
     lease: action === 'block' ? lease : null,
@@ -139,7 +163,7 @@ function alert(
     decidedAtMs,
     policyVersion: options.policyVersion,
     segment: decision.segment,
-    rules: [],
+    rules: ruling.rules,
     counterfactual: null,
     expectedLossMinor,
     priority: priorityOf(expectedLossMinor),

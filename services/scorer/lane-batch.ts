@@ -16,7 +16,7 @@ import { decideBatch, type DecidedBatch } from './micro-batch.ts'
 
 export interface BatchDeps {
   readonly clock: Clock
-  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided' | 'blocksCommitted'>
+  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided' | 'blocksCommitted' | 'policyFailed'>
   /** The model of the batch that begins, and all that goes with it. */
   readonly takeOutput: () => HeldOutput
 }
@@ -116,6 +116,7 @@ async function processWith(
     clock.nowMs(),
   )
   telemetry.batchDecided(report)
+  telemetry.policyFailed(decided.policyFailures)
   telemetry.blocksCommitted(output.decide.partition, decided.blocks.counts)
   span?.end(report)
   committed(decided)

@@ -14,7 +14,7 @@ import {
   type ReleaseCause,
 } from '../core/decision/leases.ts'
 import type { Label } from '../core/transaction.ts'
-import type { Alert, AlertCause, AlertLease, Outcome } from '../core/wire/records.ts'
+import type { Alert, AlertCause, AlertLease, Mode, Outcome } from '../core/wire/records.ts'
 import type { BlocksReport } from '../platform/metrics/block-metrics.ts'
 import type { DecideOptions } from './decide-options.ts'
 
@@ -39,11 +39,13 @@ export interface BlocksOutput {
 }
 
 /** What the ruling says of one transaction. */
-export interface Ruling {
+export interface RuledBlock {
   readonly transactionId: string
   readonly card: string
   readonly segment: string | null
   readonly outcome: Outcome
+  /** How far the policy may go for it. */
+  readonly mode: Mode
   readonly isByRule: boolean
   readonly amountMinor: number
   readonly isRevision: boolean
@@ -97,10 +99,10 @@ export class LaneBlocks {
   }
 
   /** Breaker, control group and budgets have their say. */
-  settle(ruling: Ruling, options: DecideOptions): Settled {
-    const { card, outcome } = ruling
+  settle(ruling: RuledBlock, options: DecideOptions): Settled {
+    const { card, outcome, mode } = ruling
     const hasRoom = this.#table.hasRoom || this.#table.of(card) !== null
-    const action = actionOf(outcome, options.mode)
+    const action = actionOf(outcome, mode)
     const ruled = { ...ruling, action, laneTimeMs: this.#laneTimeMs, hasRoom }
     return this.#guard.settle(ruled, options)
   }

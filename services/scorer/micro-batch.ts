@@ -2,39 +2,24 @@
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
-import type { GuardMark } from '../core/decision/block-guard.ts'
 import { outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
-import type { CascadeMark } from '../core/scoring/cascade.ts'
-import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
-import type { Folded, LaneFold } from '../core/features/lane-fold.ts'
+import type { LaneFold } from '../core/features/lane-fold.ts'
 import { referenceOf } from '../core/reference.ts'
-import { entityAgeMsOf, isLagging } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
-import { alertOf, decisionOf } from './decision-records.ts'
+import { alertOf, decisionOf, namedIn } from './decision-records.ts'
 import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from './lane-blocks.ts'
 import { counterfactualFor, explainDecided } from './explain-decided.ts'
-import {
-  foldBatch,
-  type FoldedBatch,
-  type FoldedEntry,
-  type LaneEntry,
-  type LaneLabel,
-} from './fold-batch.ts'
-import { outcomeFor, revise, type Revision } from './revise.ts'
+import { foldBatch, type FoldedBatch, type LaneEntry, type LaneLabel } from './fold-batch.ts'
+import { revise, type Revision } from './revise.ts'
+import { ruleBatch } from './rule-batch.ts'
 import { scoreRows } from './scored-rows.ts'
 import { Settling } from './settle.ts'
-import {
-  cascadeCounts,
-  cascadeMark,
-  verifyScores,
-  type CascadeCounts,
-  type VerifiedScores,
-} from './verify-batch.ts'
+import { cascadeCounts, verifyScores, type CascadeCounts } from './verify-batch.ts'
 
 /** What was decided, ready to be encoded. */
 export interface DecidedBatch {
@@ -50,6 +35,10 @@ export interface DecidedBatch {
   readonly blocks: BlocksOutput
   /** Per decision, the amount in minor units of the reference currency. */
   readonly amountsMinor: readonly number[]
+  /** Per decision, its transaction. */
+  readonly transactions: readonly Transaction[]
+  /** Conditions of the policy that failed, by the name of their rule or segment, and how often. */
+  readonly policyFailures: ReadonlyMap<string, number>
   /** Per label, what had been decided for its transaction before this batch; null when the card does not tell. */
   readonly labelled: readonly LabelledOutcome[]
   readonly duplicates: number
@@ -87,43 +76,40 @@ export async function decideBatch(
   const batch = foldBatch(labels, entries, labelNextOffset, fold, state, options.alignment)
   const foldedMs = performance.now()
   const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
-  const { verified } = scored
-  const outcomes = outcomesOf(batch, scored, options)
-  const explained = await explainDecided(
-    batch,
-    outcomes,
-    revise(scored, decidedAtMs, options),
-    scored,
-    (index, _, score) => outcomeAt(index, score, batch, scored, options),
-    options,
-  )
+  const ruled = ruleBatch(batch, scored, progress, options)
+  const revised = revise(scored, decidedAtMs, options)
+  const explained = await explainDecided(batch, ruled, revised, scored, options)
   const decisions: DecisionRecord[] = []
   const alerts: Alert[] = []
   const alerted: Transaction[] = []
   const revisions: Revision[] = []
   const settling = new Settling(blocks, explained.revisions, decidedAtMs, options)
   settling.labels(labels)
-  for (const [index, row] of batch.rows.entries()) {
-    const ruled = outcomes[index] ?? options.unscoredOutcome
-    const settled = settling.transaction(row, { outcome: ruled, segment: null, isByRule: false })
+  const failures = new Map<string, number>()
+  for (const [index, { outcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
+    const row = batch.rows[index]
+    if (row === undefined) continue
+    const settled = settling.transaction(row, outcome, ruling)
     const decision = decisionOf(row.transaction, {
       offset: row.offset,
       revision: 0,
       outcome: settled.outcome,
       score: scored.scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
+      marks: withMark(marks, settled.mark),
       reasons: explained.whyOf(index).reasons,
+      entityAgeMs,
       causeOffset: null,
-      segment: null,
-      rules: [],
-      ...standing(row, progress, options, cascadeMark(verified, index), settled.mark),
+      ...namedIn(ruling),
     })
     decisions.push(decision)
-    if (decision.duplicateOfOffset !== null) continue
+    if (ruling === null) continue
+    for (const name of ruling.failed) failures.set(name, (failures.get(name) ?? 0) + 1)
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
     const alert = alertOf(
       row.transaction,
       decision,
+      ruling,
       row.folded.amountMinor,
       row.timestampMs,
       decidedAtMs,
@@ -148,6 +134,11 @@ export async function decideBatch(
     alerts,
     alerted,
     blocks: blocks.take(options),
+    transactions: [
+      ...batch.rows.map(({ transaction }) => transaction),
+      ...revisions.map(({ transaction }) => transaction),
+    ],
+    policyFailures: failures,
     labelled,
     duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
     recomputed: scored.revisables.length,
@@ -172,67 +163,6 @@ function outcomesOfLabelled(
     met.push({ label, outcome: outcomeOfStored(stored) })
   }
   return met
-}
-
-/** Marks of a decision, and how old what it knows of entities is. */
-function standing(
-  { transaction, folded }: FoldedEntry,
-  progress: readonly (LaneProgress | null)[],
-  { alignment, partition }: DecideOptions,
-  mark: CascadeMark | null,
-  guardMark: GuardMark | null,
-): Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
-  const marks = withMark(withMark(folded.marks, mark), guardMark)
-  const namesEntity = ENTITY_KINDS.some(
-    (kind) => transaction[kind === 'network' ? 'ipNetwork' : kind] !== null,
-  )
-  if (!namesEntity || folded.marks.includes('degraded')) {
-    return { marks, entityAgeMs: null }
-  }
-  if (alignment === 'aligned') return { marks, entityAgeMs: 0 }
-  const { eventTimeMs } = transaction
-  const lags = isLagging(eventTimeMs, partition, progress)
-  return {
-    marks: lags ? [...marks, 'entity_lagging'] : marks,
-    entityAgeMs: entityAgeMsOf(eventTimeMs, partition, progress),
-  }
-}
-
-function outcomesOf(
-  batch: FoldedBatch,
-  scored: VerifiedScores,
-  options: DecideOptions,
-): readonly Outcome[] {
-  const { rows } = batch
-  const byOffset = new Map<number, Outcome>()
-  return rows.map(({ offset, folded }, index) => {
-    if (folded.duplicateOfOffset !== null) {
-      // The first decision stands; it may have been made earlier in this very batch.
-      return firstOutcome(byOffset, folded) ?? options.unscoredOutcome
-    }
-    const outcome = outcomeAt(index, scored.scores[index] ?? NaN, batch, scored, options)
-    byOffset.set(offset, outcome)
-    return outcome
-  })
-}
-
-/** The outcome of a row of the batch for a score: its own, or what it might have been. */
-function outcomeAt(
-  index: number,
-  score: number,
-  { states }: FoldedBatch,
-  { verified }: VerifiedScores,
-  options: DecideOptions,
-): Outcome {
-  const own = states.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
-  const found = outcomeFor(score, { states: own }, options)
-  // No block rests on a draft that the large net should have verified.
-  return found === 'block' && verified.unanswered.has(index) ? 'flag' : found
-}
-
-/** What was decided for the transaction that this one repeats; null when a rebuilt state no longer knows it. */
-function firstOutcome(byOffset: ReadonlyMap<number, Outcome>, folded: Folded): Outcome | null {
-  return byOffset.get(folded.duplicateOfOffset ?? -1) ?? outcomeOfStored(folded.duplicateOutcome)
 }
 
 /** Rows, states and amounts of first decisions, with those of revisions after them. */

@@ -1,13 +1,14 @@
 // From scores before and after a late transaction to revisions: only where the outcome differs.
 
-import { isScore, outcomeOf } from '../core/decision/decide.ts'
 import { STATE } from '../core/features/feature-states.ts'
-import type { ComputedRow } from '../core/features/late-revisions.ts'
+import type { ComputedRow, Recomputed } from '../core/features/late-revisions.ts'
+import type { Ruling } from '../core/policy/ruling.ts'
 import type { CascadeMark } from '../core/scoring/cascade.ts'
 import type { Transaction } from '../core/transaction.ts'
-import type { Alert, Counterfactual, DecisionRecord, Outcome } from '../core/wire/records.ts'
-import { decisionOf, revisedAlertOf } from './decision-records.ts'
+import type { Alert, Counterfactual, DecisionRecord } from '../core/wire/records.ts'
+import { decisionOf, namedIn, revisedAlertOf } from './decision-records.ts'
 import type { DecideOptions } from './decide-options.ts'
+import { withMarks } from './rule-batch.ts'
 import { cascadeMark, revisedPositions, type VerifiedScores } from './verify-batch.ts'
 
 /** A revised decision, its row, and its alert where one is published. */
@@ -22,7 +23,9 @@ export interface Revision {
   readonly draftScore: number
   /** Null until it is explained, and where there is none. */
   readonly counterfactual: Counterfactual | null
-  readonly outcomeBefore: Outcome
+  readonly ruling: Ruling
+  /** Of the row before the cause, by the same policy. */
+  readonly rulingBefore: Ruling
   /** Of the cause: when its message was sent. */
   readonly timestampMs: number
 }
@@ -41,9 +44,13 @@ export function revise(
       continue
     }
     const score = after[index] ?? NaN
-    const outcomeBefore = outcomeFor(before[index] ?? NaN, recomputed.before, options)
-    const outcome = outcomeFor(score, recomputed.after, options)
-    if (outcome === outcomeBefore) continue
+    const marksBefore = marksOf(recomputed.before, cascadeMark(verified, positions.before))
+    const marks = marksOf(recomputed.after, cascadeMark(verified, positions.after))
+    const scoreBefore = before[index] ?? NaN
+    const rulingBefore = rulingOf(recomputed, recomputed.before, scoreBefore, marksBefore, options)
+    const ruling = rulingOf(recomputed, recomputed.after, score, marks, options)
+    const { outcome } = ruling
+    if (outcome === rulingBefore.outcome) continue
     const { transaction, offset, revision } = recomputed
     const decision = decisionOf(transaction, {
       offset,
@@ -51,17 +58,17 @@ export function revise(
       outcome,
       score,
       duplicateOfOffset: null,
-      marks: marksOf(recomputed.after, cascadeMark(verified, positions.after)),
+      marks: withMarks(marks, ruling),
       reasons: [],
       entityAgeMs: null,
       causeOffset: cause.offset,
-      segment: null,
-      rules: [],
+      ...namedIn(ruling),
     })
     revisions.push({
       decision,
       computed: recomputed.after,
-      outcomeBefore,
+      ruling,
+      rulingBefore,
       timestampMs: cause.timestampMs,
       amountMinor: recomputed.amountMinor,
       transaction,
@@ -71,8 +78,9 @@ export function revise(
       alert: revisedAlertOf(
         transaction,
         decision,
+        ruling,
         recomputed.amountMinor,
-        outcomeBefore,
+        rulingBefore,
         cause.timestampMs,
         decidedAtMs,
         options,
@@ -82,18 +90,22 @@ export function revise(
   return revisions
 }
 
-/** The outcome of a scored row; degraded ones never block. */
-export function outcomeFor(
+/** What the policy says of a row that was computed again. */
+export function rulingOf(
+  { transaction, amountMinor }: Pick<Recomputed, 'transaction' | 'amountMinor'>,
+  { row, states }: Pick<ComputedRow, 'row' | 'states'>,
   score: number,
-  { states }: Pick<ComputedRow, 'states'>,
-  options: Pick<DecideOptions, 'thresholds' | 'unscoredOutcome'>,
-): Outcome {
-  const outcome = isScore(score) ? outcomeOf(score, options.thresholds) : options.unscoredOutcome
-  return outcome === 'block' && states.includes(STATE.degraded) ? 'flag' : outcome
+  marks: readonly string[],
+  { policy, thresholds: modelThresholds }: Pick<DecideOptions, 'policy' | 'thresholds'>,
+): Ruling {
+  return policy.rule({
+    ...{ transaction, row, states, score, referenceMinor: amountMinor, modelThresholds, marks },
+  })
 }
 
-function marksOf(
-  { states, isApproximate }: ComputedRow,
+/** Marks of a decision that was computed again, before the policy's. */
+export function marksOf(
+  { states, isApproximate }: Pick<ComputedRow, 'states' | 'isApproximate'>,
   mark: CascadeMark | null,
 ): readonly string[] {
   const marks = mark === null ? ['recomputed'] : ['recomputed', mark]

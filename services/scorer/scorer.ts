@@ -124,7 +124,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       return {
         options: { codecs, backend, controlPosition, topics, decide },
         committed: (decided) => {
-          models.committed(decided)
+          models.committed(decided, held.policy)
         },
         release: () => {
           held.release()
@@ -230,24 +230,18 @@ function decideOptions(
   lane: Pick<DecideOptions, 'partition' | 'partitionCount' | 'breakerResets'>,
 ): DecideOptions {
   const { digest, version, usual } = model.info
-  const { mode, alignment, unscoredOutcome, leaseMs, breakers } = config
-  const { thresholds } = policy
+  const { alignment } = config
+  const { digest: policyDigest, version: policyVersion, ...ruled } = policy
   return {
+    ...ruled,
     streamId,
     topic,
     ...lane,
-    mode,
     alignment,
-    thresholds,
-    unscoredOutcome,
-    leaseMs,
-    breakers,
-    controlGroup: null,
-    alertsPerDayMax: null,
     modelVersion: version,
     modelDigest: digest,
-    policyDigest: policy.digest,
-    policyVersion: 0,
+    policyDigest,
+    policyVersion,
     usual,
     verify: verifyOptions(config, model),
     score: (rows, rowCount) => model.score(rows, rowCount),

@@ -2,12 +2,13 @@
 // revisions that it causes.
 
 import type { Settled } from '../core/decision/block-guard.ts'
+import type { Ruling } from '../core/policy/ruling.ts'
 import type { Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { revisedAlertOf } from './decision-records.ts'
 import { counterfactualFor } from './explain-decided.ts'
 import type { FoldedEntry, LaneLabel } from './fold-batch.ts'
-import { withMark, type LaneBlocks } from './lane-blocks.ts'
+import { withMark, type LaneBlocks, type RuledBlock } from './lane-blocks.ts'
 import type { Revision } from './revise.ts'
 
 /** One batch on its way through the blocks of its lane. */
@@ -43,25 +44,22 @@ export class Settling {
     }
   }
 
-  /** The next transaction, which was ruled `outcome`. */
+  /** The next transaction, which was ruled `outcome`; a duplicate has no ruling of its own. */
   transaction(
     { transaction, folded, offset, timestampMs }: FoldedEntry,
-    ruled: {
-      readonly outcome: Outcome
-      readonly segment: string | null
-      readonly isByRule: boolean
-    },
+    outcome: Outcome,
+    ruling: Ruling | null,
   ): Settled {
     this.#blocks.advance(transaction.eventTimeMs, timestampMs, this.#decidedAtMs)
     const first = folded.duplicateOfOffset
-    if (first !== null) {
+    if (first !== null || ruling === null) {
       // The first decision stands, as it was settled.
-      return { outcome: this.#outcomes.get(first) ?? ruled.outcome, mark: null }
+      return { outcome: this.#outcomes.get(first ?? -1) ?? outcome, mark: null }
     }
     const { id: transactionId, card } = transaction
     const { amountMinor } = folded
     const settled = this.#blocks.settle(
-      { transactionId, card, amountMinor, ...ruled, isRevision: false },
+      { transactionId, card, amountMinor, ...settledPart(ruling), isRevision: false },
       this.#options,
     )
     this.#outcomes.set(offset, settled.outcome)
@@ -75,22 +73,14 @@ export class Settling {
   }
 
   #revise(revision: Revision): Revision | null {
-    const { decision: ruled, transaction, amountMinor, outcomeBefore, timestampMs } = revision
-    const { transactionId, card, segment } = ruled
-    const isByRule = ruled.rules.length > 0
+    const { decision: ruled, transaction, amountMinor, timestampMs } = revision
+    const { ruling, rulingBefore } = revision
+    const { transactionId, card } = ruled
     const { outcome, mark } = this.#blocks.settle(
-      {
-        transactionId,
-        card,
-        amountMinor,
-        outcome: ruled.outcome,
-        segment,
-        isByRule,
-        isRevision: true,
-      },
+      { transactionId, card, amountMinor, ...settledPart(ruling), isRevision: true },
       this.#options,
     )
-    if (outcome === outcomeBefore) return null
+    if (outcome === rulingBefore.outcome) return null
     const decision = { ...ruled, outcome, marks: withMark(ruled.marks, mark) }
     const at = this.#decidedAtMs
     const alert =
@@ -99,8 +89,9 @@ export class Settling {
         : revisedAlertOf(
             transaction,
             decision,
+            ruling,
             amountMinor,
-            outcomeBefore,
+            rulingBefore,
             timestampMs,
             at,
             this.#options,
@@ -109,4 +100,14 @@ export class Settling {
     const counterfactual = counterfactualFor(outcome, revision)
     return { ...revision, decision, alert: this.#blocks.revise({ ...alert, counterfactual }, at) }
   }
+}
+
+/** What breaker and budgets need of a ruling. */
+function settledPart({
+  outcome,
+  segment,
+  mode,
+  rules,
+}: Ruling): Pick<RuledBlock, 'outcome' | 'segment' | 'mode' | 'isByRule'> {
+  return { outcome, segment, mode, isByRule: rules.length > 0 }
 }

@@ -104,13 +104,17 @@ async function factsIn(file: string): Promise<RunFacts> {
 function checkFacts(folder: string, found: RunFacts, wanted: RunFacts): void {
   const names = new Set([...Object.keys(wanted), ...Object.keys(found)])
   for (const name of names) {
-    const [was, is] = [JSON.stringify(found[name]), JSON.stringify(wanted[name])]
+    const [was, is] = [textOf(found[name]), textOf(wanted[name])]
     if (was === is) continue
     throw usage(
-      `${folder} is of another run: its ${name} is ${was ?? 'not said'}, now it is ${is ?? 'not said'}. ` +
+      `${folder} is of another run: its ${name} is ${was}, now it is ${is}. ` +
         'Give the same options and history, or begin anew with --force.',
     )
   }
+}
+
+function textOf(value: unknown): string {
+  return value === undefined ? 'not said' : JSON.stringify(value)
 }
 
 /** The bytes are on the disk before the name points at them. */

@@ -48,7 +48,7 @@ test('models and nets are measured on each backend, with the same bits in every 
 })
 
 test('both nets of a cascade are measured, and what they cost together is told', async () => {
-  const parts = cascadeOf('models/simulator')
+  const parts = await cascadeOf('models/simulator')
   assert.ok(parts !== null)
   const nets = [
     modelNet('models/simulator', 64, parts.draft),
@@ -83,15 +83,15 @@ test('the price of a million is that of its processor time: the draft for all, t
     { ...net, net: 'a, target', calls: calls(2_000, 360) },
   ]
   const parts = { folder: 'a', draft: 'a, draft', target: 'a, target', targetShare: 0.025 }
-  const [cost, ...others] = cascadeCosts({ backends: [{ backend: 'wasm', nets }] }, [parts], 0.1)
+  const [cost, ...others] = cascadeCosts([{ backend: 'wasm', nets }], [parts], 0.1)
   assert.deepEqual(others, [])
   // 9 us for each of a million are 9 s of a core, 0.0025 hours; the target takes 360 s.
   assert.equal(cost?.draft.pricePerMillion.toFixed(9), '0.000250000')
-  assert.equal(cost?.target.pricePerMillion.toFixed(9), '0.010000000')
-  assert.equal(cost?.cascade.pricePerMillion.toFixed(9), '0.000500000')
+  assert.equal(cost.target.pricePerMillion.toFixed(9), '0.010000000')
+  assert.equal(cost.cascade.pricePerMillion.toFixed(9), '0.000500000')
   // 10 us of waiting for the draft and 0.025 x 500 us for the target.
   assert.equal(Math.round(cost.cascade.rowsPerSecond), Math.round(1e6 / 22.5))
-  assert.deepEqual(cascadeCosts({ backends: [{ backend: 'cpu', nets: [] }] }, [parts], 0.1), [])
+  assert.deepEqual(cascadeCosts([{ backend: 'cpu', nets: [] }], [parts], 0.1), [])
 })
 
 test('a net whose scores depend on the batch is a problem, and one that cannot be opened is told', async () => {

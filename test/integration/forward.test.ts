@@ -9,6 +9,7 @@ import { Secret } from '../../services/platform/config/secret.ts'
 import { signatureHeader } from '../../services/alerts/forward/signature.ts'
 import { alertOf, newKey, openAlertStream } from '../support/forwarder.ts'
 import { eventually } from '../support/poll.ts'
+import { runSluice } from '../support/sluice-command.ts'
 import { openReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts'
 
 const ALL = { actions: ['flag', 'block', 'release'] }
@@ -261,4 +262,37 @@ test('while a target is away its alerts wait and none is given up; when it is ba
     (await metricsOf(forwarder)).includes('sluice_forward_breaker_open{target="away"} 0'),
   )
   deepStrictEqual(await alerts.letters(), [])
+})
+
+test('what was given up is sent again once, under its id, and not when a later revision has replaced it', async (t) => {
+  const alerts = await openAlertStream(t, ['repaired'])
+  const repaired = await openReceiver(t, { keys: [key], answer: () => 403 })
+  await alerts.publish([
+    alertOf(1, { card: 'card-1' }),
+    alertOf(2, { card: 'card-1' }),
+    alertOf(2, { card: 'card-1', action: 'release', revision: 1, supersedes: 0 }),
+  ])
+  const target = targetOf('repaired', repaired, { filter: { actions: ['block'] } })
+  const forwarder = await alerts.forward([target], variables)
+  await eventually('both are given up', async () => (await alerts.letters()).length === 2)
+  await forwarder.end('SIGTERM')
+
+  const redeliver = async (...args: readonly string[]) => {
+    const where = ['--targets', alerts.targetsFile, '--target', 'repaired', '--json']
+    const command = ['alerts', 'redeliver', ...where, ...args]
+    const { code, stderr, json } = await runSluice(command, alerts.stream.environment(variables))
+    strictEqual(code, 0, stderr)
+    return json().map(({ eventId, result }) => `${String(eventId)} ${String(result)}`)
+  }
+  const [one, two] = [alertOf(1), alertOf(2)].map(({ alertId }) => `${alertId}.0`)
+  const requests = repaired.received.length
+  deepStrictEqual(await redeliver('--dry-run'), [`${one ?? ''} send`, `${two ?? ''} superseded`])
+  deepStrictEqual(await redeliver('--yes', '--reason', 'given_up'), [])
+  strictEqual(repaired.received.length, requests)
+  // It is refused once more, and stays what it was.
+  deepStrictEqual(await redeliver('--yes'), [`${one ?? ''} rejected`, `${two ?? ''} superseded`])
+  repaired.answer = () => 204
+  deepStrictEqual(await redeliver('--yes'), [`${one ?? ''} delivered`, `${two ?? ''} superseded`])
+  deepStrictEqual(await redeliver('--yes'), [`${two ?? ''} superseded`])
+  deepStrictEqual(repaired.taken, [one])
 })

@@ -6,8 +6,8 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { activated, controlOf, NO_WISH } from '../../services/core/control/model-control.ts'
-import { publishModelControl } from '../../services/platform/kafka/control-topic.ts'
+import { activated, controlOf, NO_WISH } from '../../services/core/control/wish.ts'
+import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel, storedFolder } from '../../services/platform/model-store.ts'
 import { audit } from '../support/audit.ts'
 import {
@@ -160,7 +160,7 @@ test('a scorer refuses a damaged model while the old one serves, and takes it on
   const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
   const word = { author: 'test', reason: 'damaged', atMs: 1 }
   const wish = activated(NO_WISH, variant.digest)
-  await publishModelControl(access, controlOf(wish, word))
+  await publishControl(access, controlOf(wish, word))
   await eventually('the refusal is seen', async () => {
     return (await scorer.metric('sluice_model_refused', 'role="active",reason="corrupt"')) === 1
   })
@@ -171,7 +171,7 @@ test('a scorer refuses a damaged model while the old one serves, and takes it on
 
   // The store is repaired by adding the model again; the next message, or some seconds, and it serves.
   strictEqual((await addModel(store, variant.folder)).isNew, true)
-  await publishModelControl(access, controlOf(wish, word))
+  await publishControl(access, controlOf(wish, word))
   await serving(scorer, variant.digest)
   strictEqual(await scorer.metric('sluice_model_refused'), 0)
   const second = await decide(setup, events.slice(1_000))
@@ -224,7 +224,7 @@ test('scorers that are killed while models change lose nothing, and each block s
     const { digest } = variants[turn % 2] ?? variants[0]
     wish = activated(wish, digest)
     const word = { author: 'test', reason: `turn ${turn}`, atMs: turn }
-    named.set(await publishModelControl(access, controlOf(wish, word)), digest)
+    named.set(await publishControl(access, controlOf(wish, word)), digest)
     const target = outputs.blocks.length + (random() % 20)
     await outputs.until('the kill', () => outputs.blocks.length >= target || outputs.isCaughtUp)
     await scorer.end('SIGKILL')

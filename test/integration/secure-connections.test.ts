@@ -4,10 +4,10 @@
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { controlOf, NO_WISH } from '../../services/core/control/model-control.ts'
+import { controlOf, NO_WISH } from '../../services/core/control/wish.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
-import { publishModelControl } from '../../services/platform/kafka/control-topic.ts'
+import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
 import {
   createTopics,
@@ -129,7 +129,7 @@ test('a scorer decides with the rights of its list, and needs each of them', asy
   strictEqual(await scorer.end('SIGTERM'), 0, scorer.log)
   stage.outputs.push(scorer.log)
   // Something to read, so that a start without the right to the group of the control topic fails at once.
-  await publishModelControl(
+  await publishControl(
     { ...kafkaOf(stage.kafkaEnv('admin')), topicPrefix: PREFIX, codecs: stage.codecs },
     controlOf(NO_WISH, { author: 'test', reason: 'no change', atMs: 1 }),
   )

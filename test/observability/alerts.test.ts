@@ -8,7 +8,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { queriesOfBoards, type BoardQuery } from '../../infra/grafana/queries.ts'
 import { fillVariables } from '../../services/cli/boards/board-variables.ts'
-import { activated } from '../../services/core/control/model-control.ts'
+import { activated } from '../../services/core/control/wish.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../services/platform/provision/local-prometheus.ts'
 import { laneKeys } from '../../services/platform/redis/keys.ts'
@@ -19,9 +19,10 @@ import {
   ONLY_BY_PROMTOOL,
 } from '../support/alert-rules.ts'
 import { watchAlerts } from '../support/alert-watch.ts'
-import { openObservedSystem, type ObservedSystem } from '../support/observed-system.ts'
+import { FORWARD_KEY, openObservedSystem, type ObservedSystem } from '../support/observed-system.ts'
 import { eventually } from '../support/poll.ts'
 import { keysOf } from '../support/streams.ts'
+import { openReceiver } from '../support/webhook-receiver.ts'
 
 /** Compares with the same hour before, which this system has not lived through; the query must still be accepted. */
 const NEEDS_A_PAST = / offset 1w\)/
@@ -79,11 +80,13 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
   let subscriber = await system.startSubscriber()
   let producer = await system.startProducer(LOAD)
   const skewMeter = await system.startSkewMeter()
+  const target = await openReceiver(t, { keys: [FORWARD_KEY] })
+  await system.startForwarder(target.url)
 
   await t.test(
     'under load every process is scraped, and no alert fires but for those about speed',
     async () => {
-      await eventually('everything is up', () => hasValue(system, 'sum(up) == 5'))
+      await eventually('everything is up', () => hasValue(system, 'sum(up) == 6'))
       await eventually('labels have come back', () =>
         hasValue(system, 'sum(increase(sluice_labelled_decisions_total[30s])) > 0'),
       )
@@ -162,6 +165,16 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     run.isDone = true
     await sending
     await clears('SluiceDeadLettersMany', 'SluiceDeadLetters')
+  })
+
+  await t.test('a target that is away, and one that refuses what it gets', async () => {
+    target.answer = () => 503
+    await fires('SluiceForwardTargetFailing')
+    target.answer = () => 422
+    await fires('SluiceForwardDeadLetters')
+    await clears('SluiceForwardTargetFailing')
+    target.answer = () => 204
+    await clears('SluiceForwardDeadLetters')
   })
 
   await t.test('a subscriber that is gone', async () => {

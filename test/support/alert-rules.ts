@@ -34,6 +34,7 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceDraftsStand:
     'what an answer that comes too late does is in test/unit/scorer/verify-batch.test.ts',
   SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
+  SluiceForwardTargetLate: 'its limit is ten minutes, however times are divided',
 }
 
 export interface Rule {

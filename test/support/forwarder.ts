@@ -26,6 +26,8 @@ export interface AlertStream {
   publishRaw(value: Buffer | string): Promise<void>
   /** Values of the topic of forwarding's dead letters, as JSON. */
   letters(): Promise<readonly Record<string, unknown>[]>
+  /** Where `forward` writes the targets. */
+  readonly targetsFile: string
   /** Starts `sluice alerts forward` with these targets, as YAML values, and these variables. */
   forward(
     targets: readonly Readonly<Record<string, unknown>>[],
@@ -76,8 +78,10 @@ export async function openAlertStream(
     rmSync(folder, { recursive: true })
     return Promise.resolve()
   })
+  const targetsFile = join(folder, 'targets.yaml')
   return {
     stream,
+    targetsFile,
     publish: (alerts) =>
       send(
         alerts.map((alert) => ({
@@ -99,9 +103,8 @@ export async function openAlertStream(
     },
     forward(yaml, variables) {
       // JSON is YAML.
-      const file = join(folder, 'targets.yaml')
-      writeFileSync(file, JSON.stringify({ targets: yaml }, null, 2))
-      const args = ['alerts', 'forward', '--targets', file, '--metrics-port', '0']
+      writeFileSync(targetsFile, JSON.stringify({ targets: yaml }, null, 2))
+      const args = ['alerts', 'forward', '--targets', targetsFile, '--metrics-port', '0']
       return startCli(t, args, stream.environment({ SLUICE_LOG_FORMAT: 'json', ...variables }))
     },
   }

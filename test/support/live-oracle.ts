@@ -19,6 +19,7 @@ import type { Alignment, DecisionBlock } from '../../services/core/wire/records.
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/fold-batch.ts'
+import { builtInPolicy } from '../../services/core/policy/builtin-policy.ts'
 import type { DecideOptions } from '../../services/scorer/decide-options.ts'
 import { decideBatch } from '../../services/scorer/micro-batch.ts'
 import type { Outputs } from './outputs.ts'
@@ -209,6 +210,7 @@ function optionsOf(
     thresholds: { flag: flagThreshold, block: blockThreshold },
     unscoredOutcome: 'flag',
     leaseMs: 1,
+    policy: builtInPolicy({ mode: block.mode, leaseMs: 1, unscoredOutcome: 'flag' }),
     breakers: [],
     breakerResets: 0,
     controlGroup: null,

@@ -4,13 +4,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import {
-  controlOf,
-  NO_WISH,
-  shadowed,
-  type ModelWish,
-} from '../../services/core/control/model-control.ts'
-import { publishModelControl } from '../../services/platform/kafka/control-topic.ts'
+import { controlOf, NO_WISH, shadowed, type Wish } from '../../services/core/control/wish.ts'
+import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel } from '../../services/platform/model-store.ts'
 import {
   openLocalPrometheus,
@@ -33,18 +28,22 @@ const SCRAPE_INTERVAL_MS = 1_000
 const FIRST_PORT = 19_600
 /** Only so that nothing runs on when a test hangs. */
 const LOAD_DURATION = '10m'
+/** Signs what the forwarder sends. */
+export const FORWARD_KEY = `whsec_${Buffer.alloc(32, 'test').toString('base64')}`
 
 export interface ObservedSystem {
   readonly stream: TestStream
   readonly proxy: RedisProxy
   readonly prometheus: LocalPrometheus
   /** What the scorers are told at the start: their own model decides, another one runs in its shadow. */
-  readonly healthyWish: ModelWish
+  readonly healthyWish: Wish
   /** Tells the scorers which models to use. */
-  wantModels(wish: ModelWish): Promise<unknown>
+  wantModels(wish: Wish): Promise<unknown>
   /** Starts scorer 0 or 1, for the first time or again. */
   startScorer(index: 0 | 1, more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
   startSubscriber(): Promise<CliProcess>
+  /** Forwards every alert to one target, signed with FORWARD_KEY. */
+  startForwarder(url: string): Promise<CliProcess>
   /** Recomputes everything. */
   startSkewMeter(): Promise<CliProcess>
   /** Transactions of a small simulated world; the seed tells worlds apart. */
@@ -67,12 +66,12 @@ export async function openObservedSystem(
 ): Promise<ObservedSystem> {
   const stream = await openStream(t, 'observed', redisUrl)
   const proxy = await openRedisProxy(t, stream.redisUrl)
-  const ports = await freePorts(FIRST_PORT, 5)
-  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0] = ports
+  const ports = await freePorts(FIRST_PORT, 6)
+  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0, forwarder = 0] = ports
   const { brokers, prefix: topicPrefix, codecs } = stream
-  const wantModels = (wish: ModelWish): Promise<number> => {
+  const wantModels = (wish: Wish): Promise<number> => {
     const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
-    return publishModelControl({ brokers, topicPrefix, codecs }, controlOf(wish, word))
+    return publishControl({ brokers, topicPrefix, codecs }, controlOf(wish, word))
   }
   const { folder: store, shadow: healthyWish } = await shadowedStore(t, wantModels)
   const environment = stream.environment({
@@ -80,6 +79,7 @@ export async function openObservedSystem(
     SLUICE_MODE: 'enforce',
     SLUICE_LOG_LEVEL: 'warn',
     SLUICE_MODEL_STORE: store,
+    FORWARD_KEY,
   })
   let producerCount = 0
   const at = (...used: readonly number[]): string[] => used.map((port) => `127.0.0.1:${port}`)
@@ -91,6 +91,7 @@ export async function openObservedSystem(
       { job: 'sluice-alerts', targets: at(subscriber) },
       { job: 'sluice-producer', targets: at(producer) },
       { job: 'sluice-skew', targets: at(skew) },
+      { job: 'sluice-forward', targets: at(forwarder) },
     ],
     ruleFiles: shortenedRuleFiles(temporaryFolder(t)),
     intervalMs: SCRAPE_INTERVAL_MS,
@@ -118,6 +119,7 @@ export async function openObservedSystem(
       return startOnPort(port, start)
     },
     startSubscriber: () => cli(subscriber, 'alerts', 'tail', '--json'),
+    startForwarder: (url) => cli(forwarder, 'alerts', 'forward', '--targets', targetsFile(t, url)),
     startSkewMeter: () => cli(skew, 'skew', '--sample', '1'),
     startProducer({ perSecond, fraudShare, seed }) {
       const world = ['--cards', '300', '--terminals', '60', '--merchants', '40']
@@ -135,13 +137,27 @@ export async function openObservedSystem(
 async function shadowedStore(
   t: TestContext,
   want: ObservedSystem['wantModels'],
-): Promise<{ readonly folder: string; readonly shadow: ModelWish }> {
+): Promise<{ readonly folder: string; readonly shadow: Wish }> {
   const folder = temporaryFolder(t)
   const variant = variantOf(t, 'stricter', { flag: 0.02, block: 0.3 })
   await addModel(folder, variant.folder)
   const shadow = shadowed(NO_WISH, variant.digest)
   await want(shadow)
   return { folder, shadow }
+}
+
+/** Tries soon again, so that a fault that has ended clears soon. */
+function targetsFile(t: TestContext, url: string): string {
+  const target = {
+    name: 'observed',
+    url,
+    filter: { actions: ['flag', 'block', 'release'] },
+    secrets: { current: { env: 'FORWARD_KEY' } },
+    breaker: { failures: 3, openMs: 100, openMsMax: 500 },
+  }
+  const file = join(temporaryFolder(t), 'targets.yaml')
+  writeFileSync(file, JSON.stringify({ targets: [target] }))
+  return file
 }
 
 function shortenedRuleFiles(folder: string): readonly string[] {

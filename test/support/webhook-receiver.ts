@@ -5,9 +5,9 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { CloudEventV1 } from 'cloudevents'
-import { Secret } from '../../services/platform/config/secret.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import {
+  parseSigningKey,
   REFUSAL_STATUS,
   SeenDeliveries,
   verifyDelivery,
@@ -75,7 +75,7 @@ export async function openReceiver(
       const verdict = verifyDelivery({
         headers: request.headers,
         body,
-        keys: receiver.keys.map((key) => new Secret(key)),
+        keys: receiver.keys.map((key) => parseSigningKey(key)).filter((key) => key !== null),
         seen,
         nowMs: Date.now(),
       })
@@ -134,7 +134,7 @@ function read(
   if (sdk === null) return JSON.parse(body) as CloudEventV1<Alert>
   const event = sdk.HTTP.toEvent<Alert>({ headers, body })
   if (Array.isArray(event)) throw new Error('One event was expected, and not a batch.')
-  if (!(event as InstanceType<typeof sdk.CloudEvent>).validate()) throw new Error('No CloudEvent.')
+  if (!(event instanceof sdk.CloudEvent) || !event.validate()) throw new Error('No CloudEvent.')
   return event
 }
 

@@ -9,6 +9,7 @@ import { configurationPage } from '../../infra/docs/configuration-page.ts'
 import { featuresPage } from '../../infra/docs/features-page.ts'
 import { lakePage } from '../../infra/docs/lake-page.ts'
 import { loadAlertsConfig } from '../../services/alerts/config.ts'
+import { loadForwardConfig } from '../../services/alerts/forward/config.ts'
 import { errorCodes, isSluiceError } from '../../services/core/errors.ts'
 import { readGivenAddresses } from '../../services/platform/provision/stack-choice.ts'
 import { loadProducerConfig } from '../../services/producer/config.ts'
@@ -26,6 +27,7 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   loadScorerConfig,
   loadProducerConfig,
   loadAlertsConfig,
+  loadForwardConfig,
   loadSkewConfig,
   loadLakeConfig,
   readGivenAddresses,

@@ -15,6 +15,9 @@ const SCORE_OBJECTIVE_S = 0.02
 const BURN_RATE_LIMITS = [6, 14.4]
 const BURN_WINDOWS = ['5m', '1h', '6h']
 
+/** From how late a target on somebody is told. */
+const TARGET_LATE_S = 600
+
 const ALERT = 'sluice_event_to_alert_seconds'
 const STAGE = 'sluice_stage_duration_seconds'
 /** In the order in which a batch goes through them. */
@@ -234,6 +237,53 @@ const disturbances = [
   }),
 ]
 
+const TARGET_ATTEMPTS = 'sluice_forward_attempts_total'
+
+const forwarding = [
+  lines({
+    width: 8,
+    title: 'Requests to targets',
+    description:
+      'Requests of the forwarder per second, by how they ended. 2xx is an alert that was taken. timeout, no_connection ' +
+      'and 5xx are tried again; 4xx and 3xx mostly are not, and their alerts become dead letters.',
+    unit: units.RequestsPerSecond,
+    isStacked: true,
+    queries: [
+      { expr: sum(rate(TARGET_ATTEMPTS), ['target', 'result']), legend: '{{target}} {{result}}' },
+    ],
+  }),
+  lines({
+    width: 8,
+    title: 'Oldest alert that waits for a target',
+    description:
+      'Since the oldest alert that a target has not taken was decided. Near zero is good. One line that climbs: that ' +
+      'target is away or too slow; the others do not wait for it. The dashed line is where an alert is raised.',
+    unit: units.Seconds,
+    limits: [TARGET_LATE_S],
+    queries: [
+      {
+        expr: 'max by (target) (sluice_forward_oldest_undelivered_seconds)',
+        legend: '{{target}}',
+      },
+    ],
+  }),
+  lines({
+    width: 8,
+    title: 'Given up, and breakers open',
+    description:
+      'Alerts per second that a target did not take (dead letters), and targets whose breaker is open: 1 means that ' +
+      'only probes are sent to it and its alerts wait. Both at zero while all is well.',
+    unit: units.Short,
+    queries: [
+      {
+        expr: sum(rate('sluice_forward_dead_letters_total'), ['target']),
+        legend: 'given up {{target}}',
+      },
+      { expr: 'max by (target) (sluice_forward_breaker_open)', legend: 'breaker {{target}}' },
+    ],
+  }),
+]
+
 export const stream: Board = board({
   name: 'stream',
   title: 'Sluice: Stream',
@@ -244,5 +294,6 @@ export const stream: Board = board({
     { height: 8, panels: latency },
     { height: 8, panels: budget },
     { height: 7, panels: disturbances },
+    { height: 7, panels: forwarding },
   ],
 })

@@ -70,10 +70,11 @@ export class DeliveryWindow<Item> {
   /** Notes that a message is done. Returns the next of its card, which may go out now. */
   done({ offset, card }: WindowEntry<Item>): WindowEntry<Item> | null {
     const waiting = this.#cards.get(card)
-    const first = waiting?.shift()
+    const first = waiting?.[0]
     if (waiting === undefined || first?.offset !== offset) {
       throw new Error(`Offset ${offset} is not the first of its card.`)
     }
+    waiting.shift()
     first.isDone = true
     let count = 0
     while (this.#places[count]?.isDone === true) count += 1

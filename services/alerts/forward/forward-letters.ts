@@ -3,16 +3,10 @@
 // about a card lies in two places, and a redelivery sends what the log says.
 
 import type { Producer } from 'kafkajs'
-
-/** Why an alert was given up. Closed: it is also a metric label. */
-export const FORWARD_DEAD_REASONS = [
-  'rejected',
-  'attempts_exhausted',
-  'given_up',
-  'too_large',
-  'unreadable',
-] as const
-export type ForwardDeadReason = (typeof FORWARD_DEAD_REASONS)[number]
+import {
+  FORWARD_DEAD_REASONS,
+  type ForwardDeadReason,
+} from '../../platform/metrics/forward-telemetry.ts'
 
 /** What is kept of an alert that was not delivered, or of one that was delivered after all. */
 export interface ForwardLetter {

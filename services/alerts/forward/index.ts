@@ -1,7 +1,6 @@
 // Public entry of forwarding: the service, its targets file, and the receiver's side of a delivery.
 
 export { loadForwardConfig, loadTargets } from './config.ts'
-export type { ForwardConfig } from './config.ts'
 export { runForwarder } from './run-forward.ts'
 export type { Target } from './targets-file.ts'
 export { parseSigningKey } from './signature.ts'
@@ -12,3 +11,8 @@ export {
   verifyDelivery,
 } from './verify-delivery.ts'
 export type { DeliveryRefusal, DeliveryVerdict } from './verify-delivery.ts'
+export { redeliver } from './redeliver.ts'
+export type { PlannedRedelivery } from './redeliver.ts'
+export { openSender } from './send-event.ts'
+export { FORWARD_DEAD_REASONS } from '../../platform/metrics/forward-telemetry.ts'
+export type { ForwardDeadReason } from '../../platform/metrics/forward-telemetry.ts'

@@ -16,7 +16,7 @@ import {
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
 import type { ForwardConfig } from './config.ts'
-import { FORWARD_DEAD_REASONS, openLetterWriter, type WriteLetter } from './forward-letters.ts'
+import { openLetterWriter, type WriteLetter } from './forward-letters.ts'
 import { openSender, type SendEvent } from './send-event.ts'
 import { TargetConsumer } from './target-consumer.ts'
 import { TargetDeliveries } from './target-deliveries.ts'
@@ -50,7 +50,7 @@ export async function runForwarder(options: ForwardOptions, signal: AbortSignal)
   const { config, targets, log } = options
   const { topicPrefix, schemaRegistryUrl: url } = config
   const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
-  const telemetry = createForwardTelemetry(FORWARD_DEAD_REASONS)
+  const telemetry = createForwardTelemetry()
   for (const { name } of targets) telemetry.targetAdded(name)
   warnOfPlainHttp(targets, log)
   const opened: Closable[] = []

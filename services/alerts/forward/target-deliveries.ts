@@ -5,12 +5,16 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Clock } from '../../core/clock.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { AttemptLabel, ForwardTelemetry } from '../../platform/metrics/forward-telemetry.ts'
+import type {
+  AttemptLabel,
+  ForwardDeadReason,
+  ForwardTelemetry,
+} from '../../platform/metrics/forward-telemetry.ts'
 import { isWanted } from './alert-filter.ts'
 import { alertEvent, type AlertEvent } from './cloud-event.ts'
 import { DeliveryWindow, type WindowEntry } from './delivery-window.ts'
 import { DueQueue } from './due-queue.ts'
-import type { ForwardDeadReason, WriteLetter } from './forward-letters.ts'
+import type { WriteLetter } from './forward-letters.ts'
 import { delayMsAfter, verdictOf, type AttemptResult } from './retry-schedule.ts'
 import type { SendEvent } from './send-event.ts'
 import type { Target } from './targets-file.ts'

@@ -1,6 +1,6 @@
 // The targets file: who gets which alerts, and how hard we try. Secrets are never in it, only where they are.
 
-import { isSeq } from 'yaml'
+import { isSeq, type Node } from 'yaml'
 import { SluiceError } from '../../core/errors.ts'
 import type { Secret } from '../../platform/config/secret.ts'
 import type { AlertFilter } from './alert-filter.ts'
@@ -89,8 +89,7 @@ export function parseTargets(
   }
   const problems = new YamlProblems()
   const content = problems.parse(text)
-  const targets =
-    problems.sentences.length > 0 ? [] : targetsOf(problems, content as never, readSecret)
+  const targets = problems.sentences.length > 0 ? [] : targetsOf(problems, content, readSecret)
   if (problems.sentences.length > 0) throw invalid(source, problems.sentences)
   return targets
 }
@@ -105,7 +104,7 @@ function invalid(source: string, sentences: readonly string[]): SluiceError {
 
 function targetsOf(
   problems: YamlProblems,
-  content: Parameters<typeof YamlFields.of>[1],
+  content: Node | null,
   readSecret: ReadSecret,
 ): readonly Target[] {
   const top = YamlFields.of(problems, content, 'the file', ['targets'])
@@ -119,7 +118,7 @@ function targetsOf(
   const targets: Target[] = []
   for (const [index, item] of list.items.entries()) {
     const where = `target ${index + 1}`
-    const fields = YamlFields.of(problems, item as never, where, TARGET_FIELDS)
+    const fields = YamlFields.of(problems, item as Node | null, where, TARGET_FIELDS)
     if (fields === null) continue
     const target = targetOf(fields, readSecret)
     if (names.has(target.name)) fields.problem('name', `name "${target.name}" is taken already.`)

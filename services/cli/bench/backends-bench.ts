@@ -79,7 +79,7 @@ export async function runBackendsBench(
   return {
     gpus: await readGpus(),
     ...{ measureMs, backends, coreHourPrice },
-    cascades: cascadeCosts({ backends }, cascades, coreHourPrice),
+    cascades: cascadeCosts(backends, cascades, coreHourPrice),
   }
 }
 

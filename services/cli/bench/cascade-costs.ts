@@ -1,18 +1,33 @@
 // What draft and target of a cascade cost: processor time of a million payments, and its price at what a core costs for
 // an hour. A GPU's time is no part of it.
 
-import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { checkManifest } from '../../core/scoring/manifest.ts'
+import { resolve } from 'node:path'
+import { DEFAULT_RATES } from '../../core/currency.ts'
 import type { Backend } from '../../core/scoring/scoring-model.ts'
+import { readModelFolder } from '../../platform/tensorflow/model-folder.ts'
 import { repositoryRoot } from '../command.ts'
-import type { BackendsResult, CallFigures } from './backends-bench.ts'
 
 /** The batch size that figures are taken at, near what lanes score at a time. */
 const BATCH_ROWS = 256
 
 const ROWS = 1_000_000
 const MICROSECONDS_PER_HOUR = 3.6e9
+
+/** What was measured of one batch size. */
+interface MeasuredCalls {
+  readonly rows: number
+  readonly rowsPerSecond: number
+  readonly cpuMicrosecondsPerRow: number
+}
+
+/** What was measured on one backend, by the names of the nets. */
+interface MeasuredBackend {
+  readonly backend: Backend
+  readonly nets: readonly {
+    readonly net: string
+    readonly calls: readonly MeasuredCalls[] | null
+  }[]
+}
 
 /** The two nets of a folder, as the benchmark names them. */
 export interface CascadeParts {
@@ -42,10 +57,11 @@ export interface CascadeCost {
   readonly cascade: PartCost
 }
 
-/** Null for a model of one net. @throws SluiceError SLUICE_MODEL_CORRUPT */
-export function cascadeOf(folder: string): CascadeParts | null {
-  const file = join(resolve(repositoryRoot(), folder), 'manifest.json')
-  const { target } = checkManifest(JSON.parse(readFileSync(file, 'utf8')))
+/** Null for a model of one net. @throws SluiceError as readModelFolder. */
+export async function cascadeOf(folder: string): Promise<CascadeParts | null> {
+  const path = resolve(repositoryRoot(), folder)
+  const { manifest } = await readModelFolder(path, DEFAULT_RATES.digest)
+  const { target } = manifest
   if (target === null) return null
   const { verifiedShare, sampleShare } = target
   return {
@@ -58,13 +74,13 @@ export function cascadeOf(folder: string): CascadeParts | null {
 
 /** From measured calls; backends on which one of both was not measured are left out. */
 export function cascadeCosts(
-  { backends }: Pick<BackendsResult, 'backends'>,
+  backends: readonly MeasuredBackend[],
   cascades: readonly CascadeParts[],
   coreHourPrice: number,
 ): readonly CascadeCost[] {
   return cascades.flatMap(({ folder, draft, target, targetShare }) =>
     backends.flatMap(({ backend, nets }) => {
-      const callsOf = (name: string): CallFigures | undefined =>
+      const callsOf = (name: string): MeasuredCalls | undefined =>
         nets
           .find(({ net }) => net === name)
           ?.calls?.filter(({ rows }) => rows <= BATCH_ROWS)

@@ -6,8 +6,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { activated, controlOf, NO_WISH } from '../../core/control/model-control.ts'
-import { publishModelControl } from '../../platform/kafka/control-topic.ts'
+import { activated, controlOf, NO_WISH } from '../../core/control/wish.ts'
+import { publishControl } from '../../platform/kafka/control-topic.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import { addModel } from '../../platform/model-store.ts'
 import { repositoryRoot } from '../command.ts'
@@ -196,10 +196,7 @@ async function swapModels(
     wish = activated(wish, digest)
     const saidMs = Date.now()
     const word = { author: 'bench', reason: 'a swap', atMs: saidMs }
-    await publishModelControl(
-      { brokers, codecs, topicPrefix: stream.prefix },
-      controlOf(wish, word),
-    )
+    await publishControl({ brokers, codecs, topicPrefix: stream.prefix }, controlOf(wish, word))
     const doneMs = await watch.allLanesOn(digest, signal)
     swaps.push({ saidMs, doneMs })
     onProgress(`swap ${turn + 1} of ${SWAPS}: ${Math.round(doneMs - saidMs)} ms`)

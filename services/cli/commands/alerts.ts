@@ -16,6 +16,7 @@ import { alertLine, wantsColor } from '../demo/alert-line.ts'
 import { registerForward } from './alerts-forward.ts'
 import { brokersOption } from './alerts-options.ts'
 import { whereToLook } from './alerts-place.ts'
+import { registerRedeliver } from './alerts-redeliver.ts'
 
 const LIMIT_MAX = 1_000_000_000
 
@@ -70,6 +71,7 @@ export function register(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(tail)
   registerForward(alerts)
+  registerRedeliver(alerts)
 }
 
 async function tail(options: TailCommandOptions): Promise<void> {

@@ -177,9 +177,14 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   }
 }
 
-function measureBackends({ model, coreHourPrice }: BenchCommandOptions): Promise<BackendsResult> {
+async function measureBackends({
+  model,
+  coreHourPrice,
+}: BenchCommandOptions): Promise<BackendsResult> {
   const rowCount = Math.max(...BACKEND_BATCHES)
-  const folders = model.map((folder) => ({ folder, parts: cascadeOf(folder) }))
+  const folders = await Promise.all(
+    model.map(async (folder) => ({ folder, parts: await cascadeOf(folder) })),
+  )
   const nets = [
     ...folders.flatMap(({ folder, parts }) =>
       parts === null

@@ -11,12 +11,17 @@ import { openReplay } from '../../producer/index.ts'
 import {
   evaluateProtocol,
   PROTOCOL_ALERT_COST,
-  PROTOCOL_EPOCHS,
+  PROTOCOL_NAMES,
   readScenarios,
   TRAINING_BACKENDS,
   WEEK_FIGURE_NAMES,
 } from '../../trainer/index.ts'
-import type { EvaluateSummary, Evaluation, TrainingBackend } from '../../trainer/index.ts'
+import type {
+  EvaluateSummary,
+  Evaluation,
+  ProtocolName,
+  TrainingBackend,
+} from '../../trainer/index.ts'
 import {
   interruptSignal,
   parseInteger,
@@ -33,9 +38,12 @@ Examples:
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --seeds 5 --resume
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --conditions deployment --json
   $ sluice evaluate --protocol handbook --data <folder> --out scores.csv --weeks 2018-08-22,2018-08-29
+  $ sluice evaluate --protocol sparkov --data <folder> --out scores.csv --weeks 2020-06-21
 
-The folder holds the daily CSV files of the Fraud Detection Handbook's simulated transactions, or any files with the same
-columns. Each week is trained on by itself; its labels are known 7 days later; the 7 days after that are assessed.
+handbook: the folder holds the daily CSV files of the Fraud Detection Handbook's simulated transactions, or any files with
+the same columns. Each week is trained on by itself; its labels are known 7 days later; the 7 days after that are assessed.
+sparkov: monthly CSV files of the Sparkov generator's transactions. All days to 2020-06-20 are trained on, all after are
+assessed; for choices the same is done from 2020-04-12 on.
 The file has a row for each assessed transaction and training week: transaction_id, train_start, score.
 
 Every seed is a whole pass over the weeks, whose scores are kept in the run folder: after an interruption --resume goes
@@ -43,13 +51,13 @@ on, and with fewer --seeds it sums up those that are whole. The threshold of the
 the validation weeks; the kind of each fraud is read for the analysis of errors alone.`
 
 interface EvaluateCommandOptions {
-  readonly protocol: 'handbook'
+  readonly protocol: ProtocolName
   readonly data: readonly string[]
   readonly out: string
   readonly weeks?: readonly string[]
   readonly conditions: 'published' | 'deployment'
   readonly seeds: number
-  readonly epochs: number
+  readonly epochs?: number
   readonly alertCost: number
   readonly run?: string
   readonly resume?: boolean
@@ -68,13 +76,14 @@ export function register(program: Command): void {
         "target's scores of what the protocol assesses, and prints its figures.",
     )
     .addOption(
-      new Option('--protocol <name>', 'whose rules').choices(['handbook']).makeOptionMandatory(),
+      new Option('--protocol <name>', 'whose rules').choices(PROTOCOL_NAMES).makeOptionMandatory(),
     )
     .requiredOption('--data <path...>', 'CSV files, or folders of them')
     .requiredOption('--out <file>', 'scores to write, CSV')
     .option(
       '--weeks <day,...>',
-      'first days of other training weeks (default: the published ones, validation and report)',
+      'other days: of handbook the first of each training week, of sparkov the first that is assessed (default: the ' +
+        'published ones, validation and report)',
       (value: string) => value.split(',').map((day) => day.trim()),
     )
     .addOption(
@@ -91,7 +100,11 @@ export function register(program: Command): void {
       parseInteger(1, 20),
       1,
     )
-    .option('--epochs <count>', 'of each net', parseInteger(1, 200), PROTOCOL_EPOCHS)
+    .option(
+      '--epochs <count>',
+      'of each net (default: 12 of handbook, 2 of sparkov)',
+      parseInteger(1, 200),
+    )
     .option(
       '--alert-cost <amount>',
       'of one alert, in the share of value saved',
@@ -114,6 +127,12 @@ export function register(program: Command): void {
 }
 
 async function evaluate(options: EvaluateCommandOptions): Promise<void> {
+  if (options.protocol === 'sparkov' && options.conditions === 'deployment') {
+    throw new SluiceError(
+      'SLUICE_USAGE',
+      'sluice evaluate: sparkov trains on all days before as it is; leave --conditions out.',
+    )
+  }
   const signal = interruptSignal()
   const run = {
     folder: resolve(options.run ?? `${options.out}.run`),
@@ -132,10 +151,11 @@ async function evaluate(options: EvaluateCommandOptions): Promise<void> {
   // A path that cannot be written is found before hours of training, not after.
   await checkWritable(options.out)
   const { summary, weeks } = await evaluateProtocol(history, {
+    protocol: options.protocol,
     ...(options.weeks === undefined ? {} : { weeks: { chosen: options.weeks } }),
     conditions: options.conditions,
     seeds: options.seeds,
-    epochs: options.epochs,
+    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
     alertCost: options.alertCost,
     backend: options.backend,
     rates: DEFAULT_RATES,
@@ -167,9 +187,9 @@ async function checkWritable(out: string): Promise<void> {
 type Spread = EvaluateSummary['periods'][number]['scored']['savedShare']
 
 function printSummary(summary: EvaluateSummary, out: string): void {
-  const { conditions, seeds, epochs, backend, alertCost } = summary
+  const { protocol, conditions, seeds, epochs, backend, alertCost } = summary
   printLine(
-    `${conditions} conditions, ${seeds} ${seeds === 1 ? 'seed' : 'seeds'}, ${epochs} epochs, ${backend}`,
+    `${protocol}, ${conditions} conditions, ${seeds} ${seeds === 1 ? 'seed' : 'seeds'}, ${epochs} epochs, ${backend}`,
   )
   for (const period of summary.periods) {
     printLine(

@@ -1,7 +1,7 @@
 // sluice model activate: another model decides from now on.
 
 import type { Command } from 'commander'
-import { activated } from '../../core/control/model-control.ts'
+import { activated } from '../../core/control/wish.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import { publishWish, wishInForce } from '../model/change.ts'

@@ -1,8 +1,8 @@
 // sluice model list: what is in the store, and what of it serves.
 
 import type { Command } from 'commander'
-import { NO_WISH, type ModelWish } from '../../core/control/model-control.ts'
-import { readModelControl } from '../../platform/kafka/control-topic.ts'
+import { NO_WISH, type Wish } from '../../core/control/wish.ts'
+import { readWish } from '../../platform/kafka/control-topic.ts'
 import { listModels, type StoredModel } from '../../platform/model-store.ts'
 import { printJson, printLine, printProgress } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
@@ -30,7 +30,7 @@ async function list(options: ListOptions): Promise<void> {
   const store = storeOf(options)
   const models = await listModels(store)
   const placed =
-    options.offline === true ? null : await readModelControl(await openControl(options))
+    options.offline === true ? null : await readWish(await openControl(options), 'model')
   const wish = placed?.wish ?? NO_WISH
   if (options.json === true) {
     const inForce =
@@ -71,7 +71,7 @@ function saidOf(control: { author: string; reason: string; atMs: number } | null
   }
 }
 
-function roleOf({ digest }: StoredModel, wish: ModelWish): 'active' | 'shadow' | 'earlier' | null {
+function roleOf({ digest }: StoredModel, wish: Wish): 'active' | 'shadow' | 'earlier' | null {
   if (digest === wish.active) return 'active'
   if (digest === wish.shadow) return 'shadow'
   return wish.earlier.includes(digest) ? 'earlier' : null
@@ -85,7 +85,7 @@ function rowOf(stored: StoredModel) {
   return { digest: stored.digest, isWhole: true, name, version, flag, block, averagePrecision }
 }
 
-function lineOf(stored: StoredModel, wish: ModelWish): string {
+function lineOf(stored: StoredModel, wish: Wish): string {
   const digest = stored.digest.slice(0, DIGEST_CHARACTERS)
   const role = roleOf(stored, wish) ?? ''
   if (!stored.isWhole) return `${digest}  DAMAGED  ${role}  ${stored.problem}`

@@ -1,7 +1,7 @@
 // sluice model rollback: back to the model that decided before.
 
 import type { Command } from 'commander'
-import { rolledBack } from '../../core/control/model-control.ts'
+import { rolledBack } from '../../core/control/wish.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { publishWish, wishInForce } from '../model/change.ts'
 import { chooseModel } from '../model/choose-model.ts'

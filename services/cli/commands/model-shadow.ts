@@ -1,7 +1,7 @@
 // sluice model shadow: lets a model score the same rows beside the one that decides, without effect.
 
 import type { Command } from 'commander'
-import { shadowed } from '../../core/control/model-control.ts'
+import { shadowed } from '../../core/control/wish.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { publishWish, wishInForce } from '../model/change.ts'
 import { chooseModel } from '../model/choose-model.ts'

@@ -1,29 +1,25 @@
 // Says to a stream which models are to serve.
 
-import { controlOf, NO_WISH, type ModelWish } from '../../core/control/model-control.ts'
+import { controlOf, NO_WISH, type Wish } from '../../core/control/wish.ts'
 import { systemClock } from '../../platform/clock.ts'
-import {
-  publishModelControl,
-  readModelControl,
-  type ControlAccess,
-} from '../../platform/kafka/control-topic.ts'
+import { publishControl, readWish, type ControlAccess } from '../../platform/kafka/control-topic.ts'
 import { printJson, printLine } from '../command.ts'
 import { authorOf, type ChangeOptions } from './model-stream.ts'
 
 /** What is in force, nothing said being `NO_WISH`. */
-export async function wishInForce(access: ControlAccess): Promise<ModelWish> {
-  return (await readModelControl(access))?.wish ?? NO_WISH
+export async function wishInForce(access: ControlAccess): Promise<Wish> {
+  return (await readWish(access, 'model'))?.wish ?? NO_WISH
 }
 
 /** Publishes the wish and prints what was said. */
 export async function publishWish(
   access: ControlAccess,
-  wish: ModelWish,
+  wish: Wish,
   options: ChangeOptions,
   reason = options.reason,
 ): Promise<void> {
   const word = { author: authorOf(options), reason, atMs: systemClock.nowMs() }
-  const position = await publishModelControl(access, controlOf(wish, word))
+  const position = await publishControl(access, controlOf(wish, word))
   if (options.json === true) {
     printJson({ position, active: wish.active, shadow: wish.shadow, ...word })
     return

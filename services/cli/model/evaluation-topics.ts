@@ -7,6 +7,7 @@ import {
   FEATURE_NAMES,
 } from '../../core/features/feature-list.ts'
 import { recordedBlockOf, type RecordedRow } from '../../core/features/replay-records.ts'
+import type { FairnessRule } from '../../core/scoring/fairness.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Transaction } from '../../core/transaction.ts'
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'
@@ -69,6 +70,18 @@ export async function countTopics(
   )
 }
 
+/** The fields of a transaction that a rule groups by. @throws SluiceError SLUICE_INPUT_INVALID for a feature, or an unknown name. */
+export function fieldsOf({ groups }: FairnessRule): readonly Field[] {
+  return groups.map(({ column }) => {
+    const found = columnOf(column)
+    if (found.kind === 'field') return found.field
+    throw new SluiceError(
+      'SLUICE_INPUT_INVALID',
+      `The fairness rule groups by the feature "${column}"; a policy is judged by ${FIELDS.join(', ')}.`,
+    )
+  })
+}
+
 type Column =
   | { readonly kind: 'field'; readonly field: Field }
   | { readonly kind: 'feature'; readonly index: number }
@@ -97,7 +110,8 @@ function valuesOf(
   })
 }
 
-async function readFrauds(
+/** Transactions that the newest label calls fraud. @throws SluiceError SLUICE_INPUT_INVALID when they are too many. */
+export async function readFrauds(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
@@ -122,7 +136,7 @@ async function readFrauds(
 }
 
 /** Per transaction the values of the fields, by its place in the log. */
-async function readGroups(
+export async function readGroups(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
   fields: readonly Field[],
   signal: AbortSignal,

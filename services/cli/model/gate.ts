@@ -16,9 +16,10 @@ import { printProgress } from '../command.ts'
 import { countFile } from './evaluation-file.ts'
 import { countTopics } from './evaluation-topics.ts'
 
-/** Recorded rows and feature columns hold no sequences, which the large net reads. */
+/** Recorded rows and feature columns hold no payments before, which the large net reads. */
 const DRAFT_ONLY =
-  'The candidate is a cascade: rows of features are judged by its draft alone. Give a file with a column "score" to judge the whole.'
+  'The candidate is a cascade: rows of features are judged by its draft alone. To judge the whole, give a file with a ' +
+  'column "score", or with the columns of the payments before.'
 
 export interface GateOptions {
   readonly fairness?: string
@@ -33,7 +34,7 @@ export async function runGate(
   access: ControlAccess,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const rule = await ruleOf(options)
+  const rule = await readFairnessRule(options.fairness)
   if (rule === null) return null
   const { evaluation } = options
   if (evaluation === undefined) {
@@ -44,9 +45,10 @@ export async function runGate(
   }
   const counts = new FairnessCounts(rule)
   const source = { candidate, rule, counts }
-  if (candidate.verifier !== null) printProgress(DRAFT_ONLY)
-  if (evaluation === 'topics') await countTopics(source, access, options.mature, signal)
-  else await countFile(source, evaluation)
+  const isTopics = evaluation === 'topics'
+  if (isTopics) await countTopics(source, access, options.mature, signal)
+  const scoredBy = isTopics ? 'draft' : await countFile(source, evaluation)
+  if (candidate.verifier !== null && scoredBy === 'draft') printProgress(DRAFT_ONLY)
   const report = counts.report()
   for (const line of reportLines(report)) printProgress(line)
   if (report.findings.every(isUnjudged)) {
@@ -55,7 +57,8 @@ export async function runGate(
   return report.breaches === 0 ? null : breachText(report)
 }
 
-async function ruleOf({ fairness }: GateOptions): Promise<FairnessRule | null> {
+/** The rule of this file, else of the environment; null where none is set. @throws SluiceError SLUICE_INPUT_INVALID */
+export async function readFairnessRule(fairness: string | undefined): Promise<FairnessRule | null> {
   const read = new EnvReader(process.env)
   const file = fairness ?? read.value('SLUICE_FAIRNESS_RULE')
   read.throwIfInvalid()

@@ -10,7 +10,7 @@ import { LEFT_OUT, ReplayTally, type LeftOut } from './compared.ts'
 import { judgeDecisions } from './judge-decisions.ts'
 import { judgeRevisions } from './judge-revisions.ts'
 import type { ModelsByDigest, ReplayModel } from './models-by-digest.ts'
-import { ruleOf, type Rule } from './replay-policies.ts'
+import type { PoliciesByDigest, Rule } from './replay-policies.ts'
 import {
   replayedDecisionOf,
   replayedRevisionsOf,
@@ -32,8 +32,7 @@ export interface Deciding extends ReplayModel {
 export interface DecisionReplayOptions {
   readonly models: Pick<ModelsByDigest, 'find'>
   readonly isInRange: (block: RecordedBlock, decision: DecisionRecord) => boolean
-  /** As the scorer had it; part of the built-in policy's digest. */
-  readonly leaseMs: number
+  readonly policies: Pick<PoliciesByDigest, 'find'>
 }
 
 export class DecisionReplay {
@@ -102,7 +101,7 @@ export class DecisionReplay {
       return null
     }
     this.tally.tolerance = Math.max(this.tally.tolerance, found.tolerance)
-    return { ...found, rule: ruleOf(block, found.model, this.#options.leaseMs) }
+    return { ...found, rule: await this.#options.policies.find(block, found.model) }
   }
 
   #remember(partition: number, { offset, outcome }: DecisionRecord): void {

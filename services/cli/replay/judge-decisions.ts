@@ -115,13 +115,21 @@ function compareScore(
 }
 
 function compareOutcome(judged: Judged, rule: Rule, tolerance: number, tally: ReplayTally): void {
-  const { of, mark, score, tell } = judged
-  const { decision, scored } = of
+  const { of, score, tell } = judged
+  const { decision, scored, transaction } = of
   // Where scores are compared with a tolerance, or cannot be computed, the recorded one is ruled on.
   const ruledOn = score === null || tolerance > 0 ? (decision.score ?? NaN) : score
   tally.outcomes += 1
-  const ruled = outcomeWith(rule, mark, scored.states, ruledOn)
-  const outcome = guardedOutcome(ruled, decision.marks)
+  const ruling = rule({ transaction, scored, marks: decision.marks }, ruledOn)
+  const outcome = guardedOutcome(ruling.outcome, decision.marks)
+  const named = (segment: string | null, rules: readonly string[]): string =>
+    [segment ?? 'no segment', ...rules].join(' ')
+  const was = named(decision.segment, decision.rules)
+  const is = named(
+    ruling.segment,
+    ruling.rules.map(({ name }) => name),
+  )
+  if (was !== is) tell('rules', was, is)
   if (outcome !== decision.outcome) tell('outcome', decision.outcome, outcome)
 }
 
@@ -137,7 +145,8 @@ async function compareReasons(
     const { of, mark, score, draftScore, tell } = each
     const { decision, scored } = of
     if (score === null) continue
-    const outcome = outcomeWith(rule, mark, scored.states, score)
+    const asked = { transaction: of.transaction, marks: decision.marks }
+    const { outcome } = rule({ ...asked, scored }, score)
     if (outcome === 'approve' || !isScore(score)) {
       if (decision.reasons.length > 0) tell('reasons', namesOf(decision.reasons), 'none')
       continue
@@ -146,12 +155,13 @@ async function compareReasons(
       tally.leaveOut('reasons_inexact')
       continue
     }
-    const { row, states, sequence, amountMinor } = scored
+    const { row, sequence, amountMinor } = scored
     wanted.push(each)
     explained.push({
       ...{ row, score, draftScore, outcome },
       verified: mark === 'verified' ? { score, sequence, amountMinor } : null,
-      outcomeOf: (_, changed) => outcomeWith(rule, mark, states, changed),
+      outcomeOf: (other, changed) =>
+        rule({ ...asked, scored: { ...scored, row: other } }, changed).outcome,
     })
   }
   const { verifier, info } = model
@@ -168,17 +178,6 @@ async function compareReasons(
       tell('reasons', namesOf(of.decision.reasons), namesOf(reasons))
     }
   }
-}
-
-function outcomeWith(
-  rule: Rule,
-  mark: CascadeMark | null,
-  states: Uint8Array,
-  score: number,
-): Outcome {
-  const outcome = rule(states, score)
-  // No block rests on a draft that the large net should have verified.
-  return outcome === 'block' && mark === 'draft_stands' ? 'flag' : outcome
 }
 
 /** What breaker, control group and budgets made of it: their standing was a matter of the lane, and is taken as recorded. */

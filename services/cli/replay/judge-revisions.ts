@@ -2,6 +2,7 @@
 
 import { isScore } from '../../core/decision/decide.ts'
 import { needsVerification } from '../../core/scoring/cascade.ts'
+import { marksOf } from '../../scorer/index.ts'
 import type { ReplayTally } from './compared.ts'
 import type { Deciding } from './decision-replay.ts'
 import type { ReplayedRevision } from './replayed-decision.ts'
@@ -23,12 +24,14 @@ export async function judgeRevisions(
   })
   const targets = await targetScoresOf(rows, band, model)
   for (const [index, of] of group.entries()) {
-    const outcomeAt = (position: number) => {
-      const states = rows[position]?.states ?? new Uint8Array()
-      return rule(states, targets.get(position) ?? drafts[position] ?? NaN)
-    }
-    const [before, after] = [outcomeAt(2 * index), outcomeAt(2 * index + 1)]
     const { block, offset, revision, causeOffset, transaction } = of
+    const outcomeAt = (position: number, scored: ReplayedRevision['before']) => {
+      const target = targets.get(position)
+      const marks = marksOf(scored, target === undefined ? null : 'verified')
+      return rule({ transaction, scored, marks }, target ?? drafts[position] ?? NaN).outcome
+    }
+    const before = outcomeAt(2 * index, of.before)
+    const after = outcomeAt(2 * index + 1, of.after)
     const recorded = block.decisions.find(
       (each) =>
         each.offset === offset && each.revision === revision && each.causeOffset === causeOffset,

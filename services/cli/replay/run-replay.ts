@@ -15,6 +15,7 @@ import type { ReplayConfig } from './config.ts'
 import { DecisionReplay } from './decision-replay.ts'
 import { findAlert } from './find-alert.ts'
 import type { ModelsByDigest } from './models-by-digest.ts'
+import { PoliciesByDigest } from './replay-policies.ts'
 
 /** Cards and parts of entities in memory; beyond them a part is left out, which the summary says. */
 const VALUES_MAX = 200_000
@@ -45,13 +46,14 @@ export interface RanReplay extends ReplaySummary {
 export async function runReplay(
   stream: DecidedStream,
   range: ReplayRange,
-  { leaseMs, eventAheadMsMax }: Pick<ReplayConfig, 'leaseMs' | 'eventAheadMsMax'>,
+  { places, leaseMs, eventAheadMsMax }: ReplayConfig,
   models: Pick<ModelsByDigest, 'find'>,
   onProgress: (line: string) => void,
   signal: AbortSignal,
 ): Promise<RanReplay> {
   const { isInRange, sample } = await openRange(stream, range, signal)
-  const decisions = new DecisionReplay({ models, isInRange, leaseMs })
+  const policies = new PoliciesByDigest(places.store, leaseMs)
+  const decisions = new DecisionReplay({ models, policies, isInRange })
   let saidAt = 0
   const { replay, messages, unreadableBlocks } = await feedReplay(
     {

@@ -1,7 +1,7 @@
 // What the control topic says about blocks: that a person lets go of a card, and that a person has reset the breakers.
 
 import type { Control } from '../wire/records.ts'
-import type { ControlWord } from './model-control.ts'
+import type { ControlWord } from './wish.ts'
 
 /** Key and subject of the message that counts resets of the breakers. */
 export const BREAKER_SUBJECT = 'breaker/cards'

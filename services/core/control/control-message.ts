@@ -1,19 +1,21 @@
-// From a message of the control topic to what it says about models.
+// From a message of the control topic to what it says about models or policies.
 
 import type { Codec } from '../wire/codec.ts'
 import type { Control } from '../wire/records.ts'
 import {
-  isModelControl,
-  MODEL_SUBJECT,
   NO_WISH,
+  wishKindOf,
+  wishKindOfKey,
   wishOf,
   type ControlFault,
-  type ModelWish,
-} from './model-control.ts'
+  type Wish,
+  type WishKind,
+} from './wish.ts'
 
 /** A wish with the message that it stands in. */
 export interface PlacedWish {
-  readonly wish: ModelWish
+  readonly about: WishKind
+  readonly wish: Wish
   /** Offset in the control topic. */
   readonly position: number
   /** Null for a tombstone. */
@@ -34,14 +36,16 @@ export function readControlMessage(
 ): ControlMessage {
   const position = Number(offset)
   if (value === null) {
-    if (key?.toString() !== MODEL_SUBJECT) return { kind: 'for_others', control: null }
+    const about = wishKindOfKey(key?.toString())
+    if (about === null) return { kind: 'for_others', control: null }
     // A tombstone takes back all that was said: a scorer that starts later sees nothing at all.
-    return { kind: 'wish', placed: { wish: NO_WISH, position, control: null } }
+    return { kind: 'wish', placed: { about, wish: NO_WISH, position, control: null } }
   }
   const decoded = codec.decode(value)
   if (!decoded.ok) return { kind: 'fault', fault: 'undecodable' }
-  if (!isModelControl(decoded.value)) return { kind: 'for_others', control: decoded.value }
+  const about = wishKindOf(decoded.value)
+  if (about === null) return { kind: 'for_others', control: decoded.value }
   const read = wishOf(decoded.value)
   if (!read.ok) return { kind: 'fault', fault: read.fault }
-  return { kind: 'wish', placed: { wish: read.wish, position, control: decoded.value } }
+  return { kind: 'wish', placed: { about, wish: read.wish, position, control: decoded.value } }
 }

@@ -133,14 +133,14 @@ export class YamlFields {
     return otherwise
   }
 
-  /** A number within [min, max]; `isWhole` asks for an integer. */
+  /** A number within [min, max]; `isWhole` asks for an integer. NaN where there is a fault. */
   number(name: string, min: number, max: number, isWhole = false): number {
     const node = this.#take(name)
     const value = isScalar(node) ? node.value : undefined
     const isFit = typeof value === 'number' && value >= min && value <= max
     if (isFit && (!isWhole || Number.isInteger(value))) return value
     this.#wrong(name, value, `${isWhole ? 'a whole number' : 'a number'} ${min} to ${max}`)
-    return min
+    return NaN
   }
 
   numberOr<Otherwise>(
@@ -266,10 +266,17 @@ function offsetsOf(node: Node, text: string): (position: number) => number {
     const below = body.split('\n').slice(1)
     const row = Math.min(before.length - 1, below.length - 1)
     const skipped = below.slice(0, row).reduce((sum, line) => sum + line.length + 1, 0)
-    const indent = /^ */.exec(below[row] ?? '')?.[0].length ?? 0
-    const column = node.type === 'BLOCK_LITERAL' ? (before.at(-1) ?? '').length : 0
+    // Folded lines are placed by their beginning; of literal ones the value holds what goes beyond the block's indent.
+    const isLiteral = node.type === 'BLOCK_LITERAL'
+    const own = isLiteral ? indentOf(value.split('\n')[row] ?? '') : 0
+    const indent = indentOf(below[row] ?? '') - own
+    const column = isLiteral ? (before.at(-1) ?? '').length : 0
     return start + body.indexOf('\n') + 1 + skipped + indent + column
   }
+}
+
+function indentOf(line: string): number {
+  return /^ */.exec(line)?.[0].length ?? 0
 }
 
 function inWords(value: unknown): string {

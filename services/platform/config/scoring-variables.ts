@@ -48,7 +48,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_MODEL: {
     ...DECIDING,
-    readBy: 'scorer, replay',
+    readBy: 'scorer, policy, replay',
     meaning: 'Folder of the model. Without it, `models/simulator`.',
     kind: 'text',
     form: 'path',
@@ -56,18 +56,18 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_MODEL_STORE: {
     ...DECIDING,
-    readBy: 'scorer, model, replay',
+    readBy: 'scorer, model, policy, list, replay',
     meaning:
-      'Folder of models by digest, where those that the control topic names are found. Without it, `.sluice/models`.',
+      'Folder of models, policies and lists by digest, where those that the control topic names are found. Without it, `.sluice/models`.',
     kind: 'text',
     form: 'path',
     default: null,
   },
   SLUICE_FAIRNESS_RULE: {
     ...DECIDING,
-    readBy: 'model',
+    readBy: 'model, policy',
     meaning:
-      'File with the rule of the fairness gate, JSON. With it no model is activated unless the gate is passed or overridden.',
+      'File with the rule of the fairness gate, JSON. With it no model is activated, and without it no policy promoted, unless the gate is passed or overridden.',
     kind: 'text',
     form: 'path',
     default: null,

@@ -4,6 +4,7 @@
 import { BLOCK_VARIABLES } from './block-variables.ts'
 import { CONNECTION_VARIABLES } from './connection-variables.ts'
 import { OPERATION_VARIABLES } from './operation-variables.ts'
+import { POLICY_VARIABLES } from './policy-variables.ts'
 import { SCORING_VARIABLES } from './scoring-variables.ts'
 import type { ValueOf } from './variable.ts'
 
@@ -11,6 +12,7 @@ export const VARIABLES = {
   ...CONNECTION_VARIABLES,
   ...SCORING_VARIABLES,
   ...BLOCK_VARIABLES,
+  ...POLICY_VARIABLES,
   ...OPERATION_VARIABLES,
 } as const
 

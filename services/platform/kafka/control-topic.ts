@@ -1,7 +1,7 @@
 // What operators say to a stream: reads what is in force, and says something new.
 
 import { readControlMessage, type PlacedWish } from '../../core/control/control-message.ts'
-import { MODEL_SUBJECT } from '../../core/control/model-control.ts'
+import type { WishKind } from '../../core/control/wish.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Control } from '../../core/wire/records.ts'
@@ -20,11 +20,12 @@ export interface ControlAccess extends KafkaConnection {
 }
 
 /**
- * The newest message about models; null when there is none.
+ * The newest message about models, or about policies; null when there is none.
  * @throws SluiceError as `readToEnd`.
  */
-export async function readModelControl(
+export async function readWish(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
+  about: WishKind,
   signal?: AbortSignal,
 ): Promise<PlacedWish | null> {
   let newest: PlacedWish | null = null
@@ -32,14 +33,14 @@ export async function readModelControl(
     {
       brokers,
       security,
-      name: 'sluice-model',
+      name: `sluice-${about}`,
       topics: [topicName(topicPrefix, 'control')],
       startAt: 'beginning',
     },
     ({ messages }) => {
       for (const message of messages) {
         const read = readControlMessage(message, codecs.control)
-        if (read.kind === 'wish') newest = read.placed
+        if (read.kind === 'wish' && read.placed.about === about) newest = read.placed
       }
     },
     signal,
@@ -48,17 +49,14 @@ export async function readModelControl(
 }
 
 /**
- * Publishes a message about models. Resolves with its offset once the broker has it.
+ * Publishes a message. Resolves with its offset once the broker has it.
  * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
  */
-export async function publishModelControl(
-  access: ControlAccess,
-  control: Control,
-): Promise<number> {
+export async function publishControl(access: ControlAccess, control: Control): Promise<number> {
   const { topicPrefix, codecs } = access
   const topic = topicName(topicPrefix, 'control')
   const kafka = openKafka(access, {
-    clientId: 'sluice-model',
+    clientId: 'sluice-control',
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     retry: RETRY,
   })
@@ -73,7 +71,7 @@ export async function publishModelControl(
     const [written] = await producer.send({
       topic,
       acks: -1,
-      messages: [{ key: MODEL_SUBJECT, value: codecs.control.encode(control), partition: 0 }],
+      messages: [{ key: control.subject, value: codecs.control.encode(control), partition: 0 }],
     })
     return Number(written?.baseOffset ?? -1)
   } catch (error) {
@@ -81,7 +79,7 @@ export async function publishModelControl(
     if (refusal !== null) throw refusal
     throw new SluiceError(
       'SLUICE_BROKER_UNAVAILABLE',
-      `The message could not be sent to ${topic}; "sluice model list" shows what is in force. Check that Kafka ` +
+      `The message could not be sent to ${topic}; "sluice model list" and "sluice policy list" show what is in force. Check that Kafka ` +
         'runs and that the topic exists, then try again.',
       { cause: error },
     )

@@ -6,6 +6,7 @@ import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
 import { FOLD_MARKS } from '../../core/features/fold-marks.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
+import { POLICY_MARKS } from '../../core/policy/ruling.ts'
 import { CASCADE_MARKS } from '../../core/scoring/cascade.ts'
 import { CHANNELS } from '../../core/transaction.ts'
 import { NOT_SCORED, OUTCOMES, type NotScored, type Outcome } from '../../core/wire/records.ts'
@@ -30,6 +31,7 @@ const DECISION_MARKS = [
   'recomputed',
   ...CASCADE_MARKS,
   ...GUARD_MARKS,
+  ...POLICY_MARKS,
 ] as const
 
 const CASCADE_OUTCOMES = ['same', 'different'] as const

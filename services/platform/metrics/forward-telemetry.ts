@@ -5,8 +5,7 @@ import { LATENCY_BUCKETS_S } from './buckets.ts'
 import { createProcessMetrics, type MetricDefinition, type MetricMaker } from './process-metrics.ts'
 
 /** What became of an alert at one target. */
-export const FORWARD_RESULTS = ['delivered', 'dead', 'filtered'] as const
-export type ForwardResult = (typeof FORWARD_RESULTS)[number]
+const FORWARD_RESULTS = ['delivered', 'dead', 'filtered'] as const
 
 /** How one attempt ended: with an answer of these classes, or without one. */
 export const ATTEMPT_RESULTS = ['2xx', '3xx', '4xx', '5xx', 'timeout', 'no_connection'] as const
@@ -22,6 +21,16 @@ export interface TargetStanding {
   readonly isConsuming: boolean
 }
 
+/** Why an alert was given up at a target. */
+export const FORWARD_DEAD_REASONS = [
+  'rejected',
+  'attempts_exhausted',
+  'given_up',
+  'too_large',
+  'unreadable',
+] as const
+export type ForwardDeadReason = (typeof FORWARD_DEAD_REASONS)[number]
+
 export interface ForwardTelemetry {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
@@ -31,7 +40,7 @@ export interface ForwardTelemetry {
   /** `sinceDecidedMs`: from the decision to the answer that took it. */
   delivered(target: string, sinceDecidedMs: number): void
   filtered(target: string, count: number): void
-  died(target: string, reason: string): void
+  died(target: string, reason: ForwardDeadReason): void
   stood(target: string, standing: TargetStanding): void
 }
 
@@ -41,11 +50,11 @@ const DELIVERY_BUCKETS_S = [
   0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1_800, 7_200, 43_200, 86_400,
 ]
 
-/** Metrics of one forwarder. `reasons` are those of its dead letters. */
-export function createForwardTelemetry(reasons: readonly string[]): ForwardTelemetry {
+/** Metrics of one forwarder. */
+export function createForwardTelemetry(): ForwardTelemetry {
   const make = createProcessMetrics()
   const attempts = attemptEvents(make)
-  const results = resultEvents(make, reasons)
+  const results = resultEvents(make)
   const standing = standingEvents(make)
   return {
     registry: make.registry,
@@ -98,7 +107,6 @@ function attemptEvents(
 
 function resultEvents(
   make: MetricMaker,
-  reasons: readonly string[],
 ): Pick<ForwardTelemetry, 'delivered' | 'filtered' | 'died'> & { add(target: string): void } {
   const alerts = make.counter(
     'sluice_forward_alerts_total',
@@ -108,7 +116,7 @@ function resultEvents(
   const letters = make.counter(
     'sluice_forward_dead_letters_total',
     'Alerts that a target did not take, by reason.',
-    { target: TARGET, reason: reasons.join(', ') },
+    { target: TARGET, reason: FORWARD_DEAD_REASONS.join(', ') },
   )
   const delay = make.histogram(
     'sluice_forward_decision_to_delivery_seconds',
@@ -119,7 +127,7 @@ function resultEvents(
   return {
     add(target) {
       for (const result of FORWARD_RESULTS) alerts.inc({ target, result }, 0)
-      for (const reason of reasons) letters.inc({ target, reason }, 0)
+      for (const reason of FORWARD_DEAD_REASONS) letters.inc({ target, reason }, 0)
       delay.zero({ target })
     },
     delivered(target, sinceDecidedMs) {

@@ -2,6 +2,7 @@
 // and alert rules, which must not name what nobody exports.
 
 import { createAlertsTelemetry } from './alerts-telemetry.ts'
+import { createForwardTelemetry } from './forward-telemetry.ts'
 import type { MetricDefinition } from './process-metrics.ts'
 import { createProducerTelemetry } from './producer-telemetry.ts'
 import { createScorerTelemetry } from './scorer-telemetry.ts'
@@ -11,6 +12,7 @@ import { createSkewTelemetry } from './skew-telemetry.ts'
 export const METRIC_JOBS = [
   'sluice-scorer',
   'sluice-alerts',
+  'sluice-forward',
   'sluice-producer',
   'sluice-skew',
 ] as const
@@ -36,6 +38,7 @@ export function listMetrics(): readonly JobMetric[] {
   const telemetries = {
     'sluice-scorer': createScorerTelemetry(),
     'sluice-alerts': createAlertsTelemetry(),
+    'sluice-forward': createForwardTelemetry(),
     'sluice-producer': createProducerTelemetry(),
     'sluice-skew': createSkewTelemetry(),
   }

@@ -7,6 +7,7 @@ import { createDependencyMetrics, type DependencyEvents } from './dependency-met
 import { createLaneMetrics, type LaneEvents } from './lane-metrics.ts'
 import { createStateMetrics, type StateEvents } from './state-metrics.ts'
 import { createModelMetrics, type ModelEvents } from './model-metrics.ts'
+import { createPolicyMetrics, type PolicyEvents } from './policy-metrics.ts'
 import { createPopulationMetrics, type PopulationEvents } from './population-metrics.ts'
 import { createShadowMetrics, type ShadowEvents } from './shadow-metrics.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
@@ -19,7 +20,8 @@ export interface ScorerTelemetry
     StateEvents,
     ModelEvents,
     ShadowEvents,
-    PopulationEvents {
+    PopulationEvents,
+    PolicyEvents {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
   batchDecided(report: BatchReport): void
@@ -39,5 +41,6 @@ export function createScorerTelemetry(): ScorerTelemetry {
     ...createModelMetrics(make),
     ...createShadowMetrics(make),
     ...createPopulationMetrics(make),
+    ...createPolicyMetrics(make),
   }
 }

@@ -23,7 +23,8 @@ const RETENTION = { time: '1d', size: '512MB' }
 
 /** The processes of one kind, by the address of their /metrics: `host:port`. */
 export interface ScrapeJob {
-  readonly job: 'sluice-scorer' | 'sluice-alerts' | 'sluice-producer' | 'sluice-skew'
+  readonly job:
+    'sluice-scorer' | 'sluice-alerts' | 'sluice-forward' | 'sluice-producer' | 'sluice-skew'
   readonly targets: readonly string[]
 }
 

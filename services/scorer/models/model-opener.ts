@@ -1,6 +1,6 @@
 // Opens a model by what the control topic calls it, and says in one word why it cannot be opened.
 
-import type { ModelChoice } from '../../core/control/model-control.ts'
+import type { Choice } from '../../core/control/wish.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
@@ -24,7 +24,7 @@ export interface ModelSources {
  * @throws SluiceError as `findModel` and `openScoringModel`.
  */
 export async function openModelByChoice(
-  choice: ModelChoice,
+  choice: Choice,
   backendInUse: Backend,
   { configuredFolder, configuredDigest, store, backend }: ModelSources,
 ): Promise<ScoringModel> {

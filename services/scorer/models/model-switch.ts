@@ -1,16 +1,14 @@
 // Brings into service what the control topic asks for: opens and warms a model beside the lanes, then switches, so that
 // every lane's next batch has it. What cannot be opened is refused, loudly, and what serves goes on serving.
 
-import type { ModelChoice, ModelWish } from '../../core/control/model-control.ts'
+import type { Choice, Wish } from '../../core/control/wish.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ModelEvents, ModelRole } from '../../platform/metrics/model-metrics.ts'
+import { firstOpened, WishSwitch, type Wanted } from '../wish-switch.ts'
 import { refusalOf } from './model-opener.ts'
 import type { ServedModels } from './served-models.ts'
-
-/** A refused model is looked at again this often: its folder may come, or be repaired. */
-const RETRY_MS = 10_000
 
 /** Where a shadow is put; it takes over the model and closes it. */
 export interface ShadowSlot {
@@ -20,7 +18,7 @@ export interface ShadowSlot {
 
 export interface ModelSwitchDeps {
   /** Opens and warms a model. */
-  readonly open: (choice: ModelChoice) => Promise<ScoringModel>
+  readonly open: (choice: Choice) => Promise<ScoringModel>
   /** Digest that stands for the configured model. */
   readonly configuredDigest: string
   readonly served: ServedModels
@@ -31,107 +29,60 @@ export interface ModelSwitchDeps {
   readonly log: Logger
 }
 
-interface Wanted {
-  readonly wish: ModelWish
-  readonly position: number
-}
-
 /** One wish after the other; of several that wait, only the newest counts. */
 export class ModelSwitch implements Closable {
   readonly #deps: ModelSwitchDeps
-  #wanted: Wanted | null = null
-  #working: Promise<void> = Promise.resolve()
-  #isWorking = false
-  #retry: NodeJS.Timeout | null = null
-  #isClosed = false
+  readonly #switch: WishSwitch
 
   constructor(deps: ModelSwitchDeps) {
     this.#deps = deps
+    this.#switch = new WishSwitch({
+      serve: (role, wanted) =>
+        role === 'active' ? this.#serveActive(wanted) : this.#serveShadow(wanted),
+      judged: (role, error, wanted) => {
+        this.#judged(role, error, wanted)
+      },
+    })
   }
 
   /** Asks for models. Returns at once. */
-  want(wish: ModelWish, position: number): void {
-    this.#wanted = { wish, position }
-    this.#work()
+  want(wish: Wish, position: number): void {
+    this.#switch.want(wish, position)
   }
 
   /** Resolves when everything asked for so far serves or is refused. */
-  async settled(): Promise<void> {
-    await this.#working
+  settled(): Promise<void> {
+    return this.#switch.settled()
   }
 
   /**
    * At the start of a process, when nothing has been decided yet: a refused model leaves the place to the last one
    * before it that can be opened, and at last to the configured one.
    */
-  async startWith(wish: ModelWish, position: number): Promise<void> {
+  async startWith(wish: Wish, position: number): Promise<void> {
     this.want(wish, position)
     await this.settled()
-    const { served, configuredDigest, log } = this.#deps
+    const { served, configuredDigest, log, open } = this.#deps
     if (digestOf(wish.active, configuredDigest) === served.current.model.info.digest) return
-    for (const choice of wish.earlier) {
-      if (choice === null || choice === configuredDigest) return
-      const model = await this.#deps.open(choice).catch(() => null)
-      if (model === null) continue
-      const { version: modelVersion, digest } = model.info
-      log.warn({ modelVersion, digest }, 'The model before the refused one serves.')
-      served.replace(model, null)
-      this.#deps.onSwitched()
-      return
-    }
+    const model = await firstOpened(wish.earlier, (choice) => choice === configuredDigest, open)
+    if (model === null) return
+    const { version: modelVersion, digest } = model.info
+    log.warn({ modelVersion, digest }, 'The model before the refused one serves.')
+    served.replace(model, null)
+    this.#deps.onSwitched()
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    if (this.#retry !== null) clearTimeout(this.#retry)
-    await this.#working
+  close(): Promise<void> {
+    return this.#switch.close()
   }
 
-  #work(): void {
-    if (this.#isWorking || this.#isClosed) return
-    if (this.#retry !== null) clearTimeout(this.#retry)
-    this.#isWorking = true
-    this.#working = this.#follow().finally(() => {
-      this.#isWorking = false
-    })
-  }
-
-  async #follow(): Promise<void> {
-    for (;;) {
-      const wanted = this.#wanted
-      if (wanted === null || this.#isClosed) return
-      const isActive = await this.#serve('active', wanted)
-      const isShadow = await this.#serve('shadow', wanted)
-      if (this.#wanted !== wanted) continue
-      if (!isActive || !isShadow) this.#retryLater()
-      return
-    }
-  }
-
-  #retryLater(): void {
-    if (this.#isClosed) return
-    this.#retry = setTimeout(() => {
-      this.#work()
-    }, RETRY_MS)
-    this.#retry.unref()
-  }
-
-  /** True when what is wanted serves in this role. */
-  async #serve(role: ModelRole, wanted: Wanted): Promise<boolean> {
+  #judged(role: ModelRole, error: unknown, { wish, position }: Wanted): void {
     const { telemetry, log } = this.#deps
-    try {
-      if (role === 'active') await this.#serveActive(wanted)
-      else await this.#serveShadow(wanted)
-      telemetry.modelJudged(role, null)
-      return true
-    } catch (error) {
-      const reason = refusalOf(error)
-      telemetry.modelJudged(role, reason)
-      const { position, wish } = wanted
-      const digest = role === 'active' ? wish.active : wish.shadow
-      log.error({ role, reason, digest, position, error }, 'A model is refused.')
-      return false
-    }
+    const reason = error === null ? null : refusalOf(error)
+    telemetry.modelJudged(role, reason)
+    if (reason === null) return
+    const digest = role === 'active' ? wish.active : wish.shadow
+    log.error({ role, reason, digest, position, error }, 'A model is refused.')
   }
 
   async #serveActive({ wish, position }: Wanted): Promise<void> {
@@ -141,7 +92,7 @@ export class ModelSwitch implements Closable {
       return
     }
     const model = await this.#deps.open(wish.active)
-    if (this.#isClosed) {
+    if (this.#switch.isClosed) {
       model.close()
       return
     }
@@ -162,7 +113,7 @@ export class ModelSwitch implements Closable {
       return
     }
     const model = await this.#deps.open(wanted)
-    if (this.#isClosed) {
+    if (this.#switch.isClosed) {
       model.close()
       return
     }
@@ -180,6 +131,6 @@ export class ModelSwitch implements Closable {
   }
 }
 
-function digestOf(choice: ModelChoice, configuredDigest: string): string {
+function digestOf(choice: Choice, configuredDigest: string): string {
   return choice ?? configuredDigest
 }

@@ -1,5 +1,5 @@
-// The models of one scorer process: the configured one, which is opened before anything else, what the control topic
-// puts in its place, and what runs in the shadow.
+// The models and policies of one scorer process: what is configured, which is opened before anything else, what the
+// control topic puts in its place, and what runs in the shadow.
 
 import { join } from 'node:path'
 import { isFallback, refusedBackends } from '../../core/scoring/fallback.ts'
@@ -9,15 +9,18 @@ import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 import { defaultStore } from '../../platform/model-store.ts'
+import { openRuleset } from '../../platform/policy-store.ts'
 import { repositoryRoot } from '../../platform/repository-root.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 import type { ScorerConfig } from '../config.ts'
+import { ControlFollower, type ControlFollowerOptions } from '../control-follower.ts'
 import type { DecidedBatch } from '../micro-batch.ts'
-import { ControlFollower, type ControlFollowerOptions } from './control-follower.ts'
+import { policyOf, type Policy } from '../policies/policy.ts'
+import { PolicyShadow } from '../policies/policy-shadow.ts'
+import { PolicySwitch } from '../policies/policy-switch.ts'
 import { openModelByChoice, type ModelSources } from './model-opener.ts'
 import { keepModel } from './keep-model.ts'
 import { ModelSwitch } from './model-switch.ts'
-import { policyOf } from './policy.ts'
 import { PopulationMeter } from './population-meter.ts'
 import { ServedModels, type HeldModel, type Serving } from './served-models.ts'
 import { ShadowScorer } from './shadow-scorer.ts'
@@ -30,6 +33,8 @@ export class ScorerModels implements Closable {
   readonly #shadow: ShadowScorer
   readonly #population: PopulationMeter
   readonly #switch: ModelSwitch
+  readonly #policyShadow: PolicyShadow
+  readonly #policySwitch: PolicySwitch
   /** Closed in reverse order. */
   readonly #opened: Closable[]
 
@@ -42,14 +47,15 @@ export class ScorerModels implements Closable {
     this.#config = config
     this.#log = log
     this.#telemetry = telemetry
-    this.#served = new ServedModels(configured, (model) => policyOf(config, model))
-    const { unscoredOutcome } = config
-    this.#shadow = new ShadowScorer({ telemetry, log, unscoredOutcome })
+    this.#served = new ServedModels(configured, (model) => policyOf(config, null, model))
+    this.#shadow = new ShadowScorer({ telemetry, log })
+    this.#policyShadow = new PolicyShadow({ telemetry, log })
     this.#population = new PopulationMeter(telemetry)
+    const store = config.modelStore ?? defaultStore(repositoryRoot())
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
       configuredDigest: configured.info.digest,
-      store: storeOf(config),
+      store,
       backend: config.backend,
     }
     this.#switch = new ModelSwitch({
@@ -58,13 +64,29 @@ export class ScorerModels implements Closable {
       served: this.#served,
       shadow: this.#shadow,
       onSwitched: () => {
-        this.#shadow.forget()
-        this.#tell()
+        this.#switched()
       },
       telemetry,
       log,
     })
-    this.#opened = [this.#served, this.#shadow, this.#population, this.#switch]
+    this.#policySwitch = new PolicySwitch({
+      open: (digest) => openRuleset(store, digest),
+      serve: (ruleset, position) => {
+        this.#served.replacePolicy((model) => policyOf(config, ruleset, model), position)
+        telemetry.policyFailuresEnd()
+        this.#switched()
+      },
+      confirm: (position) => {
+        this.#served.confirmPolicy(position)
+      },
+      shadow: this.#policyShadow,
+      telemetry,
+      log,
+    })
+    this.#opened = [
+      ...[this.#served, this.#shadow, this.#policyShadow, this.#population],
+      ...[this.#switch, this.#policySwitch],
+    ]
     this.#tell()
   }
 
@@ -77,9 +99,10 @@ export class ScorerModels implements Closable {
     return this.#served.take()
   }
 
-  /** Lets the shadow and the meter of drift see a batch that is committed. Never waits. */
-  committed(decided: DecidedBatch): void {
-    this.#shadow.offer(decided)
+  /** Lets the shadows and the meter of drift see a batch that is committed. Never waits. */
+  committed(decided: DecidedBatch, policy: Policy): void {
+    this.#shadow.offer(decided, policy.policy)
+    this.#policyShadow.offer(decided, policy.thresholds)
     this.#population.count(decided)
   }
 
@@ -89,14 +112,17 @@ export class ScorerModels implements Closable {
    */
   async followControl(options: ControlFollowerOptions): Promise<void> {
     if (this.#config.alignment === 'aligned') {
-      this.#log.info({}, 'An aligned replay follows no control messages: the configured model decides.')
+      this.#log.info({}, 'An aligned replay follows no control messages: the configured model and policy decide.')
       return
     }
     const follower = new ControlFollower(options)
     const inForce = await follower.readInForce()
-    if (inForce !== null) await this.#switch.startWith(inForce.wish, inForce.position)
-    follower.start(({ wish, position }) => {
-      this.#switch.want(wish, position)
+    const switches = { model: this.#switch, policy: this.#policySwitch } as const
+    for (const { about, wish, position } of inForce.values()) {
+      await switches[about].startWith(wish, position)
+    }
+    follower.start(({ about, wish, position }) => {
+      switches[about].want(wish, position)
     })
     this.#opened.push(follower)
   }
@@ -116,6 +142,13 @@ export class ScorerModels implements Closable {
     return closeAll(this.#opened)
   }
 
+  /** What was judged beside the last model or policy says nothing of the next one. */
+  #switched(): void {
+    this.#shadow.forget()
+    this.#policyShadow.forget()
+    this.#tell()
+  }
+
   /** Says in metrics and log what decides now. */
   #tell(): void {
     const { model, policy } = this.current
@@ -123,7 +156,7 @@ export class ScorerModels implements Closable {
     telemetry.backendChosen(model.info.backend, model.info.version)
     telemetry.modelServes('active', model.info)
     this.#population.begin(model.info)
-    telemetry.policyInForce(policy.digest, this.#config.mode)
+    telemetry.policyInForce(policy.digest, policy.mode)
     const { backendExpected, isOnFallback, refused } = this.fallback
     telemetry.fallbackJudged(isOnFallback, refused)
     if (!isOnFallback) return

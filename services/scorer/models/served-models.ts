@@ -3,13 +3,13 @@
 
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
-import type { Policy } from './policy.ts'
+import type { Policy } from '../policies/policy.ts'
 
 /** A model in service, with what follows from it for deciding. */
 export interface Serving {
   readonly model: ScoringModel
   readonly policy: Policy
-  /** Offset of the control message that named it; null when none did. */
+  /** Offset of the newest control message that named the model or the policy; null when none did. */
   readonly controlPosition: number | null
 }
 
@@ -21,20 +21,25 @@ export interface HeldModel extends Serving {
 
 interface Slot {
   readonly model: ScoringModel
-  readonly policy: Policy
+  policy: Policy
   holds: number
   isRetired: boolean
 }
 
 export class ServedModels implements Closable {
   #slot: Slot
-  #controlPosition: number | null
-  readonly #policyOf: (model: ScoringModel) => Policy
+  #modelPosition: number | null = null
+  #policyPosition: number | null = null
+  #policyOf: (model: ScoringModel) => Policy
 
   constructor(model: ScoringModel, policyOf: (model: ScoringModel) => Policy) {
     this.#policyOf = policyOf
     this.#slot = { model, policy: policyOf(model), holds: 0, isRetired: false }
-    this.#controlPosition = null
+  }
+
+  get #controlPosition(): number | null {
+    const positions = [this.#modelPosition, this.#policyPosition].filter((at) => at !== null)
+    return positions.length === 0 ? null : Math.max(...positions)
   }
 
   get current(): Serving {
@@ -61,14 +66,26 @@ export class ServedModels implements Closable {
   replace(model: ScoringModel, controlPosition: number | null): void {
     const before = this.#slot
     this.#slot = { model, policy: this.#policyOf(model), holds: 0, isRetired: false }
-    this.#controlPosition = controlPosition
+    this.#modelPosition = controlPosition
     before.isRetired = true
     closeWhenUnused(before)
   }
 
+  /** From the next batch of every lane on this policy decides, beside this model and those that follow. */
+  replacePolicy(policyOf: (model: ScoringModel) => Policy, controlPosition: number | null): void {
+    this.#policyOf = policyOf
+    this.#policyPosition = controlPosition
+    this.#slot.policy = policyOf(this.#slot.model)
+  }
+
   /** The same model, named by another message. */
   confirm(controlPosition: number | null): void {
-    this.#controlPosition = controlPosition
+    this.#modelPosition = controlPosition
+  }
+
+  /** The same policy, named by another message. */
+  confirmPolicy(controlPosition: number | null): void {
+    this.#policyPosition = controlPosition
   }
 
   close(): Promise<void> {

@@ -3,7 +3,9 @@
 
 import { isScore, type Thresholds } from '../../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import { referenceOf } from '../../core/reference.ts'
+import { CASCADE_MARKS } from '../../core/scoring/cascade.ts'
 import { KeptSample } from '../../core/scoring/kept-sample.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { DecisionRecord, Outcome } from '../../core/wire/records.ts'
@@ -12,7 +14,7 @@ import type { Logger } from '../../platform/log.ts'
 import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
 import type { ShadowEvents } from '../../platform/metrics/shadow-metrics.ts'
 import type { DecidedBatch } from '../micro-batch.ts'
-import { outcomeFor } from '../revise.ts'
+import { RowInput } from '../rule-batch.ts'
 import type { ShadowSlot } from './model-switch.ts'
 
 /** Rows that may wait, over all lanes: some seconds of a busy scorer. */
@@ -37,6 +39,9 @@ interface Waiting {
   readonly rows: Float64Array
   readonly states: Uint8Array
   readonly decisions: readonly DecisionRecord[]
+  readonly transactions: DecidedBatch['transactions']
+  /** What decided: the shadow's scores are ruled by it, too. */
+  readonly policy: CompiledPolicy
   readonly amountsMinor: readonly number[]
   readonly labels: DecidedBatch['labelled']
   next: number
@@ -45,7 +50,6 @@ interface Waiting {
 export interface ShadowOptions {
   readonly telemetry: ShadowEvents
   readonly log: Logger
-  readonly unscoredOutcome: Outcome
 }
 
 export class ShadowScorer implements ShadowSlot, Closable {
@@ -85,9 +89,9 @@ export class ShadowScorer implements ShadowSlot, Closable {
   }
 
   /** Takes copies: the lane goes on with its arrays. */
-  offer(decided: DecidedBatch): void {
+  offer(decided: DecidedBatch, policy: CompiledPolicy): void {
     if (this.#model === null) return
-    const { decisions, features, states, amountsMinor, labelled: labels } = decided
+    const { decisions, features, states, amountsMinor, transactions, labelled: labels } = decided
     const count = decisions.length
     if (this.#rowsWaiting + count > SHADOW_ROWS_MAX) {
       this.#options.telemetry.shadowDropped(count)
@@ -95,7 +99,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
     }
     const rows = features.slice(0, count * FEATURE_COUNT)
     this.#queue.push({
-      ...{ rows, states: states.slice(), decisions, amountsMinor, labels },
+      ...{ rows, states: states.slice(), decisions, amountsMinor, labels, transactions, policy },
       next: 0,
     })
     this.#rowsWaiting += count
@@ -152,7 +156,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
   }
 
   #judge(waiting: Waiting, from: number, found: ArrayLike<number>, thresholds: Thresholds): void {
-    const { telemetry, unscoredOutcome } = this.#options
+    const { telemetry } = this.#options
     const scores = { active: [] as number[], shadow: [] as number[] }
     const pairs: Outcomes[] = []
     let notScored = 0
@@ -168,8 +172,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
         notScored += 1
         continue
       }
-      const states = waiting.states.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT)
-      const shadow = outcomeFor(score, { states }, { thresholds, unscoredOutcome })
+      const shadow = outcomeOfShadow(waiting, row, decision, score, thresholds)
       const outcomes = { active: decision.outcome, shadow }
       scores.active.push(decision.score)
       scores.shadow.push(score)
@@ -197,4 +200,22 @@ export class ShadowScorer implements ShadowSlot, Closable {
       telemetry.shadowLabelled({ ...kept.value, verdict, weight: kept.weight })
     }
   }
+}
+
+/** What the policy that decided would have said of the shadow's score. Marks of the active cascade are not the shadow's. */
+function outcomeOfShadow(
+  { rows, states, transactions, amountsMinor, policy }: Waiting,
+  row: number,
+  decision: DecisionRecord,
+  score: number,
+  thresholds: Thresholds,
+): Outcome {
+  const transaction = transactions[row]
+  if (transaction === undefined) return decision.outcome
+  const marks = decision.marks.filter((mark) => !CASCADE_MARKS.some((own) => own === mark))
+  const input = new RowInput(
+    ...([transaction, rows, states, row, score] as const),
+    ...([amountsMinor[row] ?? 0, thresholds, marks] as const),
+  )
+  return policy.rule(input).outcome
 }

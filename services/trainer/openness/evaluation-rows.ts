@@ -29,8 +29,8 @@ const THINNING = 1.25
 
 const LEADING_COLUMNS = ['event_time_ms', 'is_fraud', 'weight', 'score'] as const
 
-/** What follows the features: as writeSequence writes it, newest payment first. */
-const SEQUENCE_COLUMNS = [
+/** What follows the features: the amount, and the payments before as writeSequence writes them, newest first. */
+export const SEQUENCE_COLUMNS = [
   'amount_minor',
   ...Array.from({ length: SEQUENCE_EVENTS }, (_, index) => [
     `earlier_${index + 1}_amount_minor`,

@@ -8,33 +8,23 @@ import { averagePrecision } from '../metrics.ts'
 import { checkRunFolder, openRunFolder, type RunChoice, type RunFolder } from '../run-folder.ts'
 import { CASCADE_SHAPE, NET_TRAINING, type CascadeShape } from '../train-cascade.ts'
 import { openTrainingBackend, type TrainingBackend } from '../training-backend.ts'
-import {
-  assessedEndMs,
-  DELAY_DAYS,
-  TRAIN_DAYS,
-  dayStartMs,
-  protocolWeek,
-  PUBLISHED_WEEKS,
-  type Conditions,
-  type ProtocolWeek,
-} from './handbook-weeks.ts'
+import type { Conditions, ProtocolWeek } from './handbook-weeks.ts'
+import { PROTOCOLS, type ProtocolName } from './protocols.ts'
 import { assessedScores, idsOf, scoreWeek, type NetScores } from './score-week.ts'
 import { summarize, type PeriodSummary, type ScoredWeek } from './summarize.ts'
-import { DAY_MS } from '../../core/features/time.ts'
-
-/** Epochs of each net: those that were best on the validation weeks. */
-export const PROTOCOL_EPOCHS = 12
 
 /** What an alert costs in the share of value saved, as the protocol has it; units of the reference currency. */
 export const PROTOCOL_ALERT_COST = 5
 
 export interface EvaluateOptions {
-  /** Training weeks by period; the published ones unless given. */
+  readonly protocol: ProtocolName
+  /** Days by period, as the protocol counts them; the published ones unless given. */
   readonly weeks?: Readonly<Record<string, readonly string[]>>
   readonly conditions: Conditions
   /** Seeds 1 to this. */
   readonly seeds: number
-  readonly epochs: number
+  /** Those of the protocol unless given. */
+  readonly epochs?: number
   readonly alertCost: number
   readonly backend: TrainingBackend
   readonly rates: RateTable
@@ -51,6 +41,7 @@ export interface EvaluateOptions {
 }
 
 export interface EvaluateSummary {
+  readonly protocol: ProtocolName
   readonly conditions: Conditions
   readonly seeds: number
   readonly epochs: number
@@ -72,17 +63,18 @@ export async function evaluateProtocol(
   history: AsyncIterable<HistoryEvent> | Iterable<HistoryEvent>,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const periods = options.weeks ?? PUBLISHED_WEEKS
-  const { conditions, seeds, epochs, alertCost, onProgress } = options
-  const starts = Object.values(periods).flat()
-  const startsMs = starts.map(dayStartMs)
+  const { protocol, conditions, seeds, alertCost, onProgress } = options
+  const rules = PROTOCOLS[protocol]
+  const periods = options.weeks ?? rules.periods
+  const epochs = options.epochs ?? rules.epochs
+  const days = Object.values(periods).flat()
+  const keepFromMs = rules.keepFromMs(days, conditions)
   if (options.run !== undefined) await checkRunFolder(options.run)
   const backend = await openTrainingBackend(options.backend, onProgress)
   onProgress(`training on ${backend.backend} (${backend.detail})`)
   const dataset = await collectDataset(history, {
     rates: options.rates,
-    onProgress,
-    ...(conditions === 'published' ? { keepFromMs: Math.min(...startsMs) } : {}),
+    ...{ onProgress, keepFromMs },
   })
   const shape = options.shape ?? CASCADE_SHAPE
   const run =
@@ -91,17 +83,14 @@ export async function evaluateProtocol(
       : await openRunFolder(options.run, {
           history: dataset.digest,
           features: FEATURE_LIST_HASH,
-          conditions,
+          ...{ protocol, conditions },
           backend: `${backend.backend}, TensorFlow.js ${backend.tf.version_core}`,
           ...{ epochs, shape, training: NET_TRAINING },
         })
-  const weeks = await scoreAll(backend, dataset, periods, run, { ...options, shape })
-  const scenarios = await options.scenarios({
-    fromMs: Math.min(...startsMs) + (TRAIN_DAYS + DELAY_DAYS) * DAY_MS,
-    endMs: Math.max(...starts.map(assessedEndMs)),
-  })
+  const weeks = await scoreAll(backend, dataset, periods, run, { ...options, shape, epochs })
+  const scenarios = await options.scenarios(rules.spanOf(days))
   const summary: EvaluateSummary = {
-    ...{ conditions, seeds, epochs, alertCost },
+    ...{ protocol, conditions, seeds, epochs, alertCost },
     backend: backend.backend,
     dataDigest: dataset.digest,
     periods: summarize(weeks, alertCost, scenarios),
@@ -116,13 +105,13 @@ async function scoreAll(
   dataset: Dataset,
   periods: Readonly<Record<string, readonly string[]>>,
   run: RunFolder | null,
-  options: EvaluateOptions & { readonly shape: CascadeShape },
+  options: EvaluateOptions & { readonly shape: CascadeShape; readonly epochs: number },
 ): Promise<readonly ScoredWeek[]> {
-  const { conditions, seeds, onProgress } = options
+  const { protocol, conditions, seeds, onProgress } = options
   const weeks = Object.entries(periods).flatMap(([period, starts]) =>
     starts.map((trainStart) => ({
       period,
-      week: protocolWeek(dataset, trainStart, conditions),
+      week: PROTOCOLS[protocol].rowsOf(dataset, trainStart, conditions),
       bySeed: [] as NetScores[],
     })),
   )

@@ -7,6 +7,7 @@ import { parser } from '@prometheus-io/lezer-promql'
 import { queriesOfBoards, type BoardQuery } from '../../../infra/grafana/queries.ts'
 import { fillVariables } from '../../../services/cli/boards/board-variables.ts'
 import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts-telemetry.ts'
+import { createForwardTelemetry } from '../../../services/platform/metrics/forward-telemetry.ts'
 import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
 import { createSkewTelemetry } from '../../../services/platform/metrics/skew-telemetry.ts'
 import { createScorerTelemetry } from '../../../services/platform/metrics/scorer-telemetry.ts'
@@ -58,6 +59,7 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
   for (const { registry } of [
     createScorerTelemetry(),
     createAlertsTelemetry(),
+    createForwardTelemetry(),
     createProducerTelemetry(),
     createSkewTelemetry(),
   ]) {

@@ -1,9 +1,12 @@
 // How batches are decided in tests: a model that scores by amount alone, and thresholds that go with it.
 
 import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
+import { builtInPolicy, type BuiltInOptions } from '../../../services/core/policy/builtin-policy.ts'
 import type { DecideOptions } from '../../../services/scorer/decide-options.ts'
 
 const AMOUNT = FEATURE_NAMES.indexOf('amount')
+
+const BUILT_IN: BuiltInOptions = { mode: 'enforce', leaseMs: 1_000, unscoredOutcome: 'flag' }
 
 /** The score is the amount in hundreds of EUR: flags from 50 EUR, blocks from 90 EUR, none above 100 EUR. */
 export const DECIDE_BY_AMOUNT: DecideOptions = {
@@ -16,6 +19,7 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
   thresholds: { flag: 0.5, block: 0.9 },
   unscoredOutcome: 'flag',
   leaseMs: 1_000,
+  policy: builtInPolicy(BUILT_IN),
   breakers: [],
   breakerResets: 0,
   controlGroup: null,
@@ -31,4 +35,12 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
       { length: rowCount },
       (_, row) => (rows[row * FEATURE_COUNT + AMOUNT] ?? NaN) / 100,
     ),
+}
+
+/** What options say of the built-in policy with other settings. */
+export function builtInWith(
+  settings: Partial<BuiltInOptions>,
+): Pick<DecideOptions, 'policy' | 'mode' | 'unscoredOutcome' | 'leaseMs'> {
+  const options = { ...BUILT_IN, ...settings }
+  return { ...options, policy: builtInPolicy(options) }
 }

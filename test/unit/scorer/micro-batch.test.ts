@@ -11,12 +11,12 @@ import { decideBatch, type DecidedBatch } from '../../../services/scorer/micro-b
 import type { LaneEntry } from '../../../services/scorer/fold-batch.ts'
 import { PlainState } from '../../support/plain-state.ts'
 import { fullTransaction } from '../core/wire/samples.ts'
-import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
+import { builtInWith, DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
 
 const LEASE_MS = 3_600_000
 const DECIDED_AT_MS = 1_800_000_000_000
 
-const options: DecideOptions = { ...DECIDE_BY_AMOUNT, leaseMs: LEASE_MS }
+const options: DecideOptions = { ...DECIDE_BY_AMOUNT, ...builtInWith({ leaseMs: LEASE_MS }) }
 
 function entryAt(offset: number, euros: number, fields: Partial<Transaction> = {}): LaneEntry {
   const transaction: Transaction = {
@@ -94,7 +94,9 @@ test('what the model cannot score is not scored, has no score, and gets the conf
   for (const bad of [NaN, -0.1, 1.1, Infinity]) {
     for (const unscoredOutcome of ['approve', 'flag', 'block'] as const) {
       const score = (_: Float64Array, rowCount: number) => new Float64Array(rowCount).fill(bad)
-      const batch = await new Decider({ score, unscoredOutcome }).decide([entryAt(1, 10)])
+      const batch = await new Decider({ score, ...builtInWith({ unscoredOutcome }) }).decide([
+        entryAt(1, 10),
+      ])
       const [decision] = batch.decisions
       assert.equal(decision?.outcome, unscoredOutcome)
       assert.equal(decision.score, null)
@@ -115,13 +117,13 @@ test('a model that gives fewer scores than rows leaves the others unscored', asy
 })
 
 test('observe decides and publishes nothing', async () => {
-  const batch = await new Decider({ mode: 'observe' }).decide([entryAt(1, 95)])
+  const batch = await new Decider(builtInWith({ mode: 'observe' })).decide([entryAt(1, 95)])
   assert.deepEqual(outcomesOf(batch), ['block'])
   assert.deepEqual(batch.alerts, [])
 })
 
 test('flag publishes a block as a flag, without a lease', async () => {
-  const batch = await new Decider({ mode: 'flag' }).decide([entryAt(1, 95)])
+  const batch = await new Decider(builtInWith({ mode: 'flag' })).decide([entryAt(1, 95)])
   const [alert] = batch.alerts
   assert.deepEqual(outcomesOf(batch), ['block'])
   assert.equal(alert?.action, 'flag')

@@ -1,16 +1,22 @@
 // The gate over a file, with the released model as the candidate.
 
-import { ok, rejects, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { gzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { isSluiceError, type ErrorCode } from '../../../../services/core/errors.ts'
 import { createCodecs } from '../../../../services/core/wire/codecs.ts'
 import { FEATURE_COUNT, FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
+import {
+  checkFairnessRule,
+  type FairnessCounts,
+} from '../../../../services/core/scoring/fairness.ts'
 import { checkGolden } from '../../../../services/core/scoring/golden.ts'
 import { FileRegistry } from '../../../../services/platform/registry/file-registry.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
+import { countFile } from '../../../../services/cli/model/evaluation-file.ts'
+import { SEQUENCE_COLUMNS } from '../../../../services/trainer/index.ts'
 import { runGate } from '../../../../services/cli/model/gate.ts'
 import { RELEASED_MODEL, temporaryFolder, variantOf } from '../../../support/model-variants.ts'
 
@@ -101,6 +107,46 @@ test('rows of features are scored by the candidate itself', async (t) => {
     [['country', 'fraud', ...FEATURE_NAMES].join(','), ...lines].join('\n'),
   )
   strictEqual(await judge(rows), null)
+})
+
+test('with the payments before a cascade is judged as a whole, without them by its draft', async (t) => {
+  const { candidate, file } = await setUp(t)
+  const text = gunzipSync(
+    readFileSync(join(RELEASED_MODEL, 'evaluation/test-rows.csv.gz')),
+  ).toString()
+  const [header = '', ...lines] = text.trimEnd().split('\n')
+  const columns = header.split(',')
+  const table = lines.map((line) => line.split(','))
+  const { verifier } = candidate
+  ok(verifier !== null)
+  const scoreAt = columns.indexOf('score')
+  const { flagThreshold } = candidate.info
+  /** Rows of the whole that are alerted; the file's scores are those of the whole. */
+  const alerted = table.filter((cells) => Number(cells[scoreAt]) >= flagThreshold).length
+  const rule = { ...checkFairnessRule(RULE, 'rule'), groups: [] }
+  const alertsOf = async (name: string, drop: readonly string[]) => {
+    const kept = columns.map((column) => !drop.includes(column))
+    const written = [columns.map((column) => (column === 'is_fraud' ? 'fraud' : column)), ...table]
+      .map((cells) => cells.filter((_, at) => kept[at] === true).join(','))
+      .join('\n')
+    let alerts = 0
+    const counts = {
+      add: (_values: readonly string[], _isFraud: boolean, isAlerted: boolean) => {
+        if (isAlerted) alerts += 1
+      },
+    } as unknown as FairnessCounts
+    const scoredBy = await countFile({ candidate, rule, counts }, file(name, written))
+    return { scoredBy, alerts }
+  }
+  deepStrictEqual(await alertsOf('score.csv', []), { scoredBy: 'file', alerts: alerted })
+  deepStrictEqual(await alertsOf('whole.csv', ['score']), { scoredBy: 'whole', alerts: alerted })
+  const draft = await alertsOf('draft.csv', ['score', ...SEQUENCE_COLUMNS])
+  strictEqual(draft.scoredBy, 'draft')
+  ok(draft.alerts !== alerted, 'the draft alone would alert as many: the rows tell nothing')
+  await rejects(
+    alertsOf('part.csv', ['score', 'earlier_2_age_ms']),
+    isInvalid(/no column "earlier_2_age_ms"/),
+  )
 })
 
 test('a file or a rule that cannot be used says where', async (t) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { metricsPage } from '../../../../infra/metrics-page.ts'
 import { createAlertsTelemetry } from '../../../../services/platform/metrics/alerts-telemetry.ts'
+import { createForwardTelemetry } from '../../../../services/platform/metrics/forward-telemetry.ts'
 import {
   METRIC_JOBS,
   listMetrics,
@@ -19,6 +20,7 @@ import { samplesOf } from './metric-text.ts'
 const CREATE = {
   'sluice-scorer': createScorerTelemetry,
   'sluice-alerts': createAlertsTelemetry,
+  'sluice-forward': createForwardTelemetry,
   'sluice-producer': createProducerTelemetry,
   'sluice-skew': createSkewTelemetry,
 } as const

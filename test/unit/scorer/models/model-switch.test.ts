@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ModelChoice, ModelWish } from '../../../../services/core/control/model-control.ts'
+import type { Choice, Wish } from '../../../../services/core/control/wish.ts'
 import { SluiceError } from '../../../../services/core/errors.ts'
 import { openLogger } from '../../../../services/platform/log.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
@@ -26,7 +26,7 @@ function setUp(broken: readonly string[] = []) {
   const names = ['own', 'one', 'two', 'three']
   let switched = 0
   const models = new ModelSwitch({
-    open: async (choice: ModelChoice) => {
+    open: async (choice: Choice) => {
       // As a folder is read: not at once.
       await Promise.resolve()
       const name = choice === null ? 'own' : names.find((each) => digestOf(each) === choice)
@@ -52,7 +52,7 @@ function setUp(broken: readonly string[] = []) {
   return { models, served, shadow, opened, refusals, switches: () => switched }
 }
 
-function wish(active: string | null, more: Partial<ModelWish> = {}): ModelWish {
+function wish(active: string | null, more: Partial<Wish> = {}): Wish {
   return { active: active === null ? null : digestOf(active), shadow: null, earlier: [], ...more }
 }
 

@@ -1,7 +1,7 @@
 // Models that only have a name, for what never looks inside of them.
 
 import type { ScoringModel } from '../../../../services/core/scoring/scoring-model.ts'
-import type { Policy } from '../../../../services/scorer/models/policy.ts'
+import { policyOf, type Policy } from '../../../../services/scorer/policies/policy.ts'
 
 export interface NamedModel extends ScoringModel {
   /** How often it was closed. */
@@ -46,7 +46,7 @@ export function namedModel(name: string): NamedModel {
   }
 }
 
-export function policyOfTest({ info }: ScoringModel): Policy {
-  const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
-  return { thresholds, digest: `policy of ${info.version}` }
+export function policyOfTest(model: ScoringModel): Policy {
+  const configured = { mode: 'flag', leaseMs: 1, unscoredOutcome: 'flag', breakers: [] } as const
+  return { ...policyOf(configured, null, model), digest: `policy of ${model.info.version}` }
 }

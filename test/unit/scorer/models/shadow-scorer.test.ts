@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { outcomeOf } from '../../../../services/core/decision/decide.ts'
 import { FEATURE_COUNT } from '../../../../services/core/features/feature-list.ts'
+import { builtInPolicy } from '../../../../services/core/policy/builtin-policy.ts'
 import { checkGolden } from '../../../../services/core/scoring/golden.ts'
 import type { DecisionRecord } from '../../../../services/core/wire/records.ts'
 import { openLogger } from '../../../../services/platform/log.ts'
@@ -17,8 +18,10 @@ import { SHADOW_ROWS_MAX, ShadowScorer } from '../../../../services/scorer/model
 import { RELEASED_MODEL, variantOf } from '../../../support/model-variants.ts'
 import { eventually } from '../../../support/poll.ts'
 import { DECIDE_BY_AMOUNT } from '../decide-by-amount.ts'
+import { fullTransaction } from '../../core/wire/samples.ts'
 import { samplesOf } from '../../platform/metrics/metric-text.ts'
 
+const POLICY = builtInPolicy({ mode: 'flag', leaseMs: 1, unscoredOutcome: 'flag' })
 const STRICT = { flag: 0.001, block: 0.01 }
 const golden = checkGolden(
   JSON.parse(readFileSync(join(RELEASED_MODEL, 'golden.json'), 'utf8')),
@@ -30,7 +33,7 @@ const golden = checkGolden(
 async function setUp(t: TestContext) {
   const telemetry = createScorerTelemetry()
   const log = openLogger('test', 'silent', 'json')
-  const shadow = new ShadowScorer({ telemetry, log, unscoredOutcome: 'flag' })
+  const shadow = new ShadowScorer({ telemetry, log })
   t.after(() => shadow.close())
   const { folder } = variantOf(t, 'strict', STRICT)
   shadow.set(await openScoringModel({ folder, backend: 'cpu' }))
@@ -77,11 +80,13 @@ function decidedOf(scores: Float64Array, thresholds: { flag: number; block: numb
     states: new Uint8Array(golden.rows.length),
     alerts: [],
     alerted: [],
-    blocks: noBlocks().take(DECIDE_BY_AMOUNT),
     amountsMinor: decisions.map(() => 1_000),
     labelled: [],
     duplicates: 0,
     recomputed: 0,
+    blocks: noBlocks().take(DECIDE_BY_AMOUNT),
+    transactions: decisions.map(() => fullTransaction),
+    policyFailures: new Map(),
     cascade: null,
     featuresMs: 0,
     scoreMs: 0,
@@ -103,7 +108,7 @@ test('each row is judged by both models, and each pair of outcomes counted', asy
     expected.set(pair, (expected.get(pair) ?? 0) + 1)
   }
   ok(expected.size > 1, 'the two models never disagree here')
-  shadow.offer(decidedOf(scores, thresholds))
+  shadow.offer(decidedOf(scores, thresholds), POLICY)
   const scored = [...expected.values()].reduce((total, count) => total + count, 0)
   await eventually('all rows are scored', async () => {
     return (await sum('sluice_shadow_rows_total', { result: 'scored' })) === scored
@@ -126,10 +131,10 @@ test('a label is held against both outcomes, once, with its amount', async (t) =
   const index = scores.findIndex((score) => score >= STRICT.flag && score < STRICT.block)
   ok(index >= 0)
   const decided = decidedOf(scores, thresholds)
-  shadow.offer(decided)
+  shadow.offer(decided, POLICY)
   const labels = [labelOf(`t${index}`, 'fraud'), labelOf(`t${index}`, 'fraud'), labelOf('x', 'genuine')]
   const none = { ...decided, decisions: [], amountsMinor: [], labelled: labels }
-  shadow.offer({ ...none, features: new Float64Array(), states: new Uint8Array() })
+  shadow.offer({ ...none, features: new Float64Array(), states: new Uint8Array() }, POLICY)
   await eventually('the labels are met', async () => {
     return (await sum('sluice_shadow_labels_total')) === labels.length
   })
@@ -147,7 +152,7 @@ test('more rows than may wait are left out and counted; nothing grows', async (t
   const decided = decidedOf(scores, thresholds)
   const offers = Math.ceil(SHADOW_ROWS_MAX / golden.rowCount) + 5
   // In one turn of the event loop, so that none is scored between.
-  for (let offer = 0; offer < offers; offer += 1) shadow.offer(decided)
+  for (let offer = 0; offer < offers; offer += 1) shadow.offer(decided, POLICY)
   const dropped = await sum('sluice_shadow_rows_total', { result: 'dropped' })
   ok(dropped >= 5 * golden.rowCount, `${dropped} dropped`)
   await eventually('the rest is scored', async () => {
@@ -158,9 +163,9 @@ test('more rows than may wait are left out and counted; nothing grows', async (t
 test('without a shadow nothing is kept or counted, and a new one begins anew', async (t) => {
   const { shadow, scores, thresholds, sum } = await setUp(t)
   const decided = decidedOf(scores, thresholds)
-  shadow.offer(decided)
+  shadow.offer(decided, POLICY)
   shadow.set(null)
-  shadow.offer(decided)
+  shadow.offer(decided, POLICY)
   strictEqual(shadow.digest, null)
   await shadow.close()
   deepStrictEqual(

@@ -44,6 +44,7 @@ function evaluate({ seeds, run, stopAt }: Asked): Promise<Evaluation> {
     untilMs: SIMULATION_START_MS + DAYS * DAY_MS,
   })
   return evaluateProtocol(history, {
+    protocol: 'handbook',
     weeks: { validation: [DAY_ONE], report: [DAY_TWO] },
     conditions: 'published',
     ...{ seeds, epochs: 1, alertCost: 5, backend: 'wasm', rates: DEFAULT_RATES },

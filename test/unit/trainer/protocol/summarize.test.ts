@@ -118,8 +118,8 @@ test('the share saved takes its threshold from validation weeks alone, by seed',
 test('without validation weeks nothing is said of the share saved', () => {
   const [report] = summarize(WEEKS.slice(2), ALERT_COST, null)
   assert.equal(report?.scored.savedShare, null)
-  assert.equal(report?.byWeek[0]?.scored.savedShare, null)
-  assert.ok(report?.scored.averagePrecision !== null)
+  assert.equal(report.byWeek[0]?.scored.savedShare, null)
+  assert.ok(report.scored.averagePrecision !== null)
 })
 
 test('frauds found are counted by kind, among the highest 0.5 % of each week', () => {

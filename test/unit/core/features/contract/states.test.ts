@@ -7,7 +7,7 @@ import { FEATURES, FEATURE_COUNT } from '../../../../../services/core/features/f
 import { FEATURE_STATES } from '../../../../../services/core/features/feature-states.ts'
 import { LANE_START, LaneFold } from '../../../../../services/core/features/lane-fold.ts'
 import { entityAgeMsOf } from '../../../../../services/core/stream/alignment.ts'
-import { outcomeFor } from '../../../../../services/scorer/revise.ts'
+import { builtInPolicy } from '../../../../../services/core/policy/builtin-policy.ts'
 import { DAY_MS, HOUR_MS } from '../../../../support/feature-streams.ts'
 import { PlainState } from '../../../../support/fold-entries.ts'
 import { Story } from '../../../../support/story.ts'
@@ -55,10 +55,15 @@ test('Without state every feature of card and entities is degraded, and such a d
     if (entity !== 'transaction') assert.equal(state, 'degraded', name)
     else assert.equal(state, absence === 'never' ? 'present' : 'absent', name)
   }
-  const options = { thresholds: { flag: 0.5, block: 0.9 }, unscoredOutcome: 'block' } as const
-  assert.equal(outcomeFor(1, { states }, options), 'flag')
-  assert.equal(outcomeFor(NaN, { states }, options), 'flag')
-  assert.equal(outcomeFor(1, { states: new Uint8Array(FEATURE_COUNT) }, options), 'block')
+  const policy = builtInPolicy({ mode: 'enforce', leaseMs: 1, unscoredOutcome: 'block' })
+  const outcomeFor = (score: number, ownStates: Uint8Array): string =>
+    policy.rule({
+      ...{ transaction, row, states: ownStates, score, referenceMinor: 1, marks: [] },
+      modelThresholds: { flag: 0.5, block: 0.9 },
+    }).outcome
+  assert.equal(outcomeFor(1, states), 'flag')
+  assert.equal(outcomeFor(NaN, states), 'flag')
+  assert.equal(outcomeFor(1, new Uint8Array(FEATURE_COUNT)), 'block')
 })
 
 test('Entity values carry their age: how far the slowest lane is behind the end of the windows.', () => {

@@ -4,21 +4,21 @@ import {
   activated,
   controlOf,
   EARLIER_MAX,
-  isModelControl,
   NO_WISH,
   rolledBack,
   shadowed,
+  wishKindOf,
   wishOf,
-  type ModelWish,
-} from '../../../../services/core/control/model-control.ts'
+  type Wish,
+} from '../../../../services/core/control/wish.ts'
 
 const A = 'a'.repeat(64)
 const B = 'b'.repeat(64)
 const WORD = { author: 'jo', reason: 'better', atMs: 5 }
 
-function roundTrip(wish: ModelWish): unknown {
+function roundTrip(wish: Wish): unknown {
   const control = controlOf(wish, WORD)
-  strictEqual(isModelControl(control), true)
+  strictEqual(wishKindOf(control), 'model')
   return wishOf(control)
 }
 
@@ -70,6 +70,7 @@ test('a message that cannot be followed says why', () => {
     ok: true,
     wish: { active: A, shadow: null, earlier: [] },
   })
-  strictEqual(isModelControl({ ...control, subject: 'model/other' }), false)
-  strictEqual(isModelControl({ ...control, kind: 'policy' }), false)
+  strictEqual(wishKindOf({ ...control, subject: 'model/other' }), null)
+  strictEqual(wishKindOf({ ...control, kind: 'policy' }), null)
+  strictEqual(wishKindOf(controlOf(NO_WISH, WORD, 'policy')), 'policy')
 })

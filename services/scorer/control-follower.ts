@@ -2,19 +2,20 @@
 // scorer runs. The topic is small and compacted; it is read from its beginning at every start.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { readControlMessage, type PlacedWish } from '../../core/control/control-message.ts'
-import type { Codecs } from '../../core/wire/codecs.ts'
-import type { Control } from '../../core/wire/records.ts'
+import { readControlMessage, type PlacedWish } from '../core/control/control-message.ts'
+import type { WishKind } from '../core/control/wish.ts'
+import type { Codecs } from '../core/wire/codecs.ts'
+import type { Control } from '../core/wire/records.ts'
 import {
   follow,
   placeKey,
   readToEnd,
   type CommittedMessages,
-} from '../../platform/kafka/committed-reader.ts'
-import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
-import type { Closable } from '../../platform/lifecycle.ts'
-import type { Logger } from '../../platform/log.ts'
-import type { ModelEvents } from '../../platform/metrics/model-metrics.ts'
+} from '../platform/kafka/committed-reader.ts'
+import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
+import type { Closable } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/log.ts'
+import type { ModelEvents } from '../platform/metrics/model-metrics.ts'
 
 /** Waits before the topic is read again after a failure, doubling. */
 const RETRY_FIRST_MS = 500
@@ -29,7 +30,7 @@ export interface ControlFollowerOptions extends KafkaConnection {
   readonly codecs: Codecs
   readonly telemetry: ModelEvents
   readonly log: Logger
-  /** Called for each message about anything but models. */
+  /** Called for each message about anything but models and policies. */
   readonly onOther: (control: Control) => void
 }
 
@@ -43,18 +44,18 @@ export class ControlFollower implements Closable {
     this.#options = options
   }
 
-  /** Reads to the end of the topic as it stands. Null when it says nothing about models. */
-  async readInForce(): Promise<PlacedWish | null> {
-    let newest: PlacedWish | null = null
+  /** Reads to the end of the topic as it stands: the newest word about each of what it speaks of. */
+  async readInForce(): Promise<ReadonlyMap<WishKind, PlacedWish>> {
+    const newest = new Map<WishKind, PlacedWish>()
     await readToEnd(this.#reader('beginning'), (batch) => {
       this.#accept(batch, (placed) => {
-        newest = placed
+        newest.set(placed.about, placed)
       })
     })
     return newest
   }
 
-  /** Goes on from there; `onWish` is called for each message about models. */
+  /** Goes on from there; `onWish` is called for each message about models or policies. */
   start(onWish: (placed: PlacedWish) => void): void {
     this.#following = this.#follow(onWish)
   }

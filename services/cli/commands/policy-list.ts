@@ -1,0 +1,64 @@
+// sluice policy list: the rulesets of the store, and which of them serve.
+
+import type { Command } from 'commander'
+import { NO_WISH, type Wish } from '../../core/control/wish.ts'
+import { readWish } from '../../platform/kafka/control-topic.ts'
+import { listRulesets } from '../../platform/policy-store.ts'
+import { printJson, printLine, printProgress } from '../command.ts'
+import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
+
+const DIGEST_CHARACTERS = 12
+
+interface ListOptions extends ModelOptions {
+  readonly offline?: boolean
+}
+
+/** Adds the subcommand to `sluice policy`. */
+export function registerPolicyList(policy: Command): void {
+  const listing = policy
+    .command('list')
+    .summary('show versions, and which of them serve')
+    .description(
+      'Shows the rulesets of the store, the newest first, and what the control topic asks for.',
+    )
+    .option('--offline', 'do not ask Kafka what is in force')
+    .option('--json', 'print JSON')
+  addStreamOptions(listing).action(async (options: ListOptions) => {
+    const store = storeOf(options)
+    const rulesets = await listRulesets(store)
+    const placed =
+      options.offline === true ? null : await readWish(await openControl(options), 'policy')
+    const wish = placed?.wish ?? NO_WISH
+    if (options.json === true) {
+      const inForce = placed === null ? null : { position: placed.position, ...wish }
+      printJson({
+        store,
+        inForce,
+        control: placed?.control ?? null,
+        rulesets: rulesets.map((one) => ({ ...one, role: roleOf(one.digest, wish) })),
+      })
+      return
+    }
+    for (const { digest, ruleset } of rulesets) {
+      const policy = ruleset.policy?.slice(0, DIGEST_CHARACTERS) ?? 'built-in'
+      const name = digest.slice(0, DIGEST_CHARACTERS)
+      const role = roleOf(digest, wish) ?? ''
+      printLine(
+        `${name}  version ${String(ruleset.version).padEnd(5)} policy ${policy.padEnd(12)} ${ruleset.mode.padEnd(7)} ${role}`.trimEnd(),
+      )
+    }
+    if (rulesets.length === 0) printProgress(`the store ${store} has no ruleset`)
+    if (options.offline === true) return
+    if (placed === null || wish.active === null) printProgress('the built-in policy decides')
+    if (placed?.control != null) {
+      const { author, reason, atMs } = placed.control
+      printProgress(`said on ${new Date(atMs).toISOString()} by ${author}: ${reason}`)
+    }
+  })
+}
+
+function roleOf(digest: string, wish: Wish): 'active' | 'shadow' | 'earlier' | null {
+  if (digest === wish.active) return 'active'
+  if (digest === wish.shadow) return 'shadow'
+  return wish.earlier.includes(digest) ? 'earlier' : null
+}

@@ -1,0 +1,64 @@
+// sluice policy show: a ruleset with the text of its policy.
+
+import type { Command } from 'commander'
+import { isDigest } from '../../core/control/wish.ts'
+import { SluiceError } from '../../core/errors.ts'
+import { readWish } from '../../platform/kafka/control-topic.ts'
+import { findPolicyText, findRuleset, listRulesets } from '../../platform/policy-store.ts'
+import { printJson, printLine, printProgress } from '../command.ts'
+import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
+
+/** Fewer characters of a digest would be guessing. */
+const PREFIX_MIN = 6
+
+/** Adds the subcommand to `sluice policy`. */
+export function registerShow(policy: Command): void {
+  const show = policy
+    .command('show')
+    .summary('print a ruleset and its policy')
+    .description(
+      'Prints the modes and lists of a ruleset on standard error and the YAML of its policy on standard output.',
+    )
+    .argument('[digest]', 'of the ruleset, or its beginning (default: the one in force)')
+    .option('--json', 'print JSON')
+  addStreamOptions(show).action(async (named: string | undefined, options: ModelOptions) => {
+    const store = storeOf(options)
+    const digest =
+      named === undefined
+        ? ((await readWish(await openControl(options), 'policy'))?.wish.active ?? null)
+        : await fullDigest(store, named)
+    if (digest === null) {
+      printProgress(
+        'the built-in policy decides: thresholds of the model, one mode (SLUICE_MODE), no rules',
+      )
+      if (options.json === true) printJson(null)
+      return
+    }
+    const ruleset = await findRuleset(store, digest)
+    const text = ruleset.policy === null ? null : await findPolicyText(store, ruleset.policy)
+    if (options.json === true) {
+      printJson({ digest, ruleset, text })
+      return
+    }
+    printProgress(`ruleset ${digest}, version ${ruleset.version}, mode ${ruleset.mode}`)
+    for (const [name, mode] of Object.entries(ruleset.segmentModes)) {
+      printProgress(`segment ${name}: mode ${mode}`)
+    }
+    for (const [name, list] of Object.entries(ruleset.lists)) printProgress(`list ${name}: ${list}`)
+    if (text !== null) printLine(text.trimEnd())
+  })
+}
+
+async function fullDigest(store: string, named: string): Promise<string> {
+  if (isDigest(named)) return named
+  const found =
+    named.length < PREFIX_MIN
+      ? []
+      : (await listRulesets(store)).filter(({ digest }) => digest.startsWith(named))
+  const [only, another] = found
+  if (only !== undefined && another === undefined) return only.digest
+  throw new SluiceError(
+    'SLUICE_POLICY_NOT_FOUND',
+    `"${named}" is the digest of ${found.length} rulesets of the store ${store}; "sluice policy list" shows them.`,
+  )
+}

@@ -1,0 +1,334 @@
+// Goal: a policy is changed while scorers run, and back; every decision names the version that ruled it; what is faulty is
+// refused where it is applied, and what cannot be read leaves the old one in force.
+// Method: scorers as processes, `sluice policy` and `sluice list` as people run them, real topics, outputs read committed.
+
+import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { activated, controlOf, NO_WISH } from '../../services/core/control/wish.ts'
+import type { Ruleset } from '../../services/core/policy/ruleset.ts'
+import type { Transaction } from '../../services/core/transaction.ts'
+import type { DecisionRecord } from '../../services/core/wire/records.ts'
+import { publishControl } from '../../services/platform/kafka/control-topic.ts'
+import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { audit } from '../support/audit.ts'
+import { temporaryFolder } from '../support/model-variants.ts'
+import { followOutputs, type Outputs, type SeenBlock } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { runSluice, type EndedCommand } from '../support/sluice-command.ts'
+import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+
+const HEAD = 'apiVersion: sluice/v1\nname: cards\nmatch: first\n'
+/** Everything above 20 EUR is flagged, everything below is approved; names say which rule it was. */
+const BY_AMOUNT = `${HEAD}segments:
+  - name: large
+    when: transaction.referenceMinor >= 2000
+rules:
+  - name: large-amount
+    segment: large
+    when: transaction.referenceMinor >= 2000
+    outcome: flag
+    reason: "{transaction.referenceMinor} cents"
+  - name: small-amount
+    when: transaction.referenceMinor < 2000
+    outcome: approve
+    reason: small
+`
+const WITH_LISTS = `${HEAD}thresholds: {flag: 0.9999, block: 1}
+lists:
+  - name: stolen
+    field: card
+    effect: block
+    overridable: false
+  - name: doubtful
+    field: card
+    effect: block
+  - name: trusted
+    field: card
+    effect: allow
+`
+
+interface Setup {
+  readonly t: TestContext
+  readonly stream: TestStream
+  readonly outputs: Outputs
+  readonly store: string
+  readonly environment: Record<string, string>
+}
+
+async function setUp(t: TestContext, name: string): Promise<Setup> {
+  const stream = await openStream(t, name)
+  const store = temporaryFolder(t, 'store')
+  const environment = stream.environment({ SLUICE_MODEL_STORE: store, SLUICE_MODE: 'enforce' })
+  return { t, stream, outputs: followOutputs(t, stream), store, environment }
+}
+
+function fileOf({ t }: Setup, text: string): string {
+  const file = join(temporaryFolder(t, 'policy'), 'policy.yaml')
+  writeFileSync(file, text)
+  return file
+}
+
+function run({ environment }: Setup, ...args: string[]): Promise<EndedCommand> {
+  return runSluice(args, environment)
+}
+
+/** What was said; fails when the command fails. */
+async function say(setup: Setup, ...args: string[]): Promise<Said> {
+  const { code, stdout, stderr } = await run(setup, ...args, '--reason', 'a test', '--json')
+  strictEqual(code, 0, stderr)
+  return JSON.parse(stdout) as Said
+}
+
+interface Said {
+  readonly active: string | null
+  readonly shadow: string | null
+  readonly position: number
+  readonly ruleset: Ruleset | null
+}
+
+async function inForce(scorer: ScorerProcess, digest: string | null): Promise<void> {
+  await eventually(`${digest ?? 'the built-in policy'} is in force`, async () => {
+    const { body } = await scorer.page('/metrics')
+    return digest === null
+      ? /^sluice_policy_version\{role="active"\} 0$/m.test(body)
+      : body.includes(`sluice_policy_info{policy_digest="${digest}"`)
+  })
+}
+
+async function decide({ stream, outputs }: Setup, events: readonly ProducedEvent[]) {
+  const from = outputs.blocks.length
+  await stream.send(events)
+  await outputs.until('the answers', () => outputs.isCaughtUp)
+  return outputs.blocks.slice(from)
+}
+
+/** Each version with its digest, as the blocks name them. */
+function versions(blocks: readonly SeenBlock[]): readonly string[] {
+  return [...new Set(blocks.map(({ block }) => `${block.policyVersion} ${block.policyDigest}`))]
+}
+
+function decisionsOf(blocks: readonly SeenBlock[]): readonly DecisionRecord[] {
+  return blocks
+    .flatMap(({ block }) => block.decisions)
+    .filter(({ duplicateOfOffset, revision }) => duplicateOfOffset === null && revision === 0)
+}
+
+function transactionsOf(events: readonly ProducedEvent[]): readonly Transaction[] {
+  return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
+}
+
+test('apply and rollback change what rules, between batches, and every decision names its version', async (t) => {
+  const setup = await setUp(t, 'policies')
+  const { stream, outputs } = setup
+  const events = await simulatedEvents(1_500)
+  const scorer = await startScorer(t, setup.environment)
+  const first = await decide(setup, events.slice(0, 500))
+  const [builtIn = ''] = versions(first)
+  match(builtIn, /^0 [0-9a-f]{64}$/)
+
+  const applied = await say(setup, 'policy', 'apply', fileOf(setup, BY_AMOUNT), '--mode', 'flag')
+  deepStrictEqual([applied.ruleset?.version, applied.ruleset?.mode], [1, 'flag'])
+  await inForce(scorer, applied.active)
+  const second = await decide(setup, events.slice(500, 1_000))
+  deepStrictEqual(versions(second), [`1 ${applied.active ?? ''}`])
+  for (const { outcome, rules, segment } of decisionsOf(second)) {
+    const isLarge = segment === 'large'
+    deepStrictEqual(
+      [outcome, rules],
+      isLarge ? ['flag', ['large-amount']] : ['approve', ['small-amount']],
+    )
+  }
+  const alert = outputs.alerts.find(({ policyVersion }) => policyVersion === 1)
+  deepStrictEqual(
+    [alert?.policyDigest, alert?.segment, alert?.rules.map(({ name }) => name), alert?.mode],
+    [applied.active, 'large', ['large-amount'], 'flag'],
+  )
+  match(alert?.rules[0]?.text ?? '', /^\d+ cents$/)
+  ok(second.every(({ block }) => block.controlPosition === applied.position))
+
+  const back = await say(setup, 'policy', 'rollback')
+  strictEqual(back.active, null)
+  await inForce(scorer, null)
+  deepStrictEqual(versions(await decide(setup, events.slice(1_000))), [builtIn])
+  await outputs.readToEnd()
+  deepStrictEqual(audit(stream, outputs), [])
+  const nothing = await run(setup, 'policy', 'rollback', '--reason', 'too far')
+  strictEqual(nothing.code, 2)
+  ok(nothing.stderr.includes('no policy to go back to'), nothing.stderr)
+})
+
+test('a faulty policy is refused with every place and remedy, and nothing is said', async (t) => {
+  const setup = await setUp(t, 'faulty')
+  const file = fileOf(
+    setup,
+    `${HEAD}rules:\n  - name: a\n    when: features.amont > 3\n    outcome: flag\n    reason: x\n  - name: b\n    when: transaction.card > 3\n    outcome: flg\n    reason: x\n`,
+  )
+  for (const command of ['apply', 'shadow']) {
+    const { code, stderr } = await run(setup, 'policy', command, file, '--reason', 'x')
+    strictEqual(code, 2)
+    ok(stderr.includes(`${file}:6:11: rules[0].when features.amont is not known`), stderr)
+    ok(stderr.includes('did you mean features.amount?'), stderr)
+    ok(stderr.includes(`${file}:10:11: rules[1].when no such overload: string > int`), stderr)
+    ok(stderr.includes(`${file}:11:14: rules[1].outcome is "flg", but must be one of`), stderr)
+    ok(stderr.includes('SLUICE_POLICY_INVALID'), stderr)
+  }
+  const { stdout } = await run(setup, 'policy', 'list', '--json')
+  deepStrictEqual((JSON.parse(stdout) as { inForce: unknown }).inForce, null)
+})
+
+test('a ruleset that cannot be read leaves the old one in force, loudly, until it can', async (t) => {
+  const setup = await setUp(t, 'unreadable')
+  const { stream, store } = setup
+  const events = await simulatedEvents(900)
+  const scorer = await startScorer(t, setup.environment)
+  const applied = await say(setup, 'policy', 'apply', fileOf(setup, BY_AMOUNT))
+  await inForce(scorer, applied.active)
+  const ruleset: Ruleset = {
+    version: 7,
+    policy: addPolicyText(store, WITH_LISTS),
+    mode: 'observe',
+    segmentModes: {},
+    lists: {},
+    breakerResets: 0,
+  }
+  const digest = addRuleset(store, ruleset)
+  rmSync(join(store, 'policies', `${ruleset.policy ?? ''}.yaml`))
+  const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
+  const word = { author: 'test', reason: 'unreadable', atMs: 1 }
+  const wish = activated(activated(NO_WISH, applied.active ?? ''), digest)
+  await publishControl(access, controlOf(wish, word, 'policy'))
+  await eventually('the refusal is seen', async () => {
+    return (await scorer.metric('sluice_policy_refused', 'role="active",reason="not_found"')) === 1
+  })
+  const first = await decide(setup, events.slice(0, 500))
+  deepStrictEqual(versions(first), [`1 ${applied.active ?? ''}`])
+  ok(scorer.log.includes('A policy is refused.'), scorer.log)
+
+  addPolicyText(store, WITH_LISTS)
+  await publishControl(access, controlOf(wish, word, 'policy'))
+  await inForce(scorer, digest)
+  strictEqual(await scorer.metric('sluice_policy_refused'), 0)
+  deepStrictEqual(versions(await decide(setup, events.slice(500))), [`7 ${digest}`])
+})
+
+test('a list entry blocks until its end by event time; a firm block beats an override, which beats another', async (t) => {
+  const setup = await setUp(t, 'lists')
+  const events = await simulatedEvents(2_000)
+  const scorer = await startScorer(t, setup.environment)
+  await say(setup, 'policy', 'apply', fileOf(setup, WITH_LISTS))
+  const counts = new Map<string, number>()
+  for (const { card } of transactionsOf(events)) counts.set(card, (counts.get(card) ?? 0) + 1)
+  const [one = '', two = '', three = ''] = [...counts.keys()].sort(
+    (a, b) => (counts.get(b) ?? 0) - (counts.get(a) ?? 0),
+  )
+  const times = transactionsOf(events)
+    .filter(({ card }) => card === one)
+    .map(({ eventTimeMs }) => eventTimeMs)
+    .sort((a, b) => a - b)
+  const endMs = times[Math.floor(times.length / 2)] ?? 0
+  const until = new Date(endMs).toISOString()
+  await say(setup, 'list', 'add', 'stolen', one, '--until', until)
+  await say(setup, 'list', 'add', 'trusted', one, '--until', 'never')
+  await say(setup, 'list', 'add', 'doubtful', two, '--until', 'never')
+  await say(setup, 'list', 'add', 'trusted', two, '--until', 'never')
+  const last = await say(setup, 'list', 'add', 'doubtful', three, '--until', 'never')
+  await inForce(scorer, last.active)
+  const decided = decisionsOf(await decide(setup, events))
+  const of = (wanted: string) => decided.filter(({ card }) => card === wanted)
+  ok(of(one).some(({ eventTimeMs }) => eventTimeMs < endMs))
+  ok(of(one).some(({ eventTimeMs }) => eventTimeMs >= endMs))
+  for (const { eventTimeMs, outcome, rules } of of(one)) {
+    const expected =
+      eventTimeMs < endMs ? ['block', ['list/stolen']] : ['approve', ['list/trusted']]
+    deepStrictEqual([outcome, rules], expected)
+  }
+  for (const { outcome, rules, marks } of of(two)) {
+    deepStrictEqual([outcome, rules], ['approve', ['list/doubtful', 'list/trusted']])
+    ok(marks.includes('overridden'))
+  }
+  for (const { outcome } of of(three)) strictEqual(outcome, 'block')
+  // The policy is in observe: nothing of this was published.
+  deepStrictEqual(setup.outputs.alerts, [])
+
+  const shown = await run(setup, 'list', 'show', 'stolen')
+  ok(shown.stdout.includes(`${one} `) && shown.stdout.includes('a test'), shown.stdout)
+  const removed = await say(setup, 'list', 'remove', 'stolen', one)
+  strictEqual(removed.ruleset?.version, 7)
+  const unknown = await run(setup, 'list', 'add', 'no-such', one, '--until', '1d', '--reason', 'x')
+  strictEqual(unknown.code, 2)
+  ok(unknown.stderr.includes('it has stolen, doubtful, trusted'), unknown.stderr)
+})
+
+test('a policy in the shadow rules what was decided, and changes nothing', async (t) => {
+  const setup = await setUp(t, 'shadow')
+  const events = await simulatedEvents(600)
+  const scorer = await startScorer(t, setup.environment)
+  const said = await say(setup, 'policy', 'shadow', fileOf(setup, BY_AMOUNT))
+  strictEqual(said.active, null)
+  await eventually('the shadow runs', async () => {
+    return (await scorer.metric('sluice_policy_version', 'role="shadow"')) === 1
+  })
+  const blocks = await decide(setup, events)
+  const decided = decisionsOf(blocks)
+  ok(blocks.every(({ block }) => block.policyVersion === 0))
+  await eventually('all is ruled', async () => {
+    const ruled = await scorer.metric('sluice_policy_shadow_decisions_total', 'result="ruled"')
+    return ruled === decided.length
+  })
+  for (const active of ['approve', 'flag', 'block']) {
+    const pairs = await scorer.metric('sluice_policy_shadow_outcomes_total', `active="${active}"`)
+    strictEqual(pairs, decided.filter(({ outcome }) => outcome === active).length, active)
+  }
+  ok((await scorer.metric('sluice_policy_shadow_outcomes_total', 'shadow="flag"')) > 0)
+  strictEqual((await say(setup, 'policy', 'shadow', '--off')).shadow, null)
+})
+
+test('promote refuses with the list of what is missing, climbs one step, and goes down freely', async (t) => {
+  const setup = await setUp(t, 'promote')
+  const scorer = await startScorer(t, setup.environment)
+  const applied = await say(setup, 'policy', 'apply', fileOf(setup, BY_AMOUNT))
+  await inForce(scorer, applied.active)
+  await decide(setup, await simulatedEvents(400))
+  const to = (mode: string, ...more: string[]) =>
+    run(setup, 'policy', 'promote', '--segment', 'large', '--to', mode, '--reason', 'x', ...more)
+
+  const tooFar = await to('enforce')
+  strictEqual(tooFar.code, 2)
+  ok(tooFar.stderr.includes('modes climb one step at a time'), tooFar.stderr)
+  const refused = await to('flag')
+  strictEqual(refused.code, 1)
+  ok(refused.stderr.includes('SLUICE_POLICY_GATE'), refused.stderr)
+  for (const missing of [
+    'days: 0.0 days in this mode, at least 7 are asked',
+    'skew: not known: give the metrics page',
+    'fairness: not known: no rule is set',
+  ]) {
+    ok(refused.stderr.includes(missing), refused.stderr)
+  }
+  match(refused.stderr, /passed +agreement/)
+  const overridden = await to('flag', '--override-reason', 'a drill', '--json')
+  strictEqual(overridden.code, 0, overridden.stderr)
+  const said = JSON.parse(overridden.stdout) as Said & { reason: string }
+  match(said.reason, /gates overridden: days, .*; a drill/)
+  deepStrictEqual(said.ruleset?.segmentModes, { large: 'flag' })
+  strictEqual((await to('observe')).code, 0)
+  const nowhere = await run(
+    ...([
+      setup,
+      'policy',
+      'promote',
+      '--segment',
+      'nowhere',
+      '--to',
+      'flag',
+      '--reason',
+      'x',
+    ] as const),
+  )
+  strictEqual(nowhere.code, 2)
+  ok(nowhere.stderr.includes('has no segment nowhere; it has large'), nowhere.stderr)
+})

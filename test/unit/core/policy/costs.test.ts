@@ -1,0 +1,73 @@
+// Goal: the outcome by costs is the one that loses least. Method: against the three losses, worked out by themselves.
+
+import { ok, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { cheapestOutcome, scoreAtWhich } from '../../../../services/core/policy/costs.ts'
+import type { DecisionCosts } from '../../../../services/core/policy/policy-document.ts'
+import { OUTCOMES } from '../../../../services/core/wire/records.ts'
+import { holds } from '../../../support/property.ts'
+
+const share = fc.integer({ min: 0, max: 1_000 }).map((thousandths) => thousandths / 1_000)
+const costs: fc.Arbitrary<DecisionCosts> = fc.record({
+  alertMinor: fc.integer({ min: 0, max: 10_000 }),
+  wrongBlockFixedMinor: fc.integer({ min: 0, max: 100_000 }),
+  wrongBlockShare: share,
+  flagSavesShare: share,
+})
+const amount = fc.integer({ min: 0, max: 1_000_000 })
+
+/** By what happens in 1,000 such payments, of which `score` are fraud. */
+function lossOfThousand(outcome: string, score: number, amountMinor: number, of: DecisionCosts) {
+  const frauds = 1_000 * score
+  switch (outcome) {
+    case 'approve':
+      return frauds * amountMinor
+    case 'flag':
+      return 1_000 * of.alertMinor + frauds * (amountMinor - of.flagSavesShare * amountMinor)
+    default:
+      return (1_000 - frauds) * (of.wrongBlockFixedMinor + of.wrongBlockShare * amountMinor)
+  }
+}
+
+test('no outcome loses less than the one that is taken, and none milder loses as little', () => {
+  holds(
+    2_000,
+    fc.property(share, amount, costs, (score, amountMinor, of) => {
+      const losses = OUTCOMES.map((outcome) => lossOfThousand(outcome, score, amountMinor, of))
+      const least = Math.min(...losses)
+      const taken = cheapestOutcome(score, amountMinor, of)
+      const tolerance = 1e-6 * Math.max(1, ...losses)
+      const loss = losses[OUTCOMES.indexOf(taken)] ?? NaN
+      ok(loss <= least + tolerance, `${taken} loses ${loss}, the least is ${least}`)
+      const first = OUTCOMES.find((_, index) => (losses[index] ?? NaN) < least - tolerance)
+      strictEqual(first, undefined)
+    }),
+  )
+})
+
+test('the score at which an outcome begins is where the taken outcome changes', () => {
+  holds(
+    2_000,
+    fc.property(share, amount, costs, (score, amountMinor, of) => {
+      const taken = OUTCOMES.indexOf(cheapestOutcome(score, amountMinor, of))
+      for (const [index, outcome] of (['flag', 'block'] as const).entries()) {
+        const begins = scoreAtWhich(outcome, amountMinor, of)
+        if (Math.abs(score - begins) < 1e-9) continue
+        strictEqual(taken > index, score > begins, `${outcome} begins at ${begins}`)
+      }
+    }),
+  )
+})
+
+test('a small amount is not worth an alert, a large one is, and a sure fraud is blocked', () => {
+  const of = {
+    alertMinor: 400,
+    wrongBlockFixedMinor: 2_500,
+    wrongBlockShare: 0.1,
+    flagSavesShare: 0.6,
+  }
+  strictEqual(cheapestOutcome(0.2, 1_000, of), 'approve')
+  strictEqual(cheapestOutcome(0.1, 50_000, of), 'flag')
+  strictEqual(cheapestOutcome(0.99, 50_000, of), 'block')
+})
