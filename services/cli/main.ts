@@ -45,6 +45,12 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts, and forward them', () => import('./commands/alerts.ts')],
+  ['release', 'let go of a blocked card', () => import('./commands/release.ts')],
+  [
+    'breaker',
+    'show whether blocks are capped now, and reset that',
+    () => import('./commands/breaker.ts'),
+  ],
   [
     'features',
     'list features, export rows, explain one decision',

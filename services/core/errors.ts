@@ -20,6 +20,7 @@ export const errorCodes = {
   SLUICE_POLICY_CORRUPT: { retryable: false, exitCode: 1 },
   SLUICE_POLICY_NOT_FOUND: { retryable: false, exitCode: 1 },
   SLUICE_POLICY_GATE: { retryable: false, exitCode: 1 },
+  SLUICE_LEASE_NOT_FOUND: { retryable: false, exitCode: 1 },
   SLUICE_BACKEND_UNAVAILABLE: { retryable: false, exitCode: 1 },
   SLUICE_INPUT_INVALID: { retryable: false, exitCode: 2 },
   SLUICE_TOPICS_INVALID: { retryable: false, exitCode: 1 },

@@ -60,6 +60,20 @@ export interface ScorerConfig extends KafkaConnection {
   readonly unsafe: VariableValue<'SLUICE_UNSAFE'>
 }
 
+/** The breakers of a policy that names none. */
+export function readBreakers(read: EnvReader): readonly BreakerLimits[] {
+  return [
+    {
+      segment: null,
+      windowMs: read.value('SLUICE_BREAKER_WINDOW_MS'),
+      blocksPerMinuteMax: read.value('SLUICE_BREAKER_BLOCKS_PER_MINUTE'),
+      trafficShareMax: read.value('SLUICE_BREAKER_TRAFFIC_SHARE'),
+      valueShareMax: read.value('SLUICE_BREAKER_VALUE_SHARE'),
+      sampleMin: read.value('SLUICE_BREAKER_SAMPLE_MIN'),
+    },
+  ]
+}
+
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
 export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
   const read = new EnvReader(env)
@@ -81,16 +95,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     leaseMs: read.value('SLUICE_LEASE_MS'),
     leaseGraceMs: read.value('SLUICE_LEASE_GRACE_MS'),
     leasesMax: read.value('SLUICE_LEASES_MAX'),
-    breakers: [
-      {
-        segment: null,
-        windowMs: read.value('SLUICE_BREAKER_WINDOW_MS'),
-        blocksPerMinuteMax: read.value('SLUICE_BREAKER_BLOCKS_PER_MINUTE'),
-        trafficShareMax: read.value('SLUICE_BREAKER_TRAFFIC_SHARE'),
-        valueShareMax: read.value('SLUICE_BREAKER_VALUE_SHARE'),
-        sampleMin: read.value('SLUICE_BREAKER_SAMPLE_MIN'),
-      },
-    ],
+    breakers: readBreakers(read),
     alignment: read.value('SLUICE_ALIGNMENT'),
     batchSizeMax: read.value('SLUICE_BATCH_SIZE_MAX'),
     batchIntervalMs: read.value('SLUICE_BATCH_INTERVAL_MS'),

@@ -18,15 +18,6 @@ export interface DecideOptions {
   /** The model's. One object for as long as the model serves. */
   readonly thresholds: Thresholds
   readonly unscoredOutcome: Outcome
-  /** Of a block, unless a rule says otherwise. */
-  readonly leaseMs: number
-  /** The same object for as long as the policy is the same. */
-  readonly breakers: readonly BreakerLimits[]
-  /** How often people have reset the breakers. */
-  readonly breakerResets: number
-  readonly controlGroup: ControlGroup | null
-  /** Flags a day for analysts, of all lanes; null is no limit. */
-  readonly alertsPerDayMax: number | null
   readonly modelVersion: string
   readonly modelDigest: string
   readonly policy: CompiledPolicy
@@ -34,6 +25,13 @@ export interface DecideOptions {
   readonly policyDigest: string
   /** 0 is the built-in policy. */
   readonly policyVersion: number
+  /** One object for as long as the policy is the same. */
+  readonly breakers: readonly BreakerLimits[]
+  readonly controlGroup: ControlGroup | null
+  /** How often people have reset the breakers. */
+  readonly breakerResets: number
+  /** Flags in a day that analysts can look at, of all lanes; null is no limit. */
+  readonly alertsPerDayMax: number | null
   readonly usual: readonly number[]
   /** The large net of a cascade; null when the model is one net. */
   readonly verify: VerifyOptions | null

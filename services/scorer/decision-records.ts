@@ -17,7 +17,6 @@ import type {
 import type { DecideOptions } from './decide-options.ts'
 
 const CONTROL_MARK: GuardMark = 'control_group'
-
 const UNNAMED: Pick<DecisionRecord, 'segment' | 'rules'> = { segment: null, rules: [] }
 
 /** What is the same in a first decision and a revision. */

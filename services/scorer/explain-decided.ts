@@ -2,18 +2,14 @@
 
 import { isScore } from '../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
-import { POLICY_MARKS } from '../core/policy/ruling.ts'
 import { OUTCOMES, type Counterfactual, type Outcome } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import { explainRows } from './explain-batch.ts'
 import { NO_WHY, type Explained, type Why } from './explained.ts'
 import type { FoldedBatch } from './fold-batch.ts'
-import { rulingOf, type Revision } from './revise.ts'
-import type { RuledRow } from './rule-batch.ts'
+import type { Revision } from './revise.ts'
+import { outcomeIf, type RuledRow } from './rule-batch.ts'
 import { revisedPositions, type VerifiedScores } from './verify-batch.ts'
-
-/** What the policy itself put on the decision. */
-const RULED_MARKS: readonly string[] = POLICY_MARKS
 
 export interface ExplainedBatch {
   /** By position of the first decision; NO_WHY for those that want none. */
@@ -23,7 +19,7 @@ export interface ExplainedBatch {
 
 /** Explains first decisions and revisions together. */
 export async function explainDecided(
-  { rows, features, states }: FoldedBatch,
+  { rows, features }: FoldedBatch,
   ruled: readonly RuledRow[],
   revisions: readonly Revision[],
   { scores, verified, draftScores }: VerifiedScores,
@@ -31,36 +27,30 @@ export async function explainDecided(
 ): Promise<ExplainedBatch> {
   const places = new Map<number, number>()
   const explained: Explained[] = []
-  for (const [index, { outcome, ruling, marks }] of ruled.entries()) {
+  for (const [index, { outcome, input }] of ruled.entries()) {
     const score = scores[index] ?? NaN
-    const entry = rows[index]
-    if (outcome === 'approve' || ruling === null || !isScore(score) || entry === undefined) continue
-    const [from, to] = [index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT]
-    const { transaction, folded } = entry
-    const own = { transaction, amountMinor: folded.amountMinor, states: states.subarray(from, to) }
+    if (outcome === 'approve' || input === null || !isScore(score)) continue
     places.set(index, explained.length)
     explained.push({
-      row: features.subarray(from, to),
+      row: features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT),
       score,
       draftScore: draftScores[index] ?? NaN,
       verified: verified.answers.get(index) ?? null,
       outcome,
-      outcomeOf: ruleAgain(own, marks, options),
+      outcomeOf: (row, changed) => outcomeIf(options.policy, input, row, changed),
     })
   }
-  const revisionPlaces = revisions.map((revision) => {
-    const { decision, computed, draftScore, index, transaction, amountMinor } = revision
-    const { outcome, score, marks } = decision
+  const revisionPlaces = revisions.map(({ decision, computed, input, draftScore, index }) => {
+    const { outcome, score } = decision
     if (outcome === 'approve' || score === null) return null
     const position = revisedPositions(rows.length, index).after
-    const own = { transaction, amountMinor, states: computed.states }
     explained.push({
       row: computed.row,
       score,
       draftScore,
       verified: verified.answers.get(position) ?? null,
       outcome,
-      outcomeOf: ruleAgain(own, marks, options),
+      outcomeOf: (row, changed) => outcomeIf(options.policy, input, row, changed),
     })
     return explained.length - 1
   })
@@ -72,16 +62,6 @@ export async function explainDecided(
       return why === undefined ? revision : withWhy(revision, why)
     }),
   }
-}
-
-/** The policy's word on another row and score of the same transaction. */
-function ruleAgain(
-  of: Pick<Revision, 'transaction' | 'amountMinor'> & { readonly states: Uint8Array },
-  marks: readonly string[],
-  options: DecideOptions,
-): Explained['outcomeOf'] {
-  const asked = marks.filter((mark) => !RULED_MARKS.includes(mark))
-  return (row, score) => rulingOf(of, { row, states: of.states }, score, asked, options).outcome
 }
 
 /** Nothing where a breaker or another guard has made the outcome as mild as that already. */

@@ -3,4 +3,6 @@
 export { explainRows } from './explain-batch.ts'
 export type { Explained } from './explained.ts'
 export { policyOf } from './policies/policy.ts'
-export { marksOf, rulingOf } from './revise.ts'
+export type { PolicySettings } from './policies/policy.ts'
+export { revisedMarksOf } from './revise.ts'
+export { readBreakers } from './config.ts'

@@ -116,8 +116,8 @@ async function processWith(
     clock.nowMs(),
   )
   telemetry.batchDecided(report)
-  telemetry.policyFailed(decided.policyFailures)
   telemetry.blocksCommitted(output.decide.partition, decided.blocks.counts)
+  telemetry.policyFailed(decided.policyFailures)
   span?.end(report)
   committed(decided)
   return encoded.chainHash

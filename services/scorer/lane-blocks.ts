@@ -2,8 +2,9 @@
 // here in the order of offsets on their way to becoming alerts. Everything is as of the last commit when a lane starts,
 // so a failed batch leaves nothing behind.
 
-import { BlockGuard, type Settled } from '../core/decision/block-guard.ts'
+import { BlockGuard, type GuardRules, type Settled } from '../core/decision/block-guard.ts'
 import { actionOf } from '../core/decision/decide.ts'
+import { decodeKept, encodeKept } from '../core/decision/kept-blocks.ts'
 import {
   dueCauseOf,
   higherGrade,
@@ -13,10 +14,10 @@ import {
   type LeaseChange,
   type ReleaseCause,
 } from '../core/decision/leases.ts'
+import type { Ruling } from '../core/policy/ruling.ts'
 import type { Label } from '../core/transaction.ts'
-import type { Alert, AlertCause, AlertLease, Mode, Outcome } from '../core/wire/records.ts'
+import type { Alert, AlertCause, AlertLease } from '../core/wire/records.ts'
 import type { BlocksReport } from '../platform/metrics/block-metrics.ts'
-import type { DecideOptions } from './decide-options.ts'
 
 /** What a lane begins with. */
 export interface KeptBlocks {
@@ -38,16 +39,12 @@ export interface BlocksOutput {
   readonly counts: BlocksReport
 }
 
-/** What the ruling says of one transaction. */
-export interface RuledBlock {
+/** What is to be settled. */
+export interface Unsettled {
   readonly transactionId: string
   readonly card: string
-  readonly segment: string | null
-  readonly outcome: Outcome
-  /** How far the policy may go for it. */
-  readonly mode: Mode
-  readonly isByRule: boolean
   readonly amountMinor: number
+  readonly ruling: Pick<Ruling, 'outcome' | 'mode' | 'segment' | 'rules'>
   readonly isRevision: boolean
 }
 
@@ -63,7 +60,7 @@ export class LaneBlocks {
   #released = new Map<AlertCause, number>()
 
   constructor({ leases, kept, newestEventMs, leasesMax }: KeptBlocks) {
-    const { skewMs, guard } = readKept(kept)
+    const { skewMs, guard } = decodeKept(kept)
     this.#table = new LeaseTable(leases, leasesMax)
     this.#guard = new BlockGuard(guard)
     this.#laneTimeMs = newestEventMs
@@ -84,12 +81,11 @@ export class LaneBlocks {
   }
 
   /** A label that has come; only that of a leased transaction matters. */
-  label(label: Label, decidedAtMs: number, { leaseMs }: Pick<DecideOptions, 'leaseMs'>): void {
-    const { card, transactionId, verdict, knownAtMs } = label
+  label({ card, transactionId, verdict, knownAtMs }: Label, decidedAtMs: number): void {
     const lease = this.#table.of(card)
     if (lease?.alert?.transactionId !== transactionId) return
     if (verdict === 'fraud') {
-      const evidence = { endMs: this.#laneTimeMs + leaseMs, grade: 'confirmed' } as const
+      const evidence = { endMs: lease.endMs, grade: 'confirmed' } as const
       this.#apply(this.#table.extend(lease, evidence, decidedAtMs))
     } else if (knownAtMs > this.#laneTimeMs) {
       this.#apply(this.#table.endAt(lease, knownAtMs))
@@ -99,12 +95,21 @@ export class LaneBlocks {
   }
 
   /** Breaker, control group and budgets have their say. */
-  settle(ruling: RuledBlock, options: DecideOptions): Settled {
-    const { card, outcome, mode } = ruling
+  settle(
+    { transactionId, card, amountMinor, ruling, isRevision }: Unsettled,
+    rules: GuardRules,
+  ): Settled {
+    const { outcome, mode, segment } = ruling
     const hasRoom = this.#table.hasRoom || this.#table.of(card) !== null
-    const action = actionOf(outcome, mode)
-    const ruled = { ...ruling, action, laneTimeMs: this.#laneTimeMs, hasRoom }
-    return this.#guard.settle(ruled, options)
+    const laneTimeMs = this.#laneTimeMs
+    return this.#guard.settle(
+      {
+        ...{ transactionId, segment, outcome, amountMinor, laneTimeMs, hasRoom, isRevision },
+        action: actionOf(outcome, mode),
+        isByRule: ruling.rules.length > 0,
+      },
+      rules,
+    )
   }
 
   /** Takes the alert of a decision; returns it as it is published. */
@@ -162,7 +167,7 @@ export class LaneBlocks {
   }
 
   /** Hands out what has come together since the last call. */
-  take(options: DecideOptions): BlocksOutput {
+  take(rules: GuardRules): BlocksOutput {
     const output: BlocksOutput = {
       published: this.#published,
       leases: this.#changed,
@@ -172,7 +177,7 @@ export class LaneBlocks {
         extended: this.#extended,
         released: this.#released,
         trips: this.#guard.takeTrips(),
-        openBreakers: this.#guard.openCount(options),
+        openBreakers: this.#guard.openCount(rules),
       },
     }
     this.#published = []
@@ -213,7 +218,7 @@ export class LaneBlocks {
   #kept(): string | null {
     const guard = this.#guard.encode()
     if (guard === null && this.#table.size === 0) return null
-    return JSON.stringify([this.#skewMs, guard])
+    return encodeKept({ skewMs: this.#skewMs, guard })
   }
 }
 
@@ -225,22 +230,4 @@ export function noBlocks(): LaneBlocks {
 /** Marks of a decision, with what was settled. */
 export function withMark(marks: readonly string[], mark: string | null): readonly string[] {
   return mark === null ? marks : [...marks, mark]
-}
-
-/** Anything that is not ours begins anew. */
-function readKept(kept: string | null): {
-  readonly skewMs: number
-  readonly guard: string | null
-} {
-  try {
-    const value: unknown = JSON.parse(kept ?? '')
-    if (!Array.isArray(value)) return { skewMs: 0, guard: null }
-    const [skewMs, guard] = value as unknown[]
-    return {
-      skewMs: typeof skewMs === 'number' ? skewMs : 0,
-      guard: typeof guard === 'string' ? guard : null,
-    }
-  } catch {
-    return { skewMs: 0, guard: null }
-  }
 }

@@ -86,17 +86,17 @@ export async function decideBatch(
   const settling = new Settling(blocks, explained.revisions, decidedAtMs, options)
   settling.labels(labels)
   const failures = new Map<string, number>()
-  for (const [index, { outcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
+  for (const [index, { outcome: ruledOutcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
     const row = batch.rows[index]
     if (row === undefined) continue
-    const settled = settling.transaction(row, outcome, ruling)
+    const { outcome, mark } = settling.transaction(row, ruledOutcome, ruling)
     const decision = decisionOf(row.transaction, {
       offset: row.offset,
       revision: 0,
-      outcome: settled.outcome,
+      outcome,
       score: scored.scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
-      marks: withMark(marks, settled.mark),
+      marks: withMark(marks, mark),
       reasons: explained.whyOf(index).reasons,
       entityAgeMs,
       causeOffset: null,

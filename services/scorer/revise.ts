@@ -2,7 +2,7 @@
 
 import { STATE } from '../core/features/feature-states.ts'
 import type { ComputedRow, Recomputed } from '../core/features/late-revisions.ts'
-import type { Ruling } from '../core/policy/ruling.ts'
+import type { PolicyInput, Ruling } from '../core/policy/ruling.ts'
 import type { CascadeMark } from '../core/scoring/cascade.ts'
 import type { Transaction } from '../core/transaction.ts'
 import type { Alert, Counterfactual, DecisionRecord } from '../core/wire/records.ts'
@@ -18,14 +18,15 @@ export interface Revision {
   readonly amountMinor: number
   readonly transaction: Transaction
   readonly alert: Alert | null
+  /** What the policy was asked, and what it said; of the row before the cause, too. */
+  readonly input: PolicyInput
+  readonly ruling: Ruling
+  readonly rulingBefore: Ruling
   /** Of the decision among those that were looked at again. */
   readonly index: number
   readonly draftScore: number
   /** Null until it is explained, and where there is none. */
   readonly counterfactual: Counterfactual | null
-  readonly ruling: Ruling
-  /** Of the row before the cause, by the same policy. */
-  readonly rulingBefore: Ruling
   /** Of the cause: when its message was sent. */
   readonly timestampMs: number
 }
@@ -44,11 +45,15 @@ export function revise(
       continue
     }
     const score = after[index] ?? NaN
-    const marksBefore = marksOf(recomputed.before, cascadeMark(verified, positions.before))
-    const marks = marksOf(recomputed.after, cascadeMark(verified, positions.after))
+    const marksBefore = revisedMarksOf(recomputed.before, cascadeMark(verified, positions.before))
+    const marks = revisedMarksOf(recomputed.after, cascadeMark(verified, positions.after))
     const scoreBefore = before[index] ?? NaN
-    const rulingBefore = rulingOf(recomputed, recomputed.before, scoreBefore, marksBefore, options)
-    const ruling = rulingOf(recomputed, recomputed.after, score, marks, options)
+    const { policy } = options
+    const rulingBefore = policy.rule(
+      inputOf(recomputed, recomputed.before, scoreBefore, marksBefore, options),
+    )
+    const input = inputOf(recomputed, recomputed.after, score, marks, options)
+    const ruling = policy.rule(input)
     const { outcome } = ruling
     if (outcome === rulingBefore.outcome) continue
     const { transaction, offset, revision } = recomputed
@@ -67,6 +72,7 @@ export function revise(
     revisions.push({
       decision,
       computed: recomputed.after,
+      input,
       ruling,
       rulingBefore,
       timestampMs: cause.timestampMs,
@@ -90,21 +96,18 @@ export function revise(
   return revisions
 }
 
-/** What the policy says of a row that was computed again. */
-export function rulingOf(
-  { transaction, amountMinor }: Pick<Recomputed, 'transaction' | 'amountMinor'>,
-  { row, states }: Pick<ComputedRow, 'row' | 'states'>,
+function inputOf(
+  { transaction, amountMinor }: Recomputed,
+  { row, states }: ComputedRow,
   score: number,
   marks: readonly string[],
-  { policy, thresholds: modelThresholds }: Pick<DecideOptions, 'policy' | 'thresholds'>,
-): Ruling {
-  return policy.rule({
-    ...{ transaction, row, states, score, referenceMinor: amountMinor, modelThresholds, marks },
-  })
+  { thresholds: modelThresholds }: DecideOptions,
+): PolicyInput {
+  return { transaction, row, states, score, referenceMinor: amountMinor, modelThresholds, marks }
 }
 
-/** Marks of a decision that was computed again, before the policy's. */
-export function marksOf(
+/** Marks of a revision, before the policy has its say. */
+export function revisedMarksOf(
   { states, isApproximate }: Pick<ComputedRow, 'states' | 'isApproximate'>,
   mark: CascadeMark | null,
 ): readonly string[] {

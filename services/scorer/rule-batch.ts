@@ -4,7 +4,12 @@ import { outcomeOfStored } from '../core/decision/decide.ts'
 import { ENTITY_KINDS } from '../core/features/feature-definition.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { Folded } from '../core/features/lane-fold.ts'
-import { LAGGING_MARK, type PolicyInput, type Ruling } from '../core/policy/ruling.ts'
+import {
+  LAGGING_MARK,
+  type CompiledPolicy,
+  type PolicyInput,
+  type Ruling,
+} from '../core/policy/ruling.ts'
 import type { CascadeMark } from '../core/scoring/cascade.ts'
 import { entityAgeMsOf, isLagging } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
@@ -19,6 +24,8 @@ export interface RuledRow extends Pick<DecisionRecord, 'marks' | 'entityAgeMs'> 
   readonly outcome: Outcome
   /** Null for a duplicate: the first decision stands, whatever policy made it. */
   readonly ruling: Ruling | null
+  /** What the policy was asked; null where it was not. */
+  readonly input: PolicyInput | null
 }
 
 /** Rules all transactions of a batch, in order. */
@@ -35,7 +42,7 @@ export function ruleBatch(
     if (folded.duplicateOfOffset !== null) {
       // The first decision stands; it may have been made earlier in this very batch.
       const outcome = firstOutcome(byOffset, folded) ?? options.unscoredOutcome
-      return { outcome, ruling: null, marks, entityAgeMs }
+      return { outcome, ruling: null, input: null, marks, entityAgeMs }
     }
     const input = new RowInput(
       ...([transaction, batch.features, batch.states, index, scores[index] ?? NaN] as const),
@@ -43,7 +50,7 @@ export function ruleBatch(
     )
     const ruling = options.policy.rule(input)
     byOffset.set(offset, ruling.outcome)
-    return { outcome: ruling.outcome, ruling, marks: withMarks(marks, ruling), entityAgeMs }
+    return { outcome: ruling.outcome, ruling, input, marks: withMarks(marks, ruling), entityAgeMs }
   })
 }
 
@@ -89,6 +96,17 @@ export class RowInput implements PolicyInput {
     this.#rowStates ??= this.#states.subarray(this.#start, this.#start + FEATURE_COUNT)
     return this.#rowStates
   }
+}
+
+/** What the policy would say of the same transaction with another row and the score of that. */
+export function outcomeIf(
+  policy: CompiledPolicy,
+  { transaction, states, referenceMinor, modelThresholds, marks }: PolicyInput,
+  row: Float64Array,
+  score: number,
+): Outcome {
+  return policy.rule({ transaction, row, states, score, referenceMinor, modelThresholds, marks })
+    .outcome
 }
 
 /** The marks of a decision with those of its ruling. */

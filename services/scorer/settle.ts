@@ -8,7 +8,7 @@ import type { DecideOptions } from './decide-options.ts'
 import { revisedAlertOf } from './decision-records.ts'
 import { counterfactualFor } from './explain-decided.ts'
 import type { FoldedEntry, LaneLabel } from './fold-batch.ts'
-import { withMark, type LaneBlocks, type RuledBlock } from './lane-blocks.ts'
+import { withMark, type LaneBlocks } from './lane-blocks.ts'
 import type { Revision } from './revise.ts'
 
 /** One batch on its way through the blocks of its lane. */
@@ -40,26 +40,25 @@ export class Settling {
   labels(labels: readonly LaneLabel[]): void {
     if (this.#options.alignment === 'aligned') return
     for (const entry of labels) {
-      if (entry.kind === 'label') this.#blocks.label(entry.label, this.#decidedAtMs, this.#options)
+      if (entry.kind === 'label') this.#blocks.label(entry.label, this.#decidedAtMs)
     }
   }
 
-  /** The next transaction, which was ruled `outcome`; a duplicate has no ruling of its own. */
+  /** The next transaction. A duplicate has no ruling: its first decision stands, as it was settled. */
   transaction(
     { transaction, folded, offset, timestampMs }: FoldedEntry,
-    outcome: Outcome,
+    ruledOutcome: Outcome,
     ruling: Ruling | null,
   ): Settled {
     this.#blocks.advance(transaction.eventTimeMs, timestampMs, this.#decidedAtMs)
-    const first = folded.duplicateOfOffset
-    if (first !== null || ruling === null) {
-      // The first decision stands, as it was settled.
-      return { outcome: this.#outcomes.get(first ?? -1) ?? outcome, mark: null }
+    if (ruling === null) {
+      const first = this.#outcomes.get(folded.duplicateOfOffset ?? -1)
+      return { outcome: first ?? ruledOutcome, mark: null }
     }
     const { id: transactionId, card } = transaction
     const { amountMinor } = folded
     const settled = this.#blocks.settle(
-      { transactionId, card, amountMinor, ...settledPart(ruling), isRevision: false },
+      { transactionId, card, amountMinor, ruling, isRevision: false },
       this.#options,
     )
     this.#outcomes.set(offset, settled.outcome)
@@ -73,11 +72,10 @@ export class Settling {
   }
 
   #revise(revision: Revision): Revision | null {
-    const { decision: ruled, transaction, amountMinor, timestampMs } = revision
-    const { ruling, rulingBefore } = revision
+    const { decision: ruled, transaction, amountMinor, ruling, rulingBefore } = revision
     const { transactionId, card } = ruled
     const { outcome, mark } = this.#blocks.settle(
-      { transactionId, card, amountMinor, ...settledPart(ruling), isRevision: true },
+      { transactionId, card, amountMinor, ruling, isRevision: true },
       this.#options,
     )
     if (outcome === rulingBefore.outcome) return null
@@ -87,27 +85,11 @@ export class Settling {
       mark === null
         ? revision.alert
         : revisedAlertOf(
-            transaction,
-            decision,
-            ruling,
-            amountMinor,
-            rulingBefore,
-            timestampMs,
-            at,
-            this.#options,
+            ...([transaction, decision, ruling, amountMinor, rulingBefore] as const),
+            ...([revision.timestampMs, at, this.#options] as const),
           )
     if (alert === null) return { ...revision, decision, alert }
     const counterfactual = counterfactualFor(outcome, revision)
     return { ...revision, decision, alert: this.#blocks.revise({ ...alert, counterfactual }, at) }
   }
-}
-
-/** What breaker and budgets need of a ruling. */
-function settledPart({
-  outcome,
-  segment,
-  mode,
-  rules,
-}: Ruling): Pick<RuledBlock, 'outcome' | 'segment' | 'mode' | 'isByRule'> {
-  return { outcome, segment, mode, isByRule: rules.length > 0 }
 }

@@ -33,6 +33,8 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
     'needs thousands of sampled payments and a net that is not as its manifest says',
   SluiceDraftsStand:
     'what an answer that comes too late does is in test/unit/scorer/verify-batch.test.ts',
+  SluiceBreakerOpen: 'what trips a breaker, and a reset, is in test/integration/leases.test.ts',
+  SluiceLeasesFull: 'a block without room is in test/unit/scorer/lane-blocks.test.ts',
   SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
   SluiceForwardTargetLate: 'its limit is ten minutes, however times are divided',
 }

@@ -89,13 +89,32 @@ function alertFaults({ prefix, streamId }: TestStream, outputs: Outputs): Fault[
     }
   }
   const faults: Fault[] = []
-  for (const { alertId, source } of outputs.alerts) {
-    if (expected.delete(alertId)) continue
+  for (const { alertId, source, revision } of outputs.alerts) {
+    if (revision > 0 || expected.delete(alertId)) continue
     const text = `alert of ${source.partition}/${source.offset} is doubled or of no decision`
     faults.push({ promise: 'alerts', text })
   }
+  faults.push(...revisionFaults(outputs.alerts))
   for (const alertId of expected) {
     faults.push({ promise: 'alerts', text: `alert ${alertId} is missing` })
+  }
+  return faults
+}
+
+/** Later words on an alert count up, each once and each after the one that it supersedes. */
+function revisionFaults(alerts: readonly Alert[]): Fault[] {
+  const faults: Fault[] = []
+  const last = new Map<string, Alert>()
+  for (const alert of alerts) {
+    const before = last.get(alert.alertId)
+    last.set(alert.alertId, alert)
+    if (alert.revision === 0 && before === undefined) continue
+    if (before !== undefined && before.revision < alert.revision) {
+      if (before.action !== 'block' || alert.supersedes === before.revision) continue
+    }
+    const { source, revision } = alert
+    const text = `revision ${revision} of ${source.partition}/${source.offset} follows ${before?.revision ?? 'nothing'}`
+    faults.push({ promise: 'alerts', text })
   }
   return faults
 }
@@ -112,7 +131,7 @@ export function decisionsByPlace(outputs: Outputs): ReadonlyMap<string, string> 
   return byPlace
 }
 
-/** Each alert with all that P3 covers, as text. Its id and source name the stream, so they differ. */
+/** Each revision of an alert with all that P3 covers, as text. Its id and source name the stream, so they differ. */
 export function alertsByPlace(outputs: Outputs): ReadonlyMap<string, string> {
   return new Map(
     outputs.alerts.map((alert) => {
@@ -123,7 +142,7 @@ export function alertsByPlace(outputs: Outputs): ReadonlyMap<string, string> {
         decidedAtMs: 0,
         source: { streamId: '', topic: '', partition, offset, timestampMs },
       }
-      return [`${partition}/${offset}`, JSON.stringify(covered)]
+      return [`${partition}/${offset}/${alert.revision}`, JSON.stringify(covered)]
     }),
   )
 }

@@ -17,11 +17,12 @@ export interface Decided {
 export async function decideUndisturbed(
   t: TestContext,
   events: readonly ProducedEvent[],
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Decided> {
   const stream = await openStream(t, 'reference')
   const outputs = followOutputs(t, stream)
   await stream.send(events)
-  const scorer = await startScorer(t, stream.environment({ SLUICE_ALIGNMENT: 'aligned' }))
+  const scorer = await startScorer(t, stream.environment({ SLUICE_ALIGNMENT: 'aligned', ...more }))
   await outputs.readToEnd()
   await scorer.end('SIGTERM')
   deepStrictEqual(audit(stream, outputs), [])

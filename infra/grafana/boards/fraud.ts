@@ -1,6 +1,7 @@
 // Board "Fraud": what is decided, about which money, for which reasons, and how often that turned out right.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
+import { blocks } from './block-panels.ts'
 import { board, type Board } from './board.ts'
 import { COLOURS, OUTCOME_COLOURS } from './colours.ts'
 import { bars, heatmap, lines, NEUTRAL, goodBelow, stat, table } from './panels.ts'
@@ -258,5 +259,6 @@ export const fraud: Board = board({
     { height: 8, panels: money },
     { height: 10, panels: why },
     { height: 8, panels: right },
+    { height: 8, panels: blocks },
   ],
 })

@@ -9,6 +9,7 @@ export const MISMATCHES = [
   'cascade',
   'rules',
   'outcome',
+  'rules',
   'reasons',
   'revision',
   'repeat',

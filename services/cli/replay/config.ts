@@ -4,12 +4,14 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { EnvReader } from '../../platform/config/env-reader.ts'
 import { defaultStore } from '../../platform/model-store.ts'
+import { readBreakers, type PolicySettings } from '../../scorer/index.ts'
 import { repositoryRoot } from '../command.ts'
 import { releasedFolder, type ModelPlaces } from './models-by-digest.ts'
 
 export interface ReplayConfig {
   readonly eventAheadMsMax: number
-  readonly leaseMs: number
+  /** What the digest of the built-in policy also names. */
+  readonly settings: PolicySettings
   readonly places: ModelPlaces
 }
 
@@ -23,7 +25,7 @@ export function loadReplayConfig(
   const configured = read.value('SLUICE_MODEL')
   const configuredStore = read.value('SLUICE_MODEL_STORE')
   const eventAheadMsMax = read.value('SLUICE_EVENT_AHEAD_MS_MAX')
-  const leaseMs = read.value('SLUICE_LEASE_MS')
+  const settings = { leaseMs: read.value('SLUICE_LEASE_MS'), breakers: readBreakers(read) }
   read.throwIfInvalid()
   const root = repositoryRoot()
   const released = releasedFolder(root)
@@ -32,5 +34,5 @@ export function loadReplayConfig(
     folders: usual === null ? folders : [...folders, usual],
     store: store ?? configuredStore ?? defaultStore(root),
   }
-  return { eventAheadMsMax, leaseMs, places }
+  return { eventAheadMsMax, settings, places }
 }

@@ -2,6 +2,7 @@
 
 import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
 import { isScore } from '../../core/decision/decide.ts'
+import { POLICY_MARKS, type Ruling } from '../../core/policy/ruling.ts'
 import { FOLD_MARKS } from '../../core/features/fold-marks.ts'
 import { CASCADE_MARKS, needsVerification, type CascadeMark } from '../../core/scoring/cascade.ts'
 import type { DecisionRecord, Outcome, Reason } from '../../core/wire/records.ts'
@@ -14,6 +15,8 @@ import { draftScoresOf, targetScoresOf } from './score-again.ts'
 
 /** Marks of the fold that depend on what could be read then. */
 const READ_MARKS: readonly string[] = ['degraded', 'expired']
+/** Marks that a policy and what stands behind it put on a decision. */
+const MARKS_AFTER: ReadonlySet<string> = new Set([...POLICY_MARKS, ...GUARD_MARKS])
 const COMPARED_MARKS: readonly string[] = FOLD_MARKS.filter((mark) => !READ_MARKS.includes(mark))
 
 type Tell = (kind: Mismatch, recorded: unknown, recomputed: unknown) => void
@@ -116,21 +119,18 @@ function compareScore(
 
 function compareOutcome(judged: Judged, rule: Rule, tolerance: number, tally: ReplayTally): void {
   const { of, score, tell } = judged
-  const { decision, scored, transaction } = of
+  const { decision } = of
   // Where scores are compared with a tolerance, or cannot be computed, the recorded one is ruled on.
   const ruledOn = score === null || tolerance > 0 ? (decision.score ?? NaN) : score
   tally.outcomes += 1
-  const ruling = rule({ transaction, scored, marks: decision.marks }, ruledOn)
+  const ruling = ruledAs(of, rule, of.scored.row, ruledOn)
   const outcome = guardedOutcome(ruling.outcome, decision.marks)
-  const named = (segment: string | null, rules: readonly string[]): string =>
-    [segment ?? 'no segment', ...rules].join(' ')
-  const was = named(decision.segment, decision.rules)
-  const is = named(
-    ruling.segment,
-    ruling.rules.map(({ name }) => name),
-  )
-  if (was !== is) tell('rules', was, is)
   if (outcome !== decision.outcome) tell('outcome', decision.outcome, outcome)
+  const [was, is] = [
+    namedBy(decision.segment, decision.rules),
+    namedBy(ruling.segment, namesOfRules(ruling)),
+  ]
+  if (was !== is) tell('rules', was, is)
 }
 
 async function compareReasons(
@@ -145,8 +145,7 @@ async function compareReasons(
     const { of, mark, score, draftScore, tell } = each
     const { decision, scored } = of
     if (score === null) continue
-    const asked = { transaction: of.transaction, marks: decision.marks }
-    const { outcome } = rule({ ...asked, scored }, score)
+    const { outcome } = ruledAs(of, rule, scored.row, score)
     if (outcome === 'approve' || !isScore(score)) {
       if (decision.reasons.length > 0) tell('reasons', namesOf(decision.reasons), 'none')
       continue
@@ -160,8 +159,7 @@ async function compareReasons(
     explained.push({
       ...{ row, score, draftScore, outcome },
       verified: mark === 'verified' ? { score, sequence, amountMinor } : null,
-      outcomeOf: (other, changed) =>
-        rule({ ...asked, scored: { ...scored, row: other } }, changed).outcome,
+      outcomeOf: (other, changed) => ruledAs(of, rule, other, changed).outcome,
     })
   }
   const { verifier, info } = model
@@ -178,6 +176,25 @@ async function compareReasons(
       tell('reasons', namesOf(of.decision.reasons), namesOf(reasons))
     }
   }
+}
+
+/** What the policy says, of the marks that it was shown. */
+function ruledAs(
+  { decision, transaction, scored: { states, amountMinor } }: ReplayedDecision,
+  rule: Rule,
+  row: Float64Array,
+  score: number,
+): Ruling {
+  const marks = decision.marks.filter((mark) => !MARKS_AFTER.has(mark))
+  return rule({ transaction, row, states, score, referenceMinor: amountMinor, marks })
+}
+
+function namedBy(segment: string | null, rules: readonly string[]): string {
+  return `${segment ?? 'no segment'}: ${rules.join(', ') || 'none'}`
+}
+
+function namesOfRules({ rules }: Ruling): readonly string[] {
+  return rules.map(({ name }) => name)
 }
 
 /** What breaker, control group and budgets made of it: their standing was a matter of the lane, and is taken as recorded. */

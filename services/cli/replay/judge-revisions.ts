@@ -1,11 +1,11 @@
 // Whether late transactions led to the revisions that the log calls for: one where the outcome differs, none where not.
 
 import { isScore } from '../../core/decision/decide.ts'
-import { needsVerification } from '../../core/scoring/cascade.ts'
-import { marksOf } from '../../scorer/index.ts'
+import { needsVerification, type CascadeMark } from '../../core/scoring/cascade.ts'
+import { revisedMarksOf } from '../../scorer/index.ts'
 import type { ReplayTally } from './compared.ts'
 import type { Deciding } from './deciding.ts'
-import type { ReplayedRevision } from './replayed-decision.ts'
+import type { ReplayedRevision, RowToScore } from './replayed-decision.ts'
 import { draftScoresOf, targetScoresOf } from './score-again.ts'
 
 export async function judgeRevisions(
@@ -25,13 +25,17 @@ export async function judgeRevisions(
   const targets = await targetScoresOf(rows, band, model)
   for (const [index, of] of group.entries()) {
     const { block, offset, revision, causeOffset, transaction } = of
-    const outcomeAt = (position: number, scored: ReplayedRevision['before']) => {
-      const target = targets.get(position)
-      const marks = marksOf(scored, target === undefined ? null : 'verified')
-      return rule({ transaction, scored, marks }, target ?? drafts[position] ?? NaN).outcome
+    const outcomeAt = ({ row, states, amountMinor }: RowToScore, position: number) => {
+      const verified = targets.get(position)
+      const mark: CascadeMark | null = verified === undefined ? null : 'verified'
+      return rule({
+        ...{ transaction, row, states, referenceMinor: amountMinor },
+        score: verified ?? drafts[position] ?? NaN,
+        marks: revisedMarksOf({ states, isApproximate: false }, mark),
+      }).outcome
     }
-    const before = outcomeAt(2 * index, of.before)
-    const after = outcomeAt(2 * index + 1, of.after)
+    const before = outcomeAt(of.before, 2 * index)
+    const after = outcomeAt(of.after, 2 * index + 1)
     const recorded = block.decisions.find(
       (each) =>
         each.offset === offset && each.revision === revision && each.causeOffset === causeOffset,

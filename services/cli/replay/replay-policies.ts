@@ -1,81 +1,83 @@
-// Policies as decision blocks name them, opened once each. What a policy says of a row and a score is a pure function.
+// Policies as decision blocks name them, found once each. What a policy says of a transaction, its row and its score is a
+// pure function.
 
 import { isSluiceError } from '../../core/errors.ts'
 import type { RecordedBlock } from '../../core/features/replay-records.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
-import { POLICY_MARKS, type Ruling } from '../../core/policy/ruling.ts'
-import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
+import type { CompiledPolicy, PolicyInput, Ruling } from '../../core/policy/ruling.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import { OUTCOMES } from '../../core/wire/records.ts'
 import { openRuleset } from '../../platform/policy-store.ts'
-import { policyOf, rulingOf } from '../../scorer/index.ts'
-import type { RowToScore } from './replayed-decision.ts'
-import type { Transaction } from '../../core/transaction.ts'
+import { policyOf, type PolicySettings } from '../../scorer/index.ts'
 
-/** Rulesets that are open at a time. */
+/** Rulesets that are held at a time; a range with more of them opens the oldest again. */
 const OPEN_MAX = 16
 
-/** What was put on a decision after the policy had been asked. */
-const LATER_MARKS: readonly string[] = [...POLICY_MARKS, ...GUARD_MARKS]
+/** What the policy says of a row with this score; NaN is not scored. */
+export type Rule = (input: Omit<PolicyInput, 'modelThresholds'>) => Ruling
 
-/** What the policy says of a row; a score of NaN is not scored. */
-export type Rule = (of: RuledRow, score: number) => Ruling
-
-export interface RuledRow {
-  readonly transaction: Transaction
-  readonly scored: Pick<RowToScore, 'row' | 'states' | 'amountMinor'>
-  /** Of the decision; what the policy or a guard put there is left out. */
-  readonly marks: readonly string[]
-}
+type NamedBy = Pick<RecordedBlock, 'mode' | 'policyDigest'>
 
 export class PoliciesByDigest {
+  readonly #settings: PolicySettings
   readonly #store: string
-  readonly #leaseMs: number
   readonly #open = new Map<string, LoadedRuleset | null>()
 
-  /** @param leaseMs as the scorer had it: part of the built-in policy's digest. */
-  constructor(store: string, leaseMs: number) {
+  /** `settings` as the scorer had them: the digest of the built-in policy names them. */
+  constructor(settings: PolicySettings, store: string) {
+    this.#settings = settings
     this.#store = store
-    this.#leaseMs = leaseMs
   }
 
   /**
-   * The rule of a block's policy. Version 0 is the built-in one, whose digest names what operators configured: the
-   * outcome without a score is found by it. Null when no policy of that digest is known.
+   * The rule of a block: the built-in policy with what operators configured, whose outcome without a score is found by
+   * the digest, or a ruleset of the store. Null when no such policy has the digest.
    * @throws SluiceError SLUICE_POLICY_CORRUPT
    */
-  async find(
-    block: Pick<RecordedBlock, 'mode' | 'policyDigest' | 'policyVersion'>,
-    model: Pick<ScoringModel, 'info'>,
-  ): Promise<Rule | null> {
-    const { mode, policyDigest, policyVersion } = block
-    const leaseMs = this.#leaseMs
-    const ruleset = policyVersion === 0 ? null : await this.#ruleset(policyDigest)
-    if (policyVersion > 0 && ruleset === null) return null
+  async find(block: NamedBy, model: Pick<ScoringModel, 'info'>): Promise<Rule | null> {
+    return this.#builtIn(block, model) ?? (await this.#published(block, model))
+  }
+
+  #builtIn({ mode, policyDigest }: NamedBy, model: Pick<ScoringModel, 'info'>): Rule | null {
     for (const unscoredOutcome of OUTCOMES) {
-      const settings = { mode, leaseMs, unscoredOutcome, breakers: [] }
-      const { digest, thresholds, policy } = policyOf(settings, ruleset, model)
-      if (digest !== policyDigest) continue
-      return ({ transaction, scored, marks }, score) => {
-        const asked = marks.filter((mark) => !LATER_MARKS.includes(mark))
-        const { amountMinor } = scored
-        return rulingOf({ transaction, amountMinor }, scored, score, asked, { policy, thresholds })
-      }
+      const configured = { ...this.#settings, mode, unscoredOutcome }
+      const { digest, thresholds, policy } = policyOf(configured, null, model)
+      if (digest === policyDigest) return ruleOf(policy, thresholds)
     }
     return null
   }
 
-  async #ruleset(digest: string): Promise<LoadedRuleset | null> {
+  async #published(
+    { mode, policyDigest }: NamedBy,
+    model: Pick<ScoringModel, 'info'>,
+  ): Promise<Rule | null> {
+    const ruleset = await this.#rulesetOf(policyDigest)
+    if (ruleset === null) return null
+    const configured = { ...this.#settings, mode, unscoredOutcome: 'flag' } as const
+    const { thresholds, policy } = policyOf(configured, ruleset, model)
+    return ruleOf(policy, thresholds)
+  }
+
+  async #rulesetOf(digest: string): Promise<LoadedRuleset | null> {
     const known = this.#open.get(digest)
     if (known !== undefined) return known
-    let found: LoadedRuleset | null = null
-    try {
-      found = await openRuleset(this.#store, digest)
-    } catch (error) {
-      if (!isSluiceError(error, 'SLUICE_POLICY_NOT_FOUND')) throw error
+    const found = await openRuleset(this.#store, digest).catch((error: unknown) => {
+      if (isSluiceError(error, 'SLUICE_POLICY_NOT_FOUND')) return null
+      throw error
+    })
+    if (this.#open.size >= OPEN_MAX) {
+      for (const oldest of this.#open.keys()) {
+        this.#open.delete(oldest)
+        break
+      }
     }
-    if (this.#open.size >= OPEN_MAX) this.#open.clear()
     this.#open.set(digest, found)
     return found
   }
+}
+
+function ruleOf(policy: CompiledPolicy, modelThresholds: PolicyInput['modelThresholds']): Rule {
+  // Copied field by field: an input may have more than a policy is to see.
+  return ({ transaction, row, states, score, referenceMinor, marks }) =>
+    policy.rule({ transaction, row, states, score, referenceMinor, modelThresholds, marks })
 }

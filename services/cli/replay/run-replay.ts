@@ -13,9 +13,9 @@ import type { DecidedStream } from '../features/open-stream.ts'
 import type { ReplaySummary } from './compared.ts'
 import type { ReplayConfig } from './config.ts'
 import { DecisionReplay } from './decision-replay.ts'
+import { PoliciesByDigest } from './replay-policies.ts'
 import { findAlert } from './find-alert.ts'
 import type { ModelsByDigest } from './models-by-digest.ts'
-import { PoliciesByDigest } from './replay-policies.ts'
 
 /** Cards and parts of entities in memory; beyond them a part is left out, which the summary says. */
 const VALUES_MAX = 200_000
@@ -46,13 +46,13 @@ export interface RanReplay extends ReplaySummary {
 export async function runReplay(
   stream: DecidedStream,
   range: ReplayRange,
-  { places, leaseMs, eventAheadMsMax }: ReplayConfig,
+  { settings, places, eventAheadMsMax }: ReplayConfig,
   models: Pick<ModelsByDigest, 'find'>,
   onProgress: (line: string) => void,
   signal: AbortSignal,
 ): Promise<RanReplay> {
   const { isInRange, sample } = await openRange(stream, range, signal)
-  const policies = new PoliciesByDigest(places.store, leaseMs)
+  const policies = new PoliciesByDigest(settings, places.store)
   const decisions = new DecisionReplay({ models, policies, isInRange })
   let saidAt = 0
   const { replay, messages, unreadableBlocks } = await feedReplay(

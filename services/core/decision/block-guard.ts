@@ -5,7 +5,15 @@
 import type { BreakerLimits, ControlGroup } from '../policy/policy-document.ts'
 import { referenceOf } from '../reference.ts'
 import type { AlertAction, Outcome } from '../wire/records.ts'
-import { Breaker, breakerKey, BREAKERS_MAX, shareOfLane, type BreakerCap } from './breaker.ts'
+import {
+  Breaker,
+  breakerKey,
+  BREAKERS_MAX,
+  shareOfLane,
+  standingOf,
+  type BreakerCap,
+  type BreakerStanding,
+} from './breaker.ts'
 
 /** What the guard says of a decision. Closed list. */
 export const GUARD_MARKS = [
@@ -66,22 +74,17 @@ export class BlockGuard {
   #flags = 0
   #controlMinor = 0
   /** Text of breakers by key, of which the policy in force may lack some. */
-  readonly #restored = new Map<string, string>()
+  readonly #restored: Map<string, string>
   /** Trips since they were last asked for. */
   #trips: BreakerCap[] = []
 
   /** @param text what `encode` gave; null or anything unreadable begins anew. */
   constructor(text: string | null) {
-    const [format, day = '', ...breakers] = (text ?? '').split(' ')
-    if (format !== FORMAT) return
-    const [number, flags, control] = day.split('.').map((part) => parseInt(part, 36))
-    this.#day = finite(number)
-    this.#flags = finite(flags)
-    this.#controlMinor = finite(control)
-    for (const entry of breakers.slice(0, BREAKERS_MAX)) {
-      const end = entry.indexOf('=')
-      this.#restored.set(entry.slice(0, end), entry.slice(end + 1))
-    }
+    const { day, flags, controlMinor, breakers } = readGuard(text)
+    this.#day = day
+    this.#flags = flags
+    this.#controlMinor = controlMinor
+    this.#restored = breakers
   }
 
   /** Settles one decision. Those of outcome approve count as traffic; duplicates are not to be asked about. */
@@ -109,16 +112,6 @@ export class BlockGuard {
   openCount(rules: GuardRules): number {
     this.#follow(rules)
     return this.#breakers.filter((breaker) => breaker.isOpen(rules.breakerResets)).length
-  }
-
-  /** Each breaker with its state, for people. */
-  standing(rules: GuardRules) {
-    this.#follow(rules)
-    return this.#breakers.map((breaker) => ({
-      segment: breaker.segment,
-      isOpen: breaker.isOpen(rules.breakerResets),
-      ...breaker.counts,
-    }))
   }
 
   /** Null while there is nothing to remember. At most 4,000 characters. */
@@ -196,6 +189,23 @@ export class BlockGuard {
     })
     this.#restored.clear()
   }
+}
+
+/** Breakers of a lane as they were committed. */
+export function breakersIn(text: string | null): readonly BreakerStanding[] {
+  return [...readGuard(text).breakers].map(([part, state]) => standingOf(part, state))
+}
+
+function readGuard(text: string | null) {
+  const breakers = new Map<string, string>()
+  const [format, day = '', ...entries] = (text ?? '').split(' ')
+  if (format !== FORMAT) return { day: 0, flags: 0, controlMinor: 0, breakers }
+  const [number, flags, control] = day.split('.').map((part) => parseInt(part, 36))
+  for (const entry of entries.slice(0, BREAKERS_MAX)) {
+    const end = entry.indexOf('=')
+    breakers.set(entry.slice(0, end), entry.slice(end + 1))
+  }
+  return { day: finite(number), flags: finite(flags), controlMinor: finite(control), breakers }
 }
 
 function finite(value: number | undefined): number {

@@ -25,6 +25,7 @@ export type BreakerCap = (typeof BREAKER_CAPS)[number]
 export const BREAKERS_MAX = 8
 
 const MINUTE_MS = 60_000
+const ALL = 'all'
 const RESETS_MAX = 36 ** 6 - 1
 /** Fields of the window of shares. */
 const TRANSACTIONS = 0
@@ -42,8 +43,7 @@ export function shareOfLane(total: number, partition: number, partitionCount: nu
 export class Breaker {
   readonly #limits: BreakerLimits
   readonly #blocksPerMinuteMax: number
-  /** One bucket more than a minute has: the oldest is within the minute only in part. */
-  readonly #minute: EventWindow = openWindow(MINUTE_MS / BUCKETS, BUCKETS + 1, [COUNT_MAX])
+  readonly #minute: EventWindow = openMinute()
   readonly #shares: EventWindow
   /** How often people had reset breakers when this one tripped; null while it is closed. */
   #trippedAt: number | null = null
@@ -109,25 +109,6 @@ export class Breaker {
     addTo(this.#shares, BLOCKED_VALUE, amountMinor)
   }
 
-  /** Blocks of about the last minute, and what share they may be asked about, for people. */
-  get counts(): {
-    readonly blocksInMinute: number
-    readonly blocksPerMinuteMax: number
-    readonly transactions: number
-    readonly blocks: number
-    readonly valueMinor: number
-    readonly blockedMinor: number
-  } {
-    return {
-      blocksInMinute: sumOf(this.#minute, 0),
-      blocksPerMinuteMax: this.#blocksPerMinuteMax,
-      transactions: sumOf(this.#shares, TRANSACTIONS),
-      blocks: sumOf(this.#shares, BLOCKS),
-      valueMinor: sumOf(this.#shares, VALUE),
-      blockedMinor: sumOf(this.#shares, BLOCKED_VALUE),
-    }
-  }
-
   /** `tripped;minute;window;shares`. */
   encode(): string {
     const tripped = this.#trippedAt === null ? '' : this.#trippedAt.toString(36)
@@ -138,7 +119,7 @@ export class Breaker {
   /** Goes on from what was encoded. A window of another length begins anew; a trip stands. */
   restore(text: string): void {
     const [tripped = '', minute = '', window = '', shares = ''] = text.split(';')
-    this.#trippedAt = /^[0-9a-z]{1,6}$/.test(tripped) ? parseInt(tripped, 36) : null
+    this.#trippedAt = tripOf(tripped)
     decodeWindow(minute, this.#minute)
     if (window === this.#limits.windowMs.toString(36)) decodeWindow(shares, this.#shares)
   }
@@ -146,5 +127,33 @@ export class Breaker {
 
 /** Names the state of a breaker: by its part of the traffic, so that a trip outlives a change of the limits. */
 export function breakerKey(segment: string | null): string {
-  return segment === null ? 'all' : referenceOf(segment).toString(36).slice(0, 8)
+  if (segment === null) return ALL
+  const isShort = /^[a-z0-9_-]{1,12}$/.test(segment) && segment !== ALL
+  return isShort ? segment : `#${referenceOf(segment).toString(36)}`
+}
+
+/** What people are shown of a breaker whose limits are not at hand. */
+export interface BreakerStanding {
+  /** `all`, the name of a short segment, or `#` and a hash of a long one. */
+  readonly part: string
+  /** How often breakers had been reset when it tripped; null while it is closed. */
+  readonly trippedAt: number | null
+  readonly blocksInMinute: number
+}
+
+/** Reads what `Breaker.encode` gave. */
+export function standingOf(part: string, text: string): BreakerStanding {
+  const [tripped = '', minute = ''] = text.split(';')
+  const window = openMinute()
+  decodeWindow(minute, window)
+  return { part, trippedAt: tripOf(tripped), blocksInMinute: sumOf(window, 0) }
+}
+
+/** One bucket more than a minute has: the oldest is within the minute only in part. */
+function openMinute(): EventWindow {
+  return openWindow(MINUTE_MS / BUCKETS, BUCKETS + 1, [COUNT_MAX])
+}
+
+function tripOf(text: string): number | null {
+  return /^[0-9a-z]{1,6}$/.test(text) ? parseInt(text, 36) : null
 }

@@ -12,7 +12,7 @@ export const POLICY_LIMITS = {
   rulesMax: 200,
   segmentsMax: 32,
   listsMax: 32,
-  breakersMax: 33,
+  breakersMax: 8,
   nameCharactersMax: 64,
   reasonCharactersMax: 500,
 } as const

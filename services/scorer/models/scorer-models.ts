@@ -51,7 +51,7 @@ export class ScorerModels implements Closable {
     this.#shadow = new ShadowScorer({ telemetry, log })
     this.#policyShadow = new PolicyShadow({ telemetry, log })
     this.#population = new PopulationMeter(telemetry)
-    const store = config.modelStore ?? defaultStore(repositoryRoot())
+    const store = storeOf(config)
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
       configuredDigest: configured.info.digest,

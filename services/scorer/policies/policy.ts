@@ -8,17 +8,11 @@ import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { ScorerConfig } from '../config.ts'
 import type { DecideOptions } from '../decide-options.ts'
 
-type Decides =
-  | 'mode'
-  | 'unscoredOutcome'
-  | 'leaseMs'
-  | 'breakers'
-  | 'controlGroup'
-  | 'alertsPerDayMax'
-  | 'policy'
-
 /** What a policy brings to deciding. */
-export interface Policy extends Pick<DecideOptions, Decides> {
+export interface Policy extends Pick<
+  DecideOptions,
+  'mode' | 'unscoredOutcome' | 'breakers' | 'controlGroup' | 'alertsPerDayMax' | 'policy'
+> {
   /** The model's. */
   readonly thresholds: Thresholds
   /** Names it in decisions and metrics. */
@@ -27,47 +21,41 @@ export interface Policy extends Pick<DecideOptions, Decides> {
   readonly version: number
 }
 
-type Settings = Pick<ScorerConfig, 'mode' | 'leaseMs' | 'unscoredOutcome'>
+/** What operators configure of every policy that does not say it itself. */
+export type PolicySettings = Pick<ScorerConfig, 'leaseMs' | 'breakers'>
+
+type Configured = PolicySettings & Pick<ScorerConfig, 'mode' | 'unscoredOutcome'>
 
 /** The policy beside this model: that of a ruleset, or with null the built-in one. */
 export function policyOf(
-  configured: Settings & Pick<ScorerConfig, 'breakers'>,
+  configured: Configured,
   ruleset: LoadedRuleset | null,
   { info }: Pick<ScoringModel, 'info'>,
 ): Policy {
   const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
-  const { leaseMs, unscoredOutcome } = configured
-  const settings = { mode: ruleset?.ruleset.mode ?? configured.mode, leaseMs, unscoredOutcome }
+  const { leaseMs, unscoredOutcome, breakers } = configured
+  const mode = ruleset?.ruleset.mode ?? configured.mode
+  const builtIn = builtInPolicy({ mode, leaseMs, unscoredOutcome })
   const own = ruleset?.policy ?? null
-  const common = {
-    thresholds,
-    mode: settings.mode,
-    digest: ruleset?.digest ?? builtInDigest(settings, thresholds),
-    version: ruleset?.ruleset.version ?? 0,
-  }
-  if (own === null) {
-    return {
-      ...{ ...common, ...settings, policy: builtInPolicy(settings) },
-      ...{ breakers: configured.breakers, controlGroup: null, alertsPerDayMax: null },
-    }
-  }
-  const { document } = own
+  const named = own?.document.breakers ?? []
   return {
-    ...common,
-    policy: own.compiled,
-    unscoredOutcome: document.unscoredOutcome,
-    leaseMs: document.leaseMs,
-    // A policy that says nothing of breakers has those of the configuration.
-    breakers: document.breakers.length === 0 ? configured.breakers : document.breakers,
-    controlGroup: document.controlGroup,
-    alertsPerDayMax: document.alertsPerDayMax,
+    thresholds,
+    mode,
+    unscoredOutcome: own?.document.unscoredOutcome ?? unscoredOutcome,
+    policy: own?.compiled ?? builtIn,
+    // A policy that names none is not without one.
+    breakers: named.length > 0 ? named : breakers,
+    controlGroup: own?.document.controlGroup ?? null,
+    alertsPerDayMax: own?.document.alertsPerDayMax ?? null,
+    digest: ruleset?.digest ?? builtInDigest({ ...configured, mode }, thresholds),
+    version: ruleset?.ruleset.version ?? 0,
   }
 }
 
 function builtInDigest(
-  { mode, leaseMs, unscoredOutcome }: Settings,
+  { mode, leaseMs, unscoredOutcome, breakers }: Configured,
   thresholds: Thresholds,
 ): string {
-  const policy = { mode, leaseMs, unscoredOutcome, thresholds }
+  const policy = { mode, leaseMs, unscoredOutcome, thresholds, breakers }
   return createHash('sha256').update(JSON.stringify(policy)).digest('hex')
 }

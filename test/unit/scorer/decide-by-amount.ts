@@ -18,16 +18,15 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
   alignment: 'aligned',
   thresholds: { flag: 0.5, block: 0.9 },
   unscoredOutcome: 'flag',
-  leaseMs: 1_000,
   policy: builtInPolicy(BUILT_IN),
-  breakers: [],
-  breakerResets: 0,
-  controlGroup: null,
-  alertsPerDayMax: null,
   modelVersion: '1',
   modelDigest: 'model',
   policyDigest: 'policy',
   policyVersion: 0,
+  breakers: [],
+  controlGroup: null,
+  breakerResets: 0,
+  alertsPerDayMax: null,
   usual: FEATURE_NAMES.map(() => 0),
   verify: null,
   score: (rows, rowCount) =>
@@ -40,7 +39,8 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
 /** What options say of the built-in policy with other settings. */
 export function builtInWith(
   settings: Partial<BuiltInOptions>,
-): Pick<DecideOptions, 'policy' | 'mode' | 'unscoredOutcome' | 'leaseMs'> {
+): Pick<DecideOptions, 'policy' | 'mode' | 'unscoredOutcome'> {
   const options = { ...BUILT_IN, ...settings }
-  return { ...options, policy: builtInPolicy(options) }
+  const { mode, unscoredOutcome } = options
+  return { policy: builtInPolicy(options), mode, unscoredOutcome }
 }

@@ -1,7 +1,7 @@
 // From the messages of a lease topic to the leases that are live.
 
-import type { HeldLease } from '../core/decision/leases.ts'
-import type { Codecs } from '../core/wire/codecs.ts'
+import type { Codecs } from '../wire/codecs.ts'
+import type { HeldLease } from './leases.ts'
 
 /** Takes messages in the order of the log; the last one of each card counts. */
 export class LeaseReading {

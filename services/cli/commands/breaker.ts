@@ -1,0 +1,87 @@
+// sluice breaker: whether the breakers of a stream have tripped, and how a person resets them.
+
+import type { Command } from 'commander'
+import { breakerControlOf } from '../../core/control/block-control.ts'
+import { breakersIn } from '../../core/decision/block-guard.ts'
+import { decodeKept } from '../../core/decision/kept-blocks.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { EnvReader } from '../../platform/config/env-reader.ts'
+import { readBreakerResets, readKeptBlocks } from '../../platform/kafka/block-topics.ts'
+import { publishControl } from '../../platform/kafka/control-topic.ts'
+import { printJson, printLine } from '../command.ts'
+import {
+  addChangeOptions,
+  addStreamOptions,
+  authorOf,
+  openControl,
+  type ChangeOptions,
+  type ModelOptions,
+} from '../model/model-stream.ts'
+import { environmentHelp } from './environment-help.ts'
+
+const EXAMPLES = `
+Examples:
+  $ sluice breaker status
+  $ sluice breaker reset --reason "the model before is back"
+
+What trips a breaker, and what to look at before a reset: docs/leases.md.`
+
+interface StatusOptions extends ModelOptions {
+  readonly group?: string
+}
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  const breaker = program
+    .command('breaker')
+    .summary('show whether blocks are capped now, and reset that')
+    .description(
+      'A breaker caps how much is blocked. One that has tripped makes flags of all blocks of its lane until a person ' +
+        'resets it.',
+    )
+    .addHelpText('after', () => `\n${environmentHelp('breaker')}\n${EXAMPLES}`)
+  addStreamOptions(breaker.command('status').summary('each breaker of each lane'))
+    .option('--group <id>', 'group of the scorers (default SLUICE_GROUP_ID or sluice-scorer)')
+    .option('--json', 'print JSON')
+    .action(showStatus)
+  addChangeOptions(breaker.command('reset').summary('close all that have tripped')).action(reset)
+}
+
+async function showStatus(options: StatusOptions): Promise<void> {
+  const access = await openControl(options)
+  const resets = await readBreakerResets(access)
+  const read = new EnvReader(process.env)
+  const groupId = options.group ?? read.value('SLUICE_GROUP_ID')
+  read.throwIfInvalid()
+  const lanes = (await readKeptBlocks(access, groupId)).flatMap(({ partition, kept }) =>
+    breakersIn(decodeKept(kept).guard).map((breaker) => ({
+      ...{ partition, ...breaker },
+      isOpen: breaker.trippedAt !== null && resets <= breaker.trippedAt,
+    })),
+  )
+  if (options.json === true) {
+    printJson({ resets, lanes })
+    return
+  }
+  printLine(`resets  ${resets}`)
+  for (const { partition, part, isOpen, blocksInMinute } of lanes) {
+    const state = isOpen ? 'TRIPPED: blocks are flags' : 'closed'
+    printLine(`lane ${partition}  ${part}  ${state}  ${blocksInMinute} blocks in its last minute`)
+  }
+  if (lanes.length === 0) printLine(`no lane of group ${groupId} has committed a breaker yet`)
+}
+
+async function reset(options: ChangeOptions): Promise<void> {
+  const access = await openControl(options)
+  const resets = (await readBreakerResets(access)) + 1
+  const word = { author: authorOf(options), reason: options.reason, atMs: systemClock.nowMs() }
+  const position = await publishControl(access, breakerControlOf(resets, word))
+  if (options.json === true) {
+    printJson({ position, resets, ...word })
+    return
+  }
+  printLine(`resets  ${resets}`)
+  printLine(
+    `said at offset ${position} of ${access.topicPrefix}control; lanes follow with their next batch`,
+  )
+}

@@ -1,0 +1,97 @@
+// What a stream's topics and offsets say of its blocks, for people: live leases, resets, and what lanes have committed.
+
+import { breakerResetsOf } from '../../core/control/block-control.ts'
+import { LeaseReading } from '../../core/decision/lease-reading.ts'
+import type { HeldLease } from '../../core/decision/leases.ts'
+import { readToEnd } from './committed-reader.ts'
+import type { ControlAccess } from './control-topic.ts'
+import { openKafka } from './kafka-client.ts'
+import { explainKafka, kafkaUnreadable } from './kafka-failure.ts'
+import { topicName } from './topics.ts'
+
+const CONNECTION_TIMEOUT_MS = 3_000
+const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 } as const
+
+/**
+ * All live leases of a stream.
+ * @throws SluiceError as `readToEnd`.
+ */
+export async function readLiveLeases(
+  { brokers, security, topicPrefix, codecs }: ControlAccess,
+  signal?: AbortSignal,
+): Promise<readonly HeldLease[]> {
+  const leases = new LeaseReading(codecs)
+  await readToEnd(
+    {
+      ...{ brokers, security, name: 'sluice-release', startAt: 'beginning' },
+      topics: [topicName(topicPrefix, 'leases')],
+    },
+    ({ messages }) => {
+      for (const { key, value } of messages) leases.accept(key, value)
+    },
+    signal,
+  )
+  return leases.live
+}
+
+/**
+ * How often people have reset the breakers.
+ * @throws SluiceError as `readToEnd`.
+ */
+export async function readBreakerResets(
+  { brokers, security, topicPrefix, codecs }: ControlAccess,
+  signal?: AbortSignal,
+): Promise<number> {
+  let resets = 0
+  await readToEnd(
+    {
+      ...{ brokers, security, name: 'sluice-breaker', startAt: 'beginning' },
+      topics: [topicName(topicPrefix, 'control')],
+    },
+    ({ messages }) => {
+      for (const { value } of messages) {
+        const decoded = value === null ? null : codecs.control.decode(value)
+        if (decoded?.ok !== true) continue
+        resets = Math.max(resets, breakerResetsOf(decoded.value) ?? 0)
+      }
+    },
+    signal,
+  )
+  return resets
+}
+
+/** What a lane has committed of its blocks. */
+export interface LaneKept {
+  readonly partition: number
+  /** Null while it has nothing to remember. */
+  readonly kept: string | null
+}
+
+/**
+ * What the lanes of a group have committed, in the order of their partitions.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
+ */
+export async function readKeptBlocks(
+  access: ControlAccess,
+  groupId: string,
+): Promise<readonly LaneKept[]> {
+  const kafka = openKafka(access, {
+    clientId: 'sluice-breaker',
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: RETRY,
+  })
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    const topics = [topicName(access.topicPrefix, 'labels')]
+    const [found] = await admin.fetchOffsets({ groupId, topics })
+    return (found?.partitions ?? [])
+      .filter(({ offset }) => Number(offset) >= 0)
+      .map(({ partition, metadata }) => ({ partition, kept: metadata === '' ? null : metadata }))
+      .sort((a, b) => a.partition - b.partition)
+  } catch (error) {
+    throw (await explainKafka(access, error)) ?? (await kafkaUnreadable(access, error))
+  } finally {
+    await admin.disconnect().catch(() => undefined)
+  }
+}

@@ -1,0 +1,218 @@
+// Goal: on a real stream blocks stay below the caps whatever the model says, and each ends once, for the reason that it
+// had: time, a label, or a person.
+// Method: scorers as processes with a model that would block everything, `sluice` as people run it, real topics, outputs
+// read committed.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import type { Label, Transaction } from '../../services/core/transaction.ts'
+import type { Alert } from '../../services/core/wire/records.ts'
+import { draftVariantOf } from '../support/model-variants.ts'
+import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import { runSluice } from '../support/sluice-command.ts'
+import {
+  openStream,
+  PARTITION_COUNT,
+  simulatedEvents,
+  type TestStream,
+} from '../support/streams.ts'
+
+const LEASE_MS = 60_000
+/** Everything that has a score is blocked. */
+const BLOCK_ALL = { flag: 1e-13, block: 1e-12 }
+
+interface Setup {
+  readonly stream: TestStream
+  readonly outputs: Outputs
+  readonly environment: Record<string, string>
+}
+
+async function setUp(
+  t: TestContext,
+  name: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Setup> {
+  const stream = await openStream(t, name)
+  const environment = stream.environment({
+    SLUICE_MODE: 'enforce',
+    SLUICE_MODEL: draftVariantOf(t, 'block-all', BLOCK_ALL).folder,
+    SLUICE_LEASE_MS: String(LEASE_MS),
+    SLUICE_LEASE_GRACE_MS: '100',
+    ...more,
+  })
+  return { stream, outputs: followOutputs(t, stream), environment }
+}
+
+/** Transactions of the simulator, in order, as patterns for those of a test. */
+async function patterns(): Promise<readonly Transaction[]> {
+  const events = await simulatedEvents(200)
+  return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
+}
+
+function paid(pattern: Transaction, id: string, card: string, eventTimeMs: number): Transaction {
+  return { ...pattern, id, card, eventTimeMs }
+}
+
+/** Sends as a producer does at this moment: an idle lane goes by when messages were sent. */
+async function send({ codecs, sendRaw }: TestStream, transactions: readonly Transaction[]) {
+  for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
+    const messages = transactions
+      .filter(({ card }) => partitionOfAscii(card, PARTITION_COUNT) === partition)
+      .map((transaction) => ({
+        key: transaction.card,
+        value: codecs.transaction.encode(transaction),
+        timestamp: String(Date.now()),
+      }))
+    if (messages.length > 0) await sendRaw('transactions', partition, messages)
+  }
+}
+
+async function sendLabel(
+  { codecs, sendRaw }: TestStream,
+  transaction: Transaction,
+  verdict: Label['verdict'],
+) {
+  const { id: transactionId, card, eventTimeMs } = transaction
+  const { merchant, terminal, device, ipNetwork } = transaction
+  const value = codecs.label.encode({
+    ...{ transactionId, card, eventTimeMs, knownAtMs: eventTimeMs, verdict, source: 'analyst' },
+    ...{ merchant, terminal, device, ipNetwork },
+  })
+  await sendRaw('labels', partitionOfAscii(card, PARTITION_COUNT), [{ key: card, value }])
+}
+
+/** Cards of one lane. */
+function cardsOfLane(lane: number): readonly [string, string] {
+  const cards = Array.from({ length: 100 }, (_, index) => `leased-${index}`)
+  const [first, second] = cards.filter((card) => partitionOfAscii(card, PARTITION_COUNT) === lane)
+  return [first ?? '', second ?? '']
+}
+
+function words(alerts: readonly Alert[]) {
+  return alerts.map(({ action, cause, revision }) => `${action} ${cause ?? 'first'} ${revision}`)
+}
+
+test('a model that would block everything stays below the caps until a person resets the breaker', async (t) => {
+  const { stream, outputs, environment } = await setUp(t, 'breaker', {
+    SLUICE_BREAKER_BLOCKS_PER_MINUTE: String(2 * PARTITION_COUNT),
+  })
+  const [pattern] = await patterns()
+  if (pattern === undefined) throw new Error('The simulator made nothing.')
+  // Three a second, for a minute and a half.
+  const burst = Array.from({ length: 300 }, (_, index) =>
+    paid(pattern, `p${index}`, `hit-${index % 150}`, pattern.eventTimeMs + index * 333),
+  )
+  const scorer = await startScorer(t, environment)
+  await send(stream, burst)
+  await outputs.readToEnd()
+  const firsts = outputs.alerts.filter(({ revision }) => revision === 0)
+  const blocks = firsts.filter(({ action }) => action === 'block')
+  ok(blocks.length > 0, 'nothing was blocked at all')
+  strictEqual(firsts.length, burst.length)
+  for (const { eventTimeMs: endMs } of blocks) {
+    const within = blocks.filter(
+      ({ eventTimeMs }) => eventTimeMs <= endMs && eventTimeMs > endMs - 60_000,
+    )
+    ok(within.length <= 2 * PARTITION_COUNT, `${within.length} blocks in a minute`)
+  }
+  const flags = firsts.filter(({ action }) => action === 'flag')
+  ok(flags.length > 0)
+  ok(flags.every(({ marks }) => marks.includes('breaker_open')))
+  const open = await scorer.metric('sluice_breakers_open')
+  ok(open > 0)
+  strictEqual(await scorer.metric('sluice_breaker_trips_total'), open)
+
+  const shown = await runSluice(['breaker', 'status', '--json'], environment)
+  strictEqual(shown.code, 0, shown.stderr)
+  const status = JSON.parse(shown.stdout) as { readonly lanes: readonly { isOpen: boolean }[] }
+  strictEqual(status.lanes.filter(({ isOpen }) => isOpen).length, open)
+  const reset = await runSluice(
+    ['breaker', 'reset', '--reason', 'a bad model', '--json'],
+    environment,
+  )
+  strictEqual(reset.code, 0, reset.stderr)
+  strictEqual((JSON.parse(reset.stdout) as { readonly resets: number }).resets, 1)
+  const before = outputs.alerts.length
+  await send(stream, [paid(pattern, 'later', 'hit-0', pattern.eventTimeMs + 600_000)])
+  await outputs.until('a block after the reset', () =>
+    outputs.alerts
+      .slice(before)
+      .some(({ action, revision }) => action === 'block' && revision === 0),
+  )
+})
+
+test('a lease ends once: by event time, by the clock of a quiet lane, by a label', async (t) => {
+  const { stream, outputs, environment } = await setUp(t, 'leases')
+  const [pattern] = await patterns()
+  if (pattern === undefined) throw new Error('The simulator made nothing.')
+  const [first, second] = cardsOfLane(1)
+  const startMs = pattern.eventTimeMs
+  const scorer = await startScorer(t, environment)
+  const all = (card: string) => outputs.alerts.filter((alert) => alert.card === card)
+
+  // Extended, and then over by event time as the other card pays.
+  await send(stream, [
+    paid(pattern, 'a1', first, startMs),
+    paid(pattern, 'a2', first, startMs + 10_000),
+  ])
+  await outputs.until('the extension', () => all(first).length === 3)
+  await send(stream, [paid(pattern, 'b1', second, startMs + 10_000 + LEASE_MS)])
+  await outputs.until('the first release', () => all(first).length === 4)
+  deepStrictEqual(words(all(first)), [
+    'block first 0',
+    'block first 0',
+    'block extended 1',
+    'release expired 2',
+  ])
+  // Nothing comes that would move time on to the end of the other lease, but for this, half a second before.
+  await send(stream, [paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500)])
+  await outputs.until('the release of a quiet lane', () => all(second).length === 2)
+  deepStrictEqual(words(all(second)), ['block first 0', 'release expired 1'])
+
+  const labelled = paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500)
+  await sendLabel(stream, labelled, 'fraud')
+  await outputs.until('the confirmation', () => all(first).length === 6)
+  strictEqual(all(first)[5]?.lease?.grade, 'confirmed')
+  await sendLabel(stream, labelled, 'genuine')
+  await outputs.until('the correction', () => all(first).length === 7)
+  deepStrictEqual(words(all(first)).slice(4), [
+    'block first 0',
+    'block extended 1',
+    'release correction 2',
+  ])
+  await outputs.until('the last tombstone', () => outputs.liveLeases.size === 0)
+  await eventually('the metrics', async () => {
+    return (await scorer.metric('sluice_leases_live')) === 0
+  })
+  strictEqual(await scorer.metric('sluice_leases_released_total', 'cause="expired"'), 2)
+  strictEqual(await scorer.metric('sluice_leases_extended_total'), 2)
+})
+
+test('a person releases a card; who asks again, or for a card that is not blocked, is told', async (t) => {
+  const { stream, outputs, environment } = await setUp(t, 'release')
+  const [pattern] = await patterns()
+  if (pattern === undefined) throw new Error('The simulator made nothing.')
+  const [card, other] = cardsOfLane(2)
+  await startScorer(t, environment)
+  await send(stream, [
+    paid(pattern, 'c1', card, pattern.eventTimeMs),
+    paid(pattern, 'c2', other, pattern.eventTimeMs),
+  ])
+  await outputs.until('two leases', () => outputs.liveLeases.size === 2)
+  const release = (what: string) =>
+    runSluice(['release', what, '--reason', 'the holder called', '--json'], environment)
+  const byCard = await release(card)
+  strictEqual(byCard.code, 0, byCard.stderr)
+  await outputs.until('the release', () => outputs.alerts.length === 3)
+  const again = await release(card)
+  strictEqual(again.code, 1)
+  ok(again.stderr.includes('SLUICE_LEASE_NOT_FOUND'), again.stderr)
+  const byAlert = await release(outputs.liveLeases.get(other)?.alertId ?? '')
+  strictEqual(byAlert.code, 0, byAlert.stderr)
+  await outputs.until('the other release', () => outputs.alerts.length === 4)
+  await outputs.until('the tombstones', () => outputs.liveLeases.size === 0)
+  deepStrictEqual(words(outputs.alerts).slice(2), ['release person 1', 'release person 1'])
+})
