@@ -1,7 +1,7 @@
 // Goal: what a published policy decided is computed again by that policy, found by its digest. Method: a policy whose rules
 // look at the amount alone is applied before the scorer starts; the replay finds it in the store, or says that it is gone.
 
-import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -43,7 +43,7 @@ test('decisions of a published policy are replayed by it; without it nothing is 
   strictEqual(applied.code, 0, applied.stderr)
   await startScorer(t, environment)
   await stream.send(await simulatedEvents(600, { cards: 60 }))
-  await outputs.until('all answers', () => outputs.isCaughtUp && outputs.alerts.length > 0)
+  await outputs.until('all answers', () => outputs.isCaughtUp)
   ok(outputs.blocks.every(({ block }) => block.policyVersion > 0))
 
   const replay = async (places: Readonly<Record<string, string>>) => {
@@ -54,16 +54,11 @@ test('decisions of a published policy are replayed by it; without it nothing is 
     ok(stdout !== '', stderr)
     return { code, ran: JSON.parse(stdout) as Ran }
   }
+  ok(outputs.blocks.some(({ block }) => block.decisions.some(({ rules }) => rules.length > 0)))
   const { code, ran } = await replay({})
   deepStrictEqual([code, ran.mismatched, ran.first], [0, 0, []])
   ok(ran.reasons > 0)
   const gone = await replay({ SLUICE_MODEL_STORE: temporaryFolder(t, 'empty') })
   strictEqual(gone.code, 1)
   strictEqual(gone.ran.leftOut['policy_gone'], gone.ran.decisions)
-
-  const alert = outputs.alerts.find(({ rules }) => rules.length > 0)
-  ok(alert !== undefined)
-  const told = await runSluice(['explain', alert.alertId], environment)
-  strictEqual(told.code, 0, told.stderr)
-  match(told.stdout, /large-amount \(flag\): \d+ cents/)
 })
