@@ -11,34 +11,13 @@ import {
 } from '../core/decision/reasons.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { Verifier } from '../core/scoring/scoring-model.ts'
-import type { Counterfactual, Outcome, Reason } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
+import type { Explained, Why } from './explained.ts'
 import { findCounterfactuals } from './find-counterfactuals.ts'
-import type { VerifiedRow } from './verify-rows.ts'
 import { verifyChanged, type ChangedRow } from './what-if.ts'
 
 /** Features that the large net is asked about, of those that matter most to the small one. */
 const CANDIDATES_MAX = 2 * REASONS_MAX
-
-/** A row that wants reasons, and what it came to. */
-export interface Explained {
-  readonly row: Float64Array
-  readonly score: number
-  readonly draftScore: number
-  /** What the large net read; null when the draft decided. */
-  readonly verified: VerifiedRow | null
-  readonly outcome: Outcome
-  /** What the row would come to with another row and score; pure. */
-  readonly outcomeOf: (row: Float64Array, score: number) => Outcome
-}
-
-export interface Why {
-  readonly reasons: readonly Reason[]
-  /** Null when not even the strongest features at their usual values give a milder outcome. */
-  readonly counterfactual: Counterfactual | null
-}
-
-export const NO_WHY: Why = { reasons: [], counterfactual: null }
 
 type Options = Pick<DecideOptions, 'usual' | 'score' | 'verify'>
 

@@ -17,7 +17,7 @@ import {
 import type { Drop } from '../core/decision/reasons.ts'
 import type { Counterfactual } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
-import type { Explained } from './explain-batch.ts'
+import type { Explained } from './explained.ts'
 import { scoreChanged, type Change, type ChangedRow } from './what-if.ts'
 
 /** Features of one row between whose value and usual value a change is looked for: of the strongest. */

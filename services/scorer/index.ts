@@ -1,12 +1,8 @@
 // Public entry of the scorer for commands that compute decisions again: what decides and explains, without the process.
 
 export { explainRows } from './explain-batch.ts'
-export type { Explained, Why } from './explain-batch.ts'
-export { decideBatch } from './micro-batch.ts'
-export type { DecidedBatch } from './micro-batch.ts'
-export type { DecideOptions } from './decide-options.ts'
-export type { LaneEntry, LaneLabel } from './fold-batch.ts'
+export type { Explained } from './explained.ts'
 export { policyOf } from './policies/policy.ts'
 export type { PolicySettings } from './policies/policy.ts'
 export { revisedMarksOf } from './revise.ts'
-export { loadScorerConfig, readBreakers } from './config.ts'
+export { readBreakers } from './config.ts'

@@ -51,13 +51,14 @@ export async function verifyChanged(
   const amountsMinor = new Float64Array(asked.length)
   for (const [place, at] of asked.entries()) {
     const each = changed[at]
-    if (each?.verified == null) continue
+    const verified = each?.verified ?? null
+    if (each === undefined || verified === null) continue
     writeChanged(each, rows, place)
-    sequences.set(each.verified.sequence, place * SEQUENCE_LENGTH)
+    sequences.set(verified.sequence, place * SEQUENCE_LENGTH)
     // The sequence compares earlier amounts with this one.
     const amount = each.changes.find(({ feature }) => feature === AMOUNT_FEATURE)
     amountsMinor[place] =
-      amount === undefined ? each.verified.amountMinor : Math.round(amount.value * MINOR_PER_UNIT)
+      amount === undefined ? verified.amountMinor : Math.round(amount.value * MINOR_PER_UNIT)
   }
   const found = await verifier.score({ rows, sequences, amountsMinor }, asked.length)
   for (const [place, at] of asked.entries()) scores[at] = found[place] ?? NaN

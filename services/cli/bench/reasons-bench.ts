@@ -131,10 +131,11 @@ async function flagThreshold(): Promise<number> {
 }
 
 async function scoresOf(
-  { score, verifier }: ScoringModel,
+  model: ScoringModel,
   { rows, sequences, amountsMinor }: VerifiableRows,
 ): Promise<Float64Array> {
-  const drafts = await score(rows, SAMPLE_ROWS)
+  const { verifier } = model
+  const drafts = await model.score(rows, SAMPLE_ROWS)
   if (verifier === null) return drafts
   const asked = verifiedRows(drafts, verifier.verifyFrom)
   const part = (from: Float64Array, width: number): Float64Array => {

@@ -223,18 +223,11 @@ async function measureOnServers(
 > {
   const deps = { servers, signal, onProgress: printProgress }
   const { cards } = options
+  const load = { transactions: options.count, cards, batchSizeMax: options.batch }
+  const inRounds = { ...load, runs: options.runs }
   const profileFile = options.profile === undefined ? null : resolve(options.profile)
   const replay = names.includes('replay')
-    ? await runReplayBench(
-        {
-          transactions: options.count,
-          runs: options.runs,
-          batchSizeMax: options.batch,
-          cards,
-          profileFile,
-        },
-        deps,
-      )
+    ? await runReplayBench({ ...inRounds, profileFile }, deps)
     : null
   const live = names.includes('live')
     ? await runLiveBench(
@@ -248,33 +241,18 @@ async function measureOnServers(
         deps,
       )
     : null
-  const sizing = names.includes('sizing')
-    ? await runSizingBench(
-        { transactions: options.count, cards, batchSizeMax: options.batch },
-        deps,
-      )
-    : null
+  const sizing = names.includes('sizing') ? await runSizingBench(load, deps) : null
   const takeover = names.includes('takeover')
     ? await runTakeoverBench({ ratePerSecond: options.rate, cards }, deps)
     : null
-  const tracing = names.includes('tracing')
-    ? await runTracingBench(
-        { transactions: options.count, runs: options.runs, batchSizeMax: options.batch, cards },
-        deps,
-      )
-    : null
+  const tracing = names.includes('tracing') ? await runTracingBench(inRounds, deps) : null
   const features = names.includes('features')
     ? await runFeaturesBench(featuresOptions(options), { ...deps, codecs: servers.codecs })
     : null
   const swap = names.includes('swap')
     ? await runSwapBench({ ratePerSecond: options.rate, cards }, deps)
     : null
-  const reasons = names.includes('reasons')
-    ? await runReasonsBench(
-        { transactions: options.count, runs: options.runs, batchSizeMax: options.batch, cards },
-        deps,
-      )
-    : null
+  const reasons = names.includes('reasons') ? await runReasonsBench(inRounds, deps) : null
   const profile =
     profileFile === null || replay === null
       ? null

@@ -7,6 +7,7 @@ export const MISMATCHES = [
   'marks',
   'score',
   'cascade',
+  'rules',
   'outcome',
   'rules',
   'reasons',

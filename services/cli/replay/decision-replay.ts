@@ -7,10 +7,11 @@ import { reasonOf } from '../../core/features/row-comparison.ts'
 import { OUTCOMES, type DecisionRecord } from '../../core/wire/records.ts'
 import type { RecordedBlock } from '../../core/features/replay-records.ts'
 import { LEFT_OUT, ReplayTally, type LeftOut } from './compared.ts'
+import type { Deciding } from './deciding.ts'
 import { judgeDecisions } from './judge-decisions.ts'
 import { judgeRevisions } from './judge-revisions.ts'
-import type { ModelsByDigest, ReplayModel } from './models-by-digest.ts'
-import type { PoliciesByDigest, Rule } from './replay-policies.ts'
+import type { ModelsByDigest } from './models-by-digest.ts'
+import type { PoliciesByDigest } from './replay-policies.ts'
 import {
   replayedDecisionOf,
   replayedRevisionsOf,
@@ -22,12 +23,6 @@ import {
 const OUTCOMES_MAX = 1_000_000
 /** Rows of one question to the model. */
 const CHUNK_ROWS = 1_024
-
-/** What decides the decisions of a block. */
-export interface Deciding extends ReplayModel {
-  /** Null when no policy with the block's digest is known. */
-  readonly rule: Rule | null
-}
 
 export interface DecisionReplayOptions {
   readonly models: Pick<ModelsByDigest, 'find'>

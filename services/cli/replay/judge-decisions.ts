@@ -8,7 +8,7 @@ import { CASCADE_MARKS, needsVerification, type CascadeMark } from '../../core/s
 import type { DecisionRecord, Outcome, Reason } from '../../core/wire/records.ts'
 import { explainRows, type Explained } from '../../scorer/index.ts'
 import type { Mismatch, ReplayTally } from './compared.ts'
-import type { Deciding } from './decision-replay.ts'
+import type { Deciding } from './deciding.ts'
 import type { Rule } from './replay-policies.ts'
 import type { ReplayedDecision } from './replayed-decision.ts'
 import { draftScoresOf, targetScoresOf } from './score-again.ts'

@@ -4,7 +4,7 @@ import { isScore } from '../../core/decision/decide.ts'
 import { needsVerification, type CascadeMark } from '../../core/scoring/cascade.ts'
 import { revisedMarksOf } from '../../scorer/index.ts'
 import type { ReplayTally } from './compared.ts'
-import type { Deciding } from './decision-replay.ts'
+import type { Deciding } from './deciding.ts'
 import type { ReplayedRevision, RowToScore } from './replayed-decision.ts'
 import { draftScoresOf, targetScoresOf } from './score-again.ts'
 

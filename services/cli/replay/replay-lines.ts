@@ -10,7 +10,7 @@ const WHY_LEFT_OUT: Readonly<Record<LeftOut, string>> = {
   behind_reach: 'came behind the reach, where the state may be gone',
   outside_sample: 'cards that did not fit into memory',
   model_gone: 'their model is in no folder and not in the store: name its folder with --model',
-  policy_gone: 'their policy is not known here: set SLUICE_LEASE_MS as the scorer had it',
+  policy_gone: 'their policy is not in the store, or SLUICE_LEASE_MS is not as the scorer had it',
   target_unknown: 'what the large net read, or whether it answered in time, cannot be known again',
   reasons_inexact: 'reasons are compared only where scores are compared bit for bit',
   first_decision_unknown: 'repeats of a decision that is no longer there',

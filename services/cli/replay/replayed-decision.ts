@@ -44,8 +44,8 @@ export interface ReplayedRevision {
   readonly offset: number
   readonly revision: number
   readonly transaction: Transaction
-  readonly before: RowToScore
-  readonly after: RowToScore
+  readonly before: RowToScore & Pick<ComputedRow, 'isApproximate'>
+  readonly after: RowToScore & Pick<ComputedRow, 'isApproximate'>
 }
 
 /** Null for what could not be recomputed. */
@@ -70,7 +70,8 @@ export function replayedDecisionOf(of: ReplayedRow): ReplayedDecision | null {
 export function replayedRevisionsOf(of: ReplayedCause): readonly ReplayedRevision[] {
   const { block, causeOffset, recomputed, history } = of
   return recomputed.map(({ offset, revision, transaction, amountMinor, before, after }) => {
-    const rowOf = ({ row, states }: ComputedRow, seenTo: number): RowToScore => ({
+    const rowOf = ({ row, states, isApproximate }: ComputedRow, seenTo: number) => ({
+      isApproximate,
       row: row.slice(),
       states: states.slice(),
       sequence: sequenceOf(history, transaction, seenTo),

@@ -1,0 +1,64 @@
+// Goal: what a published policy decided is computed again by that policy, found by its digest. Method: a policy whose rules
+// look at the amount alone is applied before the scorer starts; the replay finds it in the store, or says that it is gone.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { temporaryFolder } from '../support/model-variants.ts'
+import { followOutputs } from '../support/outputs.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import { runSluice } from '../support/sluice-command.ts'
+import { openStream, simulatedEvents } from '../support/streams.ts'
+
+const POLICY = `apiVersion: sluice/v1
+name: cards
+match: first
+segments:
+  - name: large
+    when: transaction.referenceMinor >= 5000
+rules:
+  - name: large-amount
+    when: transaction.referenceMinor >= 5000
+    outcome: flag
+    reason: "{transaction.referenceMinor} cents"
+`
+
+interface Ran {
+  readonly decisions: number
+  readonly mismatched: number
+  readonly reasons: number
+  readonly first: readonly unknown[]
+  readonly leftOut: Readonly<Record<string, number>>
+}
+
+test('decisions of a published policy are replayed by it; without it nothing is proven', async (t) => {
+  const stream = await openStream(t, 'replay-policy')
+  const outputs = followOutputs(t, stream)
+  const store = temporaryFolder(t, 'store')
+  const environment = stream.environment({ SLUICE_MODEL_STORE: store, SLUICE_MODE: 'enforce' })
+  const file = join(temporaryFolder(t, 'policy'), 'policy.yaml')
+  writeFileSync(file, POLICY)
+  const applied = await runSluice(['policy', 'apply', file, '--reason', 'a test'], environment)
+  strictEqual(applied.code, 0, applied.stderr)
+  await startScorer(t, environment)
+  await stream.send(await simulatedEvents(600, { cards: 60 }))
+  await outputs.until('all answers', () => outputs.isCaughtUp)
+  ok(outputs.blocks.every(({ block }) => block.policyVersion > 0))
+
+  const replay = async (places: Readonly<Record<string, string>>) => {
+    const { code, stdout, stderr } = await runSluice(['replay', '--all', '--json'], {
+      ...environment,
+      ...places,
+    })
+    ok(stdout !== '', stderr)
+    return { code, ran: JSON.parse(stdout) as Ran }
+  }
+  ok(outputs.blocks.some(({ block }) => block.decisions.some(({ rules }) => rules.length > 0)))
+  const { code, ran } = await replay({})
+  deepStrictEqual([code, ran.mismatched, ran.first], [0, 0, []])
+  ok(ran.reasons > 0)
+  const gone = await replay({ SLUICE_MODEL_STORE: temporaryFolder(t, 'empty') })
+  strictEqual(gone.code, 1)
+  strictEqual(gone.ran.leftOut['policy_gone'], gone.ran.decisions)
+})
