@@ -150,6 +150,8 @@ function blockOf(samples: readonly DecidedSample[], featureListHash: string): De
     featureStates: null,
     decisions: samples.map(recordOf),
     deadLetterOffsets: [],
+    digestSalts: Buffer.alloc(0),
+    erased: [],
   }
 }
 
