@@ -7,15 +7,16 @@ type Waits = (alert: string) => Promise<unknown>
 
 /** Makes each, waits for its alert, repairs it, and waits until the alert is gone. */
 export async function breakPolicies(
-  { healthyPolicies, failingPolicy, wantPolicies }: ObservedSystem,
+  system: ObservedSystem,
   fires: Waits,
   clears: Waits,
 ): Promise<void> {
+  const { healthyPolicies, failingPolicy } = system
   const faults = { SluicePolicyRefused: 'f'.repeat(64), SluicePolicyFails: failingPolicy }
   for (const [alert, digest] of Object.entries(faults)) {
-    await wantPolicies(activated(healthyPolicies, digest))
+    await system.wantPolicies(activated(healthyPolicies, digest))
     await fires(alert)
-    await wantPolicies(healthyPolicies)
+    await system.wantPolicies(healthyPolicies)
     await clears(alert)
   }
 }

@@ -116,10 +116,11 @@ test('an array header that claims 2^30 items is rejected at its field, without t
   assert.ok(minimal !== undefined)
   const { codec } = minimal
   const valid = codec.encode(minimal.minimal)
-  // The last byte is the empty list of dead-letter offsets, the one before it the empty decisions.
+  // The last bytes are empty: what was erased, salts, dead-letter offsets, decisions.
   for (const [cut, field] of [
-    [1, 'deadLetterOffsets'],
-    [2, 'decisions'],
+    [1, 'erased'],
+    [3, 'deadLetterOffsets'],
+    [4, 'decisions'],
   ] as const) {
     const bytes = Buffer.concat([valid.subarray(0, valid.length - cut), claim])
     assert.deepStrictEqual(codec.decode(bytes), { ok: false, reason: 'malformed', field })
