@@ -36,6 +36,8 @@ export interface EnforcerOptions {
   readonly log: Logger
   /** Once payments are answered, which may take a while after a restart. */
   readonly onReady?: (ports: { readonly http: number; readonly metrics: number }) => void
+  /** Told of receipts once they are committed. */
+  readonly onReceipts?: (receipts: readonly Answer[]) => void
 }
 
 /** Runs until the signal comes. @throws SluiceError as `openAnsweringReader`, or SLUICE_CONFIG_INVALID for the port. */
@@ -68,7 +70,7 @@ async function run(
     ...config,
     name,
     topics: ['alerts', 'alerts-resent'],
-    sinceMs: clock.nowMs() - config.leaseMs - AHEAD_MS_MAX,
+    sinceMs: Math.max(0, clock.nowMs() - config.leaseMs - AHEAD_MS_MAX),
     log,
   })
   opened.push(reader)
@@ -115,7 +117,8 @@ async function run(
   )
 }
 
-interface Answer {
+/** An alert, and what was answered. */
+export interface Answer {
   readonly alert: Alert
   readonly enforced: Enforced
 }
@@ -151,6 +154,7 @@ class Enforcer {
     }
     await this.#reader.answer(batch, this.#receiptsOf(answers))
     for (const { enforced } of answers) this.#telemetry.receiptWritten(enforced)
+    if (answers.length > 0) this.#options.onReceipts?.(answers)
   }
 
   #applyOne(value: Buffer | null, isAnswered: boolean): Answer | null {

@@ -9,6 +9,7 @@ import { PARTITION_COUNT_DEFAULT, createTopics, deleteTopics } from '../../platf
 import { deleteStreamState } from '../../platform/redis/delete-stream-state.ts'
 import { openRedis } from '../../platform/redis/redis-client.ts'
 import type { RedisConnection } from '../../platform/redis/redis-connection.ts'
+import { DEMO_ENFORCER } from './demo-enforcer.ts'
 import { demoIdOf, demoName } from './demo-record.ts'
 
 const REDIS_COMMAND_MS_MAX = 5_000
@@ -71,10 +72,14 @@ export async function removeDemo(
   await Promise.all([
     attempt('topics', () => deleteTopics(admin, `${demoName(id)}.`)),
     // Absent when the scorer never came as far as to commit.
-    admin.deleteGroups([demoName(id)]).catch(() => undefined),
+    admin.deleteGroups(groupsOf(id)).catch(() => undefined),
     attempt('Redis keys', () => deleteState(redis, demoName(id))),
   ])
   return failures
+}
+
+function groupsOf(id: string): string[] {
+  return [demoName(id), `${demoName(id)}.sluice-enforcer-${DEMO_ENFORCER}`]
 }
 
 async function deleteState(connection: RedisConnection, streamId: string): Promise<void> {

@@ -46,7 +46,7 @@ export async function finishRun(
   screen.say('all is decided; counting what is in the topics')
   const tally = await tallyTopics(run, topicPrefix, run.codecs, signal)
   const { flag, block, release, unknown } = tally.alerts
-  const received = (): number => subscriber.all.total + subscriber.counts.notRead
+  const received = (): number => subscriber.counts.received + subscriber.counts.notRead
   // The subscriber may be a fetch behind; what it has not got after that is a finding.
   await pollUntil(() => received() >= flag + block + release + unknown, {
     limitMs: SUBSCRIBER_WAIT_MS,
@@ -61,7 +61,7 @@ export async function finishRun(
     fault,
     isDecided,
     received: {
-      alerts: subscriber.all.total,
+      alerts: subscriber.counts.received,
       notRead: subscriber.counts.notRead,
       p50Ms: subscriber.all.percentileMs(0.5),
       p99Ms: subscriber.all.percentileMs(0.99),

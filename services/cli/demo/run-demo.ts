@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import type { Admin } from 'kafkajs'
 import { createAlertsTelemetry, type AlertsTelemetry } from '../../alerts/index.ts'
+import type { Alert } from '../../core/wire/records.ts'
 import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
@@ -20,6 +21,7 @@ import type { DemoPlan } from './demo-plan.ts'
 import { demoName, readLivingDemos, writeDemoRecord } from './demo-record.ts'
 import { createDemoTopics, leftoverDemoIds, openDemoAdmin, removeDemo } from './demo-traces.ts'
 import { openProducer, type DemoProducer } from './demo-producer.ts'
+import { enforcerLine, openDemoEnforcer, type DemoEnforcer } from './demo-enforcer.ts'
 import { finishRun, type RunEnd } from './finish-run.ts'
 import { startRestartableScorer, type RestartableScorer } from './restartable-scorer.ts'
 import { openScreen, type Screen } from './screen.ts'
@@ -30,6 +32,8 @@ import { openRedisGate } from './watch/redis-gate.ts'
 import { openWatchedRun, type WatchedRun } from './watch/watched-run.ts'
 
 const METRICS_PORT = 9_465
+/** Of the event time, which runs fast here: blocks are seen to end. */
+const LEASE_MS = 4 * 3_600_000
 
 /** A demo that runs. */
 export interface Demo {
@@ -42,6 +46,7 @@ export interface Demo {
   readonly codecs: Codecs
   readonly scorer: RestartableScorer
   readonly subscriber: Subscriber
+  readonly enforcer: DemoEnforcer
   readonly producer: DemoProducer
   readonly watched: WatchedRun | null
   readonly screen: Screen
@@ -99,8 +104,10 @@ async function openDemo(
   if (gate !== null) opened.push(gate)
   const env = scorerEnv(plan, stack, gate?.url ?? stack.redis.url)
   const target = { brokers, security, topicPrefix, codecs }
-  const { subscriber, scorer, metrics } = await startProcesses(env, target, screen, signal, opened)
-  introduce(plan, scorer.metricsPort, metrics.port, screen)
+  const { subscriber, enforcer, scorer, metrics } = await startProcesses(
+    ...([env, target, screen, signal, opened] as const),
+  )
+  introduce(plan, scorer.metricsPort, metrics.port, enforcer.port, screen)
   void removeLeftovers(admin, stack, stateFolder, screen)
   const producer = openProducer(plan, target, (file, mapping) => {
     screen.say(`columns of ${file}: ${mappingText(mapping)}`)
@@ -124,13 +131,14 @@ async function openDemo(
     codecs,
     scorer,
     subscriber,
+    enforcer,
     producer,
     watched,
     screen,
   }
 }
 
-/** Starts the subscriber, the scorer and the page of metrics together; what has started is closed at the end. */
+/** Starts subscriber, enforcer, scorer and the page of metrics together; what has started is closed at the end. */
 async function startProcesses(
   env: NodeJS.ProcessEnv,
   target: KafkaConnection & { readonly topicPrefix: string; readonly codecs: Codecs },
@@ -140,19 +148,31 @@ async function startProcesses(
 ) {
   const telemetry = createAlertsTelemetry()
   const logFile = join(stackPaths(repositoryRoot()).state, 'demo-scorer.log')
+  let newestEventTimeMs = 0
+  const onAlert = (alert: Pick<Alert, 'eventTimeMs'>): void => {
+    newestEventTimeMs = Math.max(newestEventTimeMs, alert.eventTimeMs)
+  }
   const starts = await Promise.allSettled([
-    openSubscriber({ ...target, telemetry }, screen),
+    openSubscriber({ ...target, telemetry, onAlert }, screen),
+    openDemoEnforcer(target, LEASE_MS, () => newestEventTimeMs, screen),
     startRestartableScorer(env, logFile, signal),
     openMetrics(telemetry),
   ])
-  const [subscriber, scorer, metrics] = starts
+  const [subscriber, enforcer, scorer, metrics] = starts
   if (metrics.status === 'fulfilled') opened.push(metrics.value)
   if (subscriber.status === 'fulfilled') opened.push(subscriber.value)
+  if (enforcer.status === 'fulfilled') opened.push(enforcer.value)
   if (scorer.status === 'fulfilled') opened.push({ close: () => scorer.value.stop() })
   if (metrics.status === 'rejected') throw metrics.reason
   if (subscriber.status === 'rejected') throw subscriber.reason
+  if (enforcer.status === 'rejected') throw enforcer.reason
   if (scorer.status === 'rejected') throw scorer.reason
-  return { subscriber: subscriber.value, scorer: scorer.value, metrics: metrics.value }
+  return {
+    subscriber: subscriber.value,
+    enforcer: enforcer.value,
+    scorer: scorer.value,
+    metrics: metrics.value,
+  }
 }
 
 /** Creates the topics; closing removes them, with all else that the demo has put into Kafka and Redis. */
@@ -204,6 +224,7 @@ function scorerEnv(plan: DemoPlan, stack: Stack, redisUrl: string): NodeJS.Proce
       ? {}
       : { SLUICE_REDIS_URL: redisUrl }),
     SLUICE_MODE: 'enforce',
+    SLUICE_LEASE_MS: String(LEASE_MS),
     SLUICE_TOPIC_PREFIX: `${demoName(plan.id)}.`,
     SLUICE_GROUP_ID: demoName(plan.id),
     SLUICE_STREAM_ID: demoName(plan.id),
@@ -221,9 +242,16 @@ function openMetrics(telemetry: AlertsTelemetry): Promise<{ readonly port: numbe
   })
 }
 
-function introduce(plan: DemoPlan, scorerPort: number, demoPort: number, { say }: Screen): void {
+function introduce(
+  plan: DemoPlan,
+  scorerPort: number,
+  demoPort: number,
+  enforcerPort: number,
+  { say }: Screen,
+): void {
   say(`metrics: scorer http://127.0.0.1:${scorerPort}/metrics`)
   say(`metrics: demo   http://127.0.0.1:${demoPort}/metrics`)
+  say(`enforcer: http://127.0.0.1:${enforcerPort}, which refuses blocked cards and writes receipts`)
   say(
     plan.source.kind === 'simulate'
       ? 'the card traffic is simulated, fraud included; no real cards are in it'
@@ -235,7 +263,7 @@ function introduce(plan: DemoPlan, scorerPort: number, demoPort: number, { say }
 
 /** Shows how things go until the signal, a failure, or the end. */
 async function watch(demo: Demo, signal: AbortSignal): Promise<RunEnd | null> {
-  const { scorer, subscriber, producer, screen, plan, watched } = demo
+  const { scorer, subscriber, enforcer, producer, screen, plan, watched } = demo
   const interrupted = new Promise<null>((resolve) => {
     if (signal.aborted) resolve(null)
     signal.addEventListener('abort', () => {
@@ -245,6 +273,7 @@ async function watch(demo: Demo, signal: AbortSignal): Promise<RunEnd | null> {
   const broken = Promise.race([
     scorer.failed.then((error) => Promise.reject(error)),
     subscriber.failed,
+    enforcer.failed,
     producer.done.then(() => new Promise<never>(() => undefined)),
   ])
   const closeStatus = showStatus(demo)
@@ -265,5 +294,6 @@ async function watch(demo: Demo, signal: AbortSignal): Promise<RunEnd | null> {
   } finally {
     await watched?.writeBoards()
     closeStatus()
+    screen.say(enforcerLine(enforcer))
   }
 }

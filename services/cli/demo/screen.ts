@@ -3,7 +3,8 @@
 
 import type { Alert } from '../../core/wire/records.ts'
 import { printLine, printProgress } from '../command.ts'
-import { alertLine, wantsColor } from './alert-line.ts'
+import type { Enforced } from '../../core/live-blocks.ts'
+import { alertLine, receiptLine, wantsColor, whyNotLine } from './alert-line.ts'
 
 const CLEAR_LINE = '\r\u001b[K'
 const STATUS_EVERY_MS = 5_000
@@ -12,6 +13,8 @@ const ALERT_LINES_PER_SECOND_MAX = 40
 
 export interface Screen {
   readonly alert: (alert: Alert) => void
+  /** What the enforcer answered. */
+  readonly receipt: (alert: Alert, enforced: Enforced) => void
   /** A line of the demo's own. */
   readonly say: (line: string) => void
   /** Called once a second. */
@@ -58,7 +61,16 @@ export function openScreen(options: { readonly json: boolean }): Screen {
         return
       }
       above(() => {
-        if (mayPrint()) printLine(alertLine(alert, isColored))
+        if (!mayPrint()) return
+        printLine(alertLine(alert, isColored))
+        const whyNot = whyNotLine(alert)
+        if (whyNot !== null) printLine(whyNot)
+      })
+    },
+    receipt(alert, enforced) {
+      if (options.json) return
+      above(() => {
+        if (mayPrint()) printLine(receiptLine(alert, enforced))
       })
     },
     say(line) {

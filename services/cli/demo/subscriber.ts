@@ -1,6 +1,7 @@
 // The demo's own subscriber: it sees alerts as anybody else would, shows them, and measures how soon they came.
 
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
+import type { Alert } from '../../core/wire/records.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { tailAlerts, type AlertsTelemetry } from '../../alerts/index.ts'
@@ -10,7 +11,14 @@ import type { Screen } from './screen.ts'
 const RECENT_ALERTS = 1_000
 
 export interface Subscriber {
-  readonly counts: { readonly flag: number; readonly block: number; readonly notRead: number }
+  readonly counts: {
+    readonly flag: number
+    readonly block: number
+    readonly release: number
+    /** Revisions of flags and blocks included. */
+    readonly received: number
+    readonly notRead: number
+  }
   readonly all: LatencyCounts
   readonly recent: RecentLatencies
   /** Rejects when the subscriber cannot go on; never resolves otherwise. */
@@ -24,10 +32,11 @@ export async function openSubscriber(
     readonly topicPrefix: string
     readonly codecs: Codecs
     readonly telemetry: AlertsTelemetry
+    readonly onAlert: (alert: Alert) => void
   },
   screen: Screen,
 ): Promise<Subscriber> {
-  const counts = { flag: 0, block: 0, notRead: 0 }
+  const counts = { flag: 0, block: 0, release: 0, received: 0, notRead: 0 }
   const all = new LatencyCounts()
   const recent = new RecentLatencies(RECENT_ALERTS)
   const stop = new AbortController()
@@ -45,11 +54,17 @@ export async function openSubscriber(
         },
       },
       ({ alert, receivedAtMs }) => {
-        const latencyMs = receivedAtMs - alert.source.timestampMs
-        all.add(latencyMs)
-        recent.add(latencyMs)
-        if (alert.action === 'block') counts.block += 1
-        else counts.flag += 1
+        counts.received += 1
+        options.onAlert(alert)
+        if (alert.action === 'release') counts.release += 1
+        // A later word on an alert comes when there is something to say, not soon after the payment.
+        if (alert.cause === null) {
+          const latencyMs = receivedAtMs - alert.source.timestampMs
+          all.add(latencyMs)
+          recent.add(latencyMs)
+          if (alert.action === 'block') counts.block += 1
+          else counts.flag += 1
+        }
         screen.alert(alert)
       },
       stop.signal,
