@@ -29,9 +29,7 @@ export function openScreen(options: { readonly json: boolean }): Screen {
   const isColored = wantsColor(isTerminal, process.env)
   let statusLine = ''
   let nextStatusMs = 0
-  let secondStartMs = 0
-  let linesThisSecond = 0
-  let unprinted = 0
+  const budget = new LineBudget()
 
   const above = (print: () => void): void => {
     if (!isTerminal) {
@@ -42,18 +40,6 @@ export function openScreen(options: { readonly json: boolean }): Screen {
     print()
     process.stderr.write(statusLine)
   }
-  const mayPrint = (): boolean => {
-    const nowMs = performance.now()
-    if (nowMs - secondStartMs >= 1_000) {
-      secondStartMs = nowMs
-      linesThisSecond = 0
-      if (unprinted > 0) printLine(`  ... and ${unprinted} more, not shown`)
-      unprinted = 0
-    }
-    linesThisSecond += 1
-    if (linesThisSecond > ALERT_LINES_PER_SECOND_MAX) unprinted += 1
-    return linesThisSecond <= ALERT_LINES_PER_SECOND_MAX
-  }
   return {
     alert(alert) {
       if (options.json) {
@@ -61,7 +47,7 @@ export function openScreen(options: { readonly json: boolean }): Screen {
         return
       }
       above(() => {
-        if (!mayPrint()) return
+        if (!budget.mayPrint()) return
         printLine(alertLine(alert, isColored))
         const whyNot = whyNotLine(alert)
         if (whyNot !== null) printLine(whyNot)
@@ -70,7 +56,7 @@ export function openScreen(options: { readonly json: boolean }): Screen {
     receipt(alert, enforced) {
       if (options.json) return
       above(() => {
-        if (mayPrint()) printLine(receiptLine(alert, enforced))
+        if (budget.mayPrint()) printLine(receiptLine(alert, enforced))
       })
     },
     say(line) {
@@ -90,10 +76,33 @@ export function openScreen(options: { readonly json: boolean }): Screen {
       printProgress(line)
     },
     end() {
-      if (unprinted > 0) printLine(`  ... and ${unprinted} more, not shown`)
-      unprinted = 0
+      budget.tellUnprinted()
       if (isTerminal) process.stderr.write(CLEAR_LINE)
       statusLine = ''
     },
+  }
+}
+
+/** Lines of this second; those beyond the limit are counted and told. */
+class LineBudget {
+  #secondStartMs = 0
+  #lines = 0
+  #unprinted = 0
+
+  mayPrint(): boolean {
+    const nowMs = performance.now()
+    if (nowMs - this.#secondStartMs >= 1_000) {
+      this.#secondStartMs = nowMs
+      this.#lines = 0
+      this.tellUnprinted()
+    }
+    this.#lines += 1
+    if (this.#lines > ALERT_LINES_PER_SECOND_MAX) this.#unprinted += 1
+    return this.#lines <= ALERT_LINES_PER_SECOND_MAX
+  }
+
+  tellUnprinted(): void {
+    if (this.#unprinted > 0) printLine(`  ... and ${this.#unprinted} more, not shown`)
+    this.#unprinted = 0
   }
 }

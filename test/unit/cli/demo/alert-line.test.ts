@@ -2,7 +2,13 @@
 
 import { match, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { alertLine, amountText, wantsColor } from '../../../../services/cli/demo/alert-line.ts'
+import {
+  alertLine,
+  amountText,
+  receiptLine,
+  wantsColor,
+  whyNotLine,
+} from '../../../../services/cli/demo/alert-line.ts'
 import { fullAlert, minimalAlert } from '../../core/wire/samples.ts'
 
 const [reason] = fullAlert.reasons
@@ -18,11 +24,42 @@ test('a line has time, card, amount with currency, action, score and the first r
       currency: 'EUR',
       action: 'block',
       score: 0.98765,
+      cause: null,
+      rules: [],
       reasons: [{ ...reason, text: 'far from home' }],
     },
     false,
   )
   match(line, /^2025-02-03 04:05:06 {2}card-7 +1,234\.56 EUR {2}BLOCK +0\.988 {2}far from home$/)
+})
+
+test('a rule that fired comes before what the model says, and a later word says why it was said', () => {
+  const blocked = { ...fullAlert, action: 'block', cause: null } as const
+  match(alertLine(blocked, false), /Nine payments in one hour\.$/)
+  match(
+    alertLine({ ...blocked, cause: 'extended' }, false),
+    /extended by new evidence, until 2018-/,
+  )
+  match(alertLine({ ...blocked, action: 'release', cause: 'expired' }, false), /its time is over$/)
+})
+
+test('below a block stands what would have made it milder, below a later word nothing', () => {
+  const blocked = { ...fullAlert, action: 'block', cause: null } as const
+  match(whyNotLine(blocked) ?? '', /^ +With 2 payments in one hour/)
+  strictEqual(whyNotLine({ ...blocked, cause: 'extended' }), null)
+  strictEqual(whyNotLine({ ...blocked, counterfactual: null }), null)
+})
+
+test('a receipt says what was done with which card, and why not', () => {
+  const alert = { ...minimalAlert, card: 'card-\u001b7', action: 'block' } as const
+  match(
+    receiptLine(alert, { status: 'too_late', reason: 'lease_over' }),
+    /^ +receipt: block of card-\?7 too late \(lease over\)$/,
+  )
+  match(
+    receiptLine({ ...alert, action: 'release' }, { status: 'applied', reason: null }),
+    /release of card-\?7 applied$/,
+  )
 })
 
 test('an alert without score or reason says so instead of showing zero', () => {
