@@ -88,6 +88,11 @@ class PolicyReader {
     this.#refuseRepeats('lists', lists)
     this.#refuseRepeats('segments', segments)
     this.#refuseRepeats('rules', policy.rules)
+    // What a breaker has counted is kept by the name of its segment.
+    this.#refuseRepeats(
+      'breakers',
+      policy.breakers.map(({ segment }) => ({ name: segment ?? '(all traffic)' })),
+    )
     root.end()
     return policy
   }

@@ -77,6 +77,12 @@ const FAULTS: readonly [what: string, text: string, where: string, part: string]
     'limits nothing',
   ],
   [
+    'two breakers of all traffic',
+    `${HEAD}breakers: [{windowMinutes: 5, blocksPerMinuteMax: 1}, {windowMinutes: 9, blocksPerMinuteMax: 2}]\n`,
+    '4:11 breakers',
+    'the name (all traffic) more than once',
+  ],
+  [
     'a share above half',
     `${HEAD}controlGroup: {share: 0.9, amountMaxMinor: 1, dayMaxMinor: 1}\n`,
     '4:23 controlGroup.share',
