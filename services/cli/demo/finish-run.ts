@@ -48,7 +48,7 @@ export async function finishRun(
   const { flag, block, release, unknown } = tally.alerts
   const received = (): number => subscriber.counts.received + subscriber.counts.notRead
   // The subscriber may be a fetch behind; what it has not got after that is a finding.
-  await pollUntil(() => received() >= flag + block + release + unknown, {
+  await pollUntil(() => received() >= flag + block + release + unknown + tally.laterWords, {
     limitMs: SUBSCRIBER_WAIT_MS,
     everyMs: SUBSCRIBER_POLL_MS,
     signal,

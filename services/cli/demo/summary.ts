@@ -21,6 +21,8 @@ export interface DemoSummary {
   readonly watermarks: number
   readonly outcomes: Readonly<Record<Outcome, number>>
   readonly alerts: Readonly<Partial<Record<AlertAction, number>>> & { readonly total: number }
+  /** Revisions of them: blocks extended and let go, decisions that a late payment changed. */
+  readonly laterWords: number
   /** Decisions on a transaction id that was decided before. */
   readonly duplicates: number
   readonly repeatedAnswers: number
@@ -83,6 +85,7 @@ export function summarize(tally: TallyResult, run: RunFacts): DemoSummary {
     watermarks: tally.watermarks,
     outcomes: tally.outcomes,
     alerts: { total: flag + block + release + unknown, flag, block },
+    laterWords: tally.laterWords,
     duplicates: tally.duplicates,
     repeatedAnswers: tally.repeatedAnswers,
     repeatedAlerts: tally.repeatedAlerts,
@@ -112,7 +115,7 @@ function problemsOf(tally: TallyResult, run: RunFacts): readonly string[] {
     if (!holds) problems.push(sentence)
   }
   const { transactions, decisions, deadLetters, alerts } = tally
-  const alertCount = alerts.flag + alerts.block + alerts.release + alerts.unknown
+  const alertCount = alerts.flag + alerts.block + alerts.release + alerts.unknown + tally.laterWords
   check(run.isDecided, 'The scorer stood still before everything was decided.')
   check(
     transactions === decisions + deadLetters,
@@ -141,7 +144,7 @@ export function summaryLines(summary: DemoSummary): readonly string[] {
     `${count(transactions)} transactions in = ${count(decisions)} decisions + ${count(deadLetters)} dead letters` +
       ` (${count(summary.duplicates)} of the decisions on duplicates)`,
     `${count(alerts.total)} alerts: ${count(alerts.flag ?? 0)} flag, ${count(alerts.block ?? 0)} block` +
-      ` (${summary.mode ?? 'no'} mode)`,
+      `, and ${count(summary.laterWords)} later words on them (${summary.mode ?? 'no'} mode)`,
     `0 expected, found: ${summary.missing} missing, ${summary.repeatedAnswers + summary.repeatedAlerts} repeated,` +
       ` ${summary.strays} stray`,
     `${summary.eventsPerSecond === null ? 'no' : count(summary.eventsPerSecond)} events/s from first to last commit`,

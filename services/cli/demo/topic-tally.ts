@@ -34,7 +34,10 @@ export interface TallyResult {
   readonly deadLetters: number
   readonly labelDeadLetters: number
   readonly deadLettersByReason: Readonly<Record<string, number>>
+  /** First words, by action. */
   readonly alerts: Readonly<Record<AlertAction, number>>
+  /** Revisions: blocks extended and let go, decisions that a late payment changed. */
+  readonly laterWords: number
   /** Decisions on a transaction id that was decided before: answered, and counted here. */
   readonly duplicates: number
   /** Answers to an offset that had one already. Must be 0. */
@@ -62,6 +65,7 @@ export class TopicTally {
   readonly #offsets = new Map<number, Uint8Array>()
   readonly #alertsSeen = new Set<string>()
   readonly #outcomes: Record<Outcome, number> = { approve: 0, flag: 0, block: 0 }
+  #laterWords = 0
   readonly #alerts: Record<AlertAction, number> = { unknown: 0, flag: 0, block: 0, release: 0 }
   readonly #deadLettersByReason: Record<string, number> = {}
   #decisions = 0
@@ -128,6 +132,7 @@ export class TopicTally {
       labelDeadLetters: this.#labelDeadLetters,
       deadLettersByReason: { ...this.#deadLettersByReason },
       alerts: { ...this.#alerts },
+      laterWords: this.#laterWords,
       duplicates: this.#duplicates,
       repeatedAnswers: this.#repeatedAnswers,
       repeatedAlerts: this.#repeatedAlerts,
@@ -159,11 +164,12 @@ export class TopicTally {
     this.#lastBlock = { backend, modelVersion, modelDigest, mode, alignment }
   }
 
-  #addAlert({ alertId, revision, action }: Alert): void {
+  #addAlert({ alertId, revision, action, cause }: Alert): void {
     const key = `${alertId}/${revision}`
     if (this.#alertsSeen.has(key)) this.#repeatedAlerts += 1
     this.#alertsSeen.add(key)
-    this.#alerts[action] += 1
+    if (cause === null) this.#alerts[action] += 1
+    else this.#laterWords += 1
   }
 
   #addDeadLetter({ value }: TalliedMessage): void {

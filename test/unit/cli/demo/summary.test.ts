@@ -14,6 +14,7 @@ const tally: TallyResult = {
   labelDeadLetters: 0,
   deadLettersByReason: { malformed: 2 },
   alerts: { unknown: 0, flag: 2, block: 1, release: 0 },
+  laterWords: 4,
   duplicates: 1,
   repeatedAnswers: 0,
   repeatedAlerts: 0,
@@ -38,7 +39,7 @@ const run: RunFacts = {
   sent: { transactions: 100, labels: 4 },
   fault: null,
   isDecided: true,
-  received: { alerts: 3, notRead: 0, p50Ms: 20, p99Ms: 60 },
+  received: { alerts: 7, notRead: 0, p50Ms: 20, p99Ms: 60 },
 }
 
 test('a run that adds up has its figures and no problems', () => {
@@ -62,7 +63,7 @@ test('each thing that does not add up is a problem of its own, shown to people',
     [{ decisions: 97 }, {}, /are not 97 decisions and 2 dead letters/],
     [{}, { sent: { transactions: 101, labels: 4 } }, /101 transactions were sent/],
     [{}, { isDecided: false }, /stood still/],
-    [{}, { received: { ...run.received, alerts: 2 } }, /received 2 alerts of 3/],
+    [{}, { received: { ...run.received, alerts: 6 } }, /received 6 alerts of 7/],
   ]
   for (const [tallyChange, runChange, expected] of faults) {
     const summary = summarize({ ...tally, ...tallyChange }, { ...run, ...runChange })

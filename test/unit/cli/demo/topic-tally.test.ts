@@ -59,7 +59,10 @@ function deadLetterOf(topic: string, partition: number, offset: number): Sent {
 }
 
 function alertOf(alertId: string, revision: number, action: 'flag' | 'block'): Sent {
-  const value = codecs.alert.encode({ ...fullAlert, alertId, revision, action })
+  const value = codecs.alert.encode({
+    ...{ ...fullAlert, alertId, revision, action },
+    cause: revision === 0 ? null : 'extended',
+  })
   return ['alerts', { partition: 0, offset: 0, timestampMs: 0, value }]
 }
 
