@@ -111,7 +111,11 @@ test('activate, shadow and rollback change what decides, between batches, and lo
       digest,
       role,
     ]),
-    [[variant.digest, 'active']],
+    [
+      // What the scorer is configured with goes into the store, to be found by a replay.
+      [RELEASED, null],
+      [variant.digest, 'active'],
+    ],
   )
   strictEqual((list['inForce'] as { author: string }).author, 'jo')
 

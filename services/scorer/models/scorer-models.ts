@@ -179,7 +179,10 @@ export async function openConfiguredModel(
     thread: config.scoringThread,
   })
   log.info({ ...model.info, usual: undefined, population: undefined }, 'Model loaded.')
-  await keepModel(storeOf(config), configuredFolder(config), model.info.digest, log)
+  // The released model stays where it is for as long as the installation does, which may be one that cannot be written.
+  if (config.modelStore !== null || config.modelFolder !== null) {
+    await keepModel(storeOf(config), configuredFolder(config), model.info.digest, log)
+  }
   return model
 }
 
