@@ -87,18 +87,15 @@ for (const [name, shape] of Object.entries(shapes)) {
   })
 }
 
+function pay(id: string, card: string, eventTimeMs: number): StreamItem & { kind: 'transaction' } {
+  const transaction = { ...minimalTransaction, id, card, terminal: 'terminal-1', eventTimeMs }
+  return { kind: 'transaction', transaction }
+}
+
 test('a label on an earlier use of an id is the same to a lane, however far the others are', () => {
   const againMs = STREAM_START_MS + 37 * DAY_MS
   const lookMs = againMs + 36 * DAY_MS
-  const pay = (id: string, card: string, eventTimeMs: number): StreamItem => {
-    const terminal = 'terminal-1'
-    return {
-      kind: 'transaction',
-      transaction: { ...minimalTransaction, id, card, terminal, eventTimeMs },
-    }
-  }
   const first = pay('used again', 'card-0', STREAM_START_MS)
-  assert.ok(first.kind === 'transaction')
   const label = labelOf(first.transaction, STREAM_START_MS + 7 * DAY_MS, 'fraud')
   const items: readonly StreamItem[] = [
     { kind: 'label', label },
@@ -119,6 +116,24 @@ test('a label on an earlier use of an id is the same to a lane, however far the 
     assert.deepEqual(rows?.get('1/5'), foldInOrder(stream).get('1/5'), `${entries} of lane 0`)
     assert.equal(rows?.get('1/5')?.row[FEATURE_NAMES.indexOf('terminal_count_30d')], 1)
   }
+})
+
+test('a batch that is decided again after a crash finds what the other lanes knew the first time', () => {
+  const lookMs = STREAM_START_MS + 33 * DAY_MS
+  const items: readonly StreamItem[] = [
+    pay('known', 'card-0', STREAM_START_MS),
+    pay('look', 'card-1', lookMs),
+    pay('far', 'card-0', lookMs + 30 * DAY_MS),
+  ]
+  const stream = dealOut(withStretches(items, 1), 2, (card) => Number(card.slice('card-'.length)))
+  const turn = (lane: number, crashes: boolean): Turn => {
+    return { lane, labels: 50, entries: 50, looks: true, crashes }
+  }
+  // Lane 1 comes to the look, decides it, and crashes; lane 0 goes on as far as it may.
+  const plan = [turn(1, false), turn(0, false), turn(1, true), turn(0, false)]
+  const rows = foldAligned(stream, plan, mayGoOn)
+  assert.deepEqual(rows, foldInOrder(stream))
+  assert.equal(rows.get('1/2')?.row[FEATURE_NAMES.indexOf('terminal_count_30d')], 1)
 })
 
 test('control: lanes that do not wait for each other give other rows', () => {
