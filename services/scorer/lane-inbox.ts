@@ -6,6 +6,7 @@ import { deadLetterOf } from '../core/decision/dead-letter.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
 import type { RateTable } from '../core/currency.ts'
 import type { FoldOptions } from '../core/features/lane-fold.ts'
+import { AlignedBatch } from '../core/stream/alignment.ts'
 import type { LaneCut } from '../core/stream/lane-progress.ts'
 import { redrivenFromOf, type MessagePosition } from '../core/redrive.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
@@ -129,12 +130,14 @@ export class LaneInbox {
 
   /**
    * Takes up to a batch of labels, then up to a batch of transactions while `mayGoOn` allows the next one. The
-   * label watermark handed to it is the newest seen, those just taken included. Null when nothing may be taken.
+   * label watermark handed to it is the newest seen, those just taken included. The batch ends before
+   * a watermark that `batch` refuses. Null when nothing may be taken.
    */
   take(
     nowMs: number,
     labelWatermarkMs: number,
     mayGoOn: (eventTimeMs: number, labelWatermarkMs: number) => boolean,
+    batch = new AlignedBatch(Infinity),
   ): Taken | null {
     const rejected: Rejected[] = []
     const labels = this.#takeLabels(nowMs, rejected)
@@ -154,14 +157,16 @@ export class LaneInbox {
       if ('rejected' in outcome) rejected.push(outcome.rejected)
       else {
         const { entry } = outcome
-        if (
-          entry.kind === 'transaction' &&
-          !mayGoOn(entry.transaction.eventTimeMs, newestLabelWatermarkMs)
-        ) {
+        const mayTake =
+          entry.kind === 'watermark'
+            ? batch.addWatermark(entry.timeMs)
+            : mayGoOn(entry.transaction.eventTimeMs, newestLabelWatermarkMs)
+        if (!mayTake) {
           // Kept decoded: it is asked for again until the other lanes have caught up.
           this.#head = { offset: entry.offset, outcome }
           break
         }
+        if (entry.kind === 'transaction') batch.addTransaction(entry.transaction.eventTimeMs)
         entries.push(entry)
       }
       taken += 1

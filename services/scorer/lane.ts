@@ -5,8 +5,8 @@
 // not matter how the last owner ended.
 
 import { isSluiceError } from '../core/errors.ts'
-import { LaneFold } from '../core/features/lane-fold.ts'
-import { mayGoOn } from '../core/stream/alignment.ts'
+import { LaneFold, type LanePosition } from '../core/features/lane-fold.ts'
+import { AlignedBatch, mayGoOn } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
@@ -201,7 +201,9 @@ export class Lane {
       while (this.#gaps.length > 0) await this.#checkGaps()
       await state.rejoin()
       const startMs = clock.monotonicMs()
-      const taken = inbox.take(clock.nowMs(), fold.position.labelWatermarkMs, this.#gate())
+      const { labelWatermarkMs } = fold.position
+      const batch = this.#batchFrom(fold.position)
+      const taken = inbox.take(clock.nowMs(), labelWatermarkMs, this.#gate(), batch)
       if (taken === null) {
         await this.#waitForMore(inbox, state, turns)
         continue
@@ -256,6 +258,11 @@ export class Lane {
     if (this.#deps.alignment === 'live') return () => true
     return (eventTimeMs, labelWatermarkMs) =>
       mayGoOn(eventTimeMs, this.#partition, labelWatermarkMs, this.#progress)
+  }
+
+  #batchFrom({ newestEventMs, watermarkMs }: LanePosition): AlignedBatch {
+    const isLive = this.#deps.alignment === 'live'
+    return new AlignedBatch(isLive ? Infinity : Math.max(newestEventMs, watermarkMs))
   }
 
   /** Waits for messages; with messages in hand that an aligned replay holds back, for the other lanes. */

@@ -1,6 +1,7 @@
 // An aligned replay without Kafka and Redis: a stream with watermarks dealt out to lanes, which then progress in
 // any order that the alignment allows, in batches, with crashes.
 
+import { AlignedBatch } from '../../services/core/stream/alignment.ts'
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import { LANE_START } from '../../services/core/features/lane-fold.ts'
 import { DAY_MS, HOUR_MS, type StreamItem } from './feature-streams.ts'
@@ -167,16 +168,20 @@ export function foldAligned(
     if (turn.looks) seen[lane] = [...stored.progress]
     const { entryCount, labelCount } = own.at
     const labels = log.labels.slice(labelCount, labelCount + turn.labels)
-    const watermarkMs = Math.max(
+    const labelWatermarkMs = Math.max(
       own.position.labelWatermarkMs,
       ...labels.map((label) => (label.kind === 'watermark' ? label.timeMs : -1)),
     )
     const waiting = log.entries.slice(entryCount, entryCount + turn.entries)
-    const held = waiting.findIndex(
-      (entry) =>
-        entry.kind === 'transaction' &&
-        !gate(entry.transaction.eventTimeMs, lane, watermarkMs, seen[lane] ?? []),
-    )
+    const { newestEventMs, watermarkMs } = own.position
+    const batch = new AlignedBatch(Math.max(newestEventMs, watermarkMs))
+    const held = waiting.findIndex((entry) => {
+      if (entry.kind === 'watermark') return !batch.addWatermark(entry.timeMs)
+      const { eventTimeMs } = entry.transaction
+      if (!gate(eventTimeMs, lane, labelWatermarkMs, seen[lane] ?? [])) return true
+      batch.addTransaction(eventTimeMs)
+      return false
+    })
     const taken = held < 0 ? waiting.length : held
     if (taken + labels.length === 0) return false
     const to = { entryCount: entryCount + taken, labelCount: labelCount + labels.length }

@@ -59,8 +59,7 @@ export function entityValue(
     .toSorted(compareEvents)
   const frauds = knownFrauds(entity.words, timeMs)
   const inWindow = frauds.filter((each) => isWithin(each.eventTimeMs, toMs, windowMs)).length
-  const fraudIds = new Set(frauds.map((each) => each.transactionId))
-  const run = runOf(inside, fraudIds)
+  const run = runOf(inside, new Set(frauds.map((each) => subjectOf(each))))
   const exact = (value: number): EntityValue => ({ value, isEstimate: false })
   switch (aggregate) {
     case 'count':
@@ -109,10 +108,10 @@ function hasTooManyCards(inside: readonly Placed[]): boolean {
 }
 
 /** Newest first, up to the first that is no known fraud. Of crowded hours nothing is known singly. */
-function runOf(inside: readonly Placed[], fraudIds: ReadonlySet<string>): readonly Placed[] {
+function runOf(inside: readonly Placed[], subjects: ReadonlySet<string>): readonly Placed[] {
   const newestFirst = inside.toReversed()
   const end = newestFirst.findIndex(
-    (each) => each.isCrowded || !fraudIds.has(each.past.transaction.id),
+    ({ isCrowded, past }) => isCrowded || !subjects.has(`${past.transaction.id} at ${past.timeMs}`),
   )
   return end < 0 ? newestFirst : newestFirst.slice(0, end)
 }
@@ -125,17 +124,19 @@ export function knownFrauds(words: readonly Word[], asOfMs: number): readonly La
     .filter((word) => word.knownAtMs <= asOfMs)
     // Stable: of two words known at the same time the later one of the log is the last.
     .toSorted((a, b) => a.knownAtMs - b.knownAtMs)
-  const last = new Map(known.map(({ label }) => [label.transactionId, label]))
+  const last = new Map(known.map(({ label }) => [subjectOf(label), label]))
   return [...last.values()].filter(({ verdict }) => verdict === 'fraud')
+}
+
+/** The transaction that a label is about: an id that is used again is another one. */
+function subjectOf({ transactionId, eventTimeMs }: Label): string {
+  return `${transactionId} at ${eventTimeMs}`
 }
 
 /** A genuine word with no fraud before it in the log undoes nothing. */
 function saysSomething({ label }: Word, before: readonly Word[]): boolean {
   if (label.verdict === 'fraud') return true
   return before.some(
-    ({ label: other }) =>
-      other.verdict === 'fraud' &&
-      other.transactionId === label.transactionId &&
-      other.eventTimeMs === label.eventTimeMs,
+    ({ label: other }) => other.verdict === 'fraud' && subjectOf(other) === subjectOf(label),
   )
 }

@@ -153,24 +153,29 @@ function ofEntity(
       return { ...NONE, events, labels: frauds }
     case 'fraud_run':
     case 'fraud_run_age': {
-      const refs = new Set(known.map(({ idRef }) => idRef))
-      const end = events.findLastIndex(({ event }) => !refs.has(event.idRef))
+      const marked = new Set(known.map(keyOf))
+      const end = events.findLastIndex(({ event }) => !marked.has(keyOf(event)))
       const run = events.slice(end + 1)
-      const counted = new Set(run.map(({ event }) => event.idRef))
-      return { ...NONE, events: run, labels: known.filter(({ idRef }) => counted.has(idRef)) }
+      const counted = new Set(run.map(({ event }) => keyOf(event)))
+      return { ...NONE, events: run, labels: known.filter((each) => counted.has(keyOf(each))) }
     }
   }
 }
 
 /** The last word on each transaction among those known by then; of two known at once the later one of the log. */
 function lastWords(labels: readonly KnownLabel[], nowMs: number): readonly KnownLabel[] {
-  const words = new Map<number, KnownLabel>()
+  const words = new Map<string, KnownLabel>()
   for (const label of labels) {
     if (label.knownAtMs > nowMs) continue
-    const before = words.get(label.idRef)
-    if (before === undefined || label.knownAtMs >= before.knownAtMs) words.set(label.idRef, label)
+    const before = words.get(keyOf(label))
+    if (before === undefined || label.knownAtMs >= before.knownAtMs) words.set(keyOf(label), label)
   }
   return [...words.values()]
+}
+
+/** A transaction, for its words: an id may be used again later. */
+function keyOf({ timeMs, idRef }: Pick<KnownLabel, 'timeMs' | 'idRef'>): string {
+  return `${timeMs}/${idRef}`
 }
 
 function isBefore(a: CardEvent, b: CardEvent): boolean {

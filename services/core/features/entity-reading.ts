@@ -199,7 +199,7 @@ export class EntityReading {
         if (timeMs > toMs) continue
         if (timeMs <= fromMs || timeMs < partOtherMs) return
         const id = part.at(index, ENTITY_COLUMN.id)
-        if (labelCount > 0 && this.#frauds.has(id)) {
+        if (labelCount > 0 && this.#frauds.has(id, timeMs)) {
           this.#runTimesMs.push(timeMs)
           this.#runIds.push(id)
         } else {

@@ -25,6 +25,40 @@ export function mayGoOn(
   )
 }
 
+/**
+ * How far a watermark of a batch may lie beyond where the batch's first transaction found its lane: the spare hours for
+ * which parts of entities are kept (ENTITY_RETAIN_MS).
+ */
+const BATCH_SPAN_MS = 2 * BUCKET_MS
+
+/**
+ * What one batch of an aligned replay may hold. Its watermarks let the other lanes go on once the state is written, and
+ * go on they do when this lane crashes before its commit. The batch is then decided again from parts that forget what
+ * lies a reach before the others' newest events, so its watermarks must not lead them far.
+ */
+export class AlignedBatch {
+  #newestMs: number
+  #firstMs: number | null = null
+
+  /** `newestMs` is the newest event time or watermark of the lane before the batch; Infinity where nobody waits. */
+  constructor(newestMs: number) {
+    this.#newestMs = newestMs
+  }
+
+  /** Counts a transaction that is in the batch. */
+  addTransaction(eventTimeMs: number): void {
+    this.#firstMs ??= this.#newestMs
+    this.#newestMs = Math.max(this.#newestMs, eventTimeMs)
+  }
+
+  /** Counts a watermark; false when the batch has to end before it. */
+  addWatermark(timeMs: number): boolean {
+    if (this.#firstMs !== null && timeMs > this.#firstMs + BATCH_SPAN_MS) return false
+    this.#newestMs = Math.max(this.#newestMs, timeMs)
+    return true
+  }
+}
+
 /** Live: true when another lane has not yet come to where the entity windows of this transaction end. */
 export function isLagging(
   eventTimeMs: number,

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { partitionOfAscii } from '../../../services/core/murmur2.ts'
+import { AlignedBatch } from '../../../services/core/stream/alignment.ts'
 import type { Label, Transaction } from '../../../services/core/transaction.ts'
 import { LaneInbox, type InboxOptions } from '../../../services/scorer/lane-inbox.ts'
+import { DAY_MS, HOUR_MS } from '../../support/feature-streams.ts'
 import { minimalLabel, minimalTransaction } from '../core/wire/samples.ts'
 import { codecs } from '../core/wire/wire-fixture.ts'
 
@@ -75,6 +77,26 @@ test('a gap before the first new message is reported with the offset that was ex
   assert.equal(inbox.push('transactions', [transactionAt(5), transactionAt(8)]), 6)
   assert.equal(inbox.push('transactions', [transactionAt(7)]), null)
   assert.equal(inbox.push('transactions', [transactionAt(9)]), null)
+})
+
+test('a batch of an aligned replay ends before a watermark far beyond where its first transaction found the lane', () => {
+  const inbox = new LaneInbox({ ...options, batchSizeMax: 10 }, 0, 0)
+  const farMs = TIME_MS + 2 * HOUR_MS
+  const jumps = [farMs, farMs + 1, farMs + 30 * DAY_MS].map((timeMs, index) => {
+    return watermarkAt(index + 2, timeMs)
+  })
+  const first = [watermarkAt(0, TIME_MS), transactionAt(1, { eventTimeMs: TIME_MS + 1 })]
+  inbox.push('transactions', [...first, ...jumps, transactionAt(5)])
+  const offsetsTaken = (newestMs: number): readonly number[] | undefined => {
+    const taken = inbox.take(NOW_MS, -1, always, new AlignedBatch(newestMs))
+    return taken?.entries.map(({ offset }) => offset)
+  }
+  assert.deepEqual(offsetsTaken(-1), [0, 1, 2])
+  // Watermarks alone lead nobody away from a transaction that may be decided again.
+  assert.deepEqual(offsetsTaken(farMs), [3, 4, 5])
+  const live = new LaneInbox({ ...options, batchSizeMax: 10 }, 0, 0)
+  live.push('transactions', [...first, ...jumps])
+  assert.equal(live.take(NOW_MS, -1, always)?.entries.length, 5)
 })
 
 test('every message that cannot be decided is rejected with its reason, and none is lost', () => {

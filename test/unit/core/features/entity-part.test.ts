@@ -25,17 +25,20 @@ test('a genuine word is kept where it follows a word on the same transaction, an
   )
 })
 
-test('a word on a transaction before the horizon neither counts nor hides another', () => {
+test('a word on another use of an id hides nothing, whether it is forgotten already or not', () => {
+  const againMs = START_MS + 50 * DAY_MS
   const labels = [
-    word(0, START_MS + 50 * DAY_MS, true),
-    { ...word(1, START_MS, false), knownAtMs: START_MS + 55 * DAY_MS },
+    word(0, againMs, true),
+    { ...word(1, START_MS, true), knownAtMs: START_MS + 54 * DAY_MS },
+    { ...word(2, START_MS, false), knownAtMs: START_MS + 55 * DAY_MS },
   ]
   const frauds = new KnownFrauds()
   const asOfMs = START_MS + 60 * DAY_MS
-  frauds.read(labels, 0, 2, asOfMs, START_MS + 1)
-  assert.deepEqual(frauds.found, labels.slice(0, 1))
-  frauds.read(labels, 0, 2, asOfMs, START_MS)
-  assert.deepEqual(frauds.found, [])
+  for (const horizonMs of [START_MS + 1, START_MS]) {
+    frauds.read(labels, 0, labels.length, asOfMs, horizonMs)
+    assert.deepEqual(frauds.found, labels.slice(0, 1))
+    assert.deepEqual([frauds.has(1, againMs), frauds.has(1, START_MS)], [true, false])
+  }
 })
 
 test('of labels the last of the log are kept, and only committed ones are forgotten', () => {

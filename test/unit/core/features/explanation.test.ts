@@ -14,7 +14,16 @@ import {
 import { LogReplay } from '../../../../services/core/features/log-replay.ts'
 import type { RecordedBlock } from '../../../../services/core/features/replay-records.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
-import { HOUR_MS, itemsOf, stepsOf } from '../../../support/feature-streams.ts'
+import {
+  DAY_MS,
+  HOUR_MS,
+  STREAM_START_MS,
+  itemsOf,
+  labelOf,
+  stepsOf,
+  type StreamItem,
+} from '../../../support/feature-streams.ts'
+import { minimalTransaction } from '../wire/samples.ts'
 import { holdsForLong } from '../../../support/property.ts'
 import {
   dealLive,
@@ -122,6 +131,41 @@ test('the value of a feature follows from the transactions and labels that it is
   )
   assert.ok(checked > 1_000)
   assert.ok(revisions > 0)
+})
+
+test('a label on an earlier use of an id is not said to have counted for a later one', () => {
+  const againMs = STREAM_START_MS + 38 * DAY_MS
+  const lookMs = againMs + 8 * DAY_MS
+  const pay = (id: string, eventTimeMs: number): Transaction => {
+    return { ...minimalTransaction, id, card: 'card-0', terminal: 'terminal-1', eventTimeMs }
+  }
+  const first = pay('used again', STREAM_START_MS)
+  const again = pay('used again', againMs)
+  const items: readonly StreamItem[] = [
+    { kind: 'transaction', transaction: first },
+    // Else the next would be a duplicate.
+    { kind: 'transaction', transaction: pay('between', againMs - DAY_MS) },
+    { kind: 'transaction', transaction: again },
+    { kind: 'label', label: labelOf(again, againMs + DAY_MS, 'fraud') },
+    { kind: 'label', label: labelOf(first, againMs + 2 * DAY_MS, 'genuine') },
+    { kind: 'label', label: labelOf(first, againMs + 2 * DAY_MS, 'fraud') },
+    { kind: 'transaction', transaction: pay('look', lookMs) },
+  ]
+  const logs = dealLive(inMemory(items), 1)
+  const blocks = runLive(logs, [])
+  const told = decisionsOf(blocks).map(({ block, index }) => {
+    const [decision, log] = [block.decisions[index], logs[block.partition]]
+    assert.ok(decision !== undefined && log !== undefined)
+    const transaction = transactionAt(log, decision.offset)
+    const { partition } = block
+    return explain(logs, blocks, { partition, decision, transaction }).features()
+  })
+  const feature = told.at(-1)?.find(({ definition }) => definition.name === 'terminal_fraud_run')
+  assert.equal(feature?.recorded, 1)
+  assert.deepEqual(
+    feature.contributors.labels.map(({ timeMs }) => timeMs),
+    [againMs],
+  )
 })
 
 /** A transaction that names no such entity has no list, and a value that is absent. */

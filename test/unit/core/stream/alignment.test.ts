@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
 import { LANE_START } from '../../../../services/core/features/lane-fold.ts'
 import { isLagging, mayGoOn } from '../../../../services/core/stream/alignment.ts'
 import type { LaneProgress } from '../../../../services/core/stream/lane-progress.ts'
@@ -21,6 +22,7 @@ import {
   HOUR_MS,
   STREAM_START_MS,
   itemsOf,
+  labelOf,
   stepsOf,
   type StreamItem,
   type StreamShape,
@@ -84,6 +86,55 @@ for (const [name, shape] of Object.entries(shapes)) {
     )
   })
 }
+
+function pay(id: string, card: string, eventTimeMs: number): StreamItem & { kind: 'transaction' } {
+  const transaction = { ...minimalTransaction, id, card, terminal: 'terminal-1', eventTimeMs }
+  return { kind: 'transaction', transaction }
+}
+
+test('a label on an earlier use of an id is the same to a lane, however far the others are', () => {
+  const againMs = STREAM_START_MS + 37 * DAY_MS
+  const lookMs = againMs + 36 * DAY_MS
+  const first = pay('used again', 'card-0', STREAM_START_MS)
+  const label = labelOf(first.transaction, STREAM_START_MS + 7 * DAY_MS, 'fraud')
+  const items: readonly StreamItem[] = [
+    { kind: 'label', label },
+    first,
+    // Else the next would be a duplicate.
+    pay('between', 'card-0', againMs - DAY_MS),
+    pay('used again', 'card-0', againMs),
+    pay('ahead', 'card-0', lookMs),
+    pay('look', 'card-1', lookMs),
+  ]
+  const stream = dealOut(withStretches(items, 1), 2, (card) => Number(card.slice('card-'.length)))
+  const turn = (lane: number, entries: number): Turn => {
+    return { lane, labels: 50, entries, looks: true, crashes: false }
+  }
+  // The look comes before or after the last payment of lane 0, which makes that lane forget the label.
+  for (const entries of [7, 8]) {
+    const rows = foldAligned(stream, [turn(1, 4), turn(0, entries), turn(1, 1)], mayGoOn)
+    assert.deepEqual(rows?.get('1/5'), foldInOrder(stream).get('1/5'), `${entries} of lane 0`)
+    assert.equal(rows?.get('1/5')?.row[FEATURE_NAMES.indexOf('terminal_count_30d')], 1)
+  }
+})
+
+test('a batch that is decided again after a crash finds what the other lanes knew the first time', () => {
+  const lookMs = STREAM_START_MS + 33 * DAY_MS
+  const items: readonly StreamItem[] = [
+    pay('known', 'card-0', STREAM_START_MS),
+    pay('look', 'card-1', lookMs),
+    pay('far', 'card-0', lookMs + 30 * DAY_MS),
+  ]
+  const stream = dealOut(withStretches(items, 1), 2, (card) => Number(card.slice('card-'.length)))
+  const turn = (lane: number, crashes: boolean): Turn => {
+    return { lane, labels: 50, entries: 50, looks: true, crashes }
+  }
+  // Lane 1 comes to the look, decides it, and crashes; lane 0 goes on as far as it may.
+  const plan = [turn(1, false), turn(0, false), turn(1, true), turn(0, false)]
+  const rows = foldAligned(stream, plan, mayGoOn)
+  assert.deepEqual(rows, foldInOrder(stream))
+  assert.equal(rows.get('1/2')?.row[FEATURE_NAMES.indexOf('terminal_count_30d')], 1)
+})
 
 test('control: lanes that do not wait for each other give other rows', () => {
   const shape = shapes['with crowded hours']

@@ -118,3 +118,28 @@ test('A label that comes after a watermark of labels which excluded it counts fr
   const seen = [8 * DAY_MS, 8 * DAY_MS + 1].map((afterMs) => frauds(story, afterMs))
   assert.deepEqual(seen, [0, 1], 'other lanes have decided without it')
 })
+
+test('A label is about the transaction that has its id and its event time: of another use of that id it says nothing.', () => {
+  const againMs = START_MS + 38 * DAY_MS
+  const twice = (): readonly [Story, Told, Told] => {
+    const story = new Story()
+    const first = story.pay({ atMs: START_MS, terminal, id: 'used again' })
+    // Else it would be a duplicate.
+    story.pay({ atMs: againMs - DAY_MS })
+    const second = story.pay({ atMs: againMs, terminal, id: 'used again' })
+    return [story, first, second]
+  }
+  const [story, first] = twice()
+  story.label({ of: first.transaction, verdict: 'fraud', knownAtMs: againMs })
+  const seen = look(story, 45 * DAY_MS)
+  assert.deepEqual(seen.values('terminal_count_30d', 'terminal_fraud_run'), [1, 0])
+  for (const verdict of ['fraud', 'genuine'] as const) {
+    const [other, old, fresh] = twice()
+    other.label({ of: old.transaction, verdict: 'fraud', knownAtMs: START_MS + DAY_MS })
+    other.label({ of: fresh.transaction, verdict: 'fraud', knownAtMs: againMs + DAY_MS })
+    other.label({ of: old.transaction, verdict, knownAtMs: againMs + 2 * DAY_MS })
+    const told = look(other, 45 * DAY_MS)
+    const values = told.values('terminal_fraud_share_30d', 'terminal_fraud_run')
+    assert.deepEqual(values, [1, 1], `a last word ${verdict} on the first use`)
+  }
+})
