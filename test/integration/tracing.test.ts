@@ -81,6 +81,9 @@ async function readTraces(
         const alert = name === 'alerts' ? stream.codecs.alert.decode(value) : null
         if (alert?.ok === true) byAlert.set(alert.value.alertId, alert.value.transactionId)
         const lease = name === 'leases' ? stream.codecs.lease.decode(value) : null
+        // A later word on a block, and its lease, are no part of the payment's trace.
+        if (alert?.ok === true && alert.value.cause !== null) continue
+        if (lease?.ok === true && lease.value.revision > 0) continue
         published.push({
           topic: name,
           transactionId:
