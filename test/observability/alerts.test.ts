@@ -12,7 +12,7 @@ import { activated } from '../../services/core/control/wish.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../services/platform/provision/local-prometheus.ts'
 import { laneKeys } from '../../services/platform/redis/keys.ts'
-import { listMetrics, type MetricJob } from '../../services/platform/metrics/metric-names.ts'
+import { isOfAbsentJob, RECORDED_OF_RECEIPTS } from '../support/absent-jobs.ts'
 import {
   committedAlerts,
   committedRules,
@@ -33,22 +33,6 @@ const NEEDS_A_SAMPLE = /sluice_cascade_sample_total/
 /** No enforcer runs here, and nobody watches its receipts: test/integration/receipts.test.ts reads these. */
 const NEEDS_AN_ENFORCER =
   /sluice_(time_to_block|decision_to_block|block_objective|receipts?_|blocks_)/
-/** Nobody answers with receipts here. */
-const RECORDED_OF_RECEIPTS = /^job:sluice_block(s_late|_results):/
-const JOBS_ABSENT: ReadonlySet<MetricJob> = new Set([
-  'sluice-enforcer',
-  'sluice-receipts',
-  'sluice-cases',
-])
-const METRICS_ABSENT = listMetrics()
-  .filter(({ job, isDefault }) => JOBS_ABSENT.has(job) && !isDefault)
-  .map(({ name }) => name)
-
-/** A metric, or a series of a histogram, of a process that does not run here. */
-function isOfAbsentJob(name: string): boolean {
-  return METRICS_ABSENT.some((metric) => name === metric || name.startsWith(`${metric}_`))
-}
-
 /** Recorded only once a model has served for a week, which even divided is more than an hour. */
 const RECORDED_LATER = new Set(['job:sluice_population_stability:7d'])
 

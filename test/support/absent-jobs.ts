@@ -1,0 +1,19 @@
+// What an observed system does not run: the processes that act on alerts, whose own tests read their metrics.
+
+import { listMetrics, type MetricJob } from '../../services/platform/metrics/metric-names.ts'
+
+/** Nobody answers with receipts here. */
+export const RECORDED_OF_RECEIPTS = /^job:sluice_block(s_late|_results):/
+const JOBS_ABSENT: ReadonlySet<MetricJob> = new Set([
+  'sluice-enforcer',
+  'sluice-receipts',
+  'sluice-cases',
+])
+const METRICS_ABSENT = listMetrics()
+  .filter(({ job, isDefault }) => JOBS_ABSENT.has(job) && !isDefault)
+  .map(({ name }) => name)
+
+/** A metric, or a series of a histogram, of a process that does not run here. */
+export function isOfAbsentJob(name: string): boolean {
+  return METRICS_ABSENT.some((metric) => name === metric || name.startsWith(`${metric}_`))
+}
