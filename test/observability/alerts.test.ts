@@ -228,7 +228,11 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
           maxInFlightRequests: 1,
         })
         await rival.connect()
-        await (await rival.transaction()).abort()
+        try {
+          await (await rival.transaction()).abort()
+        } catch {
+          // The lane was in the middle of one for as long as the rival asked: it comes again until it gets in between.
+        }
         await rival.disconnect()
       }
     })()
