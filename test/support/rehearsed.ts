@@ -6,6 +6,7 @@ import type { CompiledPolicy, PolicyInput, Ruling } from '../../services/core/po
 import type { RehearsedRow } from '../../services/core/rehearsal/rehearsed-row.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import { OUTCOMES, type Outcome } from '../../services/core/wire/records.ts'
+import { minimalTransaction } from '../unit/core/wire/samples.ts'
 
 export const DAY_MS = 86_400_000
 export const BEGIN_MS = Date.UTC(2026, 0, 1)
@@ -57,24 +58,8 @@ export function rehearsedRow(
 }
 
 const PLAIN: Transaction = {
-  id: 'tx',
-  card: 'card',
-  eventTimeMs: BEGIN_MS,
-  amountMinor: 100,
-  currency: 'EUR',
-  merchant: null,
-  merchantCategory: null,
-  terminal: null,
-  country: null,
-  latitude: null,
-  longitude: null,
-  utcOffsetMinutes: null,
-  device: null,
-  ipNetwork: null,
-  channel: null,
-  entryMode: null,
-  authorisation: null,
-  intentId: null,
+  ...minimalTransaction,
+  ...{ id: 'tx', card: 'card', eventTimeMs: BEGIN_MS, amountMinor: 100 },
 }
 
 /** Blocks from this score on, flags from half of it; a rule of its own names what it did. */
