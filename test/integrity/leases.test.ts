@@ -4,15 +4,12 @@
 // a run that nothing happens to. A control without transactions shows that the kills do fall where they hurt.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import { setTimeout as sleepMs } from 'node:timers/promises'
 import { test, type TestContext } from 'node:test'
-import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, audit, differences } from '../support/audit.ts'
 import { draftVariantOf } from '../support/model-variants.ts'
-import { followOutputs, type Outputs } from '../support/outputs.ts'
-import { seededNumbers } from '../support/seeded-numbers.ts'
-import { startScorer } from '../support/scorer-process.ts'
-import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import type { Outputs } from '../support/outputs.ts'
+import { simulatedEvents } from '../support/streams.ts'
+import { decideWithKills } from '../support/killed-runs.ts'
 import { decideUndisturbed } from '../support/undisturbed.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
@@ -20,6 +17,8 @@ const KILLS = IS_FULL ? 100 : 8
 const TRANSACTIONS = IS_FULL ? 40_000 : 5_000
 const BATCH_SIZE_MAX = 32
 const KILL_DELAY_MS_MAX = 40
+/** What both runs with kills have in common. */
+const KILLED = { name: 'leases', seed: 20_260_202, batchSizeMax: BATCH_SIZE_MAX } as const
 /** Enough blocks that many cards are blocked again while they are, and few enough that some are not. */
 const EAGER = { flag: 0.05, block: 0.2 }
 
@@ -35,48 +34,6 @@ function blocking(t: TestContext): Record<string, string> {
   }
 }
 
-async function decideWithKills(
-  t: TestContext,
-  events: readonly ProducedEvent[],
-  options: {
-    readonly more: Readonly<Record<string, string>>
-    readonly kills: number
-    readonly delayMsMax: number
-    readonly unsafe: string
-  },
-): Promise<{ readonly stream: TestStream; readonly outputs: Outputs; readonly kills: number }> {
-  const stream = await openStream(t, `leases-${options.unsafe}`)
-  const outputs = followOutputs(t, stream)
-  await stream.send(events)
-  const environment = stream.environment({
-    SLUICE_ALIGNMENT: 'aligned',
-    SLUICE_BATCH_SIZE_MAX: String(BATCH_SIZE_MAX),
-    SLUICE_SESSION_TIMEOUT_MS: '1000',
-    SLUICE_UNSAFE: options.unsafe,
-    ...options.more,
-  })
-  const random = seededNumbers(20_260_202)
-  const transactions = stream.sent.reduce((sum, { length }) => sum + length, 0)
-  const blocksBetweenMax = Math.max(1, Math.floor(transactions / BATCH_SIZE_MAX / options.kills))
-  let kills = 0
-  while (kills < options.kills) {
-    const scorer = await startScorer(t, environment)
-    const target = outputs.blocks.length + 1 + (random() % blocksBetweenMax)
-    await outputs.until(
-      'the next kill',
-      () => outputs.blocks.length >= target || outputs.isCaughtUp,
-    )
-    await sleepMs(options.delayMsMax === 0 ? 0 : random() % options.delayMsMax)
-    if (outputs.isCaughtUp) break
-    await scorer.end('SIGKILL')
-    kills += 1
-  }
-  const scorer = await startScorer(t, environment)
-  await outputs.readToEnd()
-  strictEqual(await scorer.end('SIGTERM'), 0)
-  return { stream, outputs, kills }
-}
-
 function countOf({ alerts }: Outputs, cause: string): number {
   return alerts.filter((alert) => alert.cause === cause).length
 }
@@ -86,6 +43,7 @@ test(`${KILLS} kills forget no lease, and publish each extension and each releas
   const more = blocking(t)
   const reference = await decideUndisturbed(t, events, more)
   const { stream, outputs, kills } = await decideWithKills(t, events, {
+    ...KILLED,
     ...{ more, kills: KILLS, delayMsMax: KILL_DELAY_MS_MAX, unsafe: 'none' },
   })
   strictEqual(kills, KILLS)
@@ -111,6 +69,7 @@ test(`${KILLS} kills forget no lease, and publish each extension and each releas
 test('the same kills without transactions do lose or double words on blocks', async (t) => {
   const events = await simulatedEvents(3_000, { fraudShare: 0.08 })
   const { stream, outputs } = await decideWithKills(t, events, {
+    ...KILLED,
     ...{ more: blocking(t), kills: 10, delayMsMax: 0, unsafe: 'no-transactions' },
   })
   const promises = new Set(audit(stream, outputs).map(({ promise }) => promise))

@@ -1,0 +1,70 @@
+// Runs of the integrity suites that are killed: the same input, decided by scorers that end by SIGKILL at seeded random
+// points of progress, and at last by one that is left in peace.
+
+import { strictEqual } from 'node:assert/strict'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import type { TestContext } from 'node:test'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { followOutputs, type Outputs } from './outputs.ts'
+import { startScorer } from './scorer-process.ts'
+import { seededNumbers } from './seeded-numbers.ts'
+import { openStream, type TestStream } from './streams.ts'
+
+export interface Killing {
+  readonly stream: TestStream
+  readonly outputs: Outputs
+  readonly kills: number
+}
+
+export interface KillingOptions {
+  /** Names the stream. */
+  readonly name: string
+  readonly seed: number
+  readonly kills: number
+  readonly batchSizeMax: number
+  /** Where within the work that follows a commit the kill falls. */
+  readonly delayMsMax: number
+  readonly unsafe: string
+  /** Further variables of the scorers. */
+  readonly more?: Readonly<Record<string, string>>
+}
+
+/** Decides the events while scorers are killed, then in peace to the end. */
+export async function decideWithKills(
+  t: TestContext,
+  events: readonly ProducedEvent[],
+  options: KillingOptions,
+): Promise<Killing> {
+  const { batchSizeMax, delayMsMax, unsafe, more = {} } = options
+  const stream = await openStream(t, `${options.name}-${unsafe}`)
+  const outputs = followOutputs(t, stream)
+  await stream.send(events)
+  const environment = stream.environment({
+    SLUICE_ALIGNMENT: 'aligned',
+    SLUICE_BATCH_SIZE_MAX: String(batchSizeMax),
+    SLUICE_SESSION_TIMEOUT_MS: '1000',
+    SLUICE_UNSAFE: unsafe,
+    ...more,
+  })
+  const random = seededNumbers(options.seed)
+  const transactions = stream.sent.reduce((sum, { length }) => sum + length, 0)
+  // Twice the mean leaves work for every kill: the last ones must not find the stream decided.
+  const blocksBetweenMax = Math.max(1, Math.floor(transactions / batchSizeMax / options.kills))
+  let kills = 0
+  while (kills < options.kills) {
+    const scorer = await startScorer(t, environment)
+    const target = outputs.blocks.length + 1 + (random() % blocksBetweenMax)
+    await outputs.until(
+      'the next kill',
+      () => outputs.blocks.length >= target || outputs.isCaughtUp,
+    )
+    await sleepMs(delayMsMax === 0 ? 0 : random() % delayMsMax)
+    if (outputs.isCaughtUp) break
+    await scorer.end('SIGKILL')
+    kills += 1
+  }
+  const scorer = await startScorer(t, environment)
+  await outputs.readToEnd()
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  return { stream, outputs, kills }
+}
