@@ -15,6 +15,7 @@ import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
 import type { ShadowEvents } from '../../platform/metrics/shadow-metrics.ts'
 import type { DecidedBatch } from '../micro-batch.ts'
 import { RowInput } from '../rule-batch.ts'
+import { ShadowQueue } from '../shadow-queue.ts'
 import type { ShadowSlot } from './model-switch.ts'
 
 /** Rows that may wait, over all lanes: some seconds of a busy scorer. */
@@ -44,7 +45,6 @@ interface Waiting {
   readonly policy: CompiledPolicy
   readonly amountsMinor: readonly number[]
   readonly labels: DecidedBatch['labelled']
-  next: number
 }
 
 export interface ShadowOptions {
@@ -59,12 +59,26 @@ export class ShadowScorer implements ShadowSlot, Closable {
   #model: ScoringModel | null = null
   /** Models that a turn may be scoring with; closed once its slice is done. */
   #retired: ScoringModel[] = []
-  #turn: Promise<void> | null = null
-  #queue: Waiting[] = []
-  #rowsWaiting = 0
+  readonly #queue: ShadowQueue<Waiting>
 
   constructor(options: ShadowOptions) {
     this.#options = options
+    this.#queue = new ShadowQueue({
+      rowsMax: SHADOW_ROWS_MAX,
+      sliceRows: SLICE_ROWS,
+      step: (waiting, from, to, isWanted) => this.#step(waiting, from, to, isWanted),
+      failed: (error, rows) => {
+        // The shadow may fail as it likes, as long as it says so.
+        options.telemetry.shadowNotScored(rows)
+        options.log.warn(
+          { error },
+          'The model in the shadow has failed; what waited for it is left out.',
+        )
+      },
+      rested: () => {
+        this.#closeRetired()
+      },
+    })
   }
 
   get digest(): string | null {
@@ -76,13 +90,12 @@ export class ShadowScorer implements ShadowSlot, Closable {
     if (this.#model !== null) this.#retired.push(this.#model)
     this.#model = model
     this.forget()
-    if (this.#turn === null) this.#closeRetired()
+    if (!this.#queue.isWorking) this.#closeRetired()
   }
 
   /** Another model decides: what was judged beside the last one says nothing of it. */
   forget(): void {
-    this.#queue = []
-    this.#rowsWaiting = 0
+    this.#queue.empty()
     this.#alerted.clear()
     this.#approved.clear()
     this.#options.telemetry.shadowSampled(this.#model === null ? 0 : 1)
@@ -93,66 +106,47 @@ export class ShadowScorer implements ShadowSlot, Closable {
     if (this.#model === null) return
     const { decisions, features, states, amountsMinor, transactions, labelled: labels } = decided
     const count = decisions.length
-    if (this.#rowsWaiting + count > SHADOW_ROWS_MAX) {
+    if (!this.#queue.hasRoomFor(count)) {
       this.#options.telemetry.shadowDropped(count)
       return
     }
     const rows = features.slice(0, count * FEATURE_COUNT)
-    this.#queue.push({
-      ...{ rows, states: states.slice(), decisions, amountsMinor, labels, transactions, policy },
-      next: 0,
-    })
-    this.#rowsWaiting += count
-    this.#turn ??= this.#work()
+    this.#queue.push(
+      { rows, states: states.slice(), decisions, amountsMinor, labels, transactions, policy },
+      count,
+    )
   }
 
   async close(): Promise<void> {
-    const turn = this.#turn
+    const resting = this.#queue.rest()
     this.set(null)
-    await turn
-  }
-
-  async #work(): Promise<void> {
-    try {
-      for (;;) {
-        await new Promise((resolve) => setImmediate(resolve))
-        const [waiting] = this.#queue
-        if (waiting === undefined || this.#model === null) return
-        if (waiting.next === 0) this.#meetLabels(waiting)
-        await this.#scoreSlice(this.#model, waiting)
-        this.#closeRetired()
-        if (waiting.next >= waiting.decisions.length && this.#queue[0] === waiting) {
-          this.#queue.shift()
-        }
-      }
-    } catch (error) {
-      // The shadow may fail as it likes, as long as it says so.
-      this.#options.telemetry.shadowNotScored(this.#rowsWaiting)
-      this.#options.log.warn({ error }, 'The model in the shadow has failed; what waited for it is left out.')
-      this.#queue = []
-      this.#rowsWaiting = 0
-    } finally {
-      this.#turn = null
-      this.#closeRetired()
-    }
+    await resting
   }
 
   #closeRetired(): void {
     for (const model of this.#retired.splice(0)) model.close()
   }
 
-  async #scoreSlice(model: ScoringModel, waiting: Waiting): Promise<void> {
-    const { rows, decisions, next } = waiting
-    const end = Math.min(next + SLICE_ROWS, decisions.length)
-    waiting.next = end
-    const slice = rows.subarray(next * FEATURE_COUNT, end * FEATURE_COUNT)
-    const scores = end === next ? [] : await model.score(slice, end - next)
-    // Another model has come meanwhile: these scores are of the one before it.
-    if (this.#model !== model || this.#queue[0] !== waiting) return
-    this.#rowsWaiting -= end - next
-    const { info } = model
-    const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
-    this.#judge(waiting, next, scores, thresholds)
+  async #step(
+    waiting: Waiting,
+    from: number,
+    to: number,
+    isWanted: () => boolean,
+  ): Promise<void> {
+    const model = this.#model
+    if (model === null) return
+    if (from === 0) this.#meetLabels(waiting)
+    try {
+      const slice = waiting.rows.subarray(from * FEATURE_COUNT, to * FEATURE_COUNT)
+      const scores = to === from ? [] : await model.score(slice, to - from)
+      // Another model has come meanwhile: these scores are of the one before it.
+      if (this.#model !== model || !isWanted()) return
+      const { info } = model
+      const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
+      this.#judge(waiting, from, scores, thresholds)
+    } finally {
+      this.#closeRetired()
+    }
   }
 
   #judge(waiting: Waiting, from: number, found: ArrayLike<number>, thresholds: Thresholds): void {

@@ -11,6 +11,7 @@ import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
 import type { PolicyEvents } from '../../platform/metrics/policy-metrics.ts'
 import type { DecidedBatch } from '../micro-batch.ts'
 import { RowInput } from '../rule-batch.ts'
+import { ShadowQueue } from '../shadow-queue.ts'
 
 /** Decisions that may wait, over all lanes: some seconds of a busy scorer. */
 export const SHADOW_DECISIONS_MAX = 16_384
@@ -20,7 +21,6 @@ const SLICE = 64
 interface Waiting {
   readonly decided: DecidedBatch
   readonly thresholds: Thresholds
-  next: number
 }
 
 export interface PolicyShadowOptions {
@@ -32,12 +32,24 @@ export class PolicyShadow implements Closable {
   readonly #options: PolicyShadowOptions
   #ruleset: LoadedRuleset | null = null
   #policy: CompiledPolicy | null = null
-  #queue: Waiting[] = []
-  #decisionsWaiting = 0
-  #turn: Promise<void> | null = null
+  readonly #queue: ShadowQueue<Waiting>
 
   constructor(options: PolicyShadowOptions) {
     this.#options = options
+    this.#queue = new ShadowQueue({
+      rowsMax: SHADOW_DECISIONS_MAX,
+      sliceRows: SLICE,
+      step: (waiting, from, to) => {
+        if (this.#policy !== null) this.#rule(this.#policy, waiting, from, to)
+      },
+      failed: (error, decisions) => {
+        options.telemetry.policyShadowDropped(decisions)
+        options.log.warn(
+          { error },
+          'The policy in the shadow has failed; what waited for it is left out.',
+        )
+      },
+    })
   }
 
   get digest(): string | null {
@@ -53,57 +65,29 @@ export class PolicyShadow implements Closable {
 
   /** Another policy or model decides: what waits says nothing of it. */
   forget(): void {
-    this.#queue = []
-    this.#decisionsWaiting = 0
+    this.#queue.empty()
   }
 
   offer(decided: DecidedBatch, thresholds: Thresholds): void {
     if (this.#policy === null) return
     const count = decided.decisions.length
-    if (this.#decisionsWaiting + count > SHADOW_DECISIONS_MAX) {
+    if (!this.#queue.hasRoomFor(count)) {
       this.#options.telemetry.policyShadowDropped(count)
       return
     }
-    this.#queue.push({ decided, thresholds, next: 0 })
-    this.#decisionsWaiting += count
-    this.#turn ??= this.#work()
+    this.#queue.push({ decided, thresholds }, count)
   }
 
   async close(): Promise<void> {
-    const turn = this.#turn
+    const resting = this.#queue.rest()
     this.set(null)
-    await turn
+    await resting
   }
 
-  async #work(): Promise<void> {
-    try {
-      for (;;) {
-        await new Promise((resolve) => setImmediate(resolve))
-        const [waiting] = this.#queue
-        if (waiting === undefined || this.#policy === null) return
-        this.#ruleSlice(this.#policy, waiting)
-        if (waiting.next >= waiting.decided.decisions.length) this.#queue.shift()
-      }
-    } catch (error) {
-      this.#options.telemetry.policyShadowDropped(this.#decisionsWaiting)
-      this.#options.log.warn(
-        { error },
-        'The policy in the shadow has failed; what waited for it is left out.',
-      )
-      this.forget()
-    } finally {
-      this.#turn = null
-    }
-  }
-
-  #ruleSlice(policy: CompiledPolicy, waiting: Waiting): void {
-    const { decided, thresholds, next } = waiting
-    const end = Math.min(next + SLICE, decided.decisions.length)
-    waiting.next = end
-    this.#decisionsWaiting -= end - next
+  #rule(policy: CompiledPolicy, { decided, thresholds }: Waiting, from: number, to: number): void {
     const pairs: Readonly<Record<ModelRole, Outcome>>[] = []
     let failed = 0
-    for (let index = next; index < end; index += 1) {
+    for (let index = from; index < to; index += 1) {
       const decision = decided.decisions[index]
       const transaction = decided.transactions[index]
       // A duplicate is not judged, and a revision is of a transaction that was judged before.
