@@ -1,9 +1,8 @@
 // Rows of a back-test from the lake: features, scores and marks as they were when it was decided.
 
-import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
 import type { Thresholds } from '../../core/decision/decide.ts'
+import { isMarkOfRuling, marksShown } from '../../core/decision/marks-shown.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
-import { POLICY_MARKS } from '../../core/policy/ruling.ts'
 import type { RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
 import { openDecided, type DecidedRow } from '../../lake/index.ts'
 import { printProgress } from '../command.ts'
@@ -20,8 +19,6 @@ export interface LakeSourceOptions {
   readonly thresholds: ModelThresholds
 }
 
-/** What the policy of the time has put there is no input of another one. */
-const NOT_INPUT: ReadonlySet<string> = new Set([...POLICY_MARKS, ...GUARD_MARKS])
 const NO_MARKS: readonly string[] = []
 
 /** @throws SluiceError as openDecided. */
@@ -72,9 +69,9 @@ async function rehearsed(
       withoutRate.count += 1
       continue
     }
-    const own = marks.length === 0 ? marks : marks.filter((mark) => !NOT_INPUT.has(mark))
-    const said =
-      own.length === marks.length ? NO_MARKS : marks.filter((mark) => NOT_INPUT.has(mark))
+    // What the policy of the time has put there is no input of another one.
+    const own = marksShown(marks)
+    const said = own === marks ? NO_MARKS : marks.filter(isMarkOfRuling)
     rows.push({
       input: { transaction, row, states, score, referenceMinor, modelThresholds, marks: own },
       decided: { outcome: rest.outcome, rules: rest.rules, marks: said },

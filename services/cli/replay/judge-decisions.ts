@@ -2,7 +2,8 @@
 
 import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
 import { isScore } from '../../core/decision/decide.ts'
-import { POLICY_MARKS, type Ruling } from '../../core/policy/ruling.ts'
+import { marksShown } from '../../core/decision/marks-shown.ts'
+import type { Ruling } from '../../core/policy/ruling.ts'
 import { FOLD_MARKS } from '../../core/features/fold-marks.ts'
 import { CASCADE_MARKS, needsVerification, type CascadeMark } from '../../core/scoring/cascade.ts'
 import type { DecisionRecord, Outcome, Reason } from '../../core/wire/records.ts'
@@ -15,8 +16,6 @@ import { draftScoresOf, targetScoresOf } from './score-again.ts'
 
 /** Marks of the fold that depend on what could be read then. */
 const READ_MARKS: readonly string[] = ['degraded', 'expired']
-/** Marks that a policy and what stands behind it put on a decision. */
-const MARKS_AFTER: ReadonlySet<string> = new Set([...POLICY_MARKS, ...GUARD_MARKS])
 const COMPARED_MARKS: readonly string[] = FOLD_MARKS.filter((mark) => !READ_MARKS.includes(mark))
 
 type Tell = (kind: Mismatch, recorded: unknown, recomputed: unknown) => void
@@ -185,7 +184,7 @@ function ruledAs(
   row: Float64Array,
   score: number,
 ): Ruling {
-  const marks = decision.marks.filter((mark) => !MARKS_AFTER.has(mark))
+  const marks = marksShown(decision.marks)
   return rule({ transaction, row, states, score, referenceMinor: amountMinor, marks })
 }
 
