@@ -2,6 +2,7 @@
 // event loop, from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
 
 import { isScore, type Thresholds } from '../../core/decision/decide.ts'
+import { marksShown } from '../../core/decision/marks-shown.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import { referenceOf } from '../../core/reference.ts'
@@ -206,7 +207,9 @@ function outcomeOfShadow(
 ): Outcome {
   const transaction = transactions[row]
   if (transaction === undefined) return decision.outcome
-  const marks = decision.marks.filter((mark) => !CASCADE_MARKS.some((own) => own === mark))
+  const marks = marksShown(decision.marks).filter(
+    (mark) => !CASCADE_MARKS.some((own) => own === mark),
+  )
   const input = new RowInput(
     ...([transaction, rows, states, row, score] as const),
     ...([amountsMinor[row] ?? 0, thresholds, marks] as const),

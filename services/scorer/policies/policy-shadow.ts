@@ -2,8 +2,9 @@
 // from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
 
 import type { Thresholds } from '../../core/decision/decide.ts'
+import { marksShown } from '../../core/decision/marks-shown.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
-import { POLICY_MARKS, type CompiledPolicy } from '../../core/policy/ruling.ts'
+import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import type { Outcome } from '../../core/wire/records.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
@@ -94,7 +95,7 @@ export class PolicyShadow implements Closable {
       if (decision === undefined || transaction === undefined) continue
       if (decision.duplicateOfOffset !== null || decision.revision > 0) continue
       const { features, states, amountsMinor } = decided
-      const marks = decision.marks.filter((mark) => !POLICY_MARKS.some((own) => own === mark))
+      const marks = marksShown(decision.marks)
       const input = new RowInput(
         ...([transaction, features, states, index, decision.score ?? NaN] as const),
         ...([amountsMinor[index] ?? 0, thresholds, marks] as const),
