@@ -4,6 +4,7 @@
 //   flag    costs an alert, and what a flag comes too late for:  alert + score * amount * (1 - flagSavesShare)
 //   block   costs a customer who is wrongly turned away:         (1 - score) * (fixed + share * amount)
 
+import { wrongBlockCostMinor } from '../scoring/alert-costs.ts'
 import type { Outcome } from '../wire/records.ts'
 import type { DecisionCosts } from './policy-document.ts'
 
@@ -45,7 +46,7 @@ export function scoreAtWhich(
 }
 
 function wrongBlockMinor(amountMinor: number, costs: DecisionCosts): number {
-  return costs.wrongBlockFixedMinor + costs.wrongBlockShare * amountMinor
+  return wrongBlockCostMinor(amountMinor, costs.wrongBlockFixedMinor, costs.wrongBlockShare)
 }
 
 /** Without anything to gain no score is enough. */

@@ -1,5 +1,6 @@
 // Counts of one policy: how many rows and how much money by outcome and truth, by day and by rule.
 
+import { wrongBlockCostMinor } from '../scoring/alert-costs.ts'
 import { OUTCOMES, type Outcome } from '../wire/records.ts'
 import { DistinctCards, type CardCount } from './distinct-cards.ts'
 import { MoneySum } from './money-sum.ts'
@@ -125,7 +126,9 @@ export class OutcomeTally {
       this.#flagSaves.add(Math.round(flagSavesShare * minor))
     }
     if (outcome === 'block' && truth === 'genuine') {
-      this.#wrongBlocks.add(Math.round(wrongBlockFixedMinor + wrongBlockShare * minor))
+      this.#wrongBlocks.add(
+        Math.round(wrongBlockCostMinor(minor, wrongBlockFixedMinor, wrongBlockShare)),
+      )
     }
   }
 

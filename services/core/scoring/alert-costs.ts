@@ -41,6 +41,15 @@ export interface CostedRows {
   readonly amountsMinor: Float64Array
 }
 
+/** What refusing a genuine payment costs: a fixed part, and a share of its amount. */
+export function wrongBlockCostMinor(
+  amountMinor: number,
+  fixedMinor: number,
+  share: number,
+): number {
+  return fixedMinor + share * amountMinor
+}
+
 /** What flagging a payment is worth, beside letting it pass. */
 export function flagGain(isFraud: boolean, amountMinor: number, costs: AlertCosts): number {
   return (isFraud ? costs.flagSavesShare * amountMinor : 0) - costs.alertMinor
@@ -50,7 +59,7 @@ export function flagGain(isFraud: boolean, amountMinor: number, costs: AlertCost
 export function blockGain(isFraud: boolean, amountMinor: number, costs: AlertCosts): number {
   return isFraud
     ? (1 - costs.flagSavesShare) * amountMinor
-    : -(costs.wrongBlockMinor + costs.wrongBlockShare * amountMinor)
+    : -wrongBlockCostMinor(amountMinor, costs.wrongBlockMinor, costs.wrongBlockShare)
 }
 
 /** What was saved and spent with these thresholds. */
@@ -72,7 +81,11 @@ export function costFigures(
     alertsMinor += costs.alertMinor
     if (isFraud) avoidedMinor += (isBlocked ? 1 : costs.flagSavesShare) * amountMinor
     else if (isBlocked)
-      wrongBlocksMinor += costs.wrongBlockMinor + costs.wrongBlockShare * amountMinor
+      wrongBlocksMinor += wrongBlockCostMinor(
+        amountMinor,
+        costs.wrongBlockMinor,
+        costs.wrongBlockShare,
+      )
   }
   return { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor }
 }
