@@ -6,6 +6,8 @@ import { eventually } from './poll.ts'
 
 /** An alert waits for its times; a busy machine takes longer still. */
 const WAIT_MS_MAX = 180_000
+/** Rules are evaluated every second; asking much more often only takes time from what is observed. */
+const POLL_MS = 200
 
 export interface AlertWatch {
   /** Names of the alerts that have fired so far. */
@@ -19,6 +21,15 @@ export interface AlertWatch {
 /** Watches the alerts of this system. */
 export function watchAlerts({ prometheus }: Pick<ObservedSystem, 'prometheus'>): AlertWatch {
   const made = new Set<string>()
+  /** A wait that ends in vain tells what the alerts were instead. */
+  const wait = async (what: string, ask: () => Promise<boolean>): Promise<void> => {
+    try {
+      await eventually(what, ask, { limitMs: WAIT_MS_MAX, intervalMs: POLL_MS })
+    } catch (error) {
+      const alerts = (await prometheus.alerts()).map(({ name, state }) => `${name} ${state}`)
+      throw new Error(`${what}? There is: ${alerts.join(', ') || 'no alert'}.`, { cause: error })
+    }
+  }
   const isFiring = async (name: string): Promise<boolean> => {
     const alerts = await prometheus.alerts()
     return alerts.some((alert) => alert.name === name && alert.state === 'firing')
@@ -27,7 +38,7 @@ export function watchAlerts({ prometheus }: Pick<ObservedSystem, 'prometheus'>):
     made,
     async fires(...names) {
       for (const name of names) {
-        await eventually(`${name} fires`, () => isFiring(name), WAIT_MS_MAX)
+        await wait(`${name} fires`, () => isFiring(name))
         made.add(name)
       }
       for (const { name, annotations } of await prometheus.alerts()) {
@@ -38,7 +49,7 @@ export function watchAlerts({ prometheus }: Pick<ObservedSystem, 'prometheus'>):
     async clears(...names) {
       for (const name of names) {
         ok(made.has(name), `${name} has fired before`)
-        await eventually(`${name} clears`, async () => !(await isFiring(name)), WAIT_MS_MAX)
+        await wait(`${name} clears`, async () => !(await isFiring(name)))
       }
     },
   }

@@ -32,6 +32,15 @@ const LOAD_DURATION = '10m'
 /** Signs what the forwarder sends. */
 export const FORWARD_KEY = `whsec_${Buffer.alloc(32, 'test').toString('base64')}`
 
+/** A lane does without a Redis that is silent for a second, and no wave of fraud trips the breaker. */
+const OBSERVED_LIMITS = {
+  SLUICE_SESSION_TIMEOUT_MS: '5000',
+  SLUICE_STATE_TIMEOUT_MS: '1000',
+  SLUICE_BREAKER_BLOCKS_PER_MINUTE: '1000000',
+  SLUICE_BREAKER_TRAFFIC_SHARE: '1',
+  SLUICE_BREAKER_VALUE_SHARE: '1',
+}
+
 export interface ObservedSystem {
   readonly stream: TestStream
   readonly proxy: RedisProxy
@@ -96,6 +105,7 @@ export async function openObservedSystem(
     SLUICE_LOG_LEVEL: 'warn',
     SLUICE_MODEL_STORE: store,
     FORWARD_KEY,
+    ...OBSERVED_LIMITS,
   })
   let producerCount = 0
   const at = (...used: readonly number[]): string[] => used.map((port) => `127.0.0.1:${port}`)

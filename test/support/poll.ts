@@ -10,11 +10,11 @@ const WAIT_MS_MAX = 60_000
 export async function eventually(
   what: string,
   ask: () => Promise<boolean>,
-  limitMs = WAIT_MS_MAX,
+  { limitMs = WAIT_MS_MAX, intervalMs = INTERVAL_MS } = {},
 ): Promise<void> {
   const endMs = Date.now() + limitMs
   while (!(await ask())) {
     if (Date.now() > endMs) throw new Error(`It did not happen: ${what}.`)
-    await sleepMs(INTERVAL_MS)
+    await sleepMs(intervalMs)
   }
 }
