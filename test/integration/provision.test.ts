@@ -136,6 +136,16 @@ test('servers that were asked to stay outlive their users, until they are stoppe
   strictEqual(await stopStack(root, () => undefined, bench.stateFolder), false)
 })
 
+test('two stacks that start at the same moment have servers of their own', async (t) => {
+  const benches = [makeBench(t), makeBench(t)]
+  const stacks = await Promise.all(benches.map((bench) => bench.up()))
+  for (const stack of stacks) await assertAnswers(stack)
+  const servers = benches.flatMap((bench) => [bench.kafka(), bench.redis()])
+  const ports = servers.flatMap((server) => server.ports)
+  strictEqual(new Set(ports).size, ports.length, `ports ${ports.join(', ')}`)
+  deepStrictEqual(servers.map(processOf).map(isAlive), [true, true, true, true])
+})
+
 test('a killed Kafka and a stopped Redis are replaced; their data stays', async (t) => {
   const bench = makeBench(t)
   await bench.up({ keep: true })

@@ -1,5 +1,6 @@
 // Does a Kafka or a Redis answer? Real clients ask, since an open port says little about what is behind it.
 
+import type { Redis } from 'ioredis'
 import { isSluiceError, SluiceError } from '../../core/errors.ts'
 import type { KafkaConnection } from '../kafka/kafka-connection.ts'
 import { withoutPassword, type RedisConnection } from '../redis/redis-connection.ts'
@@ -20,6 +21,13 @@ export async function kafkaAnswers(brokers: readonly string[]): Promise<boolean>
 export async function kafkaProblem(
   connection: KafkaConnection,
 ): Promise<SluiceError | 'no answer' | null> {
+  const asked = await askKafka(connection)
+  return typeof asked === 'object' && 'clusterId' in asked ? null : asked
+}
+
+async function askKafka(
+  connection: KafkaConnection,
+): Promise<{ readonly clusterId: string } | SluiceError | 'no answer'> {
   // Loaded here, so that commands that need no Kafka do not wait for it.
   const [{ openKafka }, { explainKafka }] = await Promise.all([
     import('../kafka/kafka-client.ts'),
@@ -33,8 +41,8 @@ export async function kafkaProblem(
   }).admin()
   try {
     await admin.connect()
-    const cluster = await admin.describeCluster()
-    return cluster.brokers.length > 0 && cluster.controller !== null ? null : 'no answer'
+    const { brokers, controller, clusterId } = await admin.describeCluster()
+    return brokers.length > 0 && controller !== null ? { clusterId } : 'no answer'
   } catch (error) {
     return (await explainKafka(connection, error)) ?? 'no answer'
   } finally {
@@ -51,6 +59,15 @@ export async function redisAnswers(url: string): Promise<boolean> {
 export async function redisProblem(
   connection: RedisConnection,
 ): Promise<SluiceError | 'no answer' | null> {
+  const asked = await askRedis(connection, () => Promise.resolve(null))
+  return typeof asked === 'object' && 'answer' in asked ? null : asked
+}
+
+/** One that still loads its data does not answer. */
+async function askRedis<Answer>(
+  connection: RedisConnection,
+  ask: (client: Redis) => Promise<Answer>,
+): Promise<{ readonly answer: Answer } | SluiceError | 'no answer'> {
   const [{ openRedis }, { explainRedis }] = await Promise.all([
     import('../redis/redis-client.ts'),
     import('../redis/redis-failure.ts'),
@@ -69,7 +86,7 @@ export async function redisProblem(
   try {
     await client.connect()
     await client.ping()
-    return null
+    return { answer: await ask(client) }
   } catch (error) {
     return (await explainRedis(connection, firstFailure, error)) ?? 'no answer'
   } finally {
@@ -77,14 +94,19 @@ export async function redisProblem(
   }
 }
 
-/** As `kafkaAnswers` for one local port, but cheap while nothing listens yet. */
-export async function localKafkaAnswers(port: number): Promise<boolean> {
-  return (await isListening(port)) && (await kafkaAnswers([`127.0.0.1:${port}`]))
+/** True when the broker on this port of this machine is ready and of this cluster. Cheap while nothing listens. */
+export async function localKafkaAnswers(port: number, clusterId: string): Promise<boolean> {
+  if (!(await isListening(port))) return false
+  const asked = await askKafka({ brokers: [kafkaBroker(port)] })
+  return typeof asked === 'object' && 'clusterId' in asked && asked.clusterId === clusterId
 }
 
-/** As `redisAnswers` for one local port, but cheap while nothing listens yet. */
-export async function localRedisAnswers(port: number): Promise<boolean> {
-  return (await isListening(port)) && (await redisAnswers(redisUrl(port)))
+/** True when the Redis on this port of this machine answers and is this process. Cheap while nothing listens. */
+export async function localRedisAnswers(port: number, pid: number): Promise<boolean> {
+  if (!(await isListening(port))) return false
+  const asked = await askRedis({ url: redisUrl(port) }, (client) => client.info('server'))
+  const info = typeof asked === 'object' && 'answer' in asked ? asked.answer : ''
+  return /^process_id:(\d+)/m.exec(info)?.[1] === String(pid)
 }
 
 /** Address of a Redis on this machine. */

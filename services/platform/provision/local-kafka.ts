@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../core/errors.ts'
-import { writeFileAtomically } from './atomic-file.ts'
+import { readFileIfPresent, writeFileAtomically } from './atomic-file.ts'
 import { localKafkaAnswers } from './health.ts'
 import { fetchJars, hasJars, jarsFolder } from './kafka-jars.ts'
 import type { LocalServer } from './local-server.ts'
@@ -110,7 +110,7 @@ export function localKafka(options: LocalKafkaOptions): LocalServer {
       file: java,
       args: [...JVM_FLAGS, ...LOG_FLAGS, '-cp', classpath, 'kafka.Kafka', settingsFile],
     }),
-    answers: localKafkaAnswers,
+    answers: (port) => localKafkaAnswers(port, clusterIdOf(dataFolder)),
   }
 }
 
@@ -149,6 +149,12 @@ function keepUnformatted(dataFolder: string, onProgress: (line: string) => void)
   }
   renameSync(dataFolder, aside)
   onProgress(`Kafka: ${dataFolder} has no meta.properties; moved to ${aside}, starting empty`)
+}
+
+/** Of a formatted data folder; empty when it has none. */
+function clusterIdOf(dataFolder: string): string {
+  const meta = readFileIfPresent(join(dataFolder, 'meta.properties')) ?? ''
+  return /^cluster\.id=(.+)$/m.exec(meta)?.[1]?.trim() ?? ''
 }
 
 /** 16 random bytes as Kafka writes them. A leading dash would be read as an option. */

@@ -32,7 +32,8 @@ export interface LocalServer {
   /** Makes the data folder and writes settings; called before every start. */
   prepare(ports: readonly number[]): Promise<void>
   command(ports: readonly number[]): { readonly file: string; readonly args: readonly string[] }
-  answers(port: number): Promise<boolean>
+  /** True once this very server answers, which had the process id at its start; another's on the port does not count. */
+  answers(port: number, pid: number): Promise<boolean>
 }
 
 export interface EnsureOptions {
@@ -119,11 +120,10 @@ async function reuse(server: LocalServer, options: EnsureOptions): Promise<Serve
     onProgress(`${server.name}: its settings have changed, so it is restarted`)
   } else {
     // It may still be starting, if the run that started it was killed just then.
-    const isUp = await pollUntil(async () => !isAlive(identity) || (await server.answers(port)), {
-      limitMs: REUSE_LIMIT_MS,
-      everyMs: READY_POLL_MS,
-      signal: options.signal,
-    })
+    const isUp = await pollUntil(
+      async () => !isAlive(identity) || (await server.answers(port, identity.pid)),
+      { limitMs: REUSE_LIMIT_MS, everyMs: READY_POLL_MS, signal: options.signal },
+    )
     if (isUp && isAlive(identity)) {
       if (!isCurrent) onProgress(`${server.name}: runs with older settings while others use it`)
       onProgress(`${server.name}: already runs on port ${port}`)
@@ -155,7 +155,7 @@ async function start(
   }
   options.onRecord(record)
   const isSettled = await pollUntil(
-    async () => !isAlive(identity) || (await server.answers(port)),
+    async () => !isAlive(identity) || (await server.answers(port, identity.pid)),
     { limitMs: START_LIMIT_MS, everyMs: READY_POLL_MS, signal: options.signal },
   )
   if (!isAlive(identity)) return null
