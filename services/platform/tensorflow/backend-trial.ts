@@ -2,6 +2,7 @@
 // any batch, and how long does a working batch take.
 
 import { SluiceError } from '../../core/errors.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import { GOLDEN_TOLERANCE, goldenError, type GoldenVectors } from '../../core/scoring/golden.ts'
 import type { Backend, BackendTrial, RefusalReason } from '../../core/scoring/scoring-model.ts'
@@ -77,8 +78,10 @@ async function judge(
     const why = `golden scores differ by ${goldenErrorMax.toExponential(1)}`
     return wrong('golden_mismatch', why, null)
   }
-  const rows = workingRows(golden.rows)
-  const hasSameBits = await scoresAlike(scorer, rows)
+  const rows = repeated(golden.rows, FEATURE_COUNT)
+  const hasSameBits =
+    (await scoresAlike((start, end) => scorer.score(rowsOf(rows, start, end), end - start))) &&
+    (await targetScoresAlike(scorer, target?.golden ?? null))
   if (!hasSameBits && mustHaveSameBits) {
     return wrong('batch_dependent', 'scores of a row differ by size of batch', false)
   }
@@ -95,24 +98,54 @@ async function targetError(scorer: RowScorer, golden: GoldenVectors | null): Pro
   return goldenError(golden.scores, await scorer.target.score(rows, golden.rowCount))
 }
 
-/** The sample, over and over, until it fills a working batch. */
-function workingRows(sample: Float64Array): Float64Array {
-  const rows = new Float64Array(WORKING_BATCH_ROWS * FEATURE_COUNT)
+/** The sample, over and over, until it fills a working batch of rows of `width` numbers. */
+function repeated(sample: Float64Array, width: number): Float64Array {
+  const rows = new Float64Array(WORKING_BATCH_ROWS * width)
   for (let at = 0; at < rows.length; at += sample.length) {
     rows.set(sample.subarray(0, Math.min(sample.length, rows.length - at)), at)
   }
   return rows
 }
 
-/** P3: whether parts of a batch get the bits that they get in the whole. */
-async function scoresAlike(scorer: RowScorer, rows: Float64Array): Promise<boolean> {
-  const whole = await scorer.score(rows, WORKING_BATCH_ROWS)
+function rowsOf(
+  rows: Float64Array,
+  start: number,
+  end: number,
+  width = FEATURE_COUNT,
+): Float64Array {
+  return rows.subarray(start * width, end * width)
+}
+
+/** P3 of the target; true for a model of one net. */
+async function targetScoresAlike(
+  { target }: RowScorer,
+  golden: GoldenVectors | null,
+): Promise<boolean> {
+  const read = golden?.sequences ?? null
+  if (golden === null || read === null || target === null) return true
+  const rows = repeated(golden.rows, FEATURE_COUNT)
+  const sequences = repeated(read.values, SEQUENCE_LENGTH)
+  const amountsMinor = repeated(read.amountsMinor, 1)
+  return scoresAlike((start, end) => {
+    const part = {
+      rows: rowsOf(rows, start, end),
+      sequences: rowsOf(sequences, start, end, SEQUENCE_LENGTH),
+      amountsMinor: amountsMinor.subarray(start, end),
+    }
+    return target.score(part, end - start)
+  })
+}
+
+/** P3: whether parts of a working batch get the bits that they get in the whole; scores those of `start` to `end`. */
+async function scoresAlike(
+  score: (start: number, end: number) => Float64Array | Promise<Float64Array>,
+): Promise<boolean> {
+  const whole = await score(0, WORKING_BATCH_ROWS)
   for (let start = 0, turn = 0; start < WORKING_BATCH_ROWS; turn += 1) {
     const size = PART_SIZES[turn % PART_SIZES.length] ?? 1
     const end = Math.min(WORKING_BATCH_ROWS, start + size)
-    const part = rows.subarray(start * FEATURE_COUNT, end * FEATURE_COUNT)
-    const scores = await scorer.score(part, end - start)
-    if (scores.some((score, row) => !Object.is(score, whole[start + row]))) return false
+    const scores = await score(start, end)
+    if (scores.some((each, row) => !Object.is(each, whole[start + row]))) return false
     start = end
   }
   return true

@@ -85,28 +85,32 @@ test('a package that is not installed is no refusal', async (t) => {
   }
 })
 
-test('a backend that scores a row by the batch around it is refused, unless it is asked for by name', () => {
+/** The cpu backend under another name, with this much more on the last number that a kernel makes. */
+function unevenCpu(kernelName: string, more: number): string {
   const tfjs = new URL(import.meta.resolve('@tensorflow/tfjs')).href
-  // The cpu backend under another name, with one bit more on the last row of every product.
-  const uneven = `
+  return `
     import tf from ${JSON.stringify(tfjs)}
     tf.env().set('PROD', true)
     tf.registerBackend('tensorflow', () => tf.engine().registryFactory.cpu.factory())
     tf.copyRegisteredKernels('cpu', 'tensorflow')
-    const { kernelFunc } = tf.getKernel('_FusedMatMul', 'tensorflow')
-    tf.unregisterKernel('_FusedMatMul', 'tensorflow')
+    const { kernelFunc } = tf.getKernel('${kernelName}', 'tensorflow')
+    tf.unregisterKernel('${kernelName}', 'tensorflow')
     tf.registerKernel({
-      kernelName: '_FusedMatMul',
+      kernelName: '${kernelName}',
       backendName: 'tensorflow',
       kernelFunc: (call) => {
         const made = kernelFunc(call)
         const values = call.backend.data.get(made.dataId).values
-        values[values.length - 1] += 1e-6
+        values[values.length - 1] += ${more}
         return made
       },
     })
     export const { setBackend, getBackend, backend, env, tidy, tensor1d, tensor2d, concat2d, sigmoid, fused, io,
       loadLayersModel } = tf`
+}
+
+test('a backend that scores a row by the batch around it is refused, unless it is asked for by name', () => {
+  const uneven = unevenCpu('_FusedMatMul', 1e-6)
   const [refused, ...others] = trialsWithNative(uneven)
   assert.equal(refused?.refusal, 'batch_dependent')
   assert.equal(refused.hasSameBits, false)
@@ -115,6 +119,13 @@ test('a backend that scores a row by the batch around it is refused, unless it i
   const [forced] = trialsWithNative(uneven, 'tensorflow')
   assert.equal(forced?.result, 'used')
   assert.equal(forced.hasSameBits, false)
+})
+
+test('so is one that does it to the target of a cascade alone', () => {
+  // Only the target takes the mean over a card's payments.
+  const [refused] = trialsWithNative(unevenCpu('Mean', 1e-4))
+  assert.equal(refused?.refusal, 'batch_dependent')
+  assert.equal(refused.hasSameBits, false)
 })
 
 test('a backend that misses the golden vectors is refused for that', async (t) => {
