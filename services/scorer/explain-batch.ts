@@ -6,6 +6,7 @@ import {
   rankedDrops,
   reasonsOf,
   REASONS_MAX,
+  unusualFeatures,
   writeOcclusions,
   type Drop,
 } from '../core/decision/reasons.ts'
@@ -40,12 +41,22 @@ async function dropsOf(
   explained: readonly Explained[],
   { usual, score, verify }: Options,
 ): Promise<readonly (readonly Drop[])[]> {
-  const stride = FEATURE_COUNT * FEATURE_COUNT
-  const occluded = new Float64Array(explained.length * stride)
+  const unusual = explained.map(({ row }) => unusualFeatures(row, usual))
+  const rowCount = unusual.reduce((sum, { length }) => sum + length, 0)
+  const occluded = new Float64Array(rowCount * FEATURE_COUNT)
+  let written = 0
   for (const [position, { row }] of explained.entries()) {
-    writeOcclusions(row, usual, occluded, position * stride)
+    const features = unusual[position] ?? []
+    writeOcclusions(row, usual, features, occluded, written * FEATURE_COUNT)
+    written += features.length
   }
-  const scores = await score(occluded, explained.length * FEATURE_COUNT)
+  const found = (await score(occluded, rowCount)).values()
+  const scores = new Float64Array(explained.length * FEATURE_COUNT).fill(NaN)
+  for (const [position, features] of unusual.entries()) {
+    for (const feature of features) {
+      scores[position * FEATURE_COUNT + feature] = found.next().value ?? NaN
+    }
+  }
   if (verify !== null) await askAgain(explained, scores, usual, verify.verifier)
   return explained.map(({ score: own }, position) =>
     rankedDrops(own, scores, position * FEATURE_COUNT),

@@ -8,15 +8,25 @@ import { scoreInWords, valueInWords } from './value-words.ts'
 /** Most reasons that one alert carries. */
 export const REASONS_MAX = 3
 
-/** The row repeated FEATURE_COUNT times, feature f of copy f at its usual value. Written at `position`. */
+/** The features of a row that are not at their usual value: to put the others there would change nothing. */
+export function unusualFeatures(row: Float64Array, usual: readonly number[]): readonly number[] {
+  const unusual: number[] = []
+  for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
+    if (!Object.is(row[feature], usual[feature] ?? NaN)) unusual.push(feature)
+  }
+  return unusual
+}
+
+/** The row repeated, in each copy one of `features` at its usual value, in their order. Written at `position`. */
 export function writeOcclusions(
   row: Float64Array,
   usual: readonly number[],
+  features: readonly number[],
   target: Float64Array,
   position: number,
 ): void {
-  for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
-    const start = position + feature * FEATURE_COUNT
+  for (const [copy, feature] of features.entries()) {
+    const start = position + copy * FEATURE_COUNT
     target.set(row, start)
     target[start + feature] = usual[feature] ?? NaN
   }
@@ -28,7 +38,7 @@ export interface Drop {
   readonly scoreAtUsual: number
 }
 
-/** Features whose usual value would have lowered the score, and to what; strongest first. */
+/** Features whose usual value would have lowered the score, and to what; strongest first. NaN was not asked about. */
 export function rankedDrops(
   score: number,
   occludedScores: Float64Array,

@@ -4,6 +4,7 @@ import {
   rankedDrops,
   REASONS_MAX,
   reasonsOf,
+  unusualFeatures,
   writeOcclusions,
 } from '../../../../services/core/decision/reasons.ts'
 import { FEATURES, FEATURE_COUNT } from '../../../../services/core/features/feature-list.ts'
@@ -11,16 +12,32 @@ import { FEATURES, FEATURE_COUNT } from '../../../../services/core/features/feat
 const row = Float64Array.from({ length: FEATURE_COUNT }, (_, feature) => feature + 0.5)
 const usual = Array.from({ length: FEATURE_COUNT }, (_, feature) => -feature - 1)
 
-test('each copy of a row has one feature at its usual value', () => {
-  const target = new Float64Array(3 + FEATURE_COUNT * FEATURE_COUNT)
-  writeOcclusions(row, usual, target, 3)
-  for (let copy = 0; copy < FEATURE_COUNT; copy += 1) {
+test('each copy of a row has one of the features at its usual value', () => {
+  const features = [5, 0, FEATURE_COUNT - 1]
+  const target = new Float64Array(3 + features.length * FEATURE_COUNT)
+  writeOcclusions(row, usual, features, target, 3)
+  for (const [copy, changed] of features.entries()) {
     for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
-      const expected = feature === copy ? usual[feature] : row[feature]
+      const expected = feature === changed ? usual[feature] : row[feature]
       assert.equal(target[3 + copy * FEATURE_COUNT + feature], expected)
     }
   }
   assert.deepEqual([...target.subarray(0, 3)], [0, 0, 0])
+})
+
+test('a feature at its usual value, or absent as usual, is not asked about', () => {
+  const own = row.slice()
+  const mixed = [...usual]
+  own[7] = NaN // absent, which is not usual
+  mixed[8] = NaN // there, which is not usual
+  own[9] = NaN
+  mixed[9] = NaN
+  own[10] = mixed[10] ?? NaN
+  const all = Array.from({ length: FEATURE_COUNT }, (_, feature) => feature)
+  assert.deepEqual(
+    unusualFeatures(own, mixed),
+    all.filter((feature) => feature !== 9 && feature !== 10),
+  )
 })
 
 test('the reasons are the features whose usual value lowers the score most, strongest first', () => {
