@@ -7,7 +7,7 @@
 
 import { FEATURES } from '../features/feature-list.ts'
 import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
-import { scoreInWords, valueInWords } from './value-words.ts'
+import { scoreInWords, valuesInWords } from './value-words.ts'
 
 /** Parts of the way from a value to its usual one. */
 export const COUNTERFACTUAL_PARTS = 64
@@ -131,11 +131,12 @@ interface ToldChange extends FeatureChange {
 
 function changeOf(feature: number, value: number, changedTo: number): ToldChange {
   const { name = '', sentence = '' } = FEATURES[feature] ?? {}
+  const [to, from] = valuesInWords(feature, changedTo, value)
   return {
     feature: name,
     value: Number.isNaN(value) ? null : value,
     changedTo: Number.isNaN(changedTo) ? null : changedTo,
-    words: `${sentence} at ${valueInWords(feature, changedTo)} instead of ${valueInWords(feature, value)}`,
+    words: `${sentence} at ${to} instead of ${from}`,
   }
 }
 
@@ -144,12 +145,13 @@ function told(
   also: readonly ToldChange[],
   { score, outcome }: Answer,
 ): Counterfactual {
-  const all = [words, ...also.map((each) => each.words)].join(' and ')
+  const all = [words, ...also.map((each) => each.words)]
+  const last = all.length > 1 ? ` and ${all.pop() ?? ''}` : ''
   return {
     ...first,
     scoreThen: score,
     outcomeThen: outcome,
-    text: `with ${all} it would have scored ${scoreInWords(score)}: ${outcome}`,
+    text: `with ${all.join(', ')}${last} it would have scored ${scoreInWords(score)}: ${outcome}`,
     also: also.map(({ feature, value, changedTo }) => ({ feature, value, changedTo })),
   }
 }

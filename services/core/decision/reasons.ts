@@ -3,7 +3,7 @@
 
 import { FEATURES, FEATURE_COUNT } from '../features/feature-list.ts'
 import type { Reason } from '../wire/records.ts'
-import { scoreInWords, valueInWords } from './value-words.ts'
+import { scoreInWords, valuesInWords } from './value-words.ts'
 
 /** Most reasons that one alert carries. */
 export const REASONS_MAX = 3
@@ -66,9 +66,10 @@ export function reasonsOf(
 
 function toReason(feature: number, value: number, usual: number, scoreAtUsual: number): Reason {
   const definition = FEATURES[feature]
+  const [is, wouldBe] = valuesInWords(feature, value, usual)
   const text =
-    `${definition?.sentence ?? ''}: ${valueInWords(feature, value)}; ` +
-    `at its usual ${valueInWords(feature, usual)} it would have scored ${scoreInWords(scoreAtUsual)}`
+    `${definition?.sentence ?? ''}: ${is}; ` +
+    `at its usual ${wouldBe} it would have scored ${scoreInWords(scoreAtUsual)}`
   return {
     feature: definition?.name ?? '',
     value: Number.isNaN(value) ? null : value,

@@ -2,19 +2,50 @@
 
 import { FEATURES } from '../features/feature-list.ts'
 
-const MONEY_UNIT = 'EUR'
-const YES_OR_NO_UNIT = '0 or 1'
 const VALUE_DIGITS = 4
 const SCORE_DIGITS = 2
 const SCORE_LEAST = 0.01
 
-/** Money to the cent, yes and no in words, else four digits; `none` for what is absent. */
+/** Seconds of each, and what it is called; the larger ones first. */
+const SPANS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+  [1, 's'],
+] as const
+
+/** How a value of a unit is told; of all others its number alone. */
+const WORDS: Readonly<Record<string, (value: number) => string>> = {
+  EUR: (value) => `${value.toFixed(2)} EUR`,
+  '0 or 1': (value) => (value === 0 || value === 1 ? (value === 1 ? 'yes' : 'no') : number(value)),
+  s: span,
+  hours: clockTime,
+  km: (value) => `${number(value)} km`,
+  'km/h': (value) => `${number(value)} km/h`,
+  share: (value) => `${number(value * 100)} %`,
+  ratio: (value) => `${number(value)} times`,
+}
+
+/**
+ * A value as its unit is told: money to the cent, yes and no, spans of time in their two largest units, shares in per
+ * cent, all else in four digits; `none` for what is absent.
+ */
 export function valueInWords(feature: number, value: number): string {
   if (Number.isNaN(value)) return 'none'
-  const unit = FEATURES[feature]?.unit
-  if (unit === MONEY_UNIT) return value.toFixed(2)
-  if (unit === YES_OR_NO_UNIT && (value === 0 || value === 1)) return value === 1 ? 'yes' : 'no'
-  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(VALUE_DIGITS)))
+  const words = WORDS[FEATURES[feature]?.unit ?? ''] ?? number
+  return words(value)
+}
+
+/** Two values of a feature, so that they can be told apart: exactly, where rounding would make them look alike. */
+export function valuesInWords(
+  feature: number,
+  one: number,
+  other: number,
+): readonly [string, string] {
+  const [words, others] = [valueInWords(feature, one), valueInWords(feature, other)]
+  if (words !== others || Object.is(one, other)) return [words, others]
+  const unit = FEATURES[feature]?.unit ?? ''
+  return [`${one} ${unit}`, `${other} ${unit}`]
 }
 
 /** Two decimals; two digits where there would be none of them. */
@@ -22,4 +53,28 @@ export function scoreInWords(score: number): string {
   return score >= SCORE_LEAST || score === 0
     ? score.toFixed(SCORE_DIGITS)
     : String(Number(score.toPrecision(SCORE_DIGITS)))
+}
+
+function number(value: number): string {
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(VALUE_DIGITS)))
+}
+
+/** In its two largest units: "12.5 s", "34 min 9 s", "4 h 49 min", "2 d". */
+function span(seconds: number): string {
+  const rounded = Math.round(seconds)
+  const at = SPANS.findIndex(([length]) => rounded >= length)
+  const [large, small] = [SPANS[at], SPANS[at + 1]]
+  if (large === undefined || small === undefined) return `${number(seconds)} s`
+  // Rounded in the smaller unit, so that no part of it is a whole one of the larger.
+  const parts = Math.round(rounded / small[0])
+  const each = large[0] / small[0]
+  const rest = parts % each
+  return `${Math.floor(parts / each)} ${large[1]}${rest === 0 ? '' : ` ${rest} ${small[1]}`}`
+}
+
+/** Hours of a day as on a clock. */
+function clockTime(hours: number): string {
+  const minutes = Math.floor(hours * 60)
+  const two = (part: number): string => String(part).padStart(2, '0')
+  return `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
 }

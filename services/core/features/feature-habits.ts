@@ -63,7 +63,7 @@ export const HABITS: readonly FeatureDefinition[] = [
     'pair_seconds_since_last',
     'card_merchant_seconds_since_last',
     '30d',
-    'seconds since the last attempt at this merchant',
+    'time since the last attempt at this merchant',
     { of: 'merchant', unit: 's', absence: 'pair', current: false },
   ),
   card('hour_share', 'card_hour_share_30d', '30d', 'share of its payments at this time of day', {
@@ -111,7 +111,7 @@ export const SHARED: readonly FeatureDefinition[] = [
     'fraud_run_age',
     '30d',
     's',
-    'seconds since that run of known frauds at the terminal began',
+    'time since that run of known frauds at the terminal began',
   ),
   shared(
     'terminal',

@@ -12,7 +12,7 @@ const PUBLISHED: readonly FeatureDefinition[] = [
   own('amount', 'amount', 'EUR', 'amount of this payment'),
   own('weekend', 'is_weekend', '0 or 1', 'payment at a weekend, local time'),
   own('night', 'is_night', '0 or 1', 'payment before 7 in the morning, local time'),
-  own('hour', 'hour_of_day', 'hours', 'hour of the payment, local time'),
+  own('hour', 'hour_of_day', 'hours', 'time of day of the payment, local time'),
   ...COUNTED.map((window) =>
     card(
       'count',
@@ -73,7 +73,7 @@ const VELOCITY: readonly FeatureDefinition[] = [
     absence: 'payments',
     longWindowMs: 30 * DAY_MS,
   }),
-  card('seconds_since_last', 'card_seconds_since_last', '30d', 'seconds since the last attempt', {
+  card('seconds_since_last', 'card_seconds_since_last', '30d', 'time since the last attempt', {
     unit: 's',
     absence: 'attempts',
     current: false,

@@ -9,6 +9,7 @@ import {
   COUNTERFACTUAL_PARTS,
   COUNTERFACTUAL_ROUNDS,
   isMilder,
+  jointChange,
   leastChange,
   narrowed,
   trialsOf,
@@ -16,11 +17,12 @@ import {
   type Answer,
   type FlipSearch,
 } from '../../../../services/core/decision/counterfactual.ts'
-import { FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
 import { holds } from '../../../support/property.ts'
 
 const AMOUNT = FEATURE_NAMES.indexOf('amount')
 const COUNT = FEATURE_NAMES.indexOf('card_count_1d')
+const HOUR = FEATURE_NAMES.indexOf('hour_of_day')
 const NIGHT = FEATURE_NAMES.indexOf('is_night')
 const MILD: Answer = { score: 0.1, outcome: 'approve' }
 const STRICT: Answer = { score: 0.9, outcome: 'flag' }
@@ -107,9 +109,16 @@ test('the shortest way is told, in words with its numbers; none when nothing is 
     changedTo: 35.2,
     scoreThen: 0.123,
     outcomeThen: 'approve',
-    text: 'with amount of this payment at 35.20 instead of 900.00 it would have scored 0.12: approve',
+    text: 'with amount of this payment at 35.20 EUR instead of 900.00 EUR it would have scored 0.12: approve',
     also: [],
   })
   assert.equal(leastChange([far, near])?.feature, 'card_count_1d')
+  const changes = [AMOUNT, COUNT, HOUR].map((feature) => ({ feature, value: 3 }))
+  const row = new Float64Array(FEATURE_COUNT).fill(20)
+  assert.equal(
+    jointChange(row, changes, { score: 0.123, outcome: 'approve' })?.text,
+    'with amount of this payment at 3.00 EUR instead of 20.00 EUR, payments of the card in the last day at 3 instead of 20 ' +
+      'and time of day of the payment, local time at 03:00 instead of 20:00 it would have scored 0.12: approve',
+  )
   assert.equal(leastChange([]), null)
 })

@@ -79,14 +79,14 @@ test('of features that lower the score equally the first in the list comes first
 
 test('an absent value is null in the reason and none in its words', () => {
   const absent = Float64Array.from(row)
-  absent[3] = NaN
+  absent[4] = NaN
   const scores = new Float64Array(FEATURE_COUNT).fill(0.8)
-  scores[3] = 0.2
+  scores[4] = 0.2
   const [reason] = reasonsOf(absent, usual, rankedDrops(0.8, scores, 0))
   assert.equal(reason?.value, null)
   assert.equal(
     reason.text,
-    `${FEATURES[3]?.sentence ?? ''}: none; at its usual -4 it would have scored 0.20`,
+    `${FEATURES[4]?.sentence ?? ''}: none; at its usual -5 it would have scored 0.20`,
   )
 })
 
