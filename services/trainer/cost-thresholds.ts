@@ -91,7 +91,7 @@ function ruleText(alerted: number, blocked: number, costs: AlertCosts): string {
   const percent = (share: number): string => `${Number((share * 100).toFixed(2))} %`
   const said =
     `least cost on validation, where an alert costs ${amount(costs.alertMinor)}, a wrong block ` +
-    `${amount(costs.wrongBlockMinor)} and ${percent(costs.wrongBlockShare)} of the amount, and a flag saves ` +
+    `${amount(costs.wrongBlockFixedMinor)} and ${percent(costs.wrongBlockShare)} of the amount, and a flag saves ` +
     `${percent(costs.flagSavesShare)} of a fraud, a block all of it`
   if (alerted === 0) return `${said}; no alert paid for itself`
   if (blocked === 0) return `${said}; no block was worth more than a flag`

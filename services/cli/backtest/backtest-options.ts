@@ -3,7 +3,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parseAmount } from '../../core/files/amount.ts'
 import type { TimeRange } from '../../core/files/event-time.ts'
-import type { DecisionCosts } from '../../core/policy/policy-document.ts'
+import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
 import { parseInteger, parseNumber } from '../command.ts'
 import {
   constantsOption,
@@ -153,7 +153,7 @@ function addFileOptions(command: Command): Command {
 export function costsFor(
   { alertCost, wrongBlockCost, wrongBlockShare }: BacktestCommandOptions,
   policies: readonly LoadedPolicy[],
-): { readonly costs: DecisionCosts; readonly from: string } {
+): { readonly costs: AlertCosts; readonly from: string } {
   const found = costsOf(policies)
   const base = found?.costs ?? {
     alertMinor: 0,

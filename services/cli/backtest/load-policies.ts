@@ -4,16 +4,13 @@ import { readFile, stat } from 'node:fs/promises'
 import { SluiceError, isSluiceError } from '../../core/errors.ts'
 import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
 import { compilePolicy } from '../../core/policy/compile-policy.ts'
-import {
-  POLICY_LIMITS,
-  type DecisionCosts,
-  type PolicyDocument,
-} from '../../core/policy/policy-document.ts'
+import { POLICY_LIMITS, type PolicyDocument } from '../../core/policy/policy-document.ts'
 import { LIST_LIMITS, readList, type PolicyLists } from '../../core/policy/policy-lists.ts'
 import { parsePolicy } from '../../core/policy/policy-parsing.ts'
 import { textDigest } from '../../core/policy/ruleset.ts'
 import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import { POLICIES_MAX } from '../../core/rehearsal/rehearsal.ts'
+import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
 
 /** A policy of the back-test. */
 export interface LoadedPolicy {
@@ -113,7 +110,7 @@ export function needModel(policies: readonly LoadedPolicy[]): readonly LoadedPol
 /** The costs of the first policy that has some; null when none has. */
 export function costsOf(
   policies: readonly LoadedPolicy[],
-): { readonly costs: DecisionCosts; readonly from: string } | null {
+): { readonly costs: AlertCosts; readonly from: string } | null {
   for (const { name, document } of policies) {
     const { thresholds } = document
     if (thresholds.kind === 'cost') return { costs: thresholds.costs, from: name }

@@ -1,7 +1,7 @@
 // One pass over the rows, and the report of it.
 
 import { SluiceError } from '../../core/errors.ts'
-import type { DecisionCosts } from '../../core/policy/policy-document.ts'
+import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
 import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import type { Changes } from '../../core/rehearsal/change-tally.ts'
 import { figuresOf, type PolicyFigures } from '../../core/rehearsal/figures.ts'
@@ -25,7 +25,7 @@ export interface BacktestOptions {
   /** After which time somebody resets a breaker that has tripped; null: breakers and budgets have no say. */
   readonly breakerResetMs: number | null
   readonly maturityMs: number
-  readonly costs: DecisionCosts
+  readonly costs: AlertCosts
   /** Where the costs are from, in words. */
   readonly costsFrom: string
   readonly analysts: number | null
@@ -51,7 +51,7 @@ export interface BacktestReport {
   /** Null where labels are final. */
   readonly asOfMs: number | null
   readonly maturityMs: number
-  readonly costs: DecisionCosts
+  readonly costs: AlertCosts
   readonly costsFrom: string
   readonly analysts: number | null
   readonly warnings: readonly string[]

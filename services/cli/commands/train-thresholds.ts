@@ -21,7 +21,7 @@ export interface ThresholdOptions {
 
 /** Adds the options to a command. */
 export function addThresholdOptions(command: Command): void {
-  const { alertMinor, wrongBlockMinor, wrongBlockShare, flagSavesShare } = DEFAULT_ALERT_COSTS
+  const { alertMinor, wrongBlockFixedMinor, wrongBlockShare, flagSavesShare } = DEFAULT_ALERT_COSTS
   command
     .addOption(
       new Option(
@@ -38,7 +38,7 @@ export function addThresholdOptions(command: Command): void {
     )
     .option(
       '--wrong-block-cost <amount>',
-      `of refusing a genuine payment, fixed part (default ${wrongBlockMinor / MINOR})`,
+      `of refusing a genuine payment, fixed part (default ${wrongBlockFixedMinor / MINOR})`,
       parseNumber(0, AMOUNT_MAX),
     )
     .option(
@@ -63,7 +63,7 @@ export function thresholdChoice(options: ThresholdOptions): ThresholdChoice {
     rule: thresholds,
     costs: {
       alertMinor: minor(alertCost, of.alertMinor),
-      wrongBlockMinor: minor(wrongBlockCost, of.wrongBlockMinor),
+      wrongBlockFixedMinor: minor(wrongBlockCost, of.wrongBlockFixedMinor),
       wrongBlockShare: wrongBlockShare ?? of.wrongBlockShare,
       flagSavesShare: flagSaves ?? of.flagSavesShare,
     },

@@ -4,25 +4,24 @@
 //   flag    costs an alert, and what a flag comes too late for:  alert + score * amount * (1 - flagSavesShare)
 //   block   costs a customer who is wrongly turned away:         (1 - score) * (fixed + share * amount)
 
-import { wrongBlockCostMinor } from '../scoring/alert-costs.ts'
+import { wrongBlockCostMinor, type AlertCosts } from '../scoring/alert-costs.ts'
 import type { Outcome } from '../wire/records.ts'
-import type { DecisionCosts } from './policy-document.ts'
 
 /** What each outcome loses on average, in minor units of the reference currency. */
 export function expectedLosses(
   score: number,
   amountMinor: number,
-  costs: DecisionCosts,
+  costs: AlertCosts,
 ): Readonly<Record<Outcome, number>> {
   return {
     approve: score * amountMinor,
     flag: costs.alertMinor + score * amountMinor * (1 - costs.flagSavesShare),
-    block: (1 - score) * wrongBlockMinor(amountMinor, costs),
+    block: (1 - score) * wrongBlockCostMinor(amountMinor, costs),
   }
 }
 
 /** The outcome that loses least; of equal ones the mildest. */
-export function cheapestOutcome(score: number, amountMinor: number, costs: DecisionCosts): Outcome {
+export function cheapestOutcome(score: number, amountMinor: number, costs: AlertCosts): Outcome {
   const { approve, flag, block } = expectedLosses(score, amountMinor, costs)
   if (block < approve && block < flag) return 'block'
   return flag < approve ? 'flag' : 'approve'
@@ -32,9 +31,9 @@ export function cheapestOutcome(score: number, amountMinor: number, costs: Decis
 export function scoreAtWhich(
   outcome: 'flag' | 'block',
   amountMinor: number,
-  costs: DecisionCosts,
+  costs: AlertCosts,
 ): number {
-  const wrongMinor = wrongBlockMinor(amountMinor, costs)
+  const wrongMinor = wrongBlockCostMinor(amountMinor, costs)
   const blockOverApprove = ratio(wrongMinor, amountMinor + wrongMinor)
   if (outcome === 'flag') {
     const flagOverApprove = ratio(costs.alertMinor, amountMinor * costs.flagSavesShare)
@@ -43,10 +42,6 @@ export function scoreAtWhich(
   const lostAnyway = amountMinor * (1 - costs.flagSavesShare)
   const blockOverFlag = ratio(wrongMinor - costs.alertMinor, wrongMinor + lostAnyway)
   return Math.max(blockOverApprove, blockOverFlag)
-}
-
-function wrongBlockMinor(amountMinor: number, costs: DecisionCosts): number {
-  return wrongBlockCostMinor(amountMinor, costs.wrongBlockFixedMinor, costs.wrongBlockShare)
 }
 
 /** Without anything to gain no score is enough. */

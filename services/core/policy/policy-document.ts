@@ -1,6 +1,7 @@
 // A policy as an operator writes it, checked: what turns scores, features and lists into outcomes. Versions, modes and
 // the content of lists are not part of it; they stand in the ruleset, which names the policy by its digest.
 
+import type { AlertCosts } from '../scoring/alert-costs.ts'
 import type { Grade, Outcome } from '../wire/records.ts'
 
 /** The first line of every policy. */
@@ -25,23 +26,11 @@ export type Match = (typeof MATCHES)[number]
 export const BLOCK_CAUTIONS = ['degraded', 'stale', 'unverified'] as const
 export type BlockCaution = (typeof BLOCK_CAUTIONS)[number]
 
-/** What a wrong outcome costs, in minor units of the reference currency. */
-export interface DecisionCosts {
-  /** An analyst's work on one alert. */
-  readonly alertMinor: number
-  /** Wrongly blocking, whatever the amount. */
-  readonly wrongBlockFixedMinor: number
-  /** Wrongly blocking, as a share of the amount. */
-  readonly wrongBlockShare: number
-  /** What a flag saves of the amount of a fraud, as a share: people look at it after the payment. */
-  readonly flagSavesShare: number
-}
-
 /** How a score becomes an outcome. */
 export type PolicyThresholds =
   | { readonly kind: 'model' }
   | { readonly kind: 'scores'; readonly flag: number; readonly block: number }
-  | { readonly kind: 'cost'; readonly costs: DecisionCosts }
+  | { readonly kind: 'cost'; readonly costs: AlertCosts }
 
 /** Fields of a transaction that a list can be held against. */
 export const LIST_FIELDS = [

@@ -1,6 +1,6 @@
 // From counts to what people compare: precision and recall, money, alerts a day, customers hurt.
 
-import type { DecisionCosts } from '../policy/policy-document.ts'
+import type { AlertCosts } from '../scoring/alert-costs.ts'
 import { wilsonInterval, type Confidence, type ShareInterval } from '../scoring/wilson.ts'
 import { OUTCOMES, type Outcome } from '../wire/records.ts'
 import type { CardCount } from './distinct-cards.ts'
@@ -64,7 +64,7 @@ export interface PolicyFigures {
 export function figuresOf(
   tallied: Tallied,
   facts: RowFacts,
-  costs: DecisionCosts,
+  costs: AlertCosts,
   analysts: number | null,
 ): PolicyFigures {
   const { outcomes } = tallied
@@ -77,7 +77,7 @@ export function figuresOf(
   }
 }
 
-function labelledOf(tallied: Tallied, facts: RowFacts, costs: DecisionCosts): LabelledFigures {
+function labelledOf(tallied: Tallied, facts: RowFacts, costs: AlertCosts): LabelledFigures {
   return {
     alerts: accuracyOf(tallied, facts, ['flag', 'block']),
     blocks: accuracyOf(tallied, facts, ['block']),
@@ -103,7 +103,7 @@ function accuracyOf(
 
 function valueOf(
   { outcomes, flagSavesMinor, wrongBlockMinor }: Tallied,
-  { alertMinor }: DecisionCosts,
+  { alertMinor }: AlertCosts,
 ): Value {
   const { flag, block } = outcomes
   const alerts = sum([flag.fraud, flag.genuine, block.fraud, block.genuine]).count

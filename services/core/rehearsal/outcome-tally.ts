@@ -1,11 +1,10 @@
 // Counts of one policy: how many rows and how much money by outcome and truth, by day and by rule.
 
-import { wrongBlockCostMinor } from '../scoring/alert-costs.ts'
+import { wrongBlockCostMinor, type AlertCosts } from '../scoring/alert-costs.ts'
 import { OUTCOMES, type Outcome } from '../wire/records.ts'
 import { DistinctCards, type CardCount } from './distinct-cards.ts'
 import { MoneySum } from './money-sum.ts'
 import { TRUTHS, type RehearsedRow, type Said, type Truth } from './rehearsed-row.ts'
-import type { DecisionCosts } from '../policy/policy-document.ts'
 
 /** Names of rules that are told apart; more than a policy may have, but a record may name any. */
 export const RULES_MAX = 1_000
@@ -70,7 +69,7 @@ class Cell {
 }
 
 export class OutcomeTally {
-  readonly #costs: DecisionCosts
+  readonly #costs: AlertCosts
   readonly #cells = record(OUTCOMES, () => record(TRUTHS, () => new Cell()))
   readonly #flagSaves = new MoneySum()
   readonly #wrongBlocks = new MoneySum()
@@ -80,7 +79,7 @@ export class OutcomeTally {
   readonly #rules = new Map<string, { fired: number; frauds: number; genuine: number }>()
   readonly #marks = new Map<string, number>()
 
-  constructor(costs: DecisionCosts) {
+  constructor(costs: AlertCosts) {
     this.#costs = costs
   }
 
@@ -121,14 +120,11 @@ export class OutcomeTally {
   }
 
   #addMoney(outcome: Outcome, truth: Truth, minor: number): void {
-    const { flagSavesShare, wrongBlockFixedMinor, wrongBlockShare } = this.#costs
     if (outcome === 'flag' && truth === 'fraud') {
-      this.#flagSaves.add(Math.round(flagSavesShare * minor))
+      this.#flagSaves.add(Math.round(this.#costs.flagSavesShare * minor))
     }
     if (outcome === 'block' && truth === 'genuine') {
-      this.#wrongBlocks.add(
-        Math.round(wrongBlockCostMinor(minor, wrongBlockFixedMinor, wrongBlockShare)),
-      )
+      this.#wrongBlocks.add(Math.round(wrongBlockCostMinor(minor, this.#costs)))
     }
   }
 

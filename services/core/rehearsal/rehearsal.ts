@@ -1,7 +1,7 @@
 // A back-test: every row once, under every policy. Without breakers and budgets, which go by event time, what it counts
 // does not depend on the order of the rows.
 
-import type { DecisionCosts } from '../policy/policy-document.ts'
+import type { AlertCosts } from '../scoring/alert-costs.ts'
 import type { CompiledPolicy } from '../policy/ruling.ts'
 import { ChangeTally, type Changes } from './change-tally.ts'
 import { DistinctCards, type CardCount } from './distinct-cards.ts'
@@ -34,7 +34,7 @@ export interface RehearsalOptions {
   readonly live: Omit<RehearsedPolicy, 'name'> | null
   readonly maturity: LabelMaturity
   /** One yardstick for all policies. */
-  readonly costs: DecisionCosts
+  readonly costs: AlertCosts
   /** Examples of each policy, each way. */
   readonly examplesMax: number
 }

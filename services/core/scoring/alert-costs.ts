@@ -1,25 +1,28 @@
-// What alerts cost and what they save, in minor units of the reference currency. Thresholds are chosen by it, and it is
-// written down with each model.
+// What alerts cost and what they save, in minor units of the reference currency. Thresholds of models are chosen by it and
+// written down with each, policies may decide by it, and back-tests measure all by it.
 
 import type { FieldReader } from './field-reader.ts'
 
 const AMOUNT_MINOR_MAX = 1e9
+/** As manifests of earlier builds call the fixed part. */
+const FIXED_BEFORE = 'wrongBlockMinor'
 
 /** What an operator says of its own work. */
 export interface AlertCosts {
   /** Work on one alert, flag or block, fraud or not. */
   readonly alertMinor: number
-  /** Refusing a genuine payment: a fixed part, and a share of its amount. */
-  readonly wrongBlockMinor: number
+  /** Refusing a genuine payment, whatever its amount. */
+  readonly wrongBlockFixedMinor: number
+  /** Refusing a genuine payment, as a share of its amount. */
   readonly wrongBlockShare: number
-  /** Share of a fraud's amount that a flag still saves; a block saves all of it. */
+  /** Share of a fraud's amount that a flag still saves, since people look at it after the payment; a block saves all. */
   readonly flagSavesShare: number
 }
 
 /** What holds when nothing else is said: 5.00 an alert, 20.00 and half of the amount a wrong block; a flag saves half. */
 export const DEFAULT_ALERT_COSTS: AlertCosts = Object.freeze({
   alertMinor: 500,
-  wrongBlockMinor: 2_000,
+  wrongBlockFixedMinor: 2_000,
   wrongBlockShare: 0.5,
   flagSavesShare: 0.5,
 })
@@ -44,10 +47,9 @@ export interface CostedRows {
 /** What refusing a genuine payment costs: a fixed part, and a share of its amount. */
 export function wrongBlockCostMinor(
   amountMinor: number,
-  fixedMinor: number,
-  share: number,
+  { wrongBlockFixedMinor, wrongBlockShare }: AlertCosts,
 ): number {
-  return fixedMinor + share * amountMinor
+  return wrongBlockFixedMinor + wrongBlockShare * amountMinor
 }
 
 /** What flagging a payment is worth, beside letting it pass. */
@@ -59,7 +61,7 @@ export function flagGain(isFraud: boolean, amountMinor: number, costs: AlertCost
 export function blockGain(isFraud: boolean, amountMinor: number, costs: AlertCosts): number {
   return isFraud
     ? (1 - costs.flagSavesShare) * amountMinor
-    : -wrongBlockCostMinor(amountMinor, costs.wrongBlockMinor, costs.wrongBlockShare)
+    : -wrongBlockCostMinor(amountMinor, costs)
 }
 
 /** What was saved and spent with these thresholds. */
@@ -80,12 +82,7 @@ export function costFigures(
     if (score < thresholds.flag) continue
     alertsMinor += costs.alertMinor
     if (isFraud) avoidedMinor += (isBlocked ? 1 : costs.flagSavesShare) * amountMinor
-    else if (isBlocked)
-      wrongBlocksMinor += wrongBlockCostMinor(
-        amountMinor,
-        costs.wrongBlockMinor,
-        costs.wrongBlockShare,
-      )
+    else if (isBlocked) wrongBlocksMinor += wrongBlockCostMinor(amountMinor, costs)
   }
   return { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor }
 }
@@ -108,7 +105,11 @@ export function readModelCosts(fields: FieldReader): ModelCosts {
   return {
     costs: fields.object('costs', (costs) => ({
       alertMinor: costs.number('alertMinor', 0, AMOUNT_MINOR_MAX),
-      wrongBlockMinor: costs.number('wrongBlockMinor', 0, AMOUNT_MINOR_MAX),
+      wrongBlockFixedMinor: costs.number(
+        costs.has(FIXED_BEFORE) ? FIXED_BEFORE : 'wrongBlockFixedMinor',
+        0,
+        AMOUNT_MINOR_MAX,
+      ),
       wrongBlockShare: costs.number('wrongBlockShare', 0, 100),
       flagSavesShare: costs.number('flagSavesShare', 0, 1),
     })),

@@ -19,7 +19,7 @@ export function costSection({ costs, validation, test }: ModelCosts): string {
     row('share of fraud value saved', savedText),
   ]
   return (
-    `In the reference currency, with ${amount(costs.alertMinor)} an alert, ${amount(costs.wrongBlockMinor)} and ` +
+    `In the reference currency, with ${amount(costs.alertMinor)} an alert, ${amount(costs.wrongBlockFixedMinor)} and ` +
     `${percent(costs.wrongBlockShare, 0)} of the amount a wrong block, and ${percent(costs.flagSavesShare, 0)} of a fraud's ` +
     `amount saved by a flag, all of it by a block:\n\n${table(['amount', 'validation', 'test'], rows)}\n\n` +
     'These costs are assumptions; who knows better ones trains with them (`sluice train --help`).'

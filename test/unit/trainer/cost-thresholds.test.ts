@@ -30,7 +30,7 @@ function costOf(
   of: AlertCosts,
 ): number {
   if (score >= block) {
-    return of.alertMinor + (isFraud ? 0 : of.wrongBlockMinor + of.wrongBlockShare * amount)
+    return of.alertMinor + (isFraud ? 0 : of.wrongBlockFixedMinor + of.wrongBlockShare * amount)
   }
   if (score >= flag) return of.alertMinor + (isFraud ? amount * (1 - of.flagSavesShare) : 0)
   return isFraud ? amount : 0
@@ -50,7 +50,7 @@ const TABLE = fc.array(fc.tuple(SCORES, fc.boolean(), fc.integer({ min: 0, max: 
 })
 const COSTS = fc.record({
   alertMinor: fc.integer({ min: 0, max: 3_000 }),
-  wrongBlockMinor: fc.integer({ min: 0, max: 5_000 }),
+  wrongBlockFixedMinor: fc.integer({ min: 0, max: 5_000 }),
   wrongBlockShare: fc.integer({ min: 0, max: 8 }).map((eighths) => eighths / 8),
   flagSavesShare: fc.integer({ min: 0, max: 8 }).map((eighths) => eighths / 8),
 })

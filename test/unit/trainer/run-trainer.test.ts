@@ -191,7 +191,7 @@ test('thresholds by cost cost no more on validation than those by precision, and
   const folder = folderFor(t)
   const costs = {
     alertMinor: 300,
-    wrongBlockMinor: 1_500,
+    wrongBlockFixedMinor: 1_500,
     wrongBlockShare: 1,
     flagSavesShare: 0.25,
   }

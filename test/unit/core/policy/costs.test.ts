@@ -4,12 +4,12 @@ import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { cheapestOutcome, scoreAtWhich } from '../../../../services/core/policy/costs.ts'
-import type { DecisionCosts } from '../../../../services/core/policy/policy-document.ts'
+import type { AlertCosts } from '../../../../services/core/scoring/alert-costs.ts'
 import { OUTCOMES } from '../../../../services/core/wire/records.ts'
 import { holds } from '../../../support/property.ts'
 
 const share = fc.integer({ min: 0, max: 1_000 }).map((thousandths) => thousandths / 1_000)
-const costs: fc.Arbitrary<DecisionCosts> = fc.record({
+const costs: fc.Arbitrary<AlertCosts> = fc.record({
   alertMinor: fc.integer({ min: 0, max: 10_000 }),
   wrongBlockFixedMinor: fc.integer({ min: 0, max: 100_000 }),
   wrongBlockShare: share,
@@ -18,7 +18,7 @@ const costs: fc.Arbitrary<DecisionCosts> = fc.record({
 const amount = fc.integer({ min: 0, max: 1_000_000 })
 
 /** By what happens in 1,000 such payments, of which `score` are fraud. */
-function lossOfThousand(outcome: string, score: number, amountMinor: number, of: DecisionCosts) {
+function lossOfThousand(outcome: string, score: number, amountMinor: number, of: AlertCosts) {
   const frauds = 1_000 * score
   switch (outcome) {
     case 'approve':

@@ -4,7 +4,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { DecisionCosts } from '../../../../services/core/policy/policy-document.ts'
+import type { AlertCosts } from '../../../../services/core/scoring/alert-costs.ts'
 import { figuresOf } from '../../../../services/core/rehearsal/figures.ts'
 import {
   POLICIES_MAX,
@@ -24,7 +24,7 @@ import {
   rows,
 } from '../../../support/rehearsed.ts'
 
-const COSTS: DecisionCosts = {
+const COSTS: AlertCosts = {
   alertMinor: 250,
   wrongBlockFixedMinor: 1_000,
   wrongBlockShare: 0.05,

@@ -34,6 +34,19 @@ test('the released manifest is accepted as it is, without the costs that it was 
   assert.deepEqual(checkManifest(released()), { ...(released() as object), costs: null })
 })
 
+test('costs are read under the name that earlier builds gave to the fixed part, and under that of policies', () => {
+  const figures = { fraudMinor: 1, avoidedMinor: 1, alertsMinor: 1, wrongBlocksMinor: 1 }
+  const rest = { alertMinor: 300, wrongBlockShare: 1, flagSavesShare: 0.25 }
+  for (const name of ['wrongBlockMinor', 'wrongBlockFixedMinor']) {
+    const costs = { ...rest, [name]: 1_500 }
+    const read = checkManifest({
+      ...released(),
+      costs: { costs, validation: figures, test: figures },
+    })
+    assert.deepEqual(read.costs?.costs, { ...rest, wrongBlockFixedMinor: 1_500 }, name)
+  }
+})
+
 test('any field that is taken away is named in the refusal', () => {
   const count = [...objects(released())].length
   assert.ok(count > 30)
