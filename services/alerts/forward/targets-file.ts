@@ -1,19 +1,20 @@
 // The targets file: who gets which alerts, and how hard we try. Secrets are never in it, only where they are.
 
-import { isSeq, type Node } from 'yaml'
 import { SluiceError } from '../../core/errors.ts'
+import { faultSentence } from '../../core/yaml/yaml-faults.ts'
+import { openYaml, type YamlFields } from '../../core/yaml/yaml-fields.ts'
 import type { Secret } from '../../platform/config/secret.ts'
 import type { AlertFilter } from './alert-filter.ts'
 import type { BreakerLimits } from './breaker.ts'
 import { FORWARDED_ACTIONS } from './cloud-event.ts'
 import type { RetryLimits } from './retry-schedule.ts'
 import { KEY_BYTES_MAX, KEY_BYTES_MIN, parseSigningKey } from './signature.ts'
-import { YamlFields, YamlProblems, type NumberBounds } from './yaml-fields.ts'
 
 export const TARGETS_MAX = 64
 const FILE_CHARACTERS_MAX = 262_144
 const URL_CHARACTERS_MAX = 2_048
 const LIST_MAX = 64
+const FAULTS_TOLD_MAX = 50
 
 /** One function or service that alerts go to. */
 export interface Target {
@@ -51,29 +52,16 @@ export type ReadSecret = (
 ) => { readonly text: string } | { readonly why: string }
 
 const NUMBERS = {
-  timeoutMs: { default: 5_000, min: 100, max: 60_000, isInteger: true },
-  concurrency: { default: 4, min: 1, max: 64, isInteger: true },
-  attemptsMax: { default: 8, min: 1, max: 100, isInteger: true },
-  firstDelayMs: { default: 500, min: 1, max: 60_000, isInteger: true },
-  delayMsMax: { default: 30_000, min: 1, max: 3_600_000, isInteger: true },
-  giveUpMs: { default: 86_400_000, min: 1_000, max: 604_800_000, isInteger: true },
-  failures: { default: 5, min: 1, max: 1_000, isInteger: true },
-  openMs: { default: 5_000, min: 10, max: 600_000, isInteger: true },
-  openMsMax: { default: 60_000, min: 10, max: 3_600_000, isInteger: true },
-} as const satisfies Readonly<Record<string, NumberBounds & { readonly default: number }>>
-
-const TARGET_FIELDS = [
-  'name',
-  'url',
-  'filter',
-  'secrets',
-  'startAt',
-  'timeoutMs',
-  'retries',
-  'breaker',
-  'concurrency',
-  'ratePerSecondMax',
-]
+  timeoutMs: { default: 5_000, min: 100, max: 60_000 },
+  concurrency: { default: 4, min: 1, max: 64 },
+  attemptsMax: { default: 8, min: 1, max: 100 },
+  firstDelayMs: { default: 500, min: 1, max: 60_000 },
+  delayMsMax: { default: 30_000, min: 1, max: 3_600_000 },
+  giveUpMs: { default: 86_400_000, min: 1_000, max: 604_800_000 },
+  failures: { default: 5, min: 1, max: 1_000 },
+  openMs: { default: 5_000, min: 10, max: 600_000 },
+  openMsMax: { default: 60_000, min: 10, max: 3_600_000 },
+} as const
 
 /**
  * Reads the text of a targets file; `source` names it in errors.
@@ -87,10 +75,12 @@ export function parseTargets(
   if (text.length > FILE_CHARACTERS_MAX) {
     throw invalid(source, [`it has more than ${FILE_CHARACTERS_MAX} characters.`])
   }
-  const problems = new YamlProblems()
-  const content = problems.parse(text)
-  const targets = problems.sentences.length > 0 ? [] : targetsOf(problems, content, readSecret)
-  if (problems.sentences.length > 0) throw invalid(source, problems.sentences)
+  // An address may be private to its owner, and a key may be where only its place belongs.
+  const { root, faults } = openYaml(text, { showsValues: false })
+  const targets = root === null ? [] : targetsOf(root, readSecret)
+  if (faults.all.length > 0) {
+    throw invalid(source, faults.all.slice(0, FAULTS_TOLD_MAX).map(faultSentence))
+  }
   return targets
 }
 
@@ -102,112 +92,104 @@ function invalid(source: string, sentences: readonly string[]): SluiceError {
   )
 }
 
-function targetsOf(
-  problems: YamlProblems,
-  content: Node | null,
-  readSecret: ReadSecret,
-): readonly Target[] {
-  const top = YamlFields.of(problems, content, 'the file', ['targets'])
-  if (top === null) return []
-  const list = top.node('targets')
-  if (!isSeq(list) || list.items.length === 0 || list.items.length > TARGETS_MAX) {
-    top.problem('targets', `targets must be a list of 1 to ${TARGETS_MAX}.`)
-    return []
-  }
+function targetsOf(root: YamlFields, readSecret: ReadSecret): readonly Target[] {
   const names = new Set<string>()
-  const targets: Target[] = []
-  for (const [index, item] of list.items.entries()) {
-    const where = `target ${index + 1}`
-    const fields = YamlFields.of(problems, item as Node | null, where, TARGET_FIELDS)
-    if (fields === null) continue
-    const target = targetOf(fields, readSecret)
-    if (names.has(target.name)) fields.problem('name', `name "${target.name}" is taken already.`)
-    names.add(target.name)
-    targets.push(target)
-  }
+  const targets = root.objects(
+    'targets',
+    TARGETS_MAX,
+    (fields) => {
+      const target = targetOf(fields, readSecret)
+      if (names.has(target.name)) fields.fault(`"${target.name}" is taken already`, 'name')
+      names.add(target.name)
+      return target
+    },
+    1,
+  )
+  root.end()
   return targets
 }
 
 function targetOf(fields: YamlFields, readSecret: ReadSecret): Target {
-  require(fields, ['name', 'url', 'filter', 'secrets'])
-  const name = fields.text('name', /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, NAME_FORM) ?? ''
-  const rate = { min: 0.001, max: 100_000, isInteger: false }
+  const readKeys = (secrets: YamlFields): readonly Secret[] => keysOf(secrets, readSecret)
   return {
-    name,
+    name: fields.matching('name', /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, NAME_FORM) ?? '',
     url: urlOf(fields),
-    filter: filterOf(fields),
-    keys: keysOf(fields, readSecret),
-    startAt: startOf(fields),
+    filter: fields.object('filter', filterOf) ?? NO_FILTER,
+    keys: fields.object('secrets', readKeys) ?? [],
+    startAt: fields.oneOf('startAt', ['now', 'beginning'], 'now'),
     timeoutMs: numberOf(fields, 'timeoutMs'),
-    retries: retriesOf(fields),
-    breaker: breakerOf(fields),
+    retries: fields.objectOr('retries', retriesOf, RETRIES),
+    breaker: fields.objectOr('breaker', breakerOf, BREAKER),
     concurrency: numberOf(fields, 'concurrency'),
-    ratePerSecondMax: fields.number('ratePerSecondMax', rate),
+    ratePerSecondMax: fields.numberOr('ratePerSecondMax', 0.001, 100_000, null),
   }
 }
 
 const NAME_FORM = 'up to 40 of a to z, 0 to 9 and dashes inside, since it names a consumer group'
 
-function require(fields: YamlFields, names: readonly string[]): void {
-  for (const name of names) if (!fields.has(name)) fields.problem(name, `${name} is missing.`)
+const NO_FILTER: AlertFilter = {
+  actions: [],
+  scoreMin: null,
+  segments: null,
+  amountMinorMin: null,
 }
 
-function numberOf(fields: YamlFields | null, name: keyof typeof NUMBERS): number {
-  return fields?.number(name, NUMBERS[name]) ?? NUMBERS[name].default
+const RETRIES: Target['retries'] = {
+  attemptsMax: NUMBERS.attemptsMax.default,
+  firstDelayMs: NUMBERS.firstDelayMs.default,
+  delayMsMax: NUMBERS.delayMsMax.default,
+  giveUpMs: NUMBERS.giveUpMs.default,
 }
 
-function startOf(fields: YamlFields): Target['startAt'] {
-  const word = fields.text('startAt', /^(?:now|beginning)$/, 'now or beginning')
-  return word === 'beginning' ? 'beginning' : 'now'
+const BREAKER: BreakerLimits = {
+  failures: NUMBERS.failures.default,
+  openMs: NUMBERS.openMs.default,
+  openMsMax: NUMBERS.openMsMax.default,
+}
+
+function numberOf(fields: YamlFields, name: keyof typeof NUMBERS): number {
+  const { min, max, default: otherwise } = NUMBERS[name]
+  return fields.numberOr(name, min, max, otherwise, true)
 }
 
 function urlOf(fields: YamlFields): string {
-  const text = fields.text('url', /^https?:\/\//, 'a URL with http or https')
+  const text = fields.matching('url', /^https?:\/\//, 'a URL with http or https')
   if (text === null) return ''
   if (!URL.canParse(text) || text.length > URL_CHARACTERS_MAX) {
-    fields.problem('url', `url must be a URL of up to ${URL_CHARACTERS_MAX} characters.`)
+    fields.fault(`must be a URL of up to ${URL_CHARACTERS_MAX} characters`, 'url')
     return ''
   }
   const url = new URL(text)
   if (url.username !== '' || url.password !== '') {
-    fields.problem('url', 'url must hold no user and no password; deliveries are signed instead.')
+    fields.fault('must hold no user and no password; deliveries are signed instead', 'url')
   }
-  if (url.hash !== '') fields.problem('url', 'url must hold no #fragment.')
+  if (url.hash !== '') fields.fault('must hold no #fragment', 'url')
   return text
 }
 
-function filterOf(fields: YamlFields): AlertFilter {
-  const known = ['actions', 'scoreMin', 'segments', 'amountMinorMin']
-  const filter = fields.fields('filter', known)
-  if (filter === null) return { actions: [], scoreMin: null, segments: null, amountMinorMin: null }
-  require(filter, ['actions'])
+function filterOf(filter: YamlFields): AlertFilter {
   const all = FORWARDED_ACTIONS.join(', ')
   const given =
     filter.texts('actions', /^(?:flag|block|release)$/, `some of ${all}`, LIST_MAX) ?? []
   return {
     actions: FORWARDED_ACTIONS.filter((action) => given.includes(action)),
-    scoreMin: filter.number('scoreMin', { min: 0, max: 1, isInteger: false }),
-    segments: filter.texts('segments', /^.{1,64}$/, 'names of segments, or none', LIST_MAX),
-    amountMinorMin: amountsOf(filter),
+    scoreMin: filter.numberOr('scoreMin', 0, 1, null),
+    segments: filter.textsOr('segments', /^.{1,64}$/, 'names of segments, or none', LIST_MAX, null),
+    amountMinorMin: filter.objectOr('amountMinorMin', amountsOf, null),
   }
 }
 
-function amountsOf(filter: YamlFields): AlertFilter['amountMinorMin'] {
-  const amounts = filter.fields('amountMinorMin', null)
-  if (amounts === null) return null
-  const bounds = { min: 0, max: Number.MAX_SAFE_INTEGER, isInteger: true }
+function amountsOf(amounts: YamlFields): Readonly<Record<string, number>> {
   const entries = amounts.names.map((currency): [string, number] => {
     if (!/^[A-Z]{3}$/.test(currency)) {
-      amounts.problem(currency, `"${currency}" is no currency; give its three letters.`)
+      amounts.fault(`"${currency}" is no currency; give its three letters`, currency)
     }
-    return [currency, amounts.number(currency, bounds) ?? 0]
+    return [currency, amounts.number(currency, 0, Number.MAX_SAFE_INTEGER, true)]
   })
   return Object.fromEntries(entries)
 }
 
-function retriesOf(fields: YamlFields): Target['retries'] {
-  const known = ['attemptsMax', 'firstDelayMs', 'delayMsMax', 'giveUpMs']
-  const retries = fields.fields('retries', known)
+function retriesOf(retries: YamlFields): Target['retries'] {
   const found = {
     attemptsMax: numberOf(retries, 'attemptsMax'),
     firstDelayMs: numberOf(retries, 'firstDelayMs'),
@@ -215,43 +197,38 @@ function retriesOf(fields: YamlFields): Target['retries'] {
     giveUpMs: numberOf(retries, 'giveUpMs'),
   }
   if (found.firstDelayMs > found.delayMsMax) {
-    retries?.problem('firstDelayMs', 'firstDelayMs must not be above delayMsMax.')
+    retries.fault('must not be above delayMsMax', 'firstDelayMs')
   }
   return found
 }
 
-function breakerOf(fields: YamlFields): BreakerLimits {
-  const breaker = fields.fields('breaker', ['failures', 'openMs', 'openMsMax'])
+function breakerOf(breaker: YamlFields): BreakerLimits {
   const found = {
     failures: numberOf(breaker, 'failures'),
     openMs: numberOf(breaker, 'openMs'),
     openMsMax: numberOf(breaker, 'openMsMax'),
   }
-  if (found.openMs > found.openMsMax) {
-    breaker?.problem('openMs', 'openMs must not be above openMsMax.')
-  }
+  if (found.openMs > found.openMsMax) breaker.fault('must not be above openMsMax', 'openMs')
   return found
 }
 
 /** The current key first. */
-function keysOf(fields: YamlFields, readSecret: ReadSecret): readonly Secret[] {
-  const secrets = fields.fields('secrets', ['current', 'next'])
-  if (secrets === null) return []
-  require(secrets, ['current'])
-  const keys = ['current', 'next'].map((which) => keyOf(secrets, which, readSecret))
+function keysOf(secrets: YamlFields, readSecret: ReadSecret): readonly Secret[] {
+  const read = (place: YamlFields): Secret | null => keyOf(place, readSecret)
+  const keys = [secrets.object('current', read), secrets.objectOr('next', read, null)]
   return keys.filter((key) => key !== null)
 }
 
-function keyOf(secrets: YamlFields, which: string, readSecret: ReadSecret): Secret | null {
-  const place = secrets.fields(which, ['env', 'file'])
-  if (place === null) return null
-  const env = place.text('env', /^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of a variable')
-  const file = place.text('file', /^.{1,1024}$/, 'the path of a file')
+function keyOf(place: YamlFields, readSecret: ReadSecret): Secret | null {
+  const env = place.matchingOr(
+    'env',
+    /^[A-Za-z_][A-Za-z0-9_]{0,127}$/,
+    'the name of a variable',
+    null,
+  )
+  const file = place.matchingOr('file', /^.{1,1024}$/, 'the path of a file', null)
   if (place.has('env') === place.has('file')) {
-    secrets.problem(
-      which,
-      `${which} must have either env or file; the secret itself is not for here.`,
-    )
+    place.fault('must have either env or file; the secret itself is not for here')
     return null
   }
   const name = env ?? file
@@ -259,14 +236,14 @@ function keyOf(secrets: YamlFields, which: string, readSecret: ReadSecret): Secr
   const kind = env === null ? 'file' : 'env'
   const read = readSecret({ kind, name })
   if ('why' in read) {
-    place.problem(kind, `${kind} "${name}" ${read.why}.`)
+    place.fault(`"${name}" ${read.why}`, kind)
     return null
   }
   const key = parseSigningKey(read.text)
   if (key === null) {
-    place.problem(
+    place.fault(
+      `"${name}" holds no key: whsec_ and ${KEY_BYTES_MIN} to ${KEY_BYTES_MAX} bytes in base64`,
       kind,
-      `${kind} "${name}" holds no key: whsec_ and ${KEY_BYTES_MIN} to ${KEY_BYTES_MAX} bytes in base64.`,
     )
   }
   return key

@@ -11,6 +11,7 @@ import { textDigest } from '../../core/policy/ruleset.ts'
 import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import { POLICIES_MAX } from '../../core/rehearsal/rehearsal.ts'
 import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
+import { faultLines } from '../policy/policy-file.ts'
 
 /** A policy of the back-test. */
 export interface LoadedPolicy {
@@ -122,11 +123,7 @@ function checkedPolicy(file: string, text: string): PolicyDocument {
   const parsed = parsePolicy(text)
   if (parsed.ok) return parsed.policy
   const { faults } = parsed
-  const shown = faults
-    .slice(0, FAULTS_SHOWN)
-    .map(({ line, column, path, message }) =>
-      `${file}:${line}:${column} ${path} ${message}`.replaceAll(/ +/g, ' '),
-    )
+  const shown = faultLines(file, faults.slice(0, FAULTS_SHOWN))
   const more = faults.length > shown.length ? [`and ${faults.length - shown.length} more`] : []
   throw new SluiceError(
     'SLUICE_POLICY_INVALID',

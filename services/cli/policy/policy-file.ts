@@ -2,8 +2,9 @@
 
 import { readFile } from 'node:fs/promises'
 import { SluiceError } from '../../core/errors.ts'
-import type { PolicyDocument, PolicyFault } from '../../core/policy/policy-document.ts'
+import type { PolicyDocument } from '../../core/policy/policy-document.ts'
 import { parsePolicy, type ParsedPolicy } from '../../core/policy/policy-parsing.ts'
+import type { YamlFault } from '../../core/yaml/yaml-faults.ts'
 
 export interface ReadPolicy {
   readonly text: string
@@ -42,7 +43,7 @@ export async function readPolicyFile(file: string): Promise<ReadPolicy> {
 }
 
 /** As compilers print them: file, line, column, what. */
-export function faultLines(file: string, faults: readonly PolicyFault[]): readonly string[] {
+export function faultLines(file: string, faults: readonly YamlFault[]): readonly string[] {
   return faults.map(({ line, column, path, message }) =>
     `${file}:${line}:${column}: ${path} ${message}`.replace(':  ', ': '),
   )

@@ -118,12 +118,3 @@ export interface PolicyDocument {
   readonly breakers: readonly BreakerLimits[]
   readonly controlGroup: ControlGroup | null
 }
-
-/** What is wrong with a policy, and where in its text (from 1). */
-export interface PolicyFault {
-  readonly line: number
-  readonly column: number
-  /** Such as `rules[2].when`. */
-  readonly path: string
-  readonly message: string
-}

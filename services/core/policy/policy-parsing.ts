@@ -1,6 +1,9 @@
 // From the text of a policy to a checked document. All faults are found at once, each with its place.
 
 import { GRADES, OUTCOMES } from '../wire/records.ts'
+import type { PlacedText } from '../yaml/placed-text.ts'
+import type { YamlFault, YamlFaults } from '../yaml/yaml-faults.ts'
+import { openYaml, type YamlFields } from '../yaml/yaml-fields.ts'
 import { CONDITION_CHARACTERS_MAX, ConditionCompiler } from './condition.ts'
 import {
   BLOCK_CAUTIONS,
@@ -12,14 +15,12 @@ import {
   type BreakerLimits,
   type ControlGroup,
   type PolicyDocument,
-  type PolicyFault,
   type PolicyList,
   type PolicyRule,
   type PolicySegment,
   type PolicyThresholds,
 } from './policy-document.ts'
 import { placeholderFaults } from './reason-text.ts'
-import { openYaml, type PlacedText, type YamlFaults, type YamlFields } from './yaml-fields.ts'
 
 const MINUTE_MS = 60_000
 /** A block ends within this time, or a person renews it. */
@@ -31,7 +32,7 @@ const COUNT_MAX = 1e9
 
 export type ParsedPolicy =
   | { readonly ok: true; readonly policy: PolicyDocument }
-  | { readonly ok: false; readonly faults: readonly PolicyFault[] }
+  | { readonly ok: false; readonly faults: readonly YamlFault[] }
 
 /** Reads and checks a policy. Never throws on bad input. */
 export function parsePolicy(text: string): ParsedPolicy {
@@ -83,7 +84,7 @@ class PolicyReader {
       breakers: root.objects('breakers', POLICY_LIMITS.breakersMax, (fields) =>
         readBreaker(fields, segmentNames),
       ),
-      controlGroup: root.has('controlGroup') ? root.object('controlGroup', readControlGroup) : null,
+      controlGroup: root.objectOr('controlGroup', readControlGroup, null),
     }
     this.#refuseRepeats('lists', lists)
     this.#refuseRepeats('segments', segments)

@@ -2,38 +2,20 @@
 // unknown is let through. What cannot be read gives null, and a fault says so.
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
-import type { PolicyFault } from './policy-document.ts'
+import { offsetsOf, startOf, type PlacedText } from './placed-text.ts'
+import { YamlFaults } from './yaml-faults.ts'
 
-/** Collects faults of one text. */
-export class YamlFaults {
-  readonly #lines: LineCounter
-  readonly #faults: PolicyFault[] = []
-
-  constructor(lines: LineCounter) {
-    this.#lines = lines
-  }
-
-  /** In the order of the text. */
-  get all(): readonly PolicyFault[] {
-    return this.#faults.toSorted((a, b) => a.line - b.line || a.column - b.column)
-  }
-
-  add(offset: number, path: string, message: string): void {
-    const { line, col } = this.#lines.linePos(offset)
-    this.#faults.push({ line: Math.max(1, line), column: Math.max(1, col), path, message })
-  }
-}
-
-/** A text value with what is needed to say where a character of it stands. */
-export interface PlacedText {
-  readonly text: string
-  readonly path: string
-  /** Offset in the document of the character at `position` of the text, as near as YAML lets one tell. */
-  readonly offsetOf: (position: number) => number
+/** How a document is read. */
+export interface YamlReading {
+  /** False for files whose values may be secret: faults then name fields and never what stands in them. */
+  readonly showsValues: boolean
 }
 
 /** Opens a text as one mapping; null when it is none, with faults. */
-export function openYaml(text: string): { root: YamlFields | null; faults: YamlFaults } {
+export function openYaml(
+  text: string,
+  reading: YamlReading = { showsValues: true },
+): { root: YamlFields | null; faults: YamlFaults } {
   const lines = new LineCounter()
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -52,7 +34,12 @@ export function openYaml(text: string): { root: YamlFields | null; faults: YamlF
     faults.add(0, '', 'the document must be a mapping of fields')
     return { root: null, faults }
   }
-  return { root: new YamlFields(contents, '', text, faults), faults }
+  return { root: new YamlFields(contents, '', { text, faults, ...reading }), faults }
+}
+
+interface YamlSource extends YamlReading {
+  readonly text: string
+  readonly faults: YamlFaults
 }
 
 /** Reads one mapping by name and kind. */
@@ -62,16 +49,17 @@ export class YamlFields {
   readonly #asked = new Set<string>()
   readonly #start: number
   readonly #path: string
-  readonly #text: string
-  readonly #faults: YamlFaults
+  readonly #source: YamlSource
+  /** Of what is no mapping one fault is enough: that all its fields are absent goes without saying. */
+  readonly #isMapping: boolean
 
-  constructor(node: Node, path: string, text: string, faults: YamlFaults) {
+  constructor(node: Node, path: string, source: YamlSource) {
     this.#start = startOf(node)
     this.#path = path
-    this.#text = text
-    this.#faults = faults
+    this.#source = source
+    this.#isMapping = isMap(node)
     if (!isMap(node)) {
-      faults.add(this.#start, path, 'must be a mapping of fields')
+      source.faults.add(this.#start, path, 'must be a mapping of fields')
       return
     }
     for (const { key, value } of node.items) {
@@ -81,21 +69,31 @@ export class YamlFields {
     }
   }
 
+  /** The names of all fields, known or not. */
+  get names(): readonly string[] {
+    return [...this.#values.keys()]
+  }
+
   has(name: string): boolean {
     return this.#values.has(name)
   }
 
   /** A fault of the whole mapping, or of one of its fields. */
   fault(message: string, name?: string): void {
+    if (!this.#isMapping) return
     const at = name === undefined ? this.#start : this.#placeOf(name)
-    this.#faults.add(at, name === undefined ? this.#path : this.#at(name), message)
+    this.#source.faults.add(at, name === undefined ? this.#path : this.#at(name), message)
   }
 
   text(name: string, charactersMax: number): PlacedText | null {
     const node = this.#take(name)
     const value = isScalar(node) ? node.value : undefined
     if (typeof value === 'string' && value.length > 0 && value.length <= charactersMax) {
-      return { text: value, path: this.#at(name), offsetOf: offsetsOf(node as Node, this.#text) }
+      return {
+        text: value,
+        path: this.#at(name),
+        offsetOf: offsetsOf(node as Node, this.#source.text),
+      }
     }
     this.#wrong(name, value, `a text of 1 to ${charactersMax} characters`)
     return null
@@ -105,9 +103,43 @@ export class YamlFields {
   name(name: string, charactersMax: number): string {
     const found = this.text(name, charactersMax)?.text ?? null
     if (found !== null && !/^[a-z][a-z0-9_-]*$/.test(found)) {
-      this.fault(`is ${shorten(found)}, but must be lower-case letters, digits, _ and -`, name)
+      this.#wrong(name, found, 'lower-case letters, digits, _ and -')
     }
     return found ?? ''
+  }
+
+  /** A text that the pattern holds for; `form` says in words what it asks for. Null where there is a fault. */
+  matching(name: string, pattern: RegExp, form: string): string | null {
+    const node = this.#take(name)
+    const value = isScalar(node) ? node.value : undefined
+    if (typeof value === 'string' && pattern.test(value)) return value
+    this.#wrong(name, value, form)
+    return null
+  }
+
+  /** As `matching`; `otherwise` where it is absent. */
+  matchingOr<Otherwise>(
+    name: string,
+    pattern: RegExp,
+    form: string,
+    otherwise: Otherwise,
+  ): string | Otherwise | null {
+    return this.has(name)
+      ? this.matching(name, pattern, form)
+      : this.#absent<Otherwise>(name, otherwise)
+  }
+
+  /** A list of 1 to `lengthMax` different texts, each of which the pattern holds for. Null where there is a fault. */
+  texts(name: string, pattern: RegExp, form: string, lengthMax: number): readonly string[] | null {
+    const node = this.#take(name)
+    const values = isSeq(node) ? node.items.map((item) => (isScalar(item) ? item.value : null)) : []
+    const texts = values.filter((value) => typeof value === 'string' && pattern.test(value))
+    const isFit = values.length > 0 && values.length <= lengthMax
+    if (isFit && texts.length === values.length && new Set(texts).size === texts.length) {
+      return texts as readonly string[]
+    }
+    this.#wrong(name, undefined, `a list of 1 to ${lengthMax} different values: ${form}`)
+    return null
   }
 
   oneOf<const Choice extends string>(
@@ -170,25 +202,49 @@ export class YamlFields {
     return this.#inner(node, this.#at(name), read)
   }
 
-  /** A list of mappings; absent is empty. */
+  /** As `texts`; `otherwise` where it is absent. */
+  textsOr<Otherwise>(
+    name: string,
+    pattern: RegExp,
+    form: string,
+    lengthMax: number,
+    otherwise: Otherwise,
+  ): readonly string[] | Otherwise | null {
+    return this.has(name)
+      ? this.texts(name, pattern, form, lengthMax)
+      : this.#absent<Otherwise>(name, otherwise)
+  }
+
+  /** As `object`; `otherwise` where it is absent, or wrong. */
+  objectOr<Read, Otherwise>(
+    name: string,
+    read: (fields: YamlFields) => Read,
+    otherwise: Otherwise,
+  ): Read | Otherwise {
+    if (!this.has(name)) return this.#absent(name, otherwise)
+    return this.object(name, read) ?? otherwise
+  }
+
+  /** A list of mappings; absent is empty, and a fault where there must be some. */
   objects<Read>(
     name: string,
     lengthMax: number,
     read: (fields: YamlFields) => Read,
+    lengthMin = 0,
   ): readonly Read[] {
-    return this.#items(name, lengthMax).map((item, index) =>
+    return this.#items(name, lengthMin, lengthMax).map((item, index) =>
       this.#inner(item, `${this.#at(name)}[${index}]`, read),
     )
   }
 
   /** A list of words from a closed list; absent is empty. */
   words<const Choice extends string>(name: string, choices: readonly Choice[]): readonly Choice[] {
-    return this.#items(name, choices.length).flatMap((item, index) => {
+    return this.#items(name, 0, choices.length).flatMap((item, index) => {
       const value = isScalar(item) ? item.value : undefined
       const choice = choices.find((candidate) => candidate === value)
       if (choice !== undefined) return [choice]
-      const message = `is ${inWords(value)}, but must be one of ${choices.join(', ')}`
-      this.#faults.add(startOf(item), `${this.#at(name)}[${index}]`, message)
+      const message = this.#message(value, `one of ${choices.join(', ')}`)
+      this.#source.faults.add(startOf(item), `${this.#at(name)}[${index}]`, message)
       return []
     })
   }
@@ -198,22 +254,23 @@ export class YamlFields {
     for (const [name, offset] of this.#keys) {
       if (this.#asked.has(name)) continue
       const known = [...this.#asked].toSorted().join(', ')
-      this.#faults.add(offset, this.#at(name), `is not a known field; known here: ${known}`)
+      this.#source.faults.add(offset, this.#at(name), `is not a known field; known here: ${known}`)
     }
   }
 
   #inner<Read>(node: Node, path: string, read: (fields: YamlFields) => Read): Read {
-    const fields = new YamlFields(node, path, this.#text, this.#faults)
+    const fields = new YamlFields(node, path, this.#source)
     const result = read(fields)
     fields.end()
     return result
   }
 
-  #items(name: string, lengthMax: number): readonly Node[] {
-    if (!this.has(name)) return this.#absent(name, [])
+  #items(name: string, lengthMin: number, lengthMax: number): readonly Node[] {
+    if (lengthMin === 0 && !this.has(name)) return this.#absent(name, [])
     const node = this.#take(name)
-    if (!isSeq(node) || node.items.length > lengthMax) {
-      this.#wrong(name, undefined, `a list of at most ${lengthMax} entries`)
+    if (!isSeq(node) || node.items.length < lengthMin || node.items.length > lengthMax) {
+      const count = lengthMin === 0 ? `at most ${lengthMax}` : `${lengthMin} to ${lengthMax}`
+      this.#wrong(name, undefined, `a list of ${count} entries`)
       return []
     }
     return node.items as Node[]
@@ -233,8 +290,13 @@ export class YamlFields {
   }
 
   #wrong(name: string, value: unknown, expected: string): void {
-    const found = this.has(name) ? inWords(value) : 'absent'
-    this.fault(`is ${found}, but must be ${expected}`, name)
+    if (this.has(name)) this.fault(this.#message(value, expected), name)
+    else this.fault(`is absent, but must be ${expected}`, name)
+  }
+
+  #message(value: unknown, expected: string): string {
+    if (!this.#source.showsValues) return `must be ${expected}`
+    return `is ${inWords(value)}, but must be ${expected}`
   }
 
   #placeOf(name: string): number {
@@ -246,37 +308,6 @@ export class YamlFields {
   #at(name: string): string {
     return this.#path === '' ? name : `${this.#path}.${name}`
   }
-}
-
-function startOf(node: Node): number {
-  return node.range?.[0] ?? 0
-}
-
-/** Block texts begin on the line below their sign, indented; folded and escaped ones are placed by their beginning. */
-function offsetsOf(node: Node, text: string): (position: number) => number {
-  const start = startOf(node)
-  if (!isScalar(node)) return () => start
-  const value = String(node.value)
-  const body = text.slice(start)
-  if (body.startsWith(value)) return (position) => start + position
-  if (body.startsWith(value, 1)) return (position) => start + 1 + position
-  if (node.type !== 'BLOCK_LITERAL' && node.type !== 'BLOCK_FOLDED') return () => start
-  return (position) => {
-    const before = value.slice(0, position).split('\n')
-    const below = body.split('\n').slice(1)
-    const row = Math.min(before.length - 1, below.length - 1)
-    const skipped = below.slice(0, row).reduce((sum, line) => sum + line.length + 1, 0)
-    // Folded lines are placed by their beginning; of literal ones the value holds what goes beyond the block's indent.
-    const isLiteral = node.type === 'BLOCK_LITERAL'
-    const own = isLiteral ? indentOf(value.split('\n')[row] ?? '') : 0
-    const indent = indentOf(below[row] ?? '') - own
-    const column = isLiteral ? (before.at(-1) ?? '').length : 0
-    return start + body.indexOf('\n') + 1 + skipped + indent + column
-  }
-}
-
-function indentOf(line: string): number {
-  return /^ */.exec(line)?.[0].length ?? 0
 }
 
 function inWords(value: unknown): string {
