@@ -169,7 +169,7 @@ test('a policy with faults is refused with the place of each', async (t) => {
   const { code, stderr } = await backtest(['--lake', folder, '--policy', file])
   strictEqual(code, 2)
   match(stderr, /bad\.yaml:10:\d+: colour/)
-  match(stderr, /bad\.yaml:11:\d+ unscored/)
+  match(stderr, /bad\.yaml:11:\d+: unscored/)
   match(stderr, /SLUICE_POLICY_INVALID/)
 })
 
