@@ -32,6 +32,9 @@ export interface DecidedRow {
   readonly outcome: Outcome
   readonly rules: readonly string[]
   readonly modelDigest: string
+  /** Of the ruleset; that of the built-in policy where the version is 0. */
+  readonly policyDigest: string
+  readonly policyVersion: number
   readonly label: { readonly verdict: 'fraud' | 'genuine'; readonly knownAtMs: number } | null
 }
 
@@ -68,6 +71,8 @@ const OWN_COLUMNS = [
   'd.model_digest',
   `d.feature_list_hash = '${FEATURE_LIST_HASH}'`,
   'd.duplicate_of_offset IS NOT NULL',
+  'd.policy_digest',
+  'coalesce(d.policy_version, 0)',
   "array_to_string(coalesce(d.features_expired, []), ',')",
   "array_to_string(coalesce(d.features_degraded, []), ',')",
   'l.verdict',
@@ -218,8 +223,10 @@ class DecidedReader implements DecidedSource {
     row: Float64Array,
     states: Uint8Array,
   ): DecidedRow | null {
-    const [outcome, score, marks, rules, digest, isOurList, isDuplicate, expired, degraded] =
-      columns.map((cells) => cells[at])
+    const [outcome, score, marks, rules, digest, isOurList, isDuplicate, ...more] = columns.map(
+      (cells) => cells[at],
+    )
+    const [policyDigest, policyVersion, expired, degraded] = more
     const own = OWN_COLUMNS.length
     const reason =
       isDuplicate === true
@@ -246,6 +253,8 @@ class DecidedReader implements DecidedSource {
       outcome: OUTCOMES.find((known) => known === outcome) ?? 'approve',
       rules: namesOf(rules),
       modelDigest: String(digest),
+      policyDigest: String(policyDigest),
+      policyVersion: Number(policyVersion),
       label:
         verdict === 'fraud' || verdict === 'genuine'
           ? { verdict, knownAtMs: typeof knownAtMs === 'number' ? knownAtMs : 0 }

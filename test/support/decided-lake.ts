@@ -22,7 +22,8 @@ import { simulate, type StreamEvent } from '../../services/producer/index.ts'
 import { addEvents, openFolder, openWriter } from './lake.ts'
 
 export const MODEL_DIGEST = 'ab'.repeat(32)
-const BLOCK_ROWS = 500
+export const BLOCK_ROWS = 500
+const BUILT_IN = { digest: 'cd'.repeat(32), version: 0 }
 
 /** One decision with all that it was made from. */
 export interface DecidedSample {
@@ -36,11 +37,18 @@ export interface DecidedSample {
   readonly duplicateOfOffset: number | null
 }
 
+/** What decided a block, by the offset of its first transaction. */
+export type DecidingPolicy = (firstOffset: number) => {
+  readonly digest: string
+  readonly version: number
+}
+
 export interface DecidedLakeOptions {
   readonly transactions?: number
   readonly cards?: number
   readonly thresholds?: Thresholds
   readonly featureListHash?: string
+  readonly policy?: DecidingPolicy
   /** Changes the events before they are decided. */
   readonly change?: (events: readonly StreamEvent[]) => readonly StreamEvent[]
 }
@@ -88,6 +96,7 @@ export async function decidedLake(
     cards = 150,
     thresholds = { flag: 0.5, block: 0.8 },
     featureListHash = FEATURE_LIST_HASH,
+    policy = () => BUILT_IN,
     change = (events) => events,
   }: DecidedLakeOptions = {},
 ): Promise<DecidedLake> {
@@ -97,7 +106,7 @@ export async function decidedLake(
   const samples = decide(events, thresholds)
   const writer = await openWriter(folder)
   await addEvents(writer, events, 0)
-  await addDecisions(writer, samples, featureListHash)
+  await addDecisions(writer, samples, featureListHash, policy)
   await writer.close()
   return { folder, events, samples }
 }
@@ -106,12 +115,14 @@ async function addDecisions(
   writer: LakeWriter,
   samples: readonly DecidedSample[],
   featureListHash: string,
+  policy: DecidingPolicy,
 ): Promise<void> {
   const session = await openDuckDb(null)
   try {
     const buffer = await RowBuffer.open(session, 'decisions', 'decisions')
     for (let first = 0; first < samples.length; first += BLOCK_ROWS) {
-      const block = blockOf(samples.slice(first, first + BLOCK_ROWS), featureListHash)
+      const decidedBy = policy(first)
+      const block = blockOf(samples.slice(first, first + BLOCK_ROWS), featureListHash, decidedBy)
       for (const { timeMs, row } of decisionRows(first, block)) buffer.add(0, first, timeMs, row)
     }
     const commit = writer.state.sequence + 1
@@ -123,7 +134,11 @@ async function addDecisions(
   }
 }
 
-function blockOf(samples: readonly DecidedSample[], featureListHash: string): DecisionBlock {
+function blockOf(
+  samples: readonly DecidedSample[],
+  featureListHash: string,
+  policy: ReturnType<DecidingPolicy>,
+): DecisionBlock {
   const rows = new Float64Array(samples.length * FEATURE_COUNT)
   for (const [index, { row }] of samples.entries()) rows.set(row, index * FEATURE_COUNT)
   return {
@@ -138,8 +153,8 @@ function blockOf(samples: readonly DecidedSample[], featureListHash: string): De
     modelVersion: 'of a test',
     modelDigest: MODEL_DIGEST,
     backend: 'cpu',
-    policyDigest: 'cd'.repeat(32),
-    policyVersion: 0,
+    policyDigest: policy.digest,
+    policyVersion: policy.version,
     featureListHash,
     controlPosition: null,
     cut: [],

@@ -35,6 +35,8 @@ export function rows(countMax: number): fc.Arbitrary<readonly RehearsedRow[]> {
   )
 }
 
+const NO_LISTS: RehearsedRow['lists'] = new Map()
+
 export function rehearsedRow(
   transaction: Partial<Transaction> & Pick<Transaction, 'id'>,
   score: number,
@@ -52,6 +54,7 @@ export function rehearsedRow(
       modelThresholds: { flag: 0.5, block: 0.9 },
       marks: [],
     },
+    lists: NO_LISTS,
     decided: { outcome: live, rules: ['old'], marks: [] },
     label,
   }

@@ -33,6 +33,8 @@ export interface BacktestCommandOptions extends MappingOptions {
   readonly policy: readonly string[]
   readonly live?: string
   readonly list?: readonly string[]
+  /** Version or digest of a ruleset. */
+  readonly listsOf?: string
   readonly lake?: string
   readonly data?: readonly string[]
   readonly from?: TimeRange
@@ -71,7 +73,15 @@ export function addBacktestOptions(command: Command): Command {
   command
     .requiredOption('--policy <file[=name]>', 'a policy to try; may be given often', gather)
     .option('--live <file>', 'a policy in place of what was decided')
-    .option('--list <name=file>', 'a list that policies use; may be given often', gather)
+    .option(
+      '--list <name=file>',
+      'a list in place of that of the store; may be given often',
+      gather,
+    )
+    .option(
+      '--lists-of <ruleset>',
+      'lists of this ruleset for all rows, by version or digest (default: of what decided each)',
+    )
     .addOption(
       new Option(
         '--lake <folder>',

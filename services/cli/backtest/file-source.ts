@@ -14,6 +14,7 @@ import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Label } from '../../core/transaction.ts'
 import { readMappedRows, type MappedRow } from '../../lake/index.ts'
 import { printProgress } from '../command.ts'
+import type { ListsOfRows } from './lists-of-rows.ts'
 import { RowBatch } from './row-batch.ts'
 import type { RowSource } from './row-source.ts'
 
@@ -36,6 +37,7 @@ export interface FileSourceOptions {
   /** Scores rows without a score of their own; null for none. */
   readonly model: ScoringModel | null
   readonly modelThresholds: Thresholds
+  readonly lists: ListsOfRows
 }
 
 /** Rows before the range are history of the others. */
@@ -73,8 +75,10 @@ class FileRows {
   }
 
   async *rows(signal: AbortSignal): AsyncGenerator<readonly RehearsedRow[], void, undefined> {
-    const { endMs } = this.#options
-    const batch = new RowBatch(this.#options.model, this.#options.modelThresholds)
+    const { endMs, model, modelThresholds } = this.#options
+    // Files do not say what decided.
+    const lists = await this.#options.lists.of(null)
+    const batch = new RowBatch(model, modelThresholds, lists)
     const onBad = (reason: BadRowReason): void => {
       this.#count(reason)
     }
@@ -120,6 +124,7 @@ class FileRows {
       return
     }
     if (eventTimeMs < fromMs) return
+    this.#options.lists.count(batch.lists, null)
     batch.add({
       transaction,
       score,

@@ -3,9 +3,11 @@
 import type { Thresholds } from '../../core/decision/decide.ts'
 import { isMarkOfRuling, marksShown } from '../../core/decision/marks-shown.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
+import type { PolicyLists } from '../../core/policy/policy-lists.ts'
 import type { RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
 import { openDecided, type DecidedRow } from '../../lake/index.ts'
 import { printProgress } from '../command.ts'
+import type { DecidedBy, ListsOfRows } from './lists-of-rows.ts'
 import type { ModelThresholds } from './model-thresholds.ts'
 import type { RowSource } from './row-source.ts'
 
@@ -17,13 +19,14 @@ export interface LakeSourceOptions {
   readonly asOfMs: number | null
   readonly features: readonly string[]
   readonly thresholds: ModelThresholds
+  readonly lists: ListsOfRows
 }
 
 const NO_MARKS: readonly string[] = []
 
 /** @throws SluiceError as openDecided. */
 export async function openLakeSource(options: LakeSourceOptions): Promise<RowSource> {
-  const { folder, thresholds } = options
+  const { folder } = options
   const decided = await openDecided(options)
   const withoutRate = { count: 0 }
   return {
@@ -33,7 +36,7 @@ export async function openLakeSource(options: LakeSourceOptions): Promise<RowSou
       for (const [index, day] of decided.days.entries()) {
         for await (const chunk of decided.rows(day)) {
           signal.throwIfAborted()
-          yield await rehearsed(chunk, thresholds, withoutRate)
+          yield await rehearsed(chunk, options, withoutRate)
         }
         printProgress(`${day}, day ${index + 1} of ${decided.days.length}`)
       }
@@ -53,15 +56,20 @@ export async function openLakeSource(options: LakeSourceOptions): Promise<RowSou
 
 async function rehearsed(
   chunk: readonly DecidedRow[],
-  models: ModelThresholds,
+  { thresholds, lists: listsOfRows }: LakeSourceOptions,
   withoutRate: { count: number },
 ): Promise<readonly RehearsedRow[]> {
   const rows: RehearsedRow[] = []
   let [digest, modelThresholds] = ['', null as Thresholds | null]
+  let [by, lists] = [null as DecidedBy, null as PolicyLists | null]
   for (const { transaction, row, states, score, marks, ...rest } of chunk) {
     if (modelThresholds === null || rest.modelDigest !== digest) {
       digest = rest.modelDigest
-      modelThresholds = await models.of(digest)
+      modelThresholds = await thresholds.of(digest)
+    }
+    if (lists === null || by?.digest !== rest.policyDigest) {
+      by = { digest: rest.policyDigest, version: rest.policyVersion }
+      lists = await listsOfRows.of(by)
     }
     const { amountMinor, currency, eventTimeMs } = transaction
     const referenceMinor = DEFAULT_RATES.toReferenceMinor(amountMinor, currency, eventTimeMs)
@@ -69,11 +77,13 @@ async function rehearsed(
       withoutRate.count += 1
       continue
     }
+    listsOfRows.count(lists, by)
     // What the policy of the time has put there is no input of another one.
     const own = marksShown(marks)
     const said = own === marks ? NO_MARKS : marks.filter(isMarkOfRuling)
     rows.push({
       input: { transaction, row, states, score, referenceMinor, modelThresholds, marks: own },
+      lists,
       decided: { outcome: rest.outcome, rules: rest.rules, marks: said },
       label: rest.label,
     })

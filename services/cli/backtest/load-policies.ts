@@ -1,17 +1,15 @@
-// Policies and lists of a back-test, from files.
+// Policies of a back-test, from files.
 
-import { readFile, stat } from 'node:fs/promises'
-import { SluiceError, isSluiceError } from '../../core/errors.ts'
+import { SluiceError } from '../../core/errors.ts'
 import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
-import { compilePolicy } from '../../core/policy/compile-policy.ts'
 import { POLICY_LIMITS, type PolicyDocument } from '../../core/policy/policy-document.ts'
-import { LIST_LIMITS, readList, type PolicyLists } from '../../core/policy/policy-lists.ts'
 import { parsePolicy } from '../../core/policy/policy-parsing.ts'
 import { textDigest } from '../../core/policy/ruleset.ts'
-import type { CompiledPolicy } from '../../core/policy/ruling.ts'
+import { compiledByLists, type CompiledFor } from '../../core/rehearsal/compiled-by-lists.ts'
 import { POLICIES_MAX } from '../../core/rehearsal/rehearsal.ts'
 import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
 import { faultLines } from '../policy/policy-file.ts'
+import { readBounded } from './bounded-file.ts'
 
 /** A policy of the back-test. */
 export interface LoadedPolicy {
@@ -20,11 +18,8 @@ export interface LoadedPolicy {
   readonly document: PolicyDocument
   /** SHA-256 of its text. */
   readonly digest: string
-  readonly compiled: CompiledPolicy
+  readonly compiledFor: CompiledFor
 }
-
-/** Modes say what is published; a back-test is about what is decided. */
-const NO_MODES = { mode: 'enforce', segmentModes: {} } as const
 
 const FAULTS_SHOWN = 20
 
@@ -42,14 +37,11 @@ export function namedFile(text: string): NamedFile {
 }
 
 /**
- * Reads, checks and compiles.
+ * Reads and checks.
  * @throws SluiceError SLUICE_POLICY_INVALID with the place of every fault, SLUICE_USAGE for names that are there twice,
  * SLUICE_INPUT_INVALID for a file that cannot be read.
  */
-export async function loadPolicies(
-  files: readonly NamedFile[],
-  lists: PolicyLists,
-): Promise<readonly LoadedPolicy[]> {
+export async function loadPolicies(files: readonly NamedFile[]): Promise<readonly LoadedPolicy[]> {
   if (files.length > POLICIES_MAX) throw usage(`give at most ${POLICIES_MAX} policies`)
   const loaded: LoadedPolicy[] = []
   for (const { file, name } of files) {
@@ -60,41 +52,16 @@ export async function loadPolicies(
     if (loaded.some((other) => other.name === called)) {
       throw usage(`two policies are called ${called}; tell them apart with --policy ${file}=NAME`)
     }
-    const compiled = compilePolicy(document, lists, NO_MODES)
-    loaded.push({ name: called, file, document, digest: textDigest(text), compiled })
+    const compiledFor = compiledByLists(document)
+    loaded.push({ name: called, file, document, digest: textDigest(text), compiledFor })
   }
   return loaded
 }
 
-/** Reads `--list name=file` options. @throws SluiceError SLUICE_INPUT_INVALID, SLUICE_USAGE. */
-export async function loadLists(options: readonly string[]): Promise<PolicyLists> {
-  const lists = new Map<string, ReturnType<typeof readList>>()
-  for (const option of options) {
-    const at = option.indexOf('=')
-    if (at <= 0) throw usage(`--list ${option} has no name; write --list NAME=FILE`)
-    const [name, file] = [option.slice(0, at), option.slice(at + 1)]
-    if (lists.has(name)) throw usage(`the list ${name} is given twice`)
-    const text = await readBounded(file, LIST_LIMITS.bytesMax)
-    try {
-      lists.set(name, readList(text))
-    } catch (error) {
-      if (!isSluiceError(error, 'SLUICE_POLICY_CORRUPT')) throw error
-      const { problem } = error.details
-      throw new SluiceError('SLUICE_INPUT_INVALID', `${file} is no list: ${String(problem)}.`, {
-        cause: error,
-      })
-    }
-  }
-  return lists
-}
-
-/** Lists that policies name and nobody gave; to them they are empty. */
-export function missingLists(
-  policies: readonly LoadedPolicy[],
-  lists: PolicyLists,
-): readonly string[] {
+/** Names of all lists that policies use, in order. */
+export function listsNamedBy(policies: readonly LoadedPolicy[]): readonly string[] {
   const named = policies.flatMap(({ document }) => document.lists.map(({ name }) => name))
-  return [...new Set(named)].filter((name) => !lists.has(name)).sort()
+  return [...new Set(named)].sort()
 }
 
 /** Features that a policy may look at: all whose name stands anywhere in it. */
@@ -130,19 +97,6 @@ function checkedPolicy(file: string, text: string): PolicyDocument {
     `The policy cannot be used:\n  ${[...shown, ...more].join('\n  ')}\nCorrect the file; docs/policy.md has all fields.`,
     { details: { file, faults } },
   )
-}
-
-async function readBounded(file: string, bytesMax: number): Promise<string> {
-  try {
-    const { size } = await stat(file)
-    if (size <= bytesMax) return await readFile(file, 'utf8')
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read: ${problem}.`, {
-      cause: error,
-    })
-  }
-  throw new SluiceError('SLUICE_INPUT_INVALID', `${file} is larger than ${bytesMax} bytes.`)
 }
 
 function usage(problem: string): SluiceError {

@@ -155,7 +155,8 @@ function labelledGroups(_: BacktestReport, row: MakeRow): readonly ComparedGroup
 
 /** What the figures rest on, one sentence a line. */
 export function aboutLines(report: BacktestReport): readonly string[] {
-  const { source, facts, leftOut, asOfMs, maturityMs, costs, costsFrom, breakerResetMs } = report
+  const { source, facts, leftOut, asOfMs, maturityMs, costs, costsFrom, breakerResetMs, lists } =
+    report
   const { rows, firstMs, lastMs, mature, frauds, lateFrauds, earlyFrauds, labelled } = facts
   const days = maturityMs / 86_400_000
   const left = Object.entries(leftOut).map(([reason, number]) => `${count(number)} ${reason}`)
@@ -177,6 +178,7 @@ export function aboutLines(report: BacktestReport): readonly string[] {
         : `; ${count(earlyFrauds)} frauds more are known of rows that are not mature, and count nowhere`),
     `costs (${costsFrom}): alert ${minor(costs.alertMinor)}, wrong block ${minor(costs.wrongBlockFixedMinor)} and ` +
       `${percent(costs.wrongBlockShare)} of the amount; a flag saves ${percent(costs.flagSavesShare)}`,
+    ...lists.map(({ name, from }) => `list ${name}: ${from}`),
     breakerResetMs === null
       ? 'outcomes are those of the policies, before breaker, control group and the limit of alerts a day'
       : 'outcomes are those after breaker, control group and the limit of alerts a day, of one lane; a breaker that has ' +

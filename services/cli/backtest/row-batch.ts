@@ -4,6 +4,7 @@ import { isScore, type Thresholds } from '../../core/decision/decide.ts'
 import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import { STATE } from '../../core/features/feature-states.ts'
+import type { PolicyLists } from '../../core/policy/policy-lists.ts'
 import type { KnownLabel, RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
 import { cascadeScores, verifiedRows, type CascadeMark } from '../../core/scoring/cascade.ts'
 import type { ScoringModel, VerifiableRows } from '../../core/scoring/scoring-model.ts'
@@ -28,6 +29,8 @@ export interface BatchedRow {
 }
 
 export class RowBatch {
+  /** Of all rows. */
+  readonly lists: PolicyLists
   readonly #model: ScoringModel | null
   readonly #modelThresholds: Thresholds
   readonly #values = new Float64Array(ROWS_MAX * FEATURE_COUNT)
@@ -35,7 +38,8 @@ export class RowBatch {
   readonly #sequences = new Float64Array(ROWS_MAX * SEQUENCE_LENGTH)
   #rows: BatchedRow[] = []
 
-  constructor(model: ScoringModel | null, modelThresholds: Thresholds) {
+  constructor(model: ScoringModel | null, modelThresholds: Thresholds, lists: PolicyLists) {
+    this.lists = lists
     this.#model = model
     this.#modelThresholds = modelThresholds
   }
@@ -80,6 +84,7 @@ export class RowBatch {
           score: batched.score ?? scored?.scores[at] ?? NaN,
           marks: mark === undefined ? marks : [...marks, mark],
         },
+        lists: this.lists,
         decided: null,
         label,
       }

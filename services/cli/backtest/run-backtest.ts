@@ -2,16 +2,17 @@
 
 import { SluiceError } from '../../core/errors.ts'
 import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
-import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import type { Changes } from '../../core/rehearsal/change-tally.ts'
+import type { CompiledFor } from '../../core/rehearsal/compiled-by-lists.ts'
 import { figuresOf, type PolicyFigures } from '../../core/rehearsal/figures.ts'
 import type { DayCount, RuleCount } from '../../core/rehearsal/outcome-tally.ts'
 import { Rehearsal, type RowFacts } from '../../core/rehearsal/rehearsal.ts'
 import { printProgress } from '../command.ts'
+import type { ListOrigin, ListsOfRows } from './lists-of-rows.ts'
 import type { LoadedPolicy } from './load-policies.ts'
 import type { RowSource } from './row-source.ts'
 
-type GuardedParts = Pick<LoadedPolicy, 'document' | 'digest' | 'compiled'>
+type GuardedParts = Pick<LoadedPolicy, 'document' | 'digest' | 'compiledFor'>
 
 export interface BacktestOptions {
   readonly policies: readonly LoadedPolicy[]
@@ -20,7 +21,7 @@ export interface BacktestOptions {
     readonly name: string
     readonly policy: GuardedParts | null
     /** In the place of a policy with a document: it has no breaker. */
-    readonly builtIn: CompiledPolicy | null
+    readonly builtIn: CompiledFor | null
   }
   /** After which time somebody resets a breaker that has tripped; null: breakers and budgets have no say. */
   readonly breakerResetMs: number | null
@@ -30,8 +31,8 @@ export interface BacktestOptions {
   readonly costsFrom: string
   readonly analysts: number | null
   readonly examplesMax: number
-  /** Known before the run; those of the run come behind. */
-  readonly warnings: readonly string[]
+  /** Where lists are from; says all when the run is over. */
+  readonly lists: Pick<ListsOfRows, 'origins' | 'warnings'>
 }
 
 /** One side of the comparison. */
@@ -54,6 +55,8 @@ export interface BacktestReport {
   readonly costs: AlertCosts
   readonly costsFrom: string
   readonly analysts: number | null
+  /** Lists that policies use. */
+  readonly lists: readonly ListOrigin[]
   readonly warnings: readonly string[]
   readonly live: ReportedPolicy
   readonly policies: readonly (ReportedPolicy & {
@@ -78,8 +81,8 @@ export async function runBacktest(
   signal: AbortSignal,
 ): Promise<BacktestReport> {
   const { live, maturityMs, costs, analysts, examplesMax, breakerResetMs } = options
-  const guarded = ({ compiled, document, digest }: GuardedParts) => ({
-    compiled,
+  const guarded = ({ compiledFor, document, digest }: GuardedParts) => ({
+    compiledFor,
     guard: breakerResetMs === null ? null : { document, digest, resetAfterMs: breakerResetMs },
   })
   const rehearsal = new Rehearsal({
@@ -89,7 +92,7 @@ export async function runBacktest(
         ? guarded(live.policy)
         : live.builtIn === null
           ? null
-          : { compiled: live.builtIn, guard: null },
+          : { compiledFor: live.builtIn, guard: null },
     maturity: { asOfMs: source.asOfMs, maturityMs },
     costs,
     examplesMax,
@@ -119,7 +122,8 @@ export async function runBacktest(
     costs,
     costsFrom: options.costsFrom,
     analysts,
-    warnings: [...options.warnings, ...warningsOf(facts)],
+    lists: options.lists.origins,
+    warnings: [...options.lists.warnings, ...warningsOf(facts)],
     live: reported(live.name, liveCounts),
     policies: counts.map(({ name, tallied, changes, trips }) => ({
       ...reported(name, tallied),

@@ -18,11 +18,12 @@ import {
 } from '../backtest/backtest-options.ts'
 import { openFileSource } from '../backtest/file-source.ts'
 import { openLakeSource } from '../backtest/lake-source.ts'
+import { loadLists } from '../backtest/list-files.ts'
+import { ListsOfRows } from '../backtest/lists-of-rows.ts'
 import {
   featuresOf,
-  loadLists,
+  listsNamedBy,
   loadPolicies,
-  missingLists,
   namedFile,
   needModel,
   type LoadedPolicy,
@@ -36,6 +37,7 @@ import { runBacktest, type BacktestOptions } from '../backtest/run-backtest.ts'
 import { interruptSignal, printJson, printLine, printProgress, repositoryRoot } from '../command.ts'
 import { importMappingOf } from '../lake/mapping-options.ts'
 import { storeOf } from '../model/model-stream.ts'
+import { findNamedRuleset } from '../policy/named-ruleset.ts'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -46,6 +48,7 @@ Examples:
   $ sluice backtest --policy new.yaml --from 2026-10-01 --to 2026-10-31
   $ sluice backtest --policy a.yaml --policy b.yaml=bold --analysts 6 --alert-cost 4.50 --html report.html
   $ sluice backtest --policy new.yaml --list vip=vip.json --json > report.json
+  $ sluice backtest --policy new.yaml --lists-of 12
   $ sluice backtest --data history.csv.gz --model models/simulator --policy new.yaml
 
 What the figures mean, and what a back-test cannot tell: docs/backtest.md.`
@@ -64,18 +67,17 @@ export function register(program: Command): void {
 
 async function run(options: BacktestCommandOptions): Promise<void> {
   const signal = interruptSignal()
-  const lists = await loadLists(options.list ?? [])
-  const policies = await loadPolicies(options.policy.map(namedFile), lists)
+  const policies = await loadPolicies(options.policy.map(namedFile))
   const [live = null] = await loadPolicies(
     options.live === undefined ? [] : [{ file: options.live, name: LIVE }],
-    lists,
   )
   const all = live === null ? policies : [...policies, live]
+  const lists = await listsFor(options, all)
   const { costs, from } = costsFor(options, policies)
   const source =
     options.data === undefined
-      ? await lakeSource(options, all)
-      : await fileSource(options, options.data, all)
+      ? await lakeSource(options, all, lists)
+      : await fileSource(options, options.data, all, lists)
   try {
     const report = await runBacktest(
       source,
@@ -91,7 +93,7 @@ async function run(options: BacktestCommandOptions): Promise<void> {
         costsFrom: from,
         analysts: options.analysts ?? null,
         examplesMax: options.examples,
-        warnings: warningsFor(missingLists(all, lists)),
+        lists,
       },
       signal,
     )
@@ -107,19 +109,29 @@ async function run(options: BacktestCommandOptions): Promise<void> {
 /** Files do not say what was decided: the built-in policy would have gone by the model's thresholds. */
 function builtInFor({ data }: BacktestCommandOptions): BacktestOptions['live']['builtIn'] {
   if (data === undefined) return null
-  return builtInPolicy({ mode: 'enforce', leaseMs: DAY_MS, unscoredOutcome: 'flag' })
+  const policy = builtInPolicy({ mode: 'enforce', leaseMs: DAY_MS, unscoredOutcome: 'flag' })
+  return () => policy
 }
 
-function warningsFor(missing: readonly string[]): readonly string[] {
-  return missing.map(
-    (name) =>
-      `The list ${name} was not given and is taken as empty; give it with --list ${name}=FILE.`,
-  )
+/** Lists of the policies, of which given files come first. */
+async function listsFor(
+  options: BacktestCommandOptions,
+  policies: readonly LoadedPolicy[],
+): Promise<ListsOfRows> {
+  const store = storeOf(options)
+  const { list, listsOf } = options
+  return new ListsOfRows({
+    store,
+    names: listsNamedBy(policies),
+    files: await loadLists(list ?? []),
+    fixed: listsOf === undefined ? null : await findNamedRuleset(store, listsOf),
+  })
 }
 
 function lakeSource(
   options: BacktestCommandOptions,
   policies: readonly LoadedPolicy[],
+  lists: ListsOfRows,
 ): Promise<RowSource> {
   const folders = [options.model, join(repositoryRoot(), 'models', 'simulator')]
   return openLakeSource({
@@ -127,6 +139,7 @@ function lakeSource(
     ...rangeBetween(options.from, options.to),
     asOfMs: options.asOf ?? null,
     features: featuresOf(policies),
+    lists,
     thresholds: new ModelThresholds({
       store: storeOf(options),
       folders: folders.filter((folder) => folder !== undefined),
@@ -139,6 +152,7 @@ async function fileSource(
   options: BacktestCommandOptions,
   files: readonly string[],
   policies: readonly LoadedPolicy[],
+  lists: ListsOfRows,
 ): Promise<RowSource> {
   const model = await modelFor(options, policies)
   const { info } = model ?? {}
@@ -155,6 +169,7 @@ async function fileSource(
     sort: options.sort === true,
     skipBad: options.skipBad === true,
     labelDelayMs: options.labelDelay ?? BACKTEST_DEFAULTS.labelDelayDays * DAY_MS,
+    lists,
     model,
     modelThresholds: { flag: info?.flagThreshold ?? NaN, block: info?.blockThreshold ?? NaN },
   })

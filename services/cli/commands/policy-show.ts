@@ -1,15 +1,11 @@
 // sluice policy show: a ruleset with the text of its policy.
 
 import type { Command } from 'commander'
-import { isDigest } from '../../core/control/wish.ts'
-import { SluiceError } from '../../core/errors.ts'
 import { readWish } from '../../platform/kafka/control-topic.ts'
-import { findPolicyText, findRuleset, listRulesets } from '../../platform/policy-store.ts'
+import { findPolicyText, findRuleset } from '../../platform/policy-store.ts'
 import { printJson, printLine, printProgress } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
-
-/** Fewer characters of a digest would be guessing. */
-const PREFIX_MIN = 6
+import { findNamedRuleset } from '../policy/named-ruleset.ts'
 
 /** Adds the subcommand to `sluice policy`. */
 export function registerShow(policy: Command): void {
@@ -19,14 +15,17 @@ export function registerShow(policy: Command): void {
     .description(
       'Prints the modes and lists of a ruleset on standard error and the YAML of its policy on standard output.',
     )
-    .argument('[digest]', 'of the ruleset, or its beginning (default: the one in force)')
+    .argument(
+      '[ruleset]',
+      'its version, its digest, or the beginning of that (default: the one in force)',
+    )
     .option('--json', 'print JSON')
   addStreamOptions(show).action(async (named: string | undefined, options: ModelOptions) => {
     const store = storeOf(options)
     const digest =
       named === undefined
         ? ((await readWish(await openControl(options), 'policy'))?.wish.active ?? null)
-        : await fullDigest(store, named)
+        : (await findNamedRuleset(store, named)).digest
     if (digest === null) {
       printProgress(
         'the built-in policy decides: thresholds of the model, one mode (SLUICE_MODE), no rules',
@@ -47,18 +46,4 @@ export function registerShow(policy: Command): void {
     for (const [name, list] of Object.entries(ruleset.lists)) printProgress(`list ${name}: ${list}`)
     if (text !== null) printLine(text.trimEnd())
   })
-}
-
-async function fullDigest(store: string, named: string): Promise<string> {
-  if (isDigest(named)) return named
-  const found =
-    named.length < PREFIX_MIN
-      ? []
-      : (await listRulesets(store)).filter(({ digest }) => digest.startsWith(named))
-  const [only, another] = found
-  if (only !== undefined && another === undefined) return only.digest
-  throw new SluiceError(
-    'SLUICE_POLICY_NOT_FOUND',
-    `"${named}" is the digest of ${found.length} rulesets of the store ${store}; "sluice policy list" shows them.`,
-  )
 }

@@ -4,8 +4,8 @@
 import { BlockGuard, type GuardRules } from '../decision/block-guard.ts'
 import { actionOf } from '../decision/decide.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
-import type { CompiledPolicy, PolicyInput } from '../policy/ruling.ts'
-import { saidOfRuling, type Said } from './rehearsed-row.ts'
+import type { CompiledFor } from './compiled-by-lists.ts'
+import { saidOfRuling, type RehearsedRow, type Said } from './rehearsed-row.ts'
 
 /** Breakers and budgets of a policy, and how people look after them. */
 export interface GuardSettings {
@@ -17,7 +17,7 @@ export interface GuardSettings {
 }
 
 export class GuardedPolicy {
-  readonly #compiled: CompiledPolicy
+  readonly #compiledFor: CompiledFor
   readonly #settings: GuardSettings | null
   readonly #guard = new BlockGuard(null)
   #rules: GuardRules | null
@@ -26,8 +26,8 @@ export class GuardedPolicy {
   #trips = 0
 
   /** @param settings null: what is ruled stands. */
-  constructor(compiled: CompiledPolicy, settings: GuardSettings | null) {
-    this.#compiled = compiled
+  constructor(compiledFor: CompiledFor, settings: GuardSettings | null) {
+    this.#compiledFor = compiledFor
     this.#settings = settings
     this.#rules =
       settings === null
@@ -46,8 +46,8 @@ export class GuardedPolicy {
     return this.#trips
   }
 
-  say(input: PolicyInput): Said {
-    const ruling = this.#compiled.rule(input)
+  say({ input, lists }: Pick<RehearsedRow, 'input' | 'lists'>): Said {
+    const ruling = this.#compiledFor(lists).rule(input)
     const said = saidOfRuling(ruling)
     if (this.#settings === null || this.#rules === null) return said
     const { id, eventTimeMs } = input.transaction

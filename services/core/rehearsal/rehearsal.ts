@@ -2,8 +2,8 @@
 // does not depend on the order of the rows.
 
 import type { AlertCosts } from '../scoring/alert-costs.ts'
-import type { CompiledPolicy } from '../policy/ruling.ts'
 import { ChangeTally, type Changes } from './change-tally.ts'
+import type { CompiledFor } from './compiled-by-lists.ts'
 import { DistinctCards, type CardCount } from './distinct-cards.ts'
 import { GuardedPolicy, type GuardSettings } from './guarded-policy.ts'
 import { MoneySum } from './money-sum.ts'
@@ -23,7 +23,7 @@ export const POLICIES_MAX = 20
 
 export interface RehearsedPolicy {
   readonly name: string
-  readonly compiled: CompiledPolicy
+  readonly compiledFor: CompiledFor
   /** Null: what is ruled stands. */
   readonly guard: GuardSettings | null
 }
@@ -99,10 +99,10 @@ export class Rehearsal {
     }
     this.#options = options
     this.#live = new OutcomeTally(costs)
-    this.#livePolicy = live === null ? null : new GuardedPolicy(live.compiled, live.guard)
-    this.#policies = policies.map(({ name, compiled, guard }) => ({
+    this.#livePolicy = live === null ? null : new GuardedPolicy(live.compiledFor, live.guard)
+    this.#policies = policies.map(({ name, compiledFor, guard }) => ({
       name,
-      policy: new GuardedPolicy(compiled, guard),
+      policy: new GuardedPolicy(compiledFor, guard),
       tally: new OutcomeTally(costs),
       changes: new ChangeTally(examplesMax),
     }))
@@ -120,7 +120,7 @@ export class Rehearsal {
     const live = this.#saidLive(row)
     this.#live.add(row, truth, live)
     for (const { policy, tally, changes } of this.#policies) {
-      const said = policy.say(row.input)
+      const said = policy.say(row)
       tally.add(row, truth, said)
       changes.add(row, truth, live, said)
     }
@@ -139,8 +139,9 @@ export class Rehearsal {
     }
   }
 
-  #saidLive({ input, decided }: RehearsedRow): Said {
-    if (this.#livePolicy !== null) return this.#livePolicy.say(input)
+  #saidLive(row: RehearsedRow): Said {
+    if (this.#livePolicy !== null) return this.#livePolicy.say(row)
+    const { decided } = row
     if (decided === null) throw new TypeError('Nothing says what was decided about a row.')
     return saidOfDecided(decided)
   }

@@ -1,6 +1,7 @@
 // What a back-test is made of: one transaction with everything that was known when it was decided, what was decided, and
 // what is known of it by now.
 
+import type { PolicyLists } from '../policy/policy-lists.ts'
 import type { PolicyInput, Ruling } from '../policy/ruling.ts'
 import type { Outcome } from '../wire/records.ts'
 
@@ -22,6 +23,8 @@ export interface Decided {
 /** One transaction of a back-test. Nothing of it is kept, so arrays may be used again for the next. */
 export interface RehearsedRow {
   readonly input: PolicyInput
+  /** What lists hold when it is ruled. Rows with the same lists share one object, for which a policy is compiled once. */
+  readonly lists: PolicyLists
   /** Null where that is not known: then a policy must stand for it. */
   readonly decided: Decided | null
   readonly label: KnownLabel | null

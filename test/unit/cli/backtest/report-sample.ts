@@ -27,7 +27,7 @@ export function sampleReport(
     }),
   }
   const rehearsal = new Rehearsal({
-    policies: [{ name: text, compiled, guard: null }],
+    policies: [{ name: text, compiledFor: () => compiled, guard: null }],
     live: null,
     maturity: { asOfMs: Infinity, maturityMs: DAY_MS },
     costs: COSTS,
@@ -58,6 +58,7 @@ export function sampleReport(
     costs: COSTS,
     costsFrom: text,
     analysts: 2,
+    lists: [{ name: text, from: text }],
     warnings: isLabelled ? [text] : ['No label is known'],
     breakerResetMs: null,
     live: { name: text, ...named(live) },

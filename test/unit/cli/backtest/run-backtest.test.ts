@@ -10,14 +10,14 @@ import { DAY_MS, policyAt, rehearsedRow } from '../../../support/rehearsed.ts'
 
 const OPTIONS: BacktestOptions = {
   policies: [],
-  live: { name: 'live', policy: null, builtIn: policyAt(0.9) },
+  live: { name: 'live', policy: null, builtIn: () => policyAt(0.9) },
   breakerResetMs: null,
   maturityMs: DAY_MS,
   costs: { alertMinor: 0, wrongBlockFixedMinor: 0, wrongBlockShare: 0, flagSavesShare: 1 },
   costsFrom: 'none given',
   analysts: null,
   examplesMax: 5,
-  warnings: [],
+  lists: { origins: [], warnings: [] },
 }
 
 /** Endless, as a large lake is to somebody who has seen enough. */

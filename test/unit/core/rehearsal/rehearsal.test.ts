@@ -35,7 +35,11 @@ const MATURITY_DAYS = 30
 const AS_OF_MS = BEGIN_MS + 50 * DAY_MS
 
 const OPTIONS: RehearsalOptions = {
-  policies: BLOCKS_AT.map((at) => ({ name: `at ${at}`, compiled: policyAt(at), guard: null })),
+  policies: BLOCKS_AT.map((at) => ({
+    name: `at ${at}`,
+    compiledFor: () => policyAt(at),
+    guard: null,
+  })),
   live: null,
   maturity: { asOfMs: AS_OF_MS, maturityMs: MATURITY_DAYS * DAY_MS },
   costs: COSTS,
@@ -224,13 +228,13 @@ test('alerts are per day with rows, and per analyst', () => {
 
 test('a live policy stands for what was decided; without one a row must say', () => {
   const row = { ...rehearsedRow({ id: 'a' }, 0.95, 'approve'), decided: null }
-  const live = { compiled: policyAt(0.9), guard: null }
+  const live = { compiledFor: () => policyAt(0.9), guard: null }
   strictEqual(rehearse([row], { live }).policies[1]?.changes.matrix.block.block, 1)
   throws(() => rehearse([row]), TypeError)
 })
 
 test('more policies than the limit are refused', () => {
-  const policy = { name: 'x', compiled: policyAt(0.5), guard: null }
+  const policy = { name: 'x', compiledFor: () => policyAt(0.5), guard: null }
   const policies = Array.from({ length: POLICIES_MAX + 1 }, () => policy)
   throws(() => rehearse([], { policies }), RangeError)
 })
