@@ -2,12 +2,10 @@
 
 import type { Command } from 'commander'
 import { breakerControlOf } from '../../core/control/block-control.ts'
-import { breakersIn } from '../../core/decision/block-guard.ts'
-import { decodeKept } from '../../core/decision/kept-blocks.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readBreakerResets, readKeptBlocks } from '../../platform/kafka/block-topics.ts'
+import { readBreakerResets } from '../../platform/kafka/block-topics.ts'
 import { publishControl } from '../../platform/kafka/control-topic.ts'
+import { groupOf, readBreakers } from '../breaker/breaker-standings.ts'
 import { printJson, printLine } from '../command.ts'
 import {
   addChangeOptions,
@@ -49,16 +47,8 @@ export function register(program: Command): void {
 
 async function showStatus(options: StatusOptions): Promise<void> {
   const access = await openControl(options)
-  const resets = await readBreakerResets(access)
-  const read = new EnvReader(process.env)
-  const groupId = options.group ?? read.value('SLUICE_GROUP_ID')
-  read.throwIfInvalid()
-  const lanes = (await readKeptBlocks(access, groupId)).flatMap(({ partition, kept }) =>
-    breakersIn(decodeKept(kept).guard).map((breaker) => ({
-      ...{ partition, ...breaker },
-      isOpen: breaker.trippedAt !== null && resets <= breaker.trippedAt,
-    })),
-  )
+  const groupId = groupOf(options)
+  const { resets, lanes } = await readBreakers(access, groupId)
   if (options.json === true) {
     printJson({ resets, lanes })
     return

@@ -9,9 +9,11 @@ import { registerPromote } from './policy-promote.ts'
 import { registerPolicyRollback } from './policy-rollback.ts'
 import { registerPolicyShadow } from './policy-shadow.ts'
 import { registerShow } from './policy-show.ts'
+import { registerPolicyStatus } from './policy-status.ts'
 
 const SUBCOMMANDS = [
   registerCheck,
+  registerPolicyStatus,
   registerApply,
   registerPolicyList,
   registerShow,
@@ -22,6 +24,7 @@ const SUBCOMMANDS = [
 
 const EXAMPLES = `
 Examples:
+  $ sluice policy status
   $ sluice policy check docs/examples/policy.yaml
   $ sluice policy shadow docs/examples/policy.yaml --reason "compare for a week"
   $ sluice policy apply docs/examples/policy.yaml --reason "rules of the autumn review"

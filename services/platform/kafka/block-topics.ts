@@ -1,5 +1,6 @@
 // What a stream's topics and offsets say of its blocks, for people: live leases, resets, and what lanes have committed.
 
+import type { Admin } from 'kafkajs'
 import { breakerResetsOf } from '../../core/control/block-control.ts'
 import { LeaseReading } from '../../core/decision/lease-reading.ts'
 import type { HeldLease } from '../../core/decision/leases.ts'
@@ -60,6 +61,17 @@ export async function readBreakerResets(
   return resets
 }
 
+/**
+ * How many processes are in a group now.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
+ */
+export async function countMembers(access: ControlAccess, groupId: string): Promise<number> {
+  return withAdmin(access, async (admin) => {
+    const { groups } = await admin.describeGroups([groupId])
+    return groups.reduce((count, { members }) => count + members.length, 0)
+  })
+}
+
 /** What a lane has committed of its blocks. */
 export interface LaneKept {
   readonly partition: number
@@ -75,6 +87,20 @@ export async function readKeptBlocks(
   access: ControlAccess,
   groupId: string,
 ): Promise<readonly LaneKept[]> {
+  return withAdmin(access, async (admin) => {
+    const topics = [topicName(access.topicPrefix, 'labels')]
+    const [found] = await admin.fetchOffsets({ groupId, topics })
+    return (found?.partitions ?? [])
+      .filter(({ offset }) => Number(offset) >= 0)
+      .map(({ partition, metadata }) => ({ partition, kept: metadata === '' ? null : metadata }))
+      .sort((a, b) => a.partition - b.partition)
+  })
+}
+
+async function withAdmin<Found>(
+  access: ControlAccess,
+  ask: (admin: Admin) => Promise<Found>,
+): Promise<Found> {
   const kafka = openKafka(access, {
     clientId: 'sluice-breaker',
     connectionTimeout: CONNECTION_TIMEOUT_MS,
@@ -83,12 +109,7 @@ export async function readKeptBlocks(
   const admin = kafka.admin()
   try {
     await admin.connect()
-    const topics = [topicName(access.topicPrefix, 'labels')]
-    const [found] = await admin.fetchOffsets({ groupId, topics })
-    return (found?.partitions ?? [])
-      .filter(({ offset }) => Number(offset) >= 0)
-      .map(({ partition, metadata }) => ({ partition, kept: metadata === '' ? null : metadata }))
-      .sort((a, b) => a.partition - b.partition)
+    return await ask(admin)
   } catch (error) {
     throw (await explainKafka(access, error)) ?? (await kafkaUnreadable(access, error))
   } finally {

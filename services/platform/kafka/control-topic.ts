@@ -19,16 +19,31 @@ export interface ControlAccess extends KafkaConnection {
   readonly codecs: Codecs
 }
 
+/** Messages about one thing that are held; the topic is compacted, so there are few. */
+const WISHES_MAX = 10_000
+
 /**
  * The newest message about models, or about policies; null when there is none.
  * @throws SluiceError as `readToEnd`.
  */
 export async function readWish(
-  { brokers, security, topicPrefix, codecs }: ControlAccess,
+  access: ControlAccess,
   about: WishKind,
   signal?: AbortSignal,
 ): Promise<PlacedWish | null> {
-  let newest: PlacedWish | null = null
+  return (await readWishes(access, about, signal)).at(-1) ?? null
+}
+
+/**
+ * All messages about models, or about policies, that the topic still has, the newest last.
+ * @throws SluiceError as `readToEnd`.
+ */
+export async function readWishes(
+  { brokers, security, topicPrefix, codecs }: ControlAccess,
+  about: WishKind,
+  signal?: AbortSignal,
+): Promise<readonly PlacedWish[]> {
+  const wishes: PlacedWish[] = []
   await readToEnd(
     {
       brokers,
@@ -40,12 +55,14 @@ export async function readWish(
     ({ messages }) => {
       for (const message of messages) {
         const read = readControlMessage(message, codecs.control)
-        if (read.kind === 'wish' && read.placed.about === about) newest = read.placed
+        if (read.kind !== 'wish' || read.placed.about !== about) continue
+        wishes.push(read.placed)
+        if (wishes.length > WISHES_MAX) wishes.shift()
       }
     },
     signal,
   )
-  return newest
+  return wishes
 }
 
 /**

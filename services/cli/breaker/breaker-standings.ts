@@ -1,0 +1,44 @@
+// Where the breakers of a stream stand: what its lanes have committed, against how often people have reset them.
+
+import { breakersIn } from '../../core/decision/block-guard.ts'
+import type { BreakerStanding } from '../../core/decision/breaker.ts'
+import { decodeKept } from '../../core/decision/kept-blocks.ts'
+import { EnvReader } from '../../platform/config/env-reader.ts'
+import { readBreakerResets, readKeptBlocks } from '../../platform/kafka/block-topics.ts'
+import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
+
+/** One breaker of one lane. */
+export interface LaneBreaker extends BreakerStanding {
+  readonly partition: number
+  /** True when blocks are flags there. */
+  readonly isOpen: boolean
+}
+
+export interface BreakerStandings {
+  /** How often people have reset the breakers. */
+  readonly resets: number
+  readonly lanes: readonly LaneBreaker[]
+}
+
+/** @throws SluiceError as `readToEnd` and `readKeptBlocks`. */
+export async function readBreakers(
+  access: ControlAccess,
+  groupId: string,
+): Promise<BreakerStandings> {
+  const resets = await readBreakerResets(access)
+  const lanes = (await readKeptBlocks(access, groupId)).flatMap(({ partition, kept }) =>
+    breakersIn(decodeKept(kept).guard).map((breaker) => ({
+      ...{ partition, ...breaker },
+      isOpen: breaker.trippedAt !== null && resets <= breaker.trippedAt,
+    })),
+  )
+  return { resets, lanes }
+}
+
+/** The group of the option, else of the environment. @throws SluiceError SLUICE_CONFIG_INVALID. */
+export function groupOf({ group }: { readonly group?: string }): string {
+  const read = new EnvReader(process.env)
+  const configured = read.value('SLUICE_GROUP_ID')
+  read.throwIfInvalid()
+  return group ?? configured
+}
