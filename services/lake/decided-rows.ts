@@ -47,6 +47,8 @@ export interface DecidedOptions {
   readonly features: readonly string[]
   /** Labels that were known later do not count; null is the newest moment that the lake knows. */
   readonly asOfMs: number | null
+  /** Only what was decided from this moment of the scorer's clock on; all without it. */
+  readonly decidedFromMs?: number
 }
 
 export interface DecidedSource {
@@ -175,6 +177,10 @@ class DecidedReader implements DecidedSource {
     const { fromMs, endMs } = this.#options
     const from = Math.max(fromMs, startOf(day))
     const end = Math.min(endMs, startOf(day) + DAY_MS)
+    const { decidedFromMs = -Infinity } = this.#options
+    const decided = Number.isFinite(decidedFromMs)
+      ? `AND d.decided_at >= ${instant(decidedFromMs)} `
+      : ''
     const features = this.#features.map(
       (index) => `d.${sqlName(`${FEATURE_PREFIX}${FEATURE_NAMES[index] ?? ''}`)}`,
     )
@@ -188,7 +194,7 @@ class DecidedReader implements DecidedSource {
       'QUALIFY row_number() OVER (PARTITION BY transaction_id, card, event_time ' +
       "ORDER BY verdict <> 'unknown' DESC, known_at DESC, log_offset DESC) = 1) l " +
       'ON l.transaction_id = d.transaction_id AND l.card = d.card AND l.event_time = d.event_time ' +
-      `WHERE d.revision = 0 AND d.event_time >= ${instant(from)} AND d.event_time < ${instant(end)} ` +
+      `WHERE d.revision = 0 AND d.event_time >= ${instant(from)} AND d.event_time < ${instant(end)} ${decided}` +
       'ORDER BY d.event_time, d.log_partition, d.log_offset'
     )
   }

@@ -3,9 +3,9 @@
 // Method: scorers as processes, `sluice policy` and `sluice list` as people run them, real topics, outputs read committed.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { activated, controlOf, NO_WISH } from '../../services/core/control/wish.ts'
 import type { Ruleset } from '../../services/core/policy/ruleset.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
@@ -14,29 +14,21 @@ import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { audit } from '../support/audit.ts'
-import { temporaryFolder } from '../support/model-variants.ts'
-import { followOutputs, type Outputs, type SeenBlock } from '../support/outputs.ts'
+import type { SeenBlock } from '../support/outputs.ts'
+import {
+  BY_AMOUNT,
+  decide,
+  fileOf,
+  inForce,
+  POLICY_HEAD as HEAD,
+  run,
+  say,
+  setUp,
+} from '../support/policy-stream.ts'
 import { eventually } from '../support/poll.ts'
-import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { runSluice, type EndedCommand } from '../support/sluice-command.ts'
-import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import { simulatedEvents } from '../support/streams.ts'
 
-const HEAD = 'apiVersion: sluice/v1\nname: cards\nmatch: first\n'
-/** Everything above 20 EUR is flagged, everything below is approved; names say which rule it was. */
-const BY_AMOUNT = `${HEAD}segments:
-  - name: large
-    when: transaction.referenceMinor >= 2000
-rules:
-  - name: large-amount
-    segment: large
-    when: transaction.referenceMinor >= 2000
-    outcome: flag
-    reason: "{transaction.referenceMinor} cents"
-  - name: small-amount
-    when: transaction.referenceMinor < 2000
-    outcome: approve
-    reason: small
-`
 const WITH_LISTS = `${HEAD}thresholds: {flag: 0.9999, block: 1}
 lists:
   - name: stolen
@@ -50,61 +42,6 @@ lists:
     field: card
     effect: allow
 `
-
-interface Setup {
-  readonly t: TestContext
-  readonly stream: TestStream
-  readonly outputs: Outputs
-  readonly store: string
-  readonly environment: Record<string, string>
-}
-
-async function setUp(t: TestContext, name: string): Promise<Setup> {
-  const stream = await openStream(t, name)
-  const store = temporaryFolder(t, 'store')
-  const environment = stream.environment({ SLUICE_MODEL_STORE: store, SLUICE_MODE: 'enforce' })
-  return { t, stream, outputs: followOutputs(t, stream), store, environment }
-}
-
-function fileOf({ t }: Setup, text: string): string {
-  const file = join(temporaryFolder(t, 'policy'), 'policy.yaml')
-  writeFileSync(file, text)
-  return file
-}
-
-function run({ environment }: Setup, ...args: string[]): Promise<EndedCommand> {
-  return runSluice(args, environment)
-}
-
-/** What was said; fails when the command fails. */
-async function say(setup: Setup, ...args: string[]): Promise<Said> {
-  const { code, stdout, stderr } = await run(setup, ...args, '--reason', 'a test', '--json')
-  strictEqual(code, 0, stderr)
-  return JSON.parse(stdout) as Said
-}
-
-interface Said {
-  readonly active: string | null
-  readonly shadow: string | null
-  readonly position: number
-  readonly ruleset: Ruleset | null
-}
-
-async function inForce(scorer: ScorerProcess, digest: string | null): Promise<void> {
-  await eventually(`${digest ?? 'the built-in policy'} is in force`, async () => {
-    const { body } = await scorer.page('/metrics')
-    return digest === null
-      ? /^sluice_policy_version\{role="active"\} 0$/m.test(body)
-      : body.includes(`sluice_policy_info{policy_digest="${digest}"`)
-  })
-}
-
-async function decide({ stream, outputs }: Setup, events: readonly ProducedEvent[]) {
-  const from = outputs.blocks.length
-  await stream.send(events)
-  await outputs.until('the answers', () => outputs.isCaughtUp)
-  return outputs.blocks.slice(from)
-}
 
 /** Each version with its digest, as the blocks name them. */
 function versions(blocks: readonly SeenBlock[]): readonly string[] {
@@ -284,46 +221,4 @@ test('a policy in the shadow rules what was decided, and changes nothing', async
   }
   ok((await scorer.metric('sluice_policy_shadow_outcomes_total', 'shadow="flag"')) > 0)
   strictEqual((await say(setup, 'policy', 'shadow', '--off')).shadow, null)
-})
-
-test('promote refuses with the list of what is missing, climbs one step, and goes down freely', async (t) => {
-  const setup = await setUp(t, 'promote')
-  const scorer = await startScorer(t, setup.environment)
-  const applied = await say(setup, 'policy', 'apply', fileOf(setup, BY_AMOUNT))
-  await inForce(scorer, applied.active)
-  await decide(setup, await simulatedEvents(400))
-  const to = (mode: string, ...more: string[]) =>
-    run(setup, 'policy', 'promote', '--segment', 'large', '--to', mode, '--reason', 'x', ...more)
-
-  const tooFar = await to('enforce')
-  strictEqual(tooFar.code, 2)
-  ok(tooFar.stderr.includes('modes climb one step at a time'), tooFar.stderr)
-  const refused = await to('flag')
-  strictEqual(refused.code, 1)
-  ok(refused.stderr.includes('SLUICE_POLICY_GATE'), refused.stderr)
-  match(refused.stderr, /days: 0.0 days in this mode, at least 7 are asked/)
-  match(refused.stderr, /skew: not known: give the metrics page/)
-  match(refused.stderr, /fairness: not known: no rule is set/)
-  match(refused.stderr, /passed +agreement/)
-  const overridden = await to('flag', '--override-reason', 'a drill', '--json')
-  strictEqual(overridden.code, 0, overridden.stderr)
-  const said = JSON.parse(overridden.stdout) as Said & { reason: string }
-  match(said.reason, /gates overridden: days, .*; a drill/)
-  deepStrictEqual(said.ruleset?.segmentModes, { large: 'flag' })
-  strictEqual((await to('observe')).code, 0)
-  const nowhere = await run(
-    ...([
-      setup,
-      'policy',
-      'promote',
-      '--segment',
-      'nowhere',
-      '--to',
-      'flag',
-      '--reason',
-      'x',
-    ] as const),
-  )
-  strictEqual(nowhere.code, 2)
-  ok(nowhere.stderr.includes('has no segment nowhere; it has large'), nowhere.stderr)
 })

@@ -17,6 +17,8 @@ export interface LakeSourceOptions {
   readonly endMs: number
   /** Null is the newest moment that the lake knows. */
   readonly asOfMs: number | null
+  /** Only what was decided from this moment of the scorer's clock on; all without it. */
+  readonly decidedFromMs?: number
   readonly features: readonly string[]
   readonly thresholds: ModelThresholds
   readonly lists: ListsOfRows

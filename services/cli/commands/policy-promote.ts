@@ -1,12 +1,20 @@
 // sluice policy promote: one step further in the modes, when nothing stands against it.
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
-import { judgePromotion, missingOf, type GateFinding } from '../../core/policy/promotion-gates.ts'
+import {
+  findingText,
+  judgePromotion,
+  missingOf,
+  type GateFinding,
+} from '../../core/policy/promotion-gates.ts'
 import { isClimb, stepProblem, withMode } from '../../core/policy/ruleset-changes.ts'
+import { USUAL_FAIRNESS_RULE } from '../../core/scoring/fairness.ts'
 import { MODES, type Mode } from '../../core/wire/records.ts'
+import { loadLakeConfig } from '../../lake/index.ts'
 import { interruptSignal, printProgress, repositoryRoot } from '../command.ts'
 import { readFairnessRule } from '../model/gate.ts'
 import {
@@ -18,14 +26,16 @@ import {
 import { nextVersion, ownRuleset, publishRuleset, readInForce } from '../policy/policy-stream.ts'
 import { loadPromotionConfig } from '../policy/promotion-config.ts'
 import { gatherEvidence } from '../policy/promotion-evidence.ts'
-
-const SKEW_TIMEOUT_MS = 5_000
-const SKEW_PAGE_CHARACTERS_MAX = 4_000_000
+import { scorerOption, usualScorers } from '../policy/scorer-addresses.ts'
+import { RECOMPUTED_MESSAGES_MAX } from '../policy/skew-evidence.ts'
 
 interface PromoteOptions extends ChangeOptions {
   readonly segment?: string
   readonly to: Mode
   readonly skew?: string
+  readonly scorer?: readonly string[]
+  readonly lake?: string
+  readonly fairness?: string
   readonly overrideReason?: string
 }
 
@@ -44,7 +54,23 @@ export function registerPromote(policy: Command): void {
       'a segment of the policy (default: all that has no mode of its own)',
     )
     .addOption(new Option('--to <mode>', 'the mode to go to').choices(MODES).makeOptionMandatory())
-    .option('--skew <url>', 'metrics page of a running "sluice skew"')
+    .option(
+      '--skew <address>',
+      'metrics page of a running "sluice skew"; without one a sample is recomputed here',
+    )
+    .option(
+      '--scorer <address>',
+      'metrics page of a scorer, host:port or URL; may be given often (default: SLUICE_METRICS_HOST and _PORT)',
+      scorerOption,
+    )
+    .option(
+      '--lake <folder>',
+      'lake for fairness (default SLUICE_LAKE_FOLDER or lake, if there is one)',
+    )
+    .option(
+      '--fairness <file>',
+      'rule of fairness (default SLUICE_FAIRNESS_RULE, else the usual one)',
+    )
     .option(
       '--override-reason <text>',
       'go on although gates are not passed; recorded with the reason',
@@ -58,6 +84,7 @@ async function run(options: PromoteOptions): Promise<void> {
   const access = await openControl(options)
   const inForce = await readInForce(access, store)
   const { ruleset, document } = ownRuleset(inForce)
+  const active = inForce.wish.active ?? ''
   checkSegment(document, segment)
   const problem = stepProblem(ruleset, segment, to)
   if (problem !== null) {
@@ -68,17 +95,30 @@ async function run(options: PromoteOptions): Promise<void> {
   }
   const findings = isClimb(ruleset, segment, to) ? await judge() : []
   const reason = reasonOf(findings, options)
+  // Judging takes its time: what somebody else has said meanwhile must not be lost.
+  const { wish } = await readInForce(access, store)
+  if (wish.active !== inForce.wish.active) {
+    throw new SluiceError(
+      'SLUICE_USAGE',
+      `${nameOf(segment)} is not promoted to ${to}: what is in force has changed while the gates were judged. Ask again.`,
+    )
+  }
   const changed = withMode(ruleset, segment, to, await nextVersion(store, ruleset))
-  await publishRuleset(access, store, inForce.wish, 'replace', changed, options, reason)
+  await publishRuleset(access, store, wish, 'replace', changed, options, reason)
 
   async function judge(): Promise<readonly GateFinding[]> {
-    const { limits, matureMs, modelFolder } = loadPromotionConfig(process.env)
+    const { limits, matureMs, modelFolder, eventAheadMsMax } = loadPromotionConfig(process.env)
+    const rule = await readFairnessRule(options.fairness)
     const evidence = await gatherEvidence(
       {
-        ...{ access, store, inForce: ruleset, segment, to, matureMs },
+        ...{ access, store, active, inForce: ruleset, document, segment, to },
+        ...{ matureMs, eventAheadMsMax, messagesMax: RECOMPUTED_MESSAGES_MAX },
         configuredModel: modelFolder ?? join(repositoryRoot(), 'models/simulator'),
-        fairnessRule: await readFairnessRule(undefined),
-        skewPage: options.skew === undefined ? null : await fetchPage(options.skew),
+        fairnessRule: rule ?? USUAL_FAIRNESS_RULE,
+        fairnessRuleFrom: rule === null ? 'the usual rule' : 'the rule that is set',
+        lake: lakeOf(options),
+        meter: options.skew ?? null,
+        scorers: options.scorer ?? usualScorers(),
       },
       interruptSignal(),
     )
@@ -88,8 +128,9 @@ async function run(options: PromoteOptions): Promise<void> {
 
 /** @throws SluiceError SLUICE_POLICY_GATE with the list of what is missing, unless somebody overrides it. */
 function reasonOf(findings: readonly GateFinding[], options: PromoteOptions): string {
-  for (const { gate, isPassed, text } of findings) {
-    printProgress(`${isPassed ? 'passed ' : 'MISSING'}  ${gate.padEnd(10)} ${text}`)
+  for (const finding of findings) {
+    const { gate, isPassed } = finding
+    printProgress(`${isPassed ? 'passed ' : 'MISSING'}  ${gate.padEnd(10)} ${findingText(finding)}`)
   }
   const missing = missingOf(findings)
   if (missing.length === 0) return options.reason
@@ -97,12 +138,12 @@ function reasonOf(findings: readonly GateFinding[], options: PromoteOptions): st
   if (options.overrideReason !== undefined) {
     return `${options.reason} [gates overridden: ${names}; ${options.overrideReason}]`
   }
-  const list = missing.map(({ gate, text }) => `  ${gate}: ${text}`).join('\n')
+  const list = missing.map((finding) => `  ${finding.gate}: ${findingText(finding)}`).join('\n')
   throw new SluiceError(
     'SLUICE_POLICY_GATE',
     `${nameOf(options.segment ?? null)} is not promoted to ${options.to}; missing are:\n${list}\n` +
       'Wait until they are there, or give --override-reason, which is recorded.',
-    { details: { missing } },
+    { details: { missing, findings } },
   )
 }
 
@@ -119,19 +160,9 @@ function nameOf(segment: string | null): string {
   return segment === null ? 'The policy' : `Segment ${segment}`
 }
 
-async function fetchPage(url: string): Promise<string> {
-  try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(SKEW_TIMEOUT_MS) })
-    const page = await answer.text()
-    if (answer.ok && page.length <= SKEW_PAGE_CHARACTERS_MAX) return page
-    throw new Error(`status ${answer.status}, ${page.length} characters`)
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new SluiceError(
-      'SLUICE_INPUT_INVALID',
-      `The metrics page ${url} cannot be read: ${problem}. Give that of a running "sluice skew", such as ` +
-        'http://127.0.0.1:9466/metrics.',
-      { cause: error },
-    )
-  }
+/** The lake that is named, else the usual one where it exists. */
+function lakeOf({ lake }: PromoteOptions): string | null {
+  if (lake !== undefined) return lake
+  const { folder } = loadLakeConfig(process.env)
+  return existsSync(folder) ? folder : null
 }

@@ -1,17 +1,16 @@
 // sluice policy status: one look at what decides.
 
-import { InvalidArgumentError, type Command } from 'commander'
+import type { Command } from 'commander'
 import { systemClock } from '../../platform/clock.ts'
-import { EnvReader } from '../../platform/config/env-reader.ts'
 import { groupOf } from '../breaker/breaker-standings.ts'
 import { printJson, printLine } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
+import { scorerOption, usualScorers } from '../policy/scorer-addresses.ts'
 import { gatherStatus, type PolicyStatus } from '../policy/status/policy-status.ts'
 import { statusJson } from '../policy/status/status-json.ts'
 import { statusLines } from '../policy/status/status-lines.ts'
 
 const EXIT_NOT_AS_ASKED = 1
-const SCORERS_MAX = 64
 
 const EXAMPLES = `
 Examples:
@@ -50,27 +49,13 @@ async function run(options: StatusOptions): Promise<void> {
     access: await openControl(options),
     store: storeOf(options),
     group: groupOf(options),
-    scorers: options.scorer ?? usualPlace(),
+    scorers: options.scorer ?? usualScorers(),
     isGuess: options.scorer === undefined,
     nowMs: systemClock.nowMs(),
   })
   if (options.json === true) printJson(statusJson(status))
   else for (const line of statusLines(status)) printLine(line)
   if (!isAsAsked(status)) process.exitCode = EXIT_NOT_AS_ASKED
-}
-
-function scorerOption(text: string, before: readonly string[] | undefined): readonly string[] {
-  const all = [...(before ?? []), text]
-  if (all.length <= SCORERS_MAX) return all
-  throw new InvalidArgumentError(`Give at most ${SCORERS_MAX}.`)
-}
-
-/** Where a scorer with this environment would be; nowhere when it takes a free port. */
-function usualPlace(): readonly string[] {
-  const read = new EnvReader(process.env)
-  const [host, port] = [read.value('SLUICE_METRICS_HOST'), read.value('SLUICE_METRICS_PORT')]
-  read.throwIfInvalid()
-  return port === 0 ? [] : [`${host}:${port}`]
 }
 
 function isAsAsked({ active, lists, scorers }: PolicyStatus): boolean {

@@ -28,7 +28,8 @@ const FIELDS = [
   'merchantCategory',
   'amountMinor',
 ] as const
-type Field = (typeof FIELDS)[number]
+/** A field of a transaction that groups are made by. */
+export type Field = (typeof FIELDS)[number]
 
 /** Counts every mature decision. @throws SluiceError SLUICE_INPUT_INVALID for a column that is neither field nor feature. */
 export async function countTopics(
@@ -164,7 +165,8 @@ export async function readGroups(
   return { groups, newestMs }
 }
 
-function textOf(transaction: Transaction, field: Field): string {
+/** The field as rules name its values; empty where it is absent. */
+export function textOf(transaction: Transaction, field: Field): string {
   return String(transaction[field] ?? '')
 }
 

@@ -9,6 +9,8 @@ export interface PromotionConfig {
   readonly matureMs: number
   /** Folder of the model that scorers are configured with; null for the released one. */
   readonly modelFolder: string | null
+  /** As the scorer has it. */
+  readonly eventAheadMsMax: number
 }
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
@@ -24,6 +26,7 @@ export function loadPromotionConfig(env: NodeJS.ProcessEnv): PromotionConfig {
     },
     matureMs: read.value('SLUICE_PROMOTE_MATURE_MS'),
     modelFolder: read.value('SLUICE_MODEL'),
+    eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX'),
   }
   read.throwIfInvalid()
   return config

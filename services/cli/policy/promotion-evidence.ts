@@ -1,53 +1,101 @@
-// What a stream's topics, the store and the skew meter say of a policy: read once, counted, and nothing of it kept.
+// What a stream's topics, the lake, the store, scorers and the skew meter say of a policy: read once, counted, and nothing
+// of it kept. What one source cannot say is asked of the next, and every figure names its source.
 
-import type { Mode, DecisionBlock, DecisionRecord } from '../../core/wire/records.ts'
-import { FairnessCounts, type FairnessRule } from '../../core/scoring/fairness.ts'
-import { isSluiceError } from '../../core/errors.ts'
-import type { PromotionEvidence } from '../../core/policy/promotion-gates.ts'
-import { modeOfSegment, type Ruleset } from '../../core/policy/ruleset.ts'
-import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
-import { checkModel, findModel } from '../../platform/model-store.ts'
+import { sinceWhen } from '../../core/control/wish-history.ts'
+import type { Choice } from '../../core/control/wish.ts'
+import type { PolicyDocument } from '../../core/policy/policy-document.ts'
+import type {
+  Evidence,
+  FoundFairness,
+  PromotionEvidence,
+} from '../../core/policy/promotion-gates.ts'
+import type { Ruleset } from '../../core/policy/ruleset.ts'
+import {
+  FairnessCounts,
+  type FairnessReport,
+  type FairnessRule,
+} from '../../core/scoring/fairness.ts'
+import type { Mode } from '../../core/wire/records.ts'
+import { readWishes, type ControlAccess } from '../../platform/kafka/control-topic.ts'
 import { findRuleset } from '../../platform/policy-store.ts'
 import { printProgress } from '../command.ts'
 import { readBlocks } from '../features/read-blocks.ts'
 import { fieldsOf, readFrauds, readGroups } from '../model/evaluation-topics.ts'
-
-const DAY_MS = 86_400_000
+import { agreementEvidence } from './agreement-evidence.ts'
+import { lakeFairness } from './lake-fairness.ts'
+import { DecisionTally, isAlertedFor } from './promotion-tally.ts'
+import { skewEvidence } from './skew-evidence.ts'
 
 export interface EvidenceSource {
   readonly access: ControlAccess
   readonly store: string
   /** Folder of the model that scorers are configured with. */
   readonly configuredModel: string
+  /** Digest of what is in force. */
+  readonly active: string
   readonly inForce: Ruleset
+  readonly document: PolicyDocument
   readonly segment: string | null
   readonly to: Mode
   readonly matureMs: number
-  readonly fairnessRule: FairnessRule | null
-  /** Text of the metrics page of the skew meter; null where nobody gave one. */
-  readonly skewPage: string | null
+  readonly fairnessRule: FairnessRule
+  /** Where the rule is from, in words. */
+  readonly fairnessRuleFrom: string
+  /** Folder of a lake; null for none. */
+  readonly lake: string | null
+  /** Address of the metrics page of a skew meter; null for none. */
+  readonly meter: string | null
+  /** Addresses of metrics pages of scorers. */
+  readonly scorers: readonly string[]
+  /** As the scorer has it. */
+  readonly eventAheadMsMax: number
+  /** Messages that are read at most to recompute features. */
+  readonly messagesMax: number
 }
 
-/** Gathers what the gates ask. */
+const TOPICS = 'decisions topic'
+
+/** Gathers what the gates ask. @throws SluiceError of Kafka, or SLUICE_INPUT_INVALID for what cannot be read. */
 export async function gatherEvidence(
   source: EvidenceSource,
   signal: AbortSignal,
 ): Promise<PromotionEvidence> {
-  const { access, fairnessRule, skewPage } = source
-  const fields = fairnessRule === null ? [] : fieldsOf(fairnessRule)
+  const { access, store, configuredModel, active, scorers, meter } = source
+  const { eventAheadMsMax, messagesMax } = source
+  const { tally, report } = await readTopics(source, signal)
+  const decidedFromMs = await beganAtMs(source)
+  const { days, precision, modelDigest } = tally
+  return {
+    days:
+      days === null
+        ? { found: null, why: 'no decision of this policy in this mode was found' }
+        : { found: days, source: TOPICS },
+    precision:
+      precision === null
+        ? { found: null, why: 'no decision is old enough to be judged' }
+        : { found: precision, source: `${TOPICS} and labels` },
+    agreement: await agreementEvidence({ store, configuredModel, scorers, active, modelDigest }),
+    skew: await skewEvidence(
+      { access, meter, eventAheadMsMax, decidedFromMs, messagesMax },
+      signal,
+    ),
+    fairness: await fairnessEvidence(source, report, decidedFromMs, signal),
+  }
+}
+
+async function readTopics(
+  source: EvidenceSource,
+  signal: AbortSignal,
+): Promise<{ readonly tally: DecisionTally; readonly report: FairnessReport }> {
+  const { access, fairnessRule, matureMs, to } = source
   const frauds = await readFrauds(access, signal)
-  const { groups, newestMs } = await readGroups(access, fields, signal)
-  const counts = fairnessRule === null ? null : new FairnessCounts(fairnessRule)
-  const tally = new DecisionTally(
-    source,
-    newestMs - source.matureMs,
-    (decision, partition, isFraud) => {
-      const values = groups.get(`${partition}/${decision.offset}`)
-      if (values === undefined || counts === null) return
-      counts.add(values, isFraud, isAlertedFor(source.to, decision))
-    },
-  )
-  const read = await readBlocks(
+  const { groups, newestMs } = await readGroups(access, fieldsOf(fairnessRule), signal)
+  const counts = new FairnessCounts(fairnessRule)
+  const tally = new DecisionTally(source, newestMs - matureMs, (decision, partition, isFraud) => {
+    const values = groups.get(`${partition}/${decision.offset}`)
+    if (values !== undefined) counts.add(values, isFraud, isAlertedFor(to, decision.outcome))
+  })
+  const { blocks } = await readBlocks(
     access,
     () => true,
     (block) => tally.count(block, frauds),
@@ -55,134 +103,70 @@ export async function gatherEvidence(
     signal,
   )
   printProgress(
-    `${read.blocks} decision blocks read, ${tally.decisions} decisions of this policy in this mode`,
+    `${blocks} decision blocks read, ${tally.decisions} decisions of this policy in this mode`,
   )
-  const report = counts?.report() ?? null
-  return {
-    days: tally.days,
-    precision: tally.precision,
-    agreementAtLeast: await agreementOf(tally.modelDigest, source),
-    skew: skewPage === null ? null : skewOf(skewPage),
-    fairness:
-      report === null
-        ? null
-        : {
-            judged: report.findings.some(
-              ({ falsePositives, recall }) =>
-                falsePositives.verdict !== 'too_few' || recall.verdict !== 'too_few',
-            ),
-            breaches: report.breaches,
-          },
-  }
+  return { tally, report: counts.report() }
 }
 
-/** What the next mode would publish for this decision. */
-function isAlertedFor(to: Mode, { outcome }: DecisionRecord): boolean {
-  return to === 'enforce' ? outcome === 'block' : outcome !== 'approve'
-}
-
-/** Counts decisions of the policy in force, made in the mode that its segment has now. */
-class DecisionTally {
-  readonly #source: EvidenceSource
-  readonly #matureEndMs: number
-  readonly #onMature: (decision: DecisionRecord, partition: number, isFraud: boolean) => void
-  readonly #rulesets = new Map<string, boolean>()
-  decisions = 0
-  /** Of the newest block that counts. */
-  modelDigest: string | null = null
-  #firstMs = Infinity
-  #lastMs = -Infinity
-  #otherMs = -Infinity
-  #mature = 0
-  #alerts = 0
-  #frauds = 0
-
-  constructor(
-    source: EvidenceSource,
-    matureEndMs: number,
-    onMature: (decision: DecisionRecord, partition: number, isFraud: boolean) => void,
-  ) {
-    this.#source = source
-    this.#matureEndMs = matureEndMs
-    this.#onMature = onMature
-  }
-
-  async count(block: DecisionBlock, frauds: ReadonlySet<string>): Promise<void> {
-    const { segment, to } = this.#source
-    const { decidedAtMs, partition } = block
-    if (!(await this.#isOfPolicy(block.policyDigest))) {
-      this.#otherMs = Math.max(this.#otherMs, decidedAtMs)
-      return
-    }
-    this.#firstMs = Math.min(this.#firstMs, decidedAtMs)
-    if (decidedAtMs >= this.#lastMs) this.modelDigest = block.modelDigest
-    this.#lastMs = Math.max(this.#lastMs, decidedAtMs)
-    for (const decision of block.decisions) {
-      if (decision.revision !== 0 || decision.duplicateOfOffset !== null) continue
-      if (segment !== null && decision.segment !== segment) continue
-      this.decisions += 1
-      if (decision.eventTimeMs > this.#matureEndMs) continue
-      const isFraud = frauds.has(decision.transactionId)
-      this.#mature += 1
-      this.#onMature(decision, partition, isFraud)
-      if (!isAlertedFor(to, decision)) continue
-      this.#alerts += 1
-      if (isFraud) this.#frauds += 1
+/** Of topics and lake the one that has more of the policy's decisions to judge; the lake goes back further. */
+async function fairnessEvidence(
+  source: EvidenceSource,
+  topics: FairnessReport,
+  decidedFromMs: number,
+  signal: AbortSignal,
+): Promise<Evidence<FoundFairness>> {
+  const { lake, fairnessRule: rule, fairnessRuleFrom } = source
+  const asked =
+    lake === null
+      ? null
+      : await lakeFairness({ ...source, folder: lake, rule, decidedFromMs }, signal)
+  const isLake = asked !== null && asked.report !== null && asked.report.rows > topics.rows
+  const { report, from } = isLake
+    ? { report: asked.report, from: asked.source }
+    : { report: topics, from: `${TOPICS} and labels` }
+  if (report.rows === 0) {
+    const more =
+      asked === null
+        ? 'give a lake that goes back further with --lake'
+        : asked.report === null
+          ? asked.why
+          : 'nor has the lake one'
+    return {
+      found: null,
+      why: `the topics have no decision that is old enough to be judged; ${more}`,
     }
   }
-
-  /** Since the last decision of another policy or mode; partitions may overlap for a moment. */
-  get days(): number | null {
-    if (this.decisions === 0) return null
-    return Math.max(0, this.#lastMs - Math.max(this.#firstMs, this.#otherMs)) / DAY_MS
-  }
-
-  get precision(): PromotionEvidence['precision'] {
-    return this.#mature === 0 ? null : { alerts: this.#alerts, frauds: this.#frauds }
-  }
-
-  async #isOfPolicy(digest: string): Promise<boolean> {
-    const known = this.#rulesets.get(digest)
-    if (known !== undefined) return known
-    const { store, inForce, segment } = this.#source
-    const ruleset = await findRuleset(store, digest).catch(() => null)
-    const isOf =
-      ruleset !== null &&
-      ruleset.policy === inForce.policy &&
-      modeOfSegment(ruleset, segment) === modeOfSegment(inForce, segment)
-    this.#rulesets.set(digest, isOf)
-    return isOf
-  }
-}
-
-/** As the model that decided states it; null when it cannot be read. */
-async function agreementOf(
-  digest: string | null,
-  { store, configuredModel }: EvidenceSource,
-): Promise<number | null> {
-  if (digest === null) return null
-  const readers = [() => findModel(store, digest), () => checkModel(configuredModel)]
-  for (const read of readers) {
-    const model = await read().catch((error: unknown) => {
-      if (isSluiceError(error)) return null
-      throw error
-    })
-    if (model?.digest !== digest) continue
-    const { target } = model.manifest
-    return target === null ? 1 : target.agreement.overallAtLeast
-  }
-  return null
-}
-
-/** Counters of the skew meter from its metrics page. */
-function skewOf(page: string): PromotionEvidence['skew'] {
-  const sum = (name: string): number =>
-    page
-      .split('\n')
-      .filter((line) => line.startsWith(`${name}{`))
-      .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
   return {
-    compared: sum('sluice_skew_values_compared_total'),
-    mismatches: sum('sluice_skew_mismatches_total'),
+    found: {
+      rows: report.rows,
+      isJudged: report.findings.some(isJudged),
+      breaches: report.breaches,
+    },
+    source: `${from}, by ${fairnessRuleFrom}`,
   }
+}
+
+function isJudged({ falsePositives, recall }: FairnessReport['findings'][number]): boolean {
+  return falsePositives.verdict !== 'too_few' || recall.verdict !== 'too_few'
+}
+
+/** When the policy began, in the shadow or active, by the clock of who said so; -Infinity where that is not known. */
+async function beganAtMs({ access, store, inForce }: EvidenceSource): Promise<number> {
+  const wishes = await readWishes(access, 'policy')
+  const policies = new Map<string, string | null>()
+  for (const { wish } of wishes) {
+    for (const digest of [wish.active, wish.shadow]) {
+      if (digest === null || policies.has(digest)) continue
+      const ruleset = await findRuleset(store, digest).catch(() => null)
+      policies.set(digest, ruleset?.policy ?? null)
+    }
+  }
+  const isOf = (choice: Choice): boolean =>
+    choice !== null && policies.get(choice) === inForce.policy
+  const since = sinceWhen(
+    wishes,
+    ({ active, shadow }) => (isOf(active) || isOf(shadow) ? inForce.policy : null),
+    (choice) => choice,
+  )
+  return since?.atMs ?? -Infinity
 }

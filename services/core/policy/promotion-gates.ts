@@ -16,40 +16,90 @@ export interface PromotionLimits {
   readonly skewShareMax: number
 }
 
-/** What was found; null is not known. */
+/** What was found and where, or why it is not known and what to do about that; both in words. */
+export type Evidence<Found> =
+  | { readonly found: Found; readonly source: string }
+  | { readonly found: null; readonly why: string }
+
+/** Agreement of a cascade with its large net. Stated: by the model, at the low end; 1 for a model of one net. */
+export type FoundAgreement =
+  | { readonly kind: 'stated'; readonly atLeast: number }
+  | { readonly kind: 'live'; readonly same: number; readonly different: number }
+
+export interface FoundFairness {
+  /** Decisions that were judged, all groups together. */
+  readonly rows: number
+  /** False where no group has enough of them. */
+  readonly isJudged: boolean
+  readonly breaches: number
+}
+
 export interface PromotionEvidence {
-  readonly days: number | null
+  readonly days: Evidence<number>
   /** Alerts that the next mode would publish, old enough to be judged, and how many of them were fraud. */
-  readonly precision: { readonly alerts: number; readonly frauds: number } | null
-  /** As the model states it; 1 for a model of one net. */
-  readonly agreementAtLeast: number | null
-  readonly skew: { readonly compared: number; readonly mismatches: number } | null
-  readonly fairness: { readonly judged: boolean; readonly breaches: number } | null
+  readonly precision: Evidence<{ readonly alerts: number; readonly frauds: number }>
+  readonly agreement: Evidence<FoundAgreement>
+  readonly skew: Evidence<{ readonly compared: number; readonly mismatches: number }>
+  readonly fairness: Evidence<FoundFairness>
 }
 
 export const GATES = ['days', 'precision', 'agreement', 'skew', 'fairness'] as const
 export type Gate = (typeof GATES)[number]
 
+/** All but the first two in words. */
 export interface GateFinding {
   readonly gate: Gate
   readonly isPassed: boolean
-  /** What was found and what is asked, in words. */
-  readonly text: string
+  /** What was found, or why it is not known. */
+  readonly figure: string
+  /** What is asked. */
+  readonly bound: string
+  /** Where the figure is from; null where there is none. */
+  readonly source: string | null
 }
 
 const CONFIDENCE = 0.95
 
 /** All gates, in the order of the list. */
 export function judgePromotion(
-  evidence: PromotionEvidence,
-  limits: PromotionLimits,
+  { days, precision, agreement, skew, fairness }: PromotionEvidence,
+  { daysMin, precisionMin, alertsMin, agreementMin, skewShareMax }: PromotionLimits,
 ): readonly GateFinding[] {
   return [
-    daysGate(evidence, limits),
-    precisionGate(evidence, limits),
-    agreementGate(evidence, limits),
-    skewGate(evidence, limits),
-    fairnessGate(evidence),
+    judged('days', days, `at least ${daysMin}`, (found) => ({
+      figure: `${found.toFixed(1)} days in this mode`,
+      isPassed: found >= daysMin,
+    })),
+    judged(
+      'precision',
+      precision,
+      `at least ${alertsMin} alerts, and ${percent(precisionMin)} at the low end`,
+      ({ alerts, frauds }) => {
+        const { low, high, share } = wilsonInterval(frauds, alerts, CONFIDENCE)
+        return {
+          figure:
+            share === null
+              ? 'no alert that is old enough to be judged'
+              : `${percent(share)} [${percent(low)}, ${percent(high)}] of ${alerts} alerts were fraud`,
+          isPassed: alerts >= alertsMin && low >= precisionMin,
+        }
+      },
+    ),
+    judged('agreement', agreement, `at least ${percent(agreementMin)}`, (found) => {
+      const { low, figure } = agreementOf(found)
+      return { figure, isPassed: low >= agreementMin }
+    }),
+    judged('skew', skew, `at most ${percent(skewShareMax)}`, ({ compared, mismatches }) => ({
+      figure: `${mismatches} of ${compared} recomputed values differ`,
+      // Nothing compared is nothing known.
+      isPassed: compared > 0 && mismatches / compared <= skewShareMax,
+    })),
+    judged('fairness', fairness, 'no breach', ({ rows, isJudged, breaches }) => ({
+      figure: isJudged
+        ? `${breaches} breaches of the rule in ${rows} decisions`
+        : `no group has enough of the ${rows} decisions that are old enough to be judged`,
+      isPassed: isJudged && breaches === 0,
+    })),
   ]
 }
 
@@ -58,59 +108,31 @@ export function missingOf(findings: readonly GateFinding[]): readonly GateFindin
   return findings.filter(({ isPassed }) => !isPassed)
 }
 
-function daysGate({ days }: PromotionEvidence, { daysMin }: PromotionLimits): GateFinding {
-  if (days === null) return unknown('days', 'no decision of this policy in this mode was found')
-  const text = `${days.toFixed(1)} days in this mode, at least ${daysMin} are asked`
-  return { gate: 'days', isPassed: days >= daysMin, text }
+/** A finding in a sentence: figure, bound and source. */
+export function findingText({ figure, bound, source }: GateFinding): string {
+  return `${figure}; asked: ${bound}${source === null ? '' : ` (${source})`}`
 }
 
-function precisionGate(
-  { precision }: PromotionEvidence,
-  { precisionMin, alertsMin }: PromotionLimits,
+function judged<Found>(
+  gate: Gate,
+  evidence: Evidence<Found>,
+  bound: string,
+  judge: (found: Found) => Pick<GateFinding, 'figure' | 'isPassed'>,
 ): GateFinding {
-  if (precision === null) return unknown('precision', 'no decision is old enough to be judged')
-  const { alerts, frauds } = precision
-  if (alerts < alertsMin) {
-    const text = `${alerts} alerts are old enough to be judged, at least ${alertsMin} are asked`
-    return { gate: 'precision', isPassed: false, text }
+  if ('why' in evidence) {
+    return { gate, isPassed: false, figure: `not known: ${evidence.why}`, bound, source: null }
   }
-  const { low, high, share } = wilsonInterval(frauds, alerts, CONFIDENCE)
-  const found = `${percent(share ?? 0)} [${percent(low)}, ${percent(high)}]`
-  const text = `${found} of ${alerts} alerts were fraud, the low end must be at least ${percent(precisionMin)}`
-  return { gate: 'precision', isPassed: low >= precisionMin, text }
+  return { gate, ...judge(evidence.found), bound, source: evidence.source }
 }
 
-function agreementGate(
-  { agreementAtLeast }: PromotionEvidence,
-  { agreementMin }: PromotionLimits,
-): GateFinding {
-  if (agreementAtLeast === null)
-    return unknown('agreement', 'the model that decides is not in the store')
-  const text = `the cascade agrees with its large net on at least ${percent(agreementAtLeast)}, asked are ${percent(agreementMin)}`
-  return { gate: 'agreement', isPassed: agreementAtLeast >= agreementMin, text }
-}
-
-function skewGate({ skew }: PromotionEvidence, { skewShareMax }: PromotionLimits): GateFinding {
-  if (skew === null || skew.compared === 0) {
-    return unknown('skew', 'give the metrics page of "sluice skew" with --skew')
+function agreementOf(found: FoundAgreement): { readonly low: number; readonly figure: string } {
+  if (found.kind === 'stated') {
+    return { low: found.atLeast, figure: `at least ${percent(found.atLeast)} of outcomes` }
   }
-  const { compared, mismatches } = skew
-  const isPassed = mismatches / compared <= skewShareMax
-  const text = `${mismatches} of ${compared} recomputed values differ, at most ${percent(skewShareMax)} may`
-  return { gate: 'skew', isPassed, text }
-}
-
-function fairnessGate({ fairness }: PromotionEvidence): GateFinding {
-  if (fairness === null) return unknown('fairness', 'no rule is set (SLUICE_FAIRNESS_RULE)')
-  if (!fairness.judged) {
-    return unknown('fairness', 'no group has enough decisions that are old enough to be judged')
-  }
-  const text = `${fairness.breaches} groups breach the fairness rule, none may`
-  return { gate: 'fairness', isPassed: fairness.breaches === 0, text }
-}
-
-function unknown(gate: Gate, remedy: string): GateFinding {
-  return { gate, isPassed: false, text: `not known: ${remedy}` }
+  const { same, different } = found
+  const { low, cases, share } = wilsonInterval(same, same + different, CONFIDENCE)
+  const figure = `${percent(share ?? 0)} [from ${percent(low)}] of ${cases} outcomes outside of the band`
+  return { low, figure }
 }
 
 function percent(share: number): string {

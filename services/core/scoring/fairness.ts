@@ -57,6 +57,22 @@ export interface FairnessReport {
   readonly breaches: number
 }
 
+/** What holds where nobody has set a rule of their own. */
+export const USUAL_FAIRNESS_RULE: FairnessRule = Object.freeze({
+  groups: [
+    { column: 'country', edges: [] },
+    { column: 'channel', edges: [] },
+    { column: 'entryMode', edges: [] },
+    { column: 'amountMinor', edges: [2_000, 10_000, 50_000] },
+  ],
+  threshold: 'flag',
+  falsePositiveRatioMax: 1.5,
+  recallRatioMin: 0.8,
+  genuineMin: 500,
+  fraudsMin: 30,
+  confidence: 0.95,
+})
+
 interface Counts {
   genuine: number
   falsePositives: number

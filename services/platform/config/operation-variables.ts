@@ -26,7 +26,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_METRICS_PORT: {
     ...OPERATION,
-    readBy: 'scorer, skew, lake, enforce, receipts, cases, forwarder',
+    readBy: 'scorer, skew, lake, enforce, receipts, cases, forwarder, policy',
     meaning: 'Their port. 0, or a port in use, takes a free one; the log says which.',
     kind: 'integer',
     default: 9_464,
@@ -45,7 +45,7 @@ export const OPERATION_VARIABLES = {
   },
   SLUICE_LAKE_FOLDER: {
     ...OPERATION,
-    readBy: 'lake',
+    readBy: 'lake, policy',
     meaning: 'Folder of the lake (docs/lake.md).',
     kind: 'text',
     form: 'path',

@@ -21,7 +21,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_GROUP_ID: {
     ...STREAM,
-    readBy: 'scorer, audit',
+    readBy: 'scorer, audit, breaker, policy',
     meaning:
       'Consumer group; scorers of one group share the partitions. Part of the transactional ids.',
     kind: 'text',
@@ -67,7 +67,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'model, policy',
     meaning:
-      'File with the rule of the fairness gate, JSON. With it no model is activated, and without it no policy promoted, unless the gate is passed or overridden.',
+      'File with the rule of the fairness gate, JSON. With it no model is activated unless the gate is passed or overridden. Policies are promoted by it, and without it by the usual rule (docs/models.md).',
     kind: 'text',
     form: 'path',
     default: null,
@@ -157,7 +157,7 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_EVENT_AHEAD_MS_MAX: {
     ...DECIDING,
-    readBy: 'scorer, skew, replay',
+    readBy: 'scorer, skew, replay, policy',
     meaning:
       "How far an event time may lie ahead of its record's time stamp, in ms; beyond it is a dead letter.",
     kind: 'integer',

@@ -6,6 +6,7 @@ import { loadRuleset } from '../../../../services/core/policy/loaded-ruleset.ts'
 import { listText } from '../../../../services/core/policy/policy-lists.ts'
 import {
   judgePromotion,
+  findingText,
   missingOf,
   type PromotionEvidence,
   type PromotionLimits,
@@ -105,33 +106,57 @@ test('modes climb one step at a time and fall freely, each segment by itself', (
 const LIMITS: PromotionLimits = {
   ...{ daysMin: 7, precisionMin: 0.5, alertsMin: 10, agreementMin: 0.99, skewShareMax: 0 },
 }
+const found = <Found>(what: Found) => ({ found: what, source: 'a test' })
+const unknown = { found: null, why: 'nobody asked' } as const
 const PASSED: PromotionEvidence = {
-  days: 7,
-  precision: { alerts: 100, frauds: 90 },
-  agreementAtLeast: 0.99,
-  skew: { compared: 1_000, mismatches: 0 },
-  fairness: { judged: true, breaches: 0 },
+  days: found(7),
+  precision: found({ alerts: 100, frauds: 90 }),
+  agreement: found({ kind: 'stated', atLeast: 0.99 }),
+  skew: found({ compared: 1_000, mismatches: 0 }),
+  fairness: found({ rows: 900, isJudged: true, breaches: 0 }),
 }
 
 test('a promotion needs every gate; what is not known is missing', () => {
   const missing = (change: Partial<PromotionEvidence>) =>
     missingOf(judgePromotion({ ...PASSED, ...change }, LIMITS)).map(({ gate }) => gate)
   deepStrictEqual(missing({}), [])
-  deepStrictEqual(missing({ days: 6.9 }), ['days'])
-  deepStrictEqual(missing({ precision: { alerts: 9, frauds: 9 } }), ['precision'])
+  deepStrictEqual(missing({ days: found(6.9) }), ['days'])
+  deepStrictEqual(missing({ precision: found({ alerts: 9, frauds: 9 }) }), ['precision'])
   // Half of them were fraud, but so few cases may be chance.
-  deepStrictEqual(missing({ precision: { alerts: 10, frauds: 6 } }), ['precision'])
-  deepStrictEqual(missing({ agreementAtLeast: 0.98 }), ['agreement'])
-  deepStrictEqual(missing({ skew: { compared: 1_000, mismatches: 1 } }), ['skew'])
-  deepStrictEqual(missing({ skew: { compared: 0, mismatches: 0 } }), ['skew'])
-  deepStrictEqual(missing({ fairness: { judged: true, breaches: 1 } }), ['fairness'])
-  deepStrictEqual(missing({ fairness: { judged: false, breaches: 0 } }), ['fairness'])
-  const nothing = {
-    days: null,
-    precision: null,
-    agreementAtLeast: null,
-    skew: null,
-    fairness: null,
+  deepStrictEqual(missing({ precision: found({ alerts: 10, frauds: 6 }) }), ['precision'])
+  deepStrictEqual(missing({ agreement: found({ kind: 'stated', atLeast: 0.98 }) }), ['agreement'])
+  deepStrictEqual(missing({ skew: found({ compared: 1_000, mismatches: 1 }) }), ['skew'])
+  deepStrictEqual(missing({ skew: found({ compared: 0, mismatches: 0 }) }), ['skew'])
+  deepStrictEqual(missing({ fairness: found({ rows: 900, isJudged: true, breaches: 1 }) }), [
+    'fairness',
+  ])
+  deepStrictEqual(missing({ fairness: found({ rows: 900, isJudged: false, breaches: 0 }) }), [
+    'fairness',
+  ])
+  const nothing: PromotionEvidence = {
+    ...{ days: unknown, precision: unknown, agreement: unknown, skew: unknown, fairness: unknown },
   }
   deepStrictEqual(missing(nothing), ['days', 'precision', 'agreement', 'skew', 'fairness'])
+})
+
+test('a measured agreement counts at the low end of its interval, as chance may have helped', () => {
+  const agreed = (same: number, different: number) => {
+    const agreement = found({ kind: 'live', same, different } as const)
+    return missingOf(judgePromotion({ ...PASSED, agreement }, LIMITS)).length === 0
+  }
+  strictEqual(agreed(5_000, 0), true)
+  // All of them, but too few to tell 99 % from 98 %.
+  strictEqual(agreed(100, 0), false)
+  strictEqual(agreed(9_900, 100), false)
+})
+
+test('every finding says its figure, its bound and where the figure is from, or why there is none', () => {
+  for (const finding of judgePromotion(PASSED, LIMITS)) {
+    ok(/\d/.test(finding.figure), finding.figure)
+    ok(findingText(finding).endsWith('(a test)'), findingText(finding))
+    ok(findingText(finding).includes(`asked: ${finding.bound}`))
+  }
+  const [, , , skew] = judgePromotion({ ...PASSED, skew: unknown }, LIMITS)
+  ok(skew !== undefined)
+  strictEqual(findingText(skew), 'not known: nobody asked; asked: at most 0%')
 })
