@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryFolder } from '../support/model-variants.ts'
 import { followOutputs } from '../support/outputs.ts'
+import { decide, fileOf, run, say, setUp } from '../support/policy-stream.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { runSluice } from '../support/sluice-command.ts'
 import { openStream, simulatedEvents } from '../support/streams.ts'
@@ -61,4 +62,34 @@ test('decisions of a published policy are replayed by it; without it nothing is 
   const gone = await replay({ SLUICE_MODEL_STORE: temporaryFolder(t, 'empty') })
   strictEqual(gone.code, 1)
   strictEqual(gone.ran.leftOut['policy_gone'], gone.ran.decisions)
+})
+
+test('lists are replayed as they were when it was decided, whatever has been done to them since', async (t) => {
+  const setup = await setUp(t, 'replay-lists')
+  const events = await simulatedEvents(600, { cards: 20 })
+  const transactions = events.flatMap((event) =>
+    event.kind === 'transaction' ? [event.transaction] : [],
+  )
+  const [card = ''] = transactions.map((each) => each.card)
+  const times = transactions.filter((each) => each.card === card).map((each) => each.eventTimeMs)
+  const until = new Date((Math.min(...times) + Math.max(...times)) / 2).toISOString()
+  const list = 'lists:\n  - {name: stolen, field: card, effect: block}\n'
+  await say(setup, 'policy', 'apply', fileOf(setup, `${POLICY}${list}`), '--mode', 'flag')
+  await say(setup, 'list', 'add', 'stolen', card, '--until', until)
+  const scorer = await startScorer(t, setup.environment)
+  const blocks = await decide(setup, events)
+  await scorer.end('SIGTERM')
+  const ofCard = blocks
+    .flatMap(({ block }) => block.decisions)
+    .filter((decision) => decision.card === card && decision.duplicateOfOffset === null)
+  const held = ofCard.filter(({ rules }) => rules.includes('list/stolen'))
+  ok(held.length > 0 && held.length < ofCard.length, `${held.length} of ${ofCard.length}`)
+
+  await say(setup, 'list', 'remove', 'stolen', card)
+  await say(setup, 'list', 'add', 'stolen', `${card}-other`, '--until', 'never')
+  const { code, stdout, stderr } = await run(setup, 'replay', '--all', '--json')
+  strictEqual(code, 0, stderr)
+  const ran = JSON.parse(stdout) as Ran
+  deepStrictEqual([ran.mismatched, ran.first], [0, []])
+  ok(ran.decisions >= ofCard.length)
 })
