@@ -26,7 +26,7 @@ import {
 import { nextVersion, ownRuleset, publishRuleset, readInForce } from '../policy/policy-stream.ts'
 import { loadPromotionConfig } from '../policy/promotion-config.ts'
 import { gatherEvidence } from '../policy/promotion-evidence.ts'
-import { scorerOption, usualScorers } from '../policy/scorer-addresses.ts'
+import { addressOption, scorerOption, usualScorers } from '../policy/scorer-addresses.ts'
 import { RECOMPUTED_MESSAGES_MAX } from '../policy/skew-evidence.ts'
 
 interface PromoteOptions extends ChangeOptions {
@@ -57,6 +57,7 @@ export function registerPromote(policy: Command): void {
     .option(
       '--skew <address>',
       'metrics page of a running "sluice skew"; without one a sample is recomputed here',
+      addressOption,
     )
     .option(
       '--scorer <address>',
