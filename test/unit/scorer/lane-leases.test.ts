@@ -8,7 +8,7 @@ import { LaneBlocks } from '../../../services/scorer/lane-blocks.ts'
 import { fullLease } from '../core/wire/samples.ts'
 import { codecs } from '../core/wire/wire-fixture.ts'
 import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
-import { blockOf, LEASE_MS, Log, played, START_MS, type Step } from './lane-life.ts'
+import { blockOf, labelOf, LEASE_MS, Log, played, START_MS, type Step } from './lane-life.ts'
 
 /** Plays what is given and returns action, cause, revision and end of each alert. */
 function story(...steps: readonly Step[]) {
@@ -80,11 +80,7 @@ test('in a quiet lane a fraud label counts from when it was known by the clock, 
   const blocks = new Log().open()
   blocks.advance(START_MS, START_MS + yearMs, 1)
   blocks.publish(blockOf('card-a', 1, START_MS), 1)
-  const fraud = {
-    ...{ transactionId: 'alert-1', card: 'card-a', eventTimeMs: START_MS, verdict: 'fraud' },
-    ...{ knownAtMs: START_MS + 8_000, source: 'analyst' },
-    ...{ merchant: null, terminal: null, device: null, ipNetwork: null },
-  } as const
+  const fraud = labelOf('card-a', 'alert-1', 'fraud', START_MS + 8_000)
   blocks.label(fraud, LEASE_MS, START_MS + yearMs + 9_000)
   const { published } = blocks.take(DECIDE_BY_AMOUNT)
   strictEqual(published.at(-1)?.lease?.endMs, START_MS + 8_000 + LEASE_MS)

@@ -161,7 +161,7 @@ export function blockOf(card: string, offset: number, eventTimeMs: number): Aler
   }
 }
 
-function labelOf(
+export function labelOf(
   card: string,
   transactionId: string,
   verdict: 'fraud' | 'genuine',
