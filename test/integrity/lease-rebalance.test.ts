@@ -36,10 +36,11 @@ class Traffic {
   readonly #random: () => number
   readonly #done: Promise<void>
   #isStopping = false
-  #atMs = 0
+  #atMs: number
 
-  constructor(of: LeaseStream, seed: number) {
+  constructor(of: LeaseStream, seed: number, fromMs: number) {
     this.#of = of
+    this.#atMs = fromMs
     this.#random = seededNumbers(seed)
     this.#done = this.#run()
   }
@@ -133,8 +134,9 @@ test('scorers that join, leave and come back from the dead publish each word on 
   let [oldest, middle] = await Promise.all([start(t, of), start(t, of)])
   await shares([oldest, middle], '2,2')
   let isAsked = 0
+  let atMs = 0
   for (let round = 0; round < ROUNDS; round += 1) {
-    const traffic = new Traffic(of, round + 1)
+    const traffic = new Traffic(of, round + 1, atMs)
     await moreAlerts(of, 100)
     const newest = await start(t, of)
     await shares([oldest, middle, newest], '1,1,2')
@@ -148,7 +150,8 @@ test('scorers that join, leave and come back from the dead publish each word on 
     middle.signal('SIGCONT')
     await shares([middle, newest], '2,2')
     await moreAlerts(of, 50)
-    await releaseTwice(of, [middle, newest], await traffic.stop())
+    atMs = await traffic.stop()
+    await releaseTwice(of, [middle, newest], atMs)
     isAsked += await middle.metric('sluice_transaction_aborts_total')
     oldest = middle
     middle = newest
