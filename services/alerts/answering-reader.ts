@@ -41,6 +41,8 @@ export interface AnsweringReaderOptions extends KafkaConnection {
   /** Records from this time on are read again at a start, to rebuild what is kept of them. */
   readonly sinceMs: number
   readonly log: Logger
+  /** Another way to commit, for tests that show what this one is for. */
+  readonly openTransactions?: typeof openLaneTransactions
 }
 
 export interface AnsweringReader extends Closable {
@@ -89,7 +91,8 @@ export async function openAnsweringReader(
     await admin.connect()
     await mustExist(admin, topics)
     // First the fence: from here on no earlier process commits, and what it left open is ended.
-    transactions = await openLaneTransactions({ kafka, transactionalId: name, groupId: name })
+    const open = options.openTransactions ?? openLaneTransactions
+    transactions = await open({ kafka, transactionalId: name, groupId: name })
     const plan = await planResume(admin, name, topics, options.sinceMs)
     return new Reader(options, topics, plan, transactions)
   } catch (error) {

@@ -80,13 +80,26 @@ export class LaneBlocks {
     this.#endDue(this.#laneTimeMs, decidedAtMs)
   }
 
-  /** A label that has come; only that of a leased transaction matters. */
-  label({ card, transactionId, verdict, knownAtMs }: Label, decidedAtMs: number): void {
+  /**
+   * A label that has come. Fraud on any payment of a blocked card is evidence that the block is right, and holds it for
+   * `leaseMs` from when it was known; only on the payment that was blocked does it confirm, and only there does a
+   * genuine one release.
+   */
+  label(
+    { card, transactionId, verdict, knownAtMs }: Label,
+    leaseMs: number,
+    decidedAtMs: number,
+  ): void {
     const lease = this.#table.of(card)
-    if (lease?.alert?.transactionId !== transactionId) return
+    if (lease === null) return
+    const isItsOwn = lease.alert?.transactionId === transactionId
     if (verdict === 'fraud') {
-      const evidence = { endMs: lease.endMs, grade: 'confirmed' } as const
-      this.#apply(this.#table.extend(lease, evidence, decidedAtMs))
+      // By when it was known, and not when it is read: who says it again extends nothing.
+      const fromMs = Math.min(knownAtMs, this.#nowInLaneMs(decidedAtMs))
+      const grade = isItsOwn ? 'confirmed' : 'corroborated'
+      this.#apply(this.#table.extend(lease, { endMs: fromMs + leaseMs, grade }, decidedAtMs))
+    } else if (!isItsOwn) {
+      return
     } else if (knownAtMs > this.#laneTimeMs) {
       this.#apply(this.#table.endAt(lease, knownAtMs))
     } else {
@@ -158,7 +171,7 @@ export class LaneBlocks {
 
   /** Ends what is over by the clock, of a lane to which nothing has come for `graceMs`. */
   endByClock(nowMs: number, graceMs: number): void {
-    const timeMs = nowMs - this.#skewMs - graceMs
+    const timeMs = this.#clockInLaneMs(nowMs) - graceMs
     if (this.#table.isAnyDue(timeMs)) this.#endDue(timeMs, nowMs)
   }
 
@@ -185,6 +198,16 @@ export class LaneBlocks {
     this.#extended = 0
     this.#released = new Map()
     return output
+  }
+
+  /** What the clock says in the time of the lane's events: a replay of old payments keeps its own time. */
+  #clockInLaneMs(nowMs: number): number {
+    return nowMs - this.#skewMs
+  }
+
+  /** A quiet lane's newest event may be hours old; nothing that is known has been known for less than no time. */
+  #nowInLaneMs(nowMs: number): number {
+    return Math.max(this.#laneTimeMs, this.#clockInLaneMs(nowMs))
   }
 
   #endDue(timeMs: number, decidedAtMs: number): void {

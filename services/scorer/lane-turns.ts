@@ -14,6 +14,8 @@ import type { OperatorWords } from './operator-words.ts'
 
 /** How often an idle lane looks at the clock. */
 const CLOCK_POLL_MS = 1_000
+/** Who has not looked for longer was not idle but stood still, and has not yet heard what came meanwhile. */
+const STANDSTILL_MS = 5_000
 
 export interface TurnDeps {
   readonly clock: Clock
@@ -38,6 +40,7 @@ export class LaneTurns {
   /** News up to here has been looked at; none at a start, so that all of it is looked at again. */
   #versionSeen = -1
   #idleSinceMs: number | null = null
+  #lookedMs = Infinity
 
   constructor(deps: TurnDeps, blocks: LaneBlocks, transactions: LaneTransactions) {
     this.#deps = deps
@@ -86,6 +89,9 @@ export class LaneTurns {
     }
     if (alignment === 'aligned') return
     const nowMs = clock.monotonicMs()
+    const stoodStill = nowMs - this.#lookedMs > STANDSTILL_MS
+    this.#lookedMs = nowMs
+    if (stoodStill) this.#idleSinceMs = null
     this.#idleSinceMs = isIdle ? (this.#idleSinceMs ?? nowMs) : null
     const idleMs = this.#idleSinceMs === null ? 0 : nowMs - this.#idleSinceMs
     if (idleMs >= leaseGraceMs) this.#blocks.endByClock(clock.nowMs(), leaseGraceMs)

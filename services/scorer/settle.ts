@@ -38,9 +38,10 @@ export class Settling {
 
   /** Labels come first. In an aligned replay how far they run ahead is chance, so there leases do without them. */
   labels(labels: readonly LaneLabel[]): void {
-    if (this.#options.alignment === 'aligned') return
+    const { alignment, policy } = this.#options
+    if (alignment === 'aligned') return
     for (const entry of labels) {
-      if (entry.kind === 'label') this.#blocks.label(entry.label, this.#decidedAtMs)
+      if (entry.kind === 'label') this.#blocks.label(entry.label, policy.leaseMs, this.#decidedAtMs)
     }
   }
 

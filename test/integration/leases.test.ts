@@ -70,11 +70,17 @@ async function send(stream: TestStream, transactions: readonly Transaction[]) {
   }
 }
 
-async function sendLabel(stream: TestStream, transaction: Transaction, verdict: Label['verdict']) {
+async function sendLabel(
+  stream: TestStream,
+  transaction: Transaction,
+  verdict: Label['verdict'],
+  knownInMs = 0,
+) {
   const { id: transactionId, card, eventTimeMs } = transaction
+  const knownAtMs = eventTimeMs + knownInMs
   const { merchant, terminal, device, ipNetwork } = transaction
   const value = stream.codecs.label.encode({
-    ...{ transactionId, card, eventTimeMs, knownAtMs: eventTimeMs, verdict, source: 'analyst' },
+    ...{ transactionId, card, eventTimeMs, knownAtMs, verdict, source: 'analyst' },
     ...{ merchant, terminal, device, ipNetwork },
   })
   await stream.sendRaw('labels', partitionOfAscii(card, PARTITION_COUNT), [{ key: card, value }])
@@ -169,9 +175,15 @@ test('a lease ends once: by event time, by the clock of a quiet lane, by a label
   deepStrictEqual(words(all(second)), ['block first 0', 'release expired 1'])
 
   const labelled = paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500)
-  await sendLabel(stream, labelled, 'fraud')
+  // The quiet lane's clock has gone on by more than this; its newest event is the payment itself.
+  const knownInMs = 300
+  await sendLabel(stream, labelled, 'fraud', knownInMs)
   await outputs.until('the confirmation', () => all(first).length === 6)
-  strictEqual(all(first)[5]?.lease?.grade, 'confirmed')
+  deepStrictEqual(all(first)[5]?.lease, {
+    grade: 'confirmed',
+    startMs: labelled.eventTimeMs,
+    endMs: labelled.eventTimeMs + knownInMs + LEASE_MS,
+  })
   await sendLabel(stream, labelled, 'genuine')
   await outputs.until('the correction', () => all(first).length === 7)
   deepStrictEqual(words(all(first)).slice(4), [

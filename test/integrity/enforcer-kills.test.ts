@@ -1,84 +1,154 @@
 // Goal: an enforcer that is killed while alerts flow loses no block and answers none twice. Method: the enforcer in a
 // process of its own, killed with SIGKILL between and within batches and started again, while a producer goes on; in
-// the end every live block is asked about, and every receipt is counted by whoever reads the topic.
+// the end every live block is asked about, and every receipt is counted by whoever reads the topic. The control commits
+// the offsets of alerts before their receipts.
 
-import { deepStrictEqual, strictEqual } from 'node:assert/strict'
-import { test } from 'node:test'
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import { test, type TestContext } from 'node:test'
+import { partitionOf } from '../../services/core/murmur2.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { freePorts } from '../../services/platform/provision/ports.ts'
 import {
   actingEnvironment,
   alertMessages,
   blockOf,
+  followTopic,
   metricOf,
   openSender,
   post,
-  readTopic,
   releaseOf,
   startReceipts,
 } from '../support/acting.ts'
-import { startCli } from '../support/cli-process.ts'
+import { startCli, type CliProcess, type Main } from '../support/cli-process.ts'
 import { eventually } from '../support/poll.ts'
-import { openStream } from '../support/streams.ts'
+import { seededNumbers } from '../support/seeded-numbers.ts'
+import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams.ts'
 
-const ROUNDS = 4
+const IS_FULL = process.env['SLUICE_FULL'] === '1'
+const ROUNDS = IS_FULL ? 20 : 3
 const BLOCKS_A_ROUND = 120
+/** Where in the work that follows a receipt the kill falls. */
+const KILL_DELAY_MS_MAX = 120
 const FIRST_PORT = 19_700
 
-test('a killed enforcer enforces every live block again, and each has one receipt', async (t) => {
-  const stream = await openStream(t, 'enforcer-kills')
-  const send = await openSender(t, stream)
-  const watch = await startReceipts(t, stream, { SLUICE_RECEIPT_WAIT_MS: '60000' })
-  const [port = 0] = await freePorts(FIRST_PORT, 1)
-  const start = () =>
-    startCli(
-      t,
-      ['enforce', '--port', String(port), '--metrics-port', '0'],
-      actingEnvironment(stream),
-    )
-  const blocks: Alert[] = []
-  const released: Alert[] = []
-  let enforcer = await start()
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const receiptsBefore = blocks.length + released.length
-    const flowing = (async () => {
-      for (let count = 0; count < BLOCKS_A_ROUND; count += 1) {
-        const number = round * BLOCKS_A_ROUND + count
-        const block = blockOf(`card-${number}`, number)
-        blocks.push(block)
-        const words = [block]
-        if (number % 10 === 0) {
-          const release = releaseOf(block)
-          released.push(release)
-          words.push(release)
-        }
-        await send('alerts', alertMessages(stream, words))
-      }
-    })()
-    // Killed once it has answered something of this round, while more comes.
-    await eventually('it answers', async () => {
-      const receipts = await readTopic(stream, 'receipts', stream.codecs.receipt)
-      return receipts.length > receiptsBefore
-    })
+class Killing {
+  readonly blocks: Alert[] = []
+  readonly released: Alert[] = []
+  readonly #stream: TestStream
+  readonly #send: Awaited<ReturnType<typeof openSender>>
+  readonly #receipts: Awaited<ReturnType<typeof followReceipts>>
+  readonly #start: () => Promise<CliProcess>
+  readonly #random = seededNumbers(20_260_404)
+  #number = 0
+
+  constructor(
+    stream: TestStream,
+    send: Awaited<ReturnType<typeof openSender>>,
+    receipts: Awaited<ReturnType<typeof followReceipts>>,
+    start: () => Promise<CliProcess>,
+  ) {
+    this.#stream = stream
+    this.#send = send
+    this.#receipts = receipts
+    this.#start = start
+  }
+
+  /** Alerts flow; once some of them are answered the enforcer is killed, and another one answers the rest. */
+  async round(enforcer: CliProcess): Promise<CliProcess> {
+    const before = this.#receipts.length
+    const flowing = this.#flow()
+    await eventually('it answers', () => Promise.resolve(this.#receipts.length > before))
+    await sleepMs(this.#random() % KILL_DELAY_MS_MAX)
     await enforcer.end('SIGKILL')
     await flowing
-    enforcer = await start()
-    await eventually('all of the round are answered', async () => {
-      const receipts = await readTopic(stream, 'receipts', stream.codecs.receipt)
-      return receipts.length >= blocks.length + released.length
+    const next = await this.#start()
+    await this.#allRead()
+    return next
+  }
+
+  /** What is wrong with the receipts; empty when each word has one. */
+  get faults(): readonly string[] {
+    const counts = new Map<string, number>()
+    for (const { alertId, revision, status } of this.#receipts) {
+      const answer = `${alertId}.${revision} ${status}`
+      counts.set(answer, (counts.get(answer) ?? 0) + 1)
+    }
+    const faults: string[] = []
+    for (const { alertId, revision } of [...this.blocks, ...this.released]) {
+      const answer = `${alertId}.${revision} applied`
+      const count = counts.get(answer) ?? 0
+      counts.delete(answer)
+      if (count !== 1) faults.push(`${answer}: ${count} receipts`)
+    }
+    return [...faults, ...[...counts.keys()].map((answer) => `${answer}: nobody asked`)]
+  }
+
+  async #flow(): Promise<void> {
+    for (let count = 0; count < BLOCKS_A_ROUND; count += 1) {
+      const block = this.#next(`card-${this.#number}`)
+      const words = [block]
+      if (count % 10 === 0) {
+        const release = releaseOf(block)
+        this.released.push(release)
+        words.push(release)
+      }
+      await this.#send('alerts', alertMessages(this.#stream, words))
+    }
+  }
+
+  /** Resolves once the last alert of each partition is answered: none before it is still to be. */
+  async #allRead(): Promise<void> {
+    const marks = Array.from({ length: PARTITION_COUNT }, (_, partition) => {
+      let tries = this.#number
+      while (partitionOf(Buffer.from(`mark-${tries}`), PARTITION_COUNT) !== partition) tries += 1
+      return this.#next(`mark-${tries}`)
+    })
+    await this.#send('alerts', alertMessages(this.#stream, marks))
+    await eventually('all are read', () => {
+      const answered = new Set(this.#receipts.map(({ alertId }) => alertId))
+      return Promise.resolve(marks.every(({ alertId }) => answered.has(alertId)))
     })
   }
 
-  const receipts = await readTopic(stream, 'receipts', stream.codecs.receipt)
-  deepStrictEqual(
-    receipts.map(({ alertId, revision, status }) => `${alertId}.${revision} ${status}`).toSorted(),
-    [...blocks, ...released]
-      .map(({ alertId, revision }) => `${alertId}.${revision} applied`)
-      .toSorted(),
-  )
-  const letGo = new Set(released.map(({ card }) => card))
-  for (const { card, alertId } of blocks) {
-    const { body } = await post(`http://127.0.0.1:${port}/authorise`, { card })
+  #next(card: string): Alert {
+    const block = blockOf(card, this.#number)
+    this.#number += 1
+    this.blocks.push(block)
+    return block
+  }
+}
+
+function followReceipts(t: TestContext, stream: TestStream) {
+  return followTopic(t, stream, 'receipts', stream.codecs.receipt)
+}
+
+async function setUp(t: TestContext, name: string, main?: Main) {
+  const stream = await openStream(t, name)
+  const send = await openSender(t, stream)
+  const receipts = await followReceipts(t, stream)
+  const [port = 0] = await freePorts(FIRST_PORT, 1)
+  const args = ['enforce', '--port', String(port), '--metrics-port', '0']
+  const environment = actingEnvironment(stream, { SLUICE_ENFORCER_PORT: String(port) })
+  const start = () => startCli(t, args, environment, main)
+  return {
+    stream,
+    start,
+    url: `http://127.0.0.1:${port}/authorise`,
+    killing: new Killing(stream, send, receipts, start),
+  }
+}
+
+test('a killed enforcer enforces every live block again, and each has one receipt', async (t) => {
+  const { stream, start, url, killing } = await setUp(t, 'enforcer-kills')
+  const watch = await startReceipts(t, stream, { SLUICE_RECEIPT_WAIT_MS: '60000' })
+  let enforcer = await start()
+  for (let round = 0; round < ROUNDS; round += 1) enforcer = await killing.round(enforcer)
+
+  deepStrictEqual(killing.faults.slice(0, 5), [])
+  const letGo = new Set(killing.released.map(({ card }) => card))
+  for (const { card, alertId } of killing.blocks) {
+    const { body } = await post(url, { card })
     const expected = letGo.has(card) ? ['allowed', null] : ['refused', alertId]
     deepStrictEqual([body['answer'], body['alertId']], expected, card)
   }
@@ -86,8 +156,26 @@ test('a killed enforcer enforces every live block again, and each has one receip
     metricOf(watch.metricsPort, `sluice_receipts_total{action="${action}",status="applied"}`)
   await eventually(
     'all receipts are counted',
-    async () => (await counted('block')) === blocks.length,
+    async () => (await counted('block')) === killing.blocks.length,
   )
-  strictEqual(await counted('release'), released.length)
+  strictEqual(await counted('release'), killing.released.length)
   strictEqual(await metricOf(watch.metricsPort, 'sluice_receipts_repeated_total'), 0)
+})
+
+test('an enforcer that commits offsets before its receipts leaves alerts unanswered by the same kills', async (t) => {
+  const { start, killing } = await setUp(
+    t,
+    'enforcer-careless',
+    'test/support/careless-enforcer.ts',
+  )
+  let enforcer = await start()
+  for (let round = 0; round < 6 && killing.faults.length === 0; round += 1) {
+    enforcer = await killing.round(enforcer)
+  }
+  const { faults } = killing
+  ok(faults.length > 0, 'the control has lost nothing')
+  ok(
+    faults.every((fault) => fault.endsWith(': 0 receipts')),
+    faults[0],
+  )
 })

@@ -1,24 +1,35 @@
 // Goal: a forwarder may be killed at any time: every alert still reaches its target, and what comes twice has the id
 // that it had.
 // Method: it is killed twice on its way through 300 alerts, at no chosen point. The receiver verifies each delivery and
-// answers a repeat as done, so that the repeats are counted.
+// answers a repeat as done, so that the repeats are counted. The control commits an alert before it is sent.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
+import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import type { Main } from '../support/cli-process.ts'
 import { alertOf, newKey, openAlertStream } from '../support/forwarder.ts'
 import { eventually } from '../support/poll.ts'
-import { openReceiver } from '../support/webhook-receiver.ts'
+import { PARTITION_COUNT } from '../support/streams.ts'
+import { openReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts'
 
 const COUNT = 300
+const KILLED_AT = [60, 140]
 
-test('a forwarder that is killed loses nothing, and what it repeats has the same id', async (t) => {
+interface Forwarded {
+  readonly receiver: WebhookReceiver
+  /** Alerts that have not arrived, and those that were taken as new more than once. */
+  readonly faults: readonly string[]
+}
+
+/** Forwards all alerts, with kills on the way. */
+async function forwardWithKills(t: TestContext, main?: Main): Promise<Forwarded> {
   const key = newKey()
   const alerts = await openAlertStream(t, ['killed'])
-  const killed = await openReceiver(t, { keys: [key] })
-  const has = (count: number) => () => Promise.resolve(killed.taken.length >= count)
+  const receiver = await openReceiver(t, { keys: [key] })
+  const has = (count: number) => () => Promise.resolve(receiver.taken.length >= count)
   const target = {
     name: 'killed',
-    url: killed.url,
+    url: receiver.url,
     filter: { actions: ['flag', 'block', 'release'] },
     secrets: { current: { env: 'TEST_KEY' } },
     startAt: 'beginning',
@@ -27,18 +38,50 @@ test('a forwarder that is killed loses nothing, and what it repeats has the same
   }
   const numbers = Array.from({ length: COUNT }, (_, index) => index + 1)
   await alerts.publish(numbers.map((number) => alertOf(number)))
-  for (const enough of [60, 140]) {
-    const forwarder = await alerts.forward([target], { TEST_KEY: key })
+  for (const enough of KILLED_AT) {
+    const forwarder = await alerts.forward([target], { TEST_KEY: key }, main)
     await eventually('it is half-way', has(enough))
     strictEqual(await forwarder.end('SIGKILL'), null)
-    ok(killed.taken.length < COUNT)
+    ok(receiver.taken.length < COUNT)
   }
-  await alerts.forward([target], { TEST_KEY: key })
-  await eventually('all arrive', has(COUNT))
-  deepStrictEqual(
-    killed.taken.toSorted(),
-    numbers.map((number) => `${alertOf(number).alertId}.0`),
+  await alerts.forward([target], { TEST_KEY: key }, main)
+  // Behind all others of their partitions: once these arrive, no other one is on its way.
+  const marks = marksBehind(COUNT)
+  await alerts.publish(marks.map(({ number, card }) => alertOf(number, { card })))
+  const idOf = (number: number): string => `${alertOf(number).alertId}.0`
+  await eventually('the last ones arrive', () =>
+    Promise.resolve(marks.every(({ number }) => receiver.taken.includes(idOf(number)))),
   )
+  const counts = new Map<string, number>()
+  for (const id of receiver.taken) counts.set(id, (counts.get(id) ?? 0) + 1)
+  const faults = numbers
+    .map((number) => idOf(number))
+    .filter((id) => counts.get(id) !== 1)
+    .map((id) => `${id} was taken ${counts.get(id) ?? 0} times`)
+  return { receiver, faults }
+}
+
+/** One further alert for each partition. */
+function marksBehind(count: number): readonly { readonly number: number; readonly card: string }[] {
+  return Array.from({ length: PARTITION_COUNT }, (_, partition) => {
+    let tries = 0
+    while (partitionOfAscii(`mark-${tries}`, PARTITION_COUNT) !== partition) tries += 1
+    return { number: count + 1 + partition, card: `mark-${tries}` }
+  })
+}
+
+test('a forwarder that is killed loses nothing, and what it repeats has the same id', async (t) => {
+  const { receiver, faults } = await forwardWithKills(t)
+  deepStrictEqual(faults, [])
   // Nothing but repeats is refused; and there are some, or the kills hit nothing.
-  deepStrictEqual([...killed.refused.keys()], ['replayed'])
+  deepStrictEqual([...receiver.refused.keys()], ['replayed'])
+})
+
+test('a forwarder that commits an alert before it is sent loses some by the same kills', async (t) => {
+  const { faults } = await forwardWithKills(t, 'test/support/careless-forwarder.ts')
+  ok(faults.length > 0, 'the control has lost nothing')
+  ok(
+    faults.every((fault) => fault.endsWith('was taken 0 times')),
+    faults[0],
+  )
 })

@@ -14,7 +14,7 @@ import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { systemClock } from '../../services/platform/clock.ts'
-import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
+import { follow, readToEnd } from '../../services/platform/kafka/committed-reader.ts'
 import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
 import { openLogger } from '../../services/platform/log.ts'
 import { minimalAlert } from '../unit/core/wire/samples.ts'
@@ -86,11 +86,15 @@ export function alertMessages(stream: TestStream, alerts: readonly Alert[]): rea
   }))
 }
 
+interface Codec<Value> {
+  decode(bytes: Uint8Array | null): { readonly ok: boolean; readonly value?: Value }
+}
+
 /** All committed messages of a topic, decoded; those that cannot be read are left out. */
 export async function readTopic<Value>(
   stream: TestStream,
   topic: Topic,
-  codec: { decode(bytes: Uint8Array | null): { readonly ok: boolean; readonly value?: Value } },
+  codec: Codec<Value>,
 ): Promise<readonly Value[]> {
   const values: Value[] = []
   await readToEnd(
@@ -107,6 +111,40 @@ export async function readTopic<Value>(
       }
     },
   )
+  return values
+}
+
+/** Committed messages of a topic as they come, decoded; ends with the test. */
+export async function followTopic<Value>(
+  t: TestContext,
+  stream: TestStream,
+  topic: Topic,
+  codec: Codec<Value>,
+): Promise<readonly Value[]> {
+  const values: Value[] = []
+  const stop = new AbortController()
+  await new Promise<void>((resolve, reject) => {
+    const done = follow(
+      {
+        brokers: stream.brokers,
+        name: `test-acting-${stream.streamId}`,
+        topics: [topicName(stream.prefix, topic)],
+        startAt: 'beginning',
+      },
+      ({ messages }) => {
+        for (const { value } of messages) {
+          const decoded = codec.decode(value)
+          if (decoded.ok && decoded.value !== undefined) values.push(decoded.value)
+        }
+      },
+      stop.signal,
+      resolve,
+    ).catch(reject)
+    closeWith(t, async () => {
+      stop.abort()
+      await done
+    })
+  })
   return values
 }
 

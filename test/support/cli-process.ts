@@ -1,4 +1,4 @@
-// A command of `sluice` that serves metrics, in a process of its own.
+// A command of `sluice` that serves metrics, or what stands in for one, in a process of its own.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,13 +16,17 @@ export interface CliProcess {
   end(name: NodeJS.Signals): Promise<number | null>
 }
 
+/** What is started: all commands, or a script of the tests that says as they do where its metrics are. */
+export type Main = 'services/cli/main.ts' | `test/support/careless-${string}.ts`
+
 /** Starts the command; resolves once it serves metrics. It is killed when the test ends. */
 export async function startCli(
   t: TestContext,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
+  main: Main = 'services/cli/main.ts',
 ): Promise<CliProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'services/cli/main.ts', ...args], {
+  const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
     cwd: ROOT,
     // Under a test runner, children would otherwise report to it.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },

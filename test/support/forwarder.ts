@@ -10,7 +10,7 @@ import { partitionOf } from '../../services/core/murmur2.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { fullAlert } from '../unit/core/wire/samples.ts'
 import { closeWith } from './cleanup.ts'
-import { startCli, type CliProcess } from './cli-process.ts'
+import { startCli, type CliProcess, type Main } from './cli-process.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from './streams.ts'
 
 /** A key as Standard Webhooks writes it. */
@@ -28,10 +28,11 @@ export interface AlertStream {
   letters(): Promise<readonly Record<string, unknown>[]>
   /** Where `forward` writes the targets. */
   readonly targetsFile: string
-  /** Starts `sluice alerts forward` with these targets, as YAML values, and these variables. */
+  /** Starts `sluice alerts forward`, or its stand-in, with these targets, as YAML values, and these variables. */
   forward(
     targets: readonly Readonly<Record<string, unknown>>[],
     variables: Readonly<Record<string, string>>,
+    main?: Main,
   ): Promise<CliProcess>
 }
 
@@ -101,11 +102,12 @@ export async function openAlertStream(
       })
       return found
     },
-    forward(yaml, variables) {
+    forward(yaml, variables, main) {
       // JSON is YAML.
       writeFileSync(targetsFile, JSON.stringify({ targets: yaml }, null, 2))
       const args = ['alerts', 'forward', '--targets', targetsFile, '--metrics-port', '0']
-      return startCli(t, args, stream.environment({ SLUICE_LOG_FORMAT: 'json', ...variables }))
+      const environment = stream.environment({ SLUICE_LOG_FORMAT: 'json', ...variables })
+      return startCli(t, args, environment, main)
     },
   }
 }

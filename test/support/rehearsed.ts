@@ -67,7 +67,7 @@ const PLAIN: Transaction = {
 
 /** Blocks from this score on, flags from half of it; a rule of its own names what it did. */
 export function policyAt(block: number): CompiledPolicy {
-  return { rule: (input) => rulingOf(outcomeAt(block, input)) }
+  return { leaseMs: DAY_MS, rule: (input) => rulingOf(outcomeAt(block, input)) }
 }
 
 export function outcomeAt(block: number, { score }: Pick<PolicyInput, 'score'>): Outcome {

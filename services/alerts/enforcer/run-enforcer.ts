@@ -20,7 +20,11 @@ import {
 } from '../../platform/metrics/enforcer-telemetry.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
-import { openAnsweringReader, type AnsweringReader } from '../answering-reader.ts'
+import {
+  openAnsweringReader,
+  type AnsweringReader,
+  type AnsweringReaderOptions,
+} from '../answering-reader.ts'
 import type { EnforcerConfig } from './config.ts'
 import { enforcerRoutes } from './routes.ts'
 
@@ -30,7 +34,7 @@ const STANDING_MS = 1_000
 /** Event times may be ahead of the records' time stamps by this much. */
 const AHEAD_MS_MAX = 3_600_000
 
-export interface EnforcerOptions {
+export interface EnforcerOptions extends Pick<AnsweringReaderOptions, 'openTransactions'> {
   readonly config: EnforcerConfig
   readonly clock: Clock
   readonly log: Logger
@@ -72,6 +76,7 @@ async function run(
     topics: ['alerts', 'alerts-resent'],
     sinceMs: Math.max(0, clock.nowMs() - config.leaseMs - AHEAD_MS_MAX),
     log,
+    ...(options.openTransactions && { openTransactions: options.openTransactions }),
   })
   opened.push(reader)
   const metrics = await openMetricsServer({

@@ -32,6 +32,8 @@ export interface ForwardOptions {
   /** From 0 to 1, for the jitter of retries. */
   readonly random: () => number
   readonly log: Logger
+  /** Another way to post an event, for tests that show what this one is for. */
+  readonly send?: SendEvent
   /** Once the metrics can be read and every target has its place. */
   readonly onReady?: (metricsPort: number) => void
 }
@@ -65,7 +67,7 @@ export async function runForwarder(options: ForwardOptions, signal: AbortSignal)
     opened.push(metrics)
     const shared = await openShared(config, opened)
     const codecs = createCodecs(content)
-    const send = openSender(options.clock)
+    const send = options.send ?? openSender(options.clock)
     for (const target of targets) {
       const parts = { ...shared, codecs, send, telemetry, onFailure: failed.tell }
       consumers.push(openTarget(options, target, parts))

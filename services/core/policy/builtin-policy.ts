@@ -40,6 +40,7 @@ export function builtInPolicy({ mode, leaseMs, unscoredOutcome }: BuiltInOptions
   let known: Thresholds | null = null
   let scored = unscored
   return {
+    leaseMs,
     rule: ({ score, states, marks, modelThresholds }: PolicyInput): Ruling => {
       if (known !== modelThresholds) {
         known = modelThresholds

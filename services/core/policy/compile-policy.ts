@@ -74,6 +74,10 @@ class PolicyRuler implements CompiledPolicy {
     this.#steps = stepsOf(policy, indexes, conditions)
   }
 
+  get leaseMs(): number {
+    return this.#policy.leaseMs
+  }
+
   rule(input: PolicyInput): Ruling {
     this.#views.look(input)
     this.#eventTimeMs = input.transaction.eventTimeMs

@@ -52,6 +52,8 @@ export interface Ruling {
 
 /** A policy that can be asked. */
 export interface CompiledPolicy {
+  /** Of a block to which no rule gives another length, and from the moment on at which a fraud label confirms a block. */
+  readonly leaseMs: number
   /** Pure: the same input gives the same ruling. */
   rule(input: PolicyInput): Ruling
 }

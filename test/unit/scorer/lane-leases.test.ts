@@ -8,7 +8,7 @@ import { LaneBlocks } from '../../../services/scorer/lane-blocks.ts'
 import { fullLease } from '../core/wire/samples.ts'
 import { codecs } from '../core/wire/wire-fixture.ts'
 import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
-import { blockOf, LEASE_MS, Log, played, START_MS, type Step } from './lane-life.ts'
+import { blockOf, labelOf, LEASE_MS, Log, played, START_MS, type Step } from './lane-life.ts'
 
 /** Plays what is given and returns action, cause, revision and end of each alert. */
 function story(...steps: readonly Step[]) {
@@ -19,10 +19,11 @@ function story(...steps: readonly Step[]) {
 }
 
 const block = (of: string, atMs: number): Step => ({ kind: 'block', card: of, atMs, lateMs: 0 })
-const label = (kind: 'fraud' | 'genuine', knownInMs = 0): Step => ({
+const label = (kind: 'fraud' | 'genuine', knownInMs = 0, isOfOther = false): Step => ({
   kind,
   card: 'card-a',
   knownInMs,
+  isOfOther,
 })
 
 test('a second block of the card extends the lease of the first, and carries its end', () => {
@@ -47,6 +48,42 @@ test('a fraud label confirms a lease, and a genuine one after it is a correction
     ['block', 'extended', 1, 'confirmed', 10_000],
     ['release', 'correction', 2],
   ])
+})
+
+test('a fraud label holds the card for the length of a lease from when it was known, and not beyond', () => {
+  const later = block('card-b', 6_000)
+  const confirmed = ['block', 'extended', 1, 'confirmed', 16_000]
+  deepStrictEqual(story(block('card-a', 0), later, label('fraud'))[2], confirmed)
+  // Said again, or known at a time that has not come: no later.
+  deepStrictEqual(story(block('card-a', 0), later, label('fraud'), label('fraud')).length, 3)
+  deepStrictEqual(story(block('card-a', 0), later, label('fraud', 9_999))[2], confirmed)
+  // Known before the block was so long: the end stays.
+  deepStrictEqual(story(block('card-a', 0), later, label('fraud', -6_000))[2], [
+    ...['block', 'extended', 1, 'confirmed', 10_000],
+  ])
+})
+
+test('a fraud label on another payment of a blocked card extends the lease; a genuine one says nothing', () => {
+  const later = block('card-b', 6_000)
+  deepStrictEqual(story(block('card-a', 0), later, label('fraud', 0, true))[2], [
+    ...['block', 'extended', 1, 'corroborated', 16_000],
+  ])
+  deepStrictEqual(story(block('card-a', 0), later, label('genuine', 0, true)).length, 2)
+  // It confirms nothing that it would take a correction to undo.
+  deepStrictEqual(story(block('card-a', 0), label('fraud', 0, true), label('genuine'))[2], [
+    ...['release', 'genuine_label', 2],
+  ])
+})
+
+test('in a quiet lane a fraud label counts from when it was known by the clock, in the time of the stream', () => {
+  const yearMs = 31_536_000_000
+  const blocks = new Log().open()
+  blocks.advance(START_MS, START_MS + yearMs, 1)
+  blocks.publish(blockOf('card-a', 1, START_MS), 1)
+  const fraud = labelOf('card-a', 'alert-1', 'fraud', START_MS + 8_000)
+  blocks.label(fraud, LEASE_MS, START_MS + yearMs + 9_000)
+  const { published } = blocks.take(DECIDE_BY_AMOUNT)
+  strictEqual(published.at(-1)?.lease?.endMs, START_MS + 8_000 + LEASE_MS)
 })
 
 test('a genuine label releases, from its known-at time on, and a fraud label before that takes it back', () => {

@@ -24,7 +24,13 @@ export type Step =
       readonly atMs: number
       readonly lateMs: number
     }
-  | { readonly kind: 'fraud' | 'genuine'; readonly card: string; readonly knownInMs: number }
+  | {
+      readonly kind: 'fraud' | 'genuine'
+      readonly card: string
+      readonly knownInMs: number
+      /** True when it is about another payment of the card than the one that was blocked. */
+      readonly isOfOther: boolean
+    }
   | {
       readonly kind: 'revise'
       readonly card: string
@@ -115,7 +121,8 @@ export class Life {
       case 'genuine':
         return () => {
           const knownAtMs = this.#timeMs + step.knownInMs
-          this.#blocks.label(labelOf(step.card, this.#lease(step.card), step.kind, knownAtMs), 1)
+          const of = step.isOfOther ? 'another payment' : this.#lease(step.card)
+          this.#blocks.label(labelOf(step.card, of, step.kind, knownAtMs), LEASE_MS, 1)
         }
       case 'revise':
         return () => {
@@ -154,7 +161,7 @@ export function blockOf(card: string, offset: number, eventTimeMs: number): Aler
   }
 }
 
-function labelOf(
+export function labelOf(
   card: string,
   transactionId: string,
   verdict: 'fraud' | 'genuine',
@@ -179,6 +186,7 @@ const stepMade: fc.Arbitrary<Step> = fc.oneof(
     kind: fc.constantFrom('fraud' as const, 'genuine' as const),
     card,
     knownInMs: fc.constantFrom(-1, 0, 5_000),
+    isOfOther: fc.boolean(),
   }),
   fc.record({
     kind: fc.constant('revise' as const),

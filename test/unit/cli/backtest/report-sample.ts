@@ -21,6 +21,7 @@ export function sampleReport(
 ): BacktestReport {
   const plain = policyAt(0.9)
   const compiled = {
+    ...plain,
     rule: (input: Parameters<typeof plain.rule>[0]) => ({
       ...plain.rule(input),
       rules: [{ name: text, outcome: 'block', text: reason } as const],

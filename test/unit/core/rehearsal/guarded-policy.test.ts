@@ -48,9 +48,11 @@ test('a breaker that trips makes flags of blocks until somebody resets it', () =
 
 test('flags by the score alone end with the budget of the day', () => {
   // The policy names a rule for each flag, and rules may go beyond the budget; so a policy that names none is asked.
+  const plain = policyAt(0.9)
   const byScore = {
-    rule: (of: Parameters<ReturnType<typeof policyAt>['rule']>[0]) => ({
-      ...policyAt(0.9).rule(of),
+    ...plain,
+    rule: (of: Parameters<typeof plain.rule>[0]) => ({
+      ...plain.rule(of),
       rules: [],
     }),
   }

@@ -53,6 +53,7 @@ function setUp() {
     },
   })
   const compiled: typeof BUILT_IN = {
+    ...BUILT_IN,
     rule: (input) => {
       seen.push(input.marks)
       return BUILT_IN.rule(input)

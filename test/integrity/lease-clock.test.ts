@@ -1,0 +1,100 @@
+// Goal: leases of a quiet stream end by the clock, once, whatever is killed around that moment.
+// Method: no traffic but a few payments whose leases are due a second later; SIGKILL at a seeded random time before,
+// at and after that, and a new scorer, again and again; an auditor goes through all alerts. The control has no Kafka
+// transactions, and is killed between the release and the record of it.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import { test } from 'node:test'
+import { audit } from '../support/audit.ts'
+import { bookOf, tableFaults } from '../support/lease-ledger.ts'
+import {
+  cardsOfLane,
+  LANES,
+  LEASE_MS,
+  openLeaseStream,
+  type LeaseStream,
+} from '../support/lease-stream.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import { seededNumbers } from '../support/seeded-numbers.ts'
+
+const IS_FULL = process.env['SLUICE_FULL'] === '1'
+const KILLS = IS_FULL ? 60 : 5
+const CARDS_OF_LANE = 4
+/** How long after the payments the first of their leases is due, and how far apart they are. */
+const DUE_IN_MS = 900
+const DUE_EVERY_MS = 40
+/** The kill falls at most this long before or after the first lease is due, with its grace. */
+const KILL_WITHIN_MS = 350
+const GRACE_MS = 100
+/** Event time of a round after that of the one before: far less than a lease, so that no payment ends one. */
+const ROUND_EVENT_MS = 200
+
+/** Pays with new cards of every lane. In the time of the stream nothing more happens, so the clock ends their leases. */
+async function pay(of: LeaseStream, round: number): Promise<void> {
+  const cards = LANES.flatMap((lane) =>
+    cardsOfLane(lane, (round + 1) * CARDS_OF_LANE).slice(-CARDS_OF_LANE),
+  )
+  const sentMs = Date.now() - LEASE_MS + DUE_IN_MS
+  const startMs = round * ROUND_EVENT_MS
+  await of.pay(
+    cards.map((card, index) => ({
+      card,
+      atMs: startMs + (index % CARDS_OF_LANE) * DUE_EVERY_MS,
+      sentMs,
+    })),
+  )
+  await of.outputs.until('the blocks', () => of.outputs.isCaughtUp)
+}
+
+test(`${KILLS} kills around the end of leases in a quiet stream release each card once`, async (t) => {
+  const of = await openLeaseStream(t, 'lease-clock')
+  const { stream, outputs, environment } = of
+  const random = seededNumbers(20_260_303)
+  let hits = 0
+  for (let round = 0; round < KILLS; round += 1) {
+    const scorer = await startScorer(t, environment)
+    await pay(of, round)
+    const paidMs = Date.now()
+    const killInMs = DUE_IN_MS + GRACE_MS + (random() % (2 * KILL_WITHIN_MS)) - KILL_WITHIN_MS
+    await sleepMs(Math.max(0, paidMs + killInMs - Date.now()))
+    await scorer.end('SIGKILL')
+    if (outputs.liveLeases.size > 0) hits += 1
+  }
+  const last = await startScorer(t, environment)
+  await outputs.until('all releases', () => outputs.liveLeases.size === 0)
+  await outputs.readToEnd()
+  strictEqual(await last.end('SIGTERM'), 0)
+
+  const book = bookOf(outputs.alerts)
+  deepStrictEqual(book.faults.slice(0, 5), [])
+  deepStrictEqual(tableFaults(book, outputs.liveLeases), [])
+  deepStrictEqual([...book.held], [])
+  deepStrictEqual(audit(stream, outputs).slice(0, 5), [])
+  const released = outputs.alerts.filter(({ action }) => action === 'release')
+  strictEqual(released.length, KILLS * CARDS_OF_LANE * LANES.length)
+  ok(released.every(({ cause }) => cause === 'expired'))
+  ok(hits > 0, 'every kill came when all was over')
+})
+
+test('without Kafka transactions a kill between the release and its record releases twice', async (t) => {
+  const of = await openLeaseStream(t, 'lease-clock-unsafe', { SLUICE_UNSAFE: 'no-transactions' })
+  const { outputs, environment } = of
+  const released = (): number => outputs.alerts.filter(({ action }) => action === 'release').length
+  let scorer = await startScorer(t, environment)
+  const kills = 6
+  for (let round = 0; round < kills && bookOf(outputs.alerts).faults.length === 0; round += 1) {
+    const before = released()
+    await pay(of, round)
+    await outputs.until('the first release', () => released() > before)
+    await scorer.end('SIGKILL')
+    scorer = await startScorer(t, environment)
+    await outputs.until('all releases', () => outputs.liveLeases.size === 0)
+  }
+  const { faults } = bookOf(outputs.alerts)
+  ok(faults.length > 0, 'the control has found nothing')
+  ok(
+    faults.every((fault) => fault.startsWith('release (expired)')),
+    faults[0],
+  )
+})

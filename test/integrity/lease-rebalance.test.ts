@@ -1,0 +1,184 @@
+// Goal: scorers that join, leave, and come back from the dead while cards are blocked forget no lease and say nothing
+// about one twice.
+// Method: payments, labels and people's words flow while scorers are started, ended and stopped past their session; an
+// auditor goes through all alerts, and holds the compacted topic against them. The control has no Kafka transactions:
+// there the same zombie releases what its successor has released.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import { test, type TestContext } from 'node:test'
+import type { Alert } from '../../services/core/wire/records.ts'
+import { audit } from '../support/audit.ts'
+import { bookOf, tableFaults } from '../support/lease-ledger.ts'
+import {
+  cardsOfLane,
+  LANES,
+  LEASE_MS,
+  openLeaseStream,
+  type LeaseStream,
+} from '../support/lease-stream.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { seededNumbers } from '../support/seeded-numbers.ts'
+
+const IS_FULL = process.env['SLUICE_FULL'] === '1'
+const ROUNDS = IS_FULL ? 12 : 1
+const CARDS_OF_LANE = 16
+const CARDS = LANES.flatMap((lane) => cardsOfLane(lane, CARDS_OF_LANE))
+/** Traffic: so often, so many payments, so much later in event time. Cards are paid with about once in a lease. */
+const TICK = { everyMs: 50, payments: 4, eventMs: 3_000 } as const
+/** How long after the last payments of a quiet stream their leases end by the clock. */
+const DUE_IN_MS = 2_500
+
+/** Payments of random cards, and words of people and labels on random live leases, until it is stopped. */
+class Traffic {
+  readonly #of: LeaseStream
+  readonly #random: () => number
+  readonly #done: Promise<void>
+  #isStopping = false
+  #atMs: number
+
+  constructor(of: LeaseStream, seed: number, fromMs: number) {
+    this.#of = of
+    this.#atMs = fromMs
+    this.#random = seededNumbers(seed)
+    this.#done = this.#run()
+  }
+
+  /** Event time of the last payments. */
+  async stop(): Promise<number> {
+    this.#isStopping = true
+    await this.#done
+    return this.#atMs
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      this.#atMs += TICK.eventMs
+      const cards = Array.from({ length: TICK.payments }, () => this.#oneOf(CARDS))
+      await this.#of.pay(cards.map((card) => ({ card, atMs: this.#atMs })))
+      await this.#say()
+      await sleepMs(TICK.everyMs)
+    }
+  }
+
+  async #say(): Promise<void> {
+    const { outputs, beginMs } = this.#of
+    const leases = [...outputs.liveLeases.values()]
+    if (leases.length === 0) return
+    const { card, alertId } = this.#oneOf(leases)
+    const alert = outputs.alerts.find((each) => each.alertId === alertId)
+    const said = this.#random() % 6
+    if (said === 0) await this.#of.release(card, alertId)
+    if (said === 1 && alert !== undefined) {
+      const verdict = this.#random() % 2 === 0 ? 'fraud' : 'genuine'
+      await this.#of.label(alert, verdict, beginMs + this.#atMs)
+    }
+  }
+
+  #oneOf<One>(all: readonly One[]): One {
+    const one = all[this.#random() % all.length]
+    if (one === undefined) throw new Error('There is nothing to choose from.')
+    return one
+  }
+}
+
+function countOf(alerts: readonly Alert[], cause: Alert['cause']): number {
+  return alerts.filter((alert) => alert.cause === cause).length
+}
+
+/** Resolves once so many more alerts are out. */
+async function moreAlerts({ outputs }: LeaseStream, count: number): Promise<void> {
+  const target = outputs.alerts.length + count
+  await outputs.until('more alerts', () => outputs.alerts.length >= target)
+}
+
+async function shares(scorers: readonly ScorerProcess[], lanes: string): Promise<void> {
+  await eventually(`lanes are dealt out as ${lanes}`, async () => {
+    const held = await Promise.all(scorers.map((scorer) => scorer.metric('sluice_lanes')))
+    return held.toSorted((a, b) => a - b).join() === lanes
+  })
+}
+
+/**
+ * In a quiet stream, stops the owner of two lanes before their leases end by the clock, lets the other one release
+ * them, and lets the first go on.
+ */
+async function releaseTwice(
+  of: LeaseStream,
+  [zombie, successor]: readonly [ScorerProcess, ScorerProcess],
+  lastAtMs: number,
+): Promise<void> {
+  const { outputs } = of
+  const atMs = lastAtMs + 1
+  const cards = LANES.flatMap((lane) => cardsOfLane(lane, 3))
+  await shares([zombie, successor], '2,2')
+  // The clock of these lanes goes on from where so much of the leases is left.
+  const sentMs = Date.now() - LEASE_MS + DUE_IN_MS
+  await of.pay(cards.map((card) => ({ card, atMs, sentMs })))
+  const isHeld = () => cards.every((card) => outputs.liveLeases.has(card))
+  await outputs.until('the last leases', () => outputs.isCaughtUp && isHeld())
+  zombie.signal('SIGSTOP')
+  await outputs.until('all are released', () => outputs.liveLeases.size === 0)
+  zombie.signal('SIGCONT')
+  await shares([zombie, successor], '2,2')
+}
+
+async function start(t: TestContext, { environment }: LeaseStream): Promise<ScorerProcess> {
+  return startScorer(t, environment)
+}
+
+test('scorers that join, leave and come back from the dead publish each word on a lease once', async (t) => {
+  const of = await openLeaseStream(t, 'lease-rebalance')
+  const { stream, outputs } = of
+  let [oldest, middle] = await Promise.all([start(t, of), start(t, of)])
+  await shares([oldest, middle], '2,2')
+  let isAsked = 0
+  let atMs = 0
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const traffic = new Traffic(of, round + 1, atMs)
+    await moreAlerts(of, 100)
+    const newest = await start(t, of)
+    await shares([oldest, middle, newest], '1,1,2')
+    await moreAlerts(of, 50)
+    strictEqual(await oldest.end('SIGTERM'), 0)
+    await shares([middle, newest], '2,2')
+    await moreAlerts(of, 50)
+    middle.signal('SIGSTOP')
+    await shares([newest], '4')
+    await moreAlerts(of, 50)
+    middle.signal('SIGCONT')
+    await shares([middle, newest], '2,2')
+    await moreAlerts(of, 50)
+    atMs = await traffic.stop()
+    await releaseTwice(of, [middle, newest], atMs)
+    isAsked += await middle.metric('sluice_transaction_aborts_total')
+    oldest = middle
+    middle = newest
+  }
+  await outputs.readToEnd()
+  strictEqual(await oldest.end('SIGTERM'), 0)
+  strictEqual(await middle.end('SIGTERM'), 0)
+
+  const book = bookOf(outputs.alerts)
+  deepStrictEqual(book.faults.slice(0, 5), [])
+  deepStrictEqual(tableFaults(book, outputs.liveLeases), [])
+  deepStrictEqual([...book.held], [])
+  deepStrictEqual(audit(stream, outputs).slice(0, 5), [])
+  ok(isAsked > 0, 'the zombie never asked to write')
+  for (const cause of ['extended', 'expired', 'person', 'genuine_label'] as const) {
+    ok(countOf(outputs.alerts, cause) > 0, `nothing was ${cause}`)
+  }
+})
+
+test('without Kafka transactions the same zombie releases cards that are released', async (t) => {
+  const of = await openLeaseStream(t, 'lease-zombie', { SLUICE_UNSAFE: 'no-transactions' })
+  const [zombie, successor] = await Promise.all([start(t, of), start(t, of)])
+  await releaseTwice(of, [zombie, successor], 0)
+  await of.outputs.until('a second release', () => bookOf(of.outputs.alerts).faults.length > 0)
+  const { faults } = bookOf(of.outputs.alerts)
+  ok(
+    faults.every((fault) => fault.startsWith('release (expired)')),
+    faults[0],
+  )
+})

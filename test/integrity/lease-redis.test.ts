@@ -1,0 +1,202 @@
+// Goal: Redis knows nothing of leases: emptied or away it takes none with it, and what is decided without it neither
+// opens nor extends one, unless the policy lets blocks rest on that.
+// Method: a wire to a database of the test's own, cut and mended, and FLUSHDB, while leases are live and payments, a
+// label and a person's word come; an auditor goes through all alerts. The same with a policy that takes the risk is the
+// control.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import type { Redis } from 'ioredis'
+import type { Alert } from '../../services/core/wire/records.ts'
+import { audit } from '../support/audit.ts'
+import { bookOf, tableFaults } from '../support/lease-ledger.ts'
+import {
+  cardsOfLane,
+  LANES,
+  LEASE_MS,
+  openLeaseStream,
+  type LeaseStream,
+} from '../support/lease-stream.ts'
+import { openDatabase } from '../support/live-loss.ts'
+import { DEGRADED } from '../support/live-oracle.ts'
+import { temporaryFolder } from '../support/model-variants.ts'
+import { eventually } from '../support/poll.ts'
+import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
+import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { runSluice } from '../support/sluice-command.ts'
+
+/** Blocks by the thresholds of the model, and on features that could not be read as well. */
+const DARING = `apiVersion: sluice/v1
+name: daring
+match: first
+leaseMinutes: ${LEASE_MS / 60_000}
+allowBlockOn: [degraded]
+`
+/** Of each lane: who pays again, who is confirmed, who is let go, and who has never been blocked. */
+const ROLES = ['again', 'confirmed', 'let-go', 'new', 'newer'] as const
+type Role = (typeof ROLES)[number]
+
+interface Losing extends LeaseStream {
+  readonly proxy: RedisProxy
+  readonly redis: Redis
+  start(): Promise<ScorerProcess>
+}
+
+async function setUp(t: TestContext, name: string): Promise<Losing> {
+  const of = await openLeaseStream(t, name, {
+    SLUICE_STATE_TIMEOUT_MS: '1000',
+    SLUICE_MODEL_STORE: temporaryFolder(t, 'store'),
+    // Leases are to end by event time here.
+    SLUICE_LEASE_GRACE_MS: '3600000',
+  })
+  const { redis, redisUrl } = await openDatabase(t, of.stream.redisUrl)
+  const proxy = await openRedisProxy(t, redisUrl)
+  const environment = { ...of.environment, SLUICE_REDIS_URL: proxy.url }
+  return { ...of, environment, proxy, redis, start: () => startScorer(t, environment) }
+}
+
+function cardsOf(role: Role): readonly string[] {
+  return LANES.map((lane) => cardsOfLane(lane, ROLES.length)[ROLES.indexOf(role)] ?? '')
+}
+
+/** Pays with a card of each role in every lane, and returns the first alerts on that. */
+async function pay(of: Losing, roles: readonly Role[], atMs: number) {
+  const { outputs } = of
+  const before = outputs.alerts.length
+  for (const role of roles) await of.pay(cardsOf(role).map((card) => ({ card, atMs })))
+  await outputs.until('the answers', () => outputs.isCaughtUp)
+  const count = roles.length * LANES.length
+  const firsts = (): readonly Alert[] =>
+    outputs.alerts.slice(before).filter(({ revision }) => revision === 0)
+  await outputs.until('the alerts', () => firsts().length === count)
+  return firsts()
+}
+
+/** What holds each card, as text. */
+function table({ outputs: { liveLeases } }: Losing): readonly string[] {
+  return [...liveLeases.values()]
+    .map(({ card, alertId, revision, endMs }) => `${card} ${alertId}.${revision} to ${endMs}`)
+    .toSorted()
+}
+
+function degradedIn(alerts: readonly Alert[]): number {
+  return alerts.filter(({ marks }) => marks.includes(DEGRADED)).length
+}
+
+async function restored(scorer: ScorerProcess): Promise<void> {
+  await eventually('every lane has its state', async () => {
+    if ((await scorer.metric('sluice_lane_up')) < LANES.length) return false
+    const { body } = await scorer.page('/readyz')
+    return body.includes('"degradedLanes":[]')
+  })
+}
+
+async function confirm(of: Losing, knownInMs: number): Promise<void> {
+  for (const card of cardsOf('confirmed')) {
+    const alert = of.outputs.alerts.find((each) => each.card === card)
+    if (alert !== undefined) await of.label(alert, 'fraud', of.beginMs + knownInMs)
+  }
+  await of.outputs.until('the confirmations', () =>
+    cardsOf('confirmed').every((card) => of.outputs.liveLeases.get(card)?.grade === 'confirmed'),
+  )
+}
+
+async function letGo(of: Losing, cards: Iterable<string>): Promise<void> {
+  const { outputs } = of
+  const wanted = [...cards]
+  for (const card of wanted) {
+    const lease = outputs.liveLeases.get(card)
+    if (lease !== undefined) await of.release(card, lease.alertId)
+  }
+  await outputs.until('the releases', () => wanted.every((card) => !outputs.liveLeases.has(card)))
+}
+
+/** Nothing is blocked any more, and the auditor has nothing to say. */
+async function assertClean(of: Losing, scorer: ScorerProcess): Promise<void> {
+  const { outputs, stream } = of
+  await letGo(of, outputs.liveLeases.keys())
+  await outputs.readToEnd()
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  const book = bookOf(outputs.alerts)
+  deepStrictEqual(book.faults.slice(0, 5), [])
+  deepStrictEqual(tableFaults(book, outputs.liveLeases), [])
+  deepStrictEqual([...book.held], [])
+  deepStrictEqual(audit(stream, outputs).slice(0, 5), [])
+}
+
+test('a Redis that is away or emptied takes no lease with it, and gives none', async (t) => {
+  const of = await setUp(t, 'lease-redis')
+  const { outputs, proxy } = of
+  let scorer = await of.start()
+  await pay(of, ['again', 'confirmed', 'let-go'], 0)
+  await outputs.until('the leases', () => outputs.liveLeases.size === 3 * LANES.length)
+  const held = table(of)
+
+  proxy.cut()
+  const without = await pay(of, ['again', 'new'], 5_000)
+  strictEqual(degradedIn(without), without.length)
+  deepStrictEqual([...new Set(without.map(({ action }) => action))], ['flag'])
+  deepStrictEqual(table(of), held)
+  // What people and labels say needs no features.
+  await confirm(of, 5_000)
+  await letGo(of, cardsOf('let-go'))
+  // And whoever starts without Redis knows what is blocked.
+  await scorer.end('SIGKILL')
+  scorer = await of.start()
+  const late = await pay(of, ['newer'], LEASE_MS)
+  strictEqual(degradedIn(late), late.length)
+  await outputs.until('the expiries', () => outputs.liveLeases.size === LANES.length)
+  deepStrictEqual([...outputs.liveLeases.keys()].toSorted(), [...cardsOf('confirmed')].toSorted())
+
+  proxy.mend()
+  await restored(scorer)
+  const back = await pay(of, ['confirmed', 'new'], LEASE_MS + 1_000)
+  strictEqual(degradedIn(back), 0)
+  await outputs.until('leases again', () => outputs.liveLeases.size === 2 * LANES.length)
+  const again = table(of)
+
+  await of.redis.flushdb()
+  const emptied = await pay(of, ['again', 'new'], LEASE_MS + 2_000)
+  ok(degradedIn(emptied) > 0, 'nothing was decided without state')
+  for (const { action, marks } of emptied) {
+    strictEqual(action, marks.includes(DEGRADED) ? 'flag' : 'block')
+  }
+  await restored(scorer)
+  const kept = new Set(again.map((line) => line.split('.')[0]))
+  const now = new Set(table(of).map((line) => line.split('.')[0]))
+  deepStrictEqual(
+    [...kept].filter((line) => !now.has(line)),
+    [],
+  )
+  await assertClean(of, scorer)
+})
+
+test('under a policy that lets blocks rest on degraded features the same payments open and extend leases', async (t) => {
+  const of = await setUp(t, 'lease-daring')
+  const { outputs, proxy } = of
+  const file = join(temporaryFolder(t, 'policy'), 'policy.yaml')
+  writeFileSync(file, DARING)
+  const args = ['policy', 'apply', file, '--mode', 'enforce', '--reason', 'a test', '--json']
+  const applied = await runSluice(args, of.environment)
+  strictEqual(applied.code, 0, applied.stderr)
+  const scorer = await of.start()
+  await eventually('the policy is in force', async () => {
+    return (await scorer.metric('sluice_policy_version', 'role="active"')) === 1
+  })
+  await pay(of, ['again'], 0)
+  proxy.cut()
+  const without = await pay(of, ['again', 'new'], 5_000)
+  strictEqual(degradedIn(without), without.length)
+  deepStrictEqual([...new Set(without.map(({ action }) => action))], ['block'])
+  await outputs.until('the leases', () => outputs.liveLeases.size === 2 * LANES.length)
+  const extended = outputs.alerts.filter(({ cause }) => cause === 'extended')
+  deepStrictEqual(
+    extended.map(({ card, lease }) => `${card} ${(lease?.endMs ?? 0) - of.beginMs}`).toSorted(),
+    cardsOf('again')
+      .map((card) => `${card} ${5_000 + LEASE_MS}`)
+      .toSorted(),
+  )
+  await assertClean(of, scorer)
+})

@@ -1,0 +1,129 @@
+// A live stream in which everything that is paid is blocked: payments of cards that a test names, at event times and
+// with message times that it chooses, and the words of people and of labels on what is blocked.
+
+import type { TestContext } from 'node:test'
+import { releaseControlOf } from '../../services/core/control/block-control.ts'
+import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import type { Label, Transaction } from '../../services/core/transaction.ts'
+import type { Alert } from '../../services/core/wire/records.ts'
+import { topicName } from '../../services/platform/kafka/topics.ts'
+import { closeWith } from './cleanup.ts'
+import { draftVariantOf } from './model-variants.ts'
+import { followOutputs, type Outputs } from './outputs.ts'
+import { openStream, PARTITION_COUNT, simulatedEvents, type TestStream } from './streams.ts'
+
+/** The shortest that a lease may be. */
+export const LEASE_MS = 60_000
+/** Everything that has a score is blocked. */
+const BLOCK_ALL = { flag: 1e-13, block: 1e-12 }
+/** No cap stands in the way of a block. */
+const NO_BREAKER = {
+  SLUICE_BREAKER_BLOCKS_PER_MINUTE: '1000000',
+  SLUICE_BREAKER_TRAFFIC_SHARE: '1',
+  SLUICE_BREAKER_VALUE_SHARE: '1',
+}
+
+export interface Payment {
+  readonly card: string
+  /** After the stream's begin. */
+  readonly atMs: number
+  /** Time of the message; now unless given. An idle lane's clock runs on from there. */
+  readonly sentMs?: number
+}
+
+export interface LeaseStream {
+  readonly stream: TestStream
+  readonly outputs: Outputs
+  readonly environment: Record<string, string>
+  /** Event time at which the stream begins. */
+  readonly beginMs: number
+  pay(payments: readonly Payment[]): Promise<void>
+  /** A label on the payment of this alert. */
+  label(alert: Alert, verdict: Label['verdict'], knownAtMs: number): Promise<void>
+  /** A person's word, as `sluice release` says it. */
+  release(card: string, alertId: string): Promise<void>
+}
+
+export async function openLeaseStream(
+  t: TestContext,
+  name: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<LeaseStream> {
+  const stream = await openStream(t, name)
+  const { codecs, prefix } = stream
+  const pattern = await patternOf()
+  const producer = stream.kafka.producer({ idempotent: true, allowAutoTopicCreation: false })
+  await producer.connect()
+  closeWith(t, () => producer.disconnect())
+  let count = 0
+  const made = ({ card, atMs }: Payment): Transaction => {
+    count += 1
+    const eventTimeMs = pattern.eventTimeMs + atMs
+    return { ...pattern, id: `paid-${count}`, intentId: null, card, eventTimeMs }
+  }
+  return {
+    stream,
+    outputs: followOutputs(t, stream),
+    environment: stream.environment({
+      SLUICE_MODE: 'enforce',
+      SLUICE_MODEL: draftVariantOf(t, 'block-all', BLOCK_ALL).folder,
+      SLUICE_LEASE_MS: String(LEASE_MS),
+      SLUICE_LEASE_GRACE_MS: '100',
+      SLUICE_SESSION_TIMEOUT_MS: '1000',
+      ...NO_BREAKER,
+      ...more,
+    }),
+    beginMs: pattern.eventTimeMs,
+    async pay(payments) {
+      for (let lane = 0; lane < PARTITION_COUNT; lane += 1) {
+        const messages = payments
+          .filter(({ card }) => laneOf(card) === lane)
+          .map((payment) => ({
+            key: payment.card,
+            value: codecs.transaction.encode(made(payment)),
+            timestamp: String(payment.sentMs ?? Date.now()),
+          }))
+        if (messages.length > 0) await stream.sendRaw('transactions', lane, messages)
+      }
+    },
+    async label({ card, transactionId, eventTimeMs }, verdict, knownAtMs) {
+      const { merchant, terminal, device, ipNetwork } = pattern
+      const value = codecs.label.encode({
+        ...{ transactionId, card, eventTimeMs, knownAtMs, verdict, source: 'analyst' },
+        ...{ merchant, terminal, device, ipNetwork },
+      })
+      await stream.sendRaw('labels', laneOf(card), [{ key: card, value }])
+    },
+    async release(card, alertId) {
+      const word = { author: 'test', reason: 'the holder called', atMs: Date.now() }
+      const control = releaseControlOf({ card, alertId }, word)
+      const value = codecs.control.encode(control)
+      const topic = topicName(prefix, 'control')
+      await producer.send({ topic, messages: [{ key: control.subject, value }] })
+    },
+  }
+}
+
+/** Cards of one lane. */
+export function cardsOfLane(lane: number, count: number): readonly string[] {
+  const cards: string[] = []
+  for (let number = 0; cards.length < count; number += 1) {
+    const card = `leased-${number}`
+    if (laneOf(card) === lane) cards.push(card)
+  }
+  return cards
+}
+
+export const LANES = Array.from({ length: PARTITION_COUNT }, (_, lane) => lane)
+
+function laneOf(card: string): number {
+  return partitionOfAscii(card, PARTITION_COUNT)
+}
+
+/** A transaction of the simulator, as the pattern of all. */
+async function patternOf(): Promise<Transaction> {
+  for (const event of await simulatedEvents(200)) {
+    if (event.kind === 'transaction') return event.transaction
+  }
+  throw new Error('The simulator made nothing.')
+}

@@ -1,0 +1,108 @@
+// Goal: what a lane says between its batches is said once the lane has been idle long enough, and never because it stood
+// still.
+
+import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { LANE_START } from '../../../services/core/features/lane-fold.ts'
+import { releaseControlOf } from '../../../services/core/control/block-control.ts'
+import type { OutputOptions } from '../../../services/scorer/batch-output.ts'
+import type { LaneBlocks } from '../../../services/scorer/lane-blocks.ts'
+import { LaneTurns, type TurnDeps } from '../../../services/scorer/lane-turns.ts'
+import { OperatorWords } from '../../../services/scorer/operator-words.ts'
+import { codecs } from '../core/wire/wire-fixture.ts'
+import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
+import { blockOf, LEASE_MS, Log, START_MS } from './lane-life.ts'
+
+const GRACE_MS = 2_000
+const PLACE = { nextOffset: 1, labelNextOffset: 0, position: LANE_START, chainHash: '' }
+
+const OUTPUT: OutputOptions = {
+  ...{ codecs, decide: DECIDE_BY_AMOUNT, backend: 'wasm', controlPosition: null },
+  topics: {
+    ...{ transactions: 'transactions', labels: 'labels', decisions: 'decisions' },
+    ...{ alerts: 'alerts', leases: 'leases', deadLetters: 'dead-letters' },
+  },
+}
+
+/** A lane with one block, its turns, and a clock that a test moves. */
+function openTurns(alignment: TurnDeps['alignment'] = 'live') {
+  const blocks: LaneBlocks = new Log().open()
+  blocks.advance(START_MS, START_MS, 1)
+  blocks.publish(blockOf('card-a', 1, START_MS), 1)
+  blocks.take(DECIDE_BY_AMOUNT)
+  let nowMs = START_MS
+  const written: string[] = []
+  const words = new OperatorWords()
+  const turns = new LaneTurns(
+    {
+      clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+      telemetry: { blocksCommitted: () => undefined },
+      alignment,
+      words,
+      leaseGraceMs: GRACE_MS,
+      takeOutput: () => ({
+        options: OUTPUT,
+        committed: () => undefined,
+        release: () => undefined,
+      }),
+    },
+    blocks,
+    {
+      commit: (messages) => {
+        for (const { topic, messages: of } of messages) written.push(`${of.length} ${topic}`)
+        return Promise.resolve()
+      },
+      close: () => Promise.resolve(),
+    },
+  )
+  return {
+    written,
+    words,
+    turns,
+    async look(atMs: number, isIdle = true) {
+      nowMs = START_MS + atMs
+      await turns.take(isIdle, PLACE)
+    },
+  }
+}
+
+test('an idle lane releases what is over a grace later, in one commit, once', async () => {
+  const { look, written } = openTurns()
+  const dueMs = LEASE_MS + GRACE_MS
+  for (let atMs = 0; atMs < dueMs; atMs += 1_000) await look(atMs)
+  deepStrictEqual(written, [])
+  await look(dueMs)
+  await look(dueMs + 1_000)
+  deepStrictEqual(written, ['1 alerts', '1 leases'])
+})
+
+test('a lane to which something has come, or that replays in order, does not go by the clock', async () => {
+  const busy = openTurns()
+  for (let atMs = 0; atMs < 3 * LEASE_MS; atMs += 1_000) await busy.look(atMs, atMs % 2_000 === 0)
+  const aligned = openTurns('aligned')
+  for (let atMs = 0; atMs < 3 * LEASE_MS; atMs += 1_000) await aligned.look(atMs)
+  deepStrictEqual([busy.written, aligned.written], [[], []])
+  strictEqual(aligned.turns.pollMs, null)
+})
+
+test('a lane that stood still first hears what came meanwhile', async () => {
+  const { look, written } = openTurns()
+  await look(0)
+  await look(1_000)
+  await look(LEASE_MS + 60_000)
+  deepStrictEqual(written, [])
+  await look(LEASE_MS + 61_000)
+  await look(LEASE_MS + 62_000)
+  deepStrictEqual(written, ['1 alerts', '1 leases'])
+})
+
+test("a person's word is taken up at once, idle or not, and once", async () => {
+  const { look, written, words } = openTurns()
+  const word = { author: 'ana', reason: 'called', atMs: 1 }
+  await look(0, false)
+  words.accept(releaseControlOf({ card: 'card-a', alertId: 'alert-1' }, word))
+  await look(1, false)
+  words.accept(releaseControlOf({ card: 'card-a', alertId: 'alert-1' }, word))
+  await look(2, false)
+  deepStrictEqual(written, ['1 alerts', '1 leases'])
+})
