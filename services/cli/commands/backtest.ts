@@ -91,7 +91,7 @@ async function run(options: BacktestCommandOptions): Promise<void> {
         costsFrom: from,
         analysts: options.analysts ?? null,
         examplesMax: options.examples,
-        warnings: warningsFor(missingLists(all, lists)),
+        warnings: [...warningsFor(missingLists(all, lists)), ...source.warnings],
       },
       signal,
     )
