@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import {
-  eraseFromLake,
+  eraseOrAsk,
   eraseRequest,
   erasedRows,
   findInLake,
@@ -55,11 +55,14 @@ async function run(options: EraseCommandOptions): Promise<void> {
   const request = eraseRequest(options.card, options.reference ?? null)
   const summary = isDryRun
     ? await findInLake(folder, request)
-    : await eraseFromLake(
+    : await eraseOrAsk(
         {
           folder,
           request,
           clock: systemClock,
+          onAsked: () => {
+            printProgress('the writer that runs was asked, and erases between two of its commits')
+          },
           onStep: (progress) => {
             printProgress(stepLine(progress))
           },

@@ -32,7 +32,7 @@ export interface LakeErasure extends ErasedRows {
 export const NO_ROWS: TableRows = { transactions: 0, decisions: 0, labels: 0, dead_letters: 0 }
 
 export function addRows(left: TableRows, right: TableRows): TableRows {
-  return rowsOf((table) => left[table] + right[table])
+  return rowsBy((table) => left[table] + right[table])
 }
 
 /** Rows of all tables. */
@@ -69,7 +69,7 @@ export function parseErased(value: unknown): ErasedRows | null {
   if (typeof id !== 'string' || !isCount(files) || !isRecord(rows)) return null
   if (reference !== null && typeof reference !== 'string') return null
   if (!TOPIC_TABLES.every((table) => isCount(rows[table]))) return null
-  return { id, reference, files, rows: rowsOf((table) => Number(rows[table])) }
+  return { id, reference, files, rows: rowsBy((table) => Number(rows[table])) }
 }
 
 /** Null when the value is none. */
@@ -91,7 +91,8 @@ export function erasedText(erasures: readonly LakeErasure[]): string | null {
   )
 }
 
-function rowsOf(count: (table: TopicTable) => number): TableRows {
+/** A number for each table. */
+export function rowsBy(count: (table: TopicTable) => number): TableRows {
   return {
     transactions: count('transactions'),
     decisions: count('decisions'),

@@ -32,7 +32,8 @@ export const CHECK_NAMES = [
 export type CheckName = (typeof CHECK_NAMES)[number]
 
 /** `explained`: not what one would count, for a reason that is known and stated. */
-export type CheckStatus = 'ok' | 'explained' | 'failed'
+export const CHECK_STATUSES = ['ok', 'explained', 'failed'] as const
+export type CheckStatus = (typeof CHECK_STATUSES)[number]
 
 export interface CheckResult {
   readonly table: LakeTable
