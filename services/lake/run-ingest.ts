@@ -86,12 +86,12 @@ async function attempts(
   const { events } = gauge
   const { retryMs = RETRY_MS, onFailedBatch } = options
   let done: IngestSummary = { rows: NO_ROWS, files: 0, bytes: 0, commits: 0, unreadable: 0 }
-  let hasFailedCheck = false
+  const attempt: { hasFailedCheck: boolean } = { hasFailedCheck: false }
   const watched: IngestOptions = {
     ...options,
     until: 'stop',
     onChecked: (results) => {
-      hasFailedCheck = results.some(({ status }) => status === 'failed')
+      attempt.hasFailedCheck = results.some(({ status }) => status === 'failed')
       events.onChecked(results)
     },
     onFlush: (report) => {
@@ -113,17 +113,16 @@ async function attempts(
     },
   }
   while (!signal.aborted) {
-    hasFailedCheck = false
     try {
-      await ingest(watched, signal)
+      await ingest(watched, signal).finally(() => {
+        telemetry.following(false)
+      })
     } catch (error) {
-      if (!hasFailedCheck || !isSluiceError(error, 'SLUICE_LAKE_DAMAGED')) throw error
+      if (!attempt.hasFailedCheck || !isSluiceError(error, 'SLUICE_LAKE_DAMAGED')) throw error
+      attempt.hasFailedCheck = false
       telemetry.failing(true)
       onFailedBatch(error, retryMs)
-      telemetry.following(false)
       await sleepMs(retryMs, undefined, { signal }).catch(() => undefined)
-    } finally {
-      telemetry.following(false)
     }
   }
   return done
