@@ -24,6 +24,7 @@ const PROCESSES: Readonly<Record<MetricJob, string>> = {
   'sluice-alerts': 'A subscriber: `sluice alerts tail --metrics-port`, and the demo.',
   'sluice-forward': 'The forwarder: `sluice alerts forward`, on `SLUICE_METRICS_PORT`.',
   'sluice-skew': 'The skew meter: `sluice skew`, on `SLUICE_METRICS_PORT`.',
+  'sluice-lake': 'The writer of the lake: `sluice lake ingest`, on `SLUICE_METRICS_PORT`.',
   'sluice-enforcer': 'The reference enforcer: `sluice enforce`, on `SLUICE_METRICS_PORT`.',
   'sluice-receipts':
     'The watch over receipts: `sluice alerts watch-receipts`, on `SLUICE_METRICS_PORT`.',

@@ -2,6 +2,7 @@
 
 import { tmpdir } from 'node:os'
 import type { Clock } from '../core/clock.ts'
+import type { LakeErasure } from '../core/lake/erasure.ts'
 import type { CheckResult } from '../core/lake/lake-checks.ts'
 import type { LakeFile } from '../core/lake/lake-log.ts'
 import type { LakeTable } from '../core/lake/lake-tables.ts'
@@ -40,6 +41,8 @@ export interface LakeReport {
   readonly bytes: number
   readonly kept: readonly KeptChecks[]
   readonly results: readonly CheckResult[]
+  /** What was erased, oldest first. */
+  readonly erasures: readonly LakeErasure[]
 }
 
 /**
@@ -81,6 +84,7 @@ export async function checkLake(options: CheckOptions, signal: AbortSignal): Pro
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     kept,
     results,
+    erasures: state.erasures,
   }
 }
 

@@ -18,6 +18,7 @@ import { openLakeWriter, type LakeWriter } from '../platform/lake/lake-writer.ts
 import { readFiles } from '../platform/lake/lake-views.ts'
 import { PARQUET_OPTIONS } from '../platform/lake/row-buffer.ts'
 import { checkFile, finished, mergedOrder } from '../platform/lake/stage-files.ts'
+import { contentOf } from './content.ts'
 import { refuseFailed } from './flush.ts'
 import { temporaryFolder } from './folders.ts'
 import { readFailure } from './read-failure.ts'
@@ -131,12 +132,4 @@ export async function runMerge(
     bytesBefore: files.reduce((sum, { bytes }) => sum + bytes, 0),
     bytes: staged.file.bytes,
   }
-}
-
-/** How many rows there are, and a sum over all of them that does not depend on their order. */
-async function contentOf(session: DuckDbSession, from: string, columns: string): Promise<string> {
-  const [row] = await session.rows(
-    `SELECT count(*), coalesce(sum(CAST(hash(${columns}) AS HUGEINT)), 0) FROM ${from}`,
-  )
-  return `${String(row?.[0])}/${String(row?.[1])}`
 }

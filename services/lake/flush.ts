@@ -3,8 +3,9 @@
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { checkRow, offsetsResult, type CheckResult } from '../core/lake/lake-checks.ts'
+import { totalRows, rowsBy, type TableRows } from '../core/lake/erasure.ts'
 import { placeOf } from '../core/lake/lake-log.ts'
-import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
+import { TOPIC_TABLES } from '../core/lake/lake-tables.ts'
 import type { DuckDbSession } from '../platform/lake/duckdb.ts'
 import type { LakeWriter, StagedFile } from '../platform/lake/lake-writer.ts'
 import { RowBuffer } from '../platform/lake/row-buffer.ts'
@@ -14,11 +15,13 @@ import type { Intake } from './intake.ts'
 /** What one flush has written. */
 export interface FlushReport {
   readonly commit: number
-  readonly rows: Readonly<Record<TopicTable, number>>
+  readonly rows: TableRows
   readonly files: number
   readonly bytes: number
+  readonly bytesOf: TableRows
   /** Messages that could not be decoded. */
   readonly unreadable: number
+  readonly unreadableOf: TableRows
   /** First offset that is not taken, by table and partition; those that moved. */
   readonly next: Readonly<Record<string, number>>
   readonly tookMs: number
@@ -28,6 +31,8 @@ export interface FlushOptions {
   readonly clock: Clock
   /** Results that are kept with those of the files. */
   readonly results: readonly CheckResult[]
+  /** Called with all results, also when one of them then keeps the batch out. */
+  readonly onChecked?: (results: readonly CheckResult[]) => void
 }
 
 /** @throws SluiceError SLUICE_LAKE_DAMAGED when a check fails, before anything is committed; SLUICE_LAKE_BUSY. */
@@ -35,7 +40,7 @@ export async function flushIntake(
   session: DuckDbSession,
   writer: LakeWriter,
   intake: Intake,
-  { clock, results: given }: FlushOptions,
+  { clock, results: given, onChecked }: FlushOptions,
 ): Promise<FlushReport> {
   const startMs = clock.monotonicMs()
   const { ranges } = intake
@@ -49,26 +54,28 @@ export async function flushIntake(
     results.push(...made.results)
   }
   for (const range of ranges) results.push(offsetsResult(range.table, range.partition, range))
+  onChecked?.(results)
   refuseFailed(results)
-  const bytes = staged.reduce((sum, { file }) => sum + file.bytes, 0)
+  const bytesOf = rowsBy((table) =>
+    staged.reduce((sum, { file }) => sum + (file.table === table ? file.bytes : 0), 0),
+  )
   const files = staged.length
   staged.push(...(await stageResults(session, writer.staging, results, commit, clock.nowMs())))
   const next = Object.fromEntries(
     ranges.map((range) => [placeOf(range.table, range.partition), range.next]),
   )
   await writer.commit({ kind: 'ingest', staged, next })
-  const rowsOf = (table: TopicTable): number => intake.buffers[table].rows
+  const unreadableOf = rowsBy((table) =>
+    ranges.reduce((sum, range) => sum + (range.table === table ? range.unreadable : 0), 0),
+  )
   const report: FlushReport = {
     commit,
-    rows: {
-      transactions: rowsOf('transactions'),
-      decisions: rowsOf('decisions'),
-      labels: rowsOf('labels'),
-      dead_letters: rowsOf('dead_letters'),
-    },
+    rows: rowsBy((table) => intake.buffers[table].rows),
     files,
-    bytes,
-    unreadable: ranges.reduce((sum, { unreadable }) => sum + unreadable, 0),
+    bytes: totalRows(bytesOf),
+    bytesOf,
+    unreadable: totalRows(unreadableOf),
+    unreadableOf,
     next,
     tookMs: clock.monotonicMs() - startMs,
   }

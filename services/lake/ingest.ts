@@ -3,9 +3,10 @@
 
 import { setInterval } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
+import { isSluiceError } from '../core/errors.ts'
 import type { CheckResult } from '../core/lake/lake-checks.ts'
 import { planCompaction } from '../core/lake/compaction.ts'
-import { placeOf } from '../core/lake/lake-log.ts'
+import { placeOf, type LakeState } from '../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import {
@@ -20,8 +21,11 @@ import { openDuckDb, type DuckDbSession } from '../platform/lake/duckdb.ts'
 import { openLakeWriter, type LakeWriter } from '../platform/lake/lake-writer.ts'
 import { COMPACTION_DEFAULTS, runMerge, type MergeReport } from './compact.ts'
 import { temporaryFolder } from './folders.ts'
+import { answerRequest, forgetAnswers, pendingRequests } from './erase-requests.ts'
+import { eraseCard, type EraseRequest, type EraseSummary } from './erase.ts'
 import { flushIntake, type FlushReport } from './flush.ts'
 import { Intake } from './intake.ts'
+import { standingsOf, type PlaceStanding } from './lake-lag.ts'
 import { TOPIC_OF, readTopicRanges, type TopicRanges } from './topic-ranges.ts'
 
 /** What holds when nothing else is said. One flush holds at most this much, and takes at most this long to begin. */
@@ -33,6 +37,9 @@ export const INGEST_DEFAULTS = Object.freeze({
 
 /** Files of one day and table from which on a running ingest compacts them. */
 const COMPACT_FILES_MIN = 16
+
+/** How often a running ingest looks for what it is asked to erase. */
+const REQUESTS_MS = 1_000
 
 export interface IngestOptions extends KafkaConnection {
   readonly folder: string
@@ -51,11 +58,18 @@ export interface IngestOptions extends KafkaConnection {
   readonly clock: Clock
   readonly onFlush: (report: FlushReport) => void
   readonly onMerge: (report: MergeReport) => void
+  /** Results of every batch, also of one that its checks keep out. */
+  readonly onChecked?: (results: readonly CheckResult[]) => void
+  readonly onErased?: (summary: EraseSummary) => void
   /** Once the reader's place is fixed. */
-  readonly onReady?: (
-    places: ReadonlyMap<string, number>,
-    ends: ReadonlyMap<string, number>,
-  ) => void
+  readonly onReady?: (status: IngestStatus) => void
+}
+
+/** Where a running ingest stands, at the moment of the call. */
+export interface IngestStatus {
+  standings(): readonly PlaceStanding[]
+  /** As of the newest commit. */
+  readonly state: LakeState
 }
 
 /** What a run has written. */
@@ -89,7 +103,7 @@ export async function ingest(options: IngestOptions, signal: AbortSignal): Promi
   }
 }
 
-class Ingestion {
+class Ingestion implements IngestStatus {
   readonly #options: IngestOptions
   readonly #writer: LakeWriter
   readonly #session: DuckDbSession
@@ -107,8 +121,11 @@ class Ingestion {
   #gaps: readonly CheckResult[]
   #current: Intake
   #spare: Intake
+  /** What is being written. */
+  #leaving: Intake | null = null
   #intakes = 2
   #flushing: Promise<void> = Promise.resolve()
+  #isErasing = false
 
   private constructor(
     options: IngestOptions,
@@ -142,30 +159,36 @@ class Ingestion {
   }
 
   async run(signal: AbortSignal): Promise<IngestSummary> {
-    const { flushMs, compactMs, until } = this.#options
+    const { flushMs, compactMs, until, folder } = this.#options
     const ending = AbortSignal.any([signal, this.#failed.signal])
-    const timer = setInterval(() => {
-      if (this.#current.rows > 0) void this.#flush().catch(() => undefined)
-    }, flushMs)
-    const compaction =
-      compactMs === null
-        ? null
-        : setInterval(() => {
-            void this.#afterFlushes(() => this.#compact(ending)).catch(() => undefined)
-          }, compactMs)
+    const every = (periodMs: number, work: () => Promise<void>): NodeJS.Timeout =>
+      setInterval(() => {
+        void work().catch(() => undefined)
+      }, periodMs)
+    const timers = [
+      every(flushMs, async () => {
+        if (this.#current.ranges.some(({ oldestMs }) => oldestMs !== null)) await this.#flush()
+      }),
+    ]
+    if (compactMs !== null) {
+      timers.push(every(compactMs, () => this.#afterFlushes(() => this.#compact(ending))))
+    }
+    if (until === 'stop') {
+      await forgetAnswers(folder)
+      timers.push(every(REQUESTS_MS, () => this.#eraseAsked(ending)))
+    }
     try {
       const take = (batch: CommittedMessages): Promise<void> => this.#take(batch)
       if (until === 'end') await readToEnd(this.#reader(), take, ending)
       else
         await follow(this.#reader(), take, ending, () => {
-          this.#tellReady()
+          this.#options.onReady?.(this)
         })
     } catch (error) {
       // A signal is no reason to leave what was taken; what failed is.
       if (!signal.aborted || this.#failed.signal.aborted) throw this.#failure ?? error
     } finally {
-      clearInterval(timer)
-      if (compaction !== null) clearInterval(compaction)
+      for (const timer of timers) clearInterval(timer)
     }
     await this.#flushing
     this.#failed.signal.throwIfAborted()
@@ -178,8 +201,16 @@ class Ingestion {
     return this.#failed.signal.aborted ? (this.#failed.signal.reason as unknown) : undefined
   }
 
-  #tellReady(): void {
-    this.#options.onReady?.(this.#positions, this.#ranges.ends)
+  get state(): LakeState {
+    return this.#writer.state
+  }
+
+  standings(): readonly PlaceStanding[] {
+    const intakes = [this.#leaving, this.#current].filter((intake) => intake !== null)
+    return standingsOf(
+      this.#positions,
+      intakes.flatMap(({ ranges }) => ranges),
+    )
   }
 
   #reader(): CommittedReaderOptions {
@@ -233,15 +264,49 @@ class Ingestion {
     }
   }
 
+  /** What was taken is written first: else a row of the card that waits in memory would outlive it. */
+  async #eraseAsked(signal: AbortSignal): Promise<void> {
+    if (this.#isErasing) return
+    this.#isErasing = true
+    try {
+      for (const request of await pendingRequests(this.#options.folder)) {
+        await this.#flush()
+        await this.#afterFlushes(() => this.#erase(request, signal))
+      }
+    } finally {
+      this.#isErasing = false
+    }
+  }
+
+  async #erase(request: EraseRequest, signal: AbortSignal): Promise<void> {
+    const { folder, clock, onErased } = this.#options
+    const options = { request, clock, onStep: () => undefined }
+    try {
+      const summary = await eraseCard(this.#session, this.#writer, options, signal)
+      await answerRequest(folder, request, summary)
+      onErased?.(summary)
+    } catch (error) {
+      // The request stays, and who writes next answers it.
+      if (signal.aborted) return
+      // A file that is not as it should be keeps the card, and is no reason to take no more.
+      if (!isSluiceError(error, 'SLUICE_LAKE_DAMAGED')) throw error
+      await answerRequest(folder, request, { problem: error.message })
+    }
+  }
+
   async #flushNow(): Promise<void> {
     const intake = this.#current
     if (intake.ranges.length === 0 && this.#gaps.length === 0) return
     // In one turn with the look at its ranges: what comes from now on goes into the spare one.
     this.#current = this.#spare
+    this.#leaving = intake
+    const { onChecked } = this.#options
     const report = await flushIntake(this.#session, this.#writer, intake, {
       clock: this.#options.clock,
       results: this.#gaps,
+      ...(onChecked === undefined ? {} : { onChecked }),
     })
+    this.#leaving = null
     this.#gaps = []
     this.#spare = await Intake.open(this.#session, this.#options.codecs, this.#intakes)
     this.#intakes += 1

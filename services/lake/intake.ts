@@ -20,6 +20,8 @@ import { RowBuffer } from '../platform/lake/row-buffer.ts'
 export interface TakenRange extends OffsetCounts {
   readonly table: TopicTable
   readonly partition: number
+  /** When its first message was sent; null while there is none. */
+  readonly oldestMs: number | null
 }
 
 type Growing = { -readonly [Name in keyof TakenRange]: TakenRange[Name] }
@@ -72,6 +74,7 @@ export class Intake {
       // The reader hands out each offset once, in order; a row must never be there twice all the same.
       if (offset < range.next) throw new Error(`Offset ${offset} of ${table} came twice.`)
       this.#takeOne(table, range, offset, message)
+      range.oldestMs ??= Number(message.timestamp)
       range.next = offset + 1
     }
     return range.next
@@ -92,7 +95,7 @@ export class Intake {
     const known = this.#ranges.get(place)
     if (known !== undefined) return known
     const counts = { first: position, next: position, taken: 0, watermarks: 0, unreadable: 0 }
-    const range = { table, partition, ...counts }
+    const range = { table, partition, oldestMs: null, ...counts }
     this.#ranges.set(place, range)
     return range
   }

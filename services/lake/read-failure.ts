@@ -33,7 +33,7 @@ export function readFailure(error: unknown): SluiceError | null {
   if (GONE.test(problem)) {
     return new SluiceError(
       'SLUICE_LAKE_BUSY',
-      `A file of the lake is gone (${problem}): it was compacted meanwhile, or somebody removed it. Run the command again; ` +
+      `A file of the lake is gone (${problem}): it was compacted or a card erased meanwhile, or somebody removed it. Run the command again; ` +
         'if that does not help, run "sluice lake check".',
       { cause: error },
     )

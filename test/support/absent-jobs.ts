@@ -1,4 +1,5 @@
-// What an observed system does not run: the processes that act on alerts, whose own tests read their metrics.
+// What an observed system does not run: the processes that act on alerts, and the writer of the lake. Their own tests
+// read their metrics.
 
 import { listMetrics, type MetricJob } from '../../services/platform/metrics/metric-names.ts'
 
@@ -8,6 +9,7 @@ const JOBS_ABSENT: ReadonlySet<MetricJob> = new Set([
   'sluice-enforcer',
   'sluice-receipts',
   'sluice-cases',
+  'sluice-lake',
 ])
 const METRICS_ABSENT = listMetrics()
   .filter(({ job, isDefault }) => JOBS_ABSENT.has(job) && !isDefault)

@@ -31,6 +31,9 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceReceiptsRefused: 'what the watch counts is in test/integration/receipts.test.ts',
   SluiceReceiptsNotFollowed:
     'a watch that is started again is in test/integration/receipts.test.ts',
+  SluiceLakeWriterAway: 'a writer that is killed is in test/integrity/lake.test.ts',
+  SluiceLakeBehind: 'its limit is a quarter of an hour, however times are divided',
+  SluiceLakeChecksFailing: 'a batch that fails is in test/integration/lake-service.test.ts',
   SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',
   SluiceMemoryNearLimit: 'needs a container with a limit',
   SluiceControlLost: 'a broker that only this topic cannot be read from is not at hand',

@@ -25,7 +25,7 @@ export interface RunOptions {
 
 /** Runs `sluice lake` with these arguments to its end. */
 export async function runLake(
-  stream: TestStream,
+  stream: Pick<TestStream, 'environment'>,
   args: readonly string[],
   { crashAt = 0, onOutput }: RunOptions = {},
 ): Promise<LakeRun> {

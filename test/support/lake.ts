@@ -4,9 +4,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { offsetsResult } from '../../services/core/lake/lake-checks.ts'
 import { placeOf } from '../../services/core/lake/lake-log.ts'
-import { labelRow, transactionRow } from '../../services/core/lake/lake-rows.ts'
-import type { LakeTable } from '../../services/core/lake/lake-tables.ts'
+import {
+  deadLetterRow,
+  labelRow,
+  transactionRow,
+  type RowPlace,
+  type TimedLakeRow,
+} from '../../services/core/lake/lake-rows.ts'
+import type { LakeTable, TopicTable } from '../../services/core/lake/lake-tables.ts'
+import { stageResults } from '../../services/lake/flush.ts'
 import { systemClock } from '../../services/platform/clock.ts'
 import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
 import { openLakeWriter, type LakeWriter } from '../../services/platform/lake/lake-writer.ts'
@@ -85,4 +93,71 @@ export function livePaths(writer: Pick<LakeWriter, 'state'>, table: LakeTable): 
   return [...writer.state.files.values()]
     .filter((file) => file.table === table)
     .map(({ path }) => path)
+}
+
+/** Commits dead letters of messages that stood at these offsets of transactions. */
+export async function addDeadLetters(
+  writer: LakeWriter,
+  offsets: readonly number[],
+): Promise<void> {
+  await addRows(writer, 'dead_letters', offsets, (place, of) =>
+    deadLetterRow(place, {
+      topic: 'transactions',
+      partition: 0,
+      offset: of,
+      timestampMs: 1_767_250_000_000,
+      reason: 'wrong_partition',
+      field: null,
+      payloadBytes: 10,
+      payloadHmac: Buffer.from('ab', 'hex'),
+      sample: 'a sample',
+      decidedAtMs: 1_767_250_000_000,
+    }),
+  )
+}
+
+async function addRows<Value>(
+  writer: LakeWriter,
+  table: TopicTable,
+  values: readonly Value[],
+  rowOf: (place: RowPlace, value: Value) => TimedLakeRow,
+): Promise<void> {
+  const session = await openDuckDb(null)
+  try {
+    const buffer = await RowBuffer.open(session, table, table)
+    for (const [offset, value] of values.entries()) {
+      const { timeMs, row } = rowOf({ partition: 0, offset, sentAtMs: null }, value)
+      buffer.add(0, offset, timeMs, row)
+    }
+    const commit = writer.state.sequence + 1
+    const { staged } = await stageBuffer(session, writer.staging, buffer, commit)
+    await writer.commit({ kind: 'ingest', staged, next: { [placeOf(table, 0)]: values.length } })
+  } finally {
+    await session.close()
+  }
+}
+
+/** Commits what an intake would have kept of the offsets that the lake holds: each is a row. */
+export async function addOffsetChecks(writer: LakeWriter): Promise<void> {
+  const session = await openDuckDb(null)
+  try {
+    const results = (['transactions', 'labels', 'dead_letters'] as const).map((table) => {
+      const next = writer.state.next.get(placeOf(table, 0)) ?? 0
+      const rows = [...writer.state.files.values()]
+        .filter((file) => file.table === table)
+        .reduce((sum, file) => sum + file.rows, 0)
+      return offsetsResult(table, 0, {
+        first: 0,
+        next,
+        taken: rows,
+        watermarks: next - rows,
+        unreadable: 0,
+      })
+    })
+    const commit = writer.state.sequence + 1
+    const staged = await stageResults(session, writer.staging, results, commit, 1_767_250_000_000)
+    await writer.commit({ kind: 'check', staged })
+  } finally {
+    await session.close()
+  }
 }

@@ -4,6 +4,7 @@ import * as units from '@grafana/grafana-foundation-sdk/units'
 import { board, type Board } from './board.ts'
 import { COLOURS } from './colours.ts'
 import { acting } from './acting-panels.ts'
+import { lake, lakeFiles } from './lake-panels.ts'
 import { goodBelow, goodFrom, lines, stat } from './panels.ts'
 import { inRange, nonZero, quantile, rate, sum } from './promql.ts'
 
@@ -297,5 +298,7 @@ export const stream: Board = board({
     { height: 8, panels: acting },
     { height: 7, panels: disturbances },
     { height: 7, panels: forwarding },
+    { height: 7, panels: lake },
+    { height: 6, panels: lakeFiles },
   ],
 })

@@ -50,6 +50,7 @@ export function openFileSource(options: FileSourceOptions): RowSource {
   return {
     name: files.length === 1 ? `file ${files[0] ?? ''}` : `${files.length} files`,
     asOfMs: options.asOfMs,
+    warnings: [],
     rows: (signal) => new FileRows(options, count).rows(signal),
     leftOut: () => ({ ...leftOut }),
     emptyProblem: () => 'The files have no transaction in the range; change --from and --to.',

@@ -3,9 +3,10 @@
 import type { Thresholds } from '../../core/decision/decide.ts'
 import { isMarkOfRuling, marksShown } from '../../core/decision/marks-shown.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
+import { erasedText } from '../../core/lake/erasure.ts'
 import type { PolicyLists } from '../../core/policy/policy-lists.ts'
 import type { RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
-import { openDecided, type DecidedRow } from '../../lake/index.ts'
+import { openDecided, readErasures, type DecidedRow } from '../../lake/index.ts'
 import { printProgress } from '../command.ts'
 import type { DecidedBy, ListsOfRows } from './lists-of-rows.ts'
 import type { ModelThresholds } from './model-thresholds.ts'
@@ -29,11 +30,13 @@ const NO_MARKS: readonly string[] = []
 /** @throws SluiceError as openDecided. */
 export async function openLakeSource(options: LakeSourceOptions): Promise<RowSource> {
   const { folder } = options
+  const erased = erasedText(await readErasures(folder))
   const decided = await openDecided(options)
   const withoutRate = { count: 0 }
   return {
     name: `lake ${folder}`,
     asOfMs: decided.asOfMs,
+    warnings: erased === null ? [] : [erased],
     async *rows(signal) {
       for (const [index, day] of decided.days.entries()) {
         for await (const chunk of decided.rows(day)) {

@@ -12,6 +12,8 @@ export interface RowSource {
   rows(signal: AbortSignal): AsyncGenerator<readonly RehearsedRow[], void, undefined>
   /** Rows that were left out so far, by reason. */
   leftOut(): Readonly<Record<string, number>>
+  /** What a reader of the figures must know of the rows. */
+  readonly warnings: readonly string[]
   /** Why there may be no rows, and what to do. */
   emptyProblem(): string
   close(): Promise<void>

@@ -123,7 +123,7 @@ export async function runBacktest(
     costsFrom: options.costsFrom,
     analysts,
     lists: options.lists.origins,
-    warnings: [...options.lists.warnings, ...warningsOf(facts)],
+    warnings: [...options.lists.warnings, ...source.warnings, ...warningsOf(facts)],
     live: reported(live.name, liveCounts),
     policies: counts.map(({ name, tallied, changes, trips }) => ({
       ...reported(name, tallied),

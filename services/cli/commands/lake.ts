@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { registerCheck } from '../lake/check-command.ts'
 import { registerCompact } from '../lake/compact-command.ts'
+import { registerErase } from '../lake/erase-command.ts'
 import { registerImport } from '../lake/import-command.ts'
 import { registerIngest } from '../lake/ingest-command.ts'
 import { registerQuery } from '../lake/query-command.ts'
@@ -21,4 +22,5 @@ export function register(program: Command): void {
   registerImport(lake)
   registerCompact(lake)
   registerCheck(lake)
+  registerErase(lake)
 }

@@ -5,6 +5,7 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import { rangeBetween } from '../../core/files/event-time.ts'
+import { erasedText } from '../../core/lake/erasure.ts'
 import {
   SIMULATION_START_MS,
   SIMULATOR_DEFAULTS,
@@ -197,14 +198,16 @@ async function fileHistory(options: HistoryOptions, paths: readonly string[]): P
 }
 
 async function lakeHistory(options: HistoryOptions, folder: string): Promise<History> {
-  const { readLakeHistory } = await import('../../lake/index.ts')
+  const { readErasures, readLakeHistory } = await import('../../lake/index.ts')
+  const erased = erasedText(await readErasures(folder))
+  if (erased !== null) printProgress(erased)
   return {
     events: readLakeHistory({
       folder,
       ...rangeBetween(options.from, options.to),
     }),
     source: 'lake',
-    caveat: 'Trained and measured on what the lake holds: other payments had no part in it.',
+    caveat: `Trained and measured on what the lake holds: other payments had no part in it.${erased === null ? '' : ` ${erased}`}`,
     terms: OWNED_TERMS,
     options: [
       '--lake <folder>',

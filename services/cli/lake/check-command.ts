@@ -1,6 +1,7 @@
 // sluice lake check: are the files and tables what they should be.
 
 import { Option, InvalidArgumentError, type Command } from 'commander'
+import { totalRows, type LakeErasure } from '../../core/lake/erasure.ts'
 import type { CheckResult } from '../../core/lake/lake-checks.ts'
 import { LAKE_TABLES, type LakeTable } from '../../core/lake/lake-tables.ts'
 import { SluiceError } from '../../core/errors.ts'
@@ -12,6 +13,7 @@ import { tableLines } from './query-output.ts'
 
 const MIB = 1024 * 1024
 const FAILED_SHOWN_MAX = 50
+const ERASURES_SHOWN_MAX = 20
 
 interface CheckCommandOptions {
   readonly lake?: string
@@ -72,6 +74,25 @@ async function run(options: CheckCommandOptions): Promise<void> {
   }
 }
 
+function printErasures(erasures: readonly LakeErasure[]): void {
+  printLine('')
+  printLine('Erasures:')
+  const cells = erasures
+    .slice(-ERASURES_SHOWN_MAX)
+    .map(({ id, lastMs, reference, rows, files }) => [
+      new Date(lastMs).toISOString(),
+      id,
+      reference ?? '',
+      totalRows(rows),
+      files,
+    ])
+  for (const line of tableLines(['when', 'erasure', 'reference', 'rows', 'files'], cells)) {
+    printLine(line)
+  }
+  const left = erasures.length - cells.length
+  if (left > 0) printLine(`and ${left} older ones; --json shows all`)
+}
+
 function printReport(folder: string, report: LakeReport, failed: readonly CheckResult[]): void {
   const { files, rows, bytes, commit, kept, results } = report
   printLine(
@@ -83,6 +104,7 @@ function printReport(folder: string, report: LakeReport, failed: readonly CheckR
     const cells = kept.map(({ table, check, status, count }) => [table, check, status, count])
     for (const line of tableLines(['table', 'check', 'status', 'count'], cells)) printLine(line)
   }
+  if (report.erasures.length > 0) printErasures(report.erasures)
   printLine('')
   printLine(`Now: ${results.length} checks, ${failed.length} failed`)
   for (const { table, file, range, name, found, expected, detail } of failed.slice(

@@ -2,7 +2,15 @@
 
 import type { Command } from 'commander'
 import { createCodecs } from '../../core/wire/codecs.ts'
-import { INGEST_DEFAULTS, ingest, loadLakeConfig, type FlushReport } from '../../lake/index.ts'
+import {
+  INGEST_DEFAULTS,
+  ingest,
+  loadLakeConfig,
+  erasedRows,
+  runIngest,
+  type FlushReport,
+  type MergeReport,
+} from '../../lake/index.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
@@ -15,6 +23,7 @@ import { lakeOption } from './lake-option.ts'
 const ROWS_MAX_MAX = 5_000_000
 const MIB = 1024 * 1024
 const MEBIBYTES_MAX = 2_048
+const PORT_MAX = 65_535
 
 interface IngestCommandOptions {
   readonly lake?: string
@@ -26,6 +35,7 @@ interface IngestCommandOptions {
   readonly mibPerFlush: number
   readonly acceptGap?: boolean
   readonly compactEvery?: number
+  readonly metricsPort?: number
   readonly json?: boolean
 }
 
@@ -33,7 +43,8 @@ const EXAMPLES = `
 Examples:
   $ sluice lake ingest
   $ sluice lake ingest --lake history --exit --json
-  $ sluice lake ingest --flush-every 10s
+  $ sluice lake ingest --flush-every 10s --compact-every 1h
+  $ sluice lake ingest --metrics-port 0
 
 What is in the files, and what happens when it is killed: docs/lake.md.`
 
@@ -80,6 +91,11 @@ export function registerIngest(lake: Command): void {
       durationOption,
     )
     .option('--accept-gap', 'go on where the topics begin when what comes next is gone')
+    .option(
+      '--metrics-port <port>',
+      'port of /metrics, /livez and /readyz; none with --exit (default SLUICE_METRICS_PORT)',
+      parseInteger(0, PORT_MAX),
+    )
     .option('--json', 'print the summary as JSON')
     .addHelpText('after', () => `\n${environmentHelp('lake')}\n${EXAMPLES}`)
     .action(run)
@@ -91,32 +107,50 @@ async function run(options: IngestCommandOptions): Promise<void> {
   const url = config.schemaRegistryUrl
   const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
   const folder = options.lake ?? config.folder
-  const summary = await ingest(
-    {
-      brokers,
-      security,
-      folder,
-      topicPrefix,
-      codecs: createCodecs(content),
-      until: options.exit === true ? 'end' : 'stop',
-      rowsMax: options.rowsPerFlush,
-      bytesMax: options.mibPerFlush * MIB,
-      flushMs: options.flushEvery ?? INGEST_DEFAULTS.flushMs,
-      acceptGap: options.acceptGap === true,
-      compactMs: options.compactEvery ?? null,
-      clock: systemClock,
-      onMerge: ({ table, day, filesBefore, rows }) => {
-        printProgress(`${table} ${day}: ${filesBefore} files became 1 with ${rows} rows`)
-      },
-      onFlush: (report) => {
-        printProgress(flushLine(report))
-      },
-      onReady: () => {
-        printProgress(`taking ${topicPrefix}* from ${brokers.join(',')} into ${folder}`)
-      },
+  const common = {
+    brokers,
+    security,
+    folder,
+    topicPrefix,
+    codecs: createCodecs(content),
+    rowsMax: options.rowsPerFlush,
+    bytesMax: options.mibPerFlush * MIB,
+    flushMs: options.flushEvery ?? INGEST_DEFAULTS.flushMs,
+    acceptGap: options.acceptGap === true,
+    compactMs: options.compactEvery ?? null,
+    clock: systemClock,
+    onMerge: ({ table, day, filesBefore, rows }: MergeReport) => {
+      printProgress(`${table} ${day}: ${filesBefore} files became 1 with ${rows} rows`)
     },
-    interruptSignal(),
-  )
+    onFlush: (report: FlushReport) => {
+      printProgress(flushLine(report))
+    },
+  }
+  const place = `taking ${topicPrefix}* from ${brokers.join(',')} into ${folder}`
+  const signal = interruptSignal()
+  const summary =
+    options.exit === true
+      ? await ingest({ ...common, until: 'end' }, signal)
+      : await runIngest(
+          {
+            ...common,
+            metrics: { ...config.metrics, port: options.metricsPort ?? config.metrics.port },
+            onErased: (erased) => {
+              printProgress(
+                `erasure ${erased.id}: ${erasedRows(erased)} rows out of ${erased.files} files`,
+              )
+            },
+            onFailedBatch: (error, retryMs) => {
+              printProgress(
+                `${error.code}: ${error.message} It is tried again in ${retryMs / 1_000} s.`,
+              )
+            },
+            onReady: (port) => {
+              printProgress(`${place}; metrics: http://${config.metrics.host}:${port}/metrics`)
+            },
+          },
+          signal,
+        )
   if (options.json === true) printJson({ lake: folder, ...summary })
   else {
     const { transactions, decisions, labels, dead_letters: deadLetters } = summary.rows

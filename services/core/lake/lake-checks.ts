@@ -21,6 +21,7 @@ export const CHECK_NAMES = [
   'last_offset',
   'offsets',
   'gap',
+  'erased',
   'bytes',
   'readable',
   'repeated_in_table',
@@ -31,7 +32,8 @@ export const CHECK_NAMES = [
 export type CheckName = (typeof CHECK_NAMES)[number]
 
 /** `explained`: not what one would count, for a reason that is known and stated. */
-export type CheckStatus = 'ok' | 'explained' | 'failed'
+export const CHECK_STATUSES = ['ok', 'explained', 'failed'] as const
+export type CheckStatus = (typeof CHECK_STATUSES)[number]
 
 export interface CheckResult {
   readonly table: LakeTable
@@ -219,6 +221,24 @@ export function gapResult(
     found: 0,
     expected: next - first,
     detail: 'gone from the topic before it was taken, accepted with --accept-gap',
+  }
+}
+
+/** Rows that were taken and that an erasure has taken out again; `of` is where the file held rows of the partition. */
+export function erasedResult(
+  table: LakeTable,
+  of: Pick<FileRange, 'partition' | 'first' | 'last'>,
+  rows: number,
+): CheckResult {
+  return {
+    table,
+    file: null,
+    range: { partition: of.partition, first: of.first, last: of.last },
+    name: 'erased',
+    status: 'explained',
+    found: rows,
+    expected: 0,
+    detail: 'rows that were taken, and then erased with their card',
   }
 }
 

@@ -2,6 +2,13 @@
 // the lake holds is the fold of them; a checkpoint is that fold, so that not all commits need be kept.
 
 import { SluiceError } from '../errors.ts'
+import {
+  parseErased,
+  parseErasure,
+  withErased,
+  type ErasedRows,
+  type LakeErasure,
+} from './erasure.ts'
 import { LAKE_TABLES, type LakeTable } from './lake-tables.ts'
 
 export const LOG_FORMAT = 1
@@ -27,7 +34,15 @@ export interface LakeFile {
   readonly ranges: readonly FileRange[]
 }
 
-export const COMMIT_KINDS = ['create', 'open', 'ingest', 'import', 'compact', 'check'] as const
+export const COMMIT_KINDS = [
+  'create',
+  'open',
+  'ingest',
+  'import',
+  'compact',
+  'check',
+  'erase',
+] as const
 export type CommitKind = (typeof COMMIT_KINDS)[number]
 
 /** A file of others that was brought in. */
@@ -51,6 +66,8 @@ export interface LakeCommit {
   /** First offset that is not taken yet, by `table/partition`; those that moved. */
   readonly next: Readonly<Record<string, number>>
   readonly sources?: readonly ImportedSource[]
+  /** Of `erase`. */
+  readonly erased?: ErasedRows
 }
 
 /** What the lake holds. */
@@ -61,6 +78,8 @@ export interface LakeState {
   readonly files: ReadonlyMap<string, LakeFile>
   readonly next: ReadonlyMap<string, number>
   readonly sources: readonly ImportedSource[]
+  /** Oldest first. */
+  readonly erasures: readonly LakeErasure[]
 }
 
 export const NO_LAKE: LakeState = {
@@ -69,6 +88,7 @@ export const NO_LAKE: LakeState = {
   files: new Map(),
   next: new Map(),
   sources: [],
+  erasures: [],
 }
 
 /** Key of `next`. */
@@ -81,7 +101,7 @@ export function applyCommits(state: LakeState, commits: readonly LakeCommit[]): 
   const files = new Map(state.files)
   const next = new Map(state.next)
   const sources = [...state.sources]
-  let { sequence, topicPrefix } = state
+  let { sequence, topicPrefix, erasures } = state
   for (const commit of commits) {
     if (commit.sequence !== sequence + 1) {
       throw damaged(`commit ${commit.sequence} follows ${sequence}`)
@@ -103,13 +123,16 @@ export function applyCommits(state: LakeState, commits: readonly LakeCommit[]): 
       next.set(place, offset)
     }
     sources.push(...(commit.sources ?? []))
+    if (commit.erased !== undefined) {
+      erasures = withErased(erasures, commit.erased, { commit: sequence, atMs: commit.atMs })
+    }
   }
-  return { sequence, topicPrefix, files, next, sources }
+  return { sequence, topicPrefix, files, next, sources, erasures }
 }
 
 /** The state as a checkpoint holds it. */
 export function checkpointOf(state: LakeState): object {
-  const { sequence, topicPrefix, files, next, sources } = state
+  const { sequence, topicPrefix, files, next, sources, erasures } = state
   return {
     format: LOG_FORMAT,
     sequence,
@@ -117,6 +140,7 @@ export function checkpointOf(state: LakeState): object {
     files: [...files.values()],
     next: Object.fromEntries(next),
     sources,
+    erasures,
   }
 }
 
@@ -134,14 +158,18 @@ export function stateOfCheckpoint(name: string, value: unknown): LakeState {
     files: new Map(files.map((file) => [file.path, file])),
     next: new Map(Object.entries(offsetsOf(name, fields['next']))),
     sources: listOf(name, fields['sources']).map((source) => sourceOf(name, source)),
+    // Checkpoints from before there were erasures have no such list.
+    erasures: listOf(name, fields['erasures'] ?? []).map((value) =>
+      known(parseErasure(value), `${name} lists an erasure that is none`),
+    ),
   }
 }
 
 /** @throws SluiceError SLUICE_LAKE_DAMAGED when the value is no commit. */
 export function parseCommit(name: string, value: unknown): LakeCommit {
   const fields = fieldsOf(name, value)
-  const { sequence, atMs, writer, removed, topicPrefix, sources } = fields
-  const kind = COMMIT_KINDS.find((known) => known === fields['kind'])
+  const { sequence, atMs, writer, removed, topicPrefix, sources, erased } = fields
+  const kind = COMMIT_KINDS.find((each) => each === fields['kind'])
   if (!isCount(sequence) || !isCount(atMs) || kind === undefined || typeof writer !== 'string') {
     throw damaged(`${name} is no commit`)
   }
@@ -158,6 +186,9 @@ export function parseCommit(name: string, value: unknown): LakeCommit {
     ...(sources === undefined
       ? {}
       : { sources: listOf(name, sources).map((source) => sourceOf(name, source)) }),
+    ...(erased === undefined
+      ? {}
+      : { erased: known(parseErased(erased), `${name} has erased what cannot be told`) }),
   }
 }
 
@@ -166,6 +197,11 @@ export function damaged(what: string): SluiceError {
     'SLUICE_LAKE_DAMAGED',
     `The lake's log cannot be right: ${what}. Restore the lake's folder from a copy, or fill a new one.`,
   )
+}
+
+function known<Value>(value: Value | null, fault: string): Value {
+  if (value === null) throw damaged(fault)
+  return value
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -179,7 +215,7 @@ function fieldsOf(name: string, value: unknown): Fields {
 function fileOf(name: string, value: unknown): LakeFile {
   if (!isRecord(value)) throw damaged(`${name} lists a file that is none`)
   const { rows, bytes, ranges } = value
-  const table = LAKE_TABLES.find((known) => known === value['table'])
+  const table = LAKE_TABLES.find((each) => each === value['table'])
   if (table === undefined || !isCount(rows) || !isCount(bytes)) {
     throw damaged(`${name} lists a file of no table, or without counts`)
   }

@@ -49,8 +49,15 @@ export function pathsOf(
     .map(({ path }) => join(folder, path))
 }
 
-/** Reads the files; a column that older files lack is null there. */
-export function readFiles(table: LakeTable, paths: readonly string[]): string {
+/**
+ * Reads the files; a column that older files lack is null there. `more` names columns that DuckDB adds: where a row
+ * comes from.
+ */
+export function readFiles(
+  table: LakeTable,
+  paths: readonly string[],
+  more: readonly ('filename' | 'file_row_number')[] = [],
+): string {
   // Also gives the columns where there is no file, or none that has them.
   const empty = LAKE_COLUMNS[table].map(
     ({ name, type }) => `CAST(NULL AS ${type}) AS ${sqlName(name)}`,
@@ -58,9 +65,10 @@ export function readFiles(table: LakeTable, paths: readonly string[]): string {
   const none = `SELECT ${empty.join(', ')}, CAST(NULL AS DATE) AS day WHERE false`
   if (paths.length === 0) return none
   const list = paths.map(sqlText).join(', ')
+  const added = more.map((name) => `, ${name} = true`).join('')
   return (
     `${none} UNION ALL BY NAME SELECT * FROM read_parquet([${list}], hive_partitioning = true, ` +
-    "hive_types = {'day': DATE}, union_by_name = true)"
+    `hive_types = {'day': DATE}, union_by_name = true${added})`
   )
 }
 

@@ -8,6 +8,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
+import type { ErasedRows } from '../../core/lake/erasure.ts'
 import {
   LOG_FORMAT,
   type CommitKind,
@@ -37,6 +38,7 @@ export interface Changes {
   readonly removed?: readonly string[]
   readonly next?: Readonly<Record<string, number>>
   readonly sources?: readonly ImportedSource[]
+  readonly erased?: ErasedRows
 }
 
 export interface LakeWriterOptions {
@@ -132,7 +134,7 @@ class Writer implements LakeWriter {
 
   async #append(changes: Changes, topicPrefix: string | null): Promise<void> {
     const { clock, writer } = this.#options
-    const { kind, staged, removed = [], next = {}, sources } = changes
+    const { kind, staged, removed = [], next = {}, sources, erased } = changes
     this.#state = await appendCommit(this.folder, this.staging, this.#state, {
       format: LOG_FORMAT,
       sequence: this.#state.sequence + 1,
@@ -144,6 +146,7 @@ class Writer implements LakeWriter {
       removed,
       next,
       ...(sources === undefined ? {} : { sources }),
+      ...(erased === undefined ? {} : { erased }),
     })
   }
 

@@ -7,6 +7,7 @@ import { createForwardTelemetry } from './forward-telemetry.ts'
 import { createCasesTelemetry } from './cases-telemetry.ts'
 import { createEnforcerTelemetry } from './enforcer-telemetry.ts'
 import type { MetricDefinition } from './process-metrics.ts'
+import { createLakeTelemetry } from './lake-telemetry.ts'
 import { createProducerTelemetry } from './producer-telemetry.ts'
 import { createReceiptsTelemetry } from './receipts-telemetry.ts'
 import { createScorerTelemetry } from './scorer-telemetry.ts'
@@ -19,6 +20,7 @@ export const METRIC_JOBS = [
   'sluice-forward',
   'sluice-producer',
   'sluice-skew',
+  'sluice-lake',
   'sluice-enforcer',
   'sluice-receipts',
   'sluice-cases',
@@ -48,6 +50,7 @@ export function listMetrics(): readonly JobMetric[] {
     'sluice-forward': createForwardTelemetry(),
     'sluice-producer': createProducerTelemetry(),
     'sluice-skew': createSkewTelemetry(),
+    'sluice-lake': createLakeTelemetry(),
     'sluice-enforcer': createEnforcerTelemetry(),
     'sluice-receipts': createReceiptsTelemetry(VARIABLES.SLUICE_BLOCK_OBJECTIVE_MS.default),
     'sluice-cases': createCasesTelemetry(),

@@ -10,6 +10,7 @@ import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts
 import { createForwardTelemetry } from '../../../services/platform/metrics/forward-telemetry.ts'
 import { createCasesTelemetry } from '../../../services/platform/metrics/cases-telemetry.ts'
 import { createEnforcerTelemetry } from '../../../services/platform/metrics/enforcer-telemetry.ts'
+import { createLakeTelemetry } from '../../../services/platform/metrics/lake-telemetry.ts'
 import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
 import { createSkewTelemetry } from '../../../services/platform/metrics/skew-telemetry.ts'
 import { createReceiptsTelemetry } from '../../../services/platform/metrics/receipts-telemetry.ts'
@@ -65,6 +66,7 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
     createForwardTelemetry(),
     createProducerTelemetry(),
     createSkewTelemetry(),
+    createLakeTelemetry(),
     createEnforcerTelemetry(),
     createReceiptsTelemetry(1_000),
     createCasesTelemetry(),

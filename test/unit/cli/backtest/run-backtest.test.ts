@@ -25,6 +25,7 @@ function endless(onChunk: (chunk: number) => void): RowSource {
   return {
     name: 'endless',
     asOfMs: Infinity,
+    warnings: [],
     async *rows(signal) {
       for (let chunk = 0; ; chunk += 1) {
         signal.throwIfAborted()

@@ -1,6 +1,7 @@
-import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict'
+import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
+import type { ErasedRows } from '../../../../services/core/lake/erasure.ts'
 import {
   NO_LAKE,
   applyCommits,
@@ -34,6 +35,13 @@ function commitOf(sequence: number, changes: Partial<LakeCommit> = {}): LakeComm
     ...changes,
   }
 }
+
+const erasedOf = (id: string): ErasedRows => ({
+  id,
+  reference: 'request 1',
+  files: 2,
+  rows: { transactions: 3, decisions: 4, labels: 1, dead_letters: 0 },
+})
 
 const isDamaged = (error: unknown): boolean => isSluiceError(error, 'SLUICE_LAKE_DAMAGED')
 
@@ -71,13 +79,39 @@ test('a checkpoint holds the state that its commits fold to', () => {
       next: { 'labels/3': 7 },
       sources: [{ name: 'a.csv', sha256: 'cd' }],
     }),
+    commitOf(2, { kind: 'erase', erased: erasedOf('x') }),
   ])
   const text = JSON.stringify(checkpointOf(state))
   deepStrictEqual(stateOfCheckpoint('c', JSON.parse(text)), state)
 })
 
+test('a checkpoint from before there were erasures has none', () => {
+  const older = { ...checkpointOf(applyCommits(NO_LAKE, [commitOf(0)])) }
+  ok(Reflect.deleteProperty(older, 'erasures'))
+  deepStrictEqual(stateOfCheckpoint('c', older).erasures, [])
+})
+
+test('the commits of one erasing are one entry, in which no row is lost', () => {
+  const { erasures } = applyCommits(NO_LAKE, [
+    commitOf(0, { kind: 'erase', atMs: 10, erased: erasedOf('x') }),
+    commitOf(1, { kind: 'open', atMs: 11 }),
+    commitOf(2, { kind: 'erase', atMs: 12, erased: erasedOf('x') }),
+    commitOf(3, { kind: 'erase', atMs: 13, erased: erasedOf('y') }),
+  ])
+  const rows = { transactions: 6, decisions: 8, labels: 2, dead_letters: 0 }
+  deepStrictEqual(erasures, [
+    { ...erasedOf('x'), files: 4, rows, firstMs: 10, lastMs: 12, commit: 2 },
+    { ...erasedOf('y'), firstMs: 13, lastMs: 13, commit: 3 },
+  ])
+})
+
 test('a commit comes back as it was written, and what is none is refused', () => {
-  const commit = commitOf(4, { added: [fileOf('a')], next: { 'transactions/0': 3 }, sources: [] })
+  const commit = commitOf(4, {
+    added: [fileOf('a')],
+    next: { 'transactions/0': 3 },
+    sources: [],
+    erased: erasedOf('x'),
+  })
   const read = JSON.parse(JSON.stringify(commit)) as Record<string, unknown>
   deepStrictEqual(parseCommit('x', read), commit)
   for (const broken of [
@@ -89,6 +123,8 @@ test('a commit comes back as it was written, and what is none is refused', () =>
     { ...read, added: [{ ...fileOf('a'), path: 'transactions/day=2026-01-01/../../x.parquet' }] },
     { ...read, added: [{ ...fileOf('a'), rows: 1.5 }] },
     { ...read, next: { 'transactions/0': 'three' } },
+    { ...read, erased: { ...erasedOf('x'), rows: { transactions: 1 } } },
+    { ...read, erased: { ...erasedOf('x'), id: 7 } },
   ]) {
     throws(() => parseCommit('x', broken), isDamaged, JSON.stringify(broken))
   }

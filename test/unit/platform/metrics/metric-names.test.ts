@@ -9,6 +9,7 @@ import { createAlertsTelemetry } from '../../../../services/platform/metrics/ale
 import { createForwardTelemetry } from '../../../../services/platform/metrics/forward-telemetry.ts'
 import { createCasesTelemetry } from '../../../../services/platform/metrics/cases-telemetry.ts'
 import { createEnforcerTelemetry } from '../../../../services/platform/metrics/enforcer-telemetry.ts'
+import { createLakeTelemetry } from '../../../../services/platform/metrics/lake-telemetry.ts'
 import {
   METRIC_JOBS,
   listMetrics,
@@ -26,6 +27,7 @@ const CREATE = {
   'sluice-forward': createForwardTelemetry,
   'sluice-producer': createProducerTelemetry,
   'sluice-skew': createSkewTelemetry,
+  'sluice-lake': createLakeTelemetry,
   'sluice-enforcer': createEnforcerTelemetry,
   'sluice-receipts': () => createReceiptsTelemetry(1_000),
   'sluice-cases': createCasesTelemetry,

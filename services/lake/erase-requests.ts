@@ -1,0 +1,121 @@
+// What a writer that runs on is asked to erase. The request is a file in the lake's own folder, readable by its owner
+// only; it names the card, and is gone once the card is. It outlives a kill, so who writes next ends what was begun.
+
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SluiceError } from '../core/errors.ts'
+import { parseErased, type ErasedRows } from '../core/lake/erasure.ts'
+import { LAKE_RECORDS } from '../core/lake/lake-names.ts'
+import { errorCodeOf, makeFolder, syncPath } from '../platform/lake/durable-files.ts'
+import type { EraseRequest, EraseSummary } from './erase.ts'
+
+const FILE_MODE = 0o600
+const REQUEST_NAME = /^erase-([0-9a-f-]{36})\.json$/
+const ANSWER_NAME = /^erased-([0-9a-f-]{36})\.json$/
+
+/** Asks whoever writes to the lake. */
+export async function submitRequest(folder: string, request: EraseRequest): Promise<void> {
+  await makeFolder(requestsFolder(folder))
+  await put(requestPath(folder, request.id), request)
+}
+
+/** Takes it back; what was erased by then is erased. */
+export async function withdrawRequest(folder: string, id: string): Promise<void> {
+  await rm(requestPath(folder, id), { force: true })
+}
+
+/** Requests that nobody has answered. */
+export async function pendingRequests(folder: string): Promise<readonly EraseRequest[]> {
+  const requests: EraseRequest[] = []
+  for (const name of await namesIn(requestsFolder(folder))) {
+    if (!REQUEST_NAME.test(name)) continue
+    const request = requestOf(await readJson(join(requestsFolder(folder), name)))
+    if (request !== null) requests.push(request)
+  }
+  return requests
+}
+
+/** Answers a request: with what was erased, or why it was not. The request, and with it the card's name, goes first. */
+export async function answerRequest(
+  folder: string,
+  { id }: EraseRequest,
+  answer: EraseSummary | { readonly problem: string },
+): Promise<void> {
+  await rm(requestPath(folder, id), { force: true })
+  await put(answerPath(folder, id), answer)
+}
+
+/**
+ * The answer, which is then gone; null while there is none.
+ * @throws SluiceError SLUICE_LAKE_DAMAGED when the writer could not erase.
+ */
+export async function takeAnswer(folder: string, id: string): Promise<EraseSummary | null> {
+  const answer = await readJson(answerPath(folder, id))
+  if (answer === null) return null
+  await rm(answerPath(folder, id), { force: true })
+  const erased = parseErased(answer)
+  const { commit, problem } = answer as { readonly commit?: unknown; readonly problem?: unknown }
+  if (erased === null) {
+    throw new SluiceError(
+      'SLUICE_LAKE_DAMAGED',
+      `The writer of the lake could not erase the card: ${typeof problem === 'string' ? problem : 'it gave no reason'}`,
+    )
+  }
+  return summaryOf(erased, commit)
+}
+
+/** Removes answers that nobody has taken. */
+export async function forgetAnswers(folder: string): Promise<void> {
+  for (const name of await namesIn(requestsFolder(folder))) {
+    if (ANSWER_NAME.test(name)) await rm(join(requestsFolder(folder), name), { force: true })
+  }
+}
+
+function summaryOf({ id, reference, files, rows }: ErasedRows, commit: unknown): EraseSummary {
+  return { id, reference, files, rows, commit: typeof commit === 'number' ? commit : null }
+}
+
+function requestsFolder(folder: string): string {
+  return join(folder, LAKE_RECORDS, 'requests')
+}
+
+function requestPath(folder: string, id: string): string {
+  return join(requestsFolder(folder), `erase-${id}.json`)
+}
+
+function answerPath(folder: string, id: string): string {
+  return join(requestsFolder(folder), `erased-${id}.json`)
+}
+
+/** Whole or not at all under its name. */
+async function put(path: string, value: object): Promise<void> {
+  await writeFile(`${path}.new`, `${JSON.stringify(value)}\n`, { mode: FILE_MODE })
+  await syncPath(`${path}.new`)
+  await rename(`${path}.new`, path)
+}
+
+function requestOf(value: unknown): EraseRequest | null {
+  if (typeof value !== 'object' || value === null) return null
+  const { id, card, reference } = value as Partial<Record<keyof EraseRequest, unknown>>
+  if (typeof id !== 'string' || typeof card !== 'string' || card === '') return null
+  return { id, card, reference: typeof reference === 'string' ? reference : null }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (errorCodeOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Null when there is none, or it is no JSON. */
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as unknown
+  } catch (error) {
+    if (error instanceof SyntaxError || errorCodeOf(error) === 'ENOENT') return null
+    throw error
+  }
+}
