@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { skewEvidence } from '../../services/cli/policy/skew-evidence.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { temporaryFolder } from '../support/model-variants.ts'
 import {
@@ -159,4 +160,24 @@ sluice_cascade_sample_total{outcome="different"} ${different}
   )
   // Of another stream, or another policy.
   match(await ask(await page(0, 9_999, 'f'.repeat(64))), /passed +agreement .*manifest\)/)
+})
+
+test('a recomputation that may not read to the end, or finds nothing of the time, is no figure', async (t) => {
+  const { stream } = await decided(t, 'promote-skew')
+  const { brokers, prefix: topicPrefix, codecs } = stream
+  const skewOf = (change: { readonly messagesMax?: number; readonly decidedFromMs?: number }) =>
+    skewEvidence(
+      {
+        ...{ access: { brokers, topicPrefix, codecs }, meter: null, eventAheadMsMax: 1e12 },
+        ...{ messagesMax: 1e6, decidedFromMs: 0, ...change },
+      },
+      t.signal,
+    )
+  const whole = await skewOf({})
+  ok(whole.found !== null && whole.found.compared > 0)
+  strictEqual(whole.found.mismatches, 0)
+  const cut = await skewOf({ messagesMax: 10 })
+  ok('why' in cut && cut.why.includes('more than 10 messages'), JSON.stringify(cut))
+  const later = await skewOf({ decidedFromMs: Date.now() + 1e9 })
+  ok('why' in later && later.why.includes('none of 0 decisions'), JSON.stringify(later))
 })
