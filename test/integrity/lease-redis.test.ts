@@ -27,12 +27,12 @@ import { eventually } from '../support/poll.ts'
 import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 
-/** Blocks by the thresholds of the model, and on features that could not be read as well. */
+/** Blocks by the thresholds of the model, on features that could not be read as well, and whatever other lanes are at. */
 const DARING = `apiVersion: sluice/v1
 name: daring
 match: first
 leaseMinutes: ${LEASE_MS / 60_000}
-allowBlockOn: [degraded]
+allowBlockOn: [degraded, stale]
 `
 /** Of each lane: who pays again, who is confirmed, who is let go, and who has never been blocked. */
 const ROLES = ['again', 'confirmed', 'let-go', 'new', 'newer'] as const
@@ -195,6 +195,7 @@ test('under a policy that lets blocks rest on degraded features the same payment
     return (await scorer.metric('sluice_policy_version', 'role="active"')) === 1
   })
   await pay(of, ['again'], 0)
+  await outputs.until('the first leases', () => outputs.liveLeases.size === LANES.length)
   proxy.cut()
   const without = await pay(of, ['again', 'new'], 5_000)
   strictEqual(degradedIn(without), without.length)
