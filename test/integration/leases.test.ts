@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
-import { draftVariantOf } from '../support/model-variants.ts'
+import { draftVariantOf, temporaryFolder } from '../support/model-variants.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer } from '../support/scorer-process.ts'
@@ -39,6 +39,7 @@ async function setUp(
   const environment = stream.environment({
     SLUICE_MODE: 'enforce',
     SLUICE_MODEL: draftVariantOf(t, 'block-all', BLOCK_ALL).folder,
+    SLUICE_MODEL_STORE: temporaryFolder(t, 'store'),
     SLUICE_LEASE_MS: String(LEASE_MS),
     SLUICE_LEASE_GRACE_MS: '100',
     ...more,
@@ -197,6 +198,12 @@ test('a lease ends once: by event time, by the clock of a quiet lane, by a label
   })
   strictEqual(await scorer.metric('sluice_leases_released_total', 'cause="expired"'), 2)
   strictEqual(await scorer.metric('sluice_leases_extended_total'), 2)
+
+  // What was decided does not depend on any of it.
+  const replayed = await runSluice(['replay', '--all', '--json'], environment)
+  strictEqual(replayed.code, 0, replayed.stderr)
+  const { mismatched, decisions } = JSON.parse(replayed.stdout) as Record<string, number>
+  deepStrictEqual([mismatched, decisions], [0, 4])
 })
 
 test('a person releases a card; who asks again, or for a card that is not blocked, is told', async (t) => {

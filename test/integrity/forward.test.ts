@@ -4,7 +4,7 @@
 // answers a repeat as done, so that the repeats are counted. The control commits an alert before it is sent.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { describe, test, type TestContext } from 'node:test'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import type { Main } from '../support/cli-process.ts'
 import { alertOf, newKey, openAlertStream } from '../support/forwarder.ts'
@@ -70,18 +70,21 @@ function marksBehind(count: number): readonly { readonly number: number; readonl
   })
 }
 
-test('a forwarder that is killed loses nothing, and what it repeats has the same id', async (t) => {
-  const { receiver, faults } = await forwardWithKills(t)
-  deepStrictEqual(faults, [])
-  // Nothing but repeats is refused; and there are some, or the kills hit nothing.
-  deepStrictEqual([...receiver.refused.keys()], ['replayed'])
-})
+// Most of their time goes by until the group takes a killed forwarder for dead, so they run beside each other.
+describe('kills of a forwarder', { concurrency: true }, () => {
+  test('a forwarder that is killed loses nothing, and what it repeats has the same id', async (t) => {
+    const { receiver, faults } = await forwardWithKills(t)
+    deepStrictEqual(faults, [])
+    // Nothing but repeats is refused; and there are some, or the kills hit nothing.
+    deepStrictEqual([...receiver.refused.keys()], ['replayed'])
+  })
 
-test('a forwarder that commits an alert before it is sent loses some by the same kills', async (t) => {
-  const { faults } = await forwardWithKills(t, 'test/support/careless-forwarder.ts')
-  ok(faults.length > 0, 'the control has lost nothing')
-  ok(
-    faults.every((fault) => fault.endsWith('was taken 0 times')),
-    faults[0],
-  )
+  test('a forwarder that commits an alert before it is sent loses some by the same kills', async (t) => {
+    const { faults } = await forwardWithKills(t, 'test/support/careless-forwarder.ts')
+    ok(faults.length > 0, 'the control has lost nothing')
+    ok(
+      faults.every((fault) => fault.endsWith('was taken 0 times')),
+      faults[0],
+    )
+  })
 })

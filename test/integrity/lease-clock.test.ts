@@ -19,23 +19,27 @@ import { startScorer } from '../support/scorer-process.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
-const KILLS = IS_FULL ? 60 : 5
+const KILLS = IS_FULL ? 60 : 4
 const CARDS_OF_LANE = 4
 /** How long after the payments the first of their leases is due, and how far apart they are. */
-const DUE_IN_MS = 900
-const DUE_EVERY_MS = 40
+const DUE_IN_MS = 1_500
+const DUE_EVERY_MS = 100
 /** The kill falls at most this long before or after the first lease is due, with its grace. */
 const KILL_WITHIN_MS = 350
 const GRACE_MS = 100
 /** Event time of a round after that of the one before: far less than a lease, so that no payment ends one. */
-const ROUND_EVENT_MS = 200
+const ROUND_EVENT_MS = 500
 
-/** Pays with new cards of every lane. In the time of the stream nothing more happens, so the clock ends their leases. */
-async function pay(of: LeaseStream, round: number): Promise<void> {
+/**
+ * Pays with new cards of every lane. In the time of the stream nothing more happens, so the clock ends their leases.
+ * Resolves with the time at which the first is due.
+ */
+async function pay(of: LeaseStream, round: number): Promise<number> {
   const cards = LANES.flatMap((lane) =>
     cardsOfLane(lane, (round + 1) * CARDS_OF_LANE).slice(-CARDS_OF_LANE),
   )
-  const sentMs = Date.now() - LEASE_MS + DUE_IN_MS
+  const nowMs = Date.now()
+  const sentMs = nowMs - LEASE_MS + DUE_IN_MS
   const startMs = round * ROUND_EVENT_MS
   await of.pay(
     cards.map((card, index) => ({
@@ -45,6 +49,8 @@ async function pay(of: LeaseStream, round: number): Promise<void> {
     })),
   )
   await of.outputs.until('the blocks', () => of.outputs.isCaughtUp)
+  // The lane's clock goes on from its newest payment.
+  return nowMs + DUE_IN_MS - (CARDS_OF_LANE - 1) * DUE_EVERY_MS
 }
 
 test(`${KILLS} kills around the end of leases in a quiet stream release each card once`, async (t) => {
@@ -54,10 +60,9 @@ test(`${KILLS} kills around the end of leases in a quiet stream release each car
   let hits = 0
   for (let round = 0; round < KILLS; round += 1) {
     const scorer = await startScorer(t, environment)
-    await pay(of, round)
-    const paidMs = Date.now()
-    const killInMs = DUE_IN_MS + GRACE_MS + (random() % (2 * KILL_WITHIN_MS)) - KILL_WITHIN_MS
-    await sleepMs(Math.max(0, paidMs + killInMs - Date.now()))
+    const dueMs = await pay(of, round)
+    const killMs = dueMs + GRACE_MS + (random() % (2 * KILL_WITHIN_MS)) - KILL_WITHIN_MS
+    await sleepMs(Math.max(0, killMs - Date.now()))
     await scorer.end('SIGKILL')
     if (outputs.liveLeases.size > 0) hits += 1
   }

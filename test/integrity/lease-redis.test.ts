@@ -5,11 +5,12 @@
 // control.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { Redis } from 'ioredis'
+import { activated, controlOf, NO_WISH } from '../../services/core/control/wish.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
+import { publishControl } from '../../services/platform/kafka/control-topic.ts'
+import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
 import { audit } from '../support/audit.ts'
 import { bookOf, tableFaults } from '../support/lease-ledger.ts'
 import {
@@ -25,14 +26,13 @@ import { temporaryFolder } from '../support/model-variants.ts'
 import { eventually } from '../support/poll.ts'
 import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { runSluice } from '../support/sluice-command.ts'
 
-/** Blocks by the thresholds of the model, and on features that could not be read as well. */
+/** Blocks by the thresholds of the model, on features that could not be read as well, and whatever other lanes are at. */
 const DARING = `apiVersion: sluice/v1
 name: daring
 match: first
 leaseMinutes: ${LEASE_MS / 60_000}
-allowBlockOn: [degraded]
+allowBlockOn: [degraded, stale]
 `
 /** Of each lane: who pays again, who is confirmed, who is let go, and who has never been blocked. */
 const ROLES = ['again', 'confirmed', 'let-go', 'new', 'newer'] as const
@@ -41,20 +41,23 @@ type Role = (typeof ROLES)[number]
 interface Losing extends LeaseStream {
   readonly proxy: RedisProxy
   readonly redis: Redis
+  /** Where policies are. */
+  readonly store: string
   start(): Promise<ScorerProcess>
 }
 
 async function setUp(t: TestContext, name: string): Promise<Losing> {
+  const store = temporaryFolder(t, 'store')
   const of = await openLeaseStream(t, name, {
     SLUICE_STATE_TIMEOUT_MS: '1000',
-    SLUICE_MODEL_STORE: temporaryFolder(t, 'store'),
+    SLUICE_MODEL_STORE: store,
     // Leases are to end by event time here.
     SLUICE_LEASE_GRACE_MS: '3600000',
   })
   const { redis, redisUrl } = await openDatabase(t, of.stream.redisUrl)
   const proxy = await openRedisProxy(t, redisUrl)
   const environment = { ...of.environment, SLUICE_REDIS_URL: proxy.url }
-  return { ...of, environment, proxy, redis, start: () => startScorer(t, environment) }
+  return { ...of, environment, proxy, redis, store, start: () => startScorer(t, environment) }
 }
 
 function cardsOf(role: Role): readonly string[] {
@@ -111,6 +114,16 @@ async function letGo(of: Losing, cards: Iterable<string>): Promise<void> {
     if (lease !== undefined) await of.release(card, lease.alertId)
   }
   await outputs.until('the releases', () => wanted.every((card) => !outputs.liveLeases.has(card)))
+}
+
+/** Puts a policy in force, all the way up: `sluice policy` would climb step by step. */
+async function enforce({ stream, store }: Losing, text: string): Promise<void> {
+  const { brokers, prefix: topicPrefix, codecs } = stream
+  const policy = addPolicyText(store, text)
+  const ruleset = { version: 1, policy, mode: 'enforce', segmentModes: {}, lists: {} } as const
+  const wish = activated(NO_WISH, addRuleset(store, ruleset))
+  const word = { author: 'test', reason: 'takes the risk', atMs: 1 }
+  await publishControl({ brokers, topicPrefix, codecs }, controlOf(wish, word, 'policy'))
 }
 
 /** Nothing is blocked any more, and the auditor has nothing to say. */
@@ -176,16 +189,13 @@ test('a Redis that is away or emptied takes no lease with it, and gives none', a
 test('under a policy that lets blocks rest on degraded features the same payments open and extend leases', async (t) => {
   const of = await setUp(t, 'lease-daring')
   const { outputs, proxy } = of
-  const file = join(temporaryFolder(t, 'policy'), 'policy.yaml')
-  writeFileSync(file, DARING)
-  const args = ['policy', 'apply', file, '--mode', 'enforce', '--reason', 'a test', '--json']
-  const applied = await runSluice(args, of.environment)
-  strictEqual(applied.code, 0, applied.stderr)
+  await enforce(of, DARING)
   const scorer = await of.start()
   await eventually('the policy is in force', async () => {
     return (await scorer.metric('sluice_policy_version', 'role="active"')) === 1
   })
   await pay(of, ['again'], 0)
+  await outputs.until('the first leases', () => outputs.liveLeases.size === LANES.length)
   proxy.cut()
   const without = await pay(of, ['again', 'new'], 5_000)
   strictEqual(degradedIn(without), without.length)

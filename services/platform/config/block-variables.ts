@@ -10,7 +10,7 @@ export const BLOCK_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer, enforce, replay',
     meaning:
-      'How long a block lasts, from the event time on, in ms. An enforcer that starts reads alerts of this age again: give it the longest lease of any policy.',
+      'How long a block lasts, from the event time on, and how long a fraud label holds the card, from when it was known; in ms. An enforcer that starts reads alerts of this age again: give it the longest lease of any policy.',
     kind: 'integer',
     default: 86_400_000,
     min: 60_000,

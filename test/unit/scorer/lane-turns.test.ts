@@ -59,7 +59,7 @@ function openTurns(alignment: TurnDeps['alignment'] = 'live') {
     written,
     words,
     turns,
-    async look(atMs: number, isIdle = true) {
+    look: async (atMs: number, isIdle = true) => {
       nowMs = START_MS + atMs
       await turns.take(isIdle, PLACE)
     },
