@@ -3,6 +3,7 @@
 import { deepStrictEqual, match, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { ModelThresholds } from '../../../services/cli/backtest/model-thresholds.ts'
+import { ListsOfRows } from '../../../services/cli/backtest/lists-of-rows.ts'
 import { openLakeSource } from '../../../services/cli/backtest/lake-source.ts'
 import { openHistory } from '../../../services/cli/commands/train-history.ts'
 import { eraseFromLake, eraseRequest } from '../../../services/lake/index.ts'
@@ -16,6 +17,7 @@ test('a training and a back-test say what was erased, and have no event of the c
     const source = await openLakeSource({
       ...{ folder, fromMs: -Infinity, endMs: Infinity, asOfMs: null, features: [] },
       thresholds: new ModelThresholds({ store: folder, folders: [], askedBy: [] }),
+      lists: new ListsOfRows({ store: folder, names: [], files: new Map(), fixed: null }),
     })
     await source.close()
     return source.warnings
