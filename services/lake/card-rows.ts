@@ -3,11 +3,11 @@
 // Dead letters have no card. Those of the card's messages are found by the position of a row of the card, and by a
 // sample that shows its token.
 
+import { join } from 'node:path'
 import type { LakeFile, LakeState } from '../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import { sqlText, type DuckDbSession } from '../platform/lake/duckdb.ts'
 import { pathsOf, readFiles } from '../platform/lake/lake-views.ts'
-import { join } from 'node:path'
 
 /** Shorter tokens are not looked for in samples, where they would be found in other words. */
 const SAMPLE_TOKEN_CHARACTERS_MIN = 6

@@ -12,7 +12,7 @@ import { activated } from '../../services/core/control/wish.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../services/platform/provision/local-prometheus.ts'
 import { laneKeys } from '../../services/platform/redis/keys.ts'
-import { isOfAbsentJob, RECORDED_OF_RECEIPTS } from '../support/absent-jobs.ts'
+import { isOfAbsentJob, OF_ABSENT_JOBS, RECORDED_OF_RECEIPTS } from '../support/absent-jobs.ts'
 import {
   committedAlerts,
   committedRules,
@@ -30,11 +30,6 @@ import { openReceiver } from '../support/webhook-receiver.ts'
 const NEEDS_A_PAST = / offset 1w\)/
 /** Of the payments here hardly any is in the sample, and a model of one net has none. */
 const NEEDS_A_SAMPLE = /sluice_cascade_sample_total/
-/** No enforcer runs here, and nobody watches its receipts: test/integration/receipts.test.ts reads these. */
-const NEEDS_AN_ENFORCER =
-  /sluice_(time_to_block|decision_to_block|block_objective|receipts?_|blocks_)/
-/** No lake is written here: test/integration/lake-service.test.ts reads these. */
-const NEEDS_A_LAKE = /sluice_lake_/
 /** Recorded only once a model has served for a week, which even divided is more than an hour. */
 const RECORDED_LATER = new Set(['job:sluice_population_stability:7d'])
 
@@ -120,10 +115,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     await eventually('every query has data', async () => {
       empty = (await emptyQueries(prometheus, boards)).filter(
         (each) =>
-          !NEEDS_A_PAST.test(each) &&
-          !NEEDS_A_SAMPLE.test(each) &&
-          !NEEDS_AN_ENFORCER.test(each) &&
-          !NEEDS_A_LAKE.test(each),
+          !NEEDS_A_PAST.test(each) && !NEEDS_A_SAMPLE.test(each) && !OF_ABSENT_JOBS.test(each),
       )
       return empty.length === 0
     }).catch((error: unknown) => {

@@ -3,6 +3,10 @@
 
 import { listMetrics, type MetricJob } from '../../services/platform/metrics/metric-names.ts'
 
+/** In queries: receipts.test.ts and lake-service.test.ts in test/integration read these. */
+export const OF_ABSENT_JOBS =
+  /sluice_(time_to_block|decision_to_block|block_objective|receipts?_|blocks_|lake_)/
+
 /** Nobody answers with receipts here. */
 export const RECORDED_OF_RECEIPTS = /^job:sluice_block(s_late|_results):/
 const JOBS_ABSENT: ReadonlySet<MetricJob> = new Set([

@@ -132,6 +132,7 @@ const RULES: readonly Rule[] = [
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
       'services/core/control/block-control.ts':
         'how often a control message says breakers were reset',
+      'services/lake/erase-requests.ts': 'requests to erase and their answers, from files',
       'services/core/control/wish.ts': 'what a control message remembers',
       'services/core/policy/policy-lists.ts': 'lists of a store',
       'services/core/policy/ruleset.ts': 'rulesets of a store',

@@ -1,0 +1,45 @@
+// Goal: who reads history from a lake is told what was erased from it.
+
+import { deepStrictEqual, match, ok } from 'node:assert/strict'
+import { test } from 'node:test'
+import { ModelThresholds } from '../../../services/cli/backtest/model-thresholds.ts'
+import { ListsOfRows } from '../../../services/cli/backtest/lists-of-rows.ts'
+import { openLakeSource } from '../../../services/cli/backtest/lake-source.ts'
+import { openHistory } from '../../../services/cli/commands/train-history.ts'
+import { eraseFromLake, eraseRequest } from '../../../services/lake/index.ts'
+import { systemClock } from '../../../services/platform/clock.ts'
+import { decidedLake } from '../../support/decided-lake.ts'
+
+test('a training and a back-test say what was erased, and have no event of the card', async (t) => {
+  const { folder, samples } = await decidedLake(t, { transactions: 200, cards: 20 })
+  const card = samples[0]?.transaction.card ?? ''
+  const warnings = async (): Promise<readonly string[]> => {
+    const source = await openLakeSource({
+      ...{ folder, fromMs: -Infinity, endMs: Infinity, asOfMs: null, features: [] },
+      thresholds: new ModelThresholds({ store: folder, folders: [], askedBy: [] }),
+      lists: new ListsOfRows({ store: folder, names: [], files: new Map(), fixed: null }),
+    })
+    await source.close()
+    return source.warnings
+  }
+  deepStrictEqual(await warnings(), [])
+  ok(!(await openHistory({ lake: folder })).caveat.includes('erasure'))
+
+  const options = { clock: systemClock, onStep: () => undefined }
+  await eraseFromLake(
+    { folder, request: eraseRequest(card, null), ...options },
+    new AbortController().signal,
+  )
+  const count = samples.filter(({ transaction }) => transaction.card === card).length
+  const said = new RegExp(`^1 erasure has taken ${count} transactions, ${count} decisions and `)
+  match((await warnings())[0] ?? '', said)
+  const { caveat, events } = await openHistory({ lake: folder })
+  ok(caveat.includes(`1 erasure has taken ${count} transactions`), caveat)
+  let transactions = 0
+  for await (const event of events) {
+    if (event.kind !== 'transaction') continue
+    transactions += 1
+    ok(event.transaction.card !== card)
+  }
+  deepStrictEqual(transactions, samples.length - count)
+})
