@@ -99,6 +99,8 @@ COPY package.json ./
 COPY schemas schemas
 COPY models models
 COPY infra/docker/healthcheck.mjs infra/docker/
+# A new volume that is mounted here takes the rights of this folder, so that the user below may write a lake into it.
+RUN mkdir -m 1777 lake
 LABEL org.opencontainers.image.title="sluice" \
   org.opencontainers.image.description="Real-time fraud detection on a stream of card transactions" \
   org.opencontainers.image.version="0.1.0" \

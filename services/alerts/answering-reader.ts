@@ -12,9 +12,10 @@ import {
   type CommittedMessages,
   type CommittedReaderOptions,
 } from '../platform/kafka/committed-reader.ts'
+import { coordinatorRefusal } from '../platform/kafka/coordinator-refusal.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
-import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
+import { explainKafka, kafkaAway, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import {
   openLaneTransactions,
   type InputOffset,
@@ -52,13 +53,16 @@ export interface AnsweringReader extends Closable {
   readonly isCaughtUp: boolean
   /** True for a message that was answered before the start: it rebuilds what is kept, and gets no second answer. */
   isAnswered(topic: string, partition: number, offset: number): boolean
-  /** Commits answers to a batch together with its end. @throws SluiceError SLUICE_COMMIT_UNKNOWN */
+  /**
+   * Commits answers to a batch together with its end. @throws SluiceError SLUICE_COMMIT_UNKNOWN, or SLUICE_ACCESS_DENIED
+   * when a right is missing.
+   */
   answer(
     batch: CommittedMessages,
     answers: readonly TopicMessages[],
     metadata?: string,
   ): Promise<void>
-  /** Commits what no message asked for. @throws SluiceError SLUICE_COMMIT_UNKNOWN */
+  /** Commits what no message asked for. @throws SluiceError as `answer`. */
   tell(answers: readonly TopicMessages[], metadata: string): Promise<void>
   /**
    * Hands over batches, one at a time, until the signal comes. `onCaughtUp` is called once.
@@ -97,7 +101,8 @@ export async function openAnsweringReader(
     return new Reader(options, topics, plan, transactions)
   } catch (error) {
     await transactions?.close()
-    throw (await explainKafka(options, error)) ?? kafkaAway(options, error) ?? error
+    const refusal = coordinatorRefusal(kafka, error) ?? (await explainKafka(options, error))
+    throw refusal ?? kafkaAway(options, error) ?? error
   } finally {
     await admin.disconnect().catch(() => undefined)
   }
@@ -122,8 +127,8 @@ class Reader implements AnsweringReader {
   readonly #plan: ResumePlan
   readonly #progress: ResumeProgress
   readonly #first: readonly string[]
-  /** Batches that wait for the first topics, with what fetches on. */
-  #held: { readonly batch: CommittedMessages; readonly goOn: () => void }[] = []
+  /** Batches that wait for the first topics, with what fetches on, and up to where each has been read. */
+  #held: { readonly batch: CommittedMessages; readonly goOn: () => void; next: number }[] = []
   readonly #transactions: LaneTransactions
   /** What is committed of each partition, so that metadata can be written without going on. */
   readonly #committed: Map<string, number>
@@ -202,10 +207,12 @@ class Reader implements AnsweringReader {
       topics: this.#topics,
       startAt: this.#plan.startAt,
       onAdvance: (topic, partition, next) => {
-        const isHeld = this.#held.some(
+        const held = this.#held.find(
           ({ batch }) => batch.topic === topic && batch.partition === partition,
         )
-        if (!isHeld) this.#progress.advance(topic, partition, next)
+        if (held === undefined) this.#progress.advance(topic, partition, next)
+        // Behind its messages there may be the end of a transaction, which comes to nobody again.
+        else held.next = Math.max(held.next, next)
         look()
       },
     }
@@ -213,7 +220,8 @@ class Reader implements AnsweringReader {
       reading,
       (batch, pause) => {
         if (this.#hasReadFirst || this.#first.includes(batch.topic)) return take(batch)
-        this.#held.push({ batch, goOn: pause() })
+        const next = Number(batch.messages.at(-1)?.offset ?? -1) + 1
+        this.#held.push({ batch, goOn: pause(), next })
         return undefined
       },
       AbortSignal.any([signal, failed.signal]),
@@ -232,10 +240,10 @@ class Reader implements AnsweringReader {
   ): Promise<void> {
     const held = this.#held
     this.#held = []
-    for (const { batch, goOn } of held) {
+    for (const entry of held) {
+      const { batch, goOn } = entry
       await take(batch)
-      const next = Number(batch.messages.at(-1)?.offset ?? -1) + 1
-      this.#progress.advance(batch.topic, batch.partition, next)
+      this.#progress.advance(batch.topic, batch.partition, entry.next)
       goOn()
     }
     look()
@@ -246,7 +254,12 @@ class Reader implements AnsweringReader {
   }
 
   #commit(answers: readonly TopicMessages[], offset: InputOffset): Promise<void> {
-    const next = this.#last.then(() => this.#transactions.commit(answers, [offset]))
+    const next = this.#last
+      .then(() => this.#transactions.commit(answers, [offset]))
+      .catch((error: unknown) => {
+        // Said by name: what helps is a right, not another start.
+        throw kafkaRefusal(error) ?? error
+      })
     this.#last = next.catch(() => undefined)
     return next
   }

@@ -135,7 +135,7 @@ test('a scorer decides with the rights of its list, and needs each of them', asy
     controlOf(NO_WISH, { author: 'test', reason: 'no change', atMs: 1 }),
   )
   await endLeases()
-  // Nothing is blocked here, so that leases may be written is not asked for.
+  // Nothing is blocked here: that leases may be written is asked for in secure-decisions.test.ts.
   const rights = rightsOf('scorer', PREFIX, GROUP).filter(
     ({ resourceName, operation }) =>
       resourceName !== topicName(PREFIX, 'leases') || operation !== kafkajs.AclOperationTypes.WRITE,

@@ -31,6 +31,8 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceReceiptsRefused: 'what the watch counts is in test/integration/receipts.test.ts',
   SluiceReceiptsNotFollowed:
     'a watch that is started again is in test/integration/receipts.test.ts',
+  SluiceForwarderAway: 'a killed forwarder is in test/integrity/forward.test.ts',
+  SluiceCasesNotServed: 'an endpoint that is started again is in test/integration/labels.test.ts',
   SluiceLakeWriterAway: 'a writer that is killed is in test/integrity/lake.test.ts',
   SluiceLakeBehind: 'its limit is a quarter of an hour, however times are divided',
   SluiceLakeChecksFailing: 'a batch that fails is in test/integration/lake-service.test.ts',

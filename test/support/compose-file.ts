@@ -32,6 +32,7 @@ export interface ComposeService {
   readonly privileged?: boolean
   readonly ports?: readonly string[]
   readonly volumes?: readonly string[]
+  readonly secrets?: readonly string[]
   readonly tmpfs?: readonly string[]
   readonly restart?: string
   readonly stop_grace_period?: string
@@ -43,6 +44,7 @@ export interface ComposeFile {
   readonly name: string
   readonly services: Readonly<Record<string, ComposeService>>
   readonly volumes: Readonly<Record<string, unknown>>
+  readonly secrets: Readonly<Record<string, { readonly file: string }>>
 }
 
 const COMPOSE_FILE = join(import.meta.dirname, '../../docker-compose.yml')
@@ -54,7 +56,9 @@ export function composeText(): string {
 
 /** The file as Compose sees it in an environment. */
 export function readCompose(env: Readonly<Record<string, string>> = {}): ComposeFile {
-  return withValues(parse(composeText(), { merge: true }), env) as ComposeFile
+  // Its services repeat parts by alias more often than a file of strangers may.
+  const file: unknown = parse(composeText(), { merge: true, maxAliasCount: -1 })
+  return withValues(file, env) as ComposeFile
 }
 
 /** Puts variables into every text. @throws Error for one without a default, which would warn and be empty. */

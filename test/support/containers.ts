@@ -41,7 +41,7 @@ export function composeService(
   readonly environment: Readonly<Record<string, string>>
 } {
   const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')
-  const { services } = parse(text, { merge: true }) as {
+  const { services } = parse(text, { merge: true, maxAliasCount: -1 }) as {
     readonly services: Readonly<Record<string, ComposeService | undefined>>
   }
   const service = services[name]

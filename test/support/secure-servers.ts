@@ -30,6 +30,12 @@ const KAFKA_USERS = [
   'trainer',
   'topics',
   'operator',
+  'enforcer',
+  'receipts',
+  'analyst',
+  'forward',
+  'lake',
+  'skew',
 ] as const
 const REDIS_USERS = ['admin', 'scorer', 'doctor', 'cleaner'] as const
 

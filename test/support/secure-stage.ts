@@ -31,12 +31,12 @@ export const RETRY = { initialRetryTime: 20, maxRetryTime: 200, retries: 6 } as 
 const ROOT = join(import.meta.dirname, '../..')
 const ROLES = ['scorer', 'producer', 'labels-writer', 'subscriber', 'trainer', 'topic-admin']
 
-/** Starts the servers and grants what infra/security/ lists. */
-export async function openSecureStage(): Promise<SecureStage> {
+/** Starts the servers and grants these roles what infra/security/ lists. */
+export async function openSecureStage(roles: readonly string[] = ROLES): Promise<SecureStage> {
   const servers = await openSecureServers()
   const stage = new SecureStage(servers, createCodecs(await new FileRegistry().load()))
   await stage.admin.connect()
-  for (const role of ROLES) await grant(stage.admin, rightsOf(role, PREFIX, GROUP))
+  for (const role of roles) await grant(stage.admin, rightsOf(role, PREFIX, GROUP))
   return stage
 }
 

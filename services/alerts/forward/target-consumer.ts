@@ -108,6 +108,11 @@ export class TargetConsumer implements Closable {
         await payload.heartbeat()
       },
     })
+    // Closed while it joined, as after a refusal: a timer that begins now would be ended by nobody.
+    if (this.#isClosing) {
+      await consumer.disconnect()
+      return
+    }
     this.#timer = setInterval(() => {
       this.observe()
       void this.#commit()

@@ -39,7 +39,8 @@ export const SCORING_VARIABLES = {
   },
   SLUICE_SCHEMA_REGISTRY_URL: {
     ...STREAM,
-    readBy: 'scorer, alerts, producer, skew, enforce, receipts, cases, queue, label, forwarder',
+    readBy:
+      'scorer, alerts, producer, skew, enforce, receipts, cases, queue, label, forwarder, lake',
     meaning:
       "Schema registry with Confluent's API. Without it, ids come from `schemas/registry.json`.",
     kind: 'text',

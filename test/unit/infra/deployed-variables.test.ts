@@ -15,6 +15,11 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   'scorer-gpu': ['scorer'],
   alerts: ['alerts'],
   skew: ['skew'],
+  enforcer: ['enforce'],
+  receipts: ['receipts'],
+  cases: ['cases'],
+  forwarder: ['forwarder'],
+  lake: ['lake'],
   producer: ['producer', 'produce'],
   load: ['producer', 'produce'],
   topics: ['topics', 'producer'],
@@ -70,7 +75,10 @@ interface Deployed {
 }
 
 function deployedByKubernetes(overlay: string): readonly Deployed[] {
-  const manifests = renderKustomization(join(ROOT, 'infra/kubernetes/overlays', overlay))
+  const manifests = [
+    ...renderKustomization(join(ROOT, 'infra/kubernetes/overlays', overlay)),
+    ...renderKustomization(join(ROOT, 'infra/kubernetes/optional')),
+  ]
   const configMaps = new Map(
     manifests
       .filter(({ kind }) => kind === 'ConfigMap')

@@ -28,9 +28,21 @@ interface StrimziRight {
 }
 
 /** Users of the manifests by the role whose work they do. */
-const USERS = { scorer: 'sluice-scorer', subscriber: 'sluice-alerts', 'skew-meter': 'sluice-skew' }
+const USERS = {
+  scorer: 'sluice-scorer',
+  subscriber: 'sluice-alerts',
+  'skew-meter': 'sluice-skew',
+  enforcer: 'sluice-enforcer',
+  'receipts-watch': 'sluice-receipts',
+  analyst: 'sluice-cases',
+  forwarder: 'sluice-forward',
+  lake: 'sluice-lake',
+}
 
-const manifests = renderKustomization(join(ROOT, 'infra/kubernetes/overlays/cpu'))
+const manifests = [
+  ...renderKustomization(join(ROOT, 'infra/kubernetes/overlays/cpu')),
+  ...renderKustomization(join(ROOT, 'infra/kubernetes/optional')),
+]
 const users = readManifests(join(ROOT, 'infra/kubernetes/examples/strimzi/kafka-users.yaml'))
 
 function rightsOf(role: string): readonly Right[] {
@@ -71,6 +83,23 @@ function missingOf(role: string, user: Manifest): readonly string[] {
     .map(({ resource, name, operations }) => `${operations.join(', ')} ${resource} ${name}`)
 }
 
+/** Rights of a user that its role does not have. To look at what may be read or written is part of that. */
+function needlessOf(role: string, user: Manifest): readonly string[] {
+  const granted = at<readonly StrimziRight[]>(user, 'spec', 'authorization', 'acls')
+  return granted.flatMap(({ resource, operations }) => {
+    const { type, name = '', patternType = 'literal' } = resource
+    const pattern = patternType === 'prefix' ? 'PREFIXED' : 'LITERAL'
+    const needed = rightsOf(role)
+      .filter((right) => plain(right.resource) === plain(type))
+      .filter((right) => right.name === name && right.pattern === pattern)
+      .flatMap((right) => right.operations.map(plain))
+    return operations
+      .filter((each) => !(needed.length > 0 && each === 'Describe'))
+      .filter((each) => !needed.includes(plain(each)))
+      .map((each) => `${each} ${type} ${name}`)
+  })
+}
+
 for (const [role, name] of Object.entries(USERS)) {
   test(`the Strimzi user ${name} has every right of the role ${role}`, () => {
     ok(rightsOf(role).length > 0)
@@ -82,13 +111,31 @@ for (const [role, name] of Object.entries(USERS)) {
     const changed = { ...user, spec: { authorization: { acls: lesser } } } as unknown as Manifest
     ok(missingOf(role, changed).length > 0)
   })
+
+  test(`the Strimzi user ${name} has no right beyond the role ${role}`, () => {
+    const user = one(users, 'KafkaUser', name)
+    deepStrictEqual(needlessOf(role, user), [])
+    const acls = at<readonly StrimziRight[]>(user, 'spec', 'authorization', 'acls')
+    const wider = [
+      ...acls,
+      { resource: { type: 'topic', name: 'leases' }, operations: ['Delete'] },
+      { resource: { type: 'group', name: 'sluice-', patternType: 'prefix' }, operations: ['Read'] },
+    ]
+    const changed = { ...user, spec: { authorization: { acls: wider } } } as unknown as Manifest
+    deepStrictEqual(needlessOf(role, changed), ['Delete topic leases', 'Read group sluice-'])
+  })
 }
 
-test('scorer, subscriber and skew meter run the commands that Compose runs', () => {
+test('what goes on running runs the commands that Compose runs', () => {
   const { services } = readCompose()
-  for (const name of ['scorer', 'alerts', 'skew']) {
-    const pod = podsOf(manifests).find(({ owner }) => owner === `sluice-${name}`)
-    deepStrictEqual(pod?.spec.containers[0]?.args, services[name]?.command)
+  const running = podsOf(manifests).flatMap(({ spec }) => spec.containers)
+  ok(running.length >= 9)
+  for (const { name, args } of running.filter((each) => each.name !== 'topics')) {
+    // Secrets are mounted elsewhere.
+    const expected = services[name]?.command?.map((word) =>
+      word === '/run/secrets/forward-targets' ? '/etc/sluice/forward/targets.yaml' : word,
+    )
+    deepStrictEqual(args, expected, name)
   }
 })
 
@@ -98,17 +145,18 @@ test('whatever has metrics is a job of the committed Prometheus, too', () => {
     readonly scrape_configs: readonly { readonly job_name: string }[]
   }
   const jobs = scraped.map(({ job_name: name }) => name)
-  const [selected] = at<readonly { readonly values: readonly string[] }[]>(
-    one(manifests, 'PodMonitor', 'sluice'),
-    'spec',
-    'selector',
-    'matchExpressions',
-  )
-  for (const name of selected?.values ?? []) ok(jobs.includes(name), name)
-  strictEqual(
-    at(one(manifests, 'PodMonitor', 'sluice'), 'spec', 'jobLabel'),
-    'app.kubernetes.io/name',
-  )
+  for (const monitor of ['sluice', 'sluice-optional']) {
+    const manifest = one(manifests, 'PodMonitor', monitor)
+    const [selected] = at<readonly { readonly values: readonly string[] }[]>(
+      manifest,
+      'spec',
+      'selector',
+      'matchExpressions',
+    )
+    ok(selected !== undefined && selected.values.length > 0)
+    for (const name of selected.values) ok(jobs.includes(name), name)
+    strictEqual(at(manifest, 'spec', 'jobLabel'), 'app.kubernetes.io/name')
+  }
 })
 
 test('the skew meter reads Kafka and nothing else, one at a time', () => {

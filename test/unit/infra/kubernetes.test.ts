@@ -300,8 +300,9 @@ test('the Strimzi examples have a user for every login of the manifests', () => 
   const users = readManifests(join(FOLDER, 'examples/strimzi/kafka-users.yaml')).map(
     ({ metadata }) => metadata.name,
   )
-  const logins = podsOf(rendered.cpu).flatMap(({ spec }) =>
-    spec.containers.map((each) => environment(rendered.cpu, each)['SLUICE_KAFKA_SASL_USERNAME']),
+  const all = [...rendered.cpu, ...renderKustomization(join(FOLDER, 'optional'))]
+  const logins = podsOf(all).flatMap(({ spec }) =>
+    spec.containers.map((each) => environment(all, each)['SLUICE_KAFKA_SASL_USERNAME']),
   )
   const keda = at<readonly JsonObject[]>(
     one(rendered.cpu, 'TriggerAuthentication', 'sluice-keda'),
