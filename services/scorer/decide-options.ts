@@ -35,5 +35,7 @@ export interface DecideOptions {
   readonly usual: readonly number[]
   /** The large net of a cascade; null when the model is one net. */
   readonly verify: VerifyOptions | null
+  /** Whether the payments before each are kept, for a cascade in the shadow. */
+  readonly keepsSequences: boolean
   readonly score: (rows: Float64Array, rowCount: number) => Promise<Float64Array> | Float64Array
 }

@@ -3,6 +3,7 @@
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
 import { outcomeOfStored, storedOutcomeOf } from '../core/decision/decide.ts'
+import { SEQUENCE_LENGTH, writeSequence } from '../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { CardLookup, LaneState } from '../core/features/fold-state.ts'
 import type { LaneFold } from '../core/features/lane-fold.ts'
@@ -38,6 +39,8 @@ export interface DecidedBatch {
   readonly alerted: readonly Transaction[]
   /** What leases, breaker and budgets make of it; also has the alerts of above, among others. */
   readonly blocks: BlocksOutput
+  /** Per first decision, SEQUENCE_LENGTH numbers (see writeSequence); null when not kept, or without state. */
+  readonly sequences: Float64Array | null
   /** Per decision, the amount in minor units of the reference currency. */
   readonly amountsMinor: readonly number[]
   /** Per decision, its transaction. */
@@ -97,6 +100,7 @@ export async function decideBatch(
   return {
     ...recorded,
     ...withRevisions(batch, revisions),
+    sequences: options.keepsSequences && state !== null ? sequencesOf(batch.rows, state) : null,
     blocks: blocks.take(options),
     transactions: [
       ...batch.rows.map(({ transaction }) => transaction),
@@ -188,6 +192,17 @@ function outcomesOfLabelled(
     met.push({ label, outcome: outcomeOfStored(stored) })
   }
   return met
+}
+
+/** What each card had done before its row, as a large net reads it. */
+function sequencesOf(rows: FoldedBatch['rows'], state: Pick<LaneState, 'card'>): Float64Array {
+  const sequences = new Float64Array(rows.length * SEQUENCE_LENGTH)
+  for (const [index, { transaction, offset }] of rows.entries()) {
+    const { id, card, eventTimeMs } = transaction
+    const at = index * SEQUENCE_LENGTH
+    writeSequence(state.card(card), eventTimeMs, referenceOf(id), offset, sequences, at)
+  }
+  return sequences
 }
 
 /** Rows, states and amounts of first decisions, with those of revisions after them. */

@@ -117,6 +117,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       const held = models.take()
       const decide = decideOptions(config, held, streamId, topics.transactions, {
         ...{ partition, partitionCount, breakerResets: words.breakerResets },
+        keepsSequences: models.keepsSequences,
       })
       return heldOutput(models, held, { codecs, topics, decide })
     },
@@ -234,7 +235,7 @@ function decideOptions(
   { model, policy }: Serving,
   streamId: string,
   topic: string,
-  lane: Pick<DecideOptions, 'partition' | 'partitionCount' | 'breakerResets'>,
+  lane: Pick<DecideOptions, 'partition' | 'partitionCount' | 'breakerResets' | 'keepsSequences'>,
 ): DecideOptions {
   const { digest, version, usual } = model.info
   const { alignment } = config

@@ -14,7 +14,6 @@ import {
   digestOfFolder,
   RELEASED_MODEL,
   temporaryFolder,
-  draftVariantOf,
   variantOf,
 } from '../support/model-variants.ts'
 import { followOutputs, type Outputs, type SeenBlock } from '../support/outputs.ts'
@@ -249,11 +248,15 @@ test('scorers that are killed while models change lose nothing, and each block s
 test('a shadow judges what is decided, without effect, and labels are held against both', async (t) => {
   const setup = await setUp(t, 'shadow')
   const { stream, outputs } = setup
-  // A shadow is judged by its draft alone, so both are models of one net here.
-  const released = draftVariantOf(t, 'draft', LAX)
-  const variant = draftVariantOf(t, 'strict', STRICT)
+  // Both are cascades of the same nets, so the shadow's scores are those that decide, the large net's among them.
+  const released = variantOf(t, 'lax', LAX)
+  const variant = variantOf(t, 'strict', STRICT)
   await model(setup, 'shadow', variant.folder, '--reason', 'compare')
-  const scorer = await startScorer(t, { ...setup.environment, SLUICE_MODEL: released.folder })
+  const scorer = await startScorer(t, {
+    ...setup.environment,
+    SLUICE_MODEL: released.folder,
+    SLUICE_VERIFY_TIMEOUT_MS: '10000',
+  })
   // Few cards and long enough for labels to come back.
   await stream.send(await simulatedEvents(6_000))
   await outputs.readToEnd()
@@ -265,6 +268,10 @@ test('a shadow judges what is decided, without effect, and labels are held again
     return (await scorer.metric('sluice_shadow_rows_total')) >= scored.length
   })
   strictEqual(await scorer.metric('sluice_shadow_outcomes_total'), scored.length)
+  ok(
+    decisions.some(({ marks }) => marks.includes('verified')),
+    'the large net decided some',
+  )
   // On the same scores: what the stricter thresholds would have alerted.
   const alerted = scored.filter(({ score }) => (score ?? 0) >= STRICT.flag).length
   const agreed = await scorer.metric('sluice_shadow_outcomes_total', 'shadow="approve"')

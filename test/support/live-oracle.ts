@@ -220,6 +220,7 @@ function optionsOf(
     policyVersion: 0,
     usual,
     verify: model.verifier === null ? null : { verifier: model.verifier, timeoutMs: Infinity },
+    keepsSequences: false,
     score: (rows, rowCount) => model.score(rows, rowCount),
   }
 }

@@ -122,12 +122,6 @@ export class ModelSwitch implements Closable {
     telemetry.modelServes('shadow', model.info)
     const { version: modelVersion, digest } = model.info
     log.info({ modelVersion, digest }, 'A model runs in the shadow.')
-    if (model.verifier !== null) {
-      log.warn(
-        { modelVersion, digest },
-        'The model in the shadow is a cascade: it is judged by its draft alone, which alerts more than the whole does.',
-      )
-    }
   }
 }
 

@@ -99,6 +99,11 @@ export class ScorerModels implements Closable {
     return this.#served.take()
   }
 
+  /** Whether the model in the shadow reads the payments before each. */
+  get keepsSequences(): boolean {
+    return this.#shadow.keepsSequences
+  }
+
   /** Lets the shadows and the meter of drift see a batch that is committed. Never waits. */
   committed(decided: DecidedBatch, policy: Policy): void {
     this.#shadow.offer(decided, policy.policy)

@@ -6,7 +6,7 @@ import { marksShown } from '../../core/decision/marks-shown.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import { referenceOf } from '../../core/reference.ts'
-import { CASCADE_MARKS } from '../../core/scoring/cascade.ts'
+import { CASCADE_MARKS, type CascadeMark } from '../../core/scoring/cascade.ts'
 import { KeptSample } from '../../core/scoring/kept-sample.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { DecisionRecord, Outcome } from '../../core/wire/records.ts'
@@ -18,6 +18,7 @@ import type { DecidedBatch } from '../micro-batch.ts'
 import { RowInput } from '../rule-batch.ts'
 import { ShadowQueue } from '../shadow-queue.ts'
 import type { ShadowSlot } from './model-switch.ts'
+import { scoreShadow, type ShadowRows, type ShadowScores } from './shadow-cascade.ts'
 
 /** Rows that may wait, over all lanes: some seconds of a busy scorer. */
 export const SHADOW_ROWS_MAX = 16_384
@@ -37,14 +38,12 @@ interface Judged {
 }
 
 /** A batch that waits: rows one after the other, and labels that came with it. */
-interface Waiting {
-  readonly rows: Float64Array
+interface Waiting extends ShadowRows {
   readonly states: Uint8Array
   readonly decisions: readonly DecisionRecord[]
   readonly transactions: DecidedBatch['transactions']
   /** What decided: the shadow's scores are ruled by it, too. */
   readonly policy: CompiledPolicy
-  readonly amountsMinor: readonly number[]
   readonly labels: DecidedBatch['labelled']
 }
 
@@ -86,6 +85,11 @@ export class ShadowScorer implements ShadowSlot, Closable {
     return this.#model?.info.digest ?? null
   }
 
+  /** Whether batches must bring the payments before each: what is set meanwhile does without until the next one. */
+  get keepsSequences(): boolean {
+    return this.#model !== null && this.#model.verifier !== null
+  }
+
   /** Takes over the model, which is closed when another one comes. What the last one judged is forgotten. */
   set(model: ScoringModel | null): void {
     if (this.#model !== null) this.#retired.push(this.#model)
@@ -105,17 +109,15 @@ export class ShadowScorer implements ShadowSlot, Closable {
   /** Takes copies: the lane goes on with its arrays. */
   offer(decided: DecidedBatch, policy: CompiledPolicy): void {
     if (this.#model === null) return
-    const { decisions, features, states, amountsMinor, transactions, labelled: labels } = decided
+    const { decisions, features, states, sequences, amountsMinor, transactions } = decided
     const count = decisions.length
     if (!this.#queue.hasRoomFor(count)) {
       this.#options.telemetry.shadowDropped(count)
       return
     }
     const rows = features.slice(0, count * FEATURE_COUNT)
-    this.#queue.push(
-      { rows, states: states.slice(), decisions, amountsMinor, labels, transactions, policy },
-      count,
-    )
+    const copies = { rows, states: states.slice(), sequences, labels: decided.labelled }
+    this.#queue.push({ ...copies, decisions, amountsMinor, transactions, policy }, count)
   }
 
   async close(): Promise<void> {
@@ -138,36 +140,35 @@ export class ShadowScorer implements ShadowSlot, Closable {
     if (model === null) return
     if (from === 0) this.#meetLabels(waiting)
     try {
-      const slice = waiting.rows.subarray(from * FEATURE_COUNT, to * FEATURE_COUNT)
-      const scores = to === from ? [] : await model.score(slice, to - from)
+      const scored = await scoreShadow(model, waiting, from, to)
       // Another model has come meanwhile: these scores are of the one before it.
       if (this.#model !== model || !isWanted()) return
       const { info } = model
       const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
-      this.#judge(waiting, from, scores, thresholds)
+      this.#judge(waiting, from, scored, thresholds)
     } finally {
       this.#closeRetired()
     }
   }
 
-  #judge(waiting: Waiting, from: number, found: ArrayLike<number>, thresholds: Thresholds): void {
+  #judge(waiting: Waiting, from: number, found: ShadowScores, thresholds: Thresholds): void {
     const { telemetry } = this.#options
     const scores = { active: [] as number[], shadow: [] as number[] }
     const pairs: Outcomes[] = []
     let notScored = 0
-    for (let index = 0; index < found.length; index += 1) {
+    for (const [index, score] of found.scores.entries()) {
       const row = from + index
       const decision = waiting.decisions[row]
       // A duplicate is not judged, and a revision is of a transaction that was judged before.
       if (decision === undefined || decision.duplicateOfOffset !== null || decision.revision > 0) {
         continue
       }
-      const score = found[index] ?? NaN
       if (!isScore(score) || decision.score === null) {
         notScored += 1
         continue
       }
-      const shadow = outcomeOfShadow(waiting, row, decision, score, thresholds)
+      const mark = found.marks[index] ?? null
+      const shadow = outcomeOfShadow(waiting, row, decision, score, mark, thresholds)
       const outcomes = { active: decision.outcome, shadow }
       scores.active.push(decision.score)
       scores.shadow.push(score)
@@ -203,13 +204,15 @@ function outcomeOfShadow(
   row: number,
   decision: DecisionRecord,
   score: number,
+  mark: CascadeMark | null,
   thresholds: Thresholds,
 ): Outcome {
   const transaction = transactions[row]
   if (transaction === undefined) return decision.outcome
   const marks = marksShown(decision.marks).filter(
-    (mark) => !CASCADE_MARKS.some((own) => own === mark),
+    (shown) => !CASCADE_MARKS.some((own) => own === shown),
   )
+  if (mark !== null) marks.push(mark)
   const input = new RowInput(
     ...([transaction, rows, states, row, score] as const),
     ...([amountsMinor[row] ?? 0, thresholds, marks] as const),

@@ -29,6 +29,7 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
   alertsPerDayMax: null,
   usual: FEATURE_NAMES.map(() => 0),
   verify: null,
+  keepsSequences: false,
   score: (rows, rowCount) =>
     Float64Array.from(
       { length: rowCount },

@@ -1,4 +1,5 @@
-// The shadow on real models: the released one decides, a copy with other thresholds runs beside it.
+// The shadow on real models: the draft of the released one decides, a copy with other thresholds runs beside it. Cascades:
+// shadow-cascade.test.ts.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -15,7 +16,7 @@ import { openScoringModel } from '../../../../services/platform/tensorflow/scori
 import { noBlocks } from '../../../../services/scorer/lane-blocks.ts'
 import type { DecidedBatch } from '../../../../services/scorer/micro-batch.ts'
 import { SHADOW_ROWS_MAX, ShadowScorer } from '../../../../services/scorer/models/shadow-scorer.ts'
-import { RELEASED_MODEL, variantOf } from '../../../support/model-variants.ts'
+import { draftVariantOf, RELEASED_MODEL } from '../../../support/model-variants.ts'
 import { eventually } from '../../../support/poll.ts'
 import { DECIDE_BY_AMOUNT } from '../decide-by-amount.ts'
 import { fullTransaction } from '../../core/wire/samples.ts'
@@ -35,7 +36,7 @@ async function setUp(t: TestContext) {
   const log = openLogger('test', 'silent', 'json')
   const shadow = new ShadowScorer({ telemetry, log })
   t.after(() => shadow.close())
-  const { folder } = variantOf(t, 'strict', STRICT)
+  const { folder } = draftVariantOf(t, 'strict', STRICT)
   shadow.set(await openScoringModel({ folder, backend: 'cpu' }))
   const active = await openScoringModel({ folder: RELEASED_MODEL, backend: 'cpu' })
   t.after(() => {
@@ -78,6 +79,7 @@ function decidedOf(scores: Float64Array, thresholds: { flag: number; block: numb
     decisions,
     features: golden.rows,
     states: new Uint8Array(golden.rows.length),
+    sequences: null,
     alerts: [],
     alerted: [],
     amountsMinor: decisions.map(() => 1_000),
