@@ -4,6 +4,7 @@
 
 import {
   beginSearch,
+  contenders,
   COUNTERFACTUAL_ROUNDS,
   isMilder,
   jointChange,
@@ -62,33 +63,65 @@ function searchesOf(
     .slice(0, SEARCHES_MAX)
 }
 
+/** Asks only what decides: nothing twice, as between the few whole values of a count, and no search that has lost. */
 async function narrow(
   explained: readonly Explained[],
   begun: readonly (readonly FlipSearch[])[],
   options: Options,
 ): Promise<readonly (readonly FlipSearch[])[]> {
   let searches = begun
+  const answers = begun.map(
+    (of) => new Map(of.map((each) => [keyOf(each, each.usual), each.answer])),
+  )
   for (let round = 0; round < COUNTERFACTUAL_ROUNDS; round += 1) {
+    const asked = searches.map((of, position) => unanswered(of, answers[position]))
     const rows = explained.flatMap(({ row, verified }, position) =>
-      (searches[position] ?? []).flatMap((each) =>
-        trialsOf(each).map((part): ChangedRow => {
-          return { row, verified, changes: [changeAt(each, part)] }
-        }),
-      ),
-    )
-    if (rows.length === 0) break
-    const scores = (await scoreChanged(rows, options)).values()
-    searches = explained.map((of, position) =>
-      (searches[position] ?? []).map((each) => {
-        const trials = trialsOf(each)
-        const answers = trials.map((part) =>
-          answerOf(of, [changeAt(each, part)], scores.next().value ?? NaN),
-        )
-        return narrowed(each, of.outcome, trials, answers)
+      [...(asked[position]?.values() ?? [])].map((change): ChangedRow => {
+        return { row, verified, changes: [change] }
       }),
     )
+    if (rows.length > 0) {
+      const scores = (await scoreChanged(rows, options)).values()
+      for (const [position, of] of explained.entries()) {
+        for (const [key, change] of asked[position] ?? []) {
+          answers[position]?.set(key, answerOf(of, [change], scores.next().value ?? NaN))
+        }
+      }
+    }
+    searches = explained.map(({ outcome }, position) => {
+      const known = answers[position]
+      const further = (searches[position] ?? []).map((each) => {
+        const trials = trialsOf(each)
+        const found = trials.map((part) => known?.get(keyOf(each, valueAt(each, part))) ?? UNSCORED)
+        return narrowed(each, outcome, trials, found)
+      })
+      return contenders(further)
+    })
   }
   return searches
+}
+
+/** Never asked for: what is tried has been answered. */
+const UNSCORED: Answer = { score: NaN, outcome: 'block' }
+
+/** What the searches of a row try next and nobody has answered, by key. */
+function unanswered(
+  searches: readonly FlipSearch[],
+  answers: ReadonlyMap<string, Answer> | undefined,
+): ReadonlyMap<string, Change> {
+  const asked = new Map<string, Change>()
+  for (const each of searches) {
+    for (const part of trialsOf(each)) {
+      const change = { feature: each.feature, value: valueAt(each, part) }
+      const key = keyOf(each, change.value)
+      if (answers?.has(key) !== true) asked.set(key, change)
+    }
+  }
+  return asked
+}
+
+function keyOf({ feature }: FlipSearch, value: number): string {
+  return `${feature} ${value}`
 }
 
 /** The fewest of the strongest features that are enough together; null for rows that do not want it. */
@@ -121,10 +154,6 @@ async function together(
     }
     return null
   })
-}
-
-function changeAt(search: FlipSearch, part: number): Change {
-  return { feature: search.feature, value: valueAt(search, part) }
 }
 
 function answerOf(of: Explained, changes: readonly Change[], score: number): Answer {

@@ -47,21 +47,30 @@ export async function verifyChanged(
   )
   if (asked.length === 0) return
   const rows = new Float64Array(asked.length * FEATURE_COUNT)
-  const sequences = new Float64Array(asked.length * SEQUENCE_LENGTH)
-  const amountsMinor = new Float64Array(asked.length)
+  const sequenceOf = new Uint32Array(asked.length)
+  const read: VerifiedRow[] = []
   for (const [place, at] of asked.entries()) {
     const each = changed[at]
-    const verified = each?.verified ?? null
-    if (each === undefined || verified === null) continue
+    if (each === undefined || each.verified === null) continue
     writeChanged(each, rows, place)
-    sequences.set(verified.sequence, place * SEQUENCE_LENGTH)
-    // The sequence compares earlier amounts with this one.
-    const amount = each.changes.find(({ feature }) => feature === AMOUNT_FEATURE)
-    amountsMinor[place] =
-      amount === undefined ? verified.amountMinor : Math.round(amount.value * MINOR_PER_UNIT)
+    const own = { ...each.verified, amountMinor: amountMinorOf(each, each.verified) }
+    const last = read.at(-1)
+    // Changes of one row stand beside each other, and read the same payments before it.
+    if (last?.sequence !== own.sequence || last.amountMinor !== own.amountMinor) read.push(own)
+    sequenceOf[place] = read.length - 1
   }
-  const found = await verifier.score({ rows, sequences, amountsMinor }, asked.length)
+  const sequences = new Float64Array(read.length * SEQUENCE_LENGTH)
+  for (const [at, { sequence }] of read.entries()) sequences.set(sequence, at * SEQUENCE_LENGTH)
+  const amountsMinor = Float64Array.from(read, ({ amountMinor }) => amountMinor)
+  const question = { rows, sequences, amountsMinor, sequenceOf }
+  const found = await verifier.score(question, asked.length)
   for (const [place, at] of asked.entries()) scores[at] = found[place] ?? NaN
+}
+
+/** The sequence compares earlier amounts with this one. */
+function amountMinorOf({ changes }: ChangedRow, { amountMinor }: VerifiedRow): number {
+  const amount = changes.find(({ feature }) => feature === AMOUNT_FEATURE)
+  return amount === undefined ? amountMinor : Math.round(amount.value * MINOR_PER_UNIT)
 }
 
 function writeChanged({ row, changes }: ChangedRow, target: Float64Array, at: number): void {

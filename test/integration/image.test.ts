@@ -122,11 +122,13 @@ describe('the image', () => {
     deepStrictEqual(readdirSync(image.folder).toSorted(), [
       'dist',
       'infra',
+      'lake',
       'models',
       'node_modules',
       'package.json',
       'schemas',
     ])
+    deepStrictEqual(readdirSync(join(image.folder, 'lake')), [], 'a place for a volume')
     const files = filesOf(image.folder)
     const sources = [...files.keys()].filter(
       (path) => /\.tsx?$/.test(path) && !path.startsWith('node_modules/'),

@@ -100,6 +100,11 @@ export function isMilder({ score, outcome }: Answer, own: Outcome): boolean {
   return !Number.isNaN(score) && OUTCOMES.indexOf(outcome) < OUTCOMES.indexOf(own)
 }
 
+/** The searches of one row that may yet have the shortest way: the others end behind what is enough in another. */
+export function contenders(searches: readonly FlipSearch[]): readonly FlipSearch[] {
+  return searches.filter(({ low }) => searches.every(({ high }) => high > low))
+}
+
 /** Of several searches the one with the shortest way; null for none. */
 export function leastChange(searches: readonly FlipSearch[]): Counterfactual | null {
   const [first, ...others] = searches

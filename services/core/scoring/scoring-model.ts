@@ -70,7 +70,7 @@ export interface ScoringModelInfo {
   readonly trials: readonly BackendTrial[]
 }
 
-/** What the large net of a cascade reads; all by row. */
+/** What the large net of a cascade reads; by row. */
 export interface VerifiableRows {
   /** FEATURE_COUNT raw values a row. */
   readonly rows: Float64Array
@@ -78,6 +78,11 @@ export interface VerifiableRows {
   readonly sequences: Float64Array
   /** Minor units of the reference currency. */
   readonly amountsMinor: Float64Array
+  /**
+   * Where rows share them: by row, which of `sequences` and `amountsMinor` are its own. Starts at 0, and rises by 0 or 1
+   * from row to row. What is shared is worked out once.
+   */
+  readonly sequenceOf?: Uint32Array
 }
 
 /** The large net of a cascade (draft and verify). */

@@ -22,6 +22,8 @@ export interface SequenceNet {
   readonly events: Float32Array
   /** Outputs of the first `rowCount` rows; valid until the next run. */
   run(rowCount: number): Promise<Float32Array> | Float32Array
+  /** The same where rows share `eventCount` inputs of events: `eventsOf` says which are whose. The same bits. */
+  runShared(eventsOf: Int32Array, eventCount: number): Promise<Float32Array> | Float32Array
   close(): void
 }
 
@@ -55,29 +57,40 @@ export async function openSequenceNet(
   const features = new Float32Array(runRowsMax * inputCount)
   const eventLength = SEQUENCE_EVENTS * eventInputs
   const events = new Float32Array(runRowsMax * eventLength)
+  const runRows = (rowCount: number, eventCount: number, eventsOf: Int32Array | null) => {
+    useBackend(backend)
+    const rows = paddedRows(backend, rowCount)
+    const eventRows = paddedRows(backend, eventCount)
+    const outputs = tf.tidy(() => {
+      const x = tf.tensor2d(features.subarray(0, rows * inputCount), [rows, inputCount])
+      const s = tf.tensor2d(events.subarray(0, eventRows * eventLength), [
+        eventRows * SEQUENCE_EVENTS,
+        eventInputs,
+      ])
+      const takeOwn = eventsOf === null ? null : indicesOf(eventsOf, rows)
+      const logits = members.map(({ event, dense }) => {
+        const each = runLayers(tf, s, event)
+        const byRow = each.reshape<Tensor3D>([eventRows, SEQUENCE_EVENTS, each.shape[1]])
+        const pooled = [byRow.mean<Tensor2D>(1), byRow.max<Tensor2D>(1)]
+        const own = takeOwn === null ? pooled : pooled.map((all) => tf.gather(all, takeOwn))
+        return runLayers(tf, tf.concat2d([x, ...own], 1), dense)
+      })
+      return logits.reduce((sum, one) => sum.add<Tensor2D>(one)).div<Tensor2D>(members.length)
+    })
+    return takeValues(backend, outputs)
+  }
+  /** Rows that only pad take what the first one has. */
+  const indicesOf = (eventsOf: Int32Array, rows: number): Tensor1D => {
+    const indices = new Int32Array(rows)
+    indices.set(eventsOf)
+    return tf.tensor1d(indices, 'int32')
+  }
   return {
     runRowsMax,
     features,
     events,
-    run(rowCount) {
-      useBackend(backend)
-      const rows = paddedRows(backend, rowCount)
-      const outputs = tf.tidy(() => {
-        const x = tf.tensor2d(features.subarray(0, rows * inputCount), [rows, inputCount])
-        const s = tf.tensor2d(events.subarray(0, rows * eventLength), [
-          rows * SEQUENCE_EVENTS,
-          eventInputs,
-        ])
-        const logits = members.map(({ event, dense }) => {
-          const each = runLayers(tf, s, event)
-          const byRow = each.reshape<Tensor3D>([rows, SEQUENCE_EVENTS, each.shape[1]])
-          const inputs = tf.concat2d([x, byRow.mean<Tensor2D>(1), byRow.max<Tensor2D>(1)], 1)
-          return runLayers(tf, inputs, dense)
-        })
-        return logits.reduce((sum, one) => sum.add<Tensor2D>(one)).div<Tensor2D>(members.length)
-      })
-      return takeValues(backend, outputs)
-    },
+    run: (rowCount) => runRows(rowCount, rowCount, null),
+    runShared: (eventsOf, eventCount) => runRows(eventsOf.length, eventCount, eventsOf),
     close() {
       for (const { event, dense } of members) {
         disposeLayers([...event, ...dense])

@@ -32,7 +32,7 @@ export async function openTargetScorer(
   )
   /** Scores the rows from `start` on into `scores`. */
   const scorePart = async (
-    { rows, sequences, amountsMinor }: VerifiableRows,
+    { rows, sequences, amountsMinor, sequenceOf }: VerifiableRows,
     scores: Float64Array,
     start: number,
     count: number,
@@ -46,16 +46,26 @@ export async function openTargetScorer(
         at * scaling.inputCount,
       )
       scores[row] = isTaken ? 0 : NaN
+    }
+    const first = sequenceOf?.[start] ?? start
+    const end = (sequenceOf?.[start + count - 1] ?? start + count - 1) + 1
+    for (let sequence = first; sequence < end; sequence += 1) {
       encoding.write(
-        amountsMinor[row] ?? 0,
+        amountsMinor[sequence] ?? 0,
         sequences,
-        row * SEQUENCE_LENGTH,
+        sequence * SEQUENCE_LENGTH,
         net.events,
-        at * encoding.inputCount,
+        (sequence - first) * encoding.inputCount,
       )
     }
     // Asked at once, so that nobody fills the inputs again before they are read.
-    const running = net.run(count)
+    const running =
+      sequenceOf === undefined
+        ? net.run(count)
+        : net.runShared(
+            Int32Array.from(sequenceOf.subarray(start, start + count), (at) => at - first),
+            end - first,
+          )
     const logits = running instanceof Promise ? await running : running
     for (let row = start; row < start + count; row += 1) {
       if (Number.isNaN(scores[row])) continue

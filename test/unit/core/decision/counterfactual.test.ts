@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   beginSearch,
+  contenders,
   COUNTERFACTUAL_PARTS,
   COUNTERFACTUAL_ROUNDS,
   isMilder,
@@ -121,4 +122,34 @@ test('the shortest way is told, in words with its numbers; none when nothing is 
       'and time of day of the payment, local time at 03:00 instead of 20:00 it would have scored 0.12: approve',
   )
   assert.equal(leastChange([]), null)
+})
+
+test('searches that have lost are given up, and the shortest way is the same', () => {
+  const part = fc.integer({ min: 1, max: COUNTERFACTUAL_PARTS })
+  holds(
+    500,
+    fc.property(fc.array(part, { minLength: 1, maxLength: 4 }), (enough) => {
+      const begun = enough.map((_, feature) => beginSearch(feature, 100, 0, MILD))
+      const after = (search: FlipSearch): FlipSearch => {
+        const trials = trialsOf(search)
+        const answer = (at: number): Answer => (at >= (enough[search.feature] ?? 0) ? MILD : STRICT)
+        return narrowed(search, 'flag', trials, trials.map(answer))
+      }
+      let all: readonly FlipSearch[] = begun
+      let left: readonly FlipSearch[] = begun
+      for (let round = 0; round < COUNTERFACTUAL_ROUNDS; round += 1) {
+        all = all.map(after)
+        left = contenders(left.map(after))
+      }
+      assert.deepEqual(leastChange(left), leastChange(all))
+    }),
+  )
+  const [near, far] = [beginSearch(COUNT, 12, 3, MILD), beginSearch(AMOUNT, 900, 35.2, MILD)]
+  assert.deepEqual(
+    contenders([
+      { ...near, high: 16 },
+      { ...far, low: 16 },
+    ]),
+    [{ ...near, high: 16 }],
+  )
 })

@@ -105,7 +105,7 @@ function unevenCpu(kernelName: string, more: number): string {
         return made
       },
     })
-    export const { setBackend, getBackend, backend, env, tidy, tensor1d, tensor2d, concat2d, sigmoid, fused, io,
+    export const { setBackend, getBackend, backend, env, tidy, tensor1d, tensor2d, concat2d, gather, sigmoid, fused, io,
       loadLayersModel } = tf`
 }
 
