@@ -2,70 +2,16 @@
 // histories of the simulator with much fraud in them, trained for a few epochs.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { isSluiceError } from '../../../services/core/errors.ts'
-import { totalMinor } from '../../../services/core/scoring/alert-costs.ts'
 import { GOLDEN_TOLERANCE } from '../../../services/core/scoring/golden.ts'
 import { openScoringModel } from '../../../services/platform/tensorflow/scoring-model.ts'
-import { SIMULATION_START_MS, simulate } from '../../../services/producer/index.ts'
-import {
-  OPEN_TERMS,
-  OWNED_TERMS,
-  runTrainer,
-  verifyModelFolder,
-  type TrainSummary,
-  type TrainerOptions,
-} from '../../../services/trainer/index.ts'
+import { OWNED_TERMS, verifyModelFolder } from '../../../services/trainer/index.ts'
 import { cycloneDxErrors } from '../../support/cyclonedx-schema.ts'
-
-const DAY_MS = 86_400_000
-
-function folderFor(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-train-'))
-  t.after(() => {
-    rmSync(folder, { recursive: true })
-  })
-  return folder
-}
-
-function train(
-  out: string,
-  change: Partial<TrainerOptions> = {},
-  days = 24,
-): Promise<TrainSummary> {
-  const history = simulate({
-    seed: 11,
-    cards: 250,
-    terminals: 100,
-    merchants: 60,
-    fraudShare: 0.06,
-    untilMs: SIMULATION_START_MS + days * DAY_MS,
-  })
-  return runTrainer(
-    history,
-    {
-      out,
-      force: false,
-      name: 'small',
-      source: 'simulator',
-      caveat: 'Simulated.',
-      seeds: [5],
-      epochsMax: 2,
-      shape: { draftUnits: [8], targetUnits: [8], eventUnits: [4], members: 2 },
-      split: { warmUpMs: 0, gapMs: DAY_MS, validationShare: 0.25, testShare: 0.25 },
-      backend: 'wasm',
-      rates: DEFAULT_RATES,
-      release: { terms: OPEN_TERMS, releasedOn: '2026-01-31', command: 'sluice train --simulate' },
-      ...change,
-    },
-    () => undefined,
-  )
-}
+import { folderFor, train } from '../../support/small-training.ts'
 
 function bytesOf(folder: string): ReadonlyMap<string, string> {
   return new Map(
@@ -159,68 +105,6 @@ test("a model of somebody's data ships no rows, claims no licence for them, and 
   const { checks, isSound } = await verifyModelFolder(out, 'wasm')
   assert.ok(isSound, JSON.stringify(checks))
   assert.match(checks.find(({ check }) => check === 'rows')?.said ?? '', /no rows are shipped/)
-})
-
-test('of several seeds the best on validation is kept, as if trained alone, and all are told of', async (t) => {
-  const folder = folderFor(t)
-  const out = join(folder, 'model')
-  const summary = await train(out, { seeds: [5, 6, 7] })
-  const alone = await Promise.all(
-    [5, 6, 7].map((seed) => train(join(folder, String(seed)), { seeds: [seed] })),
-  )
-  const precisions = alone.map(({ metrics }) => metrics.validation.averagePrecision)
-  const best = precisions.indexOf(Math.max(...precisions))
-  assert.equal(summary.seed, 5 + best)
-  assert.deepEqual(
-    summary.bySeed,
-    alone.map(({ seed, metrics }) => ({ seed, ...metrics })),
-  )
-  for (const file of ['weights.bin', 'target.bin', 'manifest.json']) {
-    assert.deepEqual(
-      readFileSync(join(out, file)),
-      readFileSync(join(folder, String(5 + best), file)),
-    )
-  }
-  const card = readFileSync(join(out, 'MODEL_CARD.md'), 'utf8')
-  assert.match(card, new RegExp(`3 seeds \\(5, 6, 7\\); that of seed ${5 + best} is kept`))
-  const { isSound, checks } = await verifyModelFolder(out, 'wasm')
-  assert.ok(isSound, JSON.stringify(checks))
-})
-
-test('thresholds by cost cost no more on validation than those by precision, and the card says the costs', async (t) => {
-  const folder = folderFor(t)
-  const costs = {
-    alertMinor: 300,
-    wrongBlockFixedMinor: 1_500,
-    wrongBlockShare: 1,
-    flagSavesShare: 0.25,
-  }
-  const epochsMax = 8
-  const byCost = await train(join(folder, 'cost'), {
-    epochsMax,
-    thresholds: { rule: 'cost', costs },
-  })
-  const byPrecision = await train(join(folder, 'precision'), {
-    epochsMax,
-    thresholds: { rule: 'precision', costs },
-  })
-  assert.ok(totalMinor(byCost.costs.validation) <= totalMinor(byPrecision.costs.validation))
-  assert.match(byCost.thresholds.rule, /an alert costs 3\.00, a wrong block 15\.00 and 100 %/)
-  assert.match(byPrecision.thresholds.rule, /precision >= 0\.5/)
-  const manifest = JSON.parse(readFileSync(join(folder, 'cost', 'manifest.json'), 'utf8')) as {
-    costs: unknown
-  }
-  assert.deepEqual(manifest.costs, byCost.costs)
-  const card = readFileSync(join(folder, 'cost', 'MODEL_CARD.md'), 'utf8')
-  const { avoidedMinor } = byCost.costs.test
-  assert.ok(card.includes(`${(avoidedMinor / 100).toFixed(2)} |`), card)
-})
-
-test('even a small net ranks frauds far above chance on later time', async (t) => {
-  const { metrics, periods } = await train(join(folderFor(t), 'model'), { epochsMax: 25 })
-  const fraudShare = periods.test.frauds / periods.test.transactions
-  assert.ok(metrics.test.aucRoc > 0.75, `${metrics.test.aucRoc}`)
-  assert.ok(metrics.test.averagePrecision > 3 * fraudShare, `${metrics.test.averagePrecision}`)
 })
 
 test('a folder that is taken is left as it is, unless it holds a model and force is given', async (t) => {
