@@ -80,7 +80,8 @@ export async function ensureLocalServer(
     const started = await start(server, ports, options)
     if (started !== null) return { record: started, startedHere: true }
     options.onRecord(null)
-    const log = logTail(server.logFile)
+    // All of it: Kafka tells the reason before a long list of where it was.
+    const log = readFileIfPresent(server.logFile) ?? ''
     if (PORT_TAKEN.test(log)) continue
     if (!isOldData || wipedAlready || FOLDER_IN_USE.test(log)) break
     wipedAlready = true
