@@ -2,7 +2,11 @@
 // breaks the contract of leases (docs/leases.md). It knows the contract, and nothing of how a lane keeps it. It expects
 // no late transactions.
 
+import { deepStrictEqual } from 'node:assert/strict'
 import type { Alert, Lease } from '../../services/core/wire/records.ts'
+import { audit } from './audit.ts'
+import type { Outputs } from './outputs.ts'
+import type { TestStream } from './streams.ts'
 
 type Held = Pick<Lease, 'alertId' | 'revision' | 'grade' | 'endMs'>
 
@@ -21,12 +25,21 @@ export function bookOf(alerts: readonly Alert[]): Book {
 }
 
 /** What the compacted topic says of live leases against what the alerts say; empty when they are equal. */
-export function tableFaults({ held }: Book, leases: ReadonlyMap<string, Held>): readonly string[] {
+function tableFaults({ held }: Book, leases: ReadonlyMap<string, Held>): readonly string[] {
   const cards = new Set([...held.keys(), ...leases.keys()])
   return [...cards].flatMap((card) => {
     const [said, kept] = [textOf(held.get(card)), textOf(leases.get(card))]
     return said === kept ? [] : [`${card} is ${said} by the alerts, ${kept} by the topic`]
   })
+}
+
+/** After all is said: nothing breaks the contract, no card is held, and topics, alerts and leases agree. */
+export function assertSettled(stream: TestStream, outputs: Outputs): void {
+  const book = bookOf(outputs.alerts)
+  deepStrictEqual(book.faults.slice(0, 5), [])
+  deepStrictEqual(tableFaults(book, outputs.liveLeases), [])
+  deepStrictEqual([...book.held], [])
+  deepStrictEqual(audit(stream, outputs).slice(0, 5), [])
 }
 
 class Clerk {
