@@ -1,22 +1,16 @@
 // Rows of files on their way to a policy: scored a matrix at a time where they have no score of their own.
 
-import { isScore, type Thresholds } from '../../core/decision/decide.ts'
+import type { Thresholds } from '../../core/decision/decide.ts'
 import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import { STATE } from '../../core/features/feature-states.ts'
 import type { PolicyLists } from '../../core/policy/policy-lists.ts'
 import type { KnownLabel, RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
-import { cascadeScores, verifiedRows, type CascadeMark } from '../../core/scoring/cascade.ts'
-import type { ScoringModel, VerifiableRows } from '../../core/scoring/scoring-model.ts'
+import { scoreCascade, type CascadeScores } from '../../core/scoring/score-cascade.ts'
+import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Transaction } from '../../core/transaction.ts'
 
 const ROWS_MAX = 2_048
-
-/** What the model says of the rows, by their place. */
-interface Scored {
-  readonly scores: Float64Array
-  readonly marks: ReadonlyMap<number, CascadeMark>
-}
 
 /** A row without its features. */
 export interface BatchedRow {
@@ -91,39 +85,9 @@ export class RowBatch {
     })
   }
 
-  /** As the scorer does without a limit of time: the large net answers for all that the draft finds suspicious. */
-  async #score(model: ScoringModel, rows: readonly BatchedRow[]): Promise<Scored> {
-    const { verifier } = model
-    const drafts = await model.score(this.#values, rows.length)
-    const band = verifier === null ? null : verifiedRows(drafts, verifier.verifyFrom)
-    if (verifier === null || band === null || band.length === 0) {
-      return { scores: drafts, marks: new Map() }
-    }
-    const targets = await verifier.score(this.#questionOf(band, rows), band.length)
-    // What the large net cannot score keeps its draft, as in the scorer.
-    const places = [...band.keys()].filter((place) => isScore(targets[place] ?? NaN))
-    const answered = Uint32Array.from(places, (place) => band[place] ?? 0)
-    const answers = Float64Array.from(places, (place) => targets[place] ?? NaN)
-    const marks = new Map<number, CascadeMark>()
-    for (const at of band) marks.set(at, 'draft_stands')
-    for (const at of answered) marks.set(at, 'verified')
-    return { scores: cascadeScores(drafts, answered, answers), marks }
-  }
-
-  #questionOf(band: Uint32Array, rows: readonly BatchedRow[]): VerifiableRows {
-    const values = new Float64Array(band.length * FEATURE_COUNT)
-    const sequences = new Float64Array(band.length * SEQUENCE_LENGTH)
-    for (const [place, at] of band.entries()) {
-      values.set(
-        this.#values.subarray(at * FEATURE_COUNT, (at + 1) * FEATURE_COUNT),
-        place * FEATURE_COUNT,
-      )
-      sequences.set(
-        this.#sequences.subarray(at * SEQUENCE_LENGTH, (at + 1) * SEQUENCE_LENGTH),
-        place * SEQUENCE_LENGTH,
-      )
-    }
-    const amountsMinor = Float64Array.from(band, (at) => rows[at]?.referenceMinor ?? 0)
-    return { rows: values, sequences, amountsMinor }
+  #score(model: ScoringModel, rows: readonly BatchedRow[]): Promise<CascadeScores> {
+    const amountsMinor = Float64Array.from(rows, ({ referenceMinor }) => referenceMinor)
+    const all = { rows: this.#values, sequences: this.#sequences, amountsMinor }
+    return scoreCascade(model, all, rows.length)
   }
 }

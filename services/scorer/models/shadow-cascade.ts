@@ -3,8 +3,11 @@
 
 import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
-import { cascadeScores, verifiedRows, type CascadeMark } from '../../core/scoring/cascade.ts'
+import type { CascadeMark } from '../../core/scoring/cascade.ts'
+import { scoreCascade } from '../../core/scoring/score-cascade.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
+
+const NONE = new Float64Array()
 
 /** Rows of committed batches. */
 export interface ShadowRows {
@@ -29,34 +32,15 @@ export async function scoreShadow(
   from: number,
   to: number,
 ): Promise<ShadowScores> {
-  const { verifier } = model
   const count = to - from
-  const slice = rows.subarray(from * FEATURE_COUNT, to * FEATURE_COUNT)
-  const drafts = count === 0 ? new Float64Array() : await model.score(slice, count)
-  const marks = new Array<CascadeMark | null>(count).fill(null)
-  if (verifier === null) return { scores: drafts, marks }
-  const band = verifiedRows(drafts, verifier.verifyFrom)
-  for (const row of band) marks[row] = 'draft_stands'
-  const sequenceCount = (sequences?.length ?? 0) / SEQUENCE_LENGTH
-  // Revisions come after the first decisions and have no sequences; nobody judges them.
-  const known = band.filter((row) => from + row < sequenceCount)
-  if (sequences === null || known.length === 0) return { scores: drafts, marks }
-  const answers = await verifier.score(
-    {
-      rows: pick(slice, known, FEATURE_COUNT),
-      sequences: pick(sequences.subarray(from * SEQUENCE_LENGTH), known, SEQUENCE_LENGTH),
-      amountsMinor: Float64Array.from(known, (row) => amountsMinor[from + row] ?? 0),
-    },
-    known.length,
-  )
-  for (const row of known) marks[row] = 'verified'
-  return { scores: cascadeScores(drafts, known, answers), marks }
-}
-
-function pick(from: Float64Array, rows: Uint32Array, width: number): Float64Array {
-  const picked = new Float64Array(rows.length * width)
-  for (const [at, row] of rows.entries()) {
-    picked.set(from.subarray(row * width, (row + 1) * width), at * width)
+  const slice = {
+    rows: rows.subarray(from * FEATURE_COUNT, to * FEATURE_COUNT),
+    sequences: (sequences ?? NONE).subarray(from * SEQUENCE_LENGTH),
+    amountsMinor: Float64Array.from(amountsMinor.slice(from, to)),
   }
-  return picked
+  if (count === 0) return { scores: NONE, marks: [] }
+  // Revisions come after the first decisions and have no sequences; nobody judges them.
+  const knownCount = slice.sequences.length / SEQUENCE_LENGTH
+  const { scores, marks } = await scoreCascade(model, slice, count, knownCount)
+  return { scores, marks: Array.from({ length: count }, (_, row) => marks.get(row) ?? null) }
 }

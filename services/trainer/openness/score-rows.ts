@@ -3,6 +3,7 @@
 import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import { cascadeScores, verifiedRows } from '../../core/scoring/cascade.ts'
+import { pickRows } from '../../core/scoring/score-cascade.ts'
 import type { ScoringModel, VerifiableRows } from '../../core/scoring/scoring-model.ts'
 
 /** Scores of the first `rowCount` rows; of a model of one net those of that net. */
@@ -16,19 +17,10 @@ export async function scoreRows(
   if (verifier === null) return draftScores
   const verified = verifiedRows(draftScores, verifier.verifyFrom)
   const question = {
-    rows: picked(rows.rows, verified, FEATURE_COUNT),
-    sequences: picked(rows.sequences, verified, SEQUENCE_LENGTH),
-    amountsMinor: picked(rows.amountsMinor, verified, 1),
+    rows: pickRows(rows.rows, verified, FEATURE_COUNT),
+    sequences: pickRows(rows.sequences, verified, SEQUENCE_LENGTH),
+    amountsMinor: pickRows(rows.amountsMinor, verified, 1),
   }
   const targetScores = await verifier.score(question, verified.length)
   return cascadeScores(draftScores, verified, targetScores)
-}
-
-/** The rows of `width` numbers at these positions. */
-function picked(values: Float64Array, rows: Uint32Array, width: number): Float64Array {
-  const found = new Float64Array(rows.length * width)
-  for (const [at, row] of rows.entries()) {
-    found.set(values.subarray(row * width, (row + 1) * width), at * width)
-  }
-  return found
 }

@@ -88,3 +88,13 @@ test('a model of one net has no marks', async () => {
   deepStrictEqual([...scores], [...drafts.subarray(2, 5)])
   deepStrictEqual(marks, [null, null, null])
 })
+
+test('what the large net cannot score keeps its draft, as where it decides', async () => {
+  const mute = { ...verifier, score: () => Promise.resolve(new Float64Array(rowCount).fill(NaN)) }
+  const { scores, marks } = await scoreShadow({ ...model, verifier: mute }, known, 0, rowCount)
+  deepStrictEqual(scores, drafts)
+  deepStrictEqual(
+    marks,
+    isInBand.map((isWanted) => (isWanted ? 'draft_stands' : null)),
+  )
+})
