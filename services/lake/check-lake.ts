@@ -8,12 +8,12 @@ import type { LakeFile } from '../core/lake/lake-log.ts'
 import type { LakeTable } from '../core/lake/lake-tables.ts'
 import { noLake, readLakeState } from '../platform/lake/commit-log.ts'
 import { openDuckDb } from '../platform/lake/duckdb.ts'
-import { openLakeWriter } from '../platform/lake/lake-writer.ts'
 import { checkLakeFile } from './check-files.ts'
 import { checkTables } from './check-tables.ts'
 import { stageResults } from './flush.ts'
 import { temporaryFolder } from './folders.ts'
 import { openReader, readFailure } from './read-failure.ts'
+import { writingTo } from './writing.ts'
 
 /** Files between two lines of progress. */
 const PROGRESS_FILES = 200
@@ -114,25 +114,11 @@ export async function keepResults(
   clock: Clock,
   results: readonly CheckResult[],
 ): Promise<void> {
-  const writer = await openLakeWriter({
-    folder,
-    writer: 'sluice lake check',
-    topicPrefix: null,
-    clock,
-    mustExist: true,
+  await writingTo({ folder, writer: 'sluice lake check', clock }, async (session, writer) => {
+    const commit = writer.state.sequence + 1
+    const staged = await stageResults(session, writer.staging, results, commit, clock.nowMs())
+    await writer.commit({ kind: 'check', staged })
   })
-  try {
-    const session = await openDuckDb(temporaryFolder(writer.staging))
-    try {
-      const commit = writer.state.sequence + 1
-      const staged = await stageResults(session, writer.staging, results, commit, clock.nowMs())
-      await writer.commit({ kind: 'check', staged })
-    } finally {
-      await session.close()
-    }
-  } finally {
-    await writer.close()
-  }
 }
 
 async function keptChecks(

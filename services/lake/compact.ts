@@ -13,15 +13,15 @@ import {
 } from '../core/lake/compaction.ts'
 import { mergedPath } from '../core/lake/lake-names.ts'
 import { LAKE_COLUMNS, type LakeTable } from '../core/lake/lake-tables.ts'
-import { openDuckDb, sqlText, type DuckDbSession } from '../platform/lake/duckdb.ts'
-import { openLakeWriter, type LakeWriter } from '../platform/lake/lake-writer.ts'
+import { sqlText, type DuckDbSession } from '../platform/lake/duckdb.ts'
+import type { LakeWriter } from '../platform/lake/lake-writer.ts'
 import { readFiles } from '../platform/lake/lake-views.ts'
 import { PARQUET_OPTIONS } from '../platform/lake/row-buffer.ts'
 import { checkFile, finished, mergedOrder } from '../platform/lake/stage-files.ts'
 import { contentOf } from './content.ts'
 import { refuseFailed } from './flush.ts'
-import { temporaryFolder } from './folders.ts'
 import { readFailure } from './read-failure.ts'
+import { writingTo } from './writing.ts'
 
 /** What holds when nothing else is said. 4 million decisions are about 600 MB. */
 export const COMPACTION_DEFAULTS: CompactionRule = Object.freeze({
@@ -54,15 +54,7 @@ export async function compactLake(
   { folder, rule, clock, onMerge }: CompactOptions,
   signal: AbortSignal,
 ): Promise<readonly MergeReport[]> {
-  const writer = await openLakeWriter({
-    folder,
-    writer: 'sluice lake compact',
-    topicPrefix: null,
-    clock,
-    mustExist: true,
-  })
-  try {
-    const session = await openDuckDb(temporaryFolder(writer.staging))
+  return writingTo({ folder, writer: 'sluice lake compact', clock }, async (session, writer) => {
     try {
       const reports: MergeReport[] = []
       for (;;) {
@@ -78,12 +70,8 @@ export async function compactLake(
       }
     } catch (error) {
       throw readFailure(error) ?? error
-    } finally {
-      await session.close()
     }
-  } finally {
-    await writer.close()
-  }
+  })
 }
 
 /** @throws SluiceError SLUICE_LAKE_DAMAGED when the new file does not hold exactly what the old ones do. */

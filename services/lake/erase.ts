@@ -12,13 +12,14 @@ import {
   totalRows,
   type TableRows,
 } from '../core/lake/erasure.ts'
-import { openDuckDb, type DuckDbSession } from '../platform/lake/duckdb.ts'
-import { openLakeWriter, type LakeWriter } from '../platform/lake/lake-writer.ts'
+import type { DuckDbSession } from '../platform/lake/duckdb.ts'
+import type { LakeWriter } from '../platform/lake/lake-writer.ts'
 import { findCard, type EraseStep } from './card-rows.ts'
 import { stageResults } from './flush.ts'
 import { temporaryFolder } from './folders.ts'
 import { openReader, readFailure } from './read-failure.ts'
 import { rewriteWithout } from './rewrite-file.ts'
+import { writingTo } from './writing.ts'
 
 /** What is to be erased. */
 export interface EraseRequest {
@@ -75,23 +76,9 @@ export async function eraseFromLake(
   { folder, request, clock, onStep }: EraseOptions,
   signal: AbortSignal,
 ): Promise<EraseSummary> {
-  const writer = await openLakeWriter({
-    folder,
-    writer: 'sluice lake erase',
-    topicPrefix: null,
-    clock,
-    mustExist: true,
-  })
-  try {
-    const session = await openDuckDb(temporaryFolder(writer.staging))
-    try {
-      return await eraseCard(session, writer, { request, clock, onStep }, signal)
-    } finally {
-      await session.close()
-    }
-  } finally {
-    await writer.close()
-  }
+  return writingTo({ folder, writer: 'sluice lake erase', clock }, (session, writer) =>
+    eraseCard(session, writer, { request, clock, onStep }, signal),
+  )
 }
 
 /** What `eraseFromLake` would erase; changes nothing. @throws SluiceError as openLakeReader. */
