@@ -170,10 +170,9 @@ test('without Kafka transactions the same zombie releases cards that are release
   const of = await openLeaseStream(t, 'lease-zombie', { SLUICE_UNSAFE: 'no-transactions' })
   const [zombie, successor] = await Promise.all([start(t, of), start(t, of)])
   await releaseTwice(of, [zombie, successor], 0)
-  await of.outputs.until('a second release', () => bookOf(of.outputs.alerts).faults.length > 0)
-  const { faults } = bookOf(of.outputs.alerts)
-  ok(
-    faults.every((fault) => fault.startsWith('release (expired)')),
-    faults[0],
+  // Other words come twice here, too: a process that is stopped before it has recorded its place leaves all of its
+  // last batch to be said again.
+  await of.outputs.until('a second release', () =>
+    bookOf(of.outputs.alerts).faults.some((fault) => fault.startsWith('release (expired)')),
   )
 })
