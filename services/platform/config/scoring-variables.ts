@@ -170,7 +170,7 @@ export const SCORING_VARIABLES = {
     ...STATE,
     readBy: 'scorer',
     meaning:
-      'Longest wait for an answer of Redis, in ms. A lane that gets none goes on deciding, marked `degraded`, until its state is restored. An aligned replay waits for longer.',
+      'Longest wait for an answer of Redis, in ms; time in which the scorer itself was busy does not count, up to 4 times as long. A lane that gets none goes on deciding, marked `degraded`, until its state is restored. An aligned replay waits for longer.',
     kind: 'integer',
     default: 250,
     min: 10,
