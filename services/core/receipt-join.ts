@@ -18,6 +18,7 @@ export const RECEIPT_FAULTS = [
   'unknown_subscriber',
   'from_the_future',
   'before_its_alert',
+  'forged',
 ] as const
 export type ReceiptFault = (typeof RECEIPT_FAULTS)[number]
 
@@ -56,6 +57,8 @@ export interface PlacedReceipt {
   readonly value: Buffer
   /** It was read before the last stop. */
   readonly isAnswered: boolean
+  /** False when signatures are asked for, and it has none by its subscriber. */
+  readonly isGenuine: boolean
 }
 
 /** What there is to count or to tell. */
@@ -165,9 +168,9 @@ export class ReceiptJoin {
 
   /** Takes a receipt. */
   takeReceipt(placed: PlacedReceipt, nowMs: number): readonly JoinEvent[] {
-    const { receipt, key } = placed
-    const fault = this.#faultOf(receipt, key, nowMs)
+    const fault = this.#faultOf(placed, nowMs)
     if (fault !== null) return placed.isAnswered ? [] : [{ kind: 'fault', fault, placed }]
+    const { receipt } = placed
     const entry = this.#entries.get(idOf(receipt))
     if (entry !== undefined) return this.#join(entry, placed)
     if (this.#heldCount >= this.#options.heldMax)
@@ -286,12 +289,13 @@ export class ReceiptJoin {
     return isAnswered && decidedAtMs + this.#options.waitMs <= this.#judgedToMs
   }
 
-  #faultOf(receipt: Receipt, key: string | null, nowMs: number): ReceiptFault | null {
+  #faultOf({ receipt, key, isGenuine }: PlacedReceipt, nowMs: number): ReceiptFault | null {
     const { subscribers, clockSkewMsMax } = this.#options
     // A status of a later version cannot be counted as any of these.
     if (receipt.status === 'unknown') return 'unreadable'
     if (key !== receipt.alertId) return 'wrong_key'
     if (subscribers !== null && !subscribers.has(receipt.subscriber)) return 'unknown_subscriber'
+    if (!isGenuine) return 'forged'
     return receipt.atMs > nowMs + clockSkewMsMax ? 'from_the_future' : null
   }
 

@@ -2,8 +2,16 @@
 // again or lapses; a restart of the watch neither doubles nor forgets. Method: alerts and receipts produced into real
 // topics, with no enforcer or one that comes late.
 
-import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, fail, ok, strictEqual } from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { parseSigningKey } from '../../services/alerts/forward/signature.ts'
+import {
+  RECEIPT_SIGNATURE_HEADER,
+  signReceipt,
+} from '../../services/alerts/receipts/receipt-signature.ts'
 import type { Alert, Receipt } from '../../services/core/wire/records.ts'
 import {
   alertMessages,
@@ -17,6 +25,7 @@ import {
   startReceipts,
   type Message,
 } from '../support/acting.ts'
+import { temporaryFolder } from '../support/model-variants.ts'
 import { eventually } from '../support/poll.ts'
 import { openStream, type TestStream } from '../support/streams.ts'
 
@@ -31,6 +40,18 @@ function receiptOf(alert: Alert, more: Partial<Receipt> = {}): Receipt {
   const { alertId, revision } = alert
   const word = { subscriber: 'bank', status: 'applied', reason: null, atMs: Date.now() } as const
   return { alertId, revision, ...word, ...more }
+}
+
+function newKey(): string {
+  return `whsec_${randomBytes(32).toString('base64')}`
+}
+
+/** The receipts in the topic, once there are so many. */
+async function receiptsOf(stream: TestStream, count: number): Promise<readonly Receipt[]> {
+  const read = (): Promise<readonly Receipt[]> =>
+    readTopic(stream, 'receipts', stream.codecs.receipt)
+  await eventually(`${count} receipts`, async () => (await read()).length === count)
+  return read()
 }
 
 function receiptMessages(stream: TestStream, receipts: readonly Receipt[]): readonly Message[] {
@@ -138,6 +159,54 @@ test('receipts that cannot count become dead letters, each with its reason', asy
     'wrong_key',
   ])
   deepStrictEqual([...new Set(letters.map(({ topic }) => topic))], [`${stream.prefix}receipts`])
+})
+
+test('with keys, a receipt counts that its subscriber has signed, and a forged or replayed one does not', async (t) => {
+  const stream = await openStream(t, 'receipts')
+  const send = await openSender(t, stream)
+  const [bank, shop] = [newKey(), newKey()]
+  const keysFile = join(temporaryFolder(t, 'receipts'), 'keys')
+  writeFileSync(keysFile, `# who, and by which key\nbank ${newKey()}\nbank ${bank}\nshop ${shop}\n`)
+  const watch = await startReceipts(t, stream, {
+    ...LONG_WAIT,
+    SLUICE_RECEIPT_KEYS_FILE: keysFile,
+  })
+  await startEnforcer(t, stream, { SLUICE_SUBSCRIBER: 'bank', SLUICE_RECEIPT_KEY: bank })
+  const block = blockOf('card-1', 1)
+  await send('alerts', alertMessages(stream, [block]))
+  const [receipt] = await receiptsOf(stream, 1)
+  await eventually(
+    'the signed receipt counts',
+    async () => (await metricOf(watch.metricsPort, APPLIED)) === 1,
+  )
+  const signed = (by: string, said: Receipt, of = said): Message => {
+    const value = stream.codecs.receipt.encode(said)
+    const key = parseSigningKey(by) ?? fail('no key')
+    const signature = signReceipt(key, of, stream.codecs.receipt.encode(of))
+    return { key: said.alertId, value, headers: { [RECEIPT_SIGNATURE_HEADER]: signature } }
+  }
+  ok(receipt !== undefined)
+  const asShop = { ...receipt, subscriber: 'shop' }
+  await send('receipts', [
+    ...receiptMessages(stream, [receipt]), // without a signature
+    signed(shop, receipt), // by another's key
+    signed(bank, asShop), // the other way round
+    signed(newKey(), receipt), // by a key of nobody
+    signed(bank, { ...receipt, status: 'refused' }, receipt), // another word under a signature that was seen
+    signed(bank, receipt), // replayed
+    signed(shop, asShop),
+  ])
+  await eventually(
+    'the other subscriber counts',
+    async () => (await metricOf(watch.metricsPort, APPLIED)) === 2,
+  )
+  strictEqual(await metricOf(watch.metricsPort, 'sluice_receipt_faults_total{fault="forged"}'), 5)
+  strictEqual(await metricOf(watch.metricsPort, 'sluice_receipts_repeated_total'), 1)
+  const letters = await readTopic(stream, 'dead-letters', stream.codecs.deadLetter)
+  deepStrictEqual(
+    letters.map(({ reason }) => reason),
+    Array<string>(5).fill('forged'),
+  )
 })
 
 test('a watch that is started again counts nothing twice and forgets nothing', async (t) => {

@@ -62,6 +62,7 @@ export interface Message {
   readonly key: string | null
   readonly value: Buffer
   readonly partition?: number
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** Sends messages to any topic of the stream. */

@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { EnvReader } from '../../platform/config/env-reader.ts'
 import type { Secret } from '../../platform/config/secret.ts'
 import { readToken } from '../../platform/http/bearer-tokens.ts'
+import { readReceiptKey } from '../receipts/receipt-signature.ts'
 import { loadServiceConfig, type ServiceConfig } from '../service-config.ts'
 
 const NEVER_BLOCK_BYTES_MAX = 4 * 1024 * 1024
@@ -13,6 +14,8 @@ export interface EnforcerConfig extends ServiceConfig {
   readonly subscriber: string
   readonly http: { readonly host: string; readonly port: number }
   readonly token: Secret
+  /** Signs receipts; null: they are not signed. */
+  readonly receiptKey: Secret | null
   readonly requestsPerSecondMax: number
   /** Card tokens that are never blocked here. */
   readonly neverBlocked: ReadonlySet<string>
@@ -39,6 +42,7 @@ export function loadEnforcerConfig(
     ...loadServiceConfig(read),
     subscriber,
     http: { host: read.value('SLUICE_ENFORCER_HOST'), port: read.value('SLUICE_ENFORCER_PORT') },
+    receiptKey: readReceiptKey(read),
     requestsPerSecondMax: read.value('SLUICE_HTTP_REQUESTS_PER_SECOND_MAX'),
     neverBlocked: readCards(read),
     leaseMs: read.value('SLUICE_LEASE_MS'),

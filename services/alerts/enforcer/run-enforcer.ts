@@ -25,6 +25,7 @@ import {
   type AnsweringReader,
   type AnsweringReaderOptions,
 } from '../answering-reader.ts'
+import { RECEIPT_SIGNATURE_HEADER, signReceipt } from '../receipts/receipt-signature.ts'
 import type { EnforcerConfig } from './config.ts'
 import { enforcerRoutes } from './routes.ts'
 
@@ -176,17 +177,14 @@ class Enforcer {
     if (answers.length === 0) return []
     const { clock, config } = this.#options
     const atMs = clock.nowMs()
-    const messages = answers.map(({ alert: { alertId, revision }, enforced }) => ({
-      key: alertId,
-      value: this.#codecs.receipt.encode({
-        alertId,
-        revision,
-        subscriber: config.subscriber,
-        status: enforced.status,
-        reason: enforced.reason,
-        atMs,
-      }),
-    }))
+    const messages = answers.map(({ alert: { alertId, revision }, enforced }) => {
+      const { status, reason } = enforced
+      const receipt = { alertId, revision, subscriber: config.subscriber, status, reason, atMs }
+      const value = this.#codecs.receipt.encode(receipt)
+      if (config.receiptKey === null) return { key: alertId, value }
+      const signature = signReceipt(config.receiptKey, receipt, value)
+      return { key: alertId, value, headers: { [RECEIPT_SIGNATURE_HEADER]: signature } }
+    })
     return [{ topic: topicName(config.topicPrefix, 'receipts'), messages }]
   }
 }

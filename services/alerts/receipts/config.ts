@@ -4,6 +4,7 @@ import { EnvReader } from '../../platform/config/env-reader.ts'
 import { readSecret } from '../../platform/config/secret-reader.ts'
 import { VARIABLES, type VariableValue } from '../../platform/config/variables.ts'
 import { loadServiceConfig, type ServiceConfig } from '../service-config.ts'
+import { readReceiptKeys, type ReceiptKeys } from './receipt-signature.ts'
 
 const SUBSCRIBERS_MAX = 64
 
@@ -14,6 +15,8 @@ export interface ReceiptsConfig extends ServiceConfig {
   readonly missing: VariableValue<'SLUICE_RECEIPT_MISSING'>
   /** Null: one receipt of anybody will do. */
   readonly subscribers: ReadonlySet<string> | null
+  /** Receipts must be signed by these; null: whoever may write to the topic is believed. */
+  readonly keys: ReceiptKeys | null
   readonly deadLetterHmacKey: string
 }
 
@@ -29,6 +32,7 @@ export function loadReceiptsConfig(
     horizonMs: read.value('SLUICE_RECEIPT_HORIZON_MS'),
     missing: read.value('SLUICE_RECEIPT_MISSING'),
     subscribers: subscribersOf(read),
+    keys: readReceiptKeys(read),
     deadLetterHmacKey:
       readSecret(
         read,

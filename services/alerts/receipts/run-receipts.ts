@@ -3,13 +3,13 @@
 // events are counted once that is committed: a kill neither doubles nor forgets them.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import type { TopicMessages } from 'kafkajs'
+import type { KafkaMessage, TopicMessages } from 'kafkajs'
 import type { Clock } from '../../core/clock.ts'
 import { deadLetterOf } from '../../core/decision/dead-letter.ts'
 import { ReceiptJoin, type JoinEvent, type PlacedReceipt } from '../../core/receipt-join.ts'
 import type { RejectReason } from '../../core/reject-reasons.ts'
 import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
-import type { DeadLetter } from '../../core/wire/records.ts'
+import type { DeadLetter, Receipt } from '../../core/wire/records.ts'
 import type { CommittedMessages } from '../../platform/kafka/committed-reader.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
@@ -22,6 +22,7 @@ import {
 import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
 import { openAnsweringReader, type AnsweringReader } from '../answering-reader.ts'
 import type { ReceiptsConfig } from './config.ts'
+import { isReceiptSigned, RECEIPT_SIGNATURE_HEADER } from './receipt-signature.ts'
 
 /** Some 200 MB of alerts. */
 const ENTRIES_MAX = 100_000
@@ -210,9 +211,19 @@ class Watch {
     } else {
       const key = message.key?.toString() ?? null
       const receipt = decoded.value
-      const placed = { receipt, key, partition, offset, timestampMs, value, isAnswered }
+      const isGenuine = this.#isGenuine(receipt, value, message.headers)
+      const placed = { receipt, key, partition, offset, timestampMs, value, isAnswered, isGenuine }
       events.push(...this.#join.takeReceipt(placed, clock.nowMs()))
     }
+  }
+
+  #isGenuine(receipt: Receipt, value: Buffer, headers: KafkaMessage['headers']): boolean {
+    const { keys } = this.#options.config
+    if (keys === null) return true
+    const header = headers?.[RECEIPT_SIGNATURE_HEADER]
+    // A header that came twice is a list, and none that any subscriber of ours writes.
+    if (header === undefined || Array.isArray(header)) return false
+    return isReceiptSigned(keys, receipt, value, header.toString())
   }
 
   #messagesOf(events: readonly JoinEvent[], unreadable: readonly DeadLetter[]): TopicMessages[] {

@@ -56,6 +56,23 @@ export const ALERTS_VARIABLES = {
     form: 'path',
     default: null,
   },
+  SLUICE_RECEIPT_KEY: {
+    ...ACTING,
+    readBy: 'enforce',
+    meaning:
+      'Key that signs receipts, `whsec_` and 24 to 64 bytes in base64. Without it they are not signed.',
+    kind: 'text',
+    form: 'secret',
+    default: null,
+  },
+  SLUICE_RECEIPT_KEY_FILE: {
+    ...ACTING,
+    readBy: 'enforce',
+    meaning: 'File that holds the key, in place of the variable.',
+    kind: 'text',
+    form: 'path',
+    default: null,
+  },
   SLUICE_HTTP_REQUESTS_PER_SECOND_MAX: {
     ...ACTING,
     readBy: 'enforce, cases',
@@ -112,6 +129,15 @@ export const ALERTS_VARIABLES = {
       'Names of the subscribers that must answer each block, with commas between; receipts of others are refused. Without it, one receipt of anybody will do.',
     kind: 'text',
     form: 'text',
+    default: null,
+  },
+  SLUICE_RECEIPT_KEYS_FILE: {
+    ...ACTING,
+    readBy: 'receipts',
+    meaning:
+      'File with a subscriber and its key on each line, two lines while a key is changed. With it, receipts that their subscriber has not signed are refused.',
+    kind: 'text',
+    form: 'path',
     default: null,
   },
   SLUICE_CASES_HOST: {

@@ -99,6 +99,16 @@ function readPem(read: EnvReader, name: TextVariableName, what: string): string 
   return isPem && !isEncrypted ? text : null
 }
 
+/** The text of the file that a variable names; null when it is not set, or cannot be read, which is a problem. */
+export function readTextFile(
+  read: EnvReader,
+  name: TextVariableName,
+  bytesMax: number,
+): string | null {
+  const path = read.textIfSet(name)
+  return path === null ? null : readBounded(read, name, path, bytesMax)
+}
+
 function readBounded(read: EnvReader, name: string, path: string, bytesMax: number): string | null {
   try {
     const { size } = statSync(path)

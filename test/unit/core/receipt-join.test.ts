@@ -63,6 +63,7 @@ function placed(
     timestampMs: atMs,
     value: Buffer.alloc(0),
     isAnswered: false,
+    isGenuine: true,
     ...more,
   }
 }
@@ -117,6 +118,7 @@ test('what cannot be is a fault, and of too many that wait the newest', () => {
     short(join.takeReceipt(receipt, 1_010))
   assert.deepEqual(fault(placed('a', 1_010, { key: 'b' })), ['wrong_key'])
   assert.deepEqual(fault(placed('a', 1_010, {}, { subscriber: 'x' })), ['unknown_subscriber'])
+  assert.deepEqual(fault(placed('a', 1_010, { isGenuine: false })), ['forged'])
   assert.deepEqual(fault(placed('a', 1_031)), ['from_the_future'])
   assert.deepEqual(fault(placed('a', 979)), ['before_its_alert'])
   assert.deepEqual(fault(placed('a', 1_010, {}, { status: 'unknown' })), ['unreadable'])
