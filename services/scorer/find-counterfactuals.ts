@@ -1,6 +1,6 @@
 // The least change of a row that would have given a milder outcome: of one feature, as short a way as possible; where no
 // single one is enough, of the fewest of the strongest, all at their usual values. Rows of a batch are asked about
-// together, so a batch costs COUNTERFACTUAL_ROUNDS + 1 questions at most.
+// together, so a batch costs COUNTERFACTUAL_ROUNDS + 2 questions at most.
 
 import {
   beginSearch,
@@ -15,7 +15,7 @@ import {
   type Answer,
   type FlipSearch,
 } from '../core/decision/counterfactual.ts'
-import type { Drop } from '../core/decision/reasons.ts'
+import { unusualFeatures, type Drop } from '../core/decision/reasons.ts'
 import type { Counterfactual } from '../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { Explained } from './explained.ts'
@@ -35,7 +35,8 @@ export async function findCounterfactuals(
   drops: readonly (readonly Drop[])[],
   options: Options,
 ): Promise<readonly (Counterfactual | null)[]> {
-  const begun = explained.map((of, position) => searchesOf(of, drops[position] ?? [], options))
+  const byScore = explained.map((of, position) => searchesOf(of, drops[position] ?? [], options))
+  const begun = await orByRules(explained, byScore, options)
   const searches = await narrow(explained, begun, options)
   const joint = await together(
     explained.map((of, position) => (begun[position]?.length === 0 ? of : null)),
@@ -60,6 +61,43 @@ function searchesOf(
       return beginSearch(feature, of.row[feature] ?? NaN, value, answer)
     })
     .filter(({ answer }) => isMilder(answer, of.outcome))
+    .slice(0, SEARCHES_MAX)
+}
+
+/**
+ * For rows of which no feature that lowers the score is enough: features whose usual value would change what the rules
+ * say, whatever the score. They are scored as well, since both are told.
+ */
+async function orByRules(
+  explained: readonly Explained[],
+  begun: readonly (readonly FlipSearch[])[],
+  options: Options,
+): Promise<readonly (readonly FlipSearch[])[]> {
+  const changes = explained.map((of, position) =>
+    begun[position]?.length === 0 ? ruledChanges(of, options.usual) : [],
+  )
+  const rows = explained.flatMap(({ row, verified }, position) =>
+    (changes[position] ?? []).map((change): ChangedRow => ({ row, verified, changes: [change] })),
+  )
+  if (rows.length === 0) return begun
+  const scores = (await scoreChanged(rows, options)).values()
+  return explained.map((of, position) => {
+    const found = (changes[position] ?? []).map((change) => {
+      const answer = answerOf(of, [change], scores.next().value ?? NaN)
+      return beginSearch(change.feature, of.row[change.feature] ?? NaN, change.value, answer)
+    })
+    return [
+      ...(begun[position] ?? []),
+      ...found.filter(({ answer }) => isMilder(answer, of.outcome)),
+    ]
+  })
+}
+
+/** The first features whose usual values give a milder outcome at the same score. */
+function ruledChanges(of: Explained, usual: readonly number[]): readonly Change[] {
+  return unusualFeatures(of.row, usual)
+    .map((feature): Change => ({ feature, value: usual[feature] ?? NaN }))
+    .filter((change) => isMilder(answerOf(of, [change], of.score), of.outcome))
     .slice(0, SEARCHES_MAX)
 }
 

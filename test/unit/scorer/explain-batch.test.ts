@@ -174,3 +174,30 @@ test('a row that nothing makes milder has no counterfactual', async () => {
   })
   assert.ok(why.length > 0 && why.every(({ counterfactual }) => counterfactual === null))
 })
+
+test('a row that a rule alone has flagged is told what would have kept the rule from it', async () => {
+  const COUNT = FEATURE_NAMES.indexOf('card_count_1d')
+  const rule = (row: Float64Array): Outcome => ((row[COUNT] ?? 0) > 3 ? 'block' : 'approve')
+  const usual = info.usual[COUNT] ?? NaN
+  assert.ok(usual <= 3)
+  const explained = flagged.map(({ row }): Explained => {
+    const counted = row.slice()
+    counted[COUNT] = 9
+    // A score that nothing lowers: all that is wrong with these payments is their number.
+    const nothing = { score: 0, draftScore: 0, verified: null }
+    return { ...nothing, row: counted, outcome: 'block', outcomeOf: rule }
+  })
+  const score = (rows: Float64Array, count: number) => model.score(rows, count)
+  const why = await explainRows(explained, { usual: info.usual, score, verify: null })
+  for (const [index, { reasons, counterfactual }] of why.entries()) {
+    assert.deepEqual(reasons, [])
+    assert.ok(counterfactual !== null)
+    assert.equal(counterfactual.feature, 'card_count_1d')
+    assert.equal(counterfactual.outcomeThen, 'approve')
+    assert.ok(counterfactual.changedTo === 3, 'the least change that is enough')
+    const changed = explained[index]?.row.slice() ?? assert.fail('no row')
+    changed[COUNT] = 3
+    assert.equal((await model.score(changed, 1))[0], counterfactual.scoreThen)
+  }
+  assert.ok(why.length > 0)
+})
