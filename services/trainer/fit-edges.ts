@@ -1,5 +1,5 @@
-// Learns where a feature's value means something else: quantiles for ramps, and the splits of a small decision tree on
-// that feature alone for steps.
+// Learns where a feature's value means something else: quantiles for ramps, the commonest values of a code, and the splits
+// of a small decision tree on that feature alone for steps.
 
 import { distinctQuantiles } from './quantiles.ts'
 
@@ -7,6 +7,9 @@ import { distinctQuantiles } from './quantiles.ts'
 const RAMP_SHARES = [
   0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
 ] as const
+
+/** Most codes of a feature that have inputs of their own. */
+const CODES_MAX = 32
 
 /** Most steps of a feature; fewest rows on each side of one; least information that one must tell, in nats. */
 const STEPS_MAX = 7
@@ -17,6 +20,25 @@ const GAIN_MIN = 6
 export function fitRamps(ascending: Float64Array): readonly number[] {
   const edges = distinctQuantiles(ascending, RAMP_SHARES)
   return edges.length < 3 ? [] : edges
+}
+
+/**
+ * Edges of ramps over ascending codes: those that are common, so that each of them has inputs of its own from which the
+ * first layer of a net can make any number. What is seldom or new lies between two of them. Empty for fewer than two.
+ */
+export function fitCodes(ascending: Float64Array): readonly number[] {
+  const edges = commonest(ascending).slice(0, CODES_MAX)
+  return edges.length < 2 ? [] : edges.toSorted((a, b) => a - b)
+}
+
+/** Values that at least SIDE_ROWS_MIN rows have, the commonest first, of those as common as each other the smaller. */
+export function commonest(ascending: Float64Array): readonly number[] {
+  const counts = new Map<number, number>()
+  for (const value of ascending) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return [...counts]
+    .filter(([, count]) => count >= SIDE_ROWS_MIN)
+    .sort(([, a], [, b]) => b - a)
+    .map(([value]) => value)
 }
 
 /** A stretch of the sorted values, and where to cut it best. */

@@ -1,8 +1,9 @@
 // Learns, from training rows alone, how features become inputs of a net.
 
+import { CODE_UNIT } from '../core/features/feature-definition.ts'
 import { FEATURES, FEATURE_COUNT } from '../core/features/feature-list.ts'
 import type { FeatureScaling } from '../core/scoring/scaling.ts'
-import { fitRamps, fitSteps } from './fit-edges.ts'
+import { commonest, fitCodes, fitRamps, fitSteps } from './fit-edges.ts'
 import { quantileOf } from './quantiles.ts'
 
 /** Inputs stay within this many standard deviations: far beyond, they all mean "very far". */
@@ -21,7 +22,7 @@ export function fitScaling(
   truth: Uint8Array,
 ): readonly FeatureScaling[] {
   const absencePatterns = new Set<number>()
-  return FEATURES.map(({ name, absence }, feature) => {
+  return FEATURES.map(({ name, absence, unit }, feature) => {
     const { values, frauds, pattern } = columnOf(rows, indices, feature, truth)
     const transform = isLongTailed(values) ? 'log1p' : 'none'
     const { center, scale } = momentsOf(transform === 'log1p' ? values.map(Math.log1p) : values)
@@ -38,19 +39,23 @@ export function fitScaling(
       scale,
       clip: CLIP,
       // Also where a value is never absent by its definition: without state it is degraded.
-      absentValue: quantileOf(values, 0.5),
+      absentValue: usualOf(values, unit),
       absentInput,
       steps: fitSteps(values, frauds),
-      ramps: fitRamps(values),
+      ramps: unit === CODE_UNIT ? fitCodes(values) : fitRamps(values),
     }
   })
 }
 
-/** Median of each feature over the given rows: what is usual. 0 where it is always absent. */
-export function medians(rows: Float64Array, indices: Uint32Array): readonly number[] {
-  return FEATURES.map((_, feature) =>
-    quantileOf(columnOf(rows, indices, feature, NO_TRUTH).values, 0.5),
+/** What is usual of each feature over the given rows: the median, of codes the commonest; 0 where it is always absent. */
+export function usualValues(rows: Float64Array, indices: Uint32Array): readonly number[] {
+  return FEATURES.map(({ unit }, feature) =>
+    usualOf(columnOf(rows, indices, feature, NO_TRUTH).values, unit),
   )
+}
+
+function usualOf(ascending: Float64Array, unit: string): number {
+  return unit === CODE_UNIT ? (commonest(ascending)[0] ?? 0) : quantileOf(ascending, 0.5)
 }
 
 interface Column {

@@ -11,7 +11,7 @@ import {
   type ModelManifest,
 } from '../core/scoring/manifest.ts'
 import type { Band } from './fit-band.ts'
-import { medians } from './fit-scaling.ts'
+import { usualValues } from './fit-scaling.ts'
 import { sha256Of } from './openness/sums.ts'
 import type { Made } from './score-periods.ts'
 import type { DatasetPeriod } from './split.ts'
@@ -56,7 +56,7 @@ export function manifestOf(
     scaling: cascade.scaling,
     calibration: draftCalibration,
     thresholds,
-    usual: medians(dataset.rows, genuine),
+    usual: usualValues(dataset.rows, genuine),
     data: {
       source: options.source,
       digest: dataset.digest,

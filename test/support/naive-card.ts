@@ -4,6 +4,7 @@ import type {
   FeatureDefinition,
   Reference,
 } from '../../services/core/features/feature-definition.ts'
+import { referenceOf } from '../../services/core/reference.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import {
   compareEvents,
@@ -41,7 +42,14 @@ export function transactionValue({ aggregate }: OfTransaction, own: Past): numbe
     case 'card_not_present':
       if (channel === null || channel === 'unknown') return NaN
       return channel === 'ecommerce' || channel === 'moto' ? 1 : 0
+    case 'category_code':
+      return naiveCode(own.transaction.merchantCategory)
   }
+}
+
+function naiveCode(category: string | null): number {
+  if (category === null) return NaN
+  return /^\d{4}$/.test(category) ? Number(category) : 1e6 + (referenceOf(category) % 9e6)
 }
 
 /** The value by the definition; NaN is absent. */

@@ -5,6 +5,7 @@
 // point one part before it does not: both were scored. Several points are tried at once, so that the model is called
 // ROUNDS times and not once for every halving.
 
+import { CODE_UNIT } from '../features/feature-definition.ts'
 import { FEATURES } from '../features/feature-list.ts'
 import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
 import { scoreInWords, valuesInWords } from './value-words.ts'
@@ -28,6 +29,9 @@ const WHOLE_UNITS: ReadonlySet<string> = new Set([
   'cards',
   'frauds',
 ])
+
+/** Nothing lies between two values of these. */
+const STEP_UNITS: ReadonlySet<string> = new Set(['0 or 1', CODE_UNIT])
 
 /** What a changed row came to. */
 export interface Answer {
@@ -54,8 +58,8 @@ export function beginSearch(
   usual: number,
   answer: Answer,
 ): FlipSearch {
-  // There is no way from "absent" or from yes to no: the usual value is the only change.
-  const isStep = Number.isNaN(value) || FEATURES[feature]?.unit === '0 or 1'
+  // There is no way from "absent", from yes to no or from one code to another: the usual value is the only change.
+  const isStep = Number.isNaN(value) || STEP_UNITS.has(FEATURES[feature]?.unit ?? '')
   const low = isStep ? COUNTERFACTUAL_PARTS - 1 : 0
   return { feature, value, usual, low, high: COUNTERFACTUAL_PARTS, answer }
 }

@@ -1,5 +1,6 @@
 // Values of features and scores as a person reads them in an alert.
 
+import { CODE_UNIT } from '../features/feature-definition.ts'
 import { FEATURES } from '../features/feature-list.ts'
 
 const VALUE_DIGITS = 4
@@ -18,6 +19,7 @@ const SPANS = [
 const WORDS: Readonly<Record<string, (value: number) => string>> = {
   EUR: (value) => `${value.toFixed(2)} EUR`,
   '0 or 1': (value) => (value === 0 || value === 1 ? (value === 1 ? 'yes' : 'no') : number(value)),
+  [CODE_UNIT]: String,
   s: span,
   hours: clockTime,
   km: (value) => `${number(value)} km`,

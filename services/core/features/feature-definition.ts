@@ -29,6 +29,7 @@ export const TRANSACTION_AGGREGATES = [
   'night',
   'hour',
   'card_not_present',
+  'category_code',
 ] as const
 
 /** Of the card's history: counts and amounts. */
@@ -83,10 +84,14 @@ export const ENTITY_AGGREGATES = [
   'fraud_run_age',
 ] as const
 
+/** Unit of values that are names and no amounts: nothing lies between two of them, and none is more than another. */
+export const CODE_UNIT = 'code'
+
 /** When a value is absent. Closed list, in words. */
 export const ABSENCES = {
   never: 'never',
   channel: 'no channel known',
+  category: 'no category known',
   reference: 'the transaction names none',
   entity: 'the transaction names none',
   payments: 'no payment but retries in the window',

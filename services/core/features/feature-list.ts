@@ -1,7 +1,7 @@
 // The features, as data. Order and names are a contract: both are stored with every model.
 
 import { createHash } from 'node:crypto'
-import { WINDOWS, type FeatureDefinition } from './feature-definition.ts'
+import { CODE_UNIT, WINDOWS, type FeatureDefinition } from './feature-definition.ts'
 import { HABITS, SHARED } from './feature-habits.ts'
 import { card, EARLIER, own, shared } from './feature-makers.ts'
 import { DAY_MS } from './time.ts'
@@ -136,6 +136,13 @@ export const FEATURES: readonly FeatureDefinition[] = [
     '0 or 1',
     'payment without the card at hand (online, mail or telephone)',
     'channel',
+  ),
+  own(
+    'category_code',
+    'merchant_category',
+    CODE_UNIT,
+    'kind of merchant (ISO 18245 code)',
+    'category',
   ),
   ...VELOCITY,
   ...AMOUNTS,

@@ -120,6 +120,8 @@ function transactionReader(aggregate: Of<'transaction'>['aggregate']): Read {
     case 'card_not_present':
       return ({ presence }) =>
         presence === PRESENCE.unknown ? NaN : presence === PRESENCE.notPresent ? 1 : 0
+    case 'category_code':
+      return ({ categoryCode }) => categoryCode
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { fitRamps, fitSteps } from '../../../services/trainer/fit-edges.ts'
+import { commonest, fitCodes, fitRamps, fitSteps } from '../../../services/trainer/fit-edges.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'
 
 interface Row {
@@ -107,4 +107,18 @@ test('ramps ascend, lie on values, and begin and end with the extremes', () => {
     }),
   )
   assert.deepEqual(fitRamps(new Float64Array()), [])
+})
+
+test('each common code has an edge of its own, at most 32, and seldom ones have none', () => {
+  const often = (code: number, times: number): readonly number[] => Array<number>(times).fill(code)
+  const codes = Float64Array.of(...often(742, 10), ...often(4111, 9), ...often(5411, 30))
+  assert.deepEqual(fitCodes(codes), [742, 5411])
+  assert.deepEqual(commonest(codes), [5411, 742])
+  assert.deepEqual(fitCodes(Float64Array.of(...often(742, 99))), [])
+  assert.deepEqual(fitCodes(new Float64Array()), [])
+  const many = Array.from({ length: 40 }, (_, code) => often(code, code < 8 ? 10 : 11)).flat()
+  assert.deepEqual(
+    fitCodes(Float64Array.from(many)),
+    Array.from({ length: 32 }, (_, index) => index + 8),
+  )
 })

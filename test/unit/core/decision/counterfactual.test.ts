@@ -25,6 +25,7 @@ const AMOUNT = FEATURE_NAMES.indexOf('amount')
 const COUNT = FEATURE_NAMES.indexOf('card_count_1d')
 const HOUR = FEATURE_NAMES.indexOf('hour_of_day')
 const NIGHT = FEATURE_NAMES.indexOf('is_night')
+const CATEGORY = FEATURE_NAMES.indexOf('merchant_category')
 const MILD: Answer = { score: 0.1, outcome: 'approve' }
 const STRICT: Answer = { score: 0.9, outcome: 'flag' }
 
@@ -67,7 +68,11 @@ test('where one threshold parts the way, the least change is found', () => {
 })
 
 test('from absent to usual, and from yes to no, there is one step and nothing to try', () => {
-  for (const search of [beginSearch(AMOUNT, NaN, 30, MILD), beginSearch(NIGHT, 1, 0, MILD)]) {
+  for (const search of [
+    beginSearch(AMOUNT, NaN, 30, MILD),
+    beginSearch(NIGHT, 1, 0, MILD),
+    beginSearch(CATEGORY, 5_732, 5_411, MILD),
+  ]) {
     assert.deepEqual(trialsOf(search), [])
     assert.equal(valueAt(search, search.high), search.usual)
   }

@@ -20,6 +20,7 @@ test('a value is told as its unit is: money to the cent, yes and no in words, co
   assert.equal(words('terminal_fraud_share_7d', 0.12345), '12.35 %')
   assert.equal(words('card_amount_ratio_30d', 3.2), '3.2 times')
   assert.equal(words('card_amount_z_score_30d', 2.71828), '2.718')
+  assert.equal(words('merchant_category', 1_234_567), '1234567')
   assert.equal(words('hour_of_day', 13.51), '13:30')
   assert.equal(words('hour_of_day', 0), '00:00')
   assert.equal(words('card_speed_kmh', NaN), 'none')

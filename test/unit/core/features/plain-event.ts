@@ -14,6 +14,7 @@ export const PLAIN_EVENT: CardEvent = {
   deviceRef: 0,
   networkRef: 0,
   categoryRef: 0,
+  categoryCode: NaN,
   countryRef: 0,
   hasPlace: false,
   latitudeE4: 0,

@@ -33,6 +33,7 @@ function largestEvent(timeMs: number, offset: number, record: Uint8Array | null)
     deviceRef: ref(4),
     networkRef: ref(5),
     categoryRef: ref(6),
+    categoryCode: 9_999_999,
     countryRef: 676,
     hasPlace: true,
     latitudeE4: -900_000,

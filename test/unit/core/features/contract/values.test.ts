@@ -208,3 +208,17 @@ test("Local time is event time plus the transaction's own offset from UTC.", () 
   ])
   assert.equal(weekdays.value('card_weekday_share_30d'), 1, 'both on a Saturday')
 })
+
+test('A merchant category of four digits is the number that they make, leading zeros included; any other is a number of seven digits made from its name.', () => {
+  const code = (merchantCategory: string | null): number =>
+    tell([{ atMs: START_MS, merchantCategory }]).value('merchant_category')
+  assert.deepEqual(['5411', '0742', '0000', '9999'].map(code), [5_411, 742, 0, 9_999])
+  const named = ['541', '54110', '54l1', '5411 ', '-541', '5e11', 'groceries', ''].map(code)
+  assert.ok(
+    named.every((number) => number >= 1_000_000 && number < 10_000_000 && Number.isInteger(number)),
+    named.join(),
+  )
+  assert.equal(new Set(named).size, named.length)
+  assert.equal(code('groceries'), code('groceries'))
+  assert.ok(Number.isNaN(code(null)))
+})
