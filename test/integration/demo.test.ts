@@ -91,9 +91,10 @@ async function tracesOf(id: string): Promise<readonly string[]> {
   }
 }
 
-/** The scorer says its pid in each line of its log. */
+/** The scorer says its pid in each line of its log. Native TensorFlow, where it is installed, writes two of its own first. */
 function scorerPid(): number {
-  const [line] = readFileSync(join(root, '.sluice', 'demo-scorer.log'), 'utf8').split('\n')
+  const lines = readFileSync(join(root, '.sluice', 'demo-scorer.log'), 'utf8').split('\n')
+  const line = lines.find((each) => each.startsWith('{'))
   return (JSON.parse(line ?? '') as { readonly pid: number }).pid
 }
 
