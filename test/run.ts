@@ -13,6 +13,7 @@ import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { SluiceError } from '../services/core/errors.ts'
 import { schedule, type Group } from './support/schedule.ts'
+import { buildServices, type ServicesBuild } from './support/services-build.ts'
 import { provisionTestStack, type TestStack } from './support/test-stack.ts'
 
 const NEEDS_SERVERS = new Set(['integration', 'integrity', 'observability', 'parity', 'bench'])
@@ -34,8 +35,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 let stack: TestStack | null = null
+let build: ServicesBuild | null = null
 try {
   if (suites.some((suite) => NEEDS_SERVERS.has(suite))) {
+    build = await buildServices(interrupted.signal)
     stack = await provisionTestStack({
       root: join(import.meta.dirname, '..'),
       env: process.env,
@@ -55,6 +58,7 @@ try {
   fail(error instanceof SluiceError ? error.message : 'Stopped.')
 } finally {
   await stack?.stop()
+  build?.remove()
   if (stack !== null) process.stderr.write(`sluice: ${providerNote(stack)}\n`)
 }
 if (interrupted.signal.aborted) process.exitCode = 130

@@ -21,6 +21,7 @@ import {
   TOKEN,
 } from '../support/acting.ts'
 import { eventually } from '../support/poll.ts'
+import { startOf } from '../support/services-build.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -168,7 +169,7 @@ test('sluice label writes once, and sluice queue shows what is left', async (t) 
   const send = await openSender(t, stream)
   await send('alerts', alertMessages(stream, [blockOf('card-1', 1), blockOf('card-2', 2)]))
   const sluice = (...args: readonly string[]) =>
-    spawnSync(process.execPath, ['--import', 'tsx', 'services/cli/main.ts', ...args], {
+    spawnSync(process.execPath, startOf('services/cli/main.ts', args), {
       cwd: ROOT,
       encoding: 'utf8',
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...actingEnvironment(stream) },
