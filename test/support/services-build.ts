@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '../..')
-/** Names the folder of the build; without it, processes are started from the sources. */
-const FOLDER_VARIABLE = 'SLUICE_TEST_BUILD'
+/** From the runner to the tests: the folder of the build. Without it, processes are started from the sources. */
+const FOLDER_VARIABLE = 'TEST_SERVICES_FOLDER'
 
 /** Below the root, so that packages, models and schemas are found from it. */
 export interface ServicesBuild {
