@@ -14,7 +14,11 @@ const WAITING_AT_ONCE = 2
 /** Suites whose files measure, or watch times that a busy machine would stretch. */
 const MEASURING_SUITES: readonly string[] = ['observability', 'bench']
 /** Files of the waiting suites that run alone all the same, with the reason. */
-const ALONE: Readonly<Record<string, string>> = {}
+export const ALONE: Readonly<Record<string, string>> = {
+  'integrity/lease-clock.test.ts': 'its kills must fall within 350 ms of a time by the clock',
+  'integrity/lease-rebalance.test.ts':
+    'a scorer must be stopped within 2.5 s of payments, before their leases end by the clock',
+}
 /** The longest files of all, longest first: begun last, one of them would run on when all others are done. */
 export const LONG: readonly string[] = ['integrity/kills.test.ts']
 

@@ -12,16 +12,19 @@ const FOLDER_VARIABLE = 'TEST_SERVICES_FOLDER'
 
 /** Below the root, so that packages, models and schemas are found from it. */
 export interface ServicesBuild {
+  readonly folder: string
   remove(): void
 }
 
 /** Compiles as `npm run build` does, but for the types, into a folder of this run. Tests find it by the environment. */
-export async function buildServices(signal: AbortSignal): Promise<ServicesBuild> {
+export async function buildServices(signal?: AbortSignal): Promise<ServicesBuild> {
   // A run of tests inside a test uses that of the run around it.
-  if ((process.env[FOLDER_VARIABLE] ?? '') !== '') return { remove: () => undefined }
+  const given = process.env[FOLDER_VARIABLE] ?? ''
+  if (given !== '') return { folder: given, remove: () => undefined }
   mkdirSync(join(ROOT, '.sluice'), { recursive: true })
   const folder = mkdtempSync(join(ROOT, '.sluice', 'test-build-'))
   const build = {
+    folder,
     remove: () => {
       rmSync(folder, { recursive: true, force: true })
     },

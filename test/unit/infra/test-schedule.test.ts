@@ -2,23 +2,25 @@ import { deepStrictEqual } from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { LONG, schedule } from '../../support/schedule.ts'
+import { ALONE, LONG, schedule } from '../../support/schedule.ts'
 
 const TEST = join(import.meta.dirname, '../..')
 
 test('every file that the schedule names is there', () => {
   deepStrictEqual(
-    LONG.filter((file) => !existsSync(join(TEST, file))),
+    [...Object.keys(ALONE), ...LONG].filter((file) => !existsSync(join(TEST, file))),
     [],
   )
 })
 
-test('every file runs once, long ones first, and what measures runs alone at last', () => {
+test('every file runs once, long ones first, and what stands no company runs alone at last', () => {
   const [long = ''] = LONG
+  const [alone = ''] = Object.keys(ALONE)
   const groups = schedule([
     'bench/a.test.ts',
     'integration/b.test.ts',
     'unit/c.test.ts',
+    alone,
     long,
     'observability/d.test.ts',
   ])
@@ -27,7 +29,7 @@ test('every file runs once, long ones first, and what measures runs alone at las
     [
       ['unit/c.test.ts'],
       [long, 'integration/b.test.ts'],
-      ['bench/a.test.ts', 'observability/d.test.ts'],
+      ['bench/a.test.ts', alone, 'observability/d.test.ts'],
     ],
   )
   deepStrictEqual(groups.at(-1)?.concurrency, 1)
