@@ -19,8 +19,14 @@ export const ALONE: Readonly<Record<string, string>> = {
   'integrity/lease-rebalance.test.ts':
     'a scorer must be stopped within 2.5 s of payments, before their leases end by the clock',
 }
-/** The longest files of all, longest first: begun last, one of them would run on when all others are done. */
-export const LONG: readonly string[] = ['integrity/kills.test.ts']
+/** Long files, the longest first: begun last, one of them would run on when all others are done. */
+export const LONG: readonly string[] = [
+  'integrity/kills.test.ts',
+  'integrity/state-loss.test.ts',
+  'integration/provision.test.ts',
+  'integration/image.test.ts',
+  'integration/demo.test.ts',
+]
 
 /** Files, named from test/ on, in the order and the company in which they run. */
 export function schedule(files: readonly string[]): readonly Group[] {
