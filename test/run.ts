@@ -5,7 +5,6 @@
 // servers get them, by addresses in the environment.
 
 import { readdirSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -13,22 +12,17 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { SluiceError } from '../services/core/errors.ts'
+import { schedule, type Group } from './support/schedule.ts'
+import { buildServices, type ServicesBuild } from './support/services-build.ts'
 import { provisionTestStack, type TestStack } from './support/test-stack.ts'
 
 const NEEDS_SERVERS = new Set(['integration', 'integrity', 'observability', 'parity', 'bench'])
-// These load the machine or share servers in ways that would disturb each other.
-const ONE_FILE_AT_A_TIME = new Set(['integration', 'integrity', 'observability', 'bench'])
 const FILE_LIMIT_MS = process.env['SLUICE_FULL'] === '1' ? 2 * 3_600_000 : 15 * 60_000
 const SUMMARY_LINE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
 
 interface TestEvent {
   readonly type: string
   readonly data: { readonly nesting?: number; readonly message?: string; readonly name?: string }
-}
-
-interface Group {
-  readonly files: readonly string[]
-  readonly concurrency: number
 }
 
 const { suites, filter } = readArguments()
@@ -41,8 +35,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 let stack: TestStack | null = null
+let build: ServicesBuild | null = null
 try {
   if (suites.some((suite) => NEEDS_SERVERS.has(suite))) {
+    build = await buildServices(interrupted.signal)
     stack = await provisionTestStack({
       root: join(import.meta.dirname, '..'),
       env: process.env,
@@ -62,6 +58,7 @@ try {
   fail(error instanceof SluiceError ? error.message : 'Stopped.')
 } finally {
   await stack?.stop()
+  build?.remove()
   if (stack !== null) process.stderr.write(`sluice: ${providerNote(stack)}\n`)
 }
 if (interrupted.signal.aborted) process.exitCode = 130
@@ -92,10 +89,9 @@ function readArguments(): { suites: readonly string[]; filter: string | null } {
   return { suites: [...new Set(positionals)], filter: values.filter ?? null }
 }
 
-/** Files that may run beside each other come first; the others follow one by one. */
+/** The chosen files as the schedule has them. */
 function listGroups(names: readonly string[], text: string | null): readonly Group[] {
-  const together: string[] = []
-  const alone: string[] = []
+  const chosen: string[] = []
   for (const name of names) {
     const files = listFiles(name)
     if (files.length === 0) {
@@ -104,19 +100,15 @@ function listGroups(names: readonly string[], text: string | null): readonly Gro
       )
       process.exit(2)
     }
-    const chosen = files.filter((file) => text === null || file.includes(text))
-    ;(ONE_FILE_AT_A_TIME.has(name) ? alone : together).push(...chosen)
+    chosen.push(...files.filter((file) => text === null || file.includes(text)))
   }
-  if (together.length + alone.length === 0) {
+  if (chosen.length === 0) {
     process.stderr.write(
       `sluice: no test file of ${names.join(', ')} has "${text ?? ''}" in its name.\n`,
     )
     process.exit(2)
   }
-  return [
-    { files: together, concurrency: Math.max(2, availableParallelism()) },
-    { files: alone, concurrency: 1 },
-  ].filter((group) => group.files.length > 0)
+  return schedule(chosen)
 }
 
 function listFiles(suite: string): readonly string[] {
@@ -124,7 +116,7 @@ function listFiles(suite: string): readonly string[] {
     return readdirSync(join(import.meta.dirname, suite), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.test.ts'))
       .sort()
-      .map((path) => join(import.meta.dirname, suite, path))
+      .map((path) => `${suite}/${path}`)
   } catch {
     return []
   }
@@ -135,7 +127,7 @@ async function* runGroups(all: readonly Group[]): AsyncGenerator<TestEvent> {
   const totals = new Map<string, number>()
   const emptyFiles: string[] = []
   for (const group of all) {
-    const files = new Set(group.files)
+    const files = new Set(group.files.map((file) => join(import.meta.dirname, file)))
     for await (const event of startGroup(group)) {
       const { data, type } = event
       const summary = data.nesting === 0 ? SUMMARY_LINE.exec(data.message ?? '') : null
@@ -160,7 +152,7 @@ async function* runGroups(all: readonly Group[]): AsyncGenerator<TestEvent> {
 
 function startGroup(group: Group): AsyncIterable<TestEvent> {
   const options = {
-    files: [...group.files],
+    files: group.files.map((file) => join(import.meta.dirname, file)),
     concurrency: group.concurrency,
     timeout: FILE_LIMIT_MS,
     signal: interrupted.signal,

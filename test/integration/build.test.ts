@@ -1,18 +1,19 @@
 // Goal: what the build makes runs on plain Node, without tsx: it has its scripts, schemas and model.
-// Method: build into a folder of its own inside the checkout (so that dependencies are found), then start the
-// compiled command line and the compiled scorer, the latter against the stack of the environment.
+// Method: the build of this run of tests, or one of its own, inside the checkout (so that dependencies are found); then
+// the compiled command line and the compiled scorer are started, the latter against the stack of the environment.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { fork, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
 import { createTopics, deleteTopics } from '../../services/platform/kafka/topics.ts'
+import { buildServices, type ServicesBuild } from '../support/services-build.ts'
 
 const brokersText = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
 const redisUrl = process.env['SLUICE_REDIS_URL'] ?? ''
@@ -56,24 +57,15 @@ async function readyPort(scorer: ChildProcess): Promise<number> {
 
 describe('the build', () => {
   let out = ''
+  let build: ServicesBuild
 
   before(async () => {
-    mkdirSync(join(root, '.sluice'), { recursive: true })
-    out = mkdtempSync(join(root, '.sluice', 'build-test-'))
-    const tsc = await runNode([
-      'node_modules/typescript/bin/tsc',
-      '--project',
-      'tsconfig.build.json',
-      '--outDir',
-      out,
-    ])
-    strictEqual(tsc.code, 0, tsc.stdout)
-    const assets = await runNode(['infra/copy-assets.mjs', out])
-    strictEqual(assets.code, 0, assets.stderr)
+    build = await buildServices()
+    out = build.folder
   })
 
   after(() => {
-    rmSync(out, { recursive: true, force: true })
+    build.remove()
   })
 
   test('holds every script and data file that lies beside the sources', () => {

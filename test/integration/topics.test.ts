@@ -10,6 +10,7 @@ import { test, type TestContext } from 'node:test'
 import { Kafka, logLevel, type Admin } from 'kafkajs'
 import { TOPICS, deleteTopics } from '../../services/platform/kafka/topics.ts'
 import { ROOT } from '../support/dockerfile.ts'
+import { startOf } from '../support/services-build.ts'
 import { openLocalRegistry } from '../unit/platform/registry/local-registry.ts'
 
 const brokersText = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
@@ -27,7 +28,7 @@ async function sluice(
   args: readonly string[],
   variables: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'services/cli/main.ts', ...args], {
+  const child = spawn(process.execPath, startOf('services/cli/main.ts', args), {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...variables },

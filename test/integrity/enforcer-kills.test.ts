@@ -8,7 +8,6 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import { test, type TestContext } from 'node:test'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
-import { freePorts } from '../../services/platform/provision/ports.ts'
 import {
   actingEnvironment,
   alertMessages,
@@ -20,6 +19,8 @@ import {
   releaseOf,
   startReceipts,
 } from '../support/acting.ts'
+import { claimPorts } from '../support/claims.ts'
+import { closeWith } from '../support/cleanup.ts'
 import { startCli, type CliProcess, type Main } from '../support/cli-process.ts'
 import { eventually } from '../support/poll.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
@@ -30,7 +31,6 @@ const ROUNDS = IS_FULL ? 20 : 3
 const BLOCKS_A_ROUND = 120
 /** Where in the work that follows a receipt the kill falls. */
 const KILL_DELAY_MS_MAX = 120
-const FIRST_PORT = 19_700
 
 class Killing {
   readonly blocks: Alert[] = []
@@ -127,7 +127,9 @@ async function setUp(t: TestContext, name: string, main?: Main) {
   const stream = await openStream(t, name)
   const send = await openSender(t, stream)
   const receipts = await followReceipts(t, stream)
-  const [port = 0] = await freePorts(FIRST_PORT, 1)
+  const claim = await claimPorts(1)
+  closeWith(t, claim.release)
+  const [port = 0] = claim.ports
   const args = ['enforce', '--port', String(port), '--metrics-port', '0']
   const environment = actingEnvironment(stream, { SLUICE_ENFORCER_PORT: String(port) })
   const start = () => startCli(t, args, environment, main)

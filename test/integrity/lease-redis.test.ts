@@ -19,9 +19,9 @@ import {
   openLeaseStream,
   type LeaseStream,
 } from '../support/lease-stream.ts'
-import { openDatabase } from '../support/live-loss.ts'
 import { DEGRADED } from '../support/live-oracle.ts'
 import { temporaryFolder } from '../support/model-variants.ts'
+import { openDatabase } from '../support/own-database.ts'
 import { eventually } from '../support/poll.ts'
 import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'

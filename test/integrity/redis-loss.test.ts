@@ -3,18 +3,16 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, audit, decisionsByPlace, differences } from '../support/audit.ts'
-import { closeWith } from '../support/cleanup.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { openDatabase } from '../support/own-database.ts'
 import { eventually } from '../support/poll.ts'
 import { openRedisProxy } from '../support/redis-proxy.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
 import { decideUndisturbed, type Decided } from '../support/undisturbed.ts'
-
-const DATABASES = 16
 
 interface Disturbed {
   readonly stream: TestStream
@@ -54,32 +52,14 @@ async function assertUndisturbed(
   deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
 }
 
-/** A database that nobody uses, empty again afterwards. */
-async function openDatabase(t: TestContext, redisUrl: string): Promise<Redis> {
-  for (let database = DATABASES - 1; database > 0; database -= 1) {
-    const redis = new Redis(redisUrl, { db: database })
-    if ((await redis.dbsize()) > 0) {
-      redis.disconnect()
-      continue
-    }
-    closeWith(t, async () => {
-      await redis.flushdb()
-      redis.disconnect()
-    })
-    return redis
-  }
-  throw new Error('Every database of Redis is in use; empty one for this test.')
-}
-
 test('a scorer whose Redis was emptied builds the state again and decides as if nothing had been', async (t) => {
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
   let redis: Redis | null = null
   const disturbed = await startMidway(t, events, 'flush', async ({ redisUrl }) => {
-    redis = await openDatabase(t, redisUrl)
-    const url = new URL(redisUrl)
-    url.pathname = `/${redis.options.db ?? 0}`
-    return url.href
+    const database = await openDatabase(t, redisUrl)
+    redis = database.redis
+    return database.redisUrl
   })
   ok(!disturbed.outputs.isCaughtUp, 'nothing was left to decide')
   await (redis as Redis | null)?.flushdb()

@@ -91,7 +91,7 @@ test('without the look at what Redis still holds, the same gives wrong decisions
 })
 
 test('a Redis that does not answer holds up no decision', async (t) => {
-  const run = await startLive(t, 'silent', { SLUICE_STATE_TIMEOUT_MS: '200' })
+  const run = await startLive(t, 'silent', { SLUICE_STATE_TIMEOUT_MS: '1000' })
   const isHeld = run.proxy.holdAt('mget')
   const deciding = run.decide(run.parts[1])
   await isHeld
@@ -103,7 +103,7 @@ test('a Redis that does not answer holds up no decision', async (t) => {
 })
 
 test('a Redis that takes the state of a batch and does not say so holds up no decision', async (t) => {
-  const run = await startLive(t, 'silent-write', { SLUICE_STATE_TIMEOUT_MS: '200' })
+  const run = await startLive(t, 'silent-write', { SLUICE_STATE_TIMEOUT_MS: '1000' })
   const isHeld = run.proxy.holdAt('eval')
   const deciding = run.decide(run.parts[1])
   await isHeld
@@ -128,7 +128,7 @@ test('a scorer that starts while Redis is away decides, and takes the state up w
 })
 
 test('a scorer that is killed before it has restored the state leaves that to the next one', async (t) => {
-  const run = await startLive(t, 'killed', { SLUICE_STATE_TIMEOUT_MS: '200' })
+  const run = await startLive(t, 'killed', { SLUICE_STATE_TIMEOUT_MS: '1000' })
   await run.redis.flushdb()
   const isHeld = run.proxy.holdAt('eval')
   const deciding = run.decide(run.parts[1])

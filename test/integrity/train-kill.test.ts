@@ -8,6 +8,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryFolder } from '../support/model-variants.ts'
+import { startOf } from '../support/services-build.ts'
 import { runSluice } from '../support/sluice-command.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -20,7 +21,7 @@ function words(out: string): readonly string[] {
 
 /** Runs until a line of progress says `until`, then kills. Resolves with all lines before. */
 async function killAt(args: readonly string[], until: string): Promise<readonly string[]> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'services/cli/main.ts', ...args], {
+  const child = spawn(process.execPath, startOf('services/cli/main.ts', args), {
     cwd: ROOT,
     env: { ...process.env, NODE_TEST_CONTEXT: undefined },
     stdio: ['ignore', 'ignore', 'pipe'],

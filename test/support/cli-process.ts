@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { closeWith } from './cleanup.ts'
+import { startOf } from './services-build.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const LOG_CHARACTERS_MAX = 20_000
@@ -26,7 +27,9 @@ export async function startCli(
   environment: Readonly<Record<string, string>>,
   main: Main = 'services/cli/main.ts',
 ): Promise<CliProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+  const start =
+    main === 'services/cli/main.ts' ? startOf(main, args) : ['--import', 'tsx', main, ...args]
+  const child = spawn(process.execPath, start, {
     cwd: ROOT,
     // Under a test runner, children would otherwise report to it.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },

@@ -3,20 +3,19 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { DecisionRecord } from '../../services/core/wire/records.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { audit, differences } from './audit.ts'
-import { closeWith } from './cleanup.ts'
 import { DEGRADED, foldWhole, logsOfSent, wrongDecisions } from './live-oracle.ts'
 import { normalStateIn, normalStateOf } from './stored-state.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
+import { openDatabase } from './own-database.ts'
 import { eventually } from './poll.ts'
 import { openRedisProxy, type RedisProxy } from './redis-proxy.ts'
 import { startScorer, type ScorerProcess } from './scorer-process.ts'
 import { openStream, PARTITION_COUNT, simulatedEvents, type TestStream } from './streams.ts'
 
-const DATABASES = 16
 const TRANSACTIONS = 2_400
 
 export interface LiveRun {
@@ -149,25 +148,3 @@ export async function takeBack(redis: Redis, saved: ReadonlyMap<string, Buffer>)
 }
 
 export const LANES = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)
-
-/** A database that nobody uses, empty again afterwards. */
-export async function openDatabase(
-  t: TestContext,
-  serverUrl: string,
-): Promise<{ readonly redis: Redis; readonly redisUrl: string }> {
-  for (let database = DATABASES - 1; database > 0; database -= 1) {
-    const redis = new Redis(serverUrl, { db: database })
-    if ((await redis.dbsize()) > 0) {
-      redis.disconnect()
-      continue
-    }
-    closeWith(t, async () => {
-      await redis.flushdb()
-      redis.disconnect()
-    })
-    const url = new URL(serverUrl)
-    url.pathname = `/${database}`
-    return { redis, redisUrl: url.href }
-  }
-  throw new Error('Every database of Redis is in use; empty one for this test.')
-}

@@ -12,9 +12,9 @@ import {
   openLocalPrometheus,
   type LocalPrometheus,
 } from '../../services/platform/provision/local-prometheus.ts'
-import { freePorts } from '../../services/platform/provision/ports.ts'
 import { shortenRules, type Shortening } from '../../services/platform/provision/shortened-rules.ts'
 import { RULE_FILES } from './alert-rules.ts'
+import { claimPorts } from './claims.ts'
 import { closeWith } from './cleanup.ts'
 import { variantOf } from './model-variants.ts'
 import { startCli, type CliProcess } from './cli-process.ts'
@@ -26,7 +26,6 @@ import { openStream, type TestStream } from './streams.ts'
 /** Times of the committed rules are divided by this; a range still holds four scrapes. */
 export const SHORTENING: Shortening = { factor: 120, rangeMsMin: 4_000 }
 const SCRAPE_INTERVAL_MS = 1_000
-const FIRST_PORT = 19_600
 /** Only so that nothing runs on when a test hangs. */
 const LOAD_DURATION = '10m'
 /** Signs what the forwarder sends. */
@@ -91,8 +90,10 @@ export async function openObservedSystem(
 ): Promise<ObservedSystem> {
   const stream = await openStream(t, 'observed', redisUrl)
   const proxy = await openRedisProxy(t, stream.redisUrl)
-  const ports = await freePorts(FIRST_PORT, 6)
-  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0, forwarder = 0] = ports
+  const claim = await claimPorts(6)
+  closeWith(t, claim.release)
+  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0, forwarder = 0] =
+    claim.ports
   const { brokers, prefix: topicPrefix, codecs } = stream
   const wantModels = (wish: Wish): Promise<number> => {
     const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }

@@ -10,8 +10,8 @@ import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
 const OUTPUT_TOPICS = ['decisions', 'alerts', 'leases', 'dead-letters'] as const
 const END_KEY = 'end-of-test'
-/** Only so that a test that can no longer succeed fails with a reason. */
-const WAIT_MS_MAX = 90_000
+/** So long without anything new. Only so that a test that can no longer succeed fails with a reason. */
+const SILENCE_MS_MAX = 90_000
 
 export interface SeenBlock {
   readonly partition: number
@@ -54,6 +54,7 @@ export class Outputs {
       const look = (): void => {
         if (this.#failure !== null) end(this.#failure)
         else if (condition()) end(null)
+        else limit.refresh()
       }
       const end = (error: Error | null): void => {
         clearTimeout(limit)
@@ -69,7 +70,7 @@ export class Outputs {
               `of ${sent.join(', ')} after ${this.blocks.length} blocks.`,
           ),
         )
-      }, WAIT_MS_MAX)
+      }, SILENCE_MS_MAX)
       this.#waiting.add(look)
     })
   }

@@ -6,22 +6,22 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { freePorts, isListening } from '../../services/platform/provision/ports.ts'
+import { isListening } from '../../services/platform/provision/ports.ts'
 import {
   requirePrerequisites,
   thisMachine,
 } from '../../services/platform/provision/prerequisites.ts'
+import { claimPorts } from './claims.ts'
 import { closeWith } from './cleanup.ts'
 import { eventually } from './poll.ts'
-
-const FIRST_PORT = 19_700
 
 /** Starts it; resolves to its address. It keeps nothing on disk unless told to, and ends with the test. */
 export async function openOwnRedis(t: TestContext): Promise<string> {
   const found = await requirePrerequisites(['redis'], thisMachine(process.env), (line) => {
     process.stderr.write(`sluice: ${line}\n`)
   })
-  const [port = 0] = await freePorts(FIRST_PORT, 1)
+  const claim = await claimPorts(1)
+  const [port = 0] = claim.ports
   const dir = mkdtempSync(join(tmpdir(), 'sluice-redis-'))
   const settings = { port: String(port), bind: '127.0.0.1', save: '', appendonly: 'no', dir }
   const args = Object.entries({ ...settings, 'maxmemory-policy': 'noeviction' }).flatMap(
@@ -32,6 +32,7 @@ export async function openOwnRedis(t: TestContext): Promise<string> {
   closeWith(t, async () => {
     child.kill('SIGKILL')
     await exited
+    await claim.release()
     rmSync(dir, { recursive: true, force: true })
   })
   await eventually(`Redis listens on ${port}`, async () => {

@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { startOf } from './services-build.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const LOG_CHARACTERS_MAX = 1_000_000
@@ -30,7 +31,7 @@ export async function startScorer(
   t: TestContext,
   environment: Readonly<Record<string, string>>,
 ): Promise<ScorerProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'services/scorer/main.ts'], {
+  const child = spawn(process.execPath, startOf('services/scorer/main.ts'), {
     cwd: ROOT,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

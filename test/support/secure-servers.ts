@@ -11,14 +11,14 @@ import { promisify } from 'node:util'
 import { execFile } from 'node:child_process'
 import { fetchJars } from '../../services/platform/provision/kafka-jars.ts'
 import { fillTemplate } from '../../services/platform/provision/local-kafka.ts'
-import { freePorts, isListening } from '../../services/platform/provision/ports.ts'
+import { isListening } from '../../services/platform/provision/ports.ts'
 import { stackPaths } from '../../services/platform/provision/stack-paths.ts'
+import { claimPorts } from './claims.ts'
 import { eventually } from './poll.ts'
 import { openAuthority, type KeyPair } from './test-certificates.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../..')
-const FIRST_PORT = 29_092
 const LOG_CHARACTERS_MAX = 20_000
 /** Users of Kafka: `admin` may do everything, the others only what their lists say. */
 const KAFKA_USERS = [
@@ -91,11 +91,13 @@ export async function openSecureServers(): Promise<SecureServers> {
     otherCert: file('stranger.pem', stranger.cert),
     otherKey: file('stranger.key', stranger.key),
   }
-  const ports = await freePorts(FIRST_PORT, 4)
+  const claim = await claimPorts(4)
+  const { ports } = claim
   const [saslPort = 0, mtlsPort = 0, , redisPort = 0] = ports
   const processes: Server[] = []
   const close = async (): Promise<void> => {
     for (const process of processes) await process.end()
+    await claim.release()
     rmSync(folder, { recursive: true, force: true })
   }
   try {

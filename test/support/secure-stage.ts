@@ -22,6 +22,7 @@ import {
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { grant, rightsOf, take, wordsOf } from './secure-roles.ts'
 import { openSecureServers, type SecureServers } from './secure-servers.ts'
+import { startOf } from './services-build.ts'
 
 export type Environment = Record<string, string>
 
@@ -146,7 +147,7 @@ export class SecureStage {
     args: readonly string[],
     env: Environment,
   ): Promise<{ code: number; out: string; err: string }> {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'services/cli/main.ts', ...args], {
+    const child = spawn(process.execPath, startOf('services/cli/main.ts', args), {
       cwd: ROOT,
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, SLUICE_TOPIC_PREFIX: PREFIX, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,10 +1,8 @@
 // Runs `sluice` as people do, in a process of its own, without a terminal.
 
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-
-const ENTRY = join(import.meta.dirname, '../../services/cli/main.ts')
+import { startOf } from './services-build.ts'
 
 export interface EndedCommand {
   readonly code: number | null
@@ -19,7 +17,7 @@ export async function runSluice(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<EndedCommand> {
-  const child = spawn(process.execPath, ['--import', 'tsx', ENTRY, ...args], {
+  const child = spawn(process.execPath, startOf('services/cli/main.ts', args), {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Without NODE_TEST_CONTEXT, or Node would take it for a test file.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },

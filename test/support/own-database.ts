@@ -1,0 +1,37 @@
+// A database of Redis for one test alone, which it may empty.
+
+import type { TestContext } from 'node:test'
+import { Redis } from 'ioredis'
+import { claimDatabase } from './claims.ts'
+import { closeWith } from './cleanup.ts'
+
+const DATABASES = 16
+
+export interface OwnDatabase {
+  readonly redis: Redis
+  readonly redisUrl: string
+}
+
+/** A database that nobody uses, empty again afterwards. @throws Error when all are in use. */
+export async function openDatabase(t: TestContext, serverUrl: string): Promise<OwnDatabase> {
+  for (let database = DATABASES - 1; database > 0; database -= 1) {
+    const claim = await claimDatabase(database)
+    if (claim === null) continue
+    const redis = new Redis(serverUrl, { db: database })
+    // What is there may be somebody's: a server that was given, or what a killed test has left.
+    if ((await redis.dbsize()) > 0) {
+      redis.disconnect()
+      await claim.release()
+      continue
+    }
+    closeWith(t, async () => {
+      await redis.flushdb()
+      redis.disconnect()
+      await claim.release()
+    })
+    const url = new URL(serverUrl)
+    url.pathname = `/${database}`
+    return { redis, redisUrl: url.href }
+  }
+  throw new Error('Every database of Redis is in use; empty one for this test.')
+}

@@ -1,0 +1,57 @@
+// Which test files run beside each other, and in what order.
+
+import { availableParallelism } from 'node:os'
+
+/** Files that run at the same time, so many of them at once. */
+export interface Group {
+  readonly files: readonly string[]
+  readonly concurrency: number
+}
+
+/** Suites whose files mostly wait: for sessions that end, for groups that deal out lanes, for servers that start. */
+const WAITING_SUITES: readonly string[] = ['integration', 'integrity']
+const WAITING_AT_ONCE = 2
+/** Suites whose files measure, or watch times that a busy machine would stretch. */
+const MEASURING_SUITES: readonly string[] = ['observability', 'bench']
+/** Files of the waiting suites that run alone all the same, with the reason. */
+export const ALONE: Readonly<Record<string, string>> = {
+  'integrity/lease-clock.test.ts': 'its kills must fall within 350 ms of a time by the clock',
+  'integrity/lease-rebalance.test.ts':
+    'a scorer must be stopped within 2.5 s of payments, before their leases end by the clock',
+}
+/** Long files, the longest first: begun last, one of them would run on when all others are done. */
+export const LONG: readonly string[] = [
+  'integrity/kills.test.ts',
+  'integrity/state-loss.test.ts',
+  'integration/provision.test.ts',
+  'integration/image.test.ts',
+  'integration/demo.test.ts',
+]
+
+/** Files, named from test/ on, in the order and the company in which they run. */
+export function schedule(files: readonly string[]): readonly Group[] {
+  const suiteOf = (file: string): string => file.split('/')[0] ?? ''
+  const isAlone = (file: string): boolean =>
+    file in ALONE || MEASURING_SUITES.includes(suiteOf(file))
+  const isWaiting = (file: string): boolean =>
+    !isAlone(file) && WAITING_SUITES.includes(suiteOf(file))
+  const groups: readonly Group[] = [
+    {
+      files: files.filter((file) => !isAlone(file) && !isWaiting(file)),
+      concurrency: Math.max(2, availableParallelism()),
+    },
+    { files: files.filter(isWaiting), concurrency: WAITING_AT_ONCE },
+    { files: files.filter(isAlone), concurrency: 1 },
+  ]
+  return groups
+    .filter((group) => group.files.length > 0)
+    .map((group) => ({ ...group, files: longestFirst(group.files) }))
+}
+
+function longestFirst(files: readonly string[]): readonly string[] {
+  const rank = (file: string): number => {
+    const index = LONG.indexOf(file)
+    return index === -1 ? LONG.length : index
+  }
+  return files.toSorted((a, b) => rank(a) - rank(b))
+}
