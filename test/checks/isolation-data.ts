@@ -5,7 +5,7 @@ import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { FEATURE_COUNT, FEATURES } from '../../services/core/features/feature-list.ts'
 import { openReplay } from '../../services/producer/index.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from '../../services/trainer/dataset.ts'
-import { medians } from '../../services/trainer/fit-scaling.ts'
+import { usualValues } from '../../services/trainer/fit-scaling.ts'
 import {
   assessedEndMs,
   dayStartMs,
@@ -104,7 +104,7 @@ export function weekTables(
   { train, assessed }: ProtocolWeek,
   set: FeatureSet,
 ): WeekTables {
-  const usual = medians(rows, train)
+  const usual = usualValues(rows, train)
   const columns = FEATURE_SETS[set]
   const tableOf = (indices: Uint32Array): Table => {
     const values = new Float64Array(indices.length * columns.length)
