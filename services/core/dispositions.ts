@@ -63,6 +63,18 @@ export class Dispositions {
     if (requestKey !== null) keep(this.#byRequest, requestKey, disposition, this.#keptMax)
   }
 
+  /** True when this very word is the newest, and not one that says the same. */
+  holds(disposition: Disposition): boolean {
+    const known = this.#byKey.get(dispositionKey(disposition))
+    return (
+      known !== undefined &&
+      isSame(known, disposition) &&
+      known.atMs === disposition.atMs &&
+      known.author === disposition.author &&
+      known.reason === disposition.reason
+    )
+  }
+
   /** Whether this is news. The same finding by the same source is none, whoever says it and why. */
   noveltyOf(disposition: Disposition): Novelty {
     const { requestKey } = disposition

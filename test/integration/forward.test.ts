@@ -80,7 +80,7 @@ test('a target that fails at first is asked again, and gets the alert under the 
   const shaky = await openReceiver(t, { keys: [key], answer: (_, nth) => (nth <= 2 ? 500 : 200) })
   await alerts.publish([alertOf(1), alertOf(2)])
   const forwarder = await alerts.forward(
-    [targetOf('shaky', shaky, { breaker: { failures: 100 } })],
+    [targetOf('shaky', shaky, { circuit: { failures: 100 } })],
     variables,
   )
   await eventually('both arrive', has(shaky, 2))
@@ -130,7 +130,7 @@ test('of one card nothing overtakes: a release waits until its block has been ta
     alertOf(2, { card, action: 'flag' }),
   ])
   await alerts.forward(
-    [targetOf('ordered', ordered, { breaker: { failures: 100 }, concurrency: 8 })],
+    [targetOf('ordered', ordered, { circuit: { failures: 100 }, concurrency: 8 })],
     variables,
   )
   await eventually('all three arrive', has(ordered, 3))
@@ -152,7 +152,7 @@ test('what a target refuses becomes a dead letter at once, and what it fails on 
   await alerts.publishRaw('no alert at all')
   await alerts.publish([1, 2, 3, 4].map((number) => alertOf(number)))
   const forwarder = await alerts.forward(
-    [targetOf('picky', picky, { breaker: { failures: 100 } })],
+    [targetOf('picky', picky, { circuit: { failures: 100 } })],
     variables,
   )
   await eventually('four letters are written', async () => (await alerts.letters()).length === 4)
@@ -245,21 +245,21 @@ test('while a target is away its alerts wait and none is given up; when it is ba
   const alerts = await openAlertStream(t, ['away'])
   let isAway = true
   const away = await openReceiver(t, { keys: [key], answer: () => (isAway ? 503 : 200) })
-  const breaker = { failures: 3, openMs: 20, openMsMax: 50 }
-  const forwarder = await alerts.forward([targetOf('away', away, { breaker })], variables)
+  const circuit = { failures: 3, openMs: 20, openMsMax: 50 }
+  const forwarder = await alerts.forward([targetOf('away', away, { circuit })], variables)
   await alerts.publish(Array.from({ length: 20 }, (_, index) => alertOf(index + 1)))
   // Many more requests than all attempts of all alerts would be, were probes to count.
-  await eventually('the breaker has probed for long', () =>
+  await eventually('the circuit has probed for long', () =>
     Promise.resolve(away.received.length > 150),
   )
   const open = await metricsOf(forwarder)
-  ok(open.includes('sluice_forward_breaker_open{target="away"} 1'))
+  ok(open.includes('sluice_forward_circuit_open{target="away"} 1'))
   ok(/sluice_forward_oldest_undelivered_seconds\{target="away"\} [0-9.]*[1-9]/.test(open))
   deepStrictEqual(await alerts.letters(), [])
   isAway = false
   await eventually('all arrive', has(away, 20))
-  await eventually('the breaker is closed', async () =>
-    (await metricsOf(forwarder)).includes('sluice_forward_breaker_open{target="away"} 0'),
+  await eventually('the circuit is closed', async () =>
+    (await metricsOf(forwarder)).includes('sluice_forward_circuit_open{target="away"} 0'),
   )
   deepStrictEqual(await alerts.letters(), [])
 })

@@ -92,10 +92,7 @@ async function leaseCount(): Promise<number> {
 }
 
 test('a skew meter recomputes decisions with the rights of its list, and needs each of them', async () => {
-  // Its other groups are those of "sluice features".
-  const rights = rightsOf('skew-meter', PREFIX, GROUP).filter(
-    ({ resourceName }) => resourceName !== 'sluice-features-',
-  )
+  const rights = rightsOf('skew-meter', PREFIX, GROUP)
   await work.stage.eachIsNeeded(rights, async () => {
     const config = loadSkewConfig(work.environmentOf('skew', { SLUICE_SKEW_SAMPLE: '1' }))
     await runUntilDone((signal, done) =>

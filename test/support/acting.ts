@@ -14,7 +14,12 @@ import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { systemClock } from '../../services/platform/clock.ts'
-import { follow, readToEnd } from '../../services/platform/kafka/committed-reader.ts'
+import {
+  follow,
+  readToEnd,
+  type CommittedReaderOptions,
+  type OnCommitted,
+} from '../../services/platform/kafka/committed-reader.ts'
 import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
 import { openLogger } from '../../services/platform/log.ts'
 import { minimalAlert } from '../unit/core/wire/samples.ts'
@@ -91,6 +96,28 @@ interface Codec<Value> {
   decode(bytes: Uint8Array | null): { readonly ok: boolean; readonly value?: Value }
 }
 
+/** What reads a topic from its beginning, and takes what can be decoded into a list. */
+function readingInto<Value>(
+  values: Value[],
+  { brokers, prefix, streamId }: TestStream,
+  topic: Topic,
+  codec: Codec<Value>,
+): readonly [options: CommittedReaderOptions, take: OnCommitted] {
+  const options: CommittedReaderOptions = {
+    brokers,
+    name: `test-acting-${streamId}`,
+    topics: [topicName(prefix, topic)],
+    startAt: 'beginning',
+  }
+  const take: OnCommitted = ({ messages }) => {
+    for (const { value } of messages) {
+      const decoded = codec.decode(value)
+      if (decoded.ok && decoded.value !== undefined) values.push(decoded.value)
+    }
+  }
+  return [options, take]
+}
+
 /** All committed messages of a topic, decoded; those that cannot be read are left out. */
 export async function readTopic<Value>(
   stream: TestStream,
@@ -98,20 +125,7 @@ export async function readTopic<Value>(
   codec: Codec<Value>,
 ): Promise<readonly Value[]> {
   const values: Value[] = []
-  await readToEnd(
-    {
-      brokers: stream.brokers,
-      name: `test-acting-${stream.streamId}`,
-      topics: [topicName(stream.prefix, topic)],
-      startAt: 'beginning',
-    },
-    ({ messages }) => {
-      for (const { value } of messages) {
-        const decoded = codec.decode(value)
-        if (decoded.ok && decoded.value !== undefined) values.push(decoded.value)
-      }
-    },
-  )
+  await readToEnd(...readingInto(values, stream, topic, codec))
   return values
 }
 
@@ -125,22 +139,9 @@ export async function followTopic<Value>(
   const values: Value[] = []
   const stop = new AbortController()
   await new Promise<void>((resolve, reject) => {
-    const done = follow(
-      {
-        brokers: stream.brokers,
-        name: `test-acting-${stream.streamId}`,
-        topics: [topicName(stream.prefix, topic)],
-        startAt: 'beginning',
-      },
-      ({ messages }) => {
-        for (const { value } of messages) {
-          const decoded = codec.decode(value)
-          if (decoded.ok && decoded.value !== undefined) values.push(decoded.value)
-        }
-      },
-      stop.signal,
-      resolve,
-    ).catch(reject)
+    const done = follow(...readingInto(values, stream, topic, codec), stop.signal, resolve).catch(
+      reject,
+    )
     closeWith(t, async () => {
       stop.abort()
       await done

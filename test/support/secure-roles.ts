@@ -14,7 +14,7 @@ interface AclList {
     readonly resource: 'TOPIC' | 'GROUP' | 'TRANSACTIONAL_ID'
     readonly pattern: 'LITERAL' | 'PREFIXED'
     readonly name: string
-    readonly operations: readonly ('READ' | 'WRITE' | 'CREATE' | 'DELETE')[]
+    readonly operations: readonly ('READ' | 'WRITE' | 'CREATE' | 'DELETE' | 'DESCRIBE')[]
   }[]
 }
 

@@ -36,6 +36,9 @@ const KAFKA_USERS = [
   'forward',
   'lake',
   'skew',
+  'models',
+  'blocks',
+  'investigator',
 ] as const
 const REDIS_USERS = ['admin', 'scorer', 'doctor', 'cleaner'] as const
 

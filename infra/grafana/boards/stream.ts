@@ -271,9 +271,9 @@ const forwarding = [
   }),
   lines({
     width: 8,
-    title: 'Given up, and breakers open',
+    title: 'Given up, and circuits open',
     description:
-      'Alerts per second that a target did not take (dead letters), and targets whose breaker is open: 1 means that ' +
+      'Alerts per second that a target did not take (dead letters), and targets whose circuit is open: 1 means that ' +
       'only probes are sent to it and its alerts wait. Both at zero while all is well.',
     unit: units.Short,
     queries: [
@@ -281,7 +281,7 @@ const forwarding = [
         expr: sum(rate('sluice_forward_dead_letters_total'), ['target']),
         legend: 'given up {{target}}',
       },
-      { expr: 'max by (target) (sluice_forward_breaker_open)', legend: 'breaker {{target}}' },
+      { expr: 'max by (target) (sluice_forward_circuit_open)', legend: 'circuit {{target}}' },
     ],
   }),
 ]

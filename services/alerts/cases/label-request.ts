@@ -40,14 +40,21 @@ export type LabelOutcome =
       readonly isLabel: boolean
     }
 
+/** What a label is said with. */
+export interface Labelling {
+  readonly state: QueueState
+  readonly writer: LabelWriter
+  /** Takes into the state every disposition that is committed at the call. */
+  readonly catchUp: () => Promise<void>
+}
+
 /**
  * Writes a label, unless it says nothing new. The caller sees to it that calls do not overlap.
  * @throws SluiceError as `LabelWriter.write`.
  */
 export async function label(
   request: LabelRequest,
-  state: QueueState,
-  writer: LabelWriter,
+  { state, writer, catchUp }: Labelling,
   nowMs: number,
 ): Promise<LabelOutcome> {
   const alert = state.alerts.find(request.id)
@@ -66,13 +73,22 @@ export async function label(
     requestKey: request.idempotencyKey === null ? null : hashOf(request.idempotencyKey),
     atMs: nowMs,
   }
-  const kind = state.dispositions.noveltyOf(disposition)
-  if (kind === 'new') {
-    await writer.write(disposition, subject)
+  const { dispositions } = state
+  const known = dispositions.noveltyOf(disposition)
+  const written =
+    known === 'new'
+      ? await writer.write(disposition, subject, async () => {
+          await catchUp()
+          return dispositions.noveltyOf(disposition)
+        })
+      : known
+  if (written === 'new') {
     // Known here at once: the topic brings it again later, which changes nothing.
-    state.dispositions.take(disposition)
+    dispositions.take(disposition)
     state.alerts.takeDisposition(disposition)
   }
+  // What a look has found may be from an attempt of our own whose outcome did not come back.
+  const kind = known === 'new' && dispositions.holds(disposition) ? 'new' : written
   return { kind, disposition, isLabel: request.finding !== 'inconclusive' }
 }
 

@@ -8,9 +8,13 @@ import type { JsonFields } from '../../platform/http/json-body.ts'
 import { Problem } from '../../platform/http/problem.ts'
 import type { CasesTelemetry } from '../../platform/metrics/cases-telemetry.ts'
 import { caseView } from './case-view.ts'
-import { label, LABEL_SOURCES_SAID, type LabelOutcome, type LabelRequest } from './label-request.ts'
-import type { LabelWriter } from './label-writer.ts'
-import type { QueueState } from './queue-state.ts'
+import {
+  label,
+  LABEL_SOURCES_SAID,
+  type Labelling,
+  type LabelOutcome,
+  type LabelRequest,
+} from './label-request.ts'
 
 const ID_CHARACTERS_MAX = 128
 const REASON_CHARACTERS_MAX = 500
@@ -31,9 +35,7 @@ const FIELDS = [
 ] as const
 const KEY = /^[\x21-\x7e]{1,128}$/
 
-interface Answering {
-  readonly state: QueueState
-  readonly writer: LabelWriter
+interface Answering extends Labelling {
   readonly clock: Clock
   readonly telemetry: Pick<CasesTelemetry, 'findingSaid'>
   /** False until all of the topics is read: then nobody knows what has been said. */
@@ -42,7 +44,7 @@ interface Answering {
 
 /** `GET /queue` and `POST /labels`. */
 export function casesRoutes(answering: Answering): readonly Route[] {
-  const labelling = new Labelling(answering)
+  const labels = new LabelsInTurn(answering)
   return [
     {
       method: 'GET',
@@ -62,14 +64,14 @@ export function casesRoutes(answering: Answering): readonly Route[] {
       async answer(request): Promise<ApiAnswer> {
         const said = labelRequest(await request.body(), idempotencyKeyOf(request))
         mustBeReady(answering)
-        return labelling.say(said)
+        return labels.say(said)
       },
     },
   ]
 }
 
 /** One label after the other, so that two requests that say the same meet each other. */
-class Labelling {
+class LabelsInTurn {
   readonly #answering: Answering
   #last: Promise<unknown> = Promise.resolve()
 
@@ -78,8 +80,8 @@ class Labelling {
   }
 
   async say(request: LabelRequest): Promise<ApiAnswer> {
-    const { state, writer, clock, telemetry } = this.#answering
-    const next = this.#last.then(() => label(request, state, writer, clock.nowMs()))
+    const { clock, telemetry } = this.#answering
+    const next = this.#last.then(() => label(request, this.#answering, clock.nowMs()))
     this.#last = next.catch(() => undefined)
     const outcome = await next.catch((error: unknown) => {
       throw problemOf(error)

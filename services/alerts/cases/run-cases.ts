@@ -15,7 +15,7 @@ import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
 import type { CasesConfig } from './config.ts'
 import { openLabelWriter } from './label-writer.ts'
 import { QueueState } from './queue-state.ts'
-import { followQueue } from './read-queue.ts'
+import { DispositionsTaken, followQueue } from './read-queue.ts'
 import { casesRoutes } from './routes.ts'
 
 const STANDING_MS = 5_000
@@ -51,6 +51,7 @@ async function run(options: CasesOptions, opened: Closable[], signal: AbortSigna
   let isFollowing = false
   const writer = await openLabelWriter({ ...config, codecs })
   opened.push(writer)
+  const taken = new DispositionsTaken(config)
   const metrics = await openMetricsServer({
     ...config.metrics,
     registry: telemetry.registry,
@@ -61,7 +62,11 @@ async function run(options: CasesOptions, opened: Closable[], signal: AbortSigna
     ...config.http,
     tokens: config.tokens,
     requestsPerSecondMax: config.requestsPerSecondMax,
-    routes: casesRoutes({ state, writer, clock, telemetry, isReady: () => isFollowing }),
+    routes: casesRoutes({
+      ...{ state, writer, clock, telemetry },
+      catchUp: () => taken.untilNow(),
+      isReady: () => isFollowing,
+    }),
     clock,
     log,
     onAnswered: (problem) => {
@@ -78,12 +83,13 @@ async function run(options: CasesOptions, opened: Closable[], signal: AbortSigna
       return Promise.resolve()
     },
   })
-  await followQueue(config, state, signal, () => {
+  const onCaughtUp = (): void => {
     isFollowing = true
     tell(state, telemetry, isFollowing)
     log.info({ port: api.port, metricsPort: metrics.port }, 'Queue and labels are served.')
     options.onReady?.({ http: api.port, metrics: metrics.port })
-  })
+  }
+  await followQueue(config, state, signal, onCaughtUp, taken)
 }
 
 function tell(state: QueueState, telemetry: CasesTelemetry, isFollowing: boolean): void {

@@ -1,7 +1,7 @@
-// Which message of one target goes out next, and when: it must be due, the breaker must let it through, and the rate
+// Which message of one target goes out next, and when: it must be due, the circuit must let it through, and the rate
 // must allow it. A message that waits for another try holds up nobody but its own card.
 
-import { Breaker, type BreakerLimits } from './breaker.ts'
+import { Circuit, type CircuitLimits } from './circuit.ts'
 
 /** One message that may go out once it is due. */
 interface DueItem<Item> {
@@ -15,19 +15,19 @@ export type NextCall<Item> =
   | { readonly kind: 'wait'; readonly atMs: number | null }
 
 export interface DueQueueOptions {
-  readonly breaker: BreakerLimits
+  readonly circuit: CircuitLimits
   readonly ratePerSecondMax: number | null
 }
 
 /** Time comes from the caller, in ms of one monotonic clock. */
 export class DueQueue<Item> {
-  readonly breaker: Breaker
+  readonly circuit: Circuit
   readonly #intervalMs: number
   #items: DueItem<Item>[] = []
   #nextCallAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: DueQueueOptions) {
-    this.breaker = new Breaker(options.breaker)
+    this.circuit = new Circuit(options.circuit)
     this.#intervalMs = options.ratePerSecondMax === null ? 0 : 1_000 / options.ratePerSecondMax
   }
 
@@ -52,7 +52,7 @@ export class DueQueue<Item> {
     }
     const dueAtMs = Math.max(this.#dueAtMs(first), this.#nextCallAtMs)
     if (dueAtMs > nowMs) return { kind: 'wait', atMs: Number.isFinite(dueAtMs) ? dueAtMs : null }
-    const admission = this.breaker.admit(nowMs)
+    const admission = this.circuit.admit(nowMs)
     if (!admission.isAdmitted) return { kind: 'wait', atMs: admission.atMs }
     const [found] = this.#items.splice(first, 1)
     if (found === undefined) throw new Error('A message that is due is in the queue.')

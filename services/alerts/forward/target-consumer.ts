@@ -131,7 +131,7 @@ export class TargetConsumer implements Closable {
     telemetry.stood(target.name, {
       waiting: deliveries.waiting,
       oldestMs: decidedAtMs === null ? 0 : clock.nowMs() - decidedAtMs,
-      isBreakerOpen: deliveries.isBreakerOpen,
+      isCircuitOpen: deliveries.isCircuitOpen,
       isConsuming: this.#isConsuming,
     })
   }

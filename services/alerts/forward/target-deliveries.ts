@@ -49,7 +49,7 @@ interface InHand {
   readonly decidedAtMs: number
   /** Why it must not be sent at all. */
   readonly fault: ForwardDeadReason | null
-  /** All requests, and those that count: probes of the breaker say nothing of the alert. */
+  /** All requests, and those that count: probes of the circuit say nothing of the alert. */
   requests: number
   attempts: number
   firstTriedMs: number | null
@@ -92,8 +92,8 @@ export class TargetDeliveries {
     return known.length === 0 ? null : Math.min(...known)
   }
 
-  get isBreakerOpen(): boolean {
-    return this.#queue.breaker.state !== 'closed'
+  get isCircuitOpen(): boolean {
+    return this.#queue.circuit.state !== 'closed'
   }
 
   /** Begins partitions at these offsets, and sending. */
@@ -208,9 +208,9 @@ export class TargetDeliveries {
     const startedMs = clock.monotonicMs()
     item.firstTriedMs ??= startedMs
     const result = await send(target, item.event, this.#breakOff.signal)
-    const { breaker } = this.#queue
+    const { circuit } = this.#queue
     if (result === null) {
-      breaker.withdrawn(isProbe)
+      circuit.withdrawn(isProbe)
       return
     }
     const nowMs = clock.monotonicMs()
@@ -218,8 +218,8 @@ export class TargetDeliveries {
     item.requests += 1
     const verdict = verdictOf(result)
     if (verdict !== 'failed')
-      this.#noteBreaker(() => {
-        breaker.succeeded(isProbe)
+      this.#noteCircuit(() => {
+        circuit.succeeded(isProbe)
       })
     switch (verdict) {
       case 'delivered':
@@ -231,8 +231,8 @@ export class TargetDeliveries {
         await this.#bury(entry, 'rejected', statusOf(result))
         return
       case 'failed':
-        this.#noteBreaker(() => {
-          breaker.failed(nowMs, isProbe)
+        this.#noteCircuit(() => {
+          circuit.failed(nowMs, isProbe)
         })
         await this.#retry(entry, result, nowMs, isProbe)
     }
@@ -278,10 +278,10 @@ export class TargetDeliveries {
     this.#options.onDone(partition)
   }
 
-  #noteBreaker(change: () => void): void {
-    const before = this.isBreakerOpen
+  #noteCircuit(change: () => void): void {
+    const before = this.isCircuitOpen
     change()
-    if (this.isBreakerOpen === before) return
+    if (this.isCircuitOpen === before) return
     const { log, target } = this.#options
     if (before) log.info({ target: target.name }, 'A target answers again.')
     else log.warn({ target: target.name }, 'A target does not answer; its alerts wait.')

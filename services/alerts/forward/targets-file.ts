@@ -5,7 +5,7 @@ import { faultSentence } from '../../core/yaml/yaml-faults.ts'
 import { openYaml, type YamlFields } from '../../core/yaml/yaml-fields.ts'
 import type { Secret } from '../../platform/config/secret.ts'
 import type { AlertFilter } from './alert-filter.ts'
-import type { BreakerLimits } from './breaker.ts'
+import type { CircuitLimits } from './circuit.ts'
 import { FORWARDED_ACTIONS } from './cloud-event.ts'
 import type { RetryLimits } from './retry-schedule.ts'
 import { KEY_BYTES_MAX, KEY_BYTES_MIN, parseSigningKey } from './signature.ts'
@@ -30,10 +30,10 @@ export interface Target {
   /** How long one attempt may take. */
   readonly timeoutMs: number
   readonly retries: RetryLimits & {
-    /** How long after its first attempt an alert is given up, whatever the breaker says. */
+    /** How long after its first attempt an alert is given up, whatever the circuit says. */
     readonly giveUpMs: number
   }
-  readonly breaker: BreakerLimits
+  readonly circuit: CircuitLimits
   /** Attempts at the same time. */
   readonly concurrency: number
   /** Null for no limit. */
@@ -119,7 +119,7 @@ function targetOf(fields: YamlFields, readSecret: ReadSecret): Target {
     startAt: fields.oneOf('startAt', ['now', 'beginning'], 'now'),
     timeoutMs: numberOf(fields, 'timeoutMs'),
     retries: fields.objectOr('retries', retriesOf, RETRIES),
-    breaker: fields.objectOr('breaker', breakerOf, BREAKER),
+    circuit: fields.objectOr('circuit', circuitOf, CIRCUIT),
     concurrency: numberOf(fields, 'concurrency'),
     ratePerSecondMax: fields.numberOr('ratePerSecondMax', 0.001, 100_000, null),
   }
@@ -141,7 +141,7 @@ const RETRIES: Target['retries'] = {
   giveUpMs: NUMBERS.giveUpMs.default,
 }
 
-const BREAKER: BreakerLimits = {
+const CIRCUIT: CircuitLimits = {
   failures: NUMBERS.failures.default,
   openMs: NUMBERS.openMs.default,
   openMsMax: NUMBERS.openMsMax.default,
@@ -202,13 +202,13 @@ function retriesOf(retries: YamlFields): Target['retries'] {
   return found
 }
 
-function breakerOf(breaker: YamlFields): BreakerLimits {
+function circuitOf(circuit: YamlFields): CircuitLimits {
   const found = {
-    failures: numberOf(breaker, 'failures'),
-    openMs: numberOf(breaker, 'openMs'),
-    openMsMax: numberOf(breaker, 'openMsMax'),
+    failures: numberOf(circuit, 'failures'),
+    openMs: numberOf(circuit, 'openMs'),
+    openMsMax: numberOf(circuit, 'openMsMax'),
   }
-  if (found.openMs > found.openMsMax) breaker.fault('must not be above openMsMax', 'openMs')
+  if (found.openMs > found.openMsMax) circuit.fault('must not be above openMsMax', 'openMs')
   return found
 }
 

@@ -5,6 +5,7 @@ import type { Anchor } from '../../core/audit/anchor.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { decodeMetadata } from '../../core/stream/lane-progress.ts'
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'
+import { coordinatorRefusal } from '../../platform/kafka/coordinator-refusal.ts'
 import { openKafka } from '../../platform/kafka/kafka-client.ts'
 import { kafkaUnreadable } from '../../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
@@ -93,7 +94,7 @@ async function committedHashes(
     return Array.from({ length: count }, (_, partition) => hashes.get(partition) ?? null)
   } catch (error) {
     if (error instanceof SluiceError) throw error
-    throw await kafkaUnreadable(connection, error)
+    throw await kafkaUnreadable(connection, coordinatorRefusal(kafka, error) ?? error)
   } finally {
     await admin.disconnect().catch(() => undefined)
   }

@@ -5,11 +5,8 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cascadeScores, verifiedRows } from '../../core/scoring/cascade.ts'
-import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
-import type { ScoringModel, VerifiableRows } from '../../core/scoring/scoring-model.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
+import { scoreRows } from '../../trainer/index.ts'
 import { repositoryRoot } from '../command.ts'
 import { runReplayOnce, type BenchDeps, type ReplayRun } from './replay-bench.ts'
 import { simulatedRows } from './scoring-bench.ts'
@@ -123,34 +120,11 @@ function resultOf(
 async function flagThreshold(): Promise<number> {
   const model = await openScoringModel({ folder: releasedModel(), backend: 'auto' })
   try {
-    const scores = (await scoresOf(model, simulatedRows(SAMPLE_ROWS))).sort()
-    return percentile(scores, 1 - FLAG_SHARE)
+    const scores = await scoreRows(model, simulatedRows(SAMPLE_ROWS), SAMPLE_ROWS)
+    return percentile(scores.sort(), 1 - FLAG_SHARE)
   } finally {
     model.close()
   }
-}
-
-async function scoresOf(
-  model: ScoringModel,
-  { rows, sequences, amountsMinor }: VerifiableRows,
-): Promise<Float64Array> {
-  const { verifier } = model
-  const drafts = await model.score(rows, SAMPLE_ROWS)
-  if (verifier === null) return drafts
-  const asked = verifiedRows(drafts, verifier.verifyFrom)
-  const part = (from: Float64Array, width: number): Float64Array => {
-    const found = new Float64Array(asked.length * width)
-    for (const [at, row] of asked.entries()) {
-      found.set(from.subarray(row * width, (row + 1) * width), at * width)
-    }
-    return found
-  }
-  const question = {
-    rows: part(rows, FEATURE_COUNT),
-    sequences: part(sequences, SEQUENCE_LENGTH),
-    amountsMinor: part(amountsMinor, 1),
-  }
-  return cascadeScores(drafts, asked, await verifier.score(question, asked.length))
 }
 
 function variant(

@@ -96,7 +96,9 @@ async function run(id: string, options: LabelOptions): Promise<void> {
   const { topicPrefix, schemaRegistryUrl: url } = config
   const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
   const state = await openQueueState(config)
-  await readQueue(config, state, interruptSignal())
+  const signal = interruptSignal()
+  const taken = await readQueue(config, state, signal)
+  const catchUp = (): Promise<void> => taken.readOn(state, signal)
   const writer = await openLabelWriter({ ...config, codecs: createCodecs(content) })
   try {
     const outcome = await label(
@@ -114,8 +116,7 @@ async function run(id: string, options: LabelOptions): Promise<void> {
         device: options.device ?? null,
         ipNetwork: options.ipNetwork ?? null,
       },
-      state,
-      writer,
+      { state, writer, catchUp },
       systemClock.nowMs(),
     )
     print(id, outcome, options.json === true)

@@ -6,8 +6,9 @@ import { LeaseReading } from '../../core/decision/lease-reading.ts'
 import type { HeldLease } from '../../core/decision/leases.ts'
 import { readToEnd } from './committed-reader.ts'
 import type { ControlAccess } from './control-topic.ts'
+import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { openKafka } from './kafka-client.ts'
-import { explainKafka, kafkaUnreadable } from './kafka-failure.ts'
+import { kafkaUnreadable } from './kafka-failure.ts'
 import { topicName } from './topics.ts'
 
 const CONNECTION_TIMEOUT_MS = 3_000
@@ -111,7 +112,7 @@ async function withAdmin<Found>(
     await admin.connect()
     return await ask(admin)
   } catch (error) {
-    throw (await explainKafka(access, error)) ?? (await kafkaUnreadable(access, error))
+    throw await kafkaUnreadable(access, coordinatorRefusal(kafka, error) ?? error)
   } finally {
     await admin.disconnect().catch(() => undefined)
   }

@@ -33,6 +33,8 @@ export interface LaneTransactionsOptions {
   readonly kafka: Kafka
   readonly transactionalId: string
   readonly groupId: string
+  /** The broker ends a transaction that is open for longer, ms. */
+  readonly timeoutMs?: number
 }
 
 /** Opens the producer; when this returns, earlier owners are fenced and their open transaction is ended. */
@@ -41,7 +43,7 @@ export async function openLaneTransactions(
 ): Promise<LaneTransactions> {
   const producer = options.kafka.producer({
     transactionalId: options.transactionalId,
-    transactionTimeout: TRANSACTION_TIMEOUT_MS,
+    transactionTimeout: options.timeoutMs ?? TRANSACTION_TIMEOUT_MS,
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
@@ -84,7 +86,7 @@ async function commitOnce(
   offsets: readonly InputOffset[],
 ): Promise<void> {
   if (messages.length > 0) await transaction.sendBatch({ topicMessages: [...messages], acks: -1 })
-  await sendOffsets(transaction, groupId, offsets)
+  if (offsets.length > 0) await sendOffsets(transaction, groupId, offsets)
   await transaction.commit()
 }
 

@@ -17,7 +17,7 @@ export interface TargetStanding {
   readonly waiting: number
   /** Since the oldest of them was decided; 0 when there is none. */
   readonly oldestMs: number
-  readonly isBreakerOpen: boolean
+  readonly isCircuitOpen: boolean
   readonly isConsuming: boolean
 }
 
@@ -62,7 +62,7 @@ export function createForwardTelemetry(): ForwardTelemetry {
     targetAdded(target) {
       attempts.add(target)
       results.add(target)
-      standing.stood(target, { waiting: 0, oldestMs: 0, isBreakerOpen: false, isConsuming: false })
+      standing.stood(target, { waiting: 0, oldestMs: 0, isCircuitOpen: false, isConsuming: false })
     },
     attempted: attempts.attempted,
     delivered: results.delivered,
@@ -155,8 +155,8 @@ function standingEvents(make: MetricMaker): Pick<ForwardTelemetry, 'stood'> {
     'Since the oldest alert that waits for a target was decided; 0 when none waits.',
     { target: TARGET },
   )
-  const breaker = make.gauge(
-    'sluice_forward_breaker_open',
+  const circuit = make.gauge(
+    'sluice_forward_circuit_open',
     '1 while the circuit breaker of a target is open, its probes included.',
     { target: TARGET },
   )
@@ -169,7 +169,7 @@ function standingEvents(make: MetricMaker): Pick<ForwardTelemetry, 'stood'> {
     stood(target, standing) {
       waiting.set({ target }, standing.waiting)
       oldest.set({ target }, Math.max(0, standing.oldestMs) / 1_000)
-      breaker.set({ target }, standing.isBreakerOpen ? 1 : 0)
+      circuit.set({ target }, standing.isCircuitOpen ? 1 : 0)
       consuming.set({ target }, standing.isConsuming ? 1 : 0)
     },
   }

@@ -30,6 +30,17 @@ test('the same finding by the same source is no news; another finding or source 
   assert.equal(known.noveltyOf(said), 'new')
 })
 
+test('a word is told from another one that says the same', () => {
+  const known = new Dispositions(10)
+  assert.ok(!known.holds(said))
+  known.take(said)
+  assert.ok(known.holds({ ...said }))
+  for (const other of [{ author: 'bo' }, { reason: 'so it is' }, { atMs: said.atMs + 1 }])
+    assert.ok(!known.holds({ ...said, ...other }))
+  known.take({ ...said, finding: 'genuine' })
+  assert.ok(!known.holds(said))
+})
+
 test('a key that was used says the same thing or is a conflict', () => {
   const known = new Dispositions(10)
   known.take({ ...said, requestKey: 'k' })

@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { DueQueue } from '../../../../services/alerts/forward/due-queue.ts'
 
-const BREAKER = { failures: 2, openMs: 100, openMsMax: 100 }
+const CIRCUIT = { failures: 2, openMs: 100, openMsMax: 100 }
 
 function queueOf(ratePerSecondMax: number | null = null): DueQueue<string> {
-  return new DueQueue({ breaker: BREAKER, ratePerSecondMax })
+  return new DueQueue({ circuit: CIRCUIT, ratePerSecondMax })
 }
 
 test('what became due first goes first, and what is not due yet says when', () => {
@@ -21,12 +21,12 @@ test('what became due first goes first, and what is not due yet says when', () =
   deepStrictEqual(queue.next(60), { kind: 'wait', atMs: null })
 })
 
-test('while the breaker is open nothing goes out, then one; a message that failed goes behind others', () => {
+test('while the circuit is open nothing goes out, then one; a message that failed goes behind others', () => {
   const queue = queueOf()
   for (const item of ['a', 'b', 'c']) queue.add(item, 0)
   queue.next(0)
-  queue.breaker.failed(0, false)
-  queue.breaker.failed(0, false)
+  queue.circuit.failed(0, false)
+  queue.circuit.failed(0, false)
   queue.add('a', 40)
   deepStrictEqual(queue.next(50), { kind: 'wait', atMs: 100 })
   deepStrictEqual(queue.next(100), { kind: 'call', item: 'b', isProbe: true })

@@ -33,7 +33,7 @@ const TARGET: Target = {
   startAt: 'beginning',
   timeoutMs: 1_000,
   retries: { attemptsMax: 3, firstDelayMs: 1, delayMsMax: 2, giveUpMs: 60_000 },
-  breaker: { failures: 100, openMs: 1, openMsMax: 1 },
+  circuit: { failures: 100, openMs: 1, openMsMax: 1 },
   concurrency: 2,
   ratePerSecondMax: null,
 }
@@ -98,10 +98,10 @@ function messagesOf(...alerts: readonly Partial<Alert>[]) {
 const isAt = (deliveries: TargetDeliveries, offset: number) => () =>
   Promise.resolve(deliveries.positions.get(0) === offset)
 
-test('an alert is given up when its time is over, although the breaker lets only probes through', async () => {
-  const breaker = { failures: 1, openMs: 1, openMsMax: 1 }
+test('an alert is given up when its time is over, although the circuit lets only probes through', async () => {
+  const circuit = { failures: 1, openMs: 1, openMsMax: 1 }
   const retries = { ...TARGET.retries, giveUpMs: 20 }
-  const { deliveries, letters, sent } = open({ breaker, retries }, () => ({ kind: 'timeout' }))
+  const { deliveries, letters, sent } = open({ circuit, retries }, () => ({ kind: 'timeout' }))
   deliveries.take(0, messagesOf({}))
   await eventually('it is done', isAt(deliveries, 11))
   deepStrictEqual(
@@ -213,8 +213,8 @@ test('when a letter cannot be written, that is told, and the place stays', async
 })
 
 test('no log line and no metric holds a key, the address or anything of the alert', async () => {
-  const breaker = { failures: 1, openMs: 1, openMsMax: 1 }
-  const { deliveries, lines, telemetry } = open({ breaker }, (id) =>
+  const circuit = { failures: 1, openMs: 1, openMsMax: 1 }
+  const { deliveries, lines, telemetry } = open({ circuit }, (id) =>
     answered(id === 'a0.0' ? 500 : 422),
   )
   deliveries.take(0, messagesOf({ card: 'card-secret' }, { card: 'card-other' }))

@@ -57,7 +57,7 @@ test('the shortest file has defaults for the rest', () => {
     startAt: 'now',
     timeoutMs: 5_000,
     retries: { attemptsMax: 8, firstDelayMs: 500, delayMsMax: 30_000, giveUpMs: 86_400_000 },
-    breaker: { failures: 5, openMs: 5_000, openMsMax: 60_000 },
+    circuit: { failures: 5, openMs: 5_000, openMsMax: 60_000 },
     concurrency: 4,
     ratePerSecondMax: null,
   })
@@ -79,7 +79,7 @@ targets:
     startAt: beginning
     timeoutMs: 1000
     retries: { attemptsMax: 3, firstDelayMs: 10, delayMsMax: 20, giveUpMs: 5000 }
-    breaker: { failures: 2, openMs: 10, openMsMax: 20 }
+    circuit: { failures: 2, openMs: 10, openMsMax: 20 }
     concurrency: 1
     ratePerSecondMax: 0.5
 `)
@@ -102,7 +102,7 @@ targets:
     startAt: 'beginning',
     timeoutMs: 1_000,
     retries: { attemptsMax: 3, firstDelayMs: 10, delayMsMax: 20, giveUpMs: 5_000 },
-    breaker: { failures: 2, openMs: 10, openMsMax: 20 },
+    circuit: { failures: 2, openMs: 10, openMsMax: 20 },
     concurrency: 1,
     ratePerSecondMax: 0.5,
   })

@@ -2,10 +2,10 @@
 // failed probe to the next. Half open: a single call, the probe, finds out.
 
 /** States, as shown in metrics. */
-export const BREAKER_STATES = ['closed', 'open', 'half_open'] as const
-export type BreakerState = (typeof BREAKER_STATES)[number]
+export const CIRCUIT_STATES = ['closed', 'open', 'half_open'] as const
+export type CircuitState = (typeof CIRCUIT_STATES)[number]
 
-export interface BreakerLimits {
+export interface CircuitLimits {
   /** Failures in a row that open it. */
   readonly failures: number
   /** How long it is open at first. */
@@ -21,18 +21,18 @@ export type Admission =
   | { readonly isAdmitted: false; readonly atMs: number | null }
 
 /** Time comes from the caller, in ms of one monotonic clock. */
-export class Breaker {
-  readonly #limits: BreakerLimits
-  #state: BreakerState = 'closed'
+export class Circuit {
+  readonly #limits: CircuitLimits
+  #state: CircuitState = 'closed'
   #failuresInRow = 0
   #openMs = 0
   #openUntilMs = 0
 
-  constructor(limits: BreakerLimits) {
+  constructor(limits: CircuitLimits) {
     this.#limits = limits
   }
 
-  get state(): BreakerState {
+  get state(): CircuitState {
     return this.#state
   }
 
