@@ -12,7 +12,6 @@ import { activated } from '../../services/core/control/wish.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../services/platform/provision/local-prometheus.ts'
 import { laneKeys } from '../../services/platform/redis/keys.ts'
-import { alertMessages, blockOf, openSender } from '../support/acting.ts'
 import { breakActing, startActing } from '../support/acting-faults.ts'
 import {
   committedAlerts,
@@ -21,6 +20,7 @@ import {
   ONLY_BY_PROMTOOL,
 } from '../support/alert-rules.ts'
 import { watchAlerts } from '../support/alert-watch.ts'
+import { breakTarget } from '../support/forward-faults.ts'
 import { FORWARD_KEY, openObservedSystem, type ObservedSystem } from '../support/observed-system.ts'
 import { breakPolicies } from '../support/policy-faults.ts'
 import { eventually } from '../support/poll.ts'
@@ -47,8 +47,6 @@ const RATE_INTERVAL_S = 4
 /** Shorter than the silence after which a connection is given up, and long enough for an alert. */
 const HELD_MS = 4_000
 const RANGE_S = 60
-/** Beyond what a target may be behind. */
-const LATE_MS = 1_200_000
 
 /** The queries that gave no value within the last half minute. Annotations mark changes, and nothing has changed. */
 async function emptyQueries(
@@ -184,25 +182,9 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     await clears('SluiceDeadLettersMany', 'SluiceDeadLetters')
   })
 
-  await t.test('a target that is away, refuses what it gets, or is late', async () => {
-    const send = await openSender(t, stream)
-    target.answer = () => 503
-    await fires('SluiceForwardTargetFailing')
-    target.answer = () => 422
-    await fires('SluiceForwardDeadLetters')
-    await clears('SluiceForwardTargetFailing')
-    // One alert that is old already gets no answer, while others do.
-    const late = blockOf('late', 1, {
-      ...{ action: 'flag', lease: null },
-      decidedAtMs: Date.now() - LATE_MS,
-    })
-    target.answer = ({ data }) => (data?.alertId === late.alertId ? 'hang' : 204)
-    await send('alerts', alertMessages(stream, [late]))
-    await fires('SluiceForwardTargetLate')
-    target.answer = () => 204
-    target.release(204)
-    await clears('SluiceForwardTargetLate', 'SluiceForwardDeadLetters')
-  })
+  await t.test('a target that is away, refuses what it gets, or is late', () =>
+    breakTarget(t, system, target, watch),
+  )
 
   await t.test('a subscriber that is gone', async () => {
     await subscriber.end('SIGTERM')
