@@ -12,7 +12,7 @@ import { activated } from '../../services/core/control/wish.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../services/platform/provision/local-prometheus.ts'
 import { laneKeys } from '../../services/platform/redis/keys.ts'
-import { isOfAbsentJob, OF_ABSENT_JOBS, RECORDED_OF_RECEIPTS } from '../support/absent-jobs.ts'
+import { breakActing, startActing } from '../support/acting-faults.ts'
 import {
   committedAlerts,
   committedRules,
@@ -20,6 +20,7 @@ import {
   ONLY_BY_PROMTOOL,
 } from '../support/alert-rules.ts'
 import { watchAlerts } from '../support/alert-watch.ts'
+import { breakTarget } from '../support/forward-faults.ts'
 import { FORWARD_KEY, openObservedSystem, type ObservedSystem } from '../support/observed-system.ts'
 import { breakPolicies } from '../support/policy-faults.ts'
 import { eventually } from '../support/poll.ts'
@@ -37,6 +38,7 @@ const RECORDED_LATER = new Set(['job:sluice_population_stability:7d'])
 const ABOUT_SPEED = new Set([
   'SluiceLatencyBudgetBurningFast',
   'SluiceLatencyBudgetBurningSlowly',
+  'SluiceBlockObjectiveBurningFast',
   'SluiceEventLoopDelay',
 ])
 
@@ -76,19 +78,24 @@ function metricNamesIn(expression: string): readonly string[] {
 test('a system under load: boards, rules and faults', { timeout: 840_000 }, async (t) => {
   const system = await openObservedSystem(t)
   const { stream, proxy, prometheus } = system
-  const { made, fires, clears } = watchAlerts(system)
+  const watch = watchAlerts(system)
+  const { made, fires, clears } = watch
+  const target = await openReceiver(t, { keys: [FORWARD_KEY] })
   const [first, second] = await Promise.all([system.startScorer(0), system.startScorer(1)])
   let scorers = [first, second]
-  let subscriber = await system.startSubscriber()
-  let producer = await system.startProducer(LOAD)
-  const skewMeter = await system.startSkewMeter()
-  const target = await openReceiver(t, { keys: [FORWARD_KEY] })
-  await system.startForwarder(target.url)
+  const [acting, skewMeter, firstSubscriber, firstProducer] = await Promise.all([
+    startActing(system, target.url),
+    system.startSkewMeter(),
+    system.startSubscriber(),
+    system.startProducer(LOAD),
+  ])
+  let subscriber = firstSubscriber
+  let producer = firstProducer
 
   await t.test(
     'under load every process is scraped, and no alert fires but for those about speed',
     async () => {
-      await eventually('everything is up', () => hasValue(system, 'sum(up) == 6'))
+      await eventually('everything is up', () => hasValue(system, 'sum(up) == 10'))
       await eventually('labels have come back', () =>
         hasValue(system, 'sum(increase(sluice_labelled_decisions_total[30s])) > 0'),
       )
@@ -114,8 +121,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     // Labels come a while after their transactions, and a new series counts from its second scrape on.
     await eventually('every query has data', async () => {
       empty = (await emptyQueries(prometheus, boards)).filter(
-        (each) =>
-          !NEEDS_A_PAST.test(each) && !NEEDS_A_SAMPLE.test(each) && !OF_ABSENT_JOBS.test(each),
+        (each) => !NEEDS_A_PAST.test(each) && !NEEDS_A_SAMPLE.test(each),
       )
       return empty.length === 0
     }).catch((error: unknown) => {
@@ -126,7 +132,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
   await t.test('no board and no rule names a metric that nobody exports', async () => {
     const recorded = committedRules()
       .flatMap(({ record }) => record ?? [])
-      .filter((name) => !RECORDED_LATER.has(name) && !RECORDED_OF_RECEIPTS.test(name))
+      .filter((name) => !RECORDED_LATER.has(name))
     let exported = new Set<string>()
     // A group of rules may be evaluated only every few seconds.
     await eventually('every rule has recorded', async () => {
@@ -140,13 +146,17 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     const named = new Set(expressions.flatMap(metricNamesIn))
     ok(named.size > 40, `only ${named.size} metrics found in boards and rules`)
     deepStrictEqual(
-      [...named].filter((name) => !exported.has(name) && !isOfAbsentJob(name)),
+      [...named].filter((name) => !exported.has(name)),
       [],
     )
   })
 
   // It recomputes everything, which the faults that follow need not wait for.
   await skewMeter.end('SIGTERM')
+
+  await t.test('nobody who refuses, watches, serves, forwards or keeps', () =>
+    breakActing(t, system, acting, target.url, watch),
+  )
 
   await t.test('a model that no store has', async () => {
     await system.wantModels(activated(system.healthyWish, 'f'.repeat(64)))
@@ -172,15 +182,9 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     await clears('SluiceDeadLettersMany', 'SluiceDeadLetters')
   })
 
-  await t.test('a target that is away, and one that refuses what it gets', async () => {
-    target.answer = () => 503
-    await fires('SluiceForwardTargetFailing')
-    target.answer = () => 422
-    await fires('SluiceForwardDeadLetters')
-    await clears('SluiceForwardTargetFailing')
-    target.answer = () => 204
-    await clears('SluiceForwardDeadLetters')
-  })
+  await t.test('a target that is away, refuses what it gets, or is late', () =>
+    breakTarget(t, system, target, watch),
+  )
 
   await t.test('a subscriber that is gone', async () => {
     await subscriber.end('SIGTERM')

@@ -24,16 +24,8 @@ export const MADE_ON_OWN_REDIS: readonly string[] = [
 export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceLatencyBudgetBurningSlowly: 'looks back over days; even divided it takes minutes to clear',
   SluiceNotScored: 'a model without valid scores is refused when it is loaded',
-  SluiceEnforcerNotReady: 'a killed enforcer is in test/integrity/enforcer-kills.test.ts',
   SluiceBlockObjectiveBurningFast:
     'looks back an hour; what the watch counts is in test/integration/receipts.test.ts',
-  SluiceBlocksWithoutReceipt: 'what the watch counts is in test/integration/receipts.test.ts',
-  SluiceReceiptsRefused: 'what the watch counts is in test/integration/receipts.test.ts',
-  SluiceReceiptsNotFollowed:
-    'a watch that is started again is in test/integration/receipts.test.ts',
-  SluiceForwarderAway: 'a killed forwarder is in test/integrity/forward.test.ts',
-  SluiceCasesNotServed: 'an endpoint that is started again is in test/integration/labels.test.ts',
-  SluiceLakeWriterAway: 'a writer that is killed is in test/integrity/lake.test.ts',
   SluiceLakeBehind: 'its limit is a quarter of an hour, however times are divided',
   SluiceLakeChecksFailing: 'a batch that fails is in test/integration/lake-service.test.ts',
   SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',
@@ -45,10 +37,8 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
     'needs thousands of sampled payments and a net that is not as its manifest says',
   SluiceDraftsStand:
     'what an answer that comes too late does is in test/unit/scorer/verify-batch.test.ts',
-  SluiceBreakerOpen: 'what trips a breaker, and a reset, is in test/integration/leases.test.ts',
   SluiceLeasesFull: 'a block without room is in test/unit/scorer/lane-blocks.test.ts',
   SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
-  SluiceForwardTargetLate: 'its limit is ten minutes, however times are divided',
 }
 
 export interface Rule {

@@ -1,10 +1,19 @@
-// A whole system under load with a Prometheus on it: two scorers behind a wire to Redis that can be cut, a subscriber,
-// a producer. Every process has a port of its own for its metrics that it keeps when it is started again.
+// A whole system under load with a Prometheus on it: two scorers behind a wire to Redis that can be cut, a producer, and
+// all that follows what the scorers say. Every process has a port of its own for its metrics that it keeps when it is
+// started again.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { controlOf, NO_WISH, shadowed, type Wish } from '../../services/core/control/wish.ts'
+import { breakerControlOf } from '../../services/core/control/block-control.ts'
+import {
+  controlOf,
+  NO_WISH,
+  shadowed,
+  type ControlWord,
+  type Wish,
+} from '../../services/core/control/wish.ts'
+import type { Control, Mode } from '../../services/core/wire/records.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel } from '../../services/platform/model-store.ts'
 import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
@@ -13,6 +22,7 @@ import {
   type LocalPrometheus,
 } from '../../services/platform/provision/local-prometheus.ts'
 import { shortenRules, type Shortening } from '../../services/platform/provision/shortened-rules.ts'
+import { TOKEN } from './acting.ts'
 import { RULE_FILES } from './alert-rules.ts'
 import { claimPorts } from './claims.ts'
 import { closeWith } from './cleanup.ts'
@@ -28,8 +38,16 @@ export const SHORTENING: Shortening = { factor: 120, rangeMsMin: 4_000 }
 const SCRAPE_INTERVAL_MS = 1_000
 /** Only so that nothing runs on when a test hangs. */
 const LOAD_DURATION = '10m'
+/** As long as a block may be without receipt: no busy machine spends the objective. */
+const BLOCK_OBJECTIVE_MS = '10000'
+/** Messages wait in the memory of the lake's writer for this long. */
+const LAKE_FLUSH = '4s'
 /** Signs what the forwarder sends. */
 export const FORWARD_KEY = `whsec_${Buffer.alloc(32, 'test').toString('base64')}`
+
+const DAY_MS = 86_400_000
+/** Event time between the beginnings of two worlds; under load a day passes in four seconds. */
+const WORLD_MS = 80 * DAY_MS
 
 /** A lane does without a Redis that is silent for a second, and no wave of fraud trips the breaker. */
 const OBSERVED_LIMITS = {
@@ -38,6 +56,9 @@ const OBSERVED_LIMITS = {
   SLUICE_BREAKER_BLOCKS_PER_MINUTE: '1000000',
   SLUICE_BREAKER_TRAFFIC_SHARE: '1',
   SLUICE_BREAKER_VALUE_SHARE: '1',
+  SLUICE_BLOCK_OBJECTIVE_MS: BLOCK_OBJECTIVE_MS,
+  // The worlds are ahead of our time, so that an enforcer finds leases which are not over.
+  SLUICE_EVENT_AHEAD_MS_MAX: String(365 * DAY_MS),
 }
 
 export interface ObservedSystem {
@@ -52,8 +73,12 @@ export interface ObservedSystem {
   readonly healthyPolicies: Wish
   /** Digest of a ruleset with a condition that fails for every payment. */
   readonly failingPolicy: string
+  /** Digest of a ruleset whose breaker the first block trips. */
+  readonly trippingPolicy: string
   /** Tells the scorers which policies to use. */
   wantPolicies(wish: Wish): Promise<unknown>
+  /** A person resets what has tripped, for the first time. */
+  resetBreakers(): Promise<unknown>
   /** Starts scorer 0 or 1, for the first time or again. */
   startScorer(index: 0 | 1, more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
   startSubscriber(): Promise<CliProcess>
@@ -61,6 +86,13 @@ export interface ObservedSystem {
   startForwarder(url: string): Promise<CliProcess>
   /** Recomputes everything. */
   startSkewMeter(): Promise<CliProcess>
+  startEnforcer(): Promise<CliProcess>
+  /** Joins blocks with the receipts of the enforcer. */
+  startReceiptsWatch(): Promise<CliProcess>
+  /** Serves queue and labels. */
+  startCases(): Promise<CliProcess>
+  /** Writes to the same lake each time. */
+  startLakeWriter(): Promise<CliProcess>
   /** Transactions of a small simulated world; the seed tells worlds apart. */
   startProducer(load: Load): Promise<CliProcess>
 }
@@ -73,9 +105,13 @@ match: first
 rules:
   - {name: broken, when: int(transaction.card) > 3, outcome: flag, reason: x}
 `
-
-/** Event time of the first producer; of each later one a year more. */
-const FIRST_YEAR = 2016
+const TRIPPING_POLICY = `apiVersion: sluice/v1
+name: tripping
+match: first
+thresholds: {flag: 0.02, block: 0.3}
+breakers:
+  - {windowMinutes: 60, trafficShareMax: 0, sampleMin: 1}
+`
 
 export interface Load {
   readonly perSecond: number
@@ -90,15 +126,17 @@ export async function openObservedSystem(
 ): Promise<ObservedSystem> {
   const stream = await openStream(t, 'observed', redisUrl)
   const proxy = await openRedisProxy(t, stream.redisUrl)
-  const claim = await claimPorts(6)
+  const claim = await claimPorts(10)
   closeWith(t, claim.release)
-  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0, forwarder = 0] =
+  const [scorer0 = 0, scorer1 = 0, subscriber = 0, producer = 0, skew = 0, ...followers] =
     claim.ports
+  const [forwarder = 0, enforcer = 0, receipts = 0, cases = 0, lake = 0] = followers
   const { brokers, prefix: topicPrefix, codecs } = stream
-  const wantModels = (wish: Wish): Promise<number> => {
+  const say = (controlBy: (word: ControlWord) => Control): Promise<number> => {
     const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
-    return publishControl({ brokers, topicPrefix, codecs }, controlOf(wish, word))
+    return publishControl({ brokers, topicPrefix, codecs }, controlBy(word))
   }
+  const wantModels = (wish: Wish): Promise<number> => say((word) => controlOf(wish, word))
   const { folder: store, shadow: healthyWish } = await shadowedStore(t, wantModels)
   const environment = stream.environment({
     SLUICE_REDIS_URL: proxy.url,
@@ -106,9 +144,12 @@ export async function openObservedSystem(
     SLUICE_LOG_LEVEL: 'warn',
     SLUICE_MODEL_STORE: store,
     FORWARD_KEY,
+    SLUICE_ENFORCER_TOKEN: TOKEN,
+    SLUICE_CASES_TOKEN: TOKEN,
+    SLUICE_LAKE_FOLDER: temporaryFolder(t),
     ...OBSERVED_LIMITS,
   })
-  let producerCount = 0
+  let worldStartMs = Date.now()
   const at = (...used: readonly number[]): string[] => used.map((port) => `127.0.0.1:${port}`)
   const prometheus = await openLocalPrometheus({
     program: await prometheusProgram(),
@@ -119,6 +160,10 @@ export async function openObservedSystem(
       { job: 'sluice-producer', targets: at(producer) },
       { job: 'sluice-skew', targets: at(skew) },
       { job: 'sluice-forward', targets: at(forwarder) },
+      { job: 'sluice-enforcer', targets: at(enforcer) },
+      { job: 'sluice-receipts', targets: at(receipts) },
+      { job: 'sluice-cases', targets: at(cases) },
+      { job: 'sluice-lake', targets: at(lake) },
     ],
     ruleFiles: shortenedRuleFiles(temporaryFolder(t)),
     intervalMs: SCRAPE_INTERVAL_MS,
@@ -134,13 +179,10 @@ export async function openObservedSystem(
   }
   const cli = (port: number, ...args: readonly string[]): Promise<CliProcess> =>
     startOnPort(port, startCli(t, [...args, '--metrics-port', String(port)], environment))
-  const wantPolicies = (wish: Wish): Promise<number> => {
-    const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
-    return publishControl({ brokers, topicPrefix, codecs }, controlOf(wish, word, 'policy'))
-  }
+  const wantPolicies = (wish: Wish): Promise<number> =>
+    say((word) => controlOf(wish, word, 'policy'))
   const healthyPolicies = shadowed(NO_WISH, addPolicy(store, SHADOW_POLICY))
   await wantPolicies(healthyPolicies)
-  const failingPolicy = addPolicy(store, FAILING_POLICY)
   return {
     stream,
     proxy,
@@ -148,8 +190,10 @@ export async function openObservedSystem(
     healthyWish,
     wantModels,
     healthyPolicies,
-    failingPolicy,
+    failingPolicy: addPolicy(store, FAILING_POLICY),
+    trippingPolicy: addPolicy(store, TRIPPING_POLICY, 'enforce'),
     wantPolicies,
+    resetBreakers: () => say((word) => breakerControlOf(1, word)),
     startScorer(index, more = {}) {
       const port = index === 0 ? scorer0 : scorer1
       const start = startScorer(t, { ...environment, SLUICE_METRICS_PORT: String(port), ...more })
@@ -158,24 +202,28 @@ export async function openObservedSystem(
     startSubscriber: () => cli(subscriber, 'alerts', 'tail', '--json'),
     startForwarder: (url) => cli(forwarder, 'alerts', 'forward', '--targets', targetsFile(t, url)),
     startSkewMeter: () => cli(skew, 'skew', '--sample', '1'),
+    startEnforcer: () => cli(enforcer, 'enforce', '--port', '0'),
+    startReceiptsWatch: () => cli(receipts, 'alerts', 'watch-receipts'),
+    startCases: () => cli(cases, 'alerts', 'serve', '--port', '0'),
+    startLakeWriter: () => cli(lake, 'lake', 'ingest', '--flush-every', LAKE_FLUSH),
     startProducer({ perSecond, fraudShare, seed }) {
       const world = ['--cards', '300', '--terminals', '60', '--merchants', '40']
       const load = ['--rate', String(perSecond), '--fraud-share', String(fraudShare)]
       // Each world begins after the one before: traffic of the past changes no state, and is seldom alerted.
-      const start = `${FIRST_YEAR + producerCount}-01-01`
-      producerCount += 1
+      const start = new Date(worldStartMs).toISOString()
+      worldStartMs += WORLD_MS
       const bounds = ['--seed', String(seed), '--duration', LOAD_DURATION, '--start', start]
       return cli(producer, 'produce', 'simulate', ...world, ...load, ...bounds)
     },
   }
 }
 
-/** Puts a policy in mode flag into the store; gives the digest of its ruleset. */
-function addPolicy(store: string, text: string): string {
+/** Puts a policy into the store; gives the digest of its ruleset. */
+function addPolicy(store: string, text: string, mode: Mode = 'flag'): string {
   return addRuleset(store, {
     version: 1,
     policy: addPolicyText(store, text),
-    mode: 'flag',
+    mode,
     segmentModes: {},
     lists: {},
   })
@@ -201,7 +249,7 @@ function targetsFile(t: TestContext, url: string): string {
     url,
     filter: { actions: ['flag', 'block', 'release'] },
     secrets: { current: { env: 'FORWARD_KEY' } },
-    breaker: { failures: 3, openMs: 100, openMsMax: 500 },
+    circuit: { failures: 3, openMs: 100, openMsMax: 500 },
   }
   const file = join(temporaryFolder(t), 'targets.yaml')
   writeFileSync(file, JSON.stringify({ targets: [target] }))

@@ -1,4 +1,5 @@
-// Faults of policies on an observed system: one that no store has, and one whose condition cannot be answered.
+// Faults of policies on an observed system: one that no store has, one whose condition cannot be answered, and one that
+// blocks more than its breaker allows.
 
 import { activated } from '../../services/core/control/wish.ts'
 import type { ObservedSystem } from './observed-system.ts'
@@ -19,4 +20,10 @@ export async function breakPolicies(
     await system.wantPolicies(healthyPolicies)
     await clears(alert)
   }
+  await system.wantPolicies(activated(healthyPolicies, system.trippingPolicy))
+  await fires('SluiceBreakerOpen')
+  // Another policy does not reset what has tripped.
+  await system.wantPolicies(healthyPolicies)
+  await system.resetBreakers()
+  await clears('SluiceBreakerOpen')
 }

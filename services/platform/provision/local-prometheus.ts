@@ -6,6 +6,7 @@ import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { SluiceError } from '../../core/errors.ts'
 import type { Closable } from '../lifecycle.ts'
+import type { MetricJob } from '../metrics/metric-names.ts'
 import { readFileIfPresent, writeFileAtomically } from './atomic-file.ts'
 import { endProcess, identify, type ProcessIdentity } from './process-identity.ts'
 import { pollUntil } from './poll.ts'
@@ -23,8 +24,7 @@ const RETENTION = { time: '1d', size: '512MB' }
 
 /** The processes of one kind, by the address of their /metrics: `host:port`. */
 export interface ScrapeJob {
-  readonly job:
-    'sluice-scorer' | 'sluice-alerts' | 'sluice-forward' | 'sluice-producer' | 'sluice-skew'
+  readonly job: MetricJob
   readonly targets: readonly string[]
 }
 
