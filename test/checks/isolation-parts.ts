@@ -1,4 +1,4 @@
-// The parts of the isolation study. Each prints a table in Markdown, a line as soon as it is known.
+// The parts of the isolation study. Each prints a table in Markdown, the lines of a scorer as soon as they are known.
 
 import type { OpenBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
 import type { Dataset } from '../../services/trainer/dataset.ts'
@@ -65,10 +65,9 @@ export function secondStage(
   for (const set of SETS) {
     const inputs = weeks.map((week, at) => {
       const forest = forestScores(dataset, week, set, false).assessed
-      const { mean, deviation } = spreadOf(Array.from(forest))
       return Array.from(scores[at] ?? [], (score, row) => [
         Math.log(Math.max(EDGE, score) / Math.max(EDGE, 1 - score)),
-        ((forest[row] ?? 0) - mean) / deviation,
+        forest[row] ?? 0,
       ])
     })
     const staged = weeks.map((_, left) => {

@@ -7,49 +7,47 @@
 //   node --import tsx test/checks/isolation-study.ts one-more-input <folder>
 //   node --import tsx test/checks/isolation-study.ts never-labelled <folder> <kind: 1, 2 or 3>
 
-import type { Dataset } from '../../services/trainer/dataset.ts'
 import { readOtherScores } from '../../services/trainer/protocol/other-scores.ts'
 import { openTrainingBackend } from '../../services/trainer/training-backend.ts'
 import { readDataset, readKinds, weeksOf, withAllLabels } from './isolation-data.ts'
 import { forestAlone, neverLabelled, oneMoreInput, secondStage } from './isolation-parts.ts'
 
-const [part = '', folder = '', more = ''] = process.argv.slice(2)
+const PARTS = ['alone', 'second-stage', 'one-more-input', 'never-labelled'] as const
 
-const kinds = await readKinds(folder)
-const rows = (hiddenKind: string | null): Promise<Dataset> =>
-  readDataset(folder, kinds, hiddenKind, tell)
+const [name, folder = '', more = ''] = process.argv.slice(2)
+const part = PARTS.find((each) => each === name)
+const needsMore = part === 'second-stage' || part === 'never-labelled'
+if (part === undefined || folder === '' || (needsMore && more === '')) {
+  tell(`Give a part (${PARTS.join(', ')}), the folder, and the scores or the kind to hide.`)
+  process.exitCode = 2
+} else {
+  await study(part)
+}
 
-switch (part) {
-  case 'alone': {
-    const dataset = await rows(null)
-    forestAlone(dataset, weeksOf(dataset, kinds), print)
-    break
+async function study(chosen: (typeof PARTS)[number]): Promise<void> {
+  const kinds = await readKinds(folder)
+  const hiddenKind = chosen === 'never-labelled' ? more : null
+  const dataset = await readDataset(folder, kinds, hiddenKind, tell)
+  const weeks = weeksOf(withAllLabels(dataset, kinds), kinds)
+  switch (chosen) {
+    case 'alone':
+      forestAlone(dataset, weeks, print)
+      break
+    case 'second-stage': {
+      const model = await readOtherScores(more)
+      const scores = weeks.map(({ trainStart, ids }) =>
+        Float64Array.from(ids, (id) => model.scoreOf(trainStart, id)),
+      )
+      secondStage(dataset, weeks, scores, print)
+      break
+    }
+    case 'one-more-input':
+      await oneMoreInput(await openTrainingBackend('auto', tell), dataset, weeks, print)
+      break
+    case 'never-labelled':
+      await neverLabelled(await openTrainingBackend('auto', tell), dataset, weeks, print)
+      break
   }
-  case 'second-stage': {
-    const dataset = await rows(null)
-    const weeks = weeksOf(dataset, kinds)
-    const model = await readOtherScores(more)
-    const scores = weeks.map(({ trainStart, ids }) =>
-      Float64Array.from(ids, (id) => model.scoreOf(trainStart, id)),
-    )
-    secondStage(dataset, weeks, scores, print)
-    break
-  }
-  case 'one-more-input': {
-    const dataset = await rows(null)
-    const backend = await openTrainingBackend('auto', tell)
-    await oneMoreInput(backend, dataset, weeksOf(dataset, kinds), print)
-    break
-  }
-  case 'never-labelled': {
-    const dataset = await rows(more)
-    const weeks = weeksOf(withAllLabels(dataset, kinds), kinds)
-    await neverLabelled(await openTrainingBackend('auto', tell), dataset, weeks, print)
-    break
-  }
-  default:
-    tell('Give a part (alone, second-stage, one-more-input or never-labelled) and the folder.')
-    process.exitCode = 2
 }
 
 function print(line: string): void {
