@@ -11,8 +11,8 @@ const HOST = '127.0.0.1'
 /** Below the ports that the system gives to outgoing connections. */
 const FIRST_PORT = 19_600
 /** Of each block of ports the first one is the claim on the others. */
-const PORTS_PER_BLOCK = 8
-const BLOCKS = 40
+const PORTS_PER_BLOCK = 16
+const BLOCKS = 20
 const FIRST_DATABASE_PORT = FIRST_PORT + PORTS_PER_BLOCK * BLOCKS
 
 export interface Claim {
@@ -23,7 +23,7 @@ export interface ClaimedPorts extends Claim {
   readonly ports: readonly number[]
 }
 
-/** Ports next to each other, at most seven, that no other test gets before the release. @throws Error when all are taken. */
+/** Ports next to each other, at most fifteen, that no other test gets before the release. @throws Error when all are taken. */
 export async function claimPorts(count: number): Promise<ClaimedPorts> {
   if (count >= PORTS_PER_BLOCK) throw new Error(`${count} ports are more than a claim holds.`)
   for (let block = 0; block < BLOCKS; block += 1) {
