@@ -5,20 +5,18 @@
 // reached when it is reached, a rebalance goes on where it was, and nothing is delivered twice.
 
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleepMs } from 'node:timers/promises'
-import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage } from 'kafkajs'
+import type { Admin, Consumer, Kafka, KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { registerCompressionCodecs } from './compression.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { openKafka } from './kafka-client.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 import { kafkaUnreadable } from './kafka-failure.ts'
+import { onceLed } from './once-led.ts'
 
 /** How long a fetch may wait for messages; new ones end the wait at once. */
 const FETCH_WAIT_MS = 100
 const CONNECTION_TIMEOUT_MS = 3_000
-const LEADER_ATTEMPTS_MAX = 100
-const LEADER_POLL_MS = 50
 const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 } as const
 
 /** What one call gets: committed messages of one partition, in offset order. */
@@ -249,7 +247,7 @@ async function readPlaces(admin: Admin, options: CommittedReaderOptions): Promis
   }
   const places = new Map<string, Place>()
   for (const topic of options.topics) {
-    for (const { partition, low, high } of await fetchRanges(admin, topic)) {
+    for (const { partition, low, high } of await onceLed(() => admin.fetchTopicOffsets(topic))) {
       const key = placeKey(topic, partition)
       places.set(key, { next: firstOffset(options.startAt, key, low, high), end: Number(high) })
     }
@@ -266,28 +264,6 @@ function firstOffset(
   if (startAt === 'beginning') return Number(low)
   if (startAt === 'now') return Number(high)
   return Math.max(startAt.get(key) ?? Number(high), Number(low))
-}
-
-/** A topic that was created a moment ago may have no leader yet, which kafkajs takes for final. */
-async function fetchRanges(
-  admin: Admin,
-  topic: string,
-): Promise<readonly { readonly partition: number; readonly low: string; readonly high: string }[]> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await admin.fetchTopicOffsets(topic)
-    } catch (error) {
-      if (attempt === LEADER_ATTEMPTS_MAX || !hasNoLeaderYet(error)) throw error
-      await sleepMs(LEADER_POLL_MS)
-    }
-  }
-}
-
-function hasNoLeaderYet(error: unknown): boolean {
-  return (
-    error instanceof kafkajs.KafkaJSProtocolError &&
-    (error.type === 'NOT_LEADER_FOR_PARTITION' || error.type === 'LEADER_NOT_AVAILABLE')
-  )
 }
 
 /** Name of a partition in `startAt`. */

@@ -1,6 +1,7 @@
 // Where the log of a topic begins and ends, and how far a group has come, as the broker says.
 
 import type { Admin } from 'kafkajs'
+import { onceLed } from './once-led.ts'
 
 /** Offsets that a partition holds: from `low` up to but without `high`. */
 export interface LogEnds {
@@ -13,7 +14,7 @@ export async function readLogEnds(
   admin: Admin,
   topic: string,
 ): Promise<ReadonlyMap<number, LogEnds>> {
-  const offsets = await admin.fetchTopicOffsets(topic)
+  const offsets = await onceLed(() => admin.fetchTopicOffsets(topic))
   return new Map(
     offsets.map(({ partition, low, high }) => [
       partition,

@@ -4,6 +4,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import kafkajs, { type Admin } from 'kafkajs'
 import { placeKey } from './committed-reader.ts'
+import { onceLed } from './once-led.ts'
 
 /** A group's coordinator may be on its way from one broker to another, or be loading at a start. */
 const COORDINATOR_ATTEMPTS_MAX = 100
@@ -36,8 +37,8 @@ export async function planResume(
   const metadata: string[] = []
   for (const topic of topics) {
     const [ranges, times, [group]] = await Promise.all([
-      admin.fetchTopicOffsets(topic),
-      admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs)),
+      onceLed(() => admin.fetchTopicOffsets(topic)),
+      onceLed(() => admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs))),
       fetchOffsets(admin, groupId, topic),
     ])
     const timed = new Map(times.map(({ partition, offset }) => [partition, Number(offset)]))
@@ -122,8 +123,8 @@ export async function planSince(
   const ends = new Map<string, number>()
   for (const topic of topics) {
     const [ranges, times] = await Promise.all([
-      admin.fetchTopicOffsets(topic),
-      admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs)),
+      onceLed(() => admin.fetchTopicOffsets(topic)),
+      onceLed(() => admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs))),
     ])
     const timed = new Map(times.map(({ partition, offset }) => [partition, Number(offset)]))
     for (const { partition, low, high } of ranges) {
