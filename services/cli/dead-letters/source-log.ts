@@ -16,6 +16,7 @@ import {
   readToEnd,
   type CommittedMessages,
 } from '../../platform/kafka/committed-reader.ts'
+import { readLogSince } from '../../platform/kafka/log-ends.ts'
 import type { SourceMessage } from './redrive-plan.ts'
 
 /** Clocks of brokers (which may stamp records) and scorers may differ by this much. */
@@ -42,20 +43,16 @@ export async function findScanStart(
 ): Promise<ScanStart> {
   const oldestMs = letters.reduce((least, each) => Math.min(least, each.decidedAtMs), Infinity)
   const fromMs = Math.max(0, oldestMs - CLOCK_SKEW_MS_MAX)
-  const [ranges, times] = await Promise.all([
-    admin.fetchTopicOffsets(topic),
-    admin.fetchTopicOffsetsByTimestamp(topic, fromMs),
-  ])
-  const byTime = new Map(times.map(({ partition, offset }) => [partition, Number(offset)]))
+  const ranges = await readLogSince(admin, topic, fromMs)
   const startAt = new Map<string, number>()
   const ends = new Map<string, number>()
   const cutOff = new Set<string>()
-  for (const { partition, low, high } of ranges) {
+  for (const [partition, { low, high, since }] of ranges) {
     const key = placeKey(topic, partition)
-    const timed = byTime.get(partition) ?? Number(high)
-    startAt.set(key, Math.max(Number(low), Math.min(timed, oldestOffset(letters, partition))))
-    ends.set(key, Number(high))
-    if (Number(low) > 0 && timed <= Number(low)) cutOff.add(key)
+    const timed = since ?? high
+    startAt.set(key, Math.max(low, Math.min(timed, oldestOffset(letters, partition))))
+    ends.set(key, high)
+    if (low > 0 && timed <= low) cutOff.add(key)
   }
   return { startAt, ends, cutOff }
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { singleLaneAssigner } from './lane-assigner.ts'
+import { readLogSince } from './log-ends.ts'
 
 /** How often the group is told that its reader lives while its messages are worked on, or wait for another reader. */
 const HEARTBEAT_INTERVAL_MS = 3_000
@@ -105,12 +106,9 @@ export async function stretchSince(
   const admin = kafka.admin()
   await admin.connect()
   try {
-    const starts = await admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs))
-    const ends = await admin.fetchTopicOffsets(topic)
-    const start = starts.find((each) => each.partition === partition)
-    const end = ends.find((each) => each.partition === partition)
-    const from = Math.max(Number(start?.offset ?? 0), Number(end?.low ?? 0))
-    return { topic, from, to: Number(end?.high ?? 0) }
+    const range = (await readLogSince(admin, topic, sinceMs)).get(partition)
+    const from = Math.max(range?.since ?? 0, range?.low ?? 0)
+    return { topic, from, to: range?.high ?? 0 }
   } finally {
     await admin.disconnect()
   }

@@ -14,11 +14,37 @@ export async function readLogEnds(
   admin: Admin,
   topic: string,
 ): Promise<ReadonlyMap<number, LogEnds>> {
-  const offsets = await onceLed(() => admin.fetchTopicOffsets(topic))
+  const offsets = await admin.fetchTopicOffsets(topic)
   return new Map(
     offsets.map(({ partition, low, high }) => [
       partition,
       { low: Number(low), high: Number(high) },
+    ]),
+  )
+}
+
+/** What a partition holds, and where its records of a time begin. */
+export interface LogSince extends LogEnds {
+  /** Of the first record of that time or later, `high` where there is none; null when the broker does not say. */
+  readonly since: number | null
+}
+
+/** Ends of every partition of a topic that may have been created a moment ago, and where records of `sinceMs` begin. */
+export async function readLogSince(
+  admin: Admin,
+  topic: string,
+  sinceMs: number,
+): Promise<ReadonlyMap<number, LogSince>> {
+  // The ends last, so that none lies before its beginning.
+  const starts = await onceLed(() =>
+    admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs)),
+  )
+  const ends = await onceLed(() => readLogEnds(admin, topic))
+  const since = new Map(starts.map(({ partition, offset }) => [partition, Number(offset)]))
+  return new Map(
+    [...ends].map(([partition, own]) => [
+      partition,
+      { ...own, since: since.get(partition) ?? null },
     ]),
   )
 }

@@ -4,7 +4,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import kafkajs, { type Admin } from 'kafkajs'
 import { placeKey } from './committed-reader.ts'
-import { onceLed } from './once-led.ts'
+import { readLogSince } from './log-ends.ts'
 
 /** A group's coordinator may be on its way from one broker to another, or be loading at a start. */
 const COORDINATOR_ATTEMPTS_MAX = 100
@@ -36,23 +36,21 @@ export async function planResume(
   const ends = new Map<string, number>()
   const metadata: string[] = []
   for (const topic of topics) {
-    const [ranges, times, [group]] = await Promise.all([
-      onceLed(() => admin.fetchTopicOffsets(topic)),
-      onceLed(() => admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs))),
+    const [ranges, [group]] = await Promise.all([
+      readLogSince(admin, topic, sinceMs),
       fetchOffsets(admin, groupId, topic),
     ])
-    const timed = new Map(times.map(({ partition, offset }) => [partition, Number(offset)]))
     const answered = new Map(
       (group?.partitions ?? []).map((each) => [each.partition, Number(each.offset)]),
     )
     for (const each of group?.partitions ?? []) if (each.metadata) metadata.push(each.metadata)
-    for (const { partition, low, high } of ranges) {
+    for (const [partition, { low, high, since }] of ranges) {
       const place = placeKey(topic, partition)
       const known = answered.get(partition) ?? -1
-      const next = Math.max(known, Number(low))
+      const next = Math.max(known, low)
       committed.set(place, next)
-      ends.set(place, Number(high))
-      startAt.set(place, known < 0 ? next : Math.min(next, timed.get(partition) ?? next))
+      ends.set(place, high)
+      startAt.set(place, known < 0 ? next : Math.min(next, since ?? next))
     }
   }
   return { startAt, committed, ends, metadata }
@@ -122,15 +120,10 @@ export async function planSince(
   const startAt = new Map<string, number>()
   const ends = new Map<string, number>()
   for (const topic of topics) {
-    const [ranges, times] = await Promise.all([
-      onceLed(() => admin.fetchTopicOffsets(topic)),
-      onceLed(() => admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs))),
-    ])
-    const timed = new Map(times.map(({ partition, offset }) => [partition, Number(offset)]))
-    for (const { partition, low, high } of ranges) {
+    for (const [partition, { low, high, since }] of await readLogSince(admin, topic, sinceMs)) {
       const place = placeKey(topic, partition)
-      startAt.set(place, whole.has(topic) ? Number(low) : (timed.get(partition) ?? Number(high)))
-      ends.set(place, Number(high))
+      startAt.set(place, whole.has(topic) ? low : (since ?? high))
+      ends.set(place, high)
     }
   }
   return { startAt, committed: new Map(), ends, metadata: [] }
