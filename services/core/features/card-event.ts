@@ -53,6 +53,7 @@ export interface EventNeeds {
   readonly device: boolean
   readonly network: boolean
   readonly category: boolean
+  readonly categoryCode: boolean
 }
 
 const NEEDS_ALL: EventNeeds = {
@@ -61,6 +62,7 @@ const NEEDS_ALL: EventNeeds = {
   device: true,
   network: true,
   category: true,
+  categoryCode: true,
 }
 
 /** An event that is filled again and again. */
@@ -138,7 +140,7 @@ export function fillCardEvent(
   event.deviceRef = needs.device ? optional(transaction.device) : 0
   event.networkRef = needs.network ? optional(transaction.ipNetwork) : 0
   event.categoryRef = needs.category ? optional(transaction.merchantCategory) : 0
-  event.categoryCode = categoryCodeOf(transaction.merchantCategory)
+  event.categoryCode = needs.categoryCode ? categoryCodeOf(transaction.merchantCategory) : NaN
   event.countryRef = countryRefOf(transaction.country)
   event.hasPlace = hasPlace
   event.latitudeE4 = hasPlace ? toE4(latitude) : 0

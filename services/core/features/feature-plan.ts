@@ -61,6 +61,7 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
     needs: {
       ...perKind((kind) => entities[kind] !== null || card.references.includes(kind)),
       category: card.references.includes('category'),
+      categoryCode: definitions.some(({ aggregate }) => aggregate === 'category_code'),
     },
     openReadings,
     write(event, isRetry, history, readings, row, position) {
