@@ -5,7 +5,7 @@ import type { Dataset } from '../../services/trainer/dataset.ts'
 import { scoreFigures } from '../../services/trainer/metrics.ts'
 import { spreadOf } from '../../services/trainer/openness/seeds.ts'
 import { pairedDifference } from '../../services/trainer/protocol/paired-difference.ts'
-import { alertedRows } from '../../services/trainer/protocol/protocol-figures.ts'
+import { alertedRows, rankedRows } from '../../services/trainer/protocol/protocol-figures.ts'
 import {
   FEATURE_SETS,
   weekForest,
@@ -140,10 +140,6 @@ export function sharedAlerts(
   const taken = new Set(first)
   const others = rankedRows(forest).filter((row) => !taken.has(row))
   return [...first, ...others.slice(0, ofForest)]
-}
-
-function rankedRows(scores: Float64Array): readonly number[] {
-  return Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
 }
 
 const FIGURES = [

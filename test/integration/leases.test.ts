@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
-import { draftVariantOf, temporaryFolder } from '../support/model-variants.ts'
+import { BLOCK_ALL, draftVariantOf, temporaryFolder } from '../support/model-variants.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer } from '../support/scorer-process.ts'
@@ -21,8 +21,6 @@ import {
 } from '../support/streams.ts'
 
 const LEASE_MS = 60_000
-/** Everything that has a score is blocked. */
-const BLOCK_ALL = { flag: 1e-13, block: 1e-12 }
 
 interface Setup {
   readonly stream: TestStream

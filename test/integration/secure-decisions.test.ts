@@ -15,7 +15,7 @@ import { loadScorerConfig } from '../../services/scorer/config.ts'
 import { openScorer } from '../../services/scorer/scorer.ts'
 import { loadSkewConfig, runSkewMeter } from '../../services/skew/index.ts'
 import { openKeptLog } from '../support/kept-log.ts'
-import { draftVariantOf } from '../support/model-variants.ts'
+import { BLOCK_ALL, draftVariantOf } from '../support/model-variants.ts'
 import { eventually } from '../support/poll.ts'
 import { rightsOf } from '../support/secure-roles.ts'
 import {
@@ -26,9 +26,6 @@ import {
 } from '../support/secure-roles-at-work.ts'
 import { GROUP, kafkaOf, PREFIX } from '../support/secure-stage.ts'
 import { simulatedEvents } from '../support/streams.ts'
-
-/** Everything that has a score is blocked. */
-const BLOCK_ALL = { flag: 1e-13, block: 1e-12 }
 
 let work: RolesAtWork
 

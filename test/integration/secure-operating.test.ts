@@ -29,7 +29,7 @@ import {
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import { measureSkew } from '../../services/skew/index.ts'
-import { draftVariantOf, temporaryFolder, variantOf } from '../support/model-variants.ts'
+import { BLOCK_ALL, draftVariantOf, temporaryFolder, variantOf } from '../support/model-variants.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { rightsOf } from '../support/secure-roles.ts'
@@ -38,8 +38,6 @@ import { GROUP, kafkaOf, PREFIX } from '../support/secure-stage.ts'
 import { simulatedEvents } from '../support/streams.ts'
 
 const TRANSACTIONS = 200
-/** Everything that has a score is blocked. */
-const BLOCK_ALL = { flag: 1e-13, block: 1e-12 }
 const WORD = { author: 'test', reason: 'tries a right', atMs: 1 }
 const EVENT_AHEAD_MS_MAX = 3_600_000
 const POLICY =

@@ -8,6 +8,7 @@ import { ok, strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { test, type TestContext } from 'node:test'
 import type { Alert } from '../../services/core/wire/records.ts'
+import { readCommittedOffsets, readLogEnds } from '../../services/platform/kafka/log-ends.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { assertSettled, bookOf } from '../support/lease-ledger.ts'
 import {
@@ -107,11 +108,9 @@ async function shares(scorers: readonly ScorerProcess[], lanes: string): Promise
 async function placesRecorded({ stream: { admin, prefix, groupId } }: LeaseStream): Promise<void> {
   const topic = topicName(prefix, 'transactions')
   await eventually('the places are recorded', async () => {
-    const [recorded] = await admin.fetchOffsets({ groupId, topics: [topic] })
-    const ends = await admin.fetchTopicOffsets(topic)
-    return ends.every(({ partition, high }) =>
-      recorded?.partitions.some((each) => each.partition === partition && each.offset === high),
-    )
+    const recorded = await readCommittedOffsets(admin, groupId, topic)
+    const ends = await readLogEnds(admin, topic)
+    return [...ends].every(([partition, { high }]) => recorded.get(partition) === high)
   })
 }
 

@@ -8,14 +8,12 @@ import type { Label, Transaction } from '../../services/core/transaction.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { closeWith } from './cleanup.ts'
-import { draftVariantOf } from './model-variants.ts'
+import { BLOCK_ALL, draftVariantOf } from './model-variants.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
 import { openStream, PARTITION_COUNT, simulatedEvents, type TestStream } from './streams.ts'
 
 /** The shortest that a lease may be. */
 export const LEASE_MS = 60_000
-/** Everything that has a score is blocked. */
-const BLOCK_ALL = { flag: 1e-13, block: 1e-12 }
 /** No cap stands in the way of a block. */
 const NO_BREAKER = {
   SLUICE_BREAKER_BLOCKS_PER_MINUTE: '1000000',

@@ -8,6 +8,9 @@ import type { TestContext } from 'node:test'
 
 export const RELEASED_MODEL = join(import.meta.dirname, '../../models/simulator')
 
+/** Thresholds under which everything that has a score is blocked. */
+export const BLOCK_ALL = { flag: 1e-13, block: 1e-12 } as const
+
 /** An empty folder that is deleted when the test ends. */
 export function temporaryFolder(t: TestContext, name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `sluice-${name}-`))

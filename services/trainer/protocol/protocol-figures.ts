@@ -82,17 +82,18 @@ export function savedShare(
 
 /** Positions of the highest 0.5 % of scores; of equal ones the first. */
 export function alertedRows(scores: Float64Array): readonly number[] {
-  return byScore(scores).slice(0, Math.round(ALERT_SHARE * scores.length))
+  return rankedRows(scores).slice(0, Math.round(ALERT_SHARE * scores.length))
 }
 
-function byScore(scores: Float64Array): readonly number[] {
+/** Positions of scores from the highest to the lowest; of equal ones the first before the others. */
+export function rankedRows(scores: Float64Array): readonly number[] {
   return Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
 }
 
 /** Figures of one week. */
 export function protocolFigures(week: AssessedScores): ProtocolFigures {
   const { scores, truth, amounts } = week
-  const order = byScore(scores)
+  const order = rankedRows(scores)
   const top = alertedRows(scores)
   const fraudsIn = (rows: readonly number[]): number =>
     rows.filter((row) => truth[row] === 1).length
