@@ -4,6 +4,7 @@
 import { COLUMN } from './card-columns.ts'
 import type { CardHistory } from './card-history.ts'
 import { CARD_RAW_MAX } from './card-limits.ts'
+import { CARD_REACH_MS } from './time.ts'
 
 /** Payments that a sequence holds at most. */
 export const SEQUENCE_EVENTS = 32
@@ -15,8 +16,9 @@ export const SEQUENCE_WIDTH = 2
 export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
 
 /**
- * Writes the newest attempts (retries too: what is one may change with a late payment) that come before (timeMs, idRef), newest first, at `position`. Of events
- * that came later in the log nothing is seen: only offsets below `nextOffset` count, as for the features. Hot path.
+ * Writes the newest attempts (retries too: what is one may change with a late payment) that come before (timeMs, idRef),
+ * newest first, at `position`. Of events that came later in the log nothing is seen: only offsets below `nextOffset`
+ * count, as for the features. What is CARD_REACH_MS old is not seen either, whether it is still held or not. Hot path.
  */
 export function writeSequence(
   { data, stride, count }: CardHistory,
@@ -27,6 +29,7 @@ export function writeSequence(
   position: number,
 ): void {
   const end = position + SEQUENCE_LENGTH
+  const sinceMs = timeMs - CARD_REACH_MS
   let at = position
   let singly = 0
   for (let index = count - 1; index >= 0 && at < end && singly < CARD_RAW_MAX; index -= 1) {
@@ -35,6 +38,7 @@ export function writeSequence(
     singly += 1
     const eventMs = data[base + COLUMN.time] ?? 0
     if (eventMs > timeMs) continue
+    if (eventMs <= sinceMs) break
     if (eventMs === timeMs && (data[base + COLUMN.id] ?? 0) >= idRef) continue
     out[at] = data[base + COLUMN.amount] ?? 0
     out[at + 1] = timeMs - eventMs

@@ -10,6 +10,7 @@ import {
   SEQUENCE_LENGTH,
   writeSequence,
 } from '../../../../services/core/features/card-sequence.ts'
+import { CARD_REACH_MS, HOUR_MS } from '../../../../services/core/features/time.ts'
 import { STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { PLAIN_EVENT } from './plain-event.ts'
 
@@ -49,6 +50,7 @@ function naive(
     .filter(({ timeMs, idRef }) =>
       timeMs === own.timeMs ? idRef < own.idRef : timeMs < own.timeMs,
     )
+    .filter(({ timeMs }) => own.timeMs - timeMs < CARD_REACH_MS)
     .slice(0, SEQUENCE_EVENTS)
     .flatMap(({ amountMinor, timeMs }) => [amountMinor, own.timeMs - timeMs])
   return Array.from({ length: SEQUENCE_LENGTH }, (_, at) => before[at] ?? NaN)
@@ -90,6 +92,42 @@ test('what comes at or after the offset changes nothing, so a decision that is m
       )
     }),
   )
+})
+
+/** Weeks of payments, some of them late, and after which of them the history is made small. */
+const anyWeeks = fc.array(
+  fc.record({
+    gapHours: fc.oneof(fc.nat(2), fc.nat(120)),
+    lateHours: fc.oneof(fc.constant(0), fc.nat(60)),
+    isCompacted: fc.boolean(),
+  }),
+  { minLength: 20, maxLength: 60 },
+)
+
+test('a sequence does not tell whether what is too old was already forgotten, or an old payment settled', () => {
+  let forgotten = 0
+  fc.assert(
+    fc.property(anyWeeks, (drawn) => {
+      const history = new CardHistory()
+      const payments: Payment[] = []
+      let nowMs = STREAM_START_MS
+      for (const [offset, { gapHours, lateHours, isCompacted }] of drawn.entries()) {
+        nowMs += gapHours * HOUR_MS
+        const payment: Payment = {
+          timeMs: Math.max(STREAM_START_MS, nowMs - lateHours * HOUR_MS),
+          idRef: 1 + ((offset * 37) % 61),
+          amountMinor: 100 + offset,
+          offset,
+        }
+        assert.deepEqual(sequenceOf(history, payment, offset), naive(payments, payment, offset))
+        history.insert({ ...PLAIN_EVENT, ...payment }, false)
+        payments.push(payment)
+        if (isCompacted) history.compact(offset + 1)
+      }
+      forgotten += payments.length - history.count
+    }),
+  )
+  assert.ok(forgotten > 100, `only ${forgotten} payments were forgotten`)
 })
 
 test('only payments that count singly are seen: a very late one finds none before it', () => {
