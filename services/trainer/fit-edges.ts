@@ -4,12 +4,12 @@
 import { distinctQuantiles } from './quantiles.ts'
 
 /** Shares of the present values at which ramps have their edges: dense in the tails, where frauds are. */
-const RAMP_SHARES = [
+export const RAMP_SHARES = [
   0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
 ] as const
 
 /** Most codes of a feature that have inputs of their own. */
-const CODES_MAX = 32
+export const CODES_MAX = 32
 
 /** Most steps of a feature; fewest rows on each side of one; least information that one must tell, in nats. */
 const STEPS_MAX = 7

@@ -1,7 +1,10 @@
-// Learns, from training rows alone, where the ramps of a sequence encoding have their edges: quantiles.
+// Learns, from training rows alone, where the ramps of a sequence encoding have their edges (quantiles), and which
+// categories have inputs of their own (the commonest).
 
 import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../core/features/card-sequence.ts'
+import { HOUR_MS } from '../core/features/time.ts'
 import { medianAmount, type SequenceEncoding } from '../core/scoring/sequence-encoding.ts'
+import { CODES_MAX, commonest, RAMP_SHARES } from './fit-edges.ts'
 import { distinctQuantiles } from './quantiles.ts'
 import type { RowSource } from './training-rows.ts'
 
@@ -12,6 +15,8 @@ const ROWS_MAX = 20_000
 const AGAINST_SHARES = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995] as const
 const TYPICAL_SHARES = [0.05, 0.25, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99] as const
 const AGE_SHARES = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95] as const
+/** Twelve stretches of the day with as many payments in each. */
+const CLOCK_SHARES = Array.from({ length: 13 }, (_, index) => index / 12)
 
 /** Edges over the given rows. */
 export function fitSequenceEncoding(
@@ -20,7 +25,10 @@ export function fitSequenceEncoding(
 ): SequenceEncoding {
   const against: number[] = []
   const typical: number[] = []
+  const amount: number[] = []
   const age: number[] = []
+  const clock: number[] = []
+  const categories: number[] = []
   const ordered = new Float64Array(SEQUENCE_EVENTS)
   const stride = Math.max(1, Math.ceil(indices.length / ROWS_MAX))
   for (let index = 0; index < indices.length; index += stride) {
@@ -29,17 +37,27 @@ export function fitSequenceEncoding(
     const middle = medianAmount(sequences, from, ordered)
     const own = Math.log1p(amountsMinor[row] ?? 0)
     for (let at = from; at < from + SEQUENCE_LENGTH; at += SEQUENCE_WIDTH) {
-      const amount = sequences[at] ?? NaN
-      if (Number.isNaN(amount)) break
-      against.push(own - Math.log1p(amount))
-      typical.push(Math.log1p(amount) - middle)
+      const amountMinor = sequences[at] ?? NaN
+      if (Number.isNaN(amountMinor)) break
+      const logAmount = Math.log1p(amountMinor)
+      against.push(own - logAmount)
+      typical.push(logAmount - middle)
+      amount.push(logAmount)
       age.push(Math.log1p((sequences[at + 1] ?? 0) / 1_000))
+      clock.push((sequences[at + 2] ?? 0) / HOUR_MS)
+      const category = sequences[at + 3] ?? 0
+      if (category !== 0) categories.push(category)
     }
   }
   return {
     against: edgesOf(against, AGAINST_SHARES),
     typical: edgesOf(typical, TYPICAL_SHARES),
+    amount: edgesOf(amount, RAMP_SHARES),
     age: edgesOf(age, AGE_SHARES),
+    clock: edgesOf(clock, CLOCK_SHARES),
+    categories: commonest(Float64Array.from(categories).sort())
+      .slice(0, CODES_MAX)
+      .toSorted((a, b) => a - b),
   }
 }
 

@@ -1,16 +1,20 @@
 // The last payments of a card before a transaction, as a sequence model sees them: from the same history as the
 // card's features, in memory or from Redis.
 
-import { COLUMN } from './card-columns.ts'
+import { COLUMN, STRIDE_NARROW } from './card-columns.ts'
 import type { CardHistory } from './card-history.ts'
 import { CARD_RAW_MAX } from './card-limits.ts'
-import { CARD_REACH_MS } from './time.ts'
+import { CARD_REACH_MS, DAY_MS, MINUTE_MS } from './time.ts'
 
 /** Payments that a sequence holds at most. */
-export const SEQUENCE_EVENTS = 32
+export const SEQUENCE_EVENTS = 16
 
-/** Numbers of one payment: amount in minor units of the reference currency; age in ms. */
-export const SEQUENCE_WIDTH = 2
+/**
+ * Numbers of one payment: amount in minor units of the reference currency; age in ms; local time of day in ms; reference of
+ * its merchant category (see referenceOf), 0 for none. Time of day is that of UTC, and the category 0, where no feature
+ * has the card keep them.
+ */
+export const SEQUENCE_WIDTH = 4
 
 /** Numbers of one sequence; NaN where there is no payment. */
 export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
@@ -21,7 +25,7 @@ export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
  * count, as for the features. What is CARD_REACH_MS old is not seen either, whether it is still held or not. Hot path.
  */
 export function writeSequence(
-  { data, stride, count }: CardHistory,
+  { data, stride, count, references }: CardHistory,
   timeMs: number,
   idRef: number,
   nextOffset: number,
@@ -42,7 +46,16 @@ export function writeSequence(
     if (eventMs === timeMs && (data[base + COLUMN.id] ?? 0) >= idRef) continue
     out[at] = data[base + COLUMN.amount] ?? 0
     out[at + 1] = timeMs - eventMs
+    const isWide = stride !== STRIDE_NARROW
+    const utcOffset = isWide ? (data[base + COLUMN.utcOffset] ?? 0) : 0
+    out[at + 2] = timeOfDayMs(eventMs + utcOffset * MINUTE_MS)
+    out[at + 3] = isWide ? (references[data[base + COLUMN.category] ?? 0] ?? 0) : 0
     at += SEQUENCE_WIDTH
   }
   out.fill(NaN, at, end)
+}
+
+/** Never negative, before 1970 either. */
+function timeOfDayMs(localMs: number): number {
+  return ((localMs % DAY_MS) + DAY_MS) % DAY_MS
 }

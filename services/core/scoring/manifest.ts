@@ -14,7 +14,7 @@ import {
   type TargetManifest,
 } from './target-manifest.ts'
 
-export const MANIFEST_FORMAT = 2
+export const MANIFEST_FORMAT = 3
 
 /** Files of a model folder that the manifest vouches for. */
 export const MODEL_FILES = ['model.json', 'weights.bin', 'golden.json'] as const

@@ -1,7 +1,9 @@
 // From the last payments of a card to the inputs of a sequence model: for each payment how it compares to the one that is
-// scored, how it compares to what is typical of the card, and how old it is, as ramps with learnt edges.
+// scored, how it compares to what is typical of the card, how old it is and at what time of day it was, as ramps with
+// learnt edges; of which kind the merchant was; and whether it was on the same calendar day or the day before.
 
 import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../features/card-sequence.ts'
+import { DAY_MS, HOUR_MS } from '../features/time.ts'
 import { writeRamps } from './scaling.ts'
 
 /** Ascending edges, at least two each; amounts are log(1 + minor units), ages are log(1 + seconds). */
@@ -10,8 +12,14 @@ export interface SequenceEncoding {
   readonly against: readonly number[]
   /** Amount of the earlier payment less the median of the sequence. */
   readonly typical: readonly number[]
+  /** Amount of the earlier payment. */
+  readonly amount: readonly number[]
   /** Age of the earlier payment. */
   readonly age: readonly number[]
+  /** Its local time of day, in hours. */
+  readonly clock: readonly number[]
+  /** References of merchant categories that have an input each, ascending; none where there are no categories. */
+  readonly categories: readonly number[]
 }
 
 /** Encoding compiled for the hot path. */
@@ -30,32 +38,49 @@ export interface CompiledSequenceEncoding {
   ) => void
 }
 
-/** One input says that the payment is there. */
-const PRESENT_INPUTS = 1
+/** One input says that the payment is there; one that it was on the scored one's day, one that it was the day before. */
+const FLAG_INPUTS = 3
 
 export function compileSequenceEncoding(encoding: SequenceEncoding): CompiledSequenceEncoding {
   const against = Float64Array.from(encoding.against)
   const typical = Float64Array.from(encoding.typical)
+  const amount = Float64Array.from(encoding.amount)
   const age = Float64Array.from(encoding.age)
-  const eventInputs = against.length + typical.length + age.length - 3 + PRESENT_INPUTS
+  const clock = Float64Array.from(encoding.clock)
+  const categoryCount = encoding.categories.length
+  const inputOfCategory = new Map(encoding.categories.map((reference, at) => [reference, at]))
+  const ramps = [against, typical, amount, age, clock]
+  const rampInputs = ramps.reduce((sum, edges) => sum + edges.length - 1, 0)
+  const eventInputs = rampInputs + categoryCount + FLAG_INPUTS
   const inputCount = SEQUENCE_EVENTS * eventInputs
   const ordered = new Float64Array(SEQUENCE_EVENTS)
   return {
     eventInputs,
     inputCount,
-    write(amountMinor, sequences, from, out, position) {
+    write(ownMinor, sequences, from, out, position) {
       out.fill(0, position, position + inputCount)
       const middle = medianAmount(sequences, from, ordered)
-      const own = Math.log1p(amountMinor)
+      const own = Math.log1p(ownMinor)
       let at = position
       for (let each = from; each < from + SEQUENCE_LENGTH; each += SEQUENCE_WIDTH) {
-        const amount = sequences[each] ?? NaN
-        if (Number.isNaN(amount)) break
-        const logAmount = Math.log1p(amount)
+        const amountMinor = sequences[each] ?? NaN
+        if (Number.isNaN(amountMinor)) break
+        const ageMs = sequences[each + 1] ?? 0
+        const timeOfDayMs = sequences[each + 2] ?? 0
+        const logAmount = Math.log1p(amountMinor)
         at = writeRamps(against, own - logAmount, out, at)
         at = writeRamps(typical, logAmount - middle, out, at)
-        at = writeRamps(age, Math.log1p((sequences[each + 1] ?? 0) / 1_000), out, at)
-        out[at++] = 1
+        at = writeRamps(amount, logAmount, out, at)
+        at = writeRamps(age, Math.log1p(ageMs / 1_000), out, at)
+        at = writeRamps(clock, timeOfDayMs / HOUR_MS, out, at)
+        const category = inputOfCategory.get(sequences[each + 3] ?? 0)
+        if (category !== undefined) out[at + category] = 1
+        at += categoryCount
+        const daysBefore = Math.floor((timeOfDayMs + ageMs) / DAY_MS)
+        out[at] = 1
+        out[at + 1] = daysBefore === 0 ? 1 : 0
+        out[at + 2] = daysBefore === 1 ? 1 : 0
+        at += FLAG_INPUTS
       }
     },
   }

@@ -42,7 +42,10 @@ export function readTarget(fields: FieldReader): TargetManifest {
     encoding: fields.object('encoding', (encoding) => ({
       against: readEdges(encoding, 'against'),
       typical: readEdges(encoding, 'typical'),
+      amount: readEdges(encoding, 'amount'),
       age: readEdges(encoding, 'age'),
+      clock: readEdges(encoding, 'clock'),
+      categories: readCategories(encoding),
     })),
     calibration: fields.object('calibration', readCalibration),
     ...readBand(fields),
@@ -77,6 +80,13 @@ function readEdges(fields: FieldReader, name: string): readonly number[] {
   const edges = fields.array(name, EDGES_MAX, readNumber)
   if (edges.length >= 2 && isAscending(edges)) return edges
   throw corrupt(`manifest.json: the edges "${name}" of the target do not ascend`)
+}
+
+/** Any number of them, ascending. */
+function readCategories(fields: FieldReader): readonly number[] {
+  const categories = fields.array('categories', EDGES_MAX, readNumber)
+  if (isAscending(categories)) return categories
+  throw corrupt('manifest.json: the "categories" of the target do not ascend')
 }
 
 export function isAscending(edges: readonly number[]): boolean {

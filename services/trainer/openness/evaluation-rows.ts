@@ -35,6 +35,8 @@ export const SEQUENCE_COLUMNS = [
   ...Array.from({ length: SEQUENCE_EVENTS }, (_, index) => [
     `earlier_${index + 1}_amount_minor`,
     `earlier_${index + 1}_age_ms`,
+    `earlier_${index + 1}_time_of_day_ms`,
+    `earlier_${index + 1}_category`,
   ]).flat(),
 ]
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FEATURE_COUNT } from '../../../services/core/features/feature-list.ts'
-import { SEQUENCE_LENGTH } from '../../../services/core/features/card-sequence.ts'
+import { SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../../../services/core/features/card-sequence.ts'
 import { openBackend } from '../../../services/platform/tensorflow/load-tensorflow.ts'
 import { netBytes } from '../../../services/trainer/net-files.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'
@@ -18,9 +18,11 @@ function sourceOf(featureOf: (next: () => number) => number): RowSource {
   const truth = Uint8Array.from({ length: ROWS }, (_, row) => (row % 4 === 0 ? 1 : 0))
   const sequences = new Float64Array(ROWS * SEQUENCE_LENGTH).fill(NaN)
   for (let row = 0; row < ROWS; row += 1) {
-    for (let at = 0; at < 12; at += 2) {
-      sequences[row * SEQUENCE_LENGTH + at] = Math.floor(1_000 + 500 * next())
-      sequences[row * SEQUENCE_LENGTH + at + 1] = (at + 1) * 3_600_000
+    for (let payment = 0; payment < 6; payment += 1) {
+      const amountMinor = Math.floor(1_000 + 500 * next())
+      const ageMs = (2 * payment + 1) * 3_600_000
+      const at = row * SEQUENCE_LENGTH + payment * SEQUENCE_WIDTH
+      sequences.set([amountMinor, ageMs, 3_600_000, 0], at)
     }
   }
   return {

@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { FEATURE_PLAN } from '../../../../services/core/features/lane-fold.ts'
 import { CardHistory } from '../../../../services/core/features/card-history.ts'
 import { CARD_RAW_MAX } from '../../../../services/core/features/card-limits.ts'
 import {
   SEQUENCE_EVENTS,
   SEQUENCE_LENGTH,
+  SEQUENCE_WIDTH,
   writeSequence,
 } from '../../../../services/core/features/card-sequence.ts'
 import { CARD_REACH_MS, HOUR_MS } from '../../../../services/core/features/time.ts'
@@ -19,6 +21,13 @@ interface Payment {
   readonly idRef: number
   readonly amountMinor: number
   readonly offset: number
+  readonly categoryRef: number
+  readonly utcOffsetMinutes: number
+}
+
+/** What each payment has besides, by its number: some have no category. */
+function kindOf(number: number): Pick<Payment, 'categoryRef' | 'utcOffsetMinutes'> {
+  return { categoryRef: [0, 700, 701][number % 3] ?? 0, utcOffsetMinutes: (number % 5) * 90 - 180 }
 }
 
 function historyOf(payments: readonly Payment[]): CardHistory {
@@ -52,7 +61,11 @@ function naive(
     )
     .filter(({ timeMs }) => own.timeMs - timeMs < CARD_REACH_MS)
     .slice(0, SEQUENCE_EVENTS)
-    .flatMap(({ amountMinor, timeMs }) => [amountMinor, own.timeMs - timeMs])
+    .flatMap(({ amountMinor, timeMs, categoryRef, utcOffsetMinutes }) => {
+      const local = new Date(timeMs + utcOffsetMinutes * 60_000)
+      const midnight = Date.UTC(local.getUTCFullYear(), local.getUTCMonth(), local.getUTCDate())
+      return [amountMinor, own.timeMs - timeMs, local.getTime() - midnight, categoryRef]
+    })
   return Array.from({ length: SEQUENCE_LENGTH }, (_, at) => before[at] ?? NaN)
 }
 
@@ -62,7 +75,8 @@ const anyPayments = fc
   .map((drawn) =>
     drawn.map(({ minute, amountMinor }, offset): Payment => {
       const idRef = 1 + ((offset * 37) % 61)
-      return { timeMs: STREAM_START_MS + minute * 60_000, idRef, amountMinor, offset }
+      const timeMs = STREAM_START_MS + minute * 60_000
+      return { timeMs, idRef, amountMinor, offset, ...kindOf(offset) }
     }),
   )
 
@@ -118,6 +132,7 @@ test('a sequence does not tell whether what is too old was already forgotten, or
           idRef: 1 + ((offset * 37) % 61),
           amountMinor: 100 + offset,
           offset,
+          ...kindOf(offset),
         }
         assert.deepEqual(sequenceOf(history, payment, offset), naive(payments, payment, offset))
         history.insert({ ...PLAIN_EVENT, ...payment }, false)
@@ -136,6 +151,7 @@ test('only payments that count singly are seen: a very late one finds none befor
     idRef: offset + 1,
     amountMinor: 100 + offset,
     offset,
+    ...kindOf(0),
   }))
   const history = historyOf(payments)
   const at = (second: number) =>
@@ -143,5 +159,23 @@ test('only payments that count singly are seen: a very late one finds none befor
       (value) => !Number.isNaN(value),
     )
   assert.deepEqual(at(2), [])
-  assert.deepEqual(at(4), [103, 1_000, 102, 2_000])
+  assert.deepEqual(
+    at(4).filter((_, index) => index % SEQUENCE_WIDTH < 2),
+    [103, 1_000, 102, 2_000],
+  )
+})
+
+test('where no feature has the card keep them, time of day is that of UTC and there is no category', () => {
+  const history = new CardHistory()
+  const payment = { ...PLAIN_EVENT, timeMs: STREAM_START_MS + 5_000, ...kindOf(4) }
+  history.insert(payment, false, { references: new Set(), places: false, localTime: false })
+  const own = { timeMs: STREAM_START_MS + 9_000, idRef: 1 }
+  assert.deepEqual(sequenceOf(history, own, Infinity).slice(0, SEQUENCE_WIDTH), [
+    ...[payment.amountMinor, 4_000, 5_000, 0],
+  ])
+})
+
+test('the features of the product have cards keep what sequences hold', () => {
+  const { references, localTime } = FEATURE_PLAN.card.kept
+  assert.deepEqual([references.has('category'), localTime], [true, true])
 })

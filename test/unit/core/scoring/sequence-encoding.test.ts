@@ -8,19 +8,29 @@ import {
 } from '../../../../services/core/features/card-sequence.ts'
 import { compileSequenceEncoding } from '../../../../services/core/scoring/sequence-encoding.ts'
 
-const ENCODING = { against: [-1, 0, 2], typical: [-2, 3], age: [0, 4, 6, 12] }
-const INPUTS = 2 + 1 + 3 + 1
+const ENCODING = {
+  against: [-1, 0, 2],
+  typical: [-2, 3],
+  amount: [0, 5, 8],
+  age: [0, 4, 6, 12],
+  clock: [0, 7, 24],
+  categories: [11, 40],
+}
+const INPUTS = 2 + 1 + 2 + 3 + 2 + 2 + 3
+const DAY_MS = 86_400_000
 
 interface Payment {
   readonly amountMinor: number
   readonly ageMs: number
+  readonly timeOfDayMs: number
+  readonly category: number
 }
 
 /** Newest first, as writeSequence has them; NaN after the last. */
 function sequenceOf(payments: readonly Payment[]): Float64Array {
   const values = new Float64Array(SEQUENCE_LENGTH).fill(NaN)
-  for (const [at, { amountMinor, ageMs }] of payments.entries()) {
-    values.set([amountMinor, ageMs], at * SEQUENCE_WIDTH)
+  for (const [at, { amountMinor, ageMs, timeOfDayMs, category }] of payments.entries()) {
+    values.set([amountMinor, ageMs, timeOfDayMs, category], at * SEQUENCE_WIDTH)
   }
   return values
 }
@@ -40,8 +50,14 @@ function naiveInputs(amountMinor: number, payments: readonly Payment[]): readonl
     return [
       ...rising(ENCODING.against, Math.log(1 + amountMinor) - logAmount),
       ...rising(ENCODING.typical, logAmount - middle),
+      ...rising(ENCODING.amount, logAmount),
       ...rising(ENCODING.age, Math.log(1 + each.ageMs / 1_000)),
+      ...rising(ENCODING.clock, each.timeOfDayMs / 3_600_000),
+      ...ENCODING.categories.map((category) => (category === each.category ? 1 : 0)),
       1,
+      // Midnights between the two.
+      each.timeOfDayMs + each.ageMs < DAY_MS ? 1 : 0,
+      each.timeOfDayMs + each.ageMs >= DAY_MS && each.timeOfDayMs + each.ageMs < 2 * DAY_MS ? 1 : 0,
     ]
   })
   return [...inputs, ...Array.from({ length: SEQUENCE_EVENTS * INPUTS - inputs.length }, () => 0)]
@@ -50,7 +66,9 @@ function naiveInputs(amountMinor: number, payments: readonly Payment[]): readonl
 test('a sequence becomes what a list of its payments says, wherever it lies, and touches nothing else', () => {
   const payment = fc.record({
     amountMinor: fc.integer({ min: 0, max: 200_000 }),
-    ageMs: fc.integer({ min: 0, max: 30 * 86_400_000 }),
+    ageMs: fc.oneof(fc.nat(3 * DAY_MS), fc.nat(30 * DAY_MS)),
+    timeOfDayMs: fc.nat(DAY_MS - 1),
+    category: fc.constantFrom(0, 11, 40, 41),
   })
   const { eventInputs, inputCount, write } = compileSequenceEncoding(ENCODING)
   assert.deepEqual([eventInputs, inputCount], [INPUTS, SEQUENCE_EVENTS * INPUTS])
