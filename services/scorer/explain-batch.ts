@@ -1,5 +1,5 @@
 // Why rows were flagged or blocked: each feature in turn at its usual value, and the least change of one feature that
-// would have given a milder outcome. All rows of a batch are asked about together. Where the large net of a cascade has
+// would have given a milder outcome, or the rules without which it would have been given. All rows of a batch are asked about together. Where the large net of a cascade has
 // decided, the small one says which few features are worth asking it about, since it is asked once for each.
 
 import {
@@ -15,6 +15,7 @@ import type { Verifier } from '../core/scoring/scoring-model.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { Explained, Why } from './explained.ts'
 import { findCounterfactuals } from './find-counterfactuals.ts'
+import { orWithoutRules } from './without-rules.ts'
 import { verifyChanged, type ChangedRow } from './what-if.ts'
 
 /** Features that the large net is asked about, of those that matter most to the small one. */
@@ -29,7 +30,8 @@ export async function explainRows(
 ): Promise<readonly Why[]> {
   if (explained.length === 0) return []
   const drops = await dropsOf(explained, options)
-  const counterfactuals = await findCounterfactuals(explained, drops, options)
+  const byFeatures = await findCounterfactuals(explained, drops, options)
+  const counterfactuals = await orWithoutRules(explained, byFeatures, drops, options)
   return explained.map(({ row }, position) => ({
     reasons: reasonsOf(row, options.usual, drops[position] ?? []),
     counterfactual: counterfactuals[position] ?? null,

@@ -8,7 +8,8 @@ import { explainRows } from './explain-batch.ts'
 import { NO_WHY, type Explained, type Why } from './explained.ts'
 import type { FoldedBatch } from './fold-batch.ts'
 import type { Revision } from './revise.ts'
-import { outcomeIf, type RuledRow } from './rule-batch.ts'
+import { rulingIf, type RuledRow } from './rule-batch.ts'
+import { unscoredWithoutRules } from './without-rules.ts'
 import { revisedPositions, type VerifiedScores } from './verify-batch.ts'
 
 export interface ExplainedBatch {
@@ -27,18 +28,24 @@ export async function explainDecided(
 ): Promise<ExplainedBatch> {
   const places = new Map<number, number>()
   const explained: Explained[] = []
+  const unscored = new Map<number, Why>()
   for (const [index, { outcome, input }] of ruled.entries()) {
     const score = scores[index] ?? NaN
-    if (outcome === 'approve' || input === null || !isScore(score)) continue
-    places.set(index, explained.length)
-    explained.push({
+    if (outcome === 'approve' || input === null) continue
+    const each: Explained = {
       row: features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT),
       score,
       draftScore: draftScores[index] ?? NaN,
       verified: verified.answers.get(index) ?? null,
       outcome,
-      outcomeOf: (row, changed) => outcomeIf(options.policy, input, row, changed),
-    })
+      ask: (row, changed, without) => rulingIf(options.policy, input, row, changed, without),
+    }
+    if (isScore(score)) {
+      places.set(index, explained.length)
+      explained.push(each)
+    } else {
+      unscored.set(index, { reasons: [], counterfactual: unscoredWithoutRules(each) })
+    }
   }
   const revisionPlaces = revisions.map(({ decision, computed, input, draftScore, index }) => {
     const { outcome, score } = decision
@@ -50,13 +57,13 @@ export async function explainDecided(
       draftScore,
       verified: verified.answers.get(position) ?? null,
       outcome,
-      outcomeOf: (row, changed) => outcomeIf(options.policy, input, row, changed),
+      ask: (row, changed, without) => rulingIf(options.policy, input, row, changed, without),
     })
     return explained.length - 1
   })
   const found = await explainRows(explained, options)
   return {
-    whyOf: (position) => found[places.get(position) ?? -1] ?? NO_WHY,
+    whyOf: (position) => found[places.get(position) ?? -1] ?? unscored.get(position) ?? NO_WHY,
     revisions: revisions.map((revision, index) => {
       const why = found[revisionPlaces[index] ?? -1]
       return why === undefined ? revision : withWhy(revision, why)

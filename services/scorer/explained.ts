@@ -1,5 +1,6 @@
 // What is asked about a flag or a block, and what is answered.
 
+import type { Ruling } from '../core/policy/ruling.ts'
 import type { Counterfactual, Outcome, Reason } from '../core/wire/records.ts'
 import type { VerifiedRow } from './verify-rows.ts'
 
@@ -11,13 +12,17 @@ export interface Explained {
   /** What the large net read; null when the draft decided. */
   readonly verified: VerifiedRow | null
   readonly outcome: Outcome
-  /** What the row would come to with another row and score; pure. */
-  readonly outcomeOf: (row: Float64Array, score: number) => Outcome
+  /** What the policy would say of another row and score, without these of its lists and rules; pure. */
+  readonly ask: (
+    row: Float64Array,
+    score: number,
+    without: ReadonlySet<string>,
+  ) => Pick<Ruling, 'outcome' | 'rules'>
 }
 
 export interface Why {
   readonly reasons: readonly Reason[]
-  /** Null when not even the strongest features at their usual values give a milder outcome. */
+  /** Null when neither the strongest features at their usual values nor the lack of rules give a milder outcome. */
   readonly counterfactual: Counterfactual | null
 }
 

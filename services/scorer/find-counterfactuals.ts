@@ -27,6 +27,8 @@ const SEARCHES_MAX = 2
 /** Features that are put to their usual values together. */
 const TOGETHER_MAX = 6
 
+const ALL_RULES: ReadonlySet<string> = new Set()
+
 type Options = Pick<DecideOptions, 'usual' | 'score' | 'verify'>
 
 /** One per row, in order; null where none was found. */
@@ -197,5 +199,5 @@ async function together(
 function answerOf(of: Explained, changes: readonly Change[], score: number): Answer {
   const row = of.row.slice()
   for (const { feature, value } of changes) row[feature] = value
-  return { score, outcome: of.outcomeOf(row, score) }
+  return { score, outcome: of.ask(row, score, ALL_RULES).outcome }
 }

@@ -98,15 +98,16 @@ export class RowInput implements PolicyInput {
   }
 }
 
-/** What the policy would say of the same transaction with another row and the score of that. */
-export function outcomeIf(
+/** What the policy would say of the same transaction with another row and the score of that, without some of its rules. */
+export function rulingIf(
   policy: CompiledPolicy,
   { transaction, states, referenceMinor, modelThresholds, marks }: PolicyInput,
   row: Float64Array,
   score: number,
-): Outcome {
-  return policy.rule({ transaction, row, states, score, referenceMinor, modelThresholds, marks })
-    .outcome
+  without: ReadonlySet<string>,
+): Ruling {
+  const input = { transaction, row, states, score, referenceMinor, modelThresholds, marks }
+  return policy.rule(input, without)
 }
 
 /** The marks of a decision with those of its ruling. */

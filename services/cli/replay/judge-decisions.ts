@@ -158,7 +158,7 @@ async function compareReasons(
     explained.push({
       ...{ row, score, draftScore, outcome },
       verified: mark === 'verified' ? { score, sequence, amountMinor } : null,
-      outcomeOf: (other, changed) => ruledAs(of, rule, other, changed).outcome,
+      ask: (other, changed, without) => ruledAs(of, rule, other, changed, without),
     })
   }
   const { verifier, info } = model
@@ -183,9 +183,10 @@ function ruledAs(
   rule: Rule,
   row: Float64Array,
   score: number,
+  without?: ReadonlySet<string>,
 ): Ruling {
   const marks = marksShown(decision.marks)
-  return rule({ transaction, row, states, score, referenceMinor: amountMinor, marks })
+  return rule({ transaction, row, states, score, referenceMinor: amountMinor, marks }, without)
 }
 
 function namedBy(segment: string | null, rules: readonly string[]): string {

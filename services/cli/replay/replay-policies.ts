@@ -13,8 +13,11 @@ import { policyOf, type PolicySettings } from '../../scorer/index.ts'
 /** Rulesets that are held at a time; a range with more of them opens the oldest again. */
 const OPEN_MAX = 16
 
-/** What the policy says of a row with this score; NaN is not scored. */
-export type Rule = (input: Omit<PolicyInput, 'modelThresholds'>) => Ruling
+/** What the policy says of a row with this score (NaN is not scored), without these of its lists and rules. */
+export type Rule = (
+  input: Omit<PolicyInput, 'modelThresholds'>,
+  without?: ReadonlySet<string>,
+) => Ruling
 
 type NamedBy = Pick<RecordedBlock, 'mode' | 'policyDigest'>
 
@@ -78,6 +81,9 @@ export class PoliciesByDigest {
 
 function ruleOf(policy: CompiledPolicy, modelThresholds: PolicyInput['modelThresholds']): Rule {
   // Copied field by field: an input may have more than a policy is to see.
-  return ({ transaction, row, states, score, referenceMinor, marks }) =>
-    policy.rule({ transaction, row, states, score, referenceMinor, modelThresholds, marks })
+  return ({ transaction, row, states, score, referenceMinor, marks }, without) =>
+    policy.rule(
+      { transaction, row, states, score, referenceMinor, modelThresholds, marks },
+      without,
+    )
 }

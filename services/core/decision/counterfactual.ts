@@ -7,6 +7,7 @@
 
 import { CODE_UNIT } from '../features/feature-definition.ts'
 import { FEATURES } from '../features/feature-list.ts'
+import { LIST_PREFIX } from '../policy/policy-steps.ts'
 import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
 import { scoreInWords, valuesInWords } from './value-words.ts'
 
@@ -101,7 +102,11 @@ export function narrowed(
 
 /** True when the answer is a score whose outcome is milder than `own`. */
 export function isMilder({ score, outcome }: Answer, own: Outcome): boolean {
-  return !Number.isNaN(score) && OUTCOMES.indexOf(outcome) < OUTCOMES.indexOf(own)
+  return !Number.isNaN(score) && isMilderThan(outcome, own)
+}
+
+export function isMilderThan(outcome: Outcome, own: Outcome): boolean {
+  return OUTCOMES.indexOf(outcome) < OUTCOMES.indexOf(own)
 }
 
 /** The searches of one row that may yet have the shortest way: the others end behind what is enough in another. */
@@ -132,6 +137,53 @@ export function jointChange(
 function counterfactualOf(search: FlipSearch): Counterfactual {
   const { feature, value, answer, high } = search
   return told(changeOf(feature, value, valueAt(search, high)), [], answer)
+}
+
+/**
+ * Lists and rules that would have had to not apply, with the outcome then; the score stays. Each stands as a change
+ * from 1 (it applied) to 0. `names` are those of the policy, at least one.
+ */
+export function withoutRules(names: readonly string[], { score, outcome }: Answer): Counterfactual {
+  const [first, ...also] = names.map(ruleChange)
+  if (first === undefined) throw new Error('A counterfactual changes something.')
+  const scored = Number.isNaN(score) ? '' : ` with its score of ${scoreInWords(score)}`
+  return {
+    ...first,
+    scoreThen: Number.isNaN(score) ? null : score,
+    outcomeThen: outcome,
+    text: `${withoutWords(names)} it would have come${scored} to: ${outcome}`,
+    also,
+  }
+}
+
+/** A change of features that is enough once these lists and rules do not apply. */
+export function alsoWithoutRules(
+  names: readonly string[],
+  counterfactual: Counterfactual,
+): Counterfactual {
+  return {
+    ...counterfactual,
+    text: `${withoutWords(names)} and ${counterfactual.text}`,
+    also: [...counterfactual.also, ...names.map(ruleChange)],
+  }
+}
+
+/** In what is changed, a rule has this in front; a list has its own prefix. */
+export const RULE_PREFIX = 'rule/'
+
+function ruleChange(name: string): FeatureChange {
+  const feature = name.startsWith(LIST_PREFIX) ? name : `${RULE_PREFIX}${name}`
+  return { feature, value: 1, changedTo: 0 }
+}
+
+function withoutWords(names: readonly string[]): string {
+  const words = names.map((name) =>
+    name.startsWith(LIST_PREFIX)
+      ? `without its entry in list "${name.slice(LIST_PREFIX.length)}"`
+      : `without rule "${name}"`,
+  )
+  const last = words.length > 1 ? ` and ${words.pop() ?? ''}` : ''
+  return `${words.join(', ')}${last}`
 }
 
 interface ToldChange extends FeatureChange {

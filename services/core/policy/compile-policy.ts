@@ -15,6 +15,7 @@ import { cautionOf, outcomeByScore, thresholdsFor, type Rests } from './score-ru
 
 const SCORE_RESTS: Rests = { onScore: true, onFeatures: [] }
 const SEGMENT_PREFIX = 'segment/'
+const NONE: ReadonlySet<string> = new Set()
 
 /**
  * Compiles a policy with its lists and modes.
@@ -50,6 +51,7 @@ class PolicyRuler implements CompiledPolicy {
   readonly #views = new ConditionViews()
   /** Of the transaction that is asked about. */
   #eventTimeMs = 0
+  #without = NONE
 
   constructor(
     policy: PolicyDocument,
@@ -78,9 +80,10 @@ class PolicyRuler implements CompiledPolicy {
     return this.#policy.leaseMs
   }
 
-  rule(input: PolicyInput): Ruling {
+  rule(input: PolicyInput, without: ReadonlySet<string> = NONE): Ruling {
     this.#views.look(input)
     this.#eventTimeMs = input.transaction.eventTimeMs
+    this.#without = without
     const failed: string[] = []
     const segment = this.#segmentOf(failed)
     const firm = this.#ask(this.#steps.firm, input, segment, failed, false)
@@ -146,6 +149,7 @@ class PolicyRuler implements CompiledPolicy {
     const fired: Fired[] = []
     for (const step of steps) {
       if (step.segment !== null && step.segment !== segment) continue
+      if (this.#without.size > 0 && this.#without.has(step.name)) continue
       try {
         const rule = step.ask(input, this.#views)
         if (rule === null) continue

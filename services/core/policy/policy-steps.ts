@@ -11,7 +11,7 @@ import type { PolicyInput } from './ruling.ts'
 import type { Rests } from './score-ruling.ts'
 
 /** Rules, lists and segments are named in decisions and metrics; a list with this in front. */
-const LIST_PREFIX = 'list/'
+export const LIST_PREFIX = 'list/'
 
 /** A list or a rule as it is asked. */
 export interface Step {

@@ -54,6 +54,6 @@ export interface Ruling {
 export interface CompiledPolicy {
   /** Of a block to which no rule gives another length, and from the moment on at which a fraud label confirms a block. */
   readonly leaseMs: number
-  /** Pure: the same input gives the same ruling. */
-  rule(input: PolicyInput): Ruling
+  /** Pure: the same input gives the same ruling. Lists and rules named in `without` are not asked; none unless given. */
+  rule(input: PolicyInput, without?: ReadonlySet<string>): Ruling
 }

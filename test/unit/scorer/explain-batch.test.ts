@@ -93,7 +93,7 @@ async function explainedRows(draftDecides: boolean) {
     explained.push({
       ...{ row: each.row, score, draftScore: found.draftScore, outcome },
       verified: draftDecides ? null : found.verified,
-      outcomeOf: (_, changed) => decided(changed),
+      ask: (_, changed) => ({ outcome: decided(changed), rules: [] }),
     })
   }
   const { verifier } = model
@@ -165,7 +165,10 @@ test('each reason names the score that the cascade gives with the usual value', 
 
 test('a row that nothing makes milder has no counterfactual', async () => {
   const { explained } = await explainedRows(false)
-  const stubborn = explained.map((each) => ({ ...each, outcomeOf: () => each.outcome }))
+  const stubborn = explained.map((each): Explained => ({
+    ...each,
+    ask: () => ({ outcome: each.outcome, rules: [] }),
+  }))
   const { verifier } = model
   const why = await explainRows(stubborn, {
     usual: info.usual,
@@ -185,7 +188,8 @@ test('a row that a rule alone has flagged is told what would have kept the rule 
     counted[COUNT] = 9
     // A score that nothing lowers: all that is wrong with these payments is their number.
     const nothing = { score: 0, draftScore: 0, verified: null }
-    return { ...nothing, row: counted, outcome: 'block', outcomeOf: rule }
+    const ask = (asked: Float64Array) => ({ outcome: rule(asked), rules: [] })
+    return { ...nothing, row: counted, outcome: 'block', ask }
   })
   const score = (rows: Float64Array, count: number) => model.score(rows, count)
   const why = await explainRows(explained, { usual: info.usual, score, verify: null })
