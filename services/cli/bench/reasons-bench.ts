@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
-import { scoreRows } from '../../trainer/index.ts'
+import { scoreCascade } from '../../core/scoring/score-cascade.ts'
 import { repositoryRoot } from '../command.ts'
 import { runReplayOnce, type BenchDeps, type ReplayRun } from './replay-bench.ts'
 import { simulatedRows } from './scoring-bench.ts'
@@ -120,7 +120,7 @@ function resultOf(
 async function flagThreshold(): Promise<number> {
   const model = await openScoringModel({ folder: releasedModel(), backend: 'auto' })
   try {
-    const scores = await scoreRows(model, simulatedRows(SAMPLE_ROWS), SAMPLE_ROWS)
+    const { scores } = await scoreCascade(model, simulatedRows(SAMPLE_ROWS), SAMPLE_ROWS)
     return percentile(scores.sort(), 1 - FLAG_SHARE)
   } finally {
     model.close()

@@ -3,8 +3,8 @@
 import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import type { FairnessCounts, FairnessRule } from '../../core/scoring/fairness.ts'
+import { scoreCascade } from '../../core/scoring/score-cascade.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
-import { scoreRows } from '../../trainer/index.ts'
 
 const ROWS_AT_ONCE = 2_048
 
@@ -68,7 +68,7 @@ export class CandidateRows {
       amountsMinor: this.#amountsMinor,
     }
     const scores = this.#hasPast
-      ? await scoreRows(candidate, rows, waiting.length)
+      ? (await scoreCascade(candidate, rows, waiting.length)).scores
       : await candidate.score(this.#matrix, waiting.length)
     for (const [index, { values, isFraud }] of waiting.entries()) {
       const score = scores[index] ?? NaN

@@ -1,5 +1,5 @@
 // Rows for the fairness gate from what a stream has decided: the recorded feature row of each first decision, scored by
-// the candidate, beside what labels say. A decision that is old enough and not labelled fraud counts as genuine.
+// the candidate (a cascade as a whole, with the payments of the card before), beside what labels say. A decision that is old enough and not labelled fraud counts as genuine.
 
 import {
   FEATURE_COUNT,
@@ -16,6 +16,7 @@ import { topicName } from '../../platform/kafka/topics.ts'
 import { printProgress } from '../command.ts'
 import { readBlocks } from '../features/read-blocks.ts'
 import { CandidateRows, type GateSource } from './candidate-rows.ts'
+import { CardPasts, pastPaymentOf, type PastPayment } from './card-pasts.ts'
 
 /** Transactions whose groups are held in memory. */
 const TRANSACTIONS_MAX = 2_000_000
@@ -41,25 +42,36 @@ export async function countTopics(
   const columns = source.rule.groups.map(({ column }) => columnOf(column))
   const frauds = await readFrauds(access, signal)
   const fields = columns.flatMap((column) => (column.kind === 'field' ? [column.field] : []))
-  const held = await readGroups(access, fields, signal)
+  const payments = source.candidate.verifier === null ? null : new Map<string, PastPayment>()
+  const held = await readGroups(access, fields, signal, (place, transaction) => {
+    payments?.set(place, pastPaymentOf(transaction))
+    if ((payments?.size ?? 0) > TRANSACTIONS_MAX) throw tooMany()
+  })
   const endMs = held.newestMs - matureMs
-  const rows = new CandidateRows(source)
+  const rows = new CandidateRows(source, payments !== null)
+  const pasts = new CardPasts()
   let counted = 0
   await readBlocks(
     access,
     () => true,
     async (block) => {
-      if (block.featureListHash !== FEATURE_LIST_HASH) return
       const { partition } = block
-      const recorded = recordedBlockOf(block)
+      const recorded = block.featureListHash === FEATURE_LIST_HASH ? recordedBlockOf(block) : null
       for (const [index, decision] of block.decisions.entries()) {
         const { revision, duplicateOfOffset, offset, eventTimeMs, transactionId } = decision
-        if (revision !== 0 || duplicateOfOffset !== null || eventTimeMs > endMs) continue
-        const groups = held.groups.get(`${partition}/${offset}`)
+        if (revision !== 0) continue
+        const place = `${partition}/${offset}`
+        const payment = payments?.get(place)
+        // Those that are not counted were payments of the card all the same.
+        const past = payment === undefined ? null : pasts.take(decision, payment)
+        if (recorded === null || duplicateOfOffset !== null || eventTimeMs > endMs) continue
+        const groups = held.groups.get(place)
         if (fields.length > 0 && groups === undefined) continue
+        if (payments !== null && past === null) continue
         const row = recorded.rowAt(index)
+        const values = valuesOf(columns, groups ?? [], row)
         counted += 1
-        await rows.add(row.values, valuesOf(columns, groups ?? [], row), frauds.has(transactionId))
+        await rows.add(row.values, values, frauds.has(transactionId), past)
       }
     },
     printProgress,
@@ -136,11 +148,12 @@ export async function readFrauds(
   return frauds
 }
 
-/** Per transaction the values of the fields, by its place in the log. */
+/** Per transaction the values of the fields, by its place in the log, and each transaction handed over. */
 export async function readGroups(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
   fields: readonly Field[],
   signal: AbortSignal,
+  onTransaction: (place: string, transaction: Transaction) => void = () => undefined,
 ): Promise<{ readonly groups: ReadonlyMap<string, readonly string[]>; readonly newestMs: number }> {
   const groups = new Map<string, readonly string[]>()
   let newestMs = -Infinity
@@ -152,9 +165,11 @@ export async function readGroups(
         const message = codecs.decodeTransactionMessage(value)
         if (message.kind !== 'transaction') continue
         newestMs = Math.max(newestMs, message.value.eventTimeMs)
+        const place = `${partition}/${offset}`
+        onTransaction(place, message.value)
         if (fields.length === 0) continue
         groups.set(
-          `${partition}/${offset}`,
+          place,
           fields.map((field) => textOf(message.value, field)),
         )
         if (groups.size > TRANSACTIONS_MAX) throw tooMany()

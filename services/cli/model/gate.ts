@@ -16,7 +16,7 @@ import { printProgress } from '../command.ts'
 import { countFile } from './evaluation-file.ts'
 import { countTopics } from './evaluation-topics.ts'
 
-/** Recorded rows and feature columns hold no payments before, which the large net reads. */
+/** Columns of features hold no payments before, which the large net reads. */
 const DRAFT_ONLY =
   'The candidate is a cascade: rows of features are judged by its draft alone. To judge the whole, give a file with a ' +
   'column "score", or with the columns of the payments before.'
@@ -45,10 +45,11 @@ export async function runGate(
   }
   const counts = new FairnessCounts(rule)
   const source = { candidate, rule, counts }
-  const isTopics = evaluation === 'topics'
-  if (isTopics) await countTopics(source, access, options.mature, signal)
-  const scoredBy = isTopics ? 'draft' : await countFile(source, evaluation)
-  if (candidate.verifier !== null && scoredBy === 'draft') printProgress(DRAFT_ONLY)
+  if (evaluation === 'topics') await countTopics(source, access, options.mature, signal)
+  else {
+    const scoredBy = await countFile(source, evaluation)
+    if (candidate.verifier !== null && scoredBy === 'draft') printProgress(DRAFT_ONLY)
+  }
   const report = counts.report()
   for (const line of reportLines(report)) printProgress(line)
   if (report.findings.every(isUnjudged)) {

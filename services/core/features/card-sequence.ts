@@ -3,7 +3,7 @@
 
 import { COLUMN, STRIDE_NARROW } from './card-columns.ts'
 import type { CardHistory } from './card-history.ts'
-import { CARD_RAW_MAX } from './card-limits.ts'
+import { CARD_RAW_MAX, CARD_RETAIN_MS } from './card-limits.ts'
 import { CARD_REACH_MS, DAY_MS, MINUTE_MS } from './time.ts'
 
 /** Payments that a sequence holds at most. */
@@ -22,7 +22,8 @@ export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
 /**
  * Writes the newest attempts (retries too: what is one may change with a late payment) that come before (timeMs, idRef),
  * newest first, at `position`. Of events that came later in the log nothing is seen: only offsets below `nextOffset`
- * count, as for the features. What is CARD_REACH_MS old is not seen either, whether it is still held or not. Hot path.
+ * count, as for the features. What is CARD_REACH_MS old is not seen either, nor what is CARD_RETAIN_MS older than the newest
+ * of the card, whether it is still held or not. Hot path.
  */
 export function writeSequence(
   { data, stride, count, references }: CardHistory,
@@ -33,14 +34,15 @@ export function writeSequence(
   position: number,
 ): void {
   const end = position + SEQUENCE_LENGTH
-  const sinceMs = timeMs - CARD_REACH_MS
+  let sinceMs = timeMs - CARD_REACH_MS
   let at = position
   let singly = 0
   for (let index = count - 1; index >= 0 && at < end && singly < CARD_RAW_MAX; index -= 1) {
     const base = index * stride
     if ((data[base + COLUMN.offset] ?? 0) >= nextOffset) continue
-    singly += 1
     const eventMs = data[base + COLUMN.time] ?? 0
+    if (singly === 0) sinceMs = Math.max(sinceMs, eventMs - CARD_RETAIN_MS - 1)
+    singly += 1
     if (eventMs > timeMs) continue
     if (eventMs <= sinceMs) break
     if (eventMs === timeMs && (data[base + COLUMN.id] ?? 0) >= idRef) continue

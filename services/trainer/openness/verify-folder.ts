@@ -4,6 +4,7 @@ import { SluiceError } from '../../core/errors.ts'
 import { goldenError } from '../../core/scoring/golden.ts'
 import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
 import type { ModelMetrics } from '../../core/scoring/manifest.ts'
+import { scoreCascade } from '../../core/scoring/score-cascade.ts'
 import type { Backend, ScoringModel } from '../../core/scoring/scoring-model.ts'
 import { repositoryRoot } from '../../platform/repository-root.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
@@ -21,7 +22,6 @@ import {
   resultsIn,
 } from './paper-checks.ts'
 import { TOLERANCE } from './results.ts'
-import { scoreRows } from './score-rows.ts'
 import { sha256Of } from './sums.ts'
 
 /** What is checked, in this order. */
@@ -107,7 +107,7 @@ async function checkRows(files: FolderFiles, model: ScoringModel): Promise<Check
     const text = unpackRows(bytesOf(files, ROWS_FILE))
     const rows = parseRows(text, manifestOf(files).features)
     const problems = countProblems(rows, text, shipped)
-    const scores = await scoreRows(model, rows, rows.rowCount)
+    const { scores } = await scoreCascade(model, rows, rows.rowCount)
     const error = goldenError(rows.scores, scores)
     if (error > TOLERANCE.score) {
       problems.push(`scores differ by up to ${error.toExponential(1)}, allowed ${TOLERANCE.score}`)

@@ -1,0 +1,67 @@
+// What cards had done before each decision, from the transactions topic: a cascade is asked as a whole about what a stream has
+// decided, with the payments that its large net would have read then.
+
+import { DEFAULT_RATES } from '../../core/currency.ts'
+import { blankCardEvent, fillCardEvent, type CardEvent } from '../../core/features/card-event.ts'
+import { CardHistory } from '../../core/features/card-history.ts'
+import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/card-sequence.ts'
+import { FEATURE_PLAN } from '../../core/features/lane-fold.ts'
+import type { Transaction } from '../../core/transaction.ts'
+import type { DecisionRecord } from '../../core/wire/records.ts'
+import type { RowPast } from './candidate-rows.ts'
+
+const { needs: NEEDS, card: CARD_PLAN } = FEATURE_PLAN
+
+/** Events of a card after which it is made small again, and by how many more each time. */
+const COMPACT_EVENTS = 128
+
+/** What a sequence needs of a transaction; many are held. */
+export type PastPayment = Pick<
+  CardEvent,
+  'timeMs' | 'amountMinor' | 'idRef' | 'categoryRef' | 'utcOffsetMinutes'
+>
+
+export function pastPaymentOf(transaction: Transaction): PastPayment {
+  const event = blankCardEvent()
+  fillCardEvent(event, transaction, 0, DEFAULT_RATES, null, NEEDS)
+  const { timeMs, amountMinor, idRef, categoryRef, utcOffsetMinutes } = event
+  return { timeMs, amountMinor, idRef, categoryRef, utcOffsetMinutes }
+}
+
+/** Takes first decisions in the order of their offsets, as the lane did. */
+export class CardPasts {
+  readonly #cards = new Map<string, { readonly history: CardHistory; compactAt: number }>()
+  readonly #blank: CardEvent
+
+  constructor() {
+    const blank = blankCardEvent()
+    this.#blank = {
+      ...blank,
+      ...{ intentRef: 0, merchantRef: 0, terminalRef: 0, deviceRef: 0, networkRef: 0 },
+    }
+  }
+
+  /** What the card had done before this decision, which is then a part of it. Of a repeated transaction nothing is kept. */
+  take({ card, offset, duplicateOfOffset, marks }: DecidedPayment, payment: PastPayment): RowPast {
+    let known = this.#cards.get(card)
+    if (known === undefined) {
+      known = { history: new CardHistory(), compactAt: COMPACT_EVENTS }
+      this.#cards.set(card, known)
+    }
+    const { history } = known
+    const sequence = new Float64Array(SEQUENCE_LENGTH)
+    writeSequence(history, payment.timeMs, payment.idRef, offset, sequence, 0)
+    // What a lane does not remember either; without its state it cannot tell what is repeated.
+    const isRepeated = duplicateOfOffset !== null || history.indexOfId(payment.idRef) >= 0
+    if (!isRepeated && !marks.includes('behind_reach')) {
+      history.insert({ ...this.#blank, ...payment, offset }, false, CARD_PLAN.kept)
+    }
+    if (history.count >= known.compactAt) {
+      history.compact(offset + 1)
+      known.compactAt = history.count + COMPACT_EVENTS
+    }
+    return { amountMinor: payment.amountMinor, sequence }
+  }
+}
+
+type DecidedPayment = Pick<DecisionRecord, 'card' | 'offset' | 'duplicateOfOffset' | 'marks'>
