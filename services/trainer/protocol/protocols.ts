@@ -47,8 +47,8 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
   },
   sparkov: {
     periods: SPARKOV_DAYS,
-    // 20 times the rows of a handbook week: fewer passes make as many steps.
-    epochs: 2,
+    // 20 times the rows of a handbook week: fewer passes make as many steps. Best on the days from 2020-04-12 on.
+    epochs: 6,
     keepFromMs: () => -Infinity,
     rowsOf: sparkovSplit,
     spanOf: (days) => ({ fromMs: earliestMs(days), endMs: Math.max(...days.map(splitEndMs)) }),
