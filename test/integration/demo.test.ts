@@ -20,7 +20,8 @@ import type { DemoSummary } from '../../services/cli/demo/summary.ts'
 import { simulate } from '../../services/producer/index.ts'
 
 const root = join(import.meta.dirname, '../..')
-const ROWS = 3_000
+/** Long enough that the first block ends within it. */
+const ROWS = 4_000
 
 const brokersText = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
 const redisUrl = process.env['SLUICE_REDIS_URL'] ?? ''
@@ -139,7 +140,7 @@ test('a replay with --exit decides every row, counts the same from the topics, a
   match(stdout, /RELEASE .*its time is over/)
   match(stdout, /receipt: block of \S+ applied/)
   match(stdout, /instead of .* it would have scored/)
-  match(stdout, /3,000 transactions in = 3,000 decisions \+ 0 dead letters/)
+  match(stdout, /4,000 transactions in = 4,000 decisions \+ 0 dead letters/)
   match(stderr, /enforcement is ON/)
   match(stderr, /http:\/\/127\.0\.0\.1:\d+\/metrics/)
 
