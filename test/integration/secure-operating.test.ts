@@ -165,7 +165,12 @@ test('those who operate a secured stream', async (t) => {
     )
     await work.stage.eachIsNeeded(judging, async () => {
       const counts = new FairnessCounts(rule)
-      await countTopics({ candidate, rule, counts }, access, 0, never)
+      await countTopics(
+        { candidate, rule, counts },
+        access,
+        { matureMs: 0, eventAheadMsMax: 0 },
+        never,
+      )
       ok(counts.report().rows > 0)
       const bounds = { eventAheadMsMax: EVENT_AHEAD_MS_MAX, messagesMax: 1_000_000 }
       const skew = { ...access, ...bounds, decidedFromMs: 0, onProgress: QUIET }

@@ -16,10 +16,11 @@ import { topicName } from '../../platform/kafka/topics.ts'
 import { printProgress } from '../command.ts'
 import { readBlocks } from '../features/read-blocks.ts'
 import { CandidateRows, type GateSource } from './candidate-rows.ts'
-import { CardPasts, pastPaymentOf, type PastPayment } from './card-pasts.ts'
+import { CardPasts, pastPaymentOf } from './card-pasts.ts'
+import { HELD_MAX, HeldTransactions } from './held-transactions.ts'
 
-/** Transactions whose groups are held in memory. */
-const TRANSACTIONS_MAX = 2_000_000
+/** Frauds that are held in memory. */
+const FRAUDS_MAX = 2_000_000
 
 const FIELDS = [
   'country',
@@ -32,23 +33,31 @@ const FIELDS = [
 /** A field of a transaction that groups are made by. */
 export type Field = (typeof FIELDS)[number]
 
+export interface TopicsOptions {
+  /** Decisions younger than this are not counted. */
+  readonly matureMs: number
+  /** As the scorer has it. */
+  readonly eventAheadMsMax: number
+}
+
 /** Counts every mature decision. @throws SluiceError SLUICE_INPUT_INVALID for a column that is neither field nor feature. */
 export async function countTopics(
   source: GateSource,
   access: ControlAccess,
-  matureMs: number,
+  { matureMs, eventAheadMsMax }: TopicsOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const columns = source.rule.groups.map(({ column }) => columnOf(column))
   const frauds = await readFrauds(access, signal)
   const fields = columns.flatMap((column) => (column.kind === 'field' ? [column.field] : []))
-  const payments = source.candidate.verifier === null ? null : new Map<string, PastPayment>()
-  const held = await readGroups(access, fields, signal, (place, transaction) => {
-    payments?.set(place, pastPaymentOf(transaction))
-    if ((payments?.size ?? 0) > TRANSACTIONS_MAX) throw tooMany()
-  })
-  const endMs = held.newestMs - matureMs
-  const rows = new CandidateRows(source, payments !== null)
+  const isCascade = source.candidate.verifier !== null
+  const { held, newestMs } = await readGroups(
+    access,
+    { fields, eventAheadMsMax, keepsPayments: isCascade },
+    signal,
+  )
+  const endMs = newestMs - matureMs
+  const rows = new CandidateRows(source, isCascade)
   const pasts = new CardPasts()
   let counted = 0
   await readBlocks(
@@ -61,15 +70,13 @@ export async function countTopics(
         const { revision, duplicateOfOffset, offset, eventTimeMs, transactionId } = decision
         if (revision !== 0) continue
         const place = `${partition}/${offset}`
-        const payment = payments?.get(place)
+        const known = held.at(place)
+        if (known === undefined) continue
         // Those that are not counted were payments of the card all the same.
-        const past = payment === undefined ? null : pasts.take(decision, payment)
+        const past = known.payment === null ? null : pasts.take(decision, known.payment)
         if (recorded === null || duplicateOfOffset !== null || eventTimeMs > endMs) continue
-        const groups = held.groups.get(place)
-        if (fields.length > 0 && groups === undefined) continue
-        if (payments !== null && past === null) continue
         const row = recorded.rowAt(index)
-        const values = valuesOf(columns, groups ?? [], row)
+        const values = valuesOf(columns, known.values, row)
         counted += 1
         await rows.add(row.values, values, frauds.has(transactionId), past)
       }
@@ -140,7 +147,7 @@ export async function readFrauds(
         const { transactionId, verdict } = message.value
         if (verdict === 'fraud') frauds.add(transactionId)
         else frauds.delete(transactionId)
-        if (frauds.size > TRANSACTIONS_MAX) throw tooMany()
+        if (frauds.size > FRAUDS_MAX) throw tooMany()
       }
     },
     signal,
@@ -148,36 +155,46 @@ export async function readFrauds(
   return frauds
 }
 
-/** Per transaction the values of the fields, by its place in the log, and each transaction handed over. */
+export interface GroupsOptions extends Pick<TopicsOptions, 'eventAheadMsMax'> {
+  readonly fields: readonly Field[]
+  readonly keepsPayments?: boolean
+}
+
+/**
+ * What is held of each transaction, by its place in the log, and the newest event time among those that a scorer
+ * decides: an event time from the future must not make all others old.
+ */
 export async function readGroups(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
-  fields: readonly Field[],
+  { fields, eventAheadMsMax, keepsPayments = false }: GroupsOptions,
   signal: AbortSignal,
-  onTransaction: (place: string, transaction: Transaction) => void = () => undefined,
-): Promise<{ readonly groups: ReadonlyMap<string, readonly string[]>; readonly newestMs: number }> {
-  const groups = new Map<string, readonly string[]>()
+): Promise<{ readonly held: HeldTransactions; readonly newestMs: number }> {
+  const held = new HeldTransactions()
   let newestMs = -Infinity
   const topics = [topicName(topicPrefix, 'transactions')]
   await readToEnd(
     { brokers, security, name: 'sluice-model', topics, startAt: 'beginning' },
     ({ partition, messages }) => {
-      for (const { value, offset } of messages) {
+      for (const { value, offset, timestamp } of messages) {
         const message = codecs.decodeTransactionMessage(value)
         if (message.kind !== 'transaction') continue
-        newestMs = Math.max(newestMs, message.value.eventTimeMs)
-        const place = `${partition}/${offset}`
-        onTransaction(place, message.value)
-        if (fields.length === 0) continue
-        groups.set(
-          place,
-          fields.map((field) => textOf(message.value, field)),
-        )
-        if (groups.size > TRANSACTIONS_MAX) throw tooMany()
+        const transaction = message.value
+        if (transaction.eventTimeMs > Number(timestamp) + eventAheadMsMax) continue
+        newestMs = Math.max(newestMs, transaction.eventTimeMs)
+        held.add(`${partition}/${offset}`, transaction.card, () => ({
+          values: fields.map((field) => textOf(transaction, field)),
+          payment: keepsPayments ? pastPaymentOf(transaction) : null,
+        }))
       }
     },
     signal,
   )
-  return { groups, newestMs }
+  if (held.share < 1) {
+    printProgress(
+      `the topics hold more than ${HELD_MAX} transactions: one card in ${1 / held.share} is judged`,
+    )
+  }
+  return { held, newestMs }
 }
 
 /** The field as rules name its values; empty where it is absent. */
@@ -188,7 +205,7 @@ export function textOf(transaction: Transaction, field: Field): string {
 function tooMany(): SluiceError {
   return new SluiceError(
     'SLUICE_INPUT_INVALID',
-    `The topics hold more than ${TRANSACTIONS_MAX} transactions or frauds, which is more than a gate holds in memory; ` +
-      'write an evaluation file from the lake instead.',
+    `The topics hold more than ${FRAUDS_MAX} frauds, which is more than a gate holds in memory; write an evaluation file ` +
+      'from the lake instead.',
   )
 }

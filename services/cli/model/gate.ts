@@ -45,8 +45,12 @@ export async function runGate(
   }
   const counts = new FairnessCounts(rule)
   const source = { candidate, rule, counts }
-  if (evaluation === 'topics') await countTopics(source, access, options.mature, signal)
-  else {
+  if (evaluation === 'topics') {
+    const read = new EnvReader(process.env)
+    const eventAheadMsMax = read.value('SLUICE_EVENT_AHEAD_MS_MAX')
+    read.throwIfInvalid()
+    await countTopics(source, access, { matureMs: options.mature, eventAheadMsMax }, signal)
+  } else {
     const scoredBy = await countFile(source, evaluation)
     if (candidate.verifier !== null && scoredBy === 'draft') printProgress(DRAFT_ONLY)
   }

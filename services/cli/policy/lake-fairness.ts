@@ -2,6 +2,7 @@
 // again, and counted by the groups of the rule as the topics' are.
 
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
+import type { Ruleset } from '../../core/policy/ruleset.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import { compiledByLists } from '../../core/rehearsal/compiled-by-lists.ts'
 import { truthOf } from '../../core/rehearsal/rehearsed-row.ts'
@@ -17,13 +18,14 @@ import { featuresOf } from '../backtest/load-policies.ts'
 import { ModelThresholds } from '../backtest/model-thresholds.ts'
 import { printProgress } from '../command.ts'
 import { fieldsOf, textOf } from '../model/evaluation-topics.ts'
-import { isAlertedFor } from './promotion-tally.ts'
+import { isAlertedFor, isPromoted } from './promotion-tally.ts'
 
 export interface LakeFairnessSource {
   readonly folder: string
   readonly store: string
   readonly configuredModel: string
   readonly document: PolicyDocument
+  readonly inForce: Pick<Ruleset, 'segmentModes'>
   readonly segment: string | null
   readonly to: Mode
   readonly matureMs: number
@@ -52,7 +54,7 @@ export async function lakeFairness(
 }
 
 async function counted(source: LakeFairnessSource, signal: AbortSignal): Promise<LakeFairness> {
-  const { folder, store, document, segment, to, matureMs, rule, decidedFromMs } = source
+  const { folder, store, document, inForce, segment, to, matureMs, rule, decidedFromMs } = source
   const fields = fieldsOf(rule)
   const counts = new FairnessCounts(rule)
   const compiledFor = compiledByLists(document)
@@ -78,7 +80,7 @@ async function counted(source: LakeFairnessSource, signal: AbortSignal): Promise
         const truth = truthOf(input.transaction.eventTimeMs, label, maturity)
         if (truth === 'unknown') continue
         const ruling = compiledFor(lists).rule(input)
-        if (segment !== null && ruling.segment !== segment) continue
+        if (!isPromoted(inForce, segment, ruling.segment)) continue
         const values = fields.map((field) => textOf(input.transaction, field))
         counts.add(values, truth === 'fraud', isAlertedFor(to, ruling.outcome))
       }

@@ -87,12 +87,16 @@ async function readTopics(
   source: EvidenceSource,
   signal: AbortSignal,
 ): Promise<{ readonly tally: DecisionTally; readonly report: FairnessReport }> {
-  const { access, fairnessRule, matureMs, to } = source
+  const { access, fairnessRule, matureMs, to, eventAheadMsMax } = source
   const frauds = await readFrauds(access, signal)
-  const { groups, newestMs } = await readGroups(access, fieldsOf(fairnessRule), signal)
+  const { held, newestMs } = await readGroups(
+    access,
+    { fields: fieldsOf(fairnessRule), eventAheadMsMax },
+    signal,
+  )
   const counts = new FairnessCounts(fairnessRule)
   const tally = new DecisionTally(source, newestMs - matureMs, (decision, partition, isFraud) => {
-    const values = groups.get(`${partition}/${decision.offset}`)
+    const values = held.at(`${partition}/${decision.offset}`)?.values
     if (values !== undefined) counts.add(values, isFraud, isAlertedFor(to, decision.outcome))
   })
   const { blocks } = await readBlocks(

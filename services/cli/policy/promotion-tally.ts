@@ -11,6 +11,16 @@ export function isAlertedFor(to: Mode, outcome: Outcome): boolean {
   return to === 'enforce' ? outcome === 'block' : outcome !== 'approve'
 }
 
+/** Whether a step of this segment (null: of all that have no mode of their own) changes what is done with traffic of `own`. */
+export function isPromoted(
+  { segmentModes }: Pick<Ruleset, 'segmentModes'>,
+  segment: string | null,
+  own: string | null,
+): boolean {
+  if (segment !== null) return own === segment
+  return own === null || !Object.hasOwn(segmentModes, own)
+}
+
 export interface TallySource {
   readonly store: string
   readonly inForce: Ruleset
@@ -44,7 +54,7 @@ export class DecisionTally {
   }
 
   async count(block: DecisionBlock, frauds: ReadonlySet<string>): Promise<void> {
-    const { segment, to } = this.#source
+    const { inForce, segment, to } = this.#source
     const { decidedAtMs, partition } = block
     if (!(await this.#isOfPolicy(block.policyDigest))) {
       this.#otherMs = Math.max(this.#otherMs, decidedAtMs)
@@ -55,7 +65,7 @@ export class DecisionTally {
     this.#lastMs = Math.max(this.#lastMs, decidedAtMs)
     for (const decision of block.decisions) {
       if (decision.revision !== 0 || decision.duplicateOfOffset !== null) continue
-      if (segment !== null && decision.segment !== segment) continue
+      if (!isPromoted(inForce, segment, decision.segment)) continue
       this.decisions += 1
       if (decision.eventTimeMs > this.#matureEndMs) continue
       const isFraud = frauds.has(decision.transactionId)

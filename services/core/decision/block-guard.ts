@@ -73,7 +73,7 @@ export class BlockGuard {
   #day = 0
   #flags = 0
   #controlMinor = 0
-  /** Text of breakers by key, of which the policy in force may lack some. */
+  /** Text of breakers by key that the policy in force lacks. */
   readonly #restored: Map<string, string>
   /** Trips since they were last asked for. */
   #trips: BreakerCap[] = []
@@ -116,12 +116,14 @@ export class BlockGuard {
 
   /** Null while there is nothing to remember. At most 4,000 characters. */
   encode(): string | null {
-    if (this.#limits.length === 0 && this.#day === 0) return null
+    if (this.#limits.length === 0 && this.#day === 0 && this.#restored.size === 0) return null
     const day = [this.#day, this.#flags, this.#controlMinor]
     const breakers = this.#breakers.map(
       (breaker) => `${breakerKey(breaker.segment)}=${breaker.encode()}`,
     )
-    return [FORMAT, day.map((value) => value.toString(36)).join('.'), ...breakers].join(' ')
+    const elsewhere = [...this.#restored].map(([key, state]) => `${key}=${state}`)
+    const all = [...breakers, ...elsewhere].slice(0, BREAKERS_MAX)
+    return [FORMAT, day.map((value) => value.toString(36)).join('.'), ...all].join(' ')
   }
 
   #block(ruled: Ruled, rules: GuardRules): Settled {
@@ -183,11 +185,17 @@ export class BlockGuard {
     }
     this.#limits = breakers
     this.#breakers = breakers.slice(0, BREAKERS_MAX).map((limits) => {
+      const key = breakerKey(limits.segment)
       const breaker = new Breaker(limits, partition, partitionCount)
-      breaker.restore(this.#restored.get(breakerKey(limits.segment)) ?? '')
+      breaker.restore(this.#restored.get(key) ?? '')
+      this.#restored.delete(key)
       return breaker
     })
-    this.#restored.clear()
+    // Of breakers that the policy in force lacks a trip stays: a person closes it, and not another policy.
+    for (const [key, state] of this.#restored) {
+      const isTripped = standingOf(key, state).trippedAt !== null
+      if (!isTripped || this.#restored.size > BREAKERS_MAX) this.#restored.delete(key)
+    }
   }
 }
 

@@ -89,12 +89,13 @@ export class Breaker {
   capExceeded(amountMinor: number): BreakerCap | null {
     const { trafficShareMax, valueShareMax, sampleMin } = this.#limits
     if (sumOf(this.#minute, 0) + 1 > this.#blocksPerMinuteMax) return 'blocks_per_minute'
-    const transactions = sumOf(this.#shares, TRANSACTIONS)
-    if (transactions < sampleMin) return null
+    // Of little traffic as much may be blocked as if it were the sample: a share of it alone would say nothing.
+    const seen = sumOf(this.#shares, TRANSACTIONS)
+    const transactions = Math.max(seen, sampleMin)
     const blocks = sumOf(this.#shares, BLOCKS) + 1
     if (trafficShareMax !== null && blocks > trafficShareMax * transactions) return 'traffic_share'
     const blockedValue = sumOf(this.#shares, BLOCKED_VALUE) + amountMinor
-    const value = sumOf(this.#shares, VALUE)
+    const value = sumOf(this.#shares, VALUE) * (transactions / Math.max(1, seen))
     return valueShareMax !== null && blockedValue > valueShareMax * value ? 'value_share' : null
   }
 

@@ -88,7 +88,7 @@ export interface BreakerLimits {
   readonly blocksPerMinuteMax: number | null
   readonly trafficShareMax: number | null
   readonly valueShareMax: number | null
-  /** Transactions in the window below which shares say nothing. */
+  /** Shares are of at least so many transactions in the window: what may be blocked of little traffic. */
   readonly sampleMin: number
 }
 

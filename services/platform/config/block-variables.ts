@@ -68,7 +68,7 @@ export const BLOCK_VARIABLES = {
   },
   SLUICE_BREAKER_SAMPLE_MIN: {
     ...DECIDING,
-    meaning: `${BUILT_IN} transactions of a lane in the window below which shares say nothing.`,
+    meaning: `${BUILT_IN} transactions of a lane that shares are of at least: of less traffic in the window as many blocks may go as of these.`,
     kind: 'integer',
     default: 1_000,
     min: 1,

@@ -30,7 +30,14 @@ segments:
 function sourceOf(folder: string, store: string): LakeFairnessSource {
   return {
     ...{ folder, store, configuredModel: store, document: policyOf(POLICY) },
-    ...{ segment: null, to: 'enforce', matureMs: 0, rule: RULE, decidedFromMs: -Infinity },
+    ...{
+      inForce: { segmentModes: {} },
+      segment: null,
+      to: 'enforce',
+      matureMs: 0,
+      rule: RULE,
+      decidedFromMs: -Infinity,
+    },
   }
 }
 
