@@ -63,6 +63,13 @@ export class Dispositions {
     if (requestKey !== null) keep(this.#byRequest, requestKey, disposition, this.#keptMax)
   }
 
+  /** A request that said nothing new: its key stands for what it said all the same. In memory alone. */
+  takeRepeated(disposition: Disposition): void {
+    const { requestKey } = disposition
+    if (requestKey === null || this.#byRequest.has(requestKey)) return
+    keep(this.#byRequest, requestKey, disposition, this.#keptMax)
+  }
+
   /** True when this very word is the newest, and not one that says the same. */
   holds(disposition: Disposition): boolean {
     const known = this.#byKey.get(dispositionKey(disposition))

@@ -87,6 +87,7 @@ export async function label(
     dispositions.take(disposition)
     state.alerts.takeDisposition(disposition)
   }
+  if (written === 'repeated') dispositions.takeRepeated(disposition)
   // What a look has found may be from an attempt of our own whose outcome did not come back.
   const kind = known === 'new' && dispositions.holds(disposition) ? 'new' : written
   return { kind, disposition, isLabel: request.finding !== 'inconclusive' }

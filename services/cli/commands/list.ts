@@ -111,7 +111,14 @@ function registerAdd(list: Command): void {
     const endMs = Number.isFinite(until) ? until : null
     const entry: ListEntry = { kind, value, reason, author: authorOf(options), endMs }
     const problem = entryProblem(entry)
-    if (problem !== null) throw new SluiceError('SLUICE_INPUT_INVALID', `${name}: ${problem}.`)
+    if (problem !== null) {
+      const hint =
+        kind === 'value' || options.kind !== undefined ? '' : ' --kind value takes it as it stands.'
+      throw new SluiceError('SLUICE_INPUT_INVALID', `${name}: ${problem}.${hint}`)
+    }
+    if (endMs !== null && endMs <= systemClock.nowMs()) {
+      printProgress('this entry is over already: it counts only for payments of before its end')
+    }
     await change(name, options, (content) => withEntry(content, entry))
   })
 }

@@ -26,7 +26,7 @@ export function registerCheck(policy: Command): void {
       }
       if (!parsed.ok) {
         for (const line of faultLines(file, parsed.faults)) printLine(line)
-        printProgress(`${parsed.faults.length} faults`)
+        printProgress(`${parsed.faults.length} ${parsed.faults.length === 1 ? 'fault' : 'faults'}`)
         return
       }
       const { name, rules, lists, segments } = parsed.policy

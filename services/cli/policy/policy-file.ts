@@ -36,7 +36,7 @@ export async function readPolicyFile(file: string): Promise<ReadPolicy> {
   const { faults } = parsed
   throw new SluiceError(
     'SLUICE_POLICY_INVALID',
-    `The policy ${file} is not applied; it has ${faults.length} faults:\n${faultLines(file, faults).join('\n')}\n` +
+    `The policy ${file} is not applied; it has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${faultLines(file, faults).join('\n')}\n` +
       'Correct them and ask again; docs/policy.md has every field.',
     { details: { file, faults } },
   )

@@ -39,6 +39,8 @@ export type PolicyLists = ReadonlyMap<string, ListContent>
 
 const FORMAT = 1
 
+const NETWORK_FORM = /^[0-9a-f.:]+\/\d+$/i
+
 /**
  * Reads the text of a list.
  * @throws SluiceError SLUICE_POLICY_CORRUPT
@@ -74,8 +76,9 @@ export function withoutValue(list: ListContent, value: string): ListContent | nu
 
 /** How a value is meant when nobody says: a network with a length, two texts with `..` between them, or itself. */
 export function kindOfValue(value: string): EntryKind {
-  if (value.includes('..') && rangeOf(value) !== null) return 'range'
-  return value.includes('/') && networkOf(value) !== null ? 'network' : 'value'
+  // What has the form of one and is none is refused as one, and not taken for a text that nothing ever equals.
+  if (value.includes('..')) return 'range'
+  return NETWORK_FORM.test(value) ? 'network' : 'value'
 }
 
 /** What is wrong with an entry, in words; null when nothing is. */

@@ -270,7 +270,8 @@ export class YamlFields {
     const node = this.#take(name)
     if (!isSeq(node) || node.items.length < lengthMin || node.items.length > lengthMax) {
       const count = lengthMin === 0 ? `at most ${lengthMax}` : `${lengthMin} to ${lengthMax}`
-      this.#wrong(name, undefined, `a list of ${count} entries`)
+      if (isSeq(node)) this.fault(`has ${node.items.length} entries, but must have ${count}`, name)
+      else this.#wrong(name, undefined, `a list of ${count} entries`)
       return []
     }
     return node.items as Node[]

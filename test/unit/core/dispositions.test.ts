@@ -49,6 +49,17 @@ test('a key that was used says the same thing or is a conflict', () => {
   assert.equal(known.noveltyOf({ ...said, requestKey: 'k', transactionId: 'other' }), 'conflict')
 })
 
+test('the key of a request that said nothing new stands for what it said', () => {
+  const known = new Dispositions(10)
+  known.take(said)
+  const again = { ...said, requestKey: 'k1' }
+  assert.equal(known.noveltyOf(again), 'repeated')
+  known.takeRepeated(again)
+  assert.equal(known.noveltyOf(again), 'repeated')
+  assert.equal(known.noveltyOf({ ...again, finding: 'genuine' }), 'conflict')
+  assert.equal(known.noveltyOf({ ...said, finding: 'genuine' }), 'new')
+})
+
 test('of too many the oldest is forgotten', () => {
   const known = new Dispositions(1)
   known.take(said)

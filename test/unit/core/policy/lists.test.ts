@@ -87,12 +87,12 @@ test('what is no network and no range is said, and read as a plain value when no
   strictEqual(rangeOf('b..a'), null)
   strictEqual(rangeOf('192.0.2.9..192.0.2.1'), null)
   strictEqual(rangeOf('a..'), null)
-  deepStrictEqual(['a/b', '10.0.0.0/8', 'a..b', 'ab..c'].map(kindOfValue), [
-    'value',
-    'network',
-    'range',
-    'value',
-  ])
+  deepStrictEqual(['a/b', '10.0.0.0/8', 'a..b'].map(kindOfValue), ['value', 'network', 'range'])
+  // What has the form of a network or a range and is none is refused, unless it is said to be a value.
+  for (const mistyped of ['10.0.0.0/99', '2001:db8::/200', 'ab..c', 'b..a']) {
+    ok(entryProblem(entryOf(mistyped)) !== null, mistyped)
+    strictEqual(entryProblem(entryOf(mistyped, { kind: 'value' })), null)
+  }
   ok(entryProblem(entryOf('x', { kind: 'network' }))?.includes('is no network'))
   ok(entryProblem(entryOf('x', { kind: 'range' }))?.includes('is no range'))
   strictEqual(entryProblem(entryOf('card-1')), null)
