@@ -15,47 +15,11 @@ import {
   BREAKERS_MAX,
   shareOfLane,
 } from '../../../../services/core/decision/breaker.ts'
-import type { BreakerLimits } from '../../../../services/core/policy/policy-document.ts'
 import { holds } from '../../../support/property.ts'
+import { BREAKER, ruled, RULES, run, START_MS } from './guard-fixture.ts'
 
-const START_MS = 1_700_000_000_000
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
-
-const BREAKER: BreakerLimits = {
-  segment: null,
-  windowMs: 600_000,
-  blocksPerMinuteMax: 5,
-  trafficShareMax: 0.2,
-  valueShareMax: 0.4,
-  sampleMin: 50,
-}
-
-const RULES: GuardRules = {
-  breakers: [BREAKER],
-  breakerResets: 0,
-  controlGroup: null,
-  alertsPerDayMax: null,
-  partition: 0,
-  partitionCount: 1,
-  policyDigest: 'policy',
-}
-
-function ruled(index: number, timeMs: number, change: Partial<Ruled> = {}): Ruled {
-  const outcome = change.outcome ?? 'block'
-  return {
-    transactionId: `t${index}`,
-    segment: null,
-    outcome,
-    action: outcome === 'approve' ? null : outcome,
-    isByRule: false,
-    amountMinor: 1_000,
-    laneTimeMs: timeMs,
-    hasRoom: true,
-    isRevision: false,
-    ...change,
-  }
-}
 
 interface Step {
   readonly gapMs: number
@@ -97,10 +61,6 @@ function mostInAMinute(stream: readonly Ruled[], settled: readonly Settled[]): n
     most = Math.max(most, within.length)
   }
   return most
-}
-
-function run(guard: BlockGuard, stream: readonly Ruled[], rules: GuardRules): readonly Settled[] {
-  return stream.map((one) => guard.settle(one, rules))
 }
 
 test('no minute of event time has more blocks than the cap, whatever comes and however often people reset', () => {
@@ -315,27 +275,4 @@ test('a text that is not ours begins anew', () => {
     const guard = new BlockGuard(text)
     strictEqual(guard.settle(ruled(1, START_MS), RULES).outcome, 'block')
   }
-})
-
-test('a lane with little traffic is capped, too: a model that blocks everything trips the breaker', () => {
-  const breakers = [{ ...BREAKER, windowMs: 3_600_000, blocksPerMinuteMax: 60, sampleMin: 1_000 }]
-  const day = Array.from({ length: 24 * 600 }, (_, index) => ruled(index, START_MS + index * 6_000))
-  const settled = run(new BlockGuard(null), day, { ...RULES, breakers })
-  const blocked = settled.filter(({ outcome }) => outcome === 'block').length
-  ok(blocked > 0 && blocked <= 0.2 * 1_000, `${blocked} blocked`)
-})
-
-test('a trip outlives a policy without the breaker, and a crash under it', () => {
-  const guard = new BlockGuard(null)
-  run(
-    guard,
-    Array.from({ length: 8 }, (_, index) => ruled(index, START_MS)),
-    RULES,
-  )
-  const others: GuardRules = { ...RULES, breakers: [{ ...BREAKER, segment: 'online' }] }
-  guard.settle(ruled(8, START_MS), others)
-  const later = new BlockGuard(guard.encode())
-  later.settle(ruled(9, START_MS), others)
-  const again = later.settle(ruled(10, START_MS + 3_600_000), RULES)
-  deepStrictEqual(again, { outcome: 'flag', mark: 'breaker_open' })
 })
