@@ -270,8 +270,9 @@ export class YamlFields {
     const node = this.#take(name)
     if (!isSeq(node) || node.items.length < lengthMin || node.items.length > lengthMax) {
       const count = lengthMin === 0 ? `at most ${lengthMax}` : `${lengthMin} to ${lengthMax}`
-      if (isSeq(node)) this.fault(`has ${node.items.length} entries, but must have ${count}`, name)
-      else this.#wrong(name, undefined, `a list of ${count} entries`)
+      const expected = `a list of ${count} entries`
+      if (isSeq(node)) this.fault(`has ${node.items.length} entries, but must be ${expected}`, name)
+      else this.#wrong(name, undefined, expected)
       return []
     }
     return node.items as Node[]
