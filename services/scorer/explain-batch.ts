@@ -1,6 +1,7 @@
 // Why rows were flagged or blocked: each feature in turn at its usual value, and the least change of one feature that
-// would have given a milder outcome, or the rules without which it would have been given. All rows of a batch are asked about together. Where the large net of a cascade has
-// decided, the small one says which few features are worth asking it about, since it is asked once for each.
+// would have given a milder outcome, or the rules without which it would have been given. All rows of a batch are asked
+// about together. Where the large net of a cascade has decided, the small one says which few features are worth asking it
+// about, since it is asked once for each.
 
 import {
   rankedDrops,

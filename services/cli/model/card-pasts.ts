@@ -2,7 +2,7 @@
 // decided, with the payments that its large net would have read then.
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
-import { blankCardEvent, fillCardEvent, type CardEvent } from '../../core/features/card-event.ts'
+import { blankCardEvent, cardEventOf, type CardEvent } from '../../core/features/card-event.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/card-sequence.ts'
 import { FEATURE_PLAN } from '../../core/features/lane-fold.ts'
@@ -10,7 +10,11 @@ import type { Transaction } from '../../core/transaction.ts'
 import type { DecisionRecord } from '../../core/wire/records.ts'
 import type { RowPast } from './candidate-rows.ts'
 
-const { needs: NEEDS, card: CARD_PLAN } = FEATURE_PLAN
+/** All that a sequence does not ask for is none. */
+const BLANK: CardEvent = {
+  ...blankCardEvent(),
+  ...{ intentRef: 0, merchantRef: 0, terminalRef: 0, deviceRef: 0, networkRef: 0 },
+}
 
 /** Events of a card after which it is made small again, and by how many more each time. */
 const COMPACT_EVENTS = 128
@@ -22,24 +26,18 @@ export type PastPayment = Pick<
 >
 
 export function pastPaymentOf(transaction: Transaction): PastPayment {
-  const event = blankCardEvent()
-  fillCardEvent(event, transaction, 0, DEFAULT_RATES, null, NEEDS)
-  const { timeMs, amountMinor, idRef, categoryRef, utcOffsetMinutes } = event
+  const { timeMs, amountMinor, idRef, categoryRef, utcOffsetMinutes } = cardEventOf(
+    transaction,
+    0,
+    DEFAULT_RATES,
+    null,
+  )
   return { timeMs, amountMinor, idRef, categoryRef, utcOffsetMinutes }
 }
 
 /** Takes first decisions in the order of their offsets, as the lane did. */
 export class CardPasts {
   readonly #cards = new Map<string, { readonly history: CardHistory; compactAt: number }>()
-  readonly #blank: CardEvent
-
-  constructor() {
-    const blank = blankCardEvent()
-    this.#blank = {
-      ...blank,
-      ...{ intentRef: 0, merchantRef: 0, terminalRef: 0, deviceRef: 0, networkRef: 0 },
-    }
-  }
 
   /** What the card had done before this decision, which is then a part of it. Of a repeated transaction nothing is kept. */
   take({ card, offset, duplicateOfOffset, marks }: DecidedPayment, payment: PastPayment): RowPast {
@@ -54,7 +52,7 @@ export class CardPasts {
     // What a lane does not remember either; without its state it cannot tell what is repeated.
     const isRepeated = duplicateOfOffset !== null || history.indexOfId(payment.idRef) >= 0
     if (!isRepeated && !marks.includes('behind_reach')) {
-      history.insert({ ...this.#blank, ...payment, offset }, false, CARD_PLAN.kept)
+      history.insert({ ...BLANK, ...payment, offset }, false, FEATURE_PLAN.card.kept)
     }
     if (history.count >= known.compactAt) {
       history.compact(offset + 1)

@@ -1,5 +1,6 @@
 // Rows for the fairness gate from what a stream has decided: the recorded feature row of each first decision, scored by
-// the candidate (a cascade as a whole, with the payments of the card before), beside what labels say. A decision that is old enough and not labelled fraud counts as genuine.
+// the candidate (a cascade as a whole, with the payments of the card before), beside what labels say. A decision that is
+// old enough and not labelled fraud counts as genuine.
 
 import {
   FEATURE_COUNT,
@@ -51,6 +52,8 @@ export async function countTopics(
   const frauds = await readFrauds(access, signal)
   const fields = columns.flatMap((column) => (column.kind === 'field' ? [column.field] : []))
   const isCascade = source.candidate.verifier !== null
+  /** Whether anything of the transactions is asked for, beside their times. */
+  const isAsked = fields.length > 0 || isCascade
   const { held, newestMs } = await readGroups(
     access,
     { fields, eventAheadMsMax, keepsPayments: isCascade },
@@ -71,12 +74,14 @@ export async function countTopics(
         if (revision !== 0) continue
         const place = `${partition}/${offset}`
         const known = held.at(place)
-        if (known === undefined) continue
+        // Retention may have taken the transaction, or its card is not sampled.
+        if (known === undefined && isAsked) continue
         // Those that are not counted were payments of the card all the same.
-        const past = known.payment === null ? null : pasts.take(decision, known.payment)
+        const payment = known?.payment ?? null
+        const past = payment === null ? null : pasts.take(decision, payment)
         if (recorded === null || duplicateOfOffset !== null || eventTimeMs > endMs) continue
         const row = recorded.rowAt(index)
-        const values = valuesOf(columns, known.values, row)
+        const values = valuesOf(columns, known?.values ?? [], row)
         counted += 1
         await rows.add(row.values, values, frauds.has(transactionId), past)
       }
@@ -181,6 +186,7 @@ export async function readGroups(
         const transaction = message.value
         if (transaction.eventTimeMs > Number(timestamp) + eventAheadMsMax) continue
         newestMs = Math.max(newestMs, transaction.eventTimeMs)
+        if (fields.length === 0 && !keepsPayments) continue
         held.add(`${partition}/${offset}`, transaction.card, () => ({
           values: fields.map((field) => textOf(transaction, field)),
           payment: keepsPayments ? pastPaymentOf(transaction) : null,

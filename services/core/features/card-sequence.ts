@@ -34,6 +34,7 @@ export function writeSequence(
   position: number,
 ): void {
   const end = position + SEQUENCE_LENGTH
+  const isWide = stride !== STRIDE_NARROW
   let sinceMs = timeMs - CARD_REACH_MS
   let at = position
   let singly = 0
@@ -48,7 +49,6 @@ export function writeSequence(
     if (eventMs === timeMs && (data[base + COLUMN.id] ?? 0) >= idRef) continue
     out[at] = data[base + COLUMN.amount] ?? 0
     out[at + 1] = timeMs - eventMs
-    const isWide = stride !== STRIDE_NARROW
     const utcOffset = isWide ? (data[base + COLUMN.utcOffset] ?? 0) : 0
     out[at + 2] = timeOfDayMs(eventMs + utcOffset * MINUTE_MS)
     out[at + 3] = isWide ? (references[data[base + COLUMN.category] ?? 0] ?? 0) : 0
