@@ -9,6 +9,7 @@ import { placeKey } from '../platform/kafka/committed-reader.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { kafkaUnreadable } from '../platform/kafka/kafka-failure.ts'
+import { readLogEnds } from '../platform/kafka/log-ends.ts'
 import { topicName, type Topic } from '../platform/kafka/topics.ts'
 
 const CONNECTION_TIMEOUT_MS = 3_000
@@ -58,14 +59,14 @@ export async function readTopicRanges(
     await requireTopics(admin, topicPrefix)
     for (const table of TOPIC_TABLES) {
       const topic = topicName(topicPrefix, TOPIC_OF[table])
-      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+      for (const [partition, { low, high }] of await readLogEnds(admin, topic)) {
         const place = placeOf(table, partition)
         const known = state.next.get(place) ?? null
-        const first = firstOffset(topic, partition, known, Number(low), Number(high), acceptGap)
+        const first = firstOffset(topic, partition, known, low, high, acceptGap)
         if (known !== null && first > known) gaps.push(gapResult(table, partition, known, first))
         startAt.set(placeKey(topic, partition), first)
         positions.set(place, first)
-        ends.set(place, Number(high))
+        ends.set(place, high)
       }
     }
     return { startAt, positions, ends, gaps }

@@ -8,6 +8,7 @@ import { LeaseReading } from '../core/decision/lease-reading.ts'
 import type { HeldLease } from '../core/decision/leases.ts'
 import { readLaneLog } from '../platform/kafka/lane-log.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
+import { readLogEnds, type LogEnds } from '../platform/kafka/log-ends.ts'
 import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneSession, LaneStore } from '../platform/redis/lane-store-contract.ts'
@@ -18,6 +19,8 @@ import { planState } from './state-plan.ts'
 
 /** kafkajs commits this ("earliest") for a partition whose offset was out of range while it fetched. */
 const RESET_BY_KAFKAJS = -2
+
+const NO_LOG: LogEnds = { low: 0, high: 0 }
 
 /** Where a lane begins. */
 export interface LaneStart extends LaneCut {
@@ -124,15 +127,8 @@ async function readLeases(
   return live
 }
 
-/** Offsets that the log holds: from `low` up to but without `high`. */
-async function logRange(
-  admin: Admin,
-  topic: string,
-  partition: number,
-): Promise<{ readonly low: number; readonly high: number }> {
-  const offsets = await admin.fetchTopicOffsets(topic)
-  const entry = offsets.find((offset) => offset.partition === partition)
-  return { low: Number(entry?.low ?? 0), high: Number(entry?.high ?? 0) }
+async function logRange(admin: Admin, topic: string, partition: number): Promise<LogEnds> {
+  return (await readLogEnds(admin, topic)).get(partition) ?? NO_LOG
 }
 
 /** @throws SluiceError SLUICE_LANE_OFFSET_OUT_OF_RANGE when retention has taken the offset. */

@@ -7,6 +7,7 @@ import { placeKey } from '../platform/kafka/committed-reader.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { kafkaUnreadable } from '../platform/kafka/kafka-failure.ts'
+import { readLogEnds, readLogSince, type LogEnds } from '../platform/kafka/log-ends.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 
 /** The topics that a replay reads. */
@@ -47,11 +48,8 @@ export async function readFeedRanges(
     const partitions = new Map<string, PartitionRange>()
     for (const kind of FED_TOPICS) {
       const topic = topicName(topicPrefix, kind)
-      const starts = from === 'beginning' ? null : await startsByTime(admin, topic, from)
-      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-        const key = placeKey(topic, partition)
-        const start = Math.max(Number(low), starts?.get(partition) ?? Number(low))
-        partitions.set(key, { kind, start, end: Number(high) })
+      for (const [partition, { low: start, high: end }] of await readRange(admin, topic, from)) {
+        partitions.set(placeKey(topic, partition), { kind, start, end })
       }
     }
     const at = (kind: FedTopic, partition: number): PartitionRange =>
@@ -80,11 +78,18 @@ export async function readFeedRanges(
   }
 }
 
-async function startsByTime(
+/** What a topic holds from `from` on. */
+async function readRange(
   admin: Admin,
   topic: string,
-  fromMs: number,
-): Promise<ReadonlyMap<number, number>> {
-  const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, fromMs)
-  return new Map(offsets.map(({ partition, offset }) => [partition, Number(offset)]))
+  from: 'beginning' | number,
+): Promise<ReadonlyMap<number, LogEnds>> {
+  if (from === 'beginning') return readLogEnds(admin, topic)
+  const logs = await readLogSince(admin, topic, from)
+  return new Map(
+    [...logs].map(([partition, { low, high, since }]) => [
+      partition,
+      { low: Math.max(low, since ?? low), high },
+    ]),
+  )
 }

@@ -9,6 +9,7 @@ import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { explainKafka, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import { readLaneLog, type LogStretch } from '../platform/kafka/lane-log.ts'
+import { readLogEnds } from '../platform/kafka/log-ends.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { DATASET_ROWS_MAX, type HistoryEvent } from './dataset.ts'
 
@@ -126,8 +127,8 @@ async function findStretches(
     const lanes: LogStretch[][] = Array.from({ length: partitionCount }, () => [])
     for (const topic of ['labels', 'transactions'] as const) {
       const name = topicName(topicPrefix, topic)
-      for (const { partition, low, high } of await admin.fetchTopicOffsets(name)) {
-        lanes[partition]?.push({ topic: name, from: Number(low), to: Number(high) })
+      for (const [partition, { low, high }] of await readLogEnds(admin, name)) {
+        lanes[partition]?.push({ topic: name, from: low, to: high })
       }
     }
     return lanes

@@ -6,6 +6,7 @@ import type { Admin } from 'kafkajs'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'
+import { readLogEnds } from '../../platform/kafka/log-ends.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import { TopicTally, type TalliedTopic, type TallyResult } from './topic-tally.ts'
 
@@ -58,8 +59,8 @@ export async function waitUntilDecided(
   const topics = (['transactions', 'labels'] as const).map((topic) => topicName(topicPrefix, topic))
   const ends = new Map<string, number>()
   for (const topic of topics) {
-    for (const { partition, high } of await admin.fetchTopicOffsets(topic)) {
-      ends.set(`${topic}/${partition}`, Number(high))
+    for (const [partition, { high }] of await readLogEnds(admin, topic)) {
+      ends.set(`${topic}/${partition}`, high)
     }
   }
   let leftBefore = Number.POSITIVE_INFINITY

@@ -12,7 +12,7 @@ import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { openKafka } from './kafka-client.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 import { kafkaUnreadable } from './kafka-failure.ts'
-import { onceLed } from './once-led.ts'
+import { readLogEnds, type LogEnds } from './log-ends.ts'
 
 /** How long a fetch may wait for messages; new ones end the wait at once. */
 const FETCH_WAIT_MS = 100
@@ -247,9 +247,9 @@ async function readPlaces(admin: Admin, options: CommittedReaderOptions): Promis
   }
   const places = new Map<string, Place>()
   for (const topic of options.topics) {
-    for (const { partition, low, high } of await onceLed(() => admin.fetchTopicOffsets(topic))) {
+    for (const [partition, ends] of await readLogEnds(admin, topic)) {
       const key = placeKey(topic, partition)
-      places.set(key, { next: firstOffset(options.startAt, key, low, high), end: Number(high) })
+      places.set(key, { next: firstOffset(options.startAt, key, ends), end: ends.high })
     }
   }
   return places
@@ -258,12 +258,11 @@ async function readPlaces(admin: Admin, options: CommittedReaderOptions): Promis
 function firstOffset(
   startAt: CommittedReaderOptions['startAt'],
   key: string,
-  low: string,
-  high: string,
+  { low, high }: LogEnds,
 ): number {
-  if (startAt === 'beginning') return Number(low)
-  if (startAt === 'now') return Number(high)
-  return Math.max(startAt.get(key) ?? Number(high), Number(low))
+  if (startAt === 'beginning') return low
+  if (startAt === 'now') return high
+  return Math.max(startAt.get(key) ?? high, low)
 }
 
 /** Name of a partition in `startAt`. */

@@ -9,12 +9,12 @@ export interface LogEnds {
   readonly high: number
 }
 
-/** Ends of every partition of a topic. */
+/** Ends of every partition of a topic, which may have been created a moment ago. */
 export async function readLogEnds(
   admin: Admin,
   topic: string,
 ): Promise<ReadonlyMap<number, LogEnds>> {
-  const offsets = await admin.fetchTopicOffsets(topic)
+  const offsets = await onceLed(() => admin.fetchTopicOffsets(topic))
   return new Map(
     offsets.map(({ partition, low, high }) => [
       partition,
@@ -29,7 +29,7 @@ export interface LogSince extends LogEnds {
   readonly since: number | null
 }
 
-/** Ends of every partition of a topic that may have been created a moment ago, and where records of `sinceMs` begin. */
+/** The same, and where records of `sinceMs` begin. */
 export async function readLogSince(
   admin: Admin,
   topic: string,
@@ -39,7 +39,7 @@ export async function readLogSince(
   const starts = await onceLed(() =>
     admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs)),
   )
-  const ends = await onceLed(() => readLogEnds(admin, topic))
+  const ends = await readLogEnds(admin, topic)
   const since = new Map(starts.map(({ partition, offset }) => [partition, Number(offset)]))
   return new Map(
     [...ends].map(([partition, own]) => [
