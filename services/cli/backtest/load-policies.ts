@@ -3,7 +3,7 @@
 import { SluiceError } from '../../core/errors.ts'
 import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
 import { POLICY_LIMITS, type PolicyDocument } from '../../core/policy/policy-document.ts'
-import { parsePolicy } from '../../core/policy/policy-parsing.ts'
+import { parseNewPolicy } from '../../core/policy/policy-parsing.ts'
 import { textDigest } from '../../core/policy/ruleset.ts'
 import { compiledByLists, type CompiledFor } from '../../core/rehearsal/compiled-by-lists.ts'
 import { POLICIES_MAX } from '../../core/rehearsal/rehearsal.ts'
@@ -87,7 +87,7 @@ export function costsOf(
 }
 
 function checkedPolicy(file: string, text: string): PolicyDocument {
-  const parsed = parsePolicy(text)
+  const parsed = parseNewPolicy(text)
   if (parsed.ok) return parsed.policy
   const { faults } = parsed
   const shown = faultLines(file, faults.slice(0, FAULTS_SHOWN))

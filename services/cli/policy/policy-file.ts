@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { SluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
-import { parsePolicy, type ParsedPolicy } from '../../core/policy/policy-parsing.ts'
+import { parseNewPolicy, type ParsedPolicy } from '../../core/policy/policy-parsing.ts'
 import type { YamlFault } from '../../core/yaml/yaml-faults.ts'
 
 export interface ReadPolicy {
@@ -26,7 +26,7 @@ export async function parsePolicyFile(
       { cause: error },
     )
   }
-  return { text, parsed: parsePolicy(text) }
+  return { text, parsed: parseNewPolicy(text) }
 }
 
 /** @throws SluiceError SLUICE_POLICY_INVALID naming every fault, or SLUICE_INPUT_INVALID. */

@@ -4,6 +4,8 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { FEATURE_NAMES } from '../features/feature-list.ts'
 import { VIEW_SHAPES } from './condition-views.ts'
+import { impossibleWords } from './condition-words.ts'
+import { nearest } from './nearest.ts'
 
 /** Functions of one pass over their arguments. `matches` is none: a pattern can take exponential time. */
 const FUNCTIONS: readonly string[] = ['has', 'inList', 'size', 'double', 'int', 'string']
@@ -27,9 +29,11 @@ export interface Uses {
 type Present = ReadonlySet<string>
 const NOTHING: Present = new Set()
 
-/** Walks one condition and collects all faults. */
+/** Walks one condition and collects all faults and doubts. */
 export class ConditionWalk {
   readonly faults: ConditionFault[] = []
+  /** Comparisons that are allowed, but that no transaction can meet. */
+  readonly doubts: ConditionFault[] = []
   readonly #features = new Set<number>()
   readonly #lists = new Set<string>()
   #usesScore = false
@@ -91,6 +95,12 @@ export class ConditionWalk {
         return
       case '==':
       case '!=':
+      case 'in':
+        for (const { node: word, message } of impossibleWords(node)) {
+          this.doubts.push({ position: word.start, message })
+        }
+        for (const side of node.args) this.#visit(side, present)
+        return
       case '<':
       case '<=':
       case '>':
@@ -100,7 +110,6 @@ export class ConditionWalk {
       case '*':
       case '/':
       case '%':
-      case 'in':
         for (const side of node.args) this.#visit(side, present)
     }
   }
@@ -191,29 +200,4 @@ function pathOf(node: ASTNode): string | null {
 function union(one: Present, other: Present): Present {
   if (other.size === 0) return one
   return new Set([...one, ...other])
-}
-
-/** The known name that is written most like it; null when none is. */
-export function nearest(name: string, known: readonly string[]): string | null {
-  let best: string | null = null
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
-  for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
-  }
-  return best
-}
-
-/** Letters to insert, take away or change (Levenshtein 1966). */
-function editDistance(one: string, other: string): number {
-  let above = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (const [row, letter] of Array.from(one).entries()) {
-    const line = [row + 1]
-    for (const [column, against] of Array.from(other).entries()) {
-      const kept = (above[column] ?? 0) + (letter === against ? 0 : 1)
-      line.push(Math.min(kept, (above[column + 1] ?? 0) + 1, (line[column] ?? 0) + 1))
-    }
-    above = line
-  }
-  return above.at(-1) ?? 0
 }

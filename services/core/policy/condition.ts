@@ -28,7 +28,12 @@ export interface Condition {
 }
 
 export type CompiledCondition =
-  | { readonly ok: true; readonly condition: Condition }
+  | {
+      readonly ok: true
+      readonly condition: Condition
+      /** What is allowed, but cannot be meant. */
+      readonly doubts: readonly ConditionFault[]
+    }
   | { readonly ok: false; readonly faults: readonly ConditionFault[] }
 
 /** Compiles conditions that share the same lists. */
@@ -53,7 +58,7 @@ export class ConditionCompiler {
 
   #compile(text: string): CompiledCondition {
     const parsed = this.#environment.parse(text)
-    const { faults, uses } = new ConditionWalk(parsed.ast)
+    const { faults, doubts, uses } = new ConditionWalk(parsed.ast)
     const unknown = [...uses.lists].filter((list) => !this.#lists.has(list))
     const listFaults = unknown.map((list) => ({
       position: Math.max(0, text.indexOf(list)),
@@ -70,7 +75,7 @@ export class ConditionCompiler {
       }
     }
     const holds = (views: ConditionViews): boolean => parsed(views) === true
-    return { ok: true, condition: { uses, holds } }
+    return { ok: true, condition: { uses, holds }, doubts }
   }
 }
 

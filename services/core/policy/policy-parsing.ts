@@ -34,25 +34,36 @@ export type ParsedPolicy =
   | { readonly ok: true; readonly policy: PolicyDocument }
   | { readonly ok: false; readonly faults: readonly YamlFault[] }
 
-/** Reads and checks a policy. Never throws on bad input. */
+/** Reads and checks a policy that is stored already. Never throws on bad input. */
 export function parsePolicy(text: string): ParsedPolicy {
+  return parse(text, false)
+}
+
+/** The same of one that somebody has just written: comparisons that can never be met are faults, too. */
+export function parseNewPolicy(text: string): ParsedPolicy {
+  return parse(text, true)
+}
+
+function parse(text: string, isNew: boolean): ParsedPolicy {
   if (Buffer.byteLength(text) > POLICY_LIMITS.bytesMax) {
     const message = `the text is larger than ${POLICY_LIMITS.bytesMax} bytes`
     return { ok: false, faults: [{ line: 1, column: 1, path: '', message }] }
   }
   const { root, faults } = openYaml(text)
   if (root === null) return { ok: false, faults: faults.all }
-  const policy = new PolicyReader(root, faults).read()
+  const policy = new PolicyReader(root, faults, isNew).read()
   return faults.all.length === 0 ? { ok: true, policy } : { ok: false, faults: faults.all }
 }
 
 class PolicyReader {
   readonly #root: YamlFields
   readonly #faults: YamlFaults
+  readonly #isNew: boolean
 
-  constructor(root: YamlFields, faults: YamlFaults) {
+  constructor(root: YamlFields, faults: YamlFaults, isNew: boolean) {
     this.#root = root
     this.#faults = faults
+    this.#isNew = isNew
   }
 
   read(): PolicyDocument {
@@ -135,6 +146,7 @@ class PolicyReader {
     if (when === null) return ''
     const compiled = conditions.compile(when.text)
     if (!compiled.ok) this.#addAll(when, compiled.faults)
+    else if (this.#isNew) this.#addAll(when, compiled.doubts)
     return when.text
   }
 

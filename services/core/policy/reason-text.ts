@@ -4,7 +4,7 @@
 import { FEATURE_NAMES } from '../features/feature-list.ts'
 import { isScore } from '../decision/decide.ts'
 import type { Transaction } from '../transaction.ts'
-import { nearest } from './condition-walk.ts'
+import { nearest } from './nearest.ts'
 import { VIEW_SHAPES } from './condition-views.ts'
 import type { PolicyInput } from './ruling.ts'
 
