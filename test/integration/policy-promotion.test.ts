@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { readGroups } from '../../services/cli/model/evaluation-topics.ts'
 import { skewEvidence } from '../../services/cli/policy/skew-evidence.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { temporaryFolder } from '../support/model-variants.ts'
@@ -180,4 +181,24 @@ test('a recomputation that may not read to the end, or finds nothing of the time
   ok('why' in cut && cut.why.includes('more than 10 messages'), JSON.stringify(cut))
   const later = await skewOf({ decidedFromMs: Date.now() + 1e9 })
   ok('why' in later && later.why.includes('none of 0 decisions'), JSON.stringify(later))
+})
+
+test('one event time from the future does not make every decision mature', async (t) => {
+  const { stream } = await setUp(t, 'promote-future')
+  const { brokers, prefix: topicPrefix, codecs } = stream
+  const events = await simulatedEvents(50)
+  const transactions = events.flatMap((event) =>
+    event.kind === 'transaction' ? [event.transaction] : [],
+  )
+  const [first] = transactions
+  ok(first !== undefined)
+  const ahead = { ...first, id: 'ahead', eventTimeMs: Date.now() + 1e9 }
+  await stream.send([...events, { kind: 'transaction', transaction: ahead, fraudPattern: null }])
+  const newestWithin = async (eventAheadMsMax: number): Promise<number> => {
+    const access = { brokers, topicPrefix, codecs }
+    return (await readGroups(access, { fields: [], eventAheadMsMax }, t.signal)).newestMs
+  }
+  const newest = Math.max(...transactions.map(({ eventTimeMs }) => eventTimeMs))
+  strictEqual(await newestWithin(60_000), newest)
+  strictEqual(await newestWithin(1e12), ahead.eventTimeMs)
 })
