@@ -1,7 +1,8 @@
 // Learns where a feature's value means something else: quantiles for ramps, the commonest values of a code, and the splits
 // of a small decision tree on that feature alone for steps.
 
-import { distinctQuantiles } from './quantiles.ts'
+import type { CodeRamps } from '../core/scoring/code-ramps.ts'
+import { distinctQuantiles, quantileOf } from './quantiles.ts'
 
 /** Shares of the present values at which ramps have their edges: dense in the tails, where frauds are. */
 export const RAMP_SHARES = [
@@ -10,6 +11,12 @@ export const RAMP_SHARES = [
 
 /** Most codes of a feature that have inputs of their own. */
 export const CODES_MAX = 32
+
+/** Values of a code that edges of its own need, and the shares at which they stand: dense where an amount is large for it. */
+const CODE_ROWS_MIN = 200
+const CODE_SHARES = [
+  0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.9995,
+] as const
 
 /** Most steps of a feature; fewest rows on each side of one; least information that one must tell, in nats. */
 const STEPS_MAX = 7
@@ -31,12 +38,26 @@ export function fitCodes(ascending: Float64Array): readonly number[] {
   return edges.length < 2 ? [] : edges.toSorted((a, b) => a - b)
 }
 
-/** Values that at least SIDE_ROWS_MIN rows have, the commonest first, of those as common as each other the smaller. */
-export function commonest(ascending: Float64Array): readonly number[] {
+/** Edges of the values beside each code that is common, and of all values. Null where fewer than two codes are. */
+export function fitCodeRamps(codes: Float64Array, values: Float64Array): CodeRamps | null {
+  const common = commonest(codes.toSorted(), CODE_ROWS_MIN)
+    .slice(0, CODES_MAX)
+    .toSorted((a, b) => a - b)
+  if (common.length < 2) return null
+  const edgesOf = (of: Float64Array): readonly number[] => {
+    const ascending = of.toSorted()
+    return CODE_SHARES.map((share) => quantileOf(ascending, share))
+  }
+  const ofCodes = common.map((code) => edgesOf(values.filter((_, at) => codes[at] === code)))
+  return { codes: common, edges: [...ofCodes, edgesOf(values)] }
+}
+
+/** Values that at least `rowsMin` rows have, the commonest first, of those as common as each other the smaller. */
+export function commonest(ascending: Float64Array, rowsMin = SIDE_ROWS_MIN): readonly number[] {
   const counts = new Map<number, number>()
   for (const value of ascending) counts.set(value, (counts.get(value) ?? 0) + 1)
   return [...counts]
-    .filter(([, count]) => count >= SIDE_ROWS_MIN)
+    .filter(([, count]) => count >= rowsMin)
     .sort(([, a], [, b]) => b - a)
     .map(([value]) => value)
 }

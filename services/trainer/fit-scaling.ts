@@ -1,9 +1,9 @@
 // Learns, from training rows alone, how features become inputs of a net.
 
 import { CODE_UNIT } from '../core/features/feature-definition.ts'
-import { FEATURES, FEATURE_COUNT } from '../core/features/feature-list.ts'
+import { FEATURES, FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
 import type { FeatureScaling } from '../core/scoring/scaling.ts'
-import { commonest, fitCodes, fitRamps, fitSteps } from './fit-edges.ts'
+import { commonest, fitCodeRamps, fitCodes, fitRamps, fitSteps } from './fit-edges.ts'
 import { quantileOf } from './quantiles.ts'
 
 /** Inputs stay within this many standard deviations: far beyond, they all mean "very far". */
@@ -14,6 +14,9 @@ const LONG_TAIL = 5
 
 /** Absence of at least this share of the rows is worth an input of its own. */
 const ABSENT_SHARE_MIN = 0.001
+
+/** Features that are told once more by the code that is the value of another. */
+const BY_CODE: Readonly<Record<string, string>> = { amount: 'merchant_category' }
 
 /** Scaling of each feature, in order, over the given rows; their truth says where steps stand. */
 export function fitScaling(
@@ -43,8 +46,28 @@ export function fitScaling(
       absentInput,
       steps: fitSteps(values, frauds),
       ramps: unit === CODE_UNIT ? fitCodes(values) : fitRamps(values),
+      byCode: byCodeOf(rows, indices, feature),
     }
   })
+}
+
+function byCodeOf(
+  rows: Float64Array,
+  indices: Uint32Array,
+  feature: number,
+): FeatureScaling['byCode'] {
+  const codeFeature = BY_CODE[FEATURES[feature]?.name ?? '']
+  if (codeFeature === undefined) return null
+  const codeAt = FEATURE_NAMES.indexOf(codeFeature)
+  const at = (row: number, column: number): number => rows[row * FEATURE_COUNT + column] ?? NaN
+  const both = indices.filter(
+    (row) => !Number.isNaN(at(row, feature)) && !Number.isNaN(at(row, codeAt)),
+  )
+  const ramps = fitCodeRamps(
+    Float64Array.from(both, (row) => at(row, codeAt)),
+    Float64Array.from(both, (row) => at(row, feature)),
+  )
+  return ramps === null ? null : { feature: codeFeature, ...ramps }
 }
 
 /** What is usual of each feature over the given rows: the median, of codes the commonest; 0 where it is always absent. */

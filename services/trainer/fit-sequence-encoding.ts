@@ -1,10 +1,10 @@
 // Learns, from training rows alone, where the ramps of a sequence encoding have their edges (quantiles), and which
-// categories have inputs of their own (the commonest).
+// categories have inputs and edges of their own (the commonest).
 
 import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../core/features/card-sequence.ts'
 import { HOUR_MS } from '../core/features/time.ts'
 import { medianAmount, type SequenceEncoding } from '../core/scoring/sequence-encoding.ts'
-import { CODES_MAX, commonest, RAMP_SHARES } from './fit-edges.ts'
+import { CODES_MAX, commonest, fitCodeRamps, RAMP_SHARES } from './fit-edges.ts'
 import { distinctQuantiles } from './quantiles.ts'
 import type { RowSource } from './training-rows.ts'
 
@@ -45,8 +45,7 @@ export function fitSequenceEncoding(
       amount.push(logAmount)
       age.push(Math.log1p((sequences[at + 1] ?? 0) / 1_000))
       clock.push((sequences[at + 2] ?? 0) / HOUR_MS)
-      const category = sequences[at + 3] ?? 0
-      if (category !== 0) categories.push(category)
+      categories.push(sequences[at + 3] ?? 0)
     }
   }
   return {
@@ -56,8 +55,10 @@ export function fitSequenceEncoding(
     age: edgesOf(age, AGE_SHARES),
     clock: edgesOf(clock, CLOCK_SHARES),
     categories: commonest(Float64Array.from(categories).sort())
+      .filter((category) => category !== 0)
       .slice(0, CODES_MAX)
       .toSorted((a, b) => a - b),
+    amountByCategory: fitCodeRamps(Float64Array.from(categories), Float64Array.from(amount)),
   }
 }
 

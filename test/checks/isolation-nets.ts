@@ -87,6 +87,7 @@ function scalingOf(
     clip: 8,
     absentValue: null,
     absentInput: false,
+    byCode: null,
     steps: fitSteps(ascending, frauds),
     ramps: fitRamps(ascending),
   }

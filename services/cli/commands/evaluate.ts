@@ -105,7 +105,7 @@ export function register(program: Command): void {
     )
     .option(
       '--epochs <count>',
-      'of each net (default: 12 of handbook, 6 of sparkov)',
+      'of each net (default: 12 of handbook, 8 of sparkov)',
       parseInteger(1, 200),
     )
     .option(

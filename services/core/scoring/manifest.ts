@@ -5,14 +5,9 @@ import { readModelCosts, type ModelCosts } from './alert-costs.ts'
 import type { Calibration } from './calibration.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
 import { readPopulation, type Population } from './population.ts'
+import { readCodeRamps, readEdges } from './read-edges.ts'
 import type { FeatureScaling } from './scaling.ts'
-import {
-  isAscending,
-  readCalibration,
-  readTarget,
-  EDGES_MAX,
-  type TargetManifest,
-} from './target-manifest.ts'
+import { readCalibration, readTarget, type TargetManifest } from './target-manifest.ts'
 
 export const MANIFEST_FORMAT = 3
 
@@ -205,6 +200,12 @@ function checkRelations(manifest: ModelManifest): void {
         `${strayed} is "${features[strayed] ?? ''}"`,
     )
   }
+  for (const { feature, byCode } of scaling) {
+    if (byCode === null || features.includes(byCode.feature)) continue
+    throw corrupt(
+      `manifest.json.scaling of "${feature}" goes by "${byCode.feature}", which is no feature of it`,
+    )
+  }
   if (thresholds.block <= thresholds.flag) {
     throw corrupt(
       `manifest.json.thresholds.block is ${thresholds.block}, but must be above flag ` +
@@ -214,20 +215,24 @@ function checkRelations(manifest: ModelManifest): void {
 }
 
 function readScaling(fields: FieldReader): FeatureScaling {
+  const feature = fields.string('feature')
   const scaling: FeatureScaling = {
-    feature: fields.string('feature'),
+    feature,
     transform: fields.oneOf('transform', ['none', 'log1p']),
     center: fields.number('center'),
     scale: fields.number('scale', Number.MIN_VALUE),
     clip: fields.number('clip', Number.MIN_VALUE, 1e6),
     absentValue: fields.numberOrNull('absentValue'),
     absentInput: fields.boolean('absentInput'),
-    steps: fields.array('steps', EDGES_MAX, readNumber),
-    ramps: fields.array('ramps', EDGES_MAX, readNumber),
-  }
-  for (const edges of [scaling.steps, scaling.ramps]) {
-    if (isAscending(edges)) continue
-    throw corrupt(`manifest.json: edges of "${scaling.feature}" do not ascend`)
+    steps: readEdges(fields, 'steps', feature),
+    ramps: readEdges(fields, 'ramps', feature),
+    // It came with a later build.
+    byCode: fields.has('byCode')
+      ? fields.objectOrNull('byCode', (byCode) => ({
+          feature: byCode.string('feature'),
+          ...readCodeRamps(byCode, feature),
+        }))
+      : null,
   }
   if (scaling.absentInput && scaling.absentValue === null) {
     throw corrupt(`manifest.json: "${scaling.feature}" has an absent input but no absent value`)

@@ -1,6 +1,9 @@
 // From raw feature values to the inputs of a model: transform, centre, scale, clip. What stands in for an
 // absent value is data of the model, and absence may be an input of its own.
 
+import { codeRampInputs, compileCodeRamps, type CodeRamps } from './code-ramps.ts'
+import { writeRamps, writeSteps } from './ramps.ts'
+
 /**
  * How one feature becomes inputs of a net: one number, one more where absence is told to the model, and a piecewise
  * linear encoding of it (Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning"), whose
@@ -24,6 +27,8 @@ export interface FeatureScaling {
   readonly steps: readonly number[]
   /** Ascending raw values; between each two one more input that rises from 0 to 1. Empty or at least two. */
   readonly ramps: readonly number[]
+  /** Ramps of the raw value that go by the code that is the value of `feature`; null for none. */
+  readonly byCode: (CodeRamps & { readonly feature: string }) | null
 }
 
 /** Scaling compiled for the hot path. */
@@ -42,8 +47,12 @@ export interface CompiledScaling {
 /** Number of inputs that these features become. */
 export function inputCountOf(scaling: readonly FeatureScaling[]): number {
   return scaling.reduce(
-    (count, { absentInput, steps, ramps }) =>
-      count + (absentInput ? 2 : 1) + steps.length + Math.max(0, ramps.length - 1),
+    (count, { absentInput, steps, ramps, byCode }) =>
+      count +
+      (absentInput ? 2 : 1) +
+      steps.length +
+      Math.max(0, ramps.length - 1) +
+      codeRampInputs(byCode),
     0,
   )
 }
@@ -59,6 +68,12 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
   const hasAbsentInput = Uint8Array.from(scaling, ({ absentInput }) => (absentInput ? 1 : 0))
   const steps = scaling.map((each) => Float64Array.from(each.steps))
   const ramps = scaling.map((each) => Float64Array.from(each.ramps))
+  const byCode = scaling.map((each) =>
+    each.byCode === null ? null : compileCodeRamps(each.byCode),
+  )
+  const codeFeatures = scaling.map((each) =>
+    scaling.findIndex(({ feature }) => feature === each.byCode?.feature),
+  )
   return {
     featureCount,
     inputCount: inputCountOf(scaling),
@@ -77,39 +92,13 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
         if (hasAbsentInput[feature] === 1) out[at++] = isAbsent ? 1 : 0
         at = writeSteps(steps[feature] ?? NONE, plain, out, at)
         at = writeRamps(ramps[feature] ?? NONE, plain, out, at)
+        const coded = byCode[feature] ?? null
+        if (coded === null) continue
+        at = coded.write(rows[from + (codeFeatures[feature] ?? 0)] ?? NaN, plain, out, at)
       }
       return true
     },
   }
-}
-
-/** Returns the position after them. */
-export function writeSteps(
-  steps: Float64Array,
-  value: number,
-  out: Float32Array,
-  position: number,
-): number {
-  for (let step = 0; step < steps.length; step += 1) {
-    out[position + step] = value >= (steps[step] ?? Infinity) ? 1 : 0
-  }
-  return position + steps.length
-}
-
-/** Returns the position after them. */
-export function writeRamps(
-  ramps: Float64Array,
-  value: number,
-  out: Float32Array,
-  position: number,
-): number {
-  let at = position
-  for (let ramp = 1; ramp < ramps.length; ramp += 1) {
-    const low = ramps[ramp - 1] ?? 0
-    const high = ramps[ramp] ?? 0
-    out[at++] = value >= high ? 1 : value <= low ? 0 : (value - low) / (high - low)
-  }
-  return at
 }
 
 const NONE = new Float64Array()

@@ -1,10 +1,11 @@
 // From the last payments of a card to the inputs of a sequence model: for each payment how it compares to the one that is
 // scored, how it compares to what is typical of the card, how old it is and at what time of day it was, as ramps with
-// learnt edges; of which kind the merchant was; and whether it was on the same calendar day or the day before.
+// learnt edges; of which kind the merchant was, and how much was paid among payments of that kind; and whether it was on the same calendar day or the day before.
 
 import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../features/card-sequence.ts'
 import { DAY_MS, HOUR_MS } from '../features/time.ts'
-import { writeRamps } from './scaling.ts'
+import { compileCodeRamps, type CodeRamps } from './code-ramps.ts'
+import { writeRamps } from './ramps.ts'
 
 /** Ascending edges, at least two each; amounts are log(1 + minor units), ages are log(1 + seconds). */
 export interface SequenceEncoding {
@@ -20,6 +21,8 @@ export interface SequenceEncoding {
   readonly clock: readonly number[]
   /** References of merchant categories that have an input each, ascending; none where there are no categories. */
   readonly categories: readonly number[]
+  /** Amount of the earlier payment among those of its category; null where there are no categories. */
+  readonly amountByCategory: CodeRamps | null
 }
 
 /** Encoding compiled for the hot path. */
@@ -49,9 +52,10 @@ export function compileSequenceEncoding(encoding: SequenceEncoding): CompiledSeq
   const clock = Float64Array.from(encoding.clock)
   const categoryCount = encoding.categories.length
   const inputOfCategory = new Map(encoding.categories.map((reference, at) => [reference, at]))
+  const byCategory = compileCodeRamps(encoding.amountByCategory)
   const ramps = [against, typical, amount, age, clock]
   const rampInputs = ramps.reduce((sum, edges) => sum + edges.length - 1, 0)
-  const eventInputs = rampInputs + categoryCount + FLAG_INPUTS
+  const eventInputs = rampInputs + byCategory.inputCount + categoryCount + FLAG_INPUTS
   const inputCount = SEQUENCE_EVENTS * eventInputs
   const ordered = new Float64Array(SEQUENCE_EVENTS)
   return {
@@ -73,7 +77,9 @@ export function compileSequenceEncoding(encoding: SequenceEncoding): CompiledSeq
         at = writeRamps(amount, logAmount, out, at)
         at = writeRamps(age, Math.log1p(ageMs / 1_000), out, at)
         at = writeRamps(clock, timeOfDayMs / HOUR_MS, out, at)
-        const category = inputOfCategory.get(sequences[each + 3] ?? 0)
+        const reference = sequences[each + 3] ?? 0
+        at = byCategory.write(reference, logAmount, out, at)
+        const category = inputOfCategory.get(reference)
         if (category !== undefined) out[at + category] = 1
         at += categoryCount
         const daysBefore = Math.floor((timeOfDayMs + ageMs) / DAY_MS)

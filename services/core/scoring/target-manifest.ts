@@ -2,11 +2,9 @@
 
 import type { Calibration } from './calibration.ts'
 import type { Agreement } from './cascade.ts'
-import { corrupt, readNumber, type FieldReader } from './field-reader.ts'
+import { readNumber, type FieldReader } from './field-reader.ts'
+import { readCodeRamps, readEdges } from './read-edges.ts'
 import type { SequenceEncoding } from './sequence-encoding.ts'
-
-/** Edges of one feature at most. */
-export const EDGES_MAX = 64
 
 /** The large net of a cascade. It reads the same scaled features as the draft, and the card's last payments. */
 export interface TargetManifest {
@@ -40,12 +38,16 @@ export function readTarget(fields: FieldReader): TargetManifest {
     hiddenUnits: fields.array('hiddenUnits', 16, readNumber),
     epochs: fields.integer('epochs'),
     encoding: fields.object('encoding', (encoding) => ({
-      against: readEdges(encoding, 'against'),
-      typical: readEdges(encoding, 'typical'),
-      amount: readEdges(encoding, 'amount'),
-      age: readEdges(encoding, 'age'),
-      clock: readEdges(encoding, 'clock'),
-      categories: readCategories(encoding),
+      against: readEdges(encoding, 'against', 'the target', 2),
+      typical: readEdges(encoding, 'typical', 'the target', 2),
+      amount: readEdges(encoding, 'amount', 'the target', 2),
+      age: readEdges(encoding, 'age', 'the target', 2),
+      clock: readEdges(encoding, 'clock', 'the target', 2),
+      categories: readEdges(encoding, 'categories', 'the target'),
+      // It came with a later build.
+      amountByCategory: encoding.has('amountByCategory')
+        ? encoding.objectOrNull('amountByCategory', (ramps) => readCodeRamps(ramps, 'the target'))
+        : null,
     })),
     calibration: fields.object('calibration', readCalibration),
     ...readBand(fields),
@@ -73,24 +75,6 @@ export function readBand(
       blocksAtLeast: agreement.number('blocksAtLeast', 0, 1),
     })),
   }
-}
-
-/** At least two edges, ascending. */
-function readEdges(fields: FieldReader, name: string): readonly number[] {
-  const edges = fields.array(name, EDGES_MAX, readNumber)
-  if (edges.length >= 2 && isAscending(edges)) return edges
-  throw corrupt(`manifest.json: the edges "${name}" of the target do not ascend`)
-}
-
-/** Any number of them, ascending. */
-function readCategories(fields: FieldReader): readonly number[] {
-  const categories = fields.array('categories', EDGES_MAX, readNumber)
-  if (isAscending(categories)) return categories
-  throw corrupt('manifest.json: the "categories" of the target do not ascend')
-}
-
-export function isAscending(edges: readonly number[]): boolean {
-  return edges.every((edge, at) => at === 0 || edge > (edges[at - 1] ?? Infinity))
 }
 
 /** @throws SluiceError SLUICE_MODEL_CORRUPT */

@@ -6,7 +6,7 @@ import type { OpenBackend } from '../../platform/tensorflow/load-tensorflow.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from '../dataset.ts'
 import { averagePrecision } from '../metrics.ts'
 import { checkRunFolder, openRunFolder, type RunChoice, type RunFolder } from '../run-folder.ts'
-import { CASCADE_SHAPE, NET_TRAINING, type CascadeShape } from '../train-cascade.ts'
+import { NET_TRAINING, type CascadeShape } from '../train-cascade.ts'
 import { openTrainingBackend, type TrainingBackend } from '../training-backend.ts'
 import type { Conditions, ProtocolWeek } from './handbook-weeks.ts'
 import { PROTOCOLS, type ProtocolName } from './protocols.ts'
@@ -30,7 +30,7 @@ export interface EvaluateOptions {
   readonly alertCost: number
   readonly backend: TrainingBackend
   readonly rates: RateTable
-  /** Sizes of the nets; CASCADE_SHAPE unless given. */
+  /** Sizes of the nets; those of the protocol unless given. */
   readonly shape?: CascadeShape
   /** Where the scores of each week and seed are kept; nowhere unless given. */
   readonly run?: RunChoice
@@ -82,7 +82,7 @@ export async function evaluateProtocol(
     rates: options.rates,
     ...{ onProgress, keepFromMs },
   })
-  const shape = options.shape ?? CASCADE_SHAPE
+  const shape = options.shape ?? rules.shape
   const run =
     options.run === undefined
       ? null

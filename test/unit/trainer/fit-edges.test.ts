@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { commonest, fitCodes, fitRamps, fitSteps } from '../../../services/trainer/fit-edges.ts'
+import {
+  commonest,
+  fitCodeRamps,
+  fitCodes,
+  fitRamps,
+  fitSteps,
+} from '../../../services/trainer/fit-edges.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'
 
 interface Row {
@@ -121,4 +127,36 @@ test('each common code has an edge of its own, at most 32, and seldom ones have 
     fitCodes(Float64Array.from(many)),
     Array.from({ length: 32 }, (_, index) => index + 8),
   )
+})
+
+test('values beside each common code have edges at the same shares, those of seldom ones are with all others', () => {
+  const values: number[] = []
+  const codes: number[] = []
+  for (let at = 0; at < 400; at += 1) {
+    codes.push(7, 3)
+    values.push(at, 10 * at)
+  }
+  // Too few for edges of their own.
+  for (let at = 0; at < 199; at += 1) {
+    codes.push(5)
+    values.push(1e6)
+  }
+  const ramps = fitCodeRamps(Float64Array.from(codes), Float64Array.from(values))
+  assert.deepEqual(ramps?.codes, [3, 7])
+  const [ofThree = [], ofSeven = [], ofOthers = []] = ramps.edges
+  assert.deepEqual(
+    ofThree,
+    ofSeven.map((edge) => 10 * edge),
+  )
+  assert.equal(ofSeven.length, ofOthers.length)
+  assert.deepEqual([ofSeven[0], ofSeven[4], ofSeven.at(-1)], [0, 199, 398])
+  assert.equal(ofOthers.at(-1), 1e6)
+})
+
+test('one code alone, few values or none need no edges by code', () => {
+  const alone = Float64Array.from({ length: 500 }, () => 7)
+  assert.equal(fitCodeRamps(alone, alone), null)
+  assert.equal(fitCodeRamps(new Float64Array(), new Float64Array()), null)
+  const few = Float64Array.from({ length: 300 }, (_, at) => at % 2)
+  assert.equal(fitCodeRamps(few, few), null)
 })

@@ -20,6 +20,9 @@ function* objects(value: Json): Generator<{ [name: string]: Json }> {
   for (const entry of Object.values(value)) yield* objects(entry)
 }
 
+/** Fields that came with a later build; models made before have none. */
+const KEPT_LATER = ['population', 'costs', 'byCode', 'amountByCategory']
+
 function refusal(manifest: Json): string {
   try {
     checkManifest(manifest)
@@ -55,8 +58,7 @@ test('any field that is taken away is named in the refusal', () => {
       const manifest = released()
       const object = [...objects(manifest)][index]
       assert.ok(object !== undefined)
-      // Models made before these were kept have none.
-      if (name === 'population' || name === 'costs') continue
+      if (KEPT_LATER.includes(name)) continue
       Reflect.deleteProperty(object, name)
       assert.match(refusal(manifest), new RegExp(name.replace('.', '\\.')))
     }
@@ -99,4 +101,61 @@ test('lists of different lengths, strayed scalings and crossed thresholds are re
   const crossed = released()
   crossed['thresholds'] = { flag: 0.5, block: 0.5, rule: 'x' }
   assert.match(refusal(crossed), /must be above flag/)
+})
+
+test('a model that was made before amounts went by category is read as one without that', () => {
+  const manifest = released()
+  for (const object of objects(manifest)) {
+    Reflect.deleteProperty(object, 'byCode')
+    Reflect.deleteProperty(object, 'amountByCategory')
+  }
+  const { scaling, target } = checkManifest(manifest)
+  assert.ok(scaling.every(({ byCode }) => byCode === null))
+  assert.equal(target?.encoding.amountByCategory, null)
+})
+
+test('edges by code that do not belong together are refused', () => {
+  const edges = [
+    [0, 1],
+    [0, 2],
+  ]
+  const cases: readonly [byCode: Json, part: RegExp][] = [
+    [{ feature: 'merchant_category', codes: [7], edges }, /accepted/],
+    [
+      { feature: 'merchant_kind', codes: [7], edges },
+      /goes by "merchant_kind", which is no feature/,
+    ],
+    [{ feature: 'merchant_category', codes: [7, 8], edges }, /a list of edges each/],
+    [
+      {
+        feature: 'merchant_category',
+        codes: [7],
+        edges: [
+          [0, 1],
+          [0, 1, 2],
+        ],
+      },
+      /a list of edges each/,
+    ],
+    [
+      {
+        feature: 'merchant_category',
+        codes: [7],
+        edges: [
+          [0, 1],
+          [2, 1],
+        ],
+      },
+      /never descend/,
+    ],
+    [{ feature: 'merchant_category', codes: [7], edges: [[0], [0]] }, /never descend/],
+    [{ feature: 'merchant_category', codes: [8, 7], edges: [...edges, [0, 3]] }, /do not ascend/],
+  ]
+  for (const [byCode, part] of cases) {
+    const manifest = released()
+    const [first] = manifest['scaling'] as { [name: string]: Json }[]
+    assert.ok(first !== undefined)
+    first['byCode'] = byCode
+    assert.match(refusal(manifest), part)
+  }
 })

@@ -18,6 +18,7 @@ const PLAIN: FeatureScaling = {
   absentInput: false,
   steps: [],
   ramps: [],
+  byCode: null,
 }
 
 function scaleOne(scaling: readonly FeatureScaling[], row: readonly number[]): readonly number[] {
@@ -57,6 +58,27 @@ test('steps and ramps follow the raw value, and that of an absent one', () => {
   assert.deepEqual(scaleOne([encoded, PLAIN], [-99, 10]), [-3, 0, 0, 0, 0, 0, 0])
 })
 
+test('ramps by a code follow the edges of that code; without it, or with another one, those of all others', () => {
+  const byCode = {
+    ...{ feature: 'kind', codes: [5_411, 5_944] },
+    edges: [
+      [0, 10, 20],
+      [0, 100, 100],
+      [0, 40, 80],
+    ],
+  }
+  const amount: FeatureScaling = { ...PLAIN, byCode }
+  const kind: FeatureScaling = { ...PLAIN, feature: 'kind', absentValue: 5_411 }
+  const inputs = (value: number, code: number): readonly number[] =>
+    scaleOne([amount, kind], [value, code]).slice(1, 3)
+  assert.deepEqual(inputs(15, 5_411), [1, 0.5])
+  assert.deepEqual(inputs(50, 5_944), [0.5, 0])
+  assert.deepEqual(inputs(100, 5_944), [1, 1])
+  assert.deepEqual(inputs(50, 742), [1, 0.25])
+  // What stands in for an absent code does not choose the edges.
+  assert.deepEqual(inputs(50, NaN), [1, 0.25])
+})
+
 test('a row with a value that the model cannot take is NaN throughout', () => {
   const told: FeatureScaling = { ...PLAIN, absentValue: 12, absentInput: true }
   for (const bad of [NaN, Infinity, -Infinity]) {
@@ -69,6 +91,19 @@ const anyEdges = fc
   .uniqueArray(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { maxLength: 4 })
   .map((edges) => edges.toSorted((a, b) => a - b))
 
+const anyByCode = fc.integer({ min: 2, max: 4 }).chain((length) => {
+  const list = fc
+    .array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), {
+      ...{ minLength: length, maxLength: length },
+    })
+    .map((edges) => edges.toSorted((a, b) => a - b))
+  return fc.record({
+    feature: fc.constant('f'),
+    codes: fc.constant([0, 7]),
+    edges: fc.tuple(list, list, list),
+  })
+})
+
 const anyScaling: fc.Arbitrary<FeatureScaling> = fc.record({
   feature: fc.constant('f'),
   transform: fc.constantFrom('none', 'log1p'),
@@ -79,6 +114,7 @@ const anyScaling: fc.Arbitrary<FeatureScaling> = fc.record({
   absentInput: fc.boolean(),
   steps: anyEdges,
   ramps: anyEdges.map((edges) => (edges.length < 2 ? [] : edges)),
+  byCode: fc.option(anyByCode),
 })
 
 test('inputs are within the clip, or the row is not scored; each row as if it were alone', () => {

@@ -15,8 +15,16 @@ const ENCODING = {
   age: [0, 4, 6, 12],
   clock: [0, 7, 24],
   categories: [11, 40],
+  amountByCategory: {
+    codes: [11, 40],
+    edges: [
+      [0, 6, 9],
+      [1, 1, 12],
+      [0, 3, 4],
+    ],
+  },
 }
-const INPUTS = 2 + 1 + 2 + 3 + 2 + 2 + 3
+const INPUTS = 2 + 1 + 2 + 3 + 2 + 2 + 2 + 3
 const DAY_MS = 86_400_000
 
 interface Payment {
@@ -38,8 +46,14 @@ function sequenceOf(payments: readonly Payment[]): Float64Array {
 function rising(edges: readonly number[], value: number): readonly number[] {
   return edges.slice(1).map((high, at) => {
     const low = edges[at] ?? 0
+    if (low === high) return value >= high ? 1 : 0
     return Math.max(0, Math.min(1, (value - low) / (high - low)))
   })
+}
+
+function edgesOf(category: number): readonly number[] {
+  const { codes, edges } = ENCODING.amountByCategory
+  return edges[codes.includes(category) ? codes.indexOf(category) : codes.length] ?? []
 }
 
 function naiveInputs(amountMinor: number, payments: readonly Payment[]): readonly number[] {
@@ -53,6 +67,7 @@ function naiveInputs(amountMinor: number, payments: readonly Payment[]): readonl
       ...rising(ENCODING.amount, logAmount),
       ...rising(ENCODING.age, Math.log(1 + each.ageMs / 1_000)),
       ...rising(ENCODING.clock, each.timeOfDayMs / 3_600_000),
+      ...rising(edgesOf(each.category), logAmount),
       ...ENCODING.categories.map((category) => (category === each.category ? 1 : 0)),
       1,
       // Midnights between the two.
