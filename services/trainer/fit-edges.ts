@@ -71,22 +71,32 @@ interface Stretch {
   readonly gain: number
 }
 
+/** What a feature tells by itself. */
+export interface FeatureSteps {
+  /** Where it means something else: ascending, each halfway between two values. */
+  readonly steps: readonly number[]
+  /** What they tell of which rows are frauds, in nats over all rows. */
+  readonly gain: number
+}
+
 /**
  * Splits of a decision tree that is grown best first (information gain, as in Quinlan 1986): `frauds[i]` counts the
- * frauds among the first i of the ascending values. Ascending, each halfway between two values.
+ * frauds among the first i of the ascending values.
  */
-export function fitSteps(ascending: Float64Array, frauds: Uint32Array): readonly number[] {
+export function fitSteps(ascending: Float64Array, frauds: Uint32Array): FeatureSteps {
   const steps: number[] = []
+  let gain = 0
   const stretches = [bestCut(ascending, frauds, 0, ascending.length)]
   while (steps.length < STEPS_MAX) {
     stretches.sort((a, b) => b.gain - a.gain || a.from - b.from)
     const best = stretches.shift()
     if (best === undefined || best.gain < GAIN_MIN) break
     const { from, to, cut } = best
+    gain += best.gain
     steps.push(((ascending[cut - 1] ?? 0) + (ascending[cut] ?? 0)) / 2)
     stretches.push(bestCut(ascending, frauds, from, cut), bestCut(ascending, frauds, cut, to))
   }
-  return [...new Set(steps)].sort((a, b) => a - b)
+  return { steps: [...new Set(steps)].sort((a, b) => a - b), gain }
 }
 
 function bestCut(values: Float64Array, frauds: Uint32Array, from: number, to: number): Stretch {

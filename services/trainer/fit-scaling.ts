@@ -44,11 +44,30 @@ export function fitScaling(
       // Also where a value is never absent by its definition: without state it is degraded.
       absentValue: usualOf(values, unit),
       absentInput,
-      steps: fitSteps(values, frauds),
-      ramps: unit === CODE_UNIT ? fitCodes(values) : fitRamps(values),
+      ...stepsAndRamps(values, frauds, unit, indices.length),
       byCode: byCodeOf(rows, indices, feature),
     }
   })
+}
+
+/**
+ * Those that tell more than they cost: each is an input, and a weight of a net that learns from n rows costs ln(n) / 2 nats to
+ * describe (minimum description length, Rissanen 1978). Else the many inputs of features that tell little drown the few
+ * that tell much.
+ */
+function stepsAndRamps(
+  values: Float64Array,
+  frauds: Uint32Array,
+  unit: string,
+  rowCount: number,
+): Pick<FeatureScaling, 'steps' | 'ramps'> {
+  const { steps, gain } = fitSteps(values, frauds)
+  const ramps = fitRamps(values)
+  const inputs = steps.length + Math.max(0, ramps.length - 1)
+  const isWorth = gain >= (inputs * Math.log(rowCount)) / 2
+  // The number of a code says nothing by itself.
+  if (unit === CODE_UNIT) return { steps: isWorth ? steps : [], ramps: fitCodes(values) }
+  return isWorth ? { steps, ramps } : { steps: [], ramps: [] }
 }
 
 function byCodeOf(

@@ -23,8 +23,8 @@ export function trainingMethod(
       `${[...hiddenUnits, 1].join('-')}; rectified linear units`,
     steps: [
       'Features become inputs by ramps between quantiles and by steps at the splits of a small decision tree on each ' +
-        'feature alone, amounts also by ramps between the quantiles of their merchant category; all learnt from the ' +
-        'training rows.',
+        'feature alone, where these tell more than their weights cost (minimum description length); amounts also by ' +
+        'ramps between the quantiles of their merchant category; all learnt from the training rows.',
       `Adam with learning rate ${NET_TRAINING.learningRate}, batches of ${BATCH_ROWS} rows in an order of each epoch's own; ` +
         `dropout ${NET_TRAINING.dropout}; weights shrink by ${NET_TRAINING.weightDecay} with each batch.`,
       `Loss: log loss, in which a fraud weighs ${NET_TRAINING.fraudWeight} times as much as a genuine transaction.`,

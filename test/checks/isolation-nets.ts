@@ -88,7 +88,7 @@ function scalingOf(
     absentValue: null,
     absentInput: false,
     byCode: null,
-    steps: fitSteps(ascending, frauds),
+    steps: fitSteps(ascending, frauds).steps,
     ramps: fitRamps(ascending),
   }
 }

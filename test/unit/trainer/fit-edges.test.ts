@@ -7,6 +7,7 @@ import {
   fitCodes,
   fitRamps,
   fitSteps,
+  type FeatureSteps,
 } from '../../../services/trainer/fit-edges.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'
 
@@ -51,6 +52,16 @@ function naiveSteps(all: readonly Row[]): readonly number[] {
   return steps.toSorted((a, b) => a - b)
 }
 
+/** What is known of the rows once it is known between which steps each lies. */
+function gainOf(rows: readonly Row[], steps: readonly number[]): number {
+  const edges = [-Infinity, ...steps, Infinity]
+  const parts = steps.concat(Infinity).map((above, at) => {
+    const from = edges[at] ?? -Infinity
+    return rows.filter(({ value }) => value >= from && value < above)
+  })
+  return lacking(rows) - parts.reduce((sum, part) => sum + lacking(part), 0)
+}
+
 function rowsOf(seed: number, shareOf: (value: number) => number): readonly Row[] {
   const next = randomOf(seed)
   return Array.from({ length: 400 }, () => {
@@ -60,13 +71,17 @@ function rowsOf(seed: number, shareOf: (value: number) => number): readonly Row[
   }).toSorted((a, b) => a.value - b.value)
 }
 
-function stepsOf(rows: readonly Row[]): readonly number[] {
+function treeOf(rows: readonly Row[]): FeatureSteps {
   const before = [0]
   for (const { isFraud } of rows) before.push((before.at(-1) ?? 0) + (isFraud ? 1 : 0))
   return fitSteps(
     Float64Array.from(rows, ({ value }) => value),
     Uint32Array.from(before),
   )
+}
+
+function stepsOf(rows: readonly Row[]): readonly number[] {
+  return treeOf(rows).steps
 }
 
 test('steps are those of a search that tries every cut', () => {
@@ -79,8 +94,9 @@ test('steps are those of a search that tries every cut', () => {
   for (let seed = 1; seed <= 8; seed += 1) {
     for (const shareOf of shares) {
       const rows = rowsOf(seed, shareOf)
-      const steps = stepsOf(rows)
+      const { steps, gain } = treeOf(rows)
       assert.deepEqual(steps, naiveSteps(rows))
+      assert.ok(Math.abs(gain - gainOf(rows, steps)) < 1e-6)
       counts.add(steps.length)
     }
   }
