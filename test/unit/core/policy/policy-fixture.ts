@@ -4,7 +4,7 @@ import { FEATURE_COUNT, FEATURE_NAMES } from '../../../../services/core/features
 import { compilePolicy } from '../../../../services/core/policy/compile-policy.ts'
 import type { PolicyDocument } from '../../../../services/core/policy/policy-document.ts'
 import type { PolicyLists } from '../../../../services/core/policy/policy-lists.ts'
-import { parsePolicy } from '../../../../services/core/policy/policy-parsing.ts'
+import { parsePolicy, type ParsedPolicy } from '../../../../services/core/policy/policy-parsing.ts'
 import type { CompiledPolicy, PolicyInput } from '../../../../services/core/policy/ruling.ts'
 import { fullTransaction } from '../wire/samples.ts'
 
@@ -50,4 +50,17 @@ function indexOf(name: string): number {
   const index = FEATURE_NAMES.indexOf(name)
   if (index < 0) throw new Error(`${name} is no feature`)
   return index
+}
+
+/** A policy of one rule. */
+export function rule(when: string, reason = 'x'): string {
+  return `${HEAD}rules:\n  - name: a\n    when: ${when}\n    outcome: flag\n    reason: "${reason}"\n`
+}
+
+/** Of each fault `line:column path`, and what is said there. */
+export function placesOf(parsed: ParsedPolicy): ReadonlyMap<string, string> {
+  if (parsed.ok) return new Map()
+  return new Map(
+    parsed.faults.map(({ line, column, path, message }) => [`${line}:${column} ${path}`, message]),
+  )
 }

@@ -1,0 +1,44 @@
+// Goal: a slip of the pen in a word that a value never has is told to whoever writes a policy, and never stops a stored one.
+
+import { deepStrictEqual, ok } from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseNewPolicy, parsePolicy } from '../../../../services/core/policy/policy-parsing.ts'
+import { placesOf, rule } from './policy-fixture.ts'
+
+// Columns of the words in `when: ...`.
+const NEVER_MET: readonly [when: string, where: string, said: string][] = [
+  ['freshness.amount == "stael"', '6:32', 'freshness.amount is never "stael"; has present, absent'],
+  [
+    '"absnt" != freshness.amount',
+    '6:12',
+    'freshness.amount is never "absnt"; did you mean "absent"?',
+  ],
+  ['freshness.amount in ["absent", "Degraded"]', '6:43', 'did you mean "degraded"?'],
+  ['scored || !("lat" in marks)', '6:24', 'marks never has "lat"; did you mean "late"?'],
+  [
+    'has(transaction.channel) && transaction.channel == "POS"',
+    '6:63',
+    'transaction.channel is never "POS"; did you mean "pos"?',
+  ],
+]
+
+for (const [when, where, said] of NEVER_MET) {
+  test(`a comparison that nothing can meet is a fault of a new policy, not of a stored one: ${when}`, () => {
+    const text = rule(`'${when}'`)
+    const message = placesOf(parseNewPolicy(text)).get(`${where} rules[0].when`)
+    ok(message?.includes(said) === true, JSON.stringify([...placesOf(parseNewPolicy(text))]))
+    deepStrictEqual([...placesOf(parsePolicy(text))], [])
+  })
+}
+
+test('words that a value can have, and those of other values, are no faults', () => {
+  for (const when of [
+    'freshness.amount in ["present", "absent", "expired", "degraded"]',
+    '"late" in marks || "verified" in marks || "entity_lagging" in marks',
+    'has(transaction.entryMode) && transaction.entryMode != "chip"',
+    'transaction.card == "tok_1" || "a" == "b"',
+    'freshness.amount == freshness.card_count_1h',
+  ]) {
+    deepStrictEqual([...placesOf(parseNewPolicy(rule(`'${when}'`)))], [], when)
+  }
+})
