@@ -98,7 +98,7 @@ function partsOf({ dataset, indices, scores }: ScoredPeriod): readonly Part[] {
   return [
     part('frauds', all.filter(isFraud)),
     part(
-      `${top.size} genuine rows with the highest scores`,
+      'genuine rows with the highest scores',
       genuine.filter((position) => top.has(position)),
     ),
     part(
@@ -116,7 +116,9 @@ function thinLargest(parts: readonly Part[]): void {
 
 function ruleOf(parts: readonly Part[]): string {
   return parts
-    .map(({ name, every }) => (every === 1 ? `all ${name}` : `one in ${every} ${name}`))
+    .map(({ name, positions: { length }, every }) =>
+      every === 1 ? `all ${length} ${name}` : `one in ${every} of ${length} ${name}`,
+    )
     .join(', ')
 }
 
