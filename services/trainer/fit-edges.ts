@@ -10,7 +10,7 @@ export const RAMP_SHARES = [
 ] as const
 
 /** Most codes of a feature that have inputs of their own. */
-export const CODES_MAX = 32
+const CODES_MAX = 32
 
 /** Values of a code that edges of its own need, and the shares at which they stand: dense where an amount is large for it. */
 const CODE_ROWS_MIN = 200
@@ -34,15 +34,13 @@ export function fitRamps(ascending: Float64Array): readonly number[] {
  * first layer of a net can make any number. What is seldom or new lies between two of them. Empty for fewer than two.
  */
 export function fitCodes(ascending: Float64Array): readonly number[] {
-  const edges = commonest(ascending).slice(0, CODES_MAX)
-  return edges.length < 2 ? [] : edges.toSorted((a, b) => a - b)
+  const edges = commonCodes(ascending)
+  return edges.length < 2 ? [] : edges
 }
 
 /** Edges of the values beside each code that is common, and of all values. Null where fewer than two codes are. */
 export function fitCodeRamps(codes: Float64Array, values: Float64Array): CodeRamps | null {
-  const common = commonest(codes.toSorted(), CODE_ROWS_MIN)
-    .slice(0, CODES_MAX)
-    .toSorted((a, b) => a - b)
+  const common = commonCodes(codes.toSorted(), CODE_ROWS_MIN)
   if (common.length < 2) return null
   const edgesOf = (of: Float64Array): readonly number[] => {
     const ascending = of.toSorted()
@@ -50,6 +48,13 @@ export function fitCodeRamps(codes: Float64Array, values: Float64Array): CodeRam
   }
   const ofCodes = common.map((code) => edgesOf(values.filter((_, at) => codes[at] === code)))
   return { codes: common, edges: [...ofCodes, edgesOf(values)] }
+}
+
+/** Codes that at least `rowsMin` rows have, the CODES_MAX commonest of them, ascending. */
+export function commonCodes(ascending: Float64Array, rowsMin = SIDE_ROWS_MIN): readonly number[] {
+  return commonest(ascending, rowsMin)
+    .slice(0, CODES_MAX)
+    .toSorted((a, b) => a - b)
 }
 
 /** Values that at least `rowsMin` rows have, the commonest first, of those as common as each other the smaller. */

@@ -2,6 +2,7 @@
 
 import { CODE_UNIT } from '../core/features/feature-definition.ts'
 import { FEATURES, FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
+import { rampInputs } from '../core/scoring/ramps.ts'
 import type { FeatureScaling } from '../core/scoring/scaling.ts'
 import { commonest, fitCodeRamps, fitCodes, fitRamps, fitSteps } from './fit-edges.ts'
 import { quantileOf } from './quantiles.ts'
@@ -45,7 +46,7 @@ export function fitScaling(
       absentValue: usualOf(values, unit),
       absentInput,
       ...stepsAndRamps(values, frauds, unit, indices.length),
-      byCode: byCodeOf(rows, indices, feature),
+      byCode: byCodeOf(name, rows, indices, feature),
     }
   })
 }
@@ -63,7 +64,7 @@ function stepsAndRamps(
 ): Pick<FeatureScaling, 'steps' | 'ramps'> {
   const { steps, gain } = fitSteps(values, frauds)
   const ramps = fitRamps(values)
-  const inputs = steps.length + Math.max(0, ramps.length - 1)
+  const inputs = steps.length + rampInputs(ramps)
   const isWorth = gain >= (inputs * Math.log(rowCount)) / 2
   // The number of a code says nothing by itself.
   if (unit === CODE_UNIT) return { steps: isWorth ? steps : [], ramps: fitCodes(values) }
@@ -71,11 +72,12 @@ function stepsAndRamps(
 }
 
 function byCodeOf(
+  name: string,
   rows: Float64Array,
   indices: Uint32Array,
   feature: number,
 ): FeatureScaling['byCode'] {
-  const codeFeature = BY_CODE[FEATURES[feature]?.name ?? '']
+  const codeFeature = BY_CODE[name]
   if (codeFeature === undefined) return null
   const codeAt = FEATURE_NAMES.indexOf(codeFeature)
   const at = (row: number, column: number): number => rows[row * FEATURE_COUNT + column] ?? NaN

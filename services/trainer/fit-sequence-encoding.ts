@@ -4,7 +4,7 @@
 import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../core/features/card-sequence.ts'
 import { HOUR_MS } from '../core/features/time.ts'
 import { medianAmount, type SequenceEncoding } from '../core/scoring/sequence-encoding.ts'
-import { CODES_MAX, commonest, fitCodeRamps, RAMP_SHARES } from './fit-edges.ts'
+import { commonCodes, fitCodeRamps, RAMP_SHARES } from './fit-edges.ts'
 import { distinctQuantiles } from './quantiles.ts'
 import type { RowSource } from './training-rows.ts'
 
@@ -54,10 +54,7 @@ export function fitSequenceEncoding(
     amount: edgesOf(amount, RAMP_SHARES),
     age: edgesOf(age, AGE_SHARES),
     clock: edgesOf(clock, CLOCK_SHARES),
-    categories: commonest(Float64Array.from(categories).sort())
-      .filter((category) => category !== 0)
-      .slice(0, CODES_MAX)
-      .toSorted((a, b) => a - b),
+    categories: commonCodes(Float64Array.from(categories.filter((each) => each !== 0)).sort()),
     amountByCategory: fitCodeRamps(Float64Array.from(categories), Float64Array.from(amount)),
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { printJson, printLine, printProgress } from '../command.ts'
-import { faultLines, parsePolicyFile } from '../policy/policy-file.ts'
+import { faultCount, faultLines, parsePolicyFile } from '../policy/policy-file.ts'
 
 const EXIT_FAULTY = 2
 
@@ -26,7 +26,7 @@ export function registerCheck(policy: Command): void {
       }
       if (!parsed.ok) {
         for (const line of faultLines(file, parsed.faults)) printLine(line)
-        printProgress(`${parsed.faults.length} ${parsed.faults.length === 1 ? 'fault' : 'faults'}`)
+        printProgress(faultCount(parsed.faults))
         return
       }
       const { name, rules, lists, segments } = parsed.policy

@@ -8,7 +8,6 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin, Kafka, Message, Producer, RecordMetadata, Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
-import { readLogEnds } from '../../platform/kafka/log-ends.ts'
 
 /**
  * An open transaction keeps readers of the topic, lanes included, from what comes after it; if this process dies in
@@ -86,11 +85,11 @@ async function allSettledBefore(
 ): Promise<void> {
   const endMs = performance.now() + SETTLED_MS_MAX
   for (;;) {
-    const ends = await readLogEnds(admin, topic)
-    const hidden = written.find(
-      ({ partition, baseOffset }) =>
-        (ends.get(partition)?.high ?? -1) < Number(baseOffset ?? Infinity),
-    )
+    const ends = await admin.fetchTopicOffsets(topic)
+    const hidden = written.find(({ partition, baseOffset }) => {
+      const end = ends.find((each) => each.partition === partition)
+      return Number(end?.high ?? -1) < Number(baseOffset ?? Infinity)
+    })
     if (hidden === undefined) return
     if (performance.now() > endMs) throw heldUp(topic, hidden.partition)
     await sleepMs(SETTLED_POLL_MS)

@@ -36,10 +36,15 @@ export async function readPolicyFile(file: string): Promise<ReadPolicy> {
   const { faults } = parsed
   throw new SluiceError(
     'SLUICE_POLICY_INVALID',
-    `The policy ${file} is not applied; it has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${faultLines(file, faults).join('\n')}\n` +
+    `The policy ${file} is not applied; it has ${faultCount(faults)}:\n${faultLines(file, faults).join('\n')}\n` +
       'Correct them and ask again; docs/policy.md has every field.',
     { details: { file, faults } },
   )
+}
+
+/** How many there are, in words. */
+export function faultCount({ length }: readonly YamlFault[]): string {
+  return `${length} ${length === 1 ? 'fault' : 'faults'}`
 }
 
 /** As compilers print them: file, line, column, what. */

@@ -1,6 +1,7 @@
 // What conditions see. One view stands for whatever transaction is asked about: its fields are read only when a
 // condition names them, so that a rule costs what it looks at. An absent value is a missing field, never a number (P7).
 
+import type { ASTNode } from '@marcbachmann/cel-js'
 import { FEATURES, FEATURE_NAMES } from '../features/feature-list.ts'
 import { FEATURE_STATES, STATE } from '../features/feature-states.ts'
 import { isScore } from '../decision/decide.ts'
@@ -63,6 +64,13 @@ export const VIEW_SHAPES: readonly ViewShape[] = [
     mayBeMissing: () => false,
   },
 ]
+
+/** `variable.field` of a syntax tree, or null for anything else. */
+export function pathOf(node: ASTNode): string | null {
+  if (node.op !== '.') return null
+  const [of, field] = node.args
+  return of.op === 'id' ? `${of.args}.${field}` : null
+}
 
 /** Variables without fields, and their CEL types. `score` may be asked for only where `scored` holds. */
 export const PLAIN_VARIABLES = {

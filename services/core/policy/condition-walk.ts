@@ -3,7 +3,7 @@
 
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { FEATURE_NAMES } from '../features/feature-list.ts'
-import { VIEW_SHAPES } from './condition-views.ts'
+import { pathOf, VIEW_SHAPES } from './condition-views.ts'
 import { impossibleWords } from './condition-words.ts'
 import { nearest } from './nearest.ts'
 
@@ -188,13 +188,6 @@ function presentWhen(node: ASTNode, holds: boolean): Present {
   const [asked] = node.args[1]
   const path = asked === undefined ? null : pathOf(asked)
   return path === null ? NOTHING : new Set([path])
-}
-
-/** `variable.field`, or null for anything else. */
-function pathOf(node: ASTNode): string | null {
-  if (node.op !== '.') return null
-  const [of, field] = node.args
-  return of.op === 'id' ? `${of.args}.${field}` : null
 }
 
 function union(one: Present, other: Present): Present {

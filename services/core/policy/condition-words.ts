@@ -8,6 +8,7 @@ import { FEATURE_STATES } from '../features/feature-states.ts'
 import { FOLD_MARKS } from '../features/fold-marks.ts'
 import { CASCADE_MARKS } from '../scoring/cascade.ts'
 import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../transaction.ts'
+import { pathOf } from './condition-views.ts'
 import { nearest } from './nearest.ts'
 import { LAGGING_MARK } from './ruling.ts'
 
@@ -34,7 +35,7 @@ export function impossibleWords(
 }
 
 function unknownTo(value: ASTNode, other: ASTNode): readonly ImpossibleWord[] {
-  const name = nameOf(value)
+  const name = (value.op === 'id' ? value.args : pathOf(value)) ?? ''
   const words = WORDS.get(name)
   if (words === undefined) return []
   const written = other.op === 'list' ? other.args : [other]
@@ -45,9 +46,4 @@ function unknownTo(value: ASTNode, other: ASTNode): readonly ImpossibleWord[] {
     const verb = name === 'marks' ? 'never has' : 'is never'
     return [{ node, message: `${name} ${verb} "${node.args}"; ${hint}` }]
   })
-}
-
-function nameOf(node: ASTNode): string {
-  if (node.op === 'id') return node.args
-  return node.op === '.' && node.args[0].op === 'id' ? `${node.args[0].args}.${node.args[1]}` : ''
 }

@@ -1,7 +1,7 @@
 // Ramps that go by a code: an amount that is usual at a jeweller's is not at a grocer's. Every code that is common has
 // edges of its own, at the same quantiles, so that an input means the same share of payments whatever is bought.
 
-import { writeRamps } from './ramps.ts'
+import { rampInputs, writeRamps } from './ramps.ts'
 
 /** Learnt edges. All lists are equally long, at least two, and none descends; equal edges make a step. */
 export interface CodeRamps {
@@ -33,5 +33,5 @@ export function compileCodeRamps(ramps: CodeRamps | null): CompiledCodeRamps {
 
 /** Number of inputs that they become. */
 export function codeRampInputs(ramps: CodeRamps | null): number {
-  return Math.max(0, (ramps?.edges[0]?.length ?? 0) - 1)
+  return rampInputs(ramps?.edges[0] ?? [])
 }

@@ -13,6 +13,11 @@ export function writeSteps(
   return position + steps.length
 }
 
+/** Number of inputs that ramps become. */
+export function rampInputs(edges: readonly number[]): number {
+  return Math.max(0, edges.length - 1)
+}
+
 /** Between each two edges one input that rises from 0 to 1. Returns the position after them. */
 export function writeRamps(
   ramps: Float64Array,

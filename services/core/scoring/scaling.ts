@@ -2,7 +2,7 @@
 // absent value is data of the model, and absence may be an input of its own.
 
 import { codeRampInputs, compileCodeRamps, type CodeRamps } from './code-ramps.ts'
-import { writeRamps, writeSteps } from './ramps.ts'
+import { rampInputs, writeRamps, writeSteps } from './ramps.ts'
 
 /**
  * How one feature becomes inputs of a net: one number, one more where absence is told to the model, and a piecewise
@@ -48,11 +48,7 @@ export interface CompiledScaling {
 export function inputCountOf(scaling: readonly FeatureScaling[]): number {
   return scaling.reduce(
     (count, { absentInput, steps, ramps, byCode }) =>
-      count +
-      (absentInput ? 2 : 1) +
-      steps.length +
-      Math.max(0, ramps.length - 1) +
-      codeRampInputs(byCode),
+      count + (absentInput ? 2 : 1) + steps.length + rampInputs(ramps) + codeRampInputs(byCode),
     0,
   )
 }
