@@ -166,7 +166,7 @@ async function loseEventOfCard(run: LiveRun, card: string): Promise<void> {
   history.forgetFrom(newest)
   strictEqual(history.count, before - 1)
   const codec = new StateCodec(VALUE_LAYOUT_DEFAULT, new ByteWriter())
-  await run.redis.set(key, codec.encode(history))
+  await run.redis.set(key, codec.encode(history, 0))
 }
 
 /** Takes every second event out of what each lane knows of a terminal. */

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import type { CardLayout } from '../../services/core/features/card-layouts.ts'
 import { LANE_START } from '../../services/core/features/lane-fold.ts'
 import { foldEntries, openFold, PlainState, type FoldedRow, type LaneLog } from './fold-entries.ts'
 import type { Guards } from './stored-lanes.ts'
@@ -13,7 +14,7 @@ export interface Cut {
   /** Labels taken beyond those that must be known. */
   readonly labelsAhead: number
   readonly end: 'commit' | 'crash' | 'none'
-  readonly layout: 2 | 3
+  readonly layout: CardLayout
   /** Values are read from the store, and not taken as they are from the batch before. */
   readonly evicts: boolean
 }
@@ -23,7 +24,7 @@ export const cuts: fc.Arbitrary<readonly Cut[]> = fc.array(
     entries: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 4, max: 60 })),
     labelsAhead: fc.constantFrom(0, 0, 1, 100),
     end: fc.constantFrom('commit', 'commit', 'crash', 'none'),
-    layout: fc.constantFrom(3, 3, 2),
+    layout: fc.constantFrom(...([4, 4, 4, 4, 4, 3, 2] as const)),
     evicts: fc.boolean(),
   }),
   { minLength: 1, maxLength: 40 },

@@ -1,12 +1,21 @@
 // Lanes that keep their state as the scorer does, as encoded values and progress, in maps instead of Redis. A
-// batch reads values, folds, compacts up to what was committed before it, and writes; a crash forgets
+// batch reads values, folds, and writes what is new of each value, or the whole, compacted up to what was committed; a crash forgets
 // everything but what was written.
 
 import { ByteWriter } from '../../services/core/features/bytes.ts'
 import type { CardHistory } from '../../services/core/features/card-history.ts'
 import { decodeCard } from '../../services/core/features/card-decoding.ts'
-import { encodeCard, type CardLayout } from '../../services/core/features/card-layouts.ts'
-import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
+import {
+  encodeCard,
+  encodeCardAddition,
+  type CardLayout,
+} from '../../services/core/features/card-layouts.ts'
+import {
+  decodeEntityPart,
+  encodeEntityAddition,
+  encodeEntityPart,
+  entityLayoutBeside,
+} from '../../services/core/features/entity-layouts.ts'
 import type { Cut, EntityPart } from '../../services/core/features/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/feature-definition.ts'
 import type { LaneState, ReadablePart } from '../../services/core/features/fold-state.ts'
@@ -97,7 +106,7 @@ export class StoredLane {
    * Folds up to these positions and writes the state. Without a commit a crash comes back to before it. With `cuts`
    * the batch is one of a live lane, which sees the others up to there.
    */
-  step(to: LogPosition, layout: CardLayout = 3, cuts: Cuts | null = null): readonly FoldedRow[] {
+  step(to: LogPosition, layout: CardLayout = 4, cuts: Cuts | null = null): readonly FoldedRow[] {
     const entries = this.#log.entries.slice(this.#at.entryCount, to.entryCount)
     const labels = this.#log.labels.slice(this.#at.labelCount, to.labelCount)
     const snapshot = new Snapshot(
@@ -225,16 +234,30 @@ class Snapshot implements LaneState {
 
   write(committed: Cut, layout: CardLayout, writer: ByteWriter): void {
     for (const [card, history] of this.#cards) {
-      history.compact(committed.nextOffset)
+      const key = `${this.#partition}/${card}`
       this.#kept.cards.set(card, history)
-      this.#stored.cards.set(`${this.#partition}/${card}`, encodeCard(history, layout, writer))
+      const added = encodeCardAddition(history, layout, writer)
+      if (added !== null) append(this.#stored.cards, key, added)
+      else {
+        history.compact(committed.nextOffset)
+        this.#stored.cards.set(key, encodeCard(history, layout, writer))
+      }
     }
+    const entityLayout = entityLayoutBeside(layout)
     for (const [key, part] of this.#parts) {
-      part.compact(committed)
       this.#kept.parts.set(key, part)
-      this.#stored.entities.set(key, encodeEntityPart(part, writer))
+      const added = encodeEntityAddition(part, writer, entityLayout)
+      if (added !== null) append(this.#stored.entities, key, added)
+      else {
+        part.compact(committed)
+        this.#stored.entities.set(key, encodeEntityPart(part, writer, entityLayout))
+      }
     }
   }
+}
+
+function append(values: Map<string, Buffer>, key: string, added: Buffer): void {
+  values.set(key, Buffer.concat([values.get(key) ?? Buffer.alloc(0), added]))
 }
 
 /** Deals a stream out to lanes by `laneOf`, with offsets that rise by 1, now and then by 2. */

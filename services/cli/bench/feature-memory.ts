@@ -4,8 +4,13 @@
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { decodeCard } from '../../core/features/card-decoding.ts'
-import { encodeCard, type CardLayout } from '../../core/features/card-layouts.ts'
-import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
+import { encodeCard, encodeCardAddition, type CardLayout } from '../../core/features/card-layouts.ts'
+import {
+  decodeEntityPart,
+  encodeEntityAddition,
+  encodeEntityPart,
+  entityLayoutBeside,
+} from '../../core/features/entity-layouts.ts'
 import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'
 import type { FeaturePlan } from '../../core/features/feature-plan.ts'
@@ -109,22 +114,29 @@ class MemoryState implements LaneState {
     return NO_PARTS
   }
 
-  /** Makes small what is committed, and encodes what the batch has changed. */
+  /** Encodes what the batch has changed: what is new of it, or the whole once what is committed was made small. */
   write(committed: Cut): void {
-    for (const [card, history] of this.#cards) {
-      history.compact(committed.nextOffset)
-      const bytes = encodeCard(history, this.#layout, this.#writer)
-      if (!this.#isKept) this.#cardBytes.set(card, bytes)
-    }
-    for (const [key, part] of this.#parts) {
-      part.compact(committed)
-      const bytes = encodeEntityPart(part, this.#writer)
-      if (!this.#isKept) this.#partBytes.set(key, bytes)
-    }
+    for (const [card, history] of this.#cards) this.#writeCard(card, history, committed)
+    for (const [key, part] of this.#parts) this.#writePart(key, part, committed)
     this.#cards.clear()
     this.#parts.clear()
     // As a lane session does once Redis has answered; nobody reads values that are kept decoded.
     if (this.#isKept) this.#writer.recycle()
+  }
+
+  #writeCard(card: string, history: CardHistory, committed: Cut): void {
+    if (encodeCardAddition(history, this.#layout, this.#writer) !== null) return
+    history.compact(committed.nextOffset)
+    const bytes = encodeCard(history, this.#layout, this.#writer)
+    if (!this.#isKept) this.#cardBytes.set(card, bytes)
+  }
+
+  #writePart(key: number, part: EntityPart, committed: Cut): void {
+    const layout = entityLayoutBeside(this.#layout)
+    if (encodeEntityAddition(part, this.#writer, layout) !== null) return
+    part.compact(committed)
+    const bytes = encodeEntityPart(part, this.#writer, layout)
+    if (!this.#isKept) this.#partBytes.set(key, bytes)
   }
 
   sizes(): Pick<FoldOutcome, 'heldMedian' | 'heldMax' | 'bytesMedian'> {

@@ -13,6 +13,29 @@ const NO_BYTES = Buffer.alloc(0)
 /** Shorter pieces are copied byte by byte: a call of the engine's own copy costs as much. */
 const SHORT_BYTES = 24
 
+/** Writes a varint, for which there must be room; returns where it ends. Hot path. */
+export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
+  let end = at
+  let rest = value
+  while (rest > 0x7fff_ffff) {
+    bytes[end] = (rest % 128) | 0x80
+    end += 1
+    rest = Math.floor(rest / 128)
+  }
+  while (rest > 0x7f) {
+    bytes[end] = (rest & 0x7f) | 0x80
+    end += 1
+    rest >>>= 7
+  }
+  bytes[end] = rest
+  return end + 1
+}
+
+/** Bytes of a small number as a varint, below 2^28. */
+export function varintLength(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4
+}
+
 /**
  * A growing byte buffer. Hot path: one instance is used for all values of a batch, which are cut from its chunk one
  * after the other, and not copied again.
@@ -76,21 +99,7 @@ export class ByteWriter {
 
   varint(value: number): void {
     this.#reserve(8)
-    const buffer = this.#buffer
-    let end = this.#end
-    let rest = value
-    while (rest > 0x7fff_ffff) {
-      buffer[end] = (rest % 128) | 0x80
-      end += 1
-      rest = Math.floor(rest / 128)
-    }
-    while (rest > 0x7f) {
-      buffer[end] = (rest & 0x7f) | 0x80
-      end += 1
-      rest >>>= 7
-    }
-    buffer[end] = rest
-    this.#end = end + 1
+    this.#end = writeVarint(this.#buffer, this.#end, value)
   }
 
   bytes(value: Uint8Array): void {

@@ -14,8 +14,8 @@ import {
   UTC_OFFSET_BIT,
 } from './card-columns.ts'
 import { CardHistory } from './card-history.ts'
-import { CARD_LAYOUTS } from './card-layouts.ts'
-import { unseal } from './sealed.ts'
+import { CARD_LAYOUT_IN_PARTS, CARD_LAYOUTS } from './card-layouts.ts'
+import { layoutOf, unseal, unsealParts } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
 const REFERENCED = Object.values(REFERENCE_COLUMNS)
@@ -27,25 +27,52 @@ const COUNT_MAX = 65_536
 export function decodeCard(value: Buffer | null): CardHistory {
   const history = new CardHistory()
   if (value === null) return history
-  const { layout, reader } = unseal(value, CARD_LAYOUTS)
+  if (layoutOf(value, CARD_LAYOUTS) !== CARD_LAYOUT_IN_PARTS) {
+    const { layout, reader } = unseal(value, CARD_LAYOUTS)
+    readWhole(history, layout, reader)
+  } else {
+    for (const [index, reader] of unsealParts(value).entries()) {
+      if (index === 0) readWhole(history, CARD_LAYOUT_IN_PARTS, reader)
+      else readAddition(history, reader)
+    }
+  }
+  history.isByOffset = isByOffset(history)
+  return history
+}
+
+function readWhole(history: CardHistory, layout: number, reader: ByteReader): void {
   const columns = reader.varint()
   if ((columns & ~INTENT_BIT) !== 0) history.widen()
   history.settledCount = countOf(reader)
-  readEvents(history, layout, columns, history.settledCount, true, reader)
-  if (layout === 3) {
-    for (let left = countOf(reader); left > 0; left -= 1) history.references.push(reader.uint48())
-  }
+  readEvents(history, layout, columns, history.settledCount, 'settled', reader)
+  if (layout >= 3) readReferences(history, reader)
   readBuckets(history, reader)
-  readEvents(history, layout, columns, countOf(reader), false, reader)
+  readEvents(history, layout, columns, countOf(reader), 'others', reader)
   history.encoded.columns = columns
-  history.isByOffset = isByOffset(history)
   readRecords(history, reader)
   readCauses(history, reader)
-  if (layout === 3) checkReferences(history)
-  if (!reader.isAtEnd) {
-    throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored card has bytes after its content.')
-  }
-  return history
+  if (layout >= 3) checkReferences(history)
+  checkEnd(reader)
+}
+
+function readAddition(history: CardHistory, reader: ByteReader): void {
+  const columns = reader.varint()
+  if ((columns & ~INTENT_BIT) !== 0) history.widen()
+  readReferences(history, reader)
+  readEvents(history, CARD_LAYOUT_IN_PARTS, columns, countOf(reader), 'added', reader)
+  history.encoded.columns |= columns
+  readRecords(history, reader)
+  checkReferences(history)
+  checkEnd(reader)
+}
+
+function readReferences({ references }: CardHistory, reader: ByteReader): void {
+  for (let left = countOf(reader); left > 0; left -= 1) references.push(reader.uint48())
+}
+
+function checkEnd(reader: ByteReader): void {
+  if (reader.isAtEnd) return
+  throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored card has bytes after its content.')
 }
 
 function readBuckets({ buckets }: CardHistory, reader: ByteReader): void {
@@ -71,12 +98,13 @@ function readEvents(
   layout: number,
   columns: number,
   count: number,
-  isSettled: boolean,
+  which: 'settled' | 'others' | 'added',
   reader: ByteReader,
 ): void {
   reserve(history, count)
-  let timeMs = 0
-  let offset = 0
+  const last = which === 'added' ? history.count - 1 : -1
+  let timeMs = history.at(last, COLUMN.time)
+  let offset = history.at(last, COLUMN.offset)
   for (let index = 0; index < count; index += 1) {
     timeMs += reader.varint()
     const amountMinor = reader.varint()
@@ -94,7 +122,7 @@ function readEvents(
     data[base + COLUMN.amount] = amountMinor
     data[base + COLUMN.flags] = flags
     if (stride !== STRIDE_NARROW) readMore(history, base, layout, columns, reader)
-    if (isSettled) {
+    if (which === 'settled') {
       data[base + COLUMN.offset] = SETTLED_OFFSET
       data[base + COLUMN.id] = reader.byte()
       continue
@@ -118,7 +146,7 @@ function readMore(
   const { data } = history
   for (let bit = 0; bit < REFERENCED.length; bit += 1) {
     if ((columns & (1 << bit)) === 0) continue
-    const stored = layout === 3 ? reader.varint() : learned(history, reader.uint48())
+    const stored = layout >= 3 ? reader.varint() : learned(history, reader.uint48())
     data[base + (REFERENCED[bit] ?? 0)] = stored
   }
   if ((columns & COUNTRY_BIT) !== 0) data[base + COLUMN.country] = reader.varint()

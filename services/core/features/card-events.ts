@@ -19,6 +19,7 @@ import { CARD_RAW_MAX, CAUSES_MAX, SETTLE_MS } from './card-limits.ts'
 import { CardRecords, type KeptRecord } from './card-records.ts'
 import { EncodedCard } from './encoded-card.ts'
 import { markRetriesAfter } from './retry-marks.ts'
+import { StoredCard } from './stored-form.ts'
 import { LATENESS_MS, RETRY_MS } from './time.ts'
 
 /** Room for events that a card begins with. */
@@ -45,6 +46,7 @@ export abstract class CardEvents {
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
   readonly causes = new Map<number, number[]>()
   readonly encoded = new EncodedCard()
+  readonly stored = new StoredCard()
 
   at(index: number, column: number): number {
     return column < this.stride ? (this.data[index * this.stride + column] ?? 0) : 0
@@ -94,6 +96,7 @@ export abstract class CardEvents {
       this.#write(index, event, isRetry, kept)
       this.isByOffset = false
       this.encoded.forgetTail()
+      this.stored.forget()
       if (event.record !== null) records.set(event.offset, event.record)
       this.placeRecords(records)
       if (event.intentRef !== 0) {
@@ -106,6 +109,7 @@ export abstract class CardEvents {
     }
     this.#makeRoom(index)
     this.#write(index, event, isRetry, kept)
+    this.stored.noteNew()
     if (event.record !== null) this.records.append(index - this.settledCount, event.record)
   }
 
@@ -199,6 +203,7 @@ export abstract class CardEvents {
     const at = index * this.stride + COLUMN.flags
     this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
     if (index - this.settledCount < this.encoded.tail.count) this.encoded.forgetTail()
+    if (index < this.count - this.stored.newCount) this.stored.forget()
   }
 
   /** What was decided for the event at this index; 0 when not known. */
@@ -229,6 +234,7 @@ export abstract class CardEvents {
     if (causes.length >= CAUSES_MAX) return 0
     causes.push(causeOffset)
     this.causes.set(offset, causes)
+    this.stored.forget()
     return causes.length
   }
 

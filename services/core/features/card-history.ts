@@ -37,6 +37,7 @@ export class CardHistory extends CardEvents {
     if (this.isByOffset && this.causes.size === 0) {
       if (this.count === 0 || this.at(this.count - 1, COLUMN.offset) < offset) return
     }
+    this.stored.forget()
     const dropped = new Set<number>()
     const records = this.recordsByOffset()
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
@@ -60,6 +61,7 @@ export class CardHistory extends CardEvents {
    * what no rule asks for. Only events with an offset below `committedOffset` are touched.
    */
   compact(committedOffset: number, atOnce = TIDY_AT_ONCE): void {
+    this.stored.forget()
     const committedCount = this.#committedCount(committedOffset)
     const newestMs = this.#newestCommittedMs(committedOffset, committedCount)
     const horizonMs = newestMs - CARD_RETAIN_MS
@@ -68,10 +70,8 @@ export class CardHistory extends CardEvents {
     const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS, atOnce)
     const expired = this.#expired(horizonMs, atOnce)
     if (Math.max(excess, settled, expired) < atOnce) return
-    const records = this.recordsByOffset()
     this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
-    this.placeRecords(records)
     if (forgetBuckets(this.buckets, horizonMs)) this.encoded.buckets = null
     if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
   }
@@ -138,6 +138,24 @@ export class CardHistory extends CardEvents {
   }
 
   #mergeOldest(committedOffset: number, excess: number, horizonMs: number): void {
+    let gone = 0
+    while (gone < this.settledCount) {
+      const isExpired = this.at(gone, COLUMN.time) < horizonMs
+      if (gone >= excess && !isExpired) break
+      if (!isExpired) this.#merge(gone)
+      gone += 1
+    }
+    if (gone > 0) this.remove(0, gone)
+    // Others have messages, which go with them; it is seldom that their turn comes.
+    if (this.settledCount > 0 || this.count === 0) return
+    const left = excess - gone
+    if (left > 0 || this.at(0, COLUMN.time) < horizonMs) {
+      this.#mergeUnsettled(committedOffset, left, horizonMs)
+    }
+  }
+
+  #mergeUnsettled(committedOffset: number, excess: number, horizonMs: number): void {
+    const records = this.recordsByOffset()
     let left = excess
     let index = 0
     while (index < this.count) {
@@ -153,6 +171,7 @@ export class CardHistory extends CardEvents {
       this.causes.delete(offset)
       this.remove(index, 1)
     }
+    this.placeRecords(records)
   }
 
   /** How many events are older than this, as far as `atOnce` of them. */
@@ -178,8 +197,8 @@ export class CardHistory extends CardEvents {
 
   /** From the start, as far as everything is committed. */
   #settle(committedOffset: number, horizonMs: number): void {
-    const { data, stride } = this
-    for (let index = this.settledCount; index < this.count; index += 1) {
+    const { data, stride, settledCount } = this
+    for (let index = settledCount; index < this.count; index += 1) {
       const base = index * stride
       const offset = data[base + COLUMN.offset] ?? 0
       if ((data[base] ?? 0) >= horizonMs || offset >= committedOffset) break
@@ -190,6 +209,9 @@ export class CardHistory extends CardEvents {
       data[base + COLUMN.id] = idCheckOf(data[base + COLUMN.id] ?? 0)
       data[base + COLUMN.intent] = 0
       this.settledCount = index + 1
+    }
+    if (this.settledCount > settledCount) {
+      this.records.shift(this.settledCount - settledCount)
       this.encoded.forgetEvents()
     }
     if (this.settledCount === this.count) this.isByOffset = true

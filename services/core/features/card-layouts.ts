@@ -12,8 +12,13 @@
 //   cause count; per event: index among the others, count, offsets (each against the one before)
 // Layout 3 is layout 2 with a list of the card's distinct references (count; 48 bits each) after the settled events,
 //   and an index into it (varint) wherever layout 2 writes 48 bits of a reference column.
+// Layout 4 is layout 3 in parts, to which events are appended. An addition:
+//   columns, as above, that these events use
+//   number of further references, 48 bits each
+//   event count; per event: as one that is not settled, the first against the last event before
+//   record count; per record: as above
 //
-// Flags of layout 2 and 3: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry, 7 made one by a late attempt only.
+// Flags: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry, 7 made one by a late attempt only.
 
 import type { ByteWriter } from './bytes.ts'
 import {
@@ -28,19 +33,111 @@ import {
 } from './card-columns.ts'
 import type { CardHistory } from './card-history.ts'
 import type { EncodedTail } from './encoded-card.ts'
-import { beginValue, finishValue, HEADER_BYTES, startOf } from './sealed.ts'
+import {
+  beginAddition,
+  beginParts,
+  beginValue,
+  finishPart,
+  finishValue,
+  HEADER_BYTES,
+  startOf,
+} from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
 /** Layouts that this build reads, and can be told to write. */
-export const CARD_LAYOUTS = [2, 3] as const
+export const CARD_LAYOUTS = [2, 3, 4] as const
 export type CardLayout = (typeof CARD_LAYOUTS)[number]
 
 const REFERENCED = Object.values(REFERENCE_COLUMNS)
 
-/** The stored value. `writer` is scratch space. What was encoded before is copied. Hot path. */
-export function encodeCard(history: CardHistory, layout: CardLayout, writer: ByteWriter): Buffer {
+/** The layout in parts. */
+export const CARD_LAYOUT_IN_PARTS = 4
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * The stored value. `writer` is scratch space; `day` is the present one, any count of days, for `encodeCardAddition`.
+ * What was encoded before is copied. Hot path.
+ */
+export function encodeCard(
+  history: CardHistory,
+  layout: CardLayout,
+  writer: ByteWriter,
+  day = 0,
+): Buffer {
+  return layout === CARD_LAYOUT_IN_PARTS
+    ? encodeFirstPart(history, writer, day)
+    : encodeWhole(history, layout, writer)
+}
+
+/**
+ * What has to be appended to the stored value of this layout, nothing where it holds all; null when the whole has to be
+ * written. The value is taken to be stored so from now on. Hot path.
+ */
+export function encodeCardAddition(
+  history: CardHistory,
+  layout: CardLayout,
+  writer: ByteWriter,
+  day = 0,
+): Buffer | null {
+  const { stored, count, records, references } = history
+  if (!stored.takesMore(layout, day)) return null
+  const { newCount } = stored
+  if (newCount === 0) return NOTHING
+  const { data, stride } = history
+  const from = count - newCount
+  let columns = 0
+  for (let index = from; index < count; index += 1) {
+    columns |= columnsUsed(data, index * stride, stride)
+  }
+  beginAddition(writer)
+  writer.varint(columns)
+  writer.varint(references.length - stored.referenceCount)
+  for (let index = stored.referenceCount; index < references.length; index += 1) {
+    writer.uint48(references[index] ?? 0)
+  }
+  writer.varint(newCount)
+  const timeMs = history.at(from - 1, COLUMN.time)
+  const offset = history.at(from - 1, COLUMN.offset)
+  writeEvents(history, layout, columns, from, count, writer, timeMs, offset)
+  writer.varint(records.count - stored.recordCount)
+  records.writeSince(stored.recordsMark, writer)
+  const checksum = finishPart(writer, 0, stored.checksum)
+  stored.add(checksum, writer.length)
+  noteStored(history)
+  return writer.take()
+}
+
+function noteStored({ stored, records, references }: CardHistory): void {
+  stored.referenceCount = references.length
+  stored.recordsMark = records.mark
+  stored.recordCount = records.count
+}
+
+function encodeFirstPart(history: CardHistory, writer: ByteWriter, day: number): Buffer {
+  const { settledCount, count, records, stored } = history
+  const columns = columnsOf(history)
+  beginParts(writer, CARD_LAYOUT_IN_PARTS)
+  writer.varint(columns)
+  writer.varint(settledCount)
+  writeEvents(history, CARD_LAYOUT_IN_PARTS, columns, 0, settledCount, writer, 0, 0)
+  writeReferences(history, writer)
+  writeBuckets(history, writer)
+  writer.varint(count - settledCount)
+  writeEvents(history, CARD_LAYOUT_IN_PARTS, columns, settledCount, count, writer, 0, 0)
+  writer.varint(records.count)
+  records.writeTo(writer)
+  writeCauses(history, writer)
+  const checksum = finishPart(writer, 1, CARD_LAYOUT_IN_PARTS)
+  stored.begin(CARD_LAYOUT_IN_PARTS, day, checksum, writer.length)
+  noteStored(history)
+  return writer.take()
+}
+
+function encodeWhole(history: CardHistory, layout: CardLayout, writer: ByteWriter): Buffer {
   const columns = columnsOf(history)
   const { encoded, settledCount, count } = history
+  history.stored.forget()
   beginValue(writer, layout)
   let { settled } = encoded
   if (settled?.layout === layout && settled.columns === columns) writer.bytes(settled.start.bytes)
@@ -172,7 +269,7 @@ function writeMore(
   for (let bit = 0; bit < REFERENCED.length; bit += 1) {
     if ((columns & (1 << bit)) === 0) continue
     const reference = data[base + (REFERENCED[bit] ?? 0)] ?? 0
-    if (layout === 3) writer.varint(reference)
+    if (layout >= 3) writer.varint(reference)
     else writer.uint48(references[reference] ?? 0)
   }
   if ((columns & COUNTRY_BIT) !== 0) writer.varint(data[base + COLUMN.country] ?? 0)

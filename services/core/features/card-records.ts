@@ -4,13 +4,12 @@
 //
 // Stored form, per message: place of its event among those not settled, length, bytes.
 
-import { ByteReader, ByteWriter } from './bytes.ts'
+import { ByteReader, varintLength, writeVarint, type ByteWriter } from './bytes.ts'
 
-/** A card's first messages find room in this. */
+/** Room that a card's first messages find. */
 const BYTES_AT_FIRST = 512
 
-/** Bytes of messages that are gone, at the front, before the rest is moved there. */
-const GONE_BYTES_MAX = 1_024
+const NO_BYTES = Buffer.alloc(0)
 
 export interface KeptRecord {
   /** Among the events that are not settled, oldest first. */
@@ -19,12 +18,14 @@ export interface KeptRecord {
 }
 
 export class CardRecords {
-  /** Null while there are none. */
-  #writer: ByteWriter | null = null
-  /** Where the first one begins. */
+  #bytes = NO_BYTES
+  /** Where the first one begins, and where the next will. */
   #from = 0
+  #end = 0
   #firstPlace = -1
   #count = 0
+  /** Bytes that were ever added. */
+  #added = 0
 
   get count(): number {
     return this.#count
@@ -37,41 +38,68 @@ export class CardRecords {
 
   /** Adds the message of an event that comes after all others. The bytes are copied. Hot path. */
   append(place: number, record: Uint8Array): void {
-    this.#writer ??= new ByteWriter(BYTES_AT_FIRST)
-    const writer = this.#writer
-    writer.varint(place)
-    writer.varint(record.length)
-    writer.bytes(record)
+    const { length } = record
+    const needed = varintLength(place) + varintLength(length) + length
+    if (this.#end + needed > this.#bytes.length) this.#makeRoom(needed)
+    const bytes = this.#bytes
+    const at = writeVarint(bytes, writeVarint(bytes, this.#end, place), length)
+    bytes.set(record, at)
+    this.#end += needed
+    this.#added += needed
     if (this.#count === 0) this.#firstPlace = place
     this.#count += 1
   }
 
+  /** A mark at the end, for `writeSince`; it holds as long as only `append` is called. */
+  get mark(): number {
+    return this.#added
+  }
+
+  /** Writes the stored form of the messages that came after a mark. Hot path. */
+  writeSince(mark: number, target: ByteWriter): void {
+    if (this.#added > mark) {
+      target.bytes(this.#bytes.subarray(this.#end - this.#added + mark, this.#end))
+    }
+  }
+
   /** Takes the oldest one away. Hot path. */
   dropFirst(): void {
-    const writer = this.#writer
-    if (writer === null) return
+    if (this.#count === 0) return
     this.#count -= 1
     if (this.#count === 0) {
       this.clear()
       return
     }
-    const reader = new ByteReader(writer.view(0), this.#from)
+    const reader = new ByteReader(this.#bytes, this.#from)
     reader.varint()
     reader.skip(reader.varint())
     this.#from = reader.position
     this.#firstPlace = reader.varint()
-    if (this.#from < GONE_BYTES_MAX) return
-    const rest = Buffer.from(writer.view(this.#from))
-    writer.reset()
-    writer.bytes(rest)
-    this.#from = 0
+  }
+
+  /** The first `settled` of the events that were not are settled now: their messages go, others have new places. */
+  shift(settled: number): void {
+    while (this.#count > 0 && this.#firstPlace < settled) this.dropFirst()
+    if (settled === 0 || this.#count === 0) return
+    // A smaller number takes no more room, so what was read is never overwritten before.
+    const reader = new ByteReader(this.#bytes.subarray(0, this.#end), this.#from)
+    let to = this.#from
+    while (!reader.isAtEnd) {
+      const place = reader.varint() - settled
+      const length = reader.varint()
+      const { position } = reader
+      reader.skip(length)
+      const at = writeVarint(this.#bytes, writeVarint(this.#bytes, to, place), length)
+      if (at !== position) this.#bytes.copyWithin(at, position, position + length)
+      to = at + length
+    }
+    this.#end = to
+    this.#firstPlace -= settled
   }
 
   /** All of them, oldest event first, as views that hold until the next change. */
   list(): readonly KeptRecord[] {
-    const writer = this.#writer
-    if (writer === null) return []
-    const reader = new ByteReader(writer.view(0), this.#from)
+    const reader = new ByteReader(this.#bytes.subarray(0, this.#end), this.#from)
     const all: KeptRecord[] = []
     while (!reader.isAtEnd) {
       const place = reader.varint()
@@ -80,23 +108,36 @@ export class CardRecords {
     return all
   }
 
-  /** Puts these in place of all others; they are in order of their places. */
+  /** Puts these in place of all others; they are in order of their places, and may be views of the others. */
   replace(records: readonly KeptRecord[]): void {
-    const copies = records.map(({ place, record }) => ({ place, record: Uint8Array.from(record) }))
+    this.#bytes = Buffer.allocUnsafe(BYTES_AT_FIRST)
     this.clear()
-    for (const { place, record } of copies) this.append(place, record)
+    for (const { place, record } of records) this.append(place, record)
   }
 
   clear(): void {
-    this.#writer?.reset()
     this.#from = 0
+    this.#end = 0
     this.#firstPlace = -1
     this.#count = 0
   }
 
   /** Writes the stored form, without the number of messages. Hot path. */
   writeTo(target: ByteWriter): void {
-    const writer = this.#writer
-    if (writer !== null && this.#count > 0) target.bytes(writer.view(this.#from))
+    if (this.#count > 0) target.bytes(this.#bytes.subarray(this.#from, this.#end))
+  }
+
+  /** Room for this many more bytes, where messages that are gone leave none. */
+  #makeRoom(needed: number): void {
+    const live = this.#end - this.#from
+    const room = live + needed
+    if (2 * room <= this.#bytes.length) this.#bytes.copyWithin(0, this.#from, this.#end)
+    else {
+      const larger = Buffer.allocUnsafe(Math.max(BYTES_AT_FIRST, 2 * room))
+      larger.set(this.#bytes.subarray(this.#from, this.#end))
+      this.#bytes = larger
+    }
+    this.#from = 0
+    this.#end = live
   }
 }

@@ -7,17 +7,43 @@
 //     when there were more), 32 bits of each, ascending
 //   label count; per label, by offset: transaction time, known-at time (zigzag against the former), 48-bit
 //     transaction reference, label offset, verdict (1 fraud, 0 genuine)
+// Layout 3 is layout 2 in parts, to which events are appended. An addition:
+//   event count; per event, by (time, offset): time (zigzag) and offset (zigzag) against the one before, the first of the
+//     first addition against nothing, 32 bits of the id's reference, 32 bits of the card's hash
 
 import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
+import { CARD_LAYOUT_IN_PARTS, type CardLayout } from './card-layouts.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE } from './entity-event.ts'
 import type { EncodedTail } from './encoded-card.ts'
 import { EntityPart } from './entity-part.ts'
-import { beginValue, finishValue, HEADER_BYTES, startOf, unseal } from './sealed.ts'
+import {
+  beginAddition,
+  beginParts,
+  beginValue,
+  finishPart,
+  finishValue,
+  HEADER_BYTES,
+  layoutOf,
+  startOf,
+  unseal,
+  unsealParts,
+} from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
 /** Layouts that this build reads, and can be told to write. */
-export const ENTITY_LAYOUTS = [2] as const
+export const ENTITY_LAYOUTS = [2, 3] as const
+export type EntityLayout = (typeof ENTITY_LAYOUTS)[number]
+
+/** The layout in parts. */
+const IN_PARTS = 3
+
+/** What entities are written in where cards are written in this layout. */
+export function entityLayoutBeside(card: CardLayout): EntityLayout {
+  return card === CARD_LAYOUT_IN_PARTS ? IN_PARTS : 2
+}
+
+const NOTHING = Buffer.alloc(0)
 
 /** More than any rule keeps: a larger number is corruption, found before anything is allocated. */
 const COUNT_MAX = 262_144
@@ -26,10 +52,87 @@ const COUNT_MAX = 262_144
 const TAIL_EVENTS = 16
 const START_AT_LEAST = 32
 
-/** The stored value. `writer` is scratch space. What was encoded before is copied. Hot path. */
-export function encodeEntityPart(part: EntityPart, writer: ByteWriter): Buffer {
+/**
+ * The stored value. `writer` is scratch space; `day` is the present one, any count of days, for `encodeEntityAddition`.
+ * What was encoded before is copied. Hot path.
+ */
+export function encodeEntityPart(
+  part: EntityPart,
+  writer: ByteWriter,
+  layout: EntityLayout = 2,
+  day = 0,
+): Buffer {
+  return layout === IN_PARTS
+    ? encodeFirstPart(part, writer, day)
+    : encodeWhole(part, layout, writer)
+}
+
+/**
+ * What has to be appended to the stored value of this layout, nothing where it holds all; null when the whole has to be
+ * written. The value is taken to be stored so from now on. Hot path.
+ */
+export function encodeEntityAddition(
+  part: EntityPart,
+  writer: ByteWriter,
+  layout: EntityLayout,
+  day = 0,
+): Buffer | null {
+  const { stored, data } = part
+  if (!stored.takesMore(layout, day)) return null
+  const { newCount } = stored
+  if (newCount === 0) return NOTHING
+  beginAddition(writer)
+  writer.varint(newCount)
+  let [timeMs, offset] = [stored.lastTimeMs, stored.lastOffset]
+  for (let base = firstNewBase(part); base < part.count * ENTITY_STRIDE; base += ENTITY_STRIDE) {
+    const nextOffset = data[base + ENTITY_COLUMN.offset] ?? 0
+    if (nextOffset < stored.nextOffset) continue
+    const nextTimeMs = data[base] ?? 0
+    writer.zigzag(nextTimeMs - timeMs)
+    writer.zigzag(nextOffset - offset)
+    writer.uint32(data[base + ENTITY_COLUMN.id] ?? 0)
+    writer.uint32(data[base + ENTITY_COLUMN.card] ?? 0)
+    timeMs = nextTimeMs
+    offset = nextOffset
+  }
+  stored.add(finishPart(writer, 0, stored.checksum), writer.length)
+  noteStored(part, timeMs, offset)
+  return writer.take()
+}
+
+function noteStored({ stored, nextOffset }: EntityPart, timeMs: number, offset: number): void {
+  stored.lastTimeMs = timeMs
+  stored.lastOffset = offset
+  stored.nextOffset = nextOffset
+}
+
+/** Those that came last stand at the end, unless their time is before that of others. */
+function firstNewBase({ data, count, stored }: EntityPart): number {
+  let left = stored.newCount
+  let base = count * ENTITY_STRIDE
+  while (left > 0) {
+    base -= ENTITY_STRIDE
+    if ((data[base + ENTITY_COLUMN.offset] ?? Infinity) >= stored.nextOffset) left -= 1
+  }
+  return base
+}
+
+function encodeFirstPart(part: EntityPart, writer: ByteWriter, day: number): Buffer {
+  beginParts(writer, IN_PARTS)
+  writer.varint(part.count)
+  writeEvents(part, 0, part.count, writer, 0, 0)
+  writeHours(part, writer)
+  writeLabels(part, writer)
+  const checksum = finishPart(writer, 1, IN_PARTS)
+  part.stored.begin(IN_PARTS, day, checksum, writer.length)
+  const last = part.count - 1
+  noteStored(part, part.at(last, ENTITY_COLUMN.time), part.at(last, ENTITY_COLUMN.offset))
+  return writer.take()
+}
+
+function encodeWhole(part: EntityPart, layout: EntityLayout, writer: ByteWriter): Buffer {
   const { count } = part
-  const layout = ENTITY_LAYOUTS[0]
+  part.stored.forget()
   beginValue(writer, layout)
   let known = part.encodedStart
   if (known !== null && count - known.count <= 4 * TAIL_EVENTS) writer.bytes(known.start.bytes)
@@ -125,9 +228,44 @@ function writeLabels({ labels }: EntityPart, writer: ByteWriter): void {
 export function decodeEntityPart(value: Buffer | null): EntityPart {
   const part = new EntityPart()
   if (value === null) return part
+  if (layoutOf(value, ENTITY_LAYOUTS) === IN_PARTS) {
+    readParts(part, unsealParts(value))
+    return part
+  }
   const { reader } = unseal(value, ENTITY_LAYOUTS)
   readEvents(part, reader)
   readEvents(part, reader)
+  readRest(part, reader)
+  return part
+}
+
+function readParts(part: EntityPart, readers: readonly ByteReader[]): void {
+  let [timeMs, offset] = [0, 0]
+  for (const [index, reader] of readers.entries()) {
+    if (index === 0) {
+      readEvents(part, reader)
+      readRest(part, reader)
+      const last = part.count - 1
+      timeMs = part.at(last, ENTITY_COLUMN.time)
+      offset = part.at(last, ENTITY_COLUMN.offset)
+      continue
+    }
+    for (let left = countOf(reader); left > 0; left -= 1) {
+      timeMs += reader.zigzag()
+      offset += reader.zigzag()
+      const id = reader.uint32()
+      part.adoptOne(timeMs, offset, id, reader.uint32())
+    }
+    checkEnd(reader)
+  }
+}
+
+function checkEnd(reader: ByteReader): void {
+  if (reader.isAtEnd) return
+  throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored entity has bytes after its content.')
+}
+
+function readRest(part: EntityPart, reader: ByteReader): void {
   readHours(part, reader)
   for (let left = countOf(reader); left > 0; left -= 1) {
     const labelTimeMs = reader.varint()
@@ -139,7 +277,7 @@ export function decodeEntityPart(value: Buffer | null): EntityPart {
       isFraud: reader.byte() === 1,
     })
   }
-  return part
+  checkEnd(reader)
 }
 
 function writeHours({ crowdedHours }: EntityPart, writer: ByteWriter): void {

@@ -13,6 +13,7 @@ import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './
 import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
 import type { EncodedStart } from './sealed.ts'
+import { StoredPart } from './stored-form.ts'
 import {
   BUCKET_MS,
   DAY_MS,
@@ -63,6 +64,7 @@ export class EntityPart {
   encodedStart: { readonly count: number; readonly start: EncodedStart } | null = null
   /** Events after those, as far as they are encoded. */
   readonly encodedTail = new EncodedTail()
+  readonly stored = new StoredPart()
   #newestOffset = -1
   #hours: HourIndex | null = null
   /** Offset and time of the events that came last, in turn: those that a reader's cut may leave out. */
@@ -121,8 +123,21 @@ export class EntityPart {
   insert(timeMs: number, offset: number, idRef: number, cardHash: number): void {
     if (offset <= this.#newestOffset && this.#holds(offset)) return
     this.append(this.#placeOf(timeMs, offset), timeMs, offset, idRef, cardHash)
+    if (offset < this.stored.nextOffset) this.stored.forget()
+    else this.stored.noteNew()
     this.#recent.push(offset, timeMs)
     if (this.#recent.length > 2 * RECENT_MAX) this.#forgetRecent(RECENT_MAX)
+  }
+
+  /** Offset after the newest event. */
+  get nextOffset(): number {
+    return this.#newestOffset + 1
+  }
+
+  /** Takes in an event of a stored value, wherever it belongs. */
+  adoptOne(timeMs: number, offset: number, idRef: number, cardHash: number): void {
+    this.append(this.#placeOf(timeMs, offset), timeMs, offset, idRef, cardHash)
+    this.#recentFromOffset = this.#newestOffset + 1
   }
 
   /** Puts an event where it belongs; for readers of stored values, which have them in order. */
@@ -179,6 +194,7 @@ export class EntityPart {
       position -= 1
     }
     this.labels.splice(position, 0, label)
+    this.stored.forget()
   }
 
   /** How many labels have an offset below this; they come first. */
@@ -205,6 +221,7 @@ export class EntityPart {
 
   /** Merges crowded hours and forgets what no feature can reach; touches only what is committed. */
   compact(committed: Cut): void {
+    this.stored.forget()
     this.#changes += 1
     this.#seen = null
     this.#forgetCommitted(committed.nextOffset)

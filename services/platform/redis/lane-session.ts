@@ -7,8 +7,9 @@
 // decided from it. A write is one script: fence, the same look, values, progress.
 
 import { isSluiceError } from '../../core/errors.ts'
-import type { CardHistory } from '../../core/features/card-history.ts'
+import { CardHistory } from '../../core/features/card-history.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
+import { DAY_MS } from '../../core/features/time.ts'
 import { encodeProgress, type LaneCut, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { decodeDamage, encodeDamage } from './damage-note.ts'
@@ -20,6 +21,7 @@ import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-
 import { type StateCodec, weightOf } from './state-codec.ts'
 import { timeToLiveS } from './time-to-live.ts'
 import type { ValueCache } from './value-cache.ts'
+import { type Addition, packValues } from './value-pack.ts'
 
 /** A lane that was rebuilt since the last read keeps its state under other keys; then it is read once more. */
 const READS_MAX = 2
@@ -31,7 +33,17 @@ export interface SessionCommands {
   fencedWrite(keyCount: number, ...args: (string | number | Buffer)[]): Promise<number>
   switchGeneration(...args: (string | number)[]): Promise<number>
   /** Whatever the epoch: only for the test that shows what happens without the fence. */
-  unfencedWrite(pairs: readonly (readonly [string, string | Buffer])[]): Promise<unknown>
+  unfencedWrite(
+    whole: readonly (readonly [string, string | Buffer])[],
+    additions: readonly (readonly [string, Addition])[],
+  ): Promise<unknown>
+}
+
+/** The values of one write, by key. */
+interface Encoded {
+  readonly values: [key: string, value: CardHistory | EntityPart][]
+  readonly whole: [key: string, bytes: Buffer][]
+  readonly additions: [key: string, addition: Addition][]
 }
 
 /** What sessions of one store share. */
@@ -179,32 +191,23 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     const { commands, isFenceDisabled } = this.#shared
     const codec = this.#codec
     const { generation } = progress
-    const changed: [key: string, value: CardHistory | EntityPart][] = []
-    for (const [card, history] of snapshot.changedCards) {
-      history.compact(committed.nextOffset)
-      changed.push([this.#lane.card(generation, card), history])
-    }
-    for (const [entity, part] of snapshot.changedEntities) {
-      part.compact(committed)
-      this.#shared.owners.notePresent(this.#partition, this, entity)
-      changed.push([this.#lane.entity(generation, entityName(entity)), part])
-    }
-    const keys = changed.map(([key]) => key)
-    const bytes = changed.map(([, value]) => codec.encode(value))
+    const written = this.#encode(snapshot, generation, committed)
     const text = encodeProgress(progress)
     this.#sentText = text
+    const { whole, additions } = written
     const reply = await this.#call('write', () =>
       isFenceDisabled || this.#shared.isLossCheckDisabled
-        ? commands
-            .unfencedWrite([
-              [this.#progressKey, text],
-              ...keys.map((key, index) => [key, bytes[index] ?? ''] as const),
-            ])
-            .then(() => 1)
+        ? commands.unfencedWrite([[this.#progressKey, text], ...whole], additions).then(() => 1)
         : commands.fencedWrite(
-            2 + keys.length,
-            ...[this.#lane.epoch, this.#progressKey, ...keys],
-            ...[this.epoch, timeToLiveS(), this.#leftText, text, ...bytes],
+            2 + whole.length + additions.length,
+            ...[this.#lane.epoch, this.#progressKey],
+            ...whole.map(([key]) => key),
+            ...additions.map(([key]) => key),
+            ...[this.epoch, timeToLiveS(), this.#leftText, text, whole.length],
+            packValues(
+              whole.map(([, bytes]) => bytes),
+              additions.map(([, addition]) => addition),
+            ),
           ),
     )
     // After a failure the session is closed, and what may still be on its way is left alone.
@@ -215,7 +218,7 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     this.#progress = progress
     if (!this.#isClosed) {
       const { cache } = this.#shared
-      for (const [key, value] of changed) cache.put(this, key, value, weightOf(value))
+      for (const [key, value] of written.values) cache.put(this, key, value, weightOf(value))
     }
     return 'written'
   }
@@ -247,6 +250,32 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
 
   get #progressKey(): string {
     return this.#purpose === 'work' ? this.#lane.progress : this.#lane.restore
+  }
+
+  /** What a write has to send: of each value what is new, or the whole once what is committed was made small. */
+  #encode(snapshot: Snapshot, generation: number, committed: LaneCut): Encoded {
+    const codec = this.#codec
+    const day = Math.floor(Date.now() / DAY_MS)
+    const encoded: Encoded = { values: [], whole: [], additions: [] }
+    const add = (key: string, value: CardHistory | EntityPart): void => {
+      encoded.values.push([key, value])
+      const bytes = codec.encodeAddition(value, day)
+      if (bytes === null) {
+        if (value instanceof CardHistory) value.compact(committed.nextOffset)
+        else value.compact(committed)
+        encoded.whole.push([key, codec.encode(value, day)])
+      } else if (bytes.length > 0) {
+        encoded.additions.push([key, { bytes, lengthAfter: value.stored.bytes }])
+      }
+    }
+    for (const [card, history] of snapshot.changedCards) {
+      add(this.#lane.card(generation, card), history)
+    }
+    for (const [entity, part] of snapshot.changedEntities) {
+      this.#shared.owners.notePresent(this.#partition, this, entity)
+      add(this.#lane.entity(generation, entityName(entity)), part)
+    }
+    return encoded
   }
 
   /** What the first two values, epoch and progress, say; null when the state is as we left it. */

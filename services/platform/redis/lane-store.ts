@@ -216,9 +216,10 @@ function commandsOf(redis: ScriptedRedis): SessionCommands {
     set: (key, value) => redis.set(key, value),
     fencedWrite: (keyCount, ...args) => redis.fencedWrite(keyCount, ...args),
     switchGeneration: (...args) => redis.switchGeneration(...args),
-    unfencedWrite: (pairs) => {
+    unfencedWrite: (whole, additions) => {
       const write = redis.multi()
-      for (const [key, value] of pairs) write.set(key, value)
+      for (const [key, value] of whole) write.set(key, value)
+      for (const [key, { bytes }] of additions) write.append(key, bytes)
       return write.exec()
     },
   }

@@ -3,14 +3,21 @@
 import type { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { decodeCard } from '../../core/features/card-decoding.ts'
-import { encodeCard } from '../../core/features/card-layouts.ts'
-import { decodeEntityPart, encodeEntityPart } from '../../core/features/entity-layouts.ts'
+import { encodeCard, encodeCardAddition } from '../../core/features/card-layouts.ts'
+import {
+  decodeEntityPart,
+  encodeEntityAddition,
+  encodeEntityPart,
+  entityLayoutBeside,
+  type EntityLayout,
+} from '../../core/features/entity-layouts.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
 import { VALUE_LAYOUTS, type ValueLayout } from './value-layouts.ts'
 
 /** Turns values into bytes of one layout, and bytes of any known layout into values. */
 export class StateCodec {
   readonly #layout: ValueLayout
+  readonly #entityLayout: EntityLayout
   readonly #writer: ByteWriter
 
   /** `layout` must be one of VALUE_LAYOUTS. `writer` is scratch space. */
@@ -18,13 +25,22 @@ export class StateCodec {
     const known = VALUE_LAYOUTS.find((one) => one === layout)
     if (known === undefined) throw new RangeError(`Layout ${layout} is unknown.`)
     this.#layout = known
+    this.#entityLayout = entityLayoutBeside(known)
     this.#writer = writer
   }
 
-  encode(value: CardHistory | EntityPart): Buffer {
+  /** `day` is the present one: what was written whole on another takes no additions. */
+  encode(value: CardHistory | EntityPart, day: number): Buffer {
     return value instanceof CardHistory
-      ? encodeCard(value, this.#layout, this.#writer)
-      : encodeEntityPart(value, this.#writer)
+      ? encodeCard(value, this.#layout, this.#writer, day)
+      : encodeEntityPart(value, this.#writer, this.#entityLayout, day)
+  }
+
+  /** What has to be appended to what is stored, if anything; null when the whole has to be written. */
+  encodeAddition(value: CardHistory | EntityPart, day: number): Buffer | null {
+    return value instanceof CardHistory
+      ? encodeCardAddition(value, this.#layout, this.#writer, day)
+      : encodeEntityAddition(value, this.#writer, this.#entityLayout, day)
   }
 
   /** Redis has all values that were encoded so far: their room is used again. */
