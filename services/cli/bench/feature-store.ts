@@ -1,5 +1,6 @@
 // Features over the store of the scorer, without Kafka: lane sessions on the real Redis, one read and one write per
-// batch, each waited for. Lanes take turns in one process. Keys of their own, deleted afterwards.
+// batch. Each lane waits for its answers, and the lanes of the process work side by side, as in a scorer. Keys of their
+// own, deleted afterwards.
 
 import { randomUUID } from 'node:crypto'
 import {
@@ -29,7 +30,7 @@ export interface StoreCase {
   /** Events that may stay decoded in memory. */
   readonly cachedEventsMax: number
   readonly lanes: readonly (readonly LoadBatch[])[]
-  /** Rounds of batches before this one are not measured. */
+  /** Rounds of batches before this one are not measured, and lanes take turns in them. */
   readonly measureFrom: number
 }
 
@@ -38,7 +39,7 @@ export interface StoreOutcome {
   readonly events: number
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly batches: number
-  /** Of all batches, measured or not. */
+  /** Of the batches that are not measured. */
   readonly readsPerBatchMax: number
   readonly writesPerBatchMax: number
   /** Checksum of each lane's rows. */
@@ -107,29 +108,18 @@ async function work(
 ): Promise<StoreOutcome> {
   const rounds = Math.max(...lanes.map(({ batches }) => batches.length))
   const watch = new StopWatch()
-  let meter = new CpuMeter(processes)
-  const most = { reads: 0, writes: 0 }
+  const most = await workInTurns(lanes, { plan, measureFrom }, trips, signal)
+  const meter = new CpuMeter(processes)
   let events = 0
   let batches = 0
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = measureFrom; round < rounds; round += 1) {
     signal.throwIfAborted()
-    if (round === measureFrom) meter = new CpuMeter(processes)
-    for (const lane of lanes) {
-      const batch = lane.batches[round]
-      if (batch === undefined) continue
-      lane.rows.take()
-      trips.reads = 0
-      trips.writes = 0
-      if (round >= measureFrom) watch.start()
-      await workBatch(lane, batch, lane.batches[round - 1], plan)
-      if (round >= measureFrom) {
-        watch.stop()
-        events += batch.transactions.length
-        batches += 1
-      }
-      most.reads = Math.max(most.reads, trips.reads)
-      most.writes = Math.max(most.writes, trips.writes)
-    }
+    for (const { rows } of lanes) rows.take()
+    watch.start()
+    const sizes = await Promise.all(lanes.map((lane) => workRound(lane, round, plan)))
+    watch.stop()
+    events += sizes.reduce((sum, size) => sum + size, 0)
+    batches += sizes.filter((size) => size > 0).length
   }
   meter.sample()
   for (const { rows } of lanes) rows.take()
@@ -141,6 +131,36 @@ async function work(
     writesPerBatchMax: most.writes,
     checksums: lanes.map(({ rows }) => rows.checksum),
   }
+}
+
+/** The rounds that are not measured, one lane after the other: so that each batch's round trips can be counted. */
+async function workInTurns(
+  lanes: readonly Lane[],
+  { plan, measureFrom }: Pick<StoreCase, 'plan' | 'measureFrom'>,
+  trips: RoundTrips,
+  signal: AbortSignal,
+): Promise<RoundTrips> {
+  const most = { reads: 0, writes: 0 }
+  for (let round = 0; round < measureFrom; round += 1) {
+    signal.throwIfAborted()
+    for (const lane of lanes) {
+      lane.rows.take()
+      trips.reads = 0
+      trips.writes = 0
+      await workRound(lane, round, plan)
+      most.reads = Math.max(most.reads, trips.reads)
+      most.writes = Math.max(most.writes, trips.writes)
+    }
+  }
+  return most
+}
+
+/** Returns how many transactions the lane's batch of this round had. */
+async function workRound(lane: Lane, round: number, plan: FeaturePlan): Promise<number> {
+  const batch = lane.batches[round]
+  if (batch === undefined) return 0
+  await workBatch(lane, batch, lane.batches[round - 1], plan)
+  return batch.transactions.length
 }
 
 async function workBatch(

@@ -43,7 +43,7 @@ function rateText({
 function storeLines(store: readonly StoreResult[]): readonly string[] {
   return [
     '',
-    'With Redis and no Kafka, each read and write waited for',
+    'With Redis and no Kafka; each lane waits for its reads and writes, lanes side by side',
     ...store.map(
       (each) =>
         `  ${each.features.padEnd(9)} lanes ${each.lanes}, batches of ${count(each.batchSize).padEnd(5)} ` +

@@ -5,7 +5,11 @@ import { resolve } from 'node:path'
 import { Argument, type Command } from 'commander'
 import { VARIABLES } from '../../platform/config/variables.ts'
 import { provisionStack } from '../../platform/provision/index.ts'
-import { VALUE_LAYOUTS } from '../../platform/redis/value-layouts.ts'
+import {
+  VALUE_LAYOUT_DEFAULT,
+  VALUE_LAYOUT_NEWEST,
+  valueLayout,
+} from '../../platform/redis/value-layouts.ts'
 import { BACKEND_BATCHES, runBackendsBench, type BackendsResult } from '../bench/backends-bench.ts'
 import { denseNet, modelNet, targetNet } from '../bench/bench-nets.ts'
 import { cascadeOf } from '../bench/cascade-costs.ts'
@@ -71,6 +75,7 @@ interface BenchCommandOptions {
   readonly runs: number
   readonly batch: number
   readonly cards: number
+  readonly layout: number
   readonly rate: number
   readonly duration: number
   readonly warmUp: number
@@ -118,6 +123,12 @@ export function register(program: Command): void {
       2_048,
     )
     .option('--cards <n>', 'cards of the load', parseInteger(1, 1_000_000), 2_000)
+    .option(
+      '--layout <n>',
+      'features: layout in which values are stored (SLUICE_STATE_LAYOUT)',
+      parseInteger(VALUE_LAYOUT_DEFAULT, VALUE_LAYOUT_NEWEST),
+      VALUE_LAYOUT_DEFAULT,
+    )
     .option(
       '--rate <per second>',
       'live, takeover, swap: transactions sent',
@@ -260,11 +271,9 @@ async function measureOnServers(
   return { replay, live, sizing, takeover, tracing, features, swap, reasons, profile }
 }
 
-function featuresOptions({ count: transactions, cards, runs }: BenchCommandOptions) {
+function featuresOptions({ count: transactions, cards, runs, layout }: BenchCommandOptions) {
   return {
-    ...{ transactions, cards, runs },
-    // As a scorer is configured that nobody tells anything.
-    layout: VALUE_LAYOUTS[0],
+    ...{ transactions, cards, runs, layout: valueLayout(layout) },
     cachedEventsMax: VARIABLES.SLUICE_STATE_CACHE_EVENTS_MAX.default,
     growthEvents: GROWTH_EVENTS,
     heldMax: Infinity,

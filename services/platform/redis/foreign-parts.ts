@@ -10,13 +10,14 @@ import type { DamageNote } from './damage-note.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { LaneOwner, LaneOwners } from './lane-owners.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
-import type { ValueCache } from './value-cache.ts'
+import type { KeptValues } from './value-cache.ts'
 
 /** What the parts are read with. */
 export interface ForeignShared {
   readonly keys: readonly LaneKeys[]
   readonly codec: StateCodec
-  readonly cache: ValueCache
+  /** What was read of lanes of other processes, by key. */
+  readonly kept: KeptValues
   /** Generation of each lane as last read. */
   readonly generations: number[]
   readonly owners: LaneOwners
@@ -61,13 +62,10 @@ interface Kept {
 }
 
 export class ForeignParts {
-  readonly #owner: object
   readonly #shared: ForeignShared
   readonly #partition: number
 
-  /** `owner` is the session whose cached values they are. */
-  constructor(owner: object, shared: ForeignShared, partition: number) {
-    this.#owner = owner
+  constructor(shared: ForeignShared, partition: number) {
     this.#shared = shared
     this.#partition = partition
   }
@@ -86,7 +84,7 @@ export class ForeignParts {
   } {
     const { keys: lanes, owners } = this.#shared
     const generations = [...this.#shared.generations]
-    const names = entities.map(entityName)
+    const names: string[] = []
     const wanted: Wanted = { asked: [], known: [], owners: [] }
     for (const [partition, lane] of lanes.entries()) {
       if (partition === this.#partition) continue
@@ -96,10 +94,13 @@ export class ForeignParts {
       if (owner !== null) wanted.owners.push({ partition, owner })
       for (const [index, entity] of entities.entries()) {
         if (owner !== null && owners.isAbsent(partition, entity)) continue
-        const key = lane.entity(generation, names[index] ?? '')
-        const part = owner === null ? undefined : this.#shared.cache.get(owner, key)
-        if (part instanceof EntityPart) wanted.known.push({ partition, entity, part })
-        else wanted.asked.push({ partition, entity, key, owner })
+        const part = owner?.kept.get(entity)
+        if (part instanceof EntityPart) {
+          wanted.known.push({ partition, entity, part })
+          continue
+        }
+        const name = (names[index] ??= entityName(entity))
+        wanted.asked.push({ partition, entity, key: lane.entity(generation, name), owner })
       }
     }
     return {
@@ -174,15 +175,20 @@ export class ForeignParts {
     return { others, damaged }
   }
 
+  /** Forgets what was read. */
+  close(): void {
+    this.#shared.kept.clear()
+  }
+
   /** Null when the bytes cannot be read. */
   #partOf(key: string, bytes: Buffer): EntityPart | null {
-    const { cache, codec } = this.#shared
-    const known = cache.get(this.#owner, key) as Kept | undefined
+    const { kept, codec } = this.#shared
+    const known = kept.get(key) as Kept | undefined
     if (known?.bytes.equals(bytes) === true) return known.part
     try {
       const part = codec.decodeEntity(bytes)
       // A copy: what came over the wire is a view of a much larger block.
-      cache.put(this.#owner, key, { bytes: Buffer.from(bytes), part }, weightOf(part))
+      kept.put(key, { bytes: Buffer.from(bytes), part }, weightOf(part))
       return part
     } catch (error) {
       if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return null

@@ -1,9 +1,13 @@
 // The lanes that this process works itself. What such a lane knows of entities is in memory, so the others need not ask
 // Redis for it: they only make sure, by the progress that they read with every batch, that Redis holds the same state.
 
+import type { KeptValues } from './value-cache.ts'
+
 /** A session as other lanes of the process see it. */
 export interface LaneOwner {
   readonly generation: number
+  /** What it keeps in memory of entities, by key. */
+  readonly kept: Pick<KeptValues, 'get'>
   /** False while a write is on its way. */
   readonly isSettled: boolean
   /**

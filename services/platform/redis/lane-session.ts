@@ -20,7 +20,7 @@ import { Snapshot } from './lane-snapshot.ts'
 import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-store-contract.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
 import { timeToLiveS } from './time-to-live.ts'
-import type { ValueCache } from './value-cache.ts'
+import type { KeptValues, ValueCache, ValueId } from './value-cache.ts'
 import { type Addition, packValues } from './value-pack.ts'
 
 /** A lane that was rebuilt since the last read keeps its state under other keys; then it is read once more. */
@@ -39,9 +39,9 @@ export interface SessionCommands {
   ): Promise<unknown>
 }
 
-/** The values of one write, by key. */
+/** The values of one write, and what is sent of them, by key. */
 interface Encoded {
-  readonly values: [key: string, value: CardHistory | EntityPart][]
+  readonly values: [id: ValueId, value: CardHistory | EntityPart][]
   readonly whole: [key: string, bytes: Buffer][]
   readonly additions: [key: string, addition: Addition][]
 }
@@ -84,6 +84,8 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
   readonly #lane: LaneKeys
   readonly #codec: StateCodec
   readonly #foreign: ForeignParts
+  /** Cards by name, own parts of entities by key. */
+  readonly kept: KeptValues
   #progress: LaneProgress
   #purpose: 'work' | 'rebuild'
   #leftText: string
@@ -97,7 +99,9 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     this.#shared = shared
     this.#lane = lane
     this.#codec = shared.openCodec()
-    this.#foreign = new ForeignParts(this, { ...shared, codec: this.#codec }, start.partition)
+    this.kept = shared.cache.open()
+    const foreign = { ...shared, codec: this.#codec, kept: shared.cache.open() }
+    this.#foreign = new ForeignParts(foreign, start.partition)
     this.epoch = start.epoch
     this.#progress = start.progress
     this.#purpose = start.purpose
@@ -217,8 +221,7 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     this.#sentText = null
     this.#progress = progress
     if (!this.#isClosed) {
-      const { cache } = this.#shared
-      for (const [key, value] of written.values) cache.put(this, key, value, weightOf(value))
+      for (const [id, value] of written.values) this.kept.put(id, value, weightOf(value))
     }
     return 'written'
   }
@@ -245,7 +248,8 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
   close(): void {
     this.#isClosed = true
     this.#shared.owners.leave(this.#partition, this)
-    this.#shared.cache.forget(this)
+    this.kept.clear()
+    this.#foreign.close()
   }
 
   get #progressKey(): string {
@@ -257,23 +261,23 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     const codec = this.#codec
     const day = Math.floor(Date.now() / DAY_MS)
     const encoded: Encoded = { values: [], whole: [], additions: [] }
-    const add = (key: string, value: CardHistory | EntityPart): void => {
-      encoded.values.push([key, value])
+    const add = (id: ValueId, value: CardHistory | EntityPart, keyOf: () => string): void => {
+      encoded.values.push([id, value])
       const bytes = codec.encodeAddition(value, day)
       if (bytes === null) {
         if (value instanceof CardHistory) value.compact(committed.nextOffset)
         else value.compact(committed)
-        encoded.whole.push([key, codec.encode(value, day)])
+        encoded.whole.push([keyOf(), codec.encode(value, day)])
       } else if (bytes.length > 0) {
-        encoded.additions.push([key, { bytes, lengthAfter: value.stored.bytes }])
+        encoded.additions.push([keyOf(), { bytes, lengthAfter: value.stored.bytes }])
       }
     }
     for (const [card, history] of snapshot.changedCards) {
-      add(this.#lane.card(generation, card), history)
+      add(card, history, () => this.#lane.card(generation, card))
     }
     for (const [entity, part] of snapshot.changedEntities) {
       this.#shared.owners.notePresent(this.#partition, this, entity)
-      add(this.#lane.entity(generation, entityName(entity)), part)
+      add(entity, part, () => this.#lane.entity(generation, entityName(entity)))
     }
     return encoded
   }
@@ -298,23 +302,20 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
 
   /** Own values of a batch: what is in memory, the keys of the rest, and how to take that in. */
   #ownValues(cards: readonly string[], entities: readonly number[]) {
-    const { cache } = this.#shared
     const codec = this.#codec
     const { generation } = this.#progress
     const known = { cards: new Map<string, CardHistory>(), parts: new Map<number, EntityPart>() }
     const cardKeys = new Map<string, string>()
     const entityKeys = new Map<string, number>()
     for (const card of cards) {
-      const key = this.#lane.card(generation, card)
-      const history = cache.get(this, key) as CardHistory | undefined
-      if (history === undefined) cardKeys.set(key, card)
+      const history = this.kept.get(card) as CardHistory | undefined
+      if (history === undefined) cardKeys.set(this.#lane.card(generation, card), card)
       else known.cards.set(card, history)
     }
     for (const entity of entities) {
-      const key = this.#lane.entity(generation, entityName(entity))
-      const part = cache.get(this, key) as EntityPart | undefined
-      if (part === undefined) entityKeys.set(key, entity)
-      else known.parts.set(entity, part)
+      const part = this.kept.get(entity) as EntityPart | undefined
+      if (part !== undefined) known.parts.set(entity, part)
+      else entityKeys.set(this.#lane.entity(generation, entityName(entity)), entity)
     }
     return {
       ...known,

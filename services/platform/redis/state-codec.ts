@@ -12,7 +12,7 @@ import {
   type EntityLayout,
 } from '../../core/features/entity-layouts.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
-import { VALUE_LAYOUTS, type ValueLayout } from './value-layouts.ts'
+import { valueLayout, type ValueLayout } from './value-layouts.ts'
 
 /** Turns values into bytes of one layout, and bytes of any known layout into values. */
 export class StateCodec {
@@ -22,10 +22,8 @@ export class StateCodec {
 
   /** `layout` must be one of VALUE_LAYOUTS. `writer` is scratch space. */
   constructor(layout: number, writer: ByteWriter) {
-    const known = VALUE_LAYOUTS.find((one) => one === layout)
-    if (known === undefined) throw new RangeError(`Layout ${layout} is unknown.`)
-    this.#layout = known
-    this.#entityLayout = entityLayoutBeside(known)
+    this.#layout = valueLayout(layout)
+    this.#entityLayout = entityLayoutBeside(this.#layout)
     this.#writer = writer
   }
 

@@ -11,3 +11,10 @@ export type ValueLayout = (typeof VALUE_LAYOUTS)[number]
 export const VALUE_LAYOUT_DEFAULT = Math.min(...VALUE_LAYOUTS)
 
 export const VALUE_LAYOUT_NEWEST = Math.max(...VALUE_LAYOUTS)
+
+/** @throws RangeError when this build does not know the layout. */
+export function valueLayout(layout: number): ValueLayout {
+  const known = VALUE_LAYOUTS.find((one) => one === layout)
+  if (known === undefined) throw new RangeError(`Layout ${layout} is unknown.`)
+  return known
+}

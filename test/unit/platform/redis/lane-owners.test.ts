@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LaneOwners } from '../../../../services/platform/redis/lane-owners.ts'
 
-const ownerOf = (generation: number) => ({ generation, isSettled: true, holds: () => true })
+const ownerOf = (generation: number) => ({
+  generation,
+  kept: { get: () => undefined },
+  isSettled: true,
+  holds: () => true,
+})
 
 test('a lane is known by the session that entered last, until that one leaves', () => {
   const owners = new LaneOwners()
