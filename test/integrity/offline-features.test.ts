@@ -12,6 +12,7 @@ import { gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
 import { ByteWriter } from '../../services/core/features/bytes.ts'
 import { decodeCard } from '../../services/core/features/card-decoding.ts'
+import { encodeCard } from '../../services/core/features/card-layouts.ts'
 import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
 import { ENTITY_COLUMN } from '../../services/core/features/entity-event.ts'
 import { EntityPart } from '../../services/core/features/entity-part.ts'
@@ -23,7 +24,6 @@ import { referenceOf } from '../../services/core/reference.ts'
 import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
-import { StateCodec } from '../../services/platform/redis/state-codec.ts'
 import { VALUE_LAYOUT_DEFAULT } from '../../services/platform/redis/value-layouts.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { startCli } from '../support/cli-process.ts'
@@ -165,8 +165,7 @@ async function loseEventOfCard(run: LiveRun, card: string): Promise<void> {
   for (let index = 0; index < before; index += 1) newest = Math.max(newest, history.at(index, 3))
   history.forgetFrom(newest)
   strictEqual(history.count, before - 1)
-  const codec = new StateCodec(VALUE_LAYOUT_DEFAULT, new ByteWriter())
-  await run.redis.set(key, codec.encode(history, 0))
+  await run.redis.set(key, encodeCard(history, VALUE_LAYOUT_DEFAULT, new ByteWriter()))
 }
 
 /** Takes every second event out of what each lane knows of a terminal. */

@@ -5,14 +5,9 @@
 import { ByteWriter } from '../../services/core/features/bytes.ts'
 import type { CardHistory } from '../../services/core/features/card-history.ts'
 import { decodeCard } from '../../services/core/features/card-decoding.ts'
-import {
-  encodeCard,
-  encodeCardAddition,
-  type CardLayout,
-} from '../../services/core/features/card-layouts.ts'
+import { encodeCard, type CardLayout } from '../../services/core/features/card-layouts.ts'
 import {
   decodeEntityPart,
-  encodeEntityAddition,
   encodeEntityPart,
   entityLayoutBeside,
 } from '../../services/core/features/entity-layouts.ts'
@@ -22,6 +17,7 @@ import type { LaneState, ReadablePart } from '../../services/core/features/fold-
 import { LANE_START, type LanePosition } from '../../services/core/features/lane-fold.ts'
 import { LATENESS_MS } from '../../services/core/features/time.ts'
 import { furthest, type LaneProgress } from '../../services/core/stream/lane-progress.ts'
+import { encodeCardAddition, encodeEntityAddition } from './additions.ts'
 import type { StreamItem } from './feature-streams.ts'
 import {
   foldEntries,

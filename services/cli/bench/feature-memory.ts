@@ -4,12 +4,17 @@
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { decodeCard } from '../../core/features/card-decoding.ts'
-import { encodeCard, encodeCardAddition, type CardLayout } from '../../core/features/card-layouts.ts'
+import {
+  encodeCard,
+  writeCard,
+  writeCardAddition,
+  type CardLayout,
+} from '../../core/features/card-layouts.ts'
 import {
   decodeEntityPart,
-  encodeEntityAddition,
-  encodeEntityPart,
   entityLayoutBeside,
+  writeEntityAddition,
+  writeEntityPart,
 } from '../../core/features/entity-layouts.ts'
 import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'
@@ -20,6 +25,8 @@ import type { LoadBatch } from './feature-load.ts'
 import { median } from './statistics.ts'
 
 const NO_PARTS: readonly ReadablePart[] = []
+/** All on one day. */
+const DAY = 0
 const START: Cut = { nextOffset: 0, labelNextOffset: 0 }
 
 /** `each_batch` decodes every value that a batch needs; `kept` keeps all of them decoded from then on. */
@@ -120,23 +127,31 @@ class MemoryState implements LaneState {
     for (const [key, part] of this.#parts) this.#writePart(key, part, committed)
     this.#cards.clear()
     this.#parts.clear()
-    // As a lane session does once Redis has answered; nobody reads values that are kept decoded.
-    if (this.#isKept) this.#writer.recycle()
+    // As a lane session does with what it sends; nobody reads values that are kept decoded.
+    if (!this.#isKept) return
+    this.#writer.takeKept()
+    this.#writer.recycle()
   }
 
   #writeCard(card: string, history: CardHistory, committed: Cut): void {
-    if (encodeCardAddition(history, this.#layout, this.#writer) !== null) return
-    history.compact(committed.nextOffset)
-    const bytes = encodeCard(history, this.#layout, this.#writer)
-    if (!this.#isKept) this.#cardBytes.set(card, bytes)
+    const writer = this.#writer
+    if (writeCardAddition(history, this.#layout, writer, DAY) === null) {
+      history.compact(committed.nextOffset)
+      writeCard(history, this.#layout, writer, DAY)
+    }
+    if (this.#isKept) writer.keep()
+    else this.#cardBytes.set(card, writer.take())
   }
 
   #writePart(key: number, part: EntityPart, committed: Cut): void {
     const layout = entityLayoutBeside(this.#layout)
-    if (encodeEntityAddition(part, this.#writer, layout) !== null) return
-    part.compact(committed)
-    const bytes = encodeEntityPart(part, this.#writer, layout)
-    if (!this.#isKept) this.#partBytes.set(key, bytes)
+    const writer = this.#writer
+    if (writeEntityAddition(part, layout, writer, DAY) === null) {
+      part.compact(committed)
+      writeEntityPart(part, layout, writer, DAY)
+    }
+    if (this.#isKept) writer.keep()
+    else this.#partBytes.set(key, writer.take())
   }
 
   sizes(): Pick<FoldOutcome, 'heldMedian' | 'heldMax' | 'bytesMedian'> {

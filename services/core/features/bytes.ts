@@ -49,6 +49,9 @@ export class ByteWriter {
   /** Where the present value begins, and where the next byte goes. */
   #start = 0
   #end = 0
+  /** Where in the chunk the values begin that were kept and are not taken yet, and those of chunks before. */
+  #keptFrom = 0
+  #keptBefore: Buffer[] = []
 
   /** `chunkBytes` is allocated whenever room is used up; more for a value that is longer. */
   constructor(chunkBytes = CHUNK_BYTES) {
@@ -137,7 +140,21 @@ export class ByteWriter {
   take(): Buffer {
     const value = this.#buffer.subarray(this.#start, this.#end)
     this.#start = this.#end
+    this.#keptFrom = this.#end
     return value
+  }
+
+  /** The present value stays as it is, for `takeKept`, and the next begins. Hot path: no object is made. */
+  keep(): void {
+    this.#start = this.#end
+  }
+
+  /** All values that were kept since the last time, one after the other, in as many pieces as there were chunks. */
+  takeKept(): readonly Buffer[] {
+    const pieces = [...this.#keptBefore, this.#buffer.subarray(this.#keptFrom, this.#start)]
+    this.#keptBefore = []
+    this.#keptFrom = this.#start
+    return pieces
   }
 
   /** No value that was taken so far is looked at any more: their room is used again. */
@@ -150,6 +167,8 @@ export class ByteWriter {
     this.#used = []
     this.#start = 0
     this.#end = 0
+    this.#keptFrom = 0
+    this.#keptBefore = []
   }
 
   #reserve(byteCount: number): void {
@@ -159,6 +178,10 @@ export class ByteWriter {
     const free = needed <= this.#chunkBytes ? this.#free.pop() : undefined
     const larger = free ?? Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, needed))
     larger.set(this.#buffer.subarray(this.#start, this.#end))
+    if (this.#start > this.#keptFrom) {
+      this.#keptBefore.push(this.#buffer.subarray(this.#keptFrom, this.#start))
+    }
+    this.#keptFrom = 0
     if (this.#chunkBytes >= CHUNK_BYTES) this.#used.push(this.#buffer)
     this.#buffer = larger
     this.#start = 0

@@ -53,37 +53,45 @@ const REFERENCED = Object.values(REFERENCE_COLUMNS)
 /** The layout in parts. */
 export const CARD_LAYOUT_IN_PARTS = 4
 
-const NOTHING = Buffer.alloc(0)
-
-/**
- * The stored value. `writer` is scratch space; `day` is the present one, any count of days, for `encodeCardAddition`.
- * What was encoded before is copied. Hot path.
- */
+/** `writeCard` as a value of its own. */
 export function encodeCard(
   history: CardHistory,
   layout: CardLayout,
   writer: ByteWriter,
   day = 0,
 ): Buffer {
-  return layout === CARD_LAYOUT_IN_PARTS
-    ? encodeFirstPart(history, writer, day)
-    : encodeWhole(history, layout, writer)
+  writeCard(history, layout, writer, day)
+  return writer.take()
 }
 
 /**
- * What has to be appended to the stored value of this layout, nothing where it holds all; null when the whole has to be
- * written. The value is taken to be stored so from now on. Hot path.
+ * Makes the stored form the present value of the writer. `day` is the present one, any count of days, for
+ * `writeCardAddition`. What was encoded before is copied. Hot path.
  */
-export function encodeCardAddition(
+export function writeCard(
   history: CardHistory,
   layout: CardLayout,
   writer: ByteWriter,
-  day = 0,
-): Buffer | null {
+  day: number,
+): void {
+  if (layout === CARD_LAYOUT_IN_PARTS) writeFirstPart(history, writer, day)
+  else writeWhole(history, layout, writer)
+}
+
+/**
+ * Makes what has to be appended to the stored form of this layout the present value of the writer. Returns its length,
+ * 0 where nothing is new; null when the whole has to be written. The addition is taken to be stored from now on. Hot path.
+ */
+export function writeCardAddition(
+  history: CardHistory,
+  layout: CardLayout,
+  writer: ByteWriter,
+  day: number,
+): number | null {
   const { stored, count, records, references } = history
   if (!stored.takesMore(layout, day)) return null
   const { newCount } = stored
-  if (newCount === 0) return NOTHING
+  if (newCount === 0) return 0
   const { data, stride } = history
   const from = count - newCount
   let columns = 0
@@ -102,10 +110,10 @@ export function encodeCardAddition(
   writeEvents(history, layout, columns, from, count, writer, timeMs, offset)
   writer.varint(records.count - stored.recordCount)
   records.writeSince(stored.recordsMark, writer)
-  const checksum = finishPart(writer, 0, stored.checksum)
-  stored.add(checksum, writer.length)
+  const { length } = writer
+  stored.add(finishPart(writer, 0, stored.checksum), length)
   noteStored(history)
-  return writer.take()
+  return length
 }
 
 function noteStored({ stored, records, references }: CardHistory): void {
@@ -114,7 +122,7 @@ function noteStored({ stored, records, references }: CardHistory): void {
   stored.recordCount = records.count
 }
 
-function encodeFirstPart(history: CardHistory, writer: ByteWriter, day: number): Buffer {
+function writeFirstPart(history: CardHistory, writer: ByteWriter, day: number): void {
   const { settledCount, count, records, stored } = history
   const columns = columnsOf(history)
   beginParts(writer, CARD_LAYOUT_IN_PARTS)
@@ -131,10 +139,9 @@ function encodeFirstPart(history: CardHistory, writer: ByteWriter, day: number):
   const checksum = finishPart(writer, 1, CARD_LAYOUT_IN_PARTS)
   stored.begin(CARD_LAYOUT_IN_PARTS, day, checksum, writer.length)
   noteStored(history)
-  return writer.take()
 }
 
-function encodeWhole(history: CardHistory, layout: CardLayout, writer: ByteWriter): Buffer {
+function writeWhole(history: CardHistory, layout: CardLayout, writer: ByteWriter): void {
   const columns = columnsOf(history)
   const { encoded, settledCount, count } = history
   history.stored.forget()
@@ -155,7 +162,7 @@ function encodeWhole(history: CardHistory, layout: CardLayout, writer: ByteWrite
   writer.varint(history.records.count)
   history.records.writeTo(writer)
   writeCauses(history, writer)
-  return finishValue(writer, HEADER_BYTES + settled.start.bytes.length, settled.start.checksum)
+  finishValue(writer, HEADER_BYTES + settled.start.bytes.length, settled.start.checksum)
 }
 
 function columnsOf({ encoded, data, count, stride }: CardHistory): number {

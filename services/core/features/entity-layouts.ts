@@ -43,8 +43,6 @@ export function entityLayoutBeside(card: CardLayout): EntityLayout {
   return card === CARD_LAYOUT_IN_PARTS ? IN_PARTS : 2
 }
 
-const NOTHING = Buffer.alloc(0)
-
 /** More than any rule keeps: a larger number is corruption, found before anything is allocated. */
 const COUNT_MAX = 262_144
 
@@ -52,35 +50,45 @@ const COUNT_MAX = 262_144
 const TAIL_EVENTS = 16
 const START_AT_LEAST = 32
 
-/**
- * The stored value. `writer` is scratch space; `day` is the present one, any count of days, for `encodeEntityAddition`.
- * What was encoded before is copied. Hot path.
- */
+/** `writeEntityPart` as a value of its own. */
 export function encodeEntityPart(
   part: EntityPart,
   writer: ByteWriter,
   layout: EntityLayout = 2,
   day = 0,
 ): Buffer {
-  return layout === IN_PARTS
-    ? encodeFirstPart(part, writer, day)
-    : encodeWhole(part, layout, writer)
+  writeEntityPart(part, layout, writer, day)
+  return writer.take()
 }
 
 /**
- * What has to be appended to the stored value of this layout, nothing where it holds all; null when the whole has to be
- * written. The value is taken to be stored so from now on. Hot path.
+ * Makes the stored form the present value of the writer. `day` is the present one, any count of days, for
+ * `writeEntityAddition`. What was encoded before is copied. Hot path.
  */
-export function encodeEntityAddition(
+export function writeEntityPart(
   part: EntityPart,
-  writer: ByteWriter,
   layout: EntityLayout,
-  day = 0,
-): Buffer | null {
+  writer: ByteWriter,
+  day: number,
+): void {
+  if (layout === IN_PARTS) writeFirstPart(part, writer, day)
+  else writeWhole(part, layout, writer)
+}
+
+/**
+ * Makes what has to be appended to the stored form of this layout the present value of the writer. Returns its length,
+ * 0 where nothing is new; null when the whole has to be written. The addition is taken to be stored from now on. Hot path.
+ */
+export function writeEntityAddition(
+  part: EntityPart,
+  layout: EntityLayout,
+  writer: ByteWriter,
+  day: number,
+): number | null {
   const { stored, data } = part
   if (!stored.takesMore(layout, day)) return null
   const { newCount } = stored
-  if (newCount === 0) return NOTHING
+  if (newCount === 0) return 0
   beginAddition(writer)
   writer.varint(newCount)
   let [timeMs, offset] = [stored.lastTimeMs, stored.lastOffset]
@@ -95,9 +103,10 @@ export function encodeEntityAddition(
     timeMs = nextTimeMs
     offset = nextOffset
   }
-  stored.add(finishPart(writer, 0, stored.checksum), writer.length)
+  const { length } = writer
+  stored.add(finishPart(writer, 0, stored.checksum), length)
   noteStored(part, timeMs, offset)
-  return writer.take()
+  return length
 }
 
 function noteStored({ stored, nextOffset }: EntityPart, timeMs: number, offset: number): void {
@@ -117,7 +126,7 @@ function firstNewBase({ data, count, stored }: EntityPart): number {
   return base
 }
 
-function encodeFirstPart(part: EntityPart, writer: ByteWriter, day: number): Buffer {
+function writeFirstPart(part: EntityPart, writer: ByteWriter, day: number): void {
   beginParts(writer, IN_PARTS)
   writer.varint(part.count)
   writeEvents(part, 0, part.count, writer, 0, 0)
@@ -127,10 +136,9 @@ function encodeFirstPart(part: EntityPart, writer: ByteWriter, day: number): Buf
   part.stored.begin(IN_PARTS, day, checksum, writer.length)
   const last = part.count - 1
   noteStored(part, part.at(last, ENTITY_COLUMN.time), part.at(last, ENTITY_COLUMN.offset))
-  return writer.take()
 }
 
-function encodeWhole(part: EntityPart, layout: EntityLayout, writer: ByteWriter): Buffer {
+function writeWhole(part: EntityPart, layout: EntityLayout, writer: ByteWriter): void {
   const { count } = part
   part.stored.forget()
   beginValue(writer, layout)
@@ -148,7 +156,7 @@ function encodeWhole(part: EntityPart, layout: EntityLayout, writer: ByteWriter)
   if (count > known.count) writer.bytes(tailOf(part, known.count).writer.view(0))
   writeHours(part, writer)
   writeLabels(part, writer)
-  return finishValue(writer, HEADER_BYTES + known.start.bytes.length, known.start.checksum)
+  finishValue(writer, HEADER_BYTES + known.start.bytes.length, known.start.checksum)
 }
 
 /** The events after the start, those encoded that were not yet. */

@@ -45,9 +45,8 @@ export function startOf(writer: ByteWriter, layoutVersion: number): EncodedStart
 }
 
 /** Seals the value: `checksum` is that of everything before `from`. */
-export function finishValue(writer: ByteWriter, from: number, checksum: number): Buffer {
+export function finishValue(writer: ByteWriter, from: number, checksum: number): void {
   writer.patchUint32(1, crc32(writer.view(from), checksum))
-  return writer.take()
 }
 
 /** Begins the first part of a value to which more is appended; `finishPart` seals it. */

@@ -7,7 +7,7 @@
 // decided from it. A write is one script: fence, the same look, values, progress.
 
 import { isSluiceError } from '../../core/errors.ts'
-import { CardHistory } from '../../core/features/card-history.ts'
+import type { CardHistory } from '../../core/features/card-history.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
 import { DAY_MS } from '../../core/features/time.ts'
 import { encodeProgress, type LaneCut, type LaneProgress } from '../../core/stream/lane-progress.ts'
@@ -20,8 +20,8 @@ import { Snapshot } from './lane-snapshot.ts'
 import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-store-contract.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
 import { timeToLiveS } from './time-to-live.ts'
-import type { KeptValues, ValueCache, ValueId } from './value-cache.ts'
-import { type Addition, packValues } from './value-pack.ts'
+import type { KeptValues, ValueCache } from './value-cache.ts'
+import { eachValue, emptyWrite, packLengths, type ValueWrite } from './value-write.ts'
 
 /** A lane that was rebuilt since the last read keeps its state under other keys; then it is read once more. */
 const READS_MAX = 2
@@ -34,16 +34,10 @@ export interface SessionCommands {
   switchGeneration(...args: (string | number)[]): Promise<number>
   /** Whatever the epoch: only for the test that shows what happens without the fence. */
   unfencedWrite(
-    whole: readonly (readonly [string, string | Buffer])[],
-    additions: readonly (readonly [string, Addition])[],
+    progressKey: string,
+    progress: string,
+    values: Iterable<{ command: 'set' | 'append'; key: string; value: Buffer }>,
   ): Promise<unknown>
-}
-
-/** The values of one write, and what is sent of them, by key. */
-interface Encoded {
-  readonly values: [id: ValueId, value: CardHistory | EntityPart][]
-  readonly whole: [key: string, bytes: Buffer][]
-  readonly additions: [key: string, addition: Addition][]
 }
 
 /** What sessions of one store share. */
@@ -198,20 +192,15 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     const written = this.#encode(snapshot, generation, committed)
     const text = encodeProgress(progress)
     this.#sentText = text
-    const { whole, additions } = written
+    const bytes = codec.take()
     const reply = await this.#call('write', () =>
       isFenceDisabled || this.#shared.isLossCheckDisabled
-        ? commands.unfencedWrite([[this.#progressKey, text], ...whole], additions).then(() => 1)
+        ? commands.unfencedWrite(this.#progressKey, text, eachValue(written, bytes)).then(() => 1)
         : commands.fencedWrite(
-            2 + whole.length + additions.length,
-            ...[this.#lane.epoch, this.#progressKey],
-            ...whole.map(([key]) => key),
-            ...additions.map(([key]) => key),
-            ...[this.epoch, timeToLiveS(), this.#leftText, text, whole.length],
-            packValues(
-              whole.map(([, bytes]) => bytes),
-              additions.map(([, addition]) => addition),
-            ),
+            2 + written.wholeKeys.length + written.addedKeys.length,
+            ...[this.#lane.epoch, this.#progressKey, ...written.wholeKeys, ...written.addedKeys],
+            ...[this.epoch, timeToLiveS(), this.#leftText, text],
+            ...[written.wholeKeys.length, bytes, packLengths(written)],
           ),
     )
     // After a failure the session is closed, and what may still be on its way is left alone.
@@ -221,7 +210,9 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     this.#sentText = null
     this.#progress = progress
     if (!this.#isClosed) {
-      for (const [id, value] of written.values) this.kept.put(id, value, weightOf(value))
+      for (const [card, value] of snapshot.changedCards) this.kept.put(card, value, weightOf(value))
+      for (const [key, value] of snapshot.changedEntities)
+        this.kept.put(key, value, weightOf(value))
     }
     return 'written'
   }
@@ -257,29 +248,38 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
   }
 
   /** What a write has to send: of each value what is new, or the whole once what is committed was made small. */
-  #encode(snapshot: Snapshot, generation: number, committed: LaneCut): Encoded {
+  #encode(snapshot: Snapshot, generation: number, committed: LaneCut): ValueWrite {
     const codec = this.#codec
     const day = Math.floor(Date.now() / DAY_MS)
-    const encoded: Encoded = { values: [], whole: [], additions: [] }
-    const add = (id: ValueId, value: CardHistory | EntityPart, keyOf: () => string): void => {
-      encoded.values.push([id, value])
-      const bytes = codec.encodeAddition(value, day)
-      if (bytes === null) {
-        if (value instanceof CardHistory) value.compact(committed.nextOffset)
-        else value.compact(committed)
-        encoded.whole.push([keyOf(), codec.encode(value, day)])
-      } else if (bytes.length > 0) {
-        encoded.additions.push([keyOf(), { bytes, lengthAfter: value.stored.bytes }])
-      }
-    }
+    const write = emptyWrite()
     for (const [card, history] of snapshot.changedCards) {
-      add(card, history, () => this.#lane.card(generation, card))
+      const added = codec.encodeAddition(history, day)
+      if (added === 0) continue
+      const key = this.#lane.card(generation, card)
+      if (added === null) {
+        history.compact(committed.nextOffset)
+        write.wholeKeys.push(key)
+        write.wholeLengths.push(codec.encode(history, day))
+      } else {
+        write.addedKeys.push(key)
+        write.addedLengths.push(history.stored.bytes, added)
+      }
     }
     for (const [entity, part] of snapshot.changedEntities) {
       this.#shared.owners.notePresent(this.#partition, this, entity)
-      add(entity, part, () => this.#lane.entity(generation, entityName(entity)))
+      const added = codec.encodeAddition(part, day)
+      if (added === 0) continue
+      const key = this.#lane.entity(generation, entityName(entity))
+      if (added === null) {
+        part.compact(committed)
+        write.wholeKeys.push(key)
+        write.wholeLengths.push(codec.encode(part, day))
+      } else {
+        write.addedKeys.push(key)
+        write.addedLengths.push(part.stored.bytes, added)
+      }
     }
-    return encoded
+    return write
   }
 
   /** What the first two values, epoch and progress, say; null when the state is as we left it. */

@@ -5,7 +5,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import { SluiceError } from '../../core/errors.ts'
-import { ByteWriter } from '../../core/features/bytes.ts'
 import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
@@ -95,7 +94,7 @@ class RedisLaneStore implements LaneStore {
     this.#shared = {
       commands: commandsOf(redis),
       keys: this.#keys,
-      openCodec: () => new StateCodec(options.valueLayout, new ByteWriter()),
+      openCodec: () => new StateCodec(options.valueLayout),
       cache: new ValueCache(options.cachedEventsMax),
       generations: this.#keys.map(() => 0),
       owners: new LaneOwners(),
@@ -216,10 +215,9 @@ function commandsOf(redis: ScriptedRedis): SessionCommands {
     set: (key, value) => redis.set(key, value),
     fencedWrite: (keyCount, ...args) => redis.fencedWrite(keyCount, ...args),
     switchGeneration: (...args) => redis.switchGeneration(...args),
-    unfencedWrite: (whole, additions) => {
-      const write = redis.multi()
-      for (const [key, value] of whole) write.set(key, value)
-      for (const [key, { bytes }] of additions) write.append(key, bytes)
+    unfencedWrite: (progressKey, progress, values) => {
+      const write = redis.multi().set(progressKey, progress)
+      for (const { command, key, value } of values) write[command](key, value)
       return write.exec()
     },
   }

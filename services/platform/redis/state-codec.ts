@@ -1,49 +1,65 @@
 // Turns values into the bytes that are stored, and back.
 
-import type { ByteWriter } from '../../core/features/bytes.ts'
+import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { decodeCard } from '../../core/features/card-decoding.ts'
-import { encodeCard, encodeCardAddition } from '../../core/features/card-layouts.ts'
+import { writeCard, writeCardAddition } from '../../core/features/card-layouts.ts'
 import {
   decodeEntityPart,
-  encodeEntityAddition,
-  encodeEntityPart,
   entityLayoutBeside,
+  writeEntityAddition,
+  writeEntityPart,
   type EntityLayout,
 } from '../../core/features/entity-layouts.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
 import { valueLayout, type ValueLayout } from './value-layouts.ts'
 
-/** Turns values into bytes of one layout, and bytes of any known layout into values. */
+/**
+ * Turns values into bytes of one layout, and bytes of any known layout into values. What is encoded is kept, one value
+ * after the other, until it is taken.
+ */
 export class StateCodec {
   readonly #layout: ValueLayout
   readonly #entityLayout: EntityLayout
-  readonly #writer: ByteWriter
+  readonly #whole = new ByteWriter()
+  readonly #added = new ByteWriter()
 
-  /** `layout` must be one of VALUE_LAYOUTS. `writer` is scratch space. */
-  constructor(layout: number, writer: ByteWriter) {
+  /** `layout` must be one of VALUE_LAYOUTS. */
+  constructor(layout: number) {
     this.#layout = valueLayout(layout)
     this.#entityLayout = entityLayoutBeside(this.#layout)
-    this.#writer = writer
   }
 
-  /** `day` is the present one: what was written whole on another takes no additions. */
-  encode(value: CardHistory | EntityPart, day: number): Buffer {
-    return value instanceof CardHistory
-      ? encodeCard(value, this.#layout, this.#writer, day)
-      : encodeEntityPart(value, this.#writer, this.#entityLayout, day)
+  /** The whole value. `day` is the present one: what was written whole on another takes no additions. Returns its length. */
+  encode(value: CardHistory | EntityPart, day: number): number {
+    const writer = this.#whole
+    if (value instanceof CardHistory) writeCard(value, this.#layout, writer, day)
+    else writeEntityPart(value, this.#entityLayout, writer, day)
+    const { length } = writer
+    writer.keep()
+    return length
   }
 
-  /** What has to be appended to what is stored, if anything; null when the whole has to be written. */
-  encodeAddition(value: CardHistory | EntityPart, day: number): Buffer | null {
-    return value instanceof CardHistory
-      ? encodeCardAddition(value, this.#layout, this.#writer, day)
-      : encodeEntityAddition(value, this.#writer, this.#entityLayout, day)
+  /** What has to be appended to what is stored. Returns its length; null when the whole has to be written. */
+  encodeAddition(value: CardHistory | EntityPart, day: number): number | null {
+    const writer = this.#added
+    const length =
+      value instanceof CardHistory
+        ? writeCardAddition(value, this.#layout, writer, day)
+        : writeEntityAddition(value, this.#entityLayout, writer, day)
+    if (length !== null && length > 0) writer.keep()
+    return length
   }
 
-  /** Redis has all values that were encoded so far: their room is used again. */
+  /** All that was encoded since the last time, whole values first. */
+  take(): Buffer {
+    return Buffer.concat([...this.#whole.takeKept(), ...this.#added.takeKept()])
+  }
+
+  /** What was encoded so far is not looked at any more: its room is used again. */
   recycle(): void {
-    this.#writer.recycle()
+    this.#whole.recycle()
+    this.#added.recycle()
   }
 
   /**

@@ -9,15 +9,15 @@ import { ByteWriter } from '../../../../services/core/features/bytes.ts'
 import { decodeCard } from '../../../../services/core/features/card-decoding.ts'
 import type { CardEvent } from '../../../../services/core/features/card-event.ts'
 import { CardHistory } from '../../../../services/core/features/card-history.ts'
-import { encodeCard, encodeCardAddition } from '../../../../services/core/features/card-layouts.ts'
+import { encodeCard } from '../../../../services/core/features/card-layouts.ts'
 import {
   decodeEntityPart,
-  encodeEntityAddition,
   encodeEntityPart,
 } from '../../../../services/core/features/entity-layouts.ts'
 import { EntityPart } from '../../../../services/core/features/entity-part.ts'
 import { ADDED_BYTES_MAX } from '../../../../services/core/features/stored-form.ts'
 import { DAY_MS } from '../../../../services/core/features/time.ts'
+import { encodeCardAddition, encodeEntityAddition } from '../../../support/additions.ts'
 import { normalCard, normalPart } from '../../../support/normal-state.ts'
 import { holds } from '../../../support/property.ts'
 import { PLAIN_EVENT } from './plain-event.ts'

@@ -1,0 +1,42 @@
+// The values of one write, as the script of a fenced write reads them: keys, lengths, and all bytes in one piece. An
+// argument for each value would cost the client more than to encode it.
+
+/** Low bytes first, as the script reads them. */
+const LENGTH_BYTES = 4
+
+export interface ValueWrite {
+  /** Of values that are written whole, and of those that are appended to. */
+  readonly wholeKeys: string[]
+  readonly addedKeys: string[]
+  readonly wholeLengths: number[]
+  /** Of each addition: length of the stored value after it, which the script makes sure of, and its own. */
+  readonly addedLengths: number[]
+}
+
+export function emptyWrite(): ValueWrite {
+  return { wholeKeys: [], addedKeys: [], wholeLengths: [], addedLengths: [] }
+}
+
+/** All lengths, as 32 bits each. */
+export function packLengths({ wholeLengths, addedLengths }: ValueWrite): Buffer {
+  const packed = Buffer.allocUnsafe(LENGTH_BYTES * (wholeLengths.length + addedLengths.length))
+  let at = 0
+  for (const length of wholeLengths) at = packed.writeUInt32LE(length, at)
+  for (const length of addedLengths) at = packed.writeUInt32LE(length, at)
+  return packed
+}
+
+/** One by one, from all bytes: what is set under a key, or appended to it. */
+export function* eachValue(
+  { wholeKeys, wholeLengths, addedKeys, addedLengths }: ValueWrite,
+  bytes: Buffer,
+): Generator<{ readonly command: 'set' | 'append'; readonly key: string; readonly value: Buffer }> {
+  let at = 0
+  const next = (length: number): Buffer => bytes.subarray(at, (at += length))
+  for (const [index, key] of wholeKeys.entries()) {
+    yield { command: 'set', key, value: next(wholeLengths[index] ?? 0) }
+  }
+  for (const [index, key] of addedKeys.entries()) {
+    yield { command: 'append', key, value: next(addedLengths[2 * index + 1] ?? 0) }
+  }
+}

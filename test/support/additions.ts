@@ -1,0 +1,34 @@
+// What is appended to a stored value, as a value of its own.
+
+import type { ByteWriter } from '../../services/core/features/bytes.ts'
+import type { CardHistory } from '../../services/core/features/card-history.ts'
+import { writeCardAddition, type CardLayout } from '../../services/core/features/card-layouts.ts'
+import {
+  writeEntityAddition,
+  type EntityLayout,
+} from '../../services/core/features/entity-layouts.ts'
+import type { EntityPart } from '../../services/core/features/entity-part.ts'
+
+/** Null when the whole has to be written. */
+export function encodeCardAddition(
+  card: CardHistory,
+  layout: CardLayout,
+  writer: ByteWriter,
+  day = 0,
+): Buffer | null {
+  return taken(writeCardAddition(card, layout, writer, day), writer)
+}
+
+/** Null when the whole has to be written. */
+export function encodeEntityAddition(
+  part: EntityPart,
+  writer: ByteWriter,
+  layout: EntityLayout,
+): Buffer | null {
+  return taken(writeEntityAddition(part, layout, writer, 0), writer)
+}
+
+function taken(length: number | null, writer: ByteWriter): Buffer | null {
+  if (length === null) return null
+  return length === 0 ? Buffer.alloc(0) : writer.take()
+}
