@@ -10,6 +10,7 @@ export interface CardPlan {
   /** References that are counted or compared, and their columns, in the same order. */
   readonly references: readonly Reference[]
   readonly columns: readonly number[]
+  readonly hasExtremes: boolean
   readonly hasSquares: boolean
   readonly hasQuantile: boolean
   readonly hasRhythm: boolean
@@ -36,6 +37,7 @@ export function cardPlanOf(definitions: readonly FeatureDefinition[]): CardPlan 
     windowsMs: [...windowsMs].sort((a, b) => a - b),
     references,
     columns: references.map(columnOf),
+    hasExtremes: has('minimum', 'maximum'),
     hasSquares: has('deviation', 'z_score'),
     hasQuantile: has('quantile'),
     hasRhythm: has('hour_share', 'weekday_share'),

@@ -1,6 +1,6 @@
 // How the values of card features are read from a reading of the card; one reader per definition, made once.
 
-import { entityRefOf, fromE4, type CardEvent } from './card-event.ts'
+import { fromE4, type CardEvent } from './card-event.ts'
 import { COLUMN } from './card-columns.ts'
 import { type CardHistory } from './card-history.ts'
 import type { CardPlan } from './card-plan.ts'
@@ -10,7 +10,6 @@ import {
   type CardAmountAggregate,
   type CardHabitAggregate,
   type FeatureDefinition,
-  type Reference,
 } from './feature-definition.ts'
 import { distanceKm } from './geo.ts'
 import { deviationOf } from './squares.ts'
@@ -54,7 +53,7 @@ export function cardReader(definition: CardDefinition, plan: CardPlan): CardValu
   const { aggregate } = definition
   const read = isAmountAggregate(aggregate)
     ? amountReader(aggregate, places)
-    : habitReader(aggregate, of, places)
+    : habitReader(aggregate, places)
   const last = Math.max(places.window, places.long)
   return (event, history, card, own) =>
     last >= card.expiredFrom ? NaN : read(card, own, event, history)
@@ -117,20 +116,15 @@ function amountReader(aggregate: CardAmountAggregate, { window, long, times }: P
 }
 
 /** Times, places and references. */
-function habitReader(
-  aggregate: CardHabitAggregate,
-  of: Reference | undefined,
-  { window, slot }: Places,
-): CardRead {
+function habitReader(aggregate: CardHabitAggregate, { window, slot }: Places): CardRead {
   switch (aggregate) {
     case 'seconds_since_last':
       return (card, _, event, history) => secondsSince(event, history, card.lastIndex)
     case 'distinct':
-      return (card, _, event) =>
-        refersTo(event, of) ? (card.distinct[slot]?.[window] ?? 0) + 1 : NaN
+      return (card) => (card.ownRefs[slot] === 0 ? NaN : (card.distinct[slot]?.[window] ?? 0) + 1)
     case 'is_new':
-      return (card, _, event) => {
-        if (!refersTo(event, of) || card.hasAny[slot] === 0) return NaN
+      return (card) => {
+        if (card.ownRefs[slot] === 0 || card.hasAny[slot] === 0) return NaN
         return (card.pairAttempts[slot]?.[window] ?? 0) > 0 ? 0 : 1
       }
     case 'hour_share':
@@ -146,8 +140,8 @@ function habitReader(
     case 'declined_then_retried':
       return (card) => card.triedAgain[window] ?? 0
     case 'pair_count':
-      return (card, own, event) =>
-        refersTo(event, of) ? (card.pairCounts[slot]?.[window] ?? 0) + own : NaN
+      return (card, own) =>
+        card.ownRefs[slot] === 0 ? NaN : (card.pairCounts[slot]?.[window] ?? 0) + own
     case 'pair_seconds_since_last':
       return (card, _, event, history) => secondsSince(event, history, card.pairLast[slot] ?? -1)
   }
@@ -170,22 +164,6 @@ function rateRatio(short: number, long: number, windows: number): number {
 
 function secondsSince(event: CardEvent, history: CardHistory, index: number): number {
   return index < 0 ? NaN : (event.timeMs - history.at(index, COLUMN.time)) / SECOND_MS
-}
-
-function refersTo(event: CardEvent, of: Reference | undefined): boolean {
-  switch (of) {
-    case undefined:
-      return false
-    case 'country':
-      return event.countryRef !== 0
-    case 'category':
-      return event.categoryRef !== 0
-    case 'terminal':
-    case 'merchant':
-    case 'device':
-    case 'network':
-      return entityRefOf(event, of) !== 0
-  }
 }
 
 function awayKm(event: CardEvent, history: CardHistory, index: number): number {

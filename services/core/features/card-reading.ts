@@ -1,17 +1,20 @@
-// One pass over a card's history for one transaction: all that card features are made of. Hot path: no allocation,
-// the reading is reused.
+// One reading of a card's history for one transaction: all that card features are made of. Hot path: no allocation, the
+// reading is reused.
 //
-// Windows are nested, so each event is added to the shortest window that holds it (its ring), and sums over the
-// rings at the end give the windows.
+// Windows are nested and events are in order of time, so each window begins at an index (#from) and what it holds are the
+// events from there up to the transaction. Every kind of sum is one loop back over the events, from window to longer
+// window; a plan runs only the loops that its features ask for.
 
 import type { CardEvent } from './card-event.ts'
-import { COLUMN, FLAG, STRIDE_NARROW, type Bucket } from './card-columns.ts'
+import { COLUMN, FLAG } from './card-columns.ts'
 import { type CardHistory } from './card-history.ts'
 import { CARD_RAW_MAX, CARD_RETAIN_MS } from './card-limits.ts'
 import type { CardPlan } from './card-plan.ts'
 import { CardSums } from './card-sums.ts'
 import type { Reference } from './feature-definition.ts'
-import { BUCKET_MS, DAY_MS, MINUTE_MS, bucketStartMs } from './time.ts'
+import { MergedHours } from './merged-hours.ts'
+import { SquareSum } from './squares.ts'
+import { DAY_MS, MINUTE_MS } from './time.ts'
 
 /** An attempt within this time of a declined one tries it again. */
 const TRIED_AGAIN_MS = 10 * MINUTE_MS
@@ -19,8 +22,15 @@ const TRIED_AGAIN_MS = 10 * MINUTE_MS
 /** Distinct references of one card are marked in arrays of this many at first. */
 const MARKS_AT_FIRST = 256
 
+/** Countries are numbers below this. */
+const COUNTRIES = 677
+
+const DAY_MINUTES = 1_440
+
 /** What earlier events of the card hold, by window; the transaction itself is not included. */
 export class CardReading extends CardSums {
+  /** How many events of the history come before the transaction. */
+  rank = 0
   /** Index of the newest event in the reach, and of the newest with a place; -1 for none. */
   lastIndex = -1
   lastPlaceIndex = -1
@@ -30,246 +40,205 @@ export class CardReading extends CardSums {
   isApproximate = false
 
   readonly #plan: CardPlan
+  readonly #hasSpread: boolean
   readonly #windowsMs: Float64Array
+  /** Index of the oldest event that a window holds; that of the transaction where it holds none. */
+  readonly #from: Int32Array
+  /** All flags of the events in the reach. */
+  #flags = 0
   readonly #marks: Uint32Array[]
   #mark = 0
-  readonly #own: Int32Array
-  #hasMerged = false
-  #mergedFrom = 0
-  #nextTimeMs = 0
-  #localMinute = 0
-  #localWeekday = 0
+  readonly #total = new SquareSum()
+  readonly #merged: MergedHours
 
   constructor(plan: CardPlan) {
     super(plan)
     this.#plan = plan
+    this.#hasSpread = plan.hasExtremes || plan.hasSquares || plan.hasQuantile
     this.#windowsMs = Float64Array.from(plan.windowsMs)
-    this.#own = new Int32Array(plan.columns.length)
+    this.#from = new Int32Array(plan.windowsMs.length)
     this.#marks = plan.columns.map(() => new Uint32Array(MARKS_AT_FIRST))
+    this.#merged = new MergedHours(this.#windowsMs)
   }
 
   /** Reads the events that come before `event` by (time, id). `event` may be one of the history, or new to it. */
   read(history: CardHistory, event: CardEvent): void {
-    this.#begin(history, event)
-    const { data, stride } = history
-    const windowsMs = this.#windowsMs
-    const reachMs = windowsMs[windowsMs.length - 1] ?? 0
-    const before = history.rankOf(event.timeMs, event.idRef)
-    const oldestRaw = history.count - CARD_RAW_MAX
+    const { timeMs } = event
+    const { hasRhythm, hasDeclines, columns } = this.#plan
+    const rank = history.rankOf(timeMs, event.idRef)
     const horizonMs = history.newestMs - CARD_RETAIN_MS
-    let ring = 0
-    // Merged by rule, stored so already or not: all of an hour counts, before the transaction or after it.
-    let mergedFrom = oldestRaw - 1
-    for (let index = before - 1; index >= 0 && index >= oldestRaw; index -= 1) {
-      const base = index * stride
-      const timeMs = data[base] ?? 0
-      const ageMs = event.timeMs - timeMs
-      if (ageMs >= reachMs || timeMs < horizonMs) {
-        mergedFrom = -1
-        break
-      }
-      while (ageMs >= (windowsMs[ring] ?? Infinity)) ring += 1
-      this.#add(history, event, index, ring)
+    this.rank = rank
+    this.isApproximate = false
+    this.expiredFrom = this.#firstBefore(timeMs, horizonMs)
+    const oldest = this.#findWindows(history, timeMs, rank, horizonMs)
+    this.lastIndex = oldest < rank ? rank - 1 : -1
+    this.#sumAmounts(history, rank)
+    if (this.#hasSpread) this.#readSpread(history, event.amountMinor, rank)
+    this.lastPlaceIndex = (this.#flags & FLAG.place) === 0 ? -1 : lastPlace(history, rank)
+    if (hasRhythm) this.#readRhythm(history, timeMs + event.utcOffsetMinutes * MINUTE_MS, rank)
+    if (hasDeclines) this.#readDeclines(history, timeMs, rank)
+    if (columns.length > 0) this.#mark += 1
+    for (let slot = 0; slot < columns.length; slot += 1) {
+      this.#readReference(history, event, slot, rank)
     }
-    this.#readMerged(history, event, mergedFrom, horizonMs)
-    this.sumRings()
-    if (this.limitMinor !== Infinity) this.#countUnderLimit(history, event, before)
-    // What needs single events looks at the raw ones only.
-    if (this.#hasMerged) this.isApproximate = true
+    this.#readMerged(history, timeMs, oldest, horizonMs)
   }
 
-  /** Position of a window in the arrays. */
-  windowAt(windowMs: number): number {
-    const index = this.#plan.windowsMs.indexOf(windowMs)
-    if (index < 0) throw new RangeError(`No card feature has a window of ${windowMs} ms.`)
+  /** The first window that begins before this; Infinity for none. */
+  #firstBefore(timeMs: number, horizonMs: number): number {
+    const windowsMs = this.#windowsMs
+    const last = windowsMs.length - 1
+    if (timeMs - (windowsMs[last] ?? 0) >= horizonMs) return Infinity
+    let window = 0
+    while (window < last && timeMs - (windowsMs[window] ?? 0) >= horizonMs) window += 1
+    return window
+  }
+
+  /** Where each window begins among the single events. Returns where the longest does. */
+  #findWindows(history: CardHistory, timeMs: number, rank: number, horizonMs: number): number {
+    const { data, stride } = history
+    const windowsMs = this.#windowsMs
+    const from = this.#from
+    let oldest = Math.max(0, history.count - CARD_RAW_MAX)
+    while (oldest < rank && (data[oldest * stride] ?? 0) < horizonMs) oldest += 1
+    let index = rank
+    for (let window = 0; window < windowsMs.length; window += 1) {
+      const startMs = timeMs - (windowsMs[window] ?? 0)
+      while (index > oldest && (data[(index - 1) * stride] ?? 0) > startMs) index -= 1
+      from[window] = index
+    }
     return index
   }
 
-  /** Position of a reference in the lists per reference. */
-  referenceAt(reference: Reference): number {
-    return this.#plan.references.indexOf(reference)
-  }
-
-  #begin(history: CardHistory, event: CardEvent): void {
-    this.#reset()
-    const { columns, references } = this.#plan
-    for (let slot = 0; slot < columns.length; slot += 1) {
-      const own = ownReference(event, references[slot] ?? 'merchant')
-      this.#own[slot] =
-        columns[slot] === COLUMN.country ? own : own === 0 ? 0 : history.indexOfReference(own)
-      const marks = this.#marks[slot]
-      const needed = columns[slot] === COLUMN.country ? 677 : history.references.length
-      if (marks !== undefined && marks.length < needed) {
-        this.#marks[slot] = new Uint32Array(2 * needed)
-      }
-    }
-    this.#mark += 1
-    this.#nextTimeMs = event.timeMs
-    const localMs = event.timeMs + event.utcOffsetMinutes * MINUTE_MS
-    this.#localMinute = Math.floor(localMs / MINUTE_MS) % 1_440
-    this.#localWeekday = Math.floor(localMs / DAY_MS) % 7
-    const oldestMs = history.newestMs - CARD_RETAIN_MS
-    this.expiredFrom = this.#windowsMs.findIndex((windowMs) => event.timeMs - windowMs < oldestMs)
-    if (this.expiredFrom < 0 || history.count === 0) this.expiredFrom = Infinity
-  }
-
-  #reset(): void {
-    this.clear()
-    this.lastIndex = -1
-    this.lastPlaceIndex = -1
-    this.isApproximate = false
-    this.#hasMerged = false
-  }
-
-  /** Adds one single event to its ring. */
-  #add(history: CardHistory, event: CardEvent, index: number, ring: number): void {
+  #sumAmounts(history: CardHistory, rank: number): void {
     const { data, stride } = history
-    const base = index * stride
-    const isWide = stride !== STRIDE_NARROW
-    const flags = data[base + COLUMN.flags] ?? 0
-    const timeMs = data[base] ?? 0
-    const amountMinor = data[base + COLUMN.amount] ?? 0
-    if (this.lastIndex < 0) this.lastIndex = index
-    if (this.lastPlaceIndex < 0 && (flags & FLAG.place) !== 0) this.lastPlaceIndex = index
-    const isPayment = (flags & FLAG.retry) === 0
-    this.attempts[ring] = (this.attempts[ring] ?? 0) + 1
-    if (isPayment) {
-      this.singles[ring] = (this.singles[ring] ?? 0) + 1
-      this.#addPayment(amountMinor, event.amountMinor, ring)
-      if (this.#plan.hasRhythm) {
-        const utcOffset = isWide ? (data[base + COLUMN.utcOffset] ?? 0) : 0
-        this.#addRhythm(timeMs + utcOffset * MINUTE_MS, ring)
+    const { attempts, singles, counts, sumsMinor } = this
+    const from = this.#from
+    let allFlags = 0
+    let count = 0
+    let sumMinor = 0
+    let index = rank - 1
+    for (let window = 0; window < from.length; window += 1) {
+      const first = from[window] ?? 0
+      for (; index >= first; index -= 1) {
+        const base = index * stride
+        const flags = data[base + COLUMN.flags] ?? 0
+        allFlags |= flags
+        if ((flags & FLAG.retry) !== 0) continue
+        count += 1
+        sumMinor += data[base + COLUMN.amount] ?? 0
       }
+      attempts[window] = rank - first
+      singles[window] = count
+      counts[window] = count
+      sumsMinor[window] = sumMinor
     }
-    if ((flags & FLAG.declined) !== 0 && this.#plan.hasDeclines) {
-      this.declines[ring] = (this.declines[ring] ?? 0) + 1
-      if (amountMinor < this.limitMinor) this.limitMinor = amountMinor
-      if (this.#nextTimeMs - timeMs <= TRIED_AGAIN_MS) {
-        this.triedAgain[ring] = (this.triedAgain[ring] ?? 0) + 1
-      }
-    }
-    this.#nextTimeMs = timeMs
-    if (isWide) this.#addReferences(data, base, index, ring, isPayment)
+    this.#flags = allFlags
   }
 
-  #addPayment(amountMinor: number, ownMinor: number, ring: number): void {
-    this.counts[ring] = (this.counts[ring] ?? 0) + 1
-    this.sumsMinor[ring] = (this.sumsMinor[ring] ?? 0) + amountMinor
-    if (amountMinor < (this.minimaMinor[ring] ?? 0)) this.minimaMinor[ring] = amountMinor
-    if (amountMinor > (this.maximaMinor[ring] ?? 0)) this.maximaMinor[ring] = amountMinor
-    if (this.#plan.hasSquares) this.squares[ring]?.addSquareOf(amountMinor)
-    if (!this.#plan.hasQuantile) return
-    if (amountMinor < ownMinor) this.smaller[ring] = (this.smaller[ring] ?? 0) + 1
-    else if (amountMinor === ownMinor) this.equal[ring] = (this.equal[ring] ?? 0) + 1
-  }
-
-  #addRhythm(localMs: number, ring: number): void {
-    const apart = Math.abs((Math.floor(localMs / MINUTE_MS) % 1_440) - this.#localMinute)
-    if (apart <= 60 || apart >= 1_440 - 60) this.sameHour[ring] = (this.sameHour[ring] ?? 0) + 1
-    if (Math.floor(localMs / DAY_MS) % 7 === this.#localWeekday) {
-      this.sameWeekday[ring] = (this.sameWeekday[ring] ?? 0) + 1
-    }
-  }
-
-  #addReferences(
-    data: Float64Array,
-    base: number,
-    index: number,
-    ring: number,
-    isPayment: boolean,
-  ): void {
-    const { columns } = this.#plan
-    for (let slot = 0; slot < columns.length; slot += 1) {
-      const reference = data[base + (columns[slot] ?? 0)] ?? 0
-      if (reference === 0) continue
-      this.hasAny[slot] = 1
-      if (reference === this.#own[slot]) {
-        if ((this.pairLast[slot] ?? 0) < 0) this.pairLast[slot] = index
-        const attempts = this.pairAttempts[slot]
-        const counts = this.pairCounts[slot]
-        if (attempts !== undefined) attempts[ring] = (attempts[ring] ?? 0) + 1
-        if (counts !== undefined && isPayment) counts[ring] = (counts[ring] ?? 0) + 1
-        continue
-      }
-      const marks = this.#marks[slot]
-      if (marks === undefined || marks[reference] === this.#mark) continue
-      marks[reference] = this.#mark
-      const distinct = this.distinct[slot]
-      if (distinct !== undefined) distinct[ring] = (distinct[ring] ?? 0) + 1
-    }
-  }
-
-  /** What is older than the newest CARD_RAW_MAX events counts as if at the start of its hour. */
-  #readMerged(history: CardHistory, event: CardEvent, from: number, horizonMs: number): void {
+  /** How the amounts of payments lie: extremes, squares, and below or above the transaction's own. */
+  #readSpread(history: CardHistory, ownMinor: number, rank: number): void {
     const { data, stride } = history
-    this.#mergedFrom = 0
-    for (let index = from; index >= 0; index -= 1) {
-      const base = index * stride
-      const startMs = bucketStartMs(data[base] ?? 0)
-      if ((data[base] ?? 0) < horizonMs) break
-      const isRetry = ((data[base + COLUMN.flags] ?? 0) & FLAG.retry) !== 0
-      const ring = this.#mergedRing(startMs, event.timeMs, horizonMs, history.newestMs)
-      if (ring < 0) continue
-      this.attempts[ring] = (this.attempts[ring] ?? 0) + 1
-      if (!isRetry) this.#addPayment(data[base + COLUMN.amount] ?? 0, NaN, ring)
-    }
-    const { buckets } = history
-    this.#mergedFrom = 0
-    for (let index = buckets.length - 1; index >= 0; index -= 1) {
-      const bucket = buckets[index]
-      if (bucket === undefined || bucket.startMs < horizonMs) break
-      const ring = this.#mergedRing(bucket.startMs, event.timeMs, horizonMs, history.newestMs)
-      if (ring >= 0) this.#addBucket(bucket, ring)
-    }
-  }
-
-  #addBucket(bucket: Bucket, ring: number): void {
-    this.attempts[ring] = (this.attempts[ring] ?? 0) + bucket.attempts
-    this.counts[ring] = (this.counts[ring] ?? 0) + bucket.count
-    this.sumsMinor[ring] = (this.sumsMinor[ring] ?? 0) + bucket.sumMinor
-    this.minimaMinor[ring] = Math.min(this.minimaMinor[ring] ?? Infinity, bucket.minimumMinor)
-    this.maximaMinor[ring] = Math.max(this.maximaMinor[ring] ?? 0, bucket.maximumMinor)
-    this.squares[ring]?.add(bucket.squares.high, bucket.squares.low)
-  }
-
-  /**
-   * Ring of a merged hour, -1 outside; notes where the hour lies across an end of a window. Hours come newest first:
-   * windows that all of an hour is older than are not looked at again for the next.
-   */
-  #mergedRing(startMs: number, timeMs: number, horizonMs: number, newestMs: number): number {
-    if (startMs > timeMs || startMs < horizonMs) return -1
-    const ageMs = timeMs - startMs
-    // A late transaction may stand inside a merged hour, part of which comes after it.
-    if (ageMs < BUCKET_MS && timeMs < newestMs) this.isApproximate = true
-    const windowsMs = this.#windowsMs
-    while (ageMs - (windowsMs[this.#mergedFrom] ?? Infinity) >= BUCKET_MS) this.#mergedFrom += 1
-    for (let ring = this.#mergedFrom; ring < windowsMs.length; ring += 1) {
-      const windowMs = windowsMs[ring] ?? 0
-      if (ageMs < windowMs) {
-        this.#hasMerged = true
-        return ring
+    const { minimaMinor, maximaMinor, smaller, equal, squares } = this
+    const { hasSquares } = this.#plan
+    const from = this.#from
+    const total = this.#total
+    let [minimumMinor, maximumMinor, below, same] = [Infinity, 0, 0, 0]
+    total.reset()
+    let index = rank - 1
+    for (let window = 0; window < from.length; window += 1) {
+      const first = from[window] ?? 0
+      for (; index >= first; index -= 1) {
+        const base = index * stride
+        if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) !== 0) continue
+        const amountMinor = data[base + COLUMN.amount] ?? 0
+        if (amountMinor < minimumMinor) minimumMinor = amountMinor
+        if (amountMinor > maximumMinor) maximumMinor = amountMinor
+        if (amountMinor < ownMinor) below += 1
+        else if (amountMinor === ownMinor) same += 1
+        if (hasSquares) total.addSquareOf(amountMinor)
       }
-      if (ageMs - windowMs < BUCKET_MS) this.isApproximate = true
+      minimaMinor[window] = minimumMinor
+      maximaMinor[window] = maximumMinor
+      smaller[window] = below
+      equal[window] = same
+      if (hasSquares) squares[window]?.copy(total)
     }
-    return -1
   }
 
-  /** The limit is known only after the pass; declines are rare, and so is this. */
-  #countUnderLimit(history: CardHistory, event: CardEvent, before: number): void {
+  /** Payments at the same time of day, give or take an hour, and on the same weekday. */
+  #readRhythm(history: CardHistory, ownLocalMs: number, rank: number): void {
     const { data, stride } = history
-    const windowsMs = this.#windowsMs
-    const oldestRaw = Math.max(0, history.count - CARD_RAW_MAX)
-    for (let index = before - 1; index >= oldestRaw; index -= 1) {
-      const base = index * stride
-      const ageMs = event.timeMs - (data[base] ?? 0)
-      const flags = data[base + COLUMN.flags] ?? 0
-      if ((flags & (FLAG.retry | FLAG.declined)) !== 0) continue
-      if (!this.isUnderLimit(data[base + COLUMN.amount] ?? 0)) continue
-      for (let window = 0; window < windowsMs.length; window += 1) {
-        if (ageMs < (windowsMs[window] ?? 0)) {
-          this.underLimit[window] = (this.underLimit[window] ?? 0) + 1
+    const { sameHour, sameWeekday } = this
+    const from = this.#from
+    const isWide = COLUMN.utcOffset < stride
+    const ownMinutes = Math.floor(ownLocalMs / MINUTE_MS)
+    const ownDays = Math.floor(ownLocalMs / DAY_MS)
+    let [inHour, onWeekday] = [0, 0]
+    let index = rank - 1
+    for (let window = 0; window < from.length; window += 1) {
+      const first = from[window] ?? 0
+      for (; index >= first; index -= 1) {
+        const base = index * stride
+        if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) !== 0) continue
+        const offsetMs = isWide ? (data[base + COLUMN.utcOffset] ?? 0) * MINUTE_MS : 0
+        const localMs = (data[base] ?? 0) + offsetMs
+        // Within the reach of one another, so differences are small integers.
+        const apart = Math.abs((ownMinutes - Math.floor(localMs / MINUTE_MS)) | 0) % DAY_MINUTES
+        if (apart <= 60 || apart >= DAY_MINUTES - 60) inHour += 1
+        if (((ownDays - Math.floor(localMs / DAY_MS)) | 0) % 7 === 0) onWeekday += 1
+      }
+      sameHour[window] = inHour
+      sameWeekday[window] = onWeekday
+    }
+  }
+
+  #readDeclines(history: CardHistory, timeMs: number, rank: number): void {
+    const { declines, triedAgain } = this
+    this.limitMinor = Infinity
+    if ((this.#flags & FLAG.declined) === 0) {
+      declines.fill(0)
+      triedAgain.fill(0)
+      return
+    }
+    const { data, stride } = history
+    const from = this.#from
+    let [declined, again] = [0, 0]
+    let nextMs = timeMs
+    let index = rank - 1
+    for (let window = 0; window < from.length; window += 1) {
+      const first = from[window] ?? 0
+      for (; index >= first; index -= 1) {
+        const base = index * stride
+        const eventMs = data[base] ?? 0
+        if (((data[base + COLUMN.flags] ?? 0) & FLAG.declined) !== 0) {
+          declined += 1
+          this.limitMinor = Math.min(this.limitMinor, data[base + COLUMN.amount] ?? 0)
+          if (nextMs - eventMs <= TRIED_AGAIN_MS) again += 1
         }
+        nextMs = eventMs
       }
+      declines[window] = declined
+      triedAgain[window] = again
+    }
+    this.#countUnderLimit(history, rank)
+  }
+
+  /** The limit is known only after a pass. */
+  #countUnderLimit(history: CardHistory, rank: number): void {
+    const { data, stride } = history
+    const { underLimit } = this
+    const from = this.#from
+    let count = 0
+    let index = rank - 1
+    for (let window = 0; window < from.length; window += 1) {
+      const first = from[window] ?? 0
+      for (; index >= first; index -= 1) {
+        const base = index * stride
+        if (((data[base + COLUMN.flags] ?? 0) & (FLAG.retry | FLAG.declined)) !== 0) continue
+        if (this.isUnderLimit(data[base + COLUMN.amount] ?? 0)) count += 1
+      }
+      underLimit[window] = count
     }
   }
 
@@ -277,6 +246,89 @@ export class CardReading extends CardSums {
   isUnderLimit(amountMinor: number): boolean {
     return amountMinor < this.limitMinor && 10 * amountMinor >= 9 * this.limitMinor
   }
+
+  /** What a transaction without this reference would find is never asked for. */
+  #readReference(history: CardHistory, event: CardEvent, slot: number, rank: number): void {
+    const { data, stride } = history
+    const column = this.#plan.columns[slot] ?? 0
+    const ownRef = ownReference(event, this.#plan.references[slot] ?? 'merchant')
+    this.ownRefs[slot] = ownRef
+    this.pairLast[slot] = -1
+    if (ownRef === 0) return
+    const [distinct, pairCounts] = [this.distinct[slot], this.pairCounts[slot]]
+    const [pairAttempts, marks] = [this.pairAttempts[slot], this.#marksOf(slot, history)]
+    if (distinct === undefined || pairCounts === undefined || pairAttempts === undefined) return
+    const own = column === COLUMN.country ? ownRef : history.indexOfReference(ownRef)
+    const from = this.#from
+    const mark = this.#mark
+    let [met, others, payments, attempts, last] = [0, 0, 0, 0, -1]
+    // A narrow history has no references.
+    let index = column < stride ? rank - 1 : -1
+    for (let window = 0; window < from.length; window += 1) {
+      const first = from[window] ?? 0
+      for (; index >= first; index -= 1) {
+        const base = index * stride
+        const reference = data[base + column] ?? 0
+        if (reference === 0) continue
+        met = 1
+        if (reference === own) {
+          if (last < 0) last = index
+          attempts += 1
+          if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) === 0) payments += 1
+        } else if (marks[reference] !== mark) {
+          marks[reference] = mark
+          others += 1
+        }
+      }
+      distinct[window] = others
+      pairCounts[window] = payments
+      pairAttempts[window] = attempts
+    }
+    this.pairLast[slot] = last
+    this.hasAny[slot] = met
+  }
+
+  /** Marks with room for every reference of the history. */
+  #marksOf(slot: number, history: CardHistory): Uint32Array {
+    const isCountry = this.#plan.columns[slot] === COLUMN.country
+    const needed = isCountry ? COUNTRIES : history.references.length
+    let marks = this.#marks[slot]
+    if (marks === undefined || marks.length < needed) {
+      marks = new Uint32Array(2 * needed)
+      this.#marks[slot] = marks
+    }
+    return marks
+  }
+
+  /** What needs single events looks at the raw ones only: with merged ones the reading is approximate. */
+  #readMerged(history: CardHistory, timeMs: number, oldest: number, horizonMs: number): void {
+    const oldestRaw = Math.max(0, history.count - CARD_RAW_MAX)
+    // Merged by rule, stored so already or not: all of an hour counts, before the transaction or after it.
+    const from = oldest > oldestRaw ? -1 : oldestRaw - 1
+    if (from < 0 && history.buckets.length === 0) return
+    const merged = this.#merged
+    merged.read(history, timeMs, from, horizonMs)
+    if (!merged.isMet) return
+    const { hasSquares } = this.#plan
+    this.isApproximate = true
+    for (let window = 0; window < this.attempts.length; window += 1) {
+      this.attempts[window] = (this.attempts[window] ?? 0) + (merged.attempts[window] ?? 0)
+      this.counts[window] = (this.counts[window] ?? 0) + (merged.counts[window] ?? 0)
+      this.sumsMinor[window] = (this.sumsMinor[window] ?? 0) + (merged.sumsMinor[window] ?? 0)
+      const [minimum, maximum] = [merged.minimaMinor[window], merged.maximaMinor[window]]
+      this.minimaMinor[window] = Math.min(this.minimaMinor[window] ?? Infinity, minimum ?? Infinity)
+      this.maximaMinor[window] = Math.max(this.maximaMinor[window] ?? 0, maximum ?? 0)
+      const sum = merged.squares[window]
+      if (hasSquares && sum !== undefined) this.squares[window]?.add(sum.high, sum.low)
+    }
+  }
+}
+
+/** Index of the newest event with a place among those before the transaction. */
+function lastPlace({ data, stride }: CardHistory, rank: number): number {
+  let index = rank - 1
+  while (index >= 0 && ((data[index * stride + COLUMN.flags] ?? 0) & FLAG.place) === 0) index -= 1
+  return index
 }
 
 function ownReference(event: CardEvent, reference: Reference): number {

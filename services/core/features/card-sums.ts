@@ -1,12 +1,8 @@
-// The sums of one reading of a card, by window. An event is added to the shortest window that holds it (its ring); sums
-// over the rings give the windows. Hot path: made once, used for every transaction.
+// What one reading of a card holds, by window. Made once, used for every transaction; what no feature of the plan asks for
+// keeps its zeros.
 
 import type { CardPlan } from './card-plan.ts'
 import { SquareSum } from './squares.ts'
-
-/** Arrays of the class below that begin with 0: the single ones, and those of each reference. */
-const SINGLE_SUMS = 12
-const SUMS_PER_REFERENCE = 3
 
 export class CardSums {
   readonly attempts: Float64Array
@@ -29,6 +25,8 @@ export class CardSums {
   readonly underLimit: Float64Array
   /** Smallest declined amount of the reach; Infinity for none. */
   limitMinor = Infinity
+  /** Per reference of the plan: that of the transaction itself, 0 for none. Where it is, nothing else of it is read. */
+  readonly ownRefs: Float64Array
   /** Per reference of the plan, per window: distinct ones besides the transaction's own. */
   readonly distinct: readonly Float64Array[]
   /** Per reference of the plan, per window: payments that share the transaction's, and attempts. */
@@ -38,26 +36,16 @@ export class CardSums {
   readonly pairLast: Int32Array
   /** Per reference of the plan: 1 where any event of the reach has one. */
   readonly hasAny: Uint8Array
-  readonly #sums: CardPlan
-  /** All that begin with 0, in one piece. */
-  readonly #zeroed: Float64Array
 
-  constructor(plan: CardPlan) {
-    this.#sums = plan
-    const size = plan.windowsMs.length
-    this.#zeroed = new Float64Array(size * (SINGLE_SUMS + SUMS_PER_REFERENCE * plan.columns.length))
-    let used = 0
-    const windows = (): Float64Array => {
-      used += size
-      return this.#zeroed.subarray(used - size, used)
-    }
+  constructor({ windowsMs, columns }: CardPlan) {
+    const windows = (): Float64Array => new Float64Array(windowsMs.length)
     this.attempts = windows()
     this.singles = windows()
     this.counts = windows()
     this.sumsMinor = windows()
-    this.minimaMinor = new Float64Array(size)
+    this.minimaMinor = windows()
     this.maximaMinor = windows()
-    this.squares = plan.windowsMs.map(() => new SquareSum())
+    this.squares = windowsMs.map(() => new SquareSum())
     this.smaller = windows()
     this.equal = windows()
     this.sameHour = windows()
@@ -65,57 +53,11 @@ export class CardSums {
     this.declines = windows()
     this.triedAgain = windows()
     this.underLimit = windows()
-    this.distinct = plan.columns.map(windows)
-    this.pairCounts = plan.columns.map(windows)
-    this.pairAttempts = plan.columns.map(windows)
-    this.pairLast = new Int32Array(plan.columns.length)
-    this.hasAny = new Uint8Array(plan.columns.length)
-    if (used !== this.#zeroed.length) throw new RangeError('A sum has no room of its own.')
-  }
-
-  /** Begins anew. */
-  protected clear(): void {
-    this.#zeroed.fill(0)
-    this.minimaMinor.fill(Infinity)
-    for (const sum of this.squares) sum.reset()
-    this.pairLast.fill(-1)
-    this.hasAny.fill(0)
-    this.limitMinor = Infinity
-  }
-
-  /** From rings to windows. */
-  protected sumRings(): void {
-    const { hasSquares, hasQuantile, hasRhythm, hasDeclines } = this.#sums
-    accumulate(this.attempts)
-    accumulate(this.singles)
-    accumulate(this.counts)
-    accumulate(this.sumsMinor)
-    this.#sumExtremes(hasSquares)
-    if (hasQuantile) accumulate(this.smaller)
-    if (hasQuantile) accumulate(this.equal)
-    if (hasRhythm) accumulate(this.sameHour)
-    if (hasRhythm) accumulate(this.sameWeekday)
-    if (hasDeclines) accumulate(this.declines)
-    if (hasDeclines) accumulate(this.triedAgain)
-    for (const values of this.distinct) accumulate(values)
-    for (const values of this.pairCounts) accumulate(values)
-    for (const values of this.pairAttempts) accumulate(values)
-  }
-
-  #sumExtremes(hasSquares: boolean): void {
-    const { minimaMinor, maximaMinor, squares } = this
-    for (let ring = 1; ring < minimaMinor.length; ring += 1) {
-      const shorter = ring - 1
-      minimaMinor[ring] = Math.min(minimaMinor[ring] ?? Infinity, minimaMinor[shorter] ?? Infinity)
-      maximaMinor[ring] = Math.max(maximaMinor[ring] ?? 0, maximaMinor[shorter] ?? 0)
-      const sum = squares[shorter]
-      if (hasSquares && sum !== undefined) squares[ring]?.add(sum.high, sum.low)
-    }
-  }
-}
-
-function accumulate(values: Float64Array): void {
-  for (let ring = 1; ring < values.length; ring += 1) {
-    values[ring] = (values[ring] ?? 0) + (values[ring - 1] ?? 0)
+    this.ownRefs = new Float64Array(columns.length)
+    this.distinct = columns.map(windows)
+    this.pairCounts = columns.map(windows)
+    this.pairAttempts = columns.map(windows)
+    this.pairLast = new Int32Array(columns.length)
+    this.hasAny = new Uint8Array(columns.length)
   }
 }

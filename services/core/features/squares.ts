@@ -16,6 +16,11 @@ export class SquareSum {
     this.low = 0
   }
 
+  copy({ high, low }: SquareSum): void {
+    this.high = high
+    this.low = low
+  }
+
   /** Adds value². Hot path. */
   addSquareOf(value: number): void {
     if (value < HALF) {
