@@ -21,16 +21,16 @@ const MINOR_PER_UNIT = 100
 
 type CardDefinition = Extract<FeatureDefinition, { readonly entity: 'card' }>
 
-/** The value of a card feature; `own` is 1 when the transaction counts as a payment. */
+/**
+ * The value of a card feature; `own` is 1 when the transaction counts as a payment. Of a window that is expired it says
+ * nothing: its state tells, and takes it away.
+ */
 export type CardValue = (
-  event: CardEvent,
-  history: CardHistory,
   card: CardReading,
   own: 0 | 1,
+  event: CardEvent,
+  history: CardHistory,
 ) => number
-
-/** A reader of what comes before the transaction in the card's history. */
-type CardRead = (card: CardReading, own: 0 | 1, event: CardEvent, history: CardHistory) => number
 
 /** Where a definition's windows and reference stand in a reading. */
 interface Places {
@@ -51,16 +51,13 @@ export function cardReader(definition: CardDefinition, plan: CardPlan): CardValu
     times: longWindowMs / windowMs,
   }
   const { aggregate } = definition
-  const read = isAmountAggregate(aggregate)
+  return isAmountAggregate(aggregate)
     ? amountReader(aggregate, places)
     : habitReader(aggregate, places)
-  const last = Math.max(places.window, places.long)
-  return (event, history, card, own) =>
-    last >= card.expiredFrom ? NaN : read(card, own, event, history)
 }
 
 /** Counts and amounts. */
-function amountReader(aggregate: CardAmountAggregate, { window, long, times }: Places): CardRead {
+function amountReader(aggregate: CardAmountAggregate, { window, long, times }: Places): CardValue {
   const countOf = (card: CardReading, at: number, own: number): number =>
     (card.counts[at] ?? 0) + own
   const sumOf = (card: CardReading, at: number, own: number, event: CardEvent): number =>
@@ -116,7 +113,7 @@ function amountReader(aggregate: CardAmountAggregate, { window, long, times }: P
 }
 
 /** Times, places and references. */
-function habitReader(aggregate: CardHabitAggregate, { window, slot }: Places): CardRead {
+function habitReader(aggregate: CardHabitAggregate, { window, slot }: Places): CardValue {
   switch (aggregate) {
     case 'seconds_since_last':
       return (card, _, event, history) => secondsSince(event, history, card.lastIndex)

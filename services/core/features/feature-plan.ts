@@ -19,7 +19,20 @@ export interface Readings {
   readonly entities: Readonly<Record<EntityKind, EntityReading | null>>
 }
 
-type Read = (event: CardEvent, history: CardHistory, readings: Readings, own: 0 | 1) => number
+/** A value and its place in the row. */
+interface Step<Read> {
+  readonly at: number
+  readonly read: Read
+}
+
+type OwnRead = (event: CardEvent) => number
+type EntityRead = (reading: EntityReading, event: CardEvent) => number
+
+/** The features of one kind of entity. */
+interface EntitySteps {
+  readonly kind: EntityKind
+  readonly steps: readonly Step<EntityRead>[]
+}
 
 export interface FeaturePlan {
   readonly definitions: readonly FeatureDefinition[]
@@ -53,7 +66,12 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
       return plan === null ? null : new EntityReading(plan)
     }),
   })
-  const steps = definitions.map((definition) => compile(definition, card, entities))
+  const ownSteps = stepsOf(definitions, 'transaction', ({ aggregate }) => ownReader(aggregate))
+  const cardSteps = stepsOf(definitions, 'card', (definition) => cardReader(definition, card))
+  const entitySteps = ENTITY_KINDS.map((kind) => ({
+    kind,
+    steps: stepsOf(definitions, kind, (definition) => entityReader(definition, entities[kind])),
+  })).filter(({ steps }) => steps.length > 0)
   return {
     definitions,
     card,
@@ -65,12 +83,49 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
     },
     openReadings,
     write(event, isRetry, history, readings, row, position) {
-      const own = isRetry ? 0 : 1
-      for (let index = 0; index < steps.length; index += 1) {
-        row[position + index] = steps[index]?.(event, history, readings, own) ?? NaN
-      }
+      for (const { at, read } of ownSteps) row[position + at] = read(event)
+      writeCard(cardSteps, event, isRetry ? 0 : 1, history, readings.card, row, position)
+      for (const steps of entitySteps) writeEntity(steps, event, readings, row, position)
     },
   }
+}
+
+type Of<Entity> = Extract<FeatureDefinition, { readonly entity: Entity }>
+
+/** Readers of the features of one entity, each with its place in the row. */
+function stepsOf<Entity extends FeatureDefinition['entity'], Read>(
+  definitions: readonly FeatureDefinition[],
+  entity: Entity,
+  readerOf: (definition: Of<Entity>) => Read,
+): readonly Step<Read>[] {
+  const isOf = (each: FeatureDefinition): each is Of<Entity> => each.entity === entity
+  return definitions.flatMap((each, at) => (isOf(each) ? [{ at, read: readerOf(each) }] : []))
+}
+
+/** Hot path: one call per value. */
+function writeCard(
+  steps: readonly Step<CardValue>[],
+  event: CardEvent,
+  own: 0 | 1,
+  history: CardHistory,
+  card: CardReading,
+  row: Float64Array,
+  position: number,
+): void {
+  for (const { at, read } of steps) row[position + at] = read(card, own, event, history)
+}
+
+/** NaN where the transaction names no such entity. Hot path. */
+function writeEntity(
+  { kind, steps }: EntitySteps,
+  event: CardEvent,
+  { entities }: Readings,
+  row: Float64Array,
+  position: number,
+): void {
+  const reading = entityRefOf(event, kind) === 0 ? null : entities[kind]
+  for (const { at, read } of steps)
+    row[position + at] = reading === null ? NaN : read(reading, event)
 }
 
 function perKind<Value>(make: (kind: EntityKind) => Value): Record<EntityKind, Value> {
@@ -83,37 +138,13 @@ function perKind<Value>(make: (kind: EntityKind) => Value): Record<EntityKind, V
   }
 }
 
-function compile(
-  definition: FeatureDefinition,
-  card: CardPlan,
-  entities: Readonly<Record<EntityKind, EntityPlan | null>>,
-): Read {
-  switch (definition.entity) {
-    case 'transaction':
-      return transactionReader(definition.aggregate)
-    case 'card':
-      return cardStep(cardReader(definition, card))
-    case 'terminal':
-    case 'merchant':
-    case 'device':
-    case 'network':
-      return entityReader(definition, entities[definition.entity])
-  }
-}
-
-function cardStep(value: CardValue): Read {
-  return (event, history, { card }, own) => value(event, history, card, own)
-}
-
-type Of<Entity> = Extract<FeatureDefinition, { readonly entity: Entity }>
-
-function transactionReader(aggregate: Of<'transaction'>['aggregate']): Read {
+function ownReader(aggregate: Of<'transaction'>['aggregate']): OwnRead {
   switch (aggregate) {
     case 'amount':
       return ({ amountMinor }) => amountMinor / MINOR_PER_UNIT
     case 'weekend':
       // 1970-01-01 was a Thursday, three days after a Monday.
-      return (event) => ((Math.floor(localMsOf(event) / DAY_MS) + 3) % 7 >= 5 ? 1 : 0)
+      return (event) => (((Math.floor(localMsOf(event) / DAY_MS) + 3) | 0) % 7 >= 5 ? 1 : 0)
     case 'night':
       return (event) => (Math.floor(hourOf(event)) <= NIGHT_LAST_HOUR ? 1 : 0)
     case 'hour':
@@ -135,35 +166,28 @@ function hourOf(event: CardEvent): number {
   return (localMs - Math.floor(localMs / DAY_MS) * DAY_MS) / HOUR_MS
 }
 
-/** NaN when the transaction names no such entity. */
 function entityReader(
   { aggregate, entity, windowMs, delayMs }: Of<EntityKind>,
   plan: EntityPlan | null,
-): Read {
+): EntityRead {
   const group = plan?.groups.findIndex((each) => each.delayMs === delayMs) ?? -1
   const window = plan?.groups[group]?.windowsMs.indexOf(windowMs) ?? -1
   if (window < 0) throw new RangeError(`No reading of ${entity} has this window.`)
-  const read = (value: (event: CardEvent, reading: EntityReading) => number): Read => {
-    return (event, _, { entities }) => {
-      const reading = entities[entity]
-      return reading === null || entityRefOf(event, entity) === 0 ? NaN : value(event, reading)
-    }
-  }
   switch (aggregate) {
     case 'count':
-      return read((_, { groups }) => groups[group]?.counts[window] ?? NaN)
+      return ({ groups }) => groups[group]?.counts[window] ?? NaN
     case 'frauds':
-      return read((_, { groups }) => groups[group]?.frauds[window] ?? NaN)
+      return ({ groups }) => groups[group]?.frauds[window] ?? NaN
     case 'fraud_share':
-      return read((_, { groups }) => {
+      return ({ groups }) => {
         const count = groups[group]?.counts[window] ?? 0
         return count === 0 ? 0 : Math.min(1, (groups[group]?.frauds[window] ?? 0) / count)
-      })
+      }
     case 'distinct_cards':
-      return read((_, { distinctCards }) => distinctCards)
+      return ({ distinctCards }) => distinctCards
     case 'fraud_run':
-      return read((_, { runLength }) => runLength)
+      return ({ runLength }) => runLength
     case 'fraud_run_age':
-      return read((event, { runStartMs }) => (event.timeMs - runStartMs) / SECOND_MS)
+      return ({ runStartMs }, event) => (event.timeMs - runStartMs) / SECOND_MS
   }
 }
