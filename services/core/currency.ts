@@ -18,6 +18,8 @@ export interface RateTable {
   toReferenceMinor(amountMinor: number, currency: string, timeMs: number): number | null
 }
 
+const NO_RATES: readonly CurrencyRate[] = []
+
 /** Compiles a table; entries of one currency may come in any order of dates. */
 export function createRateTable(reference: string, rates: readonly CurrencyRate[]): RateTable {
   const byCurrency = new Map<string, CurrencyRate[]>()
@@ -34,8 +36,10 @@ export function createRateTable(reference: string, rates: readonly CurrencyRate[
       .digest('hex'),
     toReferenceMinor(amountMinor, currency, timeMs) {
       if (currency === reference) return amountMinor
-      const rate = byCurrency.get(currency)?.find(({ fromMs }) => fromMs <= timeMs)
-      return rate === undefined ? null : Math.floor(amountMinor * rate.minorRate + 0.5)
+      for (const { fromMs, minorRate } of byCurrency.get(currency) ?? NO_RATES) {
+        if (fromMs <= timeMs) return Math.floor(amountMinor * minorRate + 0.5)
+      }
+      return null
     },
   }
 }

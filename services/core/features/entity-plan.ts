@@ -8,6 +8,8 @@ export interface WindowGroup {
   readonly delayMs: number
   /** Shortest first. */
   readonly windowsMs: readonly number[]
+  /** Whether some feature asks how many events there are in these windows. */
+  readonly isCounted: boolean
 }
 
 export interface EntityPlan {
@@ -36,14 +38,22 @@ export function entityPlanOf(
   const run = own.find(({ aggregate }) => aggregate === 'fraud_run')
   return {
     kind,
-    groups: delays.map((delayMs) => ({
-      delayMs,
-      windowsMs: [
-        ...new Set(own.filter((each) => each.delayMs === delayMs).map(({ windowMs }) => windowMs)),
-      ].sort((a, b) => a - b),
-    })),
+    groups: delays.map((delayMs) =>
+      groupOf(
+        own.filter((each) => each.delayMs === delayMs),
+        delayMs,
+      ),
+    ),
     distinctDelayMs: distinct[0]?.delayMs ?? null,
     run: run === undefined ? null : { delayMs: run.delayMs, windowMs: run.windowMs },
     reachMs: Math.max(...own.map(({ delayMs, windowMs }) => delayMs + windowMs)),
+  }
+}
+
+function groupOf(own: readonly FeatureDefinition[], delayMs: number): WindowGroup {
+  return {
+    delayMs,
+    windowsMs: [...new Set(own.map(({ windowMs }) => windowMs))].sort((a, b) => a - b),
+    isCounted: own.some(({ aggregate }) => aggregate === 'count' || aggregate === 'fraud_share'),
   }
 }

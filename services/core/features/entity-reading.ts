@@ -1,18 +1,17 @@
 // One reading of an entity for one transaction: the parts of all lanes. Hot path: counts are found by bisection, single
 // events are looked at only where cards are counted or a run of frauds is followed.
 
-import { ENTITY_COLUMN } from './entity-event.ts'
+import { ENTITY_COLUMN, ENTITY_STRIDE } from './entity-event.ts'
 import { DISTINCT_WINDOW_MS, LABELS_MAX, type Cut, type EntityPart } from './entity-part.ts'
-import type { EntityPlan } from './entity-plan.ts'
+import type { EntityPlan, WindowGroup } from './entity-plan.ts'
+import type { HourIndex } from './hour-index.ts'
 import { HashSet } from './hash-set.ts'
 import { KnownFrauds } from './known-frauds.ts'
 import { estimateDistinct, KeptSmallest } from './kept-smallest.ts'
 import { BUCKET_MS } from './time.ts'
 
 /** Windows of one delay. */
-interface GroupReading {
-  readonly delayMs: number
-  readonly windowsMs: readonly number[]
+interface GroupReading extends WindowGroup {
   readonly counts: Float64Array
   readonly frauds: Float64Array
 }
@@ -46,11 +45,10 @@ export class EntityReading {
   constructor(plan: EntityPlan) {
     this.#plan = plan
     this.#delayMsMin = Math.min(...plan.groups.map(({ delayMs }) => delayMs))
-    this.groups = plan.groups.map(({ delayMs, windowsMs }) => ({
-      delayMs,
-      windowsMs,
-      counts: new Float64Array(windowsMs.length),
-      frauds: new Float64Array(windowsMs.length),
+    this.groups = plan.groups.map((group) => ({
+      ...group,
+      counts: new Float64Array(group.windowsMs.length),
+      frauds: new Float64Array(group.windowsMs.length),
     }))
   }
 
@@ -58,8 +56,11 @@ export class EntityReading {
   begin(timeMs: number): void {
     this.#timeMs = timeMs
     for (const { counts, frauds } of this.groups) {
-      counts.fill(0)
-      frauds.fill(0)
+      // So few that a loop costs less than a call of `fill`.
+      for (let window = 0; window < counts.length; window += 1) {
+        counts[window] = 0
+        frauds[window] = 0
+      }
     }
     this.#cards.clear()
     this.#isSaturated = false
@@ -77,7 +78,8 @@ export class EntityReading {
     if (part.count === 0 && part.crowdedHours.length === 0 && part.labels.length === 0) return
     const seen = part.seenBy(cut, this.#timeMs - this.#delayMsMin)
     const horizonMs = seen.horizonMs(cut.nextOffset)
-    for (const group of this.groups) this.#addCounts(seen, group, horizonMs)
+    const { hours } = seen
+    for (const group of this.groups) this.#addCounts(hours, group, horizonMs)
     const { distinctDelayMs, run } = this.#plan
     if (distinctDelayMs !== null) this.#addCards(seen, this.#timeMs - distinctDelayMs, horizonMs)
     const labelCount = seen.labels.length === 0 ? 0 : seen.labelCount(cut.labelNextOffset)
@@ -102,23 +104,36 @@ export class EntityReading {
     if (this.#mayGoOnInHour()) this.isApproximate = true
   }
 
-  #addCounts(part: EntityPart, group: GroupReading, horizonMs: number): void {
-    const { hours } = part
-    const toMs = this.#timeMs - group.delayMs
-    const upTo = hours.countTo(toMs)
+  #addCounts(hours: HourIndex, group: GroupReading, horizonMs: number): void {
+    const { delayMs, windowsMs, counts, isCounted } = group
+    if (!isCounted && !hours.hasCrowded) return
+    const toMs = this.#timeMs - delayMs
+    const last = hours.hourAt(toMs)
+    const upTo = hours.countAt(last, toMs)
     if (upTo === 0) return
-    if (hours.isInCrowded(toMs)) this.isApproximate = true
-    for (let window = 0; window < group.windowsMs.length; window += 1) {
-      const fromMs = toMs - (group.windowsMs[window] ?? 0)
+    // Longer windows begin earlier.
+    let end = horizonMs > toMs ? hours.length : last + 1
+    if (hours.hasCrowded) this.#noteCrowded(hours, toMs, windowsMs)
+    for (let window = 0; window < windowsMs.length; window += 1) {
       // Hours before the horizon do not count, and it is the start of one.
-      const beforeMs = Math.max(fromMs, horizonMs - 1)
-      group.counts[window] = (group.counts[window] ?? 0) + upTo - hours.countTo(beforeMs)
-      if (hours.isInCrowded(fromMs)) this.isApproximate = true
+      const beforeMs = Math.max(toMs - (windowsMs[window] ?? 0), horizonMs - 1)
+      const hour = hours.hourAt(beforeMs, end)
+      counts[window] = (counts[window] ?? 0) + upTo - hours.countAt(hour, beforeMs)
+      end = hour + 1
+    }
+  }
+
+  /** A crowded hour across an end of a window is not counted exactly. */
+  #noteCrowded(hours: HourIndex, toMs: number, windowsMs: readonly number[]): void {
+    if (hours.isInCrowded(toMs)) this.isApproximate = true
+    for (const windowMs of windowsMs) {
+      if (hours.isInCrowded(toMs - windowMs)) this.isApproximate = true
     }
   }
 
   #addCards(part: EntityPart, toMs: number, horizonMs: number): void {
-    const { hours } = part
+    const { hours, data } = part
+    const cards = this.#cards
     const fromMs = toMs - DISTINCT_WINDOW_MS
     for (let hour = hours.hourAt(toMs); hour >= 0; hour -= 1) {
       const startMs = hours.startsMs[hour] ?? 0
@@ -130,10 +145,10 @@ export class EntityReading {
       }
       const first = hours.firsts[hour] ?? 0
       for (let index = first + (hours.totals[hour] ?? 0) - 1; index >= first; index -= 1) {
-        const timeMs = part.at(index, ENTITY_COLUMN.time)
+        const timeMs = data[index * ENTITY_STRIDE] ?? 0
         if (timeMs > toMs) continue
         if (timeMs <= fromMs) return
-        this.#cards.add(part.at(index, ENTITY_COLUMN.card))
+        cards.add(data[index * ENTITY_STRIDE + ENTITY_COLUMN.card] ?? 0)
       }
     }
   }

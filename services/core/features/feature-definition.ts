@@ -6,9 +6,16 @@ import { DAY_MS, HOUR_MS, MINUTE_MS } from './time.ts'
 export const ENTITY_KINDS = ['terminal', 'merchant', 'device', 'network'] as const
 export type EntityKind = (typeof ENTITY_KINDS)[number]
 
+const KIND_INDEX: Readonly<Record<EntityKind, number>> = {
+  terminal: 0,
+  merchant: 1,
+  device: 2,
+  network: 3,
+}
+
 /** Kind and 48-bit reference of a shared entity in one exact number: how state names it. */
 export function entityKeyOf(kind: EntityKind, ref: number): number {
-  return ref * ENTITY_KINDS.length + ENTITY_KINDS.indexOf(kind)
+  return ref * ENTITY_KINDS.length + KIND_INDEX[kind]
 }
 
 /** What a card's events refer to; a pair is the card together with one of these. */

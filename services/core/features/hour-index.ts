@@ -16,6 +16,8 @@ export class HourIndex {
   readonly merged: (CrowdedHour | null)[] = []
   /** True when some crowded hour holds single events. */
   hasCrowdedSingles = false
+  /** True when some hour is crowded. */
+  hasCrowded = false
   readonly #part: HourlyEvents
 
   constructor(part: HourlyEvents) {
@@ -32,7 +34,7 @@ export class HourIndex {
       const first = index
       while (index < count && part.at(index, ENTITY_COLUMN.time) < startMs + BUCKET_MS) index += 1
       this.#push(startMs, first, (merged?.count ?? 0) + index - first, merged)
-      if (index > first) this.#noteCrowded()
+      this.#noteCrowded(index > first)
     }
   }
 
@@ -52,25 +54,25 @@ export class HourIndex {
     if (startMs < lastMs) return false
     if (startMs === lastMs) this.totals[last] = (this.totals[last] ?? 0) + 1
     else this.#push(startMs, this.#part.count - 1, 1, null)
-    this.#noteCrowded()
+    this.#noteCrowded(true)
     return true
   }
 
-  /** Index of the last hour that begins at or before this time; -1 for none. */
-  hourAt(timeMs: number): number {
+  /** Index of the last hour that begins at or before this time, among those before `end`; -1 for none. */
+  hourAt(timeMs: number, end = this.length): number {
+    const { startsMs } = this
     let low = 0
-    let high = this.length
+    let high = end
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.startsMs[middle] ?? Infinity) <= timeMs) low = middle + 1
+      if ((startsMs[middle] ?? Infinity) <= timeMs) low = middle + 1
       else high = middle
     }
     return low - 1
   }
 
-  /** Events at or before this time, those of crowded hours at their start. */
-  countTo(timeMs: number): number {
-    const hour = this.hourAt(timeMs)
+  /** Events at or before this time, which lies at `hour` (see hourAt), those of crowded hours at their start. */
+  countAt(hour: number, timeMs: number): number {
     if (hour < 0) return 0
     const before = this.before[hour] ?? 0
     const total = this.totals[hour] ?? 0
@@ -100,7 +102,9 @@ export class HourIndex {
     this.merged.push(merged)
   }
 
-  #noteCrowded(): void {
-    if (this.isCrowded(this.length - 1)) this.hasCrowdedSingles = true
+  #noteCrowded(hasSingles: boolean): void {
+    if (!this.isCrowded(this.length - 1)) return
+    this.hasCrowded = true
+    if (hasSingles) this.hasCrowdedSingles = true
   }
 }

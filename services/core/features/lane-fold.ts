@@ -15,8 +15,9 @@ import {
 } from './card-event.ts'
 import { COLUMN, FLAG, type StoredOutcome } from './card-columns.ts'
 import { CardHistory } from './card-history.ts'
-import type { Cut } from './entity-part.ts'
-import { ENTITY_KINDS } from './feature-definition.ts'
+import type { Cut, EntityPart } from './entity-part.ts'
+import type { EntityReading } from './entity-reading.ts'
+import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
 import { FEATURES } from './feature-list.ts'
 import { compileFeaturePlan, type FeaturePlan, type Readings } from './feature-plan.ts'
 import type { LaneState } from './fold-state.ts'
@@ -48,6 +49,15 @@ export interface Folded {
 const NONE: readonly Recomputed[] = []
 const NO_STATES = new Uint8Array(0)
 const NO_HISTORY = new CardHistory()
+
+/** A kind of entity that the plan looks at. */
+interface ReadKind {
+  readonly kind: EntityKind
+  readonly reading: EntityReading
+  /** This lane's part of the entity that was read last; null when there was none, or not all of it could be read. */
+  part: EntityPart | null
+}
+
 /** Where a lane stands; restored from what was committed, so that a crash changes nothing. */
 export interface LanePosition {
   /** Newest event time among the transactions before; -1 for none. */
@@ -78,6 +88,7 @@ export class LaneFold {
   readonly #readRecord: FoldOptions['readRecord']
   readonly #keepsEntities: boolean
   readonly #readings: Readings
+  readonly #kinds: readonly ReadKind[]
   readonly #writeStates: WriteStates
   readonly #faults: Faults = noFaults()
   /** Reused from one transaction to the next. */
@@ -93,6 +104,7 @@ export class LaneFold {
     this.#readRecord = readRecord
     this.#keepsEntities = keepsEntities
     this.#readings = plan.openReadings()
+    this.#kinds = kindsOf(this.#readings)
     this.#writeStates = compileStates(plan)
     this.#newestEventMs = position.newestEventMs
     this.#watermarkMs = position.watermarkMs
@@ -132,10 +144,9 @@ export class LaneFold {
       labelOffset,
       isFraud: label.verdict === 'fraud',
     }
-    for (const kind of ENTITY_KINDS) {
+    for (const { kind } of this.#kinds) {
       const ref = entityRefOfLabel(label, kind)
-      if (ref === 0 || this.#plan.entities[kind] === null) continue
-      state.ownEntity(kind, ref).insertLabel(entry)
+      if (ref !== 0) state.ownEntity(kind, ref).insertLabel(entry)
     }
   }
 
@@ -190,7 +201,7 @@ export class LaneFold {
   ): Folded {
     const event = cardEventOf(transaction, offset, this.#rates, null)
     const readings = this.#readings
-    for (const kind of ENTITY_KINDS) readings.entities[kind]?.begin(event.timeMs)
+    for (const { reading } of this.#kinds) reading.begin(event.timeMs)
     readings.card.read(NO_HISTORY, event)
     this.#plan.write(event, false, NO_HISTORY, readings, row, position)
     this.#writeStates(ALL_DEGRADED, row, position, states)
@@ -229,15 +240,15 @@ export class LaneFold {
     const newestMs = Math.max(this.#newestEventMs, this.#watermarkMs)
     const faults = this.#faults
     faults.areEntitiesExpired = timeMs < Math.max(newestMs - LATENESS_MS, state.entityHorizonMs)
-    for (const kind of ENTITY_KINDS) {
-      const reading = this.#readings.entities[kind]
-      if (reading === null) continue
-      reading.begin(timeMs)
+    for (const read of this.#kinds) {
+      const { kind, reading } = read
       const ref = entityRefOf(event, kind)
       const others = ref === 0 ? null : state.otherEntities(kind, ref)
       faults.degradedEntities[kind] = ref !== 0 && others === null
-      if (others === null) continue
-      reading.add(state.ownEntity(kind, ref), ownCut)
+      read.part = others === null ? null : state.ownEntity(kind, ref)
+      reading.begin(timeMs)
+      if (others === null || read.part === null) continue
+      reading.add(read.part, ownCut)
       for (const { part, cut } of others) reading.add(part, cut)
       reading.finish()
     }
@@ -258,21 +269,19 @@ export class LaneFold {
     this.#faults.cardExpiredFrom = readings.card.expiredFrom
     this.#writeStates(this.#faults, row, position, states)
     if (readings.card.isApproximate) return true
-    for (const kind of ENTITY_KINDS) {
-      if (readings.entities[kind]?.isApproximate === true) return true
-    }
+    for (const { reading } of this.#kinds) if (reading.isApproximate) return true
     return false
   }
 
   #marksOf(
-    { timeMs, idRef }: CardEvent,
+    { timeMs }: CardEvent,
     isRetry: boolean,
     history: CardHistory,
     isApproximate: boolean,
     states: Uint8Array,
     position: number,
   ): readonly FoldMark[] {
-    const isLate = history.rankOf(timeMs, idRef) < history.count
+    const isLate = this.#readings.card.rank < history.count
     const isAfterWatermark = timeMs <= this.#watermarkMs
     const end = position + this.#plan.definitions.length
     const own = hasFaults(this.#faults) ? states.subarray(position, end) : NO_STATES
@@ -309,7 +318,7 @@ export class LaneFold {
     if (changed === NONE) history.insert(event, isRetry, this.#plan.card.kept)
     // Other lanes may already have decided on the promise that nothing so old follows.
     if (this.#keepsEntities && !marks.includes('after_watermark')) {
-      this.#rememberAtEntities(event, state)
+      this.#rememberAtEntities(event, state, changed === NONE)
     }
     return changed
   }
@@ -345,11 +354,20 @@ export class LaneFold {
     return recompute(history, event.offset, later, before, rowOf)
   }
 
-  #rememberAtEntities(event: CardEvent, state: LaneState): void {
-    for (const kind of ENTITY_KINDS) {
+  /** `isReadLast` when no other transaction's entities were read since. */
+  #rememberAtEntities(event: CardEvent, state: LaneState, isReadLast: boolean): void {
+    for (const { kind, part } of this.#kinds) {
       const ref = entityRefOf(event, kind)
-      if (ref === 0 || this.#plan.entities[kind] === null) continue
-      state.ownEntity(kind, ref).insert(event.timeMs, event.offset, event.idRef, event.cardHash)
+      if (ref === 0) continue
+      const own = isReadLast && part !== null ? part : state.ownEntity(kind, ref)
+      own.insert(event.timeMs, event.offset, event.idRef, event.cardHash)
     }
   }
+}
+
+function kindsOf({ entities }: Readings): readonly ReadKind[] {
+  return ENTITY_KINDS.flatMap((kind) => {
+    const reading = entities[kind]
+    return reading === null ? [] : [{ kind, reading, part: null }]
+  })
 }
