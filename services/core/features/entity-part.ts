@@ -208,8 +208,7 @@ export class EntityPart {
   horizonMs(nextOffset: number): number {
     if (this.#newestOffset < nextOffset && this.count > 0) {
       // The index ends with the newest hour, merged or not.
-      if (this.#hours !== null)
-        return (this.#hours.startsMs[this.#hours.length - 1] ?? NaN) - ENTITY_RETAIN_MS
+      if (this.#hours !== null) return this.#hours.newestMs - ENTITY_RETAIN_MS
       const lastMs = bucketStartMs(this.at(this.count - 1, ENTITY_COLUMN.time))
       return Math.max(lastMs, this.crowdedHours.at(-1)?.startMs ?? -Infinity) - ENTITY_RETAIN_MS
     }

@@ -136,15 +136,15 @@ export class EntityReading {
     const cards = this.#cards
     const fromMs = toMs - DISTINCT_WINDOW_MS
     for (let hour = hours.hourAt(toMs); hour >= 0; hour -= 1) {
-      const startMs = hours.startsMs[hour] ?? 0
+      const startMs = hours.startMsOf(hour)
       if (startMs < horizonMs) return
       if (hours.isCrowded(hour)) {
         if (startMs <= fromMs) return
         this.#addCrowdedCards(part, hour)
         continue
       }
-      const first = hours.firsts[hour] ?? 0
-      for (let index = first + (hours.totals[hour] ?? 0) - 1; index >= first; index -= 1) {
+      const first = hours.firstOf(hour)
+      for (let index = first + hours.totalOf(hour) - 1; index >= first; index -= 1) {
         const timeMs = data[index * ENTITY_STRIDE] ?? 0
         if (timeMs > toMs) continue
         if (timeMs <= fromMs) return
@@ -156,9 +156,9 @@ export class EntityReading {
   /** The same whether the hour is merged or not: its cards as one kept set. */
   #addCrowdedCards(part: EntityPart, hour: number): void {
     const { hours } = part
-    const merged = hours.merged[hour] ?? null
-    const singles = (hours.totals[hour] ?? 0) - (merged?.count ?? 0)
-    const first = hours.firsts[hour] ?? 0
+    const merged = hours.mergedOf(hour)
+    const singles = hours.totalOf(hour) - (merged?.count ?? 0)
+    const first = hours.firstOf(hour)
     let kept = merged?.cards
     if (singles > 0) {
       kept = new KeptSmallest()
@@ -199,7 +199,7 @@ export class EntityReading {
     const fromMs = Math.max(toMs - windowMs, horizonMs - 1)
     let partOtherMs = -Infinity
     for (let hour = hours.hourAt(toMs); hour >= 0; hour -= 1) {
-      const startMs = hours.startsMs[hour] ?? 0
+      const startMs = hours.startMsOf(hour)
       if (hours.isCrowded(hour)) {
         // Which of them are frauds is not known singly, so the run ends there.
         if (startMs > fromMs && startMs >= partOtherMs) {
@@ -208,8 +208,8 @@ export class EntityReading {
         }
         return
       }
-      const first = hours.firsts[hour] ?? 0
-      for (let index = first + (hours.totals[hour] ?? 0) - 1; index >= first; index -= 1) {
+      const first = hours.firstOf(hour)
+      for (let index = first + hours.totalOf(hour) - 1; index >= first; index -= 1) {
         const timeMs = part.at(index, ENTITY_COLUMN.time)
         if (timeMs > toMs) continue
         if (timeMs <= fromMs || timeMs < partOtherMs) return
