@@ -7,7 +7,7 @@ import type { Cut } from '../../core/features/entity-part.ts'
 import type { LaneState } from '../../core/features/fold-state.ts'
 import { LANE_START, LaneFold } from '../../core/features/lane-fold.ts'
 import type { FeaturePlan } from '../../core/features/feature-plan.ts'
-import type { LoadBatch } from './feature-load.ts'
+import type { DecodedBatch, LoadBatch } from './feature-load.ts'
 
 /** Rows are looked at this many at a time, while the meter stands. */
 const ROWS_AT_ONCE = 4_096
@@ -64,7 +64,7 @@ export class LaneRows {
   }
 
   /** Labels first, then transactions in order of their offsets, as the scorer does. At most ROWS_AT_ONCE. */
-  add(batch: LoadBatch, state: LaneState): void {
+  add(batch: DecodedBatch, state: LaneState): void {
     const { fold } = this
     const { transactions, records, labels, offset, labelOffset } = batch
     for (let index = 0; index < labels.length; index += 1) {
@@ -110,7 +110,7 @@ export class LaneRows {
 /** Where the logs stand after a batch. */
 export function endOf(batch: LoadBatch): Cut {
   return {
-    nextOffset: batch.offset + batch.transactions.length,
+    nextOffset: batch.offset + batch.records.length,
     labelNextOffset: batch.labelOffset + batch.labels.length,
   }
 }

@@ -1,5 +1,5 @@
-// The load of the features benchmark: simulated transactions, each with the message that is kept with its event, and
-// labels, cut into micro-batches.
+// The load of the features benchmark: simulated transactions as messages, and labels, cut into micro-batches. A batch is
+// decoded just before it is worked, as in a scorer: objects that were made long before would be out of the caches.
 
 import type { Codecs } from '../../core/wire/codecs.ts'
 import { FEATURES } from '../../core/features/feature-list.ts'
@@ -30,13 +30,27 @@ export type LoadItem =
   | { readonly kind: 'transaction'; readonly transaction: Transaction; readonly record: Uint8Array }
   | { readonly kind: 'label'; readonly label: Label }
 
-/** Labels that came before the end of the batch, and its transactions; offsets without gaps. */
+/** Labels that came before the end of the batch, and the messages of its transactions; offsets without gaps. */
 export interface LoadBatch {
-  readonly transactions: Transaction[]
   readonly records: Uint8Array[]
   readonly labels: Label[]
   readonly offset: number
   readonly labelOffset: number
+}
+
+/** A batch with its transactions. */
+export interface DecodedBatch extends LoadBatch {
+  readonly transactions: readonly Transaction[]
+}
+
+/** @throws Error when a message is no transaction: all were written by the benchmark. */
+export function decodeBatch(batch: LoadBatch, codecs: Codecs): DecodedBatch {
+  const transactions = batch.records.map((record) => {
+    const message = codecs.decodeTransactionMessage(record)
+    if (message.kind === 'transaction') return message.value
+    throw new Error(`A message of the benchmark is a ${message.kind}.`)
+  })
+  return { ...batch, transactions }
 }
 
 /** The simulator's stream. */
@@ -110,19 +124,16 @@ export function batchesOf(
     const batches = lanes[partitionOfAscii(card, laneCount)]
     let batch = batches?.at(-1)
     if (batches === undefined || batch === undefined) throw new Error('There is no such lane.')
-    if (batch.transactions.length === size) {
+    if (batch.records.length === size) {
       batch = emptyBatch(batch.offset + size, batch.labelOffset + batch.labels.length)
       batches.push(batch)
     }
     if (item.kind === 'label') batch.labels.push(item.label)
-    else {
-      batch.transactions.push(item.transaction)
-      batch.records.push(item.record)
-    }
+    else batch.records.push(item.record)
   }
   return lanes
 }
 
 function emptyBatch(offset: number, labelOffset: number): LoadBatch {
-  return { transactions: [], records: [], labels: [], offset, labelOffset }
+  return { records: [], labels: [], offset, labelOffset }
 }

@@ -20,8 +20,9 @@ import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'
 import type { FeaturePlan } from '../../core/features/feature-plan.ts'
 import type { LaneState, ReadablePart } from '../../core/features/fold-state.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
 import { endOf, LaneRows, StopWatch, type Meter } from './feature-fold.ts'
-import type { LoadBatch } from './feature-load.ts'
+import { decodeBatch, type LoadBatch } from './feature-load.ts'
 import { median } from './statistics.ts'
 
 const NO_PARTS: readonly ReadablePart[] = []
@@ -37,6 +38,7 @@ export interface FoldCase {
   readonly plan: FeaturePlan
   readonly decoding: Decoding
   readonly layout: CardLayout
+  readonly codecs: Codecs
   readonly batches: readonly LoadBatch[]
   /** Batches before this one make the state and warm the code up; they are not measured. */
   readonly measureFrom: number
@@ -57,6 +59,7 @@ export function foldInMemory({
   plan,
   decoding,
   layout,
+  codecs,
   batches,
   measureFrom,
 }: FoldCase): FoldOutcome {
@@ -66,17 +69,17 @@ export function foldInMemory({
   let events = 0
   let committed = START
   for (const [index, batch] of batches.entries()) {
-    const isFull = rows.isFullFor(batch.transactions.length)
-    if (index === measureFrom) watch.start()
-    else if (isFull && index > measureFrom) watch.stop()
-    if (isFull) rows.take()
-    if (isFull && index > measureFrom) watch.start()
-    rows.add(batch, state)
+    if (rows.isFullFor(batch.records.length)) rows.take()
+    const decoded = decodeBatch(batch, codecs)
+    if (index >= measureFrom) watch.start()
+    rows.add(decoded, state)
     state.write(committed)
+    if (index >= measureFrom) {
+      watch.stop()
+      events += batch.records.length
+    }
     committed = endOf(batch)
-    if (index >= measureFrom) events += batch.transactions.length
   }
-  watch.stop()
   rows.take()
   return { ...watch.total, events, checksum: rows.checksum, ...state.sizes() }
 }

@@ -13,13 +13,14 @@ import { LANE_START } from '../../core/features/lane-fold.ts'
 import { referenceOf } from '../../core/reference.ts'
 import type { LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { Label, Transaction } from '../../core/transaction.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import { deleteStreamState } from '../../platform/redis/delete-stream-state.ts'
 import type { LaneSession, LaneStore } from '../../platform/redis/lane-store-contract.ts'
 import { openLaneStore } from '../../platform/redis/lane-store.ts'
 import type { BenchServers } from './bench-servers.ts'
 import { endOf, LaneRows, StopWatch } from './feature-fold.ts'
-import type { LoadBatch } from './feature-load.ts'
+import { decodeBatch, type DecodedBatch, type LoadBatch } from './feature-load.ts'
 import { CpuMeter, type CpuPerEvent } from './process-meter.ts'
 
 const ANSWER_MS_MAX = 5_000
@@ -29,6 +30,7 @@ export interface StoreCase {
   readonly layout: number
   /** Events that may stay decoded in memory. */
   readonly cachedEventsMax: number
+  readonly codecs: Codecs
   readonly lanes: readonly (readonly LoadBatch[])[]
   /** Rounds of batches before this one are not measured, and lanes take turns in them. */
   readonly measureFrom: number
@@ -50,6 +52,12 @@ interface Lane {
   readonly session: LaneSession
   readonly rows: LaneRows
   readonly batches: readonly LoadBatch[]
+}
+
+/** One batch of a lane. */
+interface Work extends Pick<Lane, 'session' | 'rows'> {
+  readonly batch: DecodedBatch
+  readonly before: LoadBatch | undefined
 }
 
 interface RoundTrips {
@@ -101,25 +109,26 @@ async function openSession(store: LaneStore, partition: number): Promise<LaneSes
 
 async function work(
   lanes: readonly Lane[],
-  { plan, measureFrom }: StoreCase,
+  options: StoreCase,
   trips: RoundTrips,
   processes: { readonly redis: number | null },
   signal: AbortSignal,
 ): Promise<StoreOutcome> {
+  const { plan, codecs, measureFrom } = options
   const rounds = Math.max(...lanes.map(({ batches }) => batches.length))
   const watch = new StopWatch()
-  const most = await workInTurns(lanes, { plan, measureFrom }, trips, signal)
+  const most = await workInTurns(lanes, options, trips, signal)
   const meter = new CpuMeter(processes)
   let events = 0
   let batches = 0
   for (let round = measureFrom; round < rounds; round += 1) {
     signal.throwIfAborted()
-    for (const { rows } of lanes) rows.take()
+    const open = lanes.flatMap((lane) => openRound(lane, round, codecs))
     watch.start()
-    const sizes = await Promise.all(lanes.map((lane) => workRound(lane, round, plan)))
+    await Promise.all(open.map((work) => workBatch(work, plan)))
     watch.stop()
-    events += sizes.reduce((sum, size) => sum + size, 0)
-    batches += sizes.filter((size) => size > 0).length
+    for (const { batch } of open) events += batch.transactions.length
+    batches += open.length
   }
   meter.sample()
   for (const { rows } of lanes) rows.take()
@@ -136,18 +145,17 @@ async function work(
 /** The rounds that are not measured, one lane after the other: so that each batch's round trips can be counted. */
 async function workInTurns(
   lanes: readonly Lane[],
-  { plan, measureFrom }: Pick<StoreCase, 'plan' | 'measureFrom'>,
+  { plan, codecs, measureFrom }: StoreCase,
   trips: RoundTrips,
   signal: AbortSignal,
 ): Promise<RoundTrips> {
   const most = { reads: 0, writes: 0 }
   for (let round = 0; round < measureFrom; round += 1) {
     signal.throwIfAborted()
-    for (const lane of lanes) {
-      lane.rows.take()
+    for (const work of lanes.flatMap((lane) => openRound(lane, round, codecs))) {
       trips.reads = 0
       trips.writes = 0
-      await workRound(lane, round, plan)
+      await workBatch(work, plan)
       most.reads = Math.max(most.reads, trips.reads)
       most.writes = Math.max(most.writes, trips.writes)
     }
@@ -155,20 +163,19 @@ async function workInTurns(
   return most
 }
 
-/** Returns how many transactions the lane's batch of this round had. */
-async function workRound(lane: Lane, round: number, plan: FeaturePlan): Promise<number> {
-  const batch = lane.batches[round]
-  if (batch === undefined) return 0
-  await workBatch(lane, batch, lane.batches[round - 1], plan)
-  return batch.transactions.length
+/** The lane's batch of this round, if it has one. */
+function openRound(
+  { session, rows, batches }: Lane,
+  round: number,
+  codecs: Codecs,
+): readonly Work[] {
+  rows.take()
+  const batch = batches[round]
+  if (batch === undefined) return []
+  return [{ session, rows, batch: decodeBatch(batch, codecs), before: batches[round - 1] }]
 }
 
-async function workBatch(
-  { session, rows }: Lane,
-  batch: LoadBatch,
-  before: LoadBatch | undefined,
-  plan: FeaturePlan,
-): Promise<void> {
+async function workBatch({ session, rows, batch, before }: Work, plan: FeaturePlan): Promise<void> {
   const committed = before === undefined ? { nextOffset: 0, labelNextOffset: 0 } : endOf(before)
   const cards = new Set(batch.transactions.map(({ card }) => card))
   const entities = new Set<number>()

@@ -102,7 +102,7 @@ export async function runFeaturesBench(
   const { codecs, servers, signal, onProgress } = deps
   const items = simulatedItems(options.transactions, options.cards, codecs)
   onProgress('features: in memory')
-  const memory = measureMemory(items, options, signal)
+  const memory = measureMemory(items, options, codecs, signal)
   onProgress('features: histories of one card')
   const growth = measureGrowth(options, codecs, signal)
   onProgress('features: one card with much of the traffic')
@@ -116,6 +116,7 @@ export async function runFeaturesBench(
 function measureMemory(
   items: readonly LoadItem[],
   options: FeaturesOptions,
+  codecs: Codecs,
   signal: AbortSignal,
 ): readonly MemoryResult[] {
   return everyCase(BATCH_SIZES, ({ set, plan, decoding, of: batchSize }) => {
@@ -123,7 +124,7 @@ function measureMemory(
     const measureFrom = Math.floor(batches.length / 2)
     const { layout } = options
     return resultOf(set, decoding, batchSize, options.runs, signal, () =>
-      foldInMemory({ plan, decoding, layout, batches, measureFrom }),
+      foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom }),
     )
   })
 }
@@ -140,7 +141,7 @@ function measureGrowth(
     return everyCase([held], ({ set, plan, decoding }) => {
       const { layout } = options
       const result = resultOf(set, decoding, 1, options.runs, signal, () =>
-        foldInMemory({ plan, decoding, layout, batches, measureFrom: held }),
+        foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom: held }),
       )
       return { ...result, held }
     })
@@ -159,7 +160,7 @@ function measureHotCard(
     const measureFrom = Math.floor(batches.length / 2)
     return everyCase([share], ({ set, plan, decoding }) => ({
       ...resultOf(set, decoding, HOT_BATCH, runs, signal, () =>
-        foldInMemory({ plan, decoding, layout, batches, measureFrom }),
+        foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom }),
       ),
       share,
     }))
@@ -184,7 +185,8 @@ async function measureStore(
         const measureFrom = Math.floor(rounds / 2)
         const outcomes: StoreOutcome[] = []
         for (let run = 0; run < runs; run += 1) {
-          const options = { plan, layout, cachedEventsMax, lanes, measureFrom }
+          const { codecs } = servers
+          const options = { plan, layout, cachedEventsMax, codecs, lanes, measureFrom }
           outcomes.push(await foldInStore(options, servers, signal))
         }
         results.push(storeResultOf(set, laneCount, batchSize, outcomes))
