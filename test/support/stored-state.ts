@@ -87,7 +87,7 @@ function cardText(card: CardHistory): string | null {
     const at = index * card.stride + COLUMN.flags
     card.data[at] = (card.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)
   }
-  card.encoded.forgetAll()
+  card.encoded = null
   if (card.count === 0 && card.buckets.length === 0) return null
   return encodeCard(card, 3, new ByteWriter()).toString('base64')
 }
@@ -95,7 +95,7 @@ function cardText(card: CardHistory): string | null {
 function partText(part: EntityPart): string | null {
   part.normalise()
   part.encodedStart = null
-  part.encodedTail.reset(0, 0)
+  part.encodedTail = null
   const { count, labels, crowdedHours } = part
   if (count === 0 && labels.length === 0 && crowdedHours.length === 0) return null
   return encodeEntityPart(part, new ByteWriter()).toString('base64')

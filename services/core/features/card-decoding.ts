@@ -48,7 +48,7 @@ function readWhole(history: CardHistory, layout: number, reader: ByteReader): vo
   if (layout >= 3) readReferences(history, reader)
   readBuckets(history, reader)
   readEvents(history, layout, columns, countOf(reader), 'others', reader)
-  history.encoded.columns = columns
+  history.usedColumns = columns
   readRecords(history, reader)
   readCauses(history, reader)
   if (layout >= 3) checkReferences(history)
@@ -60,7 +60,7 @@ function readAddition(history: CardHistory, reader: ByteReader): void {
   if ((columns & ~INTENT_BIT) !== 0) history.widen()
   readReferences(history, reader)
   readEvents(history, CARD_LAYOUT_IN_PARTS, columns, countOf(reader), 'added', reader)
-  history.encoded.columns |= columns
+  history.usedColumns |= columns
   readRecords(history, reader)
   checkReferences(history)
   checkEnd(reader)
@@ -198,7 +198,7 @@ function readCauses(history: CardHistory, reader: ByteReader): void {
       before += reader.varint()
       list.push(before)
     }
-    history.causes.set(offset, list)
+    history.setCauses(offset, list)
   }
 }
 

@@ -17,7 +17,7 @@ import {
 } from './card-columns.ts'
 import { CARD_RAW_MAX, CAUSES_MAX, SETTLE_MS } from './card-limits.ts'
 import { CardRecords, type KeptRecord } from './card-records.ts'
-import { EncodedCard } from './encoded-card.ts'
+import type { EncodedCard } from './encoded-card.ts'
 import { markRetriesAfter } from './retry-marks.ts'
 import { StoredCard } from './stored-form.ts'
 import { LATENESS_MS, RETRY_MS } from './time.ts'
@@ -26,6 +26,8 @@ import { LATENESS_MS, RETRY_MS } from './time.ts'
 const EVENTS_AT_FIRST = 8
 
 const NO_EVENTS = new Float64Array(0)
+/** Shared, and never changed. */
+const NO_CAUSES = new Map<number, number[]>()
 
 /** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
 export abstract class CardEvents {
@@ -44,8 +46,10 @@ export abstract class CardEvents {
   /** Messages of events whose decisions may be recomputed. */
   readonly records = new CardRecords()
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
-  readonly causes = new Map<number, number[]>()
-  readonly encoded = new EncodedCard()
+  causes = NO_CAUSES
+  encoded: EncodedCard | null = null
+  /** Bit i stands for OPTIONAL_COLUMNS[i]: whether any event uses it; -1 when that is not known. */
+  usedColumns = 0
   readonly stored = new StoredCard()
 
   at(index: number, column: number): number {
@@ -95,7 +99,7 @@ export abstract class CardEvents {
       this.#makeRoom(index)
       this.#write(index, event, isRetry, kept)
       this.isByOffset = false
-      this.encoded.forgetTail()
+      this.encoded?.forgetTail()
       this.stored.forget()
       if (event.record !== null) records.set(event.offset, event.record)
       this.placeRecords(records)
@@ -138,8 +142,7 @@ export abstract class CardEvents {
       data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
       data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
     }
-    const { encoded } = this
-    if (encoded.columns >= 0) encoded.columns |= columnsUsed(data, base, stride)
+    if (this.usedColumns >= 0) this.usedColumns |= columnsUsed(data, base, stride)
   }
 
   /** The messages that are kept, by offset of their event; views that hold until the next change. */
@@ -202,7 +205,8 @@ export abstract class CardEvents {
     if (index < 0) return
     const at = index * this.stride + COLUMN.flags
     this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
-    if (index - this.settledCount < this.encoded.tail.count) this.encoded.forgetTail()
+    const tailCount = this.encoded?.tail.count ?? 0
+    if (index - this.settledCount < tailCount) this.encoded?.forgetTail()
     if (index < this.count - this.stored.newCount) this.stored.forget()
   }
 
@@ -233,9 +237,16 @@ export abstract class CardEvents {
     const causes = this.causes.get(offset) ?? []
     if (causes.length >= CAUSES_MAX) return 0
     causes.push(causeOffset)
-    this.causes.set(offset, causes)
+    this.setCauses(offset, causes)
     this.stored.forget()
     return causes.length
+  }
+
+  /** Puts these in place of what is known of the decision at `offset`. */
+  setCauses(offset: number, causes: number[]): void {
+    // Hardly any card has some, and a map for each would be a quarter of its memory.
+    if (this.causes === NO_CAUSES) this.causes = new Map()
+    this.causes.set(offset, causes)
   }
 
   #makeRoom(index: number): void {
@@ -256,7 +267,13 @@ export abstract class CardEvents {
     this.data.copyWithin(index * stride, (index + count) * stride, this.count * stride)
     this.count -= count
     if (index < this.settledCount) this.settledCount -= count
-    this.encoded.forgetEvents()
+    this.forgetEncoded()
+  }
+
+  /** After events were taken away, or have changed places. */
+  protected forgetEncoded(): void {
+    this.usedColumns = -1
+    this.encoded?.forgetEvents()
   }
 
   /** Keeps those of the messages whose events are still there and not settled. The messages may be views of our own. */

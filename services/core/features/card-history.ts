@@ -53,7 +53,7 @@ export class CardHistory extends CardEvents {
     }
     if (dropped.size === 0) return
     unmarkRetriesOf(this, dropped)
-    this.encoded.forgetTail()
+    this.encoded?.forgetTail()
   }
 
   /**
@@ -72,7 +72,7 @@ export class CardHistory extends CardEvents {
     if (Math.max(excess, settled, expired) < atOnce) return
     this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
-    if (forgetBuckets(this.buckets, horizonMs)) this.encoded.buckets = null
+    if (forgetBuckets(this.buckets, horizonMs)) this.#forgetEncodedBuckets()
     if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
   }
 
@@ -212,13 +212,13 @@ export class CardHistory extends CardEvents {
     }
     if (this.settledCount > settledCount) {
       this.records.shift(this.settledCount - settledCount)
-      this.encoded.forgetEvents()
+      this.forgetEncoded()
     }
     if (this.settledCount === this.count) this.isByOffset = true
   }
 
   #merge(index: number): void {
-    this.encoded.buckets = null
+    this.#forgetEncodedBuckets()
     keepRetriesOf(this, index)
     const isRetry = (this.at(index, COLUMN.flags) & FLAG.retry) !== 0
     addToBuckets(this.buckets, this.at(index, COLUMN.time), this.at(index, COLUMN.amount), isRetry)
@@ -226,6 +226,10 @@ export class CardHistory extends CardEvents {
 
   #forgetReferences(): void {
     this.references = usedReferences(this.data, this.count, this.stride, this.references)
-    this.encoded.forgetEvents()
+    this.forgetEncoded()
+  }
+
+  #forgetEncodedBuckets(): void {
+    if (this.encoded !== null) this.encoded.buckets = null
   }
 }

@@ -32,7 +32,7 @@ import {
   UTC_OFFSET_BIT,
 } from './card-columns.ts'
 import type { CardHistory } from './card-history.ts'
-import type { EncodedTail } from './encoded-card.ts'
+import { EncodedCard, type EncodedTail } from './encoded-card.ts'
 import {
   beginAddition,
   beginParts,
@@ -143,6 +143,7 @@ function writeFirstPart(history: CardHistory, writer: ByteWriter, day: number): 
 
 function writeWhole(history: CardHistory, layout: CardLayout, writer: ByteWriter): void {
   const columns = columnsOf(history)
+  history.encoded ??= new EncodedCard()
   const { encoded, settledCount, count } = history
   history.stored.forget()
   beginValue(writer, layout)
@@ -158,26 +159,31 @@ function writeWhole(history: CardHistory, layout: CardLayout, writer: ByteWriter
   if (layout === 3) writeReferences(history, writer)
   writeBuckets(history, writer)
   writer.varint(count - settledCount)
-  writer.bytes(tailOf(history, layout, columns).writer.view(0))
+  writer.bytes(tailOf(history, encoded, layout, columns).writer.view(0))
   writer.varint(history.records.count)
   history.records.writeTo(writer)
   writeCauses(history, writer)
   finishValue(writer, HEADER_BYTES + settled.start.bytes.length, settled.start.checksum)
 }
 
-function columnsOf({ encoded, data, count, stride }: CardHistory): number {
-  if (encoded.columns < 0) {
-    encoded.columns = 0
+function columnsOf(history: CardHistory): number {
+  const { data, count, stride } = history
+  if (history.usedColumns < 0) {
+    history.usedColumns = 0
     for (let index = 0; index < count; index += 1) {
-      encoded.columns |= columnsUsed(data, index * stride, stride)
+      history.usedColumns |= columnsUsed(data, index * stride, stride)
     }
   }
-  return encoded.columns
+  return history.usedColumns
 }
 
 /** The events that are not settled, those encoded that were not yet. */
-function tailOf(history: CardHistory, layout: CardLayout, columns: number): EncodedTail {
-  const { tail } = history.encoded
+function tailOf(
+  history: CardHistory,
+  { tail }: EncodedCard,
+  layout: CardLayout,
+  columns: number,
+): EncodedTail {
   if (tail.layout !== layout || tail.columns !== columns) tail.reset(layout, columns)
   const { count, settledCount } = history
   const from = settledCount + tail.count
@@ -195,11 +201,14 @@ function writeReferences({ references }: CardHistory, writer: ByteWriter): void 
 }
 
 /** Buckets change only when events are merged or forgotten, many at a time, so their bytes are kept meanwhile. */
-function writeBuckets({ buckets, encoded }: CardHistory, writer: ByteWriter): void {
+function writeBuckets(history: CardHistory, writer: ByteWriter): void {
+  const { buckets } = history
   if (buckets.length === 0) {
     writer.byte(0)
     return
   }
+  history.encoded ??= new EncodedCard()
+  const { encoded } = history
   if (encoded.buckets !== null) {
     writer.bytes(encoded.buckets)
     return

@@ -36,8 +36,6 @@ export class EncodedTail {
 }
 
 export class EncodedCard {
-  /** Bit i stands for OPTIONAL_COLUMNS[i]: whether any event uses it; -1 when that is not known. */
-  columns = 0
   settled: EncodedSettled | null = null
   /** Events after the settled ones. */
   readonly tail = new EncodedTail()
@@ -45,7 +43,6 @@ export class EncodedCard {
 
   /** After events were taken away, or have changed places. */
   forgetEvents(): void {
-    this.columns = -1
     this.settled = null
     this.forgetTail()
   }
@@ -53,10 +50,5 @@ export class EncodedCard {
   /** After what is said of an event that is not settled has changed. */
   forgetTail(): void {
     this.tail.reset(0, 0)
-  }
-
-  forgetAll(): void {
-    this.forgetEvents()
-    this.buckets = null
   }
 }

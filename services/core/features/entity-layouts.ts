@@ -15,7 +15,7 @@ import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { CARD_LAYOUT_IN_PARTS, type CardLayout } from './card-layouts.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE } from './entity-event.ts'
-import type { EncodedTail } from './encoded-card.ts'
+import { EncodedTail } from './encoded-card.ts'
 import { EntityPart } from './entity-part.ts'
 import {
   beginAddition,
@@ -150,7 +150,7 @@ function writeWhole(part: EntityPart, layout: EntityLayout, writer: ByteWriter):
     writeEvents(part, 0, startCount, writer, 0, 0)
     known = { count: startCount, start: startOf(writer, layout) }
     part.encodedStart = known
-    part.encodedTail.reset(layout, 0)
+    part.encodedTail?.reset(layout, 0)
   }
   writer.varint(count - known.count)
   if (count > known.count) writer.bytes(tailOf(part, known.count).writer.view(0))
@@ -161,6 +161,7 @@ function writeWhole(part: EntityPart, layout: EntityLayout, writer: ByteWriter):
 
 /** The events after the start, those encoded that were not yet. */
 function tailOf(part: EntityPart, startCount: number): EncodedTail {
+  part.encodedTail ??= new EncodedTail()
   const tail = part.encodedTail
   const { count } = part
   const from = startCount + tail.count

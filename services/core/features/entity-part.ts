@@ -8,7 +8,7 @@
 // that of the newest visible event do not count, whether they are still stored or already forgotten. That
 // makes every reading a function of the events within the cut alone.
 
-import { EncodedTail } from './encoded-card.ts'
+import type { EncodedTail } from './encoded-card.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
 import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
@@ -32,9 +32,6 @@ export const ENTITY_RETAIN_MS = ENTITY_REACH_MS + LATENESS_MS + ENTITY_DELAY_MS 
 /** Longest window in which cards are counted; merged hours remember their cards for that long, delay and lateness added. */
 export const DISTINCT_WINDOW_MS = DAY_MS
 const CARDS_RETAIN_MS = DISTINCT_WINDOW_MS + LATENESS_MS + ENTITY_DELAY_MS + 2 * BUCKET_MS
-
-/** Events that a part remembers as having come last. */
-const RECENT_MAX = 64
 
 /** Up to which offsets a part may be read. */
 export interface Cut {
@@ -63,14 +60,13 @@ export class EntityPart {
   /** Events from the start that will not change place, as they were encoded last; null once they have. */
   encodedStart: { readonly count: number; readonly start: EncodedStart } | null = null
   /** Events after those, as far as they are encoded. */
-  readonly encodedTail = new EncodedTail()
+  encodedTail: EncodedTail | null = null
   readonly stored = new StoredPart()
   #newestOffset = -1
   #hours: HourIndex | null = null
-  /** Offset and time of the events that came last, in turn: those that a reader's cut may leave out. */
-  readonly #recent: number[] = []
-  /** Events with an offset below this are not among them. */
-  #recentFromOffset = 0
+  /** Largest offset of an event that was not put at the end, and no later than the time of any of them; see `#unseenFromMs`. */
+  #movedOffset = -1
+  #movedFromMs = Infinity
   /** The copy that a reader was given last, and how often the part had changed before. */
   #seen: {
     readonly nextOffset: number
@@ -115,18 +111,20 @@ export class EntityPart {
     // Merged events are committed, so every cut holds them.
     seen.crowdedHours.push(...this.crowdedHours)
     seen.labels.push(...this.labels)
-    seen.#recentFromOffset = seen.#newestOffset + 1
     return seen
   }
 
   /** An event that is held already, written before a crash, is left as it is. */
   insert(timeMs: number, offset: number, idRef: number, cardHash: number): void {
     if (offset <= this.#newestOffset && this.#holds(offset)) return
-    this.append(this.#placeOf(timeMs, offset), timeMs, offset, idRef, cardHash)
+    const place = this.#placeOf(timeMs, offset)
+    if (place < this.count) {
+      this.#movedOffset = Math.max(this.#movedOffset, offset)
+      this.#movedFromMs = Math.min(this.#movedFromMs, timeMs)
+    }
+    this.append(place, timeMs, offset, idRef, cardHash)
     if (offset < this.stored.nextOffset) this.stored.forget()
     else this.stored.noteNew()
-    this.#recent.push(offset, timeMs)
-    if (this.#recent.length > 2 * RECENT_MAX) this.#forgetRecent(RECENT_MAX)
   }
 
   /** Offset after the newest event. */
@@ -137,7 +135,7 @@ export class EntityPart {
   /** Takes in an event of a stored value, wherever it belongs. */
   adoptOne(timeMs: number, offset: number, idRef: number, cardHash: number): void {
     this.append(this.#placeOf(timeMs, offset), timeMs, offset, idRef, cardHash)
-    this.#recentFromOffset = this.#newestOffset + 1
+    this.#forgetOrder()
   }
 
   /** Puts an event where it belongs; for readers of stored values, which have them in order. */
@@ -160,7 +158,7 @@ export class EntityPart {
     if (offset > this.#newestOffset) this.#newestOffset = offset
     const known = this.encodedStart
     if (known !== null && index < known.count) this.encodedStart = null
-    if (base < used) this.encodedTail.reset(0, 0)
+    if (base < used) this.encodedTail?.reset(0, 0)
     if (base < used || this.#hours?.append(timeMs) === false) this.#hours = null
   }
 
@@ -179,7 +177,7 @@ export class EntityPart {
   adopt(more: number, newestOffset: number): void {
     this.count += more
     this.#newestOffset = Math.max(this.#newestOffset, newestOffset)
-    this.#recentFromOffset = this.#newestOffset + 1
+    this.#forgetOrder()
     this.#changes += 1
     this.#hours = null
   }
@@ -226,12 +224,15 @@ export class EntityPart {
     this.stored.forget()
     this.#changes += 1
     this.#seen = null
-    this.#forgetCommitted(committed.nextOffset)
+    if (this.#movedOffset < committed.nextOffset) {
+      this.#movedOffset = -1
+      this.#movedFromMs = Infinity
+    }
     const horizonMs = this.horizonMs(committed.nextOffset)
     if (this.#hasToMerge(committed.nextOffset, horizonMs)) {
       this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
       this.encodedStart = null
-      this.encodedTail.reset(0, 0)
+      this.encodedTail?.reset(0, 0)
       this.#hours = null
     }
     while (this.crowdedHours[0] !== undefined && this.crowdedHours[0].startMs < horizonMs) {
@@ -267,29 +268,23 @@ export class EntityPart {
     return hour
   }
 
-  /** Time of the oldest event with such an offset or a later one; -Infinity when that is not known. */
+  /**
+   * No event with such an offset or a later one is older than this. Those that were put at the end stand in order of their
+   * offsets, so the newest of them are the last.
+   */
   #unseenFromMs(offset: number): number {
-    if (offset < this.#recentFromOffset) return -Infinity
-    let oldestMs = Infinity
-    for (let index = 0; index < this.#recent.length; index += 2) {
-      if ((this.#recent[index] ?? 0) < offset) continue
-      oldestMs = Math.min(oldestMs, this.#recent[index + 1] ?? -Infinity)
+    let oldestMs = offset <= this.#movedOffset ? this.#movedFromMs : Infinity
+    for (let index = this.count - 1; index >= 0; index -= 1) {
+      if (this.at(index, ENTITY_COLUMN.offset) < offset) break
+      oldestMs = Math.min(oldestMs, this.at(index, ENTITY_COLUMN.time))
     }
     return oldestMs
   }
 
-  #forgetCommitted(offset: number): void {
-    let count = 0
-    while (2 * count < this.#recent.length && (this.#recent[2 * count] ?? 0) < offset) count += 1
-    if (count > 0) this.#forgetRecent(count)
-  }
-
-  #forgetRecent(count: number): void {
-    for (let index = 0; index < count; index += 1) {
-      const offset = this.#recent[2 * index] ?? 0
-      this.#recentFromOffset = Math.max(this.#recentFromOffset, offset + 1)
-    }
-    this.#recent.splice(0, 2 * count)
+  /** Nothing is known of how the events came: they were read from a stored value. */
+  #forgetOrder(): void {
+    this.#movedOffset = this.#newestOffset
+    this.#movedFromMs = -Infinity
   }
 
   #holds(offset: number): boolean {
