@@ -1,5 +1,6 @@
-// Decoded values that stay in memory between the micro-batches of a lane session, least recently used out first.
-// One bound for all lanes of a process: how many of them there are changes with every rebalance.
+// Decoded values that stay in memory between the micro-batches of a lane session. One bound for all lanes of a process:
+// how many of them there are changes with every rebalance. What goes first is what was not used since its turn came last
+// (second chance, Corbato 1968): nearly the least recently used, and to use a value costs no more than to mark it.
 
 /** What a value is kept under. */
 export type ValueId = string | number
@@ -9,6 +10,8 @@ interface Kept {
   readonly id: ValueId
   value: unknown
   weight: number
+  /** Put again since its turn came last. */
+  isUsed: boolean
 }
 
 /** The values of one owner. */
@@ -30,15 +33,16 @@ export class KeptValues {
     return this.#byId.get(id)?.value
   }
 
-  /** Keeps the value as the most recently used, in place of what stood there. Hot path. */
+  /** Keeps the value, in place of what stood there. Hot path. */
   put(id: ValueId, value: unknown, weight: number): void {
     let kept = this.#byId.get(id)
     if (kept === undefined) {
-      kept = { owner: this.#byId, id, value, weight: 0 }
+      kept = { owner: this.#byId, id, value, weight: 0, isUsed: false }
       this.#byId.set(id, kept)
-    }
+      this.#order.add(kept)
+    } else kept.isUsed = true
     kept.value = value
-    this.#order.use(kept, weight)
+    this.#order.weigh(kept, weight)
   }
 
   clear(): void {
@@ -63,7 +67,7 @@ export class ValueCache {
   }
 }
 
-/** All values, least recently used first. */
+/** All values, in the order in which their turns come. */
 class UseOrder {
   readonly #weightMax: number
   readonly #all = new Set<Kept>()
@@ -77,14 +81,22 @@ class UseOrder {
     return this.#weight
   }
 
-  use(kept: Kept, weight: number): void {
-    this.#all.delete(kept)
+  add(kept: Kept): void {
     this.#all.add(kept)
+  }
+
+  /** Notes the weight of a value, and gives up others, or this one, until there is room for it. */
+  weigh(kept: Kept, weight: number): void {
     this.#weight += weight - kept.weight
     kept.weight = weight
-    for (const oldest of this.#all) {
+    if (this.#weight <= this.#weightMax) return
+    for (const next of this.#all) {
       if (this.#weight <= this.#weightMax) return
-      this.remove(oldest)
+      if (next.isUsed) {
+        next.isUsed = false
+        this.#all.delete(next)
+        this.#all.add(next)
+      } else this.remove(next)
     }
   }
 

@@ -2,7 +2,7 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { ValueCache } from '../../../../services/platform/redis/value-cache.ts'
 
-test('the least recently put value goes first once there is no room', () => {
+test('a value that was put once goes before one that was put again', () => {
   const cache = new ValueCache(10)
   const [kept, others] = [cache.open(), cache.open()]
   kept.put('a', 1, 4)
