@@ -4,12 +4,20 @@ import { COLUMN, REFERENCE_COLUMNS, type KeptColumns } from './card-columns.ts'
 import { REFERENCES, type FeatureDefinition, type Reference } from './feature-definition.ts'
 import { CARD_REACH_MS } from './time.ts'
 
+/** A reference that is counted or compared. */
+export interface ReferencePlan {
+  readonly reference: Reference
+  readonly column: number
+  /** How many windows, from the shortest on, count distinct ones, and payments with the transaction's own. */
+  readonly distinctWindows: number
+  readonly pairWindows: number
+}
+
 export interface CardPlan {
   /** Every window of a card feature, shortest first, without doubles; the last is the reach. */
   readonly windowsMs: readonly number[]
-  /** References that are counted or compared, and their columns, in the same order. */
-  readonly references: readonly Reference[]
-  readonly columns: readonly number[]
+  /** References that are counted or compared. */
+  readonly references: readonly ReferencePlan[]
   readonly hasExtremes: boolean
   readonly hasSquares: boolean
   readonly hasQuantile: boolean
@@ -33,10 +41,19 @@ export function cardPlanOf(definitions: readonly FeatureDefinition[]): CardPlan 
   const references = REFERENCES.filter((reference) => own.some(({ of }) => of === reference))
   const has = (...aggregates: string[]): boolean =>
     own.some(({ aggregate }) => aggregates.includes(aggregate))
+  const sortedMs = [...windowsMs].sort((a, b) => a - b)
+  const windowsOf = (reference: Reference, aggregate: string): number => {
+    const asking = own.filter((each) => each.of === reference && each.aggregate === aggregate)
+    return Math.max(0, ...asking.map(({ windowMs }) => sortedMs.indexOf(windowMs) + 1))
+  }
   return {
-    windowsMs: [...windowsMs].sort((a, b) => a - b),
-    references,
-    columns: references.map(columnOf),
+    windowsMs: sortedMs,
+    references: references.map((reference) => ({
+      reference,
+      column: columnOf(reference),
+      distinctWindows: windowsOf(reference, 'distinct'),
+      pairWindows: windowsOf(reference, 'pair_count'),
+    })),
     hasExtremes: has('minimum', 'maximum'),
     hasSquares: has('deviation', 'z_score'),
     hasQuantile: has('quantile'),

@@ -12,6 +12,7 @@ import {
   type FeatureDefinition,
 } from './feature-definition.ts'
 import { distanceKm } from './geo.ts'
+import type { ReferenceReading } from './reference-reading.ts'
 import { deviationOf } from './squares.ts'
 import { HOUR_MS, SECOND_MS } from './time.ts'
 
@@ -47,7 +48,7 @@ export function cardReader(definition: CardDefinition, plan: CardPlan): CardValu
   const places = {
     window: plan.windowsMs.indexOf(windowMs),
     long: plan.windowsMs.indexOf(longWindowMs),
-    slot: of === undefined ? -1 : plan.references.indexOf(of),
+    slot: of === undefined ? -1 : plan.references.findIndex(({ reference }) => reference === of),
     times: longWindowMs / windowMs,
   }
   const { aggregate } = definition
@@ -114,15 +115,23 @@ function amountReader(aggregate: CardAmountAggregate, { window, long, times }: P
 
 /** Times, places and references. */
 function habitReader(aggregate: CardHabitAggregate, { window, slot }: Places): CardValue {
+  const namedOf = (card: CardReading): ReferenceReading | null => {
+    const reference = card.references[slot]
+    return reference?.isNamed === true ? reference : null
+  }
   switch (aggregate) {
     case 'seconds_since_last':
       return (card, _, event, history) => secondsSince(event, history, card.lastIndex)
     case 'distinct':
-      return (card) => (card.ownRefs[slot] === 0 ? NaN : (card.distinct[slot]?.[window] ?? 0) + 1)
+      return (card) => {
+        const named = namedOf(card)
+        return named === null ? NaN : (named.distinct[window] ?? 0) + 1
+      }
     case 'is_new':
       return (card) => {
-        if (card.ownRefs[slot] === 0 || card.hasAny[slot] === 0) return NaN
-        return (card.pairAttempts[slot]?.[window] ?? 0) > 0 ? 0 : 1
+        const named = namedOf(card)
+        if (named?.isAnyNamed !== true) return NaN
+        return named.last >= (card.firsts[window] ?? 0) ? 0 : 1
       }
     case 'hour_share':
       return (card) => shareOf(card.sameHour[window], card.singles[window])
@@ -137,10 +146,12 @@ function habitReader(aggregate: CardHabitAggregate, { window, slot }: Places): C
     case 'declined_then_retried':
       return (card) => card.triedAgain[window] ?? 0
     case 'pair_count':
-      return (card, own) =>
-        card.ownRefs[slot] === 0 ? NaN : (card.pairCounts[slot]?.[window] ?? 0) + own
+      return (card, own) => {
+        const named = namedOf(card)
+        return named === null ? NaN : (named.pairCounts[window] ?? 0) + own
+      }
     case 'pair_seconds_since_last':
-      return (card, _, event, history) => secondsSince(event, history, card.pairLast[slot] ?? -1)
+      return (card, _, event, history) => secondsSince(event, history, namedOf(card)?.last ?? -1)
   }
 }
 

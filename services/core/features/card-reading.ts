@@ -1,7 +1,7 @@
 // One reading of a card's history for one transaction: all that card features are made of. Hot path: no allocation, the
 // reading is reused.
 //
-// Windows are nested and events are in order of time, so each window begins at an index (#from) and what it holds are the
+// Windows are nested and events are in order of time, so each window begins at an index (firsts) and what it holds are the
 // events from there up to the transaction. Every kind of sum is one loop back over the events, from window to longer
 // window; a plan runs only the loops that its features ask for.
 
@@ -11,19 +11,12 @@ import { type CardHistory } from './card-history.ts'
 import { CARD_RAW_MAX, CARD_RETAIN_MS } from './card-limits.ts'
 import type { CardPlan } from './card-plan.ts'
 import { CardSums } from './card-sums.ts'
-import type { Reference } from './feature-definition.ts'
 import { MergedHours } from './merged-hours.ts'
 import { SquareSum } from './squares.ts'
 import { DAY_MS, MINUTE_MS } from './time.ts'
 
 /** An attempt within this time of a declined one tries it again. */
 const TRIED_AGAIN_MS = 10 * MINUTE_MS
-
-/** Distinct references of one card are marked in arrays of this many at first. */
-const MARKS_AT_FIRST = 256
-
-/** Countries are numbers below this. */
-const COUNTRIES = 677
 
 const DAY_MINUTES = 1_440
 
@@ -42,12 +35,8 @@ export class CardReading extends CardSums {
   readonly #plan: CardPlan
   readonly #hasSpread: boolean
   readonly #windowsMs: Float64Array
-  /** Index of the oldest event that a window holds; that of the transaction where it holds none. */
-  readonly #from: Int32Array
   /** All flags of the events in the reach. */
   #flags = 0
-  readonly #marks: Uint32Array[]
-  #mark = 0
   readonly #total = new SquareSum()
   readonly #merged: MergedHours
 
@@ -56,15 +45,13 @@ export class CardReading extends CardSums {
     this.#plan = plan
     this.#hasSpread = plan.hasExtremes || plan.hasSquares || plan.hasQuantile
     this.#windowsMs = Float64Array.from(plan.windowsMs)
-    this.#from = new Int32Array(plan.windowsMs.length)
-    this.#marks = plan.columns.map(() => new Uint32Array(MARKS_AT_FIRST))
     this.#merged = new MergedHours(this.#windowsMs)
   }
 
   /** Reads the events that come before `event` by (time, id). `event` may be one of the history, or new to it. */
   read(history: CardHistory, event: CardEvent): void {
     const { timeMs } = event
-    const { hasRhythm, hasDeclines, columns } = this.#plan
+    const { hasRhythm, hasDeclines } = this.#plan
     const rank = history.rankOf(timeMs, event.idRef)
     const horizonMs = history.newestMs - CARD_RETAIN_MS
     this.rank = rank
@@ -77,9 +64,8 @@ export class CardReading extends CardSums {
     this.lastPlaceIndex = (this.#flags & FLAG.place) === 0 ? -1 : lastPlace(history, rank)
     if (hasRhythm) this.#readRhythm(history, timeMs + event.utcOffsetMinutes * MINUTE_MS, rank)
     if (hasDeclines) this.#readDeclines(history, timeMs, rank)
-    if (columns.length > 0) this.#mark += 1
-    for (let slot = 0; slot < columns.length; slot += 1) {
-      this.#readReference(history, event, slot, rank)
+    for (const reference of this.references) {
+      reference.read(history, event, rank, oldest, this.firsts)
     }
     this.#readMerged(history, timeMs, oldest, horizonMs)
   }
@@ -98,28 +84,27 @@ export class CardReading extends CardSums {
   #findWindows(history: CardHistory, timeMs: number, rank: number, horizonMs: number): number {
     const { data, stride } = history
     const windowsMs = this.#windowsMs
-    const from = this.#from
+    const { firsts } = this
     let oldest = Math.max(0, history.count - CARD_RAW_MAX)
     while (oldest < rank && (data[oldest * stride] ?? 0) < horizonMs) oldest += 1
     let index = rank
     for (let window = 0; window < windowsMs.length; window += 1) {
       const startMs = timeMs - (windowsMs[window] ?? 0)
       while (index > oldest && (data[(index - 1) * stride] ?? 0) > startMs) index -= 1
-      from[window] = index
+      firsts[window] = index
     }
     return index
   }
 
   #sumAmounts(history: CardHistory, rank: number): void {
     const { data, stride } = history
-    const { attempts, singles, counts, sumsMinor } = this
-    const from = this.#from
+    const { firsts, attempts, singles, counts, sumsMinor } = this
     let allFlags = 0
     let count = 0
     let sumMinor = 0
     let index = rank - 1
-    for (let window = 0; window < from.length; window += 1) {
-      const first = from[window] ?? 0
+    for (let window = 0; window < firsts.length; window += 1) {
+      const first = firsts[window] ?? 0
       for (; index >= first; index -= 1) {
         const base = index * stride
         const flags = data[base + COLUMN.flags] ?? 0
@@ -139,15 +124,17 @@ export class CardReading extends CardSums {
   /** How the amounts of payments lie: extremes, squares, and below or above the transaction's own. */
   #readSpread(history: CardHistory, ownMinor: number, rank: number): void {
     const { data, stride } = history
-    const { minimaMinor, maximaMinor, smaller, equal, squares } = this
+    const { firsts, minimaMinor, maximaMinor, smaller, equal, squares } = this
     const { hasSquares } = this.#plan
-    const from = this.#from
     const total = this.#total
-    let [minimumMinor, maximumMinor, below, same] = [Infinity, 0, 0, 0]
+    let minimumMinor = Infinity
+    let maximumMinor = 0
+    let below = 0
+    let same = 0
     total.reset()
     let index = rank - 1
-    for (let window = 0; window < from.length; window += 1) {
-      const first = from[window] ?? 0
+    for (let window = 0; window < firsts.length; window += 1) {
+      const first = firsts[window] ?? 0
       for (; index >= first; index -= 1) {
         const base = index * stride
         if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) !== 0) continue
@@ -169,15 +156,15 @@ export class CardReading extends CardSums {
   /** Payments at the same time of day, give or take an hour, and on the same weekday. */
   #readRhythm(history: CardHistory, ownLocalMs: number, rank: number): void {
     const { data, stride } = history
-    const { sameHour, sameWeekday } = this
-    const from = this.#from
+    const { firsts, sameHour, sameWeekday } = this
     const isWide = COLUMN.utcOffset < stride
     const ownMinutes = Math.floor(ownLocalMs / MINUTE_MS)
     const ownDays = Math.floor(ownLocalMs / DAY_MS)
-    let [inHour, onWeekday] = [0, 0]
+    let inHour = 0
+    let onWeekday = 0
     let index = rank - 1
-    for (let window = 0; window < from.length; window += 1) {
-      const first = from[window] ?? 0
+    for (let window = 0; window < firsts.length; window += 1) {
+      const first = firsts[window] ?? 0
       for (; index >= first; index -= 1) {
         const base = index * stride
         if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) !== 0) continue
@@ -194,7 +181,7 @@ export class CardReading extends CardSums {
   }
 
   #readDeclines(history: CardHistory, timeMs: number, rank: number): void {
-    const { declines, triedAgain } = this
+    const { firsts, declines, triedAgain } = this
     this.limitMinor = Infinity
     if ((this.#flags & FLAG.declined) === 0) {
       declines.fill(0)
@@ -202,12 +189,12 @@ export class CardReading extends CardSums {
       return
     }
     const { data, stride } = history
-    const from = this.#from
-    let [declined, again] = [0, 0]
+    let declined = 0
+    let again = 0
     let nextMs = timeMs
     let index = rank - 1
-    for (let window = 0; window < from.length; window += 1) {
-      const first = from[window] ?? 0
+    for (let window = 0; window < firsts.length; window += 1) {
+      const first = firsts[window] ?? 0
       for (; index >= first; index -= 1) {
         const base = index * stride
         const eventMs = data[base] ?? 0
@@ -227,12 +214,11 @@ export class CardReading extends CardSums {
   /** The limit is known only after a pass. */
   #countUnderLimit(history: CardHistory, rank: number): void {
     const { data, stride } = history
-    const { underLimit } = this
-    const from = this.#from
+    const { firsts, underLimit } = this
     let count = 0
     let index = rank - 1
-    for (let window = 0; window < from.length; window += 1) {
-      const first = from[window] ?? 0
+    for (let window = 0; window < firsts.length; window += 1) {
+      const first = firsts[window] ?? 0
       for (; index >= first; index -= 1) {
         const base = index * stride
         if (((data[base + COLUMN.flags] ?? 0) & (FLAG.retry | FLAG.declined)) !== 0) continue
@@ -245,59 +231,6 @@ export class CardReading extends CardSums {
   /** From nine tenths of the limit up to below it, in integers. */
   isUnderLimit(amountMinor: number): boolean {
     return amountMinor < this.limitMinor && 10 * amountMinor >= 9 * this.limitMinor
-  }
-
-  /** What a transaction without this reference would find is never asked for. */
-  #readReference(history: CardHistory, event: CardEvent, slot: number, rank: number): void {
-    const { data, stride } = history
-    const column = this.#plan.columns[slot] ?? 0
-    const ownRef = ownReference(event, this.#plan.references[slot] ?? 'merchant')
-    this.ownRefs[slot] = ownRef
-    this.pairLast[slot] = -1
-    if (ownRef === 0) return
-    const [distinct, pairCounts] = [this.distinct[slot], this.pairCounts[slot]]
-    const [pairAttempts, marks] = [this.pairAttempts[slot], this.#marksOf(slot, history)]
-    if (distinct === undefined || pairCounts === undefined || pairAttempts === undefined) return
-    const own = column === COLUMN.country ? ownRef : history.indexOfReference(ownRef)
-    const from = this.#from
-    const mark = this.#mark
-    let [met, others, payments, attempts, last] = [0, 0, 0, 0, -1]
-    // A narrow history has no references.
-    let index = column < stride ? rank - 1 : -1
-    for (let window = 0; window < from.length; window += 1) {
-      const first = from[window] ?? 0
-      for (; index >= first; index -= 1) {
-        const base = index * stride
-        const reference = data[base + column] ?? 0
-        if (reference === 0) continue
-        met = 1
-        if (reference === own) {
-          if (last < 0) last = index
-          attempts += 1
-          if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) === 0) payments += 1
-        } else if (marks[reference] !== mark) {
-          marks[reference] = mark
-          others += 1
-        }
-      }
-      distinct[window] = others
-      pairCounts[window] = payments
-      pairAttempts[window] = attempts
-    }
-    this.pairLast[slot] = last
-    this.hasAny[slot] = met
-  }
-
-  /** Marks with room for every reference of the history. */
-  #marksOf(slot: number, history: CardHistory): Uint32Array {
-    const isCountry = this.#plan.columns[slot] === COLUMN.country
-    const needed = isCountry ? COUNTRIES : history.references.length
-    let marks = this.#marks[slot]
-    if (marks === undefined || marks.length < needed) {
-      marks = new Uint32Array(2 * needed)
-      this.#marks[slot] = marks
-    }
-    return marks
   }
 
   /** What needs single events looks at the raw ones only: with merged ones the reading is approximate. */
@@ -329,21 +262,4 @@ function lastPlace({ data, stride }: CardHistory, rank: number): number {
   let index = rank - 1
   while (index >= 0 && ((data[index * stride + COLUMN.flags] ?? 0) & FLAG.place) === 0) index -= 1
   return index
-}
-
-function ownReference(event: CardEvent, reference: Reference): number {
-  switch (reference) {
-    case 'merchant':
-      return event.merchantRef
-    case 'terminal':
-      return event.terminalRef
-    case 'device':
-      return event.deviceRef
-    case 'network':
-      return event.networkRef
-    case 'category':
-      return event.categoryRef
-    case 'country':
-      return event.countryRef
-  }
 }

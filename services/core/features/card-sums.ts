@@ -2,9 +2,12 @@
 // keeps its zeros.
 
 import type { CardPlan } from './card-plan.ts'
+import { ReferenceReading } from './reference-reading.ts'
 import { SquareSum } from './squares.ts'
 
 export class CardSums {
+  /** Index of the oldest event that a window holds singly; that of the transaction where it holds none. */
+  readonly firsts: Int32Array
   readonly attempts: Float64Array
   /** Payments that are held singly: what quantile and rhythm look at. */
   readonly singles: Float64Array
@@ -25,20 +28,12 @@ export class CardSums {
   readonly underLimit: Float64Array
   /** Smallest declined amount of the reach; Infinity for none. */
   limitMinor = Infinity
-  /** Per reference of the plan: that of the transaction itself, 0 for none. Where it is, nothing else of it is read. */
-  readonly ownRefs: Float64Array
-  /** Per reference of the plan, per window: distinct ones besides the transaction's own. */
-  readonly distinct: readonly Float64Array[]
-  /** Per reference of the plan, per window: payments that share the transaction's, and attempts. */
-  readonly pairCounts: readonly Float64Array[]
-  readonly pairAttempts: readonly Float64Array[]
-  /** Per reference of the plan: index of the newest event that shares it, -1 for none. */
-  readonly pairLast: Int32Array
-  /** Per reference of the plan: 1 where any event of the reach has one. */
-  readonly hasAny: Uint8Array
+  /** In the order of the plan. */
+  readonly references: readonly ReferenceReading[]
 
-  constructor({ windowsMs, columns }: CardPlan) {
+  constructor({ windowsMs, references }: CardPlan) {
     const windows = (): Float64Array => new Float64Array(windowsMs.length)
+    this.firsts = new Int32Array(windowsMs.length)
     this.attempts = windows()
     this.singles = windows()
     this.counts = windows()
@@ -53,11 +48,6 @@ export class CardSums {
     this.declines = windows()
     this.triedAgain = windows()
     this.underLimit = windows()
-    this.ownRefs = new Float64Array(columns.length)
-    this.distinct = columns.map(windows)
-    this.pairCounts = columns.map(windows)
-    this.pairAttempts = columns.map(windows)
-    this.pairLast = new Int32Array(columns.length)
-    this.hasAny = new Uint8Array(columns.length)
+    this.references = references.map((each) => new ReferenceReading(each, windowsMs.length))
   }
 }

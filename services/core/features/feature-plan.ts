@@ -77,8 +77,8 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
     card,
     entities,
     needs: {
-      ...perKind((kind) => entities[kind] !== null || card.references.includes(kind)),
-      category: card.references.includes('category'),
+      ...perKind((kind) => entities[kind] !== null || card.kept.references.has(kind)),
+      category: card.kept.references.has('category'),
       categoryCode: definitions.some(({ aggregate }) => aggregate === 'category_code'),
     },
     openReadings,
