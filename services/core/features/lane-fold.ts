@@ -5,22 +5,14 @@
 import type { RateTable } from '../currency.ts'
 import { referenceOf } from '../reference.ts'
 import type { Label, Transaction } from '../transaction.ts'
-import {
-  blankCardEvent,
-  cardEventOf,
-  entityRefOf,
-  entityRefOfLabel,
-  fillCardEvent,
-  type CardEvent,
-} from './card-event.ts'
+import { blankCardEvent, cardEventOf, fillCardEvent, type CardEvent } from './card-event.ts'
 import { COLUMN, FLAG, type StoredOutcome } from './card-columns.ts'
 import { CardHistory } from './card-history.ts'
-import type { Cut, EntityPart } from './entity-part.ts'
-import type { EntityReading } from './entity-reading.ts'
-import { ENTITY_KINDS, type EntityKind } from './feature-definition.ts'
+import type { Cut } from './entity-part.ts'
 import { FEATURES } from './feature-list.ts'
 import { compileFeaturePlan, type FeaturePlan, type Readings } from './feature-plan.ts'
 import type { LaneState } from './fold-state.ts'
+import { LaneEntities } from './lane-entities.ts'
 import { marksThat, NO_MARKS, type FoldMark } from './fold-marks.ts'
 import {
   ALL_DEGRADED,
@@ -49,14 +41,6 @@ export interface Folded {
 const NONE: readonly Recomputed[] = []
 const NO_STATES = new Uint8Array(0)
 const NO_HISTORY = new CardHistory()
-
-/** A kind of entity that the plan looks at. */
-interface ReadKind {
-  readonly kind: EntityKind
-  readonly reading: EntityReading
-  /** This lane's part of the entity that was read last; null when there was none, or not all of it could be read. */
-  part: EntityPart | null
-}
 
 /** Where a lane stands; restored from what was committed, so that a crash changes nothing. */
 export interface LanePosition {
@@ -88,7 +72,7 @@ export class LaneFold {
   readonly #readRecord: FoldOptions['readRecord']
   readonly #keepsEntities: boolean
   readonly #readings: Readings
-  readonly #kinds: readonly ReadKind[]
+  readonly #entities: LaneEntities
   readonly #writeStates: WriteStates
   readonly #faults: Faults = noFaults()
   /** Reused from one transaction to the next. */
@@ -104,7 +88,7 @@ export class LaneFold {
     this.#readRecord = readRecord
     this.#keepsEntities = keepsEntities
     this.#readings = plan.openReadings()
-    this.#kinds = kindsOf(this.#readings)
+    this.#entities = new LaneEntities(this.#readings)
     this.#writeStates = compileStates(plan)
     this.#newestEventMs = position.newestEventMs
     this.#watermarkMs = position.watermarkMs
@@ -144,10 +128,7 @@ export class LaneFold {
       labelOffset,
       isFraud: label.verdict === 'fraud',
     }
-    for (const { kind } of this.#kinds) {
-      const ref = entityRefOfLabel(label, kind)
-      if (ref !== 0) state.ownEntity(kind, ref).insertLabel(entry)
-    }
+    this.#entities.insertLabel(label, entry, state)
   }
 
   /**
@@ -201,7 +182,7 @@ export class LaneFold {
   ): Folded {
     const event = cardEventOf(transaction, offset, this.#rates, null)
     const readings = this.#readings
-    for (const { reading } of this.#kinds) reading.begin(event.timeMs)
+    this.#entities.readNothing(event.timeMs)
     readings.card.read(NO_HISTORY, event)
     this.#plan.write(event, false, NO_HISTORY, readings, row, position)
     this.#writeStates(ALL_DEGRADED, row, position, states)
@@ -240,18 +221,7 @@ export class LaneFold {
     const newestMs = Math.max(this.#newestEventMs, this.#watermarkMs)
     const faults = this.#faults
     faults.areEntitiesExpired = timeMs < Math.max(newestMs - LATENESS_MS, state.entityHorizonMs)
-    for (const read of this.#kinds) {
-      const { kind, reading } = read
-      const ref = entityRefOf(event, kind)
-      const others = ref === 0 ? null : state.otherEntities(kind, ref)
-      faults.degradedEntities[kind] = ref !== 0 && others === null
-      read.part = others === null ? null : state.ownEntity(kind, ref)
-      reading.begin(timeMs)
-      if (others === null || read.part === null) continue
-      reading.add(read.part, ownCut)
-      for (const { part, cut } of others) reading.add(part, cut)
-      reading.finish()
-    }
+    this.#entities.read(event, ownCut, state, faults)
   }
 
   /** The entities are read already. True when windows may not be exact. */
@@ -268,9 +238,7 @@ export class LaneFold {
     this.#plan.write(event, isRetry, history, readings, row, position)
     this.#faults.cardExpiredFrom = readings.card.expiredFrom
     this.#writeStates(this.#faults, row, position, states)
-    if (readings.card.isApproximate) return true
-    for (const { reading } of this.#kinds) if (reading.isApproximate) return true
-    return false
+    return readings.card.isApproximate || this.#entities.isApproximate
   }
 
   #marksOf(
@@ -318,7 +286,7 @@ export class LaneFold {
     if (changed === NONE) history.insert(event, isRetry, this.#plan.card.kept)
     // Other lanes may already have decided on the promise that nothing so old follows.
     if (this.#keepsEntities && !marks.includes('after_watermark')) {
-      this.#rememberAtEntities(event, state, changed === NONE)
+      this.#entities.insert(event, state, changed === NONE)
     }
     return changed
   }
@@ -353,21 +321,4 @@ export class LaneFold {
     history.insert(event, isRetry, this.#plan.card.kept)
     return recompute(history, event.offset, later, before, rowOf)
   }
-
-  /** `isReadLast` when no other transaction's entities were read since. */
-  #rememberAtEntities(event: CardEvent, state: LaneState, isReadLast: boolean): void {
-    for (const { kind, part } of this.#kinds) {
-      const ref = entityRefOf(event, kind)
-      if (ref === 0) continue
-      const own = isReadLast && part !== null ? part : state.ownEntity(kind, ref)
-      own.insert(event.timeMs, event.offset, event.idRef, event.cardHash)
-    }
-  }
-}
-
-function kindsOf({ entities }: Readings): readonly ReadKind[] {
-  return ENTITY_KINDS.flatMap((kind) => {
-    const reading = entities[kind]
-    return reading === null ? [] : [{ kind, reading, part: null }]
-  })
 }
