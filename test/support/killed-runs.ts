@@ -4,6 +4,10 @@
 import { strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
+import {
+  VALUE_LAYOUT_DEFAULT,
+  VALUE_LAYOUT_NEWEST,
+} from '../../services/platform/redis/value-layouts.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
 import { startScorer } from './scorer-process.ts'
@@ -29,6 +33,12 @@ export interface KillingOptions {
   readonly more?: Readonly<Record<string, string>>
 }
 
+/** Most scorers append to stored values; one in four is still of the layout before, or is so again. */
+function layoutOf(kills: number): Readonly<Record<string, string>> {
+  const layout = kills % 4 === 2 ? VALUE_LAYOUT_DEFAULT : VALUE_LAYOUT_NEWEST
+  return { SLUICE_STATE_LAYOUT: String(layout) }
+}
+
 /** Decides the events while scorers are killed, then in peace to the end. */
 export async function decideWithKills(
   t: TestContext,
@@ -52,7 +62,7 @@ export async function decideWithKills(
   const blocksBetweenMax = Math.max(1, Math.floor(transactions / batchSizeMax / options.kills))
   let kills = 0
   while (kills < options.kills) {
-    const scorer = await startScorer(t, environment)
+    const scorer = await startScorer(t, { ...environment, ...layoutOf(kills) })
     const target = outputs.blocks.length + 1 + (random() % blocksBetweenMax)
     await outputs.until(
       'the next kill',
