@@ -1,12 +1,17 @@
 // Bytes of stored cards after a history of files, for the 15 published features and for all: what docs/operations.md
-// says. The order is that of the files, all committed.
+// says. The order is that of the files, all committed, each transaction a batch of its own.
 //
 //   node --import tsx test/checks/card-bytes.ts <folder of files> [<last day>]
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { ByteWriter } from '../../services/core/features/bytes.ts'
 import { CardHistory } from '../../services/core/features/card-history.ts'
-import { encodeCard } from '../../services/core/features/card-layouts.ts'
+import {
+  CARD_LAYOUTS,
+  encodeCard,
+  writeCardAddition,
+  type CardLayout,
+} from '../../services/core/features/card-layouts.ts'
 import { FEATURES } from '../../services/core/features/feature-list.ts'
 import { compileFeaturePlan } from '../../services/core/features/feature-plan.ts'
 import type { LaneState } from '../../services/core/features/fold-state.ts'
@@ -26,10 +31,14 @@ for (const [name, definitions] of [
   ['the 15 published features', published],
   ['all features', FEATURES],
 ] as const) {
-  for (const layout of [2, 3] as const) await measure(name, definitions, layout)
+  for (const layout of CARD_LAYOUTS) await measure(name, definitions, layout)
 }
 
-async function measure(name: string, definitions: typeof FEATURES, layout: 2 | 3): Promise<void> {
+async function measure(
+  name: string,
+  definitions: typeof FEATURES,
+  layout: CardLayout,
+): Promise<void> {
   const plan = compileFeaturePlan(
     definitions.filter(({ entity }) => entity === 'transaction' || entity === 'card'),
   )
@@ -49,6 +58,8 @@ async function measure(name: string, definitions: typeof FEATURES, layout: 2 | 3
   }
   const row = new Float64Array(plan.definitions.length)
   const states = new Uint8Array(row.length)
+  const writer = new ByteWriter()
+  const stored = new Map<string, number>()
   const replay = await openReplay({
     paths: [folder],
     bounds: { fromMs: -Infinity, endMs: Date.parse(lastDay) + 86_400_000 },
@@ -60,11 +71,18 @@ async function measure(name: string, definitions: typeof FEATURES, layout: 2 | 3
     const record = codecs.transaction.encode(transaction)
     fold.applyTransaction(transaction, offset, 0, state, row, 0, states, record)
     offset += 1
-    cards.get(transaction.card)?.compact(offset)
+    const history = cards.get(transaction.card)
+    if (history === undefined) continue
+    const added = writeCardAddition(history, layout, writer, 0)
+    if (added !== null) {
+      stored.set(transaction.card, history.stored.bytes)
+      continue
+    }
+    history.compact(offset)
+    stored.set(transaction.card, encodeCard(history, layout, writer).length)
+    writer.recycle()
   }
-  const writer = new ByteWriter()
-  const bytes = [...cards.values()].map((history) => encodeCard(history, layout, writer).length)
-  bytes.sort((a, b) => a - b)
+  const bytes = [...stored.values()].sort((a, b) => a - b)
   const at = (share: number): number => bytes[Math.floor((bytes.length - 1) * share)] ?? 0
   process.stdout.write(
     `${name}, layout ${layout}: ${bytes.length} cards, median ${at(0.5)} bytes, p90 ${at(0.9)}, largest ${at(1)}\n`,
