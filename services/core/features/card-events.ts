@@ -90,9 +90,16 @@ export abstract class CardEvents {
     return -1
   }
 
-  /** Adds an event in its place, which must be above all that is settled: callers refuse what is older. */
-  insert(event: CardEvent, isRetry: boolean, kept: KeptColumns = EVERYTHING): void {
-    const index = this.rankOf(event.timeMs, event.idRef)
+  /**
+   * Adds an event in its place, which must be above all that is settled: callers refuse what is older. `index` is its rank,
+   * where the caller knows it.
+   */
+  insert(
+    event: CardEvent,
+    isRetry: boolean,
+    kept: KeptColumns = EVERYTHING,
+    index = this.rankOf(event.timeMs, event.idRef),
+  ): void {
     if (this.stride === STRIDE_NARROW && hasMore(event, kept)) this.widen()
     if (index < this.count) {
       const records = this.recordsByOffset()

@@ -39,7 +39,6 @@ export interface Folded {
 }
 
 const NONE: readonly Recomputed[] = []
-const NO_STATES = new Uint8Array(0)
 const NO_HISTORY = new CardHistory()
 
 /** Where a lane stands; restored from what was committed, so that a crash changes nothing. */
@@ -252,9 +251,9 @@ export class LaneFold {
     const isLate = this.#readings.card.rank < history.count
     const isAfterWatermark = timeMs <= this.#watermarkMs
     const end = position + this.#plan.definitions.length
-    const own = hasFaults(this.#faults) ? states.subarray(position, end) : NO_STATES
-    const isExpired = own.includes(STATE.expired)
-    const isDegraded = own.includes(STATE.degraded)
+    const own = hasFaults(this.#faults) ? states.subarray(position, end) : null
+    const isExpired = own?.includes(STATE.expired) === true
+    const isDegraded = own?.includes(STATE.degraded) === true
     const isBehind =
       timeMs < history.newestMs - LATENESS_MS || this.#newestEventMs - timeMs > REACH_MS
     const isUsual = !isRetry && !isApproximate && !isLate && !isAfterWatermark && !isBehind
@@ -280,10 +279,16 @@ export class LaneFold {
     state: LaneState,
     marks: readonly FoldMark[],
   ): readonly Recomputed[] {
+    const { kept } = this.#plan.card
+    if (marks === NO_MARKS) {
+      history.insert(event, isRetry, kept, history.count)
+      if (this.#keepsEntities) this.#entities.insert(event, state, true)
+      return NONE
+    }
     const changed = marks.includes('late')
       ? this.#insertLate(event, isRetry, history, cut, state)
       : NONE
-    if (changed === NONE) history.insert(event, isRetry, this.#plan.card.kept)
+    if (changed === NONE) history.insert(event, isRetry, kept)
     // Other lanes may already have decided on the promise that nothing so old follows.
     if (this.#keepsEntities && !marks.includes('after_watermark')) {
       this.#entities.insert(event, state, changed === NONE)
