@@ -84,25 +84,26 @@ interface BenchCommandOptions {
   readonly coreHourPrice: number
 }
 
+const DESCRIPTION =
+  'Measures the pipeline on this machine, on topics and state of its own that are deleted afterwards.\n' +
+  'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
+  'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
+  'default. sizing: memory per card and entity in Redis, and disk per transaction, after a replay. takeover: how\n' +
+  'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
+  'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
+  'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
+  'works here x models x batches of 1 to 16,384 rows, without a server, and what draft and target of a\n' +
+  'cascade cost for a million payments. swap: latency of decisions before,\n' +
+  'during and after changes of the model under load. reasons: the cost of explaining alerts when 1 % is\n' +
+  'flagged, the same replay with and without, in turns.\n' +
+  'Exits 1 when an event was lost, doubled or not scored.'
+
 /** Adds the command to the program. */
 export function register(program: Command): void {
   program
     .command('bench')
     .summary('measure the pipeline on this machine')
-    .description(
-      'Measures the pipeline on this machine, on topics and state of its own that are deleted afterwards.\n' +
-        'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
-        'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
-        'default. sizing: memory per card and entity in Redis, and disk per transaction, after a replay. takeover: how\n' +
-        'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
-        'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
-        'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
-        'works here x models x batches of 1 to 16,384 rows, without a server, and what draft and target of a\n' +
-        'cascade cost for a million payments. swap: latency of decisions before,\n' +
-        'during and after changes of the model under load. reasons: the cost of explaining alerts when 1 % is\n' +
-        'flagged, the same replay with and without, in turns.\n' +
-        'Exits 1 when an event was lost, doubled or not scored.',
-    )
+    .description(DESCRIPTION)
     .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
     .option(
       '--count <n>',
