@@ -321,6 +321,8 @@ export class EntityPart {
     if (this.count === 0) return false
     const isOld = this.at(0, ENTITY_COLUMN.time) < horizonMs
     if (isOld && this.at(0, ENTITY_COLUMN.offset) < committedOffset) return true
+    // So few are not crowded, and need no index by the hour.
+    if (this.count <= HOUR_RAW_MAX && this.crowdedHours.length === 0) return false
     return this.hours.hasCrowdedSingles
   }
 
