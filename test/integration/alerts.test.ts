@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import kafkajs from 'kafkajs'
 import type { Message } from 'kafkajs'
+import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import { createAlertsTelemetry, tailAlerts } from '../../services/alerts/index.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { systemClock } from '../../services/platform/clock.ts'
@@ -37,7 +38,7 @@ async function makeTopic(t: TestContext, numPartitions: number): Promise<Topic> 
   const name = `${prefix}alerts`
   const admin = kafka.admin()
   await admin.connect()
-  await admin.createTopics({ waitForLeaders: true, topics: [{ topic: name, numPartitions }] })
+  await makeTopics(admin, [{ topic: name, numPartitions }])
   const producer = kafka.producer({
     transactionalId: prefix,
     idempotent: true,

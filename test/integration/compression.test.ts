@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import kafkajs from 'kafkajs'
+import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import {
   COMPRESSIONS,
   registerCompressionCodecs,
@@ -98,10 +99,7 @@ describe('compressed batches of a real broker', () => {
     const topic = `compression-test-${compression}-${randomUUID()}`
     topics.push(topic)
     const configEntries = [{ name: 'compression.type', value: kept }]
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: [{ topic, numPartitions: 1, replicationFactor: 1, configEntries }],
-    })
+    await makeTopics(admin, [{ topic, numPartitions: 1, replicationFactor: 1, configEntries }])
     return topic
   }
 

@@ -40,7 +40,8 @@ test('values expire after the reach and not before; epoch and progress never do'
 test('a lane reads the parts of the others, each with the offset up to which it reaches', async (t) => {
   const keys = openKeys(t, 'parts')
   const store = await openStore(t, keys)
-  const reader = await openSession(store, 1, await claim(store, 1))
+  // As in another process.
+  const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
   const empty = await read(reader, [], ['terminal-1'])
   deepStrictEqual(otherParts(empty, 'terminal-1'), [])
   deepStrictEqual(empty.progress, [null, null])
@@ -58,6 +59,26 @@ test('a lane reads the parts of the others, each with the offset up to which it 
   strictEqual(await write(session, 2), 'written')
   const changed = await read(reader, [], ['terminal-1'])
   deepStrictEqual(offsetsOf(otherParts(changed, 'terminal-1')?.[0]?.part), [0, 1, 2])
+})
+
+test('what a lane of the same process knows is taken from its memory, also after it was read once', async (t) => {
+  const keys = openKeys(t, 'memory')
+  const store = await openStore(t, keys)
+  const [session, reader] = [
+    await openSession(store, 0, await claim(store, 0)),
+    await openSession(store, 1, await claim(store, 1)),
+  ]
+  strictEqual(await write(session, 0), 'written')
+  // Where the other lane keeps its state is learnt from Redis, and so is the part.
+  deepStrictEqual(
+    offsetsOf(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')?.[0]?.part),
+    [0],
+  )
+  const key = laneKeys(keys.streamId, 0).entity(1, entityName(terminalKey('terminal-1')))
+  await openRedis(t, keys).set(key, 'damaged')
+  const own = ownPart(await read(session, [], ['terminal-1']), 'terminal-1')
+  const [other] = otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') ?? []
+  strictEqual(other?.part, own)
 })
 
 test('a lane that was built again under another generation is read there', async (t) => {
@@ -125,7 +146,7 @@ test('a damaged part of another lane is no empty part, and its owner hears of it
   const keys = openKeys(t, 'damaged')
   const store = await openStore(t, keys)
   const owner = await openSession(store, 0, await claim(store, 0))
-  const reader = await openSession(store, 1, await claim(store, 1))
+  const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
   strictEqual(await write(owner, 0), 'written')
   strictEqual(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') === null, false)
   const redis = openRedis(t, keys)

@@ -11,6 +11,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
 import type { KafkaMessage } from 'kafkajs'
+import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import { isSluiceError } from '../../services/core/errors.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import { createCodecs } from '../../services/core/wire/codecs.ts'
@@ -29,7 +30,7 @@ if (brokersText === '') {
 const brokers = brokersText.split(',')
 const kafka = new Kafka({ clientId: 'produce-test', brokers, logLevel: logLevel.NOTHING })
 
-async function makeTopics(
+async function openTopics(
   t: TestContext,
   partitions: Readonly<Record<'transactions' | 'labels', number>>,
 ): Promise<string> {
@@ -41,13 +42,11 @@ async function makeTopics(
     await admin.deleteTopics({ topics })
     await admin.disconnect()
   })
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: (['transactions', 'labels'] as const).map((name) => ({
-      topic: topicPrefix + name,
-      numPartitions: partitions[name],
-    })),
+  const topicOf = (name: 'transactions' | 'labels') => ({
+    topic: topicPrefix + name,
+    numPartitions: partitions[name],
   })
+  await makeTopics(admin, [topicOf('transactions'), topicOf('labels')])
   return topicPrefix
 }
 
@@ -105,7 +104,7 @@ function toKafka(
 
 test('a simulated stream arrives whole, in order, each card in its partition', async (t) => {
   const codecs = await openCodecs()
-  const topicPrefix = await makeTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
+  const topicPrefix = await openTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
   const simulator = { seed: 5, transactionsMax: 5_000, genuineLabelShare: 0.1 }
   const summary = await runProducer(
     toKafka(topicPrefix, codecs, { source: { kind: 'simulate', simulator } }),
@@ -146,7 +145,7 @@ test('a simulated stream arrives whole, in order, each card in its partition', a
 
 test('a replayed file arrives whole, with watermarks that keep their promise in every partition', async (t) => {
   const codecs = await openCodecs()
-  const topicPrefix = await makeTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
+  const topicPrefix = await openTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
   const folder = mkdtempSync(join(tmpdir(), 'sluice-produce-'))
   t.after(() => {
     rmSync(folder, { recursive: true })
@@ -206,7 +205,7 @@ test('a replayed file arrives whole, with watermarks that keep their promise in 
 
 test('at a rate, the record time stamp is the intended send time', async (t) => {
   const codecs = await openCodecs()
-  const topicPrefix = await makeTopics(t, { transactions: 1, labels: 1 })
+  const topicPrefix = await openTopics(t, { transactions: 1, labels: 1 })
   const simulator = { transactionsMax: 400, genuineLabelShare: 0 }
   await runProducer(
     toKafka(topicPrefix, codecs, {
@@ -226,7 +225,7 @@ test('at a rate, the record time stamp is the intended send time', async (t) => 
 
 test('a stopped run has had everything acknowledged that it counts', async (t) => {
   const codecs = await openCodecs()
-  const topicPrefix = await makeTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
+  const topicPrefix = await openTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
   const stop = new AbortController()
   const summary = await runProducer(
     toKafka(topicPrefix, codecs, { source: { kind: 'simulate', simulator: {} } }),
@@ -255,7 +254,7 @@ test('missing topics, unequal partition counts and a silent broker are errors th
     (error) =>
       isSluiceError(error, 'SLUICE_TOPICS_INVALID') && error.message.includes('has no topic'),
   )
-  const topicPrefix = await makeTopics(t, { transactions: 2, labels: 3 })
+  const topicPrefix = await openTopics(t, { transactions: 2, labels: 3 })
   await rejects(
     run(toKafka(topicPrefix, codecs, { source })),
     (error) =>

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import avro from 'avsc'
 import kafkajs from 'kafkajs'
+import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import { createCodecs } from '../../services/core/wire/codecs.ts'
 import {
   FRAME_HEADER_BYTES,
@@ -39,7 +40,7 @@ test('messages of three schemas on one topic are read by the ids of the registry
     await admin.deleteTopics({ topics: [topic] })
     await admin.disconnect()
   })
-  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] })
+  await makeTopics(admin, [{ topic, numPartitions: 1 }])
 
   const settings = { url: server.url, topicPrefix }
   const writing = createCodecs(await openSchemaRegistry({ ...settings, register: true }).load())

@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { Kafka, logLevel, type Admin } from 'kafkajs'
-import { TOPICS, deleteTopics } from '../../services/platform/kafka/topics.ts'
+import { TOPICS, deleteTopics, makeTopics } from '../../services/platform/kafka/topics.ts'
 import { ROOT } from '../support/dockerfile.ts'
 import { startOf } from '../support/services-build.ts'
 import { openLocalRegistry } from '../unit/platform/registry/local-registry.ts'
@@ -103,10 +103,7 @@ test('another count is refused by both commands, and nothing is changed', async 
 
 test('what is missing beside topics that exist gets their count', async (t) => {
   const bench = await openBench(t)
-  await bench.admin.createTopics({
-    waitForLeaders: true,
-    topics: [{ topic: `${bench.prefix}transactions`, numPartitions: 5 }],
-  })
+  await makeTopics(bench.admin, [{ topic: `${bench.prefix}transactions`, numPartitions: 5 }])
   const { code, stderr } = await bench.topics(['create'])
   strictEqual(code, 0, stderr)
   deepStrictEqual(await bench.counts(), withCount(5))

@@ -69,6 +69,11 @@ export async function createTopics(
     replicationFactor: options.replicationFactor,
     configEntries: Object.entries(CONFIG[topic]).map(([name, value]) => ({ name, value })),
   }))
+  await makeTopics(admin, topics)
+}
+
+/** Creates topics, and waits until each partition has a leader that acts as one. */
+export async function makeTopics(admin: Admin, topics: ITopicConfig[]): Promise<void> {
   // kafkajs' own waiting throws when the broker does not know the new topic yet.
   await admin.createTopics({ topics, waitForLeaders: false }).catch((error: unknown) => {
     throw kafkaRefusal(error) ?? error

@@ -9,7 +9,6 @@
 import { isSluiceError } from '../../core/errors.ts'
 import type { CardHistory } from '../../core/features/card-history.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
-import { DAY_MS } from '../../core/features/time.ts'
 import { encodeProgress, type LaneCut, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { decodeDamage, encodeDamage } from './damage-note.ts'
@@ -21,7 +20,7 @@ import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-
 import { type StateCodec, weightOf } from './state-codec.ts'
 import { timeToLiveS } from './time-to-live.ts'
 import type { KeptValues, ValueCache } from './value-cache.ts'
-import { eachValue, emptyWrite, packLengths, type ValueWrite } from './value-write.ts'
+import { eachValue, encodeWrite, packLengths } from './value-write.ts'
 
 /** A lane that was rebuilt since the last read keeps its state under other keys; then it is read once more. */
 const READS_MAX = 2
@@ -189,7 +188,10 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     const { commands, isFenceDisabled } = this.#shared
     const codec = this.#codec
     const { generation } = progress
-    const written = this.#encode(snapshot, generation, committed)
+    for (const entity of snapshot.changedEntities.keys()) {
+      this.#shared.owners.notePresent(this.#partition, this, entity)
+    }
+    const written = encodeWrite(snapshot, codec, this.#lane, generation, committed)
     const text = encodeProgress(progress)
     this.#sentText = text
     const bytes = codec.take()
@@ -245,41 +247,6 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
 
   get #progressKey(): string {
     return this.#purpose === 'work' ? this.#lane.progress : this.#lane.restore
-  }
-
-  /** What a write has to send: of each value what is new, or the whole once what is committed was made small. */
-  #encode(snapshot: Snapshot, generation: number, committed: LaneCut): ValueWrite {
-    const codec = this.#codec
-    const day = Math.floor(Date.now() / DAY_MS)
-    const write = emptyWrite()
-    for (const [card, history] of snapshot.changedCards) {
-      const added = codec.encodeAddition(history, day)
-      if (added === 0) continue
-      const key = this.#lane.card(generation, card)
-      if (added === null) {
-        history.compact(committed.nextOffset)
-        write.wholeKeys.push(key)
-        write.wholeLengths.push(codec.encode(history, day))
-      } else {
-        write.addedKeys.push(key)
-        write.addedLengths.push(history.stored.bytes, added)
-      }
-    }
-    for (const [entity, part] of snapshot.changedEntities) {
-      this.#shared.owners.notePresent(this.#partition, this, entity)
-      const added = codec.encodeAddition(part, day)
-      if (added === 0) continue
-      const key = this.#lane.entity(generation, entityName(entity))
-      if (added === null) {
-        part.compact(committed)
-        write.wholeKeys.push(key)
-        write.wholeLengths.push(codec.encode(part, day))
-      } else {
-        write.addedKeys.push(key)
-        write.addedLengths.push(part.stored.bytes, added)
-      }
-    }
-    return write
   }
 
   /** What the first two values, epoch and progress, say; null when the state is as we left it. */

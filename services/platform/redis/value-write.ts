@@ -1,6 +1,12 @@
 // The values of one write, as the script of a fenced write reads them: keys, lengths, and all bytes in one piece. An
 // argument for each value would cost the client more than to encode it.
 
+import { DAY_MS } from '../../core/features/time.ts'
+import type { LaneCut } from '../../core/stream/lane-progress.ts'
+import { entityName, type LaneKeys } from './keys.ts'
+import type { Snapshot } from './lane-snapshot.ts'
+import type { StateCodec } from './state-codec.ts'
+
 /** Low bytes first, as the script reads them. */
 const LENGTH_BYTES = 4
 
@@ -13,8 +19,43 @@ export interface ValueWrite {
   readonly addedLengths: number[]
 }
 
-export function emptyWrite(): ValueWrite {
-  return { wholeKeys: [], addedKeys: [], wholeLengths: [], addedLengths: [] }
+/** Encodes of each value what is new, or the whole once what is committed was made small. The codec has the bytes. */
+export function encodeWrite(
+  { changedCards, changedEntities }: Pick<Snapshot, 'changedCards' | 'changedEntities'>,
+  codec: StateCodec,
+  lane: LaneKeys,
+  generation: number,
+  committed: LaneCut,
+): ValueWrite {
+  const day = Math.floor(Date.now() / DAY_MS)
+  const write: ValueWrite = { wholeKeys: [], addedKeys: [], wholeLengths: [], addedLengths: [] }
+  for (const [card, history] of changedCards) {
+    const added = codec.encodeAddition(history, day)
+    if (added === 0) continue
+    const key = lane.card(generation, card)
+    if (added === null) {
+      history.compact(committed.nextOffset)
+      write.wholeKeys.push(key)
+      write.wholeLengths.push(codec.encode(history, day))
+    } else {
+      write.addedKeys.push(key)
+      write.addedLengths.push(history.stored.bytes, added)
+    }
+  }
+  for (const [entity, part] of changedEntities) {
+    const added = codec.encodeAddition(part, day)
+    if (added === 0) continue
+    const key = lane.entity(generation, entityName(entity))
+    if (added === null) {
+      part.compact(committed)
+      write.wholeKeys.push(key)
+      write.wholeLengths.push(codec.encode(part, day))
+    } else {
+      write.addedKeys.push(key)
+      write.addedLengths.push(part.stored.bytes, added)
+    }
+  }
+  return write
 }
 
 /** All lengths, as 32 bits each. */
