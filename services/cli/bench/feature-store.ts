@@ -41,7 +41,7 @@ export interface StoreOutcome {
   readonly events: number
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly batches: number
-  /** Of the batches that are not measured. */
+  /** Of the batches that are not measured; 0 where all are. */
   readonly readsPerBatchMax: number
   readonly writesPerBatchMax: number
   /** Checksum of each lane's rows. */
