@@ -143,7 +143,8 @@ export class Refold {
     }
     const { generation } = session.progress
     const progress: LaneProgress = { generation, ...cut, ...this.#fold.position }
-    const reply = await session.write(snapshot, progress, cut)
+    // Others of this process see what is in memory as far as Redis holds it: only that may be made small.
+    const reply = await session.write(snapshot, progress, this.#reached)
     if (reply === 'fenced') throw fenced(inbox.partition)
     if (reply === 'lost') throw lost(inbox.partition, 'rolled_back')
     this.#reached = cut

@@ -67,5 +67,6 @@ for (const [what, change] of [
     else await redis.append(key, 'more')
     strictEqual(await write(session, 1), 'lost')
     deepStrictEqual((await store.readProgress())[0], progressAt(1), 'nobody is told of more')
+    ok((await redis.ttl(key)) > 0, 'and it does not stay for good')
   })
 }

@@ -27,7 +27,7 @@ import type { KeptRecord } from './card-records.ts'
 import { keepRetriesOf, unmarkRetriesOf } from './retry-marks.ts'
 import { LATENESS_MS } from './time.ts'
 
-/** Events are settled, merged and dropped at least this many at a time: what is settled is encoded once. */
+/** Events are settled, merged and dropped at least this many at a time: layouts 2 and 3 encode once what is settled. */
 const TIDY_AT_ONCE = 8
 
 /** The events of a card, and what older ones were merged into. */

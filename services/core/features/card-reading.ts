@@ -236,8 +236,10 @@ export class CardReading extends CardSums {
   /** What needs single events looks at the raw ones only: with merged ones the reading is approximate. */
   #readMerged(history: CardHistory, timeMs: number, oldest: number, horizonMs: number): void {
     const oldestRaw = Math.max(0, history.count - CARD_RAW_MAX)
+    // Older than an event that lies outside already.
+    if (oldest > oldestRaw) return
     // Merged by rule, stored so already or not: all of an hour counts, before the transaction or after it.
-    const from = oldest > oldestRaw ? -1 : oldestRaw - 1
+    const from = oldestRaw - 1
     if (from < 0 && history.buckets.length === 0) return
     const merged = this.#merged
     merged.read(history, timeMs, from, horizonMs)

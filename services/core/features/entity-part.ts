@@ -67,6 +67,8 @@ export class EntityPart {
   /** Largest offset of an event that was not put at the end, and no later than the time of any of them; see `#unseenFromMs`. */
   #movedOffset = -1
   #movedFromMs = Infinity
+  /** Of offsets below this, it was forgotten which events were not put at the end. */
+  #unknownBelow = 0
   /** The copy that a reader was given last, and how often the part had changed before. */
   #seen: {
     readonly nextOffset: number
@@ -138,7 +140,7 @@ export class EntityPart {
     this.#forgetOrder()
   }
 
-  /** Puts an event where it belongs; for readers of stored values, which have them in order. */
+  /** Puts an event at its place among those by (time, offset). */
   append(index: number, timeMs: number, offset: number, idRef: number, cardHash: number): void {
     const used = this.count * ENTITY_STRIDE
     if (used === this.data.length) {
@@ -225,6 +227,7 @@ export class EntityPart {
     this.#changes += 1
     this.#seen = null
     if (this.#movedOffset < committed.nextOffset) {
+      this.#unknownBelow = Math.max(this.#unknownBelow, this.#movedOffset + 1)
       this.#movedOffset = -1
       this.#movedFromMs = Infinity
     }
@@ -273,6 +276,7 @@ export class EntityPart {
    * offsets, so the newest of them are the last.
    */
   #unseenFromMs(offset: number): number {
+    if (offset < this.#unknownBelow) return -Infinity
     let oldestMs = offset <= this.#movedOffset ? this.#movedFromMs : Infinity
     for (let index = this.count - 1; index >= 0; index -= 1) {
       if (this.at(index, ENTITY_COLUMN.offset) < offset) break

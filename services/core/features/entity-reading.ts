@@ -113,7 +113,7 @@ export class EntityReading {
     if (upTo === 0) return
     // Longer windows begin earlier.
     let end = horizonMs > toMs ? hours.length : last + 1
-    if (hours.hasCrowded) this.#noteCrowded(hours, toMs, windowsMs)
+    if (hours.hasCrowded) this.#noteCrowded(hours, toMs, windowsMs, horizonMs)
     for (let window = 0; window < windowsMs.length; window += 1) {
       // Hours before the horizon do not count, and it is the start of one.
       const beforeMs = Math.max(toMs - (windowsMs[window] ?? 0), horizonMs - 1)
@@ -124,10 +124,15 @@ export class EntityReading {
   }
 
   /** A crowded hour across an end of a window is not counted exactly. */
-  #noteCrowded(hours: HourIndex, toMs: number, windowsMs: readonly number[]): void {
-    if (hours.isInCrowded(toMs)) this.isApproximate = true
+  #noteCrowded(
+    hours: HourIndex,
+    toMs: number,
+    windowsMs: readonly number[],
+    horizonMs: number,
+  ): void {
+    if (hours.isInCrowded(toMs, horizonMs)) this.isApproximate = true
     for (const windowMs of windowsMs) {
-      if (hours.isInCrowded(toMs - windowMs)) this.isApproximate = true
+      if (hours.isInCrowded(toMs - windowMs, horizonMs)) this.isApproximate = true
     }
   }
 

@@ -117,9 +117,10 @@ export class HourIndex {
   }
 
   /** True when this time lies inside a crowded hour, so that what is counted up to it is not exact. */
-  isInCrowded(timeMs: number): boolean {
+  isInCrowded(timeMs: number, horizonMs: number): boolean {
     const hour = this.hourAt(timeMs)
-    return this.isCrowded(hour) && timeMs < this.startMsOf(hour) + BUCKET_MS
+    const startMs = this.startMsOf(hour)
+    return this.isCrowded(hour) && startMs >= horizonMs && timeMs < startMs + BUCKET_MS
   }
 
   #beforeOf(hour: number): number {

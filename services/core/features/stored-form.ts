@@ -18,7 +18,7 @@ class StoredForm {
   /** Of all parts, and how many they may be before the value is written whole again. */
   #bytes = 0
   #bytesMax = 0
-  /** Events of the value that are not in it yet: those that came last. */
+  /** Events of the value that are not in it yet: those that came last. Any number while the layout is not known. */
   #newCount = 0
 
   get newCount(): number {

@@ -4,7 +4,8 @@
 --       5 how many values are written whole, 6 all bytes in the order of the keys, 7 lengths, 32 bits each: of each whole
 --       value; then for each addition that of the value after it, and its own
 -- Reply: 1 written; 0 fenced, a later epoch exists; -1 Redis has lost data: no epoch, an earlier one, other progress,
---        a value that is not as long as we left it
+--        a value that is not as long as we left it. Values before that one are written then, and the progress is not: the
+--        state is ahead of it, as after a crash, and is built again
 local call, sub, unpack = redis.call, string.sub, struct.unpack
 local epoch = call('GET', KEYS[1])
 if not epoch or tonumber(epoch) < tonumber(ARGV[1]) then
@@ -28,6 +29,8 @@ end
 for index = whole + 1, #KEYS do
   after, length, next_length = unpack('<I4I4', lengths, next_length)
   if call('APPEND', KEYS[index], sub(bytes, at, at + length - 1)) ~= after then
+    -- One that was gone would stay for good.
+    call('EXPIRE', KEYS[index], ttl)
     return -1
   end
   at = at + length

@@ -1,6 +1,6 @@
 // Decoded values that stay in memory between the micro-batches of a lane session. One bound for all lanes of a process:
 // how many of them there are changes with every rebalance. What goes first is what was not used since its turn came last
-// (second chance, Corbato 1968): nearly the least recently used, and to use a value costs no more than to mark it.
+// (the clock of second chance, Corbato 1968): nearly the least recently used, and to put a value again marks it.
 
 /** What a value is kept under. */
 export type ValueId = string | number
@@ -71,6 +71,8 @@ export class ValueCache {
 class UseOrder {
   readonly #weightMax: number
   readonly #all = new Set<Kept>()
+  /** Whose turn is next. It goes on from where it stood, over and over. */
+  #hand = this.#all.values()
   #weight = 0
 
   constructor(weightMax: number) {
@@ -89,14 +91,11 @@ class UseOrder {
   weigh(kept: Kept, weight: number): void {
     this.#weight += weight - kept.weight
     kept.weight = weight
-    if (this.#weight <= this.#weightMax) return
-    for (const next of this.#all) {
-      if (this.#weight <= this.#weightMax) return
-      if (next.isUsed) {
-        next.isUsed = false
-        this.#all.delete(next)
-        this.#all.add(next)
-      } else this.remove(next)
+    while (this.#weight > this.#weightMax && this.#all.size > 0) {
+      const { done, value: next } = this.#hand.next()
+      if (done === true) this.#hand = this.#all.values()
+      else if (next.isUsed) next.isUsed = false
+      else this.remove(next)
     }
   }
 
