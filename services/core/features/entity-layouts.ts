@@ -8,7 +8,8 @@
 //   label count; per label, by offset: transaction time, known-at time (zigzag against the former), 48-bit
 //     transaction reference, label offset, verdict (1 fraud, 0 genuine)
 // Layout 3 is layout 2 in parts, to which events are appended. An addition:
-//   event count; per event, by (time, offset): time (zigzag) and offset (zigzag) against the one written before, 32 bits of the id's reference, 32 bits of the card's hash
+//   event count; per event, by (time, offset): time (zigzag) and offset (zigzag) against the one written before, 32 bits
+//     of the id's reference, 32 bits of the card's hash
 
 import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'

@@ -82,6 +82,6 @@ export class StoredPart extends StoredForm {
   /** Time and offset of the event that was written last: the next is written against them. */
   lastTimeMs = 0
   lastOffset = 0
-  /** Offset of the first event that is not stored, and of all before it. */
+  /** Every stored event has an offset below this, and every other one this or a larger. */
   nextOffset = 0
 }

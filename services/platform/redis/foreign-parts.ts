@@ -72,8 +72,8 @@ export class ForeignParts {
 
   /**
    * The keys to read, and how to take what stands there. They must be asked for at once: what is in memory now holds
-   * what Redis holds then, since a lane's later writes come after that on the same connection. `fromMemory` false asks Redis for everything, whatever lanes of
-   * this process know.
+   * what Redis holds then, since a lane's later writes come after that on the same connection. `fromMemory` false asks
+   * Redis for everything, whatever lanes of this process know.
    */
   plan(
     entities: readonly number[],
