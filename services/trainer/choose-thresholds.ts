@@ -30,7 +30,8 @@ export function chooseThresholds(
   scored: Scored,
   rules: ThresholdRules = DEFAULT_THRESHOLD_RULES,
 ): Thresholds {
-  const steps = rankSteps(scored).filter(({ score }) => score < NEVER)
+  // At a threshold of 0 every transaction would be flagged.
+  const steps = rankSteps(scored).filter(({ score }) => score > 0 && score < NEVER)
   const keeps = (precisionMin: number, shareMax: number): number =>
     steps.findLastIndex(
       ({ frauds, genuine }) =>

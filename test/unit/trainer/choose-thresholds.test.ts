@@ -70,5 +70,7 @@ test('block is above flag, both are scores, and no budget is broken, whatever th
       const isNever = block === 1
       assert.ok(isNever || blocked.alertShare <= DEFAULT_THRESHOLD_RULES.blockShareMax)
     }),
+    // A model that tells nothing at all.
+    { examples: [[[[0, 0, 0]], 0]] },
   )
 })
