@@ -88,7 +88,7 @@ export function writeCardAddition(
   writer: ByteWriter,
   day: number,
 ): number | null {
-  const { stored, count, records, references } = history
+  const { stored, count, records } = history
   if (!stored.takesMore(layout, day)) return null
   const { newCount } = stored
   if (newCount === 0) return 0
@@ -100,10 +100,7 @@ export function writeCardAddition(
   }
   beginAddition(writer)
   writer.varint(columns)
-  writer.varint(references.length - stored.referenceCount)
-  for (let index = stored.referenceCount; index < references.length; index += 1) {
-    writer.uint48(references[index] ?? 0)
-  }
+  writeReferences(history, stored.referenceCount, writer)
   writer.varint(newCount)
   const timeMs = history.at(from - 1, COLUMN.time)
   const offset = history.at(from - 1, COLUMN.offset)
@@ -129,7 +126,7 @@ function writeFirstPart(history: CardHistory, writer: ByteWriter, day: number): 
   writer.varint(columns)
   writer.varint(settledCount)
   writeEvents(history, CARD_LAYOUT_IN_PARTS, columns, 0, settledCount, writer, 0, 0)
-  writeReferences(history, writer)
+  writeReferences(history, 1, writer)
   writeBuckets(history, writer)
   writer.varint(count - settledCount)
   writeEvents(history, CARD_LAYOUT_IN_PARTS, columns, settledCount, count, writer, 0, 0)
@@ -156,7 +153,7 @@ function writeWhole(history: CardHistory, layout: CardLayout, writer: ByteWriter
     settled = { layout, columns, start: startOf(writer, layout) }
     encoded.settled = settled
   }
-  if (layout === 3) writeReferences(history, writer)
+  if (layout === 3) writeReferences(history, 1, writer)
   writeBuckets(history, writer)
   writer.varint(count - settledCount)
   writer.bytes(tailOf(history, encoded, layout, columns).writer.view(0))
@@ -195,9 +192,12 @@ function tailOf(
   return tail
 }
 
-function writeReferences({ references }: CardHistory, writer: ByteWriter): void {
-  writer.varint(references.length - 1)
-  for (let index = 1; index < references.length; index += 1) writer.uint48(references[index] ?? 0)
+/** Those from this index on; index 0 is none. */
+function writeReferences({ references }: CardHistory, from: number, writer: ByteWriter): void {
+  writer.varint(references.length - from)
+  for (let index = from; index < references.length; index += 1) {
+    writer.uint48(references[index] ?? 0)
+  }
 }
 
 /** Buckets change only when events are merged or forgotten, many at a time, so their bytes are kept meanwhile. */

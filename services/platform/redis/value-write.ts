@@ -33,29 +33,33 @@ export function encodeWrite(
     const added = codec.encodeAddition(history, day)
     if (added === 0) continue
     const key = lane.card(generation, card)
-    if (added === null) {
+    if (added !== null) noteAddition(write, key, history.stored.bytes, added)
+    else {
       history.compact(committed.nextOffset)
-      write.wholeKeys.push(key)
-      write.wholeLengths.push(codec.encode(history, day))
-    } else {
-      write.addedKeys.push(key)
-      write.addedLengths.push(history.stored.bytes, added)
+      noteWhole(write, key, codec.encode(history, day))
     }
   }
   for (const [entity, part] of changedEntities) {
     const added = codec.encodeAddition(part, day)
     if (added === 0) continue
     const key = lane.entity(generation, entityName(entity))
-    if (added === null) {
+    if (added !== null) noteAddition(write, key, part.stored.bytes, added)
+    else {
       part.compact(committed)
-      write.wholeKeys.push(key)
-      write.wholeLengths.push(codec.encode(part, day))
-    } else {
-      write.addedKeys.push(key)
-      write.addedLengths.push(part.stored.bytes, added)
+      noteWhole(write, key, codec.encode(part, day))
     }
   }
   return write
+}
+
+function noteWhole(write: ValueWrite, key: string, length: number): void {
+  write.wholeKeys.push(key)
+  write.wholeLengths.push(length)
+}
+
+function noteAddition(write: ValueWrite, key: string, lengthAfter: number, length: number): void {
+  write.addedKeys.push(key)
+  write.addedLengths.push(lengthAfter, length)
 }
 
 /** All lengths, as 32 bits each. */
