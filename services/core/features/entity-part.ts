@@ -287,8 +287,7 @@ export class EntityPart {
 
   /** Nothing is known of how the events came: they were read from a stored value. */
   #forgetOrder(): void {
-    this.#movedOffset = this.#newestOffset
-    this.#movedFromMs = -Infinity
+    this.#unknownBelow = this.#newestOffset + 1
   }
 
   #holds(offset: number): boolean {
