@@ -98,7 +98,7 @@ async function processWith(
     span,
   )
   await transactions.commit(encoded.messages, encoded.offsets)
-  state.committed(taken, () => outcomesOf(decided))
+  state.committed(taken, fold.position, () => outcomesOf(decided))
   const endMs = clock.monotonicMs()
   const report = reportOf(
     taken,

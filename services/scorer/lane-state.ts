@@ -4,11 +4,14 @@
 
 import type { Clock } from '../core/clock.ts'
 import { isSluiceError } from '../core/errors.ts'
-import type { LaneFold } from '../core/features/lane-fold.ts'
+import type { LaneFold, LanePosition } from '../core/features/lane-fold.ts'
 import { LATENESS_MS } from '../core/features/time.ts'
-import type { LaneCut } from '../core/stream/lane-progress.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import type { LaneSession, LaneSnapshot } from '../platform/redis/lane-store-contract.ts'
+import type {
+  CommittedCut,
+  LaneSession,
+  LaneSnapshot,
+} from '../platform/redis/lane-store-contract.ts'
 import type { DecidedOutcome } from './decided-outcomes.ts'
 import { corruptGenerationOf, fenced, lossOf, lost } from './lane-errors.ts'
 import type { Taken } from './lane-inbox.ts'
@@ -27,14 +30,15 @@ export class LaneState {
   #session: LaneSession | null
   #restorer: LaneRestorer | null = null
   #degradedSinceMs: number | null = null
-  #committed: LaneCut
+  #committed: CommittedCut
 
   /** `onNews` wakes the lane. */
   constructor(deps: LaneStateDeps, start: LaneStart, onNews: () => void) {
     this.#deps = deps
     this.#onNews = onNews
     this.#session = start.session
-    this.#committed = start
+    const { nextOffset, labelNextOffset, position } = start
+    this.#committed = { nextOffset, labelNextOffset, newestEventMs: position.newestEventMs }
     if (start.session === null) this.#restore(start.corruptGeneration)
   }
 
@@ -75,8 +79,8 @@ export class LaneState {
     try {
       let reading = await session.read(cards, entities, this.#committed)
       if (reading.kind === 'read') {
-        const more = touchedByLate(taken, reading.snapshot)
-        if (more.length > 0) {
+        const more = touchedByLate(taken, reading.snapshot, this.#committed.newestEventMs)
+        if (more !== null) {
           reading = await session.readMore(reading.snapshot, more, this.#committed)
         }
       }
@@ -132,10 +136,14 @@ export class LaneState {
     if (verdict === 'lost') throw lost(partition, 'rolled_back', session.progress.generation)
   }
 
-  /** The batch is committed; `outcomesOf` says what was decided in it. */
-  committed(taken: Taken, outcomesOf: () => readonly DecidedOutcome[]): void {
+  /** The batch is committed, after which the lane stands here; `outcomesOf` says what was decided in it. */
+  committed(
+    taken: Taken,
+    { newestEventMs }: LanePosition,
+    outcomesOf: () => readonly DecidedOutcome[],
+  ): void {
     const { entries, labels, nextOffset, labelNextOffset } = taken
-    this.#committed = { nextOffset, labelNextOffset }
+    this.#committed = { nextOffset, labelNextOffset, newestEventMs }
     if (this.#restorer === null) return
     const outcomes = outcomesOf()
     this.#restorer.push({ entries, labels, nextOffset, labelNextOffset, outcomes })

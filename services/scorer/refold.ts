@@ -6,7 +6,7 @@ import { LaneFold, type LanePosition } from '../core/features/lane-fold.ts'
 import { isBehind, type LaneCut, type LaneProgress } from '../core/stream/lane-progress.ts'
 import { readLaneLog } from '../platform/kafka/lane-log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import type { LaneSession } from '../platform/redis/lane-store-contract.ts'
+import type { LaneReading, LaneSession } from '../platform/redis/lane-store-contract.ts'
 import {
   readDecidedOutcomes,
   type DecidedOutcome,
@@ -15,7 +15,7 @@ import {
 import { fenced, lost } from './lane-errors.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { foldBatch } from './fold-batch.ts'
-import { touchedBy } from './touched.ts'
+import { touchedBy, touchedByLate } from './touched.ts'
 
 export interface RefoldDeps {
   readonly kafka: Kafka
@@ -127,9 +127,8 @@ export class Refold {
   async #apply(batch: Foldable): Promise<void> {
     const { inbox, alignment, telemetry } = this.#deps
     const session = this.#session
-    const { cards, entities } = touchedBy(batch)
     const cut = furthestCut(batch, this.#reached)
-    const reading = await session.read(cards, entities, this.#reached)
+    const reading = await this.#read(batch)
     if (reading.kind !== 'read') {
       throw reading.kind === 'fenced'
         ? fenced(inbox.partition)
@@ -144,11 +143,25 @@ export class Refold {
     const { generation } = session.progress
     const progress: LaneProgress = { generation, ...cut, ...this.#fold.position }
     // Others of this process see what is in memory as far as Redis holds it: only that may be made small.
-    const reply = await session.write(snapshot, progress, this.#reached)
+    const { newestEventMs } = session.progress
+    const committed = { ...this.#reached, newestEventMs }
+    const reply = await session.write(snapshot, progress, committed)
     if (reply === 'fenced') throw fenced(inbox.partition)
     if (reply === 'lost') throw lost(inbox.partition, 'rolled_back')
     this.#reached = cut
     telemetry.eventsRestored(entries.length + labels.length)
+  }
+
+  async #read(batch: Foldable): Promise<LaneReading> {
+    const session = this.#session
+    const { cards, entities } = touchedBy(batch)
+    const reading = await session.read(cards, entities, this.#reached)
+    if (reading.kind !== 'read') return reading
+    const { snapshot } = reading
+    const late = touchedByLate(batch, snapshot, this.#fold.position.newestEventMs)
+    if (late === null || late.messages.length === 0) return reading
+    // Entities are the same before a late transaction and after it, so they say nothing of what it changes.
+    return session.readMore(snapshot, { entities: [], messages: late.messages }, this.#reached)
   }
 }
 

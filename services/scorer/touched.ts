@@ -3,9 +3,13 @@
 import { COLUMN, REFERENCE_COLUMNS } from '../core/features/card-columns.ts'
 import { REVISABLE_MAX } from '../core/features/card-limits.ts'
 import { ENTITY_KINDS, entityKeyOf } from '../core/features/feature-definition.ts'
+import type { CardHistory } from '../core/features/card-history.ts'
 import type { CardLookup } from '../core/features/fold-state.ts'
+import { revisableFromMs } from '../core/features/late-revisions.ts'
+import { LATENESS_MS } from '../core/features/time.ts'
 import { referenceOf } from '../core/reference.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
+import type { LateNeeds, NeededMessage } from '../platform/redis/lane-store-contract.ts'
 import type { Taken } from './lane-inbox.ts'
 
 export interface Touched {
@@ -39,26 +43,50 @@ export function readFor(batch: Batch): Touched {
 }
 
 /**
- * Entities of decided transactions that a late one of the batch may have looked at again; empty nearly always. They are
- * known only once the cards are.
+ * What late transactions of the batch look at of decisions that they may change; null nearly always. It is known only once
+ * the cards are. `newestEventMs` is the newest event time before the batch.
  */
-export function touchedByLate(batch: Batch, state: CardLookup): readonly number[] {
+export function touchedByLate(
+  batch: Batch,
+  state: CardLookup,
+  newestEventMs: number,
+): LateNeeds | null {
   const entities = new Set<number>()
+  const messages = new Map<number, NeededMessage>()
+  const fromMs = revisableFromMs(newestEventMs)
   for (const entry of batch.entries) {
     if (entry.kind === 'watermark') continue
-    const { card, eventTimeMs } = entry.transaction
+    const { id, card, eventTimeMs } = entry.transaction
     const history = state.peekCard(card)
     if (history === null || eventTimeMs > history.newestMs) continue
-    const oldest = Math.max(0, history.count - REVISABLE_MAX)
+    if (eventTimeMs < history.newestMs - LATENESS_MS || isSentAgain(history, id, eventTimeMs)) {
+      continue
+    }
+    const records = history.recordsByOffset()
+    const oldest = Math.max(0, history.count - REVISABLE_MAX, history.settledCount)
     for (let index = history.count - 1; index >= oldest; index -= 1) {
-      if (history.at(index, COLUMN.time) < eventTimeMs) break
-      for (const kind of ENTITY_KINDS) {
-        const ref = history.references[history.at(index, REFERENCE_COLUMNS[kind])] ?? 0
-        if (ref !== 0) entities.add(entityKeyOf(kind, ref))
-      }
+      const timeMs = history.at(index, COLUMN.time)
+      if (timeMs < Math.max(eventTimeMs, fromMs)) break
+      addEntitiesOf(history, index, entities)
+      const offset = history.at(index, COLUMN.offset)
+      if (!records.has(offset)) messages.set(offset, { offset, eventTimeMs: timeMs })
     }
   }
-  return [...entities]
+  if (entities.size === 0 && messages.size === 0) return null
+  return { entities: [...entities], messages: [...messages.values()] }
+}
+
+/** Whether a transaction is a duplicate, and stays one however far its card has come until it is its turn. */
+function isSentAgain(history: CardHistory, id: string, eventTimeMs: number): boolean {
+  const first = history.indexOfId(referenceOf(id))
+  return first >= 0 && history.at(first, COLUMN.time) === eventTimeMs
+}
+
+function addEntitiesOf(history: CardHistory, index: number, entities: Set<number>): void {
+  for (const kind of ENTITY_KINDS) {
+    const ref = history.references[history.at(index, REFERENCE_COLUMNS[kind])] ?? 0
+    if (ref !== 0) entities.add(entityKeyOf(kind, ref))
+  }
 }
 
 function addEntities(of: Transaction | Label, entities: Set<number>): void {

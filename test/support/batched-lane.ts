@@ -24,7 +24,7 @@ export const cuts: fc.Arbitrary<readonly Cut[]> = fc.array(
     entries: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 4, max: 60 })),
     labelsAhead: fc.constantFrom(0, 0, 1, 100),
     end: fc.constantFrom('commit', 'commit', 'crash', 'none'),
-    layout: fc.constantFrom(...([4, 4, 4, 4, 4, 3, 2] as const)),
+    layout: fc.constantFrom(...([5, 5, 5, 5, 4, 4, 3, 2] as const)),
     evicts: fc.boolean(),
   }),
   { minLength: 1, maxLength: 40 },

@@ -7,8 +7,9 @@ import { type EntityPart } from '../../services/core/features/entity-part.ts'
 import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
 import type { ReadablePart } from '../../services/core/features/fold-state.ts'
 import { referenceOf } from '../../services/core/reference.ts'
-import type { LaneCut, LaneProgress } from '../../services/core/stream/lane-progress.ts'
+import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import type {
+  CommittedCut,
   LaneSession,
   LaneSnapshot,
   LaneStore,
@@ -79,7 +80,7 @@ export function progressAt(nextOffset: number, generation = 1): LaneProgress {
   return { generation, nextOffset, labelNextOffset: 0, ...times }
 }
 
-export const COMMITTED: LaneCut = { nextOffset: 0, labelNextOffset: 0 }
+export const COMMITTED: CommittedCut = { nextOffset: 0, labelNextOffset: 0, newestEventMs: -1 }
 
 /** A session that goes on from what stands, in this generation. */
 export async function openSession(

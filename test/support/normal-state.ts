@@ -14,7 +14,7 @@ const REFERENCES: readonly number[] = [
 ]
 
 /** A card's events with their references spelled out, since a list of them has no order of its own. */
-export function normalCard(card: CardHistory): unknown {
+export function normalCard(card: CardHistory): Readonly<Record<string, unknown>> {
   card.normalise()
   const events: number[][] = []
   for (let index = 0; index < card.count; index += 1) {

@@ -13,10 +13,15 @@ import {
 } from '../../services/core/features/entity-layouts.ts'
 import type { Cut, EntityPart } from '../../services/core/features/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/feature-definition.ts'
-import type { LaneState, ReadablePart } from '../../services/core/features/fold-state.ts'
+import type {
+  CardLookup,
+  LaneState,
+  ReadablePart,
+} from '../../services/core/features/fold-state.ts'
 import { LANE_START, type LanePosition } from '../../services/core/features/lane-fold.ts'
 import { LATENESS_MS } from '../../services/core/features/time.ts'
 import { furthest, type LaneProgress } from '../../services/core/stream/lane-progress.ts'
+import type { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { encodeCardAddition, encodeEntityAddition } from './additions.ts'
 import type { StreamItem } from './feature-streams.ts'
 import {
@@ -28,6 +33,7 @@ import {
   type LabelEntry,
   type LaneLog,
 } from './fold-entries.ts'
+import { StoredMessages, type LanePages, type Standing } from './stored-messages.ts'
 
 /** Positions in a lane's logs: how many entries and labels come before. */
 export interface LogPosition {
@@ -52,9 +58,11 @@ const ALL_GUARDS: Guards = { forgetsFromCommit: true, mergesCommittedOnly: true 
 export class StoredLanes {
   readonly cards = new Map<string, Buffer>()
   readonly entities = new Map<string, Buffer>()
+  readonly messages: readonly LanePages[]
   readonly progress: (LaneProgress | null)[]
 
   constructor(laneCount: number) {
+    this.messages = Array.from({ length: laneCount }, () => ({ pages: new Map(), runs: [] }))
     this.progress = Array.from({ length: laneCount }, () => null)
   }
 }
@@ -66,6 +74,7 @@ export class StoredLane {
   readonly #log: LaneLog
   readonly #guards: Guards
   readonly #writer = new ByteWriter()
+  readonly #messages: StoredMessages
   /** Values that the lane has read or written, until they are evicted: the same objects are encoded again. */
   readonly #kept: KeptValues = { cards: new Map(), parts: new Map() }
   /** Cards that were read since the lane began, and what it began with. */
@@ -83,6 +92,9 @@ export class StoredLane {
     this.#partition = partition
     this.#log = log
     this.#guards = guards
+    this.#messages = new StoredMessages(
+      stored.messages[partition] ?? { pages: new Map(), runs: [] },
+    )
   }
 
   get at(): LogPosition {
@@ -102,25 +114,29 @@ export class StoredLane {
    * Folds up to these positions and writes the state. Without a commit a crash comes back to before it. With `cuts`
    * the batch is one of a live lane, which sees the others up to there.
    */
-  step(to: LogPosition, layout: CardLayout = 4, cuts: Cuts | null = null): readonly FoldedRow[] {
+  step(to: LogPosition, layout: CardLayout = 5, cuts: Cuts | null = null): readonly FoldedRow[] {
     const entries = this.#log.entries.slice(this.#at.entryCount, to.entryCount)
     const labels = this.#log.labels.slice(this.#at.labelCount, to.labelCount)
+    const messages = this.#beginMessages(layout)
     const snapshot = new Snapshot(
       this.#stored,
       this.#partition,
       this.#kept,
       cuts,
+      messages,
       (card, history) => {
         if (this.#met.has(card)) return
         this.#met.add(card)
         if (this.#guards.forgetsFromCommit) history.forgetFrom(this.#beganAtOffset)
       },
     )
+    this.#messages.readLate(messages, entries, snapshot, this.#standing)
     const next = offsetsAt(this.#log, to)
     const rows = foldEntries(labels, entries, next.labelNextOffset, this.#fold, snapshot)
     const { mergesCommittedOnly } = this.#guards
     const committed = offsetsAt(this.#log, mergesCommittedOnly ? this.#committed.at : to)
     snapshot.write(committed, layout, this.#writer)
+    this.#messages.write(messages, this.#committed.position.newestEventMs)
     const progress = { generation: 1, ...next, ...this.#fold.position }
     const before = this.#stored.progress[this.#partition] ?? null
     this.#stored.progress[this.#partition] = before === null ? progress : furthest(progress, before)
@@ -136,6 +152,19 @@ export class StoredLane {
   evict(): void {
     this.#kept.cards.clear()
     this.#kept.parts.clear()
+    this.#messages.close()
+  }
+
+  /** Where the lane is before a batch. */
+  get #standing(): Standing {
+    const { nextOffset } = offsetsAt(this.#log, this.#at)
+    return { nextOffset, newestEventMs: this.#fold.position.newestEventMs }
+  }
+
+  #beginMessages(layout: CardLayout): MessagePages {
+    const { nextOffset } = this.#standing
+    const stored = this.#stored.progress[this.#partition] ?? this.#standing
+    return this.#messages.begin(layout, nextOffset, stored)
   }
 
   /** Everything in memory is lost; the state stays as it was written. */
@@ -169,8 +198,9 @@ interface KeptValues {
   readonly parts: Map<string, EntityPart>
 }
 
-class Snapshot implements LaneState {
+class Snapshot implements LaneState, CardLookup {
   readonly entityHorizonMs: number
+  readonly messages: MessagePages
   readonly #stored: StoredLanes
   readonly #partition: number
   readonly #cuts: Cuts
@@ -185,12 +215,14 @@ class Snapshot implements LaneState {
     partition: number,
     kept: KeptValues,
     cuts: Cuts | null,
+    messages: MessagePages,
     onFirst: (card: string, history: CardHistory) => void,
   ) {
     this.#stored = stored
     this.#partition = partition
     this.#cuts = cuts ?? stored.progress
     this.#kept = kept
+    this.messages = messages
     this.#onFirst = onFirst
     this.entityHorizonMs = cuts === null ? -Infinity : horizonOf(cuts, partition)
   }
@@ -204,6 +236,10 @@ class Snapshot implements LaneState {
     this.#onFirst(card, history)
     this.#cards.set(card, history)
     return history
+  }
+
+  peekCard(card: string): CardHistory {
+    return this.card(card)
   }
 
   ownEntity(kind: EntityKind, ref: number): EntityPart {

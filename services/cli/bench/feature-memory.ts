@@ -6,6 +6,7 @@ import { CardHistory } from '../../core/features/card-history.ts'
 import { decodeCard } from '../../core/features/card-decoding.ts'
 import {
   encodeCard,
+  hasMessagesApart,
   writeCard,
   writeCardAddition,
   type CardLayout,
@@ -21,10 +22,14 @@ import { entityKeyOf, type EntityKind } from '../../core/features/feature-defini
 import type { FeaturePlan } from '../../core/features/feature-plan.ts'
 import type { LaneState, ReadablePart } from '../../core/features/fold-state.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
+import { MessagePages } from '../../platform/redis/message-pages.ts'
+import { ValueCache } from '../../platform/redis/value-cache.ts'
 import { endOf, LaneRows, StopWatch, type Meter } from './feature-fold.ts'
 import { decodeBatch, type LoadBatch } from './feature-load.ts'
 import { median } from './statistics.ts'
 
+/** Some pages of messages, which nobody reads again here. */
+const PAGES_WEIGHT_MAX = 10_000
 const NO_PARTS: readonly ReadablePart[] = []
 /** All on one day. */
 const DAY = 0
@@ -73,7 +78,7 @@ export function foldInMemory({
     const decoded = decodeBatch(batch, codecs)
     if (index >= measureFrom) watch.start()
     rows.add(decoded, state)
-    state.write(committed)
+    state.write(committed, rows.fold.position.newestEventMs)
     if (index >= measureFrom) {
       watch.stop()
       events += batch.records.length
@@ -86,6 +91,7 @@ export function foldInMemory({
 
 class MemoryState implements LaneState {
   readonly entityHorizonMs = -Infinity
+  readonly messages: MessagePages
   readonly #isKept: boolean
   readonly #layout: CardLayout
   readonly #writer = new ByteWriter()
@@ -99,6 +105,9 @@ class MemoryState implements LaneState {
   constructor(decoding: Decoding, layout: CardLayout) {
     this.#isKept = decoding === 'kept'
     this.#layout = layout
+    const isKeeping = hasMessagesApart(layout)
+    const kept = new ValueCache(PAGES_WEIGHT_MAX).open()
+    this.messages = new MessagePages({ isKeeping, runs: [], newestEventMs: -1, kept })
   }
 
   card(card: string): CardHistory {
@@ -125,9 +134,10 @@ class MemoryState implements LaneState {
   }
 
   /** Encodes what the batch has changed: what is new of it, or the whole once what is committed was made small. */
-  write(committed: Cut): void {
+  write(committed: Cut, newestEventMs: number): void {
     for (const [card, history] of this.#cards) this.#writeCard(card, history, committed)
     for (const [key, part] of this.#parts) this.#writePart(key, part, committed)
+    this.#writePages(newestEventMs)
     this.#cards.clear()
     this.#parts.clear()
     // As a lane session does with what it sends; nobody reads values that are kept decoded.
@@ -155,6 +165,16 @@ class MemoryState implements LaneState {
     }
     if (this.#isKept) writer.keep()
     else this.#partBytes.set(key, writer.take())
+  }
+
+  /** Nobody reads messages again where no transaction is late. */
+  #writePages(newestEventMs: number): void {
+    const writer = this.#writer
+    for (const page of this.messages.takeWrite(newestEventMs).changed) {
+      page.write(writer)
+      if (this.#isKept) writer.keep()
+      else writer.take()
+    }
   }
 
   sizes(): Pick<FoldOutcome, 'heldMedian' | 'heldMax' | 'bytesMedian'> {

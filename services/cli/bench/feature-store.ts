@@ -176,7 +176,8 @@ function openRound(
 }
 
 async function workBatch({ session, rows, batch, before }: Work, plan: FeaturePlan): Promise<void> {
-  const committed = before === undefined ? { nextOffset: 0, labelNextOffset: 0 } : endOf(before)
+  const cut = before === undefined ? { nextOffset: 0, labelNextOffset: 0 } : endOf(before)
+  const committed = { ...cut, newestEventMs: session.progress.newestEventMs }
   const cards = new Set(batch.transactions.map(({ card }) => card))
   const entities = new Set<number>()
   for (const kind of ENTITY_KINDS) {

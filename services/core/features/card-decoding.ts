@@ -14,7 +14,7 @@ import {
   UTC_OFFSET_BIT,
 } from './card-columns.ts'
 import { CardHistory } from './card-history.ts'
-import { CARD_LAYOUT_IN_PARTS, CARD_LAYOUTS } from './card-layouts.ts'
+import { CARD_LAYOUTS, isInParts } from './card-layouts.ts'
 import { layoutOf, unseal, unsealParts } from './sealed.ts'
 import { BUCKET_MS } from './time.ts'
 
@@ -27,13 +27,12 @@ const COUNT_MAX = 65_536
 export function decodeCard(value: Buffer | null): CardHistory {
   const history = new CardHistory()
   if (value === null) return history
-  if (layoutOf(value, CARD_LAYOUTS) !== CARD_LAYOUT_IN_PARTS) {
-    const { layout, reader } = unseal(value, CARD_LAYOUTS)
-    readWhole(history, layout, reader)
-  } else {
+  const layout = layoutOf(value, CARD_LAYOUTS)
+  if (!isInParts(layout)) readWhole(history, layout, unseal(value, CARD_LAYOUTS).reader)
+  else {
     for (const [index, reader] of unsealParts(value).entries()) {
-      if (index === 0) readWhole(history, CARD_LAYOUT_IN_PARTS, reader)
-      else readAddition(history, reader)
+      if (index === 0) readWhole(history, layout, reader)
+      else readAddition(history, layout, reader)
     }
   }
   history.isByOffset = isByOffset(history)
@@ -55,11 +54,11 @@ function readWhole(history: CardHistory, layout: number, reader: ByteReader): vo
   checkEnd(reader)
 }
 
-function readAddition(history: CardHistory, reader: ByteReader): void {
+function readAddition(history: CardHistory, layout: number, reader: ByteReader): void {
   const columns = reader.varint()
   if ((columns & ~INTENT_BIT) !== 0) history.widen()
   readReferences(history, reader)
-  readEvents(history, CARD_LAYOUT_IN_PARTS, columns, countOf(reader), 'added', reader)
+  readEvents(history, layout, columns, countOf(reader), 'added', reader)
   history.usedColumns |= columns
   readRecords(history, reader)
   checkReferences(history)

@@ -17,6 +17,8 @@
 //   number of further references, 48 bits each
 //   event count; per event: as one that is not settled, the first against the last event before
 //   record count; per record: as above
+// Layout 5 is layout 4, whose messages stand apart from the cards (message-page.ts): those that a card brings along from
+//   an older layout are written on until their time has come.
 //
 // Flags: bits 0-1 presence, 2 declined, 3 place, 4-5 outcome, 6 retry, 7 made one by a late attempt only.
 
@@ -45,13 +47,25 @@ import {
 import { BUCKET_MS } from './time.ts'
 
 /** Layouts that this build reads, and can be told to write. */
-export const CARD_LAYOUTS = [2, 3, 4] as const
+export const CARD_LAYOUTS = [2, 3, 4, 5] as const
 export type CardLayout = (typeof CARD_LAYOUTS)[number]
 
 const REFERENCED = Object.values(REFERENCE_COLUMNS)
 
-/** The layout in parts. */
-export const CARD_LAYOUT_IN_PARTS = 4
+/** From this one on values are in parts. */
+const IN_PARTS_FROM = 4
+/** From this one on messages are not kept with the cards. */
+const MESSAGES_APART_FROM = 5
+
+/** Whether values of the layout are in parts, to which events are appended. */
+export function isInParts(layout: number): boolean {
+  return layout >= IN_PARTS_FROM
+}
+
+/** Whether the messages of events stand apart from the cards of this layout. */
+export function hasMessagesApart(layout: number): boolean {
+  return layout >= MESSAGES_APART_FROM
+}
 
 /** `writeCard` as a value of its own. */
 export function encodeCard(
@@ -74,7 +88,7 @@ export function writeCard(
   writer: ByteWriter,
   day: number,
 ): void {
-  if (layout === CARD_LAYOUT_IN_PARTS) writeFirstPart(history, writer, day)
+  if (isInParts(layout)) writeFirstPart(history, layout, writer, day)
   else writeWhole(history, layout, writer)
 }
 
@@ -119,22 +133,27 @@ function noteStored({ stored, records, references }: CardHistory): void {
   stored.recordCount = records.count
 }
 
-function writeFirstPart(history: CardHistory, writer: ByteWriter, day: number): void {
+function writeFirstPart(
+  history: CardHistory,
+  layout: CardLayout,
+  writer: ByteWriter,
+  day: number,
+): void {
   const { settledCount, count, records, stored } = history
   const columns = columnsOf(history)
-  beginParts(writer, CARD_LAYOUT_IN_PARTS)
+  beginParts(writer, layout)
   writer.varint(columns)
   writer.varint(settledCount)
-  writeEvents(history, CARD_LAYOUT_IN_PARTS, columns, 0, settledCount, writer, 0, 0)
+  writeEvents(history, layout, columns, 0, settledCount, writer, 0, 0)
   writeReferences(history, 1, writer)
   writeBuckets(history, writer)
   writer.varint(count - settledCount)
-  writeEvents(history, CARD_LAYOUT_IN_PARTS, columns, settledCount, count, writer, 0, 0)
+  writeEvents(history, layout, columns, settledCount, count, writer, 0, 0)
   writer.varint(records.count)
   records.writeTo(writer)
   writeCauses(history, writer)
-  const checksum = finishPart(writer, 1, CARD_LAYOUT_IN_PARTS)
-  stored.begin(CARD_LAYOUT_IN_PARTS, day, checksum, writer.length)
+  const checksum = finishPart(writer, 1, layout)
+  stored.begin(layout, day, checksum, writer.length)
   noteStored(history)
 }
 

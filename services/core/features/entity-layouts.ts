@@ -13,7 +13,7 @@
 
 import { SluiceError } from '../errors.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
-import { CARD_LAYOUT_IN_PARTS, type CardLayout } from './card-layouts.ts'
+import { isInParts, type CardLayout } from './card-layouts.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE } from './entity-event.ts'
 import { EncodedTail } from './encoded-card.ts'
 import { EntityPart } from './entity-part.ts'
@@ -40,7 +40,7 @@ const IN_PARTS = 3
 
 /** What entities are written in where cards are written in this layout. */
 export function entityLayoutBeside(card: CardLayout): EntityLayout {
-  return card === CARD_LAYOUT_IN_PARTS ? IN_PARTS : 2
+  return isInParts(card) ? IN_PARTS : 2
 }
 
 /** More than any rule keeps: a larger number is corruption, found before anything is allocated. */

@@ -10,8 +10,20 @@ export interface ReadablePart {
   readonly cut: Cut
 }
 
+/** Messages of a lane by their offset, where they do not stand with the events of the cards. */
+export interface LaneMessages {
+  /** False where messages go on to be kept with the events: then only what was kept before is found. */
+  readonly isKeeping: boolean
+  /** The bytes are copied. Offsets rise from call to call. Hot path. */
+  keep(offset: number, eventTimeMs: number, message: Uint8Array): void
+  /** A view that holds until the next change; null when it is not kept. */
+  find(offset: number): Uint8Array | null
+}
+
 /** State as the fold needs it: values of this lane to change, parts of the other lanes to read. */
 export interface LaneState {
+  /** Absent where messages stand with the events of the cards, or are not kept at all. */
+  readonly messages?: LaneMessages
   card(card: string): CardHistory
   ownEntity(kind: EntityKind, ref: number): EntityPart
   /** Null when what another lane knows cannot be read: then the features of this entity are degraded. */

@@ -23,7 +23,13 @@ import {
   type Faults,
   type WriteStates,
 } from './feature-states.ts'
-import { recompute, revisable, type ComputedRow, type Recomputed } from './late-revisions.ts'
+import {
+  recompute,
+  revisable,
+  revisableFromMs,
+  type ComputedRow,
+  type Recomputed,
+} from './late-revisions.ts'
 import { LATENESS_MS, REACH_MS } from './time.ts'
 
 /** How one transaction was folded; its feature row was written unless it is a duplicate. */
@@ -133,7 +139,7 @@ export class LaneFold {
   /**
    * Writes the transaction's feature row and states at `position` (absent throughout for a duplicate) and adds it to
    * the state. Labels with an offset below `labelNextOffset` are visible. The currency must be in the table.
-   * `record` is kept with the event, so that its decision can be recomputed; null keeps nothing.
+   * `record` is kept, so that its decision can be recomputed; null keeps nothing.
    */
   applyTransaction(
     transaction: Transaction,
@@ -147,7 +153,9 @@ export class LaneFold {
   ): Folded {
     const history = state.card(transaction.card)
     const event = this.#event
-    fillCardEvent(event, transaction, offset, this.#rates, record, this.#plan.needs)
+    const messages = state.messages?.isKeeping === true ? state.messages : null
+    const own = messages === null ? record : null
+    fillCardEvent(event, transaction, offset, this.#rates, own, this.#plan.needs)
     const first = history.indexOfId(event.idRef)
     if (first >= 0) {
       // A lane without its state cannot tell duplicates, and must come to the same place.
@@ -163,6 +171,9 @@ export class LaneFold {
     const recomputed = isForgotten
       ? NONE
       : this.#remember(event, isRetry, history, cut, state, marks)
+    if (messages !== null && !isForgotten && record !== null) {
+      messages.keep(offset, event.timeMs, record)
+    }
     this.passOver(event.timeMs)
     const { amountMinor } = event
     return { marks, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor, recomputed }
@@ -306,8 +317,9 @@ export class LaneFold {
   ): readonly Recomputed[] {
     const read = this.#readRecord
     if (read === undefined) return NONE
-    const later = revisable(history, event, (record, offset) => {
-      const transaction = read(record)
+    const fromMs = revisableFromMs(this.#newestEventMs)
+    const later = revisable(history, event, fromMs, state.messages ?? null, (message, offset) => {
+      const transaction = read(message)
       if (transaction === null) return null
       return { transaction, event: cardEventOf(transaction, offset, this.#rates, null) }
     })

@@ -9,6 +9,7 @@ import type { CardEvent } from './card-event.ts'
 import { COLUMN } from './card-columns.ts'
 import { type CardHistory } from './card-history.ts'
 import { REVISABLE_MAX } from './card-limits.ts'
+import type { LaneMessages } from './fold-state.ts'
 import { CARD_REACH_MS, LATENESS_MS } from './time.ts'
 
 /** A decided transaction that comes after a late one. */
@@ -37,16 +38,25 @@ export interface Recomputed {
 }
 
 /**
+ * The oldest event time of decisions that may be computed again, where this is the newest event time of the lane. By the
+ * lane, not by the card: so a lane knows which messages nobody will ask for.
+ */
+export function revisableFromMs(newestEventMs: number): number {
+  return newestEventMs - LATENESS_MS
+}
+
+/**
  * Decisions of the card that `cause` may change, in event order: events that come after it, of the REVISABLE_MAX newest
- * ones those within LATENESS_MS of the newest.
+ * ones those not older than `fromMs` whose message is known.
  */
 export function revisable(
   history: CardHistory,
   cause: CardEvent,
-  read: (record: Uint8Array, offset: number) => Later | null,
+  fromMs: number,
+  messages: LaneMessages | null,
+  read: (message: Uint8Array, offset: number) => Later | null,
 ): readonly Later[] {
   const later: Later[] = []
-  const oldestMs = history.newestMs - LATENESS_MS
   const from = Math.max(
     history.rankOf(cause.timeMs, cause.idRef),
     history.count - REVISABLE_MAX,
@@ -55,10 +65,10 @@ export function revisable(
   const records = history.recordsByOffset()
   for (let index = from; index < history.count; index += 1) {
     const timeMs = history.at(index, COLUMN.time)
-    if (timeMs < oldestMs || timeMs - cause.timeMs >= CARD_REACH_MS) continue
+    if (timeMs < fromMs || timeMs - cause.timeMs >= CARD_REACH_MS) continue
     const offset = history.at(index, COLUMN.offset)
-    const record = records.get(offset)
-    const found = record === undefined ? null : read(record, offset)
+    const message = records.get(offset) ?? messages?.find(offset) ?? null
+    const found = message === null ? null : read(message, offset)
     if (found !== null) later.push(found)
   }
   return later

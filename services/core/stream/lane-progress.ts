@@ -48,8 +48,43 @@ export function isBehind(cut: LaneCut, other: LaneCut): boolean {
   return cut.nextOffset < other.nextOffset || cut.labelNextOffset < other.labelNextOffset
 }
 
-export function encodeProgress(progress: LaneProgress): string {
-  return JSON.stringify({ layout: STATE_LAYOUT, ...progress })
+/** Pages of messages beside a lane's state, from `from` up to but without `to`. */
+export interface PageRun {
+  readonly from: number
+  readonly to: number
+  /** Newest event time of the run's first page when that was written first, and of all its messages by now. */
+  readonly beginMs: number
+  readonly newestMs: number
+}
+
+/** Runs of pages that a lane may have; usually it has six or seven. */
+export const PAGE_RUNS_MAX = 32
+
+/** `runs` are the pages of messages that stand beside the state, oldest first. */
+export function encodeProgress(progress: LaneProgress, runs: readonly PageRun[] = []): string {
+  const pages = runs.map(({ from, to, beginMs, newestMs }) => [from, to, beginMs, newestMs])
+  return JSON.stringify({
+    layout: STATE_LAYOUT,
+    ...progress,
+    ...(pages.length > 0 && { pages }),
+  })
+}
+
+/**
+ * The pages of messages beside the state of this generation, as encoded with its progress. None where they are not
+ * readable: then nobody takes them away before their time to live has passed.
+ */
+export function pageRunsOf(text: string, generation: number): readonly PageRun[] {
+  if (decodeProgress(text)?.generation !== generation) return []
+  const pages = parseObject(text)?.['pages']
+  if (!Array.isArray(pages) || pages.length > PAGE_RUNS_MAX) return []
+  const runs: PageRun[] = []
+  for (const run of pages as unknown[]) {
+    if (!Array.isArray(run) || run.length !== 4 || !run.every(Number.isFinite)) return []
+    const [from, to, beginMs, newestMs] = run as [number, number, number, number]
+    runs.push({ from, to, beginMs, newestMs })
+  }
+  return runs
 }
 
 /** Null when there is none or it is not readable: then the state is not to be trusted. */

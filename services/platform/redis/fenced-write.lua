@@ -1,8 +1,8 @@
 -- Writes the state of one lane, unless somebody else owns the lane by now, or the state is not the one we left.
--- KEYS: 1 epoch, 2 progress, 3.. values: those written whole, then those appended to
+-- KEYS: 1 epoch, 2 progress, 3.. values: those written whole, or taken away, then those appended to
 -- ARGV: 1 our epoch, 2 time to live in seconds, 3 progress as we left it, empty for none, 4 progress,
---       5 how many values are written whole, 6 all bytes in the order of the keys, 7 lengths, 32 bits each: of each whole
---       value; then for each addition that of the value after it, and its own
+--       5 how many values are written whole or taken away, 6 all bytes in the order of the keys, 7 lengths, 32 bits each:
+--       of each whole value, 0 for one that is taken away; then for each addition that of the value after it, and its own
 -- Reply: 1 written; 0 fenced, a later epoch exists; -1 Redis has lost data: no epoch, an earlier one, other progress,
 --        a value that is not as long as we left it. Values before that one are written then, and the progress is not: the
 --        state is ahead of it, as after a crash, and is built again
@@ -23,7 +23,12 @@ local at, next_length = 1, 1
 local length, after
 for index = 3, whole do
   length, next_length = unpack('<I4', lengths, next_length)
-  call('SET', KEYS[index], sub(bytes, at, at + length - 1), 'EX', ttl)
+  if length == 0 then
+    -- At once; a user who may not delete may do this.
+    call('EXPIRE', KEYS[index], 0)
+  else
+    call('SET', KEYS[index], sub(bytes, at, at + length - 1), 'EX', ttl)
+  end
   at = at + length
 end
 for index = whole + 1, #KEYS do

@@ -33,6 +33,8 @@ export function laneKeys(streamId: string, partition: number) {
     /** `name` is that of `entityName`. */
     entity: (generation: number, name: string) => `${built(generation)}:e:${name}`,
     entities: (generation: number) => `${built(generation)}:e:`,
+    /** A page of messages. */
+    messages: (generation: number, page: number) => `${built(generation)}:m:${page.toString(36)}`,
   } as const
 }
 

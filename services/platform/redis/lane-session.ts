@@ -7,20 +7,34 @@
 // decided from it. A write is one script: fence, the same look, values, progress.
 
 import { isSluiceError } from '../../core/errors.ts'
-import type { CardHistory } from '../../core/features/card-history.ts'
-import type { EntityPart } from '../../core/features/entity-part.ts'
-import { encodeProgress, type LaneCut, type LaneProgress } from '../../core/stream/lane-progress.ts'
+import { revisableFromMs } from '../../core/features/late-revisions.ts'
+import {
+  encodeProgress,
+  type LaneCut,
+  type LaneProgress,
+  type PageRun,
+} from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { decodeDamage, encodeDamage } from './damage-note.ts'
 import { type DamagedPart, ForeignParts } from './foreign-parts.ts'
-import { entityName, type LaneKeys } from './keys.ts'
+import type { LaneKeys } from './keys.ts'
 import type { LaneOwner, LaneOwners } from './lane-owners.ts'
 import { Snapshot } from './lane-snapshot.ts'
-import type { LaneReading, LaneSession, LaneSnapshot, WriteReply } from './lane-store-contract.ts'
+import type {
+  CommittedCut,
+  LaneReading,
+  LaneSession,
+  LaneSnapshot,
+  LateNeeds,
+  NeededMessage,
+  WriteReply,
+} from './lane-store-contract.ts'
+import { MessagePages } from './message-pages.ts'
+import { OwnValues, type OwnPlace } from './own-values.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
 import { timeToLiveS } from './time-to-live.ts'
 import type { KeptValues, ValueCache } from './value-cache.ts'
-import { eachValue, encodeWrite, packLengths } from './value-write.ts'
+import { eachValue, encodeWrite, packLengths, type ValueCommand } from './value-write.ts'
 
 /** A lane that was rebuilt since the last read keeps its state under other keys; then it is read once more. */
 const READS_MAX = 2
@@ -35,7 +49,7 @@ export interface SessionCommands {
   unfencedWrite(
     progressKey: string,
     progress: string,
-    values: Iterable<{ command: 'set' | 'append'; key: string; value: Buffer }>,
+    values: Iterable<ValueCommand>,
   ): Promise<unknown>
 }
 
@@ -66,6 +80,8 @@ export interface SessionStart {
   readonly purpose: 'work' | 'rebuild'
   /** What stands under the key of the progress, as text; empty for none. */
   readonly leftText: string
+  /** Pages of messages that stand beside the state. */
+  readonly runs: readonly PageRun[]
   readonly answerMsMax: number
 }
 
@@ -77,6 +93,7 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
   readonly #lane: LaneKeys
   readonly #codec: StateCodec
   readonly #foreign: ForeignParts
+  readonly #messages: MessagePages
   /** Cards by name, own parts of entities by key. */
   readonly kept: KeptValues
   #progress: LaneProgress
@@ -96,6 +113,12 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     const foreign = { ...shared, codec: this.#codec, kept: shared.cache.open() }
     this.#foreign = new ForeignParts(foreign, start.partition)
     this.epoch = start.epoch
+    this.#messages = new MessagePages({
+      isKeeping: this.#codec.hasMessagesApart,
+      runs: start.runs,
+      newestEventMs: start.progress.newestEventMs,
+      kept: shared.cache.open(),
+    })
     this.#progress = start.progress
     this.#purpose = start.purpose
     this.#leftText = start.leftText
@@ -130,25 +153,34 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     entities: readonly number[],
     next: LaneCut,
   ): Promise<LaneReading> {
+    const page = this.#messages.begin(next.nextOffset)
+    return this.#read(cards, entities, page === null ? [] : [page], next)
+  }
+
+  async #read(
+    cards: readonly string[],
+    entities: readonly number[],
+    pages: readonly number[],
+    next: LaneCut,
+  ): Promise<LaneReading> {
     const { isFenceDisabled, isLossCheckDisabled } = this.#shared
     for (let attempt = 1; ; attempt += 1) {
-      const own = this.#ownValues(cards, entities)
+      const own = new OwnValues(this.#place, { cards, entities, pages })
+      const { missing } = own
       const mayShare = attempt === 1 && !isFenceDisabled && !isLossCheckDisabled
       const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities, mayShare) : null
       const values = await this.#mget([
         ...[this.#lane.epoch, this.#progressKey, this.#lane.damage],
-        ...own.missing,
+        ...missing,
         ...(foreign?.keys ?? []),
       ])
       const verdict = this.#verdict(values)
       if (verdict !== null) return verdict
-      const ownValues = values.slice(3, 3 + own.missing.length)
-      const found = foreign?.take(values.slice(3 + own.missing.length))
+      const found = foreign?.take(values.slice(3 + missing.length))
       if (found?.isCurrent === false && attempt < READS_MAX) continue
       if (await this.#isDamaged(values[2] ?? null)) return { kind: 'lost', loss: 'corrupt' }
       try {
-        for (const [index, key] of own.missing.entries())
-          own.decode(key, ownValues[index] ?? null, next)
+        own.take(values.slice(3, 3 + missing.length), next)
       } catch (error) {
         if (isSluiceError(error, 'SLUICE_STATE_CORRUPT')) return { kind: 'lost', loss: 'corrupt' }
         throw error
@@ -161,6 +193,7 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
           own: own.parts,
           others: found?.others ?? new Map<number, null>(),
           progress: found?.progress ?? [],
+          messages: this.#messages,
         }),
       }
     }
@@ -168,12 +201,19 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
 
   async readMore(
     snapshot: LaneSnapshot,
-    entities: readonly number[],
+    { entities, messages: needed }: LateNeeds,
     next: LaneCut,
   ): Promise<LaneReading> {
     if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
-    const more = await this.read([], entities, next)
+    const messages = this.#messages
+    const pages = messages.unreadOf(needed.map(({ offset }) => offset))
+    const more = await this.#read([], entities, pages, next)
     if (more.kind !== 'read') return more
+    // A message that should be there and is not is lost state, never one that nobody has kept.
+    const fromMs = revisableFromMs(this.#progress.newestEventMs)
+    const isGone = ({ offset, eventTimeMs }: NeededMessage): boolean =>
+      eventTimeMs >= fromMs && messages.find(offset) === null
+    if (needed.some(isGone)) return { kind: 'lost', loss: 'corrupt' }
     // The first reading's cut stands for the whole batch; what others have added since lies outside of it.
     if (more.snapshot instanceof Snapshot) more.snapshot.giveTo(snapshot)
     return { kind: 'read', snapshot }
@@ -182,7 +222,7 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
   async write(
     snapshot: LaneSnapshot,
     progress: LaneProgress,
-    committed: LaneCut,
+    committed: CommittedCut,
   ): Promise<WriteReply> {
     if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
     const { commands, isFenceDisabled } = this.#shared
@@ -192,7 +232,7 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
       this.#shared.owners.notePresent(this.#partition, this, entity)
     }
     const written = encodeWrite(snapshot, codec, this.#lane, generation, committed)
-    const text = encodeProgress(progress)
+    const text = encodeProgress(progress, this.#messages.runs)
     this.#sentText = text
     const bytes = codec.take()
     const reply = await this.#call('write', () =>
@@ -242,7 +282,14 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     this.#isClosed = true
     this.#shared.owners.leave(this.#partition, this)
     this.kept.clear()
+    this.#messages.close()
     this.#foreign.close()
+  }
+
+  get #place(): OwnPlace {
+    const { generation } = this.#progress
+    const [codec, messages] = [this.#codec, this.#messages]
+    return { codec, keys: this.#lane, generation, kept: this.kept, messages }
   }
 
   get #progressKey(): string {
@@ -265,34 +312,6 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
       return { kind: 'lost', loss: 'rolled_back' }
     }
     return null
-  }
-
-  /** Own values of a batch: what is in memory, the keys of the rest, and how to take that in. */
-  #ownValues(cards: readonly string[], entities: readonly number[]) {
-    const codec = this.#codec
-    const { generation } = this.#progress
-    const known = { cards: new Map<string, CardHistory>(), parts: new Map<number, EntityPart>() }
-    const cardKeys = new Map<string, string>()
-    const entityKeys = new Map<string, number>()
-    for (const card of cards) {
-      const history = this.kept.get(card) as CardHistory | undefined
-      if (history === undefined) cardKeys.set(this.#lane.card(generation, card), card)
-      else known.cards.set(card, history)
-    }
-    for (const entity of entities) {
-      const part = this.kept.get(entity) as EntityPart | undefined
-      if (part !== undefined) known.parts.set(entity, part)
-      else entityKeys.set(this.#lane.entity(generation, entityName(entity)), entity)
-    }
-    return {
-      ...known,
-      missing: [...cardKeys.keys(), ...entityKeys.keys()],
-      decode: (key: string, bytes: Buffer | null, next: LaneCut): void => {
-        const card = cardKeys.get(key)
-        if (card !== undefined) known.cards.set(card, codec.decodeCard(bytes, next.nextOffset))
-        else known.parts.set(entityKeys.get(key) ?? 0, codec.decodeEntity(bytes))
-      },
-    }
   }
 
   async #tellOwner({ noteKey, note }: DamagedPart): Promise<void> {

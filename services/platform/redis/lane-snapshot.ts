@@ -6,6 +6,7 @@ import { entityKeyOf, type EntityKind } from '../../core/features/feature-defini
 import type { ReadablePart } from '../../core/features/fold-state.ts'
 import type { LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { LaneSnapshot } from './lane-store-contract.ts'
+import type { MessagePages } from './message-pages.ts'
 
 const NO_PARTS: readonly ReadablePart[] = []
 
@@ -17,11 +18,13 @@ export interface SnapshotContent {
   readonly own: Map<number, EntityPart>
   /** By entity key, the parts of other lanes; null where one of them cannot be read. */
   readonly others: Map<number, readonly ReadablePart[] | null>
+  readonly messages: MessagePages
 }
 
 /** Everything is decoded already: what cannot be read was found before the batch changed anything. */
 export class Snapshot implements LaneSnapshot {
   readonly progress: readonly (LaneProgress | null)[]
+  readonly messages: MessagePages
   entityHorizonMs = -Infinity
   /** Handed out to be changed. */
   readonly changedCards = new Map<string, CardHistory>()
@@ -31,6 +34,7 @@ export class Snapshot implements LaneSnapshot {
   constructor(content: SnapshotContent) {
     this.#content = content
     this.progress = content.progress
+    this.messages = content.messages
   }
 
   card(card: string): CardHistory {

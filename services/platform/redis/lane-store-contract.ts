@@ -51,6 +51,24 @@ export interface LaneSnapshot extends LaneState, CardLookup {
   entityHorizonMs: number
 }
 
+/** What is committed, and the newest event time in it; -1 for none. */
+export interface CommittedCut extends LaneCut {
+  readonly newestEventMs: number
+}
+
+/** What late transactions of a batch look at besides: entities of decisions that they change, and their messages. */
+export interface LateNeeds {
+  readonly entities: readonly number[]
+  /** Those that do not stand with the card. */
+  readonly messages: readonly NeededMessage[]
+}
+
+/** The message of a decision, and its event time. */
+export interface NeededMessage {
+  readonly offset: number
+  readonly eventTimeMs: number
+}
+
 export type LaneReading =
   | { readonly kind: 'read'; readonly snapshot: LaneSnapshot }
   | { readonly kind: 'fenced' }
@@ -70,10 +88,14 @@ export interface LaneSession {
   answerMsMax: number
   /** Cards, and entities (by `entityKeyOf`) in all lanes. Offsets from `next` on are still to be decided. */
   read(cards: readonly string[], entities: readonly number[], next: LaneCut): Promise<LaneReading>
-  /** Adds entities to what was read for a batch: those of earlier transactions that a late one touches. */
-  readMore(snapshot: LaneSnapshot, entities: readonly number[], next: LaneCut): Promise<LaneReading>
+  /** Adds to what was read for a batch what late transactions look at. A message that is not there is lost state. */
+  readMore(snapshot: LaneSnapshot, needs: LateNeeds, next: LaneCut): Promise<LaneReading>
   /** Writes every card and own terminal that the snapshot handed out, compacted up to `committed`. */
-  write(snapshot: LaneSnapshot, progress: LaneProgress, committed: LaneCut): Promise<WriteReply>
+  write(
+    snapshot: LaneSnapshot,
+    progress: LaneProgress,
+    committed: CommittedCut,
+  ): Promise<WriteReply>
   /** Whether the state is still as we left it. */
   confirm(): Promise<Exclude<LaneReading['kind'], 'read'> | 'stands'>
   /** Makes a rebuilt generation the one that counts. From then on the session is an ordinary one. */

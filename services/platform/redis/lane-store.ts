@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import { SluiceError } from '../../core/errors.ts'
-import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
+import { decodeProgress, pageRunsOf, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
 import { LaneOwners } from './lane-owners.ts'
@@ -171,8 +171,12 @@ class RedisLaneStore implements LaneStore {
     purpose: 'work' | 'rebuild',
   ): LaneSession {
     const leftText = purpose === 'work' ? texts.progress : texts.restore
+    // A rebuild that has come far enough is gone on with as the state.
+    const runs = [texts.progress, texts.restore].flatMap((text) =>
+      pageRunsOf(text, progress.generation),
+    )
     const { answerMsMax } = this.#options
-    const start = { partition, epoch, progress, purpose, leftText, answerMsMax }
+    const start = { partition, epoch, progress, purpose, leftText, runs, answerMsMax }
     return new RedisLaneSession(this.#shared, start)
   }
 
@@ -217,7 +221,10 @@ function commandsOf(redis: ScriptedRedis): SessionCommands {
     switchGeneration: (...args) => redis.switchGeneration(...args),
     unfencedWrite: (progressKey, progress, values) => {
       const write = redis.multi().set(progressKey, progress)
-      for (const { command, key, value } of values) write[command](key, value)
+      for (const value of values) {
+        if (value.command === 'expire') write.expire(value.key, 0)
+        else write[value.command](value.key, value.value)
+      }
       return write.exec()
     },
   }

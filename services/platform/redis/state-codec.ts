@@ -3,7 +3,7 @@
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { decodeCard } from '../../core/features/card-decoding.ts'
-import { writeCard, writeCardAddition } from '../../core/features/card-layouts.ts'
+import { hasMessagesApart, writeCard, writeCardAddition } from '../../core/features/card-layouts.ts'
 import {
   decodeEntityPart,
   entityLayoutBeside,
@@ -12,6 +12,7 @@ import {
   type EntityLayout,
 } from '../../core/features/entity-layouts.ts'
 import type { EntityPart } from '../../core/features/entity-part.ts'
+import type { MessagePage } from '../../core/features/message-page.ts'
 import { valueLayout, type ValueLayout } from './value-layouts.ts'
 
 /**
@@ -30,11 +31,25 @@ export class StateCodec {
     this.#entityLayout = entityLayoutBeside(this.#layout)
   }
 
+  /** Whether messages stand apart from the cards. */
+  get hasMessagesApart(): boolean {
+    return hasMessagesApart(this.#layout)
+  }
+
   /** The whole value. `day` is the present one: what was written whole on another takes no additions. Returns its length. */
   encode(value: CardHistory | EntityPart, day: number): number {
     const writer = this.#whole
     if (value instanceof CardHistory) writeCard(value, this.#layout, writer, day)
     else writeEntityPart(value, this.#entityLayout, writer, day)
+    const { length } = writer
+    writer.keep()
+    return length
+  }
+
+  /** A page of messages. Returns its length. */
+  encodePage(page: MessagePage): number {
+    const writer = this.#whole
+    page.write(writer)
     const { length } = writer
     writer.keep()
     return length
@@ -86,6 +101,14 @@ export function weightOf(value: CardHistory | EntityPart): number {
       : value.crowdedHours.length + value.labels.length
   return VALUE_WEIGHT_MIN + value.count + more
 }
+
+/** The same of a page of messages. */
+export function weightOfPage(page: MessagePage): number {
+  return VALUE_WEIGHT_MIN + Math.ceil(page.room / BYTES_PER_EVENT)
+}
+
+/** What an event of a card takes in memory. */
+const BYTES_PER_EVENT = 128
 
 /** An object with its arrays takes about as much memory as this many events. */
 const VALUE_WEIGHT_MIN = 16

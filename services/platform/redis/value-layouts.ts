@@ -10,7 +10,7 @@ export type ValueLayout = (typeof VALUE_LAYOUTS)[number]
 /** What is written unless SLUICE_STATE_LAYOUT says otherwise: what scorers of the version before read, too. */
 export const VALUE_LAYOUT_DEFAULT = 2 satisfies ValueLayout
 
-export const VALUE_LAYOUT_NEWEST = 4 satisfies ValueLayout
+export const VALUE_LAYOUT_NEWEST = 5 satisfies ValueLayout
 
 /** @throws RangeError when this build does not know the layout. */
 export function valueLayout(layout: number): ValueLayout {

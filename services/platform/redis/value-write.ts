@@ -2,31 +2,36 @@
 // argument for each value would cost the client more than to encode it.
 
 import { DAY_MS } from '../../core/features/time.ts'
-import type { LaneCut } from '../../core/stream/lane-progress.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { Snapshot } from './lane-snapshot.ts'
+import type { CommittedCut } from './lane-store-contract.ts'
 import type { StateCodec } from './state-codec.ts'
 
 /** Low bytes first, as the script reads them. */
 const LENGTH_BYTES = 4
 
 export interface ValueWrite {
-  /** Of values that are written whole, and of those that are appended to. */
+  /** Of values that are written whole or taken away, and of those that are appended to. */
   readonly wholeKeys: string[]
   readonly addedKeys: string[]
+  /** 0 takes the value away. */
   readonly wholeLengths: number[]
   /** Of each addition: length of the stored value after it, which the script makes sure of, and its own. */
   readonly addedLengths: number[]
 }
 
-/** Encodes of each value what is new, or the whole once what is committed was made small. The codec has the bytes. */
+/**
+ * Encodes of each value what is new, or the whole once what is committed was made small; pages of messages that have
+ * changed; and takes away those that nobody will ask for. The codec has the bytes.
+ */
 export function encodeWrite(
-  { changedCards, changedEntities }: Pick<Snapshot, 'changedCards' | 'changedEntities'>,
+  snapshot: Pick<Snapshot, 'changedCards' | 'changedEntities' | 'messages'>,
   codec: StateCodec,
   lane: LaneKeys,
   generation: number,
-  committed: LaneCut,
+  committed: CommittedCut,
 ): ValueWrite {
+  const { changedCards, changedEntities, messages } = snapshot
   const day = Math.floor(Date.now() / DAY_MS)
   const write: ValueWrite = { wholeKeys: [], addedKeys: [], wholeLengths: [], addedLengths: [] }
   for (const [card, history] of changedCards) {
@@ -48,6 +53,13 @@ export function encodeWrite(
       part.compact(committed)
       noteWhole(write, key, codec.encode(part, day))
     }
+  }
+  const { changed, dropped } = messages.takeWrite(committed.newestEventMs)
+  for (const page of changed) {
+    noteWhole(write, lane.messages(generation, page.index), codec.encodePage(page))
+  }
+  for (const page of dropped) {
+    noteWhole(write, lane.messages(generation, page), 0)
   }
   return write
 }
@@ -71,15 +83,22 @@ export function packLengths({ wholeLengths, addedLengths }: ValueWrite): Buffer 
   return packed
 }
 
-/** One by one, from all bytes: what is set under a key, or appended to it. */
+/** What is done to one key. */
+export type ValueCommand =
+  | { readonly command: 'set' | 'append'; readonly key: string; readonly value: Buffer }
+  | { readonly command: 'expire'; readonly key: string }
+
+/** One by one, from all bytes: what is set under a key, appended to it, or taken away. */
 export function* eachValue(
   { wholeKeys, wholeLengths, addedKeys, addedLengths }: ValueWrite,
   bytes: Buffer,
-): Generator<{ readonly command: 'set' | 'append'; readonly key: string; readonly value: Buffer }> {
+): Generator<ValueCommand> {
   let at = 0
   const next = (length: number): Buffer => bytes.subarray(at, (at += length))
   for (const [index, key] of wholeKeys.entries()) {
-    yield { command: 'set', key, value: next(wholeLengths[index] ?? 0) }
+    const length = wholeLengths[index] ?? 0
+    if (length === 0) yield { command: 'expire', key }
+    else yield { command: 'set', key, value: next(length) }
   }
   for (const [index, key] of addedKeys.entries()) {
     yield { command: 'append', key, value: next(addedLengths[2 * index + 1] ?? 0) }

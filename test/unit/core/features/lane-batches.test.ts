@@ -1,14 +1,18 @@
 // Goal: a row depends on the log alone. Method: the same log folded one by one into state that is never stored,
-// and in random batches through encoded, compacted values of both layouts, with crashes after the state was written and
+// and in random batches through encoded, compacted values of all layouts, with crashes after the state was written and
 // before the commit; every bit of every row, state, mark and recomputation must be equal, and so must the state at the end.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
+import { COLUMN } from '../../../../services/core/features/card-columns.ts'
 import { decodeCard } from '../../../../services/core/features/card-decoding.ts'
 import { decodeEntityPart } from '../../../../services/core/features/entity-layouts.ts'
+import { REVISABLE_MAX } from '../../../../services/core/features/card-limits.ts'
 import { LANE_START } from '../../../../services/core/features/lane-fold.ts'
+import { revisableFromMs } from '../../../../services/core/features/late-revisions.ts'
+import { decodePage, pageOf } from '../../../../services/core/features/message-page.ts'
 import { cuts, rowsInBatches, rowsOneByOne } from '../../../support/batched-lane.ts'
 import {
   backsToMerged,
@@ -53,10 +57,12 @@ function logOf(items: readonly StreamItem[]): LaneLog {
   return log
 }
 
-/** Cards and parts in normal form, by key. */
+/** Cards and parts in normal form, by key. Where messages stand hangs on the layouts. */
 function finalState(stored: StoredLanes): ReadonlyMap<string, unknown> {
   const state = new Map<string, unknown>()
-  for (const [key, value] of stored.cards) state.set(key.slice(2), normalCard(decodeCard(value)))
+  for (const [key, value] of stored.cards) {
+    state.set(key.slice(2), { ...normalCard(decodeCard(value)), records: null })
+  }
   for (const [key, value] of stored.entities) {
     const part = normalPart(decodeEntityPart(value))
     if (part !== null) state.set(key.slice(2), part)
@@ -66,12 +72,29 @@ function finalState(stored: StoredLanes): ReadonlyMap<string, unknown> {
 
 function plainState({ cards, parts }: PlainState): ReadonlyMap<string, unknown> {
   const state = new Map<string, unknown>()
-  for (const [key, card] of cards) state.set(key, normalCard(card))
+  for (const [key, card] of cards) state.set(key, { ...normalCard(card), records: null })
   for (const [key, part] of parts) {
     const normal = normalPart(part)
     if (normal !== null) state.set(key, normal)
   }
   return state
+}
+
+/** Whatever a late transaction may ask for is stored, with its card or apart from it. */
+function assertMessages(stored: StoredLanes, { cards }: PlainState, newestEventMs: number): void {
+  const { pages } = stored.messages[0] ?? assert.fail()
+  for (const [name, card] of cards) {
+    const own = decodeCard(stored.cards.get(`0/${name}`) ?? null).recordsByOffset()
+    for (const [offset, message] of card.recordsByOffset()) {
+      const index = card.indexOfOffset(offset)
+      if (index < card.count - REVISABLE_MAX) continue
+      if (card.at(index, COLUMN.time) < revisableFromMs(newestEventMs)) continue
+      const page = pages.get(pageOf(offset))
+      const apart =
+        page === undefined ? null : decodePage(pageOf(offset), page, Infinity, 0).find(offset)
+      assert.deepEqual(own.get(offset) ?? apart, Buffer.from(message), `the message at ${offset}`)
+    }
+  }
 }
 
 test('batches, storage and crashes change no bit of any row, nor of the state in the end', () => {
@@ -84,6 +107,8 @@ test('batches, storage and crashes change no bit of any row, nor of the state in
       for (const expected of rowsOneByOne(log, plain)) {
         assert.deepEqual(rows.get(expected.offset), expected)
       }
+      const { newestEventMs } = stored.progress[0] ?? { newestEventMs: -1 }
+      assertMessages(stored, plain, newestEventMs)
       assert.deepEqual(finalState(stored), plainState(plain))
     }),
   )

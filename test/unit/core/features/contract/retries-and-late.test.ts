@@ -144,7 +144,7 @@ test('A transaction that comes after a watermark that excluded it counts for its
   assert.equal(weekLater.value('terminal_count_1d'), 1)
 })
 
-test('A transaction out of order recomputes the later decisions of its card that may change: of the 64 newest events, those within 3 days of the newest, each at most 32 times.', () => {
+test('A transaction out of order recomputes the later decisions of its card that may change: of the 64 newest events, those at most 3 days older than what its lane has met before, each at most 32 times.', () => {
   const story = new Story()
   story.payAt([0, 1, 2].map((days) => START_MS + days * DAY_MS))
   story.pay({ atMs: START_MS + 3 * DAY_MS + 1 })
@@ -174,6 +174,10 @@ test('A transaction out of order recomputes the later decisions of its card that
     [0, 1],
     'exactly 3 days before the newest is within them',
   )
+  const ahead = new Story()
+  ahead.pay({ atMs: START_MS, id: high })
+  ahead.pay({ atMs: START_MS + 3 * DAY_MS + 1, card: 'card-2' })
+  assert.deepEqual(ahead.pay({ atMs: START_MS, id: low }).recomputed, [], 'another card is further')
 
   const many = new Story()
   many.payAt(Array.from({ length: 70 }, (_, index) => START_MS + index))

@@ -1,0 +1,152 @@
+// The messages that a lane keeps apart from its cards: in Redis until nobody can ask for them any more, and those used last
+// in memory, like all values. Pages are written whole, with the batch that adds to them.
+
+import type { LaneMessages } from '../../core/features/fold-state.ts'
+import { revisableFromMs } from '../../core/features/late-revisions.ts'
+import { decodePage, MessagePage, PAGE_OFFSETS, pageOf } from '../../core/features/message-page.ts'
+import { HOUR_MS } from '../../core/features/time.ts'
+import { PAGE_RUNS_MAX, type PageRun } from '../../core/stream/lane-progress.ts'
+import { weightOfPage } from './state-codec.ts'
+import type { KeptValues } from './value-cache.ts'
+
+/** Pages that one write takes out of Redis, at the most. */
+const PAGES_DROPPED_MAX = 256
+/** Newest event times of pages that are counted together lie within this, so that a lane has a few runs of pages. */
+const RUN_MS = 12 * HOUR_MS
+
+type Run = { -readonly [Field in keyof PageRun]: PageRun[Field] }
+
+/** Where a session begins. */
+export interface PagesStart {
+  /** Whether this build of the state keeps messages apart. */
+  readonly isKeeping: boolean
+  /** The pages in Redis, oldest first. */
+  readonly runs: readonly PageRun[]
+  /** No message in Redis has a later event time. */
+  readonly newestEventMs: number
+  /** Pages in memory, by index. */
+  readonly kept: KeptValues
+}
+
+/** What a write does to the pages in Redis. */
+export interface PagesWrite {
+  readonly changed: readonly MessagePage[]
+  /** Indexes of pages that nobody will ask for. */
+  readonly dropped: readonly number[]
+}
+
+export class MessagePages implements LaneMessages {
+  readonly isKeeping: boolean
+  readonly #start: PagesStart
+  /** What the batch has at hand, by index; other lanes may take the rest of the memory meanwhile. */
+  readonly #held = new Map<number, MessagePage>()
+  readonly #changed = new Set<MessagePage>()
+  /** What stands in Redis, oldest first. */
+  readonly #runs: Run[]
+  #current: MessagePage | null = null
+
+  constructor(start: PagesStart) {
+    this.#start = start
+    this.isKeeping = start.isKeeping
+    this.#runs = start.runs.map((run) => ({ ...run }))
+  }
+
+  /** The pages in Redis, oldest first. */
+  get runs(): readonly PageRun[] {
+    return this.#runs
+  }
+
+  /** A batch begins at this offset. The page that has to be read before messages are kept; null where there is none. */
+  begin(nextOffset: number): number | null {
+    this.#held.clear()
+    const isNew = nextOffset % PAGE_OFFSETS === 0
+    const index = pageOf(nextOffset)
+    return !this.isKeeping || isNew || this.#hold(index) ? null : index
+  }
+
+  /** Pages of these messages that have to be read. */
+  unreadOf(offsets: readonly number[]): readonly number[] {
+    const indexes = new Set(offsets.map(pageOf))
+    return [...indexes].filter((index) => !this.#hold(index))
+  }
+
+  /**
+   * Takes in a page that was read; what is from `nextOffset` on is still to be decided.
+   * @throws SluiceError SLUICE_STATE_CORRUPT
+   */
+  take(index: number, value: Buffer | null, nextOffset: number): void {
+    const { newestEventMs } = this.#start
+    const page =
+      value === null ? new MessagePage(index) : decodePage(index, value, nextOffset, newestEventMs)
+    this.#held.set(index, page)
+  }
+
+  keep(offset: number, eventTimeMs: number, message: Uint8Array): void {
+    const index = pageOf(offset)
+    let page = this.#current
+    if (page?.index !== index) {
+      page = this.#held.get(index) ?? new MessagePage(index)
+      this.#held.set(index, page)
+      this.#current = page
+      this.#changed.add(page)
+    }
+    page.keep(offset, eventTimeMs, message)
+  }
+
+  find(offset: number): Uint8Array | null {
+    return this.#held.get(pageOf(offset))?.find(offset) ?? null
+  }
+
+  /** What a write does to the pages, where this is the newest event time that is committed. It is taken to be done. */
+  takeWrite(newestEventMs: number): PagesWrite {
+    const changed = [...this.#changed]
+    for (const page of changed) {
+      this.#note(page)
+      this.#start.kept.put(page.index, page, weightOfPage(page))
+    }
+    this.#changed.clear()
+    this.#current = null
+    return { changed, dropped: this.#drop(revisableFromMs(newestEventMs)) }
+  }
+
+  /** Gives up what is in memory. */
+  close(): void {
+    this.#held.clear()
+    this.#changed.clear()
+    this.#current = null
+    this.#start.kept.clear()
+  }
+
+  /** Has a page at hand for the batch; false when it is not in memory. */
+  #hold(index: number): boolean {
+    if (this.#held.has(index)) return true
+    const page = this.#start.kept.get(index) as MessagePage | undefined
+    if (page === undefined) return false
+    this.#held.set(index, page)
+    return true
+  }
+
+  #drop(horizonMs: number): readonly number[] {
+    const dropped: number[] = []
+    let run = this.#runs[0]
+    while (run !== undefined && run.newestMs < horizonMs && dropped.length < PAGES_DROPPED_MAX) {
+      dropped.push(run.from)
+      run.from += 1
+      if (run.from < run.to) continue
+      this.#runs.shift()
+      run = this.#runs[0]
+    }
+    return dropped
+  }
+
+  #note({ index, newestMs }: MessagePage): void {
+    const last = this.#runs.at(-1)
+    const isLater = last !== undefined && index >= last.to && newestMs > last.beginMs + RUN_MS
+    if (last === undefined || (isLater && this.#runs.length < PAGE_RUNS_MAX)) {
+      this.#runs.push({ from: index, to: index + 1, beginMs: newestMs, newestMs })
+      return
+    }
+    last.to = Math.max(last.to, index + 1)
+    last.newestMs = Math.max(last.newestMs, newestMs)
+  }
+}

@@ -1,0 +1,95 @@
+// Messages apart from the cards, as a lane session keeps them: pages in a map instead of Redis, and what of them is in
+// memory until that is given up.
+
+import assert from 'node:assert/strict'
+import { hasMessagesApart, type CardLayout } from '../../services/core/features/card-layouts.ts'
+import { ByteWriter } from '../../services/core/features/bytes.ts'
+import type { CardLookup } from '../../services/core/features/fold-state.ts'
+import type { PageRun } from '../../services/core/stream/lane-progress.ts'
+import { MessagePages } from '../../services/platform/redis/message-pages.ts'
+import { ValueCache } from '../../services/platform/redis/value-cache.ts'
+import { touchedByLate } from '../../services/scorer/touched.ts'
+import type { Entry } from './fold-entries.ts'
+
+/** A page or two, so that others have to be read. */
+const KEPT_WEIGHT_MAX = 300
+
+/** What a crash leaves of a lane's messages. */
+export interface LanePages {
+  readonly pages: Map<number, Buffer>
+  runs: readonly PageRun[]
+}
+
+/** Where the state of a lane stands. */
+export interface Standing {
+  readonly nextOffset: number
+  readonly newestEventMs: number
+}
+
+export class StoredMessages {
+  readonly #stored: LanePages
+  readonly #writer = new ByteWriter()
+  #open: MessagePages | null = null
+
+  constructor(stored: LanePages) {
+    this.#stored = stored
+  }
+
+  /** For a batch that is written in this layout and begins at this offset, the state being where `standing` says. */
+  begin(layout: CardLayout, nextOffset: number, standing: Standing): MessagePages {
+    const isKeeping = hasMessagesApart(layout)
+    if (this.#open?.isKeeping !== isKeeping) {
+      this.#open = new MessagePages({
+        newestEventMs: standing.newestEventMs,
+        isKeeping,
+        runs: this.#stored.runs,
+        kept: new ValueCache(KEPT_WEIGHT_MAX).open(),
+      })
+    }
+    const messages = this.#open
+    const unread = messages.begin(nextOffset)
+    if (unread !== null) this.#read(messages, [unread], nextOffset)
+    return messages
+  }
+
+  /** Reads what late transactions look at. A message that should be there is. */
+  readLate(
+    messages: MessagePages,
+    entries: readonly Entry[],
+    state: CardLookup,
+    { nextOffset, newestEventMs }: Standing,
+  ): void {
+    const taken = entries.map((entry) =>
+      entry.kind === 'transaction' ? { ...entry, timestampMs: 0 } : entry,
+    )
+    const late = touchedByLate({ entries: taken, labels: [] }, state, newestEventMs)
+    if (late === null) return
+    const offsets = late.messages.map(({ offset }) => offset)
+    this.#read(messages, messages.unreadOf(offsets), nextOffset)
+    for (const offset of offsets) {
+      assert.ok(messages.find(offset) !== null, `the message at ${offset} is gone`)
+    }
+  }
+
+  /** As the script of a write does, all at once. */
+  write(messages: MessagePages, committedMs: number): void {
+    const { changed, dropped } = messages.takeWrite(committedMs)
+    for (const page of changed) {
+      page.write(this.#writer)
+      this.#stored.pages.set(page.index, Buffer.from(this.#writer.take()))
+    }
+    for (const index of dropped) this.#stored.pages.delete(index)
+    this.#stored.runs = messages.runs.map((run) => ({ ...run }))
+  }
+
+  /** What is in memory is given up. */
+  close(): void {
+    this.#open = null
+  }
+
+  #read(messages: MessagePages, indexes: Iterable<number>, nextOffset: number): void {
+    for (const index of indexes) {
+      messages.take(index, this.#stored.pages.get(index) ?? null, nextOffset)
+    }
+  }
+}

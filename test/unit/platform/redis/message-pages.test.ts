@@ -1,0 +1,217 @@
+// Goal: a message stands in Redis as long as a late transaction may ask for it, and not much longer, also over restarts;
+// and memory holds the newest pages only. Method: pages of random streams, written to a map as the lane store does.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { revisableFromMs } from '../../../../services/core/features/late-revisions.ts'
+import { PAGE_OFFSETS, pageOf } from '../../../../services/core/features/message-page.ts'
+import { DAY_MS, HOUR_MS, LATENESS_MS, MINUTE_MS } from '../../../../services/core/features/time.ts'
+import {
+  encodeProgress,
+  pageRunsOf,
+  type PageRun,
+} from '../../../../services/core/stream/lane-progress.ts'
+import { MessagePages } from '../../../../services/platform/redis/message-pages.ts'
+import { ValueCache } from '../../../../services/platform/redis/value-cache.ts'
+import { holds } from '../../../support/property.ts'
+
+const MESSAGE = Buffer.from('message')
+const START_MS = Date.UTC(2024, 0, 1)
+
+/** A lane with one transaction after the other, and what of its messages stands in Redis. */
+class Lane {
+  readonly standing = new Set<number>()
+  nextOffset = 0
+  newestEventMs = -1
+  readonly #cache: ValueCache
+  pages: MessagePages
+
+  constructor(weightMax = 10_000) {
+    this.#cache = new ValueCache(weightMax)
+    this.pages = this.#open(true, [])
+  }
+
+  #open(isKeeping: boolean, runs: readonly PageRun[]): MessagePages {
+    const { newestEventMs } = this
+    return new MessagePages({ isKeeping, runs, newestEventMs, kept: this.#cache.open() })
+  }
+
+  /** What a session leaves is its progress. */
+  restart(isKeeping = true): void {
+    const { nextOffset, newestEventMs } = this
+    const times = { newestEventMs, watermarkMs: -1, labelWatermarkMs: -1 }
+    const progress = { generation: 1, nextOffset, labelNextOffset: 0, ...times }
+    const runs = pageRunsOf(encodeProgress(progress, this.pages.runs), 1)
+    this.pages.close()
+    this.pages = this.#open(isKeeping, runs)
+  }
+
+  /** Others take all of the memory. */
+  forget(): void {
+    this.#cache.open().put(0, null, Infinity)
+  }
+
+  /** A batch of transactions of these times. */
+  write(timesMs: readonly number[]): void {
+    const committedMs = this.newestEventMs
+    for (const timeMs of timesMs) {
+      if (this.pages.isKeeping) this.pages.keep(this.nextOffset, timeMs, MESSAGE)
+      this.nextOffset += 1
+      this.newestEventMs = Math.max(this.newestEventMs, timeMs)
+    }
+    const { changed, dropped } = this.pages.takeWrite(committedMs)
+    for (const page of changed) this.standing.add(page.index)
+    for (const index of dropped) this.standing.delete(index)
+  }
+}
+
+test('a page stands until every message in it is older than what may be computed again', () => {
+  const lane = new Lane()
+  const full = Array.from({ length: PAGE_OFFSETS }, () => START_MS)
+  lane.write([...full.slice(1), START_MS + HOUR_MS])
+  const endMs = START_MS + HOUR_MS + LATENESS_MS
+  lane.write([endMs])
+  lane.write([endMs + 1])
+  assert.ok(lane.standing.has(0), 'what is just not older is kept')
+  lane.write([endMs + 2])
+  assert.ok(!lane.standing.has(0), 'older than the newest committed one by more')
+  assert.equal(lane.pages.runs[0]?.from, 1)
+})
+
+test('a page that is written is not dropped by that write, though the lane has come far since it was written last', () => {
+  const lane = new Lane()
+  lane.write([START_MS])
+  // A duplicate keeps no message.
+  lane.newestEventMs = START_MS + 8 * DAY_MS
+  lane.write([START_MS + 8 * DAY_MS])
+  assert.deepEqual([...lane.standing], [0])
+})
+
+test('whatever a late transaction may ask for stands, in any order of times and over restarts', () => {
+  const times = fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: 0, max: 20 * MINUTE_MS }) },
+    { weight: 2, arbitrary: fc.integer({ min: -2 * LATENESS_MS, max: 0 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 2 * DAY_MS }) },
+  )
+  const batches = fc.array(
+    fc.record({ steps: fc.array(times, { maxLength: 90, size: 'max' }), restarts: fc.boolean() }),
+    { minLength: 5, maxLength: 40, size: 'max' },
+  )
+  let dropped = 0
+  holds(
+    60,
+    fc.property(batches, (plan) => {
+      const lane = new Lane()
+      const all: number[] = []
+      let nowMs = START_MS
+      for (const { steps, restarts } of plan) {
+        const timesMs = steps.map((step) => {
+          nowMs += Math.max(0, step)
+          return nowMs + Math.min(0, step)
+        })
+        if (restarts) lane.restart()
+        // What the next batch may ask for, decided again after a crash or not.
+        const fromMs = revisableFromMs(lane.newestEventMs)
+        lane.write(timesMs)
+        all.push(...timesMs)
+        for (const [offset, timeMs] of all.entries()) {
+          if (timeMs < fromMs) continue
+          assert.ok(lane.standing.has(pageOf(offset)), `the message at ${offset} is gone`)
+        }
+      }
+      dropped += pageOf(all.length) - lane.standing.size
+    }),
+  )
+  assert.ok(dropped > 100, 'and what nobody asks for is dropped')
+})
+
+for (const [what, restartEvery] of [
+  ['of one process', Infinity],
+  ['of processes that are started again and again', 7],
+] as const) {
+  test(`years of a stream ${what} leave the pages of some days`, () => {
+    const lane = new Lane()
+    let most = 0
+    for (let batch = 0; batch < 4_000; batch += 1) {
+      const fromMs = START_MS + batch * 6 * HOUR_MS
+      if (batch % restartEvery === restartEvery - 1) lane.restart()
+      lane.write(Array.from({ length: 100 }, (_, index) => fromMs + index * MINUTE_MS))
+      most = Math.max(most, lane.standing.size)
+    }
+    // Three days of batches, one that is not committed, and what is counted with others.
+    assert.ok(most <= Math.ceil((4 * 4 * 100) / PAGE_OFFSETS), `${most} pages`)
+    assert.ok(lane.pages.runs.length <= 10)
+  })
+}
+
+test('a page that was dropped and is gone on with, after messages stood with the cards, is dropped again', () => {
+  const lane = new Lane()
+  lane.write([START_MS])
+  lane.restart(false)
+  for (const days of [4, 5]) lane.write([START_MS + days * DAY_MS])
+  assert.deepEqual([...lane.standing], [])
+  lane.restart()
+  for (const days of [6, 7]) lane.write([START_MS + days * DAY_MS])
+  assert.deepEqual([...lane.standing], [0])
+  lane.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS + 11 * DAY_MS))
+  lane.write([START_MS + 11 * DAY_MS])
+  assert.deepEqual([...lane.standing], [0, 1], 'the first holds a message of that day')
+  lane.write([START_MS + 15 * DAY_MS])
+  lane.write([START_MS + 15 * DAY_MS])
+  assert.deepEqual([...lane.standing], [1])
+})
+
+test('pages in memory need not be read, and others are at hand for the batch that reads them', () => {
+  const lane = new Lane(1_000)
+  for (let batch = 0; batch < 60; batch += 1) {
+    lane.pages.begin(lane.nextOffset)
+    lane.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS))
+  }
+  const { pages } = lane
+  const newest = lane.nextOffset - 1
+  pages.begin(lane.nextOffset)
+  assert.deepEqual(pages.unreadOf([0, 1, PAGE_OFFSETS, newest]), [0, 1])
+  assert.deepEqual(pages.find(newest), MESSAGE)
+  assert.equal(pages.find(0), null)
+  pages.take(0, null, lane.nextOffset)
+  assert.deepEqual(pages.unreadOf([0, PAGE_OFFSETS]), [1])
+  pages.begin(lane.nextOffset)
+  assert.deepEqual(pages.unreadOf([0]), [0], 'for one batch only')
+})
+
+test('what a batch has at hand stays so when others take the memory', () => {
+  const lane = new Lane(0)
+  lane.write([START_MS])
+  assert.equal(lane.pages.begin(1), 0, 'there is no memory')
+  const roomy = new Lane()
+  roomy.write([START_MS, START_MS])
+  assert.equal(roomy.pages.begin(2), null)
+  roomy.forget()
+  roomy.pages.keep(2, START_MS, MESSAGE)
+  const [page] = roomy.pages.takeWrite(-1).changed
+  for (const offset of [0, 1, 2]) assert.deepEqual(page?.find(offset), MESSAGE)
+})
+
+test('a lane that goes on in the middle of a page reads it first, and one at its begin does not', () => {
+  const lane = new Lane()
+  lane.write([START_MS, START_MS])
+  assert.equal(lane.pages.begin(2), null, 'at hand')
+  lane.restart()
+  assert.equal(lane.pages.begin(2), 0)
+  assert.equal(lane.pages.begin(PAGE_OFFSETS), null)
+  lane.restart(false)
+  assert.equal(lane.pages.begin(2), null, 'nothing will be kept')
+})
+
+test('an event far ahead makes a lane lose count of no page', () => {
+  const lane = new Lane()
+  lane.write([START_MS + 40 * DAY_MS])
+  for (let batch = 0; batch < 100; batch += 1) {
+    lane.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS + batch * 13 * HOUR_MS))
+    if (batch % 30 === 29) lane.restart()
+  }
+  lane.write([START_MS + 99 * DAY_MS])
+  for (let batch = 0; batch < 3; batch += 1) lane.write([START_MS + 99 * DAY_MS])
+  assert.deepEqual([...lane.standing], [pageOf(lane.nextOffset - 1)])
+})
