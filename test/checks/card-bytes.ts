@@ -9,6 +9,7 @@ import { CardHistory } from '../../services/core/features/card-history.ts'
 import {
   CARD_LAYOUTS,
   encodeCard,
+  hasMessagesApart,
   writeCardAddition,
   type CardLayout,
 } from '../../services/core/features/card-layouts.ts'
@@ -17,8 +18,40 @@ import { compileFeaturePlan } from '../../services/core/features/feature-plan.ts
 import type { LaneState } from '../../services/core/features/fold-state.ts'
 import { LANE_START, LaneFold } from '../../services/core/features/lane-fold.ts'
 import { createCodecs } from '../../services/core/wire/codecs.ts'
+import { MessagePages } from '../../services/platform/redis/message-pages.ts'
+import { ValueCache } from '../../services/platform/redis/value-cache.ts'
 import { openSchemaRegistry } from '../../services/platform/registry/open-registry.ts'
 import { openReplay } from '../../services/producer/index.ts'
+
+/** The newest ones. */
+const PAGES_WEIGHT_MAX = 10_000
+
+/** Pages of messages, as a lane's. */
+class KeptPages extends MessagePages {
+  readonly #lengths = new Map<number, number>()
+  readonly #writer = new ByteWriter()
+
+  constructor() {
+    const kept = new ValueCache(PAGES_WEIGHT_MAX).open()
+    super({ isKeeping: true, runs: [], newestEventMs: -1, kept })
+  }
+
+  /** Of all that stand. */
+  get bytes(): number {
+    return [...this.#lengths.values()].reduce((sum, length) => sum + length, 0)
+  }
+
+  write(nextOffset: number, newestEventMs: number): void {
+    const { changed, dropped } = this.takeWrite(newestEventMs)
+    for (const page of changed) {
+      page.write(this.#writer)
+      this.#lengths.set(page.index, this.#writer.length)
+    }
+    for (const index of dropped) this.#lengths.delete(index)
+    this.begin(nextOffset)
+    this.#writer.recycle()
+  }
+}
 
 const PUBLISHED_COUNT = 16
 const [folder = '', lastDay = '2018-07-31'] = process.argv.slice(2)
@@ -42,9 +75,12 @@ async function measure(
   const plan = compileFeaturePlan(
     definitions.filter(({ entity }) => entity === 'transaction' || entity === 'card'),
   )
+  const isApart = hasMessagesApart(layout)
   const fold = new LaneFold({ rates: DEFAULT_RATES, plan }, LANE_START)
   const cards = new Map<string, CardHistory>()
+  const messages = isApart ? new KeptPages() : null
   const state: LaneState = {
+    ...(messages !== null && { messages }),
     card: (card) => {
       const history = cards.get(card) ?? new CardHistory()
       cards.set(card, history)
@@ -71,6 +107,7 @@ async function measure(
     const record = codecs.transaction.encode(transaction)
     fold.applyTransaction(transaction, offset, 0, state, row, 0, states, record)
     offset += 1
+    messages?.write(offset, fold.position.newestEventMs)
     const history = cards.get(transaction.card)
     if (history === undefined) continue
     const added = writeCardAddition(history, layout, writer, 0)
@@ -84,7 +121,9 @@ async function measure(
   }
   const bytes = [...stored.values()].sort((a, b) => a - b)
   const at = (share: number): number => bytes[Math.floor((bytes.length - 1) * share)] ?? 0
+  const apart =
+    messages === null ? '' : `; messages ${Math.round(messages.bytes / bytes.length)} a card`
   process.stdout.write(
-    `${name}, layout ${layout}: ${bytes.length} cards, median ${at(0.5)} bytes, p90 ${at(0.9)}, largest ${at(1)}\n`,
+    `${name}, layout ${layout}: ${bytes.length} cards, median ${at(0.5)} bytes, p90 ${at(0.9)}, largest ${at(1)}${apart}\n`,
   )
 }

@@ -24,9 +24,13 @@ import { referenceOf } from '../../services/core/reference.ts'
 import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
-import { VALUE_LAYOUT_DEFAULT } from '../../services/platform/redis/value-layouts.ts'
+import {
+  VALUE_LAYOUT_DEFAULT,
+  VALUE_LAYOUT_NEWEST,
+} from '../../services/platform/redis/value-layouts.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { startCli } from '../support/cli-process.ts'
+import { withLate } from '../support/late-events.ts'
 import { startLive, type LiveRun } from '../support/live-loss.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
@@ -90,20 +94,11 @@ test('the same after scorers were killed in the middle of their batches', async 
   assertEqual(replayed, decisionCount({ outputs }))
 })
 
-/** Every seventh transaction comes a while after those that follow it. */
-function withLate(events: readonly ProducedEvent[]): readonly ProducedEvent[] {
-  const placed = events.map((event, index) => ({ event, at: index }))
-  for (const [index, each] of placed.entries()) {
-    if (each.event.kind === 'transaction' && index % 7 === 0) each.at += 60 + (index % 50)
-  }
-  return placed.toSorted((a, b) => a.at - b.at).map(({ event }) => event)
-}
-
 test('the same where transactions come late, with the revisions that they cause', async (t) => {
   const stream = await openStream(t, 'offline-late')
   const outputs = followOutputs(t, stream)
   await stream.send(withLate(await simulatedEvents(4_000, { cards: 60 })))
-  await startScorer(t, stream.environment())
+  await startScorer(t, stream.environment({ SLUICE_STATE_LAYOUT: String(VALUE_LAYOUT_NEWEST) }))
   await outputs.readToEnd()
   const replayed = await replayToEnd(stream)
   t.diagnostic(JSON.stringify(replayed))
