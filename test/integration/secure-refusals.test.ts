@@ -4,10 +4,12 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import { after, before, test, type TestContext } from 'node:test'
 import { isSluiceError, type ErrorCode } from '../../services/core/errors.ts'
+import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
+import { LATENESS_MS } from '../../services/core/features/time.ts'
 import { createTopics } from '../../services/platform/kafka/topics.ts'
 import { kafkaProblem, redisProblem } from '../../services/platform/provision/health.ts'
 import { deleteStreamState } from '../../services/platform/redis/delete-stream-state.ts'
-import { VALUE_LAYOUT_DEFAULT } from '../../services/platform/redis/value-layouts.ts'
+import { VALUE_LAYOUT_NEWEST } from '../../services/platform/redis/value-layouts.ts'
 import { openLaneStore } from '../../services/platform/redis/lane-store.ts'
 import { openRedis } from '../../services/platform/redis/redis-client.ts'
 import { redisCommandsOf } from '../support/secure-roles.ts'
@@ -79,8 +81,8 @@ test('a scorer keeps its state with the commands of its list, and needs each of 
       streamId: 'secure-store',
       partitionCount: 1,
       answerMsMax: 5_000,
-      valueLayout: VALUE_LAYOUT_DEFAULT,
-      cachedEventsMax: 0,
+      valueLayout: VALUE_LAYOUT_NEWEST,
+      cachedEventsMax: 10_000,
       onRoundTrip: () => undefined,
       onConnection: () => undefined,
     })
@@ -93,11 +95,16 @@ test('a scorer keeps its state with the commands of its list, and needs each of 
       const standing = await store.readStanding(0)
       const from = { generation: epoch ?? 0, ...cut, ...position }
       const session = store.open(0, epoch ?? 0, standing, from, 'rebuild')
-      const reading = await session.read(['card'], [], cut)
-      if (reading.kind !== 'read') throw new Error('The state is not what was left.')
-      reading.snapshot.card('card')
-      const progress = { ...from, nextOffset: 1 }
-      strictEqual(await session.write(reading.snapshot, progress, cut), 'written')
+      // A value is written whole, one is appended to, and a page of messages is taken away.
+      for (const [offset, newestEventMs] of [-1, 0, LATENESS_MS + 1].entries()) {
+        const reading = await session.read([], [entityKeyOf('terminal', 1)], cut)
+        if (reading.kind !== 'read') throw new Error('The state is not what was left.')
+        const { snapshot } = reading
+        snapshot.ownEntity('terminal', 1).insert(offset, offset, offset, 1)
+        if (offset === 0) snapshot.messages?.keep(0, 0, Buffer.from('message'))
+        const progress = { ...from, nextOffset: offset + 1 }
+        strictEqual(await session.write(snapshot, progress, { ...cut, newestEventMs }), 'written')
+      }
       strictEqual(await session.switchOver(), 'written')
     } finally {
       await store.close()
