@@ -38,6 +38,8 @@ export interface PagesWrite {
 export class MessagePages implements LaneMessages {
   readonly isKeeping: boolean
   readonly #start: PagesStart
+  /** The page that the lane will go on with stays in memory, whatever else takes it. */
+  #last: MessagePage | null = null
   /** What the batch has at hand, by index; other lanes may take the rest of the memory meanwhile. */
   readonly #held = new Map<number, MessagePage>()
   readonly #changed = new Set<MessagePage>()
@@ -100,10 +102,8 @@ export class MessagePages implements LaneMessages {
   /** What a write does to the pages, where this is the newest event time that is committed. It is taken to be done. */
   takeWrite(newestEventMs: number): PagesWrite {
     const changed = [...this.#changed]
-    for (const page of changed) {
-      this.#note(page)
-      this.#start.kept.put(page.index, page, weightOfPage(page))
-    }
+    for (const page of changed) this.#note(page)
+    this.#keepInMemory(changed)
     this.#changed.clear()
     this.#current = null
     return { changed, dropped: this.#drop(revisableFromMs(newestEventMs)) }
@@ -114,16 +114,27 @@ export class MessagePages implements LaneMessages {
     this.#held.clear()
     this.#changed.clear()
     this.#current = null
+    this.#last = null
     this.#start.kept.clear()
   }
 
   /** Has a page at hand for the batch; false when it is not in memory. */
   #hold(index: number): boolean {
     if (this.#held.has(index)) return true
-    const page = this.#start.kept.get(index) as MessagePage | undefined
-    if (page === undefined) return false
+    const isLast = this.#last?.index === index
+    const page = isLast ? this.#last : (this.#start.kept.get(index) as MessagePage | undefined)
+    if (page === undefined || page === null) return false
     this.#held.set(index, page)
     return true
+  }
+
+  #keepInMemory(changed: readonly MessagePage[]): void {
+    const before = this.#last
+    this.#last = changed.at(-1) ?? before
+    for (const page of new Set([before, ...changed])) {
+      if (page === null || page === this.#last) continue
+      this.#start.kept.put(page.index, page, weightOfPage(page))
+    }
   }
 
   #drop(horizonMs: number): readonly number[] {

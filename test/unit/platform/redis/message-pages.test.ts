@@ -181,16 +181,26 @@ test('pages in memory need not be read, and others are at hand for the batch tha
 })
 
 test('what a batch has at hand stays so when others take the memory', () => {
+  const lane = new Lane()
+  lane.write(Array.from({ length: PAGE_OFFSETS + 1 }, () => START_MS))
+  lane.pages.begin(lane.nextOffset)
+  assert.deepEqual(lane.pages.unreadOf([0]), [])
+  lane.forget()
+  assert.deepEqual(lane.pages.find(0), MESSAGE)
+  lane.pages.begin(lane.nextOffset)
+  assert.deepEqual(lane.pages.unreadOf([0]), [0])
+})
+
+test('the page that a lane goes on with stays in memory, also where there is none for others', () => {
   const lane = new Lane(0)
+  for (let batch = 0; batch < PAGE_OFFSETS; batch += 1) {
+    assert.equal(lane.pages.begin(lane.nextOffset), null)
+    lane.write([START_MS])
+  }
+  assert.deepEqual(lane.pages.unreadOf([0]), [])
   lane.write([START_MS])
-  assert.equal(lane.pages.begin(1), 0, 'there is no memory')
-  const roomy = new Lane()
-  roomy.write([START_MS, START_MS])
-  assert.equal(roomy.pages.begin(2), null)
-  roomy.forget()
-  roomy.pages.keep(2, START_MS, MESSAGE)
-  const [page] = roomy.pages.takeWrite(-1).changed
-  for (const offset of [0, 1, 2]) assert.deepEqual(page?.find(offset), MESSAGE)
+  lane.pages.begin(lane.nextOffset)
+  assert.deepEqual(lane.pages.unreadOf([0]), [0])
 })
 
 test('a lane that goes on in the middle of a page reads it first, and one at its begin does not', () => {
