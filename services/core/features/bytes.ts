@@ -1,6 +1,7 @@
 // Variable-length integers for stored state: 7 bits a byte, low bits first, up to 2^53 - 1; signed ones zigzag.
 
 import { SluiceError } from '../errors.ts'
+import { crc32Of } from './crc32.ts'
 
 /** What values are cut from: one allocation for many. */
 const CHUNK_BYTES = 256 * 1024
@@ -129,6 +130,11 @@ export class ByteWriter {
     buffer[at + 1] = value >>> 8
     buffer[at + 2] = value >>> 16
     buffer[at + 3] = value >>> 24
+  }
+
+  /** CRC-32 of the present value from a position on, going on from a checksum. Hot path. */
+  checksum(start: number, before: number): number {
+    return crc32Of(this.#buffer, this.#start + start, this.#end, before)
   }
 
   /** A view of the present value from a position on; valid until the next write. */

@@ -63,6 +63,8 @@ export class EntityPart {
   encodedTail: EncodedTail | null = null
   readonly stored = new StoredPart()
   #newestOffset = -1
+  /** Start of the newest hour that holds anything. */
+  #newestHourMs = -Infinity
   #hours: HourIndex | null = null
   /** Largest offset of an event that was not put at the end, and no later than the time of any of them; see `#unseenFromMs`. */
   #movedOffset = -1
@@ -113,6 +115,7 @@ export class EntityPart {
     // Merged events are committed, so every cut holds them.
     seen.crowdedHours.push(...this.crowdedHours)
     seen.labels.push(...this.labels)
+    seen.#noteHour(this.crowdedHours.at(-1)?.startMs ?? -Infinity)
     return seen
   }
 
@@ -158,6 +161,7 @@ export class EntityPart {
     this.count += 1
     this.#changes += 1
     if (offset > this.#newestOffset) this.#newestOffset = offset
+    this.#noteHour(bucketStartMs(timeMs))
     const known = this.encodedStart
     if (known !== null && index < known.count) this.encodedStart = null
     if (base < used) this.encodedTail?.reset(0, 0)
@@ -179,6 +183,7 @@ export class EntityPart {
   adopt(more: number, newestOffset: number): void {
     this.count += more
     this.#newestOffset = Math.max(this.#newestOffset, newestOffset)
+    if (this.count > 0) this.#noteHour(bucketStartMs(this.at(this.count - 1, ENTITY_COLUMN.time)))
     this.#forgetOrder()
     this.#changes += 1
     this.#hours = null
@@ -206,12 +211,7 @@ export class EntityPart {
 
   /** Hours before this are forgotten by a reader that sees the events below `nextOffset`. Always a full hour. */
   horizonMs(nextOffset: number): number {
-    if (this.#newestOffset < nextOffset && this.count > 0) {
-      // The index ends with the newest hour, merged or not.
-      if (this.#hours !== null) return this.#hours.newestMs - ENTITY_RETAIN_MS
-      const lastMs = bucketStartMs(this.at(this.count - 1, ENTITY_COLUMN.time))
-      return Math.max(lastMs, this.crowdedHours.at(-1)?.startMs ?? -Infinity) - ENTITY_RETAIN_MS
-    }
+    if (this.#newestOffset < nextOffset) return this.#newestHourMs - ENTITY_RETAIN_MS
     let newestMs = this.crowdedHours.at(-1)?.startMs ?? -Infinity
     for (let index = this.count - 1; index >= 0; index -= 1) {
       if (this.at(index, ENTITY_COLUMN.offset) >= nextOffset) continue
@@ -259,6 +259,7 @@ export class EntityPart {
 
   /** Adds merged events to their hour. */
   addToHour(startMs: number, count: number): CrowdedHour {
+    this.#noteHour(startMs)
     let position = this.crowdedHours.length
     while (position > 0 && (this.crowdedHours[position - 1]?.startMs ?? 0) > startMs) position -= 1
     const known = this.crowdedHours[position - 1]
@@ -283,6 +284,10 @@ export class EntityPart {
       oldestMs = Math.min(oldestMs, this.at(index, ENTITY_COLUMN.time))
     }
     return oldestMs
+  }
+
+  #noteHour(startMs: number): void {
+    if (startMs > this.#newestHourMs) this.#newestHourMs = startMs
   }
 
   /** Nothing is known of how the events came: they were read from a stored value. */

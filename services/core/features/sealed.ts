@@ -46,7 +46,7 @@ export function startOf(writer: ByteWriter, layoutVersion: number): EncodedStart
 
 /** Seals the value: `checksum` is that of everything before `from`. */
 export function finishValue(writer: ByteWriter, from: number, checksum: number): void {
-  writer.patchUint32(1, crc32(writer.view(from), checksum))
+  writer.patchUint32(1, writer.checksum(from, checksum))
 }
 
 /** Begins the first part of a value to which more is appended; `finishPart` seals it. */
@@ -70,7 +70,7 @@ export function beginAddition(writer: ByteWriter): void {
  */
 export function finishPart(writer: ByteWriter, at: 0 | 1, before: number): number {
   writer.patchUint32(at + 4, writer.length - at - PART_HEADER_BYTES)
-  const checksum = crc32(writer.view(at + 4), before)
+  const checksum = writer.checksum(at + 4, before)
   writer.patchUint32(at, checksum)
   return checksum
 }
