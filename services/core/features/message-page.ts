@@ -15,7 +15,7 @@ export const PAGE_OFFSETS = 64
 
 const LAYOUT = 1
 /** Room for a page of usual messages. */
-const BYTES_AT_FIRST = 12 * 1024
+const BYTES_AT_FIRST = 16 * 1024
 
 /** The page that holds this offset. */
 export function pageOf(offset: number): number {
