@@ -6,7 +6,6 @@ import { ENTITY_KINDS, entityKeyOf } from '../core/features/feature-definition.t
 import type { CardHistory } from '../core/features/card-history.ts'
 import type { CardLookup } from '../core/features/fold-state.ts'
 import { revisableFromMs } from '../core/features/late-revisions.ts'
-import { LATENESS_MS } from '../core/features/time.ts'
 import { referenceOf } from '../core/reference.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type { LateNeeds, NeededMessage } from '../platform/redis/lane-store-contract.ts'
@@ -59,9 +58,7 @@ export function touchedByLate(
     const { id, card, eventTimeMs } = entry.transaction
     const history = state.peekCard(card)
     if (history === null || eventTimeMs > history.newestMs) continue
-    if (eventTimeMs < history.newestMs - LATENESS_MS || isSentAgain(history, id, eventTimeMs)) {
-      continue
-    }
+    if (history.isTooLate(eventTimeMs) || isSentAgain(history, id, eventTimeMs)) continue
     const records = history.recordsByOffset()
     const oldest = Math.max(0, history.count - REVISABLE_MAX, history.settledCount)
     for (let index = history.count - 1; index >= oldest; index -= 1) {

@@ -4,34 +4,24 @@
 // with Redis emptied in between.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import {
   VALUE_LAYOUT_DEFAULT,
   VALUE_LAYOUT_NEWEST,
 } from '../../services/platform/redis/value-layouts.ts'
-import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, decisionsByPlace, differences } from '../support/audit.ts'
 import { withLate } from '../support/late-events.ts'
-import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { followOutputs } from '../support/outputs.ts'
 import { openDatabase } from '../support/own-database.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents } from '../support/streams.ts'
+import { decideInPeace } from '../support/undisturbed.ts'
 
 const REVISIONS_MIN = 15
 
-async function decideInPeace(t: TestContext, events: readonly ProducedEvent[]): Promise<Outputs> {
-  const stream = await openStream(t, 'late-in-peace')
-  const outputs = followOutputs(t, stream)
-  await stream.send(events)
-  const scorer = await startScorer(t, stream.environment({ SLUICE_ALIGNMENT: 'aligned' }))
-  await outputs.readToEnd()
-  await scorer.end('SIGTERM')
-  return outputs
-}
-
 test('late transactions lead to the same revisions though messages stand apart, scorers are killed and Redis is emptied', async (t) => {
   const events = withLate(await simulatedEvents(4_000, { cards: 300 }), 800)
-  const reference = await decideInPeace(t, events)
+  const { outputs: reference } = await decideInPeace(t, events)
   const stream = await openStream(t, 'late-messages')
   const outputs = followOutputs(t, stream)
   await stream.send(events)

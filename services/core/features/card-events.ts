@@ -61,6 +61,11 @@ export abstract class CardEvents {
     return this.data[(this.count - 1) * this.stride] ?? -Infinity
   }
 
+  /** Whether a transaction of this time comes so late that it changes no state. */
+  isTooLate(timeMs: number): boolean {
+    return timeMs < this.newestMs - LATENESS_MS
+  }
+
   /** Index of a reference among the card's; 0 when none of its events has it. */
   indexOfReference(reference: number): number {
     if (reference === 0) return 0

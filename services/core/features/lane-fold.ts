@@ -265,8 +265,7 @@ export class LaneFold {
     const own = hasFaults(this.#faults) ? states.subarray(position, end) : null
     const isExpired = own?.includes(STATE.expired) === true
     const isDegraded = own?.includes(STATE.degraded) === true
-    const isBehind =
-      timeMs < history.newestMs - LATENESS_MS || this.#newestEventMs - timeMs > REACH_MS
+    const isBehind = history.isTooLate(timeMs) || this.#newestEventMs - timeMs > REACH_MS
     const isUsual = !isRetry && !isApproximate && !isLate && !isAfterWatermark && !isBehind
     if (isUsual && !isExpired && !isDegraded) return NO_MARKS
     return marksThat({

@@ -6,7 +6,7 @@ import type { LaneCut } from '../../core/stream/lane-progress.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { MessagePages } from './message-pages.ts'
 import type { StateCodec } from './state-codec.ts'
-import type { KeptValues } from './value-cache.ts'
+import type { KeptValues, ValueId } from './value-cache.ts'
 
 /** Where a lane keeps its values. */
 export interface OwnPlace {
@@ -31,16 +31,22 @@ export class OwnValues {
   /** By card, and by entity key; complete once what is missing was taken in. */
   readonly cards = new Map<string, CardHistory>()
   readonly parts = new Map<number, EntityPart>()
-  readonly #place: OwnPlace
   /** What is not in memory, by the key that it stands under. */
   readonly #missing = new Map<string, (value: Buffer | null, next: LaneCut) => void>()
 
   constructor(place: OwnPlace, { cards, entities, pages }: OwnWanted) {
-    this.#place = place
-    for (const card of cards) this.#findCard(card)
-    for (const entity of entities) this.#findEntity(entity)
+    const { keys, generation, codec } = place
+    const keyOf = (entity: number): string => keys.entity(generation, entityName(entity))
+    this.#find(
+      cards,
+      this.cards,
+      place.kept,
+      (card) => keys.card(generation, card),
+      (value, next) => codec.decodeCard(value, next.nextOffset),
+    )
+    this.#find(entities, this.parts, place.kept, keyOf, (value) => codec.decodeEntity(value))
     for (const page of pages) {
-      this.#missing.set(place.keys.messages(place.generation, page), (value, { nextOffset }) => {
+      this.#missing.set(keys.messages(generation, page), (value, { nextOffset }) => {
         place.messages.take(page, value, nextOffset)
       })
     }
@@ -63,27 +69,22 @@ export class OwnValues {
     }
   }
 
-  #findCard(card: string): void {
-    const { kept, keys, generation, codec } = this.#place
-    const history = kept.get(card) as CardHistory | undefined
-    if (history !== undefined) {
-      this.cards.set(card, history)
-      return
+  /** Takes from memory what is there, and notes how the rest is read. */
+  #find<Id extends ValueId, Value>(
+    ids: readonly Id[],
+    found: Map<Id, Value>,
+    kept: KeptValues,
+    keyOf: (id: Id) => string,
+    decode: (value: Buffer | null, next: LaneCut) => Value,
+  ): void {
+    for (const id of ids) {
+      const known = kept.get(id) as Value | undefined
+      if (known !== undefined) found.set(id, known)
+      else {
+        this.#missing.set(keyOf(id), (value, next) => {
+          found.set(id, decode(value, next))
+        })
+      }
     }
-    this.#missing.set(keys.card(generation, card), (value, { nextOffset }) => {
-      this.cards.set(card, codec.decodeCard(value, nextOffset))
-    })
-  }
-
-  #findEntity(entity: number): void {
-    const { kept, keys, generation, codec } = this.#place
-    const part = kept.get(entity) as EntityPart | undefined
-    if (part !== undefined) {
-      this.parts.set(entity, part)
-      return
-    }
-    this.#missing.set(keys.entity(generation, entityName(entity)), (value) => {
-      this.parts.set(entity, codec.decodeEntity(value))
-    })
   }
 }
