@@ -3,7 +3,7 @@
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { CardHistory } from '../../services/core/features/card-history.ts'
-import { EntityPart } from '../../services/core/features/entity-part.ts'
+import { EntityPart, type Cut } from '../../services/core/features/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/feature-definition.ts'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../services/core/features/feature-list.ts'
 import { STATE } from '../../services/core/features/feature-states.ts'
@@ -143,18 +143,14 @@ class LiveLane implements LaneState {
   readonly #parts = new Map<string, EntityPart>()
   #fold = new LaneFold({ rates: DEFAULT_RATES, readRecord }, LANE_START)
   #committed: Place = { entryCount: 0, labelCount: 0, position: LANE_START }
-  /** What the state holds; never goes back. */
-  progress: { nextOffset: number; labelNextOffset: number } | null = null
+  /** What was written with the state last; after a crash it goes back, as what is written does. */
+  progress: (Cut & { readonly newestEventMs: number }) | null = null
   #seen: readonly CutEntry[] = []
 
   constructor(partition: number, log: RecordedLog, lanes: readonly LiveLane[]) {
     this.#partition = partition
     this.#log = log
     this.#lanes = lanes
-  }
-
-  get newestMs(): number {
-    return this.#fold.position.newestEventMs
   }
 
   get isAtEnd(): boolean {
@@ -165,7 +161,8 @@ class LiveLane implements LaneState {
   step(turn: LiveTurn, decidedAtMs: number): RecordedBlock | null {
     if (turn.looks) {
       this.#seen = this.#look()
-      this.entityHorizonMs = Math.max(...this.#lanes.map((lane) => lane.newestMs)) - LATENESS_MS
+      const newestMs = this.#lanes.map(({ progress }) => progress?.newestEventMs ?? -Infinity)
+      this.entityHorizonMs = Math.max(...newestMs) - LATENESS_MS
     }
     const { entryCount, labelCount } = this.#committed
     const entries = this.#log.entries.slice(entryCount, entryCount + turn.entries)
@@ -176,10 +173,8 @@ class LiveLane implements LaneState {
     const batch = turn.isDegraded
       ? this.#foldDegraded(labels, entries, labelNextOffset)
       : foldBatch(labels, entries, labelNextOffset, this.#fold, this, 'live')
-    this.progress = {
-      nextOffset: Math.max(nextOffset, this.progress?.nextOffset ?? 0),
-      labelNextOffset: Math.max(labelNextOffset, this.progress?.labelNextOffset ?? 0),
-    }
+    const { newestEventMs } = this.#fold.position
+    this.progress = { nextOffset, labelNextOffset, newestEventMs }
     if (turn.crashes) {
       for (const history of this.#cards.values())
         history.forgetFrom(endOf(this.#log.entries, entryCount))
@@ -214,9 +209,11 @@ class LiveLane implements LaneState {
   }
 
   #look(): readonly CutEntry[] {
-    return this.#lanes.flatMap(({ progress }, partition) =>
-      progress === null || partition === this.#partition ? [] : [{ partition, ...progress }],
-    )
+    return this.#lanes.flatMap(({ progress }, partition) => {
+      if (progress === null || partition === this.#partition) return []
+      const { nextOffset, labelNextOffset } = progress
+      return [{ partition, nextOffset, labelNextOffset }]
+    })
   }
 
   /** Decided without state; the state is folded afterwards, as a restore does. */

@@ -108,11 +108,13 @@ export class EntityReading {
     const { delayMs, windowsMs, counts, isCounted } = group
     if (!isCounted && !hours.hasCrowded) return
     const toMs = this.#timeMs - delayMs
+    // All of it lies before what counts.
+    if (toMs < horizonMs) return
     const last = hours.hourAt(toMs)
     const upTo = hours.countAt(last, toMs)
     if (upTo === 0) return
     // Longer windows begin earlier.
-    let end = horizonMs > toMs ? hours.length : last + 1
+    let end = last + 1
     if (hours.hasCrowded) this.#noteCrowded(hours, toMs, windowsMs, horizonMs)
     for (let window = 0; window < windowsMs.length; window += 1) {
       // Hours before the horizon do not count, and it is the start of one.

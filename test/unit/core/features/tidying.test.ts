@@ -70,3 +70,23 @@ test('a crowded hour that no reader counts any more makes nothing approximate', 
   })
   assert.deepEqual(marks, [false, false])
 })
+
+test('windows that end before what a part still counts are empty, never below nothing', () => {
+  const counts = [false, true].map((isTidied) => {
+    const part = new EntityPart()
+    part.insert(START_MS, 0, 1, 1)
+    part.insert(START_MS + 10 * DAY_MS, 1, 2, 2)
+    part.insert(START_MS + 60 * DAY_MS, 2, 3, 3)
+    const all = { nextOffset: 3, labelNextOffset: 0 }
+    if (isTidied) part.compact(all)
+    assert.equal(part.count, isTidied ? 1 : 3)
+    const reading = new EntityReading(FEATURE_PLAN.entities.terminal ?? assert.fail('no terminal'))
+    reading.begin(START_MS + 9 * DAY_MS)
+    reading.add(part, all)
+    reading.finish()
+    return reading.groups.flatMap((group) => [...group.counts])
+  })
+  const [untouched = [], tidied = []] = counts
+  assert.deepEqual(untouched, tidied)
+  assert.deepEqual(new Set(tidied), new Set([0]))
+})
