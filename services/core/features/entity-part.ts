@@ -10,6 +10,7 @@
 
 import type { EncodedTail } from './encoded-card.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
+import { countTo } from './entity-times.ts'
 import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
 import type { EncodedStart } from './sealed.ts'
@@ -66,6 +67,11 @@ export class EntityPart {
   /** Start of the newest hour that holds anything. */
   #newestHourMs = -Infinity
   #hours: HourIndex | null = null
+  /** Events of the newest hour while all came at the end, and whether any hour is crowded; -1 where that is to be found. */
+  #newestHourCount = 0
+  #isSparse = true
+  /** Where readings found the ends of their windows last: hints, from which they look on. None of it is state. */
+  readonly edges: number[] = []
   /** Largest offset of an event that was not put at the end, and no later than the time of any of them; see `#unseenFromMs`. */
   #movedOffset = -1
   #movedFromMs = Infinity
@@ -83,10 +89,22 @@ export class EntityPart {
     return this.data[index * ENTITY_STRIDE + column] ?? 0
   }
 
+  /** Whether no hour is crowded, as in most parts: then events count singly, and need no index by the hour. Hot path. */
+  get isSparse(): boolean {
+    if (this.crowdedHours.length > 0) return false
+    if (this.#newestHourCount < 0) this.#countHours()
+    return this.#isSparse
+  }
+
   /** All events by the hour; made when first asked for after a change in the middle. */
   get hours(): HourIndex {
     this.#hours ??= new HourIndex(this)
     return this.#hours
+  }
+
+  /** How many events there are up to this time, looked for from `near` on. Hot path. */
+  countTo(timeMs: number, near: number): number {
+    return countTo(this.data, this.count, timeMs, near)
   }
 
   /**
@@ -161,7 +179,13 @@ export class EntityPart {
     this.count += 1
     this.#changes += 1
     if (offset > this.#newestOffset) this.#newestOffset = offset
-    this.#noteHour(bucketStartMs(timeMs))
+    const startMs = bucketStartMs(timeMs)
+    if (base < used) this.#newestHourCount = -1
+    else if (this.#newestHourCount >= 0) {
+      this.#newestHourCount = startMs === this.#newestHourMs ? this.#newestHourCount + 1 : 1
+      if (this.#newestHourCount > HOUR_RAW_MAX) this.#isSparse = false
+    }
+    this.#noteHour(startMs)
     const known = this.encodedStart
     if (known !== null && index < known.count) this.encodedStart = null
     if (base < used) this.encodedTail?.reset(0, 0)
@@ -186,7 +210,7 @@ export class EntityPart {
     if (this.count > 0) this.#noteHour(bucketStartMs(this.at(this.count - 1, ENTITY_COLUMN.time)))
     this.#forgetOrder()
     this.#changes += 1
-    this.#hours = null
+    this.#forgetHours()
   }
 
   /** Remembers a label. Genuine ones matter only where they undo a fraud, so others are not kept. */
@@ -236,10 +260,11 @@ export class EntityPart {
       this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
       this.encodedStart = null
       this.encodedTail?.reset(0, 0)
-      this.#hours = null
+      this.#forgetHours()
     }
     while (this.crowdedHours[0] !== undefined && this.crowdedHours[0].startMs < horizonMs) {
       this.crowdedHours.shift()
+      this.#forgetHours()
     }
     const cardsFromMs = horizonMs + ENTITY_RETAIN_MS - CARDS_RETAIN_MS
     for (const { startMs, cards } of this.crowdedHours) {
@@ -286,6 +311,23 @@ export class EntityPart {
     return oldestMs
   }
 
+  #forgetHours(): void {
+    this.#hours = null
+    this.#newestHourCount = -1
+  }
+
+  #countHours(): void {
+    this.#newestHourCount = 0
+    this.#isSparse = true
+    let hourMs = -Infinity
+    for (let index = 0; index < this.count; index += 1) {
+      const startMs = bucketStartMs(this.at(index, ENTITY_COLUMN.time))
+      this.#newestHourCount = startMs === hourMs ? this.#newestHourCount + 1 : 1
+      hourMs = startMs
+      if (this.#newestHourCount > HOUR_RAW_MAX) this.#isSparse = false
+    }
+  }
+
   #noteHour(startMs: number): void {
     if (startMs > this.#newestHourMs) this.#newestHourMs = startMs
   }
@@ -329,9 +371,7 @@ export class EntityPart {
     if (this.count === 0) return false
     const isOld = this.at(0, ENTITY_COLUMN.time) < horizonMs
     if (isOld && this.at(0, ENTITY_COLUMN.offset) < committedOffset) return true
-    // So few are not crowded, and need no index by the hour.
-    if (this.count <= HOUR_RAW_MAX && this.crowdedHours.length === 0) return false
-    return this.hours.hasCrowdedSingles
+    return !this.isSparse && this.hours.hasCrowdedSingles
   }
 
   #mergeCrowdedHours(committedOffset: number, horizonMs: number): void {

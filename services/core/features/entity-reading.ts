@@ -38,6 +38,8 @@ export class EntityReading {
   /** The newest event of all parts that is no known fraud. */
   #otherTimeMs = -Infinity
   #otherId = 0
+  /** The newest such event of the part that is read. */
+  #partOtherMs = -Infinity
   /** Times of known frauds, and the newest crowded hour that a run may meet. */
   readonly #fraudTimesMs: number[] = []
   #crowdedMs = -Infinity
@@ -78,8 +80,8 @@ export class EntityReading {
     if (part.count === 0 && part.crowdedHours.length === 0 && part.labels.length === 0) return
     const seen = part.seenBy(cut, this.#timeMs - this.#delayMsMin)
     const horizonMs = seen.horizonMs(cut.nextOffset)
-    const { hours } = seen
-    for (const group of this.groups) this.#addCounts(hours, group, horizonMs)
+    if (seen.isSparse) this.#addSingleCounts(seen, horizonMs)
+    else for (const group of this.groups) this.#addCounts(seen.hours, group, horizonMs)
     const { distinctDelayMs, run } = this.#plan
     if (distinctDelayMs !== null) this.#addCards(seen, this.#timeMs - distinctDelayMs, horizonMs)
     const labelCount = seen.labels.length === 0 ? 0 : seen.labelCount(cut.labelNextOffset)
@@ -102,6 +104,29 @@ export class EntityReading {
       if (!(timeMs >= this.runStartMs)) this.runStartMs = timeMs
     }
     if (this.#mayGoOnInHour()) this.isApproximate = true
+  }
+
+  /** Counts in a part without crowded hours. Hot path. */
+  #addSingleCounts(part: EntityPart, horizonMs: number): void {
+    const { edges } = part
+    let edge = 0
+    for (const { delayMs, windowsMs, counts, isCounted } of this.groups) {
+      const toMs = this.#timeMs - delayMs
+      // All of it lies before what counts.
+      if (!isCounted || toMs < horizonMs) continue
+      const upTo = part.countTo(toMs, edges[edge] ?? part.count)
+      edges[edge] = upTo
+      edge += 1
+      if (upTo === 0) continue
+      for (let window = 0; window < windowsMs.length; window += 1) {
+        // Hours before the horizon do not count, and it is the start of one.
+        const beforeMs = Math.max(toMs - (windowsMs[window] ?? 0), horizonMs - 1)
+        const before = part.countTo(beforeMs, edges[edge] ?? upTo)
+        edges[edge] = before
+        edge += 1
+        counts[window] = (counts[window] ?? 0) + upTo - before
+      }
+    }
   }
 
   #addCounts(hours: HourIndex, group: GroupReading, horizonMs: number): void {
@@ -139,9 +164,12 @@ export class EntityReading {
   }
 
   #addCards(part: EntityPart, toMs: number, horizonMs: number): void {
-    const { hours, data } = part
-    const cards = this.#cards
     const fromMs = toMs - DISTINCT_WINDOW_MS
+    if (part.isSparse) {
+      this.#addCardsBetween(part, 0, part.count, Math.max(fromMs, horizonMs - 1), toMs)
+      return
+    }
+    const { hours } = part
     for (let hour = hours.hourAt(toMs); hour >= 0; hour -= 1) {
       const startMs = hours.startMsOf(hour)
       if (startMs < horizonMs) return
@@ -151,13 +179,26 @@ export class EntityReading {
         continue
       }
       const first = hours.firstOf(hour)
-      for (let index = first + hours.totalOf(hour) - 1; index >= first; index -= 1) {
-        const timeMs = data[index * ENTITY_STRIDE] ?? 0
-        if (timeMs > toMs) continue
-        if (timeMs <= fromMs) return
-        cards.add(data[index * ENTITY_STRIDE + ENTITY_COLUMN.card] ?? 0)
-      }
+      if (this.#addCardsBetween(part, first, first + hours.totalOf(hour), fromMs, toMs)) return
     }
+  }
+
+  /** Cards of single events from `first` up to `end`, newest first; true once one was too old. */
+  #addCardsBetween(
+    { data }: EntityPart,
+    first: number,
+    end: number,
+    fromMs: number,
+    toMs: number,
+  ): boolean {
+    const cards = this.#cards
+    for (let index = end - 1; index >= first; index -= 1) {
+      const timeMs = data[index * ENTITY_STRIDE] ?? 0
+      if (timeMs > toMs) continue
+      if (timeMs <= fromMs) return true
+      cards.add(data[index * ENTITY_STRIDE + ENTITY_COLUMN.card] ?? 0)
+    }
+    return false
   }
 
   /** The same whether the hour is merged or not: its cards as one kept set. */
@@ -201,36 +242,55 @@ export class EntityReading {
     windowMs: number,
     horizonMs: number,
   ): void {
-    const { hours } = part
     const toMs = this.#timeMs - delayMs
     const fromMs = Math.max(toMs - windowMs, horizonMs - 1)
-    let partOtherMs = -Infinity
+    const isAnyKnown = labelCount > 0
+    this.#partOtherMs = -Infinity
+    if (part.isSparse) {
+      this.#followRun(part, 0, part.count, fromMs, toMs, isAnyKnown)
+      return
+    }
+    const { hours } = part
     for (let hour = hours.hourAt(toMs); hour >= 0; hour -= 1) {
       const startMs = hours.startMsOf(hour)
       if (hours.isCrowded(hour)) {
         // Which of them are frauds is not known singly, so the run ends there.
-        if (startMs > fromMs && startMs >= partOtherMs) {
+        if (startMs > fromMs && startMs >= this.#partOtherMs) {
           this.#crowdedMs = Math.max(this.#crowdedMs, startMs)
           this.#meetOther(startMs, 0)
         }
         return
       }
       const first = hours.firstOf(hour)
-      for (let index = first + hours.totalOf(hour) - 1; index >= first; index -= 1) {
-        const timeMs = part.at(index, ENTITY_COLUMN.time)
-        if (timeMs > toMs) continue
-        if (timeMs <= fromMs || timeMs < partOtherMs) return
-        const id = part.at(index, ENTITY_COLUMN.id)
-        if (labelCount > 0 && this.#frauds.has(id, timeMs)) {
-          this.#runTimesMs.push(timeMs)
-          this.#runIds.push(id)
-        } else {
-          // Of the same moment there may be more: they are weighed by their ids at the end.
-          partOtherMs = timeMs
-          this.#meetOther(timeMs, id)
-        }
+      const end = first + hours.totalOf(hour)
+      if (this.#followRun(part, first, end, fromMs, toMs, isAnyKnown)) return
+    }
+  }
+
+  /** The same among single events from `first` up to `end`; true once the run has ended. */
+  #followRun(
+    part: EntityPart,
+    first: number,
+    end: number,
+    fromMs: number,
+    toMs: number,
+    isAnyKnown: boolean,
+  ): boolean {
+    for (let index = end - 1; index >= first; index -= 1) {
+      const timeMs = part.at(index, ENTITY_COLUMN.time)
+      if (timeMs > toMs) continue
+      if (timeMs <= fromMs || timeMs < this.#partOtherMs) return true
+      const id = part.at(index, ENTITY_COLUMN.id)
+      if (isAnyKnown && this.#frauds.has(id, timeMs)) {
+        this.#runTimesMs.push(timeMs)
+        this.#runIds.push(id)
+      } else {
+        // Of the same moment there may be more: they are weighed by their ids at the end.
+        this.#partOtherMs = timeMs
+        this.#meetOther(timeMs, id)
       }
     }
+    return false
   }
 
   /** True when a crowded hour ends the run although some of it is known fraud. */
