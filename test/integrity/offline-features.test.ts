@@ -174,8 +174,11 @@ async function loseEventsOfTerminal(run: LiveRun, terminal: string): Promise<num
     if (bytes === null) continue
     const part = decodeEntityPart(bytes)
     const kept = new EntityPart()
-    kept.labels.push(...part.labels)
-    kept.crowdedHours.push(...part.crowdedHours)
+    for (const label of part.labels) kept.adoptLabel(label)
+    for (const { startMs, count, cards } of part.crowdedHours) {
+      const hour = kept.addToHour(startMs, count)
+      for (const hash of cards.hashes) hour.cards.add(hash)
+    }
     for (let index = 0; index < part.count; index += 1) {
       if (index % 2 === 0) {
         lost += 1

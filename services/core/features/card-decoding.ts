@@ -65,8 +65,10 @@ function readAddition(history: CardHistory, layout: number, reader: ByteReader):
   checkEnd(reader)
 }
 
-function readReferences({ references }: CardHistory, reader: ByteReader): void {
-  for (let left = countOf(reader); left > 0; left -= 1) references.push(reader.uint48())
+function readReferences(history: CardHistory, reader: ByteReader): void {
+  for (let left = countOf(reader); left > 0; left -= 1) {
+    history.ownReferences.push(reader.uint48())
+  }
 }
 
 function checkEnd(reader: ByteReader): void {
@@ -74,7 +76,7 @@ function checkEnd(reader: ByteReader): void {
   throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored card has bytes after its content.')
 }
 
-function readBuckets({ buckets }: CardHistory, reader: ByteReader): void {
+function readBuckets(history: CardHistory, reader: ByteReader): void {
   let hour = 0
   for (let left = countOf(reader); left > 0; left -= 1) {
     hour += reader.varint()
@@ -87,7 +89,7 @@ function readBuckets({ buckets }: CardHistory, reader: ByteReader): void {
       bucket.minimumMinor = reader.varint()
       bucket.maximumMinor = bucket.minimumMinor + reader.varint()
     }
-    buckets.push(bucket)
+    history.ownBuckets.push(bucket)
   }
 }
 
@@ -173,18 +175,16 @@ function isByOffset(history: CardHistory): boolean {
   return true
 }
 
-function learned({ references }: CardHistory, reference: number): number {
+function learned(history: CardHistory, reference: number): number {
   if (reference === 0) return 0
-  const index = references.indexOf(reference)
-  if (index > 0) return index
-  references.push(reference)
-  return references.length - 1
+  const index = history.references.indexOf(reference)
+  return index > 0 ? index : history.ownReferences.push(reference) - 1
 }
 
 function readRecords(history: CardHistory, reader: ByteReader): void {
   for (let left = countOf(reader); left > 0; left -= 1) {
     const place = countOf(reader)
-    history.records.append(place, reader.view(countOf(reader)))
+    history.ownRecords.append(place, reader.view(countOf(reader)))
   }
 }
 

@@ -26,8 +26,11 @@ import { LATENESS_MS, RETRY_MS } from './time.ts'
 const EVENTS_AT_FIRST = 8
 
 const NO_EVENTS = new Float64Array(0)
-/** Shared, and never changed. */
+// Shared by all cards that have none of their own, as most have, and never changed: so they are always at hand.
 const NO_CAUSES = new Map<number, number[]>()
+const NO_BUCKETS: Bucket[] = []
+const NO_REFERENCES = [0]
+const NO_RECORDS = new CardRecords()
 
 /** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
 export abstract class CardEvents {
@@ -39,12 +42,12 @@ export abstract class CardEvents {
   settledCount = 0
   /** True while the offsets of those that are not settled rise, as they do unless one came late. */
   isByOffset = true
-  /** Distinct references of the events; index 0 is none. */
-  references: number[] = [0]
+  /** Distinct references of the events; index 0 is none. To be changed only by way of `ownReferences`, and so on. */
+  references = NO_REFERENCES
   /** Merged events, oldest first. */
-  readonly buckets: Bucket[] = []
+  buckets = NO_BUCKETS
   /** Messages of events whose decisions may be recomputed. */
-  readonly records = new CardRecords()
+  records = NO_RECORDS
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
   causes = NO_CAUSES
   encoded: EncodedCard | null = null
@@ -54,6 +57,21 @@ export abstract class CardEvents {
 
   at(index: number, column: number): number {
     return column < this.stride ? (this.data[index * this.stride + column] ?? 0) : 0
+  }
+
+  get ownReferences(): number[] {
+    if (this.references === NO_REFERENCES) this.references = [0]
+    return this.references
+  }
+
+  get ownBuckets(): Bucket[] {
+    if (this.buckets === NO_BUCKETS) this.buckets = []
+    return this.buckets
+  }
+
+  get ownRecords(): CardRecords {
+    if (this.records === NO_RECORDS) this.records = new CardRecords()
+    return this.records
   }
 
   /** Time of the newest event; -Infinity without any. */
@@ -126,7 +144,7 @@ export abstract class CardEvents {
     this.#makeRoom(index)
     this.#write(index, event, isRetry, kept)
     this.stored.noteNew()
-    if (event.record !== null) this.records.append(index - this.settledCount, event.record)
+    if (event.record !== null) this.ownRecords.append(index - this.settledCount, event.record)
   }
 
   #write(index: number, event: CardEvent, isRetry: boolean, kept: KeptColumns): void {
@@ -296,15 +314,14 @@ export abstract class CardEvents {
       const record = byOffset.get(this.at(index, COLUMN.offset))
       if (record !== undefined) kept.push({ place: index - this.settledCount, record })
     }
-    this.records.replace(kept)
+    this.ownRecords.replace(kept)
   }
 
   #learn(reference: number): number {
     if (reference === 0) return 0
     const index = this.indexOfReference(reference)
     if (index > 0) return index
-    this.references.push(reference)
-    return this.references.length - 1
+    return this.ownReferences.push(reference) - 1
   }
 }
 

@@ -72,7 +72,8 @@ export class CardHistory extends CardEvents {
     if (Math.max(excess, settled, expired) < atOnce) return
     this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
-    if (forgetBuckets(this.buckets, horizonMs)) this.#forgetEncodedBuckets()
+    if (this.buckets.length > 0 && forgetBuckets(this.ownBuckets, horizonMs))
+      this.#forgetEncodedBuckets()
     if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
   }
 
@@ -221,7 +222,12 @@ export class CardHistory extends CardEvents {
     this.#forgetEncodedBuckets()
     keepRetriesOf(this, index)
     const isRetry = (this.at(index, COLUMN.flags) & FLAG.retry) !== 0
-    addToBuckets(this.buckets, this.at(index, COLUMN.time), this.at(index, COLUMN.amount), isRetry)
+    addToBuckets(
+      this.ownBuckets,
+      this.at(index, COLUMN.time),
+      this.at(index, COLUMN.amount),
+      isRetry,
+    )
   }
 
   #forgetReferences(): void {

@@ -278,7 +278,7 @@ function readRest(part: EntityPart, reader: ByteReader): void {
   readHours(part, reader)
   for (let left = countOf(reader); left > 0; left -= 1) {
     const labelTimeMs = reader.varint()
-    part.labels.push({
+    part.adoptLabel({
       timeMs: labelTimeMs,
       knownAtMs: labelTimeMs + reader.zigzag(),
       idRef: reader.uint48(),

@@ -10,7 +10,6 @@
 
 import type { EncodedTail } from './encoded-card.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
-import { countTo } from './entity-times.ts'
 import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
 import type { EncodedStart } from './sealed.ts'
@@ -49,29 +48,30 @@ export interface EntityLabel {
 }
 
 const NO_EVENTS = new Float64Array(0)
+const NO_HOURS: readonly CrowdedHour[] = []
+const NO_LABELS: readonly EntityLabel[] = []
 
 export class EntityPart {
+  // What every reading looks at comes first, so that it stands together in memory.
   /** Rows of ENTITY_STRIDE numbers by (time, offset): time, offset, 32 bits of the id's reference, hash of the card. */
   data = NO_EVENTS
   count = 0
-  /** Merged hours, oldest first. */
-  readonly crowdedHours: CrowdedHour[] = []
-  /** By offset. */
-  readonly labels: EntityLabel[] = []
+  #newestOffset = -1
+  /** The newest hour that holds anything, in hours; -1 for none. */
+  #newestHour = -1
+  /** Events of that hour while all came at the end, and whether any hour is crowded; -1 where that is to be found. */
+  #newestHourCount = 0
+  #isSparse = true
+  #crowdedHours: CrowdedHour[] | null = null
+  #labels: EntityLabel[] | null = null
+  /** Where readings have found the ends of their windows; see window-edges.ts. */
+  edges: Float64Array | null = null
+  readonly stored = new StoredPart()
   /** Events from the start that will not change place, as they were encoded last; null once they have. */
   encodedStart: { readonly count: number; readonly start: EncodedStart } | null = null
   /** Events after those, as far as they are encoded. */
   encodedTail: EncodedTail | null = null
-  readonly stored = new StoredPart()
-  #newestOffset = -1
-  /** Start of the newest hour that holds anything. */
-  #newestHourMs = -Infinity
   #hours: HourIndex | null = null
-  /** Events of the newest hour while all came at the end, and whether any hour is crowded; -1 where that is to be found. */
-  #newestHourCount = 0
-  #isSparse = true
-  /** Where readings found the ends of their windows last: hints, from which they look on. None of it is state. */
-  readonly edges: number[] = []
   /** Largest offset of an event that was not put at the end, and no later than the time of any of them; see `#unseenFromMs`. */
   #movedOffset = -1
   #movedFromMs = Infinity
@@ -85,13 +85,23 @@ export class EntityPart {
   } | null = null
   #changes = 0
 
+  /** Merged hours, oldest first. */
+  get crowdedHours(): readonly CrowdedHour[] {
+    return this.#crowdedHours ?? NO_HOURS
+  }
+
+  /** By offset. */
+  get labels(): readonly EntityLabel[] {
+    return this.#labels ?? NO_LABELS
+  }
+
   at(index: number, column: number): number {
     return this.data[index * ENTITY_STRIDE + column] ?? 0
   }
 
   /** Whether no hour is crowded, as in most parts: then events count singly, and need no index by the hour. Hot path. */
   get isSparse(): boolean {
-    if (this.crowdedHours.length > 0) return false
+    if (this.#crowdedHours !== null && this.#crowdedHours.length > 0) return false
     if (this.#newestHourCount < 0) this.#countHours()
     return this.#isSparse
   }
@@ -100,11 +110,6 @@ export class EntityPart {
   get hours(): HourIndex {
     this.#hours ??= new HourIndex(this)
     return this.#hours
-  }
-
-  /** How many events there are up to this time, looked for from `near` on. Hot path. */
-  countTo(timeMs: number, near: number): number {
-    return countTo(this.data, this.count, timeMs, near)
   }
 
   /**
@@ -131,9 +136,10 @@ export class EntityPart {
       seen.append(seen.count, time, offset, id, card)
     }
     // Merged events are committed, so every cut holds them.
-    seen.crowdedHours.push(...this.crowdedHours)
-    seen.labels.push(...this.labels)
-    seen.#noteHour(this.crowdedHours.at(-1)?.startMs ?? -Infinity)
+    seen.#crowdedHours = [...this.crowdedHours]
+    seen.#labels = [...this.labels]
+    const newestCrowded = this.crowdedHours.at(-1)
+    if (newestCrowded !== undefined) seen.#noteHour(newestCrowded.startMs / BUCKET_MS)
     return seen
   }
 
@@ -179,13 +185,15 @@ export class EntityPart {
     this.count += 1
     this.#changes += 1
     if (offset > this.#newestOffset) this.#newestOffset = offset
-    const startMs = bucketStartMs(timeMs)
-    if (base < used) this.#newestHourCount = -1
-    else if (this.#newestHourCount >= 0) {
-      this.#newestHourCount = startMs === this.#newestHourMs ? this.#newestHourCount + 1 : 1
+    const hour = Math.floor(timeMs / BUCKET_MS)
+    if (base < used) {
+      this.#newestHourCount = -1
+      this.edges = null
+    } else if (this.#newestHourCount >= 0) {
+      this.#newestHourCount = hour === this.#newestHour ? this.#newestHourCount + 1 : 1
       if (this.#newestHourCount > HOUR_RAW_MAX) this.#isSparse = false
     }
-    this.#noteHour(startMs)
+    this.#noteHour(hour)
     const known = this.encodedStart
     if (known !== null && index < known.count) this.encodedStart = null
     if (base < used) this.encodedTail?.reset(0, 0)
@@ -207,7 +215,9 @@ export class EntityPart {
   adopt(more: number, newestOffset: number): void {
     this.count += more
     this.#newestOffset = Math.max(this.#newestOffset, newestOffset)
-    if (this.count > 0) this.#noteHour(bucketStartMs(this.at(this.count - 1, ENTITY_COLUMN.time)))
+    if (this.count > 0) {
+      this.#noteHour(Math.floor(this.at(this.count - 1, ENTITY_COLUMN.time) / BUCKET_MS))
+    }
     this.#forgetOrder()
     this.#changes += 1
     this.#forgetHours()
@@ -218,12 +228,19 @@ export class EntityPart {
     this.#changes += 1
     if (this.labels.some(({ labelOffset }) => labelOffset === label.labelOffset)) return
     if (!label.isFraud && !this.#isWordBefore(label)) return
-    let position = this.labels.length
-    while (position > 0 && (this.labels[position - 1]?.labelOffset ?? 0) > label.labelOffset) {
+    const labels = (this.#labels ??= [])
+    let position = labels.length
+    while (position > 0 && (labels[position - 1]?.labelOffset ?? 0) > label.labelOffset) {
       position -= 1
     }
-    this.labels.splice(position, 0, label)
+    labels.splice(position, 0, label)
     this.stored.forget()
+  }
+
+  /** Takes in a label of a stored value, after those that were. */
+  adoptLabel(label: EntityLabel): void {
+    this.#labels ??= []
+    this.#labels.push(label)
   }
 
   /** How many labels have an offset below this; they come first. */
@@ -235,7 +252,9 @@ export class EntityPart {
 
   /** Hours before this are forgotten by a reader that sees the events below `nextOffset`. Always a full hour. */
   horizonMs(nextOffset: number): number {
-    if (this.#newestOffset < nextOffset) return this.#newestHourMs - ENTITY_RETAIN_MS
+    if (this.#newestOffset < nextOffset) {
+      return this.#newestHour < 0 ? -Infinity : this.#newestHour * BUCKET_MS - ENTITY_RETAIN_MS
+    }
     let newestMs = this.crowdedHours.at(-1)?.startMs ?? -Infinity
     for (let index = this.count - 1; index >= 0; index -= 1) {
       if (this.at(index, ENTITY_COLUMN.offset) >= nextOffset) continue
@@ -262,10 +281,7 @@ export class EntityPart {
       this.encodedTail?.reset(0, 0)
       this.#forgetHours()
     }
-    while (this.crowdedHours[0] !== undefined && this.crowdedHours[0].startMs < horizonMs) {
-      this.crowdedHours.shift()
-      this.#forgetHours()
-    }
+    this.#forgetCrowded(horizonMs)
     const cardsFromMs = horizonMs + ENTITY_RETAIN_MS - CARDS_RETAIN_MS
     for (const { startMs, cards } of this.crowdedHours) {
       if (startMs >= cardsFromMs) break
@@ -278,22 +294,22 @@ export class EntityPart {
   normalise(): void {
     this.compact({ nextOffset: Infinity, labelNextOffset: Infinity })
     const horizonMs = this.horizonMs(Infinity)
-    const kept = this.labels.filter(({ timeMs }) => timeMs >= horizonMs)
-    this.labels.splice(0, this.labels.length, ...kept)
+    this.#labels = this.labels.filter(({ timeMs }) => timeMs >= horizonMs)
   }
 
   /** Adds merged events to their hour. */
   addToHour(startMs: number, count: number): CrowdedHour {
-    this.#noteHour(startMs)
-    let position = this.crowdedHours.length
-    while (position > 0 && (this.crowdedHours[position - 1]?.startMs ?? 0) > startMs) position -= 1
-    const known = this.crowdedHours[position - 1]
+    this.#noteHour(startMs / BUCKET_MS)
+    const hours = (this.#crowdedHours ??= [])
+    let position = hours.length
+    while (position > 0 && (hours[position - 1]?.startMs ?? 0) > startMs) position -= 1
+    const known = hours[position - 1]
     if (known?.startMs === startMs) {
       known.count += count
       return known
     }
     const hour = { startMs, count, cards: new KeptSmallest() }
-    this.crowdedHours.splice(position, 0, hour)
+    hours.splice(position, 0, hour)
     return hour
   }
 
@@ -311,7 +327,16 @@ export class EntityPart {
     return oldestMs
   }
 
+  #forgetCrowded(horizonMs: number): void {
+    const hours = this.#crowdedHours
+    while (hours?.[0] !== undefined && hours[0].startMs < horizonMs) {
+      hours.shift()
+      this.#forgetHours()
+    }
+  }
+
   #forgetHours(): void {
+    this.edges = null
     this.#hours = null
     this.#newestHourCount = -1
   }
@@ -328,8 +353,8 @@ export class EntityPart {
     }
   }
 
-  #noteHour(startMs: number): void {
-    if (startMs > this.#newestHourMs) this.#newestHourMs = startMs
+  #noteHour(hour: number): void {
+    if (hour > this.#newestHour) this.#newestHour = hour
   }
 
   /** Nothing is known of how the events came: they were read from a stored value. */
@@ -410,12 +435,14 @@ export class EntityPart {
 
   /** Only from the front: then the last LABELS_MAX of a reader are the same whatever was forgotten. */
   #forgetLabels(committedLabelOffset: number, horizonMs: number): void {
+    const labels = this.#labels
+    if (labels === null) return
     let excess = this.labelCount(committedLabelOffset) - LABELS_MAX
     for (;;) {
-      const label = this.labels[0]
+      const label = labels[0]
       if (label === undefined || label.labelOffset >= committedLabelOffset) return
       if (excess <= 0 && label.timeMs >= horizonMs) return
-      this.labels.shift()
+      labels.shift()
       excess -= 1
     }
   }

@@ -9,9 +9,12 @@ import { HashSet } from './hash-set.ts'
 import { KnownFrauds } from './known-frauds.ts'
 import { estimateDistinct, KeptSmallest } from './kept-smallest.ts'
 import { BUCKET_MS } from './time.ts'
+import { countTo } from './window-edges.ts'
 
 /** Windows of one delay. */
 interface GroupReading extends WindowGroup {
+  /** Number of the edge where all of them end; where each begins follows. */
+  readonly firstEdge: number
   readonly counts: Float64Array
   readonly frauds: Float64Array
 }
@@ -47,8 +50,11 @@ export class EntityReading {
   constructor(plan: EntityPlan) {
     this.#plan = plan
     this.#delayMsMin = Math.min(...plan.groups.map(({ delayMs }) => delayMs))
+    let edge = 0
+    const edgesOf = ({ windowsMs }: WindowGroup): number => (edge += 1 + windowsMs.length)
     this.groups = plan.groups.map((group) => ({
       ...group,
+      firstEdge: edgesOf(group) - 1 - group.windowsMs.length,
       counts: new Float64Array(group.windowsMs.length),
       frauds: new Float64Array(group.windowsMs.length),
     }))
@@ -108,22 +114,16 @@ export class EntityReading {
 
   /** Counts in a part without crowded hours. Hot path. */
   #addSingleCounts(part: EntityPart, horizonMs: number): void {
-    const { edges } = part
-    let edge = 0
-    for (const { delayMs, windowsMs, counts, isCounted } of this.groups) {
+    for (const { delayMs, windowsMs, counts, isCounted, firstEdge } of this.groups) {
       const toMs = this.#timeMs - delayMs
       // All of it lies before what counts.
       if (!isCounted || toMs < horizonMs) continue
-      const upTo = part.countTo(toMs, edges[edge] ?? part.count)
-      edges[edge] = upTo
-      edge += 1
+      const upTo = countTo(part, toMs, firstEdge)
       if (upTo === 0) continue
       for (let window = 0; window < windowsMs.length; window += 1) {
         // Hours before the horizon do not count, and it is the start of one.
         const beforeMs = Math.max(toMs - (windowsMs[window] ?? 0), horizonMs - 1)
-        const before = part.countTo(beforeMs, edges[edge] ?? upTo)
-        edges[edge] = before
-        edge += 1
+        const before = countTo(part, beforeMs, firstEdge + 1 + window)
         counts[window] = (counts[window] ?? 0) + upTo - before
       }
     }

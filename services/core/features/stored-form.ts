@@ -13,7 +13,7 @@ class StoredForm {
   #layout = 0
   /** Day on which it was written whole. */
   #day = 0
-  /** Of the last part. */
+  /** Of the last part, as a signed number: those are kept in the object itself. */
   #checksum = 0
   /** Of all parts, and how many they may be before the value is written whole again. */
   #bytes = 0
@@ -26,7 +26,7 @@ class StoredForm {
   }
 
   get checksum(): number {
-    return this.#checksum
+    return this.#checksum >>> 0
   }
 
   /** Length of what stands there. */
@@ -51,7 +51,7 @@ class StoredForm {
   begin(layout: number, day: number, checksum: number, bytes: number): void {
     this.#layout = layout
     this.#day = day
-    this.#checksum = checksum
+    this.#checksum = checksum | 0
     this.#bytes = bytes
     const added = Math.max(ADDED_BYTES_FLOOR, bytes * ADDED_SHARE_MAX)
     this.#bytesMax = bytes + Math.min(ADDED_BYTES_MAX, added)
@@ -60,7 +60,7 @@ class StoredForm {
 
   /** What was new was appended. Hot path. */
   add(checksum: number, bytes: number): void {
-    this.#checksum = checksum
+    this.#checksum = checksum | 0
     this.#bytes += bytes
     this.#newCount = 0
   }
