@@ -8,26 +8,12 @@
 // that of the newest visible event do not count, whether they are still stored or already forgotten. That
 // makes every reading a function of the events within the cut alone.
 
-import type { EncodedTail } from './encoded-card.ts'
-import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
-import { HourIndex } from './hour-index.ts'
-import { KeptSmallest } from './kept-smallest.ts'
-import type { EncodedStart } from './sealed.ts'
-import { StoredPart } from './stored-form.ts'
-import {
-  BUCKET_MS,
-  DAY_MS,
-  ENTITY_DELAY_MS,
-  ENTITY_REACH_MS,
-  LATENESS_MS,
-  bucketStartMs,
-} from './time.ts'
+import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX } from './entity-event.ts'
+import { EntityEvents, ENTITY_RETAIN_MS } from './entity-events.ts'
+import { BUCKET_MS, DAY_MS, ENTITY_DELAY_MS, LATENESS_MS, bucketStartMs } from './time.ts'
 
 /** Labels kept per part: the last ones of the log. */
 export const LABELS_MAX = 1_024
-
-/** Hours that begin this long before the hour of the part's newest event are forgotten. */
-export const ENTITY_RETAIN_MS = ENTITY_REACH_MS + LATENESS_MS + ENTITY_DELAY_MS + 2 * BUCKET_MS
 
 /** Longest window in which cards are counted; merged hours remember their cards for that long, delay and lateness added. */
 export const DISTINCT_WINDOW_MS = DAY_MS
@@ -47,69 +33,20 @@ export interface EntityLabel {
   readonly isFraud: boolean
 }
 
-const NO_EVENTS = new Float64Array(0)
-const NO_HOURS: readonly CrowdedHour[] = []
 const NO_LABELS: readonly EntityLabel[] = []
 
-export class EntityPart {
-  // What every reading looks at comes first, so that it stands together in memory.
-  /** Rows of ENTITY_STRIDE numbers by (time, offset): time, offset, 32 bits of the id's reference, hash of the card. */
-  data = NO_EVENTS
-  count = 0
-  #newestOffset = -1
-  /** The newest hour that holds anything, in hours; -1 for none. */
-  #newestHour = -1
-  /** Events of that hour while all came at the end, and whether any hour is crowded; -1 where that is to be found. */
-  #newestHourCount = 0
-  #isSparse = true
-  #crowdedHours: CrowdedHour[] | null = null
+export class EntityPart extends EntityEvents {
   #labels: EntityLabel[] | null = null
-  /** Where readings have found the ends of their windows; see window-edges.ts. */
-  edges: Float64Array | null = null
-  readonly stored = new StoredPart()
-  /** Events from the start that will not change place, as they were encoded last; null once they have. */
-  encodedStart: { readonly count: number; readonly start: EncodedStart } | null = null
-  /** Events after those, as far as they are encoded. */
-  encodedTail: EncodedTail | null = null
-  #hours: HourIndex | null = null
-  /** Largest offset of an event that was not put at the end, and no later than the time of any of them; see `#unseenFromMs`. */
-  #movedOffset = -1
-  #movedFromMs = Infinity
-  /** Of offsets below this, it was forgotten which events were not put at the end. */
-  #unknownBelow = 0
   /** The copy that a reader was given last, and how often the part had changed before. */
   #seen: {
     readonly nextOffset: number
     readonly changes: number
     readonly part: EntityPart
   } | null = null
-  #changes = 0
-
-  /** Merged hours, oldest first. */
-  get crowdedHours(): readonly CrowdedHour[] {
-    return this.#crowdedHours ?? NO_HOURS
-  }
 
   /** By offset. */
   get labels(): readonly EntityLabel[] {
     return this.#labels ?? NO_LABELS
-  }
-
-  at(index: number, column: number): number {
-    return this.data[index * ENTITY_STRIDE + column] ?? 0
-  }
-
-  /** Whether no hour is crowded, as in most parts: then events count singly, and need no index by the hour. Hot path. */
-  get isSparse(): boolean {
-    if (this.#crowdedHours !== null && this.#crowdedHours.length > 0) return false
-    if (this.#newestHourCount < 0) this.#countHours()
-    return this.#isSparse
-  }
-
-  /** All events by the hour; made when first asked for after a change in the middle. */
-  get hours(): HourIndex {
-    this.#hours ??= new HourIndex(this)
-    return this.#hours
   }
 
   /**
@@ -117,12 +54,12 @@ export class EntityPart {
    * is within the cut, else a copy of what is.
    */
   seenBy(cut: Cut, toMs = Infinity): EntityPart {
-    if (this.#newestOffset < cut.nextOffset) return this
-    if (bucketStartMs(this.#unseenFromMs(cut.nextOffset)) > toMs) return this
+    if (this.newestOffset < cut.nextOffset) return this
+    if (bucketStartMs(this.unseenFromMs(cut.nextOffset)) > toMs) return this
     const known = this.#seen
-    if (known?.nextOffset === cut.nextOffset && known.changes === this.#changes) return known.part
+    if (known?.nextOffset === cut.nextOffset && known.changes === this.changes) return known.part
     const part = this.#within(cut)
-    this.#seen = { nextOffset: cut.nextOffset, changes: this.#changes, part }
+    this.#seen = { nextOffset: cut.nextOffset, changes: this.changes, part }
     return part
   }
 
@@ -136,96 +73,16 @@ export class EntityPart {
       seen.append(seen.count, time, offset, id, card)
     }
     // Merged events are committed, so every cut holds them.
-    seen.#crowdedHours = [...this.crowdedHours]
+    seen.crowded = [...this.crowdedHours]
     seen.#labels = [...this.labels]
     const newestCrowded = this.crowdedHours.at(-1)
-    if (newestCrowded !== undefined) seen.#noteHour(newestCrowded.startMs / BUCKET_MS)
+    if (newestCrowded !== undefined) seen.noteHour(newestCrowded.startMs / BUCKET_MS)
     return seen
-  }
-
-  /** An event that is held already, written before a crash, is left as it is. */
-  insert(timeMs: number, offset: number, idRef: number, cardHash: number): void {
-    if (offset <= this.#newestOffset && this.#holds(offset)) return
-    const place = this.#placeOf(timeMs, offset)
-    if (place < this.count) {
-      this.#movedOffset = Math.max(this.#movedOffset, offset)
-      this.#movedFromMs = Math.min(this.#movedFromMs, timeMs)
-    }
-    this.append(place, timeMs, offset, idRef, cardHash)
-    if (offset < this.stored.nextOffset) this.stored.forget()
-    else this.stored.noteNew()
-  }
-
-  /** Offset after the newest event. */
-  get nextOffset(): number {
-    return this.#newestOffset + 1
-  }
-
-  /** Takes in an event of a stored value, wherever it belongs. */
-  adoptOne(timeMs: number, offset: number, idRef: number, cardHash: number): void {
-    this.append(this.#placeOf(timeMs, offset), timeMs, offset, idRef, cardHash)
-    this.#forgetOrder()
-  }
-
-  /** Puts an event at its place among those by (time, offset). */
-  append(index: number, timeMs: number, offset: number, idRef: number, cardHash: number): void {
-    const used = this.count * ENTITY_STRIDE
-    if (used === this.data.length) {
-      const larger = new Float64Array(Math.max(4 * ENTITY_STRIDE, 2 * used))
-      larger.set(this.data)
-      this.data = larger
-    }
-    const base = index * ENTITY_STRIDE
-    if (base < used) this.data.copyWithin(base + ENTITY_STRIDE, base, used)
-    this.data[base] = timeMs
-    this.data[base + ENTITY_COLUMN.offset] = offset
-    // References have 48 bits; the low 32 are enough to match labels with the events of one entity.
-    this.data[base + ENTITY_COLUMN.id] = idRef % 0x1_0000_0000
-    this.data[base + ENTITY_COLUMN.card] = cardHash
-    this.count += 1
-    this.#changes += 1
-    if (offset > this.#newestOffset) this.#newestOffset = offset
-    const hour = Math.floor(timeMs / BUCKET_MS)
-    if (base < used) {
-      this.#newestHourCount = -1
-      this.edges = null
-    } else if (this.#newestHourCount >= 0) {
-      this.#newestHourCount = hour === this.#newestHour ? this.#newestHourCount + 1 : 1
-      if (this.#newestHourCount > HOUR_RAW_MAX) this.#isSparse = false
-    }
-    this.#noteHour(hour)
-    const known = this.encodedStart
-    if (known !== null && index < known.count) this.encodedStart = null
-    if (base < used) this.encodedTail?.reset(0, 0)
-    if (base < used || this.#hours?.append(timeMs) === false) this.#hours = null
-  }
-
-  /** Makes room for events that a reader of stored values writes itself, in order, and `adopt`s. */
-  reserve(more: number): Float64Array {
-    const needed = (this.count + more) * ENTITY_STRIDE
-    if (needed > this.data.length) {
-      const larger = new Float64Array(needed)
-      larger.set(this.data.subarray(0, this.count * ENTITY_STRIDE))
-      this.data = larger
-    }
-    return this.data
-  }
-
-  /** Takes in what was written into `reserve`d room; `newestOffset` is the largest among it. */
-  adopt(more: number, newestOffset: number): void {
-    this.count += more
-    this.#newestOffset = Math.max(this.#newestOffset, newestOffset)
-    if (this.count > 0) {
-      this.#noteHour(Math.floor(this.at(this.count - 1, ENTITY_COLUMN.time) / BUCKET_MS))
-    }
-    this.#forgetOrder()
-    this.#changes += 1
-    this.#forgetHours()
   }
 
   /** Remembers a label. Genuine ones matter only where they undo a fraud, so others are not kept. */
   insertLabel(label: EntityLabel): void {
-    this.#changes += 1
+    this.changes += 1
     if (this.labels.some(({ labelOffset }) => labelOffset === label.labelOffset)) return
     if (!label.isFraud && !this.#isWordBefore(label)) return
     const labels = (this.#labels ??= [])
@@ -250,38 +107,20 @@ export class EntityPart {
     return count
   }
 
-  /** Hours before this are forgotten by a reader that sees the events below `nextOffset`. Always a full hour. */
-  horizonMs(nextOffset: number): number {
-    if (this.#newestOffset < nextOffset) {
-      return this.#newestHour < 0 ? -Infinity : this.#newestHour * BUCKET_MS - ENTITY_RETAIN_MS
-    }
-    let newestMs = this.crowdedHours.at(-1)?.startMs ?? -Infinity
-    for (let index = this.count - 1; index >= 0; index -= 1) {
-      if (this.at(index, ENTITY_COLUMN.offset) >= nextOffset) continue
-      newestMs = Math.max(newestMs, bucketStartMs(this.at(index, ENTITY_COLUMN.time)))
-      break
-    }
-    return newestMs - ENTITY_RETAIN_MS
-  }
-
   /** Merges crowded hours and forgets what no feature can reach; touches only what is committed. */
   compact(committed: Cut): void {
     this.stored.forget()
-    this.#changes += 1
+    this.changes += 1
     this.#seen = null
-    if (this.#movedOffset < committed.nextOffset) {
-      this.#unknownBelow = Math.max(this.#unknownBelow, this.#movedOffset + 1)
-      this.#movedOffset = -1
-      this.#movedFromMs = Infinity
-    }
+    this.noteCommitted(committed.nextOffset)
     const horizonMs = this.horizonMs(committed.nextOffset)
     if (this.#hasToMerge(committed.nextOffset, horizonMs)) {
       this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
       this.encodedStart = null
       this.encodedTail?.reset(0, 0)
-      this.#forgetHours()
+      this.forgetHours()
     }
-    this.#forgetCrowded(horizonMs)
+    this.forgetCrowded(horizonMs)
     const cardsFromMs = horizonMs + ENTITY_RETAIN_MS - CARDS_RETAIN_MS
     for (const { startMs, cards } of this.crowdedHours) {
       if (startMs >= cardsFromMs) break
@@ -295,89 +134,6 @@ export class EntityPart {
     this.compact({ nextOffset: Infinity, labelNextOffset: Infinity })
     const horizonMs = this.horizonMs(Infinity)
     this.#labels = this.labels.filter(({ timeMs }) => timeMs >= horizonMs)
-  }
-
-  /** Adds merged events to their hour. */
-  addToHour(startMs: number, count: number): CrowdedHour {
-    this.#noteHour(startMs / BUCKET_MS)
-    const hours = (this.#crowdedHours ??= [])
-    let position = hours.length
-    while (position > 0 && (hours[position - 1]?.startMs ?? 0) > startMs) position -= 1
-    const known = hours[position - 1]
-    if (known?.startMs === startMs) {
-      known.count += count
-      return known
-    }
-    const hour = { startMs, count, cards: new KeptSmallest() }
-    hours.splice(position, 0, hour)
-    return hour
-  }
-
-  /**
-   * No event with such an offset or a later one is older than this. Those that were put at the end stand in order of their
-   * offsets, so the newest of them are the last.
-   */
-  #unseenFromMs(offset: number): number {
-    if (offset < this.#unknownBelow) return -Infinity
-    let oldestMs = offset <= this.#movedOffset ? this.#movedFromMs : Infinity
-    for (let index = this.count - 1; index >= 0; index -= 1) {
-      if (this.at(index, ENTITY_COLUMN.offset) < offset) break
-      oldestMs = Math.min(oldestMs, this.at(index, ENTITY_COLUMN.time))
-    }
-    return oldestMs
-  }
-
-  #forgetCrowded(horizonMs: number): void {
-    const hours = this.#crowdedHours
-    while (hours?.[0] !== undefined && hours[0].startMs < horizonMs) {
-      hours.shift()
-      this.#forgetHours()
-    }
-  }
-
-  #forgetHours(): void {
-    this.edges = null
-    this.#hours = null
-    this.#newestHourCount = -1
-  }
-
-  #countHours(): void {
-    this.#newestHourCount = 0
-    this.#isSparse = true
-    let hourMs = -Infinity
-    for (let index = 0; index < this.count; index += 1) {
-      const startMs = bucketStartMs(this.at(index, ENTITY_COLUMN.time))
-      this.#newestHourCount = startMs === hourMs ? this.#newestHourCount + 1 : 1
-      hourMs = startMs
-      if (this.#newestHourCount > HOUR_RAW_MAX) this.#isSparse = false
-    }
-  }
-
-  #noteHour(hour: number): void {
-    if (hour > this.#newestHour) this.#newestHour = hour
-  }
-
-  /** Nothing is known of how the events came: they were read from a stored value. */
-  #forgetOrder(): void {
-    this.#unknownBelow = this.#newestOffset + 1
-  }
-
-  #holds(offset: number): boolean {
-    for (let index = this.count - 1; index >= 0; index -= 1) {
-      if (this.at(index, ENTITY_COLUMN.offset) === offset) return true
-    }
-    return false
-  }
-
-  #placeOf(timeMs: number, offset: number): number {
-    let index = this.count
-    while (index > 0) {
-      const otherMs = this.at(index - 1, ENTITY_COLUMN.time)
-      if (otherMs < timeMs) break
-      if (otherMs === timeMs && this.at(index - 1, ENTITY_COLUMN.offset) < offset) break
-      index -= 1
-    }
-    return index
   }
 
   /** True when a word on the same transaction, among those that count, comes before this one in the log. */

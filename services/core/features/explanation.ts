@@ -13,7 +13,7 @@ import {
   type KnownLabel,
   type Visible,
 } from './contributors.ts'
-import { ENTITY_RETAIN_MS } from './entity-part.ts'
+import { ENTITY_RETAIN_MS } from './entity-events.ts'
 import { ENTITY_KINDS, type EntityKind, type FeatureDefinition } from './feature-definition.ts'
 import { FEATURES } from './feature-list.ts'
 import { FEATURE_STATES, type FeatureState } from './feature-states.ts'

@@ -9,6 +9,7 @@ import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progre
 import type { DamageNote } from './damage-note.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { LaneOwner, LaneOwners } from './lane-owners.ts'
+import type { OtherParts } from './lane-snapshot.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
 import type { KeptValues } from './value-cache.ts'
 
@@ -33,27 +34,21 @@ export interface ForeignReading {
   /** False when a lane keeps its state under other keys by now, or is elsewhere than this process believes. */
   readonly isCurrent: boolean
   readonly progress: readonly (LaneProgress | null)[]
-  /** By entity key; null where a part cannot be read. */
-  readonly others: Map<number, readonly ReadablePart[] | null>
+  /** By the place of the entity in the batch. */
+  readonly others: readonly OtherParts[]
   /** One of the parts that cannot be read; null when all can. */
   readonly damaged: DamagedPart | null
 }
 
-/** What a batch needs of other lanes: from Redis, and from memory. */
+/** What a batch needs of another lane. */
 interface Wanted {
-  readonly asked: {
-    readonly partition: number
-    readonly entity: number
-    readonly key: string
-    readonly owner: LaneOwner | null
-  }[]
-  readonly known: {
-    readonly partition: number
-    readonly entity: number
-    readonly part: EntityPart
-  }[]
-  /** Lanes of which nothing is asked that is in memory. */
-  readonly owners: { readonly partition: number; readonly owner: LaneOwner }[]
+  readonly partition: number
+  /** Where the lane is worked in this process. */
+  readonly owner: LaneOwner | null
+  /** From memory, by the place of the entity in the batch. */
+  readonly known: (EntityPart | undefined)[]
+  /** From Redis. */
+  readonly asked: { readonly index: number; readonly key: string }[]
 }
 
 interface Kept {
@@ -82,35 +77,28 @@ export class ForeignParts {
     readonly keys: readonly string[]
     take(values: readonly (Buffer | null)[]): ForeignReading
   } {
-    const { keys: lanes, owners } = this.#shared
+    const { keys: lanes } = this.#shared
     const generations = [...this.#shared.generations]
     const names: string[] = []
-    const wanted: Wanted = { asked: [], known: [], owners: [] }
+    const wanted: Wanted[] = []
     for (const [partition, lane] of lanes.entries()) {
       if (partition === this.#partition) continue
       const generation = generations[partition] ?? 0
-      const standing = fromMemory ? owners.of(partition) : null
-      const owner = standing?.generation === generation ? standing : null
-      if (owner !== null) wanted.owners.push({ partition, owner })
-      for (const [index, entity] of entities.entries()) {
-        if (owner !== null && owners.isAbsent(partition, entity)) continue
-        const part = owner?.kept.get(entity)
-        if (part instanceof EntityPart) {
-          wanted.known.push({ partition, entity, part })
-          continue
-        }
-        const name = (names[index] ??= entityName(entity))
-        wanted.asked.push({ partition, entity, key: lane.entity(generation, name), owner })
-      }
+      const keyOf = (index: number, id: number): string =>
+        lane.entity(generation, (names[index] ??= entityName(id)))
+      wanted.push(this.#wantedOf(partition, generation, entities, fromMemory, keyOf))
     }
     return {
-      keys: [...lanes.map(({ progress }) => progress), ...wanted.asked.map(({ key }) => key)],
+      keys: [
+        ...lanes.map(({ progress }) => progress),
+        ...wanted.flatMap(({ asked }) => asked.map(({ key }) => key)),
+      ],
       take: (values) => {
         const texts = lanes.map((_, lane) => values[lane]?.toString() ?? '')
         const read = texts.map(decodeProgress)
         const isCurrent =
           this.#learn(read, generations) &&
-          wanted.owners.every(({ partition, owner }) => owner.holds(texts[partition] ?? ''))
+          wanted.every(({ partition, owner }) => owner?.holds(texts[partition] ?? '') !== false)
         // A lane that has moved says nothing now, as one that has not come far enough.
         const progress = read.map((lane, partition) =>
           partition === this.#partition || lane?.generation === generations[partition]
@@ -118,10 +106,33 @@ export class ForeignParts {
             : null,
         )
         const found = values.slice(lanes.length)
-        if (isCurrent) this.#noteAbsent(wanted, found)
-        return { isCurrent, progress, ...this.#take(wanted, found, progress) }
+        if (isCurrent) this.#noteAbsent(wanted, entities, found)
+        return { isCurrent, progress, ...this.#take(wanted, entities.length, found, progress) }
       },
     }
+  }
+
+  /** Hot path. */
+  #wantedOf(
+    partition: number,
+    generation: number,
+    entities: readonly number[],
+    fromMemory: boolean,
+    keyOf: (index: number, id: number) => string,
+  ): Wanted {
+    const { owners } = this.#shared
+    const standing = fromMemory ? owners.of(partition) : null
+    const owner = standing?.generation === generation ? standing : null
+    const wanted: Wanted = { partition, owner, known: [], asked: [] }
+    for (let index = 0; index < entities.length; index += 1) {
+      const id = entities[index] ?? 0
+      const part = owner?.kept.get(id)
+      wanted.known.push(part instanceof EntityPart ? part : undefined)
+      if (part instanceof EntityPart) continue
+      if (owner !== null && owners.isAbsent(partition, id)) continue
+      wanted.asked.push({ index, key: keyOf(index, id) })
+    }
+    return wanted
   }
 
   /** Notes where the lanes keep their state; true when what was read of all of them is the current one. */
@@ -136,41 +147,58 @@ export class ForeignParts {
   }
 
   /** Lanes stand where they stood when Redis was asked, or have a write on its way and are left out. */
-  #noteAbsent({ asked }: Wanted, values: readonly (Buffer | null)[]): void {
-    for (const [index, { partition, entity, owner }] of asked.entries()) {
-      if (owner === null || (values[index] ?? null) !== null) continue
-      this.#shared.owners.noteAbsent(partition, owner, entity)
+  #noteAbsent(
+    wanted: readonly Wanted[],
+    entities: readonly number[],
+    values: readonly (Buffer | null)[],
+  ): void {
+    let at = 0
+    for (const { partition, owner, asked } of wanted) {
+      for (const { index } of asked) {
+        const isAbsent = (values[at] ?? null) === null
+        at += 1
+        if (owner === null || !isAbsent) continue
+        this.#shared.owners.noteAbsent(partition, owner, entities[index] ?? 0)
+      }
     }
   }
 
   #take(
-    { asked, known }: Wanted,
+    wanted: readonly Wanted[],
+    entityCount: number,
     values: readonly (Buffer | null)[],
     progress: readonly (LaneProgress | null)[],
   ): Pick<ForeignReading, 'others' | 'damaged'> {
-    const others = new Map<number, ReadablePart[] | null>()
-    let damaged: DamagedPart | null = null
-    const add = (entity: number, part: EntityPart, cut: LaneProgress): void => {
-      const parts = others.get(entity)
-      if (parts === undefined) others.set(entity, [{ part, cut }])
+    const others = Array.from(
+      { length: entityCount },
+      (): ReadablePart[] | null | undefined => undefined,
+    )
+    const add = (index: number, part: EntityPart, cut: LaneProgress): void => {
+      const parts = others[index]
+      if (parts === undefined) others[index] = [{ part, cut }]
       else parts?.push({ part, cut })
     }
-    for (const { partition, entity, part } of known) {
+    let damaged: DamagedPart | null = null
+    let at = 0
+    for (const { partition, known, asked } of wanted) {
       const cut = progress[partition] ?? null
-      if (cut !== null) add(entity, part, cut)
-    }
-    for (const [index, { partition, entity, key }] of asked.entries()) {
-      const bytes = values[index] ?? null
-      const cut = progress[partition] ?? null
-      if (bytes === null || cut === null) continue
-      const part = this.#partOf(key, bytes)
-      if (part === null) {
+      for (let index = 0; index < known.length && cut !== null; index += 1) {
+        const part = known[index]
+        if (part !== undefined) add(index, part, cut)
+      }
+      for (const { index, key } of asked) {
+        const bytes = values[at] ?? null
+        at += 1
+        if (bytes === null || cut === null) continue
+        const part = this.#partOf(key, bytes)
+        if (part !== null) {
+          add(index, part, cut)
+          continue
+        }
         const noteKey = this.#shared.keys[partition]?.damage ?? ''
         damaged = { noteKey, note: { generation: cut.generation, key } }
-        others.set(entity, null)
-        continue
+        others[index] = null
       }
-      add(entity, part, cut)
     }
     return { others, damaged }
   }

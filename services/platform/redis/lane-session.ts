@@ -31,7 +31,7 @@ import type {
 } from './lane-store-contract.ts'
 import { MessagePages } from './message-pages.ts'
 import { OwnValues, type OwnPlace } from './own-values.ts'
-import { type StateCodec, weightOf } from './state-codec.ts'
+import type { StateCodec } from './state-codec.ts'
 import { timeToLiveS } from './time-to-live.ts'
 import type { KeptValues, ValueCache } from './value-cache.ts'
 import { eachValue, encodeWrite, packLengths, type ValueCommand } from './value-write.ts'
@@ -190,8 +190,8 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
         kind: 'read',
         snapshot: new Snapshot({
           cards: own.cards,
-          own: own.parts,
-          others: found?.others ?? new Map<number, null>(),
+          parts: own.parts,
+          others: found?.others ?? [],
           progress: found?.progress ?? [],
           messages: this.#messages,
         }),
@@ -228,8 +228,8 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     const { commands, isFenceDisabled } = this.#shared
     const codec = this.#codec
     const { generation } = progress
-    for (const entity of snapshot.changedEntities.keys()) {
-      this.#shared.owners.notePresent(this.#partition, this, entity)
+    for (const index of snapshot.parts.changed) {
+      this.#shared.owners.notePresent(this.#partition, this, snapshot.parts.idAt(index))
     }
     const written = encodeWrite(snapshot, codec, this.#lane, generation, committed)
     const text = encodeProgress(progress, this.#messages.runs)
@@ -252,9 +252,8 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     this.#sentText = null
     this.#progress = progress
     if (!this.#isClosed) {
-      for (const [card, value] of snapshot.changedCards) this.kept.put(card, value, weightOf(value))
-      for (const [key, value] of snapshot.changedEntities)
-        this.kept.put(key, value, weightOf(value))
+      snapshot.cards.keepChanged(this.kept)
+      snapshot.parts.keepChanged(this.kept)
     }
     return 'written'
   }

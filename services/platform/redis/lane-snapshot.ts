@@ -7,17 +7,20 @@ import type { ReadablePart } from '../../core/features/fold-state.ts'
 import type { LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { LaneSnapshot } from './lane-store-contract.ts'
 import type { MessagePages } from './message-pages.ts'
+import type { HeldValues } from './own-values.ts'
 
 const NO_PARTS: readonly ReadablePart[] = []
 
+/** What other lanes know of an entity; null where one of their parts cannot be read, undefined for nothing. */
+export type OtherParts = readonly ReadablePart[] | null | undefined
+
 export interface SnapshotContent {
   readonly progress: readonly (LaneProgress | null)[]
-  /** By card. */
-  readonly cards: Map<string, CardHistory>
-  /** By entity key, the part of this lane. */
-  readonly own: Map<number, EntityPart>
-  /** By entity key, the parts of other lanes; null where one of them cannot be read. */
-  readonly others: Map<number, readonly ReadablePart[] | null>
+  readonly cards: HeldValues<string, CardHistory>
+  /** The parts of this lane. */
+  readonly parts: HeldValues<number, EntityPart>
+  /** In the order of the parts. */
+  readonly others: readonly OtherParts[]
   readonly messages: MessagePages
 }
 
@@ -25,60 +28,83 @@ export interface SnapshotContent {
 export class Snapshot implements LaneSnapshot {
   readonly progress: readonly (LaneProgress | null)[]
   readonly messages: MessagePages
+  readonly cards: HeldValues<string, CardHistory>
+  readonly parts: HeldValues<number, EntityPart>
   entityHorizonMs = -Infinity
-  /** Handed out to be changed. */
-  readonly changedCards = new Map<string, CardHistory>()
-  readonly changedEntities = new Map<number, EntityPart>()
-  readonly #content: SnapshotContent
+  readonly #others: OtherParts[]
+  /** The part that was looked up last: a fold asks for the others' parts, then for the own one. */
+  #lastKey = -1
+  #lastIndex = -1
 
-  constructor(content: SnapshotContent) {
-    this.#content = content
-    this.progress = content.progress
-    this.messages = content.messages
+  constructor({ progress, cards, parts, others, messages }: SnapshotContent) {
+    this.progress = progress
+    this.cards = cards
+    this.parts = parts
+    this.#others = [...others]
+    this.messages = messages
   }
 
+  /** Hot path. */
   card(card: string): CardHistory {
-    const history = this.#content.cards.get(card)
+    const { cards } = this
+    const index = cards.indexOf(card)
+    const history = cards.valueAt(index)
     if (history === undefined) throw new RangeError('The card was not read for this batch.')
-    this.changedCards.set(card, history)
+    cards.noteChanged(index)
     return history
   }
 
   peekCard(card: string): CardHistory | null {
-    const history = this.#content.cards.get(card)
+    const { cards } = this
+    const history = cards.valueAt(cards.indexOf(card))
     return history === undefined || isEmpty(history) ? null : history
   }
 
+  /** Hot path. */
   ownEntity(kind: EntityKind, ref: number): EntityPart {
-    const key = entityKeyOf(kind, ref)
-    const part = this.#content.own.get(key)
+    const { parts } = this
+    const index = this.#find(entityKeyOf(kind, ref))
+    const part = parts.valueAt(index)
     if (part === undefined) throw new RangeError('The entity was not read for this batch.')
-    this.changedEntities.set(key, part)
+    parts.noteChanged(index)
     return part
   }
 
-  /** Null also for an entity that was not read: what is not known is never "no activity". */
+  /** Null also for an entity that was not read: what is not known is never "no activity". Hot path. */
   otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null {
-    const key = entityKeyOf(kind, ref)
-    if (!this.#content.own.has(key)) return null
-    const parts = this.#content.others.get(key)
-    return parts === undefined ? NO_PARTS : parts
+    const index = this.#find(entityKeyOf(kind, ref))
+    if (index < 0) return null
+    const others = this.#others[index]
+    return others === undefined ? NO_PARTS : others
   }
 
   /** Adds the entities read here to a snapshot that was read before for the same batch, within that one's cut. */
   giveTo(first: Snapshot): void {
-    for (const [key, part] of this.#content.own) first.#content.own.set(key, part)
-    for (const [key, parts] of this.#content.others) {
-      const within = parts?.flatMap(({ part }, lane) => {
-        const cut = this.#cutOf(first, parts[lane]?.cut)
-        return cut === null ? [] : [{ part, cut }]
+    for (let index = 0; index < this.parts.size; index += 1) {
+      const id = this.parts.idAt(index)
+      // What the first reading saw stands.
+      if (first.parts.indexOf(id) >= 0) continue
+      const others = this.#others[index]
+      const within = others?.flatMap(({ part, cut }) => {
+        const known = this.#cutOf(first, cut)
+        return known === null ? [] : [{ part, cut: known }]
       })
-      first.#content.others.set(key, within ?? null)
+      first.parts.add(id, this.parts.valueAt(index), this.parts.keptAt(index))
+      first.#others.push(others === null ? null : within)
     }
+    first.#lastKey = -1
+  }
+
+  #find(key: number): number {
+    if (key !== this.#lastKey) {
+      this.#lastKey = key
+      this.#lastIndex = this.parts.indexOf(key)
+    }
+    return this.#lastIndex
   }
 
   /** The cut that the first snapshot had of the lane whose progress is `cut` by now. */
-  #cutOf(first: Snapshot, cut: Cut | undefined): Cut | null {
+  #cutOf(first: Snapshot, cut: Cut): Cut | null {
     const lane = this.progress.findIndex((progress) => progress === cut)
     return first.progress[lane] ?? null
   }

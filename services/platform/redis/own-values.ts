@@ -5,8 +5,8 @@ import type { EntityPart } from '../../core/features/entity-part.ts'
 import type { LaneCut } from '../../core/stream/lane-progress.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { MessagePages } from './message-pages.ts'
-import type { StateCodec } from './state-codec.ts'
-import type { KeptValues, ValueId } from './value-cache.ts'
+import { type StateCodec, weightOf } from './state-codec.ts'
+import type { KeptValue, KeptValues, ValueId } from './value-cache.ts'
 
 /** Where a lane keeps its values. */
 export interface OwnPlace {
@@ -27,24 +27,103 @@ export interface OwnWanted {
   readonly pages: readonly number[]
 }
 
+/** Values that a batch has at hand, each at a place of its own. */
+export class HeldValues<Id extends ValueId, Value extends CardHistory | EntityPart> {
+  readonly #ids: Id[] = []
+  /** Undefined until what is missing was taken in. */
+  readonly #values: (Value | undefined)[] = []
+  /** Where they are kept in memory. */
+  readonly #kept: (KeptValue | undefined)[] = []
+  readonly #isChanged: boolean[] = []
+  readonly #indexes = new Map<Id, number>()
+  readonly #changed: number[] = []
+
+  /** `ids` without doubles. */
+  constructor(ids: readonly Id[], kept: KeptValues) {
+    for (const id of ids) {
+      const known = kept.find(id)
+      this.add(id, known?.value as Value | undefined, known)
+    }
+  }
+
+  get size(): number {
+    return this.#ids.length
+  }
+
+  /** Where those are that were handed out to be changed. */
+  get changed(): readonly number[] {
+    return this.#changed
+  }
+
+  add(id: Id, value: Value | undefined, kept: KeptValue | undefined): void {
+    this.#indexes.set(id, this.#ids.length)
+    this.#ids.push(id)
+    this.#values.push(value)
+    this.#kept.push(kept)
+    this.#isChanged.push(false)
+  }
+
+  /** -1 for what was not asked for. Hot path. */
+  indexOf(id: Id): number {
+    return this.#indexes.get(id) ?? -1
+  }
+
+  /** Undefined at -1. Hot path. */
+  valueAt(index: number): Value | undefined {
+    return index < 0 ? undefined : this.#values[index]
+  }
+
+  /** @throws RangeError where there is nothing. */
+  idAt(index: number): Id {
+    const id = this.#ids[index]
+    if (id === undefined) throw new RangeError(`Nothing is held at ${index}.`)
+    return id
+  }
+
+  keptAt(index: number): KeptValue | undefined {
+    return this.#kept[index]
+  }
+
+  put(index: number, value: Value): void {
+    this.#values[index] = value
+  }
+
+  /** Notes that it is handed out to be changed. Hot path. */
+  noteChanged(index: number): void {
+    if (this.#isChanged[index] === true) return
+    this.#isChanged[index] = true
+    this.#changed.push(index)
+  }
+
+  /** Keeps what was handed out to be changed in memory. */
+  keepChanged(kept: KeptValues): void {
+    for (const index of this.#changed) {
+      const value = this.#values[index]
+      if (value !== undefined) kept.put(this.idAt(index), value, weightOf(value), this.#kept[index])
+    }
+  }
+}
+
 export class OwnValues {
-  /** By card, and by entity key; complete once what is missing was taken in. */
-  readonly cards = new Map<string, CardHistory>()
-  readonly parts = new Map<number, EntityPart>()
+  readonly cards: HeldValues<string, CardHistory>
+  readonly parts: HeldValues<number, EntityPart>
   /** What is not in memory, by the key that it stands under. */
   readonly #missing = new Map<string, (value: Buffer | null, next: LaneCut) => void>()
 
   constructor(place: OwnPlace, { cards, entities, pages }: OwnWanted) {
-    const { keys, generation, codec } = place
-    const keyOf = (entity: number): string => keys.entity(generation, entityName(entity))
-    this.#find(
-      cards,
+    const { keys, generation, codec, kept } = place
+    this.cards = new HeldValues(cards, kept)
+    this.parts = new HeldValues(entities, kept)
+    this.#miss(
       this.cards,
-      place.kept,
       (card) => keys.card(generation, card),
       (value, next) => codec.decodeCard(value, next.nextOffset),
     )
-    this.#find(entities, this.parts, place.kept, keyOf, (value) => codec.decodeEntity(value))
+    this.#miss(
+      this.parts,
+      (entity) => keys.entity(generation, entityName(entity)),
+      (value) => codec.decodeEntity(value),
+    )
     for (const page of pages) {
       this.#missing.set(keys.messages(generation, page), (value, { nextOffset }) => {
         place.messages.take(page, value, nextOffset)
@@ -69,22 +148,17 @@ export class OwnValues {
     }
   }
 
-  /** Takes from memory what is there, and notes how the rest is read. */
-  #find<Id extends ValueId, Value>(
-    ids: readonly Id[],
-    found: Map<Id, Value>,
-    kept: KeptValues,
+  /** Notes how those are read that are not in memory. */
+  #miss<Id extends ValueId, Value extends CardHistory | EntityPart>(
+    held: HeldValues<Id, Value>,
     keyOf: (id: Id) => string,
     decode: (value: Buffer | null, next: LaneCut) => Value,
   ): void {
-    for (const id of ids) {
-      const known = kept.get(id) as Value | undefined
-      if (known !== undefined) found.set(id, known)
-      else {
-        this.#missing.set(keyOf(id), (value, next) => {
-          found.set(id, decode(value, next))
-        })
-      }
+    for (let index = 0; index < held.size; index += 1) {
+      if (held.valueAt(index) !== undefined) continue
+      this.#missing.set(keyOf(held.idAt(index)), (value, next) => {
+        held.put(index, decode(value, next))
+      })
     }
   }
 }

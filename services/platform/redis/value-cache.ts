@@ -5,13 +5,20 @@
 /** What a value is kept under. */
 export type ValueId = string | number
 
-interface Kept {
+/** A value in its place. */
+export interface KeptValue {
+  readonly value: unknown
+}
+
+interface Kept extends KeptValue {
   readonly owner: Map<ValueId, Kept>
   readonly id: ValueId
   value: unknown
   weight: number
   /** Put again since its turn came last. */
   isUsed: boolean
+  /** Given up: the place is another one by now. */
+  isGone: boolean
 }
 
 /** The values of one owner. */
@@ -33,11 +40,17 @@ export class KeptValues {
     return this.#byId.get(id)?.value
   }
 
-  /** Keeps the value, in place of what stood there. Hot path. */
-  put(id: ValueId, value: unknown, weight: number): void {
-    let kept = this.#byId.get(id)
+  /** The place of what was put under the id, which `put` can be told; undefined when that is gone. Hot path. */
+  find(id: ValueId): KeptValue | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** Keeps the value, in place of what stood there: at `place`, where the caller knows it. Hot path. */
+  put(id: ValueId, value: unknown, weight: number, place?: KeptValue): void {
+    const known = place as Kept | undefined
+    let kept = known?.isGone === false ? known : this.#byId.get(id)
     if (kept === undefined) {
-      kept = { owner: this.#byId, id, value, weight: 0, isUsed: false }
+      kept = { owner: this.#byId, id, value, weight: 0, isUsed: false, isGone: false }
       this.#byId.set(id, kept)
       this.#order.add(kept)
     } else kept.isUsed = true
@@ -102,6 +115,7 @@ class UseOrder {
   remove(kept: Kept): void {
     this.#all.delete(kept)
     kept.owner.delete(kept.id)
+    kept.isGone = true
     this.#weight -= kept.weight
   }
 }

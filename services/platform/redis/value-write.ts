@@ -25,29 +25,33 @@ export interface ValueWrite {
  * changed; and takes away those that nobody will ask for. The codec has the bytes.
  */
 export function encodeWrite(
-  snapshot: Pick<Snapshot, 'changedCards' | 'changedEntities' | 'messages'>,
+  snapshot: Pick<Snapshot, 'cards' | 'parts' | 'messages'>,
   codec: StateCodec,
   lane: LaneKeys,
   generation: number,
   committed: CommittedCut,
 ): ValueWrite {
-  const { changedCards, changedEntities, messages } = snapshot
+  const { cards, parts, messages } = snapshot
   const day = Math.floor(Date.now() / DAY_MS)
   const write: ValueWrite = { wholeKeys: [], addedKeys: [], wholeLengths: [], addedLengths: [] }
-  for (const [card, history] of changedCards) {
+  for (const index of cards.changed) {
+    const history = cards.valueAt(index)
+    if (history === undefined) continue
     const added = codec.encodeAddition(history, day)
     if (added === 0) continue
-    const key = lane.card(generation, card)
+    const key = lane.card(generation, cards.idAt(index))
     if (added !== null) noteAddition(write, key, history.stored.bytes, added)
     else {
       history.compact(committed.nextOffset)
       noteWhole(write, key, codec.encode(history, day))
     }
   }
-  for (const [entity, part] of changedEntities) {
+  for (const index of parts.changed) {
+    const part = parts.valueAt(index)
+    if (part === undefined) continue
     const added = codec.encodeAddition(part, day)
     if (added === 0) continue
-    const key = lane.entity(generation, entityName(entity))
+    const key = lane.entity(generation, entityName(parts.idAt(index)))
     if (added !== null) noteAddition(write, key, part.stored.bytes, added)
     else {
       part.compact(committed)
