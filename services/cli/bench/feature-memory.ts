@@ -89,44 +89,84 @@ export function foldInMemory({
   return { ...watch.total, events, checksum: rows.checksum, ...state.sizes() }
 }
 
+/** Values by id, in memory or as bytes, and which of them the batch has asked for. */
+class Values<Id, Value> {
+  readonly #isKept: boolean
+  readonly #decode: (bytes: Buffer | null) => Value
+  readonly #indexes = new Map<Id, number>()
+  /** Present while the batch lasts, or for good where they are kept. */
+  readonly #values: Value[] = []
+  readonly #bytes: (Buffer | null)[] = []
+  readonly #isAsked: boolean[] = []
+  readonly #asked: number[] = []
+
+  constructor(isKept: boolean, decode: (bytes: Buffer | null) => Value) {
+    this.#isKept = isKept
+    this.#decode = decode
+  }
+
+  /** Hot path. */
+  get(id: Id): Value {
+    const index = this.#indexes.get(id) ?? this.#add(id)
+    if (this.#isAsked[index] === true) return this.#values[index] as Value
+    this.#isAsked[index] = true
+    this.#asked.push(index)
+    if (!this.#isKept) this.#values[index] = this.#decode(this.#bytes[index] ?? null)
+    return this.#values[index] as Value
+  }
+
+  /** Ends the batch: `encode` makes what is to be written the present value of the writer. */
+  write(writer: ByteWriter, encode: (value: Value) => void): void {
+    for (const index of this.#asked) {
+      encode(this.#values[index] as Value)
+      if (this.#isKept) writer.keep()
+      else this.#bytes[index] = writer.take()
+      this.#isAsked[index] = false
+    }
+    this.#asked.length = 0
+  }
+
+  /** All values, as they are stored. */
+  stored(encode: (value: Value) => Buffer): readonly Buffer[] {
+    if (this.#isKept) return this.#values.map(encode)
+    return this.#bytes.map((bytes) => bytes ?? Buffer.alloc(0))
+  }
+
+  #add(id: Id): number {
+    const index = this.#values.length
+    this.#indexes.set(id, index)
+    this.#values.push(this.#decode(null))
+    this.#bytes.push(null)
+    this.#isAsked.push(false)
+    return index
+  }
+}
+
 class MemoryState implements LaneState {
   readonly entityHorizonMs = -Infinity
   readonly messages: MessagePages
   readonly #isKept: boolean
   readonly #layout: CardLayout
   readonly #writer = new ByteWriter()
-  readonly #cardBytes = new Map<string, Buffer>()
-  readonly #partBytes = new Map<number, Buffer>()
-  readonly #keptCards = new Map<string, CardHistory>()
-  readonly #keptParts = new Map<number, EntityPart>()
-  readonly #cards = new Map<string, CardHistory>()
-  readonly #parts = new Map<number, EntityPart>()
+  readonly #cards: Values<string, CardHistory>
+  readonly #parts: Values<number, EntityPart>
 
   constructor(decoding: Decoding, layout: CardLayout) {
     this.#isKept = decoding === 'kept'
     this.#layout = layout
+    this.#cards = new Values(this.#isKept, decodeCard)
+    this.#parts = new Values(this.#isKept, decodeEntityPart)
     const isKeeping = hasMessagesApart(layout)
     const kept = new ValueCache(PAGES_WEIGHT_MAX).open()
     this.messages = new MessagePages({ isKeeping, runs: [], newestEventMs: -1, kept })
   }
 
   card(card: string): CardHistory {
-    let history = this.#cards.get(card)
-    if (history !== undefined) return history
-    history = this.#keptCards.get(card) ?? decodeCard(this.#cardBytes.get(card) ?? null)
-    this.#cards.set(card, history)
-    if (this.#isKept) this.#keptCards.set(card, history)
-    return history
+    return this.#cards.get(card)
   }
 
   ownEntity(kind: EntityKind, ref: number): EntityPart {
-    const key = entityKeyOf(kind, ref)
-    let part = this.#parts.get(key)
-    if (part !== undefined) return part
-    part = this.#keptParts.get(key) ?? decodeEntityPart(this.#partBytes.get(key) ?? null)
-    this.#parts.set(key, part)
-    if (this.#isKept) this.#keptParts.set(key, part)
-    return part
+    return this.#parts.get(entityKeyOf(kind, ref))
   }
 
   otherEntities(): readonly ReadablePart[] {
@@ -135,36 +175,23 @@ class MemoryState implements LaneState {
 
   /** Encodes what the batch has changed: what is new of it, or the whole once what is committed was made small. */
   write(committed: Cut, newestEventMs: number): void {
-    for (const [card, history] of this.#cards) this.#writeCard(card, history, committed)
-    for (const [key, part] of this.#parts) this.#writePart(key, part, committed)
+    const writer = this.#writer
+    const [layout, partLayout] = [this.#layout, entityLayoutBeside(this.#layout)]
+    this.#cards.write(writer, (history) => {
+      if (writeCardAddition(history, layout, writer, DAY) !== null) return
+      history.compact(committed.nextOffset)
+      writeCard(history, layout, writer, DAY)
+    })
+    this.#parts.write(writer, (part) => {
+      if (writeEntityAddition(part, partLayout, writer, DAY) !== null) return
+      part.compact(committed)
+      writeEntityPart(part, partLayout, writer, DAY)
+    })
     this.#writePages(newestEventMs)
-    this.#cards.clear()
-    this.#parts.clear()
     // As a lane session does with what it sends; nobody reads values that are kept decoded.
     if (!this.#isKept) return
-    this.#writer.takeKept()
-    this.#writer.recycle()
-  }
-
-  #writeCard(card: string, history: CardHistory, committed: Cut): void {
-    const writer = this.#writer
-    if (writeCardAddition(history, this.#layout, writer, DAY) === null) {
-      history.compact(committed.nextOffset)
-      writeCard(history, this.#layout, writer, DAY)
-    }
-    if (this.#isKept) writer.keep()
-    else this.#cardBytes.set(card, writer.take())
-  }
-
-  #writePart(key: number, part: EntityPart, committed: Cut): void {
-    const layout = entityLayoutBeside(this.#layout)
-    const writer = this.#writer
-    if (writeEntityAddition(part, layout, writer, DAY) === null) {
-      part.compact(committed)
-      writeEntityPart(part, layout, writer, DAY)
-    }
-    if (this.#isKept) writer.keep()
-    else this.#partBytes.set(key, writer.take())
+    writer.takeKept()
+    writer.recycle()
   }
 
   /** Nobody reads messages again where no transaction is late. */
@@ -178,14 +205,12 @@ class MemoryState implements LaneState {
   }
 
   sizes(): Pick<FoldOutcome, 'heldMedian' | 'heldMax' | 'bytesMedian'> {
-    for (const [card, history] of this.#keptCards) {
-      this.#cardBytes.set(card, encodeCard(history, this.#layout, this.#writer))
-    }
-    const held = [...this.#cardBytes.values()].map((bytes) => decodeCard(bytes).count)
+    const bytes = this.#cards.stored((history) => encodeCard(history, this.#layout, this.#writer))
+    const held = bytes.map((each) => decodeCard(each).count)
     return {
       heldMedian: median(held),
       heldMax: held.reduce((most, each) => Math.max(most, each), 0),
-      bytesMedian: median([...this.#cardBytes.values()].map(({ length }) => length)),
+      bytesMedian: median(bytes.map(({ length }) => length)),
     }
   }
 }
