@@ -2,6 +2,8 @@
 // Kafka: org.apache.kafka.common.utils.Utils.murmur2). Kafka's partition of a key is
 // (murmur2(key) & 0x7fffffff) % partitionCount.
 
+import { codeAt } from './code-at.ts'
+
 const M = 0x5bd1e995
 const KAFKA_SEED = 0x9747b28c
 
@@ -78,19 +80,19 @@ export function partitionOfAscii(key: string, partitionCount: number): number {
 
 function asciiWord(text: string, index: number): number {
   return (
-    text.charCodeAt(index) |
-    (text.charCodeAt(index + 1) << 8) |
-    (text.charCodeAt(index + 2) << 16) |
-    (text.charCodeAt(index + 3) << 24)
+    codeAt(text, index) |
+    (codeAt(text, index + 1) << 8) |
+    (codeAt(text, index + 2) << 16) |
+    (codeAt(text, index + 3) << 24)
   )
 }
 
 /** The last one to three bytes, low first. */
 function asciiRest(text: string, index: number): number {
   const count = text.length - index
-  let rest = text.charCodeAt(index)
-  if (count >= 2) rest |= text.charCodeAt(index + 1) << 8
-  if (count === 3) rest |= text.charCodeAt(index + 2) << 16
+  let rest = codeAt(text, index)
+  if (count >= 2) rest |= codeAt(text, index + 1) << 8
+  if (count === 3) rest |= codeAt(text, index + 2) << 16
   return rest
 }
 

@@ -1,5 +1,6 @@
 // One transaction as the features see it: numbers and references instead of strings.
 
+import { codeAt } from '../code-at.ts'
 import type { RateTable } from '../currency.ts'
 import { murmur2Ascii } from '../murmur2.ts'
 import { referenceOf } from '../reference.ts'
@@ -164,7 +165,7 @@ export function categoryCodeOf(category: string | null): number {
   if (category === null) return NaN
   let code = 0
   for (let at = 0; at < category.length && code >= 0; at += 1) {
-    const digit = category.charCodeAt(at) - DIGIT_0
+    const digit = codeAt(category, at) - DIGIT_0
     code = digit >= 0 && digit <= 9 ? code * 10 + digit : -1
   }
   if (code >= 0 && category.length === CODE_DIGITS) return code
@@ -173,7 +174,7 @@ export function categoryCodeOf(category: string | null): number {
 
 function countryRefOf(country: string | null): number {
   if (country === null) return 0
-  return (country.charCodeAt(0) - 65) * 26 + (country.charCodeAt(1) - 65) + 1
+  return (codeAt(country, 0) - 65) * 26 + (codeAt(country, 1) - 65) + 1
 }
 
 function presenceOf(channel: Transaction['channel']): CardEvent['presence'] {

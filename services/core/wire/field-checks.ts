@@ -1,5 +1,6 @@
 // Checks of single field values, for the hot path: character codes, no regular expressions, no objects.
 
+import { codeAt } from '../code-at.ts'
 import type { RejectReason } from '../reject-reasons.ts'
 
 /** Longest identifier, in characters. */
@@ -33,7 +34,7 @@ export function identifierFault(value: string): RejectReason | null {
   let separatorCount = 0
   // Spaces and dashes could stretch a card number beyond the longest identifier, so all is read.
   for (let index = 0; index < length; index += 1) {
-    const code = value.charCodeAt(index)
+    const code = codeAt(value, index)
     if (code >= DIGIT_0 && code <= DIGIT_9) digitCount += 1
     else if (code === SPACE || code === DASH) separatorCount += 1
     else if (code < SPACE || code > TILDE) return 'out_of_range'
@@ -55,7 +56,7 @@ export function optionalIdentifierFault(value: string | null): RejectReason | nu
 export function isUpperLetters(value: string, count: number): boolean {
   if (value.length !== count) return false
   for (let index = 0; index < count; index += 1) {
-    const code = value.charCodeAt(index)
+    const code = codeAt(value, index)
     if (code < UPPER_A || code > UPPER_Z) return false
   }
   return true
@@ -75,7 +76,7 @@ function passesLuhn(value: string): boolean {
   let sum = 0
   let isDoubled = false
   for (let index = value.length - 1; index >= 0; index -= 1) {
-    const digit = value.charCodeAt(index) - DIGIT_0
+    const digit = codeAt(value, index) - DIGIT_0
     if (digit < 0) continue
     const doubled = isDoubled ? digit * 2 : digit
     sum += doubled > 9 ? doubled - 9 : doubled
