@@ -29,7 +29,6 @@ const PAGES_WEIGHT_MAX = 10_000
 /** Pages of messages, as a lane's. */
 class KeptPages extends MessagePages {
   readonly #lengths = new Map<number, number>()
-  readonly #writer = new ByteWriter()
 
   constructor() {
     const kept = new ValueCache(PAGES_WEIGHT_MAX).open()
@@ -44,12 +43,10 @@ class KeptPages extends MessagePages {
   write(nextOffset: number, newestEventMs: number): void {
     const { changed, dropped } = this.takeWrite(newestEventMs)
     for (const page of changed) {
-      page.write(this.#writer)
-      this.#lengths.set(page.index, this.#writer.length)
+      this.#lengths.set(page.index, page.seal().length)
     }
     for (const index of dropped) this.#lengths.delete(index)
     this.begin(nextOffset)
-    this.#writer.recycle()
   }
 }
 

@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict'
 import { hasMessagesApart, type CardLayout } from '../../services/core/features/card-layouts.ts'
-import { ByteWriter } from '../../services/core/features/bytes.ts'
 import type { CardLookup } from '../../services/core/features/fold-state.ts'
 import type { PageRun } from '../../services/core/stream/lane-progress.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
@@ -28,7 +27,6 @@ export interface Standing {
 
 export class StoredMessages {
   readonly #stored: LanePages
-  readonly #writer = new ByteWriter()
   #open: MessagePages | null = null
 
   constructor(stored: LanePages) {
@@ -75,8 +73,7 @@ export class StoredMessages {
   write(messages: MessagePages, committedMs: number): void {
     const { changed, dropped } = messages.takeWrite(committedMs)
     for (const page of changed) {
-      page.write(this.#writer)
-      this.#stored.pages.set(page.index, Buffer.from(this.#writer.take()))
+      this.#stored.pages.set(page.index, Buffer.from(page.seal()))
     }
     for (const index of dropped) this.#stored.pages.delete(index)
     this.#stored.runs = messages.runs.map((run) => ({ ...run }))

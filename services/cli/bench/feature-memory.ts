@@ -189,18 +189,14 @@ class MemoryState implements LaneState {
     })
     this.#writePages(newestEventMs)
     // As a lane session does with what it sends; nobody reads values that are kept decoded.
-    if (!this.#isKept) return
     writer.takeKept()
-    writer.recycle()
+    if (this.#isKept) writer.recycle()
   }
 
   /** Nobody reads messages again where no transaction is late. */
   #writePages(newestEventMs: number): void {
-    const writer = this.#writer
     for (const page of this.messages.takeWrite(newestEventMs).changed) {
-      page.write(writer)
-      if (this.#isKept) writer.keep()
-      else writer.take()
+      this.#writer.keepElsewhere(page.seal())
     }
   }
 

@@ -155,7 +155,16 @@ export class ByteWriter {
     this.#start = this.#end
   }
 
-  /** All values that were kept since the last time, one after the other, in as many pieces as there were chunks. */
+  /** A value that stands elsewhere, kept after the others without a copy: it may not change until it was taken. */
+  keepElsewhere(value: Buffer): void {
+    if (this.#start > this.#keptFrom) {
+      this.#keptBefore.push(this.#buffer.subarray(this.#keptFrom, this.#start))
+    }
+    this.#keptFrom = this.#start
+    this.#keptBefore.push(value)
+  }
+
+  /** All values that were kept since the last time, one after the other, in pieces. */
   takeKept(): readonly Buffer[] {
     const pieces = [...this.#keptBefore, this.#buffer.subarray(this.#keptFrom, this.#start)]
     this.#keptBefore = []

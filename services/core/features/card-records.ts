@@ -6,7 +6,7 @@
 
 import { ByteReader, varintLength, writeVarint, type ByteWriter } from './bytes.ts'
 
-/** Room that a card's first messages find, unless they are told another. */
+/** Room that a card's first messages find. */
 const BYTES_AT_FIRST = 512
 
 const NO_BYTES = Buffer.alloc(0)
@@ -26,11 +26,6 @@ export class CardRecords {
   #count = 0
   /** Bytes that were ever added. */
   #added = 0
-  readonly #bytesAtFirst: number
-
-  constructor(bytesAtFirst = BYTES_AT_FIRST) {
-    this.#bytesAtFirst = bytesAtFirst
-  }
 
   get count(): number {
     return this.#count
@@ -102,23 +97,6 @@ export class CardRecords {
     this.#firstPlace -= settled
   }
 
-  /** The one of this place, as a view that holds until the next change; null for none. */
-  find(place: number): Uint8Array | null {
-    const reader = new ByteReader(this.#bytes.subarray(0, this.#end), this.#from)
-    while (!reader.isAtEnd) {
-      const at = reader.varint()
-      const length = reader.varint()
-      if (at === place) return reader.view(length)
-      reader.skip(length)
-    }
-    return null
-  }
-
-  /** Bytes that they take in memory. */
-  get room(): number {
-    return this.#bytes.length
-  }
-
   /** All of them, oldest event first, as views that hold until the next change. */
   list(): readonly KeptRecord[] {
     const reader = new ByteReader(this.#bytes.subarray(0, this.#end), this.#from)
@@ -132,7 +110,7 @@ export class CardRecords {
 
   /** Puts these in place of all others; they are in order of their places, and may be views of the others. */
   replace(records: readonly KeptRecord[]): void {
-    this.#bytes = Buffer.allocUnsafe(this.#bytesAtFirst)
+    this.#bytes = Buffer.allocUnsafe(BYTES_AT_FIRST)
     this.clear()
     for (const { place, record } of records) this.append(place, record)
   }
@@ -155,7 +133,7 @@ export class CardRecords {
     const room = live + needed
     if (2 * room <= this.#bytes.length) this.#bytes.copyWithin(0, this.#from, this.#end)
     else {
-      const larger = Buffer.allocUnsafe(Math.max(this.#bytesAtFirst, 2 * room))
+      const larger = Buffer.allocUnsafe(Math.max(BYTES_AT_FIRST, 2 * room))
       larger.set(this.#bytes.subarray(this.#from, this.#end))
       this.#bytes = larger
     }

@@ -6,14 +6,15 @@
 //   message count; per message: offset within the page, length, bytes
 
 import { SluiceError } from '../errors.ts'
-import type { ByteWriter } from './bytes.ts'
-import { CardRecords } from './card-records.ts'
-import { beginValue, finishValue, HEADER_BYTES, unseal } from './sealed.ts'
+import { ByteReader, varintLength, writeVarint } from './bytes.ts'
+import { HEADER_BYTES, sealInPlace, unseal } from './sealed.ts'
 
 /** A late transaction reads a page for each decision that it changes, so they are small. */
 export const PAGE_OFFSETS = 64
 
 const LAYOUT = 1
+/** After the header, and how many there are. */
+const MESSAGES_AT = HEADER_BYTES + 1
 /** Room for a page of usual messages. */
 const BYTES_AT_FIRST = 16 * 1024
 
@@ -24,8 +25,10 @@ export function pageOf(offset: number): number {
 
 export class MessagePage {
   readonly index: number
-  /** By offset within the page. */
-  readonly #messages = new CardRecords(BYTES_AT_FIRST)
+  /** In its stored form, but for the header. */
+  #bytes = Buffer.allocUnsafe(BYTES_AT_FIRST)
+  #end = MESSAGES_AT
+  #count = 0
   #lastPlace = -1
   /** No message is of a later event time. */
   newestMs = -Infinity
@@ -38,27 +41,47 @@ export class MessagePage {
   keep(offset: number, eventTimeMs: number, message: Uint8Array): void {
     const place = offset - this.index * PAGE_OFFSETS
     if (place <= this.#lastPlace) return
-    this.#messages.append(place, message)
+    const { length } = message
+    const end = this.#end + varintLength(place) + varintLength(length) + length
+    if (end > this.#bytes.length) this.#makeRoom(end)
+    const bytes = this.#bytes
+    bytes.set(message, writeVarint(bytes, writeVarint(bytes, this.#end, place), length))
+    this.#end = end
+    this.#count += 1
     this.#lastPlace = place
     if (eventTimeMs > this.newestMs) this.newestMs = eventTimeMs
   }
 
   /** A view that holds until the next change; null when the page does not hold it. */
   find(offset: number): Uint8Array | null {
-    return this.#messages.find(offset - this.index * PAGE_OFFSETS)
+    const wanted = offset - this.index * PAGE_OFFSETS
+    const reader = new ByteReader(this.#bytes.subarray(0, this.#end), MESSAGES_AT)
+    while (!reader.isAtEnd) {
+      const place = reader.varint()
+      const message = reader.view(reader.varint())
+      if (place === wanted) return message
+    }
+    return null
   }
 
   /** Bytes that the page takes in memory. */
   get room(): number {
-    return this.#messages.room
+    return this.#bytes.length
   }
 
-  /** Makes the stored form the present value of the writer. */
-  write(writer: ByteWriter): void {
-    beginValue(writer, LAYOUT)
-    writer.varint(this.#messages.count)
-    this.#messages.writeTo(writer)
-    finishValue(writer, HEADER_BYTES, LAYOUT)
+  /** The stored form, as a view that holds until the next change. */
+  seal(): Buffer {
+    // At most PAGE_OFFSETS, so that it is a varint of one byte.
+    this.#bytes[HEADER_BYTES] = this.#count
+    const value = this.#bytes.subarray(0, this.#end)
+    sealInPlace(value, LAYOUT)
+    return value
+  }
+
+  #makeRoom(needed: number): void {
+    const larger = Buffer.allocUnsafe(2 * needed)
+    larger.set(this.#bytes.subarray(0, this.#end))
+    this.#bytes = larger
   }
 }
 

@@ -49,6 +49,12 @@ export function finishValue(writer: ByteWriter, from: number, checksum: number):
   writer.patchUint32(1, writer.checksum(from, checksum))
 }
 
+/** Seals a value that stands in bytes of its own, with room for the header at their start. */
+export function sealInPlace(value: Buffer, layoutVersion: number): void {
+  value[0] = layoutVersion
+  value.writeUInt32LE(crc32(value.subarray(HEADER_BYTES), layoutVersion), 1)
+}
+
 /** Begins the first part of a value to which more is appended; `finishPart` seals it. */
 export function beginParts(writer: ByteWriter, layoutVersion: number): void {
   writer.reset()

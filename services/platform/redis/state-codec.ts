@@ -46,13 +46,11 @@ export class StateCodec {
     return length
   }
 
-  /** A page of messages. Returns its length. */
+  /** A page of messages, which may not change until all is taken. Returns its length. */
   encodePage(page: MessagePage): number {
-    const writer = this.#whole
-    page.write(writer)
-    const { length } = writer
-    writer.keep()
-    return length
+    const value = page.seal()
+    this.#whole.keepElsewhere(value)
+    return value.length
   }
 
   /** What has to be appended to what is stored. Returns its length; null when the whole has to be written. */

@@ -45,9 +45,7 @@ function pageOf(kept: readonly Kept[]): MessagePage {
 }
 
 function stored(page: MessagePage): Buffer {
-  const writer = new ByteWriter()
-  page.write(writer)
-  return Buffer.from(writer.take())
+  return Buffer.from(page.seal())
 }
 
 test('a page is read back as it was written, without what is still to be decided', () => {
