@@ -178,6 +178,7 @@ async function loseEventsOfTerminal(run: LiveRun, terminal: string): Promise<num
     for (const { startMs, count, cards } of part.crowdedHours) {
       const hour = kept.addToHour(startMs, count)
       for (const hash of cards.hashes) hour.cards.add(hash)
+      hour.cards.isSaturated = cards.isSaturated
     }
     for (let index = 0; index < part.count; index += 1) {
       if (index % 2 === 0) {

@@ -161,7 +161,8 @@ class LiveLane implements LaneState {
   step(turn: LiveTurn, decidedAtMs: number): RecordedBlock | null {
     if (turn.looks) {
       this.#seen = this.#look()
-      const newestMs = this.#lanes.map(({ progress }) => progress?.newestEventMs ?? -Infinity)
+      const others = this.#lanes.filter((lane) => lane !== this)
+      const newestMs = others.map(({ progress }) => progress?.newestEventMs ?? -Infinity)
       this.entityHorizonMs = Math.max(...newestMs) - LATENESS_MS
     }
     const { entryCount, labelCount } = this.#committed

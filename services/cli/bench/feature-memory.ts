@@ -90,12 +90,12 @@ export function foldInMemory({
 }
 
 /** Values by id, in memory or as bytes, and which of them the batch has asked for. */
-class Values<Id, Value> {
+class Values<Id, Value extends CardHistory | EntityPart> {
   readonly #isKept: boolean
   readonly #decode: (bytes: Buffer | null) => Value
   readonly #indexes = new Map<Id, number>()
   /** Present while the batch lasts, or for good where they are kept. */
-  readonly #values: Value[] = []
+  readonly #values: (Value | null)[] = []
   readonly #bytes: (Buffer | null)[] = []
   readonly #isAsked: boolean[] = []
   readonly #asked: number[] = []
@@ -108,19 +108,27 @@ class Values<Id, Value> {
   /** Hot path. */
   get(id: Id): Value {
     const index = this.#indexes.get(id) ?? this.#add(id)
-    if (this.#isAsked[index] === true) return this.#values[index] as Value
+    let value = this.#values[index] ?? null
+    if (value === null) {
+      value = this.#decode(this.#bytes[index] ?? null)
+      this.#values[index] = value
+    }
+    if (this.#isAsked[index] === true) return value
     this.#isAsked[index] = true
     this.#asked.push(index)
-    if (!this.#isKept) this.#values[index] = this.#decode(this.#bytes[index] ?? null)
-    return this.#values[index] as Value
+    return value
   }
 
   /** Ends the batch: `encode` makes what is to be written the present value of the writer. */
   write(writer: ByteWriter, encode: (value: Value) => void): void {
     for (const index of this.#asked) {
-      encode(this.#values[index] as Value)
+      const value = this.#values[index] ?? null
+      if (value !== null) encode(value)
       if (this.#isKept) writer.keep()
-      else this.#bytes[index] = writer.take()
+      else {
+        this.#bytes[index] = writer.take()
+        this.#values[index] = null
+      }
       this.#isAsked[index] = false
     }
     this.#asked.length = 0
@@ -128,14 +136,16 @@ class Values<Id, Value> {
 
   /** All values, as they are stored. */
   stored(encode: (value: Value) => Buffer): readonly Buffer[] {
-    if (this.#isKept) return this.#values.map(encode)
-    return this.#bytes.map((bytes) => bytes ?? Buffer.alloc(0))
+    return this.#bytes.map((bytes, index) => {
+      const value = this.#values[index] ?? null
+      return value === null ? (bytes ?? Buffer.alloc(0)) : encode(value)
+    })
   }
 
   #add(id: Id): number {
     const index = this.#values.length
     this.#indexes.set(id, index)
-    this.#values.push(this.#decode(null))
+    this.#values.push(null)
     this.#bytes.push(null)
     this.#isAsked.push(false)
     return index

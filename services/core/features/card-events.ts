@@ -28,8 +28,8 @@ const EVENTS_AT_FIRST = 8
 const NO_EVENTS = new Float64Array(0)
 // Shared by all cards that have none of their own, as most have, and never changed: so they are always at hand.
 const NO_CAUSES = new Map<number, number[]>()
-const NO_BUCKETS: Bucket[] = []
-const NO_REFERENCES = [0]
+const NO_BUCKETS: readonly Bucket[] = []
+const NO_REFERENCES: readonly number[] = [0]
 const NO_RECORDS = new CardRecords()
 
 /** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
@@ -42,10 +42,8 @@ export abstract class CardEvents {
   settledCount = 0
   /** True while the offsets of those that are not settled rise, as they do unless one came late. */
   isByOffset = true
-  /** Distinct references of the events; index 0 is none. To be changed only by way of `ownReferences`, and so on. */
-  references = NO_REFERENCES
-  /** Merged events, oldest first. */
-  buckets = NO_BUCKETS
+  #references: number[] | null = null
+  #buckets: Bucket[] | null = null
   /** Messages of events whose decisions may be recomputed. */
   records = NO_RECORDS
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
@@ -59,16 +57,27 @@ export abstract class CardEvents {
     return column < this.stride ? (this.data[index * this.stride + column] ?? 0) : 0
   }
 
+  /** Distinct references of the events; index 0 is none. */
+  get references(): readonly number[] {
+    return this.#references ?? NO_REFERENCES
+  }
+
+  /** The same, to be changed. */
   get ownReferences(): number[] {
-    if (this.references === NO_REFERENCES) this.references = [0]
-    return this.references
+    return (this.#references ??= [0])
   }
 
+  /** Merged events, oldest first. */
+  get buckets(): readonly Bucket[] {
+    return this.#buckets ?? NO_BUCKETS
+  }
+
+  /** The same, to be changed. */
   get ownBuckets(): Bucket[] {
-    if (this.buckets === NO_BUCKETS) this.buckets = []
-    return this.buckets
+    return (this.#buckets ??= [])
   }
 
+  /** `records`, to be added to. */
   get ownRecords(): CardRecords {
     if (this.records === NO_RECORDS) this.records = new CardRecords()
     return this.records
@@ -298,6 +307,10 @@ export abstract class CardEvents {
     this.count -= count
     if (index < this.settledCount) this.settledCount -= count
     this.forgetEncoded()
+  }
+
+  protected replaceReferences(references: number[]): void {
+    this.#references = references
   }
 
   /** After events were taken away, or have changed places. */

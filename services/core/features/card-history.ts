@@ -231,7 +231,7 @@ export class CardHistory extends CardEvents {
   }
 
   #forgetReferences(): void {
-    this.references = usedReferences(this.data, this.count, this.stride, this.references)
+    this.replaceReferences(usedReferences(this.data, this.count, this.stride, this.references))
     this.forgetEncoded()
   }
 

@@ -30,6 +30,9 @@ export class EntityReading {
   isApproximate = false
 
   readonly #plan: EntityPlan
+  /** Numbers of the edges where the windows of the run and of the counted cards end. */
+  readonly #runEdge: number
+  readonly #cardsEdge: number
   readonly #delayMsMin: number
   readonly #frauds = new KnownFrauds()
   readonly #cards = new HashSet()
@@ -50,14 +53,18 @@ export class EntityReading {
   constructor(plan: EntityPlan) {
     this.#plan = plan
     this.#delayMsMin = Math.min(...plan.groups.map(({ delayMs }) => delayMs))
-    let edge = 0
-    const edgesOf = ({ windowsMs }: WindowGroup): number => (edge += 1 + windowsMs.length)
-    this.groups = plan.groups.map((group) => ({
-      ...group,
-      firstEdge: edgesOf(group) - 1 - group.windowsMs.length,
-      counts: new Float64Array(group.windowsMs.length),
-      frauds: new Float64Array(group.windowsMs.length),
-    }))
+    let nextEdge = 0
+    this.groups = plan.groups.map((group) => {
+      const windowCount = group.windowsMs.length
+      const firstEdge = nextEdge
+      nextEdge += 1 + windowCount
+      const windows = (): Float64Array => new Float64Array(windowCount)
+      return { ...group, firstEdge, counts: windows(), frauds: windows() }
+    })
+    const endOf = (delay: number | undefined | null): number =>
+      this.groups.find(({ delayMs }) => delayMs === delay)?.firstEdge ?? nextEdge
+    this.#runEdge = endOf(plan.run?.delayMs)
+    this.#cardsEdge = endOf(plan.distinctDelayMs)
   }
 
   /** Begins the reading for a transaction of this time. */
@@ -166,7 +173,8 @@ export class EntityReading {
   #addCards(part: EntityPart, toMs: number, horizonMs: number): void {
     const fromMs = toMs - DISTINCT_WINDOW_MS
     if (part.isSparse) {
-      this.#addCardsBetween(part, 0, part.count, Math.max(fromMs, horizonMs - 1), toMs)
+      const end = countTo(part, toMs, this.#cardsEdge)
+      this.#addCardsBetween(part, 0, end, Math.max(fromMs, horizonMs - 1), toMs)
       return
     }
     const { hours } = part
@@ -247,7 +255,8 @@ export class EntityReading {
     const isAnyKnown = labelCount > 0
     this.#partOtherMs = -Infinity
     if (part.isSparse) {
-      this.#followRun(part, 0, part.count, fromMs, toMs, isAnyKnown)
+      const end = countTo(part, toMs, this.#runEdge)
+      this.#followRun(part, 0, end, fromMs, toMs, isAnyKnown)
       return
     }
     const { hours } = part

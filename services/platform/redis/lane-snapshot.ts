@@ -90,7 +90,7 @@ export class Snapshot implements LaneSnapshot {
         return known === null ? [] : [{ part, cut: known }]
       })
       first.parts.add(id, this.parts.valueAt(index), this.parts.keptAt(index))
-      first.#others.push(others === null ? null : within)
+      first.#others[first.parts.indexOf(id)] = others === null ? null : within
     }
     first.#lastKey = -1
   }
