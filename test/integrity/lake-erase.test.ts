@@ -11,7 +11,7 @@ import { runLake } from '../support/lake-process.ts'
 import { openFolder } from '../support/lake.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
 
-const CRASHES = process.env['SLUICE_FULL'] === '1' ? 100 : 6
+const CRASHES = process.env['SLUICE_FULL'] === '1' ? 100 : 4
 /** No Kafka is needed. */
 const ALONE = { environment: () => ({}) }
 

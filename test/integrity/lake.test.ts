@@ -30,8 +30,8 @@ import { openStream, simulatedEvents, type TestStream } from '../support/streams
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const TRANSACTIONS = IS_FULL ? 20_000 : 2_500
 /** Steps on the file system that are the last ones, of all that a run makes. */
-const CRASHES = IS_FULL ? 200 : 8
-const KILLS = IS_FULL ? 40 : 5
+const CRASHES = IS_FULL ? 200 : 5
+const KILLS = IS_FULL ? 40 : 3
 const HOUR_MS = 3_600_000
 
 const crowd = { cards: 400, terminals: 80, merchants: 50 }

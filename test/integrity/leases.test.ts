@@ -13,7 +13,7 @@ import { decideWithKills } from '../support/killed-runs.ts'
 import { decideUndisturbed } from '../support/undisturbed.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
-const KILLS = IS_FULL ? 100 : 8
+const KILLS = IS_FULL ? 100 : 6
 const TRANSACTIONS = IS_FULL ? 40_000 : 5_000
 const BATCH_SIZE_MAX = 32
 const KILL_DELAY_MS_MAX = 40
