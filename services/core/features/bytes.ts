@@ -157,9 +157,7 @@ export class ByteWriter {
 
   /** A value that stands elsewhere, kept after the others without a copy: it may not change until it was taken. */
   keepElsewhere(value: Buffer): void {
-    if (this.#start > this.#keptFrom) {
-      this.#keptBefore.push(this.#buffer.subarray(this.#keptFrom, this.#start))
-    }
+    this.#closePiece()
     this.#keptFrom = this.#start
     this.#keptBefore.push(value)
   }
@@ -193,14 +191,18 @@ export class ByteWriter {
     const free = needed <= this.#chunkBytes ? this.#free.pop() : undefined
     const larger = free ?? Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, needed))
     larger.set(this.#buffer.subarray(this.#start, this.#end))
-    if (this.#start > this.#keptFrom) {
-      this.#keptBefore.push(this.#buffer.subarray(this.#keptFrom, this.#start))
-    }
+    this.#closePiece()
     this.#keptFrom = 0
     if (this.#chunkBytes >= CHUNK_BYTES) this.#used.push(this.#buffer)
     this.#buffer = larger
     this.#start = 0
     this.#end = length
+  }
+
+  /** What was kept of this chunk becomes a piece of its own. */
+  #closePiece(): void {
+    if (this.#start === this.#keptFrom) return
+    this.#keptBefore.push(this.#buffer.subarray(this.#keptFrom, this.#start))
   }
 }
 

@@ -147,7 +147,7 @@ function readMore(
   const { data } = history
   for (let bit = 0; bit < REFERENCED.length; bit += 1) {
     if ((columns & (1 << bit)) === 0) continue
-    const stored = layout >= 3 ? reader.varint() : learned(history, reader.uint48())
+    const stored = layout >= 3 ? reader.varint() : history.learn(reader.uint48())
     data[base + (REFERENCED[bit] ?? 0)] = stored
   }
   if ((columns & COUNTRY_BIT) !== 0) data[base + COLUMN.country] = reader.varint()
@@ -173,12 +173,6 @@ function isByOffset(history: CardHistory): boolean {
     if (history.at(index, COLUMN.offset) < history.at(index - 1, COLUMN.offset)) return false
   }
   return true
-}
-
-function learned(history: CardHistory, reference: number): number {
-  if (reference === 0) return 0
-  const index = history.references.indexOf(reference)
-  return index > 0 ? index : history.ownReferences.push(reference) - 1
 }
 
 function readRecords(history: CardHistory, reader: ByteReader): void {

@@ -99,6 +99,14 @@ export abstract class CardEvents {
     return Math.max(0, this.references.indexOf(reference))
   }
 
+  /** The same, which becomes one of them where it is none yet. */
+  learn(reference: number): number {
+    if (reference === 0) return 0
+    const index = this.indexOfReference(reference)
+    if (index > 0) return index
+    return this.ownReferences.push(reference) - 1
+  }
+
   /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
   rankOf(timeMs: number, idRef: number): number {
     const { data, stride } = this
@@ -171,11 +179,11 @@ export abstract class CardEvents {
     data[base + COLUMN.intent] = event.intentRef
     if (stride === STRIDE) {
       const { references } = kept
-      data[base + COLUMN.merchant] = references.has('merchant') ? this.#learn(event.merchantRef) : 0
-      data[base + COLUMN.terminal] = references.has('terminal') ? this.#learn(event.terminalRef) : 0
-      data[base + COLUMN.device] = references.has('device') ? this.#learn(event.deviceRef) : 0
-      data[base + COLUMN.network] = references.has('network') ? this.#learn(event.networkRef) : 0
-      data[base + COLUMN.category] = references.has('category') ? this.#learn(event.categoryRef) : 0
+      data[base + COLUMN.merchant] = references.has('merchant') ? this.learn(event.merchantRef) : 0
+      data[base + COLUMN.terminal] = references.has('terminal') ? this.learn(event.terminalRef) : 0
+      data[base + COLUMN.device] = references.has('device') ? this.learn(event.deviceRef) : 0
+      data[base + COLUMN.network] = references.has('network') ? this.learn(event.networkRef) : 0
+      data[base + COLUMN.category] = references.has('category') ? this.learn(event.categoryRef) : 0
       data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
       data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
       data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
@@ -328,13 +336,6 @@ export abstract class CardEvents {
       if (record !== undefined) kept.push({ place: index - this.settledCount, record })
     }
     this.ownRecords.replace(kept)
-  }
-
-  #learn(reference: number): number {
-    if (reference === 0) return 0
-    const index = this.indexOfReference(reference)
-    if (index > 0) return index
-    return this.ownReferences.push(reference) - 1
   }
 }
 

@@ -33,3 +33,15 @@ test('values of one owner are not those of another, and go with it', () => {
   first.clear()
   deepStrictEqual([first.get('a'), second.get('b'), cache.weight], [undefined, 2, 5])
 })
+
+test('a place whose value went meanwhile is not used again', () => {
+  const cache = new ValueCache(10)
+  const kept = cache.open()
+  kept.put('a', 1, 4)
+  const place = kept.find('a')
+  kept.put('b', 2, 10)
+  deepStrictEqual([kept.find('a'), kept.size], [undefined, 1])
+  kept.clear()
+  kept.put('a', 3, 4, place)
+  deepStrictEqual([kept.get('a'), cache.weight, kept.size], [3, 4, 1])
+})
