@@ -61,6 +61,32 @@ test('a lane reads the parts of the others, each with the offset up to which it 
   deepStrictEqual(offsetsOf(otherParts(changed, 'terminal-1')?.[0]?.part), [0, 1, 2])
 })
 
+test('what is read besides for a batch is seen within the cut of its first reading', async (t) => {
+  const keys = openKeys(t, 'besides')
+  const store = await openStore(t, keys)
+  const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
+  const session = await openSession(store, 0, await claim(store, 0))
+  await read(reader, [], ['terminal-1'])
+  strictEqual(await write(session, 0), 'written')
+  const next = { nextOffset: 0, labelNextOffset: 0 }
+  const needs = { entities: [terminalKey('terminal-1')], messages: [] }
+  const without = await read(reader, [], ['terminal-2'])
+  const first = await read(reader, [], ['terminal-1'])
+  const before = otherParts(first, 'terminal-1')
+  // Looked for, and not there yet.
+  strictEqual(otherParts(without, 'terminal-1'), null)
+  strictEqual(await write(session, 1), 'written')
+  strictEqual((await reader.readMore(without, needs, next)).kind, 'read')
+  strictEqual((await reader.readMore(first, needs, next)).kind, 'read')
+  const [besides] = otherParts(without, 'terminal-1') ?? []
+  deepStrictEqual(offsetsOf(besides?.part), [0, 1])
+  strictEqual(besides?.cut.nextOffset, 1)
+  deepStrictEqual(offsetsOf(ownPart(without, 'terminal-1')), [])
+  // What the first reading saw stands.
+  strictEqual(otherParts(first, 'terminal-1'), before)
+  deepStrictEqual(offsetsOf(before?.[0]?.part), [0])
+})
+
 test('what a lane of the same process knows is taken from its memory, also after it was read once', async (t) => {
   const keys = openKeys(t, 'memory')
   const store = await openStore(t, keys)
