@@ -16,11 +16,8 @@ import { coordinatorRefusal } from '../platform/kafka/coordinator-refusal.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { explainKafka, kafkaAway, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
-import {
-  openLaneTransactions,
-  type InputOffset,
-  type LaneTransactions,
-} from '../platform/kafka/lane-transactions.ts'
+import { openLaneTransactions, type LaneTransactions } from '../platform/kafka/lane-transactions.ts'
+import type { InputOffset } from '../platform/kafka/transaction-offsets.ts'
 import { planResume, ResumeProgress, type ResumePlan } from '../platform/kafka/resume-plan.ts'
 import { topicName, type Topic } from '../platform/kafka/topics.ts'
 import type { Closable } from '../platform/lifecycle.ts'

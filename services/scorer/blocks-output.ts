@@ -4,7 +4,7 @@ import type { HeldLease } from '../core/decision/leases.ts'
 import { encodeMetadata, type CommitMetadata, type LaneCut } from '../core/stream/lane-progress.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { Alert } from '../core/wire/records.ts'
-import type { InputOffset } from '../platform/kafka/lane-transactions.ts'
+import type { InputOffset } from '../platform/kafka/transaction-offsets.ts'
 
 export interface OutputMessage {
   readonly key: string

@@ -7,9 +7,9 @@ import { isSluiceError } from '../../services/core/errors.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
 import {
   openLaneTransactions,
-  type InputOffset,
   type LaneTransactions,
 } from '../../services/platform/kafka/lane-transactions.ts'
+import type { InputOffset } from '../../services/platform/kafka/transaction-offsets.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { openStream, type TestStream } from '../support/streams.ts'
 

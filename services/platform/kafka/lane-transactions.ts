@@ -3,22 +3,14 @@
 // offsets: a later owner of the partition fences an earlier one by initialising the same id.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import kafkajs, { type Kafka, type Producer, type TopicMessages, type Transaction } from 'kafkajs'
+import type { Kafka, Producer, TopicMessages, Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
+import { sendOffsets, type InputOffset } from './transaction-offsets.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
 /** CONCURRENT_TRANSACTIONS right after a commit is normal; kafkajs' own first wait would be 300 ms. */
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 250, retries: 12 } as const
-const OFFSETS_ATTEMPTS_MAX = 100
-
-/** An offset to commit with the batch. */
-export interface InputOffset {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  readonly metadata: string | null
-}
 
 export interface LaneTransactions {
   /**
@@ -88,33 +80,6 @@ async function commitOnce(
   if (messages.length > 0) await transaction.sendBatch({ topicMessages: [...messages], acks: -1 })
   if (offsets.length > 0) await sendOffsets(transaction, groupId, offsets)
   await transaction.commit()
-}
-
-/** Where offsets are the first that a transaction holds, kafkajs does not wait for the end of the one before. */
-async function sendOffsets(
-  transaction: Transaction,
-  groupId: string,
-  offsets: readonly InputOffset[],
-): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await transaction.sendOffsets({ consumerGroupId: groupId, topics: byTopic(offsets) })
-      return
-    } catch (error) {
-      const isConcurrent =
-        error instanceof kafkajs.KafkaJSProtocolError && error.type === 'CONCURRENT_TRANSACTIONS'
-      if (!isConcurrent || attempt === OFFSETS_ATTEMPTS_MAX) throw error
-      await sleepMs(RETRY.initialRetryTime * Math.min(attempt, 10))
-    }
-  }
-}
-
-function byTopic(offsets: readonly InputOffset[]) {
-  return offsets.map(({ topic, partition, offset, metadata }) => ({
-    topic,
-    // kafkajs passes metadata on to the broker; its types leave it out.
-    partitions: [{ partition, offset: String(offset), metadata: metadata ?? '' }],
-  }))
 }
 
 /** Time for a kill to fall between two steps. */
