@@ -3,7 +3,14 @@
 
 import type { Backend } from '../../core/scoring/scoring-model.ts'
 import { openNative } from './native-backend.ts'
-import { BackendProblem, startBackend, type OpenBackend, type TensorFlow } from './open-backend.ts'
+import {
+  BackendProblem,
+  loadTfjs,
+  loadTfjsWasm,
+  startBackend,
+  type OpenBackend,
+  type TensorFlow,
+} from './open-backend.ts'
 import { openWebGpu } from './webgpu-backend.ts'
 
 export { BackendProblem, useBackend, type OpenBackend, type TensorFlow } from './open-backend.ts'
@@ -21,15 +28,15 @@ const OPENERS: Readonly<Record<Backend, () => Promise<OpenBackend>>> = {
   tensorflow: openNative,
   webgpu: openWebGpu,
   async wasm() {
-    const tf = await import('@tensorflow/tfjs')
-    const { version_wasm } = await import('@tensorflow/tfjs-backend-wasm')
+    const tf = loadTfjs()
+    const { version_wasm } = loadTfjsWasm()
     await withoutProcessListeners(() => startBackend(tf, 'wasm'))
     const hasSimd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
     const simd = hasSimd === true ? 'SIMD' : 'no SIMD'
     return { ...onCpu(tf), backend: 'wasm', detail: `CPU, ${simd}, tfjs ${version_wasm}` }
   },
   async cpu() {
-    const tf = await import('@tensorflow/tfjs')
+    const tf = loadTfjs()
     await startBackend(tf, 'cpu')
     skipAdvertisement(tf)
     return { ...onCpu(tf), backend: 'cpu', detail: `CPU, JavaScript, tfjs ${tf.version.tfjs}` }

@@ -1,8 +1,24 @@
 // What it is to have a backend open, and how one that cannot be used says so.
 
+import { createRequire } from 'node:module'
 import type { Backend, RefusalReason } from '../../core/scoring/scoring-model.ts'
 
 export type TensorFlow = typeof import('@tensorflow/tfjs')
+
+const require = createRequire(import.meta.url)
+
+/**
+ * TensorFlow.js. It is written for `require`: what imports such a package has all of it read for the names of its exports
+ * first, which takes twice the time of loading it.
+ */
+export function loadTfjs(): TensorFlow {
+  return require('@tensorflow/tfjs') as TensorFlow
+}
+
+/** The package of the wasm backend, which registers it; for the same reason. */
+export function loadTfjsWasm(): typeof import('@tensorflow/tfjs-backend-wasm') {
+  return require('@tensorflow/tfjs-backend-wasm') as typeof import('@tensorflow/tfjs-backend-wasm')
+}
 
 /** A backend that has started and computes. */
 export interface OpenBackend {

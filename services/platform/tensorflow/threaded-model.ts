@@ -81,6 +81,9 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
       })
     },
     close() {
+      // At once: an answer that is under way must not decide whether what was asked is refused.
+      ended.error ??= stopped('it was closed')
+      failAll(ended.error)
       void worker.terminate()
     },
   }

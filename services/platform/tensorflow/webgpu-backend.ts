@@ -2,7 +2,13 @@
 // whoever scores with it waits for them.
 
 import type { RefusalReason } from '../../core/scoring/scoring-model.ts'
-import { BackendProblem, firstLineOf, startBackend, type OpenBackend } from './open-backend.ts'
+import {
+  BackendProblem,
+  firstLineOf,
+  loadTfjs,
+  startBackend,
+  type OpenBackend,
+} from './open-backend.ts'
 import { importOptional, PackageAbsent } from './optional-packages.ts'
 
 /** One tile of the matrix kernel: with whole tiles every batch runs the same kernel. */
@@ -42,7 +48,7 @@ export async function openWebGpu(): Promise<OpenBackend> {
       'no adapter: neither a GPU with its driver nor a software one is found',
     )
   }
-  const tf = await import('@tensorflow/tfjs')
+  const tf = loadTfjs()
   const { webgpu_util } = await importPackage<WebGpuPackage>('@tensorflow/tfjs-backend-webgpu')
   await startBackend(tf, 'webgpu')
   // By itself the backend chooses a kernel by the number of rows, and computes what is small on the CPU.
