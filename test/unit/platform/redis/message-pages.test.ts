@@ -9,6 +9,7 @@ import { PAGE_OFFSETS, pageOf } from '../../../../services/core/features/message
 import { DAY_MS, HOUR_MS, LATENESS_MS, MINUTE_MS } from '../../../../services/core/features/time.ts'
 import {
   encodeProgress,
+  PAGE_RUNS_MAX,
   pageRunsOf,
   type PageRun,
 } from '../../../../services/core/stream/lane-progress.ts'
@@ -212,6 +213,31 @@ test('a lane that goes on in the middle of a page reads it first, and one at its
   assert.equal(lane.pages.begin(PAGE_OFFSETS), null)
   lane.restart(false)
   assert.equal(lane.pages.begin(2), null, 'nothing will be kept')
+})
+
+test('a lane whose pages come faster than they are taken away keeps count of them in so many runs, over restarts too', () => {
+  const lane = new Lane()
+  const pagesAtOnce = 1_000
+  const rounds = 3 * PAGE_RUNS_MAX
+  for (let round = 0; round < rounds; round += 1) {
+    const timeMs = START_MS + round * 13 * HOUR_MS
+    lane.write([timeMs])
+    // Duplicates keep no message.
+    lane.nextOffset += pagesAtOnce * PAGE_OFFSETS
+    lane.write([timeMs])
+    lane.nextOffset += PAGE_OFFSETS
+    assert.ok(lane.pages.runs.length <= PAGE_RUNS_MAX)
+    lane.restart()
+    assert.ok(lane.pages.runs.length > 0)
+  }
+  const old = pageOf(lane.nextOffset)
+  for (let batch = 0; batch < rounds * pagesAtOnce; batch += 1) {
+    lane.write([START_MS + rounds * 13 * HOUR_MS + batch * MINUTE_MS])
+  }
+  assert.deepEqual(
+    [...lane.standing].filter((index) => index < old),
+    [],
+  )
 })
 
 test('an event far ahead makes a lane lose count of no page', () => {
