@@ -1,6 +1,6 @@
 // Goal: what people look at and what wakes them is true. On a healthy system under load every panel has data and no
 // alert fires; each fault that is made fires its alert, and the alert clears when the fault is repaired.
-// Method: real processes, a real Prometheus with a scrape a second, the committed rules with all times divided by 120.
+// Method: real processes, a real Prometheus with a scrape a second, the committed rules with all times divided by 240.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -31,7 +31,7 @@ import { openReceiver } from '../support/webhook-receiver.ts'
 const NEEDS_A_PAST = / offset 1w\)/
 /** Of the payments here hardly any is in the sample, and a model of one net has none. */
 const NEEDS_A_SAMPLE = /sluice_cascade_sample_total/
-/** Recorded only once a model has served for a week, which even divided is more than an hour. */
+/** Recorded only once a model has served for a week, which even divided is more than half an hour. */
 const RECORDED_LATER = new Set(['job:sluice_population_stability:7d'])
 
 /** The first alerts of a start are late, and so are all on a busy machine: then these are right to fire. */

@@ -34,7 +34,7 @@ import { startScorer, type ScorerProcess } from './scorer-process.ts'
 import { openStream, type TestStream } from './streams.ts'
 
 /** Times of the committed rules are divided by this; a range still holds four scrapes. */
-export const SHORTENING: Shortening = { factor: 120, rangeMsMin: 4_000 }
+export const SHORTENING: Shortening = { factor: 240, rangeMsMin: 4_000 }
 const SCRAPE_INTERVAL_MS = 1_000
 /** Only so that nothing runs on when a test hangs. */
 const LOAD_DURATION = '10m'

@@ -103,7 +103,7 @@ export abstract class EntityEvents {
     this.data[base] = timeMs
     this.data[base + ENTITY_COLUMN.offset] = offset
     // References have 48 bits; the low 32 are enough to match labels with the events of one entity.
-    this.data[base + ENTITY_COLUMN.id] = idRef % 0x1_0000_0000
+    this.data[base + ENTITY_COLUMN.id] = idRef >>> 0
     this.data[base + ENTITY_COLUMN.card] = cardHash
     this.count += 1
     this.changes += 1
