@@ -56,6 +56,7 @@ export function inputCountOf(scaling: readonly FeatureScaling[]): number {
 /** Makes every choice once, so that the loop over rows only computes. */
 export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScaling {
   const featureCount = scaling.length
+  const inputCount = inputCountOf(scaling)
   const isLog = Uint8Array.from(scaling, ({ transform }) => (transform === 'log1p' ? 1 : 0))
   const centers = Float64Array.from(scaling, ({ center }) => center)
   const scales = Float64Array.from(scaling, ({ scale }) => scale)
@@ -72,8 +73,9 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
   )
   return {
     featureCount,
-    inputCount: inputCountOf(scaling),
+    inputCount,
     writeRow(rows, from, out, position) {
+      out.fill(0, position, position + inputCount)
       let at = position
       for (let feature = 0; feature < featureCount; feature += 1) {
         const raw = rows[from + feature] ?? NaN
@@ -85,7 +87,10 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
         value = (value - (centers[feature] ?? 0)) / (scales[feature] ?? 1)
         const clip = clips[feature] ?? 0
         out[at++] = value > clip ? clip : value < -clip ? -clip : value
-        if (hasAbsentInput[feature] === 1) out[at++] = isAbsent ? 1 : 0
+        if (hasAbsentInput[feature] === 1) {
+          if (isAbsent) out[at] = 1
+          at += 1
+        }
         at = writeSteps(steps[feature] ?? NONE, plain, out, at)
         at = writeRamps(ramps[feature] ?? NONE, plain, out, at)
         const coded = byCode[feature] ?? null

@@ -7,17 +7,28 @@ export type TensorFlow = typeof import('@tensorflow/tfjs')
 
 const require = createRequire(import.meta.url)
 
-/**
- * TensorFlow.js. It is written for `require`: what imports such a package has all of it read for the names of its exports
- * first, which takes twice the time of loading it.
- */
+/** TensorFlow.js. */
 export function loadTfjs(): TensorFlow {
-  return require('@tensorflow/tfjs') as TensorFlow
+  return load('@tensorflow/tfjs') as TensorFlow
 }
 
-/** The package of the wasm backend, which registers it; for the same reason. */
+/** The package of the wasm backend, which registers it. */
 export function loadTfjsWasm(): typeof import('@tensorflow/tfjs-backend-wasm') {
-  return require('@tensorflow/tfjs-backend-wasm') as typeof import('@tensorflow/tfjs-backend-wasm')
+  return load('@tensorflow/tfjs-backend-wasm') as typeof import('@tensorflow/tfjs-backend-wasm')
+}
+
+/**
+ * These packages are written for `require`: what imports them has all of them read for the names of their exports first,
+ * which takes as long as loading them. Their source maps, 17 MB, take as long again where they are on.
+ */
+function load(packageName: string): unknown {
+  const hadMaps = process.sourceMapsEnabled
+  process.setSourceMapsEnabled(false)
+  try {
+    return require(packageName)
+  } finally {
+    process.setSourceMapsEnabled(hadMaps)
+  }
 }
 
 /** A backend that has started and computes. */

@@ -87,6 +87,17 @@ test('a row with a value that the model cannot take is NaN throughout', () => {
   assert.deepEqual(scaleOne([told, PLAIN], [Infinity, 10]), [NaN, NaN, NaN])
 })
 
+test('what stood in the inputs before does not shine through', () => {
+  const encoded: FeatureScaling = {
+    ...PLAIN,
+    ...{ absentValue: 12, absentInput: true, steps: [10, 14], ramps: [8, 12, 20] },
+  }
+  const compiled = compileScaling([encoded])
+  const out = new Float32Array(compiled.inputCount).fill(7)
+  assert.ok(compiled.writeRow(Float64Array.of(9), 0, out, 0))
+  assert.deepEqual([...out], [-0.5, 0, 0, 0, 0.25, 0])
+})
+
 const anyEdges = fc
   .uniqueArray(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { maxLength: 4 })
   .map((edges) => edges.toSorted((a, b) => a - b))
