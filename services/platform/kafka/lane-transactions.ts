@@ -6,6 +6,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Kafka, Producer, TopicMessages, Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
+import { rememberCoordinators } from './remembered-coordinators.ts'
 import { sendOffsets, type InputOffset } from './transaction-offsets.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
@@ -33,6 +34,7 @@ export interface LaneTransactionsOptions {
 export async function openLaneTransactions(
   options: LaneTransactionsOptions,
 ): Promise<LaneTransactions> {
+  rememberCoordinators()
   const producer = options.kafka.producer({
     transactionalId: options.transactionalId,
     transactionTimeout: options.timeoutMs ?? TRANSACTION_TIMEOUT_MS,

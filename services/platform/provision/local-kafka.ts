@@ -16,8 +16,14 @@ const FIRST_PORT = 19_092
 const GRACE_MS = 15_000
 const FORMAT_LIMIT_MS = 60_000
 
-/** The broker's heap is bounded; the full compiler stays on, since the broker shares the cores with all else. */
-const JVM_FLAGS = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-Xshare:auto']
+/**
+ * The broker's heap is bounded. It has the first compiler only: the second takes half of a small machine in the first minutes
+ * (docs/adr/0031).
+ */
+const JVM_FLAGS = [
+  ...['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-Xshare:auto'],
+  '-XX:TieredStopAtLevel=1',
+]
 const LOG_FLAGS = [
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
   '-Dorg.slf4j.simpleLogger.showDateTime=true',

@@ -1,0 +1,64 @@
+import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  rememberIn,
+  type CoordinatingCluster,
+} from '../../../../services/platform/kafka/remembered-coordinators.ts'
+
+const TRANSACTION = { groupId: 'lane-3', coordinatorType: 1 }
+const GROUP = { groupId: 'scorers' }
+
+/** Clusters whose coordinator is broker `at`, and what they have asked the brokers. */
+function clusters() {
+  const seen = { nowMs: 1_000, at: 1, asked: [] as string[], failure: null as Error | null }
+  class Cluster implements CoordinatingCluster {
+    findGroupCoordinator({ groupId }: { readonly groupId: string }) {
+      seen.asked.push(groupId)
+      return seen.failure === null
+        ? Promise.resolve({ nodeId: seen.at })
+        : Promise.reject(seen.failure)
+    }
+
+    findBroker({ nodeId }: { readonly nodeId: string | number }) {
+      return Promise.resolve({ nodeId })
+    }
+  }
+  rememberIn(Cluster.prototype, () => seen.nowMs)
+  return { seen, open: () => new Cluster() }
+}
+
+test('the steps of a transaction ask for each coordinator once, and anew after a moment', async () => {
+  const { seen, open } = clusters()
+  const producer = open()
+  for (const wanted of [TRANSACTION, TRANSACTION, GROUP, TRANSACTION, GROUP]) {
+    strictEqual((await producer.findGroupCoordinator(wanted)).nodeId, 1)
+  }
+  deepStrictEqual(seen.asked, ['lane-3', 'scorers'])
+  seen.at = 2
+  seen.nowMs += 249
+  strictEqual((await producer.findGroupCoordinator(TRANSACTION)).nodeId, 1)
+  seen.nowMs += 1
+  strictEqual((await producer.findGroupCoordinator(TRANSACTION)).nodeId, 2)
+  strictEqual((await producer.findGroupCoordinator(GROUP)).nodeId, 2)
+})
+
+test('a consumer, which looks for its coordinator after a failure, always gets an answer of the brokers', async () => {
+  const { seen, open } = clusters()
+  const consumer = open()
+  await open().findGroupCoordinator(TRANSACTION)
+  for (const at of [1, 2, 3]) {
+    seen.at = at
+    strictEqual((await consumer.findGroupCoordinator(GROUP)).nodeId, at)
+  }
+})
+
+test('what one producer knows is not told to another, and a failure is not remembered', async () => {
+  const { seen, open } = clusters()
+  const [first, second] = [open(), open()]
+  await first.findGroupCoordinator(TRANSACTION)
+  seen.failure = new Error('away')
+  await rejects(second.findGroupCoordinator(TRANSACTION), seen.failure)
+  seen.failure = null
+  await second.findGroupCoordinator(TRANSACTION)
+  strictEqual(seen.asked.length, 3)
+})
