@@ -1,6 +1,7 @@
 // The events that one lane knows of an entity, one by one, in order of time and by the hour. entity-part.ts says what of
 // them a reader sees, and what is merged and forgotten.
 
+import { lowBitsOf } from '../reference.ts'
 import type { EncodedTail } from './encoded-card.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
 import { HourIndex } from './hour-index.ts'
@@ -102,8 +103,8 @@ export abstract class EntityEvents {
     if (base < used) this.data.copyWithin(base + ENTITY_STRIDE, base, used)
     this.data[base] = timeMs
     this.data[base + ENTITY_COLUMN.offset] = offset
-    // References have 48 bits; the low 32 are enough to match labels with the events of one entity.
-    this.data[base + ENTITY_COLUMN.id] = idRef >>> 0
+    // Enough to match labels with the events of one entity.
+    this.data[base + ENTITY_COLUMN.id] = lowBitsOf(idRef)
     this.data[base + ENTITY_COLUMN.card] = cardHash
     this.count += 1
     this.changes += 1

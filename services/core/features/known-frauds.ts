@@ -3,9 +3,8 @@
 // A word is about the transaction with its id and its event time. By the id alone a word on an earlier use of it would
 // count for a later one until it is forgotten, and when that is hangs on how far its lane has come.
 
+import { lowBitsOf } from '../reference.ts'
 import type { EntityLabel } from './entity-part.ts'
-
-const LOW_BITS = 0x1_0000_0000
 
 export class KnownFrauds {
   /** One label per transaction that is known as fraud. */
@@ -41,7 +40,7 @@ export class KnownFrauds {
   /** Whether the transaction of this time with these low 32 bits of its reference is among them. */
   has(id: number, timeMs: number): boolean {
     for (const label of this.found) {
-      if (label.timeMs === timeMs && label.idRef % LOW_BITS === id) return true
+      if (label.timeMs === timeMs && lowBitsOf(label.idRef) === id) return true
     }
     return false
   }

@@ -5,7 +5,7 @@
 // the decision's own word counts (duplicate, behind_reach, after_watermark).
 
 import type { RateTable } from '../currency.ts'
-import { referenceOf } from '../reference.ts'
+import { lowBitsOf, referenceOf } from '../reference.ts'
 import type { Transaction } from '../transaction.ts'
 import { cardEventOf } from './card-event.ts'
 import { CardHistory } from './card-history.ts'
@@ -198,7 +198,7 @@ function sizeOfPart({ count, labels }: EntityPart): number {
 function holdsSame(part: EntityPart, timeMs: number, idRef: number, cardHash: number): boolean {
   for (let index = part.count - 1; index >= 0; index -= 1) {
     if (part.at(index, ENTITY_COLUMN.time) < timeMs - LATENESS_MS) return false
-    if (part.at(index, ENTITY_COLUMN.id) !== idRef % 0x1_0000_0000) continue
+    if (part.at(index, ENTITY_COLUMN.id) !== lowBitsOf(idRef)) continue
     if (part.at(index, ENTITY_COLUMN.card) === cardHash) return true
   }
   return false

@@ -1,10 +1,10 @@
 // Who coordinates a transactional id and its group, remembered for a moment. kafkajs asks the brokers anew before each step of
 // a transaction: four of the nine requests of a commit, one after the other. It has no setting for that, so the method of its
-// clusters that asks is wrapped (docs/adr/0031); without it everything works as before.
+// clusters that asks is wrapped (docs/adr/0031); a kafkajs without that method is left as it is.
 
 import { createRequire } from 'node:module'
 
-/** Shorter than any series of attempts, so that these find a coordinator which has moved. */
+/** Shorter than any series of attempts, so that a series finds a coordinator which has moved. A single attempt may not. */
 const REMEMBERED_MS = 250
 /** What kafkajs calls a coordinator of transactions; only clusters of transactional producers look for one. */
 const TRANSACTION = 1
@@ -47,7 +47,11 @@ export function rememberIn(prototype: CoordinatingCluster, nowMs: () => number):
     const key = `${coordinatorType} ${groupId}`
     const remembered = known.get(key)
     if (remembered !== undefined && nowMs() < remembered.untilMs) {
-      return this.findBroker({ nodeId: remembered.nodeId })
+      try {
+        return await this.findBroker({ nodeId: remembered.nodeId })
+      } catch {
+        // It is away, or no broker any more. Nothing was said to it yet, so the brokers are asked as if for the first time.
+      }
     }
     known.delete(key)
     const broker = await findGroupCoordinator.call(this, wanted)
@@ -62,7 +66,15 @@ let isDone = false
 export function rememberCoordinators(): void {
   if (isDone) return
   isDone = true
-  const require = createRequire(import.meta.url)
-  const { prototype } = require('kafkajs/src/cluster') as { prototype: CoordinatingCluster }
-  rememberIn(prototype, () => performance.now())
+  const { prototype } = createRequire(import.meta.url)('kafkajs/src/cluster') as {
+    prototype: Partial<CoordinatingCluster>
+  }
+  if (hasMethods(prototype)) rememberIn(prototype, () => performance.now())
+}
+
+function hasMethods(prototype: Partial<CoordinatingCluster>): prototype is CoordinatingCluster {
+  return (
+    typeof prototype.findGroupCoordinator === 'function' &&
+    typeof prototype.findBroker === 'function'
+  )
 }

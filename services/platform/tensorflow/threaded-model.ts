@@ -56,7 +56,7 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
     else call?.reject(stopped(message.message))
   })
   worker.on('error', (error: unknown) => {
-    ended.error = stopped(error instanceof Error ? error.message : String(error))
+    ended.error ??= stopped(error instanceof Error ? error.message : String(error))
     failAll(ended.error)
   })
   worker.on('exit', () => {

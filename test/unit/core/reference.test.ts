@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { referenceOf } from '../../../services/core/reference.ts'
+import { lowBitsOf, referenceOf } from '../../../services/core/reference.ts'
 
 test('a reference is a whole number of 48 bits and never 0', () => {
   for (const identifier of ['', 'a', 'card-00042', 'x'.repeat(64)]) {
@@ -20,4 +20,10 @@ test('references stay as they are, since they are stored', () => {
     ['tx-1', 'intent-000123', 'device-001'].map(referenceOf),
     [2_962_801_482_656, 88_053_929_849_690, 264_185_763_576_139],
   )
+})
+
+test('the low bits of a reference are what is left of it modulo 2^32', () => {
+  for (const reference of [1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 48 - 1, referenceOf('tx-1')]) {
+    assert.equal(lowBitsOf(reference), reference % 2 ** 32)
+  }
 })

@@ -10,21 +10,24 @@ const GROUP = { groupId: 'scorers' }
 
 /** Clusters whose coordinator is broker `at`, and what they have asked the brokers. */
 function clusters() {
-  const seen = { nowMs: 1_000, at: 1, asked: [] as string[], failure: null as Error | null }
+  const seen = { nowMs: 1_000, at: 1, asked: [] as string[] }
+  const failures = { find: null as Error | null, connect: null as Error | null }
   class Cluster implements CoordinatingCluster {
     findGroupCoordinator({ groupId }: { readonly groupId: string }) {
       seen.asked.push(groupId)
-      return seen.failure === null
+      return failures.find === null
         ? Promise.resolve({ nodeId: seen.at })
-        : Promise.reject(seen.failure)
+        : Promise.reject(failures.find)
     }
 
     findBroker({ nodeId }: { readonly nodeId: string | number }) {
-      return Promise.resolve({ nodeId })
+      return failures.connect === null
+        ? Promise.resolve({ nodeId })
+        : Promise.reject(failures.connect)
     }
   }
   rememberIn(Cluster.prototype, () => seen.nowMs)
-  return { seen, open: () => new Cluster() }
+  return { seen, failures, open: () => new Cluster() }
 }
 
 test('the steps of a transaction ask for each coordinator once, and anew after a moment', async () => {
@@ -53,12 +56,24 @@ test('a consumer, which looks for its coordinator after a failure, always gets a
 })
 
 test('what one producer knows is not told to another, and a failure is not remembered', async () => {
-  const { seen, open } = clusters()
+  const { seen, failures, open } = clusters()
   const [first, second] = [open(), open()]
   await first.findGroupCoordinator(TRANSACTION)
-  seen.failure = new Error('away')
-  await rejects(second.findGroupCoordinator(TRANSACTION), seen.failure)
-  seen.failure = null
+  failures.find = new Error('away')
+  await rejects(second.findGroupCoordinator(TRANSACTION), failures.find)
+  failures.find = null
   await second.findGroupCoordinator(TRANSACTION)
   strictEqual(seen.asked.length, 3)
+})
+
+test('where the broker that is remembered is away, the brokers are asked', async () => {
+  const { seen, failures, open } = clusters()
+  const producer = open()
+  await producer.findGroupCoordinator(TRANSACTION)
+  failures.connect = new Error('refused')
+  seen.at = 2
+  strictEqual((await producer.findGroupCoordinator(TRANSACTION)).nodeId, 2)
+  failures.connect = null
+  strictEqual((await producer.findGroupCoordinator(TRANSACTION)).nodeId, 2)
+  strictEqual(seen.asked.length, 2)
 })

@@ -46,3 +46,10 @@ test('any other answer comes through at once: an owner that was fenced is not le
     strictEqual(transaction.asked.length, 1)
   }
 })
+
+test('a coordinator that does not come gives its answer after some attempts', async () => {
+  const failure = refusal('NOT_COORDINATOR_FOR_GROUP')
+  const transaction = refusing(Array.from({ length: 1_000 }, () => failure))
+  await rejects(sendOffsets(transaction, 'scorers', OFFSETS), failure)
+  strictEqual(transaction.asked.length, 100)
+})
