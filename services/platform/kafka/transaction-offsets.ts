@@ -6,8 +6,8 @@
 // so that both requests leave what they left before. The transaction stays open, and each attempt begins with the request
 // that a producer is refused which another one has followed.
 
-import { setTimeout as sleepMs } from 'node:timers/promises'
-import kafkajs, { type Transaction } from 'kafkajs'
+import type { Transaction } from 'kafkajs'
+import { askAgain, type Patience } from './ask-again.ts'
 
 /** An offset to commit with the batch. */
 export interface InputOffset {
@@ -17,35 +17,29 @@ export interface InputOffset {
   readonly metadata: string | null
 }
 
-/** Answers that only ask for patience. */
-const PASSING: ReadonlySet<string> = new Set([
-  'CONCURRENT_TRANSACTIONS',
-  'GROUP_COORDINATOR_NOT_AVAILABLE',
-  'GROUP_LOAD_IN_PROGRESS',
-  'NOT_COORDINATOR_FOR_GROUP',
-])
-const FIRST_WAIT_MS = 5
-const WAIT_MS_MAX = 50
 /** Some 4.8 s in all: a coordinator that moves is found within one or two seconds. */
-const ATTEMPTS_MAX = 100
+const NOT_READY_YET: Patience = {
+  passing: new Set([
+    'CONCURRENT_TRANSACTIONS',
+    'GROUP_COORDINATOR_NOT_AVAILABLE',
+    'GROUP_LOAD_IN_PROGRESS',
+    'NOT_COORDINATOR_FOR_GROUP',
+  ]),
+  attemptsMax: 100,
+  waitMs: (attempt) => Math.min(5 * attempt, 50),
+}
 
 /** Adds the offsets to the transaction, which stays open. @throws what the broker answers, once it is no passing answer */
-export async function sendOffsets(
+export function sendOffsets(
   transaction: Pick<Transaction, 'sendOffsets'>,
   groupId: string,
   offsets: readonly InputOffset[],
 ): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      // After a moment an attempt finds a coordinator that has moved (remembered-coordinators.ts).
-      await transaction.sendOffsets({ consumerGroupId: groupId, topics: byTopic(offsets) })
-      return
-    } catch (error) {
-      const isPassing = error instanceof kafkajs.KafkaJSProtocolError && PASSING.has(error.type)
-      if (!isPassing || attempt === ATTEMPTS_MAX) throw error
-      await sleepMs(Math.min(FIRST_WAIT_MS * attempt, WAIT_MS_MAX))
-    }
-  }
+  const topics = byTopic(offsets)
+  // After a moment an attempt finds a coordinator that has moved (remembered-coordinators.ts).
+  return askAgain(NOT_READY_YET, () =>
+    transaction.sendOffsets({ consumerGroupId: groupId, topics }),
+  )
 }
 
 function byTopic(offsets: readonly InputOffset[]) {
