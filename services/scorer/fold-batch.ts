@@ -65,10 +65,12 @@ export function foldBatch(
       if (isAligned) fold.applyLabelWatermark(entry.timeMs)
     } else if (state !== null) fold.applyLabel(entry.label, entry.offset, state)
   }
-  let count = 0
-  for (const { kind } of entries) if (kind === 'transaction') count += 1
-  const features = new Float64Array(count * FEATURE_COUNT)
-  const states = new Uint8Array(count * FEATURE_COUNT)
+  const transactions = entries.flatMap((entry) =>
+    entry.kind === 'transaction' ? [entry.transaction] : [],
+  )
+  const features = new Float64Array(transactions.length * FEATURE_COUNT)
+  const states = new Uint8Array(transactions.length * FEATURE_COUNT)
+  if (state !== null) fold.expect(transactions, state)
   const rows: FoldedEntry[] = []
   for (const entry of entries) {
     if (entry.kind === 'watermark') {

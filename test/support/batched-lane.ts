@@ -43,6 +43,7 @@ function labelsNeeded({ entries, labels }: LaneLog): readonly number[] {
   })
 }
 
+/** Nothing is expected: each transaction is looked up when it comes. */
 export function rowsOneByOne(log: LaneLog, state = new PlainState()): readonly FoldedRow[] {
   const fold = openFold(LANE_START)
   const needed = labelsNeeded(log)
@@ -50,7 +51,7 @@ export function rowsOneByOne(log: LaneLog, state = new PlainState()): readonly F
   const rows = log.entries.flatMap((entry, index) => {
     const labels = log.labels.slice(labelCount, needed[index])
     labelCount = Math.max(labelCount, needed[index] ?? 0)
-    return foldEntries(labels, [entry], Infinity, fold, state)
+    return foldEntries(labels, [entry], Infinity, fold, state, [])
   })
   foldEntries(log.labels.slice(labelCount), [], Infinity, fold, state)
   return rows

@@ -48,18 +48,25 @@ export function recordOf(transaction: Transaction): Uint8Array {
   return Buffer.from(JSON.stringify(transaction))
 }
 
-/** Labels, then entries, as a micro-batch goes. */
+/** The transactions of these entries, as a scorer announces them. */
+export function transactionsOf(entries: readonly Entry[]): readonly Transaction[] {
+  return entries.flatMap((entry) => (entry.kind === 'transaction' ? [entry.transaction] : []))
+}
+
+/** Labels, then entries, as a micro-batch goes. The fold is told that `expected` come next; null tells it nothing. */
 export function foldEntries(
   labels: readonly LabelEntry[],
   entries: readonly Entry[],
   labelNextOffset: number,
   fold: LaneFold,
   state: LaneState,
+  expected: readonly Transaction[] | null = transactionsOf(entries),
 ): readonly FoldedRow[] {
   for (const entry of labels) {
     if (entry.kind === 'watermark') fold.applyLabelWatermark(entry.timeMs)
     else fold.applyLabel(entry.label, entry.offset, state)
   }
+  if (expected !== null) fold.expect(expected, state)
   const row = new Float64Array(FEATURE_COUNT)
   const states = new Uint8Array(FEATURE_COUNT)
   const rows: FoldedRow[] = []

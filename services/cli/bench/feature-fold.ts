@@ -72,6 +72,7 @@ export class LaneRows {
       if (label !== undefined) fold.applyLabel(label, labelOffset + index, state)
     }
     const labelEnd = labelOffset + labels.length
+    fold.expect(transactions, state)
     for (let index = 0; index < transactions.length; index += 1) {
       const transaction = transactions[index]
       if (transaction === undefined) continue

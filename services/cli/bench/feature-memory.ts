@@ -1,6 +1,7 @@
 // Features and state codec without I/O: what a scorer does with a batch between its read and its write, with maps for
 // Redis. One thread.
 
+import { forEachNear } from '../../core/features/bring-near.ts'
 import { ByteWriter } from '../../core/features/bytes.ts'
 import { CardHistory } from '../../core/features/card-history.ts'
 import { decodeCard } from '../../core/features/card-decoding.ts'
@@ -121,16 +122,16 @@ class Values<Id, Value extends CardHistory | EntityPart> {
 
   /** Ends the batch: `encode` makes what is to be written the present value of the writer. */
   write(writer: ByteWriter, encode: (value: Value) => void): void {
-    for (const index of this.#asked) {
-      const value = this.#values[index] ?? null
-      if (value !== null) encode(value)
+    const valueAt = (index: number): Value | undefined => this.#values[index] ?? undefined
+    forEachNear(this.#asked, valueAt, (value, index) => {
+      encode(value)
       if (this.#isKept) writer.keep()
       else {
         this.#bytes[index] = writer.take()
         this.#values[index] = null
       }
       this.#isAsked[index] = false
-    }
+    })
     this.#asked.length = 0
   }
 

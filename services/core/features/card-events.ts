@@ -18,12 +18,17 @@ import {
 import { CARD_RAW_MAX, CAUSES_MAX, SETTLE_MS } from './card-limits.ts'
 import { CardRecords, type KeptRecord } from './card-records.ts'
 import type { EncodedCard } from './encoded-card.ts'
+import type { Touchable } from './bring-near.ts'
 import { markRetriesAfter } from './retry-marks.ts'
 import { StoredCard } from './stored-form.ts'
 import { LATENESS_MS, RETRY_MS } from './time.ts'
 
 /** Room for events that a card begins with. */
 const EVENTS_AT_FIRST = 8
+
+/** Numbers in a line of a cache; and how many are brought near: a processor foresees a longer way by itself. */
+const LINE_NUMBERS = 8
+const TOUCHED_NUMBERS_MAX = 256
 
 const NO_EVENTS = new Float64Array(0)
 // Shared by all cards that have none of their own, as most have, and never changed: so they are always at hand.
@@ -33,7 +38,7 @@ const NO_REFERENCES: readonly number[] = [0]
 const NO_RECORDS = new CardRecords()
 
 /** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
-export abstract class CardEvents {
+export abstract class CardEvents implements Touchable {
   data = NO_EVENTS
   /** STRIDE, or STRIDE_NARROW while no event has any of the columns beyond. */
   stride = STRIDE_NARROW
@@ -86,6 +91,23 @@ export abstract class CardEvents {
   /** Time of the newest event; -Infinity without any. */
   get newestMs(): number {
     return this.data[(this.count - 1) * this.stride] ?? -Infinity
+  }
+
+  touchParts(): number {
+    return this.data.length + this.stored.bytes
+  }
+
+  touchNewest(): number {
+    return this.data[this.count * this.stride - 1] ?? 0
+  }
+
+  touchRows(): number {
+    const { data } = this
+    const end = this.count * this.stride
+    const oldest = Math.max(0, end - TOUCHED_NUMBERS_MAX)
+    let touched = 0
+    for (let at = end - 1; at >= oldest; at -= LINE_NUMBERS) touched += data[at] ?? 0
+    return touched
   }
 
   /** Whether a transaction of this time comes so late that it changes no state. */

@@ -57,9 +57,8 @@ export class CardReading extends CardSums {
     this.rank = rank
     this.isApproximate = false
     this.expiredFrom = this.#firstBefore(timeMs, horizonMs)
-    const oldest = this.#findWindows(history, timeMs, rank, horizonMs)
+    const oldest = this.#sumAmounts(history, timeMs, rank, horizonMs)
     this.lastIndex = oldest < rank ? rank - 1 : -1
-    this.#sumAmounts(history, rank)
     if (this.#hasSpread) this.#readSpread(history, event.amountMinor, rank)
     this.lastPlaceIndex = (this.#flags & FLAG.place) === 0 ? -1 : lastPlace(history, rank)
     if (hasRhythm) this.#readRhythm(history, timeMs + event.utcOffsetMinutes * MINUTE_MS, rank)
@@ -80,45 +79,36 @@ export class CardReading extends CardSums {
     return window
   }
 
-  /** Where each window begins among the single events. Returns where the longest does. */
-  #findWindows(history: CardHistory, timeMs: number, rank: number, horizonMs: number): number {
+  /** Where each window begins among the single events, and what it sums to. Returns where the longest begins. */
+  #sumAmounts(history: CardHistory, timeMs: number, rank: number, horizonMs: number): number {
     const { data, stride } = history
     const windowsMs = this.#windowsMs
-    const { firsts } = this
+    const { firsts, attempts, singles, counts, sumsMinor } = this
     let oldest = Math.max(0, history.count - CARD_RAW_MAX)
     while (oldest < rank && (data[oldest * stride] ?? 0) < horizonMs) oldest += 1
-    let index = rank
-    for (let window = 0; window < windowsMs.length; window += 1) {
-      const startMs = timeMs - (windowsMs[window] ?? 0)
-      while (index > oldest && (data[(index - 1) * stride] ?? 0) > startMs) index -= 1
-      firsts[window] = index
-    }
-    return index
-  }
-
-  #sumAmounts(history: CardHistory, rank: number): void {
-    const { data, stride } = history
-    const { firsts, attempts, singles, counts, sumsMinor } = this
     let allFlags = 0
     let count = 0
     let sumMinor = 0
-    let index = rank - 1
-    for (let window = 0; window < firsts.length; window += 1) {
-      const first = firsts[window] ?? 0
-      for (; index >= first; index -= 1) {
-        const base = index * stride
+    let first = rank
+    for (let window = 0; window < windowsMs.length; window += 1) {
+      const startMs = timeMs - (windowsMs[window] ?? 0)
+      for (; first > oldest; first -= 1) {
+        const base = (first - 1) * stride
+        if ((data[base] ?? 0) <= startMs) break
         const flags = data[base + COLUMN.flags] ?? 0
         allFlags |= flags
         if ((flags & FLAG.retry) !== 0) continue
         count += 1
         sumMinor += data[base + COLUMN.amount] ?? 0
       }
+      firsts[window] = first
       attempts[window] = rank - first
       singles[window] = count
       counts[window] = count
       sumsMinor[window] = sumMinor
     }
     this.#flags = allFlags
+    return first
   }
 
   /** How the amounts of payments lie: extremes, squares, and below or above the transaction's own. */

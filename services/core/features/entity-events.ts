@@ -2,6 +2,7 @@
 // them a reader sees, and what is merged and forgotten.
 
 import { lowBitsOf } from '../reference.ts'
+import type { Touchable } from './bring-near.ts'
 import type { EncodedTail } from './encoded-card.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
 import { HourIndex } from './hour-index.ts'
@@ -17,7 +18,7 @@ const NO_EVENTS = new Float64Array(0)
 const NO_HOURS: readonly CrowdedHour[] = []
 
 /** Hot path: plain loops. */
-export abstract class EntityEvents {
+export abstract class EntityEvents implements Touchable {
   // What every reading looks at comes first, so that it stands together in memory.
   /** Rows of ENTITY_STRIDE numbers by (time, offset): time, offset, 32 bits of the id's reference, hash of the card. */
   data = NO_EVENTS
@@ -52,6 +53,20 @@ export abstract class EntityEvents {
 
   at(index: number, column: number): number {
     return this.data[index * ENTITY_STRIDE + column] ?? 0
+  }
+
+  touchParts(): number {
+    return this.data.length + this.stored.bytes + (this.edges === null ? 0 : this.edges.length)
+  }
+
+  touchNewest(): number {
+    return this.data[this.count * ENTITY_STRIDE - 1] ?? 0
+  }
+
+  touchRows(): number {
+    const { data, edges, count } = this
+    const newest = count === 0 ? 0 : (data[(count - 1) * ENTITY_STRIDE] ?? 0)
+    return edges === null ? newest : newest + (edges[0] ?? 0) + (edges[edges.length - 1] ?? 0)
   }
 
   /** Whether no hour is crowded, as in most parts: then events count singly, and need no index by the hour. Hot path. */

@@ -44,6 +44,11 @@ export class EntityPart extends EntityEvents {
     readonly part: EntityPart
   } | null = null
 
+  override touchRows(): number {
+    const label = this.#labels?.[this.#labels.length - 1]
+    return super.touchRows() + (label === undefined ? 0 : label.timeMs + label.idRef)
+  }
+
   /** By offset. */
   get labels(): readonly EntityLabel[] {
     return this.#labels ?? NO_LABELS

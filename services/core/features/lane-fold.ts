@@ -30,6 +30,7 @@ import {
   type ComputedRow,
   type Recomputed,
 } from './late-revisions.ts'
+import { LookAhead } from './look-ahead.ts'
 import { LATENESS_MS, REACH_MS } from './time.ts'
 
 /** How one transaction was folded; its feature row was written unless it is a duplicate. */
@@ -78,6 +79,7 @@ export class LaneFold {
   readonly #keepsEntities: boolean
   readonly #readings: Readings
   readonly #entities: LaneEntities
+  readonly #ahead: LookAhead
   readonly #writeStates: WriteStates
   readonly #faults: Faults = noFaults()
   /** Reused from one transaction to the next. */
@@ -94,6 +96,7 @@ export class LaneFold {
     this.#keepsEntities = keepsEntities
     this.#readings = plan.openReadings()
     this.#entities = new LaneEntities(this.#readings)
+    this.#ahead = new LookAhead(rates, plan.needs, this.#entities)
     this.#writeStates = compileStates(plan)
     this.#newestEventMs = position.newestEventMs
     this.#watermarkMs = position.watermarkMs
@@ -137,6 +140,14 @@ export class LaneFold {
   }
 
   /**
+   * These transactions are applied next, in this order, to this state: what they need is found and brought near some
+   * dozens at a time (look-ahead.ts). It changes no result; where others come instead, each is looked up by itself.
+   */
+  expect(transactions: readonly Transaction[], state: LaneState): void {
+    this.#ahead.expect(transactions, state)
+  }
+
+  /**
    * Writes the transaction's feature row and states at `position` (absent throughout for a duplicate) and adds it to
    * the state. Labels with an offset below `labelNextOffset` are visible. The currency must be in the table.
    * `record` is kept, so that its decision can be recomputed; null keeps nothing.
@@ -151,11 +162,14 @@ export class LaneFold {
     states: Uint8Array,
     record: Uint8Array | null,
   ): Folded {
-    const history = state.card(transaction.card)
-    const event = this.#event
+    const ahead = this.#ahead.take(transaction, state)
+    const history = ahead < 0 ? state.card(transaction.card) : this.#ahead.historyAt(ahead)
+    const event = ahead < 0 ? this.#event : this.#ahead.eventAt(ahead)
     const messages = state.messages?.isKeeping === true ? state.messages : null
     const own = messages === null ? record : null
-    fillCardEvent(event, transaction, offset, this.#rates, own, this.#plan.needs)
+    if (ahead < 0) fillCardEvent(event, transaction, offset, this.#rates, own, this.#plan.needs)
+    event.offset = offset
+    event.record = own
     const first = history.indexOfId(event.idRef)
     if (first >= 0) {
       // A lane without its state cannot tell duplicates, and must come to the same place.
@@ -164,7 +178,7 @@ export class LaneFold {
     }
     const isRetry = history.isRetry(event.timeMs, event.idRef, event.intentRef)
     const cut = { nextOffset: offset, labelNextOffset }
-    this.#readEntities(event, cut, state)
+    this.#readEntities(event, cut, state, ahead)
     const isApproximate = this.#writeRow(event, isRetry, history, row, position, states)
     const marks = this.#marksOf(event, isRetry, history, isApproximate, states, position)
     const isForgotten = marks !== NO_MARKS && marks.includes('behind_reach')
@@ -226,12 +240,12 @@ export class LaneFold {
     }
   }
 
-  #readEntities(event: CardEvent, ownCut: Cut, state: LaneState): void {
+  #readEntities(event: CardEvent, ownCut: Cut, state: LaneState, ahead = -1): void {
     const { timeMs } = event
     const newestMs = Math.max(this.#newestEventMs, this.#watermarkMs)
     const faults = this.#faults
     faults.areEntitiesExpired = timeMs < Math.max(newestMs - LATENESS_MS, state.entityHorizonMs)
-    this.#entities.read(event, ownCut, state, faults)
+    this.#entities.read(event, ownCut, state, faults, ahead)
   }
 
   /** The entities are read already. True when windows may not be exact. */

@@ -1,6 +1,9 @@
 // The values of one write, as the script of a fenced write reads them: keys, lengths, and all bytes in one piece. An
 // argument for each value would cost the client more than to encode it.
 
+import { forEachNear } from '../../core/features/bring-near.ts'
+import type { CardHistory } from '../../core/features/card-history.ts'
+import type { EntityPart } from '../../core/features/entity-part.ts'
 import { DAY_MS } from '../../core/features/time.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { Snapshot } from './lane-snapshot.ts'
@@ -34,30 +37,28 @@ export function encodeWrite(
   const { cards, parts, messages } = snapshot
   const day = Math.floor(Date.now() / DAY_MS)
   const write: ValueWrite = { wholeKeys: [], addedKeys: [], wholeLengths: [], addedLengths: [] }
-  for (const index of cards.changed) {
-    const history = cards.valueAt(index)
-    if (history === undefined) continue
+  const cardAt = (index: number): CardHistory | undefined => cards.valueAt(index)
+  forEachNear(cards.changed, cardAt, (history, index) => {
     const added = codec.encodeAddition(history, day)
-    if (added === 0) continue
+    if (added === 0) return
     const key = lane.card(generation, cards.idAt(index))
     if (added !== null) noteAddition(write, key, history.stored.bytes, added)
     else {
       history.compact(committed.nextOffset)
       noteWhole(write, key, codec.encode(history, day))
     }
-  }
-  for (const index of parts.changed) {
-    const part = parts.valueAt(index)
-    if (part === undefined) continue
+  })
+  const partAt = (index: number): EntityPart | undefined => parts.valueAt(index)
+  forEachNear(parts.changed, partAt, (part, index) => {
     const added = codec.encodeAddition(part, day)
-    if (added === 0) continue
+    if (added === 0) return
     const key = lane.entity(generation, entityName(parts.idAt(index)))
     if (added !== null) noteAddition(write, key, part.stored.bytes, added)
     else {
       part.compact(committed)
       noteWhole(write, key, codec.encode(part, day))
     }
-  }
+  })
   const { changed, dropped } = messages.takeWrite(committed.newestEventMs)
   for (const page of changed) {
     noteWhole(write, lane.messages(generation, page.index), codec.encodePage(page))
