@@ -21,7 +21,7 @@ import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
 import { runSluice } from '../support/sluice-command.ts'
-import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import { openStream, SHORT_SESSION, simulatedEvents, type TestStream } from '../support/streams.ts'
 
 const RELEASED = digestOfFolder(RELEASED_MODEL)
 const STRICT = { flag: 0.02, block: 0.3 }
@@ -188,7 +188,7 @@ test('a scorer that starts comes up with the active model, or the last one befor
   const events = await simulatedEvents(2_000)
   await model(setup, 'activate', before.folder, '--reason', 'first')
   await model(setup, 'activate', active.folder, '--reason', 'second')
-  const one = await startScorer(t, setup.environment)
+  const one = await startScorer(t, { ...setup.environment, ...SHORT_SESSION })
   deepStrictEqual(deciders(await decide(setup, events.slice(0, 1_000))), [`${active.digest} 1`])
   strictEqual(await one.end('SIGKILL'), null)
 
@@ -220,7 +220,7 @@ test('scorers that are killed while models change lose nothing, and each block s
   let wish = NO_WISH
   const part = Math.ceil(events.length / 6)
   for (let turn = 0; turn < 6; turn += 1) {
-    const scorer = await startScorer(t, environment)
+    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
     const before = outputs.blocks.length
     await stream.send(events.slice(turn * part, (turn + 1) * part))
     await outputs.until('the first blocks', () => outputs.blocks.length > before)

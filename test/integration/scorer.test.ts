@@ -11,7 +11,7 @@ import { audit } from '../support/audit.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import { LONG_SESSION, openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
 
 /** The decision, with the partition it is of. */
 type Placed = DecisionRecord & { readonly partition: number }
@@ -113,7 +113,7 @@ test('a lane whose messages are lost before it fetches them stops loudly, now an
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(1_000)
   await stream.send(events.slice(0, 500))
-  const environment = stream.environment({ SLUICE_SESSION_TIMEOUT_MS: '30000' })
+  const environment = stream.environment(LONG_SESSION)
   const first = await startScorer(t, environment)
   await outputs.until('the first half', () => outputs.isCaughtUp)
   const answered = outputs.nextOffsets[0] ?? 0

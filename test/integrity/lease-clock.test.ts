@@ -16,6 +16,7 @@ import {
 } from '../support/lease-stream.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
+import { SHORT_SESSION } from '../support/streams.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const KILLS = IS_FULL ? 60 : 4
@@ -58,7 +59,7 @@ test(`${KILLS} kills around the end of leases in a quiet stream release each car
   const random = seededNumbers(20_260_303)
   let hits = 0
   for (let round = 0; round < KILLS; round += 1) {
-    const scorer = await startScorer(t, environment)
+    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
     const dueMs = await pay(of, round)
     const killMs = dueMs + GRACE_MS + (random() % (2 * KILL_WITHIN_MS)) - KILL_WITHIN_MS
     await sleepMs(Math.max(0, killMs - Date.now()))
@@ -78,7 +79,8 @@ test(`${KILLS} kills around the end of leases in a quiet stream release each car
 })
 
 test('without Kafka transactions a kill between the release and its record releases twice', async (t) => {
-  const of = await openLeaseStream(t, 'lease-clock-unsafe', { SLUICE_UNSAFE: 'no-transactions' })
+  const unsafe = { SLUICE_UNSAFE: 'no-transactions', ...SHORT_SESSION }
+  const of = await openLeaseStream(t, 'lease-clock-unsafe', unsafe)
   const { outputs, environment } = of
   const released = (): number => outputs.alerts.filter(({ action }) => action === 'release').length
   let scorer = await startScorer(t, environment)

@@ -21,6 +21,7 @@ import {
 import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
+import { SHORT_SESSION } from '../support/streams.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const ROUNDS = IS_FULL ? 12 : 1
@@ -147,7 +148,7 @@ async function start(t: TestContext, { environment }: LeaseStream): Promise<Scor
 }
 
 test('scorers that join, leave and come back from the dead publish each word on a lease once', async (t) => {
-  const of = await openLeaseStream(t, 'lease-rebalance')
+  const of = await openLeaseStream(t, 'lease-rebalance', SHORT_SESSION)
   const { stream, outputs } = of
   let [oldest, middle] = await Promise.all([start(t, of), start(t, of)])
   await shares([oldest, middle], '2,2')
@@ -186,7 +187,8 @@ test('scorers that join, leave and come back from the dead publish each word on 
 })
 
 test('without Kafka transactions the same zombie releases cards that are released', async (t) => {
-  const of = await openLeaseStream(t, 'lease-zombie', { SLUICE_UNSAFE: 'no-transactions' })
+  const unsafe = { SLUICE_UNSAFE: 'no-transactions', ...SHORT_SESSION }
+  const of = await openLeaseStream(t, 'lease-zombie', unsafe)
   const [zombie, successor] = await Promise.all([start(t, of), start(t, of)])
   const isCaught = (): boolean =>
     bookOf(of.outputs.alerts).faults.some((fault) => fault.startsWith('release (expired)'))

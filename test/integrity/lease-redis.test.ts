@@ -25,6 +25,7 @@ import { openDatabase } from '../support/own-database.ts'
 import { eventually } from '../support/poll.ts'
 import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
+import { SHORT_SESSION } from '../support/streams.ts'
 
 /** Blocks by the thresholds of the model, on features that could not be read as well, and whatever other lanes are at. */
 const DARING = `apiVersion: sluice/v1
@@ -42,7 +43,7 @@ interface Losing extends LeaseStream {
   readonly redis: Redis
   /** Where policies are. */
   readonly store: string
-  start(): Promise<ScorerProcess>
+  start(more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
 }
 
 async function setUp(t: TestContext, name: string): Promise<Losing> {
@@ -56,7 +57,8 @@ async function setUp(t: TestContext, name: string): Promise<Losing> {
   const { redis, redisUrl } = await openDatabase(t, of.stream.redisUrl)
   const proxy = await openRedisProxy(t, redisUrl)
   const environment = { ...of.environment, SLUICE_REDIS_URL: proxy.url }
-  return { ...of, environment, proxy, redis, store, start: () => startScorer(t, environment) }
+  const start: Losing['start'] = (more) => startScorer(t, { ...environment, ...more })
+  return { ...of, environment, proxy, redis, store, start }
 }
 
 function cardsOf(role: Role): readonly string[] {
@@ -137,7 +139,7 @@ async function assertClean(of: Losing, scorer: ScorerProcess): Promise<void> {
 test('a Redis that is away or emptied takes no lease with it, and gives none', async (t) => {
   const of = await setUp(t, 'lease-redis')
   const { outputs, proxy } = of
-  let scorer = await of.start()
+  let scorer = await of.start(SHORT_SESSION)
   await pay(of, ['again', 'confirmed', 'let-go'], 0)
   await outputs.until('the leases', () => outputs.liveLeases.size === 3 * LANES.length)
   const held = table(of)

@@ -37,7 +37,7 @@ import { eventually } from '../support/poll.ts'
 import { replayToEnd, type Replayed } from '../support/replayed.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { runSluice } from '../support/sluice-command.ts'
-import { openStream, PARTITION_COUNT, simulatedEvents } from '../support/streams.ts'
+import { openStream, PARTITION_COUNT, SHORT_SESSION, simulatedEvents } from '../support/streams.ts'
 
 /** Every value is read for every batch, so that what is changed in Redis is met at once. */
 const NOTHING_KEPT = { SLUICE_STATE_CACHE_EVENTS_MAX: '0' }
@@ -83,7 +83,7 @@ test('the same after scorers were killed in the middle of their batches', async 
   await stream.send(await simulatedEvents(2_400))
   const environment = stream.environment({ SLUICE_BATCH_SIZE_MAX: '16' })
   for (const blocks of [5, 20, 40]) {
-    const scorer = await startScorer(t, environment)
+    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
     await outputs.until('some blocks', () => outputs.blocks.length >= blocks)
     await scorer.end('SIGKILL')
   }

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/model-variants.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { runSluice } from '../support/sluice-command.ts'
-import { openStream, simulatedEvents } from '../support/streams.ts'
+import { openStream, SHORT_SESSION, simulatedEvents } from '../support/streams.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const TRANSACTIONS = IS_FULL ? 100_000 : 4_000
@@ -35,11 +35,12 @@ test('all decisions of a stream whose scorers were killed are replayed with no m
   const events = disturbed(await simulatedEvents(TRANSACTIONS, crowd))
   const part = Math.ceil(events.length / PARTS)
   for (let at = 0; at < PARTS; at += 1) {
-    const scorer = await startScorer(t, environment)
+    const isKilled = at < PARTS - 1
+    const scorer = await startScorer(t, { ...environment, ...(isKilled ? SHORT_SESSION : {}) })
     const before = outputs.blocks.length
     await stream.send(events.slice(at * part, (at + 1) * part))
     await outputs.until('some blocks', () => outputs.blocks.length > before)
-    if (at < PARTS - 1) await scorer.end('SIGKILL')
+    if (isKilled) await scorer.end('SIGKILL')
     else await outputs.until('all answers', () => outputs.isCaughtUp)
   }
   const count = outputs.blocks.reduce((sum, { block }) => sum + block.decisions.length, 0)

@@ -24,7 +24,7 @@ import {
   type LiveRun,
 } from '../support/live-loss.ts'
 import { eventually } from '../support/poll.ts'
-import { PARTITION_COUNT } from '../support/streams.ts'
+import { PARTITION_COUNT, SHORT_SESSION } from '../support/streams.ts'
 
 /** Every value is read for every batch, so that what is wrong in Redis is met at once. */
 const NOTHING_KEPT = { SLUICE_STATE_CACHE_EVENTS_MAX: '0' }
@@ -128,7 +128,7 @@ test('a scorer that starts while Redis is away decides, and takes the state up w
 })
 
 test('a scorer that is killed before it has restored the state leaves that to the next one', async (t) => {
-  const run = await startLive(t, 'killed', { SLUICE_STATE_TIMEOUT_MS: '1000' })
+  const run = await startLive(t, 'killed', { SLUICE_STATE_TIMEOUT_MS: '1000' }, SHORT_SESSION)
   await run.redis.flushdb()
   const isHeld = run.proxy.holdAt('eval')
   const deciding = run.decide(run.parts[1])

@@ -67,7 +67,6 @@ export async function openLeaseStream(
       SLUICE_MODEL: draftVariantOf(t, 'block-all', BLOCK_ALL).folder,
       SLUICE_LEASE_MS: String(LEASE_MS),
       SLUICE_LEASE_GRACE_MS: '100',
-      SLUICE_SESSION_TIMEOUT_MS: '1000',
       ...NO_BREAKER,
       ...more,
     }),

@@ -40,11 +40,12 @@ export interface LiveRun {
   restored(): Promise<void>
 }
 
-/** A scorer that has decided the first part with its state. */
+/** A scorer that has decided the first part with its state; the last variables are of this one alone. */
 export async function startLive(
   t: TestContext,
   name: string,
   environment: Readonly<Record<string, string>> = {},
+  ofFirst: Readonly<Record<string, string>> = {},
 ): Promise<LiveRun> {
   const events = await simulatedEvents(TRANSACTIONS)
   const third = Math.ceil(events.length / 3)
@@ -52,7 +53,7 @@ export async function startLive(
   const outputs = followOutputs(t, stream)
   const { redis, redisUrl } = await openDatabase(t, stream.redisUrl)
   const proxy = await openRedisProxy(t, redisUrl)
-  const start = (): Promise<ScorerProcess> =>
+  const start = (more: Readonly<Record<string, string>>): Promise<ScorerProcess> =>
     startScorer(
       t,
       stream.environment({
@@ -60,6 +61,7 @@ export async function startLive(
         SLUICE_BATCH_SIZE_MAX: '64',
         SLUICE_REDIS_URL: proxy.url,
         ...environment,
+        ...more,
       }),
     )
   const sent: ProducedEvent[] = []
@@ -71,11 +73,11 @@ export async function startLive(
   const run: LiveRun = {
     ...{ stream, outputs, proxy, redis, redisUrl, sent, decide },
     parts: [events.slice(0, third), events.slice(third, 2 * third), events.slice(2 * third)],
-    scorer: await start(),
+    scorer: await start(ofFirst),
     async restart(signal, whileStopped) {
       strictEqual(await run.scorer.end(signal), signal === 'SIGTERM' ? 0 : null)
       whileStopped()
-      run.scorer = await start()
+      run.scorer = await start({})
     },
     restored: () =>
       eventually('every lane has its state', async () => {

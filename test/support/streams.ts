@@ -22,6 +22,12 @@ const REQUEST_MESSAGES_MAX = 2_000
 const TOPICS_ATTEMPTS_MAX = 5
 /** One time stamp for all streams of a test file, so that equal input gives equal alerts. */
 const SENT_AT_MS = Date.now()
+/** A busy machine keeps a scorer from its heartbeats for a while; one that is out of its group for that looks like a fault. */
+const SESSION = { SLUICE_SESSION_TIMEOUT_MS: '6000' } as const
+/** For scorers that a test kills or stops, so that what they leave is soon dealt out. Not for those that must stay. */
+export const SHORT_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '1500' } as const
+/** For scorers that must keep their lanes through a pause of their own, or of the broker. */
+export const LONG_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '30000' } as const
 
 type InputTopic = 'transactions' | 'labels'
 
@@ -120,7 +126,7 @@ export async function openStream(
       SLUICE_GROUP_ID: groupId,
       SLUICE_STREAM_ID: streamId,
       SLUICE_METRICS_PORT: '0',
-      SLUICE_SESSION_TIMEOUT_MS: '1500',
+      ...SESSION,
       SLUICE_BACKEND: 'wasm',
       // So that a busy machine degrades nothing that a test does not mean to.
       SLUICE_STATE_TIMEOUT_MS: '5000',
