@@ -6,12 +6,13 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, audit, decisionsByPlace, differences } from '../support/audit.ts'
+import { partsOf } from '../support/event-parts.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { readState, readStateOffsets } from '../support/redis-state.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import { openStream, SHORT_SESSION, simulatedEvents, type TestStream } from '../support/streams.ts'
 import { decideUndisturbed } from '../support/undisturbed.ts'
 
 /** How every fenced write begins, and otherwise only the claim of a lane that starts. */
@@ -39,16 +40,20 @@ async function takeOver(
   const stream = await openStream(t, `fence-${unsafe}`)
   const outputs = followOutputs(t, stream)
   const proxy = await openRedisProxy(t, stream.redisUrl)
-  await stream.send(events)
+  const [begun = [], left = []] = partsOf(events, 2)
+  await stream.send(begun)
   const environment = stream.environment({
     SLUICE_ALIGNMENT: 'aligned',
     SLUICE_BATCH_SIZE_MAX: '32',
-    SLUICE_SESSION_TIMEOUT_MS: '1000',
     SLUICE_UNSAFE: unsafe,
   })
-  const stopped = await startScorer(t, { ...environment, SLUICE_REDIS_URL: proxy.url })
+  const behindProxy = { SLUICE_REDIS_URL: proxy.url, ...SHORT_SESSION }
+  const stopped = await startScorer(t, { ...environment, ...behindProxy })
   await outputs.until('work under way', () => outputs.blocks.length >= 12)
-  await proxy.holdAt(unsafe === 'no-fence' ? UNFENCED_WRITE : FENCED_WRITE)
+  const isHeld = proxy.holdAt(unsafe === 'no-fence' ? UNFENCED_WRITE : FENCED_WRITE)
+  // Sent only now: a scorer that had all of it could be done before its write is held.
+  await stream.send(left)
+  await isHeld
   stopped.signal('SIGSTOP')
   ok(!outputs.isCaughtUp, 'nothing was left to take over')
   const successor = await startScorer(t, environment)
@@ -56,18 +61,10 @@ async function takeOver(
   return { stream, outputs, proxy, stopped, successor }
 }
 
-/** Cut behind a watermark, so that both halves can be decided to their ends. */
-function halves(events: readonly ProducedEvent[]): readonly [ProducedEvent[], ProducedEvent[]] {
-  const isEnd = (event: ProducedEvent): boolean =>
-    event.kind === 'watermark' && event.topic === 'transactions'
-  const middle = events.findIndex((event, index) => index > events.length / 2 && isEnd(event)) + 1
-  return [events.slice(0, middle), events.slice(middle)]
-}
-
 test('an owner that was stopped before its write changes nothing when it goes on', async (t) => {
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
-  const [first, second] = halves(events)
+  const [first = [], second = []] = partsOf(events, 2)
   const { stream, outputs, proxy, stopped, successor } = await takeOver(t, first, 'none')
   const before = await readState(stream)
   proxy.release()
@@ -87,7 +84,7 @@ test('an owner that was stopped before its write changes nothing when it goes on
 })
 
 test('without the fence the same owner takes the state back to where it stopped', async (t) => {
-  const [first] = halves(await simulatedEvents(8_000))
+  const [first = []] = partsOf(await simulatedEvents(8_000), 2)
   const { stream, proxy } = await takeOver(t, first, 'no-fence')
   const before = await readStateOffsets(stream)
   proxy.release()

@@ -9,12 +9,14 @@ import {
   VALUE_LAYOUT_DEFAULT,
   VALUE_LAYOUT_NEWEST,
 } from '../../services/platform/redis/value-layouts.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, decisionsByPlace, differences } from '../support/audit.ts'
+import { partsOf } from '../support/event-parts.ts'
 import { withLate } from '../support/late-events.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { openDatabase } from '../support/own-database.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { openStream, simulatedEvents } from '../support/streams.ts'
+import { openStream, SHORT_SESSION, simulatedEvents } from '../support/streams.ts'
 import { decideInPeace } from '../support/undisturbed.ts'
 
 const REVISIONS_MIN = 15
@@ -24,32 +26,37 @@ test('late transactions lead to the same revisions though messages stand apart, 
   const { outputs: reference } = await decideInPeace(t, events)
   const stream = await openStream(t, 'late-messages')
   const outputs = followOutputs(t, stream)
-  await stream.send(events)
   const { redis, redisUrl } = await openDatabase(t, stream.redisUrl)
-  const start = (layout: number): Promise<ScorerProcess> =>
+  const start = (layout: number, more = {}): Promise<ScorerProcess> =>
     startScorer(
       t,
       stream.environment({
         SLUICE_ALIGNMENT: 'aligned',
         SLUICE_BATCH_SIZE_MAX: '32',
-        SLUICE_SESSION_TIMEOUT_MS: '1000',
         SLUICE_REDIS_URL: redisUrl,
         SLUICE_STATE_LAYOUT: String(layout),
+        ...more,
       }),
     )
-  const later = async (blocks: number): Promise<void> => {
+  // Part by part: a scorer that had all of it could be done before it is killed, or before Redis is emptied.
+  const [first = [], second = [], third = [], left = []] = partsOf(events, 4)
+  const decideSome = async (part: readonly ProducedEvent[], blocks: number): Promise<void> => {
     const target = outputs.blocks.length + blocks
+    await stream.send(part)
     await outputs.until('more blocks', () => outputs.blocks.length >= target)
   }
-  for (const layout of [VALUE_LAYOUT_NEWEST, VALUE_LAYOUT_DEFAULT]) {
-    const scorer = await start(layout)
-    await later(20)
+  for (const [layout, part] of [
+    [VALUE_LAYOUT_NEWEST, first],
+    [VALUE_LAYOUT_DEFAULT, second],
+  ] as const) {
+    const scorer = await start(layout, SHORT_SESSION)
+    await decideSome(part, 20)
     await scorer.end('SIGKILL')
   }
   const last = await start(VALUE_LAYOUT_NEWEST)
-  await later(10)
+  await decideSome(third, 10)
   await redis.flushdb()
-  ok(!outputs.isCaughtUp, 'nothing was left to decide')
+  await stream.send(left)
   await outputs.readToEnd()
   ok((await last.metric('sluice_state_rebuilds_total')) > 0, 'nothing was rebuilt')
   strictEqual(await last.end('SIGTERM'), 0)

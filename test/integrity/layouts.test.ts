@@ -8,9 +8,12 @@ import {
   VALUE_LAYOUT_DEFAULT,
   VALUE_LAYOUT_NEWEST,
 } from '../../services/platform/redis/value-layouts.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
 import { audit, decisionsByPlace, differences } from '../support/audit.ts'
+import { partsOf } from '../support/event-parts.ts'
 import { foldWhole, logsOfSent } from '../support/live-oracle.ts'
 import { followOutputs } from '../support/outputs.ts'
+import { eventually } from '../support/poll.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { layoutsIn, normalStateIn, normalStateOf } from '../support/stored-state.ts'
 import { openStream, simulatedEvents } from '../support/streams.ts'
@@ -21,7 +24,6 @@ test('scorers that write two layouts run side by side, and neither the upgrade n
   const reference = await decideUndisturbed(t, events)
   const stream = await openStream(t, 'layouts')
   const outputs = followOutputs(t, stream)
-  await stream.send(events)
   const start = (layout: number) =>
     startScorer(
       t,
@@ -31,22 +33,29 @@ test('scorers that write two layouts run side by side, and neither the upgrade n
         SLUICE_STATE_LAYOUT: String(layout),
       }),
     )
-  const later = (blocks: number): Promise<void> => {
+  // Part by part: scorers that had all of it could be done before the next one has joined.
+  const [first = [], second = [], third = [], left = []] = partsOf(events, 4)
+  const decideSome = async (part: readonly ProducedEvent[], blocks: number): Promise<void> => {
     const target = outputs.blocks.length + blocks
-    return outputs.until('more blocks', () => outputs.blocks.length >= target || outputs.isCaughtUp)
+    await stream.send(part)
+    await outputs.until('more blocks', () => outputs.blocks.length >= target)
   }
   const before = await start(VALUE_LAYOUT_DEFAULT)
-  await later(15)
+  await decideSome(first, 15)
   const upgraded = await start(VALUE_LAYOUT_NEWEST)
-  await later(20)
+  await eventually('both have lanes', async () => {
+    const lanes = [before, upgraded].map((scorer) => scorer.metric('sluice_lanes'))
+    return (await Promise.all(lanes)).join() === '2,2'
+  })
+  await decideSome(second, 20)
   ok((await layoutsIn(stream.redisUrl, stream.streamId)).has(VALUE_LAYOUT_DEFAULT))
   strictEqual(await before.end('SIGTERM'), 0)
-  await later(20)
+  await decideSome(third, 20)
   const met = await layoutsIn(stream.redisUrl, stream.streamId)
   ok(met.has(VALUE_LAYOUT_DEFAULT) && met.has(VALUE_LAYOUT_NEWEST), [...met].join())
-  ok(!outputs.isCaughtUp, 'nothing is left for the way back')
   const back = await start(VALUE_LAYOUT_DEFAULT)
   strictEqual(await upgraded.end('SIGTERM'), 0)
+  await stream.send(left)
   await outputs.readToEnd()
   strictEqual(await back.end('SIGTERM'), 0)
   deepStrictEqual(audit(stream, outputs).slice(0, 20), [])

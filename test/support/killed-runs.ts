@@ -9,10 +9,11 @@ import {
   VALUE_LAYOUT_NEWEST,
 } from '../../services/platform/redis/value-layouts.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
+import { partsOf } from './event-parts.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
 import { startScorer } from './scorer-process.ts'
 import { seededNumbers } from './seeded-numbers.ts'
-import { openStream, type TestStream } from './streams.ts'
+import { openStream, SHORT_SESSION, type TestStream } from './streams.ts'
 
 export interface Killing {
   readonly stream: TestStream
@@ -48,33 +49,33 @@ export async function decideWithKills(
   const { batchSizeMax, delayMsMax, unsafe, more = {} } = options
   const stream = await openStream(t, `${options.name}-${unsafe}`)
   const outputs = followOutputs(t, stream)
-  await stream.send(events)
+  // Always a part ahead: however late a kill comes, something is left for it and for those that follow.
+  const [begun = [], ...ahead] = partsOf(events, options.kills + 2)
+  await stream.send(begun)
   const environment = stream.environment({
     SLUICE_ALIGNMENT: 'aligned',
     SLUICE_BATCH_SIZE_MAX: String(batchSizeMax),
-    SLUICE_SESSION_TIMEOUT_MS: '1000',
     SLUICE_UNSAFE: unsafe,
     ...more,
   })
   const random = seededNumbers(options.seed)
-  const transactions = stream.sent.reduce((sum, { length }) => sum + length, 0)
-  // Twice the mean leaves work for every kill: the last ones must not find the stream decided.
+  const transactions = events.filter(({ kind }) => kind === 'transaction').length
   const blocksBetweenMax = Math.max(1, Math.floor(transactions / batchSizeMax / options.kills))
   let kills = 0
   while (kills < options.kills) {
-    const scorer = await startScorer(t, { ...environment, ...layoutOf(kills) })
+    await stream.send(ahead[kills] ?? [])
+    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION, ...layoutOf(kills) })
     const target = outputs.blocks.length + 1 + (random() % blocksBetweenMax)
     await outputs.until(
       'the next kill',
       () => outputs.blocks.length >= target || outputs.isCaughtUp,
     )
     await sleepMs(delayMsMax === 0 ? 0 : random() % delayMsMax)
-    if (outputs.isCaughtUp) break
     await scorer.end('SIGKILL')
     kills += 1
   }
-  // Nobody waits for this one's session to end, and a short one ends by itself on a busy machine.
-  const scorer = await startScorer(t, { ...environment, SLUICE_SESSION_TIMEOUT_MS: '6000' })
+  await stream.send(ahead.at(-1) ?? [])
+  const scorer = await startScorer(t, environment)
   await outputs.readToEnd()
   strictEqual(await scorer.end('SIGTERM'), 0)
   return { stream, outputs, kills }
