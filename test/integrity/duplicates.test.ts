@@ -17,8 +17,9 @@ import {
   takeBack,
   type LiveRun,
 } from '../support/live-loss.ts'
+import { DEGRADED } from '../support/live-oracle.ts'
 
-/** Of each outcome, so that all lanes are met. */
+/** Of each outcome and kind, so that all lanes are met. */
 const DUPLICATES_MAX = 40
 
 /** The outcome of what has no score, and so of a duplicate whose first decision is not known. */
@@ -29,7 +30,10 @@ interface Repeated {
   readonly first: DecisionRecord
 }
 
-/** Transactions so decided that still are duplicates when they come again; the newest of each outcome. */
+/**
+ * Transactions so decided that still are duplicates when they come again. The newest of each outcome, in each part, with
+ * state and without: how many were decided without is up to the machine, and must not decide which others are met.
+ */
 function repeatable(run: LiveRun, outcomes: readonly Outcome[]): readonly Repeated[] {
   const first = new Map(
     decisionsOf(run)
@@ -47,8 +51,16 @@ function repeatable(run: LiveRun, outcomes: readonly Outcome[]): readonly Repeat
     if (decision === undefined || eventTimeMs < (newestMs.get(card) ?? 0) - LATENESS_MS) return []
     return [{ event, first: decision }]
   })
+  const kinds = run.parts.flatMap((part) =>
+    [true, false].map((isDegraded) => ({ part: new Set(part), isDegraded })),
+  )
   return outcomes.flatMap((outcome) =>
-    all.filter(({ first: { outcome: was } }) => was === outcome).slice(-DUPLICATES_MAX),
+    kinds.flatMap(({ part, isDegraded }) =>
+      all
+        .filter(({ event, first }) => first.outcome === outcome && part.has(event))
+        .filter(({ first: { marks } }) => marks.includes(DEGRADED) === isDegraded)
+        .slice(-DUPLICATES_MAX),
+    ),
   )
 }
 
