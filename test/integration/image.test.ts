@@ -7,12 +7,13 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test, type TestContext } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
 import { deleteTopics } from '../../services/platform/kafka/topics.ts'
+import { claimPorts } from '../support/claims.ts'
+import { closeWith } from '../support/cleanup.ts'
 import { ROOT } from '../support/dockerfile.ts'
 import { buildImage, type BuiltImage } from '../support/image-steps.ts'
 import { eventually } from '../support/poll.ts'
@@ -41,13 +42,11 @@ function filesOf(
   )
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+/** A port that stays this test's until it ends: a free one that is only picked may be somebody else's by the time it is used. */
+async function ownPort(t: TestContext): Promise<number> {
+  const { ports, release } = await claimPorts(1)
+  closeWith(t, release)
+  return ports[0] ?? 0
 }
 
 interface Started {
@@ -107,7 +106,10 @@ describe('the image', () => {
   ): Promise<Started> {
     const variables = { SLUICE_METRICS_PORT: String(port) }
     const service = start([...image.entrypoint, ...command], variables)
-    t.after(() => service.child.kill('SIGKILL'))
+    closeWith(t, async () => {
+      service.child.kill('SIGKILL')
+      await service.ended
+    })
     await eventually(`${command.join(' ')} is ready`, async () => {
       const { exitCode } = service.child
       if (exitCode !== null)
@@ -170,7 +172,7 @@ describe('the image', () => {
   test('runs a scorer that becomes ready, writes nothing to its folder, and ends with 0 at SIGTERM', async (t) => {
     deepStrictEqual(image.command, ['scorer'])
     const before = filesOf(image.folder)
-    const scorer = await startService(t, image.command, await freePort())
+    const scorer = await startService(t, image.command, await ownPort(t))
     scorer.child.kill('SIGTERM')
     const { code, output } = await scorer.ended
     strictEqual(code, 0, output)
@@ -179,7 +181,7 @@ describe('the image', () => {
 
   test('runs a subscriber that becomes ready, writes nothing to its folder, and stops at SIGTERM', async (t) => {
     const before = filesOf(image.folder)
-    const port = await freePort()
+    const port = await ownPort(t)
     const command = ['alerts', 'tail', '--json', '--metrics-port', String(port)]
     const alerts = await startService(t, command, port)
     alerts.child.kill('SIGTERM')
@@ -188,9 +190,9 @@ describe('the image', () => {
     deepStrictEqual(filesOf(image.folder), before)
   })
 
-  test('has a health check that fails when nobody answers, and says so', async () => {
+  test('has a health check that fails when nobody answers, and says so', async (t) => {
     const check = start(['node', 'infra/docker/healthcheck.mjs'], {
-      SLUICE_METRICS_PORT: String(await freePort()),
+      SLUICE_METRICS_PORT: String(await ownPort(t)),
     })
     const { code, output } = await check.ended
     strictEqual(code, 1)
