@@ -7,6 +7,7 @@ import { openBenchServers, type BenchServers } from '../../services/cli/bench/be
 import { runLiveBench } from '../../services/cli/bench/live-bench.ts'
 import { runReplayBench } from '../../services/cli/bench/replay-bench.ts'
 import { SCORING_BATCHES, runScoringBench } from '../../services/cli/bench/scoring-bench.ts'
+import { readUntil } from '../support/poll.ts'
 
 const brokers = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
 const redisUrl = process.env['SLUICE_REDIS_URL'] ?? ''
@@ -53,7 +54,12 @@ test('the replay benchmark answers every transaction and leaves nothing behind',
     strictEqual(run.blocks.decisions, 2_000)
     strictEqual(run.blocks.scored, 2_000)
     ok(run.eventsPerSecond > 0 && run.ratioToConsume > 0)
-    deepStrictEqual(await leftBehind(servers, before), [])
+    // Kafka's controller says that a topic is deleted before the broker that lists them has followed.
+    await readUntil(
+      'nothing is left behind',
+      () => leftBehind(servers, before),
+      (left) => left.length === 0,
+    )
   }),
 )
 

@@ -18,6 +18,7 @@ import { Redis } from 'ioredis'
 import kafkajs from 'kafkajs'
 import type { DemoSummary } from '../../services/cli/demo/summary.ts'
 import { simulate } from '../../services/producer/index.ts'
+import { eventually, firstAnswer, readUntil } from '../support/poll.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** Long enough that the first block ends within it. */
@@ -92,11 +93,29 @@ async function tracesOf(id: string): Promise<readonly string[]> {
   }
 }
 
+/** Kafka's controller says that a topic is deleted before the broker that lists them has followed. */
+async function leavesNothing(id: string, except: (name: string) => boolean = () => false) {
+  await readUntil(
+    'nothing is left',
+    async () => (await tracesOf(id)).filter((name) => !except(name)),
+    (left) => left.length === 0,
+  )
+}
+
 /** The scorer says its pid in each line of its log. Native TensorFlow, where it is installed, writes two of its own first. */
-function scorerPid(): number {
-  const lines = readFileSync(join(root, '.sluice', 'demo-scorer.log'), 'utf8').split('\n')
-  const line = lines.find((each) => each.startsWith('{'))
-  return (JSON.parse(line ?? '') as { readonly pid: number }).pid
+function scorerPid(): Promise<number> {
+  return firstAnswer('the scorer has written a line', () => {
+    const lines = readFileSync(join(root, '.sluice', 'demo-scorer.log'), 'utf8').split('\n')
+    // The last one has no end yet.
+    const line = lines.slice(0, -1).find((each) => each.startsWith('{'))
+    return Promise.resolve(
+      line === undefined ? null : (JSON.parse(line) as { readonly pid: number }).pid,
+    )
+  })
+}
+
+async function ends(pid: number): Promise<void> {
+  await eventually(`process ${pid} has ended`, () => Promise.resolve(!isRunning(pid)))
 }
 
 function isRunning(pid: number): boolean {
@@ -144,8 +163,8 @@ test('a replay with --exit decides every row, counts the same from the topics, a
   match(stderr, /enforcement is ON/)
   match(stderr, /http:\/\/127\.0\.0\.1:\d+\/metrics/)
 
-  deepStrictEqual(await tracesOf(demoIdIn(stderr)), [])
-  strictEqual(isRunning(scorerPid()), false)
+  await leavesNothing(demoIdIn(stderr))
+  await ends(await scorerPid())
 })
 
 test('SIGTERM during a live demo ends it with code 0, and nothing of it is left', async () => {
@@ -161,15 +180,15 @@ test('SIGTERM during a live demo ends it with code 0, and nothing of it is left'
   child.stdout.resume()
   const alert = JSON.parse(line) as { readonly alertId: string; readonly action: string }
   match(alert.action, /^(flag|block)$/)
-  const pid = scorerPid()
+  const pid = await scorerPid()
   strictEqual(isRunning(pid), true)
 
   child.kill('SIGTERM')
   const [code] = (await closed) as [number | null]
   const progress = await stderr
   strictEqual(code, 0, progress)
-  strictEqual(isRunning(pid), false)
-  deepStrictEqual(await tracesOf(demoIdIn(progress)), [])
+  await ends(pid)
+  await leavesNothing(demoIdIn(progress))
 })
 
 test('a scorer that dies ends the demo with its last words, and nothing is left', async () => {
@@ -181,7 +200,7 @@ test('a scorer that dies ends the demo with its last words, and nothing is left'
     break
   }
   child.stdout.resume()
-  process.kill(scorerPid(), 'SIGKILL')
+  process.kill(await scorerPid(), 'SIGKILL')
   const [code] = (await closed) as [number | null]
   const progress = await stderr
   strictEqual(code, 3, progress)
@@ -189,14 +208,11 @@ test('a scorer that dies ends the demo with its last words, and nothing is left'
     progress,
     /The scorer was ended by SIGKILL\. The end of .*demo-scorer\.log:\n.*Scorer ready/s,
   )
-  const left = await tracesOf(demoIdIn(progress))
   // Groups whose member was killed live until its session is over; they can be deleted only then. The scorer has two: that
   // of its lanes, and that of what it reads from the control topic.
   const group = `demo-${demoIdIn(progress)}`
-  deepStrictEqual(
-    left.filter((name) => name !== group && !name.startsWith(`${group}-control-`)),
-    [],
-  )
+  const isGroup = (name: string): boolean => name === group || name.startsWith(`${group}-control-`)
+  await leavesNothing(demoIdIn(progress), isGroup)
 })
 
 test('the alerts of a running demo are followed without naming it, up to a limit', async () => {

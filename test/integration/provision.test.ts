@@ -38,6 +38,7 @@ import {
   writeRecord,
   type ServerRecord,
 } from '../../services/platform/provision/stack-record.ts'
+import { eventually, readUntil } from '../support/poll.ts'
 
 const root = join(import.meta.dirname, '../..')
 const env: NodeJS.ProcessEnv = {
@@ -102,8 +103,9 @@ function processOf(record: ServerRecord): NonNullable<ServerRecord['process']> {
 }
 
 async function assertAnswers(stack: Stack): Promise<void> {
-  strictEqual(await kafkaAnswers(stack.kafka.brokers), true)
-  strictEqual(await redisAnswers(stack.redis.url), true)
+  // One look has a second to connect, which a busy machine may not keep.
+  await eventually('Kafka answers', () => kafkaAnswers(stack.kafka.brokers))
+  await eventually('Redis answers', () => redisAnswers(stack.redis.url))
 }
 
 test('the last user to leave ends the servers, and none is left running', async (t) => {
@@ -128,7 +130,11 @@ test('servers that were asked to stay outlive their users, until they are stoppe
   const user = await bench.up()
   await user.stop()
   await assertAnswers(user)
-  const status = await stackStatus(root, env, bench.stateFolder)
+  const status = await readUntil(
+    'both are up',
+    () => stackStatus(root, env, bench.stateFolder),
+    ({ kafka, redis }) => kafka.state === 'up' && redis.state === 'up',
+  )
   deepStrictEqual([status.kafka.state, status.redis.state, status.kept], ['up', 'up', true])
   const kafka = processOf(bench.kafka())
   strictEqual(await stopStack(root, () => undefined, bench.stateFolder), true)

@@ -1,6 +1,7 @@
 // Waits for what nobody announces, such as a metric of another process.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
+import { inspect } from 'node:util'
 
 const INTERVAL_MS = 10
 /** Only so that a test that can no longer succeed fails with a reason. */
@@ -12,9 +13,41 @@ export async function eventually(
   ask: () => Promise<boolean>,
   { limitMs = WAIT_MS_MAX, intervalMs = INTERVAL_MS } = {},
 ): Promise<void> {
+  await firstAnswer(what, async () => ((await ask()) ? true : null), { limitMs, intervalMs })
+}
+
+/** Asks again and again until there is an answer, and gives it. @throws Error naming what did not happen. */
+export async function firstAnswer<Answer>(
+  what: string,
+  ask: () => Promise<Answer | null>,
+  { limitMs = WAIT_MS_MAX, intervalMs = INTERVAL_MS } = {},
+): Promise<Answer> {
   const endMs = Date.now() + limitMs
-  while (!(await ask())) {
+  for (;;) {
+    const answer = await ask()
+    if (answer !== null) return answer
     if (Date.now() > endMs) throw new Error(`It did not happen: ${what}.`)
     await sleepMs(intervalMs)
+  }
+}
+
+/**
+ * Reads again and again until what it finds is enough, and gives that. What was committed is not seen at once: a broker
+ * follows its controller, and a transaction ends in one partition after the other. @throws Error with the last reading.
+ */
+export async function readUntil<Found>(
+  what: string,
+  read: () => Promise<Found>,
+  isEnough: (found: Found) => boolean,
+): Promise<Found> {
+  let last: Found | undefined
+  const look = async (): Promise<{ readonly found: Found } | null> => {
+    last = await read()
+    return isEnough(last) ? { found: last } : null
+  }
+  try {
+    return (await firstAnswer(what, look)).found
+  } catch (error) {
+    throw new Error(`${what}? There is: ${inspect(last)}.`, { cause: error })
   }
 }
