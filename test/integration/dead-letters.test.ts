@@ -120,14 +120,14 @@ test('what is sent again once its cause is gone is decided exactly once', async 
   const first = await command(stream, ['redrive', '--yes', '--json'])
   strictEqual(first.code, 0, first.stderr)
   deepStrictEqual(countsOf(first), { sent: 1, refused_again: bad.length - 1 })
-  await noteWhatWasSent(stream)
+  await noteWhatWasSent(stream, 1)
   await decideAll(t, stream, outputs)
   const second = await command(stream, ['redrive', '--yes', '--json'], fixed)
   deepStrictEqual(countsOf(second), { sent: 1, sent_before: 1, refused_again: bad.length - 2 })
   const third = await command(stream, ['redrive', '--yes', '--json'], fixed)
   deepStrictEqual(countsOf(third), { sent_before: 2, refused_again: bad.length - 2 })
 
-  const seen = await noteWhatWasSent(stream)
+  const seen = await noteWhatWasSent(stream, 2)
   deepStrictEqual(
     seen.filter(({ redrivenFrom }) => redrivenFrom !== null).length,
     2,
@@ -149,7 +149,7 @@ test('a message that fails again when it is sent again is not sent a third time'
   )
   const forced = await command(stream, ['redrive', '--yes', '--json', '--force'])
   deepStrictEqual(countsOf(forced), { sent: 1 })
-  await noteWhatWasSent(stream)
+  await noteWhatWasSent(stream, 1)
   await decideAll(t, stream, outputs)
   strictEqual(outputs.deadLetters.length, 2)
   const listed = await command(stream, ['list', '--json'])

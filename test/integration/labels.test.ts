@@ -45,8 +45,8 @@ async function queueOf(url: string, token = TOKEN): Promise<QueueBody> {
   return (await response.json()) as QueueBody
 }
 
-function labelsOf(stream: TestStream) {
-  return readTopic(stream, 'labels', stream.codecs.label)
+function labelsOf(stream: TestStream, countMin: number) {
+  return readTopic(stream, 'labels', stream.codecs.label, countMin)
 }
 
 test('alerts of one terminal are one case, and what a person found leaves the queue', async (t) => {
@@ -95,7 +95,7 @@ test('alerts of one terminal are one case, and what a person found leaves the qu
     // Two cards are too few for a compromised terminal.
     [2, ['card-2', 'card-3']],
   )
-  const labels = await labelsOf(stream)
+  const labels = await labelsOf(stream, 1)
   deepStrictEqual(
     labels.map(({ transactionId, card, verdict, source, terminal, eventTimeMs }) => ({
       transactionId,
@@ -154,12 +154,12 @@ test('a label said again after a restart, or at the same time, is written once',
   const contradicts = { ...said, finding: 'genuine' }
   const other = await post(`${second.url}/labels`, contradicts, { 'idempotency-key': 'k1' })
   strictEqual(other.status, 409)
-  strictEqual((await labelsOf(stream)).length, 1)
+  strictEqual((await labelsOf(stream, 1)).length, 1)
   // A person may correct what was said, under a key of its own.
   const correction = await post(`${second.url}/labels`, contradicts, { 'idempotency-key': 'k2' })
   strictEqual(correction.status, 201)
   deepStrictEqual(
-    (await labelsOf(stream)).map(({ verdict }) => verdict),
+    (await labelsOf(stream, 2)).map(({ verdict }) => verdict),
     ['fraud', 'genuine'],
   )
 })
@@ -182,7 +182,7 @@ test('sluice label writes once, and sluice queue shows what is left', async (t) 
     first.stderr,
   )
   match(sluice(...say).stdout, /known already, nothing written/)
-  strictEqual((await labelsOf(stream)).length, 1)
+  strictEqual((await labelsOf(stream, 1)).length, 1)
   const unknown = sluice('label', 'tx-99', '--verdict', 'genuine', '--reason', 'called back')
   strictEqual(unknown.status, 2)
   match(unknown.stderr, /--card and --event-time-ms/)
@@ -250,5 +250,5 @@ test('who may not, says it wrongly or too often is told why, and nothing is writ
     'sluice_cases_requests_total{result="too_many_requests"}',
   )
   strictEqual(refused, many.filter(({ status }) => status === 429).length)
-  deepStrictEqual(await labelsOf(stream), [])
+  deepStrictEqual(await labelsOf(stream, 0), [])
 })

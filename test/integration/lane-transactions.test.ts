@@ -1,7 +1,7 @@
 // Goal: what a lane publishes and the offsets it answers become visible together or not at all, and a new owner of
 // the lane shuts out the earlier one before it reads anything back. Method: real transactions, read committed.
 
-import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, ok, rejects } from 'node:assert/strict'
 import { test } from 'node:test'
 import kafkajs from 'kafkajs'
 import { isSluiceError } from '../../services/core/errors.ts'
@@ -12,6 +12,7 @@ import {
 } from '../../services/platform/kafka/lane-transactions.ts'
 import type { InputOffset } from '../../services/platform/kafka/transaction-offsets.ts'
 import { closeWith } from '../support/cleanup.ts'
+import { readUntil } from '../support/poll.ts'
 import { openStream, type TestStream } from '../support/streams.ts'
 
 const PARTITION = 1
@@ -38,7 +39,16 @@ function commit(lane: LaneTransactions, stream: TestStream, text: string, offset
   return lane.commit(messages, offsets)
 }
 
-async function published(stream: TestStream): Promise<readonly string[]> {
+/** What is published, once there is so much: a commit is answered before its end is written to every partition. */
+function published(stream: TestStream, count: number): Promise<readonly string[]> {
+  return readUntil(
+    `${count} messages are published`,
+    () => readPublished(stream),
+    (texts) => texts.length >= count,
+  )
+}
+
+async function readPublished(stream: TestStream): Promise<readonly string[]> {
   const texts: string[] = []
   await readToEnd(
     {
@@ -56,10 +66,17 @@ async function published(stream: TestStream): Promise<readonly string[]> {
   return texts.sort()
 }
 
-async function committed({ admin, groupId, prefix }: TestStream) {
-  const [topic] = await admin.fetchOffsets({ groupId, topics: [`${prefix}transactions`] })
-  const entry = topic?.partitions.find(({ partition }) => partition === PARTITION)
-  return [entry?.offset, entry?.metadata]
+/** Offset and metadata, once this offset is seen to be committed. */
+function committed({ admin, groupId, prefix }: TestStream, offset: string) {
+  return readUntil(
+    `${offset} is committed`,
+    async () => {
+      const [topic] = await admin.fetchOffsets({ groupId, topics: [`${prefix}transactions`] })
+      const entry = topic?.partitions.find(({ partition }) => partition === PARTITION)
+      return [entry?.offset, entry?.metadata]
+    },
+    ([seen]) => seen === offset,
+  )
 }
 
 const isUnknown = (error: unknown): boolean => isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN')
@@ -69,13 +86,13 @@ test('a commit shows all messages, the offset and its metadata', async (t) => {
   const lane = await openLane(t, stream)
   await commit(lane, stream, 'first', 3)
   await commit(lane, stream, 'second', 7)
-  deepStrictEqual(await published(stream), [
+  deepStrictEqual(await published(stream, 4), [
     'alerts first',
     'alerts second',
     'leases first',
     'leases second',
   ])
-  deepStrictEqual(await committed(stream), ['7', 'after second'])
+  deepStrictEqual(await committed(stream, '7'), ['7', 'after second'])
 })
 
 test('not every step of a commit asks for its coordinator', async (t) => {
@@ -107,10 +124,10 @@ test('an owner that was followed by another commits nothing, although the other 
   const later = await openLane(t, stream)
   // From here on the later owner may rely on what it reads back.
   await rejects(commit(earlier, stream, 'too late', 7), isUnknown)
-  deepStrictEqual(await committed(stream), ['3', 'after first'])
+  deepStrictEqual(await committed(stream, '3'), ['3', 'after first'])
   await commit(later, stream, 'second', 5)
   await rejects(commit(earlier, stream, 'too late again', 9), isUnknown)
-  deepStrictEqual(await published(stream), [
+  deepStrictEqual(await published(stream, 4), [
     'alerts first',
     'alerts second',
     'leases first',
@@ -130,6 +147,6 @@ test('a transaction of which one message is refused shows nothing of itself', as
   // A new owner ends what was left open, as a lane does after any failure.
   const next = await openLane(t, stream)
   await commit(next, stream, 'after', 1)
-  deepStrictEqual(await published(stream), ['alerts after', 'leases after'])
-  strictEqual((await committed(stream))[0], '1')
+  deepStrictEqual(await published(stream, 2), ['alerts after', 'leases after'])
+  deepStrictEqual(await committed(stream, '1'), ['1', 'after after'])
 })

@@ -15,7 +15,7 @@ import { topicName } from '../../services/platform/kafka/topics.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { startScorer } from '../support/scorer-process.ts'
-import { eventually } from '../support/poll.ts'
+import { eventually, readUntil } from '../support/poll.ts'
 import { openStream, type TestStream } from '../support/streams.ts'
 import { fullLabel } from '../unit/core/wire/samples.ts'
 import {
@@ -25,6 +25,7 @@ import {
   STRANGER,
   streamWithLetters,
   messagesOf,
+  messagesWith,
 } from '../support/letter-streams.ts'
 
 const HOUR_MS = 3_600_000
@@ -112,7 +113,7 @@ test('of two operators who confirm the same plan, one sends it', async (t) => {
     outer.planned.map(({ state }) => state),
     ['sent_before'],
   )
-  const marked = (await messagesOf(stream)).filter(({ redrivenFrom }) => redrivenFrom !== null)
+  const marked = (await messagesWith(stream, 1)).filter(({ redrivenFrom }) => redrivenFrom !== null)
   strictEqual(marked.length, 1)
 })
 
@@ -137,8 +138,13 @@ test('an operator who is overtaken while sending can send nothing more', async (
   // The control: the sender of another stream fences nobody.
   await open(`other-${stream.prefix}`)
   await later.send(topic, [{ value: 'c', partition: 0 }])
+  const sent = await readUntil(
+    'three messages are seen',
+    () => messagesOf(stream),
+    ({ length }) => length >= 3,
+  )
   deepStrictEqual(
-    (await messagesOf(stream)).map(({ value }) => String(value)),
+    sent.map(({ value }) => String(value)),
     ['a', 'b', 'c'],
   )
 })
@@ -168,6 +174,6 @@ test('behind the open transaction of a stranger nothing is sent, and once it is 
   await open.commit()
   await stranger.disconnect()
   strictEqual((await redrive(optionsFor(stream), signal)).sent, 1)
-  const marked = (await messagesOf(stream)).filter(({ redrivenFrom }) => redrivenFrom !== null)
+  const marked = (await messagesWith(stream, 1)).filter(({ redrivenFrom }) => redrivenFrom !== null)
   strictEqual(marked.length, 1)
 })

@@ -24,6 +24,7 @@ import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
 import { openLogger } from '../../services/platform/log.ts'
 import { minimalAlert } from '../unit/core/wire/samples.ts'
 import { closeWith } from './cleanup.ts'
+import { readUntil } from './poll.ts'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
 export const TOKEN = 'token-of-the-tests-0123456789'
@@ -118,15 +119,22 @@ function readingInto<Value>(
   return [options, take]
 }
 
-/** All committed messages of a topic, decoded; those that cannot be read are left out. */
+/**
+ * All committed messages of a topic, decoded, once there are so many; those that cannot be read are left out. A commit is
+ * answered before its end is written to every partition, so one reading right after it may come too early.
+ */
 export async function readTopic<Value>(
   stream: TestStream,
   topic: Topic,
   codec: Codec<Value>,
+  countMin: number,
 ): Promise<readonly Value[]> {
-  const values: Value[] = []
-  await readToEnd(...readingInto(values, stream, topic, codec))
-  return values
+  const read = async (): Promise<readonly Value[]> => {
+    const values: Value[] = []
+    await readToEnd(...readingInto(values, stream, topic, codec))
+    return values
+  }
+  return readUntil(`${topic} has ${countMin}`, read, ({ length }) => length >= countMin)
 }
 
 /** Committed messages of a topic as they come, decoded; ends with the test. */

@@ -12,6 +12,7 @@ import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { openSchemaRegistry } from '../../services/platform/registry/open-registry.ts'
 import { simulate } from '../../services/producer/index.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
+import { readUntil } from './poll.ts'
 import { startScorer } from './scorer-process.ts'
 import { runSluice, type EndedCommand } from './sluice-command.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from './streams.ts'
@@ -132,9 +133,21 @@ export async function messagesOf({ brokers, prefix }: TestStream): Promise<reado
   return seen
 }
 
-/** Tells the audit what was sent by others: at an offset without a message stands a control record. */
-export async function noteWhatWasSent(stream: TestStream): Promise<readonly Seen[]> {
-  const seen = await messagesOf(stream)
+/** The same, once so many of them have been sent again: a commit is answered before its end is written everywhere. */
+export function messagesWith(stream: TestStream, redriven: number): Promise<readonly Seen[]> {
+  return readUntil(
+    `${redriven} messages were sent again`,
+    () => messagesOf(stream),
+    (seen) => seen.filter(({ redrivenFrom }) => redrivenFrom !== null).length >= redriven,
+  )
+}
+
+/** Tells the audit what was sent by others, once so many were: at an offset without a message stands a control record. */
+export async function noteWhatWasSent(
+  stream: TestStream,
+  redriven: number,
+): Promise<readonly Seen[]> {
+  const seen = await messagesWith(stream, redriven)
   const ends = await stream.admin.fetchTopicOffsets(topicName(stream.prefix, 'transactions'))
   for (const { partition, high } of ends) {
     const sent = stream.sent[partition] ?? []
