@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { Secret } from '../../services/platform/config/secret.ts'
 import { signatureHeader } from '../../services/alerts/forward/signature.ts'
 import { alertOf, newKey, openAlertStream } from '../support/forwarder.ts'
-import { eventually } from '../support/poll.ts'
+import { eventually, readUntil } from '../support/poll.ts'
 import { runSluice } from '../support/sluice-command.ts'
 import { openReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts'
 
@@ -30,6 +30,18 @@ const has =
   (receiver: WebhookReceiver, count: number): (() => Promise<boolean>) =>
   () =>
     Promise.resolve(new Set(receiver.taken).size >= count)
+
+/** Resolves once its metrics have the line: the receiver has an alert before the forwarder has its answer. */
+async function tells(
+  forwarder: { readonly metricsPort: number },
+  line: string | RegExp,
+): Promise<void> {
+  await readUntil(
+    `the forwarder tells ${String(line)}`,
+    () => metricsOf(forwarder),
+    (text) => (typeof line === 'string' ? text.includes(line) : line.test(text)),
+  )
+}
 
 async function metricsOf({ metricsPort }: { readonly metricsPort: number }): Promise<string> {
   return (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
@@ -86,10 +98,9 @@ test('a target that fails at first is asked again, and gets the alert under the 
   await eventually('both arrive', has(shaky, 2))
   deepStrictEqual(shaky.taken.toSorted(), idsOf(2))
   strictEqual(shaky.received.length, 6)
-  const metrics = await metricsOf(forwarder)
-  ok(metrics.includes('sluice_forward_retries_total{target="shaky"} 4'))
-  ok(metrics.includes('sluice_forward_attempts_total{target="shaky",result="5xx"} 4'))
-  ok(metrics.includes('sluice_forward_alerts_total{target="shaky",result="delivered"} 2'))
+  await tells(forwarder, 'sluice_forward_retries_total{target="shaky"} 4')
+  await tells(forwarder, 'sluice_forward_attempts_total{target="shaky",result="5xx"} 4')
+  await tells(forwarder, 'sluice_forward_alerts_total{target="shaky",result="delivered"} 2')
   deepStrictEqual(await alerts.letters(), [])
 })
 
@@ -168,11 +179,7 @@ test('what a target refuses becomes a dead letter at once, and what it fails on 
     `picky ${three ?? ''} rejected 302 1`,
   ])
   deepStrictEqual(picky.taken, [four])
-  ok(
-    (await metricsOf(forwarder)).includes(
-      'sluice_forward_dead_letters_total{target="picky",reason="rejected"} 2',
-    ),
-  )
+  await tells(forwarder, 'sluice_forward_dead_letters_total{target="picky",reason="rejected"} 2')
   // All of it is done: a forwarder that is started again sends nothing.
   strictEqual(await forwarder.end('SIGTERM'), 0)
   const requests = picky.received.length
@@ -252,15 +259,12 @@ test('while a target is away its alerts wait and none is given up; when it is ba
   await eventually('the circuit has probed for long', () =>
     Promise.resolve(away.received.length > 150),
   )
-  const open = await metricsOf(forwarder)
-  ok(open.includes('sluice_forward_circuit_open{target="away"} 1'))
-  ok(/sluice_forward_oldest_undelivered_seconds\{target="away"\} [0-9.]*[1-9]/.test(open))
+  await tells(forwarder, 'sluice_forward_circuit_open{target="away"} 1')
+  await tells(forwarder, /sluice_forward_oldest_undelivered_seconds\{target="away"\} [0-9.]*[1-9]/)
   deepStrictEqual(await alerts.letters(), [])
   isAway = false
   await eventually('all arrive', has(away, 20))
-  await eventually('the circuit is closed', async () =>
-    (await metricsOf(forwarder)).includes('sluice_forward_circuit_open{target="away"} 0'),
-  )
+  await tells(forwarder, 'sluice_forward_circuit_open{target="away"} 0')
   deepStrictEqual(await alerts.letters(), [])
 })
 

@@ -14,7 +14,7 @@ import { startCli, type CliProcess } from '../support/cli-process.ts'
 import { failures, filesShowing } from '../support/erasable-lake.ts'
 import { linesOfLake, linesOfTopics, runLake } from '../support/lake-process.ts'
 import { openFolder } from '../support/lake.ts'
-import { eventually } from '../support/poll.ts'
+import { eventually, readUntil } from '../support/poll.ts'
 import { openStream, simulatedEvents } from '../support/streams.ts'
 
 const crowd = { cards: 50, terminals: 20, merchants: 20, fraudShare: 0.1 }
@@ -87,11 +87,12 @@ test('a writer that runs is measured, stopped, started again, and asked to erase
   deepStrictEqual(await filesShowing(folder, card), [], 'no row, and no request is left')
   const [entry] = (await readLakeState(folder)).erasures
   ok(entry !== undefined && entry.rows.transactions > 0 && entry.rows.labels > 0)
-  const metric = await metricOf(
-    second.metricsPort,
-    'sluice_lake_erased_rows_total{table="transactions"}',
+  // The writer counts once it has done what the command waits for.
+  await readUntil(
+    'the rows are counted',
+    () => metricOf(second.metricsPort, 'sluice_lake_erased_rows_total{table="transactions"}'),
+    (rows) => rows === entry.rows.transactions,
   )
-  strictEqual(metric, entry.rows.transactions)
 
   // The topics still hold the card. What is taken later begins behind it, also in a new process.
   strictEqual(await second.end('SIGTERM'), 0)

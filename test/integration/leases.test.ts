@@ -122,6 +122,10 @@ test('a model that would block everything stays below the caps until a person re
   const flags = firsts.filter(({ action }) => action === 'flag')
   ok(flags.length > 0)
   ok(flags.every(({ marks }) => marks.includes('breaker_open')))
+  // A batch is counted once its commit is answered; a committed reader may see it before that.
+  await eventually('all is counted', async () => {
+    return (await scorer.metric('sluice_decisions_total')) === burst.length
+  })
   const open = await scorer.metric('sluice_breakers_open')
   ok(open > 0)
   strictEqual(await scorer.metric('sluice_breaker_trips_total'), open)
@@ -220,6 +224,8 @@ test('a person releases a card; who asks again, or for a card that is not blocke
   const byCard = await release(card)
   strictEqual(byCard.code, 0, byCard.stderr)
   await outputs.until('the release', () => outputs.alerts.length === 3)
+  // Where leases are looked up.
+  await outputs.until('its tombstone', () => !outputs.liveLeases.has(card))
   const again = await release(card)
   strictEqual(again.code, 1)
   ok(again.stderr.includes('SLUICE_LEASE_NOT_FOUND'), again.stderr)

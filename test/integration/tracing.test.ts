@@ -247,7 +247,7 @@ test('a receiver that is away costs spans, which are counted, and no decision', 
   await eventually('the dropped spans are counted', async () => {
     return (await refused.metric('sluice_spans_dropped_total')) > 0
   })
-  ok(refused.log.includes('Spans cannot be sent and are dropped.'), refused.log)
+  await refused.logged('Spans cannot be sent and are dropped.')
   strictEqual(await refused.end('SIGTERM'), 0)
   // Port 9 of this machine: nobody listens there.
   const away = await startScorer(t, environment('http://127.0.0.1:9'))

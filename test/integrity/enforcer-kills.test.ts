@@ -22,7 +22,7 @@ import {
 import { claimPorts } from '../support/claims.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { startCli, type CliProcess, type Main } from '../support/cli-process.ts'
-import { eventually } from '../support/poll.ts'
+import { eventually, readUntil } from '../support/poll.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams.ts'
 
@@ -156,11 +156,12 @@ test('a killed enforcer enforces every live block again, and each has one receip
   }
   const counted = (action: string): Promise<number> =>
     metricOf(watch.metricsPort, `sluice_receipts_total{action="${action}",status="applied"}`)
-  await eventually(
+  await readUntil(
     'all receipts are counted',
-    async () => (await counted('block')) === killing.blocks.length,
+    () => Promise.all(['block', 'release'].map(counted)),
+    ([blocks, releases]) =>
+      blocks === killing.blocks.length && releases === killing.released.length,
   )
-  strictEqual(await counted('release'), killing.released.length)
   strictEqual(await metricOf(watch.metricsPort, 'sluice_receipts_repeated_total'), 0)
 })
 

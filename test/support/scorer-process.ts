@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { eventually } from './poll.ts'
 import { startOf } from './services-build.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -15,8 +16,10 @@ export interface ScorerProcess {
   readonly pid: number
   /** Where its HTTP pages are, on 127.0.0.1. */
   readonly metricsPort: number
-  /** What it wrote to its log so far. */
+  /** What it wrote to its log so far; all of it once `end` has resolved. */
   readonly log: string
+  /** Resolves once its log has the text: a page of it may be answered before its last line is here. */
+  logged(text: string): Promise<void>
   signal(name: NodeJS.Signals): void
   /** Sends the signal and waits for the end. Exit code, or null after a signal. */
   end(name: NodeJS.Signals): Promise<number | null>
@@ -36,10 +39,11 @@ export async function startScorer(
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  const exited = once(child, 'exit') as Promise<[number | null]>
+  // Not `exit`: what it wrote at last may still be on its way then.
+  const closed = once(child, 'close') as Promise<[number | null]>
   closeWith(t, async () => {
     child.kill('SIGKILL')
-    await exited
+    await closed
   })
   let log = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -56,12 +60,13 @@ export async function startScorer(
     get log() {
       return log
     },
+    logged: (text) => eventually(`its log has: ${text}`, () => Promise.resolve(log.includes(text))),
     signal: (name) => {
       child.kill(name)
     },
     async end(name) {
       child.kill(name)
-      const [code] = await exited
+      const [code] = await closed
       return code
     },
     page,
