@@ -14,10 +14,12 @@ import { closeWith } from '../support/cleanup.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { openStream, PARTITION_COUNT, simulatedEvents } from '../support/streams.ts'
+import { LONG_SESSION, openStream, PARTITION_COUNT, simulatedEvents } from '../support/streams.ts'
 import { samplesOf } from '../unit/platform/metrics/metric-text.ts'
 
 const root = join(import.meta.dirname, '../..')
+/** The broker is asked more often than this. */
+const OBSERVED_ONCE_MS = 2_500
 
 /** Starts a broker and makes it the one of this file. Returns the id of its process. */
 async function startBroker(t: TestContext): Promise<number> {
@@ -55,7 +57,7 @@ test('while the broker does not answer there is no lag, and failures are counted
   const stream = await openStream(t, 'silent')
   const outputs = followOutputs(t, stream)
   // Longer than the stop, so that the lanes stay where they are.
-  const scorer = await startScorer(t, stream.environment({ SLUICE_SESSION_TIMEOUT_MS: '30000' }))
+  const scorer = await startScorer(t, stream.environment(LONG_SESSION))
   await stream.send(await simulatedEvents(300))
   const isSettled = async (): Promise<boolean> => {
     const lags = await lagSeries(scorer)
@@ -63,14 +65,21 @@ test('while the broker does not answer there is no lag, and failures are counted
   }
   await outputs.until('all decisions', () => outputs.isCaughtUp)
   await eventually('all is decided', isSettled)
-  strictEqual(await scorer.metric('sluice_lag_observation_failures_total'), 0)
+  // An answer that a busy machine is late with counts as one that did not come.
+  const failuresOf = () => scorer.metric('sluice_lag_observation_failures_total')
+  let before = await failuresOf()
+  const standsStill = async (): Promise<boolean> => {
+    const now = await failuresOf()
+    const isSame = now === before
+    before = now
+    return isSame && (await isSettled())
+  }
+  await eventually('none fails any more', standsStill, { intervalMs: OBSERVED_ONCE_MS })
   process.kill(broker, 'SIGSTOP')
   await eventually('the series end', async () => (await lagSeries(scorer)).length === 0)
-  const failures = await scorer.metric('sluice_lag_observation_failures_total')
-  ok(failures > 0)
-  await eventually('failures go on', async () => {
-    return (await scorer.metric('sluice_lag_observation_failures_total')) > failures
-  })
+  const failures = await failuresOf()
+  ok(failures > before)
+  await eventually('failures go on', async () => (await failuresOf()) > failures)
   process.kill(broker, 'SIGCONT')
   await eventually('the lag is seen again', isSettled)
 })
