@@ -50,7 +50,8 @@ export async function startCli(
     }, START_MS_MAX)
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       log = (log + text).slice(-LOG_CHARACTERS_MAX)
-      const [, port] = /^.*metrics: http:\/\/[^:]+:(\d+)/m.exec(log) ?? []
+      // With what follows the port: a chunk may end in the middle of it.
+      const [, port] = /^.*metrics: http:\/\/[^:]+:(\d+)\/metrics/m.exec(log) ?? []
       if (port === undefined) return
       clearTimeout(limit)
       resolve(Number(port))

@@ -1,6 +1,7 @@
 // Everything a stream's scorers have published, as a read_committed reader of its own sees it while they run.
 
 import { closeWith } from './cleanup.ts'
+import { randomUUID } from 'node:crypto'
 import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
 import { follow, type CommittedMessages } from '../../services/platform/kafka/committed-reader.ts'
 import type { Alert, DeadLetter, DecisionBlock, Lease } from '../../services/core/wire/records.ts'
@@ -9,6 +10,7 @@ import type { TestContext } from 'node:test'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
 const OUTPUT_TOPICS = ['decisions', 'alerts', 'leases', 'dead-letters'] as const
+/** How keys of marks begin; each reading to the end has its own, since a stream may hold those of earlier ones. */
 const END_KEY = 'end-of-test'
 /** So long without anything new. Only so that a test that can no longer succeed fails with a reason. */
 const SILENCE_MS_MAX = 90_000
@@ -32,7 +34,9 @@ export class Outputs {
   /** By partition, the offset of transactions up to which everything is answered. */
   readonly nextOffsets = new Array<number>(PARTITION_COUNT).fill(0)
   readonly #stream: TestStream
-  #endMarks = 0
+  #endKey = ''
+  /** Where the mark has been seen: a producer that has to ask again may write it twice. */
+  readonly #ended = new Set<string>()
   #failure: Error | null = null
   readonly #waiting = new Set<() => void>()
 
@@ -83,12 +87,14 @@ export class Outputs {
     await this.until('all answers', () => this.isCaughtUp)
     const producer = this.#stream.kafka.producer({ allowAutoTopicCreation: false })
     await producer.connect()
+    const endKey = `${END_KEY}-${randomUUID()}`
     const messages = Array.from({ length: PARTITION_COUNT }, (_, partition) => ({
       partition,
-      key: END_KEY,
+      key: endKey,
       value: null,
     }))
-    this.#endMarks = 0
+    this.#endKey = endKey
+    this.#ended.clear()
     await producer.sendBatch({
       topicMessages: OUTPUT_TOPICS.map((topic) => ({
         topic: topicName(this.#stream.prefix, topic),
@@ -96,14 +102,14 @@ export class Outputs {
       })),
     })
     await producer.disconnect()
-    await this.until('the end', () => this.#endMarks === PARTITION_COUNT * OUTPUT_TOPICS.length)
+    await this.until('the end', () => this.#ended.size === PARTITION_COUNT * OUTPUT_TOPICS.length)
   }
 
   accept({ topic, partition, messages }: CommittedMessages): void {
     const { codecs, prefix } = this.#stream
     for (const { key, value, offset } of messages) {
-      if (key?.toString() === END_KEY) {
-        this.#endMarks += 1
+      if (key?.toString().startsWith(END_KEY) === true) {
+        if (key.toString() === this.#endKey) this.#ended.add(`${topic}/${partition}`)
         continue
       }
       const kind = topic.slice(prefix.length) as Topic
