@@ -65,7 +65,8 @@ async function readTopic(topic: string): Promise<readonly (readonly KafkaMessage
     await new Promise<void>((resolve, reject) => {
       if (left === 0) resolve()
       consumer.on('consumer.crash', ({ payload }) => {
-        reject(payload.error)
+        // It begins again by itself after what passes, such as a broker that is slow to answer.
+        if (!payload.restart) reject(payload.error)
       })
       void consumer.run({
         eachBatch: ({ batch }) => {
