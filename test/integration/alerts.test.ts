@@ -13,7 +13,7 @@ import { createAlertsTelemetry, tailAlerts } from '../../services/alerts/index.t
 import type { Alert } from '../../services/core/wire/records.ts'
 import { systemClock } from '../../services/platform/clock.ts'
 import { follow, readToEnd } from '../../services/platform/kafka/committed-reader.ts'
-import { readUntil } from '../support/poll.ts'
+import { readAtLeast } from '../support/poll.ts'
 import { fullAlert, minimalTransaction } from '../unit/core/wire/samples.ts'
 import { codecs } from '../unit/core/wire/wire-fixture.ts'
 
@@ -69,11 +69,7 @@ function reader(topic: Topic, startAt: 'beginning' | 'now') {
 
 /** What is in the topic, once there is so much: a commit is answered before its end is written to every partition. */
 function readAll(topic: Topic, count: number): Promise<readonly string[]> {
-  return readUntil(
-    `${count} messages are committed`,
-    () => readOnce(topic),
-    (seen) => seen.length >= count,
-  )
+  return readAtLeast(count, 'messages are committed', () => readOnce(topic))
 }
 
 async function readOnce(topic: Topic): Promise<readonly string[]> {

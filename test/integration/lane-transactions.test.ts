@@ -12,7 +12,7 @@ import {
 } from '../../services/platform/kafka/lane-transactions.ts'
 import type { InputOffset } from '../../services/platform/kafka/transaction-offsets.ts'
 import { closeWith } from '../support/cleanup.ts'
-import { readUntil } from '../support/poll.ts'
+import { readAtLeast, readUntil } from '../support/poll.ts'
 import { openStream, type TestStream } from '../support/streams.ts'
 
 const PARTITION = 1
@@ -41,11 +41,7 @@ function commit(lane: LaneTransactions, stream: TestStream, text: string, offset
 
 /** What is published, once there is so much: a commit is answered before its end is written to every partition. */
 function published(stream: TestStream, count: number): Promise<readonly string[]> {
-  return readUntil(
-    `${count} messages are published`,
-    () => readPublished(stream),
-    (texts) => texts.length >= count,
-  )
+  return readAtLeast(count, 'messages are published', () => readPublished(stream))
 }
 
 async function readPublished(stream: TestStream): Promise<readonly string[]> {

@@ -15,7 +15,7 @@ import { topicName } from '../../services/platform/kafka/topics.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { startScorer } from '../support/scorer-process.ts'
-import { eventually, readUntil } from '../support/poll.ts'
+import { eventually, readAtLeast } from '../support/poll.ts'
 import { openStream, type TestStream } from '../support/streams.ts'
 import { fullLabel } from '../unit/core/wire/samples.ts'
 import {
@@ -138,11 +138,7 @@ test('an operator who is overtaken while sending can send nothing more', async (
   // The control: the sender of another stream fences nobody.
   await open(`other-${stream.prefix}`)
   await later.send(topic, [{ value: 'c', partition: 0 }])
-  const sent = await readUntil(
-    'three messages are seen',
-    () => messagesOf(stream),
-    ({ length }) => length >= 3,
-  )
+  const sent = await readAtLeast(3, 'messages are seen', () => messagesOf(stream))
   deepStrictEqual(
     sent.map(({ value }) => String(value)),
     ['a', 'b', 'c'],

@@ -24,7 +24,7 @@ import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
 import { openLogger } from '../../services/platform/log.ts'
 import { minimalAlert } from '../unit/core/wire/samples.ts'
 import { closeWith } from './cleanup.ts'
-import { readUntil } from './poll.ts'
+import { readAtLeast } from './poll.ts'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
 export const TOKEN = 'token-of-the-tests-0123456789'
@@ -134,7 +134,7 @@ export async function readTopic<Value>(
     await readToEnd(...readingInto(values, stream, topic, codec))
     return values
   }
-  return readUntil(`${topic} has ${countMin}`, read, ({ length }) => length >= countMin)
+  return readAtLeast(countMin, `messages of ${topic} are committed`, read)
 }
 
 /** Committed messages of a topic as they come, decoded; ends with the test. */

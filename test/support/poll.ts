@@ -51,3 +51,12 @@ export async function readUntil<Found>(
     throw new Error(`${what}? There is: ${inspect(last)}.`, { cause: error })
   }
 }
+
+/** `readUntil` of a list: gives it once there are so many in it. */
+export function readAtLeast<Item>(
+  countMin: number,
+  what: string,
+  read: () => Promise<readonly Item[]>,
+): Promise<readonly Item[]> {
+  return readUntil(`${countMin} ${what}`, read, ({ length }) => length >= countMin)
+}

@@ -1,6 +1,7 @@
 // The events of a card, one by one, in order of time: where one belongs, whether it is known already, what was decided
 // for it. card-history.ts says what is remembered and what is merged.
 
+import type { Touchable } from './bring-near.ts'
 import type { CardEvent } from './card-event.ts'
 import {
   COLUMN,
@@ -18,7 +19,6 @@ import {
 import { CARD_RAW_MAX, CAUSES_MAX, SETTLE_MS } from './card-limits.ts'
 import { CardRecords, type KeptRecord } from './card-records.ts'
 import type { EncodedCard } from './encoded-card.ts'
-import type { Touchable } from './bring-near.ts'
 import { markRetriesAfter } from './retry-marks.ts'
 import { StoredCard } from './stored-form.ts'
 import { LATENESS_MS, RETRY_MS } from './time.ts'

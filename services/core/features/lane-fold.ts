@@ -168,8 +168,10 @@ export class LaneFold {
     const messages = state.messages?.isKeeping === true ? state.messages : null
     const own = messages === null ? record : null
     if (ahead < 0) fillCardEvent(event, transaction, offset, this.#rates, own, this.#plan.needs)
-    event.offset = offset
-    event.record = own
+    else {
+      event.offset = offset
+      event.record = own
+    }
     const first = history.indexOfId(event.idRef)
     if (first >= 0) {
       // A lane without its state cannot tell duplicates, and must come to the same place.

@@ -2,8 +2,6 @@
 // argument for each value would cost the client more than to encode it.
 
 import { forEachNear } from '../../core/features/bring-near.ts'
-import type { CardHistory } from '../../core/features/card-history.ts'
-import type { EntityPart } from '../../core/features/entity-part.ts'
 import { DAY_MS } from '../../core/features/time.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { Snapshot } from './lane-snapshot.ts'
@@ -37,7 +35,7 @@ export function encodeWrite(
   const { cards, parts, messages } = snapshot
   const day = Math.floor(Date.now() / DAY_MS)
   const write: ValueWrite = { wholeKeys: [], addedKeys: [], wholeLengths: [], addedLengths: [] }
-  const cardAt = (index: number): CardHistory | undefined => cards.valueAt(index)
+  const cardAt = (index: number) => cards.valueAt(index)
   forEachNear(cards.changed, cardAt, (history, index) => {
     const added = codec.encodeAddition(history, day)
     if (added === 0) return
@@ -48,7 +46,7 @@ export function encodeWrite(
       noteWhole(write, key, codec.encode(history, day))
     }
   })
-  const partAt = (index: number): EntityPart | undefined => parts.valueAt(index)
+  const partAt = (index: number) => parts.valueAt(index)
   forEachNear(parts.changed, partAt, (part, index) => {
     const added = codec.encodeAddition(part, day)
     if (added === 0) return
