@@ -9,14 +9,24 @@
 /** Values at a time: enough for waits to overlap, few enough for all of theirs to stay near until it is their turn. */
 export const NEAR_MAX = 64
 
+/**
+ * Bytes that a processor fetches at a time, and how many numbers that is. Of what lies side by side one number in each of
+ * these is read, and the last.
+ */
+const LINE_BYTES = 64
+export const LINE_NUMBERS = LINE_BYTES / Float64Array.BYTES_PER_ELEMENT
+
 /** A value of which a little can be read, a step at a time. What the methods return means nothing. */
 export interface Touchable {
-  readonly count: number
+  /** Reads of its own fields, the first and the last. */
+  touchSelf(): number
   /** Reads of the objects that it holds. */
   touchParts(): number
   /** Reads of the rows that a reading looks at. */
   touchRows(): number
-  /** Reads of the row that came last. */
+  /** Reads of what those rows lead to. */
+  touchFar(): number
+  /** Reads of what is looked at where the newest row is written to the store. */
   touchNewest(): number
 }
 
@@ -26,9 +36,10 @@ const sink = new Float64Array(1)
 /** Brings the first `count` values near, to be read. Hot path. */
 export function bringNear(values: readonly Touchable[], count: number): void {
   let touched = 0
-  for (let index = 0; index < count; index += 1) touched += values[index]?.count ?? 0
+  for (let index = 0; index < count; index += 1) touched += values[index]?.touchSelf() ?? 0
   for (let index = 0; index < count; index += 1) touched += values[index]?.touchParts() ?? 0
   for (let index = 0; index < count; index += 1) touched += values[index]?.touchRows() ?? 0
+  for (let index = 0; index < count; index += 1) touched += values[index]?.touchFar() ?? 0
   sink[0] = touched
 }
 
@@ -44,7 +55,7 @@ export function forEachNear<Value extends Touchable>(
     let touched = 0
     for (let index = 0; index < count; index += 1) {
       near[index] = valueAt(places[from + index] ?? -1)
-      touched += near[index]?.count ?? 0
+      touched += near[index]?.touchSelf() ?? 0
     }
     for (let index = 0; index < count; index += 1) touched += near[index]?.touchParts() ?? 0
     for (let index = 0; index < count; index += 1) touched += near[index]?.touchNewest() ?? 0

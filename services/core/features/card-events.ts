@@ -1,7 +1,7 @@
 // The events of a card, one by one, in order of time: where one belongs, whether it is known already, what was decided
 // for it. card-history.ts says what is remembered and what is merged.
 
-import type { Touchable } from './bring-near.ts'
+import { LINE_NUMBERS, type Touchable } from './bring-near.ts'
 import type { CardEvent } from './card-event.ts'
 import {
   COLUMN,
@@ -26,8 +26,7 @@ import { LATENESS_MS, RETRY_MS } from './time.ts'
 /** Room for events that a card begins with. */
 const EVENTS_AT_FIRST = 8
 
-/** Numbers in a line of a cache; and how many are brought near: a processor foresees a longer way by itself. */
-const LINE_NUMBERS = 8
+/** Numbers that are brought near: a processor foresees a longer way by itself. */
 const TOUCHED_NUMBERS_MAX = 256
 
 const NO_EVENTS = new Float64Array(0)
@@ -93,21 +92,37 @@ export abstract class CardEvents implements Touchable {
     return this.data[(this.count - 1) * this.stride] ?? -Infinity
   }
 
+  touchSelf(): number {
+    return this.count + this.usedColumns
+  }
+
   touchParts(): number {
-    return this.data.length + this.stored.bytes
+    const { data, stored } = this
+    return data.length + stored.newCount + stored.recordsMark
   }
 
-  touchNewest(): number {
-    return this.data[this.count * this.stride - 1] ?? 0
-  }
-
+  /** The place of the next row too. */
   touchRows(): number {
-    const { data } = this
-    const end = this.count * this.stride
+    const { data, stride } = this
+    const { length } = data
+    if (length === 0) return 0
+    const end = Math.min(length, (this.count + 1) * stride)
     const oldest = Math.max(0, end - TOUCHED_NUMBERS_MAX)
-    let touched = 0
-    for (let at = end - 1; at >= oldest; at -= LINE_NUMBERS) touched += data[at] ?? 0
+    let touched = data[0] ?? 0
+    for (let at = end - 1; at > oldest; at -= LINE_NUMBERS) touched += data[at] ?? 0
     return touched
+  }
+
+  touchFar(): number {
+    return 0
+  }
+
+  /** The row before it too: an event is written against the one before. */
+  touchNewest(): number {
+    const { data, stride } = this
+    const end = this.count * stride
+    if (end < 2 * stride) return data[0] ?? 0
+    return (data[end - 1] ?? 0) + (data[end - stride] ?? 0) + (data[end - 2 * stride] ?? 0)
   }
 
   /** Whether a transaction of this time comes so late that it changes no state. */

@@ -9,6 +9,7 @@ import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
 import type { EncodedStart } from './sealed.ts'
 import { StoredPart } from './stored-form.ts'
+import { touchEdges, touchRowsAt } from './window-edges.ts'
 import { BUCKET_MS, ENTITY_DELAY_MS, ENTITY_REACH_MS, LATENESS_MS, bucketStartMs } from './time.ts'
 
 /** Hours that begin this long before the hour of the part's newest event are forgotten. */
@@ -55,18 +56,32 @@ export abstract class EntityEvents implements Touchable {
     return this.data[index * ENTITY_STRIDE + column] ?? 0
   }
 
-  touchParts(): number {
-    return this.data.length + this.stored.bytes + (this.edges === null ? 0 : this.edges.length)
+  touchSelf(): number {
+    return this.count + this.changes
   }
 
-  touchNewest(): number {
-    return this.data[this.count * ENTITY_STRIDE - 1] ?? 0
+  touchParts(): number {
+    const { data, stored, edges } = this
+    return data.length + stored.newCount + stored.nextOffset + (edges === null ? 0 : edges.length)
   }
 
   touchRows(): number {
     const { data, edges, count } = this
     const newest = count === 0 ? 0 : (data[(count - 1) * ENTITY_STRIDE] ?? 0)
-    return edges === null ? newest : newest + (edges[0] ?? 0) + (edges[edges.length - 1] ?? 0)
+    return edges === null ? newest : newest + touchEdges(edges)
+  }
+
+  touchFar(): number {
+    const { data, edges } = this
+    return edges === null ? 0 : touchRowsAt(data, edges)
+  }
+
+  /** The time that it is written against too. */
+  touchNewest(): number {
+    const { data, count, stored } = this
+    if (count === 0) return 0
+    const end = count * ENTITY_STRIDE
+    return (data[end - 1] ?? 0) + (data[end - ENTITY_STRIDE] ?? 0) + stored.lastTimeMs
   }
 
   /** Whether no hour is crowded, as in most parts: then events count singly, and need no index by the hour. Hot path. */

@@ -44,9 +44,14 @@ export class EntityPart extends EntityEvents {
     readonly part: EntityPart
   } | null = null
 
-  override touchRows(): number {
-    const label = this.#labels?.[this.#labels.length - 1]
-    return super.touchRows() + (label === undefined ? 0 : label.timeMs + label.idRef)
+  override touchParts(): number {
+    return super.touchParts() + this.labels.length
+  }
+
+  override touchFar(): number {
+    const { labels } = this
+    const last = labels[labels.length - 1]
+    return super.touchFar() + (last === undefined ? 0 : last.timeMs)
   }
 
   /** By offset. */

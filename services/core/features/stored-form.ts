@@ -53,7 +53,8 @@ class StoredForm {
     this.#day = day
     this.#checksum = checksum | 0
     this.#bytes = bytes
-    const added = Math.max(ADDED_BYTES_FLOOR, bytes * ADDED_SHARE_MAX)
+    // A whole number, which is kept in the object itself.
+    const added = Math.max(ADDED_BYTES_FLOOR, Math.floor(bytes * ADDED_SHARE_MAX))
     this.#bytesMax = bytes + Math.min(ADDED_BYTES_MAX, added)
     this.#newCount = 0
   }

@@ -1,6 +1,7 @@
 // Where the windows of an entity begin and end among its events, as found last. From one transaction to the next an end
 // moves by an event or two, and in a part that is one of several it mostly stays: then no event is looked at at all.
 
+import { LINE_NUMBERS } from './bring-near.ts'
 import { ENTITY_STRIDE } from './entity-event.ts'
 
 /** Numbers per edge: how many events lie before it, and the times from which and up to which that is so. */
@@ -22,6 +23,23 @@ export function countTo(rows: EdgedRows, timeMs: number, edge: number): number {
   const known = edges[at] ?? 0
   if (timeMs >= (edges[at + 1] ?? 0) && timeMs < (edges[at + 2] ?? 0)) return known
   return look(rows, timeMs, edge, Math.min(known, count))
+}
+
+/** Reads a little of all edges: see bring-near.ts. Hot path. */
+export function touchEdges(edges: Float64Array): number {
+  const last = edges.length - 1
+  let touched = edges[last] ?? 0
+  for (let at = 0; at < last; at += LINE_NUMBERS) touched += edges[at] ?? 0
+  return touched
+}
+
+/** Reads a little of the rows where the edges lie. Hot path. */
+export function touchRowsAt(data: Float64Array, edges: Float64Array): number {
+  let touched = 0
+  for (let at = 0; at < edges.length; at += STRIDE) {
+    touched += data[(edges[at] ?? 0) * ENTITY_STRIDE] ?? 0
+  }
+  return touched
 }
 
 function look(rows: EdgedRows, timeMs: number, edge: number, near: number): number {

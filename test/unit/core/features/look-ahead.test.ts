@@ -136,8 +136,8 @@ class Noted implements Touchable {
     this.#notes = notes
   }
 
-  get count(): number {
-    return this.#note('value')
+  touchSelf(): number {
+    return this.#note('self')
   }
 
   touchParts(): number {
@@ -146,6 +146,10 @@ class Noted implements Touchable {
 
   touchRows(): number {
     return this.#note('rows')
+  }
+
+  touchFar(): number {
+    return this.#note('far')
   }
 
   touchNewest(): number {
@@ -161,7 +165,11 @@ class Noted implements Touchable {
 test('values are brought near step by step, and not one after the other', () => {
   const notes: string[] = []
   bringNear([new Noted(1, notes), new Noted(2, notes), new Noted(3, notes)], 2)
-  assert.deepEqual(notes, ['value 1', 'value 2', 'parts 1', 'parts 2', 'rows 1', 'rows 2'])
+  const steps = ['self', 'parts', 'rows', 'far']
+  assert.deepEqual(
+    notes,
+    steps.flatMap((step) => [`${step} 1`, `${step} 2`]),
+  )
 })
 
 test('each value is worked on once, in order, after it was brought near; places without one are left out', () => {
