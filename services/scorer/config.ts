@@ -36,6 +36,7 @@ export interface ScorerConfig extends KafkaConnection {
   readonly breakers: readonly BreakerLimits[]
   readonly alignment: 'live' | 'aligned'
   readonly batchSizeMax: number
+  readonly lateValuesMax: number
   /** Least time between two micro-batches of a lane that are not full; see docs/adr/0007. */
   readonly batchIntervalMs: number
   readonly eventAheadMsMax: number
@@ -98,6 +99,7 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     breakers: readBreakers(read),
     alignment: read.value('SLUICE_ALIGNMENT'),
     batchSizeMax: read.value('SLUICE_BATCH_SIZE_MAX'),
+    lateValuesMax: read.value('SLUICE_LATE_VALUES_MAX'),
     batchIntervalMs: read.value('SLUICE_BATCH_INTERVAL_MS'),
     eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX'),
     stateTimeoutMs: read.value('SLUICE_STATE_TIMEOUT_MS'),

@@ -8,6 +8,7 @@ import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { BatchSpan } from '../platform/tracing/batch-tracer.ts'
 import { encodeOutput, type OutputOptions } from './batch-output.ts'
 import { reportOf } from './batch-report.ts'
+import { cutTakenAfter } from './cut-batch.ts'
 import type { DecidedOutcome } from './decided-outcomes.ts'
 import type { LaneBlocks } from './lane-blocks.ts'
 import type { Taken } from './lane-inbox.ts'
@@ -16,7 +17,10 @@ import { decideBatch, type DecidedBatch } from './micro-batch.ts'
 
 export interface BatchDeps {
   readonly clock: Clock
-  readonly telemetry: Pick<ScorerTelemetry, 'batchDecided' | 'blocksCommitted' | 'policyFailed'>
+  readonly telemetry: Pick<
+    ScorerTelemetry,
+    'batchCut' | 'batchDecided' | 'blocksCommitted' | 'policyFailed'
+  >
   /** The model of the batch that begins, and all that goes with it. */
   readonly takeOutput: () => HeldOutput
 }
@@ -43,13 +47,20 @@ export interface BatchPlace {
   readonly onRead: (progress: readonly (LaneProgress | null)[]) => void
 }
 
-/** Decides and publishes; resolves with the hash of the block once that is committed. */
+export interface Processed {
+  /** Of the block that is committed. */
+  readonly chainHash: string
+  /** What is left of what was taken; nearly always null. */
+  readonly rest: Taken | null
+}
+
+/** Decides and publishes, as far as the state can be read at once; resolves once that is committed. */
 export async function processBatch(
   deps: BatchDeps,
   place: BatchPlace,
   taken: Taken,
   span: BatchSpan | null,
-): Promise<string> {
+): Promise<Processed> {
   const held = deps.takeOutput()
   try {
     return await processWith(held, deps, place, taken, span)
@@ -62,11 +73,12 @@ async function processWith(
   { options: output, committed }: HeldOutput,
   { clock, telemetry }: BatchDeps,
   { transactions, state, fold, chainHash, blocks, decodeMs, onRead }: BatchPlace,
-  taken: Taken,
+  all: Taken,
   span: BatchSpan | null,
-): Promise<string> {
+): Promise<Processed> {
   const startMs = clock.monotonicMs()
-  const snapshot = await state.read(taken)
+  const { snapshot, entryCount } = await state.read(all)
+  const [taken, rest] = cutTakenAfter(all, entryCount)
   const progress = snapshot?.progress ?? []
   if (snapshot !== null) onRead(progress)
   const readEndMs = clock.monotonicMs()
@@ -116,11 +128,12 @@ async function processWith(
     clock.nowMs(),
   )
   telemetry.batchDecided(report)
+  if (rest !== null) telemetry.batchCut()
   telemetry.blocksCommitted(output.decide.partition, decided.blocks.counts)
   telemetry.policyFailed(decided.policyFailures)
   span?.end(report)
   committed(decided)
-  return encoded.chainHash
+  return { chainHash: encoded.chainHash, rest }
 }
 
 function outcomesOf({ decisions }: DecidedBatch): readonly DecidedOutcome[] {

@@ -199,6 +199,7 @@ export class LaneGroup implements Closable {
       decisionsTopic: topicName(config.topicPrefix, 'decisions'),
       leasesTopic: topicName(config.topicPrefix, 'leases'),
       alignment: config.alignment,
+      lateValuesMax: config.lateValuesMax,
       answerMsMax: config.stateTimeoutMs,
       readLow: () => readLow(admin, inbox),
     })

@@ -24,6 +24,13 @@ export interface LaneStateDeps extends RestorerDeps {
   readonly telemetry: ScorerTelemetry
 }
 
+export interface StateReading {
+  /** Null when the batch is to be decided without state. */
+  readonly snapshot: LaneSnapshot | null
+  /** For so many entries of the batch: nearly always all. */
+  readonly entryCount: number
+}
+
 export class LaneState {
   readonly #deps: LaneStateDeps
   readonly #onNews: () => void
@@ -70,17 +77,22 @@ export class LaneState {
     this.#degradedSinceMs = null
   }
 
-  /** The state that the batch needs; null when it is to be decided without. */
-  async read(taken: Taken): Promise<LaneSnapshot | null> {
+  /** The state that the batch needs. */
+  async read(taken: Taken): Promise<StateReading> {
+    const without = { snapshot: null, entryCount: taken.entries.length }
     const session = this.#session
-    if (session === null) return null
-    const { partition } = this.#deps.inbox
+    if (session === null) return without
+    const { inbox, alignment, lateValuesMax } = this.#deps
+    const { partition } = inbox
     const { cards, entities } = readFor(taken)
+    let { entryCount } = without
     try {
       let reading = await session.read(cards, entities, this.#committed)
       if (reading.kind === 'read') {
-        const more = touchedByLate(taken, reading.snapshot, this.#committed.newestEventMs)
+        const { newestEventMs } = this.#committed
+        const more = touchedByLate(taken, reading.snapshot, newestEventMs, lateValuesMax)
         if (more !== null) {
+          entryCount = more.entryCount
           reading = await session.readMore(reading.snapshot, more, this.#committed)
         }
       }
@@ -89,11 +101,11 @@ export class LaneState {
         throw lost(partition, reading.loss, session.progress.generation)
       }
       const { snapshot } = reading
-      if (this.#deps.alignment === 'live') snapshot.entityHorizonMs = this.#horizonMs(snapshot)
-      return snapshot
+      if (alignment === 'live') snapshot.entityHorizonMs = this.#horizonMs(snapshot)
+      return { snapshot, entryCount }
     } catch (error) {
       this.#doWithout(error, session)
-      return null
+      return without
     }
   }
 

@@ -13,7 +13,7 @@ import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import type { LaneStanding } from './lag-observer.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
-import { processBatch } from './lane-batch.ts'
+import { processBatch, type BatchPlace } from './lane-batch.ts'
 import { LaneBlocks } from './lane-blocks.ts'
 import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
 import type { LaneStart } from './lane-start.ts'
@@ -209,21 +209,42 @@ export class Lane {
         continue
       }
       lastStartMs = startMs
-      this.#oldestInHandMs = taken.oldestTimestampMs
       this.#resumeWhenEmptied(inbox)
+      const place = { transactions, state, fold, blocks }
       const decodeMs = clock.monotonicMs() - startMs
+      chainHash = await this.#decide(taken, place, chainHash, decodeMs, onProgress)
+    }
+  }
+
+  /** Decides what was taken, in as many parts as it needs. Returns the hash of the last block. */
+  async #decide(
+    taken: Taken,
+    place: Pick<BatchPlace, 'transactions' | 'state' | 'fold' | 'blocks'>,
+    hashBefore: string,
+    takenInMs: number,
+    onProgress: () => void,
+  ): Promise<string> {
+    let [chainHash, decodeMs] = [hashBefore, takenInMs]
+    let left: Taken | null = taken
+    while (left !== null && !this.#isStopping) {
+      const part: Taken = left
+      this.#oldestInHandMs = part.oldestTimestampMs
       const onRead = (progress: readonly (LaneProgress | null)[]): void => {
         this.#progress = progress
-        this.#checkAligned(taken, fold.position.labelWatermarkMs)
+        this.#checkAligned(part, place.fold.position.labelWatermarkMs)
       }
-      const place = { transactions, state, fold, chainHash, blocks, decodeMs, onRead }
-      chainHash = await tracedBatch(this.#deps, this.#partition, taken, decodeMs, (span) =>
-        processBatch(this.#deps, place, taken, span),
+      const of = { ...place, chainHash, decodeMs, onRead }
+      const processed = await tracedBatch(this.#deps, this.#partition, part, decodeMs, (span) =>
+        processBatch(this.#deps, of, part, span),
       )
-      this.#decidedTo = taken.nextOffset
-      this.#oldestInHandMs = null
+      chainHash = processed.chainHash
+      left = processed.rest
+      decodeMs = 0
+      this.#decidedTo = left?.firstOffset ?? part.nextOffset
       onProgress()
     }
+    this.#oldestInHandMs = null
+    return chainHash
   }
 
   /** Lets messages in. Nothing may wait in here: what kafkajs delivers before is of another place in the log. */

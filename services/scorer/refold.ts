@@ -12,6 +12,7 @@ import {
   type DecidedOutcome,
   type OutcomesReading,
 } from './decided-outcomes.ts'
+import { cutAfter, type Cut } from './cut-batch.ts'
 import { fenced, lost } from './lane-errors.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { foldBatch } from './fold-batch.ts'
@@ -23,6 +24,8 @@ export interface RefoldDeps {
   readonly decisionsTopic: string
   readonly inbox: InboxOptions
   readonly alignment: 'live' | 'aligned'
+  /** Values that late transactions look at, beyond which a batch is cut. */
+  readonly lateValuesMax: number
   readonly telemetry: Pick<ScorerTelemetry, 'eventsRestored' | 'stateRebuilt'>
 }
 
@@ -125,10 +128,17 @@ export class Refold {
   }
 
   async #apply(batch: Foldable): Promise<void> {
+    let left: Foldable | null = batch
+    while (left !== null) left = await this.#applySome(left)
+  }
+
+  /** Returns what is left, where late transactions look at more than is read at once; nearly always null. */
+  async #applySome(all: Foldable): Promise<Foldable | null> {
     const { inbox, alignment, telemetry } = this.#deps
     const session = this.#session
+    const { reading, entryCount } = await this.#read(all)
+    const [batch, rest] = cutFoldableAfter(all, entryCount)
     const cut = furthestCut(batch, this.#reached)
-    const reading = await this.#read(batch)
     if (reading.kind !== 'read') {
       throw reading.kind === 'fenced'
         ? fenced(inbox.partition)
@@ -150,18 +160,24 @@ export class Refold {
     if (reply === 'lost') throw lost(inbox.partition, 'rolled_back')
     this.#reached = cut
     telemetry.eventsRestored(entries.length + labels.length)
+    return rest
   }
 
-  async #read(batch: Foldable): Promise<LaneReading> {
+  async #read(batch: Foldable): Promise<{ reading: LaneReading; entryCount: number }> {
     const session = this.#session
     const { cards, entities } = touchedBy(batch)
     const reading = await session.read(cards, entities, this.#reached)
-    if (reading.kind !== 'read') return reading
+    const all = { reading, entryCount: batch.entries.length }
+    if (reading.kind !== 'read') return all
     const { snapshot } = reading
-    const late = touchedByLate(batch, snapshot, this.#fold.position.newestEventMs)
-    if (late === null || late.messages.length === 0) return reading
+    const { newestEventMs } = this.#fold.position
+    const late = touchedByLate(batch, snapshot, newestEventMs, this.#deps.lateValuesMax)
+    if (late === null) return all
     // Entities are the same before a late transaction and after it, so they say nothing of what it changes.
-    return session.readMore(snapshot, { entities: [], messages: late.messages }, this.#reached)
+    const { messages, entryCount } = late
+    if (messages.length === 0) return { reading, entryCount }
+    const needs = { entities: [], messages }
+    return { reading: await session.readMore(snapshot, needs, this.#reached), entryCount }
   }
 }
 
@@ -169,6 +185,16 @@ export class Refold {
 function positionOf(progress: LaneProgress): LanePosition {
   const { newestEventMs, watermarkMs, labelWatermarkMs } = progress
   return { newestEventMs, watermarkMs, labelWatermarkMs }
+}
+
+function cutFoldableAfter(batch: Foldable, entryCount: number): Cut<Foldable> {
+  const [first, rest] = cutAfter(batch, entryCount)
+  if (rest === null) return [first, null]
+  const { outcomes = [] } = batch
+  return [
+    { ...first, outcomes: outcomes.filter(({ offset }) => offset < first.nextOffset) },
+    { ...rest, outcomes: outcomes.filter(({ offset }) => offset >= first.nextOffset) },
+  ]
 }
 
 function furthestCut(a: LaneCut, b: LaneCut): LaneCut {

@@ -6,6 +6,7 @@ import { ENTITY_KINDS, entityKeyOf } from '../core/features/feature-definition.t
 import type { CardHistory } from '../core/features/card-history.ts'
 import type { CardLookup } from '../core/features/fold-state.ts'
 import { revisableFromMs } from '../core/features/late-revisions.ts'
+import { pageOf } from '../core/features/message-page.ts'
 import { referenceOf } from '../core/reference.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
 import type { LateNeeds, NeededMessage } from '../platform/redis/lane-store-contract.ts'
@@ -18,6 +19,11 @@ export interface Touched {
 }
 
 type Batch = Pick<Taken, 'entries' | 'labels'>
+
+export interface TouchedByLate extends LateNeeds {
+  /** How many entries of the batch that is of; all of them, or as many as there was room for. */
+  readonly entryCount: number
+}
 
 /** Cards and entities that folding the batch changes or reads. */
 export function touchedBy({ entries, labels }: Batch): Touched {
@@ -43,17 +49,24 @@ export function readFor(batch: Batch): Touched {
 
 /**
  * What late transactions of the batch look at of decisions that they may change; null nearly always. It is known only once
- * the cards are. `newestEventMs` is the newest event time before the batch.
+ * the cards are. `newestEventMs` is the newest event time before the batch. It ends with the transaction with which there
+ * are `valuesMax` entities and pages of messages, or more: one alone asks for a page and an entity of each kind for each of
+ * REVISABLE_MAX decisions at the most.
  */
 export function touchedByLate(
   batch: Batch,
   state: CardLookup,
   newestEventMs: number,
-): LateNeeds | null {
+  valuesMax: number,
+): TouchedByLate | null {
   const entities = new Set<number>()
   const messages = new Map<number, NeededMessage>()
+  const pages = new Set<number>()
   const fromMs = revisableFromMs(newestEventMs)
+  let entryCount = 0
   for (const entry of batch.entries) {
+    if (entities.size + pages.size >= valuesMax) break
+    entryCount += 1
     if (entry.kind === 'watermark') continue
     const { id, card, eventTimeMs } = entry.transaction
     const history = state.peekCard(card)
@@ -66,11 +79,13 @@ export function touchedByLate(
       if (timeMs < Math.max(eventTimeMs, fromMs)) break
       addEntitiesOf(history, index, entities)
       const offset = history.at(index, COLUMN.offset)
-      if (!records.has(offset)) messages.set(offset, { offset, eventTimeMs: timeMs })
+      if (records.has(offset)) continue
+      messages.set(offset, { offset, eventTimeMs: timeMs })
+      pages.add(pageOf(offset))
     }
   }
   if (entities.size === 0 && messages.size === 0) return null
-  return { entities: [...entities], messages: [...messages.values()] }
+  return { entities: [...entities], messages: [...messages.values()], entryCount }
 }
 
 /** Whether a transaction is a duplicate, and stays one however far its card has come until it is its turn. */

@@ -1,7 +1,7 @@
 // Goal: a late transaction changes the same decisions in the same way wherever the messages of those stand, whoever was
 // killed since, and whatever Redis has forgotten. Method: a stream in which every seventh transaction is late, decided in
 // peace with messages kept with their cards; and apart from them, by scorers that are killed, some of the layout before,
-// with Redis emptied in between.
+// with Redis emptied in between, and with so little room for what late ones look at that most batches are cut.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -33,6 +33,7 @@ test('late transactions lead to the same revisions though messages stand apart, 
       stream.environment({
         SLUICE_ALIGNMENT: 'aligned',
         SLUICE_BATCH_SIZE_MAX: '32',
+        SLUICE_LATE_VALUES_MAX: '2',
         SLUICE_REDIS_URL: redisUrl,
         SLUICE_STATE_LAYOUT: String(layout),
         ...more,
@@ -40,25 +41,28 @@ test('late transactions lead to the same revisions though messages stand apart, 
     )
   // Part by part: a scorer that had all of it could be done before it is killed, or before Redis is emptied.
   const [first = [], second = [], third = [], left = []] = partsOf(events, 4)
-  const decideSome = async (part: readonly ProducedEvent[], blocks: number): Promise<void> => {
-    const target = outputs.blocks.length + blocks
+  const decidedCount = (): number =>
+    outputs.blocks.reduce((count, { block }) => count + block.decisions.length, 0)
+  const decideSome = async (part: readonly ProducedEvent[], decisions: number): Promise<void> => {
+    const target = decidedCount() + decisions
     await stream.send(part)
-    await outputs.until('more blocks', () => outputs.blocks.length >= target)
+    await outputs.until('more decisions', () => decidedCount() >= target)
   }
   for (const [layout, part] of [
     [VALUE_LAYOUT_NEWEST, first],
     [VALUE_LAYOUT_DEFAULT, second],
   ] as const) {
     const scorer = await start(layout, SHORT_SESSION)
-    await decideSome(part, 20)
+    await decideSome(part, 500)
     await scorer.end('SIGKILL')
   }
   const last = await start(VALUE_LAYOUT_NEWEST)
-  await decideSome(third, 10)
+  await decideSome(third, 500)
   await redis.flushdb()
   await stream.send(left)
   await outputs.readToEnd()
   ok((await last.metric('sluice_state_rebuilds_total')) > 0, 'nothing was rebuilt')
+  ok((await last.metric('sluice_batches_cut_total')) > 0, 'no batch was cut')
   strictEqual(await last.end('SIGTERM'), 0)
   const decided = decisionsByPlace(outputs)
   deepStrictEqual(differences(decisionsByPlace(reference), decided).slice(0, 5), [])

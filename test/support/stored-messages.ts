@@ -60,7 +60,7 @@ export class StoredMessages {
     const taken = entries.map((entry) =>
       entry.kind === 'transaction' ? { ...entry, timestampMs: 0 } : entry,
     )
-    const late = touchedByLate({ entries: taken, labels: [] }, state, newestEventMs)
+    const late = touchedByLate({ entries: taken, labels: [] }, state, newestEventMs, Infinity)
     if (late === null) return
     const offsets = late.messages.map(({ offset }) => offset)
     this.#read(messages, messages.unreadOf(offsets), nextOffset)

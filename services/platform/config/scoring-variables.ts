@@ -156,6 +156,16 @@ export const SCORING_VARIABLES = {
     min: 1,
     max: 4_096,
   },
+  SLUICE_LATE_VALUES_MAX: {
+    ...DECIDING,
+    readBy: 'scorer',
+    meaning:
+      'Most entities and pages of messages that the late transactions of one micro-batch look at; one that looks at more ends early, and the rest follows at once.',
+    kind: 'integer',
+    default: 1_024,
+    min: 1,
+    max: 65_536,
+  },
   SLUICE_EVENT_AHEAD_MS_MAX: {
     ...DECIDING,
     readBy: 'scorer, skew, replay, policy',

@@ -23,6 +23,8 @@ export interface StateEvents {
   /** The lane is no longer ours: its series end. */
   stateUnknown(partition: number): void
   stateLost(cause: StateLoss): void
+  /** A micro-batch ended early: its late transactions look at more of the state than is read at once. */
+  batchCut(): void
   /** A stretch of the log is about to be folded again. */
   stateRebuilt(): void
   /** Transactions and labels folded again into a state. */
@@ -47,6 +49,10 @@ export function createStateMetrics(make: MetricMaker): StateEvents {
     'States of a lane that were lost or out of reach, by cause.',
     { cause: STATE_LOSSES },
   )
+  const cuts = make.counter(
+    'sluice_batches_cut_total',
+    'Micro-batches that ended early, since their late transactions look at more of the state than is read at once.',
+  )
   const rebuilds = make.counter(
     'sluice_state_rebuilds_total',
     'States of a lane re-applied or rebuilt from the log.',
@@ -66,6 +72,9 @@ export function createStateMetrics(make: MetricMaker): StateEvents {
     },
     stateLost(cause) {
       losses.inc({ cause })
+    },
+    batchCut() {
+      cuts.inc()
     },
     stateRebuilt() {
       rebuilds.inc()
