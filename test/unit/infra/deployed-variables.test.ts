@@ -48,6 +48,7 @@ const LEFT_AT_DEFAULT: readonly [names: RegExp, reason: string][] = [
   ],
   [/^SLUICE_LEASES_MAX$|^SLUICE_LEASE_GRACE_MS$/, 'fits any stream until a lane says otherwise'],
   [/^SLUICE_(BATCH|STATE)_|^SLUICE_SESSION_TIMEOUT_MS$/, 'measured defaults'],
+  [/^SLUICE_LATE_VALUES_MAX$/, 'bounds memory, of which a batch takes as much everywhere'],
   [/^SLUICE_SCORING_THREAD$/, 'the model decides'],
   [/^SLUICE_VERIFY_TIMEOUT_MS$/, 'within the budget of an alert, which is the same everywhere'],
   [/^SLUICE_(LOG_FORMAT)$/, 'JSON where nobody watches, which is so in a container'],
