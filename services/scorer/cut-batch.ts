@@ -7,7 +7,7 @@ type Cuttable = Pick<Taken, 'entries' | 'labels' | 'nextOffset'>
 /** A batch in two; null for the second where it is not cut. */
 export type Cut<Batch> = readonly [Batch, Batch | null]
 
-/** The first part has this many of the entries, and all labels. */
+/** The first part has this many of the entries, and all labels. What else a batch holds is the caller's to part. */
 export function cutAfter<Batch extends Cuttable>(batch: Batch, entryCount: number): Cut<Batch> {
   const next = batch.entries[entryCount]
   if (next === undefined) return [batch, null]
@@ -31,7 +31,7 @@ export function cutTakenAfter(taken: Taken, entryCount: number): Cut<Taken> {
       ...rest,
       rejected: taken.rejected.filter((each) => !isFirst(each)),
       firstOffset: nextOffset,
-      oldestTimestampMs: waiting?.timestampMs ?? null,
+      oldestTimestampMs: waiting?.timestampMs ?? taken.oldestTimestampMs,
     },
   ]
 }

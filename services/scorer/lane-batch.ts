@@ -34,7 +34,7 @@ export interface HeldOutput {
   readonly release: () => void
 }
 
-/** What a batch goes on from; fixed while a lane works but for the hash. */
+/** What a batch goes on from. */
 export interface BatchPlace {
   readonly transactions: LaneTransactions
   readonly state: LaneState
@@ -50,8 +50,8 @@ export interface BatchPlace {
 export interface Processed {
   /** Of the block that is committed. */
   readonly chainHash: string
-  /** What is left of what was taken; nearly always null. */
-  readonly rest: Taken | null
+  /** How many entries it decides: the first ones, nearly always all. */
+  readonly entryCount: number
 }
 
 /** Decides and publishes, as far as the state can be read at once; resolves once that is committed. */
@@ -78,7 +78,7 @@ async function processWith(
 ): Promise<Processed> {
   const startMs = clock.monotonicMs()
   const { snapshot, entryCount } = await state.read(all)
-  const [taken, rest] = cutTakenAfter(all, entryCount)
+  const [taken, left] = cutTakenAfter(all, entryCount)
   const progress = snapshot?.progress ?? []
   if (snapshot !== null) onRead(progress)
   const readEndMs = clock.monotonicMs()
@@ -128,12 +128,12 @@ async function processWith(
     clock.nowMs(),
   )
   telemetry.batchDecided(report)
-  if (rest !== null) telemetry.batchCut()
+  if (left !== null) telemetry.batchCut()
   telemetry.blocksCommitted(output.decide.partition, decided.blocks.counts)
   telemetry.policyFailed(decided.policyFailures)
   span?.end(report)
   committed(decided)
-  return { chainHash: encoded.chainHash, rest }
+  return { chainHash: encoded.chainHash, entryCount }
 }
 
 function outcomesOf({ decisions }: DecidedBatch): readonly DecidedOutcome[] {

@@ -192,7 +192,7 @@ export class LaneRestorer {
       this.#tellNear()
       const batch = this.#tail.first
       if (batch !== null) {
-        await refold.foldBatch(batch)
+        await refold.foldBatch(batch, signal)
         this.#tail.done(batch)
       } else if (!this.#isHeld()) {
         await this.#sleep(null)

@@ -90,7 +90,8 @@ export class LaneState {
       let reading = await session.read(cards, entities, this.#committed)
       if (reading.kind === 'read') {
         const { newestEventMs } = this.#committed
-        const more = touchedByLate(taken, reading.snapshot, newestEventMs, lateValuesMax)
+        const room = { valuesMax: lateValuesMax, withEntities: true }
+        const more = touchedByLate(taken, reading.snapshot, newestEventMs, room)
         if (more !== null) {
           entryCount = more.entryCount
           reading = await session.readMore(reading.snapshot, more, this.#committed)

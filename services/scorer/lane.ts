@@ -14,6 +14,7 @@ import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import type { LaneStanding } from './lag-observer.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { processBatch, type BatchPlace } from './lane-batch.ts'
+import { cutTakenAfter, type Cut } from './cut-batch.ts'
 import { LaneBlocks } from './lane-blocks.ts'
 import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
 import type { LaneStart } from './lane-start.ts'
@@ -120,7 +121,7 @@ export class Lane {
     this.#wake?.()
   }
 
-  /** Finishes the micro-batch in hand and ends. */
+  /** Finishes the micro-batch in hand, or its part, and ends. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#wake?.()
@@ -216,7 +217,10 @@ export class Lane {
     }
   }
 
-  /** Decides what was taken, in as many parts as it needs. Returns the hash of the last block. */
+  /**
+   * Decides what was taken: at once, or in as many parts as its late transactions need; unless the lane is to stop, all of
+   * it, since what was taken counts as decided from then on. Returns the hash of the last block.
+   */
   async #decide(
     taken: Taken,
     place: Pick<BatchPlace, 'transactions' | 'state' | 'fold' | 'blocks'>,
@@ -226,21 +230,26 @@ export class Lane {
   ): Promise<string> {
     let [chainHash, decodeMs] = [hashBefore, takenInMs]
     let left: Taken | null = taken
+    let sizeMax = taken.entries.length
     while (left !== null && !this.#isStopping) {
-      const part: Taken = left
+      const [part] = cutTakenAfter(left, sizeMax)
       this.#oldestInHandMs = part.oldestTimestampMs
       const onRead = (progress: readonly (LaneProgress | null)[]): void => {
         this.#progress = progress
         this.#checkAligned(part, place.fold.position.labelWatermarkMs)
       }
-      const of = { ...place, chainHash, decodeMs, onRead }
+      const partPlace = { ...place, chainHash, decodeMs, onRead }
       const processed = await tracedBatch(this.#deps, this.#partition, part, decodeMs, (span) =>
-        processBatch(this.#deps, of, part, span),
+        processBatch(this.#deps, partPlace, part, span),
       )
       chainHash = processed.chainHash
-      left = processed.rest
       decodeMs = 0
-      this.#decidedTo = left?.firstOffset ?? part.nextOffset
+      const { entryCount } = processed
+      const [decided, rest]: Cut<Taken> = cutTakenAfter(left, entryCount)
+      this.#decidedTo = decided.nextOffset
+      left = rest
+      // The next part hardly has room for many more, and is read as a whole.
+      sizeMax = 2 * entryCount
       onProgress()
     }
     this.#oldestInHandMs = null

@@ -85,7 +85,7 @@ export class Refold {
             if (taken === null) return
             const outcomes = await decided?.outcomes.take(taken.nextOffset)
             signal?.throwIfAborted()
-            await this.#apply({ ...taken, outcomes: outcomes ?? [] })
+            await this.#apply({ ...taken, outcomes: outcomes ?? [] }, signal)
           }
         },
         signal,
@@ -116,28 +116,38 @@ export class Refold {
   }
 
   /** Folds a batch that is at hand, as far as the state does not hold it. Batches come in order, without gap. */
-  async foldBatch(batch: Foldable): Promise<void> {
+  async foldBatch(batch: Foldable, signal: AbortSignal): Promise<void> {
     const { nextOffset, labelNextOffset } = this.#reached
     if (!isBehind(this.#reached, batch)) return
-    await this.#apply({
+    const left = {
       ...batch,
       entries: batch.entries.filter(({ offset }) => offset >= nextOffset),
       outcomes: (batch.outcomes ?? []).filter(({ offset }) => offset >= nextOffset),
       labels: batch.labels.filter(({ offset }) => offset >= labelNextOffset),
-    })
+    }
+    await this.#apply(left, signal)
   }
 
-  async #apply(batch: Foldable): Promise<void> {
+  /** In as many parts as late transactions need; the state is whole after each. */
+  async #apply(batch: Foldable, signal: AbortSignal | null): Promise<void> {
     let left: Foldable | null = batch
-    while (left !== null) left = await this.#applySome(left)
+    let sizeMax = batch.entries.length
+    while (left !== null) {
+      signal?.throwIfAborted()
+      const [part] = cutFoldableAfter(left, sizeMax)
+      const entryCount = await this.#applySome(part)
+      const [, rest]: Cut<Foldable> = cutFoldableAfter(left, entryCount)
+      left = rest
+      sizeMax = 2 * entryCount
+    }
   }
 
-  /** Returns what is left, where late transactions look at more than is read at once; nearly always null. */
-  async #applySome(all: Foldable): Promise<Foldable | null> {
+  /** Returns how many entries were applied: the first ones, nearly always all. */
+  async #applySome(all: Foldable): Promise<number> {
     const { inbox, alignment, telemetry } = this.#deps
     const session = this.#session
     const { reading, entryCount } = await this.#read(all)
-    const [batch, rest] = cutFoldableAfter(all, entryCount)
+    const [batch] = cutFoldableAfter(all, entryCount)
     const cut = furthestCut(batch, this.#reached)
     if (reading.kind !== 'read') {
       throw reading.kind === 'fenced'
@@ -160,7 +170,7 @@ export class Refold {
     if (reply === 'lost') throw lost(inbox.partition, 'rolled_back')
     this.#reached = cut
     telemetry.eventsRestored(entries.length + labels.length)
-    return rest
+    return entryCount
   }
 
   async #read(batch: Foldable): Promise<{ reading: LaneReading; entryCount: number }> {
@@ -170,14 +180,12 @@ export class Refold {
     const all = { reading, entryCount: batch.entries.length }
     if (reading.kind !== 'read') return all
     const { snapshot } = reading
-    const { newestEventMs } = this.#fold.position
-    const late = touchedByLate(batch, snapshot, newestEventMs, this.#deps.lateValuesMax)
-    if (late === null) return all
     // Entities are the same before a late transaction and after it, so they say nothing of what it changes.
-    const { messages, entryCount } = late
-    if (messages.length === 0) return { reading, entryCount }
-    const needs = { entities: [], messages }
-    return { reading: await session.readMore(snapshot, needs, this.#reached), entryCount }
+    const room = { valuesMax: this.#deps.lateValuesMax, withEntities: false }
+    const late = touchedByLate(batch, snapshot, this.#fold.position.newestEventMs, room)
+    if (late === null) return all
+    const more = await session.readMore(snapshot, late, this.#reached)
+    return { reading: more, entryCount: late.entryCount }
   }
 }
 

@@ -20,6 +20,14 @@ export interface Touched {
 
 type Batch = Pick<Taken, 'entries' | 'labels'>
 
+/** What is asked for of late transactions, and how much of it at once. */
+export interface LateRoom {
+  /** Entities and pages of messages together. An entity counts once, and is read in every lane. */
+  readonly valuesMax: number
+  /** False for who reads messages only. */
+  readonly withEntities: boolean
+}
+
 export interface TouchedByLate extends LateNeeds {
   /** How many entries of the batch that is of; all of them, or as many as there was room for. */
   readonly entryCount: number
@@ -49,15 +57,15 @@ export function readFor(batch: Batch): Touched {
 
 /**
  * What late transactions of the batch look at of decisions that they may change; null nearly always. It is known only once
- * the cards are. `newestEventMs` is the newest event time before the batch. It ends with the transaction with which there
- * are `valuesMax` entities and pages of messages, or more: one alone asks for a page and an entity of each kind for each of
+ * the cards are. `newestEventMs` is the newest event time before the batch. Entries after the transaction with which there
+ * are `valuesMax` values or more are left out: one alone asks for a page and an entity of each kind for each of
  * REVISABLE_MAX decisions at the most.
  */
 export function touchedByLate(
   batch: Batch,
   state: CardLookup,
   newestEventMs: number,
-  valuesMax: number,
+  { valuesMax, withEntities }: LateRoom,
 ): TouchedByLate | null {
   const entities = new Set<number>()
   const messages = new Map<number, NeededMessage>()
@@ -77,7 +85,7 @@ export function touchedByLate(
     for (let index = history.count - 1; index >= oldest; index -= 1) {
       const timeMs = history.at(index, COLUMN.time)
       if (timeMs < Math.max(eventTimeMs, fromMs)) break
-      addEntitiesOf(history, index, entities)
+      if (withEntities) addEntitiesOf(history, index, entities)
       const offset = history.at(index, COLUMN.offset)
       if (records.has(offset)) continue
       messages.set(offset, { offset, eventTimeMs: timeMs })

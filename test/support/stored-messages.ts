@@ -60,7 +60,10 @@ export class StoredMessages {
     const taken = entries.map((entry) =>
       entry.kind === 'transaction' ? { ...entry, timestampMs: 0 } : entry,
     )
-    const late = touchedByLate({ entries: taken, labels: [] }, state, newestEventMs, Infinity)
+    const late = touchedByLate({ entries: taken, labels: [] }, state, newestEventMs, {
+      valuesMax: Infinity,
+      withEntities: true,
+    })
     if (late === null) return
     const offsets = late.messages.map(({ offset }) => offset)
     this.#read(messages, messages.unreadOf(offsets), nextOffset)

@@ -89,7 +89,7 @@ test('the parts of a batch that is cut are the batch, in order, with labels in t
       }
       assert.ok(rest.rejected.every(({ topic }) => topic === 'transactions'))
       const waiting = rest.entries.find(({ kind }) => kind === 'transaction')
-      const expectedMs = waiting === undefined ? null : NOW_MS + waiting.offset
+      const expectedMs = waiting === undefined ? taken.oldestTimestampMs : NOW_MS + waiting.offset
       assert.equal(rest.oldestTimestampMs, expectedMs)
     }),
   )
@@ -122,7 +122,8 @@ test('what late transactions of one part look at stays within the bound, and wit
     fc.property(
       fc.array(payment, { minLength: 1, maxLength: 30 }),
       fc.integer({ min: 1, max: 3 * valuesMost }),
-      (payments, valuesMax) => {
+      fc.boolean(),
+      (payments, valuesMax, withEntities) => {
         const entries = payments.map(({ card, atS }, index): LaneEntry => {
           const eventTimeMs = PLAIN_EVENT.timeMs + 1_000 * atS + 1
           const transaction = { ...minimalTransaction, id: `tx-${index}`, card, eventTimeMs }
@@ -131,14 +132,18 @@ test('what late transactions of one part look at stays within the bound, and wit
         const seen: number[] = []
         let left: Part | null = { entries, labels: [], nextOffset: 200_000 }
         while (left !== null) {
-          const late = touchedByLate(left, state, newestMs, valuesMax)
+          const late = touchedByLate(left, state, newestMs, { valuesMax, withEntities })
           const [part, rest]: Cut<Part> = cutAfter(left, late?.entryCount ?? left.entries.length)
           assert.ok(part.entries.length > 0, 'a part is empty')
           const { entities = [], messages = [] } = late ?? {}
           const pages = new Set(messages.map(({ offset }) => pageOf(offset)))
           assert.ok(entities.length + pages.size < valuesMax + valuesMost)
+          assert.ok(withEntities || entities.length === 0)
           // All that the part needs, whatever comes after it.
-          const needed = touchedByLate(part, state, newestMs, Infinity)
+          const needed = touchedByLate(part, state, newestMs, {
+            valuesMax: Infinity,
+            withEntities,
+          })
           assert.deepEqual(late, needed)
           seen.push(...part.entries.map(({ offset }) => offset))
           left = rest
