@@ -35,3 +35,24 @@ export function cutTakenAfter(taken: Taken, entryCount: number): Cut<Taken> {
     },
   ]
 }
+
+/**
+ * Does work on a batch in as many parts as it needs: `work` returns how many entries it has done of the part that it is
+ * offered, the first ones; null ends it all. The next offer is at most twice as long, since it hardly has room for many
+ * more, and is read as a whole.
+ */
+export async function inParts<Batch extends Cuttable>(
+  batch: Batch,
+  cut: (batch: Batch, entryCount: number) => Cut<Batch>,
+  work: (part: Batch) => Promise<number | null>,
+): Promise<void> {
+  let left: Batch | null = batch
+  let sizeMax = batch.entries.length
+  while (left !== null) {
+    const [part]: Cut<Batch> = cut(left, sizeMax)
+    const entryCount = await work(part)
+    if (entryCount === null) return
+    left = cut(left, entryCount)[1]
+    sizeMax = 2 * entryCount
+  }
+}

@@ -50,8 +50,9 @@ export interface BatchPlace {
 export interface Processed {
   /** Of the block that is committed. */
   readonly chainHash: string
-  /** How many entries it decides: the first ones, nearly always all. */
+  /** How many entries it decides, the first ones, nearly always all; and where it ends. */
   readonly entryCount: number
+  readonly nextOffset: number
 }
 
 /** Decides and publishes, as far as the state can be read at once; resolves once that is committed. */
@@ -133,7 +134,7 @@ async function processWith(
   telemetry.policyFailed(decided.policyFailures)
   span?.end(report)
   committed(decided)
-  return { chainHash: encoded.chainHash, entryCount }
+  return { chainHash: encoded.chainHash, entryCount, nextOffset: taken.nextOffset }
 }
 
 function outcomesOf({ decisions }: DecidedBatch): readonly DecidedOutcome[] {

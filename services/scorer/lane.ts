@@ -14,7 +14,7 @@ import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import type { LaneStanding } from './lag-observer.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { processBatch, type BatchPlace } from './lane-batch.ts'
-import { cutTakenAfter, type Cut } from './cut-batch.ts'
+import { cutTakenAfter, inParts } from './cut-batch.ts'
 import { LaneBlocks } from './lane-blocks.ts'
 import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
 import type { LaneStart } from './lane-start.ts'
@@ -229,10 +229,8 @@ export class Lane {
     onProgress: () => void,
   ): Promise<string> {
     let [chainHash, decodeMs] = [hashBefore, takenInMs]
-    let left: Taken | null = taken
-    let sizeMax = taken.entries.length
-    while (left !== null && !this.#isStopping) {
-      const [part] = cutTakenAfter(left, sizeMax)
+    await inParts(taken, cutTakenAfter, async (part) => {
+      if (this.#isStopping) return null
       this.#oldestInHandMs = part.oldestTimestampMs
       const onRead = (progress: readonly (LaneProgress | null)[]): void => {
         this.#progress = progress
@@ -244,14 +242,10 @@ export class Lane {
       )
       chainHash = processed.chainHash
       decodeMs = 0
-      const { entryCount } = processed
-      const [decided, rest]: Cut<Taken> = cutTakenAfter(left, entryCount)
-      this.#decidedTo = decided.nextOffset
-      left = rest
-      // The next part hardly has room for many more, and is read as a whole.
-      sizeMax = 2 * entryCount
+      this.#decidedTo = processed.nextOffset
       onProgress()
-    }
+      return processed.entryCount
+    })
     this.#oldestInHandMs = null
     return chainHash
   }

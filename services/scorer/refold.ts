@@ -12,7 +12,7 @@ import {
   type DecidedOutcome,
   type OutcomesReading,
 } from './decided-outcomes.ts'
-import { cutAfter, type Cut } from './cut-batch.ts'
+import { cutAfter, inParts, type Cut } from './cut-batch.ts'
 import { fenced, lost } from './lane-errors.ts'
 import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
 import { foldBatch } from './fold-batch.ts'
@@ -130,16 +130,10 @@ export class Refold {
 
   /** In as many parts as late transactions need; the state is whole after each. */
   async #apply(batch: Foldable, signal: AbortSignal | null): Promise<void> {
-    let left: Foldable | null = batch
-    let sizeMax = batch.entries.length
-    while (left !== null) {
+    await inParts(batch, cutFoldableAfter, (part) => {
       signal?.throwIfAborted()
-      const [part] = cutFoldableAfter(left, sizeMax)
-      const entryCount = await this.#applySome(part)
-      const [, rest]: Cut<Foldable> = cutFoldableAfter(left, entryCount)
-      left = rest
-      sizeMax = 2 * entryCount
-    }
+      return this.#applySome(part)
+    })
   }
 
   /** Returns how many entries were applied: the first ones, nearly always all. */
