@@ -23,6 +23,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY infra/copy-assets.mjs infra/
 COPY services services
+COPY tools tools
 RUN npm run build
 
 # ---- TensorFlow's addon for Node, compiled against the TensorFlow wheel (docs/deploy.md says why) ----

@@ -5,7 +5,7 @@ const safeCalls = [{ from: 'package', package: 'node:test', name: ['test', 'desc
 export default tseslint.config(
   { ignores: ['dist', '.sluice', 'node_modules'] },
   {
-    files: ['services/**/*.ts', 'test/**/*.ts', 'infra/**/*.ts'],
+    files: ['services/**/*.ts', 'tools/**/*.ts', 'test/**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked],
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },

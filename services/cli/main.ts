@@ -15,18 +15,30 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   [
     'demo',
     'show it all: card traffic in, alerts on the screen',
-    () => import('./commands/demo.ts'),
+    () => import('../../tools/demo/command.ts'),
   ],
-  ['up', 'start Kafka and Redis and leave them running', () => import('./commands/up.ts')],
-  ['down', 'stop Kafka and Redis', () => import('./commands/down.ts')],
-  ['status', 'say whether Kafka and Redis run, and where', () => import('./commands/status.ts')],
+  [
+    'up',
+    'start Kafka and Redis and leave them running',
+    () => import('../../tools/servers/up-command.ts'),
+  ],
+  ['down', 'stop Kafka and Redis', () => import('../../tools/servers/down-command.ts')],
+  [
+    'status',
+    'say whether Kafka and Redis run, and where',
+    () => import('../../tools/servers/status-command.ts'),
+  ],
   [
     'schemas',
     'check the released schemas, and release new versions',
     () => import('./commands/schemas.ts'),
   ],
   ['topics', 'make and check the topics of a stream', () => import('./commands/topics.ts')],
-  ['doctor', 'check everything Sluice needs on this machine', () => import('./commands/doctor.ts')],
+  [
+    'doctor',
+    'check everything Sluice needs on this machine',
+    () => import('../../tools/doctor/command.ts'),
+  ],
   [
     'produce',
     'stream simulated or recorded transactions into Kafka',
@@ -40,9 +52,9 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   [
     'tensorflow',
     'install native TensorFlow or WebGPU, for scoring and training',
-    () => import('./commands/tensorflow.ts'),
+    () => import('../../tools/tensorflow/command.ts'),
   ],
-  ['bench', 'measure the pipeline on this machine', () => import('./commands/bench.ts')],
+  ['bench', 'measure the pipeline on this machine', () => import('../../tools/bench/command.ts')],
   ['scorer', 'run the scorer in the foreground', () => import('./commands/scorer.ts')],
   ['alerts', 'follow the alerts, and forward them', () => import('./commands/alerts.ts')],
   ['release', 'let go of a blocked card', () => import('./commands/release.ts')],
@@ -89,7 +101,11 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
     () => import('./commands/backtest.ts'),
   ],
   ['skew', 'recompute decisions from the log, continuously', () => import('./commands/skew.ts')],
-  ['boards', 'show the Grafana boards without Grafana', () => import('./commands/boards.ts')],
+  [
+    'boards',
+    'show the Grafana boards without Grafana',
+    () => import('../../tools/dashboards/command.ts'),
+  ],
   [
     'dead-letters',
     'look at messages that could not be decided, and send them again',

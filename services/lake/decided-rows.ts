@@ -3,9 +3,13 @@
 // and memory does not grow with the lake.
 
 import { tmpdir } from 'node:os'
-import { FEATURE_COUNT, FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/feature-list.ts'
-import { STATE } from '../core/features/feature-states.ts'
-import { DAY_MS } from '../core/features/time.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_LIST_HASH,
+  FEATURE_NAMES,
+} from '../core/features/catalogue/feature-list.ts'
+import { STATE } from '../core/features/engine/feature-states.ts'
+import { DAY_MS } from '../core/features/catalogue/time.ts'
 import { transactionOfRow } from '../core/lake/lake-rows.ts'
 import { FEATURE_PREFIX, LAKE_COLUMNS, type LakeRow } from '../core/lake/lake-tables.ts'
 import type { Transaction } from '../core/transaction.ts'

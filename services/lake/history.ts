@@ -2,7 +2,7 @@
 // counts when it was known by then, however early its transaction was.
 
 import { tmpdir } from 'node:os'
-import { DAY_MS } from '../core/features/time.ts'
+import { DAY_MS } from '../core/features/catalogue/time.ts'
 import { labelOfRow, transactionOfRow } from '../core/lake/lake-rows.ts'
 import {
   LAKE_COLUMNS,

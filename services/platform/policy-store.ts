@@ -22,7 +22,7 @@ import {
   textDigest,
   type Ruleset,
 } from '../core/policy/ruleset.ts'
-import { writeFileAtomically } from './provision/atomic-file.ts'
+import { writeFileAtomically } from './files/atomic-file.ts'
 
 const FOLDER = 'policies'
 

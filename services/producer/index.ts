@@ -1,13 +1,10 @@
-// Public entry of the producer: the simulator, the file replay, and the run that sends either to Kafka.
+// Public entry of the producer: the file replay, and the run that sends events to Kafka.
 
-export { simulate } from './simulator/simulate.ts'
-export { SIMULATION_START_MS, SIMULATOR_DEFAULTS } from './simulator/options.ts'
-export type { SimulatorOptions } from './simulator/options.ts'
-export { FRAUD_PATTERNS, FraudPatternCounter } from './simulator/fraud-pattern.ts'
+export { FRAUD_PATTERNS, FraudPatternCounter } from './fraud-pattern.ts'
 export { streamTimeMs } from './stream-event.ts'
 export type { StreamEvent } from './stream-event.ts'
-export { openReplay } from './replay/replay.ts'
-export type { ReplayOptions } from './replay/replay.ts'
+export { openReplay } from './replay.ts'
+export type { ReplayOptions } from './replay.ts'
 export { checkFields, mappingText, parseFieldList } from '../core/files/column-mapping.ts'
 export type { ColumnMapping, FieldConstants } from '../core/files/column-mapping.ts'
 export { DEFAULT_CURRENCY } from '../core/files/row-reader.ts'

@@ -10,13 +10,11 @@ import type { ProducerCodecs } from './message-writer.ts'
 import { NdjsonWriter } from './ndjson-sink.ts'
 import { Pacer, waitUntilDue } from './pacing.ts'
 import type { Pace, Sleep } from './pacing.ts'
-import { openReplay } from './replay/replay.ts'
-import type { OnMapping, Replay, ReplayOptions } from './replay/replay.ts'
+import { openReplay } from './replay.ts'
+import type { OnMapping, Replay, ReplayOptions } from './replay.ts'
 import type { SkippedRows } from '../core/files/bad-row.ts'
-import { FraudPatternCounter } from './simulator/fraud-pattern.ts'
-import type { FraudPatternCounts } from './simulator/fraud-pattern.ts'
-import type { SimulatorOptions } from './simulator/options.ts'
-import { simulate } from './simulator/simulate.ts'
+import { FraudPatternCounter } from './fraud-pattern.ts'
+import type { FraudPatternCounts } from './fraud-pattern.ts'
 import type { StreamEvent } from './stream-event.ts'
 import { END_OF_STREAM_MS, withWatermarks } from './watermarks.ts'
 import type { ProducedEvent } from './watermarks.ts'
@@ -26,7 +24,7 @@ const EVENTS_PER_TURN = 256
 const PROGRESS_MS = 1_000
 
 export type ProducerSource =
-  | { readonly kind: 'simulate'; readonly simulator: Readonly<Partial<SimulatorOptions>> }
+  | { readonly kind: 'simulate'; readonly events: Iterable<StreamEvent> }
   | {
       readonly kind: 'replay'
       readonly replay: Pick<ReplayOptions, 'paths'> & Partial<ReplayOptions>
@@ -82,12 +80,12 @@ export interface Summary {
 /**
  * Runs until the source ends, the duration is over, or the signal comes; then everything taken has been
  * acknowledged. The final watermark is sent at an end that was planned, and not after a signal.
- * @throws SluiceError for bad options or input, or when Kafka fails; see openReplay, simulate, openKafkaSink.
+ * @throws SluiceError for bad options or input, or when Kafka fails; see openReplay, openKafkaSink.
  */
 export async function runProducer(options: ProducerOptions, deps: ProducerDeps): Promise<Summary> {
   const { source, target } = options
   const replay = source.kind === 'replay' ? await openReplay(source.replay, deps.onMapping) : null
-  const events = source.kind === 'simulate' ? simulate(source.simulator) : replay
+  const events = source.kind === 'simulate' ? source.events : replay
   if (events === null) throw new TypeError('A replay gives events.')
   const sink = target.kind === 'kafka' ? await openKafkaSink(target.kafka) : null
   const run = new Run(options, deps, sink, replay)

@@ -2,7 +2,7 @@
 // become known (event time of a transaction, known-at time of a label).
 
 import type { Label, Transaction } from '../core/transaction.ts'
-import type { FraudPattern } from './simulator/fraud-pattern.ts'
+import type { FraudPattern } from './fraud-pattern.ts'
 
 /** One thing that happens on the stream. */
 export type StreamEvent =

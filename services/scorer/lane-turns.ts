@@ -3,14 +3,14 @@
 // offsets as before; nothing was decided, so there is no block of decisions.
 
 import type { Clock } from '../core/clock.ts'
-import type { LanePosition } from '../core/features/lane-fold.ts'
+import type { LanePosition } from '../core/features/engine/lane-fold.ts'
 import type { LaneCut } from '../core/stream/lane-progress.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import { encodeBlocks, offsetsOf } from './blocks-output.ts'
-import type { HeldOutput } from './lane-batch.ts'
-import type { LaneBlocks } from './lane-blocks.ts'
-import type { OperatorWords } from './operator-words.ts'
+import { encodeBlocks, offsetsOf } from './publish/blocks-output.ts'
+import type { HeldOutput } from './batch/lane-batch.ts'
+import type { LaneBlocks } from './publish/lane-blocks.ts'
+import type { OperatorWords } from './deployments/operator-words.ts'
 
 /** How often an idle lane looks at the clock. */
 const CLOCK_POLL_MS = 1_000

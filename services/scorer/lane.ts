@@ -5,23 +5,23 @@
 // not matter how the last owner ended.
 
 import { isSluiceError } from '../core/errors.ts'
-import { LaneFold, type LanePosition } from '../core/features/lane-fold.ts'
+import { LaneFold, type LanePosition } from '../core/features/engine/lane-fold.ts'
 import { AlignedBatch, mayGoOn } from '../core/stream/alignment.ts'
 import type { LaneProgress } from '../core/stream/lane-progress.ts'
 import type { LaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
-import type { LaneStanding } from './lag-observer.ts'
-import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './lane-inbox.ts'
-import { processBatch, type BatchPlace } from './lane-batch.ts'
-import { cutTakenAfter, inParts } from './cut-batch.ts'
-import { LaneBlocks } from './lane-blocks.ts'
+import type { LaneStanding } from './intake/lag-observer.ts'
+import { foldOptionsOf, LaneInbox, type InboxOptions, type Taken } from './intake/lane-inbox.ts'
+import { processBatch, type BatchPlace } from './batch/lane-batch.ts'
+import { cutTakenAfter, inParts } from './batch/cut-batch.ts'
+import { LaneBlocks } from './publish/lane-blocks.ts'
 import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './lane-errors.ts'
-import type { LaneStart } from './lane-start.ts'
-import type { LaneState } from './lane-state.ts'
+import type { LaneStart } from './recovery/lane-start.ts'
+import type { LaneState } from './recovery/lane-state.ts'
 import { LaneTurns, type TurnDeps } from './lane-turns.ts'
-import { newestTimesOf } from './newest-times.ts'
-import { tracedBatch } from './traced-batch.ts'
+import { newestTimesOf } from './intake/newest-times.ts'
+import { tracedBatch } from './batch/traced-batch.ts'
 
 const RESTART_FIRST_MS = 50
 const RESTART_MS_MAX = 2_000

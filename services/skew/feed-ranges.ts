@@ -2,7 +2,7 @@
 
 import type { Admin } from 'kafkajs'
 import { SluiceError } from '../core/errors.ts'
-import type { LaneBegin } from '../core/features/replay-lane.ts'
+import type { LaneBegin } from '../core/features/provenance/replay-lane.ts'
 import { placeKey } from '../platform/kafka/committed-reader.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'

@@ -2,7 +2,7 @@
 // end now, recomputes what fits into memory, and counts what differs among the decisions of a time.
 
 import { DEFAULT_RATES } from '../core/currency.ts'
-import { HashSample } from '../core/features/replay-sample.ts'
+import { HashSample } from '../core/features/provenance/replay-sample.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { feedReplay } from './replay-feed.ts'

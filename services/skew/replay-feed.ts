@@ -3,15 +3,15 @@
 // order in which Kafka hands things out.
 
 import type { RateTable } from '../core/currency.ts'
-import { LogReplay } from '../core/features/log-replay.ts'
+import { LogReplay } from '../core/features/provenance/log-replay.ts'
 import {
   recordedBlockOf,
   type RecordedBlock,
   type ReplayEntry,
   type ReplayLabel,
-} from '../core/features/replay-records.ts'
-import type { OnCause, OnReplayed } from '../core/features/replay-rows.ts'
-import type { ReplaySample } from '../core/features/replay-sample.ts'
+} from '../core/features/provenance/replay-records.ts'
+import type { OnCause, OnReplayed } from '../core/features/provenance/replay-rows.ts'
+import type { ReplaySample } from '../core/features/provenance/replay-sample.ts'
 import { SluiceError } from '../core/errors.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
 import type { Codecs } from '../core/wire/codecs.ts'

@@ -3,7 +3,7 @@
 import { setInterval } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 import { DEFAULT_RATES } from '../core/currency.ts'
-import { HashSample } from '../core/features/replay-sample.ts'
+import { HashSample } from '../core/features/provenance/replay-sample.ts'
 import { createCodecs } from '../core/wire/codecs.ts'
 import type { Logger } from '../platform/log.ts'
 import { openMetricsServer, type MetricsServer } from '../platform/metrics/metrics-server.ts'

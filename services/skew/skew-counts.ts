@@ -1,8 +1,8 @@
 // Counts what a replay says of rows, until somebody takes the counts: telling each value apart costs too much.
 
-import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
-import type { ReplayedRow } from '../core/features/replay-rows.ts'
-import { NOT_COMPARED, VERDICT } from '../core/features/row-comparison.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/catalogue/feature-list.ts'
+import type { ReplayedRow } from '../core/features/provenance/replay-rows.ts'
+import { NOT_COMPARED, VERDICT } from '../core/features/provenance/row-comparison.ts'
 import type { ComparedCounts } from '../platform/metrics/skew-telemetry.ts'
 
 /** The first difference of a stretch, for the log. */

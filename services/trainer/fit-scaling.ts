@@ -1,7 +1,7 @@
 // Learns, from training rows alone, how features become inputs of a net.
 
-import { CODE_UNIT } from '../core/features/feature-definition.ts'
-import { FEATURES, FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
+import { CODE_UNIT } from '../core/features/catalogue/feature-definition.ts'
+import { FEATURES, FEATURE_COUNT, FEATURE_NAMES } from '../core/features/catalogue/feature-list.ts'
 import { rampInputs } from '../core/scoring/ramps.ts'
 import type { FeatureScaling } from '../core/scoring/scaling.ts'
 import { commonest, fitCodeRamps, fitCodes, fitRamps, fitSteps } from './fit-edges.ts'

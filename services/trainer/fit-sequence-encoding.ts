@@ -1,8 +1,12 @@
 // Learns, from training rows alone, where the ramps of a sequence encoding have their edges (quantiles), and which
 // categories have inputs and edges of their own (the commonest).
 
-import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../core/features/card-sequence.ts'
-import { HOUR_MS } from '../core/features/time.ts'
+import {
+  SEQUENCE_EVENTS,
+  SEQUENCE_LENGTH,
+  SEQUENCE_WIDTH,
+} from '../core/features/engine/card-sequence.ts'
+import { HOUR_MS } from '../core/features/catalogue/time.ts'
 import { medianAmount, type SequenceEncoding } from '../core/scoring/sequence-encoding.ts'
 import { commonCodes, fitCodeRamps, RAMP_SHARES } from './fit-edges.ts'
 import { distinctQuantiles } from './quantiles.ts'

@@ -1,8 +1,8 @@
 // Chooses the rows of the golden vectors: spread over all scores, and the edges of what a row can hold. Their scores come
 // from the trainer's own forward pass, not from the code that they will check.
 
-import { SEQUENCE_LENGTH } from '../core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../core/features/feature-list.ts'
+import { SEQUENCE_LENGTH } from '../core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../core/features/catalogue/feature-list.ts'
 import { scoreOf } from '../core/scoring/calibration.ts'
 import { goldenToJson } from '../core/scoring/golden.ts'
 import { compileScaling, type FeatureScaling } from '../core/scoring/scaling.ts'

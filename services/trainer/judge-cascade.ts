@@ -14,7 +14,7 @@ import { chooseThresholds } from './choose-thresholds.ts'
 import { cheapestThresholds } from './cost-thresholds.ts'
 import { fitBand, type Band } from './fit-band.ts'
 import { measureScores, type Scored } from './metrics.ts'
-import type { PartMetrics, ScoredPeriod } from './openness/release.ts'
+import type { PartMetrics, ScoredPeriod } from './release.ts'
 import { cascadePeriod, scoredPart, type Made, type ScoredPart } from './score-periods.ts'
 
 /** By what thresholds are chosen: least cost, or precision within a budget of alerts. */

@@ -1,7 +1,7 @@
 // The manifest of a trained cascade.
 
 import type { RateTable } from '../core/currency.ts'
-import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/feature-list.ts'
+import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/catalogue/feature-list.ts'
 import type { Calibration } from '../core/scoring/calibration.ts'
 import {
   MANIFEST_FORMAT,
@@ -12,7 +12,7 @@ import {
 } from '../core/scoring/manifest.ts'
 import type { Band } from './fit-band.ts'
 import { usualValues } from './fit-scaling.ts'
-import { sha256Of } from './openness/sums.ts'
+import { sha256Of } from './sums.ts'
 import type { Made } from './score-periods.ts'
 import type { DatasetPeriod } from './split.ts'
 

@@ -2,7 +2,7 @@
 // figures, files.
 
 import type { RateTable } from '../core/currency.ts'
-import { FEATURE_LIST_HASH } from '../core/features/feature-list.ts'
+import { FEATURE_LIST_HASH } from '../core/features/catalogue/feature-list.ts'
 import { DEFAULT_ALERT_COSTS, type ModelCosts } from '../core/scoring/alert-costs.ts'
 import { checkManifest, type ModelFile, type ModelManifest } from '../core/scoring/manifest.ts'
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
@@ -13,10 +13,9 @@ import type { Judged, ThresholdChoice } from './judge-cascade.ts'
 import { manifestOf } from './manifest-of.ts'
 import { checkTarget, writeModelFolder } from './model-folder-writer.ts'
 import { jsonBytes, netBytes } from './net-files.ts'
-import { withPapers } from './openness/papers.ts'
-import type { Release } from './openness/release.ts'
-import type { SeedFigures } from './openness/seeds.ts'
-import { sha256Of } from './openness/sums.ts'
+import type { Release } from './release.ts'
+import type { SeedFigures } from './seeds.ts'
+import { sha256Of } from './sums.ts'
 import { checkRunFolder, openRunFolder, type RunChoice, type RunFacts } from './run-folder.ts'
 import { populationOf, type Made, type ScoredPart } from './score-periods.ts'
 import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from './split.ts'
@@ -50,6 +49,8 @@ export interface TrainerOptions {
   readonly rates: RateTable
   /** What the papers say of the release beside the run itself. */
   readonly release: Pick<Release, 'terms' | 'releasedOn' | 'command'>
+  /** Adds the model documentation to the files of a release; returns the whole folder by path. */
+  readonly document: (release: Release) => Readonly<Record<string, Buffer>>
   /** Messages or rows that the source could not read, asked at the end; none unless given. */
   readonly unreadable?: () => number
 }
@@ -166,7 +167,7 @@ async function writeModel(
     sampleShare: SAMPLE_SHARE,
   })
   const manifestBytes = jsonBytes(checkManifest(manifest))
-  const contents = withPapers({
+  const contents = options.document({
     ...options.release,
     manifest,
     files: { 'manifest.json': manifestBytes, ...files, ...trainingRecord(cascade, parts) },

@@ -1,7 +1,7 @@
 // Scores of the periods: of each net of a cascade, and of both together.
 
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/feature-list.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../core/features/catalogue/feature-list.ts'
 import { scoreOf, type Calibration } from '../core/scoring/calibration.ts'
 import { cascadeScores, verifiedRows } from '../core/scoring/cascade.ts'
 import { distributionOf, type Population } from '../core/scoring/population.ts'
@@ -9,7 +9,7 @@ import type { Dataset } from './dataset.ts'
 import type { Band } from './fit-band.ts'
 import { fitCalibration } from './fit-calibration.ts'
 import type { Scored } from './metrics.ts'
-import type { ScoredPeriod } from './openness/release.ts'
+import type { ScoredPeriod } from './release.ts'
 import type { Split } from './split.ts'
 import type { TrainedCascade, TrainedPart } from './train-cascade.ts'
 

@@ -1,7 +1,7 @@
 // Trains the two nets of a cascade on the same rows: the draft over the features, the target over features and the card's
 // last payments.
 
-import { SEQUENCE_EVENTS } from '../core/features/card-sequence.ts'
+import { SEQUENCE_EVENTS } from '../core/features/engine/card-sequence.ts'
 import { compileScaling, type FeatureScaling } from '../core/scoring/scaling.ts'
 import {
   compileSequenceEncoding,

@@ -1,7 +1,7 @@
 // How the nets were made, in words, for the papers of a model folder.
 
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
-import type { TrainingMethod } from './openness/release.ts'
+import type { TrainingMethod } from './release.ts'
 import { NET_TRAINING, type TrainedCascade } from './train-cascade.ts'
 import { BATCH_ROWS } from './net-passes.ts'
 import { AVERAGE_MEMORY } from './train-net.ts'

@@ -1,7 +1,7 @@
 // What is kept of how a cascade was trained: training.json for programs, curves.svg for people.
 
 import { jsonBytes } from './net-files.ts'
-import type { PartMetrics } from './openness/release.ts'
+import type { PartMetrics } from './release.ts'
 import type { TrainedCascade } from './train-cascade.ts'
 import { CURVES_FILE, trainingCurves } from './training-curves.ts'
 

@@ -1,7 +1,7 @@
 // Rows of a dataset as a net reads them: scaled features and encoded sequences, written when a batch needs them.
 
-import { FEATURE_COUNT } from '../core/features/feature-list.ts'
-import { SEQUENCE_LENGTH } from '../core/features/card-sequence.ts'
+import { FEATURE_COUNT } from '../core/features/catalogue/feature-list.ts'
+import { SEQUENCE_LENGTH } from '../core/features/engine/card-sequence.ts'
 import type { CompiledScaling } from '../core/scoring/scaling.ts'
 import type { CompiledSequenceEncoding } from '../core/scoring/sequence-encoding.ts'
 import type { NetRows } from './net-passes.ts'

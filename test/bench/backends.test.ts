@@ -3,15 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { runBackendsBench } from '../../services/cli/bench/backends-bench.ts'
-import { backendsLines, backendsProblems } from '../../services/cli/bench/backends-report.ts'
-import {
-  denseNet,
-  modelNet,
-  targetNet,
-  type BenchNet,
-} from '../../services/cli/bench/bench-nets.ts'
-import { cascadeCosts, cascadeOf } from '../../services/cli/bench/cascade-costs.ts'
+import { runBackendsBench } from '../../tools/bench/backends-bench.ts'
+import { backendsLines, backendsProblems } from '../../tools/bench/backends-report.ts'
+import { denseNet, modelNet, targetNet, type BenchNet } from '../../tools/bench/bench-nets.ts'
+import { cascadeCosts, cascadeOf } from '../../tools/bench/cascade-costs.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 
 const OPTIONS = {

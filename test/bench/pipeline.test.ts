@@ -3,10 +3,10 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { openBenchServers, type BenchServers } from '../../services/cli/bench/bench-servers.ts'
-import { runLiveBench } from '../../services/cli/bench/live-bench.ts'
-import { runReplayBench } from '../../services/cli/bench/replay-bench.ts'
-import { SCORING_BATCHES, runScoringBench } from '../../services/cli/bench/scoring-bench.ts'
+import { openBenchServers, type BenchServers } from '../../tools/bench/bench-servers.ts'
+import { runLiveBench } from '../../tools/bench/live-bench.ts'
+import { runReplayBench } from '../../tools/bench/replay-bench.ts'
+import { SCORING_BATCHES, runScoringBench } from '../../tools/bench/scoring-bench.ts'
 import { readUntil } from '../support/poll.ts'
 
 const brokers = process.env['SLUICE_KAFKA_BROKERS'] ?? ''

@@ -4,19 +4,19 @@
 //   node --import tsx test/checks/card-bytes.ts <folder of files> [<last day>]
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { ByteWriter } from '../../services/core/features/bytes.ts'
-import { CardHistory } from '../../services/core/features/card-history.ts'
+import { ByteWriter } from '../../services/core/features/state/bytes.ts'
+import { CardHistory } from '../../services/core/features/state/card-history.ts'
 import {
   CARD_LAYOUTS,
   encodeCard,
   hasMessagesApart,
   writeCardAddition,
   type CardLayout,
-} from '../../services/core/features/card-layouts.ts'
-import { FEATURES } from '../../services/core/features/feature-list.ts'
-import { compileFeaturePlan } from '../../services/core/features/feature-plan.ts'
-import type { LaneState } from '../../services/core/features/fold-state.ts'
-import { LANE_START, LaneFold } from '../../services/core/features/lane-fold.ts'
+} from '../../services/core/features/state/card-layouts.ts'
+import { FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
+import { compileFeaturePlan } from '../../services/core/features/engine/feature-plan.ts'
+import type { LaneState } from '../../services/core/features/engine/fold-state.ts'
+import { LANE_START, LaneFold } from '../../services/core/features/engine/lane-fold.ts'
 import { createCodecs } from '../../services/core/wire/codecs.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { ValueCache } from '../../services/platform/redis/value-cache.ts'

@@ -2,7 +2,7 @@
 // grown on the unlabelled rows of a training week.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { FEATURE_COUNT, FEATURES } from '../../services/core/features/feature-list.ts'
+import { FEATURE_COUNT, FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
 import { openReplay } from '../../services/producer/index.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from '../../services/trainer/dataset.ts'
 import { usualValues } from '../../services/trainer/fit-scaling.ts'

@@ -3,7 +3,7 @@
 import type { OpenBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
 import type { Dataset } from '../../services/trainer/dataset.ts'
 import { scoreFigures } from '../../services/trainer/metrics.ts'
-import { spreadOf } from '../../services/trainer/openness/seeds.ts'
+import { spreadOf } from '../../services/trainer/seeds.ts'
 import { pairedDifference } from '../../services/trainer/protocol/paired-difference.ts'
 import { alertedRows, rankedRows } from '../../services/trainer/protocol/protocol-figures.ts'
 import {

@@ -16,8 +16,8 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { Redis } from 'ioredis'
 import kafkajs from 'kafkajs'
-import type { DemoSummary } from '../../services/cli/demo/summary.ts'
-import { simulate } from '../../services/producer/index.ts'
+import type { DemoSummary } from '../../tools/demo/summary.ts'
+import { simulate } from '../../tools/simulator/index.ts'
 import { eventually, firstAnswer, readUntil } from '../support/poll.ts'
 
 const root = join(import.meta.dirname, '../..')

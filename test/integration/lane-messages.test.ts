@@ -4,8 +4,8 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Redis } from 'ioredis'
-import { PAGE_OFFSETS } from '../../services/core/features/message-page.ts'
-import { DAY_MS, LATENESS_MS } from '../../services/core/features/time.ts'
+import { PAGE_OFFSETS } from '../../services/core/features/state/message-page.ts'
+import { DAY_MS, LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { laneKeys } from '../../services/platform/redis/keys.ts'
 import type {
   LaneReading,

@@ -3,7 +3,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { REACH_MS, SECOND_MS } from '../../services/core/features/time.ts'
+import { REACH_MS, SECOND_MS } from '../../services/core/features/catalogue/time.ts'
 import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
 import {
   offsetsOf,

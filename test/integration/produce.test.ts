@@ -18,7 +18,8 @@ import { createCodecs } from '../../services/core/wire/codecs.ts'
 import type { Codecs, LabelMessage, TransactionMessage } from '../../services/core/wire/codecs.ts'
 import { systemClock } from '../../services/platform/clock.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
-import { END_OF_STREAM_MS, runProducer, simulate } from '../../services/producer/index.ts'
+import { END_OF_STREAM_MS, runProducer } from '../../services/producer/index.ts'
+import { simulate } from '../../tools/simulator/index.ts'
 import type { ProducerOptions } from '../../services/producer/index.ts'
 
 const PARTITIONS = 4
@@ -108,7 +109,7 @@ test('a simulated stream arrives whole, in order, each card in its partition', a
   const topicPrefix = await openTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
   const simulator = { seed: 5, transactionsMax: 5_000, genuineLabelShare: 0.1 }
   const summary = await runProducer(
-    toKafka(topicPrefix, codecs, { source: { kind: 'simulate', simulator } }),
+    toKafka(topicPrefix, codecs, { source: { kind: 'simulate', events: simulate(simulator) } }),
     { clock: systemClock },
   )
   strictEqual(summary.transactions, 5_000)
@@ -210,7 +211,7 @@ test('at a rate, the record time stamp is the intended send time', async (t) => 
   const simulator = { transactionsMax: 400, genuineLabelShare: 0 }
   await runProducer(
     toKafka(topicPrefix, codecs, {
-      source: { kind: 'simulate', simulator },
+      source: { kind: 'simulate', events: simulate(simulator) },
       pace: { kind: 'rate', perSecond: 400 },
     }),
     { clock: systemClock },
@@ -229,7 +230,7 @@ test('a stopped run has had everything acknowledged that it counts', async (t) =
   const topicPrefix = await openTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
   const stop = new AbortController()
   const summary = await runProducer(
-    toKafka(topicPrefix, codecs, { source: { kind: 'simulate', simulator: {} } }),
+    toKafka(topicPrefix, codecs, { source: { kind: 'simulate', events: simulate({}) } }),
     {
       clock: systemClock,
       signal: stop.signal,
@@ -247,7 +248,7 @@ test('a stopped run has had everything acknowledged that it counts', async (t) =
 
 test('missing topics, unequal partition counts and a silent broker are errors that say what to do', async (t) => {
   const codecs = await openCodecs()
-  const source = { kind: 'simulate', simulator: { transactionsMax: 1 } } as const
+  const source = { kind: 'simulate', events: simulate({ transactionsMax: 1 }) } as const
   const run = (options: ProducerOptions): Promise<unknown> =>
     runProducer(options, { clock: systemClock })
   await rejects(

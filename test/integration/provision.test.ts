@@ -28,16 +28,12 @@ import {
   stopStack,
   type ProvisionOptions,
   type Stack,
-} from '../../services/platform/provision/index.ts'
-import { kafkaAnswers, redisAnswers } from '../../services/platform/provision/health.ts'
-import { jarsFolder } from '../../services/platform/provision/kafka-jars.ts'
-import { isAlive } from '../../services/platform/provision/process-identity.ts'
-import { stackPaths } from '../../services/platform/provision/stack-paths.ts'
-import {
-  readRecord,
-  writeRecord,
-  type ServerRecord,
-} from '../../services/platform/provision/stack-record.ts'
+} from '../../tools/servers/index.ts'
+import { kafkaAnswers, redisAnswers } from '../../tools/servers/health.ts'
+import { jarsFolder } from '../../tools/servers/kafka-jars.ts'
+import { isAlive } from '../../services/platform/process-identity.ts'
+import { stackPaths } from '../../tools/servers/stack-paths.ts'
+import { readRecord, writeRecord, type ServerRecord } from '../../tools/servers/stack-record.ts'
 import { eventually, readUntil } from '../support/poll.ts'
 
 const root = join(import.meta.dirname, '../..')

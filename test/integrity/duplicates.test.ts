@@ -4,7 +4,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { LATENESS_MS } from '../../services/core/features/time.ts'
+import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import type { DecisionRecord, Outcome } from '../../services/core/wire/records.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'

@@ -4,6 +4,7 @@
 // before chosen steps on the file system, and at random moments; then it is run in peace, and the rows are compared with
 // what a committed reader sees.
 
+import { withModelDocumentation } from '../../tools/model-documentation/model-documentation.ts'
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
@@ -234,6 +235,7 @@ test('the lake trains the model that the topics train, bit for bit', async (t) =
         split: { warmUpMs: 0, gapMs: HOUR_MS, validationShare: 0.3, testShare: 0.3 },
         backend: 'wasm',
         rates: DEFAULT_RATES,
+        document: withModelDocumentation,
         release: { terms: OPEN_TERMS, releasedOn: '2026-01-01', command: 'npx sluice train' },
       },
       () => undefined,

@@ -10,15 +10,21 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
-import { ByteWriter } from '../../services/core/features/bytes.ts'
-import { decodeCard } from '../../services/core/features/card-decoding.ts'
-import { encodeCard } from '../../services/core/features/card-layouts.ts'
-import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
-import { ENTITY_COLUMN } from '../../services/core/features/entity-event.ts'
-import { EntityPart } from '../../services/core/features/entity-part.ts'
-import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
-import { recordedBlockOf } from '../../services/core/features/replay-records.ts'
+import { ByteWriter } from '../../services/core/features/state/bytes.ts'
+import { decodeCard } from '../../services/core/features/state/card-decoding.ts'
+import { encodeCard } from '../../services/core/features/state/card-layouts.ts'
+import {
+  decodeEntityPart,
+  encodeEntityPart,
+} from '../../services/core/features/state/entity-layouts.ts'
+import { ENTITY_COLUMN } from '../../services/core/features/state/entity-event.ts'
+import { EntityPart } from '../../services/core/features/state/entity-part.ts'
+import { entityKeyOf } from '../../services/core/features/catalogue/feature-definition.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../services/core/features/catalogue/feature-list.ts'
+import { recordedBlockOf } from '../../services/core/features/provenance/replay-records.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import { referenceOf } from '../../services/core/reference.ts'
 import { decodeProgress } from '../../services/core/stream/lane-progress.ts'

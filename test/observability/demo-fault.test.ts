@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
-import type { DemoSummary } from '../../services/cli/demo/summary.ts'
+import type { DemoSummary } from '../../tools/demo/summary.ts'
 import { temporaryFolder } from '../support/prometheus.ts'
 
 const ROOT = join(import.meta.dirname, '../..')

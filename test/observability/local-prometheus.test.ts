@@ -9,12 +9,9 @@ import { test, type TestContext } from 'node:test'
 import { createAlertsTelemetry } from '../../services/alerts/index.ts'
 import { isSluiceError } from '../../services/core/errors.ts'
 import { openMetricsServer } from '../../services/platform/metrics/metrics-server.ts'
-import {
-  openLocalPrometheus,
-  type LocalPrometheus,
-} from '../../services/platform/provision/local-prometheus.ts'
-import { openPrometheusApi } from '../../services/platform/provision/prometheus-api.ts'
-import { isAlive, identify } from '../../services/platform/provision/process-identity.ts'
+import { openLocalPrometheus, type LocalPrometheus } from '../../tools/servers/local-prometheus.ts'
+import { openPrometheusApi } from '../../tools/servers/prometheus-api.ts'
+import { isAlive, identify } from '../../services/platform/process-identity.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { eventually } from '../support/poll.ts'
 import { prometheusProgram, temporaryFolder } from '../support/prometheus.ts'

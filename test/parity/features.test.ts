@@ -5,11 +5,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
-import { HistoryFold } from '../../services/core/features/history-fold.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../services/core/features/catalogue/feature-list.ts'
+import { HistoryFold } from '../../services/core/features/engine/history-fold.ts'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import { mayGoOn } from '../../services/core/stream/alignment.ts'
-import { simulate, withWatermarks, type StreamEvent } from '../../services/producer/index.ts'
+import { withWatermarks, type StreamEvent } from '../../services/producer/index.ts'
+import { simulate } from '../../tools/simulator/index.ts'
 import { dealOut, foldAligned, type SentItem, type Turn } from '../support/aligned-lanes.ts'
 import { foldLive, recomputeLive } from '../support/live-lanes.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'

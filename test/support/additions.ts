@@ -1,13 +1,16 @@
 // What is appended to a stored value, as a value of its own.
 
-import type { ByteWriter } from '../../services/core/features/bytes.ts'
-import type { CardHistory } from '../../services/core/features/card-history.ts'
-import { writeCardAddition, type CardLayout } from '../../services/core/features/card-layouts.ts'
+import type { ByteWriter } from '../../services/core/features/state/bytes.ts'
+import type { CardHistory } from '../../services/core/features/state/card-history.ts'
+import {
+  writeCardAddition,
+  type CardLayout,
+} from '../../services/core/features/state/card-layouts.ts'
 import {
   writeEntityAddition,
   type EntityLayout,
-} from '../../services/core/features/entity-layouts.ts'
-import type { EntityPart } from '../../services/core/features/entity-part.ts'
+} from '../../services/core/features/state/entity-layouts.ts'
+import type { EntityPart } from '../../services/core/features/state/entity-part.ts'
 
 /** Null when the whole has to be written. */
 export function encodeCardAddition(

@@ -36,8 +36,8 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceCascadeDisagrees:
     'needs thousands of sampled payments and a net that is not as its manifest says',
   SluiceDraftsStand:
-    'what an answer that comes too late does is in test/unit/scorer/verify-batch.test.ts',
-  SluiceLeasesFull: 'a block without room is in test/unit/scorer/lane-blocks.test.ts',
+    'what an answer that comes too late does is in test/unit/scorer/batch/verify-batch.test.ts',
+  SluiceLeasesFull: 'a block without room is in test/unit/scorer/publish/lane-blocks.test.ts',
   SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
 }
 

@@ -3,7 +3,7 @@
 
 import { AlignedBatch } from '../../services/core/stream/alignment.ts'
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
-import { LANE_START } from '../../services/core/features/lane-fold.ts'
+import { LANE_START } from '../../services/core/features/engine/lane-fold.ts'
 import { DAY_MS, HOUR_MS, type StreamItem } from './feature-streams.ts'
 import {
   foldEntries,

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { CardLayout } from '../../services/core/features/card-layouts.ts'
-import { LANE_START } from '../../services/core/features/lane-fold.ts'
+import type { CardLayout } from '../../services/core/features/state/card-layouts.ts'
+import { LANE_START } from '../../services/core/features/engine/lane-fold.ts'
 import { foldEntries, openFold, PlainState, type FoldedRow, type LaneLog } from './fold-entries.ts'
 import type { Guards } from './stored-lanes.ts'
 import { StoredLane, StoredLanes } from './stored-lanes.ts'

@@ -5,7 +5,7 @@
 
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { isPortFree } from '../../services/platform/provision/ports.ts'
+import { isPortFree } from '../../tools/servers/ports.ts'
 
 const HOST = '127.0.0.1'
 /** Below the ports that the system gives to outgoing connections. */

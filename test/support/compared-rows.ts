@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
-import { FEATURE_STATES } from '../../services/core/features/feature-states.ts'
-import { LANE_START } from '../../services/core/features/lane-fold.ts'
+import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'
+import { FEATURE_STATES } from '../../services/core/features/engine/feature-states.ts'
+import { LANE_START } from '../../services/core/features/engine/lane-fold.ts'
 import type { StreamItem } from './feature-streams.ts'
 import { foldEntries, openFold, PlainState, type FoldedRow } from './fold-entries.ts'
 import { NaiveFeatures, type NaiveReading, type NaiveValue } from './naive-features.ts'

@@ -3,9 +3,9 @@
 
 import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers'
 import type { StartedTestContainer } from 'testcontainers'
-import { kafkaAnswers, redisAnswers } from '../../services/platform/provision/health.ts'
-import { pollUntil } from '../../services/platform/provision/poll.ts'
-import { freePorts } from '../../services/platform/provision/ports.ts'
+import { kafkaAnswers, redisAnswers } from '../../tools/servers/health.ts'
+import { pollUntil } from '../../tools/servers/poll.ts'
+import { freePorts } from '../../tools/servers/ports.ts'
 import { kafkaContainer, redisContainer, type ContainerDefinition } from './containers.ts'
 
 /** Images may have to be fetched. */

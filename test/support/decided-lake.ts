@@ -8,8 +8,8 @@ import {
   FEATURE_COUNT,
   FEATURE_LIST_HASH,
   FEATURE_NAMES,
-} from '../../services/core/features/feature-list.ts'
-import { HistoryFold } from '../../services/core/features/history-fold.ts'
+} from '../../services/core/features/catalogue/feature-list.ts'
+import { HistoryFold } from '../../services/core/features/engine/history-fold.ts'
 import { placeOf } from '../../services/core/lake/lake-log.ts'
 import { decisionRows } from '../../services/core/lake/lake-rows.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
@@ -18,7 +18,8 @@ import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
 import type { LakeWriter } from '../../services/platform/lake/lake-writer.ts'
 import { RowBuffer } from '../../services/platform/lake/row-buffer.ts'
 import { stageBuffer } from '../../services/platform/lake/stage-files.ts'
-import { simulate, type StreamEvent } from '../../services/producer/index.ts'
+import { type StreamEvent } from '../../services/producer/index.ts'
+import { simulate } from '../../tools/simulator/index.ts'
 import { addEvents, openFolder, openWriter } from './lake.ts'
 
 export const MODEL_DIGEST = 'ab'.repeat(32)

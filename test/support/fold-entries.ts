@@ -1,14 +1,14 @@
 // Folding entries of a lane's two logs without deciding, and state in memory: what tests of the features share.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { CardHistory } from '../../services/core/features/card-history.ts'
-import { EntityPart, type Cut } from '../../services/core/features/entity-part.ts'
-import type { EntityKind } from '../../services/core/features/feature-definition.ts'
-import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
-import { type FoldMark } from '../../services/core/features/fold-marks.ts'
-import type { LaneState, ReadablePart } from '../../services/core/features/fold-state.ts'
-import { LaneFold, type LanePosition } from '../../services/core/features/lane-fold.ts'
-import type { Recomputed } from '../../services/core/features/late-revisions.ts'
+import { CardHistory } from '../../services/core/features/state/card-history.ts'
+import { EntityPart, type Cut } from '../../services/core/features/state/entity-part.ts'
+import type { EntityKind } from '../../services/core/features/catalogue/feature-definition.ts'
+import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
+import { type FoldMark } from '../../services/core/features/engine/fold-marks.ts'
+import type { LaneState, ReadablePart } from '../../services/core/features/engine/fold-state.ts'
+import { LaneFold, type LanePosition } from '../../services/core/features/engine/lane-fold.ts'
+import type { Recomputed } from '../../services/core/features/engine/late-revisions.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 
 export type Entry =

@@ -20,7 +20,8 @@ import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
 import { openLakeWriter, type LakeWriter } from '../../services/platform/lake/lake-writer.ts'
 import { RowBuffer } from '../../services/platform/lake/row-buffer.ts'
 import { stageBuffer } from '../../services/platform/lake/stage-files.ts'
-import { simulate, type StreamEvent } from '../../services/producer/index.ts'
+import { type StreamEvent } from '../../services/producer/index.ts'
+import { simulate } from '../../tools/simulator/index.ts'
 import { closeWith } from './cleanup.ts'
 
 /** A folder that is gone after the test. */

@@ -2,10 +2,10 @@
 
 import type { TestContext } from 'node:test'
 import { Redis } from 'ioredis'
-import { ENTITY_COLUMN } from '../../services/core/features/entity-event.ts'
-import { type EntityPart } from '../../services/core/features/entity-part.ts'
-import { entityKeyOf } from '../../services/core/features/feature-definition.ts'
-import type { ReadablePart } from '../../services/core/features/fold-state.ts'
+import { ENTITY_COLUMN } from '../../services/core/features/state/entity-event.ts'
+import { type EntityPart } from '../../services/core/features/state/entity-part.ts'
+import { entityKeyOf } from '../../services/core/features/catalogue/feature-definition.ts'
+import type { ReadablePart } from '../../services/core/features/engine/fold-state.ts'
 import { referenceOf } from '../../services/core/reference.ts'
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import type {

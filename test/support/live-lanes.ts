@@ -1,7 +1,7 @@
 // Live lanes without Kafka and Redis: nobody waits, batches see of the other lanes what was there when they began, and
 // what that was is recorded. The same rows must come out of the logs and the records alone.
 
-import { LANE_START } from '../../services/core/features/lane-fold.ts'
+import { LANE_START } from '../../services/core/features/engine/lane-fold.ts'
 import type { AlignedStream, Turn } from './aligned-lanes.ts'
 import { foldEntries, openFold, PlainState, type FoldedRow, type LaneLog } from './fold-entries.ts'
 import {

@@ -3,25 +3,32 @@
 
 import { join } from 'node:path'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { CardHistory } from '../../services/core/features/card-history.ts'
-import { EntityPart } from '../../services/core/features/entity-part.ts'
-import { entityKeyOf, type EntityKind } from '../../services/core/features/feature-definition.ts'
+import { CardHistory } from '../../services/core/features/state/card-history.ts'
+import { EntityPart } from '../../services/core/features/state/entity-part.ts'
+import {
+  entityKeyOf,
+  type EntityKind,
+} from '../../services/core/features/catalogue/feature-definition.ts'
 import type {
   CardLookup,
   LaneState,
   ReadablePart,
-} from '../../services/core/features/fold-state.ts'
-import { LANE_START, LaneFold } from '../../services/core/features/lane-fold.ts'
-import { LATENESS_MS } from '../../services/core/features/time.ts'
+} from '../../services/core/features/engine/fold-state.ts'
+import { LANE_START, LaneFold } from '../../services/core/features/engine/lane-fold.ts'
+import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import type { Alignment, DecisionBlock } from '../../services/core/wire/records.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
-import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/fold-batch.ts'
+import {
+  foldBatch,
+  type LaneEntry,
+  type LaneLabel,
+} from '../../services/scorer/batch/fold-batch.ts'
 import { builtInPolicy } from '../../services/core/policy/builtin-policy.ts'
-import type { DecideOptions } from '../../services/scorer/decide-options.ts'
-import { decideBatch } from '../../services/scorer/micro-batch.ts'
+import type { DecideOptions } from '../../services/scorer/decide/decide-options.ts'
+import { decideBatch } from '../../services/scorer/batch/micro-batch.ts'
 import type { Outputs } from './outputs.ts'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 

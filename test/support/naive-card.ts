@@ -3,7 +3,7 @@
 import type {
   FeatureDefinition,
   Reference,
-} from '../../services/core/features/feature-definition.ts'
+} from '../../services/core/features/catalogue/feature-definition.ts'
 import { referenceOf } from '../../services/core/reference.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import {

@@ -3,7 +3,7 @@
 import type {
   EntityKind,
   FeatureDefinition,
-} from '../../services/core/features/feature-definition.ts'
+} from '../../services/core/features/catalogue/feature-definition.ts'
 import type { Label } from '../../services/core/transaction.ts'
 import {
   compareEvents,

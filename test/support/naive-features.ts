@@ -8,9 +8,9 @@ import type { RateTable } from '../../services/core/currency.ts'
 import type {
   EntityKind,
   FeatureDefinition,
-} from '../../services/core/features/feature-definition.ts'
-import { FEATURES } from '../../services/core/features/feature-list.ts'
-import type { FeatureState } from '../../services/core/features/feature-states.ts'
+} from '../../services/core/features/catalogue/feature-definition.ts'
+import { FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
+import type { FeatureState } from '../../services/core/features/engine/feature-states.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import { cardValue, nameOf, transactionValue, type NaiveCard } from './naive-card.ts'
 import { entityValue, type NaiveEntity, type Word } from './naive-entity.ts'

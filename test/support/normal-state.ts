@@ -1,9 +1,9 @@
 // State in the one form that all states of the same log have, as plain values that can be compared.
 
-import { COLUMN, STRIDE } from '../../services/core/features/card-columns.ts'
-import { type CardHistory } from '../../services/core/features/card-history.ts'
-import { ENTITY_STRIDE } from '../../services/core/features/entity-event.ts'
-import { type EntityPart } from '../../services/core/features/entity-part.ts'
+import { COLUMN, STRIDE } from '../../services/core/features/state/card-columns.ts'
+import { type CardHistory } from '../../services/core/features/state/card-history.ts'
+import { ENTITY_STRIDE } from '../../services/core/features/state/entity-event.ts'
+import { type EntityPart } from '../../services/core/features/state/entity-part.ts'
 
 const REFERENCES: readonly number[] = [
   COLUMN.merchant,

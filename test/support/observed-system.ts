@@ -17,11 +17,8 @@ import type { Control, Mode } from '../../services/core/wire/records.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel } from '../../services/platform/model-store.ts'
 import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
-import {
-  openLocalPrometheus,
-  type LocalPrometheus,
-} from '../../services/platform/provision/local-prometheus.ts'
-import { shortenRules, type Shortening } from '../../services/platform/provision/shortened-rules.ts'
+import { openLocalPrometheus, type LocalPrometheus } from '../../tools/servers/local-prometheus.ts'
+import { shortenRules, type Shortening } from '../../tools/servers/shortened-rules.ts'
 import { TOKEN } from './acting.ts'
 import { RULE_FILES } from './alert-rules.ts'
 import { claimPorts } from './claims.ts'

@@ -6,11 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { isListening } from '../../services/platform/provision/ports.ts'
-import {
-  requirePrerequisites,
-  thisMachine,
-} from '../../services/platform/provision/prerequisites.ts'
+import { isListening } from '../../tools/servers/ports.ts'
+import { requirePrerequisites, thisMachine } from '../../tools/servers/prerequisites.ts'
 import { claimPorts } from './claims.ts'
 import { closeWith } from './cleanup.ts'
 import { eventually } from './poll.ts'

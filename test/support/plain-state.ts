@@ -1,9 +1,12 @@
 // State of one lane in memory that is never compacted, encoded or shared.
 
-import { CardHistory } from '../../services/core/features/card-history.ts'
-import { EntityPart } from '../../services/core/features/entity-part.ts'
-import { entityKeyOf, type EntityKind } from '../../services/core/features/feature-definition.ts'
-import type { CardLookup, LaneState } from '../../services/core/features/fold-state.ts'
+import { CardHistory } from '../../services/core/features/state/card-history.ts'
+import { EntityPart } from '../../services/core/features/state/entity-part.ts'
+import {
+  entityKeyOf,
+  type EntityKind,
+} from '../../services/core/features/catalogue/feature-definition.ts'
+import type { CardLookup, LaneState } from '../../services/core/features/engine/fold-state.ts'
 
 export class PlainState implements LaneState, CardLookup {
   readonly entityHorizonMs = -Infinity

@@ -8,7 +8,7 @@ import {
   promtoolBeside,
   requirePrerequisites,
   thisMachine,
-} from '../../services/platform/provision/prerequisites.ts'
+} from '../../tools/servers/prerequisites.ts'
 import { closeWith } from './cleanup.ts'
 
 /** Full path of prometheus. @throws SluiceError SLUICE_PREREQUISITE_MISSING with the command that installs it. */

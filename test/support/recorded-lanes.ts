@@ -2,25 +2,36 @@
 // be old, crash after they wrote state and before they committed, and leave decision blocks. What a replay gets.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { CardHistory } from '../../services/core/features/card-history.ts'
-import { EntityPart, type Cut } from '../../services/core/features/entity-part.ts'
-import type { EntityKind } from '../../services/core/features/feature-definition.ts'
-import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../services/core/features/feature-list.ts'
-import { STATE } from '../../services/core/features/feature-states.ts'
-import type { LaneState, ReadablePart } from '../../services/core/features/fold-state.ts'
-import { LANE_START, LaneFold, type LanePosition } from '../../services/core/features/lane-fold.ts'
-import { FORGET_CARDS_MS } from '../../services/core/features/replay-parts.ts'
+import { CardHistory } from '../../services/core/features/state/card-history.ts'
+import { EntityPart, type Cut } from '../../services/core/features/state/entity-part.ts'
+import type { EntityKind } from '../../services/core/features/catalogue/feature-definition.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_LIST_HASH,
+} from '../../services/core/features/catalogue/feature-list.ts'
+import { STATE } from '../../services/core/features/engine/feature-states.ts'
+import type { LaneState, ReadablePart } from '../../services/core/features/engine/fold-state.ts'
+import {
+  LANE_START,
+  LaneFold,
+  type LanePosition,
+} from '../../services/core/features/engine/lane-fold.ts'
+import { FORGET_CARDS_MS } from '../../services/core/features/provenance/replay-parts.ts'
 import {
   recordedBlockOf,
   type RecordedBlock,
   type ReplayEntry,
   type ReplayLabel,
-} from '../../services/core/features/replay-records.ts'
-import { LATENESS_MS } from '../../services/core/features/time.ts'
+} from '../../services/core/features/provenance/replay-records.ts'
+import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import type { CutEntry, DecisionRecord } from '../../services/core/wire/records.ts'
-import { foldBatch, type LaneEntry, type LaneLabel } from '../../services/scorer/fold-batch.ts'
+import {
+  foldBatch,
+  type LaneEntry,
+  type LaneLabel,
+} from '../../services/scorer/batch/fold-batch.ts'
 import type { StreamItem } from './feature-streams.ts'
 
 /** The log of one lane. */

@@ -1,7 +1,7 @@
 // Rows of back-tests for tests, and a policy that reads its answer from the row.
 
 import fc from 'fast-check'
-import { FEATURE_COUNT } from '../../services/core/features/feature-list.ts'
+import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
 import type { CompiledPolicy, PolicyInput, Ruling } from '../../services/core/policy/ruling.ts'
 import type { RehearsedRow } from '../../services/core/rehearsal/rehearsed-row.ts'
 import type { Transaction } from '../../services/core/transaction.ts'

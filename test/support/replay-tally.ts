@@ -1,12 +1,18 @@
 // A replay of what live lanes left, fed in any interleaving, and what it said.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
-import { LogReplay } from '../../services/core/features/log-replay.ts'
-import type { LaneBegin } from '../../services/core/features/replay-lane.ts'
-import type { RecordedBlock } from '../../services/core/features/replay-records.ts'
-import { HashSample, type ReplaySample } from '../../services/core/features/replay-sample.ts'
-import { reasonOf, VERDICT } from '../../services/core/features/row-comparison.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../services/core/features/catalogue/feature-list.ts'
+import { LogReplay } from '../../services/core/features/provenance/log-replay.ts'
+import type { LaneBegin } from '../../services/core/features/provenance/replay-lane.ts'
+import type { RecordedBlock } from '../../services/core/features/provenance/replay-records.ts'
+import {
+  HashSample,
+  type ReplaySample,
+} from '../../services/core/features/provenance/replay-sample.ts'
+import { reasonOf, VERDICT } from '../../services/core/features/provenance/row-comparison.ts'
 import { entriesOf, labelsOf, readRecord, type RecordedLog } from './recorded-lanes.ts'
 
 /** What a replay said. */

@@ -1,9 +1,9 @@
 // Replays a test's stream from Kafka to its end, and counts what the replay said.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
-import { HashSample } from '../../services/core/features/replay-sample.ts'
-import { reasonOf, VERDICT } from '../../services/core/features/row-comparison.ts'
+import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'
+import { HashSample } from '../../services/core/features/provenance/replay-sample.ts'
+import { reasonOf, VERDICT } from '../../services/core/features/provenance/row-comparison.ts'
 import { feedReplay } from '../../services/skew/index.ts'
 import type { TestStream } from './streams.ts'
 

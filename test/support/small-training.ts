@@ -1,11 +1,12 @@
 // Training runs that take seconds, for tests of what comes out of them.
 
+import { withModelDocumentation } from '../../tools/model-documentation/model-documentation.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { SIMULATION_START_MS, simulate } from '../../services/producer/index.ts'
+import { SIMULATION_START_MS, simulate } from '../../tools/simulator/index.ts'
 import {
   OPEN_TERMS,
   runTrainer,
@@ -52,6 +53,7 @@ export function train(
       split: { warmUpMs: 0, gapMs: DAY_MS, validationShare: 0.25, testShare: 0.25 },
       backend: 'wasm',
       rates: DEFAULT_RATES,
+      document: withModelDocumentation,
       release: { terms: OPEN_TERMS, releasedOn: '2026-01-31', command: 'sluice train --simulate' },
       ...change,
     },

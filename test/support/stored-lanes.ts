@@ -2,24 +2,24 @@
 // batch reads values, folds, and writes what is new of each value, or the whole, compacted up to what was committed; a crash forgets
 // everything but what was written.
 
-import { ByteWriter } from '../../services/core/features/bytes.ts'
-import type { CardHistory } from '../../services/core/features/card-history.ts'
-import { decodeCard } from '../../services/core/features/card-decoding.ts'
-import { encodeCard, type CardLayout } from '../../services/core/features/card-layouts.ts'
+import { ByteWriter } from '../../services/core/features/state/bytes.ts'
+import type { CardHistory } from '../../services/core/features/state/card-history.ts'
+import { decodeCard } from '../../services/core/features/state/card-decoding.ts'
+import { encodeCard, type CardLayout } from '../../services/core/features/state/card-layouts.ts'
 import {
   decodeEntityPart,
   encodeEntityPart,
   entityLayoutBeside,
-} from '../../services/core/features/entity-layouts.ts'
-import type { Cut, EntityPart } from '../../services/core/features/entity-part.ts'
-import type { EntityKind } from '../../services/core/features/feature-definition.ts'
+} from '../../services/core/features/state/entity-layouts.ts'
+import type { Cut, EntityPart } from '../../services/core/features/state/entity-part.ts'
+import type { EntityKind } from '../../services/core/features/catalogue/feature-definition.ts'
 import type {
   CardLookup,
   LaneState,
   ReadablePart,
-} from '../../services/core/features/fold-state.ts'
-import { LANE_START, type LanePosition } from '../../services/core/features/lane-fold.ts'
-import { LATENESS_MS } from '../../services/core/features/time.ts'
+} from '../../services/core/features/engine/fold-state.ts'
+import { LANE_START, type LanePosition } from '../../services/core/features/engine/lane-fold.ts'
+import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { furthest, type LaneProgress } from '../../services/core/stream/lane-progress.ts'
 import type { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { encodeCardAddition, encodeEntityAddition } from './additions.ts'

@@ -2,12 +2,15 @@
 // memory until that is given up.
 
 import assert from 'node:assert/strict'
-import { hasMessagesApart, type CardLayout } from '../../services/core/features/card-layouts.ts'
-import type { CardLookup } from '../../services/core/features/fold-state.ts'
+import {
+  hasMessagesApart,
+  type CardLayout,
+} from '../../services/core/features/state/card-layouts.ts'
+import type { CardLookup } from '../../services/core/features/engine/fold-state.ts'
 import type { PageRun } from '../../services/core/stream/lane-progress.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { ValueCache } from '../../services/platform/redis/value-cache.ts'
-import { touchedByLate } from '../../services/scorer/touched.ts'
+import { touchedByLate } from '../../services/scorer/batch/touched.ts'
 import type { Entry } from './fold-entries.ts'
 
 /** A page or two, so that others have to be read. */

@@ -1,13 +1,16 @@
 // State in normal form: what it says, whatever build of it says so and however it was cut into batches.
 
 import { Redis } from 'ioredis'
-import { ByteWriter } from '../../services/core/features/bytes.ts'
-import { COLUMN, OUTCOME_SHIFT } from '../../services/core/features/card-columns.ts'
-import { type CardHistory } from '../../services/core/features/card-history.ts'
-import { decodeCard } from '../../services/core/features/card-decoding.ts'
-import { encodeCard } from '../../services/core/features/card-layouts.ts'
-import { decodeEntityPart, encodeEntityPart } from '../../services/core/features/entity-layouts.ts'
-import type { EntityPart } from '../../services/core/features/entity-part.ts'
+import { ByteWriter } from '../../services/core/features/state/bytes.ts'
+import { COLUMN, OUTCOME_SHIFT } from '../../services/core/features/state/card-columns.ts'
+import { type CardHistory } from '../../services/core/features/state/card-history.ts'
+import { decodeCard } from '../../services/core/features/state/card-decoding.ts'
+import { encodeCard } from '../../services/core/features/state/card-layouts.ts'
+import {
+  decodeEntityPart,
+  encodeEntityPart,
+} from '../../services/core/features/state/entity-layouts.ts'
+import type { EntityPart } from '../../services/core/features/state/entity-part.ts'
 import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
 import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
 import type { OracleState } from './live-oracle.ts'

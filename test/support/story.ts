@@ -1,10 +1,13 @@
 // A few transactions told one by one, for tests that state a rule with an example.
 
-import { FEATURE_NAMES } from '../../services/core/features/feature-list.ts'
-import { FEATURE_STATES, type FeatureState } from '../../services/core/features/feature-states.ts'
-import { type FoldMark } from '../../services/core/features/fold-marks.ts'
-import { LANE_START, type LaneFold } from '../../services/core/features/lane-fold.ts'
-import type { Recomputed } from '../../services/core/features/late-revisions.ts'
+import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'
+import {
+  FEATURE_STATES,
+  type FeatureState,
+} from '../../services/core/features/engine/feature-states.ts'
+import { type FoldMark } from '../../services/core/features/engine/fold-marks.ts'
+import { LANE_START, type LaneFold } from '../../services/core/features/engine/lane-fold.ts'
+import type { Recomputed } from '../../services/core/features/engine/late-revisions.ts'
 import { referenceOf } from '../../services/core/reference.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import { labelOf, STREAM_START_MS } from './feature-streams.ts'

@@ -10,12 +10,8 @@ import { partitionOf } from '../../services/core/murmur2.ts'
 import { createCodecs, type Codecs } from '../../services/core/wire/codecs.ts'
 import { createTopics, deleteTopics, topicName } from '../../services/platform/kafka/topics.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
-import {
-  simulate,
-  withWatermarks,
-  type ProducedEvent,
-  type SimulatorOptions,
-} from '../../services/producer/index.ts'
+import { withWatermarks, type ProducedEvent } from '../../services/producer/index.ts'
+import { simulate, type SimulatorOptions } from '../../tools/simulator/index.ts'
 
 export const PARTITION_COUNT = 4
 const REQUEST_MESSAGES_MAX = 2_000

@@ -2,9 +2,9 @@
 // containers by Testcontainers; else the run fails and says what is missing. SLUICE_STACK_PROVIDER names one.
 
 import { isSluiceError, SluiceError } from '../../services/core/errors.ts'
-import { provisionStack } from '../../services/platform/provision/index.ts'
-import { stackPaths } from '../../services/platform/provision/stack-paths.ts'
-import { readRecord } from '../../services/platform/provision/stack-record.ts'
+import { provisionStack } from '../../tools/servers/index.ts'
+import { stackPaths } from '../../tools/servers/stack-paths.ts'
+import { readRecord } from '../../tools/servers/stack-record.ts'
 
 /** Servers that answer, and a sentence on where they come from. */
 export interface TestStack {

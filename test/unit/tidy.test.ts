@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-const LINES_MAX = 300
+const LINES_MAX = 600
 const OPENING_LINES_MIN = 30
 const LUA_HEADER_LINES_MAX = 12
 
@@ -93,8 +93,8 @@ function isGoodMetric({ kind, name }: { readonly kind: string; readonly name: st
 }
 
 const TYPESCRIPT = /\.ts$/
-const SERVICES = /^services\/.*\.ts$/
-const CODE = /^(services|test|infra)\/.*\.(ts|mjs)$/
+const SERVICES = /^(services|tools)\/.*\.ts$/
+const CODE = /^(services|tools|test|infra)\/.*\.(ts|mjs)$/
 
 const RULES: readonly Rule[] = [
   {
@@ -122,12 +122,13 @@ const RULES: readonly Rule[] = [
     broken: { path: 'services/scorer/a.ts', texts: ['const value = JSON.parse(text) as Config'] },
     exceptions: {
       'services/alerts/forward/forward-letters.ts': 'dead letters of the forwarder',
-      'services/cli/bench/bench-children.ts': 'what processes of the benchmark print',
-      'services/cli/bench/machine.ts': 'package.json of a dependency, for its version',
-      'services/cli/bench/profile-summary.ts': 'a profile that Node wrote',
-      'services/cli/boards/board-files.ts': 'the committed dashboards',
-      'services/cli/boards/prometheus-api.ts': 'answers of Prometheus',
-      'services/cli/demo/demo-record.ts': 'record of a demo in another process',
+      'tools/bench/bench-children.ts': 'what processes of the benchmark print',
+      'tools/bench/machine.ts': 'package.json of a dependency, for its version',
+      'tools/bench/profile-summary.ts': 'a profile that Node wrote',
+      'tools/dashboards/dashboard-files.ts': 'our own dashboards',
+      'tools/dashboards/preview/board-files.ts': 'the committed dashboards',
+      'tools/dashboards/preview/prometheus-api.ts': 'answers of Prometheus',
+      'tools/demo/demo-record.ts': 'record of a demo in another process',
       'services/cli/commands/produce-options.ts': 'column mapping given by a person',
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',
       'services/core/control/block-control.ts':
@@ -139,19 +140,19 @@ const RULES: readonly Rule[] = [
       'services/core/decision/kept-blocks.ts': 'commit metadata from Kafka',
       'services/core/audit/anchor.ts': 'anchors, from a file',
       'services/cli/audit/block-copy.ts': 'copies of blocks, from a file',
-      'services/cli/bench/reasons-bench.ts': 'the manifest of the released model',
+      'tools/bench/reasons-bench.ts': 'the manifest of the released model',
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
       'services/trainer/kept-net.ts': 'our own bytes, which their digest says are whole',
-      'services/trainer/openness/folder-files.ts': 'papers of a model folder',
+      'tools/model-documentation/folder-files.ts': 'papers of a model folder',
       'services/trainer/run-folder.ts': 'what an interrupted run was a run of',
       'services/platform/lake/commit-log.ts': 'commits and checkpoints of a lake',
       'services/platform/lake/writer-lock.ts': 'lock file of another process',
-      'services/platform/provision/prometheus-api.ts': 'answer of a Prometheus',
+      'tools/servers/prometheus-api.ts': 'answer of a Prometheus',
       'services/platform/build-version.ts': 'our own package.json, for the version',
       'services/platform/http/json-body.ts': 'bodies of HTTP requests',
-      'services/platform/provision/run-lock.ts': 'lock file of another process',
-      'services/platform/provision/stack-record.ts': 'record of the servers that were started',
+      'tools/servers/run-lock.ts': 'lock file of another process',
+      'tools/servers/stack-record.ts': 'record of the servers that were started',
       'services/platform/registry/file-registry.ts': 'schemas/registry.json',
       'services/platform/registry/http-json.ts': 'answer of a schema registry',
       'services/platform/registry/http-registry.ts': 'schema text from a schema registry',
@@ -195,21 +196,22 @@ const RULES: readonly Rule[] = [
   },
   {
     rule: 'the environment is read by entries, commands and tests only, and handed on',
-    files: /^services\/(?!cli\/)(?!.*\/main\.ts$).*\.ts$/,
+    files:
+      /^(services\/(?!cli\/)(?!.*\/main\.ts$)|tools\/(?!bench\/|demo\/|dashboards\/)(?!.*command\.ts$)).*\.ts$/,
     check: uses(/process\.env\b/),
     broken: { path: 'services/scorer/a.ts', texts: ["const url = process.env['URL']"] },
     exceptions: {
-      'services/platform/provision/run-program.ts': 'programs that we start inherit it',
-      'services/platform/provision/stack-choice.ts': 'PATH, to find docker',
-      'services/platform/provision/stack-status.ts': 'default of an option that tests give',
-      'services/platform/provision/stack.ts': 'default of an option that tests give',
+      'tools/servers/run-program.ts': 'programs that we start inherit it',
+      'tools/servers/stack-choice.ts': 'PATH, to find docker',
+      'tools/servers/stack-status.ts': 'default of an option that tests give',
+      'tools/servers/stack.ts': 'default of an option that tests give',
       'services/platform/tensorflow/native-backend.ts':
         'native libraries take settings from nowhere else',
     },
   },
   {
     rule: 'metrics and logs go through platform, which alone imports their libraries',
-    files: /^services\/(?!platform\/).*\.ts$/,
+    files: /^(services\/(?!platform\/)|tools\/).*\.ts$/,
     check: uses(imports('prom-client|pino')),
     broken: {
       path: 'services/scorer/a.ts',
@@ -221,14 +223,14 @@ const RULES: readonly Rule[] = [
   },
   {
     rule: 'TensorFlow is imported by its adapter and the trainer only',
-    files: /^services\/(?!platform\/tensorflow\/|trainer\/).*\.ts$/,
+    files: /^(services\/(?!platform\/tensorflow\/|trainer\/)|tools\/).*\.ts$/,
     check: uses(imports('@tensorflow/[^\'"]*')),
     broken: { path: 'services/scorer/a.ts', texts: ["await import('@tensorflow/tfjs')"] },
   },
   {
     // A unit test is named after the file it tests, which says what it is for.
     rule: `a file of more than ${OPENING_LINES_MIN} lines opens with what it is for`,
-    files: /^(services|infra|test\/(?!unit\/)).*\.(ts|mjs)$/,
+    files: /^(services|tools|infra|test\/(?!unit\/)).*\.(ts|mjs)$/,
     check: ({ text }) =>
       text.split('\n').length <= OPENING_LINES_MIN || /^(#!.*\n)?(\/\/ |\/\*\*)/.test(text)
         ? []

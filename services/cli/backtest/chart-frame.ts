@@ -2,7 +2,7 @@
 // page's own style so that light and dark both read well.
 
 import { scaleLinear, type ScaleLinear } from 'd3-scale'
-import { coordinate, escapeHtml } from '../boards/html.ts'
+import { coordinate, escapeHtml } from '../charts/html.ts'
 
 export const CHART_WIDTH = 640
 export const PLOT_LEFT = 150

@@ -2,8 +2,8 @@
 
 import type { Accuracy } from '../../core/rehearsal/figures.ts'
 import type { ShareInterval } from '../../core/scoring/wilson.ts'
-import { coordinate, escapeHtml } from '../boards/html.ts'
-import { formatInScale, unitScale } from '../boards/units.ts'
+import { coordinate, escapeHtml } from '../charts/html.ts'
+import { formatInScale, unitScale } from '../charts/units.ts'
 import { bar, legend, rowChart, scaleFor, type Scale } from './chart-frame.ts'
 import { count, CURRENCY, interval, money } from './report-words.ts'
 import type { BacktestReport, ReportedPolicy } from './run-backtest.ts'

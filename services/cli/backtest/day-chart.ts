@@ -2,8 +2,8 @@
 
 import { scaleLinear } from 'd3-scale'
 import { line } from 'd3-shape'
-import { coordinate, escapeHtml } from '../boards/html.ts'
-import { PALETTE } from '../boards/series-style.ts'
+import { coordinate, escapeHtml } from '../charts/html.ts'
+import { PALETTE } from '../charts/palette.ts'
 import { CHART_WIDTH, drawing } from './chart-frame.ts'
 import type { Figure } from './charts.ts'
 import { count, dayText } from './report-words.ts'

@@ -1,7 +1,7 @@
 // Policies of a back-test, from files.
 
 import { SluiceError } from '../../core/errors.ts'
-import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
+import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { POLICY_LIMITS, type PolicyDocument } from '../../core/policy/policy-document.ts'
 import { parseNewPolicy } from '../../core/policy/policy-parsing.ts'
 import { textDigest } from '../../core/policy/ruleset.ts'

@@ -3,7 +3,7 @@
 import type { Changed } from '../../core/rehearsal/change-tally.ts'
 import type { Example, ShownOutcome } from '../../core/rehearsal/example-list.ts'
 import { OUTCOMES } from '../../core/wire/records.ts'
-import { escapeHtml } from '../boards/html.ts'
+import { escapeHtml } from '../charts/html.ts'
 import { accuracyFigure, alertsFigure, changesFigure, valueFigure, type Figure } from './charts.ts'
 import { daysFigure } from './day-chart.ts'
 import { REPORT_STYLE } from './page-style.ts'

@@ -1,9 +1,9 @@
 // Rows of files on their way to a policy: scored a matrix at a time where they have no score of their own.
 
 import type { Thresholds } from '../../core/decision/decide.ts'
-import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
-import { STATE } from '../../core/features/feature-states.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
+import { STATE } from '../../core/features/engine/feature-states.ts'
 import type { PolicyLists } from '../../core/policy/policy-lists.ts'
 import type { KnownLabel, RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
 import { scoreCascade, type CascadeScores } from '../../core/scoring/score-cascade.ts'

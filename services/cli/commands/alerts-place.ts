@@ -2,9 +2,9 @@
 
 import type { AlertsConfig } from '../../alerts/index.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
-import { stackPaths } from '../../platform/provision/stack-paths.ts'
+import { stackPaths } from '../../../tools/servers/stack-paths.ts'
 import { printProgress, repositoryRoot } from '../command.ts'
-import { demoName, readLivingDemos } from '../demo/demo-record.ts'
+import { demoName, readLivingDemos } from '../../../tools/demo/demo-record.ts'
 
 /** Brokers and prefix of the options, else of the environment, else of a running demo, which is said. */
 export function whereToLook(

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
-import { FEATURES, FEATURE_LIST_HASH } from '../../core/features/feature-list.ts'
+import { FEATURES, FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
 import { rangeOfBound, type TimeRange } from '../../producer/index.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
 import { loadRedriveConfig } from '../dead-letters/config.ts'

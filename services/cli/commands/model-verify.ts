@@ -4,7 +4,10 @@ import { resolve } from 'node:path'
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { BACKENDS, type Backend } from '../../core/scoring/scoring-model.ts'
-import { verifyModelFolder, type Verification } from '../../trainer/index.ts'
+import {
+  verifyModelFolder,
+  type Verification,
+} from '../../../tools/model-documentation/verify-folder.ts'
 import { printJson, printLine } from '../command.ts'
 
 const EXIT_MISMATCH = 1

@@ -7,11 +7,11 @@ import { rangeBetween } from '../../core/files/event-time.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
   DEFAULT_CURRENCY,
-  SIMULATOR_DEFAULTS,
   loadProducerConfig,
   mappingText,
   runProducer,
 } from '../../producer/index.ts'
+import { SIMULATOR_DEFAULTS, simulate } from '../../../tools/simulator/index.ts'
 import type {
   Pace,
   ProducerConfig,
@@ -86,8 +86,8 @@ function registerSimulate(produce: Command): void {
   command.addHelpText('after', EXAMPLES).action(async (options: SimulateCommandOptions) => {
     const source: ProducerSource = {
       kind: 'simulate',
-      simulator: {
-        ...definedOnly({
+      events: simulate(
+        definedOnly({
           seed: options.seed,
           startMs: options.start,
           untilMs: options.until,
@@ -98,7 +98,7 @@ function registerSimulate(produce: Command): void {
           fraudShare: options.fraudShare,
           labelDelayMs: options.labelDelay,
         }),
-      },
+      ),
     }
     const pace = paceOf(options, { kind: 'rate', perSecond: RATE_PER_SECOND_DEFAULT })
     await send(source, pace, options.watermarks ?? false, options)

@@ -6,14 +6,12 @@ import type { Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import { rangeBetween } from '../../core/files/event-time.ts'
 import { erasedText } from '../../core/lake/erasure.ts'
+import { loadProducerConfig, mappingText, openReplay } from '../../producer/index.ts'
 import {
   SIMULATION_START_MS,
   SIMULATOR_DEFAULTS,
-  loadProducerConfig,
-  mappingText,
-  openReplay,
   simulate,
-} from '../../producer/index.ts'
+} from '../../../tools/simulator/index.ts'
 import type { ColumnMapping, FieldConstants, TimeRange } from '../../producer/index.ts'
 import { OPEN_TERMS, OWNED_TERMS, readTopicHistory } from '../../trainer/index.ts'
 import type { HistoryEvent, ReleaseTerms } from '../../trainer/index.ts'

@@ -1,5 +1,6 @@
 // sluice train: a model folder from the simulator, from CSV files, from the lake, or from the topics.
 
+import { withModelDocumentation } from '../../../tools/model-documentation/model-documentation.ts'
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -167,6 +168,7 @@ async function train(options: TrainOptions): Promise<void> {
         releasedOn: options.releaseDate ?? dayText(systemClock.nowMs()),
         command: commandText(options, name, history.options),
       },
+      document: withModelDocumentation,
       unreadable: history.unreadable,
     },
     (line) => {

@@ -2,7 +2,7 @@
 
 import { redactText } from '../../core/card-numbers.ts'
 import type { Alert, Receipt } from '../../core/wire/records.ts'
-import { amountText } from '../demo/alert-line.ts'
+import { amountText } from '../alert-line.ts'
 import { explanationJson, explanationLines } from '../features/explain-lines.ts'
 import type { ExplainedAlert } from './gather.ts'
 

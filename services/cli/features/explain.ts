@@ -2,7 +2,7 @@
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { Explanation, type ExplainedFeature } from '../../core/features/explanation.ts'
+import { Explanation, type ExplainedFeature } from '../../core/features/provenance/explanation.ts'
 import type { Taken } from '../../skew/index.ts'
 import { feedReplay } from '../../skew/index.ts'
 import {

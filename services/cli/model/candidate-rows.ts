@@ -1,7 +1,7 @@
 // Scores rows with the candidate, a matrix at a time, and counts who is alerted.
 
-import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { FairnessCounts, FairnessRule } from '../../core/scoring/fairness.ts'
 import { scoreCascade } from '../../core/scoring/score-cascade.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'

@@ -2,10 +2,14 @@
 // decided, with the payments that its large net would have read then.
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
-import { blankCardEvent, cardEventOf, type CardEvent } from '../../core/features/card-event.ts'
-import { CardHistory } from '../../core/features/card-history.ts'
-import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/card-sequence.ts'
-import { FEATURE_PLAN } from '../../core/features/lane-fold.ts'
+import {
+  blankCardEvent,
+  cardEventOf,
+  type CardEvent,
+} from '../../core/features/state/card-event.ts'
+import { CardHistory } from '../../core/features/state/card-history.ts'
+import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/engine/card-sequence.ts'
+import { FEATURE_PLAN } from '../../core/features/engine/lane-fold.ts'
 import type { Transaction } from '../../core/transaction.ts'
 import type { DecisionRecord } from '../../core/wire/records.ts'
 import type { RowPast } from './candidate-rows.ts'

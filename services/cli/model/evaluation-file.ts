@@ -7,7 +7,7 @@ import { createGunzip } from 'node:zlib'
 import { pipeline } from 'node:stream'
 import { CsvError, parse } from 'csv-parse'
 import { SluiceError } from '../../core/errors.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../core/features/feature-list.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { SEQUENCE_COLUMNS } from '../../trainer/index.ts'
 import { CandidateRows, countScore, type GateSource, type RowPast } from './candidate-rows.ts'
 

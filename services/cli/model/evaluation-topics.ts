@@ -6,8 +6,8 @@ import {
   FEATURE_COUNT,
   FEATURE_LIST_HASH,
   FEATURE_NAMES,
-} from '../../core/features/feature-list.ts'
-import { recordedBlockOf, type RecordedRow } from '../../core/features/replay-records.ts'
+} from '../../core/features/catalogue/feature-list.ts'
+import { recordedBlockOf, type RecordedRow } from '../../core/features/provenance/replay-records.ts'
 import type { FairnessRule } from '../../core/scoring/fairness.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Transaction } from '../../core/transaction.ts'

@@ -2,10 +2,10 @@
 // score, outcome and reasons. What only the moment could tell (that state could not be read, that the large net did not
 // answer in time) is taken as recorded: those are marks of the decision.
 
-import type { ReplayedCause, ReplayedRow } from '../../core/features/replay-rows.ts'
-import { reasonOf } from '../../core/features/row-comparison.ts'
+import type { ReplayedCause, ReplayedRow } from '../../core/features/provenance/replay-rows.ts'
+import { reasonOf } from '../../core/features/provenance/row-comparison.ts'
 import { OUTCOMES, type DecisionRecord } from '../../core/wire/records.ts'
-import type { RecordedBlock } from '../../core/features/replay-records.ts'
+import type { RecordedBlock } from '../../core/features/provenance/replay-records.ts'
 import { LEFT_OUT, ReplayTally, type LeftOut } from './compared.ts'
 import type { Deciding } from './deciding.ts'
 import { judgeDecisions } from './judge-decisions.ts'

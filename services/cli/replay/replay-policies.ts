@@ -2,7 +2,7 @@
 // pure function.
 
 import { isSluiceError } from '../../core/errors.ts'
-import type { RecordedBlock } from '../../core/features/replay-records.ts'
+import type { RecordedBlock } from '../../core/features/provenance/replay-records.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
 import type { CompiledPolicy, PolicyInput, Ruling } from '../../core/policy/ruling.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'

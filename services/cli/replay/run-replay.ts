@@ -3,9 +3,13 @@
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { entityRefsOf } from '../../core/features/replay-parts.ts'
-import type { RecordedBlock } from '../../core/features/replay-records.ts'
-import { HashSample, PickedSample, type ReplaySample } from '../../core/features/replay-sample.ts'
+import { entityRefsOf } from '../../core/features/provenance/replay-parts.ts'
+import type { RecordedBlock } from '../../core/features/provenance/replay-records.ts'
+import {
+  HashSample,
+  PickedSample,
+  type ReplaySample,
+} from '../../core/features/provenance/replay-sample.ts'
 import type { DecisionRecord } from '../../core/wire/records.ts'
 import { feedReplay } from '../../skew/index.ts'
 import { readTransaction } from '../features/find-decision.ts'

@@ -1,7 +1,7 @@
 // Rows scored again as a scorer would: the small net for all, the large one for those that are asked for.
 
-import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { RowToScore } from './replayed-decision.ts'
 

@@ -1,6 +1,6 @@
 // A copy of a block without the values of one card. The chain still verifies: see block-hash.ts.
 
-import { STATE } from '../features/feature-states.ts'
+import { STATE } from '../features/engine/feature-states.ts'
 import type { DecisionBlock, DecisionRecord } from '../wire/records.ts'
 import { DIGEST_SALT_BYTES, digestsOf } from './block-hash.ts'
 

@@ -5,8 +5,8 @@
 // point one part before it does not: both were scored. Several points are tried at once, so that the model is called
 // ROUNDS times and not once for every halving.
 
-import { CODE_UNIT } from '../features/feature-definition.ts'
-import { FEATURES } from '../features/feature-list.ts'
+import { CODE_UNIT } from '../features/catalogue/feature-definition.ts'
+import { FEATURES } from '../features/catalogue/feature-list.ts'
 import { LIST_PREFIX } from '../policy/policy-steps.ts'
 import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
 import { scoreInWords, valuesInWords } from './value-words.ts'

@@ -1,7 +1,7 @@
 // Why a transaction scored as it did: each feature in turn is put to its usual value and the row is scored
 // again (occlusion, as in Zeiler and Fergus 2014, one feature at a time). Only for rows that are alerted.
 
-import { FEATURES, FEATURE_COUNT } from '../features/feature-list.ts'
+import { FEATURES, FEATURE_COUNT } from '../features/catalogue/feature-list.ts'
 import type { Reason } from '../wire/records.ts'
 import { scoreInWords, valuesInWords } from './value-words.ts'
 

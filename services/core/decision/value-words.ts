@@ -1,7 +1,7 @@
 // Values of features and scores as a person reads them in an alert.
 
-import { CODE_UNIT } from '../features/feature-definition.ts'
-import { FEATURES } from '../features/feature-list.ts'
+import { CODE_UNIT } from '../features/catalogue/feature-definition.ts'
+import { FEATURES } from '../features/catalogue/feature-list.ts'
 
 const VALUE_DIGITS = 4
 const SCORE_DIGITS = 2

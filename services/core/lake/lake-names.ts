@@ -1,6 +1,6 @@
 // Names of folders and files in the lake. A file that was taken from a topic says in its name which offsets it holds.
 
-import { DAY_MS } from '../features/time.ts'
+import { DAY_MS } from '../features/catalogue/time.ts'
 import { IMPORT_PARTITION, type LakeTable } from './lake-tables.ts'
 
 /** Folder of the lake's own records, which readers of `table/day=…/*.parquet` do not look into. */

@@ -1,8 +1,12 @@
 // Records to rows of the lake, cell by cell in the order of LAKE_COLUMNS; and rows back to transactions and labels.
 
-import { FEATURE_COUNT, FEATURE_LIST_HASH, FEATURE_NAMES } from '../features/feature-list.ts'
-import { STATE } from '../features/feature-states.ts'
-import { recordedBlockOf } from '../features/replay-records.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_LIST_HASH,
+  FEATURE_NAMES,
+} from '../features/catalogue/feature-list.ts'
+import { STATE } from '../features/engine/feature-states.ts'
+import { recordedBlockOf } from '../features/provenance/replay-records.ts'
 import {
   AUTHORISATIONS,
   CHANNELS,

@@ -1,7 +1,7 @@
 // The tables of the lake as data: columns with type, what may be absent, and the range that a value must be in.
 // Writing, reading, the data-quality checks and docs/lake.md all follow this list.
 
-import { FEATURE_NAMES } from '../features/feature-list.ts'
+import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import { AMOUNT_MINOR_MAX, UTC_OFFSET_MINUTES_MAX } from '../wire/validate-transaction.ts'
 
 export const LAKE_TABLES = [

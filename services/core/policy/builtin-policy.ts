@@ -2,7 +2,7 @@
 // every transaction of most streams, so it makes nothing new: each of its answers exists once.
 
 import { isScore, outcomeOf, type Thresholds } from '../decision/decide.ts'
-import { STATE } from '../features/feature-states.ts'
+import { STATE } from '../features/engine/feature-states.ts'
 import type { CascadeMark } from '../scoring/cascade.ts'
 import type { Mode, Outcome } from '../wire/records.ts'
 import type { CompiledPolicy, PolicyInput, Ruling } from './ruling.ts'

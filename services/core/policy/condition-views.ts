@@ -2,8 +2,8 @@
 // condition names them, so that a rule costs what it looks at. An absent value is a missing field, never a number (P7).
 
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { FEATURES, FEATURE_NAMES } from '../features/feature-list.ts'
-import { FEATURE_STATES, STATE } from '../features/feature-states.ts'
+import { FEATURES, FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
+import { FEATURE_STATES, STATE } from '../features/engine/feature-states.ts'
 import { isScore } from '../decision/decide.ts'
 import type { Transaction } from '../transaction.ts'
 import { LAGGING_MARK, type PolicyInput } from './ruling.ts'

@@ -2,7 +2,7 @@
 // that a type check cannot see, and no value that may be missing unless the condition asks for it first.
 
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { FEATURE_NAMES } from '../features/feature-list.ts'
+import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import { pathOf, VIEW_SHAPES } from './condition-views.ts'
 import { impossibleWords } from './condition-words.ts'
 import { nearest } from './nearest.ts'

@@ -3,9 +3,9 @@
 // use, and what was decided by it is replayed.
 
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { FEATURE_NAMES } from '../features/feature-list.ts'
-import { FEATURE_STATES } from '../features/feature-states.ts'
-import { FOLD_MARKS } from '../features/fold-marks.ts'
+import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
+import { FEATURE_STATES } from '../features/engine/feature-states.ts'
+import { FOLD_MARKS } from '../features/engine/fold-marks.ts'
 import { CASCADE_MARKS } from '../scoring/cascade.ts'
 import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../transaction.ts'
 import { pathOf } from './condition-views.ts'

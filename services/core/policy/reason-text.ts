@@ -1,7 +1,7 @@
 // Why a rule applied, in a person's words, with the values it looked at in their places: "{card_count_1h} payments in an
 // hour at {transaction.merchant}".
 
-import { FEATURE_NAMES } from '../features/feature-list.ts'
+import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import { isScore } from '../decision/decide.ts'
 import type { Transaction } from '../transaction.ts'
 import { nearest } from './nearest.ts'

@@ -1,7 +1,7 @@
 // Golden vectors: raw feature rows with the scores that the trainer saw. A backend that does not reproduce
 // them computes another model.
 
-import { SEQUENCE_LENGTH } from '../features/card-sequence.ts'
+import { SEQUENCE_LENGTH } from '../features/engine/card-sequence.ts'
 import { FieldReader, corrupt } from './field-reader.ts'
 
 /** How far a backend's score may be from the trainer's. */

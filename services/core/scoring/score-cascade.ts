@@ -1,7 +1,7 @@
 // Scores rows as a scorer does without a limit of time: the draft scores all, the target those that reach the band.
 
-import { SEQUENCE_LENGTH } from '../features/card-sequence.ts'
-import { FEATURE_COUNT } from '../features/feature-list.ts'
+import { SEQUENCE_LENGTH } from '../features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../features/catalogue/feature-list.ts'
 import { isScore } from '../decision/decide.ts'
 import { cascadeScores, verifiedRows, type CascadeMark } from './cascade.ts'
 import type { ScoringModel, VerifiableRows } from './scoring-model.ts'

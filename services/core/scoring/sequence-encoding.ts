@@ -2,8 +2,12 @@
 // scored, how it compares to what is typical of the card, how old it is and at what time of day it was, as ramps with
 // learnt edges; of which kind the merchant was, and how much was paid among payments of that kind; and whether it was on the same calendar day or the day before.
 
-import { SEQUENCE_EVENTS, SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../features/card-sequence.ts'
-import { DAY_MS, HOUR_MS } from '../features/time.ts'
+import {
+  SEQUENCE_EVENTS,
+  SEQUENCE_LENGTH,
+  SEQUENCE_WIDTH,
+} from '../features/engine/card-sequence.ts'
+import { DAY_MS, HOUR_MS } from '../features/catalogue/time.ts'
 import { compileCodeRamps, type CodeRamps } from './code-ramps.ts'
 import { writeRamps } from './ramps.ts'
 

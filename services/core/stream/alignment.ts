@@ -1,6 +1,6 @@
 // In an aligned replay a lane goes on only when the others can no longer change what it is about to read.
 
-import { BUCKET_MS, ENTITY_DELAY_MS, bucketStartMs } from '../features/time.ts'
+import { BUCKET_MS, ENTITY_DELAY_MS, bucketStartMs } from '../features/catalogue/time.ts'
 import type { LaneProgress } from './lane-progress.ts'
 
 /**

@@ -1,7 +1,7 @@
 // How far a lane has come: kept in Redis beside the state (what state holds), and with the committed offset in
 // Kafka (what is decided). The two differ after a crash.
 
-import type { LanePosition } from '../features/lane-fold.ts'
+import type { LanePosition } from '../features/engine/lane-fold.ts'
 
 /**
  * Layout of keys and progress. Part of every key but the epoch's, so that a scorer of another layout never takes our

@@ -2,7 +2,7 @@
 // and partition.
 
 import type { DuckDBAppender, DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api'
-import { DAY_MS } from '../../core/features/time.ts'
+import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import { dayOf } from '../../core/lake/lake-names.ts'
 import {
   LAKE_COLUMNS,

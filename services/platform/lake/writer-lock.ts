@@ -7,7 +7,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { clearInterval, setInterval } from 'node:timers'
 import { SluiceError } from '../../core/errors.ts'
-import { identify, isAlive } from '../provision/process-identity.ts'
+import { identify, isAlive } from '../process-identity.ts'
 import { errorCodeOf, giveName } from './durable-files.ts'
 
 /** A holder of another machine that has not touched its lock for this long is taken for dead. */

@@ -1,9 +1,9 @@
 // What decided batches add to the metrics: one report per batch, so that counting costs per batch and label, and
 // not per transaction.
 
-import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
+import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
-import { FOLD_MARKS } from '../../core/features/fold-marks.ts'
+import { FOLD_MARKS } from '../../core/features/engine/fold-marks.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
 import { POLICY_MARKS } from '../../core/policy/ruling.ts'

@@ -1,7 +1,7 @@
 // Where live values fall beside those that the model was trained on. Counts and shares are exported by bin, so that
 // Prometheus computes the stability of the population over all scorers and any time.
 
-import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
+import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { binName, type Distribution, type Population } from '../../core/scoring/population.ts'
 import type { MetricMaker } from './process-metrics.ts'
 

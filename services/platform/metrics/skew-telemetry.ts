@@ -1,8 +1,8 @@
 // One function per event of the skew meter; here it becomes metrics. Labels come from closed lists only.
 
 import type { Registry } from 'prom-client'
-import { FEATURE_NAMES } from '../../core/features/feature-list.ts'
-import { NOT_COMPARED } from '../../core/features/row-comparison.ts'
+import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
+import { NOT_COMPARED } from '../../core/features/provenance/row-comparison.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
 /** Values by feature, in the order of the list. */

@@ -3,8 +3,8 @@
 // others are decoded again only where the bytes have changed.
 
 import { isSluiceError } from '../../core/errors.ts'
-import { EntityPart } from '../../core/features/entity-part.ts'
-import type { ReadablePart } from '../../core/features/fold-state.ts'
+import { EntityPart } from '../../core/features/state/entity-part.ts'
+import type { ReadablePart } from '../../core/features/engine/fold-state.ts'
 import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { DamageNote } from './damage-note.ts'
 import { entityName, type LaneKeys } from './keys.ts'

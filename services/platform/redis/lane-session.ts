@@ -7,7 +7,7 @@
 // decided from it. A write is one script: fence, the same look, values, progress.
 
 import { isSluiceError } from '../../core/errors.ts'
-import { revisableFromMs } from '../../core/features/late-revisions.ts'
+import { revisableFromMs } from '../../core/features/engine/late-revisions.ts'
 import {
   encodeProgress,
   type LaneCut,

@@ -1,9 +1,9 @@
 // The values that one micro-batch folds into. It remembers which were asked for: those are written back.
 
-import type { CardHistory } from '../../core/features/card-history.ts'
-import type { Cut, EntityPart } from '../../core/features/entity-part.ts'
-import { entityKeyOf, type EntityKind } from '../../core/features/feature-definition.ts'
-import type { ReadablePart } from '../../core/features/fold-state.ts'
+import type { CardHistory } from '../../core/features/state/card-history.ts'
+import type { Cut, EntityPart } from '../../core/features/state/entity-part.ts'
+import { entityKeyOf, type EntityKind } from '../../core/features/catalogue/feature-definition.ts'
+import type { ReadablePart } from '../../core/features/engine/fold-state.ts'
 import type { LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { LaneSnapshot } from './lane-store-contract.ts'
 import type { MessagePages } from './message-pages.ts'

@@ -1,6 +1,6 @@
 // What a lane asks of the store of its state, and what it gets.
 
-import type { CardLookup, LaneState } from '../../core/features/fold-state.ts'
+import type { CardLookup, LaneState } from '../../core/features/engine/fold-state.ts'
 import type { LaneCut, LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { Logger } from '../log.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'

@@ -1,10 +1,15 @@
 // The messages that a lane keeps apart from its cards: in Redis until nobody can ask for them any more, and those used last
 // in memory, like all values. Pages are written whole, with the batch that adds to them.
 
-import type { LaneMessages } from '../../core/features/fold-state.ts'
-import { revisableFromMs } from '../../core/features/late-revisions.ts'
-import { decodePage, MessagePage, PAGE_OFFSETS, pageOf } from '../../core/features/message-page.ts'
-import { HOUR_MS } from '../../core/features/time.ts'
+import type { LaneMessages } from '../../core/features/engine/fold-state.ts'
+import { revisableFromMs } from '../../core/features/engine/late-revisions.ts'
+import {
+  decodePage,
+  MessagePage,
+  PAGE_OFFSETS,
+  pageOf,
+} from '../../core/features/state/message-page.ts'
+import { HOUR_MS } from '../../core/features/catalogue/time.ts'
 import { PAGE_RUNS_MAX, type PageRun } from '../../core/stream/lane-progress.ts'
 import { weightOfPage } from './state-codec.ts'
 import type { KeptValues } from './value-cache.ts'

@@ -1,7 +1,7 @@
 // What a batch needs of the lane's own values: those in memory, and the keys of the rest.
 
-import type { CardHistory } from '../../core/features/card-history.ts'
-import type { EntityPart } from '../../core/features/entity-part.ts'
+import type { CardHistory } from '../../core/features/state/card-history.ts'
+import type { EntityPart } from '../../core/features/state/entity-part.ts'
 import type { LaneCut } from '../../core/stream/lane-progress.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { MessagePages } from './message-pages.ts'

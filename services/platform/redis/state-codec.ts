@@ -1,18 +1,22 @@
 // Turns values into the bytes that are stored, and back.
 
-import { ByteWriter } from '../../core/features/bytes.ts'
-import { CardHistory } from '../../core/features/card-history.ts'
-import { decodeCard } from '../../core/features/card-decoding.ts'
-import { hasMessagesApart, writeCard, writeCardAddition } from '../../core/features/card-layouts.ts'
+import { ByteWriter } from '../../core/features/state/bytes.ts'
+import { CardHistory } from '../../core/features/state/card-history.ts'
+import { decodeCard } from '../../core/features/state/card-decoding.ts'
+import {
+  hasMessagesApart,
+  writeCard,
+  writeCardAddition,
+} from '../../core/features/state/card-layouts.ts'
 import {
   decodeEntityPart,
   entityLayoutBeside,
   writeEntityAddition,
   writeEntityPart,
   type EntityLayout,
-} from '../../core/features/entity-layouts.ts'
-import type { EntityPart } from '../../core/features/entity-part.ts'
-import type { MessagePage } from '../../core/features/message-page.ts'
+} from '../../core/features/state/entity-layouts.ts'
+import type { EntityPart } from '../../core/features/state/entity-part.ts'
+import type { MessagePage } from '../../core/features/state/message-page.ts'
 import { valueLayout, type ValueLayout } from './value-layouts.ts'
 
 /**

@@ -1,6 +1,6 @@
 // How long a value stays in Redis after it was last written whole; what is appended later that day does not change that.
 
-import { DAY_MS, LATENESS_MS, REACH_MS, SECOND_MS } from '../../core/features/time.ts'
+import { DAY_MS, LATENESS_MS, REACH_MS, SECOND_MS } from '../../core/features/catalogue/time.ts'
 
 /**
  * Values live as long as any feature can reach them, plus a tolerated stand-still of the stream, plus the day on which

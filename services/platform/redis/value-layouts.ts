@@ -1,7 +1,7 @@
 // Which layouts of stored values this build reads. While scorers of two versions run, every value must be in a layout
 // that both read: so a build that knows two writes the older one until it is told otherwise.
 
-import { CARD_LAYOUTS } from '../../core/features/card-layouts.ts'
+import { CARD_LAYOUTS } from '../../core/features/state/card-layouts.ts'
 
 /** One number stands for the layouts of cards and of entities: that of the card. Oldest first. */
 export const VALUE_LAYOUTS = CARD_LAYOUTS

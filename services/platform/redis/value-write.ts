@@ -1,8 +1,8 @@
 // The values of one write, as the script of a fenced write reads them: keys, lengths, and all bytes in one piece. An
 // argument for each value would cost the client more than to encode it.
 
-import { forEachNear } from '../../core/features/bring-near.ts'
-import { DAY_MS } from '../../core/features/time.ts'
+import { forEachNear } from '../../core/features/state/bring-near.ts'
+import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import { entityName, type LaneKeys } from './keys.ts'
 import type { Snapshot } from './lane-snapshot.ts'
 import type { CommittedCut } from './lane-store-contract.ts'

@@ -2,8 +2,8 @@
 // any batch, and how long does a working batch take.
 
 import { SluiceError } from '../../core/errors.ts'
-import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { GOLDEN_TOLERANCE, goldenError, type GoldenVectors } from '../../core/scoring/golden.ts'
 import type { Backend, BackendTrial, RefusalReason } from '../../core/scoring/scoring-model.ts'
 import { BackendProblem, openBackend, type OpenBackend } from './load-tensorflow.ts'

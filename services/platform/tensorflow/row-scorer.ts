@@ -1,6 +1,6 @@
 // Raw feature rows to scores on one backend: scaling, the net, calibration. Hot path.
 
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { scoreOf } from '../../core/scoring/calibration.ts'
 import { compileScaling } from '../../core/scoring/scaling.ts'
 import type { ModelFolder } from './model-folder.ts'

@@ -2,7 +2,7 @@
 // here goes step by step over the payments: each layer takes all of them as one matrix. Hot path.
 
 import type { LayersModel, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
-import { SEQUENCE_EVENTS } from '../../core/features/card-sequence.ts'
+import { SEQUENCE_EVENTS } from '../../core/features/engine/card-sequence.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import { memberLayers, type TargetManifest } from '../../core/scoring/target-manifest.ts'
 import { loadLayersModel } from './dense-net.ts'

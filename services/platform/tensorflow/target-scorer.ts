@@ -1,7 +1,7 @@
 // The target of a cascade on one backend: scaled features, encoded sequences, the net, calibration.
 
-import { SEQUENCE_LENGTH } from '../../core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { scoreOf } from '../../core/scoring/calibration.ts'
 import { compileScaling } from '../../core/scoring/scaling.ts'
 import { compileSequenceEncoding } from '../../core/scoring/sequence-encoding.ts'

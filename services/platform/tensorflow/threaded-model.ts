@@ -3,7 +3,7 @@
 
 import { SHARE_ENV, Worker } from 'node:worker_threads'
 import { SluiceError, type ErrorCode } from '../../core/errors.ts'
-import { FEATURE_COUNT } from '../../core/features/feature-list.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { Backend } from '../../core/scoring/scoring-model.ts'
 import type { RowScorer } from './row-scorer.ts'
 

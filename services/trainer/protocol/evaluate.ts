@@ -1,7 +1,7 @@
 // Runs a protocol over a history: which days are needed, the weeks of both periods, every seed, and the tables.
 
 import type { RateTable } from '../../core/currency.ts'
-import { FEATURE_LIST_HASH } from '../../core/features/feature-list.ts'
+import { FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
 import type { OpenBackend } from '../../platform/tensorflow/load-tensorflow.ts'
 import { collectDataset, type Dataset, type HistoryEvent } from '../dataset.ts'
 import { averagePrecision } from '../metrics.ts'

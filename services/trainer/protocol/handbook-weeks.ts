@@ -2,7 +2,7 @@
 // wait a week until its labels are known, assess on the week after, without the cards that are known by then.
 
 import { SluiceError } from '../../core/errors.ts'
-import { DAY_MS } from '../../core/features/time.ts'
+import { DAY_MS } from '../../core/features/catalogue/time.ts'
 
 /** Days of training, of waiting for labels, and of assessment. */
 export const TRAIN_DAYS = 7

@@ -2,7 +2,7 @@
 // draws of whole cards, the same cards for both (payments of one card are alike, so single payments would promise too
 // much).
 
-import { figuresOf, type Ranked } from '../openness/intervals.ts'
+import { figuresOf, type Ranked } from '../intervals.ts'
 import { quantileOf } from '../quantiles.ts'
 import { randomOf } from '../shuffle.ts'
 

@@ -1,6 +1,6 @@
 // The figures of the handbook's protocol for one assessed week.
 
-import { DAY_MS } from '../../core/features/time.ts'
+import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import { scoreFigures, type Scored } from '../metrics.ts'
 
 const ALERT_SHARE = 0.005

@@ -1,6 +1,6 @@
 // The protocols by name: which days, which rows, how large nets are and how long they are trained.
 
-import { DAY_MS } from '../../core/features/time.ts'
+import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import { CASCADE_SHAPE, type CascadeShape } from '../train-cascade.ts'
 import {
   assessedEndMs,

@@ -1,7 +1,7 @@
 // The tables of a protocol: each figure's mean and standard deviation over weeks, over seeds, of the mean of all seeds, and
 // how many frauds of each kind are found.
 
-import { spreadOf, type Spread } from '../openness/seeds.ts'
+import { spreadOf, type Spread } from '../seeds.ts'
 import {
   alertedRows,
   FIGURE_NAMES,

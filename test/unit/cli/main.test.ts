@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { report } from '../../../services/cli/commands/doctor.ts'
+import { report } from '../../../tools/doctor/command.ts'
 
 const root = join(import.meta.dirname, '../../..')
 

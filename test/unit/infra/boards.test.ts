@@ -6,8 +6,8 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse as parseYaml } from 'yaml'
-import { BOARD_TAG } from '../../../infra/grafana/boards/board.ts'
-import { DASHBOARDS_FOLDER, dashboardFiles } from '../../../infra/grafana/dashboard-files.ts'
+import { BOARD_TAG } from '../../../tools/dashboards/boards/board.ts'
+import { DASHBOARDS_FOLDER, dashboardFiles } from '../../../tools/dashboards/dashboard-files.ts'
 
 interface PanelJson {
   readonly id: number

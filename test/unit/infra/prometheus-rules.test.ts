@@ -7,7 +7,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { runProgram } from '../../../services/platform/provision/run-program.ts'
+import { runProgram } from '../../../tools/servers/run-program.ts'
 import {
   PROMETHEUS_FOLDER,
   RULE_FILES,

@@ -3,7 +3,10 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../../services/core/features/catalogue/feature-list.ts'
 import { openDecided, type DecidedRow } from '../../../services/lake/index.ts'
 import type { DecidedOptions } from '../../../services/lake/decided-rows.ts'
 import type { StreamEvent } from '../../../services/producer/index.ts'

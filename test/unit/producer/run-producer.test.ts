@@ -1,7 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { PassThrough, Writable } from 'node:stream'
 import { test } from 'node:test'
-import { runProducer, simulate } from '../../../services/producer/index.ts'
+import { runProducer } from '../../../services/producer/index.ts'
+import { simulate } from '../../../tools/simulator/index.ts'
 import type { ProducedEvent, ProducerOptions } from '../../../services/producer/index.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -25,7 +26,10 @@ function collector(onLine: (count: number) => void = () => undefined): {
 
 function simulated(output: Writable, options: Partial<ProducerOptions> = {}): ProducerOptions {
   return {
-    source: { kind: 'simulate', simulator: { transactionsMax: 300, genuineLabelShare: 0.1 } },
+    source: {
+      kind: 'simulate',
+      events: simulate({ transactionsMax: 300, genuineLabelShare: 0.1 }),
+    },
     target: { kind: 'ndjson', output },
     pace: { kind: 'flat_out' },
     watermarks: false,
@@ -63,7 +67,7 @@ test('a signal ends the run after what was taken is written', async () => {
   const { output, events } = collector((count) => {
     if (count === 50) stop.abort()
   })
-  const options = simulated(output, { source: { kind: 'simulate', simulator: {} } })
+  const options = simulated(output, { source: { kind: 'simulate', events: simulate({}) } })
   const summary = await runProducer(options, {
     clock: new ManualClock(START_MS),
     signal: stop.signal,
@@ -93,7 +97,7 @@ test('a duration ends the run by the clock, and the watermarks then say that not
     clock.advanceMs(10)
   })
   const options = simulated(output, {
-    source: { kind: 'simulate', simulator: { genuineLabelShare: 0 } },
+    source: { kind: 'simulate', events: simulate({ genuineLabelShare: 0 }) },
     durationMs: 1_000,
   })
   const summary = await runProducer(options, { clock })
@@ -104,7 +108,8 @@ test('a duration ends the run by the clock, and the watermarks then say that not
   })
   const aligned = { ...options, watermarks: true }
   const target = { kind: 'ndjson', output: withWatermarks.output } as const
-  await runProducer({ ...aligned, target }, { clock })
+  const source = { kind: 'simulate', events: simulate({ genuineLabelShare: 0 }) } as const
+  await runProducer({ ...aligned, target, source }, { clock })
   deepStrictEqual(
     withWatermarks.events.slice(-2).map((event) => event.kind),
     ['watermark', 'watermark'],
@@ -116,7 +121,7 @@ test('a reader that goes away ends the run without an error', async () => {
   output.once('data', () => {
     output.destroy(new Error('EPIPE'))
   })
-  const options = simulated(output, { source: { kind: 'simulate', simulator: {} } })
+  const options = simulated(output, { source: { kind: 'simulate', events: simulate({}) } })
   const summary = await runProducer(options, { clock: new ManualClock(START_MS) })
   strictEqual(summary.end, 'output')
 })

@@ -1,8 +1,11 @@
 // How batches are decided in tests: a model that scores by amount alone, and thresholds that go with it.
 
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../../services/core/features/catalogue/feature-list.ts'
 import { builtInPolicy, type BuiltInOptions } from '../../../services/core/policy/builtin-policy.ts'
-import type { DecideOptions } from '../../../services/scorer/decide-options.ts'
+import type { DecideOptions } from '../../../services/scorer/decide/decide-options.ts'
 
 const AMOUNT = FEATURE_NAMES.indexOf('amount')
 

@@ -1,6 +1,9 @@
 // A large net for tests: a pure function of the sequence and the amount, so that another sequence is another score.
 
-import { SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../../../services/core/features/card-sequence.ts'
+import {
+  SEQUENCE_LENGTH,
+  SEQUENCE_WIDTH,
+} from '../../../services/core/features/engine/card-sequence.ts'
 import type { VerifiableRows } from '../../../services/core/scoring/scoring-model.ts'
 
 /** The share of the payment in the sum of itself and of those before it in its sequence; 1 without any. */

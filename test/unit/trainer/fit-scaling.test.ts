@@ -3,7 +3,10 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../services/core/features/feature-list.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../../services/core/features/catalogue/feature-list.ts'
 import { inputCountOf, type FeatureScaling } from '../../../services/core/scoring/scaling.ts'
 import { fitScaling } from '../../../services/trainer/fit-scaling.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'

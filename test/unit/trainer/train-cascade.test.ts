@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FEATURE_COUNT } from '../../../services/core/features/feature-list.ts'
-import { SEQUENCE_LENGTH, SEQUENCE_WIDTH } from '../../../services/core/features/card-sequence.ts'
+import { FEATURE_COUNT } from '../../../services/core/features/catalogue/feature-list.ts'
+import {
+  SEQUENCE_LENGTH,
+  SEQUENCE_WIDTH,
+} from '../../../services/core/features/engine/card-sequence.ts'
 import { openBackend } from '../../../services/platform/tensorflow/load-tensorflow.ts'
 import { netBytes } from '../../../services/trainer/net-files.ts'
 import { randomOf } from '../../../services/trainer/shuffle.ts'

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { totalMinor } from '../../../services/core/scoring/alert-costs.ts'
-import { verifyModelFolder } from '../../../services/trainer/index.ts'
+import { verifyModelFolder } from '../../../tools/model-documentation/verify-folder.ts'
 import { folderFor, train } from '../../support/small-training.ts'
 
 test('of several seeds the best on validation is kept, as if trained alone, and all are told of', async (t) => {

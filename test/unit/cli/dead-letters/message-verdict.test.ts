@@ -8,7 +8,7 @@ import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { partitionOf } from '../../../../services/core/murmur2.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
 import { loadScorerConfig } from '../../../../services/scorer/config.ts'
-import { LaneInbox } from '../../../../services/scorer/lane-inbox.ts'
+import { LaneInbox } from '../../../../services/scorer/intake/lane-inbox.ts'
 import { fullLabel, minimalTransaction, minimalWatermark } from '../../core/wire/samples.ts'
 import { codecs } from '../../core/wire/wire-fixture.ts'
 

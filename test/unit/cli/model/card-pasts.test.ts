@@ -9,9 +9,9 @@ import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import {
   SEQUENCE_LENGTH,
   SEQUENCE_WIDTH,
-} from '../../../../services/core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../../../../services/core/features/feature-list.ts'
-import { HistoryFold } from '../../../../services/core/features/history-fold.ts'
+} from '../../../../services/core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
+import { HistoryFold } from '../../../../services/core/features/engine/history-fold.ts'
 import {
   DAY_MS,
   HOUR_MS,

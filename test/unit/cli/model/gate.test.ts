@@ -7,7 +7,10 @@ import { test, type TestContext } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { isSluiceError, type ErrorCode } from '../../../../services/core/errors.ts'
 import { createCodecs } from '../../../../services/core/wire/codecs.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../../../services/core/features/catalogue/feature-list.ts'
 import {
   checkFairnessRule,
   type FairnessCounts,

@@ -18,7 +18,10 @@ import {
   type Answer,
   type FlipSearch,
 } from '../../../../services/core/decision/counterfactual.ts'
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../../../services/core/features/catalogue/feature-list.ts'
 import { holds } from '../../../support/property.ts'
 
 const AMOUNT = FEATURE_NAMES.indexOf('amount')

@@ -4,7 +4,7 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { GUARD_MARKS } from '../../../../services/core/decision/block-guard.ts'
 import { marksShown } from '../../../../services/core/decision/marks-shown.ts'
-import { FOLD_MARKS } from '../../../../services/core/features/fold-marks.ts'
+import { FOLD_MARKS } from '../../../../services/core/features/engine/fold-marks.ts'
 import { LAGGING_MARK, POLICY_MARKS } from '../../../../services/core/policy/ruling.ts'
 import { CASCADE_MARKS } from '../../../../services/core/scoring/cascade.ts'
 

@@ -7,7 +7,10 @@ import {
   unusualFeatures,
   writeOcclusions,
 } from '../../../../services/core/decision/reasons.ts'
-import { FEATURES, FEATURE_COUNT } from '../../../../services/core/features/feature-list.ts'
+import {
+  FEATURES,
+  FEATURE_COUNT,
+} from '../../../../services/core/features/catalogue/feature-list.ts'
 
 const row = Float64Array.from({ length: FEATURE_COUNT }, (_, feature) => feature + 0.5)
 const usual = Array.from({ length: FEATURE_COUNT }, (_, feature) => -feature - 1)

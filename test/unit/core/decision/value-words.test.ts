@@ -5,7 +5,7 @@ import {
   valueInWords,
   valuesInWords,
 } from '../../../../services/core/decision/value-words.ts'
-import { FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
+import { FEATURE_NAMES } from '../../../../services/core/features/catalogue/feature-list.ts'
 
 const words = (name: string, value: number): string =>
   valueInWords(FEATURE_NAMES.indexOf(name), value)

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
-import { cardEventOf } from '../../../../services/core/features/card-event.ts'
-import { COLUMN, FLAG } from '../../../../services/core/features/card-columns.ts'
-import { CardHistory } from '../../../../services/core/features/card-history.ts'
+import { cardEventOf } from '../../../../services/core/features/state/card-event.ts'
+import { COLUMN, FLAG } from '../../../../services/core/features/state/card-columns.ts'
+import { CardHistory } from '../../../../services/core/features/state/card-history.ts'
 import { itemsOf } from '../../../support/feature-streams.ts'
 import { stepAt } from '../../../support/plain-steps.ts'
 

@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
-import type { RecordedBlock } from '../../../../services/core/features/replay-records.ts'
+import { FEATURE_NAMES } from '../../../../services/core/features/catalogue/feature-list.ts'
+import type { RecordedBlock } from '../../../../services/core/features/provenance/replay-records.ts'
 import { HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { streamOf } from '../../../support/plain-steps.ts'
 import { dealLive, runLive, type RecordedLog } from '../../../support/recorded-lanes.ts'

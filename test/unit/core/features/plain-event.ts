@@ -1,6 +1,6 @@
 // An event of a card that says nothing but when it was, for how much, and where it stands in the log.
 
-import type { CardEvent } from '../../../../services/core/features/card-event.ts'
+import type { CardEvent } from '../../../../services/core/features/state/card-event.ts'
 import { STREAM_START_MS } from '../../../support/feature-streams.ts'
 
 export const PLAIN_EVENT: CardEvent = {

@@ -4,8 +4,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { FEATURES, FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
-import { LANE_START } from '../../../../services/core/features/lane-fold.ts'
+import {
+  FEATURES,
+  FEATURE_NAMES,
+} from '../../../../services/core/features/catalogue/feature-list.ts'
+import { LANE_START } from '../../../../services/core/features/engine/lane-fold.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
 import {
   edgesMs,

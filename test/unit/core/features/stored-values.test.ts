@@ -4,16 +4,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { ByteWriter } from '../../../../services/core/features/bytes.ts'
-import { CardHistory } from '../../../../services/core/features/card-history.ts'
-import { decodeCard } from '../../../../services/core/features/card-decoding.ts'
-import { CARD_LAYOUTS, encodeCard } from '../../../../services/core/features/card-layouts.ts'
+import { ByteWriter } from '../../../../services/core/features/state/bytes.ts'
+import { CardHistory } from '../../../../services/core/features/state/card-history.ts'
+import { decodeCard } from '../../../../services/core/features/state/card-decoding.ts'
+import { CARD_LAYOUTS, encodeCard } from '../../../../services/core/features/state/card-layouts.ts'
 import {
   decodeEntityPart,
   encodeEntityPart,
-} from '../../../../services/core/features/entity-layouts.ts'
-import { EntityPart } from '../../../../services/core/features/entity-part.ts'
-import { LANE_START } from '../../../../services/core/features/lane-fold.ts'
+} from '../../../../services/core/features/state/entity-layouts.ts'
+import { EntityPart } from '../../../../services/core/features/state/entity-part.ts'
+import { LANE_START } from '../../../../services/core/features/engine/lane-fold.ts'
 import {
   crowdedGapsMs,
   edgesMs,

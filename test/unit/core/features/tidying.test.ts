@@ -3,14 +3,17 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CardHistory } from '../../../../services/core/features/card-history.ts'
-import { CARD_RAW_MAX } from '../../../../services/core/features/card-limits.ts'
-import { CardReading } from '../../../../services/core/features/card-reading.ts'
-import { ENTITY_COLUMN, HOUR_RAW_MAX } from '../../../../services/core/features/entity-event.ts'
-import { EntityPart } from '../../../../services/core/features/entity-part.ts'
-import { EntityReading } from '../../../../services/core/features/entity-reading.ts'
-import { FEATURE_PLAN } from '../../../../services/core/features/lane-fold.ts'
-import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../../services/core/features/time.ts'
+import { CardHistory } from '../../../../services/core/features/state/card-history.ts'
+import { CARD_RAW_MAX } from '../../../../services/core/features/state/card-limits.ts'
+import { CardReading } from '../../../../services/core/features/engine/card-reading.ts'
+import {
+  ENTITY_COLUMN,
+  HOUR_RAW_MAX,
+} from '../../../../services/core/features/state/entity-event.ts'
+import { EntityPart } from '../../../../services/core/features/state/entity-part.ts'
+import { EntityReading } from '../../../../services/core/features/engine/entity-reading.ts'
+import { FEATURE_PLAN } from '../../../../services/core/features/engine/lane-fold.ts'
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../../services/core/features/catalogue/time.ts'
 import { STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { PLAIN_EVENT } from './plain-event.ts'
 

@@ -4,7 +4,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { STATE } from '../../../../services/core/features/feature-states.ts'
+import { STATE } from '../../../../services/core/features/engine/feature-states.ts'
 import { compilePolicy } from '../../../../services/core/policy/compile-policy.ts'
 import type { PolicyRule } from '../../../../services/core/policy/policy-document.ts'
 import type { ListContent } from '../../../../services/core/policy/policy-lists.ts'

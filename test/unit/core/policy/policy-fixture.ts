@@ -1,6 +1,9 @@
 // Policies and inputs that tests of policies share.
 
-import { FEATURE_COUNT, FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
+import {
+  FEATURE_COUNT,
+  FEATURE_NAMES,
+} from '../../../../services/core/features/catalogue/feature-list.ts'
 import { compilePolicy } from '../../../../services/core/policy/compile-policy.ts'
 import type { PolicyDocument } from '../../../../services/core/policy/policy-document.ts'
 import type { PolicyLists } from '../../../../services/core/policy/policy-lists.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { SEQUENCE_LENGTH } from '../../../../services/core/features/card-sequence.ts'
+import { SEQUENCE_LENGTH } from '../../../../services/core/features/engine/card-sequence.ts'
 import { checkGolden, goldenError, goldenToJson } from '../../../../services/core/scoring/golden.ts'
 
 const GOLDEN = {

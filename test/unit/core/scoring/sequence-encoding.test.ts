@@ -5,7 +5,7 @@ import {
   SEQUENCE_EVENTS,
   SEQUENCE_LENGTH,
   SEQUENCE_WIDTH,
-} from '../../../../services/core/features/card-sequence.ts'
+} from '../../../../services/core/features/engine/card-sequence.ts'
 import { compileSequenceEncoding } from '../../../../services/core/scoring/sequence-encoding.ts'
 
 const ENCODING = {

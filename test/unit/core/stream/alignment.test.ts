@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { FEATURE_NAMES } from '../../../../services/core/features/feature-list.ts'
-import { LANE_START } from '../../../../services/core/features/lane-fold.ts'
+import { FEATURE_NAMES } from '../../../../services/core/features/catalogue/feature-list.ts'
+import { LANE_START } from '../../../../services/core/features/engine/lane-fold.ts'
 import { isLagging, mayGoOn } from '../../../../services/core/stream/alignment.ts'
 import type { LaneProgress } from '../../../../services/core/stream/lane-progress.ts'
 import {

@@ -4,9 +4,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { revisableFromMs } from '../../../../services/core/features/late-revisions.ts'
-import { PAGE_OFFSETS, pageOf } from '../../../../services/core/features/message-page.ts'
-import { DAY_MS, HOUR_MS, LATENESS_MS, MINUTE_MS } from '../../../../services/core/features/time.ts'
+import { revisableFromMs } from '../../../../services/core/features/engine/late-revisions.ts'
+import { PAGE_OFFSETS, pageOf } from '../../../../services/core/features/state/message-page.ts'
+import {
+  DAY_MS,
+  HOUR_MS,
+  LATENESS_MS,
+  MINUTE_MS,
+} from '../../../../services/core/features/catalogue/time.ts'
 import {
   encodeProgress,
   PAGE_RUNS_MAX,

@@ -6,7 +6,7 @@ import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } fro
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isSluiceError, type ErrorCode } from '../../../../services/core/errors.ts'
-import { FEATURE_LIST_HASH } from '../../../../services/core/features/feature-list.ts'
+import { FEATURE_LIST_HASH } from '../../../../services/core/features/catalogue/feature-list.ts'
 import { openBackend } from '../../../../services/platform/tensorflow/load-tensorflow.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
 import { copyModel, editManifest, RELEASED_MODEL, replaceSigned } from './model-copies.ts'

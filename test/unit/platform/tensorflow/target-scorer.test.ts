@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { SEQUENCE_LENGTH } from '../../../../services/core/features/card-sequence.ts'
-import { FEATURE_COUNT } from '../../../../services/core/features/feature-list.ts'
+import { SEQUENCE_LENGTH } from '../../../../services/core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { GOLDEN_TOLERANCE, goldenError } from '../../../../services/core/scoring/golden.ts'
 import { openBackend } from '../../../../services/platform/tensorflow/load-tensorflow.ts'

@@ -3,9 +3,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../../../services/core/currency.ts'
-import { FEATURES, FEATURE_COUNT } from '../../../../../services/core/features/feature-list.ts'
-import { FEATURE_STATES } from '../../../../../services/core/features/feature-states.ts'
-import { LANE_START, LaneFold } from '../../../../../services/core/features/lane-fold.ts'
+import {
+  FEATURES,
+  FEATURE_COUNT,
+} from '../../../../../services/core/features/catalogue/feature-list.ts'
+import { FEATURE_STATES } from '../../../../../services/core/features/engine/feature-states.ts'
+import { LANE_START, LaneFold } from '../../../../../services/core/features/engine/lane-fold.ts'
 import { entityAgeMsOf } from '../../../../../services/core/stream/alignment.ts'
 import { builtInPolicy } from '../../../../../services/core/policy/builtin-policy.ts'
 import { DAY_MS, HOUR_MS } from '../../../../support/feature-streams.ts'

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ABSENCES } from '../../../../../services/core/features/feature-definition.ts'
-import { FEATURES } from '../../../../../services/core/features/feature-list.ts'
+import { ABSENCES } from '../../../../../services/core/features/catalogue/feature-definition.ts'
+import { FEATURES } from '../../../../../services/core/features/catalogue/feature-list.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../../support/feature-streams.ts'
 import { idsInOrder, Story, type Payment, type Told } from '../../../../support/story.ts'
 

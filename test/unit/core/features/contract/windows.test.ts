@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FEATURES } from '../../../../../services/core/features/feature-list.ts'
+import { FEATURES } from '../../../../../services/core/features/catalogue/feature-list.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../../support/feature-streams.ts'
 import { idsInOrder, Story, type Told } from '../../../../support/story.ts'
 

@@ -1,0 +1,113 @@
+// One alert as people read it, on one line.
+
+import type { Enforced } from '../core/live-blocks.ts'
+import type { Alert, AlertAction, AlertCause } from '../core/wire/records.ts'
+
+const RED = '\u001b[31m'
+const YELLOW = '\u001b[33m'
+const GREEN = '\u001b[32m'
+const RESET = '\u001b[0m'
+const CARD_WIDTH = 12
+const AMOUNT_WIDTH = 13
+const ACTION_WIDTH = 7
+const MINOR_DIGITS_DEFAULT = 2
+
+const DETAIL_INDENT = ' '.repeat(21)
+const CAUSE_TEXTS: Readonly<Record<AlertCause, string>> = {
+  unknown: 'for a reason that this version does not know',
+  late_transaction: 'a payment that came late has changed it',
+  extended: 'extended by new evidence',
+  expired: 'its time is over',
+  person: 'let go by a person',
+  genuine_label: 'the payment was genuine',
+  correction: 'a label was taken back',
+}
+
+// Currencies are three letters, so this stays small.
+const minorDigits = new Map<string, number>()
+
+/** Whether to colour what goes to this stream: terminals only, and not against NO_COLOR. */
+export function wantsColor(isTTY: boolean, env: NodeJS.ProcessEnv): boolean {
+  return isTTY && (env['NO_COLOR'] ?? '') === ''
+}
+
+/** Event time in UTC, card, amount, action, score, and the first reason. */
+export function alertLine(alert: Alert, isColored: boolean): string {
+  const action = alert.action.toUpperCase().padEnd(ACTION_WIDTH)
+  const reason =
+    causeText(alert) ?? alert.rules[0]?.text ?? alert.reasons[0]?.text ?? noReason(alert)
+  return [
+    new Date(alert.eventTimeMs).toISOString().slice(0, 19).replace('T', ' '),
+    printable(alert.card).padEnd(CARD_WIDTH),
+    `${amountText(alert.amountMinor, alert.currency).padStart(AMOUNT_WIDTH)} ${alert.currency}`,
+    isColored ? `${colorOf(alert.action)}${action}${RESET}` : action,
+    alert.score === null ? 'none ' : alert.score.toFixed(3),
+    printable(reason),
+  ].join('  ')
+}
+
+/** What would have made a block milder, on a line of its own below it; null for all else. */
+export function whyNotLine({ action, cause, counterfactual }: Alert): string | null {
+  if (action !== 'block' || cause !== null || counterfactual === null) return null
+  return `${DETAIL_INDENT}${printable(counterfactual.text)}`
+}
+
+/** What an enforcer answered, on a line of its own. */
+export function receiptLine({ card, action }: Alert, { status, reason }: Enforced): string {
+  const what = action === 'release' ? 'release' : 'block'
+  const because = reason === null ? '' : ` (${reason.replaceAll('_', ' ')})`
+  return `${DETAIL_INDENT}receipt: ${what} of ${printable(card)} ${status.replace('_', ' ')}${because}`
+}
+
+/** Minor units as the currency writes them: 12345 is 123.45 in EUR, and 12,345 in JPY. */
+export function amountText(amountMinor: number, currency: string): string {
+  const digits = minorDigitsOf(currency)
+  return (amountMinor / 10 ** digits).toLocaleString('en-US', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  })
+}
+
+/** Text that came from a topic must not steer the terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?')
+}
+
+/** Why a later word was said; null for the first. */
+function causeText({ cause, lease }: Alert): string | null {
+  if (cause === null) return null
+  const text = CAUSE_TEXTS[cause]
+  const end = cause === 'extended' && lease !== null ? `, until ${minuteOf(lease.endMs)}` : ''
+  return `${text}${end}`
+}
+
+function minuteOf(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 16).replace('T', ' ')
+}
+
+function noReason(alert: Alert): string {
+  return alert.score === null ? 'not scored' : 'no single feature stands out'
+}
+
+function colorOf(action: AlertAction): string {
+  switch (action) {
+    case 'block':
+      return RED
+    case 'flag':
+    case 'unknown':
+      return YELLOW
+    case 'release':
+      return GREEN
+  }
+}
+
+function minorDigitsOf(currency: string): number {
+  const known = minorDigits.get(currency)
+  if (known !== undefined) return known
+  const digits = /^[A-Z]{3}$/.test(currency)
+    ? (new Intl.NumberFormat('en-US', { style: 'currency', currency }).resolvedOptions()
+        .maximumFractionDigits ?? MINOR_DIGITS_DEFAULT)
+    : MINOR_DIGITS_DEFAULT
+  minorDigits.set(currency, digits)
+  return digits
+}

@@ -1,0 +1,42 @@
+// The state that a fold works on, wherever it is kept.
+
+import type { CardHistory } from '../state/card-history.ts'
+import type { Cut, EntityPart } from '../state/entity-part.ts'
+import type { EntityKind } from '../catalogue/feature-definition.ts'
+
+/** A part of an entity and how much of it may be read. */
+export interface ReadablePart {
+  readonly part: EntityPart
+  readonly cut: Cut
+}
+
+/** Messages of a lane by their offset, where they do not stand with the events of the cards. */
+export interface LaneMessages {
+  /** False where messages go on to be kept with the events: then only what was kept before is found. */
+  readonly isKeeping: boolean
+  /** The bytes are copied. Offsets rise from call to call. Hot path. */
+  keep(offset: number, eventTimeMs: number, message: Uint8Array): void
+  /** A view that holds until the next change; null when it is not kept. */
+  find(offset: number): Uint8Array | null
+}
+
+/** State as the fold needs it: values of this lane to change, parts of the other lanes to read. */
+export interface LaneState {
+  /** Absent where messages stand with the events of the cards, or are not kept at all. */
+  readonly messages?: LaneMessages
+  card(card: string): CardHistory
+  ownEntity(kind: EntityKind, ref: number): EntityPart
+  /** Null when what another lane knows cannot be read: then the features of this entity are degraded. */
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null
+  /**
+   * Live: transactions before this find other lanes' parts incomplete, since those are far ahead. -Infinity in an
+   * aligned replay, where lanes are in step.
+   */
+  readonly entityHorizonMs: number
+}
+
+/** State that can also be looked at without being changed by it. */
+export interface CardLookup {
+  /** The card as it stands, not to be changed; null when it has no history, or was not read. */
+  peekCard(card: string): CardHistory | null
+}

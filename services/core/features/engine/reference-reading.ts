@@ -1,0 +1,140 @@
+// What a card's history says of one reference, the merchant for example, for one transaction: with how many others the card
+// was used, and when with the transaction's own. Hot path: no allocation, the reading is reused.
+
+import { COLUMN, FLAG } from '../state/card-columns.ts'
+import type { CardEvent } from '../state/card-event.ts'
+import type { CardHistory } from '../state/card-history.ts'
+import type { ReferencePlan } from './card-plan.ts'
+
+/** Distinct references of one card are marked in arrays of this many at first. */
+const MARKS_AT_FIRST = 256
+
+/** Countries are numbers below this. */
+const COUNTRIES = 677
+
+export class ReferenceReading {
+  /** Whether the transaction names one. Where it does not, nothing else is read: nobody asks. */
+  isNamed = false
+  /** Whether any event of the reach names one. */
+  isAnyNamed = false
+  /** Index of the newest event that shares the transaction's, -1 for none. */
+  last = -1
+  /** Per window: distinct ones besides the transaction's own. */
+  readonly distinct: Float64Array
+  /** Per window: payments that share the transaction's. */
+  readonly pairCounts: Float64Array
+  readonly #plan: ReferencePlan
+  #marks = new Uint32Array(MARKS_AT_FIRST)
+  #mark = 0
+
+  constructor(plan: ReferencePlan, windowCount: number) {
+    this.#plan = plan
+    this.distinct = new Float64Array(windowCount)
+    this.pairCounts = new Float64Array(windowCount)
+  }
+
+  /** Reads the events from `oldest` up to `rank`; each window begins at one of `firsts`. */
+  read(
+    history: CardHistory,
+    event: CardEvent,
+    rank: number,
+    oldest: number,
+    firsts: Int32Array,
+  ): void {
+    const { column, distinctWindows, pairWindows } = this.#plan
+    const ownRef = ownReference(event, column)
+    this.isNamed = ownRef !== 0
+    this.last = -1
+    if (ownRef === 0) return
+    const own = column === COLUMN.country ? ownRef : history.indexOfReference(ownRef)
+    // A narrow history has no references.
+    const end = column < history.stride ? rank : 0
+    if (own !== 0) this.last = lastWith(history, column, own, oldest, end)
+    this.isAnyNamed = this.last >= 0 || hasAny(history, column, oldest, end)
+    if (distinctWindows > 0) this.#countDistinct(history, own, end, firsts)
+    if (pairWindows > 0) this.#countPairs(history, own, firsts)
+  }
+
+  #countDistinct(history: CardHistory, own: number, end: number, firsts: Int32Array): void {
+    const { data, stride, references } = history
+    const { column, distinctWindows } = this.#plan
+    const { distinct } = this
+    const needed = column === COLUMN.country ? COUNTRIES : references.length
+    if (this.#marks.length < needed) this.#marks = new Uint32Array(2 * needed)
+    this.#mark += 1
+    const marks = this.#marks
+    const mark = this.#mark
+    let others = 0
+    let index = end - 1
+    for (let window = 0; window < distinctWindows; window += 1) {
+      const first = firsts[window] ?? 0
+      for (; index >= first; index -= 1) {
+        const reference = data[index * stride + column] ?? 0
+        if (reference === 0 || reference === own || marks[reference] === mark) continue
+        marks[reference] = mark
+        others += 1
+      }
+      distinct[window] = others
+    }
+  }
+
+  #countPairs({ data, stride }: CardHistory, own: number, firsts: Int32Array): void {
+    const { column, pairWindows } = this.#plan
+    const { pairCounts } = this
+    let payments = 0
+    let index = this.last
+    for (let window = 0; window < pairWindows; window += 1) {
+      const first = firsts[window] ?? 0
+      for (; index >= first; index -= 1) {
+        const base = index * stride
+        if (data[base + column] !== own) continue
+        if (((data[base + COLUMN.flags] ?? 0) & FLAG.retry) === 0) payments += 1
+      }
+      pairCounts[window] = payments
+    }
+  }
+}
+
+/** Index of the newest event with this value, among those from `oldest` up to `end`; -1 for none. */
+function lastWith(
+  { data, stride }: CardHistory,
+  column: number,
+  own: number,
+  oldest: number,
+  end: number,
+): number {
+  let index = end - 1
+  while (index >= oldest && data[index * stride + column] !== own) index -= 1
+  return index >= oldest ? index : -1
+}
+
+function hasAny(
+  { data, stride }: CardHistory,
+  column: number,
+  oldest: number,
+  end: number,
+): boolean {
+  let index = end - 1
+  while (index >= oldest && data[index * stride + column] === 0) index -= 1
+  return index >= oldest
+}
+
+/** The reference that an event keeps in this column, 0 for none. */
+function ownReference(event: CardEvent, column: number): number {
+  switch (column) {
+    case COLUMN.merchant:
+      return event.merchantRef
+    case COLUMN.terminal:
+      return event.terminalRef
+    case COLUMN.device:
+      return event.deviceRef
+    case COLUMN.network:
+      return event.networkRef
+    case COLUMN.category:
+      return event.categoryRef
+    case COLUMN.country:
+      return event.countryRef
+    default:
+      throw new RangeError(`Column ${column} holds no reference.`)
+  }
+}

@@ -1,0 +1,271 @@
+// Which transactions a feature counted, the slow obvious way: one filter per aggregate over plain lists, written from
+// docs/feature-contract.md and not from the readings. For people who ask why; never on the hot path.
+//
+// What the readings do to old or crowded events (hours instead of moments) is not done here: such decisions are marked
+// windows_approximate.
+
+import type { CardEvent } from '../state/card-event.ts'
+import type { EntityKind, FeatureDefinition, Reference } from '../catalogue/feature-definition.ts'
+import { CARD_REACH_MS, DAY_MS, MINUTE_MS, RETRY_MS } from '../catalogue/time.ts'
+
+const TRIED_AGAIN_MS = 10 * MINUTE_MS
+
+/** A transaction as it is told of: its event, and what people know it by. */
+export interface KnownEvent {
+  readonly event: CardEvent
+  readonly transactionId: string
+  readonly partition: number
+}
+
+/** A label that says something about a transaction. */
+export interface KnownLabel {
+  readonly transactionId: string
+  readonly idRef: number
+  readonly timeMs: number
+  readonly knownAtMs: number
+  readonly isFraud: boolean
+}
+
+/** Everything that the transaction could see. */
+export interface Visible {
+  readonly current: KnownEvent
+  /** Attempts of its card that come before it, in order, duplicates and what came too late left out. */
+  readonly card: readonly KnownEvent[]
+  /** Attempts at each of its entities, in order. */
+  readonly entities: Readonly<Record<EntityKind, readonly KnownEvent[]>>
+  /** Labels of each of its entities, as the log has them. */
+  readonly labels: Readonly<Record<EntityKind, readonly KnownLabel[]>>
+}
+
+export interface Contributors {
+  readonly events: readonly KnownEvent[]
+  readonly labels: readonly KnownLabel[]
+  /** True when the transaction itself counts as well. */
+  readonly includesCurrent: boolean
+}
+
+const NONE: Contributors = { events: [], labels: [], includesCurrent: false }
+
+/** What the value of this feature was made from. */
+export function contributorsOf(definition: FeatureDefinition, visible: Visible): Contributors {
+  switch (definition.entity) {
+    case 'transaction':
+      return { ...NONE, includesCurrent: true }
+    case 'card':
+      return ofCard(definition, visible)
+    case 'terminal':
+    case 'merchant':
+    case 'device':
+    case 'network':
+      return ofEntity(definition, definition.entity, visible)
+  }
+}
+
+type Of<Entity> = Extract<FeatureDefinition, { readonly entity: Entity }>
+
+function ofCard(definition: Of<'card'>, { current, card }: Visible): Contributors {
+  const { aggregate, windowMs, longWindowMs = windowMs, of } = definition
+  const { event } = current
+  const within = (spanMs: number): readonly KnownEvent[] =>
+    card.filter((each) => each.event.timeMs > event.timeMs - spanMs)
+  const attempts = within(windowMs)
+  const payments = (among: readonly KnownEvent[]): readonly KnownEvent[] =>
+    among.filter((each) => !isRetry(each, card))
+  const isPayment = !isRetry(current, card)
+  const earlier = (events: readonly KnownEvent[]): Contributors => ({ ...NONE, events })
+  const own = (events: readonly KnownEvent[], counts = isPayment): Contributors => ({
+    ...NONE,
+    events,
+    includesCurrent: counts,
+  })
+  const last = (among: readonly KnownEvent[]): Contributors => earlier(among.slice(-1))
+  const same = attempts.filter((each) => isSame(each.event, event, of))
+  switch (aggregate) {
+    case 'count':
+    case 'sum':
+    case 'mean':
+      return own(payments(attempts))
+    case 'count_ratio':
+    case 'sum_ratio':
+      return own(payments(within(Math.max(windowMs, longWindowMs))))
+    case 'attempts':
+      return own(attempts, true)
+    case 'deviation':
+    case 'ratio_to_mean':
+    case 'z_score':
+      return earlier(payments(attempts))
+    case 'minimum':
+      return earlier(extreme(payments(attempts), (a, b) => a < b))
+    case 'maximum':
+      return earlier(extreme(payments(attempts), (a, b) => a > b))
+    case 'quantile':
+      return earlier(
+        payments(attempts).filter((each) => each.event.amountMinor <= event.amountMinor),
+      )
+    case 'seconds_since_last':
+      return last(attempts)
+    case 'distinct':
+      return own(
+        attempts.filter((each) => referenceOf(each.event, of) !== 0),
+        referenceOf(event, of) !== 0,
+      )
+    case 'is_new':
+      return own(same, referenceOf(event, of) !== 0)
+    case 'pair_count':
+      return own(payments(attempts).filter((each) => isSame(each.event, event, of)))
+    case 'pair_seconds_since_last':
+      return last(same)
+    case 'hour_share':
+      return earlier(payments(attempts).filter((each) => isSameHour(each.event, event)))
+    case 'weekday_share':
+      return earlier(
+        payments(attempts).filter((each) => weekdayOf(each.event) === weekdayOf(event)),
+      )
+    case 'speed':
+    case 'distance':
+      return event.hasPlace ? last(attempts.filter((each) => each.event.hasPlace)) : NONE
+    case 'declines':
+      return earlier(attempts.filter((each) => each.event.isDeclined))
+    case 'declined_then_retried':
+      return earlier(attempts.filter((each) => wasTriedAgain(each, card, event)))
+    case 'just_under_limit':
+      return underLimit(payments(attempts), within(CARD_REACH_MS), current, isPayment)
+  }
+}
+
+function ofEntity(
+  { aggregate, windowMs, delayMs }: Of<EntityKind>,
+  kind: EntityKind,
+  { current, entities, labels }: Visible,
+): Contributors {
+  const endMs = current.event.timeMs - delayMs
+  const isInside = (timeMs: number): boolean => timeMs > endMs - windowMs && timeMs <= endMs
+  const events = entities[kind].filter((each) => isInside(each.event.timeMs))
+  const known = lastWords(labels[kind], current.event.timeMs).filter(({ isFraud }) => isFraud)
+  const frauds = known.filter(({ timeMs }) => isInside(timeMs))
+  switch (aggregate) {
+    case 'count':
+    case 'distinct_cards':
+      return { ...NONE, events }
+    case 'frauds':
+      return { ...NONE, labels: frauds }
+    case 'fraud_share':
+      return { ...NONE, events, labels: frauds }
+    case 'fraud_run':
+    case 'fraud_run_age': {
+      const marked = new Set(known.map(keyOf))
+      const end = events.findLastIndex(({ event }) => !marked.has(keyOf(event)))
+      const run = events.slice(end + 1)
+      const counted = new Set(run.map(({ event }) => keyOf(event)))
+      return { ...NONE, events: run, labels: known.filter((each) => counted.has(keyOf(each))) }
+    }
+  }
+}
+
+/** The last word on each transaction among those known by then; of two known at once the later one of the log. */
+function lastWords(labels: readonly KnownLabel[], nowMs: number): readonly KnownLabel[] {
+  const words = new Map<string, KnownLabel>()
+  for (const label of labels) {
+    if (label.knownAtMs > nowMs) continue
+    const before = words.get(keyOf(label))
+    if (before === undefined || label.knownAtMs >= before.knownAtMs) words.set(keyOf(label), label)
+  }
+  return [...words.values()]
+}
+
+/** A transaction, for its words: an id may be used again later. */
+function keyOf({ timeMs, idRef }: Pick<KnownLabel, 'timeMs' | 'idRef'>): string {
+  return `${timeMs}/${idRef}`
+}
+
+function isBefore(a: CardEvent, b: CardEvent): boolean {
+  return a.timeMs < b.timeMs || (a.timeMs === b.timeMs && a.idRef < b.idRef)
+}
+
+function isRetry({ event }: KnownEvent, card: readonly KnownEvent[]): boolean {
+  if (event.intentRef === 0) return false
+  return card.some(
+    (each) =>
+      each.event.intentRef === event.intentRef &&
+      isBefore(each.event, event) &&
+      each.event.timeMs >= event.timeMs - RETRY_MS,
+  )
+}
+
+function wasTriedAgain(
+  { event }: KnownEvent,
+  card: readonly KnownEvent[],
+  current: CardEvent,
+): boolean {
+  if (!event.isDeclined) return false
+  const next = card.find((each) => isBefore(event, each.event))?.event ?? current
+  return next.timeMs - event.timeMs <= TRIED_AGAIN_MS
+}
+
+/** Payments just under the limit, and the attempts that set it. */
+function underLimit(
+  payments: readonly KnownEvent[],
+  reach: readonly KnownEvent[],
+  current: KnownEvent,
+  isPayment: boolean,
+): Contributors {
+  const declined = reach.filter(({ event }) => event.isDeclined)
+  const limitMinor = Math.min(...declined.map(({ event }) => event.amountMinor))
+  const isUnder = ({ event }: KnownEvent): boolean =>
+    !event.isDeclined && event.amountMinor < limitMinor && 10 * event.amountMinor >= 9 * limitMinor
+  const limits = declined.filter(({ event }) => event.amountMinor === limitMinor).slice(-1)
+  return {
+    ...NONE,
+    events: [...payments.filter(isUnder), ...limits],
+    includesCurrent: declined.length > 0 && isPayment && isUnder(current),
+  }
+}
+
+function extreme(
+  among: readonly KnownEvent[],
+  isBetter: (a: number, b: number) => boolean,
+): readonly KnownEvent[] {
+  const [first, ...rest] = among
+  if (first === undefined) return []
+  const isMore = (a: KnownEvent, b: KnownEvent): boolean =>
+    isBetter(a.event.amountMinor, b.event.amountMinor)
+  return [rest.reduce((best, each) => (isMore(each, best) ? each : best), first)]
+}
+
+/** The reference of an event, 0 for none. */
+function referenceOf(event: CardEvent, of: Reference | undefined): number {
+  switch (of) {
+    case undefined:
+      return 0
+    case 'merchant':
+      return event.merchantRef
+    case 'terminal':
+      return event.terminalRef
+    case 'device':
+      return event.deviceRef
+    case 'network':
+      return event.networkRef
+    case 'category':
+      return event.categoryRef
+    case 'country':
+      return event.countryRef
+  }
+}
+
+function isSame(a: CardEvent, b: CardEvent, of: Reference | undefined): boolean {
+  return referenceOf(a, of) !== 0 && referenceOf(a, of) === referenceOf(b, of)
+}
+
+function localMinutesOf({ timeMs, utcOffsetMinutes }: CardEvent): number {
+  return Math.floor(timeMs / MINUTE_MS) + utcOffsetMinutes
+}
+
+function isSameHour(a: CardEvent, b: CardEvent): boolean {
+  const dayMinutes = DAY_MS / MINUTE_MS
+  const apart = Math.abs((localMinutesOf(a) % dayMinutes) - (localMinutesOf(b) % dayMinutes))
+  return Math.min(apart, dayMinutes - apart) <= 60
+}
+
+function weekdayOf(event: CardEvent): number {
+  return Math.floor((localMinutesOf(event) * MINUTE_MS) / DAY_MS) % 7
+}

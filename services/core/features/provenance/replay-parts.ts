@@ -1,0 +1,205 @@
+// What one lane knows of entities, built from its own log alone, in offset order, as far as any cut asks. Rows are
+// recomputed elsewhere, and only read what is built here, through cuts.
+//
+// Which transactions count is decided by the card's own history. For a card outside the sample there is none: then
+// the decision's own word counts (duplicate, behind_reach, after_watermark).
+
+import type { RateTable } from '../../currency.ts'
+import { lowBitsOf, referenceOf } from '../../reference.ts'
+import type { Transaction } from '../../transaction.ts'
+import { cardEventOf } from '../state/card-event.ts'
+import { CardHistory } from '../state/card-history.ts'
+import { ENTITY_COLUMN } from '../state/entity-event.ts'
+import { EntityPart, type Cut } from '../state/entity-part.ts'
+import { ENTITY_KINDS, entityKeyOf, type EntityKind } from '../catalogue/feature-definition.ts'
+import { FEATURES } from '../catalogue/feature-list.ts'
+import { entityRefOf } from '../state/card-event.ts'
+import { compileFeaturePlan } from '../engine/feature-plan.ts'
+import type { LaneState } from '../engine/fold-state.ts'
+import { LANE_START, LaneFold } from '../engine/lane-fold.ts'
+import type { ReplayEntry, ReplayLabel } from './replay-records.ts'
+import type { ReplaySample } from './replay-sample.ts'
+import { ReplayValues } from './replay-values.ts'
+import { CARD_REACH_MS, DAY_MS, LATENESS_MS, REACH_MS } from '../catalogue/time.ts'
+
+/** Just enough for the fold to keep every kind of entity; its rows are thrown away. */
+const PARTS_PLAN = compileFeaturePlan(
+  ENTITY_KINDS.flatMap((kind) => FEATURES.filter(({ entity }) => entity === kind).slice(0, 1)),
+)
+
+/** A late transaction of a card may be as old as the reach, and look as far back again. */
+export const FORGET_CARDS_MS = REACH_MS + CARD_REACH_MS + DAY_MS
+export const FORGET_PARTS_MS = REACH_MS + LATENESS_MS + DAY_MS
+
+/**
+ * What the decision block says of a transaction, where it is known. `refused`: it went to the dead letters. The others
+ * are asked only for cards outside the sample.
+ */
+export type Verdict = 'counted' | 'refused' | 'left_out' | 'undecided'
+
+/** References of the entities that a transaction names, 0 for none. */
+export function entityRefsOf(transaction: Transaction): Readonly<Record<EntityKind, number>> {
+  const { terminal, merchant, device, ipNetwork } = transaction
+  const refOf = (name: string | null): number => (name === null ? 0 : referenceOf(name))
+  return {
+    terminal: refOf(terminal),
+    merchant: refOf(merchant),
+    device: refOf(device),
+    network: refOf(ipNetwork),
+  }
+}
+
+/** True when any of these entities is in the sample. */
+export function hasAnyEntity(
+  sample: ReplaySample,
+  refs: Readonly<Record<EntityKind, number>>,
+): boolean {
+  if (sample.isAll) return true
+  return ENTITY_KINDS.some((kind) => refs[kind] !== 0 && sample.hasEntity(kind, refs[kind]))
+}
+
+export class LaneParts implements LaneState {
+  readonly entityHorizonMs = -Infinity
+  readonly #sample: ReplaySample
+  readonly #rates: RateTable
+  readonly #fold: LaneFold
+  readonly #cards = new ReplayValues<string, CardHistory>(() => new CardHistory())
+  readonly #parts = new ReplayValues<number, EntityPart>(() => new EntityPart())
+  readonly #touched: number[] = []
+  readonly #row = new Float64Array(PARTS_PLAN.definitions.length)
+  readonly #states = new Uint8Array(PARTS_PLAN.definitions.length)
+  /** Parts may have been merged up to here: no cut below it can be read any more. */
+  #compactedTo: Cut = { nextOffset: 0, labelNextOffset: 0 }
+
+  constructor(sample: ReplaySample, rates: RateTable) {
+    this.#sample = sample
+    this.#rates = rates
+    this.#fold = new LaneFold({ rates, plan: PARTS_PLAN }, LANE_START)
+  }
+
+  get size(): number {
+    return this.#cards.size + this.#parts.size
+  }
+
+  get newestEventMs(): number {
+    return this.#fold.position.newestEventMs
+  }
+
+  /** The part as far as it is built; null when the lane knows nothing of the entity. */
+  peek(kind: EntityKind, ref: number): EntityPart | null {
+    return this.#parts.peek(entityKeyOf(kind, ref))
+  }
+
+  /** False when parts were merged beyond this cut. */
+  canRead(cut: Cut): boolean {
+    const { nextOffset, labelNextOffset } = this.#compactedTo
+    return cut.nextOffset >= nextOffset && cut.labelNextOffset >= labelNextOffset
+  }
+
+  /** Takes a message in; `floor` is what every cut to come includes. */
+  take(entry: ReplayEntry, verdict: Verdict, isAligned: boolean, floor: Cut): void {
+    if (entry.kind === 'watermark' && isAligned) this.#fold.applyWatermark(entry.timeMs)
+    if (entry.kind !== 'transaction' || verdict === 'refused') return
+    const { transaction, offset } = entry
+    const { card } = transaction
+    if (this.#sample.hasCard(card)) {
+      // A repeat of what has been forgotten here, in state that lives longer.
+      if (verdict === 'left_out' && (this.#cards.peek(card)?.count ?? 0) === 0) {
+        this.#fold.passOver(transaction.eventTimeMs)
+        return
+      }
+      this.#fold.applyTransaction(transaction, offset, 0, this, this.#row, 0, this.#states, null)
+      this.#cards.touch(card, transaction.eventTimeMs, sizeOfCard, (history) => {
+        history.compact(offset + 1)
+      })
+    } else this.#takeUnsampled(transaction, offset, verdict)
+    this.#compactTouched(transaction.eventTimeMs, floor)
+  }
+
+  takeLabel(entry: ReplayLabel, isAligned: boolean, floor: Cut): void {
+    if (entry.kind === 'watermark' && isAligned) this.#fold.applyLabelWatermark(entry.timeMs)
+    if (entry.kind !== 'label') return
+    this.#fold.applyLabel(entry.label, entry.offset, this)
+    this.#compactTouched(entry.label.eventTimeMs, floor)
+  }
+
+  card(card: string): CardHistory {
+    return this.#cards.get(card)
+  }
+
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    // Outside the sample nothing is kept: it goes to a part that nobody reads.
+    if (!this.#sample.hasEntity(kind, ref)) return new EntityPart()
+    const key = entityKeyOf(kind, ref)
+    this.#touched.push(key)
+    return this.#parts.get(key)
+  }
+
+  /** Null: rows are not computed here, so nothing is read. */
+  otherEntities(): null {
+    return null
+  }
+
+  /** `slowestMs` is the newest event time of the lane that is furthest behind. */
+  forget(slowestMs: number): void {
+    this.#cards.forgetBefore(this.newestEventMs - FORGET_CARDS_MS)
+    this.#parts.forgetBefore(slowestMs - FORGET_PARTS_MS)
+  }
+
+  /** Drops what is no longer in the sample. */
+  shrink(): void {
+    this.#cards.keepOnly((card) => this.#sample.hasCard(card))
+    this.#parts.keepOnly((key) => {
+      const kind = ENTITY_KINDS[key % ENTITY_KINDS.length]
+      const ref = Math.floor(key / ENTITY_KINDS.length)
+      return kind !== undefined && this.#sample.hasEntity(kind, ref)
+    })
+  }
+
+  #takeUnsampled(transaction: Transaction, offset: number, verdict: Verdict): void {
+    const { eventTimeMs } = transaction
+    const { newestEventMs, watermarkMs } = this.#fold.position
+    this.#fold.passOver(eventTimeMs)
+    if (verdict === 'left_out') return
+    if (newestEventMs - eventTimeMs > REACH_MS || eventTimeMs <= watermarkMs) return
+    if (!hasAnyEntity(this.#sample, entityRefsOf(transaction))) return
+    const event = cardEventOf(transaction, offset, this.#rates, null)
+    for (const kind of ENTITY_KINDS) {
+      const ref = entityRefOf(event, kind)
+      if (ref === 0 || !this.#sample.hasEntity(kind, ref)) continue
+      const part = this.ownEntity(kind, ref)
+      if (verdict === 'undecided' && holdsSame(part, eventTimeMs, event.idRef, event.cardHash)) {
+        continue
+      }
+      part.insert(eventTimeMs, offset, event.idRef, event.cardHash)
+    }
+  }
+
+  #compactTouched(timeMs: number, floor: Cut): void {
+    for (const key of this.#touched) {
+      this.#parts.touch(key, timeMs, sizeOfPart, (part) => {
+        part.compact(floor)
+        this.#compactedTo = floor
+      })
+    }
+    this.#touched.length = 0
+  }
+}
+
+function sizeOfCard({ count }: CardHistory): number {
+  return count
+}
+
+function sizeOfPart({ count, labels }: EntityPart): number {
+  return count + labels.length
+}
+
+/** A decision without state does not tell duplicates; those that name the same entity are found here. */
+function holdsSame(part: EntityPart, timeMs: number, idRef: number, cardHash: number): boolean {
+  for (let index = part.count - 1; index >= 0; index -= 1) {
+    if (part.at(index, ENTITY_COLUMN.time) < timeMs - LATENESS_MS) return false
+    if (part.at(index, ENTITY_COLUMN.id) !== lowBitsOf(idRef)) continue
+    if (part.at(index, ENTITY_COLUMN.card) === cardHash) return true
+  }
+  return false
+}

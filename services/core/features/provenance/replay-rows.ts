@@ -1,0 +1,314 @@
+// Recomputes the rows of one lane's decision blocks, in block order, with card histories of its own. Entities are
+// read from the parts of all lanes through the cut that the block recorded: parts may be ahead of it, and a reading
+// filters by it.
+
+import type { RateTable } from '../../currency.ts'
+import type { Transaction } from '../../transaction.ts'
+import type { DecisionRecord } from '../../wire/records.ts'
+import { CardHistory } from '../state/card-history.ts'
+import { EntityPart } from '../state/entity-part.ts'
+import type { EntityKind } from '../catalogue/feature-definition.ts'
+import { FEATURE_LIST_HASH } from '../catalogue/feature-list.ts'
+import type { Recomputed } from '../engine/late-revisions.ts'
+import type { LaneState, ReadablePart } from '../engine/fold-state.ts'
+import { FEATURE_PLAN, LANE_START, LaneFold, type Folded } from '../engine/lane-fold.ts'
+import { entityRefsOf, FORGET_CARDS_MS, hasAnyEntity, type LaneParts } from './replay-parts.ts'
+import type { RecordedBlock, RecordedRow, ReplayEntry } from './replay-records.ts'
+import type { ReplaySample } from './replay-sample.ts'
+import { RestOfBlock } from './replay-rest.ts'
+import { ReplayValues } from './replay-values.ts'
+import { notComparedFor, RowComparison, type NotCompared } from './row-comparison.ts'
+import { STATE } from '../engine/feature-states.ts'
+
+/** One decision, recorded and recomputed. Arrays are reused: copy what is to be kept. */
+export interface ReplayedRow {
+  readonly block: RecordedBlock
+  readonly recorded: RecordedRow
+  readonly transaction: Transaction | null
+  readonly values: Float64Array
+  readonly states: Uint8Array
+  /** One per value, as in row-comparison.ts. */
+  readonly verdicts: Uint8Array
+  /** What the fold says of a first decision; null for a revision, and for what was not recomputed. */
+  readonly folded: Folded | null
+  /** The card as it stands after the message was folded; null for what was not recomputed. */
+  readonly history: CardHistory | null
+}
+
+/** Decisions that the log says a late transaction changed the rows of, whatever came of it. Arrays are reused. */
+export interface ReplayedCause {
+  readonly block: RecordedBlock
+  readonly causeOffset: number
+  readonly recomputed: readonly Recomputed[]
+  readonly history: CardHistory
+  /** False where the log of the card's lane does not hold all that they look at. */
+  readonly isKnown: boolean
+}
+
+export type OnCause = (cause: ReplayedCause) => void
+
+export type OnReplayed = (row: ReplayedRow) => void
+
+export interface LaneRowsOptions {
+  readonly onCause?: OnCause | undefined
+  readonly partition: number
+  readonly sample: ReplaySample
+  readonly rates: RateTable
+  /** Reads a message that was kept with its event. */
+  readonly readRecord: (record: Uint8Array) => Transaction | null
+  /** Of every lane, this one included. */
+  readonly parts: readonly LaneParts[]
+}
+
+const EMPTY_PART = new EntityPart()
+const COUNT = FEATURE_PLAN.definitions.length
+const CARD_FEATURES = FEATURE_PLAN.definitions.flatMap(({ entity }, index) =>
+  entity === 'card' ? [index] : [],
+)
+
+/** Event times from which on logs are known; -Infinity for the whole of them. */
+export interface KnownFrom {
+  readonly ownMs: number
+  readonly allMs: number
+}
+
+export class LaneRows implements LaneState {
+  readonly entityHorizonMs = -Infinity
+  readonly #options: LaneRowsOptions
+  readonly #fold: LaneFold
+  readonly #degraded: LaneFold
+  readonly #comparison = new RowComparison(FEATURE_PLAN)
+  readonly #cards = new ReplayValues<string, CardHistory>(() => new CardHistory())
+  readonly #values = new Float64Array(COUNT)
+  readonly #states = new Uint8Array(COUNT)
+  readonly #verdicts = new Uint8Array(COUNT)
+  #block: RecordedBlock | null = null
+  #cutWentBack = false
+
+  constructor(options: LaneRowsOptions) {
+    this.#options = options
+    const { rates, readRecord } = options
+    this.#fold = new LaneFold({ rates, readRecord, keepsEntities: false }, LANE_START)
+    this.#degraded = new LaneFold({ rates }, LANE_START)
+  }
+
+  get size(): number {
+    return this.#cards.size
+  }
+
+  get newestEventMs(): number {
+    return this.#fold.position.newestEventMs
+  }
+
+  /** Recomputes one block from the messages it answers, in offset order. `buildTo` puts what is before one in the parts. */
+  replay(
+    block: RecordedBlock,
+    entries: Iterable<ReplayEntry>,
+    known: KnownFrom,
+    buildTo: (offset: number) => void,
+    onReplayed: OnReplayed,
+  ): void {
+    this.#block = block
+    this.#cutWentBack = !this.#canReadCut(block)
+    const rest = new RestOfBlock(block)
+    const refused = new Set(block.deadLetterOffsets)
+    for (const entry of entries) {
+      if (entry.kind === 'watermark' && block.alignment === 'aligned') {
+        this.#fold.applyWatermark(entry.timeMs)
+      }
+      if (entry.kind !== 'transaction' || refused.has(entry.offset)) continue
+      buildTo(entry.offset)
+      this.#replayEntry(entry, rest, known, onReplayed)
+    }
+    for (const index of rest.indexes()) {
+      this.#skip(block.rowAt(index), null, 'message_gone', onReplayed)
+    }
+    this.#cards.forgetBefore(this.newestEventMs - FORGET_CARDS_MS)
+  }
+
+  card(card: string): CardHistory {
+    // Outside the sample nothing is kept, and nothing of the card is compared.
+    if (!this.#options.sample.hasCard(card)) return new CardHistory()
+    return this.#cards.get(card)
+  }
+
+  ownEntity(kind: EntityKind, ref: number): EntityPart {
+    const { parts, partition } = this.#options
+    return parts[partition]?.peek(kind, ref) ?? EMPTY_PART
+  }
+
+  otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null {
+    const { parts, partition, sample } = this.#options
+    if (this.#cutWentBack || !sample.hasEntity(kind, ref)) return null
+    const readable: ReadablePart[] = []
+    for (const cut of this.#block?.cut ?? []) {
+      const part = cut.partition === partition ? null : parts[cut.partition]?.peek(kind, ref)
+      if (part !== null && part !== undefined) readable.push({ part, cut })
+    }
+    return readable
+  }
+
+  shrink(): void {
+    this.#cards.keepOnly((card) => this.#options.sample.hasCard(card))
+  }
+
+  #replayEntry(
+    entry: Extract<ReplayEntry, { readonly kind: 'transaction' }>,
+    rest: RestOfBlock,
+    known: KnownFrom,
+    onReplayed: OnReplayed,
+  ): void {
+    const { sample } = this.#options
+    const { transaction, offset, record } = entry
+    const block = rest.block
+    const index = rest.take(offset)
+    const hasCard = sample.hasCard(transaction.card)
+    if (!hasCard && !hasAnyEntity(sample, entityRefsOf(transaction))) {
+      this.#fold.passOver(transaction.eventTimeMs)
+      return
+    }
+    const recorded = index === null ? null : block.rowAt(index)
+    const isKnown = hasCard && (this.#cards.peek(transaction.card)?.count ?? 0) > 0
+    if (!isKnown && recorded !== null && isRepeat(recorded.decision)) {
+      // Of a card that has been forgotten here, in state that lives longer.
+      this.#fold.passOver(transaction.eventTimeMs)
+      this.#skip(recorded, transaction, 'behind_reach', onReplayed)
+      return
+    }
+    const kept = hasCard ? record : null
+    const folded = this.#apply(transaction, offset, kept, recorded)
+    if (hasCard) {
+      this.#cards.touch(
+        transaction.card,
+        transaction.eventTimeMs,
+        ({ count }) => count,
+        (history) => {
+          history.compact(offset + 1)
+        },
+      )
+    }
+    if (recorded !== null) {
+      this.#report(recorded, { transaction, folded }, this.#values, this.#states, known, onReplayed)
+    }
+    this.#replayRevisions(offset, folded, rest, known, onReplayed)
+  }
+
+  #apply(
+    transaction: Transaction,
+    offset: number,
+    record: Uint8Array | null,
+    recorded: RecordedRow | null,
+  ): Folded {
+    const labelNextOffset = this.#block?.labelNextOffset ?? 0
+    const [values, states] = [this.#values, this.#states]
+    const folded = this.#fold.applyTransaction(
+      transaction,
+      offset,
+      labelNextOffset,
+      this,
+      values,
+      0,
+      states,
+      record,
+    )
+    // Without state the scorer could not know a duplicate, and decided from the transaction alone.
+    const wasDegraded =
+      recorded !== null && CARD_FEATURES.some((at) => recorded.states[at] === STATE.degraded)
+    if (wasDegraded && folded.duplicateOfOffset !== null) {
+      this.#degraded.applyDegraded(transaction, offset, values, 0, states)
+    }
+    return folded
+  }
+
+  /** Revisions that this transaction caused, as the block recorded them. */
+  #replayRevisions(
+    causeOffset: number,
+    { recomputed }: Folded,
+    rest: RestOfBlock,
+    known: KnownFrom,
+    onReplayed: OnReplayed,
+  ): void {
+    if (recomputed.length > 0) this.#tellCause(causeOffset, recomputed, known)
+    for (const index of rest.takeRevisions(causeOffset)) {
+      const recorded = rest.block.rowAt(index)
+      const { decision } = recorded
+      const hasCard = this.#options.sample.hasCard(decision.card)
+      if (!hasCard) continue
+      const again = recomputed.find(({ offset }) => offset === decision.offset)
+      // A revision that nothing caused differs in every value.
+      const { row, states } = again?.after ?? nothing()
+      const transaction = again?.transaction ?? null
+      this.#report(recorded, { transaction, folded: null }, row, states, known, onReplayed)
+    }
+  }
+
+  #tellCause(causeOffset: number, recomputed: readonly Recomputed[], known: KnownFrom): void {
+    const block = this.#block
+    const [first] = recomputed
+    if (block === null || first === undefined) return
+    const { card, eventTimeMs } = first.transaction
+    if (!this.#options.sample.hasCard(card) || block.featureListHash !== FEATURE_LIST_HASH) return
+    const isKnown = eventTimeMs - FORGET_CARDS_MS >= known.ownMs && known.allMs === -Infinity
+    const history = this.#cards.get(card)
+    this.#options.onCause?.({ block, causeOffset, recomputed, history, isKnown })
+  }
+
+  #report(
+    recorded: RecordedRow,
+    { transaction, folded }: Pick<ReplayedRow, 'transaction' | 'folded'>,
+    values: Float64Array,
+    states: Uint8Array,
+    known: KnownFrom,
+    onReplayed: OnReplayed,
+  ): void {
+    const block = this.#block
+    if (block === null) return
+    if (block.featureListHash !== FEATURE_LIST_HASH) {
+      this.#skip(recorded, transaction, 'other_feature_list', onReplayed)
+      return
+    }
+    const { card } = recorded.decision
+    const hasCard = this.#options.sample.hasCard(card)
+    const verdicts = this.#verdicts
+    const scope = {
+      hasCard,
+      cardKnownMs: known.ownMs,
+      entitiesKnownMs: known.allMs,
+      cutWentBack: this.#cutWentBack,
+    }
+    this.#comparison.compare(recorded, values, states, scope, verdicts)
+    const history = hasCard ? this.#cards.get(card) : null
+    onReplayed({ block, recorded, transaction, values, states, verdicts, folded, history })
+  }
+
+  #skip(
+    recorded: RecordedRow,
+    transaction: Transaction | null,
+    reason: NotCompared,
+    onReplayed: OnReplayed,
+  ): void {
+    const block = this.#block
+    const { sample } = this.#options
+    if (block === null || !sample.hasCard(recorded.decision.card)) return
+    const verdicts = this.#verdicts.fill(notComparedFor(reason))
+    const { values, states } = recorded
+    const nothingFolded = { folded: null, history: null }
+    onReplayed({ block, recorded, transaction, values, states, verdicts, ...nothingFolded })
+  }
+
+  #canReadCut({ cut }: RecordedBlock): boolean {
+    const { parts, partition } = this.#options
+    return cut.every((each) => {
+      const lane = parts[each.partition]
+      return each.partition === partition || lane === undefined || lane.canRead(each)
+    })
+  }
+}
+
+function isRepeat(decision: DecisionRecord | undefined): boolean {
+  return decision !== undefined && decision.duplicateOfOffset !== null
+}
+
+function nothing(): { readonly row: Float64Array; readonly states: Uint8Array } {
+  return { row: new Float64Array(COUNT).fill(Infinity), states: new Uint8Array(COUNT) }
+}

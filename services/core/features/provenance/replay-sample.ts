@@ -1,0 +1,74 @@
+// What a replay recomputes: all, a share of cards and entities by hash, or those that somebody asks for.
+
+import { murmur2Ascii } from '../../murmur2.ts'
+import type { EntityKind } from '../catalogue/feature-definition.ts'
+
+const CARD_SEED = 0x3c6ef372
+const HASHES = 0x1_0000_0000
+
+/** Which cards and entities are kept. A choice may shrink, and never grows: what was left out once is not known. */
+export interface ReplaySample {
+  /** True when nothing is left out. */
+  readonly isAll: boolean
+  hasCard(card: string): boolean
+  hasEntity(kind: EntityKind, ref: number): boolean
+  /** Leaves out about half of what it has; false where that cannot be. */
+  halve(): boolean
+}
+
+/** Cards and entities by hash: about `share` of each, and the same ones in every process. */
+export class HashSample implements ReplaySample {
+  #share: number
+
+  /** @throws RangeError unless 0 < share <= 1. */
+  constructor(share: number) {
+    if (!(share > 0 && share <= 1)) throw new RangeError(`A sample is above 0 and at most 1.`)
+    this.#share = share
+  }
+
+  get share(): number {
+    return this.#share
+  }
+
+  get isAll(): boolean {
+    return this.#share === 1
+  }
+
+  hasCard(card: string): boolean {
+    return this.isAll || murmur2Ascii(card, CARD_SEED) / HASHES < this.#share
+  }
+
+  /** References are hashes already. */
+  hasEntity(_: EntityKind, ref: number): boolean {
+    return this.isAll || (ref % HASHES) / HASHES < this.#share
+  }
+
+  halve(): boolean {
+    this.#share /= 2
+    return true
+  }
+}
+
+/** One card and the entities of one transaction. */
+export class PickedSample implements ReplaySample {
+  readonly isAll = false
+  readonly #card: string
+  readonly #refs: Readonly<Record<EntityKind, number>>
+
+  constructor(card: string, refs: Readonly<Record<EntityKind, number>>) {
+    this.#card = card
+    this.#refs = refs
+  }
+
+  hasCard(card: string): boolean {
+    return card === this.#card
+  }
+
+  hasEntity(kind: EntityKind, ref: number): boolean {
+    return ref !== 0 && this.#refs[kind] === ref
+  }
+
+  halve(): boolean {
+    return false
+  }
+}

@@ -1,0 +1,75 @@
+// Which events of a card a later message makes retries, and which of those marks go when it is dropped.
+//
+// What was a retry when it came stays one: the attempts before it in the log are never dropped before it, whether they are
+// still held or not. So only marks that late attempts have made (FLAG.lateRetry) may go, and they stay while one of those
+// attempts is held. Once one is merged or settled, which only committed ones are, the mark stays for good.
+
+import { COLUMN, FLAG } from './card-columns.ts'
+import { RETRY_MS } from '../catalogue/time.ts'
+
+/** Events of a card, in order of time. */
+export interface EventRows {
+  readonly data: Float64Array
+  /** Numbers of one event. */
+  readonly stride: number
+  readonly count: number
+  readonly settledCount: number
+}
+
+/** Events from `from` on may have become retries of the late one at this index. */
+export function markRetriesAfter(
+  { data, stride, count }: EventRows,
+  index: number,
+  from: number,
+): void {
+  const intent = data[index * stride + COLUMN.intent]
+  const untilMs = (data[index * stride] ?? 0) + RETRY_MS
+  for (let base = from * stride; base < count * stride; base += stride) {
+    if ((data[base] ?? 0) > untilMs) return
+    if (data[base + COLUMN.intent] !== intent) continue
+    const flags = data[base + COLUMN.flags] ?? 0
+    if ((flags & FLAG.retry) === 0) data[base + COLUMN.flags] = flags | FLAG.retry | FLAG.lateRetry
+  }
+}
+
+/** The attempt at this index is merged or settled: what it made retries are retries for good. */
+export function keepRetriesOf({ data, stride, count }: EventRows, index: number): void {
+  const own = index * stride
+  const intent = data[own + COLUMN.intent] ?? 0
+  if (intent === 0) return
+  const untilMs = (data[own] ?? 0) + RETRY_MS
+  for (let base = own + stride; base < count * stride; base += stride) {
+    if ((data[base] ?? 0) > untilMs) return
+    if (data[base + COLUMN.intent] !== intent || !isLaterInLog(data, own, base)) continue
+    data[base + COLUMN.flags] = (data[base + COLUMN.flags] ?? 0) & ~FLAG.lateRetry
+  }
+}
+
+/** After events of these intents were dropped. */
+export function unmarkRetriesOf(rows: EventRows, dropped: ReadonlySet<number>): void {
+  const { data, stride, count, settledCount } = rows
+  for (let index = settledCount; index < count; index += 1) {
+    const base = index * stride
+    const flags = data[base + COLUMN.flags] ?? 0
+    if ((flags & FLAG.lateRetry) === 0 || !dropped.has(data[base + COLUMN.intent] ?? 0)) continue
+    if (!hasLateAttempt(rows, index)) {
+      data[base + COLUMN.flags] = flags & ~(FLAG.retry | FLAG.lateRetry)
+    }
+  }
+}
+
+/** Whether a late attempt of its intent stands before it by at most RETRY_MS. */
+function hasLateAttempt({ data, stride, settledCount }: EventRows, index: number): boolean {
+  const own = index * stride
+  const fromMs = (data[own] ?? 0) - RETRY_MS
+  for (let base = own - stride; base >= settledCount * stride; base -= stride) {
+    if ((data[base] ?? 0) < fromMs) return false
+    if (data[base + COLUMN.intent] !== data[own + COLUMN.intent]) continue
+    if (isLaterInLog(data, base, own)) return true
+  }
+  return false
+}
+
+function isLaterInLog(data: Float64Array, a: number, b: number): boolean {
+  return (data[a + COLUMN.offset] ?? 0) > (data[b + COLUMN.offset] ?? 0)
+}

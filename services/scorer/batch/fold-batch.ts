@@ -1,0 +1,98 @@
+// Labels and transactions of one micro-batch, folded into the lane's state: labels first, then transactions in offset
+// order, each seeing those before it. The scorer decides what comes out; who restores state throws it away.
+
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
+import type { LaneState } from '../../core/features/engine/fold-state.ts'
+import type { Folded, LaneFold } from '../../core/features/engine/lane-fold.ts'
+import type { MessageHeaders } from '../../core/trace-context.ts'
+import type { Label, Transaction } from '../../core/transaction.ts'
+import type { Alignment } from '../../core/wire/records.ts'
+
+/** A transaction or watermark, with its place in the log. */
+export type LaneEntry =
+  | {
+      readonly kind: 'transaction'
+      readonly offset: number
+      readonly timestampMs: number
+      readonly transaction: Transaction
+      /** The message as it was sent, kept with the event so that its decision can be recomputed. */
+      readonly record?: Uint8Array | null
+      /** Headers of the message, looked at only when it becomes an alert or is traced. */
+      readonly headers?: MessageHeaders | undefined
+    }
+  | {
+      readonly kind: 'watermark'
+      readonly offset: number
+      readonly timeMs: number
+      readonly headers?: undefined
+    }
+
+export type LaneLabel =
+  | { readonly kind: 'label'; readonly offset: number; readonly label: Label }
+  | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
+
+/** One transaction with what the fold said of it. */
+export interface FoldedEntry {
+  readonly offset: number
+  readonly timestampMs: number
+  readonly transaction: Transaction
+  readonly folded: Folded
+}
+
+export interface FoldedBatch {
+  readonly rows: readonly FoldedEntry[]
+  /** FEATURE_COUNT values per row, and as many states. */
+  readonly features: Float64Array
+  readonly states: Uint8Array
+}
+
+/**
+ * Folds a batch. Without state (null) every transaction is folded as degraded and labels are left for whoever
+ * restores the state.
+ */
+export function foldBatch(
+  labels: readonly LaneLabel[],
+  entries: readonly LaneEntry[],
+  labelNextOffset: number,
+  fold: LaneFold,
+  state: LaneState | null,
+  alignment: Alignment,
+): FoldedBatch {
+  // Live, a watermark left behind by a finished replay must not make everything after it late.
+  const isAligned = alignment === 'aligned'
+  for (const entry of labels) {
+    if (entry.kind === 'watermark') {
+      if (isAligned) fold.applyLabelWatermark(entry.timeMs)
+    } else if (state !== null) fold.applyLabel(entry.label, entry.offset, state)
+  }
+  const transactions = entries.flatMap((entry) =>
+    entry.kind === 'transaction' ? [entry.transaction] : [],
+  )
+  const features = new Float64Array(transactions.length * FEATURE_COUNT)
+  const states = new Uint8Array(transactions.length * FEATURE_COUNT)
+  if (state !== null) fold.expect(transactions, state)
+  const rows: FoldedEntry[] = []
+  for (const entry of entries) {
+    if (entry.kind === 'watermark') {
+      if (isAligned) fold.applyWatermark(entry.timeMs)
+      continue
+    }
+    const { transaction, offset, timestampMs, record = null } = entry
+    const position = rows.length * FEATURE_COUNT
+    const folded =
+      state === null
+        ? fold.applyDegraded(transaction, offset, features, position, states)
+        : fold.applyTransaction(
+            transaction,
+            offset,
+            labelNextOffset,
+            state,
+            features,
+            position,
+            states,
+            record,
+          )
+    rows.push({ offset, timestampMs, transaction, folded })
+  }
+  return { rows, features, states }
+}

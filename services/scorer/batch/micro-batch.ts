@@ -1,0 +1,230 @@
+// One micro-batch of one lane, from decoded messages to what will be published. No I/O besides the model: state
+// comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
+// offset order, each seeing those before it; one matrix to the model; decisions.
+
+import { outcomeOfStored, storedOutcomeOf } from '../../core/decision/decide.ts'
+import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
+import type { CardLookup, LaneState } from '../../core/features/engine/fold-state.ts'
+import type { LaneFold } from '../../core/features/engine/lane-fold.ts'
+import { referenceOf } from '../../core/reference.ts'
+import type { LaneProgress } from '../../core/stream/lane-progress.ts'
+import type { Label, Transaction } from '../../core/transaction.ts'
+import type { Alert, DecisionRecord, Outcome } from '../../core/wire/records.ts'
+import type { DecideOptions } from '../decide/decide-options.ts'
+import { alertOf, decisionOf, namedIn } from '../publish/decision-records.ts'
+import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from '../publish/lane-blocks.ts'
+import {
+  counterfactualFor,
+  explainDecided,
+  type ExplainedBatch,
+} from '../decide/explain-decided.ts'
+import { foldBatch, type FoldedBatch, type LaneEntry, type LaneLabel } from './fold-batch.ts'
+import { revise, type Revision } from '../decide/revise.ts'
+import { ruleBatch, type RuledRow } from '../decide/rule-batch.ts'
+import { scoreRows } from './scored-rows.ts'
+import { Settling } from '../decide/settle.ts'
+import {
+  cascadeCounts,
+  verifyScores,
+  type CascadeCounts,
+  type VerifiedScores,
+} from './verify-batch.ts'
+
+/** What was decided, ready to be encoded. */
+export interface DecidedBatch {
+  /** First decisions in offset order, then revisions of earlier ones. */
+  readonly decisions: readonly DecisionRecord[]
+  /** Per decision FEATURE_COUNT values, and as many states. */
+  readonly features: Float64Array
+  readonly states: Uint8Array
+  readonly alerts: readonly Alert[]
+  /** The transaction of each alert, in their order. */
+  readonly alerted: readonly Transaction[]
+  /** What leases, breaker and budgets make of it; also has the alerts of above, among others. */
+  readonly blocks: BlocksOutput
+  /** Per first decision, SEQUENCE_LENGTH numbers (see writeSequence); null when not kept, or without state. */
+  readonly sequences: Float64Array | null
+  /** Per decision, the amount in minor units of the reference currency. */
+  readonly amountsMinor: readonly number[]
+  /** Per decision, its transaction. */
+  readonly transactions: readonly Transaction[]
+  /** Conditions of the policy that failed, by the name of their rule or segment, and how often. */
+  readonly policyFailures: ReadonlyMap<string, number>
+  /** Per label, what had been decided for its transaction before this batch; null when the card does not tell. */
+  readonly labelled: readonly LabelledOutcome[]
+  readonly duplicates: number
+  /** Decisions that were looked at again because of a late transaction, changed or not. */
+  readonly recomputed: number
+  /** What the large net of a cascade did; null when the model is one net. */
+  readonly cascade: CascadeCounts | null
+  readonly featuresMs: number
+  readonly scoreMs: number
+}
+
+type Recorded = Pick<DecidedBatch, 'decisions' | 'alerts' | 'alerted' | 'policyFailures'> & {
+  readonly revisions: readonly Revision[]
+}
+
+/** A label beside the outcome of its transaction. */
+export interface LabelledOutcome {
+  readonly label: Label
+  readonly outcome: Outcome | null
+}
+
+/**
+ * Decides a batch. The snapshot's cards also learn their outcomes, for duplicates that come later. Without state
+ * (null) it decides in degraded state: from the transactions alone, and without blocking.
+ */
+export async function decideBatch(
+  labels: readonly LaneLabel[],
+  entries: readonly LaneEntry[],
+  labelNextOffset: number,
+  fold: LaneFold,
+  state: (LaneState & CardLookup) | null,
+  progress: readonly (LaneProgress | null)[],
+  decidedAtMs: number,
+  options: DecideOptions,
+  blocks: LaneBlocks = noBlocks(),
+): Promise<DecidedBatch> {
+  const startMs = performance.now()
+  const labelled = state === null ? [] : outcomesOfLabelled(labels, state)
+  const batch = foldBatch(labels, entries, labelNextOffset, fold, state, options.alignment)
+  const foldedMs = performance.now()
+  const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
+  const ruled = ruleBatch(batch, scored, progress, options)
+  const revised = revise(scored, decidedAtMs, options)
+  const explained = await explainDecided(batch, ruled, revised, scored, options)
+  const settling = new Settling(blocks, explained.revisions, decidedAtMs, options)
+  settling.labels(labels)
+  const { revisions, ...recorded } = recordRows(
+    ...([batch, ruled, explained, scored, settling] as const),
+    ...([state, blocks, decidedAtMs, options] as const),
+  )
+  return {
+    ...recorded,
+    ...withRevisions(batch, revisions),
+    sequences: options.keepsSequences && state !== null ? sequencesOf(batch.rows, state) : null,
+    blocks: blocks.take(options),
+    transactions: [
+      ...batch.rows.map(({ transaction }) => transaction),
+      ...revisions.map(({ transaction }) => transaction),
+    ],
+    labelled,
+    duplicates: batch.rows.filter((row) => row.folded.duplicateOfOffset !== null).length,
+    recomputed: scored.revisables.length,
+    cascade: options.verify === null ? null : cascadeCounts(scored, options.thresholds),
+    featuresMs: foldedMs - startMs,
+    scoreMs: performance.now() - foldedMs,
+  }
+}
+
+/** Decisions, alerts and revisions of a batch, in the order of offsets; leases and breaker learn of each. */
+function recordRows(
+  batch: FoldedBatch,
+  ruled: readonly RuledRow[],
+  explained: ExplainedBatch,
+  scored: VerifiedScores,
+  settling: Settling,
+  state: LaneState | null,
+  blocks: LaneBlocks,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Recorded {
+  const decisions: DecisionRecord[] = []
+  const alerts: Alert[] = []
+  const alerted: Transaction[] = []
+  const revisions: Revision[] = []
+  const policyFailures = new Map<string, number>()
+  for (const [index, { outcome: ruledOutcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
+    const row = batch.rows[index]
+    if (row === undefined) continue
+    const { outcome, mark } = settling.transaction(row, ruledOutcome, ruling)
+    const decision = decisionOf(row.transaction, {
+      offset: row.offset,
+      revision: 0,
+      outcome,
+      score: scored.scores[index] ?? NaN,
+      duplicateOfOffset: row.folded.duplicateOfOffset,
+      marks: withMark(marks, mark),
+      reasons: explained.whyOf(index).reasons,
+      entityAgeMs,
+      causeOffset: null,
+      ...namedIn(ruling),
+    })
+    decisions.push(decision)
+    if (ruling === null) continue
+    for (const name of ruling.failed) policyFailures.set(name, (policyFailures.get(name) ?? 0) + 1)
+    state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
+    const alert = alertOf(
+      row.transaction,
+      decision,
+      ruling,
+      row.folded.amountMinor,
+      row.timestampMs,
+      decidedAtMs,
+      options,
+    )
+    if (alert !== null) {
+      const counterfactual = counterfactualFor(decision.outcome, explained.whyOf(index))
+      alerts.push(blocks.publish({ ...alert, counterfactual }, decidedAtMs))
+      alerted.push(row.transaction)
+    }
+    for (const revision of settling.revisions(row.offset)) {
+      revisions.push(revision)
+      if (revision.alert === null) continue
+      alerts.push(revision.alert)
+      alerted.push(revision.transaction)
+    }
+  }
+  decisions.push(...revisions.map(({ decision }) => decision))
+  return { decisions, alerts, alerted, policyFailures, revisions }
+}
+
+/** Looks at what was decided for labelled transactions. Changes nothing; cards that were not read tell nothing. */
+function outcomesOfLabelled(
+  labels: readonly LaneLabel[],
+  state: CardLookup,
+): readonly LabelledOutcome[] {
+  const met: LabelledOutcome[] = []
+  for (const entry of labels) {
+    if (entry.kind === 'watermark') continue
+    const { label } = entry
+    const stored =
+      state.peekCard(label.card)?.outcomeOf(label.eventTimeMs, referenceOf(label.transactionId)) ??
+      0
+    met.push({ label, outcome: outcomeOfStored(stored) })
+  }
+  return met
+}
+
+/** What each card had done before its row, as a large net reads it. */
+function sequencesOf(rows: FoldedBatch['rows'], state: Pick<LaneState, 'card'>): Float64Array {
+  const sequences = new Float64Array(rows.length * SEQUENCE_LENGTH)
+  for (const [index, { transaction, offset }] of rows.entries()) {
+    const { id, card, eventTimeMs } = transaction
+    const at = index * SEQUENCE_LENGTH
+    writeSequence(state.card(card), eventTimeMs, referenceOf(id), offset, sequences, at)
+  }
+  return sequences
+}
+
+/** Rows, states and amounts of first decisions, with those of revisions after them. */
+function withRevisions(
+  { rows, features, states }: FoldedBatch,
+  revisions: readonly Revision[],
+): Pick<DecidedBatch, 'features' | 'states' | 'amountsMinor'> {
+  const amountsMinor = rows.map((row) => row.folded.amountMinor)
+  if (revisions.length === 0) return { features, states, amountsMinor }
+  const count = rows.length + revisions.length
+  const allFeatures = new Float64Array(count * FEATURE_COUNT)
+  const allStates = new Uint8Array(count * FEATURE_COUNT)
+  allFeatures.set(features)
+  allStates.set(states)
+  for (const [index, { computed, amountMinor }] of revisions.entries()) {
+    allFeatures.set(computed.row, (rows.length + index) * FEATURE_COUNT)
+    allStates.set(computed.states, (rows.length + index) * FEATURE_COUNT)
+    amountsMinor.push(amountMinor)
+  }
+  return { features: allFeatures, states: allStates, amountsMinor }
+}

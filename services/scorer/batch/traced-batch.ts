@@ -1,0 +1,31 @@
+// A micro-batch of a lane, recorded when it is to be recorded, also when it fails.
+
+import type { Clock } from '../../core/clock.ts'
+import type { BatchSpan, BatchTracer } from '../../platform/tracing/batch-tracer.ts'
+import type { Taken } from '../intake/lane-inbox.ts'
+
+/** Does the work on what was taken, which has needed `decodeMs`. Without a tracer that is all. */
+export async function tracedBatch<Result>(
+  { tracer, clock }: { readonly tracer: BatchTracer | null; readonly clock: Clock },
+  partition: number,
+  taken: Taken,
+  decodeMs: number,
+  work: (span: BatchSpan | null) => Promise<Result>,
+): Promise<Result> {
+  if (tracer === null) return work(null)
+  const { entries: messages, firstOffset, nextOffset } = taken
+  const span = tracer.startBatch({
+    partition,
+    firstOffset,
+    nextOffset,
+    startedAtMs: clock.nowMs() - decodeMs,
+    elapsedMs: decodeMs,
+    messages,
+  })
+  try {
+    return await work(span)
+  } catch (error) {
+    span?.fail(error)
+    throw error
+  }
+}

@@ -1,0 +1,121 @@
+// The cascade over one folded batch: which scores are the large net's, what decisions are marked with, what is counted.
+
+import { isScore, outcomeOf, type Thresholds } from '../../core/decision/decide.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
+import type { LaneState } from '../../core/features/engine/fold-state.ts'
+import type { CascadeMark } from '../../core/scoring/cascade.ts'
+import type { DecideOptions } from '../decide/decide-options.ts'
+import type { FoldedBatch } from './fold-batch.ts'
+import type { ScoredRows } from './scored-rows.ts'
+import { NOTHING_VERIFIED, verifyRows, type Verifiable, type Verified } from './verify-rows.ts'
+
+/** Scores as they decide; those of the draft beside them. */
+export interface VerifiedScores extends ScoredRows {
+  readonly draftScores: Float64Array
+  /** Per revisable, of the row after the late transaction. */
+  readonly draftAfter: Float64Array
+  /** By position: of a transaction of the batch, or after these as of `revisedPositions`. */
+  readonly verified: Verified
+}
+
+/** For metrics. */
+export interface CascadeCounts {
+  readonly verified: number
+  readonly draftStands: number
+  /** Of the random sample: where both nets come to the same outcome, and where not. */
+  readonly sampledSame: number
+  readonly sampledDifferent: number
+}
+
+export async function verifyScores(
+  { rows, features }: FoldedBatch,
+  scored: ScoredRows,
+  state: Pick<LaneState, 'card'> | null,
+  { verify }: Pick<DecideOptions, 'verify'>,
+): Promise<VerifiedScores> {
+  const draftScores = scored.scores
+  if (verify === null) {
+    return { ...scored, draftScores, draftAfter: scored.after, verified: NOTHING_VERIFIED }
+  }
+  const first: Verifiable[] = rows.map(({ transaction, offset, folded }, index) => ({
+    transaction,
+    features: features.subarray(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT),
+    nextOffset: offset,
+    amountMinor: folded.amountMinor,
+    // A duplicate repeats what was decided before.
+    draftScore: folded.duplicateOfOffset === null ? (draftScores[index] ?? NaN) : NaN,
+  }))
+  const again = scored.revisables.flatMap(({ cause, recomputed }, index): Verifiable[] => {
+    const { transaction, amountMinor, before, after } = recomputed
+    const row = { transaction, amountMinor }
+    return [
+      {
+        ...row,
+        features: before.row,
+        nextOffset: cause.offset,
+        draftScore: scored.before[index] ?? NaN,
+      },
+      {
+        ...row,
+        features: after.row,
+        nextOffset: cause.offset + 1,
+        draftScore: scored.after[index] ?? NaN,
+      },
+    ]
+  })
+  const verified = await verifyRows([...first, ...again], state, verify)
+  const scoreAt = (position: number, draftScore: number): number =>
+    verified.answers.get(position)?.score ?? draftScore
+  return {
+    revisables: scored.revisables,
+    draftScores,
+    draftAfter: scored.after,
+    scores: draftScores.map((score, index) => scoreAt(index, score)),
+    before: scored.before.map((score, index) =>
+      scoreAt(revisedPositions(rows.length, index).before, score),
+    ),
+    after: scored.after.map((score, index) =>
+      scoreAt(revisedPositions(rows.length, index).after, score),
+    ),
+    verified,
+  }
+}
+
+/** Where the two rows of a decision that is looked at again stand, after those of the batch. */
+export function revisedPositions(
+  rowCount: number,
+  index: number,
+): { readonly before: number; readonly after: number } {
+  const before = rowCount + 2 * index
+  return { before, after: before + 1 }
+}
+
+/** The mark of a transaction's decision; null when its draft was conclusive. */
+export function cascadeMark(
+  { answers, unanswered }: Verified,
+  position: number,
+): CascadeMark | null {
+  if (answers.has(position)) return 'verified'
+  return unanswered.has(position) ? 'draft_stands' : null
+}
+
+export function cascadeCounts(
+  { verified: { answers, unanswered, sampled }, draftScores }: VerifiedScores,
+  thresholds: Thresholds,
+): CascadeCounts {
+  let sampledSame = 0
+  let sampledDifferent = 0
+  for (const [position, score] of sampled) {
+    // A decision that is looked at again has been in the sample before.
+    if (position >= draftScores.length || !isScore(score)) continue
+    const draft = outcomeOf(draftScores[position] ?? NaN, thresholds)
+    if (draft === outcomeOf(score, thresholds)) sampledSame += 1
+    else sampledDifferent += 1
+  }
+  return {
+    verified: answers.size,
+    draftStands: unanswered.size,
+    sampledSame,
+    sampledDifferent,
+  }
+}

@@ -1,0 +1,95 @@
+// Why rows were flagged or blocked: each feature in turn at its usual value, and the least change of one feature that
+// would have given a milder outcome, or the rules without which it would have been given. All rows of a batch are asked
+// about together. Where the large net of a cascade has decided, the small one says which few features are worth asking it
+// about, since it is asked once for each.
+
+import {
+  rankedDrops,
+  reasonsOf,
+  REASONS_MAX,
+  unusualFeatures,
+  writeOcclusions,
+  type Drop,
+} from '../../core/decision/reasons.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
+import type { Verifier } from '../../core/scoring/scoring-model.ts'
+import type { DecideOptions } from './decide-options.ts'
+import type { Explained, Why } from './explained.ts'
+import { findCounterfactuals } from './find-counterfactuals.ts'
+import { orWithoutRules } from './without-rules.ts'
+import { verifyChanged, type ChangedRow } from './what-if.ts'
+
+/** Features that the large net is asked about, of those that matter most to the small one. */
+const CANDIDATES_MAX = 2 * REASONS_MAX
+
+type Options = Pick<DecideOptions, 'usual' | 'score' | 'verify'>
+
+/** Reasons and counterfactual per row, in order. */
+export async function explainRows(
+  explained: readonly Explained[],
+  options: Options,
+): Promise<readonly Why[]> {
+  if (explained.length === 0) return []
+  const drops = await dropsOf(explained, options)
+  const byFeatures = await findCounterfactuals(explained, drops, options)
+  const counterfactuals = await orWithoutRules(explained, byFeatures, drops, options)
+  return explained.map(({ row }, position) => ({
+    reasons: reasonsOf(row, options.usual, drops[position] ?? []),
+    counterfactual: counterfactuals[position] ?? null,
+  }))
+}
+
+/** Features whose usual value lowers the score, per row, strongest first. */
+async function dropsOf(
+  explained: readonly Explained[],
+  { usual, score, verify }: Options,
+): Promise<readonly (readonly Drop[])[]> {
+  const unusual = explained.map(({ row }) => unusualFeatures(row, usual))
+  const rowCount = unusual.reduce((sum, { length }) => sum + length, 0)
+  const occluded = new Float64Array(rowCount * FEATURE_COUNT)
+  let written = 0
+  for (const [position, { row }] of explained.entries()) {
+    const features = unusual[position] ?? []
+    writeOcclusions(row, usual, features, occluded, written * FEATURE_COUNT)
+    written += features.length
+  }
+  const found = (await score(occluded, rowCount)).values()
+  const scores = new Float64Array(explained.length * FEATURE_COUNT).fill(NaN)
+  for (const [position, features] of unusual.entries()) {
+    for (const feature of features) {
+      scores[position * FEATURE_COUNT + feature] = found.next().value ?? NaN
+    }
+  }
+  if (verify !== null) await askAgain(explained, scores, usual, verify.verifier)
+  return explained.map(({ score: own }, position) =>
+    rankedDrops(own, scores, position * FEATURE_COUNT),
+  )
+}
+
+/**
+ * Of verified rows, puts what the cascade would have answered for the features that matter most to the small net in
+ * place of its own scores, and NaN for the others. All rows are asked about together.
+ */
+async function askAgain(
+  explained: readonly Explained[],
+  scores: Float64Array,
+  usual: readonly number[],
+  verifier: Verifier,
+): Promise<void> {
+  const candidates: (ChangedRow & { readonly at: number })[] = []
+  const found: number[] = []
+  for (const [position, { row, draftScore, verified }] of explained.entries()) {
+    if (verified === null) continue
+    const from = position * FEATURE_COUNT
+    for (const drop of rankedDrops(draftScore, scores, from).slice(0, CANDIDATES_MAX)) {
+      const { feature, scoreAtUsual } = drop
+      const changes = [{ feature, value: usual[feature] ?? NaN }]
+      candidates.push({ row, changes, verified, at: from + feature })
+      found.push(scoreAtUsual)
+    }
+    scores.fill(NaN, from, from + FEATURE_COUNT)
+  }
+  const answers = Float64Array.from(found)
+  await verifyChanged(candidates, answers, verifier)
+  for (const [index, { at }] of candidates.entries()) scores[at] = answers[index] ?? NaN
+}

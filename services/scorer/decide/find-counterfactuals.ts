@@ -1,0 +1,203 @@
+// The least change of a row that would have given a milder outcome: of one feature, as short a way as possible; where no
+// single one is enough, of the fewest of the strongest, all at their usual values. Rows of a batch are asked about
+// together, so a batch costs COUNTERFACTUAL_ROUNDS + 2 questions at most.
+
+import {
+  beginSearch,
+  contenders,
+  COUNTERFACTUAL_ROUNDS,
+  isMilder,
+  jointChange,
+  leastChange,
+  narrowed,
+  trialsOf,
+  valueAt,
+  type Answer,
+  type FlipSearch,
+} from '../../core/decision/counterfactual.ts'
+import { unusualFeatures, type Drop } from '../../core/decision/reasons.ts'
+import type { Counterfactual } from '../../core/wire/records.ts'
+import type { DecideOptions } from './decide-options.ts'
+import type { Explained } from './explained.ts'
+import { scoreChanged, type Change, type ChangedRow } from './what-if.ts'
+
+/** Features of one row between whose value and usual value a change is looked for: of the strongest. */
+const SEARCHES_MAX = 2
+
+/** Features that are put to their usual values together. */
+const TOGETHER_MAX = 6
+
+const ALL_RULES: ReadonlySet<string> = new Set()
+
+type Options = Pick<DecideOptions, 'usual' | 'score' | 'verify'>
+
+/** One per row, in order; null where none was found. */
+export async function findCounterfactuals(
+  explained: readonly Explained[],
+  drops: readonly (readonly Drop[])[],
+  options: Options,
+): Promise<readonly (Counterfactual | null)[]> {
+  const byScore = explained.map((of, position) => searchesOf(of, drops[position] ?? [], options))
+  const begun = await orByRules(explained, byScore, options)
+  const searches = await narrow(explained, begun, options)
+  const joint = await together(
+    explained.map((of, position) => (begun[position]?.length === 0 ? of : null)),
+    drops,
+    options,
+  )
+  return explained.map(
+    (_, position) => leastChange(searches[position] ?? []) ?? joint[position] ?? null,
+  )
+}
+
+/** The strongest features whose usual value is enough. */
+function searchesOf(
+  of: Explained,
+  drops: readonly Drop[],
+  { usual }: Options,
+): readonly FlipSearch[] {
+  return drops
+    .map(({ feature, scoreAtUsual }) => {
+      const value = usual[feature] ?? NaN
+      const answer = answerOf(of, [{ feature, value }], scoreAtUsual)
+      return beginSearch(feature, of.row[feature] ?? NaN, value, answer)
+    })
+    .filter(({ answer }) => isMilder(answer, of.outcome))
+    .slice(0, SEARCHES_MAX)
+}
+
+/**
+ * For rows of which no feature that lowers the score is enough: features whose usual value would change what the rules
+ * say, whatever the score. They are scored as well, since both are told.
+ */
+async function orByRules(
+  explained: readonly Explained[],
+  begun: readonly (readonly FlipSearch[])[],
+  options: Options,
+): Promise<readonly (readonly FlipSearch[])[]> {
+  const changes = explained.map((of, position) =>
+    begun[position]?.length === 0 ? ruledChanges(of, options.usual) : [],
+  )
+  const rows = explained.flatMap(({ row, verified }, position) =>
+    (changes[position] ?? []).map((change): ChangedRow => ({ row, verified, changes: [change] })),
+  )
+  if (rows.length === 0) return begun
+  const scores = (await scoreChanged(rows, options)).values()
+  return explained.map((of, position) => {
+    const found = (changes[position] ?? []).map((change) => {
+      const answer = answerOf(of, [change], scores.next().value ?? NaN)
+      return beginSearch(change.feature, of.row[change.feature] ?? NaN, change.value, answer)
+    })
+    return [
+      ...(begun[position] ?? []),
+      ...found.filter(({ answer }) => isMilder(answer, of.outcome)),
+    ]
+  })
+}
+
+/** The first features whose usual values give a milder outcome at the same score. */
+function ruledChanges(of: Explained, usual: readonly number[]): readonly Change[] {
+  return unusualFeatures(of.row, usual)
+    .map((feature): Change => ({ feature, value: usual[feature] ?? NaN }))
+    .filter((change) => isMilder(answerOf(of, [change], of.score), of.outcome))
+    .slice(0, SEARCHES_MAX)
+}
+
+/** Asks only what decides: nothing twice, as between the few whole values of a count, and no search that has lost. */
+async function narrow(
+  explained: readonly Explained[],
+  begun: readonly (readonly FlipSearch[])[],
+  options: Options,
+): Promise<readonly (readonly FlipSearch[])[]> {
+  let searches = begun
+  const answers = begun.map(
+    (of) => new Map(of.map((each) => [keyOf(each, each.usual), each.answer])),
+  )
+  for (let round = 0; round < COUNTERFACTUAL_ROUNDS; round += 1) {
+    const asked = searches.map((of, position) => unanswered(of, answers[position]))
+    const rows = explained.flatMap(({ row, verified }, position) =>
+      [...(asked[position]?.values() ?? [])].map((change): ChangedRow => {
+        return { row, verified, changes: [change] }
+      }),
+    )
+    if (rows.length > 0) {
+      const scores = (await scoreChanged(rows, options)).values()
+      for (const [position, of] of explained.entries()) {
+        for (const [key, change] of asked[position] ?? []) {
+          answers[position]?.set(key, answerOf(of, [change], scores.next().value ?? NaN))
+        }
+      }
+    }
+    searches = explained.map(({ outcome }, position) => {
+      const known = answers[position]
+      const further = (searches[position] ?? []).map((each) => {
+        const trials = trialsOf(each)
+        const found = trials.map((part) => known?.get(keyOf(each, valueAt(each, part))) ?? UNSCORED)
+        return narrowed(each, outcome, trials, found)
+      })
+      return contenders(further)
+    })
+  }
+  return searches
+}
+
+/** Never asked for: what is tried has been answered. */
+const UNSCORED: Answer = { score: NaN, outcome: 'block' }
+
+/** What the searches of a row try next and nobody has answered, by key. */
+function unanswered(
+  searches: readonly FlipSearch[],
+  answers: ReadonlyMap<string, Answer> | undefined,
+): ReadonlyMap<string, Change> {
+  const asked = new Map<string, Change>()
+  for (const each of searches) {
+    for (const part of trialsOf(each)) {
+      const change = { feature: each.feature, value: valueAt(each, part) }
+      const key = keyOf(each, change.value)
+      if (answers?.has(key) !== true) asked.set(key, change)
+    }
+  }
+  return asked
+}
+
+function keyOf({ feature }: FlipSearch, value: number): string {
+  return `${feature} ${value}`
+}
+
+/** The fewest of the strongest features that are enough together; null for rows that do not want it. */
+async function together(
+  wanted: readonly (Explained | null)[],
+  drops: readonly (readonly Drop[])[],
+  { usual, ...options }: Options,
+): Promise<readonly (Counterfactual | null)[]> {
+  const rows: ChangedRow[] = []
+  const groups = wanted.map((of, position) => {
+    if (of === null) return []
+    const strongest = (drops[position] ?? []).slice(0, TOGETHER_MAX).map(({ feature }): Change => {
+      return { feature, value: usual[feature] ?? NaN }
+    })
+    const own = strongest.slice(1).map((_, index) => strongest.slice(0, index + 2))
+    for (const changes of own) rows.push({ row: of.row, verified: of.verified, changes })
+    return own
+  })
+  if (rows.length === 0) return []
+  const scores = (await scoreChanged(rows, options)).values()
+  return wanted.map((of, position) => {
+    const answers = (groups[position] ?? []).map((changes) => ({
+      changes,
+      score: scores.next().value ?? NaN,
+    }))
+    if (of === null) return null
+    for (const { changes, score } of answers) {
+      const answer = answerOf(of, changes, score)
+      if (isMilder(answer, of.outcome)) return jointChange(of.row, changes, answer)
+    }
+    return null
+  })
+}
+
+function answerOf(of: Explained, changes: readonly Change[], score: number): Answer {
+  const row = of.row.slice()
+  for (const { feature, value } of changes) row[feature] = value
+  return { score, outcome: of.ask(row, score, ALL_RULES).outcome }
+}

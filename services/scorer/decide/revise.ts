@@ -1,0 +1,119 @@
+// From scores before and after a late transaction to revisions: only where the outcome differs.
+
+import { STATE } from '../../core/features/engine/feature-states.ts'
+import type { ComputedRow, Recomputed } from '../../core/features/engine/late-revisions.ts'
+import type { PolicyInput, Ruling } from '../../core/policy/ruling.ts'
+import type { CascadeMark } from '../../core/scoring/cascade.ts'
+import type { Transaction } from '../../core/transaction.ts'
+import type { Alert, Counterfactual, DecisionRecord } from '../../core/wire/records.ts'
+import { decisionOf, namedIn, revisedAlertOf } from '../publish/decision-records.ts'
+import type { DecideOptions } from './decide-options.ts'
+import { withMarks } from './rule-batch.ts'
+import { cascadeMark, revisedPositions, type VerifiedScores } from '../batch/verify-batch.ts'
+
+/** A revised decision, its row, and its alert where one is published. */
+export interface Revision {
+  readonly decision: DecisionRecord
+  readonly computed: ComputedRow
+  readonly amountMinor: number
+  readonly transaction: Transaction
+  readonly alert: Alert | null
+  /** What the policy was asked, and what it said; of the row before the cause, too. */
+  readonly input: PolicyInput
+  readonly ruling: Ruling
+  readonly rulingBefore: Ruling
+  /** Of the decision among those that were looked at again. */
+  readonly index: number
+  readonly draftScore: number
+  /** Null until it is explained, and where there is none. */
+  readonly counterfactual: Counterfactual | null
+  /** Of the cause: when its message was sent. */
+  readonly timestampMs: number
+}
+
+/** Revisions of a batch, in the order of their causes. */
+export function revise(
+  { revisables, before, after, draftAfter, scores, verified }: VerifiedScores,
+  decidedAtMs: number,
+  options: DecideOptions,
+): readonly Revision[] {
+  const revisions: Revision[] = []
+  for (const [index, { cause, recomputed }] of revisables.entries()) {
+    const positions = revisedPositions(scores.length, index)
+    // A draft that should have been verified takes nothing back: what was decided stands.
+    if (verified.unanswered.has(positions.before) || verified.unanswered.has(positions.after)) {
+      continue
+    }
+    const score = after[index] ?? NaN
+    const marksBefore = revisedMarksOf(recomputed.before, cascadeMark(verified, positions.before))
+    const marks = revisedMarksOf(recomputed.after, cascadeMark(verified, positions.after))
+    const scoreBefore = before[index] ?? NaN
+    const { policy } = options
+    const rulingBefore = policy.rule(
+      inputOf(recomputed, recomputed.before, scoreBefore, marksBefore, options),
+    )
+    const input = inputOf(recomputed, recomputed.after, score, marks, options)
+    const ruling = policy.rule(input)
+    const { outcome } = ruling
+    if (outcome === rulingBefore.outcome) continue
+    const { transaction, offset, revision } = recomputed
+    const decision = decisionOf(transaction, {
+      offset,
+      revision,
+      outcome,
+      score,
+      duplicateOfOffset: null,
+      marks: withMarks(marks, ruling),
+      reasons: [],
+      entityAgeMs: null,
+      causeOffset: cause.offset,
+      ...namedIn(ruling),
+    })
+    revisions.push({
+      decision,
+      computed: recomputed.after,
+      input,
+      ruling,
+      rulingBefore,
+      timestampMs: cause.timestampMs,
+      amountMinor: recomputed.amountMinor,
+      transaction,
+      index,
+      draftScore: draftAfter[index] ?? NaN,
+      counterfactual: null,
+      alert: revisedAlertOf(
+        transaction,
+        decision,
+        ruling,
+        recomputed.amountMinor,
+        rulingBefore,
+        cause.timestampMs,
+        decidedAtMs,
+        options,
+      ),
+    })
+  }
+  return revisions
+}
+
+function inputOf(
+  { transaction, amountMinor }: Recomputed,
+  { row, states }: ComputedRow,
+  score: number,
+  marks: readonly string[],
+  { thresholds: modelThresholds }: DecideOptions,
+): PolicyInput {
+  return { transaction, row, states, score, referenceMinor: amountMinor, modelThresholds, marks }
+}
+
+/** Marks of a revision, before the policy has its say. */
+export function revisedMarksOf(
+  { states, isApproximate }: Pick<ComputedRow, 'states' | 'isApproximate'>,
+  mark: CascadeMark | null,
+): readonly string[] {
+  const marks = mark === null ? ['recomputed'] : ['recomputed', mark]
+  if (isApproximate) marks.push('windows_approximate')
+  if (states.includes(STATE.expired)) marks.push('expired')
+  if (states.includes(STATE.degraded)) marks.push('degraded')
+  return marks
+}

@@ -1,0 +1,144 @@
+// The policy over one scored batch: what each transaction is marked with, and what the policy says of it.
+
+import { outcomeOfStored } from '../../core/decision/decide.ts'
+import { ENTITY_KINDS } from '../../core/features/catalogue/feature-definition.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
+import type { Folded } from '../../core/features/engine/lane-fold.ts'
+import {
+  LAGGING_MARK,
+  type CompiledPolicy,
+  type PolicyInput,
+  type Ruling,
+} from '../../core/policy/ruling.ts'
+import type { CascadeMark } from '../../core/scoring/cascade.ts'
+import { entityAgeMsOf, isLagging } from '../../core/stream/alignment.ts'
+import type { LaneProgress } from '../../core/stream/lane-progress.ts'
+import type { Transaction } from '../../core/transaction.ts'
+import type { DecisionRecord, Outcome } from '../../core/wire/records.ts'
+import type { DecideOptions } from './decide-options.ts'
+import type { FoldedBatch, FoldedEntry } from '../batch/fold-batch.ts'
+import { cascadeMark, type VerifiedScores } from '../batch/verify-batch.ts'
+
+/** One transaction of a batch, decided. */
+export interface RuledRow extends Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
+  readonly outcome: Outcome
+  /** Null for a duplicate: the first decision stands, whatever policy made it. */
+  readonly ruling: Ruling | null
+  /** What the policy was asked; null where it was not. */
+  readonly input: PolicyInput | null
+}
+
+/** Rules all transactions of a batch, in order. */
+export function ruleBatch(
+  batch: FoldedBatch,
+  { scores, verified }: VerifiedScores,
+  progress: readonly (LaneProgress | null)[],
+  options: DecideOptions,
+): readonly RuledRow[] {
+  const byOffset = new Map<number, Outcome>()
+  return batch.rows.map((entry, index) => {
+    const { offset, folded, transaction } = entry
+    const { marks, entityAgeMs } = standing(entry, progress, options, cascadeMark(verified, index))
+    if (folded.duplicateOfOffset !== null) {
+      // The first decision stands; it may have been made earlier in this very batch.
+      const outcome = firstOutcome(byOffset, folded) ?? options.unscoredOutcome
+      return { outcome, ruling: null, input: null, marks, entityAgeMs }
+    }
+    const input = new RowInput(
+      ...([transaction, batch.features, batch.states, index, scores[index] ?? NaN] as const),
+      ...([folded.amountMinor, options.thresholds, marks] as const),
+    )
+    const ruling = options.policy.rule(input)
+    byOffset.set(offset, ruling.outcome)
+    return { outcome: ruling.outcome, ruling, input, marks: withMarks(marks, ruling), entityAgeMs }
+  })
+}
+
+/** A row of a matrix as a policy sees it. Its part of the matrix is cut out only when a policy looks. */
+export class RowInput implements PolicyInput {
+  readonly transaction: Transaction
+  readonly score: number
+  readonly referenceMinor: number
+  readonly modelThresholds: PolicyInput['modelThresholds']
+  readonly marks: readonly string[]
+  readonly #features: Float64Array
+  readonly #states: Uint8Array
+  readonly #start: number
+  #row: Float64Array | null = null
+  #rowStates: Uint8Array | null = null
+
+  constructor(
+    transaction: Transaction,
+    features: Float64Array,
+    states: Uint8Array,
+    index: number,
+    score: number,
+    referenceMinor: number,
+    modelThresholds: PolicyInput['modelThresholds'],
+    marks: readonly string[],
+  ) {
+    this.transaction = transaction
+    this.#features = features
+    this.#states = states
+    this.#start = index * FEATURE_COUNT
+    this.score = score
+    this.referenceMinor = referenceMinor
+    this.modelThresholds = modelThresholds
+    this.marks = marks
+  }
+
+  get row(): Float64Array {
+    this.#row ??= this.#features.subarray(this.#start, this.#start + FEATURE_COUNT)
+    return this.#row
+  }
+
+  get states(): Uint8Array {
+    this.#rowStates ??= this.#states.subarray(this.#start, this.#start + FEATURE_COUNT)
+    return this.#rowStates
+  }
+}
+
+/** What the policy would say of the same transaction with another row and the score of that, without some of its rules. */
+export function rulingIf(
+  policy: CompiledPolicy,
+  { transaction, states, referenceMinor, modelThresholds, marks }: PolicyInput,
+  row: Float64Array,
+  score: number,
+  without: ReadonlySet<string>,
+): Ruling {
+  const input = { transaction, row, states, score, referenceMinor, modelThresholds, marks }
+  return policy.rule(input, without)
+}
+
+/** The marks of a decision with those of its ruling. */
+export function withMarks(marks: readonly string[], ruling: Ruling): readonly string[] {
+  return ruling.marks.length === 0 ? marks : [...marks, ...ruling.marks]
+}
+
+/** What was decided for the transaction that this one repeats; null when a rebuilt state no longer knows it. */
+function firstOutcome(byOffset: ReadonlyMap<number, Outcome>, folded: Folded): Outcome | null {
+  return byOffset.get(folded.duplicateOfOffset ?? -1) ?? outcomeOfStored(folded.duplicateOutcome)
+}
+
+/** Marks of a decision, and how old what it knows of entities is. */
+function standing(
+  { transaction, folded }: FoldedEntry,
+  progress: readonly (LaneProgress | null)[],
+  { alignment, partition }: DecideOptions,
+  mark: CascadeMark | null,
+): Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
+  const marks = mark === null ? folded.marks : [...folded.marks, mark]
+  const namesEntity = ENTITY_KINDS.some(
+    (kind) => transaction[kind === 'network' ? 'ipNetwork' : kind] !== null,
+  )
+  if (!namesEntity || folded.marks.includes('degraded')) {
+    return { marks, entityAgeMs: null }
+  }
+  if (alignment === 'aligned') return { marks, entityAgeMs: 0 }
+  const { eventTimeMs } = transaction
+  const lags = isLagging(eventTimeMs, partition, progress)
+  return {
+    marks: lags ? [...marks, LAGGING_MARK] : marks,
+    entityAgeMs: entityAgeMsOf(eventTimeMs, partition, progress),
+  }
+}

@@ -1,0 +1,96 @@
+// Counterfactuals of rows that no change of their features makes milder: which lists and rules would have had to not apply.
+// A rule may look at what is no feature (a country, a list), and a score may stand beside it: then both have to change.
+
+import { alsoWithoutRules, isMilderThan, withoutRules } from '../../core/decision/counterfactual.ts'
+import type { Drop } from '../../core/decision/reasons.ts'
+import type { Counterfactual, Outcome } from '../../core/wire/records.ts'
+import type { DecideOptions } from './decide-options.ts'
+import type { Explained } from './explained.ts'
+import { findCounterfactuals } from './find-counterfactuals.ts'
+
+/** Lists and rules that are left out at most: an alert that rests on more is told none. */
+const RULES_MAX = 8
+
+/** What keeps a row from a milder outcome, and what it would come to without that. */
+interface InTheWay {
+  readonly names: readonly string[]
+  readonly outcome: Outcome
+}
+
+/** `found`, and one without rules for the rows that have none there, in order. */
+export async function orWithoutRules(
+  explained: readonly Explained[],
+  found: readonly (Counterfactual | null)[],
+  drops: readonly (readonly Drop[])[],
+  options: Pick<DecideOptions, 'usual' | 'score' | 'verify'>,
+): Promise<readonly (Counterfactual | null)[]> {
+  const inTheWay = explained.map((of, position) =>
+    (found[position] ?? null) === null ? rulesInTheWay(of) : null,
+  )
+  const byScoreToo: number[] = []
+  const all = explained.map((of, position) => {
+    const rules = inTheWay[position] ?? null
+    if (rules === null) return found[position] ?? null
+    if (isMilderThan(rules.outcome, of.outcome)) {
+      return withoutRules(rules.names, { score: of.score, outcome: rules.outcome })
+    }
+    byScoreToo.push(position)
+    return null
+  })
+  if (byScoreToo.length === 0) return all
+  const again = await findCounterfactuals(
+    byScoreToo.flatMap((position) => {
+      const [of, rules] = [explained[position], inTheWay[position] ?? null]
+      return of === undefined || rules === null ? [] : [askedWithout(of, rules.names)]
+    }),
+    byScoreToo.map((position) => drops[position] ?? []),
+    options,
+  )
+  for (const [place, position] of byScoreToo.entries()) {
+    const changed = again[place] ?? null
+    const names = inTheWay[position]?.names ?? []
+    all[position] = changed === null ? null : alsoWithoutRules(names, changed)
+  }
+  return all
+}
+
+/** The same for a row without a score, which no change of features can make milder; null when no rule is in the way. */
+export function unscoredWithoutRules(of: Explained): Counterfactual | null {
+  const rules = rulesInTheWay(of)
+  if (rules === null || !isMilderThan(rules.outcome, of.outcome)) return null
+  return withoutRules(rules.names, { score: NaN, outcome: rules.outcome })
+}
+
+/** Null when no rule says so, or too many do. */
+function rulesInTheWay({ row, score, outcome, ask }: Explained): InTheWay | null {
+  const names = new Set<string>()
+  for (;;) {
+    const said = ask(row, score, names)
+    if (isMilderThan(said.outcome, outcome)) return fewest({ row, score, outcome, ask }, names)
+    // Where the first match decides, what stands behind it comes to light once it is gone.
+    const more = said.rules.filter(
+      ({ name, outcome: own }) => !isMilderThan(own, outcome) && !names.has(name),
+    )
+    if (more.length === 0) return names.size === 0 ? null : { names: [...names], outcome }
+    for (const { name } of more) names.add(name)
+    if (names.size > RULES_MAX) return null
+  }
+}
+
+/** Without those that are not needed: a rule that was left out may not have mattered. */
+function fewest(
+  { row, score, outcome, ask }: Pick<Explained, 'row' | 'score' | 'outcome' | 'ask'>,
+  names: ReadonlySet<string>,
+): InTheWay {
+  const needed = new Set(names)
+  for (const name of names) {
+    needed.delete(name)
+    if (!isMilderThan(ask(row, score, needed).outcome, outcome)) needed.add(name)
+  }
+  return { names: [...needed], outcome: ask(row, score, needed).outcome }
+}
+
+function askedWithout(of: Explained, names: readonly string[]): Explained {
+  const without = new Set(names)
+  return { ...of, ask: (row, score) => of.ask(row, score, without) }
+}

@@ -1,0 +1,116 @@
+// Follows the control topic: first to its end, so that a scorer starts with what is in force, then for as long as the
+// scorer runs. The topic is small and compacted; it is read from its beginning at every start.
+
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import { readControlMessage, type PlacedWish } from '../../core/control/control-message.ts'
+import type { WishKind } from '../../core/control/wish.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
+import type { Control } from '../../core/wire/records.ts'
+import {
+  follow,
+  placeKey,
+  readToEnd,
+  type CommittedMessages,
+} from '../../platform/kafka/committed-reader.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
+import type { Closable } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { ModelEvents } from '../../platform/metrics/model-metrics.ts'
+
+/** Waits before the topic is read again after a failure, doubling. */
+const RETRY_FIRST_MS = 500
+const RETRY_MS_MAX = 30_000
+/** The control topic has one partition, so that what operators say has one order. */
+const PARTITION = 0
+
+export interface ControlFollowerOptions extends KafkaConnection {
+  readonly topic: string
+  /** Of the scorers; the group that reads is named after it. */
+  readonly groupId: string
+  readonly codecs: Codecs
+  readonly telemetry: ModelEvents
+  readonly log: Logger
+  /** Called for each message about anything but models and policies. */
+  readonly onOther: (control: Control) => void
+}
+
+export class ControlFollower implements Closable {
+  readonly #options: ControlFollowerOptions
+  readonly #stop = new AbortController()
+  #next = 0
+  #following: Promise<void> = Promise.resolve()
+
+  constructor(options: ControlFollowerOptions) {
+    this.#options = options
+  }
+
+  /** Reads to the end of the topic as it stands: the newest word about each of what it speaks of. */
+  async readInForce(): Promise<ReadonlyMap<WishKind, PlacedWish>> {
+    const newest = new Map<WishKind, PlacedWish>()
+    await readToEnd(this.#reader('beginning'), (batch) => {
+      this.#accept(batch, (placed) => {
+        newest.set(placed.about, placed)
+      })
+    })
+    return newest
+  }
+
+  /** Goes on from there; `onWish` is called for each message about models or policies. */
+  start(onWish: (placed: PlacedWish) => void): void {
+    this.#following = this.#follow(onWish)
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#following
+  }
+
+  async #follow(onWish: (placed: PlacedWish) => void): Promise<void> {
+    const { telemetry, log, topic } = this.#options
+    const { signal } = this.#stop
+    let waitMs = RETRY_FIRST_MS
+    while (!signal.aborted) {
+      try {
+        const startAt = new Map([[placeKey(topic, PARTITION), this.#next]])
+        await follow(
+          this.#reader(startAt),
+          (batch) => {
+            this.#accept(batch, onWish)
+          },
+          signal,
+          () => {
+            waitMs = RETRY_FIRST_MS
+            telemetry.controlLost(false)
+          },
+        )
+      } catch (error) {
+        telemetry.controlLost(true)
+        log.warn({ error, waitMs }, 'The control topic cannot be followed; trying again.')
+        await sleepMs(waitMs, undefined, { signal }).catch(() => undefined)
+        waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)
+      }
+    }
+  }
+
+  #reader(startAt: 'beginning' | ReadonlyMap<string, number>) {
+    const { brokers, security, topic, groupId } = this.#options
+    return { brokers, security, name: `${groupId}-control`, topics: [topic], startAt }
+  }
+
+  #accept({ messages }: CommittedMessages, onWish: (placed: PlacedWish) => void): void {
+    const { codecs, telemetry, log, onOther } = this.#options
+    for (const message of messages) {
+      const position = Number(message.offset)
+      this.#next = position + 1
+      const read = readControlMessage(message, codecs.control)
+      telemetry.controlRead(
+        read.kind === 'fault' ? read.fault : read.kind === 'wish' ? 'followed' : 'for_others',
+      )
+      if (read.kind === 'wish') onWish(read.placed)
+      if (read.kind === 'for_others' && read.control !== null) onOther(read.control)
+      if (read.kind === 'fault') {
+        log.error({ position, fault: read.fault }, 'A control message cannot be followed.')
+      }
+    }
+  }
+}

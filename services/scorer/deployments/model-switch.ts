@@ -1,0 +1,130 @@
+// Brings into service what the control topic asks for: opens and warms a model beside the lanes, then switches, so that
+// every lane's next batch has it. What cannot be opened is refused, loudly, and what serves goes on serving.
+
+import type { Choice, Wish } from '../../core/control/wish.ts'
+import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
+import type { Closable } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { ModelEvents, ModelRole } from '../../platform/metrics/model-metrics.ts'
+import { firstOpened, WishSwitch, type Wanted } from './wish-switch.ts'
+import { refusalOf } from './model-opener.ts'
+import type { ServedModels } from './served-models.ts'
+
+/** Where a shadow is put; it takes over the model and closes it. */
+export interface ShadowSlot {
+  readonly digest: string | null
+  set(model: ScoringModel | null): void
+}
+
+export interface ModelSwitchDeps {
+  /** Opens and warms a model. */
+  readonly open: (choice: Choice) => Promise<ScoringModel>
+  /** Digest that stands for the configured model. */
+  readonly configuredDigest: string
+  readonly served: ServedModels
+  readonly shadow: ShadowSlot
+  /** Called after each switch of the deciding model. */
+  readonly onSwitched: () => void
+  readonly telemetry: ModelEvents
+  readonly log: Logger
+}
+
+/** One wish after the other; of several that wait, only the newest counts. */
+export class ModelSwitch implements Closable {
+  readonly #deps: ModelSwitchDeps
+  readonly #switch: WishSwitch
+
+  constructor(deps: ModelSwitchDeps) {
+    this.#deps = deps
+    this.#switch = new WishSwitch({
+      serve: (role, wanted) =>
+        role === 'active' ? this.#serveActive(wanted) : this.#serveShadow(wanted),
+      judged: (role, error, wanted) => {
+        this.#judged(role, error, wanted)
+      },
+    })
+  }
+
+  /** Asks for models. Returns at once. */
+  want(wish: Wish, position: number): void {
+    this.#switch.want(wish, position)
+  }
+
+  /** Resolves when everything asked for so far serves or is refused. */
+  settled(): Promise<void> {
+    return this.#switch.settled()
+  }
+
+  /**
+   * At the start of a process, when nothing has been decided yet: a refused model leaves the place to the last one
+   * before it that can be opened, and at last to the configured one.
+   */
+  async startWith(wish: Wish, position: number): Promise<void> {
+    this.want(wish, position)
+    await this.settled()
+    const { served, configuredDigest, log, open } = this.#deps
+    if (digestOf(wish.active, configuredDigest) === served.current.model.info.digest) return
+    const model = await firstOpened(wish.earlier, (choice) => choice === configuredDigest, open)
+    if (model === null) return
+    const { version: modelVersion, digest } = model.info
+    log.warn({ modelVersion, digest }, 'The model before the refused one serves.')
+    served.replace(model, null)
+    this.#deps.onSwitched()
+  }
+
+  close(): Promise<void> {
+    return this.#switch.close()
+  }
+
+  #judged(role: ModelRole, error: unknown, { wish, position }: Wanted): void {
+    const { telemetry, log } = this.#deps
+    const reason = error === null ? null : refusalOf(error)
+    telemetry.modelJudged(role, reason)
+    if (reason === null) return
+    const digest = role === 'active' ? wish.active : wish.shadow
+    log.error({ role, reason, digest, position, error }, 'A model is refused.')
+  }
+
+  async #serveActive({ wish, position }: Wanted): Promise<void> {
+    const { served, configuredDigest, onSwitched, telemetry, log } = this.#deps
+    if (digestOf(wish.active, configuredDigest) === served.current.model.info.digest) {
+      served.confirm(position)
+      return
+    }
+    const model = await this.#deps.open(wish.active)
+    if (this.#switch.isClosed) {
+      model.close()
+      return
+    }
+    served.replace(model, position)
+    telemetry.modelSwitched('active')
+    onSwitched()
+    const { version: modelVersion, digest, backend } = model.info
+    log.info({ modelVersion, digest, backend, position }, 'Another model decides from now on.')
+  }
+
+  async #serveShadow({ wish: { shadow: wanted } }: Wanted): Promise<void> {
+    const { shadow, telemetry, log } = this.#deps
+    if (wanted === shadow.digest) return
+    if (wanted === null) {
+      shadow.set(null)
+      telemetry.modelServes('shadow', null)
+      log.info({}, 'No model runs in the shadow any more.')
+      return
+    }
+    const model = await this.#deps.open(wanted)
+    if (this.#switch.isClosed) {
+      model.close()
+      return
+    }
+    shadow.set(model)
+    telemetry.modelSwitched('shadow')
+    telemetry.modelServes('shadow', model.info)
+    const { version: modelVersion, digest } = model.info
+    log.info({ modelVersion, digest }, 'A model runs in the shadow.')
+  }
+}
+
+function digestOf(choice: Choice, configuredDigest: string): string {
+  return choice ?? configuredDigest
+}

@@ -1,0 +1,109 @@
+// Lets another policy rule what was decided, beside the lanes: after the commit, a slice in each turn of the event loop,
+// from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
+
+import type { Thresholds } from '../../core/decision/decide.ts'
+import { marksShown } from '../../core/decision/marks-shown.ts'
+import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
+import type { CompiledPolicy } from '../../core/policy/ruling.ts'
+import type { Outcome } from '../../core/wire/records.ts'
+import type { Closable } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
+import type { PolicyEvents } from '../../platform/metrics/policy-metrics.ts'
+import type { DecidedBatch } from '../batch/micro-batch.ts'
+import { RowInput } from '../decide/rule-batch.ts'
+import { ShadowQueue } from './shadow-queue.ts'
+
+/** Decisions that may wait, over all lanes: some seconds of a busy scorer. */
+export const SHADOW_DECISIONS_MAX = 16_384
+/** Decisions of one turn: well below what a lane would notice. */
+const SLICE = 64
+
+interface Waiting {
+  readonly decided: DecidedBatch
+  readonly thresholds: Thresholds
+}
+
+export interface PolicyShadowOptions {
+  readonly telemetry: Pick<PolicyEvents, 'policyShadowed' | 'policyShadowDropped'>
+  readonly log: Logger
+}
+
+export class PolicyShadow implements Closable {
+  readonly #options: PolicyShadowOptions
+  #ruleset: LoadedRuleset | null = null
+  #policy: CompiledPolicy | null = null
+  readonly #queue: ShadowQueue<Waiting>
+
+  constructor(options: PolicyShadowOptions) {
+    this.#options = options
+    this.#queue = new ShadowQueue({
+      rowsMax: SHADOW_DECISIONS_MAX,
+      sliceRows: SLICE,
+      step: (waiting, from, to) => {
+        if (this.#policy !== null) this.#rule(this.#policy, waiting, from, to)
+      },
+      failed: (error, decisions) => {
+        options.telemetry.policyShadowDropped(decisions)
+        options.log.warn(
+          { error },
+          'The policy in the shadow has failed; what waited for it is left out.',
+        )
+      },
+    })
+  }
+
+  get digest(): string | null {
+    return this.#ruleset?.digest ?? null
+  }
+
+  /** A ruleset without a policy of its own has nothing to rule with, and is no shadow. */
+  set(ruleset: LoadedRuleset | null): void {
+    this.#ruleset = ruleset
+    this.#policy = ruleset?.policy?.compiled ?? null
+    this.forget()
+  }
+
+  /** Another policy or model decides: what waits says nothing of it. */
+  forget(): void {
+    this.#queue.empty()
+  }
+
+  offer(decided: DecidedBatch, thresholds: Thresholds): void {
+    if (this.#policy === null) return
+    const count = decided.decisions.length
+    if (!this.#queue.hasRoomFor(count)) {
+      this.#options.telemetry.policyShadowDropped(count)
+      return
+    }
+    this.#queue.push({ decided, thresholds }, count)
+  }
+
+  async close(): Promise<void> {
+    const resting = this.#queue.rest()
+    this.set(null)
+    await resting
+  }
+
+  #rule(policy: CompiledPolicy, { decided, thresholds }: Waiting, from: number, to: number): void {
+    const pairs: Readonly<Record<ModelRole, Outcome>>[] = []
+    let failed = 0
+    for (let index = from; index < to; index += 1) {
+      const decision = decided.decisions[index]
+      const transaction = decided.transactions[index]
+      // A duplicate is not judged, and a revision is of a transaction that was judged before.
+      if (decision === undefined || transaction === undefined) continue
+      if (decision.duplicateOfOffset !== null || decision.revision > 0) continue
+      const { features, states, amountsMinor } = decided
+      const marks = marksShown(decision.marks)
+      const input = new RowInput(
+        ...([transaction, features, states, index, decision.score ?? NaN] as const),
+        ...([amountsMinor[index] ?? 0, thresholds, marks] as const),
+      )
+      const ruling = policy.rule(input)
+      pairs.push({ active: decision.outcome, shadow: ruling.outcome })
+      if (ruling.failed.length > 0) failed += 1
+    }
+    this.#options.telemetry.policyShadowed(pairs, failed)
+  }
+}

@@ -1,0 +1,120 @@
+// Brings the ruleset that the control topic names into force: fetched by its digest, checked and compiled beside the
+// lanes, then switched, so that every lane's next batch has it. A refused one leaves the old one in force, loudly.
+
+import type { Wish } from '../../core/control/wish.ts'
+import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
+import type { Closable } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
+import { policyRefusalOf, type PolicyEvents } from '../../platform/metrics/policy-metrics.ts'
+import { firstOpened, WishSwitch, type Wanted } from './wish-switch.ts'
+import type { PolicyShadow } from './policy-shadow.ts'
+
+export interface PolicySwitchDeps {
+  /** Fetches, checks and compiles a ruleset. */
+  readonly open: (digest: string) => Promise<LoadedRuleset>
+  /** Puts a ruleset in force from the next batch on; null is the built-in policy. */
+  readonly serve: (ruleset: LoadedRuleset | null, position: number | null) => void
+  /** The same ruleset, named by another message. */
+  readonly confirm: (position: number) => void
+  readonly shadow: Pick<PolicyShadow, 'digest' | 'set'>
+  readonly telemetry: PolicyEvents
+  readonly log: Logger
+}
+
+export class PolicySwitch implements Closable {
+  readonly #deps: PolicySwitchDeps
+  readonly #switch: WishSwitch
+  /** Null is the built-in policy. */
+  #active: string | null = null
+
+  constructor(deps: PolicySwitchDeps) {
+    this.#deps = deps
+    this.#switch = new WishSwitch({
+      serve: (role, wanted) =>
+        role === 'active' ? this.#serveActive(wanted) : this.#serveShadow(wanted),
+      judged: (role, error, wanted) => {
+        this.#judged(role, error, wanted)
+      },
+    })
+  }
+
+  /** Asks for a ruleset. Returns at once. */
+  want(wish: Wish, position: number): void {
+    this.#switch.want(wish, position)
+  }
+
+  /** Resolves when everything asked for so far is in force or refused. */
+  settled(): Promise<void> {
+    return this.#switch.settled()
+  }
+
+  /** At the start of a process a refused ruleset leaves the place to the last one before it that can be opened. */
+  async startWith(wish: Wish, position: number): Promise<void> {
+    this.want(wish, position)
+    await this.settled()
+    if (wish.active === this.#active) return
+    const before = await firstOpened(wish.earlier, () => false, this.#deps.open)
+    const { log } = this.#deps
+    if (before === null) {
+      log.warn(
+        { digest: wish.active },
+        'The built-in policy decides in the place of the refused one.',
+      )
+      return
+    }
+    const { digest, ruleset } = before
+    log.warn({ digest, version: ruleset.version }, 'The policy before the refused one decides.')
+    this.#serve(before, null)
+  }
+
+  close(): Promise<void> {
+    return this.#switch.close()
+  }
+
+  async #serveActive({ wish: { active }, position }: Wanted): Promise<void> {
+    if (active === this.#active) {
+      this.#deps.confirm(position)
+      return
+    }
+    const ruleset = active === null ? null : await this.#deps.open(active)
+    if (this.#switch.isClosed) return
+    this.#serve(ruleset, position)
+    this.#deps.telemetry.policySwitched('active')
+    const version = ruleset?.ruleset.version ?? 0
+    this.#deps.log.info(
+      { digest: active, version, position },
+      'Another policy decides from now on.',
+    )
+  }
+
+  async #serveShadow({ wish: { shadow: wanted } }: Wanted): Promise<void> {
+    const { shadow, telemetry, log, open } = this.#deps
+    if (wanted === shadow.digest) return
+    const ruleset = wanted === null ? null : await open(wanted)
+    if (this.#switch.isClosed) return
+    shadow.set(ruleset)
+    telemetry.policySwitched('shadow')
+    telemetry.policyServes('shadow', servedOf(ruleset))
+    log.info({ digest: wanted }, 'Another policy runs in the shadow, or none.')
+  }
+
+  #serve(ruleset: LoadedRuleset | null, position: number | null): void {
+    this.#active = ruleset?.digest ?? null
+    this.#deps.serve(ruleset, position)
+    this.#deps.telemetry.policyServes('active', servedOf(ruleset))
+  }
+
+  #judged(role: ModelRole, error: unknown, { wish, position }: Wanted): void {
+    const { telemetry, log } = this.#deps
+    const reason = error === null ? null : policyRefusalOf(error)
+    telemetry.policyJudged(role, reason)
+    if (reason === null) return
+    const digest = role === 'active' ? wish.active : wish.shadow
+    log.error({ role, reason, digest, position, error }, 'A policy is refused.')
+  }
+}
+
+function servedOf(ruleset: LoadedRuleset | null) {
+  return ruleset === null ? null : { digest: ruleset.digest, version: ruleset.ruleset.version }
+}

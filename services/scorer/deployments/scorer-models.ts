@@ -1,0 +1,203 @@
+// The models and policies of one scorer process: what is configured, which is opened before anything else, what the
+// control topic puts in its place, and what runs in the shadow.
+
+import { join } from 'node:path'
+import { isFallback, refusedBackends } from '../../core/scoring/fallback.ts'
+import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
+import { DEFAULT_RATES } from '../../core/currency.ts'
+import { closeAll, type Closable } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
+import { defaultStore } from '../../platform/model-store.ts'
+import { openRuleset } from '../../platform/policy-store.ts'
+import { repositoryRoot } from '../../platform/repository-root.ts'
+import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
+import type { ScorerConfig } from '../config.ts'
+import { ControlFollower, type ControlFollowerOptions } from './control-follower.ts'
+import type { DecidedBatch } from '../batch/micro-batch.ts'
+import { policyOf, type Policy } from './policy.ts'
+import { PolicyShadow } from './policy-shadow.ts'
+import { PolicySwitch } from './policy-switch.ts'
+import { openModelByChoice, type ModelSources } from './model-opener.ts'
+import { keepModel } from './keep-model.ts'
+import { ModelSwitch } from './model-switch.ts'
+import { PopulationMeter } from './population-meter.ts'
+import { ServedModels, type HeldModel, type Serving } from './served-models.ts'
+import { ShadowScorer } from './shadow-scorer.ts'
+
+export class ScorerModels implements Closable {
+  readonly #config: ScorerConfig
+  readonly #log: Logger
+  readonly #telemetry: ScorerTelemetry
+  readonly #served: ServedModels
+  readonly #shadow: ShadowScorer
+  readonly #population: PopulationMeter
+  readonly #switch: ModelSwitch
+  readonly #policyShadow: PolicyShadow
+  readonly #policySwitch: PolicySwitch
+  /** Closed in reverse order. */
+  readonly #opened: Closable[]
+
+  constructor(
+    config: ScorerConfig,
+    configured: ScoringModel,
+    log: Logger,
+    telemetry: ScorerTelemetry,
+  ) {
+    this.#config = config
+    this.#log = log
+    this.#telemetry = telemetry
+    this.#served = new ServedModels(configured, (model) => policyOf(config, null, model))
+    this.#shadow = new ShadowScorer({ telemetry, log })
+    this.#policyShadow = new PolicyShadow({ telemetry, log })
+    this.#population = new PopulationMeter(telemetry)
+    const store = storeOf(config)
+    const sources: ModelSources = {
+      configuredFolder: configuredFolder(config),
+      configuredDigest: configured.info.digest,
+      store,
+      backend: config.backend,
+    }
+    this.#switch = new ModelSwitch({
+      open: (choice) => openModelByChoice(choice, this.current.model.info.backend, sources),
+      configuredDigest: configured.info.digest,
+      served: this.#served,
+      shadow: this.#shadow,
+      onSwitched: () => {
+        this.#switched()
+      },
+      telemetry,
+      log,
+    })
+    this.#policySwitch = new PolicySwitch({
+      open: (digest) => openRuleset(store, digest),
+      serve: (ruleset, position) => {
+        this.#served.replacePolicy((model) => policyOf(config, ruleset, model), position)
+        telemetry.policyFailuresEnd()
+        this.#switched()
+      },
+      confirm: (position) => {
+        this.#served.confirmPolicy(position)
+      },
+      shadow: this.#policyShadow,
+      telemetry,
+      log,
+    })
+    this.#opened = [
+      ...[this.#served, this.#shadow, this.#policyShadow, this.#population],
+      ...[this.#switch, this.#policySwitch],
+    ]
+    this.#tell()
+  }
+
+  get current(): Serving {
+    return this.#served.current
+  }
+
+  /** The model of the batch that begins now. */
+  take(): HeldModel {
+    return this.#served.take()
+  }
+
+  /** Whether the model in the shadow reads the payments before each. */
+  get keepsSequences(): boolean {
+    return this.#shadow.keepsSequences
+  }
+
+  /** Lets the shadows and the meter of drift see a batch that is committed. Never waits. */
+  committed(decided: DecidedBatch, policy: Policy): void {
+    this.#shadow.offer(decided, policy.policy)
+    this.#policyShadow.offer(decided, policy.thresholds)
+    this.#population.count(decided)
+  }
+
+  /**
+   * Brings into service what the control topic asks for, and follows it from then on. An aligned replay decides from
+   * the log of transactions alone, so there it is not read.
+   */
+  async followControl(options: ControlFollowerOptions): Promise<void> {
+    if (this.#config.alignment === 'aligned') {
+      this.#log.info(
+        {},
+        'An aligned replay follows no control messages: the configured model and policy decide.',
+      )
+      return
+    }
+    const follower = new ControlFollower(options)
+    const inForce = await follower.readInForce()
+    const switches = { model: this.#switch, policy: this.#policySwitch } as const
+    for (const { about, wish, position } of inForce.values()) {
+      await switches[about].startWith(wish, position)
+    }
+    follower.start(({ about, wish, position }) => {
+      switches[about].want(wish, position)
+    })
+    this.#opened.push(follower)
+  }
+
+  /** P7: a fallback is in the log, in the metrics and beside readiness. */
+  get fallback() {
+    const { info } = this.current.model
+    const { backendExpected } = this.#config
+    return {
+      backendExpected,
+      isOnFallback: isFallback(backendExpected, info),
+      refused: refusedBackends(info.trials),
+    }
+  }
+
+  close(): Promise<void> {
+    return closeAll(this.#opened)
+  }
+
+  /** What was judged beside the last model or policy says nothing of the next one. */
+  #switched(): void {
+    this.#shadow.forget()
+    this.#policyShadow.forget()
+    this.#tell()
+  }
+
+  /** Says in metrics and log what decides now. */
+  #tell(): void {
+    const { model, policy } = this.current
+    const telemetry = this.#telemetry
+    telemetry.backendChosen(model.info.backend, model.info.version)
+    telemetry.modelServes('active', model.info)
+    this.#population.begin(model.info)
+    telemetry.policyInForce(policy.digest, policy.mode)
+    const { backendExpected, isOnFallback, refused } = this.fallback
+    telemetry.fallbackJudged(isOnFallback, refused)
+    if (!isOnFallback) return
+    this.#log.warn(
+      { backend: model.info.backend, expected: backendExpected, refused },
+      'Scoring runs on a fallback backend.',
+    )
+  }
+}
+
+/** Opens the configured model; its problems end a scorer before Kafka is asked. */
+export async function openConfiguredModel(
+  config: ScorerConfig,
+  log: Logger,
+): Promise<ScoringModel> {
+  const model = await openScoringModel({
+    folder: configuredFolder(config),
+    backend: config.backend,
+    ratesDigest: DEFAULT_RATES.digest,
+    thread: config.scoringThread,
+  })
+  log.info({ ...model.info, usual: undefined, population: undefined }, 'Model loaded.')
+  // The released model stays where it is for as long as the installation does, which may be one that cannot be written.
+  if (config.modelStore !== null || config.modelFolder !== null) {
+    await keepModel(storeOf(config), configuredFolder(config), model.info.digest, log)
+  }
+  return model
+}
+
+function storeOf({ modelStore }: ScorerConfig): string {
+  return modelStore ?? defaultStore(repositoryRoot())
+}
+
+function configuredFolder({ modelFolder }: ScorerConfig): string {
+  return modelFolder ?? join(repositoryRoot(), 'models/simulator')
+}

@@ -1,0 +1,216 @@
+// Lets another model score what was decided, beside the lanes: after the commit, a slice of rows in each turn of the
+// event loop, from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
+
+import { isScore, type Thresholds } from '../../core/decision/decide.ts'
+import { marksShown } from '../../core/decision/marks-shown.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
+import type { CompiledPolicy } from '../../core/policy/ruling.ts'
+import { referenceOf } from '../../core/reference.ts'
+import { CASCADE_MARKS, type CascadeMark } from '../../core/scoring/cascade.ts'
+import { KeptSample } from '../../core/scoring/kept-sample.ts'
+import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
+import type { DecisionRecord, Outcome } from '../../core/wire/records.ts'
+import type { Closable } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
+import type { ShadowEvents } from '../../platform/metrics/shadow-metrics.ts'
+import type { DecidedBatch } from '../batch/micro-batch.ts'
+import { RowInput } from '../decide/rule-batch.ts'
+import { ShadowQueue } from './shadow-queue.ts'
+import type { ShadowSlot } from './model-switch.ts'
+import { scoreShadow, type ShadowRows, type ShadowScores } from './shadow-cascade.ts'
+
+/** Rows that may wait, over all lanes: some seconds of a busy scorer. */
+export const SHADOW_ROWS_MAX = 16_384
+/** Rows of one turn: well below what a lane would notice. */
+const SLICE_ROWS = 256
+/** Transactions kept until their label comes: those that some model alerts, and a part of the others. */
+const ALERTED_KEPT_MAX = 32_768
+const APPROVED_KEPT_MAX = 65_536
+/** Labels come within this time or never. */
+const LABEL_AGE_MS_MAX = 60 * 86_400_000
+
+type Outcomes = Readonly<Record<ModelRole, Outcome>>
+
+interface Judged {
+  readonly outcomes: Outcomes
+  readonly amountMinor: number
+}
+
+/** A batch that waits: rows one after the other, and labels that came with it. */
+interface Waiting extends ShadowRows {
+  readonly states: Uint8Array
+  readonly decisions: readonly DecisionRecord[]
+  readonly transactions: DecidedBatch['transactions']
+  /** What decided: the shadow's scores are ruled by it, too. */
+  readonly policy: CompiledPolicy
+  readonly labels: DecidedBatch['labelled']
+}
+
+export interface ShadowOptions {
+  readonly telemetry: ShadowEvents
+  readonly log: Logger
+}
+
+export class ShadowScorer implements ShadowSlot, Closable {
+  readonly #options: ShadowOptions
+  readonly #alerted = new KeptSample<Judged>(ALERTED_KEPT_MAX, LABEL_AGE_MS_MAX)
+  readonly #approved = new KeptSample<Judged>(APPROVED_KEPT_MAX, LABEL_AGE_MS_MAX)
+  #model: ScoringModel | null = null
+  /** Models that a turn may be scoring with; closed once its slice is done. */
+  #retired: ScoringModel[] = []
+  readonly #queue: ShadowQueue<Waiting>
+
+  constructor(options: ShadowOptions) {
+    this.#options = options
+    this.#queue = new ShadowQueue({
+      rowsMax: SHADOW_ROWS_MAX,
+      sliceRows: SLICE_ROWS,
+      step: (waiting, from, to, isWanted) => this.#step(waiting, from, to, isWanted),
+      failed: (error, rows) => {
+        // The shadow may fail as it likes, as long as it says so.
+        options.telemetry.shadowNotScored(rows)
+        options.log.warn(
+          { error },
+          'The model in the shadow has failed; what waited for it is left out.',
+        )
+      },
+      rested: () => {
+        this.#closeRetired()
+      },
+    })
+  }
+
+  get digest(): string | null {
+    return this.#model?.info.digest ?? null
+  }
+
+  /** Whether batches must bring the payments before each: what is set meanwhile does without until the next one. */
+  get keepsSequences(): boolean {
+    return this.#model !== null && this.#model.verifier !== null
+  }
+
+  /** Takes over the model, which is closed when another one comes. What the last one judged is forgotten. */
+  set(model: ScoringModel | null): void {
+    if (this.#model !== null) this.#retired.push(this.#model)
+    this.#model = model
+    this.forget()
+    if (!this.#queue.isWorking) this.#closeRetired()
+  }
+
+  /** Another model decides: what was judged beside the last one says nothing of it. */
+  forget(): void {
+    this.#queue.empty()
+    this.#alerted.clear()
+    this.#approved.clear()
+    this.#options.telemetry.shadowSampled(this.#model === null ? 0 : 1)
+  }
+
+  /** Takes copies: the lane goes on with its arrays. */
+  offer(decided: DecidedBatch, policy: CompiledPolicy): void {
+    if (this.#model === null) return
+    const { decisions, features, states, sequences, amountsMinor, transactions } = decided
+    const count = decisions.length
+    if (!this.#queue.hasRoomFor(count)) {
+      this.#options.telemetry.shadowDropped(count)
+      return
+    }
+    const rows = features.slice(0, count * FEATURE_COUNT)
+    const copies = { rows, states: states.slice(), sequences, labels: decided.labelled }
+    this.#queue.push({ ...copies, decisions, amountsMinor, transactions, policy }, count)
+  }
+
+  async close(): Promise<void> {
+    const resting = this.#queue.rest()
+    this.set(null)
+    await resting
+  }
+
+  #closeRetired(): void {
+    for (const model of this.#retired.splice(0)) model.close()
+  }
+
+  async #step(waiting: Waiting, from: number, to: number, isWanted: () => boolean): Promise<void> {
+    const model = this.#model
+    if (model === null) return
+    if (from === 0) this.#meetLabels(waiting)
+    try {
+      const scored = await scoreShadow(model, waiting, from, to)
+      // Another model has come meanwhile: these scores are of the one before it.
+      if (this.#model !== model || !isWanted()) return
+      const { info } = model
+      const thresholds = { flag: info.flagThreshold, block: info.blockThreshold }
+      this.#judge(waiting, from, scored, thresholds)
+    } finally {
+      this.#closeRetired()
+    }
+  }
+
+  #judge(waiting: Waiting, from: number, found: ShadowScores, thresholds: Thresholds): void {
+    const { telemetry } = this.#options
+    const scores = { active: [] as number[], shadow: [] as number[] }
+    const pairs: Outcomes[] = []
+    let notScored = 0
+    for (const [index, score] of found.scores.entries()) {
+      const row = from + index
+      const decision = waiting.decisions[row]
+      // A duplicate is not judged, and a revision is of a transaction that was judged before.
+      if (decision === undefined || decision.duplicateOfOffset !== null || decision.revision > 0) {
+        continue
+      }
+      if (!isScore(score) || decision.score === null) {
+        notScored += 1
+        continue
+      }
+      const mark = found.marks[index] ?? null
+      const shadow = outcomeOfShadow(waiting, row, decision, score, mark, thresholds)
+      const outcomes = { active: decision.outcome, shadow }
+      scores.active.push(decision.score)
+      scores.shadow.push(score)
+      pairs.push(outcomes)
+      const isAlerted = outcomes.active !== 'approve' || shadow !== 'approve'
+      const judged = { outcomes, amountMinor: waiting.amountsMinor[row] ?? 0 }
+      const sample = isAlerted ? this.#alerted : this.#approved
+      sample.add(referenceOf(decision.transactionId), decision.eventTimeMs, judged)
+    }
+    telemetry.shadowNotScored(notScored)
+    telemetry.shadowScored(scores, pairs)
+    telemetry.shadowSampled(this.#approved.share)
+  }
+
+  #meetLabels({ labels }: Waiting): void {
+    const { telemetry } = this.#options
+    for (const { label } of labels) {
+      const reference = referenceOf(label.transactionId)
+      const kept = this.#alerted.take(reference) ?? this.#approved.take(reference)
+      if (kept === null) {
+        telemetry.shadowLabelNotKept()
+        continue
+      }
+      const verdict = label.verdict === 'fraud' ? 'fraud' : 'genuine'
+      telemetry.shadowLabelled({ ...kept.value, verdict, weight: kept.weight })
+    }
+  }
+}
+
+/** What the policy that decided would have said of the shadow's score. Marks of the active cascade are not the shadow's. */
+function outcomeOfShadow(
+  { rows, states, transactions, amountsMinor, policy }: Waiting,
+  row: number,
+  decision: DecisionRecord,
+  score: number,
+  mark: CascadeMark | null,
+  thresholds: Thresholds,
+): Outcome {
+  const transaction = transactions[row]
+  if (transaction === undefined) return decision.outcome
+  const marks = marksShown(decision.marks).filter(
+    (shown) => !CASCADE_MARKS.some((own) => own === shown),
+  )
+  if (mark !== null) marks.push(mark)
+  const input = new RowInput(
+    ...([transaction, rows, states, row, score] as const),
+    ...([amountsMinor[row] ?? 0, thresholds, marks] as const),
+  )
+  return policy.rule(input).outcome
+}

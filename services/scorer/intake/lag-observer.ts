@@ -1,0 +1,122 @@
+// How far the lanes of this process are behind the log. The broker is asked, since what a lane has fetched says
+// nothing while it starts over; and when the broker does not answer there is no value rather than an old one.
+
+import type { Clock } from '../../core/clock.ts'
+import type { LogEnds } from '../../platform/kafka/log-ends.ts'
+import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
+
+/** Ends of the log remembered per partition, to date what is not yet fetched. */
+const SIGHTINGS_MAX = 256
+
+/** Where a lane stands. */
+export interface LaneStanding {
+  /** Everything below is decided; null before the lane has read back what is committed. */
+  readonly nextOffset: number | null
+  /** Time stamp of the oldest transaction in hand or waiting in the lane; null when it has none. */
+  readonly oldestTimestampMs: number | null
+  /** Works, and has decided all that it was given. */
+  readonly isIdle: boolean
+}
+
+export interface LagObserverOptions {
+  readonly clock: Clock
+  readonly telemetry: Pick<ScorerTelemetry, 'lagObserved' | 'lagUnknown' | 'lagObservationFailed'>
+  /** The lanes of this process, by partition. */
+  readonly lanes: () => ReadonlyMap<number, LaneStanding>
+  /** Both reject when the broker does not answer. */
+  readonly readLogEnds: () => Promise<ReadonlyMap<number, LogEnds>>
+  readonly readCommitted: () => Promise<ReadonlyMap<number, number>>
+}
+
+/** The log ended at `high` when the broker was asked at `atMs` (monotonic). */
+interface Sighting {
+  readonly high: number
+  readonly atMs: number
+}
+
+export class LagObserver {
+  readonly #options: LagObserverOptions
+  readonly #sightings = new Map<number, Sighting[]>()
+  #isAsking = false
+
+  constructor(options: LagObserverOptions) {
+    this.#options = options
+  }
+
+  /** Asks and reports, never rejects. To be called at intervals: an answer that takes longer is a failure. */
+  async observe(): Promise<void> {
+    if (this.#isAsking) {
+      this.#fail()
+      return
+    }
+    this.#isAsking = true
+    try {
+      const { readLogEnds, readCommitted, lanes } = this.#options
+      const askedAtMs = this.#options.clock.monotonicMs()
+      const ends = await readLogEnds()
+      const isStarting = [...lanes().values()].some(({ nextOffset }) => nextOffset === null)
+      const committed = isStarting ? await readCommitted() : new Map<number, number>()
+      // Looked at after the answer, so that what was decided meanwhile is no lag.
+      for (const [partition, standing] of lanes()) {
+        this.#report(partition, standing, ends.get(partition), committed.get(partition), askedAtMs)
+      }
+    } catch {
+      this.#fail()
+    } finally {
+      this.#isAsking = false
+    }
+  }
+
+  /** Forgets all other partitions, and with them their series. */
+  keepOnly(partitions: readonly number[]): void {
+    for (const partition of this.#sightings.keys()) {
+      if (partitions.includes(partition)) continue
+      this.#sightings.delete(partition)
+      this.#options.telemetry.lagUnknown(partition)
+    }
+  }
+
+  #fail(): void {
+    const { telemetry, lanes } = this.#options
+    telemetry.lagObservationFailed()
+    for (const partition of lanes().keys()) telemetry.lagUnknown(partition)
+  }
+
+  #report(
+    partition: number,
+    standing: LaneStanding,
+    ends: LogEnds | undefined,
+    committed: number | undefined,
+    askedAtMs: number,
+  ): void {
+    const { telemetry, clock } = this.#options
+    if (ends === undefined) {
+      telemetry.lagUnknown(partition)
+      return
+    }
+    const next = Math.max(standing.nextOffset ?? committed ?? ends.low, ends.low)
+    const firstSeenMs = this.#firstSeenMs(partition, next, ends.high, askedAtMs)
+    const messages = Math.max(0, ends.high - next)
+    const { oldestTimestampMs } = standing
+    const ageMs =
+      messages === 0
+        ? 0
+        : oldestTimestampMs === null
+          ? clock.monotonicMs() - firstSeenMs
+          : clock.nowMs() - oldestTimestampMs
+    telemetry.lagObserved(partition, messages, Math.max(0, ageMs) / 1_000)
+  }
+
+  /** When the message at `next` was first known to be in the log. */
+  #firstSeenMs(partition: number, next: number, high: number, askedAtMs: number): number {
+    let sightings = this.#sightings.get(partition) ?? []
+    sightings = sightings.filter((sighting) => sighting.high > next)
+    if (high > next && (sightings.at(-1)?.high ?? 0) < high) {
+      sightings.push({ high, atMs: askedAtMs })
+    }
+    // Every other one is enough: what falls away was seen a little after the one before it.
+    if (sightings.length > SIGHTINGS_MAX) sightings = sightings.filter((_, i) => i % 2 === 0)
+    this.#sightings.set(partition, sightings)
+    return sightings[0]?.atMs ?? askedAtMs
+  }
+}

@@ -1,0 +1,164 @@
+// What one micro-batch publishes, encoded: alerts, leases, one decision block, dead letters, and the offsets.
+
+import { randomBytes } from 'node:crypto'
+import { blockHashOf, DIGEST_SALT_BYTES } from '../../core/audit/block-hash.ts'
+import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
+import { STATE } from '../../core/features/engine/feature-states.ts'
+import type { LanePosition } from '../../core/features/engine/lane-fold.ts'
+import { formatPosition, REDRIVEN_FROM_HEADER } from '../../core/redrive.ts'
+import type { LaneProgress } from '../../core/stream/lane-progress.ts'
+import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../../core/trace-context.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
+import type { DecisionBlock } from '../../core/wire/records.ts'
+import type { InputOffset } from '../../platform/kafka/transaction-offsets.ts'
+import type { BatchSpan } from '../../platform/tracing/batch-tracer.ts'
+import { encodeBlocks, offsetsOf, type OutputMessage } from './blocks-output.ts'
+import type { Taken } from '../intake/lane-inbox.ts'
+import type { DecideOptions } from '../decide/decide-options.ts'
+import type { DecidedBatch } from '../batch/micro-batch.ts'
+
+export interface OutputOptions {
+  readonly codecs: Codecs
+  readonly decide: DecideOptions
+  readonly backend: string
+  /** Offset of the control message in force; null when none is. */
+  readonly controlPosition: number | null
+  readonly topics: {
+    readonly transactions: string
+    readonly labels: string
+    readonly decisions: string
+    readonly alerts: string
+    readonly leases: string
+    readonly deadLetters: string
+  }
+}
+
+export interface EncodedOutput {
+  readonly messages: readonly { readonly topic: string; readonly messages: OutputMessage[] }[]
+  readonly offsets: readonly InputOffset[]
+  /** Hash of the block, base64: the next block carries it. */
+  readonly chainHash: string
+}
+
+export function encodeOutput(
+  taken: Taken,
+  decided: DecidedBatch,
+  progress: readonly (LaneProgress | null)[],
+  position: LanePosition,
+  previousHash: string,
+  decidedAtMs: number,
+  options: OutputOptions,
+  span: BatchSpan | null = null,
+): EncodedOutput {
+  const { codecs, topics, decide } = options
+  const { partition } = decide
+  const block = blockOf(taken, decided, progress, previousHash, decidedAtMs, options)
+  const blockValue = codecs.decisionBlock.encode(block)
+  const chainHash = blockHashOf(block, blockValue).toString('base64')
+  const ofDecisions = new Set(decided.alerts)
+  const { published, leases, kept } = decided.blocks
+  const output = encodeBlocks(published, leases, partition, codecs, (alert) => {
+    const headers = headersOf(taken.entries, alert.source.offset)
+    // A revision that a lease makes, much later, is no part of the payment's trace.
+    const traced = ofDecisions.has(alert) ? span?.alertHeaders(alert.alertId, headers) : null
+    return withHeaders(traced ?? traceHeadersOf(headers))
+  })
+  const letters = taken.rejected.map(({ letter, headers, redrivenFrom }) => ({
+    key: letter.topic,
+    value: codecs.deadLetter.encode(letter),
+    ...withHeaders({
+      ...traceHeadersOf(headers),
+      ...(redrivenFrom !== null && { [REDRIVEN_FROM_HEADER]: formatPosition(redrivenFrom) }),
+    }),
+  }))
+  const messages = [
+    {
+      topic: topics.decisions,
+      messages: [{ key: String(partition), value: blockValue, partition }],
+    },
+    { topic: topics.alerts, messages: output.alerts },
+    { topic: topics.leases, messages: output.leases },
+    { topic: topics.deadLetters, messages: letters },
+  ].filter((topic) => topic.messages.length > 0)
+  return {
+    messages,
+    offsets: offsetsOf(partition, topics, taken, { position, chainHash }, kept),
+    chainHash,
+  }
+}
+
+/** Headers of the message at this offset. Entries are in offset order, and few of them become alerts. */
+function headersOf(entries: Taken['entries'], offset: number): MessageHeaders | undefined {
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((entries[middle]?.offset ?? Infinity) < offset) low = middle + 1
+    else high = middle
+  }
+  const entry = entries[low]
+  return entry?.offset === offset ? entry.headers : undefined
+}
+
+/** No headers at all where there is nothing to say: they cost bytes in every message. */
+function withHeaders(
+  headers: (Partial<TraceHeaders> & Partial<Record<typeof REDRIVEN_FROM_HEADER, string>>) | null,
+): { readonly headers?: Record<string, string> } {
+  return headers === null || Object.keys(headers).length === 0 ? {} : { headers: { ...headers } }
+}
+
+function blockOf(
+  taken: Taken,
+  decided: DecidedBatch,
+  progress: readonly (LaneProgress | null)[],
+  previousHash: string,
+  decidedAtMs: number,
+  { decide, backend, controlPosition }: OutputOptions,
+): DecisionBlock {
+  const { partition } = decide
+  return {
+    streamId: decide.streamId,
+    partition,
+    firstOffset: taken.firstOffset,
+    nextOffset: taken.nextOffset,
+    labelNextOffset: taken.labelNextOffset,
+    watermarks: taken.entries.filter(({ kind }) => kind === 'watermark').length,
+    alignment: decide.alignment,
+    mode: decide.mode,
+    modelVersion: decide.modelVersion,
+    modelDigest: decide.modelDigest,
+    backend,
+    policyDigest: decide.policyDigest,
+    policyVersion: decide.policyVersion,
+    featureListHash: FEATURE_LIST_HASH,
+    controlPosition,
+    cut: progress.flatMap((lane, index) =>
+      lane === null || index === partition
+        ? []
+        : [
+            {
+              partition: index,
+              nextOffset: lane.nextOffset,
+              labelNextOffset: lane.labelNextOffset,
+            },
+          ],
+    ),
+    previousHash: Buffer.from(previousHash, 'base64'),
+    decidedAtMs,
+    featureCount: FEATURE_COUNT,
+    features: Buffer.from(
+      decided.features.buffer,
+      decided.features.byteOffset,
+      decided.features.byteLength,
+    ),
+    featureStates: decided.states.some((state) => state > STATE.absent)
+      ? Buffer.from(decided.states)
+      : null,
+    decisions: decided.decisions,
+    deadLetterOffsets: taken.rejected
+      .filter(({ topic }) => topic === 'transactions')
+      .map(({ letter }) => letter.offset),
+    digestSalts: randomBytes(decided.decisions.length * DIGEST_SALT_BYTES),
+    erased: [],
+  }
+}

@@ -1,0 +1,171 @@
+// Decisions and alerts as they are published.
+
+import { alertIdOf } from '../../core/decision/alert-id.ts'
+import type { GuardMark } from '../../core/decision/block-guard.ts'
+import { actionOf, isScore } from '../../core/decision/decide.ts'
+import { alertRevisionOf } from '../../core/decision/leases.ts'
+import type { Ruling } from '../../core/policy/ruling.ts'
+import { expectedLossMinorOf, priorityOf } from '../../core/decision/priority.ts'
+import type { Transaction } from '../../core/transaction.ts'
+import type {
+  Alert,
+  AlertAction,
+  AlertLease,
+  AlertSource,
+  DecisionRecord,
+} from '../../core/wire/records.ts'
+import type { DecideOptions } from '../decide/decide-options.ts'
+
+const CONTROL_MARK: GuardMark = 'control_group'
+const UNNAMED: Pick<DecisionRecord, 'segment' | 'rules'> = { segment: null, rules: [] }
+
+/** What is the same in a first decision and a revision. */
+export function decisionOf(
+  transaction: Transaction,
+  decided: Omit<
+    DecisionRecord,
+    'transactionId' | 'card' | 'eventTimeMs' | 'amountMinor' | 'currency' | 'score' | 'notScored'
+  > & { readonly score: number },
+): DecisionRecord {
+  const isDuplicate = decided.duplicateOfOffset !== null
+  const isScored = !isDuplicate && isScore(decided.score)
+  return {
+    offset: decided.offset,
+    revision: decided.revision,
+    transactionId: transaction.id,
+    card: transaction.card,
+    eventTimeMs: transaction.eventTimeMs,
+    amountMinor: transaction.amountMinor,
+    currency: transaction.currency,
+    outcome: decided.outcome,
+    score: isScored ? decided.score : null,
+    notScored: isScored ? null : isDuplicate ? 'duplicate' : 'invalid_score',
+    duplicateOfOffset: decided.duplicateOfOffset,
+    marks: decided.marks,
+    reasons: decided.reasons,
+    entityAgeMs: decided.entityAgeMs,
+    causeOffset: decided.causeOffset,
+    segment: decided.segment,
+    rules: decided.rules,
+  }
+}
+
+/** What a decision names of its ruling; a duplicate has none. */
+export function namedIn(ruling: Ruling | null): Pick<DecisionRecord, 'segment' | 'rules'> {
+  if (ruling === null) return UNNAMED
+  const { segment, rules } = ruling
+  return segment === null && rules.length === 0
+    ? UNNAMED
+    : { segment, rules: rules.map(({ name }) => name) }
+}
+
+/** The alert of a decision; null when its outcome is not published. `referenceMinor` is the amount in the reference currency. */
+export function alertOf(
+  transaction: Transaction,
+  decision: DecisionRecord,
+  ruling: Ruling,
+  referenceMinor: number,
+  timestampMs: number,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Alert | null {
+  // Let through to see what becomes of it: analysts are told.
+  const isControl = decision.marks.includes(CONTROL_MARK)
+  const action = isControl ? 'flag' : actionOf(decision.outcome, ruling.mode)
+  return action === null
+    ? null
+    : alert(
+        action,
+        transaction,
+        decision,
+        ruling,
+        referenceMinor,
+        timestampMs,
+        decidedAtMs,
+        options,
+      )
+}
+
+/** The alert of a revision; null when neither the outcome before nor the one after is published. */
+export function revisedAlertOf(
+  transaction: Transaction,
+  decision: DecisionRecord,
+  ruling: Ruling,
+  referenceMinor: number,
+  before: Pick<Ruling, 'outcome' | 'mode'>,
+  timestampMs: number,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Alert | null {
+  const actionBefore = actionOf(before.outcome, before.mode)
+  const after = actionOf(decision.outcome, ruling.mode)
+  if (actionBefore === null && after === null) return null
+  return {
+    ...alert(
+      after ?? 'release',
+      transaction,
+      decision,
+      ruling,
+      referenceMinor,
+      timestampMs,
+      decidedAtMs,
+      options,
+    ),
+    revision: alertRevisionOf(decision.revision),
+    supersedes: alertRevisionOf(decision.revision - 1),
+    cause: 'late_transaction',
+  }
+}
+
+function alert(
+  action: AlertAction,
+  transaction: Transaction,
+  decision: DecisionRecord,
+  ruling: Ruling,
+  referenceMinor: number,
+  timestampMs: number,
+  decidedAtMs: number,
+  options: DecideOptions,
+): Alert {
+  const { streamId, topic, partition } = options
+  const { offset, score } = decision
+  const expectedLossMinor = expectedLossMinorOf(score, referenceMinor)
+  const source: AlertSource = { streamId, topic, partition, offset, timestampMs }
+  const lease: AlertLease = {
+    grade: ruling.grade,
+    startMs: decision.eventTimeMs,
+    endMs: decision.eventTimeMs + ruling.leaseMs,
+  }
+  return {
+    alertId: alertIdOf(streamId, topic, partition, offset),
+    revision: 0,
+    supersedes: null,
+    action,
+    transactionId: decision.transactionId,
+    card: decision.card,
+    eventTimeMs: decision.eventTimeMs,
+    amountMinor: decision.amountMinor,
+    currency: decision.currency,
+    merchant: transaction.merchant,
+    terminal: transaction.terminal,
+    country: transaction.country,
+    score,
+    threshold: ruling.threshold,
+    modelVersion: options.modelVersion,
+    modelDigest: options.modelDigest,
+    policyDigest: options.policyDigest,
+    mode: ruling.mode,
+    marks: decision.marks,
+    reasons: decision.reasons,
+    lease: action === 'block' ? lease : null,
+    source,
+    decidedAtMs,
+    policyVersion: options.policyVersion,
+    segment: decision.segment,
+    rules: ruling.rules,
+    counterfactual: null,
+    expectedLossMinor,
+    priority: priorityOf(expectedLossMinor),
+    cause: null,
+  }
+}

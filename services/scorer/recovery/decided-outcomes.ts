@@ -1,0 +1,154 @@
+// What was decided for a stretch of the log, for duplicates that come later: the log of transactions does not tell, the
+// decision blocks do. A second reader goes through them beside the one of the transactions. Both go in offset order, so
+// whichever is ahead waits for the other, and little is held. A block that is gone, or cannot be read, leaves the
+// outcomes of its transactions unknown.
+
+import type { Kafka } from 'kafkajs'
+import type { Codecs } from '../../core/wire/codecs.ts'
+import type { DecisionBlock, DecisionRecord } from '../../core/wire/records.ts'
+import { readLaneLog, stretchSince } from '../../platform/kafka/lane-log.ts'
+
+/** Outcomes that wait for their transactions; more than one batch of transactions has. */
+export const OUTCOMES_AHEAD_MAX = 65_536
+
+/** How far the clock of a scorer may be behind that of a producer: a block is looked for from this much earlier on. */
+const CLOCKS_APART_MS_MAX = 3_600_000
+
+export interface DecidedOutcome {
+  readonly card: string
+  readonly offset: number
+  readonly outcome: DecisionRecord['outcome']
+}
+
+export interface OutcomesSource {
+  readonly kafka: Kafka
+  readonly codecs: Pick<Codecs, 'decisionBlock'>
+  readonly decisionsTopic: string
+  readonly partition: number
+  /** Of the reader alone; deleted afterwards. */
+  readonly groupId: string
+}
+
+/** First decisions in offset order, from the one who reads blocks to the one who reads transactions. */
+export class DecidedOutcomes {
+  readonly #toOffset: number
+  readonly #ahead = new Map<number, DecidedOutcome>()
+  /** Outcomes below are taken, or not wanted. */
+  #takenTo: number
+  /** Outcomes below are here, or in no block. */
+  #knownTo: number
+  #isOver = false
+  #failure: unknown = null
+  #onKnown: () => void = () => undefined
+  #onRoom: () => void = () => undefined
+
+  /** Of the transactions from `fromOffset` up to but without `toOffset`. */
+  constructor(fromOffset: number, toOffset: number) {
+    this.#takenTo = fromOffset
+    this.#knownTo = fromOffset
+    this.#toOffset = toOffset
+  }
+
+  /** True when nothing more is wanted. */
+  get isComplete(): boolean {
+    return this.#isOver || this.#knownTo >= this.#toOffset
+  }
+
+  get size(): number {
+    return this.#ahead.size
+  }
+
+  /** Adds a block; waits while there is no room. Blocks come in the order of their offsets. */
+  async add({ decisions, nextOffset }: Pick<DecisionBlock, 'decisions' | 'nextOffset'>) {
+    while (this.#ahead.size >= OUTCOMES_AHEAD_MAX && !this.#isOver) {
+      await new Promise<void>((resolve) => {
+        this.#onRoom = resolve
+      })
+    }
+    for (const { offset, revision, duplicateOfOffset, card, outcome } of decisions) {
+      if (offset < this.#takenTo || offset >= this.#toOffset) continue
+      if (revision === 0 && duplicateOfOffset === null) {
+        this.#ahead.set(offset, { card, offset, outcome })
+      }
+    }
+    this.#knownTo = Math.max(this.#knownTo, nextOffset)
+    this.#onKnown()
+  }
+
+  /** No block follows; `failure` is why, where that is one. */
+  end(failure: unknown = null): void {
+    this.#isOver = true
+    this.#failure ??= failure
+    this.#onKnown()
+    this.#onRoom()
+  }
+
+  /** What was decided below `nextOffset` and not taken before. Waits for its blocks. @throws the failure of the reader */
+  async take(nextOffset: number): Promise<readonly DecidedOutcome[]> {
+    while (this.#knownTo < nextOffset && !this.#isOver) {
+      await new Promise<void>((resolve) => {
+        this.#onKnown = resolve
+      })
+    }
+    if (this.#failure !== null) throw this.#failure as Error
+    const taken: DecidedOutcome[] = []
+    for (const [offset, decided] of this.#ahead) {
+      if (offset >= nextOffset) break
+      taken.push(decided)
+      this.#ahead.delete(offset)
+    }
+    this.#takenTo = Math.max(this.#takenTo, nextOffset)
+    this.#onRoom()
+    return taken
+  }
+}
+
+/** A reading of decision blocks that goes on by itself. */
+export interface OutcomesReading {
+  readonly outcomes: DecidedOutcomes
+  /** Ends it, finished or not. */
+  close(): Promise<void>
+}
+
+/**
+ * Reads what was decided for the transactions from `fromOffset` up to but without `toOffset`, none of which was sent
+ * before `sinceMs`. The signal ends it, too.
+ */
+export function readDecidedOutcomes(
+  source: OutcomesSource,
+  fromOffset: number,
+  toOffset: number,
+  sinceMs: number,
+  signal: AbortSignal | null,
+): OutcomesReading {
+  const { kafka, codecs, decisionsTopic: topic, partition, groupId } = source
+  const outcomes = new DecidedOutcomes(fromOffset, toOffset)
+  const stopping = new AbortController()
+  const stopped = signal === null ? stopping.signal : AbortSignal.any([stopping.signal, signal])
+  const end = (): void => {
+    outcomes.end()
+  }
+  stopped.addEventListener('abort', end, { once: true })
+  const read = async (): Promise<void> => {
+    const stretch = await stretchSince(kafka, topic, partition, sinceMs - CLOCKS_APART_MS_MAX)
+    const addAll = async (_: string, messages: readonly { readonly value: Buffer | null }[]) => {
+      for (const { value } of messages) {
+        if (outcomes.isComplete) break
+        const decoded = codecs.decisionBlock.decode(value)
+        if (decoded.ok) await outcomes.add(decoded.value)
+      }
+      if (outcomes.isComplete) stopping.abort()
+    }
+    await readLaneLog(kafka, groupId, partition, [stretch], addAll, stopped)
+  }
+  const reading = read().then(end, (error: unknown) => {
+    outcomes.end(stopped.aborted ? null : error)
+  })
+  return {
+    outcomes,
+    async close() {
+      stopping.abort()
+      await reading
+    },
+  }
+}

@@ -1,0 +1,55 @@
+// The batches that a lane has decided without its state, newest last, until they are folded into it. Bounded: what no
+// longer fits is read from the log again.
+
+import type { LaneCut } from '../../core/stream/lane-progress.ts'
+import type { Foldable } from './refold.ts'
+
+export class DecidedTail {
+  readonly #messagesMax: number
+  #batches: Foldable[] = []
+  #messageCount = 0
+  #start: LaneCut
+
+  /** `start` is where the first batch will begin. */
+  constructor(start: LaneCut, messagesMax: number) {
+    this.#start = start
+    this.#messagesMax = messagesMax
+  }
+
+  /** Where the first batch begins; where the next one will, when there is none. */
+  get start(): LaneCut {
+    return this.#start
+  }
+
+  get first(): Foldable | null {
+    return this.#batches[0] ?? null
+  }
+
+  get messageCount(): number {
+    return this.#messageCount
+  }
+
+  push(batch: Foldable): void {
+    this.#batches.push(batch)
+    this.#messageCount += countOf(batch)
+    while (this.#messageCount > this.#messagesMax) this.#shift()
+  }
+
+  /** Lets go of the first batch, if it is still this one. */
+  done(batch: Foldable): void {
+    if (this.#batches[0] === batch) this.#shift()
+  }
+
+  #shift(): void {
+    const batch = this.#batches.shift()
+    if (batch === undefined) return
+    this.#messageCount -= countOf(batch)
+    const { nextOffset, labelNextOffset } = batch
+    this.#start = { nextOffset, labelNextOffset }
+  }
+}
+
+/** A batch without messages takes room, too. */
+function countOf({ entries, labels }: Foldable): number {
+  return 1 + entries.length + labels.length
+}

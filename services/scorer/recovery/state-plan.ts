@@ -1,0 +1,94 @@
+// What has to be done so that a lane's state holds just what is committed. A pure function of what stands in Redis, what
+// is committed, and what the log still holds.
+
+import { LANE_START } from '../../core/features/engine/lane-fold.ts'
+import { isBehind, type LaneCut, type LaneProgress } from '../../core/stream/lane-progress.ts'
+import type { StateLoss } from '../../platform/metrics/state-metrics.ts'
+
+/** State may be ahead of the commit by a batch that was written and not committed; by more it is another log's. */
+export const AHEAD_OFFSETS_MAX = 2 * 4_096
+
+export interface StatePlanInput {
+  /** What counts now, and a rebuild that was not finished. */
+  readonly standing: {
+    readonly progress: LaneProgress | null
+    readonly restore: LaneProgress | null
+  }
+  readonly committed: LaneCut
+  /** The oldest offsets that the log holds. */
+  readonly low: LaneCut
+  /** A generation that holds a damaged value; null for none. */
+  readonly corruptGeneration: number | null
+  /** Ours; no earlier build of the state has it as its generation. */
+  readonly epoch: number
+}
+
+export type StatePlan =
+  | { readonly kind: 'current'; readonly from: LaneProgress }
+  | { readonly kind: 'reapply'; readonly from: LaneProgress; readonly loss: 'behind' }
+  | {
+      readonly kind: 'rebuild'
+      readonly from: LaneProgress
+      readonly loss: Exclude<StateLoss, 'unanswered' | 'rolled_back'>
+    }
+
+export function planState(input: StatePlanInput): StatePlan {
+  const { standing, committed, low } = input
+  const loss = lossOf(input)
+  if (loss === null && standing.progress !== null) {
+    const from = standing.progress
+    return isBehind(from, committed)
+      ? { kind: 'reapply', from, loss: 'behind' }
+      : { kind: 'current', from }
+  }
+  const from = resumed(input) ?? {
+    ...LANE_START,
+    generation: newGeneration(input),
+    nextOffset: low.nextOffset,
+    labelNextOffset: low.labelNextOffset,
+  }
+  // Nothing was decided yet, or nothing of it is in the log: then an empty state holds all that there is.
+  if (!isBehind(from, committed)) return { kind: 'current', from }
+  return { kind: 'rebuild', from, loss: loss ?? 'emptied' }
+}
+
+/** Why the state that counts cannot be used; null when it can. */
+function lossOf(input: StatePlanInput): Exclude<StateLoss, 'unanswered' | 'rolled_back'> | null {
+  const { progress, restore } = input.standing
+  if (progress === null) return 'emptied'
+  // A rebuild was begun, so what counts was found to be damaged, whoever found it.
+  if (restore !== null && restore.generation > progress.generation) return 'corrupt'
+  if (progress.generation === input.corruptGeneration) return 'corrupt'
+  if (isTooFarAhead(progress, input.committed)) return 'ahead'
+  return isOutOfLog(progress, input) ? 'behind' : null
+}
+
+/** The rebuild that an earlier owner, or we before a failure, had begun; null when there is none to go on with. */
+function resumed(input: StatePlanInput): LaneProgress | null {
+  const { progress, restore } = input.standing
+  if (restore === null || restore.generation <= (progress?.generation ?? 0)) return null
+  if (restore.generation === input.corruptGeneration) return null
+  if (isTooFarAhead(restore, input.committed) || isOutOfLog(restore, input)) return null
+  return restore
+}
+
+function isTooFarAhead(progress: LaneCut, committed: LaneCut): boolean {
+  return (
+    progress.nextOffset - committed.nextOffset > AHEAD_OFFSETS_MAX ||
+    progress.labelNextOffset - committed.labelNextOffset > AHEAD_OFFSETS_MAX
+  )
+}
+
+/** The log no longer holds what comes next: going on from there would leave a hole. */
+function isOutOfLog(progress: LaneCut, { committed, low }: StatePlanInput): boolean {
+  const lacks = (next: number, committedTo: number, lowest: number): boolean =>
+    next < committedTo && next < lowest
+  return (
+    lacks(progress.nextOffset, committed.nextOffset, low.nextOffset) ||
+    lacks(progress.labelNextOffset, committed.labelNextOffset, low.labelNextOffset)
+  )
+}
+
+function newGeneration({ standing: { progress, restore }, epoch }: StatePlanInput): number {
+  return Math.max(epoch, (progress?.generation ?? 0) + 1, (restore?.generation ?? 0) + 1)
+}

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { alertIdOf } from '../../../../services/core/decision/alert-id.ts'
+import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
+import { LANE_START, LaneFold } from '../../../../services/core/features/engine/lane-fold.ts'
+import type { LaneProgress } from '../../../../services/core/stream/lane-progress.ts'
+import type { Transaction } from '../../../../services/core/transaction.ts'
+import type { DecideOptions } from '../../../../services/scorer/decide/decide-options.ts'
+import { decideBatch, type DecidedBatch } from '../../../../services/scorer/batch/micro-batch.ts'
+import type { LaneEntry } from '../../../../services/scorer/batch/fold-batch.ts'
+import { PlainState } from '../../../support/plain-state.ts'
+import { fullTransaction } from '../../core/wire/samples.ts'
+import { builtInWith, DECIDE_BY_AMOUNT } from '../decide-by-amount.ts'
+
+const LEASE_MS = 3_600_000
+const DECIDED_AT_MS = 1_800_000_000_000
+
+const options: DecideOptions = { ...DECIDE_BY_AMOUNT, ...builtInWith({ leaseMs: LEASE_MS }) }
+
+function entryAt(offset: number, euros: number, fields: Partial<Transaction> = {}): LaneEntry {
+  const transaction: Transaction = {
+    ...fullTransaction,
+    id: `tx-${offset}`,
+    intentId: null,
+    amountMinor: euros * 100,
+    currency: 'EUR',
+    ...fields,
+  }
+  return { kind: 'transaction', offset, timestampMs: transaction.eventTimeMs, transaction }
+}
+
+class Decider {
+  readonly #fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+  readonly #state = new PlainState()
+  readonly #options: DecideOptions
+
+  constructor(fields: Partial<DecideOptions> = {}) {
+    this.#options = { ...options, ...fields }
+  }
+
+  decide(
+    entries: readonly LaneEntry[],
+    progress: readonly (LaneProgress | null)[] = [null],
+  ): Promise<DecidedBatch> {
+    const state = this.#state
+    return decideBatch([], entries, 0, this.#fold, state, progress, DECIDED_AT_MS, this.#options)
+  }
+}
+
+const outcomesOf = ({ decisions }: DecidedBatch): readonly string[] =>
+  decisions.map(({ outcome }) => outcome)
+
+test('each transaction gets one decision, in the order of offsets, with its row', async () => {
+  const batch = await new Decider().decide([entryAt(1, 10), entryAt(3, 60), entryAt(4, 95)])
+  assert.deepEqual(
+    batch.decisions.map(({ offset, outcome, score }) => [offset, outcome, score]),
+    [
+      [1, 'approve', 0.1],
+      [3, 'flag', 0.6],
+      [4, 'block', 0.95],
+    ],
+  )
+  assert.equal(batch.features.length, 3 * FEATURE_COUNT)
+})
+
+test('a duplicate in the same batch and in a later one gets the first decision and no alert', async () => {
+  const decider = new Decider()
+  const again = { id: 'tx-1' }
+  const first = await decider.decide([entryAt(1, 95), entryAt(2, 10, again)])
+  const second = await decider.decide([entryAt(3, 10, again)])
+  assert.deepEqual(outcomesOf(first), ['block', 'block'])
+  assert.deepEqual(outcomesOf(second), ['block'])
+  assert.deepEqual([first.alerts.length, second.alerts.length], [1, 0])
+  assert.deepEqual([first.duplicates, second.duplicates], [1, 1])
+  for (const decision of [first.decisions[1], second.decisions[0]]) {
+    assert.equal(decision?.duplicateOfOffset, 1)
+    assert.equal(decision.score, null)
+    assert.equal(decision.notScored, 'duplicate')
+    assert.deepEqual(decision.marks, ['duplicate'])
+    assert.deepEqual(decision.reasons, [])
+  }
+})
+
+test('a duplicate changes nothing for the transactions after it', async () => {
+  const rowAfter = async (middle: readonly LaneEntry[]): Promise<Float64Array> => {
+    const batch = await new Decider().decide([entryAt(1, 10), ...middle, entryAt(3, 20)])
+    return batch.features.slice(-FEATURE_COUNT)
+  }
+  assert.deepEqual(await rowAfter([entryAt(2, 99, { id: 'tx-1' })]), await rowAfter([]))
+})
+
+test('what the model cannot score is not scored, has no score, and gets the configured outcome', async () => {
+  for (const bad of [NaN, -0.1, 1.1, Infinity]) {
+    for (const unscoredOutcome of ['approve', 'flag', 'block'] as const) {
+      const score = (_: Float64Array, rowCount: number) => new Float64Array(rowCount).fill(bad)
+      const batch = await new Decider({ score, ...builtInWith({ unscoredOutcome }) }).decide([
+        entryAt(1, 10),
+      ])
+      const [decision] = batch.decisions
+      assert.equal(decision?.outcome, unscoredOutcome)
+      assert.equal(decision.score, null)
+      assert.equal(decision.notScored, 'invalid_score')
+      assert.equal(batch.alerts.length, unscoredOutcome === 'approve' ? 0 : 1)
+      assert.equal(batch.alerts[0]?.threshold ?? null, null)
+    }
+  }
+})
+
+test('a model that gives fewer scores than rows leaves the others unscored', async () => {
+  const score = () => Float64Array.of(0.1)
+  const batch = await new Decider({ score }).decide([entryAt(1, 10), entryAt(2, 10)])
+  assert.deepEqual(
+    batch.decisions.map(({ notScored }) => notScored),
+    [null, 'invalid_score'],
+  )
+})
+
+test('observe decides and publishes nothing', async () => {
+  const batch = await new Decider(builtInWith({ mode: 'observe' })).decide([entryAt(1, 95)])
+  assert.deepEqual(outcomesOf(batch), ['block'])
+  assert.deepEqual(batch.alerts, [])
+})
+
+test('flag publishes a block as a flag, without a lease', async () => {
+  const batch = await new Decider(builtInWith({ mode: 'flag' })).decide([entryAt(1, 95)])
+  const [alert] = batch.alerts
+  assert.deepEqual(outcomesOf(batch), ['block'])
+  assert.equal(alert?.action, 'flag')
+  assert.equal(alert.lease, null)
+})
+
+test('enforce publishes a block with a lease that ends, and a flag without', async () => {
+  const entry = entryAt(7, 95)
+  const { alerts } = await new Decider().decide([entry, entryAt(8, 60)])
+  const startMs = fullTransaction.eventTimeMs
+  assert.deepEqual(
+    alerts.map(({ action, lease, threshold }) => [action, lease, threshold]),
+    [
+      ['block', { grade: 'suspected', startMs, endMs: startMs + LEASE_MS }, 0.9],
+      ['flag', null, 0.5],
+    ],
+  )
+  assert.equal(alerts[0]?.alertId, alertIdOf('stream', 'transactions', 0, 7))
+  assert.equal(alerts[0].revision, 0)
+})
+
+test('an alert says why: the feature whose usual value would have lowered the score', async () => {
+  const { alerts, decisions } = await new Decider().decide([entryAt(1, 95), entryAt(2, 10)])
+  assert.deepEqual(
+    alerts[0]?.reasons.map(({ feature, value, usual, scoreAtUsual }) => [
+      feature,
+      value,
+      usual,
+      scoreAtUsual,
+    ]),
+    [['amount', 95, 0, 0]],
+  )
+  assert.deepEqual(decisions[1]?.reasons, [], 'an approval needs none')
+})
+
+test('live, a lane that another one lags behind says so; in an aligned replay it never does', async () => {
+  const marksOf = async (alignment: 'live' | 'aligned', terminal: string | null) => {
+    const decider = new Decider({ alignment })
+    const none = { merchant: null, device: null, ipNetwork: null }
+    const batch = await decider.decide([entryAt(1, 10, { terminal, ...none })], [null, null])
+    return batch.decisions[0]?.marks
+  }
+  assert.deepEqual(await marksOf('live', 'terminal-1'), ['entity_lagging'])
+  assert.deepEqual(await marksOf('live', null), [])
+  assert.deepEqual(await marksOf('aligned', 'terminal-1'), [])
+})
+
+test('a batch of watermarks alone decides nothing', async () => {
+  const batch = await new Decider().decide([{ kind: 'watermark', offset: 0, timeMs: 5 }])
+  assert.deepEqual([batch.decisions, batch.alerts, batch.features.length], [[], [], 0])
+})

@@ -1,0 +1,52 @@
+// Models that only have a name, for what never looks inside of them.
+
+import type { ScoringModel } from '../../../../services/core/scoring/scoring-model.ts'
+import { policyOf, type Policy } from '../../../../services/scorer/deployments/policy.ts'
+
+export interface NamedModel extends ScoringModel {
+  /** How often it was closed. */
+  readonly closed: number
+}
+
+export function digestOf(name: string): string {
+  return Buffer.from(name).toString('hex').padEnd(64, '0')
+}
+
+export function namedModel(name: string): NamedModel {
+  let closed = 0
+  return {
+    get closed() {
+      return closed
+    },
+    info: {
+      name,
+      version: name,
+      digest: digestOf(name),
+      backend: 'cpu',
+      backendDetail: '',
+      isOnGpu: false,
+      hasSameBits: true,
+      featureListHash: '',
+      ratesDigest: '',
+      flagThreshold: 0.1,
+      blockThreshold: 0.5,
+      usual: [],
+      population: null,
+      isCalibrated: true,
+      agreementAtLeast: null,
+      workingBatchRows: 256,
+      thread: 'main',
+      trials: [],
+    },
+    score: (_, rowCount) => new Float64Array(rowCount),
+    verifier: null,
+    close: () => {
+      closed += 1
+    },
+  }
+}
+
+export function policyOfTest(model: ScoringModel): Policy {
+  const configured = { mode: 'flag', leaseMs: 1, unscoredOutcome: 'flag', breakers: [] } as const
+  return { ...policyOf(configured, null, model), digest: `policy of ${model.info.version}` }
+}

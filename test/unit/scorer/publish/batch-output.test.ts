@@ -1,0 +1,148 @@
+// Goal: the trace of a transaction goes on in its alert and lease, and what becomes no alert costs nothing.
+
+import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
+import { LANE_START } from '../../../../services/core/features/engine/lane-fold.ts'
+import { partitionOfAscii } from '../../../../services/core/murmur2.ts'
+import type { HeldLease } from '../../../../services/core/decision/leases.ts'
+import type { Alert } from '../../../../services/core/wire/records.ts'
+import type { BatchSpan } from '../../../../services/platform/tracing/batch-tracer.ts'
+import {
+  encodeOutput,
+  type OutputOptions,
+} from '../../../../services/scorer/publish/batch-output.ts'
+import { LaneInbox, type Taken } from '../../../../services/scorer/intake/lane-inbox.ts'
+import type { DecidedBatch } from '../../../../services/scorer/batch/micro-batch.ts'
+import { fullAlert, minimalLease, minimalTransaction } from '../../core/wire/samples.ts'
+import { codecs } from '../../core/wire/wire-fixture.ts'
+
+const PARTITION_COUNT = 4
+const partition = partitionOfAscii(minimalTransaction.card, PARTITION_COUNT)
+const nowMs = minimalTransaction.eventTimeMs + 1_000
+const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+const topics = {
+  transactions: 'transactions',
+  labels: 'labels',
+  decisions: 'decisions',
+  alerts: 'alerts',
+  leases: 'leases',
+  deadLetters: 'dead-letters',
+}
+
+/** Headers that count how often anything of them is looked at. */
+function watched(looks: { count: number }) {
+  const look = (): void => {
+    looks.count += 1
+  }
+  return new Proxy<Record<string, Buffer>>(
+    { traceparent: Buffer.from(traceparent) },
+    {
+      get: (target, key: string) => (look(), target[key]),
+      has: (target, key) => (look(), key in target),
+      ownKeys: (target) => (look(), Reflect.ownKeys(target)),
+      getOwnPropertyDescriptor: (target, key) => (
+        look(),
+        Reflect.getOwnPropertyDescriptor(target, key)
+      ),
+    },
+  )
+}
+
+/** Ten transactions, as the inbox hands them over. */
+function takeTen(headers: Record<string, Buffer>): Taken {
+  const inbox = new LaneInbox(
+    {
+      ...{ partition, partitionCount: PARTITION_COUNT, codecs, rates: DEFAULT_RATES },
+      ...{ transactionsTopic: 'transactions', labelsTopic: 'labels' },
+      ...{ batchSizeMax: 16, eventAheadMsMax: 60_000, hmacKey: 'key' },
+    },
+    0,
+    0,
+  )
+  const messages = Array.from({ length: 10 }, (_, offset) => ({
+    key: null,
+    value: codecs.transaction.encode({ ...minimalTransaction, id: `tx-${offset}` }),
+    offset: String(offset),
+    timestamp: String(nowMs),
+    headers,
+  }))
+  inbox.push('transactions', messages)
+  const taken = inbox.take(nowMs, -1, () => true)
+  if (taken === null) throw new Error('Nothing was taken.')
+  return taken
+}
+
+function leased(alert: Alert): [string, HeldLease] {
+  return [alert.card, { ...minimalLease, card: alert.card, alert }]
+}
+
+function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan | null) {
+  const alerts = alertOffsets.map((offset) => ({
+    ...fullAlert,
+    source: { ...fullAlert.source, offset },
+  }))
+  const decided = {
+    decisions: [],
+    features: new Float64Array(0),
+    states: new Uint8Array(0),
+    recomputed: 0,
+    alerts,
+    blocks: { published: alerts, leases: new Map(alerts.map(leased)), kept: null },
+  } as unknown as DecidedBatch
+  const decide = { streamId: 's', partition, mode: 'enforce', alignment: 'live' }
+  const digests = { modelVersion: '1', modelDigest: 'm', policyDigest: 'p', policyVersion: 0 }
+  const options = { codecs, topics, backend: 'cpu', decide: { ...decide, ...digests } }
+  const output = encodeOutput(
+    ...([taken, decided, [], LANE_START, '', nowMs] as const),
+    options as unknown as OutputOptions,
+    span,
+  )
+  return output.messages.flatMap(({ topic, messages }) =>
+    messages.map(({ headers }) => [topic, headers] as const),
+  )
+}
+
+test('without an alert the headers of no message are looked at', () => {
+  const looks = { count: 0 }
+  deepStrictEqual(encode(takeTen(watched(looks)), [], null), [['decisions', undefined]])
+  strictEqual(looks.count, 0)
+})
+
+test('an alert and its lease carry the headers of their transaction, and no other is looked at', () => {
+  const looks = { count: 0 }
+  const taken = takeTen({})
+  const entries = taken.entries.map((entry) =>
+    entry.kind === 'watermark'
+      ? entry
+      : { ...entry, headers: entry.offset === 7 ? { traceparent } : watched(looks) },
+  )
+  deepStrictEqual(encode({ ...taken, entries }, [7], null), [
+    ['decisions', undefined],
+    ['alerts', { traceparent }],
+    ['leases', { traceparent }],
+  ])
+  strictEqual(looks.count, 0)
+})
+
+test('with a recorded batch an alert has the headers that its span gives, or else those of its transaction', () => {
+  const own = '00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01'
+  let asked = 0
+  const span: BatchSpan = {
+    alertHeaders: () => {
+      asked += 1
+      return asked === 1 ? { traceparent: own } : null
+    },
+    end: () => undefined,
+    fail: () => undefined,
+  }
+  const headers = { traceparent: Buffer.from(traceparent) }
+  deepStrictEqual(
+    encode(takeTen(headers), [2, 9], span).filter(([topic]) => topic === 'alerts'),
+    [
+      ['alerts', { traceparent: own }],
+      ['alerts', { traceparent }],
+    ],
+  )
+  strictEqual(asked, 2)
+})

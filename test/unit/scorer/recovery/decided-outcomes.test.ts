@@ -1,0 +1,121 @@
+// Goal: who folds a stretch of the log gets the first decisions of just its transactions, and neither reader runs away from
+// the other. Method: blocks and questions in chosen orders.
+
+import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
+import { test } from 'node:test'
+import type { DecisionRecord } from '../../../../services/core/wire/records.ts'
+import {
+  DecidedOutcomes,
+  OUTCOMES_AHEAD_MAX,
+} from '../../../../services/scorer/recovery/decided-outcomes.ts'
+
+type Decided = Pick<
+  DecisionRecord,
+  'offset' | 'revision' | 'duplicateOfOffset' | 'card' | 'outcome'
+>
+
+function decision(offset: number, changed: Partial<Decided> = {}): DecisionRecord {
+  const decided: Decided = {
+    ...{ offset, revision: 0, duplicateOfOffset: null, card: 'card', outcome: 'flag' },
+    ...changed,
+  }
+  return decided as DecisionRecord
+}
+
+const block = (nextOffset: number, ...decisions: readonly DecisionRecord[]) => ({
+  nextOffset,
+  decisions,
+})
+
+async function offsetsBelow(outcomes: DecidedOutcomes, nextOffset: number) {
+  return (await outcomes.take(nextOffset)).map(({ offset }) => offset)
+}
+
+/** Whether it is settled once everything that can go on has gone on. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false
+  void promise.finally(() => {
+    settled = true
+  })
+  await turn()
+  return settled
+}
+
+test('first decisions of the stretch are handed over once, in order, and nothing else', async () => {
+  const outcomes = new DecidedOutcomes(10, 20)
+  await outcomes.add(block(12, decision(9), decision(10), decision(11, { outcome: 'block' })))
+  await outcomes.add(
+    block(
+      21,
+      decision(13, { duplicateOfOffset: 10 }),
+      decision(19),
+      decision(20),
+      decision(11, { revision: 1, outcome: 'approve' }),
+    ),
+  )
+  deepStrictEqual(await outcomes.take(12), [
+    { card: 'card', offset: 10, outcome: 'flag' },
+    { card: 'card', offset: 11, outcome: 'block' },
+  ])
+  deepStrictEqual(await offsetsBelow(outcomes, 20), [19])
+  deepStrictEqual(await offsetsBelow(outcomes, 20), [])
+  strictEqual(outcomes.isComplete, true)
+})
+
+test('who asks for what is not read yet waits for its block', async () => {
+  const outcomes = new DecidedOutcomes(0, 100)
+  await outcomes.add(block(1, decision(0)))
+  const asked = offsetsBelow(outcomes, 3)
+  strictEqual(await isSettled(asked), false)
+  await outcomes.add(block(2, decision(1)))
+  strictEqual(await isSettled(asked), false)
+  await outcomes.add(block(3, decision(2)))
+  deepStrictEqual(await asked, [0, 1, 2])
+})
+
+test('a block that is not there leaves its outcomes unknown, in the middle and at the end', async () => {
+  const outcomes = new DecidedOutcomes(0, 100)
+  await outcomes.add(block(2, decision(0), decision(1)))
+  await outcomes.add(block(6, decision(5)))
+  deepStrictEqual(await offsetsBelow(outcomes, 6), [0, 1, 5])
+  const asked = offsetsBelow(outcomes, 9)
+  strictEqual(await isSettled(asked), false)
+  outcomes.end()
+  deepStrictEqual(await asked, [])
+})
+
+test('the reader of blocks waits while more wait than may, until they are taken', async () => {
+  const outcomes = new DecidedOutcomes(0, Infinity)
+  const all = Array.from({ length: OUTCOMES_AHEAD_MAX }, (_, offset) => decision(offset))
+  await outcomes.add(block(all.length, ...all))
+  const added = outcomes.add(block(all.length + 1, decision(all.length)))
+  strictEqual(await isSettled(added), false)
+  strictEqual(outcomes.size, OUTCOMES_AHEAD_MAX)
+  strictEqual((await outcomes.take(100)).length, 100)
+  await added
+  strictEqual(outcomes.size, OUTCOMES_AHEAD_MAX - 100 + 1)
+})
+
+test('a reader that failed is not taken for a log without blocks; one that was stopped lets everybody go', async () => {
+  const failed = new DecidedOutcomes(0, 10)
+  const asked = failed.take(5)
+  failed.end(new Error('the broker is away'))
+  await rejects(asked, /the broker is away/)
+  const full = new DecidedOutcomes(0, Infinity)
+  const all = Array.from({ length: OUTCOMES_AHEAD_MAX }, (_, offset) => decision(offset))
+  await full.add(block(all.length, ...all))
+  const added = full.add(block(all.length + 1, decision(all.length)))
+  full.end()
+  await added
+})
+
+test('blocks that tell of what was taken already change nothing', async () => {
+  const outcomes = new DecidedOutcomes(0, 10)
+  await outcomes.add(block(5, decision(4)))
+  deepStrictEqual(await offsetsBelow(outcomes, 5), [4])
+  await outcomes.add(block(5, decision(4, { outcome: 'block' })))
+  strictEqual(outcomes.size, 0)
+  await outcomes.add(block(10, decision(9)))
+  deepStrictEqual(await offsetsBelow(outcomes, 10), [9])
+})

@@ -1,0 +1,33 @@
+import { match, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { judgeRetention } from '../../../../tools/doctor/topic-checks.ts'
+
+const DAY_MS = 86_400_000
+const topicWith = (retentionMs: number, retentionBytes = -1) => ({
+  topic: 'transactions',
+  retentionMs,
+  retentionBytes,
+  isCompacted: false,
+})
+
+test('inputs must be kept for the longest look back and what comes late: 40 days', () => {
+  strictEqual(judgeRetention([topicWith(40 * DAY_MS)]).level, 'ok')
+  const short = judgeRetention([topicWith(40 * DAY_MS - 1)])
+  strictEqual(short.level, 'warn')
+  match(short.remedy ?? '', /retention\.ms of transactions/)
+  strictEqual(judgeRetention([topicWith(-1)]).level, 'ok')
+})
+
+test('a limit in bytes is pointed out, since it may cut the time short', () => {
+  match(judgeRetention([topicWith(-1, 1_000_000)]).remedy ?? '', /retention\.bytes/)
+})
+
+test('a compacted topic fails: what a later message of a card replaces is gone for a rebuild', () => {
+  const compacted = judgeRetention([{ ...topicWith(-1), isCompacted: true }])
+  strictEqual(compacted.level, 'fail')
+  match(compacted.remedy ?? '', /cleanup\.policy=delete for transactions/)
+})
+
+test('a retention that is not told is not taken for a long one', () => {
+  strictEqual(judgeRetention([topicWith(NaN)]).level, 'warn')
+})

@@ -1,0 +1,282 @@
+// sluice bench: how fast the pipeline is on this machine, and what each process costs per event.
+
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Argument, type Command } from 'commander'
+import { VARIABLES } from '../../services/platform/config/variables.ts'
+import { provisionStack } from '../servers/index.ts'
+import {
+  VALUE_LAYOUT_DEFAULT,
+  VALUE_LAYOUT_NEWEST,
+  valueLayout,
+} from '../../services/platform/redis/value-layouts.ts'
+import { BACKEND_BATCHES, runBackendsBench, type BackendsResult } from './backends-bench.ts'
+import { denseNet, modelNet, targetNet } from './bench-nets.ts'
+import { cascadeOf } from './cascade-costs.ts'
+import { runFeaturesBench } from './features-bench.ts'
+import { openBenchServers, type BenchServers } from './bench-servers.ts'
+import { reportLines, reportProblems, type BenchReport } from './bench-report.ts'
+import { describeMachine } from './machine.ts'
+import { runLiveBench } from './live-bench.ts'
+import { summarizeProfile } from './profile-summary.ts'
+import { runReasonsBench } from './reasons-bench.ts'
+import { runReplayBench } from './replay-bench.ts'
+import { runScoringBench } from './scoring-bench.ts'
+import { runSizingBench } from './sizing-bench.ts'
+import { runSwapBench } from './swap-bench.ts'
+import { runTakeoverBench } from './takeover-bench.ts'
+import { runTracingBench } from './tracing-bench.ts'
+import {
+  interruptSignal,
+  parseInteger,
+  parseNumber,
+  printJson,
+  printLine,
+  printProgress,
+  repositoryRoot,
+} from '../../services/cli/command.ts'
+import { durationOption } from '../../services/cli/commands/produce-options.ts'
+
+const NAMES = [
+  'scoring',
+  'replay',
+  'live',
+  'sizing',
+  'takeover',
+  'tracing',
+  'features',
+  'backends',
+  'swap',
+  'reasons',
+] as const
+type Name = (typeof NAMES)[number]
+/** Measured when no name is given; the others answer one question and take long. */
+const USUAL: readonly Name[] = ['scoring', 'replay', 'live']
+
+const EXIT_WRONG = 1
+const COUNT_MAX = 100_000_000
+const BATCH_SIZE_MAX = 4_096
+const LIVE_BATCH_SIZE_MAX = 512
+const SCORING_MEASURE_MS = 500
+const BACKENDS_MEASURE_MS = 1_000
+/** The shapes that others publish figures for. */
+const BACKENDS_NETS = [
+  [64, 128, 64, 1],
+  [64, 1_024, 1_024, 1],
+] as const
+const PROFILE_FUNCTIONS_MAX = 15
+const GROWTH_EVENTS = 2_000
+/** A round number near what clouds ask for a shared core; an assumption. */
+const CORE_HOUR_PRICE = 0.05
+
+interface BenchCommandOptions {
+  readonly json?: boolean
+  readonly count: number
+  readonly runs: number
+  readonly batch: number
+  readonly cards: number
+  readonly layout: number
+  readonly rate: number
+  readonly duration: number
+  readonly warmUp: number
+  readonly profile?: string
+  readonly model: readonly string[]
+  readonly coreHourPrice: number
+}
+
+const DESCRIPTION =
+  'Measures the pipeline on this machine, on topics and state of its own that are deleted afterwards.\n' +
+  'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
+  'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
+  'default. sizing: memory per card and entity in Redis, and disk per transaction, after a replay. takeover: how\n' +
+  'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
+  'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
+  'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
+  'works here x models x batches of 1 to 16,384 rows, without a server, and what draft and target of a\n' +
+  'cascade cost for a million payments. swap: latency of decisions before,\n' +
+  'during and after changes of the model under load. reasons: the cost of explaining alerts when 1 % is\n' +
+  'flagged, the same replay with and without, in turns.\n' +
+  'Exits 1 when an event was lost, doubled or not scored.'
+
+/** Adds the command to the program. */
+export function register(program: Command): void {
+  program
+    .command('bench')
+    .summary('measure the pipeline on this machine')
+    .description(DESCRIPTION)
+    .addArgument(new Argument('[name]', 'one of them').choices([...NAMES]))
+    .option(
+      '--count <n>',
+      'replay, sizing, features, reasons: transactions',
+      parseInteger(1, COUNT_MAX),
+      400_000,
+    )
+    .option(
+      '--runs <n>',
+      'replay, features, reasons: runs, whose median counts',
+      parseInteger(1, 99),
+      3,
+    )
+    .option(
+      '--batch <n>',
+      'replay, sizing: largest micro-batch',
+      parseInteger(1, BATCH_SIZE_MAX),
+      2_048,
+    )
+    .option('--cards <n>', 'cards of the load', parseInteger(1, 1_000_000), 2_000)
+    .option(
+      '--layout <n>',
+      'features: layout in which values are stored (SLUICE_STATE_LAYOUT)',
+      parseInteger(VALUE_LAYOUT_DEFAULT, VALUE_LAYOUT_NEWEST),
+      VALUE_LAYOUT_DEFAULT,
+    )
+    .option(
+      '--rate <per second>',
+      'live, takeover, swap: transactions sent',
+      parseInteger(1, 1_000_000),
+      5_000,
+    )
+    .option('--duration <duration>', 'live: measured time, such as 60s', durationOption, 60_000)
+    .option('--warm-up <duration>', 'live: time before it', durationOption, 10_000)
+    .option('--profile <file>', 'replay: write a profile of the scorer and summarise it')
+    .option('--model <folder...>', 'backends: models to score with', ['models/simulator'])
+    .option(
+      '--core-hour-price <amount>',
+      'backends: price of one core for an hour, in any currency',
+      parseNumber(0, 1_000),
+      CORE_HOUR_PRICE,
+    )
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice bench\n  $ sluice bench replay --runs 1 --profile scorer.cpuprofile\n' +
+        '  $ sluice bench live --rate 5000 --duration 10m --json\n' +
+        '  $ sluice bench backends --model models/simulator',
+    )
+    .action(async (name: Name | undefined, options: BenchCommandOptions) => {
+      const report = await measure(name === undefined ? USUAL : [name], options)
+      if (options.json === true) printJson(report)
+      else for (const line of reportLines(report)) printLine(line)
+      if (reportProblems(report).length > 0) process.exitCode = EXIT_WRONG
+    })
+}
+
+async function measure(names: readonly Name[], options: BenchCommandOptions): Promise<BenchReport> {
+  const machine = describeMachine()
+  const signal = interruptSignal()
+  const scoring = names.includes('scoring')
+    ? await runScoringBench({ measureMs: SCORING_MEASURE_MS }, printProgress)
+    : null
+  const backends = names.includes('backends') ? await measureBackends(options) : null
+  if (names.every((name) => name === 'scoring' || name === 'backends')) {
+    return {
+      ...{ machine, servers: null, scoring, profile: null, backends },
+      ...{ replay: null, live: null, sizing: null, takeover: null },
+      ...{ tracing: null, features: null, swap: null, reasons: null },
+    }
+  }
+  const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
+  try {
+    const servers = await openBenchServers(stack.kafka, stack.redis)
+    try {
+      const onServers = await measureOnServers(names, options, servers, signal)
+      return { machine, servers: servers.versions, scoring, backends, ...onServers }
+    } finally {
+      await servers.close()
+    }
+  } finally {
+    await stack.stop()
+  }
+}
+
+async function measureBackends({
+  model,
+  coreHourPrice,
+}: BenchCommandOptions): Promise<BackendsResult> {
+  const rowCount = Math.max(...BACKEND_BATCHES)
+  const folders = await Promise.all(
+    model.map(async (folder) => ({ folder, parts: await cascadeOf(folder) })),
+  )
+  const nets = [
+    ...folders.flatMap(({ folder, parts }) =>
+      parts === null
+        ? [modelNet(folder, rowCount)]
+        : [modelNet(folder, rowCount, parts.draft), targetNet(folder, rowCount, parts.target)],
+    ),
+    ...BACKENDS_NETS.map((widths) => denseNet(widths, rowCount)),
+  ]
+  const options = {
+    measureMs: BACKENDS_MEASURE_MS,
+    batches: BACKEND_BATCHES,
+    cascades: folders.flatMap(({ parts }) => parts ?? []),
+    coreHourPrice,
+  }
+  return runBackendsBench(nets, options, printProgress)
+}
+
+async function measureOnServers(
+  names: readonly Name[],
+  options: BenchCommandOptions,
+  servers: BenchServers,
+  signal: AbortSignal,
+): Promise<
+  Pick<
+    BenchReport,
+    | 'replay'
+    | 'live'
+    | 'sizing'
+    | 'takeover'
+    | 'tracing'
+    | 'features'
+    | 'swap'
+    | 'reasons'
+    | 'profile'
+  >
+> {
+  const deps = { servers, signal, onProgress: printProgress }
+  const { cards } = options
+  const load = { transactions: options.count, cards, batchSizeMax: options.batch }
+  const inRounds = { ...load, runs: options.runs }
+  const profileFile = options.profile === undefined ? null : resolve(options.profile)
+  const replay = names.includes('replay')
+    ? await runReplayBench({ ...inRounds, profileFile }, deps)
+    : null
+  const live = names.includes('live')
+    ? await runLiveBench(
+        {
+          ratePerSecond: options.rate,
+          durationMs: options.duration,
+          warmUpMs: options.warmUp,
+          batchSizeMax: LIVE_BATCH_SIZE_MAX,
+          cards,
+        },
+        deps,
+      )
+    : null
+  const sizing = names.includes('sizing') ? await runSizingBench(load, deps) : null
+  const takeover = names.includes('takeover')
+    ? await runTakeoverBench({ ratePerSecond: options.rate, cards }, deps)
+    : null
+  const tracing = names.includes('tracing') ? await runTracingBench(inRounds, deps) : null
+  const features = names.includes('features')
+    ? await runFeaturesBench(featuresOptions(options), { ...deps, codecs: servers.codecs })
+    : null
+  const swap = names.includes('swap')
+    ? await runSwapBench({ ratePerSecond: options.rate, cards }, deps)
+    : null
+  const reasons = names.includes('reasons') ? await runReasonsBench(inRounds, deps) : null
+  const profile =
+    profileFile === null || replay === null
+      ? null
+      : summarizeProfile(readFileSync(profileFile, 'utf8'), PROFILE_FUNCTIONS_MAX)
+  return { replay, live, sizing, takeover, tracing, features, swap, reasons, profile }
+}
+
+function featuresOptions({ count: transactions, cards, runs, layout }: BenchCommandOptions) {
+  return {
+    ...{ transactions, cards, runs, layout: valueLayout(layout) },
+    cachedEventsMax: VARIABLES.SLUICE_STATE_CACHE_EVENTS_MAX.default,
+    growthEvents: GROWTH_EVENTS,
+    heldMax: Infinity,
+  }
+}

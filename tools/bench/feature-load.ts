@@ -1,0 +1,144 @@
+// The load of the features benchmark: simulated transactions as messages, and labels, cut into micro-batches. A batch is
+// decoded just before it is worked, as in a scorer: objects that were made long before would be out of the caches.
+
+import type { Codecs } from '../../services/core/wire/codecs.ts'
+import { FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
+import type { FeatureDefinition } from '../../services/core/features/catalogue/feature-definition.ts'
+import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import type { Label, Transaction } from '../../services/core/transaction.ts'
+import { simulate } from '../simulator/index.ts'
+import { DAY_MS } from '../../services/core/features/catalogue/time.ts'
+import { BENCH_SEED, BENCH_START_MS } from './simulated-load.ts'
+
+/** A card that pays once a month is not followed beyond what an event's time may be. */
+const ONE_CARD_SPAN_MS = 50 * 365 * DAY_MS
+
+/** The features of the Fraud Detection Handbook stand first in the list, and one that is not among them. */
+const PUBLISHED_END = 16
+const NOT_PUBLISHED = 'hour_of_day'
+
+export interface FeatureSet {
+  readonly name: string
+  readonly definitions: readonly FeatureDefinition[]
+}
+
+export const FEATURE_SETS: readonly FeatureSet[] = [
+  {
+    name: 'published',
+    definitions: FEATURES.slice(0, PUBLISHED_END).filter(({ name }) => name !== NOT_PUBLISHED),
+  },
+  { name: 'all', definitions: FEATURES },
+]
+
+export type LoadItem =
+  | { readonly kind: 'transaction'; readonly transaction: Transaction; readonly record: Uint8Array }
+  | { readonly kind: 'label'; readonly label: Label }
+
+/** Labels that came before the end of the batch, and the messages of its transactions; offsets without gaps. */
+export interface LoadBatch {
+  readonly records: Uint8Array[]
+  readonly labels: Label[]
+  readonly offset: number
+  readonly labelOffset: number
+}
+
+/** A batch with its transactions. */
+export interface DecodedBatch extends LoadBatch {
+  readonly transactions: readonly Transaction[]
+}
+
+/** @throws Error when a message is no transaction: all were written by the benchmark. */
+export function decodeBatch(batch: LoadBatch, codecs: Codecs): DecodedBatch {
+  const transactions = batch.records.map((record) => {
+    const message = codecs.decodeTransactionMessage(record)
+    if (message.kind === 'transaction') return message.value
+    throw new Error(`A message of the benchmark is a ${message.kind}.`)
+  })
+  return { ...batch, transactions }
+}
+
+/** The simulator's stream. */
+export function simulatedItems(count: number, cards: number, codecs: Codecs): readonly LoadItem[] {
+  const items: LoadItem[] = []
+  const options = { seed: BENCH_SEED, startMs: BENCH_START_MS, transactionsMax: count, cards }
+  for (const event of simulate(options)) {
+    if (event.kind === 'label') items.push(event)
+    else items.push(itemOf(event.transaction, codecs))
+  }
+  return items
+}
+
+/** The same stream with one more card, whose transactions are this share of all. */
+export function withHotCard(
+  items: readonly LoadItem[],
+  share: number,
+  codecs: Codecs,
+): readonly LoadItem[] {
+  const all: LoadItem[] = []
+  let ordinary = 0
+  let hot = 0
+  for (const item of items) {
+    all.push(item)
+    if (item.kind === 'label') continue
+    ordinary += 1
+    while (hot < share * (ordinary + hot)) {
+      all.push(itemOf({ ...item.transaction, id: `hot-${hot}`, card: 'card-hot' }, codecs))
+      hot += 1
+    }
+  }
+  return all
+}
+
+/**
+ * One card that pays `held` times in `windowMs`, evenly, and goes on so: `held` transactions that make its history, and
+ * `measured` that find it that long. What else they say is taken from the simulator's.
+ */
+export function oneCardItems(
+  held: number,
+  measured: number,
+  windowMs: number,
+  codecs: Codecs,
+): readonly LoadItem[] {
+  const items: LoadItem[] = []
+  for (const event of simulate({ seed: BENCH_SEED, transactionsMax: held + measured })) {
+    if (event.kind === 'label') continue
+    const index = items.length
+    const eventTimeMs = BENCH_START_MS + Math.floor((index * windowMs) / held)
+    if (eventTimeMs > BENCH_START_MS + ONE_CARD_SPAN_MS) break
+    const { transaction } = event
+    items.push(
+      itemOf({ ...transaction, id: `one-${index}`, card: 'card-one', eventTimeMs }, codecs),
+    )
+  }
+  return items
+}
+
+function itemOf(transaction: Transaction, codecs: Codecs): LoadItem {
+  return { kind: 'transaction', transaction, record: codecs.transaction.encode(transaction) }
+}
+
+/** Deals a stream out to lanes by card, as the producer's partitioner does, and cuts each lane into batches. */
+export function batchesOf(
+  items: readonly LoadItem[],
+  laneCount: number,
+  size: number,
+): readonly (readonly LoadBatch[])[] {
+  const lanes = Array.from({ length: laneCount }, (): LoadBatch[] => [emptyBatch(0, 0)])
+  for (const item of items) {
+    const { card } = item.kind === 'label' ? item.label : item.transaction
+    const batches = lanes[partitionOfAscii(card, laneCount)]
+    let batch = batches?.at(-1)
+    if (batches === undefined || batch === undefined) throw new Error('There is no such lane.')
+    if (batch.records.length === size) {
+      batch = emptyBatch(batch.offset + size, batch.labelOffset + batch.labels.length)
+      batches.push(batch)
+    }
+    if (item.kind === 'label') batch.labels.push(item.label)
+    else batch.records.push(item.record)
+  }
+  return lanes
+}
+
+function emptyBatch(offset: number, labelOffset: number): LoadBatch {
+  return { records: [], labels: [], offset, labelOffset }
+}

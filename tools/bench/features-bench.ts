@@ -1,0 +1,279 @@
+// Features: what they and their state cost, without Kafka and without a model. In memory: fold and codec alone. In the
+// store: the same over the real Redis. Growth: as the history of one card becomes long, and as one card pays for much
+// of all traffic.
+
+import type { CardLayout } from '../../services/core/features/state/card-layouts.ts'
+import {
+  compileFeaturePlan,
+  type FeaturePlan,
+} from '../../services/core/features/engine/feature-plan.ts'
+import { CARD_REACH_MS } from '../../services/core/features/catalogue/time.ts'
+import type { Codecs } from '../../services/core/wire/codecs.ts'
+import type { BenchServers } from './bench-servers.ts'
+import {
+  batchesOf,
+  FEATURE_SETS,
+  oneCardItems,
+  simulatedItems,
+  withHotCard,
+  type FeatureSet,
+  type LoadItem,
+} from './feature-load.ts'
+import { DECODINGS, foldInMemory, type Decoding, type FoldOutcome } from './feature-memory.ts'
+import { foldInStore, type StoreOutcome } from './feature-store.ts'
+import type { CpuPerEvent } from './process-meter.ts'
+import { loadAverage } from './machine.ts'
+import { median } from './statistics.ts'
+
+const BATCH_SIZES = [512, 2_048] as const
+const LANE_COUNTS = [1, 4] as const
+const HELD = [1, 10, 100, 512, 1_000, 10_000] as const
+const HOT_SHARE = 0.3
+const HOT_BATCH = 512
+
+export interface FeaturesOptions {
+  readonly transactions: number
+  readonly cards: number
+  readonly runs: number
+  /** Layout in which values are written. */
+  readonly layout: CardLayout
+  /** Events that the store may keep decoded. */
+  readonly cachedEventsMax: number
+  /** Transactions measured for each length of a history, and the longest one. */
+  readonly growthEvents: number
+  readonly heldMax: number
+}
+
+/** Medians of the runs. */
+interface Rate {
+  readonly features: FeatureSet['name']
+  readonly eventsPerSecond: number
+  readonly checksum: string
+}
+
+export interface MemoryResult extends Rate {
+  readonly decoding: Decoding
+  readonly batchSize: number
+  readonly cpuMicrosecondsPerEvent: number
+  readonly heldMedian: number
+  readonly heldMax: number
+  readonly bytesMedian: number
+}
+
+export interface StoreResult extends Rate {
+  readonly lanes: number
+  readonly batchSize: number
+  readonly cpuMicrosecondsPerEvent: CpuPerEvent
+  readonly readsPerBatchMax: number
+  readonly writesPerBatchMax: number
+}
+
+/** One card that has paid `held` times in the reach, a batch for each transaction. */
+export interface GrowthResult extends MemoryResult {
+  readonly held: number
+}
+
+export interface HotCardResult extends MemoryResult {
+  /** Share of one card in all traffic. */
+  readonly share: number
+}
+
+export interface FeaturesResult {
+  readonly options: FeaturesOptions
+  readonly memory: readonly MemoryResult[]
+  /** Null without servers. */
+  readonly store: readonly StoreResult[] | null
+  readonly growth: readonly GrowthResult[]
+  readonly hotCard: readonly HotCardResult[]
+  readonly loadAverage: readonly number[]
+  readonly problems: readonly string[]
+}
+
+export interface FeaturesDeps {
+  readonly codecs: Codecs
+  /** Null leaves the store out. */
+  readonly servers: BenchServers | null
+  readonly signal: AbortSignal
+  readonly onProgress: (line: string) => void
+}
+
+/** Runs the benchmark. */
+export async function runFeaturesBench(
+  options: FeaturesOptions,
+  deps: FeaturesDeps,
+): Promise<FeaturesResult> {
+  const { codecs, servers, signal, onProgress } = deps
+  const items = simulatedItems(options.transactions, options.cards, codecs)
+  onProgress('features: in memory')
+  const memory = measureMemory(items, options, codecs, signal)
+  onProgress('features: histories of one card')
+  const growth = measureGrowth(options, codecs, signal)
+  onProgress('features: one card with much of the traffic')
+  const hotCard = measureHotCard(items, options, codecs, signal)
+  const store =
+    servers === null ? null : await measureStore(items, options, servers, signal, onProgress)
+  const result = { options, memory, store, growth, hotCard, loadAverage: loadAverage() }
+  return { ...result, problems: problemsOf(result) }
+}
+
+function measureMemory(
+  items: readonly LoadItem[],
+  options: FeaturesOptions,
+  codecs: Codecs,
+  signal: AbortSignal,
+): readonly MemoryResult[] {
+  return everyCase(BATCH_SIZES, ({ set, plan, decoding, of: batchSize }) => {
+    const batches = batchesOf(items, 1, batchSize)[0] ?? []
+    const measureFrom = Math.floor(batches.length / 2)
+    const { layout } = options
+    return resultOf(set, decoding, batchSize, options.runs, signal, () =>
+      foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom }),
+    )
+  })
+}
+
+function measureGrowth(
+  options: FeaturesOptions,
+  codecs: Codecs,
+  signal: AbortSignal,
+): readonly GrowthResult[] {
+  const lengths = HELD.filter((held) => held <= options.heldMax)
+  return lengths.flatMap((held) => {
+    const items = oneCardItems(held, options.growthEvents, CARD_REACH_MS, codecs)
+    const batches = batchesOf(items, 1, 1)[0] ?? []
+    return everyCase([held], ({ set, plan, decoding }) => {
+      const { layout } = options
+      const result = resultOf(set, decoding, 1, options.runs, signal, () =>
+        foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom: held }),
+      )
+      return { ...result, held }
+    })
+  })
+}
+
+function measureHotCard(
+  items: readonly LoadItem[],
+  options: FeaturesOptions,
+  codecs: Codecs,
+  signal: AbortSignal,
+): readonly HotCardResult[] {
+  const { layout, runs } = options
+  return [0, HOT_SHARE].flatMap((share) => {
+    const batches = batchesOf(withHotCard(items, share, codecs), 1, HOT_BATCH)[0] ?? []
+    const measureFrom = Math.floor(batches.length / 2)
+    return everyCase([share], ({ set, plan, decoding }) => ({
+      ...resultOf(set, decoding, HOT_BATCH, runs, signal, () =>
+        foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom }),
+      ),
+      share,
+    }))
+  })
+}
+
+async function measureStore(
+  items: readonly LoadItem[],
+  { layout, cachedEventsMax, runs }: FeaturesOptions,
+  servers: BenchServers,
+  signal: AbortSignal,
+  onProgress: (line: string) => void,
+): Promise<readonly StoreResult[]> {
+  const results: StoreResult[] = []
+  for (const set of FEATURE_SETS) {
+    const plan = compileFeaturePlan(set.definitions)
+    for (const laneCount of LANE_COUNTS) {
+      for (const batchSize of BATCH_SIZES) {
+        onProgress(`features: in Redis, ${set.name}, lanes ${laneCount}, batches of ${batchSize}`)
+        const lanes = batchesOf(items, laneCount, batchSize)
+        const rounds = Math.max(...lanes.map(({ length }) => length))
+        const measureFrom = Math.floor(rounds / 2)
+        const outcomes: StoreOutcome[] = []
+        for (let run = 0; run < runs; run += 1) {
+          const { codecs } = servers
+          const options = { plan, layout, cachedEventsMax, codecs, lanes, measureFrom }
+          outcomes.push(await foldInStore(options, servers, signal))
+        }
+        results.push(storeResultOf(set, laneCount, batchSize, outcomes))
+      }
+    }
+  }
+  return results
+}
+
+function everyCase<Of, Result>(
+  each: readonly Of[],
+  measure: (of: {
+    readonly set: FeatureSet
+    readonly plan: FeaturePlan
+    readonly decoding: Decoding
+    readonly of: Of
+  }) => Result,
+): readonly Result[] {
+  return FEATURE_SETS.flatMap((set) => {
+    const plan = compileFeaturePlan(set.definitions)
+    return DECODINGS.flatMap((decoding) => each.map((of) => measure({ set, plan, decoding, of })))
+  })
+}
+
+function resultOf(
+  { name: features }: FeatureSet,
+  decoding: Decoding,
+  batchSize: number,
+  runs: number,
+  signal: AbortSignal,
+  work: () => FoldOutcome,
+): MemoryResult {
+  const outcomes = Array.from({ length: runs }, () => {
+    signal.throwIfAborted()
+    return work()
+  })
+  const [first] = outcomes
+  return {
+    ...{ features, decoding, batchSize },
+    eventsPerSecond: median(outcomes.map(({ events, wallMs }) => (events * 1_000) / wallMs)),
+    cpuMicrosecondsPerEvent: median(outcomes.map(({ events, cpuMs }) => (cpuMs * 1_000) / events)),
+    checksum: [...new Set(outcomes.map(({ checksum }) => checksum))].join(' or '),
+    heldMedian: first?.heldMedian ?? NaN,
+    heldMax: first?.heldMax ?? NaN,
+    bytesMedian: first?.bytesMedian ?? NaN,
+  }
+}
+
+function storeResultOf(
+  { name: features }: FeatureSet,
+  lanes: number,
+  batchSize: number,
+  outcomes: readonly StoreOutcome[],
+): StoreResult {
+  const cpuOf = (process: string): number | null => {
+    const each = outcomes.map(({ cpuMicrosecondsPerEvent: cpu }) => cpu[process] ?? null)
+    return each.includes(null) ? null : median(each.map(Number))
+  }
+  return {
+    ...{ features, lanes, batchSize },
+    eventsPerSecond: median(outcomes.map(({ events, wallMs }) => (events * 1_000) / wallMs)),
+    cpuMicrosecondsPerEvent: { client: cpuOf('client'), redis: cpuOf('redis') },
+    readsPerBatchMax: Math.max(...outcomes.map((each) => each.readsPerBatchMax)),
+    writesPerBatchMax: Math.max(...outcomes.map((each) => each.writesPerBatchMax)),
+    checksum: [...new Set(outcomes.map(({ checksums }) => checksums.join(' ')))].join(' or '),
+  }
+}
+
+/** The rows of one stream are the same however they are cut into batches, and wherever their state is kept. */
+function problemsOf({
+  memory,
+  store,
+  growth,
+  hotCard,
+}: Pick<FeaturesResult, 'memory' | 'store' | 'growth' | 'hotCard'>): readonly string[] {
+  const alone = (store ?? []).filter(({ lanes }) => lanes === 1)
+  const streams = new Map<string, Set<string>>()
+  const note = (stream: string, checksum: string): void => {
+    streams.set(stream, (streams.get(stream) ?? new Set()).add(checksum))
+  }
+  for (const each of [...memory, ...alone]) note(each.features, each.checksum)
+  for (const each of growth) note(`${each.features}, ${each.held} of one card`, each.checksum)
+  for (const each of hotCard) note(`${each.features}, share ${each.share}`, each.checksum)
+  return [...streams]
+    .filter(([, checksums]) => checksums.size > 1)
+    .map(([stream, checksums]) => `rows differ (${stream}): ${[...checksums].join(', ')}.`)
+}

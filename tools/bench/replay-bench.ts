@@ -1,0 +1,289 @@
+// Replay: how fast one scorer answers a topic that is full already, exactly once, features and model on. Beside
+// it, in the same run, how fast a plain consumer decodes the same topic: the ratio of the two travels between
+// machines, the events per second do not.
+
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
+import type { Codecs } from '../../services/core/wire/codecs.ts'
+import { startProducer, startScorer } from './bench-children.ts'
+import {
+  openBenchStream,
+  untilCommitted,
+  type BenchServers,
+  type BenchStream,
+} from './bench-servers.ts'
+import { BlockLedger, type LedgerSummary } from './block-ledger.ts'
+import { loadAverage } from './machine.ts'
+import { CpuMeter, cpuMsOf, residentBytesOf, type CpuPerEvent } from './process-meter.ts'
+import { producerArguments } from './simulated-load.ts'
+import { median } from './statistics.ts'
+import { openTopicReader } from './topic-reader.ts'
+
+export interface ReplayOptions {
+  readonly transactions: number
+  readonly cards: number
+  readonly batchSizeMax: number
+  readonly runs: number
+  /** Where the scorer of the first run writes a processor profile; null for none. */
+  readonly profileFile: string | null
+  /** Share of the transactions that begin a trace; none when absent. */
+  readonly traceRatio?: number
+  /** More variables of the scorer. */
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+export interface BenchDeps {
+  readonly servers: BenchServers
+  readonly onProgress: (line: string) => void
+  readonly signal: AbortSignal
+}
+
+export interface ReplayRun {
+  readonly fill: {
+    readonly transactions: number
+    readonly labels: number
+    readonly eventsPerSecond: number
+  }
+  /** From the first to the last block, by the time stamps of their records. */
+  readonly eventsPerSecond: number
+  /** From the start of the scorer's process to the last commit, model loading and joining included. */
+  readonly eventsPerSecondWithStart: number
+  /** From the start of the scorer's process until it had joined. */
+  readonly startMs: number
+  /** A plain consumer that decodes the same transactions and does nothing with them. */
+  readonly consumeEventsPerSecond: number
+  readonly ratioToConsume: number
+  readonly blocks: LedgerSummary
+  readonly eventsPerBlock: number
+  /** From the joined group to the last commit; the producer's from its start to its end. */
+  readonly cpuMicrosecondsPerEvent: CpuPerEvent
+  readonly scorerStartCpuMs: number | null
+  readonly scorerResidentBytes: number | null
+  readonly loadAverage: readonly number[]
+  /** What is wrong with the result, as sentences; empty when in = decisions + dead letters, in order. */
+  readonly problems: readonly string[]
+}
+
+export interface ReplayResult {
+  readonly options: ReplayOptions
+  readonly medianEventsPerSecond: number
+  readonly medianRatioToConsume: number
+  readonly runs: readonly ReplayRun[]
+}
+
+/** Runs the benchmark; each run has a stream of its own, deleted at the end. */
+export async function runReplayBench(
+  options: ReplayOptions,
+  deps: BenchDeps,
+): Promise<ReplayResult> {
+  const runs: ReplayRun[] = []
+  for (let run = 0; run < options.runs; run += 1) {
+    deps.onProgress(`replay, run ${run + 1} of ${options.runs}`)
+    const profileFile = run === 0 ? options.profileFile : null
+    runs.push(await runReplayOnce({ ...options, profileFile }, deps))
+  }
+  return {
+    options,
+    medianEventsPerSecond: median(runs.map(({ eventsPerSecond }) => eventsPerSecond)),
+    medianRatioToConsume: median(runs.map(({ ratioToConsume }) => ratioToConsume)),
+    runs,
+  }
+}
+
+/** One run, on a stream of its own that is deleted at the end. */
+export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Promise<ReplayRun> {
+  const { servers } = deps
+  const stream = await openBenchStream(servers)
+  const opened: Closable[] = [stream]
+  try {
+    const load = loadAverage()
+    const fill = await fillStream(options, servers, stream, opened, deps.signal)
+    const ends = await stream.ends()
+    const consumeEventsPerSecond = await measureConsume(servers, stream, ends, deps.signal)
+    const scored = await score(options, servers, stream, ends, opened, deps.signal)
+    const blocks = await readBlocks(servers, stream, ends, deps.signal)
+    const { firstBlockMs, lastBlockMs, offsetsInFirstMs } = blocks
+    const betweenMs = (lastBlockMs ?? NaN) - (firstBlockMs ?? NaN)
+    // What was answered counts, not what was sent: an event that is lost must not make the figure better.
+    const answered = blocks.decisions + blocks.deadLetters
+    const eventsPerSecond = ((answered - offsetsInFirstMs) * 1_000) / betweenMs
+    return {
+      fill: fill.fill,
+      eventsPerSecond,
+      eventsPerSecondWithStart: (answered * 1_000) / scored.totalMs,
+      startMs: scored.startMs,
+      consumeEventsPerSecond,
+      ratioToConsume: eventsPerSecond / consumeEventsPerSecond,
+      blocks,
+      eventsPerBlock: blocks.decisions / blocks.blocks,
+      cpuMicrosecondsPerEvent: { ...scored.cpu, producer: fill.cpu['producer'] ?? null },
+      scorerStartCpuMs: scored.startCpuMs,
+      scorerResidentBytes: scored.residentBytes,
+      loadAverage: load,
+      problems: [...blocks.problems, ...countProblems(fill.fill.transactions, blocks)],
+    }
+  } finally {
+    await closeAll(opened)
+  }
+}
+
+/** Compares what went in with what the blocks answer. */
+export function countProblems(transactions: number, blocks: LedgerSummary): readonly string[] {
+  const problems: string[] = []
+  const { decisions, deadLetters, scored } = blocks
+  if (decisions + deadLetters !== transactions) {
+    problems.push(`${transactions} in, but ${decisions} decisions and ${deadLetters} dead letters.`)
+  }
+  if (deadLetters > 0)
+    problems.push(`${deadLetters} dead letters, and the load has no bad message.`)
+  if (scored !== decisions) problems.push(`${decisions - scored} decisions have no score.`)
+  return problems
+}
+
+/** Fills the topics with the load, as fast as it goes. */
+export async function fillStream(
+  options: ReplayOptions,
+  servers: BenchServers,
+  stream: BenchStream,
+  opened: Closable[],
+  signal: AbortSignal,
+): Promise<{ readonly fill: ReplayRun['fill']; readonly cpu: CpuPerEvent }> {
+  const producer = startProducer(servers, stream, ['--flat-out', ...producerArguments(options)])
+  opened.push(killed(producer))
+  const meter = new CpuMeter({ producer: producer.pid })
+  // The last sample before the process ends is at most this old.
+  const timer = setInterval(() => {
+    meter.sample()
+  }, 50)
+  try {
+    const { transactions, labels, elapsedMs } = await abortable(producer.done, signal)
+    const eventsPerSecond = ((transactions + labels) * 1_000) / elapsedMs
+    return { fill: { transactions, labels, eventsPerSecond }, cpu: meter.perEvent(transactions) }
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+/** Runs one scorer until everything below `ends` is committed. */
+export async function score(
+  options: ReplayOptions,
+  servers: BenchServers,
+  stream: BenchStream,
+  ends: readonly number[],
+  opened: Closable[],
+  signal: AbortSignal,
+) {
+  const startedMs = performance.now()
+  const { batchSizeMax, profileFile, environment = {} } = options
+  const profileFolder = profileFile === null ? null : mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const scorer = await startScorer(servers, stream, { batchSizeMax, profileFolder, environment })
+  opened.push({ close: () => scorer.stop() })
+  const readyMs = performance.now()
+  const startCpuMs = cpuMsOf(scorer.pid)
+  const meter = new CpuMeter({ scorer: scorer.pid, ...servers.processes })
+  await Promise.race([untilCommitted(stream, ends, signal), scorer.failed])
+  const totalMs = performance.now() - startedMs
+  meter.sample()
+  const residentBytes = residentBytesOf(scorer.pid)
+  await scorer.stop()
+  if (profileFile !== null && profileFolder !== null) keepProfile(profileFolder, profileFile)
+  const cpu = meter.perEvent(options.transactions)
+  return { startMs: readyMs - startedMs, totalMs, startCpuMs, residentBytes, cpu }
+}
+
+/** Each thread writes a profile of its own when it ends; kept is that of the main thread, number 0. */
+function keepProfile(folder: string, file: string): void {
+  const name = readdirSync(folder).find((each) => /^CPU\.\d+\.\d+\.\d+\.0\.\d+\./.test(each))
+  if (name !== undefined) copyFileSync(join(folder, name), file)
+  rmSync(folder, { recursive: true })
+}
+
+/** Events per second of a consumer that only decodes, from its first to its last batch. */
+async function measureConsume(
+  { kafka, codecs }: BenchServers,
+  stream: BenchStream,
+  ends: readonly number[],
+  signal: AbortSignal,
+): Promise<number> {
+  const total = ends.reduce((sum, end) => sum + end, 0)
+  let seen = 0
+  const began = { atMs: Number.NaN }
+  let finish: () => void = () => undefined
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const reader = await openTopicReader(kafka, stream.topic('transactions'), (_, messages) => {
+    if (seen === 0) began.atMs = performance.now()
+    for (const { value } of messages) decode(codecs, value)
+    seen += messages.length
+    if (seen >= total) finish()
+  })
+  try {
+    await abortable(Promise.race([finished, reader.failed]), signal)
+    return (total * 1_000) / (performance.now() - began.atMs)
+  } finally {
+    await reader.close()
+  }
+}
+
+function decode(codecs: Codecs, value: Buffer | null): void {
+  if (codecs.decodeTransactionMessage(value).kind === 'reject') {
+    throw new Error('The load holds a message that cannot be decoded.')
+  }
+}
+
+/** Reads the committed blocks until they answer every offset below `ends`. */
+export async function readBlocks(
+  { kafka, codecs }: BenchServers,
+  stream: BenchStream,
+  ends: readonly number[],
+  signal: AbortSignal,
+): Promise<LedgerSummary> {
+  const ledger = new BlockLedger(codecs)
+  let finish: () => void = () => undefined
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const reader = await openTopicReader(kafka, stream.topic('decisions'), (partition, messages) => {
+    for (const { value, timestamp } of messages) ledger.add(partition, value, Number(timestamp))
+    if (ends.every((end, index) => ledger.nextOffset(index) >= end)) finish()
+  })
+  try {
+    await abortable(Promise.race([finished, reader.failed]), signal)
+    return ledger.summary()
+  } finally {
+    await reader.close()
+  }
+}
+
+/** The promise, or a rejection with the signal's reason, whichever is first. */
+export async function abortable<Value>(
+  promise: Promise<Value>,
+  signal: AbortSignal,
+): Promise<Value> {
+  signal.throwIfAborted()
+  let onAbort: () => void = () => undefined
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      reject(signal.reason instanceof Error ? signal.reason : new Error('Stopped.'))
+    }
+    signal.addEventListener('abort', onAbort)
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** Ends a producer that still runs. */
+export function killed(producer: { kill(): void; readonly done: Promise<unknown> }): Closable {
+  return {
+    close: async () => {
+      producer.kill()
+      await producer.done.catch(() => undefined)
+    },
+  }
+}

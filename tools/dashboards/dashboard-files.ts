@@ -1,0 +1,24 @@
+// The committed JSON of the boards: what it must be, and where it lies.
+
+import { join } from 'node:path'
+import { BOARDS } from './boards/index.ts'
+
+export const DASHBOARDS_FOLDER = join(import.meta.dirname, '../../infra/grafana/dashboards')
+
+/** File name to text for every board. The same boards give the same bytes: keys are sorted. */
+export function dashboardFiles(): ReadonlyMap<string, string> {
+  return new Map(
+    BOARDS.map(({ name, dashboard }) => [
+      `${name}.json`,
+      // Through JSON first: the builders leave functions and undefined in their objects.
+      `${JSON.stringify(sorted(JSON.parse(JSON.stringify(dashboard)) as unknown), null, 2)}\n`,
+    ]),
+  )
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (value === null || typeof value !== 'object') return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, entry]) => [key, sorted(entry)]))
+}

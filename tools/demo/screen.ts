@@ -1,0 +1,108 @@
+// What the demo shows: alerts on standard output, and a status line that rewrites itself below them. Without a
+// terminal the status is a line on standard error every few seconds.
+
+import type { Alert } from '../../services/core/wire/records.ts'
+import { printLine, printProgress } from '../../services/cli/command.ts'
+import type { Enforced } from '../../services/core/live-blocks.ts'
+import { alertLine, receiptLine, wantsColor, whyNotLine } from '../../services/cli/alert-line.ts'
+
+const CLEAR_LINE = '\r\u001b[K'
+const STATUS_EVERY_MS = 5_000
+/** Printing is synchronous: beyond what anybody reads it would only slow the demo down. */
+const ALERT_LINES_PER_SECOND_MAX = 40
+
+export interface Screen {
+  readonly alert: (alert: Alert) => void
+  /** What the enforcer answered. */
+  readonly receipt: (alert: Alert, enforced: Enforced) => void
+  /** A line of the demo's own. */
+  readonly say: (line: string) => void
+  /** Called once a second. */
+  readonly status: (line: string) => void
+  /** Takes the status line away. */
+  readonly end: () => void
+}
+
+/** `json` prints every alert as one line of JSON and nothing else on standard output. */
+export function openScreen(options: { readonly json: boolean }): Screen {
+  const isTerminal = process.stdout.isTTY && process.stderr.isTTY && !options.json
+  const isColored = wantsColor(isTerminal, process.env)
+  let statusLine = ''
+  let nextStatusMs = 0
+  const budget = new LineBudget()
+
+  const above = (print: () => void): void => {
+    if (!isTerminal) {
+      print()
+      return
+    }
+    process.stderr.write(CLEAR_LINE)
+    print()
+    process.stderr.write(statusLine)
+  }
+  return {
+    alert(alert) {
+      if (options.json) {
+        printLine(JSON.stringify(alert))
+        return
+      }
+      above(() => {
+        if (!budget.mayPrint()) return
+        printLine(alertLine(alert, isColored))
+        const whyNot = whyNotLine(alert)
+        if (whyNot !== null) printLine(whyNot)
+      })
+    },
+    receipt(alert, enforced) {
+      if (options.json) return
+      above(() => {
+        if (budget.mayPrint()) printLine(receiptLine(alert, enforced))
+      })
+    },
+    say(line) {
+      above(() => {
+        printProgress(line)
+      })
+    },
+    status(line) {
+      if (isTerminal) {
+        statusLine = line.slice(0, Math.max(20, (process.stderr.columns || 120) - 1))
+        process.stderr.write(`${CLEAR_LINE}${statusLine}`)
+        return
+      }
+      const nowMs = performance.now()
+      if (nowMs < nextStatusMs) return
+      nextStatusMs = nowMs + STATUS_EVERY_MS
+      printProgress(line)
+    },
+    end() {
+      budget.tellUnprinted()
+      if (isTerminal) process.stderr.write(CLEAR_LINE)
+      statusLine = ''
+    },
+  }
+}
+
+/** Lines of this second; those beyond the limit are counted and told. */
+class LineBudget {
+  #secondStartMs = 0
+  #lines = 0
+  #unprinted = 0
+
+  mayPrint(): boolean {
+    const nowMs = performance.now()
+    if (nowMs - this.#secondStartMs >= 1_000) {
+      this.#secondStartMs = nowMs
+      this.#lines = 0
+      this.tellUnprinted()
+    }
+    this.#lines += 1
+    if (this.#lines > ALERT_LINES_PER_SECOND_MAX) this.#unprinted += 1
+    return this.#lines <= ALERT_LINES_PER_SECOND_MAX
+  }
+
+  tellUnprinted(): void {
+    if (this.#unprinted > 0) printLine(`  ... and ${this.#unprinted} more, not shown`)
+    this.#unprinted = 0
+  }
+}

@@ -1,0 +1,89 @@
+// The demo's own subscriber: it sees alerts as anybody else would, shows them, and measures how soon they came.
+
+import type { KafkaConnection } from '../../services/platform/kafka/kafka-connection.ts'
+import type { Alert } from '../../services/core/wire/records.ts'
+import type { Codecs } from '../../services/core/wire/codecs.ts'
+import { systemClock } from '../../services/platform/clock.ts'
+import { tailAlerts, type AlertsTelemetry } from '../../services/alerts/index.ts'
+import { LatencyCounts, RecentLatencies } from './latency-counts.ts'
+import type { Screen } from './screen.ts'
+
+const RECENT_ALERTS = 1_000
+
+export interface Subscriber {
+  readonly counts: {
+    readonly flag: number
+    readonly block: number
+    readonly release: number
+    /** Revisions of flags and blocks included. */
+    readonly received: number
+    readonly notRead: number
+  }
+  readonly all: LatencyCounts
+  readonly recent: RecentLatencies
+  /** Rejects when the subscriber cannot go on; never resolves otherwise. */
+  readonly failed: Promise<never>
+  close(): Promise<void>
+}
+
+/** Subscribes; resolves once no alert can be missed any more. */
+export async function openSubscriber(
+  options: KafkaConnection & {
+    readonly topicPrefix: string
+    readonly codecs: Codecs
+    readonly telemetry: AlertsTelemetry
+    readonly onAlert: (alert: Alert) => void
+  },
+  screen: Screen,
+): Promise<Subscriber> {
+  const counts = { flag: 0, block: 0, release: 0, received: 0, notRead: 0 }
+  const all = new LatencyCounts()
+  const recent = new RecentLatencies(RECENT_ALERTS)
+  const stop = new AbortController()
+  let tail: Promise<void> = Promise.resolve()
+  await new Promise<void>((resolve, reject) => {
+    tail = tailAlerts(
+      {
+        ...options,
+        startAt: 'beginning',
+        clock: systemClock,
+        onReady: resolve,
+        onNotRead: ({ partition, offset, reason }) => {
+          counts.notRead += 1
+          screen.say(`alert ${partition}/${offset} cannot be read: ${reason}`)
+        },
+      },
+      ({ alert, receivedAtMs }) => {
+        counts.received += 1
+        options.onAlert(alert)
+        if (alert.action === 'release') counts.release += 1
+        // A later word on an alert comes when there is something to say, not soon after the payment.
+        if (alert.cause === null) {
+          const latencyMs = receivedAtMs - alert.source.timestampMs
+          all.add(latencyMs)
+          recent.add(latencyMs)
+          if (alert.action === 'block') counts.block += 1
+          else counts.flag += 1
+        }
+        screen.alert(alert)
+      },
+      stop.signal,
+    )
+    tail.catch(reject)
+  })
+  const failed = new Promise<never>((_, reject) => {
+    tail.catch(reject)
+  })
+  failed.catch(() => undefined)
+  return {
+    counts,
+    all,
+    recent,
+    failed,
+    close: async () => {
+      stop.abort()
+      // Its failure has been told through `failed`.
+      await tail.catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,117 @@
+// The watched part of a demo: what it starts beside the rest, the fault that it makes, and the boards it leaves.
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import { SluiceError } from '../../../services/core/errors.ts'
+import { systemClock } from '../../../services/platform/clock.ts'
+import { openKafka } from '../../../services/platform/kafka/kafka-client.ts'
+import type { KafkaConnection } from '../../../services/platform/kafka/kafka-connection.ts'
+import { closeAll, type Closable } from '../../../services/platform/lifecycle.ts'
+import { stackPaths } from '../../servers/stack-paths.ts'
+import { repositoryRoot } from '../../../services/cli/command.ts'
+import type { DemoPlan } from '../demo-plan.ts'
+import type { RestartableScorer } from '../restartable-scorer.ts'
+import type { Screen } from '../screen.ts'
+import { tellFault, type AlertStory } from './alert-story.ts'
+import { faultOf, type FaultName } from './fault.ts'
+import { openObservation, RULES_SHORTENED_BY, type Observation } from './observation.ts'
+import type { RedisGate } from './redis-gate.ts'
+
+/** Ordinary traffic before the fault, so that the boards show what it changes. */
+const BEFORE_FAULT_MS = 30_000
+/** And after it has cleared. */
+const AFTER_FAULT_MS = 15_000
+
+export interface WatchedRun extends Closable {
+  /** Null without a fault. Rejects with the signal's reason. */
+  readonly story: Promise<AlertStory> | null
+  /** Writes the boards of the run so far, where the plan wants them. */
+  writeBoards(): Promise<void>
+}
+
+/** What of the demo is watched. */
+export interface Watched extends KafkaConnection {
+  readonly plan: DemoPlan
+  readonly topicPrefix: string
+  readonly scorer: RestartableScorer
+  readonly subscriberPort: number
+  readonly gate: RedisGate | null
+  readonly screen: Screen
+  /** Full path of Prometheus. */
+  readonly prometheus: string
+}
+
+/** Starts Prometheus, the page of boards, and the fault where one is planned. */
+export async function openWatchedRun(watched: Watched, signal: AbortSignal): Promise<WatchedRun> {
+  const { plan, scorer, screen, subscriberPort } = watched
+  const startedAtMs = systemClock.nowMs()
+  const observation = await openObservation({
+    program: watched.prometheus,
+    scorerPort: scorer.metricsPort,
+    subscriberPort,
+    folder: join(stackPaths(repositoryRoot()).state, `demo-prometheus-${plan.id}`),
+    signal,
+  })
+  screen.say(
+    `Prometheus: ${observation.prometheus.url}/alerts (times of the rules divided by ${RULES_SHORTENED_BY})`,
+  )
+  screen.say(`boards:     ${observation.page.url}`)
+  const stop = new AbortController()
+  const story =
+    plan.fault === null
+      ? null
+      : tell(plan.fault, watched, observation, AbortSignal.any([signal, stop.signal]))
+  // Whoever waits for it sees the rejection.
+  story?.catch(() => undefined)
+  return {
+    story,
+    writeBoards: async () => {
+      if (plan.boardsFile === null) return
+      writeBoardsFile(plan.boardsFile, await observation.page.render(startedAtMs))
+      screen.say(`boards written to ${plan.boardsFile}`)
+    },
+    close: async () => {
+      stop.abort()
+      await story?.catch(() => undefined)
+      await observation.close()
+    },
+  }
+}
+
+async function tell(
+  name: FaultName,
+  watched: Watched,
+  { prometheus }: Observation,
+  signal: AbortSignal,
+): Promise<AlertStory> {
+  const { scorer, gate, topicPrefix, screen } = watched
+  const opened: Closable[] = []
+  try {
+    await sleepMs(BEFORE_FAULT_MS, undefined, { signal })
+    const producer = openKafka(watched, { clientId: 'sluice-demo-fault' }).producer({
+      allowAutoTopicCreation: false,
+    })
+    await producer.connect()
+    opened.push({ close: () => producer.disconnect() })
+    const fault = faultOf(name, { scorer, gate, producer, topicPrefix })
+    const story = await tellFault(fault, prometheus, screen, signal)
+    await sleepMs(AFTER_FAULT_MS, undefined, { signal })
+    return story
+  } finally {
+    await closeAll(opened)
+  }
+}
+
+function writeBoardsFile(file: string, html: string): void {
+  try {
+    writeFileSync(file, html)
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new SluiceError(
+      'SLUICE_USAGE',
+      `--boards ${file} cannot be written (${problem}); give a file in a folder that exists.`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,215 @@
+// bom.json: the bill of materials of a model folder in CycloneDX 1.6: the model with its card, every file with its
+// hash and licence, the data it was made from, and the library that reads it.
+
+import type { Agreement } from '../../services/core/scoring/cascade.ts'
+import type { ModelMetrics } from '../../services/core/scoring/manifest.ts'
+import { LIMITS, NOT_FOR, RISKS, USERS, USES } from './considerations.ts'
+import { ROWS_FILE } from '../../services/trainer/evaluation-rows.ts'
+import type { IntervalFigure } from '../../services/trainer/intervals.ts'
+import type { Release } from '../../services/trainer/release.ts'
+import { licenceOfFile, type Licence } from '../../services/trainer/release-terms.ts'
+import type { Results } from './results.ts'
+import { sha256Of } from '../../services/trainer/sums.ts'
+
+export const BOM_FILE = 'bom.json'
+export const BOM_SCHEMA = 'http://cyclonedx.org/schema/bom-1.6.schema.json'
+export const BOM_SPEC = '1.6'
+
+const MODEL_REF = 'model'
+const HISTORY_REF = 'data:history'
+const ROWS_REF = 'data:evaluation-rows'
+const LIBRARY_REF = 'library:tfjs'
+
+/** Said where nobody has stated a licence. */
+export const NOT_STATED = 'not stated'
+
+/** A figure as it stands in the bill: how it is read from metrics, and its interval. */
+export const BOM_FIGURES: readonly {
+  readonly type: string
+  readonly read: (metrics: ModelMetrics) => number
+  readonly interval: IntervalFigure | null
+}[] = [
+  { type: 'average precision', read: (of) => of.averagePrecision, interval: 'averagePrecision' },
+  { type: 'area under the ROC curve', read: (of) => of.aucRoc, interval: 'aucRoc' },
+  {
+    type: 'recall at 0.1 % false positives',
+    read: (of) => of.recallAtFalsePositives01Percent,
+    interval: 'recallAtFalsePositives01Percent',
+  },
+  { type: 'Brier score', read: (of) => of.brier, interval: null },
+  { type: 'precision of flags', read: (of) => of.flag.precision, interval: 'flagPrecision' },
+  { type: 'recall of flags', read: (of) => of.flag.recall, interval: 'flagRecall' },
+  { type: 'precision of blocks', read: (of) => of.block.precision, interval: 'blockPrecision' },
+  { type: 'recall of blocks', read: (of) => of.block.recall, interval: 'blockRecall' },
+]
+
+/** How often a cascade's outcome is the target's, at least. */
+const AGREEMENTS: readonly {
+  readonly type: string
+  readonly read: (agreement: Agreement) => number
+}[] = [
+  { type: 'outcomes as of the target, at least', read: (of) => of.overallAtLeast },
+  { type: 'flags of the target kept, at least', read: (of) => of.flagsAtLeast },
+  { type: 'blocks of the target kept, at least', read: (of) => of.blocksAtLeast },
+]
+
+/** The bill. `files` are all files of the folder but the bill itself and the list of sums. */
+export function bomOf(
+  release: Release,
+  results: Results,
+  files: Readonly<Record<string, Buffer>>,
+): unknown {
+  const { manifest, terms, method } = release
+  const manifestSha256 = sha256Of(files['manifest.json'] ?? Buffer.alloc(0))
+  const fileParts = Object.entries(files).map(([path, bytes]) => ({
+    type: 'file',
+    'bom-ref': `file:${path}`,
+    name: path,
+    hashes: hashesOf(sha256Of(bytes)),
+    licenses: licencesOf(licenceOfFile(path, terms)),
+  }))
+  const datasets = datasetsOf(release, results, files)
+  const library = {
+    type: 'library',
+    'bom-ref': LIBRARY_REF,
+    name: '@tensorflow/tfjs',
+    version: method.libraryVersion,
+    licenses: licencesOf('Apache-2.0'),
+    purl: `pkg:npm/%40tensorflow/tfjs@${method.libraryVersion}`,
+  }
+  return {
+    $schema: BOM_SCHEMA,
+    bomFormat: 'CycloneDX',
+    specVersion: BOM_SPEC,
+    serialNumber: `urn:uuid:${uuidOf(manifestSha256)}`,
+    version: 1,
+    metadata: {
+      component: {
+        type: 'machine-learning-model',
+        'bom-ref': MODEL_REF,
+        name: manifest.name,
+        version: manifest.version,
+        description: `Scores card transactions. ${release.caveat} The hash is that of manifest.json.`,
+        hashes: hashesOf(manifestSha256),
+        licenses: licencesOf(terms.data),
+        modelCard: modelCardOf(
+          release,
+          results,
+          datasets.map((dataset) => dataset['bom-ref']),
+        ),
+      },
+    },
+    components: [...fileParts, ...datasets, library],
+    dependencies: [
+      {
+        ref: MODEL_REF,
+        dependsOn: [...fileParts, ...datasets, library].map((part) => part['bom-ref']),
+      },
+    ],
+  }
+}
+
+function datasetsOf(
+  { manifest, terms }: Release,
+  { shipped, history }: Results,
+  files: Readonly<Record<string, Buffer>>,
+) {
+  const part = (ref: string, name: string, digest: string, description: string) => ({
+    type: 'data',
+    'bom-ref': ref,
+    name,
+    hashes: hashesOf(digest),
+    licenses: licencesOf(terms.data),
+    data: [{ type: 'dataset', name, description }],
+  })
+  const all = part(
+    HISTORY_REF,
+    'history',
+    manifest.data.digest,
+    `${manifest.data.source}: ${history.transactions} transactions, ${history.labels} labels. The hash is over all ` +
+      'feature rows, event times and truths; DATA_CARD.md tells more.',
+  )
+  const rows = files[ROWS_FILE]
+  if (shipped === null || rows === undefined) return [all]
+  return [
+    all,
+    part(ROWS_REF, 'evaluation rows', sha256Of(rows), `${shipped.rows} rows: ${shipped.rule}.`),
+  ]
+}
+
+function modelCardOf(
+  { manifest, method }: Release,
+  results: Results,
+  datasetRefs: readonly string[],
+): unknown {
+  return {
+    modelParameters: {
+      approach: { type: 'supervised' },
+      task: 'classification of card transactions as fraud or genuine',
+      architectureFamily: method.family,
+      modelArchitecture: method.architecture,
+      datasets: datasetRefs.map((ref) => ({ ref })),
+      inputs: [{ format: `${manifest.features.length} numbers, in the order of manifest.json` }],
+      outputs: [{ format: 'probability of fraud, 0 to 1; no number when it cannot be scored' }],
+    },
+    quantitativeAnalysis: { performanceMetrics: performanceOf(results) },
+    considerations: {
+      users: USERS,
+      useCases: [...USES, ...NOT_FOR.map((text) => `Not for: ${text}`)],
+      technicalLimitations: [results.caveat, ...LIMITS],
+      ethicalConsiderations: RISKS.map(({ name, mitigation }) => ({
+        name,
+        mitigationStrategy: mitigation,
+      })),
+    },
+  }
+}
+
+/** Figures of each period; values as text, since CycloneDX has them so. */
+export function performanceOf({ metrics, cascade, intervals, shipped }: Results): readonly {
+  readonly type: string
+  readonly value: string
+  readonly slice: string
+}[] {
+  const agreements = AGREEMENTS.flatMap(({ type, read }) =>
+    cascade === null ? [] : [{ type, value: String(read(cascade.agreement)), slice: 'validation' }],
+  )
+  const periods = (['validation', 'test'] as const).flatMap((slice) =>
+    BOM_FIGURES.map(({ type, read, interval }) => {
+      const figure = { type, value: String(read(metrics[slice])), slice }
+      if (interval === null) return figure
+      const { low, high } = intervals[slice][interval]
+      return {
+        ...figure,
+        confidenceInterval: { lowerBound: String(low), upperBound: String(high) },
+      }
+    }),
+  )
+  if (shipped === null) return [...periods, ...agreements]
+  const own = BOM_FIGURES.map(({ type, read }) => ({
+    type,
+    value: String(read(shipped.metrics)),
+    slice: 'shipped rows',
+  }))
+  return [...periods, ...agreements, ...own]
+}
+
+function hashesOf(sha256Hex: string) {
+  return [{ alg: 'SHA-256', content: sha256Hex }]
+}
+
+function licencesOf(licence: Licence) {
+  return [{ license: licence === null ? { name: NOT_STATED } : { id: licence } }]
+}
+
+/** A UUID from a digest, marked as made by a rule of our own (version 8). */
+function uuidOf(digest: string): string {
+  const variant = '89ab'[Number.parseInt(digest.charAt(16), 16) % 4] ?? '8'
+  return [
+    digest.slice(0, 8),
+    digest.slice(8, 12),
+    `8${digest.slice(13, 16)}`,
+    `${variant}${digest.slice(17, 20)}`,
+    digest.slice(20, 32),
+  ].join('-')
+}

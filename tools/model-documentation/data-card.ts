@@ -1,0 +1,97 @@
+// DATA_CARD.md: what a model was trained on and measured with: where from, how much, what is known late, what was left
+// out, what it is biased to, and who may use it.
+
+import { SKIP_REASONS } from '../../services/trainer/history-facts.ts'
+import { licenceSection } from './licence-files.ts'
+import { day, list, pageOf, percent, periodRow, table } from './page-parts.ts'
+import type { Release } from '../../services/trainer/release.ts'
+import type { Results } from './results.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 86_400_000
+
+const BIASES: readonly string[] = [
+  'Frauds that nobody reported count as genuine.',
+  'What is labelled depends on who complains and which alerts are looked at.',
+  'Cards that pay often weigh more than those that pay rarely.',
+  'A history of weeks shows no season of the year.',
+]
+
+/** The card, made from what the run has counted. */
+export function dataCard(release: Release, results: Results): Buffer {
+  const { manifest, terms, caveat } = release
+  const opening = `What model ${manifest.version} was trained on and measured with. This page is generated.\n\n**${caveat}**`
+  return pageOf('DATA_CARD.md', `Data of model ${manifest.name}`, opening, [
+    source(release, results),
+    periods(results),
+    labels(results),
+    leftOut(results),
+    `${manifest.features.length} features per transaction, the list with hash \`${manifest.featureListHash}\`; names and ` +
+      'order are in manifest.json. Computed by the code that also runs in the scorer, from what was known when the ' +
+      'transaction was made.',
+    evaluationRows(results),
+    list(BIASES),
+    digests(release, results),
+    licenceSection(terms),
+  ])
+}
+
+function source({ manifest, command }: Release, { history }: Results): string {
+  return (
+    `${manifest.data.source}: ${history.transactions} transactions of ${history.cards} cards from ` +
+    `${day(history.firstMs)} to ${day(history.lastMs)}, ${history.frauds} of them frauds ` +
+    `(${percent(history.frauds / Math.max(1, history.transactions))}). The same rows come again with \`${command}\`.`
+  )
+}
+
+function periods({ periods: { train, validation, test } }: Results): string {
+  return table(
+    ['period', 'from', 'to', 'transactions', 'frauds'],
+    [periodRow('training', train), periodRow('validation', validation), periodRow('test', test)],
+  )
+}
+
+function labels({ history: { labels: count, correctedLabels, labelDelay } }: Results): string {
+  const delay =
+    labelDelay === null
+      ? 'There were no labels.'
+      : `They became known ${delayText(labelDelay.medianMs)} (median), ${delayText(labelDelay.p90Ms)} (90 %) and at ` +
+        `most ${delayText(labelDelay.maxMs)} after their transactions.`
+  return `${count} labels, ${correctedLabels} of which were replaced by a later word. ${delay} The last word stands.`
+}
+
+function delayText(ms: number): string {
+  return ms < DAY_MS ? `${(ms / HOUR_MS).toFixed(1)} hours` : `${(ms / DAY_MS).toFixed(1)} days`
+}
+
+function leftOut({ history: { skipped } }: Results): string {
+  return table(
+    ['reason', 'count'],
+    SKIP_REASONS.map((reason) => [`\`${reason}\``, skipped[reason]]),
+  )
+}
+
+function evaluationRows({ shipped, periods: { test } }: Results): string {
+  if (shipped === null) return 'None are shipped.'
+  return (
+    `[${shipped.file}](${shipped.file}): ${shipped.rows} of ${test.transactions} rows of the test period with ` +
+    `${shipped.frauds} of ${test.frauds} frauds: ${shipped.rule}. Columns: event time in milliseconds, truth, the ` +
+    "weight (for how many rows it stands), the trainer's score, every feature, the amount in minor units, and amount and " +
+    'age of up to 32 earlier payments of the card where the target was asked; an empty cell is an absent value. ' +
+    'Amounts are in the reference currency. ' +
+    'The rows hold no token of a card, terminal, merchant or device.'
+  )
+}
+
+function digests({ manifest }: Release, { shipped }: Results): string {
+  const rows = [
+    ['all feature rows, event times and truths', manifest.data.digest],
+    ['feature list', manifest.featureListHash],
+    ['exchange rates', manifest.ratesDigest],
+    ...(shipped === null ? [] : [['text of the evaluation rows', shipped.textSha256]]),
+  ]
+  return table(
+    ['of', 'SHA-256'],
+    rows.map(([of = '', digest = '']) => [of, `\`${digest}\``]),
+  )
+}

@@ -1,0 +1,256 @@
+// MOF.yml: the Model Openness Framework 1.0 on a model folder: its 17 components, where each lies and under which
+// licence, and the class that the release reaches. The class is counted from what is there, never stated by hand.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  licenceOfFile,
+  licencePath,
+  type ReleaseTerms,
+} from '../../services/trainer/release-terms.ts'
+
+export const MOF_FILE = 'MOF.yml'
+export const MOF_FRAMEWORK = {
+  name: 'Model Openness Framework',
+  version: '1.0',
+  date: '2024-12-15',
+}
+
+/** Classes from the most open to the least, and none. */
+export const MOF_CLASSES = ['I', 'II', 'III', 'none'] as const
+export type MofClass = (typeof MOF_CLASSES)[number]
+
+const CLASS_NAMES: Readonly<Record<MofClass, string>> = {
+  I: 'Open Science',
+  II: 'Open Tooling',
+  III: 'Open Model',
+  none: 'no class',
+}
+
+/** What opens the location of something that lies in Sluice's repository rather than in the folder. */
+export const SOURCE_PREFIX = 'repository:'
+
+interface ComponentRule {
+  readonly name: string
+  readonly description: string
+  /** Least open class that asks for it; null where it is optional. */
+  readonly neededFor: Exclude<MofClass, 'none'> | null
+  /** Paths of the folder, or of the repository with SOURCE_PREFIX; null for what a release never has. */
+  readonly location: string | null
+}
+
+/** The components in the order of the framework. */
+export const MOF_COMPONENTS: readonly ComponentRule[] = [
+  {
+    name: 'Model architecture',
+    description:
+      'Layers of the net, as TensorFlow.js reads them; of the target of a cascade in target.json.',
+    neededFor: 'III',
+    location: 'model.json',
+  },
+  {
+    name: 'Data preprocessing code',
+    description: 'Turns a stream of transactions into feature rows.',
+    neededFor: 'I',
+    location: `${SOURCE_PREFIX}services/core/features`,
+  },
+  {
+    name: 'Training code',
+    description: 'From a history to this folder.',
+    neededFor: 'II',
+    location: `${SOURCE_PREFIX}services/trainer`,
+  },
+  {
+    name: 'Inference code',
+    description: 'Scales rows and computes scores.',
+    neededFor: 'II',
+    location: `${SOURCE_PREFIX}services/core/scoring`,
+  },
+  {
+    name: 'Evaluation code',
+    description: 'Computes the figures, from scores and truth.',
+    neededFor: 'II',
+    location: `${SOURCE_PREFIX}services/trainer`,
+  },
+  {
+    name: 'Supporting libraries and tools',
+    description: 'Every package with its version; bom.json names those that read the model.',
+    neededFor: 'II',
+    location: `${SOURCE_PREFIX}package.json`,
+  },
+  {
+    name: 'Model parameters (Final)',
+    description: 'Weights; of the target of a cascade in target.bin.',
+    neededFor: 'III',
+    location: 'weights.bin',
+  },
+  {
+    name: 'Model parameters (Intermediate)',
+    description: 'Weights of single epochs; not kept.',
+    neededFor: 'I',
+    location: null,
+  },
+  {
+    name: 'Datasets',
+    description: 'The history itself; not shipped. DATA_CARD.md says how to get the same rows.',
+    neededFor: 'I',
+    location: null,
+  },
+  {
+    name: 'Evaluation data',
+    description:
+      'Rows of the test period with truth; evaluation/results.json says how they were drawn.',
+    neededFor: 'II',
+    location: 'evaluation/test-rows.csv.gz',
+  },
+  {
+    name: 'Model metadata',
+    description: 'Features, scaling, calibration, thresholds, digests.',
+    neededFor: null,
+    location: 'manifest.json',
+  },
+  {
+    name: 'Sample model outputs',
+    description: 'Golden rows and their scores; of the target of a cascade in target-golden.json.',
+    neededFor: null,
+    location: 'golden.json',
+  },
+  {
+    name: 'Model card',
+    description: 'What the model is for, how good it is, and what it cannot do.',
+    neededFor: 'III',
+    location: 'MODEL_CARD.md',
+  },
+  {
+    name: 'Data card',
+    description: 'What the model was trained on and measured with.',
+    neededFor: 'III',
+    location: 'DATA_CARD.md',
+  },
+  {
+    name: 'Technical report',
+    description: 'How the model was made and measured.',
+    neededFor: 'III',
+    location: 'TECHNICAL_REPORT.md',
+  },
+  {
+    name: 'Research paper',
+    description: 'None.',
+    neededFor: 'I',
+    location: null,
+  },
+  {
+    name: 'Evaluation results',
+    description: 'All figures with intervals, by week, and of the shipped rows.',
+    neededFor: 'III',
+    location: 'evaluation/results.json',
+  },
+]
+
+/** One component as it is written; empty texts where it is not part of the release. */
+export interface MofComponent {
+  readonly name: string
+  readonly description: string
+  readonly location: string
+  readonly license_name: string
+  readonly license_path: string
+}
+
+export interface Mof {
+  readonly framework: { readonly name: string; readonly version: string; readonly date: string }
+  readonly release: {
+    readonly name: string
+    readonly version: string
+    readonly date: string
+    readonly type: string
+    readonly architecture: string
+    readonly origin: string
+    readonly producer: string
+    readonly contact: string
+    readonly components: readonly MofComponent[]
+  }
+  readonly assessment: MofAssessment
+}
+
+export interface MofAssessment {
+  readonly class: MofClass
+  readonly class_name: string
+  /** Components that the next class asks for and the release lacks. */
+  readonly missing_for_next_class: readonly string[]
+}
+
+/** Says of a location whether it is there. */
+export type IsPresent = (location: string) => boolean
+
+/** Looks into the folder by its file names, and into the installation for code. */
+export function presenceOf(paths: readonly string[], root: string): IsPresent {
+  return (location) => {
+    if (!location.startsWith(SOURCE_PREFIX)) return paths.includes(location)
+    const path = location.slice(SOURCE_PREFIX.length)
+    return existsSync(join(root, path)) || existsSync(join(root, 'dist', path))
+  }
+}
+
+/** The file's content, as far as present things allow. */
+export function mofOf(
+  model: { readonly name: string; readonly version: string; readonly releasedOn: string },
+  terms: ReleaseTerms,
+  isPresent: IsPresent,
+): Mof {
+  const components = MOF_COMPONENTS.map(({ name, description, location }): MofComponent => {
+    if (location === null || !isPresent(location)) {
+      return { name, description, location: '', license_name: '', license_path: '' }
+    }
+    const isSource = location.startsWith(SOURCE_PREFIX)
+    const licence = isSource ? terms.code : licenceOfFile(location, terms)
+    return {
+      name,
+      description,
+      location,
+      license_name: licence ?? '',
+      license_path: licencePath(licence) ?? '',
+    }
+  })
+  const { name, version, releasedOn: date } = model
+  return {
+    framework: MOF_FRAMEWORK,
+    release: {
+      name,
+      version,
+      date,
+      // The framework's lists have neither tables nor plain nets.
+      type: 'other',
+      architecture: 'other',
+      origin: '',
+      producer: 'Sluice',
+      contact: '',
+      components,
+    },
+    assessment: assess(components, isPresent),
+  }
+}
+
+/** The class of components that are there under a stated licence. */
+export function assess(components: readonly MofComponent[], isPresent: IsPresent): MofAssessment {
+  const open = new Set(
+    components
+      .filter(
+        ({ location, license_name: licence }) =>
+          location !== '' && licence !== '' && isPresent(location),
+      )
+      .map(({ name }) => name),
+  )
+  const missing = (wanted: MofClass): readonly string[] =>
+    MOF_COMPONENTS.filter(({ name, neededFor }) => neededFor === wanted && !open.has(name)).map(
+      ({ name }) => name,
+    )
+  let reached: MofClass = 'none'
+  for (const next of ['III', 'II', 'I'] as const) {
+    const lacking = missing(next)
+    if (lacking.length > 0) {
+      return { class: reached, class_name: CLASS_NAMES[reached], missing_for_next_class: lacking }
+    }
+    reached = next
+  }
+  return { class: reached, class_name: CLASS_NAMES[reached], missing_for_next_class: [] }
+}

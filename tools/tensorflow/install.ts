@@ -1,0 +1,163 @@
+// Installs native TensorFlow or WebGPU into a folder of its own below `.sluice`, where the backends look for it. The
+// folder gets its name only when everything in it was tried, so there is never half of it.
+
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { SluiceError } from '../../services/core/errors.ts'
+import {
+  readFileIfPresent,
+  writeFileAtomically,
+} from '../../services/platform/files/atomic-file.ts'
+import { withRunLock } from '../servers/run-lock.ts'
+import { optionalSetFolder } from '../../services/platform/tensorflow/optional-packages.ts'
+import { buildAddon } from './build-addon.ts'
+import { findPrograms, installMachine, type Programs } from './programs.ts'
+import { RECIPES, type InstallKind, type Recipe } from './recipe.ts'
+import { smoke, type SmokeResult } from './smoke.ts'
+import { once, removeMarks, runStep, type StepContext } from './steps.ts'
+
+const NPM_LIMIT_MS = 10 * 60_000
+const RECORD = 'installed.txt'
+
+export interface InstallOptions {
+  readonly root: string
+  readonly kind: InstallKind
+  /** Where to put it; below `.sluice` unless given. */
+  readonly folder?: string | undefined
+  /** PATH, on which its programs are looked for. */
+  readonly searchPath: string | undefined
+  /** Again, although it is there. */
+  readonly force: boolean
+  readonly onProgress: (line: string) => void
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface InstallResult extends SmokeResult {
+  readonly kind: InstallKind
+  readonly folder: string
+  readonly wasThere: boolean
+}
+
+/**
+ * Installs, or finds it installed, and lets it compute.
+ * @throws SluiceError SLUICE_PREREQUISITE_MISSING, SLUICE_PROVISION_FAILED, SLUICE_USAGE when the folder holds something else.
+ */
+export async function installBackend(options: InstallOptions): Promise<InstallResult> {
+  const { root, kind, onProgress, signal } = options
+  const recipe = RECIPES[kind]
+  const link = optionalSetFolder(kind === 'webgpu' ? 'webgpu' : 'tensorflow', root)
+  const folder = options.folder === undefined ? realOf(link) : resolve(options.folder)
+  const lock = `${link}.lock`
+  const onWait = (pid: number): void => {
+    onProgress(`waiting for process ${pid}, which installs`)
+  }
+  return withRunLock(lock, { onWait, signal }, async () => {
+    checkTarget(folder)
+    const isThere = readFileIfPresent(join(folder, RECORD)) === describe(recipe)
+    if (!isThere || options.force) await make(recipe, folder, options)
+    const seen = await smoke(kind, folder, { root, signal })
+    if (folder !== link) pointTo(link, folder)
+    return { kind, folder, wasThere: isThere && !options.force, ...seen }
+  })
+}
+
+async function make(recipe: Recipe, folder: string, options: InstallOptions): Promise<void> {
+  const { root, kind, onProgress, signal } = options
+  mkdirSync(dirname(folder), { recursive: true })
+  const programs = await findPrograms(
+    recipe,
+    await installMachine(dirname(folder), options.searchPath),
+  )
+  const work = `${folder}.${kind}.part`
+  const context: StepContext = { work, onProgress, signal }
+  // Parts of another recipe are of no use.
+  if (readFileIfPresent(join(work, RECORD)) !== describe(recipe)) {
+    rmSync(work, { recursive: true, force: true })
+  }
+  writeFileAtomically(join(work, RECORD), describe(recipe))
+  await once(context, 'packages', () => installPackages(context, recipe, programs, root))
+  if (recipe.wheels.length > 0) await buildAddon(context, recipe, programs)
+  await smoke(kind, work, { root, signal })
+  removeMarks(work)
+  const before = `${folder}.before`
+  rmSync(before, { recursive: true, force: true })
+  if (existsSync(folder)) renameSync(folder, before)
+  renameSync(work, folder)
+  rmSync(before, { recursive: true, force: true })
+}
+
+/** From npm, by the lock file, without running any script of a package. */
+async function installPackages(
+  context: StepContext,
+  recipe: Recipe,
+  { npm }: Programs,
+  root: string,
+): Promise<void> {
+  const { work } = context
+  const modules = join(work, 'node_modules')
+  rmSync(modules, { recursive: true, force: true })
+  for (const file of ['package.json', 'package-lock.json']) {
+    cpSync(join(root, recipe.npmFolder, file), join(work, file))
+  }
+  await runStep(
+    context,
+    'npm ci',
+    [npm, 'ci', '--ignore-scripts', '--legacy-peer-deps', '--no-audit', '--no-fund'],
+    { limitMs: NPM_LIMIT_MS, cwd: work },
+  )
+  for (const name of readdirSync(join(modules, '@tensorflow'))) {
+    if (!isOwn(name)) rmSync(join(modules, '@tensorflow', name), { recursive: true })
+  }
+  for (const name of recipe.shared) {
+    const place = join(modules, name)
+    symlinkSync(relative(realpathSync(dirname(place)), join(root, 'node_modules', name)), place)
+  }
+}
+
+/** Packages of TensorFlow.js that Sluice itself does not have. */
+function isOwn(name: string): boolean {
+  return name === 'tfjs-node' || name === 'tfjs-backend-webgpu'
+}
+
+/** What a folder was made from; another text means that it must be made again. */
+function describe({ kind, wheels, npmFolder }: Recipe): string {
+  return [
+    kind,
+    npmFolder,
+    ...wheels.map(({ requirement, sha256 }) => `${requirement} ${sha256}`),
+    '',
+  ].join('\n')
+}
+
+function checkTarget(folder: string): void {
+  if (!existsSync(folder) || existsSync(join(folder, RECORD))) return
+  if (lstatSync(folder).isDirectory() && readdirSync(folder).length === 0) return
+  throw new SluiceError(
+    'SLUICE_USAGE',
+    `${folder} holds something else. Give an empty or a new folder with --dir, or delete that one.`,
+  )
+}
+
+/** Where a link leads, or the path itself. */
+function realOf(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path
+}
+
+/** The backends look below `.sluice`, so what lies elsewhere is linked from there. */
+function pointTo(link: string, folder: string): void {
+  const before = lstatSync(link, { throwIfNoEntry: false })
+  if (before?.isSymbolicLink() === true && realOf(link) === realOf(folder)) return
+  if (before !== undefined) rmSync(link, { recursive: true, force: true })
+  mkdirSync(dirname(link), { recursive: true })
+  symlinkSync(folder, link)
+}

@@ -1,0 +1,66 @@
+// The steps of an installation. Each leaves a mark when it is done, so that a run that was killed is taken up where
+// it stopped; a step without its mark is done again from its beginning.
+
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SluiceError } from '../../services/core/errors.ts'
+import { runProgram, type RunProgramOptions } from '../servers/run-program.ts'
+
+const PROGRESS_EVERY_MS = 5_000
+const TAIL_LINES = 6
+const MARKS = '.marks'
+
+export interface StepContext {
+  /** Folder in which the parts come together; renamed when it is whole. */
+  readonly work: string
+  readonly onProgress: (line: string) => void
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Runs a step unless its mark is there. */
+export async function once(
+  context: StepContext,
+  name: string,
+  run: () => Promise<void>,
+): Promise<void> {
+  const mark = join(context.work, MARKS, name)
+  if (existsSync(mark)) return
+  context.signal?.throwIfAborted()
+  const beganMs = performance.now()
+  await run()
+  context.signal?.throwIfAborted()
+  mkdirSync(join(context.work, MARKS), { recursive: true })
+  writeFileSync(mark, '')
+  context.onProgress(`${name}: done in ${((performance.now() - beganMs) / 1_000).toFixed(1)} s`)
+}
+
+/** Takes the marks away from a finished folder. */
+export function removeMarks(work: string): void {
+  rmSync(join(work, MARKS), { recursive: true, force: true })
+}
+
+/** Runs a program to its end, with a line of progress now and then. @throws SluiceError SLUICE_PROVISION_FAILED */
+export async function runStep(
+  { onProgress, signal }: StepContext,
+  name: string,
+  [file, ...args]: readonly [string, ...string[]],
+  options: Omit<RunProgramOptions, 'signal'>,
+): Promise<string> {
+  const beganMs = performance.now()
+  const progress = setInterval(() => {
+    onProgress(`${name}: ${Math.round((performance.now() - beganMs) / 1_000)} s`)
+  }, PROGRESS_EVERY_MS)
+  try {
+    const { code, output } = await runProgram(file, args, { ...options, signal })
+    signal?.throwIfAborted()
+    if (code === 0) return output
+    const tail = output.trimEnd().split('\n').slice(-TAIL_LINES).join('\n')
+    throw new SluiceError(
+      'SLUICE_PROVISION_FAILED',
+      `${name} failed (${code === null ? 'ended' : `exit code ${code}`}):\n${tail}\n` +
+        'Nothing that works was changed. Repair the cause and run the command again: it goes on from here.',
+    )
+  } finally {
+    clearInterval(progress)
+  }
+}
