@@ -10,7 +10,10 @@ import { parse, stringify } from 'yaml'
 
 const RULES_FOLDER = join(import.meta.dirname, '../../infra/prometheus/rules')
 /** Where the manifest lies. */
-export const MANIFEST_FILE = join(import.meta.dirname, '../../infra/kubernetes/base/prometheus-rule.yaml')
+export const MANIFEST_FILE = join(
+  import.meta.dirname,
+  '../../infra/kubernetes/base/prometheus-rule.yaml',
+)
 const HEADER =
   '# Made from infra/prometheus/rules: node --import tsx tools/docs/prometheus-rule.ts\n'
 
