@@ -2,14 +2,14 @@
 
 import type { Enforced } from '../core/live-blocks.ts'
 import type { Alert, AlertAction, AlertCause } from '../core/wire/records.ts'
+import { tableLine } from './table.ts'
 
 const RED = '\u001b[31m'
 const YELLOW = '\u001b[33m'
 const GREEN = '\u001b[32m'
 const RESET = '\u001b[0m'
-const CARD_WIDTH = 12
-const AMOUNT_WIDTH = 13
-const ACTION_WIDTH = 7
+/** Alerts are printed as they come. Time, card, amount, action, score. */
+const FORM = { align: 'llr', widths: [19, 12, 17, 7, 5] }
 const MINOR_DIGITS_DEFAULT = 2
 
 const DETAIL_INDENT = ' '.repeat(21)
@@ -33,17 +33,18 @@ export function wantsColor(isTTY: boolean, env: NodeJS.ProcessEnv): boolean {
 
 /** Event time in UTC, card, amount, action, score, and the first reason. */
 export function alertLine(alert: Alert, isColored: boolean): string {
-  const action = alert.action.toUpperCase().padEnd(ACTION_WIDTH)
+  const action = alert.action.toUpperCase()
   const reason =
     causeText(alert) ?? alert.rules[0]?.text ?? alert.reasons[0]?.text ?? noReason(alert)
-  return [
+  const cells = [
     new Date(alert.eventTimeMs).toISOString().slice(0, 19).replace('T', ' '),
-    printable(alert.card).padEnd(CARD_WIDTH),
-    `${amountText(alert.amountMinor, alert.currency).padStart(AMOUNT_WIDTH)} ${alert.currency}`,
+    printable(alert.card),
+    `${amountText(alert.amountMinor, alert.currency)} ${alert.currency}`,
     isColored ? `${colorOf(alert.action)}${action}${RESET}` : action,
-    alert.score === null ? 'none ' : alert.score.toFixed(3),
+    alert.score === null ? 'none' : alert.score.toFixed(3),
     printable(reason),
-  ].join('  ')
+  ]
+  return tableLine(cells, FORM)
 }
 
 /** What would have made a block milder, on a line of its own below it; null for all else. */

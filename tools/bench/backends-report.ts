@@ -1,5 +1,6 @@
 // What `sluice bench backends` prints for people.
 
+import { tableLines } from '../../services/cli/table.ts'
 import type { BackendsResult, CallFigures, NetFigures } from './backends-bench.ts'
 import type { PartCost } from './cascade-costs.ts'
 import { count } from './figures.ts'
@@ -9,8 +10,13 @@ export function backendsLines(result: BackendsResult): readonly string[] {
   return [
     '',
     `Backends, ${measureMs} ms for each line; ${gpus.length === 0 ? 'no NVIDIA GPU' : gpus.join('; ')}`,
-    '  rows in a batch      p50 ms      p99 ms      rows/s   CPU us/row   calls',
-    ...backends.flatMap(({ backend, nets }) => nets.flatMap((net) => netLines(backend, net))),
+    ...tableLines(
+      [
+        ['rows in a batch', 'p50 ms', 'p99 ms', 'rows/s', 'CPU us/row', 'calls'],
+        ...backends.flatMap(({ backend, nets }) => nets.flatMap((net) => netRows(backend, net))),
+      ],
+      { align: 'rrrrrr', indent: '  ' },
+    ),
     ...cascadeLines(result),
   ]
 }
@@ -20,23 +26,30 @@ function cascadeLines({ cascades, coreHourPrice }: BackendsResult): readonly str
   return [
     '',
     `Cascades: processor time of a million payments, at ${coreHourPrice} for a core and hour (a GPU's time is not counted)`,
-    '                      rows/s   CPU us/row   price of a million',
-    ...cascades.flatMap(({ folder, backend, batchRows, targetShare, draft, target, cascade }) => [
-      `${backend}, ${folder}, batches of ${count(batchRows)}; the target scores ${(100 * targetShare).toFixed(2)} %`,
-      partLine('draft', draft),
-      partLine('target', target),
-      partLine('cascade', cascade),
-    ]),
+    ...tableLines(
+      [
+        ['', 'rows/s', 'CPU us/row', 'price of a million'],
+        ...cascades.flatMap(({ folder, backend, batchRows, targetShare, ...parts }) => [
+          [
+            `${backend}, ${folder}, batches of ${count(batchRows)}; the target scores ${(100 * targetShare).toFixed(2)} %`,
+          ],
+          partCells('draft', parts.draft),
+          partCells('target', parts.target),
+          partCells('cascade', parts.cascade),
+        ]),
+      ],
+      { align: 'lrrr', indent: '  ' },
+    ),
   ]
 }
 
-function partLine(name: string, cost: PartCost): string {
+function partCells(name: string, cost: PartCost): readonly string[] {
   return [
-    `  ${name.padEnd(14)}`,
-    count(cost.rowsPerSecond).padStart(10),
-    cost.cpuMicrosecondsPerRow.toFixed(2).padStart(11),
-    cost.pricePerMillion.toPrecision(3).padStart(19),
-  ].join('  ')
+    name,
+    count(cost.rowsPerSecond),
+    cost.cpuMicrosecondsPerRow.toFixed(2),
+    cost.pricePerMillion.toPrecision(3),
+  ]
 }
 
 /** What makes the figures worthless, as sentences. */
@@ -50,24 +63,24 @@ export function backendsProblems({ backends }: BackendsResult): readonly string[
   )
 }
 
-function netLines(backend: string, net: NetFigures): readonly string[] {
-  const title = `${backend}, ${net.net}: ${net.detail}`
+function netRows(backend: string, net: NetFigures): readonly (readonly string[])[] {
+  const title = [`${backend}, ${net.net}: ${net.detail}`]
   if (net.calls === null) return [title]
   return [
     title,
-    ...net.calls.map(callLine),
-    ...net.tooSlow.map((rows) => `  ${count(rows).padStart(15)}  left out: too slow`),
+    ...net.calls.map(callCells),
+    ...net.tooSlow.map((rows) => [count(rows), 'too slow']),
   ]
 }
 
-function callLine(figures: CallFigures): string {
+function callCells(figures: CallFigures): readonly string[] {
   const { rows, p50Ms, p99Ms, rowsPerSecond, cpuMicrosecondsPerRow, calls } = figures
   return [
-    `  ${count(rows).padStart(15)}`,
-    p50Ms.toFixed(3).padStart(10),
-    p99Ms.toFixed(3).padStart(10),
-    count(rowsPerSecond).padStart(10),
-    cpuMicrosecondsPerRow.toFixed(2).padStart(11),
-    count(calls).padStart(6),
-  ].join('  ')
+    count(rows),
+    p50Ms.toFixed(3),
+    p99Ms.toFixed(3),
+    count(rowsPerSecond),
+    cpuMicrosecondsPerRow.toFixed(2),
+    count(calls),
+  ]
 }

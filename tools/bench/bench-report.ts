@@ -1,5 +1,6 @@
 // What `sluice bench` prints for people. Programs take --json.
 
+import { tableLines } from '../../services/cli/table.ts'
 import type { BackendsResult } from './backends-bench.ts'
 import { backendsLines, backendsProblems } from './backends-report.ts'
 import type { FeaturesResult } from './features-bench.ts'
@@ -19,6 +20,7 @@ import type { TakeoverResult } from './takeover-bench.ts'
 import type { TracingBenchResult } from './tracing-bench.ts'
 
 const GIBIBYTE = 1024 ** 3
+const INDENTED = { indent: '  ' }
 
 /** All that a run of `sluice bench` has measured; null where it was not asked for. */
 export interface BenchReport {
@@ -102,12 +104,16 @@ function scoringLines(results: readonly BackendResult[]): readonly string[] {
   return [
     '',
     'Scoring, rows per second by rows in a batch',
-    ...results.map(({ backend, batches, detail }) =>
-      batches === null
-        ? `  ${backend.padEnd(11)} ${detail}`
-        : `  ${backend.padEnd(11)} ${batches
-            .map(({ rows, rowsPerSecond }) => `${rows}: ${count(rowsPerSecond)}`)
-            .join('   ')}`,
+    ...tableLines(
+      results.map(({ backend, batches, detail }) => [
+        backend,
+        batches === null
+          ? detail
+          : batches
+              .map(({ rows, rowsPerSecond }) => `${rows}: ${count(rowsPerSecond)}`)
+              .join('   '),
+      ]),
+      INDENTED,
     ),
   ]
 }
@@ -190,9 +196,12 @@ function takeoverLines({ options, steps, decisions }: TakeoverResult): readonly 
     '',
     `Takeover at ${count(options.ratePerSecond)}/s, two scorers, ${count(decisions)} decisions: longest time between two ` +
       'blocks of a partition',
-    ...steps.map(
-      ({ step, standstillMs, standstillMsMax }) =>
-        `  ${step.padEnd(12)} ${count(standstillMsMax)} ms (by partition ${standstillMs.map(count).join(', ')})`,
+    ...tableLines(
+      steps.map(({ step, standstillMs, standstillMsMax }) => [
+        step,
+        `${count(standstillMsMax)} ms (by partition ${standstillMs.map(count).join(', ')})`,
+      ]),
+      INDENTED,
     ),
   ]
 }
@@ -202,29 +211,39 @@ function stateText({ keys, bytesMean, bytesMax }: StateSize): string {
 }
 
 function tracingLines({ options, cases }: TracingBenchResult): readonly string[] {
+  const rows = cases.map((each) => {
+    const change = (each.medianRatioToOff - 1) * 100
+    const runs = each.microsecondsPerEvent.map((us) => us?.toFixed(1) ?? 'unknown').join(', ')
+    return [
+      each.name,
+      `${each.medianMicrosecondsPerEvent.toFixed(1)} us/event, ` +
+        `${change >= 0 ? '+' : ''}${change.toFixed(1)} % of its round's first (${runs})`,
+    ]
+  })
   return [
     '',
     `Tracing, processor time of the scorer in a replay of ${count(options.transactions)} transactions, ` +
       `medians of ${options.runs} rounds`,
-    ...cases.map((each) => {
-      const change = (each.medianRatioToOff - 1) * 100
-      const runs = each.microsecondsPerEvent.map((us) => us?.toFixed(1) ?? 'unknown').join(', ')
-      return (
-        `  ${each.name.padEnd(28)} ${each.medianMicrosecondsPerEvent.toFixed(1)} us/event, ` +
-        `${change >= 0 ? '+' : ''}${change.toFixed(1)} % of its round's first (${runs})`
-      )
-    }),
+    ...tableLines(rows, INDENTED),
   ]
 }
 
 function profileLines(profile: ProfileSummary): readonly string[] {
-  const row = (name: string, share: number, ms: number): string =>
-    `  ${(share * 100).toFixed(1).padStart(5)} %  ${count(ms).padStart(7)} ms  ${name}`
+  const cells = ({ name, share, milliseconds: ms }: ProfileSummary['areas'][number]) => [
+    `${(share * 100).toFixed(1)} %`,
+    `${count(ms)} ms`,
+    name,
+  ]
   return [
     '',
     `Profile of the scorer in run 1: ${count(profile.totalMs)} ms, idle ${count(profile.idleMs)} ms; by area`,
-    ...profile.areas.map(({ name, share, milliseconds: ms }) => row(name, share, ms)),
-    'Functions by time of their own',
-    ...profile.functions.map(({ name, share, milliseconds: ms }) => row(name, share, ms)),
+    ...tableLines(
+      [
+        ...profile.areas.map(cells),
+        ['Functions by time of their own'],
+        ...profile.functions.map(cells),
+      ],
+      { align: 'rr', indent: '  ' },
+    ),
   ]
 }

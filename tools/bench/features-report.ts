@@ -1,5 +1,6 @@
 // What `sluice bench features` prints for people.
 
+import { tableLines } from '../../services/cli/table.ts'
 import type { FeaturesResult, MemoryResult, StoreResult } from './features-bench.ts'
 import { count, cpuText } from './figures.ts'
 
@@ -13,10 +14,15 @@ export function featuresLines(result: FeaturesResult): readonly string[] {
     `Features and state codec without I/O, one thread, ${count(options.transactions)} transactions of ` +
       `${count(options.cards)} cards (second half measured), layout ${options.layout}, median of ${options.runs}`,
     `  a card holds ${count(first?.heldMedian ?? NaN)} events in the median, ${count(first?.heldMax ?? NaN)} at most`,
-    ...memory.map(
-      (each) =>
-        `  ${each.features.padEnd(9)} ${DECODING_TEXT[each.decoding].padEnd(29)} ` +
-        `batches of ${count(each.batchSize).padEnd(5)} ${rateText(each)}; card ${count(each.bytesMedian)} bytes`,
+    ...tableLines(
+      memory.map((each) => [
+        each.features,
+        DECODING_TEXT[each.decoding],
+        `batches of ${count(each.batchSize)}`,
+        ...rateCells(each),
+        `card ${count(each.bytesMedian)} bytes`,
+      ]),
+      { align: 'lllr', indent: '  ' },
     ),
     ...(store === null ? [] : storeLines(store)),
     '',
@@ -24,43 +30,53 @@ export function featuresLines(result: FeaturesResult): readonly string[] {
     ...lengthLines(growth),
     '',
     'One card with a share of all traffic, batches of 512',
-    ...hotCard.map(
-      (each) =>
-        `  ${each.features.padEnd(9)} ${DECODING_TEXT[each.decoding].padEnd(29)} ` +
-        `${(each.share * 100).toFixed(0).padStart(2)} %: ${rateText(each)}`,
+    ...tableLines(
+      hotCard.map((each) => [
+        each.features,
+        DECODING_TEXT[each.decoding],
+        `${(each.share * 100).toFixed(0)} %`,
+        ...rateCells(each),
+      ]),
+      { align: 'llrr', indent: '  ' },
     ),
     `  load ${result.loadAverage[0] ?? 0} at the end`,
   ]
 }
 
-function rateText({
+function rateCells({
   eventsPerSecond,
   cpuMicrosecondsPerEvent,
-}: Pick<MemoryResult, 'eventsPerSecond' | 'cpuMicrosecondsPerEvent'>): string {
-  return `${count(eventsPerSecond).padStart(7)} events/s, CPU ${cpuMicrosecondsPerEvent.toFixed(2)} us/event`
+}: Pick<MemoryResult, 'eventsPerSecond' | 'cpuMicrosecondsPerEvent'>): readonly string[] {
+  return [
+    `${count(eventsPerSecond)} events/s`,
+    `CPU ${cpuMicrosecondsPerEvent.toFixed(2)} us/event`,
+  ]
 }
 
 function storeLines(store: readonly StoreResult[]): readonly string[] {
   return [
     '',
     'With Redis and no Kafka; each lane waits for its reads and writes, lanes side by side',
-    ...store.map(
-      (each) =>
-        `  ${each.features.padEnd(9)} lanes ${each.lanes}, batches of ${count(each.batchSize).padEnd(5)} ` +
-        `${count(each.eventsPerSecond).padStart(7)} events/s; CPU us/event: ` +
-        `${cpuText(each.cpuMicrosecondsPerEvent)}; round trips a batch, at most: ` +
-        `${each.readsPerBatchMax} read, ${each.writesPerBatchMax} write`,
+    ...tableLines(
+      store.map((each) => [
+        each.features,
+        `lanes ${each.lanes}`,
+        `batches of ${count(each.batchSize)}`,
+        `${count(each.eventsPerSecond)} events/s`,
+        `CPU us/event: ${cpuText(each.cpuMicrosecondsPerEvent)}; round trips a batch, at most: ` +
+          `${each.readsPerBatchMax} read, ${each.writesPerBatchMax} write`,
+      ]),
+      { align: 'lllr', indent: '  ' },
     ),
   ]
 }
 
 function lengthLines(growth: FeaturesResult['growth']): readonly string[] {
   const cases = new Map<string, string[]>()
-  for (const each of growth) {
-    const name = `${each.features.padEnd(9)} ${DECODING_TEXT[each.decoding].padEnd(29)}`
-    const texts = cases.get(name) ?? []
-    texts.push(`${count(each.held)}: ${each.cpuMicrosecondsPerEvent.toFixed(1)}`)
-    cases.set(name, texts)
+  for (const { features, decoding, held, cpuMicrosecondsPerEvent } of growth) {
+    const cells = cases.get(features + decoding) ?? [features, DECODING_TEXT[decoding]]
+    cells.push(`${count(held)}: ${cpuMicrosecondsPerEvent.toFixed(1)}`)
+    cases.set(features + decoding, cells)
   }
-  return [...cases].map(([name, texts]) => `  ${name} ${texts.join('   ')}`)
+  return tableLines([...cases.values()], { indent: '  ' })
 }

@@ -1,5 +1,6 @@
 // What the benchmark of swaps says, as lines.
 
+import { tableLines } from '../../services/cli/table.ts'
 import { count, milliseconds } from './figures.ts'
 import type { LatencySummary } from './statistics.ts'
 import type { SwapResult } from './swap-bench.ts'
@@ -10,8 +11,9 @@ export function swapLines(result: SwapResult): readonly string[] {
     '',
     `Swap of the model, ${swaps} times at ${count(options.ratePerSecond)}/s, ${count(result.decisions)} decisions: ` +
       'intended send time to decision at a committed reader',
-    ...(['before', 'during', 'after'] as const).map(
-      (phase) => `  ${phase.padEnd(7)} ${latencyText(result[phase])}`,
+    ...tableLines(
+      (['before', 'during', 'after'] as const).map((phase) => [phase, latencyText(result[phase])]),
+      { indent: '  ' },
     ),
     `  p99 during / before ${ratio === null ? 'unknown' : ratio.toFixed(2)}; message to every lane on the new model ` +
       `${switchMs.map(count).join(', ')} ms; load ${result.loadAverage[0] ?? 0}`,

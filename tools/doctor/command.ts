@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { examine, type Finding } from '../servers/index.ts'
 import { printJson, printLine, repositoryRoot } from '../../services/cli/command.ts'
+import { tableLines } from '../../services/cli/table.ts'
 
 const EXIT_FAILED = 1
 
@@ -28,12 +29,14 @@ export function register(program: Command): void {
 
 /** The findings as lines for people: one each, with the remedy below it. */
 export function report(findings: readonly Finding[]): readonly string[] {
-  const nameWidth = Math.max(...findings.map((finding) => finding.name.length))
-  const lines = findings.flatMap(({ name, level, seen, remedy }) => [
-    `${level.padEnd(4)}  ${name.padEnd(nameWidth)}  ${seen}`,
-    ...(remedy === null ? [] : [`${' '.repeat(nameWidth + 8)}${remedy}`]),
+  const rows = findings.flatMap(({ name, level, seen, remedy }) => [
+    [level, name, seen],
+    ...(remedy === null ? [] : [['', '', remedy]]),
   ])
   const count = (level: Finding['level']): number =>
     findings.filter((finding) => finding.level === level).length
-  return [...lines, `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} failed`]
+  return [
+    ...tableLines(rows),
+    `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} failed`,
+  ]
 }

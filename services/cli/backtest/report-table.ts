@@ -3,6 +3,7 @@
 import type { Example } from '../../core/rehearsal/example-list.ts'
 import { aboutLines, columnNames, comparedGroups } from './report-rows.ts'
 import type { BacktestReport } from './run-backtest.ts'
+import { tableLines } from '../table.ts'
 import { count, CURRENCY, money, timeText } from './report-words.ts'
 
 /** Longest reason on a line; the page shows all of it. */
@@ -16,25 +17,10 @@ export function reportTable(report: BacktestReport): readonly string[] {
     [title],
     ...own.map((row) => [`  ${row.title}`, ...row.cells]),
   ])
-  const widths = names.map((name, index) =>
-    // A heading may reach over all columns.
-    Math.max(
-      name.length,
-      ...rows.filter((row) => row.length > 1).map((row) => row[index]?.length ?? 0),
-    ),
-  )
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, index) =>
-        index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0),
-      )
-      .join('  ')
-      .trimEnd()
   return [
     ...aboutLines(report),
     '',
-    line(names),
-    ...rows.map(line),
+    ...tableLines([names, ...rows], { align: `l${'r'.repeat(names.length)}` }),
     ...report.policies.flatMap(({ name, changes }) => [
       ...exampleLines(
         `${name} is stricter than live`,

@@ -16,11 +16,14 @@ import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
 import { interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
+import { tableLine } from '../table.ts'
 import { whereToLook } from './alerts-place.ts'
 import { addStreamOptions, momentOption, type Moment } from './dead-letters-options.ts'
 
 const SEND_DEFAULT = 1_000
 const SEND_MAX = 100_000
+/** Alerts are printed as they are sent. Time, event id, reason. */
+const FORM = { widths: [19, 34, 18] }
 
 interface RedeliverCommandOptions {
   readonly targets: string
@@ -126,7 +129,7 @@ function print(
   }
   const at = new Date(atMs).toISOString().slice(0, 19).replace('T', ' ')
   const answer = status === null ? '-' : String(status)
-  printLine(`${at}  ${eventId ?? '-'}  ${(reason ?? '-').padEnd(18)}  ${result}  ${answer}`)
+  printLine(tableLine([at, eventId ?? '-', reason ?? '-', result, answer], FORM))
 }
 
 async function ask(planned: readonly PlannedRedelivery[], signal: AbortSignal): Promise<boolean> {

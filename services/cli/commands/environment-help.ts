@@ -2,21 +2,16 @@
 
 import type { Variable } from '../../platform/config/variable.ts'
 import { VARIABLES } from '../../platform/config/variables.ts'
+import { tableLines } from '../table.ts'
 
 /** Lines for the variables that this program reads: name, default, and the first sentence of the meaning. */
 export function environmentHelp(program: string): string {
   const rows = Object.entries<Variable>(VARIABLES)
     .filter(([, { readBy, group }]) => isReadBy(readBy, program) && group !== 'Tests only')
-    .map(
-      ([name, variable]) => [name, defaultText(variable), firstSentence(variable.meaning)] as const,
-    )
-  const width = (column: 0 | 1): number => Math.max(...rows.map((row) => row[column].length))
-  const lines = rows.map(
-    ([name, value, meaning]) => `  ${name.padEnd(width(0))}  ${value.padEnd(width(1))}  ${meaning}`,
-  )
+    .map(([name, variable]) => [name, defaultText(variable), firstSentence(variable.meaning)])
   return [
     'Environment (with defaults; docs/configuration.md has ranges and words):',
-    ...lines,
+    ...tableLines(rows, { indent: '  ' }),
   ].join('\n')
 }
 

@@ -31,6 +31,7 @@ import {
   printLine,
   printProgress,
 } from '../command.ts'
+import { printTable } from '../table.ts'
 
 const EXAMPLES = `
 Examples:
@@ -204,15 +205,14 @@ function printSummary(summary: EvaluateSummary, out: string): void {
     printLine(
       `${period.period}: ${period.rows} rows, ${period.frauds} frauds, weeks ${period.weeks.join(' ')}`,
     )
-    printLine(
-      `  ${''.padEnd(32)} ${cells(['mean of the seeds', 'target, by week', 'draft, by week', 'target, by seed'])}`,
-    )
-    for (const [name, title] of Object.entries(WEEK_FIGURE_NAMES)) {
+    const rows = Object.entries(WEEK_FIGURE_NAMES).map(([name, title]) => {
       const key = name as keyof typeof WEEK_FIGURE_NAMES
       const { scored, target, draft, seeds: bySeed } = period
       const spreads = [scored[key], target[key], draft[key], bySeed.target[key]]
-      printLine(`  ${title.padEnd(32)} ${cells(spreads.map(inWords))}`)
-    }
+      return [title, ...spreads.map(inWords)]
+    })
+    const headings = ['mean of the seeds', 'target, by week', 'draft, by week', 'target, by seed']
+    printTable([['', ...headings], ...rows], { indent: '  ' })
     const difference = summary.differences?.[period.period]
     if (difference !== undefined) printLine(`  ${differenceText(difference)}`)
     const recalls = (period.scenarios ?? []).map(
@@ -233,13 +233,6 @@ function differenceText({ otherPrecision, low, median, high, draws }: Difference
     `average precision of the other ${otherPrecision.toFixed(4)}; difference ${signed(median)}, 95 % interval ` +
     `${signed(low)} to ${signed(high)} (${draws} draws of cards, paired)`
   )
-}
-
-function cells(texts: readonly string[]): string {
-  return texts
-    .map((text) => text.padEnd(20))
-    .join(' ')
-    .trimEnd()
 }
 
 function inWords(spread: Spread): string {

@@ -17,7 +17,7 @@ import { withListDigest } from '../../core/policy/ruleset-changes.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { addList, findList } from '../../platform/policy-store.ts'
 import { parseDurationMs, parseEventTimeMs } from '../../producer/index.ts'
-import { printJson, printLine, printProgress } from '../command.ts'
+import { printJson, printProgress } from '../command.ts'
 import {
   addChangeOptions,
   addStreamOptions,
@@ -34,6 +34,7 @@ import {
   readInForce,
   type InForce,
 } from '../policy/policy-stream.ts'
+import { printTable } from '../table.ts'
 import { environmentHelp } from './environment-help.ts'
 
 const EXAMPLES = `
@@ -83,10 +84,9 @@ function registerShow(list: Command): void {
       printJson(name === undefined ? contents : contents[0])
       return
     }
-    for (const { name: own, entries } of contents) {
-      if (name === undefined) printLine(`${own}  ${entries.length} entries`)
-      else for (const entry of entries) printLine(lineOf(entry))
-    }
+    if (name === undefined) {
+      printTable(contents.map(({ name: own, entries }) => [own, `${entries.length} entries`]))
+    } else printTable(contents.flatMap(({ entries }) => entries.map(cellsOf)))
   })
 }
 
@@ -169,9 +169,9 @@ async function contentOf(inForce: InForce, store: string, name: string): Promise
   )
 }
 
-function lineOf({ kind, value, reason, author, endMs }: ListEntry): string {
+function cellsOf({ kind, value, reason, author, endMs }: ListEntry): readonly string[] {
   const end = endMs === null ? 'without end' : `until ${new Date(endMs).toISOString()}`
-  return `${value.padEnd(24)} ${kind.padEnd(8)} ${end}  ${author}: ${reason}`
+  return [value, kind, end, `${author}: ${reason}`]
 }
 
 /** An end as milliseconds UTC; infinite is never. */

@@ -4,8 +4,9 @@ import type { Command } from 'commander'
 import { NO_WISH, type Wish } from '../../core/control/wish.ts'
 import { readWish } from '../../platform/kafka/control-topic.ts'
 import { listModels, type StoredModel } from '../../platform/model-store.ts'
-import { printJson, printLine, printProgress } from '../command.ts'
+import { printJson, printProgress } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
+import { printTable } from '../table.ts'
 
 const DIGEST_CHARACTERS = 12
 
@@ -42,17 +43,15 @@ async function list(options: ListOptions): Promise<void> {
     })
     return
   }
-  for (const stored of models) printLine(lineOf(stored, wish))
+  const missing = (['active', 'shadow'] as const).flatMap((role) => {
+    const digest = options.offline === true ? null : wish[role]
+    if (digest === null || models.some((stored) => stored.digest === digest)) return []
+    return [[digest.slice(0, DIGEST_CHARACTERS), 'NOT IN THE STORE', '', '', role]]
+  })
+  printTable([...models.map((stored) => cellsOf(stored, wish)), ...missing])
   if (models.length === 0)
     printProgress(`the store ${store} is empty; "sluice model add <folder>" puts a model there`)
   if (options.offline === true) return
-  for (const [role, digest] of [
-    ['active', wish.active],
-    ['shadow', wish.shadow],
-  ] as const) {
-    if (digest === null || models.some((stored) => stored.digest === digest)) continue
-    printLine(`${digest.slice(0, DIGEST_CHARACTERS)}  NOT IN THE STORE  ${role}`)
-  }
   if (placed === null)
     printProgress('the control topic names no model: scorers decide with their own (SLUICE_MODEL)')
   else {
@@ -85,12 +84,12 @@ function rowOf(stored: StoredModel) {
   return { digest: stored.digest, isWhole: true, name, version, flag, block, averagePrecision }
 }
 
-function lineOf(stored: StoredModel, wish: Wish): string {
+function cellsOf(stored: StoredModel, wish: Wish): readonly string[] {
   const digest = stored.digest.slice(0, DIGEST_CHARACTERS)
   const role = roleOf(stored, wish) ?? ''
-  if (!stored.isWhole) return `${digest}  DAMAGED  ${role}  ${stored.problem}`
+  if (!stored.isWhole) return [digest, 'DAMAGED', '', '', role, stored.problem]
   const { version, metrics, thresholds } = stored.manifest
-  const precision = metrics.test.averagePrecision.toFixed(3)
+  const precision = `AP ${metrics.test.averagePrecision.toFixed(3)}`
   const limits = `flag ${thresholds.flag.toFixed(3)} block ${thresholds.block.toFixed(3)}`
-  return `${digest}  ${version.padEnd(28)} AP ${precision}  ${limits}  ${role}`.trimEnd()
+  return [digest, version, precision, limits, role]
 }

@@ -9,9 +9,9 @@ import {
   type Verification,
 } from '../../../tools/model-documentation/verify-folder.ts'
 import { printJson, printLine } from '../command.ts'
+import { printTable } from '../table.ts'
 
 const EXIT_MISMATCH = 1
-const NAME_WIDTH = 9
 
 interface VerifyOptions {
   readonly backend: Backend | 'auto'
@@ -50,10 +50,12 @@ export function addVerify(model: Command): void {
 }
 
 function printFindings(folder: string, { isSound, checks }: Verification): void {
-  for (const { check, said, problems } of checks) {
-    if (problems.length === 0) printLine(`${check.padEnd(NAME_WIDTH)} ok: ${said}`)
-    for (const problem of problems) printLine(`${check.padEnd(NAME_WIDTH)} MISMATCH: ${problem}`)
-  }
+  const rows = checks.flatMap(({ check, said, problems }) =>
+    problems.length === 0
+      ? [[check, `ok: ${said}`]]
+      : problems.map((problem) => [check, `MISMATCH: ${problem}`]),
+  )
+  printTable(rows)
   const count = checks.reduce((sum, { problems }) => sum + problems.length, 0)
   printLine(isSound ? `${folder}: everything matches` : `${folder}: ${count} mismatches`)
 }

@@ -4,8 +4,9 @@ import type { Command } from 'commander'
 import { NO_WISH, type Wish } from '../../core/control/wish.ts'
 import { readWish } from '../../platform/kafka/control-topic.ts'
 import { listRulesets } from '../../platform/policy-store.ts'
-import { printJson, printLine, printProgress } from '../command.ts'
+import { printJson, printProgress } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
+import { printTable } from '../table.ts'
 
 const DIGEST_CHARACTERS = 12
 
@@ -39,14 +40,13 @@ export function registerPolicyList(policy: Command): void {
       })
       return
     }
-    for (const { digest, ruleset } of rulesets) {
+    const rows = rulesets.map(({ digest, ruleset }) => {
       const policy = ruleset.policy?.slice(0, DIGEST_CHARACTERS) ?? 'built-in'
       const name = digest.slice(0, DIGEST_CHARACTERS)
       const role = roleOf(digest, wish) ?? ''
-      printLine(
-        `${name}  version ${String(ruleset.version).padEnd(5)} policy ${policy.padEnd(12)} ${ruleset.mode.padEnd(7)} ${role}`.trimEnd(),
-      )
-    }
+      return [name, `version ${ruleset.version}`, `policy ${policy}`, ruleset.mode, role]
+    })
+    printTable(rows)
     if (rulesets.length === 0) printProgress(`the store ${store} has no ruleset`)
     if (options.offline === true) return
     if (placed === null || wish.active === null) printProgress('the built-in policy decides')

@@ -28,6 +28,7 @@ import { loadPromotionConfig } from '../policy/promotion-config.ts'
 import { gatherEvidence } from '../policy/promotion-evidence.ts'
 import { addressOption, scorerOption, usualScorers } from '../policy/scorer-addresses.ts'
 import { RECOMPUTED_MESSAGES_MAX } from '../policy/skew-evidence.ts'
+import { tableLines } from '../table.ts'
 
 interface PromoteOptions extends ChangeOptions {
   readonly segment?: string
@@ -129,10 +130,12 @@ async function run(options: PromoteOptions): Promise<void> {
 
 /** @throws SluiceError SLUICE_POLICY_GATE with the list of what is missing, unless somebody overrides it. */
 function reasonOf(findings: readonly GateFinding[], options: PromoteOptions): string {
-  for (const finding of findings) {
-    const { gate, isPassed } = finding
-    printProgress(`${isPassed ? 'passed ' : 'MISSING'}  ${gate.padEnd(10)} ${findingText(finding)}`)
-  }
+  const rows = findings.map((finding) => [
+    finding.isPassed ? 'passed' : 'MISSING',
+    finding.gate,
+    findingText(finding),
+  ])
+  for (const line of tableLines(rows)) printProgress(line)
   const missing = missingOf(findings)
   if (missing.length === 0) return options.reason
   const names = missing.map(({ gate }) => gate).join(', ')

@@ -3,6 +3,7 @@
 import type { Queue } from '../../alerts/index.ts'
 import type { Case } from '../../core/cases.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
+import { tableLines } from '../table.ts'
 
 const MINOR_PER_MAJOR = 100
 const HEADINGS = ['priority', 'expected loss', 'alerts', 'cards', 'since (UTC)', 'what', 'case']
@@ -15,16 +16,7 @@ export function queueLines(
   const dropped = leftOut === 0 ? '' : `; ${leftOut} older alerts were left out`
   const first = `${cases.length} open cases with ${openAlerts} alerts${dropped}`
   if (cases.length === 0) return [first]
-  const rows = [HEADINGS, ...cases.slice(0, limit).map(rowOf)]
-  const widths = HEADINGS.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  )
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+  const lines = tableLines([HEADINGS, ...cases.slice(0, limit).map(rowOf)])
   const more = cases.length > limit ? [`... and ${cases.length - limit} more (--limit)`] : []
   return [first, ...lines, ...more]
 }

@@ -8,6 +8,7 @@ import { SluiceError } from '../../core/errors.ts'
 import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
 import { loadProducerConfig } from '../../producer/index.ts'
 import { printJson, printLine } from '../command.ts'
+import { printTable } from '../table.ts'
 
 interface Options {
   readonly json?: boolean
@@ -86,8 +87,10 @@ function print(release: Release, options: Options): void {
     printJson(release.entries)
     return
   }
-  for (const entry of release.entries) {
-    const isNew = release.added.includes(entry)
-    printLine(`${String(entry.id).padStart(4)}  ${entry.file}${isNew ? '  (new)' : ''}`)
-  }
+  const rows = release.entries.map((entry) => [
+    String(entry.id),
+    entry.file,
+    release.added.includes(entry) ? '(new)' : '',
+  ])
+  printTable(rows, { align: 'r' })
 }

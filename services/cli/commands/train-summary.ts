@@ -4,6 +4,7 @@ import { totalMinor, type CostFigures } from '../../core/scoring/alert-costs.ts'
 import { SEED_FIGURES, skipText, spreadOf } from '../../trainer/index.ts'
 import type { TrainSummary } from '../../trainer/index.ts'
 import { printLine } from '../command.ts'
+import { printTable } from '../table.ts'
 
 /** For people; programs take --json. */
 export function printSummary(summary: TrainSummary): void {
@@ -41,13 +42,14 @@ function printSeeds(bySeed: TrainSummary['bySeed'], kept: number): void {
   printLine(
     `${bySeed.length} seeds, mean and standard deviation on validation and test; seed ${kept} is kept:`,
   )
-  for (const [name, read] of Object.entries(SEED_FIGURES)) {
-    const [validation, test] = (['validation', 'test'] as const).map((period) => {
+  const rows = Object.entries(SEED_FIGURES).map(([name, read]) => {
+    const cells = (['validation', 'test'] as const).map((period) => {
       const { mean, deviation } = spreadOf(bySeed.map((of) => read(of[period])))
       return `${mean.toFixed(4)} +/- ${deviation.toFixed(4)}`
     })
-    printLine(`  ${name.padEnd(32)} ${validation ?? ''}   ${test ?? ''}`)
-  }
+    return [name, ...cells]
+  })
+  printTable(rows, { indent: '  ' })
 }
 
 /** Less what alerts and wrong blocks cost. */

@@ -2,37 +2,34 @@
 
 import { formatPosition } from '../../core/redrive.ts'
 import { redact } from '../../platform/redact.ts'
+import { tableLine, tableLines } from '../table.ts'
 import type { FoundLetter, LettersRead } from './read-letters.ts'
 
-const REASON_WIDTH = 21
-const POSITION_WIDTH = 24
-const FIELD_WIDTH = 12
+/** Letters are printed as they are read. */
+const FORM = { align: 'llllr', widths: [19, 24, 21, 12, 6] }
 const SAMPLE_CHARACTERS = 24
 
 /** Heads the lines of `letterLine`. */
 export function letterHeading(): string {
-  return [
-    'became one (UTC)   ',
-    'position'.padEnd(POSITION_WIDTH),
-    'reason'.padEnd(REASON_WIDTH),
-    'field'.padEnd(FIELD_WIDTH),
-    ' bytes',
-    'begins with',
-  ].join('  ')
+  return tableLine(
+    ['became one (UTC)', 'position', 'reason', 'field', 'bytes', 'begins with'],
+    FORM,
+  )
 }
 
 /** One letter on one line: when, which message, why, and the redacted start of it. */
 export function letterLine({ letter, redrivenFrom }: FoundLetter, topicPrefix: string): string {
   const position = formatPosition(letter).slice(topicPrefix.length)
   const repeats = redrivenFrom === null ? '' : `  redriven before, from ${redrivenFrom.offset}`
-  return [
+  const cells = [
     timeText(letter.decidedAtMs),
-    position.padEnd(POSITION_WIDTH),
-    safeText(letter.reason).padEnd(REASON_WIDTH),
-    safeText(letter.field ?? '-').padEnd(FIELD_WIDTH),
-    String(letter.payloadBytes).padStart(6),
+    position,
+    safeText(letter.reason),
+    safeText(letter.field ?? '-'),
+    String(letter.payloadBytes),
     safeText(letter.sample).slice(0, SAMPLE_CHARACTERS) + repeats,
-  ].join('  ')
+  ]
+  return tableLine(cells, FORM)
 }
 
 /** A letter for programs. Times in milliseconds UTC, the hash in hex. */
@@ -82,10 +79,12 @@ const GROUPS_MAX = 1_000
 
 /** The counts as lines. */
 export function summaryLines(counts: LetterCounts, topicPrefix: string): readonly string[] {
-  return counts.groups.map(({ topic, reason, count }) => {
-    const source = topic.startsWith(topicPrefix) ? topic.slice(topicPrefix.length) : topic
-    return `${String(count).padStart(8)}  ${source.padEnd(12)}  ${safeText(reason)}`
-  })
+  const rows = counts.groups.map(({ topic, reason, count }) => [
+    String(count),
+    topic.startsWith(topicPrefix) ? topic.slice(topicPrefix.length) : topic,
+    safeText(reason),
+  ])
+  return tableLines(rows, { align: 'r' })
 }
 
 /** What was read besides what was shown; null when there is nothing to add. */
@@ -102,7 +101,7 @@ export function remainderLine(read: LettersRead, shown: number): string | null {
 /** A time as `2026-01-31 12:00:00`. */
 export function timeText(timeMs: number): string {
   const date = new Date(timeMs)
-  if (Number.isNaN(date.getTime())) return 'no valid time      '
+  if (Number.isNaN(date.getTime())) return 'no valid time'
   return date.toISOString().slice(0, 19).replace('T', ' ')
 }
 

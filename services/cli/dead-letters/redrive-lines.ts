@@ -1,21 +1,23 @@
 // What a redrive would do and has done, as lines for people and as JSON for programs.
 
 import { formatPosition, REDRIVEN_FROM_HEADER } from '../../core/redrive.ts'
+import { tableLine, tableLines } from '../table.ts'
 import { safeText, timeText } from './letter-lines.ts'
 import { REDRIVE_STATES, STATE_TEXTS, type PlannedLetter } from './redrive-plan.ts'
 
-const REASON_WIDTH = 21
-const POSITION_WIDTH = 24
+/** Letters are printed as they are sent. Time, position, reason. */
+const FORM = { widths: [19, 24, 21] }
 
 /** One letter on one line: which message, why it had failed, and what becomes of it. */
 export function plannedLine(planned: PlannedLetter, topicPrefix: string, isSent: boolean): string {
   const { letter } = planned
-  return [
+  const cells = [
     timeText(letter.decidedAtMs),
-    formatPosition(letter).slice(topicPrefix.length).padEnd(POSITION_WIDTH),
-    safeText(letter.reason).padEnd(REASON_WIDTH),
+    formatPosition(letter).slice(topicPrefix.length),
+    safeText(letter.reason),
     outcomeText(planned, isSent),
-  ].join('  ')
+  ]
+  return tableLine(cells, FORM)
 }
 
 function outcomeText({ letter, state, target, detail }: PlannedLetter, isSent: boolean): string {
@@ -54,8 +56,9 @@ export function stateCounts(
 
 /** The counts as lines. */
 export function stateLines(planned: readonly PlannedLetter[], isSent: boolean): readonly string[] {
-  return stateCounts(planned).map(({ state, count }) => {
-    const text = state === 'send' && isSent ? 'sent' : STATE_TEXTS[state]
-    return `${String(count).padStart(8)}  ${text}`
-  })
+  const rows = stateCounts(planned).map(({ state, count }) => [
+    String(count),
+    state === 'send' && isSent ? 'sent' : STATE_TEXTS[state],
+  ])
+  return tableLines(rows, { align: 'r' })
 }

@@ -3,6 +3,7 @@
 import { formatPosition, type MessagePosition } from '../../core/redrive.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import type { RegistryContent } from '../../core/wire/schema-registry.ts'
+import { tableLines } from '../table.ts'
 import { EVERY_LETTER } from './letter-filter.ts'
 import { safeText } from './letter-lines.ts'
 import { asking, openLettersKafka } from './open-kafka.ts'
@@ -55,7 +56,7 @@ export function showLines(found: FoundLetter): readonly string[] {
   const { letter } = found
   const repeats =
     found.redrivenFrom === null ? 'nothing: it was sent once' : formatPosition(found.redrivenFrom)
-  const rows: readonly (readonly [string, string])[] = [
+  return tableLines([
     ['position', formatPosition(letter)],
     ['reason', safeText(letter.reason)],
     ['field', safeText(letter.field ?? 'the message as a whole')],
@@ -65,8 +66,7 @@ export function showLines(found: FoundLetter): readonly string[] {
     ['begins with', safeText(letter.sample)],
     ['hash', Buffer.from(letter.payloadHmac).toString('hex')],
     ['repeats', repeats],
-  ]
-  return rows.map(([name, value]) => `${name.padEnd(12)}${value}`)
+  ])
 }
 
 /** The message as lines. */

@@ -4,9 +4,9 @@ import { redactText } from '../../core/card-numbers.ts'
 import type { Alert, Receipt } from '../../core/wire/records.ts'
 import { amountText } from '../alert-line.ts'
 import { explanationJson, explanationLines } from '../features/explain-lines.ts'
+import { tableLines } from '../table.ts'
 import type { ExplainedAlert } from './gather.ts'
 
-const NAME_WIDTH = 16
 const MINOR_PER_UNIT = 100
 
 /** Lines; at most `limit` transactions of each feature are listed. */
@@ -21,7 +21,7 @@ export function alertLines(
     ...whyLines(newest.reasons.length === 0 ? first : newest),
     '',
     'Revisions',
-    ...alerts.map((alert) => `    ${revisionText(alert)}`),
+    ...tableLines(alerts.map(revisionCells), { indent: '    ' }),
     '',
     'Receipts',
     ...(receipts.length === 0 ? ['    none'] : receipts.map(receiptText)),
@@ -56,7 +56,7 @@ export function alertJson({ alerts, decision, receipts }: ExplainedAlert, limit:
 function headingLines(first: Alert, newest: Alert): readonly string[] {
   const { score, threshold } = newest
   const loss = newest.expectedLossMinor
-  const rows: readonly (readonly [string, string])[] = [
+  return tableLines([
     ['alert', first.alertId],
     ['action', `${newest.action}${newest.revision === 0 ? '' : `, revision ${newest.revision}`}`],
     ['transaction', `${safe(first.transactionId)}, card ${safe(first.card)}`],
@@ -77,8 +77,7 @@ function headingLines(first: Alert, newest: Alert): readonly string[] {
     ['segment', newest.segment === null ? 'none' : safe(newest.segment)],
     ['marks', newest.marks.length === 0 ? 'none' : safe(newest.marks.join(', '))],
     ['lease', leaseText(newest)],
-  ]
-  return rows.map(([name, value]) => `${name.padEnd(NAME_WIDTH)}${value}`)
+  ])
 }
 
 function whyLines({ rules, reasons, counterfactual }: Alert): readonly string[] {
@@ -101,9 +100,15 @@ function whyLines({ rules, reasons, counterfactual }: Alert): readonly string[] 
   ]
 }
 
-function revisionText(alert: Alert): string {
+function revisionCells(alert: Alert): readonly string[] {
   const { revision, action, cause, decidedAtMs } = alert
-  return `${revision}  ${isoText(decidedAtMs)}  ${action.padEnd(8)}${cause ?? 'first'}  lease ${leaseText(alert)}`
+  return [
+    String(revision),
+    isoText(decidedAtMs),
+    action,
+    cause ?? 'first',
+    `lease ${leaseText(alert)}`,
+  ]
 }
 
 function leaseText({ action, lease }: Alert): string {

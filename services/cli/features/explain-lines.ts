@@ -10,6 +10,7 @@ import { FEATURE_STATES } from '../../core/features/engine/feature-states.ts'
 import { recordedBlockOf } from '../../core/features/provenance/replay-records.ts'
 import type { NotCompared } from '../../core/features/provenance/row-comparison.ts'
 import { spanWords } from '../../core/features/catalogue/span-words.ts'
+import { tableLine, tableLines } from '../table.ts'
 import type { ExplainedDecision } from './explain.ts'
 import type { FoundDecision } from './find-decision.ts'
 
@@ -106,15 +107,14 @@ function headingLines({
   others,
 }: ExplainedDecision): readonly string[] {
   const { transactionId, offset, eventTimeMs, outcome, score, marks, revision } = decision
-  const rows: readonly (readonly [string, string])[] = [
+  return tableLines([
     ['transaction', safe(transactionId)],
     ['at', `transactions/${partition}/${offset}, ${isoText(eventTimeMs)}`],
     ['decided', `${outcome}, score ${score ?? 'none'}, model ${safe(block.modelVersion)}`],
     ['revision', revision === 0 ? 'none: the first decision' : String(revision)],
     ['marks', marks.length === 0 ? 'none' : safe(marks.join(', '))],
-    ...others.map((other): readonly [string, string] => ['also', otherText(other)]),
-  ]
-  return rows.map(([name, value]) => `${name.padEnd(12)}${value}`)
+    ...others.map((other) => ['also', otherText(other)]),
+  ])
 }
 
 function otherText({ partition, decision }: FoundDecision): string {
@@ -130,9 +130,8 @@ function featureLines(explained: ExplainedDecision, limit: number): readonly str
   if (features !== null) {
     return features.flatMap((feature) => oneFeature(feature, decision.eventTimeMs, limit))
   }
-  return recordedOnly(explained).map(
-    ({ definition, value, state }) =>
-      `${valueText(definition, value, state)}  ${definition.sentence}`,
+  return recordedOnly(explained).map(({ definition, value, state }) =>
+    valueLine(definition, value, state),
   )
 }
 
@@ -143,7 +142,7 @@ function oneFeature(
 ): readonly string[] {
   const { definition, recorded, state, recomputed, notCompared, differs } = feature
   const { events, labels, includesCurrent } = feature.contributors
-  const lines = [`${valueText(definition, recorded, state)}  ${definition.sentence}`]
+  const lines = [valueLine(definition, recorded, state)]
   const window = windowOf(definition, eventTimeMs)
   if (window !== null) {
     lines.push(`    window ${isoText(window.afterMs)} to ${isoText(window.untilMs)}`)
@@ -196,9 +195,13 @@ function noteLines(explained: ExplainedDecision): readonly string[] {
   return lines
 }
 
-function valueText({ name, unit }: FeatureDefinition, value: number, state: string): string {
+function valueLine(
+  { name, unit, sentence }: FeatureDefinition,
+  value: number,
+  state: string,
+): string {
   const text = Number.isNaN(value) ? state : `${Number(value.toPrecision(DIGITS))} ${unit}`
-  return `${name.padEnd(34)}${text}`
+  return tableLine([name, text, sentence], { widths: [32] })
 }
 
 function eventLine({ transactionId, event }: KnownEvent): string {
@@ -238,13 +241,13 @@ function windowOf(
 
 /** The list of features as lines. */
 export function listLines(): readonly string[] {
-  return FEATURES.map((definition, index) => {
+  const rows = FEATURES.map((definition, index) => {
     const { name, entity, windowMs, delayMs, unit, sentence } = definition
     const window = windowMs === 0 ? '-' : spanWords(windowMs)
     const delay = delayMs === 0 ? '' : `, ${spanWords(delayMs)} ago`
-    const number = String(index + 1).padStart(3)
-    return `${number}  ${name.padEnd(34)}${entity.padEnd(12)}${(window + delay).padEnd(22)}${unit.padEnd(20)}${sentence}`
+    return [String(index + 1), name, entity, window + delay, unit, sentence]
   })
+  return tableLines(rows, { align: 'r' })
 }
 
 function numberOrNull(value: number): number | null {

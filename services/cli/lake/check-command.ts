@@ -8,8 +8,8 @@ import { SluiceError } from '../../core/errors.ts'
 import { checkLake, keepResults, loadLakeConfig, type LakeReport } from '../../lake/index.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
+import { printTable } from '../table.ts'
 import { lakeOption } from './lake-option.ts'
-import { tableLines } from './query-output.ts'
 
 const MIB = 1024 * 1024
 const FAILED_SHOWN_MAX = 50
@@ -83,12 +83,10 @@ function printErasures(erasures: readonly LakeErasure[]): void {
       new Date(lastMs).toISOString(),
       id,
       reference ?? '',
-      totalRows(rows),
-      files,
+      String(totalRows(rows)),
+      String(files),
     ])
-  for (const line of tableLines(['when', 'erasure', 'reference', 'rows', 'files'], cells)) {
-    printLine(line)
-  }
+  printTable([['when', 'erasure', 'reference', 'rows', 'files'], ...cells], { align: 'lllrr' })
   const left = erasures.length - cells.length
   if (left > 0) printLine(`and ${left} older ones; --json shows all`)
 }
@@ -101,8 +99,13 @@ function printReport(folder: string, report: LakeReport, failed: readonly CheckR
   if (kept.length > 0) {
     printLine('')
     printLine('Checks that were kept:')
-    const cells = kept.map(({ table, check, status, count }) => [table, check, status, count])
-    for (const line of tableLines(['table', 'check', 'status', 'count'], cells)) printLine(line)
+    const cells = kept.map(({ table, check, status, count }) => [
+      table,
+      check,
+      status,
+      String(count),
+    ])
+    printTable([['table', 'check', 'status', 'count'], ...cells], { align: 'lllr' })
   }
   if (report.erasures.length > 0) printErasures(report.erasures)
   printLine('')

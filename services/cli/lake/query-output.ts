@@ -2,6 +2,7 @@
 
 import type { QueryAnswer } from '../../lake/index.ts'
 import type { PlainValue } from '../../lake/index.ts'
+import { tableLines } from '../table.ts'
 
 export type OutputFormat = 'table' | 'json' | 'csv'
 
@@ -42,31 +43,23 @@ export async function writeAnswer(
   }
   if (waiting !== null) await put(waiting)
   if (format === 'json') await put(']')
-  if (format === 'table') for (const line of tableLines(columns, taken)) await put(line)
+  if (format === 'table') for (const line of answerLines(columns, taken)) await put(line)
   return { rows: count, isWhole }
 }
 
 /** Columns as wide as what is in them; numbers to the right. */
-export function tableLines(
+function answerLines(
   columns: readonly string[],
   rows: readonly (readonly PlainValue[])[],
 ): readonly string[] {
-  const cells = rows.map((row) => row.map(tableCell))
-  const widths = columns.map((name, index) =>
-    Math.max(name.length, ...cells.map((row) => row[index]?.length ?? 0)),
+  const cells = [columns, ...rows.map((row) => row.map(tableCell))]
+  const rules = columns.map((_, index) =>
+    '-'.repeat(cells.reduce((width, row) => Math.max(width, row[index]?.length ?? 0), 0)),
   )
-  const isNumeric = columns.map((_, index) =>
-    rows.every((row) => row[index] === null || typeof row[index] === 'number'),
-  )
-  const line = (texts: readonly string[]): string =>
-    texts
-      .map((text, index) => {
-        const width = widths[index] ?? 0
-        return isNumeric[index] === true ? text.padStart(width) : text.padEnd(width)
-      })
-      .join('  ')
-      .trimEnd()
-  return [line(columns), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)]
+  const isNumeric = (index: number): boolean =>
+    rows.every((row) => row[index] === null || typeof row[index] === 'number')
+  const align = columns.map((_, index) => (isNumeric(index) ? 'r' : 'l')).join('')
+  return tableLines([columns, rules, ...cells.slice(1)], { align })
 }
 
 function jsonRow(columns: readonly string[], row: readonly PlainValue[]): string {

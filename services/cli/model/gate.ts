@@ -13,6 +13,7 @@ import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
 import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
 import { printProgress } from '../command.ts'
+import { tableLines } from '../table.ts'
 import { countFile } from './evaluation-file.ts'
 import { countTopics } from './evaluation-topics.ts'
 
@@ -91,9 +92,13 @@ function isUnjudged({ falsePositives, recall }: FairnessReport['findings'][numbe
 export function reportLines({ rows, findings }: FairnessReport): readonly string[] {
   return [
     `fairness gate over ${rows} rows: rate of the group [interval] against all others`,
-    ...findings.map(
-      ({ column, value, falsePositives, recall }) =>
-        `  ${`${column}=${value}`.padEnd(32)} false positives ${rateText(falsePositives)}  recall ${rateText(recall)}`,
+    ...tableLines(
+      findings.map(({ column, value, falsePositives, recall }) => [
+        `${column}=${value}`,
+        `false positives ${rateText(falsePositives)}`,
+        `recall ${rateText(recall)}`,
+      ]),
+      { indent: '  ' },
     ),
   ]
 }

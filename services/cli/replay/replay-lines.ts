@@ -1,6 +1,7 @@
 // A finished replay as lines for people.
 
 import { redactText } from '../../core/card-numbers.ts'
+import { tableLine } from '../table.ts'
 import { isProven, LEFT_OUT, MISMATCHES, type LeftOut } from './compared.ts'
 import type { RanReplay } from './run-replay.ts'
 
@@ -66,7 +67,7 @@ function verdictOf(ran: RanReplay): string {
 }
 
 function line(name: string, text: string): string {
-  return `${name.padEnd(14)}${text}`
+  return tableLine([name, text], { widths: [12] })
 }
 
 /** Ids come from outside: no control characters, no card numbers. */

@@ -1,11 +1,12 @@
 // What decides, as a person reads it: one short block, what is wrong or unknown in it said at its place.
 
 import type { WordSince } from '../../../core/control/wish-history.ts'
+import { tableLine, tableLines } from '../../table.ts'
 import type { DescribedRuleset } from './described-ruleset.ts'
 import type { PolicyStatus, StandingList } from './policy-status.ts'
 import type { ScorerStanding } from './scorer-standings.ts'
 
-const HEADING = 10
+const HEADING = 8
 const DIGEST_CHARACTERS = 12
 /** Characters of a reason on a line; --json has all of it. */
 const REASON_CHARACTERS_MAX = 80
@@ -25,7 +26,9 @@ export function statusLines(status: PolicyStatus): readonly string[] {
 }
 
 function block(heading: string, lines: readonly string[]): readonly string[] {
-  return lines.map((line, index) => `${(index === 0 ? heading : '').padEnd(HEADING)}${line}`)
+  return lines.map((line, index) =>
+    tableLine([index === 0 ? heading : '', line], { widths: [HEADING] }),
+  )
 }
 
 function policyLines({ active, since, changed }: PolicyStatus): readonly string[] {
@@ -67,17 +70,17 @@ function shadowLines({ shadow }: PolicyStatus): readonly string[] {
 }
 
 function listLines(lists: readonly StandingList[]): readonly string[] {
-  const width = Math.max(...lists.map(({ name }) => name.length))
-  return lists.flatMap(({ name, digest, counts, problem }) => {
-    if (counts === null) return [`${name.padEnd(width)}  not known`, ...problemLines(problem)]
+  const rows = lists.flatMap(({ name, digest, counts, problem }) => {
+    if (counts === null) return [[name, 'not known'], problemLines(problem)]
     const { entries, ended, endingWithinDay } = counts
     const parts = [
       counted(entries, 'entry', 'entries'),
       ...(endingWithinDay === 0 ? [] : [`${endingWithinDay} end within a day`]),
       ...(ended === 0 ? [] : [`${ended} have ended`]),
     ]
-    return [`${name.padEnd(width)}  ${digest === null ? 'never filled' : parts.join(', ')}`]
+    return [[name, digest === null ? 'never filled' : parts.join(', ')]]
   })
+  return tableLines(rows)
 }
 
 function breakerLines({ breakers }: PolicyStatus): readonly string[] {

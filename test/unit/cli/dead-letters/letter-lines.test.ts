@@ -45,8 +45,8 @@ test('the summary has the most frequent first and ends where it would fill memor
   add('malformed')
   for (const reason of ['empty', 'empty']) add(reason)
   deepStrictEqual(summaryLines(counts, 'pilot.'), [
-    '       2  transactions  empty',
-    '       1  transactions  malformed',
+    '2  transactions  empty',
+    '1  transactions  malformed',
   ])
   for (let index = 0; index < 2_000; index += 1) add(`r${index}`)
   strictEqual(counts.groups.length, 1_001)
@@ -81,7 +81,7 @@ test('a plan says what would be sent where, and why not', () => {
   match(plannedLine(send, 'pilot.', true), /sent 17 bytes/)
   match(plannedLine(gone, 'pilot.', true), /no longer in its topic$/)
   deepStrictEqual(stateLines([send, gone, gone], true), [
-    '       1  sent',
-    '       2  no longer in its topic',
+    '1  sent',
+    '2  no longer in its topic',
   ])
 })
