@@ -80,8 +80,5 @@ test('a plan says what would be sent where, and why not', () => {
   match(plannedLine(send, 'pilot.', false), /send 17 bytes to partition 3 \(was 1\)$/)
   match(plannedLine(send, 'pilot.', true), /sent 17 bytes/)
   match(plannedLine(gone, 'pilot.', true), /no longer in its topic$/)
-  deepStrictEqual(stateLines([send, gone, gone], true), [
-    '1  sent',
-    '2  no longer in its topic',
-  ])
+  deepStrictEqual(stateLines([send, gone, gone], true), ['1  sent', '2  no longer in its topic'])
 })
