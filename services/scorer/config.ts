@@ -1,7 +1,7 @@
 // Configuration of the scorer: environment variables to one frozen, checked object.
 
 import type { BreakerLimits } from '../core/policy/policy-document.ts'
-import type { Expectation } from '../core/scoring/fallback.ts'
+import type { Expectation } from '../core/scoring/scoring-model.ts'
 import type { Mode, Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
 import { readSecret } from '../platform/config/secret-reader.ts'

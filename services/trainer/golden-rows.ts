@@ -3,12 +3,11 @@
 
 import { SEQUENCE_LENGTH } from '../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../core/features/catalogue/feature-list.ts'
-import { scoreOf } from '../core/scoring/calibration.ts'
+import { scoreOf, compileScaling, type FeatureScaling } from '../core/scoring/scaling.ts'
 import { goldenToJson } from '../core/scoring/golden.ts'
-import { compileScaling, type FeatureScaling } from '../core/scoring/scaling.ts'
-import { jsonBytes } from './net-files.ts'
-import type { Made, ScoredPart } from './score-periods.ts'
-import type { RowSource } from './training-rows.ts'
+import { jsonBytes } from './model-folder.ts'
+import type { Made, ScoredPart } from './fit/judge-cascade.ts'
+import type { RowSource } from './net/net-passes.ts'
 
 export const GOLDEN_ROWS = 128
 

@@ -1,22 +1,24 @@
 // Public entry of the trainer.
 
-export { runTrainer, TRAINER_DEFAULTS } from './run-trainer.ts'
-export type { TrainSummary, TrainerOptions } from './run-trainer.ts'
-export { THRESHOLD_RULES } from './judge-cascade.ts'
-export type { ThresholdChoice, ThresholdRule } from './judge-cascade.ts'
-export { SEED_FIGURES, SEEDS_MAX, spreadOf } from './seeds.ts'
-export type { HistoryEvent } from './dataset.ts'
-export { readTopicHistory } from './topic-history.ts'
-export { evaluateProtocol, PROTOCOL_ALERT_COST } from './protocol/evaluate.ts'
-export { PROTOCOL_NAMES } from './protocol/protocols.ts'
-export type { ProtocolName } from './protocol/protocols.ts'
-export type { Evaluation, EvaluateSummary } from './protocol/evaluate.ts'
-export { readOtherScores } from './protocol/other-scores.ts'
-export { readScenarios } from './protocol/scenarios.ts'
-export { WEEK_FIGURE_NAMES } from './protocol/summarize.ts'
-export { SEQUENCE_COLUMNS } from './evaluation-rows.ts'
-export { OPEN_TERMS, OWNED_TERMS } from './release-terms.ts'
-export type { ReleaseTerms } from './release-terms.ts'
-export { skipText } from './history-facts.ts'
-export { TRAINING_BACKENDS } from './training-backend.ts'
-export type { TrainingBackend } from './training-backend.ts'
+export {
+  runTrainer,
+  TRAINER_DEFAULTS,
+  type TrainSummary,
+  type TrainerOptions,
+} from './run-trainer.ts'
+export { THRESHOLD_RULES, type ThresholdChoice, type ThresholdRule } from './fit/judge-cascade.ts'
+export { SEED_FIGURES, SEEDS_MAX, spreadOf } from './metrics.ts'
+export { type HistoryEvent, skipText } from './dataset/dataset.ts'
+export { readTopicHistory } from './dataset/topic-history.ts'
+export {
+  evaluateProtocol,
+  PROTOCOL_ALERT_COST,
+  type Evaluation,
+  type EvaluateSummary,
+} from './protocol/evaluate.ts'
+export { PROTOCOL_NAMES, type ProtocolName } from './protocol/protocols.ts'
+export { readOtherScores, readScenarios } from './protocol/csv-inputs.ts'
+export { WEEK_FIGURE_NAMES } from './protocol/protocol-figures.ts'
+export { SEQUENCE_COLUMNS } from './dataset/evaluation-rows.ts'
+export { OPEN_TERMS, OWNED_TERMS, type ReleaseTerms } from './release.ts'
+export { TRAINING_BACKENDS, type TrainingBackend } from './net/train-cascade.ts'

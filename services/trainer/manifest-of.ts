@@ -2,7 +2,7 @@
 
 import type { RateTable } from '../core/currency.ts'
 import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/catalogue/feature-list.ts'
-import type { Calibration } from '../core/scoring/calibration.ts'
+import type { Calibration } from '../core/scoring/scaling.ts'
 import {
   MANIFEST_FORMAT,
   type DataPeriod,
@@ -10,11 +10,11 @@ import {
   type ModelFile,
   type ModelManifest,
 } from '../core/scoring/manifest.ts'
-import type { Band } from './fit-band.ts'
-import { usualValues } from './fit-scaling.ts'
-import { sha256Of } from './sums.ts'
-import type { Made } from './score-periods.ts'
-import type { DatasetPeriod } from './split.ts'
+import type { Band } from './fit/fit-band.ts'
+import { usualValues } from './fit/fit-inputs.ts'
+import { sha256Of } from './model-folder.ts'
+import type { Made } from './fit/judge-cascade.ts'
+import type { DatasetPeriod } from './dataset/split.ts'
 
 /** What was chosen on validation rows, and the figures. */
 export interface Choices extends Pick<

@@ -1,6 +1,8 @@
-// How well scores tell frauds from the rest. Equal scores are one step: no order among them is assumed.
+// Measures how well scores separate frauds from genuine transactions, and how certain the figures are: 95 % intervals
+// from draws of whole cards, and the spread over seeds. Equal scores are one step: no order among them is assumed.
 
 import type { ModelMetrics, ThresholdMetrics } from '../core/scoring/manifest.ts'
+import { randomOf } from './statistics.ts'
 
 /** Scores (finite) with truth (1 fraud, 0 genuine) of the same rows. */
 export interface Scored {
@@ -137,4 +139,178 @@ function brierScore({ scores, truth, weights }: Scored): number {
 
 function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole
+}
+
+/** Draws of an interval, its share of them, and the seed of all chance. */
+export const DRAWS = 400
+export const CONFIDENCE = 0.95
+const SEED = 20_260_101
+
+/** Figures that get an interval. */
+export const INTERVAL_FIGURES = [
+  'averagePrecision',
+  'aucRoc',
+  'recallAtFalsePositives01Percent',
+  'flagPrecision',
+  'flagRecall',
+  'blockPrecision',
+  'blockRecall',
+] as const
+export type IntervalFigure = (typeof INTERVAL_FIGURES)[number]
+
+export interface Interval {
+  readonly low: number
+  readonly high: number
+}
+
+export type MetricIntervals = Readonly<Record<IntervalFigure, Interval>>
+
+export interface ScoredByCard extends Scored {
+  /** A number of the card of each row. */
+  readonly cards: Uint32Array
+}
+
+/** Intervals of all figures at these thresholds. The same rows give the same intervals. */
+export function intervalsOf(
+  scored: ScoredByCard,
+  thresholds: { readonly flag: number; readonly block: number },
+  draws = DRAWS,
+): MetricIntervals {
+  const ranked = rank(scored)
+  const next = randomOf(SEED)
+  const found = INTERVAL_FIGURES.map(() => new Float64Array(draws))
+  const weights = new Uint16Array(ranked.cardCount)
+  for (let draw = 0; draw < draws; draw += 1) {
+    weights.fill(0)
+    for (let index = 0; index < ranked.cardCount; index += 1) {
+      const card = Math.floor(next() * ranked.cardCount)
+      weights[card] = (weights[card] ?? 0) + 1
+    }
+    const figures = figuresOf(ranked, weights, thresholds)
+    for (const [index, name] of INTERVAL_FIGURES.entries()) {
+      const values = found[index]
+      if (values !== undefined) values[draw] = figures[name]
+    }
+  }
+  const tail = (1 - CONFIDENCE) / 2
+  const entries = INTERVAL_FIGURES.map((name, index) => {
+    const values = found[index]?.sort() ?? new Float64Array()
+    const at = (share: number): number => values[Math.round((draws - 1) * share)] ?? 0
+    return [name, { low: at(tail), high: at(1 - tail) }]
+  })
+  return Object.fromEntries(entries) as MetricIntervals
+}
+
+/** Rows by falling score. */
+export interface Ranked {
+  readonly scores: Float64Array
+  readonly truth: Uint8Array
+  /** Cards counted from 0. */
+  readonly cards: Uint32Array
+  readonly cardCount: number
+}
+
+/** Sorts once for all draws. */
+export function rank({ scores, truth, cards }: ScoredByCard): Ranked {
+  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
+  const numbers = new Map<number, number>()
+  const numberOf = (row: number): number => {
+    const card = cards[row] ?? 0
+    const known = numbers.get(card) ?? numbers.size
+    numbers.set(card, known)
+    return known
+  }
+  const numbered = Uint32Array.from(order, numberOf)
+  return {
+    scores: Float64Array.from(order, (row) => scores[row] ?? 0),
+    truth: Uint8Array.from(order, (row) => truth[row] ?? 0),
+    cards: numbered,
+    cardCount: numbers.size,
+  }
+}
+
+/** The figures of one draw, in two passes over the ranked rows. `weights` says how often each card was drawn. */
+export function figuresOf(
+  { scores, truth, cards }: Ranked,
+  weights: Uint16Array,
+  thresholds: { readonly flag: number; readonly block: number },
+): Record<IntervalFigure, number> {
+  const totals = { frauds: 0, genuine: 0 }
+  for (let at = 0; at < scores.length; at += 1) {
+    const weight = weights[cards[at] ?? 0] ?? 0
+    if (truth[at] === 1) totals.frauds += weight
+    else totals.genuine += weight
+  }
+  const genuineMax = FALSE_POSITIVE_SHARE * totals.genuine
+  let frauds = 0
+  let genuine = 0
+  let fraudsBefore = 0
+  let genuineBefore = 0
+  let precisionSum = 0
+  let area = 0
+  let foundAtShare = 0
+  const flag = { frauds: 0, alerts: 0 }
+  const block = { frauds: 0, alerts: 0 }
+  for (let at = 0; at < scores.length; at += 1) {
+    const weight = weights[cards[at] ?? 0] ?? 0
+    if (truth[at] === 1) frauds += weight
+    else genuine += weight
+    const score = scores[at] ?? 0
+    if (scores[at + 1] === score) continue
+    // A step: all rows of this score.
+    if (frauds > fraudsBefore)
+      precisionSum += (frauds - fraudsBefore) * (frauds / (frauds + genuine))
+    area += (genuine - genuineBefore) * (frauds + fraudsBefore) * 0.5
+    if (genuine <= genuineMax) foundAtShare = frauds
+    if (score >= thresholds.flag) Object.assign(flag, { frauds, alerts: frauds + genuine })
+    if (score >= thresholds.block) Object.assign(block, { frauds, alerts: frauds + genuine })
+    fraudsBefore = frauds
+    genuineBefore = genuine
+  }
+  const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
+  return {
+    averagePrecision: share(precisionSum, totals.frauds),
+    aucRoc: share(area, totals.frauds * totals.genuine),
+    recallAtFalsePositives01Percent: share(foundAtShare, totals.frauds),
+    flagPrecision: share(flag.frauds, flag.alerts),
+    flagRecall: share(flag.frauds, totals.frauds),
+    blockPrecision: share(block.frauds, block.alerts),
+    blockRecall: share(block.frauds, totals.frauds),
+  }
+}
+
+export const SEEDS_MAX = 20
+
+/** Figures of the cascade of one seed, each with thresholds of its own. */
+export interface SeedFigures {
+  readonly seed: number
+  readonly validation: ModelMetrics
+  readonly test: ModelMetrics
+}
+
+/** Mean and standard deviation; the latter of the values themselves, not of a larger lot. */
+export interface Spread {
+  readonly mean: number
+  readonly deviation: number
+}
+
+/** Of no values both are 0. */
+export function spreadOf(values: readonly number[]): Spread {
+  const count = Math.max(1, values.length)
+  const mean = values.reduce((sum, value) => sum + value, 0) / count
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return { mean, deviation: Math.sqrt(squares / count) }
+}
+
+/** What is told of the seeds, by name. */
+export const SEED_FIGURES: Readonly<Record<string, (of: ModelMetrics) => number>> = {
+  'average precision': (of) => of.averagePrecision,
+  'recall at 0.1 % false positives': (of) => of.recallAtFalsePositives01Percent,
+  'area under the ROC curve': (of) => of.aucRoc,
+  'Brier score': (of) => of.brier,
+  'share flagged or blocked': (of) => of.flag.alertShare,
+  'precision of flags': (of) => of.flag.precision,
+  'recall of flags': (of) => of.flag.recall,
+  'precision of blocks': (of) => of.block.precision,
+  'recall of blocks': (of) => of.block.recall,
 }

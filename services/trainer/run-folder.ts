@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import { jsonBytes } from './net-files.ts'
+import { jsonBytes } from './model-folder.ts'
 
 const RUN_FILE = 'run.json'
 const FORMAT = 1

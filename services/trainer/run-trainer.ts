@@ -6,24 +6,36 @@ import { FEATURE_LIST_HASH } from '../core/features/catalogue/feature-list.ts'
 import { DEFAULT_ALERT_COSTS, type ModelCosts } from '../core/scoring/alert-costs.ts'
 import { checkManifest, type ModelFile, type ModelManifest } from '../core/scoring/manifest.ts'
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
-import { collectDataset, type Dataset, type HistoryEvent } from './dataset.ts'
+import {
+  collectDataset,
+  type Dataset,
+  type HistoryEvent,
+  skipText,
+  type SkipCounts,
+} from './dataset/dataset.ts'
 import { draftGolden, targetGolden } from './golden-rows.ts'
-import { skipText, type SkipCounts } from './history-facts.ts'
-import type { Judged, ThresholdChoice } from './judge-cascade.ts'
+import {
+  type Judged,
+  type ThresholdChoice,
+  populationOf,
+  type Made,
+  type ScoredPart,
+} from './fit/judge-cascade.ts'
 import { manifestOf } from './manifest-of.ts'
-import { checkTarget, writeModelFolder } from './model-folder-writer.ts'
-import { jsonBytes, netBytes } from './net-files.ts'
+import { checkTarget, writeModelFolder, jsonBytes, netBytes, sha256Of } from './model-folder.ts'
 import type { Release } from './release.ts'
-import type { SeedFigures } from './seeds.ts'
-import { sha256Of } from './sums.ts'
+import type { SeedFigures } from './metrics.ts'
 import { checkRunFolder, openRunFolder, type RunChoice, type RunFacts } from './run-folder.ts'
-import { populationOf, type Made, type ScoredPart } from './score-periods.ts'
-import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from './split.ts'
-import { CASCADE_SHAPE, NET_TRAINING, type CascadeShape } from './train-cascade.ts'
+import { splitByTime, type DatasetPeriod, type Split, type SplitOptions } from './dataset/split.ts'
+import {
+  CASCADE_SHAPE,
+  NET_TRAINING,
+  type CascadeShape,
+  openTrainingBackend,
+  type TrainingBackend,
+} from './net/train-cascade.ts'
 import { trainSeeds, type SeedsResult } from './train-seeds.ts'
-import { openTrainingBackend, type TrainingBackend } from './training-backend.ts'
-import { trainingMethod } from './training-method.ts'
-import { trainingRecord } from './training-record.ts'
+import { trainingMethod, trainingRecord } from './training-record.ts'
 
 export interface TrainerOptions {
   /** Folder to write. */

@@ -2,13 +2,13 @@
 // the seeds lie apart says how much of a difference between two models is chance.
 
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
-import type { Dataset } from './dataset.ts'
-import { judgeCascade, type Judged, type ThresholdChoice } from './judge-cascade.ts'
-import { decodeKeptNet, encodeKeptNet, type NetKeeper } from './kept-net.ts'
-import type { SeedFigures } from './seeds.ts'
+import type { Dataset } from './dataset/dataset.ts'
+import { judgeCascade, type Judged, type ThresholdChoice } from './fit/judge-cascade.ts'
+import { decodeKeptNet, encodeKeptNet, type NetKeeper } from './net/kept-net.ts'
+import type { SeedFigures } from './metrics.ts'
 import { damaged, type KeptFile, type RunFolder } from './run-folder.ts'
-import type { Split } from './split.ts'
-import { trainCascade, type CascadeShape } from './train-cascade.ts'
+import type { Split } from './dataset/split.ts'
+import { trainCascade, type CascadeShape } from './net/train-cascade.ts'
 
 export interface SeedOptions {
   /** At least one; each is trained. */

@@ -1,9 +1,15 @@
-// What is kept of how a cascade was trained: training.json for programs, curves.svg for people.
+// Records how a cascade was trained: training.json for programs, curves.svg for people, and the method in words for
+// the model documentation.
 
-import { jsonBytes } from './net-files.ts'
-import type { PartMetrics } from './release.ts'
-import type { TrainedCascade } from './train-cascade.ts'
-import { CURVES_FILE, trainingCurves } from './training-curves.ts'
+import { scaleLinear } from 'd3-scale'
+import { line } from 'd3-shape'
+import { jsonBytes } from './model-folder.ts'
+import type { PartMetrics, TrainingMethod } from './release.ts'
+import { type TrainedCascade, NET_TRAINING } from './net/train-cascade.ts'
+import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
+import { BATCH_ROWS } from './net/net-passes.ts'
+import { AVERAGE_MEMORY } from './net/train-net.ts'
+import type { EpochFigures } from './net/kept-net.ts'
 
 /** Both files by path. Times differ from run to run, so none are in them. */
 export function trainingRecord(
@@ -27,4 +33,142 @@ export function trainingRecord(
     'training.json': jsonBytes({ parts, epochs }),
     [CURVES_FILE]: Buffer.from(trainingCurves(curves)),
   }
+}
+
+/** Says what `trainCascade` did. */
+export function trainingMethod(
+  { tf, backend }: OpenBackend,
+  { draft, target }: TrainedCascade,
+  { seed, epochsMax }: { readonly seed: number; readonly epochsMax: number },
+): TrainingMethod {
+  const { sequence, members, hiddenUnits } = target.shape
+  const draftLayers = [draft.shape.inputCount, ...draft.shape.hiddenUnits, 1].join('-')
+  const eventLayers = [sequence?.eventInputs ?? 0, ...(sequence?.eventUnits ?? [])].join('-')
+  return {
+    family: 'feed-forward networks in a cascade',
+    architecture:
+      `draft: dense ${draftLayers}; target: the mean of ${members} members, each dense ${eventLayers} over each of the ` +
+      `card's last ${sequence?.events ?? 0} payments, their mean and maximum beside the features, then dense ` +
+      `${[...hiddenUnits, 1].join('-')}; rectified linear units`,
+    steps: [
+      'Features become inputs by ramps between quantiles and by steps at the splits of a small decision tree on each ' +
+        'feature alone, where these tell more than their weights cost (minimum description length); amounts also by ' +
+        'ramps between the quantiles of their merchant category; all learnt from the training rows.',
+      `Adam with learning rate ${NET_TRAINING.learningRate}, batches of ${BATCH_ROWS} rows in an order of each epoch's own; ` +
+        `dropout ${NET_TRAINING.dropout}; weights shrink by ${NET_TRAINING.weightDecay} with each batch.`,
+      `Loss: log loss, in which a fraud weighs ${NET_TRAINING.fraudWeight} times as much as a genuine transaction.`,
+      `After each epoch the weights kept are ${AVERAGE_MEMORY} of the earlier mean and the rest of the new ones.`,
+      `Epochs ${draft.net.bestEpoch} of the draft and ${target.net.bestEpoch} of the target, of at most ${epochsMax}, were best by ` +
+        `average precision on validation; training ends after ${NET_TRAINING.patienceEpochs} epochs without a better one.`,
+      `All chance comes from seed ${seed}; computed on backend ${backend}.`,
+    ],
+    libraryVersion: tf.version_core,
+  }
+}
+
+export const CURVES_FILE = 'curves.svg'
+
+/** One net with what came of its epochs. */
+export interface LearningCurve {
+  readonly name: string
+  readonly epochs: readonly Omit<EpochFigures, 'seconds'>[]
+  /** Epoch whose weights were kept. */
+  readonly bestEpoch: number
+}
+
+const WIDTH = 760
+const HEIGHT = 300
+const PLOT = { top: 44, width: 290, height: 200 } as const
+const LEFTS = [60, 440] as const
+const COLOURS = ['#1f6fb4', '#c2571a', '#3d8b4f', '#7a4fa3'] as const
+const TICKS = 5
+const PATH_DIGITS = 2
+
+type Spot = readonly [epoch: number, value: number]
+
+/** Two plots side by side, a line for each net; a dot marks the epoch that was kept. */
+export function trainingCurves(curves: readonly LearningCurve[]): string {
+  const plots = [
+    plot(LEFTS[0], 'loss on training rows', curves, ({ loss }) => loss),
+    plot(
+      LEFTS[1],
+      'average precision on validation rows',
+      curves,
+      ({ validationPrecision }) => validationPrecision,
+    ),
+  ]
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" ` +
+    'font-family="sans-serif" font-size="11" role="img" aria-label="Loss and average precision by epoch">\n' +
+    `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>\n${plots.join('')}${legend(curves)}</svg>\n`
+  )
+}
+
+function plot(
+  left: number,
+  title: string,
+  curves: readonly LearningCurve[],
+  read: (epoch: LearningCurve['epochs'][number]) => number | null,
+): string {
+  const spots = curves.map(({ epochs }) =>
+    epochs.flatMap((epoch): readonly Spot[] => {
+      const value = read(epoch)
+      return value === null || !Number.isFinite(value) ? [] : [[epoch.epoch, value]]
+    }),
+  )
+  const all = spots.flat()
+  const epochLast = all.reduce((most, [epoch]) => Math.max(most, epoch), 2)
+  const high = all.reduce((most, [, value]) => Math.max(most, value), 0)
+  const x = scaleLinear([1, epochLast], [left, left + PLOT.width])
+  const y = scaleLinear([0, high > 0 ? high : 1], [PLOT.top + PLOT.height, PLOT.top]).nice(TICKS)
+  const path = line<Spot>(
+    ([epoch]) => x(epoch),
+    ([, value]) => y(value),
+  ).digits(PATH_DIGITS)
+  const lines = spots.map((own, index) => {
+    const colour = colourOf(index)
+    const kept = own.find(([epoch]) => epoch === curves[index]?.bestEpoch)
+    const dot =
+      kept === undefined
+        ? ''
+        : `<circle cx="${places(x(kept[0]))}" cy="${places(y(kept[1]))}" r="4" fill="${colour}"/>\n`
+    return `<path d="${path(own) ?? ''}" fill="none" stroke="${colour}" stroke-width="1.5"/>\n${dot}`
+  })
+  const heights = y.ticks(TICKS).map((value) => {
+    const at = places(y(value))
+    return (
+      `<line x1="${left}" x2="${left + PLOT.width}" y1="${at}" y2="${at}" stroke="#dddddd"/>\n` +
+      `<text x="${left - 6}" y="${at}" dy="0.35em" text-anchor="end">${y.tickFormat(TICKS)(value)}</text>\n`
+    )
+  })
+  const epochs = x
+    .ticks(TICKS)
+    .filter((epoch) => Number.isInteger(epoch))
+    .map(
+      (epoch) =>
+        `<text x="${places(x(epoch))}" y="${PLOT.top + PLOT.height + 18}" text-anchor="middle">${epoch}</text>\n`,
+    )
+  return (
+    `<text x="${left}" y="${PLOT.top - 14}" font-size="13">${title}</text>\n` +
+    `${heights.join('')}${epochs.join('')}${lines.join('')}`
+  )
+}
+
+function legend(curves: readonly LearningCurve[]): string {
+  const entries = curves.map(({ name, bestEpoch }, index) => {
+    const from = LEFTS[0] + index * (PLOT.width / 2)
+    return (
+      `<rect x="${from}" y="282" width="12" height="4" fill="${colourOf(index)}"/>\n` +
+      `<text x="${from + 18}" y="288">${name}, epoch ${bestEpoch} kept</text>\n`
+    )
+  })
+  return entries.join('')
+}
+
+function colourOf(index: number): string {
+  return COLOURS[index % COLOURS.length] ?? '#000000'
+}
+
+function places(value: number): string {
+  return value.toFixed(PATH_DIGITS)
 }

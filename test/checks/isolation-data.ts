@@ -4,17 +4,21 @@
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { FEATURE_COUNT, FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
 import { openReplay } from '../../services/producer/index.ts'
-import { collectDataset, type Dataset, type HistoryEvent } from '../../services/trainer/dataset.ts'
-import { usualValues } from '../../services/trainer/fit-scaling.ts'
+import {
+  collectDataset,
+  type Dataset,
+  type HistoryEvent,
+} from '../../services/trainer/dataset/dataset.ts'
+import { usualValues } from '../../services/trainer/fit/fit-inputs.ts'
 import {
   assessedEndMs,
   dayStartMs,
   protocolWeek,
   PUBLISHED_WEEKS,
   type ProtocolWeek,
-} from '../../services/trainer/protocol/handbook-weeks.ts'
-import { idsOf } from '../../services/trainer/protocol/score-week.ts'
-import { readScenarios } from '../../services/trainer/protocol/scenarios.ts'
+} from '../../services/trainer/protocol/protocols.ts'
+import { idsOf } from '../../services/trainer/protocol/evaluate.ts'
+import { readScenarios } from '../../services/trainer/protocol/csv-inputs.ts'
 import { growForest, SAMPLE_ROWS, type IsolationForest, type Table } from './isolation-forest.ts'
 
 /** Twice the paper's, for less chance in the scores. */

@@ -1,7 +1,7 @@
 // An isolation forest (Liu, Ting, Zhou 2008, "Isolation Forest"): trees that cut a small sample of rows at random until each
 // row is alone. A row that few cuts set apart is unusual, whatever labels say. A part of the isolation study, not of Sluice.
 
-import { randomOf } from '../../services/trainer/shuffle.ts'
+import { randomOf } from '../../services/trainer/statistics.ts'
 
 /** Rows of a tree, as in the paper. */
 export const SAMPLE_ROWS = 256

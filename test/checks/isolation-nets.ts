@@ -1,18 +1,18 @@
 // The draft of the trainer, as it is or with one more input: for the isolation study.
 
-import { scoreOf } from '../../services/core/scoring/calibration.ts'
-import { compileScaling, type FeatureScaling } from '../../services/core/scoring/scaling.ts'
+import {
+  scoreOf,
+  compileScaling,
+  type FeatureScaling,
+} from '../../services/core/scoring/scaling.ts'
 import type { OpenBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
-import type { Dataset } from '../../services/trainer/dataset.ts'
-import { fitRamps, fitSteps } from '../../services/trainer/fit-edges.ts'
-import { fitScaling } from '../../services/trainer/fit-scaling.ts'
-import type { NetRows } from '../../services/trainer/net-passes.ts'
-import { spreadOf } from '../../services/trainer/seeds.ts'
-import type { ProtocolWeek } from '../../services/trainer/protocol/handbook-weeks.ts'
-import { PROTOCOLS } from '../../services/trainer/protocol/protocols.ts'
-import { CASCADE_SHAPE, NET_TRAINING } from '../../services/trainer/train-cascade.ts'
-import { trainNet } from '../../services/trainer/train-net.ts'
-import { trainingRows } from '../../services/trainer/training-rows.ts'
+import type { Dataset } from '../../services/trainer/dataset/dataset.ts'
+import { fitRamps, fitSteps, fitScaling } from '../../services/trainer/fit/fit-inputs.ts'
+import { type NetRows, trainingRows } from '../../services/trainer/net/net-passes.ts'
+import { spreadOf } from '../../services/trainer/metrics.ts'
+import { type ProtocolWeek, PROTOCOLS } from '../../services/trainer/protocol/protocols.ts'
+import { CASCADE_SHAPE, NET_TRAINING } from '../../services/trainer/net/train-cascade.ts'
+import { trainNet } from '../../services/trainer/net/train-net.ts'
 
 /** One more number for each row that is trained on, and for each that is assessed. */
 export interface MoreScores {

@@ -1,9 +1,8 @@
 // The parts of the isolation study. Each prints a table in Markdown, the lines of a scorer as soon as they are known.
 
 import type { OpenBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
-import type { Dataset } from '../../services/trainer/dataset.ts'
-import { scoreFigures } from '../../services/trainer/metrics.ts'
-import { spreadOf } from '../../services/trainer/seeds.ts'
+import type { Dataset } from '../../services/trainer/dataset/dataset.ts'
+import { scoreFigures, spreadOf } from '../../services/trainer/metrics.ts'
 import { pairedDifference } from '../../services/trainer/protocol/paired-difference.ts'
 import { alertedRows, rankedRows } from '../../services/trainer/protocol/protocol-figures.ts'
 import {

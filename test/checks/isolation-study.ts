@@ -7,8 +7,8 @@
 //   node --import tsx test/checks/isolation-study.ts one-more-input <folder>
 //   node --import tsx test/checks/isolation-study.ts never-labelled <folder> <kind: 1, 2 or 3>
 
-import { readOtherScores } from '../../services/trainer/protocol/other-scores.ts'
-import { openTrainingBackend } from '../../services/trainer/training-backend.ts'
+import { readOtherScores } from '../../services/trainer/protocol/csv-inputs.ts'
+import { openTrainingBackend } from '../../services/trainer/net/train-cascade.ts'
 import { readDataset, readKinds, weeksOf, withAllLabels } from './isolation-data.ts'
 import { forestAlone, neverLabelled, oneMoreInput, secondStage } from './isolation-parts.ts'
 

@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
-import { scoreCascade } from '../../services/core/scoring/score-cascade.ts'
+import { scoreCascade } from '../../services/core/scoring/cascade.ts'
 import { repositoryRoot } from '../../services/cli/command.ts'
 import { runReplayOnce, type BenchDeps, type ReplayRun } from './replay-bench.ts'
 import { simulatedRows } from './scoring-bench.ts'

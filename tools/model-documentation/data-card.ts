@@ -1,7 +1,7 @@
 // DATA_CARD.md: what a model was trained on and measured with: where from, how much, what is known late, what was left
 // out, what it is biased to, and who may use it.
 
-import { SKIP_REASONS } from '../../services/trainer/history-facts.ts'
+import { SKIP_REASONS } from '../../services/trainer/dataset/dataset.ts'
 import { licenceSection } from './licence-files.ts'
 import { day, list, pageOf, percent, periodRow, table } from './page-parts.ts'
 import type { Release } from '../../services/trainer/release.ts'

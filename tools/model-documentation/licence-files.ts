@@ -7,7 +7,7 @@ import {
   licencePath,
   type Licence,
   type ReleaseTerms,
-} from '../../services/trainer/release-terms.ts'
+} from '../../services/trainer/release.ts'
 
 const UNSTATED =
   'Nobody has stated a licence for this part; ask the owner of the data before passing it on.'

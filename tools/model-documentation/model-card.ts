@@ -1,15 +1,21 @@
-// MODEL_CARD.md: what a model is, what it is for, how good it is and how sure that is, and what it cannot do.
+// MODEL_CARD.md: what a model is for, how good it is and how certain that is, and what it cannot do.
 
 import type { ModelMetrics } from '../../services/core/scoring/manifest.ts'
-import { cascadeSection } from './cascade-words.ts'
-import { costSection } from './cost-words.ts'
-import { LIMITS, NOT_FOR, USERS, USES } from './considerations.ts'
-import type { IntervalFigure } from '../../services/trainer/intervals.ts'
+import {
+  type IntervalFigure,
+  SEED_FIGURES,
+  spreadOf,
+  type SeedFigures,
+} from '../../services/trainer/metrics.ts'
 import { alertText, day, list, pageOf, percent, periodRow, sentence, table } from './page-parts.ts'
 import { licenceSection } from './licence-files.ts'
 import type { Release } from '../../services/trainer/release.ts'
-import type { Results } from './results.ts'
-import { seedsText } from './seeds-text.ts'
+import type { Results, CascadeResult } from './results.ts'
+import {
+  totalMinor,
+  type CostFigures,
+  type ModelCosts,
+} from '../../services/core/scoring/alert-costs.ts'
 
 /** The card, made from what the run has measured. */
 export function modelCard(release: Release, results: Results): Buffer {
@@ -119,3 +125,138 @@ function again({ command, manifest: { training } }: Release): string {
     'bytes on that backend.'
   )
 }
+
+const ONE_NET = 'One net scores every transaction.'
+
+/** For the model card: who answers, how often they agree, and what each is worth alone. */
+export function cascadeSection({ cascade, metrics }: Results): string {
+  if (cascade === null) return ONE_NET
+  const { agreement, parts } = cascade
+  const { rows, differing, flags, missedFlags, blocks, missedBlocks, confidence } = agreement
+  const agreeing = table(
+    ['validation', 'of the target', 'other outcome', `equal, at least (${percent(confidence, 0)})`],
+    [
+      ['transactions', rows, differing, percent(agreement.overallAtLeast)],
+      ['flags', flags, missedFlags, percent(agreement.flagsAtLeast)],
+      ['blocks', blocks, missedBlocks, percent(agreement.blocksAtLeast)],
+    ],
+  )
+  const row = (name: string, of: ModelMetrics): readonly (string | number)[] => [
+    name,
+    of.averagePrecision.toFixed(4),
+    of.brier.toFixed(5),
+    alertText(of.flag),
+    alertText(of.block),
+  ]
+  const worth = table(
+    ['on the test period', 'average precision', 'Brier score', 'flagged or blocked', 'blocked'],
+    [
+      row('draft alone', parts.draft),
+      row('target alone', parts.target),
+      row('cascade', metrics.test),
+    ],
+  )
+  return `${bandText(cascade)}\n\n${agreeing}\n\n${worth}`
+}
+
+/** For both pages: where the band begins. */
+export function bandText({ verifyFrom, verifiedShare, sampleShare }: CascadeResult): string {
+  if (verifyFrom === 0) {
+    return (
+      'The draft scores every transaction, but validation held too few rows to be sure of it alone: the target is ' +
+      `always asked, and its score counts (verified from a probability of ${verifyFrom.toFixed(4)}).`
+    )
+  }
+  return (
+    `The draft scores every transaction. Where its probability is ${verifyFrom.toFixed(4)} or more, the target's score ` +
+    `counts instead: for ${percent(verifiedShare)} of the validation rows, and for everything that could be flagged or ` +
+    `blocked. ${percent(sampleShare)} of the others are scored by the target too, only to watch that both agree.`
+  )
+}
+
+/** For the model card: what was saved and spent in both periods, in the reference currency. */
+export function costSection({ costs, validation, test }: ModelCosts): string {
+  const row = (name: string, read: (of: CostFigures) => string): readonly string[] => [
+    name,
+    read(validation),
+    read(test),
+  ]
+  const rows = [
+    row('value of all frauds', (of) => amount(of.fraudMinor)),
+    row('loss avoided', (of) => amount(of.avoidedMinor)),
+    row('work on alerts', (of) => amount(of.alertsMinor)),
+    row('wrong blocks', (of) => amount(of.wrongBlocksMinor)),
+    row('fraud and work in all', (of) => amount(totalMinor(of))),
+    row('share of fraud value saved', savedText),
+  ]
+  return (
+    `In the reference currency, with ${amount(costs.alertMinor)} an alert, ${amount(costs.wrongBlockFixedMinor)} and ` +
+    `${percent(costs.wrongBlockShare, 0)} of the amount a wrong block, and ${percent(costs.flagSavesShare, 0)} of a fraud's ` +
+    `amount saved by a flag, all of it by a block:\n\n${table(['amount', 'validation', 'test'], rows)}\n\n` +
+    'These costs are assumptions; who knows better ones trains with them (`sluice train --help`).'
+  )
+}
+
+function savedText(of: CostFigures): string {
+  return of.fraudMinor === 0 ? 'no frauds' : percent(1 - totalMinor(of) / of.fraudMinor, 1)
+}
+
+function amount(minor: number): string {
+  return (minor / 100).toFixed(2)
+}
+
+/** For the model card: which seed was kept, and the figures over all; nothing of a single one. */
+export function seedsText(bySeed: readonly SeedFigures[], kept: number): string | null {
+  if (bySeed.length < 2) return null
+  const cell = (period: 'validation' | 'test', read: (of: ModelMetrics) => number): string => {
+    const { mean, deviation } = spreadOf(bySeed.map((of) => read(of[period])))
+    return `${mean.toFixed(4)} +/- ${deviation.toFixed(4)}`
+  }
+  const rows = Object.entries(SEED_FIGURES).map(([name, read]) => [
+    name,
+    cell('validation', read),
+    cell('test', read),
+  ])
+  const seeds = bySeed.map(({ seed }) => seed).join(', ')
+  return (
+    `Trained with ${bySeed.length} seeds (${seeds}); that of seed ${kept} is kept, as it had the highest average ` +
+    'precision on validation. Mean and standard deviation over the seeds, each with thresholds of its own:\n\n' +
+    table(['figure', 'validation', 'test'], rows)
+  )
+}
+
+export const USERS: readonly string[] = [
+  'operators of a card stream that have fraud analysts',
+  'people who want to see how such a system works',
+]
+
+export const USES: readonly string[] = [
+  'Ranking single card transactions by how likely they are fraud, from features that Sluice computes.',
+  'Raising flags for analysts; blocking only where an operator has turned enforcement on for a policy.',
+]
+
+export const NOT_FOR: readonly string[] = [
+  'Decisions on a person: credit, employment, insurance, or closing an account.',
+  'Streams whose features are computed by other code, or whose payments are unlike those it was trained on.',
+]
+
+export const LIMITS: readonly string[] = [
+  'Cards, terminals and devices that are new to the stream have little history, and scores say less about them.',
+  'A label that never comes counts as genuine, in training as in these figures.',
+  'Frauds change to evade detection; figures of a past period promise nothing for a later one.',
+  'Nothing here was checked for fairness among groups of card holders; the features hold no trait of a person but ' +
+    'hours and places of payments.',
+]
+
+/** Ethical risks and what is done about them. */
+export const RISKS: readonly { readonly name: string; readonly mitigation: string }[] = [
+  {
+    name: 'A genuine payment is blocked.',
+    mitigation:
+      'Blocks are leases with an end, need a mode that an operator turns on, and are capped by a breaker.',
+  },
+  {
+    name: 'Payments at unusual hours or places are flagged more often, whoever makes them.',
+    mitigation: 'Every alert carries its reasons, so that an analyst sees what it rests on.',
+  },
+]

@@ -2,16 +2,15 @@
 
 import { stringify } from 'yaml'
 import { repositoryRoot } from '../../services/platform/repository-root.ts'
-import { jsonBytes } from '../../services/trainer/net-files.ts'
+import { jsonBytes, SUMS_FILE, sumsOf } from '../../services/trainer/model-folder.ts'
 import { BOM_FILE, bomOf } from './bom.ts'
 import { dataCard } from './data-card.ts'
-import { ROWS_FILE, shipRows } from '../../services/trainer/evaluation-rows.ts'
+import { ROWS_FILE, shipRows } from '../../services/trainer/dataset/evaluation-rows.ts'
 import { licenceFiles } from './licence-files.ts'
 import { modelCard } from './model-card.ts'
 import { MOF_FILE, mofOf, presenceOf } from './mof.ts'
 import type { Release } from '../../services/trainer/release.ts'
 import { RESULTS_FILE, checkResults, resultsOf } from './results.ts'
-import { SUMS_FILE, sumsOf } from '../../services/trainer/sums.ts'
 import { technicalReport } from './technical-report.ts'
 
 /** The files of the model and its documentation, by path in the folder. The same release gives the same bytes. */

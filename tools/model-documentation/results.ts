@@ -18,10 +18,11 @@ import {
   SKIP_REASONS,
   type HistoryFacts,
   type SkipCounts,
-} from '../../services/trainer/history-facts.ts'
-import { atThreshold, averagePrecision, measureScores } from '../../services/trainer/metrics.ts'
-import { ROWS_FILE, type ShippedRows } from '../../services/trainer/evaluation-rows.ts'
+} from '../../services/trainer/dataset/dataset.ts'
 import {
+  atThreshold,
+  averagePrecision,
+  measureScores,
   CONFIDENCE,
   DRAWS,
   INTERVAL_FIGURES,
@@ -29,10 +30,12 @@ import {
   type Interval,
   type MetricIntervals,
   type ScoredByCard,
-} from '../../services/trainer/intervals.ts'
+  SEEDS_MAX,
+  type SeedFigures,
+} from '../../services/trainer/metrics.ts'
+import { ROWS_FILE, type ShippedRows } from '../../services/trainer/dataset/evaluation-rows.ts'
 import type { PartMetrics, Release, ScoredPeriod } from '../../services/trainer/release.ts'
-import { SEEDS_MAX, type SeedFigures } from '../../services/trainer/seeds.ts'
-import { sha256Of } from '../../services/trainer/sums.ts'
+import { sha256Of } from '../../services/trainer/model-folder.ts'
 
 export const RESULTS_FILE = 'evaluation/results.json'
 export const RESULTS_FORMAT = 2

@@ -1,9 +1,8 @@
 // TECHNICAL_REPORT.md: how a model was made and measured, step by step, for who wants to judge or repeat it.
 
-import type { Calibration } from '../../services/core/scoring/calibration.ts'
-import { inputCountOf } from '../../services/core/scoring/scaling.ts'
-import { CURVES_FILE } from '../../services/trainer/training-curves.ts'
-import { bandText } from './cascade-words.ts'
+import { type Calibration, inputCountOf } from '../../services/core/scoring/scaling.ts'
+import { CURVES_FILE } from '../../services/trainer/training-record.ts'
+import { bandText } from './model-card.ts'
 import { list, pageOf, percent } from './page-parts.ts'
 import type { Release } from '../../services/trainer/release.ts'
 import type { Results } from './results.ts'

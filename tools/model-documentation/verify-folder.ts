@@ -1,33 +1,33 @@
-// Verifies a model folder: every file and paper, then the nets themselves on the golden rows and on the shipped ones.
+// Verifies a model folder: every file and every page of its documentation, then the nets themselves on the golden rows
+// and on the shipped rows.
 
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join, relative, sep } from 'node:path'
 import { SluiceError } from '../../services/core/errors.ts'
 import { goldenError } from '../../services/core/scoring/golden.ts'
 import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
-import type { ModelMetrics } from '../../services/core/scoring/manifest.ts'
-import { scoreCascade } from '../../services/core/scoring/score-cascade.ts'
+import {
+  type ModelMetrics,
+  checkManifest,
+  type ModelManifest,
+} from '../../services/core/scoring/manifest.ts'
+import { scoreCascade } from '../../services/core/scoring/cascade.ts'
 import type { Backend, ScoringModel } from '../../services/core/scoring/scoring-model.ts'
 import { repositoryRoot } from '../../services/platform/repository-root.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import { measureScores } from '../../services/trainer/metrics.ts'
-import { BOM_FIGURES } from './bom.ts'
+import { BOM_FIGURES, BOM_FILE, performanceOf, checkBom } from './bom.ts'
 import {
   ROWS_FILE,
   parseRows,
   unpackRows,
   type EvaluationRows,
-} from '../../services/trainer/evaluation-rows.ts'
-import { bytesOf, readFolderFiles, type FolderFiles } from './folder-files.ts'
-import {
-  checkAgainstManifest,
-  checkBill,
-  checkOpenness,
-  checkPages,
-  checkSums,
-  manifestOf,
-  resultsIn,
-} from './document-checks.ts'
-import { TOLERANCE } from './results.ts'
-import { sha256Of } from '../../services/trainer/sums.ts'
+} from '../../services/trainer/dataset/evaluation-rows.ts'
+import { TOLERANCE, RESULTS_FILE, bandOf, checkResults, type Results } from './results.ts'
+import { sha256Of, SUMS_FILE, parseSums } from '../../services/trainer/model-folder.ts'
+import { MOF_FILE, assess, presenceOf, parseMof } from './mof.ts'
+import { HEADINGS, PAGES } from './page-parts.ts'
+import { corrupt } from '../../services/core/scoring/field-reader.ts'
 
 /** What is checked, in this order. */
 export const CHECKS = ['files', 'results', 'bill', 'openness', 'pages', 'model', 'rows'] as const
@@ -172,4 +172,210 @@ function problemOf(error: unknown): string {
   if (!(error instanceof SluiceError)) throw error
   const { problem } = error.details
   return typeof problem === 'string' ? problem : error.message
+}
+
+/** Every file is listed with its digest, and nothing else is there. */
+export function checkSums(files: FolderFiles): readonly string[] {
+  const sums = parseSums(textOf(files, SUMS_FILE))
+  const listed = [...sums].flatMap(([path, digest]) => {
+    const bytes = files.get(path)
+    if (bytes === undefined) return [`${path} is listed in ${SUMS_FILE}, but not there`]
+    const found = sha256Of(bytes)
+    return found === digest ? [] : [`${path} has SHA-256 ${found}, but ${SUMS_FILE} says ${digest}`]
+  })
+  const unlisted = [...files.keys()]
+    .filter((path) => path !== SUMS_FILE && !sums.has(path))
+    .map((path) => `${path} is there, but not listed in ${SUMS_FILE}`)
+  return [...listed, ...unlisted]
+}
+
+/** The results are those of this manifest. */
+export function checkAgainstManifest(files: FolderFiles): readonly string[] {
+  const manifest = manifestOf(files)
+  const results = resultsIn(files)
+  const { name, version, metrics, thresholds, periods, target } = manifest
+  const { cascade } = results
+  const pairs: readonly (readonly [what: string, found: unknown, expected: unknown])[] = [
+    ['model', results.model, { name, version }],
+    ['metrics', results.metrics, metrics],
+    ['cascade', cascade === null ? null : bandOf(cascade), target === null ? null : bandOf(target)],
+    ['thresholds', results.thresholds, thresholds],
+    ['costs', results.costs, manifest.costs],
+    ['periods', results.periods, periods],
+    ['transactions', results.history.transactions, manifest.data.transactions],
+    ['labels', results.history.labels, manifest.data.labels],
+    ['tolerance', results.tolerance, TOLERANCE],
+  ]
+  return pairs
+    .filter(([, found, expected]) => JSON.stringify(found) !== JSON.stringify(expected))
+    .map(([what]) =>
+      what === 'tolerance'
+        ? `${RESULTS_FILE}: ${what} is not that of this build`
+        : `${RESULTS_FILE}: ${what} differs from manifest.json`,
+    )
+}
+
+/** The bill names this model, all its files with their digests, and the figures of the results. */
+export function checkBill(files: FolderFiles): readonly string[] {
+  const bom = checkBom(jsonOf(files, BOM_FILE))
+  const { name, version, data } = manifestOf(files)
+  const problems: string[] = []
+  if (bom.name !== name || bom.version !== version) {
+    problems.push(`${BOM_FILE} is of model ${bom.name} ${bom.version}, not of ${name} ${version}`)
+  }
+  const digests = new Map([...files].map(([path, bytes]) => [path, sha256Of(bytes)]))
+  if (bom.manifestSha256 !== digests.get('manifest.json')) {
+    problems.push(`${BOM_FILE} has another digest for the model than manifest.json has`)
+  }
+  for (const { path, sha256 } of bom.files) {
+    const found = digests.get(path)
+    if (found !== sha256) problems.push(`${BOM_FILE}: ${path} has SHA-256 ${found ?? '(no file)'}`)
+    digests.delete(path)
+  }
+  for (const path of digests.keys()) {
+    if (path !== BOM_FILE && path !== SUMS_FILE) problems.push(`${BOM_FILE} does not name ${path}`)
+  }
+  const rows = files.get(ROWS_FILE)
+  const expected = [data.digest, ...(rows === undefined ? [] : [sha256Of(rows)])]
+  if (bom.datasets.map(({ sha256 }) => sha256).join() !== expected.join()) {
+    problems.push(`${BOM_FILE} has other digests of the data than the folder`)
+  }
+  const text = ({ type, slice, value }: (typeof bom.figures)[number]): string =>
+    `${type} of ${slice}: ${value}`
+  const wanted = performanceOf(resultsIn(files)).map(text)
+  const stated = bom.figures.map(text)
+  for (const line of wanted.filter((figure) => !stated.includes(figure))) {
+    problems.push(`${BOM_FILE} does not state ${line}`)
+  }
+  for (const line of stated.filter((figure) => !wanted.includes(figure))) {
+    problems.push(`${BOM_FILE} states ${line}, which ${RESULTS_FILE} does not`)
+  }
+  return problems
+}
+
+/** Every location is there, every licence has its statement, and the class is the one that this reaches. */
+export function checkOpenness(files: FolderFiles, root: string): readonly string[] {
+  const { release, assessment } = parseMof(textOf(files, MOF_FILE))
+  const { name, version } = manifestOf(files)
+  const problems: string[] = []
+  if (release.name !== name || release.version !== version) {
+    problems.push(`${MOF_FILE} is of ${release.name} ${release.version}, not of ${name} ${version}`)
+  }
+  const isPresent = presenceOf([...files.keys()], root)
+  for (const component of release.components) {
+    const { name: part, location, license_name: licence, license_path: path } = component
+    if (location !== '' && !isPresent(location)) {
+      problems.push(`${MOF_FILE}: "${part}" is not at ${location}`)
+    }
+    if (licence === '') continue
+    const statement = files.get(path)?.toString('utf8') ?? ''
+    if (!statement.includes(`\nSPDX-License-Identifier: ${licence}\n`)) {
+      problems.push(`${MOF_FILE}: "${part}" is under ${licence}, which ${path} does not state`)
+    }
+  }
+  const reached = assess(release.components, isPresent)
+  if (JSON.stringify(reached) !== JSON.stringify(assessment)) {
+    problems.push(
+      `${MOF_FILE} states class ${assessment.class}, but what is there reaches class ${reached.class} ` +
+        `(lacking for the next: ${reached.missing_for_next_class.join(', ') || 'nothing'})`,
+    )
+  }
+  return problems
+}
+
+/** Each page has all its sections, none empty, is of this model, and states its main figures. */
+export function checkPages(files: FolderFiles): readonly string[] {
+  const results = resultsIn(files)
+  const { version, featureListHash } = manifestOf(files)
+  const { validation, test } = results.metrics
+  const { flag, block } = results.thresholds
+  const band = results.cascade === null ? [] : [results.cascade.verifyFrom.toFixed(4)]
+  const facts: Readonly<Record<(typeof PAGES)[number], readonly string[]>> = {
+    'MODEL_CARD.md': [
+      validation.averagePrecision.toFixed(3),
+      test.averagePrecision.toFixed(3),
+      test.brier.toFixed(5),
+      flag.toFixed(4),
+      block.toFixed(4),
+      ...band,
+    ],
+    'DATA_CARD.md': [featureListHash, String(results.history.transactions)],
+    'TECHNICAL_REPORT.md': [test.averagePrecision.toFixed(3), flag.toFixed(4), ...band],
+  }
+  return PAGES.flatMap((page) => {
+    const text = textOf(files, page)
+    const sections = new Map(
+      text.split(/^## /m).map((section) => {
+        const end = section.indexOf('\n')
+        return [section.slice(0, end), section.slice(end).trim()]
+      }),
+    )
+    const empty = HEADINGS[page].filter((heading) => (sections.get(heading) ?? '') === '')
+    const unsaid = [version, results.caveat, ...facts[page]].filter((fact) => !text.includes(fact))
+    return [
+      ...empty.map((heading) => `${page} has nothing under "${heading}"`),
+      ...unsaid.map((fact) => `${page} does not say "${fact}"`),
+    ]
+  })
+}
+
+export function manifestOf(files: FolderFiles): ModelManifest {
+  return checkManifest(jsonOf(files, 'manifest.json'))
+}
+
+export function resultsIn(files: FolderFiles): Results {
+  return checkResults(jsonOf(files, RESULTS_FILE))
+}
+
+const FILES_MAX = 256
+const FILE_BYTES_MAX = 64 * 1024 * 1024
+
+/** Bytes by path in the folder, with forward slashes. */
+export type FolderFiles = ReadonlyMap<string, Buffer>
+
+/**
+ * @throws SluiceError SLUICE_USAGE when there is no such folder, SLUICE_MODEL_CORRUPT when it holds too much.
+ */
+export async function readFolderFiles(folder: string): Promise<FolderFiles> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
+    (error: unknown) => {
+      throw new SluiceError('SLUICE_USAGE', `${folder} is no folder that can be read.`, {
+        cause: error,
+      })
+    },
+  )
+  const paths = entries
+    .filter((entry) => !entry.isDirectory())
+    .map(({ parentPath, name }) => join(parentPath, name))
+  if (paths.length > FILES_MAX) throw corrupt(`the folder holds more than ${FILES_MAX} files`)
+  const files = new Map<string, Buffer>()
+  for (const path of paths.toSorted()) {
+    const { size } = await stat(path)
+    const name = relative(folder, path).split(sep).join('/')
+    if (size > FILE_BYTES_MAX) throw corrupt(`${name} has ${size} bytes`)
+    files.set(name, await readFile(path))
+  }
+  return files
+}
+
+/** The text of one file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is not there. */
+export function textOf(files: FolderFiles, path: string): string {
+  return bytesOf(files, path).toString('utf8')
+}
+
+/** The bytes of one file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is not there. */
+export function bytesOf(files: FolderFiles, path: string): Buffer {
+  const bytes = files.get(path)
+  if (bytes === undefined) throw corrupt(`${path} is not there`)
+  return bytes
+}
+
+/** The value of a JSON file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is not there or no JSON. */
+export function jsonOf(files: FolderFiles, path: string): unknown {
+  const text = textOf(files, path)
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw corrupt(`${path} is no JSON`, error)
+  }
 }

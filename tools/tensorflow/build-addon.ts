@@ -1,15 +1,21 @@
 // Builds the addon of @tensorflow/tfjs-node against the libraries of a current wheel: two C++ files, 14 headers and
-// Node's stable interface, so that one build serves every version of Node. The package's own install script is never
-// run: it fetches a library of 2022 and deletes what lies in `deps`.
+// Node's stable interface, so one build serves every version of Node. The package's own install script is never run:
+// it downloads a library of 2022 and deletes the contents of `deps`.
 
-import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../services/core/errors.ts'
-import { checkSymbols } from './addon-symbols.ts'
-import { fetchWheel } from './fetch-wheel.ts'
-import type { Programs } from './programs.ts'
-import { ADDON_SYMBOLS, type Recipe } from './recipe.ts'
+import { type Programs, ADDON_SYMBOLS, type Recipe, type Wheel } from './recipe.ts'
 import { once, runStep, type StepContext } from './steps.ts'
+import { runProgram } from '../servers/run-program.ts'
 
 const COMPILE_LIMIT_MS = 20 * 60_000
 const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'] as const
@@ -84,4 +90,102 @@ function placeLibraries(deps: string): void {
     rmSync(join(deps, 'nvidia/cublas/lib/libcusolver.so.11'), { force: true })
     symlinkSync(`../../${solver}`, join(deps, 'nvidia/cublas/lib/libcusolver.so.11'))
   }
+}
+
+const FETCH_LIMIT_MS = 60 * 60_000
+const UNPACK_LIMIT_MS = 15 * 60_000
+
+/** Wheels for any Python will do, since no Python code of them is run. */
+const PIP_OPTIONS = [
+  ...['--disable-pip-version-check', '--quiet', '--no-deps', '--only-binary=:all:'],
+  ...['--require-hashes', '--implementation', 'cp', '--python-version', '3.11'],
+  ...['--abi', 'cp311', '--abi', 'none'],
+  ...['2_28', '2_27', '2_17', '2_12'].flatMap((tag) => ['--platform', `manylinux_${tag}_x86_64`]),
+  ...['2014', '2010'].flatMap((tag) => ['--platform', `manylinux${tag}_x86_64`]),
+]
+
+/** Python's own zip module forgets which files may be executed, and ptxas must be. */
+const UNPACK = `
+import os, sys, zipfile
+archive, folder, *parts = sys.argv[1:]
+with zipfile.ZipFile(archive) as wheel:
+    for entry in wheel.infolist():
+        if entry.is_dir() or not entry.filename.startswith(tuple(parts)):
+            continue
+        path = wheel.extract(entry, folder)
+        os.chmod(path, 0o755 if (entry.external_attr >> 16) & 0o100 else 0o644)
+`
+
+/** Fetches and unpacks into `folder`. The wheel itself is not kept. @throws SluiceError SLUICE_PROVISION_FAILED */
+export async function fetchWheel(
+  context: StepContext,
+  python: string,
+  { requirement, sha256, parts }: Wheel,
+  folder: string,
+): Promise<void> {
+  const wheels = join(context.work, 'wheels')
+  rmSync(wheels, { recursive: true, force: true })
+  mkdirSync(wheels, { recursive: true })
+  const list = join(wheels, 'requirements.txt')
+  writeFileSync(list, `${requirement} --hash=sha256:${sha256}\n`)
+  await runStep(
+    context,
+    `fetching ${requirement}`,
+    [python, '-m', 'pip', 'download', ...PIP_OPTIONS, '--dest', wheels, '--requirement', list],
+    { limitMs: FETCH_LIMIT_MS },
+  )
+  const wheel = readdirSync(wheels).find((name) => name.endsWith('.whl')) ?? ''
+  await runStep(
+    context,
+    `unpacking ${requirement}`,
+    [python, '-c', UNPACK, join(wheels, wheel), folder, ...parts],
+    { limitMs: UNPACK_LIMIT_MS },
+  )
+  rmSync(wheels, { recursive: true })
+}
+
+const NM_LIMIT_MS = 120_000
+const TENSORFLOW_FUNCTION = /\b(?:TFE?_\w+)/
+
+export interface SymbolCheck {
+  /** Functions of TensorFlow that the addon calls. */
+  readonly wanted: number
+  /** Those of them that no library has. */
+  readonly missing: readonly string[]
+}
+
+/** Compares what `addon` wants with what the libraries have. @throws Error with what `nm` said. */
+export async function checkSymbols(
+  nm: string,
+  addon: string,
+  libraries: readonly string[],
+  signal?: AbortSignal,
+): Promise<SymbolCheck> {
+  const wanted = await symbolsOf(nm, '--undefined-only', addon, signal)
+  const present = new Set<string>()
+  for (const library of libraries) {
+    for (const name of await symbolsOf(nm, '--defined-only', library, signal)) present.add(name)
+  }
+  return { wanted: wanted.size, missing: [...wanted].filter((name) => !present.has(name)).sort() }
+}
+
+async function symbolsOf(
+  nm: string,
+  which: '--undefined-only' | '--defined-only',
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlySet<string>> {
+  const names = new Set<string>()
+  // Filtered by the shell: a library of TensorFlow has hundreds of thousands of symbols.
+  const { code, output } = await runProgram(
+    'sh',
+    ['-c', '"$1" -D "$2" "$3" | grep -E " TFE?_[A-Za-z]" || true', 'sh', nm, which, file],
+    { limitMs: NM_LIMIT_MS, signal },
+  )
+  if (code !== 0) throw new Error(`${nm} cannot read ${file}: ${output.trim().slice(-200)}`)
+  for (const line of output.split('\n')) {
+    const name = TENSORFLOW_FUNCTION.exec(line)?.[0]
+    if (name !== undefined) names.add(name)
+  }
+  return names
 }

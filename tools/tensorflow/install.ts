@@ -1,5 +1,5 @@
 // Installs native TensorFlow or WebGPU into a folder of its own below `.sluice`, where the backends look for it. The
-// folder gets its name only when everything in it was tried, so there is never half of it.
+// folder gets its name only after everything in it was tried, so a partial installation is never found.
 
 import {
   cpSync,
@@ -19,12 +19,18 @@ import {
   writeFileAtomically,
 } from '../../services/platform/files/atomic-file.ts'
 import { withRunLock } from '../servers/run-lock.ts'
-import { optionalSetFolder } from '../../services/platform/tensorflow/optional-packages.ts'
+import { optionalSetFolder } from '../../services/platform/tensorflow/open-backend.ts'
 import { buildAddon } from './build-addon.ts'
-import { findPrograms, installMachine, type Programs } from './programs.ts'
-import { RECIPES, type InstallKind, type Recipe } from './recipe.ts'
-import { smoke, type SmokeResult } from './smoke.ts'
+import {
+  findPrograms,
+  installMachine,
+  type Programs,
+  RECIPES,
+  type InstallKind,
+  type Recipe,
+} from './recipe.ts'
 import { once, removeMarks, runStep, type StepContext } from './steps.ts'
+import { runProgram } from '../servers/run-program.ts'
 
 const NPM_LIMIT_MS = 10 * 60_000
 const RECORD = 'installed.txt'
@@ -160,4 +166,44 @@ function pointTo(link: string, folder: string): void {
   if (before !== undefined) rmSync(link, { recursive: true, force: true })
   mkdirSync(dirname(link), { recursive: true })
   symlinkSync(folder, link)
+}
+
+const SMOKE_LIMIT_MS = 120_000
+const TAIL_LINES = 4
+
+/** What a smoke test saw. `none`: it runs, and finds nothing here to compute on. */
+export interface SmokeResult {
+  readonly device: 'gpu' | 'cpu' | 'none'
+  /** Library or device, in words. */
+  readonly detail: string
+}
+
+/**
+ * A matrix product and a sigmoid on what lies in `folder`.
+ * @throws SluiceError SLUICE_PROVISION_FAILED with the last words of the process.
+ */
+export async function smoke(
+  kind: InstallKind,
+  folder: string,
+  { root, signal }: { readonly root: string; readonly signal?: AbortSignal | undefined },
+): Promise<SmokeResult> {
+  const script = join(
+    root,
+    'infra',
+    kind === 'webgpu' ? 'webgpu/smoke.mjs' : 'tensorflow/smoke.cjs',
+  )
+  const { code, output } = await runProgram(process.execPath, [script, folder], {
+    limitMs: SMOKE_LIMIT_MS,
+    signal,
+  })
+  signal?.throwIfAborted()
+  const [, word, detail = ''] = /^(OK gpu|OK cpu|NONE) (.*)$/m.exec(output) ?? []
+  if (code === 0 && word !== undefined) {
+    return { device: word === 'OK gpu' ? 'gpu' : word === 'OK cpu' ? 'cpu' : 'none', detail }
+  }
+  const tail = output.trimEnd().split('\n').slice(-TAIL_LINES).join('\n')
+  throw new SluiceError(
+    'SLUICE_PROVISION_FAILED',
+    `${folder} does not compute (${code === null ? 'ended' : `exit code ${code}`}):\n${tail}`,
+  )
 }

@@ -6,7 +6,7 @@ import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { STATE } from '../../core/features/engine/feature-states.ts'
 import type { PolicyLists } from '../../core/policy/policy-lists.ts'
 import type { KnownLabel, RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
-import { scoreCascade, type CascadeScores } from '../../core/scoring/score-cascade.ts'
+import { scoreCascade, type CascadeScores } from '../../core/scoring/cascade.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Transaction } from '../../core/transaction.ts'
 

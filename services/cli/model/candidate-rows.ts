@@ -3,7 +3,7 @@
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { FairnessCounts, FairnessRule } from '../../core/scoring/fairness.ts'
-import { scoreCascade } from '../../core/scoring/score-cascade.ts'
+import { scoreCascade } from '../../core/scoring/cascade.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 
 const ROWS_AT_ONCE = 2_048

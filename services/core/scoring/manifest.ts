@@ -2,11 +2,10 @@
 // digests of the other files, so the digest of its own bytes names the whole model.
 
 import { readModelCosts, type ModelCosts } from './alert-costs.ts'
-import type { Calibration } from './calibration.ts'
+import type { Calibration, FeatureScaling } from './scaling.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
 import { readPopulation, type Population } from './population.ts'
 import { readCodeRamps, readEdges } from './read-edges.ts'
-import type { FeatureScaling } from './scaling.ts'
 import { readCalibration, readTarget, type TargetManifest } from './target-manifest.ts'
 
 export const MANIFEST_FORMAT = 3

@@ -1,6 +1,6 @@
 // Learnt edges as a manifest holds them.
 
-import type { CodeRamps } from './code-ramps.ts'
+import type { CodeRamps } from './scaling.ts'
 import { corrupt, readNumber, type FieldReader } from './field-reader.ts'
 
 /** Edges of one feature at most, and codes. */

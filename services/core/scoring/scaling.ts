@@ -1,8 +1,6 @@
-// From raw feature values to the inputs of a model: transform, centre, scale, clip. What stands in for an
-// absent value is data of the model, and absence may be an input of its own.
-
-import { codeRampInputs, compileCodeRamps, type CodeRamps } from './code-ramps.ts'
-import { rampInputs, writeRamps, writeSteps } from './ramps.ts'
+// The numbers around a net. Raw feature values become inputs by transform, centre, scale, clip and learnt edges; the
+// output of the net, a logit, becomes a score that reads as a probability. The stand-in for an absent value is data of
+// the model, and absence may be an input of its own.
 
 /**
  * How one feature becomes inputs of a net: one number, one more where absence is told to the model, and a piecewise
@@ -120,4 +118,98 @@ export function scaleRows(
     if (scaling.writeRow(rows, row * featureCount, out, position)) continue
     out.fill(NaN, position, position + inputCount)
   }
+}
+
+/** One input each: 1 at or above the step, else 0. Returns the position after them. `out` holds zeros there. Hot path. */
+export function writeSteps(
+  steps: Float64Array,
+  value: number,
+  out: Float32Array,
+  position: number,
+): number {
+  const { length } = steps
+  for (let step = 0; step < length && value >= (steps[step] ?? Infinity); step += 1) {
+    out[position + step] = 1
+  }
+  return position + length
+}
+
+/** Number of inputs that ramps become. */
+export function rampInputs(edges: readonly number[]): number {
+  return Math.max(0, edges.length - 1)
+}
+
+/**
+ * Between each two edges one input that rises from 0 to 1. Returns the position after them. Edges may be equal. `out`
+ * holds zeros there. Hot path.
+ */
+export function writeRamps(
+  ramps: Float64Array,
+  value: number,
+  out: Float32Array,
+  position: number,
+): number {
+  const { length } = ramps
+  if (length === 0) return position
+  let ramp = 1
+  for (; ramp < length && value >= (ramps[ramp] ?? Infinity); ramp += 1) {
+    out[position + ramp - 1] = 1
+  }
+  if (ramp < length) {
+    const low = ramps[ramp - 1] ?? 0
+    if (value > low) out[position + ramp - 1] = (value - low) / ((ramps[ramp] ?? 0) - low)
+  }
+  return position + length - 1
+}
+
+/** Learnt edges. All lists are equally long, at least two, and none descends; equal edges make a step. */
+export interface CodeRamps {
+  /** Codes that have edges of their own, ascending. */
+  readonly codes: readonly number[]
+  /** Those of each code, in order; last those of all other codes, and of none. */
+  readonly edges: readonly (readonly number[])[]
+}
+
+/** Compiled for the hot path. */
+export interface CompiledCodeRamps {
+  readonly inputCount: number
+  /** Writes the inputs of a value beside this code, NaN or unknown for none. Returns the position after them. */
+  readonly write: (code: number, value: number, out: Float32Array, position: number) => number
+}
+
+/** Null has no inputs. */
+export function compileCodeRamps(ramps: CodeRamps | null): CompiledCodeRamps {
+  if (ramps === null) return { inputCount: 0, write: (_code, _value, _out, position) => position }
+  const edges = ramps.edges.map((each) => Float64Array.from(each))
+  const others = edges.at(-1) ?? new Float64Array()
+  const ofCode = new Map(ramps.codes.map((code, at) => [code, edges[at] ?? others]))
+  return {
+    inputCount: codeRampInputs(ramps),
+    write: (code, value, out, position) =>
+      writeRamps(ofCode.get(code) ?? others, value, out, position),
+  }
+}
+
+/** Number of inputs that they become. */
+export function codeRampInputs(ramps: CodeRamps | null): number {
+  return rampInputs(ramps?.edges[0] ?? [])
+}
+
+/** score = 1 / (1 + exp(-(slope x logit + intercept))), fitted on validation data (Platt's method). */
+export interface Calibration {
+  readonly kind: 'identity' | 'platt'
+  /** Above 0, so that calibration never changes an order. 1 for identity. */
+  readonly slope: number
+  /** 0 for identity. */
+  readonly intercept: number
+}
+
+/** Calibrated score, 0 to 1; NaN for a logit that is not finite, which means "not scored". */
+export function scoreOf(logit: number, { slope, intercept }: Calibration): number {
+  if (!Number.isFinite(logit)) return NaN
+  const value = slope * logit + intercept
+  // Both branches keep exp's argument at or below 0, so nothing overflows.
+  if (value >= 0) return 1 / (1 + Math.exp(-value))
+  const power = Math.exp(value)
+  return power / (1 + power)
 }

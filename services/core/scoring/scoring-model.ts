@@ -1,4 +1,5 @@
-// What the pipeline needs from wherever scores come from.
+// The interface between the pipeline and whatever computes scores, the thread that scores by default, and the rule for
+// a fallback (P7: a fallback is never silent).
 
 import type { Population } from './population.ts'
 
@@ -106,4 +107,48 @@ export interface ScoringModel {
   /** Null for a model of one net; else `score` gives the draft's scores. */
   readonly verifier: Verifier | null
   close(): void
+}
+
+/**
+ * A working batch that takes longer is scored in a thread of its own. Sending rows there costs up to half a
+ * millisecond of the main thread (docs/adr/0014).
+ */
+const MAIN_THREAD_MICROSECONDS_MAX = 4_000
+
+/** A thread of its own where a batch would hold up everything else; who only waits for a GPU holds up nothing. */
+export function threadFor({
+  backend,
+  trials,
+}: Pick<ScoringModelInfo, 'backend' | 'trials'>): ScoringThread {
+  if (backend === 'webgpu') return 'main'
+  const used = trials.find(({ result }) => result === 'used')
+  return (used?.batchMicroseconds ?? 0) > MAIN_THREAD_MICROSECONDS_MAX ? 'worker' : 'main'
+}
+
+/**
+ * What an operator may expect to score. `none` and `auto`: whatever works best is as it should be. `gpu`: any backend,
+ * if it computes on a GPU.
+ */
+export const EXPECTATIONS = ['none', 'auto', 'gpu', 'tensorflow-gpu', ...BACKENDS] as const
+export type Expectation = (typeof EXPECTATIONS)[number]
+
+/** True when another backend is in use than expected, or one that is present was refused. */
+export function isFallback(
+  expected: Expectation,
+  { backend, isOnGpu, trials }: Pick<ScoringModelInfo, 'backend' | 'isOnGpu' | 'trials'>,
+): boolean {
+  if (refusedBackends(trials).length > 0) return true
+  if (expected === 'none' || expected === 'auto') return false
+  if (expected === 'gpu') return !isOnGpu
+  if (expected === 'tensorflow-gpu') return backend !== 'tensorflow' || !isOnGpu
+  return backend !== expected
+}
+
+/** Backends that are present and were not taken, with why. One that is not installed is not refused. */
+export function refusedBackends(
+  trials: readonly BackendTrial[],
+): readonly { readonly backend: Backend; readonly reason: RefusalReason }[] {
+  return trials.flatMap(({ backend, refusal }) =>
+    refusal === null ? [] : [{ backend, reason: refusal }],
+  )
 }

@@ -8,8 +8,7 @@ import {
   SEQUENCE_WIDTH,
 } from '../features/engine/card-sequence.ts'
 import { DAY_MS, HOUR_MS } from '../features/catalogue/time.ts'
-import { compileCodeRamps, type CodeRamps } from './code-ramps.ts'
-import { writeRamps } from './ramps.ts'
+import { compileCodeRamps, type CodeRamps, writeRamps } from './scaling.ts'
 
 /** Ascending edges, at least two each; amounts are log(1 + minor units), ages are log(1 + seconds). */
 export interface SequenceEncoding {

@@ -1,6 +1,6 @@
 // The part of a manifest that tells of the large net of a cascade.
 
-import type { Calibration } from './calibration.ts'
+import type { Calibration } from './scaling.ts'
 import type { Agreement } from './cascade.ts'
 import { readNumber, type FieldReader } from './field-reader.ts'
 import { readCodeRamps, readEdges } from './read-edges.ts'

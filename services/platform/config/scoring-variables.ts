@@ -1,7 +1,6 @@
 // Variables that say which stream is read and how it is decided.
 
-import { EXPECTATIONS } from '../../core/scoring/fallback.ts'
-import { BACKENDS, SCORING_THREADS } from '../../core/scoring/scoring-model.ts'
+import { EXPECTATIONS, BACKENDS, SCORING_THREADS } from '../../core/scoring/scoring-model.ts'
 import { MODES } from '../../core/wire/records.ts'
 import { VALUE_LAYOUT_DEFAULT, VALUE_LAYOUT_NEWEST } from '../redis/value-layouts.ts'
 import type { Variable } from './variable.ts'

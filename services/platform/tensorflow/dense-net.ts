@@ -1,10 +1,9 @@
-// A stack of dense layers with one output, run with one fused operation per layer. Hot path.
+// A stack of dense layers with one output, run with one fused operation per layer, and the parts that every net here
+// shares: its files, fused layers, and padding to whole tiles. Hot path.
 
-import type { LayersModel, Tensor1D, Tensor2D } from '@tensorflow/tfjs'
+import type { LayersModel, Tensor1D, Tensor2D, Tensor } from '@tensorflow/tfjs'
 import { corrupt } from '../../core/scoring/field-reader.ts'
-import { ACTIVATIONS, disposeLayers, runLayers, type FusedLayer } from './fused-layers.ts'
 import { useBackend, type OpenBackend, type TensorFlow } from './open-backend.ts'
-import { paddedRows, takeValues, type NetFiles, type ScoringNet } from './scoring-net.ts'
 
 /** @throws SluiceError SLUICE_MODEL_CORRUPT when the files are no stack of dense layers of this shape. */
 export async function openDenseNet(
@@ -111,4 +110,72 @@ function checkShapes(layers: readonly FusedLayer[], inputCount: number): void {
   const last = layers.at(-1)
   if (last?.activation !== 'linear')
     throw corrupt('the last layer is not linear: a logit is needed')
+}
+
+export const ACTIVATIONS = ['linear', 'relu'] as const
+export type Activation = (typeof ACTIVATIONS)[number]
+
+export interface FusedLayer {
+  readonly kernel: Tensor2D
+  readonly bias: Tensor1D
+  readonly activation: Activation
+}
+
+/** One layer after the other; for use within `tidy`. */
+export function runLayers(
+  tf: TensorFlow,
+  inputs: Tensor2D,
+  layers: readonly FusedLayer[],
+): Tensor2D {
+  let values = inputs
+  for (const { kernel, bias, activation } of layers) {
+    values = tf.fused.matMul({ a: values, b: kernel, bias, activation }) as Tensor2D
+  }
+  return values
+}
+
+export function disposeLayers(layers: readonly FusedLayer[]): void {
+  for (const { kernel, bias } of layers) {
+    kernel.dispose()
+    bias.dispose()
+  }
+}
+
+/** Model topology and weights as TensorFlow.js stores them. */
+export interface NetFiles {
+  /** Parsed model.json. */
+  readonly model: unknown
+  readonly weights: Buffer
+}
+
+/** A net on one backend, with one output per row. */
+export interface ScoringNet {
+  /** Inputs of up to the backend's `runRowsMax` rows, to be filled before `run`. */
+  readonly inputs: Float32Array
+  /**
+   * Outputs of the first `rowCount` rows, and perhaps some more. Once it has returned, `inputs` may be filled again,
+   * also while a promise of it is waited for. What it gives at once is valid until the next run.
+   */
+  run(rowCount: number): Float32Array | Promise<Float32Array>
+  close(): void
+}
+
+/** Rows that are computed for a batch: whole multiples of what the backend treats alike. */
+export function paddedRows({ rowMultiple }: OpenBackend, rowCount: number): number {
+  return Math.ceil(rowCount / rowMultiple) * rowMultiple
+}
+
+/** The values of a tensor, which is disposed of. */
+export function takeValues(
+  { isAsynchronous }: OpenBackend,
+  tensor: Tensor,
+): Float32Array | Promise<Float32Array> {
+  if (isAsynchronous) {
+    return tensor.data<'float32'>().finally(() => {
+      tensor.dispose()
+    })
+  }
+  const values = tensor.dataSync<'float32'>()
+  tensor.dispose()
+  return values
 }

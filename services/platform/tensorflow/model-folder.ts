@@ -8,7 +8,7 @@ import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../core/features/catalogue/
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import { checkGolden, type GoldenVectors } from '../../core/scoring/golden.ts'
 import { checkManifest, type ModelFile, type ModelManifest } from '../../core/scoring/manifest.ts'
-import type { NetFiles } from './scoring-net.ts'
+import type { NetFiles } from './dense-net.ts'
 
 const MANIFEST_BYTES_MAX = 1024 * 1024
 

@@ -8,8 +8,9 @@ import {
   startBackend,
   type OpenBackend,
   type TensorFlow,
+  importOptional,
+  PackageAbsent,
 } from './open-backend.ts'
-import { importOptional, PackageAbsent } from './optional-packages.ts'
 
 const NATIVE_PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
 

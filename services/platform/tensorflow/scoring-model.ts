@@ -1,5 +1,6 @@
-// Opens a model folder for scoring: of the backends that load and reproduce the model's golden vectors, the
-// fastest at the working batch is used, or the one that was asked for, or nothing.
+// Opens a model folder for scoring. Each backend is tried: does it load, does it reproduce the golden vectors, does a
+// row get the same bits in any batch, and how long does a working batch take. The fastest that works is used, or the
+// requested one, or none.
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
@@ -10,13 +11,17 @@ import {
   type ScoringModel,
   type ScoringModelInfo,
   type ScoringThread,
+  threadFor,
+  type RefusalReason,
 } from '../../core/scoring/scoring-model.ts'
-import { threadFor } from '../../core/scoring/scoring-thread.ts'
 import type { Logger } from '../log.ts'
-import { tryBackend, WORKING_BATCH_ROWS, type Candidate } from './backend-trial.ts'
 import { readModelFolder, type ModelFolder } from './model-folder.ts'
-import type { RowScorer } from './row-scorer.ts'
+import { type RowScorer, openRowScorer } from './row-scorer.ts'
 import { openThreadedScorer } from './threaded-model.ts'
+import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
+import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
+import { GOLDEN_TOLERANCE, goldenError, type GoldenVectors } from '../../core/scoring/golden.ts'
+import { BackendProblem, openBackend, type OpenBackend } from './load-tensorflow.ts'
 
 export interface OpenModelOptions {
   readonly folder: string
@@ -143,4 +148,163 @@ function unavailable(wanted: Backend | 'auto', candidates: readonly Candidate[])
       '"sluice doctor" to see what each one needs.',
     { details: { trials: candidates.map(({ trial }) => trial) } },
   )
+}
+
+/** Rows of the batch at which backends are compared. */
+export const WORKING_BATCH_ROWS = 256
+
+/** Sizes of the batches whose scores must be those of the whole, in turn: around tiles of 8, 16 and 32 rows. */
+const PART_SIZES = [1, 3, 7, 8, 9, 15, 17, 31, 33] as const
+
+const MEASURED_RUNS_MIN = 10
+const MEASURED_RUNS_MAX = 80
+const MEASURED_MS_MAX = 40
+
+export interface Candidate {
+  readonly trial: BackendTrial
+  /** Null when the backend cannot be used. */
+  readonly scorer: RowScorer | null
+  readonly isOnGpu: boolean
+}
+
+/** `mustHaveSameBits`: a backend that scores a row by what stands beside it is refused. */
+export interface TrialOptions {
+  readonly mustHaveSameBits: boolean
+}
+
+/** @throws SluiceError SLUICE_MODEL_CORRUPT; what is wrong with the backend is in the trial. */
+export async function tryBackend(
+  name: Backend,
+  model: ModelFolder,
+  options: TrialOptions,
+): Promise<Candidate> {
+  let scorer: RowScorer | null = null
+  try {
+    const open = await openBackend(name)
+    scorer = await openRowScorer(open, model)
+    const candidate = await judge(open, scorer, model, options)
+    if (candidate.scorer === null) scorer.close()
+    return candidate
+  } catch (error) {
+    scorer?.close()
+    // A model that is not as it should be is no fault of the backend.
+    if (error instanceof SluiceError) throw error
+    const detail = error instanceof Error ? error.message : String(error)
+    // Whatever fails after a backend has started and computed is a failure to run the net.
+    const refusal = error instanceof BackendProblem ? error.refusal : 'run_failed'
+    const unmeasured = { batchMicroseconds: null, goldenErrorMax: null, hasSameBits: null }
+    const trial = { backend: name, result: 'unavailable', refusal, detail, ...unmeasured } as const
+    return { trial, scorer: null, isOnGpu: false }
+  }
+}
+
+async function judge(
+  { backend, detail, isOnGpu }: OpenBackend,
+  scorer: RowScorer,
+  { golden, target }: ModelFolder,
+  { mustHaveSameBits }: TrialOptions,
+): Promise<Candidate> {
+  const found = await scorer.score(golden.rows, golden.rowCount)
+  const goldenErrorMax = Math.max(
+    goldenError(golden.scores, found),
+    await targetError(scorer, target?.golden ?? null),
+  )
+  const wrong = (refusal: RefusalReason, why: string, hasSameBits: boolean | null): Candidate => {
+    const seen = { detail: `${detail}; ${why}`, goldenErrorMax, hasSameBits }
+    const trial = { backend, result: 'wrong', refusal, ...seen, batchMicroseconds: null } as const
+    return { trial, scorer: null, isOnGpu: false }
+  }
+  if (goldenErrorMax > GOLDEN_TOLERANCE) {
+    const why = `golden scores differ by ${goldenErrorMax.toExponential(1)}`
+    return wrong('golden_mismatch', why, null)
+  }
+  const rows = repeated(golden.rows, FEATURE_COUNT)
+  const hasSameBits =
+    (await scoresAlike((start, end) => scorer.score(rowsOf(rows, start, end), end - start))) &&
+    (await targetScoresAlike(scorer, target?.golden ?? null))
+  if (!hasSameBits && mustHaveSameBits) {
+    return wrong('batch_dependent', 'scores of a row differ by size of batch', false)
+  }
+  const batchMicroseconds = await measure(scorer, rows)
+  const seen = { detail, batchMicroseconds, goldenErrorMax, hasSameBits }
+  return { trial: { backend, result: 'usable', refusal: null, ...seen }, scorer, isOnGpu }
+}
+
+/** Largest difference of the target's golden scores; 0 for a model of one net. */
+async function targetError(scorer: RowScorer, golden: GoldenVectors | null): Promise<number> {
+  const read = golden?.sequences ?? null
+  if (golden === null || read === null || scorer.target === null) return 0
+  const rows = { rows: golden.rows, sequences: read.values, amountsMinor: read.amountsMinor }
+  return goldenError(golden.scores, await scorer.target.score(rows, golden.rowCount))
+}
+
+/** The sample, over and over, until it fills a working batch of rows of `width` numbers. */
+function repeated(sample: Float64Array, width: number): Float64Array {
+  const rows = new Float64Array(WORKING_BATCH_ROWS * width)
+  for (let at = 0; at < rows.length; at += sample.length) {
+    rows.set(sample.subarray(0, Math.min(sample.length, rows.length - at)), at)
+  }
+  return rows
+}
+
+function rowsOf(
+  rows: Float64Array,
+  start: number,
+  end: number,
+  width = FEATURE_COUNT,
+): Float64Array {
+  return rows.subarray(start * width, end * width)
+}
+
+/** P3 of the target; true for a model of one net. */
+async function targetScoresAlike(
+  { target }: RowScorer,
+  golden: GoldenVectors | null,
+): Promise<boolean> {
+  const read = golden?.sequences ?? null
+  if (golden === null || read === null || target === null) return true
+  const rows = repeated(golden.rows, FEATURE_COUNT)
+  const sequences = repeated(read.values, SEQUENCE_LENGTH)
+  const amountsMinor = repeated(read.amountsMinor, 1)
+  return scoresAlike((start, end) => {
+    const part = {
+      rows: rowsOf(rows, start, end),
+      sequences: rowsOf(sequences, start, end, SEQUENCE_LENGTH),
+      amountsMinor: amountsMinor.subarray(start, end),
+    }
+    return target.score(part, end - start)
+  })
+}
+
+/** P3: whether parts of a working batch get the bits that they get in the whole; scores those of `start` to `end`. */
+async function scoresAlike(
+  score: (start: number, end: number) => Float64Array | Promise<Float64Array>,
+): Promise<boolean> {
+  const whole = await score(0, WORKING_BATCH_ROWS)
+  for (let start = 0, turn = 0; start < WORKING_BATCH_ROWS; turn += 1) {
+    const size = PART_SIZES[turn % PART_SIZES.length] ?? 1
+    const end = Math.min(WORKING_BATCH_ROWS, start + size)
+    const scores = await score(start, end)
+    if (scores.some((each, row) => !Object.is(each, whole[start + row]))) return false
+    start = end
+  }
+  return true
+}
+
+/**
+ * Microseconds of one working batch, the best of some runs: what disturbs a run (compilation, collection,
+ * neighbours on the machine) only ever makes it slower.
+ */
+async function measure(scorer: RowScorer, rows: Float64Array): Promise<number> {
+  const beganMs = performance.now()
+  let bestMs = Infinity
+  for (let run = 0; run < MEASURED_RUNS_MAX; run += 1) {
+    const startMs = performance.now()
+    if (run >= MEASURED_RUNS_MIN && startMs - beganMs > MEASURED_MS_MAX) break
+    const scores = scorer.score(rows, WORKING_BATCH_ROWS)
+    // Waiting for what is no promise would be part of the time.
+    if (scores instanceof Promise) await scores
+    bestMs = Math.min(bestMs, performance.now() - startMs)
+  }
+  return Math.round(bestMs * 1_000)
 }

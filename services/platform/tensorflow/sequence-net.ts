@@ -5,10 +5,17 @@ import type { LayersModel, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs
 import { SEQUENCE_EVENTS } from '../../core/features/engine/card-sequence.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import { memberLayers, type TargetManifest } from '../../core/scoring/target-manifest.ts'
-import { loadLayersModel } from './dense-net.ts'
-import { disposeLayers, runLayers, type Activation, type FusedLayer } from './fused-layers.ts'
+import {
+  loadLayersModel,
+  disposeLayers,
+  runLayers,
+  type Activation,
+  type FusedLayer,
+  paddedRows,
+  takeValues,
+  type NetFiles,
+} from './dense-net.ts'
 import { useBackend, type OpenBackend } from './open-backend.ts'
-import { paddedRows, takeValues, type NetFiles } from './scoring-net.ts'
 
 /** Rows of one run, unless the backend pads to more: what is verified is little, and an event of each row is a row. */
 const RUN_ROWS = 512

@@ -8,8 +8,9 @@ import {
   loadTfjs,
   startBackend,
   type OpenBackend,
+  importOptional,
+  PackageAbsent,
 } from './open-backend.ts'
-import { importOptional, PackageAbsent } from './optional-packages.ts'
 
 /** One tile of the matrix kernel: with whole tiles every batch runs the same kernel. */
 const ROW_MULTIPLE = 32

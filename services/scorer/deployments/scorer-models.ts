@@ -2,8 +2,7 @@
 // control topic puts in its place, and what runs in the shadow.
 
 import { join } from 'node:path'
-import { isFallback, refusedBackends } from '../../core/scoring/fallback.ts'
-import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
+import { isFallback, refusedBackends, type ScoringModel } from '../../core/scoring/scoring-model.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'

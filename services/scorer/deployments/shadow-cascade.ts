@@ -3,8 +3,7 @@
 
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import type { CascadeMark } from '../../core/scoring/cascade.ts'
-import { scoreCascade } from '../../core/scoring/score-cascade.ts'
+import { type CascadeMark, scoreCascade } from '../../core/scoring/cascade.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 
 const NONE = new Float64Array()

@@ -2,9 +2,8 @@
 // draws of whole cards, the same cards for both (payments of one card are alike, so single payments would promise too
 // much).
 
-import { figuresOf, type Ranked } from '../intervals.ts'
-import { quantileOf } from '../quantiles.ts'
-import { randomOf } from '../shuffle.ts'
+import { figuresOf, type Ranked } from '../metrics.ts'
+import { quantileOf, randomOf } from '../statistics.ts'
 
 /** Draws of an interval, its share of them, and the seed of all chance. */
 export const DIFFERENCE_DRAWS = 1_000

@@ -1,19 +1,143 @@
-// The protocols by name: which days, which rows, how large nets are and how long they are trained.
+// The protocols by name: which rows each one trains on and assesses, the sizes of the nets and the length of training.
 
 import { DAY_MS } from '../../core/features/catalogue/time.ts'
-import { CASCADE_SHAPE, type CascadeShape } from '../train-cascade.ts'
-import {
-  assessedEndMs,
-  dayStartMs,
-  DELAY_DAYS,
-  protocolWeek,
-  PUBLISHED_WEEKS,
-  TRAIN_DAYS,
-  type AssessableRows,
-  type Conditions,
-  type ProtocolWeek,
-} from './handbook-weeks.ts'
-import { SPARKOV_DAYS, sparkovSplit, splitEndMs } from './sparkov-split.ts'
+import { CASCADE_SHAPE, type CascadeShape } from '../net/train-cascade.ts'
+import { SluiceError } from '../../core/errors.ts'
+
+/** Days of training, of waiting for labels, and of assessment. */
+export const TRAIN_DAYS = 7
+export const DELAY_DAYS = 7
+export const ASSESSED_DAYS = 7
+
+/** Start days of the training weeks: choices are made on the first, figures are reported on the second. */
+export const PUBLISHED_WEEKS = {
+  validation: ['2018-06-20', '2018-06-27', '2018-07-04', '2018-07-11'],
+  report: ['2018-07-25', '2018-08-01', '2018-08-08', '2018-08-15'],
+} as const
+
+/** What of a row the rules look at; arrays are by row, in order of time. */
+export interface AssessableRows {
+  readonly eventTimesMs: Float64Array
+  readonly cards: Uint32Array
+  readonly truth: Uint8Array
+}
+
+/** `published` learns from the week alone, `deployment` from all days up to the delay. */
+export type Conditions = 'published' | 'deployment'
+
+/** The rows of one training week. */
+export interface ProtocolWeek {
+  /** Day on which training starts, as YYYY-MM-DD. */
+  readonly trainStart: string
+  readonly train: Uint32Array
+  readonly assessed: Uint32Array
+}
+
+/** Midnight of a day in UTC. @throws SluiceError SLUICE_USAGE */
+export function dayStartMs(day: string): number {
+  const startMs = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : NaN
+  if (Number.isFinite(startMs)) return startMs
+  throw new SluiceError('SLUICE_USAGE', `"${day}" is no day; write it as 2018-07-25.`)
+}
+
+/** First moment after the assessed days of a training week. */
+export function assessedEndMs(trainStart: string): number {
+  return dayStartMs(trainStart) + (TRAIN_DAYS + DELAY_DAYS + ASSESSED_DAYS) * DAY_MS
+}
+
+/**
+ * Finds the rows. A card is left out once it is known as defrauded: by a fraud in the training week, or on the day that
+ * was labelled the evening before an assessed day.
+ * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when the rows do not reach over the assessed days.
+ */
+export function protocolWeek(
+  rows: AssessableRows,
+  trainStart: string,
+  conditions: Conditions,
+): ProtocolWeek {
+  const startMs = dayStartMs(trainStart)
+  const trainEndMs = startMs + TRAIN_DAYS * DAY_MS
+  const assessedFromMs = trainEndMs + DELAY_DAYS * DAY_MS
+  const known = new Set<number>()
+  for (const row of between(rows, startMs, trainEndMs)) note(rows, row, known)
+  const assessed: number[] = []
+  for (let day = 0; day < ASSESSED_DAYS; day += 1) {
+    const dayMs = assessedFromMs + day * DAY_MS
+    const labelledMs = dayMs - (DELAY_DAYS + 1) * DAY_MS
+    for (const row of between(rows, labelledMs, labelledMs + DAY_MS)) note(rows, row, known)
+    const ofDay = between(rows, dayMs, dayMs + DAY_MS)
+    if (ofDay.length === 0) throw tooShort(trainStart, dayMs)
+    for (const row of ofDay) if (!known.has(rows.cards[row] ?? 0)) assessed.push(row)
+  }
+  const fromMs = conditions === 'published' ? startMs : -Infinity
+  return {
+    trainStart,
+    train: Uint32Array.from(between(rows, fromMs, trainEndMs)),
+    assessed: Uint32Array.from(assessed),
+  }
+}
+
+function note({ cards, truth }: AssessableRows, row: number, known: Set<number>): void {
+  if (truth[row] === 1) known.add(cards[row] ?? 0)
+}
+
+function between(
+  { eventTimesMs }: AssessableRows,
+  fromMs: number,
+  endMs: number,
+): readonly number[] {
+  const rows: number[] = []
+  for (const [row, timeMs] of eventTimesMs.entries()) {
+    if (timeMs >= fromMs && timeMs < endMs) rows.push(row)
+  }
+  return rows
+}
+
+function tooShort(trainStart: string, dayMs: number): SluiceError {
+  return new SluiceError(
+    'SLUICE_TRAINING_DATA_INVALID',
+    `The training week of ${trainStart} is assessed on ${new Date(dayMs).toISOString().slice(0, 10)} too, but ` +
+      'the data hold no transaction of that day. Name other weeks with --weeks, or give more days.',
+  )
+}
+
+/** First assessed day. */
+const TEST_DAY = '2020-06-21'
+
+/** Days on which assessment begins. */
+export const SPARKOV_DAYS = { validation: ['2020-04-12'], report: [TEST_DAY] } as const
+
+/** End of what is assessed from a day on: choices never see the test. */
+export function splitEndMs(day: string): number {
+  const testMs = dayStartMs(TEST_DAY)
+  return dayStartMs(day) < testMs ? testMs : Infinity
+}
+
+/**
+ * Trains on all rows before the day, assesses all from it on.
+ * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when there are none before or none after.
+ */
+export function sparkovSplit({ eventTimesMs }: AssessableRows, day: string): ProtocolWeek {
+  const startMs = dayStartMs(day)
+  const endMs = splitEndMs(day)
+  const train: number[] = []
+  const assessed: number[] = []
+  for (const [row, timeMs] of eventTimesMs.entries()) {
+    if (timeMs < startMs) train.push(row)
+    else if (timeMs < endMs) assessed.push(row)
+  }
+  if (train.length === 0 || assessed.length === 0) {
+    throw new SluiceError(
+      'SLUICE_TRAINING_DATA_INVALID',
+      `The data hold ${train.length} transactions before ${day} and ${assessed.length} to assess after; give the files of both.`,
+    )
+  }
+  return {
+    trainStart: day,
+    train: Uint32Array.from(train),
+    assessed: Uint32Array.from(assessed),
+  }
+}
 
 export interface Protocol {
   /** Days by period, such as the first of each training week; those for choices are `validation`. */

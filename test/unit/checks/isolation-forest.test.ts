@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { randomOf } from '../../../services/trainer/shuffle.ts'
+import { randomOf } from '../../../services/trainer/statistics.ts'
 import {
   averagePath,
   growForest,

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { randomOf } from '../../../services/trainer/shuffle.ts'
+import { randomOf } from '../../../services/trainer/statistics.ts'
 import { sharedAlerts } from '../../checks/isolation-parts.ts'
 import { fitLogistic, logitOf } from '../../checks/isolation-second-stage.ts'
 

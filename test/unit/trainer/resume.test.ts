@@ -11,13 +11,17 @@ import {
   openBackend,
   type OpenBackend,
 } from '../../../services/platform/tensorflow/load-tensorflow.ts'
-import { decodeKeptNet, encodeKeptNet, type NetKeeper } from '../../../services/trainer/kept-net.ts'
-import type { NetRows } from '../../../services/trainer/net-passes.ts'
+import {
+  decodeKeptNet,
+  encodeKeptNet,
+  type NetKeeper,
+} from '../../../services/trainer/net/kept-net.ts'
+import type { NetRows } from '../../../services/trainer/net/net-passes.ts'
 import { checkRunFolder, openRunFolder } from '../../../services/trainer/run-folder.ts'
-import { randomOf } from '../../../services/trainer/shuffle.ts'
-import { NET_TRAINING } from '../../../services/trainer/train-cascade.ts'
+import { randomOf } from '../../../services/trainer/statistics.ts'
+import { NET_TRAINING } from '../../../services/trainer/net/train-cascade.ts'
 import { netKeeper } from '../../../services/trainer/train-seeds.ts'
-import { trainNet } from '../../../services/trainer/train-net.ts'
+import { trainNet } from '../../../services/trainer/net/train-net.ts'
 
 const EPOCHS = 5
 const SHAPE = { inputCount: 3, hiddenUnits: [4], members: 2, sequence: null }

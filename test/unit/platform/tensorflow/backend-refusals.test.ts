@@ -11,7 +11,7 @@ import {
   BackendProblem,
   openBackend,
 } from '../../../../services/platform/tensorflow/load-tensorflow.ts'
-import { optionalSetFolder } from '../../../../services/platform/tensorflow/optional-packages.ts'
+import { optionalSetFolder } from '../../../../services/platform/tensorflow/open-backend.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
 import { copyModel, RELEASED_MODEL, replaceSigned } from './model-copies.ts'
 

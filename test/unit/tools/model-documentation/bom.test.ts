@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { checkBom } from '../../../../tools/model-documentation/bom-check.ts'
+import { checkBom } from '../../../../tools/model-documentation/bom.ts'
 import { cycloneDxErrors } from '../../../support/cyclonedx-schema.ts'
 
 const MODELS = join(import.meta.dirname, '../../../../models')

@@ -14,7 +14,7 @@ import {
   presenceOf,
   type MofComponent,
 } from '../../../../tools/model-documentation/mof.ts'
-import { OPEN_TERMS, OWNED_TERMS } from '../../../../services/trainer/release-terms.ts'
+import { OPEN_TERMS, OWNED_TERMS } from '../../../../services/trainer/release.ts'
 
 const ROOT = join(import.meta.dirname, '../../../..')
 const RELEASED = join(ROOT, 'models/simulator/MOF.yml')

@@ -10,8 +10,10 @@ import { join, relative } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { verifyModelFolder } from '../../../../tools/model-documentation/verify-folder.ts'
-import type { Check } from '../../../../tools/model-documentation/verify-folder.ts'
+import {
+  verifyModelFolder,
+  type Check,
+} from '../../../../tools/model-documentation/verify-folder.ts'
 
 const MODELS = join(import.meta.dirname, '../../../../models')
 const RESULTS = 'evaluation/results.json'

@@ -9,8 +9,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import { installBackend, type InstallOptions } from '../../../../tools/tensorflow/install.ts'
-import { findPrograms } from '../../../../tools/tensorflow/programs.ts'
-import { RECIPES } from '../../../../tools/tensorflow/recipe.ts'
+import { findPrograms, RECIPES } from '../../../../tools/tensorflow/recipe.ts'
 import { once, runStep } from '../../../../tools/tensorflow/steps.ts'
 
 function folderOf(t: TestContext): string {

@@ -15,7 +15,7 @@ import {
   readScenarios,
   type Evaluation,
 } from '../../../../services/trainer/index.ts'
-import { parseScores, scoresText } from '../../../../services/trainer/protocol/score-week.ts'
+import { parseScores, scoresText } from '../../../../services/trainer/protocol/evaluate.ts'
 
 const DAY_MS = 86_400_000
 const DAYS = 22

@@ -8,12 +8,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import { averagePrecision } from '../../../../services/trainer/metrics.ts'
-import { readOtherScores } from '../../../../services/trainer/protocol/other-scores.ts'
+import { readOtherScores } from '../../../../services/trainer/protocol/csv-inputs.ts'
 import {
   pairedDifference,
   type TwiceScored,
 } from '../../../../services/trainer/protocol/paired-difference.ts'
-import { randomOf } from '../../../../services/trainer/shuffle.ts'
+import { randomOf } from '../../../../services/trainer/statistics.ts'
 
 const SEED_OF_DRAWS = 20_260_101
 

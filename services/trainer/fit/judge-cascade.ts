@@ -1,0 +1,186 @@
+// Makes every choice about a trained cascade and measures it: calibration, thresholds and the band come from
+// validation; the test period has no part in any choice.
+
+import {
+  costFigures,
+  type AlertCosts,
+  type CostFigures,
+  type CostedRows,
+  type ModelCosts,
+} from '../../core/scoring/alert-costs.ts'
+import { SluiceError } from '../../core/errors.ts'
+import type { ModelManifest, Thresholds } from '../../core/scoring/manifest.ts'
+import { chooseThresholds, cheapestThresholds } from './fit-thresholds.ts'
+import { fitBand, type Band } from './fit-band.ts'
+import { measureScores, type Scored } from '../metrics.ts'
+import type { PartMetrics, ScoredPeriod } from '../release.ts'
+import type { OpenBackend } from '../../platform/tensorflow/load-tensorflow.ts'
+import { FEATURE_COUNT, FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
+import { scoreOf, type Calibration } from '../../core/scoring/scaling.ts'
+import { cascadeScores, verifiedRows } from '../../core/scoring/cascade.ts'
+import { distributionOf, type Population } from '../../core/scoring/population.ts'
+import type { Dataset } from '../dataset/dataset.ts'
+import { fitCalibration } from './fit-calibration.ts'
+import type { Split } from '../dataset/split.ts'
+import type { TrainedCascade, TrainedPart } from '../net/train-cascade.ts'
+
+/** By what thresholds are chosen: least cost, or precision within a budget of alerts. */
+export const THRESHOLD_RULES = ['cost', 'precision'] as const
+export type ThresholdRule = (typeof THRESHOLD_RULES)[number]
+
+export interface ThresholdChoice {
+  readonly rule: ThresholdRule
+  readonly costs: AlertCosts
+}
+
+/** A cascade with all that was chosen and measured. */
+export interface Judged {
+  readonly made: Made
+  readonly draft: ScoredPart
+  readonly target: ScoredPart
+  readonly thresholds: Thresholds
+  readonly band: Band
+  readonly validation: ScoredPeriod & Scored
+  readonly test: ScoredPeriod & Scored
+  readonly metrics: ModelManifest['metrics']
+  readonly parts: PartMetrics
+  readonly costs: ModelCosts
+}
+
+/** @throws SluiceError SLUICE_TRAINING_DATA_INVALID when payments of the test period get no score. */
+export function judgeCascade(made: Made, { rule, costs }: ThresholdChoice): Judged {
+  const draft = scoredPart(made, made.cascade.draft)
+  const target = scoredPart(made, made.cascade.target)
+  // Thresholds are of the target's scores, which all alerts have.
+  const thresholds =
+    rule === 'cost'
+      ? cheapestThresholds(costedRows(made, 'validation', target.validation), costs)
+      : chooseThresholds(target.validation)
+  const band = fitBand(draft.validation.scores, target.validation.scores, thresholds)
+  const validation = cascadePeriod(made, 'validation', draft, target, band)
+  const test = cascadePeriod(made, 'test', draft, target, band)
+  if (!test.scores.every(Number.isFinite)) {
+    throw new SluiceError(
+      'SLUICE_TRAINING_DATA_INVALID',
+      'Some transactions of the test period get no score, so nothing can be said about the model. Try another --seed.',
+    )
+  }
+  const figuresOf = (period: 'validation' | 'test', scored: Scored): CostFigures =>
+    inWhole(costFigures(costedRows(made, period, scored), thresholds, costs))
+  return {
+    ...{ made, draft, target, thresholds, band, validation, test },
+    metrics: {
+      validation: measureScores(validation, thresholds),
+      test: measureScores(test, thresholds),
+    },
+    parts: {
+      draft: measureScores(draft.test, thresholds),
+      target: measureScores(target.test, thresholds),
+    },
+    costs: {
+      costs,
+      validation: figuresOf('validation', validation),
+      test: figuresOf('test', test),
+    },
+  }
+}
+
+function costedRows(
+  { dataset, split }: Made,
+  period: 'validation' | 'test',
+  { scores, truth }: Scored,
+): CostedRows {
+  const { indices } = split[period]
+  const amountsMinor = Float64Array.from(indices, (row) => dataset.amountsMinor[row] ?? 0)
+  return { scores, truth, amountsMinor }
+}
+
+/** Shares of amounts leave parts of a minor unit, which nobody can pay. */
+function inWhole(figures: CostFigures): CostFigures {
+  const { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor } = figures
+  return {
+    fraudMinor: Math.round(fraudMinor),
+    avoidedMinor: Math.round(avoidedMinor),
+    alertsMinor: Math.round(alertsMinor),
+    wrongBlocksMinor: Math.round(wrongBlocksMinor),
+  }
+}
+
+/** What training gave. */
+export interface Made {
+  readonly dataset: Dataset
+  readonly split: Split
+  readonly cascade: TrainedCascade
+  readonly backend: OpenBackend
+}
+
+/** Calibrated scores of one net. */
+export interface ScoredPart {
+  readonly part: TrainedPart
+  readonly calibration: Calibration
+  readonly validation: Scored
+  readonly test: Scored
+}
+
+/** Scores both later periods with one net, calibrated on validation. */
+export function scoredPart({ dataset, split }: Made, part: TrainedPart): ScoredPart {
+  const validationRows = part.rowsOf(dataset, split.validation.indices)
+  const logits = part.net.logits(validationRows)
+  const calibration = fitCalibration(logits, validationRows.truth)
+  const calibrated = (values: Float64Array): Float64Array =>
+    values.map((logit) => scoreOf(logit, calibration))
+  const testRows = part.rowsOf(dataset, split.test.indices)
+  return {
+    part,
+    calibration,
+    validation: { scores: calibrated(logits), truth: validationRows.truth },
+    test: { scores: calibrated(part.net.logits(testRows)), truth: testRows.truth },
+  }
+}
+
+/** What the cascade answers: the target where the draft reaches the band. */
+export function cascadePeriod(
+  { dataset, split }: Made,
+  period: 'validation' | 'test',
+  draftPart: ScoredPart,
+  targetPart: ScoredPart,
+  { verifyFrom }: Band,
+): ScoredPeriod & Scored {
+  const draft = draftPart[period]
+  const target = targetPart[period]
+  const rows = verifiedRows(draft.scores, verifyFrom)
+  const verified = new Uint8Array(draft.scores.length)
+  for (const row of rows) verified[row] = 1
+  const scores = cascadeScores(draft.scores, rows, chosen(target.scores, rows))
+  return { dataset, indices: split[period].indices, scores, truth: draft.truth, verified }
+}
+
+function chosen(scores: Float64Array, rows: Uint32Array): Float64Array {
+  return Float64Array.from(rows, (row) => scores[row] ?? NaN)
+}
+
+/** How features and scores were spread over the training rows. */
+export function populationOf(
+  { dataset, split }: Made,
+  draft: ScoredPart,
+  target: ScoredPart,
+  { verifyFrom }: Band,
+): Population {
+  const { indices } = split.train
+  const scoresOf = ({ part, calibration }: ScoredPart, of: Uint32Array): Float64Array =>
+    part.net.logits(part.rowsOf(dataset, of)).map((logit) => scoreOf(logit, calibration))
+  const draftScores = scoresOf(draft, indices)
+  const verified = verifiedRows(draftScores, verifyFrom)
+  const targetScores = scoresOf(
+    target,
+    verified.map((row) => indices[row] ?? 0),
+  )
+  const scores = cascadeScores(draftScores, verified, targetScores)
+  const column = (feature: number): Float64Array =>
+    Float64Array.from(indices, (row) => dataset.rows[row * FEATURE_COUNT + feature] ?? NaN)
+  return {
+    rows: indices.length,
+    features: FEATURE_NAMES.map((_, feature) => distributionOf(column(feature))),
+    score: distributionOf(scores),
+  }
+}

@@ -1,0 +1,39 @@
+// Quantiles, mean and deviation, and seeded randomness.
+
+/** The value below which this share lies; 0 without values. */
+export function quantileOf(ascending: Float64Array, share: number): number {
+  return ascending[Math.floor((ascending.length - 1) * share)] ?? 0
+}
+
+/** The quantiles at ascending shares, each value once. */
+export function distinctQuantiles(
+  ascending: Float64Array,
+  shares: readonly number[],
+): readonly number[] {
+  return [...new Set(shares.map((share) => quantileOf(ascending, share)))]
+}
+
+/** The indices 0 to count - 1 in an order given by the seed and the epoch alone (Fisher-Yates). */
+export function shuffled(count: number, seed: number, epoch: number): Uint32Array {
+  const next = randomOf(Math.imul(seed, 0x9e3779b1) ^ Math.imul(epoch, 0x85ebca6b))
+  const order = Uint32Array.from({ length: count }, (_, index) => index)
+  for (let index = count - 1; index > 0; index -= 1) {
+    const other = Math.floor(next() * (index + 1))
+    const kept = order[index] ?? 0
+    order[index] = order[other] ?? 0
+    order[other] = kept
+  }
+  return order
+}
+
+/** Numbers in [0, 1) from a 32-bit state: a Weyl sequence with its bits well mixed. */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0
+    let mixed = state
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x21f0aaad)
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
+    return ((mixed ^ (mixed >>> 15)) >>> 0) / 0x1_0000_0000
+  }
+}
