@@ -1,5 +1,5 @@
-// Chooses the rows of the golden vectors: spread over all scores, and the edges of what a row can hold. Their scores come
-// from the trainer's own forward pass, not from the code that they will check.
+// Chooses the rows of the golden vectors: spread over all scores, plus the extremes that a row can hold. Their scores
+// come from the trainer's own forward pass, not from the code that they will check.
 
 import { SEQUENCE_LENGTH } from '../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../core/features/catalogue/feature-list.ts'
@@ -11,21 +11,23 @@ import type { RowSource } from './net/net-passes.ts'
 
 export const GOLDEN_ROWS = 128
 
-/** Sequences are long to write down, so the target's vectors are fewer. */
+/** Sequences take much space, so the target has fewer vectors. */
 export const TARGET_GOLDEN_ROWS = 48
 
-/** Of the draft: golden.json. */
+/** Content of golden.json, for the draft. */
 export function draftGolden(made: Made, draft: ScoredPart): Buffer {
   const { rows, scores } = golden(made, draft, GOLDEN_ROWS)
   return jsonBytes(goldenToJson({ rowCount: GOLDEN_ROWS, rows, scores, sequences: null }))
 }
 
-/** Of the target: target-golden.json. */
+/** Content of target-golden.json, for the target. */
 export function targetGolden(made: Made, target: ScoredPart): Buffer {
   const { rows, sequences, amountsMinor, scores } = golden(made, target, TARGET_GOLDEN_ROWS)
   return jsonBytes(
     goldenToJson({
-      ...{ rowCount: TARGET_GOLDEN_ROWS, rows, scores },
+      rowCount: TARGET_GOLDEN_ROWS,
+      rows,
+      scores,
       sequences: { values: sequences, amountsMinor },
     }),
   )
@@ -73,7 +75,7 @@ function goldenRows(
   ].slice(-Math.floor(0.6 * rowCount))
   const chosen = {
     rows: new Float64Array(rowCount * FEATURE_COUNT),
-    // Edges have no payments before them.
+    // Extreme rows have no earlier payments.
     sequences: new Float64Array(rowCount * SEQUENCE_LENGTH).fill(NaN),
     amountsMinor: new Float64Array(rowCount),
     truth: new Uint8Array(rowCount),

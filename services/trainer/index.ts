@@ -7,7 +7,8 @@ export {
   type TrainerOptions,
 } from './run-trainer.ts'
 export { THRESHOLD_RULES, type ThresholdChoice, type ThresholdRule } from './fit/judge-cascade.ts'
-export { SEED_FIGURES, SEEDS_MAX, spreadOf } from './metrics.ts'
+export { SEED_FIGURES, SEEDS_MAX } from './metrics.ts'
+export { spreadOf } from './statistics.ts'
 export { type HistoryEvent, skipText } from './dataset/dataset.ts'
 export { readTopicHistory } from './dataset/topic-history.ts'
 export {

@@ -1,4 +1,4 @@
-// The manifest of a trained cascade.
+// Builds the manifest of a trained cascade.
 
 import type { RateTable } from '../core/currency.ts'
 import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../core/features/catalogue/feature-list.ts'
@@ -11,12 +11,12 @@ import {
   type ModelManifest,
 } from '../core/scoring/manifest.ts'
 import type { Band } from './fit/fit-band.ts'
-import { usualValues } from './fit/fit-inputs.ts'
+import { baselineValues } from './fit/fit-inputs.ts'
 import { sha256Of } from './model-folder.ts'
 import type { Made } from './fit/judge-cascade.ts'
 import type { DatasetPeriod } from './dataset/split.ts'
 
-/** What was chosen on validation rows, and the figures. */
+/** Everything that was chosen on validation rows, and the figures. */
 export interface Choices extends Pick<
   ModelManifest,
   'thresholds' | 'metrics' | 'costs' | 'population'
@@ -27,7 +27,7 @@ export interface Choices extends Pick<
   readonly sampleShare: number
 }
 
-/** What of the run's options is written down. */
+/** Options of the run that the manifest records. */
 export interface ManifestOptions {
   readonly name: string
   readonly source: string
@@ -56,7 +56,7 @@ export function manifestOf(
     scaling: cascade.scaling,
     calibration: draftCalibration,
     thresholds,
-    usual: usualValues(dataset.rows, genuine),
+    usual: baselineValues(dataset.rows, genuine),
     data: {
       source: options.source,
       digest: dataset.digest,

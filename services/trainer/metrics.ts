@@ -8,11 +8,11 @@ import { randomOf } from './statistics.ts'
 export interface Scored {
   readonly scores: Float64Array
   readonly truth: Uint8Array
-  /** For how many rows each row stands, where they are a sample; 1 unless given. */
+  /** Number of rows that each row represents, where they are a sample; 1 unless given. */
   readonly weights?: Float64Array
 }
 
-/** One step down the scores: what an alert threshold at `score` would do. */
+/** One step down the scores: the effect of an alert threshold at `score`. */
 export interface RankStep {
   readonly score: number
   readonly frauds: number
@@ -21,12 +21,9 @@ export interface RankStep {
 
 export const FALSE_POSITIVE_SHARE = 0.001
 
-/**
- * Cumulated counts at or above each distinct score, highest first. A score that is no number has no rank: whoever
- * has such scores must say so instead of asking for figures.
- */
+/** Cumulative counts at or above each distinct score, highest first. Every row must have a score: NaN has no rank. */
 export function rankSteps({ scores, truth, weights }: Scored): readonly RankStep[] {
-  if (scores.some(Number.isNaN)) throw new Error('What was not scored cannot be ranked.')
+  if (scores.some(Number.isNaN)) throw new Error('A row without a score cannot be ranked.')
   const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
   const steps: RankStep[] = []
   let frauds = 0
@@ -42,7 +39,7 @@ export function rankSteps({ scores, truth, weights }: Scored): readonly RankStep
   return steps
 }
 
-/** Sum over steps of precision times the recall gained; 0 without frauds. */
+/** Sum over the steps of precision times the gain in recall; 0 without frauds. */
 export function averagePrecision(scored: Scored): number {
   return averagePrecisionOf(rankSteps(scored))
 }
@@ -70,7 +67,7 @@ export function measureScores(
   }
 }
 
-/** What alerting at or above `threshold` does. */
+/** Effect of alerting at or above `threshold`. */
 export function atThreshold(
   { scores, truth, weights }: Scored,
   threshold: number,
@@ -141,7 +138,10 @@ function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole
 }
 
-/** Draws of an interval, its share of them, and the seed of all chance. */
+/**
+ * Number of draws, share covered by an interval, and the seed of all randomness. Whole cards are drawn, because the
+ * payments of one card are alike: drawing single payments would make the intervals too narrow.
+ */
 export const DRAWS = 400
 export const CONFIDENCE = 0.95
 const SEED = 20_260_101
@@ -166,7 +166,7 @@ export interface Interval {
 export type MetricIntervals = Readonly<Record<IntervalFigure, Interval>>
 
 export interface ScoredByCard extends Scored {
-  /** A number of the card of each row. */
+  /** Number of the card of each row. */
   readonly cards: Uint32Array
 }
 
@@ -181,11 +181,7 @@ export function intervalsOf(
   const found = INTERVAL_FIGURES.map(() => new Float64Array(draws))
   const weights = new Uint16Array(ranked.cardCount)
   for (let draw = 0; draw < draws; draw += 1) {
-    weights.fill(0)
-    for (let index = 0; index < ranked.cardCount; index += 1) {
-      const card = Math.floor(next() * ranked.cardCount)
-      weights[card] = (weights[card] ?? 0) + 1
-    }
+    drawCards(weights, next)
     const figures = figuresOf(ranked, weights, thresholds)
     for (const [index, name] of INTERVAL_FIGURES.entries()) {
       const values = found[index]
@@ -201,11 +197,20 @@ export function intervalsOf(
   return Object.fromEntries(entries) as MetricIntervals
 }
 
+/** Draws as many cards as there are; `weights` counts how often each is drawn. */
+export function drawCards(weights: Uint16Array, next: () => number): void {
+  weights.fill(0)
+  for (let index = 0; index < weights.length; index += 1) {
+    const card = Math.floor(next() * weights.length)
+    weights[card] = (weights[card] ?? 0) + 1
+  }
+}
+
 /** Rows by falling score. */
 export interface Ranked {
   readonly scores: Float64Array
   readonly truth: Uint8Array
-  /** Cards counted from 0. */
+  /** Cards, numbered from 0. */
   readonly cards: Uint32Array
   readonly cardCount: number
 }
@@ -229,7 +234,7 @@ export function rank({ scores, truth, cards }: ScoredByCard): Ranked {
   }
 }
 
-/** The figures of one draw, in two passes over the ranked rows. `weights` says how often each card was drawn. */
+/** Figures of one draw, in two passes over the ranked rows. `weights` counts how often each card was drawn. */
 export function figuresOf(
   { scores, truth, cards }: Ranked,
   weights: Uint16Array,
@@ -257,7 +262,7 @@ export function figuresOf(
     else genuine += weight
     const score = scores[at] ?? 0
     if (scores[at + 1] === score) continue
-    // A step: all rows of this score.
+    // One step: all rows of this score.
     if (frauds > fraudsBefore)
       precisionSum += (frauds - fraudsBefore) * (frauds / (frauds + genuine))
     area += (genuine - genuineBefore) * (frauds + fraudsBefore) * 0.5
@@ -281,28 +286,14 @@ export function figuresOf(
 
 export const SEEDS_MAX = 20
 
-/** Figures of the cascade of one seed, each with thresholds of its own. */
+/** Figures of the cascade of one seed, each with its own thresholds. */
 export interface SeedFigures {
   readonly seed: number
   readonly validation: ModelMetrics
   readonly test: ModelMetrics
 }
 
-/** Mean and standard deviation; the latter of the values themselves, not of a larger lot. */
-export interface Spread {
-  readonly mean: number
-  readonly deviation: number
-}
-
-/** Of no values both are 0. */
-export function spreadOf(values: readonly number[]): Spread {
-  const count = Math.max(1, values.length)
-  const mean = values.reduce((sum, value) => sum + value, 0) / count
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return { mean, deviation: Math.sqrt(squares / count) }
-}
-
-/** What is told of the seeds, by name. */
+/** Figures that are reported per seed, by name. */
 export const SEED_FIGURES: Readonly<Record<string, (of: ModelMetrics) => number>> = {
   'average precision': (of) => of.averagePrecision,
   'recall at 0.1 % false positives': (of) => of.recallAtFalsePositives01Percent,

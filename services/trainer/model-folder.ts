@@ -12,22 +12,20 @@ import { corrupt } from '../core/scoring/field-reader.ts'
 
 /**
  * Refuses early what `writeModelFolder` would refuse late.
- * @throws SluiceError SLUICE_USAGE when something is there already and `force` is not set, or when it is no
- * model folder, which is never replaced.
+ * @throws SluiceError SLUICE_USAGE when the folder holds a model and `force` is not set, or holds something else,
+ * which is never replaced.
  */
 export async function checkTarget(folder: string, force: boolean): Promise<void> {
   if (!existsSync(folder)) return
   const entries = await readdir(folder).catch(() => null)
   if (entries?.length === 0) return
   if (entries?.includes('manifest.json') !== true) {
-    throw usage(
-      `--out ${folder} exists and is no model folder; name another, or move it out of the way.`,
-    )
+    throw usage(`--out ${folder} exists and is not a model folder; give another, or move this one.`)
   }
   if (!force) throw usage(`--out ${folder} holds a model; add --force to replace it.`)
 }
 
-/** Puts the files there, by path in the folder; a model that was there before is replaced in one step of a moment. */
+/** Writes the files, by path in the folder. An existing model is replaced by two renames. */
 export async function writeModelFolder(
   folder: string,
   files: Readonly<Record<string, Buffer>>,
@@ -56,7 +54,7 @@ export interface NetBytes {
   readonly weights: Buffer
 }
 
-/** The bytes depend on topology and weights alone. */
+/** Saves a net. The bytes depend on topology and weights only. */
 export async function netBytes(
   tf: TensorFlow,
   model: LayersModel,
@@ -84,7 +82,7 @@ export async function netBytes(
   }
 }
 
-/** JSON as it is written into model folders. */
+/** JSON in the form that model folders use. */
 export function jsonBytes(value: unknown): Buffer {
   return Buffer.from(`${JSON.stringify(value, null, 1)}\n`)
 }
@@ -106,7 +104,7 @@ export const SUMS_FILE = 'SHA256SUMS'
 const LINE = /^([0-9a-f]{64}) {2}(\S+)$/
 const LINES_MAX = 1_000
 
-/** The list of all files but itself. */
+/** Content of SHA256SUMS: one line per file except itself, in the form that `sha256sum --check` reads. */
 export function sumsOf(files: Readonly<Record<string, Buffer>>): Buffer {
   const lines = Object.entries(files)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -114,7 +112,7 @@ export function sumsOf(files: Readonly<Record<string, Buffer>>): Buffer {
   return Buffer.from(`${lines.join('\n')}\n`)
 }
 
-/** Reads the list: digests by path. @throws SluiceError SLUICE_MODEL_CORRUPT naming the line. */
+/** Reads the list as digests by path. @throws SluiceError SLUICE_MODEL_CORRUPT naming the line. */
 export function parseSums(text: string): ReadonlyMap<string, string> {
   const lines = text.trimEnd().split('\n')
   if (lines.length > LINES_MAX) throw corrupt(`${SUMS_FILE} has more than ${LINES_MAX} lines`)
@@ -122,7 +120,7 @@ export function parseSums(text: string): ReadonlyMap<string, string> {
   for (const [index, line] of lines.entries()) {
     const [, digest, path] = LINE.exec(line) ?? []
     if (digest === undefined || path === undefined) {
-      throw corrupt(`${SUMS_FILE} line ${index + 1} is no digest with a path`)
+      throw corrupt(`${SUMS_FILE} line ${index + 1} is not a digest with a path`)
     }
     sums.set(path, digest)
   }

@@ -4,11 +4,11 @@ import type { ModelManifest, ModelMetrics } from '../core/scoring/manifest.ts'
 import type { Dataset, HistoryFacts } from './dataset/dataset.ts'
 import type { SeedFigures } from './metrics.ts'
 
-/** How the net was made, in words: what another kind of net changes. */
+/** Description of the nets and their training; another kind of net changes these texts only. */
 export interface TrainingMethod {
-  /** Family, such as "feed-forward network". */
+  /** Model family, such as "feed-forward network". */
   readonly family: string
-  /** The layers, such as "dense 85-32-16-1". */
+  /** Layers, such as "dense 85-32-16-1". */
   readonly architecture: string
   /** Sentences on training, in order. */
   readonly steps: readonly string[]
@@ -23,12 +23,12 @@ export interface ScoredPeriod {
     'rows' | 'sequences' | 'amountsMinor' | 'eventTimesMs' | 'truth' | 'cards'
   >
   readonly indices: Uint32Array
-  /** What the cascade answers, and 1 where it is the target's answer. */
+  /** Scores of the cascade, and 1 where a score is the target's. */
   readonly scores: Float64Array
   readonly verified: Uint8Array
 }
 
-/** Figures of each net of a cascade alone, on the test period and with the thresholds of the whole. */
+/** Figures of each net alone, on the test period with the thresholds of the cascade. */
 export interface PartMetrics {
   readonly draft: ModelMetrics
   readonly target: ModelMetrics
@@ -36,25 +36,25 @@ export interface PartMetrics {
 
 export interface Release {
   readonly manifest: ModelManifest
-  /** Files of the model itself by path, manifest.json among them. */
+  /** Files of the model itself by path, including manifest.json. */
   readonly files: Readonly<Record<string, Buffer>>
-  /** What must be said about the data, in one sentence. */
+  /** Warning about the data, in one sentence. */
   readonly caveat: string
   readonly terms: ReleaseTerms
   /** Day of the release, such as 2026-01-31. */
   readonly releasedOn: string
-  /** Command that makes the same model again. */
+  /** Command that reproduces the model. */
   readonly command: string
   readonly history: HistoryFacts
   readonly parts: PartMetrics
-  /** Figures of all seeds that were trained, the kept one among them. */
+  /** Figures of all trained seeds, including the chosen one. */
   readonly bySeed: readonly SeedFigures[]
   readonly method: TrainingMethod
   readonly validation: ScoredPeriod
   readonly test: ScoredPeriod
 }
 
-/** An SPDX identifier, or null where nobody has said what is allowed. */
+/** An SPDX identifier, or null where no licence has been stated. */
 export type Licence = string | null
 
 export interface ReleaseTerms {
@@ -66,7 +66,7 @@ export interface ReleaseTerms {
   readonly documents: Licence
 }
 
-/** For models of simulated data. */
+/** Terms for models of simulated data, which is ours to give away. */
 export const OPEN_TERMS: ReleaseTerms = Object.freeze({
   shipsRows: true,
   code: 'Apache-2.0',
@@ -74,7 +74,7 @@ export const OPEN_TERMS: ReleaseTerms = Object.freeze({
   documents: 'CC-BY-4.0',
 })
 
-/** For models of recorded data: our code stays open, all else is for its owner to say. */
+/** Terms for models of recorded data: our code is open, everything else is up to the owner of the data. */
 export const OWNED_TERMS: ReleaseTerms = Object.freeze({
   shipsRows: false,
   code: 'Apache-2.0',
@@ -89,12 +89,12 @@ export const LICENCE_NAMES: Readonly<Record<string, string>> = Object.freeze({
   'CC-BY-4.0': 'Creative Commons Attribution 4.0 International',
 })
 
-/** Files for people and about the folder; all else is data. */
+/** Documents about the folder; everything else is data. */
 const DOCUMENT = /\.(md|yml|svg|png)$|^(bom\.json|SHA256SUMS)$/
 
 /** Licence of one file of a model folder. */
 export function licenceOfFile(path: string, terms: ReleaseTerms): Licence {
-  // A net's layout is a program for TensorFlow.js, made by our code from what its owner asked for.
+  // The layout of a net is a program for TensorFlow.js, made by our code to the specification of its owner.
   if (/(^|\/)(model|target)\.json$/.test(path)) return terms.data === null ? null : terms.code
   return DOCUMENT.test(path) ? terms.documents : terms.data
 }

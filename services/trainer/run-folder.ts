@@ -1,5 +1,5 @@
-// The folder in which a run keeps its progress: what it is a run of, and a file for each part of it. A file is replaced
-// whole, so a kill at any moment leaves what was kept last or what was kept before.
+// The folder that stores the progress of a run: the facts that identify the run, and one file for each part of it.
+// Files are replaced atomically, so after a kill a file holds either the previous or the new state.
 
 import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
@@ -10,55 +10,57 @@ import { jsonBytes } from './model-folder.ts'
 const RUN_FILE = 'run.json'
 const FORMAT = 1
 
-/** Everything that the bits of a run depend on, by name; the values are compared as JSON. */
+/** Every fact that determines the bits of a run, by name; values are compared as JSON. */
 export type RunFacts = Readonly<Record<string, unknown>>
 
 /** One part of the progress. */
-export interface KeptFile {
+export interface RunFile {
   readonly path: string
-  /** Null when nothing was kept yet. */
+  /** Null when nothing is stored yet. */
   read(): Promise<Buffer | null>
   write(bytes: Buffer): Promise<void>
 }
 
 export interface RunFolder {
-  file(name: string): KeptFile
-  /** Deletes the folder: what it was for is done. */
+  file(name: string): RunFile
+  /** Deletes the folder when its run is complete. */
   remove(): Promise<void>
 }
 
-/** What a command says of its run folder. */
+/** Options of a command for its run folder. */
 export interface RunChoice {
   readonly folder: string
-  /** Go on with what is there. */
+  /** Continue the stored run. */
   readonly resume: boolean
-  /** Begin anew whatever is there. */
+  /** Start again, whatever is stored. */
   readonly force: boolean
-  /** Leave the folder when the run is done. */
+  /** Keep the folder when the run is complete. */
   readonly keep: boolean
 }
 
 /**
  * Refuses early what `openRunFolder` would refuse late.
- * @throws SluiceError SLUICE_USAGE when there is nothing to go on with, or something that must not be lost.
+ * @throws SluiceError SLUICE_USAGE when there is nothing to continue, or something that must not be lost.
  */
 export async function checkRunFolder({ folder, resume, force }: RunChoice): Promise<void> {
   const entries = existsSync(folder) ? await readdir(folder) : []
   const isRun = entries.includes(RUN_FILE)
-  if (resume && !isRun) throw usage(`${folder} holds no unfinished run; leave --resume out.`)
+  if (resume && !isRun) throw usage(`${folder} holds no unfinished run; omit --resume.`)
   if (entries.length > 0 && !isRun) {
-    throw usage(`${folder} exists and is no run folder; name another with --run, or move it away.`)
+    throw usage(
+      `${folder} exists and is not a run folder; give another with --run, or move this one.`,
+    )
   }
   if (isRun && !resume && !force) {
     throw usage(
-      `${folder} holds the progress of an earlier run; add --resume to go on, or --force to begin anew.`,
+      `${folder} holds the progress of an earlier run; add --resume to continue it, or --force to start again.`,
     )
   }
 }
 
 /**
- * Opens the folder for a run of these facts.
- * @throws SluiceError SLUICE_USAGE when the run that is there is of other facts, naming the first that differs.
+ * Opens the folder for a run with these facts.
+ * @throws SluiceError SLUICE_USAGE when the stored run has other facts, naming the first difference.
  */
 export async function openRunFolder(choice: RunChoice, facts: RunFacts): Promise<RunFolder> {
   const { folder, resume } = choice
@@ -72,12 +74,12 @@ export async function openRunFolder(choice: RunChoice, facts: RunFacts): Promise
     await writeWhole(file, jsonBytes(wanted))
   }
   return {
-    file: (name) => keptFile(join(folder, name)),
+    file: (name) => runFile(join(folder, name)),
     remove: () => rm(folder, { recursive: true, force: true }),
   }
 }
 
-function keptFile(path: string): KeptFile {
+function runFile(path: string): RunFile {
   return {
     path,
     read: () => (existsSync(path) ? readFile(path) : Promise.resolve(null)),
@@ -85,9 +87,9 @@ function keptFile(path: string): KeptFile {
   }
 }
 
-/** A part that cannot be read back. */
+/** The error for a part that cannot be read back. */
 export function damaged(path: string): SluiceError {
-  return usage(`${path} is damaged; delete it to make this part anew, or begin anew with --force.`)
+  return usage(`${path} is damaged; delete it to repeat this part, or start again with --force.`)
 }
 
 async function factsIn(file: string): Promise<RunFacts> {
@@ -95,7 +97,7 @@ async function factsIn(file: string): Promise<RunFacts> {
   try {
     return JSON.parse(text) as RunFacts
   } catch (error) {
-    throw new SluiceError('SLUICE_USAGE', `${file} is damaged; begin anew with --force.`, {
+    throw new SluiceError('SLUICE_USAGE', `${file} is damaged; start again with --force.`, {
       cause: error,
     })
   }
@@ -107,17 +109,17 @@ function checkFacts(folder: string, found: RunFacts, wanted: RunFacts): void {
     const [was, is] = [textOf(found[name]), textOf(wanted[name])]
     if (was === is) continue
     throw usage(
-      `${folder} is of another run: its ${name} is ${was}, now it is ${is}. ` +
-        'Give the same options and history, or begin anew with --force.',
+      `${folder} holds another run: its ${name} is ${was}, now it is ${is}. ` +
+        'Give the same options and history, or start again with --force.',
     )
   }
 }
 
 function textOf(value: unknown): string {
-  return value === undefined ? 'not said' : JSON.stringify(value)
+  return value === undefined ? 'absent' : JSON.stringify(value)
 }
 
-/** The bytes are on the disk before the name points at them. */
+/** The bytes reach the disk before the name points to them. */
 async function writeWhole(file: string, bytes: Buffer): Promise<void> {
   const fresh = `${file}.tmp`
   const handle = await open(fresh, 'w')

@@ -1,5 +1,5 @@
-// From a history to a model folder: rows, split by time, the two nets of a cascade, calibration, thresholds, the band,
-// figures, files.
+// Makes a model folder from a history: rows, split by time, the two nets of a cascade, calibration, thresholds, the
+// band, figures, files.
 
 import type { RateTable } from '../core/currency.ts'
 import { FEATURE_LIST_HASH } from '../core/features/catalogue/feature-list.ts'
@@ -40,42 +40,42 @@ import { trainingMethod, trainingRecord } from './training-record.ts'
 export interface TrainerOptions {
   /** Folder to write. */
   readonly out: string
-  /** Replace a model that is there. */
+  /** Replace an existing model. */
   readonly force: boolean
   /** Name of the model; its version is the name and a digest. */
   readonly name: string
-  /** Where the history comes from, and what must be said about it, in words. */
+  /** Origin of the history, and a warning about it, in words. */
   readonly source: string
   readonly caveat: string
-  /** Each is trained; the best on validation is kept. At least one. */
+  /** Seeds to train; the best on validation is used. At least one. */
   readonly seeds: readonly number[]
   readonly epochsMax: number
-  /** How thresholds are chosen; by least cost with DEFAULT_ALERT_COSTS unless given. */
+  /** Rule for the thresholds; least cost with DEFAULT_ALERT_COSTS unless given. */
   readonly thresholds?: ThresholdChoice
-  /** Where progress is kept until the model is written; nowhere unless given. */
+  /** Storage for progress until the model is written; nothing is stored unless given. */
   readonly run?: RunChoice
   readonly split: SplitOptions
   /** Sizes of the nets; CASCADE_SHAPE unless given. */
   readonly shape?: CascadeShape
   readonly backend: TrainingBackend
   readonly rates: RateTable
-  /** What the papers say of the release beside the run itself. */
+  /** Facts about the release that the run itself does not know. */
   readonly release: Pick<Release, 'terms' | 'releasedOn' | 'command'>
   /** Adds the model documentation to the files of a release; returns the whole folder by path. */
   readonly document: (release: Release) => Readonly<Record<string, Buffer>>
-  /** Messages or rows that the source could not read, asked at the end; none unless given. */
+  /** Number of messages or rows that the source could not read, asked at the end; none unless given. */
   readonly unreadable?: () => number
 }
 
-/** What holds when nothing else is said. */
+/** Defaults of the options. */
 export const TRAINER_DEFAULTS = Object.freeze({ seed: 42, epochsMax: 40 })
 
 const DEFAULT_THRESHOLDS: ThresholdChoice = { rule: 'cost', costs: DEFAULT_ALERT_COSTS }
 
-/** Share of payments that the target scores only so that agreement can be measured. */
+/** Share of payments that the target scores only to measure agreement. */
 const SAMPLE_SHARE = 0.005
 
-/** What was made. */
+/** Result of a run. */
 export interface TrainSummary {
   readonly out: string
   readonly version: string
@@ -83,14 +83,14 @@ export interface TrainSummary {
   readonly digest: string
   readonly transactions: number
   readonly labels: number
-  /** What was left out of the history, by reason. */
+  /** Events left out of the history, by reason. */
   readonly skipped: SkipCounts
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
-  /** What fraud and the work against it cost with these thresholds. */
+  /** Cost of fraud and of the work against it with these thresholds. */
   readonly costs: ModelCosts
-  /** The seed that was kept, and the figures of all. */
+  /** The chosen seed, and the figures of all. */
   readonly seed: number
   readonly bySeed: readonly SeedFigures[]
   /** Average precision of the draft alone on the test period. */
@@ -98,7 +98,7 @@ export interface TrainSummary {
   readonly verifyFrom: number
   readonly verifiedShare: number
   readonly backend: string
-  /** Of the draft and of the target. */
+  /** Epochs of the draft and of the target. */
   readonly epochs: readonly number[]
   readonly secondsPerEpoch: readonly number[]
   readonly bytes: number
@@ -106,8 +106,8 @@ export interface TrainSummary {
 
 /**
  * Trains and writes. The same history and options give the same bytes on one backend.
- * @throws SluiceError SLUICE_USAGE when `out` is taken, SLUICE_TRAINING_DATA_INVALID when the history cannot be
- * learnt from, SLUICE_BACKEND_UNAVAILABLE.
+ * @throws SluiceError SLUICE_USAGE when `out` is taken, SLUICE_TRAINING_DATA_INVALID when the history is not
+ * sufficient for training, SLUICE_BACKEND_UNAVAILABLE.
  */
 export async function runTrainer(
   history: AsyncIterable<HistoryEvent> | Iterable<HistoryEvent>,
@@ -132,7 +132,9 @@ export async function runTrainer(
       : await openRunFolder(options.run, runFacts(dataset, split, backend, { ...options, shape }))
   const found = await trainSeeds(backend, dataset, split, {
     ...options,
-    ...{ shape, run, onProgress },
+    shape,
+    run,
+    onProgress,
     thresholds: options.thresholds ?? DEFAULT_THRESHOLDS,
   })
   try {
@@ -144,7 +146,7 @@ export async function runTrainer(
   }
 }
 
-/** What the bits of a net depend on, beside its seed. */
+/** Facts that determine the bits of a net, in addition to its seed. */
 function runFacts(
   dataset: Dataset,
   { train, validation }: Split,
@@ -159,7 +161,8 @@ function runFacts(
     validation: spanOf(validation),
     backend: `${backend}, TensorFlow.js ${tf.version_core}`,
     epochs: epochsMax,
-    ...{ shape, training: NET_TRAINING },
+    shape,
+    training: NET_TRAINING,
   }
 }
 
@@ -172,7 +175,10 @@ async function writeModel(
   const { dataset, cascade, backend } = made
   const files = await modelFiles(made, draft, target)
   const manifest = manifestOf(made, { ...options, seed }, files, {
-    ...{ thresholds, metrics, costs, band },
+    thresholds,
+    metrics,
+    costs,
+    band,
     population: populationOf(made, draft, target, band),
     draftCalibration: draft.calibration,
     targetCalibration: target.calibration,
@@ -184,7 +190,8 @@ async function writeModel(
     manifest,
     files: { 'manifest.json': manifestBytes, ...files, ...trainingRecord(cascade, parts) },
     caveat: options.caveat,
-    ...{ parts, bySeed },
+    parts,
+    bySeed,
     history: dataset.facts,
     method: trainingMethod(backend, cascade, { ...options, seed }),
     validation,
@@ -193,7 +200,8 @@ async function writeModel(
   await writeModelFolder(options.out, contents)
   return {
     ...summaryOf(judged, manifest),
-    ...{ seed, bySeed },
+    seed,
+    bySeed,
     out: options.out,
     digest: sha256Of(manifestBytes),
     verifyFrom: band.verifyFrom,
@@ -240,7 +248,11 @@ function summaryOf(
 > {
   const nets = [cascade.draft.net, cascade.target.net]
   return {
-    ...{ version, periods, thresholds, metrics, costs },
+    version,
+    periods,
+    thresholds,
+    metrics,
+    costs,
     transactions: dataset.rowCount,
     labels: dataset.facts.labels,
     skipped: dataset.facts.skipped,

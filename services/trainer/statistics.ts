@@ -1,6 +1,6 @@
 // Quantiles, mean and deviation, and seeded randomness.
 
-/** The value below which this share lies; 0 without values. */
+/** The value below which this share lies, without interpolation; 0 without values. */
 export function quantileOf(ascending: Float64Array, share: number): number {
   return ascending[Math.floor((ascending.length - 1) * share)] ?? 0
 }
@@ -13,7 +13,21 @@ export function distinctQuantiles(
   return [...new Set(shares.map((share) => quantileOf(ascending, share)))]
 }
 
-/** The indices 0 to count - 1 in an order given by the seed and the epoch alone (Fisher-Yates). */
+/** Mean and standard deviation of these values; the deviation is not corrected for a sample. */
+export interface Spread {
+  readonly mean: number
+  readonly deviation: number
+}
+
+/** Both are 0 without values. */
+export function spreadOf(values: readonly number[]): Spread {
+  const count = Math.max(1, values.length)
+  const mean = values.reduce((sum, value) => sum + value, 0) / count
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return { mean, deviation: Math.sqrt(squares / count) }
+}
+
+/** The indices 0 to count - 1 in an order that depends on the seed and the epoch only (Fisher-Yates). */
 export function shuffled(count: number, seed: number, epoch: number): Uint32Array {
   const next = randomOf(Math.imul(seed, 0x9e3779b1) ^ Math.imul(epoch, 0x85ebca6b))
   const order = Uint32Array.from({ length: count }, (_, index) => index)

@@ -1,12 +1,13 @@
-// Trains the cascade once for each seed and keeps the best by average precision on validation. How far the figures of
-// the seeds lie apart says how much of a difference between two models is chance.
+// Trains the cascade once per seed and chooses the best by average precision on validation. The spread of the figures
+// over the seeds shows how much of a difference between two models is chance.
 
+import assert from 'node:assert/strict'
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import type { Dataset } from './dataset/dataset.ts'
 import { judgeCascade, type Judged, type ThresholdChoice } from './fit/judge-cascade.ts'
-import { decodeKeptNet, encodeKeptNet, type NetKeeper } from './net/kept-net.ts'
+import { checkpointStore } from './net/net-checkpoint.ts'
 import type { SeedFigures } from './metrics.ts'
-import { damaged, type KeptFile, type RunFolder } from './run-folder.ts'
+import type { RunFolder } from './run-folder.ts'
 import type { Split } from './dataset/split.ts'
 import { trainCascade, type CascadeShape } from './net/train-cascade.ts'
 
@@ -16,19 +17,19 @@ export interface SeedOptions {
   readonly epochsMax: number
   readonly shape: CascadeShape
   readonly thresholds: ThresholdChoice
-  /** Where progress is kept; null nowhere. */
+  /** Storage for progress; null stores nothing. */
   readonly run: RunFolder | null
   readonly onProgress: (line: string) => void
 }
 
-/** What is kept, and what all seeds gave. The caller closes `judged.made.cascade`. */
+/** The chosen cascade and the figures of all seeds. The caller closes `judged.made.cascade`. */
 export interface SeedsResult {
   readonly seed: number
   readonly judged: Judged
   readonly bySeed: readonly SeedFigures[]
 }
 
-/** The seeds in turn; of equals the first is kept. @throws SluiceError SLUICE_TRAINING_DATA_INVALID */
+/** Trains the seeds in turn; the first of equals wins. @throws SluiceError SLUICE_TRAINING_DATA_INVALID */
 export async function trainSeeds(
   backend: OpenBackend,
   dataset: Dataset,
@@ -52,7 +53,7 @@ export async function trainSeeds(
     best?.judged.made.cascade.close()
     throw error
   }
-  if (best === null) throw new Error('No seed was given.')
+  assert(best !== null, 'at least one seed is given')
   return { ...best, bySeed }
 }
 
@@ -66,32 +67,20 @@ async function trainSeed(
   const name = seeds.length === 1 ? '' : `seed ${seed}, `
   const { train, validation } = split
   const cascade = await trainCascade(backend, dataset, train.indices, validation.indices, {
-    ...{ seed, epochsMax, shape },
+    seed,
+    epochsMax,
+    shape,
     onProgress: (line) => {
       onProgress(`${name}${line}`)
     },
     ...(run === null
       ? {}
-      : { keeperOf: (part) => netKeeper(run.file(`seed-${seed}-${part}.net`)) }),
+      : { checkpointsOf: (part) => checkpointStore(run.file(`seed-${seed}-${part}.net`)) }),
   })
   try {
     return judgeCascade({ dataset, split, cascade, backend }, thresholds)
   } catch (error) {
     cascade.close()
     throw error
-  }
-}
-
-/** Keeps a net in a file of the run. @throws SluiceError SLUICE_USAGE when the file is damaged. */
-export function netKeeper(file: KeptFile): NetKeeper {
-  return {
-    async read() {
-      const bytes = await file.read()
-      if (bytes === null) return null
-      const kept = decodeKeptNet(bytes)
-      if (kept === null) throw damaged(file.path)
-      return kept
-    },
-    write: (kept) => file.write(encodeKeptNet(kept)),
   }
 }

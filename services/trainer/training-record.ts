@@ -9,9 +9,9 @@ import { type TrainedCascade, NET_TRAINING } from './net/train-cascade.ts'
 import type { OpenBackend } from '../platform/tensorflow/load-tensorflow.ts'
 import { BATCH_ROWS } from './net/net-passes.ts'
 import { AVERAGE_MEMORY } from './net/train-net.ts'
-import type { EpochFigures } from './net/kept-net.ts'
+import type { EpochFigures } from './net/net-checkpoint.ts'
 
-/** Both files by path. Times differ from run to run, so none are in them. */
+/** Both files by path. Durations differ from run to run, so they are left out. */
 export function trainingRecord(
   cascade: TrainedCascade,
   parts: PartMetrics,
@@ -35,7 +35,7 @@ export function trainingRecord(
   }
 }
 
-/** Says what `trainCascade` did. */
+/** Describes what `trainCascade` did. */
 export function trainingMethod(
   { tf, backend }: OpenBackend,
   { draft, target }: TrainedCascade,
@@ -68,11 +68,11 @@ export function trainingMethod(
 
 export const CURVES_FILE = 'curves.svg'
 
-/** One net with what came of its epochs. */
+/** One net with the results of its epochs. */
 export interface LearningCurve {
   readonly name: string
   readonly epochs: readonly Omit<EpochFigures, 'seconds'>[]
-  /** Epoch whose weights were kept. */
+  /** Epoch whose weights are used. */
   readonly bestEpoch: number
 }
 
@@ -86,7 +86,7 @@ const PATH_DIGITS = 2
 
 type Spot = readonly [epoch: number, value: number]
 
-/** Two plots side by side, a line for each net; a dot marks the epoch that was kept. */
+/** Two plots side by side, one line per net; a dot marks the chosen epoch. */
 export function trainingCurves(curves: readonly LearningCurve[]): string {
   const plots = [
     plot(LEFTS[0], 'loss on training rows', curves, ({ loss }) => loss),

@@ -9,7 +9,7 @@ import {
   type Dataset,
   type HistoryEvent,
 } from '../../services/trainer/dataset/dataset.ts'
-import { usualValues } from '../../services/trainer/fit/fit-inputs.ts'
+import { baselineValues } from '../../services/trainer/fit/fit-inputs.ts'
 import {
   assessedEndMs,
   dayStartMs,
@@ -108,7 +108,7 @@ export function weekTables(
   { train, assessed }: ProtocolWeek,
   set: FeatureSet,
 ): WeekTables {
-  const usual = usualValues(rows, train)
+  const usual = baselineValues(rows, train)
   const columns = FEATURE_SETS[set]
   const tableOf = (indices: Uint32Array): Table => {
     const values = new Float64Array(indices.length * columns.length)

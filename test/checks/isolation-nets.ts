@@ -9,7 +9,7 @@ import type { OpenBackend } from '../../services/platform/tensorflow/load-tensor
 import type { Dataset } from '../../services/trainer/dataset/dataset.ts'
 import { fitRamps, fitSteps, fitScaling } from '../../services/trainer/fit/fit-inputs.ts'
 import { type NetRows, trainingRows } from '../../services/trainer/net/net-passes.ts'
-import { spreadOf } from '../../services/trainer/metrics.ts'
+import { spreadOf } from '../../services/trainer/statistics.ts'
 import { type ProtocolWeek, PROTOCOLS } from '../../services/trainer/protocol/protocols.ts'
 import { CASCADE_SHAPE, NET_TRAINING } from '../../services/trainer/net/train-cascade.ts'
 import { trainNet } from '../../services/trainer/net/train-net.ts'

@@ -2,7 +2,8 @@
 
 import type { OpenBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
 import type { Dataset } from '../../services/trainer/dataset/dataset.ts'
-import { scoreFigures, spreadOf } from '../../services/trainer/metrics.ts'
+import { scoreFigures } from '../../services/trainer/metrics.ts'
+import { spreadOf } from '../../services/trainer/statistics.ts'
 import { pairedDifference } from '../../services/trainer/protocol/paired-difference.ts'
 import { alertedRows, rankedRows } from '../../services/trainer/protocol/protocol-figures.ts'
 import {

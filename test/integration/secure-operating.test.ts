@@ -17,7 +17,7 @@ import { ModelsByDigest } from '../../services/cli/replay/models-by-digest.ts'
 import { runReplay } from '../../services/cli/replay/run-replay.ts'
 import { breakerControlOf, releaseControlOf } from '../../services/core/control/block-control.ts'
 import { controlOf, NO_WISH } from '../../services/core/control/wish.ts'
-import { FairnessCounts, USUAL_FAIRNESS_RULE } from '../../services/core/scoring/fairness.ts'
+import { FairnessCounts, DEFAULT_FAIRNESS_RULE } from '../../services/core/scoring/fairness.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { readBreakerResets, readLiveLeases } from '../../services/platform/kafka/block-topics.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
@@ -159,7 +159,7 @@ test('those who operate a secured stream', async (t) => {
       await noGroupIsLeft('sluice-model-', 'sluice-policy-')
     })
     const candidate = await openScoringModel({ folder, backend: 'auto' })
-    const rule = USUAL_FAIRNESS_RULE
+    const rule = DEFAULT_FAIRNESS_RULE
     const judging = rightsOf('model-operator', PREFIX, GROUP).filter(
       (right) => !changing.some(({ resourceName }) => resourceName === right.resourceName),
     )

@@ -143,7 +143,7 @@ const RULES: readonly Rule[] = [
       'tools/bench/reasons-bench.ts': 'the manifest of the released model',
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
-      'services/trainer/net/kept-net.ts': 'our own bytes, which their digest says are whole',
+      'services/trainer/net/net-checkpoint.ts': 'our own bytes, which their digest says are whole',
       'tools/model-documentation/verify-folder.ts': 'papers of a model folder',
       'services/trainer/run-folder.ts': 'what an interrupted run was a run of',
       'services/platform/lake/commit-log.ts': 'commits and checkpoints of a lake',

@@ -4,9 +4,9 @@ import type { ModelMetrics } from '../../services/core/scoring/manifest.ts'
 import {
   type IntervalFigure,
   SEED_FIGURES,
-  spreadOf,
   type SeedFigures,
 } from '../../services/trainer/metrics.ts'
+import { spreadOf } from '../../services/trainer/statistics.ts'
 import { alertText, day, list, pageOf, percent, periodRow, sentence, table } from './page-parts.ts'
 import { licenceSection } from './licence-files.ts'
 import type { Release } from '../../services/trainer/release.ts'

@@ -12,7 +12,7 @@ import {
   type GateFinding,
 } from '../../core/policy/promotion-gates.ts'
 import { isClimb, stepProblem, withMode } from '../../core/policy/ruleset-changes.ts'
-import { USUAL_FAIRNESS_RULE } from '../../core/scoring/fairness.ts'
+import { DEFAULT_FAIRNESS_RULE } from '../../core/scoring/fairness.ts'
 import { MODES, type Mode } from '../../core/wire/records.ts'
 import { loadLakeConfig } from '../../lake/index.ts'
 import { interruptSignal, printProgress, repositoryRoot } from '../command.ts'
@@ -116,7 +116,7 @@ async function run(options: PromoteOptions): Promise<void> {
         ...{ access, store, active, inForce: ruleset, document, segment, to },
         ...{ matureMs, eventAheadMsMax, messagesMax: RECOMPUTED_MESSAGES_MAX },
         configuredModel: modelFolder ?? join(repositoryRoot(), 'models/simulator'),
-        fairnessRule: rule ?? USUAL_FAIRNESS_RULE,
+        fairnessRule: rule ?? DEFAULT_FAIRNESS_RULE,
         fairnessRuleFrom: rule === null ? 'the usual rule' : 'the rule that is set',
         lake: lakeOf(options),
         meter: options.skew ?? null,

@@ -58,7 +58,7 @@ export interface FairnessReport {
 }
 
 /** What holds where nobody has set a rule of their own. */
-export const USUAL_FAIRNESS_RULE: FairnessRule = Object.freeze({
+export const DEFAULT_FAIRNESS_RULE: FairnessRule = Object.freeze({
   groups: [
     { column: 'country', edges: [] },
     { column: 'channel', edges: [] },

@@ -7,7 +7,7 @@ import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import { referenceOf } from '../../core/reference.ts'
 import { CASCADE_MARKS, type CascadeMark } from '../../core/scoring/cascade.ts'
-import { KeptSample } from '../../core/scoring/kept-sample.ts'
+import { BoundedSample } from '../../core/scoring/bounded-sample.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { DecisionRecord, Outcome } from '../../core/wire/records.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
@@ -54,8 +54,8 @@ export interface ShadowOptions {
 
 export class ShadowScorer implements ShadowSlot, Closable {
   readonly #options: ShadowOptions
-  readonly #alerted = new KeptSample<Judged>(ALERTED_KEPT_MAX, LABEL_AGE_MS_MAX)
-  readonly #approved = new KeptSample<Judged>(APPROVED_KEPT_MAX, LABEL_AGE_MS_MAX)
+  readonly #alerted = new BoundedSample<Judged>(ALERTED_KEPT_MAX, LABEL_AGE_MS_MAX)
+  readonly #approved = new BoundedSample<Judged>(APPROVED_KEPT_MAX, LABEL_AGE_MS_MAX)
   #model: ScoringModel | null = null
   /** Models that a turn may be scoring with; closed once its slice is done. */
   #retired: ScoringModel[] = []

@@ -10,31 +10,31 @@ import { HistoryFold } from '../../core/features/engine/history-fold.ts'
 import type { Label, Transaction } from '../../core/transaction.ts'
 import { quantileOf } from '../statistics.ts'
 
-/** One thing of a history. Merged by event time (transactions) and known-at time (labels), oldest first. */
+/** One event of a history, ordered by event time (transactions) and known-at time (labels), oldest first. */
 export type HistoryEvent =
   | { readonly kind: 'transaction'; readonly transaction: Transaction }
   | { readonly kind: 'label'; readonly label: Label }
 
-/** Rows that fit in memory: 4 million are 4.2 GB. */
+/** Most rows that fit in memory: 4 million rows take 4.2 GB. */
 export const DATASET_ROWS_MAX = 4_000_000
 
 const ROWS_AT_FIRST = 65_536
 
-/** How often progress is told, in transactions. */
+/** Interval of progress reports, in transactions. */
 const PROGRESS_EVERY = 100_000
 
-/** Feature rows and truth. A transaction is fraud when the last word on it says so. */
+/** Feature rows and ground truth. A transaction is a fraud when its latest label says so. */
 export interface Dataset {
   readonly rowCount: number
   /** `rowCount` x FEATURE_COUNT raw values; NaN is absent. */
   readonly rows: Float64Array
-  /** `rowCount` x SEQUENCE_LENGTH: the card's payments before (see writeSequence). */
+  /** `rowCount` x SEQUENCE_LENGTH: the earlier payments of the card (see writeSequence). */
   readonly sequences: Float64Array
   /** Minor units of the reference currency. */
   readonly amountsMinor: Float64Array
   readonly ids: readonly string[]
   readonly eventTimesMs: Float64Array
-  /** Number of each row's card, counted by first appearance. */
+  /** Number of each row's card, in order of first appearance. */
   readonly cards: Uint32Array
   /** 1 for fraud, else 0. */
   readonly truth: Uint8Array
@@ -46,14 +46,14 @@ export interface Dataset {
 export interface DatasetOptions {
   readonly rates: RateTable
   readonly onProgress: (line: string) => void
-  /** Earlier transactions are history of the others and no rows; all are rows unless given. */
+  /** Earlier transactions count as history but become no rows; every transaction becomes a row unless given. */
   readonly keepFromMs?: number
-  /** What the source could not read, asked once all events were taken; none unless given. */
+  /** Number of messages or rows that the source could not read, asked after the last event; none unless given. */
   readonly unreadable?: () => number
 }
 
 /**
- * Turns a history into rows. What cannot be used is left out and counted by name.
+ * Turns a history into rows. Unusable events are left out and counted by reason.
  * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when there are more rows than fit.
  */
 export async function collectDataset(
@@ -63,7 +63,7 @@ export async function collectDataset(
   const skipped = noSkips()
   const fold = new HistoryFold({ rates })
   const table = new RowTable()
-  const truth = new TruthBook((reason) => {
+  const groundTruth = new GroundTruth((reason) => {
     skipped[reason] += 1
   })
   let labelCount = 0
@@ -71,7 +71,7 @@ export async function collectDataset(
   for await (const event of history) {
     if (event.kind === 'label') {
       labelCount += 1
-      if (truth.addLabel(event.label)) fold.label(event.label)
+      if (groundTruth.addLabel(event.label)) fold.label(event.label)
       continue
     }
     const { transaction } = event
@@ -97,11 +97,11 @@ export async function collectDataset(
       continue
     }
     const { id, card, eventTimeMs } = transaction
-    truth.addRow(id, { row: table.rowCount, card, eventTimeMs })
+    groundTruth.addRow(id, { row: table.rowCount, card, eventTimeMs })
     table.add(transaction, folded.amountMinor)
   }
   skipped.unreadable = unreadable()
-  return table.finish(truth, labelCount, skipped)
+  return table.finish(groundTruth, labelCount, skipped)
 }
 
 function unusable(
@@ -115,7 +115,7 @@ function unusable(
   return isConvertible ? null : 'transaction_without_rate'
 }
 
-/** Arrays that double as rows come. */
+/** Arrays that double in size as rows arrive. */
 class RowTable {
   rowCount = 0
   rows = new Float64Array(ROWS_AT_FIRST * FEATURE_COUNT)
@@ -145,7 +145,7 @@ class RowTable {
     this.#cards = enlarged(this.#cards, new Uint32Array(capacity))
   }
 
-  /** False when the row that was just written holds an infinite value, which no net can take. */
+  /** False when the row just written holds an infinite value, which no net accepts. */
   isLastRowUsable(): boolean {
     const from = this.rowCount * FEATURE_COUNT
     for (let at = from; at < from + FEATURE_COUNT; at += 1) {
@@ -168,14 +168,14 @@ class RowTable {
     this.rowCount += 1
   }
 
-  finish(book: TruthBook, labelCount: number, skipped: SkipCounts): Dataset {
+  finish(groundTruth: GroundTruth, labelCount: number, skipped: SkipCounts): Dataset {
     const { rowCount } = this
     const rows = this.rows.subarray(0, rowCount * FEATURE_COUNT)
     const sequences = this.sequences.subarray(0, rowCount * SEQUENCE_LENGTH)
     const amountsMinor = this.amountsMinor.subarray(0, rowCount)
     const eventTimesMs = this.#eventTimesMs.subarray(0, rowCount)
     const truth = this.truth.subarray(0, rowCount)
-    const delaysMs = book.finish(truth)
+    const delaysMs = groundTruth.finish(truth)
     let frauds = 0
     let firstMs = Infinity
     let lastMs = -Infinity
@@ -193,14 +193,21 @@ class RowTable {
       cards: this.#cardNumbers.size,
       frauds,
       labels: labelCount,
-      correctedLabels: book.correctedLabels,
+      correctedLabels: groundTruth.correctedLabels,
       labelDelay: delaysOf(delaysMs),
       skipped: { ...skipped },
     }
     const cards = this.#cards.subarray(0, rowCount)
     return {
-      ...{ rowCount, rows, sequences, amountsMinor, eventTimesMs, cards, truth, facts },
+      rowCount,
+      rows,
+      sequences,
+      amountsMinor,
       ids: this.ids,
+      eventTimesMs,
+      cards,
+      truth,
+      facts,
       digest: hash.digest('hex'),
     }
   }
@@ -214,7 +221,7 @@ function enlarged<Values extends Float64Array | Uint8Array | Uint32Array>(
   return to
 }
 
-/** Why something of a history has no part in training. Closed list: it is kept with every model. */
+/** Reason why an event of a history is not used in training. The list is closed: it is stored with every model. */
 export const SKIP_REASONS = [
   'transaction_repeated',
   'transaction_without_rate',
@@ -231,7 +238,7 @@ export type SkipReason = (typeof SKIP_REASONS)[number]
 
 export type SkipCounts = Readonly<Record<SkipReason, number>>
 
-/** How long after their transactions labels became known, milliseconds. */
+/** Delay between a transaction and the moment its label became known, in milliseconds. */
 export interface LabelDelays {
   readonly medianMs: number
   readonly p90Ms: number
@@ -246,14 +253,14 @@ export interface HistoryFacts {
   readonly cards: number
   readonly frauds: number
   readonly labels: number
-  /** Labels whose verdict a later one replaced. */
+  /** Labels whose verdict a later label replaced. */
   readonly correctedLabels: number
   /** Null without labels. */
   readonly labelDelay: LabelDelays | null
   readonly skipped: SkipCounts
 }
 
-/** Counts of nothing. */
+/** A count of 0 for every reason. */
 export function noSkips(): Record<SkipReason, number> {
   return Object.fromEntries(SKIP_REASONS.map((reason) => [reason, 0])) as Record<SkipReason, number>
 }
@@ -277,25 +284,28 @@ export function skipText(skipped: SkipCounts): string | null {
   return parts.length === 0 ? null : `left out: ${parts.join(', ')}`
 }
 
-/** What a label must agree with. */
+/** The row that a label refers to, with the fields that the label must match. */
 export interface KnownRow {
   readonly row: number
   readonly card: string
   readonly eventTimeMs: number
 }
 
-interface LastWord {
+interface LatestLabel {
   readonly knownAtMs: number
   readonly verdict: Label['verdict']
 }
 
-/** Collects labels in the order of the history; a label may come before its transaction. */
-export class TruthBook {
+/**
+ * Collects labels in the order of the history; a label may come before its transaction. The latest label of a
+ * transaction decides. Labels that cannot be used are counted by reason.
+ */
+export class GroundTruth {
   readonly #skip: (reason: SkipReason) => void
   readonly #rows = new Map<string, KnownRow>()
-  /** By transaction id: labels that came before it. At most as many as the history has labels. */
+  /** Labels that came before their transaction, by its id. At most as many as the history has labels. */
   readonly #waiting = new Map<string, Label[]>()
-  readonly #lastWords = new Map<number, LastWord>()
+  readonly #latestLabels = new Map<number, LatestLabel>()
   readonly #delaysMs: number[] = []
   #correctedLabels = 0
 
@@ -303,19 +313,19 @@ export class TruthBook {
     this.#skip = skip
   }
 
-  /** Labels whose verdict a later one replaced. */
+  /** Labels whose verdict a later label replaced. */
   get correctedLabels(): number {
     return this.#correctedLabels
   }
 
-  /** A row that labels may speak of. */
+  /** Adds a row that labels may refer to. */
   addRow(id: string, known: KnownRow): void {
     this.#rows.set(id, known)
     for (const label of this.#waiting.get(id) ?? []) this.#apply(known, label)
     this.#waiting.delete(id)
   }
 
-  /** False when the label holds numbers that are none: nobody may use it. */
+  /** False when the label holds invalid numbers and must not be used at all. */
   addLabel(label: Label): boolean {
     if (!Number.isSafeInteger(label.knownAtMs) || !Number.isSafeInteger(label.eventTimeMs)) {
       this.#skip('label_not_finite')
@@ -332,14 +342,14 @@ export class TruthBook {
     return true
   }
 
-  /** Counts labels whose transaction never came, and marks the frauds in `truth`. */
+  /** Counts labels whose transaction never came, marks the frauds in `truth` and returns the delays. */
   finish(truth: Uint8Array): Float64Array {
     for (const labels of this.#waiting.values()) {
       for (let count = 0; count < labels.length; count += 1) {
         this.#skip('label_of_unknown_transaction')
       }
     }
-    for (const [row, { verdict }] of this.#lastWords) truth[row] = verdict === 'fraud' ? 1 : 0
+    for (const [row, { verdict }] of this.#latestLabels) truth[row] = verdict === 'fraud' ? 1 : 0
     return Float64Array.from(this.#delaysMs)
   }
 
@@ -352,12 +362,12 @@ export class TruthBook {
       this.#skip('label_without_verdict')
       return
     }
-    const before = this.#lastWords.get(row)
+    const before = this.#latestLabels.get(row)
     if (before !== undefined && before.verdict !== label.verdict) {
-      // Two words of one moment: as for features, the later in the history stands, and the other is left out.
+      // Two labels of the same moment: as for features, the later one in the history wins and the other is left out.
       if (before.knownAtMs === label.knownAtMs) this.#skip('label_clashes')
       else this.#correctedLabels += 1
     }
-    this.#lastWords.set(row, label)
+    this.#latestLabels.set(row, label)
   }
 }

@@ -1,10 +1,10 @@
-// Evaluation data of a model folder: rows of the test period as a compressed CSV file, from which anybody computes the
-// scores and the figures again. A row has event time, truth, for how many rows it stands, the score that the trainer
-// saw, every feature, the amount, and, where the target of a cascade was asked, the card's payments before, which it
-// looked at; an empty cell is an absent value. Numbers are written so that the same bits are read back.
+// Evaluation data of a model folder: rows of the test period as a compressed CSV file, from which anyone can
+// recompute the scores and the figures. A row holds the event time, the truth, a weight, the trainer's score, every
+// feature, the amount and, where the target of a cascade was asked, the earlier payments of the card that it read. An
+// empty cell is an absent value. Numbers are written so that the same bits are read back.
 //
-// A period that is too large is thinned: frauds and the genuine rows of the highest scores decide the figures, so they
-// are kept, and of the many other genuine rows every n-th.
+// A period that is too large is thinned. Frauds and the genuine rows with the highest scores determine the figures,
+// so they are retained; of the many other genuine rows every n-th is shipped.
 
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { SEQUENCE_EVENTS, SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
@@ -14,22 +14,22 @@ import type { ScoredPeriod } from '../release.ts'
 
 export const ROWS_FILE = 'evaluation/test-rows.csv.gz'
 
-/** Limits of the file: compressed on writing, text on reading. With the rest a folder stays below two megabytes. */
+/** Limits of the file: compressed when written, text when read. The whole folder stays below two megabytes. */
 export const ROWS_BYTES_MAX = 640_000
 const TEXT_BYTES_MAX = 64 * 1024 * 1024
 
-/** Genuine rows of the highest scores that are a part of their own. */
+/** Number of genuine rows, those with the highest scores, that form a stratum of their own. */
 const TOP_ROWS = 1_536
 
-/** Rows of one part to begin with; fewer when the file would be too large. */
+/** Rows per stratum at the start; fewer when the file would be too large. */
 const PART_ROWS_MAX = 4_096
 
-/** How much the largest part is thinned when the file is too large. */
+/** Factor by which the largest stratum is thinned when the file is too large. */
 const THINNING = 1.25
 
 const LEADING_COLUMNS = ['event_time_ms', 'is_fraud', 'weight', 'score'] as const
 
-/** What follows the features: the amount, and the payments before as writeSequence writes them, newest first. */
+/** Columns after the features: the amount and the earlier payments as writeSequence writes them, newest first. */
 export const SEQUENCE_COLUMNS = [
   'amount_minor',
   ...Array.from({ length: SEQUENCE_EVENTS }, (_, index) => [
@@ -40,7 +40,7 @@ export const SEQUENCE_COLUMNS = [
   ]).flat(),
 ]
 
-/** Rows that are shipped, or were read back. Sequences are NaN throughout where the target was not asked. */
+/** Rows that are shipped or were read back. Sequences are NaN throughout where the target was not asked. */
 export interface EvaluationRows extends VerifiableRows {
   readonly rowCount: number
   readonly truth: Uint8Array
@@ -48,26 +48,26 @@ export interface EvaluationRows extends VerifiableRows {
   readonly scores: Float64Array
 }
 
-/** A sample that fits, with how it was drawn. */
+/** A sample that fits, with the rule by which it was drawn. */
 export interface ShippedRows extends EvaluationRows {
   readonly text: string
   readonly bytes: Buffer
   readonly rule: string
 }
 
-/** Rows of one kind, of which every so many-th is shipped. */
-interface Part {
+/** Rows of one stratum, of which every n-th is shipped. */
+interface Stratum {
   readonly name: string
   /** Positions in the period, by event time. */
   readonly positions: readonly number[]
   every: number
 }
 
-/** Takes all rows if they fit, else thins the largest part until they do. */
+/** Takes all rows if they fit; otherwise thins the largest stratum until they do. */
 export function shipRows(period: ScoredPeriod, features: readonly string[]): ShippedRows {
-  const parts = partsOf(period)
+  const strata = strataOf(period)
   for (;;) {
-    const chosen = parts.flatMap(({ positions, every }) => {
+    const chosen = strata.flatMap(({ positions, every }) => {
       const taken = positions.filter((_, index) => index % every === 0)
       return taken.map((position) => ({ position, weight: positions.length / taken.length }))
     })
@@ -77,20 +77,20 @@ export function shipRows(period: ScoredPeriod, features: readonly string[]): Shi
       features,
     )
     const bytes = gzipSync(text, { level: 9 })
-    if (bytes.length <= ROWS_BYTES_MAX || chosen.length <= parts.length) {
-      return { ...parseRows(text, features), text, bytes, rule: ruleOf(parts) }
+    if (bytes.length <= ROWS_BYTES_MAX || chosen.length <= strata.length) {
+      return { ...parseRows(text, features), text, bytes, rule: ruleOf(strata) }
     }
-    thinLargest(parts)
+    thinLargest(strata)
   }
 }
 
-function partsOf({ dataset, indices, scores }: ScoredPeriod): readonly Part[] {
+function strataOf({ dataset, indices, scores }: ScoredPeriod): readonly Stratum[] {
   const all = Array.from(indices.keys())
   const isFraud = (position: number): boolean => dataset.truth[indices[position] ?? 0] === 1
   const genuine = all.filter((position) => !isFraud(position))
   const byScore = genuine.toSorted((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
   const top = new Set(byScore.slice(0, TOP_ROWS))
-  const part = (name: string, positions: readonly number[]): Part => ({
+  const part = (name: string, positions: readonly number[]): Stratum => ({
     name,
     positions,
     every: Math.max(1, Math.ceil(positions.length / PART_ROWS_MAX)),
@@ -108,14 +108,14 @@ function partsOf({ dataset, indices, scores }: ScoredPeriod): readonly Part[] {
   ]
 }
 
-function thinLargest(parts: readonly Part[]): void {
-  const sizeOf = ({ positions, every }: Part): number => positions.length / every
-  const [largest] = parts.toSorted((a, b) => sizeOf(b) - sizeOf(a))
+function thinLargest(strata: readonly Stratum[]): void {
+  const sizeOf = ({ positions, every }: Stratum): number => positions.length / every
+  const [largest] = strata.toSorted((a, b) => sizeOf(b) - sizeOf(a))
   if (largest !== undefined) largest.every = Math.ceil(largest.every * THINNING)
 }
 
-function ruleOf(parts: readonly Part[]): string {
-  return parts
+function ruleOf(strata: readonly Stratum[]): string {
+  return strata
     .map(({ name, positions: { length }, every }) =>
       every === 1 ? `all ${length} ${name}` : `one in ${every} of ${length} ${name}`,
     )
@@ -147,12 +147,12 @@ function csvOf(
   return `${lines.join('\n')}\n`
 }
 
-/** The shortest text that is read back as the same number; nothing for an absent one. */
+/** The shortest text that is read back as the same number; empty for an absent value. */
 function cell(value: number): string {
   return Number.isNaN(value) ? '' : String(value)
 }
 
-/** Unpacks the file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is no gzip or larger than allowed. */
+/** Unpacks the file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is not gzip or larger than allowed. */
 export function unpackRows(bytes: Uint8Array): string {
   try {
     return gunzipSync(bytes, { maxOutputLength: TEXT_BYTES_MAX }).toString('utf8')
@@ -183,7 +183,7 @@ export function parseRows(text: string, features: readonly string[]): Evaluation
     const numberAt = (at: number): number => {
       const value = cells[at] === '' ? NaN : Number(cells[at])
       if (cells[at] !== '' && !Number.isFinite(value)) {
-        throw corrupt(`${where} column ${at + 1} is no number`)
+        throw corrupt(`${where} column ${at + 1} is not a number`)
       }
       return value
     }

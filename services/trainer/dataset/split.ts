@@ -1,24 +1,23 @@
-// Training, validation and test by event time, oldest first, with gaps as long as labels take: when a model is
-// trained, the newest frauds are not known yet.
+// Splits a dataset into training, validation and test by event time, oldest first. The gaps between the periods are
+// as long as labels take to arrive, because the newest frauds are still unknown when a model is trained.
 
 import { SluiceError } from '../../core/errors.ts'
+import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import type { DataPeriod } from '../../core/scoring/manifest.ts'
 import type { Dataset } from './dataset.ts'
 
-const DAY_MS = 86_400_000
-
-/** Frauds that each period needs, for a figure to mean anything. */
+/** Frauds that each period needs before a figure means anything. */
 export const PERIOD_FRAUDS_MIN = 20
 
-/** Transactions that training needs: below this a net has no batch to learn from. */
+/** Transactions that training needs: with fewer, a net has no batch to learn from. */
 export const TRAIN_TRANSACTIONS_MIN = 1_024
 
 export interface SplitOptions {
-  /** Left out at the beginning: windows are not filled yet. */
+  /** Left out at the beginning, where the windows are not filled yet. */
   readonly warmUpMs: number
   /** Left out between the periods. */
   readonly gapMs: number
-  /** Shares of the time that is left; the rest is for training. */
+  /** Shares of the remaining time; the rest is for training. */
   readonly validationShare: number
   readonly testShare: number
 }
@@ -34,10 +33,13 @@ export interface Split {
   readonly test: DatasetPeriod
 }
 
-/** What of a dataset says how it is split. */
+/** The part of a dataset that determines the split. */
 export type SplitInput = Pick<Dataset, 'rowCount' | 'eventTimesMs' | 'truth'>
 
-/** @throws SluiceError SLUICE_TRAINING_DATA_INVALID with numbers, when a period cannot be learnt from. */
+/**
+ * Splits by time.
+ * @throws SluiceError SLUICE_TRAINING_DATA_INVALID with numbers, when a period cannot be used for training.
+ */
 export function splitByTime(dataset: SplitInput, options: SplitOptions): Split {
   let firstMs = Infinity
   let lastMs = -Infinity
@@ -95,12 +97,12 @@ function checkClasses(split: Split): void {
     .join(', ')
   if (entries.every(([, { frauds }]) => frauds === 0)) {
     throw invalid(
-      `No transaction is labelled as fraud (${found}), so there is nothing to tell apart. Give a history with labels.`,
+      `No transaction is labelled as fraud (${found}), so there is nothing to learn. Give a history with labels.`,
     )
   }
   if (entries.every(([, { transactions, frauds }]) => frauds === transactions)) {
     throw invalid(
-      `Every transaction is labelled as fraud (${found}), so there is nothing to tell apart. Give the genuine ones too.`,
+      `Every transaction is labelled as fraud (${found}), so there is nothing to learn. Give the genuine ones too.`,
     )
   }
   const isPoor = entries.some(

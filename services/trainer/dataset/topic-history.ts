@@ -1,4 +1,4 @@
-// History from Kafka: the transactions and labels topics from their beginning to where they end now.
+// Reads a history from Kafka: the transactions and labels topics from their beginning to their current end.
 
 import { randomUUID } from 'node:crypto'
 import type { Kafka, KafkaMessage } from 'kafkajs'
@@ -13,7 +13,7 @@ import { readLogEnds } from '../../platform/kafka/log-ends.ts'
 import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
 import { DATASET_ROWS_MAX, type HistoryEvent } from './dataset.ts'
 
-/** Labels are few beside transactions; together they are held in memory to be merged by time. */
+/** Labels are few compared with transactions; both are held in memory to be merged by time. */
 const EVENTS_MAX = 2 * DATASET_ROWS_MAX
 
 const CONNECTION_TIMEOUT_MS = 5_000
@@ -23,15 +23,15 @@ export interface TopicHistoryOptions extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Codecs
   readonly onProgress: (line: string) => void
-  /** Told once how many messages were left out, if any. */
+  /** Called once with the number of messages that were left out, if any. */
   readonly onUnreadable?: (count: number) => void
 }
 
 /**
- * All events, merged by event time and known-at time. Messages that cannot be decoded are counted and left out, as
- * the scorer leaves them to the dead letters.
- * @throws SluiceError SLUICE_PREREQUISITE_MISSING when Kafka does not answer, SLUICE_TOPICS_INVALID when topics
- * are missing, SLUICE_TRAINING_DATA_INVALID when there is more than fits in memory.
+ * All events, merged by event time and known-at time. Messages that cannot be decoded are counted and left out; the
+ * scorer sends the same messages to the dead letters.
+ * @throws SluiceError SLUICE_PREREQUISITE_MISSING when Kafka does not answer, SLUICE_TOPICS_INVALID when topics are
+ * missing, SLUICE_TRAINING_DATA_INVALID when there is more than fits in memory.
  */
 export async function readTopicHistory(
   options: TopicHistoryOptions,
@@ -43,17 +43,19 @@ export async function readTopicHistory(
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     retry: RETRY,
   })
-  const lanes = await findStretches(kafka, options, topicPrefix)
+  const partitions = await findStretches(kafka, options, topicPrefix)
   const groupId = `sluice-trainer-${randomUUID()}`
   const gathered = new Gathered(options.codecs, topicName(topicPrefix, 'labels'))
-  for (const [partition, stretches] of lanes.entries()) {
+  for (const [partition, stretches] of partitions.entries()) {
     await readLaneLog(kafka, groupId, partition, stretches, (topic, messages) => {
       gathered.add(topic, messages)
       return Promise.resolve()
     }).catch((error: unknown) => {
       throw kafkaRefusal(error) ?? error
     })
-    onProgress(`partition ${partition + 1} of ${lanes.length}: ${gathered.events.length} events`)
+    onProgress(
+      `partition ${partition + 1} of ${partitions.length}: ${gathered.events.length} events`,
+    )
   }
   if (gathered.unreadable > 0) {
     onProgress(`${gathered.unreadable} messages could not be decoded and are left out`)
@@ -86,7 +88,7 @@ class Gathered {
     }
   }
 
-  /** By time, labels before transactions of the same moment; else as they lay in the log. */
+  /** By time, labels before transactions of the same moment; otherwise in the order of the log. */
   inOrder(): readonly HistoryEvent[] {
     const rank = (event: HistoryEvent): number => (event.kind === 'label' ? 0 : 1)
     return this.events
@@ -114,7 +116,7 @@ class Gathered {
   }
 }
 
-/** Per partition: both topics from the first offset that is kept to the end as of now. */
+/** Both topics of each partition, from the first retained offset to the current end. */
 async function findStretches(
   kafka: Kafka,
   connection: KafkaConnection,
@@ -124,21 +126,21 @@ async function findStretches(
   try {
     await admin.connect()
     const partitionCount = await readPartitionCount(admin, topicPrefix, ['transactions', 'labels'])
-    const lanes: LogStretch[][] = Array.from({ length: partitionCount }, () => [])
+    const stretches: LogStretch[][] = Array.from({ length: partitionCount }, () => [])
     for (const topic of ['labels', 'transactions'] as const) {
       const name = topicName(topicPrefix, topic)
       for (const [partition, { low, high }] of await readLogEnds(admin, name)) {
-        lanes[partition]?.push({ topic: name, from: low, to: high })
+        stretches[partition]?.push({ topic: name, from: low, to: high })
       }
     }
-    return lanes
+    return stretches
   } catch (error) {
     if (error instanceof SluiceError) throw error
     const refusal = await explainKafka(connection, error)
     if (refusal !== null) throw refusal
     throw new SluiceError(
       'SLUICE_PREREQUISITE_MISSING',
-      `Kafka at ${connection.brokers.join(',')} does not answer; start it with "sluice up", or give its address with ` +
+      `Kafka at ${connection.brokers.join(',')} does not answer. Start it with "sluice up", or give its address with ` +
         '--brokers or SLUICE_KAFKA_BROKERS.',
       { cause: error },
     )

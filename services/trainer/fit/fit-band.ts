@@ -1,10 +1,10 @@
-// Chooses from which draft score on the target is asked, so that the cascade's outcome is the target's for nearly all
-// payments, and for nearly all of the target's flags and of its blocks, with a stated confidence.
+// Chooses the draft score from which the target is asked, so that the outcome of the cascade equals the target's for
+// nearly all payments, and for nearly all of the target's flags and blocks, with a stated confidence.
 
 import { outcomeOf, type Thresholds } from '../../core/decision/decide.ts'
 import { shareAtMost, type Agreement } from '../../core/scoring/cascade.ts'
 
-/** Shares that must agree, and how sure that must be. */
+/** Shares of outcomes that must agree, and the confidence of that statement. */
 export const AGREEMENT_MIN = 0.999
 export const ALERT_AGREEMENT_MIN = 0.99
 export const CONFIDENCE = 0.95
@@ -17,8 +17,8 @@ export interface Band {
 }
 
 /**
- * The highest start of the band with which the bounds hold on these rows; 0, always asking the target, when they hold
- * nowhere else. Above the flag threshold it never starts: what is alerted is verified.
+ * The highest start of the band at which the bounds hold on these rows; 0, which always asks the target, when they
+ * hold nowhere else. The band never starts above the flag threshold: every alert is verified.
  */
 export function fitBand(
   draftScores: Float64Array,
@@ -28,17 +28,18 @@ export function fitBand(
   const order = Uint32Array.from(draftScores.keys()).sort(
     (a, b) => (draftScores[a] ?? 0) - (draftScores[b] ?? 0) || a - b,
   )
+  const rows = draftScores.length
   const all = count(targetScores, thresholds)
   let missedFlags = 0
   let missedBlocks = 0
-  let best = bandOf(0, 0, draftScores.length, all, 0, 0)
+  let best = bandOf({ verifyFrom: 0, below: 0, rows, ...all, missedFlags: 0, missedBlocks: 0 })
   for (const [rank, row] of order.entries()) {
     const score = draftScores[row] ?? 0
-    // Between the highest draft score below the flag threshold and the threshold itself others may come.
+    // Other payments may score between the highest draft score below the flag threshold and the threshold itself.
     const verifyFrom = Math.min(score, thresholds.flag)
     // All rows below it keep their draft's approval.
     if (verifyFrom > best.verifyFrom) {
-      const band = bandOf(verifyFrom, rank, draftScores.length, all, missedFlags, missedBlocks)
+      const band = bandOf({ verifyFrom, below: rank, rows, ...all, missedFlags, missedBlocks })
       if (!holds(band.agreement)) break
       best = band
     }
@@ -64,23 +65,34 @@ function count(
   return { flags, blocks }
 }
 
-function bandOf(
-  verifyFrom: number,
-  below: number,
-  rows: number,
-  { flags, blocks }: { readonly flags: number; readonly blocks: number },
-  missedFlags: number,
-  missedBlocks: number,
-): Band {
+/** A start of the band, with the alerts that it would miss. */
+interface BandCounts {
+  readonly verifyFrom: number
+  /** Rows that score below it. */
+  readonly below: number
+  readonly rows: number
+  readonly flags: number
+  readonly blocks: number
+  readonly missedFlags: number
+  readonly missedBlocks: number
+}
+
+function bandOf({ verifyFrom, below, ...counts }: BandCounts): Band {
+  const { rows, flags, blocks, missedFlags, missedBlocks } = counts
   const differing = missedFlags + missedBlocks
-  // Where the target is always asked there is nothing to be unsure of.
+  // Nothing is uncertain where the target is always asked.
   const atLeast = (missed: number, of: number): number =>
     below === 0 ? 1 : 1 - shareAtMost(missed, of, CONFIDENCE)
   return {
     verifyFrom,
     verifiedShare: rows === 0 ? 1 : 1 - below / rows,
     agreement: {
-      ...{ rows, differing, flags, missedFlags, blocks, missedBlocks },
+      rows,
+      differing,
+      flags,
+      missedFlags,
+      blocks,
+      missedBlocks,
       confidence: CONFIDENCE,
       overallAtLeast: atLeast(differing, rows),
       flagsAtLeast: atLeast(missedFlags, flags),

@@ -9,8 +9,9 @@ const SLOPE_MIN = 1e-3
 const IDENTITY: Calibration = { kind: 'identity', slope: 1, intercept: 0 }
 
 /**
- * Fits on validation rows. Targets are pulled in a little from 0 and 1 by the counts of each class, so that a
- * perfect separation does not ask for infinite slopes. Identity when the fit does not settle on a rising curve.
+ * Fits on validation rows. The target values are moved slightly away from 0 and 1 by the counts of each class, so
+ * that a perfect separation does not lead to an infinite slope. Identity when the fit does not converge to a rising
+ * curve.
  */
 export function fitCalibration(logits: Float64Array, truth: Uint8Array): Calibration {
   let frauds = 0

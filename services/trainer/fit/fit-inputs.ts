@@ -18,19 +18,19 @@ import { HOUR_MS } from '../../core/features/catalogue/time.ts'
 import { medianAmount, type SequenceEncoding } from '../../core/scoring/sequence-encoding.ts'
 import type { RowSource } from '../net/net-passes.ts'
 
-/** Inputs stay within this many standard deviations: far beyond, they all mean "very far". */
+/** Inputs are clipped to this many standard deviations: beyond it, they all mean "very far". */
 const CLIP = 8
 
-/** A tail this many times longer than the middle is folded by a logarithm. */
+/** A tail this many times longer than the median is compressed by a logarithm. */
 const LONG_TAIL = 5
 
-/** Absence of at least this share of the rows is worth an input of its own. */
+/** Absence in at least this share of the rows justifies an input of its own. */
 const ABSENT_SHARE_MIN = 0.001
 
-/** Features that are told once more by the code that is the value of another. */
+/** Features that are encoded once more relative to a code, the value of another feature. */
 const BY_CODE: Readonly<Record<string, string>> = { amount: 'merchant_category' }
 
-/** Scaling of each feature, in order, over the given rows; their truth says where steps stand. */
+/** Scaling of each feature, in order, over the given rows; their truth determines the steps. */
 export function fitScaling(
   rows: Float64Array,
   indices: Uint32Array,
@@ -53,8 +53,8 @@ export function fitScaling(
       center,
       scale,
       clip: CLIP,
-      // Also where a value is never absent by its definition: without state it is degraded.
-      absentValue: usualOf(values, unit),
+      // Needed even where a feature is never absent by its definition: without state it is degraded.
+      absentValue: baselineOf(values, unit),
       absentInput,
       ...stepsAndRamps(values, frauds, unit, indices.length),
       byCode: byCodeOf(name, rows, indices, feature),
@@ -63,9 +63,9 @@ export function fitScaling(
 }
 
 /**
- * Those that tell more than they cost: each is an input, and a weight of a net that learns from n rows costs ln(n) / 2 nats to
- * describe (minimum description length, Rissanen 1978). Else the many inputs of features that tell little drown the few
- * that tell much.
+ * Steps and ramps that carry more information than they cost. Each is an input, and a weight of a net that learns
+ * from n rows costs ln(n) / 2 nats to describe (minimum description length, Rissanen 1978). Otherwise the many inputs
+ * of weak features would drown the few strong ones.
  */
 function stepsAndRamps(
   values: Float64Array,
@@ -77,7 +77,7 @@ function stepsAndRamps(
   const ramps = fitRamps(values)
   const inputs = steps.length + rampInputs(ramps)
   const isWorth = gain >= (inputs * Math.log(rowCount)) / 2
-  // The number of a code says nothing by itself.
+  // The number of a code has no meaning by itself.
   if (unit === CODE_UNIT) return { steps: isWorth ? steps : [], ramps: fitCodes(values) }
   return isWorth ? { steps, ramps } : { steps: [], ramps: [] }
 }
@@ -102,23 +102,26 @@ function byCodeOf(
   return ramps === null ? null : { feature: codeFeature, ...ramps }
 }
 
-/** What is usual of each feature over the given rows: the median, of codes the commonest; 0 where it is always absent. */
-export function usualValues(rows: Float64Array, indices: Uint32Array): readonly number[] {
+/**
+ * Baseline of each feature over the given rows: the median, or the most common value of a code; 0 where it is always
+ * absent.
+ */
+export function baselineValues(rows: Float64Array, indices: Uint32Array): readonly number[] {
   return FEATURES.map(({ unit }, feature) =>
-    usualOf(columnOf(rows, indices, feature, NO_TRUTH).values, unit),
+    baselineOf(columnOf(rows, indices, feature, NO_TRUTH).values, unit),
   )
 }
 
-function usualOf(ascending: Float64Array, unit: string): number {
-  return unit === CODE_UNIT ? (commonest(ascending)[0] ?? 0) : quantileOf(ascending, 0.5)
+function baselineOf(ascending: Float64Array, unit: string): number {
+  return unit === CODE_UNIT ? (mostCommon(ascending)[0] ?? 0) : quantileOf(ascending, 0.5)
 }
 
 interface Column {
   /** Present values, ascending. */
   readonly values: Float64Array
-  /** At i: frauds among the first i of them. */
+  /** At index i: frauds among the first i values. */
   readonly frauds: Uint32Array
-  /** Hash of which rows are absent. */
+  /** Hash of the set of absent rows. */
   readonly pattern: number
 }
 
@@ -141,7 +144,7 @@ function columnOf(
     present.filter((row) => truth[row] === 1),
     valueOf,
   ).sort()
-  // Exact where two values differ, which is where a step may stand.
+  // Exact wherever two neighbouring values differ, which is where a step may be.
   const frauds = new Uint32Array(values.length + 1)
   let below = 0
   for (const [at, value] of values.entries()) {
@@ -168,17 +171,17 @@ function momentsOf(values: Float64Array): { center: number; scale: number } {
   return { center, scale: deviation > 1e-9 ? deviation : 1 }
 }
 
-/** Rows that are looked at, evenly spread: quantiles settle long before all are. */
+/** Most rows that are read, evenly spread: quantiles converge long before all rows are read. */
 const ROWS_MAX = 20_000
 
-/** A fraud pays more than the card did before, so the upper tail is looked at closely. */
+/** A fraud exceeds the earlier payments of the card, so the upper tail has more edges. */
 const AGAINST_SHARES = [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995] as const
 const TYPICAL_SHARES = [0.05, 0.25, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99] as const
 const AGE_SHARES = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95] as const
-/** Twelve stretches of the day with as many payments in each. */
+/** Twelve parts of the day with equally many payments. */
 const CLOCK_SHARES = Array.from({ length: 13 }, (_, index) => index / 12)
 
-/** Edges over the given rows. */
+/** Fits the edges on the given rows. */
 export function fitSequenceEncoding(
   { sequences, amountsMinor }: RowSource,
   indices: Uint32Array,
@@ -219,13 +222,13 @@ export function fitSequenceEncoding(
   }
 }
 
-/** Distinct quantiles; where there is nothing to tell apart, a ramp from 0 to 1. */
+/** Distinct quantiles; a ramp from 0 to 1 when there are fewer than two. */
 function edgesOf(values: number[], shares: readonly number[]): readonly number[] {
   const edges = distinctQuantiles(Float64Array.from(values).sort(), shares)
   return edges.length < 2 ? [0, 1] : edges
 }
 
-/** Shares of the present values at which ramps have their edges: dense in the tails, where frauds are. */
+/** Shares of the present values that become edges of ramps: dense in the tails, where frauds are. */
 export const RAMP_SHARES = [
   0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
 ] as const
@@ -233,13 +236,18 @@ export const RAMP_SHARES = [
 /** Most codes of a feature that have inputs of their own. */
 const CODES_MAX = 32
 
-/** Values of a code that edges of its own need, and the shares at which they stand: dense where an amount is large for it. */
+/**
+ * Rows that a code needs to get its own edges, and the shares at which they are: dense where an amount is large for
+ * the code.
+ */
 const CODE_ROWS_MIN = 200
 const CODE_SHARES = [
   0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.9995,
 ] as const
 
-/** Most steps of a feature; fewest rows on each side of one; least information that one must tell, in nats. */
+/**
+ * Limits of steps: their number per feature, the fewest rows on each side, and the least information gain in nats.
+ */
 const STEPS_MAX = 7
 const SIDE_ROWS_MIN = 10
 const GAIN_MIN = 6
@@ -251,15 +259,15 @@ export function fitRamps(ascending: Float64Array): readonly number[] {
 }
 
 /**
- * Edges of ramps over ascending codes: those that are common, so that each of them has inputs of its own from which the
- * first layer of a net can make any number. What is seldom or new lies between two of them. Empty for fewer than two.
+ * Edges of ramps over ascending codes: the common ones. Each of them thereby gets inputs of its own, from which the
+ * first layer of a net can produce any number. A rare or new code lies between two of them. Empty for fewer than two.
  */
 export function fitCodes(ascending: Float64Array): readonly number[] {
   const edges = commonCodes(ascending)
   return edges.length < 2 ? [] : edges
 }
 
-/** Edges of the values beside each code that is common, and of all values. Null where fewer than two codes are. */
+/** Edges of the values of each common code, and of all values. Null for fewer than two common codes. */
 export function fitCodeRamps(codes: Float64Array, values: Float64Array): CodeRamps | null {
   const common = commonCodes(codes.toSorted(), CODE_ROWS_MIN)
   if (common.length < 2) return null
@@ -271,15 +279,15 @@ export function fitCodeRamps(codes: Float64Array, values: Float64Array): CodeRam
   return { codes: common, edges: [...ofCodes, edgesOf(values)] }
 }
 
-/** Codes that at least `rowsMin` rows have, the CODES_MAX commonest of them, ascending. */
+/** Codes that occur in at least `rowsMin` rows, limited to the CODES_MAX most common, ascending. */
 export function commonCodes(ascending: Float64Array, rowsMin = SIDE_ROWS_MIN): readonly number[] {
-  return commonest(ascending, rowsMin)
+  return mostCommon(ascending, rowsMin)
     .slice(0, CODES_MAX)
     .toSorted((a, b) => a - b)
 }
 
-/** Values that at least `rowsMin` rows have, the commonest first, of those as common as each other the smaller. */
-export function commonest(ascending: Float64Array, rowsMin = SIDE_ROWS_MIN): readonly number[] {
+/** Values that occur in at least `rowsMin` rows, the most common first; ties are broken by the smaller value. */
+export function mostCommon(ascending: Float64Array, rowsMin = SIDE_ROWS_MIN): readonly number[] {
   const counts = new Map<number, number>()
   for (const value of ascending) counts.set(value, (counts.get(value) ?? 0) + 1)
   return [...counts]
@@ -288,26 +296,26 @@ export function commonest(ascending: Float64Array, rowsMin = SIDE_ROWS_MIN): rea
     .map(([value]) => value)
 }
 
-/** A stretch of the sorted values, and where to cut it best. */
+/** A range of the sorted values with its best split. */
 interface Stretch {
   readonly from: number
   readonly to: number
-  /** Index of the first value above the cut; -1 when nothing is gained. */
+  /** Index of the first value above the split; -1 when nothing is gained. */
   readonly cut: number
   readonly gain: number
 }
 
-/** What a feature tells by itself. */
+/** Information in a single feature. */
 export interface FeatureSteps {
-  /** Where it means something else: ascending, each halfway between two values. */
+  /** Split points, ascending, each halfway between two values. */
   readonly steps: readonly number[]
-  /** What they tell of which rows are frauds, in nats over all rows. */
+  /** Information about which rows are frauds, in nats over all rows. */
   readonly gain: number
 }
 
 /**
- * Splits of a decision tree that is grown best first (information gain, as in Quinlan 1986): `frauds[i]` counts the
- * frauds among the first i of the ascending values.
+ * Splits of a decision tree grown best first by information gain (Quinlan 1986): `frauds[i]` counts the frauds among
+ * the first i of the ascending values.
  */
 export function fitSteps(ascending: Float64Array, frauds: Uint32Array): FeatureSteps {
   const steps: number[] = []

@@ -10,25 +10,25 @@ import {
 import type { Thresholds } from '../../core/scoring/manifest.ts'
 import { rankSteps, type RankStep, type Scored } from '../metrics.ts'
 
-/** A score that only a net without doubt reaches: no block. */
+/** A score that only a completely certain net reaches: no block. */
 const NEVER = 1
 
-/** One distinct score, and what all rows at or above it are worth as flags, and as blocks beside flags. */
+/** One distinct score, and the value of all rows at or above it as flags, and as blocks instead of flags. */
 interface GainStep {
   readonly score: number
   readonly flagMinor: number
   readonly blockMinor: number
 }
 
-/** Where thresholds stand: how many steps are alerted, how many of those are blocked. */
+/** Position of both thresholds: how many steps are alerted, and how many of those are blocked. */
 interface Choice {
   readonly alerted: number
   readonly blocked: number
 }
 
 /**
- * Chooses both thresholds; block is above flag. Of pairs that cost the same the one with fewer alerts, then fewer blocks,
- * is taken. A score of 1 is always blocked, since no threshold is above it.
+ * Chooses both thresholds by cost; block is above flag. Of pairs with equal cost, the one with fewer alerts, then
+ * with fewer blocks, wins. A score of 1 is always blocked, since no threshold is above it.
  */
 export function cheapestThresholds(rows: CostedRows, costs: AlertCosts): Thresholds {
   const steps = gainSteps(rows, costs)
@@ -38,16 +38,16 @@ export function cheapestThresholds(rows: CostedRows, costs: AlertCosts): Thresho
   const flagLow = scoreAt(alerted)
   const flagHigh = alerted === blocked ? block : scoreAt(alerted - 1)
   const flag = halfway(flagLow, flagHigh)
-  // Only between neighbouring numbers there is no room for both; then one step more is flagged.
+  // Two neighbouring numbers leave no room for both thresholds; then one more step is flagged.
   return { flag: flag < block ? flag : flagLow, block, rule: costRuleText(alerted, blocked, costs) }
 }
 
-/** Highest score first; the sums are of all rows down to the step. */
+/** Highest score first; the sums are over all rows down to the step. */
 function gainSteps(
   { scores, truth, amountsMinor }: CostedRows,
   costs: AlertCosts,
 ): readonly GainStep[] {
-  if (scores.some(Number.isNaN)) throw new Error('What was not scored has no cost.')
+  if (scores.some(Number.isNaN)) throw new Error('A row without a score has no cost.')
   const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
   const steps: GainStep[] = []
   let flagMinor = 0
@@ -63,7 +63,10 @@ function gainSteps(
   return steps
 }
 
-/** The two sums are added, so one pass suffices: for each end of the alerts the best end of the blocks before it. */
+/**
+ * The two sums are independent, so one pass suffices: for each end of the alerts, the best end of the blocks before
+ * it.
+ */
 function bestChoice(steps: readonly GainStep[]): Choice {
   const certain = (steps[0]?.score ?? 0) >= NEVER ? 1 : 0
   let bestBlocked = certain
@@ -71,7 +74,7 @@ function bestChoice(steps: readonly GainStep[]): Choice {
   const gainOf = ({ alerted, blocked }: Choice): number =>
     (steps[alerted - 1]?.flagMinor ?? 0) + (steps[blocked - 1]?.blockMinor ?? 0)
   for (let alerted = certain + 1; alerted <= steps.length; alerted += 1) {
-    // A score of 0 stays below every threshold.
+    // A score of 0 is below every threshold.
     if ((steps[alerted - 1]?.score ?? 0) <= 0) break
     const blockMinor = steps[alerted - 1]?.blockMinor ?? 0
     if (blockMinor > (steps[bestBlocked - 1]?.blockMinor ?? 0)) bestBlocked = alerted
@@ -81,7 +84,9 @@ function bestChoice(steps: readonly GainStep[]): Choice {
   return best
 }
 
-/** Halfway, so that tiny differences of scores decide nothing; the upper one where nothing is between them. */
+/**
+ * The midpoint, so that tiny differences of scores decide nothing; the upper score where nothing lies between them.
+ */
 function halfway(lower: number, upper: number): number {
   const middle = (lower + upper) / 2
   return middle > lower ? middle : upper
@@ -99,14 +104,14 @@ function costRuleText(alerted: number, blocked: number, costs: AlertCosts): stri
   return alerted === blocked ? `${said}; every alert was worth a block` : said
 }
 
-/** What alerts may cost. */
+/** Budget of alerts. */
 export interface ThresholdRules {
   readonly flagPrecisionMin: number
-  /** Of all transactions. */
+  /** Share of all transactions. */
   readonly flagShareMax: number
   readonly blockPrecisionMin: number
   readonly blockShareMax: number
-  /** Below this many alerts a precision says little. */
+  /** With fewer alerts a precision says little. */
   readonly alertsMin: number
 }
 
@@ -118,7 +123,10 @@ export const DEFAULT_THRESHOLD_RULES: ThresholdRules = Object.freeze({
   alertsMin: 20,
 })
 
-/** Chooses both thresholds; block is above flag. Where no score keeps a rule, the sentence says what was done. */
+/**
+ * Chooses both thresholds by precision; block is above flag. Where no score meets a rule, `rule` says what was done
+ * instead.
+ */
 export function chooseThresholds(
   scored: Scored,
   rules: ThresholdRules = DEFAULT_THRESHOLD_RULES,
@@ -150,7 +158,7 @@ function budgetStep(steps: readonly RankStep[], rowCount: number, rules: Thresho
   )
 }
 
-/** Halfway to the next lower score, so that tiny differences of scores decide nothing. */
+/** The midpoint to the next lower score, so that tiny differences of scores decide nothing. */
 function thresholdBelow(steps: readonly RankStep[], index: number): number {
   const score = steps[index]?.score ?? NEVER
   const lower = steps[index + 1]?.score ?? 0

@@ -24,7 +24,7 @@ import { fitCalibration } from './fit-calibration.ts'
 import type { Split } from '../dataset/split.ts'
 import type { TrainedCascade, TrainedPart } from '../net/train-cascade.ts'
 
-/** By what thresholds are chosen: least cost, or precision within a budget of alerts. */
+/** Rules for thresholds: least cost, or precision within a budget of alerts. */
 export const THRESHOLD_RULES = ['cost', 'precision'] as const
 export type ThresholdRule = (typeof THRESHOLD_RULES)[number]
 
@@ -33,7 +33,7 @@ export interface ThresholdChoice {
   readonly costs: AlertCosts
 }
 
-/** A cascade with all that was chosen and measured. */
+/** A cascade with everything that was chosen and measured. */
 export interface Judged {
   readonly made: Made
   readonly draft: ScoredPart
@@ -47,11 +47,14 @@ export interface Judged {
   readonly costs: ModelCosts
 }
 
-/** @throws SluiceError SLUICE_TRAINING_DATA_INVALID when payments of the test period get no score. */
+/**
+ * Calibrates, chooses and measures.
+ * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when payments of the test period get no score.
+ */
 export function judgeCascade(made: Made, { rule, costs }: ThresholdChoice): Judged {
   const draft = scoredPart(made, made.cascade.draft)
   const target = scoredPart(made, made.cascade.target)
-  // Thresholds are of the target's scores, which all alerts have.
+  // Thresholds apply to scores of the target, because every alert has one.
   const thresholds =
     rule === 'cost'
       ? cheapestThresholds(costedRows(made, 'validation', target.validation), costs)
@@ -68,7 +71,13 @@ export function judgeCascade(made: Made, { rule, costs }: ThresholdChoice): Judg
   const figuresOf = (period: 'validation' | 'test', scored: Scored): CostFigures =>
     inWhole(costFigures(costedRows(made, period, scored), thresholds, costs))
   return {
-    ...{ made, draft, target, thresholds, band, validation, test },
+    made,
+    draft,
+    target,
+    thresholds,
+    band,
+    validation,
+    test,
     metrics: {
       validation: measureScores(validation, thresholds),
       test: measureScores(test, thresholds),
@@ -95,7 +104,7 @@ function costedRows(
   return { scores, truth, amountsMinor }
 }
 
-/** Shares of amounts leave parts of a minor unit, which nobody can pay. */
+/** Shares of amounts leave fractions of a minor unit, which nobody can pay. */
 function inWhole(figures: CostFigures): CostFigures {
   const { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor } = figures
   return {
@@ -106,7 +115,7 @@ function inWhole(figures: CostFigures): CostFigures {
   }
 }
 
-/** What training gave. */
+/** Result of the training. */
 export interface Made {
   readonly dataset: Dataset
   readonly split: Split
@@ -138,7 +147,7 @@ export function scoredPart({ dataset, split }: Made, part: TrainedPart): ScoredP
   }
 }
 
-/** What the cascade answers: the target where the draft reaches the band. */
+/** Scores of the cascade: the target's where the draft reaches the band. */
 export function cascadePeriod(
   { dataset, split }: Made,
   period: 'validation' | 'test',
@@ -159,7 +168,7 @@ function chosen(scores: Float64Array, rows: Uint32Array): Float64Array {
   return Float64Array.from(rows, (row) => scores[row] ?? NaN)
 }
 
-/** How features and scores were spread over the training rows. */
+/** Distribution of features and scores over the training rows. */
 export function populationOf(
   { dataset, split }: Made,
   draft: ScoredPart,

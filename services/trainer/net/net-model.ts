@@ -1,12 +1,13 @@
-// The nets that are trained, as models of TensorFlow.js that any of its tools can read. A draft is a stack of dense layers
-// over the features. A target is a committee of members, each of which also looks at the card's last payments: dense
-// layers over each payment, then their mean and maximum (Deep Sets, Zaheer et al. 2017), beside the features.
+// The nets that are trained, as TensorFlow.js models that any of its tools can read. A draft is a stack of dense
+// layers over the features. A target is a committee of members; each member also reads the card's last payments
+// through dense layers over each payment, and appends their mean and maximum to the features (Deep Sets, Zaheer et
+// al. 2017).
 
 import type { LayersModel, SymbolicTensor, Tensor, Variable } from '@tensorflow/tfjs'
 import { memberLayers } from '../../core/scoring/target-manifest.ts'
 import type { TensorFlow } from '../../platform/tensorflow/load-tensorflow.ts'
 
-/** What of the card's last payments a net sees. */
+/** The part of a net that reads the card's last payments. */
 export interface SequenceShape {
   readonly events: number
   readonly eventInputs: number
@@ -21,7 +22,7 @@ export interface NetShape {
   readonly sequence: SequenceShape | null
 }
 
-/** Kernel and bias of a dense layer, as the optimizer changes them. */
+/** Kernel and bias of a dense layer, as the optimizer updates them. */
 export interface TrainedLayer {
   readonly kernel: Variable
   readonly bias: Variable
@@ -34,7 +35,10 @@ export interface Member {
   readonly output: TrainedLayer
 }
 
-/** Builds the net; all chance comes from the seed. Names are given, since TensorFlow.js would count on through the process. */
+/**
+ * Builds the net; all randomness comes from the seed. Layers are named here because TensorFlow.js numbers unnamed
+ * layers across the whole process.
+ */
 export function buildNet(tf: TensorFlow, shape: NetShape, seed: number): LayersModel {
   const { sequence } = shape
   const features = tf.input({ shape: [shape.inputCount], name: 'features' })
@@ -88,7 +92,7 @@ export function buildNet(tf: TensorFlow, shape: NetShape, seed: number): LayersM
   })
 }
 
-/** The layers by member, for a forward pass of one's own. */
+/** The layers of each member, for our own forward pass. */
 export function membersOf(tf: TensorFlow, model: LayersModel, shape: NetShape): readonly Member[] {
   const layerOf = (name: string): TrainedLayer => {
     const [kernel, bias] = model.getLayer(name).trainableWeights.map((weight) => {

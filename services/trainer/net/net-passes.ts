@@ -10,11 +10,11 @@ import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import type { CompiledScaling } from '../../core/scoring/scaling.ts'
 import type { CompiledSequenceEncoding } from '../../core/scoring/sequence-encoding.ts'
 
-/** Rows of one step of the optimizer. */
+/** Rows of one optimizer step. */
 export const BATCH_ROWS = 512
 const FORWARD_ROWS = 2_048
 
-/** Rows to learn from: how to write the inputs of each, and its truth. */
+/** Rows to learn from: their truth, and a function that writes the inputs of each. */
 export interface NetRows {
   readonly count: number
   /** 1 fraud, 0 genuine. */
@@ -33,25 +33,25 @@ export interface Run {
   readonly settings: PassSettings
 }
 
-/** What a pass of training goes by. */
+/** Settings of a training pass. */
 export interface PassSettings {
   readonly seed: number
-  /** Share of hidden units that a batch leaves out. */
+  /** Share of hidden units that each batch leaves out. */
   readonly dropout: number
   /** Share that weights lose with each batch. */
   readonly weightDecay: number
-  /** Weight of a fraud in the loss; a genuine transaction weighs 1. Calibration undoes the shift. */
+  /** Weight of a fraud in the loss; a genuine transaction weighs 1. Calibration removes the shift. */
   readonly fraudWeight: number
 }
 
 export type Optimizer = ReturnType<OpenBackend['tf']['train']['adam']>
 
-/** What the optimizer changes, in its order. */
+/** The variables that the optimizer updates, in its order. */
 export function variablesOf({ members }: Pick<Run, 'members'>): TrainedLayer['kernel'][] {
   return members.flatMap(layersOf).flatMap(({ kernel, bias }) => [kernel, bias])
 }
 
-/** One pass over all rows in an order of its own. Returns the mean loss of its batches. */
+/** One pass over all rows in a shuffled order. Returns the mean loss of its batches. */
 export function runEpoch(run: Run, optimizer: Optimizer, rows: NetRows, epoch: number): number {
   const { backend, members, settings } = run
   const { tf } = backend
@@ -60,7 +60,7 @@ export function runEpoch(run: Run, optimizer: Optimizer, rows: NetRows, epoch: n
   const variables = variablesOf(run)
   let lossSum = 0
   let batches = 0
-  // The last rows that do not fill a batch wait for the next epoch's order.
+  // Remaining rows that do not fill a batch are skipped; the next epoch has another order.
   for (let start = 0; start + batchRows <= order.length; start += batchRows) {
     const batch = order.subarray(start, start + batchRows)
     const maskSeed = (settings.seed * 8_191 + epoch) * 65_537 + batches
@@ -115,7 +115,7 @@ function tensorsOf({ backend: { tf }, shape }: Run, rows: NetRows, batch: Uint32
   return { features, events }
 }
 
-/** Logits of each member. With a seed for masks it is a training pass, with dropout. */
+/** Logits of each member. A seed for the masks makes this a training pass with dropout. */
 function memberLogits(
   { backend: { tf }, shape, members, settings: { dropout } }: Run,
   features: Tensor2D,
@@ -145,7 +145,7 @@ function memberLogits(
   })
 }
 
-/** Mean of weight x log loss, from logits. Its gradient, weight x (sigmoid - truth), is given in closed form. */
+/** Mean of weight x log loss, from logits. The gradient, weight x (sigmoid - truth), is given in closed form. */
 function weightedLoss(
   tf: OpenBackend['tf'],
   logits: Tensor2D,
@@ -189,18 +189,21 @@ export function forwardAll(run: Run, rows: NetRows): Float64Array {
   return logits
 }
 
-/** Where rows come from; arrays are by row. */
+/** Source of the rows; arrays are by row. */
 export interface RowSource {
-  /** FEATURE_COUNT raw values a row. */
+  /** FEATURE_COUNT raw values per row. */
   readonly rows: Float64Array
-  /** SEQUENCE_LENGTH numbers a row. */
+  /** SEQUENCE_LENGTH numbers per row. */
   readonly sequences: Float64Array
   /** Minor units of the reference currency. */
   readonly amountsMinor: Float64Array
   readonly truth: Uint8Array
 }
 
-/** The rows at `indices`. `encoding` null is for a net without sequences. */
+/**
+ * The rows at `indices` as a net reads them: scaled features and encoded sequences. A null `encoding` is for a net
+ * without sequences.
+ */
 export function trainingRows(
   { rows, sequences, amountsMinor, truth }: RowSource,
   indices: Uint32Array,

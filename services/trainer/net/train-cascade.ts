@@ -9,7 +9,7 @@ import {
 } from '../../core/scoring/sequence-encoding.ts'
 import { type OpenBackend, openBackend } from '../../platform/tensorflow/load-tensorflow.ts'
 import { fitScaling, fitSequenceEncoding } from '../fit/fit-inputs.ts'
-import type { NetKeeper } from './kept-net.ts'
+import type { CheckpointStore } from './net-checkpoint.ts'
 import type { NetShape } from './net-model.ts'
 import { type NetRows, trainingRows, type RowSource } from './net-passes.ts'
 import { trainNet, type TrainedNet } from './train-net.ts'
@@ -31,7 +31,7 @@ export const CASCADE_SHAPE: CascadeShape = Object.freeze({
   members: 3,
 })
 
-/** How both are trained. */
+/** Training settings of both nets. */
 export const NET_TRAINING = Object.freeze({
   patienceEpochs: 5,
   learningRate: 1e-3,
@@ -45,13 +45,13 @@ export interface CascadeOptions {
   readonly epochsMax: number
   readonly shape: CascadeShape
   readonly onProgress: (line: string) => void
-  /** Where the progress of each net is kept; nowhere unless given. */
-  readonly keeperOf?: (part: CascadePart) => NetKeeper
+  /** Storage for the progress of each net; nothing is stored unless given. */
+  readonly checkpointsOf?: (part: CascadePart) => CheckpointStore
 }
 
 export type CascadePart = 'draft' | 'target'
 
-/** One net with what its inputs are made by. */
+/** One net with the way its inputs are made. */
 export interface TrainedPart {
   readonly shape: NetShape
   readonly net: TrainedNet
@@ -95,8 +95,9 @@ export async function trainCascade(
       validation === null ? null : rowsOf(source, validation),
       {
         ...NET_TRAINING,
-        ...{ seed, epochsMax },
-        keeper: options.keeperOf?.(name) ?? null,
+        seed,
+        epochsMax,
+        checkpoints: options.checkpointsOf?.(name) ?? null,
         onProgress: (line) => {
           onProgress(`${name}, ${line}`)
         },
@@ -132,13 +133,13 @@ export async function trainCascade(
   }
 }
 
-/** Those that train, the fastest first. */
+/** Backends that can train, the fastest first. */
 const BACKENDS = ['tensorflow', 'wasm'] as const
 
 export const TRAINING_BACKENDS = ['auto', ...BACKENDS] as const
 export type TrainingBackend = (typeof TRAINING_BACKENDS)[number]
 
-/** @throws SluiceError SLUICE_BACKEND_UNAVAILABLE */
+/** Opens the fastest backend that works, or the requested one. @throws SluiceError SLUICE_BACKEND_UNAVAILABLE */
 export async function openTrainingBackend(
   wanted: TrainingBackend,
   onProgress: (line: string) => void,
@@ -151,7 +152,7 @@ export async function openTrainingBackend(
     } catch (error) {
       const reason = `${name}: ${error instanceof Error ? error.message : String(error)}`
       reasons.push(reason)
-      if (wanted === 'auto') onProgress(`not training on ${reason}`)
+      if (wanted === 'auto') onProgress(`cannot train on ${reason}`)
     }
   }
   throw new SluiceError(

@@ -1,7 +1,7 @@
-// Trains a net with Adam and decoupled weight decay (Loshchilov and Hutter 2019), in shuffled mini-batches. The weights
-// that are kept are a running mean over epochs. With validation rows it ends when their average precision stops rising,
-// else after a fixed number of epochs. All chance comes from the seed, and after each epoch everything that the next one
-// rests on can be kept, so a run that was killed ends with the same bits.
+// Trains a net with Adam and decoupled weight decay (Loshchilov and Hutter 2019) in shuffled mini-batches. The
+// resulting weights are a running mean over epochs. With validation rows, training ends when their average precision
+// stops rising, otherwise after a fixed number of epochs. All randomness comes from the seed. The complete state can
+// be stored after each epoch, so a run that was killed ends with the same bits.
 
 import { setImmediate } from 'node:timers/promises'
 import type { LayersModel } from '@tensorflow/tfjs'
@@ -11,9 +11,9 @@ import {
   optimizerState,
   restoreOptimizer,
   type EpochFigures,
-  type KeptNet,
-  type NetKeeper,
-} from './kept-net.ts'
+  type NetCheckpoint,
+  type CheckpointStore,
+} from './net-checkpoint.ts'
 import { averagePrecision } from '../metrics.ts'
 import { buildNet, membersOf, type NetShape } from './net-model.ts'
 import {
@@ -25,23 +25,23 @@ import {
   type Run,
 } from './net-passes.ts'
 
-/** Share of the mean over earlier epochs in the next one. */
+/** Weight of the earlier epochs in the running mean. */
 export const AVERAGE_MEMORY = 0.7
 
 export interface NetOptions extends PassSettings {
   readonly epochsMax: number
-  /** Epochs without a better validation before training ends. */
+  /** Epochs without a better validation figure before training ends. */
   readonly patienceEpochs: number
   readonly learningRate: number
   readonly onProgress: (line: string) => void
-  /** Where progress is kept, and goes on from; nowhere unless given. */
-  readonly keeper?: NetKeeper | null
+  /** Storage for progress, from which training also continues; nothing is stored unless given. */
+  readonly checkpoints?: CheckpointStore | null
 }
 
 /** A trained net; `close` frees its tensors. */
 export interface TrainedNet {
   readonly model: LayersModel
-  /** Epoch whose weights were kept, from 1. */
+  /** Epoch whose weights are used, from 1. */
   readonly bestEpoch: number
   readonly epochs: readonly EpochFigures[]
   logits(rows: NetRows): Float64Array
@@ -49,7 +49,7 @@ export interface TrainedNet {
 }
 
 /**
- * Trains on `train`, choosing the epoch on `validation`; null trains for `epochsMax` epochs.
+ * Trains on `train` and chooses the epoch on `validation`; null trains for `epochsMax` epochs.
  * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when the net diverges.
  */
 export async function trainNet(
@@ -84,71 +84,95 @@ export async function trainNet(
   }
 }
 
-const AT_FIRST: KeptNet = Object.freeze({
+const AT_FIRST: NetCheckpoint = Object.freeze({
   epochs: [],
   bestEpoch: 0,
   bestPrecision: -1,
   isDone: false,
   best: [],
-  ...{ average: [], own: [], optimizer: null },
+  average: [],
+  own: [],
+  optimizer: null,
 })
 
-/** Trains until nothing gets better, from where an earlier run stopped. */
+/** Trains until validation no longer improves, continuing from an earlier run. */
 async function runEpochs(
   run: Run,
   optimizer: Optimizer,
   train: NetRows,
   validation: NetRows | null,
   options: NetOptions,
-): Promise<KeptNet> {
-  const { keeper = null, onProgress } = options
-  let kept = (await keeper?.read()) ?? AT_FIRST
+): Promise<NetCheckpoint> {
+  const { checkpoints = null, onProgress } = options
+  let kept = (await checkpoints?.read()) ?? AT_FIRST
   if (kept.optimizer !== null) {
     restore(run.backend, run.model, kept.own)
     await restoreOptimizer(run, optimizer, kept.optimizer)
   }
   while (!kept.isDone) {
-    // An epoch holds the thread for seconds; signals get their turn between two.
+    // An epoch blocks the thread for seconds; signals are handled between two epochs.
     await setImmediate()
-    kept = await nextEpoch(run, optimizer, train, validation, kept, options)
-    await keeper?.write(kept)
+    const epoch = kept.epochs.length + 1
+    const startMs = performance.now()
+    const loss = runEpoch(run, optimizer, train, epoch)
+    const weights = measureWeights(run, { epoch, loss, startMs }, kept.average, validation)
+    kept = await advanced(kept, weights, optimizer, options)
+    await checkpoints?.write(kept)
     const last = kept.epochs.at(-1)
     if (last !== undefined) onProgress(epochLine(last))
   }
   return kept
 }
 
-async function nextEpoch(
+/** The weights after an epoch, their running mean and the figures of that mean. */
+interface EpochWeights {
+  readonly own: readonly Float32Array[]
+  readonly average: readonly Float32Array[]
+  readonly figures: EpochFigures
+}
+
+function measureWeights(
   run: Run,
-  optimizer: Optimizer,
-  train: NetRows,
+  {
+    epoch,
+    loss,
+    startMs,
+  }: { readonly epoch: number; readonly loss: number; readonly startMs: number },
+  averageBefore: readonly Float32Array[],
   validation: NetRows | null,
-  before: KeptNet,
-  { epochsMax, patienceEpochs }: NetOptions,
-): Promise<KeptNet> {
+): EpochWeights {
   const { backend, model } = run
-  const epoch = before.epochs.length + 1
-  const startMs = performance.now()
-  const loss = runEpoch(run, optimizer, train, epoch)
   const own = weightsOf(model)
   if (!Number.isFinite(loss) || !own.every((values) => values.every(Number.isFinite))) {
     throw diverged(epoch)
   }
-  const average = averaged(before.average, own)
-  let precision: number | null = null
+  const average = averaged(averageBefore, own)
+  let validationPrecision: number | null = null
   if (validation !== null) {
     restore(backend, model, average)
-    precision = averagePrecision({ scores: forwardAll(run, validation), truth: validation.truth })
+    const scores = forwardAll(run, validation)
+    validationPrecision = averagePrecision({ scores, truth: validation.truth })
     restore(backend, model, own)
   }
   const seconds = (performance.now() - startMs) / 1_000
-  const epochs = [...before.epochs, { epoch, loss, validationPrecision: precision, seconds }]
+  return { own, average, figures: { epoch, loss, validationPrecision, seconds } }
+}
+
+/** The state after one more epoch. */
+async function advanced(
+  before: NetCheckpoint,
+  { own, average, figures }: EpochWeights,
+  optimizer: Optimizer,
+  { epochsMax, patienceEpochs }: NetOptions,
+): Promise<NetCheckpoint> {
+  const { epoch, validationPrecision: precision } = figures
+  const epochs = [...before.epochs, figures]
   const isBetter = precision === null || precision > before.bestPrecision
   const best = isBetter
     ? { bestEpoch: epoch, bestPrecision: precision ?? -1, best: average }
     : { bestEpoch: before.bestEpoch, bestPrecision: before.bestPrecision, best: before.best }
   const isDone = epoch >= epochsMax || epoch - best.bestEpoch >= patienceEpochs
-  // Of a net that is done only the best weights count.
+  // Only the best weights of a finished net are needed.
   if (isDone) return { epochs, ...best, isDone, average: [], own: [], optimizer: null }
   return { epochs, ...best, isDone, average, own, optimizer: await optimizerState(optimizer) }
 }
@@ -156,7 +180,7 @@ async function nextEpoch(
 function diverged(epoch: number): SluiceError {
   return new SluiceError(
     'SLUICE_TRAINING_DATA_INVALID',
-    `Training diverged in epoch ${epoch}: loss or weights are no numbers any more. Try another --seed.`,
+    `Training diverged in epoch ${epoch}: the loss or a weight is not a finite number. Try another --seed.`,
   )
 }
 

@@ -6,13 +6,17 @@ import { readCsvRows, listCsvFiles } from '../../platform/files/csv-files.ts'
 
 /** Scores by training week and transaction. */
 export interface OtherScores {
-  /** @throws SluiceError SLUICE_INPUT_INVALID when the file has no score of it. */
+  /** Finds a score. @throws SluiceError SLUICE_INPUT_INVALID when the file does not have it. */
   scoreOf(trainStart: string, id: string): number
 }
 
 const ROWS_MAX = 8_000_000
 
-/** @throws SluiceError SLUICE_INPUT_INVALID naming file and line. */
+/**
+ * Reads a file with the columns transaction_id and score, and train_start where a transaction is scored once for each
+ * training week.
+ * @throws SluiceError SLUICE_INPUT_INVALID naming file and line.
+ */
 export async function readOtherScores(file: string): Promise<OtherScores> {
   const scores = new Map<string, number>()
   let columns: { readonly id: number; readonly score: number; readonly week: number } | null = null
@@ -30,7 +34,7 @@ export async function readOtherScores(file: string): Promise<OtherScores> {
     }
     const cell = cells[columns.score] ?? ''
     const score = cell.trim() === '' ? NaN : Number(cell)
-    if (!Number.isFinite(score)) throw invalid(`${file}, line ${line}: "${cell}" is no score`)
+    if (!Number.isFinite(score)) throw invalid(`${file}, line ${line}: "${cell}" is not a score`)
     const key = keyOf(columns.week < 0 ? '' : (cells[columns.week] ?? ''), cells[columns.id] ?? '')
     if (scores.has(key)) throw invalid(`${file}, line ${line}: a second score of the same row`)
     if (scores.size >= ROWS_MAX) throw invalid(`${file} has more than ${ROWS_MAX} rows`)
@@ -58,7 +62,10 @@ const ID_COLUMN = 'transaction_id'
 const SCENARIO_COLUMN = 'tx_fraud_scenario'
 const NONE = '0'
 
-/** Scenario by transaction id, frauds only; null when the files do not tell. */
+/**
+ * Scenario by transaction id, frauds only, for an analysis of errors; null when the files lack the column. It is read
+ * separately from the history, so it can become part of neither features nor nets.
+ */
 export async function readScenarios(
   paths: readonly string[],
   span: { readonly fromMs: number; readonly endMs: number },

@@ -12,7 +12,7 @@ import {
   type RunChoice,
   type RunFolder,
   damaged,
-  type KeptFile,
+  type RunFile,
 } from '../run-folder.ts'
 import {
   NET_TRAINING,
@@ -32,31 +32,31 @@ import {
 } from './protocol-figures.ts'
 import { scoreOf, type Calibration } from '../../core/scoring/scaling.ts'
 
-/** What an alert costs in the share of value saved, as the protocol has it; units of the reference currency. */
+/** Cost of an alert in the share of value saved, as the protocol defines it; units of the reference currency. */
 export const PROTOCOL_ALERT_COST = 5
 
 export interface EvaluateOptions {
   readonly protocol: ProtocolName
-  /** Days by period, as the protocol counts them; the published ones unless given. */
+  /** Days by period, in the form that the protocol uses; the published days unless given. */
   readonly weeks?: Readonly<Record<string, readonly string[]>>
   readonly conditions: Conditions
-  /** Seeds 1 to this. */
+  /** Seeds 1 to this number. */
   readonly seeds: number
-  /** Those of the protocol unless given. */
+  /** The protocol's number unless given. */
   readonly epochs?: number
   readonly alertCost: number
   readonly backend: TrainingBackend
   readonly rates: RateTable
   /** Sizes of the nets; those of the protocol unless given. */
   readonly shape?: CascadeShape
-  /** Where the scores of each week and seed are kept; nowhere unless given. */
+  /** Storage for the scores of each week and seed; nothing is stored unless given. */
   readonly run?: RunChoice
-  /** Kinds of fraud in a span of time, for the analysis of errors; asked once all is scored. */
+  /** Kinds of fraud in a span of time, for the analysis of errors; asked after everything is scored. */
   readonly scenarios: (span: {
     readonly fromMs: number
     readonly endMs: number
   }) => Promise<ReadonlyMap<string, string> | null>
-  /** Scores of another model to be compared with; none unless given. */
+  /** Scores of another model to compare with; none unless given. */
   readonly against?: OtherScores
   readonly onProgress: (line: string) => void
 }
@@ -66,22 +66,22 @@ export interface EvaluateSummary {
   readonly conditions: Conditions
   readonly seeds: number
   readonly epochs: number
-  /** Of the share of value saved. */
+  /** Cost of an alert in the share of value saved. */
   readonly alertCost: number
   readonly backend: string
   readonly dataDigest: string
   readonly periods: readonly PeriodSummary[]
-  /** By period, of the written scores and those of the other model; null without one. */
+  /** Difference of the reported scores from those of the other model, by period; null without one. */
   readonly differences: Readonly<Record<string, PairedDifference>> | null
 }
 
-/** The tables, and the scores that they are of. */
+/** The tables, and the scores behind them. */
 export interface Evaluation {
   readonly summary: EvaluateSummary
   readonly weeks: readonly ScoredWeek[]
 }
 
-/** @throws SluiceError SLUICE_USAGE, SLUICE_TRAINING_DATA_INVALID, SLUICE_BACKEND_UNAVAILABLE */
+/** Runs the protocol. @throws SluiceError SLUICE_USAGE, SLUICE_TRAINING_DATA_INVALID, SLUICE_BACKEND_UNAVAILABLE */
 export async function evaluateProtocol(
   history: AsyncIterable<HistoryEvent> | Iterable<HistoryEvent>,
   options: EvaluateOptions,
@@ -97,7 +97,8 @@ export async function evaluateProtocol(
   onProgress(`training on ${backend.backend} (${backend.detail})`)
   const dataset = await collectDataset(history, {
     rates: options.rates,
-    ...{ onProgress, keepFromMs },
+    onProgress,
+    keepFromMs,
   })
   const shape = options.shape ?? rules.shape
   const run =
@@ -106,14 +107,21 @@ export async function evaluateProtocol(
       : await openRunFolder(options.run, {
           history: dataset.digest,
           features: FEATURE_LIST_HASH,
-          ...{ protocol, conditions },
+          protocol,
+          conditions,
           backend: `${backend.backend}, TensorFlow.js ${backend.tf.version_core}`,
-          ...{ epochs, shape, training: NET_TRAINING },
+          epochs,
+          shape,
+          training: NET_TRAINING,
         })
   const weeks = await scoreAll(backend, dataset, periods, run, { ...options, shape, epochs })
   const scenarios = await options.scenarios(rules.spanOf(days))
   const summary: EvaluateSummary = {
-    ...{ protocol, conditions, seeds, epochs, alertCost },
+    protocol,
+    conditions,
+    seeds,
+    epochs,
+    alertCost,
     backend: backend.backend,
     dataDigest: dataset.digest,
     periods: summarize(weeks, alertCost, scenarios),
@@ -123,7 +131,7 @@ export async function evaluateProtocol(
   return { summary, weeks }
 }
 
-/** All weeks with one seed, then with the next, so that a run that ends early has whole seeds. */
+/** All weeks with one seed, then with the next, so that a run that ends early has complete seeds. */
 async function scoreAll(
   backend: OpenBackend,
   dataset: Dataset,
@@ -195,7 +203,7 @@ function scoredWeek(
   }
 }
 
-/** Logits of frauds weigh as all others in training, so they are probabilities as they are. */
+/** Frauds weigh as much as genuine rows in training, so the outputs are probabilities without calibration. */
 const IDENTITY: Calibration = { kind: 'identity', slope: 1, intercept: 0 }
 
 const HEADER = 'transaction_id,draft,target'
@@ -213,20 +221,23 @@ export interface NetScores {
   readonly target: Float64Array
 }
 
-/** The kept scores, or new ones, which are then kept. @throws SluiceError SLUICE_USAGE when the file is damaged. */
+/**
+ * Returns the stored scores, or trains, scores and stores them.
+ * @throws SluiceError SLUICE_USAGE when the file is damaged.
+ */
 export async function scoreWeek(
   backend: OpenBackend,
   dataset: Dataset,
   week: ProtocolWeek,
-  file: KeptFile | null,
+  file: RunFile | null,
   options: WeekOptions,
 ): Promise<NetScores> {
   const ids = idsOf(dataset, week)
   const bytes = (await file?.read()) ?? null
   if (file !== null && bytes !== null) {
-    const kept = parseScores(bytes.toString('utf8'), ids)
-    if (kept === null) throw damaged(file.path)
-    return kept
+    const stored = parseScores(bytes.toString('utf8'), ids)
+    if (stored === null) throw damaged(file.path)
+    return stored
   }
   const scores = await trainWeek(backend, dataset, week, options)
   await file?.write(Buffer.from(scoresText(ids, scores)))
@@ -240,7 +251,8 @@ async function trainWeek(
   { seed, epochs, shape, onProgress }: WeekOptions,
 ): Promise<NetScores> {
   const cascade = await trainCascade(backend, dataset, train, null, {
-    ...{ seed, shape },
+    seed,
+    shape,
     epochsMax: epochs,
     onProgress: (line) => {
       onProgress(`week ${trainStart}, seed ${seed}: ${line}`)
@@ -263,7 +275,7 @@ export function idsOf(
   return Array.from(assessed, (row) => dataset.ids[row] ?? '')
 }
 
-/** What figures are computed from. */
+/** Input of the figures. */
 export function assessedScores(
   dataset: Pick<Dataset, 'truth' | 'cards' | 'eventTimesMs' | 'amountsMinor'>,
   { assessed }: ProtocolWeek,
@@ -279,13 +291,13 @@ export function assessedScores(
   }
 }
 
-/** One line a row; numbers are written so that the same bits are read back. */
+/** One line per row; numbers are written so that the same bits are read back. */
 export function scoresText(ids: readonly string[], { draft, target }: NetScores): string {
   const lines = ids.map((id, row) => `${id},${String(draft[row])},${String(target[row])}\n`)
   return `${HEADER}\n${lines.join('')}`
 }
 
-/** Reads what `scoresText` wrote; null when it is not whole, or of other rows. */
+/** Reads the text of `scoresText`; null when it is incomplete, or belongs to other rows. */
 export function parseScores(text: string, ids: readonly string[]): NetScores | null {
   const [header, ...lines] = text.split('\n')
   if (header !== HEADER || lines.pop() !== '' || lines.length !== ids.length) return null

@@ -1,16 +1,16 @@
-// Whether one scorer is better than another on the same rows: the difference of average precision, with an interval from
-// draws of whole cards, the same cards for both (payments of one card are alike, so single payments would promise too
-// much).
+// Tests whether one scorer is better than another on the same rows: the difference of average precision, with an
+// interval from draws of whole cards, the same cards for both. The payments of one card are alike, so drawing single
+// payments would make the interval too narrow.
 
-import { figuresOf, type Ranked } from '../metrics.ts'
+import { drawCards, figuresOf, type Ranked } from '../metrics.ts'
 import { quantileOf, randomOf } from '../statistics.ts'
 
-/** Draws of an interval, its share of them, and the seed of all chance. */
+/** Number of draws, share covered by the interval, and the seed of all randomness. */
 export const DIFFERENCE_DRAWS = 1_000
 const CONFIDENCE = 0.95
 const SEED = 20_260_101
 
-/** No score reaches it: figures of thresholds are not asked for. */
+/** No score reaches it: figures at thresholds are not needed. */
 const NO_THRESHOLDS = { flag: 2, block: 2 }
 
 /** Rows of one week, scored twice; arrays are by row. */
@@ -21,18 +21,18 @@ export interface TwiceScored {
   readonly cards: readonly number[]
 }
 
-/** Of mean average precision over the weeks. */
+/** Figures of mean average precision over the weeks. */
 export interface PairedDifference {
   readonly precision: number
   readonly otherPrecision: number
-  /** Of precision less the other's, over the draws. */
+  /** Quantiles of the difference between the two precisions, over the draws. */
   readonly low: number
   readonly median: number
   readonly high: number
   readonly draws: number
 }
 
-/** The same rows give the same interval. */
+/** Computes the difference. The same rows give the same interval. */
 export function pairedDifference(
   weeks: readonly TwiceScored[],
   draws = DIFFERENCE_DRAWS,
@@ -76,16 +76,7 @@ function precisionOf(rows: Ranked, weights: Uint16Array): number {
   return figuresOf(rows, weights, NO_THRESHOLDS).averagePrecision
 }
 
-/** As many cards as there are, each as often as it is drawn. */
-function drawCards(weights: Uint16Array, next: () => number): void {
-  weights.fill(0)
-  for (let index = 0; index < weights.length; index += 1) {
-    const card = Math.floor(next() * weights.length)
-    weights[card] = (weights[card] ?? 0) + 1
-  }
-}
-
-/** Cards counted from 0, by first appearance. */
+/** Cards numbered from 0, by first appearance. */
 function numbered(cards: readonly number[]): Uint32Array {
   const numbers = new Map<number, number>()
   return Uint32Array.from(cards, (card) => {

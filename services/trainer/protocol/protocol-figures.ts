@@ -1,7 +1,8 @@
 // The figures of a protocol: those of one assessed week, and their mean and standard deviation over weeks, over seeds
 // and of the mean of all seeds.
 
-import { spreadOf, type Spread, scoreFigures, type Scored } from '../metrics.ts'
+import { scoreFigures, type Scored } from '../metrics.ts'
+import { spreadOf, type Spread } from '../statistics.ts'
 import { DAY_MS } from '../../core/features/catalogue/time.ts'
 
 const ALERT_SHARE = 0.005
@@ -39,7 +40,7 @@ export const FIGURE_NAMES: Readonly<Record<keyof ProtocolFigures, string>> = {
 }
 
 /**
- * The threshold with which the value of found frauds, less `alertCost` for each alert, is largest over these weeks; null
+ * The threshold that maximises the value of the frauds found, less `alertCost` for each alert, over these weeks; null
  * when no alert pays. Equal scores are alerted together.
  */
 export function savingThreshold(
@@ -65,7 +66,10 @@ export function savingThreshold(
   return threshold
 }
 
-/** Value of the frauds at or above the threshold, less `alertCost` for each alert, as a share of the value of all frauds. */
+/**
+ * Value of the frauds at or above the threshold, less `alertCost` for each alert, as a share of the value of all
+ * frauds.
+ */
 export function savedShare(
   { scores, truth, amounts }: AssessedScores,
   threshold: number | null,
@@ -81,12 +85,12 @@ export function savedShare(
   return saved / Math.max(1e-9, value)
 }
 
-/** Positions of the highest 0.5 % of scores; of equal ones the first. */
+/** Positions of the highest 0.5 % of scores; the first ones among equals. */
 export function alertedRows(scores: Float64Array): readonly number[] {
   return rankedRows(scores).slice(0, Math.round(ALERT_SHARE * scores.length))
 }
 
-/** Positions of scores from the highest to the lowest; of equal ones the first before the others. */
+/** Positions of the scores from highest to lowest; the first one comes first among equals. */
 export function rankedRows(scores: Float64Array): readonly number[] {
   return Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
 }
@@ -109,7 +113,10 @@ export function protocolFigures(week: AssessedScores): ProtocolFigures {
   }
 }
 
-/** Each day the highest score of each card; of the highest cards the share defrauded that day; found ones are dropped. */
+/**
+ * Each day, the share of frauds among the cards with the highest scores. A card counts with its highest score of the
+ * day, and no longer once it was found.
+ */
 function cardPrecision({ scores, truth, cards, eventTimesMs }: AssessedScores): number {
   interface Best {
     score: number
@@ -151,11 +158,11 @@ function calibrationError({ scores, truth }: Scored, order: readonly number[]): 
   return error / Math.max(1, order.length)
 }
 
-/** What is scored: each net, or the mean of the target's scores over all seeds. */
+/** Scorers: each net, or the mean of the target's scores over all seeds. */
 export const SCORERS = ['scored', 'target', 'draft'] as const
 export type Scorer = (typeof SCORERS)[number]
 
-/** Where thresholds are chosen. */
+/** The period on which thresholds are chosen. */
 export const VALIDATION = 'validation'
 
 /** One assessed week with the scores of every seed. */
@@ -171,7 +178,7 @@ export interface ScoredWeek {
 }
 
 export type WeekFigures = ProtocolFigures & {
-  /** Null without validation weeks, where the threshold comes from. */
+  /** Null without validation weeks, from which the threshold comes. */
   readonly savedShare: number | null
 }
 
@@ -183,7 +190,7 @@ export const WEEK_FIGURE_NAMES: Readonly<Record<keyof WeekFigures, string>> = {
 /** Null where a week has no such figure. */
 export type FigureTable = Readonly<Record<keyof WeekFigures, Spread | null>>
 
-/** Frauds of one kind, and how many are among the highest 0.5 % of the written scores. */
+/** Frauds of one kind, and how many of them are among the highest 0.5 % of the reported scores. */
 export interface ScenarioRecall {
   readonly scenario: string
   readonly frauds: number
@@ -195,12 +202,12 @@ export interface PeriodSummary {
   readonly weeks: readonly string[]
   readonly rows: number
   readonly frauds: number
-  /** Over the weeks, of the mean of the seeds: what is written. */
+  /** Over the weeks, for the mean of the seeds: the reported scores. */
   readonly scored: FigureTable
   /** Over weeks and seeds. */
   readonly target: FigureTable
   readonly draft: FigureTable
-  /** Over the seeds, of each one's mean over the weeks. */
+  /** Over the seeds, for each one's mean over the weeks. */
   readonly seeds: { readonly target: FigureTable; readonly draft: FigureTable }
   readonly byWeek: readonly {
     readonly trainStart: string
@@ -210,14 +217,14 @@ export interface PeriodSummary {
     readonly target: readonly WeekFigures[]
     readonly draft: readonly WeekFigures[]
   }[]
-  /** Null when the data do not tell. */
+  /** Null when the data do not state the scenario. */
   readonly scenarios: readonly ScenarioRecall[] | null
 }
 
 /** Thresholds of the share saved, in the order of the seeds. */
 type Thresholds = Readonly<Record<Scorer, readonly (number | null)[]>>
 
-/** Sums up all periods. `scenarios` is for the analysis of errors alone. */
+/** Summarises all periods. `scenarios` is used for the analysis of errors only. */
 export function summarize(
   weeks: readonly ScoredWeek[],
   alertCost: number,

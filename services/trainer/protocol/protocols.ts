@@ -4,18 +4,22 @@ import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import { CASCADE_SHAPE, type CascadeShape } from '../net/train-cascade.ts'
 import { SluiceError } from '../../core/errors.ts'
 
-/** Days of training, of waiting for labels, and of assessment. */
+/**
+ * The Fraud Detection Handbook's protocol (Le Borgne et al. 2022, prequential validation): train on a week, wait a
+ * week until its labels are known, assess the week after, without the cards known as defrauded by then. These are the
+ * days of training, of waiting and of assessment.
+ */
 export const TRAIN_DAYS = 7
 export const DELAY_DAYS = 7
 export const ASSESSED_DAYS = 7
 
-/** Start days of the training weeks: choices are made on the first, figures are reported on the second. */
+/** Start days of the training weeks: choices are made on the first list, figures are reported on the second. */
 export const PUBLISHED_WEEKS = {
   validation: ['2018-06-20', '2018-06-27', '2018-07-04', '2018-07-11'],
   report: ['2018-07-25', '2018-08-01', '2018-08-08', '2018-08-15'],
 } as const
 
-/** What of a row the rules look at; arrays are by row, in order of time. */
+/** The columns that the rules read; arrays are by row, in order of time. */
 export interface AssessableRows {
   readonly eventTimesMs: Float64Array
   readonly cards: Uint32Array
@@ -27,7 +31,7 @@ export type Conditions = 'published' | 'deployment'
 
 /** The rows of one training week. */
 export interface ProtocolWeek {
-  /** Day on which training starts, as YYYY-MM-DD. */
+  /** First day of training, as YYYY-MM-DD. */
   readonly trainStart: string
   readonly train: Uint32Array
   readonly assessed: Uint32Array
@@ -37,7 +41,7 @@ export interface ProtocolWeek {
 export function dayStartMs(day: string): number {
   const startMs = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : NaN
   if (Number.isFinite(startMs)) return startMs
-  throw new SluiceError('SLUICE_USAGE', `"${day}" is no day; write it as 2018-07-25.`)
+  throw new SluiceError('SLUICE_USAGE', `"${day}" is not a day; write it as 2018-07-25.`)
 }
 
 /** First moment after the assessed days of a training week. */
@@ -46,9 +50,9 @@ export function assessedEndMs(trainStart: string): number {
 }
 
 /**
- * Finds the rows. A card is left out once it is known as defrauded: by a fraud in the training week, or on the day that
- * was labelled the evening before an assessed day.
- * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when the rows do not reach over the assessed days.
+ * Finds the rows. A card is left out once it is known as defrauded: by a fraud in the training week, or by one on the
+ * day whose labels arrived the evening before an assessed day.
+ * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when the rows do not cover the assessed days.
  */
 export function protocolWeek(
   rows: AssessableRows,
@@ -101,21 +105,24 @@ function tooShort(trainStart: string, dayMs: number): SluiceError {
   )
 }
 
-/** First assessed day. */
+/**
+ * The customary split of the Sparkov generator's transactions: train on everything up to 2020-06-20 and assess
+ * everything after. Choices are made ten weeks earlier in the same way, without reading past this day.
+ */
 const TEST_DAY = '2020-06-21'
 
 /** Days on which assessment begins. */
 export const SPARKOV_DAYS = { validation: ['2020-04-12'], report: [TEST_DAY] } as const
 
-/** End of what is assessed from a day on: choices never see the test. */
+/** End of the rows that are assessed from a day on: choices never see the test. */
 export function splitEndMs(day: string): number {
   const testMs = dayStartMs(TEST_DAY)
   return dayStartMs(day) < testMs ? testMs : Infinity
 }
 
 /**
- * Trains on all rows before the day, assesses all from it on.
- * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when there are none before or none after.
+ * Trains on all rows before the day and assesses all from it on.
+ * @throws SluiceError SLUICE_TRAINING_DATA_INVALID when either side is empty.
  */
 export function sparkovSplit({ eventTimesMs }: AssessableRows, day: string): ProtocolWeek {
   const startMs = dayStartMs(day)
@@ -140,15 +147,15 @@ export function sparkovSplit({ eventTimesMs }: AssessableRows, day: string): Pro
 }
 
 export interface Protocol {
-  /** Days by period, such as the first of each training week; those for choices are `validation`. */
+  /** Days by period, such as the first of each training week; choices are made on `validation`. */
   readonly periods: Readonly<Record<string, readonly string[]>>
-  /** Passes over the training rows, and sizes of the nets, unless something else is said. */
+  /** Passes over the training rows, and sizes of the nets, unless the caller gives others. */
   readonly epochs: number
   readonly shape: CascadeShape
-  /** From when on transactions are rows; earlier ones are history only. */
+  /** Start of the rows; earlier transactions are history only. */
   readonly keepFromMs: (days: readonly string[], conditions: Conditions) => number
   readonly rowsOf: (rows: AssessableRows, day: string, conditions: Conditions) => ProtocolWeek
-  /** All that is assessed for these days lies in it. */
+  /** Span that contains every assessed row of these days. */
   readonly spanOf: (days: readonly string[]) => { readonly fromMs: number; readonly endMs: number }
 }
 
@@ -162,8 +169,9 @@ function earliestMs(days: readonly string[]): number {
 export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
   handbook: {
     periods: PUBLISHED_WEEKS,
-    // Those that were best on the validation weeks.
-    ...{ epochs: 12, shape: CASCADE_SHAPE },
+    // These were best on the validation weeks.
+    epochs: 12,
+    shape: CASCADE_SHAPE,
     keepFromMs: (days, conditions) => (conditions === 'published' ? earliestMs(days) : -Infinity),
     rowsOf: protocolWeek,
     spanOf: (days) => ({
@@ -173,8 +181,8 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
   },
   sparkov: {
     periods: SPARKOV_DAYS,
-    // 20 times the rows of a handbook week: fewer passes make as many steps, and wider nets find enough to learn. Both chosen
-    // on the days from 2020-04-12 on.
+    // 20 times the rows of a handbook week: fewer passes make as many steps, and wider nets find enough data. Both
+    // were chosen on the days from 2020-04-12 on.
     epochs: 8,
     shape: { ...CASCADE_SHAPE, targetUnits: [128, 64], eventUnits: [32, 32] },
     keepFromMs: () => -Infinity,

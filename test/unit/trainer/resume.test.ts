@@ -1,5 +1,5 @@
 // Goal: a run that was killed between any two epochs and goes on ends with the bits of one that nothing ended. Method: the
-// keeper that a kill would leave behind is put in the place of the run folder; that file is then tried by itself.
+// checkpoints that a kill would leave behind is put in the place of the run folder; that file is then tried by itself.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
@@ -12,15 +12,15 @@ import {
   type OpenBackend,
 } from '../../../services/platform/tensorflow/load-tensorflow.ts'
 import {
-  decodeKeptNet,
-  encodeKeptNet,
-  type NetKeeper,
-} from '../../../services/trainer/net/kept-net.ts'
+  decodeCheckpoint,
+  encodeCheckpoint,
+  checkpointStore,
+  type CheckpointStore,
+} from '../../../services/trainer/net/net-checkpoint.ts'
 import type { NetRows } from '../../../services/trainer/net/net-passes.ts'
 import { checkRunFolder, openRunFolder } from '../../../services/trainer/run-folder.ts'
 import { randomOf } from '../../../services/trainer/statistics.ts'
 import { NET_TRAINING } from '../../../services/trainer/net/train-cascade.ts'
-import { netKeeper } from '../../../services/trainer/train-seeds.ts'
 import { trainNet } from '../../../services/trainer/net/train-net.ts'
 
 const EPOCHS = 5
@@ -48,22 +48,26 @@ const TRAIN = rowsFrom(1, 1_200)
 const VALIDATION = rowsFrom(2, 300)
 
 /** Keeps bytes, as a file would, and ends the process, so to speak, once so many epochs are kept. */
-function keeperThat(state: { bytes: Buffer | null }, killAfter: number): NetKeeper {
+function keeperThat(state: { bytes: Buffer | null }, killAfter: number): CheckpointStore {
   return {
-    read: () => Promise.resolve(state.bytes === null ? null : decodeKeptNet(state.bytes)),
+    read: () => Promise.resolve(state.bytes === null ? null : decodeCheckpoint(state.bytes)),
     write: (kept) => {
-      state.bytes = encodeKeptNet(kept)
+      state.bytes = encodeCheckpoint(kept)
       return kept.epochs.length === killAfter ? Promise.reject(new Killed()) : Promise.resolve()
     },
   }
 }
 
 /** The bits of the weights that are kept, and what is said of the epochs. */
-async function train(backend: OpenBackend, validation: NetRows | null, keeper: NetKeeper | null) {
+async function train(
+  backend: OpenBackend,
+  validation: NetRows | null,
+  checkpoints: CheckpointStore | null,
+) {
   const lines: string[] = []
   const net = await trainNet(backend, SHAPE, TRAIN, validation, {
     ...NET_TRAINING,
-    ...{ seed: 7, epochsMax: EPOCHS, learningRate: 0.05, keeper },
+    ...{ seed: 7, epochsMax: EPOCHS, learningRate: 0.05, checkpoints },
     onProgress: (line) => lines.push(line),
   })
   const weights = net.model
@@ -101,14 +105,14 @@ test("control: with the weights alone, and not the optimizer's state, the bits d
   const { end } = await train(backend, null, null)
   const state = { bytes: null as Buffer | null }
   await assert.rejects(train(backend, null, keeperThat(state, 2)), Killed)
-  const kept = decodeKeptNet(state.bytes ?? Buffer.alloc(0))
+  const kept = decodeCheckpoint(state.bytes ?? Buffer.alloc(0))
   assert.ok(kept?.optimizer)
   const { optimizer } = kept
   for (const change of [
     { moments: optimizer.moments.map((values) => values.map(() => 0)) },
     { powers: [0.9, 0.999] as const },
   ]) {
-    state.bytes = encodeKeptNet({ ...kept, optimizer: { ...optimizer, ...change } })
+    state.bytes = encodeCheckpoint({ ...kept, optimizer: { ...optimizer, ...change } })
     assert.notDeepEqual((await train(backend, null, keeperThat(state, 0))).end.weights, end.weights)
   }
 })
@@ -133,9 +137,9 @@ test('a run folder is gone on with by the same facts only, and is never lost wit
   const run = await openRunFolder(choice, { history: 'a', epochs: 3 })
   const state = { bytes: null as Buffer | null }
   await train(await openBackend('cpu'), null, keeperThat(state, 0))
-  const kept = decodeKeptNet(state.bytes ?? Buffer.alloc(0))
+  const kept = decodeCheckpoint(state.bytes ?? Buffer.alloc(0))
   assert.ok(kept !== null)
-  await netKeeper(run.file('seed-3-draft.net')).write(kept)
+  await checkpointStore(run.file('seed-3-draft.net')).write(kept)
   await assert.rejects(checkRunFolder(choice), isUsage(/--resume.*--force/))
   const resume = { ...choice, resume: true }
   await assert.rejects(
@@ -143,10 +147,10 @@ test('a run folder is gone on with by the same facts only, and is never lost wit
     isUsage(/its history is "a", now it is "b"/),
   )
   const again = await openRunFolder(resume, { history: 'a', epochs: 3 })
-  assert.deepEqual(await netKeeper(again.file('seed-3-draft.net')).read(), kept)
-  assert.equal(await netKeeper(again.file('seed-3-target.net')).read(), null)
+  assert.deepEqual(await checkpointStore(again.file('seed-3-draft.net')).read(), kept)
+  assert.equal(await checkpointStore(again.file('seed-3-target.net')).read(), null)
   const anew = await openRunFolder({ ...choice, force: true }, { history: 'b', epochs: 3 })
-  assert.equal(await netKeeper(anew.file('seed-3-draft.net')).read(), null)
+  assert.equal(await checkpointStore(anew.file('seed-3-draft.net')).read(), null)
   await anew.remove()
   await assert.rejects(checkRunFolder(resume), isUsage(/no unfinished run/))
 })
@@ -161,7 +165,7 @@ test('a damaged file is named, and a folder of something else is left alone', as
   writeFileSync(file, state.bytes ?? '')
   truncateSync(file, readFileSync(file).length - 1)
   await assert.rejects(
-    netKeeper(run.file('seed-1-draft.net')).read(),
+    checkpointStore(run.file('seed-1-draft.net')).read(),
     isUsage(/seed-1-draft\.net is damaged/),
   )
   rmSync(join(folder, 'run.json'))

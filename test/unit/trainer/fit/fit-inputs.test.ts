@@ -12,7 +12,7 @@ import {
 import { inputCountOf, type FeatureScaling } from '../../../../services/core/scoring/scaling.ts'
 import {
   fitScaling,
-  commonest,
+  mostCommon,
   fitCodeRamps,
   fitCodes,
   fitRamps,
@@ -222,7 +222,7 @@ test('each common code has an edge of its own, at most 32, and seldom ones have 
   const often = (code: number, times: number): readonly number[] => Array<number>(times).fill(code)
   const codes = Float64Array.of(...often(742, 10), ...often(4111, 9), ...often(5411, 30))
   assert.deepEqual(fitCodes(codes), [742, 5411])
-  assert.deepEqual(commonest(codes), [5411, 742])
+  assert.deepEqual(mostCommon(codes), [5411, 742])
   assert.deepEqual(fitCodes(Float64Array.of(...often(742, 99))), [])
   assert.deepEqual(fitCodes(new Float64Array()), [])
   const many = Array.from({ length: 40 }, (_, code) => often(code, code < 8 ? 10 : 11)).flat()

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
-  decodeKeptNet,
-  encodeKeptNet,
-  type KeptNet,
-} from '../../../../services/trainer/net/kept-net.ts'
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type NetCheckpoint,
+} from '../../../../services/trainer/net/net-checkpoint.ts'
 
 const ARRAYS = fc.array(fc.float32Array({ maxLength: 6 }), { maxLength: 4 })
-const KEPT: fc.Arbitrary<KeptNet> = fc.record({
+const KEPT: fc.Arbitrary<NetCheckpoint> = fc.record({
   epochs: fc.array(
     fc.record({
       epoch: fc.integer({ min: 1, max: 1_000 }),
@@ -35,7 +35,7 @@ const KEPT: fc.Arbitrary<KeptNet> = fc.record({
 })
 
 /** Numbers by their bits, so that -0 and NaN count. */
-function bitsOf(kept: KeptNet): unknown {
+function bitsOf(kept: NetCheckpoint): unknown {
   const hex = (all: readonly Float32Array[]): readonly string[] =>
     all.map((values) => Buffer.from(values.slice().buffer).toString('hex'))
   const { best, average, own, optimizer, ...rest } = kept
@@ -51,7 +51,7 @@ function bitsOf(kept: KeptNet): unknown {
 test('what is kept is read back bit for bit', () => {
   fc.assert(
     fc.property(KEPT, (kept) => {
-      const found = decodeKeptNet(encodeKeptNet(kept))
+      const found = decodeCheckpoint(encodeCheckpoint(kept))
       assert.ok(found !== null)
       assert.deepEqual(bitsOf(found), bitsOf(kept))
     }),
@@ -61,11 +61,11 @@ test('what is kept is read back bit for bit', () => {
 test('a file that was cut off or altered is not read', () => {
   fc.assert(
     fc.property(KEPT, fc.nat(), fc.integer({ min: 1, max: 255 }), (kept, place, change) => {
-      const bytes = encodeKeptNet(kept)
+      const bytes = encodeCheckpoint(kept)
       const at = place % bytes.length
-      assert.equal(decodeKeptNet(bytes.subarray(0, at)), null)
+      assert.equal(decodeCheckpoint(bytes.subarray(0, at)), null)
       bytes[at] = (bytes[at] ?? 0) ^ change
-      assert.equal(decodeKeptNet(bytes), null)
+      assert.equal(decodeCheckpoint(bytes), null)
     }),
   )
 })

@@ -1,12 +1,12 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { referenceOf } from '../../../../services/core/reference.ts'
-import { KeptSample } from '../../../../services/core/scoring/kept-sample.ts'
+import { BoundedSample } from '../../../../services/core/scoring/bounded-sample.ts'
 
 const DAY_MS = 86_400_000
 
 test('while there is room everything is kept, and found once', () => {
-  const sample = new KeptSample<string>(10, DAY_MS)
+  const sample = new BoundedSample<string>(10, DAY_MS)
   sample.add(referenceOf('a'), 1, 'a')
   deepStrictEqual(sample.take(referenceOf('a')), { value: 'a', weight: 1 })
   strictEqual(sample.take(referenceOf('a')), null)
@@ -14,7 +14,7 @@ test('while there is room everything is kept, and found once', () => {
 })
 
 test('a full sample keeps a part, evenly over time, and its weights add up to all that came', () => {
-  const sample = new KeptSample<number>(2_000, 100 * DAY_MS)
+  const sample = new BoundedSample<number>(2_000, 100 * DAY_MS)
   const count = 100_000
   for (let index = 0; index < count; index += 1) sample.add(referenceOf(`t${index}`), index, index)
   ok(sample.size <= 2_000, `${sample.size} kept`)
@@ -29,7 +29,7 @@ test('a full sample keeps a part, evenly over time, and its weights add up to al
 })
 
 test('entries whose label comes no more make room before others do', () => {
-  const sample = new KeptSample<string>(4, DAY_MS)
+  const sample = new BoundedSample<string>(4, DAY_MS)
   for (const name of ['a', 'b', 'c', 'd']) sample.add(referenceOf(name), 0, name)
   sample.add(referenceOf('new'), 2 * DAY_MS, 'new')
   strictEqual(sample.share, 1)
@@ -38,7 +38,7 @@ test('entries whose label comes no more make room before others do', () => {
 })
 
 test('a sample that was cleared begins anew', () => {
-  const sample = new KeptSample<number>(2, DAY_MS)
+  const sample = new BoundedSample<number>(2, DAY_MS)
   for (let index = 0; index < 100; index += 1) sample.add(referenceOf(`t${index}`), 0, index)
   ok(sample.share < 1)
   sample.clear()

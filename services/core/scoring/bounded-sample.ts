@@ -17,7 +17,7 @@ interface Entry<Value> {
 const SHARE_MIN = 2 ** -20
 const HASH_RANGE = 2 ** 24
 
-export class KeptSample<Value> {
+export class BoundedSample<Value> {
   readonly #sizeMax: number
   readonly #ageMsMax: number
   /** By reference, in the order in which they came. */

@@ -3,9 +3,10 @@
 
 import { createHash } from 'node:crypto'
 import type { Variable } from '@tensorflow/tfjs'
+import { damaged, type RunFile } from '../run-folder.ts'
 import { variablesOf, type Optimizer, type Run } from './net-passes.ts'
 
-/** What came of one epoch. */
+/** Result of one epoch. */
 export interface EpochFigures {
   readonly epoch: number
   readonly loss: number
@@ -14,12 +15,12 @@ export interface EpochFigures {
   readonly seconds: number
 }
 
-/** All that the next epoch rests on. */
-export interface KeptNet {
+/** The complete state from which the next epoch continues. */
+export interface NetCheckpoint {
   readonly epochs: readonly EpochFigures[]
   readonly bestEpoch: number
   readonly bestPrecision: number
-  /** Nothing is to be trained any more; then only the best weights are kept. */
+  /** Training has ended; only the best weights are stored then. */
   readonly isDone: boolean
   readonly best: readonly Float32Array[]
   readonly average: readonly Float32Array[]
@@ -27,11 +28,25 @@ export interface KeptNet {
   readonly optimizer: OptimizerState | null
 }
 
-/** Where the progress of one net is kept. */
-export interface NetKeeper {
+/** Storage for the progress of one net. */
+export interface CheckpointStore {
   /** Null before the first epoch. */
-  read(): Promise<KeptNet | null>
-  write(kept: KeptNet): Promise<void>
+  read(): Promise<NetCheckpoint | null>
+  write(kept: NetCheckpoint): Promise<void>
+}
+
+/** Stores a net in a file of the run. @throws SluiceError SLUICE_USAGE when the file is damaged. */
+export function checkpointStore(file: RunFile): CheckpointStore {
+  return {
+    async read() {
+      const bytes = await file.read()
+      if (bytes === null) return null
+      const kept = decodeCheckpoint(bytes)
+      if (kept === null) throw damaged(file.path)
+      return kept
+    },
+    write: (kept) => file.write(encodeCheckpoint(kept)),
+  }
 }
 
 const DIGEST_BYTES = 32
@@ -39,14 +54,20 @@ const LINE_FEED = 0x0a
 
 const ARRAYS = ['best', 'average', 'own', 'moments'] as const
 
-interface Head extends Omit<KeptNet, 'best' | 'average' | 'own' | 'optimizer'> {
+interface Head extends Omit<NetCheckpoint, 'best' | 'average' | 'own' | 'optimizer'> {
   readonly optimizer: Omit<OptimizerState, 'moments'> | null
   /** Lengths of the arrays that follow. */
   readonly lengths: Readonly<Record<(typeof ARRAYS)[number], readonly number[]>>
 }
 
-/** The bytes of a file. */
-export function encodeKeptNet({ best, average, own, optimizer, ...rest }: KeptNet): Buffer {
+/** Encodes the state as the bytes of a file. */
+export function encodeCheckpoint({
+  best,
+  average,
+  own,
+  optimizer,
+  ...rest
+}: NetCheckpoint): Buffer {
   const arrays = { best, average, own, moments: optimizer?.moments ?? [] }
   const lengthsOf = (values: readonly Float32Array[]): readonly number[] =>
     values.map(({ length }) => length)
@@ -67,26 +88,26 @@ export function encodeKeptNet({ best, average, own, optimizer, ...rest }: KeptNe
   return Buffer.concat([content, digestOf(content)])
 }
 
-/** Reads what `encodeKeptNet` wrote; null when it is not whole. */
-export function decodeKeptNet(bytes: Buffer): KeptNet | null {
+/** Decodes the bytes of `encodeCheckpoint`; null when they are not complete. */
+export function decodeCheckpoint(bytes: Buffer): NetCheckpoint | null {
   const content = bytes.subarray(0, Math.max(0, bytes.length - DIGEST_BYTES))
   if (!digestOf(content).equals(bytes.subarray(content.length))) return null
   const end = content.indexOf(LINE_FEED)
-  // The digest says that these are the bytes that we wrote.
+  // The digest guarantees that we wrote these bytes.
   const { lengths, optimizer, ...rest } = JSON.parse(content.toString('utf8', 0, end)) as Head
   const numbers = new Float32Array(Uint8Array.from(content.subarray(end + 1)).buffer)
   let at = 0
   const take = (name: (typeof ARRAYS)[number]): readonly Float32Array[] =>
     lengths[name].map((length) => numbers.slice(at, (at += length)))
-  const [best, average, own, moments] = [
-    take('best'),
-    take('average'),
-    take('own'),
-    take('moments'),
-  ]
+  const best = take('best')
+  const average = take('average')
+  const own = take('own')
+  const moments = take('moments')
   return {
     ...rest,
-    ...{ best, average, own },
+    best,
+    average,
+    own,
     optimizer: optimizer === null ? null : { ...optimizer, moments },
   }
 }
@@ -97,13 +118,16 @@ function digestOf(content: Buffer): Buffer {
 
 export interface OptimizerState {
   readonly steps: number
-  /** Powers of the two decay rates after these steps, as the optimizer has them. */
+  /**
+   * Powers of the two decay rates after these steps, as the optimizer holds them. TensorFlow.js would recompute them
+   * from the number of steps, but training multiplies them step by step, which differs in the last bits.
+   */
   readonly powers: readonly [number, number]
-  /** First moments of all variables, then second ones. */
+  /** First moments of all variables, followed by the second moments. */
   readonly moments: readonly Float32Array[]
 }
 
-/** Where this version of TensorFlow.js has the powers; no method gives them out. */
+/** Fields that hold the powers in this version of TensorFlow.js; no method returns them. */
 interface Powers {
   readonly accBeta1: Variable
   readonly accBeta2: Variable
@@ -117,12 +141,12 @@ export async function optimizerState(optimizer: Optimizer): Promise<OptimizerSta
     powers: [numberIn(accBeta1.dataSync()), numberIn(accBeta2.dataSync())],
     moments: moments.map(({ tensor }) => tensor.dataSync<'float32'>().slice()),
   }
-  // The number of steps was made for the call, the moments are the optimizer's own.
+  // The number of steps was created for this call; the moments belong to the optimizer.
   steps?.tensor.dispose()
   return state
 }
 
-/** Puts the state into an optimizer that has made no step. */
+/** Restores the state of an optimizer that has not made a step yet. */
 export async function restoreOptimizer(
   run: Run,
   optimizer: Optimizer,
