@@ -20,10 +20,10 @@ const HISTORY_REF = 'data:history'
 const ROWS_REF = 'data:evaluation-rows'
 const LIBRARY_REF = 'library:tfjs'
 
-/** Said where nobody has stated a licence. */
+/** Written where no licence is stated. */
 export const NOT_STATED = 'not stated'
 
-/** A figure as it stands in the bill: how it is read from metrics, and its interval. */
+/** A figure of the bill: how it is read from metrics, and its interval. */
 export const BOM_FIGURES: readonly {
   readonly type: string
   readonly read: (metrics: ModelMetrics) => number
@@ -43,7 +43,7 @@ export const BOM_FIGURES: readonly {
   { type: 'recall of blocks', read: (of) => of.block.recall, interval: 'blockRecall' },
 ]
 
-/** How often a cascade's outcome is the target's, at least. */
+/** Lower bounds of how often the cascade's outcome equals the target's. */
 const AGREEMENTS: readonly {
   readonly type: string
   readonly read: (agreement: Agreement) => number
@@ -53,7 +53,7 @@ const AGREEMENTS: readonly {
   { type: 'blocks of the target kept, at least', read: (of) => of.blocksAtLeast },
 ]
 
-/** The bill. `files` are all files of the folder but the bill itself and the list of sums. */
+/** Builds the bill. `files` are all files of the folder except the bill itself and the list of sums. */
 export function bomOf(
   release: Release,
   results: Results,
@@ -165,7 +165,7 @@ function modelCardOf(
   }
 }
 
-/** Figures of each period; values as text, since CycloneDX has them so. */
+/** Figures of each period; values are text, as CycloneDX requires. */
 export function performanceOf({ metrics, cascade, intervals, shipped }: Results): readonly {
   readonly type: string
   readonly value: string
@@ -202,7 +202,7 @@ function licencesOf(licence: Licence) {
   return [{ license: licence === null ? { name: NOT_STATED } : { id: licence } }]
 }
 
-/** A UUID from a digest, marked as made by a rule of our own (version 8). */
+/** A UUID derived from a digest, marked as made by our own rule (version 8). */
 function uuidOf(digest: string): string {
   const variant = '89ab'[Number.parseInt(digest.charAt(16), 16) % 4] ?? '8'
   return [
@@ -225,7 +225,7 @@ export interface BomFigure {
   readonly value: string
 }
 
-/** What is compared with the folder. */
+/** The parts of a bill that are compared with the folder. */
 export interface CheckedBom {
   readonly name: string
   readonly version: string
@@ -242,7 +242,11 @@ interface Part {
   readonly sha256: string
 }
 
-/** @throws SluiceError SLUICE_MODEL_CORRUPT naming field and value. */
+/**
+ * Reads a bill strictly: it accepts only what `bomOf` writes, which is narrower than CycloneDX. A test compares it
+ * with the published schema: whatever the schema refuses, this refuses too.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT naming field and value.
+ */
 export function checkBom(value: unknown): CheckedBom {
   const fields = new FieldReader(value, BOM_FILE)
   fields.oneOf('$schema', [BOM_SCHEMA])

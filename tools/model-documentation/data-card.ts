@@ -1,5 +1,5 @@
-// DATA_CARD.md: what a model was trained on and measured with: where from, how much, what is known late, what was left
-// out, what it is biased to, and who may use it.
+// DATA_CARD.md: the data that a model was trained on and measured with: origin, size, delay of labels, omissions,
+// biases, and who may use it.
 
 import { SKIP_REASONS } from '../../services/trainer/dataset/dataset.ts'
 import { licenceSection } from './licence-files.ts'
@@ -17,7 +17,7 @@ const BIASES: readonly string[] = [
   'A history of weeks shows no season of the year.',
 ]
 
-/** The card, made from what the run has counted. */
+/** Builds the card from the counts of the run. */
 export function dataCard(release: Release, results: Results): Buffer {
   const { manifest, terms, caveat } = release
   const opening = `What model ${manifest.version} was trained on and measured with. This page is generated.\n\n**${caveat}**`

@@ -1,5 +1,5 @@
-// LICENSES/: one short statement for each licence that a model folder uses, saying what it covers. The texts of the
-// licences are published under their SPDX identifiers.
+// LICENSES/: one short statement for each licence that a model folder uses, with the files that it covers. The texts
+// of the licences are published under their SPDX identifiers.
 
 import {
   LICENCE_NAMES,
@@ -27,7 +27,7 @@ export function licenceFiles(
   return files
 }
 
-/** The same in a section of a card. */
+/** The licence section of a card. */
 export function licenceSection(terms: ReleaseTerms): string {
   const part = (name: string, licence: Licence): string =>
     licence === null

@@ -17,7 +17,7 @@ import {
   type ModelCosts,
 } from '../../services/core/scoring/alert-costs.ts'
 
-/** The card, made from what the run has measured. */
+/** Builds the card from the measurements of the run. */
 export function modelCard(release: Release, results: Results): Buffer {
   const { manifest, method, caveat } = release
   const opening =
@@ -128,7 +128,7 @@ function again({ command, manifest: { training } }: Release): string {
 
 const ONE_NET = 'One net scores every transaction.'
 
-/** For the model card: who answers, how often they agree, and what each is worth alone. */
+/** The section on the cascade: which net decides, how often both agree, and the figures of each alone. */
 export function cascadeSection({ cascade, metrics }: Results): string {
   if (cascade === null) return ONE_NET
   const { agreement, parts } = cascade
@@ -159,7 +159,7 @@ export function cascadeSection({ cascade, metrics }: Results): string {
   return `${bandText(cascade)}\n\n${agreeing}\n\n${worth}`
 }
 
-/** For both pages: where the band begins. */
+/** Describes the start of the band, for the model card and the technical report. */
 export function bandText({ verifyFrom, verifiedShare, sampleShare }: CascadeResult): string {
   if (verifyFrom === 0) {
     return (
@@ -174,7 +174,7 @@ export function bandText({ verifyFrom, verifiedShare, sampleShare }: CascadeResu
   )
 }
 
-/** For the model card: what was saved and spent in both periods, in the reference currency. */
+/** The costs and savings of both periods, in the reference currency. */
 export function costSection({ costs, validation, test }: ModelCosts): string {
   const row = (name: string, read: (of: CostFigures) => string): readonly string[] => [
     name,
@@ -205,7 +205,7 @@ function amount(minor: number): string {
   return (minor / 100).toFixed(2)
 }
 
-/** For the model card: which seed was kept, and the figures over all; nothing of a single one. */
+/** The chosen seed and the figures over all seeds; null for a single seed. */
 export function seedsText(bySeed: readonly SeedFigures[], kept: number): string | null {
   if (bySeed.length < 2) return null
   const cell = (period: 'validation' | 'test', read: (of: ModelMetrics) => number): string => {
@@ -248,7 +248,7 @@ export const LIMITS: readonly string[] = [
     'hours and places of payments.',
 ]
 
-/** Ethical risks and what is done about them. */
+/** Ethical risks and their mitigation. */
 export const RISKS: readonly { readonly name: string; readonly mitigation: string }[] = [
   {
     name: 'A genuine payment is blocked.',

@@ -1,4 +1,4 @@
-// All documentation of a model folder, made from the run when the folder is written.
+// Builds the whole documentation of a model folder when a run writes the folder.
 
 import { stringify } from 'yaml'
 import { repositoryRoot } from '../../services/platform/repository-root.ts'

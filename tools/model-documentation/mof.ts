@@ -25,15 +25,15 @@ const CLASS_NAMES: Readonly<Record<MofClass, string>> = {
   none: 'no class',
 }
 
-/** What opens the location of something that lies in Sluice's repository rather than in the folder. */
+/** Prefix of the location of a component that is in Sluice's repository rather than in the folder. */
 export const SOURCE_PREFIX = 'repository:'
 
 interface ComponentRule {
   readonly name: string
   readonly description: string
-  /** Least open class that asks for it; null where it is optional. */
+  /** Least open class that requires it; null where it is optional. */
   readonly neededFor: Exclude<MofClass, 'none'> | null
-  /** Paths of the folder, or of the repository with SOURCE_PREFIX; null for what a release never has. */
+  /** Path in the folder, or in the repository with SOURCE_PREFIX; null for a component that no release has. */
   readonly location: string | null
 }
 
@@ -145,7 +145,7 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
   },
 ]
 
-/** One component as it is written; empty texts where it is not part of the release. */
+/** One component as it is written; empty strings where it is not part of the release. */
 export interface MofComponent {
   readonly name: string
   readonly description: string
@@ -173,14 +173,14 @@ export interface Mof {
 export interface MofAssessment {
   readonly class: MofClass
   readonly class_name: string
-  /** Components that the next class asks for and the release lacks. */
+  /** Components that the next class requires and the release lacks. */
   readonly missing_for_next_class: readonly string[]
 }
 
-/** Says of a location whether it is there. */
+/** Tests whether a location exists. */
 export type IsPresent = (location: string) => boolean
 
-/** Looks into the folder by its file names, and into the installation for code. */
+/** Looks up the folder by its file names, and the installation for code. */
 export function presenceOf(paths: readonly string[], root: string): IsPresent {
   return (location) => {
     if (!location.startsWith(SOURCE_PREFIX)) return paths.includes(location)
@@ -189,7 +189,7 @@ export function presenceOf(paths: readonly string[], root: string): IsPresent {
   }
 }
 
-/** The file's content, as far as present things allow. */
+/** Builds the content of the file. */
 export function mofOf(
   model: { readonly name: string; readonly version: string; readonly releasedOn: string },
   terms: ReleaseTerms,
@@ -228,7 +228,7 @@ export function mofOf(
   }
 }
 
-/** The class of components that are there under a stated licence. */
+/** The class that components with a stated licence reach. */
 export function assess(components: readonly MofComponent[], isPresent: IsPresent): MofAssessment {
   const open = new Set(
     components
@@ -260,7 +260,11 @@ const TEXT_MAX = 1_000
 const TYPES = ['language', 'vision', 'image', 'audio', 'video', '3d', 'code', 'multimodal', 'other']
 const ARCHITECTURES = ['RNN', 'CNN', 'LSTM', 'transformer', 'hybrid', 'undisclosed', 'other']
 
-/** @throws SluiceError SLUICE_MODEL_CORRUPT naming field and value. */
+/**
+ * Reads the file strictly: the form of the framework's schema, the 17 components by name and in order, and our own
+ * assessment.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT naming field and value.
+ */
 export function parseMof(text: string): Mof {
   const fields = new FieldReader(parsed(text), MOF_FILE)
   const mof: Mof = {

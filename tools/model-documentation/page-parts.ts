@@ -1,4 +1,4 @@
-// Pieces that the pages of a model folder share, and the headings that each page must have.
+// Parts that the pages of a model folder share, and the headings that each page must have.
 
 import type { DataPeriod, ThresholdMetrics } from '../../services/core/scoring/manifest.ts'
 
@@ -31,7 +31,7 @@ export const HEADINGS: Readonly<Record<Page, readonly string[]>> = Object.freeze
   'TECHNICAL_REPORT.md': ['Task', 'Inputs', 'Net', 'Training', 'Choices', 'Evaluation', 'Again'],
 })
 
-/** A page from its title and its sections, in the order of HEADINGS. */
+/** Builds a page from its title and its sections, in the order of HEADINGS. */
 export function pageOf(
   page: Page,
   title: string,
@@ -61,12 +61,12 @@ export function table(
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
-/** Rows of a table of periods. */
+/** One row in a table of periods. */
 export function periodRow(name: string, period: DataPeriod): readonly (string | number)[] {
   return [name, day(period.fromMs), day(period.endMs), period.transactions, period.frauds]
 }
 
-/** What a threshold does, in one cell. */
+/** The effect of a threshold, in one cell. */
 export function alertText({ alerts, alertShare, precision, recall }: ThresholdMetrics): string {
   return `${alerts} (${percent(alertShare)}), precision ${precision.toFixed(3)}, recall ${recall.toFixed(3)}`
 }

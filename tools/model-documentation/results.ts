@@ -1,4 +1,4 @@
-// evaluation/results.json: what was measured, how far it would move, week by week, and on the rows that are shipped.
+// evaluation/results.json: the measured figures with their intervals, by week, and on the shipped rows.
 
 import { readModelCosts } from '../../services/core/scoring/alert-costs.ts'
 import { FieldReader } from '../../services/core/scoring/field-reader.ts'
@@ -40,14 +40,14 @@ import { sha256Of } from '../../services/trainer/model-folder.ts'
 export const RESULTS_FILE = 'evaluation/results.json'
 export const RESULTS_FORMAT = 2
 
-/** How far scores and figures that are computed again may be from those that are written. */
+/** Largest allowed difference between recomputed and written scores and figures. */
 export const TOLERANCE = Object.freeze({ score: GOLDEN_TOLERANCE, metric: 0.002 })
 
 const WEEK_MS = 7 * 86_400_000
 const WEEKS_MAX = 520
 const TEXT_MAX = 2_000
 
-/** Figures of one week, or of what is left of the last one. */
+/** Figures of one week; the last one may be shorter. */
 export interface WeekResult extends DataPeriod {
   /** Null without frauds. */
   readonly averagePrecision: number | null
@@ -55,19 +55,19 @@ export interface WeekResult extends DataPeriod {
   readonly block: ThresholdMetrics
 }
 
-/** What is shipped, and the figures of exactly that. */
+/** The shipped rows, and the figures measured on exactly these. */
 export interface ShippedResult {
   readonly file: string
   /** SHA-256 of the unpacked text, hex. */
   readonly textSha256: string
   readonly rows: number
   readonly frauds: number
-  /** How they were drawn. */
+  /** The rule by which they were drawn. */
   readonly rule: string
   readonly metrics: ModelMetrics
 }
 
-/** What validation said of the band, and each net alone on the test period. */
+/** The band as validation found it, and the figures of each net alone on the test period. */
 export interface CascadeResult extends BandFacts {
   readonly parts: PartMetrics
 }
@@ -88,7 +88,7 @@ export interface Results {
   readonly costs: ModelManifest['costs']
   /** Figures of all seeds that were trained; null in models made before they were kept. */
   readonly seeds: readonly SeedFigures[] | null
-  /** How draft and target work together; null for a model of one net. */
+  /** Agreement of draft and target; null for a model of one net. */
   readonly cascade: CascadeResult | null
   readonly intervals: {
     readonly confidence: number
@@ -131,7 +131,7 @@ export function resultsOf(release: Release, shipped: ShippedRows | null): Result
   }
 }
 
-/** What results repeat of a target. */
+/** The fields of a target that the results repeat. */
 export function bandOf({
   verifyFrom,
   verifiedShare,

@@ -1,4 +1,4 @@
-// TECHNICAL_REPORT.md: how a model was made and measured, step by step, for who wants to judge or repeat it.
+// TECHNICAL_REPORT.md: how a model was made and measured, step by step, for readers who want to judge or repeat it.
 
 import { type Calibration, inputCountOf } from '../../services/core/scoring/scaling.ts'
 import { CURVES_FILE } from '../../services/trainer/training-record.ts'
@@ -7,7 +7,7 @@ import { list, pageOf, percent } from './page-parts.ts'
 import type { Release } from '../../services/trainer/release.ts'
 import type { Results } from './results.ts'
 
-/** The report, made from the method of the run and its results. */
+/** Builds the report from the method of the run and its results. */
 export function technicalReport(release: Release, results: Results): Buffer {
   const { manifest, method } = release
   const opening = `How model ${manifest.version} was made and measured. This page is generated.\n\n**${release.caveat}**`

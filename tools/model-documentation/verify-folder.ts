@@ -29,15 +29,15 @@ import { MOF_FILE, assess, presenceOf, parseMof } from './mof.ts'
 import { HEADINGS, PAGES } from './page-parts.ts'
 import { corrupt } from '../../services/core/scoring/field-reader.ts'
 
-/** What is checked, in this order. */
+/** The checks, in this order. */
 export const CHECKS = ['files', 'results', 'bill', 'openness', 'pages', 'model', 'rows'] as const
 export type Check = (typeof CHECKS)[number]
 
 export interface CheckResult {
   readonly check: Check
-  /** What was found to be right. */
+  /** The finding, when all is well. */
   readonly said: string
-  /** What does not match, one sentence each; none when all is well. */
+  /** Mismatches, one sentence each; empty when all is well. */
   readonly problems: readonly string[]
 }
 
@@ -48,7 +48,7 @@ export interface Verification {
 }
 
 /**
- * Checks everything, going on after what does not match.
+ * Runs every check, whether or not an earlier one found a problem.
  * @throws SluiceError SLUICE_USAGE when there is no such folder.
  */
 export async function verifyModelFolder(
@@ -68,7 +68,7 @@ export async function verifyModelFolder(
   return { folder, isSound: checks.every(({ problems }) => problems.length === 0), checks }
 }
 
-/** Opens the model, which reproduces its golden scores, and scores the shipped rows with it. */
+/** Opens the model, which must reproduce its golden scores, and scores the shipped rows with it. */
 async function checkNet(
   folder: string,
   files: FolderFiles,
@@ -153,7 +153,7 @@ function countProblems(
 
 function metricProblems(found: ModelMetrics, stated: ModelMetrics): readonly string[] {
   return BOM_FIGURES.flatMap(({ type, read }) => {
-    // Written so that a figure that is no number is a problem, too.
+    // Written so that a figure that is NaN is a problem, too.
     const isNear = Math.abs(read(found) - read(stated)) <= TOLERANCE.metric
     if (isNear) return []
     return [`${type} is ${read(found).toFixed(4)}, but the results say ${read(stated).toFixed(4)}`]
@@ -174,7 +174,7 @@ function problemOf(error: unknown): string {
   return typeof problem === 'string' ? problem : error.message
 }
 
-/** Every file is listed with its digest, and nothing else is there. */
+/** Every file is listed with its digest, and no other file exists. */
 export function checkSums(files: FolderFiles): readonly string[] {
   const sums = parseSums(textOf(files, SUMS_FILE))
   const listed = [...sums].flatMap(([path, digest]) => {
@@ -189,7 +189,7 @@ export function checkSums(files: FolderFiles): readonly string[] {
   return [...listed, ...unlisted]
 }
 
-/** The results are those of this manifest. */
+/** The results belong to this manifest. */
 export function checkAgainstManifest(files: FolderFiles): readonly string[] {
   const manifest = manifestOf(files)
   const results = resultsIn(files)
@@ -253,7 +253,7 @@ export function checkBill(files: FolderFiles): readonly string[] {
   return problems
 }
 
-/** Every location is there, every licence has its statement, and the class is the one that this reaches. */
+/** Every location exists, every licence has its statement, and the stated class is the one reached. */
 export function checkOpenness(files: FolderFiles, root: string): readonly string[] {
   const { release, assessment } = parseMof(textOf(files, MOF_FILE))
   const { name, version } = manifestOf(files)
@@ -283,7 +283,7 @@ export function checkOpenness(files: FolderFiles, root: string): readonly string
   return problems
 }
 
-/** Each page has all its sections, none empty, is of this model, and states its main figures. */
+/** Each page has all its sections, none of them empty, belongs to this model, and states its main figures. */
 export function checkPages(files: FolderFiles): readonly string[] {
   const results = resultsIn(files)
   const { version, featureListHash } = manifestOf(files)
@@ -334,6 +334,7 @@ const FILE_BYTES_MAX = 64 * 1024 * 1024
 export type FolderFiles = ReadonlyMap<string, Buffer>
 
 /**
+ * Reads all files of a model folder, within limits.
  * @throws SluiceError SLUICE_USAGE when there is no such folder, SLUICE_MODEL_CORRUPT when it holds too much.
  */
 export async function readFolderFiles(folder: string): Promise<FolderFiles> {
@@ -358,19 +359,19 @@ export async function readFolderFiles(folder: string): Promise<FolderFiles> {
   return files
 }
 
-/** The text of one file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is not there. */
+/** The text of one file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is missing. */
 export function textOf(files: FolderFiles, path: string): string {
   return bytesOf(files, path).toString('utf8')
 }
 
-/** The bytes of one file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is not there. */
+/** The bytes of one file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is missing. */
 export function bytesOf(files: FolderFiles, path: string): Buffer {
   const bytes = files.get(path)
   if (bytes === undefined) throw corrupt(`${path} is not there`)
   return bytes
 }
 
-/** The value of a JSON file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is not there or no JSON. */
+/** The value of a JSON file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is missing or not JSON. */
 export function jsonOf(files: FolderFiles, path: string): unknown {
   const text = textOf(files, path)
   try {

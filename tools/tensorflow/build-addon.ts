@@ -23,7 +23,7 @@ const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'] as c
 /** Version of Node's interface for addons; the package looks for its addon in a folder of this name. */
 const NAPI_VERSION = 8
 
-/** @throws SluiceError SLUICE_PROVISION_FAILED */
+/** Downloads the wheels, compiles the addon and checks it. @throws SluiceError SLUICE_PROVISION_FAILED */
 export async function buildAddon(
   context: StepContext,
   recipe: Recipe,
@@ -72,7 +72,7 @@ export async function buildAddon(
   })
 }
 
-/** To where the addon and TensorFlow look for them. */
+/** Moves the libraries and headers to where the addon and TensorFlow look for them. */
 function placeLibraries(deps: string): void {
   const unpacked = join(deps, 'tensorflow')
   mkdirSync(join(deps, 'lib'), { recursive: true })
@@ -84,7 +84,7 @@ function placeLibraries(deps: string): void {
   rmSync(join(deps, 'include'), { recursive: true, force: true })
   renameSync(join(unpacked, 'include'), join(deps, 'include'))
   rmSync(unpacked, { recursive: true })
-  // TensorFlow looks for CUDA's libraries in every folder of nvidia/ but the one of cuSOLVER.
+  // TensorFlow looks for CUDA's libraries in every folder of nvidia/ except that of cuSOLVER.
   const solver = 'cusolver/lib/libcusolver.so.11'
   if (existsSync(join(deps, 'nvidia', solver))) {
     rmSync(join(deps, 'nvidia/cublas/lib/libcusolver.so.11'), { force: true })
@@ -95,7 +95,7 @@ function placeLibraries(deps: string): void {
 const FETCH_LIMIT_MS = 60 * 60_000
 const UNPACK_LIMIT_MS = 15 * 60_000
 
-/** Wheels for any Python will do, since no Python code of them is run. */
+/** Any Python version will do, since no Python code of the wheels is run. */
 const PIP_OPTIONS = [
   ...['--disable-pip-version-check', '--quiet', '--no-deps', '--only-binary=:all:'],
   ...['--require-hashes', '--implementation', 'cp', '--python-version', '3.11'],
@@ -104,7 +104,7 @@ const PIP_OPTIONS = [
   ...['2014', '2010'].flatMap((tag) => ['--platform', `manylinux${tag}_x86_64`]),
 ]
 
-/** Python's own zip module forgets which files may be executed, and ptxas must be. */
+/** Python's own zip module drops the executable bits, which ptxas needs. */
 const UNPACK = `
 import os, sys, zipfile
 archive, folder, *parts = sys.argv[1:]
@@ -116,7 +116,11 @@ with zipfile.ZipFile(archive) as wheel:
         os.chmod(path, 0o755 if (entry.external_attr >> 16) & 0o100 else 0o644)
 `
 
-/** Fetches and unpacks into `folder`. The wheel itself is not kept. @throws SluiceError SLUICE_PROVISION_FAILED */
+/**
+ * Extracts the needed files of a wheel into `folder`; the wheel itself is not kept. Its digest is known in advance.
+ * pip downloads it, so configured mirrors and proxies are used.
+ * @throws SluiceError SLUICE_PROVISION_FAILED
+ */
 export async function fetchWheel(
   context: StepContext,
   python: string,
@@ -148,13 +152,17 @@ const NM_LIMIT_MS = 120_000
 const TENSORFLOW_FUNCTION = /\b(?:TFE?_\w+)/
 
 export interface SymbolCheck {
-  /** Functions of TensorFlow that the addon calls. */
+  /** Number of TensorFlow functions that the addon calls. */
   readonly wanted: number
-  /** Those of them that no library has. */
+  /** Called functions that no library has. */
   readonly missing: readonly string[]
 }
 
-/** Compares what `addon` wants with what the libraries have. @throws Error with what `nm` said. */
+/**
+ * Compares the functions that `addon` calls with those of the libraries. A missing function would end the process at
+ * its first call, not at start-up.
+ * @throws Error with the output of `nm`.
+ */
 export async function checkSymbols(
   nm: string,
   addon: string,

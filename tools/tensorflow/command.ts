@@ -1,4 +1,4 @@
-// sluice tensorflow: installs the backends that npm alone cannot bring: native TensorFlow, and WebGPU.
+// sluice tensorflow: installs the backends that npm alone cannot provide, native TensorFlow and WebGPU.
 
 import type { Command } from 'commander'
 import { SluiceError } from '../../services/core/errors.ts'
@@ -72,7 +72,7 @@ function kindOf({ gpu, webgpu }: Options): InstallKind {
   return gpu === true ? 'gpu' : 'cpu'
 }
 
-/** What was installed and what it computes on, with what to do when that is not what was wanted. */
+/** Reports what was installed and which device computes, with advice when no GPU is used. */
 export function resultLines({ kind, folder, wasThere, device, detail }: InstallResult): string[] {
   const backend = kind === 'webgpu' ? 'webgpu' : 'tensorflow'
   const lines = [`${wasThere ? 'Was installed in' : 'Installed in'} ${folder}.`]

@@ -38,11 +38,11 @@ const RECORD = 'installed.txt'
 export interface InstallOptions {
   readonly root: string
   readonly kind: InstallKind
-  /** Where to put it; below `.sluice` unless given. */
+  /** Folder of the installation; below `.sluice` unless given. */
   readonly folder?: string | undefined
-  /** PATH, on which its programs are looked for. */
+  /** PATH, on which programs are looked up. */
   readonly searchPath: string | undefined
-  /** Again, although it is there. */
+  /** Install again even if it is installed. */
   readonly force: boolean
   readonly onProgress: (line: string) => void
   readonly signal?: AbortSignal | undefined
@@ -55,8 +55,9 @@ export interface InstallResult extends SmokeResult {
 }
 
 /**
- * Installs, or finds it installed, and lets it compute.
- * @throws SluiceError SLUICE_PREREQUISITE_MISSING, SLUICE_PROVISION_FAILED, SLUICE_USAGE when the folder holds something else.
+ * Installs unless it is installed already, and lets it compute.
+ * @throws SluiceError SLUICE_PREREQUISITE_MISSING, SLUICE_PROVISION_FAILED, SLUICE_USAGE when the folder holds
+ * something else.
  */
 export async function installBackend(options: InstallOptions): Promise<InstallResult> {
   const { root, kind, onProgress, signal } = options
@@ -86,7 +87,7 @@ async function make(recipe: Recipe, folder: string, options: InstallOptions): Pr
   )
   const work = `${folder}.${kind}.part`
   const context: StepContext = { work, onProgress, signal }
-  // Parts of another recipe are of no use.
+  // Parts of another recipe are useless.
   if (readFileIfPresent(join(work, RECORD)) !== describe(recipe)) {
     rmSync(work, { recursive: true, force: true })
   }
@@ -102,7 +103,7 @@ async function make(recipe: Recipe, folder: string, options: InstallOptions): Pr
   rmSync(before, { recursive: true, force: true })
 }
 
-/** From npm, by the lock file, without running any script of a package. */
+/** Installs from npm by the lock file, without running any script of a package. */
 async function installPackages(
   context: StepContext,
   recipe: Recipe,
@@ -130,12 +131,12 @@ async function installPackages(
   }
 }
 
-/** Packages of TensorFlow.js that Sluice itself does not have. */
+/** True for packages of TensorFlow.js that Sluice itself does not have. */
 function isOwn(name: string): boolean {
   return name === 'tfjs-node' || name === 'tfjs-backend-webgpu'
 }
 
-/** What a folder was made from; another text means that it must be made again. */
+/** Identifies the content of a folder; another text means that it must be made again. */
 function describe({ kind, wheels, npmFolder }: Recipe): string {
   return [
     kind,
@@ -154,12 +155,12 @@ function checkTarget(folder: string): void {
   )
 }
 
-/** Where a link leads, or the path itself. */
+/** The target of a link, or the path itself. */
 function realOf(path: string): string {
   return existsSync(path) ? realpathSync(path) : path
 }
 
-/** The backends look below `.sluice`, so what lies elsewhere is linked from there. */
+/** The backends look below `.sluice`, so a folder elsewhere is linked from there. */
 function pointTo(link: string, folder: string): void {
   const before = lstatSync(link, { throwIfNoEntry: false })
   if (before?.isSymbolicLink() === true && realOf(link) === realOf(folder)) return
@@ -171,7 +172,7 @@ function pointTo(link: string, folder: string): void {
 const SMOKE_LIMIT_MS = 120_000
 const TAIL_LINES = 4
 
-/** What a smoke test saw. `none`: it runs, and finds nothing here to compute on. */
+/** Result of a smoke test. `none`: it runs, but finds no device here to compute on. */
 export interface SmokeResult {
   readonly device: 'gpu' | 'cpu' | 'none'
   /** Library or device, in words. */
@@ -179,8 +180,9 @@ export interface SmokeResult {
 }
 
 /**
- * A matrix product and a sigmoid on what lies in `folder`.
- * @throws SluiceError SLUICE_PROVISION_FAILED with the last words of the process.
+ * Computes a matrix product and a sigmoid with the packages in `folder`. In a process of its own: a native library
+ * that fails may end its process, and this one must continue.
+ * @throws SluiceError SLUICE_PROVISION_FAILED with the last lines of the process.
  */
 export async function smoke(
   kind: InstallKind,

@@ -14,7 +14,7 @@ export type InstallKind = (typeof INSTALL_KINDS)[number]
 export interface Wheel {
   readonly requirement: string
   readonly sha256: string
-  /** What is taken out of it: paths that begin like this. */
+  /** Prefixes of the paths that are extracted. */
   readonly parts: readonly string[]
 }
 
@@ -22,10 +22,10 @@ export interface Recipe {
   readonly kind: InstallKind
   /** Folder of the repository with package.json and its lock file. */
   readonly npmFolder: string
-  /** Packages that must be those of Sluice itself: two copies would register their kernels twice. */
+  /** Packages that must be Sluice's own: two copies would register their kernels twice. */
   readonly shared: readonly string[]
   readonly wheels: readonly Wheel[]
-  /** Space that is needed while it is installed. */
+  /** Disk space needed during installation. */
   readonly diskBytesMin: number
 }
 
@@ -34,7 +34,7 @@ const GIB = 1024 ** 3
 /** Functions of TensorFlow's C interface that the addon calls. */
 export const ADDON_SYMBOLS = 55
 
-/** Headers that the addon includes, and what these include; the rest of 11,000 files is not needed. */
+/** Headers that the addon includes, and those that they include; the rest of 11,000 files is not needed. */
 const TENSORFLOW_PARTS = [
   'tensorflow/libtensorflow_cc.so.2',
   'tensorflow/libtensorflow_framework.so.2',
@@ -144,7 +144,7 @@ export interface Programs {
   readonly nm: string
 }
 
-/** What is known of the machine; handed in so that tests can be another one. */
+/** Facts about the machine; an argument so that tests can simulate another one. */
 export interface InstallMachine {
   readonly platform: string
   readonly arch: string
@@ -152,7 +152,7 @@ export interface InstallMachine {
   readonly freeBytes: number
 }
 
-/** The machine that this process runs on, as seen from a folder that is there. */
+/** The machine of this process, as seen from an existing folder. */
 export async function installMachine(
   folder: string,
   searchPath: string | undefined,
@@ -162,7 +162,10 @@ export async function installMachine(
   return { platform, arch, searchPath, freeBytes: bavail * bsize }
 }
 
-/** @throws SluiceError SLUICE_PREREQUISITE_MISSING naming all that is missing, and a command. */
+/**
+ * Finds the programs.
+ * @throws SluiceError SLUICE_PREREQUISITE_MISSING naming everything that is missing, and a command.
+ */
 export async function findPrograms(recipe: Recipe, machine: InstallMachine): Promise<Programs> {
   const isNative = recipe.wheels.length > 0
   const find = (...names: readonly string[]): string | null =>

@@ -1,5 +1,5 @@
-// The steps of an installation. Each leaves a mark when it is done, so that a run that was killed is taken up where
-// it stopped; a step without its mark is done again from its beginning.
+// The steps of an installation. Each leaves a mark when it is complete, so that a killed run continues where it
+// stopped; a step without its mark is repeated from its beginning.
 
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,13 +11,13 @@ const TAIL_LINES = 6
 const MARKS = '.marks'
 
 export interface StepContext {
-  /** Folder in which the parts come together; renamed when it is whole. */
+  /** Folder in which the parts are assembled; renamed when it is complete. */
   readonly work: string
   readonly onProgress: (line: string) => void
   readonly signal?: AbortSignal | undefined
 }
 
-/** Runs a step unless its mark is there. */
+/** Runs a step unless its mark exists. */
 export async function once(
   context: StepContext,
   name: string,
@@ -34,12 +34,12 @@ export async function once(
   context.onProgress(`${name}: done in ${((performance.now() - beganMs) / 1_000).toFixed(1)} s`)
 }
 
-/** Takes the marks away from a finished folder. */
+/** Removes the marks from a finished folder. */
 export function removeMarks(work: string): void {
   rmSync(join(work, MARKS), { recursive: true, force: true })
 }
 
-/** Runs a program to its end, with a line of progress now and then. @throws SluiceError SLUICE_PROVISION_FAILED */
+/** Runs a program to its end, with occasional progress lines. @throws SluiceError SLUICE_PROVISION_FAILED */
 export async function runStep(
   { onProgress, signal }: StepContext,
   name: string,

@@ -1,5 +1,5 @@
-// What alerts cost and what they save, in minor units of the reference currency. Thresholds of models are chosen by it and
-// written down with each, policies may decide by it, and back-tests measure all by it.
+// The cost and the benefit of alerts, in minor units of the reference currency. The trainer chooses thresholds by
+// them and records them with each model, policies may decide by them, and back-tests measure everything by them.
 
 import type { FieldReader } from './field-reader.ts'
 
@@ -7,19 +7,21 @@ const AMOUNT_MINOR_MAX = 1e9
 /** As manifests of earlier builds call the fixed part. */
 const FIXED_BEFORE = 'wrongBlockMinor'
 
-/** What an operator says of its own work. */
+/** Costs that an operator states for its own work. */
 export interface AlertCosts {
-  /** Work on one alert, flag or block, fraud or not. */
+  /** Work on one alert, flag or block, whether it is a fraud or not. */
   readonly alertMinor: number
-  /** Refusing a genuine payment, whatever its amount. */
+  /** Cost of refusing a genuine payment, whatever its amount. */
   readonly wrongBlockFixedMinor: number
-  /** Refusing a genuine payment, as a share of its amount. */
+  /** Cost of refusing a genuine payment, as a share of its amount. */
   readonly wrongBlockShare: number
-  /** Share of a fraud's amount that a flag still saves, since people look at it after the payment; a block saves all. */
+  /**
+   * Share of a fraud's amount that a flag still saves, because analysts see it after the payment; a block saves all.
+   */
   readonly flagSavesShare: number
 }
 
-/** What holds when nothing else is said: 5.00 an alert, 20.00 and half of the amount a wrong block; a flag saves half. */
+/** Defaults: 5.00 an alert, 20.00 and half of the amount a wrong block; a flag saves half. */
 export const DEFAULT_ALERT_COSTS: AlertCosts = Object.freeze({
   alertMinor: 500,
   wrongBlockFixedMinor: 2_000,
@@ -27,7 +29,7 @@ export const DEFAULT_ALERT_COSTS: AlertCosts = Object.freeze({
   flagSavesShare: 0.5,
 })
 
-/** What thresholds did to one period. Minor units; what was lost in all is fraud - avoided + alerts + wrong blocks. */
+/** Effect of thresholds on one period, in minor units; the total loss is fraud - avoided + alerts + wrong blocks. */
 export interface CostFigures {
   /** Value of all frauds: the loss without any alert. */
   readonly fraudMinor: number
@@ -44,7 +46,7 @@ export interface CostedRows {
   readonly amountsMinor: Float64Array
 }
 
-/** What refusing a genuine payment costs: a fixed part, and a share of its amount. */
+/** Cost of refusing a genuine payment: a fixed part, and a share of its amount. */
 export function wrongBlockCostMinor(
   amountMinor: number,
   { wrongBlockFixedMinor, wrongBlockShare }: AlertCosts,
@@ -52,19 +54,19 @@ export function wrongBlockCostMinor(
   return wrongBlockFixedMinor + wrongBlockShare * amountMinor
 }
 
-/** What flagging a payment is worth, beside letting it pass. */
+/** Value of flagging a payment, compared with approving it. */
 export function flagGain(isFraud: boolean, amountMinor: number, costs: AlertCosts): number {
   return (isFraud ? costs.flagSavesShare * amountMinor : 0) - costs.alertMinor
 }
 
-/** What blocking a payment is worth, beside flagging it. */
+/** Value of blocking a payment, compared with flagging it. */
 export function blockGain(isFraud: boolean, amountMinor: number, costs: AlertCosts): number {
   return isFraud
     ? (1 - costs.flagSavesShare) * amountMinor
     : -wrongBlockCostMinor(amountMinor, costs)
 }
 
-/** What was saved and spent with these thresholds. */
+/** Savings and costs with these thresholds. */
 export function costFigures(
   { scores, truth, amountsMinor }: CostedRows,
   thresholds: { readonly flag: number; readonly block: number },
@@ -87,20 +89,20 @@ export function costFigures(
   return { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor }
 }
 
-/** What fraud and the work against it cost in all. */
+/** Total cost of fraud and of the work against it. */
 export function totalMinor(figures: CostFigures): number {
   const { fraudMinor, avoidedMinor, alertsMinor, wrongBlocksMinor } = figures
   return fraudMinor - avoidedMinor + alertsMinor + wrongBlocksMinor
 }
 
-/** What a manifest says of costs. */
+/** Costs that a manifest records. */
 export interface ModelCosts {
   readonly costs: AlertCosts
   readonly validation: CostFigures
   readonly test: CostFigures
 }
 
-/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
 export function readModelCosts(fields: FieldReader): ModelCosts {
   return {
     costs: fields.object('costs', (costs) => ({

@@ -1,8 +1,8 @@
-// A sample of bounded size of what was decided, kept until its label comes, which may take weeks. While there is room,
-// all is kept; when there is none, half of it goes, chosen by a hash of the transaction, and what remains stands for
-// twice as many. So at any traffic the sample reaches back over the whole time, and sums over it are unbiased.
+// A sample of bounded size of decisions that wait for their labels, which may take weeks. Everything is stored while
+// there is room. When the sample is full, half of it is dropped, chosen by a hash of the transaction, and the rest
+// counts twice. So the sample covers the whole time at any traffic, and sums over it are unbiased.
 
-/** An entry that is kept, and of how many it is one. */
+/** An entry, and the number of decisions that it represents. */
 export interface Kept<Value> {
   readonly value: Value
   readonly weight: number
@@ -20,18 +20,18 @@ const HASH_RANGE = 2 ** 24
 export class BoundedSample<Value> {
   readonly #sizeMax: number
   readonly #ageMsMax: number
-  /** By reference, in the order in which they came. */
+  /** By reference, in order of arrival. */
   readonly #entries = new Map<number, Entry<Value>>()
   #share = 1
   #newestMs = -Infinity
 
-  /** Entries whose event is `ageMsMax` older than the newest are forgotten: their label comes no more. */
+  /** Entries whose event is `ageMsMax` older than the newest are dropped: their label will not come any more. */
   constructor(sizeMax: number, ageMsMax: number) {
     this.#sizeMax = sizeMax
     this.#ageMsMax = ageMsMax
   }
 
-  /** Part of what comes that is kept now. */
+  /** Share of new entries that is stored at present. */
   get share(): number {
     return this.#share
   }
@@ -48,7 +48,7 @@ export class BoundedSample<Value> {
     if (this.#entries.size > this.#sizeMax) this.#makeRoom()
   }
 
-  /** The entry of this transaction, which is then forgotten; null when it is not in the sample. */
+  /** Removes and returns the entry of this transaction; null when it is not in the sample. */
   take(reference: number): Kept<Value> | null {
     const entry = this.#entries.get(reference)
     if (entry === undefined) return null

@@ -10,15 +10,18 @@ import type { ScoringModel, VerifiableRows } from './scoring-model.ts'
 const SAMPLE_SEED = 0x51e7c0de
 const HASHES = 0x1_0000_0000
 
-/** On a decision: the large net's score decided it; the small one's stands although it should have been verified. */
+/**
+ * Mark on a decision: the score of the large net decided it; or the score of the small one did although it should
+ * have been verified.
+ */
 export const CASCADE_MARKS = ['verified', 'draft_stands'] as const
 export type CascadeMark = (typeof CASCADE_MARKS)[number]
 
-/** How often the cascade's outcome is that of the target alone, as found on validation data. */
+/** How often the outcome of the cascade equals the target's, measured on validation data. */
 export interface Agreement {
   readonly rows: number
   readonly differing: number
-  /** Of the target's flags and blocks, and how many of them the draft let through. */
+  /** Flags and blocks of the target, and how many of them the draft let through. */
   readonly flags: number
   readonly missedFlags: number
   readonly blocks: number
@@ -30,19 +33,19 @@ export interface Agreement {
   readonly blocksAtLeast: number
 }
 
-/** From which score of the draft on the target is asked; 0 asks it always. */
+/** True when the draft's score reaches the band, so the target is asked; a start of 0 always asks it. */
 export function needsVerification(draftScore: number, verifyFrom: number): boolean {
   return draftScore >= verifyFrom
 }
 
-/** Which rows the target is asked about, in order. A row that the draft did not score is none of them. */
+/** The rows that the target is asked about, in order. A row without a draft score is never among them. */
 export function verifiedRows(draftScores: Float64Array, verifyFrom: number): Uint32Array {
   return Uint32Array.from(draftScores.keys()).filter((row) =>
     needsVerification(draftScores[row] ?? NaN, verifyFrom),
   )
 }
 
-/** What the cascade answers: the draft's scores, with those of the target (by position in `verified`) in their place. */
+/** Scores of the cascade: the draft's, replaced by the target's (by position in `verified`) where it was asked. */
 export function cascadeScores(
   draftScores: Float64Array,
   verified: Uint32Array,
@@ -53,14 +56,17 @@ export function cascadeScores(
   return scores
 }
 
-/** Whether a payment is verified whatever its score, so that agreement can be measured: by a hash of its id. */
+/**
+ * True for payments that are verified whatever their score, so that agreement can be measured: chosen by a hash of
+ * the id.
+ */
 export function isSampled(transactionId: string, share: number): boolean {
   return murmur2Ascii(transactionId, SAMPLE_SEED) < share * HASHES
 }
 
 /**
  * The largest share that is still plausible after `events` of `trials`: the upper end of the exact one-sided binomial
- * interval. 1 without trials.
+ * interval; 1 without trials.
  */
 export function shareAtMost(events: number, trials: number, confidence: number): number {
   if (events >= trials) return 1
@@ -76,7 +82,7 @@ export function shareAtMost(events: number, trials: number, confidence: number):
 
 const BISECTIONS = 50
 
-/** Probability of at most `events` of `trials`, each with this share. */
+/** Probability of at most `events` in `trials`, each with this share. */
 function binomialAtMost(events: number, trials: number, share: number): number {
   let term = trials * Math.log1p(-share)
   let sum = Math.exp(term)
@@ -89,13 +95,14 @@ function binomialAtMost(events: number, trials: number, share: number): number {
 
 export interface CascadeScores {
   readonly scores: Float64Array
-  /** What a decision would be marked with, by row; nothing outside of the band, nor for a model of one net. */
+  /** Marks for the decisions, by row; none outside the band, nor for a model of one net. */
   readonly marks: ReadonlyMap<number, CascadeMark>
 }
 
 /**
- * Scores the first `rowCount` rows. What the target cannot score keeps its draft, and so do rows from `knownCount` on,
- * whose payments before are not known.
+ * Scores the first `rowCount` rows as a scorer does without a time limit: the draft scores all, the target those that
+ * reach the band. A row that the target cannot score keeps its draft score; so do rows from `knownCount` on, whose
+ * earlier payments are unknown.
  */
 export async function scoreCascade(
   model: Pick<ScoringModel, 'score' | 'verifier'>,

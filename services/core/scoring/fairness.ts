@@ -1,32 +1,32 @@
 // The fairness gate: does a model burden one group of genuine payers, or protect one group of victims, much less well
-// than the others? Each group is compared with all rows outside of it. A difference counts only when it is larger than
-// the rule allows and chance does not explain it: the two intervals must lie apart.
+// than the others? Each group is compared with all rows outside it. A difference counts only when it is larger than
+// the rule allows and chance does not explain it: the two intervals must not overlap.
 
 import { SluiceError } from '../errors.ts'
 import { FieldReader, readNumber } from './field-reader.ts'
 import { CONFIDENCES, wilsonInterval, type Confidence, type ShareInterval } from './wilson.ts'
 
-/** Values of one column that are groups of their own; further ones are one group, "other". */
+/** Number of values of a column that become groups of their own; further values form one group, "other". */
 export const GROUP_VALUES_MAX = 64
 const COLUMNS_MAX = 32
 const EDGES_MAX = 32
 const RATIO_MAX = 1_000
 
-/** A column whose values make groups. */
+/** A column whose values define groups. */
 export interface GroupColumn {
   readonly column: string
-  /** Upper ends of bands, rising, for a column of numbers; empty for one of words. */
+  /** Upper ends of bands, ascending, for a column of numbers; empty for a column of words. */
   readonly edges: readonly number[]
 }
 
-/** What is allowed; given in a file. */
+/** The limits, given in a file. */
 export interface FairnessRule {
   readonly groups: readonly GroupColumn[]
-  /** What counts as alerted: the outcome from this threshold on. */
+  /** The outcome from which a row counts as alerted. */
   readonly threshold: 'flag' | 'block'
-  /** False-positive rate of a group over that of all others, at most. */
+  /** Maximum ratio of a group's false-positive rate to that of all others. */
   readonly falsePositiveRatioMax: number
-  /** Recall of a group over that of all others, at least. */
+  /** Minimum ratio of a group's recall to that of all others. */
   readonly recallRatioMin: number
   /** A group with fewer genuine or fraudulent rows is not judged by the rate that needs them. */
   readonly genuineMin: number
@@ -34,11 +34,11 @@ export interface FairnessRule {
   readonly confidence: Confidence
 }
 
-/** One rate of one group beside that of all others. */
+/** One rate of one group, compared with all others. */
 export interface RateComparison {
   readonly group: ShareInterval
   readonly others: ShareInterval
-  /** group / others; null where one of them has no cases, or others have no hits. */
+  /** group / others; null where either has no cases, or others have no hits. */
   readonly ratio: number | null
   readonly verdict: 'fair' | 'breach' | 'too_few'
 }
@@ -53,11 +53,11 @@ export interface GroupFinding {
 export interface FairnessReport {
   readonly rows: number
   readonly findings: readonly GroupFinding[]
-  /** How many comparisons break the rule. */
+  /** Number of comparisons that break the rule. */
   readonly breaches: number
 }
 
-/** What holds where nobody has set a rule of their own. */
+/** Applies where no rule is given. */
 export const DEFAULT_FAIRNESS_RULE: FairnessRule = Object.freeze({
   groups: [
     { column: 'country', edges: [] },
@@ -112,7 +112,7 @@ export class FairnessCounts {
     this.#groups = rule.groups.map(() => new Map<string, Counts>())
   }
 
-  /** `values` are those of the rule's columns, in order; empty where a row has none. */
+  /** `values` are those of the rule's columns, in order; an empty string where a row has none. */
   add(values: readonly string[], isFraud: boolean, isAlerted: boolean): void {
     this.#rows += 1
     count(this.#all, isFraud, isAlerted)

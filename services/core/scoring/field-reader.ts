@@ -1,9 +1,9 @@
-// Strict reading of parsed JSON: every value is asked for by name and kind, nothing unknown is let through,
-// and the error says where.
+// Reads parsed JSON strictly: every value is read by name and type, unknown fields are refused, and the error names
+// the place.
 
 import { SluiceError } from '../errors.ts'
 
-/** Reads one JSON object; `path` says where it stands, such as `manifest.json: thresholds`. */
+/** Reads one JSON object; `path` names its place, such as `manifest.json: thresholds`. */
 export class FieldReader {
   readonly #path: string
   readonly #fields: Map<string, unknown>
@@ -11,8 +11,8 @@ export class FieldReader {
   readonly #fail: (problem: string) => SluiceError
 
   /**
-   * `fail` makes the error for whatever is wrong; that of a damaged model folder unless given.
-   * @throws SluiceError when the value is no object.
+   * `fail` makes the error for any problem; by default that of a damaged model folder.
+   * @throws SluiceError when the value is not an object.
    */
   constructor(value: unknown, path: string, fail: (problem: string) => SluiceError = corrupt) {
     this.#path = path
@@ -23,7 +23,7 @@ export class FieldReader {
     this.#fields = new Map(Object.entries(value))
   }
 
-  /** True when the field is there, whatever it holds. */
+  /** True when the field exists, whatever its value. */
   has(name: string): boolean {
     return this.#fields.has(name)
   }
@@ -33,7 +33,7 @@ export class FieldReader {
     return [...this.#fields.keys()]
   }
 
-  /** True for a field that is null; it then counts as asked for. */
+  /** True for a field that is null; the field then counts as read. */
   isNull(name: string): boolean {
     if (this.#fields.get(name) !== null) return false
     this.#asked.add(name)
@@ -138,7 +138,7 @@ export class FieldReader {
     return value.map((entry: unknown, index) => read(entry, `${this.#at(name)}[${index}]`))
   }
 
-  /** Refuses fields that nobody asked for: they would be settings without effect. */
+  /** Refuses fields that were not read: they would be settings without effect. */
   end(): void {
     for (const name of this.#fields.keys()) {
       if (!this.#asked.has(name)) throw this.#fail(`${this.#at(name)} is not a known field`)
@@ -177,7 +177,7 @@ export function readNumber(value: unknown, path: string): number {
   throw corrupt(`${path} is ${shorten(JSON.stringify(value))}, but must be a finite number`)
 }
 
-/** The error for a model folder that is not as it was written. `problem` reads as a sentence start. */
+/** The error for a model folder that differs from what was written. `problem` reads as the start of a sentence. */
 export function corrupt(problem: string, cause?: unknown): SluiceError {
   return new SluiceError(
     'SLUICE_MODEL_CORRUPT',

@@ -1,28 +1,31 @@
-// Golden vectors: raw feature rows with the scores that the trainer saw. A backend that does not reproduce
-// them computes another model.
+// Golden vectors: raw feature rows with the scores that the trainer computed. A backend that does not reproduce them
+// computes another model.
 
 import { SEQUENCE_LENGTH } from '../features/engine/card-sequence.ts'
 import { FieldReader, corrupt } from './field-reader.ts'
 
-/** How far a backend's score may be from the trainer's. */
+/** Largest allowed difference between a backend's score and the trainer's. */
 export const GOLDEN_TOLERANCE = 1e-5
 
 const GOLDEN_ROWS_MAX = 4_096
 
-/** Rows as the feature code writes them, and their scores; NaN is absent, or not scored. */
+/** Rows as the feature code writes them, and their scores; NaN means absent, or not scored. */
 export interface GoldenVectors {
   readonly rowCount: number
   readonly rows: Float64Array
   readonly scores: Float64Array
-  /** What a sequence model also reads; null for a net that reads features alone. */
+  /** Additional input of a sequence model; null for a net that reads features only. */
   readonly sequences: {
-    /** SEQUENCE_LENGTH numbers a row. */
+    /** SEQUENCE_LENGTH numbers per row. */
     readonly values: Float64Array
     readonly amountsMinor: Float64Array
   } | null
 }
 
-/** As stored: JSON has neither NaN, for which null stands, nor an infinite number, which is written as a word. */
+/**
+ * The stored form. JSON has neither NaN, which is written as null, nor an infinite number, which is written as a
+ * string.
+ */
 export function goldenToJson({ rowCount, rows, scores, sequences }: GoldenVectors): unknown {
   const featureCount = rows.length / rowCount
   const entries: unknown[] = []
@@ -44,7 +47,10 @@ export function goldenToJson({ rowCount, rows, scores, sequences }: GoldenVector
   return { vectors: entries }
 }
 
-/** `withSequences` for those of a sequence model. @throws SluiceError SLUICE_MODEL_CORRUPT naming what is wrong. */
+/**
+ * Checks the stored form; `withSequences` for the vectors of a sequence model.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT naming the problem.
+ */
 export function checkGolden(
   value: unknown,
   featureCount: number,
@@ -81,7 +87,7 @@ export function checkGolden(
   return { rowCount: vectors.length, rows, scores, sequences: withSequences ? sequences : null }
 }
 
-/** Largest difference; Infinity when one is scored where the other is not. */
+/** Largest difference; Infinity when a row is scored in one array only. */
 export function goldenError(expected: Float64Array, found: Float64Array): number {
   let errorMax = expected.length === found.length ? 0 : Infinity
   for (let row = 0; row < expected.length; row += 1) {

@@ -3,9 +3,9 @@
 // the model, and absence may be an input of its own.
 
 /**
- * How one feature becomes inputs of a net: one number, one more where absence is told to the model, and a piecewise
- * linear encoding of it (Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning"), whose
- * edges are learnt from training rows.
+ * How one feature becomes inputs of a net: one number, one more where absence is an input, and a piecewise linear
+ * encoding (Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning") whose edges are
+ * learnt from training rows.
  */
 export interface FeatureScaling {
   readonly feature: string
@@ -13,19 +13,19 @@ export interface FeatureScaling {
   readonly transform: 'none' | 'log1p'
   /** Subtracted after the transform. */
   readonly center: number
-  /** Divided by after that; above 0. */
+  /** Divisor after that; above 0. */
   readonly scale: number
-  /** Inputs are kept within [-clip, clip]. */
+  /** Inputs are limited to [-clip, clip]. */
   readonly clip: number
-  /** Raw value in place of an absent one; null when the feature is never absent. */
+  /** Raw value used for an absent one; null when the feature is never absent. */
   readonly absentValue: number | null
   /** One more input: 1 when absent, else 0. */
   readonly absentInput: boolean
-  /** One more input each: 1 when the raw value is at or above it, else 0. Ascending. */
+  /** One input each: 1 when the raw value is at or above the step, else 0. Ascending. */
   readonly steps: readonly number[]
-  /** Ascending raw values; between each two one more input that rises from 0 to 1. Empty or at least two. */
+  /** Ascending raw values; one input between each two, which rises from 0 to 1. Empty, or at least two. */
   readonly ramps: readonly number[]
-  /** Ramps of the raw value that go by the code that is the value of `feature`; null for none. */
+  /** Ramps of the raw value that depend on a code, the value of `feature`; null for none. */
   readonly byCode: (CodeRamps & { readonly feature: string }) | null
 }
 
@@ -33,7 +33,9 @@ export interface FeatureScaling {
 export interface CompiledScaling {
   readonly featureCount: number
   readonly inputCount: number
-  /** Writes the inputs of one feature row. False (and nothing useful written) when a value cannot be taken. */
+  /**
+   * Writes the inputs of one feature row. Returns false, and writes nothing useful, when a value is not acceptable.
+   */
   readonly writeRow: (
     rows: Float64Array,
     from: number,
@@ -51,7 +53,7 @@ export function inputCountOf(scaling: readonly FeatureScaling[]): number {
   )
 }
 
-/** Makes every choice once, so that the loop over rows only computes. */
+/** Resolves every choice once, so that the loop over rows only computes. */
 export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScaling {
   const featureCount = scaling.length
   const inputCount = inputCountOf(scaling)
@@ -103,8 +105,8 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
 const NONE = new Float64Array()
 
 /**
- * Scales `rowCount` raw rows into `out`, row by row. A row with a value that the model cannot take (infinite,
- * or absent where it never is) becomes NaN throughout, so that it is told apart and never scored. Hot path.
+ * Scales `rowCount` raw rows into `out`. A row with a value that the model does not accept (infinite, or absent where
+ * it is never absent) becomes NaN throughout, so that it is recognised and never scored. Hot path.
  */
 export function scaleRows(
   rows: Float64Array,
@@ -120,7 +122,10 @@ export function scaleRows(
   }
 }
 
-/** One input each: 1 at or above the step, else 0. Returns the position after them. `out` holds zeros there. Hot path. */
+/**
+ * Writes one input per step: 1 at or above it, else 0. Steps ascend and `out` holds zeros, so the loop ends at the
+ * first step above the value. Returns the position after them. Hot path.
+ */
 export function writeSteps(
   steps: Float64Array,
   value: number,
@@ -140,8 +145,8 @@ export function rampInputs(edges: readonly number[]): number {
 }
 
 /**
- * Between each two edges one input that rises from 0 to 1. Returns the position after them. Edges may be equal. `out`
- * holds zeros there. Hot path.
+ * Writes one input between each two edges, which rises from 0 to 1. Edges may be equal. `out` holds zeros. Returns
+ * the position after them. Hot path.
  */
 export function writeRamps(
   ramps: Float64Array,
@@ -162,18 +167,25 @@ export function writeRamps(
   return position + length - 1
 }
 
-/** Learnt edges. All lists are equally long, at least two, and none descends; equal edges make a step. */
+/**
+ * Edges that depend on a code: an amount that is ordinary at a jeweller's is not at a grocer's. Every common code has
+ * its own edges at the same quantiles, so an input means the same share of payments for every code. All lists are
+ * equally long, at least two, and none descends; equal edges make a step.
+ */
 export interface CodeRamps {
   /** Codes that have edges of their own, ascending. */
   readonly codes: readonly number[]
-  /** Those of each code, in order; last those of all other codes, and of none. */
+  /** Edges of each code, in order; the last list is for all other codes and for none. */
   readonly edges: readonly (readonly number[])[]
 }
 
 /** Compiled for the hot path. */
 export interface CompiledCodeRamps {
   readonly inputCount: number
-  /** Writes the inputs of a value beside this code, NaN or unknown for none. Returns the position after them. */
+  /**
+   * Writes the inputs of a value with this code; NaN or an unknown code uses the last list. Returns the position
+   * after them.
+   */
   readonly write: (code: number, value: number, out: Float32Array, position: number) => number
 }
 
@@ -190,7 +202,7 @@ export function compileCodeRamps(ramps: CodeRamps | null): CompiledCodeRamps {
   }
 }
 
-/** Number of inputs that they become. */
+/** Number of inputs that these ramps become. */
 export function codeRampInputs(ramps: CodeRamps | null): number {
   return rampInputs(ramps?.edges[0] ?? [])
 }
@@ -198,7 +210,7 @@ export function codeRampInputs(ramps: CodeRamps | null): number {
 /** score = 1 / (1 + exp(-(slope x logit + intercept))), fitted on validation data (Platt's method). */
 export interface Calibration {
   readonly kind: 'identity' | 'platt'
-  /** Above 0, so that calibration never changes an order. 1 for identity. */
+  /** Above 0, so that calibration preserves the order. 1 for identity. */
   readonly slope: number
   /** 0 for identity. */
   readonly intercept: number

@@ -3,15 +3,15 @@
 
 import type { Population } from './population.ts'
 
-/** Where scores may be computed, from the one preferred when measured equal. */
+/** Backends that compute scores, in order of preference when measured equal. */
 export const BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const
 export type Backend = (typeof BACKENDS)[number]
 
-/** Where scores are computed: on the thread that does all else, or on one of their own. */
+/** Threads that compute scores: the thread that does everything else, or one of their own. */
 export const SCORING_THREADS = ['main', 'worker'] as const
 export type ScoringThread = (typeof SCORING_THREADS)[number]
 
-/** Why a backend that is present was not used. Closed list: also a metric label. */
+/** Reasons why a backend that is present is not used. The list is closed: it is also a metric label. */
 export const REFUSAL_REASONS = [
   'load_failed',
   'start_failed',
@@ -22,24 +22,24 @@ export const REFUSAL_REASONS = [
 ] as const
 export type RefusalReason = (typeof REFUSAL_REASONS)[number]
 
-/** One backend that was looked at when the model was opened. */
+/** One backend that was tried when the model was opened. */
 export interface BackendTrial {
   readonly backend: Backend
-  /** `usable`: loads and reproduces the golden vectors, but another one is used. */
+  /** `usable`: it loads and reproduces the golden vectors, but another one is used. */
   readonly result: 'used' | 'usable' | 'unavailable' | 'wrong'
   /** Null when it can be used, and when it is not installed: an absent backend is not refused. */
   readonly refusal: RefusalReason | null
-  /** What it runs on, or why it cannot be used. */
+  /** The device that it runs on, or the reason why it cannot be used. */
   readonly detail: string
-  /** Best time of one working batch, microseconds; null when it was not measured. */
+  /** Best time of one working batch, in microseconds; null when it was not measured. */
   readonly batchMicroseconds: number | null
-  /** Largest difference to a golden score; null when none was computed. */
+  /** Largest difference from a golden score; null when none was computed. */
   readonly goldenErrorMax: number | null
-  /** Whether a row got the same bits in batches of several sizes (P3); null when it was not tried. */
+  /** True when a row got the same bits in batches of several sizes (P3); null when it was not tried. */
   readonly hasSameBits: boolean | null
 }
 
-/** What is known of an open model. */
+/** Facts about an open model. */
 export interface ScoringModelInfo {
   readonly name: string
   readonly version: string
@@ -49,7 +49,7 @@ export interface ScoringModelInfo {
   /** Device and library, such as "1 core, SIMD". */
   readonly backendDetail: string
   readonly isOnGpu: boolean
-  /** False: a row's score may depend on its batch, so decisions cannot be repeated bit for bit (P3). */
+  /** False when a row's score may depend on its batch, so decisions cannot be repeated bit for bit (P3). */
   readonly hasSameBits: boolean
   readonly featureListHash: string
   readonly ratesDigest: string
@@ -57,54 +57,57 @@ export interface ScoringModelInfo {
   readonly flagThreshold: number
   /** A score at or above it is blocked; above `flagThreshold`. */
   readonly blockThreshold: number
-  /** Per feature, in order: what is usual for a genuine transaction. Never NaN. */
+  /** Baseline of each feature, in order, over genuine transactions. Never NaN. */
   readonly usual: readonly number[]
   /** What it was trained on; null for a model that does not say. */
   readonly population: Population | null
-  /** Scores are probabilities as seen on validation data, not just ranks. */
+  /** True when scores are probabilities as observed on validation data, not just ranks. */
   readonly isCalibrated: boolean
-  /** Of a cascade: the least share of payments whose outcome is the large net's, as the manifest states; null for one net. */
+  /**
+   * For a cascade: the smallest share of payments whose outcome equals the large net's, as the manifest states; null
+   * for one net.
+   */
   readonly agreementAtLeast: number | null
-  /** Rows of the batch at which backends were compared. */
+  /** Rows of the batch on which backends were compared. */
   readonly workingBatchRows: number
   readonly thread: ScoringThread
   readonly trials: readonly BackendTrial[]
 }
 
-/** What the large net of a cascade reads; by row. */
+/** Input of the large net of a cascade; by row. */
 export interface VerifiableRows {
-  /** FEATURE_COUNT raw values a row. */
+  /** FEATURE_COUNT raw values per row. */
   readonly rows: Float64Array
-  /** SEQUENCE_LENGTH numbers a row: the card's payments before (see writeSequence). */
+  /** SEQUENCE_LENGTH numbers per row: the earlier payments of the card (see writeSequence). */
   readonly sequences: Float64Array
   /** Minor units of the reference currency. */
   readonly amountsMinor: Float64Array
   /**
-   * Where rows share them: by row, which of `sequences` and `amountsMinor` are its own. Starts at 0, and rises by 0 or 1
-   * from row to row. What is shared is worked out once.
+   * The index into `sequences` and `amountsMinor` of each row, where rows share them. It starts at 0 and rises by 0
+   * or 1 from row to row. Shared input is computed once.
    */
   readonly sequenceOf?: Uint32Array
 }
 
 /** The large net of a cascade (draft and verify). */
 export interface Verifier {
-  /** From which score of the draft on it decides; 0 always. */
+  /** Draft score from which this net decides; 0 means always. */
   readonly verifyFrom: number
   /** Share of payments that it scores whatever the draft says, to measure agreement. */
   readonly sampleShare: number
-  /** As ScoringModel.score. */
+  /** Scores rows as ScoringModel.score does. */
   score(rows: VerifiableRows, rowCount: number): Promise<Float64Array>
 }
 
-/** A model that scores feature rows; the same row gets the same bits in a batch of any size, if `hasSameBits`. */
+/** A model that scores feature rows. If `hasSameBits`, a row gets the same bits in a batch of any size. */
 export interface ScoringModel {
   readonly info: ScoringModelInfo
   /**
-   * Scores `rowCount` rows of FEATURE_COUNT raw values each (NaN is absent), 0 to 1 in order. NaN is "not
-   * scored": the row holds a value that this model cannot take. The array belongs to the caller.
+   * Scores `rowCount` rows of FEATURE_COUNT raw values each (NaN is absent), 0 to 1, in order. NaN means "not
+   * scored": the row holds a value that this model does not accept. The array belongs to the caller.
    */
   score(rows: Float64Array, rowCount: number): Float64Array | Promise<Float64Array>
-  /** Null for a model of one net; else `score` gives the draft's scores. */
+  /** Null for a model of one net; otherwise `score` returns the draft's scores. */
   readonly verifier: Verifier | null
   close(): void
 }
@@ -115,7 +118,7 @@ export interface ScoringModel {
  */
 const MAIN_THREAD_MICROSECONDS_MAX = 4_000
 
-/** A thread of its own where a batch would hold up everything else; who only waits for a GPU holds up nothing. */
+/** A thread of its own where a batch would block everything else. Waiting for a GPU blocks nothing. */
 export function threadFor({
   backend,
   trials,
@@ -126,13 +129,13 @@ export function threadFor({
 }
 
 /**
- * What an operator may expect to score. `none` and `auto`: whatever works best is as it should be. `gpu`: any backend,
- * if it computes on a GPU.
+ * Backends that an operator may expect. `none` and `auto` accept the best that works, `gpu` any backend that computes
+ * on a GPU.
  */
 export const EXPECTATIONS = ['none', 'auto', 'gpu', 'tensorflow-gpu', ...BACKENDS] as const
 export type Expectation = (typeof EXPECTATIONS)[number]
 
-/** True when another backend is in use than expected, or one that is present was refused. */
+/** True when a backend other than the expected one is in use, or when one that is present was refused. */
 export function isFallback(
   expected: Expectation,
   { backend, isOnGpu, trials }: Pick<ScoringModelInfo, 'backend' | 'isOnGpu' | 'trials'>,
@@ -144,7 +147,7 @@ export function isFallback(
   return backend !== expected
 }
 
-/** Backends that are present and were not taken, with why. One that is not installed is not refused. */
+/** Backends that are present but refused, with the reason. One that is not installed is not refused. */
 export function refusedBackends(
   trials: readonly BackendTrial[],
 ): readonly { readonly backend: Backend; readonly reason: RefusalReason }[] {

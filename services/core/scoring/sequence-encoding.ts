@@ -1,6 +1,7 @@
-// From the last payments of a card to the inputs of a sequence model: for each payment how it compares to the one that is
-// scored, how it compares to what is typical of the card, how old it is and at what time of day it was, as ramps with
-// learnt edges; of which kind the merchant was, and how much was paid among payments of that kind; and whether it was on the same calendar day or the day before.
+// Encodes the last payments of a card as inputs of a sequence model. Each payment becomes ramps with learnt edges:
+// its amount against the scored payment and against what is typical of the card, its age and its time of day; the
+// category of the merchant, the amount among payments of that category; and whether it was on the same calendar day
+// or the day before.
 
 import {
   SEQUENCE_EVENTS,
@@ -20,11 +21,11 @@ export interface SequenceEncoding {
   readonly amount: readonly number[]
   /** Age of the earlier payment. */
   readonly age: readonly number[]
-  /** Its local time of day, in hours. */
+  /** Local time of day of the earlier payment, in hours. */
   readonly clock: readonly number[]
-  /** References of merchant categories that have an input each, ascending; none where there are no categories. */
+  /** References of merchant categories that have an input each, ascending; empty without categories. */
   readonly categories: readonly number[]
-  /** Amount of the earlier payment among those of its category; null where there are no categories. */
+  /** Amount of the earlier payment among those of its category; null without categories. */
   readonly amountByCategory: CodeRamps | null
 }
 
@@ -32,9 +33,9 @@ export interface SequenceEncoding {
 export interface CompiledSequenceEncoding {
   /** Inputs of one earlier payment. */
   readonly eventInputs: number
-  /** Inputs of a whole sequence: SEQUENCE_EVENTS x eventInputs; those of payments that are not there are 0. */
+  /** Inputs of a whole sequence: SEQUENCE_EVENTS x eventInputs; the inputs of missing payments are 0. */
   readonly inputCount: number
-  /** Writes the inputs of one sequence (see writeSequence) of a payment of `amountMinor`. */
+  /** Writes the inputs of one sequence (see writeSequence) for a payment of `amountMinor`. */
   readonly write: (
     amountMinor: number,
     sequences: Float64Array,
@@ -44,7 +45,7 @@ export interface CompiledSequenceEncoding {
   ) => void
 }
 
-/** One input says that the payment is there; one that it was on the scored one's day, one that it was the day before. */
+/** One input for a payment that exists, one for the day of the scored payment, one for the day before it. */
 const FLAG_INPUTS = 3
 
 export function compileSequenceEncoding(encoding: SequenceEncoding): CompiledSequenceEncoding {

@@ -1,6 +1,6 @@
-// How sure a share is: Wilson's score interval, which holds also for few cases and for shares near 0 and 1.
+// Wilson's score interval of a share, which also holds for few cases and for shares near 0 and 1.
 
-/** A share with the interval that it lies in with the given confidence. */
+/** A share with the interval that contains it at the given confidence. */
 export interface ShareInterval {
   readonly hits: number
   readonly cases: number
@@ -10,12 +10,12 @@ export interface ShareInterval {
   readonly high: number
 }
 
-/** Two-sided normal quantiles of the confidences that can be asked for. */
+/** Two-sided normal quantiles of the supported confidences. */
 const QUANTILES = { 0.9: 1.644854, 0.95: 1.959964, 0.99: 2.575829 } as const
 export const CONFIDENCES = [0.9, 0.95, 0.99] as const
 export type Confidence = (typeof CONFIDENCES)[number]
 
-/** Without cases anything is possible: 0 to 1. */
+/** Without cases the interval is 0 to 1. */
 export function wilsonInterval(hits: number, cases: number, confidence: Confidence): ShareInterval {
   if (cases === 0) return { hits, cases, share: null, low: 0, high: 1 }
   const z = QUANTILES[confidence]

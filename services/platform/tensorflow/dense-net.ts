@@ -5,7 +5,10 @@ import type { LayersModel, Tensor1D, Tensor2D, Tensor } from '@tensorflow/tfjs'
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import { useBackend, type OpenBackend, type TensorFlow } from './open-backend.ts'
 
-/** @throws SluiceError SLUICE_MODEL_CORRUPT when the files are no stack of dense layers of this shape. */
+/**
+ * Opens a net.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT when the files are not a stack of dense layers of this shape.
+ */
 export async function openDenseNet(
   backend: OpenBackend,
   files: NetFiles,
@@ -32,7 +35,7 @@ export async function openDenseNet(
   }
 }
 
-/** @throws SluiceError SLUICE_MODEL_CORRUPT when TensorFlow.js does not take the files. */
+/** Loads a model. @throws SluiceError SLUICE_MODEL_CORRUPT when TensorFlow.js does not accept the files. */
 export async function loadLayersModel(tf: TensorFlow, files: NetFiles): Promise<LayersModel> {
   const { modelTopology, weightsManifest } = files.model as {
     modelTopology?: object
@@ -69,7 +72,7 @@ async function loadLayers(
       activation,
     }))
   } finally {
-    // What is kept are clones; the model's own weights go, however this ends.
+    // The net holds clones; the model's own weights are freed in every case.
     model.dispose()
   }
 }
@@ -121,7 +124,7 @@ export interface FusedLayer {
   readonly activation: Activation
 }
 
-/** One layer after the other; for use within `tidy`. */
+/** Runs the layers in order; for use within `tidy`. */
 export function runLayers(
   tf: TensorFlow,
   inputs: Tensor2D,
@@ -153,19 +156,19 @@ export interface ScoringNet {
   /** Inputs of up to the backend's `runRowsMax` rows, to be filled before `run`. */
   readonly inputs: Float32Array
   /**
-   * Outputs of the first `rowCount` rows, and perhaps some more. Once it has returned, `inputs` may be filled again,
-   * also while a promise of it is waited for. What it gives at once is valid until the next run.
+   * Outputs of the first `rowCount` rows, and perhaps some more. `inputs` may be refilled as soon as the call
+   * returns, even while its promise is pending. A result that is not a promise is valid until the next run.
    */
   run(rowCount: number): Float32Array | Promise<Float32Array>
   close(): void
 }
 
-/** Rows that are computed for a batch: whole multiples of what the backend treats alike. */
+/** Rows to compute for a batch: a whole multiple of the rows that the backend treats alike. */
 export function paddedRows({ rowMultiple }: OpenBackend, rowCount: number): number {
   return Math.ceil(rowCount / rowMultiple) * rowMultiple
 }
 
-/** The values of a tensor, which is disposed of. */
+/** Reads the values of a tensor and disposes of it. */
 export function takeValues(
   { isAsynchronous }: OpenBackend,
   tensor: Tensor,

@@ -1,5 +1,5 @@
 // Loads TensorFlow.js and its backends. Native TensorFlow and WebGPU are optional: their packages are absent unless
-// somebody installed them, and any failure to load them means that another backend computes.
+// someone installed them, and after any failure to load them another backend computes.
 
 import type { Backend } from '../../core/scoring/scoring-model.ts'
 import { openNative } from './native-backend.ts'
@@ -17,7 +17,7 @@ export { BackendProblem, useBackend, type OpenBackend, type TensorFlow } from '.
 
 const RUN_ROWS_MAX = 4_096
 
-/** Starts a backend and lets it compute once. @throws BackendProblem saying why it cannot be used. */
+/** Starts a backend and lets it compute once. @throws BackendProblem with the reason why it cannot be used. */
 export async function openBackend(backend: Backend): Promise<OpenBackend> {
   const open = await OPENERS[backend]()
   await checkHealth(open.tf, backend)
@@ -43,14 +43,14 @@ const OPENERS: Readonly<Record<Backend, () => Promise<OpenBackend>>> = {
   },
 }
 
-/** Backends that compute one row like another, whatever stands beside it. */
+/** Settings of backends that compute each row independently of the rest of the batch. */
 function onCpu(tf: TensorFlow): Omit<OpenBackend, 'backend' | 'detail'> {
   return { tf, isOnGpu: false, isAsynchronous: false, rowMultiple: 1, runRowsMax: RUN_ROWS_MAX }
 }
 
 /**
- * The wasm module sets process-wide handlers that throw every uncaught error once more, with its own minified
- * source for a stack. Errors of this process are not its business, so they are taken off again.
+ * The wasm module sets process-wide handlers that rethrow every uncaught error with its own minified source as the
+ * stack. Errors of this process are not its business, so the handlers are removed again.
  */
 async function withoutProcessListeners(work: () => Promise<void>): Promise<void> {
   const events = ['uncaughtException', 'unhandledRejection'] as const
@@ -66,8 +66,8 @@ async function withoutProcessListeners(work: () => Promise<void>): Promise<void>
 }
 
 /**
- * The first tensor of the cpu backend prints an advertisement for the native package. Production mode turns
- * such prints off; it is on for that one tensor only, so that real warnings are still seen.
+ * The first tensor of the cpu backend prints an advertisement for the native package. Production mode suppresses such
+ * output; it is on for that one tensor only, so that real warnings still appear.
  */
 function skipAdvertisement(tf: TensorFlow): void {
   const wasProduction = tf.env().getBool('PROD')
@@ -76,7 +76,7 @@ function skipAdvertisement(tf: TensorFlow): void {
   tf.env().set('PROD', wasProduction)
 }
 
-/** A sigmoid, since that is where a GPU without its compiler fails while it is said to be in use. */
+/** Computes a sigmoid, which is where a GPU without its compiler fails although it is reported to be in use. */
 async function checkHealth(tf: TensorFlow, backend: Backend): Promise<void> {
   const values = tf.tidy(() => tf.sigmoid(tf.tensor1d([0])))
   const [half] = await values.data()

@@ -12,7 +12,7 @@ import type { NetFiles } from './dense-net.ts'
 
 const MANIFEST_BYTES_MAX = 1024 * 1024
 
-/** A model folder that is whole and fits this build. */
+/** A complete model folder that fits this build. */
 export interface ModelFolder {
   readonly manifest: ModelManifest
   /** SHA-256 of the bytes of manifest.json, hex. */
@@ -24,9 +24,9 @@ export interface ModelFolder {
 }
 
 /**
- * Reads and verifies. `ratesDigest` names the rate table that amounts are converted with.
- * @throws SluiceError SLUICE_MODEL_CORRUPT when files are missing, changed or malformed;
- * SLUICE_MODEL_INCOMPATIBLE when the model was trained on other features or rates.
+ * Reads and verifies. `ratesDigest` identifies the rate table that converts amounts.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT when files are missing, changed or malformed; SLUICE_MODEL_INCOMPATIBLE
+ * when the model was trained on other features or rates.
  */
 export async function readModelFolder(folder: string, ratesDigest: string): Promise<ModelFolder> {
   const manifestBytes = await readBounded(folder, 'manifest.json', MANIFEST_BYTES_MAX)

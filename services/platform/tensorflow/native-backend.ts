@@ -14,7 +14,10 @@ import {
 
 const NATIVE_PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
 
-/** On the CPU, TensorFlow's kernels treat the last rows of a batch differently unless they come in eights. */
+/**
+ * On the CPU, TensorFlow's kernels treat the last rows of a batch differently unless their number is a multiple of
+ * eight.
+ */
 const CPU_ROW_MULTIPLE = 8
 /** On a GPU the kernel is chosen by the shape of the matrices, so every run has the same shape. */
 const GPU_RUN_ROWS = 4_096
@@ -37,7 +40,7 @@ interface NativeBackend {
   readonly binding?: { readonly TF_Version?: string }
 }
 
-/** @throws BackendProblem */
+/** Opens the backend. @throws BackendProblem */
 export async function openNative(): Promise<OpenBackend> {
   const { tf, packageName } = await importNative()
   await startBackend(tf, 'tensorflow')

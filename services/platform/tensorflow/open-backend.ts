@@ -13,19 +13,19 @@ export type TensorFlow = typeof import('@tensorflow/tfjs')
 
 const require = createRequire(import.meta.url)
 
-/** TensorFlow.js. */
+/** Loads TensorFlow.js. */
 export function loadTfjs(): TensorFlow {
   return load('@tensorflow/tfjs') as TensorFlow
 }
 
-/** The package of the wasm backend, which registers it. */
+/** Loads the package of the wasm backend, which registers the backend. */
 export function loadTfjsWasm(): typeof import('@tensorflow/tfjs-backend-wasm') {
   return load('@tensorflow/tfjs-backend-wasm') as typeof import('@tensorflow/tfjs-backend-wasm')
 }
 
 /**
- * These packages are written for `require`: what imports them has all of them read for the names of their exports first,
- * which takes as long as loading them. Their source maps, 17 MB, take as long again where they are on.
+ * These packages are written for `require`. `import` would first read all of them for the names of their exports,
+ * which takes as long as loading them. Reading their source maps, 17 MB, would take as long again.
  */
 function load(packageName: string): unknown {
   const hadMaps = process.sourceMapsEnabled
@@ -44,15 +44,15 @@ export interface OpenBackend {
   /** Device and library, in words. */
   readonly detail: string
   readonly isOnGpu: boolean
-  /** Results can only be waited for (`data()`), not read at once (`dataSync()`). */
+  /** True when results can only be awaited (`data()`), not read synchronously (`dataSync()`). */
   readonly isAsynchronous: boolean
-  /** Batches are padded to a multiple of this many rows, so that batch size changes no bit. */
+  /** Batches are padded to a multiple of this many rows, so that the size of a batch changes no bit. */
   readonly rowMultiple: number
-  /** Rows of one run at most, a multiple of `rowMultiple`; more are scored in several runs. */
+  /** Most rows of one run, a multiple of `rowMultiple`; more rows are scored in several runs. */
   readonly runRowsMax: number
 }
 
-/** Why a backend cannot be used; `refusal` is null when it is just not installed. */
+/** The reason why a backend cannot be used; `refusal` is null when it is merely not installed. */
 export class BackendProblem extends Error {
   readonly refusal: RefusalReason | null
 
@@ -65,14 +65,14 @@ export class BackendProblem extends Error {
 
 const REASON_CHARACTERS_MAX = 120
 
-/** Makes this backend the current one; at once, since it was opened before. */
+/** Makes this backend the current one, synchronously, since it was opened before. */
 export function useBackend({ tf, backend }: OpenBackend): void {
   if (tf.getBackend() === backend) return
-  // Switching to a backend that has started is done before the first await inside.
+  // Switching to a started backend is complete before the first await inside.
   void tf.setBackend(backend)
 }
 
-/** @throws BackendProblem `start_failed` */
+/** Starts a backend. @throws BackendProblem `start_failed` */
 export async function startBackend(tf: TensorFlow, backend: Backend): Promise<void> {
   let isStarted = false
   let why = ''
@@ -84,25 +84,28 @@ export async function startBackend(tf: TensorFlow, backend: Backend): Promise<vo
   if (!isStarted) throw new BackendProblem('start_failed', `${backend} does not start${why}`)
 }
 
-/** The first words of an error, for a reason that stands in one line. */
+/** The first words of an error, for a reason that fits in one line. */
 export function firstLineOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   return (message.split('\n')[0] ?? '').slice(0, REASON_CHARACTERS_MAX)
 }
 
-/** Folders that `sluice tensorflow install` makes; each may be a link to another place. */
+/** Folders that `sluice tensorflow install` creates; each may be a link to another place. */
 export const OPTIONAL_SETS = ['tensorflow', 'webgpu'] as const
 export type OptionalSet = (typeof OPTIONAL_SETS)[number]
 
 /** The package is not installed anywhere. */
 export class PackageAbsent extends Error {}
 
-/** Folder of a set, whether it is there or not. */
+/** Folder of a set, whether it exists or not. */
 export function optionalSetFolder(set: OptionalSet, root = repositoryRoot()): string {
   return join(root, '.sluice', set)
 }
 
-/** Imports a package from its own folder if it is there, else from where packages lie. @throws PackageAbsent */
+/**
+ * Imports a package from its own folder if it is there, otherwise from the installed packages.
+ * @throws PackageAbsent
+ */
 export async function importOptional(
   set: OptionalSet,
   packageName: string,
@@ -114,7 +117,7 @@ export async function importOptional(
     return import(pathToFileURL(entry).href)
   }
   try {
-    // The name is not known to the compiler, since the package need not be there.
+    // The compiler does not know the name, since the package may be absent.
     return (await import(packageName)) as unknown
   } catch (error) {
     if (isMissing(error, packageName)) throw new PackageAbsent(`${packageName} is not installed`)
@@ -122,7 +125,7 @@ export async function importOptional(
   }
 }
 
-/** The package itself is missing; one that misses something of its own fails in another way. */
+/** True when the package itself is missing; a package that lacks one of its own fails in another way. */
 function isMissing(error: unknown, packageName: string): boolean {
   return (
     error instanceof Error &&

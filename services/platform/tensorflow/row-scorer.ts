@@ -18,7 +18,7 @@ export interface RowScorer {
   close(): void
 }
 
-/** @throws SluiceError SLUICE_MODEL_CORRUPT, or whatever the backend throws. */
+/** Opens a model on a backend. @throws SluiceError SLUICE_MODEL_CORRUPT, or whatever the backend throws. */
 export async function openRowScorer(backend: OpenBackend, model: ModelFolder): Promise<RowScorer> {
   const { scaling, calibration } = model.manifest
   const compiled = compileScaling(scaling)
@@ -26,7 +26,9 @@ export async function openRowScorer(backend: OpenBackend, model: ModelFolder): P
   const net = await openNet(backend, model, inputCount)
   const target = await openTargetScorer(backend, model)
 
-  /** Runs the net on some rows. What cannot be taken is marked NaN at once, since the inputs are filled again. */
+  /**
+   * Runs the net on some rows. Rows that are not acceptable are marked NaN at once, since the inputs are refilled.
+   */
   const run = (rows: Float64Array, scores: Float64Array, start: number, count: number) => {
     for (let row = start; row < start + count; row += 1) {
       const at = (row - start) * inputCount
@@ -72,7 +74,10 @@ export interface TargetScorer extends Verifier {
   close(): void
 }
 
-/** Null for a model of one net. @throws SluiceError SLUICE_MODEL_CORRUPT, or whatever the backend throws. */
+/**
+ * Opens the target of a cascade; null for a model of one net.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT, or whatever the backend throws.
+ */
 export async function openTargetScorer(
   backend: OpenBackend,
   { manifest, target: files }: ModelFolder,
@@ -116,7 +121,7 @@ export async function openTargetScorer(
         (sequence - first) * encoding.inputCount,
       )
     }
-    // Asked at once, so that nobody fills the inputs again before they are read.
+    // Started synchronously, so that the inputs are not refilled before they are read.
     const running =
       sequenceOf === undefined
         ? net.run(count)

@@ -1,6 +1,6 @@
 // Opens a model folder for scoring. Each backend is tried: does it load, does it reproduce the golden vectors, does a
-// row get the same bits in any batch, and how long does a working batch take. The fastest that works is used, or the
-// requested one, or none.
+// row get the same bits in any batch, and how long does a working batch take? The fastest backend that works is used;
+// a requested backend is used or the model does not open.
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
@@ -25,12 +25,12 @@ import { BackendProblem, openBackend, type OpenBackend } from './load-tensorflow
 
 export interface OpenModelOptions {
   readonly folder: string
-  /** `auto`: the fastest that works. Any other: that one or an error. */
+  /** `auto` uses the fastest that works; any other value uses that backend or fails. */
   readonly backend: Backend | 'auto'
-  /** Of the table that amounts are converted with; that of DEFAULT_RATES unless given. */
+  /** Digest of the table that converts amounts; that of DEFAULT_RATES unless given. */
   readonly ratesDigest?: string
   readonly log?: Logger
-  /** Where it is scored; `main` unless given. `auto`: in a thread of its own where a batch takes long. */
+  /** Thread that scores; `main` unless given. `auto` uses a thread of its own where a batch takes long. */
   readonly thread?: ScoringThread | 'auto'
 }
 
@@ -39,7 +39,7 @@ type UsableCandidate = Candidate & { readonly scorer: RowScorer }
 /**
  * Opens a model.
  * @throws SluiceError SLUICE_MODEL_CORRUPT, SLUICE_MODEL_INCOMPATIBLE (see readModelFolder), or
- * SLUICE_BACKEND_UNAVAILABLE saying what was tried and why it cannot be used.
+ * SLUICE_BACKEND_UNAVAILABLE naming what was tried and why it cannot be used.
  */
 export async function openScoringModel(options: OpenModelOptions): Promise<ScoringModel> {
   const { thread = 'main', log } = options
@@ -53,7 +53,7 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
     return {
       info: { ...model.info, thread: 'worker' },
       score: (rows, rowCount) => scorer.score(rows, rowCount),
-      // What is verified is little, and stays here.
+      // Few rows are verified, so the target stays on this thread.
       verifier: model.verifier,
       close: () => {
         scorer.close()
@@ -74,7 +74,7 @@ async function openHere(options: OpenModelOptions): Promise<ScoringModel> {
   const { folder, backend, log, ratesDigest = DEFAULT_RATES.digest } = options
   const model = await readModelFolder(folder, ratesDigest)
   const candidates: Candidate[] = []
-  // One after the other: backends share the registry of TensorFlow.js.
+  // In turn, because backends share the registry of TensorFlow.js.
   for (const name of backend === 'auto' ? BACKENDS : [backend]) {
     candidates.push(await tryBackend(name, model, { mustHaveSameBits: backend === 'auto' }))
   }
@@ -150,10 +150,10 @@ function unavailable(wanted: Backend | 'auto', candidates: readonly Candidate[])
   )
 }
 
-/** Rows of the batch at which backends are compared. */
+/** Rows of the batch on which backends are compared. */
 export const WORKING_BATCH_ROWS = 256
 
-/** Sizes of the batches whose scores must be those of the whole, in turn: around tiles of 8, 16 and 32 rows. */
+/** Sizes of the batches that must reproduce the scores of the whole, in turn: around tiles of 8, 16 and 32 rows. */
 const PART_SIZES = [1, 3, 7, 8, 9, 15, 17, 31, 33] as const
 
 const MEASURED_RUNS_MIN = 10
@@ -167,12 +167,12 @@ export interface Candidate {
   readonly isOnGpu: boolean
 }
 
-/** `mustHaveSameBits`: a backend that scores a row by what stands beside it is refused. */
+/** `mustHaveSameBits` refuses a backend that scores a row differently depending on the rest of the batch. */
 export interface TrialOptions {
   readonly mustHaveSameBits: boolean
 }
 
-/** @throws SluiceError SLUICE_MODEL_CORRUPT; what is wrong with the backend is in the trial. */
+/** Tries a model on a backend. @throws SluiceError SLUICE_MODEL_CORRUPT; problems of the backend are in the trial. */
 export async function tryBackend(
   name: Backend,
   model: ModelFolder,
@@ -187,10 +187,10 @@ export async function tryBackend(
     return candidate
   } catch (error) {
     scorer?.close()
-    // A model that is not as it should be is no fault of the backend.
+    // A damaged model is not the fault of the backend.
     if (error instanceof SluiceError) throw error
     const detail = error instanceof Error ? error.message : String(error)
-    // Whatever fails after a backend has started and computed is a failure to run the net.
+    // Any failure after a backend has started and computed is a failure to run the net.
     const refusal = error instanceof BackendProblem ? error.refusal : 'run_failed'
     const unmeasured = { batchMicroseconds: null, goldenErrorMax: null, hasSameBits: null }
     const trial = { backend: name, result: 'unavailable', refusal, detail, ...unmeasured } as const
@@ -238,7 +238,7 @@ async function targetError(scorer: RowScorer, golden: GoldenVectors | null): Pro
   return goldenError(golden.scores, await scorer.target.score(rows, golden.rowCount))
 }
 
-/** The sample, over and over, until it fills a working batch of rows of `width` numbers. */
+/** The sample, repeated until it fills a working batch with rows of `width` numbers. */
 function repeated(sample: Float64Array, width: number): Float64Array {
   const rows = new Float64Array(WORKING_BATCH_ROWS * width)
   for (let at = 0; at < rows.length; at += sample.length) {
@@ -256,7 +256,7 @@ function rowsOf(
   return rows.subarray(start * width, end * width)
 }
 
-/** P3 of the target; true for a model of one net. */
+/** Checks P3 for the target; true for a model of one net. */
 async function targetScoresAlike(
   { target }: RowScorer,
   golden: GoldenVectors | null,
@@ -276,7 +276,10 @@ async function targetScoresAlike(
   })
 }
 
-/** P3: whether parts of a working batch get the bits that they get in the whole; scores those of `start` to `end`. */
+/**
+ * Checks P3: parts of a working batch must get the same bits as in the whole. `score` scores the rows from `start` to
+ * `end`.
+ */
 async function scoresAlike(
   score: (start: number, end: number) => Float64Array | Promise<Float64Array>,
 ): Promise<boolean> {
@@ -292,8 +295,8 @@ async function scoresAlike(
 }
 
 /**
- * Microseconds of one working batch, the best of some runs: what disturbs a run (compilation, collection,
- * neighbours on the machine) only ever makes it slower.
+ * Microseconds of one working batch, the best of several runs: disturbances (compilation, collection, neighbours on
+ * the machine) only make a run slower.
  */
 async function measure(scorer: RowScorer, rows: Float64Array): Promise<number> {
   const beganMs = performance.now()
@@ -302,7 +305,7 @@ async function measure(scorer: RowScorer, rows: Float64Array): Promise<number> {
     const startMs = performance.now()
     if (run >= MEASURED_RUNS_MIN && startMs - beganMs > MEASURED_MS_MAX) break
     const scores = scorer.score(rows, WORKING_BATCH_ROWS)
-    // Waiting for what is no promise would be part of the time.
+    // Awaiting a value that is not a promise would add to the time.
     if (scores instanceof Promise) await scores
     bestMs = Math.min(bestMs, performance.now() - startMs)
   }

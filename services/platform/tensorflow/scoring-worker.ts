@@ -1,5 +1,5 @@
-// The thread that scores, where a model is so large that it would hold up fetching and commits. Started by
-// threaded-model.ts; it does work when it is imported, as an entry does.
+// The thread that scores a model so large that it would block fetching and commits. threaded-model.ts starts it; like
+// an entry it works when it is imported.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { isSluiceError } from '../../core/errors.ts'
@@ -17,7 +17,7 @@ try {
   const { options } = workerData as { readonly options: OpenModelOptions }
   const model = await openScoringModel({ ...options, thread: 'main' })
   port.on('message', ({ id, rows, rowCount }: ToWorker) => {
-    // What a backend throws at once and what it rejects with are told alike.
+    // Errors that a backend throws and promises that it rejects are reported alike.
     void Promise.resolve()
       .then(() => model.score(rows, rowCount))
       .then(

@@ -1,5 +1,5 @@
 // A committee of nets over features and a card's last payments, run with one fused operation per dense layer. Nothing
-// here goes step by step over the payments: each layer takes all of them as one matrix. Hot path.
+// here loops over the payments: each layer takes all of them as one matrix. Hot path.
 
 import type { LayersModel, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
 import { SEQUENCE_EVENTS } from '../../core/features/engine/card-sequence.ts'
@@ -17,30 +17,33 @@ import {
 } from './dense-net.ts'
 import { useBackend, type OpenBackend } from './open-backend.ts'
 
-/** Rows of one run, unless the backend pads to more: what is verified is little, and an event of each row is a row. */
+/** Rows of one run, unless the backend pads to more. Few rows are verified, and each one adds a row per event. */
 const RUN_ROWS = 512
 
 /** A net on one backend. */
 export interface SequenceNet {
-  /** Rows of one run at most; more are scored in turns. */
+  /** Most rows of one run; more rows are scored in turns. */
   readonly runRowsMax: number
   /** Inputs of up to `runRowsMax` rows, to be filled before `run`. */
   readonly features: Float32Array
   readonly events: Float32Array
   /** Outputs of the first `rowCount` rows; valid until the next run. */
   run(rowCount: number): Promise<Float32Array> | Float32Array
-  /** The same where rows share `eventCount` inputs of events: `eventsOf` says which are whose. The same bits. */
+  /**
+   * The same for rows that share `eventCount` inputs of events: `eventsOf` maps rows to events. The bits are the
+   * same.
+   */
   runShared(eventsOf: Int32Array, eventCount: number): Promise<Float32Array> | Float32Array
   close(): void
 }
 
 interface Member {
   readonly event: readonly FusedLayer[]
-  /** The last one gives the logit. */
+  /** The last layer gives the logit. */
   readonly dense: readonly FusedLayer[]
 }
 
-/** @throws SluiceError SLUICE_MODEL_CORRUPT when the files are no net of this shape. */
+/** Opens a net. @throws SluiceError SLUICE_MODEL_CORRUPT when the files are not a net of this shape. */
 export async function openSequenceNet(
   backend: OpenBackend,
   files: NetFiles,
@@ -57,7 +60,7 @@ export async function openSequenceNet(
       members.push(memberOf(model, member, shape, inputCount, eventInputs))
     }
   } finally {
-    // What is kept are clones; the model's own weights go, however this ends.
+    // The net holds clones; the model's own weights are freed in every case.
     model.dispose()
   }
   const runRowsMax = paddedRows(backend, RUN_ROWS)
@@ -86,7 +89,7 @@ export async function openSequenceNet(
     })
     return takeValues(backend, outputs)
   }
-  /** Rows that only pad take what the first one has. */
+  /** Padding rows use the events of the first row. */
   const indicesOf = (eventsOf: Int32Array, rows: number): Tensor1D => {
     const indices = new Int32Array(rows)
     indices.set(eventsOf)

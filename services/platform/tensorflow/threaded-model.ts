@@ -1,5 +1,5 @@
-// A model that is scored in a thread of its own: rows go there by transfer, scores come back the same way, in order.
-// What happens there is what happens here (docs/adr/0014), so the bits are the same.
+// A model that is scored in a thread of its own: rows are transferred there, and scores are transferred back in
+// order. The thread runs the same code as this one (docs/adr/0014), so the bits are the same.
 
 import { SHARE_ENV, Worker } from 'node:worker_threads'
 import { SluiceError, type ErrorCode } from '../../core/errors.ts'
@@ -23,7 +23,7 @@ export interface ThreadOptions {
   readonly folder: string
   readonly backend: Backend
   readonly ratesDigest: string
-  /** Of the model that is open here: the thread must have the same. */
+  /** Digest of the model that is open here: the thread must open the same one. */
   readonly digest: string
 }
 
@@ -63,7 +63,7 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
     ended.error ??= stopped('it has ended')
     failAll(ended.error)
   })
-  // The thread keeps the process alive while somebody waits for it, not by itself.
+  // The thread keeps the process alive only while a call is pending.
   worker.unref()
   let nextId = 0
   return {
@@ -71,7 +71,7 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
     score(rows, rowCount) {
       if (ended.error !== null) return Promise.reject(ended.error)
       const id = nextId++
-      // A copy, since the rows belong to the caller, and what is transferred is gone.
+      // A copy: the rows belong to the caller, and a transferred buffer is no longer usable.
       const sent = rows.slice(0, rowCount * FEATURE_COUNT)
       return new Promise<Float64Array>((resolve, reject) => {
         waiting.set(id, { resolve, reject })
@@ -81,7 +81,7 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
       })
     },
     close() {
-      // At once: an answer that is under way must not decide whether what was asked is refused.
+      // Synchronously: pending calls must fail whether or not their answer is already on its way.
       ended.error ??= stopped('it was closed')
       failAll(ended.error)
       void worker.terminate()
@@ -97,11 +97,11 @@ function startWorker(options: Omit<ThreadOptions, 'digest'>): Worker {
     ? `const { register } = await import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))}); register();`
     : ''
   const program = `(async () => { ${register} await import(${JSON.stringify(entry.href)}) })()`
-  // Settings of native libraries are read from the environment of the process, not from a copy of it.
+  // Native libraries read their settings from the environment of the process, not from a copy.
   return new Worker(program, { eval: true, execArgv: [], env: SHARE_ENV, workerData: { options } })
 }
 
-/** Null once the model is open in the thread, else why not. */
+/** Resolves to null once the model is open in the thread, otherwise to the error. */
 function firstWords(worker: Worker, digest: string): Promise<SluiceError | null> {
   return new Promise((resolve) => {
     worker.once('message', (message: FromWorker) => {

@@ -1,5 +1,5 @@
-// WebGPU: the way to a GPU from npm alone, through Vulkan, Metal or Direct3D. Optional. Results arrive later, so
-// whoever scores with it waits for them.
+// WebGPU: a way to a GPU from npm alone, through Vulkan, Metal or Direct3D. Optional. Results are asynchronous, so
+// callers await them.
 
 import type { RefusalReason } from '../../core/scoring/scoring-model.ts'
 import {
@@ -39,7 +39,7 @@ interface WebGpuPackage {
   readonly webgpu_util: { readonly MatMulProgramType: Readonly<Record<string, number>> }
 }
 
-/** @throws BackendProblem */
+/** Opens the backend. @throws BackendProblem */
 export async function openWebGpu(): Promise<OpenBackend> {
   const gpu = await startDawn()
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
@@ -52,7 +52,7 @@ export async function openWebGpu(): Promise<OpenBackend> {
   const tf = loadTfjs()
   const { webgpu_util } = await importPackage<WebGpuPackage>('@tensorflow/tfjs-backend-webgpu')
   await startBackend(tf, 'webgpu')
-  // By itself the backend chooses a kernel by the number of rows, and computes what is small on the CPU.
+  // By default the backend chooses a kernel by the number of rows and computes small inputs on the CPU.
   tf.env().set(
     'WEBGPU_MATMUL_PROGRAM_TYPE',
     webgpu_util.MatMulProgramType['MatMulPackedProgram'] ?? -1,
@@ -71,7 +71,7 @@ export async function openWebGpu(): Promise<OpenBackend> {
   }
 }
 
-/** Adapters that compute on the CPU: such a one is no GPU, whatever it is called. */
+/** True for an adapter that computes on the CPU: it is not a GPU, whatever its name. */
 export function isSoftware(info: AdapterInfo): boolean {
   if (info.isFallbackAdapter === true) return true
   return SOFTWARE.test(`${info.vendor} ${info.architecture} ${info.device} ${info.description}`)
@@ -83,8 +83,9 @@ function adapterName({ vendor, device, description }: AdapterInfo): string {
 }
 
 /**
- * One instance for the life of the process, kept where pages keep it and where the package of the backend looks while
- * it loads: an instance that nobody refers to any more takes the process down. Node 21 and later have a navigator.
+ * Starts one instance for the life of the process. It is stored where web pages store it and where the package of the
+ * backend looks for it while it loads: an instance without references crashes the process. Node 21 and later have a
+ * navigator.
  */
 async function startDawn(): Promise<Gpu> {
   const page: { gpu?: Gpu } = (globalThis as { navigator?: object }).navigator ?? {}
@@ -92,7 +93,7 @@ async function startDawn(): Promise<Gpu> {
   const { create, globals } = await importPackage<DawnPackage>('webgpu')
   Object.assign(globalThis, globals)
   try {
-    // Without a display, looking for OpenGL on Linux is of no use.
+    // Looking for OpenGL on Linux without a display is pointless.
     const gpu = create(process.platform === 'linux' ? ['backend=vulkan'] : [])
     Object.defineProperty(page, 'gpu', { value: gpu, configurable: true })
     Object.defineProperty(globalThis, 'navigator', { value: page, configurable: true })
