@@ -42,8 +42,6 @@ export interface ScorerConfig extends KafkaConnection {
   readonly eventAheadMsMax: number
   /** Longest wait for an answer of Redis before a lane goes on without its state. */
   readonly stateTimeoutMs: number
-  /** Layout in which values are stored. */
-  readonly stateLayout: number
   /** Events of all lanes that may stay decoded in memory. */
   readonly stateCacheEventsMax: number
   readonly sessionTimeoutMs: number
@@ -103,7 +101,6 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     batchIntervalMs: read.value('SLUICE_BATCH_INTERVAL_MS'),
     eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX'),
     stateTimeoutMs: read.value('SLUICE_STATE_TIMEOUT_MS'),
-    stateLayout: read.value('SLUICE_STATE_LAYOUT'),
     stateCacheEventsMax: read.value('SLUICE_STATE_CACHE_EVENTS_MAX'),
     sessionTimeoutMs: read.value('SLUICE_SESSION_TIMEOUT_MS'),
     metrics: {

@@ -192,7 +192,6 @@ function openStore(
       telemetry.redisConnection(isUp)
     },
     answerMsMax: config.alignment === 'live' ? config.stateTimeoutMs : SILENCE_MS_MAX,
-    valueLayout: config.stateLayout,
     cachedEventsMax: config.stateCacheEventsMax,
     // A live lane decides without Redis; an aligned replay would only wait.
     mayBeAway: config.alignment === 'live',

@@ -52,7 +52,7 @@ const LIMIT_MS = 90_000
 const codecs = createCodecs(await new FileRegistry().load())
 // Long enough for two batches of the larger size, so that state is written and read again.
 const OPTIONS: FeaturesOptions = {
-  ...{ transactions: 5_000, cards: 200, runs: 1, layout: 2 },
+  ...{ transactions: 5_000, cards: 200, runs: 1 },
   ...{ cachedEventsMax: 1_000, growthEvents: 20, heldMax: 512 },
 }
 
@@ -99,7 +99,7 @@ test(
       const before = new Set(await keys())
       const { store, problems } = await runFeaturesBench(
         // So many that every lane has a batch of the larger size before those that are measured.
-        { ...OPTIONS, transactions: 10_000, layout: 4, heldMax: 0 },
+        { ...OPTIONS, transactions: 10_000, heldMax: 0 },
         { codecs, servers, onProgress: () => undefined, signal: AbortSignal.timeout(LIMIT_MS) },
       )
       assert.deepEqual(problems, [])

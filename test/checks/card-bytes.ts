@@ -6,13 +6,7 @@
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
-import {
-  CARD_LAYOUTS,
-  encodeCard,
-  hasMessagesApart,
-  writeCardAddition,
-  type CardLayout,
-} from '../../services/core/features/state/card-layouts.ts'
+import { encodeCard, writeCardAddition } from '../../services/core/features/state/card-codec.ts'
 import { FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
 import { compileFeaturePlan } from '../../services/core/features/engine/feature-plan.ts'
 import type { LaneState } from '../../services/core/features/engine/fold-state.ts'
@@ -32,7 +26,7 @@ class KeptPages extends MessagePages {
 
   constructor() {
     const kept = new ValueCache(PAGES_WEIGHT_MAX).open()
-    super({ isKeeping: true, runs: [], newestEventMs: -1, kept })
+    super({ runs: [], newestEventMs: -1, kept })
   }
 
   /** Of all that stand. */
@@ -61,23 +55,18 @@ for (const [name, definitions] of [
   ['the 15 published features', published],
   ['all features', FEATURES],
 ] as const) {
-  for (const layout of CARD_LAYOUTS) await measure(name, definitions, layout)
+  await measure(name, definitions)
 }
 
-async function measure(
-  name: string,
-  definitions: typeof FEATURES,
-  layout: CardLayout,
-): Promise<void> {
+async function measure(name: string, definitions: typeof FEATURES): Promise<void> {
   const plan = compileFeaturePlan(
     definitions.filter(({ entity }) => entity === 'transaction' || entity === 'card'),
   )
-  const isApart = hasMessagesApart(layout)
   const fold = new LaneFold({ rates: DEFAULT_RATES, plan }, LANE_START)
   const cards = new Map<string, CardHistory>()
-  const messages = isApart ? new KeptPages() : null
+  const messages = new KeptPages()
   const state: LaneState = {
-    ...(messages !== null && { messages }),
+    messages,
     card: (card) => {
       const history = cards.get(card) ?? new CardHistory()
       cards.set(card, history)
@@ -104,23 +93,22 @@ async function measure(
     const record = codecs.transaction.encode(transaction)
     fold.applyTransaction(transaction, offset, 0, state, row, 0, states, record)
     offset += 1
-    messages?.write(offset, fold.position.newestEventMs)
+    messages.write(offset, fold.position.newestEventMs)
     const history = cards.get(transaction.card)
     if (history === undefined) continue
-    const added = writeCardAddition(history, layout, writer, 0)
+    const added = writeCardAddition(history, writer, 0)
     if (added !== null) {
       stored.set(transaction.card, history.stored.bytes)
       continue
     }
     history.compact(offset)
-    stored.set(transaction.card, encodeCard(history, layout, writer).length)
+    stored.set(transaction.card, encodeCard(history, writer).length)
     writer.recycle()
   }
   const bytes = [...stored.values()].sort((a, b) => a - b)
   const at = (share: number): number => bytes[Math.floor((bytes.length - 1) * share)] ?? 0
-  const apart =
-    messages === null ? '' : `; messages ${Math.round(messages.bytes / bytes.length)} a card`
+  const apart = Math.round(messages.bytes / bytes.length)
   process.stdout.write(
-    `${name}, layout ${layout}: ${bytes.length} cards, median ${at(0.5)} bytes, p90 ${at(0.9)}, largest ${at(1)}${apart}\n`,
+    `${name}: ${bytes.length} cards, median ${at(0.5)} bytes, p90 ${at(0.9)}, largest ${at(1)}; messages ${apart} a card\n`,
   )
 }

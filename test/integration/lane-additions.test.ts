@@ -19,10 +19,8 @@ import {
 } from '../support/lane-sessions.ts'
 import { openKeys, type TestKeys } from '../support/streams.ts'
 
-const IN_PARTS = 4
-
 async function open(t: TestContext, keys: TestKeys) {
-  const store = await openStore(t, keys, { valueLayout: IN_PARTS })
+  const store = await openStore(t, keys)
   const session = await openSession(store, 0, await claim(store, 0))
   const redis = openRedis(t, keys)
   const key = laneKeys(keys.streamId, 0).entity(1, entityName(terminalKey('terminal-1')))

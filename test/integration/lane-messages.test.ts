@@ -14,10 +14,6 @@ import type {
   LaneStore,
 } from '../../services/platform/redis/lane-store-contract.ts'
 import {
-  VALUE_LAYOUT_DEFAULT,
-  VALUE_LAYOUT_NEWEST,
-} from '../../services/platform/redis/value-layouts.ts'
-import {
   AT_MS,
   claim,
   COMMITTED,
@@ -37,7 +33,7 @@ interface Stage {
 }
 
 async function open(t: TestContext, keys: TestKeys): Promise<Stage> {
-  const store = await openStore(t, keys, { valueLayout: VALUE_LAYOUT_NEWEST })
+  const store = await openStore(t, keys)
   const session = await openSession(store, 0, await claim(store, 0))
   const keyOf = (page: number): string => laneKeys(keys.streamId, 0).messages(1, page)
   return { store, session, redis: openRedis(t, keys), keyOf }
@@ -90,15 +86,15 @@ function found(reading: LaneReading, offset: number): Buffer | null {
 const upTo = (from: number, to: number): readonly number[] =>
   Array.from({ length: to - from }, (_, index) => from + index)
 
-test('what a session has kept is found by the next one, in whatever layout that writes', async (t) => {
+test('what a session has kept is found by the next one, of the same store and of another', async (t) => {
   const keys = openKeys(t, 'messages-next')
   const { store, session } = await open(t, keys)
   const end = 3 * PAGE_OFFSETS + 5
   await keep(session, upTo(0, 70))
   await keep(session, upTo(70, end))
   session.close()
-  const older = await openStore(t, keys, { valueLayout: VALUE_LAYOUT_DEFAULT })
-  for (const next of [store, older]) {
+  const another = await openStore(t, keys)
+  for (const next of [store, another]) {
     const other = await openSession(next, 0, await claim(next, 0))
     const offsets = [3, 69, 70, end - 1]
     const reading = await late(other, offsets, end)

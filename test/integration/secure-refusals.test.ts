@@ -9,7 +9,6 @@ import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { createTopics } from '../../services/platform/kafka/topics.ts'
 import { kafkaProblem, redisProblem } from '../../tools/servers/health.ts'
 import { deleteStreamState } from '../../services/platform/redis/delete-stream-state.ts'
-import { VALUE_LAYOUT_NEWEST } from '../../services/platform/redis/value-layouts.ts'
 import { openLaneStore } from '../../services/platform/redis/lane-store.ts'
 import { openRedis } from '../../services/platform/redis/redis-client.ts'
 import { readUntil } from '../support/poll.ts'
@@ -98,7 +97,6 @@ test('a scorer keeps its state with the commands of its list, and needs each of 
       streamId: 'secure-store',
       partitionCount: 1,
       answerMsMax: 5_000,
-      valueLayout: VALUE_LAYOUT_NEWEST,
       cachedEventsMax: 10_000,
       onRoundTrip: () => undefined,
       onConnection: () => undefined,

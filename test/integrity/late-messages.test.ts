@@ -1,14 +1,9 @@
-// Goal: a late transaction changes the same decisions in the same way wherever the messages of those stand, whoever was
-// killed since, and whatever Redis has forgotten. Method: a stream in which every seventh transaction is late, decided in
-// peace with messages kept with their cards; and apart from them, by scorers that are killed, some of the layout before,
+// Goal: a late transaction changes the same decisions in the same way whoever was killed since, and whatever Redis has
+// forgotten. Method: a stream in which every seventh transaction is late, decided in peace; and by scorers that are killed,
 // with Redis emptied in between, and with so little room for what late ones look at that most batches are cut.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  VALUE_LAYOUT_DEFAULT,
-  VALUE_LAYOUT_NEWEST,
-} from '../../services/platform/redis/value-layouts.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, decisionsByPlace, differences } from '../support/audit.ts'
 import { partsOf } from '../support/event-parts.ts'
@@ -21,13 +16,13 @@ import { decideInPeace } from '../support/undisturbed.ts'
 
 const REVISIONS_MIN = 15
 
-test('late transactions lead to the same revisions though messages stand apart, scorers are killed and Redis is emptied', async (t) => {
+test('late transactions lead to the same revisions though scorers are killed and Redis is emptied', async (t) => {
   const events = withLate(await simulatedEvents(4_000, { cards: 300 }), 800)
   const { outputs: reference } = await decideInPeace(t, events)
   const stream = await openStream(t, 'late-messages')
   const outputs = followOutputs(t, stream)
   const { redis, redisUrl } = await openDatabase(t, stream.redisUrl)
-  const start = (layout: number, more = {}): Promise<ScorerProcess> =>
+  const start = (more = {}): Promise<ScorerProcess> =>
     startScorer(
       t,
       stream.environment({
@@ -35,7 +30,6 @@ test('late transactions lead to the same revisions though messages stand apart, 
         SLUICE_BATCH_SIZE_MAX: '32',
         SLUICE_LATE_VALUES_MAX: '2',
         SLUICE_REDIS_URL: redisUrl,
-        SLUICE_STATE_LAYOUT: String(layout),
         ...more,
       }),
     )
@@ -48,15 +42,12 @@ test('late transactions lead to the same revisions though messages stand apart, 
     await stream.send(part)
     await outputs.until('more decisions', () => decidedCount() >= target)
   }
-  for (const [layout, part] of [
-    [VALUE_LAYOUT_NEWEST, first],
-    [VALUE_LAYOUT_DEFAULT, second],
-  ] as const) {
-    const scorer = await start(layout, SHORT_SESSION)
+  for (const part of [first, second]) {
+    const scorer = await start(SHORT_SESSION)
     await decideSome(part, 500)
     await scorer.end('SIGKILL')
   }
-  const last = await start(VALUE_LAYOUT_NEWEST)
+  const last = await start()
   await decideSome(third, 500)
   await redis.flushdb()
   await stream.send(left)

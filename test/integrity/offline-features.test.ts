@@ -11,12 +11,11 @@ import { test, type TestContext } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
-import { decodeCard } from '../../services/core/features/state/card-decoding.ts'
-import { encodeCard } from '../../services/core/features/state/card-layouts.ts'
+import { decodeCard, encodeCard } from '../../services/core/features/state/card-codec.ts'
 import {
   decodeEntityPart,
   encodeEntityPart,
-} from '../../services/core/features/state/entity-layouts.ts'
+} from '../../services/core/features/state/entity-codec.ts'
 import { ENTITY_COLUMN } from '../../services/core/features/state/entity-event.ts'
 import { EntityPart } from '../../services/core/features/state/entity-part.ts'
 import { entityKeyOf } from '../../services/core/features/catalogue/feature-definition.ts'
@@ -30,10 +29,6 @@ import { referenceOf } from '../../services/core/reference.ts'
 import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
-import {
-  VALUE_LAYOUT_DEFAULT,
-  VALUE_LAYOUT_NEWEST,
-} from '../../services/platform/redis/value-layouts.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { startCli } from '../support/cli-process.ts'
 import { withLate } from '../support/late-events.ts'
@@ -104,7 +99,7 @@ test('the same where transactions come late, with the revisions that they cause'
   const stream = await openStream(t, 'offline-late')
   const outputs = followOutputs(t, stream)
   await stream.send(withLate(await simulatedEvents(4_000, { cards: 60 })))
-  await startScorer(t, stream.environment({ SLUICE_STATE_LAYOUT: String(VALUE_LAYOUT_NEWEST) }))
+  await startScorer(t, stream.environment())
   await outputs.readToEnd()
   const replayed = await replayToEnd(stream)
   t.diagnostic(JSON.stringify(replayed))
@@ -166,7 +161,7 @@ async function loseEventOfCard(run: LiveRun, card: string): Promise<void> {
   for (let index = 0; index < before; index += 1) newest = Math.max(newest, history.at(index, 3))
   history.forgetFrom(newest)
   strictEqual(history.count, before - 1)
-  await run.redis.set(key, encodeCard(history, VALUE_LAYOUT_DEFAULT, new ByteWriter()))
+  await run.redis.set(key, encodeCard(history, new ByteWriter()))
 }
 
 /** Takes every second event out of what each lane knows of a terminal. */

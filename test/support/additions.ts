@@ -2,33 +2,18 @@
 
 import type { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import type { CardHistory } from '../../services/core/features/state/card-history.ts'
-import {
-  writeCardAddition,
-  type CardLayout,
-} from '../../services/core/features/state/card-layouts.ts'
-import {
-  writeEntityAddition,
-  type EntityLayout,
-} from '../../services/core/features/state/entity-layouts.ts'
+import { writeCardAddition } from '../../services/core/features/state/card-codec.ts'
+import { writeEntityAddition } from '../../services/core/features/state/entity-codec.ts'
 import type { EntityPart } from '../../services/core/features/state/entity-part.ts'
 
 /** Null when the whole has to be written. */
-export function encodeCardAddition(
-  card: CardHistory,
-  layout: CardLayout,
-  writer: ByteWriter,
-  day = 0,
-): Buffer | null {
-  return taken(writeCardAddition(card, layout, writer, day), writer)
+export function encodeCardAddition(card: CardHistory, writer: ByteWriter, day = 0): Buffer | null {
+  return taken(writeCardAddition(card, writer, day), writer)
 }
 
 /** Null when the whole has to be written. */
-export function encodeEntityAddition(
-  part: EntityPart,
-  writer: ByteWriter,
-  layout: EntityLayout,
-): Buffer | null {
-  return taken(writeEntityAddition(part, layout, writer, 0), writer)
+export function encodeEntityAddition(part: EntityPart, writer: ByteWriter): Buffer | null {
+  return taken(writeEntityAddition(part, writer, 0), writer)
 }
 
 function taken(length: number | null, writer: ByteWriter): Buffer | null {

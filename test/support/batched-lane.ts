@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { CardLayout } from '../../services/core/features/state/card-layouts.ts'
 import { LANE_START } from '../../services/core/features/engine/lane-fold.ts'
 import { foldEntries, openFold, PlainState, type FoldedRow, type LaneLog } from './fold-entries.ts'
 import type { Guards } from './stored-lanes.ts'
@@ -14,7 +13,6 @@ export interface Cut {
   /** Labels taken beyond those that must be known. */
   readonly labelsAhead: number
   readonly end: 'commit' | 'crash' | 'none'
-  readonly layout: CardLayout
   /** Values are read from the store, and not taken as they are from the batch before. */
   readonly evicts: boolean
 }
@@ -24,7 +22,6 @@ export const cuts: fc.Arbitrary<readonly Cut[]> = fc.array(
     entries: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 4, max: 60 })),
     labelsAhead: fc.constantFrom(0, 0, 1, 100),
     end: fc.constantFrom('commit', 'commit', 'crash', 'none'),
-    layout: fc.constantFrom(...([5, 5, 5, 5, 4, 4, 3, 2] as const)),
     evicts: fc.boolean(),
   }),
   { minLength: 1, maxLength: 40 },
@@ -78,7 +75,7 @@ export function rowsInBatches(
     const labelsAhead = entryCount === log.entries.length ? log.labels.length : cut.labelsAhead
     const labelCount = Math.min(Math.max(lane.at.labelCount, due) + labelsAhead, log.labels.length)
     if (cut.evicts) lane.evict()
-    for (const row of lane.step({ entryCount, labelCount }, cut.layout)) {
+    for (const row of lane.step({ entryCount, labelCount })) {
       const before = rows.get(row.offset)
       if (before !== undefined) assert.deepEqual(row, before, 'decided differently after a crash')
       rows.set(row.offset, row)

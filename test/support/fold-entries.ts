@@ -10,6 +10,7 @@ import type { LaneState, ReadablePart } from '../../services/core/features/engin
 import { LaneFold, type LanePosition } from '../../services/core/features/engine/lane-fold.ts'
 import type { Recomputed } from '../../services/core/features/engine/late-revisions.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
+import { PlainMessages } from './plain-state.ts'
 
 export type Entry =
   | { readonly kind: 'transaction'; readonly offset: number; readonly transaction: Transaction }
@@ -43,7 +44,7 @@ export function openFold(position: LanePosition): LaneFold {
   return new LaneFold({ rates: DEFAULT_RATES, readRecord }, position)
 }
 
-/** A transaction as it is kept with its event. */
+/** A transaction as its message is kept. */
 export function recordOf(transaction: Transaction): Uint8Array {
   return Buffer.from(JSON.stringify(transaction))
 }
@@ -106,6 +107,7 @@ const ALL: Cut = { nextOffset: Infinity, labelNextOffset: Infinity }
 export class PlainState implements LaneState {
   readonly cards = new Map<string, CardHistory>()
   readonly parts = new Map<string, EntityPart>()
+  readonly messages = new PlainMessages()
   entityHorizonMs = -Infinity
   /** Per lane, how much of it is seen; everything unless set. */
   cuts: readonly (Cut | null)[] = []

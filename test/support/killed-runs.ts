@@ -4,10 +4,6 @@
 import { strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
-import {
-  VALUE_LAYOUT_DEFAULT,
-  VALUE_LAYOUT_NEWEST,
-} from '../../services/platform/redis/value-layouts.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { partsOf } from './event-parts.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
@@ -34,12 +30,6 @@ export interface KillingOptions {
   readonly more?: Readonly<Record<string, string>>
 }
 
-/** Most scorers append to stored values; one in four is still of the layout before, or is so again. */
-function layoutOf(kills: number): Readonly<Record<string, string>> {
-  const layout = kills % 4 === 2 ? VALUE_LAYOUT_DEFAULT : VALUE_LAYOUT_NEWEST
-  return { SLUICE_STATE_LAYOUT: String(layout) }
-}
-
 /** Decides the events while scorers are killed, then in peace to the end. */
 export async function decideWithKills(
   t: TestContext,
@@ -64,7 +54,7 @@ export async function decideWithKills(
   let kills = 0
   while (kills < options.kills) {
     await stream.send(ahead[kills] ?? [])
-    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION, ...layoutOf(kills) })
+    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
     const target = outputs.blocks.length + 1 + (random() % blocksBetweenMax)
     await outputs.until(
       'the next kill',

@@ -17,7 +17,6 @@ import type {
   WriteReply,
 } from '../../services/platform/redis/lane-store-contract.ts'
 import { openLaneStore } from '../../services/platform/redis/lane-store.ts'
-import { VALUE_LAYOUT_DEFAULT } from '../../services/platform/redis/value-layouts.ts'
 import { closeWith } from './cleanup.ts'
 import type { TestKeys } from './streams.ts'
 
@@ -56,7 +55,6 @@ export async function openStore(
     streamId: keys.streamId,
     partitionCount: 2,
     answerMsMax: 5_000,
-    valueLayout: VALUE_LAYOUT_DEFAULT,
     cachedEventsMax: 10_000,
     onRoundTrip: () => undefined,
     onConnection: () => undefined,

@@ -42,7 +42,7 @@ export function foldLive({ logs }: Pick<AlignedStream, 'logs'>, turns: readonly 
       labelCount: Math.min(from.labelCount + turn.labels, log.labels.length),
     }
     const cuts = [...stored.progress]
-    const folded = lane.step(to, turn.entries % 5 === 0 ? 3 : 4, cuts)
+    const folded = lane.step(to, cuts)
     if (turn.crashes) {
       lane.crash()
       return

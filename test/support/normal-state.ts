@@ -22,16 +22,9 @@ export function normalCard(card: CardHistory): Readonly<Record<string, unknown>>
     for (const column of REFERENCES) row[column] = card.references[row[column] ?? 0] ?? NaN
     events.push(row)
   }
-  const { settledCount, buckets, causes } = card
-  const sorted = (map: ReadonlyMap<number, unknown>): unknown =>
-    [...map].toSorted(([a], [b]) => a - b).map(([key, value]) => [key, plain(value)])
-  return {
-    events,
-    settledCount,
-    buckets,
-    records: sorted(card.recordsByOffset()),
-    causes: sorted(causes),
-  }
+  const { settledCount, buckets } = card
+  const causes = [...card.causes].toSorted(([a], [b]) => a - b)
+  return { events, settledCount, buckets, causes }
 }
 
 /** Null for a part of which nothing is left. */
@@ -41,8 +34,4 @@ export function normalPart(part: EntityPart): unknown {
   if (count + crowdedHours.length + labels.length === 0) return null
   const events = Array.from(part.data.subarray(0, count * ENTITY_STRIDE))
   return { events, crowdedHours, labels }
-}
-
-function plain(value: unknown): unknown {
-  return value instanceof Uint8Array ? Array.from(value) : value
 }

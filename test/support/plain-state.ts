@@ -6,10 +6,28 @@ import {
   entityKeyOf,
   type EntityKind,
 } from '../../services/core/features/catalogue/feature-definition.ts'
-import type { CardLookup, LaneState } from '../../services/core/features/engine/fold-state.ts'
+import type {
+  CardLookup,
+  LaneMessages,
+  LaneState,
+} from '../../services/core/features/engine/fold-state.ts'
+
+/** All messages of a lane. */
+export class PlainMessages implements LaneMessages {
+  readonly byOffset = new Map<number, Uint8Array>()
+
+  keep(offset: number, _: number, message: Uint8Array): void {
+    this.byOffset.set(offset, Uint8Array.from(message))
+  }
+
+  find(offset: number): Uint8Array | null {
+    return this.byOffset.get(offset) ?? null
+  }
+}
 
 export class PlainState implements LaneState, CardLookup {
   readonly entityHorizonMs = -Infinity
+  readonly messages = new PlainMessages()
   readonly #cards = new Map<string, CardHistory>()
   readonly #entities = new Map<number, EntityPart>()
 

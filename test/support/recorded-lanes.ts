@@ -33,6 +33,7 @@ import {
   type LaneLabel,
 } from '../../services/scorer/batch/fold-batch.ts'
 import type { StreamItem } from './feature-streams.ts'
+import { PlainMessages } from './plain-state.ts'
 
 /** The log of one lane. */
 export interface RecordedLog {
@@ -147,6 +148,7 @@ interface Place {
 class LiveLane implements LaneState {
   /** As the scorer has it: what is that far behind another lane finds what that lane knew of then forgotten. */
   entityHorizonMs = -Infinity
+  readonly messages = new PlainMessages()
   readonly #partition: number
   readonly #log: RecordedLog
   readonly #lanes: readonly LiveLane[]

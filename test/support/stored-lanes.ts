@@ -4,13 +4,11 @@
 
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import type { CardHistory } from '../../services/core/features/state/card-history.ts'
-import { decodeCard } from '../../services/core/features/state/card-decoding.ts'
-import { encodeCard, type CardLayout } from '../../services/core/features/state/card-layouts.ts'
+import { decodeCard, encodeCard } from '../../services/core/features/state/card-codec.ts'
 import {
   decodeEntityPart,
   encodeEntityPart,
-  entityLayoutBeside,
-} from '../../services/core/features/state/entity-layouts.ts'
+} from '../../services/core/features/state/entity-codec.ts'
 import type { Cut, EntityPart } from '../../services/core/features/state/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/catalogue/feature-definition.ts'
 import type {
@@ -114,10 +112,10 @@ export class StoredLane {
    * Folds up to these positions and writes the state. Without a commit a crash comes back to before it. With `cuts`
    * the batch is one of a live lane, which sees the others up to there.
    */
-  step(to: LogPosition, layout: CardLayout = 5, cuts: Cuts | null = null): readonly FoldedRow[] {
+  step(to: LogPosition, cuts: Cuts | null = null): readonly FoldedRow[] {
     const entries = this.#log.entries.slice(this.#at.entryCount, to.entryCount)
     const labels = this.#log.labels.slice(this.#at.labelCount, to.labelCount)
-    const messages = this.#beginMessages(layout)
+    const messages = this.#beginMessages()
     const snapshot = new Snapshot(
       this.#stored,
       this.#partition,
@@ -135,7 +133,7 @@ export class StoredLane {
     const rows = foldEntries(labels, entries, next.labelNextOffset, this.#fold, snapshot)
     const { mergesCommittedOnly } = this.#guards
     const committed = offsetsAt(this.#log, mergesCommittedOnly ? this.#committed.at : to)
-    snapshot.write(committed, layout, this.#writer)
+    snapshot.write(committed, this.#writer)
     this.#messages.write(messages, this.#committed.position.newestEventMs)
     const progress = { generation: 1, ...next, ...this.#fold.position }
     const before = this.#stored.progress[this.#partition] ?? null
@@ -161,10 +159,10 @@ export class StoredLane {
     return { nextOffset, newestEventMs: this.#fold.position.newestEventMs }
   }
 
-  #beginMessages(layout: CardLayout): MessagePages {
+  #beginMessages(): MessagePages {
     const { nextOffset } = this.#standing
     const stored = this.#stored.progress[this.#partition] ?? this.#standing
-    return this.#messages.begin(layout, nextOffset, stored)
+    return this.#messages.begin(nextOffset, stored)
   }
 
   /** Everything in memory is lost; the state stays as it was written. */
@@ -264,25 +262,24 @@ class Snapshot implements LaneState, CardLookup {
     return parts
   }
 
-  write(committed: Cut, layout: CardLayout, writer: ByteWriter): void {
+  write(committed: Cut, writer: ByteWriter): void {
     for (const [card, history] of this.#cards) {
       const key = `${this.#partition}/${card}`
       this.#kept.cards.set(card, history)
-      const added = encodeCardAddition(history, layout, writer)
+      const added = encodeCardAddition(history, writer)
       if (added !== null) append(this.#stored.cards, key, added)
       else {
         history.compact(committed.nextOffset)
-        this.#stored.cards.set(key, encodeCard(history, layout, writer))
+        this.#stored.cards.set(key, encodeCard(history, writer))
       }
     }
-    const entityLayout = entityLayoutBeside(layout)
     for (const [key, part] of this.#parts) {
       this.#kept.parts.set(key, part)
-      const added = encodeEntityAddition(part, writer, entityLayout)
+      const added = encodeEntityAddition(part, writer)
       if (added !== null) append(this.#stored.entities, key, added)
       else {
         part.compact(committed)
-        this.#stored.entities.set(key, encodeEntityPart(part, writer, entityLayout))
+        this.#stored.entities.set(key, encodeEntityPart(part, writer))
       }
     }
   }

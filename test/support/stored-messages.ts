@@ -2,10 +2,6 @@
 // memory until that is given up.
 
 import assert from 'node:assert/strict'
-import {
-  hasMessagesApart,
-  type CardLayout,
-} from '../../services/core/features/state/card-layouts.ts'
 import type { CardLookup } from '../../services/core/features/engine/fold-state.ts'
 import type { PageRun } from '../../services/core/stream/lane-progress.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
@@ -36,17 +32,13 @@ export class StoredMessages {
     this.#stored = stored
   }
 
-  /** For a batch that is written in this layout and begins at this offset, the state being where `standing` says. */
-  begin(layout: CardLayout, nextOffset: number, standing: Standing): MessagePages {
-    const isKeeping = hasMessagesApart(layout)
-    if (this.#open?.isKeeping !== isKeeping) {
-      this.#open = new MessagePages({
-        newestEventMs: standing.newestEventMs,
-        isKeeping,
-        runs: this.#stored.runs,
-        kept: new ValueCache(KEPT_WEIGHT_MAX).open(),
-      })
-    }
+  /** For a batch that begins at this offset, the state being where `standing` says. */
+  begin(nextOffset: number, standing: Standing): MessagePages {
+    this.#open ??= new MessagePages({
+      newestEventMs: standing.newestEventMs,
+      runs: this.#stored.runs,
+      kept: new ValueCache(KEPT_WEIGHT_MAX).open(),
+    })
     const messages = this.#open
     const unread = messages.begin(nextOffset)
     if (unread !== null) this.#read(messages, [unread], nextOffset)

@@ -4,12 +4,11 @@ import { Redis } from 'ioredis'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import { COLUMN, OUTCOME_SHIFT } from '../../services/core/features/state/card-columns.ts'
 import { type CardHistory } from '../../services/core/features/state/card-history.ts'
-import { decodeCard } from '../../services/core/features/state/card-decoding.ts'
-import { encodeCard } from '../../services/core/features/state/card-layouts.ts'
+import { decodeCard, encodeCard } from '../../services/core/features/state/card-codec.ts'
 import {
   decodeEntityPart,
   encodeEntityPart,
-} from '../../services/core/features/state/entity-layouts.ts'
+} from '../../services/core/features/state/entity-codec.ts'
 import type { EntityPart } from '../../services/core/features/state/entity-part.ts'
 import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
 import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
@@ -17,8 +16,8 @@ import type { OracleState } from './live-oracle.ts'
 import { keysOf, PARTITION_COUNT } from './streams.ts'
 
 /**
- * By lane and name, the values that count, all of it merged that may be. Outcomes and messages are left out: the logs of
- * the oracle have none.
+ * By lane and name, the values that count, all of it merged that may be. Outcomes are left out: the logs of the oracle have
+ * none.
  */
 export async function normalStateIn(
   redisUrl: string,
@@ -50,22 +49,6 @@ export async function normalStateIn(
   }
 }
 
-/** Layouts in which the stream's cards are stored. */
-export async function layoutsIn(redisUrl: string, streamId: string): Promise<ReadonlySet<number>> {
-  const redis = new Redis(redisUrl)
-  try {
-    const layouts = new Set<number>()
-    for (const key of await keysOf(redis, streamId)) {
-      if (!key.includes(':c:')) continue
-      const value = await redis.getBuffer(key)
-      if (value !== null) layouts.add(value[0] ?? 0)
-    }
-    return layouts
-  } finally {
-    redis.disconnect()
-  }
-}
-
 /** The same of lanes in memory, which must not be used afterwards. */
 export function normalStateOf(lanes: readonly OracleState[]): ReadonlyMap<string, string> {
   const normal = new Map<string, string>()
@@ -85,20 +68,16 @@ function put(normal: Map<string, string>, name: string, text: string | null): vo
 /** Null for a card without history, which is as good as none. */
 function cardText(card: CardHistory): string | null {
   card.normalise()
-  card.records.clear()
   for (let index = 0; index < card.count; index += 1) {
     const at = index * card.stride + COLUMN.flags
     card.data[at] = (card.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)
   }
-  card.encoded = null
   if (card.count === 0 && card.buckets.length === 0) return null
-  return encodeCard(card, 3, new ByteWriter()).toString('base64')
+  return encodeCard(card, new ByteWriter()).toString('base64')
 }
 
 function partText(part: EntityPart): string | null {
   part.normalise()
-  part.encodedStart = null
-  part.encodedTail = null
   const { count, labels, crowdedHours } = part
   if (count === 0 && labels.length === 0 && crowdedHours.length === 0) return null
   return encodeEntityPart(part, new ByteWriter()).toString('base64')

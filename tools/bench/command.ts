@@ -5,11 +5,6 @@ import { resolve } from 'node:path'
 import { Argument, type Command } from 'commander'
 import { VARIABLES } from '../../services/platform/config/variables.ts'
 import { provisionStack } from '../servers/index.ts'
-import {
-  VALUE_LAYOUT_DEFAULT,
-  VALUE_LAYOUT_NEWEST,
-  valueLayout,
-} from '../../services/platform/redis/value-layouts.ts'
 import { BACKEND_BATCHES, runBackendsBench, type BackendsResult } from './backends-bench.ts'
 import { denseNet, modelNet, targetNet } from './bench-nets.ts'
 import { cascadeOf } from './cascade-costs.ts'
@@ -75,7 +70,6 @@ interface BenchCommandOptions {
   readonly runs: number
   readonly batch: number
   readonly cards: number
-  readonly layout: number
   readonly rate: number
   readonly duration: number
   readonly warmUp: number
@@ -124,12 +118,6 @@ export function register(program: Command): void {
       2_048,
     )
     .option('--cards <n>', 'cards of the load', parseInteger(1, 1_000_000), 2_000)
-    .option(
-      '--layout <n>',
-      'features: layout in which values are stored (SLUICE_STATE_LAYOUT)',
-      parseInteger(VALUE_LAYOUT_DEFAULT, VALUE_LAYOUT_NEWEST),
-      VALUE_LAYOUT_DEFAULT,
-    )
     .option(
       '--rate <per second>',
       'live, takeover, swap: transactions sent',
@@ -272,9 +260,11 @@ async function measureOnServers(
   return { replay, live, sizing, takeover, tracing, features, swap, reasons, profile }
 }
 
-function featuresOptions({ count: transactions, cards, runs, layout }: BenchCommandOptions) {
+function featuresOptions({ count: transactions, cards, runs }: BenchCommandOptions) {
   return {
-    ...{ transactions, cards, runs, layout: valueLayout(layout) },
+    transactions,
+    cards,
+    runs,
     cachedEventsMax: VARIABLES.SLUICE_STATE_CACHE_EVENTS_MAX.default,
     growthEvents: GROWTH_EVENTS,
     heldMax: Infinity,

@@ -4,20 +4,17 @@
 import { forEachNear } from '../../services/core/features/state/bring-near.ts'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
-import { decodeCard } from '../../services/core/features/state/card-decoding.ts'
 import {
+  decodeCard,
   encodeCard,
-  hasMessagesApart,
   writeCard,
   writeCardAddition,
-  type CardLayout,
-} from '../../services/core/features/state/card-layouts.ts'
+} from '../../services/core/features/state/card-codec.ts'
 import {
   decodeEntityPart,
-  entityLayoutBeside,
   writeEntityAddition,
   writeEntityPart,
-} from '../../services/core/features/state/entity-layouts.ts'
+} from '../../services/core/features/state/entity-codec.ts'
 import type { Cut, EntityPart } from '../../services/core/features/state/entity-part.ts'
 import {
   entityKeyOf,
@@ -46,7 +43,6 @@ export type Decoding = (typeof DECODINGS)[number]
 export interface FoldCase {
   readonly plan: FeaturePlan
   readonly decoding: Decoding
-  readonly layout: CardLayout
   readonly codecs: Codecs
   readonly batches: readonly LoadBatch[]
   /** Batches before this one make the state and warm the code up; they are not measured. */
@@ -67,12 +63,11 @@ export interface FoldOutcome extends Meter {
 export function foldInMemory({
   plan,
   decoding,
-  layout,
   codecs,
   batches,
   measureFrom,
 }: FoldCase): FoldOutcome {
-  const state = new MemoryState(decoding, layout)
+  const state = new MemoryState(decoding)
   const rows = new LaneRows(plan)
   const watch = new StopWatch()
   let events = 0
@@ -160,19 +155,16 @@ class MemoryState implements LaneState {
   readonly entityHorizonMs = -Infinity
   readonly messages: MessagePages
   readonly #isKept: boolean
-  readonly #layout: CardLayout
   readonly #writer = new ByteWriter()
   readonly #cards: Values<string, CardHistory>
   readonly #parts: Values<number, EntityPart>
 
-  constructor(decoding: Decoding, layout: CardLayout) {
+  constructor(decoding: Decoding) {
     this.#isKept = decoding === 'kept'
-    this.#layout = layout
-    this.#cards = new Values(this.#isKept, decodeCard)
-    this.#parts = new Values(this.#isKept, decodeEntityPart)
-    const isKeeping = hasMessagesApart(layout)
+    this.#cards = new Values(this.#isKept, (bytes) => decodeCard(bytes))
+    this.#parts = new Values(this.#isKept, (bytes) => decodeEntityPart(bytes))
     const kept = new ValueCache(PAGES_WEIGHT_MAX).open()
-    this.messages = new MessagePages({ isKeeping, runs: [], newestEventMs: -1, kept })
+    this.messages = new MessagePages({ runs: [], newestEventMs: -1, kept })
   }
 
   card(card: string): CardHistory {
@@ -190,16 +182,15 @@ class MemoryState implements LaneState {
   /** Encodes what the batch has changed: what is new of it, or the whole once what is committed was made small. */
   write(committed: Cut, newestEventMs: number): void {
     const writer = this.#writer
-    const [layout, partLayout] = [this.#layout, entityLayoutBeside(this.#layout)]
     this.#cards.write(writer, (history) => {
-      if (writeCardAddition(history, layout, writer, DAY) !== null) return
+      if (writeCardAddition(history, writer, DAY) !== null) return
       history.compact(committed.nextOffset)
-      writeCard(history, layout, writer, DAY)
+      writeCard(history, writer, DAY)
     })
     this.#parts.write(writer, (part) => {
-      if (writeEntityAddition(part, partLayout, writer, DAY) !== null) return
+      if (writeEntityAddition(part, writer, DAY) !== null) return
       part.compact(committed)
-      writeEntityPart(part, partLayout, writer, DAY)
+      writeEntityPart(part, writer, DAY)
     })
     this.#writePages(newestEventMs)
     // As a lane session does with what it sends; nobody reads values that are kept decoded.
@@ -215,7 +206,7 @@ class MemoryState implements LaneState {
   }
 
   sizes(): Pick<FoldOutcome, 'heldMedian' | 'heldMax' | 'bytesMedian'> {
-    const bytes = this.#cards.stored((history) => encodeCard(history, this.#layout, this.#writer))
+    const bytes = this.#cards.stored((history) => encodeCard(history, this.#writer))
     const held = bytes.map((each) => decodeCard(each).count)
     return {
       heldMedian: median(held),

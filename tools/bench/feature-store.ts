@@ -27,7 +27,6 @@ const ANSWER_MS_MAX = 5_000
 
 export interface StoreCase {
   readonly plan: FeaturePlan
-  readonly layout: number
   /** Events that may stay decoded in memory. */
   readonly cachedEventsMax: number
   readonly codecs: Codecs
@@ -80,7 +79,6 @@ export async function foldInStore(
       streamId,
       partitionCount: options.lanes.length,
       answerMsMax: ANSWER_MS_MAX,
-      valueLayout: options.layout,
       cachedEventsMax: options.cachedEventsMax,
       onRoundTrip: (operation) => {
         if (operation === 'read') trips.reads += 1

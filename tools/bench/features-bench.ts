@@ -2,7 +2,6 @@
 // store: the same over the real Redis. Growth: as the history of one card becomes long, and as one card pays for much
 // of all traffic.
 
-import type { CardLayout } from '../../services/core/features/state/card-layouts.ts'
 import {
   compileFeaturePlan,
   type FeaturePlan,
@@ -35,8 +34,6 @@ export interface FeaturesOptions {
   readonly transactions: number
   readonly cards: number
   readonly runs: number
-  /** Layout in which values are written. */
-  readonly layout: CardLayout
   /** Events that the store may keep decoded. */
   readonly cachedEventsMax: number
   /** Transactions measured for each length of a history, and the longest one. */
@@ -125,9 +122,8 @@ function measureMemory(
   return everyCase(BATCH_SIZES, ({ set, plan, decoding, of: batchSize }) => {
     const batches = batchesOf(items, 1, batchSize)[0] ?? []
     const measureFrom = Math.floor(batches.length / 2)
-    const { layout } = options
     return resultOf(set, decoding, batchSize, options.runs, signal, () =>
-      foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom }),
+      foldInMemory({ plan, decoding, codecs, batches, measureFrom }),
     )
   })
 }
@@ -142,9 +138,8 @@ function measureGrowth(
     const items = oneCardItems(held, options.growthEvents, CARD_REACH_MS, codecs)
     const batches = batchesOf(items, 1, 1)[0] ?? []
     return everyCase([held], ({ set, plan, decoding }) => {
-      const { layout } = options
       const result = resultOf(set, decoding, 1, options.runs, signal, () =>
-        foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom: held }),
+        foldInMemory({ plan, decoding, codecs, batches, measureFrom: held }),
       )
       return { ...result, held }
     })
@@ -157,13 +152,12 @@ function measureHotCard(
   codecs: Codecs,
   signal: AbortSignal,
 ): readonly HotCardResult[] {
-  const { layout, runs } = options
   return [0, HOT_SHARE].flatMap((share) => {
     const batches = batchesOf(withHotCard(items, share, codecs), 1, HOT_BATCH)[0] ?? []
     const measureFrom = Math.floor(batches.length / 2)
     return everyCase([share], ({ set, plan, decoding }) => ({
-      ...resultOf(set, decoding, HOT_BATCH, runs, signal, () =>
-        foldInMemory({ plan, decoding, layout, codecs, batches, measureFrom }),
+      ...resultOf(set, decoding, HOT_BATCH, options.runs, signal, () =>
+        foldInMemory({ plan, decoding, codecs, batches, measureFrom }),
       ),
       share,
     }))
@@ -172,7 +166,7 @@ function measureHotCard(
 
 async function measureStore(
   items: readonly LoadItem[],
-  { layout, cachedEventsMax, runs }: FeaturesOptions,
+  { cachedEventsMax, runs }: FeaturesOptions,
   servers: BenchServers,
   signal: AbortSignal,
   onProgress: (line: string) => void,
@@ -189,7 +183,7 @@ async function measureStore(
         const outcomes: StoreOutcome[] = []
         for (let run = 0; run < runs; run += 1) {
           const { codecs } = servers
-          const options = { plan, layout, cachedEventsMax, codecs, lanes, measureFrom }
+          const options = { plan, cachedEventsMax, codecs, lanes, measureFrom }
           outcomes.push(await foldInStore(options, servers, signal))
         }
         results.push(storeResultOf(set, laneCount, batchSize, outcomes))

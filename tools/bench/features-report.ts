@@ -12,7 +12,7 @@ export function featuresLines(result: FeaturesResult): readonly string[] {
   return [
     '',
     `Features and state codec without I/O, one thread, ${count(options.transactions)} transactions of ` +
-      `${count(options.cards)} cards (second half measured), layout ${options.layout}, median of ${options.runs}`,
+      `${count(options.cards)} cards (second half measured), median of ${options.runs}`,
     `  a card holds ${count(first?.heldMedian ?? NaN)} events in the median, ${count(first?.heldMax ?? NaN)} at most`,
     ...tableLines(
       memory.map((each) => [

@@ -34,7 +34,6 @@ export function pastPaymentOf(transaction: Transaction): PastPayment {
     transaction,
     0,
     DEFAULT_RATES,
-    null,
   )
   return { timeMs, amountMinor, idRef, categoryRef, utcOffsetMinutes }
 }

@@ -7,7 +7,7 @@ import type { LanePosition } from '../features/engine/lane-fold.ts'
  * Layout of keys and progress. Part of every key but the epoch's, so that a scorer of another layout never takes our
  * state for its own: it finds its own progress, behind by what we did, and re-applies the log from there.
  */
-export const STATE_LAYOUT = 2
+export const STATE_LAYOUT = 1
 
 /** Up to which offsets of the two topics something reaches. */
 export interface LaneCut {

@@ -2,7 +2,6 @@
 
 import { EXPECTATIONS, BACKENDS, SCORING_THREADS } from '../../core/scoring/scoring-model.ts'
 import { MODES } from '../../core/wire/records.ts'
-import { VALUE_LAYOUT_DEFAULT, VALUE_LAYOUT_NEWEST } from '../redis/value-layouts.ts'
 import type { Variable } from './variable.ts'
 
 const STREAM = { group: 'Streams' } as const
@@ -184,16 +183,6 @@ export const SCORING_VARIABLES = {
     default: 250,
     min: 10,
     max: 5_000,
-  },
-  SLUICE_STATE_LAYOUT: {
-    ...STATE,
-    readBy: 'scorer',
-    meaning:
-      'Layout in which values are stored, one that this build reads. Raise it only once every running scorer reads it.',
-    kind: 'integer',
-    default: VALUE_LAYOUT_DEFAULT,
-    min: VALUE_LAYOUT_DEFAULT,
-    max: VALUE_LAYOUT_NEWEST,
   },
   SLUICE_STATE_CACHE_EVENTS_MAX: {
     ...STATE,

@@ -114,7 +114,6 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     this.#foreign = new ForeignParts(foreign, start.partition)
     this.epoch = start.epoch
     this.#messages = new MessagePages({
-      isKeeping: this.#codec.hasMessagesApart,
       runs: start.runs,
       newestEventMs: start.progress.newestEventMs,
       kept: shared.cache.open(),

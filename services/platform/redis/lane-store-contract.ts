@@ -19,8 +19,6 @@ export interface LaneStoreOptions extends RedisConnection {
   readonly partitionCount: number
   /** Longest wait for an answer, unless a session says otherwise. */
   readonly answerMsMax: number
-  /** Layout in which values are written, one of VALUE_LAYOUTS. */
-  readonly valueLayout: number
   /** Events, over all lanes, that may stay decoded in memory. */
   readonly cachedEventsMax: number
   /** Open although Redis is away; the client goes on trying. What Redis refuses is an error all the same. */
@@ -59,7 +57,6 @@ export interface CommittedCut extends LaneCut {
 /** What late transactions of a batch look at besides: entities of decisions that they change, and their messages. */
 export interface LateNeeds {
   readonly entities: readonly number[]
-  /** Those that do not stand with the card. */
   readonly messages: readonly NeededMessage[]
 }
 

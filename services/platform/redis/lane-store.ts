@@ -94,7 +94,7 @@ class RedisLaneStore implements LaneStore {
     this.#shared = {
       commands: commandsOf(redis),
       keys: this.#keys,
-      openCodec: () => new StateCodec(options.valueLayout),
+      openCodec: () => new StateCodec(),
       cache: new ValueCache(options.cachedEventsMax),
       generations: this.#keys.map(() => 0),
       owners: new LaneOwners(),

@@ -23,8 +23,6 @@ type Run = { -readonly [Field in keyof PageRun]: PageRun[Field] }
 
 /** Where a session begins. */
 export interface PagesStart {
-  /** Whether this build of the state keeps messages apart. */
-  readonly isKeeping: boolean
   /** The pages in Redis, oldest first. */
   readonly runs: readonly PageRun[]
   /** No message in Redis has a later event time. */
@@ -41,7 +39,6 @@ export interface PagesWrite {
 }
 
 export class MessagePages implements LaneMessages {
-  readonly isKeeping: boolean
   readonly #start: PagesStart
   /** The page that the lane will go on with stays in memory, whatever else takes it. */
   #last: MessagePage | null = null
@@ -54,7 +51,6 @@ export class MessagePages implements LaneMessages {
 
   constructor(start: PagesStart) {
     this.#start = start
-    this.isKeeping = start.isKeeping
     this.#runs = start.runs.map((run) => ({ ...run }))
   }
 
@@ -68,7 +64,7 @@ export class MessagePages implements LaneMessages {
     this.#held.clear()
     const isNew = nextOffset % PAGE_OFFSETS === 0
     const index = pageOf(nextOffset)
-    return !this.isKeeping || isNew || this.#hold(index) ? null : index
+    return isNew || this.#hold(index) ? null : index
   }
 
   /** Pages of these messages that have to be read. */

@@ -2,49 +2,25 @@
 
 import { ByteWriter } from '../../core/features/state/bytes.ts'
 import { CardHistory } from '../../core/features/state/card-history.ts'
-import { decodeCard } from '../../core/features/state/card-decoding.ts'
-import {
-  hasMessagesApart,
-  writeCard,
-  writeCardAddition,
-} from '../../core/features/state/card-layouts.ts'
+import { decodeCard, writeCard, writeCardAddition } from '../../core/features/state/card-codec.ts'
 import {
   decodeEntityPart,
-  entityLayoutBeside,
   writeEntityAddition,
   writeEntityPart,
-  type EntityLayout,
-} from '../../core/features/state/entity-layouts.ts'
+} from '../../core/features/state/entity-codec.ts'
 import type { EntityPart } from '../../core/features/state/entity-part.ts'
 import type { MessagePage } from '../../core/features/state/message-page.ts'
-import { valueLayout, type ValueLayout } from './value-layouts.ts'
 
-/**
- * Turns values into bytes of one layout, and bytes of any known layout into values. What is encoded is kept, one value
- * after the other, until it is taken.
- */
+/** Turns values into bytes, and back. What is encoded is kept, one value after the other, until it is taken. */
 export class StateCodec {
-  readonly #layout: ValueLayout
-  readonly #entityLayout: EntityLayout
   readonly #whole = new ByteWriter()
   readonly #added = new ByteWriter()
-
-  /** `layout` must be one of VALUE_LAYOUTS. */
-  constructor(layout: number) {
-    this.#layout = valueLayout(layout)
-    this.#entityLayout = entityLayoutBeside(this.#layout)
-  }
-
-  /** Whether messages stand apart from the cards. */
-  get hasMessagesApart(): boolean {
-    return hasMessagesApart(this.#layout)
-  }
 
   /** The whole value. `day` is the present one: what was written whole on another takes no additions. Returns its length. */
   encode(value: CardHistory | EntityPart, day: number): number {
     const writer = this.#whole
-    if (value instanceof CardHistory) writeCard(value, this.#layout, writer, day)
-    else writeEntityPart(value, this.#entityLayout, writer, day)
+    if (value instanceof CardHistory) writeCard(value, writer, day)
+    else writeEntityPart(value, writer, day)
     const { length } = writer
     writer.keep()
     return length
@@ -62,8 +38,8 @@ export class StateCodec {
     const writer = this.#added
     const length =
       value instanceof CardHistory
-        ? writeCardAddition(value, this.#layout, writer, day)
-        : writeEntityAddition(value, this.#entityLayout, writer, day)
+        ? writeCardAddition(value, writer, day)
+        : writeEntityAddition(value, writer, day)
     if (length !== null && length > 0) writer.keep()
     return length
   }

@@ -80,14 +80,12 @@ export function touchedByLate(
     const history = state.peekCard(card)
     if (history === null || eventTimeMs > history.newestMs) continue
     if (history.isTooLate(eventTimeMs) || isSentAgain(history, id, eventTimeMs)) continue
-    const records = history.recordsByOffset()
     const oldest = Math.max(0, history.count - REVISABLE_MAX, history.settledCount)
     for (let index = history.count - 1; index >= oldest; index -= 1) {
       const timeMs = history.at(index, COLUMN.time)
       if (timeMs < Math.max(eventTimeMs, fromMs)) break
       if (withEntities) addEntitiesOf(history, index, entities)
       const offset = history.at(index, COLUMN.offset)
-      if (records.has(offset)) continue
       messages.set(offset, { offset, eventTimeMs: timeMs })
       pages.add(pageOf(offset))
     }

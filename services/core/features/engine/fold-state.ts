@@ -10,10 +10,8 @@ export interface ReadablePart {
   readonly cut: Cut
 }
 
-/** Messages of a lane by their offset, where they do not stand with the events of the cards. */
+/** Messages of a lane by their offset, so that a decision can be computed again. */
 export interface LaneMessages {
-  /** False where messages go on to be kept with the events: then only what was kept before is found. */
-  readonly isKeeping: boolean
   /** The bytes are copied. Offsets rise from call to call. Hot path. */
   keep(offset: number, eventTimeMs: number, message: Uint8Array): void
   /** A view that holds until the next change; null when it is not kept. */
@@ -22,7 +20,7 @@ export interface LaneMessages {
 
 /** State as the fold needs it: values of this lane to change, parts of the other lanes to read. */
 export interface LaneState {
-  /** Absent where messages stand with the events of the cards, or are not kept at all. */
+  /** Absent where messages are not kept: then no decision is computed again. */
   readonly messages?: LaneMessages
   card(card: string): CardHistory
   ownEntity(kind: EntityKind, ref: number): EntityPart

@@ -165,13 +165,8 @@ export class LaneFold {
     const ahead = this.#ahead.take(transaction, state)
     const history = ahead < 0 ? state.card(transaction.card) : this.#ahead.historyAt(ahead)
     const event = ahead < 0 ? this.#event : this.#ahead.eventAt(ahead)
-    const messages = state.messages?.isKeeping === true ? state.messages : null
-    const own = messages === null ? record : null
-    if (ahead < 0) fillCardEvent(event, transaction, offset, this.#rates, own, this.#plan.needs)
-    else {
-      event.offset = offset
-      event.record = own
-    }
+    if (ahead < 0) fillCardEvent(event, transaction, offset, this.#rates, this.#plan.needs)
+    else event.offset = offset
     const first = history.indexOfId(event.idRef)
     if (first >= 0) {
       // A lane without its state cannot tell duplicates, and must come to the same place.
@@ -187,9 +182,7 @@ export class LaneFold {
     const recomputed = isForgotten
       ? NONE
       : this.#remember(event, isRetry, history, cut, state, marks)
-    if (messages !== null && !isForgotten && record !== null) {
-      messages.keep(offset, event.timeMs, record)
-    }
+    if (!isForgotten && record !== null) state.messages?.keep(offset, event.timeMs, record)
     this.passOver(event.timeMs)
     const { amountMinor } = event
     return { marks, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor, recomputed }
@@ -206,7 +199,7 @@ export class LaneFold {
     position: number,
     states: Uint8Array,
   ): Folded {
-    const event = cardEventOf(transaction, offset, this.#rates, null)
+    const event = cardEventOf(transaction, offset, this.#rates)
     const readings = this.#readings
     this.#entities.readNothing(event.timeMs)
     readings.card.read(NO_HISTORY, event)
@@ -331,12 +324,13 @@ export class LaneFold {
     state: LaneState,
   ): readonly Recomputed[] {
     const read = this.#readRecord
-    if (read === undefined) return NONE
+    const { messages } = state
+    if (read === undefined || messages === undefined) return NONE
     const fromMs = revisableFromMs(this.#newestEventMs)
-    const later = revisable(history, event, fromMs, state.messages ?? null, (message, offset) => {
+    const later = revisable(history, event, fromMs, messages, (message, offset) => {
       const transaction = read(message)
       if (transaction === null) return null
-      return { transaction, event: cardEventOf(transaction, offset, this.#rates, null) }
+      return { transaction, event: cardEventOf(transaction, offset, this.#rates) }
     })
     if (later.length === 0) return NONE
     const rowOf = (of: CardEvent): ComputedRow => {

@@ -53,7 +53,7 @@ export function revisable(
   history: CardHistory,
   cause: CardEvent,
   fromMs: number,
-  messages: LaneMessages | null,
+  messages: LaneMessages,
   read: (message: Uint8Array, offset: number) => Later | null,
 ): readonly Later[] {
   const later: Later[] = []
@@ -62,12 +62,11 @@ export function revisable(
     history.count - REVISABLE_MAX,
     history.settledCount,
   )
-  const records = history.recordsByOffset()
   for (let index = from; index < history.count; index += 1) {
     const timeMs = history.at(index, COLUMN.time)
     if (timeMs < fromMs || timeMs - cause.timeMs >= CARD_REACH_MS) continue
     const offset = history.at(index, COLUMN.offset)
-    const message = records.get(offset) ?? messages?.find(offset) ?? null
+    const message = messages.find(offset)
     const found = message === null ? null : read(message, offset)
     if (found !== null) later.push(found)
   }

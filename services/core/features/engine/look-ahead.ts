@@ -82,7 +82,7 @@ export class LookAhead {
     for (let place = 0; place < count; place += 1) {
       const transaction = transactions[from + place]
       if (transaction === undefined) continue
-      fillCardEvent(this.eventAt(place), transaction, 0, this.#rates, null, this.#needs)
+      fillCardEvent(this.eventAt(place), transaction, 0, this.#rates, this.#needs)
     }
     for (let place = 0; place < count; place += 1) {
       const transaction = transactions[from + place]

@@ -257,7 +257,7 @@ export class Explanation {
   }
 
   #knownOf({ partition, offset, value }: Placed<Transaction>): KnownEvent {
-    const event = cardEventOf(value, offset, this.#rates, null)
+    const event = cardEventOf(value, offset, this.#rates)
     return { event, transactionId: value.id, partition }
   }
 

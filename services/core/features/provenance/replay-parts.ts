@@ -163,7 +163,7 @@ export class LaneParts implements LaneState {
     if (verdict === 'left_out') return
     if (newestEventMs - eventTimeMs > REACH_MS || eventTimeMs <= watermarkMs) return
     if (!hasAnyEntity(this.#sample, entityRefsOf(transaction))) return
-    const event = cardEventOf(transaction, offset, this.#rates, null)
+    const event = cardEventOf(transaction, offset, this.#rates)
     for (const kind of ENTITY_KINDS) {
       const ref = entityRefOf(event, kind)
       if (ref === 0 || !this.#sample.hasEntity(kind, ref)) continue

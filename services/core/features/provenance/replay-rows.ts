@@ -5,14 +5,17 @@
 import type { RateTable } from '../../currency.ts'
 import type { Transaction } from '../../transaction.ts'
 import type { DecisionRecord } from '../../wire/records.ts'
+import { COLUMN } from '../state/card-columns.ts'
 import { CardHistory } from '../state/card-history.ts'
+import { REVISABLE_MAX } from '../state/card-limits.ts'
 import { EntityPart } from '../state/entity-part.ts'
 import type { EntityKind } from '../catalogue/feature-definition.ts'
 import { FEATURE_LIST_HASH } from '../catalogue/feature-list.ts'
-import type { Recomputed } from '../engine/late-revisions.ts'
+import { revisableFromMs, type Recomputed } from '../engine/late-revisions.ts'
 import type { LaneState, ReadablePart } from '../engine/fold-state.ts'
 import { FEATURE_PLAN, LANE_START, LaneFold, type Folded } from '../engine/lane-fold.ts'
 import { entityRefsOf, FORGET_CARDS_MS, hasAnyEntity, type LaneParts } from './replay-parts.ts'
+import { ReplayMessages } from './replay-messages.ts'
 import type { RecordedBlock, RecordedRow, ReplayEntry } from './replay-records.ts'
 import type { ReplaySample } from './replay-sample.ts'
 import { RestOfBlock } from './replay-rest.ts'
@@ -54,7 +57,7 @@ export interface LaneRowsOptions {
   readonly partition: number
   readonly sample: ReplaySample
   readonly rates: RateTable
-  /** Reads a message that was kept with its event. */
+  /** Reads a message that was kept. */
   readonly readRecord: (record: Uint8Array) => Transaction | null
   /** Of every lane, this one included. */
   readonly parts: readonly LaneParts[]
@@ -74,6 +77,7 @@ export interface KnownFrom {
 
 export class LaneRows implements LaneState {
   readonly entityHorizonMs = -Infinity
+  readonly messages = new ReplayMessages()
   readonly #options: LaneRowsOptions
   readonly #fold: LaneFold
   readonly #degraded: LaneFold
@@ -124,6 +128,7 @@ export class LaneRows implements LaneState {
       this.#skip(block.rowAt(index), null, 'message_gone', onReplayed)
     }
     this.#cards.forgetBefore(this.newestEventMs - FORGET_CARDS_MS)
+    this.messages.forgetBefore(revisableFromMs(this.newestEventMs))
   }
 
   card(card: string): CardHistory {
@@ -149,7 +154,9 @@ export class LaneRows implements LaneState {
   }
 
   shrink(): void {
-    this.#cards.keepOnly((card) => this.#options.sample.hasCard(card))
+    const { sample, readRecord } = this.#options
+    this.#cards.keepOnly((card) => sample.hasCard(card))
+    this.messages.keepOnly((message) => sample.hasCard(readRecord(message)?.card ?? ''))
   }
 
   #replayEntry(
@@ -178,6 +185,7 @@ export class LaneRows implements LaneState {
     const kept = hasCard ? record : null
     const folded = this.#apply(transaction, offset, kept, recorded)
     if (hasCard) {
+      this.#forgetMessageOf(this.#cards.get(transaction.card))
       this.#cards.touch(
         transaction.card,
         transaction.eventTimeMs,
@@ -191,6 +199,12 @@ export class LaneRows implements LaneState {
       this.#report(recorded, { transaction, folded }, this.#values, this.#states, known, onReplayed)
     }
     this.#replayRevisions(offset, folded, rest, known, onReplayed)
+  }
+
+  /** One event more of the card came before those that a late transaction may change. */
+  #forgetMessageOf(history: CardHistory): void {
+    const index = history.count - REVISABLE_MAX - 1
+    if (index >= 0) this.messages.forget(history.at(index, COLUMN.offset))
   }
 
   #apply(

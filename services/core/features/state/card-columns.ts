@@ -164,9 +164,7 @@ export function idCheckOf(idRef: number): number {
   return idRef % 256
 }
 
-/** Takes away merged hours before this; true when there were any. */
-export function forgetBuckets(buckets: Bucket[], horizonMs: number): boolean {
-  const count = buckets.length
+/** Takes away merged hours before this. */
+export function forgetBuckets(buckets: Bucket[], horizonMs: number): void {
   while (buckets[0] !== undefined && buckets[0].startMs < horizonMs) buckets.shift()
-  return buckets.length < count
 }

@@ -43,8 +43,6 @@ export interface CardEvent {
   readonly isDeclined: boolean
   /** 32-bit hash of the card, for counts of distinct cards. */
   readonly cardHash: number
-  /** The message as it was sent, so that a later decision about it can be recomputed; null where nobody will. */
-  readonly record: Uint8Array | null
 }
 
 /** What of an event the features of a plan look at: other references stay 0. */
@@ -91,7 +89,6 @@ export function blankCardEvent(): MutableCardEvent {
     presence: 0,
     isDeclined: false,
     cardHash: 0.5,
-    record: null,
   }
 }
 
@@ -106,14 +103,9 @@ export function fromE4(stored: number): number {
 }
 
 /** @throws Error when the rate table does not know the currency: the decoder lets none through. */
-export function cardEventOf(
-  transaction: Transaction,
-  offset: number,
-  rates: RateTable,
-  record: Uint8Array | null,
-): CardEvent {
+export function cardEventOf(transaction: Transaction, offset: number, rates: RateTable): CardEvent {
   const event = blankCardEvent()
-  fillCardEvent(event, transaction, offset, rates, record, NEEDS_ALL)
+  fillCardEvent(event, transaction, offset, rates, NEEDS_ALL)
   return event
 }
 
@@ -123,7 +115,6 @@ export function fillCardEvent(
   transaction: Transaction,
   offset: number,
   rates: RateTable,
-  record: Uint8Array | null,
   needs: EventNeeds,
 ): void {
   const { latitude, longitude, currency, eventTimeMs } = transaction
@@ -150,7 +141,6 @@ export function fillCardEvent(
   event.presence = presenceOf(transaction.channel)
   event.isDeclined = transaction.authorisation === 'declined'
   event.cardHash = murmur2Ascii(transaction.card, CARD_HASH_SEED)
-  event.record = record
 }
 
 function optional(identifier: string | null): number {

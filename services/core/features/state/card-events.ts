@@ -17,8 +17,6 @@ import {
   type StoredOutcome,
 } from './card-columns.ts'
 import { CARD_RAW_MAX, CAUSES_MAX, SETTLE_MS } from './card-limits.ts'
-import { CardRecords, type KeptRecord } from './card-records.ts'
-import type { EncodedCard } from './encoded-card.ts'
 import { markRetriesAfter } from './retry-marks.ts'
 import { StoredCard } from './stored-form.ts'
 import { LATENESS_MS, RETRY_MS } from '../catalogue/time.ts'
@@ -34,7 +32,6 @@ const NO_EVENTS = new Float64Array(0)
 const NO_CAUSES = new Map<number, number[]>()
 const NO_BUCKETS: readonly Bucket[] = []
 const NO_REFERENCES: readonly number[] = [0]
-const NO_RECORDS = new CardRecords()
 
 /** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
 export abstract class CardEvents implements Touchable {
@@ -48,11 +45,8 @@ export abstract class CardEvents implements Touchable {
   isByOffset = true
   #references: number[] | null = null
   #buckets: Bucket[] | null = null
-  /** Messages of events whose decisions may be recomputed. */
-  records = NO_RECORDS
   /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
   causes = NO_CAUSES
-  encoded: EncodedCard | null = null
   /** Bit i stands for OPTIONAL_COLUMNS[i]: whether any event uses it; -1 when that is not known. */
   usedColumns = 0
   readonly stored = new StoredCard()
@@ -81,12 +75,6 @@ export abstract class CardEvents implements Touchable {
     return (this.#buckets ??= [])
   }
 
-  /** `records`, to be added to. */
-  get ownRecords(): CardRecords {
-    if (this.records === NO_RECORDS) this.records = new CardRecords()
-    return this.records
-  }
-
   /** Time of the newest event; -Infinity without any. */
   get newestMs(): number {
     return this.data[(this.count - 1) * this.stride] ?? -Infinity
@@ -98,7 +86,7 @@ export abstract class CardEvents implements Touchable {
 
   touchParts(): number {
     const { data, stored } = this
-    return data.length + stored.newCount + stored.recordsMark
+    return data.length + stored.newCount + stored.referenceCount
   }
 
   /** The place of the next row too. */
@@ -179,14 +167,10 @@ export abstract class CardEvents implements Touchable {
   ): void {
     if (this.stride === STRIDE_NARROW && hasMore(event, kept)) this.widen()
     if (index < this.count) {
-      const records = this.recordsByOffset()
       this.#makeRoom(index)
       this.#write(index, event, isRetry, kept)
       this.isByOffset = false
-      this.encoded?.forgetTail()
       this.stored.forget()
-      if (event.record !== null) records.set(event.offset, event.record)
-      this.placeRecords(records)
       if (event.intentRef !== 0) {
         markRetriesAfter(this, index, Math.max(index + 1, this.count - CARD_RAW_MAX))
       }
@@ -198,7 +182,6 @@ export abstract class CardEvents implements Touchable {
     this.#makeRoom(index)
     this.#write(index, event, isRetry, kept)
     this.stored.noteNew()
-    if (event.record !== null) this.ownRecords.append(index - this.settledCount, event.record)
   }
 
   #write(index: number, event: CardEvent, isRetry: boolean, kept: KeptColumns): void {
@@ -227,15 +210,6 @@ export abstract class CardEvents implements Touchable {
       data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
     }
     if (this.usedColumns >= 0) this.usedColumns |= columnsUsed(data, base, stride)
-  }
-
-  /** The messages that are kept, by offset of their event; views that hold until the next change. */
-  recordsByOffset(): Map<number, Uint8Array> {
-    const byOffset = new Map<number, Uint8Array>()
-    for (const { place, record } of this.records.list()) {
-      byOffset.set(this.at(this.settledCount + place, COLUMN.offset), record)
-    }
-    return byOffset
   }
 
   /** Makes room for all columns. */
@@ -289,8 +263,6 @@ export abstract class CardEvents implements Touchable {
     if (index < 0) return
     const at = index * this.stride + COLUMN.flags
     this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
-    const tailCount = this.encoded?.tail.count ?? 0
-    if (index - this.settledCount < tailCount) this.encoded?.forgetTail()
     if (index < this.count - this.stored.newCount) this.stored.forget()
   }
 
@@ -351,28 +323,12 @@ export abstract class CardEvents implements Touchable {
     this.data.copyWithin(index * stride, (index + count) * stride, this.count * stride)
     this.count -= count
     if (index < this.settledCount) this.settledCount -= count
-    this.forgetEncoded()
+    this.usedColumns = -1
   }
 
   protected replaceReferences(references: number[]): void {
     this.#references = references
-  }
-
-  /** After events were taken away, or have changed places. */
-  protected forgetEncoded(): void {
     this.usedColumns = -1
-    this.encoded?.forgetEvents()
-  }
-
-  /** Keeps those of the messages whose events are still there and not settled. The messages may be views of our own. */
-  protected placeRecords(byOffset: ReadonlyMap<number, Uint8Array>): void {
-    if (byOffset.size === 0) return
-    const kept: KeptRecord[] = []
-    for (let index = this.settledCount; index < this.count; index += 1) {
-      const record = byOffset.get(this.at(index, COLUMN.offset))
-      if (record !== undefined) kept.push({ place: index - this.settledCount, record })
-    }
-    this.ownRecords.replace(kept)
   }
 }
 

@@ -23,11 +23,10 @@ import {
 } from './card-columns.ts'
 import { CardEvents } from './card-events.ts'
 import { CARD_RAW_MAX, CARD_RETAIN_MS, REVISABLE_MAX, SETTLE_MS } from './card-limits.ts'
-import type { KeptRecord } from './card-records.ts'
 import { keepRetriesOf, unmarkRetriesOf } from './retry-marks.ts'
 import { LATENESS_MS } from '../catalogue/time.ts'
 
-/** Events are settled, merged and dropped at least this many at a time: layouts 2 and 3 encode once what is settled. */
+/** Events are settled, merged and dropped at least this many at a time: each time moves all rows. */
 const TIDY_AT_ONCE = 8
 
 /** The events of a card, and what older ones were merged into. */
@@ -39,21 +38,17 @@ export class CardHistory extends CardEvents {
     }
     this.stored.forget()
     const dropped = new Set<number>()
-    const records = this.recordsByOffset()
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
       dropped.add(this.at(index, COLUMN.intent))
       this.remove(index, 1)
     }
-    if (dropped.size > 0) this.placeRecords(records)
     for (const [key, causes] of this.causes) {
       const kept = causes.filter((cause) => cause < offset)
       if (key >= offset || kept.length === 0) this.causes.delete(key)
       else if (kept.length < causes.length) this.causes.set(key, kept)
     }
-    if (dropped.size === 0) return
-    unmarkRetriesOf(this, dropped)
-    this.encoded?.forgetTail()
+    if (dropped.size > 0) unmarkRetriesOf(this, dropped)
   }
 
   /**
@@ -65,15 +60,14 @@ export class CardHistory extends CardEvents {
     const committedCount = this.#committedCount(committedOffset)
     const newestMs = this.#newestCommittedMs(committedOffset, committedCount)
     const horizonMs = newestMs - CARD_RETAIN_MS
-    this.#forgetRecords(committedOffset, committedCount, newestMs - LATENESS_MS)
+    this.#forgetCauses(committedOffset, committedCount, newestMs - LATENESS_MS)
     const excess = committedCount - CARD_RAW_MAX
     const settled = this.#settlable(committedOffset, newestMs - SETTLE_MS, atOnce)
     const expired = this.#expired(horizonMs, atOnce)
     if (Math.max(excess, settled, expired) < atOnce) return
     this.#mergeOldest(committedOffset, excess, horizonMs)
     this.#settle(committedOffset, newestMs - SETTLE_MS)
-    if (this.buckets.length > 0 && forgetBuckets(this.ownBuckets, horizonMs))
-      this.#forgetEncodedBuckets()
+    if (this.buckets.length > 0) forgetBuckets(this.ownBuckets, horizonMs)
     if (this.references.length > 2 * this.count + 16) this.#forgetReferences()
   }
 
@@ -108,34 +102,16 @@ export class CardHistory extends CardEvents {
   }
 
   /** By rank among committed events, so that an event which is decided again finds the same. */
-  #forgetRecords(committedOffset: number, committedCount: number, horizonMs: number): void {
-    const { records, causes, settledCount } = this
-    if (this.isByOffset && causes.size === 0) {
-      while (records.count > 0) {
-        const index = settledCount + records.firstPlace
-        const isKept =
-          committedCount - index <= REVISABLE_MAX && this.at(index, COLUMN.time) >= horizonMs
-        if (isKept || index >= committedCount) return
-        records.dropFirst()
-      }
-      return
-    }
-    if (records.count === 0 && causes.size === 0) return
-    const kept: KeptRecord[] = []
+  #forgetCauses(committedOffset: number, committedCount: number, horizonMs: number): void {
+    const { causes, settledCount } = this
+    if (causes.size === 0) return
     let rank = committedCount - settledCount
-    const byOffset = this.recordsByOffset()
     for (let index = settledCount; index < this.count; index += 1) {
       const offset = this.at(index, COLUMN.offset)
-      const isCommitted = offset < committedOffset
-      if (isCommitted && (rank > REVISABLE_MAX || this.at(index, COLUMN.time) < horizonMs)) {
-        causes.delete(offset)
-      } else {
-        const record = byOffset.get(offset)
-        if (record !== undefined) kept.push({ place: index - settledCount, record })
-      }
-      if (isCommitted) rank -= 1
+      if (offset >= committedOffset) continue
+      if (rank > REVISABLE_MAX || this.at(index, COLUMN.time) < horizonMs) causes.delete(offset)
+      rank -= 1
     }
-    if (kept.length < records.count) records.replace(kept)
   }
 
   #mergeOldest(committedOffset: number, excess: number, horizonMs: number): void {
@@ -147,7 +123,7 @@ export class CardHistory extends CardEvents {
       gone += 1
     }
     if (gone > 0) this.remove(0, gone)
-    // Others have messages, which go with them; it is seldom that their turn comes.
+    // It is seldom that the turn of others comes.
     if (this.settledCount > 0 || this.count === 0) return
     const left = excess - gone
     if (left > 0 || this.at(0, COLUMN.time) < horizonMs) {
@@ -156,7 +132,6 @@ export class CardHistory extends CardEvents {
   }
 
   #mergeUnsettled(committedOffset: number, excess: number, horizonMs: number): void {
-    const records = this.recordsByOffset()
     let left = excess
     let index = 0
     while (index < this.count) {
@@ -172,7 +147,6 @@ export class CardHistory extends CardEvents {
       this.causes.delete(offset)
       this.remove(index, 1)
     }
-    this.placeRecords(records)
   }
 
   /** How many events are older than this, as far as `atOnce` of them. */
@@ -211,15 +185,11 @@ export class CardHistory extends CardEvents {
       data[base + COLUMN.intent] = 0
       this.settledCount = index + 1
     }
-    if (this.settledCount > settledCount) {
-      this.records.shift(this.settledCount - settledCount)
-      this.forgetEncoded()
-    }
+    if (this.settledCount > settledCount) this.usedColumns = -1
     if (this.settledCount === this.count) this.isByOffset = true
   }
 
   #merge(index: number): void {
-    this.#forgetEncodedBuckets()
     keepRetriesOf(this, index)
     const isRetry = (this.at(index, COLUMN.flags) & FLAG.retry) !== 0
     addToBuckets(
@@ -232,10 +202,5 @@ export class CardHistory extends CardEvents {
 
   #forgetReferences(): void {
     this.replaceReferences(usedReferences(this.data, this.count, this.stride, this.references))
-    this.forgetEncoded()
-  }
-
-  #forgetEncodedBuckets(): void {
-    if (this.encoded !== null) this.encoded.buckets = null
   }
 }

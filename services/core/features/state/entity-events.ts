@@ -3,11 +3,9 @@
 
 import { lowBitsOf } from '../../reference.ts'
 import type { Touchable } from './bring-near.ts'
-import type { EncodedTail } from './encoded-card.ts'
 import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
 import { HourIndex } from './hour-index.ts'
 import { KeptSmallest } from './kept-smallest.ts'
-import type { EncodedStart } from './sealed.ts'
 import { StoredPart } from './stored-form.ts'
 import { touchEdges, touchRowsAt } from './window-edges.ts'
 import {
@@ -40,10 +38,6 @@ export abstract class EntityEvents implements Touchable {
   /** Where readings have found the ends of their windows; see window-edges.ts. */
   edges: Float64Array | null = null
   readonly stored = new StoredPart()
-  /** Events from the start that will not change place, as they were encoded last; null once they have. */
-  encodedStart: { readonly count: number; readonly start: EncodedStart } | null = null
-  /** Events after those, as far as they are encoded. */
-  encodedTail: EncodedTail | null = null
   #hours: HourIndex | null = null
   /** Largest offset of an event that was not put at the end, and no later than the time of any of them; see `unseenFromMs`. */
   #movedOffset = -1
@@ -154,9 +148,6 @@ export abstract class EntityEvents implements Touchable {
       if (this.#newestHourCount > HOUR_RAW_MAX) this.#isSparse = false
     }
     this.noteHour(hour)
-    const known = this.encodedStart
-    if (known !== null && index < known.count) this.encodedStart = null
-    if (base < used) this.encodedTail?.reset(0, 0)
     if (base < used || this.#hours?.append(timeMs) === false) this.#hours = null
   }
 

@@ -132,8 +132,6 @@ export class EntityPart extends EntityEvents {
     const horizonMs = this.horizonMs(committed.nextOffset)
     if (this.#hasToMerge(committed.nextOffset, horizonMs)) {
       this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
-      this.encodedStart = null
-      this.encodedTail?.reset(0, 0)
       this.forgetHours()
     }
     this.forgetCrowded(horizonMs)

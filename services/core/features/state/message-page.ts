@@ -2,17 +2,21 @@
 // PAGE_OFFSETS consecutive offsets each. With the cards they would be copied into each card, and written again whenever
 // that is written whole.
 //
-// Layout 1, envelope in sealed.ts
+// Stored form, envelope in sealed.ts
 //   message count; per message: offset within the page, length, bytes
 
+import assert from 'node:assert/strict'
 import { SluiceError } from '../../errors.ts'
 import { ByteReader, varintLength, writeVarint } from './bytes.ts'
-import { HEADER_BYTES, sealInPlace, unseal } from './sealed.ts'
+import { HEADER_BYTES, readValue, sealInPlace, type LayoutReaders } from './sealed.ts'
 
 /** A late transaction reads a page for each decision that it changes, so they are small. */
 export const PAGE_OFFSETS = 64
 
+/** The layout that pages are written in. */
 const LAYOUT = 1
+/** Every layout of pages that this build reads; see LayoutReaders. */
+const READERS: LayoutReaders<readonly StoredMessage[]> = new Map([[LAYOUT, readMessages]])
 /** After the header, and how many there are. */
 const MESSAGES_AT = HEADER_BYTES + 1
 /** Room for a page of usual messages. */
@@ -85,6 +89,12 @@ export class MessagePage {
   }
 }
 
+interface StoredMessage {
+  /** Offset within the page. */
+  readonly place: number
+  readonly message: Uint8Array
+}
+
 /**
  * Reads a stored page, without the messages from `nextOffset` on, which are still to be decided. Event times do not stand
  * in it: `newestMs` is what none of them is later than. @throws SluiceError SLUICE_STATE_CORRUPT
@@ -95,18 +105,30 @@ export function decodePage(
   nextOffset: number,
   newestMs: number,
 ): MessagePage {
-  const { reader } = unseal(value, [LAYOUT])
   const page = new MessagePage(index)
-  const bounded = (most: number): number => {
-    const number = reader.varint()
-    if (number <= most) return number
-    throw new SluiceError('SLUICE_STATE_CORRUPT', `A page of messages says ${number}.`)
-  }
-  for (let left = bounded(PAGE_OFFSETS); left > 0; left -= 1) {
-    const offset = index * PAGE_OFFSETS + bounded(PAGE_OFFSETS - 1)
-    const message = reader.view(bounded(value.length))
+  for (const { place, message } of readValue(value, READERS)) {
+    const offset = index * PAGE_OFFSETS + place
     if (offset < nextOffset) page.keep(offset, newestMs, message)
   }
-  if (reader.isAtEnd) return page
+  return page
+}
+
+function readMessages([reader, ...more]: readonly ByteReader[]): readonly StoredMessage[] {
+  assert(reader !== undefined)
+  const messages: StoredMessage[] = []
+  for (let left = bounded(reader, PAGE_OFFSETS); left > 0; left -= 1) {
+    const place = bounded(reader, PAGE_OFFSETS - 1)
+    messages.push({ place, message: reader.view(reader.varint()) })
+  }
+  if (reader.isAtEnd && more.length === 0) return messages
   throw new SluiceError('SLUICE_STATE_CORRUPT', 'A page of messages has bytes after its content.')
+}
+
+function bounded(reader: ByteReader, most: number): number {
+  const number = reader.varint()
+  if (number <= most) return number
+  throw new SluiceError(
+    'SLUICE_STATE_CORRUPT',
+    `A page of messages has the number ${number} where ${most} is the most.`,
+  )
 }

@@ -1,18 +1,12 @@
-// The envelope of every stored value:
+// The envelope of every stored value: one part, and part after part what was appended to it.
 //
-//   offset 0  u8   layout version
-//   offset 1  u32  CRC-32 (IEEE) of everything after it, begun with the layout version
-//   offset 5  ...  payload
-//
-// and of one to which more is appended, part after part:
-//
-//   offset 0  u8   layout version
-//   offset 1  u32  CRC-32 of length and payload, begun with the layout version
+//   offset 0  u8   layout
+//   offset 1  u32  CRC-32 (IEEE) of length and payload, begun with the layout
 //   offset 5  u32  length of the payload
 //   offset 9  ...  payload
 //   per addition: u32 CRC-32 of its length and payload, begun with the checksum of the part before; u32 length; payload
 //
-// A value with a wrong checksum or an unknown version is corruption and never read as "no history" (P7). Since each
+// A value with a wrong checksum or an unknown layout is corruption and never read as "no history" (P7). Since each
 // checksum begins with the one before, an addition that is missing in the middle, stands twice or belongs elsewhere is
 // noticed as well.
 
@@ -20,45 +14,22 @@ import { crc32 } from 'node:zlib'
 import { SluiceError } from '../../errors.ts'
 import { ByteReader, type ByteWriter } from './bytes.ts'
 
-export const HEADER_BYTES = 5
+/**
+ * By layout, what reads the parts of a value. A new layout is read before it is written: one release adds its reader, and
+ * once every scorer has that, the next one writes the layout and may drop the reader of the old one when no value has it
+ * any more. A value that was read is written whole before anything is appended to it, so a value has one layout.
+ */
+export type LayoutReaders<Value> = ReadonlyMap<number, (parts: readonly ByteReader[]) => Value>
 
 /** Checksum and length of a part. */
 const PART_HEADER_BYTES = 8
+/** Layout, and the header of the first part. */
+export const HEADER_BYTES = 1 + PART_HEADER_BYTES
 
-/** The first part of a payload, kept as bytes with the checksum up to their end. */
-export interface EncodedStart {
-  readonly bytes: Buffer
-  readonly checksum: number
-}
-
-/** Writes the header, whose checksum comes last. */
-export function beginValue(writer: ByteWriter, layoutVersion: number): void {
+/** Begins a value, whose first part `finishPart` seals. */
+export function beginValue(writer: ByteWriter, layout: number): void {
   writer.reset()
-  writer.byte(layoutVersion)
-  writer.uint32(0)
-}
-
-/** What was written of the payload so far, so that it need not be encoded each time. */
-export function startOf(writer: ByteWriter, layoutVersion: number): EncodedStart {
-  const bytes = Buffer.from(writer.view(HEADER_BYTES))
-  return { bytes, checksum: crc32(bytes, layoutVersion) }
-}
-
-/** Seals the value: `checksum` is that of everything before `from`. */
-export function finishValue(writer: ByteWriter, from: number, checksum: number): void {
-  writer.patchUint32(1, writer.checksum(from, checksum))
-}
-
-/** Seals a value that stands in bytes of its own, with room for the header at their start. */
-export function sealInPlace(value: Buffer, layoutVersion: number): void {
-  value[0] = layoutVersion
-  value.writeUInt32LE(crc32(value.subarray(HEADER_BYTES), layoutVersion), 1)
-}
-
-/** Begins the first part of a value to which more is appended; `finishPart` seals it. */
-export function beginParts(writer: ByteWriter, layoutVersion: number): void {
-  writer.reset()
-  writer.byte(layoutVersion)
+  writer.byte(layout)
   writer.uint32(0)
   writer.uint32(0)
 }
@@ -72,7 +43,7 @@ export function beginAddition(writer: ByteWriter): void {
 
 /**
  * Seals a part whose checksum stands at `at`, 1 in the first one and 0 in an addition. `before` is what the checksum
- * begins with: the layout version, or the checksum of the part before. Returns the checksum.
+ * begins with: the layout, or the checksum of the part before. Returns the checksum.
  */
 export function finishPart(writer: ByteWriter, at: 0 | 1, before: number): number {
   writer.patchUint32(at + 4, writer.length - at - PART_HEADER_BYTES)
@@ -81,24 +52,31 @@ export function finishPart(writer: ByteWriter, at: 0 | 1, before: number): numbe
   return checksum
 }
 
-/** A reader at the payload, and its layout. @throws SluiceError SLUICE_STATE_CORRUPT */
-export function unseal(
-  value: Buffer,
-  layouts: readonly number[],
-): { readonly layout: number; readonly reader: ByteReader } {
-  const layout = layoutOf(value, layouts)
-  if (value.length < HEADER_BYTES) {
-    throw new SluiceError('SLUICE_STATE_CORRUPT', 'A stored value is shorter than its header.')
-  }
-  if (crc32(value.subarray(HEADER_BYTES), layout) !== value.readUInt32LE(1)) throw mismatch()
-  return { layout, reader: new ByteReader(value, HEADER_BYTES) }
+/** Seals a value of one part that stands in bytes of its own, with room for the header at their start. */
+export function sealInPlace(value: Buffer, layout: number): void {
+  value[0] = layout
+  value.writeUInt32LE(value.length - HEADER_BYTES, 5)
+  value.writeUInt32LE(crc32(value.subarray(5), layout), 1)
 }
 
-/** Readers at the payloads of a value's parts, the first one and all additions. @throws as `unseal` does */
-export function unsealParts(value: Buffer): readonly ByteReader[] {
+/** @throws SluiceError SLUICE_STATE_CORRUPT when the value is damaged, or there is no reader of its layout. */
+export function readValue<Value>(value: Buffer, readers: LayoutReaders<Value>): Value {
+  const layout = value[0] ?? 0
+  const read = readers.get(layout)
+  if (read === undefined) {
+    throw new SluiceError(
+      'SLUICE_STATE_CORRUPT',
+      `A stored value has layout ${layout}; this build reads ${[...readers.keys()].join(', ')}.`,
+    )
+  }
+  return read(partsOf(value, layout))
+}
+
+/** Readers at the payloads of the parts. */
+function partsOf(value: Buffer, layout: number): readonly ByteReader[] {
   const readers: ByteReader[] = []
   let at = 1
-  let checksum = value[0] ?? 0
+  let checksum = layout
   do {
     if (at + PART_HEADER_BYTES > value.length) throw mismatch()
     const end = at + PART_HEADER_BYTES + value.readUInt32LE(at + 4)
@@ -110,16 +88,6 @@ export function unsealParts(value: Buffer): readonly ByteReader[] {
     at = end
   } while (at < value.length)
   return readers
-}
-
-/** @throws SluiceError SLUICE_STATE_CORRUPT when this build does not know it. */
-export function layoutOf(value: Buffer, layouts: readonly number[]): number {
-  const layout = value[0] ?? 0
-  if (layouts.includes(layout)) return layout
-  throw new SluiceError(
-    'SLUICE_STATE_CORRUPT',
-    `A stored value has layout ${layout}; this build reads ${layouts.join(', ')}.`,
-  )
 }
 
 function mismatch(): SluiceError {

@@ -9,8 +9,8 @@ const ADDED_BYTES_FLOOR = 768
 export const ADDED_BYTES_MAX = 8 * 1_024
 
 class StoredForm {
-  /** Layout of what stands there; 0 when that is not known. */
-  #layout = 0
+  /** Whether it is known what stands there. */
+  #isKnown = false
   /** Day on which it was written whole. */
   #day = 0
   /** Of the last part, as a signed number: those are kept in the object itself. */
@@ -18,7 +18,7 @@ class StoredForm {
   /** Of all parts, and how many they may be before the value is written whole again. */
   #bytes = 0
   #bytesMax = 0
-  /** Events of the value that are not in it yet: those that came last. Any number while the layout is not known. */
+  /** Events of the value that are not in it yet: those that came last. Any number while it is not known what stands there. */
   #newCount = 0
 
   get newCount(): number {
@@ -35,11 +35,11 @@ class StoredForm {
   }
 
   /**
-   * Whether what is new may be appended to what stands there in this layout. On another day it may not: a store counts
-   * the time to live of a value from when it was written whole. Hot path.
+   * Whether what is new may be appended to what stands there. On another day it may not: a store counts the time to live
+   * of a value from when it was written whole. Hot path.
    */
-  takesMore(layout: number, day: number): boolean {
-    return this.#layout === layout && this.#day === day && this.#bytes < this.#bytesMax
+  takesMore(day: number): boolean {
+    return this.#isKnown && this.#day === day && this.#bytes < this.#bytesMax
   }
 
   /** One more event, which no stored part holds. Hot path. */
@@ -48,8 +48,8 @@ class StoredForm {
   }
 
   /** The value was written whole. */
-  begin(layout: number, day: number, checksum: number, bytes: number): void {
-    this.#layout = layout
+  begin(day: number, checksum: number, bytes: number): void {
+    this.#isKnown = true
     this.#day = day
     this.#checksum = checksum | 0
     this.#bytes = bytes
@@ -68,15 +68,13 @@ class StoredForm {
 
   /** What is stored has changed otherwise than by an event at its end, or is not known. */
   forget(): void {
-    this.#layout = 0
+    this.#isKnown = false
   }
 }
 
 export class StoredCard extends StoredForm {
-  /** References and messages that are stored, and where the messages end. */
+  /** References that are stored. */
   referenceCount = 0
-  recordCount = 0
-  recordsMark = 0
 }
 
 export class StoredPart extends StoredForm {

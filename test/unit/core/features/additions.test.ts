@@ -6,14 +6,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import { ByteWriter } from '../../../../services/core/features/state/bytes.ts'
-import { decodeCard } from '../../../../services/core/features/state/card-decoding.ts'
+import { decodeCard, encodeCard } from '../../../../services/core/features/state/card-codec.ts'
 import type { CardEvent } from '../../../../services/core/features/state/card-event.ts'
 import { CardHistory } from '../../../../services/core/features/state/card-history.ts'
-import { encodeCard } from '../../../../services/core/features/state/card-layouts.ts'
 import {
   decodeEntityPart,
   encodeEntityPart,
-} from '../../../../services/core/features/state/entity-layouts.ts'
+} from '../../../../services/core/features/state/entity-codec.ts'
 import { EntityPart } from '../../../../services/core/features/state/entity-part.ts'
 import { ADDED_BYTES_MAX } from '../../../../services/core/features/state/stored-form.ts'
 import { DAY_MS } from '../../../../services/core/features/catalogue/time.ts'
@@ -65,7 +64,6 @@ function eventAt(timeMs: number, offset: number): CardEvent {
     ...{ merchantRef: 1 + (offset % 70), terminalRef: offset % 5, cardHash: 1 },
     ...{ intentRef: offset % 4 === 0 ? 1 + (offset % 11) : 0, hasPlace: offset % 9 === 8 },
     ...{ latitudeE4: offset % 9 === 8 ? 5_000 : 0, countryRef: offset % 3 },
-    record: offset % 7 === 6 ? null : Buffer.from(`message ${offset}`.repeat(1 + (offset % 6))),
   }
 }
 
@@ -90,17 +88,17 @@ class Stored {
 const writeCard = (stored: Stored, card: CardHistory, committed: number, day = 0): void => {
   const whole = (): Buffer => {
     card.compact(committed)
-    return encodeCard(card, 4, writer, day)
+    return encodeCard(card, writer, day)
   }
-  stored.write(encodeCardAddition(card, 4, writer, day), whole, () => card.stored.bytes)
+  stored.write(encodeCardAddition(card, writer, day), whole, () => card.stored.bytes)
 }
 
 const writePart = (stored: Stored, part: EntityPart, committed: number): void => {
   const whole = (): Buffer => {
     part.compact({ nextOffset: committed, labelNextOffset: committed })
-    return encodeEntityPart(part, writer, 3)
+    return encodeEntityPart(part, writer)
   }
-  stored.write(encodeEntityAddition(part, writer, 3), whole, () => part.stored.bytes)
+  stored.write(encodeEntityAddition(part, writer), whole, () => part.stored.bytes)
 }
 
 interface At {
@@ -146,7 +144,7 @@ test('a card to which events were appended is read as it is held, whatever else 
         if (index % every !== 0) continue
         committed = Math.max(committed, offset - BACK_MAX)
         writeCard(stored, card, committed)
-        const held = decodeCard(encodeCard(twin, 3, writer))
+        const held = decodeCard(encodeCard(twin, writer))
         assert.deepEqual(normalCard(decodeCard(stored.value)), normalCard(held))
       }
       total.wholes += stored.wholes
@@ -200,8 +198,8 @@ function inParts(): readonly (readonly [
     card.insert(eventAt(START_MS + offset, offset), false)
     part.insert(START_MS + offset, offset, offset + 1, offset)
     if (offset % 3 !== 1) continue
-    cardParts.push(encodeCardAddition(card, 4, writer) ?? encodeCard(card, 4, writer))
-    partParts.push(encodeEntityAddition(part, writer, 3) ?? encodeEntityPart(part, writer, 3))
+    cardParts.push(encodeCardAddition(card, writer) ?? encodeCard(card, writer))
+    partParts.push(encodeEntityAddition(part, writer) ?? encodeEntityPart(part, writer))
   }
   return [
     [cardParts, decodeCard],
@@ -240,7 +238,7 @@ test('a value is written whole once a day, since its time to live begins then', 
   const card = new CardHistory()
   const stored = new Stored()
   for (let offset = 0; offset < 6; offset += 1) {
-    card.insert({ ...eventAt(START_MS + offset, offset), record: null }, false)
+    card.insert(eventAt(START_MS + offset, offset), false)
     writeCard(stored, card, offset, offset < 3 ? 18_000 : 18_001)
   }
   assert.deepEqual([stored.wholes, stored.additions], [2, 4])
@@ -251,15 +249,12 @@ test('what is appended stays below its most, and nothing is appended where nothi
   const stored = new Stored()
   let wholeBytes = 0
   for (let offset = 0; offset < 3_000; offset += 1) {
-    card.insert(
-      { ...eventAt(START_MS + offset * 60_000, offset), record: Buffer.alloc(640) },
-      false,
-    )
+    card.insert(eventAt(START_MS + offset * 60_000, offset), false)
     const { wholes } = stored
     writeCard(stored, card, offset)
     if (stored.wholes > wholes) wholeBytes = stored.value.length
     assert.ok(stored.value.length <= wholeBytes + ADDED_BYTES_MAX + 1_024)
-    assert.equal(encodeCardAddition(card, 4, writer)?.length ?? 0, 0)
+    assert.equal(encodeCardAddition(card, writer)?.length ?? 0, 0)
   }
   assert.ok(stored.additions > 4 * stored.wholes, `${stored.additions} and ${stored.wholes}`)
 })

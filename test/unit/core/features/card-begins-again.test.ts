@@ -8,8 +8,7 @@ import fc from 'fast-check'
 import { ByteWriter } from '../../../../services/core/features/state/bytes.ts'
 import type { CardEvent } from '../../../../services/core/features/state/card-event.ts'
 import { CardHistory } from '../../../../services/core/features/state/card-history.ts'
-import { decodeCard } from '../../../../services/core/features/state/card-decoding.ts'
-import { encodeCard } from '../../../../services/core/features/state/card-layouts.ts'
+import { decodeCard, encodeCard } from '../../../../services/core/features/state/card-codec.ts'
 import { CARD_RAW_MAX } from '../../../../services/core/features/state/card-limits.ts'
 import { LATENESS_MS } from '../../../../services/core/features/catalogue/time.ts'
 import { HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
@@ -31,7 +30,7 @@ function fold(history: CardHistory, event: CardEvent): void {
 
 /** As stored and read back. */
 function stored(history: CardHistory): CardHistory {
-  return decodeCard(encodeCard(history, 3, writer))
+  return decodeCard(encodeCard(history, writer))
 }
 
 function assertSame(history: CardHistory, events: readonly CardEvent[], nextOffset: number): void {

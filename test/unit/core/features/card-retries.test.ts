@@ -23,7 +23,7 @@ test('a retry that is older than what is settled stays one when later events are
   const items = itemsOf(steps).filter((item) => item.kind === 'transaction')
   for (const [offset, { transaction }] of items.entries()) {
     const shared = offset < 2 ? { ...transaction, intentId: 'one' } : transaction
-    const event = cardEventOf(shared, offset, DEFAULT_RATES, null)
+    const event = cardEventOf(shared, offset, DEFAULT_RATES)
     history.insert(event, history.isRetry(event.timeMs, event.idRef, event.intentRef))
   }
   assert.equal(history.at(1, COLUMN.flags) & FLAG.retry, FLAG.retry)

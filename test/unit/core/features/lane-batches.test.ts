@@ -1,5 +1,5 @@
 // Goal: a row depends on the log alone. Method: the same log folded one by one into state that is never stored,
-// and in random batches through encoded, compacted values of all layouts, with crashes after the state was written and
+// and in random batches through encoded, compacted values, with crashes after the state was written and
 // before the commit; every bit of every row, state, mark and recomputation must be equal, and so must the state at the end.
 
 import assert from 'node:assert/strict'
@@ -7,8 +7,8 @@ import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { COLUMN } from '../../../../services/core/features/state/card-columns.ts'
-import { decodeCard } from '../../../../services/core/features/state/card-decoding.ts'
-import { decodeEntityPart } from '../../../../services/core/features/state/entity-layouts.ts'
+import { decodeCard } from '../../../../services/core/features/state/card-codec.ts'
+import { decodeEntityPart } from '../../../../services/core/features/state/entity-codec.ts'
 import { REVISABLE_MAX } from '../../../../services/core/features/state/card-limits.ts'
 import { LANE_START } from '../../../../services/core/features/engine/lane-fold.ts'
 import { revisableFromMs } from '../../../../services/core/features/engine/late-revisions.ts'
@@ -57,11 +57,11 @@ function logOf(items: readonly StreamItem[]): LaneLog {
   return log
 }
 
-/** Cards and parts in normal form, by key. Where messages stand hangs on the layouts. */
+/** Cards and parts in normal form, by key. */
 function finalState(stored: StoredLanes): ReadonlyMap<string, unknown> {
   const state = new Map<string, unknown>()
   for (const [key, value] of stored.cards) {
-    state.set(key.slice(2), { ...normalCard(decodeCard(value)), records: null })
+    state.set(key.slice(2), normalCard(decodeCard(value)))
   }
   for (const [key, value] of stored.entities) {
     const part = normalPart(decodeEntityPart(value))
@@ -72,7 +72,7 @@ function finalState(stored: StoredLanes): ReadonlyMap<string, unknown> {
 
 function plainState({ cards, parts }: PlainState): ReadonlyMap<string, unknown> {
   const state = new Map<string, unknown>()
-  for (const [key, card] of cards) state.set(key, { ...normalCard(card), records: null })
+  for (const [key, card] of cards) state.set(key, normalCard(card))
   for (const [key, part] of parts) {
     const normal = normalPart(part)
     if (normal !== null) state.set(key, normal)
@@ -80,19 +80,21 @@ function plainState({ cards, parts }: PlainState): ReadonlyMap<string, unknown> 
   return state
 }
 
-/** Whatever a late transaction may ask for is stored, with its card or apart from it. */
-function assertMessages(stored: StoredLanes, { cards }: PlainState, newestEventMs: number): void {
+/** Whatever a late transaction may ask for is stored. */
+function assertMessages(
+  stored: StoredLanes,
+  { cards, messages }: PlainState,
+  newestEventMs: number,
+): void {
   const { pages } = stored.messages[0] ?? assert.fail()
-  for (const [name, card] of cards) {
-    const own = decodeCard(stored.cards.get(`0/${name}`) ?? null).recordsByOffset()
-    for (const [offset, message] of card.recordsByOffset()) {
-      const index = card.indexOfOffset(offset)
-      if (index < card.count - REVISABLE_MAX) continue
+  for (const card of cards.values()) {
+    const oldest = Math.max(card.settledCount, card.count - REVISABLE_MAX)
+    for (let index = oldest; index < card.count; index += 1) {
       if (card.at(index, COLUMN.time) < revisableFromMs(newestEventMs)) continue
-      const page = pages.get(pageOf(offset))
-      const apart =
-        page === undefined ? null : decodePage(pageOf(offset), page, Infinity, 0).find(offset)
-      assert.deepEqual(own.get(offset) ?? apart, Buffer.from(message), `the message at ${offset}`)
+      const offset = card.at(index, COLUMN.offset)
+      const page = pages.get(pageOf(offset)) ?? assert.fail(`the page of ${offset} is gone`)
+      const found = decodePage(pageOf(offset), page, Infinity, 0).find(offset)
+      assert.deepEqual(found, Buffer.from(messages.find(offset) ?? []), `the message at ${offset}`)
     }
   }
 }

@@ -23,5 +23,4 @@ export const PLAIN_EVENT: CardEvent = {
   presence: 0,
   isDeclined: false,
   cardHash: 0,
-  record: null,
 }

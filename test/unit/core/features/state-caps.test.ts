@@ -6,21 +6,19 @@ import { ByteWriter } from '../../../../services/core/features/state/bytes.ts'
 import type { CardEvent } from '../../../../services/core/features/state/card-event.ts'
 import { CardHistory } from '../../../../services/core/features/state/card-history.ts'
 import { CARD_RAW_MAX } from '../../../../services/core/features/state/card-limits.ts'
-import { CARD_LAYOUTS, encodeCard } from '../../../../services/core/features/state/card-layouts.ts'
-import { encodeEntityPart } from '../../../../services/core/features/state/entity-layouts.ts'
+import { encodeCard } from '../../../../services/core/features/state/card-codec.ts'
+import { encodeEntityPart } from '../../../../services/core/features/state/entity-codec.ts'
 import { EntityPart, LABELS_MAX } from '../../../../services/core/features/state/entity-part.ts'
 import { DAY_MS, HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { seededNumbers } from '../../../support/seeded-numbers.ts'
 
 const CARD_BYTES_MAX = 104 * 1_024
 const ENTITY_BYTES_MAX = 224 * 1_024
-/** A message with everything named, in as many characters as identifiers may have. */
-const RECORD_BYTES = 640
 
 const writer = new ByteWriter()
 
 /** Every field as large as it can be, and every reference a new one. */
-function largestEvent(timeMs: number, offset: number, record: Uint8Array | null): CardEvent {
+function largestEvent(timeMs: number, offset: number): CardEvent {
   const ref = (of: number): number => 2 ** 48 - 1 - 8 * offset - of
   return {
     timeMs,
@@ -42,12 +40,10 @@ function largestEvent(timeMs: number, offset: number, record: Uint8Array | null)
     presence: 2,
     isDeclined: true,
     cardHash: 1,
-    record,
   }
 }
 
 test('a card of any past stays below its most, crowded or spread out', (t) => {
-  const record = new Uint8Array(RECORD_BYTES)
   let bytesMax = 0
   const pasts: readonly ((index: number) => number)[] = [
     (index) => index,
@@ -63,12 +59,10 @@ test('a card of any past stays below its most, crowded or spread out', (t) => {
     for (let index = 0; index < 2_000; index += 1) {
       offset += 1_000
       const timeMs = STREAM_START_MS + Math.floor(past(index))
-      card.insert(largestEvent(timeMs, offset, record), false)
+      card.insert(largestEvent(timeMs, offset), false)
       if (index % 50 !== 49) continue
       card.compact(offset + 1)
-      for (const layout of CARD_LAYOUTS) {
-        bytesMax = Math.max(bytesMax, encodeCard(card, layout, writer).length)
-      }
+      bytesMax = Math.max(bytesMax, encodeCard(card, writer).length)
       assert.ok(card.count < CARD_RAW_MAX + 16)
     }
   }

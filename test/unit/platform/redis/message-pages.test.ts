@@ -35,22 +35,22 @@ class Lane {
 
   constructor(weightMax = 10_000) {
     this.#cache = new ValueCache(weightMax)
-    this.pages = this.#open(true, [])
+    this.pages = this.#open([])
   }
 
-  #open(isKeeping: boolean, runs: readonly PageRun[]): MessagePages {
+  #open(runs: readonly PageRun[]): MessagePages {
     const { newestEventMs } = this
-    return new MessagePages({ isKeeping, runs, newestEventMs, kept: this.#cache.open() })
+    return new MessagePages({ runs, newestEventMs, kept: this.#cache.open() })
   }
 
   /** What a session leaves is its progress. */
-  restart(isKeeping = true): void {
+  restart(): void {
     const { nextOffset, newestEventMs } = this
     const times = { newestEventMs, watermarkMs: -1, labelWatermarkMs: -1 }
     const progress = { generation: 1, nextOffset, labelNextOffset: 0, ...times }
     const runs = pageRunsOf(encodeProgress(progress, this.pages.runs), 1)
     this.pages.close()
-    this.pages = this.#open(isKeeping, runs)
+    this.pages = this.#open(runs)
   }
 
   /** Others take all of the memory. */
@@ -58,11 +58,11 @@ class Lane {
     this.#cache.open().put(0, null, Infinity)
   }
 
-  /** A batch of transactions of these times. */
-  write(timesMs: readonly number[]): void {
+  /** A batch of transactions of these times. Duplicates keep no message. */
+  write(timesMs: readonly number[], areDuplicates = false): void {
     const committedMs = this.newestEventMs
     for (const timeMs of timesMs) {
-      if (this.pages.isKeeping) this.pages.keep(this.nextOffset, timeMs, MESSAGE)
+      if (!areDuplicates) this.pages.keep(this.nextOffset, timeMs, MESSAGE)
       this.nextOffset += 1
       this.newestEventMs = Math.max(this.newestEventMs, timeMs)
     }
@@ -151,11 +151,10 @@ for (const [what, restartEvery] of [
   })
 }
 
-test('a page that was dropped and is gone on with, after messages stood with the cards, is dropped again', () => {
+test('a page that was dropped and is gone on with, after duplicates for days, is dropped again', () => {
   const lane = new Lane()
   lane.write([START_MS])
-  lane.restart(false)
-  for (const days of [4, 5]) lane.write([START_MS + days * DAY_MS])
+  for (const days of [4, 5]) lane.write([START_MS + days * DAY_MS], true)
   assert.deepEqual([...lane.standing], [])
   lane.restart()
   for (const days of [6, 7]) lane.write([START_MS + days * DAY_MS])
@@ -216,8 +215,6 @@ test('a lane that goes on in the middle of a page reads it first, and one at its
   lane.restart()
   assert.equal(lane.pages.begin(2), 0)
   assert.equal(lane.pages.begin(PAGE_OFFSETS), null)
-  lane.restart(false)
-  assert.equal(lane.pages.begin(2), null, 'nothing will be kept')
 })
 
 test('a lane whose pages come faster than they are taken away keeps count of them in so many runs, over restarts too', () => {

@@ -86,7 +86,7 @@ test('How a stream is cut into batches changes no feature.', () => {
   assert.ok(log !== undefined)
   const expected = rowsOneByOne(log)
   for (const entries of [1, 7, 60]) {
-    const plan = [{ entries, labelsAhead: 0, end: 'commit', layout: 3, evicts: true }] as const
+    const plan = [{ entries, labelsAhead: 0, end: 'commit', evicts: true }] as const
     const rows = rowsInBatches(log, plan)
     for (const row of expected) assert.deepEqual(rows.get(row.offset), row, `${entries} at a time`)
   }

@@ -12,9 +12,9 @@ import {
   PAGE_OFFSETS,
 } from '../../../../../services/core/features/state/message-page.ts'
 import {
+  beginAddition,
   beginValue,
-  finishValue,
-  HEADER_BYTES,
+  finishPart,
 } from '../../../../../services/core/features/state/sealed.ts'
 import { holds } from '../../../../support/property.ts'
 
@@ -96,7 +96,7 @@ test('numbers that no page has are corruption, whatever the checksum says', () =
     const writer = new ByteWriter()
     beginValue(writer, 1)
     for (const number of numbers) writer.varint(number)
-    finishValue(writer, HEADER_BYTES, 1)
+    finishPart(writer, 1, 1)
     return Buffer.from(writer.take())
   }
   assert.equal(decodePage(INDEX, sealed(1, 63, 0), Infinity, 0).find(FIRST + 63)?.length, 0)
@@ -109,4 +109,14 @@ test('numbers that no page has are corruption, whatever the checksum says', () =
   ]) {
     assert.throws(() => decodePage(INDEX, sealed(...numbers), Infinity, 0), isCorrupt)
   }
+  const addition = new ByteWriter()
+  beginAddition(addition)
+  addition.varint(0)
+  finishPart(addition, 0, sealed(0).readUInt32LE(1))
+  const appended = Buffer.concat([sealed(0), addition.take()])
+  assert.throws(
+    () => decodePage(INDEX, appended, Infinity, 0),
+    isCorrupt,
+    'pages are written whole',
+  )
 })

@@ -1,0 +1,42 @@
+// The messages that late transactions of a replayed lane may ask for, in memory.
+
+import type { LaneMessages } from '../engine/fold-state.ts'
+
+/** Old messages are looked for once there are this many more than were left the last time. */
+const SWEEP_AFTER = 1_000
+
+export class ReplayMessages implements LaneMessages {
+  readonly #byOffset = new Map<number, { readonly timeMs: number; readonly message: Buffer }>()
+  #leftLastTime = 0
+
+  get size(): number {
+    return this.#byOffset.size
+  }
+
+  keep(offset: number, eventTimeMs: number, message: Uint8Array): void {
+    this.#byOffset.set(offset, { timeMs: eventTimeMs, message: Buffer.from(message) })
+  }
+
+  find(offset: number): Uint8Array | null {
+    return this.#byOffset.get(offset)?.message ?? null
+  }
+
+  forget(offset: number): void {
+    this.#byOffset.delete(offset)
+  }
+
+  /** Forgets what has an earlier event time, now and then. */
+  forgetBefore(timeMs: number): void {
+    if (this.#byOffset.size < 2 * this.#leftLastTime + SWEEP_AFTER) return
+    for (const [offset, kept] of this.#byOffset) {
+      if (kept.timeMs < timeMs) this.#byOffset.delete(offset)
+    }
+    this.#leftLastTime = this.#byOffset.size
+  }
+
+  keepOnly(isKept: (message: Uint8Array) => boolean): void {
+    for (const [offset, { message }] of this.#byOffset) {
+      if (!isKept(message)) this.#byOffset.delete(offset)
+    }
+  }
+}
