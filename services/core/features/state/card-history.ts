@@ -9,7 +9,7 @@
 // batches and wherever crashes fell.
 //
 // An event is settled once it is committed and SETTLE_MS older than the newest committed one. No rule asks for the
-// offset, id, intent or record of such an event any more, so they are forgotten, but for a byte of the id: a label
+// offset, id or intent of such an event any more, so they are forgotten, but for a byte of the id: a label
 // may still ask what was decided.
 
 import {

@@ -1,4 +1,4 @@
-// What of a value stands in the store: so that a change appends what is new, and the whole is written only once
+// How much of a value is stored already: so that a change appends what is new, and the whole is written only once
 // additions have become much. None of it is state: it can be forgotten at any time, and the value is written whole.
 
 /** Additions may have this share of the first part, ... */

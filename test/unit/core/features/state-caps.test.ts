@@ -12,7 +12,7 @@ import { EntityPart, LABELS_MAX } from '../../../../services/core/features/state
 import { DAY_MS, HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { seededNumbers } from '../../../support/seeded-numbers.ts'
 
-const CARD_BYTES_MAX = 104 * 1_024
+const CARD_BYTES_MAX = 64 * 1_024
 const ENTITY_BYTES_MAX = 224 * 1_024
 
 const writer = new ByteWriter()
