@@ -1,14 +1,21 @@
-// The topics of the stream: do they keep messages for as long as state may have to be rebuilt from them?
+// The topics of the stream: do they keep messages for as long as state may have to be rebuilt from them, and do they refuse
+// messages of the future?
 
 import { DAY_MS, LATENESS_MS, REACH_MS } from '../../services/core/features/catalogue/time.ts'
 import type { KafkaConnection } from '../../services/platform/kafka/kafka-connection.ts'
-import { topicName } from '../../services/platform/kafka/topics.ts'
+import {
+  MESSAGE_AHEAD_MS_MAX,
+  topicName,
+  type Topic,
+} from '../../services/platform/kafka/topics.ts'
 import { fail, ok, warn, type Check, type Finding } from './finding.ts'
 
 /** Inputs must outlive the longest look back of a feature, and what may come late. */
 const RETENTION_MS_MIN = REACH_MS + LATENESS_MS
 /** State is folded from the inputs; what duplicates get, and what the skew meter compares, from the decisions. */
 const KEPT = ['transactions', 'labels', 'decisions'] as const
+/** Their messages bear times that banks' systems set. */
+const INPUTS = ['transactions', 'labels'] as const
 const CONNECT_LIMIT_MS = 2_000
 const NOT_SEEN_REMEDY = 'Check the addresses, and the right to describe configurations of topics.'
 
@@ -23,17 +30,58 @@ export interface TopicRetention {
   readonly isCompacted: boolean
 }
 
+/** How far ahead of the broker's clock a message may be; 0 when the broker sets the time of messages itself. */
+export interface TopicTimes {
+  readonly topic: string
+  readonly aheadMsMax: number
+}
+
+/** A topic, and the value of one of its settings. */
+interface TopicConfig {
+  readonly topic: string
+  readonly entry: (key: string) => string | undefined
+}
+
 /** `connection` is null while no Kafka is known. */
 export function topicChecks(
   connection: KafkaConnection | null,
   topicPrefix: string,
 ): readonly Check[] {
-  return [{ name: 'Retention', look: () => checkRetention(connection, topicPrefix) }]
+  const check = (
+    name: string,
+    topics: readonly Topic[],
+    judge: (configs: readonly TopicConfig[]) => Omit<Finding, 'name'>,
+  ): Check => ({ name, look: () => lookAt(connection, topicPrefix, topics, judge) })
+  return [
+    check('Retention', KEPT, (configs) =>
+      judgeRetention(
+        configs.map(({ topic, entry }) => ({
+          topic,
+          retentionMs: Number(entry('retention.ms') ?? NaN),
+          retentionBytes: Number(entry('retention.bytes') ?? NaN),
+          isCompacted: entry('cleanup.policy')?.includes('compact') === true,
+        })),
+      ),
+    ),
+    check('Message times', INPUTS, (configs) =>
+      judgeTimes(
+        configs.map(({ topic, entry }) => ({
+          topic,
+          aheadMsMax:
+            entry('message.timestamp.type') === 'LogAppendTime'
+              ? 0
+              : Number(entry('message.timestamp.after.max.ms') ?? NaN),
+        })),
+      ),
+    ),
+  ]
 }
 
-async function checkRetention(
+async function lookAt(
   connection: KafkaConnection | null,
   topicPrefix: string,
+  topics: readonly Topic[],
+  judge: (configs: readonly TopicConfig[]) => Omit<Finding, 'name'>,
 ): Promise<Omit<Finding, 'name'>> {
   if (connection === null) return ok('no Kafka to ask')
   const [{ openKafka }, { default: kafkajs }] = await Promise.all([
@@ -49,24 +97,18 @@ async function checkRetention(
   try {
     await admin.connect()
     const existing = new Set(await admin.listTopics())
-    const names = KEPT.map((topic) => topicName(topicPrefix, topic))
+    const names = topics.map((topic) => topicName(topicPrefix, topic))
     if (!names.every((name) => existing.has(name)))
       return ok(`no topics ${names.join(', ')} to be seen; "sluice topics create" makes them`)
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
       resources: names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
     })
-    return judgeRetention(
-      resources.map(({ resourceName, configEntries }) => {
-        const entry = (key: string): string | undefined =>
-          configEntries.find(({ configName }) => configName === key)?.configValue
-        return {
-          topic: resourceName,
-          retentionMs: Number(entry('retention.ms') ?? NaN),
-          retentionBytes: Number(entry('retention.bytes') ?? NaN),
-          isCompacted: entry('cleanup.policy')?.includes('compact') === true,
-        }
-      }),
+    return judge(
+      resources.map(({ resourceName, configEntries }) => ({
+        topic: resourceName,
+        entry: (key) => configEntries.find(({ configName }) => configName === key)?.configValue,
+      })),
     )
   } catch (error) {
     return warn(
@@ -76,6 +118,27 @@ async function checkRetention(
   } finally {
     await admin.disconnect().catch(() => undefined)
   }
+}
+
+/** Judges how far ahead messages may be. */
+export function judgeTimes(topics: readonly TopicTimes[]): Omit<Finding, 'name'> {
+  const minutes = (ms: number): string =>
+    Number.isNaN(ms)
+      ? 'not told'
+      : ms > DAY_MS
+        ? 'more than a day'
+        : `${Math.floor(ms / 60_000)} min`
+  const seen = topics
+    .map(({ topic, aheadMsMax }) => `${topic} ${minutes(aheadMsMax)} ahead at most`)
+    .join(', ')
+  if (topics.some(({ aheadMsMax }) => Number.isNaN(aheadMsMax))) return warn(seen, NOT_SEEN_REMEDY)
+  const open = topics.filter(({ aheadMsMax }) => aheadMsMax > MESSAGE_AHEAD_MS_MAX)
+  if (open.length === 0) return ok(seen)
+  return warn(
+    seen,
+    'A message of the future would end the windows and leases of its partition. ' +
+      `Set message.timestamp.after.max.ms=${MESSAGE_AHEAD_MS_MAX} for ${open.map(({ topic }) => topic).join(', ')}.`,
+  )
 }
 
 /** Judges what the topics say. */

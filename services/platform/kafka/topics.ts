@@ -24,15 +24,22 @@ export type Topic = (typeof TOPICS)[number]
 export const PARTITION_COUNT_DEFAULT = 4
 
 const DAY_MS = 86_400_000
+/** The broker refuses messages whose time is further ahead of its clock: a later one would end all windows and leases. */
+export const MESSAGE_AHEAD_MS_MAX = 3_600_000
 /** The longest reach of a feature is 37 days; inputs are kept longer so that state can be rebuilt from them. */
 const INPUT_RETENTION_MS = 60 * DAY_MS
 const LEADERS_MS_MAX = 15_000
 const LEADERS_POLL_MS = 20
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024
 
+const INPUT_CONFIG = {
+  'retention.ms': String(INPUT_RETENTION_MS),
+  'message.timestamp.after.max.ms': String(MESSAGE_AHEAD_MS_MAX),
+}
+
 const CONFIG: Readonly<Record<Topic, Readonly<Record<string, string>>>> = {
-  transactions: { 'retention.ms': String(INPUT_RETENTION_MS) },
-  labels: { 'retention.ms': String(INPUT_RETENTION_MS) },
+  transactions: INPUT_CONFIG,
+  labels: INPUT_CONFIG,
   decisions: {
     'retention.ms': String(INPUT_RETENTION_MS),
     'max.message.bytes': String(BLOCK_BYTES_MAX),

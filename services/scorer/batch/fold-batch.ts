@@ -58,8 +58,8 @@ export function foldBatch(
   state: LaneState | null,
   alignment: Alignment,
 ): FoldedBatch {
-  // Live, a watermark left behind by a finished replay must not make everything after it late.
   const isAligned = alignment === 'aligned'
+  if (!isAligned) fold.forgetWatermarks()
   for (const entry of labels) {
     if (entry.kind === 'watermark') {
       if (isAligned) fold.applyLabelWatermark(entry.timeMs)

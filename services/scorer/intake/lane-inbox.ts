@@ -11,7 +11,7 @@ import type { LaneCut } from '../../core/stream/lane-progress.ts'
 import { redrivenFromOf, type MessagePosition } from '../../core/redrive.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { MessageHeaders } from '../../core/trace-context.ts'
-import type { DeadLetter } from '../../core/wire/records.ts'
+import type { Alignment, DeadLetter } from '../../core/wire/records.ts'
 import { REFUSED_KEY } from '../../platform/kafka/compression.ts'
 import type { LaneEntry, LaneLabel } from '../batch/fold-batch.ts'
 
@@ -47,6 +47,7 @@ export interface InboxOptions {
   readonly codecs: Codecs
   readonly rates: RateTable
   readonly batchSizeMax: number
+  readonly alignment: Alignment
   readonly eventAheadMsMax: number
   readonly hmacKey: string
 }
@@ -226,7 +227,10 @@ export class LaneInbox {
     if (this.#options.rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null) {
       return reject('unknown_currency', 'currency')
     }
-    if (eventTimeMs > timestampMs + this.#options.eventAheadMsMax) {
+    // The sender sets the message's time, too: live, nothing may be ahead of our own clock either.
+    const { alignment, eventAheadMsMax } = this.#options
+    const sentMs = alignment === 'live' ? Math.min(timestampMs, nowMs) : timestampMs
+    if (eventTimeMs > sentMs + eventAheadMsMax) {
       return reject('event_time_ahead', 'eventTimeMs')
     }
     return {

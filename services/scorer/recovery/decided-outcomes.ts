@@ -20,6 +20,14 @@ export interface DecidedOutcome {
   readonly outcome: DecisionRecord['outcome']
 }
 
+/** What was decided of a stretch of the log, and the offsets that got a dead letter instead. */
+export interface DecidedStretch {
+  readonly outcomes: readonly DecidedOutcome[]
+  readonly refused: ReadonlySet<number>
+}
+
+type DecidedBlock = Pick<DecisionBlock, 'decisions' | 'deadLetterOffsets' | 'nextOffset'>
+
 export interface OutcomesSource {
   readonly kafka: Kafka
   readonly codecs: Pick<Codecs, 'decisionBlock'>
@@ -33,6 +41,7 @@ export interface OutcomesSource {
 export class DecidedOutcomes {
   readonly #toOffset: number
   readonly #ahead = new Map<number, DecidedOutcome>()
+  readonly #refused = new Set<number>()
   /** Outcomes below are taken, or not wanted. */
   #takenTo: number
   /** Outcomes below are here, or in no block. */
@@ -55,12 +64,12 @@ export class DecidedOutcomes {
   }
 
   get size(): number {
-    return this.#ahead.size
+    return this.#ahead.size + this.#refused.size
   }
 
   /** Adds a block; waits while there is no room. Blocks come in the order of their offsets. */
-  async add({ decisions, nextOffset }: Pick<DecisionBlock, 'decisions' | 'nextOffset'>) {
-    while (this.#ahead.size >= OUTCOMES_AHEAD_MAX && !this.#isOver) {
+  async add({ decisions, deadLetterOffsets, nextOffset }: DecidedBlock) {
+    while (this.#ahead.size + this.#refused.size >= OUTCOMES_AHEAD_MAX && !this.#isOver) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve
       })
@@ -71,6 +80,7 @@ export class DecidedOutcomes {
         this.#ahead.set(offset, { card, offset, outcome })
       }
     }
+    for (const offset of deadLetterOffsets) if (offset >= this.#takenTo) this.#refused.add(offset)
     this.#knownTo = Math.max(this.#knownTo, nextOffset)
     this.#onKnown()
   }
@@ -84,7 +94,7 @@ export class DecidedOutcomes {
   }
 
   /** What was decided below `nextOffset` and not taken before. Waits for its blocks. @throws the failure of the reader */
-  async take(nextOffset: number): Promise<readonly DecidedOutcome[]> {
+  async take(nextOffset: number): Promise<DecidedStretch> {
     while (this.#knownTo < nextOffset && !this.#isOver) {
       await new Promise<void>((resolve) => {
         this.#onKnown = resolve
@@ -98,8 +108,10 @@ export class DecidedOutcomes {
       this.#ahead.delete(offset)
     }
     this.#takenTo = Math.max(this.#takenTo, nextOffset)
+    const refused = new Set([...this.#refused].filter((offset) => offset < nextOffset))
+    for (const offset of refused) this.#refused.delete(offset)
     this.#onRoom()
-    return taken
+    return { outcomes: taken, refused }
   }
 }
 

@@ -81,11 +81,13 @@ export class Refold {
             decided ??= this.#readDecided(to.nextOffset, messages, signal)
           }
           for (;;) {
-            const taken = reader.take(0, Infinity, () => true)
+            // What was ahead of the clock when it was decided may not be so now: its block says that it was refused.
+            const taken = reader.take(Infinity, Infinity, () => true)
             if (taken === null) return
-            const outcomes = await decided?.outcomes.take(taken.nextOffset)
+            const stretch = await decided?.outcomes.take(taken.nextOffset)
             signal?.throwIfAborted()
-            await this.#apply({ ...taken, outcomes: outcomes ?? [] }, signal)
+            const entries = taken.entries.filter(({ offset }) => !stretch?.refused.has(offset))
+            await this.#apply({ ...taken, entries, outcomes: stretch?.outcomes ?? [] }, signal)
           }
         },
         signal,

@@ -124,6 +124,12 @@ export class LaneFold {
     this.#labelWatermarkMs = Math.max(this.#labelWatermarkMs, timeMs)
   }
 
+  /** A live stream has no watermarks: those that a finished replay has left would make everything after it late. */
+  forgetWatermarks(): void {
+    this.#watermarkMs = LANE_START.watermarkMs
+    this.#labelWatermarkMs = LANE_START.labelWatermarkMs
+  }
+
   /**
    * A label may be applied early: features count it from its known-at time on. One that comes after the
    * watermark that promised it could not counts from that watermark on: other lanes have decided without it.

@@ -98,7 +98,8 @@ export class LaneParts implements LaneState {
 
   /** Takes a message in; `floor` is what every cut to come includes. */
   take(entry: ReplayEntry, verdict: Verdict, isAligned: boolean, floor: Cut): void {
-    if (entry.kind === 'watermark' && isAligned) this.#fold.applyWatermark(entry.timeMs)
+    if (!isAligned) this.#fold.forgetWatermarks()
+    else if (entry.kind === 'watermark') this.#fold.applyWatermark(entry.timeMs)
     if (entry.kind !== 'transaction' || verdict === 'refused') return
     const { transaction, offset } = entry
     const { card } = transaction
@@ -117,7 +118,8 @@ export class LaneParts implements LaneState {
   }
 
   takeLabel(entry: ReplayLabel, isAligned: boolean, floor: Cut): void {
-    if (entry.kind === 'watermark' && isAligned) this.#fold.applyLabelWatermark(entry.timeMs)
+    if (!isAligned) this.#fold.forgetWatermarks()
+    else if (entry.kind === 'watermark') this.#fold.applyLabelWatermark(entry.timeMs)
     if (entry.kind !== 'label') return
     this.#fold.applyLabel(entry.label, entry.offset, this)
     this.#compactTouched(entry.label.eventTimeMs, floor)

@@ -116,10 +116,10 @@ export class LaneRows implements LaneState {
     this.#cutWentBack = !this.#canReadCut(block)
     const rest = new RestOfBlock(block)
     const refused = new Set(block.deadLetterOffsets)
+    const isAligned = block.alignment === 'aligned'
+    if (!isAligned) this.#fold.forgetWatermarks()
     for (const entry of entries) {
-      if (entry.kind === 'watermark' && block.alignment === 'aligned') {
-        this.#fold.applyWatermark(entry.timeMs)
-      }
+      if (entry.kind === 'watermark' && isAligned) this.#fold.applyWatermark(entry.timeMs)
       if (entry.kind !== 'transaction' || refused.has(entry.offset)) continue
       buildTo(entry.offset)
       this.#replayEntry(entry, rest, known, onReplayed)

@@ -40,6 +40,7 @@ function laneRefusal(value: Buffer | null): string | null {
       codecs,
       rates: DEFAULT_RATES,
       batchSizeMax: 10,
+      alignment: 'live',
       eventAheadMsMax: EVENT_AHEAD_MS_MAX,
       hmacKey: 'key',
     },

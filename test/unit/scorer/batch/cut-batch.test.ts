@@ -27,7 +27,7 @@ type Message = (typeof MESSAGES)[number]
 const options = {
   ...{ partitionCount: 4, partition: partitionOfAscii(minimalTransaction.card, 4) },
   ...{ transactionsTopic: 'transactions', labelsTopic: 'labels', codecs, rates: DEFAULT_RATES },
-  ...{ batchSizeMax: 100, eventAheadMsMax: 60_000, hmacKey: 'key' },
+  ...{ batchSizeMax: 100, alignment: 'live' as const, eventAheadMsMax: 60_000, hmacKey: 'key' },
 }
 
 /** What an inbox hands over of such messages, with a label and a label that is none. */

@@ -23,6 +23,7 @@ const options: InboxOptions = {
   codecs,
   rates: DEFAULT_RATES,
   batchSizeMax: 3,
+  alignment: 'live',
   eventAheadMsMax: 60_000,
   hmacKey: 'key',
 }
@@ -38,9 +39,9 @@ function message(offset: number, value: Buffer | null, timestampMs = NOW_MS) {
   return { key: null, value, offset: String(offset), timestamp: String(timestampMs) }
 }
 
-function transactionAt(offset: number, fields: Partial<Transaction> = {}) {
+function transactionAt(offset: number, fields: Partial<Transaction> = {}, timestampMs = NOW_MS) {
   const value = { ...minimalTransaction, id: `tx-${offset}`, ...fields }
-  return message(offset, codecs.transaction.encode(value))
+  return message(offset, codecs.transaction.encode(value), timestampMs)
 }
 
 function labelAt(offset: number, fields: Partial<Label> = {}) {
@@ -97,6 +98,34 @@ test('a batch of an aligned replay ends before a watermark far beyond where its 
   const live = new LaneInbox({ ...options, batchSizeMax: 10 }, 0, 0)
   live.push('transactions', [...first, ...jumps])
   assert.equal(live.take(NOW_MS, -1, always)?.entries.length, 5)
+})
+
+test('live, what is ahead of the clock is refused though its message says the same time; a replay has no clock', () => {
+  const futureMs = NOW_MS + 365 * DAY_MS
+  const { eventAheadMsMax } = options
+  const messages = [
+    transactionAt(0, { eventTimeMs: futureMs }, futureMs),
+    transactionAt(1, { eventTimeMs: NOW_MS + eventAheadMsMax + 1 }, futureMs),
+    transactionAt(2, { eventTimeMs: NOW_MS + eventAheadMsMax }, futureMs),
+  ]
+  const outcomes = (alignment: InboxOptions['alignment']) => {
+    const inbox = new LaneInbox({ ...options, alignment }, 0, 0)
+    inbox.push('transactions', messages)
+    const taken = inbox.take(NOW_MS, -1, always)
+    return {
+      taken: taken?.entries.map(({ offset }) => offset),
+      refused: taken?.rejected.map(({ letter, reason }) => [letter.offset, reason]),
+    }
+  }
+  const ahead = 'event_time_ahead'
+  assert.deepEqual(outcomes('live'), {
+    taken: [2],
+    refused: [
+      [0, ahead],
+      [1, ahead],
+    ],
+  })
+  assert.deepEqual(outcomes('aligned'), { taken: [0, 1, 2], refused: [] })
 })
 
 test('every message that cannot be decided is rejected with its reason, and none is lost', () => {

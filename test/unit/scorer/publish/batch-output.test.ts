@@ -55,7 +55,7 @@ function takeTen(headers: Record<string, Buffer>): Taken {
     {
       ...{ partition, partitionCount: PARTITION_COUNT, codecs, rates: DEFAULT_RATES },
       ...{ transactionsTopic: 'transactions', labelsTopic: 'labels' },
-      ...{ batchSizeMax: 16, eventAheadMsMax: 60_000, hmacKey: 'key' },
+      ...{ batchSizeMax: 16, alignment: 'live', eventAheadMsMax: 60_000, hmacKey: 'key' },
     },
     0,
     0,

@@ -26,10 +26,11 @@ function decision(offset: number, changed: Partial<Decided> = {}): DecisionRecor
 const block = (nextOffset: number, ...decisions: readonly DecisionRecord[]) => ({
   nextOffset,
   decisions,
+  deadLetterOffsets: [] as readonly number[],
 })
 
 async function offsetsBelow(outcomes: DecidedOutcomes, nextOffset: number) {
-  return (await outcomes.take(nextOffset)).map(({ offset }) => offset)
+  return (await outcomes.take(nextOffset)).outcomes.map(({ offset }) => offset)
 }
 
 /** Whether it is settled once everything that can go on has gone on. */
@@ -54,7 +55,7 @@ test('first decisions of the stretch are handed over once, in order, and nothing
       decision(11, { revision: 1, outcome: 'approve' }),
     ),
   )
-  deepStrictEqual(await outcomes.take(12), [
+  deepStrictEqual((await outcomes.take(12)).outcomes, [
     { card: 'card', offset: 10, outcome: 'flag' },
     { card: 'card', offset: 11, outcome: 'block' },
   ])
@@ -85,6 +86,15 @@ test('a block that is not there leaves its outcomes unknown, in the middle and a
   deepStrictEqual(await asked, [])
 })
 
+test('what got a dead letter is told once, with its stretch', async () => {
+  const outcomes = new DecidedOutcomes(2, 10)
+  await outcomes.add({ ...block(5, decision(0), decision(3)), deadLetterOffsets: [1, 2, 4] })
+  await outcomes.add({ ...block(7, decision(6)), deadLetterOffsets: [5] })
+  deepStrictEqual([...(await outcomes.take(5)).refused], [2, 4])
+  deepStrictEqual([...(await outcomes.take(7)).refused], [5])
+  strictEqual(outcomes.size, 0)
+})
+
 test('the reader of blocks waits while more wait than may, until they are taken', async () => {
   const outcomes = new DecidedOutcomes(0, Infinity)
   const all = Array.from({ length: OUTCOMES_AHEAD_MAX }, (_, offset) => decision(offset))
@@ -92,7 +102,7 @@ test('the reader of blocks waits while more wait than may, until they are taken'
   const added = outcomes.add(block(all.length + 1, decision(all.length)))
   strictEqual(await isSettled(added), false)
   strictEqual(outcomes.size, OUTCOMES_AHEAD_MAX)
-  strictEqual((await outcomes.take(100)).length, 100)
+  strictEqual((await outcomes.take(100)).outcomes.length, 100)
   await added
   strictEqual(outcomes.size, OUTCOMES_AHEAD_MAX - 100 + 1)
 })

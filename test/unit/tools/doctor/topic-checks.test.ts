@@ -1,6 +1,6 @@
 import { match, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { judgeRetention } from '../../../../tools/doctor/topic-checks.ts'
+import { judgeRetention, judgeTimes } from '../../../../tools/doctor/topic-checks.ts'
 
 const DAY_MS = 86_400_000
 const topicWith = (retentionMs: number, retentionBytes = -1) => ({
@@ -30,4 +30,15 @@ test('a compacted topic fails: what a later message of a card replaces is gone f
 
 test('a retention that is not told is not taken for a long one', () => {
   strictEqual(judgeRetention([topicWith(NaN)]).level, 'warn')
+})
+
+test('a topic that takes messages of the future is pointed out', () => {
+  const judge = (aheadMsMax: number) => judgeTimes([{ topic: 'transactions', aheadMsMax }])
+  strictEqual(judge(3_600_000).level, 'ok')
+  strictEqual(judge(0).level, 'ok')
+  // The broker's default before Kafka 4.0.
+  const open = judge(Number('9223372036854775807'))
+  strictEqual(open.level, 'warn')
+  match(open.remedy ?? '', /message\.timestamp\.after\.max\.ms=3600000 for transactions/)
+  strictEqual(judge(NaN).level, 'warn')
 })

@@ -1,0 +1,143 @@
+// Goal: no time that a stream has met once makes what follows late: neither the end of a replay, which is a watermark of
+// 2100, nor a payment "of the future" on a broker that accepts one.
+// Method: real scorers, first aligned and then live on one group; and a live one whose state is built anew after such a
+// payment. All is computed again by `sluice replay`.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import kafkajs from 'kafkajs'
+import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { decodeMetadata, decodeProgress } from '../../services/core/stream/lane-progress.ts'
+import { topicName } from '../../services/platform/kafka/topics.ts'
+import { laneKeys } from '../../services/platform/redis/keys.ts'
+import type { ProducedEvent } from '../../services/producer/index.ts'
+import { END_OF_STREAM_MS } from '../../services/producer/watermarks.ts'
+import { audit } from '../support/audit.ts'
+import { partsOf } from '../support/event-parts.ts'
+import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { openDatabase } from '../support/own-database.ts'
+import { eventually } from '../support/poll.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import { runSluice } from '../support/sluice-command.ts'
+import {
+  openStream,
+  PARTITION_COUNT,
+  simulatedEvents,
+  type TestStream,
+} from '../support/streams.ts'
+
+const TRANSACTIONS = 1_500
+const LATE_MARKS = ['after_watermark', 'behind_reach', 'expired'] as const
+
+/** How many decisions of a live scorer have each mark of lateness. */
+function lateMarks({ blocks }: Outputs): Readonly<Record<string, number>> {
+  const decisions = blocks
+    .filter(({ block }) => block.alignment === 'live')
+    .flatMap(({ block }) => block.decisions)
+  return Object.fromEntries(
+    LATE_MARKS.map((mark) => [mark, decisions.filter(({ marks }) => marks.includes(mark)).length]),
+  )
+}
+
+const NONE_LATE = { after_watermark: 0, behind_reach: 0, expired: 0 }
+
+async function assertReplayed(environment: Readonly<Record<string, string>>): Promise<void> {
+  const { stdout, stderr } = await runSluice(['replay', '--all', '--json'], environment)
+  ok(stdout !== '', stderr)
+  const ran = JSON.parse(stdout) as { readonly decisions: number; readonly mismatched: number }
+  ok(ran.decisions > 0)
+  strictEqual(ran.mismatched, 0, stdout)
+}
+
+async function committedPositions({ admin, groupId, prefix }: TestStream) {
+  const topics = [topicName(prefix, 'transactions')]
+  const [of] = await admin.fetchOffsets({ groupId, topics })
+  return of?.partitions.map(({ metadata }) => decodeMetadata(metadata)?.position) ?? []
+}
+
+test('a stream that was filled by an aligned replay goes on live without its watermarks', async (t) => {
+  const stream = await openStream(t, 'aligned-live')
+  const outputs = followOutputs(t, stream)
+  const [replayed = [], live = []] = partsOf(await simulatedEvents(TRANSACTIONS), 2)
+  const ends = (['labels', 'transactions'] as const).map((topic): ProducedEvent => ({
+    kind: 'watermark',
+    topic,
+    timeMs: END_OF_STREAM_MS,
+  }))
+  await stream.send([...replayed, ...ends])
+  const aligned = await startScorer(t, stream.environment({ SLUICE_ALIGNMENT: 'aligned' }))
+  await outputs.until('the end of the replay', () => outputs.isCaughtUp)
+  strictEqual(await aligned.end('SIGTERM'), 0)
+  const left = await committedPositions(stream)
+  ok(
+    left.every((position) => position?.watermarkMs === END_OF_STREAM_MS),
+    'the replay left no end',
+  )
+
+  const environment = stream.environment()
+  const scorer = await startScorer(t, environment)
+  await stream.send(live)
+  await outputs.readToEnd()
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(lateMarks(outputs), NONE_LATE)
+  for (const position of await committedPositions(stream)) {
+    deepStrictEqual([position?.watermarkMs, position?.labelWatermarkMs], [-1, -1])
+  }
+  await assertReplayed(environment)
+})
+
+test('a payment of the future is a dead letter, and stays one when the state is built anew', async (t) => {
+  const stream = await openStream(t, 'future')
+  const outputs = followOutputs(t, stream)
+  const { redis, redisUrl } = await openDatabase(t, stream.redisUrl)
+  const topic = topicName(stream.prefix, 'transactions')
+  // As a broker before Kafka 4.0 is, unless it is told otherwise.
+  await stream.admin.alterConfigs({
+    validateOnly: false,
+    resources: [
+      {
+        type: kafkajs.ConfigResourceTypes.TOPIC,
+        name: topic,
+        configEntries: [{ name: 'message.timestamp.after.max.ms', value: '9223372036854775807' }],
+      },
+    ],
+  })
+  const events = await simulatedEvents(TRANSACTIONS)
+  const [first = [], second = []] = partsOf(events, 2)
+  const payment = events.find((event) => event.kind === 'transaction')
+  ok(payment !== undefined)
+  const eventTimeMs = END_OF_STREAM_MS - 1
+  const { transaction } = payment
+  const value = stream.codecs.transaction.encode({ ...transaction, id: 'future', eventTimeMs })
+  const partition = partitionOfAscii(transaction.card, PARTITION_COUNT)
+  await stream.sendRaw('transactions', partition, [
+    { key: transaction.card, value, timestamp: String(eventTimeMs) },
+  ])
+  await stream.send(first)
+
+  const environment = stream.environment({ SLUICE_REDIS_URL: redisUrl })
+  const scorer = await startScorer(t, environment)
+  await outputs.until('the first part', () => outputs.isCaughtUp)
+  await redis.flushdb()
+  await stream.send(second)
+  await outputs.until('the second part', () => outputs.isCaughtUp)
+  await eventually('every lane has its state again', async () => {
+    const { body } = await scorer.page('/readyz')
+    return (JSON.parse(body) as { degradedLanes: readonly number[] }).degradedLanes.length === 0
+  })
+  ok((await scorer.metric('sluice_state_rebuilds_total')) > 0, 'nothing was built anew')
+  await outputs.readToEnd()
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(
+    outputs.deadLetters.map(({ offset, reason }) => [offset, reason]),
+    [[0, 'event_time_ahead']],
+  )
+  deepStrictEqual(lateMarks(outputs), NONE_LATE)
+  for (let lane = 0; lane < PARTITION_COUNT; lane += 1) {
+    const progress = decodeProgress(await redis.get(laneKeys(stream.streamId, lane).progress))
+    ok(progress !== null && progress.newestEventMs < Date.now(), `lane ${lane} is in the future`)
+  }
+  await assertReplayed(environment)
+})
