@@ -55,8 +55,6 @@ export interface ScorerConfig extends KafkaConnection {
     /** Share of traces that is recorded although their senders do not record them, 0 to 1. */
     readonly sampleRatio: number
   }
-  /** Switches a guard off; only for the controls of the integrity suite. */
-  readonly unsafe: VariableValue<'SLUICE_UNSAFE'>
 }
 
 /** The breakers of a policy that names none. */
@@ -119,7 +117,6 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
       endpoint: read.value('SLUICE_TRACING_ENDPOINT'),
       sampleRatio: read.value('SLUICE_TRACING_SAMPLE_RATIO'),
     },
-    unsafe: read.value('SLUICE_UNSAFE'),
   }
   const { endpoint } = config.tracing
   read.check(

@@ -4,14 +4,17 @@ import { redactText } from '../core/card-numbers.ts'
 import { isSluiceError } from '../core/errors.ts'
 import { openLogger } from '../platform/log.ts'
 import { loadScorerConfig } from './config.ts'
-import { openScorer } from './scorer.ts'
+import { openScorer, type ScorerAdapters } from './scorer.ts'
 
 /** After this long a scorer that was asked to stop ends at once; whoever stops it must wait for longer. */
 export const STOP_MS_MAX = 5_000
 const EXIT_UNEXPECTED = 70
 
 /** Runs until SIGTERM, SIGINT or the end of a parent that holds a channel to us. Resolves with the exit code. */
-export async function runScorer(env: NodeJS.ProcessEnv): Promise<number> {
+export async function runScorer(
+  env: NodeJS.ProcessEnv,
+  adapters?: ScorerAdapters,
+): Promise<number> {
   const stop = stopRequested()
   try {
     const config = loadScorerConfig(env)
@@ -22,7 +25,7 @@ export async function runScorer(env: NodeJS.ProcessEnv): Promise<number> {
         process.exit(1)
       }, STOP_MS_MAX).unref()
     })
-    const scorer = await openScorer(config, log)
+    const scorer = await openScorer(config, log, adapters)
     log.info({ metricsPort: scorer.metricsPort }, 'Scorer ready.')
     process.send?.({ kind: 'ready', metricsPort: scorer.metricsPort })
     const failure = await Promise.race([stop, scorer.failed])

@@ -6,6 +6,7 @@ import { DEFAULT_RATES } from '../core/currency.ts'
 import { createCodecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
+import { openLaneTransactions } from '../platform/kafka/lane-transactions.ts'
 import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../platform/lifecycle.ts'
@@ -15,7 +16,7 @@ import {
   createScorerTelemetry,
   type ScorerTelemetry,
 } from '../platform/metrics/scorer-telemetry.ts'
-import type { LaneStore } from '../platform/redis/lane-store-contract.ts'
+import type { LaneStore, LaneStoreOptions } from '../platform/redis/lane-store-contract.ts'
 import { openLaneStore, SILENCE_MS_MAX } from '../platform/redis/lane-store.ts'
 import { openSchemaRegistry } from '../platform/registry/open-registry.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
@@ -42,6 +43,17 @@ const TOPICS_USED = [
   'control',
 ] as const
 
+/** The adapters that hold the guards of exactly-once. A test replaces one in code; no configuration can. */
+export interface ScorerAdapters {
+  readonly openTransactions: typeof openLaneTransactions
+  readonly openStore: typeof openLaneStore
+}
+
+export const SCORER_ADAPTERS: ScorerAdapters = {
+  openTransactions: openLaneTransactions,
+  openStore: openLaneStore,
+}
+
 export interface RunningScorer {
   readonly metricsPort: number
   /** Resolves when the consumer has crashed for good, with the error. */
@@ -50,17 +62,26 @@ export interface RunningScorer {
 }
 
 /** Starts the scorer; resolves once it has joined the group. Model problems end it before Kafka is asked. */
-export async function openScorer(config: ScorerConfig, log: Logger): Promise<RunningScorer> {
+export async function openScorer(
+  config: ScorerConfig,
+  log: Logger,
+  adapters = SCORER_ADAPTERS,
+): Promise<RunningScorer> {
   const opened: Closable[] = []
   try {
-    return await open(config, log, opened)
+    return await open(config, log, adapters, opened)
   } catch (error) {
     await closeAll(opened).catch(() => undefined)
     throw (await explainKafka(config, error)) ?? kafkaAway(config, error) ?? error
   }
 }
 
-async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Promise<RunningScorer> {
+async function open(
+  config: ScorerConfig,
+  log: Logger,
+  adapters: ScorerAdapters,
+  opened: Closable[],
+): Promise<RunningScorer> {
   const telemetry = createScorerTelemetry()
   const configured = await openConfiguredModel(config, log)
   const models = new ScorerModels(config, configured, log, telemetry)
@@ -80,7 +101,9 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
   const partitionCount = await readPartitionCount(admin, config.topicPrefix, TOPICS_USED)
   const topics = topicsOf(config.topicPrefix)
   const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
-  const store = await openStore(config, log, streamId, partitionCount, telemetry)
+  const store = await adapters.openStore(
+    storeOptions(config, log, streamId, partitionCount, telemetry),
+  )
   opened.push(store, observeRedis(store, telemetry))
   const control = topicName(config.topicPrefix, 'control')
   const words = new OperatorWords()
@@ -101,6 +124,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
     kafka,
     admin,
     store,
+    openTransactions: adapters.openTransactions,
     words,
     inbox: (partition) => ({
       partition,
@@ -110,6 +134,7 @@ async function open(config: ScorerConfig, log: Logger, opened: Closable[]): Prom
       codecs,
       rates: DEFAULT_RATES,
       batchSizeMax: config.batchSizeMax,
+      alignment: config.alignment,
       eventAheadMsMax: config.eventAheadMsMax,
       hmacKey: config.deadLetterHmacKey,
     }),
@@ -173,14 +198,14 @@ function openReadiness(
   })
 }
 
-function openStore(
+function storeOptions(
   config: ScorerConfig,
   log: Logger,
   streamId: string,
   partitionCount: number,
   telemetry: ScorerTelemetry,
-): Promise<LaneStore> {
-  return openLaneStore({
+): LaneStoreOptions {
+  return {
     ...config.redis,
     log,
     streamId,
@@ -195,9 +220,7 @@ function openStore(
     cachedEventsMax: config.stateCacheEventsMax,
     // A live lane decides without Redis; an aligned replay would only wait.
     mayBeAway: config.alignment === 'live',
-    isFenceDisabled: config.unsafe === 'no-fence',
-    isLossCheckDisabled: config.unsafe === 'no-loss-check',
-  })
+  }
 }
 
 async function openTracer(

@@ -21,7 +21,8 @@ import {
 } from '../support/acting.ts'
 import { claimPorts } from '../support/claims.ts'
 import { closeWith } from '../support/cleanup.ts'
-import { startCli, type CliProcess, type Main } from '../support/cli-process.ts'
+import { startCli, type CliProcess } from '../support/cli-process.ts'
+import type { Entry } from '../support/services-build.ts'
 import { eventually, readUntil } from '../support/poll.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams.ts'
@@ -123,7 +124,7 @@ function followReceipts(t: TestContext, stream: TestStream) {
   return followTopic(t, stream, 'receipts', stream.codecs.receipt)
 }
 
-async function setUp(t: TestContext, name: string, main?: Main) {
+async function setUp(t: TestContext, name: string, main?: Entry) {
   const stream = await openStream(t, name)
   const send = await openSender(t, stream)
   const receipts = await followReceipts(t, stream)

@@ -8,6 +8,7 @@ import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, audit, decisionsByPlace, differences } from '../support/audit.ts'
 import { partsOf } from '../support/event-parts.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
+import type { Guard } from '../support/careless-scorer.ts'
 import { eventually } from '../support/poll.ts'
 import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { readState, readStateOffsets } from '../support/redis-state.ts'
@@ -17,8 +18,6 @@ import { decideUndisturbed } from '../support/undisturbed.ts'
 
 /** How every fenced write begins, and otherwise only the claim of a lane that starts. */
 const FENCED_WRITE = 'eval'
-/** What a write begins with when the fence is off. */
-const UNFENCED_WRITE = 'multi'
 /** The script's reply to an owner that is one no longer. */
 const REFUSED = ':0\r\n'
 
@@ -35,9 +34,9 @@ interface TakenOver {
 async function takeOver(
   t: TestContext,
   events: readonly ProducedEvent[],
-  unsafe: string,
+  without: Guard | null,
 ): Promise<TakenOver> {
-  const stream = await openStream(t, `fence-${unsafe}`)
+  const stream = await openStream(t, `fence-${without ?? 'real'}`)
   const outputs = followOutputs(t, stream)
   const proxy = await openRedisProxy(t, stream.redisUrl)
   const [begun = [], left = []] = partsOf(events, 2)
@@ -45,18 +44,17 @@ async function takeOver(
   const environment = stream.environment({
     SLUICE_ALIGNMENT: 'aligned',
     SLUICE_BATCH_SIZE_MAX: '32',
-    SLUICE_UNSAFE: unsafe,
   })
   const behindProxy = { SLUICE_REDIS_URL: proxy.url, ...SHORT_SESSION }
-  const stopped = await startScorer(t, { ...environment, ...behindProxy })
+  const stopped = await startScorer(t, { ...environment, ...behindProxy }, without)
   await outputs.until('work under way', () => outputs.blocks.length >= 12)
-  const isHeld = proxy.holdAt(unsafe === 'no-fence' ? UNFENCED_WRITE : FENCED_WRITE)
+  const isHeld = proxy.holdAt(FENCED_WRITE)
   // Sent only now: a scorer that had all of it could be done before its write is held.
   await stream.send(left)
   await isHeld
   stopped.signal('SIGSTOP')
   ok(!outputs.isCaughtUp, 'nothing was left to take over')
-  const successor = await startScorer(t, environment)
+  const successor = await startScorer(t, environment, without)
   await outputs.until('the successor', () => outputs.isCaughtUp)
   return { stream, outputs, proxy, stopped, successor }
 }
@@ -65,7 +63,7 @@ test('an owner that was stopped before its write changes nothing when it goes on
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
   const [first = [], second = []] = partsOf(events, 2)
-  const { stream, outputs, proxy, stopped, successor } = await takeOver(t, first, 'none')
+  const { stream, outputs, proxy, stopped, successor } = await takeOver(t, first, null)
   const before = await readState(stream)
   proxy.release()
   await eventually('the write is refused', () =>
@@ -85,7 +83,7 @@ test('an owner that was stopped before its write changes nothing when it goes on
 
 test('without the fence the same owner takes the state back to where it stopped', async (t) => {
   const [first = []] = partsOf(await simulatedEvents(8_000), 2)
-  const { stream, proxy } = await takeOver(t, first, 'no-fence')
+  const { stream, proxy } = await takeOver(t, first, 'fence')
   const before = await readStateOffsets(stream)
   proxy.release()
   await eventually('state goes back', async () => {

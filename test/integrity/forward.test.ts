@@ -6,7 +6,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
-import type { Main } from '../support/cli-process.ts'
+import type { Entry } from '../support/services-build.ts'
 import { alertOf, newKey, openAlertStream } from '../support/forwarder.ts'
 import { eventually } from '../support/poll.ts'
 import { PARTITION_COUNT } from '../support/streams.ts'
@@ -22,7 +22,7 @@ interface Forwarded {
 }
 
 /** Forwards all alerts, with kills on the way. */
-async function forwardWithKills(t: TestContext, main?: Main): Promise<Forwarded> {
+async function forwardWithKills(t: TestContext, main?: Entry): Promise<Forwarded> {
   const key = newKey()
   const alerts = await openAlertStream(t, ['killed'])
   const receiver = await openReceiver(t, { keys: [key] })

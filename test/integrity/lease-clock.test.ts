@@ -79,18 +79,17 @@ test(`${KILLS} kills around the end of leases in a quiet stream release each car
 })
 
 test('without Kafka transactions a kill between the release and its record releases twice', async (t) => {
-  const unsafe = { SLUICE_UNSAFE: 'no-transactions', ...SHORT_SESSION }
-  const of = await openLeaseStream(t, 'lease-clock-unsafe', unsafe)
+  const of = await openLeaseStream(t, 'lease-clock-unsafe', SHORT_SESSION)
   const { outputs, environment } = of
   const released = (): number => outputs.alerts.filter(({ action }) => action === 'release').length
-  let scorer = await startScorer(t, environment)
+  let scorer = await startScorer(t, environment, 'transactions')
   const kills = 6
   for (let round = 0; round < kills && bookOf(outputs.alerts).faults.length === 0; round += 1) {
     const before = released()
     await pay(of, round)
     await outputs.until('the first release', () => released() > before)
     await scorer.end('SIGKILL')
-    scorer = await startScorer(t, environment)
+    scorer = await startScorer(t, environment, 'transactions')
     await outputs.until('all releases', () => outputs.liveLeases.size === 0)
   }
   const { faults } = bookOf(outputs.alerts)

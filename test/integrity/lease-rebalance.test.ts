@@ -18,6 +18,7 @@ import {
   openLeaseStream,
   type LeaseStream,
 } from '../support/lease-stream.ts'
+import type { Guard } from '../support/careless-scorer.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
@@ -143,8 +144,12 @@ async function releaseTwice(
   await shares([zombie, successor], '2,2')
 }
 
-async function start(t: TestContext, { environment }: LeaseStream): Promise<ScorerProcess> {
-  return startScorer(t, environment)
+async function start(
+  t: TestContext,
+  { environment }: LeaseStream,
+  without: Guard | null = null,
+): Promise<ScorerProcess> {
+  return startScorer(t, environment, without)
 }
 
 test('scorers that join, leave and come back from the dead publish each word on a lease once', async (t) => {
@@ -187,9 +192,11 @@ test('scorers that join, leave and come back from the dead publish each word on 
 })
 
 test('without Kafka transactions the same zombie releases cards that are released', async (t) => {
-  const unsafe = { SLUICE_UNSAFE: 'no-transactions', ...SHORT_SESSION }
-  const of = await openLeaseStream(t, 'lease-zombie', unsafe)
-  const [zombie, successor] = await Promise.all([start(t, of), start(t, of)])
+  const of = await openLeaseStream(t, 'lease-zombie', SHORT_SESSION)
+  const [zombie, successor] = await Promise.all([
+    start(t, of, 'transactions'),
+    start(t, of, 'transactions'),
+  ])
   const isCaught = (): boolean =>
     bookOf(of.outputs.alerts).faults.some((fault) => fault.startsWith('release (expired)'))
   for (let round = 0; round < CONTROL_ROUNDS_MAX && !isCaught(); round += 1) {

@@ -17,8 +17,14 @@ const KILLS = IS_FULL ? 100 : 6
 const TRANSACTIONS = IS_FULL ? 40_000 : 5_000
 const BATCH_SIZE_MAX = 32
 const KILL_DELAY_MS_MAX = 40
-/** What both runs with kills have in common. */
-const KILLED = { name: 'leases', seed: 20_260_202, batchSizeMax: BATCH_SIZE_MAX } as const
+/** The same for the scorer with its guards and for the control. */
+const KILLED = {
+  name: 'leases',
+  seed: 20_260_202,
+  kills: KILLS,
+  batchSizeMax: BATCH_SIZE_MAX,
+  delayMsMax: KILL_DELAY_MS_MAX,
+} as const
 /** Enough blocks that many cards are blocked again while they are, and few enough that some are not. */
 const EAGER = { flag: 0.05, block: 0.2 }
 
@@ -44,7 +50,8 @@ test(`${KILLS} kills forget no lease, and publish each extension and each releas
   const reference = await decideUndisturbed(t, events, more)
   const { stream, outputs, kills } = await decideWithKills(t, events, {
     ...KILLED,
-    ...{ more, kills: KILLS, delayMsMax: KILL_DELAY_MS_MAX, unsafe: 'none' },
+    more,
+    without: null,
   })
   strictEqual(kills, KILLS)
   deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
@@ -67,11 +74,13 @@ test(`${KILLS} kills forget no lease, and publish each extension and each releas
 })
 
 test('the same kills without transactions do lose or double words on blocks', async (t) => {
-  const events = await simulatedEvents(3_000, { fraudShare: 0.08 })
-  const { stream, outputs } = await decideWithKills(t, events, {
+  const events = await simulatedEvents(TRANSACTIONS, { fraudShare: 0.08 })
+  const { stream, outputs, kills } = await decideWithKills(t, events, {
     ...KILLED,
-    ...{ more: blocking(t), kills: 10, delayMsMax: 0, unsafe: 'no-transactions' },
+    more: blocking(t),
+    without: 'transactions',
   })
+  strictEqual(kills, KILLS)
   const promises = new Set(audit(stream, outputs).map(({ promise }) => promise))
   ok(promises.has('once') || promises.has('alerts'), 'the control has found nothing')
 })

@@ -75,10 +75,7 @@ test('a Redis that is as it was some time ago is noticed, and its state applied 
 })
 
 test('without the look at what Redis still holds, the same gives wrong decisions and wrong state', async (t) => {
-  const run = await startLive(t, 'not-looked', {
-    ...NOTHING_KEPT,
-    SLUICE_UNSAFE: 'no-loss-check',
-  })
+  const run = await startLive(t, 'not-looked', NOTHING_KEPT, {}, 'loss-check')
   const half = Math.ceil(run.parts[1].length / 2)
   const saved = await saveDatabase(run.redis)
   await run.decide(run.parts[1].slice(0, half))

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { closeWith } from './cleanup.ts'
-import { startOf } from './services-build.ts'
+import { startOf, type Entry } from './services-build.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const LOG_CHARACTERS_MAX = 20_000
@@ -17,19 +17,14 @@ export interface CliProcess {
   end(name: NodeJS.Signals): Promise<number | null>
 }
 
-/** What is started: all commands, or a script of the tests that says as they do where its metrics are. */
-export type Main = 'services/cli/main.ts' | `test/support/careless-${string}.ts`
-
-/** Starts the command; resolves once it serves metrics. It is killed when the test ends. */
+/** Starts the command, or an entry of the tests that logs as a command does where its metrics are. Resolves once it serves metrics. It is killed when the test ends. */
 export async function startCli(
   t: TestContext,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
-  main: Main = 'services/cli/main.ts',
+  main: Entry = 'services/cli/main.ts',
 ): Promise<CliProcess> {
-  const start =
-    main === 'services/cli/main.ts' ? startOf(main, args) : ['--import', 'tsx', main, ...args]
-  const child = spawn(process.execPath, start, {
+  const child = spawn(process.execPath, startOf(main, args), {
     cwd: ROOT,
     // Under a test runner, children would otherwise report to it.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },

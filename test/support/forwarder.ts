@@ -10,7 +10,8 @@ import { partitionOf } from '../../services/core/murmur2.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { fullAlert } from '../unit/core/wire/samples.ts'
 import { closeWith } from './cleanup.ts'
-import { startCli, type CliProcess, type Main } from './cli-process.ts'
+import { startCli, type CliProcess } from './cli-process.ts'
+import type { Entry } from './services-build.ts'
 import { openStream, PARTITION_COUNT, type TestStream } from './streams.ts'
 
 /** A key as Standard Webhooks writes it. */
@@ -32,7 +33,7 @@ export interface AlertStream {
   forward(
     targets: readonly Readonly<Record<string, unknown>>[],
     variables: Readonly<Record<string, string>>,
-    main?: Main,
+    main?: Entry,
   ): Promise<CliProcess>
 }
 

@@ -6,6 +6,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { partsOf } from './event-parts.ts'
+import type { Guard } from './careless-scorer.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
 import { startScorer } from './scorer-process.ts'
 import { seededNumbers } from './seeded-numbers.ts'
@@ -25,7 +26,8 @@ export interface KillingOptions {
   readonly batchSizeMax: number
   /** Where within the work that follows a commit the kill falls. */
   readonly delayMsMax: number
-  readonly unsafe: string
+  /** The guard that the killed scorers lack; null for none. */
+  readonly without: Guard | null
   /** Further variables of the scorers. */
   readonly more?: Readonly<Record<string, string>>
 }
@@ -36,8 +38,8 @@ export async function decideWithKills(
   events: readonly ProducedEvent[],
   options: KillingOptions,
 ): Promise<Killing> {
-  const { batchSizeMax, delayMsMax, unsafe, more = {} } = options
-  const stream = await openStream(t, `${options.name}-${unsafe}`)
+  const { batchSizeMax, delayMsMax, without, more = {} } = options
+  const stream = await openStream(t, `${options.name}-${without ?? 'real'}`)
   const outputs = followOutputs(t, stream)
   // Always a part ahead: however late a kill comes, something is left for it and for those that follow.
   const [begun = [], ...ahead] = partsOf(events, options.kills + 2)
@@ -45,7 +47,6 @@ export async function decideWithKills(
   const environment = stream.environment({
     SLUICE_ALIGNMENT: 'aligned',
     SLUICE_BATCH_SIZE_MAX: String(batchSizeMax),
-    SLUICE_UNSAFE: unsafe,
     ...more,
   })
   const random = seededNumbers(options.seed)
@@ -54,18 +55,18 @@ export async function decideWithKills(
   let kills = 0
   while (kills < options.kills) {
     await stream.send(ahead[kills] ?? [])
-    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
+    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION }, without)
     const target = outputs.blocks.length + 1 + (random() % blocksBetweenMax)
     await outputs.until(
       'the next kill',
       () => outputs.blocks.length >= target || outputs.isCaughtUp,
     )
-    await sleepMs(delayMsMax === 0 ? 0 : random() % delayMsMax)
+    await sleepMs(random() % delayMsMax)
     await scorer.end('SIGKILL')
     kills += 1
   }
   await stream.send(ahead.at(-1) ?? [])
-  const scorer = await startScorer(t, environment)
+  const scorer = await startScorer(t, environment, without)
   await outputs.readToEnd()
   strictEqual(await scorer.end('SIGTERM'), 0)
   return { stream, outputs, kills }

@@ -7,6 +7,7 @@ import type { Redis } from 'ioredis'
 import type { DecisionRecord } from '../../services/core/wire/records.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { audit, differences } from './audit.ts'
+import type { Guard } from './careless-scorer.ts'
 import { DEGRADED, foldWhole, logsOfSent, wrongDecisions } from './live-oracle.ts'
 import { normalStateIn, normalStateOf } from './stored-state.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
@@ -40,12 +41,13 @@ export interface LiveRun {
   restored(): Promise<void>
 }
 
-/** A scorer that has decided the first part with its state; the last variables are of this one alone. */
+/** A scorer that has decided the first part with its state; the variables `ofFirst` are of this one alone. */
 export async function startLive(
   t: TestContext,
   name: string,
   environment: Readonly<Record<string, string>> = {},
   ofFirst: Readonly<Record<string, string>> = {},
+  without: Guard | null = null,
 ): Promise<LiveRun> {
   const events = await simulatedEvents(TRANSACTIONS)
   const third = Math.ceil(events.length / 3)
@@ -63,6 +65,7 @@ export async function startLive(
         ...environment,
         ...more,
       }),
+      without,
     )
   const sent: ProducedEvent[] = []
   const decide = async (more: readonly ProducedEvent[]): Promise<void> => {

@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import type { Guard } from './careless-scorer.ts'
 import { eventually } from './poll.ts'
 import { startOf } from './services-build.ts'
 
@@ -29,12 +30,17 @@ export interface ScorerProcess {
   metric(name: string, labels?: string): Promise<number>
 }
 
-/** Starts a scorer and resolves once it has joined its group. It is killed when the test ends. */
+/** Starts a scorer, all guards on unless one is named, and resolves once it has joined its group. It is killed when the test ends. */
 export async function startScorer(
   t: TestContext,
   environment: Readonly<Record<string, string>>,
+  without: Guard | null = null,
 ): Promise<ScorerProcess> {
-  const child = spawn(process.execPath, startOf('services/scorer/main.ts'), {
+  const start =
+    without === null
+      ? startOf('services/scorer/main.ts')
+      : startOf('test/support/careless-scorer.ts', [without])
+  const child = spawn(process.execPath, start, {
     cwd: ROOT,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

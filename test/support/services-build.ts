@@ -44,13 +44,14 @@ export async function buildServices(signal?: AbortSignal): Promise<ServicesBuild
   return build
 }
 
-/** Arguments of Node that start an entry, and those that it gets itself. */
-export function startOf(
-  entry: 'services/cli/main.ts' | 'services/scorer/main.ts',
-  args: readonly string[] = [],
-): readonly string[] {
+/** An entry of the services, or one of the tests that runs a service without a guard. */
+export type Entry =
+  'services/cli/main.ts' | 'services/scorer/main.ts' | `test/support/careless-${string}.ts`
+
+/** Arguments of Node that start an entry, and those that it gets itself. Entries of tests are not built. */
+export function startOf(entry: Entry, args: readonly string[] = []): readonly string[] {
   const folder = process.env[FOLDER_VARIABLE] ?? ''
-  return folder === ''
+  return folder === '' || entry.startsWith('test/')
     ? ['--import', 'tsx', join(ROOT, entry), ...args]
     : [join(folder, entry.replace(/\.ts$/, '.js')), ...args]
 }

@@ -111,13 +111,4 @@ export const OPERATION_VARIABLES = {
     form: 'text',
     default: null,
   },
-  SLUICE_UNSAFE: {
-    ...TESTS,
-    readBy: 'scorer',
-    meaning:
-      'Switches one guard off, so that the integrity suite can show that the guard is needed. **Never set it elsewhere: it loses or repeats decisions.**',
-    kind: 'choice',
-    words: ['none', 'no-transactions', 'no-fence', 'no-loss-check'],
-    default: 'none',
-  },
 } as const satisfies Readonly<Record<string, Variable>>

@@ -2,7 +2,6 @@
 // transaction. The transactional id belongs to the partition, since kafkajs sends no group generation with
 // offsets: a later owner of the partition fences an earlier one by initialising the same id.
 
-import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Kafka, Producer, TopicMessages, Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
@@ -82,27 +81,4 @@ async function commitOnce(
   if (messages.length > 0) await transaction.sendBatch({ topicMessages: [...messages], acks: -1 })
   if (offsets.length > 0) await sendOffsets(transaction, groupId, offsets)
   await transaction.commit()
-}
-
-/** Time for a kill to fall between two steps. */
-const UNSAFE_PAUSE_MS = 30
-
-/** Sends topic by topic and commits, without a transaction: only for tests that show what is lost then. */
-export async function openUnsafeLaneOutput(
-  kafka: Kafka,
-  commitOffsets: (offsets: readonly InputOffset[]) => Promise<void>,
-): Promise<LaneTransactions> {
-  const producer = kafka.producer({ allowAutoTopicCreation: false })
-  await producer.connect()
-  return {
-    async commit(messages, offsets) {
-      for (const ofTopic of messages) {
-        if (ofTopic.messages.length === 0) continue
-        await producer.send({ ...ofTopic, acks: -1 })
-        await sleepMs(UNSAFE_PAUSE_MS)
-      }
-      await commitOffsets(offsets)
-    },
-    close: () => producer.disconnect(),
-  }
 }

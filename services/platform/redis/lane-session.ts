@@ -34,7 +34,7 @@ import { OwnValues, type OwnPlace } from './own-values.ts'
 import type { StateCodec } from './state-codec.ts'
 import { timeToLiveS } from './time-to-live.ts'
 import type { KeptValues, ValueCache } from './value-cache.ts'
-import { eachValue, encodeWrite, packLengths, type ValueCommand } from './value-write.ts'
+import { encodeWrite, packLengths } from './value-write.ts'
 
 /** A lane that was rebuilt since the last read keeps its state under other keys; then it is read once more. */
 const READS_MAX = 2
@@ -45,12 +45,6 @@ export interface SessionCommands {
   set(key: string, value: string): Promise<unknown>
   fencedWrite(keyCount: number, ...args: (string | number | Buffer)[]): Promise<number>
   switchGeneration(...args: (string | number)[]): Promise<number>
-  /** Whatever the epoch: only for the test that shows what happens without the fence. */
-  unfencedWrite(
-    progressKey: string,
-    progress: string,
-    values: Iterable<ValueCommand>,
-  ): Promise<unknown>
 }
 
 /** What sessions of one store share. */
@@ -63,8 +57,6 @@ export interface SessionShared {
   /** Generation of each lane as last read. */
   readonly generations: number[]
   readonly owners: LaneOwners
-  readonly isFenceDisabled: boolean
-  readonly isLossCheckDisabled: boolean
   readonly call: <Reply>(
     operation: RedisOperation,
     limitMs: number,
@@ -162,12 +154,10 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     pages: readonly number[],
     next: LaneCut,
   ): Promise<LaneReading> {
-    const { isFenceDisabled, isLossCheckDisabled } = this.#shared
     for (let attempt = 1; ; attempt += 1) {
       const own = new OwnValues(this.#place, { cards, entities, pages })
       const { missing } = own
-      const mayShare = attempt === 1 && !isFenceDisabled && !isLossCheckDisabled
-      const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities, mayShare) : null
+      const foreign = this.#purpose === 'work' ? this.#foreign.plan(entities, attempt === 1) : null
       const values = await this.#mget([
         ...[this.#lane.epoch, this.#progressKey, this.#lane.damage],
         ...missing,
@@ -224,7 +214,7 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     committed: CommittedCut,
   ): Promise<WriteReply> {
     if (!(snapshot instanceof Snapshot)) throw new TypeError('The snapshot is of another store.')
-    const { commands, isFenceDisabled } = this.#shared
+    const { commands } = this.#shared
     const codec = this.#codec
     const { generation } = progress
     for (const index of snapshot.parts.changed) {
@@ -235,14 +225,12 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     this.#sentText = text
     const bytes = codec.take()
     const reply = await this.#call('write', () =>
-      isFenceDisabled || this.#shared.isLossCheckDisabled
-        ? commands.unfencedWrite(this.#progressKey, text, eachValue(written, bytes)).then(() => 1)
-        : commands.fencedWrite(
-            2 + written.wholeKeys.length + written.addedKeys.length,
-            ...[this.#lane.epoch, this.#progressKey, ...written.wholeKeys, ...written.addedKeys],
-            ...[this.epoch, timeToLiveS(), this.#leftText, text],
-            ...[written.wholeKeys.length, bytes, packLengths(written)],
-          ),
+      commands.fencedWrite(
+        2 + written.wholeKeys.length + written.addedKeys.length,
+        ...[this.#lane.epoch, this.#progressKey, ...written.wholeKeys, ...written.addedKeys],
+        ...[this.epoch, timeToLiveS(), this.#leftText, text],
+        ...[written.wholeKeys.length, bytes, packLengths(written)],
+      ),
     )
     // After a failure the session is closed, and what may still be on its way is left alone.
     codec.recycle()
@@ -299,9 +287,8 @@ export class RedisLaneSession implements LaneSession, LaneOwner {
     LaneReading,
     { readonly kind: 'read' }
   > | null {
-    if (this.#shared.isLossCheckDisabled) return null
     const epoch = epochBytes?.toString() ?? ''
-    if (Number(epoch) > this.epoch && !this.#shared.isFenceDisabled) return { kind: 'fenced' }
+    if (Number(epoch) > this.epoch) return { kind: 'fenced' }
     const left = leftBytes?.toString() ?? ''
     if (epoch === '' || (left === '' && this.#leftText !== '')) {
       return { kind: 'lost', loss: 'emptied' }

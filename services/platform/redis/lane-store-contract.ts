@@ -26,10 +26,6 @@ export interface LaneStoreOptions extends RedisConnection {
   /** Called once per command that crossed the wire, when it has ended, well or not. */
   readonly onRoundTrip: (operation: RedisOperation, durationMs: number) => void
   readonly onConnection: (isUp: boolean) => void
-  /** Switches the fence off: only for the test that shows what happens without it. */
-  readonly isFenceDisabled?: boolean
-  /** Switches the look at what we left off: only for the test that shows what happens without it. */
-  readonly isLossCheckDisabled?: boolean
 }
 
 /** What stands in Redis for a lane, before a session is opened. */

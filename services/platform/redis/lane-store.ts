@@ -35,9 +35,9 @@ const scripts = {
   claimLane: { lua: script('claim.lua'), numberOfKeys: 1 },
 }
 
-/** Connects. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is away. */
-export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStore> {
-  const redis = openRedis(
+/** The client of the store, with the store's scripts. */
+export function openLaneRedis(options: LaneStoreOptions): LaneRedis {
+  return openRedis(
     options,
     {
       maxRetriesPerRequest: 1,
@@ -47,7 +47,14 @@ export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStor
       scripts,
     },
     options.log,
-  )
+  ) as LaneRedis
+}
+
+/** Connects. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is away. */
+export async function openLaneStore(
+  options: LaneStoreOptions,
+  redis = openLaneRedis(options),
+): Promise<LaneStore> {
   redis.on('ready', () => {
     options.onConnection(true)
   })
@@ -68,24 +75,24 @@ export async function openLaneStore(options: LaneStoreOptions): Promise<LaneStor
       throw refusal ?? unavailable('connect', error)
     }
   }
-  return new RedisLaneStore(redis as ScriptedRedis, options)
+  return new RedisLaneStore(redis, options)
 }
 
-interface ScriptedRedis extends Redis {
+export interface LaneRedis extends Redis {
   fencedWrite(keyCount: number, ...args: (string | number | Buffer)[]): Promise<number>
   switchGeneration(...args: (string | number)[]): Promise<number>
   claimLane(key: string, ended: number, epoch: number, isAgain: 0 | 1): Promise<number>
 }
 
 class RedisLaneStore implements LaneStore {
-  readonly #redis: ScriptedRedis
+  readonly #redis: LaneRedis
   readonly #options: LaneStoreOptions
   readonly #keys: readonly LaneKeys[]
   readonly #shared: SessionShared
   /** By partition, the claim that was last sent and not answered. */
   readonly #unanswered = new Map<number, { readonly ended: number; readonly epoch: number }>()
 
-  constructor(redis: ScriptedRedis, options: LaneStoreOptions) {
+  constructor(redis: LaneRedis, options: LaneStoreOptions) {
     this.#redis = redis
     this.#options = options
     this.#keys = Array.from({ length: options.partitionCount }, (_, partition) =>
@@ -98,8 +105,6 @@ class RedisLaneStore implements LaneStore {
       cache: new ValueCache(options.cachedEventsMax),
       generations: this.#keys.map(() => 0),
       owners: new LaneOwners(),
-      isFenceDisabled: options.isFenceDisabled === true,
-      isLossCheckDisabled: options.isLossCheckDisabled === true,
       call: (operation, limitMs, command) => this.#call(operation, limitMs, command),
     }
   }
@@ -213,20 +218,12 @@ class RedisLaneStore implements LaneStore {
   }
 }
 
-function commandsOf(redis: ScriptedRedis): SessionCommands {
+function commandsOf(redis: LaneRedis): SessionCommands {
   return {
     mget: (keys) => redis.mgetBuffer([...keys]),
     set: (key, value) => redis.set(key, value),
     fencedWrite: (keyCount, ...args) => redis.fencedWrite(keyCount, ...args),
     switchGeneration: (...args) => redis.switchGeneration(...args),
-    unfencedWrite: (progressKey, progress, values) => {
-      const write = redis.multi().set(progressKey, progress)
-      for (const value of values) {
-        if (value.command === 'expire') write.expire(value.key, 0)
-        else write[value.command](value.key, value.value)
-      }
-      return write.exec()
-    },
   }
 }
 

@@ -85,25 +85,3 @@ export function packLengths({ wholeLengths, addedLengths }: ValueWrite): Buffer 
   for (const length of addedLengths) at = packed.writeUInt32LE(length, at)
   return packed
 }
-
-/** What is done to one key. */
-export type ValueCommand =
-  | { readonly command: 'set' | 'append'; readonly key: string; readonly value: Buffer }
-  | { readonly command: 'expire'; readonly key: string }
-
-/** One by one, from all bytes: what is set under a key, appended to it, or taken away. */
-export function* eachValue(
-  { wholeKeys, wholeLengths, addedKeys, addedLengths }: ValueWrite,
-  bytes: Buffer,
-): Generator<ValueCommand> {
-  let at = 0
-  const next = (length: number): Buffer => bytes.subarray(at, (at += length))
-  for (const [index, key] of wholeKeys.entries()) {
-    const length = wholeLengths[index] ?? 0
-    if (length === 0) yield { command: 'expire', key }
-    else yield { command: 'set', key, value: next(length) }
-  }
-  for (const [index, key] of addedKeys.entries()) {
-    yield { command: 'append', key, value: next(addedLengths[2 * index + 1] ?? 0) }
-  }
-}

@@ -6,10 +6,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { laneAssigner } from '../../platform/kafka/lane-assigner.ts'
 import { coordinatorRefusal } from '../../platform/kafka/coordinator-refusal.ts'
 import { kafkaAway, kafkaRefusal } from '../../platform/kafka/kafka-failure.ts'
-import {
-  openLaneTransactions,
-  openUnsafeLaneOutput,
-} from '../../platform/kafka/lane-transactions.ts'
+import type { openLaneTransactions } from '../../platform/kafka/lane-transactions.ts'
 import { readCommittedOffsets, readLogEnds } from '../../platform/kafka/log-ends.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
@@ -40,6 +37,7 @@ export interface LaneGroupOptions {
   readonly kafka: Kafka
   readonly admin: Admin
   readonly store: LaneStore
+  readonly openTransactions: typeof openLaneTransactions
   /** What operators have said. */
   readonly words: OperatorWords
   readonly inbox: (partition: number) => InboxOptions
@@ -186,17 +184,11 @@ export class LaneGroup implements Closable {
       { topic: this.#topics[topic], partitions: [partition] },
     ]
     const openTransactions = () =>
-      config.unsafe === 'no-transactions'
-        ? openUnsafeLaneOutput(kafka, (offsets) =>
-            this.#consumer.commitOffsets(
-              offsets.map((entry) => ({ ...entry, offset: String(entry.offset) })),
-            ),
-          )
-        : openLaneTransactions({
-            kafka,
-            groupId,
-            transactionalId: `${config.topicPrefix}sluice-scorer-${groupId}-${partition}`,
-          })
+      this.#options.openTransactions({
+        kafka,
+        groupId,
+        transactionalId: `${config.topicPrefix}sluice-scorer-${groupId}-${partition}`,
+      })
     const state = (epochs: { held: number | null }) => ({
       ...{ clock: systemClock, log, telemetry, kafka, groupId, store, inbox, epochs },
       decisionsTopic: topicName(config.topicPrefix, 'decisions'),

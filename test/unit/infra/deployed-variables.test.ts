@@ -32,7 +32,7 @@ const LEFT_AT_DEFAULT: readonly [names: RegExp, reason: string][] = [
     /^SLUICE_(KAFKA|REDIS)_PORT$|^SLUICE_STACK_PROVIDER$/,
     'read by Compose and "sluice up" themselves',
   ],
-  [/^SLUICE_FULL$|^SLUICE_UNSAFE$/, 'tests only'],
+  [/^SLUICE_FULL$/, 'tests only'],
   [
     /^SLUICE_KAFKA_(TLS|SASL)|^SLUICE_REDIS_(USERNAME|PASSWORD|TLS)/,
     'nothing leaves the network of Compose',

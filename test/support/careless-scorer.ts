@@ -1,0 +1,140 @@
+// The scorer without one of its guards, for the controls of the integrity suites. The argument names the guard. All else
+// is the scorer as it is released: the same requests, in the same batches, with no pause of its own.
+
+import assert from 'node:assert'
+import type { Redis } from 'ioredis'
+import { openLaneTransactions } from '../../services/platform/kafka/lane-transactions.ts'
+import {
+  openLaneRedis,
+  openLaneStore,
+  type LaneRedis,
+} from '../../services/platform/redis/lane-store.ts'
+import { runScorer } from '../../services/scorer/run.ts'
+import { SCORER_ADAPTERS, type ScorerAdapters } from '../../services/scorer/scorer.ts'
+
+export type Guard = 'transactions' | 'fence' | 'loss-check'
+
+const GUARDS: Readonly<Record<Guard, Partial<ScorerAdapters>>> = {
+  transactions: { openTransactions: openUntransacted },
+  fence: { openStore: (options) => openLaneStore(options, withoutFence(openLaneRedis(options))) },
+  'loss-check': {
+    openStore: (options) => openLaneStore(options, withoutLossCheck(openLaneRedis(options))),
+  },
+}
+
+/** Output goes out by an ordinary producer before the transaction, which holds the input offsets alone. */
+async function openUntransacted(
+  options: Parameters<typeof openLaneTransactions>[0],
+): ReturnType<typeof openLaneTransactions> {
+  const producer = options.kafka.producer({ allowAutoTopicCreation: false })
+  await producer.connect()
+  const transactions = await openLaneTransactions(options)
+  return {
+    async commit(messages, offsets) {
+      if (messages.length > 0) await producer.sendBatch({ topicMessages: [...messages], acks: -1 })
+      await transactions.commit([], offsets)
+    },
+    async close() {
+      await producer.disconnect()
+      await transactions.close()
+    },
+  }
+}
+
+/** fenced-write.lua with neither the epoch nor what is stored looked at. */
+const UNGUARDED_WRITE = `
+local call, sub, unpack = redis.call, string.sub, struct.unpack
+local ttl, bytes, lengths = ARGV[2], ARGV[6], ARGV[7]
+local whole = 2 + tonumber(ARGV[5])
+local at, next_length = 1, 1
+local length, after
+for index = 3, whole do
+  length, next_length = unpack('<I4', lengths, next_length)
+  if length == 0 then
+    call('EXPIRE', KEYS[index], 0)
+  else
+    call('SET', KEYS[index], sub(bytes, at, at + length - 1), 'EX', ttl)
+  end
+  at = at + length
+end
+for index = whole + 1, #KEYS do
+  after, length, next_length = unpack('<I4I4', lengths, next_length)
+  call('APPEND', KEYS[index], sub(bytes, at, at + length - 1))
+  at = at + length
+end
+call('SET', KEYS[2], ARGV[4])
+return 1
+`
+
+type WriteArguments = Parameters<LaneRedis['fencedWrite']>
+
+/** Every write goes through, and `noteWrite` learns of it. */
+function withUnguardedWrite(
+  redis: LaneRedis,
+  noteWrite: (progressKey: string, progress: string) => void,
+): LaneRedis {
+  redis.defineCommand('unguardedWrite', { lua: UNGUARDED_WRITE })
+  const unguarded = redis as LaneRedis & { unguardedWrite: LaneRedis['fencedWrite'] }
+  redis.fencedWrite = async (...[keyCount, ...rest]: WriteArguments) => {
+    const reply = await unguarded.unguardedWrite(keyCount, ...rest)
+    noteWrite(String(rest[1]), String(rest[keyCount + 3]))
+    return reply
+  }
+  return redis
+}
+
+/** Epochs that this process has claimed, by their keys. */
+function claimedEpochs(redis: LaneRedis): ReadonlyMap<string, string> {
+  const claimed = new Map<string, string>()
+  const claimLane = redis.claimLane.bind(redis)
+  redis.claimLane = async (key, ended, epoch, isAgain) => {
+    const reply = await claimLane(key, ended, epoch, isAgain)
+    if (reply === 1) claimed.set(key, String(epoch))
+    return reply
+  }
+  return claimed
+}
+
+/** Changes what a session reads: epoch and progress are the first two values, and the keys of others pass. */
+function changeReads(
+  redis: LaneRedis,
+  change: (keys: readonly string[], values: (Buffer | null)[]) => void,
+): void {
+  const read = redis.mgetBuffer.bind(redis) as (keys: string[]) => Promise<(Buffer | null)[]>
+  const changed = async (keys: string[]): Promise<(Buffer | null)[]> => {
+    const values = await read(keys)
+    change(keys, values)
+    return values
+  }
+  redis.mgetBuffer = changed as Redis['mgetBuffer']
+}
+
+/** An owner that was succeeded goes on: it takes its own epoch for the one that counts. */
+function withoutFence(redis: LaneRedis): LaneRedis {
+  const claimed = claimedEpochs(redis)
+  changeReads(redis, ([epochKey = ''], values) => {
+    const epoch = claimed.get(epochKey)
+    if (epoch !== undefined && values[0] !== null) values[0] = Buffer.from(epoch)
+  })
+  return withUnguardedWrite(redis, () => undefined)
+}
+
+/** Takes what this process has stored for what Redis still holds. */
+function withoutLossCheck(redis: LaneRedis): LaneRedis {
+  const claimed = claimedEpochs(redis)
+  const stored = new Map<string, string>()
+  changeReads(redis, ([epochKey = '', progressKey = ''], values) => {
+    const epoch = claimed.get(epochKey)
+    if (epoch === undefined) return
+    values[0] = Buffer.from(epoch)
+    const progress = stored.get(progressKey)
+    if (progress !== undefined) values[1] = Buffer.from(progress)
+  })
+  return withUnguardedWrite(redis, (progressKey, progress) => {
+    stored.set(progressKey, progress)
+  })
+}
+
+const [guard = ''] = process.argv.slice(2)
+assert(guard in GUARDS, `no guard of the scorer: ${guard}`)
+process.exit(await runScorer(process.env, { ...SCORER_ADAPTERS, ...GUARDS[guard as Guard] }))
