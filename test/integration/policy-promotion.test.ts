@@ -131,7 +131,7 @@ test('every gate can be had from the stream alone, and from a meter and a lake w
   match(second.stderr, /days: not known: no decision of this policy in this mode/)
   match(
     second.stderr,
-    /fairness +0 breaches of the rule in [1-9]\d* decisions; .*back-test over the lake/,
+    /fairness +0 breaches of the rule in [1-9]\d* decisions; .*backtest over the lake/,
   )
 })
 

@@ -1,4 +1,4 @@
-// What the charts of a back-test have in common: a drawing of fixed size, names at the left, an axis below, colours by the
+// What the charts of a backtest have in common: a drawing of fixed size, names at the left, an axis below, colours by the
 // page's own style so that light and dark both read well.
 
 import { scaleLinear, type ScaleLinear } from 'd3-scale'

@@ -1,6 +1,6 @@
-// The charts of a back-test: alerts, what changes against live, precision and recall with intervals, and money.
+// The charts of a backtest: alerts, what changes against live, precision and recall with intervals, and money.
 
-import type { Accuracy } from '../../core/rehearsal/figures.ts'
+import type { Accuracy } from '../../core/backtest/figures.ts'
 import type { ShareInterval } from '../../core/scoring/wilson.ts'
 import { coordinate, escapeHtml } from '../charts/html.ts'
 import { formatInScale, unitScale } from '../charts/units.ts'

@@ -1,4 +1,4 @@
-// Rows of a back-test from others' files: features by the fold that the scorer and the trainer use, scores from a column
+// Rows of a backtest from others' files: features by the fold that the scorer and the trainer use, scores from a column
 // or from a model.
 
 import type { Thresholds } from '../../core/decision/decide.ts'
@@ -9,7 +9,7 @@ import type { ColumnMapping } from '../../core/files/column-mapping.ts'
 import { labelOfRow } from '../../core/files/row-label.ts'
 import { HistoryFold } from '../../core/features/engine/history-fold.ts'
 import type { ImportMapping } from '../../core/lake/import-mapping.ts'
-import type { RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
+import type { BacktestRow } from '../../core/backtest/backtest-row.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Label } from '../../core/transaction.ts'
 import { readMappedRows, type MappedRow } from '../../lake/index.ts'
@@ -75,7 +75,7 @@ class FileRows {
     this.#count = count
   }
 
-  async *rows(signal: AbortSignal): AsyncGenerator<readonly RehearsedRow[], void, undefined> {
+  async *rows(signal: AbortSignal): AsyncGenerator<readonly BacktestRow[], void, undefined> {
     const { endMs, model, modelThresholds } = this.#options
     // Files do not say what decided.
     const lists = await this.#options.lists.of(null)

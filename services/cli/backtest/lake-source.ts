@@ -1,11 +1,11 @@
-// Rows of a back-test from the lake: features, scores and marks as they were when it was decided.
+// Rows of a backtest from the lake: features, scores and marks as they were when it was decided.
 
 import type { Thresholds } from '../../core/decision/decide.ts'
 import { isMarkOfRuling, marksShown } from '../../core/decision/marks-shown.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { erasedText } from '../../core/lake/erasure.ts'
 import type { PolicyLists } from '../../core/policy/policy-lists.ts'
-import type { RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
+import type { BacktestRow } from '../../core/backtest/backtest-row.ts'
 import { openDecided, readErasures, type DecidedRow } from '../../lake/index.ts'
 import { printProgress } from '../command.ts'
 import type { DecidedBy, ListsOfRows } from './lists-of-rows.ts'
@@ -41,7 +41,7 @@ export async function openLakeSource(options: LakeSourceOptions): Promise<RowSou
       for (const [index, day] of decided.days.entries()) {
         for await (const chunk of decided.rows(day)) {
           signal.throwIfAborted()
-          yield await rehearsed(chunk, options, withoutRate)
+          yield await backtestRows(chunk, options, withoutRate)
         }
         printProgress(`${day}, day ${index + 1} of ${decided.days.length}`)
       }
@@ -50,7 +50,7 @@ export async function openLakeSource(options: LakeSourceOptions): Promise<RowSou
     emptyProblem: () => {
       const { span } = decided
       if (span === null) {
-        return `${folder} holds no decisions; "sluice lake ingest" takes them from the topics. Files of others are back-tested with --data.`
+        return `${folder} holds no decisions; "sluice lake ingest" takes them from the topics. Files of others are backtested with --data.`
       }
       const [first, last] = [span.firstMs, span.lastMs].map((ms) => new Date(ms).toISOString())
       return `${folder} has decisions from ${first ?? ''} to ${last ?? ''}; change --from and --to.`
@@ -59,12 +59,12 @@ export async function openLakeSource(options: LakeSourceOptions): Promise<RowSou
   }
 }
 
-async function rehearsed(
+async function backtestRows(
   chunk: readonly DecidedRow[],
   { thresholds, lists: listsOfRows }: LakeSourceOptions,
   withoutRate: { count: number },
-): Promise<readonly RehearsedRow[]> {
-  const rows: RehearsedRow[] = []
+): Promise<readonly BacktestRow[]> {
+  const rows: BacktestRow[] = []
   let [digest, modelThresholds] = ['', null as Thresholds | null]
   let [by, lists] = [null as DecidedBy, null as PolicyLists | null]
   for (const { transaction, row, states, score, marks, ...rest } of chunk) {

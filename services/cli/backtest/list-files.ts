@@ -1,4 +1,4 @@
-// Lists that are given to a back-test as files.
+// Lists that are given to a backtest as files.
 
 import { isSluiceError, SluiceError } from '../../core/errors.ts'
 import { LIST_LIMITS, readList, type ListContent } from '../../core/policy/policy-lists.ts'

@@ -1,4 +1,4 @@
-// What the lists of a back-test hold, row by row. A file wins; then, where one ruleset is asked for, its lists; else those
+// What the lists of a backtest hold, row by row. A file wins; then, where one ruleset is asked for, its lists; else those
 // of the ruleset that decided the row: an entry that was added later was not known then, and counts only from there on.
 
 import { isSluiceError } from '../../core/errors.ts'

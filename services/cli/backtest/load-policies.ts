@@ -1,17 +1,17 @@
-// Policies of a back-test, from files.
+// Policies of a backtest, from files.
 
 import { SluiceError } from '../../core/errors.ts'
 import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { POLICY_LIMITS, type PolicyDocument } from '../../core/policy/policy-document.ts'
 import { parseNewPolicy } from '../../core/policy/policy-parsing.ts'
 import { textDigest } from '../../core/policy/ruleset.ts'
-import { compiledByLists, type CompiledFor } from '../../core/rehearsal/compiled-by-lists.ts'
-import { POLICIES_MAX } from '../../core/rehearsal/rehearsal.ts'
+import { compiledByLists, type CompiledFor } from '../../core/backtest/guarded-policy.ts'
+import { POLICIES_MAX } from '../../core/backtest/backtest.ts'
 import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
 import { faultLines } from '../policy/policy-file.ts'
 import { readBounded } from './bounded-file.ts'
 
-/** A policy of the back-test. */
+/** A policy of the backtest. */
 export interface LoadedPolicy {
   readonly name: string
   readonly file: string

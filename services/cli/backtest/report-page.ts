@@ -1,7 +1,6 @@
 // The report as one HTML file: no script, nothing loaded from elsewhere, every text escaped.
 
-import type { Changed } from '../../core/rehearsal/change-tally.ts'
-import type { Example, ShownOutcome } from '../../core/rehearsal/example-list.ts'
+import type { Changed, Example, ShownOutcome } from '../../core/backtest/tallies.ts'
 import { OUTCOMES } from '../../core/wire/records.ts'
 import { escapeHtml } from '../charts/html.ts'
 import { accuracyFigure, alertsFigure, changesFigure, valueFigure, type Figure } from './charts.ts'
@@ -29,9 +28,9 @@ export function reportPage(report: BacktestReport): string {
   return [
     '<!doctype html><html lang="en"><head><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width,initial-scale=1">',
-    `<title>Back-test of ${escapeHtml(report.policies.map(({ name }) => name).join(', '))}</title>`,
+    `<title>Backtest of ${escapeHtml(report.policies.map(({ name }) => name).join(', '))}</title>`,
     `<style>${REPORT_STYLE}</style></head><body><main>`,
-    '<h1>Back-test</h1>',
+    '<h1>Backtest</h1>',
     `<ul class="about">${aboutLines(report)
       .map((text) => `<li>${escapeHtml(text)}</li>`)
       .join('')}</ul>`,

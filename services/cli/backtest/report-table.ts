@@ -1,6 +1,6 @@
 // The comparison on a terminal.
 
-import type { Example } from '../../core/rehearsal/example-list.ts'
+import type { Example } from '../../core/backtest/tallies.ts'
 import { aboutLines, columnNames, comparedGroups } from './report-rows.ts'
 import type { BacktestReport } from './run-backtest.ts'
 import { tableLines } from '../table.ts'

@@ -1,7 +1,7 @@
 // Figures as people read them, for the table and the page.
 
 import { DEFAULT_RATES } from '../../core/currency.ts'
-import type { CardCount } from '../../core/rehearsal/distinct-cards.ts'
+import type { CardCount } from '../../core/backtest/tallies.ts'
 import type { ShareInterval } from '../../core/scoring/wilson.ts'
 
 /** Reference currency of all money in a report. */

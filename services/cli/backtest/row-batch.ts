@@ -5,7 +5,7 @@ import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { STATE } from '../../core/features/engine/feature-states.ts'
 import type { PolicyLists } from '../../core/policy/policy-lists.ts'
-import type { KnownLabel, RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
+import type { KnownLabel, BacktestRow } from '../../core/backtest/backtest-row.ts'
 import { scoreCascade, type CascadeScores } from '../../core/scoring/cascade.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Transaction } from '../../core/transaction.ts'
@@ -57,7 +57,7 @@ export class RowBatch {
   }
 
   /** All rows since the last time, scored. */
-  async finish(): Promise<readonly RehearsedRow[]> {
+  async finish(): Promise<readonly BacktestRow[]> {
     const rows = this.#rows
     this.#rows = []
     const isAsked = rows.some(({ score }) => score === null)

@@ -1,6 +1,6 @@
-// Where the rows of a back-test come from, as the run sees it.
+// Where the rows of a backtest come from, as the run sees it.
 
-import type { RehearsedRow } from '../../core/rehearsal/rehearsed-row.ts'
+import type { BacktestRow } from '../../core/backtest/backtest-row.ts'
 
 /** Rows in the order of event time, taken once. */
 export interface RowSource {
@@ -9,7 +9,7 @@ export interface RowSource {
   /** When labels count; Infinity where they are final. */
   readonly asOfMs: number
   /** Chunks; a row's arrays are its own until the next chunk is asked for. */
-  rows(signal: AbortSignal): AsyncGenerator<readonly RehearsedRow[], void, undefined>
+  rows(signal: AbortSignal): AsyncGenerator<readonly BacktestRow[], void, undefined>
   /** Rows that were left out so far, by reason. */
   leftOut(): Readonly<Record<string, number>>
   /** What a reader of the figures must know of the rows. */

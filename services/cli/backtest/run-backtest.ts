@@ -2,11 +2,10 @@
 
 import { SluiceError } from '../../core/errors.ts'
 import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
-import type { Changes } from '../../core/rehearsal/change-tally.ts'
-import type { CompiledFor } from '../../core/rehearsal/compiled-by-lists.ts'
-import { figuresOf, type PolicyFigures } from '../../core/rehearsal/figures.ts'
-import type { DayCount, RuleCount } from '../../core/rehearsal/outcome-tally.ts'
-import { Rehearsal, type RowFacts } from '../../core/rehearsal/rehearsal.ts'
+import type { Changes, DayCount, RuleCount } from '../../core/backtest/tallies.ts'
+import type { CompiledFor } from '../../core/backtest/guarded-policy.ts'
+import { figuresOf, type PolicyFigures } from '../../core/backtest/figures.ts'
+import { Backtest, type RowFacts } from '../../core/backtest/backtest.ts'
 import { printProgress } from '../command.ts'
 import type { ListOrigin, ListsOfRows } from './lists-of-rows.ts'
 import type { LoadedPolicy } from './load-policies.ts'
@@ -43,7 +42,7 @@ export interface ReportedPolicy extends PolicyFigures {
   readonly marks: Readonly<Record<string, number>>
 }
 
-/** Everything that a back-test found. */
+/** Everything that a backtest found. */
 export interface BacktestReport {
   readonly source: string
   readonly facts: RowFacts
@@ -85,7 +84,7 @@ export async function runBacktest(
     compiledFor,
     guard: breakerResetMs === null ? null : { document, digest, resetAfterMs: breakerResetMs },
   })
-  const rehearsal = new Rehearsal({
+  const backtest = new Backtest({
     policies: options.policies.map((policy) => ({ name: policy.name, ...guarded(policy) })),
     live:
       live.policy !== null
@@ -99,12 +98,12 @@ export async function runBacktest(
   })
   let told = 0
   for await (const rows of source.rows(signal)) {
-    for (const row of rows) rehearsal.take(row)
-    if (rehearsal.rows - told < PROGRESS_ROWS) continue
-    told = rehearsal.rows
+    for (const row of rows) backtest.add(row)
+    if (backtest.rows - told < PROGRESS_ROWS) continue
+    told = backtest.rows
     printProgress(`${told} rows ruled`)
   }
-  const { facts, live: liveCounts, policies: counts } = rehearsal.counts
+  const { facts, live: liveCounts, policies: counts } = backtest.counts
   const leftOut = Object.fromEntries(
     Object.entries(source.leftOut()).filter(([, count]) => count > 0),
   )

@@ -51,7 +51,7 @@ Examples:
   $ sluice backtest --policy new.yaml --lists-of 12
   $ sluice backtest --data history.csv.gz --model models/simulator --policy new.yaml
 
-What the figures mean, and what a back-test cannot tell: docs/backtest.md.`
+What the figures mean, and what a backtest cannot tell: docs/backtest.md.`
 
 /** Adds the command to the program. */
 export function register(program: Command): void {

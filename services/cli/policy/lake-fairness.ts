@@ -1,11 +1,11 @@
-// Fairness of a policy from a back-test: the lake's decisions since the policy began, in the shadow or active, ruled by it
+// Fairness of a policy from a backtest: the lake's decisions since the policy began, in the shadow or active, ruled by it
 // again, and counted by the groups of the rule as the topics' are.
 
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
 import type { Ruleset } from '../../core/policy/ruleset.ts'
 import { isSluiceError } from '../../core/errors.ts'
-import { compiledByLists } from '../../core/rehearsal/compiled-by-lists.ts'
-import { truthOf } from '../../core/rehearsal/rehearsed-row.ts'
+import { compiledByLists } from '../../core/backtest/guarded-policy.ts'
+import { truthOf } from '../../core/backtest/backtest-row.ts'
 import {
   FairnessCounts,
   type FairnessReport,
@@ -88,5 +88,5 @@ async function counted(source: LakeFairnessSource, signal: AbortSignal): Promise
   } finally {
     await rows.close()
   }
-  return { report: counts.report(), source: `back-test over the lake ${folder}` }
+  return { report: counts.report(), source: `backtest over the lake ${folder}` }
 }

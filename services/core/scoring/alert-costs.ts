@@ -1,5 +1,5 @@
 // The cost and the benefit of alerts, in minor units of the reference currency. The trainer chooses thresholds by
-// them and records them with each model, policies may decide by them, and back-tests measure everything by them.
+// them and records them with each model, policies may decide by them, and backtests measure everything by them.
 
 import type { FieldReader } from './field-reader.ts'
 

@@ -10,7 +10,7 @@ import { eraseFromLake, eraseRequest } from '../../../services/lake/index.ts'
 import { systemClock } from '../../../services/platform/clock.ts'
 import { decidedLake } from '../../support/decided-lake.ts'
 
-test('a training and a back-test say what was erased, and have no event of the card', async (t) => {
+test('a training and a backtest say what was erased, and have no event of the card', async (t) => {
   const { folder, samples } = await decidedLake(t, { transactions: 200, cards: 20 })
   const card = samples[0]?.transaction.card ?? ''
   const warnings = async (): Promise<readonly string[]> => {

@@ -1,9 +1,9 @@
 // A small report for tests of what is made of it.
 
 import type { BacktestReport } from '../../../../services/cli/backtest/run-backtest.ts'
-import { figuresOf } from '../../../../services/core/rehearsal/figures.ts'
-import { Rehearsal } from '../../../../services/core/rehearsal/rehearsal.ts'
-import { BEGIN_MS, DAY_MS, policyAt, rehearsedRow } from '../../../support/rehearsed.ts'
+import { figuresOf } from '../../../../services/core/backtest/figures.ts'
+import { Backtest } from '../../../../services/core/backtest/backtest.ts'
+import { BEGIN_MS, DAY_MS, policyAt, backtestRow } from '../../../support/backtest-rows.ts'
 
 export const HOSTILE = `</title></style><script>alert("1")</script><img src=x onerror='1'>`
 
@@ -27,7 +27,7 @@ export function sampleReport(
       rules: [{ name: text, outcome: 'block', text: reason } as const],
     }),
   }
-  const rehearsal = new Rehearsal({
+  const backtest = new Backtest({
     policies: [{ name: text, compiledFor: () => compiled, guard: null }],
     live: null,
     maturity: { asOfMs: Infinity, maturityMs: DAY_MS },
@@ -36,14 +36,14 @@ export function sampleReport(
   })
   const label = isLabelled ? ({ verdict: 'fraud', knownAtMs: BEGIN_MS + DAY_MS } as const) : null
   const row = (id: string, day: number) =>
-    rehearsedRow(
+    backtestRow(
       { id, merchant: text, eventTimeMs: BEGIN_MS + day * DAY_MS },
       0.95,
       'approve',
       label,
     )
-  for (const [at, id] of [`${text}1`, `${text}2`, `${text}3`].entries()) rehearsal.take(row(id, at))
-  const { facts, live, policies } = rehearsal.counts
+  for (const [at, id] of [`${text}1`, `${text}2`, `${text}3`].entries()) backtest.add(row(id, at))
+  const { facts, live, policies } = backtest.counts
   const named = (tallied: typeof live) => ({
     ...figuresOf(tallied, facts, COSTS, 2),
     days: tallied.days,

@@ -6,7 +6,7 @@ import {
   type BacktestOptions,
 } from '../../../../services/cli/backtest/run-backtest.ts'
 import { Interrupted } from '../../../../services/cli/command.ts'
-import { DAY_MS, policyAt, rehearsedRow } from '../../../support/rehearsed.ts'
+import { DAY_MS, policyAt, backtestRow } from '../../../support/backtest-rows.ts'
 
 const OPTIONS: BacktestOptions = {
   policies: [],
@@ -30,7 +30,7 @@ function endless(onChunk: (chunk: number) => void): RowSource {
       for (let chunk = 0; ; chunk += 1) {
         signal.throwIfAborted()
         onChunk(chunk)
-        yield await Promise.resolve([rehearsedRow({ id: `tx-${chunk}` }, 0.95, 'block')])
+        yield await Promise.resolve([backtestRow({ id: `tx-${chunk}` }, 0.95, 'block')])
       }
     },
     leftOut: () => ({}),

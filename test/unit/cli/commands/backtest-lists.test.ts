@@ -1,4 +1,4 @@
-// Goal: a back-test holds each transaction against the lists that the policy of its time had, or against those that are
+// Goal: a backtest holds each transaction against the lists that the policy of its time had, or against those that are
 // asked for, and says which. Method: a lake whose blocks were decided by two rulesets of a store, run as people do.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'

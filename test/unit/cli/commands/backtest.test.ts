@@ -121,7 +121,7 @@ test('many policies on a lake: outcomes, differences both ways, a table, JSON an
   ok(first.changes.stricter.count > 0)
   strictEqual(first.changes.stricter.examples.length, first.changes.stricter.count)
   match(JSON.stringify(first.changes.stricter.examples), /payments in an hour/)
-  match(readFileSync(page, 'utf8'), /<h1>Back-test<\/h1>/)
+  match(readFileSync(page, 'utf8'), /<h1>Backtest<\/h1>/)
   const table = await backtest(asked)
   strictEqual(table.code, 0)
   match(table.stdout, /^ +approve +\d/m)

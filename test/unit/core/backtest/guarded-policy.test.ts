@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import {
   GuardedPolicy,
   type GuardSettings,
-} from '../../../../services/core/rehearsal/guarded-policy.ts'
-import { BEGIN_MS, DAY_MS, policyAt, rehearsedRow } from '../../../support/rehearsed.ts'
+} from '../../../../services/core/backtest/guarded-policy.ts'
+import { BEGIN_MS, DAY_MS, policyAt, backtestRow } from '../../../support/backtest-rows.ts'
 
 const HOUR_MS = 3_600_000
 const NOTHING: GuardSettings['document'] = {
@@ -19,7 +19,7 @@ function guarded(document: Partial<GuardSettings['document']>): GuardedPolicy {
 }
 
 function row(index: number, timeMs: number, score = 1) {
-  return rehearsedRow({ id: `tx-${index}`, eventTimeMs: timeMs }, score, 'approve')
+  return backtestRow({ id: `tx-${index}`, eventTimeMs: timeMs }, score, 'approve')
 }
 
 const BREAKER = {
@@ -33,7 +33,7 @@ const BREAKER = {
 
 test('a breaker that trips makes flags of blocks until somebody resets it', () => {
   const policy = guarded({ breakers: [BREAKER] })
-  const outcomes = Array.from({ length: 6 }, (_, at) => policy.say(row(at, BEGIN_MS + at)))
+  const outcomes = Array.from({ length: 6 }, (_, at) => policy.decide(row(at, BEGIN_MS + at)))
   deepStrictEqual(
     outcomes.map(({ outcome }) => outcome),
     ['block', 'block', 'block', 'flag', 'flag', 'flag'],
@@ -41,8 +41,8 @@ test('a breaker that trips makes flags of blocks until somebody resets it', () =
   deepStrictEqual(outcomes[3]?.marks, ['breaker_open'])
   strictEqual(policy.trips, 1)
   // The minute is over, but nobody has come yet.
-  strictEqual(policy.say(row(6, BEGIN_MS + HOUR_MS / 2)).outcome, 'flag')
-  strictEqual(policy.say(row(7, BEGIN_MS + HOUR_MS + 10)).outcome, 'block')
+  strictEqual(policy.decide(row(6, BEGIN_MS + HOUR_MS / 2)).outcome, 'flag')
+  strictEqual(policy.decide(row(7, BEGIN_MS + HOUR_MS + 10)).outcome, 'block')
   strictEqual(policy.trips, 1)
 })
 
@@ -58,19 +58,19 @@ test('flags by the score alone end with the budget of the day', () => {
   }
   const document = { ...NOTHING, alertsPerDayMax: 2 }
   const policy = new GuardedPolicy(() => byScore, { document, digest: 'ab', resetAfterMs: HOUR_MS })
-  const said = [0, 1, 2].map((at) => policy.say(row(at, BEGIN_MS + at, 0.5)))
+  const ruled = [0, 1, 2].map((at) => policy.decide(row(at, BEGIN_MS + at, 0.5)))
   deepStrictEqual(
-    said.map(({ outcome, marks }) => [outcome, ...marks]),
+    ruled.map(({ outcome, marks }) => [outcome, ...marks]),
     [['flag'], ['flag'], ['approve', 'over_capacity']],
   )
-  strictEqual(policy.say(row(3, BEGIN_MS + DAY_MS, 0.5)).outcome, 'flag')
+  strictEqual(policy.decide(row(3, BEGIN_MS + DAY_MS, 0.5)).outcome, 'flag')
 })
 
 test('a share of the blocks goes through as control group, and the same each time', () => {
   const controlGroup = { share: 0.3, amountMaxMinor: 1_000, dayMaxMinor: 1_000_000 }
   const run = (): readonly string[] => {
     const policy = guarded({ controlGroup })
-    return Array.from({ length: 400 }, (_, at) => policy.say(row(at, BEGIN_MS + at)).outcome)
+    return Array.from({ length: 400 }, (_, at) => policy.decide(row(at, BEGIN_MS + at)).outcome)
   }
   const first = run()
   const through = first.filter((outcome) => outcome === 'approve').length
@@ -80,6 +80,6 @@ test('a share of the blocks goes through as control group, and the same each tim
 
 test('without settings what is ruled stands', () => {
   const policy = new GuardedPolicy(() => policyAt(0.9), null)
-  for (let at = 0; at < 100; at += 1) strictEqual(policy.say(row(at, BEGIN_MS)).outcome, 'block')
+  for (let at = 0; at < 100; at += 1) strictEqual(policy.decide(row(at, BEGIN_MS)).outcome, 'block')
   strictEqual(policy.trips, 0)
 })

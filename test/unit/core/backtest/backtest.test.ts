@@ -1,28 +1,28 @@
-// Goal: the figures of a back-test are what the rows say. Method: the same figures the slow way, from lists of rows held
+// Goal: the figures of a backtest are what the rows say. Method: the same figures the slow way, from lists of rows held
 // in memory, over random rows.
 
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { AlertCosts } from '../../../../services/core/scoring/alert-costs.ts'
-import { figuresOf } from '../../../../services/core/rehearsal/figures.ts'
+import type { BacktestRow } from '../../../../services/core/backtest/backtest-row.ts'
 import {
   POLICIES_MAX,
-  Rehearsal,
-  type RehearsalCounts,
-  type RehearsalOptions,
-} from '../../../../services/core/rehearsal/rehearsal.ts'
-import type { RehearsedRow } from '../../../../services/core/rehearsal/rehearsed-row.ts'
-import { OUTCOMES, type Outcome } from '../../../../services/core/wire/records.ts'
+  Backtest,
+  type BacktestCounts,
+  type BacktestSettings,
+} from '../../../../services/core/backtest/backtest.ts'
+import { figuresOf } from '../../../../services/core/backtest/figures.ts'
+import type { AlertCosts } from '../../../../services/core/scoring/alert-costs.ts'
+import { type Outcome, OUTCOMES } from '../../../../services/core/wire/records.ts'
 import { holds } from '../../../support/property.ts'
 import {
   BEGIN_MS,
   DAY_MS,
   outcomeAt,
   policyAt,
-  rehearsedRow,
+  backtestRow,
   rows,
-} from '../../../support/rehearsed.ts'
+} from '../../../support/backtest-rows.ts'
 
 const COSTS: AlertCosts = {
   alertMinor: 250,
@@ -34,7 +34,7 @@ const BLOCKS_AT = [0.6, 0.9]
 const MATURITY_DAYS = 30
 const AS_OF_MS = BEGIN_MS + 50 * DAY_MS
 
-const OPTIONS: RehearsalOptions = {
+const OPTIONS: BacktestSettings = {
   policies: BLOCKS_AT.map((at) => ({
     name: `at ${at}`,
     compiledFor: () => policyAt(at),
@@ -46,14 +46,14 @@ const OPTIONS: RehearsalOptions = {
   examplesMax: 3,
 }
 
-function rehearse(all: readonly RehearsedRow[], more: Partial<RehearsalOptions> = {}) {
-  const rehearsal = new Rehearsal({ ...OPTIONS, ...more })
-  for (const row of all) rehearsal.take(row)
-  return rehearsal.counts
+function backtest(all: readonly BacktestRow[], more: Partial<BacktestSettings> = {}) {
+  const run = new Backtest({ ...OPTIONS, ...more })
+  for (const row of all) run.add(row)
+  return run.counts
 }
 
 /** The truth as a person would find it. */
-function slowTruth({ input, label }: RehearsedRow): 'fraud' | 'genuine' | 'unknown' {
+function slowTruth({ input, label }: BacktestRow): 'fraud' | 'genuine' | 'unknown' {
   const ageMs = AS_OF_MS - input.transaction.eventTimeMs
   if (ageMs < MATURITY_DAYS * DAY_MS) return 'unknown'
   const isKnown = label !== null && label.knownAtMs <= AS_OF_MS
@@ -61,14 +61,14 @@ function slowTruth({ input, label }: RehearsedRow): 'fraud' | 'genuine' | 'unkno
 }
 
 /** All figures of one policy from lists. */
-function slowFigures(all: readonly RehearsedRow[], outcomeOf: (row: RehearsedRow) => Outcome) {
-  const cardsOf = (of: readonly RehearsedRow[]): number =>
+function slowFigures(all: readonly BacktestRow[], outcomeOf: (row: BacktestRow) => Outcome) {
+  const cardsOf = (of: readonly BacktestRow[]): number =>
     new Set(of.map(({ input }) => input.transaction.card)).size
-  const money = (of: readonly RehearsedRow[]): bigint =>
+  const money = (of: readonly BacktestRow[]): bigint =>
     of.reduce((sum, { input }) => sum + BigInt(input.referenceMinor), 0n)
-  const rounded = (of: readonly RehearsedRow[], cost: (minor: number) => number): bigint =>
+  const rounded = (of: readonly BacktestRow[], cost: (minor: number) => number): bigint =>
     of.reduce((sum, { input }) => sum + BigInt(Math.round(cost(input.referenceMinor))), 0n)
-  const those = (truth: string, outcomes: readonly Outcome[]): readonly RehearsedRow[] =>
+  const those = (truth: string, outcomes: readonly Outcome[]): readonly BacktestRow[] =>
     all.filter((row) => slowTruth(row) === truth && outcomes.includes(outcomeOf(row)))
   const alerting: readonly Outcome[] = ['flag', 'block']
   const [hits, wrong] = [those('fraud', alerting), those('genuine', alerting)]
@@ -89,7 +89,7 @@ function slowFigures(all: readonly RehearsedRow[], outcomeOf: (row: RehearsedRow
   }
 }
 
-function fastFigures({ facts }: RehearsalCounts, tallied: RehearsalCounts['live']) {
+function fastFigures({ facts }: BacktestCounts, tallied: BacktestCounts['live']) {
   const { outcomes, labelled } = figuresOf(tallied, facts, COSTS, null)
   return {
     outcomes: OUTCOMES.map((outcome) => outcomes[outcome].count),
@@ -107,9 +107,9 @@ test('all figures are those that lists of rows give', () => {
   holds(
     150,
     fc.property(rows(60), (all) => {
-      const counts = rehearse(all)
+      const counts = backtest(all)
       fc.pre(counts.facts.labelled > 0)
-      const live = (row: RehearsedRow): Outcome => row.decided?.outcome ?? 'approve'
+      const live = (row: BacktestRow): Outcome => row.decided?.outcome ?? 'approve'
       deepStrictEqual(fastFigures(counts, counts.live), slowFigures(all, live))
       for (const [index, at] of BLOCKS_AT.entries()) {
         const tallied = counts.policies[index]?.tallied
@@ -127,7 +127,7 @@ test('the outcomes of each policy, and its changes against live, add up to the r
   holds(
     100,
     fc.property(rows(60), (all) => {
-      const { facts, policies } = rehearse(all)
+      const { facts, policies } = backtest(all)
       strictEqual(facts.rows, all.length)
       strictEqual(
         facts.days.reduce((sum, { rows: ofDay }) => sum + ofDay, 0),
@@ -162,21 +162,21 @@ test('the order of the rows changes nothing, examples included', () => {
   holds(
     100,
     fc.property(shuffled, ([all, other]) => {
-      deepStrictEqual(rehearse(other), rehearse(all))
+      deepStrictEqual(backtest(other), backtest(all))
     }),
   )
 })
 
 test('examples are the most expensive changes, with what both sides said', () => {
   const all = [
-    rehearsedRow({ id: 'a', amountMinor: 500 }, 0.95, 'approve'),
-    rehearsedRow({ id: 'b', amountMinor: 900 }, 0.95, 'flag'),
-    rehearsedRow({ id: 'c', amountMinor: 900, eventTimeMs: BEGIN_MS - 1 }, 0.95, 'flag'),
-    rehearsedRow({ id: 'd', amountMinor: 100 }, 0.95, 'flag'),
-    rehearsedRow({ id: 'e', amountMinor: 9_000 }, 0.95, 'block'),
-    rehearsedRow({ id: 'f', amountMinor: 7 }, 0.1, 'block'),
+    backtestRow({ id: 'a', amountMinor: 500 }, 0.95, 'approve'),
+    backtestRow({ id: 'b', amountMinor: 900 }, 0.95, 'flag'),
+    backtestRow({ id: 'c', amountMinor: 900, eventTimeMs: BEGIN_MS - 1 }, 0.95, 'flag'),
+    backtestRow({ id: 'd', amountMinor: 100 }, 0.95, 'flag'),
+    backtestRow({ id: 'e', amountMinor: 9_000 }, 0.95, 'block'),
+    backtestRow({ id: 'f', amountMinor: 7 }, 0.1, 'block'),
   ]
-  const [, strict] = rehearse(all).policies
+  const [, strict] = backtest(all).policies
   deepStrictEqual(
     strict?.changes.stricter.examples.map(({ transactionId }) => transactionId),
     ['c', 'b', 'a'],
@@ -193,27 +193,27 @@ test('a label counts when it was known in time; young rows count as neither', ()
   const old = { eventTimeMs: AS_OF_MS - 40 * DAY_MS }
   const young = { eventTimeMs: AS_OF_MS - 5 * DAY_MS }
   const fraudAt = (knownAtMs: number) => ({ verdict: 'fraud', knownAtMs }) as const
-  const { facts } = rehearse([
-    rehearsedRow({ id: 'in time', ...old }, 0.1, 'approve', fraudAt(old.eventTimeMs + DAY_MS)),
-    rehearsedRow({ id: 'late', ...old }, 0.1, 'approve', fraudAt(AS_OF_MS)),
-    rehearsedRow({ id: 'too late', ...old }, 0.1, 'approve', fraudAt(AS_OF_MS + 1)),
-    rehearsedRow({ id: 'early', ...young }, 0.1, 'approve', fraudAt(AS_OF_MS)),
-    rehearsedRow({ id: 'young', ...young }, 0.1, 'approve'),
+  const { facts } = backtest([
+    backtestRow({ id: 'in time', ...old }, 0.1, 'approve', fraudAt(old.eventTimeMs + DAY_MS)),
+    backtestRow({ id: 'late', ...old }, 0.1, 'approve', fraudAt(AS_OF_MS)),
+    backtestRow({ id: 'too late', ...old }, 0.1, 'approve', fraudAt(AS_OF_MS + 1)),
+    backtestRow({ id: 'early', ...young }, 0.1, 'approve', fraudAt(AS_OF_MS)),
+    backtestRow({ id: 'young', ...young }, 0.1, 'approve'),
   ])
   const { mature, frauds, lateFrauds, earlyFrauds, labelled } = facts
   deepStrictEqual([mature, frauds.count, lateFrauds, earlyFrauds, labelled], [3, 2, 1, 1, 3])
 })
 
 test('without any label nothing is said about truth', () => {
-  const counts = rehearse([rehearsedRow({ id: 'a' }, 0.95, 'block')])
+  const counts = backtest([backtestRow({ id: 'a' }, 0.95, 'block')])
   strictEqual(figuresOf(counts.live, counts.facts, COSTS, null).labelled, null)
 })
 
 test('alerts are per day with rows, and per analyst', () => {
   const at = (day: number, id: string, score: number) =>
-    rehearsedRow({ id, eventTimeMs: BEGIN_MS + day * DAY_MS }, score, 'approve')
+    backtestRow({ id, eventTimeMs: BEGIN_MS + day * DAY_MS }, score, 'approve')
   const all = [at(0, 'a', 0.95), at(0, 'b', 0.5), at(0, 'c', 0.1), at(1, 'd', 0.95), at(7, 'e', 0)]
-  const { facts, policies } = rehearse(all)
+  const { facts, policies } = backtest(all)
   const tallied = policies[1]?.tallied
   ok(tallied !== undefined)
   deepStrictEqual(figuresOf(tallied, facts, COSTS, 2).load, {
@@ -227,14 +227,14 @@ test('alerts are per day with rows, and per analyst', () => {
 })
 
 test('a live policy stands for what was decided; without one a row must say', () => {
-  const row = { ...rehearsedRow({ id: 'a' }, 0.95, 'approve'), decided: null }
+  const row = { ...backtestRow({ id: 'a' }, 0.95, 'approve'), decided: null }
   const live = { compiledFor: () => policyAt(0.9), guard: null }
-  strictEqual(rehearse([row], { live }).policies[1]?.changes.matrix.block.block, 1)
-  throws(() => rehearse([row]), TypeError)
+  strictEqual(backtest([row], { live }).policies[1]?.changes.matrix.block.block, 1)
+  throws(() => backtest([row]), TypeError)
 })
 
 test('more policies than the limit are refused', () => {
   const policy = { name: 'x', compiledFor: () => policyAt(0.5), guard: null }
   const policies = Array.from({ length: POLICIES_MAX + 1 }, () => policy)
-  throws(() => rehearse([], { policies }), RangeError)
+  throws(() => backtest([], { policies }), RangeError)
 })

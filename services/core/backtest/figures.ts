@@ -1,34 +1,39 @@
-// From counts to what people compare: precision and recall, money, alerts a day, customers hurt.
+// Turns counts into the figures that people compare: precision and recall, money, alerts a day, affected customers.
 
+import type { RowFacts } from './backtest.ts'
 import type { AlertCosts } from '../scoring/alert-costs.ts'
-import { wilsonInterval, type Confidence, type ShareInterval } from '../scoring/wilson.ts'
-import { OUTCOMES, type Outcome } from '../wire/records.ts'
-import type { CardCount } from './distinct-cards.ts'
-import { record, type ByOutcome, type CountAndMoney, type Tallied } from './outcome-tally.ts'
-import type { RowFacts } from './rehearsal.ts'
-import { TRUTHS, type Truth } from './rehearsed-row.ts'
+import { type Confidence, type ShareInterval, wilsonInterval } from '../scoring/wilson.ts'
+import { type Outcome, OUTCOMES } from '../wire/records.ts'
+import { type Truth, TRUTHS } from './backtest-row.ts'
+import {
+  type ByOutcome,
+  type CardCount,
+  type CountAndMoney,
+  record,
+  type Tallied,
+} from './tallies.ts'
 
 const CONFIDENCE: Confidence = 0.95
 
-/** How well the mature alerts of one kind meet the frauds. */
+/** How well the mature alerts of one kind match the frauds. */
 export interface Accuracy {
-  /** Share of them that are frauds, with its interval at 95 %. */
+  /** Share of the alerts that are frauds, with its interval at 95 %. */
   readonly precision: ShareInterval
-  /** Share of all frauds that they are. */
+  /** Share of all frauds that raised an alert. */
   readonly recall: ShareInterval
-  /** Share of the money of all frauds; null without any. */
+  /** Share of the money of all frauds; null without frauds. */
   readonly valueRecall: number | null
 }
 
-/** What a policy is worth on the mature rows, in minor units of the reference currency. */
+/** The value of a policy on the mature rows, in minor units of the reference currency. */
 export interface Value {
   readonly blockedFraudMinor: bigint
   readonly flaggedFraudMinor: bigint
-  /** Of the flagged, what a flag still saves. */
+  /** The part of the flagged fraud that a flag still saves. */
   readonly flagSavesMinor: bigint
   readonly alertCostMinor: bigint
   readonly wrongBlockCostMinor: bigint
-  /** Blocked, and what flags save, less both costs. */
+  /** Blocked fraud plus the savings of flags, less both costs. */
   readonly savedMinor: bigint
 }
 
@@ -37,14 +42,14 @@ export interface AlertLoad {
   readonly alerts: number
   readonly meanPerDay: number
   readonly maxPerDay: number
-  /** The first of the days with the most; null without alerts. */
+  /** The first day with the maximum; null without alerts. */
   readonly maxDay: number | null
-  /** Null where nobody said how many analysts there are. */
+  /** Null when the number of analysts was not given. */
   readonly meanPerAnalystDay: number | null
   readonly maxPerAnalystDay: number | null
 }
 
-/** What only labels can tell; null as a whole where there are none. */
+/** Figures that need labels. */
 export interface LabelledFigures {
   /** Flags and blocks together. */
   readonly alerts: Accuracy
@@ -57,10 +62,11 @@ export interface LabelledFigures {
 export interface PolicyFigures {
   readonly outcomes: ByOutcome<CountAndMoney>
   readonly load: AlertLoad
+  /** Null without labels. */
   readonly labelled: LabelledFigures | null
 }
 
-/** @param analysts null where nobody said. */
+/** @param analysts null when not given. */
 export function figuresOf(
   tallied: Tallied,
   facts: RowFacts,

@@ -1,42 +1,42 @@
-// What a back-test is made of: one transaction with everything that was known when it was decided, what was decided, and
-// what is known of it by now.
+// One row of a backtest: a transaction with everything that was known when it was decided, the decision made at the
+// time, and the truth known by now.
 
 import type { PolicyLists } from '../policy/policy-lists.ts'
 import type { PolicyInput, Ruling } from '../policy/ruling.ts'
 import type { Outcome } from '../wire/records.ts'
 
-/** The last word on a transaction. */
+/** The newest label of a transaction. */
 export interface KnownLabel {
   readonly verdict: 'fraud' | 'genuine'
   readonly knownAtMs: number
 }
 
-/** What was decided at the time. */
+/** The decision made at the time. */
 export interface Decided {
   readonly outcome: Outcome
-  /** Names of the rules that fired then. */
+  /** Names of the rules that fired. */
   readonly rules: readonly string[]
-  /** What the policy of the time and its guard said beside it. */
+  /** Marks set by the policy in force and its guard. */
   readonly marks: readonly string[]
 }
 
-/** One transaction of a back-test. Nothing of it is kept, so arrays may be used again for the next. */
-export interface RehearsedRow {
+/** One transaction of a backtest. The backtest keeps no reference to it, so its arrays may be reused for the next. */
+export interface BacktestRow {
   readonly input: PolicyInput
-  /** What lists hold when it is ruled. Rows with the same lists share one object, for which a policy is compiled once. */
+  /** Content of the lists at the time. Rows with the same lists share one object, for which a policy is compiled once. */
   readonly lists: PolicyLists
-  /** Null where that is not known: then a policy must stand for it. */
+  /** Null when unknown: a live policy must then be given. */
   readonly decided: Decided | null
   readonly label: KnownLabel | null
 }
 
-/** Closed list. Unknown: too young for its label to be expected. */
+/** Closed list. Unknown: the transaction is too young for a label to be expected. */
 export const TRUTHS = ['fraud', 'genuine', 'unknown'] as const
 export type Truth = (typeof TRUTHS)[number]
 
-/** When labels count. */
+/** Which labels count. */
 export interface LabelMaturity {
-  /** What became known later is not looked at; Infinity where labels are final. */
+  /** Labels known later are ignored; Infinity where labels are final. */
   readonly asOfMs: number
   /** A transaction older than this at `asOfMs` is mature: fraud when a label says so, else genuine. */
   readonly maturityMs: number
@@ -52,24 +52,24 @@ export function truthOf(
   return isFraudBy(label, asOfMs) ? 'fraud' : 'genuine'
 }
 
-/** True when a label that was known by then says fraud. */
+/** True when a label known by `asOfMs` says fraud. */
 export function isFraudBy(label: KnownLabel | null, asOfMs: number): boolean {
   return label !== null && label.verdict === 'fraud' && label.knownAtMs <= asOfMs
 }
 
-/** What one side of a comparison says of a row. */
-export interface Said {
+/** The outcome of one side of the comparison, live or policy, for one row. */
+export interface RuledOutcome {
   readonly outcome: Outcome
-  /** Names, with why where that is known. */
+  /** The rules that fired; `text` is empty where the reason was not recorded. */
   readonly rules: readonly { readonly name: string; readonly text: string }[]
   readonly marks: readonly string[]
 }
 
-/** A recorded decision, in the form of a ruling. */
-export function saidOfDecided({ outcome, rules, marks }: Decided): Said {
+/** A recorded decision in the form of a ruling. */
+export function outcomeOfRecord({ outcome, rules, marks }: Decided): RuledOutcome {
   return { outcome, rules: rules.map((name) => ({ name, text: '' })), marks }
 }
 
-export function saidOfRuling({ outcome, rules, marks }: Ruling): Said {
+export function outcomeOfRuling({ outcome, rules, marks }: Ruling): RuledOutcome {
   return { outcome, rules, marks }
 }

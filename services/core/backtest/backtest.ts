@@ -1,45 +1,50 @@
-// A back-test: every row once, under every policy. Without breakers and budgets, which go by event time, what it counts
-// does not depend on the order of the rows.
+// A backtest: every row once, under every policy. Without breakers and budgets, which follow event time, the counts do
+// not depend on the order of the rows.
 
 import type { AlertCosts } from '../scoring/alert-costs.ts'
-import { ChangeTally, type Changes } from './change-tally.ts'
-import type { CompiledFor } from './compiled-by-lists.ts'
-import { DistinctCards, type CardCount } from './distinct-cards.ts'
-import { GuardedPolicy, type GuardSettings } from './guarded-policy.ts'
-import { MoneySum } from './money-sum.ts'
-import { OutcomeTally, type CountAndMoney, type Tallied } from './outcome-tally.ts'
 import {
   isFraudBy,
-  saidOfDecided,
-  truthOf,
   type LabelMaturity,
-  type RehearsedRow,
-  type Said,
+  type BacktestRow,
+  type RuledOutcome,
+  outcomeOfRecord,
   type Truth,
-} from './rehearsed-row.ts'
+  truthOf,
+} from './backtest-row.ts'
+import { type CompiledFor, GuardedPolicy, type GuardSettings } from './guarded-policy.ts'
+import {
+  type CardCount,
+  type Changes,
+  ChangeTally,
+  type CountAndMoney,
+  DistinctCards,
+  MoneySum,
+  OutcomeTally,
+  type Tallied,
+} from './tallies.ts'
 
-/** Policies of one back-test. */
+/** Limit on the policies of one backtest (P6). */
 export const POLICIES_MAX = 20
 
-export interface RehearsedPolicy {
+export interface BacktestPolicy {
   readonly name: string
   readonly compiledFor: CompiledFor
-  /** Null: what is ruled stands. */
+  /** Null: rulings apply unchanged. */
   readonly guard: GuardSettings | null
 }
 
-export interface RehearsalOptions {
-  readonly policies: readonly RehearsedPolicy[]
-  /** Stands for what was decided; null goes by what was recorded. */
-  readonly live: Omit<RehearsedPolicy, 'name'> | null
+export interface BacktestSettings {
+  readonly policies: readonly BacktestPolicy[]
+  /** Replaces the recorded decisions; null compares against the records. */
+  readonly live: Omit<BacktestPolicy, 'name'> | null
   readonly maturity: LabelMaturity
-  /** One yardstick for all policies. */
+  /** The same costs for all policies. */
   readonly costs: AlertCosts
-  /** Examples of each policy, each way. */
+  /** Examples kept for each policy and direction. */
   readonly examplesMax: number
 }
 
-/** What is known of the rows, whatever is decided. */
+/** Facts about the rows that do not depend on any policy. */
 export interface RowFacts {
   readonly rows: number
   readonly minor: bigint
@@ -51,11 +56,11 @@ export interface RowFacts {
   readonly frauds: CountAndMoney
   /** Cards with a genuine mature transaction. */
   readonly genuineCards: CardCount
-  /** Rows with a label that was known in time to count. */
+  /** Rows with a label known in time to count. */
   readonly labelled: number
-  /** Frauds among the mature rows whose label took longer than it takes a row to be mature. */
+  /** Frauds among the mature rows whose label arrived later than the maturity period. */
   readonly lateFrauds: number
-  /** Frauds that are known of rows that are not mature; they count nowhere else. */
+  /** Known frauds among rows that are not mature; they count nowhere else. */
   readonly earlyFrauds: number
   readonly notScored: number
   /** Rows by UTC day, in order. */
@@ -66,11 +71,11 @@ export interface PolicyCounts {
   readonly name: string
   readonly tallied: Tallied
   readonly changes: Changes
-  /** How often its breakers have tripped. */
+  /** How often its breakers tripped. */
   readonly trips: number
 }
 
-export interface RehearsalCounts {
+export interface BacktestCounts {
   readonly facts: RowFacts
   readonly live: Tallied
   readonly policies: readonly PolicyCounts[]
@@ -78,11 +83,11 @@ export interface RehearsalCounts {
 
 const DAY_MS = 86_400_000
 
-export class Rehearsal {
-  readonly #options: RehearsalOptions
+export class Backtest {
+  readonly #options: BacktestSettings
   readonly #facts = new FactTally()
   readonly #live: OutcomeTally
-  /** Null: what was recorded. */
+  /** Null: the recorded decisions are the live side. */
   readonly #livePolicy: GuardedPolicy | null
   readonly #policies: readonly {
     readonly name: string
@@ -92,7 +97,7 @@ export class Rehearsal {
   }[]
 
   /** @throws RangeError for more policies than POLICIES_MAX. */
-  constructor(options: RehearsalOptions) {
+  constructor(options: BacktestSettings) {
     const { policies, live, costs, examplesMax } = options
     if (policies.length > POLICIES_MAX) {
       throw new RangeError(`At most ${POLICIES_MAX} policies are compared.`)
@@ -112,21 +117,21 @@ export class Rehearsal {
     return this.#facts.rows
   }
 
-  /** Counts a row. @throws TypeError when nothing says what was decided. */
-  take(row: RehearsedRow): void {
+  /** Counts a row. @throws TypeError when it has no recorded decision and no live policy is given. */
+  add(row: BacktestRow): void {
     const { maturity } = this.#options
     const truth = truthOf(row.input.transaction.eventTimeMs, row.label, maturity)
     this.#facts.add(row, truth, maturity)
-    const live = this.#saidLive(row)
+    const live = this.#liveOutcome(row)
     this.#live.add(row, truth, live)
     for (const { policy, tally, changes } of this.#policies) {
-      const said = policy.say(row)
-      tally.add(row, truth, said)
-      changes.add(row, truth, live, said)
+      const ruled = policy.decide(row)
+      tally.add(row, truth, ruled)
+      changes.add(row, truth, live, ruled)
     }
   }
 
-  get counts(): RehearsalCounts {
+  get counts(): BacktestCounts {
     return {
       facts: this.#facts.facts,
       live: this.#live.tallied,
@@ -139,11 +144,12 @@ export class Rehearsal {
     }
   }
 
-  #saidLive(row: RehearsedRow): Said {
-    if (this.#livePolicy !== null) return this.#livePolicy.say(row)
+  #liveOutcome(row: BacktestRow): RuledOutcome {
+    if (this.#livePolicy !== null) return this.#livePolicy.decide(row)
     const { decided } = row
-    if (decided === null) throw new TypeError('Nothing says what was decided about a row.')
-    return saidOfDecided(decided)
+    if (decided === null)
+      throw new TypeError('The row has no recorded decision; give a live policy.')
+    return outcomeOfRecord(decided)
   }
 }
 
@@ -162,7 +168,7 @@ class FactTally {
   readonly #genuineCards = new DistinctCards()
   readonly #days = new Map<number, number>()
 
-  add({ input, label }: RehearsedRow, truth: Truth, maturity: LabelMaturity): void {
+  add({ input, label }: BacktestRow, truth: Truth, maturity: LabelMaturity): void {
     const { referenceMinor, score, transaction } = input
     const { eventTimeMs, card } = transaction
     const { asOfMs, maturityMs } = maturity

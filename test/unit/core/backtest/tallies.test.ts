@@ -1,8 +1,7 @@
 import { ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DistinctCards } from '../../../../services/core/rehearsal/distinct-cards.ts'
-import { MoneySum } from '../../../../services/core/rehearsal/money-sum.ts'
+import { DistinctCards, MoneySum } from '../../../../services/core/backtest/tallies.ts'
 import { holds } from '../../../support/property.ts'
 
 test('sums of money are exact, also beyond what a number holds', () => {

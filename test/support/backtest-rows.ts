@@ -1,18 +1,18 @@
-// Rows of back-tests for tests, and a policy that reads its answer from the row.
+// Rows of backtests for tests, and a policy that reads its answer from the row.
 
 import fc from 'fast-check'
+import type { BacktestRow } from '../../services/core/backtest/backtest-row.ts'
 import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
 import type { CompiledPolicy, PolicyInput, Ruling } from '../../services/core/policy/ruling.ts'
-import type { RehearsedRow } from '../../services/core/rehearsal/rehearsed-row.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
-import { OUTCOMES, type Outcome } from '../../services/core/wire/records.ts'
+import { type Outcome, OUTCOMES } from '../../services/core/wire/records.ts'
 import { minimalTransaction } from '../unit/core/wire/samples.ts'
 
 export const DAY_MS = 86_400_000
 export const BEGIN_MS = Date.UTC(2026, 0, 1)
 
-/** Rows with few cards and days, so that they meet; ids are those of the place. */
-export function rows(countMax: number): fc.Arbitrary<readonly RehearsedRow[]> {
+/** Rows with few cards and days, so that they collide; ids are positions. */
+export function rows(countMax: number): fc.Arbitrary<readonly BacktestRow[]> {
   const row = fc.record({
     card: fc.integer({ min: 0, max: 5 }),
     hour: fc.integer({ min: 0, max: 24 * 60 }),
@@ -25,7 +25,7 @@ export function rows(countMax: number): fc.Arbitrary<readonly RehearsedRow[]> {
   return fc.array(row, { maxLength: countMax }).map((all) =>
     all.map(({ card, hour, amountMinor, score, live, verdict, delayDays }, index) => {
       const eventTimeMs = BEGIN_MS + hour * 3_600_000
-      return rehearsedRow(
+      return backtestRow(
         { id: `tx-${index}`, card: `card-${card}`, eventTimeMs, amountMinor },
         score,
         live,
@@ -35,14 +35,14 @@ export function rows(countMax: number): fc.Arbitrary<readonly RehearsedRow[]> {
   )
 }
 
-const NO_LISTS: RehearsedRow['lists'] = new Map()
+const NO_LISTS: BacktestRow['lists'] = new Map()
 
-export function rehearsedRow(
+export function backtestRow(
   transaction: Partial<Transaction> & Pick<Transaction, 'id'>,
   score: number,
   live: Outcome,
-  label: RehearsedRow['label'] = null,
-): RehearsedRow {
+  label: BacktestRow['label'] = null,
+): BacktestRow {
   const whole: Transaction = { ...PLAIN, ...transaction }
   return {
     input: {
@@ -62,10 +62,13 @@ export function rehearsedRow(
 
 const PLAIN: Transaction = {
   ...minimalTransaction,
-  ...{ id: 'tx', card: 'card', eventTimeMs: BEGIN_MS, amountMinor: 100 },
+  id: 'tx',
+  card: 'card',
+  eventTimeMs: BEGIN_MS,
+  amountMinor: 100,
 }
 
-/** Blocks from this score on, flags from half of it; a rule of its own names what it did. */
+/** Blocks from this score on and flags from half of it; its one rule is named after the outcome. */
 export function policyAt(block: number): CompiledPolicy {
   return { leaseMs: DAY_MS, rule: (input) => rulingOf(outcomeAt(block, input)) }
 }
