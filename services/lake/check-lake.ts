@@ -1,19 +1,26 @@
 // All checks of a lake: what was kept when its batches were taken, and what its files and tables are now.
 
-import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
-import type { LakeErasure } from '../core/lake/erasure.ts'
-import type { CheckResult } from '../core/lake/lake-checks.ts'
-import type { LakeFile } from '../core/lake/lake-log.ts'
-import type { LakeTable } from '../core/lake/lake-tables.ts'
+import { type CheckName, type CheckResult, comparison } from '../core/lake/lake-checks.ts'
+import { type LakeErasure, type LakeFile, type LakeState, placeOf } from '../core/lake/lake-log.ts'
+import {
+  KEY_COLUMNS,
+  type LakeTable,
+  TOPIC_TABLES,
+  type TopicTable,
+} from '../core/lake/lake-tables.ts'
 import { noLake, readLakeState } from '../platform/lake/commit-log.ts'
-import { openDuckDb } from '../platform/lake/duckdb.ts'
-import { checkLakeFile } from './check-files.ts'
-import { checkTables } from './check-tables.ts'
-import { stageResults } from './flush.ts'
-import { temporaryFolder } from './folders.ts'
-import { openReader, readFailure } from './read-failure.ts'
-import { writingTo } from './writing.ts'
+import {
+  duckDbProblem,
+  type DuckDbSession,
+  openDuckDb,
+  temporaryFolder,
+} from '../platform/lake/duckdb.ts'
+import { digestOf, errorCodeOf } from '../platform/lake/durable-files.ts'
+import { type LakeReader, openLakeReader, readFailure } from '../platform/lake/lake-views.ts'
+import { withLakeWriter } from '../platform/lake/lake-writer.ts'
+import { checkFile, stageResults } from '../platform/lake/stage-files.ts'
 
 /** Files between two lines of progress. */
 const PROGRESS_FILES = 200
@@ -64,10 +71,7 @@ export async function checkLake(options: CheckOptions, signal: AbortSignal): Pro
   const isWhole = table === null && day === null
   let kept: readonly KeptChecks[] = []
   if (isReadable) {
-    const reader = await openReader(folder, {
-      temporaryFolder: temporaryFolder(tmpdir()),
-      isLocked: false,
-    })
+    const reader = await openLakeReader(folder)
     try {
       if (isWhole) results.push(...(await checkTables(reader)))
       kept = await keptChecks((sql) => reader.session.rows(sql))
@@ -94,7 +98,7 @@ async function checkFiles(
   files: readonly LakeFile[],
   signal: AbortSignal,
 ): Promise<readonly CheckResult[]> {
-  const session = await openDuckDb(temporaryFolder(tmpdir()))
+  const session = await openDuckDb(temporaryFolder())
   try {
     const results: CheckResult[] = []
     for (const [index, file] of files.entries()) {
@@ -114,7 +118,7 @@ export async function keepResults(
   clock: Clock,
   results: readonly CheckResult[],
 ): Promise<void> {
-  await writingTo({ folder, writer: 'sluice lake check', clock }, async (session, writer) => {
+  await withLakeWriter({ folder, writer: 'sluice lake check', clock }, async (session, writer) => {
     const commit = writer.state.sequence + 1
     const staged = await stageResults(session, writer.staging, results, commit, clock.nowMs())
     await writer.commit({ kind: 'check', staged })
@@ -133,4 +137,166 @@ async function keptChecks(
     status: String(status),
     count: Number(count),
   }))
+}
+
+// Every file of the lake against what its commit says of it: there, of that size and digest, readable, and its rows
+// sound.
+
+/** What is wrong with the file, or that nothing is: all results of its checks. */
+export async function checkLakeFile(
+  session: DuckDbSession,
+  folder: string,
+  file: LakeFile,
+): Promise<readonly CheckResult[]> {
+  const path = join(folder, file.path)
+  try {
+    const { bytes, sha256 } = await digestOf(path)
+    if (bytes !== file.bytes) {
+      return [fileResult(file, 'bytes', bytes, file.bytes, 'the file was cut short or added to')]
+    }
+    if (sha256 !== file.sha256) {
+      return [
+        fileResult(file, 'bytes', -1, file.bytes, 'the file was altered: its digest is another'),
+      ]
+    }
+  } catch (error) {
+    if (errorCodeOf(error) !== 'ENOENT') throw error
+    return [fileResult(file, 'bytes', 0, file.bytes, 'the file is missing')]
+  }
+  const sound = fileResult(file, 'bytes', file.bytes, file.bytes, '')
+  try {
+    return [sound, ...(await checkFile(session, path, file))]
+  } catch (error) {
+    const problem = duckDbProblem(error)
+    if (problem === null) throw error
+    return [sound, fileResult(file, 'readable', 0, 1, problem)]
+  }
+}
+
+function fileResult(
+  { table, path }: LakeFile,
+  name: CheckName,
+  found: number,
+  expected: number,
+  detail: string,
+): CheckResult {
+  return comparison({ table, file: path, range: null, name }, found, expected, detail)
+}
+
+// What must be true of the tables as a whole: no row twice, no offset left out between what was taken, as many rows as
+// messages, and an answer for every transaction that the scorer has passed.
+
+/** Checks all tables. */
+export async function checkTables({ session, state }: LakeReader): Promise<readonly CheckResult[]> {
+  const ask = async (sql: string): Promise<readonly (readonly unknown[])[]> => session.rows(sql)
+  const results: CheckResult[] = []
+  for (const table of TOPIC_TABLES) {
+    const keys = KEY_COLUMNS[table].join(', ')
+    const [repeats] = await ask(
+      `SELECT coalesce(sum(copies - 1), 0) FROM (SELECT count(*) AS copies FROM ${table} GROUP BY ${keys} HAVING copies > 1)`,
+    )
+    results.push(
+      comparison(
+        { table, file: null, range: null, name: 'repeated_in_table' },
+        Number(repeats?.[0]),
+        0,
+        'duplicate rows',
+      ),
+    )
+    results.push(...(await checkRanges(ask, state, table)))
+  }
+  results.push(...(await checkAnswers(ask)))
+  return results
+}
+
+type Ask = (sql: string) => Promise<readonly (readonly unknown[])[]>
+
+/** The ranges that were taken follow one another up to where the lake stands, and their messages are rows. */
+async function checkRanges(
+  ask: Ask,
+  state: LakeState,
+  table: TopicTable,
+): Promise<readonly CheckResult[]> {
+  const ranges = await ask(
+    'SELECT log_partition, count(*), min(first_offset), max(last_offset) + 1, ' +
+      "sum(last_offset + 1 - first_offset), sum(found) FILTER (WHERE check_name = 'offsets') FROM checks " +
+      `WHERE table_name = '${table}' AND check_name IN ('offsets', 'gap') GROUP BY log_partition ORDER BY log_partition`,
+  )
+  // An empty block has no row, so of decisions there may be fewer blocks than messages.
+  const counted = await ask(
+    table === 'decisions'
+      ? `SELECT log_partition, count(DISTINCT block_offset) FROM ${table} GROUP BY log_partition`
+      : `SELECT log_partition, count(*) FROM ${table} GROUP BY log_partition`,
+  )
+  const rows = countsBy(counted)
+  // What was erased was taken; it is counted with the rows that are there.
+  const erased = countsBy(
+    await ask(
+      `SELECT log_partition, sum(found) FROM checks WHERE table_name = '${table}' AND check_name = 'erased' GROUP BY log_partition`,
+    ),
+  )
+  return ranges.flatMap(([partitionCell, , first, next, covered, taken]) => {
+    const partition = Number(partitionCell)
+    const end = state.next.get(placeOf(table, partition)) ?? 0
+    const range = { partition, first: Number(first), last: Number(next) - 1 }
+    const gone = erased.get(partition) ?? 0
+    const found = (rows.get(partition) ?? 0) + (table === 'decisions' ? 0 : gone)
+    const messages = Number(taken ?? 0)
+    const isShort = table === 'decisions' ? found > messages : found !== messages
+    return [
+      comparison(
+        { table, file: null, range, name: 'ranges_follow' },
+        Number(covered),
+        end - range.first,
+        'ranges overlap, or leave offsets out',
+      ),
+      comparison(
+        { table, file: null, range, name: 'rows_of_ranges' },
+        isShort ? found : messages,
+        messages,
+        `another number of rows${gone === 0 ? '' : ` (${gone} erased ones counted)`} than messages that were taken`,
+      ),
+    ]
+  })
+}
+
+function countsBy(rows: readonly (readonly unknown[])[]): ReadonlyMap<number, number> {
+  return new Map(rows.map(([partition, count]) => [Number(partition), Number(count)]))
+}
+
+/** Up to the newest decision of a partition, every transaction has a first decision or is a dead letter. */
+async function checkAnswers(ask: Ask): Promise<readonly CheckResult[]> {
+  const partitions = await ask(
+    `WITH decided AS (
+       SELECT log_partition, max(log_offset) AS last, count(*) FILTER (WHERE revision = 0) AS decisions
+       FROM decisions GROUP BY log_partition
+     ), asked AS (
+       SELECT t.log_partition, t.log_offset, d.last FROM transactions t
+       JOIN decided d ON d.log_partition = t.log_partition AND t.log_offset <= d.last
+     ), missing AS (
+       SELECT a.log_partition, count(*) AS transactions FROM asked a
+       ANTI JOIN (SELECT log_partition, log_offset FROM decisions WHERE revision = 0) d
+         USING (log_partition, log_offset)
+       ANTI JOIN (
+         SELECT source_partition AS log_partition, source_offset AS log_offset FROM dead_letters
+         WHERE source_topic LIKE '%transactions'
+       ) l USING (log_partition, log_offset)
+       GROUP BY a.log_partition
+     )
+     SELECT d.log_partition, d.last, coalesce(m.transactions, 0) FROM decided d LEFT JOIN missing m USING (log_partition)
+     ORDER BY d.log_partition`,
+  )
+  return partitions.map(([partition, last, missing]) =>
+    comparison(
+      {
+        table: 'transactions',
+        file: null,
+        range: { partition: Number(partition), first: 0, last: Number(last) },
+        name: 'answered',
+      },
+      Number(missing),
+      0,
+      'transactions without a decision and without a dead letter',
+    ),
+  )
 }

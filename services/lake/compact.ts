@@ -11,17 +11,19 @@ import {
   type CompactionRule,
   type Merge,
 } from '../core/lake/compaction.ts'
-import { mergedPath } from '../core/lake/lake-names.ts'
+import { mergedPath } from '../core/lake/lake-log.ts'
 import { LAKE_COLUMNS, type LakeTable } from '../core/lake/lake-tables.ts'
 import { sqlText, type DuckDbSession } from '../platform/lake/duckdb.ts'
-import type { LakeWriter } from '../platform/lake/lake-writer.ts'
-import { readFiles } from '../platform/lake/lake-views.ts'
-import { PARQUET_OPTIONS } from '../platform/lake/row-buffer.ts'
-import { checkFile, finished, mergedOrder } from '../platform/lake/stage-files.ts'
-import { contentOf } from './content.ts'
-import { refuseFailed } from './flush.ts'
-import { readFailure } from './read-failure.ts'
-import { writingTo } from './writing.ts'
+import { readFailure, readFiles } from '../platform/lake/lake-views.ts'
+import { type LakeWriter, withLakeWriter } from '../platform/lake/lake-writer.ts'
+import {
+  checkFile,
+  contentOf,
+  finished,
+  mergedOrder,
+  PARQUET_OPTIONS,
+  refuseFailed,
+} from '../platform/lake/stage-files.ts'
 
 /** What holds when nothing else is said. 4 million decisions are about 600 MB. */
 export const COMPACTION_DEFAULTS: CompactionRule = Object.freeze({
@@ -54,24 +56,27 @@ export async function compactLake(
   { folder, rule, clock, onMerge }: CompactOptions,
   signal: AbortSignal,
 ): Promise<readonly MergeReport[]> {
-  return writingTo({ folder, writer: 'sluice lake compact', clock }, async (session, writer) => {
-    try {
-      const reports: MergeReport[] = []
-      for (;;) {
-        // A merged file may have other neighbours than its parts had, so it is planned again.
-        const merges = planCompaction(writer.state, rule)
-        if (merges.length === 0) return reports
-        for (const merge of merges) {
-          signal.throwIfAborted()
-          const report = await runMerge(session, writer, merge)
-          onMerge(report)
-          reports.push(report)
+  return withLakeWriter(
+    { folder, writer: 'sluice lake compact', clock },
+    async (session, writer) => {
+      try {
+        const reports: MergeReport[] = []
+        for (;;) {
+          // A merged file may have other neighbours than its parts had, so it is planned again.
+          const merges = planCompaction(writer.state, rule)
+          if (merges.length === 0) return reports
+          for (const merge of merges) {
+            signal.throwIfAborted()
+            const report = await runMerge(session, writer, merge)
+            onMerge(report)
+            reports.push(report)
+          }
         }
+      } catch (error) {
+        throw readFailure(error) ?? error
       }
-    } catch (error) {
-      throw readFailure(error) ?? error
-    }
-  })
+    },
+  )
 }
 
 /** @throws SluiceError SLUICE_LAKE_DAMAGED when the new file does not hold exactly what the old ones do. */

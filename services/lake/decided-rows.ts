@@ -2,22 +2,29 @@
 // last word of its labels. The three tables have the day of the transaction's event time, so a day is joined by itself
 // and memory does not grow with the lake.
 
-import { tmpdir } from 'node:os'
 import {
   FEATURE_COUNT,
   FEATURE_LIST_HASH,
   FEATURE_NAMES,
 } from '../core/features/catalogue/feature-list.ts'
-import { STATE } from '../core/features/engine/feature-states.ts'
 import { DAY_MS } from '../core/features/catalogue/time.ts'
-import { transactionOfRow } from '../core/lake/lake-rows.ts'
-import { FEATURE_PREFIX, LAKE_COLUMNS, type LakeRow } from '../core/lake/lake-tables.ts'
+import { STATE } from '../core/features/engine/feature-states.ts'
+import {
+  FEATURE_PREFIX,
+  LAKE_COLUMNS,
+  type LakeRow,
+  transactionOfRow,
+} from '../core/lake/lake-tables.ts'
 import type { Transaction } from '../core/transaction.ts'
 import { OUTCOMES, type Outcome } from '../core/wire/records.ts'
 import { sqlName } from '../platform/lake/duckdb.ts'
-import { pathsOf, readFiles, type LakeReader } from '../platform/lake/lake-views.ts'
-import { temporaryFolder } from './folders.ts'
-import { openReader, readFailure } from './read-failure.ts'
+import {
+  type LakeReader,
+  openLakeReader,
+  pathsOf,
+  readFailure,
+  readFiles,
+} from '../platform/lake/lake-views.ts'
 
 /** Why a decision is left out. Closed list. */
 export const LEFT_OUT = ['duplicate', 'other_feature_list', 'without_transaction'] as const
@@ -95,10 +102,7 @@ const ID_COLUMN = LAKE_COLUMNS.transactions.findIndex(({ name }) => name === 'id
 
 /** @throws SluiceError as openLakeReader. */
 export async function openDecided(options: DecidedOptions): Promise<DecidedSource> {
-  const reader = await openReader(options.folder, {
-    temporaryFolder: temporaryFolder(tmpdir()),
-    isLocked: false,
-  })
+  const reader = await openLakeReader(options.folder)
   try {
     return await DecidedReader.open(reader, options)
   } catch (error) {

@@ -2,24 +2,35 @@
 // step. Whatever ends it, each step is done or not done, and the same command again does the rest.
 
 import { randomUUID } from 'node:crypto'
-import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
+import { type CheckResult, erasedResult, OFFSET_COLUMN } from '../core/lake/lake-checks.ts'
 import {
+  addRows,
+  type FileRange,
+  type LakeErasure,
+  type LakeFile,
+  type LakeState,
+  mergedPath,
   NO_ROWS,
   REFERENCE_CHARACTERS_MAX,
-  addRows,
-  totalRows,
   type TableRows,
-} from '../core/lake/erasure.ts'
-import type { DuckDbSession } from '../platform/lake/duckdb.ts'
-import type { LakeWriter } from '../platform/lake/lake-writer.ts'
-import { findCard, type EraseStep } from './card-rows.ts'
-import { stageResults } from './flush.ts'
-import { temporaryFolder } from './folders.ts'
-import { openReader, readFailure } from './read-failure.ts'
-import { rewriteWithout } from './rewrite-file.ts'
-import { writingTo } from './writing.ts'
+  totalRows,
+} from '../core/lake/lake-log.ts'
+import { LAKE_COLUMNS, TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
+import { readLakeState } from '../platform/lake/commit-log.ts'
+import { type DuckDbSession, sqlName, sqlText } from '../platform/lake/duckdb.ts'
+import { openLakeReader, pathsOf, readFailure, readFiles } from '../platform/lake/lake-views.ts'
+import { type LakeWriter, type StagedFile, withLakeWriter } from '../platform/lake/lake-writer.ts'
+import {
+  checkFile,
+  contentOf,
+  finished,
+  PARQUET_OPTIONS,
+  refuseFailed,
+  stageResults,
+} from '../platform/lake/stage-files.ts'
 
 /** What is to be erased. */
 export interface EraseRequest {
@@ -76,17 +87,14 @@ export async function eraseFromLake(
   { folder, request, clock, onStep }: EraseOptions,
   signal: AbortSignal,
 ): Promise<EraseSummary> {
-  return writingTo({ folder, writer: 'sluice lake erase', clock }, (session, writer) =>
+  return withLakeWriter({ folder, writer: 'sluice lake erase', clock }, (session, writer) =>
     eraseCard(session, writer, { request, clock, onStep }, signal),
   )
 }
 
 /** What `eraseFromLake` would erase; changes nothing. @throws SluiceError as openLakeReader. */
 export async function findInLake(folder: string, request: EraseRequest): Promise<EraseSummary> {
-  const reader = await openReader(folder, {
-    temporaryFolder: temporaryFolder(tmpdir()),
-    isLocked: false,
-  })
+  const reader = await openLakeReader(folder)
   try {
     const steps = await findCard(reader.session, folder, reader.state, request.card)
     return { ...summaryOf(request, steps.flat()), commit: null }
@@ -163,4 +171,203 @@ function usage(problem: string): SluiceError {
     'SLUICE_USAGE',
     `sluice lake erase: ${problem}; see "sluice lake erase --help".`,
   )
+}
+
+// Which files of a lake hold a card, and which rows of them are the card's.
+//
+// Dead letters have no card. Those of the card's messages are found by the position of a row of the card, and by a
+// sample that shows its token.
+
+/** Shorter tokens are not looked for in samples, where they would be found in other words. */
+const SAMPLE_TOKEN_CHARACTERS_MIN = 6
+
+/** Where messages of the card stood that became rows, for the dead letters of the same messages. */
+const POSITIONS = 'card_positions'
+
+/** A file with rows of the card. */
+export interface HoldingFile {
+  readonly table: TopicTable
+  readonly file: LakeFile
+  readonly rows: number
+}
+
+/** What is written anew in one commit. */
+export type EraseStep = readonly HoldingFile[]
+
+/** True for the card's rows of a table, as SQL has it; never null. Needs `findCard` to have run in the session. */
+export function isOfCard(table: TopicTable, card: string): string {
+  if (table !== 'dead_letters') return `card = ${sqlText(card)}`
+  const shows =
+    card.length < SAMPLE_TOKEN_CHARACTERS_MIN ? 'false' : `contains(sample, ${sqlText(card)})`
+  const stands = (['transactions', 'labels'] as const).map(
+    (of) =>
+      `(source_topic LIKE '%${of}' AND (source_partition, source_offset) IN ` +
+      `(SELECT (log_partition, log_offset) FROM ${POSITIONS} WHERE of_table = '${of}'))`,
+  )
+  return `(${[shows, ...stands].join(' OR ')})`
+}
+
+/**
+ * The files with rows of the card, in steps. Tables of one day are one step, so that a decision never outlives its
+ * transaction. Dead letters go first, with the days of the rows that they are found by: later nothing would tell them.
+ */
+export async function findCard(
+  session: DuckDbSession,
+  folder: string,
+  state: LakeState,
+  card: string,
+): Promise<readonly EraseStep[]> {
+  await keepPositions(session, folder, state, card)
+  const found: HoldingFile[] = []
+  for (const table of TOPIC_TABLES) {
+    found.push(...(await filesWith(session, folder, state, table, card)))
+  }
+  const letters = found.filter(({ table }) => table === 'dead_letters')
+  const others = found.filter(({ table }) => table !== 'dead_letters')
+  const first = letters.length === 0 ? new Set() : await daysOfLetters(session, folder, letters)
+  const days = [...new Set(others.map(({ file }) => file.day))].sort()
+  const steps = [
+    [...letters, ...others.filter(({ file }) => first.has(file.day))],
+    ...days
+      .filter((day) => !first.has(day))
+      .map((day) => others.filter(({ file }) => file.day === day)),
+  ]
+  return steps.filter((step) => step.length > 0)
+}
+
+async function keepPositions(
+  session: DuckDbSession,
+  folder: string,
+  state: LakeState,
+  card: string,
+): Promise<void> {
+  const of = (['transactions', 'labels'] as const).map(
+    (table) =>
+      `SELECT '${table}' AS of_table, log_partition, log_offset, day ` +
+      `FROM (${readFiles(table, pathsOf(folder, state, table))}) WHERE ${isOfCard(table, card)}`,
+  )
+  await session.run(`CREATE OR REPLACE TEMP TABLE ${POSITIONS} AS ${of.join(' UNION ALL ')}`)
+}
+
+async function filesWith(
+  session: DuckDbSession,
+  folder: string,
+  state: LakeState,
+  table: TopicTable,
+  card: string,
+): Promise<readonly HoldingFile[]> {
+  const files = [...state.files.values()].filter((file) => file.table === table)
+  if (files.length === 0) return []
+  const byPath = new Map(files.map((file) => [join(folder, file.path), file]))
+  const rows = await session.rows(
+    `SELECT filename, count(*) FROM (${readFiles(table, [...byPath.keys()], ['filename'])}) ` +
+      `WHERE ${isOfCard(table, card)} GROUP BY filename ORDER BY filename`,
+  )
+  return rows.flatMap(([path, count]) => {
+    const file = byPath.get(String(path))
+    return file === undefined ? [] : [{ table, file, rows: Number(count) }]
+  })
+}
+
+/** Days of the rows by whose positions these dead letters are found. */
+async function daysOfLetters(
+  session: DuckDbSession,
+  folder: string,
+  letters: readonly HoldingFile[],
+): Promise<ReadonlySet<unknown>> {
+  const paths = letters.map(({ file }) => join(folder, file.path))
+  const rows = await session.rows(
+    `SELECT DISTINCT CAST(p.day AS VARCHAR) FROM (${readFiles('dead_letters', paths)}) l ` +
+      `JOIN ${POSITIONS} p ON l.source_topic LIKE '%' || p.of_table ` +
+      'AND l.source_partition = p.log_partition AND l.source_offset = p.log_offset',
+  )
+  return new Set(rows.map(([day]) => day))
+}
+
+// One file of the lake, written anew without the rows of a card: every other row is there as it was, in the same order.
+
+export interface Rewritten {
+  /** Null when all rows were the card's. */
+  readonly staged: StagedFile | null
+  /** Checks of the new file, and how many rows are gone. */
+  readonly results: readonly CheckResult[]
+}
+
+/**
+ * Makes the new file in the staging folder; `index` tells it from others of its commit.
+ * @throws SluiceError SLUICE_LAKE_DAMAGED when it would hold anything else than the other cards' rows.
+ */
+export async function rewriteWithout(
+  session: DuckDbSession,
+  writer: LakeWriter,
+  { table, file, rows }: HoldingFile,
+  card: string,
+  index: number,
+): Promise<Rewritten> {
+  const columns = LAKE_COLUMNS[table].map(({ name }) => sqlName(name)).join(', ')
+  const isCards = isOfCard(table, card)
+  const old = `(${readFiles(table, [join(writer.folder, file.path)], ['file_row_number'])})`
+  const gone = await rangesOf(session, `${old} WHERE ${isCards}`, table)
+  const results = gone.map((range) =>
+    erasedResult(table, wholeRange(file.ranges, range), range.rows),
+  )
+  if (rows === file.rows) return { staged: null, results }
+
+  const commit = writer.state.sequence + 1
+  const stagedPath = join(writer.staging, `erase-${commit}-${index}.parquet`)
+  await session.run(
+    `COPY (SELECT ${columns} FROM ${old} WHERE NOT ${isCards} ORDER BY file_row_number) ` +
+      `TO ${sqlText(stagedPath)} (${PARQUET_OPTIONS})`,
+  )
+  const made = `read_parquet(${sqlText(stagedPath)}, hive_partitioning = false)`
+  const others = await contentOf(session, `${old} WHERE NOT ${isCards}`, columns)
+  const after = await contentOf(session, made, columns)
+  if (others !== after || !after.startsWith(`${file.rows - rows}/`)) {
+    throw new SluiceError(
+      'SLUICE_LAKE_DAMAGED',
+      `${file.path} was not written anew: it would hold other rows of other cards than before, or other than the log ` +
+        'says. "sluice lake check" names what is wrong.',
+    )
+  }
+  const described = {
+    table,
+    path: mergedPath(table, file.day, commit, index),
+    day: file.day,
+    rows: file.rows - rows,
+    ranges: file.ranges.length === 0 ? [] : await rangesOf(session, made, table),
+  }
+  const checks = await checkFile(session, stagedPath, described)
+  refuseFailed(checks)
+  return { staged: await finished(stagedPath, described), results: [...results, ...checks] }
+}
+
+/** First and last offsets, and how many rows, by partition. */
+async function rangesOf(
+  session: DuckDbSession,
+  from: string,
+  table: TopicTable,
+): Promise<readonly FileRange[]> {
+  const offset = OFFSET_COLUMN[table] ?? 'log_offset'
+  const rows = await session.rows(
+    `SELECT log_partition, min(${offset}), max(${offset}), count(*) FROM ${from} ` +
+      'GROUP BY log_partition ORDER BY log_partition',
+  )
+  return rows.map(([partition, first, last, count]) => ({
+    partition: Number(partition),
+    first: Number(first),
+    last: Number(last),
+    rows: Number(count),
+  }))
+}
+
+/** That of the file: offsets of the card's own rows would tell where its messages stand in the topic. */
+function wholeRange(ranges: readonly FileRange[], of: FileRange): FileRange {
+  return ranges.find(({ partition }) => partition === of.partition) ?? of
+}
+
+// What was erased from a lake, for those who read its history and must say what it lacks.
+
+/** Oldest first; none where there is no lake. @throws SluiceError SLUICE_LAKE_DAMAGED when its log does not fold. */
+export async function readErasures(folder: string): Promise<readonly LakeErasure[]> {
+  return (await readLakeState(folder)).erasures
 }

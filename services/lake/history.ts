@@ -1,20 +1,24 @@
 // History from the lake as the trainer takes it: what the topics would give, in the same order, up to a moment. A label
 // counts when it was known by then, however early its transaction was.
 
-import { tmpdir } from 'node:os'
 import { DAY_MS } from '../core/features/catalogue/time.ts'
-import { labelOfRow, transactionOfRow } from '../core/lake/lake-rows.ts'
 import {
+  labelOfRow,
   LAKE_COLUMNS,
   type LakeRow,
   type LakeTable,
   type LakeValue,
+  transactionOfRow,
 } from '../core/lake/lake-tables.ts'
 import type { Label, Transaction } from '../core/transaction.ts'
-import type { DuckDb } from '../platform/lake/duckdb.ts'
-import { pathsOf, readFiles, type LakeReader } from '../platform/lake/lake-views.ts'
-import { temporaryFolder } from './folders.ts'
-import { openReader, readFailure } from './read-failure.ts'
+import { type DuckDb } from '../platform/lake/duckdb.ts'
+import {
+  type LakeReader,
+  openLakeReader,
+  pathsOf,
+  readFailure,
+  readFiles,
+} from '../platform/lake/lake-views.ts'
 
 /** One thing of the history. */
 export type LakeEvent =
@@ -41,10 +45,7 @@ const NO_END_MS = 253_402_300_799_000
 export async function* readLakeHistory(
   options: LakeHistoryOptions,
 ): AsyncGenerator<LakeEvent, void, undefined> {
-  const reader = await openReader(options.folder, {
-    temporaryFolder: temporaryFolder(tmpdir()),
-    isLocked: false,
-  })
+  const reader = await openLakeReader(options.folder)
   try {
     const labels = sortedRows(reader, 'labels', 'known_at', NO_BEGIN_MS, options.endMs)
     let label = await nextLabel(labels)

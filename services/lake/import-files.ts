@@ -4,24 +4,25 @@
 import { basename } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
-import { BadRow, badRowError, type BadRowReason, type SkippedRows } from '../core/files/bad-row.ts'
 import type { ColumnMapping } from '../core/files/column-mapping.ts'
-import { labelOfRow } from '../core/files/row-label.ts'
-import type { ReadRow, ReplayRow } from '../core/files/row-reader.ts'
-import { offsetsResult, type CheckResult } from '../core/lake/lake-checks.ts'
+import {
+  BadRow,
+  badRowError,
+  type BadRowReason,
+  labelOfRow,
+  type ReadRow,
+  type ReplayRow,
+  type SkippedRows,
+} from '../core/files/row-reader.ts'
 import type { ImportMapping } from '../core/lake/import-mapping.ts'
-import { placeOf, type ImportedSource } from '../core/lake/lake-log.ts'
-import { labelRow, transactionRow } from '../core/lake/lake-rows.ts'
-import { IMPORT_PARTITION } from '../core/lake/lake-tables.ts'
-import { openDuckDb, type DuckDbSession } from '../platform/lake/duckdb.ts'
+import { offsetsResult, type CheckResult } from '../core/lake/lake-checks.ts'
+import { type ImportedSource, placeOf } from '../core/lake/lake-log.ts'
+import { IMPORT_PARTITION, labelRow, transactionRow } from '../core/lake/lake-tables.ts'
+import { type DuckDbSession, openDuckDb, temporaryFolder } from '../platform/lake/duckdb.ts'
 import { digestOf, errorCodeOf } from '../platform/lake/durable-files.ts'
-import { openLakeWriter, type LakeWriter, type StagedFile } from '../platform/lake/lake-writer.ts'
-import { RowBuffer } from '../platform/lake/row-buffer.ts'
-import { stageBuffer } from '../platform/lake/stage-files.ts'
-import { refuseFailed, stageResults } from './flush.ts'
-import { temporaryFolder } from './folders.ts'
-import { readImportRows, refuseOtherNames, unreadable } from './import-rows.ts'
-import { MappedReader } from './mapped-reader.ts'
+import { type LakeWriter, openLakeWriter, type StagedFile } from '../platform/lake/lake-writer.ts'
+import { refuseFailed, RowBuffer, stageBuffer, stageResults } from '../platform/lake/stage-files.ts'
+import { MappedReader, readImportRows, refuseOtherNames, unreadable } from './mapped-rows.ts'
 
 /** Files of one import. */
 const FILES_MAX = 10_000

@@ -4,9 +4,9 @@
 import { setInterval } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 import { isSluiceError } from '../core/errors.ts'
-import type { CheckResult } from '../core/lake/lake-checks.ts'
 import { planCompaction } from '../core/lake/compaction.ts'
-import { placeOf, type LakeState } from '../core/lake/lake-log.ts'
+import type { CheckResult } from '../core/lake/lake-checks.ts'
+import { type LakeState, placeOf } from '../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import {
@@ -17,16 +17,13 @@ import {
 } from '../platform/kafka/committed-reader.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { topicName } from '../platform/kafka/topics.ts'
-import { openDuckDb, type DuckDbSession } from '../platform/lake/duckdb.ts'
-import { openLakeWriter, type LakeWriter } from '../platform/lake/lake-writer.ts'
+import { type DuckDbSession, openDuckDb, temporaryFolder } from '../platform/lake/duckdb.ts'
+import { type LakeWriter, openLakeWriter } from '../platform/lake/lake-writer.ts'
 import { COMPACTION_DEFAULTS, runMerge, type MergeReport } from './compact.ts'
-import { temporaryFolder } from './folders.ts'
 import { answerRequest, forgetAnswers, pendingRequests } from './erase-requests.ts'
 import { eraseCard, type EraseRequest, type EraseSummary } from './erase.ts'
-import { flushIntake, type FlushReport } from './flush.ts'
-import { Intake } from './intake.ts'
-import { standingsOf, type PlaceStanding } from './lake-lag.ts'
-import { TOPIC_OF, readTopicRanges, type TopicRanges } from './topic-ranges.ts'
+import { flushIntake, type FlushReport, Intake, type PlaceStanding, standingsOf } from './intake.ts'
+import { readTopicRanges, TOPIC_OF, type TopicRanges } from './topic-ranges.ts'
 
 /** What holds when nothing else is said. One flush holds at most this much, and takes at most this long to begin. */
 export const INGEST_DEFAULTS = Object.freeze({

@@ -2,19 +2,22 @@
 // so that at any moment rows and offsets agree.
 
 import type { KafkaMessage } from 'kafkajs'
-import type { OffsetCounts } from '../core/lake/lake-checks.ts'
-import { placeOf } from '../core/lake/lake-log.ts'
+import type { Clock } from '../core/clock.ts'
+import { type CheckResult, type OffsetCounts, offsetsResult } from '../core/lake/lake-checks.ts'
+import { placeOf, rowsBy, type TableRows, totalRows } from '../core/lake/lake-log.ts'
 import {
   deadLetterRow,
   decisionRows,
   labelRow,
-  transactionRow,
   type TimedLakeRow,
-} from '../core/lake/lake-rows.ts'
-import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
+  TOPIC_TABLES,
+  type TopicTable,
+  transactionRow,
+} from '../core/lake/lake-tables.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { DuckDbSession } from '../platform/lake/duckdb.ts'
-import { RowBuffer } from '../platform/lake/row-buffer.ts'
+import type { LakeWriter, StagedFile } from '../platform/lake/lake-writer.ts'
+import { refuseFailed, RowBuffer, stageBuffer, stageResults } from '../platform/lake/stage-files.ts'
 
 /** A range of one partition of one topic. */
 export interface TakenRange extends OffsetCounts {
@@ -140,4 +143,107 @@ function count(
   if (kind === 'watermark') range.watermarks += 1
   else if (kind === 'reject') range.unreadable += 1
   else range.taken += 1
+}
+
+/** Where the taking of one partition stands. */
+export interface PlaceStanding {
+  readonly table: TopicTable
+  readonly partition: number
+  /** First offset that is not safe in the lake. Ends of Kafka transactions are no messages and wait for nothing. */
+  readonly next: number
+  /** When the oldest message that was taken and is not committed was sent; null when there is none. */
+  readonly oldestTakenMs: number | null
+}
+
+/** Standing of every partition; `pending` are ranges that no commit covers, older ones first. */
+export function standingsOf(
+  positions: ReadonlyMap<string, number>,
+  pending: readonly TakenRange[],
+): readonly PlaceStanding[] {
+  const oldest = new Map<string, TakenRange>()
+  for (const range of pending) {
+    const place = placeOf(range.table, range.partition)
+    if (range.oldestMs !== null && !oldest.has(place)) oldest.set(place, range)
+  }
+  return [...positions].flatMap(([place, position]) => {
+    const [name, partition] = place.split('/')
+    const table = TOPIC_TABLES.find((each) => each === name)
+    if (table === undefined) return []
+    const range = oldest.get(place)
+    const next = range?.first ?? position
+    return [{ table, partition: Number(partition), next, oldestTakenMs: range?.oldestMs ?? null }]
+  })
+}
+
+// One flush: rows to checked files, the results of the checks to one more, and all of it into one commit.
+
+/** What one flush has written. */
+export interface FlushReport {
+  readonly commit: number
+  readonly rows: TableRows
+  readonly files: number
+  readonly bytes: number
+  readonly bytesOf: TableRows
+  /** Messages that could not be decoded. */
+  readonly unreadable: number
+  readonly unreadableOf: TableRows
+  /** First offset that is not taken, by table and partition; those that moved. */
+  readonly next: Readonly<Record<string, number>>
+  readonly tookMs: number
+}
+
+export interface FlushOptions {
+  readonly clock: Clock
+  /** Results that are kept with those of the files. */
+  readonly results: readonly CheckResult[]
+  /** Called with all results, also when one of them then keeps the batch out. */
+  readonly onChecked?: (results: readonly CheckResult[]) => void
+}
+
+/** @throws SluiceError SLUICE_LAKE_DAMAGED when a check fails, before anything is committed; SLUICE_LAKE_BUSY. */
+export async function flushIntake(
+  session: DuckDbSession,
+  writer: LakeWriter,
+  intake: Intake,
+  { clock, results: given, onChecked }: FlushOptions,
+): Promise<FlushReport> {
+  const startMs = clock.monotonicMs()
+  const { ranges } = intake
+  const commit = writer.state.sequence + 1
+  const staged: StagedFile[] = []
+  const results = [...given]
+  for (const table of TOPIC_TABLES) {
+    if (intake.buffers[table].rows === 0) continue
+    const made = await stageBuffer(session, writer.staging, intake.buffers[table], commit)
+    staged.push(...made.staged)
+    results.push(...made.results)
+  }
+  for (const range of ranges) results.push(offsetsResult(range.table, range.partition, range))
+  onChecked?.(results)
+  refuseFailed(results)
+  const bytesOf = rowsBy((table) =>
+    staged.reduce((sum, { file }) => sum + (file.table === table ? file.bytes : 0), 0),
+  )
+  const files = staged.length
+  staged.push(...(await stageResults(session, writer.staging, results, commit, clock.nowMs())))
+  const next = Object.fromEntries(
+    ranges.map((range) => [placeOf(range.table, range.partition), range.next]),
+  )
+  await writer.commit({ kind: 'ingest', staged, next })
+  const unreadableOf = rowsBy((table) =>
+    ranges.reduce((sum, range) => sum + (range.table === table ? range.unreadable : 0), 0),
+  )
+  const report: FlushReport = {
+    commit,
+    rows: rowsBy((table) => intake.buffers[table].rows),
+    files,
+    bytes: totalRows(bytesOf),
+    bytesOf,
+    unreadable: totalRows(unreadableOf),
+    unreadableOf,
+    next,
+    tookMs: clock.monotonicMs() - startMs,
+  }
+  await intake.close()
+  return report
 }

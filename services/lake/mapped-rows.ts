@@ -2,16 +2,27 @@
 // event time, with what a label column says and a score where a column has one.
 
 import { access } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { basename } from 'node:path'
-import { BadRow, badRowError, type BadRowReason } from '../core/files/bad-row.ts'
-import { SluiceError } from '../core/errors.ts'
-import type { ReplayRow } from '../core/files/row-reader.ts'
 import { isScore } from '../core/decision/decide.ts'
-import { openDuckDb } from '../platform/lake/duckdb.ts'
-import { temporaryFolder } from './folders.ts'
-import { isParquet, readImportRows, refuseOtherNames, unreadable } from './import-rows.ts'
-import { MappedReader, type MappedReaderOptions } from './mapped-reader.ts'
+import { SluiceError } from '../core/errors.ts'
+import { type ColumnMapping, findMapping, type ReplayField } from '../core/files/column-mapping.ts'
+import {
+  BadRow,
+  badRowError,
+  type BadRowReason,
+  compileRowReader,
+  type ReadRow,
+  type ReplayRow,
+} from '../core/files/row-reader.ts'
+import { cellReader, type ImportMapping } from '../core/lake/import-mapping.ts'
+import { type CsvRow, readCsvRows } from '../platform/files/csv-files.ts'
+import {
+  duckDbProblem,
+  type DuckDbSession,
+  openDuckDb,
+  sqlText,
+  temporaryFolder,
+} from '../platform/lake/duckdb.ts'
 
 /** Rows between two looks at the signal. */
 const SIGNAL_ROWS = 4_096
@@ -52,7 +63,7 @@ export async function* readMappedRows(
       throw unreadable(file, error)
     })
   }
-  const session = files.some(isParquet) ? await openDuckDb(temporaryFolder(tmpdir())) : null
+  const session = files.some(isParquet) ? await openDuckDb(temporaryFolder()) : null
   try {
     const reader = new MappedReader(options)
     let lastMs = -Infinity
@@ -153,4 +164,125 @@ function scoreOf(cell: string, column: string): number {
   const score = Number(text)
   if (!isScore(score)) throw new BadRow('bad_number', column, text, 'is no score from 0 to 1')
   return score
+}
+
+// Rows of others' files as transactions, by a mapping of their columns.
+
+export interface MappedReaderOptions {
+  readonly mapping: ImportMapping
+  /** Told once for each different mapping; `file` is the first that has it. */
+  readonly onMapping: (file: string, mapping: ColumnMapping) => void
+}
+
+/** Makes the readers of files, and tells how their columns are understood. */
+export class MappedReader {
+  readonly #options: MappedReaderOptions
+  #mappingShown = ''
+
+  constructor(options: MappedReaderOptions) {
+    this.#options = options
+  }
+
+  /** The reader for files with this header. @throws SluiceError SLUICE_INPUT_INVALID when a column is missing. */
+  compile(file: string, header: readonly string[]): ReadRow {
+    const { mapping: given, onMapping } = this.#options
+    const mapping = findMapping(file, header, given.columns, given.constants)
+    const shown = JSON.stringify(mapping)
+    if (shown !== this.#mappingShown) {
+      this.#mappingShown = shown
+      onMapping(file, mapping)
+    }
+    const read = compileRowReader(header, mapping, given.constants, given.amountUnit)
+    const changes = (Object.entries(mapping) as [ReplayField, string][]).flatMap(
+      ([field, column]) => {
+        const change = cellReader(given, field)
+        return change === null ? [] : [[header.indexOf(column), change] as const]
+      },
+    )
+    if (changes.length === 0) return read
+    return (cells, rowId) => {
+      const changed = [...cells]
+      for (const [index, change] of changes) changed[index] = change((cells[index] ?? '').trim())
+      return read(changed, rowId)
+    }
+  }
+}
+
+// Rows of others' files as text cells, the header first: CSV as it is, Parquet with every value as DuckDB writes it.
+
+const IMPORTED_NAMES = /\.(csv|csv\.gz|csv\.gzip|parquet)$/i
+const PARQUET_NAME = /\.parquet$/i
+
+/** @throws SluiceError SLUICE_INPUT_INVALID for a file that is neither CSV nor Parquet by its name. */
+export function refuseOtherNames(file: string): void {
+  if (IMPORTED_NAMES.test(file)) return
+  throw new SluiceError(
+    'SLUICE_INPUT_INVALID',
+    `${file} ends in neither .csv, .csv.gz nor .parquet; give such files.`,
+  )
+}
+
+/** The error for a file that is not there, or may not be read. */
+export function unreadable(file: string, cause: unknown): SluiceError {
+  return new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read; correct its path.`, {
+    cause,
+  })
+}
+
+/** True where DuckDB is needed to read it. */
+export function isParquet(file: string): boolean {
+  return PARQUET_NAME.test(file)
+}
+
+/** `line` counts from 1, the header included, in both kinds. @param session for Parquet only. */
+export async function* readImportRows(
+  session: DuckDbSession | null,
+  file: string,
+  delimiter: string,
+  onBadCsv: (() => void) | null,
+): AsyncGenerator<CsvRow, void, undefined> {
+  if (session === null || !isParquet(file)) {
+    yield* readCsvRows(file, delimiter, onBadCsv)
+    return
+  }
+  const connection = await session.connect()
+  try {
+    await connection.run("SET TimeZone = 'UTC'")
+    const result = await connection.stream(
+      `SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_parquet(${sqlText(file)}, hive_partitioning = false)`,
+    )
+    yield { line: 1, cells: result.columnNames() }
+    const isFloat = result.columnCount > 0 ? await floatsOf(session, file) : []
+    let line = 1
+    for await (const rows of result.yieldRows()) {
+      for (const row of rows) {
+        line += 1
+        yield { line, cells: row.map((cell, index) => cellOf(cell, isFloat[index] === true)) }
+      }
+    }
+  } catch (error) {
+    const problem = duckDbProblem(error)
+    if (problem === null) throw error
+    throw new SluiceError(
+      'SLUICE_INPUT_INVALID',
+      `${file} cannot be read as Parquet (${problem}); fetch it again, or convert it to CSV.`,
+      { cause: error },
+    )
+  } finally {
+    connection.closeSync()
+  }
+}
+
+/** A float that is whole is `12.0`; without that an amount without decimals could not be one. */
+function cellOf(cell: unknown, isFloat: boolean): string {
+  if (cell === null || cell === undefined) return ''
+  const text = typeof cell === 'string' ? cell : JSON.stringify(cell)
+  return isFloat ? text.replace(/\.0$/, '') : text
+}
+
+async function floatsOf(session: DuckDbSession, file: string): Promise<readonly boolean[]> {
+  const columns = await session.rows(
+    `DESCRIBE SELECT * FROM read_parquet(${sqlText(file)}, hive_partitioning = false)`,
+  )
+  return columns.map(([, type]) => type === 'DOUBLE' || type === 'FLOAT')
 }

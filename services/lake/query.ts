@@ -1,11 +1,10 @@
 // Questions of people to the lake, in SQL: one statement that reads, over the views of its tables.
 
-import type { DuckDBPreparedStatement, DuckDBResult } from '@duckdb/node-api'
+import type { DuckDBPreparedStatement, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
 import { SluiceError } from '../core/errors.ts'
 import { LAKE_TABLES } from '../core/lake/lake-tables.ts'
-import type { DuckDb, DuckDbSession } from '../platform/lake/duckdb.ts'
-import { duckDbProblem, openReader, readFailure } from './read-failure.ts'
-import { plainValues, type PlainValue } from './plain-value.ts'
+import { type DuckDb, duckDbProblem, type DuckDbSession } from '../platform/lake/duckdb.ts'
+import { openLakeReader, readFailure } from '../platform/lake/lake-views.ts'
 
 export interface QueryAnswer {
   readonly columns: readonly string[]
@@ -24,7 +23,7 @@ export async function queryLake(
   use: (answer: QueryAnswer) => Promise<void>,
 ): Promise<void> {
   // Without a folder for temporary files: what people ask must not fill the disk.
-  const reader = await openReader(folder, { temporaryFolder: null, isLocked: true })
+  const reader = await openLakeReader(folder, { temporaryFolder: null, isLocked: true })
   try {
     const result = await start(reader.session, sql)
     await use({ columns: result.deduplicatedColumnNames(), rows: rowsOf(reader.session, result) })
@@ -78,4 +77,39 @@ function usage(problem: string, cause?: unknown): SluiceError {
     `sluice lake query: ${problem.replace(/\.$/, '')}. The tables are ${LAKE_TABLES.join(', ')}; DESCRIBE shows columns.`,
     { cause },
   )
+}
+
+// Values of DuckDB as JSON has them: times in ISO 8601, integers as numbers where a number holds them exactly.
+
+export type PlainValue =
+  string | number | boolean | null | readonly PlainValue[] | { readonly [name: string]: PlainValue }
+
+const MICROS_PER_MS = 1_000n
+
+/** Makes the conversion; what JSON has no word for becomes text. */
+export function plainValues(api: DuckDb): (value: DuckDBValue) => PlainValue {
+  const { DuckDBDecimalValue, DuckDBListValue, DuckDBStructValue } = api
+  const { DuckDBTimestampTZValue, DuckDBTimestampValue } = api
+  const plain = (value: DuckDBValue): PlainValue => {
+    if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
+    if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
+    if (typeof value === 'bigint') return integerOf(value)
+    if (value instanceof DuckDBTimestampTZValue || value instanceof DuckDBTimestampValue) {
+      const ms = Number(value.micros / MICROS_PER_MS)
+      return Number.isNaN(new Date(ms).getTime()) ? value.toString() : new Date(ms).toISOString()
+    }
+    if (value instanceof DuckDBDecimalValue) return value.toDouble()
+    if (value instanceof DuckDBListValue) return value.items.map(plain)
+    if (value instanceof DuckDBStructValue) {
+      const entries = Object.entries(value.entries)
+      return Object.fromEntries(entries.map(([name, entry]) => [name, plain(entry)]))
+    }
+    return String(value)
+  }
+  return plain
+}
+
+function integerOf(value: bigint): number | string {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value.toString()
 }

@@ -2,15 +2,16 @@
 
 import type { Admin } from 'kafkajs'
 import { SluiceError } from '../core/errors.ts'
-import { gapResult, type CheckResult } from '../core/lake/lake-checks.ts'
-import { placeOf, type LakeState } from '../core/lake/lake-log.ts'
+import { type CheckResult, gapResult } from '../core/lake/lake-checks.ts'
+import { type LakeState, placeOf } from '../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import { placeKey } from '../platform/kafka/committed-reader.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { kafkaUnreadable } from '../platform/kafka/kafka-failure.ts'
 import { readLogEnds } from '../platform/kafka/log-ends.ts'
-import { topicName, type Topic } from '../platform/kafka/topics.ts'
+import { type Topic, topicName } from '../platform/kafka/topics.ts'
+import type { Closable } from '../platform/lifecycle.ts'
 
 const CONNECTION_TIMEOUT_MS = 3_000
 const RETRY = { retries: 5, initialRetryTime: 50, maxRetryTime: 1_000 }
@@ -114,4 +115,41 @@ async function requireTopics(admin: Admin, topicPrefix: string): Promise<void> {
     `Kafka has no topic ${missing.join(', ')}; create the topics with "sluice topics create", or correct the topic prefix.`,
     { details: { missing } },
   )
+}
+
+// Where the topics end, asked again and again while a writer runs.
+
+/** Few and short: it is asked again soon. */
+const ENDS_RETRY = { retries: 2, initialRetryTime: 50, maxRetryTime: 500 }
+
+export interface TopicEnds extends Closable {
+  /** By table and partition; as of the last answer while the broker gives none. */
+  read(): Promise<ReadonlyMap<string, number>>
+}
+
+/** Connects when it is first asked. */
+export function openTopicEnds(connection: KafkaConnection, topicPrefix: string): TopicEnds {
+  const admin = openKafka(connection, {
+    clientId: 'sluice-lake',
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: ENDS_RETRY,
+  }).admin()
+  const ends = new Map<string, number>()
+  let isConnected = false
+  return {
+    async read() {
+      try {
+        if (!isConnected) await admin.connect()
+        isConnected = true
+        for (const table of TOPIC_TABLES) {
+          const found = await readLogEnds(admin, topicName(topicPrefix, TOPIC_OF[table]))
+          for (const [partition, { high }] of found) ends.set(placeOf(table, partition), high)
+        }
+      } catch {
+        // The reader of the messages meets the same broker, and says what is wrong with it.
+      }
+      return ends
+    },
+    close: () => admin.disconnect(),
+  }
 }

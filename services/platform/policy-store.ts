@@ -11,16 +11,16 @@ import { POLICY_LIMITS } from '../core/policy/policy-document.ts'
 import {
   corruptPolicy,
   LIST_LIMITS,
+  type ListContent,
   listText,
   readList,
-  type ListContent,
 } from '../core/policy/policy-lists.ts'
 import {
   readRuleset,
+  type Ruleset,
   RULESET_BYTES_MAX,
   rulesetText,
   textDigest,
-  type Ruleset,
 } from '../core/policy/ruleset.ts'
 import { writeFileAtomically } from './files/atomic-file.ts'
 

@@ -1,6 +1,6 @@
 // Public entry of the producer: the file replay, and the run that sends events to Kafka.
 
-export { FRAUD_PATTERNS, FraudPatternCounter } from './fraud-pattern.ts'
+export { FRAUD_PATTERNS, FraudPatternCounter } from './stream-event.ts'
 export { streamTimeMs } from './stream-event.ts'
 export type { StreamEvent } from './stream-event.ts'
 export { openReplay } from './replay.ts'
@@ -15,6 +15,6 @@ export type { ProducedEvent } from './watermarks.ts'
 export type { Pace } from './pacing.ts'
 export { runProducer } from './run-producer.ts'
 export type { ProducerOptions, ProducerSource, ProducerTarget, Summary } from './run-producer.ts'
-export { parseDurationMs } from './duration.ts'
+export { parseDurationMs } from './config.ts'
 export { loadProducerConfig } from './config.ts'
 export type { ProducerConfig } from './config.ts'

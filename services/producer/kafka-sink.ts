@@ -4,12 +4,17 @@
 // by an idempotent producer, is what keeps the order: within a partition across retries, and across
 // partitions in that nothing later is sent before what came earlier is acknowledged.
 
+import { createHash } from 'node:crypto'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin, Kafka, Message, Producer, RetryOptions } from 'kafkajs'
 import { SluiceError } from '../core/errors.ts'
+import { partitionOf } from '../core/murmur2.ts'
+import { formatTraceparent, isInRatio } from '../core/trace-context.ts'
+import type { Label, Transaction, Watermark } from '../core/transaction.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { explainKafka, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
+import type { ProducedEvent } from './watermarks.ts'
 
 /** Messages of one request: large enough for throughput, about 400 kB. */
 const REQUEST_MESSAGES_MAX = 2_000
@@ -246,4 +251,80 @@ function sendFailed(options: KafkaSinkOptions, cause: unknown): SluiceError {
       'may have been written. Check the broker, then start the run anew.',
     { cause },
   )
+}
+
+// Events to messages: encoded, keyed by card, in the partition that the card belongs to.
+
+/** What the producer needs of the codecs. */
+export interface ProducerCodecs {
+  readonly transaction: { encode(value: Transaction): Buffer }
+  readonly label: { encode(value: Label): Buffer }
+  readonly watermark: { encode(value: Watermark): Buffer }
+}
+
+/**
+ * Sends one event; a watermark goes to every partition of its topic. Of the transactions, a share of `traceRatio`
+ * begins a trace. Hot path.
+ */
+export function writeEvent(
+  event: ProducedEvent,
+  timestampMs: number,
+  codecs: ProducerCodecs,
+  sink: Sink,
+  traceRatio = 0,
+): Promise<void> | undefined {
+  switch (event.kind) {
+    case 'transaction': {
+      const { transaction } = event
+      const value = codecs.transaction.encode(transaction)
+      const message = keyed('transactions', transaction.card, value, timestampMs, sink)
+      const traceparent = traceRatio === 0 ? null : traceparentOf(transaction.id, traceRatio)
+      return sink.send(traceparent === null ? message : { ...message, traceparent })
+    }
+    case 'label': {
+      const value = codecs.label.encode(event.label)
+      return sink.send(keyed('labels', event.label.card, value, timestampMs, sink))
+    }
+    case 'watermark':
+      return writeWatermark(event.topic, event.timeMs, timestampMs, codecs, sink)
+  }
+}
+
+function keyed(
+  topic: SinkMessage['topic'],
+  card: string,
+  value: Buffer,
+  timestampMs: number,
+  sink: Sink,
+): SinkMessage {
+  const key = Buffer.from(card)
+  return { topic, partition: partitionOf(key, sink.partitionCount), key, value, timestampMs }
+}
+
+function writeWatermark(
+  topic: SinkMessage['topic'],
+  timeMs: number,
+  timestampMs: number,
+  codecs: ProducerCodecs,
+  sink: Sink,
+): Promise<void> | undefined {
+  const value = codecs.watermark.encode({ timeMs })
+  let room: Promise<void> | undefined
+  for (let partition = 0; partition < sink.partitionCount; partition += 1) {
+    room = sink.send({ topic, partition, key: null, value, timestampMs })
+  }
+  return room
+}
+
+// Traces that begin at the producer: which transactions, and under which ids.
+
+/**
+ * The traceparent of a transaction, or null when its trace is not among the share. Ids come from the transaction's id:
+ * the same stream, sent again, has the same traces.
+ */
+export function traceparentOf(transactionId: string, ratio: number): string | null {
+  const digest = createHash('sha256').update(`trace:${transactionId}`).digest('hex')
+  const traceId = digest.slice(0, 32)
+  if (!isInRatio(traceId, ratio)) return null
+  return formatTraceparent({ traceId, spanId: digest.slice(32, 48), isSampled: true })
 }

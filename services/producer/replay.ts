@@ -3,19 +3,24 @@
 
 import { basename } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import type { Label } from '../core/transaction.ts'
-import { EventQueue } from './event-queue.ts'
-import type { StreamEvent } from './stream-event.ts'
-import { BadRow, badRowError } from '../core/files/bad-row.ts'
-import type { BadRowReason, SkippedRows } from '../core/files/bad-row.ts'
 import { findMapping } from '../core/files/column-mapping.ts'
 import type { ColumnMapping, FieldConstants } from '../core/files/column-mapping.ts'
+import type { TimeRange } from '../core/files/event-time.ts'
+import {
+  BadRow,
+  badRowError,
+  type BadRowReason,
+  compileRowReader,
+  labelOfRow,
+  type ReadRow,
+  type ReplayRow,
+  type SkippedRows,
+} from '../core/files/row-reader.ts'
+import type { Label } from '../core/transaction.ts'
 import { listCsvFiles, readCsvRows } from '../platform/files/csv-files.ts'
 import type { CsvRow } from '../platform/files/csv-files.ts'
-import type { TimeRange } from '../core/files/event-time.ts'
-import { labelOfRow } from '../core/files/row-label.ts'
-import { compileRowReader } from '../core/files/row-reader.ts'
-import type { ReadRow, ReplayRow } from '../core/files/row-reader.ts'
+import { EventQueue } from './event-queue.ts'
+import type { StreamEvent } from './stream-event.ts'
 
 const DAY_MS = 86_400_000
 /** About 2 GB: more labels on their way than this, and the delay is too long for so many labelled rows. */

@@ -1,23 +1,21 @@
 // One run of the producer: takes events from a source, keeps the schedule, sends them, and counts.
 
+import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { setImmediate as nextTurn, setTimeout as sleepMs } from 'node:timers/promises'
 import type { Clock } from '../core/clock.ts'
-import { openKafkaSink } from './kafka-sink.ts'
-import type { KafkaSinkOptions, Sink } from './kafka-sink.ts'
-import { writeEvent } from './message-writer.ts'
-import type { ProducerCodecs } from './message-writer.ts'
-import { NdjsonWriter } from './ndjson-sink.ts'
-import { Pacer, waitUntilDue } from './pacing.ts'
-import type { Pace, Sleep } from './pacing.ts'
-import { openReplay } from './replay.ts'
-import type { OnMapping, Replay, ReplayOptions } from './replay.ts'
-import type { SkippedRows } from '../core/files/bad-row.ts'
-import { FraudPatternCounter } from './fraud-pattern.ts'
-import type { FraudPatternCounts } from './fraud-pattern.ts'
-import type { StreamEvent } from './stream-event.ts'
-import { END_OF_STREAM_MS, withWatermarks } from './watermarks.ts'
-import type { ProducedEvent } from './watermarks.ts'
+import type { SkippedRows } from '../core/files/row-reader.ts'
+import {
+  type KafkaSinkOptions,
+  openKafkaSink,
+  type ProducerCodecs,
+  type Sink,
+  writeEvent,
+} from './kafka-sink.ts'
+import { type Pace, Pacer, type Sleep, waitUntilDue } from './pacing.ts'
+import { type OnMapping, openReplay, type Replay, type ReplayOptions } from './replay.ts'
+import { FraudPatternCounter, type FraudPatternCounts, type StreamEvent } from './stream-event.ts'
+import { END_OF_STREAM_MS, type ProducedEvent, withWatermarks } from './watermarks.ts'
 
 /** Events after which the run lets signals and answers of the broker in. */
 const EVENTS_PER_TURN = 256
@@ -236,6 +234,40 @@ class Run {
       case 'watermark':
         this.#watermarkCount += 1
         break
+    }
+  }
+}
+
+// The dry run: events as lines of JSON, to look at or to feed to other tools, without any Kafka.
+
+/** Writes lines and waits for a slow reader. */
+export class NdjsonWriter {
+  readonly #output: Writable
+  #isClosed = false
+
+  constructor(output: Writable) {
+    this.#output = output
+    // A reader that has seen enough (such as head) closes the pipe; that ends the run, and is no error.
+    output.on('error', () => {
+      this.#isClosed = true
+    })
+  }
+
+  /** True once nobody reads any more. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  write(event: ProducedEvent): Promise<void> | undefined {
+    if (this.#isClosed) return undefined
+    return this.#output.write(`${JSON.stringify(event)}\n`) ? undefined : this.#drained()
+  }
+
+  async #drained(): Promise<void> {
+    try {
+      await once(this.#output, 'drain')
+    } catch {
+      this.#isClosed = true
     }
   }
 }

@@ -14,8 +14,7 @@
 // for a watermark which lies behind what it holds back, the stream opens with one, and no stretch spans more
 // than STRETCH_MS_MAX, well below that delay (two hours, less the hour in which a window ends).
 
-import type { StreamEvent } from './stream-event.ts'
-import { streamTimeMs } from './stream-event.ts'
+import { type StreamEvent, streamTimeMs } from './stream-event.ts'
 
 export const STRETCH_MS = 60_000
 export const STRETCH_EVENTS = 1_000

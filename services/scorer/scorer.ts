@@ -18,7 +18,7 @@ import {
 } from '../platform/metrics/scorer-telemetry.ts'
 import type { LaneStore, LaneStoreOptions } from '../platform/redis/lane-store-contract.ts'
 import { openLaneStore, SILENCE_MS_MAX } from '../platform/redis/lane-store.ts'
-import { openSchemaRegistry } from '../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../platform/registry/http-registry.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import { openBatchTracer } from '../platform/tracing/open-tracing.ts'
 import type { OutputOptions } from './publish/batch-output.ts'

@@ -1,6 +1,6 @@
 // Public entry of the skew meter, and of the feed of replays that other commands use.
 
 export { feedReplay, type Taken } from './replay-feed.ts'
-export { measureSkew } from './measure-skew.ts'
+export { measureSkew } from './skew-meter.ts'
 export { loadSkewConfig } from './config.ts'
-export { runSkewMeter } from './run-skew.ts'
+export { runSkewMeter } from './skew-meter.ts'

@@ -2,30 +2,33 @@
 // only. A partition of which the replay has too much is paused until it is used up, so memory is bounded whatever the
 // order in which Kafka hands things out.
 
+import type { Admin, KafkaMessage } from 'kafkajs'
 import type { RateTable } from '../core/currency.ts'
+import { SluiceError } from '../core/errors.ts'
 import { LogReplay } from '../core/features/provenance/log-replay.ts'
+import type { LaneBegin } from '../core/features/provenance/replay-lane.ts'
 import {
-  recordedBlockOf,
   type RecordedBlock,
+  recordedBlockOf,
   type ReplayEntry,
   type ReplayLabel,
 } from '../core/features/provenance/replay-records.ts'
 import type { OnCause, OnReplayed } from '../core/features/provenance/replay-rows.ts'
 import type { ReplaySample } from '../core/features/provenance/replay-sample.ts'
-import { SluiceError } from '../core/errors.ts'
 import { partitionOfAscii } from '../core/murmur2.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
-import type { KafkaMessage } from 'kafkajs'
 import {
-  follow,
-  placeKey,
   type CommittedMessages,
+  follow,
   type PausePartition,
+  placeKey,
 } from '../platform/kafka/committed-reader.ts'
 import { REFUSED_KEY } from '../platform/kafka/compression.ts'
+import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
-import { topicName } from '../platform/kafka/topics.ts'
-import { FED_TOPICS, readFeedRanges, type FedTopic, type FeedRanges } from './feed-ranges.ts'
+import { kafkaUnreadable } from '../platform/kafka/kafka-failure.ts'
+import { type LogEnds, readLogEnds, readLogSince } from '../platform/kafka/log-ends.ts'
+import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 
 export interface FeedOptions extends KafkaConnection {
   /** Name of the reader, for the broker's logs. */
@@ -291,5 +294,91 @@ function tooManyLanes(): SluiceError {
   return new SluiceError(
     'SLUICE_TOPICS_INVALID',
     'The decisions topic has blocks of partitions that the transactions topic lacks; check the topic prefix.',
+  )
+}
+
+// Where a replay begins to read each partition, and where the partitions end now.
+
+/** The topics that a replay reads. */
+export const FED_TOPICS = ['transactions', 'labels', 'decisions'] as const
+export type FedTopic = (typeof FED_TOPICS)[number]
+
+const CONNECTION_TIMEOUT_MS = 3_000
+const RETRY = { retries: 5, initialRetryTime: 50, maxRetryTime: 1_000 }
+
+interface PartitionRange {
+  readonly kind: FedTopic
+  readonly start: number
+  readonly end: number
+}
+
+export interface FeedRanges {
+  readonly startAt: ReadonlyMap<string, number>
+  readonly partitions: ReadonlyMap<string, PartitionRange>
+  /** By lane. */
+  readonly begins: readonly LaneBegin[]
+}
+
+/** @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID. */
+export async function readFeedRanges(
+  connection: KafkaConnection,
+  topicPrefix: string,
+  from: 'beginning' | number,
+): Promise<FeedRanges> {
+  const kafka = openKafka(connection, {
+    clientId: 'sluice-replay',
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: RETRY,
+  })
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    const laneCount = await readPartitionCount(admin, topicPrefix, FED_TOPICS)
+    const partitions = new Map<string, PartitionRange>()
+    for (const kind of FED_TOPICS) {
+      const topic = topicName(topicPrefix, kind)
+      for (const [partition, { low: start, high: end }] of await readRange(admin, topic, from)) {
+        partitions.set(placeKey(topic, partition), { kind, start, end })
+      }
+    }
+    const at = (kind: FedTopic, partition: number): PartitionRange =>
+      partitions.get(placeKey(topicName(topicPrefix, kind), partition)) ?? {
+        kind,
+        start: 0,
+        end: 0,
+      }
+    const begins = Array.from({ length: laneCount }, (_, partition): LaneBegin => {
+      const { start, end } = at('transactions', partition)
+      const labelStart = at('labels', partition).start
+      return {
+        nextOffset: start,
+        labelNextOffset: labelStart,
+        isWhole: start === 0 && labelStart === 0,
+        endOffset: end,
+      }
+    })
+    const startAt = new Map([...partitions].map(([key, { start }]) => [key, start]))
+    return { startAt, partitions, begins }
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    throw await kafkaUnreadable(connection, error)
+  } finally {
+    await admin.disconnect().catch(() => undefined)
+  }
+}
+
+/** What a topic holds from `from` on. */
+async function readRange(
+  admin: Admin,
+  topic: string,
+  from: 'beginning' | number,
+): Promise<ReadonlyMap<number, LogEnds>> {
+  if (from === 'beginning') return readLogEnds(admin, topic)
+  const logs = await readLogSince(admin, topic, from)
+  return new Map(
+    [...logs].map(([partition, { low, high, since }]) => [
+      partition,
+      { low: Math.max(low, since ?? low), high },
+    ]),
   )
 }

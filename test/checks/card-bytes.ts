@@ -14,7 +14,7 @@ import { LANE_START, LaneFold } from '../../services/core/features/engine/lane-f
 import { createCodecs } from '../../services/core/wire/codecs.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { ValueCache } from '../../services/platform/redis/value-cache.ts'
-import { openSchemaRegistry } from '../../services/platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../services/platform/registry/http-registry.ts'
 import { openReplay } from '../../services/producer/index.ts'
 
 /** The newest ones. */

@@ -13,7 +13,7 @@ import {
   frameSchemaId,
   writeFrameHeader,
 } from '../../services/core/wire/framing.ts'
-import { openSchemaRegistry } from '../../services/platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../services/platform/registry/http-registry.ts'
 import { fullTransaction, minimalTransaction, minimalWatermark } from '../unit/core/wire/samples.ts'
 import { schemaOf } from '../unit/core/wire/wire-fixture.ts'
 import { openLocalRegistry } from '../unit/platform/registry/local-registry.ts'

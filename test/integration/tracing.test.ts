@@ -9,7 +9,7 @@ import { parseTraceparent, traceParentOf } from '../../services/core/trace-conte
 import { partitionOf } from '../../services/core/murmur2.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
 import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
-import { traceparentOf } from '../../services/producer/traces.ts'
+import { traceparentOf } from '../../services/producer/kafka-sink.ts'
 import { audit } from '../support/audit.ts'
 import { attributeOf, openOtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.ts'
 import { followOutputs } from '../support/outputs.ts'

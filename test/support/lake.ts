@@ -1,5 +1,6 @@
 // A lake without Kafka: rows of simulated events in a folder of its own, which goes when the test ends.
 
+import { RowBuffer, stageBuffer, stageResults } from '../../services/platform/lake/stage-files.ts'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,17 +10,15 @@ import { placeOf } from '../../services/core/lake/lake-log.ts'
 import {
   deadLetterRow,
   labelRow,
-  transactionRow,
+  type LakeTable,
   type RowPlace,
   type TimedLakeRow,
-} from '../../services/core/lake/lake-rows.ts'
-import type { LakeTable, TopicTable } from '../../services/core/lake/lake-tables.ts'
-import { stageResults } from '../../services/lake/flush.ts'
+  type TopicTable,
+  transactionRow,
+} from '../../services/core/lake/lake-tables.ts'
 import { systemClock } from '../../services/platform/clock.ts'
 import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
-import { openLakeWriter, type LakeWriter } from '../../services/platform/lake/lake-writer.ts'
-import { RowBuffer } from '../../services/platform/lake/row-buffer.ts'
-import { stageBuffer } from '../../services/platform/lake/stage-files.ts'
+import { type LakeWriter, openLakeWriter } from '../../services/platform/lake/lake-writer.ts'
 import { type StreamEvent } from '../../services/producer/index.ts'
 import { simulate } from '../../tools/simulator/index.ts'
 import { closeWith } from './cleanup.ts'

@@ -17,8 +17,9 @@ import * as transaction from '../../services/core/transaction.ts'
 import {
   findIncompatibilities,
   parseCompatibilityModes,
-} from '../../services/platform/registry/compatibility.ts'
-import { planRelease, writeRelease } from '../../services/platform/registry/release.ts'
+  planRelease,
+  writeRelease,
+} from '../../services/platform/registry/release.ts'
 import { content, schemaOf, subjectCases } from './core/wire/wire-fixture.ts'
 
 const FOLDER = join(import.meta.dirname, '../../schemas')

@@ -13,7 +13,7 @@
 // | friendly_fraud       | the holder pays as always, and disputes it weeks later: not to be seen in the payment itself |
 
 import type { Chance } from './chance.ts'
-import type { FraudPattern } from '../../services/producer/fraud-pattern.ts'
+import type { FraudPattern } from '../../services/producer/stream-event.ts'
 import { usualAmountMinor } from './payment.ts'
 import type { Payment } from './payment.ts'
 import { roughDistanceKm } from './places.ts'

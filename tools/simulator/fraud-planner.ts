@@ -4,8 +4,7 @@
 
 import { Chance } from './chance.ts'
 import { planEpisode } from './fraud-episodes.ts'
-import { FRAUD_PATTERNS } from '../../services/producer/fraud-pattern.ts'
-import type { FraudPattern } from '../../services/producer/fraud-pattern.ts'
+import { FRAUD_PATTERNS, type FraudPattern } from '../../services/producer/stream-event.ts'
 import type { SimulatorOptions } from './options.ts'
 import type { Payment } from './payment.ts'
 import type { Terminal, World } from './world.ts'

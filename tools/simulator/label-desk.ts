@@ -3,7 +3,7 @@
 
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import { Chance } from './chance.ts'
-import type { FraudPattern } from '../../services/producer/fraud-pattern.ts'
+import type { FraudPattern } from '../../services/producer/stream-event.ts'
 import type { SimulatorOptions } from './options.ts'
 
 const LABEL_STREAM = 3

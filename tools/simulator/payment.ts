@@ -2,7 +2,7 @@
 // fraud it belongs to) stands beside what becomes the message.
 
 import type { Transaction } from '../../services/core/transaction.ts'
-import type { FraudPattern } from '../../services/producer/fraud-pattern.ts'
+import type { FraudPattern } from '../../services/producer/stream-event.ts'
 import type { Card, Merchant, Terminal } from './world.ts'
 
 export interface Payment {

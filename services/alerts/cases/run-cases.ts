@@ -11,7 +11,7 @@ import {
   type CasesTelemetry,
 } from '../../platform/metrics/cases-telemetry.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import type { CasesConfig } from './config.ts'
 import { openLabelWriter } from './label-writer.ts'
 import { QueueState } from './queue-state.ts'

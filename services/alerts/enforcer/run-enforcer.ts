@@ -19,7 +19,7 @@ import {
   type EnforcerTelemetry,
 } from '../../platform/metrics/enforcer-telemetry.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import {
   openAnsweringReader,
   type AnsweringReader,

@@ -14,7 +14,7 @@ import {
   type ForwardTelemetry,
 } from '../../platform/metrics/forward-telemetry.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import type { ForwardConfig } from './config.ts'
 import { openLetterWriter, type WriteLetter } from './forward-letters.ts'
 import { openSender, type SendEvent } from './send-event.ts'

@@ -19,7 +19,7 @@ import {
   createReceiptsTelemetry,
   type ReceiptsTelemetry,
 } from '../../platform/metrics/receipts-telemetry.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { openAnsweringReader, type AnsweringReader } from '../answering-reader.ts'
 import type { ReceiptsConfig } from './config.ts'
 import { isReceiptSigned, RECEIPT_SIGNATURE_HEADER } from './receipt-signature.ts'

@@ -1,7 +1,7 @@
 // Options of `sluice backtest`, and what they mean together.
 
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { parseAmount } from '../../core/files/amount.ts'
+import { parseAmount } from '../../core/files/row-reader.ts'
 import type { TimeRange } from '../../core/files/event-time.ts'
 import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
 import { parseInteger, parseNumber } from '../command.ts'

@@ -3,7 +3,7 @@
 import type { Thresholds } from '../../core/decision/decide.ts'
 import { isMarkOfRuling, marksShown } from '../../core/decision/marks-shown.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
-import { erasedText } from '../../core/lake/erasure.ts'
+import { erasedText } from '../../core/lake/lake-log.ts'
 import type { PolicyLists } from '../../core/policy/policy-lists.ts'
 import type { BacktestRow } from '../../core/backtest/backtest-row.ts'
 import { openDecided, readErasures, type DecidedRow } from '../../lake/index.ts'

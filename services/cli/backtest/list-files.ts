@@ -1,7 +1,7 @@
 // Lists that are given to a backtest as files.
 
 import { isSluiceError, SluiceError } from '../../core/errors.ts'
-import { LIST_LIMITS, readList, type ListContent } from '../../core/policy/policy-lists.ts'
+import { LIST_LIMITS, type ListContent, readList } from '../../core/policy/policy-lists.ts'
 import { readBounded } from './bounded-file.ts'
 
 /** A list with the file that it is from. */

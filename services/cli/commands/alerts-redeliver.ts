@@ -14,7 +14,7 @@ import {
 import { SluiceError } from '../../core/errors.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import { tableLine } from '../table.ts'
 import { whereToLook } from './alerts-place.ts'

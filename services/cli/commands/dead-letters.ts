@@ -9,7 +9,7 @@ import { formatPosition, type MessagePosition } from '../../core/redrive.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import type { RegistryContent } from '../../core/wire/schema-registry.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import { loadRedriveConfig } from '../dead-letters/config.ts'
 import {

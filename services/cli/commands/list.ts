@@ -4,16 +4,16 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import {
   ENTRY_KINDS,
+  type EntryKind,
   entryProblem,
   kindOfValue,
+  type ListContent,
+  type ListEntry,
   listProblem,
   withEntry,
   withoutValue,
-  type EntryKind,
-  type ListContent,
-  type ListEntry,
 } from '../../core/policy/policy-lists.ts'
-import { withListDigest } from '../../core/policy/ruleset-changes.ts'
+import { withListDigest } from '../../core/policy/ruleset.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { addList, findList } from '../../platform/policy-store.ts'
 import { parseDurationMs, parseEventTimeMs } from '../../producer/index.ts'

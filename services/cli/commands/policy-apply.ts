@@ -1,7 +1,7 @@
 // sluice policy apply: another policy decides from now on.
 
 import { Option, type Command } from 'commander'
-import { withPolicy } from '../../core/policy/ruleset-changes.ts'
+import { withPolicy } from '../../core/policy/ruleset.ts'
 import { addPolicyText } from '../../platform/policy-store.ts'
 import { printProgress } from '../command.ts'
 import {

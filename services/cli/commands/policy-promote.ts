@@ -11,7 +11,7 @@ import {
   missingOf,
   type GateFinding,
 } from '../../core/policy/promotion-gates.ts'
-import { isClimb, stepProblem, withMode } from '../../core/policy/ruleset-changes.ts'
+import { isClimb, stepProblem, withMode } from '../../core/policy/ruleset.ts'
 import { DEFAULT_FAIRNESS_RULE } from '../../core/scoring/fairness.ts'
 import { MODES, type Mode } from '../../core/wire/records.ts'
 import { loadLakeConfig } from '../../lake/index.ts'

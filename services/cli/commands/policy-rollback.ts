@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import { rolledBack } from '../../core/control/wish.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { withEarlier } from '../../core/policy/ruleset-changes.ts'
+import { withEarlier } from '../../core/policy/ruleset.ts'
 import { addRuleset, findRuleset, openRuleset } from '../../platform/policy-store.ts'
 import {
   addChangeOptions,

@@ -253,7 +253,7 @@ async function kafkaTarget(config: ProducerConfig, options: SendOptions): Promis
   // Loaded here, so that --help and a dry run do not wait for it.
   const [{ createCodecs }, { openSchemaRegistry }] = await Promise.all([
     import('../../core/wire/codecs.ts'),
-    import('../../platform/registry/open-registry.ts'),
+    import('../../platform/registry/http-registry.ts'),
   ])
   const topicPrefix = options.topicPrefix ?? config.topicPrefix
   const registry = openSchemaRegistry({ url: config.registryUrl, topicPrefix, register: false })

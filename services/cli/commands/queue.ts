@@ -13,7 +13,7 @@ import {
 } from '../../alerts/index.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { Interrupted, interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import { environmentHelp } from './environment-help.ts'
 import { queueLines } from './queue-lines.ts'

@@ -1,11 +1,10 @@
 // sluice schemas: checks the released schemas, releases new versions, registers them in a schema registry.
 
 import type { Command } from 'commander'
-import { planRelease, writeRelease } from '../../platform/registry/release.ts'
-import type { Release } from '../../platform/registry/release.ts'
-import { REGISTRY_FILE, schemaFolder } from '../../platform/registry/registry-file.ts'
+import { planRelease, type Release, writeRelease } from '../../platform/registry/release.ts'
+import { REGISTRY_FILE, schemaFolder } from '../../platform/registry/file-registry.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { loadProducerConfig } from '../../producer/index.ts'
 import { printJson, printLine } from '../command.ts'
 import { printTable } from '../table.ts'

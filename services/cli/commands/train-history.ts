@@ -5,7 +5,7 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import { rangeBetween } from '../../core/files/event-time.ts'
-import { erasedText } from '../../core/lake/erasure.ts'
+import { erasedText } from '../../core/lake/lake-log.ts'
 import { loadProducerConfig, mappingText, openReplay } from '../../producer/index.ts'
 import {
   SIMULATION_START_MS,
@@ -219,7 +219,7 @@ async function lakeHistory(options: HistoryOptions, folder: string): Promise<His
 async function topicHistory(options: HistoryOptions): Promise<History> {
   const [{ createCodecs }, { openSchemaRegistry }] = await Promise.all([
     import('../../core/wire/codecs.ts'),
-    import('../../platform/registry/open-registry.ts'),
+    import('../../platform/registry/http-registry.ts'),
   ])
   const config = loadProducerConfig(process.env)
   const topicPrefix = options.topicPrefix ?? config.topicPrefix

@@ -3,7 +3,7 @@
 import { loadAlertsConfig } from '../../alerts/index.ts'
 import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { whereToLook } from '../commands/alerts-place.ts'
 
 export interface StreamOptions {

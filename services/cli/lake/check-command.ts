@@ -1,7 +1,7 @@
 // sluice lake check: are the files and tables what they should be.
 
 import { Option, InvalidArgumentError, type Command } from 'commander'
-import { totalRows, type LakeErasure } from '../../core/lake/erasure.ts'
+import { type LakeErasure, totalRows } from '../../core/lake/lake-log.ts'
 import type { CheckResult } from '../../core/lake/lake-checks.ts'
 import { LAKE_TABLES, type LakeTable } from '../../core/lake/lake-tables.ts'
 import { SluiceError } from '../../core/errors.ts'

@@ -12,7 +12,7 @@ import {
   type MergeReport,
 } from '../../lake/index.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { openSchemaRegistry } from '../../platform/registry/open-registry.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
 import { brokersOption } from '../commands/alerts-options.ts'
 import { whereToLook } from '../commands/alerts-place.ts'

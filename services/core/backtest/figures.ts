@@ -1,10 +1,10 @@
 // Turns counts into the figures that people compare: precision and recall, money, alerts a day, affected customers.
 
-import type { RowFacts } from './backtest.ts'
 import type { AlertCosts } from '../scoring/alert-costs.ts'
 import { type Confidence, type ShareInterval, wilsonInterval } from '../scoring/wilson.ts'
 import { type Outcome, OUTCOMES } from '../wire/records.ts'
 import { type Truth, TRUTHS } from './backtest-row.ts'
+import type { RowFacts } from './backtest.ts'
 import {
   type ByOutcome,
   type CardCount,

@@ -7,7 +7,7 @@
 
 import { CODE_UNIT } from '../features/catalogue/feature-definition.ts'
 import { FEATURES } from '../features/catalogue/feature-list.ts'
-import { LIST_PREFIX } from '../policy/policy-steps.ts'
+import { LIST_PREFIX } from '../policy/compile-policy.ts'
 import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
 import { scoreInWords, valuesInWords } from './value-words.ts'
 

@@ -1,12 +1,15 @@
 // One row of a file to one transaction and what its label column says. Everything that depends on the
 // mapping alone is decided once per file; the same checks as for messages hold afterwards.
 
-import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../transaction.ts'
-import type { Transaction } from '../transaction.ts'
+import { SluiceError } from '../errors.ts'
+import {
+  AUTHORISATIONS,
+  CHANNELS,
+  ENTRY_MODES,
+  type Label,
+  type Transaction,
+} from '../transaction.ts'
 import { validateTransaction } from '../wire/validate-transaction.ts'
-import { parseAmount, parseMinorAmount } from './amount.ts'
-import { BadRow } from './bad-row.ts'
-import type { BadRowReason } from './bad-row.ts'
 import type { ColumnMapping, FieldConstants, ReplayField } from './column-mapping.ts'
 import { parseEventTimeMs, parseUtcOffsetMinutes } from './event-time.ts'
 
@@ -198,4 +201,150 @@ function refusedField(
       ? 'looks like a card number: send a token instead'
       : `is not accepted for ${name}`
   return new BadRow(reason, column, value, problem)
+}
+
+// What can be wrong with one row of a file: a closed list of reasons, and the error that names all of it.
+
+/** Why a row cannot be sent; also the key under which skipped rows are counted. Closed list. */
+export type BadRowReason =
+  | 'not_csv'
+  | 'column_count'
+  | 'missing_value'
+  | 'bad_time'
+  | 'bad_amount'
+  | 'bad_number'
+  | 'unknown_word'
+  | 'out_of_range'
+  | 'card_number_suspected'
+  | 'out_of_order'
+
+/** Rows left out, by reason; reasons that never occurred are absent. */
+export type SkippedRows = Readonly<Partial<Record<BadRowReason, number>>>
+
+const VALUE_CHARACTERS_MAX = 40
+
+/** A row that cannot be sent. Thrown between the row reader and the replay, and never beyond. */
+export class BadRow extends Error {
+  readonly reason: BadRowReason
+  readonly column: string | null
+
+  /** `problem` goes on after the value: `"12.345" has more than 2 decimals`. */
+  constructor(reason: BadRowReason, column: string | null, value: string | null, problem: string) {
+    super(value === null ? problem : `${shown(reason, value)} ${problem}`)
+    this.name = 'BadRow'
+    this.reason = reason
+    this.column = column
+  }
+}
+
+/** The error for a row that is not skipped: file, line, column, value, remedy. */
+export function badRowError(file: string, line: number, row: BadRow): SluiceError {
+  const where = row.column === null ? '' : `, column ${row.column}`
+  return new SluiceError(
+    'SLUICE_INPUT_INVALID',
+    `${file} line ${line}${where}: ${row.message}. Correct it, or leave such rows out with ` +
+      `--skip-bad${row.reason === 'out_of_order' ? ' or order them with --sort' : ''}.`,
+    { details: { file, line, column: row.column, reason: row.reason } },
+  )
+}
+
+function shown(reason: BadRowReason, value: string): string {
+  // What may be a card number is never repeated, not even to say that it is one.
+  const safe = reason === 'card_number_suspected' ? value.replaceAll(/\d/g, '*') : value
+  return JSON.stringify(
+    safe.length > VALUE_CHARACTERS_MAX ? `${safe.slice(0, VALUE_CHARACTERS_MAX)}...` : safe,
+  )
+}
+
+// What the label column of a file says of a transaction, as a label that is known a fixed time later.
+
+/** The label of a row. */
+export function labelOfRow(
+  transaction: Transaction,
+  verdict: Label['verdict'],
+  labelDelayMs: number,
+): Label {
+  return {
+    transactionId: transaction.id,
+    card: transaction.card,
+    eventTimeMs: transaction.eventTimeMs,
+    knownAtMs: transaction.eventTimeMs + labelDelayMs,
+    verdict,
+    source: 'replay',
+    merchant: transaction.merchant,
+    terminal: transaction.terminal,
+    device: transaction.device,
+    ipNetwork: transaction.ipNetwork,
+  }
+}
+
+// Decimal amounts of files to minor units, by text alone: no float ever sees an amount.
+
+/** ISO 4217 codes whose minor unit is not a hundredth. */
+const DECIMALS: Readonly<Record<string, number>> = {
+  BIF: 0,
+  CLP: 0,
+  DJF: 0,
+  GNF: 0,
+  ISK: 0,
+  JPY: 0,
+  KMF: 0,
+  KRW: 0,
+  PYG: 0,
+  RWF: 0,
+  UGX: 0,
+  VND: 0,
+  VUV: 0,
+  XAF: 0,
+  XOF: 0,
+  XPF: 0,
+  BHD: 3,
+  IQD: 3,
+  JOD: 3,
+  KWD: 3,
+  LYD: 3,
+  OMR: 3,
+  TND: 3,
+}
+
+/** More digits than the largest amount accepted in a message has. */
+const WHOLE_DIGITS_MAX = 12
+const DECIMAL_AMOUNT = /^(\d+)(?:\.(\d+))?$/
+
+/** An amount in minor units, or what is wrong with the text. */
+export type AmountParse =
+  | { readonly ok: true; readonly amountMinor: number }
+  | { readonly ok: false; readonly problem: string }
+
+/** Reads `1230`, or `1230.0` as tables of floats have it, as that many minor units. */
+export function parseMinorAmount(text: string): AmountParse {
+  const whole = /^(\d{1,15})(?:\.0+)?$/.exec(text)?.[1]
+  if (whole === undefined) {
+    return { ok: false, problem: 'is not a number of minor units such as 1234' }
+  }
+  return { ok: true, amountMinor: Number(whole) }
+}
+
+/** How many decimals an amount in this currency may have. */
+function decimalsOf(currency: string): number {
+  return DECIMALS[currency] ?? 2
+}
+
+/** Reads `12.3` as 1230 minor units of a currency with two decimals. Exact. */
+export function parseAmount(text: string, currency: string): AmountParse {
+  const match = DECIMAL_AMOUNT.exec(text)
+  if (match === null) {
+    return { ok: false, problem: 'is not an amount such as 12.34 (no sign, no separators)' }
+  }
+  const whole = match[1] ?? ''
+  const fraction = match[2] ?? ''
+  const decimals = decimalsOf(currency)
+  if (fraction.length > decimals) {
+    return { ok: false, problem: `has more than the ${decimals} decimals of ${currency}` }
+  }
+  if (whole.length > WHOLE_DIGITS_MAX) {
+    return { ok: false, problem: `has more than ${WHOLE_DIGITS_MAX} digits` }
+  }
+  // At most 12 + 3 digits, below 2^53, so the conversion of the digits is exact.
+  return { ok: true, amountMinor: Number(whole + fraction.padEnd(decimals, '0')) }
 }

@@ -1,5 +1,6 @@
 // How others' columns become fields: names, units, formats of times, words of theirs for words of ours, and constants.
 
+import { SluiceError } from '../errors.ts'
 import {
   checkFields,
   type ColumnMapping,
@@ -7,7 +8,6 @@ import {
   type ReplayField,
 } from '../files/column-mapping.ts'
 import type { AmountUnit } from '../files/row-reader.ts'
-import { SluiceError } from '../errors.ts'
 
 /** How a time is written: found by its look, or said. */
 export const TIME_FORMATS = ['auto', 'epoch_s', 'epoch_ms'] as const

@@ -1,5 +1,6 @@
 // What must be true of every file of the lake and of every range of offsets that was taken, and how it is told.
 
+import type { FileRange } from './lake-log.ts'
 import {
   DAY_COLUMN,
   KEY_COLUMNS,
@@ -7,7 +8,6 @@ import {
   type LakeRow,
   type LakeTable,
 } from './lake-tables.ts'
-import type { FileRange } from './lake-log.ts'
 
 /** Closed list. */
 export const CHECK_NAMES = [
@@ -44,6 +44,26 @@ export interface CheckResult {
   readonly found: number
   readonly expected: number
   readonly detail: string
+}
+
+/** The result of a comparison; `detail` explains a failure and is dropped when the two numbers are equal. */
+export function comparison(
+  of: Pick<CheckResult, 'table' | 'file' | 'range' | 'name'>,
+  found: number,
+  expected: number,
+  detail: string,
+): CheckResult {
+  const isOk = found === expected
+  return {
+    table: of.table,
+    file: of.file,
+    range: of.range,
+    name: of.name,
+    status: isOk ? 'ok' : 'failed',
+    found,
+    expected,
+    detail: isOk ? '' : detail,
+  }
 }
 
 /** The column that says where in its topic a row's message stands. */
@@ -135,21 +155,8 @@ export function fileResults(
 ): readonly CheckResult[] {
   const { table, path: file, ranges } = of
   const range = wholeOf(ranges)
-  const result = (
-    name: CheckName,
-    found: number,
-    expected: number,
-    detail: string,
-  ): CheckResult => ({
-    table,
-    file,
-    range,
-    name,
-    status: found === expected ? 'ok' : 'failed',
-    found,
-    expected,
-    detail: found === expected ? '' : detail,
-  })
+  const result = (name: CheckName, found: number, expected: number, detail: string): CheckResult =>
+    comparison({ table, file, range, name }, found, expected, detail)
   const results = [
     result('schema', faults.length, 0, faults.slice(0, 5).join('; ')),
     result('rows', counts.rows, of.rows, 'the file holds another number of rows'),

@@ -2,14 +2,14 @@
 // the lake holds is the fold of them; a checkpoint is that fold, so that not all commits need be kept.
 
 import { SluiceError } from '../errors.ts'
+import { DAY_MS } from '../features/catalogue/time.ts'
 import {
-  parseErased,
-  parseErasure,
-  withErased,
-  type ErasedRows,
-  type LakeErasure,
-} from './erasure.ts'
-import { LAKE_TABLES, type LakeTable } from './lake-tables.ts'
+  IMPORT_PARTITION,
+  LAKE_TABLES,
+  type LakeTable,
+  TOPIC_TABLES,
+  type TopicTable,
+} from './lake-tables.ts'
 
 export const LOG_FORMAT = 1
 
@@ -270,4 +270,167 @@ function listOf(name: string, value: unknown): readonly unknown[] {
 function textOf(name: string, value: unknown): string {
   if (typeof value !== 'string') throw damaged(`${name} lacks a text`)
   return value
+}
+
+// Names of folders and files in the lake. A file that was taken from a topic says in its name which offsets it holds.
+
+/** Folder of the lake's own records, which readers of `table/day=…/*.parquet` do not look into. */
+export const LAKE_RECORDS = '_sluice'
+
+const OFFSET_DIGITS = 12
+const PARTITION_DIGITS = 2
+const COMMIT_DIGITS = 12
+const INDEX_DIGITS = 4
+
+/** The day in UTC, such as 2026-11-25. */
+export function dayOf(timeMs: number): string {
+  return new Date(Math.floor(timeMs / DAY_MS) * DAY_MS).toISOString().slice(0, 10)
+}
+
+/** Folder of a day, from the lake's own folder. */
+export function dayFolder(table: LakeTable, day: string): string {
+  return `${table}/day=${day}`
+}
+
+/** File of one flush: offsets `first` to `last` of one partition that fall on the day. */
+export function partPath(
+  table: LakeTable,
+  day: string,
+  place: { readonly partition: number; readonly first: number; readonly last: number },
+): string {
+  const partition =
+    place.partition === IMPORT_PARTITION
+      ? 'import'
+      : `p${padded(place.partition, PARTITION_DIGITS)}`
+  const [first, last] = [padded(place.first, OFFSET_DIGITS), padded(place.last, OFFSET_DIGITS)]
+  return `${dayFolder(table, day)}/part-${partition}-o${first}-${last}.parquet`
+}
+
+/** File that a commit made of others, or of rows without offsets; `index` tells those of one day apart. */
+export function mergedPath(table: LakeTable, day: string, commit: number, index: number): string {
+  return `${dayFolder(table, day)}/part-c${padded(commit, COMMIT_DIGITS)}-${padded(index, INDEX_DIGITS)}.parquet`
+}
+
+/** File of a commit in the log. */
+export function commitName(sequence: number): string {
+  return `${padded(sequence, COMMIT_DIGITS)}.json`
+}
+
+/** File of a checkpoint: the state after that commit. */
+export function checkpointName(sequence: number): string {
+  return `checkpoint-${padded(sequence, COMMIT_DIGITS)}.json`
+}
+
+/** What a name in the log's folder is, or null when it is neither. */
+export function parseLogName(
+  name: string,
+): { readonly kind: 'commit' | 'checkpoint'; readonly sequence: number } | null {
+  const match = /^(checkpoint-)?(\d{12})\.json$/.exec(name)
+  if (match === null) return null
+  return { kind: match[1] === undefined ? 'commit' : 'checkpoint', sequence: Number(match[2]) }
+}
+
+function padded(value: number, digits: number): string {
+  return String(value).padStart(digits, '0')
+}
+
+// What a lake keeps of an erasing: when, how much, and by what reference, but nothing that tells which card it was. No
+// hash either: tokens can be tried one after the other.
+
+/** Longest reference of an erasure. */
+export const REFERENCE_CHARACTERS_MAX = 100
+
+/** Rows by table. */
+export type TableRows = Readonly<Record<TopicTable, number>>
+
+/** What one commit has erased. The commits of one run share the id. */
+export interface ErasedRows {
+  /** Of the run, by chance. */
+  readonly id: string
+  /** What a person has called it, such as the number of a request; null for nothing. */
+  readonly reference: string | null
+  /** Files that held the card, and that others have replaced. */
+  readonly files: number
+  readonly rows: TableRows
+}
+
+/** All that the commits of one run have erased. */
+export interface LakeErasure extends ErasedRows {
+  /** Times of the first and of the newest commit. */
+  readonly firstMs: number
+  readonly lastMs: number
+  /** The newest commit. */
+  readonly commit: number
+}
+
+export const NO_ROWS: TableRows = { transactions: 0, decisions: 0, labels: 0, dead_letters: 0 }
+
+export function addRows(left: TableRows, right: TableRows): TableRows {
+  return rowsBy((table) => left[table] + right[table])
+}
+
+/** Rows of all tables. */
+export function totalRows(rows: TableRows): number {
+  return TOPIC_TABLES.reduce((sum, table) => sum + rows[table], 0)
+}
+
+/** The erasures after one more commit; a run is one of them however many commits it has made. */
+export function withErased(
+  erasures: readonly LakeErasure[],
+  erased: ErasedRows,
+  at: { readonly commit: number; readonly atMs: number },
+): readonly LakeErasure[] {
+  const { commit, atMs } = at
+  // The commits of a run follow one another, with nothing of another run between them.
+  const last = erasures.at(-1)
+  if (last?.id !== erased.id) {
+    return [...erasures, { ...erased, firstMs: atMs, lastMs: atMs, commit }]
+  }
+  const grown = {
+    ...last,
+    files: last.files + erased.files,
+    rows: addRows(last.rows, erased.rows),
+    lastMs: atMs,
+    commit,
+  }
+  return [...erasures.slice(0, -1), grown]
+}
+
+/** Null when the value is none. */
+export function parseErased(value: unknown): ErasedRows | null {
+  if (!isRecord(value)) return null
+  const { id, reference, files, rows } = value
+  if (typeof id !== 'string' || !isCount(files) || !isRecord(rows)) return null
+  if (reference !== null && typeof reference !== 'string') return null
+  if (!TOPIC_TABLES.every((table) => isCount(rows[table]))) return null
+  return { id, reference, files, rows: rowsBy((table) => Number(rows[table])) }
+}
+
+/** Null when the value is none. */
+export function parseErasure(value: unknown): LakeErasure | null {
+  const erased = parseErased(value)
+  if (erased === null || !isRecord(value)) return null
+  const { firstMs, lastMs, commit } = value
+  if (!isCount(firstMs) || !isCount(lastMs) || !isCount(commit)) return null
+  return { ...erased, firstMs, lastMs, commit }
+}
+
+/** All erasures as one line for people who read history from the lake; null when there are none. */
+export function erasedText(erasures: readonly LakeErasure[]): string | null {
+  if (erasures.length === 0) return null
+  const rows = erasures.reduce((sum, erasure) => addRows(sum, erasure.rows), NO_ROWS)
+  return (
+    `${erasures.length} ${erasures.length === 1 ? 'erasure has' : 'erasures have'} taken ${rows.transactions} transactions, ` +
+    `${rows.decisions} decisions and ${rows.labels} labels out of the lake; they have no part in this.`
+  )
+}
+
+/** A number for each table. */
+export function rowsBy(count: (table: TopicTable) => number): TableRows {
+  return {
+    transactions: count('transactions'),
+    decisions: count('decisions'),
+    labels: count('labels'),
+    dead_letters: count('dead_letters'),
+  }
 }

@@ -2,9 +2,9 @@
 // condition names them, so that a rule costs what it looks at. An absent value is a missing field, never a number (P7).
 
 import type { ASTNode } from '@marcbachmann/cel-js'
+import { isScore } from '../decision/decide.ts'
 import { FEATURES, FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import { FEATURE_STATES, STATE } from '../features/engine/feature-states.ts'
-import { isScore } from '../decision/decide.ts'
 import type { Transaction } from '../transaction.ts'
 import { LAGGING_MARK, type PolicyInput } from './ruling.ts'
 

@@ -2,9 +2,26 @@
 // language has no loops; its macros over lists, its patterns and its dynamic types are left out, so that what a
 // condition can cost is bounded by its length.
 
-import { Environment, ParseError, TypeError as CelTypeError } from '@marcbachmann/cel-js'
-import { PLAIN_VARIABLES, viewClass, VIEW_SHAPES, type ConditionViews } from './condition-views.ts'
-import { ConditionWalk, type ConditionFault, type Uses } from './condition-walk.ts'
+import {
+  type ASTNode,
+  Environment,
+  ParseError,
+  TypeError as CelTypeError,
+} from '@marcbachmann/cel-js'
+import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
+import { FEATURE_STATES } from '../features/engine/feature-states.ts'
+import { FOLD_MARKS } from '../features/engine/fold-marks.ts'
+import { CASCADE_MARKS } from '../scoring/cascade.ts'
+import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../transaction.ts'
+import {
+  type ConditionViews,
+  pathOf,
+  PLAIN_VARIABLES,
+  VIEW_SHAPES,
+  viewClass,
+} from './condition-views.ts'
+import { nearest } from './nearest.ts'
+import { LAGGING_MARK } from './ruling.ts'
 
 /** Characters of one condition. */
 export const CONDITION_CHARACTERS_MAX = 2_000
@@ -112,4 +129,235 @@ function environmentOf(inList: InList): Environment {
 function refused(error: ParseError | CelTypeError | undefined): CompiledCondition {
   const position = error?.range?.start ?? error?.node?.start ?? 0
   return { ok: false, faults: [{ position, message: error?.summary ?? 'cannot be read' }] }
+}
+
+// What a condition may be made of, found from its syntax tree: nothing whose cost is not bounded by its length, nothing
+// that a type check cannot see, and no value that may be missing unless the condition asks for it first.
+
+/** Functions of one pass over their arguments. `matches` is none: a pattern can take exponential time. */
+const FUNCTIONS: readonly string[] = ['has', 'inList', 'size', 'double', 'int', 'string']
+const METHODS: readonly string[] = ['contains', 'startsWith', 'endsWith', 'size']
+
+export interface ConditionFault {
+  /** Of the character in the condition. */
+  readonly position: number
+  readonly message: string
+}
+
+/** What a condition looks at. */
+export interface Uses {
+  /** Indexes of features whose value or freshness it asks for. */
+  readonly features: ReadonlySet<number>
+  readonly usesScore: boolean
+  readonly lists: ReadonlySet<string>
+}
+
+/** Values known to be there, such as `features.amount` or `score`. */
+type Present = ReadonlySet<string>
+const NOTHING: Present = new Set()
+
+/** Walks one condition and collects all faults and doubts. */
+export class ConditionWalk {
+  readonly faults: ConditionFault[] = []
+  /** Comparisons that are allowed, but that no transaction can meet. */
+  readonly doubts: ConditionFault[] = []
+  readonly #features = new Set<number>()
+  readonly #lists = new Set<string>()
+  #usesScore = false
+
+  constructor(root: ASTNode) {
+    this.#visit(root, NOTHING)
+  }
+
+  get uses(): Uses {
+    return { features: this.#features, usesScore: this.#usesScore, lists: this.#lists }
+  }
+
+  #visit(node: ASTNode, present: Present): void {
+    switch (node.op) {
+      case 'value':
+        return
+      case 'id':
+        this.#variable(node.args, node, present)
+        return
+      case '.':
+        this.#field(node, present)
+        return
+      case '&&':
+        // Either side may stand first: an error on one is taken back by a false on the other.
+        this.#visit(node.args[0], union(present, presentWhen(node.args[1], true)))
+        this.#visit(node.args[1], union(present, presentWhen(node.args[0], true)))
+        return
+      case '||':
+        this.#visit(node.args[0], union(present, presentWhen(node.args[1], false)))
+        this.#visit(node.args[1], union(present, presentWhen(node.args[0], false)))
+        return
+      case '?:':
+        this.#visit(node.args[0], present)
+        this.#visit(node.args[1], union(present, presentWhen(node.args[0], true)))
+        this.#visit(node.args[2], union(present, presentWhen(node.args[0], false)))
+        return
+      case '!_':
+      case '-_':
+        this.#visit(node.args, present)
+        return
+      case 'list':
+        for (const item of node.args) this.#visit(item, present)
+        return
+      case 'call':
+        this.#call(node.args[0], node.args[1], node, present)
+        return
+      case 'rcall':
+        if (!METHODS.includes(node.args[0])) {
+          this.#fault(node, `${node.args[0]}() is not known here; known are ${METHODS.join(', ')}`)
+          return
+        }
+        for (const part of [node.args[1], ...node.args[2]]) this.#visit(part, present)
+        return
+      case '[]':
+      case '[?]':
+      case '.?':
+      case 'map':
+        this.#fault(node, 'maps and indexes are not known here; write features.name')
+        return
+      case '==':
+      case '!=':
+      case 'in':
+        for (const { node: word, message } of impossibleWords(node)) {
+          this.doubts.push({ position: word.start, message })
+        }
+        for (const side of node.args) this.#visit(side, present)
+        return
+      case '<':
+      case '<=':
+      case '>':
+      case '>=':
+      case '+':
+      case '-':
+      case '*':
+      case '/':
+      case '%':
+        for (const side of node.args) this.#visit(side, present)
+    }
+  }
+
+  #variable(name: string, node: ASTNode, present: Present): void {
+    if (VIEW_SHAPES.some(({ variable }) => variable === name)) {
+      this.#fault(node, `${name} has fields; write ${name}.field`)
+    }
+    if (name !== 'score') return
+    this.#usesScore = true
+    if (present.has(name)) return
+    this.#fault(node, 'score may be missing: write "scored && ..." before it')
+  }
+
+  #field(node: Extract<ASTNode, { op: '.' }>, present: Present): void {
+    const named = this.#named(node)
+    if (named === null) return
+    if (!named.mayBeMissing || present.has(named.path)) return
+    this.#fault(node, `${named.path} may be absent: write "has(${named.path}) && ..." before it`)
+  }
+
+  /** What `variable.field` names; null, with a fault, when there is nothing of that name. */
+  #named(node: ASTNode): { readonly path: string; readonly mayBeMissing: boolean } | null {
+    const path = pathOf(node)
+    const [variable = '', field = ''] = path?.split('.') ?? []
+    const shape = VIEW_SHAPES.find((candidate) => candidate.variable === variable)
+    if (path === null || shape === undefined) {
+      this.#fault(node, 'fields are those of transaction, features and freshness')
+      return null
+    }
+    if (!Object.hasOwn(shape.fields, field)) {
+      const near = nearest(field, Object.keys(shape.fields))
+      const hint = near === null ? '' : `; did you mean ${variable}.${near}?`
+      this.#fault(node, `${path} is not known${hint}`)
+      return null
+    }
+    if (variable !== 'transaction') this.#features.add(FEATURE_NAMES.indexOf(field))
+    return { path, mayBeMissing: shape.mayBeMissing(field) }
+  }
+
+  #call(name: string, parts: readonly ASTNode[], node: ASTNode, present: Present): void {
+    if (!FUNCTIONS.includes(name)) {
+      this.#fault(node, `${name}() is not known here; known are ${FUNCTIONS.join(', ')}`)
+      return
+    }
+    const [first] = parts
+    if (name === 'has') {
+      if (first !== undefined) this.#named(first)
+      return
+    }
+    if (name === 'inList') {
+      if (first?.op === 'value' && typeof first.args === 'string') this.#lists.add(first.args)
+      else this.#fault(node, 'the name of a list must be written out, as in inList("name", value)')
+    }
+    for (const part of parts) this.#visit(part, present)
+  }
+
+  #fault({ start }: ASTNode, message: string): void {
+    this.faults.push({ position: start, message })
+  }
+}
+
+/** What is certainly there when this part holds (or does not hold). */
+function presentWhen(node: ASTNode, holds: boolean): Present {
+  if (node.op === '&&' || node.op === '||') {
+    const left = presentWhen(node.args[0], holds)
+    const right = presentWhen(node.args[1], holds)
+    // "a and b holds" tells both; "a and b does not hold" tells only what either would tell.
+    const tellsBoth = (node.op === '&&') === holds
+    return tellsBoth ? union(left, right) : new Set([...left].filter((path) => right.has(path)))
+  }
+  if (node.op === '!_') return presentWhen(node.args, !holds)
+  if (!holds) return NOTHING
+  if (node.op === 'id') return node.args === 'scored' ? new Set(['score']) : NOTHING
+  if (node.op !== 'call' || node.args[0] !== 'has') return NOTHING
+  const [asked] = node.args[1]
+  const path = asked === undefined ? null : pathOf(asked)
+  return path === null ? NOTHING : new Set([path])
+}
+
+function union(one: Present, other: Present): Present {
+  if (other.size === 0) return one
+  return new Set([...one, ...other])
+}
+
+// Words that a value can have. A comparison with any other is never met, and nothing says so when it runs: most often
+// it is a slip of the pen, so whoever writes a policy is told. Stored policies are read as they are: a word may go out of
+// use, and what was decided by it is replayed.
+
+/** By the text that stands for the value in a condition. */
+const WORDS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
+  ['transaction.channel', CHANNELS],
+  ['transaction.entryMode', ENTRY_MODES],
+  ['transaction.authorisation', AUTHORISATIONS],
+  ['marks', [...FOLD_MARKS, ...CASCADE_MARKS, LAGGING_MARK]],
+  ...FEATURE_NAMES.map((name) => [`freshness.${name}`, FEATURE_STATES] as const),
+])
+
+export interface ImpossibleWord {
+  readonly node: ASTNode
+  readonly message: string
+}
+
+/** Words in a comparison, or in a list beside `in`, that the value on the other side never has. */
+export function impossibleWords(
+  comparison: Extract<ASTNode, { op: '==' | '!=' | 'in' }>,
+): readonly ImpossibleWord[] {
+  const [left, right] = comparison.args
+  return [...unknownTo(left, right), ...unknownTo(right, left)]
+}
+
+function unknownTo(value: ASTNode, other: ASTNode): readonly ImpossibleWord[] {
+  const name = (value.op === 'id' ? value.args : pathOf(value)) ?? ''
+  const words = WORDS.get(name)
+  if (words === undefined) return []
+  const written = other.op === 'list' ? other.args : [other]
+  return written.flatMap((node) => {
+    if (node.op !== 'value' || typeof node.args !== 'string' || words.includes(node.args)) return []
+    const near = nearest(node.args, words)
+    const hint = near === null ? `has ${words.join(', ')}` : `did you mean "${near}"?`
+    const verb = name === 'marks' ? 'never has' : 'is never'
+    return [{ node, message: `${name} ${verb} "${node.args}"; ${hint}` }]
+  })
 }

@@ -2,9 +2,9 @@
 
 import { compilePolicy } from './compile-policy.ts'
 import type { PolicyDocument } from './policy-document.ts'
-import { corruptPolicy, readList, type ListContent } from './policy-lists.ts'
+import { corruptPolicy, type ListContent, readList } from './policy-lists.ts'
 import { parsePolicy } from './policy-parsing.ts'
-import { readRuleset, textDigest, type Ruleset } from './ruleset.ts'
+import { readRuleset, type Ruleset, textDigest } from './ruleset.ts'
 import type { CompiledPolicy } from './ruling.ts'
 
 /** The texts that a ruleset names, each found by its digest. */

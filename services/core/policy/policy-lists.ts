@@ -1,10 +1,10 @@
 // Lists of cards, merchants, devices, networks and ranges, each entry with a reason, an author and an end. Content is
 // immutable: another entry makes another list, named by the digest of its text.
 
+import ipaddr from 'ipaddr.js'
 import { SluiceError } from '../errors.ts'
 import { FieldReader } from '../scoring/field-reader.ts'
 import { identifierFault } from '../wire/field-checks.ts'
-import { networkOf, rangeOf } from './list-values.ts'
 
 /** Limits of one list (P6). Ranges are looked at one by one. */
 export const LIST_LIMITS = {
@@ -140,4 +140,148 @@ function parsed(text: string): unknown {
   } catch (error) {
     throw corruptPolicy('a list is no JSON', error)
   }
+}
+
+// Lists made ready to be asked: values and networks by hash, ranges one by one.
+
+export class ListIndex {
+  readonly #values = new Map<string, ListEntry>()
+  readonly #networks = new Map<string, ListEntry>()
+  /** Lengths that occur, the longest first, so that the narrowest network is found first. */
+  readonly #lengths: Readonly<Record<Network['family'], number[]>> = { ipv4: [], ipv6: [] }
+  readonly #ranges: { readonly range: Range; readonly entry: ListEntry }[] = []
+  readonly #asksAddresses: boolean
+
+  constructor({ entries }: ListContent) {
+    for (const entry of entries) this.#add(entry)
+    for (const lengths of Object.values(this.#lengths)) lengths.sort((a, b) => b - a)
+    this.#asksAddresses =
+      this.#networks.size > 0 || this.#ranges.some(({ range }) => range.kind === 'addresses')
+  }
+
+  /** The entry that holds this value at this event time; null when none does. */
+  find(value: string, eventTimeMs: number): ListEntry | null {
+    const own = this.#values.get(value)
+    if (own !== undefined && isLive(own, eventTimeMs)) return own
+    const network = this.#asksAddresses ? networkOf(value) : null
+    const found = network === null ? null : this.#findNetwork(network, eventTimeMs)
+    return found ?? this.#findRange(value, network, eventTimeMs)
+  }
+
+  #add(entry: ListEntry): void {
+    if (entry.kind === 'value') this.#values.set(entry.value, entry)
+    if (entry.kind === 'network') {
+      const network = networkOf(entry.value)
+      if (network === null) return
+      // Two ways to write one network: the one that ends later counts.
+      const key = keyOf(network.family, network.bits, network.first)
+      const before = this.#networks.get(key)
+      if (before !== undefined && endOf(before) >= endOf(entry)) return
+      this.#networks.set(key, entry)
+      const lengths = this.#lengths[network.family]
+      if (!lengths.includes(network.bits)) lengths.push(network.bits)
+    }
+    if (entry.kind === 'range') {
+      const range = rangeOf(entry.value)
+      if (range !== null) this.#ranges.push({ range, entry })
+    }
+  }
+
+  #findNetwork({ family, first, bits }: Network, eventTimeMs: number): ListEntry | null {
+    for (const length of this.#lengths[family]) {
+      if (length > bits) continue
+      const entry = this.#networks.get(keyOf(family, length, maskedTo(first, length, family)))
+      if (entry !== undefined && isLive(entry, eventTimeMs)) return entry
+    }
+    return null
+  }
+
+  #findRange(value: string, network: Network | null, eventTimeMs: number): ListEntry | null {
+    for (const { range, entry } of this.#ranges) {
+      if (isLive(entry, eventTimeMs) && isWithin(range, value, network)) return entry
+    }
+    return null
+  }
+}
+
+function isWithin(range: Range, value: string, network: Network | null): boolean {
+  if (range.kind === 'texts') {
+    return value.length === range.from.length && value >= range.from && value <= range.to
+  }
+  return (
+    network !== null &&
+    network.family === range.family &&
+    network.first >= range.from &&
+    network.first <= range.to
+  )
+}
+
+function isLive({ endMs }: ListEntry, eventTimeMs: number): boolean {
+  return endMs === null || eventTimeMs < endMs
+}
+
+function endOf({ endMs }: ListEntry): number {
+  return endMs ?? Infinity
+}
+
+function keyOf(family: Network['family'], bits: number, first: bigint): string {
+  return `${family}/${bits}/${first.toString(16)}`
+}
+
+// Networks and ranges, as entries of lists are written.
+
+/** Addresses of one family, as a number from the highest bit on. */
+export interface Network {
+  readonly family: 'ipv4' | 'ipv6'
+  /** The address with all bits behind the length at 0. */
+  readonly first: bigint
+  /** Leading bits that all its addresses share. */
+  readonly bits: number
+}
+
+/** From one text or address to another, both included. */
+export type Range =
+  | {
+      readonly kind: 'addresses'
+      readonly family: Network['family']
+      readonly from: bigint
+      readonly to: bigint
+    }
+  | { readonly kind: 'texts'; readonly from: string; readonly to: string }
+
+export const FAMILY_BITS = { ipv4: 32, ipv6: 128 } as const
+
+/** Reads `192.0.2.0/24` or a single address; null for anything else. */
+export function networkOf(text: string): Network | null {
+  const [address = '', length, rest] = text.split('/')
+  if (rest !== undefined || !ipaddr.isValid(address)) return null
+  if (!address.includes(':') && !ipaddr.IPv4.isValidFourPartDecimal(address)) return null
+  const read = ipaddr.process(address)
+  const family = read.kind()
+  const bitsMax = FAMILY_BITS[family]
+  if (length !== undefined && !/^\d{1,3}$/.test(length)) return null
+  const bits = length === undefined ? bitsMax : Number(length)
+  if (bits > bitsMax) return null
+  let whole = 0n
+  for (const byte of read.toByteArray()) whole = (whole << 8n) | BigInt(byte)
+  return { family, first: maskedTo(whole, bits, family), bits }
+}
+
+/** The network of this length around an address. */
+export function maskedTo(address: bigint, bits: number, family: Network['family']): bigint {
+  const rest = BigInt(FAMILY_BITS[family] - bits)
+  return (address >> rest) << rest
+}
+
+/** Reads `4800..4899` or `192.0.2.1..192.0.2.9`; null for anything else. */
+export function rangeOf(text: string): Range | null {
+  const [from = '', to = '', rest] = text.split('..')
+  if (rest !== undefined || from === '' || to === '') return null
+  const [low, high] = [networkOf(from), networkOf(to)]
+  if (low !== null && high !== null) {
+    const { family } = low
+    if (family !== high.family || low.first > high.first) return null
+    return { kind: 'addresses', family, from: low.first, to: high.first }
+  }
+  return from.length === to.length && from <= to ? { kind: 'texts', from, to } : null
 }

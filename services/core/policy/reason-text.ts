@@ -1,11 +1,11 @@
 // Why a rule applied, in a person's words, with the values it looked at in their places: "{card_count_1h} payments in an
 // hour at {transaction.merchant}".
 
-import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import { isScore } from '../decision/decide.ts'
+import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import type { Transaction } from '../transaction.ts'
-import { nearest } from './nearest.ts'
 import { VIEW_SHAPES } from './condition-views.ts'
+import { nearest } from './nearest.ts'
 import type { PolicyInput } from './ruling.ts'
 
 const PLACEHOLDER = /\{([^{}]*)\}/g

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CsvError, parse } from 'csv-parse'
 import { SluiceError } from '../../core/errors.ts'
-import { BadRow, badRowError } from '../../core/files/bad-row.ts'
+import { BadRow, badRowError } from '../../core/files/row-reader.ts'
 import { rangeOfName } from '../../core/files/event-time.ts'
 import type { TimeRange } from '../../core/files/event-time.ts'
 

@@ -5,21 +5,19 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '../../core/errors.ts'
 import {
-  NO_LAKE,
   applyCommits,
+  checkpointName,
   checkpointOf,
+  commitName,
   damaged,
-  parseCommit,
-  stateOfCheckpoint,
+  LAKE_RECORDS,
   type LakeCommit,
   type LakeState,
-} from '../../core/lake/lake-log.ts'
-import {
-  LAKE_RECORDS,
-  checkpointName,
-  commitName,
+  NO_LAKE,
+  parseCommit,
   parseLogName,
-} from '../../core/lake/lake-names.ts'
+  stateOfCheckpoint,
+} from '../../core/lake/lake-log.ts'
 import { errorCodeOf, giveName, writeDurably } from './durable-files.ts'
 
 /** Commits between two checkpoints. */

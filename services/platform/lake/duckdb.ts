@@ -1,6 +1,9 @@
 // DuckDB, which is optional: loaded when a lake is used, with limits on memory and threads.
 
+import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { DuckDBConnection, DuckDBResult } from '@duckdb/node-api'
 import { SluiceError } from '../../core/errors.ts'
 
@@ -71,6 +74,19 @@ export async function openDuckDb(temporaryFolder: string | null): Promise<DuckDb
       if (temporaryFolder !== null) await rm(temporaryFolder, { recursive: true, force: true })
     },
   }
+}
+
+/** A folder of its own for DuckDB's temporary files. */
+export function temporaryFolder(parent: string = tmpdir()): string {
+  return join(parent, `duckdb-${randomUUID()}`)
+}
+
+/** The message of an error of DuckDB on one line; null for another error. */
+export function duckDbProblem(error: unknown): string | null {
+  if (error instanceof SluiceError || !(error instanceof Error)) return null
+  const [line = ''] = error.message.split('\n\n')
+  const problem = line.replace('Failed to extract statements: ', '').replaceAll(/\s+/g, ' ').trim()
+  return /^(?:[A-Za-z-]+ )*[A-Za-z-]+ (?:Error|Exception):/.test(problem) ? problem : null
 }
 
 /** A text as SQL has it. */

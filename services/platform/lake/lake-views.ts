@@ -2,10 +2,21 @@
 // the file system.
 
 import { join } from 'node:path'
+import { SluiceError } from '../../core/errors.ts'
 import type { LakeState } from '../../core/lake/lake-log.ts'
 import { LAKE_COLUMNS, LAKE_TABLES, type LakeTable } from '../../core/lake/lake-tables.ts'
 import { noLake, readLakeState } from './commit-log.ts'
-import { openDuckDb, sqlName, sqlText, type DuckDbSession } from './duckdb.ts'
+import {
+  duckDbProblem,
+  openDuckDb,
+  sqlName,
+  sqlText,
+  temporaryFolder,
+  type DuckDbSession,
+} from './duckdb.ts'
+
+const GONE = /No files found|Cannot open file|No such file/
+const BROKEN = /parquet|snappy|zstd|thrift|Serialization Error|Invalid Input Error: File/i
 
 /** A lake as of one commit. */
 export interface LakeReader {
@@ -22,8 +33,15 @@ export interface ReaderOptions {
   readonly isLocked: boolean
 }
 
-/** @throws SluiceError SLUICE_USAGE when there is no lake, SLUICE_LAKE_DAMAGED, SLUICE_PREREQUISITE_MISSING. */
-export async function openLakeReader(folder: string, options: ReaderOptions): Promise<LakeReader> {
+/**
+ * Opens the lake for reading.
+ * @throws SluiceError SLUICE_USAGE when there is no lake, SLUICE_LAKE_DAMAGED, SLUICE_LAKE_BUSY when a listed file is
+ * gone, SLUICE_PREREQUISITE_MISSING.
+ */
+export async function openLakeReader(
+  folder: string,
+  options: ReaderOptions = { temporaryFolder: temporaryFolder(), isLocked: false },
+): Promise<LakeReader> {
   const state = await readLakeState(folder)
   if (state.sequence < 0) throw noLake(folder)
   const session = await openDuckDb(options.temporaryFolder)
@@ -32,9 +50,29 @@ export async function openLakeReader(folder: string, options: ReaderOptions): Pr
     if (options.isLocked) await lock(session, folder, state)
   } catch (error) {
     await session.close()
-    throw error
+    throw readFailure(error) ?? error
   }
   return { folder, state, session, close: () => session.close() }
+}
+
+/** SLUICE_LAKE_BUSY or SLUICE_LAKE_DAMAGED when a file of the lake is not as its log says; else null. */
+export function readFailure(error: unknown): SluiceError | null {
+  const problem = duckDbProblem(error)
+  if (problem === null) return null
+  if (GONE.test(problem)) {
+    return new SluiceError(
+      'SLUICE_LAKE_BUSY',
+      `A file of the lake is gone (${problem}): it was compacted or a card erased meanwhile, or somebody removed it. Run the command again; ` +
+        'if that does not help, run "sluice lake check".',
+      { cause: error },
+    )
+  }
+  if (!BROKEN.test(problem)) return null
+  return new SluiceError(
+    'SLUICE_LAKE_DAMAGED',
+    `A file of the lake cannot be read (${problem}); "sluice lake check" names it.`,
+    { cause: error },
+  )
 }
 
 /** Paths of the files of a table, of all days or of those that `isWanted`. */

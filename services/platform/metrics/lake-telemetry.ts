@@ -7,7 +7,7 @@ import {
   type CheckName,
   type CheckStatus,
 } from '../../core/lake/lake-checks.ts'
-import type { TableRows } from '../../core/lake/erasure.ts'
+import type { TableRows } from '../../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../../core/lake/lake-tables.ts'
 import { createProcessMetrics, type MetricDefinition, type MetricMaker } from './process-metrics.ts'
 

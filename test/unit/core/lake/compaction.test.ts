@@ -2,8 +2,12 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { mergeRanges, planCompaction } from '../../../../services/core/lake/compaction.ts'
-import { NO_LAKE, type LakeFile, type LakeState } from '../../../../services/core/lake/lake-log.ts'
-import { mergedPath } from '../../../../services/core/lake/lake-names.ts'
+import {
+  type LakeFile,
+  type LakeState,
+  mergedPath,
+  NO_LAKE,
+} from '../../../../services/core/lake/lake-log.ts'
 
 const files = fc.array(
   fc.record({ day: fc.integer({ min: 1, max: 3 }), rows: fc.integer({ min: 1, max: 60 }) }),

@@ -1,15 +1,15 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import type { ErasedRows } from '../../../../services/core/lake/erasure.ts'
 import {
-  NO_LAKE,
   applyCommits,
   checkpointOf,
-  parseCommit,
-  stateOfCheckpoint,
+  type ErasedRows,
   type LakeCommit,
   type LakeFile,
+  NO_LAKE,
+  parseCommit,
+  stateOfCheckpoint,
 } from '../../../../services/core/lake/lake-log.ts'
 
 const fileOf = (name: string): LakeFile => ({

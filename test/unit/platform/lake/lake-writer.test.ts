@@ -8,7 +8,7 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { parseLogName } from '../../../../services/core/lake/lake-names.ts'
+import { parseLogName } from '../../../../services/core/lake/lake-log.ts'
 import { loadDuckDb } from '../../../../services/platform/lake/duckdb.ts'
 import { logFolder, readLakeState } from '../../../../services/platform/lake/commit-log.ts'
 import {

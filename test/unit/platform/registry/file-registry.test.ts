@@ -6,11 +6,11 @@ import { after, before, describe, test } from 'node:test'
 import { isSluiceError, type ErrorCode } from '../../../../services/core/errors.ts'
 import { createCodecs } from '../../../../services/core/wire/codecs.ts'
 import { SUBJECTS } from '../../../../services/core/wire/schema-registry.ts'
-import { FileRegistry } from '../../../../services/platform/registry/file-registry.ts'
 import {
+  FileRegistry,
   parseRegistryFile,
   schemaFolder,
-} from '../../../../services/platform/registry/registry-file.ts'
+} from '../../../../services/platform/registry/file-registry.ts'
 
 describe('file registry', () => {
   let folder = ''

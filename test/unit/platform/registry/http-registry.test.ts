@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import { isSluiceError, type ErrorCode } from '../../../../services/core/errors.ts'
 import { createCodecs } from '../../../../services/core/wire/codecs.ts'
 import { FileRegistry } from '../../../../services/platform/registry/file-registry.ts'
-import { RESPONSE_BYTES_MAX } from '../../../../services/platform/registry/http-json.ts'
 import {
   HttpRegistry,
   type HttpRegistryOptions,
+  openSchemaRegistry,
+  RESPONSE_BYTES_MAX,
 } from '../../../../services/platform/registry/http-registry.ts'
-import { openSchemaRegistry } from '../../../../services/platform/registry/open-registry.ts'
 import { fullTransaction } from '../../core/wire/samples.ts'
 import { openLocalRegistry, type LocalRegistry } from './local-registry.ts'
 

@@ -9,7 +9,7 @@ import type { BatchReport } from '../../../../services/platform/metrics/batch-me
 import type { BatchStart } from '../../../../services/platform/tracing/batch-tracer.ts'
 import { loadOpenTelemetry } from '../../../../services/platform/tracing/load-opentelemetry.ts'
 import { openBatchTracer, tracesUrl } from '../../../../services/platform/tracing/open-tracing.ts'
-import { traceparentOf } from '../../../../services/producer/traces.ts'
+import { traceparentOf } from '../../../../services/producer/kafka-sink.ts'
 import { openKeptLog } from '../../../support/kept-log.ts'
 import { attributeOf, openOtlpReceiver } from '../../../support/otlp-receiver.ts'
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseAmount } from '../../../../services/core/files/amount.ts'
+import { parseAmount } from '../../../../services/core/files/row-reader.ts'
 
 test('an amount is the same number that exact integer arithmetic gives', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TakenRange } from '../../../services/lake/intake.ts'
-import { LakeLag, standingsOf } from '../../../services/lake/lake-lag.ts'
+import { standingsOf, type TakenRange } from '../../../services/lake/intake.ts'
+import { LakeLag } from '../../../services/lake/run-ingest.ts'
 
 const place = { table: 'transactions', partition: 0 } as const
 

@@ -3,19 +3,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ListIndex } from '../../../../services/core/policy/list-index.ts'
-import { networkOf, rangeOf } from '../../../../services/core/policy/list-values.ts'
-import {
-  entryProblem,
-  kindOfValue,
-  listProblem,
-  listText,
-  LIST_LIMITS,
-  readList,
-  withEntry,
-  withoutValue,
-  type ListEntry,
-} from '../../../../services/core/policy/policy-lists.ts'
+import { entryProblem, kindOfValue, LIST_LIMITS, type ListEntry, ListIndex, listProblem, listText, networkOf, rangeOf, readList, withEntry, withoutValue } from '../../../../services/core/policy/policy-lists.ts'
 import { holds } from '../../../support/property.ts'
 
 function entryOf(value: string, fields: Partial<ListEntry> = {}): ListEntry {

@@ -1,9 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTraceparent } from '../../../services/core/trace-context.ts'
-import { writeEvent, type ProducerCodecs } from '../../../services/producer/message-writer.ts'
-import type { Sink, SinkMessage } from '../../../services/producer/kafka-sink.ts'
-import { traceparentOf } from '../../../services/producer/traces.ts'
+import { type ProducerCodecs, type Sink, type SinkMessage, traceparentOf, writeEvent } from '../../../services/producer/kafka-sink.ts'
 import { minimalTransaction } from '../core/wire/samples.ts'
 
 const codecs: ProducerCodecs = {

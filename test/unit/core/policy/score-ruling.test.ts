@@ -3,7 +3,7 @@
 import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { cheapestOutcome, scoreAtWhich } from '../../../../services/core/policy/costs.ts'
+import { cheapestOutcome, scoreAtWhich } from '../../../../services/core/policy/score-ruling.ts'
 import type { AlertCosts } from '../../../../services/core/scoring/alert-costs.ts'
 import { OUTCOMES } from '../../../../services/core/wire/records.ts'
 import { holds } from '../../../support/property.ts'
