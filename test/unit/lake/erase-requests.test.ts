@@ -6,7 +6,12 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { isSluiceError } from '../../../services/core/errors.ts'
-import { answerRequest, forgetAnswers, pendingRequests, withdrawRequest } from '../../../services/lake/erase-requests.ts'
+import {
+  answerRequest,
+  forgetAnswers,
+  pendingRequests,
+  withdrawRequest,
+} from '../../../services/lake/erase-requests.ts'
 import { eraseCard, type EraseRequest, type EraseSummary } from '../../../services/lake/erase.ts'
 import { eraseOrAsk, eraseRequest } from '../../../services/lake/index.ts'
 import { systemClock } from '../../../services/platform/clock.ts'

@@ -1,7 +1,13 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTraceparent } from '../../../services/core/trace-context.ts'
-import { type ProducerCodecs, type Sink, type SinkMessage, traceparentOf, writeEvent } from '../../../services/producer/kafka-sink.ts'
+import {
+  type ProducerCodecs,
+  type Sink,
+  type SinkMessage,
+  traceparentOf,
+  writeEvent,
+} from '../../../services/producer/kafka-sink.ts'
 import { minimalTransaction } from '../core/wire/samples.ts'
 
 const codecs: ProducerCodecs = {

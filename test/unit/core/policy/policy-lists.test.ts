@@ -3,7 +3,20 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { entryProblem, kindOfValue, LIST_LIMITS, type ListEntry, ListIndex, listProblem, listText, networkOf, rangeOf, readList, withEntry, withoutValue } from '../../../../services/core/policy/policy-lists.ts'
+import {
+  entryProblem,
+  kindOfValue,
+  LIST_LIMITS,
+  type ListEntry,
+  ListIndex,
+  listProblem,
+  listText,
+  networkOf,
+  rangeOf,
+  readList,
+  withEntry,
+  withoutValue,
+} from '../../../../services/core/policy/policy-lists.ts'
 import { holds } from '../../../support/property.ts'
 
 function entryOf(value: string, fields: Partial<ListEntry> = {}): ListEntry {

@@ -4,8 +4,25 @@ import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadRuleset } from '../../../../services/core/policy/loaded-ruleset.ts'
 import { listText } from '../../../../services/core/policy/policy-lists.ts'
-import { findingText, judgePromotion, missingOf, type PromotionEvidence, type PromotionLimits } from '../../../../services/core/policy/promotion-gates.ts'
-import { isClimb, modeOfSegment, readRuleset, type Ruleset, rulesetText, stepProblem, textDigest, withEarlier, withMode, withPolicy } from '../../../../services/core/policy/ruleset.ts'
+import {
+  findingText,
+  judgePromotion,
+  missingOf,
+  type PromotionEvidence,
+  type PromotionLimits,
+} from '../../../../services/core/policy/promotion-gates.ts'
+import {
+  isClimb,
+  modeOfSegment,
+  readRuleset,
+  type Ruleset,
+  rulesetText,
+  stepProblem,
+  textDigest,
+  withEarlier,
+  withMode,
+  withPolicy,
+} from '../../../../services/core/policy/ruleset.ts'
 import { HEAD, policyOf } from './policy-fixture.ts'
 
 const LIST = listText({ name: 'l', entries: [] })
