@@ -144,7 +144,7 @@ const RULES: readonly Rule[] = [
       'services/cli/main.ts': 'our own package.json, for the version',
       'services/core/stream/lane-progress.ts': 'progress from Redis and commit metadata from Kafka',
       'services/trainer/net/net-checkpoint.ts': 'our own bytes, which their digest says are whole',
-      'tools/model-documentation/verify-folder.ts': 'papers of a model folder',
+      'tools/model-documentation/verify-folder.ts': 'documentation of a model folder',
       'services/trainer/run-folder.ts': 'what an interrupted run was a run of',
       'services/platform/lake/commit-log.ts': 'commits and checkpoints of a lake',
       'services/platform/lake/lake-writer.ts': 'lock file of another process',

@@ -253,7 +253,7 @@ export function checkBom(value: unknown): CheckedBom {
   fields.oneOf('bomFormat', ['CycloneDX'])
   fields.oneOf('specVersion', [BOM_SPEC])
   const serial = fields.string('serialNumber')
-  if (!UUID.test(serial)) throw corrupt(`${BOM_FILE}.serialNumber is no UUID: ${serial}`)
+  if (!UUID.test(serial)) throw corrupt(`${BOM_FILE}.serialNumber is not a UUID: ${serial}`)
   fields.integer('version', 1)
   const model = fields.object('metadata', (metadata) => metadata.object('component', readModel))
   const parts = fields.objects('components', PARTS_MAX, readPart)
@@ -374,7 +374,8 @@ function readLicences(fields: FieldReader): void {
 
 function checkRefs(refs: readonly string[], known: readonly string[]): void {
   const unknown = refs.find((ref) => !known.includes(ref))
-  if (unknown !== undefined) throw corrupt(`${BOM_FILE} refers to "${unknown}", which it has not`)
+  if (unknown !== undefined)
+    throw corrupt(`${BOM_FILE} refers to "${unknown}", which it does not contain`)
 }
 
 function checkUnique(refs: readonly string[]): void {

@@ -11,24 +11,24 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
 
 const BIASES: readonly string[] = [
-  'Frauds that nobody reported count as genuine.',
-  'What is labelled depends on who complains and which alerts are looked at.',
-  'Cards that pay often weigh more than those that pay rarely.',
-  'A history of weeks shows no season of the year.',
+  'Unreported frauds count as genuine.',
+  'Labels depend on which card holders complain and which alerts are examined.',
+  'Cards with many payments weigh more than cards with few.',
+  'A history of weeks does not cover the seasons of a year.',
 ]
 
 /** Builds the card from the counts of the run. */
 export function dataCard(release: Release, results: Results): Buffer {
   const { manifest, terms, caveat } = release
-  const opening = `What model ${manifest.version} was trained on and measured with. This page is generated.\n\n**${caveat}**`
+  const opening = `The data that model ${manifest.version} was trained on and measured with. This page is generated.\n\n**${caveat}**`
   return pageOf('DATA_CARD.md', `Data of model ${manifest.name}`, opening, [
     source(release, results),
     periods(results),
     labels(results),
     leftOut(results),
     `${manifest.features.length} features per transaction, the list with hash \`${manifest.featureListHash}\`; names and ` +
-      'order are in manifest.json. Computed by the code that also runs in the scorer, from what was known when the ' +
-      'transaction was made.',
+      'order are in manifest.json. The scorer runs the same code; every feature uses only facts known at the time of the ' +
+      'transaction.',
     evaluationRows(results),
     list(BIASES),
     digests(release, results),
@@ -40,7 +40,7 @@ function source({ manifest, command }: Release, { history }: Results): string {
   return (
     `${manifest.data.source}: ${history.transactions} transactions of ${history.cards} cards from ` +
     `${day(history.firstMs)} to ${day(history.lastMs)}, ${history.frauds} of them frauds ` +
-    `(${percent(history.frauds / Math.max(1, history.transactions))}). The same rows come again with \`${command}\`.`
+    `(${percent(history.frauds / Math.max(1, history.transactions))}). \`${command}\` reproduces the same rows.`
   )
 }
 
@@ -57,7 +57,7 @@ function labels({ history: { labels: count, correctedLabels, labelDelay } }: Res
       ? 'There were no labels.'
       : `They became known ${delayText(labelDelay.medianMs)} (median), ${delayText(labelDelay.p90Ms)} (90 %) and at ` +
         `most ${delayText(labelDelay.maxMs)} after their transactions.`
-  return `${count} labels, ${correctedLabels} of which were replaced by a later word. ${delay} The last word stands.`
+  return `${count} labels, ${correctedLabels} of which were replaced by a later one. ${delay} The latest label counts.`
 }
 
 function delayText(ms: number): string {
@@ -76,7 +76,7 @@ function evaluationRows({ shipped, periods: { test } }: Results): string {
   return (
     `[${shipped.file}](${shipped.file}): ${shipped.rows} of ${test.transactions} rows of the test period with ` +
     `${shipped.frauds} of ${test.frauds} frauds: ${shipped.rule}. Columns: event time in milliseconds, truth, the ` +
-    "weight (for how many rows it stands), the trainer's score, every feature, the amount in minor units, and amount and " +
+    "weight (the number of rows it represents), the trainer's score, every feature, the amount in minor units, and amount and " +
     'age of up to 32 earlier payments of the card where the target was asked; an empty cell is an absent value. ' +
     'Amounts are in the reference currency. ' +
     'The rows hold no token of a card, terminal, merchant or device.'

@@ -10,7 +10,7 @@ import {
 } from '../../services/trainer/release.ts'
 
 const UNSTATED =
-  'Nobody has stated a licence for this part; ask the owner of the data before passing it on.'
+  'No licence is stated for this part; ask the owner of the data before passing it on.'
 
 /** Statements by path, for all licences that cover something: the code, or one of these files. */
 export function licenceFiles(
@@ -50,6 +50,6 @@ function statement(licence: string, covered: readonly string[], terms: ReleaseTe
   return (
     `# ${LICENCE_NAMES[licence] ?? licence}\n\nSPDX-License-Identifier: ${licence}\n\n` +
     `This licence covers:\n\n${items.join('\n')}\n\n` +
-    `Its text: <https://spdx.org/licenses/${licence}.html>. Provided as it is, without warranty of any kind.\n`
+    `Its text: <https://spdx.org/licenses/${licence}.html>. Provided as is, without warranty of any kind.\n`
   )
 }

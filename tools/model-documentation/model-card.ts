@@ -44,10 +44,10 @@ function trainingData({ periods, history }: Results): string {
     periodRow('test', test),
   ]
   return (
-    `${history.transactions} transactions of ${history.cards} cards; [DATA_CARD.md](DATA_CARD.md) says where they come from.\n\n` +
+    `${history.transactions} transactions of ${history.cards} cards; [DATA_CARD.md](DATA_CARD.md) names their origin.\n\n` +
     `${table(['period', 'from', 'to', 'transactions', 'frauds'], rows)}\n\n` +
-    'The periods are apart by the usual delay of a label. Epochs, calibration, thresholds and the band of the target ' +
-    'were chosen on validation; test had no part in these choices.'
+    'The periods are separated by the typical delay of a label. Epochs, calibration, thresholds and the band of the target ' +
+    'were chosen on validation; the test period had no part in these choices.'
   )
 }
 
@@ -89,13 +89,13 @@ function figures({ bySeed, manifest }: Release, results: Results): string {
   ]
   const note =
     shipped === null
-      ? 'No evaluation rows are shipped, so only who has the history can compute these again.'
+      ? 'No evaluation rows are shipped, so the figures can be recomputed only from the history.'
       : `The last column is measured on exactly the ${shipped.rows} rows in [${shipped.file}](${shipped.file}): ` +
-        `${shipped.rule}; each counts for as many as its weight says. \`sluice model verify\` computes it again.`
+        `${shipped.rule}; each row counts with its weight. \`sluice model verify\` recomputes it.`
   const seeds = seedsText(bySeed, manifest.training.seed)
   return (
     `${table(['figure', 'validation', 'test', 'shipped rows'], rows)}\n\n` +
-    `In brackets ${percent(intervals.confidence, 0)} intervals from ${intervals.draws} draws of whole cards. ${note}` +
+    `In brackets: ${percent(intervals.confidence, 0)} intervals from ${intervals.draws} draws of whole cards. ${note}` +
     (seeds === null ? '' : `\n\n${seeds}`)
   )
 }
@@ -111,7 +111,7 @@ function weeks({ weeks: found }: Results): string {
     alertText(week.block),
   ])
   const header = ['from', 'to', 'transactions', 'frauds', 'average precision', 'flagged', 'blocked']
-  return `The test period in weeks from its beginning; the last one may be shorter.\n\n${table(header, rows)}`
+  return `The test period by week from its beginning; the last week may be shorter.\n\n${table(header, rows)}`
 }
 
 function thresholds({ thresholds: { flag, block, rule }, costs }: Results): string {
@@ -121,8 +121,8 @@ function thresholds({ thresholds: { flag, block, rule }, costs }: Results): stri
 
 function again({ command, manifest: { training } }: Release): string {
   return (
-    `Made again by \`${command}\` (seed ${training.seed}, backend ${training.backend}), the weights are the same ` +
-    'bytes on that backend.'
+    `\`${command}\` reproduces the model (seed ${training.seed}, backend ${training.backend}): on that backend the ` +
+    'weights have the same bytes.'
   )
 }
 
@@ -163,14 +163,14 @@ export function cascadeSection({ cascade, metrics }: Results): string {
 export function bandText({ verifyFrom, verifiedShare, sampleShare }: CascadeResult): string {
   if (verifyFrom === 0) {
     return (
-      'The draft scores every transaction, but validation held too few rows to be sure of it alone: the target is ' +
+      'The draft scores every transaction, but validation has too few rows to rely on it alone: the target is ' +
       `always asked, and its score counts (verified from a probability of ${verifyFrom.toFixed(4)}).`
     )
   }
   return (
     `The draft scores every transaction. Where its probability is ${verifyFrom.toFixed(4)} or more, the target's score ` +
     `counts instead: for ${percent(verifiedShare)} of the validation rows, and for everything that could be flagged or ` +
-    `blocked. ${percent(sampleShare)} of the others are scored by the target too, only to watch that both agree.`
+    `blocked. ${percent(sampleShare)} of the others are scored by the target too, only to measure agreement.`
   )
 }
 
@@ -186,14 +186,14 @@ export function costSection({ costs, validation, test }: ModelCosts): string {
     row('loss avoided', (of) => amount(of.avoidedMinor)),
     row('work on alerts', (of) => amount(of.alertsMinor)),
     row('wrong blocks', (of) => amount(of.wrongBlocksMinor)),
-    row('fraud and work in all', (of) => amount(totalMinor(of))),
+    row('fraud and work in total', (of) => amount(totalMinor(of))),
     row('share of fraud value saved', savedText),
   ]
   return (
     `In the reference currency, with ${amount(costs.alertMinor)} an alert, ${amount(costs.wrongBlockFixedMinor)} and ` +
     `${percent(costs.wrongBlockShare, 0)} of the amount a wrong block, and ${percent(costs.flagSavesShare, 0)} of a fraud's ` +
     `amount saved by a flag, all of it by a block:\n\n${table(['amount', 'validation', 'test'], rows)}\n\n` +
-    'These costs are assumptions; who knows better ones trains with them (`sluice train --help`).'
+    'These costs are assumptions; train with your own if you know them (`sluice train --help`).'
   )
 }
 
@@ -206,7 +206,7 @@ function amount(minor: number): string {
 }
 
 /** The chosen seed and the figures over all seeds; null for a single seed. */
-export function seedsText(bySeed: readonly SeedFigures[], kept: number): string | null {
+export function seedsText(bySeed: readonly SeedFigures[], chosen: number): string | null {
   if (bySeed.length < 2) return null
   const cell = (period: 'validation' | 'test', read: (of: ModelMetrics) => number): string => {
     const { mean, deviation } = spreadOf(bySeed.map((of) => read(of[period])))
@@ -219,33 +219,33 @@ export function seedsText(bySeed: readonly SeedFigures[], kept: number): string 
   ])
   const seeds = bySeed.map(({ seed }) => seed).join(', ')
   return (
-    `Trained with ${bySeed.length} seeds (${seeds}); that of seed ${kept} is kept, as it had the highest average ` +
-    'precision on validation. Mean and standard deviation over the seeds, each with thresholds of its own:\n\n' +
+    `Trained with ${bySeed.length} seeds (${seeds}); seed ${chosen} was chosen for the highest average ` +
+    'precision on validation. Mean and standard deviation over the seeds, each with its own thresholds:\n\n' +
     table(['figure', 'validation', 'test'], rows)
   )
 }
 
 export const USERS: readonly string[] = [
   'operators of a card stream that have fraud analysts',
-  'people who want to see how such a system works',
+  'people who study how such a system works',
 ]
 
 export const USES: readonly string[] = [
-  'Ranking single card transactions by how likely they are fraud, from features that Sluice computes.',
+  'Ranking single card transactions by the probability of fraud, from features that Sluice computes.',
   'Raising flags for analysts; blocking only where an operator has turned enforcement on for a policy.',
 ]
 
 export const NOT_FOR: readonly string[] = [
-  'Decisions on a person: credit, employment, insurance, or closing an account.',
-  'Streams whose features are computed by other code, or whose payments are unlike those it was trained on.',
+  'Decisions about a person: credit, employment, insurance, or closing an account.',
+  'Streams whose features are computed by other code, or whose payments differ from those of the training.',
 ]
 
 export const LIMITS: readonly string[] = [
-  'Cards, terminals and devices that are new to the stream have little history, and scores say less about them.',
-  'A label that never comes counts as genuine, in training as in these figures.',
-  'Frauds change to evade detection; figures of a past period promise nothing for a later one.',
-  'Nothing here was checked for fairness among groups of card holders; the features hold no trait of a person but ' +
-    'hours and places of payments.',
+  'Cards, terminals and devices that are new to the stream have little history, so their scores are less reliable.',
+  'A transaction without a label counts as genuine, in training and in these figures.',
+  'Frauds change to evade detection; figures of a past period do not guarantee a later one.',
+  'Fairness among groups of card holders was not checked; apart from hours and places of payments the features hold ' +
+    'no trait of a person.',
 ]
 
 /** Ethical risks and their mitigation. */
@@ -253,10 +253,10 @@ export const RISKS: readonly { readonly name: string; readonly mitigation: strin
   {
     name: 'A genuine payment is blocked.',
     mitigation:
-      'Blocks are leases with an end, need a mode that an operator turns on, and are capped by a breaker.',
+      'Blocks are leases that expire, require a mode that an operator turns on, and are capped by a breaker.',
   },
   {
-    name: 'Payments at unusual hours or places are flagged more often, whoever makes them.',
-    mitigation: 'Every alert carries its reasons, so that an analyst sees what it rests on.',
+    name: 'Payments at unusual hours or places are flagged more often, regardless of who makes them.',
+    mitigation: 'Every alert carries its reasons, so an analyst sees its basis.',
   },
 ]

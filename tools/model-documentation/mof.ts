@@ -54,7 +54,7 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
   },
   {
     name: 'Training code',
-    description: 'From a history to this folder.',
+    description: 'Makes this folder from a history.',
     neededFor: 'II',
     location: `${SOURCE_PREFIX}services/trainer`,
   },
@@ -84,13 +84,14 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
   },
   {
     name: 'Model parameters (Intermediate)',
-    description: 'Weights of single epochs; not kept.',
+    description: 'Weights of single epochs; not retained.',
     neededFor: 'I',
     location: null,
   },
   {
     name: 'Datasets',
-    description: 'The history itself; not shipped. DATA_CARD.md says how to get the same rows.',
+    description:
+      'The history itself; not shipped. DATA_CARD.md says how to reproduce the same rows.',
     neededFor: 'I',
     location: null,
   },
@@ -115,13 +116,13 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
   },
   {
     name: 'Model card',
-    description: 'What the model is for, how good it is, and what it cannot do.',
+    description: 'Purpose, quality and limits of the model.',
     neededFor: 'III',
     location: 'MODEL_CARD.md',
   },
   {
     name: 'Data card',
-    description: 'What the model was trained on and measured with.',
+    description: 'Data of training and measurement.',
     neededFor: 'III',
     location: 'DATA_CARD.md',
   },
@@ -139,7 +140,7 @@ export const MOF_COMPONENTS: readonly ComponentRule[] = [
   },
   {
     name: 'Evaluation results',
-    description: 'All figures with intervals, by week, and of the shipped rows.',
+    description: 'All figures with intervals, by week, and on the shipped rows.',
     neededFor: 'III',
     location: 'evaluation/results.json',
   },
@@ -327,6 +328,6 @@ function parsed(text: string): unknown {
   try {
     return parse(text, { maxAliasCount: 0 })
   } catch (error) {
-    throw corrupt(`${MOF_FILE} is no YAML`, error)
+    throw corrupt(`${MOF_FILE} is not YAML`, error)
   }
 }

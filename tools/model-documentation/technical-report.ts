@@ -12,8 +12,8 @@ export function technicalReport(release: Release, results: Results): Buffer {
   const { manifest, method } = release
   const opening = `How model ${manifest.version} was made and measured. This page is generated.\n\n**${release.caveat}**`
   return pageOf('TECHNICAL_REPORT.md', `Technical report of model ${manifest.name}`, opening, [
-    'Given one card transaction and the recent history of its card, terminal, merchant, device and network, the ' +
-      'probability that it is a fraud. One row is one transaction; a row holds only what was known when it was made.',
+    'Given one card transaction and the recent history of its card, terminal, merchant, device and network, estimate the ' +
+      'probability of fraud. One row is one transaction; a row holds only facts known at the time of the transaction.',
     inputs(release),
     `${sentenceOf(method.family)}: ${method.architecture}. The last unit is a logit. Topology and weights are in ` +
       `${netFiles(release)}, as TensorFlow.js ${method.libraryVersion} reads them.`,
@@ -65,7 +65,7 @@ function choices({ manifest }: Release, { cascade }: Results): string {
 
 function calibrationText(net: string, { kind, slope, intercept }: Calibration): string {
   return kind === 'identity'
-    ? `The logit of ${net} is turned into a probability as it is.`
+    ? `The logit of ${net} is a probability without calibration.`
     : `Slope ${slope.toFixed(4)} and intercept ${intercept.toFixed(4)} turn the logit of ${net} into a probability ` +
         "(Platt's method)."
 }
@@ -73,7 +73,7 @@ function calibrationText(net: string, { kind, slope, intercept }: Calibration): 
 function evaluation({ metrics: { test }, intervals, history }: Results): string {
   const { low, high } = intervals.test.averagePrecision
   return (
-    `On the newest period, which had no part in any choice: average precision ${test.averagePrecision.toFixed(3)} ` +
+    `On the latest period, which had no part in any choice: average precision ${test.averagePrecision.toFixed(3)} ` +
     `(${percent(intervals.confidence, 0)} interval ${low.toFixed(3)} to ${high.toFixed(3)}, ${intervals.draws} draws of ` +
     `whole cards out of ${history.cards} in the history). All figures are in evaluation/results.json and MODEL_CARD.md.`
   )

@@ -59,7 +59,7 @@ export async function verifyModelFolder(
   const root = repositoryRoot()
   const checks: CheckResult[] = [
     run('files', () => checkSums(files), `${files.size - 1} files have the digests of SHA256SUMS`),
-    run('results', () => checkAgainstManifest(files), 'results are those of the manifest'),
+    run('results', () => checkAgainstManifest(files), 'the results match the manifest'),
     run('bill', () => checkBill(files), 'bill of materials: form, digests, figures'),
     run('openness', () => checkOpenness(files, root), 'MOF.yml: form, locations, licences, class'),
     run('pages', () => checkPages(files), 'pages: every section, main figures'),
@@ -81,7 +81,7 @@ async function checkNet(
     const problems = [problemOf(error)]
     return [
       { check: 'model', said: '', problems },
-      { check: 'rows', said: '', problems: ['not computed, as the model does not open'] },
+      { check: 'rows', said: '', problems: ['not computed, because the model does not open'] },
     ]
   }
   try {
@@ -102,10 +102,12 @@ async function checkRows(files: FolderFiles, model: ScoringModel): Promise<Check
   try {
     const { shipped, thresholds } = resultsIn(files)
     if (shipped === null) {
-      const problems = files.has(ROWS_FILE) ? [`${ROWS_FILE} is there, but no result is of it`] : []
+      const problems = files.has(ROWS_FILE)
+        ? [`${ROWS_FILE} exists, but the results do not mention it`]
+        : []
       return {
         check: 'rows',
-        said: 'no rows are shipped, so no figure was computed again',
+        said: 'no rows are shipped, so no figure was recomputed',
         problems,
       }
     }
@@ -117,7 +119,8 @@ async function checkRows(files: FolderFiles, model: ScoringModel): Promise<Check
     if (error > TOLERANCE.score) {
       problems.push(`scores differ by up to ${error.toExponential(1)}, allowed ${TOLERANCE.score}`)
     }
-    if (scores.some(Number.isNaN)) problems.push('rows are not scored, so no figure is computed')
+    if (scores.some(Number.isNaN))
+      problems.push('some rows have no score, so no figure is computed')
     else {
       const found = measureScores({ ...rows, scores }, thresholds)
       problems.push(...metricProblems(found, shipped.metrics))
@@ -125,7 +128,7 @@ async function checkRows(files: FolderFiles, model: ScoringModel): Promise<Check
     return {
       check: 'rows',
       said:
-        `${rows.rowCount} rows scored again: scores within ${TOLERANCE.score} (largest difference ` +
+        `${rows.rowCount} rows rescored: scores within ${TOLERANCE.score} (largest difference ` +
         `${error.toExponential(1)}), figures within ${TOLERANCE.metric}`,
       problems,
     }
@@ -146,7 +149,7 @@ function countProblems(
       `${ROWS_FILE} holds ${frauds} frauds in ${rowCount} rows, but the results say ${shipped.frauds} in ${shipped.rows}`,
     )
   }
-  if (rows.length !== rowCount * FEATURE_COUNT) problems.push('rows have another feature list')
+  if (rows.length !== rowCount * FEATURE_COUNT) problems.push('the rows have another feature list')
   if (sha256Of(text) !== shipped.textSha256) problems.push('the rows have another digest')
   return problems
 }
@@ -179,13 +182,13 @@ export function checkSums(files: FolderFiles): readonly string[] {
   const sums = parseSums(textOf(files, SUMS_FILE))
   const listed = [...sums].flatMap(([path, digest]) => {
     const bytes = files.get(path)
-    if (bytes === undefined) return [`${path} is listed in ${SUMS_FILE}, but not there`]
+    if (bytes === undefined) return [`${path} is listed in ${SUMS_FILE}, but missing`]
     const found = sha256Of(bytes)
     return found === digest ? [] : [`${path} has SHA-256 ${found}, but ${SUMS_FILE} says ${digest}`]
   })
   const unlisted = [...files.keys()]
     .filter((path) => path !== SUMS_FILE && !sums.has(path))
-    .map((path) => `${path} is there, but not listed in ${SUMS_FILE}`)
+    .map((path) => `${path} exists, but is not listed in ${SUMS_FILE}`)
   return [...listed, ...unlisted]
 }
 
@@ -225,7 +228,7 @@ export function checkBill(files: FolderFiles): readonly string[] {
   }
   const digests = new Map([...files].map(([path, bytes]) => [path, sha256Of(bytes)]))
   if (bom.manifestSha256 !== digests.get('manifest.json')) {
-    problems.push(`${BOM_FILE} has another digest for the model than manifest.json has`)
+    problems.push(`${BOM_FILE} has another digest for the model than manifest.json`)
   }
   for (const { path, sha256 } of bom.files) {
     const found = digests.get(path)
@@ -276,8 +279,8 @@ export function checkOpenness(files: FolderFiles, root: string): readonly string
   const reached = assess(release.components, isPresent)
   if (JSON.stringify(reached) !== JSON.stringify(assessment)) {
     problems.push(
-      `${MOF_FILE} states class ${assessment.class}, but what is there reaches class ${reached.class} ` +
-        `(lacking for the next: ${reached.missing_for_next_class.join(', ') || 'nothing'})`,
+      `${MOF_FILE} states class ${assessment.class}, but the components reach class ${reached.class} ` +
+        `(missing for the next: ${reached.missing_for_next_class.join(', ') || 'nothing'})`,
     )
   }
   return problems
@@ -340,7 +343,7 @@ export type FolderFiles = ReadonlyMap<string, Buffer>
 export async function readFolderFiles(folder: string): Promise<FolderFiles> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
     (error: unknown) => {
-      throw new SluiceError('SLUICE_USAGE', `${folder} is no folder that can be read.`, {
+      throw new SluiceError('SLUICE_USAGE', `${folder} is not a readable folder.`, {
         cause: error,
       })
     },
@@ -367,7 +370,7 @@ export function textOf(files: FolderFiles, path: string): string {
 /** The bytes of one file. @throws SluiceError SLUICE_MODEL_CORRUPT when it is missing. */
 export function bytesOf(files: FolderFiles, path: string): Buffer {
   const bytes = files.get(path)
-  if (bytes === undefined) throw corrupt(`${path} is not there`)
+  if (bytes === undefined) throw corrupt(`${path} is missing`)
   return bytes
 }
 
@@ -377,6 +380,6 @@ export function jsonOf(files: FolderFiles, path: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw corrupt(`${path} is no JSON`, error)
+    throw corrupt(`${path} is not JSON`, error)
   }
 }

@@ -68,7 +68,7 @@ export async function buildAddon(
           `${missing.length === 0 ? 'none' : missing.join(', ')}. Nothing was installed.`,
       )
     }
-    context.onProgress(`symbols: all ${wanted} are there`)
+    context.onProgress(`symbols: all ${wanted} found`)
   })
 }
 

@@ -26,27 +26,30 @@ Examples:
   $ sluice tensorflow install --gpu --dir /data/tensorflow
   $ sluice tensorflow install --webgpu
 
-Everything works without it: Sluice then scores with wasm. What is installed lies in .sluice/ and is used by the
-next command; delete .sluice/tensorflow or .sluice/webgpu to be without it again.`
+Sluice works without it and then scores with wasm. Packages are installed in .sluice/ and used from the next
+command on; delete .sluice/tensorflow or .sluice/webgpu to uninstall them.`
 
 /** Adds the command to the program. */
 export function register(program: Command): void {
   const tensorflow = program
     .command('tensorflow')
     .summary('install native TensorFlow or WebGPU, for scoring and training')
-    .description('Brings the backends that are not among the npm dependencies.')
+    .description('Installs the backends that are not npm dependencies.')
   tensorflow
     .command('install')
-    .summary('build the addon of TensorFlow, or fetch WebGPU')
+    .summary('build the addon of TensorFlow, or download WebGPU')
     .description(
       'Builds the addon of @tensorflow/tfjs-node against a current TensorFlow in a folder of its own, checks all\n' +
-        'functions that it calls, and lets it compute. Safe to repeat: what is there is only tried, and what was\n' +
-        'interrupted goes on. Needs npm, python3 with pip, a C++ compiler, and 2 GiB of disk (9 GiB with --gpu).',
+        'functions that it calls, and lets it compute. Safe to repeat: a complete installation is only tested, and an\n' +
+        'interrupted one continues. Needs npm, python3 with pip, a C++ compiler, and 2 GiB of disk (9 GiB with --gpu).',
     )
-    .option('--gpu', 'with the libraries of CUDA 12, for an NVIDIA GPU and its driver')
-    .option('--webgpu', 'WebGPU instead: a GPU through Vulkan, Metal or Direct3D; needs npm only')
-    .option('--dir <folder>', 'put it there, and a link to it into .sluice')
-    .option('--force', 'again, although it is there')
+    .option('--gpu', 'include the libraries of CUDA 12, for an NVIDIA GPU and its driver')
+    .option(
+      '--webgpu',
+      'install WebGPU instead: a GPU through Vulkan, Metal or Direct3D; needs npm only',
+    )
+    .option('--dir <folder>', 'install into this folder, and link to it from .sluice')
+    .option('--force', 'install again even if it is installed')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Options) => {
@@ -66,7 +69,7 @@ export function register(program: Command): void {
 
 function kindOf({ gpu, webgpu }: Options): InstallKind {
   if (gpu === true && webgpu === true) {
-    throw new SluiceError('SLUICE_USAGE', 'Give --gpu or --webgpu: they are two ways to a GPU.')
+    throw new SluiceError('SLUICE_USAGE', 'Give either --gpu or --webgpu, not both.')
   }
   if (webgpu === true) return 'webgpu'
   return gpu === true ? 'gpu' : 'cpu'
@@ -75,7 +78,7 @@ function kindOf({ gpu, webgpu }: Options): InstallKind {
 /** Reports what was installed and which device computes, with advice when no GPU is used. */
 export function resultLines({ kind, folder, wasThere, device, detail }: InstallResult): string[] {
   const backend = kind === 'webgpu' ? 'webgpu' : 'tensorflow'
-  const lines = [`${wasThere ? 'Was installed in' : 'Installed in'} ${folder}.`]
+  const lines = [`${wasThere ? 'Already installed in' : 'Installed in'} ${folder}.`]
   switch (device) {
     case 'gpu':
       lines.push(`It computes on the GPU (${detail}).`)
@@ -89,9 +92,12 @@ export function resultLines({ kind, folder, wasThere, device, detail }: InstallR
   }
   if (kind !== 'cpu' && device !== 'gpu') {
     lines.push(
-      'NO GPU is used. Check that the driver of the GPU is installed and that this process may see it; ' +
-        'docs/backends.md tells how to look.',
+      'NO GPU is used. Check that the driver of the GPU is installed and that this process can access it; ' +
+        'see docs/backends.md.',
     )
   }
-  return [...lines, `"sluice bench backends" compares; SLUICE_BACKEND=${backend} scores with it.`]
+  return [
+    ...lines,
+    `Compare backends with "sluice bench backends"; score with SLUICE_BACKEND=${backend}.`,
+  ]
 }

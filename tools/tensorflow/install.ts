@@ -66,7 +66,7 @@ export async function installBackend(options: InstallOptions): Promise<InstallRe
   const folder = options.folder === undefined ? realOf(link) : resolve(options.folder)
   const lock = `${link}.lock`
   const onWait = (pid: number): void => {
-    onProgress(`waiting for process ${pid}, which installs`)
+    onProgress(`waiting for the installation of process ${pid}`)
   }
   return withRunLock(lock, { onWait, signal }, async () => {
     checkTarget(folder)
@@ -151,7 +151,7 @@ function checkTarget(folder: string): void {
   if (lstatSync(folder).isDirectory() && readdirSync(folder).length === 0) return
   throw new SluiceError(
     'SLUICE_USAGE',
-    `${folder} holds something else. Give an empty or a new folder with --dir, or delete that one.`,
+    `${folder} holds something else. Give an empty or new folder with --dir, or delete this one.`,
   )
 }
 

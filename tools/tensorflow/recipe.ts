@@ -180,8 +180,8 @@ export async function findPrograms(recipe: Recipe, machine: InstallMachine): Pro
   const { platform, arch } = machine
   if (isNative && (platform !== 'linux' || arch !== 'x64')) {
     missing.push(
-      `Linux on x86-64, for which the wheels of TensorFlow are (this is ${platform} ${arch}); ` +
-        'WebGPU also works elsewhere: "sluice tensorflow install --webgpu"',
+      `Linux on x86-64, the platform of the TensorFlow wheels (this is ${platform} ${arch}); ` +
+        'WebGPU works elsewhere too: "sluice tensorflow install --webgpu"',
     )
   }
   if (programs.npm === null) missing.push('npm')
@@ -191,7 +191,7 @@ export async function findPrograms(recipe: Recipe, machine: InstallMachine): Pro
   if (programs.nm === null) missing.push('nm (binutils)')
   if (machine.freeBytes < recipe.diskBytesMin) {
     missing.push(
-      `${gibibytes(recipe.diskBytesMin)} of free disk (there are ${gibibytes(machine.freeBytes)})`,
+      `${gibibytes(recipe.diskBytesMin)} of free disk space (found ${gibibytes(machine.freeBytes)})`,
     )
   }
   const { npm, python, compiler, nm } = programs

@@ -58,7 +58,7 @@ export async function runStep(
     throw new SluiceError(
       'SLUICE_PROVISION_FAILED',
       `${name} failed (${code === null ? 'ended' : `exit code ${code}`}):\n${tail}\n` +
-        'Nothing that works was changed. Repair the cause and run the command again: it goes on from here.',
+        'The previous installation was not changed. Fix the cause and run the command again: it continues from here.',
     )
   } finally {
     clearInterval(progress)

@@ -18,7 +18,7 @@ export class FieldReader {
     this.#path = path
     this.#fail = fail
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw fail(`${path} is no JSON object`)
+      throw fail(`${path} is not a JSON object`)
     }
     this.#fields = new Map(Object.entries(value))
   }

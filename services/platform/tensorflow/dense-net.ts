@@ -42,7 +42,7 @@ export async function loadLayersModel(tf: TensorFlow, files: NetFiles): Promise<
     weightsManifest?: readonly { weights: import('@tensorflow/tfjs').io.WeightsManifestEntry[] }[]
   }
   if (modelTopology === undefined || weightsManifest === undefined) {
-    throw corrupt('a net has no modelTopology or no weightsManifest')
+    throw corrupt('a net lacks modelTopology or weightsManifest')
   }
   const { buffer, byteOffset, byteLength } = files.weights
   const handler = tf.io.fromMemory({
@@ -104,15 +104,16 @@ function checkShapes(layers: readonly FusedLayer[], inputCount: number): void {
   for (const [index, { kernel }] of layers.entries()) {
     if (kernel.shape[0] !== width) {
       throw corrupt(
-        `dense layer ${index} takes ${kernel.shape[0]} inputs, but gets ${width} from before`,
+        `dense layer ${index} takes ${kernel.shape[0]} inputs, but the layer before has ${width} outputs`,
       )
     }
     width = kernel.shape[1]
   }
-  if (layers.length === 0 || width !== 1) throw corrupt(`the net has ${width} outputs, not one`)
+  if (layers.length === 0 || width !== 1)
+    throw corrupt(`the net has ${width} outputs instead of one`)
   const last = layers.at(-1)
   if (last?.activation !== 'linear')
-    throw corrupt('the last layer is not linear: a logit is needed')
+    throw corrupt('the last layer is not linear, so its output is not a logit')
 }
 
 export const ACTIVATIONS = ['linear', 'relu'] as const

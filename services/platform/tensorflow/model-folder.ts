@@ -83,7 +83,7 @@ function incompatible(
   return new SluiceError(
     'SLUICE_MODEL_INCOMPATIBLE',
     `Model ${name} ${version} was trained on other ${what}: its ${noun} is ${found}, this build's is ` +
-      `${expected}. Train again with "sluice train", or use the build that the model was made with.`,
+      `${expected}. Train again with "sluice train", or use the build that made the model.`,
     { details: { expected, found } },
   )
 }
@@ -94,7 +94,7 @@ async function readVerified(
   { files }: ModelManifest,
 ): Promise<Buffer> {
   const digest = files[file]
-  if (digest === undefined) throw corrupt(`manifest.json does not vouch for ${file}`)
+  if (digest === undefined) throw corrupt(`manifest.json does not list ${file}`)
   const { sha256: expected, bytes: size } = digest
   const bytes = await readBounded(folder, file, size)
   const found = sha256(bytes)
@@ -119,7 +119,7 @@ function parse(file: string, bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch (error) {
-    throw corrupt(`${file} is no JSON`, error)
+    throw corrupt(`${file} is not JSON`, error)
   }
 }
 

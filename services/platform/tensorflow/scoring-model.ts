@@ -49,7 +49,7 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
     const { folder, ratesDigest = DEFAULT_RATES.digest } = options
     const { backend, digest } = model.info
     const scorer = await openThreadedScorer({ folder, backend, ratesDigest, digest })
-    log?.info({ backend }, 'Scoring runs in a thread of its own.')
+    log?.info({ backend }, 'The model is scored in a thread of its own.')
     return {
       info: { ...model.info, thread: 'worker' },
       score: (rows, rowCount) => scorer.score(rows, rowCount),
@@ -62,7 +62,7 @@ export async function openScoringModel(options: OpenModelOptions): Promise<Scori
     }
   } catch (error) {
     if (thread === 'auto') {
-      log?.warn({ error }, 'Scoring stays on the main thread.')
+      log?.warn({ error }, 'The scoring thread did not start; scoring stays on the main thread.')
       return model
     }
     model.close()
@@ -87,9 +87,13 @@ async function openHere(options: OpenModelOptions): Promise<ScoringModel> {
     trial === used.trial ? { ...trial, result: 'used' } : trial,
   )
   const info = describe(model, used, trials)
-  log?.info({ model: info.version, backend: info.backend, trials }, 'The model is open.')
-  if (!info.hasSameBits) log?.warn({ trials }, 'Scores depend on the size of the batch.')
-  if (info.backend === 'cpu') log?.warn({ trials }, 'Scoring runs on the slow cpu backend.')
+  log?.info({ model: info.version, backend: info.backend, trials }, 'Model opened.')
+  if (!info.hasSameBits)
+    log?.warn(
+      { trials },
+      'Scores depend on the size of the batch, so decisions cannot be repeated bit for bit.',
+    )
+  if (info.backend === 'cpu') log?.warn({ trials }, 'The model is scored on the slow cpu backend.')
   return {
     info,
     score: (rows, rowCount) => used.scorer.score(rows, rowCount),
@@ -145,7 +149,7 @@ function unavailable(wanted: Backend | 'auto', candidates: readonly Candidate[])
   return new SluiceError(
     'SLUICE_BACKEND_UNAVAILABLE',
     `${what} ${verb} (${reasons}). Use "auto" or another of ${BACKENDS.join(', ')}, and run ` +
-      '"sluice doctor" to see what each one needs.',
+      '"sluice doctor" to see what each backend needs.',
     { details: { trials: candidates.map(({ trial }) => trial) } },
   )
 }
@@ -223,7 +227,7 @@ async function judge(
     (await scoresAlike((start, end) => scorer.score(rowsOf(rows, start, end), end - start))) &&
     (await targetScoresAlike(scorer, target?.golden ?? null))
   if (!hasSameBits && mustHaveSameBits) {
-    return wrong('batch_dependent', 'scores of a row differ by size of batch', false)
+    return wrong('batch_dependent', 'the scores of a row depend on the size of the batch', false)
   }
   const batchMicroseconds = await measure(scorer, rows)
   const seen = { detail, batchMicroseconds, goldenErrorMax, hasSameBits }

@@ -7,7 +7,7 @@ import { openScoringModel, type OpenModelOptions } from './scoring-model.ts'
 import type { FromWorker, ToWorker } from './threaded-model.ts'
 
 const port = parentPort
-if (port === null) throw new Error('scoring-worker.ts is for a worker thread.')
+if (port === null) throw new Error('scoring-worker.ts runs in a worker thread only.')
 
 const answer = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void => {
   port.postMessage(message, transfer)

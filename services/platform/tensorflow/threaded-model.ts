@@ -37,10 +37,10 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
   const { digest, ...model } = options
   const worker = startWorker(model)
   const waiting = new Map<number, Waiting>()
-  const endedWith = await firstWords(worker, digest)
-  if (endedWith !== null) {
+  const refusal = await firstMessage(worker, digest)
+  if (refusal !== null) {
     await worker.terminate()
-    throw endedWith
+    throw refusal
   }
   const failAll = (error: Error): void => {
     for (const call of waiting.values()) call.reject(error)
@@ -60,7 +60,7 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
     failAll(ended.error)
   })
   worker.on('exit', () => {
-    ended.error ??= stopped('it has ended')
+    ended.error ??= stopped('the thread ended')
     failAll(ended.error)
   })
   // The thread keeps the process alive only while a call is pending.
@@ -82,7 +82,7 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
     },
     close() {
       // Synchronously: pending calls must fail whether or not their answer is already on its way.
-      ended.error ??= stopped('it was closed')
+      ended.error ??= stopped('the model was closed')
       failAll(ended.error)
       void worker.terminate()
     },
@@ -102,18 +102,18 @@ function startWorker(options: Omit<ThreadOptions, 'digest'>): Worker {
 }
 
 /** Resolves to null once the model is open in the thread, otherwise to the error. */
-function firstWords(worker: Worker, digest: string): Promise<SluiceError | null> {
+function firstMessage(worker: Worker, digest: string): Promise<SluiceError | null> {
   return new Promise((resolve) => {
     worker.once('message', (message: FromWorker) => {
       if (message.kind === 'refused') resolve(new SluiceError(message.code, message.message))
       else if (message.kind === 'open' && message.digest === digest) resolve(null)
-      else resolve(stopped('the model folder has changed while it was opened'))
+      else resolve(stopped('the model folder changed while it was being opened'))
     })
     worker.once('error', (error: unknown) => {
       resolve(stopped(error instanceof Error ? error.message : String(error)))
     })
     worker.once('exit', () => {
-      resolve(stopped('it has ended'))
+      resolve(stopped('the thread ended'))
     })
   })
 }
@@ -121,6 +121,6 @@ function firstWords(worker: Worker, digest: string): Promise<SluiceError | null>
 function stopped(why: string): SluiceError {
   return new SluiceError(
     'SLUICE_BACKEND_UNAVAILABLE',
-    `The thread that scores does not score: ${why}. Start again, or set SLUICE_SCORING_THREAD=main.`,
+    `The scoring thread does not work: ${why}. Restart the process, or set SLUICE_SCORING_THREAD=main.`,
   )
 }

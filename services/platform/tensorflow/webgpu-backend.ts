@@ -46,7 +46,7 @@ export async function openWebGpu(): Promise<OpenBackend> {
   if (adapter === null) {
     throw new BackendProblem(
       'start_failed',
-      'no adapter: neither a GPU with its driver nor a software one is found',
+      'no adapter: found neither a GPU with its driver nor a software adapter',
     )
   }
   const tf = loadTfjs()

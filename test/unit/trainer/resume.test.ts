@@ -169,5 +169,5 @@ test('a damaged file is named, and a folder of something else is left alone', as
     isUsage(/seed-1-draft\.net is damaged/),
   )
   rmSync(join(folder, 'run.json'))
-  await assert.rejects(checkRunFolder(choice), isUsage(/no run folder/))
+  await assert.rejects(checkRunFolder(choice), isUsage(/not a run folder/))
 })

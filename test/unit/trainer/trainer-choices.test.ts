@@ -30,7 +30,7 @@ test('of several seeds the best on validation is kept, as if trained alone, and 
     )
   }
   const card = readFileSync(join(out, 'MODEL_CARD.md'), 'utf8')
-  assert.match(card, new RegExp(`3 seeds \\(5, 6, 7\\); that of seed ${5 + best} is kept`))
+  assert.match(card, new RegExp(`3 seeds \\(5, 6, 7\\); seed ${5 + best} was chosen`))
   const { isSound, checks } = await verifyModelFolder(out, 'wasm')
   assert.ok(isSound, JSON.stringify(checks))
 })

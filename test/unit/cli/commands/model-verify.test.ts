@@ -61,5 +61,5 @@ test('a folder that is not there is a mistake of usage, in one line', async () =
   const { code, stdout, stderr } = await verify(join(ROOT, 'models/none'))
   assert.equal(code, 2)
   assert.equal(stdout, '')
-  assert.match(stderr, /models\/none is no folder that can be read.*\[SLUICE_USAGE\]/)
+  assert.match(stderr, /models\/none is not a readable folder.*\[SLUICE_USAGE\]/)
 })

@@ -114,7 +114,7 @@ test('a backend that scores a row by the batch around it is refused, unless it i
   const [refused, ...others] = trialsWithNative(uneven)
   assert.equal(refused?.refusal, 'batch_dependent')
   assert.equal(refused.hasSameBits, false)
-  assert.match(refused.detail, /differ by size of batch/)
+  assert.match(refused.detail, /depend on the size of the batch/)
   assert.ok(others.every(({ result, hasSameBits }) => result !== 'used' || hasSameBits === true))
   const [forced] = trialsWithNative(uneven, 'tensorflow')
   assert.equal(forced?.result, 'used')

@@ -64,7 +64,7 @@ for (const file of ['model.json', 'weights.bin', 'golden.json']) {
 test('a folder without a manifest, or with one that is no JSON, is refused with a remedy', async (t) => {
   const folder = copyModel(t)
   writeFileSync(join(folder, 'manifest.json'), '{')
-  await refused(folder, 'SLUICE_MODEL_CORRUPT', /manifest\.json is no JSON.*sluice train/)
+  await refused(folder, 'SLUICE_MODEL_CORRUPT', /manifest\.json is not JSON.*sluice train/)
   rmSync(join(folder, 'manifest.json'))
   await refused(folder, 'SLUICE_MODEL_CORRUPT', /manifest\.json cannot be read \(ENOENT\)/)
 })
@@ -88,7 +88,7 @@ test('a net of other shape or with other layers is refused', async (t) => {
   replaceSigned(folder, 'model.json', model.replace('"activation": "relu"', '"activation": "tanh"'))
   await refused(folder, 'SLUICE_MODEL_CORRUPT', /tanh.*only Dense/)
   replaceSigned(folder, 'model.json', '{}')
-  await refused(folder, 'SLUICE_MODEL_CORRUPT', /no modelTopology/)
+  await refused(folder, 'SLUICE_MODEL_CORRUPT', /lacks modelTopology/)
   replaceSigned(folder, 'model.json', model)
   editManifest(folder, (manifest) => {
     const scaling = manifest['scaling'] as { absentValue: number | null; absentInput: boolean }[]

@@ -170,7 +170,7 @@ const FORGERIES: readonly Forgery[] = [
     file: RESULTS,
     change: replacing(/"history"/, '"histories"'),
     check: 'results',
-    said: /results\.json\.history is no JSON object/,
+    said: /results\.json\.history is not a JSON object/,
   },
   {
     what: 'a model card without limits',
@@ -203,7 +203,7 @@ const FORGERIES: readonly Forgery[] = [
     file: 'MOF.yml',
     change: replacing(/class: II$/m, 'class: I'),
     check: 'openness',
-    said: /states class I, but what is there reaches class II/,
+    said: /states class I, but the components reach class II/,
   },
   {
     what: 'a component that is not there',

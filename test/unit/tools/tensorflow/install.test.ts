@@ -74,7 +74,7 @@ test('a step that is done is not done again, and one that failed is', async (t) 
   await step('one', 0)
   await assert.rejects(step('two', 3), (error) => {
     assert.ok(isSluiceError(error, 'SLUICE_PROVISION_FAILED'), String(error))
-    assert.match(error.message, /two failed \(exit code 3\):\nwhy\n.*goes on from here/)
+    assert.match(error.message, /two failed \(exit code 3\):\nwhy\n.*continues from here/)
     return true
   })
   // As after a new start.
