@@ -1,5 +1,5 @@
-// Goal: the figures are what their definitions say. Method: small random cases full of ties, against the
-// definitions written out.
+// Goal: the figures follow their definitions. Method: small random cases full of ties, against the definitions
+// written out.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -65,7 +65,7 @@ test('the area under the ROC curve is the share of pairs in the right order, tie
   )
 })
 
-test('recall at a share of false positives counts what lies above the last threshold that keeps it', () => {
+test('recall at a share of false positives counts the frauds above the last threshold within it', () => {
   const genuine = Float64Array.from({ length: 2_000 }, (_, row) => row / 4_000)
   const scores = Float64Array.of(0.9, 0.499, 0.498, ...genuine)
   const truth = Uint8Array.of(1, 1, 1, ...genuine.map(() => 0))
@@ -93,7 +93,7 @@ test('alerts, precision and recall at a threshold count scores at or above it', 
   })
 })
 
-test('rows that stand for others count as often as their weight says', () => {
+test('rows that represent others count with their weight', () => {
   const scores = Float64Array.of(0.9, 0.5, 0.1)
   const truth = Uint8Array.of(1, 0, 0)
   const weights = Float64Array.of(1, 1, 3)
@@ -107,15 +107,15 @@ test('rows that stand for others count as often as their weight says', () => {
   )
 })
 
-test('what was not scored is never given a rank', () => {
+test('rows without a score are never ranked', () => {
   assert.throws(
     () => averagePrecision({ scores: Float64Array.of(0.5, NaN), truth: Uint8Array.of(0, 1) }),
     /not scored/,
   )
 })
 
-// Goal: intervals are of the very figures that are stated. Method: with every card drawn once the figures are those of
-// metrics.ts; and what an interval must do as cards grow in number.
+// Goal: intervals belong to the stated figures. Method: with every card drawn once the figures equal those of the
+// metrics; and the behaviour of an interval as cards grow in number.
 
 const THRESHOLDS = { flag: 0.5, block: 0.75 }
 
@@ -134,7 +134,7 @@ const anyScoredByCard: fc.Arbitrary<ScoredByCard> = fc
     cards: Uint32Array.from(rows, ({ card }) => card),
   }))
 
-test('with every card drawn once, the figures are those that are stated', () => {
+test('with every card drawn once, the figures equal the stated ones', () => {
   fc.assert(
     fc.property(anyScoredByCard, (scored) => {
       const ranked = rank(scored)
@@ -175,7 +175,7 @@ test('a card drawn twice counts like a history in which it pays twice', () => {
   )
 })
 
-/** One payment a card, a tenth of them frauds with somewhat higher scores. */
+/** One payment per card, a tenth of them frauds with somewhat higher scores. */
 function population(cards: number): ScoredByCard {
   const next = randomOf(7)
   const truth = Uint8Array.from({ length: cards }, (_, card) => (card % 10 === 0 ? 1 : 0))
@@ -186,7 +186,7 @@ function population(cards: number): ScoredByCard {
   }
 }
 
-test('intervals hold the figure, are the same each time, and are narrower with more cards', () => {
+test('intervals contain the figure, are reproducible, and are narrower with more cards', () => {
   const width = (cards: number): number => {
     const scored = population(cards)
     const intervals = intervalsOf(scored, THRESHOLDS, 200)

@@ -1,5 +1,5 @@
-// Goal: a run that was killed between any two epochs and goes on ends with the bits of one that nothing ended. Method: the
-// checkpoints that a kill would leave behind is put in the place of the run folder; that file is then tried by itself.
+// Goal: a run that was killed between any two epochs and continues ends with the same bits as an uninterrupted run.
+// Method: the checkpoints that a kill would leave behind replace the run folder; the folder is then tested by itself.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
@@ -28,7 +28,7 @@ const SHAPE = { inputCount: 3, hiddenUnits: [4], members: 2, sequence: null }
 
 class Killed extends Error {}
 
-/** Rows of which the second input tells frauds, with some chance in it; more than one batch. */
+/** Rows whose second input identifies frauds, with some noise; more than one batch. */
 function rowsFrom(seed: number, count: number): NetRows {
   const next = randomOf(seed)
   const inputs = Float32Array.from({ length: count * 3 }, () => next())
@@ -47,7 +47,7 @@ function rowsFrom(seed: number, count: number): NetRows {
 const TRAIN = rowsFrom(1, 1_200)
 const VALIDATION = rowsFrom(2, 300)
 
-/** Keeps bytes, as a file would, and ends the process, so to speak, once so many epochs are kept. */
+/** Stores bytes, as a file would, and "kills" the process once this many epochs are stored. */
 function keeperThat(state: { bytes: Buffer | null }, killAfter: number): CheckpointStore {
   return {
     read: () => Promise.resolve(state.bytes === null ? null : decodeCheckpoint(state.bytes)),
@@ -58,7 +58,7 @@ function keeperThat(state: { bytes: Buffer | null }, killAfter: number): Checkpo
   }
 }
 
-/** The bits of the weights that are kept, and what is said of the epochs. */
+/** The bits of the resulting weights, and the figures of the epochs. */
 async function train(
   backend: OpenBackend,
   validation: NetRows | null,
@@ -80,7 +80,7 @@ async function train(
 }
 
 for (const name of ['cpu', 'wasm'] as const) {
-  test(`killed after any epoch and gone on with, ${name} ends with the same bits`, async () => {
+  test(`killed after any epoch and continued, ${name} ends with the same bits`, async () => {
     const backend = await openBackend(name)
     for (const validation of [VALIDATION, null]) {
       const before = backend.tf.memory().numTensors
@@ -91,7 +91,7 @@ for (const name of ['cpu', 'wasm'] as const) {
         const rest = await train(backend, validation, keeperThat(state, 0))
         assert.deepEqual(rest.end, end)
         assert.equal(rest.lines.length, end.told.length - killAfter, 'no epoch is trained again')
-        // A net that is done is taken as it is.
+        // A finished net is used as it is.
         const again = await train(backend, validation, keeperThat(state, 0))
         assert.deepEqual([again.end, again.lines], [end, []])
       }
@@ -130,7 +130,7 @@ const isUsage =
   (error: unknown): boolean =>
     isSluiceError(error, 'SLUICE_USAGE') && said.test(error.message)
 
-test('a run folder is gone on with by the same facts only, and is never lost without being asked', async (t) => {
+test('a run folder is continued with the same facts only, and never lost without --force', async (t) => {
   const folder = folderFor(t)
   const choice = { folder, resume: false, force: false, keep: false }
   await assert.rejects(checkRunFolder({ ...choice, resume: true }), isUsage(/no unfinished run/))
@@ -155,7 +155,7 @@ test('a run folder is gone on with by the same facts only, and is never lost wit
   await assert.rejects(checkRunFolder(resume), isUsage(/no unfinished run/))
 })
 
-test('a damaged file is named, and a folder of something else is left alone', async (t) => {
+test('a damaged file is named, and a folder that holds something else is left alone', async (t) => {
   const folder = folderFor(t)
   const choice = { folder, resume: false, force: true, keep: false }
   const run = await openRunFolder(choice, { history: 'a' })

@@ -1,5 +1,5 @@
-// Goal: the same history and seed make the same model, and what is written can be scored with. Method: small
-// histories of the simulator with much fraud in them, trained for a few epochs.
+// Goal: the same history and seed make the same model, and the written folder can be used for scoring. Method: small
+// histories of the simulator with much fraud, trained for a few epochs.
 
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -73,7 +73,7 @@ test('what a run writes is sound, and what was left out of its history is in the
   const summary = await train(out, { unreadable: () => 3 })
   const { checks, isSound } = await verifyModelFolder(out, 'wasm')
   assert.ok(isSound, JSON.stringify(checks))
-  // Without the payments that it looked at, the target's scores do not come out: so it is the target that is checked.
+  // Without the earlier payments the target's scores differ: so the target is what is checked.
   const path = join(out, 'evaluation/test-rows.csv.gz')
   const [header = '', ...lines] = gunzipSync(readFileSync(path)).toString('utf8').split('\n')
   const from = header.split(',').indexOf('earlier_1_amount_minor')
@@ -108,7 +108,7 @@ test("a model of somebody's data ships no rows, claims no licence for them, and 
   assert.match(checks.find(({ check }) => check === 'rows')?.said ?? '', /no rows are shipped/)
 })
 
-test('a folder that is taken is left as it is, unless it holds a model and force is given', async (t) => {
+test('an occupied folder is left alone, unless it holds a model and force is given', async (t) => {
   const folder = folderFor(t)
   const out = join(folder, 'model')
   await train(out)
@@ -128,7 +128,7 @@ test('a folder that is taken is left as it is, unless it holds a model and force
   assert.ok(!existsSync(other))
 })
 
-test('a history that cannot be learnt from writes nothing', async (t) => {
+test('a history that is not sufficient for training writes nothing', async (t) => {
   const folder = folderFor(t)
   await assert.rejects(train(join(folder, 'model'), {}, 1), (error) =>
     isSluiceError(error, 'SLUICE_TRAINING_DATA_INVALID'),
@@ -136,7 +136,7 @@ test('a history that cannot be learnt from writes nothing', async (t) => {
   assert.deepEqual(readdirSync(folder), [])
 })
 
-test('training gives back every tensor', async (t) => {
+test('training frees every tensor', async (t) => {
   const tf = await import('@tensorflow/tfjs')
   const folder = folderFor(t)
   await train(join(folder, 'first'))

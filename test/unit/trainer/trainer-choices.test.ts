@@ -1,5 +1,5 @@
-// Goal: what a training chooses is what it says it chooses by, and what it learns is worth something. Method: small
-// histories of the simulator with much fraud in them. Beside run-trainer.test.ts, so that both cores have something to do.
+// Goal: a training makes its choices by the stated rules, and what it learns is useful. Method: small histories of
+// the simulator with much fraud. Separate from run-trainer.test.ts, so that both run in parallel.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { totalMinor } from '../../../services/core/scoring/alert-costs.ts'
 import { verifyModelFolder } from '../../../tools/model-documentation/verify-folder.ts'
 import { folderFor, train } from '../../support/small-training.ts'
 
-test('of several seeds the best on validation is kept, as if trained alone, and all are told of', async (t) => {
+test('of several seeds the best on validation is chosen, as if trained alone, and all are reported', async (t) => {
   const folder = folderFor(t)
   const out = join(folder, 'model')
   const summary = await train(out, { seeds: [5, 6, 7] })
@@ -64,7 +64,7 @@ test('thresholds by cost cost no more on validation than those by precision, and
   assert.ok(card.includes(`${(avoidedMinor / 100).toFixed(2)} |`), card)
 })
 
-test('even a small net ranks frauds far above chance on later time', async (t) => {
+test('even a small net ranks frauds far above chance at a later time', async (t) => {
   const { metrics, periods } = await train(join(folderFor(t), 'model'), { epochsMax: 25 })
   const fraudShare = periods.test.frauds / periods.test.transactions
   assert.ok(metrics.test.aucRoc > 0.75, `${metrics.test.aucRoc}`)

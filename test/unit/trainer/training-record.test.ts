@@ -17,18 +17,18 @@ const TARGET: LearningCurve = {
   epochs: [{ epoch: 1, loss: 0.6, validationPrecision: null }],
 }
 
-/** Points of each line, in the order in which they are drawn. */
+/** Points of each line, in drawing order. */
 function linesOf(svg: string): readonly (readonly (readonly [number, number])[])[] {
   return Array.from(svg.matchAll(/<path d="([^"]*)"/g), ([, path = '']) =>
     Array.from(path.matchAll(/([\d.]+),([\d.]+)/g), ([, x, y]) => [Number(x), Number(y)] as const),
   )
 }
 
-test('each net is a line in both plots, at equal distances by epoch and in the measure of the axis', () => {
+test('each net is a line in both plots, at equal distances by epoch and to the scale of the axis', () => {
   const [lossDraft = [], lossTarget = [], precisionDraft = [], precisionTarget] = linesOf(
     trainingCurves([DRAFT, TARGET]),
   )
-  // The axis goes from 0 at 244 up to 0.8 at 44.
+  // The axis runs from 0 at 244 up to 0.8 at 44.
   assert.deepEqual(lossDraft, [
     [60, 44],
     [205, 144],
@@ -46,7 +46,7 @@ test('each net is a line in both plots, at equal distances by epoch and in the m
   assert.deepEqual(precisionTarget, [])
 })
 
-test('the epoch that was kept is marked where it has a value, and named', () => {
+test('the chosen epoch is marked where it has a value, and named', () => {
   const svg = trainingCurves([DRAFT, TARGET])
   const dots = Array.from(svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"/g), ([, x, y]) =>
     [x, y].map(Number),
@@ -60,7 +60,7 @@ test('the epoch that was kept is marked where it has a value, and named', () => 
   assert.match(svg, /target, epoch 1 kept/)
 })
 
-test('the same epochs give the same bytes; no epochs and values that are no numbers draw no line', () => {
+test('the same epochs give the same bytes; no epochs and values that are not finite draw no line', () => {
   assert.equal(trainingCurves([DRAFT, TARGET]), trainingCurves([DRAFT, TARGET]))
   const broken = { ...DRAFT, epochs: [{ epoch: 1, loss: NaN, validationPrecision: Infinity }] }
   for (const curve of [broken, { ...DRAFT, epochs: [] }]) {

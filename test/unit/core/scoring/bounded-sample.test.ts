@@ -5,7 +5,7 @@ import { BoundedSample } from '../../../../services/core/scoring/bounded-sample.
 
 const DAY_MS = 86_400_000
 
-test('while there is room everything is kept, and found once', () => {
+test('while there is room every entry is stored, and found once', () => {
   const sample = new BoundedSample<string>(10, DAY_MS)
   sample.add(referenceOf('a'), 1, 'a')
   deepStrictEqual(sample.take(referenceOf('a')), { value: 'a', weight: 1 })
@@ -13,7 +13,7 @@ test('while there is room everything is kept, and found once', () => {
   strictEqual(sample.take(referenceOf('b')), null)
 })
 
-test('a full sample keeps a part, evenly over time, and its weights add up to all that came', () => {
+test('a full sample keeps a part, evenly over time, and its weights add up to all entries', () => {
   const sample = new BoundedSample<number>(2_000, 100 * DAY_MS)
   const count = 100_000
   for (let index = 0; index < count; index += 1) sample.add(referenceOf(`t${index}`), index, index)
@@ -28,7 +28,7 @@ test('a full sample keeps a part, evenly over time, and its weights add up to al
   }
 })
 
-test('entries whose label comes no more make room before others do', () => {
+test('entries whose label will not come make room before others do', () => {
   const sample = new BoundedSample<string>(4, DAY_MS)
   for (const name of ['a', 'b', 'c', 'd']) sample.add(referenceOf(name), 0, name)
   sample.add(referenceOf('new'), 2 * DAY_MS, 'new')
@@ -37,7 +37,7 @@ test('entries whose label comes no more make room before others do', () => {
   strictEqual(sample.size, 0)
 })
 
-test('a sample that was cleared begins anew', () => {
+test('a cleared sample starts again', () => {
   const sample = new BoundedSample<number>(2, DAY_MS)
   for (let index = 0; index < 100; index += 1) sample.add(referenceOf(`t${index}`), 0, index)
   ok(sample.share < 1)

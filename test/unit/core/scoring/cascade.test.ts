@@ -17,7 +17,7 @@ function exactly(count: number, trials: number, share: number): number {
   return product * (1 - share) ** (trials - count)
 }
 
-test('the largest plausible share is that of published tables, and of the closed form without events', () => {
+test('the largest plausible share matches published tables, and the closed form without events', () => {
   assert.ok(Math.abs(shareAtMost(1, 10, 0.95) - 0.39416) < 1e-5)
   assert.ok(Math.abs(shareAtMost(5, 10, 0.95) - 0.77756) < 1e-5)
   for (const trials of [1, 20, 299, 3_000, 1_000_000]) {
@@ -28,7 +28,7 @@ test('the largest plausible share is that of published tables, and of the closed
   assert.equal(shareAtMost(7, 7, 0.95), 1)
 })
 
-test('at the largest plausible share, more events than were seen have just the stated confidence', () => {
+test('at the largest plausible share, more events than observed have exactly the stated confidence', () => {
   const cases = fc
     .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 59 }))
     .filter(([trials, events]) => events < trials)
@@ -43,7 +43,7 @@ test('at the largest plausible share, more events than were seen have just the s
   )
 })
 
-test('the target answers for what reaches the band and for nothing else, a row without a draft score neither', () => {
+test('the target decides the rows that reach the band and no others, never a row without a draft score', () => {
   const draft = Float64Array.of(0.1, 0.5, NaN, 0.49, 0.9)
   const rows = verifiedRows(draft, 0.5)
   assert.deepEqual([...rows], [1, 4])
@@ -55,7 +55,7 @@ test('the target answers for what reaches the band and for nothing else, a row w
   assert.deepEqual(draft, Float64Array.of(0.1, 0.5, NaN, 0.49, 0.9))
 })
 
-test('the sample holds about its share of ids, always the same ones, and a larger one holds a smaller one', () => {
+test('the sample holds about its share of ids, always the same ones, and a larger sample contains a smaller one', () => {
   const ids = Array.from({ length: 20_000 }, (_, index) => `transaction-${index}`)
   const sample = ids.filter((id) => isSampled(id, 0.05))
   assert.ok(Math.abs(sample.length / ids.length - 0.05) < 0.008, `${sample.length}`)

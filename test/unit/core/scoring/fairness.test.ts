@@ -68,7 +68,7 @@ test('a group whose frauds are missed far more often is a breach', () => {
   strictEqual(findingOf(report, 'PT').falsePositives.verdict, 'fair')
 })
 
-test('a difference that chance explains is no breach, however large the ratio', () => {
+test('a difference that chance explains is not a breach, however large the ratio', () => {
   const report = judge([
     LARGE,
     { value: 'PT', genuine: 110, falsePositives: 3, frauds: 25, caught: 15 },
@@ -76,7 +76,7 @@ test('a difference that chance explains is no breach, however large the ratio', 
   const { falsePositives } = findingOf(report, 'PT')
   ok((falsePositives.ratio ?? 0) > 2.5)
   strictEqual(falsePositives.verdict, 'fair')
-  // The control: ten times as many rows with the same rate are no chance any more.
+  // Control: with ten times as many rows the same rate is no longer chance.
   const larger = judge([
     LARGE,
     { value: 'PT', genuine: 1_100, falsePositives: 30, frauds: 25, caught: 15 },
@@ -84,7 +84,7 @@ test('a difference that chance explains is no breach, however large the ratio', 
   strictEqual(findingOf(larger, 'PT').falsePositives.verdict, 'breach')
 })
 
-test('a sure difference within the allowed ratio is no breach', () => {
+test('a certain difference within the allowed ratio is not a breach', () => {
   const groups = [
     { ...LARGE, genuine: 100_000, falsePositives: 1_000 },
     { value: 'PT', genuine: 100_000, falsePositives: 1_400, frauds: 100, caught: 75 },
@@ -93,7 +93,7 @@ test('a sure difference within the allowed ratio is no breach', () => {
   strictEqual(judge(groups, { ...RULE, falsePositiveRatioMax: 1.3 }).breaches, 1)
 })
 
-test('a group with too few rows is not judged, and says so', () => {
+test('a group with too few rows is not judged, and the report says so', () => {
   const report = judge([
     LARGE,
     { value: 'PT', genuine: 99, falsePositives: 99, frauds: 19, caught: 0 },
@@ -103,7 +103,7 @@ test('a group with too few rows is not judged, and says so', () => {
   strictEqual(report.breaches, 0)
 })
 
-test('numbers fall into bands, and what is no number or empty is a group of its own', () => {
+test('numbers fall into bands; an empty value, or one that is not a number, is a group of its own', () => {
   const counts = new FairnessCounts({ ...RULE, groups: [{ column: 'amount', edges: [50, 200] }] })
   for (const value of ['50', '50.01', '200', '201', '', 'x']) counts.add([value], false, false)
   deepStrictEqual(
@@ -119,7 +119,7 @@ test('numbers fall into bands, and what is no number or empty is a group of its 
   )
 })
 
-test('more values than a limit are one group', () => {
+test('values beyond the limit form one group', () => {
   const counts = new FairnessCounts(RULE)
   for (let value = 0; value < 3 * GROUP_VALUES_MAX; value += 1)
     counts.add([`v${value}`], false, false)
@@ -131,7 +131,7 @@ test('more values than a limit are one group', () => {
   )
 })
 
-test('a rule is read whole, and one that is wrong says where', () => {
+test('a rule is read completely, and an invalid one names the place', () => {
   deepStrictEqual(checkFairnessRule(JSON.parse(JSON.stringify(RULE)), 'rule.json'), RULE)
   for (const [change, where] of [
     [{ groups: [] }, /groups is empty/],

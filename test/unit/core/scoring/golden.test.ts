@@ -11,7 +11,7 @@ const GOLDEN = {
   sequences: null,
 }
 
-/** Of a net that also reads the card's last payments; the second card has one. */
+/** Vectors of a net that also reads the card's last payments; the second card has one. */
 const WITH_SEQUENCES = {
   ...GOLDEN,
   sequences: {
@@ -22,7 +22,7 @@ const WITH_SEQUENCES = {
   },
 }
 
-test('golden vectors come back from JSON bit for bit, absent values and unscored rows too', () => {
+test('golden vectors survive JSON bit for bit, absent values and unscored rows too', () => {
   const stored: unknown = JSON.parse(JSON.stringify(goldenToJson(GOLDEN)))
   assert.deepEqual(checkGolden(stored, 2, 'golden.json', false), GOLDEN)
 })
@@ -49,7 +49,7 @@ test('golden vectors of another width are refused with their place', () => {
   )
 })
 
-test('a row scored by one side only is the largest difference there is', () => {
+test('a row scored by one side only counts as an infinite difference', () => {
   const expected = Float64Array.of(0.5, NaN)
   assert.equal(goldenError(expected, Float64Array.of(0.5, NaN)), 0)
   assert.equal(goldenError(expected, Float64Array.of(0.25, NaN)), 0.25)

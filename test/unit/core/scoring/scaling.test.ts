@@ -37,7 +37,7 @@ test('a value is transformed, centred, scaled and clipped, in this order', () =>
   assert.deepEqual(scaleOne([log], [1 - Math.E]), [-1])
 })
 
-test('an absent value is replaced, and told to the model where it has an input for it', () => {
+test('an absent value is replaced, and reported to the model where it has an input for absence', () => {
   const quiet: FeatureScaling = { ...PLAIN, absentValue: 12 }
   const told: FeatureScaling = { ...quiet, absentInput: true }
   assert.deepEqual(scaleOne([quiet, PLAIN], [NaN, 10]), [1, 0])
@@ -45,7 +45,7 @@ test('an absent value is replaced, and told to the model where it has an input f
   assert.deepEqual(scaleOne([told, PLAIN], [12, 10]), [1, 0, 0])
 })
 
-test('steps and ramps follow the raw value, and that of an absent one', () => {
+test('steps and ramps follow the raw value, or the replacement of an absent one', () => {
   const encoded: FeatureScaling = {
     ...PLAIN,
     absentValue: 12,
@@ -59,7 +59,7 @@ test('steps and ramps follow the raw value, and that of an absent one', () => {
   assert.deepEqual(scaleOne([encoded, PLAIN], [-99, 10]), [-3, 0, 0, 0, 0, 0, 0])
 })
 
-test('ramps by a code follow the edges of that code; without it, or with another one, those of all others', () => {
+test('ramps by a code use the edges of that code; without it, or with another code, those of all others', () => {
   const byCode = {
     ...{ feature: 'kind', codes: [5_411, 5_944] },
     edges: [
@@ -76,11 +76,11 @@ test('ramps by a code follow the edges of that code; without it, or with another
   assert.deepEqual(inputs(50, 5_944), [0.5, 0])
   assert.deepEqual(inputs(100, 5_944), [1, 1])
   assert.deepEqual(inputs(50, 742), [1, 0.25])
-  // What stands in for an absent code does not choose the edges.
+  // The replacement of an absent code does not choose the edges.
   assert.deepEqual(inputs(50, NaN), [1, 0.25])
 })
 
-test('a row with a value that the model cannot take is NaN throughout', () => {
+test('a row with a value that the model does not accept is NaN throughout', () => {
   const told: FeatureScaling = { ...PLAIN, absentValue: 12, absentInput: true }
   for (const bad of [NaN, Infinity, -Infinity]) {
     assert.deepEqual(scaleOne([told, PLAIN], [10, bad]), [NaN, NaN, NaN])
@@ -88,7 +88,7 @@ test('a row with a value that the model cannot take is NaN throughout', () => {
   assert.deepEqual(scaleOne([told, PLAIN], [Infinity, 10]), [NaN, NaN, NaN])
 })
 
-test('what stood in the inputs before does not shine through', () => {
+test('earlier content of the inputs is overwritten', () => {
   const encoded: FeatureScaling = {
     ...PLAIN,
     ...{ absentValue: 12, absentInput: true, steps: [10, 14], ramps: [8, 12, 20] },
@@ -129,7 +129,7 @@ const anyScaling: fc.Arbitrary<FeatureScaling> = fc.record({
   byCode: fc.option(anyByCode),
 })
 
-test('inputs are within the clip, or the row is not scored; each row as if it were alone', () => {
+test('inputs are within the clip, or the row is not scored; each row is independent of the others', () => {
   const scalings = fc.array(anyScaling, { minLength: 1, maxLength: 5 })
   const rows = fc.array(fc.array(fc.double(), { minLength: 5, maxLength: 5 }), { maxLength: 6 })
   fc.assert(

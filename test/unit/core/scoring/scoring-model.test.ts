@@ -35,13 +35,13 @@ test('a backend other than the expected one is a fallback, and only then', () =>
   deepStrictEqual(judged('webgpu', true), ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'])
 })
 
-test('WebGPU on a software adapter is no GPU', () => {
+test('WebGPU on a software adapter does not count as a GPU', () => {
   const software = { backend: 'webgpu', isOnGpu: false, trials: [] } as const
   strictEqual(isFallback('webgpu', software), false)
   strictEqual(isFallback('gpu', software), true)
 })
 
-test('a refused backend makes a fallback whatever is expected; an absent one does not', () => {
+test('a refused backend is a fallback whatever is expected; an absent one is not', () => {
   const info = { backend: 'wasm', isOnGpu: false } as const
   for (const expected of ['none', 'auto', 'wasm'] as const) {
     strictEqual(isFallback(expected, { ...info, trials: [ABSENT, trialOf({})] }), false)
@@ -49,7 +49,7 @@ test('a refused backend makes a fallback whatever is expected; an absent one doe
   }
 })
 
-test('refused backends are told with their reason', () => {
+test('refused backends are reported with their reason', () => {
   deepStrictEqual(refusedBackends([ABSENT, trialOf({})]), [])
   deepStrictEqual(refusedBackends([REFUSED, trialOf({})]), [
     { backend: 'tensorflow', reason: 'golden_mismatch' },
@@ -67,7 +67,7 @@ function infoOf(backend: Backend, batchMicroseconds: number | null) {
   } as const
 }
 
-test('only a model that takes long at the working batch gets a thread of its own', () => {
+test('only a model that takes long on the working batch gets a thread of its own', () => {
   strictEqual(threadFor(infoOf('wasm', 300)), 'main')
   strictEqual(threadFor(infoOf('wasm', 4_000)), 'main')
   strictEqual(threadFor(infoOf('wasm', 4_001)), 'worker')

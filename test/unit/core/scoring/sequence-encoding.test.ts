@@ -34,7 +34,7 @@ interface Payment {
   readonly category: number
 }
 
-/** Newest first, as writeSequence has them; NaN after the last. */
+/** Newest first, as writeSequence orders them; NaN after the last. */
 function sequenceOf(payments: readonly Payment[]): Float64Array {
   const values = new Float64Array(SEQUENCE_LENGTH).fill(NaN)
   for (const [at, { amountMinor, ageMs, timeOfDayMs, category }] of payments.entries()) {
@@ -70,7 +70,7 @@ function naiveInputs(amountMinor: number, payments: readonly Payment[]): readonl
       ...rising(edgesOf(each.category), logAmount),
       ...ENCODING.categories.map((category) => (category === each.category ? 1 : 0)),
       1,
-      // Midnights between the two.
+      // Midnights between the two payments.
       each.timeOfDayMs + each.ageMs < DAY_MS ? 1 : 0,
       each.timeOfDayMs + each.ageMs >= DAY_MS && each.timeOfDayMs + each.ageMs < 2 * DAY_MS ? 1 : 0,
     ]
@@ -78,7 +78,7 @@ function naiveInputs(amountMinor: number, payments: readonly Payment[]): readonl
   return [...inputs, ...Array.from({ length: SEQUENCE_EVENTS * INPUTS - inputs.length }, () => 0)]
 }
 
-test('a sequence becomes what a list of its payments says, wherever it lies, and touches nothing else', () => {
+test('a sequence becomes the inputs that its payments define, at any position, and nothing else is written', () => {
   const payment = fc.record({
     amountMinor: fc.integer({ min: 0, max: 200_000 }),
     ageMs: fc.oneof(fc.nat(3 * DAY_MS), fc.nat(30 * DAY_MS)),

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { CONFIDENCES, wilsonInterval } from '../../../../services/core/scoring/wilson.ts'
 
-test('the interval is that of the published formula', () => {
+test('the interval matches the published formula', () => {
   // 10 of 100 at 95 %, computed by hand: centre 0.11479804, reach 0.0595712.
   const { low, high, share } = wilsonInterval(10, 100, 0.95)
   strictEqual(share, 0.1)
@@ -11,7 +11,7 @@ test('the interval is that of the published formula', () => {
   ok(Math.abs(high - 0.1743657) < 1e-6, String(high))
 })
 
-test('without cases anything is possible, and no share is claimed', () => {
+test('without cases the interval is 0 to 1, and no share is claimed', () => {
   deepStrictEqual(wilsonInterval(0, 0, 0.95), { hits: 0, cases: 0, share: null, low: 0, high: 1 })
 })
 

@@ -1,4 +1,4 @@
-// Goal: why a present backend is not used is told, and an absent one is no refusal (P7).
+// Goal: the reason why a present backend is not used is reported, and an absent one is not a refusal (P7).
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -17,11 +17,11 @@ import { copyModel, RELEASED_MODEL, replaceSigned } from './model-copies.ts'
 
 const ROOT = join(import.meta.dirname, '../../../..')
 
-/** Trials of opening the released model in a process where the native package is this module. */
+/** Trials of opening the released model in a process whose native package is this module. */
 function trialsWithNative(source: string, backend = 'auto'): readonly BackendTrial[] {
   const hooks = `
     const native = ${JSON.stringify(`data:text/javascript,${encodeURIComponent(source)}`)}
-    // Packages may also lie in folders of their own. WebGPU is none of this test's business, and slow in software.
+    // Packages may also be in folders of their own. WebGPU is not the subject of this test, and slow in software.
     export function resolve(specifier, context, next) {
       if (/(^|node_modules.)webgpu(.index.js)?$/.test(specifier)) throw new Error('not in this test')
       return /(^@tensorflow|node_modules.@tensorflow).tfjs-node(.dist.index.js)?$/.test(specifier)
@@ -45,7 +45,7 @@ function trialsWithNative(source: string, backend = 'auto'): readonly BackendTri
   return JSON.parse(run.stdout) as readonly BackendTrial[]
 }
 
-test('a native package that is installed and does not load is refused, and another backend scores', () => {
+test('a native package that is installed but does not load is refused, and another backend scores', () => {
   const [native, ...others] = trialsWithNative("throw new Error('libtensorflow.so.2: not found')")
   assert.equal(native?.result, 'unavailable')
   assert.equal(native.refusal, 'load_failed')
@@ -53,7 +53,7 @@ test('a native package that is installed and does not load is refused, and anoth
   assert.ok(others.some(({ result }) => result === 'used'))
 })
 
-test('a native package that does not start, or computes nonsense, is refused for that', () => {
+test('a native package that does not start, or computes nonsense, is refused with that reason', () => {
   const starting = (isStarted: string) => `export const setBackend = async () => ${isStarted}`
   assert.equal(trialsWithNative(starting('false'))[0]?.refusal, 'start_failed')
   assert.equal(
@@ -67,7 +67,7 @@ test('a native package that does not start, or computes nonsense, is refused for
   assert.equal(trialsWithNative(wrong)[0]?.refusal, 'wrong_result')
 })
 
-test('a package that is not installed is no refusal', async (t) => {
+test('a package that is not installed is not refused', async (t) => {
   for (const [set, packageName] of [
     ['tensorflow', '@tensorflow/tfjs-node'],
     ['webgpu', 'webgpu'],
@@ -85,7 +85,7 @@ test('a package that is not installed is no refusal', async (t) => {
   }
 })
 
-/** The cpu backend under another name, with this much more on the last number that a kernel makes. */
+/** The cpu backend under another name, which adds this much to the last number of one kernel. */
 function unevenCpu(kernelName: string, more: number): string {
   const tfjs = new URL(import.meta.resolve('@tensorflow/tfjs')).href
   return `
@@ -109,7 +109,7 @@ function unevenCpu(kernelName: string, more: number): string {
       loadLayersModel } = tf`
 }
 
-test('a backend that scores a row by the batch around it is refused, unless it is asked for by name', () => {
+test('a backend whose scores depend on the rest of the batch is refused, unless it is requested by name', () => {
   const uneven = unevenCpu('_FusedMatMul', 1e-6)
   const [refused, ...others] = trialsWithNative(uneven)
   assert.equal(refused?.refusal, 'batch_dependent')
@@ -121,14 +121,14 @@ test('a backend that scores a row by the batch around it is refused, unless it i
   assert.equal(forced.hasSameBits, false)
 })
 
-test('so is one that does it to the target of a cascade alone', () => {
-  // Only the target takes the mean over a card's payments.
+test('so is one that does so for the target of a cascade only', () => {
+  // Only the target computes the mean over a card's payments.
   const [refused] = trialsWithNative(unevenCpu('Mean', 1e-4))
   assert.equal(refused?.refusal, 'batch_dependent')
   assert.equal(refused.hasSameBits, false)
 })
 
-test('a backend that misses the golden vectors is refused for that', async (t) => {
+test('a backend that misses the golden vectors is refused with that reason', async (t) => {
   const folder = copyModel(t)
   const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as {
     vectors: { score: number | null }[]

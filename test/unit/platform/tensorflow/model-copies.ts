@@ -1,4 +1,4 @@
-// Copies of the released model, changed as a test wants them, in temporary folders.
+// Copies of the released model in temporary folders, changed as a test needs them.
 
 import { createHash } from 'node:crypto'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-/** The model that the demo scores with. */
+/** The model of the demo. */
 export const RELEASED_MODEL = join(import.meta.dirname, '../../../../models/simulator')
 
 /** A copy that is deleted when the test ends. */

@@ -1,5 +1,4 @@
-// Goal: a model that is not what it was is never scored with. Method: copies of the released model with one thing
-// changed each.
+// Goal: a model that was changed is never scored with. Method: copies of the released model with one change each.
 
 import assert from 'node:assert/strict'
 import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
@@ -24,7 +23,7 @@ async function refused(
   })
 }
 
-test('a model trained on other features is refused, and both lists are named', async (t) => {
+test('a model trained on other features is refused, naming both lists', async (t) => {
   const folder = copyModel(t)
   const other = 'ab'.repeat(32)
   editManifest(folder, (manifest) => {
@@ -42,7 +41,7 @@ test('a model trained with other currency rates is refused', async () => {
 })
 
 for (const file of ['model.json', 'weights.bin', 'golden.json']) {
-  test(`${file}: a changed byte, a missing end, more at the end, or no file is refused by name`, async (t) => {
+  test(`${file}: a changed byte, a missing end, additional bytes, or no file is refused by name`, async (t) => {
     const folder = copyModel(t)
     const path = join(folder, file)
     const bytes = readFileSync(path)
@@ -61,7 +60,7 @@ for (const file of ['model.json', 'weights.bin', 'golden.json']) {
   })
 }
 
-test('a folder without a manifest, or with one that is no JSON, is refused with a remedy', async (t) => {
+test('a folder without a manifest, or with one that is not JSON, is refused with a remedy', async (t) => {
   const folder = copyModel(t)
   writeFileSync(join(folder, 'manifest.json'), '{')
   await refused(folder, 'SLUICE_MODEL_CORRUPT', /manifest\.json is not JSON.*sluice train/)
@@ -82,7 +81,7 @@ test('a backend that does not reproduce the golden vectors is not used', async (
   await refused(folder, 'SLUICE_BACKEND_UNAVAILABLE', /No scoring backend works/, 'auto')
 })
 
-test('a net of other shape or with other layers is refused', async (t) => {
+test('a net of another shape or with other layers is refused', async (t) => {
   const folder = copyModel(t)
   const model = readFileSync(join(folder, 'model.json'), 'utf8')
   replaceSigned(folder, 'model.json', model.replace('"activation": "relu"', '"activation": "tanh"'))
@@ -99,7 +98,7 @@ test('a net of other shape or with other layers is refused', async (t) => {
   await refused(folder, 'SLUICE_MODEL_CORRUPT', /inputs/)
 })
 
-test('a backend that was asked for and is absent is an error that says why', async (t) => {
+test('a requested backend that is absent is an error with the reason', async (t) => {
   const isInstalled = await openBackend('tensorflow').then(
     () => true,
     () => false,

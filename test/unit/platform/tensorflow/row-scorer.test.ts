@@ -1,5 +1,6 @@
-// Goal: the target of a cascade scores as the trainer saw it, whatever its backend pads batches to. Method: the released
-// model on `wasm`, as it is and told to pad to as many rows as a GPU does, against golden vectors and bit for bit.
+// Goal: the target of a cascade reproduces the trainer's scores, whatever its backend pads batches to. Method: the
+// released model on `wasm`, unchanged and set to pad to as many rows as a GPU does, against golden vectors and bit
+// for bit.
 
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
@@ -13,7 +14,7 @@ import type { OpenBackend } from '../../../../services/platform/tensorflow/open-
 import { openTargetScorer } from '../../../../services/platform/tensorflow/row-scorer.ts'
 import { RELEASED_MODEL } from './model-copies.ts'
 
-/** What a batch is padded to on a GPU: more rows than a batch of the target ever has. */
+/** Padding of a GPU: more rows than a batch of the target ever has. */
 const GPU_ROWS = 4_096
 
 const model = await readModelFolder(RELEASED_MODEL, DEFAULT_RATES.digest)
@@ -38,11 +39,11 @@ test('padding to the rows of a GPU changes no bit of the target', async (t) => {
   assert.deepEqual(await goldenScores(t, padded), await goldenScores(t, wasm))
 })
 
-test('rows that share the payments before them get the bits that they get with a copy of their own', async (t) => {
+test('rows that share their earlier payments get the same bits as with a copy of their own', async (t) => {
   const golden = model.target?.golden
   const read = golden?.sequences ?? null
   assert.ok(golden !== undefined && read !== null)
-  // More rows than one run takes, in runs of 1 to 40 that share.
+  // More rows than one run takes, in groups of 1 to 40 that share.
   const rowCount = 1_100
   const sequenceOf = new Uint32Array(rowCount)
   for (let row = 1, left = 0, length = 0; row < rowCount; row += 1, left -= 1) {

@@ -1,5 +1,5 @@
-// Goal: scores are the model's, whatever backend and batch. Method: the released model on the backends that always
-// load, against golden vectors, against each other and against the net written out as sums.
+// Goal: scores belong to the model, whatever the backend and the batch. Method: the released model on the backends
+// that always load, against golden vectors, against each other and against the net written out as sums.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -22,7 +22,7 @@ import { openBackend } from '../../../../services/platform/tensorflow/load-tenso
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
 import { RELEASED_MODEL } from './model-copies.ts'
 
-/** `wasm` and `cpu` always load; the others are tested where somebody installed them. */
+/** `wasm` and `cpu` always load; the others are tested where they are installed. */
 const LOADING: Backend[] = []
 for (const backend of BACKENDS) {
   const isHere = await openBackend(backend).then(
@@ -72,7 +72,7 @@ function plainScore(row: Float64Array): number {
   return 1 / (1 + Math.exp(-(slope * (values[0] ?? NaN) + intercept)))
 }
 
-/** Rows like those of a stream: golden ones with some values replaced by edges. */
+/** Rows like those of a stream: golden rows with some values replaced by extremes. */
 const anyRows = fc
   .array(
     fc.record({
@@ -116,7 +116,7 @@ for (const backend of LOADING) {
     )
   })
 
-  test(`${backend}: batches larger than one run are scored whole and in order`, async (t) => {
+  test(`${backend}: batches larger than one run are scored completely and in order`, async (t) => {
     const model = await open(t, backend)
     const copies = 80
     const rows = new Float64Array(copies * golden.rows.length)
@@ -129,7 +129,7 @@ for (const backend of LOADING) {
     }
   })
 
-  test(`${backend}: scores are those of the net written out as sums`, async (t) => {
+  test(`${backend}: scores equal those of the net written out as sums`, async (t) => {
     const model = await open(t, backend)
     const scores = await score(model, golden.rows)
     for (const [row, found] of scores.entries()) {
@@ -142,7 +142,7 @@ for (const backend of LOADING) {
     }
   })
 
-  test(`${backend}: closing gives back every tensor`, async () => {
+  test(`${backend}: closing frees every tensor`, async () => {
     const tf = await import('@tensorflow/tfjs')
     const before = tf.memory().numTensors
     const model = await openScoringModel({ folder: RELEASED_MODEL, backend })
@@ -153,14 +153,14 @@ for (const backend of LOADING) {
   })
 }
 
-test('a row that cannot be scored is NaN and leaves its neighbours as they are', async (t) => {
+test('a row that cannot be scored is NaN and does not affect its neighbours', async (t) => {
   const model = await open(t, 'wasm')
   const rows = golden.rows.slice(0, 3 * FEATURE_COUNT)
   const scores = await score(model, rows)
   assert.ok(scores.every((value) => value >= 0 && value <= 1))
   rows[FEATURE_COUNT] = Infinity
   assert.deepEqual(await score(model, rows), Float64Array.of(scores[0] ?? 0, NaN, scores[2] ?? 0))
-  // Without state all of it is absent, and still a score: the usual values stand in.
+  // Without state all values are absent, and there is still a score: the baseline values are used.
   rows.fill(NaN, FEATURE_COUNT, 2 * FEATURE_COUNT)
   assert.ok((await score(model, rows)).every((value) => value >= 0 && value <= 1))
 })
@@ -170,7 +170,7 @@ test('no rows give no scores', async (t) => {
   assert.equal((await score(model, new Float64Array())).length, 0)
 })
 
-test('two open models keep to their own backends when used in turns', async (t) => {
+test('two open models keep to their own backends when used alternately', async (t) => {
   const wasm = await open(t, 'wasm')
   const cpu = await open(t, 'cpu')
   const tf = await import('@tensorflow/tfjs')
@@ -182,7 +182,7 @@ test('two open models keep to their own backends when used in turns', async (t) 
   assert.equal(tf.getBackend(), 'wasm')
 })
 
-test('of the backends that work the fastest is used, and every trial is told', async (t) => {
+test('the fastest of the working backends is used, and every trial is reported', async (t) => {
   const { info } = await open(t, 'auto')
   assert.deepEqual(
     info.trials.map(({ backend }) => backend),

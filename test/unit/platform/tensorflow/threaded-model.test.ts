@@ -30,7 +30,7 @@ function someRows(count: number, usual: readonly number[]): Float64Array {
 }
 
 for (const backend of backends) {
-  test(`${backend}: a thread of its own gives the same bits, also to calls that overlap`, async (t) => {
+  test(`${backend}: a thread of its own gives the same bits, also for overlapping calls`, async (t) => {
     const here = await openScoringModel({ folder: RELEASED_MODEL, backend })
     const there = await openScoringModel({ folder: RELEASED_MODEL, backend, thread: 'worker' })
     t.after(() => {
@@ -41,7 +41,7 @@ for (const backend of backends) {
     assert.deepEqual(there.info, {
       ...here.info,
       thread: 'worker',
-      // Measured once each.
+      // Each side measures its own.
       trials: there.info.trials,
     })
     const rows = someRows(300, here.info.usual)
@@ -54,12 +54,12 @@ for (const backend of backends) {
       assert.deepEqual(found[index], expected)
     }
     assert.ok(Number.isNaN(found[0]?.[3]))
-    // The rows are the caller's, and still there.
+    // The rows belong to the caller and are intact.
     assert.equal(rows.length, 300 * FEATURE_COUNT)
   })
 }
 
-test('a small model stays on the main thread when nobody says where', async (t) => {
+test('a small model stays on the main thread by default', async (t) => {
   const model = await openScoringModel({
     folder: RELEASED_MODEL,
     backend: 'wasm',
@@ -71,7 +71,7 @@ test('a small model stays on the main thread when nobody says where', async (t) 
   assert.equal(model.info.thread, 'main')
 })
 
-test('a model that is refused, or is not the one that was opened, is refused by the thread too', async (t) => {
+test('a model that is refused, or differs from the one that was opened, is refused by the thread too', async (t) => {
   const folder = copyModel(t)
   const options = { folder, backend: 'wasm', ratesDigest: DEFAULT_RATES.digest } as const
   await assert.rejects(openThreadedScorer({ ...options, digest: 'ab'.repeat(32) }), (error) => {
@@ -86,7 +86,7 @@ test('a model that is refused, or is not the one that was opened, is refused by 
   )
 })
 
-test('a thread that has ended rejects what it was asked, and what it is asked later', async () => {
+test('a thread that ended rejects pending and later calls', async () => {
   const model = await openScoringModel({
     folder: RELEASED_MODEL,
     backend: 'wasm',

@@ -1,5 +1,5 @@
-// Goal: the class is what the framework gives for what is there. Method: components taken away one by one, and MOF.yml
-// of the released model against the form that the framework publishes.
+// Goal: the class follows from the components that exist, as the framework defines it. Method: components removed one
+// by one, and MOF.yml of the released model against the form that the framework publishes.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ const RELEASED = join(ROOT, 'models/simulator/MOF.yml')
 const MODEL = { name: 'a', version: 'a-1', releasedOn: '2026-01-31' }
 const LICENCE = { license_name: 'Apache-2.0', license_path: 'LICENSES/Apache-2.0.md' }
 
-/** A release with everything, also what ours never has. */
+/** A release with all components, including those that ours never has. */
 const COMPLETE: readonly MofComponent[] = MOF_COMPONENTS.map(({ name, description }) => ({
   name,
   description,
@@ -44,7 +44,7 @@ test('a release with all seventeen components is open science', () => {
 for (const { name, neededFor } of MOF_COMPONENTS) {
   const below = { I: 'II', II: 'III', III: 'none' } as const
   const expected = neededFor === null ? 'I' : below[neededFor]
-  test(`without "${name}" the class is ${expected}, be it absent, gone or without a licence`, () => {
+  test(`without "${name}" the class is ${expected}, whether it is absent, missing or without a licence`, () => {
     const without = (change: Partial<MofComponent>): readonly MofComponent[] =>
       COMPLETE.map((component) =>
         component.name === name ? { ...component, ...change } : component,
@@ -56,7 +56,7 @@ for (const { name, neededFor } of MOF_COMPONENTS) {
   })
 }
 
-test('where the code is not there, a folder reaches a lower class; what is owned by others reaches none', () => {
+test('without the code a folder reaches a lower class; a folder of owned data reaches none', () => {
   const folder = MOF_COMPONENTS.flatMap(({ location }) => (location === null ? [] : [location]))
   const whole = mofOf(MODEL, OPEN_TERMS, presenceOf(folder, ROOT))
   assert.equal(whole.assessment.class, 'II')
@@ -80,8 +80,8 @@ const RELEASE_FIELDS = [
   'components',
 ]
 
-test('MOF.yml of the released model has the form that the framework asks for', () => {
-  // The rules of the framework's published form, in our own words: what it requires, and of which kind.
+test('MOF.yml of the released model has the form that the framework requires', () => {
+  // The rules of the framework's published form, in our own words: required fields and their types.
   const validate = new Ajv({ strict: false }).compile({
     type: 'object',
     required: ['framework', 'release'],

@@ -1,6 +1,6 @@
-// Goal: a model folder that is not what it claims to be is found out, and what is wrong is said. Method: copies of the
-// released model with one thing changed; once with the digests left as they were, once made consistent again by
-// somebody who means to deceive, so that only the check itself can find it.
+// Goal: a model folder that does not match its claims is detected, and the mismatch is named. Method: copies of the
+// released model with one change; once with the original digests, once made consistent again as by someone who wants
+// to deceive, so that only the check itself can find the change.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -38,7 +38,7 @@ function filesOf(folder: string): readonly string[] {
     .toSorted()
 }
 
-/** Puts the digests of all files into the bill and the list of sums. */
+/** Writes the digests of all files into the bill and the list of sums. */
 function makeConsistent(folder: string): void {
   const path = join(folder, 'bom.json')
   const bill = JSON.parse(readFileSync(path, 'utf8')) as {
@@ -70,7 +70,7 @@ async function problemsOf(folder: string): Promise<readonly (readonly [Check, st
   return problems
 }
 
-test('every released model is what it claims to be, in less than two megabytes', async () => {
+test('every released model matches its claims, in less than two megabytes', async () => {
   const names = readdirSync(MODELS)
   assert.ok(names.length > 0)
   for (const name of names) {
@@ -81,13 +81,13 @@ test('every released model is what it claims to be, in less than two megabytes',
   }
 })
 
-test('a copy made consistent again is sound, so that the changes below alone are found', async (t) => {
+test('a copy made consistent again is sound, so only the changes below are found', async (t) => {
   const folder = copyOf(t)
   makeConsistent(folder)
   assert.deepEqual(await problemsOf(folder), [])
 })
 
-test('any file that is changed, gone or added is named', async (t) => {
+test('any changed, missing or additional file is named', async (t) => {
   const folder = copyOf(t)
   for (const file of filesOf(folder).filter((path) => path !== 'SHA256SUMS')) {
     const path = join(folder, file)
@@ -121,7 +121,7 @@ interface Forgery {
   readonly said: RegExp
 }
 
-/** Replaces the first match, which must be there. */
+/** Replaces the first match, which must exist. */
 const replacing =
   (pattern: RegExp, by: string) =>
   (text: string): string => {
@@ -250,7 +250,7 @@ const FORGERIES: readonly Forgery[] = [
 ]
 
 for (const { what, file, change, check, said } of FORGERIES) {
-  test(`found even where all digests fit: ${what}`, async (t) => {
+  test(`found even where all digests match: ${what}`, async (t) => {
     const folder = copyOf(t)
     const path = join(folder, file)
     writeFileSync(path, change(readFileSync(path, 'utf8')))
@@ -262,7 +262,7 @@ for (const { what, file, change, check, said } of FORGERIES) {
   })
 }
 
-test('rows whose truth was turned over are found, with the figures that come out', async (t) => {
+test('inverted truths are found, with the figures that result', async (t) => {
   const folder = copyOf(t)
   const path = join(folder, ROWS)
   const lines = gunzipSync(readFileSync(path)).toString('utf8').trimEnd().split('\n')
@@ -283,7 +283,7 @@ test('rows whose truth was turned over are found, with the figures that come out
   assert.ok(found.some((problem) => /^average precision is 0\.\d+, but/.test(problem)))
 })
 
-test('scores that the model does not give are found', async (t) => {
+test('scores that the model does not produce are found', async (t) => {
   const folder = copyOf(t)
   const path = join(folder, ROWS)
   const lines = gunzipSync(readFileSync(path)).toString('utf8').split('\n')
@@ -298,7 +298,7 @@ test('scores that the model does not give are found', async (t) => {
   )
 })
 
-test('a folder that is not there is a mistake of usage', async () => {
+test('a missing folder is a usage error', async () => {
   await assert.rejects(verifyModelFolder(join(MODELS, 'none'), 'wasm'), (error) =>
     isSluiceError(error, 'SLUICE_USAGE'),
   )

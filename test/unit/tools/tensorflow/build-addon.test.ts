@@ -1,5 +1,5 @@
 // Goal: a function that the libraries lack is found before anything calls it. Method: real shared libraries of a few
-// lines, compiled here; skipped where there is no compiler.
+// lines, compiled here; skipped without a compiler.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -14,7 +14,7 @@ const find = (name: string): string | null => findProgram(name, process.env['PAT
 const compiler = find('cc') ?? find('gcc')
 const nm = find('nm')
 
-test('every function of TensorFlow that an addon calls is looked for in the libraries', async (t) => {
+test('every TensorFlow function that an addon calls is looked up in the libraries', async (t) => {
   if (compiler === null || nm === null || process.platform !== 'linux') {
     t.skip('no C compiler or nm here')
     return

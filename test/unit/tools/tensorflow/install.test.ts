@@ -1,6 +1,6 @@
-// Goal: an installation says what it needs, changes nothing when it cannot be done, and takes up where it stopped.
-// Method: machines that lack something, folders that hold something else, steps that fail; no network. The whole is
-// run by hand (docs/backends.md).
+// Goal: an installation names its needs, changes nothing when it is impossible, and continues where it stopped.
+// Method: machines that lack something, folders that hold something else, steps that fail; no network. The complete
+// installation is run by hand (docs/backends.md).
 
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -23,7 +23,7 @@ function folderOf(t: TestContext): string {
 const quiet = (): void => undefined
 const linux = { platform: 'linux', arch: 'x64', freeBytes: 2 ** 40 } as const
 
-test('all that a machine lacks is named at once, with the command that installs it', async (t) => {
+test('everything that a machine lacks is named at once, with the command that installs it', async (t) => {
   const machine = { ...linux, searchPath: folderOf(t), freeBytes: 2 ** 20 }
   await assert.rejects(findPrograms(RECIPES.cpu, machine), (error) => {
     assert.ok(isSluiceError(error, 'SLUICE_PREREQUISITE_MISSING'), String(error))
@@ -35,7 +35,7 @@ test('all that a machine lacks is named at once, with the command that installs 
   })
 })
 
-test('on a machine for which there is no TensorFlow, WebGPU is the way that is named', async (t) => {
+test('on a platform without TensorFlow, WebGPU is suggested', async (t) => {
   const machine = { ...linux, platform: 'darwin', arch: 'arm64', searchPath: folderOf(t) }
   await assert.rejects(findPrograms(RECIPES.gpu, machine), /Linux on x86-64.*--webgpu/s)
   await assert.rejects(findPrograms(RECIPES.webgpu, machine), (error) => {
@@ -45,7 +45,7 @@ test('on a machine for which there is no TensorFlow, WebGPU is the way that is n
   })
 })
 
-test('a folder that holds something else is left as it is', async (t) => {
+test('a folder that holds something else is left alone', async (t) => {
   const root = folderOf(t)
   const folder = join(root, 'mine')
   mkdirSync(folder)
@@ -63,7 +63,7 @@ test('a folder that holds something else is left as it is', async (t) => {
   assert.equal(existsSync(join(root, '.sluice/tensorflow')), false)
 })
 
-test('a step that is done is not done again, and one that failed is', async (t) => {
+test('a complete step is not repeated, and a failed one is', async (t) => {
   const context = { work: folderOf(t), onProgress: quiet }
   const ran: string[] = []
   const step = (name: string, code: number): Promise<void> =>
@@ -77,7 +77,7 @@ test('a step that is done is not done again, and one that failed is', async (t) 
     assert.match(error.message, /two failed \(exit code 3\):\nwhy\n.*continues from here/)
     return true
   })
-  // As after a new start.
+  // As after a restart.
   await step('one', 0)
   await step('two', 0)
   await step('two', 0)

@@ -33,7 +33,7 @@ function eventOf(transaction: Transaction): HistoryEvent {
   return { kind: 'transaction', transaction }
 }
 
-test('a transaction is fraud when the last word on it says so', async () => {
+test('a transaction is a fraud when its latest label says so', async () => {
   const [one, two, three] = ['a', 'b', 'c'].map((id, index) =>
     paymentOf(id, DAY_MS * (20_000 + index)),
   )
@@ -52,7 +52,7 @@ test('a transaction is fraud when the last word on it says so', async () => {
   assert.equal(dataset.facts.labels, 3)
 })
 
-test('what was sent twice and what has no rate is counted and left out', async () => {
+test('repeated transactions and those without a rate are counted and left out', async () => {
   const one = paymentOf('a', DAY_MS * 20_000)
   const foreign = paymentOf('b', DAY_MS * 20_001, 'XTS')
   const dataset = await collectDataset([one, one, foreign].map(eventOf), OPTIONS)
@@ -61,7 +61,7 @@ test('what was sent twice and what has no rate is counted and left out', async (
   assert.equal(dataset.facts.skipped.transaction_without_rate, 1)
 })
 
-test('a label may come before its transaction, and one on a transaction that never comes is counted', async () => {
+test('a label may come before its transaction, and a label without a transaction is counted', async () => {
   const one = paymentOf('a', DAY_MS * 20_000)
   const never = paymentOf('z', DAY_MS * 20_001)
   const dataset = await collectDataset(
@@ -76,7 +76,7 @@ test('a label may come before its transaction, and one on a transaction that nev
   assert.equal(dataset.facts.skipped.label_of_unknown_transaction, 1)
 })
 
-test('of labels that clash the later stands: at one moment it is counted as a clash, else as a correction', async () => {
+test('the later of two conflicting labels wins: at the same moment it is counted as a clash, otherwise as a correction', async () => {
   const [one, two] = ['a', 'b'].map((id) => paymentOf(id, DAY_MS * 20_000))
   assert.ok(one !== undefined && two !== undefined)
   const knownMs = DAY_MS * 20_010
@@ -122,7 +122,7 @@ test('a label of another card or time, without a verdict or without numbers chan
   assert.equal(skipped.label_not_finite, 1)
 })
 
-test('a transaction whose amount or time is no number is left out, counted, and changes no feature', async () => {
+test('a transaction whose amount or time is not a number is left out, counted, and changes no feature', async () => {
   const [one, two] = ['a', 'b'].map((id, index) => paymentOf(id, DAY_MS * 20_000 + index))
   assert.ok(one !== undefined && two !== undefined)
   const broken = [
@@ -136,7 +136,7 @@ test('a transaction whose amount or time is no number is left out, counted, and 
   assert.equal(dataset.digest, clean.digest)
 })
 
-test('a transaction with an infinite feature, here by a rate without bounds, is left out and counted', async () => {
+test('a transaction with an infinite feature, here by an unbounded rate, is left out and counted', async () => {
   const [one, two] = [paymentOf('a', DAY_MS * 20_000), paymentOf('b', DAY_MS * 20_001, 'XTS')]
   const rates: RateTable = {
     ...DEFAULT_RATES,
@@ -148,7 +148,7 @@ test('a transaction with an infinite feature, here by a rate without bounds, is 
   assert.equal(facts.skipped.feature_not_finite, 1)
 })
 
-test('what the source could not read is kept with the rest, and said in one sentence', async () => {
+test('messages that the source could not read are counted with the rest, in one sentence', async () => {
   const { facts } = await collectDataset([eventOf(paymentOf('a', DAY_MS * 20_000))], {
     ...OPTIONS,
     unreadable: () => 4,
@@ -175,7 +175,7 @@ const SPLIT = {
   testShare: 0.2,
 }
 
-test('periods follow each other with warm-up and gaps left out, and nothing is in two of them', () => {
+test('periods follow each other without warm-up and gaps, and no row is in two of them', () => {
   const dataset = hourly(120)
   const { train, validation, test: last } = splitByTime(dataset, SPLIT)
   assert.equal(train.fromMs, 5 * DAY_MS)
@@ -193,7 +193,7 @@ test('periods follow each other with warm-up and gaps left out, and nothing is i
   assert.equal(last.indices.at(-1), dataset.rowCount - 1)
 })
 
-test('a history too short or with too few frauds is refused with its numbers', () => {
+test('a history that is too short or has too few frauds is refused with its numbers', () => {
   assert.throws(
     () => splitByTime(hourly(19), SPLIT),
     (error) =>
@@ -213,7 +213,7 @@ for (const [what, label, said] of [
   ['no frauds', 0, /No transaction is labelled as fraud \(train 0 of \d+/],
   ['nothing but frauds', 1, /Every transaction is labelled as fraud \(train \d+ of \d+/],
 ] as const) {
-  test(`a history with ${what} is refused in words of its own`, () => {
+  test(`a history with ${what} is refused with a message of its own`, () => {
     const dataset = hourly(120)
     dataset.truth.fill(label)
     assert.throws(
@@ -223,7 +223,7 @@ for (const [what, label, said] of [
   })
 }
 
-test('an empty history, and one with too few transactions to learn from, are refused with their numbers', () => {
+test('an empty history, and one with too few transactions for training, are refused with their numbers', () => {
   assert.throws(
     () => splitByTime(hourly(0), SPLIT),
     (error) =>

@@ -1,4 +1,4 @@
-// Goal: shipped rows are read back bit for bit, and their figures are the period's where it matters. Method: periods
+// Goal: shipped rows are read back bit for bit, and their figures match the period where it matters. Method: periods
 // that fit and periods that do not.
 
 import assert from 'node:assert/strict'
@@ -46,7 +46,7 @@ function periodOf(rowCount: number): ScoredPeriod {
   }
 }
 
-test('a period that fits is shipped whole, and read back bit for bit', () => {
+test('a period that fits is shipped completely, and read back bit for bit', () => {
   const period = periodOf(500)
   const shipped = shipRows(period, FEATURES)
   assert.equal(shipped.rowCount, 500)
@@ -62,13 +62,13 @@ test('a period that fits is shipped whole, and read back bit for bit', () => {
   for (let row = 0; row < 500; row += 1) {
     const from = (500 + row) * SEQUENCE_LENGTH
     const expected = period.dataset.sequences.slice(from, from + SEQUENCE_LENGTH)
-    // What the target was not asked about has no sequence.
+    // Rows that the target was not asked about have no sequence.
     if (row % 3 !== 0) expected.fill(NaN)
     assert.deepEqual(sequences.slice(row * SEQUENCE_LENGTH, (row + 1) * SEQUENCE_LENGTH), expected)
   }
 })
 
-test('a period that is too large is thinned until it fits, the same each time, and stands for all rows', () => {
+test('a period that is too large is thinned until it fits, the same each time, and represents all rows', () => {
   const period = periodOf(40_000)
   const shipped = shipRows(period, FEATURES)
   assert.ok(shipped.bytes.length <= ROWS_BYTES_MAX)
@@ -82,7 +82,7 @@ test('a period that is too large is thinned until it fits, the same each time, a
   assert.ok(Math.abs(sum - 40_000) < 1e-6, `${sum}`)
 })
 
-test('figures of thinned rows are those of the period: exactly above the flag threshold, nearly below', () => {
+test('figures of thinned rows match the period: exactly above the flag threshold, nearly below', () => {
   const period = periodOf(40_000)
   const shipped = measureScores(shipRows(period, FEATURES), THRESHOLDS)
   const whole = measureScores(
@@ -101,7 +101,7 @@ test('figures of thinned rows are those of the period: exactly above the flag th
   }
 })
 
-test('what is no row of these features is refused with its line', () => {
+test('a text that does not hold rows of these features is refused with its line', () => {
   const { text } = shipRows(periodOf(100), FEATURES)
   const lines = text.split('\n')
   const replaced = (line: number, change: (cells: string[]) => void): string => {

@@ -17,7 +17,7 @@ interface Scores {
   readonly target: Float64Array
 }
 
-/** Scores of two nets that agree but for noise and a few rows that the draft knows nothing of. */
+/** Scores of two nets that agree except for noise and a few rows that the draft misses. */
 function scoresOf(seed: number, rowCount: number, blind: number): Scores {
   const next = randomOf(seed)
   const target = Float64Array.from({ length: rowCount }, () => {
@@ -26,13 +26,13 @@ function scoresOf(seed: number, rowCount: number, blind: number): Scores {
   })
   const draft = target.map((score, row) => {
     if (row < blind) return 0.02 * next()
-    // Coarse, so that many rows have one score.
+    // Coarse, so that many rows share a score.
     return Math.round(100 * Math.max(0, Math.min(1, score + 0.6 * (next() - 0.5)))) / 100
   })
   return { draft, target }
 }
 
-/** What a band that starts here would miss, counted row by row. */
+/** Alerts that a band starting here would miss, counted row by row. */
 function missedBelow({ draft, target }: Scores, verifyFrom: number) {
   const outcomes = Array.from(target, (score) => outcomeOf(score, THRESHOLDS))
   const isMissed = (row: number): boolean => (draft[row] ?? 0) < verifyFrom
@@ -58,7 +58,7 @@ function bruteForce(scores: Scores): number {
   return Math.max(0, ...sure)
 }
 
-test('the band starts where trying every start says, and states what it misses', () => {
+test('the band starts where an exhaustive search says, and states what it misses', () => {
   const starts = new Set<number>()
   for (let seed = 1; seed <= 12; seed += 1) {
     const scores = scoresOf(seed, 3_200 + 400 * seed, seed % 3)
@@ -83,7 +83,7 @@ test('the band starts where trying every start says, and states what it misses',
   assert.ok(starts.size > 3 && Math.max(...starts) > 0, [...starts].join())
 })
 
-test('too few rows, flags or blocks to be sure of anything: the target is always asked', () => {
+test('with too few rows, flags or blocks for certainty, the target is always asked', () => {
   const cases = [
     scoresOf(1, 500, 0),
     { draft: new Float64Array(), target: new Float64Array() },
@@ -98,7 +98,7 @@ test('too few rows, flags or blocks to be sure of anything: the target is always
   }
 })
 
-test('what the draft alone would flag is always verified, also where validation held no such score', () => {
+test('whatever the draft alone would flag is always verified, even where validation has no such score', () => {
   const draft = Float64Array.from({ length: 6_000 }, (_, row) => (row % 2 === 0 ? 0.1 : 0.95))
   const target = draft.map((score, row) => (score < 0.5 ? 0.1 : row % 4 === 1 ? 0.6 : 0.9))
   assert.equal(fitBand(draft, target, THRESHOLDS).verifyFrom, THRESHOLDS.flag)

@@ -4,7 +4,7 @@ import { scoreOf } from '../../../../services/core/scoring/scaling.ts'
 import { fitCalibration } from '../../../../services/trainer/fit/fit-calibration.ts'
 import { shuffled } from '../../../../services/trainer/statistics.ts'
 
-/** Logits on a grid with exactly the shares of frauds that a known curve asks for. */
+/** Logits on a grid with exactly the shares of frauds that a known curve implies. */
 function gridOf(slope: number, intercept: number): { logits: Float64Array; truth: Uint8Array } {
   const logits: number[] = []
   const truth: number[] = []
@@ -20,7 +20,7 @@ function gridOf(slope: number, intercept: number): { logits: Float64Array; truth
   return { logits: Float64Array.from(logits), truth: Uint8Array.from(truth) }
 }
 
-test('slope and intercept of a known curve are found again', () => {
+test('slope and intercept of a known curve are recovered', () => {
   const { logits, truth } = gridOf(0.7, -2)
   const { kind, slope, intercept } = fitCalibration(logits, truth)
   assert.equal(kind, 'platt')
@@ -28,7 +28,7 @@ test('slope and intercept of a known curve are found again', () => {
   assert.ok(Math.abs(intercept + 2) < 0.01, `${intercept}`)
 })
 
-test('calibrated scores add up to the frauds that were seen', () => {
+test('calibrated scores add up to the observed frauds', () => {
   const { logits, truth } = gridOf(1.6, -3)
   const calibration = fitCalibration(logits, truth)
   const sum = logits.reduce((total, logit) => total + scoreOf(logit, calibration), 0)
@@ -36,7 +36,7 @@ test('calibrated scores add up to the frauds that were seen', () => {
   assert.ok(Math.abs(sum / frauds - 1) < 0.001, `${sum} of ${frauds}`)
 })
 
-test('logits that say the opposite are left as they are, since calibration may not turn an order round', () => {
+test('inverted logits are left unchanged, since calibration may not reverse an order', () => {
   const { logits, truth } = gridOf(1, 0)
   assert.deepEqual(
     fitCalibration(
@@ -59,7 +59,7 @@ test('a perfect separation still gives a finite curve', () => {
   assert.ok(slope > 0 && Number.isFinite(slope) && Number.isFinite(intercept))
 })
 
-test('a shuffle holds every row once and differs by seed and epoch only', () => {
+test('a shuffle holds every row once and depends on seed and epoch only', () => {
   const order = shuffled(1_000, 5, 1)
   assert.deepEqual(
     [...order].sort((a, b) => a - b),

@@ -1,5 +1,5 @@
-// Goal: what a net is told is worth its inputs. Method: feature rows made by hand, in which one feature says which rows are
-// frauds, one says nothing, and amounts are large for what is bought.
+// Goal: every input of a net is worth its cost. Method: feature rows made by hand, in which one feature identifies
+// frauds, one carries no information, and amounts are large for their category.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -29,7 +29,7 @@ interface Made {
   readonly truth: Uint8Array
 }
 
-/** Rows whose features are absent but for those that are given. */
+/** Rows whose features are absent except for the given ones. */
 function rowsWith(valuesOf: (row: number) => Readonly<Record<string, number>>): Made {
   const next = randomOf(7)
   const rows = new Float64Array(ROWS * FEATURE_COUNT).fill(NaN)
@@ -48,7 +48,7 @@ function scalingOf({ rows, indices, truth }: Made, feature: string): FeatureScal
   return found
 }
 
-test('a feature that tells frauds has steps and ramps, one that tells nothing is one number', () => {
+test('a feature that identifies frauds has steps and ramps, one without information is one number', () => {
   const next = randomOf(1)
   const made = rowsWith(() => ({
     card_count_7d: Math.floor(next() * 40),
@@ -64,7 +64,7 @@ test('a feature that tells frauds has steps and ramps, one that tells nothing is
   deepStrictEqual([untold.steps, untold.ramps, inputCountOf([untold])], [[], [], 1])
 })
 
-test('the less a feature tells, the more rows it takes until it is told in ramps', () => {
+test('the weaker a feature, the more rows it takes until it has ramps', () => {
   const next = randomOf(3)
   const made = rowsWith(() => ({ card_count_7d: Math.floor(next() * 40) }))
   const at = FEATURE_NAMES.indexOf('card_count_7d')
@@ -77,7 +77,7 @@ test('the less a feature tells, the more rows it takes until it is told in ramps
   ok(scalingOf(made, 'card_count_7d').ramps.length > 2)
 })
 
-test('a code keeps its inputs whatever it tells by itself, and the amount goes by it', () => {
+test('a code keeps its inputs whatever its own information, and the amount depends on it', () => {
   const next = randomOf(2)
   const made = rowsWith((row) => {
     const isGrocer = row % 2 === 0
@@ -92,7 +92,7 @@ test('a code keeps its inputs whatever it tells by itself, and the amount goes b
   ok((all.at(-1) ?? 0) > 4_900)
 })
 
-test('without codes an amount goes by none', () => {
+test('without codes an amount depends on none', () => {
   const next = randomOf(2)
   const made = rowsWith(() => ({ amount: next() * 50 }))
   strictEqual(scalingOf(made, 'amount').byCode, null)
@@ -111,7 +111,7 @@ function lacking(rows: readonly Row[]): number {
     .reduce((sum, count) => sum + count * Math.log(rows.length / count), 0)
 }
 
-/** Tries every cut of every part again for each step: up to 7, at least 10 rows on each side, at least 6 nats. */
+/** Tries every split of every part again for each step: up to 7, at least 10 rows on each side, at least 6 nats. */
 function naiveSteps(all: readonly Row[]): readonly number[] {
   let parts = [all]
   const steps: number[] = []
@@ -139,7 +139,7 @@ function naiveSteps(all: readonly Row[]): readonly number[] {
   return steps.toSorted((a, b) => a - b)
 }
 
-/** What is known of the rows once it is known between which steps each lies. */
+/** Information about the rows once it is known between which steps each one lies. */
 function gainOf(rows: readonly Row[], steps: readonly number[]): number {
   const edges = [-Infinity, ...steps, Infinity]
   const parts = steps.concat(Infinity).map((above, at) => {
@@ -152,7 +152,7 @@ function gainOf(rows: readonly Row[], steps: readonly number[]): number {
 function rowsOf(seed: number, shareOf: (value: number) => number): readonly Row[] {
   const next = randomOf(seed)
   return Array.from({ length: 400 }, () => {
-    // Many equal values, between which no step may stand.
+    // Many equal values, between which no step may be.
     const value = Math.floor(next() * 120) / 4
     return { value, isFraud: next() < shareOf(value) }
   }).toSorted((a, b) => a.value - b.value)
@@ -171,7 +171,7 @@ function stepsOf(rows: readonly Row[]): readonly number[] {
   return treeOf(rows).steps
 }
 
-test('steps are those of a search that tries every cut', () => {
+test('steps match an exhaustive search over all splits', () => {
   const shares: readonly ((value: number) => number)[] = [
     (value) => (value < 10 ? 0.02 : value < 22 ? 0.5 : 0.1),
     (value) => (value > 28 ? 0.9 : 0.03),
@@ -190,7 +190,7 @@ test('steps are those of a search that tries every cut', () => {
   assert.ok(counts.size > 2, [...counts].join())
 })
 
-test('what tells nothing has no steps: chance, few rows, one value', () => {
+test('without information there are no steps: chance, few rows, one value', () => {
   assert.deepEqual(stepsOf(rowsOf(5, () => 0)), [])
   const sure = Array.from({ length: 19 }, (_, at) => ({ value: at, isFraud: at > 9 }))
   assert.deepEqual(stepsOf(sure), [])
@@ -218,7 +218,7 @@ test('ramps ascend, lie on values, and begin and end with the extremes', () => {
   assert.deepEqual(fitRamps(new Float64Array()), [])
 })
 
-test('each common code has an edge of its own, at most 32, and seldom ones have none', () => {
+test('each common code has an edge of its own, at most 32, and rare codes have none', () => {
   const often = (code: number, times: number): readonly number[] => Array<number>(times).fill(code)
   const codes = Float64Array.of(...often(742, 10), ...often(4111, 9), ...often(5411, 30))
   assert.deepEqual(fitCodes(codes), [742, 5411])
@@ -232,7 +232,7 @@ test('each common code has an edge of its own, at most 32, and seldom ones have 
   )
 })
 
-test('values beside each common code have edges at the same shares, those of seldom ones are with all others', () => {
+test('values of each common code have edges at the same shares; rare codes share the edges of all others', () => {
   const values: number[] = []
   const codes: number[] = []
   for (let at = 0; at < 400; at += 1) {
@@ -256,7 +256,7 @@ test('values beside each common code have edges at the same shares, those of sel
   assert.equal(ofOthers.at(-1), 1e6)
 })
 
-test('one code alone, few values or none need no edges by code', () => {
+test('a single code, few values or none need no edges by code', () => {
   const alone = Float64Array.from({ length: 500 }, () => 7)
   assert.equal(fitCodeRamps(alone, alone), null)
   assert.equal(fitCodeRamps(new Float64Array(), new Float64Array()), null)

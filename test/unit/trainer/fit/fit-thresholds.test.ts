@@ -1,4 +1,5 @@
-// Goal: no other pair of thresholds costs less. Method: all pairs are tried on small tables, by sums written anew.
+// Goal: no other pair of thresholds costs less. Method: all pairs are tried on small tables, with sums written
+// independently.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -27,7 +28,7 @@ function rowsOf(table: readonly Row[]): CostedRows {
   }
 }
 
-/** What one payment costs, by its outcome. */
+/** Cost of one payment, by its outcome. */
 function costOf(
   [score, isFraud, amount]: Row,
   flag: number,
@@ -66,7 +67,7 @@ test('no other pair of thresholds is cheaper, and both are thresholds', () => {
       const { flag, block } = cheapestThresholds(rowsOf(table), costs)
       assert.ok(flag > 0 && flag < block && block <= 1, `${flag}, ${block}`)
       const chosen = tableCost(table, flag, block, costs)
-      // Scores are twentieths: from 1/80 on in steps of 1/80 a threshold stands between and on all of them.
+      // Scores are twentieths: from 1/80 on, steps of 1/80 put a threshold between and on all of them.
       for (let low = 1; low < 80; low += 1) {
         for (let high = low + 1; high <= 80; high += 1) {
           const other = tableCost(table, low / 80, high / 80, costs)
@@ -78,7 +79,7 @@ test('no other pair of thresholds is cheaper, and both are thresholds', () => {
   )
 })
 
-test('the figures add up to what the payments cost one by one', () => {
+test('the figures add up to the costs of the single payments', () => {
   fc.assert(
     fc.property(TABLE, COSTS, fc.integer({ min: 1, max: 79 }), (table, costs, low) => {
       const thresholds = { flag: low / 80, block: (low + 1) / 80 }
@@ -89,7 +90,7 @@ test('the figures add up to what the payments cost one by one', () => {
   )
 })
 
-test('frauds of small value are not worth an alert, dear ones among few genuine payments are blocked', () => {
+test('frauds of small value are not worth an alert, expensive ones among few genuine payments are blocked', () => {
   const table: readonly Row[] = [
     ...Array.from({ length: 20 }, (): Row => [0.9, true, 20_000]),
     [0.9, false, 5_000],
@@ -103,7 +104,7 @@ test('frauds of small value are not worth an alert, dear ones among few genuine 
   assert.match(rule, /an alert costs 5\.00, a wrong block 20\.00 and 50 % of the amount/)
 })
 
-test('what is done where no alert, or no block, or no flag is worth its cost is said', () => {
+test('the rule says when no alert, no block or no flag is worth its cost', () => {
   const ruleOf = (table: readonly Row[], change: Partial<AlertCosts>): string =>
     cheapestThresholds(rowsOf(table), { ...DEFAULT_ALERT_COSTS, ...change }).rule
   assert.match(ruleOf([[0.9, false, 100]], {}), /no alert paid for itself/)
@@ -111,7 +112,7 @@ test('what is done where no alert, or no block, or no flag is worth its cost is 
   assert.match(ruleOf([[0.9, true, 90_000]], {}), /every alert was worth a block/)
 })
 
-test('between neighbouring numbers there is still a flag threshold below that of blocks', () => {
+test('between neighbouring numbers there is still a flag threshold below the block threshold', () => {
   const upper = 0.5
   const lower = upper - 2 ** -54
   const table: readonly Row[] = [
@@ -138,7 +139,7 @@ function scoredFrom(steps: readonly (readonly [number, number, number])[]): {
   return { scores: Float64Array.from(scores), truth: Uint8Array.from(truth) }
 }
 
-test('flag takes the lowest score that keeps precision and budget, block the lowest that keeps its own', () => {
+test('flag takes the lowest score within its precision and budget, block the lowest within its own', () => {
   const scored = scoredFrom([
     [0.9, 30, 1],
     [0.7, 10, 9],
@@ -152,7 +153,7 @@ test('flag takes the lowest score that keeps precision and budget, block the low
   assert.match(rule, /precision >= 0\.5 and at most 1\.0 %.*precision >= 0\.9/)
 })
 
-test('without a score of enough precision a budget decides about flags, nothing is blocked, and it is said', () => {
+test('without a score of enough precision a budget decides about flags, nothing is blocked, and the rule says so', () => {
   const scored = scoredFrom([
     [0.9, 5, 25],
     [0.5, 5, 20],
@@ -185,7 +186,7 @@ test('block is above flag, both are scores, and no budget is broken, whatever th
       const isNever = block === 1
       assert.ok(isNever || blocked.alertShare <= DEFAULT_THRESHOLD_RULES.blockShareMax)
     }),
-    // A model that tells nothing at all.
+    // A model without any information.
     { examples: [[[[0, 0, 0]], 0]] },
   )
 })

@@ -48,7 +48,7 @@ function bitsOf(kept: NetCheckpoint): unknown {
   )
 }
 
-test('what is kept is read back bit for bit', () => {
+test('a checkpoint is read back bit for bit', () => {
   fc.assert(
     fc.property(KEPT, (kept) => {
       const found = decodeCheckpoint(encodeCheckpoint(kept))
@@ -58,7 +58,7 @@ test('what is kept is read back bit for bit', () => {
   )
 })
 
-test('a file that was cut off or altered is not read', () => {
+test('a truncated or altered file is not read', () => {
   fc.assert(
     fc.property(KEPT, fc.nat(), fc.integer({ min: 1, max: 255 }), (kept, place, change) => {
       const bytes = encodeCheckpoint(kept)

@@ -15,7 +15,9 @@ const ROWS = 700
 const SHAPE = { draftUnits: [4], targetUnits: [4], eventUnits: [3], members: 2 }
 const backend = await openBackend('wasm')
 
-/** A fraud pays much more than the card did before; features are chance, or the same for all, and do not say so. */
+/**
+ * A fraud exceeds the earlier payments of the card by far; the features are chance, or constant, and do not show it.
+ */
 function sourceOf(featureOf: (next: () => number) => number): RowSource {
   const next = randomOf(9)
   const truth = Uint8Array.from({ length: ROWS }, (_, row) => (row % 4 === 0 ? 1 : 0))
@@ -64,7 +66,7 @@ async function train(
   return { files, epochs, lines }
 }
 
-test('one seed gives the same bytes of both nets, another seed others; every tensor comes back', async () => {
+test('one seed gives the same bytes of both nets, another seed others; every tensor is freed', async () => {
   const before = backend.tf.memory().numTensors
   const one = await train(1, VALIDATION)
   assert.deepEqual((await train(1, VALIDATION)).files, one.files)
@@ -87,7 +89,7 @@ test('without validation each net is trained to the last epoch', async () => {
   }
 })
 
-test('what only the payments before tell is learnt by the target and not by the draft', async () => {
+test('the target learns what only the earlier payments show, and the draft does not', async () => {
   // Each row 20 times, so that an epoch has many steps.
   const often = Uint32Array.from({ length: 20 * TRAIN.length }, (_, at) => at % TRAIN.length)
   const { epochs } = await train(

@@ -7,7 +7,7 @@ import { NET_TRAINING } from '../../../../services/trainer/net/train-cascade.ts'
 import type { NetRows } from '../../../../services/trainer/net/net-passes.ts'
 import { trainNet } from '../../../../services/trainer/net/train-net.ts'
 
-test('a net that diverges is an error, never a model whose scores are no numbers, and leaves no tensor', async () => {
+test('a net that diverges is an error, never a model with invalid scores, and leaves no tensor', async () => {
   const backend = await openBackend('wasm')
   const next = randomOf(3)
   const inputs = Float32Array.from({ length: 1_024 * 2 }, () => next())
@@ -33,7 +33,7 @@ test('a net that diverges is an error, never a model whose scores are no numbers
   healthy.close()
   assert.equal(backend.tf.memory().numTensors, before)
   for (const count of [1_024, 512]) {
-    // Of one batch an epoch the loss is still a number; the weights are not.
+    // With one batch per epoch the loss is still finite; the weights are not.
     await assert.rejects(
       trainNet(backend, shape, { ...rows, count }, rows, { ...options, learningRate: Infinity }),
       (error) =>

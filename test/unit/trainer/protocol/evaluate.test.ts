@@ -1,5 +1,5 @@
-// Goal: an evaluation that was interrupted goes on and gives what one in a single piece gives, and fewer seeds can be summed
-// up from what is kept. Method: two short protocols over the simulator, with tiny nets.
+// Goal: an interrupted evaluation continues and gives the result of an uninterrupted one, and fewer seeds can be
+// summarised from the stored scores. Method: two short protocols over the simulator, with tiny nets.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -59,7 +59,7 @@ function evaluate({ seeds, run, stopAt, against }: Asked): Promise<Evaluation> {
   })
 }
 
-test('an interrupted evaluation goes on to the same tables, and whole seeds count without the others', async (t) => {
+test('an interrupted evaluation continues to the same tables, and complete seeds count without the others', async (t) => {
   const folder = join(folderFor(t), 'run')
   const whole = await evaluate({ seeds: 2 })
   const stopAt = `week ${DAY_TWO}, seed 2: draft`
@@ -76,7 +76,7 @@ test('an interrupted evaluation goes on to the same tables, and whole seeds coun
   assert.deepEqual(one.summary, (await evaluate({ seeds: 1 })).summary)
   assert.deepEqual((await evaluate({ seeds: 2, run })).summary, whole.summary)
   assert.equal(whole.summary.differences, null)
-  // A model that says the same of all is as good as the share of frauds.
+  // A model that gives every row the same score is as good as the share of frauds.
   const { summary } = await evaluate({ seeds: 2, run, against: { scoreOf: () => 0.5 } })
   for (const { period, rows, frauds, scored } of summary.periods) {
     const found = summary.differences?.[period]
@@ -98,7 +98,7 @@ test('an interrupted evaluation goes on to the same tables, and whole seeds coun
   await assert.rejects(evaluate({ seeds: 2, run }), (error) => isSluiceError(error, 'SLUICE_USAGE'))
 })
 
-test('scores are read back bit for bit, and only of the same rows', () => {
+test('scores are read back bit for bit, and for the same rows only', () => {
   const scores = {
     draft: Float64Array.of(0.1, 1 / 3, 1e-300),
     target: Float64Array.of(0, 1, 0.1 + 0.2),
@@ -113,7 +113,7 @@ test('scores are read back bit for bit, and only of the same rows', () => {
   assert.equal(parseScores(text, ['7', '8']), null)
 })
 
-test('kinds of fraud are read from files of the span, and are not told where a file has no such column', async (t) => {
+test('kinds of fraud are read from files of the span, and are unknown where a file lacks the column', async (t) => {
   const folder = folderFor(t)
   const write = (day: string, rows: readonly string[]): void => {
     writeFileSync(join(folder, `${day}.csv.gz`), gzipSync(`${rows.join('\n')}\n`))

@@ -1,5 +1,5 @@
-// The interval of a difference: drawn cards against rows that are really repeated, and what must hold for scorers that are
-// equal, better, or better only by one card.
+// The interval of a difference: drawn cards against rows that are actually repeated, and the expectations for scorers
+// that are equal, better, or better only because of one card.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ function weekOf(seed: number, strength: number, otherStrength: number): TwiceSco
   const next = randomOf(seed)
   const rows = Array.from({ length: 300 }, (_, row) => row)
   const truth = Uint8Array.from(rows, (row) => (row % 15 === 0 ? 1 : 0))
-  // Twentieths, so that scores are equal now and then.
+  // Twentieths, so that scores tie now and then.
   const scoresOf = (by: number): Float64Array =>
     Float64Array.from(rows, (row) => Math.round(20 * (next() + by * (truth[row] ?? 0))) / 40)
   return {
@@ -32,7 +32,7 @@ function weekOf(seed: number, strength: number, otherStrength: number): TwiceSco
   }
 }
 
-/** The same draws, with rows written down as often as their card is drawn. */
+/** The same draws, with rows repeated as often as their card is drawn. */
 function slowDifferences(weeks: readonly TwiceScored[], draws: number): readonly number[] {
   const next = randomOf(SEED_OF_DRAWS)
   return Array.from({ length: draws }, () => {
@@ -51,7 +51,7 @@ function slowDifferences(weeks: readonly TwiceScored[], draws: number): readonly
   })
 }
 
-test('the interval is that of rows which are repeated as often as their card is drawn', () => {
+test('the interval equals that of rows repeated as often as their card is drawn', () => {
   const weeks = [weekOf(1, 0.7, 0.5), weekOf(2, 0.7, 0.5)]
   const found = pairedDifference(weeks, 41)
   const sorted = [...slowDifferences(weeks, 41)].sort((a, b) => a - b)
@@ -69,7 +69,7 @@ test('the interval is that of rows which are repeated as often as their card is 
   near(found.otherPrecision, mean('others'))
 })
 
-test('equal scorers differ by nothing, a better one by more than nothing, whatever the draw', () => {
+test('equal scorers have no difference, a better one a positive difference in every draw', () => {
   const week = weekOf(3, 0.6, 0.6)
   const equal = pairedDifference([{ ...week, others: week.scores }], 50)
   assert.deepEqual([equal.low, equal.median, equal.high], [0, 0, 0])

@@ -39,7 +39,7 @@ function isNear(found: number | undefined, expected: number): void {
 }
 
 test('400 rows with frauds at ranks 1, 3 and 101', () => {
-  // Written from low to high, so that no figure may rest on the order of rows.
+  // Written from low to high, so that no figure may depend on the order of rows.
   const rows = Array.from({ length: 400 }, (_, index) => {
     const rank = 400 - index
     return {
@@ -55,7 +55,7 @@ test('400 rows with frauds at ranks 1, 3 and 101', () => {
   // 0.5 % of 400 are two alerts; the first is a fraud of 30 out of 200.
   isNear(figures.recallAtAlerts05Percent, 1 / 3)
   isNear(figures.valueAtAlerts05Percent, 30 / 200)
-  // One in 1,000 of 397 genuine rows is less than one.
+  // One in 1,000 of 397 genuine rows is less than one row.
   isNear(figures.recallAtFalsePositives01Percent, 1 / 3)
   // Pairs of a fraud and a genuine row in the right order: 397, 396 and 299 genuine rows are below.
   isNear(figures.aucRoc, (397 + 396 + 299) / (3 * 397))
@@ -79,7 +79,7 @@ test('equal scores are one step: half a pair for the area', () => {
   isNear(averagePrecision, 1 / 2)
 })
 
-test('a card counts once a day with its highest score, and once found it is not counted again', () => {
+test('a card counts once a day with its highest score, and not again once it was found', () => {
   const row = { amount: 1, score: 0.5, isFraud: false }
   const rows: readonly Row[] = [
     // Day 0: card 1 is defrauded in the payment of its lower score; card 2 is genuine.
@@ -90,7 +90,7 @@ test('a card counts once a day with its highest score, and once found it is not 
     { ...row, day: 1, card: 1, score: 0.9, isFraud: true },
     { ...row, day: 1, card: 3, score: 0.7, isFraud: true },
     ...Array.from({ length: 100 }, (_, index) => ({ ...row, day: 1, card: 10 + index })),
-    // Day 2: 100 genuine cards score more than card 4.
+    // Day 2: 100 genuine cards score higher than card 4.
     ...Array.from({ length: 100 }, (_, index) => ({ ...row, day: 2, card: 10 + index })),
     { ...row, day: 2, card: 4, score: 0.4, isFraud: true },
   ]
@@ -98,7 +98,7 @@ test('a card counts once a day with its highest score, and once found it is not 
 })
 
 test('calibration error is the mean distance of score and share in ten bins', () => {
-  // Bins of two rows: of each pair one is a fraud, all scores are 0.5 but those of the lowest pair.
+  // Bins of two rows: one of each pair is a fraud, and all scores are 0.5 except those of the lowest pair.
   const rows = Array.from({ length: 20 }, (_, index) => ({
     score: index < 2 ? 0.2 : 0.5,
     isFraud: index % 2 === 0,
@@ -118,7 +118,7 @@ const ROWS: fc.Arbitrary<readonly Row[]> = fc.array(
   { minLength: 1, maxLength: 30 },
 )
 
-/** Value of found frauds less the cost of alerts, counted row by row. */
+/** Value of the frauds found less the cost of alerts, counted row by row. */
 function savedBy(rows: readonly Row[], threshold: number, alertCost: number): number {
   return rows
     .filter(({ score }) => score >= threshold)
@@ -144,7 +144,7 @@ test('no threshold saves more than the chosen one, over all weeks together', () 
   )
 })
 
-test('the highest 0.5 % are alerted, of equal scores the first', () => {
+test('the highest 0.5 % are alerted, the first ones among equal scores', () => {
   const row = { isFraud: false, card: 0, day: 0, amount: 1 }
   const rows = Array.from({ length: 600 }, (_, index) => ({
     ...row,
@@ -153,7 +153,7 @@ test('the highest 0.5 % are alerted, of equal scores the first', () => {
   assert.deepEqual(alertedRows(weekOf(rows).scores), [599, 0, 1])
 })
 
-test('figures are those of slow sums over pairs and thresholds, whatever the rows', () => {
+test('figures equal slow sums over pairs and thresholds, whatever the rows', () => {
   fc.assert(
     fc.property(ROWS, (rows) => {
       const frauds = rows.filter(({ isFraud }) => isFraud)
@@ -173,7 +173,7 @@ test('figures are those of slow sums over pairs and thresholds, whatever the row
         return alerts.filter(({ isFraud }) => isFraud).length / alerts.length
       })
       isNear(found.averagePrecision, precisions.reduce((a, b) => a + b) / frauds.length)
-      // With so few rows one in 1,000 genuine ones is none: what scores above all of them is found.
+      // With so few rows, one in 1,000 genuine rows is none: the frauds that score above all of them are found.
       const highest = Math.max(...genuine.map(({ score }) => score))
       const above = frauds.filter(({ score }) => score > highest)
       isNear(found.recallAtFalsePositives01Percent, above.length / frauds.length)
@@ -183,12 +183,12 @@ test('figures are those of slow sums over pairs and thresholds, whatever the row
   )
 })
 
-// Tables of two weeks, two seeds: by hand where it can be counted, else by slow sums written anew.
+// Tables of two weeks and two seeds: by hand where they can be counted, otherwise by slow sums written independently.
 
 const WEEK_ROWS = 400
 const ALERT_COST = 5
 
-/** One fraud in 20, which scores higher by `strength`, with chance. */
+/** One fraud in 20, which scores higher by `strength`, plus noise. */
 function scoresOf(seed: number, strength: number): AssessedScores {
   const next = randomOf(seed)
   const rows = Array.from({ length: WEEK_ROWS }, (_, row) => row)
@@ -286,7 +286,7 @@ test('the share saved takes its threshold from validation weeks alone, by seed',
   isNear(report.scored.savedShare?.mean, mean(shares))
 })
 
-test('without validation weeks nothing is said of the share saved', () => {
+test('without validation weeks the share saved is null', () => {
   const [report] = summarize(WEEKS.slice(2), ALERT_COST, null)
   assert.equal(report?.scored.savedShare, null)
   assert.equal(report.byWeek[0]?.scored.savedShare, null)

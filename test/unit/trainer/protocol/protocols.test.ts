@@ -1,4 +1,5 @@
-// Which rows the handbook's protocol learns from and assesses: one payment of each card a day, and a fraud here and there.
+// Rows that the handbook's protocol trains on and assesses: one payment of each card a day, and a fraud here and
+// there.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -39,7 +40,7 @@ function daysOf(rows: AssessableRows, assessed: Uint32Array, card: number): read
 
 const ASSESSED = ['08-08', '08-09', '08-10', '08-11', '08-12', '08-13', '08-14']
 
-test('a week is learnt from, the next is waited, the third is assessed', () => {
+test('the first week is for training, the second for waiting, the third is assessed', () => {
   const rows = rowsOf(40, [])
   const { train, assessed } = protocolWeek(rows, '2018-07-25', 'published')
   const trained = [...train].map((row) => rows.eventTimesMs[row] ?? NaN)
@@ -52,7 +53,7 @@ test('a week is learnt from, the next is waited, the third is assessed', () => {
   assert.equal(assessedEndMs('2018-07-25'), dayStartMs('2018-08-15'))
 })
 
-test('in deployment all days before the end of the week are learnt from, and the same rows are assessed', () => {
+test('in deployment all days before the end of the week are used for training, and the same rows are assessed', () => {
   const rows = rowsOf(40, [[0, '2018-07-21']])
   const published = protocolWeek(rows, '2018-07-25', 'published')
   const deployment = protocolWeek(rows, '2018-07-25', 'deployment')
@@ -60,7 +61,7 @@ test('in deployment all days before the end of the week are learnt from, and the
   assert.deepEqual(deployment.assessed, published.assessed)
 })
 
-test('a card that is defrauded in the training week is known throughout, one before it is not', () => {
+test('a card defrauded in the training week is known throughout, one defrauded before it is not', () => {
   const rows = rowsOf(40, [
     [0, '2018-07-25'],
     [1, '2018-07-31'],
@@ -74,7 +75,7 @@ test('a card that is defrauded in the training week is known throughout, one bef
   assert.deepEqual(daysOf(rows, assessed, 2), ASSESSED)
 })
 
-test('a fraud while labels are waited for is known from the eighth day on, and not a day before', () => {
+test('a fraud during the wait for labels is known from the eighth day on, and not a day before', () => {
   const rows = rowsOf(40, [
     [0, '2018-08-01'],
     [1, '2018-08-04'],
@@ -86,7 +87,7 @@ test('a fraud while labels are waited for is known from the eighth day on, and n
   assert.deepEqual(daysOf(rows, assessed, 2), ASSESSED)
 })
 
-test('data that end too early and days that are none are refused', () => {
+test('data that end too early and invalid days are refused', () => {
   assert.throws(
     () => protocolWeek(rowsOf(25, []), '2018-07-25', 'published'),
     (error) =>
@@ -116,7 +117,7 @@ function rowsAt(times: readonly string[]) {
   }
 }
 
-test('everything to 2020-06-20 is trained on and everything after is assessed', () => {
+test('everything up to 2020-06-20 is for training and everything after is assessed', () => {
   const { train, assessed } = sparkovSplit(rowsAt(TIMES), '2020-06-21')
   assert.deepEqual(
     [[...train], [...assessed]],
@@ -132,7 +133,7 @@ test('an earlier day, for choices, is assessed without the days of the test', ()
   assert.deepEqual([[...train], [...assessed]], [[0], [1, 2]])
 })
 
-test('data of one side only are refused', () => {
+test('data on one side only are refused', () => {
   for (const times of [TIMES.slice(0, 3), TIMES.slice(3)]) {
     assert.throws(
       () => sparkovSplit(rowsAt(times), '2020-06-21'),
