@@ -3,7 +3,7 @@
 import type { DuckDBPreparedStatement, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
 import { SluiceError } from '../core/errors.ts'
 import { LAKE_TABLES } from '../core/lake/lake-tables.ts'
-import { type DuckDb, duckDbProblem, type DuckDbSession } from '../platform/lake/duckdb.ts'
+import { duckDbProblem, type DuckDbSession } from '../platform/lake/duckdb.ts'
 import { openLakeReader, readFailure } from '../platform/lake/lake-views.ts'
 
 export interface QueryAnswer {
@@ -34,25 +34,46 @@ export async function queryLake(
   }
 }
 
-async function start({ api, connection }: DuckDbSession, sql: string): Promise<DuckDBResult> {
-  if (sql.trim() === '') throw usage('the statement is empty')
-  const statements = await connection.extractStatements(sql)
-  if (statements.count !== 1) throw usage(`give one statement, not ${statements.count}`)
-  const prepared = await statements.prepare(0)
-  if (!readsOnly(api, prepared.statementType)) {
+/**
+ * EXPLAIN with its options. Only these forms pass, without comments, so that the rest is exactly the explained statement:
+ * no statement that reads begins with ANALYZE or with a list of options.
+ */
+const EXPLAIN =
+  /^\s*EXPLAIN\b(?:\s+ANALYZE\b|\s*\(\s*(?:ANALYZE|FORMAT)\b[A-Z_,\s]{0,100}\))?(?=[\s(])/i
+
+async function start(session: DuckDbSession, sql: string): Promise<DuckDBResult> {
+  const { StatementType } = session.api
+  const prepared = await prepareOne(session, sql)
+  let readType = prepared.statementType
+  if (readType === StatementType.EXPLAIN) {
+    // EXPLAIN ANALYZE runs what it explains, and the files of the lake may be written as well as read. So the
+    // explained statement is judged by its own type.
+    const prefix = EXPLAIN.exec(sql)?.[0]
+    if (prefix === undefined) {
+      throw usage(
+        'write EXPLAIN, EXPLAIN ANALYZE or EXPLAIN (FORMAT name), then the statement, without comments',
+      )
+    }
+    readType = (await prepareOne(session, sql.slice(prefix.length))).statementType
+  }
+  if (readType !== StatementType.SELECT) {
     throw usage(
-      'only statements that read are run: SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, EXPLAIN',
+      'only statements that read are run: SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, and EXPLAIN of these',
     )
   }
   if (prepared.parameterCount > 0) throw usage('the statement has parameters; write their values')
   return prepared.stream()
 }
 
-function readsOnly(
-  { StatementType }: DuckDb,
-  type: DuckDBPreparedStatement['statementType'],
-): boolean {
-  return type === StatementType.SELECT || type === StatementType.EXPLAIN
+/** Parses and binds the statement; runs nothing. */
+async function prepareOne(
+  { connection }: DuckDbSession,
+  sql: string,
+): Promise<DuckDBPreparedStatement> {
+  if (sql.trim() === '') throw usage('the statement is empty')
+  const statements = await connection.extractStatements(sql)
+  if (statements.count !== 1) throw usage(`give one statement, not ${statements.count}`)
+  return statements.prepare(0)
 }
 
 async function* rowsOf(

@@ -72,8 +72,14 @@ function tableCell(value: PlainValue): string {
   return text.length > CELL_CHARACTERS_MAX ? `${text.slice(0, CELL_CHARACTERS_MAX - 1)}…` : text
 }
 
+/** Spreadsheets take text that begins so for a formula, and run it when the file is opened. */
+const FORMULA = /^[=+\-@\t\r]/
+const NUMBER = /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i
+
+/** Text that a spreadsheet would run begins with an apostrophe, which makes it text there. Numbers stay as they are. */
 function csvCell(value: PlainValue): string {
-  const text = textOf(value)
+  const plain = textOf(value)
+  const text = FORMULA.test(plain) && !NUMBER.test(plain) ? `'${plain}` : plain
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 

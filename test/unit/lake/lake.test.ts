@@ -149,6 +149,39 @@ test('a statement that is wrong, writes, or reaches for other files is refused',
   await rejects(compact(none), isError('SLUICE_USAGE', /no lake/))
 })
 
+test('EXPLAIN ANALYZE, which runs what it explains, cannot write a file of the lake', async (t) => {
+  const folder = await filledLake(t, { transactions: 50, commits: 1 })
+  const live = join(folder, [...(await readLakeState(folder)).files.keys()][0] ?? '')
+  const before = readFileSync(live)
+  const copy = `COPY (SELECT 42 AS a) TO '${live}'`
+  for (const sql of [
+    `EXPLAIN ANALYZE ${copy} (FORMAT parquet, USE_TMP_FILE false)`,
+    `EXPLAIN ANALYZE ${copy} (FORMAT csv, USE_TMP_FILE false)`,
+    `explain (analyze) ${copy} (FORMAT csv, USE_TMP_FILE false)`,
+    `EXPLAIN (ANALYZE, FORMAT json) ${copy} (FORMAT csv, USE_TMP_FILE false)`,
+    `EXPLAIN ANALYZE /* SELECT 1 */ ${copy} (FORMAT csv, USE_TMP_FILE false)`,
+    `EXPLAIN/**/ANALYZE ${copy} (FORMAT csv, USE_TMP_FILE false)`,
+    `-- \nEXPLAIN ANALYZE ${copy} (FORMAT csv, USE_TMP_FILE false)`,
+    `EXPLAIN ${copy}`,
+    'EXPLAIN ANALYZE CREATE TABLE a AS SELECT 1',
+    'EXPLAIN ANALYZE DROP VIEW transactions',
+  ]) {
+    await rejects(ask(folder, sql), isError('SLUICE_USAGE', /.*/), sql)
+    deepStrictEqual(readFileSync(live), before, sql)
+  }
+  for (const sql of [
+    'EXPLAIN FROM transactions',
+    'explain analyze SELECT count(*) FROM transactions',
+    'EXPLAIN (FORMAT json) SELECT 1',
+    'EXPLAIN (ANALYZE, FORMAT json) SELECT 1',
+    'EXPLAIN (SELECT 1)',
+    'EXPLAIN WITH a AS (SELECT 1) FROM a',
+  ]) {
+    ok((await ask(folder, sql)).length > 0, sql)
+  }
+  deepStrictEqual(readFileSync(live), before)
+})
+
 test('a file that is cut short, altered or gone is found, and named', async (t) => {
   const folder = await filledLake(t, { transactions: 1_000, commits: 4 })
   deepStrictEqual(failures(await check(folder)), [])
