@@ -4,7 +4,12 @@
 import { notStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { maskCardNumbers, redactText } from '../../../services/core/card-numbers.ts'
+import {
+  holdsCardNumber,
+  maskCardNumbers,
+  mentionsCardNumber,
+  redactText,
+} from '../../../services/core/card-numbers.ts'
 import { cardNumbers, groupings, showsNumber } from '../../support/card-numbers.ts'
 import { holds } from '../../support/property.ts'
 
@@ -17,6 +22,39 @@ test('no card number comes through, however it is grouped and whatever stands ar
       ok(!showsNumber(redactText(text), number), JSON.stringify(text))
     }),
   )
+})
+
+test('whatever is refused as an identifier is refused in free text and masked in logs', () => {
+  const words = fc.stringMatching(/^[0-9a-fB%:;=/_. -]{0,6}$/)
+  let refused = 0
+  holds(
+    4_000,
+    fc.property(cardNumbers, groupings, words, words, (number, grouping, before, after) => {
+      const text = before + grouping(number) + after
+      if (!holdsCardNumber(text)) return
+      refused += 1
+      ok(mentionsCardNumber(text), JSON.stringify(text))
+      ok(!showsNumber(redactText(text), number), JSON.stringify(text))
+    }),
+  )
+  ok(refused > 500, `${refused} were refused`)
+})
+
+test('a person who writes a card number is noticed, however they write it', () => {
+  for (const text of [
+    'Customer says 4111 1111 1111 1111 was stolen.',
+    'card 4111-11-11111111-11',
+    'number 4111111111111112, maybe mistyped',
+  ]) {
+    ok(mentionsCardNumber(text), text)
+  }
+  for (const text of [
+    'The holder called on 2026-12-02 at 09:02 from +49 170 1234567.',
+    'as alert 5f0c9a2b3c4d5e6f708192a3b4c5d6e7',
+    'card ending 1111, 3 payments of 120.00',
+  ]) {
+    ok(!mentionsCardNumber(text), text)
+  }
 })
 
 test('the oracle sees a number that was not masked', () => {

@@ -134,13 +134,63 @@ describe('what looks like a card number', () => {
     )
   })
 
-  test('is no card number with another last digit, fewer than 13 digits or a letter', () => {
+  test('is no card number with another last digit or fewer than 13 digits', () => {
+    for (const text of ['4111111111111112', '411111111117', 'x4111111111111112', '0'.repeat(16)]) {
+      assert.equal(identifierFault(text), null, text)
+    }
+  })
+
+  test('is suspected inside of a longer text, as cards, tracks and people show it', () => {
     for (const text of [
-      '4111111111111112',
-      '411111111117',
-      'x4111111111111111',
       '4111.1111.1111.1111',
+      '4111/1111/1111/1111',
+      '4111_1111_1111_1111',
+      '4111111111111111=25121010000',
+      '%B4111111111111111^DOE/J^2512',
+      'tok_4111111111111111',
+      'PAN:4111111111111111',
+      '4111111111111111;12/28',
+      '4111 1111 1111 1111 12/28',
+      '12/28 4111 1111 1111 1111',
+      'x4111111111111111',
+      'card4111111111111111x',
+      'amex 3782 822463 10005',
+      'diners-3056-930902-5904!',
+      'maestro 6304 0000 0000 0000 000',
+      'mir:2200000000000004',
     ]) {
+      assert.equal(identifierFault(text), 'card_number_suspected', text)
+    }
+  })
+
+  test('is not suspected in ids and times that systems make', () => {
+    const digits = (count: number): fc.Arbitrary<string> =>
+      fc.stringMatching(RegExp(`^[0-9]{${count}}$`))
+    const hex = (count: number): fc.Arbitrary<string> =>
+      fc.stringMatching(RegExp(`^[0-9a-f]{${count}}$`)).filter((text) => /[a-f].*[a-f]/.test(text))
+    const ids = fc.oneof(
+      fc.uuid(),
+      hex(16),
+      hex(24),
+      hex(32),
+      hex(40),
+      hex(64),
+      hex(32).map((text) => `tx_${text}`),
+      digits(9).map((text) => `tx-2026-12-02-${text.slice(0, 6)}`),
+      digits(9).map((text) => `tx-1${text.slice(0, 3)}-${text}`),
+      digits(12).map((text) => `tx-1${text}`), // ms, us and ns since 1970
+      digits(15).map((text) => `tx-1${text}`),
+      digits(18).map((text) => `tx-1${text}`),
+      digits(12).map((text) => `p20${text}`), // 20261202090242, with a count of up to 3 digits
+      digits(15).map((text) => `p20${text}`),
+    )
+    fc.assert(
+      fc.property(ids, (text) => {
+        assert.equal(identifierFault(text), null, text)
+      }),
+      { numRuns: 2_000 },
+    )
+    for (const text of ['4990', 'card-01090', 'term-7/12', '192.0.2.0/24', '2001:db8::/32']) {
       assert.equal(identifierFault(text), null, text)
     }
   })
@@ -149,7 +199,8 @@ describe('what looks like a card number', () => {
     const digits = fc.stringMatching(/^[0-9]{12,20}$/)
     fc.assert(
       fc.property(digits, (text) => {
-        const isSuspected = text.length >= 13 && text.length <= 19 && luhnOracle(text)
+        const isSuspected =
+          text.length >= 13 && text.length <= 19 && luhnOracle(text) && !/^0+$/.test(text)
         assert.equal(identifierFault(text) === 'card_number_suspected', isSuspected)
       }),
       { numRuns: 2_000 },
