@@ -1,6 +1,9 @@
 // What commands share: where they are, how they print, how they read values, and when they must stop.
 
 import { InvalidArgumentError } from 'commander'
+import { mentionsCardNumber } from '../core/card-numbers.ts'
+import { SluiceError } from '../core/errors.ts'
+import { identifierFault } from '../core/wire/field-checks.ts'
 
 /** A command's module registers itself on the program: name, options, help with examples, action. */
 export interface CommandModule {
@@ -32,6 +35,31 @@ export function parseInteger(min: number, max: number): (text: string) => number
 /** Reads a number option. The error names the value and the range. */
 export function parseNumber(min: number, max: number): (text: string) => number {
   return (text) => parseBounded(text, min, max, 'a number', Number.isFinite)
+}
+
+/** Reads text that a person writes and that is recorded. Text that holds a card number is refused (P8). */
+export function parseFreeText(name: string): (text: string) => string {
+  return (text) => {
+    if (mentionsCardNumber(text)) throw cardNumberIn(name)
+    return text
+  }
+}
+
+/** Reads an id or a token that is recorded. One that holds a card number is refused (P8). */
+export function parseIdentifier(name: string): (text: string) => string {
+  return (text) => {
+    if (identifierFault(text) === 'card_number_suspected') throw cardNumberIn(name)
+    return text
+  }
+}
+
+/** Not an error of commander, which repeats the value. */
+function cardNumberIn(name: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_INPUT_INVALID',
+    `${name} seems to hold a card number; give the token of the card, or leave the number out.`,
+    { details: { reason: 'card_number_suspected', field: name } },
+  )
 }
 
 function parseBounded(

@@ -3,7 +3,7 @@
 import type { DuckDBPreparedStatement, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
 import { SluiceError } from '../core/errors.ts'
 import { LAKE_TABLES } from '../core/lake/lake-tables.ts'
-import { duckDbProblem, type DuckDbSession } from '../platform/lake/duckdb.ts'
+import { type DuckDb, duckDbProblem, type DuckDbSession } from '../platform/lake/duckdb.ts'
 import { openLakeReader, readFailure } from '../platform/lake/lake-views.ts'
 
 export interface QueryAnswer {

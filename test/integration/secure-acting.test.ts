@@ -95,7 +95,7 @@ test('queue and labels are served with the rights of an analyst, and each is nee
   await work.stage.eachIsNeeded(rightsOf('analyst', PREFIX, GROUP), async () => {
     const { alertId } = await work.publishBlock()
     const config = loadCasesConfig(
-      work.environmentOf('analyst', { SLUICE_CASES_TOKEN: TOKEN, SLUICE_CASES_PORT: '0' }),
+      work.environmentOf('analyst', { SLUICE_CASES_TOKENS: `ana:${TOKEN}`, SLUICE_CASES_PORT: '0' }),
     )
     const { log, lines } = openKeptLog()
     const refusals: Error[] = []
@@ -106,7 +106,7 @@ test('queue and labels are served with the rights of an analyst, and each is nee
           clock: systemClock,
           log,
           onReady: ({ http }) => {
-            const said = { id: alertId, finding: 'confirmed_fraud', author: 'ana', reason: 'test' }
+            const said = { id: alertId, finding: 'confirmed_fraud', reason: 'test' }
             void post(`http://127.0.0.1:${http}/labels`, said).then(({ status }) => {
               if (status !== 201) refusals.push(deniedIn(lines))
               done()

@@ -125,7 +125,7 @@ test('services and commands that say the same at one moment write it once', asyn
   })
   for (let number = 2; !run.isDone; number += 1) {
     const id = `tx-${number}`
-    const word = { ...body, id, author: 'eve', eventTimeMs: EVENT_TIME_MS }
+    const word = { ...body, id, eventTimeMs: EVENT_TIME_MS }
     const answers = await Promise.all(services.map(({ url }) => post(`${url}/labels`, word)))
     deepStrictEqual(answers.map(({ status }) => status).toSorted(), [200, 201])
     others.push(id)
@@ -164,7 +164,7 @@ test('a command that is killed leaves all or nothing, and said again it is there
     child.kill('SIGKILL')
     await exited
     const { id, card } = request
-    const word = { finding: 'confirmed_fraud', author: 'ben', reason: 'test' }
+    const word = { finding: 'confirmed_fraud', reason: 'test' }
     const again = await post(`${url}/labels`, { id, card, eventTimeMs: EVENT_TIME_MS, ...word })
     ok([200, 201].includes(again.status), JSON.stringify(again.body))
   }

@@ -174,7 +174,7 @@ export function actingEnvironment(
   return stream.environment({
     SLUICE_ENFORCER_TOKEN: TOKEN,
     SLUICE_ENFORCER_PORT: '0',
-    SLUICE_CASES_TOKEN: TOKEN,
+    SLUICE_CASES_TOKENS: `ana:${TOKEN}`,
     SLUICE_CASES_PORT: '0',
     SLUICE_LOG_LEVEL: 'silent',
     ...more,

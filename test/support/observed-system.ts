@@ -142,7 +142,7 @@ export async function openObservedSystem(
     SLUICE_MODEL_STORE: store,
     FORWARD_KEY,
     SLUICE_ENFORCER_TOKEN: TOKEN,
-    SLUICE_CASES_TOKEN: TOKEN,
+    SLUICE_CASES_TOKENS: `ana:${TOKEN}`,
     SLUICE_LAKE_FOLDER: temporaryFolder(t),
     ...OBSERVED_LIMITS,
   })

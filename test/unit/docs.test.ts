@@ -36,7 +36,7 @@ const LOADERS: readonly ((env: Environment) => unknown)[] = [
   loadLakeConfig,
   loadPromotionConfig,
   withToken('SLUICE_ENFORCER_TOKEN', loadEnforcerConfig),
-  withToken('SLUICE_CASES_TOKEN', loadCasesConfig),
+  withToken('SLUICE_CASES_TOKENS', loadCasesConfig),
   loadReceiptsConfig,
   readGivenAddresses,
 ]
@@ -51,7 +51,7 @@ function withToken(
       new Proxy(env, {
         get: (given, name) =>
           typeof name === 'string'
-            ? (given[name] ?? (name === token ? '0123456789abcdef' : undefined))
+            ? (given[name] ?? (name === token ? 'ana:0123456789abcdef' : undefined))
             : undefined,
       }),
     )

@@ -2,7 +2,7 @@
 
 import type { CaseOptions } from '../../core/cases.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readToken, type BearerToken } from '../../platform/http/bearer-tokens.ts'
+import { readNamedTokens, readToken, type BearerToken } from '../../platform/http/bearer-tokens.ts'
 import { loadServiceConfig, type ServiceConfig } from '../service-config.ts'
 
 /** What a look at the queue needs. */
@@ -29,20 +29,18 @@ export function loadQueueConfig(env: Readonly<Record<string, string | undefined>
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
 export function loadCasesConfig(env: Readonly<Record<string, string | undefined>>): CasesConfig {
   const read = new EnvReader(env)
-  const write = readToken(read, 'SLUICE_CASES_TOKEN', 'SLUICE_CASES_TOKEN_FILE')
+  const write = readNamedTokens(read, 'SLUICE_CASES_TOKENS', 'SLUICE_CASES_TOKENS_FILE')
   const look = readToken(read, 'SLUICE_CASES_READ_TOKEN', 'SLUICE_CASES_READ_TOKEN_FILE')
   read.check(
-    read.isSet('SLUICE_CASES_TOKEN') || read.isSet('SLUICE_CASES_TOKEN_FILE'),
-    'SLUICE_CASES_TOKEN or SLUICE_CASES_TOKEN_FILE is needed: nobody may label without a token.',
+    read.isSet('SLUICE_CASES_TOKENS') || read.isSet('SLUICE_CASES_TOKENS_FILE'),
+    'SLUICE_CASES_TOKENS or SLUICE_CASES_TOKENS_FILE is needed: nobody may label without a token.',
   )
   read.check(
-    write === null || look === null || write.reveal() !== look.reveal(),
-    'SLUICE_CASES_TOKEN and SLUICE_CASES_READ_TOKEN are the same; the second one may not label.',
+    look === null || write.every(({ token }) => token.reveal() !== look.reveal()),
+    'SLUICE_CASES_READ_TOKEN is also one of SLUICE_CASES_TOKENS; it must be another, which may not label.',
   )
-  const tokens = [
-    ...(write === null ? [] : [{ token: write, right: 'write' as const }]),
-    ...(look === null ? [] : [{ token: look, right: 'read' as const }]),
-  ]
+  const tokens: BearerToken[] = write.map((held) => ({ ...held, right: 'write' }))
+  if (look !== null) tokens.push({ name: null, token: look, right: 'read' })
   const config: CasesConfig = {
     ...queueConfig(read),
     http: { host: read.value('SLUICE_CASES_HOST'), port: read.value('SLUICE_CASES_PORT') },

@@ -1,5 +1,6 @@
 // What can be asked of the queue's service, and said to it.
 
+import assert from 'node:assert/strict'
 import type { Clock } from '../../core/clock.ts'
 import { NAMED_FINDINGS } from '../../core/dispositions.ts'
 import { isSluiceError } from '../../core/errors.ts'
@@ -24,7 +25,6 @@ const FIELDS = [
   'id',
   'finding',
   'reason',
-  'author',
   'source',
   'card',
   'eventTimeMs',
@@ -62,7 +62,7 @@ export function casesRoutes(answering: Answering): readonly Route[] {
       path: '/labels',
       needs: 'write',
       async answer(request): Promise<ApiAnswer> {
-        const said = labelRequest(await request.body(), idempotencyKeyOf(request))
+        const said = labelRequest(await request.body(), request)
         mustBeReady(answering)
         return labels.say(said)
       },
@@ -114,24 +114,27 @@ function answerTo(outcome: LabelOutcome): ApiAnswer {
   }
 }
 
-function labelRequest(fields: JsonFields, idempotencyKey: string | null): LabelRequest {
+function labelRequest(fields: JsonFields, request: ApiRequest): LabelRequest {
+  // The author is who holds the token, whatever a caller says: the record of who labelled must hold against callers.
+  const author = request.caller
+  assert(author !== null, 'A token that may label has a name.')
   fields.only(FIELDS)
   const finding = fields.word('finding', NAMED_FINDINGS)
   if (finding === null)
     throw new Problem('invalid', `Give one of ${NAMED_FINDINGS.join(', ')}.`, { field: 'finding' })
   return {
-    id: fields.neededText('id', ID_CHARACTERS_MAX),
+    id: fields.neededIdentifier('id', ID_CHARACTERS_MAX),
     finding,
     source: fields.word('source', LABEL_SOURCES_SAID) ?? 'analyst',
-    author: fields.neededText('author', ID_CHARACTERS_MAX),
-    reason: fields.neededText('reason', REASON_CHARACTERS_MAX),
-    idempotencyKey,
-    card: fields.text('card', ID_CHARACTERS_MAX),
+    author,
+    reason: fields.neededFreeText('reason', REASON_CHARACTERS_MAX),
+    idempotencyKey: idempotencyKeyOf(request),
+    card: fields.identifier('card', ID_CHARACTERS_MAX),
     eventTimeMs: fields.integer('eventTimeMs'),
-    merchant: fields.text('merchant', ID_CHARACTERS_MAX),
-    terminal: fields.text('terminal', ID_CHARACTERS_MAX),
-    device: fields.text('device', ID_CHARACTERS_MAX),
-    ipNetwork: fields.text('ipNetwork', ID_CHARACTERS_MAX),
+    merchant: fields.identifier('merchant', ID_CHARACTERS_MAX),
+    terminal: fields.identifier('terminal', ID_CHARACTERS_MAX),
+    device: fields.identifier('device', ID_CHARACTERS_MAX),
+    ipNetwork: fields.identifier('ipNetwork', ID_CHARACTERS_MAX),
   }
 }
 

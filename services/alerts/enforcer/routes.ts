@@ -32,7 +32,7 @@ export function enforcerRoutes({ blocks, clock, telemetry, isReady }: Answering)
       needs: 'write',
       async answer(request): Promise<ApiAnswer> {
         // An authorisation has many fields; those that no block is about are passed over.
-        const card = (await request.body()).neededText('card', CARD_CHARACTERS_MAX)
+        const card = (await request.body()).neededIdentifier('card', CARD_CHARACTERS_MAX)
         mustBeReady()
         const block = blocks.blockOf(card, clock.nowMs())
         telemetry.authorised(block !== null)

@@ -88,7 +88,7 @@ async function run(
   opened.push(metrics)
   const api = await openApiServer({
     ...config.http,
-    tokens: [{ token: config.token, right: 'write' }],
+    tokens: [{ name: null, token: config.token, right: 'write' }],
     requestsPerSecondMax: config.requestsPerSecondMax,
     routes: enforcerRoutes({ blocks, clock, telemetry, isReady: () => reader.isCaughtUp }),
     clock,

@@ -11,12 +11,13 @@ const PORT_MAX = 65_535
 
 const EXAMPLES = `
 Examples:
-  $ SLUICE_CASES_TOKEN_FILE=token.txt sluice alerts serve
+  $ SLUICE_CASES_TOKENS_FILE=tokens.txt sluice alerts serve
   $ curl -s -H "Authorization: Bearer $(cat token.txt)" 'http://127.0.0.1:9481/queue?limit=10'
   $ curl -s -H "Authorization: Bearer $(cat token.txt)" -H 'Content-Type: application/json' \\
       -H 'Idempotency-Key: 7d1c' http://127.0.0.1:9481/labels \\
-      -d '{"id":"tx-1","finding":"confirmed_fraud","author":"ana","reason":"the holder did not make it"}'
+      -d '{"id":"tx-1","finding":"confirmed_fraud","reason":"the holder did not make it"}'
 
+The author of a label is the name before the token in SLUICE_CASES_TOKENS_FILE (name:token).
 Fields and problems: docs/alerts.md.`
 
 interface ServeOptions {

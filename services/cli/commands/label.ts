@@ -15,7 +15,14 @@ import { SluiceError } from '../../core/errors.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
-import { interruptSignal, parseInteger, printJson, printLine } from '../command.ts'
+import {
+  interruptSignal,
+  parseFreeText,
+  parseIdentifier,
+  parseInteger,
+  printJson,
+  printLine,
+} from '../command.ts'
 import { environmentHelp } from './environment-help.ts'
 import { openQueueState } from './queue.ts'
 
@@ -50,7 +57,8 @@ Examples:
 /** Adds the command to the program. */
 export function register(program: Command): void {
   program
-    .command('label <id>')
+    .command('label')
+    .argument('<id>', 'of the transaction or the alert', parseIdentifier('The id'))
     .summary('say what a transaction was: fraud, genuine, or inconclusive')
     .description(
       'Writes a label for the transaction, or for that of the alert, with this id. Card, time and entities come from the ' +
@@ -62,23 +70,31 @@ export function register(program: Command): void {
         .choices(Object.keys(FINDINGS))
         .makeOptionMandatory(),
     )
-    .requiredOption('--reason <text>', 'why, for those who look at it later')
-    .option('--author <name>', 'who found it (default: the user of this machine)')
+    .requiredOption(
+      '--reason <text>',
+      'why, for those who look at it later',
+      parseFreeText('--reason'),
+    )
+    .option(
+      '--author <name>',
+      'who found it (default: the user of this machine)',
+      parseFreeText('--author'),
+    )
     .addOption(
       new Option('--source <source>', 'where it comes from')
         .choices([...LABEL_SOURCES_SAID])
         .default('analyst'),
     )
-    .option('--card <token>', 'card of the transaction')
+    .option('--card <token>', 'card of the transaction', parseIdentifier('--card'))
     .option(
       '--event-time-ms <ms>',
       'event time of the transaction, ms UTC',
       parseInteger(0, Number.MAX_SAFE_INTEGER),
     )
-    .option('--merchant <merchant>', 'merchant of the transaction')
-    .option('--terminal <terminal>', 'terminal of the transaction')
-    .option('--device <device>', 'device of the transaction')
-    .option('--ip-network <network>', 'network of the transaction')
+    .option('--merchant <merchant>', 'merchant of the transaction', parseIdentifier('--merchant'))
+    .option('--terminal <terminal>', 'terminal of the transaction', parseIdentifier('--terminal'))
+    .option('--device <device>', 'device of the transaction', parseIdentifier('--device'))
+    .option('--ip-network <network>', 'network of the transaction', parseIdentifier('--ip-network'))
     .option('--json', 'print JSON')
     .addHelpText('after', () => `\n${environmentHelp('label')}\n${EXAMPLES}`)
     .action(run)

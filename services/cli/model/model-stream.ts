@@ -6,7 +6,7 @@ import { EnvReader } from '../../platform/config/env-reader.ts'
 import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
 import { defaultStore } from '../../platform/model-store.ts'
 import { brokersOption } from '../commands/alerts-options.ts'
-import { repositoryRoot } from '../command.ts'
+import { parseFreeText, repositoryRoot } from '../command.ts'
 import { openStream, type StreamOptions } from '../features/open-stream.ts'
 
 export interface ModelOptions extends StreamOptions {
@@ -66,7 +66,15 @@ export function addStreamOptions(command: Command): Command {
 /** Options of every command that changes what is in force. */
 export function addChangeOptions(command: Command): Command {
   return addStreamOptions(command)
-    .requiredOption('--reason <text>', 'why; recorded in the control message')
-    .option('--author <name>', 'who; recorded in the control message (default: the user)')
+    .requiredOption(
+      '--reason <text>',
+      'why; recorded in the control message',
+      parseFreeText('--reason'),
+    )
+    .option(
+      '--author <name>',
+      'who; recorded in the control message (default: the user)',
+      parseFreeText('--author'),
+    )
     .option('--json', 'print JSON')
 }

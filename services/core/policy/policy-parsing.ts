@@ -1,5 +1,6 @@
 // From the text of a policy to a checked document. All faults are found at once, each with its place.
 
+import { holdsCardNumber, mentionsCardNumber } from '../card-numbers.ts'
 import { GRADES, OUTCOMES } from '../wire/records.ts'
 import type { PlacedText } from '../yaml/placed-text.ts'
 import type { YamlFault, YamlFaults } from '../yaml/yaml-faults.ts'
@@ -23,6 +24,7 @@ import {
 import { placeholderFaults } from './reason-text.ts'
 
 const MINUTE_MS = 60_000
+const CARD_NUMBER_FAULT = 'seems to hold a card number; policies name tokens'
 /** A block ends within this time, or a person renews it. */
 const LEASE_MINUTES_MAX = 366 * 24 * 60
 const LEASE_MINUTES = 24 * 60
@@ -144,6 +146,7 @@ class PolicyReader {
   #condition(fields: YamlFields, conditions: ConditionCompiler): string {
     const when = fields.text('when', CONDITION_CHARACTERS_MAX)
     if (when === null) return ''
+    if (holdsCardNumber(when.text)) fields.fault(CARD_NUMBER_FAULT, 'when')
     const compiled = conditions.compile(when.text)
     if (!compiled.ok) this.#addAll(when, compiled.faults)
     else if (this.#isNew) this.#addAll(when, compiled.doubts)
@@ -152,8 +155,10 @@ class PolicyReader {
 
   #reason(fields: YamlFields): string {
     const reason = fields.text('reason', POLICY_LIMITS.reasonCharactersMax)
-    if (reason !== null) this.#addAll(reason, placeholderFaults(reason.text))
-    return reason?.text ?? ''
+    if (reason === null) return ''
+    this.#addAll(reason, placeholderFaults(reason.text))
+    if (mentionsCardNumber(reason.text)) fields.fault(CARD_NUMBER_FAULT, 'reason')
+    return reason.text
   }
 
   #addAll(

@@ -14,7 +14,12 @@ import type {
   Receipt,
 } from './records.ts'
 import type { RegistryContent, Subject } from './schema-registry.ts'
-import { validateLabel, validateWatermark } from './validate-label.ts'
+import {
+  validateDisposition,
+  validateLabel,
+  validateReceipt,
+  validateWatermark,
+} from './validate-label.ts'
 import { validateTransaction } from './validate-transaction.ts'
 
 const KIB = 1024
@@ -70,8 +75,10 @@ export function createSubjectCodecs(
     subject: Subject,
     validate: (value: Value) => Decoded<Value>,
   ): Codec<Value> => create(subject, INPUT_MESSAGE_BYTES_MAX, ITEMS_MAX, validate)
-  const output = <Value>(subject: Subject): Codec<Value> =>
-    create(subject, OUTPUT_MESSAGE_BYTES_MAX, ITEMS_MAX, acceptAll)
+  const output = <Value>(
+    subject: Subject,
+    validate: (value: Value) => Decoded<Value> = acceptAll,
+  ): Codec<Value> => create(subject, OUTPUT_MESSAGE_BYTES_MAX, ITEMS_MAX, validate)
 
   return {
     transaction: input('transaction', validateTransaction),
@@ -85,10 +92,10 @@ export function createSubjectCodecs(
     ),
     alert: output('alert'),
     lease: output('lease'),
-    receipt: output('receipt'),
+    receipt: output('receipt', validateReceipt),
     control: output('control'),
     deadLetter: output('dead-letter'),
-    disposition: output('disposition'),
+    disposition: output('disposition', validateDisposition),
   }
 }
 

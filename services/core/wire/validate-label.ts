@@ -1,7 +1,9 @@
-// What a label and a watermark must hold beyond their Avro schemas.
+// Checks beyond the Avro schemas of messages about transactions: labels, watermarks, receipts and dispositions.
 
+import { mentionsCardNumber } from '../card-numbers.ts'
 import type { Decoded, RejectReason } from '../reject-reasons.ts'
 import type { Label, Watermark } from '../transaction.ts'
+import type { Disposition, Receipt } from './records.ts'
 import { identifierFault, isTimeMs, optionalIdentifierFault } from './field-checks.ts'
 
 /**
@@ -33,6 +35,26 @@ export function validateWatermark(watermark: Watermark): Decoded<Watermark> {
   return isTimeMs(watermark.timeMs)
     ? { ok: true, value: watermark }
     : reject('out_of_range', 'timeMs')
+}
+
+/** The receipt itself unless its texts, which subscribers write, hold a card number. */
+export function validateReceipt(receipt: Receipt): Decoded<Receipt> {
+  for (const field of ['subscriber', 'reason'] as const) {
+    if (mentionsCardNumber(receipt[field] ?? '')) return reject('card_number_suspected', field)
+  }
+  return { ok: true, value: receipt }
+}
+
+/** The disposition itself unless its ids, or the texts of a person, hold a card number. */
+export function validateDisposition(disposition: Disposition): Decoded<Disposition> {
+  for (const field of ['transactionId', 'card'] as const) {
+    const reason = identifierFault(disposition[field])
+    if (reason === 'card_number_suspected') return reject(reason, field)
+  }
+  for (const field of ['author', 'reason'] as const) {
+    if (mentionsCardNumber(disposition[field])) return reject('card_number_suspected', field)
+  }
+  return { ok: true, value: disposition }
 }
 
 function reject(reason: RejectReason, field: string): Decoded<never> {

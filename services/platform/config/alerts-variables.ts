@@ -157,18 +157,19 @@ export const ALERTS_VARIABLES = {
     min: 0,
     max: 65_535,
   },
-  SLUICE_CASES_TOKEN: {
+  SLUICE_CASES_TOKENS: {
     ...ACTING,
     readBy: 'cases',
-    meaning: 'Bearer token of those who may look at the queue and label, 16 characters or more.',
+    meaning:
+      'Bearer tokens of those who may look at the queue and label: `name:token`, with commas between, tokens of 16 characters or more. The name is recorded as the author of what the token writes.',
     kind: 'text',
     form: 'secret',
     default: null,
   },
-  SLUICE_CASES_TOKEN_FILE: {
+  SLUICE_CASES_TOKENS_FILE: {
     ...ACTING,
     readBy: 'cases',
-    meaning: 'File that holds the token, in place of the variable.',
+    meaning: 'File that holds them, one `name:token` a line, in place of the variable.',
     kind: 'text',
     form: 'path',
     default: null,

@@ -19,6 +19,8 @@ const CONNECTIONS_MAX = 1_024
 const STRANGERS = { perSecond: 5, burst: 20 }
 
 export interface ApiRequest {
+  /** The name of the token's holder; null when the token has none. */
+  readonly caller: string | null
   readonly query: URLSearchParams
   /** Value of a header, in lower case; null when it is absent. */
   header(name: string): string | null
@@ -120,14 +122,16 @@ class Handler {
   async #answer(request: IncomingMessage): Promise<ApiAnswer> {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     const route = this.#route(request.method ?? '', path)
+    let caller: string | null
     try {
-      authorise(request.headers.authorization, this.#options.tokens, route.needs)
+      caller = authorise(request.headers.authorization, this.#options.tokens, route.needs).name
     } catch (problem) {
       this.#takeToken(this.#strangers)
       throw problem
     }
     this.#takeToken(this.#callers)
     return route.answer({
+      caller,
       query: new URLSearchParams(query),
       header: (name) => {
         const value = request.headers[name]

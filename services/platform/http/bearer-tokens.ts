@@ -1,10 +1,11 @@
-// Who may do what: bearer tokens with rights. Tokens are compared in constant time, by their hashes, so that neither
+// Who may do what: bearer tokens with rights and, where what is done is recorded, the name of their holder. Tokens are compared in constant time, by their hashes, so that neither
 // the time nor the length of an answer tells how much of a guess was right.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { mentionsCardNumber } from '../../core/card-numbers.ts'
 import type { EnvReader } from '../config/env-reader.ts'
-import { readSecret } from '../config/secret-reader.ts'
-import type { Secret } from '../config/secret.ts'
+import { readSecret, readTextFile } from '../config/secret-reader.ts'
+import { Secret } from '../config/secret.ts'
 import type { TextVariableName } from '../config/variables.ts'
 import { Problem } from './problem.ts'
 
@@ -12,11 +13,16 @@ import { Problem } from './problem.ts'
 export type Right = 'read' | 'write'
 
 export interface BearerToken {
+  /** Who holds it: the author of what is written with it. Null where nothing is recorded. */
+  readonly name: string | null
   readonly token: Secret
   readonly right: Right
 }
 
 const TOKEN_CHARACTERS_MIN = 16
+const TOKENS_OF_HOLDER_MAX = 2
+const NAMED_TOKENS_BYTES_MAX = 1_048_576
+const NAMED_TOKEN = /^([A-Za-z0-9][A-Za-z0-9._@-]{0,63}):([\x21-\x7e]{16,4096})$/
 const BEARER = /^Bearer +([\x21-\x7e]{1,4096})$/i
 
 /** Reads a token from its variable or its file; null when neither is set. Short ones are a problem of the configuration. */
@@ -33,17 +39,58 @@ export function readToken(
   return token
 }
 
-/** Checks the Authorization header against the tokens. @throws Problem unauthorised or forbidden. */
+/**
+ * Reads tokens with the names of their holders, `name:token`, with commas between in the variable, one a line in the
+ * file. A holder has two while a token is changed.
+ */
+export function readNamedTokens(
+  read: EnvReader,
+  name: TextVariableName,
+  fileName: TextVariableName,
+): readonly { readonly name: string; readonly token: Secret }[] {
+  const value = read.textIfSet(name)
+  const isFile = read.isSet(fileName)
+  read.check(value === null || !isFile, `${name} and ${fileName} are both set; give one of them.`)
+  const lines = isFile
+    ? (readTextFile(read, fileName, NAMED_TOKENS_BYTES_MAX) ?? '').split('\n')
+    : (value ?? '').split(',')
+  const source = isFile ? fileName : name
+  const tokens: { readonly name: string; readonly token: Secret }[] = []
+  const seen = new Set<string>()
+  for (const [index, line] of lines.entries()) {
+    if (/^\s*(?:#.*)?$/.test(line)) continue
+    const [, holder, token] = NAMED_TOKEN.exec(line.trim()) ?? []
+    const place = `${source}, ${isFile ? 'line' : 'entry'} ${index + 1}`
+    read.check(
+      holder !== undefined,
+      `${place} is not "name:token" with a token of ${TOKEN_CHARACTERS_MIN} or more printable characters; ` +
+        '"openssl rand -hex 32" makes one.',
+    )
+    if (holder === undefined || token === undefined) continue
+    read.check(!mentionsCardNumber(holder), `${place}: the name seems to hold a card number.`)
+    read.check(!seen.has(token), `${place} repeats a token; each holder has a token of their own.`)
+    const own = tokens.filter((other) => other.name === holder).length
+    read.check(
+      own < TOKENS_OF_HOLDER_MAX,
+      `${place}: ${holder} has more than ${TOKENS_OF_HOLDER_MAX} tokens; leave the oldest out.`,
+    )
+    seen.add(token)
+    tokens.push({ name: holder, token: new Secret(token) })
+  }
+  return tokens
+}
+
+/** Checks the Authorization header against the tokens, and returns the one that was sent. @throws Problem unauthorised or forbidden. */
 export function authorise(
   header: string | undefined,
   tokens: readonly BearerToken[],
   needed: Right,
-): void {
+): BearerToken {
   const given = hashOf(BEARER.exec(header ?? '')?.[1] ?? '')
-  let found: Right | null = null
+  let found: BearerToken | null = null
   // All tokens are compared, whichever matches.
-  for (const { token, right } of tokens) {
-    if (timingSafeEqual(given, hashOf(token.reveal()))) found = right
+  for (const each of tokens) {
+    if (timingSafeEqual(given, hashOf(each.token.reveal()))) found = each
   }
   if (found === null) {
     throw new Problem(
@@ -54,8 +101,9 @@ export function authorise(
       },
     )
   }
-  if (needed === 'write' && found === 'read')
+  if (needed === 'write' && found.right === 'read')
     throw new Problem('forbidden', 'This token may look and not change; use the one that may.')
+  return found
 }
 
 function hashOf(text: string): Buffer {

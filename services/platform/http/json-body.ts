@@ -1,6 +1,8 @@
 // The body of a request: JSON of a bounded size, and its fields as checked values.
 
 import type { IncomingMessage } from 'node:http'
+import { mentionsCardNumber } from '../../core/card-numbers.ts'
+import { identifierFault } from '../../core/wire/field-checks.ts'
 import { Problem } from './problem.ts'
 
 /** Largest body, bytes. */
@@ -58,19 +60,37 @@ export class JsonFields {
       })
   }
 
+  /** Text that a person writes, or null when the field is absent or null. Text that holds a card number is refused. */
+  freeText(name: string, charactersMax: number): string | null {
+    const value = this.#text(name, charactersMax)
+    if (value !== null && mentionsCardNumber(value)) throw cardNumberIn(name)
+    return value
+  }
+
+  /** An id or a token, or null when the field is absent or null. One that holds a card number is refused. */
+  identifier(name: string, charactersMax: number): string | null {
+    const value = this.#text(name, charactersMax)
+    if (value !== null && identifierFault(value) === 'card_number_suspected')
+      throw cardNumberIn(name)
+    return value
+  }
+
   /** Text of 1 to `charactersMax` characters, or null when the field is absent or null. */
-  text(name: string, charactersMax: number): string | null {
+  #text(name: string, charactersMax: number): string | null {
     const value = this.#fields[name]
     if (value === undefined || value === null) return null
     if (typeof value === 'string' && value !== '' && value.length <= charactersMax) return value
     throw new Problem('invalid', `Give text of 1 to ${charactersMax} characters.`, { field: name })
   }
 
-  /** As `text`, but it must be there. */
-  neededText(name: string, charactersMax: number): string {
-    const value = this.text(name, charactersMax)
-    if (value === null) throw new Problem('invalid', 'This field is needed.', { field: name })
-    return value
+  /** As `freeText`, but it must be there. */
+  neededFreeText(name: string, charactersMax: number): string {
+    return needed(name, this.freeText(name, charactersMax))
+  }
+
+  /** As `identifier`, but it must be there. */
+  neededIdentifier(name: string, charactersMax: number): string {
+    return needed(name, this.identifier(name, charactersMax))
   }
 
   /** One of the words, or null when the field is absent or null. */
@@ -89,4 +109,18 @@ export class JsonFields {
     if (typeof value === 'number' && Number.isSafeInteger(value)) return value
     throw new Problem('invalid', 'Give an integer.', { field: name })
   }
+}
+
+function needed(field: string, value: string | null): string {
+  if (value === null) throw new Problem('invalid', 'This field is needed.', { field })
+  return value
+}
+
+/** The value is not repeated (P8). */
+function cardNumberIn(field: string): Problem {
+  return new Problem(
+    'card_number_suspected',
+    'This field seems to hold a card number; send the token of the card, or leave the number out.',
+    { field },
+  )
 }

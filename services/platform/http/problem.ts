@@ -11,6 +11,7 @@ export const PROBLEMS = {
   too_large: { status: 413, title: 'The body is too large.' },
   unsupported_media_type: { status: 415, title: 'Only application/json is read.' },
   invalid: { status: 422, title: 'A field is missing or out of range.' },
+  card_number_suspected: { status: 422, title: 'A field seems to hold a card number.' },
   too_many_requests: { status: 429, title: 'Too many requests.' },
   internal: { status: 500, title: 'A fault of ours; the log has it.' },
   not_ready: { status: 503, title: 'The service is not ready yet.' },

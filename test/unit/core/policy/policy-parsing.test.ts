@@ -165,6 +165,18 @@ const FAULTS: readonly [what: string, text: string, where: string, part: string]
     'did you mean {amount}?',
   ],
   [
+    'a card number in a condition',
+    rule("transaction.card == 'tok_4111111111111111'"),
+    '6:11 rules[0].when',
+    'card number',
+  ],
+  [
+    'a card number in a reason',
+    rule('transaction.amountMinor > 1', 'like 4111 1111 1111 1111'),
+    '8:13 rules[0].reason',
+    'card number',
+  ],
+  [
     'a lease of a flag',
     `${rule('transaction.amountMinor > 1')}    leaseMinutes: 5\n`,
     '9:19 rules[0].leaseMinutes',

@@ -4,7 +4,12 @@ import fc from 'fast-check'
 import type { RejectReason } from '../../../../services/core/reject-reasons.ts'
 import type { Label, Transaction } from '../../../../services/core/transaction.ts'
 import { identifierFault, isUpperLetters } from '../../../../services/core/wire/field-checks.ts'
-import { validateLabel, validateWatermark } from '../../../../services/core/wire/validate-label.ts'
+import {
+  validateDisposition,
+  validateLabel,
+  validateReceipt,
+  validateWatermark,
+} from '../../../../services/core/wire/validate-label.ts'
 import { validateTransaction } from '../../../../services/core/wire/validate-transaction.ts'
 import { fullLabel, fullTransaction, minimalLabel, minimalTransaction } from './samples.ts'
 
@@ -107,6 +112,41 @@ test('a watermark is from 2000 to 2100, the end of a replay included', () => {
   for (const timeMs of [946_684_799_999, 4_102_444_800_001]) {
     const expected = { ok: false, reason: 'out_of_range', field: 'timeMs' }
     assert.deepStrictEqual(validateWatermark({ timeMs }), expected)
+  }
+})
+
+test('receipts and dispositions hold no card number, in ids or in text', () => {
+  const receipt = {
+    alertId: '5f0c9a2b3c4d5e6f708192a3b4c5d6e7',
+    revision: 1,
+    subscriber: 'bank',
+    status: 'refused',
+    reason: 'card is abroad',
+    atMs: 1_767_225_600_000,
+  } as const
+  assert.equal(validateReceipt(receipt).ok, true)
+  assert.equal(validateReceipt({ ...receipt, reason: null }).ok, true)
+  for (const field of ['reason', 'subscriber'] as const) {
+    const changed = { ...receipt, [field]: 'no block for 4111 1111 1111 1111' }
+    const expected = { ok: false, reason: 'card_number_suspected', field }
+    assert.deepStrictEqual(validateReceipt(changed), expected)
+  }
+  const disposition = {
+    transactionId: 'tx-1',
+    alertId: receipt.alertId,
+    card: 'card-1',
+    finding: 'inconclusive',
+    source: 'analyst',
+    author: 'ana',
+    reason: 'nobody answers the phone',
+    requestKey: null,
+    atMs: 1_767_225_600_000,
+  } as const
+  assert.equal(validateDisposition(disposition).ok, true)
+  for (const field of ['transactionId', 'card', 'author', 'reason'] as const) {
+    const changed = { ...disposition, [field]: 'tok_4111111111111111' }
+    const expected = { ok: false, reason: 'card_number_suspected', field }
+    assert.deepStrictEqual(validateDisposition(changed), expected)
   }
 })
 
