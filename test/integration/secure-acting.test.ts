@@ -95,7 +95,10 @@ test('queue and labels are served with the rights of an analyst, and each is nee
   await work.stage.eachIsNeeded(rightsOf('analyst', PREFIX, GROUP), async () => {
     const { alertId } = await work.publishBlock()
     const config = loadCasesConfig(
-      work.environmentOf('analyst', { SLUICE_CASES_TOKENS: `ana:${TOKEN}`, SLUICE_CASES_PORT: '0' }),
+      work.environmentOf('analyst', {
+        SLUICE_CASES_TOKENS: `ana:${TOKEN}`,
+        SLUICE_CASES_PORT: '0',
+      }),
     )
     const { log, lines } = openKeptLog()
     const refusals: Error[] = []
