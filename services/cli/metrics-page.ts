@@ -59,9 +59,13 @@ export function seriesOf(page: string, name: string): readonly Series[] {
   return found
 }
 
-/** The sum of all series of one metric; null when there is none. */
-export function sumOfSeries(page: string, name: string): number | null {
-  const series = seriesOf(page, name)
+/** The sum of all series that a selector chooses, such as `a_total` or `a_total{role="active"}`; null when there is none. */
+export function sumOfSeries(page: string, selector: string): number | null {
+  const name = selector.replace(/\{.*/, '')
+  const wanted = Object.entries(labelsOf(selector.slice(name.length)))
+  const series = seriesOf(page, name).filter(({ labels }) =>
+    wanted.every(([label, value]) => labels[label] === value),
+  )
   return series.length === 0 ? null : series.reduce((sum, { value }) => sum + value, 0)
 }
 

@@ -15,7 +15,7 @@ import { followOutputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { LONG_SESSION, openStream, PARTITION_COUNT, simulatedEvents } from '../support/streams.ts'
-import { samplesOf } from '../unit/platform/metrics/metric-text.ts'
+import { seriesOf } from '../../services/cli/metrics-page.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** The broker is asked more often than this. */
@@ -47,8 +47,8 @@ async function startBroker(t: TestContext): Promise<number> {
 
 async function lagSeries(scorer: ScorerProcess): Promise<readonly number[]> {
   const { body } = await scorer.page('/metrics')
-  const messages = samplesOf(body, 'sluice_lag_messages').map(({ value }) => value)
-  strictEqual(samplesOf(body, 'sluice_lag_seconds').length, messages.length)
+  const messages = seriesOf(body, 'sluice_lag_messages').map(({ value }) => value)
+  strictEqual(seriesOf(body, 'sluice_lag_seconds').length, messages.length)
   return messages
 }
 

@@ -4,6 +4,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
+import { seriesOf } from '../../services/cli/metrics-page.ts'
 import { TOPIC_TABLES } from '../../services/core/lake/lake-tables.ts'
 import type { SluiceError } from '../../services/core/errors.ts'
 import { systemClock } from '../../services/platform/clock.ts'
@@ -26,9 +27,7 @@ async function pageOf({ metricsPort }: CliProcess, path: string): Promise<[numbe
 
 async function lagOf(writer: CliProcess): Promise<readonly number[]> {
   const [, text] = await pageOf(writer, '/metrics')
-  return [...text.matchAll(/^sluice_lake_lag_messages\{[^}]*\} (\S+)$/gm)].map(([, value]) =>
-    Number(value),
-  )
+  return seriesOf(text, 'sluice_lake_lag_messages').map(({ value }) => value)
 }
 
 async function rowsWritten(writer: CliProcess): Promise<number> {

@@ -12,7 +12,8 @@ import { eventually } from '../support/poll.ts'
 import { openRedisProxy } from '../support/redis-proxy.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { LONG_SESSION, openStream, simulatedEvents } from '../support/streams.ts'
-import { sampleOf, samplesOf } from '../unit/platform/metrics/metric-text.ts'
+import { seriesOf } from '../../services/cli/metrics-page.ts'
+import { sampleOf } from '../unit/platform/metrics/metric-text.ts'
 
 const OUTCOMES = ['approve', 'flag', 'block'] as const
 /** Moved by starting, not by deciding. */
@@ -45,7 +46,7 @@ function sums<Item>(
 
 /** The values of a counter by one or two of its labels, zeros left out. */
 function counted(text: string, name: string, ...labels: readonly string[]) {
-  const moved = samplesOf(text, name).filter(({ value }) => value !== 0)
+  const moved = seriesOf(text, name).filter(({ value }) => value !== 0)
   return sums(
     moved,
     (sample) => labels.map((label) => sample.labels[label]).join(' '),
@@ -72,7 +73,7 @@ test('every series with closed labels is there before the first message, at 0', 
     const lists = Object.values(labels)
     if (job !== 'sluice-scorer' || isDefault || lists.some((one) => typeof one === 'string'))
       continue
-    const series = samplesOf(text, type === 'histogram' ? `${name}_count` : name)
+    const series = seriesOf(text, type === 'histogram' ? `${name}_count` : name)
     const expected = lists.reduce((product, values) => product * values.length, 1)
     if (/^sluice_redis_(used|max|evicted)/.test(name)) continue // told by the first INFO
     strictEqual(series.length, expected, name)
@@ -83,7 +84,7 @@ test('every series with closed labels is there before the first message, at 0', 
     )
   }
   strictEqual(sampleOf(text, 'sluice_scoring_fallback'), 0)
-  strictEqual(samplesOf(text, 'sluice_policy_info')[0]?.labels['mode'], 'flag')
+  strictEqual(seriesOf(text, 'sluice_policy_info')[0]?.labels['mode'], 'flag')
   await eventually('Redis tells its memory', async () => {
     return (await scorer.metric('sluice_redis_used_memory_bytes')) > 0
   })
@@ -187,7 +188,7 @@ test('with Redis away decisions go on and say so; when it is back they are made 
   await stream.send(transactions.slice(0, 300))
   await outputs.until('the first decisions', () => outputs.isCaughtUp)
   await eventually('every lane is seen to have its state', async () => {
-    const seen = samplesOf(await metricsOf(scorer), 'sluice_lane_degraded')
+    const seen = seriesOf(await metricsOf(scorer), 'sluice_lane_degraded')
     return seen.length === 4 && seen.every(({ value }) => value === 0)
   })
   redis.cut()
@@ -200,13 +201,13 @@ test('with Redis away decisions go on and say so; when it is back they are made 
   strictEqual(await scorer.metric('sluice_state_losses_total', 'cause="unanswered"'), 4)
   strictEqual(await scorer.metric('sluice_lane_up'), 4)
   await eventually('every lane is seen to be without', async () => {
-    const ages = samplesOf(await metricsOf(scorer), 'sluice_state_age_seconds')
+    const ages = seriesOf(await metricsOf(scorer), 'sluice_state_age_seconds')
     return (
       (await scorer.metric('sluice_lane_degraded')) === 4 && ages.every(({ value }) => value > 0)
     )
   })
   await eventually('nothing is said of its memory', async () => {
-    return samplesOf(await metricsOf(scorer), 'sluice_redis_used_memory_bytes').length === 0
+    return seriesOf(await metricsOf(scorer), 'sluice_redis_used_memory_bytes').length === 0
   })
   redis.mend()
   await eventually('every lane has its state again', async () => {

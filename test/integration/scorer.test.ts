@@ -90,7 +90,7 @@ async function assertStopsLoudly(
     stream.sent.every(({ length }, index) => index === 0 || outputs.nextOffsets[index] === length),
   )
   await eventually('the lane stops', async () => {
-    return (await scorer.metric('sluice_lane_stops_total', 'offset_out_of_range')) === 1
+    return (await scorer.metric('sluice_lane_stops_total', 'reason="offset_out_of_range"')) === 1
   })
   strictEqual(outputs.nextOffsets[0], answered, 'messages were skipped')
   await scorer.logged('is next to be decided')

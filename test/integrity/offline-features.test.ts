@@ -30,6 +30,7 @@ import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
+import { metricOf } from '../support/acting.ts'
 import { startCli } from '../support/cli-process.ts'
 import { withLate } from '../support/late-events.ts'
 import { startLive, type LiveRun } from '../support/live-loss.ts'
@@ -209,8 +210,8 @@ test('a card that lost an event in Redis shows in the meter and where its decisi
   await eventually('the meter has seen all', async () => {
     return (await metricOf(meter.metricsPort, 'sluice_skew_decisions_total')) === decisionCount(run)
   })
-  ok((await metricOf(meter.metricsPort, 'sluice_skew_mismatches_total', 'card_count_30d')) > 0)
-  strictEqual(await metricOf(meter.metricsPort, 'sluice_skew_mismatches_total', '"amount"'), 0)
+  ok((await metricOf(meter.metricsPort, mismatchesOf('card_count_30d'))) > 0)
+  strictEqual(await metricOf(meter.metricsPort, mismatchesOf('amount')), 0)
   strictEqual(await meter.end('SIGTERM'), 0)
   const victim = transactionsOf(run.parts[1]).find((transaction) => transaction.card === card)
   const told = await explainedOf(run, victim?.id ?? '')
@@ -261,14 +262,8 @@ async function explainedOf({ stream }: Pick<LiveRun, 'stream'>, id: string): Pro
   return JSON.parse(ended.stdout) as Told
 }
 
-async function metricOf(port: number, name: string, label = ''): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${port}/metrics`)
-  let sum = 0
-  for (const line of (await response.text()).split('\n')) {
-    if (!line.startsWith(name) || !line.includes(label)) continue
-    sum += Number(line.slice(line.lastIndexOf(' ') + 1))
-  }
-  return sum
+function mismatchesOf(feature: string): string {
+  return `sluice_skew_mismatches_total{feature="${feature}"}`
 }
 
 test('sluice features explains and exports what was used, and says what it cannot', async (t) => {

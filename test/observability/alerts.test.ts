@@ -56,10 +56,10 @@ async function emptyQueries(
   const empty: string[] = []
   for (const { board, panel, kind, expr } of queries) {
     const query = fillVariables(expr, RATE_INTERVAL_S, RANGE_S)
-    const endMs = Date.now()
-    const range = { startMs: endMs - 30_000, endMs, stepMs: 1_000 }
+    const toS = Date.now() / 1_000
+    const range = { fromS: toS - 30, toS, stepS: 1 }
     const series = await prometheus.queryRange(query, range)
-    const hasData = series.some(({ points }) => points.some(({ value }) => !Number.isNaN(value)))
+    const hasData = series.some(({ points }) => points.some(([, value]) => !Number.isNaN(value)))
     if (!hasData && kind !== 'annotation') empty.push(`${board}: ${panel}: ${expr}`)
   }
   return empty

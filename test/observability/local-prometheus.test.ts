@@ -65,7 +65,7 @@ test('it scrapes its targets, answers queries, and its alerts fire and clear', a
   const { prometheus, target, following } = await openScraped(t)
   await eventually('the first scrape', async () => {
     const [sample] = await prometheus.query('sluice_alerts_following')
-    return sample?.value === 1 && sample.labels['instance'] === target
+    return sample?.points[0]?.[1] === 1 && sample.labels['instance'] === target
   })
   deepStrictEqual(await prometheus.alerts(), [])
   following(false)
@@ -82,21 +82,22 @@ test('it scrapes its targets, answers queries, and its alerts fire and clear', a
   following(true)
   await eventually('it clears', async () => (await prometheus.alerts()).length === 0)
 
-  const startMs = Date.now() - 60_000
+  const fromS = Date.now() / 1_000 - 60
   await eventually('both states are in its data', async () => {
-    const range = { startMs, endMs: Date.now(), stepMs: 200 }
+    const range = { fromS, toS: Date.now() / 1_000, stepS: 0.2 }
     const [series] = await prometheus.queryRange('sluice_alerts_following', range)
     const points = series?.points ?? []
-    ok(points.every(({ timeMs }) => timeMs >= startMs && timeMs <= range.endMs))
-    return new Set(points.map(({ value }) => value)).size === 2 && points.length > 3
+    ok(points.every(([timeS]) => timeS >= fromS - 0.001 && timeS <= range.toS))
+    return new Set(points.map(([, value]) => value)).size === 2 && points.length > 3
   })
-  strictEqual((await prometheus.query('1 / 0'))[0]?.value, Number.POSITIVE_INFINITY)
+  strictEqual((await prometheus.query('1 / 0'))[0]?.points[0]?.[1], Number.POSITIVE_INFINITY)
   ok((await prometheus.metricNames()).includes('sluice_alerts_following'))
 })
 
 test('its targets can be changed while it runs', async (t) => {
   const { prometheus, target } = await openScraped(t)
-  const isUp = async (job: string) => (await prometheus.query(`up{job="${job}"}`))[0]?.value === 1
+  const isUp = async (job: string) =>
+    (await prometheus.query(`up{job="${job}"}`))[0]?.points[0]?.[1] === 1
   await eventually('the first target', () => isUp('sluice-alerts'))
   prometheus.setTargets([{ job: 'sluice-producer', targets: [target] }])
   await eventually('the new target', () => isUp('sluice-producer'))
@@ -131,7 +132,7 @@ test('an answer that is too large, late or not of a Prometheus is an error that 
     await new Promise((resolve) => server.close(resolve))
   })
   const { port } = server.address() as AddressInfo
-  await rejects(openPrometheusApi(`http://127.0.0.1:${port}`).query('up'), (error) => {
+  await rejects(openPrometheusApi(new URL(`http://127.0.0.1:${port}`)).query('up'), (error) => {
     ok(isSluiceError(error, 'SLUICE_PROMETHEUS_UNAVAILABLE'))
     match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}.*more than`))
     return true

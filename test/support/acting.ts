@@ -10,6 +10,7 @@ import {
   runEnforcer,
   runReceipts,
 } from '../../services/alerts/index.ts'
+import { fetchMetricsPage, metricsUrl, sumOfSeries } from '../../services/cli/metrics-page.ts'
 import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
@@ -253,11 +254,10 @@ export async function post(
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }
 
-/** The value of one series, such as `sluice_receipts_total{action="block",status="applied"}`; 0 when absent. */
-export async function metricOf(port: number, series: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-  const line = text.split('\n').find((each) => each.startsWith(`${series} `))
-  return Number(line?.slice(series.length + 1) ?? 0)
+/** The sum of the series of a selector, such as `sluice_receipts_total{action="block",status="applied"}`; 0 when absent. */
+export async function metricOf(port: number, selector: string): Promise<number> {
+  const page = await fetchMetricsPage(metricsUrl(`127.0.0.1:${port}`), 'the process of this test')
+  return sumOfSeries(page, selector) ?? 0
 }
 
 export function startCases(

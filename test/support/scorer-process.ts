@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { sumOfSeries } from '../../services/cli/metrics-page.ts'
 import type { Guard } from './careless-scorer.ts'
 import { eventually } from './poll.ts'
 import { startOf } from './services-build.ts'
@@ -78,7 +79,7 @@ export async function startScorer(
     page,
     async metric(name, labels = '') {
       const { body } = await page('/metrics')
-      return sumOf(body, name, labels)
+      return sumOfSeries(body, `${name}{${labels}}`) ?? 0
     },
   }
 }
@@ -97,13 +98,4 @@ async function readyPort(child: ChildProcess, readLog: () => string): Promise<nu
       reject(new Error(`The scorer ended with ${code ?? 'a signal'} while starting:\n${readLog()}`))
     })
   })
-}
-
-function sumOf(body: string, name: string, labels: string): number {
-  let sum = 0
-  for (const line of body.split('\n')) {
-    if (!line.startsWith(`${name} `) && !line.startsWith(`${name}{`)) continue
-    if (line.includes(labels)) sum += Number(line.slice(line.lastIndexOf(' ') + 1))
-  }
-  return sum
 }

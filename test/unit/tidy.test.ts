@@ -127,7 +127,6 @@ const RULES: readonly Rule[] = [
       'tools/bench/profile-summary.ts': 'a profile that Node wrote',
       'tools/dashboards/dashboard-files.ts': 'our own dashboards',
       'tools/dashboards/preview/board-files.ts': 'the committed dashboards',
-      'tools/dashboards/preview/prometheus-api.ts': 'answers of Prometheus',
       'tools/demo/demo-record.ts': 'record of a demo in another process',
       'services/cli/commands/produce-options.ts': 'column mapping given by a person',
       'services/cli/model/gate.ts': 'the rule of the fairness gate, given by a person',

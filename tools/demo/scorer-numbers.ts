@@ -1,6 +1,6 @@
 // The figures of the status line, read from the scorer's /metrics as Prometheus would.
 
-const FETCH_MS_MAX = 2_000
+import { fetchMetricsPage, metricsUrl, sumOfSeries } from '../../services/cli/metrics-page.ts'
 
 /** Totals since the scorer's start. */
 export interface ScorerNumbers {
@@ -12,33 +12,17 @@ export interface ScorerNumbers {
 /** Asks the scorer; null when it does not answer in time, as while it starts or stops. */
 export async function readScorerNumbers(port: number): Promise<ScorerNumbers | null> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/metrics`, {
-      signal: AbortSignal.timeout(FETCH_MS_MAX),
-    })
-    return parseScorerNumbers(await response.text())
+    return parseScorerNumbers(await fetchMetricsPage(metricsUrl(`127.0.0.1:${port}`), 'the scorer'))
   } catch {
     return null // the next second asks again; a scorer that has died is told elsewhere
   }
 }
 
-/** Reads the figures from the text of /metrics. */
+/** Reads the figures from the text of /metrics; what has not been counted yet is 0. */
 export function parseScorerNumbers(text: string): ScorerNumbers {
   return {
-    decisions: sumOf(text, 'sluice_decisions_total'),
-    lagMessages: sumOf(text, 'sluice_lag_messages'),
-    deadLetters: sumOf(text, 'sluice_dead_letters_total'),
+    decisions: sumOfSeries(text, 'sluice_decisions_total') ?? 0,
+    lagMessages: sumOfSeries(text, 'sluice_lag_messages') ?? 0,
+    deadLetters: sumOfSeries(text, 'sluice_dead_letters_total') ?? 0,
   }
-}
-
-/** Sum of all series of one metric; 0 when there is none yet. */
-function sumOf(text: string, name: string): number {
-  let sum = 0
-  for (const line of text.split('\n')) {
-    if (!line.startsWith(name)) continue
-    const next = line[name.length]
-    if (next !== '{' && next !== ' ') continue
-    const value = Number(line.slice(line.lastIndexOf(' ') + 1))
-    if (Number.isFinite(value)) sum += value
-  }
-  return sum
 }

@@ -170,7 +170,7 @@ function running(
   }
   process.once('exit', killAtExit)
   return {
-    ...openPrometheusApi(url),
+    ...openPrometheusApi(new URL(url)),
     url,
     pid: child.pid ?? 0,
     setTargets,

@@ -1,104 +1,136 @@
 // Asks a Prometheus over its HTTP API, version 1. Every request has a limit on time, every answer one on size.
 
+import { z } from 'zod'
 import { SluiceError } from '../../services/core/errors.ts'
 
-const REQUEST_LIMIT_MS = 10_000
-/** Largest answer read, bytes: a board's widest panel over an hour takes less than one MiB. */
-const ANSWER_BYTES_MAX = 16 * 1024 * 1024
+/** Largest answer read, bytes. A range of 240 points and 100 series takes about half a megabyte. */
+export const ANSWER_BYTES_MAX = 16 * 1024 * 1024
+const TIMEOUT_MS = 10_000
+const SCRAPE_INTERVAL_S = 15
+const DURATION_S: Readonly<Record<string, number>> = { h: 3_600, m: 60, s: 1, ms: 0.001 }
 
-/** One series at one time. */
-export interface PrometheusSample {
-  readonly labels: Readonly<Record<string, string>>
-  readonly timeMs: number
-  readonly value: number
-}
+/** A point in time (seconds since 1970) and its value, which may be NaN. */
+export type Point = readonly [timeS: number, value: number]
 
-/** One series over a stretch of time. */
-export interface PrometheusSeries {
+/** One series of an answer; an instant query gives one point, a range query all of them, with the gaps of the data. */
+export interface Series {
   readonly labels: Readonly<Record<string, string>>
-  /** In order of time; a gap in the data is a gap here. */
-  readonly points: readonly { readonly timeMs: number; readonly value: number }[]
+  readonly points: readonly Point[]
 }
 
 /** An alert that is pending (its condition holds, not yet for long enough) or firing. */
-export interface PrometheusAlert {
-  readonly name: string
-  readonly state: 'pending' | 'firing'
-  readonly labels: Readonly<Record<string, string>>
-  readonly annotations: Readonly<Record<string, string>>
-}
+export type PrometheusAlert = z.infer<typeof ALERT>
 
-/** A stretch of time, both ends included. */
+/** A stretch of time, both ends included, in seconds since 1970. */
 export interface QueryRange {
-  readonly startMs: number
-  readonly endMs: number
-  readonly stepMs: number
+  readonly fromS: number
+  readonly toS: number
+  readonly stepS: number
 }
 
 /**
- * What can be asked. Each call rejects with SluiceError SLUICE_PROMETHEUS_UNAVAILABLE when Prometheus does not
- * answer within 10 s, answers with more than 16 MiB, or refuses the expression.
+ * The questions. Each rejects with SluiceError SLUICE_PROMETHEUS_UNAVAILABLE when Prometheus cannot be reached, is too
+ * slow, answers something else than Prometheus does, too much, or refuses the expression (see `refusalOf`).
  */
 export interface PrometheusApi {
-  /** The expression's value now, or at a time. A scalar comes as one sample without labels. */
-  query(expression: string, atMs?: number): Promise<readonly PrometheusSample[]>
-  queryRange(expression: string, range: QueryRange): Promise<readonly PrometheusSeries[]>
+  /** The address without credentials, for people. */
+  readonly address: string
+  /** The expression's value now, or at a time. A scalar comes as one series without labels. */
+  query(expression: string, atS?: number): Promise<readonly Series[]>
+  queryRange(expression: string, range: QueryRange): Promise<readonly Series[]>
   /** Alerts that are pending or firing. */
   alerts(): Promise<readonly PrometheusAlert[]>
   /** Names of all metrics that any target has exported. */
   metricNames(): Promise<readonly string[]>
+  /** The longest scrape interval of its targets, seconds. */
+  scrapeIntervalS(): Promise<number>
 }
 
-type Labels = Readonly<Record<string, string>>
-type RawPoint = readonly [number, string]
+const LABELS = z.record(z.string(), z.string())
+const POINT = z.tuple([z.number(), z.string().transform(numberOf)])
+const RESULT = z
+  .discriminatedUnion('resultType', [
+    z.object({ resultType: z.literal('scalar'), result: POINT }),
+    z.object({
+      resultType: z.literal(['vector', 'matrix']),
+      result: z.array(
+        z.object({
+          metric: LABELS,
+          value: POINT.optional(),
+          // A series of native histograms has none.
+          values: z.array(POINT).default([]),
+        }),
+      ),
+    }),
+  ])
+  .transform(({ resultType, result }): readonly Series[] =>
+    resultType === 'scalar'
+      ? [{ labels: {}, points: [result] }]
+      : result.map(({ metric, value, values }) => ({
+          labels: metric,
+          points: value === undefined ? values : [value],
+        })),
+  )
+const ALERT = z
+  .object({ state: z.enum(['pending', 'firing']), labels: LABELS, annotations: LABELS })
+  .transform((alert) => ({ name: alert.labels['alertname'] ?? '', ...alert }))
+const ALERTS = z.object({ alerts: z.array(ALERT) }).transform(({ alerts }) => alerts)
+const TARGETS = z.object({ activeTargets: z.array(z.object({ scrapeInterval: z.string() })) })
+const ANSWER = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('success'), data: z.unknown().optional() }),
+  z.object({ status: z.literal('error'), error: z.string().default('no reason given') }),
+])
 
-/** The API at this address, such as http://127.0.0.1:9090. */
-export function openPrometheusApi(url: string): PrometheusApi {
-  const ask = (path: string, parameters: Readonly<Record<string, string>> = {}) =>
-    request(url, path, parameters)
+/** The API at this address, such as http://127.0.0.1:9090. A path in it is kept, as of one behind a proxy. */
+export function openPrometheusApi(url: URL, signal?: AbortSignal): PrometheusApi {
+  const base = `${url.origin}${url.pathname.replace(/\/$/, '')}`
+  async function ask<Data>(
+    schema: z.ZodType<Data>,
+    path: string,
+    parameters: Readonly<Record<string, string>> = {},
+  ): Promise<Data> {
+    const target = new URL(`${base}/api/v1/${path}`)
+    for (const [name, value] of Object.entries(parameters)) target.searchParams.set(name, value)
+    const { status, text } = await request(target, url, signal)
+    const answer = ANSWER.safeParse(jsonOf(text))
+    // Prometheus gives a reason in JSON for 400 and 422; other statuses come from something else.
+    if (answer.data?.status === 'error') {
+      const { error: refusal } = answer.data
+      const what = `refused ${parameters['query'] ?? path}: ${refusal}. Correct the expression.`
+      throw new SluiceError('SLUICE_PROMETHEUS_UNAVAILABLE', `Prometheus at ${base} ${what}`, {
+        details: { refusal },
+      })
+    }
+    if (answer.data?.status !== 'success' || status !== 200) {
+      throw unavailable(target, `answers with status ${status} and no JSON of Prometheus`)
+    }
+    const data = schema.safeParse(answer.data.data)
+    if (data.success) return data.data
+    throw unavailable(target, 'does not answer as Prometheus does', data.error)
+  }
   return {
-    async query(expression, atMs) {
-      const time = atMs === undefined ? {} : { time: secondsText(atMs) }
-      const data = (await ask('query', { query: expression, ...time })) as {
-        readonly resultType: string
-        readonly result: unknown
-      }
-      return data.resultType === 'scalar'
-        ? [sampleOf({}, data.result as RawPoint)]
-        : (data.result as { readonly metric: Labels; readonly value: RawPoint }[]).map(
-            ({ metric, value }) => sampleOf(metric, value),
-          )
-    },
-    async queryRange(expression, { startMs, endMs, stepMs }) {
-      const data = (await ask('query_range', {
-        query: expression,
-        start: secondsText(startMs),
-        end: secondsText(endMs),
-        step: secondsText(stepMs),
-      })) as { readonly result: { readonly metric: Labels; readonly values: RawPoint[] }[] }
-      return data.result.map(({ metric, values }) => ({
-        labels: metric,
-        points: values.map(point),
-      }))
-    },
-    async alerts() {
-      const data = (await ask('alerts')) as {
-        readonly alerts: (Omit<PrometheusAlert, 'name'> & { readonly labels: Labels })[]
-      }
-      return data.alerts.map(({ state, labels, annotations }) => ({
-        name: labels['alertname'] ?? '',
-        state,
-        labels,
-        annotations,
-      }))
-    },
-    async metricNames() {
-      return (await ask('label/__name__/values')) as readonly string[]
+    address: base,
+    query: (query, atS) =>
+      ask(RESULT, 'query', { query, ...(atS === undefined ? {} : { time: `${atS}` }) }),
+    queryRange: (query, { fromS, toS, stepS }) =>
+      ask(RESULT, 'query_range', { query, start: `${fromS}`, end: `${toS}`, step: `${stepS}` }),
+    alerts: () => ask(ALERTS, 'alerts'),
+    metricNames: () => ask(z.array(z.string()), 'label/__name__/values'),
+    async scrapeIntervalS() {
+      const { activeTargets } = await ask(TARGETS, 'targets', { state: 'active' })
+      const intervals = activeTargets.map(({ scrapeInterval }) => durationS(scrapeInterval))
+      return Math.max(0, ...intervals) || SCRAPE_INTERVAL_S
     },
   }
 }
 
-/** Answers whether Prometheus has read its configuration and data and serves queries. Never rejects. */
+/** Why Prometheus refused an expression; null for any other error. */
+export function refusalOf(error: unknown): string | null {
+  const refusal = error instanceof SluiceError ? error.details['refusal'] : null
+  return typeof refusal === 'string' ? refusal : null
+}
+
+/** Whether Prometheus has read its configuration and data and serves queries. Never rejects. */
 export async function prometheusAnswers(url: string): Promise<boolean> {
   try {
     const response = await fetch(`${url}/-/ready`, { signal: AbortSignal.timeout(1_000) })
@@ -109,12 +141,13 @@ export async function prometheusAnswers(url: string): Promise<boolean> {
   }
 }
 
-function point([seconds, text]: RawPoint): { readonly timeMs: number; readonly value: number } {
-  return { timeMs: seconds * 1_000, value: numberOf(text) }
-}
-
-function sampleOf(labels: Labels, raw: RawPoint): PrometheusSample {
-  return { labels, ...point(raw) }
+/** Seconds of a duration as Go writes it, such as 1m0s; 0 for what is none. */
+export function durationS(text: string): number {
+  const parts = [...text.matchAll(/([\d.]+)(ms|h|m|s)/g)]
+  return parts.reduce(
+    (sum, [, amount, unit]) => sum + Number(amount) * (DURATION_S[unit ?? ''] ?? 0),
+    0,
+  )
 }
 
 /** Prometheus writes infinity in a way of its own. */
@@ -124,39 +157,31 @@ function numberOf(text: string): number {
   return Number(text)
 }
 
-function secondsText(ms: number): string {
-  return (ms / 1_000).toFixed(3)
-}
-
 async function request(
-  url: string,
-  path: string,
-  parameters: Readonly<Record<string, string>>,
-): Promise<unknown> {
-  const target = new URL(`${url}/api/v1/${path}`)
-  for (const [name, value] of Object.entries(parameters)) target.searchParams.set(name, value)
-  let status: number
-  let text: string
+  target: URL,
+  { username, password }: URL,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS)
+  // fetch refuses credentials in the address; they go where HTTP has them.
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
   try {
     const response = await fetch(target, {
-      redirect: 'manual',
-      signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
+      headers: username === '' ? {} : { authorization },
+      redirect: 'error',
+      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
     })
-    status = response.status
-    text = await readBounded(response)
+    return { status: response.status, text: await readBounded(response, target) }
   } catch (error) {
-    if (error instanceof SluiceError) throw error
+    if (error instanceof SluiceError || signal?.aborted === true) throw error
     const isTimeout = error instanceof Error && error.name === 'TimeoutError'
-    const what = isTimeout ? `gave no answer within ${REQUEST_LIMIT_MS} ms` : 'cannot be reached'
-    throw unavailable(url, `${what}; check its address and that it runs.`, error)
+    const what = isTimeout ? `gave no answer within ${TIMEOUT_MS} ms` : 'cannot be reached'
+    throw unavailable(target, what, error)
   }
-  const answer = parse(text)
-  if (answer?.status === 'success') return answer.data
-  const why = answer?.error ?? `status ${status} and no JSON that we know`
-  throw unavailable(url, `refused ${parameters['query'] ?? path}: ${why}. Correct the expression.`)
 }
 
-async function readBounded(response: Response): Promise<string> {
+async function readBounded(response: Response, url: URL): Promise<string> {
   if (response.body === null) return ''
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
@@ -164,30 +189,25 @@ async function readBounded(response: Response): Promise<string> {
   for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
     sizeBytes += chunk.length
     if (sizeBytes > ANSWER_BYTES_MAX) {
-      throw unavailable(
-        new URL(response.url).origin,
-        `answers with more than ${ANSWER_BYTES_MAX} bytes; ask for fewer series or a longer step.`,
-      )
+      throw unavailable(url, `answers with more than ${ANSWER_BYTES_MAX} bytes`)
     }
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, sizeBytes).toString('utf8')
 }
 
-function parse(
-  text: string,
-): { readonly status: string; readonly data: unknown; readonly error?: string } | null {
+function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text) as { status: string; data: unknown; error?: string }
+    return JSON.parse(text) as unknown
   } catch {
-    return null // an error page of something that is not Prometheus: the caller reports the status
+    return undefined // an error page of something that is not Prometheus: the caller reports the status
   }
 }
 
-function unavailable(url: string, what: string, cause?: unknown): SluiceError {
+function unavailable(url: URL, what: string, cause?: unknown): SluiceError {
   return new SluiceError(
     'SLUICE_PROMETHEUS_UNAVAILABLE',
-    `The Prometheus at ${url} ${what}`,
+    `Prometheus at ${url.origin}${url.pathname} ${what}; check its address and that it runs.`,
     cause === undefined ? {} : { cause },
   )
 }

@@ -5,7 +5,7 @@ import type { TimeRange } from './board-variables.ts'
 import { coordinate } from '../../../services/cli/charts/html.ts'
 import type { MarkedMoment, PanelData } from './panel-data.ts'
 import { PLOT_SIDE, plotFrame } from './plot-frame.ts'
-import type { Series } from './prometheus-api.ts'
+import type { Series } from '../../servers/prometheus-api.ts'
 import { formatInScale, formatValue, unitScale } from '../../../services/cli/charts/units.ts'
 
 /** Shades of one colour; each is one path, however many cells have it. */

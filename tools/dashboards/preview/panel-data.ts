@@ -1,5 +1,6 @@
 // Asks Prometheus everything that one board shows.
 
+import { refusalOf, type PrometheusApi, type Series } from '../../servers/prometheus-api.ts'
 import {
   fillVariables,
   rateIntervalSeconds,
@@ -7,12 +8,13 @@ import {
   type TimeRange,
 } from './board-variables.ts'
 import type { BoardModel, Mark, PanelModel, Target } from './board-model.ts'
-import type { Answer, Prometheus, Series } from './prometheus-api.ts'
 
 const POINTS_MAX = 180
 /** Columns of a heatmap; more would be thinner than a pixel on a phone. */
 const HEATMAP_COLUMNS_MAX = 60
 const REQUESTS_AT_ONCE = 4
+/** Series of one answer that are kept; a panel with more could not be read anyway. */
+export const SERIES_MAX = 200
 
 export interface TargetData {
   readonly target: Target
@@ -44,7 +46,7 @@ export interface BoardData {
 
 /** Reads all panels of a board, a few at a time. */
 export async function readBoardData(
-  prometheus: Prometheus,
+  prometheus: PrometheusApi,
   board: BoardModel,
   range: TimeRange,
   scrapeIntervalS: number,
@@ -57,7 +59,7 @@ export async function readBoardData(
 }
 
 async function readPanelData(
-  prometheus: Prometheus,
+  prometheus: PrometheusApi,
   panel: PanelModel,
   range: TimeRange,
   scrapeIntervalS: number,
@@ -69,24 +71,26 @@ async function readPanelData(
   const targets: TargetData[] = []
   for (const target of panel.targets) {
     const expr = fillVariables(target.expr, rateIntervalS, range.toS - range.fromS)
-    const answer = await (target.isInstant
-      ? prometheus.query(expr, range.toS)
-      : prometheus.queryRange(expr, range.fromS, range.toS, stepS))
-    if (!answer.ok) problems.push(answer.problem)
-    targets.push({ target, series: seriesOf(answer) })
+    const { series, problem } = await answerTo(
+      target.isInstant
+        ? prometheus.query(expr, range.toS)
+        : prometheus.queryRange(expr, { ...range, stepS }),
+    )
+    if (problem !== null) problems.push(problem)
+    targets.push({ target, series })
   }
   return { panel, targets, stepS, problems }
 }
 
 /** The first moment of each stretch in which the query of a mark has a value. */
 async function readMoments(
-  prometheus: Prometheus,
+  prometheus: PrometheusApi,
   mark: Mark,
   range: TimeRange,
 ): Promise<readonly MarkedMoment[]> {
   const stepS = stepSeconds(range, POINTS_MAX)
-  const answer = await prometheus.queryRange(mark.expr, range.fromS, range.toS, stepS)
-  return seriesOf(answer).flatMap(({ labels, points }) =>
+  const { series } = await answerTo(prometheus.queryRange(mark.expr, { ...range, stepS }))
+  return series.flatMap(({ labels, points }) =>
     points
       // A stretch that begins with the range may be older than it.
       .filter(([timeS], index) => {
@@ -107,8 +111,17 @@ export function fillLegend(legend: string, labels: Readonly<Record<string, strin
   return legend.replaceAll(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => labels[name] ?? '').trim()
 }
 
-function seriesOf(answer: Answer): readonly Series[] {
-  return answer.ok ? answer.series : []
+/** The series, or why Prometheus refused the expression: that is told in the panel's place. */
+async function answerTo(
+  question: Promise<readonly Series[]>,
+): Promise<{ readonly series: readonly Series[]; readonly problem: string | null }> {
+  try {
+    return { series: (await question).slice(0, SERIES_MAX), problem: null }
+  } catch (error) {
+    const problem = refusalOf(error)
+    if (problem === null) throw error
+    return { series: [], problem }
+  }
 }
 
 async function mapBounded<Item, Result>(

@@ -2,10 +2,10 @@
 
 import type { Clock } from '../../../services/core/clock.ts'
 import { SluiceError } from '../../../services/core/errors.ts'
+import { openPrometheusApi } from '../../servers/prometheus-api.ts'
 import { readBoards } from './board-files.ts'
 import { drawPage, type PanelState } from './page.ts'
 import { readBoardData, type BoardData } from './panel-data.ts'
-import { openPrometheus } from './prometheus-api.ts'
 
 export interface PreviewOptions {
   /** Root of the checkout, where the dashboards lie. */
@@ -37,7 +37,7 @@ export interface Preview {
 export async function makePreview(options: PreviewOptions): Promise<Preview> {
   const { root, prometheus: url, rangeMs, clock, signal } = options
   const boards = chosen(readBoards(root), options.board)
-  const prometheus = openPrometheus(url, signal)
+  const prometheus = openPrometheusApi(url, signal)
   const toS = Math.floor(clock.nowMs() / 1_000)
   const range = { fromS: toS - Math.ceil(rangeMs / 1_000), toS }
   const scrapeIntervalS = await prometheus.scrapeIntervalS()

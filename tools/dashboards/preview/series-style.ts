@@ -3,7 +3,7 @@
 import { PALETTE } from '../../../services/cli/charts/palette.ts'
 import type { PanelModel } from './board-model.ts'
 import { fillLegend, type TargetData } from './panel-data.ts'
-import type { Point } from './prometheus-api.ts'
+import type { Point } from '../../servers/prometheus-api.ts'
 
 export interface StyledSeries {
   readonly name: string

@@ -7,7 +7,7 @@ import type { TimeRange } from './board-variables.ts'
 import { escapeHtml, safeColour } from '../../../services/cli/charts/html.ts'
 import type { MarkedMoment, PanelData } from './panel-data.ts'
 import { PLOT_SIDE, plotFrame, plotY } from './plot-frame.ts'
-import type { Point } from './prometheus-api.ts'
+import type { Point } from '../../servers/prometheus-api.ts'
 import { styledSeries, type StyledSeries } from './series-style.ts'
 import { formatValue } from '../../../services/cli/charts/units.ts'
 

@@ -19,7 +19,7 @@ import { createProducerTelemetry } from '../../../../services/platform/metrics/p
 import { createReceiptsTelemetry } from '../../../../services/platform/metrics/receipts-telemetry.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 import { createSkewTelemetry } from '../../../../services/platform/metrics/skew-telemetry.ts'
-import { samplesOf } from './metric-text.ts'
+import { seriesOf } from '../../../../services/cli/metrics-page.ts'
 
 const CREATE = {
   'sluice-scorer': createScorerTelemetry,
@@ -53,7 +53,7 @@ test('every series that a process exports at its start is listed, with labels th
     )
     for (const metric of listMetrics().filter((one) => one.job === job && !one.isDefault)) {
       ok(text.includes(`# TYPE ${metric.name} ${metric.type}\n`), metric.name)
-      for (const { labels } of samplesOf(text, metric.name)) {
+      for (const { labels } of seriesOf(text, metric.name)) {
         deepStrictEqual(Object.keys(labels).toSorted(), Object.keys(metric.labels).toSorted())
       }
     }
@@ -69,7 +69,7 @@ test('a metric whose labels are all closed lists has every series at 0 from the 
       if (lists.length === 0 || lists.some((values) => typeof values === 'string')) continue
       const expected = lists.reduce((product, values) => product * values.length, 1)
       const suffix = metric.type === 'histogram' ? '_count' : ''
-      const series = samplesOf(text, `${metric.name}${suffix}`)
+      const series = seriesOf(text, `${metric.name}${suffix}`)
       strictEqual(series.length, expected, metric.name)
       ok(
         series.every(({ value }) => value === 0),
@@ -87,6 +87,6 @@ test('every process says which build it is', async () => {
   ) as { readonly version: string }
   for (const job of METRIC_JOBS) {
     const text = await CREATE[job]().registry.metrics()
-    deepStrictEqual(samplesOf(text, 'sluice_build_info'), [{ labels: { version }, value: 1 }])
+    deepStrictEqual(seriesOf(text, 'sluice_build_info'), [{ labels: { version }, value: 1 }])
   }
 })

@@ -8,7 +8,8 @@ import {
   type ScorerTelemetry,
 } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 import { SEGMENT_VALUES_MAX } from '../../../../services/platform/metrics/segments.ts'
-import { sampleOf, samplesOf } from './metric-text.ts'
+import { seriesOf } from '../../../../services/cli/metrics-page.ts'
+import { sampleOf } from './metric-text.ts'
 
 const EMPTY: BatchReport = {
   transactions: 0,
@@ -139,7 +140,7 @@ test('segments beyond the limit, and what does not look like one, are counted as
     ...EMPTY,
     alerts: [...categories, '4111111111111111', 'free text', '1000'].map(alertIn),
   })
-  const series = samplesOf(await telemetry.registry.metrics(), 'sluice_alert_segments_total')
+  const series = seriesOf(await telemetry.registry.metrics(), 'sluice_alert_segments_total')
   const values = series.filter(({ labels }) => labels['segment'] === 'category')
   strictEqual(values.length, SEGMENT_VALUES_MAX + 1)
   strictEqual(values.find(({ labels }) => labels['value'] === 'other')?.value, 12)
@@ -156,7 +157,7 @@ test('labels move what they met and how late they came; a negative delay is none
     ],
   })
   const text = await telemetry.registry.metrics()
-  const met = samplesOf(text, 'sluice_labelled_decisions_total')
+  const met = seriesOf(text, 'sluice_labelled_decisions_total')
   deepStrictEqual(
     met.filter(({ value }) => value > 0).map(({ labels }) => labels),
     [
@@ -250,10 +251,10 @@ test('model and policy in force have one series each, also after a change', asyn
   telemetry.policyInForce('abc', 'flag')
   telemetry.policyInForce('def', 'enforce')
   const text = await telemetry.registry.metrics()
-  deepStrictEqual(samplesOf(text, 'sluice_scoring_backend_info'), [
+  deepStrictEqual(seriesOf(text, 'sluice_scoring_backend_info'), [
     { labels: { backend: 'wasm', model_version: '2' }, value: 1 },
   ])
-  deepStrictEqual(samplesOf(text, 'sluice_policy_info'), [
+  deepStrictEqual(seriesOf(text, 'sluice_policy_info'), [
     { labels: { policy_digest: 'def', mode: 'enforce' }, value: 1 },
   ])
 })

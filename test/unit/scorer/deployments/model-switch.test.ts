@@ -7,7 +7,7 @@ import { createScorerTelemetry } from '../../../../services/platform/metrics/sco
 import { ModelSwitch } from '../../../../services/scorer/deployments/model-switch.ts'
 import { ServedModels } from '../../../../services/scorer/deployments/served-models.ts'
 import { digestOf, namedModel, policyOfTest, type NamedModel } from './named-model.ts'
-import { samplesOf } from '../../platform/metrics/metric-text.ts'
+import { seriesOf } from '../../../../services/cli/metrics-page.ts'
 
 function setUp(broken: readonly string[] = []) {
   const configured = namedModel('own')
@@ -46,7 +46,7 @@ function setUp(broken: readonly string[] = []) {
     log: openLogger('test', 'silent', 'json'),
   })
   const refusals = async () =>
-    samplesOf(await telemetry.registry.metrics(), 'sluice_model_refused')
+    seriesOf(await telemetry.registry.metrics(), 'sluice_model_refused')
       .filter(({ value }) => value === 1)
       .map(({ labels }) => `${labels['role'] ?? ''} ${labels['reason'] ?? ''}`)
   return { models, served, shadow, opened, refusals, switches: () => switched }

@@ -8,7 +8,7 @@ import type { Population } from '../../../../services/core/scoring/population.ts
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 import type { DecidedBatch } from '../../../../services/scorer/batch/micro-batch.ts'
 import { PopulationMeter } from '../../../../services/scorer/deployments/population-meter.ts'
-import { samplesOf } from '../../platform/metrics/metric-text.ts'
+import { seriesOf } from '../../../../services/cli/metrics-page.ts'
 import { digestOf } from './named-model.ts'
 
 const HALF = { edges: [10], shares: [0.5, 0.5, 0] }
@@ -34,7 +34,7 @@ function setUp(t: TestContext) {
   const meter = new PopulationMeter(telemetry)
   t.after(() => meter.close())
   const bins = async (feature: string, name = 'sluice_feature_values_total') =>
-    samplesOf(await telemetry.registry.metrics(), name)
+    seriesOf(await telemetry.registry.metrics(), name)
       .filter(({ labels }) => labels['feature'] === feature)
       .map(({ labels, value }) => [labels['bin'], value])
   return { meter, bins, telemetry }
@@ -101,6 +101,6 @@ test('another model begins its own series, and one that says nothing has none', 
   meter.begin({ digest: digestOf('old'), population: null })
   meter.count(batchOf([1]))
   deepStrictEqual(await bins('amount'), [])
-  const [known] = samplesOf(await telemetry.registry.metrics(), 'sluice_population_known')
+  const [known] = seriesOf(await telemetry.registry.metrics(), 'sluice_population_known')
   strictEqual(known?.value, 0)
 })

@@ -23,7 +23,7 @@ import { draftVariantOf, RELEASED_MODEL } from '../../../support/model-variants.
 import { eventually } from '../../../support/poll.ts'
 import { DECIDE_BY_AMOUNT } from '../decide-by-amount.ts'
 import { fullTransaction } from '../../core/wire/samples.ts'
-import { samplesOf } from '../../platform/metrics/metric-text.ts'
+import { seriesOf } from '../../../../services/cli/metrics-page.ts'
 
 const POLICY = builtInPolicy({ mode: 'flag', leaseMs: 1, unscoredOutcome: 'flag' })
 const STRICT = { flag: 0.001, block: 0.01 }
@@ -48,7 +48,7 @@ async function setUp(t: TestContext) {
   const scores = await active.score(golden.rows, golden.rowCount)
   const thresholds = { flag: active.info.flagThreshold, block: active.info.blockThreshold }
   const sum = async (name: string, part: Readonly<Record<string, string>> = {}) =>
-    samplesOf(await telemetry.registry.metrics(), name)
+    seriesOf(await telemetry.registry.metrics(), name)
       .filter(({ labels }) =>
         Object.entries(part).every(([label, value]) => labels[label] === value),
       )

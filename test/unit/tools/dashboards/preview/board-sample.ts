@@ -6,7 +6,7 @@ import type {
   Target,
 } from '../../../../../tools/dashboards/preview/board-model.ts'
 import type { PanelData } from '../../../../../tools/dashboards/preview/panel-data.ts'
-import type { Point, Series } from '../../../../../tools/dashboards/preview/prometheus-api.ts'
+import type { Point, Series } from '../../../../../tools/servers/prometheus-api.ts'
 
 export function samplePanel(changes: Partial<PanelModel> = {}): PanelModel {
   return {

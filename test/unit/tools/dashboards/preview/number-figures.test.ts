@@ -6,7 +6,7 @@ import {
   statFigure,
   tableFigure,
 } from '../../../../../tools/dashboards/preview/number-figures.ts'
-import type { Series } from '../../../../../tools/dashboards/preview/prometheus-api.ts'
+import type { Series } from '../../../../../tools/servers/prometheus-api.ts'
 import {
   sampleData,
   sampleOverride,

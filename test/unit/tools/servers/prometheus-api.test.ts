@@ -1,4 +1,4 @@
-// Goal: whatever answers at the address, the preview says clearly what is wrong. Method: a real HTTP server that
+// Goal: whatever answers at the address, its error says clearly what is wrong. Method: a real HTTP server that
 // answers wrongly in one way at a time.
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
@@ -8,11 +8,11 @@ import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import {
   ANSWER_BYTES_MAX,
-  SERIES_MAX,
   durationS,
-  openPrometheus,
-} from '../../../../../tools/dashboards/preview/prometheus-api.ts'
-import { isSluiceError } from '../../../../../services/core/errors.ts'
+  openPrometheusApi,
+  refusalOf,
+} from '../../../../tools/servers/prometheus-api.ts'
+import { isSluiceError } from '../../../../services/core/errors.ts'
 
 async function serve(context: TestContext, listener: RequestListener): Promise<URL> {
   const server = createServer(listener)
@@ -55,9 +55,8 @@ test('a range query asks for what it is given and returns series with numbers', 
       ),
     )
   })
-  const answer = await openPrometheus(url).queryRange('sum(rate(a[1m]))', 10, 40, 10)
-  ok(answer.ok)
-  deepStrictEqual(answer.series, [
+  const range = { fromS: 10, toS: 40, stepS: 10 }
+  deepStrictEqual(await openPrometheusApi(url).queryRange('sum(rate(a[1m]))', range), [
     {
       labels: { job: 'a' },
       points: [
@@ -86,27 +85,28 @@ test('an instant query returns one point per series, and a scalar is a series wi
     [scalar, { labels: {}, points: [[10, 7]] }],
   ]) {
     const url = await serve(context, answering({ status: 'success', data }))
-    const answer = await openPrometheus(url).query('a', 10)
-    ok(answer.ok)
-    deepStrictEqual(answer.series, [expected])
+    deepStrictEqual(await openPrometheusApi(url).query('a', 10), [expected])
   }
 })
 
-test('a query that Prometheus refuses is an answer with the reason, not an error', async (context) => {
+test('a query that Prometheus refuses is an error with the reason, which can be told from others', async (context) => {
   const refusal = { status: 'error', errorType: 'bad_data', error: 'parse error at char 3' }
   const url = await serve(context, answering(refusal, 400))
-  deepStrictEqual(await openPrometheus(url).query('su(', 10), {
-    ok: false,
-    problem: 'parse error at char 3',
+  await rejects(openPrometheusApi(url).query('su(', 10), (error) => {
+    strictEqual(refusalOf(error), 'parse error at char 3')
+    match(String(error), /refused su\(: parse error at char 3/)
+    return true
   })
+  strictEqual(refusalOf(new Error('another')), null)
 })
 
-test('only as many series are kept as a panel can show', async (context) => {
-  const many = Array.from({ length: SERIES_MAX + 1 }, () => ({ metric: {}, values: [] }))
-  const url = await serve(context, answering(matrix(many)))
-  const answer = await openPrometheus(url).queryRange('a', 0, 1, 1)
-  ok(answer.ok)
-  strictEqual(answer.series.length, SERIES_MAX)
+test('alerts that are pending or firing come by their names', async (context) => {
+  const labels = { alertname: 'Late', severity: 'page' }
+  const alerts = [{ state: 'firing', labels, annotations: { summary: 'It is late.' }, value: '1' }]
+  const url = await serve(context, answering({ status: 'success', data: { alerts } }))
+  deepStrictEqual(await openPrometheusApi(url).alerts(), [
+    { name: 'Late', state: 'firing', labels, annotations: { summary: 'It is late.' } },
+  ])
 })
 
 test('what is not Prometheus, or too much, is an error that names the address and the remedy', async (context) => {
@@ -114,16 +114,16 @@ test('what is not Prometheus, or too much, is an error that names the address an
     [answering('<html>not here</html>', 404), /status 404/],
     [answering('{"status":"success"}', 200), /does not answer as Prometheus does/],
     [answering('{"status":"success"}', 500), /status 500/],
-    [answering('[]', 200), /does not answer as Prometheus does/],
-    [answering(' '.repeat(ANSWER_BYTES_MAX + 1)), /more than 8388608 bytes/],
+    [answering('[]', 200), /no JSON of Prometheus/],
+    [answering(' '.repeat(ANSWER_BYTES_MAX + 1)), /more than 16777216 bytes/],
     [(_, response) => response.writeHead(302, { location: '/login' }).end(), /cannot be reached/],
   ]
   for (const [listener, message] of wrong) {
     const url = await serve(context, listener)
-    await rejects(openPrometheus(url).query('a', 1), (error) => {
+    await rejects(openPrometheusApi(url).query('a', 1), (error) => {
       ok(isSluiceError(error, 'SLUICE_PROMETHEUS_UNAVAILABLE'))
       match(error.message, message)
-      match(error.message, new RegExp(`127\\.0\\.0\\.1:${url.port}/.*--prometheus`))
+      match(error.message, new RegExp(`127\\.0\\.0\\.1:${url.port}/.*check its address`))
       return true
     })
   }
@@ -136,7 +136,7 @@ test('an address where nothing listens is an error', async () => {
   const { port } = server.address() as AddressInfo
   server.close()
   await once(server, 'close')
-  await rejects(openPrometheus(new URL(`http://127.0.0.1:${port}`)).query('a', 1), {
+  await rejects(openPrometheusApi(new URL(`http://127.0.0.1:${port}`)).query('a', 1), {
     code: 'SLUICE_PROMETHEUS_UNAVAILABLE',
   })
 })
@@ -148,7 +148,7 @@ test('a path is kept, and credentials are sent as HTTP has them and shown to nob
     response.writeHead(500).end()
   })
   const address = new URL(`http://ada:s%40cret@127.0.0.1:${url.port}/prometheus/`)
-  const prometheus = openPrometheus(address)
+  const prometheus = openPrometheusApi(address)
   strictEqual(prometheus.address, `http://127.0.0.1:${url.port}/prometheus`)
   await rejects(prometheus.query('a', 1), (error: Error) => {
     ok(!/s%40cret|s@cret|ada/.test(error.message))
@@ -169,7 +169,7 @@ test('the longest scrape interval of the targets counts, and 15 s where there ar
     [[], 15],
   ] as const) {
     const url = await serve(context, answering(targets(intervals)))
-    strictEqual(await openPrometheus(url).scrapeIntervalS(), expected)
+    strictEqual(await openPrometheusApi(url).scrapeIntervalS(), expected)
   }
   strictEqual(durationS('1h0m2.5s'), 3_602.5)
   strictEqual(durationS('500ms'), 0.5)

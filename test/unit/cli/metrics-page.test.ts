@@ -1,8 +1,8 @@
 import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import { Registry, Gauge } from 'prom-client'
-import { isSluiceError } from '../../../../services/core/errors.ts'
-import { metricsUrl, seriesOf, sumOfSeries } from '../../../../services/cli/metrics-page.ts'
+import { isSluiceError } from '../../../services/core/errors.ts'
+import { metricsUrl, seriesOf, sumOfSeries } from '../../../services/cli/metrics-page.ts'
 
 test('what a service serves is read back, with labels of any signs', async () => {
   const registry = new Registry()
@@ -22,6 +22,8 @@ test('what a service serves is read back, with labels of any signs', async () =>
   deepStrictEqual(seriesOf(page, 'plain'), [{ labels: {}, value: 3 }])
   strictEqual(sumOfSeries(page, 'a_gauge'), 2.5 + 1e-9)
   strictEqual(sumOfSeries(page, 'nothing'), null)
+  strictEqual(sumOfSeries(page, 'a_gauge{role="active"}'), 2.5)
+  strictEqual(sumOfSeries(page, 'a_gauge{role="other"}'), null)
 })
 
 test('an address is a host with a port, or a URL', () => {
