@@ -13,7 +13,7 @@ import {
   type KnownLabel,
   type Visible,
 } from './contributors.ts'
-import { ENTITY_RETAIN_MS } from '../state/entity-events.ts'
+import { ENTITY_RETAIN_MS } from '../state/entity-part.ts'
 import {
   ENTITY_KINDS,
   type EntityKind,

@@ -9,11 +9,6 @@ const CHUNK_BYTES = 256 * 1024
 /** Chunks that are kept to be used again. */
 const CHUNKS_KEPT_MAX = 32
 
-const NO_BYTES = Buffer.alloc(0)
-
-/** Shorter pieces are copied byte by byte: a call of the engine's own copy costs as much. */
-const SHORT_BYTES = 24
-
 /** Writes a varint, for which there must be room; returns where it ends. Hot path. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let end = at
@@ -57,7 +52,7 @@ export class ByteWriter {
   /** `chunkBytes` is allocated whenever room is used up; more for a value that is longer. */
   constructor(chunkBytes = CHUNK_BYTES) {
     this.#chunkBytes = chunkBytes
-    this.#buffer = chunkBytes < CHUNK_BYTES ? NO_BYTES : Buffer.allocUnsafeSlow(chunkBytes)
+    this.#buffer = Buffer.allocUnsafeSlow(chunkBytes)
   }
 
   /** Begins a value anew; what was written since the last `take` is given up. */
@@ -106,17 +101,6 @@ export class ByteWriter {
     this.#end = writeVarint(this.#buffer, this.#end, value)
   }
 
-  bytes(value: Uint8Array): void {
-    const { length } = value
-    this.#reserve(length)
-    if (length < SHORT_BYTES) {
-      const buffer = this.#buffer
-      const end = this.#end
-      for (let index = 0; index < length; index += 1) buffer[end + index] = value[index] ?? 0
-    } else this.#buffer.set(value, this.#end)
-    this.#end += length
-  }
-
   /** A signed integer, zigzag; small magnitudes are short. */
   zigzag(value: number): void {
     this.varint(value >= 0 ? value * 2 : -value * 2 - 1)
@@ -135,11 +119,6 @@ export class ByteWriter {
   /** CRC-32 of the present value from a position on, going on from a checksum. Hot path. */
   checksum(start: number, before: number): number {
     return crc32Of(this.#buffer, this.#start + start, this.#end, before)
-  }
-
-  /** A view of the present value from a position on; valid until the next write. */
-  view(start: number): Buffer {
-    return this.#buffer.subarray(this.#start + start, this.#end)
   }
 
   /** The present value, which stays as it is, and begins the next. Values share chunks: they should live equally long. */
@@ -193,7 +172,7 @@ export class ByteWriter {
     larger.set(this.#buffer.subarray(this.#start, this.#end))
     this.#closePiece()
     this.#keptFrom = 0
-    if (this.#chunkBytes >= CHUNK_BYTES) this.#used.push(this.#buffer)
+    this.#used.push(this.#buffer)
     this.#buffer = larger
     this.#start = 0
     this.#end = length
@@ -214,10 +193,6 @@ export class ByteReader {
   constructor(buffer: Buffer, position = 0) {
     this.#buffer = buffer
     this.#position = position
-  }
-
-  get position(): number {
-    return this.#position
   }
 
   get isAtEnd(): boolean {
@@ -252,13 +227,9 @@ export class ByteReader {
   /** A view of the next bytes. */
   view(length: number): Buffer {
     const start = this.#position
-    this.skip(length)
+    if (start + length > this.#buffer.length) throw truncated()
+    this.#position = start + length
     return this.#buffer.subarray(start, this.#position)
-  }
-
-  skip(length: number): void {
-    if (this.#position + length > this.#buffer.length) throw truncated()
-    this.#position += length
   }
 
   varint(): number {

@@ -12,25 +12,344 @@
 // offset, id or intent of such an event any more, so they are forgotten, but for a byte of the id: a label
 // may still ask what was decided.
 
+import { LINE_NUMBERS, type Touchable } from './bring-near.ts'
+import type { CardEvent } from './card-event.ts'
 import {
-  COLUMN,
   addToBuckets,
+  COLUMN,
+  columnsUsed,
+  EVERYTHING,
+  FLAG,
   forgetBuckets,
   idCheckOf,
-  FLAG,
+  OUTCOME_SHIFT,
   SETTLED_OFFSET,
+  STRIDE,
+  STRIDE_NARROW,
   usedReferences,
+  type Bucket,
+  type KeptColumns,
+  type StoredOutcome,
 } from './card-columns.ts'
-import { CardEvents } from './card-events.ts'
-import { CARD_RAW_MAX, CARD_RETAIN_MS, REVISABLE_MAX, SETTLE_MS } from './card-limits.ts'
-import { keepRetriesOf, unmarkRetriesOf } from './retry-marks.ts'
-import { LATENESS_MS } from '../catalogue/time.ts'
+import {
+  CARD_RAW_MAX,
+  CARD_RETAIN_MS,
+  CAUSES_MAX,
+  REVISABLE_MAX,
+  SETTLE_MS,
+} from './card-limits.ts'
+import { keepRetriesOf, markRetriesAfter, unmarkRetriesOf } from './retry-marks.ts'
+import { StoredCard } from './stored-form.ts'
+import { LATENESS_MS, RETRY_MS } from '../catalogue/time.ts'
 
 /** Events are settled, merged and dropped at least this many at a time: each time moves all rows. */
 const TIDY_AT_ONCE = 8
 
-/** The events of a card, and what older ones were merged into. */
-export class CardHistory extends CardEvents {
+/** Room for events that a card begins with. */
+const EVENTS_AT_FIRST = 8
+
+/** Numbers that are brought near: a processor foresees a longer way by itself. */
+const TOUCHED_NUMBERS_MAX = 256
+
+const NO_EVENTS = new Float64Array(0)
+// Shared by all cards that have none of their own, as most have, and never changed: so they are always at hand.
+const NO_CAUSES = new Map<number, number[]>()
+const NO_BUCKETS: readonly Bucket[] = []
+const NO_REFERENCES: readonly number[] = [0]
+
+/** Rows of `stride` numbers in one array, ordered by (time, id). Hot path: plain loops. */
+export class CardHistory implements Touchable {
+  data = NO_EVENTS
+  /** STRIDE, or STRIDE_NARROW while no event has any of the columns beyond. */
+  stride = STRIDE_NARROW
+  count = 0
+  /** Events from the start that have no offset any more. */
+  settledCount = 0
+  /** True while the offsets of those that are not settled rise, as they do unless one came late. */
+  isByOffset = true
+  #references: number[] | null = null
+  #buckets: Bucket[] | null = null
+  /** By offset: offsets of the late transactions that had its decision recomputed, in order. */
+  causes = NO_CAUSES
+  /** Bit i stands for OPTIONAL_COLUMNS[i]: whether any event uses it; -1 when that is not known. */
+  usedColumns = 0
+  readonly stored = new StoredCard()
+
+  at(index: number, column: number): number {
+    return column < this.stride ? (this.data[index * this.stride + column] ?? 0) : 0
+  }
+
+  /** Distinct references of the events; index 0 is none. */
+  get references(): readonly number[] {
+    return this.#references ?? NO_REFERENCES
+  }
+
+  /** The same, to be changed. */
+  get ownReferences(): number[] {
+    return (this.#references ??= [0])
+  }
+
+  /** Merged events, oldest first. */
+  get buckets(): readonly Bucket[] {
+    return this.#buckets ?? NO_BUCKETS
+  }
+
+  /** The same, to be changed. */
+  get ownBuckets(): Bucket[] {
+    return (this.#buckets ??= [])
+  }
+
+  /** Time of the newest event; -Infinity without any. */
+  get newestMs(): number {
+    return this.data[(this.count - 1) * this.stride] ?? -Infinity
+  }
+
+  touchSelf(): number {
+    return this.count + this.usedColumns
+  }
+
+  touchParts(): number {
+    const { data, stored } = this
+    return data.length + stored.newCount + stored.referenceCount
+  }
+
+  /** The place of the next row too. */
+  touchRows(): number {
+    const { data, stride } = this
+    const { length } = data
+    if (length === 0) return 0
+    const end = Math.min(length, (this.count + 1) * stride)
+    const oldest = Math.max(0, end - TOUCHED_NUMBERS_MAX)
+    let touched = data[0] ?? 0
+    for (let at = end - 1; at > oldest; at -= LINE_NUMBERS) touched += data[at] ?? 0
+    return touched
+  }
+
+  touchFar(): number {
+    return 0
+  }
+
+  /** The row before it too: an event is written against the one before. */
+  touchNewest(): number {
+    const { data, stride } = this
+    const end = this.count * stride
+    if (end < 2 * stride) return data[0] ?? 0
+    return (data[end - 1] ?? 0) + (data[end - stride] ?? 0) + (data[end - 2 * stride] ?? 0)
+  }
+
+  /** Whether a transaction of this time comes so late that it changes no state. */
+  isTooLate(timeMs: number): boolean {
+    return timeMs < this.newestMs - LATENESS_MS
+  }
+
+  /** Index of a reference among the card's; 0 when none of its events has it. */
+  indexOfReference(reference: number): number {
+    if (reference === 0) return 0
+    return Math.max(0, this.references.indexOf(reference))
+  }
+
+  /** The same, which becomes one of them where it is none yet. */
+  learn(reference: number): number {
+    if (reference === 0) return 0
+    const index = this.indexOfReference(reference)
+    if (index > 0) return index
+    return this.ownReferences.push(reference) - 1
+  }
+
+  /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
+  rankOf(timeMs: number, idRef: number): number {
+    const { data, stride } = this
+    const isSettled = timeMs < this.newestMs - SETTLE_MS
+    let index = this.count
+    while (index > 0) {
+      const base = (index - 1) * stride
+      const otherMs = data[base] ?? 0
+      if (otherMs < timeMs) break
+      if (otherMs === timeMs && (isSettled || (data[base + COLUMN.id] ?? 0) < idRef)) break
+      index -= 1
+    }
+    return index
+  }
+
+  /** Index of the event with this offset; -1 when it is not held, or settled. */
+  indexOfOffset(offset: number): number {
+    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+      if (this.at(index, COLUMN.offset) === offset) return index
+    }
+    return -1
+  }
+
+  /**
+   * Adds an event in its place, which must be above all that is settled: callers refuse what is older. `index` is its rank,
+   * where the caller knows it.
+   */
+  insert(
+    event: CardEvent,
+    isRetry: boolean,
+    kept: KeptColumns = EVERYTHING,
+    index = this.rankOf(event.timeMs, event.idRef),
+  ): void {
+    if (this.stride === STRIDE_NARROW && hasMore(event, kept)) this.widen()
+    if (index < this.count) {
+      this.#makeRoom(index)
+      this.#write(index, event, isRetry, kept)
+      this.isByOffset = false
+      this.stored.forget()
+      if (event.intentRef !== 0) {
+        markRetriesAfter(this, index, Math.max(index + 1, this.count - CARD_RAW_MAX))
+      }
+      return
+    }
+    if (index > this.settledCount && this.at(index - 1, COLUMN.offset) > event.offset) {
+      this.isByOffset = false
+    }
+    this.#makeRoom(index)
+    this.#write(index, event, isRetry, kept)
+    this.stored.noteNew()
+  }
+
+  #write(index: number, event: CardEvent, isRetry: boolean, kept: KeptColumns): void {
+    const { data, stride } = this
+    const base = index * stride
+    data[base + COLUMN.time] = event.timeMs
+    data[base + COLUMN.amount] = event.amountMinor
+    data[base + COLUMN.flags] =
+      event.presence |
+      (event.isDeclined ? FLAG.declined : 0) |
+      (event.hasPlace && kept.places ? FLAG.place : 0) |
+      (isRetry ? FLAG.retry : 0)
+    data[base + COLUMN.offset] = event.offset
+    data[base + COLUMN.id] = event.idRef
+    data[base + COLUMN.intent] = event.intentRef
+    if (stride === STRIDE) {
+      const { references } = kept
+      data[base + COLUMN.merchant] = references.has('merchant') ? this.learn(event.merchantRef) : 0
+      data[base + COLUMN.terminal] = references.has('terminal') ? this.learn(event.terminalRef) : 0
+      data[base + COLUMN.device] = references.has('device') ? this.learn(event.deviceRef) : 0
+      data[base + COLUMN.network] = references.has('network') ? this.learn(event.networkRef) : 0
+      data[base + COLUMN.category] = references.has('category') ? this.learn(event.categoryRef) : 0
+      data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
+      data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
+      data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
+      data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
+    }
+    if (this.usedColumns >= 0) this.usedColumns |= columnsUsed(data, base, stride)
+  }
+
+  /** Makes room for all columns. */
+  widen(): void {
+    if (this.stride === STRIDE) return
+    const { data, count } = this
+    const wide = new Float64Array(Math.max(EVENTS_AT_FIRST, count + 1) * STRIDE)
+    for (let index = 0; index < count; index += 1) {
+      for (let column = 0; column < STRIDE_NARROW; column += 1) {
+        wide[index * STRIDE + column] = data[index * STRIDE_NARROW + column] ?? 0
+      }
+    }
+    this.data = wide
+    this.stride = STRIDE
+  }
+
+  /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS, of those that still count singly. */
+  isRetry(timeMs: number, idRef: number, intentRef: number): boolean {
+    if (intentRef === 0) return false
+    const { data, stride } = this
+    // What is settled or merged by now may not be stored so yet; neither is looked at.
+    const horizonMs = Math.max(timeMs - RETRY_MS, this.newestMs - SETTLE_MS)
+    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
+    for (let index = this.count - 1; index >= oldest; index -= 1) {
+      const base = index * stride
+      const otherMs = data[base] ?? 0
+      if (otherMs < horizonMs) return false
+      if (data[base + COLUMN.intent] !== intentRef) continue
+      if (otherMs < timeMs) return true
+      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) return true
+    }
+    return false
+  }
+
+  /** Index of the event with this transaction id, not older than LATENESS_MS before the newest; -1 for none. */
+  indexOfId(idRef: number): number {
+    const { data, stride } = this
+    const horizonMs = this.newestMs - LATENESS_MS
+    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
+    for (let index = this.count - 1; index >= oldest; index -= 1) {
+      const base = index * stride
+      if ((data[base] ?? 0) < horizonMs) return -1
+      if (data[base + COLUMN.id] === idRef) return index
+    }
+    return -1
+  }
+
+  /** Remembers what was decided for the event at this offset. */
+  setOutcome(offset: number, outcome: StoredOutcome): void {
+    const index = this.indexOfOffset(offset)
+    if (index < 0) return
+    const at = index * this.stride + COLUMN.flags
+    this.data[at] = ((this.data[at] ?? 0) & ~(3 << OUTCOME_SHIFT)) | (outcome << OUTCOME_SHIFT)
+    if (index < this.count - this.stored.newCount) this.stored.forget()
+  }
+
+  /** What was decided for the event at this index; 0 when not known. */
+  outcomeAt(index: number): StoredOutcome {
+    return ((this.at(index, COLUMN.flags) >> OUTCOME_SHIFT) & 3) as StoredOutcome
+  }
+
+  /**
+   * What was decided for a transaction of this time and reference; 0 when it is not held singly, or not known. Of settled
+   * ones a byte of the reference is left to tell them from others of the same moment.
+   */
+  outcomeOf(timeMs: number, idRef: number): StoredOutcome {
+    const { data, stride } = this
+    for (let index = this.count - 1; index >= 0; index -= 1) {
+      const base = index * stride
+      const otherMs = data[base] ?? 0
+      if (otherMs < timeMs) return 0
+      if (otherMs > timeMs) continue
+      const wanted = index < this.settledCount ? idCheckOf(idRef) : idRef
+      if (data[base + COLUMN.id] === wanted) return this.outcomeAt(index)
+    }
+    return 0
+  }
+
+  /** Counts one more recomputation of the decision at `offset`. Its number, or 0 when there were too many. */
+  addCause(offset: number, causeOffset: number): number {
+    const causes = this.causes.get(offset) ?? []
+    if (causes.length >= CAUSES_MAX) return 0
+    causes.push(causeOffset)
+    this.setCauses(offset, causes)
+    this.stored.forget()
+    return causes.length
+  }
+
+  /** Puts these in place of what is known of the decision at `offset`. */
+  setCauses(offset: number, causes: number[]): void {
+    // Hardly any card has some, and a map for each would be a quarter of its memory.
+    if (this.causes === NO_CAUSES) this.causes = new Map()
+    this.causes.set(offset, causes)
+  }
+
+  #makeRoom(index: number): void {
+    const used = this.count * this.stride
+    if (used === this.data.length) {
+      const larger = new Float64Array(Math.max(EVENTS_AT_FIRST * this.stride, 2 * used))
+      larger.set(this.data)
+      this.data = larger
+    }
+    if (index < this.count) {
+      this.data.copyWithin((index + 1) * this.stride, index * this.stride, used)
+    }
+    this.count += 1
+  }
+
+  #remove(index: number, count: number): void {
+    const { stride } = this
+    this.data.copyWithin(index * stride, (index + count) * stride, this.count * stride)
+    this.count -= count
+    if (index < this.settledCount) this.settledCount -= count
+    this.usedColumns = -1
+  }
+
   /** Drops what a lane that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
     if (this.isByOffset && this.causes.size === 0) {
@@ -41,7 +360,7 @@ export class CardHistory extends CardEvents {
     for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
       dropped.add(this.at(index, COLUMN.intent))
-      this.remove(index, 1)
+      this.#remove(index, 1)
     }
     for (const [key, causes] of this.causes) {
       const kept = causes.filter((cause) => cause < offset)
@@ -122,7 +441,7 @@ export class CardHistory extends CardEvents {
       if (!isExpired) this.#merge(gone)
       gone += 1
     }
-    if (gone > 0) this.remove(0, gone)
+    if (gone > 0) this.#remove(0, gone)
     // It is seldom that the turn of others comes.
     if (this.settledCount > 0 || this.count === 0) return
     const left = excess - gone
@@ -145,7 +464,7 @@ export class CardHistory extends CardEvents {
       if (!isExpired) this.#merge(index)
       left -= 1
       this.causes.delete(offset)
-      this.remove(index, 1)
+      this.#remove(index, 1)
     }
   }
 
@@ -201,6 +520,14 @@ export class CardHistory extends CardEvents {
   }
 
   #forgetReferences(): void {
-    this.replaceReferences(usedReferences(this.data, this.count, this.stride, this.references))
+    this.#references = usedReferences(this.data, this.count, this.stride, this.references)
+    this.usedColumns = -1
   }
+}
+
+/** Whether an event has any of the columns that a narrow card leaves out. */
+function hasMore(event: CardEvent, { references, places, localTime }: KeptColumns): boolean {
+  return (
+    references.size > 0 || (places && event.hasPlace) || (localTime && event.utcOffsetMinutes !== 0)
+  )
 }

@@ -61,7 +61,7 @@ test('a value that was taken stays as it is until its room is given back', () =>
   for (let index = 0; index < 100; index += 1) {
     const text = `value ${index} ${'x'.repeat(index % 50)}`
     writer.reset()
-    writer.bytes(Buffer.from(text))
+    for (const byte of Buffer.from(text)) writer.byte(byte)
     taken.push([writer.take(), text])
   }
   for (const [value, text] of taken) assert.equal(value.toString(), text)
@@ -76,7 +76,7 @@ test('room that was given back is used again, and nothing that was taken since i
     for (let index = 0; index < 8; index += 1) {
       writer.reset()
       writer.byte(index)
-      writer.bytes(long)
+      for (const byte of long) writer.byte(byte)
       values.push(writer.take())
     }
     for (const [index, value] of values.entries()) {
