@@ -8,6 +8,7 @@ import { goldenToJson } from '../core/scoring/golden.ts'
 import { jsonBytes } from './model-folder.ts'
 import type { Made, ScoredPart } from './fit/judge-cascade.ts'
 import type { RowSource } from './net/net-passes.ts'
+import { valueAt } from './statistics.ts'
 
 export const GOLDEN_ROWS = 128
 
@@ -39,9 +40,9 @@ function golden(
   rowCount: number,
 ): RowSource & { readonly scores: Float64Array } {
   const ranked = Array.from(test.scores.keys()).sort(
-    (a, b) => (test.scores[a] ?? 0) - (test.scores[b] ?? 0) || a - b,
+    (a, b) => valueAt(test.scores, a) - valueAt(test.scores, b) || a - b,
   )
-  const order = ranked.map((position) => split.test.indices[position] ?? 0)
+  const order = ranked.map((position) => valueAt(split.test.indices, position))
   const source = goldenRows(dataset, order, cascade.scaling, rowCount)
   const scaling = compileScaling(cascade.scaling)
   const scratch = new Float32Array(scaling.inputCount)
@@ -50,7 +51,7 @@ function golden(
   )
   const scores = new Float64Array(rowCount).fill(NaN)
   for (const [at, logit] of part.net.logits(part.rowsOf(source, taken)).entries()) {
-    scores[taken[at] ?? 0] = scoreOf(logit, calibration)
+    scores[valueAt(taken, at)] = scoreOf(logit, calibration)
   }
   return { ...source, scores }
 }
@@ -83,7 +84,7 @@ function goldenRows(
   const spread = rowCount - edges.length
   for (let index = 0; index < spread; index += 1) {
     const rank = Math.floor((index * (order.length - 1)) / Math.max(1, spread - 1))
-    const row = order[rank] ?? 0
+    const row = valueAt(order, rank)
     const features = dataset.rows.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT)
     const from = row * SEQUENCE_LENGTH
     chosen.rows.set(features, index * FEATURE_COUNT)
@@ -91,7 +92,7 @@ function goldenRows(
       dataset.sequences.subarray(from, from + SEQUENCE_LENGTH),
       index * SEQUENCE_LENGTH,
     )
-    chosen.amountsMinor[index] = dataset.amountsMinor[row] ?? 0
+    chosen.amountsMinor[index] = valueAt(dataset.amountsMinor, row)
   }
   for (const [index, edge] of edges.entries()) {
     chosen.rows.set(edge, (spread + index) * FEATURE_COUNT)

@@ -2,7 +2,7 @@
 // from draws of whole cards, and the spread over seeds. Equal scores are one step: no order among them is assumed.
 
 import type { ModelMetrics, ThresholdMetrics } from '../core/scoring/manifest.ts'
-import { randomOf } from './statistics.ts'
+import { gathered, randomOf, rankedRows, valueAt } from './statistics.ts'
 
 /** Scores (finite) with truth (1 fraud, 0 genuine) of the same rows. */
 export interface Scored {
@@ -24,12 +24,12 @@ export const FALSE_POSITIVE_SHARE = 0.001
 /** Cumulative counts at or above each distinct score, highest first. Every row must have a score: NaN has no rank. */
 export function rankSteps({ scores, truth, weights }: Scored): readonly RankStep[] {
   if (scores.some(Number.isNaN)) throw new Error('A row without a score cannot be ranked.')
-  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
+  const order = rankedRows(scores)
   const steps: RankStep[] = []
   let frauds = 0
   let genuine = 0
   for (const [rank, row] of order.entries()) {
-    const score = scores[row] ?? 0
+    const score = valueAt(scores, row)
     const weight = weights?.[row] ?? 1
     if (truth[row] === 1) frauds += weight
     else genuine += weight
@@ -128,7 +128,7 @@ function brierScore({ scores, truth, weights }: Scored): number {
   let all = 0
   for (const [row, score] of scores.entries()) {
     const weight = weights?.[row] ?? 1
-    sum += weight * (score - (truth[row] ?? 0)) ** 2
+    sum += weight * (score - valueAt(truth, row)) ** 2
     all += weight
   }
   return ratio(sum, all)
@@ -202,7 +202,7 @@ export function drawCards(weights: Uint16Array, next: () => number): void {
   weights.fill(0)
   for (let index = 0; index < weights.length; index += 1) {
     const card = Math.floor(next() * weights.length)
-    weights[card] = (weights[card] ?? 0) + 1
+    weights[card] = valueAt(weights, card) + 1
   }
 }
 
@@ -217,18 +217,18 @@ export interface Ranked {
 
 /** Sorts once for all draws. */
 export function rank({ scores, truth, cards }: ScoredByCard): Ranked {
-  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
+  const order = rankedRows(scores)
   const numbers = new Map<number, number>()
   const numberOf = (row: number): number => {
-    const card = cards[row] ?? 0
+    const card = valueAt(cards, row)
     const known = numbers.get(card) ?? numbers.size
     numbers.set(card, known)
     return known
   }
   const numbered = Uint32Array.from(order, numberOf)
   return {
-    scores: Float64Array.from(order, (row) => scores[row] ?? 0),
-    truth: Uint8Array.from(order, (row) => truth[row] ?? 0),
+    scores: gathered(scores, order),
+    truth: gathered(truth, order),
     cards: numbered,
     cardCount: numbers.size,
   }
@@ -242,7 +242,7 @@ export function figuresOf(
 ): Record<IntervalFigure, number> {
   const totals = { frauds: 0, genuine: 0 }
   for (let at = 0; at < scores.length; at += 1) {
-    const weight = weights[cards[at] ?? 0] ?? 0
+    const weight = valueAt(weights, valueAt(cards, at))
     if (truth[at] === 1) totals.frauds += weight
     else totals.genuine += weight
   }
@@ -257,10 +257,10 @@ export function figuresOf(
   const flag = { frauds: 0, alerts: 0 }
   const block = { frauds: 0, alerts: 0 }
   for (let at = 0; at < scores.length; at += 1) {
-    const weight = weights[cards[at] ?? 0] ?? 0
+    const weight = valueAt(weights, valueAt(cards, at))
     if (truth[at] === 1) frauds += weight
     else genuine += weight
-    const score = scores[at] ?? 0
+    const score = valueAt(scores, at)
     if (scores[at + 1] === score) continue
     // One step: all rows of this score.
     if (frauds > fraudsBefore)

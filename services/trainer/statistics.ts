@@ -1,4 +1,28 @@
-// Quantiles, mean and deviation, and seeded randomness.
+// Checked access to arrays, ranking, quantiles, mean and deviation, and seeded randomness.
+
+import assert from 'node:assert/strict'
+
+/** The value at an index that must be inside the array. */
+export function valueAt(values: ArrayLike<number>, index: number): number {
+  const value = values[index]
+  if (value === undefined) assert.fail(`index ${index} is outside of ${values.length} values`)
+  return value
+}
+
+/** The values at these indices, in their order. */
+export function gathered<Values extends Float64Array | Uint8Array | Uint32Array>(
+  values: Values,
+  indices: ArrayLike<number>,
+): Values {
+  const result = new (values.constructor as new (length: number) => Values)(indices.length)
+  for (let at = 0; at < indices.length; at += 1) result[at] = valueAt(values, valueAt(indices, at))
+  return result
+}
+
+/** Positions of the scores from the highest to the lowest; the first one comes first among equals. */
+export function rankedRows(scores: Float64Array): number[] {
+  return Array.from(scores.keys()).sort((a, b) => valueAt(scores, b) - valueAt(scores, a) || a - b)
+}
 
 /** The value below which this share lies, without interpolation; 0 without values. */
 export function quantileOf(ascending: Float64Array, share: number): number {
@@ -33,9 +57,9 @@ export function shuffled(count: number, seed: number, epoch: number): Uint32Arra
   const order = Uint32Array.from({ length: count }, (_, index) => index)
   for (let index = count - 1; index > 0; index -= 1) {
     const other = Math.floor(next() * (index + 1))
-    const kept = order[index] ?? 0
-    order[index] = order[other] ?? 0
-    order[other] = kept
+    const swapped = valueAt(order, index)
+    order[index] = valueAt(order, other)
+    order[other] = swapped
   }
   return order
 }

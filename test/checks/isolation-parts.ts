@@ -3,9 +3,9 @@
 import type { OpenBackend } from '../../services/platform/tensorflow/load-tensorflow.ts'
 import type { Dataset } from '../../services/trainer/dataset/dataset.ts'
 import { scoreFigures } from '../../services/trainer/metrics.ts'
-import { spreadOf } from '../../services/trainer/statistics.ts'
+import { rankedRows, spreadOf } from '../../services/trainer/statistics.ts'
 import { pairedDifference } from '../../services/trainer/protocol/paired-difference.ts'
-import { alertedRows, rankedRows } from '../../services/trainer/protocol/protocol-figures.ts'
+import { alertedRows } from '../../services/trainer/protocol/protocol-figures.ts'
 import {
   FEATURE_SETS,
   weekForest,

@@ -36,6 +36,7 @@ import {
 import { ROWS_FILE, type ShippedRows } from '../../services/trainer/dataset/evaluation-rows.ts'
 import type { PartMetrics, Release, ScoredPeriod } from '../../services/trainer/release.ts'
 import { sha256Of } from '../../services/trainer/model-folder.ts'
+import { gathered, valueAt } from '../../services/trainer/statistics.ts'
 
 export const RESULTS_FILE = 'evaluation/results.json'
 export const RESULTS_FORMAT = 2
@@ -144,8 +145,8 @@ export function bandOf({
 function scoredOf({ dataset, indices, scores }: ScoredPeriod): ScoredByCard {
   return {
     scores,
-    truth: Uint8Array.from(indices, (row) => dataset.truth[row] ?? 0),
-    cards: Uint32Array.from(indices, (row) => dataset.cards[row] ?? 0),
+    truth: gathered(dataset.truth, indices),
+    cards: gathered(dataset.cards, indices),
   }
 }
 
@@ -158,12 +159,12 @@ function weeksOf(
   for (let startMs = fromMs; startMs < endMs && weeks.length < WEEKS_MAX; startMs += WEEK_MS) {
     const stopMs = Math.min(endMs, startMs + WEEK_MS)
     const inside = Array.from(indices.keys()).filter((position) => {
-      const timeMs = dataset.eventTimesMs[indices[position] ?? 0] ?? NaN
+      const timeMs = valueAt(dataset.eventTimesMs, valueAt(indices, position))
       return timeMs >= startMs && timeMs < stopMs
     })
     const scored = {
-      scores: Float64Array.from(inside, (position) => scores[position] ?? NaN),
-      truth: Uint8Array.from(inside, (position) => dataset.truth[indices[position] ?? 0] ?? 0),
+      scores: gathered(scores, inside),
+      truth: gathered(dataset.truth, gathered(indices, inside)),
     }
     const frauds = scored.truth.reduce((sum, label) => sum + label, 0)
     weeks.push({

@@ -8,7 +8,7 @@ import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { HistoryFold } from '../../core/features/engine/history-fold.ts'
 import type { Label, Transaction } from '../../core/transaction.ts'
-import { quantileOf } from '../statistics.ts'
+import { quantileOf, valueAt } from '../statistics.ts'
 
 /** One event of a history, ordered by event time (transactions) and known-at time (labels), oldest first. */
 export type HistoryEvent =
@@ -149,7 +149,7 @@ class RowTable {
   isLastRowUsable(): boolean {
     const from = this.rowCount * FEATURE_COUNT
     for (let at = from; at < from + FEATURE_COUNT; at += 1) {
-      const value = this.rows[at] ?? NaN
+      const value = valueAt(this.rows, at)
       if (value === Infinity || value === -Infinity) return false
     }
     return true
@@ -180,7 +180,7 @@ class RowTable {
     let firstMs = Infinity
     let lastMs = -Infinity
     for (const [row, timeMs] of eventTimesMs.entries()) {
-      frauds += truth[row] ?? 0
+      frauds += valueAt(truth, row)
       firstMs = Math.min(firstMs, timeMs)
       lastMs = Math.max(lastMs, timeMs)
     }

@@ -11,6 +11,7 @@ import { SEQUENCE_EVENTS, SEQUENCE_LENGTH } from '../../core/features/engine/car
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import type { VerifiableRows } from '../../core/scoring/scoring-model.ts'
 import type { ScoredPeriod } from '../release.ts'
+import { valueAt } from '../statistics.ts'
 
 export const ROWS_FILE = 'evaluation/test-rows.csv.gz'
 
@@ -86,9 +87,9 @@ export function shipRows(period: ScoredPeriod, features: readonly string[]): Shi
 
 function strataOf({ dataset, indices, scores }: ScoredPeriod): readonly Stratum[] {
   const all = Array.from(indices.keys())
-  const isFraud = (position: number): boolean => dataset.truth[indices[position] ?? 0] === 1
+  const isFraud = (position: number): boolean => dataset.truth[valueAt(indices, position)] === 1
   const genuine = all.filter((position) => !isFraud(position))
-  const byScore = genuine.toSorted((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
+  const byScore = genuine.toSorted((a, b) => valueAt(scores, b) - valueAt(scores, a))
   const top = new Set(byScore.slice(0, TOP_ROWS))
   const part = (name: string, positions: readonly number[]): Stratum => ({
     name,
@@ -133,16 +134,17 @@ function csvOf(
 ): string {
   const lines = [columnsOf(features).join(',')]
   for (const { position, weight } of chosen) {
-    const row = indices[position] ?? 0
+    const row = valueAt(indices, position)
     const from = row * features.length
     const values = dataset.rows.subarray(from, from + features.length)
-    const leading = [dataset.eventTimesMs[row], dataset.truth[row], weight, scores[position]]
+    const truth = valueAt(dataset.truth, row)
+    const leading = [valueAt(dataset.eventTimesMs, row), truth, weight, valueAt(scores, position)]
     const start = row * SEQUENCE_LENGTH
     const sequence = dataset.sequences
       .slice(start, start + SEQUENCE_LENGTH)
       .map((value) => (verified[position] === 1 ? value : NaN))
-    const numbers = [...leading, ...values, dataset.amountsMinor[row], ...sequence]
-    lines.push(numbers.map((value) => cell(value ?? NaN)).join(','))
+    const amountMinor = valueAt(dataset.amountsMinor, row)
+    lines.push([...leading, ...values, amountMinor, ...sequence].map(cell).join(','))
   }
   return `${lines.join('\n')}\n`
 }

@@ -5,6 +5,7 @@ import { SluiceError } from '../../core/errors.ts'
 import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import type { DataPeriod } from '../../core/scoring/manifest.ts'
 import type { Dataset } from './dataset.ts'
+import { valueAt } from '../statistics.ts'
 
 /** Frauds that each period needs before a figure means anything. */
 export const PERIOD_FRAUDS_MIN = 20
@@ -76,10 +77,10 @@ function periodOf(dataset: SplitInput, fromMs: number, endMs: number): DatasetPe
   const indices: number[] = []
   let frauds = 0
   for (let row = 0; row < dataset.rowCount; row += 1) {
-    const timeMs = eventTimesMs[row] ?? NaN
+    const timeMs = valueAt(eventTimesMs, row)
     if (timeMs < fromMs || timeMs >= endMs) continue
     indices.push(row)
-    frauds += truth[row] ?? 0
+    frauds += valueAt(truth, row)
   }
   return {
     fromMs,

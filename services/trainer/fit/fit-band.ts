@@ -3,6 +3,7 @@
 
 import { outcomeOf, type Thresholds } from '../../core/decision/decide.ts'
 import { shareAtMost, type Agreement } from '../../core/scoring/cascade.ts'
+import { valueAt } from '../statistics.ts'
 
 /** Shares of outcomes that must agree, and the confidence of that statement. */
 export const AGREEMENT_MIN = 0.999
@@ -26,7 +27,7 @@ export function fitBand(
   thresholds: Thresholds,
 ): Band {
   const order = Uint32Array.from(draftScores.keys()).sort(
-    (a, b) => (draftScores[a] ?? 0) - (draftScores[b] ?? 0) || a - b,
+    (a, b) => valueAt(draftScores, a) - valueAt(draftScores, b) || a - b,
   )
   const rows = draftScores.length
   const all = count(targetScores, thresholds)
@@ -34,7 +35,7 @@ export function fitBand(
   let missedBlocks = 0
   let best = bandOf({ verifyFrom: 0, below: 0, rows, ...all, missedFlags: 0, missedBlocks: 0 })
   for (const [rank, row] of order.entries()) {
-    const score = draftScores[row] ?? 0
+    const score = valueAt(draftScores, row)
     // Other payments may score between the highest draft score below the flag threshold and the threshold itself.
     const verifyFrom = Math.min(score, thresholds.flag)
     // All rows below it keep their draft's approval.
@@ -44,7 +45,7 @@ export function fitBand(
       best = band
     }
     if (score >= thresholds.flag) break
-    const outcome = outcomeOf(targetScores[row] ?? 0, thresholds)
+    const outcome = outcomeOf(valueAt(targetScores, row), thresholds)
     if (outcome === 'flag') missedFlags += 1
     if (outcome === 'block') missedBlocks += 1
   }

@@ -8,7 +8,7 @@ import {
   FEATURE_NAMES,
 } from '../../core/features/catalogue/feature-list.ts'
 import { rampInputs, type FeatureScaling, type CodeRamps } from '../../core/scoring/scaling.ts'
-import { quantileOf, distinctQuantiles } from '../statistics.ts'
+import { distinctQuantiles, quantileOf, valueAt } from '../statistics.ts'
 import {
   SEQUENCE_EVENTS,
   SEQUENCE_LENGTH,
@@ -91,7 +91,7 @@ function byCodeOf(
   const codeFeature = BY_CODE[name]
   if (codeFeature === undefined) return null
   const codeAt = FEATURE_NAMES.indexOf(codeFeature)
-  const at = (row: number, column: number): number => rows[row * FEATURE_COUNT + column] ?? NaN
+  const at = (row: number, column: number): number => valueAt(rows, row * FEATURE_COUNT + column)
   const both = indices.filter(
     (row) => !Number.isNaN(at(row, feature)) && !Number.isNaN(at(row, codeAt)),
   )
@@ -133,7 +133,7 @@ function columnOf(
   feature: number,
   truth: Uint8Array,
 ): Column {
-  const valueOf = (row: number): number => rows[row * FEATURE_COUNT + feature] ?? NaN
+  const valueOf = (row: number): number => valueAt(rows, row * FEATURE_COUNT + feature)
   let pattern = 0
   for (const row of indices) {
     pattern = (Math.imul(pattern, 31) + (Number.isNaN(valueOf(row)) ? 1 : 0)) >>> 0
@@ -148,7 +148,7 @@ function columnOf(
   const frauds = new Uint32Array(values.length + 1)
   let below = 0
   for (const [at, value] of values.entries()) {
-    while (below < ofFrauds.length && (ofFrauds[below] ?? 0) < value) below += 1
+    while (below < ofFrauds.length && valueAt(ofFrauds, below) < value) below += 1
     frauds[at] = below
   }
   frauds[values.length] = ofFrauds.length
@@ -195,20 +195,20 @@ export function fitSequenceEncoding(
   const ordered = new Float64Array(SEQUENCE_EVENTS)
   const stride = Math.max(1, Math.ceil(indices.length / ROWS_MAX))
   for (let index = 0; index < indices.length; index += stride) {
-    const row = indices[index] ?? 0
+    const row = valueAt(indices, index)
     const from = row * SEQUENCE_LENGTH
     const middle = medianAmount(sequences, from, ordered)
-    const own = Math.log1p(amountsMinor[row] ?? 0)
+    const own = Math.log1p(valueAt(amountsMinor, row))
     for (let at = from; at < from + SEQUENCE_LENGTH; at += SEQUENCE_WIDTH) {
-      const amountMinor = sequences[at] ?? NaN
+      const amountMinor = valueAt(sequences, at)
       if (Number.isNaN(amountMinor)) break
       const logAmount = Math.log1p(amountMinor)
       against.push(own - logAmount)
       typical.push(logAmount - middle)
       amount.push(logAmount)
-      age.push(Math.log1p((sequences[at + 1] ?? 0) / 1_000))
-      clock.push((sequences[at + 2] ?? 0) / HOUR_MS)
-      categories.push(sequences[at + 3] ?? 0)
+      age.push(Math.log1p(valueAt(sequences, at + 1) / 1_000))
+      clock.push(valueAt(sequences, at + 2) / HOUR_MS)
+      categories.push(valueAt(sequences, at + 3))
     }
   }
   return {
@@ -327,21 +327,21 @@ export function fitSteps(ascending: Float64Array, frauds: Uint32Array): FeatureS
     if (best === undefined || best.gain < GAIN_MIN) break
     const { from, to, cut } = best
     gain += best.gain
-    steps.push(((ascending[cut - 1] ?? 0) + (ascending[cut] ?? 0)) / 2)
+    steps.push((valueAt(ascending, cut - 1) + valueAt(ascending, cut)) / 2)
     stretches.push(bestCut(ascending, frauds, from, cut), bestCut(ascending, frauds, cut, to))
   }
   return { steps: [...new Set(steps)].sort((a, b) => a - b), gain }
 }
 
 function bestCut(values: Float64Array, frauds: Uint32Array, from: number, to: number): Stretch {
-  const countBefore = frauds[from] ?? 0
-  const all = (frauds[to] ?? 0) - countBefore
+  const countBefore = valueAt(frauds, from)
+  const all = valueAt(frauds, to) - countBefore
   const whole = impurity(all, to - from)
   let gain = 0
   let cut = -1
   for (let at = from + SIDE_ROWS_MIN; at <= to - SIDE_ROWS_MIN; at += 1) {
     if (values[at] === values[at - 1]) continue
-    const left = (frauds[at] ?? 0) - countBefore
+    const left = valueAt(frauds, at) - countBefore
     const gained = whole - impurity(left, at - from) - impurity(all - left, to - at)
     if (gained <= gain) continue
     gain = gained

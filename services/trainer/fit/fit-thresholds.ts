@@ -9,6 +9,7 @@ import {
 } from '../../core/scoring/alert-costs.ts'
 import type { Thresholds } from '../../core/scoring/manifest.ts'
 import { rankSteps, type RankStep, type Scored } from '../metrics.ts'
+import { rankedRows, valueAt } from '../statistics.ts'
 
 /** A score that only a completely certain net reaches: no block. */
 const NEVER = 1
@@ -33,6 +34,7 @@ interface Choice {
 export function cheapestThresholds(rows: CostedRows, costs: AlertCosts): Thresholds {
   const steps = gainSteps(rows, costs)
   const { alerted, blocked } = bestChoice(steps)
+  // Below the lowest step there is only 0.
   const scoreAt = (index: number): number => steps[index]?.score ?? 0
   const block = blocked === 0 ? NEVER : halfway(scoreAt(blocked), scoreAt(blocked - 1))
   const flagLow = scoreAt(alerted)
@@ -48,13 +50,13 @@ function gainSteps(
   costs: AlertCosts,
 ): readonly GainStep[] {
   if (scores.some(Number.isNaN)) throw new Error('A row without a score has no cost.')
-  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
+  const order = rankedRows(scores)
   const steps: GainStep[] = []
   let flagMinor = 0
   let blockMinor = 0
   for (const [rank, row] of order.entries()) {
-    const score = scores[row] ?? 0
-    const amountMinor = amountsMinor[row] ?? 0
+    const score = valueAt(scores, row)
+    const amountMinor = valueAt(amountsMinor, row)
     flagMinor += flagGain(truth[row] === 1, amountMinor, costs)
     blockMinor += blockGain(truth[row] === 1, amountMinor, costs)
     const next = order[rank + 1]
@@ -71,12 +73,14 @@ function bestChoice(steps: readonly GainStep[]): Choice {
   const certain = (steps[0]?.score ?? 0) >= NEVER ? 1 : 0
   let bestBlocked = certain
   let best: Choice = { alerted: certain, blocked: certain }
+  // No step is worth nothing.
   const gainOf = ({ alerted, blocked }: Choice): number =>
     (steps[alerted - 1]?.flagMinor ?? 0) + (steps[blocked - 1]?.blockMinor ?? 0)
-  for (let alerted = certain + 1; alerted <= steps.length; alerted += 1) {
+  for (const [index, { score, blockMinor }] of steps.entries()) {
+    const alerted = index + 1
+    if (alerted <= certain) continue
     // A score of 0 is below every threshold.
-    if ((steps[alerted - 1]?.score ?? 0) <= 0) break
-    const blockMinor = steps[alerted - 1]?.blockMinor ?? 0
+    if (score <= 0) break
     if (blockMinor > (steps[bestBlocked - 1]?.blockMinor ?? 0)) bestBlocked = alerted
     const choice = { alerted, blocked: bestBlocked }
     if (gainOf(choice) > gainOf(best)) best = choice

@@ -23,6 +23,7 @@ import type { Dataset } from '../dataset/dataset.ts'
 import { fitCalibration } from './fit-calibration.ts'
 import type { Split } from '../dataset/split.ts'
 import type { TrainedCascade, TrainedPart } from '../net/train-cascade.ts'
+import { gathered, valueAt } from '../statistics.ts'
 
 /** Rules for thresholds: least cost, or precision within a budget of alerts. */
 export const THRESHOLD_RULES = ['cost', 'precision'] as const
@@ -100,7 +101,7 @@ function costedRows(
   { scores, truth }: Scored,
 ): CostedRows {
   const { indices } = split[period]
-  const amountsMinor = Float64Array.from(indices, (row) => dataset.amountsMinor[row] ?? 0)
+  const amountsMinor = gathered(dataset.amountsMinor, indices)
   return { scores, truth, amountsMinor }
 }
 
@@ -160,12 +161,8 @@ export function cascadePeriod(
   const rows = verifiedRows(draft.scores, verifyFrom)
   const verified = new Uint8Array(draft.scores.length)
   for (const row of rows) verified[row] = 1
-  const scores = cascadeScores(draft.scores, rows, chosen(target.scores, rows))
+  const scores = cascadeScores(draft.scores, rows, gathered(target.scores, rows))
   return { dataset, indices: split[period].indices, scores, truth: draft.truth, verified }
-}
-
-function chosen(scores: Float64Array, rows: Uint32Array): Float64Array {
-  return Float64Array.from(rows, (row) => scores[row] ?? NaN)
 }
 
 /** Distribution of features and scores over the training rows. */
@@ -180,13 +177,10 @@ export function populationOf(
     part.net.logits(part.rowsOf(dataset, of)).map((logit) => scoreOf(logit, calibration))
   const draftScores = scoresOf(draft, indices)
   const verified = verifiedRows(draftScores, verifyFrom)
-  const targetScores = scoresOf(
-    target,
-    verified.map((row) => indices[row] ?? 0),
-  )
+  const targetScores = scoresOf(target, gathered(indices, verified))
   const scores = cascadeScores(draftScores, verified, targetScores)
   const column = (feature: number): Float64Array =>
-    Float64Array.from(indices, (row) => dataset.rows[row * FEATURE_COUNT + feature] ?? NaN)
+    Float64Array.from(indices, (row) => valueAt(dataset.rows, row * FEATURE_COUNT + feature))
   return {
     rows: indices.length,
     features: FEATURE_NAMES.map((_, feature) => distributionOf(column(feature))),

@@ -1,10 +1,11 @@
 // Passes over rows with a net: one epoch of training in shuffled mini-batches, and scoring. Inputs are written when a
 // batch needs them. All randomness comes from the seed.
 
+import assert from 'node:assert/strict'
 import type { LayersModel, Scalar, Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
 import { useBackend, type OpenBackend } from '../../platform/tensorflow/load-tensorflow.ts'
 import type { Member, NetShape, TrainedLayer } from './net-model.ts'
-import { shuffled } from '../statistics.ts'
+import { gathered, shuffled, valueAt } from '../statistics.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import type { CompiledScaling } from '../../core/scoring/scaling.ts'
@@ -67,7 +68,7 @@ export function runEpoch(run: Run, optimizer: Optimizer, rows: NetRows, epoch: n
     lossSum += tf.tidy(() => {
       const { features, events } = tensorsOf(run, rows, batch)
       const y = tf.tensor2d(
-        Float32Array.from(batch, (row) => rows.truth[row] ?? 0),
+        Float32Array.from(batch, (row) => valueAt(rows.truth, row)),
         [batchRows, 1],
       )
       const weights = y.mul<Tensor2D>(settings.fraudWeight - 1).add<Tensor2D>(1)
@@ -80,7 +81,8 @@ export function runEpoch(run: Run, optimizer: Optimizer, rows: NetRows, epoch: n
         variables,
       )
       decay(run)
-      return loss?.dataSync()[0] ?? NaN
+      assert(loss !== null, 'the optimizer returns the loss')
+      return valueAt(loss.dataSync(), 0)
     })
     batches += 1
   }
@@ -212,9 +214,9 @@ export function trainingRows(
 ): NetRows {
   return {
     count: indices.length,
-    truth: Uint8Array.from(indices, (row) => truth[row] ?? 0),
+    truth: gathered(truth, indices),
     writeInputs(index, out, position) {
-      const row = indices[index] ?? 0
+      const row = valueAt(indices, index)
       if (scaling.writeRow(rows, row * FEATURE_COUNT, out, position)) return
       throw new Error(`Row ${row} holds a value that no feature can have.`)
     },
@@ -222,8 +224,8 @@ export function trainingRows(
       encoding === null
         ? null
         : (index, out, position) => {
-            const row = indices[index] ?? 0
-            const amountMinor = amountsMinor[row] ?? 0
+            const row = valueAt(indices, index)
+            const amountMinor = valueAt(amountsMinor, row)
             encoding.write(amountMinor, sequences, row * SEQUENCE_LENGTH, out, position)
           },
   }

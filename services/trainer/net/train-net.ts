@@ -3,6 +3,7 @@
 // stops rising, otherwise after a fixed number of epochs. All randomness comes from the seed. The complete state can
 // be stored after each epoch, so a run that was killed ends with the same bits.
 
+import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import type { LayersModel } from '@tensorflow/tfjs'
 import { SluiceError } from '../../core/errors.ts'
@@ -208,9 +209,11 @@ function averaged(
 }
 
 function restore({ tf }: OpenBackend, model: LayersModel, weights: readonly Float32Array[]): void {
-  const tensors = model
-    .getWeights()
-    .map((weight, index) => tf.tensor(weights[index] ?? new Float32Array(), weight.shape))
+  const tensors = model.getWeights().map((weight, index) => {
+    const values = weights[index]
+    assert(values !== undefined, 'there are values for every weight')
+    return tf.tensor(values, weight.shape)
+  })
   model.setWeights(tensors)
   for (const tensor of tensors) tensor.dispose()
 }

@@ -31,6 +31,7 @@ import {
   type AssessedScores,
 } from './protocol-figures.ts'
 import { scoreOf, type Calibration } from '../../core/scoring/scaling.ts'
+import { gathered, valueAt } from '../statistics.ts'
 
 /** Cost of an alert in the share of value saved, as the protocol defines it; units of the reference currency. */
 export const PROTOCOL_ALERT_COST = 5
@@ -187,7 +188,7 @@ function scoredWeek(
 ): ScoredWeek {
   const mean = new Float64Array(week.assessed.length)
   for (const { target } of bySeed) {
-    for (const [row, score] of target.entries()) mean[row] = (mean[row] ?? 0) + score
+    for (const [row, score] of target.entries()) mean[row] = valueAt(mean, row) + score
   }
   return {
     period,
@@ -284,10 +285,10 @@ export function assessedScores(
   const rows = Array.from(assessed)
   return {
     scores,
-    truth: Uint8Array.from(rows, (row) => dataset.truth[row] ?? 0),
-    cards: rows.map((row) => dataset.cards[row] ?? 0),
-    eventTimesMs: rows.map((row) => dataset.eventTimesMs[row] ?? 0),
-    amounts: rows.map((row) => (dataset.amountsMinor[row] ?? 0) / 100),
+    truth: gathered(dataset.truth, rows),
+    cards: rows.map((row) => valueAt(dataset.cards, row)),
+    eventTimesMs: rows.map((row) => valueAt(dataset.eventTimesMs, row)),
+    amounts: rows.map((row) => valueAt(dataset.amountsMinor, row) / 100),
   }
 }
 

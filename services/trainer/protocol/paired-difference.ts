@@ -3,7 +3,7 @@
 // payments would make the interval too narrow.
 
 import { drawCards, figuresOf, type Ranked } from '../metrics.ts'
-import { quantileOf, randomOf } from '../statistics.ts'
+import { gathered, quantileOf, randomOf, rankedRows } from '../statistics.ts'
 
 /** Number of draws, share covered by the interval, and the seed of all randomness. */
 export const DIFFERENCE_DRAWS = 1_000
@@ -92,11 +92,11 @@ function ranked(
   cards: Uint32Array,
   cardCount: number,
 ): Ranked {
-  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
+  const order = rankedRows(scores)
   return {
-    scores: Float64Array.from(order, (row) => scores[row] ?? 0),
-    truth: Uint8Array.from(order, (row) => truth[row] ?? 0),
-    cards: Uint32Array.from(order, (row) => cards[row] ?? 0),
+    scores: gathered(scores, order),
+    truth: gathered(truth, order),
+    cards: gathered(cards, order),
     cardCount,
   }
 }

@@ -2,7 +2,7 @@
 // and of the mean of all seeds.
 
 import { scoreFigures, type Scored } from '../metrics.ts'
-import { spreadOf, type Spread } from '../statistics.ts'
+import { rankedRows, type Spread, spreadOf, valueAt } from '../statistics.ts'
 import { DAY_MS } from '../../core/features/catalogue/time.ts'
 
 const ALERT_SHARE = 0.005
@@ -50,7 +50,7 @@ export function savingThreshold(
   const rows = weeks.flatMap(({ scores, truth, amounts }) =>
     Array.from(scores, (score, row) => ({
       score,
-      gain: (truth[row] === 1 ? (amounts[row] ?? 0) : 0) - alertCost,
+      gain: (truth[row] === 1 ? valueAt(amounts, row) : 0) - alertCost,
     })),
   )
   rows.sort((a, b) => b.score - a.score)
@@ -78,7 +78,7 @@ export function savedShare(
   let saved = 0
   let value = 0
   for (const [row, score] of scores.entries()) {
-    const amount = truth[row] === 1 ? (amounts[row] ?? 0) : 0
+    const amount = truth[row] === 1 ? valueAt(amounts, row) : 0
     value += amount
     if (threshold !== null && score >= threshold) saved += amount - alertCost
   }
@@ -90,11 +90,6 @@ export function alertedRows(scores: Float64Array): readonly number[] {
   return rankedRows(scores).slice(0, Math.round(ALERT_SHARE * scores.length))
 }
 
-/** Positions of the scores from highest to lowest; the first one comes first among equals. */
-export function rankedRows(scores: Float64Array): readonly number[] {
-  return Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
-}
-
 /** Figures of one week. */
 export function protocolFigures(week: AssessedScores): ProtocolFigures {
   const { scores, truth, amounts } = week
@@ -103,7 +98,7 @@ export function protocolFigures(week: AssessedScores): ProtocolFigures {
   const fraudsIn = (rows: readonly number[]): number =>
     rows.filter((row) => truth[row] === 1).length
   const valueOf = (rows: readonly number[]): number =>
-    rows.reduce((sum, row) => sum + (truth[row] === 1 ? (amounts[row] ?? 0) : 0), 0)
+    rows.reduce((sum, row) => sum + (truth[row] === 1 ? valueAt(amounts, row) : 0), 0)
   return {
     ...scoreFigures(week),
     cardPrecision100: cardPrecision(week),
@@ -123,12 +118,13 @@ function cardPrecision({ scores, truth, cards, eventTimesMs }: AssessedScores): 
     isFraud: boolean
   }
   const days = new Map<number, Map<number, Best>>()
-  for (const [row, card] of cards.entries()) {
-    const day = Math.floor((eventTimesMs[row] ?? 0) / DAY_MS)
+  for (const [row, score] of scores.entries()) {
+    const card = valueAt(cards, row)
+    const day = Math.floor(valueAt(eventTimesMs, row) / DAY_MS)
     const ofDay = days.get(day) ?? new Map<number, Best>()
     days.set(day, ofDay)
     const best = ofDay.get(card) ?? { score: -1, isFraud: false }
-    best.score = Math.max(best.score, scores[row] ?? 0)
+    best.score = Math.max(best.score, score)
     best.isFraud ||= truth[row] === 1
     ofDay.set(card, best)
   }
@@ -152,7 +148,8 @@ function calibrationError({ scores, truth }: Scored, order: readonly number[]): 
     const from = Math.floor((bin * order.length) / CALIBRATION_BINS)
     const to = Math.floor(((bin + 1) * order.length) / CALIBRATION_BINS)
     let difference = 0
-    for (const row of order.slice(from, to)) difference += (scores[row] ?? 0) - (truth[row] ?? 0)
+    for (const row of order.slice(from, to))
+      difference += valueAt(scores, row) - valueAt(truth, row)
     error += Math.abs(difference)
   }
   return error / Math.max(1, order.length)

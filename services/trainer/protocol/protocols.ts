@@ -3,6 +3,7 @@
 import { DAY_MS } from '../../core/features/catalogue/time.ts'
 import { CASCADE_SHAPE, type CascadeShape } from '../net/train-cascade.ts'
 import { SluiceError } from '../../core/errors.ts'
+import { valueAt } from '../statistics.ts'
 
 /**
  * The Fraud Detection Handbook's protocol (Le Borgne et al. 2022, prequential validation): train on a week, wait a
@@ -71,7 +72,7 @@ export function protocolWeek(
     for (const row of between(rows, labelledMs, labelledMs + DAY_MS)) note(rows, row, known)
     const ofDay = between(rows, dayMs, dayMs + DAY_MS)
     if (ofDay.length === 0) throw tooShort(trainStart, dayMs)
-    for (const row of ofDay) if (!known.has(rows.cards[row] ?? 0)) assessed.push(row)
+    for (const row of ofDay) if (!known.has(valueAt(rows.cards, row))) assessed.push(row)
   }
   const fromMs = conditions === 'published' ? startMs : -Infinity
   return {
@@ -82,7 +83,7 @@ export function protocolWeek(
 }
 
 function note({ cards, truth }: AssessableRows, row: number, known: Set<number>): void {
-  if (truth[row] === 1) known.add(cards[row] ?? 0)
+  if (truth[row] === 1) known.add(valueAt(cards, row))
 }
 
 function between(
