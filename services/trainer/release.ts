@@ -58,7 +58,7 @@ export interface Release {
 export type Licence = string | null
 
 export interface ReleaseTerms {
-  /** Whether rows of the test period are written into the model folder. */
+  /** True when rows of the test period are written into the model folder. */
   readonly shipsRows: boolean
   readonly code: Licence
   /** Weights, golden rows and evaluation rows. */

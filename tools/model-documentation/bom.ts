@@ -127,7 +127,7 @@ function datasetsOf(
     'history',
     manifest.data.digest,
     `${manifest.data.source}: ${history.transactions} transactions, ${history.labels} labels. The hash is over all ` +
-      'feature rows, event times and truths; DATA_CARD.md tells more.',
+      'feature rows, event times and truths; see DATA_CARD.md.',
   )
   const rows = files[ROWS_FILE]
   if (shipped === null || rows === undefined) return [all]

@@ -41,12 +41,12 @@ function training({ method, files }: Release): string {
 
 function inputs({ manifest: { features, scaling } }: Release): string {
   const logarithms = scaling.filter(({ transform }) => transform === 'log1p').length
-  const told = scaling.filter(({ absentInput }) => absentInput).length
+  const withAbsence = scaling.filter(({ absentInput }) => absentInput).length
   const edges = scaling.filter(({ steps, ramps }) => steps.length + ramps.length > 0).length
   return (
     `${features.length} features become ${inputCountOf(scaling)} inputs: ${logarithms} pass a logarithm first, all are ` +
     'centred, scaled and clipped by statistics of the training period alone, absent values are replaced by its median, ' +
-    `and for ${told} features absence is an input of its own; ${edges} also have steps or ramps. manifest.json holds every number.`
+    `and for ${withAbsence} features absence is an input of its own; ${edges} also have steps or ramps. manifest.json holds every number.`
   )
 }
 

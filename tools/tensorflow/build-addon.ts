@@ -42,19 +42,10 @@ export async function buildAddon(
   const addon = join(packageFolder, `lib/napi-v${NAPI_VERSION}/tfjs_binding.node`)
   await once(context, 'addon', async () => {
     mkdirSync(join(addon, '..'), { recursive: true })
-    const sources = ['tfjs_backend.cc', 'tfjs_binding.cc']
     await runStep(
       context,
       'compiling the addon',
-      [
-        compiler,
-        ...['-O2', '-std=c++17', '-shared', '-fPIC', `-DNAPI_VERSION=${NAPI_VERSION}`],
-        ...[`-I${join(deps, 'include')}`, `-I${join(modules, 'node-api-headers/include')}`],
-        ...sources.map((source) => join(packageFolder, 'binding', source)),
-        ...['-o', addon, `-L${join(deps, 'lib')}`],
-        ...LIBRARIES.map((library) => `-l:${library}`),
-        '-Wl,-rpath,$ORIGIN/../../deps/lib',
-      ],
+      [compiler, ...compilerArguments(modules, packageFolder, addon)],
       { limitMs: COMPILE_LIMIT_MS },
     )
   })
@@ -70,6 +61,26 @@ export async function buildAddon(
     }
     context.onProgress(`symbols: all ${wanted} found`)
   })
+}
+
+function compilerArguments(modules: string, packageFolder: string, addon: string): string[] {
+  const deps = join(packageFolder, 'deps')
+  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc']
+  return [
+    '-O2',
+    '-std=c++17',
+    '-shared',
+    '-fPIC',
+    `-DNAPI_VERSION=${NAPI_VERSION}`,
+    `-I${join(deps, 'include')}`,
+    `-I${join(modules, 'node-api-headers/include')}`,
+    ...sources.map((source) => join(packageFolder, 'binding', source)),
+    '-o',
+    addon,
+    `-L${join(deps, 'lib')}`,
+    ...LIBRARIES.map((library) => `-l:${library}`),
+    '-Wl,-rpath,$ORIGIN/../../deps/lib',
+  ]
 }
 
 /** Moves the libraries and headers to where the addon and TensorFlow look for them. */
@@ -97,9 +108,19 @@ const UNPACK_LIMIT_MS = 15 * 60_000
 
 /** Any Python version will do, since no Python code of the wheels is run. */
 const PIP_OPTIONS = [
-  ...['--disable-pip-version-check', '--quiet', '--no-deps', '--only-binary=:all:'],
-  ...['--require-hashes', '--implementation', 'cp', '--python-version', '3.11'],
-  ...['--abi', 'cp311', '--abi', 'none'],
+  '--disable-pip-version-check',
+  '--quiet',
+  '--no-deps',
+  '--only-binary=:all:',
+  '--require-hashes',
+  '--implementation',
+  'cp',
+  '--python-version',
+  '3.11',
+  '--abi',
+  'cp311',
+  '--abi',
+  'none',
   ...['2_28', '2_27', '2_17', '2_12'].flatMap((tag) => ['--platform', `manylinux_${tag}_x86_64`]),
   ...['2014', '2010'].flatMap((tag) => ['--platform', `manylinux${tag}_x86_64`]),
 ]

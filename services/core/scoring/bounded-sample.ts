@@ -3,7 +3,7 @@
 // counts twice. So the sample covers the whole time at any traffic, and sums over it are unbiased.
 
 /** An entry, and the number of decisions that it represents. */
-export interface Kept<Value> {
+export interface Sampled<Value> {
   readonly value: Value
   readonly weight: number
 }
@@ -49,7 +49,7 @@ export class BoundedSample<Value> {
   }
 
   /** Removes and returns the entry of this transaction; null when it is not in the sample. */
-  take(reference: number): Kept<Value> | null {
+  take(reference: number): Sampled<Value> | null {
     const entry = this.#entries.get(reference)
     if (entry === undefined) return null
     this.#entries.delete(reference)

@@ -17,7 +17,7 @@ const HASHES = 0x1_0000_0000
 export const CASCADE_MARKS = ['verified', 'draft_stands'] as const
 export type CascadeMark = (typeof CASCADE_MARKS)[number]
 
-/** How often the outcome of the cascade equals the target's, measured on validation data. */
+/** Frequency with which the outcome of the cascade equals the target's, measured on validation data. */
 export interface Agreement {
   readonly rows: number
   readonly differing: number

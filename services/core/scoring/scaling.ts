@@ -3,9 +3,9 @@
 // the model, and absence may be an input of its own.
 
 /**
- * How one feature becomes inputs of a net: one number, one more where absence is an input, and a piecewise linear
- * encoding (Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning") whose edges are
- * learnt from training rows.
+ * The rule by which one feature becomes inputs of a net: one number, one more where absence is an input, and a
+ * piecewise linear encoding (Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning")
+ * whose edges are learnt from training rows.
  */
 export interface FeatureScaling {
   readonly feature: string

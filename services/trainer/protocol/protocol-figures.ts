@@ -320,7 +320,7 @@ function scenarioRecalls(
     const alerted = new Set(alertedRows(scored.scores))
     for (const [row, id] of ids.entries()) {
       if (scored.truth[row] !== 1) continue
-      const scenario = scenarios.get(id) ?? 'not told'
+      const scenario = scenarios.get(id) ?? 'unknown'
       const count = counts.get(scenario) ?? { frauds: 0, found: 0 }
       counts.set(scenario, count)
       count.frauds += 1

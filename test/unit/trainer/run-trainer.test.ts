@@ -95,7 +95,7 @@ test('what a run writes is sound, and what was left out of its history is in the
   assert.match(readFileSync(join(out, 'DATA_CARD.md'), 'utf8'), /`unreadable` \| 3/)
 })
 
-test("a model of somebody's data ships no rows, claims no licence for them, and reaches no class", async (t) => {
+test("a model of someone's data ships no rows, claims no licence for them, and reaches no class", async (t) => {
   const out = join(folderFor(t), 'model')
   const release = { terms: OWNED_TERMS, releasedOn: '2026-01-31', command: 'sluice train --topics' }
   await train(out, { release })
@@ -118,7 +118,7 @@ test('an occupied folder is left alone, unless it holds a model and force is giv
   assert.deepEqual(bytesOf(out), before)
   const summary = await train(out, { seeds: [6], force: true })
   assert.notDeepEqual(bytesOf(out), before)
-  assert.equal(readdirSync(folder).length, 1, 'nothing is left beside it')
+  assert.equal(readdirSync(folder).length, 1, 'nothing else is left')
   assert.ok(summary.bytes > 0)
   const other = join(folder, 'other')
   rmSync(out, { recursive: true })

@@ -24,7 +24,7 @@ test('a full sample keeps a part, evenly over time, and its weights add up to al
     part.reduce((sum, kept) => sum + (kept?.weight ?? 0), 0)
   const [first, second] = [sumOf(found.slice(0, count / 2)), sumOf(found.slice(count / 2))]
   for (const sum of [first, second]) {
-    ok(Math.abs(sum - count / 2) < count / 10, `stands for ${sum} of ${count / 2}`)
+    ok(Math.abs(sum - count / 2) < count / 10, `represents ${sum} of ${count / 2}`)
   }
 })
 

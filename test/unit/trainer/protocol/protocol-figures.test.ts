@@ -303,7 +303,7 @@ test('frauds found are counted by kind, among the highest 0.5 % of each week', (
   assert.deepEqual(found, [
     ['1', 20],
     ['2', 19],
-    ['not told', 1],
+    ['unknown', 1],
   ])
   // 0.5 % of 400 rows are two alerts a week.
   const alerted = WEEKS.slice(2).flatMap(({ scored }) =>
