@@ -110,7 +110,7 @@ test('rows that represent others count with their weight', () => {
 test('rows without a score are never ranked', () => {
   assert.throws(
     () => averagePrecision({ scores: Float64Array.of(0.5, NaN), truth: Uint8Array.of(0, 1) }),
-    /not scored/,
+    /without a score/,
   )
 })
 

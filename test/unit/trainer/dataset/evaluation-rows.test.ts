@@ -114,9 +114,9 @@ test('a text that does not hold rows of these features is refused with its line'
     [replaced(3, (cells) => cells.pop()), /line 3 has 80 cells/],
     [replaced(4, (cells) => cells.splice(1, 1, '2')), /line 4 has no truth/],
     [replaced(4, (cells) => cells.splice(2, 1, '')), /line 4 has no weight/],
-    [replaced(5, (cells) => cells.splice(6, 1, 'Infinity')), /line 5 column 7 is no number/],
+    [replaced(5, (cells) => cells.splice(6, 1, 'Infinity')), /line 5 column 7 is not a number/],
     [replaced(6, (cells) => cells.splice(16, 1, '')), /line 6 has no amount/],
-    [replaced(7, (cells) => cells.splice(17, 1, 'x')), /line 7 column 18 is no number/],
+    [replaced(7, (cells) => cells.splice(17, 1, 'x')), /line 7 column 18 is not a number/],
   ]
   for (const [broken, said] of cases) {
     assert.throws(
