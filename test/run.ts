@@ -12,6 +12,7 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { SluiceError } from '../services/core/errors.ts'
+import { installAuditor } from './support/auditor.ts'
 import { schedule, type Group } from './support/schedule.ts'
 import { buildServices, type ServicesBuild } from './support/services-build.ts'
 import { provisionTestStack, type TestStack } from './support/test-stack.ts'
@@ -42,6 +43,10 @@ try {
     stack = await provisionTestStack({
       root: join(import.meta.dirname, '..'),
       env: process.env,
+      onProgress: (line) => process.stderr.write(`sluice: ${line}\n`),
+      signal: interrupted.signal,
+    })
+    await installAuditor({
       onProgress: (line) => process.stderr.write(`sluice: ${line}\n`),
       signal: interrupted.signal,
     })

@@ -123,7 +123,7 @@ test('activate, shadow and rollback change what decides, between batches, and lo
   const third = await decide(setup, events.slice(2_000))
   deepStrictEqual(deciders(third), [`${RELEASED} 1`])
   await outputs.readToEnd()
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   const nothing = await runSluice(['model', 'rollback', '--reason', 'too far'], setup.environment)
   strictEqual(nothing.code, 2)
   ok(nothing.stderr.includes('no model to go back to'), nothing.stderr)
@@ -234,7 +234,7 @@ test('scorers that are killed while models change lose nothing, and each block s
   }
   const last = await startScorer(t, environment)
   await outputs.readToEnd()
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   const seen = new Set<string>()
   for (const { block } of outputs.blocks) {
     const { controlPosition, modelDigest } = block
@@ -261,7 +261,7 @@ test('a shadow judges what is decided, without effect, and labels are held again
   await stream.send(await simulatedEvents(6_000))
   await outputs.readToEnd()
   deepStrictEqual(deciders(outputs.blocks), [`${released.digest} 0`])
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   const decisions = outputs.blocks.flatMap(({ block }) => block.decisions)
   const scored = decisions.filter(({ score, revision }) => score !== null && revision === 0)
   await eventually('the shadow has scored all rows', async () => {

@@ -94,7 +94,7 @@ test('apply and rollback change what rules, between batches, and every decision 
   await inForce(scorer, null)
   deepStrictEqual(versions(await decide(setup, events.slice(1_000))), [builtIn])
   await outputs.readToEnd()
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   const nothing = await run(setup, 'policy', 'rollback', '--reason', 'too far')
   strictEqual(nothing.code, 2)
   ok(nothing.stderr.includes('no policy to go back to'), nothing.stderr)

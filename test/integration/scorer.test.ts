@@ -63,7 +63,7 @@ test('a transaction that comes again gets its first decision again, and no secon
     )
   }
   // The audit allows no alert of a duplicate.
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   // A batch is counted once its commit is answered; a committed reader may see it before that.
   await eventually('the copies are counted', async () => {
     return (await scorer.metric('sluice_duplicates_total')) === repeated.length

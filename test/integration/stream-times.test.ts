@@ -79,7 +79,7 @@ test('a stream that was filled by an aligned replay goes on live without its wat
   await stream.send(live)
   await outputs.readToEnd()
   strictEqual(await scorer.end('SIGTERM'), 0)
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   deepStrictEqual(lateMarks(outputs), NONE_LATE)
   for (const position of await committedPositions(stream)) {
     deepStrictEqual([position?.watermarkMs, position?.labelWatermarkMs], [-1, -1])
@@ -129,7 +129,7 @@ test('a payment of the future is a dead letter, and stays one when the state is 
   ok((await scorer.metric('sluice_state_rebuilds_total')) > 0, 'nothing was built anew')
   await outputs.readToEnd()
   strictEqual(await scorer.end('SIGTERM'), 0)
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   deepStrictEqual(
     outputs.deadLetters.map(({ offset, reason }) => [offset, reason]),
     [[0, 'event_time_ahead']],

@@ -107,7 +107,7 @@ async function readTraces(
 async function untilDecided(t: TestContext, stream: TestStream): Promise<void> {
   const outputs = followOutputs(t, stream)
   await outputs.readToEnd()
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
 }
 
 /** Every second transaction has a valid trace, every fourth of them a state; the others something that is not one. */

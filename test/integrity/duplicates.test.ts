@@ -105,7 +105,7 @@ test('a duplicate gets the first decision though Redis was emptied in between', 
   }
   await run.outputs.readToEnd()
   strictEqual(await run.scorer.end('SIGTERM'), 0)
-  deepStrictEqual(audit(run.stream, run.outputs).slice(0, 20), [])
+  deepStrictEqual((await audit(run.stream, run.outputs)).slice(0, 20), [])
 })
 
 test('a duplicate gets the first decision though Redis had forgotten the last ones', async (t) => {

@@ -76,7 +76,7 @@ test('an owner that was stopped before its write changes nothing when it goes on
   await outputs.readToEnd()
   strictEqual(await stopped.end('SIGTERM'), 0)
   strictEqual(await successor.end('SIGTERM'), 0)
-  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
   deepStrictEqual(differences(reference.decisions, decisionsByPlace(outputs)).slice(0, 5), [])
   deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
 })

@@ -36,7 +36,7 @@ test(`${KILLS} kills lose nothing, double nothing and change no decision`, async
     without: null,
   })
   strictEqual(kills, KILLS)
-  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
   deepStrictEqual(differences(reference.decisions, decisionsByPlace(outputs)).slice(0, 5), [])
   deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
   // And the state is that of the whole log, value by value.
@@ -52,6 +52,6 @@ test('the same kills without transactions do lose or double answers', async (t) 
     without: 'transactions',
   })
   strictEqual(kills, KILLS)
-  const promises = new Set(audit(stream, outputs).map(({ promise }) => promise))
+  const promises = new Set((await audit(stream, outputs)).map(({ promise }) => promise))
   ok(promises.has('once') || promises.has('answered'), 'the control has found nothing')
 })

@@ -71,7 +71,7 @@ test(`${KILLS} kills around the end of leases in a quiet stream release each car
   await outputs.readToEnd()
   strictEqual(await last.end('SIGTERM'), 0)
 
-  assertSettled(stream, outputs)
+  await assertSettled(stream, outputs)
   const released = outputs.alerts.filter(({ action }) => action === 'release')
   strictEqual(released.length, KILLS * CARDS_OF_LANE * LANES.length)
   ok(released.every(({ cause }) => cause === 'expired'))

@@ -184,7 +184,7 @@ test('scorers that join, leave and come back from the dead publish each word on 
   strictEqual(await oldest.end('SIGTERM'), 0)
   strictEqual(await middle.end('SIGTERM'), 0)
 
-  assertSettled(stream, outputs)
+  await assertSettled(stream, outputs)
   ok(isAsked > 0, 'the zombie never asked to write')
   for (const cause of ['extended', 'expired', 'person', 'genuine_label'] as const) {
     ok(countOf(outputs.alerts, cause) > 0, `nothing was ${cause}`)

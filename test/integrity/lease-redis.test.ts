@@ -133,7 +133,7 @@ async function assertClean(of: Losing, scorer: ScorerProcess): Promise<void> {
   await letGo(of, outputs.liveLeases.keys())
   await outputs.readToEnd()
   strictEqual(await scorer.end('SIGTERM'), 0)
-  assertSettled(stream, outputs)
+  await assertSettled(stream, outputs)
 }
 
 test('a Redis that is away or emptied takes no lease with it, and gives none', async (t) => {

@@ -54,7 +54,7 @@ test(`${KILLS} kills forget no lease, and publish each extension and each releas
     without: null,
   })
   strictEqual(kills, KILLS)
-  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
   deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 3), [])
   const expired = countOf(outputs, 'expired')
   const extended = countOf(outputs, 'extended')
@@ -81,6 +81,6 @@ test('the same kills without transactions do lose or double words on blocks', as
     without: 'transactions',
   })
   strictEqual(kills, KILLS)
-  const promises = new Set(audit(stream, outputs).map(({ promise }) => promise))
+  const promises = new Set((await audit(stream, outputs)).map(({ promise }) => promise))
   ok(promises.has('once') || promises.has('alerts'), 'the control has found nothing')
 })

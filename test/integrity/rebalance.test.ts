@@ -1,19 +1,25 @@
 // Goal: P1 to P3 hold while scorers come and go. Method: a second and a third instance join and leave, gracefully,
-// while a stream is decided; audit, and comparison with a run of one instance.
+// while a stream is decided; audit, and comparison with a run of one instance. A control without transactions shows that
+// they come and go while there is something to lose.
 
-import { deepStrictEqual, strictEqual } from 'node:assert/strict'
-import { test } from 'node:test'
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, audit, decisionsByPlace, differences } from '../support/audit.ts'
-import { followOutputs } from '../support/outputs.ts'
+import type { Guard } from '../support/careless-scorer.ts'
+import { followOutputs, type Outputs } from '../support/outputs.ts'
 import { eventually, firstAnswer } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { openStream, simulatedEvents } from '../support/streams.ts'
+import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
 import { decideUndisturbed } from '../support/undisturbed.ts'
 
-test('scorers that join and leave share the partitions and change no decision', async (t) => {
-  const events = await simulatedEvents(12_000)
-  const reference = await decideUndisturbed(t, events)
-  const stream = await openStream(t, 'rebalance')
+/** Decides the events by scorers that join and leave. */
+async function decideInTurns(
+  t: TestContext,
+  events: readonly ProducedEvent[],
+  without: Guard | null,
+): Promise<{ readonly stream: TestStream; readonly outputs: Outputs }> {
+  const stream = await openStream(t, `rebalance-${without ?? 'real'}`)
   const outputs = followOutputs(t, stream)
   await stream.send(events)
   const environment = stream.environment({
@@ -27,10 +33,10 @@ test('scorers that join and leave share the partitions and change no decision', 
   const leave = async (scorer: ScorerProcess): Promise<void> => {
     strictEqual(await scorer.end('SIGTERM'), 0, scorer.log.slice(-2_000))
   }
-  const first = await startScorer(t, environment)
+  const first = await startScorer(t, environment, without)
   await moreBlocks(20)
-  const second = await startScorer(t, environment)
-  const third = await startScorer(t, environment)
+  const second = await startScorer(t, environment, without)
+  const third = await startScorer(t, environment, without)
   await eventually('three share four lanes', async () => {
     const scorers = [first, second, third]
     const lanes = await Promise.all(scorers.map((scorer) => scorer.metric('sluice_lanes')))
@@ -39,15 +45,28 @@ test('scorers that join and leave share the partitions and change no decision', 
   await moreBlocks(40)
   await leave(first)
   await moreBlocks(40)
-  const fourth = await startScorer(t, environment)
+  const fourth = await startScorer(t, environment, without)
   await moreBlocks(20)
   await leave(second)
   await outputs.readToEnd()
   await leave(third)
   await leave(fourth)
-  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  return { stream, outputs }
+}
+
+test('scorers that join and leave share the partitions and change no decision', async (t) => {
+  const events = await simulatedEvents(12_000)
+  const reference = await decideUndisturbed(t, events)
+  const { stream, outputs } = await decideInTurns(t, events, null)
+  deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
   deepStrictEqual(differences(reference.decisions, decisionsByPlace(outputs)).slice(0, 5), [])
   deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
+})
+
+test('without transactions the same scorers answer some messages twice', async (t) => {
+  const { stream, outputs } = await decideInTurns(t, await simulatedEvents(12_000), 'transactions')
+  const promises = new Set((await audit(stream, outputs)).map(({ promise }) => promise))
+  ok(promises.has('once'), 'the control has found nothing')
 })
 
 test('an instance without a partition is ready and takes over when the others leave', async (t) => {
@@ -69,6 +88,6 @@ test('an instance without a partition is ready and takes over when the others le
   for (const scorer of scorers) if (scorer !== spare) strictEqual(await scorer.end('SIGTERM'), 0)
   await stream.send(await simulatedEvents(500))
   await outputs.readToEnd()
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   strictEqual(await spare.end('SIGTERM'), 0)
 })

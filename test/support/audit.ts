@@ -1,26 +1,52 @@
 // The auditor: holds what was sent against what was published, and two streams against each other. It knows the
-// promises and the record formats, and nothing of how the scorer keeps them.
+// promises and the record formats, and nothing of how the scorer keeps them. What counts for it is what a client of its
+// own reads.
 
 import { blockHashOf } from '../../services/core/audit/block-hash.ts'
 import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { Alert, DecisionBlock } from '../../services/core/wire/records.ts'
-import type { Outputs, SeenBlock } from './outputs.ts'
+import { readCommitted, type AuditedMessage } from './auditor.ts'
+import { OUTPUT_TOPICS, Outputs, type SeenBlock } from './outputs.ts'
 import { PARTITION_COUNT, type Sent, type TestStream } from './streams.ts'
 
 export interface Fault {
-  readonly promise: 'answered' | 'once' | 'chain' | 'alerts'
+  readonly promise: 'answered' | 'once' | 'chain' | 'alerts' | 'order' | 'reader'
   readonly text: string
 }
 
-/** Every way in which the outputs break P1 or P2, or the hash chain; empty when all is well. */
-export function audit(stream: TestStream, outputs: Outputs): readonly Fault[] {
+/**
+ * Every way in which the outputs break P1 or P2, or the hash chain, and in which the services' reader has seen others
+ * than are there; empty when all is well.
+ */
+export async function audit(stream: TestStream, seen: Outputs): Promise<readonly Fault[]> {
+  const { prefix, brokers } = stream
+  const topics = [...OUTPUT_TOPICS, 'labels' as const].map((topic) => topicName(prefix, topic))
+  const labelsTopic = topicName(prefix, 'labels')
+  const outputs = new Outputs(stream)
+  const labels: AuditedMessage[] = []
+  for (const message of await readCommitted(brokers, topics)) {
+    const { topic, partition, key, value, offset } = message
+    if (topic === labelsTopic) labels.push(message)
+    else outputs.accept({ topic, partition, messages: [{ key, value, offset: String(offset) }] })
+  }
+  return [...outputFaults(stream, outputs, labels), ...readerFaults(outputs, seen)]
+}
+
+function outputFaults(
+  stream: TestStream,
+  outputs: Outputs,
+  labels: readonly AuditedMessage[],
+): readonly Fault[] {
   const faults: Fault[] = []
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
     faults.push(...answerFaults(stream, outputs, partition))
     faults.push(...chainFaults(blocksOf(outputs, partition), stream.sent[partition] ?? []))
+    const ofPartition = labels.filter((label) => label.partition === partition)
+    faults.push(...labelFaults(stream, outputs, partition, ofPartition))
   }
   faults.push(...alertFaults(stream, outputs))
+  faults.push(...orderFaults(outputs))
   return faults
 }
 
@@ -53,6 +79,79 @@ function answerFaults(stream: TestStream, outputs: Outputs, partition: number): 
     faults.push({ promise: 'once', text: `offset ${partition}/${offset} was never sent` })
   }
   return faults
+}
+
+/** P1 of labels: each is taken in by a block, once and in order; one that cannot be read has one dead letter. */
+function labelFaults(
+  stream: TestStream,
+  outputs: Outputs,
+  partition: number,
+  labels: readonly AuditedMessage[],
+): Fault[] {
+  const faults: Fault[] = []
+  let nextOffset = 0
+  for (const { block } of blocksOf(outputs, partition)) {
+    if (block.labelNextOffset < nextOffset) {
+      const text = `block ${partition}/${block.firstOffset} takes labels from ${block.labelNextOffset} again`
+      faults.push({ promise: 'once', text })
+    }
+    nextOffset = Math.max(nextOffset, block.labelNextOffset)
+  }
+  const topic = topicName(stream.prefix, 'labels')
+  const letters = new Map<number, number>()
+  for (const letter of outputs.deadLetters) {
+    if (letter.topic !== topic || letter.partition !== partition) continue
+    letters.set(letter.offset, (letters.get(letter.offset) ?? 0) + 1)
+  }
+  for (const { offset, value } of labels) {
+    const count = letters.get(offset) ?? 0
+    letters.delete(offset)
+    const isReadable = stream.codecs.decodeLabelMessage(value).kind !== 'reject'
+    if (offset >= nextOffset) {
+      faults.push({ promise: 'answered', text: `label ${partition}/${offset} is in no block` })
+    } else if (!isReadable && count === 0) {
+      faults.push({ promise: 'answered', text: `label ${partition}/${offset} has no letter` })
+    } else if (count > 1) {
+      faults.push({ promise: 'once', text: `label ${partition}/${offset} has ${count} letters` })
+    }
+  }
+  for (const offset of letters.keys()) {
+    faults.push({ promise: 'once', text: `label ${partition}/${offset} was never sent` })
+  }
+  return faults
+}
+
+/** P5: first decisions of a card, and its alerts, are published in the order of its messages. */
+function orderFaults({ blocks, alerts }: Outputs): Fault[] {
+  const faults: Fault[] = []
+  const newest = new Map<string, number>()
+  const follow = (what: string, card: string, partition: number, offset: number): void => {
+    const before = newest.get(`${what} ${card}`) ?? -1
+    newest.set(`${what} ${card}`, Math.max(before, offset))
+    if (offset > before) return
+    const text = `${what} of ${partition}/${offset} follows that of ${partition}/${before}, of the same card`
+    faults.push({ promise: 'order', text })
+  }
+  for (const { block, partition } of blocks) {
+    for (const { card, offset, revision } of block.decisions) {
+      if (revision === 0) follow('decision', card, partition, offset)
+    }
+  }
+  for (const { card, source, revision } of alerts) {
+    if (revision === 0) follow('alert', card, source.partition, source.offset)
+  }
+  return faults
+}
+
+/** Readers of the services must have seen the same messages. */
+function readerFaults(read: Outputs, seen: Outputs): Fault[] {
+  const kinds = ['blocks', 'alerts', 'leases', 'deadLetters'] as const
+  return kinds
+    .filter((kind) => read[kind].length !== seen[kind].length)
+    .map((kind) => ({
+      promise: 'reader',
+      text: `${read[kind].length} ${kind} are there, and ${seen[kind].length} were seen`,
+    }))
 }
 
 /** Blocks of a partition follow one another without gap, each with the hash of the one before. */

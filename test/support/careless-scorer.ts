@@ -3,6 +3,7 @@
 
 import assert from 'node:assert'
 import type { Redis } from 'ioredis'
+import kafkajs from 'kafkajs'
 import { openLaneTransactions } from '../../services/platform/kafka/lane-transactions.ts'
 import {
   openLaneRedis,
@@ -12,10 +13,13 @@ import {
 import { runScorer } from '../../services/scorer/run.ts'
 import { SCORER_ADAPTERS, type ScorerAdapters } from '../../services/scorer/scorer.ts'
 
-export type Guard = 'transactions' | 'fence' | 'loss-check'
+export type Guard = 'transactions' | 'fence' | 'loss-check' | 'dead-letters' | 'queue-limit'
 
 const GUARDS: Readonly<Record<Guard, Partial<ScorerAdapters>>> = {
   transactions: { openTransactions: openUntransacted },
+  'dead-letters': { openTransactions: openWithoutLetters },
+  // Not an adapter: see withoutQueueLimit.
+  'queue-limit': {},
   fence: { openStore: (options) => openLaneStore(options, withoutFence(openLaneRedis(options))) },
   'loss-check': {
     openStore: (options) => openLaneStore(options, withoutLossCheck(openLaneRedis(options))),
@@ -38,6 +42,34 @@ async function openUntransacted(
       await producer.disconnect()
       await transactions.close()
     },
+  }
+}
+
+/** What cannot be decided is passed over in silence. */
+async function openWithoutLetters(
+  options: Parameters<typeof openLaneTransactions>[0],
+): ReturnType<typeof openLaneTransactions> {
+  const transactions = await openLaneTransactions(options)
+  return {
+    commit: (messages, offsets) =>
+      transactions.commit(
+        messages.filter(({ topic }) => !topic.endsWith('dead-letters')),
+        offsets,
+      ),
+    close: () => transactions.close(),
+  }
+}
+
+/** Partitions whose queue is full are fetched on. Those of a lane that starts are paused all the same, both topics at once. */
+function withoutQueueLimit(): void {
+  const open = kafkajs.Kafka.prototype.consumer
+  kafkajs.Kafka.prototype.consumer = function (config) {
+    const consumer = open.call(this, config)
+    const pause = consumer.pause.bind(consumer)
+    consumer.pause = (topics) => {
+      if (topics.length > 1) pause(topics)
+    }
+    return consumer
   }
 }
 
@@ -123,6 +155,16 @@ function withoutFence(redis: LaneRedis): LaneRedis {
 function withoutLossCheck(redis: LaneRedis): LaneRedis {
   const claimed = claimedEpochs(redis)
   const stored = new Map<string, string>()
+  // How far all lanes are, for which an aligned replay waits. A lane that starts asks otherwise, and gets what is there.
+  const read = redis.mget.bind(redis) as (...keys: unknown[]) => Promise<(string | null)[]>
+  const changed = async (...keys: unknown[]): Promise<(string | null)[]> => {
+    const values = await read(...keys)
+    const [all] = keys
+    return Array.isArray(all)
+      ? values.map((value, at) => stored.get(String(all[at])) ?? value)
+      : values
+  }
+  redis.mget = changed as Redis['mget']
   changeReads(redis, ([epochKey = '', progressKey = ''], values) => {
     const epoch = claimed.get(epochKey)
     if (epoch === undefined) return
@@ -137,4 +179,5 @@ function withoutLossCheck(redis: LaneRedis): LaneRedis {
 
 const [guard = ''] = process.argv.slice(2)
 assert(guard in GUARDS, `no guard of the scorer: ${guard}`)
+if (guard === 'queue-limit') withoutQueueLimit()
 process.exit(await runScorer(process.env, { ...SCORER_ADAPTERS, ...GUARDS[guard as Guard] }))

@@ -34,12 +34,12 @@ function tableFaults({ held }: Book, leases: ReadonlyMap<string, Held>): readonl
 }
 
 /** After all is said: nothing breaks the contract, no card is held, and topics, alerts and leases agree. */
-export function assertSettled(stream: TestStream, outputs: Outputs): void {
+export async function assertSettled(stream: TestStream, outputs: Outputs): Promise<void> {
   const book = bookOf(outputs.alerts)
   deepStrictEqual(book.faults.slice(0, 5), [])
   deepStrictEqual(tableFaults(book, outputs.liveLeases), [])
   deepStrictEqual([...book.held], [])
-  deepStrictEqual(audit(stream, outputs).slice(0, 5), [])
+  deepStrictEqual((await audit(stream, outputs)).slice(0, 5), [])
 }
 
 class Clerk {

@@ -118,7 +118,7 @@ export async function assertWhole(run: LiveRun): Promise<void> {
   await run.decide(parts[2])
   await outputs.readToEnd()
   strictEqual(await scorer.end('SIGTERM'), 0)
-  deepStrictEqual(audit(stream, outputs).slice(0, 20), [])
+  deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
   ok(degraded.length > 0, 'nothing was decided without state')
   strictEqual(degradedOf(run).length, degraded.length, 'once it is back, all is decided with it')
   deepStrictEqual(

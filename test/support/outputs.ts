@@ -9,7 +9,7 @@ import type { Decoded } from '../../services/core/reject-reasons.ts'
 import type { TestContext } from 'node:test'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
-const OUTPUT_TOPICS = ['decisions', 'alerts', 'leases', 'dead-letters'] as const
+export const OUTPUT_TOPICS = ['decisions', 'alerts', 'leases', 'dead-letters'] as const
 /** How keys of marks begin; each reading to the end has its own, since a stream may hold those of earlier ones. */
 const END_KEY = 'end-of-test'
 /** So long without anything new. Only so that a test that can no longer succeed fails with a reason. */
@@ -24,6 +24,15 @@ export interface SeenBlock {
   readonly block: DecisionBlock
 }
 
+/** Committed messages of one partition, whoever has read them. */
+type SeenMessages = Pick<CommittedMessages, 'topic' | 'partition'> & {
+  readonly messages: readonly {
+    readonly key: Buffer | null
+    readonly value: Buffer | null
+    readonly offset: string
+  }[]
+}
+
 export class Outputs {
   readonly blocks: SeenBlock[] = []
   readonly alerts: Alert[] = []
@@ -33,6 +42,8 @@ export class Outputs {
   readonly deadLetters: DeadLetter[] = []
   /** By partition, the offset of transactions up to which everything is answered. */
   readonly nextOffsets = new Array<number>(PARTITION_COUNT).fill(0)
+  /** The same of labels. */
+  readonly labelNextOffsets = new Array<number>(PARTITION_COUNT).fill(0)
   readonly #stream: TestStream
   #endKey = ''
   /** Where the mark has been seen: a producer that has to ask again may write it twice. */
@@ -44,10 +55,13 @@ export class Outputs {
     this.#stream = stream
   }
 
-  /** Whether every transaction sent so far is covered by some block. */
+  /** Whether every transaction and every label sent so far is covered by some block. */
   get isCaughtUp(): boolean {
-    return this.#stream.sent.every((messages, partition) =>
-      messages.slice(this.nextOffsets[partition] ?? 0).every((sent) => sent === 'control'),
+    const { sent, sentLabels } = this.#stream
+    return (
+      sent.every((messages, partition) =>
+        messages.slice(this.nextOffsets[partition] ?? 0).every((one) => one === 'control'),
+      ) && sentLabels.every((count, partition) => (this.labelNextOffsets[partition] ?? 0) >= count)
     )
   }
 
@@ -105,7 +119,7 @@ export class Outputs {
     await this.until('the end', () => this.#ended.size === PARTITION_COUNT * OUTPUT_TOPICS.length)
   }
 
-  accept({ topic, partition, messages }: CommittedMessages): void {
+  accept({ topic, partition, messages }: SeenMessages): void {
     const { codecs, prefix } = this.#stream
     for (const { key, value, offset } of messages) {
       if (key?.toString().startsWith(END_KEY) === true) {
@@ -117,7 +131,8 @@ export class Outputs {
         const block = read(codecs.decisionBlock.decode(value))
         const bytes = value ?? Buffer.alloc(0)
         this.blocks.push({ partition, offset: Number(offset), value: bytes, block })
-        this.nextOffsets[partition] = Math.max(this.nextOffsets[partition] ?? 0, block.nextOffset)
+        reach(this.nextOffsets, partition, block.nextOffset)
+        reach(this.labelNextOffsets, partition, block.labelNextOffset)
       }
       if (kind === 'alerts') this.alerts.push(read(codecs.alert.decode(value)))
       if (kind === 'leases') this.#acceptLease(key?.toString() ?? '', value)
@@ -169,6 +184,10 @@ export function followOutputs(t: TestContext, stream: TestStream): Outputs {
     await done
   })
   return outputs
+}
+
+function reach(offsets: number[], partition: number, nextOffset: number): void {
+  offsets[partition] = Math.max(offsets[partition] ?? 0, nextOffset)
 }
 
 function read<Value>(decoded: Decoded<Value>): Value {

@@ -44,6 +44,8 @@ export interface TestStream {
   readonly codecs: Codecs
   /** By partition, what was sent to transactions, in offset order. */
   readonly sent: readonly Sent[][]
+  /** By partition, how much was sent to labels, watermarks included. */
+  readonly sentLabels: readonly number[]
   send(events: readonly ProducedEvent[]): Promise<void>
   /** Sends bytes as they are. */
   sendRaw(topic: InputTopic, partition: number, messages: readonly Message[]): Promise<void>
@@ -88,6 +90,7 @@ export async function openStream(
   await makeTopics(admin, prefix)
   const codecs = createCodecs(await new FileRegistry().load())
   const sent: Sent[][] = Array.from({ length: PARTITION_COUNT }, () => [])
+  const sentLabels = new Array<number>(PARTITION_COUNT).fill(0)
   return {
     prefix,
     streamId,
@@ -98,14 +101,16 @@ export async function openStream(
     admin,
     codecs,
     sent,
+    sentLabels,
     async send(events) {
       for (let index = 0; index < events.length; index += REQUEST_MESSAGES_MAX) {
         const request = events.slice(index, index + REQUEST_MESSAGES_MAX)
-        await sendEvents(producer, prefix, codecs, request, sent)
+        await sendEvents(producer, prefix, codecs, request, { sent, sentLabels })
       }
     },
     async sendRaw(topic, partition, messages) {
       if (topic === 'transactions') sent[partition]?.push(...messages.map(() => 'other' as const))
+      else noteLabels(sentLabels, partition, messages.length)
       await producer.send({
         topic: topicName(prefix, topic),
         messages: messages.map((message) => ({
@@ -151,7 +156,7 @@ async function sendEvents(
   prefix: string,
   codecs: Codecs,
   events: readonly ProducedEvent[],
-  sent: readonly Sent[][],
+  { sent, sentLabels }: { readonly sent: readonly Sent[][]; readonly sentLabels: number[] },
 ): Promise<void> {
   const messages: Record<InputTopic, Message[]> = { labels: [], transactions: [] }
   const timestamp = String(SENT_AT_MS)
@@ -161,6 +166,7 @@ async function sendEvents(
       for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
         messages[event.topic].push({ key: null, value, partition, timestamp })
         if (event.topic === 'transactions') sent[partition]?.push('watermark')
+        else noteLabels(sentLabels, partition, 1)
       }
       continue
     }
@@ -169,6 +175,7 @@ async function sendEvents(
     if (event.kind === 'label') {
       const value = codecs.label.encode(event.label)
       messages.labels.push({ key: card, value, partition, timestamp })
+      noteLabels(sentLabels, partition, 1)
     } else {
       const value = codecs.transaction.encode(event.transaction)
       messages.transactions.push({ key: card, value, partition, timestamp })
@@ -179,6 +186,10 @@ async function sendEvents(
     if (messages[topic].length === 0) continue
     await producer.send({ topic: topicName(prefix, topic), messages: messages[topic] })
   }
+}
+
+function noteLabels(sentLabels: number[], partition: number, count: number): void {
+  sentLabels[partition] = (sentLabels[partition] ?? 0) + count
 }
 
 /** Makes the topics. A broker may not know a topic yet that it has just made; then they are asked for again. */

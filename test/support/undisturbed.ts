@@ -35,6 +35,6 @@ export async function decideUndisturbed(
   more: Readonly<Record<string, string>> = {},
 ): Promise<Decided> {
   const { stream, outputs } = await decideInPeace(t, events, more)
-  deepStrictEqual(audit(stream, outputs), [])
+  deepStrictEqual(await audit(stream, outputs), [])
   return { decisions: decisionsByPlace(outputs), alerts: alertsByPlace(outputs) }
 }
