@@ -1,4 +1,4 @@
-// All checks of a lake: what was kept when its batches were taken, and what its files and tables are now.
+// All checks of a lake: the results recorded at ingestion, and the current state of its files and tables.
 
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
@@ -27,14 +27,14 @@ const PROGRESS_FILES = 200
 
 export interface CheckOptions {
   readonly folder: string
-  /** Only files of this table or day; then the tables as a whole are not looked at. */
+  /** Restricts the check to files of this table or day; checks of whole tables are then skipped. */
   readonly table: LakeTable | null
   readonly day: string | null
   readonly onProgress: (line: string) => void
 }
 
-/** How often each check came out how, of those that were kept. */
-export interface KeptChecks {
+/** The number of recorded results of a check with one status. */
+export interface RecordedChecks {
   readonly table: string
   readonly check: string
   readonly status: string
@@ -46,15 +46,15 @@ export interface LakeReport {
   readonly files: number
   readonly rows: number
   readonly bytes: number
-  readonly kept: readonly KeptChecks[]
+  readonly recorded: readonly RecordedChecks[]
   readonly results: readonly CheckResult[]
-  /** What was erased, oldest first. */
+  /** Erasures, oldest first. */
   readonly erasures: readonly LakeErasure[]
 }
 
 /**
- * Reads every file, so it takes as long as that takes.
- * @throws SluiceError SLUICE_USAGE when there is no lake, SLUICE_LAKE_DAMAGED when its log does not fold.
+ * Reads every file in full.
+ * @throws SluiceError SLUICE_USAGE when there is no lake, SLUICE_LAKE_DAMAGED when its log is inconsistent.
  */
 export async function checkLake(options: CheckOptions, signal: AbortSignal): Promise<LakeReport> {
   const { folder, table, day } = options
@@ -64,17 +64,17 @@ export async function checkLake(options: CheckOptions, signal: AbortSignal): Pro
     (file) => (table === null || file.table === table) && (day === null || file.day === day),
   )
   const results = [...(await checkFiles(options, files, signal))]
-  // A table with a file that cannot be read cannot be counted, nor asked for what was kept.
+  // With an unreadable file neither the tables nor the recorded results can be queried.
   const isReadable = results.every(
     ({ name, status }) => status === 'ok' || (name !== 'bytes' && name !== 'readable'),
   )
   const isWhole = table === null && day === null
-  let kept: readonly KeptChecks[] = []
+  let recorded: readonly RecordedChecks[] = []
   if (isReadable) {
     const reader = await openLakeReader(folder)
     try {
       if (isWhole) results.push(...(await checkTables(reader)))
-      kept = await keptChecks((sql) => reader.session.rows(sql))
+      recorded = await recordedChecks((sql) => reader.session.rows(sql))
     } catch (error) {
       throw readFailure(error) ?? error
     } finally {
@@ -86,13 +86,13 @@ export async function checkLake(options: CheckOptions, signal: AbortSignal): Pro
     files: files.length,
     rows: files.reduce((sum, { rows }) => sum + rows, 0),
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
-    kept,
+    recorded,
     results,
     erasures: state.erasures,
   }
 }
 
-/** Without views, since one bad file would keep all others from being looked at. */
+/** Works without views, since one bad file would prevent the check of all others. */
 async function checkFiles(
   { folder, onProgress }: CheckOptions,
   files: readonly LakeFile[],
@@ -112,8 +112,8 @@ async function checkFiles(
   }
 }
 
-/** Keeps the results in the table of checks. @throws SluiceError SLUICE_LAKE_BUSY when somebody else writes. */
-export async function keepResults(
+/** Records the results in the table `checks`. @throws SluiceError SLUICE_LAKE_BUSY when another writer is active. */
+export async function recordResults(
   folder: string,
   clock: Clock,
   results: readonly CheckResult[],
@@ -125,9 +125,9 @@ export async function keepResults(
   })
 }
 
-async function keptChecks(
+async function recordedChecks(
   ask: (sql: string) => Promise<readonly (readonly unknown[])[]>,
-): Promise<readonly KeptChecks[]> {
+): Promise<readonly RecordedChecks[]> {
   const rows = await ask(
     'SELECT table_name, check_name, status, count(*) FROM checks GROUP BY ALL ORDER BY ALL',
   )
@@ -139,10 +139,7 @@ async function keptChecks(
   }))
 }
 
-// Every file of the lake against what its commit says of it: there, of that size and digest, readable, and its rows
-// sound.
-
-/** What is wrong with the file, or that nothing is: all results of its checks. */
+/** Compares a file with its entry in the log (present, size, digest, readable) and checks its rows. */
 export async function checkLakeFile(
   session: DuckDbSession,
   folder: string,
@@ -152,12 +149,10 @@ export async function checkLakeFile(
   try {
     const { bytes, sha256 } = await digestOf(path)
     if (bytes !== file.bytes) {
-      return [fileResult(file, 'bytes', bytes, file.bytes, 'the file was cut short or added to')]
+      return [fileResult(file, 'bytes', bytes, file.bytes, 'the file was truncated or extended')]
     }
     if (sha256 !== file.sha256) {
-      return [
-        fileResult(file, 'bytes', -1, file.bytes, 'the file was altered: its digest is another'),
-      ]
+      return [fileResult(file, 'bytes', -1, file.bytes, 'the file was altered: its digest differs')]
     }
   } catch (error) {
     if (errorCodeOf(error) !== 'ENOENT') throw error
@@ -183,10 +178,10 @@ function fileResult(
   return comparison({ table, file: path, range: null, name }, found, expected, detail)
 }
 
-// What must be true of the tables as a whole: no row twice, no offset left out between what was taken, as many rows as
-// messages, and an answer for every transaction that the scorer has passed.
-
-/** Checks all tables. */
+/**
+ * Invariants of whole tables: no duplicate row, no missing offset between ingested ranges, as many rows as messages, and
+ * a decision or dead letter for every transaction that the scorer has passed.
+ */
 export async function checkTables({ session, state }: LakeReader): Promise<readonly CheckResult[]> {
   const ask = async (sql: string): Promise<readonly (readonly unknown[])[]> => session.rows(sql)
   const results: CheckResult[] = []
@@ -211,7 +206,7 @@ export async function checkTables({ session, state }: LakeReader): Promise<reado
 
 type Ask = (sql: string) => Promise<readonly (readonly unknown[])[]>
 
-/** The ranges that were taken follow one another up to where the lake stands, and their messages are rows. */
+/** Ingested ranges are contiguous up to the lake's position, and every message in them has a row. */
 async function checkRanges(
   ask: Ask,
   state: LakeState,
@@ -222,14 +217,14 @@ async function checkRanges(
       "sum(last_offset + 1 - first_offset), sum(found) FILTER (WHERE check_name = 'offsets') FROM checks " +
       `WHERE table_name = '${table}' AND check_name IN ('offsets', 'gap') GROUP BY log_partition ORDER BY log_partition`,
   )
-  // An empty block has no row, so of decisions there may be fewer blocks than messages.
+  // An empty batch has no row, so there may be fewer decision batches than messages.
   const counted = await ask(
     table === 'decisions'
       ? `SELECT log_partition, count(DISTINCT block_offset) FROM ${table} GROUP BY log_partition`
       : `SELECT log_partition, count(*) FROM ${table} GROUP BY log_partition`,
   )
   const rows = countsBy(counted)
-  // What was erased was taken; it is counted with the rows that are there.
+  // Erased rows were ingested, so they count with the existing ones.
   const erased = countsBy(
     await ask(
       `SELECT log_partition, sum(found) FROM checks WHERE table_name = '${table}' AND check_name = 'erased' GROUP BY log_partition`,
@@ -248,13 +243,13 @@ async function checkRanges(
         { table, file: null, range, name: 'ranges_follow' },
         Number(covered),
         end - range.first,
-        'ranges overlap, or leave offsets out',
+        'ranges overlap or leave gaps',
       ),
       comparison(
         { table, file: null, range, name: 'rows_of_ranges' },
         isShort ? found : messages,
         messages,
-        `another number of rows${gone === 0 ? '' : ` (${gone} erased ones counted)`} than messages that were taken`,
+        `the number of rows${gone === 0 ? '' : ` (with ${gone} erased ones)`} differs from the number of ingested messages`,
       ),
     ]
   })
@@ -264,7 +259,7 @@ function countsBy(rows: readonly (readonly unknown[])[]): ReadonlyMap<number, nu
   return new Map(rows.map(([partition, count]) => [Number(partition), Number(count)]))
 }
 
-/** Up to the newest decision of a partition, every transaction has a first decision or is a dead letter. */
+/** Every transaction up to the newest decision of its partition has a first decision or is a dead letter. */
 async function checkAnswers(ask: Ask): Promise<readonly CheckResult[]> {
   const partitions = await ask(
     `WITH decided AS (

@@ -1,6 +1,5 @@
-// Small files of a day become one. The new file and the end of the old ones are one commit; a reader that goes by the
-// log sees either. Who reads the folders themselves may see rows twice between the new file's name and the removal of
-// the old ones.
+// Merges the small files of a day into one. One commit adds the new file and removes the old ones, so a reader of the log
+// sees either. A tool that reads the folders directly may see rows twice until the old files are deleted.
 
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
@@ -25,13 +24,13 @@ import {
   refuseFailed,
 } from '../platform/lake/stage-files.ts'
 
-/** What holds when nothing else is said. 4 million decisions are about 600 MB. */
+/** Default rule. 4 million decisions are about 600 MB. */
 export const COMPACTION_DEFAULTS: CompactionRule = Object.freeze({
   filesMin: 2,
   rowsMax: 4_000_000,
 })
 
-/** What was done for one table and day. */
+/** One merge of files of a table and day. */
 export interface MergeReport {
   readonly table: LakeTable
   readonly day: string
@@ -49,7 +48,7 @@ export interface CompactOptions {
 }
 
 /**
- * Merges all that the rule names; each merge counts by itself, so it can be killed and run again.
+ * Merges files until the rule finds none. Each merge is a commit, so an interrupted run can be repeated.
  * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_DAMAGED, SLUICE_USAGE when there is no lake, or the signal's reason.
  */
 export async function compactLake(
@@ -62,7 +61,7 @@ export async function compactLake(
       try {
         const reports: MergeReport[] = []
         for (;;) {
-          // A merged file may have other neighbours than its parts had, so it is planned again.
+          // A merged file may have other neighbours than its parts, so the plan is made again.
           const merges = planCompaction(writer.state, rule)
           if (merges.length === 0) return reports
           for (const merge of merges) {
@@ -79,7 +78,7 @@ export async function compactLake(
   )
 }
 
-/** @throws SluiceError SLUICE_LAKE_DAMAGED when the new file does not hold exactly what the old ones do. */
+/** @throws SluiceError SLUICE_LAKE_DAMAGED when the new file would not contain exactly the rows of the old ones. */
 export async function runMerge(
   session: DuckDbSession,
   writer: LakeWriter,
@@ -102,8 +101,8 @@ export async function runMerge(
   if (before !== after || !before.startsWith(`${rows}/`)) {
     throw new SluiceError(
       'SLUICE_LAKE_DAMAGED',
-      `The files of ${table} on ${day} were not merged: together they would hold other rows than before, or other than the ` +
-        'log says. "sluice lake check" names what is wrong.',
+      `The files of ${table} on ${day} were not merged: the rows of the merged file differ from those of its parts or ` +
+        'from the log. Run "sluice lake check" to find the fault.',
     )
   }
   const file = {

@@ -1,10 +1,10 @@
-// Configuration of the lake's commands: environment variables to one frozen, checked object.
+// Configuration of the lake's commands: environment variables to one checked, frozen object.
 
 import { EnvReader } from '../platform/config/env-reader.ts'
 import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 
 export interface LakeConfig extends KafkaConnection {
-  /** Null when none is given; then topics have no prefix. */
+  /** Null when not given; topics then have no prefix. */
   readonly topicPrefix: string | null
   readonly schemaRegistryUrl: string | null
   /** Folder of the lake. */

@@ -1,7 +1,8 @@
-// What was decided, day by day: each decision of revision 0 with its transaction, the features that are asked for, and the
-// last word of its labels. The three tables have the day of the transaction's event time, so a day is joined by itself
-// and memory does not grow with the lake.
+// Decisions day by day: each decision of revision 0 with its transaction, the requested features, and its newest label.
+// All three tables are partitioned by the day of the transaction's event time, so each day is joined separately and
+// memory does not grow with the lake.
 
+import assert from 'node:assert/strict'
 import {
   FEATURE_COUNT,
   FEATURE_LIST_HASH,
@@ -26,16 +27,16 @@ import {
   readFiles,
 } from '../platform/lake/lake-views.ts'
 
-/** Why a decision is left out. Closed list. */
+/** Why a decision is skipped. Closed list. */
 export const LEFT_OUT = ['duplicate', 'other_feature_list', 'without_transaction'] as const
 export type LeftOut = (typeof LEFT_OUT)[number]
 
-/** A decision as it was made. */
+/** A recorded decision with its inputs. */
 export interface DecidedRow {
   readonly transaction: Transaction
-  /** FEATURE_COUNT values; NaN where absent, and where nobody asked for the feature. */
+  /** FEATURE_COUNT values; NaN where absent, and for features not requested. */
   readonly row: Float64Array
-  /** As many states; those of features that nobody asked for are only right where they are expired or degraded. */
+  /** FEATURE_COUNT states; for features not requested only expired and degraded are reliable. */
   readonly states: Uint8Array
   /** NaN is not scored. */
   readonly score: number
@@ -43,7 +44,7 @@ export interface DecidedRow {
   readonly outcome: Outcome
   readonly rules: readonly string[]
   readonly modelDigest: string
-  /** Of the ruleset; that of the built-in policy where the version is 0. */
+  /** Digest of the ruleset; of the built-in policy when the version is 0. */
   readonly policyDigest: string
   readonly policyVersion: number
   readonly label: { readonly verdict: 'fraud' | 'genuine'; readonly knownAtMs: number } | null
@@ -51,31 +52,31 @@ export interface DecidedRow {
 
 export interface DecidedOptions {
   readonly folder: string
-  /** Event times from `fromMs` on, up to but without `endMs`. */
+  /** Event times from `fromMs` (inclusive) to `endMs` (exclusive). */
   readonly fromMs: number
   readonly endMs: number
-  /** Names of the features to be read. */
+  /** Names of the features to read. */
   readonly features: readonly string[]
-  /** Labels that were known later do not count; null is the newest moment that the lake knows. */
+  /** Labels known later are ignored; null is the newest time in the lake. */
   readonly asOfMs: number | null
-  /** Only what was decided from this moment of the scorer's clock on; all without it. */
+  /** Only decisions made from this time on, by the scorer's clock; all by default. */
   readonly decidedFromMs?: number
 }
 
 export interface DecidedSource {
-  /** When labels count. */
+  /** Time up to which labels count. */
   readonly asOfMs: number
-  /** First and last event time of all decisions of the lake; null when it has none. */
+  /** First and last event time of all decisions in the lake; null when there are none. */
   readonly span: { readonly firstMs: number; readonly lastMs: number } | null
   /** UTC days with decisions in the range, in order. */
   readonly days: readonly string[]
   readonly leftOut: Readonly<Record<LeftOut, number>>
-  /** Rows of one day, by event time, a chunk at a time. Arrays of a chunk are its own. */
+  /** Rows of one day by event time, in chunks. Each chunk has its own arrays. */
   rows(day: string): AsyncGenerator<readonly DecidedRow[], void, undefined>
   close(): Promise<void>
 }
 
-/** Own columns of a row, before the transaction's and the features. */
+/** Columns of the decision and its label, followed by those of the transaction and the features. */
 const OWN_COLUMNS = [
   'd.outcome',
   'd.score',
@@ -92,12 +93,12 @@ const OWN_COLUMNS = [
   'CAST(epoch_ms(l.known_at) AS DOUBLE)',
 ] as const
 
-/** Of a transaction as doubles: a bigint would have to be converted cell by cell. */
+/** Columns of the transaction. Integers are read as doubles, since bigints would be converted cell by cell. */
 const TRANSACTION_COLUMNS = LAKE_COLUMNS.transactions.map(({ name, type }) => {
   if (type === 'TIMESTAMPTZ') return `CAST(epoch_ms(t.${name}) AS DOUBLE)`
   return type === 'BIGINT' ? `CAST(t.${name} AS DOUBLE)` : `t.${name}`
 })
-/** Place of the id among them: null where there is no transaction. */
+/** Index of the id among them; its cell is null when there is no transaction. */
 const ID_COLUMN = LAKE_COLUMNS.transactions.findIndex(({ name }) => name === 'id')
 
 /** @throws SluiceError as openLakeReader. */
@@ -122,7 +123,7 @@ class DecidedReader implements DecidedSource {
   readonly days: readonly string[]
   readonly #reader: LakeReader
   readonly #options: DecidedOptions
-  /** Indexes of the features that are read. */
+  /** Indexes of the requested features. */
   readonly #features: readonly number[]
 
   private constructor(
@@ -189,15 +190,13 @@ class DecidedReader implements DecidedSource {
     const decided = Number.isFinite(decidedFromMs)
       ? `AND d.decided_at >= ${instant(decidedFromMs)} `
       : ''
-    const features = this.#features.map(
-      (index) => `d.${sqlName(`${FEATURE_PREFIX}${FEATURE_NAMES[index] ?? ''}`)}`,
-    )
+    const features = this.#features.map((index) => `d.${sqlName(featureColumn(index))}`)
     const asOf = Number.isFinite(this.asOfMs) ? `WHERE known_at <= ${instant(this.asOfMs)}` : ''
     return (
       `SELECT ${[...OWN_COLUMNS, ...TRANSACTION_COLUMNS, ...features].join(', ')} ` +
       `FROM ${filesOf('decisions')} d ` +
       `LEFT JOIN ${filesOf('transactions')} t USING (log_partition, log_offset) ` +
-      // A label that names another card or time is no word on this transaction.
+      // A label that names another card or time does not belong to this transaction.
       `LEFT JOIN (SELECT transaction_id, card, event_time, verdict, known_at FROM ${filesOf('labels')} ${asOf} ` +
       'QUALIFY row_number() OVER (PARTITION BY transaction_id, card, event_time ' +
       "ORDER BY verdict <> 'unknown' DESC, known_at DESC, log_offset DESC) = 1) l " +
@@ -230,7 +229,7 @@ class DecidedReader implements DecidedSource {
     return rows
   }
 
-  /** Null for a decision that is left out. */
+  /** Null for a skipped decision. */
   #rowAt(
     columns: readonly (readonly unknown[])[],
     at: number,
@@ -264,20 +263,35 @@ class DecidedReader implements DecidedSource {
       states,
       score: typeof score === 'number' ? score : NaN,
       marks: namesOf(marks),
-      outcome: OUTCOMES.find((known) => known === outcome) ?? 'approve',
+      outcome: outcomeOf(outcome),
       rules: namesOf(rules),
       modelDigest: String(digest),
       policyDigest: String(policyDigest),
       policyVersion: Number(policyVersion),
-      label:
-        verdict === 'fraud' || verdict === 'genuine'
-          ? { verdict, knownAtMs: typeof knownAtMs === 'number' ? knownAtMs : 0 }
-          : null,
+      label: labelOf(verdict, knownAtMs),
     }
   }
 }
 
 const NO_NAMES: readonly string[] = []
+
+function featureColumn(index: number): string {
+  const name = FEATURE_NAMES[index]
+  assert(name !== undefined, 'Only features of the list are read.')
+  return `${FEATURE_PREFIX}${name}`
+}
+
+function outcomeOf(cell: unknown): Outcome {
+  const found = OUTCOMES.find((known) => known === cell)
+  if (found === undefined) throw new TypeError('A decision of the lake has an unknown outcome.')
+  return found
+}
+
+function labelOf(verdict: unknown, knownAtMs: unknown): DecidedRow['label'] {
+  if (verdict !== 'fraud' && verdict !== 'genuine') return null
+  assert(typeof knownAtMs === 'number', 'Every label has a known-at time.')
+  return { verdict, knownAtMs }
+}
 
 function namesOf(text: unknown): readonly string[] {
   return typeof text !== 'string' || text === '' ? NO_NAMES : text.split(',')

@@ -1,5 +1,8 @@
-// Erases a card whether or not somebody writes to the lake: a writer that runs is asked to do it between two commits of
-// its own, so that nobody has to stop it.
+// Erases a card whether or not a writer is active: a running writer gets a request and serves it between two of its own
+// commits, so it need not be stopped.
+//
+// A request is a file in the lake's own folder, readable by its owner only. It names the card, and is deleted once the
+// card is erased. It survives a kill, so the next writer completes it.
 
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,20 +12,20 @@ import { type ErasedRows, LAKE_RECORDS, parseErased } from '../core/lake/lake-lo
 import { errorCodeOf, makeFolder, syncPath } from '../platform/lake/durable-files.ts'
 import { eraseFromLake, type EraseOptions, type EraseRequest, type EraseSummary } from './erase.ts'
 
-/** How long a writer may take to answer; it answers between two flushes. */
+/** Time limit for the writer's answer, which comes between two flushes. */
 const WAIT_MS_MAX = 600_000
 const POLL_MS = 500
-/** Looks for an answer between two attempts to write ourselves: the writer may have ended meanwhile. */
+/** Polls between two attempts to write directly, since the writer may have ended. */
 const POLLS_PER_ATTEMPT = 10
 
 export interface AskOptions extends EraseOptions {
-  /** Somebody else writes, and was asked. */
+  /** Called when another writer is active and has been sent the request. */
   readonly onAsked: () => void
 }
 
 /**
- * @throws SluiceError as eraseFromLake; SLUICE_LAKE_BUSY when who writes does not answer, as `sluice lake ingest --exit`
- * does not.
+ * @throws SluiceError as eraseFromLake; SLUICE_LAKE_BUSY when the writer does not serve requests, such as
+ * `sluice lake ingest --exit`.
  */
 export async function eraseOrAsk(options: AskOptions, signal: AbortSignal): Promise<EraseSummary> {
   const { folder, request } = options
@@ -46,8 +49,8 @@ export async function eraseOrAsk(options: AskOptions, signal: AbortSignal): Prom
   }
   throw new SluiceError(
     'SLUICE_LAKE_BUSY',
-    `Who writes to the lake has not erased the card within ${WAIT_MS_MAX / 60_000} minutes. Wait for it or stop it, and run ` +
-      'the command again.',
+    `The writer of the lake has not erased the card within ${WAIT_MS_MAX / 60_000} minutes. Wait for it or stop it, and ` +
+      'run the command again.',
   )
 }
 
@@ -60,25 +63,22 @@ async function unlessBusy(work: () => Promise<EraseSummary>): Promise<EraseSumma
   }
 }
 
-// What a writer that runs on is asked to erase. The request is a file in the lake's own folder, readable by its owner
-// only; it names the card, and is gone once the card is. It outlives a kill, so who writes next ends what was begun.
-
 const FILE_MODE = 0o600
 const REQUEST_NAME = /^erase-([0-9a-f-]{36})\.json$/
 const ANSWER_NAME = /^erased-([0-9a-f-]{36})\.json$/
 
-/** Asks whoever writes to the lake. */
+/** Sends a request to the active writer. */
 export async function submitRequest(folder: string, request: EraseRequest): Promise<void> {
   await makeFolder(requestsFolder(folder))
   await put(requestPath(folder, request.id), request)
 }
 
-/** Takes it back; what was erased by then is erased. */
+/** Withdraws a request; rows already erased stay erased. */
 export async function withdrawRequest(folder: string, id: string): Promise<void> {
   await rm(requestPath(folder, id), { force: true })
 }
 
-/** Requests that nobody has answered. */
+/** Requests without an answer. */
 export async function pendingRequests(folder: string): Promise<readonly EraseRequest[]> {
   const requests: EraseRequest[] = []
   for (const name of await namesIn(requestsFolder(folder))) {
@@ -89,7 +89,7 @@ export async function pendingRequests(folder: string): Promise<readonly EraseReq
   return requests
 }
 
-/** Answers a request: with what was erased, or why it was not. The request, and with it the card's name, goes first. */
+/** Answers a request with the result or the problem. The request, which names the card, is deleted first. */
 export async function answerRequest(
   folder: string,
   { id }: EraseRequest,
@@ -100,7 +100,7 @@ export async function answerRequest(
 }
 
 /**
- * The answer, which is then gone; null while there is none.
+ * Reads and deletes the answer; null while there is none.
  * @throws SluiceError SLUICE_LAKE_DAMAGED when the writer could not erase.
  */
 export async function takeAnswer(folder: string, id: string): Promise<EraseSummary | null> {
@@ -118,7 +118,7 @@ export async function takeAnswer(folder: string, id: string): Promise<EraseSumma
   return summaryOf(erased, commit)
 }
 
-/** Removes answers that nobody has taken. */
+/** Deletes answers that were never collected. */
 export async function forgetAnswers(folder: string): Promise<void> {
   for (const name of await namesIn(requestsFolder(folder))) {
     if (ANSWER_NAME.test(name)) await rm(join(requestsFolder(folder), name), { force: true })
@@ -141,7 +141,7 @@ function answerPath(folder: string, id: string): string {
   return join(requestsFolder(folder), `erased-${id}.json`)
 }
 
-/** Whole or not at all under its name. */
+/** Writes the file atomically. */
 async function put(path: string, value: object): Promise<void> {
   await writeFile(`${path}.new`, `${JSON.stringify(value)}\n`, { mode: FILE_MODE })
   await syncPath(`${path}.new`)
@@ -164,7 +164,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   }
 }
 
-/** Null when there is none, or it is no JSON. */
+/** Null when the file is missing or not JSON. */
 async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as unknown

@@ -1,5 +1,5 @@
-// A card is erased: the files that hold it are written anew without its rows, and replace the old ones in one commit a
-// step. Whatever ends it, each step is done or not done, and the same command again does the rest.
+// Erases a card: files that contain it are rewritten without its rows, and one commit per step replaces the old files. An
+// interrupted run leaves each step done or not done, and running the command again completes it.
 
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
@@ -32,26 +32,26 @@ import {
   stageResults,
 } from '../platform/lake/stage-files.ts'
 
-/** What is to be erased. */
+/** A card to erase. */
 export interface EraseRequest {
-  /** Of the run; it is in the log of the lake. */
+  /** Id of the run, recorded in the lake's log. */
   readonly id: string
   readonly card: string
   readonly reference: string | null
 }
 
-/** What was erased, or would be. */
+/** Rows erased, or found by a dry run. */
 export interface EraseSummary {
   readonly id: string
   readonly reference: string | null
   readonly rows: TableRows
-  /** Files that held the card. */
+  /** Files that contained the card. */
   readonly files: number
-  /** The newest commit that erased; null when there was nothing to erase. */
+  /** The last commit of the run; null when there was nothing to erase. */
   readonly commit: number | null
 }
 
-/** One step, once it is committed. */
+/** A committed step. */
 export interface EraseProgress {
   readonly step: number
   readonly steps: number
@@ -74,7 +74,7 @@ export function eraseRequest(card: string, reference: string | null): EraseReque
     throw usage(`--reference has more than ${REFERENCE_CHARACTERS_MAX} characters`)
   }
   if (reference?.includes(card) === true) {
-    throw usage('--reference must not contain the card: it is kept')
+    throw usage('--reference must not contain the card, since the lake records it')
   }
   return { id: randomUUID(), card, reference }
 }
@@ -92,7 +92,7 @@ export async function eraseFromLake(
   )
 }
 
-/** What `eraseFromLake` would erase; changes nothing. @throws SluiceError as openLakeReader. */
+/** A dry run: finds what `eraseFromLake` would erase. @throws SluiceError as openLakeReader. */
 export async function findInLake(folder: string, request: EraseRequest): Promise<EraseSummary> {
   const reader = await openLakeReader(folder)
   try {
@@ -105,7 +105,7 @@ export async function findInLake(folder: string, request: EraseRequest): Promise
   }
 }
 
-/** The same with a writer that is open already. @throws SluiceError as eraseFromLake. */
+/** Erases the card with a writer that is already open. @throws SluiceError as eraseFromLake. */
 export async function eraseCard(
   session: DuckDbSession,
   writer: LakeWriter,
@@ -173,15 +173,15 @@ function usage(problem: string): SluiceError {
   )
 }
 
-// Which files of a lake hold a card, and which rows of them are the card's.
+// Finding the card: the files that contain it, and its rows in them.
 //
-// Dead letters have no card. Those of the card's messages are found by the position of a row of the card, and by a
-// sample that shows its token.
+// Dead letters have no card column. Those of the card's messages are found by the position of one of the card's rows, and
+// by a sample that contains its token.
 
-/** Shorter tokens are not looked for in samples, where they would be found in other words. */
+/** Shorter tokens are not searched in samples, where they would match other text. */
 const SAMPLE_TOKEN_CHARACTERS_MIN = 6
 
-/** Where messages of the card stood that became rows, for the dead letters of the same messages. */
+/** Temporary table: positions of the card's messages that became rows. Dead letters of these messages are the card's. */
 const POSITIONS = 'card_positions'
 
 /** A file with rows of the card. */
@@ -191,10 +191,10 @@ export interface HoldingFile {
   readonly rows: number
 }
 
-/** What is written anew in one commit. */
+/** Files rewritten in one commit. */
 export type EraseStep = readonly HoldingFile[]
 
-/** True for the card's rows of a table, as SQL has it; never null. Needs `findCard` to have run in the session. */
+/** SQL condition for the card's rows of a table; never null. Needs `findCard` to have run in the session. */
 export function isOfCard(table: TopicTable, card: string): string {
   if (table !== 'dead_letters') return `card = ${sqlText(card)}`
   const shows =
@@ -208,8 +208,9 @@ export function isOfCard(table: TopicTable, card: string): string {
 }
 
 /**
- * The files with rows of the card, in steps. Tables of one day are one step, so that a decision never outlives its
- * transaction. Dead letters go first, with the days of the rows that they are found by: later nothing would tell them.
+ * The files with rows of the card, in steps. All tables of a day are one step, so a decision never outlives its
+ * transaction. Dead letters come first, together with the days of the rows by whose positions they are found: once those
+ * rows are gone, the dead letters could not be found.
  */
 export async function findCard(
   session: DuckDbSession,
@@ -269,7 +270,7 @@ async function filesWith(
   })
 }
 
-/** Days of the rows by whose positions these dead letters are found. */
+/** Days of the rows whose positions identify these dead letters. */
 async function daysOfLetters(
   session: DuckDbSession,
   folder: string,
@@ -284,18 +285,18 @@ async function daysOfLetters(
   return new Set(rows.map(([day]) => day))
 }
 
-// One file of the lake, written anew without the rows of a card: every other row is there as it was, in the same order.
+// Rewriting one file without the rows of the card; all other rows stay unchanged and in order.
 
 export interface Rewritten {
-  /** Null when all rows were the card's. */
+  /** Null when all rows belonged to the card. */
   readonly staged: StagedFile | null
-  /** Checks of the new file, and how many rows are gone. */
+  /** Checks of the new file, and the number of removed rows. */
   readonly results: readonly CheckResult[]
 }
 
 /**
- * Makes the new file in the staging folder; `index` tells it from others of its commit.
- * @throws SluiceError SLUICE_LAKE_DAMAGED when it would hold anything else than the other cards' rows.
+ * Writes the new file to the staging folder; `index` distinguishes the files of one commit.
+ * @throws SluiceError SLUICE_LAKE_DAMAGED when it would not contain exactly the rows of the other cards.
  */
 export async function rewriteWithout(
   session: DuckDbSession,
@@ -325,8 +326,8 @@ export async function rewriteWithout(
   if (others !== after || !after.startsWith(`${file.rows - rows}/`)) {
     throw new SluiceError(
       'SLUICE_LAKE_DAMAGED',
-      `${file.path} was not written anew: it would hold other rows of other cards than before, or other than the log ` +
-        'says. "sluice lake check" names what is wrong.',
+      `${file.path} was not rewritten: the remaining rows would differ from the old file or from the log. ` +
+        'Run "sluice lake check" to find the fault.',
     )
   }
   const described = {
@@ -341,7 +342,7 @@ export async function rewriteWithout(
   return { staged: await finished(stagedPath, described), results: [...results, ...checks] }
 }
 
-/** First and last offsets, and how many rows, by partition. */
+/** First and last offset and number of rows, by partition. */
 async function rangesOf(
   session: DuckDbSession,
   from: string,
@@ -360,14 +361,15 @@ async function rangesOf(
   }))
 }
 
-/** That of the file: offsets of the card's own rows would tell where its messages stand in the topic. */
+/** The range of the whole file: offsets of the card's rows would reveal its messages in the topic. */
 function wholeRange(ranges: readonly FileRange[], of: FileRange): FileRange {
   return ranges.find(({ partition }) => partition === of.partition) ?? of
 }
 
-// What was erased from a lake, for those who read its history and must say what it lacks.
-
-/** Oldest first; none where there is no lake. @throws SluiceError SLUICE_LAKE_DAMAGED when its log does not fold. */
+/**
+ * Erasures, oldest first, for commands that read history and report what is missing; empty when there is no lake.
+ * @throws SluiceError SLUICE_LAKE_DAMAGED when its log is inconsistent.
+ */
 export async function readErasures(folder: string): Promise<readonly LakeErasure[]> {
   return (await readLakeState(folder)).erasures
 }

@@ -1,5 +1,5 @@
-// History from the lake as the trainer takes it: what the topics would give, in the same order, up to a moment. A label
-// counts when it was known by then, however early its transaction was.
+// History from the lake for the trainer: the content of the topics in the same order, up to a point in time. A label
+// counts when it was known by then, however early its transaction.
 
 import { DAY_MS } from '../core/features/catalogue/time.ts'
 import {
@@ -20,27 +20,27 @@ import {
   readFiles,
 } from '../platform/lake/lake-views.ts'
 
-/** One thing of the history. */
+/** One event of the history. */
 export type LakeEvent =
   | { readonly kind: 'transaction'; readonly transaction: Transaction }
   | { readonly kind: 'label'; readonly label: Label }
 
 export interface LakeHistoryOptions {
   readonly folder: string
-  /** Event times of transactions from `fromMs` on. */
+  /** First event time of transactions. */
   readonly fromMs: number
-  /** Event times of transactions, and known-at times of labels, up to but without this moment. */
+  /** End (exclusive) of event times of transactions and known-at times of labels. */
   readonly endMs: number
 }
 
-/** Microseconds of the earliest and latest times that messages have. */
+/** Bounds beyond the earliest and latest times of messages, for open ranges. */
 const NO_BEGIN_MS = 0
 const NO_END_MS = 253_402_300_799_000
 
 /**
- * Merged by event time and known-at time, labels first at the same moment, then in the order of the log. The whole is
- * sorted by DuckDB, on disk where memory does not hold it.
- * @throws SluiceError as openLakeReader, while it is taken.
+ * Transactions by event time merged with labels by known-at time; at equal times labels first, then log order. DuckDB
+ * sorts, and spills to disk.
+ * @throws SluiceError as openLakeReader, during iteration.
  */
 export async function* readLakeHistory(
   options: LakeHistoryOptions,
@@ -79,10 +79,10 @@ async function* sortedRows(
   endMs: number,
 ): AsyncGenerator<LakeRow, void, undefined> {
   const names = LAKE_COLUMNS[table].map(({ name }) => name)
-  // Days are those of event times; when a label was known its file does not say.
+  // Days are those of event times, so files cannot be selected by known-at time.
   const isWanted = (day: string): boolean =>
     timeColumn !== 'event_time' || (dayMs(day) < endMs && dayMs(day) + DAY_MS > fromMs)
-  // A connection of its own: both tables are read at the same time.
+  // A separate connection, since both tables are read concurrently.
   const connection = await session.connect()
   try {
     await connection.run("SET TimeZone = 'UTC'")
@@ -111,6 +111,6 @@ function cellOf({ DuckDBTimestampTZValue }: DuckDb): (value: unknown) => LakeVal
     if (value === null || typeof value === 'string' || typeof value === 'number') return value
     if (typeof value === 'bigint') return Number(value)
     if (value instanceof DuckDBTimestampTZValue) return Number(value.micros / 1_000n)
-    throw new TypeError('A column of the lake has a type that history does not have.')
+    throw new TypeError('A column of the lake has a type that the history cannot read.')
   }
 }

@@ -1,5 +1,5 @@
-// Others' files into the lake: CSV and Parquet, with a mapping of columns. All files of one import are one commit, so
-// an import is there as a whole or not at all; a file that was imported before is refused.
+// Imports CSV and Parquet files into the lake through a mapping of columns. All files of an import are one commit, so an
+// import is atomic; a file imported before is refused.
 
 import { basename } from 'node:path'
 import type { Clock } from '../core/clock.ts'
@@ -24,9 +24,9 @@ import { type LakeWriter, openLakeWriter, type StagedFile } from '../platform/la
 import { refuseFailed, RowBuffer, stageBuffer, stageResults } from '../platform/lake/stage-files.ts'
 import { MappedReader, readImportRows, refuseOtherNames, unreadable } from './mapped-rows.ts'
 
-/** Files of one import. */
+/** Limit on the files of one import (P6). */
 const FILES_MAX = 10_000
-/** Rows in memory before they become files. */
+/** Rows in memory before they are written to files. */
 const ROWS_MAX = 250_000
 const PROGRESS_ROWS = 100_000
 
@@ -38,13 +38,13 @@ export interface ImportOptions {
   readonly files: readonly string[]
   readonly mapping: ImportMapping
   readonly delimiter: string
-  /** When labels of a label column are known, after the event time. */
+  /** Delay after the event time at which labels of a label column are known. */
   readonly labelDelayMs: number
-  /** Also labels for rows that are labelled genuine. */
+  /** Also import labels of genuine transactions. */
   readonly genuineLabels: boolean
-  /** Count rows that cannot be read and leave them out, instead of stopping at the first. */
+  /** Count and skip rows that cannot be read, instead of stopping at the first. */
   readonly skipBad: boolean
-  /** Also files that were imported before. */
+  /** Allow files that were imported before. */
   readonly again: boolean
   readonly clock: Clock
   readonly onProgress: (line: string) => void
@@ -61,8 +61,8 @@ export interface ImportSummary {
 }
 
 /**
- * Reads all files, then commits them at once.
- * @throws SluiceError SLUICE_INPUT_INVALID naming file, line and column of a row that cannot be read, SLUICE_USAGE for a
+ * Reads all files, then commits them together.
+ * @throws SluiceError SLUICE_INPUT_INVALID naming file, line and column of a bad row, SLUICE_USAGE for a
  * file that was imported before, SLUICE_LAKE_BUSY, or the signal's reason.
  */
 export async function importFiles(
@@ -269,7 +269,7 @@ function refuseKnown(writer: LakeWriter, sources: readonly ImportedSource[]): vo
   if (found === undefined) return
   throw new SluiceError(
     'SLUICE_USAGE',
-    `${found.name} was imported before, as ${known.get(found.sha256) ?? ''}; its rows would be there twice. Leave it out, ` +
+    `${found.name} was imported before, as ${known.get(found.sha256) ?? ''}; its rows would be duplicated. Leave it out, ` +
       'or give --again.',
   )
 }

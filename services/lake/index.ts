@@ -1,4 +1,4 @@
-// Public entry of the lake: filling it from Kafka, asking it, keeping it in order.
+// Public entry of the lake: ingestion from Kafka, import, queries, checks, compaction and erasure.
 
 export { loadLakeConfig } from './config.ts'
 export { readLakeHistory } from './history.ts'
@@ -10,7 +10,7 @@ export type { QueryAnswer } from './query.ts'
 export type { PlainValue } from './query.ts'
 export { COMPACTION_DEFAULTS, compactLake } from './compact.ts'
 export type { MergeReport } from './compact.ts'
-export { checkLake, keepResults } from './check-lake.ts'
+export { checkLake, recordResults } from './check-lake.ts'
 export type { LakeReport } from './check-lake.ts'
 export { eraseOrAsk } from './erase-requests.ts'
 export { eraseFromLake, eraseRequest, erasedRows, findInLake } from './erase.ts'

@@ -1,5 +1,5 @@
-// From Kafka into the lake, each committed message once. What was taken is said by the commits of the lake alone: they
-// add files and move offsets on in one step, so a process that is killed anywhere goes on where its last commit ends.
+// Ingests each committed message from Kafka exactly once. Progress is recorded only in the lake's commits, which add
+// files and advance offsets atomically, so a killed process resumes at its last commit.
 
 import { setInterval } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
@@ -25,51 +25,51 @@ import { eraseCard, type EraseRequest, type EraseSummary } from './erase.ts'
 import { flushIntake, type FlushReport, Intake, type PlaceStanding, standingsOf } from './intake.ts'
 import { readTopicRanges, TOPIC_OF, type TopicRanges } from './topic-ranges.ts'
 
-/** What holds when nothing else is said. One flush holds at most this much, and takes at most this long to begin. */
+/** Default limits: the size of one flush, and the longest time before it begins. */
 export const INGEST_DEFAULTS = Object.freeze({
   rowsMax: 250_000,
   bytesMax: 256 * 1024 * 1024,
   flushMs: 60_000,
 })
 
-/** Files of one day and table from which on a running ingest compacts them. */
+/** Files of one day and table at which a running ingest compacts them. */
 const COMPACT_FILES_MIN = 16
 
-/** How often a running ingest looks for what it is asked to erase. */
+/** Interval at which a running ingest looks for erase requests. */
 const REQUESTS_MS = 1_000
 
 export interface IngestOptions extends KafkaConnection {
   readonly folder: string
   readonly topicPrefix: string
   readonly codecs: Codecs
-  /** `end`: up to where the topics end at the start. `stop`: until the signal comes. */
+  /** `end`: to the end of the topics at the start. `stop`: until the signal. */
   readonly until: 'end' | 'stop'
-  /** Rows, and bytes of rows, after which what was taken is written. */
+  /** Rows, and bytes of rows, at which a flush begins. */
   readonly rowsMax: number
   readonly bytesMax: number
-  /** How long taken rows wait at most to be written. */
+  /** Longest time that rows wait for a flush. */
   readonly flushMs: number
   readonly acceptGap: boolean
-  /** How often days with many small files are compacted; null for never. */
+  /** Interval at which days with many small files are compacted; null for never. */
   readonly compactMs: number | null
   readonly clock: Clock
   readonly onFlush: (report: FlushReport) => void
   readonly onMerge: (report: MergeReport) => void
-  /** Results of every batch, also of one that its checks keep out. */
+  /** Called with the results of every batch, also of one that fails its checks. */
   readonly onChecked?: (results: readonly CheckResult[]) => void
   readonly onErased?: (summary: EraseSummary) => void
-  /** Once the reader's place is fixed. */
+  /** Called once the start offsets are fixed. */
   readonly onReady?: (status: IngestStatus) => void
 }
 
-/** Where a running ingest stands, at the moment of the call. */
+/** Current status of a running ingest. */
 export interface IngestStatus {
   standings(): readonly PlaceStanding[]
   /** As of the newest commit. */
   readonly state: LakeState
 }
 
-/** What a run has written. */
+/** Totals of a run. */
 export interface IngestSummary {
   readonly rows: Readonly<Record<TopicTable, number>>
   readonly files: number
@@ -79,7 +79,7 @@ export interface IngestSummary {
 }
 
 /**
- * Takes until the end or the signal; what was taken by then is written before it returns.
+ * Ingests until the end or the signal, and flushes before it returns.
  * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_GAP, SLUICE_LAKE_DAMAGED, SLUICE_BROKER_UNAVAILABLE or
  * SLUICE_TOPICS_INVALID; the signal's reason when `until` is `end`.
  */
@@ -118,7 +118,7 @@ class Ingestion implements IngestStatus {
   #gaps: readonly CheckResult[]
   #current: Intake
   #spare: Intake
-  /** What is being written. */
+  /** The intake being flushed. */
   #leaving: Intake | null = null
   #intakes = 2
   #flushing: Promise<void> = Promise.resolve()
@@ -129,8 +129,7 @@ class Ingestion implements IngestStatus {
     writer: LakeWriter,
     session: DuckDbSession,
     ranges: TopicRanges,
-    current: Intake,
-    spare: Intake,
+    intakes: { readonly current: Intake; readonly spare: Intake },
   ) {
     this.#options = options
     this.#writer = writer
@@ -138,8 +137,8 @@ class Ingestion implements IngestStatus {
     this.#ranges = ranges
     this.#gaps = ranges.gaps
     this.#positions = new Map(ranges.positions)
-    this.#current = current
-    this.#spare = spare
+    this.#current = intakes.current
+    this.#spare = intakes.spare
     this.#tables = new Map(
       TOPIC_TABLES.map((table) => [topicName(options.topicPrefix, TOPIC_OF[table]), table]),
     )
@@ -152,7 +151,8 @@ class Ingestion implements IngestStatus {
     ranges: TopicRanges,
   ): Promise<Ingestion> {
     const open = (number: number): Promise<Intake> => Intake.open(session, options.codecs, number)
-    return new Ingestion(options, writer, session, ranges, await open(0), await open(1))
+    const intakes = { current: await open(0), spare: await open(1) }
+    return new Ingestion(options, writer, session, ranges, intakes)
   }
 
   async run(signal: AbortSignal): Promise<IngestSummary> {
@@ -182,7 +182,7 @@ class Ingestion implements IngestStatus {
           this.#options.onReady?.(this)
         })
     } catch (error) {
-      // A signal is no reason to leave what was taken; what failed is.
+      // After a signal the remaining rows are still flushed; after a failure they are not.
       if (!signal.aborted || this.#failed.signal.aborted) throw this.#failure ?? error
     } finally {
       for (const timer of timers) clearInterval(timer)
@@ -244,7 +244,7 @@ class Ingestion implements IngestStatus {
     return this.#afterFlushes(() => this.#flushNow())
   }
 
-  /** One change of the lake after the other. A failure ends the run. */
+  /** Serialises changes of the lake. A failure ends the run. */
   #afterFlushes(change: () => Promise<void>): Promise<void> {
     this.#flushing = this.#flushing.then(change)
     this.#flushing.catch((error: unknown) => {
@@ -261,7 +261,7 @@ class Ingestion implements IngestStatus {
     }
   }
 
-  /** What was taken is written first: else a row of the card that waits in memory would outlive it. */
+  /** Flushes before each erasure; otherwise rows of the card still in memory would survive it. */
   async #eraseAsked(signal: AbortSignal): Promise<void> {
     if (this.#isErasing) return
     this.#isErasing = true
@@ -283,9 +283,9 @@ class Ingestion implements IngestStatus {
       await answerRequest(folder, request, summary)
       onErased?.(summary)
     } catch (error) {
-      // The request stays, and who writes next answers it.
+      // The request stays for the next writer.
       if (signal.aborted) return
-      // A file that is not as it should be keeps the card, and is no reason to take no more.
+      // A damaged file prevents the erasure, but not further ingestion.
       if (!isSluiceError(error, 'SLUICE_LAKE_DAMAGED')) throw error
       await answerRequest(folder, request, { problem: error.message })
     }
@@ -294,7 +294,7 @@ class Ingestion implements IngestStatus {
   async #flushNow(): Promise<void> {
     const intake = this.#current
     if (intake.ranges.length === 0 && this.#gaps.length === 0) return
-    // In one turn with the look at its ranges: what comes from now on goes into the spare one.
+    // Swapped synchronously with the check of its ranges, so all later messages go to the spare intake.
     this.#current = this.#spare
     this.#leaving = intake
     const { onChecked } = this.#options

@@ -1,5 +1,5 @@
-// Messages to rows: what was read since the last flush, with which offsets it covers. All of it changes in one turn,
-// so that at any moment rows and offsets agree.
+// The rows read since the last flush, with the offsets that they cover, and the flush that commits both. Rows and offsets
+// change synchronously, so they always agree.
 
 import type { KafkaMessage } from 'kafkajs'
 import type { Clock } from '../core/clock.ts'
@@ -19,17 +19,17 @@ import type { DuckDbSession } from '../platform/lake/duckdb.ts'
 import type { LakeWriter, StagedFile } from '../platform/lake/lake-writer.ts'
 import { refuseFailed, RowBuffer, stageBuffer, stageResults } from '../platform/lake/stage-files.ts'
 
-/** A range of one partition of one topic. */
+/** An ingested range of one partition. */
 export interface TakenRange extends OffsetCounts {
   readonly table: TopicTable
   readonly partition: number
-  /** When its first message was sent; null while there is none. */
+  /** Send time of its first message; null while there is none. */
   readonly oldestMs: number | null
 }
 
 type Growing = { -readonly [Name in keyof TakenRange]: TakenRange[Name] }
 
-/** What one flush writes. */
+/** Rows of all tables for one flush. */
 export class Intake {
   readonly buffers: Readonly<Record<TopicTable, RowBuffer>>
   readonly #codecs: Codecs
@@ -40,7 +40,7 @@ export class Intake {
     this.buffers = buffers
   }
 
-  /** `number` tells the buffers of one intake from those of another. */
+  /** `number` makes the names of its buffers unique. */
   static async open(session: DuckDbSession, codecs: Codecs, number: number): Promise<Intake> {
     const open = (table: TopicTable): Promise<RowBuffer> =>
       RowBuffer.open(session, table, `${table}_${number}`)
@@ -64,7 +64,7 @@ export class Intake {
     return [...this.#ranges.values()].filter(({ first, next }) => next > first)
   }
 
-  /** Takes committed messages of one partition; `position` is the first offset not taken before. */
+  /** Adds committed messages of one partition; `position` is the next offset to ingest. Returns the new position. */
   take(
     table: TopicTable,
     partition: number,
@@ -74,7 +74,7 @@ export class Intake {
     const range = this.#rangeOf(table, partition, position)
     for (const message of messages) {
       const offset = Number(message.offset)
-      // The reader hands out each offset once, in order; a row must never be there twice all the same.
+      // The reader delivers each offset once and in order; a duplicate row must be impossible even if it does not.
       if (offset < range.next) throw new Error(`Offset ${offset} of ${table} came twice.`)
       this.#takeOne(table, range, offset, message)
       range.oldestMs ??= Number(message.timestamp)
@@ -83,7 +83,7 @@ export class Intake {
     return range.next
   }
 
-  /** Everything before `next` has been read, control records included. */
+  /** Records that everything before `next` has been read, control records included. */
   advance(table: TopicTable, partition: number, next: number, position: number): void {
     const range = this.#rangeOf(table, partition, position)
     range.next = Math.max(range.next, next)
@@ -145,17 +145,17 @@ function count(
   else range.taken += 1
 }
 
-/** Where the taking of one partition stands. */
+/** Ingestion status of one partition. */
 export interface PlaceStanding {
   readonly table: TopicTable
   readonly partition: number
-  /** First offset that is not safe in the lake. Ends of Kafka transactions are no messages and wait for nothing. */
+  /** First offset not covered by a commit. Transaction markers are not messages and do not count as waiting. */
   readonly next: number
-  /** When the oldest message that was taken and is not committed was sent; null when there is none. */
+  /** Send time of the oldest message that was read but not committed; null when there is none. */
   readonly oldestTakenMs: number | null
 }
 
-/** Standing of every partition; `pending` are ranges that no commit covers, older ones first. */
+/** Status of every partition; `pending` are ranges not covered by a commit, oldest first. */
 export function standingsOf(
   positions: ReadonlyMap<string, number>,
   pending: readonly TakenRange[],
@@ -175,9 +175,7 @@ export function standingsOf(
   })
 }
 
-// One flush: rows to checked files, the results of the checks to one more, and all of it into one commit.
-
-/** What one flush has written. */
+/** Result of one flush. */
 export interface FlushReport {
   readonly commit: number
   readonly rows: TableRows
@@ -187,20 +185,23 @@ export interface FlushReport {
   /** Messages that could not be decoded. */
   readonly unreadable: number
   readonly unreadableOf: TableRows
-  /** First offset that is not taken, by table and partition; those that moved. */
+  /** First offset not yet ingested, by table and partition; only those that advanced. */
   readonly next: Readonly<Record<string, number>>
   readonly tookMs: number
 }
 
 export interface FlushOptions {
   readonly clock: Clock
-  /** Results that are kept with those of the files. */
+  /** Results recorded with those of the files. */
   readonly results: readonly CheckResult[]
-  /** Called with all results, also when one of them then keeps the batch out. */
+  /** Called with all results, also when one of them fails the batch. */
   readonly onChecked?: (results: readonly CheckResult[]) => void
 }
 
-/** @throws SluiceError SLUICE_LAKE_DAMAGED when a check fails, before anything is committed; SLUICE_LAKE_BUSY. */
+/**
+ * Writes the rows to checked files and the results of the checks to another, and commits all of them together.
+ * @throws SluiceError SLUICE_LAKE_DAMAGED when a check fails, before anything is committed; SLUICE_LAKE_BUSY.
+ */
 export async function flushIntake(
   session: DuckDbSession,
   writer: LakeWriter,

@@ -1,5 +1,5 @@
-// Rows of others' files one after the other, for who looks at them without keeping them: transactions in the order of
-// event time, with what a label column says and a score where a column has one.
+// Rows of CSV and Parquet files through a mapping of columns: transactions in event-time order, with the verdict of a
+// label column and the score of a score column. Rows are streamed, not stored.
 
 import { access } from 'node:fs/promises'
 import { basename } from 'node:path'
@@ -24,13 +24,13 @@ import {
   temporaryFolder,
 } from '../platform/lake/duckdb.ts'
 
-/** Rows between two looks at the signal. */
+/** Rows between two checks of the signal. */
 const SIGNAL_ROWS = 4_096
-/** Rows of one file that are sorted in memory. */
+/** Limit on the rows of one file for sorting in memory. */
 const SORT_ROWS_MAX = 5_000_000
 
 export interface MappedRow extends ReplayRow {
-  /** NaN where the cell is empty; null where the file has no such column. */
+  /** NaN when the cell is empty; null when the file has no such column. */
   readonly score: number | null
   readonly line: number
 }
@@ -38,19 +38,19 @@ export interface MappedRow extends ReplayRow {
 export interface MappedRowsOptions extends MappedReaderOptions {
   readonly files: readonly string[]
   readonly delimiter: string
-  /** Column with scores, 0 to 1, where a file has it. */
+  /** Name of an optional column with scores from 0 to 1. */
   readonly scoreColumn: string
-  /** Order the rows of each file by time instead of refusing files that are not in order. */
+  /** Sort the rows of each file by time, instead of refusing files out of order. */
   readonly sort: boolean
-  /** Count rows that cannot be read and leave them out, instead of stopping at the first. */
+  /** Count and skip rows that cannot be read, instead of stopping at the first. */
   readonly skipBad: boolean
   readonly onBad: (reason: BadRowReason) => void
 }
 
 /**
  * Reads the files in the order given.
- * @throws SluiceError SLUICE_INPUT_INVALID naming file, line and column of a row that cannot be read or comes before
- * the one before it in time; or the signal's reason.
+ * @throws SluiceError SLUICE_INPUT_INVALID naming file, line and column of a row that cannot be read or is out of order;
+ * or the signal's reason.
  */
 export async function* readMappedRows(
   options: MappedRowsOptions,
@@ -123,7 +123,7 @@ async function* rowsOfFile(
   )
 }
 
-/** Counts the row when such rows are left out; else throws. */
+/** Counts the row when bad rows are skipped; otherwise throws. */
 function refuse(
   { skipBad, onBad }: MappedRowsOptions,
   file: string,
@@ -151,7 +151,7 @@ async function* sorted(
   yield* all.sort((a, b) => a.transaction.eventTimeMs - b.transaction.eventTimeMs)
 }
 
-/** Features are what was known before a row, so rows must come as time went. */
+/** Rows must be in time order, since features are computed from earlier rows. */
 function disorder(eventTimeMs: number, lastMs: number): BadRow {
   const before = new Date(lastMs).toISOString()
   const value = new Date(eventTimeMs).toISOString()
@@ -162,19 +162,17 @@ function scoreOf(cell: string, column: string): number {
   const text = cell.trim()
   if (text === '') return NaN
   const score = Number(text)
-  if (!isScore(score)) throw new BadRow('bad_number', column, text, 'is no score from 0 to 1')
+  if (!isScore(score)) throw new BadRow('bad_number', column, text, 'is not a score from 0 to 1')
   return score
 }
 
-// Rows of others' files as transactions, by a mapping of their columns.
-
 export interface MappedReaderOptions {
   readonly mapping: ImportMapping
-  /** Told once for each different mapping; `file` is the first that has it. */
+  /** Called once for each different mapping; `file` is the first with it. */
   readonly onMapping: (file: string, mapping: ColumnMapping) => void
 }
 
-/** Makes the readers of files, and tells how their columns are understood. */
+/** Compiles row readers for files, and reports the mapping of their columns. */
 export class MappedReader {
   readonly #options: MappedReaderOptions
   #mappingShown = ''
@@ -208,28 +206,28 @@ export class MappedReader {
   }
 }
 
-// Rows of others' files as text cells, the header first: CSV as it is, Parquet with every value as DuckDB writes it.
+// Rows of files as text cells, the header first: CSV unchanged, Parquet with every value as DuckDB casts it to text.
 
 const IMPORTED_NAMES = /\.(csv|csv\.gz|csv\.gzip|parquet)$/i
 const PARQUET_NAME = /\.parquet$/i
 
-/** @throws SluiceError SLUICE_INPUT_INVALID for a file that is neither CSV nor Parquet by its name. */
+/** @throws SluiceError SLUICE_INPUT_INVALID for a file whose name is neither CSV nor Parquet. */
 export function refuseOtherNames(file: string): void {
   if (IMPORTED_NAMES.test(file)) return
   throw new SluiceError(
     'SLUICE_INPUT_INVALID',
-    `${file} ends in neither .csv, .csv.gz nor .parquet; give such files.`,
+    `${file} is not a .csv, .csv.gz or .parquet file; give files of these types.`,
   )
 }
 
-/** The error for a file that is not there, or may not be read. */
+/** The error for a file that is missing or not readable. */
 export function unreadable(file: string, cause: unknown): SluiceError {
   return new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read; correct its path.`, {
     cause,
   })
 }
 
-/** True where DuckDB is needed to read it. */
+/** True when DuckDB is needed to read the file. */
 export function isParquet(file: string): boolean {
   return PARQUET_NAME.test(file)
 }
@@ -265,7 +263,7 @@ export async function* readImportRows(
     if (problem === null) throw error
     throw new SluiceError(
       'SLUICE_INPUT_INVALID',
-      `${file} cannot be read as Parquet (${problem}); fetch it again, or convert it to CSV.`,
+      `${file} cannot be read as Parquet (${problem}); download it again, or convert it to CSV.`,
       { cause: error },
     )
   } finally {
@@ -273,7 +271,7 @@ export async function* readImportRows(
   }
 }
 
-/** A float that is whole is `12.0`; without that an amount without decimals could not be one. */
+/** A whole float is cast to `12.0`; the suffix is removed so that currencies without decimals are accepted. */
 function cellOf(cell: unknown, isFloat: boolean): string {
   if (cell === null || cell === undefined) return ''
   const text = typeof cell === 'string' ? cell : JSON.stringify(cell)

@@ -8,7 +8,7 @@ import { openLakeReader, readFailure } from '../platform/lake/lake-views.ts'
 
 export interface QueryAnswer {
   readonly columns: readonly string[]
-  /** Rows as they come; taken once. */
+  /** Rows as a stream, to be consumed once. */
   readonly rows: AsyncIterable<readonly PlainValue[]>
 }
 
@@ -100,14 +100,14 @@ function usage(problem: string, cause?: unknown): SluiceError {
   )
 }
 
-// Values of DuckDB as JSON has them: times in ISO 8601, integers as numbers where a number holds them exactly.
+// DuckDB values as JSON: times in ISO 8601, and integers as numbers where these are exact.
 
 export type PlainValue =
   string | number | boolean | null | readonly PlainValue[] | { readonly [name: string]: PlainValue }
 
 const MICROS_PER_MS = 1_000n
 
-/** Makes the conversion; what JSON has no word for becomes text. */
+/** Creates the conversion; values that JSON cannot represent become text. */
 export function plainValues(api: DuckDb): (value: DuckDBValue) => PlainValue {
   const { DuckDBDecimalValue, DuckDBListValue, DuckDBStructValue } = api
   const { DuckDBTimestampTZValue, DuckDBTimestampValue } = api

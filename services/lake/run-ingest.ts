@@ -1,5 +1,5 @@
-// The lake's writer as a process: takes until it is stopped, tells by metrics where it stands, and tries a batch that
-// fails its checks again from the topics, so that a fault that passes needs nobody and one that stays is seen.
+// The lake's writer as a process: ingests until it is stopped, and exports its status as metrics. A batch that fails its
+// checks is read from the topics again: a transient fault heals without help, and a permanent one shows in the metrics.
 
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -22,9 +22,9 @@ import { ingest, type IngestOptions, type IngestStatus, type IngestSummary } fro
 import type { FlushReport, PlaceStanding } from './intake.ts'
 import { openTopicEnds, type TopicEnds } from './topic-ranges.ts'
 
-/** How often metrics say where the writer stands. */
-const STANDING_MS = 5_000
-/** Before a batch that failed its checks is tried again. */
+/** Interval between updates of the status metrics. */
+const REPORT_MS = 5_000
+/** Delay before a batch that failed its checks is tried again. */
 const RETRY_MS = 30_000
 
 export interface IngestServiceOptions extends Omit<
@@ -32,17 +32,17 @@ export interface IngestServiceOptions extends Omit<
   'until' | 'onReady' | 'onChecked' | 'onErased'
 > {
   readonly metrics: { readonly host: string; readonly port: number }
-  /** Before a failed batch is tried again; tests wait for less. */
+  /** Delay before a failed batch is tried again; shorter in tests. */
   readonly retryMs?: number
-  /** Each time that the reader's place is fixed. */
+  /** Called each time the start offsets are fixed. */
   readonly onReady: (metricsPort: number) => void
   readonly onErased: NonNullable<IngestOptions['onErased']>
-  /** A batch has failed its checks, and is taken from the topics again. */
+  /** Called when a batch has failed its checks and will be read again. */
   readonly onFailedBatch: (error: SluiceError, retryMs: number) => void
 }
 
 /**
- * Takes until the signal; what was taken by then is written before it returns.
+ * Ingests until the signal, and flushes before it returns.
  * @throws SluiceError as ingest, but not for a batch that fails its checks.
  */
 export async function runIngest(
@@ -67,7 +67,7 @@ export async function runIngest(
     await gauge.readNewest(options.folder)
     const timer = setInterval(() => {
       void gauge.tell()
-    }, STANDING_MS)
+    }, REPORT_MS)
     opened.push({
       close: () => {
         clearInterval(timer)
@@ -86,7 +86,7 @@ interface Parts {
   readonly metricsPort: number
 }
 
-/** Ingests until the signal, beginning anew after each batch that its checks have kept out. */
+/** Ingests until the signal, starting again after each batch that failed its checks. */
 async function attempts(
   options: IngestServiceOptions,
   { telemetry, gauge, metricsPort }: Parts,
@@ -147,9 +147,7 @@ function withReport(sum: IngestSummary, report: FlushReport): IngestSummary {
   }
 }
 
-// What a running ingest tells its metrics: events as they come, and every few seconds where it stands.
-
-/** The events of an ingest that are told. */
+/** The events of an ingest that are counted in metrics. */
 type IngestEvents = Required<Pick<IngestOptions, 'onChecked' | 'onErased' | 'onFlush' | 'onMerge'>>
 
 export class IngestGauge {
@@ -167,20 +165,20 @@ export class IngestGauge {
     this.#clock = clock
   }
 
-  /** When files that are there already were made is what the disk says. */
+  /** Initialises the age of the newest file of each table from the disk. */
   async readNewest(folder: string): Promise<void> {
     for (const { table, path } of (await readLakeState(folder)).files.values()) {
       if (table === 'checks') continue
       try {
         const { mtimeMs } = await stat(join(folder, path))
-        this.#newestMs.set(table, Math.max(this.#newestMs.get(table) ?? 0, mtimeMs))
+        this.#newestMs.set(table, Math.max(this.#newestMs.get(table) ?? mtimeMs, mtimeMs))
       } catch (error) {
         if (errorCodeOf(error) !== 'ENOENT') throw error
       }
     }
   }
 
-  /** From now on it is told where this ingest stands; after its end too, since what waits then waits on. */
+  /** Reports the status of this ingest from now on; also after its end, when messages keep waiting. */
   follow(status: IngestStatus): void {
     this.#status = status
     this.#telemetry.following(true)
@@ -206,7 +204,7 @@ export class IngestGauge {
     },
   }
 
-  /** Says where the ingest stands; one at a time. */
+  /** Updates the status metrics; concurrent calls do nothing. */
   async tell(): Promise<void> {
     const status = this.#status
     if (status === null || this.#isTelling) return
@@ -227,13 +225,14 @@ export class IngestGauge {
   }
 }
 
-// How far the topics are ahead of the lake: what no commit covers counts as waiting, also what is in memory already.
-
-/** Remembers since when messages are waiting that were not read yet, whose times nobody knows. */
+/**
+ * How far the lake is behind the topics. Messages not covered by a commit are waiting, also those in memory. The send
+ * time of unread messages is unknown, so their age counts from when they were first seen waiting.
+ */
 export class LakeLag {
   readonly #waitingSince = new Map<string, { readonly next: number; readonly sinceMs: number }>()
 
-  /** `ends` by table and partition; what it lacks is taken to wait for nothing more. */
+  /** `ends` by table and partition; a partition missing from it is considered to be at its end. */
   read(
     standings: readonly PlaceStanding[],
     ends: ReadonlyMap<string, number>,
@@ -244,7 +243,7 @@ export class LakeLag {
       const messages = Math.max(0, (ends.get(place) ?? next) - next)
       const known = this.#waitingSince.get(place)
       if (messages === 0) this.#waitingSince.delete(place)
-      // Since it went on, what waits is younger than it was seen to be.
+      // The position advanced, so the messages now waiting arrived later.
       else if (known?.next !== next) this.#waitingSince.set(place, { next, sinceMs: nowMs })
       const sinceMs = oldestTakenMs ?? this.#waitingSince.get(place)?.sinceMs ?? nowMs
       const isWaiting = messages > 0 || oldestTakenMs !== null

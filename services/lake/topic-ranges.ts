@@ -1,4 +1,4 @@
-// Where the taking of each partition goes on: behind what the lake holds, if the topic still has it.
+// The offsets at which ingestion of each partition resumes, after the last one in the lake, and the ends of the topics.
 
 import type { Admin } from 'kafkajs'
 import { SluiceError } from '../core/errors.ts'
@@ -9,14 +9,14 @@ import { placeKey } from '../platform/kafka/committed-reader.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { kafkaUnreadable } from '../platform/kafka/kafka-failure.ts'
-import { readLogEnds } from '../platform/kafka/log-ends.ts'
+import { readLogEnds, type LogEnds } from '../platform/kafka/log-ends.ts'
 import { type Topic, topicName } from '../platform/kafka/topics.ts'
 import type { Closable } from '../platform/lifecycle.ts'
 
 const CONNECTION_TIMEOUT_MS = 3_000
 const RETRY = { retries: 5, initialRetryTime: 50, maxRetryTime: 1_000 }
 
-/** Which topic fills which table. */
+/** The topic of each table. */
 export const TOPIC_OF: Readonly<Record<TopicTable, Topic>> = {
   transactions: 'transactions',
   decisions: 'decisions',
@@ -25,18 +25,18 @@ export const TOPIC_OF: Readonly<Record<TopicTable, Topic>> = {
 }
 
 export interface TopicRanges {
-  /** By topic and partition, as the reader has it. */
+  /** Start offsets by topic and partition, for the reader. */
   readonly startAt: ReadonlyMap<string, number>
-  /** First offset to take, by table and partition, as the lake has it. */
+  /** The same offsets by table and partition, for the lake. */
   readonly positions: ReadonlyMap<string, number>
   /** Ends of the topics at the start, by table and partition. */
   readonly ends: ReadonlyMap<string, number>
-  /** Gaps that were accepted. */
+  /** Accepted gaps. */
   readonly gaps: readonly CheckResult[]
 }
 
 /**
- * @throws SluiceError SLUICE_LAKE_GAP when the topic no longer has what comes next, SLUICE_BROKER_UNAVAILABLE or
+ * @throws SluiceError SLUICE_LAKE_GAP when the topic no longer has the next offset, SLUICE_BROKER_UNAVAILABLE or
  * SLUICE_TOPICS_INVALID.
  */
 export async function readTopicRanges(
@@ -60,14 +60,14 @@ export async function readTopicRanges(
     await requireTopics(admin, topicPrefix)
     for (const table of TOPIC_TABLES) {
       const topic = topicName(topicPrefix, TOPIC_OF[table])
-      for (const [partition, { low, high }] of await readLogEnds(admin, topic)) {
+      for (const [partition, logEnds] of await readLogEnds(admin, topic)) {
         const place = placeOf(table, partition)
         const known = state.next.get(place) ?? null
-        const first = firstOffset(topic, partition, known, low, high, acceptGap)
+        const first = firstOffset(topic, partition, known, logEnds, acceptGap)
         if (known !== null && first > known) gaps.push(gapResult(table, partition, known, first))
         startAt.set(placeKey(topic, partition), first)
         positions.set(place, first)
-        ends.set(place, high)
+        ends.set(place, logEnds.high)
       }
     }
     return { startAt, positions, ends, gaps }
@@ -83,24 +83,23 @@ function firstOffset(
   topic: string,
   partition: number,
   known: number | null,
-  low: number,
-  high: number,
+  { low, high }: LogEnds,
   acceptGap: boolean,
 ): number {
   if (known === null) return low
   if (known > high) {
     throw new SluiceError(
       'SLUICE_LAKE_GAP',
-      `Partition ${partition} of ${topic} ends at offset ${high}, but the lake holds it up to ${known}: the topic was made ` +
-        'anew. Give the new stream a lake of its own.',
+      `Partition ${partition} of ${topic} ends at offset ${high}, but the lake has ingested up to ${known}: the topic was ` +
+        'recreated. Give the new stream its own lake.',
     )
   }
   if (known >= low) return known
   if (acceptGap) return low
   throw new SluiceError(
     'SLUICE_LAKE_GAP',
-    `Partition ${partition} of ${topic} begins at offset ${low}, but the lake holds it only up to ${known}: ` +
-      `${low - known} offsets are gone. To go on without them, run again with --accept-gap.`,
+    `Partition ${partition} of ${topic} begins at offset ${low}, but the lake has ingested only up to ${known}: ` +
+      `${low - known} offsets are gone. To continue without them, run again with --accept-gap.`,
   )
 }
 
@@ -117,17 +116,15 @@ async function requireTopics(admin: Admin, topicPrefix: string): Promise<void> {
   )
 }
 
-// Where the topics end, asked again and again while a writer runs.
-
-/** Few and short: it is asked again soon. */
+/** Few short retries, since the ends are polled. */
 const ENDS_RETRY = { retries: 2, initialRetryTime: 50, maxRetryTime: 500 }
 
 export interface TopicEnds extends Closable {
-  /** By table and partition; as of the last answer while the broker gives none. */
+  /** Ends by table and partition; while the broker does not answer, the last known ones. */
   read(): Promise<ReadonlyMap<string, number>>
 }
 
-/** Connects when it is first asked. */
+/** Polls the ends of the topics. Connects on first use. */
 export function openTopicEnds(connection: KafkaConnection, topicPrefix: string): TopicEnds {
   const admin = openKafka(connection, {
     clientId: 'sluice-lake',
@@ -146,7 +143,7 @@ export function openTopicEnds(connection: KafkaConnection, topicPrefix: string):
           for (const [partition, { high }] of found) ends.set(placeOf(table, partition), high)
         }
       } catch {
-        // The reader of the messages meets the same broker, and says what is wrong with it.
+        // The consumer uses the same brokers and reports the failure.
       }
       return ends
     },

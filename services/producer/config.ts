@@ -1,11 +1,13 @@
-// What the producer reads from the environment; options of the command line win over it.
+// Configuration of the producer from the environment, overridden by command-line options; and the durations that these
+// options take.
 
+import assert from 'node:assert/strict'
 import { EnvReader } from '../platform/config/env-reader.ts'
 import { type KafkaConnection, loadKafkaConnection } from '../platform/kafka/kafka-connection.ts'
 
 export interface ProducerConfig extends KafkaConnection {
   readonly topicPrefix: string
-  /** Null for the schema files of this installation. */
+  /** Null selects the schema files of this installation. */
   readonly registryUrl: string | null
   readonly metricsHost: string
 }
@@ -25,8 +27,6 @@ export function loadProducerConfig(
   return Object.freeze(config)
 }
 
-// Durations as people write them: 500ms, 45s, 30m, 12h, 7d.
-
 const UNITS_MS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1_000,
@@ -35,10 +35,11 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 
-/** Milliseconds, or null when the text is no duration. */
+/** Parses durations such as 500ms, 45s, 30m, 12h or 7d to milliseconds; null when the text is not a duration. */
 export function parseDurationMs(text: string): number | null {
   const match = /^(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)$/.exec(text)
   if (match === null) return null
-  const unitMs = UNITS_MS[match[2] ?? ''] ?? 0
+  const unitMs = UNITS_MS[match[2] ?? '']
+  assert(unitMs !== undefined, 'The pattern accepts only these units.')
   return Math.round(Number(match[1]) * unitMs)
 }

@@ -1,7 +1,9 @@
-// A binary heap of things to come, earliest first; equal times leave in the order in which they came, so
-// the order never depends on the heap's shape. Hot path: parallel arrays, no object per entry.
+// A priority queue by time (binary heap). Items with equal times leave in the order of insertion, so the order never
+// depends on the shape of the heap. Hot path: parallel arrays, no object per entry.
 
-/** Holds at most what its user puts in; the simulator's use is bounded by its options. */
+import assert from 'node:assert/strict'
+
+/** Unbounded by itself; its users limit the number of items. */
 export class EventQueue<Item> {
   readonly #timesMs: number[] = []
   readonly #orders: number[] = []
@@ -26,7 +28,7 @@ export class EventQueue<Item> {
     this.#items.push(item)
     while (index > 0) {
       const parent = (index - 1) >>> 1
-      if ((this.#timesMs[parent] ?? 0) <= timeMs) break
+      if (at(this.#timesMs, parent) <= timeMs) break
       this.#move(parent, index)
       index = parent
     }
@@ -49,8 +51,8 @@ export class EventQueue<Item> {
       let child = 2 * index + 1
       if (child >= size) break
       if (child + 1 < size && this.#isBefore(child + 1, child)) child += 1
-      const childMs = this.#timesMs[child] ?? 0
-      if (timeMs < childMs || (timeMs === childMs && order < (this.#orders[child] ?? 0))) break
+      const childMs = at(this.#timesMs, child)
+      if (timeMs < childMs || (timeMs === childMs && order < at(this.#orders, child))) break
       this.#move(child, index)
       index = child
     }
@@ -61,15 +63,21 @@ export class EventQueue<Item> {
   }
 
   #isBefore(left: number, right: number): boolean {
-    const leftMs = this.#timesMs[left] ?? 0
-    const rightMs = this.#timesMs[right] ?? 0
+    const leftMs = at(this.#timesMs, left)
+    const rightMs = at(this.#timesMs, right)
     if (leftMs !== rightMs) return leftMs < rightMs
-    return (this.#orders[left] ?? 0) < (this.#orders[right] ?? 0)
+    return at(this.#orders, left) < at(this.#orders, right)
   }
 
   #move(from: number, to: number): void {
-    this.#timesMs[to] = this.#timesMs[from] ?? 0
-    this.#orders[to] = this.#orders[from] ?? 0
+    this.#timesMs[to] = at(this.#timesMs, from)
+    this.#orders[to] = at(this.#orders, from)
     this.#items[to] = this.#items[from] as Item
   }
+}
+
+function at(numbers: readonly number[], index: number): number {
+  const number = numbers[index]
+  assert(number !== undefined, 'The index is inside the heap.')
+  return number
 }

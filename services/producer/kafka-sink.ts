@@ -1,8 +1,8 @@
-// Sends messages to Kafka in the order in which they are given, acknowledged by all replicas.
+// Encodes events and sends them to Kafka in order, acknowledged by all replicas.
 //
-// Messages gather while a request is on its way and leave together in the next one. One request at a time,
-// by an idempotent producer, is what keeps the order: within a partition across retries, and across
-// partitions in that nothing later is sent before what came earlier is acknowledged.
+// Messages are buffered while a request is in flight and sent together in the next one. A single request in flight and an
+// idempotent producer preserve the order: within a partition across retries, and across partitions because later messages
+// are sent only after earlier ones are acknowledged.
 
 import { createHash } from 'node:crypto'
 import { setTimeout as sleepMs } from 'node:timers/promises'
@@ -16,49 +16,49 @@ import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { explainKafka, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { ProducedEvent } from './watermarks.ts'
 
-/** Messages of one request: large enough for throughput, about 400 kB. */
+/** Limit on the messages of one request, about 400 kB; large enough for throughput. */
 const REQUEST_MESSAGES_MAX = 2_000
-/** Gathered messages beyond which `send` must wait. Some 20 MB. */
-const GATHERED_MAX = 100_000
+/** Buffered messages at which callers of `send` must wait; about 20 MB. */
+const BUFFERED_MAX = 100_000
 const RETRIES_MAX = 8
 const RETRIES_AT_START = 3
 const REQUEST_TIMEOUT_MS = 30_000
 const CONNECTION_TIMEOUT_MS = 3_000
-/** How long closing waits for acknowledgements before it gives up loudly. */
+/** How long `close` waits for acknowledgements before it fails. */
 const FLUSH_MS_MAX = 30_000
 
 export interface KafkaSinkOptions extends KafkaConnection {
-  /** Put before topic names. */
+  /** Prefix of topic names. */
   readonly topicPrefix: string
 }
 
 type SinkTopic = 'transactions' | 'labels'
 
-/** One message, ready to leave. */
+/** An encoded message. */
 export interface SinkMessage {
   readonly topic: SinkTopic
   readonly partition: number
-  /** Null for a watermark, which belongs to a partition and to no card. */
+  /** Null for a watermark, which belongs to a partition and not to a card. */
   readonly key: Buffer | null
   readonly value: Buffer
   /** Intended send time, milliseconds UTC: the record's time stamp. */
   readonly timestampMs: number
-  /** W3C trace context; absent for messages of no trace. */
+  /** W3C trace context; absent for messages without a trace. */
   readonly traceparent?: string
 }
 
-/** Where the producer sends to. */
+/** The destination of the producer's messages. */
 export interface Sink {
-  /** Partitions of both topics. */
+  /** Number of partitions, equal for both topics. */
   readonly partitionCount: number
   /**
-   * Gathers the message; it leaves soon. Returns a promise when the caller must wait for room.
-   * @throws SluiceError of the request that failed, once one has.
+   * Buffers the message for the next request. Returns a promise when the caller must wait for space.
+   * @throws SluiceError of the first failed request.
    */
   send(message: SinkMessage): Promise<void> | undefined
-  /** Messages that the brokers have acknowledged. */
+  /** Messages acknowledged by the brokers. */
   readonly acknowledgedCount: number
-  /** Sends what is gathered and disconnects. */
+  /** Sends the buffered messages and disconnects. */
   close(): Promise<void>
 }
 
@@ -86,7 +86,7 @@ class KafkaSink implements Sink {
   readonly partitionCount: number
   readonly #producer: Producer
   readonly #options: KafkaSinkOptions
-  #gathered: SinkMessage[] = []
+  #buffered: SinkMessage[] = []
   #acknowledgedCount = 0
   #sending: Promise<void> | null = null
   #requestDone: Promise<void> = Promise.resolve()
@@ -104,9 +104,9 @@ class KafkaSink implements Sink {
 
   send(message: SinkMessage): Promise<void> | undefined {
     if (this.#failure !== null) throw this.#failure
-    this.#gathered.push(message)
+    this.#buffered.push(message)
     this.#sending ??= this.#sendAll()
-    return this.#gathered.length >= GATHERED_MAX ? this.#roomMade() : undefined
+    return this.#buffered.length >= BUFFERED_MAX ? this.#untilSpace() : undefined
   }
 
   async close(): Promise<void> {
@@ -124,7 +124,7 @@ class KafkaSink implements Sink {
     const tooLong = sleepMs(FLUSH_MS_MAX, 'too long' as const, { signal: limit.signal })
     const outcome = await Promise.race([this.#sending, tooLong])
     limit.abort()
-    // The timer that is no longer needed ends in a rejection that tells nothing.
+    // Aborting the timer rejects its promise.
     await tooLong.catch(() => undefined)
     if (outcome === 'too long') {
       this.#failure ??= sendFailed(
@@ -134,8 +134,8 @@ class KafkaSink implements Sink {
     }
   }
 
-  async #roomMade(): Promise<void> {
-    while (this.#sending !== null && this.#gathered.length >= GATHERED_MAX / 2) {
+  async #untilSpace(): Promise<void> {
+    while (this.#sending !== null && this.#buffered.length >= BUFFERED_MAX / 2) {
       await this.#requestDone
     }
     if (this.#failure !== null) throw this.#failure
@@ -143,16 +143,16 @@ class KafkaSink implements Sink {
 
   async #sendAll(): Promise<void> {
     try {
-      // The messages of one turn of the event loop leave together.
+      // Messages added in the same turn of the event loop are sent together.
       await Promise.resolve()
-      while (this.#gathered.length > 0) {
-        const batch = this.#gathered.splice(0, REQUEST_MESSAGES_MAX)
+      while (this.#buffered.length > 0) {
+        const batch = this.#buffered.splice(0, REQUEST_MESSAGES_MAX)
         this.#requestDone = this.#request(batch)
         await this.#requestDone
         this.#acknowledgedCount += batch.length
       }
     } catch (error) {
-      this.#gathered = []
+      this.#buffered = []
       this.#failure = sendFailed(this.#options, error)
     } finally {
       this.#sending = null
@@ -168,7 +168,7 @@ class KafkaSink implements Sink {
       messages.push(traceparent === undefined ? message : { ...message, headers: { traceparent } })
     }
     const prefix = this.#options.topicPrefix
-    // Labels first, as everywhere: within one request the broker appends in this order.
+    // Labels first: within one request the broker appends in this order.
     const topicMessages = [
       { topic: `${prefix}labels`, messages: labels },
       { topic: `${prefix}transactions`, messages: transactions },
@@ -191,7 +191,7 @@ function retryLimits(retries: number): RetryOptions {
 }
 
 async function readPartitionCount(options: KafkaSinkOptions): Promise<number> {
-  // Fewer retries than for sending: nothing is lost yet, and a wrong address should show soon.
+  // Fewer retries than for sending: nothing can be lost yet, and a wrong address should be reported soon.
   const admin = connection(options, RETRIES_AT_START).admin()
   try {
     await admin.connect()
@@ -212,7 +212,7 @@ async function checkTopics(admin: Admin, options: KafkaSinkOptions): Promise<num
     throw new SluiceError(
       'SLUICE_TOPICS_INVALID',
       `Kafka at ${options.brokers.join(',')} has no topic ${missing.join(', ')}; create the topics ` +
-        'first, or change --topic-prefix; a cluster with access control hides topics to which this user has no right.',
+        'first, or change --topic-prefix. A cluster with access control hides topics that this user may not access.',
       { details: { missing } },
     )
   }
@@ -225,7 +225,7 @@ async function checkTopics(admin: Admin, options: KafkaSinkOptions): Promise<num
     throw new SluiceError(
       'SLUICE_TOPICS_INVALID',
       `${names.join(' and ')} have ${counts.join(' and ')} partitions; both need the same number, ` +
-        "since a card's labels must meet its transactions. Create one of them anew.",
+        "since a card's labels must be in the partition of its transactions. Recreate one of them.",
       { details: { names, counts } },
     )
   }
@@ -247,15 +247,15 @@ function sendFailed(options: KafkaSinkOptions, cause: unknown): SluiceError {
   const problem = cause instanceof Error ? cause.message : String(cause)
   return new SluiceError(
     'SLUICE_PREREQUISITE_MISSING',
-    `Kafka at ${options.brokers.join(',')} stopped taking messages (${problem}); some of the last ones ` +
-      'may have been written. Check the broker, then start the run anew.',
+    `Kafka at ${options.brokers.join(',')} stopped accepting messages (${problem}); some of the last ones ` +
+      'may have been written. Check the broker, then start the run again.',
     { cause },
   )
 }
 
-// Events to messages: encoded, keyed by card, in the partition that the card belongs to.
+// Events to messages: encoded, keyed by card, in the partition of the card.
 
-/** What the producer needs of the codecs. */
+/** The codecs used by the producer. */
 export interface ProducerCodecs {
   readonly transaction: { encode(value: Transaction): Buffer }
   readonly label: { encode(value: Label): Buffer }
@@ -263,8 +263,8 @@ export interface ProducerCodecs {
 }
 
 /**
- * Sends one event; a watermark goes to every partition of its topic. Of the transactions, a share of `traceRatio`
- * begins a trace. Hot path.
+ * Sends one event; a watermark goes to every partition of its topic. A share of `traceRatio` of the transactions starts
+ * a trace. Hot path.
  */
 export function writeEvent(
   event: ProducedEvent,
@@ -316,11 +316,11 @@ function writeWatermark(
   return room
 }
 
-// Traces that begin at the producer: which transactions, and under which ids.
+// Traces that start at the producer.
 
 /**
- * The traceparent of a transaction, or null when its trace is not among the share. Ids come from the transaction's id:
- * the same stream, sent again, has the same traces.
+ * The traceparent of a transaction; null when it is not sampled. Trace ids derive from the transaction's id, so the same
+ * stream sent again has the same traces.
  */
 export function traceparentOf(transactionId: string, ratio: number): string | null {
   const digest = createHash('sha256').update(`trace:${transactionId}`).digest('hex')

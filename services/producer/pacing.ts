@@ -1,19 +1,19 @@
-// When each transaction is meant to be sent. The schedule is open loop: it is fixed by the start, the rate and
-// the stream alone, and neither a slow broker nor a late timer moves it. Who measures latency from the
-// intended time sees every delay, also those that a waiting sender would hide.
+// The schedule of sending. It is open loop: it depends only on the start, the rate and the stream, and neither a slow
+// broker nor a late timer shifts it. Latency measured from the intended time includes every delay, also those that a
+// closed loop would hide (coordinated omission).
 
 import type { Clock } from '../core/clock.ts'
 
-/** Transactions per second, a multiple of real time by event time, or as fast as the broker takes them. */
+/** Transactions per second, a multiple of event time, or as fast as the broker accepts them. */
 export type Pace =
   | { readonly kind: 'rate'; readonly perSecond: number }
   | { readonly kind: 'speed'; readonly factor: number }
   | { readonly kind: 'flat_out' }
 
-/** Waits for about this long; returns early when the producer is stopped. */
+/** Waits for about this time; returns early when the producer is stopped. */
 export type Sleep = (ms: number) => Promise<void>
 
-/** Waits are cut into slices of this length, so that a stop is noticed in the middle of a long gap. */
+/** Longest single wait, so that a stop is noticed during a long gap. */
 export const SLEEP_MS_MAX = 250
 
 /** Keeps the schedule. Hot path: no allocation for an event that is due. */
@@ -34,7 +34,7 @@ export class Pacer {
     this.#intendedMs = this.#startMs
   }
 
-  /** Puts the next transaction on the schedule and returns its intended send time, wall clock. */
+  /** Schedules the next transaction and returns its intended send time, wall clock. */
   scheduleTransaction(eventTimeMs: number): number {
     const index = this.#transactionCount
     this.#transactionCount += 1
@@ -54,23 +54,23 @@ export class Pacer {
     return this.#intendedMs
   }
 
-  /** Send time of what is not on the schedule (labels, watermarks): that of the transaction before it. */
+  /** Send time of labels and watermarks, which are not scheduled: that of the preceding transaction. */
   get intendedMs(): number {
     return this.#intendedMs
   }
 
-  /** How long until the transaction that was scheduled last is due; 0 or less when it is. */
+  /** Time until the last scheduled transaction is due; 0 or less when it is due. */
   get dueInMs(): number {
     return this.#pace.kind === 'flat_out' ? 0 : this.#intendedMs - this.#nowMs()
   }
 
-  // Monotonic time from the start, so that a step of the wall clock never bends the schedule.
+  // Monotonic time from the start, so that a step of the wall clock does not affect the schedule.
   #nowMs(): number {
     return this.#startMs + (this.#clock.monotonicMs() - this.#startMonotonicMs)
   }
 }
 
-/** Waits until the scheduled transaction is due. Returns false when `isStopped` became true before. */
+/** Waits until the scheduled transaction is due. Returns false when `isStopped` becomes true first. */
 export async function waitUntilDue(
   pacer: Pacer,
   sleep: Sleep,

@@ -1,5 +1,5 @@
-// Replay of CSV files: rows become transactions, what their label column says becomes labels known a fixed
-// time later, both merged in the order in which they become known.
+// Replay of CSV files: rows become transactions and their label column becomes labels known a fixed time later, merged in
+// the order in which they become known.
 
 import { basename } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
@@ -23,32 +23,32 @@ import { EventQueue } from './event-queue.ts'
 import type { StreamEvent } from './stream-event.ts'
 
 const DAY_MS = 86_400_000
-/** About 2 GB: more labels on their way than this, and the delay is too long for so many labelled rows. */
+/** Limit on labels not yet due, about 2 GB. */
 const LABELS_DUE_MAX = 5_000_000
-/** Rows of one file that `sort` holds in memory, about 2 GB. */
+/** Limit on the rows of one file for sorting in memory, about 2 GB. */
 const SORT_ROWS_MAX = 5_000_000
 
 export interface ReplayOptions {
   /** Files and folders, read in this order. */
   readonly paths: readonly string[]
-  /** What is not given is found from the header. */
+  /** Fields not given are derived from the header. */
   readonly mapping: ColumnMapping
   readonly constants: FieldConstants
-  /** Which event times are wanted. */
+  /** Range of event times to replay. */
   readonly bounds: TimeRange
   readonly labelDelayMs: number
-  /** Also send labels for rows that are labelled genuine. */
+  /** Also send labels of genuine transactions. */
   readonly genuineLabels: boolean
-  /** Count rows that cannot be sent and leave them out, instead of stopping at the first. */
+  /** Count and skip rows that cannot be sent, instead of stopping at the first. */
   readonly skipBad: boolean
-  /** Order the rows of each file by time instead of refusing files that are not in order. */
+  /** Sort the rows of each file by time, instead of refusing files out of order. */
   readonly sort: boolean
   readonly delimiter: string
-  /** At most this many transactions; null for no limit. */
+  /** Limit on transactions; null for none. */
   readonly transactionsMax: number | null
 }
 
-/** What holds when nothing else is said. */
+/** Default options. */
 const REPLAY_DEFAULTS: Omit<ReplayOptions, 'paths'> = Object.freeze({
   mapping: {},
   constants: {},
@@ -61,20 +61,19 @@ const REPLAY_DEFAULTS: Omit<ReplayOptions, 'paths'> = Object.freeze({
   transactionsMax: null,
 })
 
-/** Told once for each different mapping; `file` is the first that has it. */
+/** Called once for each different mapping; `file` is the first with it. */
 export type OnMapping = (file: string, mapping: ColumnMapping) => void
 
-/** A replay that has not begun. Its events can be taken once. */
+/** A replay that has not started. It can be iterated once. */
 export interface Replay extends AsyncIterable<StreamEvent> {
   readonly files: readonly string[]
-  /** Rows left out so far, by reason. */
+  /** Rows skipped so far, by reason. */
   skipped(): SkippedRows
 }
 
 /**
- * Finds the files; rows are read as the events are taken.
- * @throws SluiceError SLUICE_INPUT_INVALID when there is nothing to read; taking the events throws it too,
- * for a column that is missing or a row that is bad.
+ * Finds the files; rows are read during iteration.
+ * @throws SluiceError SLUICE_INPUT_INVALID when there are no files. Iteration throws it for a missing column or a bad row.
  */
 export async function openReplay(
   options: Pick<ReplayOptions, 'paths'> & Partial<ReplayOptions>,
@@ -212,7 +211,7 @@ class ReplayReader {
     return false
   }
 
-  /** Counts the row when such rows are left out; else throws. */
+  /** Counts the row when bad rows are skipped; otherwise throws. */
   #refuse(position: Position, row: BadRow): null {
     if (!this.#options.skipBad) throw badRowError(position.file, position.line, row)
     this.#count(row.reason)

@@ -1,5 +1,6 @@
-// One run of the producer: takes events from a source, keeps the schedule, sends them, and counts.
+// One run of the producer: reads events from a source, follows the schedule, sends or prints them, and counts.
 
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { setImmediate as nextTurn, setTimeout as sleepMs } from 'node:timers/promises'
@@ -17,7 +18,7 @@ import { type OnMapping, openReplay, type Replay, type ReplayOptions } from './r
 import { FraudPatternCounter, type FraudPatternCounts, type StreamEvent } from './stream-event.ts'
 import { END_OF_STREAM_MS, type ProducedEvent, withWatermarks } from './watermarks.ts'
 
-/** Events after which the run lets signals and answers of the broker in. */
+/** Events after which the run yields to the event loop, for signals and broker responses. */
 const EVENTS_PER_TURN = 256
 const PROGRESS_MS = 1_000
 
@@ -36,55 +37,55 @@ export interface ProducerOptions {
   readonly source: ProducerSource
   readonly target: ProducerTarget
   readonly pace: Pace
-  /** Send watermarks, for an aligned replay. */
+  /** Send watermarks, needed for an aligned replay. */
   readonly watermarks: boolean
-  /** Stop after this much wall-clock time; null for no limit. */
+  /** Limit on the wall-clock time; null for none. */
   readonly durationMs: number | null
-  /** Share of the transactions that begin a trace, 0 to 1; none by default. */
+  /** Share of transactions that start a trace, 0 to 1; 0 by default. */
   readonly traceRatio?: number
 }
 
 export interface ProducerDeps {
   readonly clock: Clock
-  /** Stops the run: what was taken is sent and acknowledged, and the summary returned. */
+  /** Stops the run: events already read are sent and acknowledged, and the summary is returned. */
   readonly signal?: AbortSignal
   /** Called about once a second. */
   readonly onProgress?: (progress: Summary) => void
-  /** Called for each different column mapping of a replay. */
+  /** Called once for each different column mapping of a replay. */
   readonly onMapping?: OnMapping
 }
 
-/** What a run has done, at its end or so far. */
+/** Totals of a run, final or so far. */
 export interface Summary {
   readonly transactions: number
   readonly labels: number
-  /** Each counts once, however many partitions it went to. */
+  /** Each counts once, however many partitions it was sent to. */
   readonly watermarks: number
-  /** Messages that the brokers have acknowledged; 0 in a dry run. */
+  /** Messages acknowledged by the brokers; 0 in a dry run. */
   readonly acknowledged: number
-  /** Rows of a replay that were left out, by reason. */
+  /** Skipped rows of a replay, by reason. */
   readonly skipped: SkippedRows
   readonly fraudPatterns: FraudPatternCounts
   readonly firstEventTimeMs: number | null
   readonly lastEventTimeMs: number | null
   readonly elapsedMs: number
   readonly transactionsPerSecond: number
-  /** How far sending is behind the schedule. */
+  /** Delay of sending against the schedule. */
   readonly behindMs: number
-  /** Why the run ended; null while it goes on. */
+  /** Why the run ended; null while it runs. */
   readonly end: 'source' | 'duration' | 'signal' | 'output' | null
 }
 
 /**
- * Runs until the source ends, the duration is over, or the signal comes; then everything taken has been
- * acknowledged. The final watermark is sent at an end that was planned, and not after a signal.
- * @throws SluiceError for bad options or input, or when Kafka fails; see openReplay, openKafkaSink.
+ * Runs until the source ends, the duration is over, or the signal; by then everything read has been acknowledged. The
+ * final watermark is sent at a planned end, and not after a signal.
+ * @throws SluiceError for bad options or input, or when Kafka fails; see openReplay and openKafkaSink.
  */
 export async function runProducer(options: ProducerOptions, deps: ProducerDeps): Promise<Summary> {
   const { source, target } = options
   const replay = source.kind === 'replay' ? await openReplay(source.replay, deps.onMapping) : null
   const events = source.kind === 'simulate' ? source.events : replay
-  if (events === null) throw new TypeError('A replay gives events.')
+  assert(events !== null, 'A source that is not simulated is a replay.')
   const sink = target.kind === 'kafka' ? await openKafkaSink(target.kafka) : null
   const run = new Run(options, deps, sink, replay)
   const timer = setInterval(() => {
@@ -97,7 +98,7 @@ export async function runProducer(options: ProducerOptions, deps: ProducerDeps):
     await sink?.close()
     return run.summary(end)
   } catch (error) {
-    // The first failure is the one to report; closing often fails for the same reason.
+    // The first failure is reported; closing often fails for the same reason.
     await sink?.close().catch(() => undefined)
     throw error
   } finally {
@@ -112,7 +113,7 @@ interface Output {
 
 function outputOf(target: ProducerTarget, sink: Sink | null, traceRatio?: number): Output {
   if (target.kind === 'ndjson') return new NdjsonWriter(target.output)
-  if (sink === null) throw new TypeError('A run to Kafka has a sink.')
+  assert(sink !== null, 'A run to Kafka has a sink.')
   const { codecs } = target
   return {
     isClosed: false,
@@ -177,7 +178,7 @@ class Run {
     return 'source'
   }
 
-  /** Tells the lanes that nothing follows, where the stream was cut short on purpose. */
+  /** Announces the end of the stream to all partitions after a planned early end. */
   async sendEndOfStream(output: Output): Promise<void> {
     if (!this.#options.watermarks) return
     for (const topic of ['labels', 'transactions'] as const) {
@@ -207,7 +208,7 @@ class Run {
   }
 
   readonly #sleep: Sleep = async (ms) => {
-    // An abort ends the wait early; the loop then sees the signal.
+    // An abort ends the wait early; the loop then checks the signal.
     const { signal } = this.#deps
     await sleepMs(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
   }
@@ -238,22 +239,20 @@ class Run {
   }
 }
 
-// The dry run: events as lines of JSON, to look at or to feed to other tools, without any Kafka.
-
-/** Writes lines and waits for a slow reader. */
+/** The dry run: writes events as lines of JSON, without Kafka, and waits for a slow reader. */
 export class NdjsonWriter {
   readonly #output: Writable
   #isClosed = false
 
   constructor(output: Writable) {
     this.#output = output
-    // A reader that has seen enough (such as head) closes the pipe; that ends the run, and is no error.
+    // A reader such as head closes the pipe; that ends the run and is not an error.
     output.on('error', () => {
       this.#isClosed = true
     })
   }
 
-  /** True once nobody reads any more. */
+  /** True once the reader has closed the pipe. */
   get isClosed(): boolean {
     return this.#isClosed
   }

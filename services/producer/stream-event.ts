@@ -1,26 +1,24 @@
-// What every source of the producer yields: transactions and labels, merged in the order in which they
-// become known (event time of a transaction, known-at time of a label).
+// The events of every source of the producer: transactions and labels, merged in the order in which they become known
+// (event time of a transaction, known-at time of a label), and the fraud patterns of simulated ones.
 
 import type { Label, Transaction } from '../core/transaction.ts'
 
-/** One thing that happens on the stream. */
+/** One event of the stream. */
 export type StreamEvent =
   | {
       readonly kind: 'transaction'
       readonly transaction: Transaction
-      /** What the simulator was playing, null for a genuine transaction and for everything replayed. */
+      /** The simulated pattern; null for genuine and for replayed transactions. */
       readonly fraudPattern: FraudPattern | null
     }
   | { readonly kind: 'label'; readonly label: Label }
 
-/** When the event takes its place in the stream, milliseconds UTC. */
+/** Time of the event in the stream, milliseconds UTC. */
 export function streamTimeMs(event: StreamEvent): number {
   return event.kind === 'transaction' ? event.transaction.eventTimeMs : event.label.knownAtMs
 }
 
-// The fraud patterns that the simulator plays. What each one looks like stands in fraud-episodes.ts.
-
-/** Closed list; order matters only for output. */
+/** Fraud patterns of the simulator. Closed list; the order matters only for output. */
 export const FRAUD_PATTERNS = [
   'card_testing',
   'stolen_card',
@@ -35,7 +33,7 @@ export const FRAUD_PATTERNS = [
 
 export type FraudPattern = (typeof FRAUD_PATTERNS)[number]
 
-/** How many transactions of each pattern a stream held. */
+/** Number of transactions by pattern. */
 export type FraudPatternCounts = Readonly<Record<FraudPattern, number>>
 
 /** Counts transactions by fraud pattern. */

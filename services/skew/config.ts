@@ -1,4 +1,4 @@
-// Configuration of the skew meter: environment variables to one frozen, checked object.
+// Configuration of the skew meter: environment variables to one checked, frozen object.
 
 import { EnvReader } from '../platform/config/env-reader.ts'
 import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
@@ -7,9 +7,9 @@ import type { LogFormat, LogLevel } from '../platform/log.ts'
 export interface SkewConfig extends KafkaConnection {
   readonly topicPrefix: string
   readonly schemaRegistryUrl: string | null
-  /** Share of cards, and of entities, that is recomputed; above 0, at most 1. */
+  /** Share of cards, and of entities, to recompute; above 0, at most 1. */
   readonly sample: number
-  /** As the scorer has it. */
+  /** Must equal the scorer's setting. */
   readonly eventAheadMsMax: number
   readonly metrics: { readonly host: string; readonly port: number }
   readonly logLevel: LogLevel

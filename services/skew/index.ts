@@ -1,4 +1,4 @@
-// Public entry of the skew meter, and of the feed of replays that other commands use.
+// Public entry of the skew meter, and of the replay feed used by other commands.
 
 export { feedReplay, type Taken } from './replay-feed.ts'
 export { measureSkew } from './skew-meter.ts'

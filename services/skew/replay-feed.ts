@@ -1,6 +1,6 @@
-// Feeds a replay from Kafka: transactions and labels as the scorer takes them, and decision blocks, committed ones
-// only. A partition of which the replay has too much is paused until it is used up, so memory is bounded whatever the
-// order in which Kafka hands things out.
+// Feeds a replay from Kafka: transactions and labels as the scorer reads them, and committed decision batches. A
+// partition that runs ahead is paused until the replay has caught up, so memory is bounded whatever the order in which
+// Kafka delivers partitions.
 
 import type { Admin, KafkaMessage } from 'kafkajs'
 import type { RateTable } from '../core/currency.ts'
@@ -31,33 +31,33 @@ import { type LogEnds, readLogEnds, readLogSince } from '../platform/kafka/log-e
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 
 export interface FeedOptions extends KafkaConnection {
-  /** Name of the reader, for the broker's logs. */
+  /** Client name for the broker's logs. */
   readonly name: string
   readonly topicPrefix: string
   readonly codecs: Codecs
   readonly rates: RateTable
-  /** As the scorer has it: what is further ahead of its record is a dead letter. */
+  /** Must equal the scorer's setting: an event further ahead of its record time is a dead letter. */
   readonly eventAheadMsMax: number
-  /** From the first message that is kept, or from records of this time on, ms. */
+  /** Start at the first retained message, or at records of this time, ms. */
   readonly from: 'beginning' | number
-  /** `end`: up to where the topics end now. `stop`: until the signal comes. */
+  /** `end`: to the current end of the topics. `stop`: until the signal. */
   readonly until: 'end' | 'stop'
   readonly sample: ReplaySample
   readonly onReplayed: OnReplayed
   readonly onCause?: OnCause
-  /** Cards and parts of entities in memory beyond which the sample is halved; REPLAY_VALUES_MAX unless given. */
+  /** Limit on cards and partial aggregates in memory before the sample is halved; REPLAY_VALUES_MAX by default. */
   readonly valuesMax?: number
-  /** Awaited after each step, so that what takes longer than a call keeps the reading back. */
+  /** Awaited after each step, so that slow asynchronous work slows down reading. */
   readonly settle?: () => Promise<void>
-  /** Once the reader's place is fixed. */
+  /** Called once the start offsets are fixed. */
   readonly onReady?: (status: FeedStatus) => void
-  /** What was taken in, before anything is replayed that needs it. */
+  /** Called with decoded messages before anything that needs them is replayed. */
   readonly onTaken?: (taken: Taken) => void
-  /** After each step; true ends the reading. */
+  /** Called after each step; returning true ends reading. */
   readonly onStep?: (replay: LogReplay, messages: number) => boolean
 }
 
-/** Messages of one partition, decoded. */
+/** Decoded messages of one partition. */
 export type Taken =
   | {
       readonly kind: 'transactions'
@@ -71,19 +71,19 @@ export type Taken =
       readonly blocks: readonly RecordedBlock[]
     }
 
-/** Where a reading stands, while it goes on. */
+/** Progress of a running feed. */
 export interface FeedStatus {
   readonly replay: LogReplay
-  /** All that was in the topics at the start is recomputed. */
+  /** Everything in the topics at the start has been recomputed. */
   readonly isCaughtUp: boolean
   readonly unreadableBlocks: number
 }
 
-/** What a reading came to. */
+/** Result of a feed. */
 export interface FedReplay {
   readonly replay: LogReplay
   readonly messages: number
-  /** Messages of the decisions topic that are no block this version can read. */
+  /** Messages of the decisions topic that this version cannot decode. */
   readonly unreadableBlocks: number
 }
 
@@ -130,7 +130,7 @@ class Feed {
     string,
     { readonly kind: FedTopic; readonly partition: number; readonly resume: () => void }
   >()
-  /** Partitions that are not at the end that they had at the start, by topic. */
+  /** By topic, partitions that have not reached their end at the start. */
   readonly #open: Readonly<Record<FedTopic, Map<string, number>>>
   readonly #blocksTo = new Map<number, number>()
   #isCaughtUp = false
@@ -173,7 +173,7 @@ class Feed {
     return this.#stop.signal
   }
 
-  /** All decisions are read, and nothing waits for what is still to be read. */
+  /** All decisions are read, and none waits for messages not yet read. */
   get isAtEnd(): boolean {
     const { transactions, labels, decisions } = this.#open
     if (decisions.size > 0) return false
@@ -238,7 +238,7 @@ class Feed {
     }
   }
 
-  /** The same checks as in a lane of the scorer, in the same order. */
+  /** Applies the same checks as a partition of the scorer, in the same order. */
   #entryOf(partition: number, message: KafkaMessage): ReplayEntry {
     const { codecs, rates, eventAheadMsMax, sample } = this.#options
     const offset = Number(message.offset)
@@ -293,13 +293,11 @@ function isRefused({ key, value }: KafkaMessage): boolean {
 function tooManyLanes(): SluiceError {
   return new SluiceError(
     'SLUICE_TOPICS_INVALID',
-    'The decisions topic has blocks of partitions that the transactions topic lacks; check the topic prefix.',
+    'The decisions topic names partitions that the transactions topic does not have; check the topic prefix.',
   )
 }
 
-// Where a replay begins to read each partition, and where the partitions end now.
-
-/** The topics that a replay reads. */
+/** Topics read by a replay. */
 export const FED_TOPICS = ['transactions', 'labels', 'decisions'] as const
 export type FedTopic = (typeof FED_TOPICS)[number]
 
@@ -315,11 +313,14 @@ interface PartitionRange {
 export interface FeedRanges {
   readonly startAt: ReadonlyMap<string, number>
   readonly partitions: ReadonlyMap<string, PartitionRange>
-  /** By lane. */
+  /** By partition. */
   readonly begins: readonly LaneBegin[]
 }
 
-/** @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID. */
+/**
+ * Reads the start offset and the current end of each partition.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID.
+ */
 export async function readFeedRanges(
   connection: KafkaConnection,
   topicPrefix: string,
@@ -367,7 +368,7 @@ export async function readFeedRanges(
   }
 }
 
-/** What a topic holds from `from` on. */
+/** The offsets of a topic from `from` on. */
 async function readRange(
   admin: Admin,
   topic: string,

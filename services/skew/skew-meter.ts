@@ -1,5 +1,7 @@
-// The skew meter as a process: follows the topics, recomputes its sample, and tells what differs, until it is stopped.
+// The skew meter: recomputes the features of a sample of decisions from the log and counts values that differ from the
+// recorded ones. As a process it follows the topics; `measureSkew` measures once.
 
+import assert from 'node:assert/strict'
 import { setInterval } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 import { DEFAULT_RATES } from '../core/currency.ts'
@@ -20,22 +22,22 @@ import { openSchemaRegistry } from '../platform/registry/http-registry.ts'
 import type { SkewConfig } from './config.ts'
 import { feedReplay, type FeedStatus } from './replay-feed.ts'
 
-const STANDING_MS = 5_000
+const REPORT_MS = 5_000
 
-/** Differences that are logged; the metrics count all of them. */
+/** Limit on logged differences; the metrics count all of them. */
 const LOGGED_MAX = 1_000
 
 export interface SkewOptions {
   readonly config: SkewConfig
-  /** From the first message that is kept, or from records of this time on, ms. */
+  /** Start at the first retained message, or at records of this time, ms. */
   readonly from: 'beginning' | number
   readonly clock: Clock
   readonly log: Logger
-  /** Once the metrics can be read and the reader's place is fixed. */
+  /** Called once the metrics server listens and the start offsets are fixed. */
   readonly onReady?: (metricsPort: number) => void
 }
 
-/** @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or what a schema registry throws. */
+/** @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, or any error of the schema registry. */
 export async function runSkewMeter(options: SkewOptions, signal: AbortSignal): Promise<void> {
   const { config, log } = options
   const { topicPrefix, schemaRegistryUrl: url } = config
@@ -49,7 +51,7 @@ export async function runSkewMeter(options: SkewOptions, signal: AbortSignal): P
   const meter = new Meter(options, telemetry)
   const timer = setInterval(() => {
     meter.tell()
-  }, STANDING_MS)
+  }, REPORT_MS)
   try {
     await feedReplay(
       {
@@ -109,18 +111,21 @@ class Meter {
     onReady?.(port)
   }
 
-  /** Moves what was counted to the metrics, and says where the meter stands. */
+  /** Adds the counts to the metrics, and reports progress. */
   tell(): void {
     const { counts, first } = this.counts.take()
     this.#telemetry.compared(counts)
     const { log, clock } = this.#options
     if (first !== null && this.#logged < LOGGED_MAX) {
       this.#logged += 1
-      log.warn({ ...first }, 'A decision was not made from what the log says.')
+      log.warn(
+        { ...first },
+        'The features of a decision differ from those recomputed from the log.',
+      )
     }
     if (this.sample.share < this.#share) {
       this.#share = this.sample.share
-      log.warn({ sample: this.#share }, 'The sample outgrew its memory and was halved.')
+      log.warn({ sample: this.#share }, 'The sample exceeded its memory limit and was halved.')
     }
     if (this.#status === null) return
     const { replay, isCaughtUp, unreadableBlocks } = this.#status
@@ -136,30 +141,30 @@ class Meter {
   }
 }
 
-// Skew measured once and within bounds, for who has no meter at hand: reads the topics from their beginning to where they
-// end now, recomputes what fits into memory, and counts what differs among the decisions of a time.
+// One bounded measurement without a running meter: reads the topics from their beginning to their current end,
+// recomputes as large a sample as fits in memory, and counts differences among recent decisions.
 
 export interface MeasureOptions extends KafkaConnection {
   readonly topicPrefix: string
   readonly codecs: Codecs
-  /** As the scorer has it. */
+  /** Must equal the scorer's setting. */
   readonly eventAheadMsMax: number
-  /** Decisions made before, by the scorer's clock, are not counted. */
+  /** Decisions made earlier, by the scorer's clock, are not counted. */
   readonly decidedFromMs: number
-  /** Messages of all topics after which it ends without having come to the end. */
+  /** Limit on messages of all topics; reaching it ends the measurement early. */
   readonly messagesMax: number
   readonly onProgress: (messages: number) => void
 }
 
 export interface MeasuredSkew {
   readonly decisions: number
-  /** Values of features. */
+  /** Feature values. */
   readonly compared: number
   readonly mismatches: number
   readonly messages: number
-  /** Share of cards and entities that fitted into memory. */
+  /** Share of cards and entities that fitted in memory. */
   readonly sample: number
-  /** False when `messagesMax` was reached before the end: then what was counted is of the oldest decisions. */
+  /** False when `messagesMax` was reached: the counts then cover only the oldest decisions. */
   readonly isComplete: boolean
 }
 
@@ -207,9 +212,7 @@ function sumOf(counts: Uint32Array): number {
   return counts.reduce((sum, count) => sum + count, 0)
 }
 
-// Counts what a replay says of rows, until somebody takes the counts: telling each value apart costs too much.
-
-/** The first difference of a stretch, for the log. */
+/** The first difference since the last report, for the log. */
 export interface Difference {
   readonly partition: number
   readonly offset: number
@@ -218,10 +221,11 @@ export interface Difference {
   readonly feature: string
   readonly recorded: number
   readonly recomputed: number
-  /** Features of this decision that differ. */
+  /** Number of features of this decision that differ. */
   readonly features: number
 }
 
+/** Accumulates the verdicts of replayed rows between reports, since updating a metric per value is too slow. */
 export class SkewCounts {
   #decisions = 0
   #compared = new Uint32Array(FEATURE_COUNT)
@@ -247,7 +251,7 @@ export class SkewCounts {
     if (differing > 0) this.#first ??= differenceOf(row, differing)
   }
 
-  /** Hands over what was counted since the last time. */
+  /** Returns and resets the counts. */
   take(): { readonly counts: ComparedCounts; readonly first: Difference | null } {
     const counts = {
       decisions: this.#decisions,
@@ -266,7 +270,9 @@ export class SkewCounts {
 }
 
 function bump(counts: Uint32Array, index: number): void {
-  counts[index] = (counts[index] ?? 0) + 1
+  const count = counts[index]
+  assert(count !== undefined)
+  counts[index] = count + 1
 }
 
 function differenceOf(
@@ -275,14 +281,17 @@ function differenceOf(
 ): Difference {
   const index = verdicts.indexOf(VERDICT.differs)
   const { offset, revision, transactionId } = recorded.decision
+  const feature = FEATURE_NAMES[index]
+  const [recordedValue, recomputed] = [recorded.values[index], values[index]]
+  assert(feature !== undefined && recordedValue !== undefined && recomputed !== undefined)
   return {
     partition: block.partition,
     offset,
     revision,
     transactionId,
-    feature: FEATURE_NAMES[index] ?? '',
-    recorded: recorded.values[index] ?? NaN,
-    recomputed: values[index] ?? NaN,
+    feature,
+    recorded: recordedValue,
+    recomputed,
     features,
   }
 }

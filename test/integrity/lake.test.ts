@@ -86,16 +86,16 @@ async function copyOf(t: TestContext, from: string): Promise<string> {
 
 async function expectWhole(folder: string, expected: readonly string[]): Promise<void> {
   deepStrictEqual(await linesOfLake(folder), expected)
-  const { results, kept } = await checkLake(
+  const { results, recorded } = await checkLake(
     { folder, table: null, day: null, onProgress: () => undefined },
     new AbortController().signal,
   )
   deepStrictEqual(
-    [...results, ...kept].filter(({ status }) => status === 'failed'),
+    [...results, ...recorded].filter(({ status }) => status === 'failed'),
     [],
   )
   ok(results.some(({ name }) => name === 'answered'))
-  ok(kept.some(({ check, status }) => check === 'offsets' && status === 'explained'))
+  ok(recorded.some(({ check, status }) => check === 'offsets' && status === 'explained'))
 }
 
 test('a writer that is killed before any step, or at any moment, loses and doubles nothing', async (t) => {
@@ -180,7 +180,7 @@ test('a gap in the topics stops the taking, and is kept on record once it is acc
   ok(refused.stderr.includes('SLUICE_LAKE_GAP'), refused.stderr)
   const accepted = await runLake(stream, ['ingest', '--exit', '--accept-gap', '--lake', folder])
   strictEqual(accepted.code, 0, accepted.stderr)
-  const { results, kept } = await checkLake(
+  const { results, recorded } = await checkLake(
     { folder, table: null, day: null, onProgress: () => undefined },
     new AbortController().signal,
   )
@@ -188,7 +188,7 @@ test('a gap in the topics stops the taking, and is kept on record once it is acc
     results.filter(({ status }) => status === 'failed'),
     [],
   )
-  ok(kept.some(({ check, status }) => check === 'gap' && status === 'explained'))
+  ok(recorded.some(({ check, status }) => check === 'gap' && status === 'explained'))
   const other = await runLake(stream, [
     'ingest',
     '--exit',

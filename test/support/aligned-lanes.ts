@@ -17,8 +17,8 @@ import {
 } from './fold-entries.ts'
 import { StoredLane, StoredLanes, type Guards } from './stored-lanes.ts'
 
-/** Longest stretch of event time between two watermarks, well below the delay of entity windows. */
-const STRETCH_MS_MAX = HOUR_MS - 1
+/** Longest interval of event time between two watermarks, well below the delay of entity windows. */
+const INTERVAL_MS_MAX = HOUR_MS - 1
 
 /** The place of one message: a lane, and which of its entries or labels. */
 interface Sent {
@@ -66,23 +66,23 @@ export function withStretches(
   stretchItems: number,
 ): readonly SentItem[] {
   const sent: SentItem[] = []
-  let stretch: StreamItem[] = []
+  let interval: StreamItem[] = []
   let firstMs = Infinity
   let newestMs = -Infinity
   const end = (timeMs: number): void => {
-    sent.push(...stretch.filter(({ kind }) => kind === 'label'))
+    sent.push(...interval.filter(({ kind }) => kind === 'label'))
     sent.push({ kind: 'watermark', topic: 'labels', timeMs })
-    sent.push(...stretch.filter(({ kind }) => kind === 'transaction'))
+    sent.push(...interval.filter(({ kind }) => kind === 'transaction'))
     sent.push({ kind: 'watermark', topic: 'transactions', timeMs })
-    stretch = []
+    interval = []
     firstMs = Infinity
   }
   for (const item of items) {
     const timeMs = item.kind === 'label' ? -Infinity : item.transaction.eventTimeMs
-    const isFull = stretch.length >= stretchItems || timeMs - firstMs > STRETCH_MS_MAX
+    const isFull = interval.length >= stretchItems || timeMs - firstMs > INTERVAL_MS_MAX
     // A first watermark before everything: without one, the lanes would wait for each other's from the start.
     if (timeMs > newestMs && (newestMs === -Infinity || isFull)) end(timeMs - 1)
-    stretch.push(item)
+    interval.push(item)
     newestMs = Math.max(newestMs, timeMs)
     if (item.kind === 'transaction') firstMs = Math.min(firstMs, newestMs)
   }

@@ -26,7 +26,7 @@ import {
   type LaneEntry,
   type LaneLabel,
 } from '../../services/scorer/batch/fold-batch.ts'
-import { builtInPolicy } from '../../services/core/policy/builtin-policy.ts'
+import { builtInPolicy } from '../../services/core/policy/score-ruling.ts'
 import type { DecideOptions } from '../../services/scorer/decide/decide-options.ts'
 import { decideBatch } from '../../services/scorer/batch/micro-batch.ts'
 import type { Outputs } from './outputs.ts'

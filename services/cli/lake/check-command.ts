@@ -5,7 +5,7 @@ import { type LakeErasure, totalRows } from '../../core/lake/lake-log.ts'
 import type { CheckResult } from '../../core/lake/lake-checks.ts'
 import { LAKE_TABLES, type LakeTable } from '../../core/lake/lake-tables.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { checkLake, keepResults, loadLakeConfig, type LakeReport } from '../../lake/index.ts'
+import { checkLake, recordResults, loadLakeConfig, type LakeReport } from '../../lake/index.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
 import { printTable } from '../table.ts'
@@ -35,7 +35,7 @@ Exit code 1 when a check fails. What each check means: docs/lake.md.`
 export function registerCheck(lake: Command): void {
   const command = lake
     .command('check')
-    .summary('verify files and tables, and show the checks that were kept')
+    .summary('verify files and tables, and show the recorded checks')
     .description(
       'Reads every file: there, of the size and digest of its commit, readable, rows sound. Then the tables as a whole: no row ' +
         'twice, no offset left out, an answer for each transaction. Shows the checks of each batch that was taken.',
@@ -61,7 +61,7 @@ async function run(options: CheckCommandOptions): Promise<void> {
     { folder, table, day, onProgress: printProgress },
     interruptSignal(),
   )
-  if (options.keep === true) await keepResults(folder, systemClock, report.results)
+  if (options.keep === true) await recordResults(folder, systemClock, report.results)
   const failed = report.results.filter(({ status }) => status === 'failed')
   if (options.json === true) printJson({ lake: folder, ...report })
   else printReport(folder, report, failed)
@@ -92,14 +92,14 @@ function printErasures(erasures: readonly LakeErasure[]): void {
 }
 
 function printReport(folder: string, report: LakeReport, failed: readonly CheckResult[]): void {
-  const { files, rows, bytes, commit, kept, results } = report
+  const { files, rows, bytes, commit, recorded, results } = report
   printLine(
     `${folder} as of commit ${commit}: ${files} files, ${rows} rows, ${(bytes / MIB).toFixed(1)} MiB`,
   )
-  if (kept.length > 0) {
+  if (recorded.length > 0) {
     printLine('')
-    printLine('Checks that were kept:')
-    const cells = kept.map(({ table, check, status, count }) => [
+    printLine('Recorded checks:')
+    const cells = recorded.map(({ table, check, status, count }) => [
       table,
       check,
       status,

@@ -1,8 +1,8 @@
-// Which column of a file is which field of a transaction: as given, or found from the header's names.
+// Maps columns of a file to fields of a transaction: as given, or derived from the names in the header.
 
 import { SluiceError } from '../errors.ts'
 
-/** Fields that a column or a constant can give. `label` becomes a label, all others are the transaction's. */
+/** Fields that a column or a constant can supply. `label` becomes a label; all others belong to the transaction. */
 const REPLAY_FIELDS = [
   'id',
   'card',
@@ -30,12 +30,12 @@ export type ReplayField = (typeof REPLAY_FIELDS)[number]
 /** Field to column name. */
 export type ColumnMapping = Readonly<Partial<Record<ReplayField, string>>>
 
-/** Field to a value that every row has. */
+/** Field to a value shared by every row. */
 export type FieldConstants = Readonly<Partial<Record<ReplayField, string>>>
 
 const REQUIRED: readonly ReplayField[] = ['card', 'eventTime', 'amount']
 
-// In order of preference; compared without case, spaces, dashes and underscores.
+// In order of preference; compared ignoring case, spaces, dashes and underscores.
 const SYNONYMS: Readonly<Record<ReplayField, readonly string[]>> = {
   id: ['transaction_id', 'tx_id', 'trans_num', 'trans_id', 'id', 'tx_index'],
   card: ['card', 'card_id', 'card_token', 'customer_id', 'customer', 'source_id', 'account_id'],
@@ -70,9 +70,9 @@ const SYNONYMS: Readonly<Record<ReplayField, readonly string[]>> = {
 }
 
 /**
- * Completes the mapping from the header. What was given wins over what is found, and a constant over both.
- * @throws SluiceError SLUICE_INPUT_INVALID when a given column is not in the header or a required field
- * has none; the message shows the mapping to give.
+ * Completes the mapping from the header. A given column wins over a derived one, and a constant over both.
+ * @throws SluiceError SLUICE_INPUT_INVALID when a given column is not in the header or a required field has no column;
+ * the message shows the mapping to give.
  */
 export function findMapping(
   file: string,
@@ -100,7 +100,7 @@ export function findMapping(
   return mapping
 }
 
-/** `card=customer_id, amount=tx_amount`, to print or to give back as an option. */
+/** `card=customer_id,amount=tx_amount`, as the option takes it. */
 export function mappingText(mapping: ColumnMapping): string {
   return REPLAY_FIELDS.filter((field) => mapping[field] !== undefined)
     .map((field) => `${field}=${mapping[field] ?? ''}`)
@@ -128,7 +128,7 @@ export function parseFieldList(
 
 /**
  * Checks fields and values from a list or a JSON file.
- * @throws SluiceError SLUICE_USAGE naming the first field that is unknown, doubled or without a value.
+ * @throws SluiceError SLUICE_USAGE naming the first field that is unknown, repeated or without a value.
  */
 export function checkFields(
   what: string,
@@ -138,7 +138,7 @@ export function checkFields(
   for (const [name, value] of pairs) {
     const field = REPLAY_FIELDS.find((known) => known === name)
     if (field === undefined) {
-      throw usage(`${what}: "${String(name)}" is no field; use ${REPLAY_FIELDS.join(', ')}.`)
+      throw usage(`${what}: "${String(name)}" is not a field; use ${REPLAY_FIELDS.join(', ')}.`)
     }
     if (fields[field] !== undefined) {
       throw usage(`${what}: "${field}" is given twice; keep one.`)
@@ -163,7 +163,7 @@ function usage(message: string): SluiceError {
   return new SluiceError('SLUICE_USAGE', message)
 }
 
-// A file without a header line has data where the names should be, so digits are masked.
+// A file without a header line has data in place of names, so digits are masked (P8).
 function columnsText(header: readonly string[]): string {
   return header.map((column) => column.slice(0, 40).replaceAll(/\d{5,}/g, '*****')).join(', ')
 }
@@ -194,7 +194,7 @@ function missingFields(
   return new SluiceError(
     'SLUICE_INPUT_INVALID',
     `${file} has no column for ${missing.join(', ')} among ${columnsText(header)}. ` +
-      `Say which it is with --map ${toGive}`,
+      `Name the column with --map ${toGive}`,
     { details: { file, missing } },
   )
 }

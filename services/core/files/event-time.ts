@@ -1,4 +1,4 @@
-// Times of files: ISO 8601 (UTC when no zone is given), or seconds or milliseconds since the epoch.
+// Times in files: ISO 8601 (UTC when no zone is given), or seconds or milliseconds since the epoch.
 
 const ISO =
   /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?(Z|[+-]\d\d(?::?\d\d)?))?)?$/
@@ -6,11 +6,11 @@ const EPOCH = /^(\d{9,13})(?:\.(\d{1,9}))?$/
 const ZONE = /^([+-])(\d\d):?(\d\d)?$/
 
 const DAY_MS = 86_400_000
-/** Times before 2000 or after 2100 are taken for a mistake, as they are in messages. */
+/** Times before 2000 or after 2100 are treated as mistakes, as in messages. */
 const TIME_MS_MIN = 946_684_800_000
 const TIME_MS_MAX = 4_102_444_800_000
 
-/** Milliseconds UTC, or null when the text is no time from 2000 to 2100. Fractions are cut to 1 ms. */
+/** Milliseconds UTC, or null when the text is not a time from 2000 to 2100. Fractions are truncated to 1 ms. */
 export function parseEventTimeMs(text: string): number | null {
   const timeMs = parseIsoMs(text) ?? parseEpochMs(text)
   return timeMs !== null && timeMs >= TIME_MS_MIN && timeMs <= TIME_MS_MAX ? timeMs : null
@@ -33,7 +33,7 @@ export interface TimeRange {
   readonly endMs: number
 }
 
-/** From the first moment of one bound to the last of another; all times where neither is given. */
+/** The range from the start of one bound to the end of the other; a missing bound is open. */
 export function rangeBetween(from: TimeRange | undefined, to: TimeRange | undefined): TimeRange {
   return {
     fromMs: from?.fromMs ?? Number.NEGATIVE_INFINITY,
@@ -41,7 +41,7 @@ export function rangeBetween(from: TimeRange | undefined, to: TimeRange | undefi
   }
 }
 
-/** The day or month that a name such as `2018-07-25.csv.gz` or `2019-01.csv` holds, else null. */
+/** The day or month in a name such as `2018-07-25.csv.gz` or `2019-01.csv`; null when it has none. */
 export function rangeOfName(name: string): TimeRange | null {
   const match = /(?<!\d)(\d{4})-(\d\d)(?:-(\d\d))?(?!\d)/.exec(name)
   if (match === null) return null
@@ -54,7 +54,7 @@ export function rangeOfName(name: string): TimeRange | null {
   return fromMs === null ? null : { fromMs, endMs: fromMs + DAY_MS }
 }
 
-/** The range that a bound given by a person means: a whole day for a date, one instant otherwise. */
+/** The range meant by a bound on the command line: a whole day for a date, one instant otherwise. */
 export function rangeOfBound(text: string): TimeRange | null {
   const fromMs = parseEventTimeMs(text)
   if (fromMs === null) return null

@@ -1,5 +1,5 @@
-// One row of a file to one transaction and what its label column says. Everything that depends on the
-// mapping alone is decided once per file; the same checks as for messages hold afterwards.
+// Converts one row of a file into a transaction and the verdict of its label column. Everything that depends only on the
+// mapping is decided once per file; the result passes the same checks as a message.
 
 import { SluiceError } from '../errors.ts'
 import {
@@ -13,14 +13,14 @@ import { validateTransaction } from '../wire/validate-transaction.ts'
 import type { ColumnMapping, FieldConstants, ReplayField } from './column-mapping.ts'
 import { parseEventTimeMs, parseUtcOffsetMinutes } from './event-time.ts'
 
-/** What a row holds. */
+/** The content of one row. */
 export interface ReplayRow {
   readonly transaction: Transaction
   /** Null when the row is not labelled. */
   readonly verdict: 'fraud' | 'genuine' | null
 }
 
-/** Whether amounts of a file are `12.34` or `1234`. */
+/** How a file writes amounts: `12.34` or `1234`. */
 export type AmountUnit = 'major' | 'minor'
 
 /** Reads the cells of one row. @throws BadRow when a cell cannot be read. */
@@ -31,16 +31,16 @@ const GENUINE_WORDS = new Set(['0', 'false', 'genuine', 'no', 'n'])
 const UNLABELLED_WORDS = new Set(['', '2', '-1', 'unknown', 'unlabelled', 'unlabeled', 'null'])
 const NUMBER = /^-?\d{1,4}(?:\.\d{1,20})?$/
 
-/** Where the transaction's checks name a field otherwise than the mapping does. */
+/** Fields that the transaction's checks name differently from the mapping. */
 const FIELD_OF_CHECK: Readonly<Record<string, ReplayField>> = {
   eventTimeMs: 'eventTime',
   amountMinor: 'amount',
 }
 
-/** The default of `currency`, when neither a column nor a constant gives one. */
+/** Currency of a row when neither a column nor a constant gives one. */
 export const DEFAULT_CURRENCY = 'EUR'
 
-/** Makes the reader for files with this header. Rows without an id column get `rowId` as id. */
+/** Compiles the reader for files with this header. Rows without an id column get `rowId` as their id. */
 export function compileRowReader(
   header: readonly string[],
   mapping: ColumnMapping,
@@ -148,7 +148,7 @@ function eventTimeMsOf(text: string, column: string): number {
   const timeMs = parseEventTimeMs(text)
   if (timeMs !== null) return timeMs
   const problem =
-    'is no time from 2000 to 2100: give ISO 8601, or seconds or milliseconds since 1970'
+    'is not a time from 2000 to 2100; use ISO 8601, or seconds or milliseconds since 1970'
   throw new BadRow('bad_time', column, text, problem)
 }
 
@@ -162,7 +162,12 @@ function utcOffsetMinutesOf(text: string | null, column: string): number | null 
   if (text === null) return null
   const minutes = parseUtcOffsetMinutes(text)
   if (minutes !== null) return minutes
-  throw new BadRow('bad_number', column, text, 'is no offset such as +02:00 or minutes such as 120')
+  throw new BadRow(
+    'bad_number',
+    column,
+    text,
+    'is neither an offset such as +02:00 nor minutes such as 120',
+  )
 }
 
 function wordOf<Word extends string>(
@@ -174,7 +179,7 @@ function wordOf<Word extends string>(
   const lower = text.toLowerCase()
   const found = words.find((word) => word === lower)
   if (found !== undefined) return found
-  throw new BadRow('unknown_word', column, text, `is none of ${words.join(', ')}`)
+  throw new BadRow('unknown_word', column, text, `is not one of ${words.join(', ')}`)
 }
 
 function verdictOf(text: string | null, column: string): ReplayRow['verdict'] {
@@ -182,7 +187,7 @@ function verdictOf(text: string | null, column: string): ReplayRow['verdict'] {
   if (FRAUD_WORDS.has(lower)) return 'fraud'
   if (GENUINE_WORDS.has(lower)) return 'genuine'
   if (UNLABELLED_WORDS.has(lower)) return null
-  const problem = 'is no label: use 1 or fraud, 0 or genuine, 2 or nothing for unlabelled'
+  const problem = 'is not a label; use 1 or fraud, 0 or genuine, and 2 or nothing for unlabelled'
   throw new BadRow('unknown_word', column, text, problem)
 }
 
@@ -203,9 +208,9 @@ function refusedField(
   return new BadRow(reason, column, value, problem)
 }
 
-// What can be wrong with one row of a file: a closed list of reasons, and the error that names all of it.
+// Bad rows: a closed list of reasons, and the error that names file, line and column.
 
-/** Why a row cannot be sent; also the key under which skipped rows are counted. Closed list. */
+/** Why a row is refused; also the key under which skipped rows are counted. Closed list. */
 export type BadRowReason =
   | 'not_csv'
   | 'column_count'
@@ -218,17 +223,17 @@ export type BadRowReason =
   | 'card_number_suspected'
   | 'out_of_order'
 
-/** Rows left out, by reason; reasons that never occurred are absent. */
+/** Skipped rows by reason; reasons that never occurred are absent. */
 export type SkippedRows = Readonly<Partial<Record<BadRowReason, number>>>
 
 const VALUE_CHARACTERS_MAX = 40
 
-/** A row that cannot be sent. Thrown between the row reader and the replay, and never beyond. */
+/** A refused row. It never leaves the code that reads files: callers count it or throw `badRowError`. */
 export class BadRow extends Error {
   readonly reason: BadRowReason
   readonly column: string | null
 
-  /** `problem` goes on after the value: `"12.345" has more than 2 decimals`. */
+  /** `problem` follows the value in the message: `"12.345" has more than 2 decimals`. */
   constructor(reason: BadRowReason, column: string | null, value: string | null, problem: string) {
     super(value === null ? problem : `${shown(reason, value)} ${problem}`)
     this.name = 'BadRow'
@@ -237,28 +242,26 @@ export class BadRow extends Error {
   }
 }
 
-/** The error for a row that is not skipped: file, line, column, value, remedy. */
+/** The error for a refused row: file, line, column, value, remedy. */
 export function badRowError(file: string, line: number, row: BadRow): SluiceError {
   const where = row.column === null ? '' : `, column ${row.column}`
   return new SluiceError(
     'SLUICE_INPUT_INVALID',
-    `${file} line ${line}${where}: ${row.message}. Correct it, or leave such rows out with ` +
+    `${file} line ${line}${where}: ${row.message}. Correct it, or skip such rows with ` +
       `--skip-bad${row.reason === 'out_of_order' ? ' or order them with --sort' : ''}.`,
     { details: { file, line, column: row.column, reason: row.reason } },
   )
 }
 
 function shown(reason: BadRowReason, value: string): string {
-  // What may be a card number is never repeated, not even to say that it is one.
+  // A possible card number is never repeated, not even in the error about it (P8).
   const safe = reason === 'card_number_suspected' ? value.replaceAll(/\d/g, '*') : value
   return JSON.stringify(
     safe.length > VALUE_CHARACTERS_MAX ? `${safe.slice(0, VALUE_CHARACTERS_MAX)}...` : safe,
   )
 }
 
-// What the label column of a file says of a transaction, as a label that is known a fixed time later.
-
-/** The label of a row. */
+/** The label of a row, known a fixed time after the transaction. */
 export function labelOfRow(
   transaction: Transaction,
   verdict: Label['verdict'],
@@ -278,7 +281,7 @@ export function labelOfRow(
   }
 }
 
-// Decimal amounts of files to minor units, by text alone: no float ever sees an amount.
+// Decimal amounts to minor units, on the text alone: an amount is never a float.
 
 /** ISO 4217 codes whose minor unit is not a hundredth. */
 const DECIMALS: Readonly<Record<string, number>> = {
@@ -311,12 +314,12 @@ const DECIMALS: Readonly<Record<string, number>> = {
 const WHOLE_DIGITS_MAX = 12
 const DECIMAL_AMOUNT = /^(\d+)(?:\.(\d+))?$/
 
-/** An amount in minor units, or what is wrong with the text. */
+/** An amount in minor units, or the problem with the text. */
 export type AmountParse =
   | { readonly ok: true; readonly amountMinor: number }
   | { readonly ok: false; readonly problem: string }
 
-/** Reads `1230`, or `1230.0` as tables of floats have it, as that many minor units. */
+/** Reads `1230`, or `1230.0` as float columns write it, as that many minor units. */
 export function parseMinorAmount(text: string): AmountParse {
   const whole = /^(\d{1,15})(?:\.0+)?$/.exec(text)?.[1]
   if (whole === undefined) {
@@ -325,7 +328,7 @@ export function parseMinorAmount(text: string): AmountParse {
   return { ok: true, amountMinor: Number(whole) }
 }
 
-/** How many decimals an amount in this currency may have. */
+/** The number of decimals of a currency. */
 function decimalsOf(currency: string): number {
   return DECIMALS[currency] ?? 2
 }

@@ -1,9 +1,9 @@
-// Which files of a lake are to become one. Each merge leaves fewer files, so repeating the plan ends with nothing to do.
+// Plans which files of a lake are merged. Each merge leaves fewer files, so repeated planning ends.
 
 import type { FileRange, LakeFile, LakeState } from './lake-log.ts'
 import type { LakeTable } from './lake-tables.ts'
 
-/** Files of one table and day that become one. */
+/** Files of one table and day to be merged into one. */
 export interface Merge {
   readonly table: LakeTable
   readonly day: string
@@ -11,13 +11,13 @@ export interface Merge {
 }
 
 export interface CompactionRule {
-  /** Days with fewer files are left as they are; at least 2. */
+  /** Days with fewer files are left alone; at least 2. */
   readonly filesMin: number
-  /** No file gets more rows than this by being merged. */
+  /** Limit on the rows of a merged file. */
   readonly rowsMax: number
 }
 
-/** In order of table and day. */
+/** The merges to do, in order of table and day. */
 export function planCompaction(state: LakeState, rule: CompactionRule): readonly Merge[] {
   const days = new Map<string, LakeFile[]>()
   for (const file of state.files.values()) {
@@ -32,7 +32,7 @@ export function planCompaction(state: LakeState, rule: CompactionRule): readonly
     .flatMap(([, files]) => mergesOf(files, rule.rowsMax))
 }
 
-/** Neighbours by name are put together while they fit. */
+/** Groups neighbours by name up to the limit on rows. */
 function mergesOf(files: readonly LakeFile[], rowsMax: number): readonly Merge[] {
   const sorted = files.toSorted((left, right) => compare(left.path, right.path))
   const groups: LakeFile[][] = []
@@ -52,7 +52,7 @@ function mergesOf(files: readonly LakeFile[], rowsMax: number): readonly Merge[]
   })
 }
 
-/** Ranges of the merged file: one for each partition. */
+/** Ranges of the merged file, one per partition. */
 export function mergeRanges(files: readonly LakeFile[]): readonly FileRange[] {
   const merged = new Map<number, FileRange>()
   for (const range of files.flatMap(({ ranges }) => ranges)) {

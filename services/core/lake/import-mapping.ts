@@ -1,4 +1,4 @@
-// How others' columns become fields: names, units, formats of times, words of theirs for words of ours, and constants.
+// Maps columns of imported files to fields: names, units, time formats, translated words, and constants.
 
 import { SluiceError } from '../errors.ts'
 import {
@@ -9,7 +9,7 @@ import {
 } from '../files/column-mapping.ts'
 import type { AmountUnit } from '../files/row-reader.ts'
 
-/** How a time is written: found by its look, or said. */
+/** How times are written; `auto` recognises the format of each value. */
 export const TIME_FORMATS = ['auto', 'epoch_s', 'epoch_ms'] as const
 export type TimeFormat = (typeof TIME_FORMATS)[number]
 
@@ -18,7 +18,7 @@ export interface ImportMapping {
   readonly constants: FieldConstants
   readonly amountUnit: AmountUnit
   readonly timeFormat: TimeFormat
-  /** By field, what a word of the file means. */
+  /** By field, the translation of a word of the file. */
   readonly words: Readonly<Partial<Record<ReplayField, Readonly<Record<string, string>>>>>
 }
 
@@ -33,8 +33,8 @@ export const NO_MAPPING: ImportMapping = {
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * Checks the value of a mapping file; `what` names the file in errors.
- * @throws SluiceError SLUICE_USAGE naming the first thing that is wrong.
+ * Checks the content of a mapping file; `what` names the file in errors.
+ * @throws SluiceError SLUICE_USAGE naming the first fault.
  */
 export function parseImportMapping(what: string, value: unknown): ImportMapping {
   const top = fieldsOf(what, value, ['columns', 'constants'])
@@ -65,7 +65,7 @@ export function parseImportMapping(what: string, value: unknown): ImportMapping 
   }
   return {
     columns: checkFields(`${what}: columns`, columns),
-    // YAML reads 978 as a number; a constant is the text that a cell would hold.
+    // YAML reads 978 as a number; a constant is the text that a cell would contain.
     constants: checkFields(
       `${what}: constants`,
       Object.entries(constants).map(([field, given]) => [field, scalarText(given)]),
@@ -76,19 +76,19 @@ export function parseImportMapping(what: string, value: unknown): ImportMapping 
   }
 }
 
-/** Makes what turns a cell as it is in the file into one that the row reader knows; null for a column as it is. */
+/** The conversion of a cell of the file into one that the row reader understands; null when none is needed. */
 export function cellReader(
   { timeFormat, words }: ImportMapping,
   field: ReplayField,
 ): ((cell: string) => string) | null {
   const ours = words[field]
-  // A word that the mapping does not name stays, and is refused if it is none of ours.
+  // A word without translation passes unchanged; the row reader refuses it when it is unknown.
   if (ours !== undefined) return (cell) => ours[cell] ?? cell
   if (field !== 'eventTime' || timeFormat === 'auto') return null
   return timeFormat === 'epoch_s' ? secondsToMs : (cell) => cell.replace(/\.\d+$/, '')
 }
 
-/** By text, since a float does not hold every millisecond of a time in seconds. */
+/** Works on the text, since a float cannot represent every millisecond of a time in seconds. */
 function secondsToMs(cell: string): string {
   const match = /^(\d{1,10})(?:\.(\d+))?$/.exec(cell)
   if (match === null) return cell
@@ -101,7 +101,7 @@ function fieldsOf(what: string, value: unknown, known: readonly string[] | null)
   }
   const other = known === null ? [] : Object.keys(value).filter((name) => !known.includes(name))
   if (other.length > 0) {
-    throw usage(`${what} has "${other[0] ?? ''}", which is none of ${(known ?? []).join(', ')}`)
+    throw usage(`${what} has "${other[0] ?? ''}", which is not one of ${(known ?? []).join(', ')}`)
   }
   return value as Fields
 }
@@ -110,7 +110,7 @@ function wordsOf(what: string, value: unknown): Readonly<Record<string, string>>
   return Object.fromEntries(
     Object.entries(fieldsOf(what, value, null)).map(([theirs, ours]) => {
       const text = scalarText(ours)
-      if (text === null) throw usage(`${what}: "${theirs}" must mean a word`)
+      if (text === null) throw usage(`${what}: "${theirs}" must be translated to a word`)
       return [theirs, text]
     }),
   )

@@ -1,4 +1,4 @@
-// What must be true of every file of the lake and of every range of offsets that was taken, and how it is told.
+// Checks of the lake's data: invariants of every file and of every ingested range of offsets, and their results.
 
 import type { FileRange } from './lake-log.ts'
 import {
@@ -31,7 +31,7 @@ export const CHECK_NAMES = [
 ] as const
 export type CheckName = (typeof CHECK_NAMES)[number]
 
-/** `explained`: not what one would count, for a reason that is known and stated. */
+/** `explained`: the counts differ for a known reason, stated in the detail. */
 export const CHECK_STATUSES = ['ok', 'explained', 'failed'] as const
 export type CheckStatus = (typeof CHECK_STATUSES)[number]
 
@@ -66,7 +66,7 @@ export function comparison(
   }
 }
 
-/** The column that says where in its topic a row's message stands. */
+/** The column with the offset of a row's message in its topic. */
 export const OFFSET_COLUMN: Readonly<Record<LakeTable, string | null>> = {
   transactions: 'log_offset',
   decisions: 'block_offset',
@@ -75,7 +75,7 @@ export const OFFSET_COLUMN: Readonly<Record<LakeTable, string | null>> = {
   checks: null,
 }
 
-/** What `fileCheckSql` counts, in its order. */
+/** The counts of `fileCheckSql`, in its order. */
 export interface FileCounts {
   readonly rows: number
   readonly nulls: number
@@ -86,14 +86,14 @@ export interface FileCounts {
   readonly lastOffset: number | null
 }
 
-/** Counts all of it in one reading of the rows that `from` names. */
+/** A statement that computes all counts in one scan of `from`. */
 export function fileCheckSql(table: LakeTable, from: string, day: string): string {
   const columns = LAKE_COLUMNS[table]
   const nulls = columns.filter(({ nullable }) => !nullable).map(({ name }) => `"${name}" IS NULL`)
   const outside = columns.flatMap(({ name, range }) =>
     range === undefined ? [] : [`"${name}" NOT BETWEEN ${range[0]} AND ${range[1]}`],
   )
-  // NaN is above every number to DuckDB, so a range finds it; infinite features have none.
+  // DuckDB orders NaN above every number, so a range check finds it; columns without a range need their own check.
   const endless = columns.flatMap(({ name, type, range }) =>
     type === 'DOUBLE' && range === undefined ? [`NOT isfinite("${name}")`] : [],
   )
@@ -109,7 +109,7 @@ export function fileCheckSql(table: LakeTable, from: string, day: string): strin
   )
 }
 
-/** The counts of the answer. */
+/** The counts in the row that the statement returns. */
 export function fileCountsOf(row: readonly unknown[]): FileCounts {
   const count = (index: number): number => Number(row[index] ?? 0)
   const offset = (index: number): number | null => {
@@ -127,7 +127,7 @@ export function fileCountsOf(row: readonly unknown[]): FileCounts {
   }
 }
 
-/** How many columns are not as they should be: missing, too many, or of another type. */
+/** Columns that are missing, unexpected, or of another type. */
 export function schemaFaults(
   table: LakeTable,
   found: readonly (readonly [name: string, type: string])[],
@@ -139,7 +139,7 @@ export function schemaFaults(
     .map(({ name, type }) => `${name} is ${types.get(name) ?? 'missing'}, not ${type}`)
   const known = new Set(expected.map(({ name }) => name))
   const extra = [...types.keys()].filter((name) => !known.has(name))
-  return [...faults, ...extra.map((name) => `${name} is no column of ${table}`)]
+  return [...faults, ...extra.map((name) => `${name} is not a column of ${table}`)]
 }
 
 /** All checks of one file. */
@@ -159,11 +159,11 @@ export function fileResults(
     comparison({ table, file, range, name }, found, expected, detail)
   const results = [
     result('schema', faults.length, 0, faults.slice(0, 5).join('; ')),
-    result('rows', counts.rows, of.rows, 'the file holds another number of rows'),
-    result('nulls', counts.nulls, 0, 'rows without a value that every row has'),
+    result('rows', counts.rows, of.rows, 'the file has a different number of rows'),
+    result('nulls', counts.nulls, 0, 'rows without a required value'),
     result('ranges', counts.outOfRange, 0, 'rows with a value out of range'),
-    result('day', counts.otherDay, 0, 'rows of another day'),
-    result('duplicates', counts.repeated, 0, 'rows with the key of another row'),
+    result('day', counts.otherDay, 0, 'rows of a different day'),
+    result('duplicates', counts.repeated, 0, 'rows with a duplicate key'),
   ]
   if (range === null) return results
   return [
@@ -173,18 +173,18 @@ export function fileResults(
   ]
 }
 
-/** What was read of a range of one partition. */
+/** Counts of the messages read from a range of one partition. */
 export interface OffsetCounts {
-  /** From `first` up to but without `next`. */
+  /** The range includes `first` and excludes `next`. */
   readonly first: number
   readonly next: number
   readonly taken: number
   readonly watermarks: number
-  /** Messages that nobody can decode; the scorer makes dead letters of them. */
+  /** Messages that cannot be decoded; the scorer turns them into dead letters. */
   readonly unreadable: number
 }
 
-/** Every offset of the range is a message that was taken, or is explained. */
+/** Checks that every offset of the range is an ingested message or is explained. */
 export function offsetsResult(
   table: LakeTable,
   partition: number,
@@ -196,7 +196,7 @@ export function offsetsResult(
     ...(watermarks > 0 ? [`${watermarks} watermarks`] : []),
     ...(unreadable > 0 ? [`${unreadable} that cannot be decoded`] : []),
     ...(unseen > 0
-      ? [`${unseen} that no committed reader sees (ends of Kafka transactions, aborted messages)`]
+      ? [`${unseen} invisible to transactional consumers (transaction markers, aborted messages)`]
       : []),
   ]
   const status = unseen < 0 ? 'failed' : parts.length === 0 ? 'ok' : 'explained'
@@ -208,11 +208,11 @@ export function offsetsResult(
     status,
     found: taken,
     expected,
-    detail: unseen < 0 ? `${-unseen} messages more than offsets` : parts.join(', '),
+    detail: unseen < 0 ? `${-unseen} more messages than offsets` : parts.join(', '),
   }
 }
 
-/** A stretch that the topic had lost before it was taken, and that a person has accepted. */
+/** A range that the topic deleted before it was ingested, accepted by an operator. */
 export function gapResult(
   table: LakeTable,
   partition: number,
@@ -227,11 +227,11 @@ export function gapResult(
     status: 'explained',
     found: 0,
     expected: next - first,
-    detail: 'gone from the topic before it was taken, accepted with --accept-gap',
+    detail: 'deleted from the topic before it was ingested; accepted with --accept-gap',
   }
 }
 
-/** Rows that were taken and that an erasure has taken out again; `of` is where the file held rows of the partition. */
+/** Rows ingested earlier and removed by an erasure; `of` is the range of the file in that partition. */
 export function erasedResult(
   table: LakeTable,
   of: Pick<FileRange, 'partition' | 'first' | 'last'>,
@@ -245,7 +245,7 @@ export function erasedResult(
     status: 'explained',
     found: rows,
     expected: 0,
-    detail: 'rows that were taken, and then erased with their card',
+    detail: 'rows that were ingested and later erased with their card',
   }
 }
 
@@ -267,7 +267,7 @@ export function checkRow(checkedAtMs: number, commit: number, of: CheckResult): 
   ]
 }
 
-/** From the first to the last offset; null without ranges. The partition is that of the only one, else -1. */
+/** From the first to the last offset; null without ranges. The partition is -1 when there are several. */
 function wholeOf(ranges: readonly FileRange[]): CheckResult['range'] {
   const [only] = ranges
   if (only === undefined) return null

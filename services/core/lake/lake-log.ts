@@ -1,5 +1,5 @@
-// The log of the lake: numbered commits, each of which adds and removes files and moves offsets on, all at once. What
-// the lake holds is the fold of them; a checkpoint is that fold, so that not all commits need be kept.
+// The log of the lake: numbered commits, each of which atomically adds and removes files and advances offsets. The state
+// of the lake is the fold of all commits; a checkpoint stores that fold, so old commits can be removed.
 
 import { SluiceError } from '../errors.ts'
 import { DAY_MS } from '../features/catalogue/time.ts'
@@ -13,7 +13,7 @@ import {
 
 export const LOG_FORMAT = 1
 
-/** Offsets of one partition that a file holds rows of; between them others may lie in other days' files. */
+/** The range of offsets of one partition in a file. Rows of other days within it are in other files. */
 export interface FileRange {
   readonly partition: number
   readonly first: number
@@ -24,7 +24,7 @@ export interface FileRange {
 /** One file of the lake. */
 export interface LakeFile {
   readonly table: LakeTable
-  /** From the lake's folder, with forward slashes. */
+  /** Relative to the lake's folder, with forward slashes. */
   readonly path: string
   readonly day: string
   readonly rows: number
@@ -45,7 +45,7 @@ export const COMMIT_KINDS = [
 ] as const
 export type CommitKind = (typeof COMMIT_KINDS)[number]
 
-/** A file of others that was brought in. */
+/** An imported file. */
 export interface ImportedSource {
   readonly name: string
   readonly sha256: string
@@ -56,23 +56,23 @@ export interface LakeCommit {
   readonly sequence: number
   readonly atMs: number
   readonly kind: CommitKind
-  /** Who wrote it, in words. */
+  /** Name of the writing command. */
   readonly writer: string
-  /** Of `create`: the prefix of the topics that fill this lake. */
+  /** Prefix of the topics that fill this lake; only in `create`. */
   readonly topicPrefix?: string
   readonly added: readonly LakeFile[]
   /** Paths. */
   readonly removed: readonly string[]
-  /** First offset that is not taken yet, by `table/partition`; those that moved. */
+  /** First offset not yet ingested, by `table/partition`; only those that advanced. */
   readonly next: Readonly<Record<string, number>>
   readonly sources?: readonly ImportedSource[]
-  /** Of `erase`. */
+  /** Only in `erase`. */
   readonly erased?: ErasedRows
 }
 
-/** What the lake holds. */
+/** The state of the lake after a commit. */
 export interface LakeState {
-  /** Number of the newest commit; -1 for a lake that does not exist. */
+  /** Number of the newest commit; -1 when the lake does not exist. */
   readonly sequence: number
   readonly topicPrefix: string | null
   readonly files: ReadonlyMap<string, LakeFile>
@@ -96,7 +96,7 @@ export function placeOf(table: LakeTable, partition: number): string {
   return `${table}/${partition}`
 }
 
-/** The state after the commits. @throws SluiceError SLUICE_LAKE_DAMAGED when they do not follow one another. */
+/** The state after the commits. @throws SluiceError SLUICE_LAKE_DAMAGED when they are not consecutive. */
 export function applyCommits(state: LakeState, commits: readonly LakeCommit[]): LakeState {
   const files = new Map(state.files)
   const next = new Map(state.next)
@@ -130,7 +130,7 @@ export function applyCommits(state: LakeState, commits: readonly LakeCommit[]): 
   return { sequence, topicPrefix, files, next, sources, erasures }
 }
 
-/** The state as a checkpoint holds it. */
+/** The checkpoint of a state. */
 export function checkpointOf(state: LakeState): object {
   const { sequence, topicPrefix, files, next, sources, erasures } = state
   return {
@@ -144,7 +144,7 @@ export function checkpointOf(state: LakeState): object {
   }
 }
 
-/** @throws SluiceError SLUICE_LAKE_DAMAGED when the value is no checkpoint. */
+/** @throws SluiceError SLUICE_LAKE_DAMAGED when the value is not a checkpoint. */
 export function stateOfCheckpoint(name: string, value: unknown): LakeState {
   const fields = fieldsOf(name, value)
   const files = listOf(name, fields['files']).map((file) => fileOf(name, file))
@@ -165,7 +165,7 @@ export function stateOfCheckpoint(name: string, value: unknown): LakeState {
   }
 }
 
-/** @throws SluiceError SLUICE_LAKE_DAMAGED when the value is no commit. */
+/** @throws SluiceError SLUICE_LAKE_DAMAGED when the value is not a commit. */
 export function parseCommit(name: string, value: unknown): LakeCommit {
   const fields = fieldsOf(name, value)
   const { sequence, atMs, writer, removed, topicPrefix, sources, erased } = fields
@@ -195,7 +195,7 @@ export function parseCommit(name: string, value: unknown): LakeCommit {
 export function damaged(what: string): SluiceError {
   return new SluiceError(
     'SLUICE_LAKE_DAMAGED',
-    `The lake's log cannot be right: ${what}. Restore the lake's folder from a copy, or fill a new one.`,
+    `The lake's log is damaged: ${what}. Restore the lake's folder from a copy, or fill a new lake.`,
   )
 }
 
@@ -222,7 +222,7 @@ function fileOf(name: string, value: unknown): LakeFile {
   const [path, day, sha256] = [value['path'], value['day'], value['sha256']].map((text) =>
     textOf(name, text),
   ) as [string, string, string]
-  // Paths are opened and removed, so one that leads out of the lake must not be believed.
+  // Paths are opened and removed, so a path that leads out of the lake is refused.
   if (!path.startsWith(`${table}/day=${day}/`) || path.includes('..')) {
     throw damaged(`${name} lists ${path} as a file of ${table}`)
   }
@@ -272,9 +272,9 @@ function textOf(name: string, value: unknown): string {
   return value
 }
 
-// Names of folders and files in the lake. A file that was taken from a topic says in its name which offsets it holds.
+// Names of folders and files in the lake. A file filled from a topic has its range of offsets in its name.
 
-/** Folder of the lake's own records, which readers of `table/day=…/*.parquet` do not look into. */
+/** Folder of the lake's own records, outside the pattern `table/day=…/*.parquet` of its data. */
 export const LAKE_RECORDS = '_sluice'
 
 const OFFSET_DIGITS = 12
@@ -287,12 +287,12 @@ export function dayOf(timeMs: number): string {
   return new Date(Math.floor(timeMs / DAY_MS) * DAY_MS).toISOString().slice(0, 10)
 }
 
-/** Folder of a day, from the lake's own folder. */
+/** Folder of a day, relative to the lake's folder. */
 export function dayFolder(table: LakeTable, day: string): string {
   return `${table}/day=${day}`
 }
 
-/** File of one flush: offsets `first` to `last` of one partition that fall on the day. */
+/** Path of a flushed file: offsets `first` to `last` of one partition that fall on the day. */
 export function partPath(
   table: LakeTable,
   day: string,
@@ -306,22 +306,22 @@ export function partPath(
   return `${dayFolder(table, day)}/part-${partition}-o${first}-${last}.parquet`
 }
 
-/** File that a commit made of others, or of rows without offsets; `index` tells those of one day apart. */
+/** Path of a file merged from others, or of rows without offsets; `index` distinguishes files of one commit and day. */
 export function mergedPath(table: LakeTable, day: string, commit: number, index: number): string {
   return `${dayFolder(table, day)}/part-c${padded(commit, COMMIT_DIGITS)}-${padded(index, INDEX_DIGITS)}.parquet`
 }
 
-/** File of a commit in the log. */
+/** File name of a commit in the log. */
 export function commitName(sequence: number): string {
   return `${padded(sequence, COMMIT_DIGITS)}.json`
 }
 
-/** File of a checkpoint: the state after that commit. */
+/** File name of the checkpoint after that commit. */
 export function checkpointName(sequence: number): string {
   return `checkpoint-${padded(sequence, COMMIT_DIGITS)}.json`
 }
 
-/** What a name in the log's folder is, or null when it is neither. */
+/** Kind and number of a file in the log's folder; null for any other name. */
 export function parseLogName(
   name: string,
 ): { readonly kind: 'commit' | 'checkpoint'; readonly sequence: number } | null {
@@ -334,8 +334,8 @@ function padded(value: number, digits: number): string {
   return String(value).padStart(digits, '0')
 }
 
-// What a lake keeps of an erasing: when, how much, and by what reference, but nothing that tells which card it was. No
-// hash either: tokens can be tried one after the other.
+// The record of an erasure: when, how much, and under which reference, but nothing that identifies the card. A hash of
+// the card would, since tokens can be tried one by one.
 
 /** Longest reference of an erasure. */
 export const REFERENCE_CHARACTERS_MAX = 100
@@ -343,18 +343,18 @@ export const REFERENCE_CHARACTERS_MAX = 100
 /** Rows by table. */
 export type TableRows = Readonly<Record<TopicTable, number>>
 
-/** What one commit has erased. The commits of one run share the id. */
+/** Rows erased by one commit. The commits of one run share the id. */
 export interface ErasedRows {
-  /** Of the run, by chance. */
+  /** Random id of the run. */
   readonly id: string
-  /** What a person has called it, such as the number of a request; null for nothing. */
+  /** A name given by an operator, such as the number of a request; null for none. */
   readonly reference: string | null
-  /** Files that held the card, and that others have replaced. */
+  /** Files that contained the card and were replaced. */
   readonly files: number
   readonly rows: TableRows
 }
 
-/** All that the commits of one run have erased. */
+/** Rows erased by all commits of one run. */
 export interface LakeErasure extends ErasedRows {
   /** Times of the first and of the newest commit. */
   readonly firstMs: number
@@ -374,14 +374,14 @@ export function totalRows(rows: TableRows): number {
   return TOPIC_TABLES.reduce((sum, table) => sum + rows[table], 0)
 }
 
-/** The erasures after one more commit; a run is one of them however many commits it has made. */
+/** The erasures after one more commit; all commits of a run count as one erasure. */
 export function withErased(
   erasures: readonly LakeErasure[],
   erased: ErasedRows,
   at: { readonly commit: number; readonly atMs: number },
 ): readonly LakeErasure[] {
   const { commit, atMs } = at
-  // The commits of a run follow one another, with nothing of another run between them.
+  // The commits of a run are consecutive, so only the newest erasure can be of the same run.
   const last = erasures.at(-1)
   if (last?.id !== erased.id) {
     return [...erasures, { ...erased, firstMs: atMs, lastMs: atMs, commit }]
@@ -396,7 +396,7 @@ export function withErased(
   return [...erasures.slice(0, -1), grown]
 }
 
-/** Null when the value is none. */
+/** Null when the value is not a record of erased rows. */
 export function parseErased(value: unknown): ErasedRows | null {
   if (!isRecord(value)) return null
   const { id, reference, files, rows } = value
@@ -406,7 +406,7 @@ export function parseErased(value: unknown): ErasedRows | null {
   return { id, reference, files, rows: rowsBy((table) => Number(rows[table])) }
 }
 
-/** Null when the value is none. */
+/** Null when the value is not an erasure. */
 export function parseErasure(value: unknown): LakeErasure | null {
   const erased = parseErased(value)
   if (erased === null || !isRecord(value)) return null
@@ -415,17 +415,17 @@ export function parseErasure(value: unknown): LakeErasure | null {
   return { ...erased, firstMs, lastMs, commit }
 }
 
-/** All erasures as one line for people who read history from the lake; null when there are none. */
+/** All erasures in one line, for commands that read history from the lake; null when there are none. */
 export function erasedText(erasures: readonly LakeErasure[]): string | null {
   if (erasures.length === 0) return null
   const rows = erasures.reduce((sum, erasure) => addRows(sum, erasure.rows), NO_ROWS)
   return (
-    `${erasures.length} ${erasures.length === 1 ? 'erasure has' : 'erasures have'} taken ${rows.transactions} transactions, ` +
-    `${rows.decisions} decisions and ${rows.labels} labels out of the lake; they have no part in this.`
+    `${erasures.length} ${erasures.length === 1 ? 'erasure has' : 'erasures have'} removed ${rows.transactions} transactions, ` +
+    `${rows.decisions} decisions and ${rows.labels} labels from the lake; they are not included here.`
   )
 }
 
-/** A number for each table. */
+/** A count for each table. */
 export function rowsBy(count: (table: TopicTable) => number): TableRows {
   return {
     transactions: count('transactions'),

@@ -1,5 +1,5 @@
-// The tables of the lake as data: columns with type, what may be absent, and the range that a value must be in.
-// Writing, reading, the data-quality checks and docs/lake.md all follow this list.
+// The tables of the lake as data: columns with type, nullability and range, and the conversion of records to rows and
+// back. Writing, reading, the data-quality checks and docs/lake.md all follow this list.
 
 import {
   FEATURE_COUNT,
@@ -29,7 +29,7 @@ export const LAKE_TABLES = [
 ] as const
 export type LakeTable = (typeof LAKE_TABLES)[number]
 
-/** Tables that are filled from topics. */
+/** Tables filled from topics. */
 export const TOPIC_TABLES = ['transactions', 'decisions', 'labels', 'dead_letters'] as const
 export type TopicTable = (typeof TOPIC_TABLES)[number]
 
@@ -41,21 +41,21 @@ export interface LakeColumn {
   readonly name: string
   readonly type: LakeType
   readonly nullable: boolean
-  /** Smallest and largest value that a sound row has. */
+  /** Smallest and largest valid value. */
   readonly range?: readonly [min: number, max: number]
   /** One clause, for docs/lake.md; empty for the columns of features, which docs/features.md explains. */
   readonly meaning: string
 }
 
-/** A cell as core makes it: times in ms, absent is null. */
+/** A cell: times in ms, absent is null. */
 export type LakeValue = string | number | null | readonly string[] | readonly (number | null)[]
 export type LakeRow = readonly LakeValue[]
 
-/** Features are columns of decisions, with this before their names. */
+/** Prefix of the columns of decisions that are features. */
 export const FEATURE_PREFIX = 'f_'
 
 const OFFSET_RANGE = [0, Number.MAX_SAFE_INTEGER] as const
-/** Imported rows are in no partition of a topic. */
+/** Partition of imported rows, which are in no topic. */
 export const IMPORT_PARTITION = -1
 const PARTITION_RANGE = [IMPORT_PARTITION, 1_000_000] as const
 const AMOUNT_RANGE = [0, AMOUNT_MINOR_MAX] as const
@@ -209,7 +209,7 @@ export const DAY_COLUMN: Readonly<Record<LakeTable, string>> = {
   checks: 'checked_at',
 }
 
-/** What no two rows of a table share. Checks have no such thing. */
+/** The key of each table, unique per row. Checks have none. */
 export const KEY_COLUMNS: Readonly<Record<LakeTable, readonly string[]>> = {
   transactions: ['log_partition', 'log_offset'],
   decisions: ['log_partition', 'log_offset', 'revision'],
@@ -218,17 +218,17 @@ export const KEY_COLUMNS: Readonly<Record<LakeTable, readonly string[]>> = {
   checks: [],
 }
 
-// Records to rows of the lake, cell by cell in the order of LAKE_COLUMNS; and rows back to transactions and labels.
+// Records to rows, cell by cell in the order of LAKE_COLUMNS; and rows back to transactions and labels.
 
-/** Where a row stands in its log. */
+/** Position of a row's message in its topic. */
 export interface RowPlace {
   readonly partition: number
   readonly offset: number
-  /** Time stamp of the record; null for what did not come from a topic. */
+  /** Time stamp of the record; null for imported rows. */
   readonly sentAtMs: number | null
 }
 
-/** A row and the time that says on which day it is. */
+/** A row and the time that determines its day. */
 export interface TimedLakeRow {
   readonly timeMs: number
   readonly row: LakeRow
@@ -348,7 +348,7 @@ export function decisionRows(blockOffset: number, block: DecisionBlock): readonl
   })
 }
 
-/** The transaction that `transactionRow` made the row of. @throws TypeError when the row is none. */
+/** Inverse of `transactionRow`. @throws TypeError when the row is not a transaction. */
 export function transactionOfRow(row: LakeRow): Transaction {
   const cell = (index: number): LakeValue => row[index] ?? null
   return {
@@ -373,7 +373,7 @@ export function transactionOfRow(row: LakeRow): Transaction {
   }
 }
 
-/** The label that `labelRow` made the row of. @throws TypeError when the row is none. */
+/** Inverse of `labelRow`. @throws TypeError when the row is not a label. */
 export function labelOfRow(row: LakeRow): Label {
   const cell = (index: number): LakeValue => row[index] ?? null
   return {
@@ -390,7 +390,7 @@ export function labelOfRow(row: LakeRow): Label {
   }
 }
 
-/** Null when no feature is in the state, which is nearly always. */
+/** Names of the features in this state; null, the usual case, when there are none. */
 function namesInState(states: Uint8Array, state: number): readonly string[] | null {
   if (!states.includes(state)) return null
   return FEATURE_NAMES.filter((_, index) => states[index] === state)
@@ -402,7 +402,7 @@ function hexOf(bytes: Uint8Array): string {
 
 function textOf(value: LakeValue): string {
   if (typeof value === 'string') return value
-  throw new TypeError('The row lacks a text that it must have.')
+  throw new TypeError('The row lacks a required text.')
 }
 
 function textOrNull(value: LakeValue): string | null {
@@ -411,7 +411,7 @@ function textOrNull(value: LakeValue): string | null {
 
 function numberOf(value: LakeValue): number {
   if (typeof value === 'number') return value
-  throw new TypeError('The row lacks a number that it must have.')
+  throw new TypeError('The row lacks a required number.')
 }
 
 function numberOrNull(value: LakeValue): number | null {

@@ -1,5 +1,5 @@
-// A policy made ready to be asked, in the order of override: a block that may not be overridden beats an override (an
-// allow list, an approving rule), which beats all else; then the rules by the policy's match; then the score.
+// Compiles a policy. Order of precedence: blocks that cannot be overridden, then overrides (allow lists and approving
+// rules), then the other rules according to the policy's match, then the score.
 
 import { isScore } from '../decision/decide.ts'
 import { type AlertRule, type Grade, GRADES, type Outcome, OUTCOMES } from '../wire/records.ts'
@@ -10,15 +10,15 @@ import { corruptPolicy, ListIndex, type PolicyLists } from './policy-lists.ts'
 import { compileReason } from './reason-text.ts'
 import { modeOfSegment, type Ruleset } from './ruleset.ts'
 import type { CompiledPolicy, PolicyInput, PolicyMark, Ruling } from './ruling.ts'
-import { cautionOf, outcomeByScore, type Rests, thresholdsFor } from './score-ruling.ts'
+import { cautionOf, outcomeByScore, type BlockBasis, thresholdsFor } from './score-ruling.ts'
 
-const SCORE_RESTS: Rests = { onScore: true, onFeatures: [] }
+const SCORE_BASIS: BlockBasis = { onScore: true, onFeatures: [] }
 const SEGMENT_PREFIX = 'segment/'
 const NONE: ReadonlySet<string> = new Set()
 
 /**
  * Compiles a policy with its lists and modes.
- * @throws SluiceError SLUICE_POLICY_CORRUPT when a condition is none of this build.
+ * @throws SluiceError SLUICE_POLICY_CORRUPT when this build refuses a condition.
  */
 export function compilePolicy(
   policy: PolicyDocument,
@@ -28,16 +28,16 @@ export function compilePolicy(
   return new PolicyRuler(policy, lists, modes)
 }
 
-/** A list or rule that applied. */
+/** A list or rule that matched. */
 interface Fired {
   readonly step: Step
   readonly rule: AlertRule
-  /** Its outcome, unless its block rests on something doubtful. */
+  /** Its outcome; a block on a doubtful basis becomes a flag. */
   readonly outcome: Outcome
   readonly isWithheld: boolean
 }
 
-interface Said {
+interface CautiousOutcome {
   readonly outcome: Outcome
   readonly isWithheld: boolean
 }
@@ -48,7 +48,7 @@ class PolicyRuler implements CompiledPolicy {
   readonly #segments: readonly { readonly name: string; readonly condition: Condition | null }[]
   readonly #steps: Steps
   readonly #views = new ConditionViews()
-  /** Of the transaction that is asked about. */
+  /** Event time of the current transaction. */
   #eventTimeMs = 0
   #without = NONE
 
@@ -118,7 +118,7 @@ class PolicyRuler implements CompiledPolicy {
     firm: readonly Fired[],
     overrides: readonly Fired[],
     rest: readonly Fired[],
-    byScore: Said,
+    byScore: CautiousOutcome,
   ): Outcome {
     if (firm.length === 0 && overrides.length > 0) return 'approve'
     if (this.#policy.match === 'strictest') return strictest([...firm, ...rest, byScore])
@@ -137,7 +137,7 @@ class PolicyRuler implements CompiledPolicy {
     return null
   }
 
-  /** What applies of these steps, in order. A condition that fails is noted, and is no answer. */
+  /** The steps that match, in order. A condition that fails is recorded and does not match. */
   #ask(
     steps: readonly Step[],
     input: PolicyInput,
@@ -152,7 +152,7 @@ class PolicyRuler implements CompiledPolicy {
       try {
         const rule = step.ask(input, this.#views)
         if (rule === null) continue
-        const { outcome, isWithheld } = this.#withCaution(step.outcome, step.rests, input)
+        const { outcome, isWithheld } = this.#withCaution(step.outcome, step.basis, input)
         fired.push({ step, rule: isWithheld ? { ...rule, outcome } : rule, outcome, isWithheld })
         if (stopsAtFirst) break
       } catch {
@@ -162,13 +162,13 @@ class PolicyRuler implements CompiledPolicy {
     return fired
   }
 
-  #byScore(input: PolicyInput): Said {
-    return this.#withCaution(outcomeByScore(input, this.#policy), SCORE_RESTS, input)
+  #byScore(input: PolicyInput): CautiousOutcome {
+    return this.#withCaution(outcomeByScore(input, this.#policy), SCORE_BASIS, input)
   }
 
-  #withCaution(outcome: Outcome, rests: Rests, input: PolicyInput): Said {
+  #withCaution(outcome: Outcome, basis: BlockBasis, input: PolicyInput): CautiousOutcome {
     if (outcome !== 'block') return { outcome, isWithheld: false }
-    const isWithheld = cautionOf(rests, input, this.#policy.allowBlockOn) !== null
+    const isWithheld = cautionOf(basis, input, this.#policy.allowBlockOn) !== null
     return { outcome: isWithheld ? 'flag' : 'block', isWithheld }
   }
 
@@ -185,19 +185,19 @@ function marksOf(
   outcome: Outcome,
   failed: readonly string[],
   overrides: readonly Fired[],
-  others: readonly Said[],
+  others: readonly CautiousOutcome[],
 ): readonly PolicyMark[] {
   const marks: PolicyMark[] = []
   if (failed.length > 0) marks.push('policy_failed')
   if (outcome === 'flag' && others.some(({ isWithheld }) => isWithheld))
     marks.push('block_withheld')
-  const tookBack = others.some(({ outcome: other }) => other === 'block')
-  if (overrides.length > 0 && tookBack) marks.push('overridden')
+  const hasBlock = others.some(({ outcome: other }) => other === 'block')
+  if (overrides.length > 0 && hasBlock) marks.push('overridden')
   return marks
 }
 
-function strictest(said: readonly Said[]): Outcome {
-  return said.reduce<Outcome>((found, { outcome }) => stricter(found, outcome), 'approve')
+function strictest(outcomes: readonly CautiousOutcome[]): Outcome {
+  return outcomes.reduce<Outcome>((found, { outcome }) => stricter(found, outcome), 'approve')
 }
 
 function stricter(one: Outcome, other: Outcome): Outcome {
@@ -211,36 +211,36 @@ function strongest(grades: readonly Grade[]): Grade {
   )
 }
 
-// The lists and rules of a policy, each made into a question that can be asked of a transaction.
+// Steps: the lists and rules of a policy, each compiled to a test of one transaction.
 
-/** Rules, lists and segments are named in decisions and metrics; a list with this in front. */
+/** Prefix of the names of lists in decisions and metrics. */
 export const LIST_PREFIX = 'list/'
 
-/** A list or a rule as it is asked. */
+/** A compiled list or rule. */
 export interface Step {
-  /** Place in the policy: lists first, then rules. */
+  /** Position in the policy: lists first, then rules. */
   readonly order: number
   readonly name: string
   readonly outcome: Outcome
   readonly grade: Grade
   readonly leaseMs: number
-  readonly rests: Rests
-  /** Only in this segment; null in all. */
+  readonly basis: BlockBasis
+  /** Only in this segment; null for all. */
   readonly segment: string | null
-  /** Whether it applies, and then why, for a person; null when it does not. @throws where a condition fails. */
+  /** The rule with its reason when it matches; otherwise null. @throws when a condition fails. */
   readonly ask: (input: PolicyInput, views: ConditionViews) => AlertRule | null
 }
 
-/** Steps by their place in the order of override. */
+/** Steps by precedence. */
 export interface Steps {
-  /** Blocks that nothing overrides. */
+  /** Blocks that cannot be overridden. */
   readonly firm: readonly Step[]
   readonly overrides: readonly Step[]
   /** Blocks that can be overridden, and flags. */
   readonly rest: readonly Step[]
 }
 
-/** All steps of a policy. @throws SluiceError SLUICE_POLICY_CORRUPT when a condition is none of this build. */
+/** All steps of a policy. @throws SluiceError SLUICE_POLICY_CORRUPT when this build refuses a condition. */
 export function stepsOf(
   policy: PolicyDocument,
   lists: ReadonlyMap<string, ListIndex>,
@@ -262,7 +262,7 @@ export function stepsOf(
   return { firm: pick(true, false), overrides: pick(false, true), rest: pick(false, false) }
 }
 
-/** A condition of a policy that was checked. @throws SluiceError SLUICE_POLICY_CORRUPT */
+/** Compiles a condition of a checked policy. @throws SluiceError SLUICE_POLICY_CORRUPT */
 export function conditionOf(when: string, conditions: ConditionCompiler): Condition {
   const compiled = conditions.compile(when)
   if (compiled.ok) return compiled.condition
@@ -270,7 +270,7 @@ export function conditionOf(when: string, conditions: ConditionCompiler): Condit
   throw corruptPolicy(`the condition ${JSON.stringify(when)} is refused: ${fault?.message ?? ''}`)
 }
 
-/** Null for a list that only conditions use, or that has no entries yet. */
+/** Null for a list that only conditions use, or that has no content yet. */
 function listStep(
   { name, field, effect }: PolicyList,
   index: ListIndex | undefined,
@@ -284,10 +284,10 @@ function listStep(
     order,
     name: ruleName,
     outcome,
-    // A person has put the value there.
+    // Entries are added by operators.
     grade: 'confirmed',
     leaseMs,
-    rests: { onScore: false, onFeatures: [] },
+    basis: { onScore: false, onFeatures: [] },
     segment: null,
     ask: ({ transaction }) => {
       const value = transaction[field]
@@ -312,7 +312,7 @@ function ruleStep(
     outcome,
     grade,
     leaseMs: leaseMs ?? policy.leaseMs,
-    rests: { onScore: uses.usesScore, onFeatures: [...uses.features] },
+    basis: { onScore: uses.usesScore, onFeatures: [...uses.features] },
     segment,
     ask: (input, views) => (holds(views) ? { name, outcome, text: textOf(input) } : null),
   }

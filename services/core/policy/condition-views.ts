@@ -1,14 +1,15 @@
-// What conditions see. One view stands for whatever transaction is asked about: its fields are read only when a
-// condition names them, so that a rule costs what it looks at. An absent value is a missing field, never a number (P7).
+// The variables of conditions. One view object serves all transactions; its fields are read only when a condition names
+// them, so a rule costs only what it reads. An absent value is a missing field, never a number (P7).
 
+import assert from 'node:assert/strict'
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { isScore } from '../decision/decide.ts'
-import { FEATURES, FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
+import { FEATURE_NAMES, FEATURES } from '../features/catalogue/feature-list.ts'
 import { FEATURE_STATES, STATE } from '../features/engine/feature-states.ts'
 import type { Transaction } from '../transaction.ts'
 import { LAGGING_MARK, type PolicyInput } from './ruling.ts'
 
-/** Fields of a transaction and their CEL types. Numbers are doubles, so that no unit needs a conversion. */
+/** Fields of a transaction and their CEL types. All numbers are doubles, so conditions need no conversions. */
 const TRANSACTION_FIELDS = {
   id: 'string',
   card: 'string',
@@ -30,13 +31,13 @@ const TRANSACTION_FIELDS = {
   intentId: 'string',
 } as const satisfies Readonly<Record<keyof Transaction, string>>
 
-/** Those that are always there. */
+/** Fields that are always present. */
 const REQUIRED_FIELDS: readonly string[] = ['id', 'card', 'eventTimeMs', 'amountMinor', 'currency']
 
-/** The amount in the reference currency, which is comparable where `amountMinor` is not. */
+/** The amount in the reference currency, comparable across currencies. */
 const REFERENCE_FIELD = 'referenceMinor'
 
-/** Variables with fields: their names, the types of the fields, and which of these may be missing. */
+/** A variable with fields: its name, the types of its fields, and which of them may be missing. */
 export interface ViewShape {
   readonly variable: 'transaction' | 'features' | 'freshness'
   readonly fields: Readonly<Record<string, string>>
@@ -52,7 +53,7 @@ export const VIEW_SHAPES: readonly ViewShape[] = [
   {
     variable: 'features',
     fields: Object.fromEntries(FEATURE_NAMES.map((name) => [name, 'double'])),
-    // What a transaction itself says is never degraded.
+    // Features of the transaction itself are never degraded.
     mayBeMissing: (field) => {
       const definition = FEATURES[FEATURE_NAMES.indexOf(field)]
       return definition?.entity !== 'transaction' || definition.absence !== 'never'
@@ -65,14 +66,14 @@ export const VIEW_SHAPES: readonly ViewShape[] = [
   },
 ]
 
-/** `variable.field` of a syntax tree, or null for anything else. */
+/** `variable.field` for a field access of the syntax tree; null for any other node. */
 export function pathOf(node: ASTNode): string | null {
   if (node.op !== '.') return null
   const [of, field] = node.args
   return of.op === 'id' ? `${of.args}.${field}` : null
 }
 
-/** Variables without fields, and their CEL types. `score` may be asked for only where `scored` holds. */
+/** Variables without fields, and their CEL types. `score` may be used only where `scored` holds. */
 export const PLAIN_VARIABLES = {
   score: 'double',
   scored: 'bool',
@@ -81,19 +82,19 @@ export const PLAIN_VARIABLES = {
   marks: 'list<string>',
 } as const
 
-/** Holds the transaction that is asked about. */
+/** Base of the views; holds the current transaction. */
 class View {
   input: PolicyInput | null = null
 }
 
-/** Everything that a condition can name, for one compiled policy. */
+/** All variables of conditions, for one compiled policy. */
 export class ConditionViews {
   readonly transaction = new (viewClass('transaction'))()
   readonly features = new (viewClass('features'))()
   readonly freshness = new (viewClass('freshness'))()
   #input: PolicyInput | null = null
 
-  /** From here on conditions are about this one. */
+  /** Makes this the current transaction. */
   look(input: PolicyInput): void {
     this.#input = input
     this.transaction.input = input
@@ -123,12 +124,12 @@ export class ConditionViews {
   }
 }
 
-/** Whether any of these features (all unless named) could not be read. */
+/** True when any of these features (by default all) could not be read. */
 export function isDegraded({ states }: PolicyInput, features?: readonly number[]): boolean {
   return hasState(states, STATE.degraded, features)
 }
 
-/** Whether any of these features (all unless named) has expired, or is of an entity whose other lanes lag behind. */
+/** True when any of these features (by default all) has expired, or belongs to an entity with lagging partitions. */
 export function isStale({ states, marks }: PolicyInput, features?: readonly number[]): boolean {
   if (hasState(states, STATE.expired, features)) return true
   if (!marks.includes(LAGGING_MARK)) return false
@@ -146,7 +147,7 @@ function hasState(states: Uint8Array, state: number, features?: readonly number[
     : features.some((feature) => states[feature] === state)
 }
 
-/** Classes that the condition language knows by their shape; made once, since it looks at the constructor. */
+/** Classes registered as CEL types; created once, since CEL identifies types by their constructor. */
 const VIEW_CLASSES = {
   transaction: defineView(VIEW_SHAPES[0], (field) => (input) => {
     if (field === REFERENCE_FIELD) return input.referenceMinor
@@ -183,4 +184,35 @@ function defineView(
     })
   }
   return Shaped
+}
+
+/** The known name most similar to an unknown one; null when none is similar. */
+export function nearest(name: string, known: readonly string[]): string | null {
+  let best: string | null = null
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
+  }
+  return best
+}
+
+/** Insertions, deletions and substitutions (Levenshtein 1966). */
+function editDistance(one: string, other: string): number {
+  let above = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (const [row, letter] of Array.from(one).entries()) {
+    const line = [row + 1]
+    for (const [column, against] of Array.from(other).entries()) {
+      const replaced = cell(above, column) + (letter === against ? 0 : 1)
+      line.push(Math.min(replaced, cell(above, column + 1) + 1, cell(line, column) + 1))
+    }
+    above = line
+  }
+  return cell(above, above.length - 1)
+}
+
+function cell(line: readonly number[], column: number): number {
+  const value = line[column]
+  assert(value !== undefined, 'The cells before this one are filled.')
+  return value
 }

@@ -1,6 +1,6 @@
-// Conditions of a policy, in CEL: checked when a policy is applied, compiled once, asked for every transaction. The
-// language has no loops; its macros over lists, its patterns and its dynamic types are left out, so that what a
-// condition can cost is bounded by its length.
+// Conditions of a policy, in CEL: checked when a policy is applied, compiled once, evaluated for every transaction. CEL
+// has no loops; macros over lists, patterns and dynamic types are disabled, so the cost of a condition is bounded by its
+// length.
 
 import {
   type ASTNode,
@@ -15,15 +15,15 @@ import { CASCADE_MARKS } from '../scoring/cascade.ts'
 import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../transaction.ts'
 import {
   type ConditionViews,
+  nearest,
   pathOf,
   PLAIN_VARIABLES,
   VIEW_SHAPES,
   viewClass,
 } from './condition-views.ts'
-import { nearest } from './nearest.ts'
 import { LAGGING_MARK } from './ruling.ts'
 
-/** Characters of one condition. */
+/** Limit on the characters of one condition (P6). */
 export const CONDITION_CHARACTERS_MAX = 2_000
 
 const LIMITS = {
@@ -34,13 +34,13 @@ const LIMITS = {
   maxCallArguments: 4,
 } as const
 
-/** Whether a list has a value now. */
+/** True when the list contains the value at the current event time. */
 export type InList = (list: string, value: string) => boolean
 
-/** A condition that may be asked. */
+/** A compiled condition. */
 export interface Condition {
   readonly uses: Uses
-  /** Asks it of what the views look at. @throws whatever the evaluation runs into. */
+  /** Evaluates it for the current transaction of the views. @throws any error of the evaluation. */
   readonly holds: (views: ConditionViews) => boolean
 }
 
@@ -48,12 +48,12 @@ export type CompiledCondition =
   | {
       readonly ok: true
       readonly condition: Condition
-      /** What is allowed, but cannot be meant. */
+      /** Comparisons that are valid but can never hold. */
       readonly doubts: readonly ConditionFault[]
     }
   | { readonly ok: false; readonly faults: readonly ConditionFault[] }
 
-/** Compiles conditions that share the same lists. */
+/** Compiles conditions that share a set of lists. */
 export class ConditionCompiler {
   readonly #environment: Environment
   readonly #lists: ReadonlySet<string>
@@ -106,7 +106,7 @@ function environmentOf(inList: InList): Environment {
   for (const [name, type] of Object.entries(PLAIN_VARIABLES))
     environment.registerVariable(name, type)
   environment.registerFunction('inList(string, string): bool', inList)
-  // Whole numbers are written without a point; all fields are doubles.
+  // All fields are doubles, but literals may be written without a decimal point.
   const mixed: Readonly<
     Record<string, (left: number | bigint, right: number | bigint) => unknown>
   > = {
@@ -131,35 +131,35 @@ function refused(error: ParseError | CelTypeError | undefined): CompiledConditio
   return { ok: false, faults: [{ position, message: error?.summary ?? 'cannot be read' }] }
 }
 
-// What a condition may be made of, found from its syntax tree: nothing whose cost is not bounded by its length, nothing
-// that a type check cannot see, and no value that may be missing unless the condition asks for it first.
+// Static check of the syntax tree: only operations with bounded cost, only nodes that the type check covers, and no value
+// that may be missing unless the condition tests its presence first.
 
-/** Functions of one pass over their arguments. `matches` is none: a pattern can take exponential time. */
+/** Functions with linear cost. `matches` is not one: a pattern can take exponential time. */
 const FUNCTIONS: readonly string[] = ['has', 'inList', 'size', 'double', 'int', 'string']
 const METHODS: readonly string[] = ['contains', 'startsWith', 'endsWith', 'size']
 
 export interface ConditionFault {
-  /** Of the character in the condition. */
+  /** Index of the character in the condition. */
   readonly position: number
   readonly message: string
 }
 
-/** What a condition looks at. */
+/** The inputs used by a condition. */
 export interface Uses {
-  /** Indexes of features whose value or freshness it asks for. */
+  /** Indexes of features whose value or freshness it reads. */
   readonly features: ReadonlySet<number>
   readonly usesScore: boolean
   readonly lists: ReadonlySet<string>
 }
 
-/** Values known to be there, such as `features.amount` or `score`. */
+/** Values known to be present, such as `features.amount` or `score`. */
 type Present = ReadonlySet<string>
 const NOTHING: Present = new Set()
 
-/** Walks one condition and collects all faults and doubts. */
+/** Walks one condition and collects its faults, doubts and inputs. */
 export class ConditionWalk {
   readonly faults: ConditionFault[] = []
-  /** Comparisons that are allowed, but that no transaction can meet. */
+  /** Comparisons that are valid but can never hold. */
   readonly doubts: ConditionFault[] = []
   readonly #features = new Set<number>()
   readonly #lists = new Set<string>()
@@ -184,7 +184,7 @@ export class ConditionWalk {
         this.#field(node, present)
         return
       case '&&':
-        // Either side may stand first: an error on one is taken back by a false on the other.
+        // Order does not matter: CEL ignores an error on one side when the other side is false.
         this.#visit(node.args[0], union(present, presentWhen(node.args[1], true)))
         this.#visit(node.args[1], union(present, presentWhen(node.args[0], true)))
         return
@@ -258,7 +258,7 @@ export class ConditionWalk {
     this.#fault(node, `${named.path} may be absent: write "has(${named.path}) && ..." before it`)
   }
 
-  /** What `variable.field` names; null, with a fault, when there is nothing of that name. */
+  /** Resolves `variable.field`; null, with a fault, when it does not exist. */
   #named(node: ASTNode): { readonly path: string; readonly mayBeMissing: boolean } | null {
     const path = pathOf(node)
     const [variable = '', field = ''] = path?.split('.') ?? []
@@ -299,12 +299,12 @@ export class ConditionWalk {
   }
 }
 
-/** What is certainly there when this part holds (or does not hold). */
+/** Values certainly present when this part holds (or does not hold). */
 function presentWhen(node: ASTNode, holds: boolean): Present {
   if (node.op === '&&' || node.op === '||') {
     const left = presentWhen(node.args[0], holds)
     const right = presentWhen(node.args[1], holds)
-    // "a and b holds" tells both; "a and b does not hold" tells only what either would tell.
+    // "a && b" being true implies both sides; "a && b" being false implies only what either side alone would imply.
     const tellsBoth = (node.op === '&&') === holds
     return tellsBoth ? union(left, right) : new Set([...left].filter((path) => right.has(path)))
   }
@@ -322,11 +322,11 @@ function union(one: Present, other: Present): Present {
   return new Set([...one, ...other])
 }
 
-// Words that a value can have. A comparison with any other is never met, and nothing says so when it runs: most often
-// it is a slip of the pen, so whoever writes a policy is told. Stored policies are read as they are: a word may go out of
-// use, and what was decided by it is replayed.
+// Closed word lists of values. A comparison with any other word never holds and is usually a typing error, so it is a
+// fault in new policies. Stored policies are accepted as they are: a word may have been retired, and old decisions must
+// be replayed.
 
-/** By the text that stands for the value in a condition. */
+/** Possible words by the expression of the value. */
 const WORDS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
   ['transaction.channel', CHANNELS],
   ['transaction.entryMode', ENTRY_MODES],
@@ -340,7 +340,7 @@ export interface ImpossibleWord {
   readonly message: string
 }
 
-/** Words in a comparison, or in a list beside `in`, that the value on the other side never has. */
+/** Words in a comparison, or in the list of an `in`, that the value on the other side can never have. */
 export function impossibleWords(
   comparison: Extract<ASTNode, { op: '==' | '!=' | 'in' }>,
 ): readonly ImpossibleWord[] {

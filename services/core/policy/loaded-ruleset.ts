@@ -1,4 +1,4 @@
-// A ruleset from its texts to what can be asked.
+// Loads a ruleset: checks its texts against their digests, parses and compiles them.
 
 import { compilePolicy } from './compile-policy.ts'
 import type { PolicyDocument } from './policy-document.ts'
@@ -7,20 +7,20 @@ import { parsePolicy } from './policy-parsing.ts'
 import { readRuleset, type Ruleset, textDigest } from './ruleset.ts'
 import type { CompiledPolicy } from './ruling.ts'
 
-/** The texts that a ruleset names, each found by its digest. */
+/** The texts named by a ruleset, each found by its digest. */
 export interface RulesetTexts {
   readonly ruleset: string
-  /** Null where the ruleset names none. */
+  /** Null when the ruleset names none. */
   readonly policy: string | null
-  /** By the name of the list. */
+  /** By list name. */
   readonly lists: ReadonlyMap<string, string>
 }
 
-/** A ruleset that was read, checked and compiled. */
+/** A checked and compiled ruleset. */
 export interface LoadedRuleset {
   readonly digest: string
   readonly ruleset: Ruleset
-  /** Null is the built-in policy. */
+  /** Null for the built-in policy. */
   readonly policy: { readonly document: PolicyDocument; readonly compiled: CompiledPolicy } | null
 }
 
@@ -48,19 +48,19 @@ export function loadRuleset(digest: string, texts: RulesetTexts): LoadedRuleset 
   }
 }
 
-/** @throws SluiceError SLUICE_POLICY_CORRUPT when this build does not take the policy. */
+/** @throws SluiceError SLUICE_POLICY_CORRUPT when this build refuses the policy. */
 function checkedPolicy(text: string): PolicyDocument {
   const parsed = parsePolicy(text)
   if (parsed.ok) return parsed.policy
   const [first] = parsed.faults
   const place = first === undefined ? '' : `line ${first.line}, ${first.path} ${first.message}`
-  throw corruptPolicy(`this build does not take the policy: ${place}`)
+  throw corruptPolicy(`this build refuses the policy: ${place}`)
 }
 
 function checkedList(name: string, text: string | undefined, digest: string): ListContent {
   expectDigest(text ?? '', digest, `the list ${name}`)
   const list = readList(text ?? '')
-  if (list.name !== name) throw corruptPolicy(`the list ${name} calls itself ${list.name}`)
+  if (list.name !== name) throw corruptPolicy(`the list ${name} is named ${list.name} in its text`)
   return list
 }
 

@@ -1,10 +1,10 @@
-// A policy as an operator writes it, checked: what turns scores, features and lists into outcomes. Versions, modes and
-// the content of lists are not part of it; they stand in the ruleset, which names the policy by its digest.
+// A checked policy document: how scores, features and lists become outcomes. Versions, modes and the content of lists are
+// not part of it; they belong to the ruleset, which names the policy by its digest.
 
 import type { AlertCosts } from '../scoring/alert-costs.ts'
 import type { Grade, Outcome } from '../wire/records.ts'
 
-/** The first line of every policy. */
+/** Value of `apiVersion` in every policy. */
 export const POLICY_API_VERSION = 'sluice/v1'
 
 /** Limits of one document (P6). */
@@ -18,11 +18,11 @@ export const POLICY_LIMITS = {
   reasonCharactersMax: 500,
 } as const
 
-/** First: the first rule that applies decides. Strictest: all are asked, and the strictest outcome decides. */
+/** First: the first matching rule decides. Strictest: all rules are evaluated, and the strictest outcome decides. */
 export const MATCHES = ['first', 'strictest'] as const
 export type Match = (typeof MATCHES)[number]
 
-/** What a block must not rest on unless the policy allows it. Closed list. */
+/** Doubtful inputs on which a block must not be based unless the policy allows it. Closed list. */
 export const BLOCK_CAUTIONS = ['degraded', 'stale', 'unverified'] as const
 export type BlockCaution = (typeof BLOCK_CAUTIONS)[number]
 
@@ -32,7 +32,7 @@ export type PolicyThresholds =
   | { readonly kind: 'scores'; readonly flag: number; readonly block: number }
   | { readonly kind: 'cost'; readonly costs: AlertCosts }
 
-/** Fields of a transaction that a list can be held against. */
+/** Fields of a transaction that a list can match. */
 export const LIST_FIELDS = [
   'card',
   'merchant',
@@ -44,24 +44,24 @@ export const LIST_FIELDS = [
 ] as const
 export type ListField = (typeof LIST_FIELDS)[number]
 
-/** Block and allow act by themselves; condition is for `inList` in conditions only. */
+/** Block and allow act on their own; condition lists are used only by `inList`. */
 export const LIST_EFFECTS = ['block', 'allow', 'condition'] as const
 export type ListEffect = (typeof LIST_EFFECTS)[number]
 
-/** A list that the policy uses. */
+/** A list used by the policy. */
 export interface PolicyList {
   readonly name: string
-  /** What it is held against; null for a list that only conditions use. */
+  /** The field that it matches; null for a list that only conditions use. */
   readonly field: ListField | null
   readonly effect: ListEffect
-  /** Of a block: whether an allow list or an approving rule takes it back. */
+  /** Whether an allow list or an approving rule overrides its block. */
   readonly overridable: boolean
 }
 
-/** A part of the traffic; the first whose condition holds names it. */
+/** A part of the traffic; a transaction belongs to the first segment whose condition holds. */
 export interface PolicySegment {
   readonly name: string
-  /** CEL; null holds always. */
+  /** CEL; null always holds. */
   readonly when: string | null
 }
 
@@ -71,16 +71,16 @@ export interface PolicyRule {
   readonly when: string
   readonly outcome: Outcome
   readonly grade: Grade
-  /** Of a block by this rule; null is the policy's. */
+  /** Lease of a block by this rule; null for the policy's default. */
   readonly leaseMs: number | null
   readonly overridable: boolean
-  /** Only in this segment; null in all. */
+  /** Only in this segment; null for all. */
   readonly segment: string | null
-  /** For a person, with placeholders such as {transaction.merchant} or {card_count_1h}. */
+  /** Human-readable, with placeholders such as {transaction.merchant} or {card_count_1h}. */
   readonly reason: string
 }
 
-/** When blocks become flags until a person resets the breaker. All limits hold per lane, in event time. */
+/** Limits beyond which blocks become flags until an operator resets the breaker; per partition, in event time. */
 export interface BreakerLimits {
   /** Null counts all traffic. */
   readonly segment: string | null
@@ -88,11 +88,11 @@ export interface BreakerLimits {
   readonly blocksPerMinuteMax: number | null
   readonly trafficShareMax: number | null
   readonly valueShareMax: number | null
-  /** Shares are of at least so many transactions in the window: what may be blocked of little traffic. */
+  /** Minimum of transactions in the window before the limits on shares apply. */
   readonly sampleMin: number
 }
 
-/** A small share that is let through whatever is decided, so that blocks can be judged. Minor units of the reference currency. */
+/** A small share of blocks that is let through to measure their accuracy. Minor units of the reference currency. */
 export interface ControlGroup {
   readonly share: number
   readonly amountMaxMinor: number
@@ -104,13 +104,13 @@ export interface PolicyDocument {
   readonly name: string
   readonly match: Match
   readonly thresholds: PolicyThresholds
-  /** What analysts can look at in a day; null is no limit. */
+  /** Alerts that analysts can handle in a day; null for no limit. */
   readonly alertsPerDayMax: number | null
   readonly leaseMs: number
-  /** Of a transaction without a score. */
+  /** Outcome of a transaction without a score. */
   readonly unscoredOutcome: Outcome
   readonly allowBlockOn: readonly BlockCaution[]
-  /** Least outcome where a condition fails. */
+  /** Minimum outcome when a condition fails. */
   readonly onFailure: 'flag' | 'block'
   readonly lists: readonly PolicyList[]
   readonly segments: readonly PolicySegment[]

@@ -1,12 +1,12 @@
-// Lists of cards, merchants, devices, networks and ranges, each entry with a reason, an author and an end. Content is
-// immutable: another entry makes another list, named by the digest of its text.
+// Lists of cards, merchants, devices, networks and ranges; each entry has a reason, an author and an expiry. Content is
+// immutable: a change creates another list, named by the digest of its text.
 
 import ipaddr from 'ipaddr.js'
 import { SluiceError } from '../errors.ts'
 import { FieldReader } from '../scoring/field-reader.ts'
 import { identifierFault } from '../wire/field-checks.ts'
 
-/** Limits of one list (P6). Ranges are looked at one by one. */
+/** Limits of one list (P6). Ranges are searched linearly. */
 export const LIST_LIMITS = {
   entriesMax: 100_000,
   rangesMax: 1_000,
@@ -15,7 +15,7 @@ export const LIST_LIMITS = {
   reasonCharactersMax: 500,
 } as const
 
-/** Value: the very text. Network: all addresses and networks inside. Range: everything from one text to another. */
+/** Value: an exact text. Network: all addresses and networks in it. Range: everything between two texts or addresses. */
 export const ENTRY_KINDS = ['value', 'network', 'range'] as const
 export type EntryKind = (typeof ENTRY_KINDS)[number]
 
@@ -25,7 +25,7 @@ export interface ListEntry {
   readonly value: string
   readonly reason: string
   readonly author: string
-  /** From this event time on it no longer counts; null is without end. */
+  /** Event time at which the entry expires; null for never. */
   readonly endMs: number | null
 }
 
@@ -62,26 +62,26 @@ export function listText({ name, entries }: ListContent): string {
   return `${JSON.stringify({ format: FORMAT, name, entries: sorted })}\n`
 }
 
-/** The list with this entry, in the place of an older one of the same value. */
+/** The list with this entry, replacing an older one of the same value. */
 export function withEntry(list: ListContent, entry: ListEntry): ListContent {
   const others = list.entries.filter(({ value }) => value !== entry.value)
   return { name: list.name, entries: [...others, entry] }
 }
 
-/** The list without this value; null when it has none. */
+/** The list without this value; null when it does not contain it. */
 export function withoutValue(list: ListContent, value: string): ListContent | null {
   const entries = list.entries.filter((entry) => entry.value !== value)
   return entries.length === list.entries.length ? null : { name: list.name, entries }
 }
 
-/** How a value is meant when nobody says: a network with a length, two texts with `..` between them, or itself. */
+/** The kind of a value when none is given: a network has a prefix length, a range has `..`. */
 export function kindOfValue(value: string): EntryKind {
-  // What has the form of one and is none is refused as one, and not taken for a text that nothing ever equals.
+  // A malformed network or range is later refused as such, rather than accepted as a text that never matches.
   if (value.includes('..')) return 'range'
   return NETWORK_FORM.test(value) ? 'network' : 'value'
 }
 
-/** What is wrong with an entry, in words; null when nothing is. */
+/** The problem with an entry, in words; null for none. */
 export function entryProblem({ kind, value }: Pick<ListEntry, 'kind' | 'value'>): string | null {
   // The value is not repeated: it may be a card number (P8).
   const fault = identifierFault(value)
@@ -89,15 +89,15 @@ export function entryProblem({ kind, value }: Pick<ListEntry, 'kind' | 'value'>)
   if (fault !== null)
     return 'an entry has a value that no transaction can have: empty, too long, or not ASCII'
   if (kind === 'network' && networkOf(value) === null) {
-    return `${value} is no network such as 192.0.2.0/24 or 2001:db8::/32`
+    return `${value} is not a network such as 192.0.2.0/24 or 2001:db8::/32`
   }
   if (kind === 'range' && rangeOf(value) === null) {
-    return `${value} is no range such as 4800..4899: two texts of one length, or two addresses, the lower one first`
+    return `${value} is not a range such as 4800..4899: two texts of equal length, or two addresses, the lower one first`
   }
   return null
 }
 
-/** What is wrong with a list, in words; null when nothing is. */
+/** The problem with a list, in words; null for none. */
 export function listProblem({ name, entries }: ListContent): string | null {
   const { entriesMax, rangesMax } = LIST_LIMITS
   if (entries.length > entriesMax) return `${name} has more than ${entriesMax} entries`
@@ -114,7 +114,7 @@ export function listProblem({ name, entries }: ListContent): string | null {
   return null
 }
 
-/** The error for a stored policy, list or ruleset that is not as it was written. */
+/** The error for a damaged policy, list or ruleset in the store. */
 export function corruptPolicy(problem: string, cause?: unknown): SluiceError {
   return new SluiceError(
     'SLUICE_POLICY_CORRUPT',
@@ -138,16 +138,15 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw corruptPolicy('a list is no JSON', error)
+    throw corruptPolicy('a list is not JSON', error)
   }
 }
 
-// Lists made ready to be asked: values and networks by hash, ranges one by one.
-
+/** A list prepared for lookups: values and networks by hash, ranges linearly. */
 export class ListIndex {
   readonly #values = new Map<string, ListEntry>()
   readonly #networks = new Map<string, ListEntry>()
-  /** Lengths that occur, the longest first, so that the narrowest network is found first. */
+  /** Prefix lengths in use, longest first, so that the narrowest network is found first. */
   readonly #lengths: Readonly<Record<Network['family'], number[]>> = { ipv4: [], ipv6: [] }
   readonly #ranges: { readonly range: Range; readonly entry: ListEntry }[] = []
   readonly #asksAddresses: boolean
@@ -159,7 +158,7 @@ export class ListIndex {
       this.#networks.size > 0 || this.#ranges.some(({ range }) => range.kind === 'addresses')
   }
 
-  /** The entry that holds this value at this event time; null when none does. */
+  /** The entry that matches this value at this event time; null when none does. */
   find(value: string, eventTimeMs: number): ListEntry | null {
     const own = this.#values.get(value)
     if (own !== undefined && isLive(own, eventTimeMs)) return own
@@ -173,7 +172,7 @@ export class ListIndex {
     if (entry.kind === 'network') {
       const network = networkOf(entry.value)
       if (network === null) return
-      // Two ways to write one network: the one that ends later counts.
+      // One network written in two ways: the entry that expires later counts.
       const key = keyOf(network.family, network.bits, network.first)
       const before = this.#networks.get(key)
       if (before !== undefined && endOf(before) >= endOf(entry)) return
@@ -228,18 +227,18 @@ function keyOf(family: Network['family'], bits: number, first: bigint): string {
   return `${family}/${bits}/${first.toString(16)}`
 }
 
-// Networks and ranges, as entries of lists are written.
+// Networks and ranges in entries of lists.
 
-/** Addresses of one family, as a number from the highest bit on. */
+/** A network of one address family. */
 export interface Network {
   readonly family: 'ipv4' | 'ipv6'
-  /** The address with all bits behind the length at 0. */
+  /** The first address as a number: all bits after the prefix are 0. */
   readonly first: bigint
-  /** Leading bits that all its addresses share. */
+  /** Length of the prefix. */
   readonly bits: number
 }
 
-/** From one text or address to another, both included. */
+/** From one text or address to another, both inclusive. */
 export type Range =
   | {
       readonly kind: 'addresses'

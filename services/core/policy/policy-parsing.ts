@@ -1,4 +1,4 @@
-// From the text of a policy to a checked document. All faults are found at once, each with its place.
+// Parses the text of a policy to a checked document. All faults are reported at once, each with its position.
 
 import { holdsCardNumber, mentionsCardNumber } from '../card-numbers.ts'
 import { GRADES, OUTCOMES } from '../wire/records.ts'
@@ -25,7 +25,7 @@ import { placeholderFaults } from './reason-text.ts'
 
 const MINUTE_MS = 60_000
 const CARD_NUMBER_FAULT = 'seems to hold a card number; policies name tokens'
-/** A block ends within this time, or a person renews it. */
+/** Longest lease of a block; after it an operator must renew the block. */
 const LEASE_MINUTES_MAX = 366 * 24 * 60
 const LEASE_MINUTES = 24 * 60
 const MONEY_MINOR_MAX = 1e12
@@ -36,12 +36,12 @@ export type ParsedPolicy =
   | { readonly ok: true; readonly policy: PolicyDocument }
   | { readonly ok: false; readonly faults: readonly YamlFault[] }
 
-/** Reads and checks a policy that is stored already. Never throws on bad input. */
+/** Reads and checks a stored policy. Never throws on bad input. */
 export function parsePolicy(text: string): ParsedPolicy {
   return parse(text, false)
 }
 
-/** The same of one that somebody has just written: comparisons that can never be met are faults, too. */
+/** Reads and checks a new policy; comparisons that can never hold are also faults. */
 export function parseNewPolicy(text: string): ParsedPolicy {
   return parse(text, true)
 }
@@ -102,7 +102,7 @@ class PolicyReader {
     this.#refuseRepeats('lists', lists)
     this.#refuseRepeats('segments', segments)
     this.#refuseRepeats('rules', policy.rules)
-    // What a breaker has counted is kept by the name of its segment.
+    // The counts of a breaker are stored under the name of its segment.
     this.#refuseRepeats(
       'breakers',
       policy.breakers.map(({ segment }) => ({ name: segment ?? '(all traffic)' })),
@@ -219,7 +219,7 @@ function readList(fields: YamlFields): PolicyList {
 function noField(fields: YamlFields, effect: PolicyList['effect']): null {
   fields.scalar('field')
   if (effect === 'condition') return null
-  fields.fault(`has no field to be held against; give one of ${LIST_FIELDS.join(', ')}`)
+  fields.fault(`has no field to match; give one of ${LIST_FIELDS.join(', ')}`)
   return null
 }
 
@@ -259,7 +259,7 @@ function readSegmentName(fields: YamlFields, segments: ReadonlySet<string>): str
   }
   const name = fields.name('segment', POLICY_LIMITS.nameCharactersMax)
   if (!segments.has(name))
-    fields.fault(`is ${name}, which is none of the policy's segments`, 'segment')
+    fields.fault(`is ${name}, which is not one of the policy's segments`, 'segment')
   return name
 }
 

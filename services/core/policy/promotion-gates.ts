@@ -1,42 +1,42 @@
-// What must be known of a policy before it may do more: a list of gates, each passed, failed, or not known. Not known is
+// Gates that a policy must pass before promotion to a stricter mode. Each gate is passed, failed, or unknown; unknown is
 // not passed.
 
 import { wilsonInterval } from '../scoring/wilson.ts'
 
 export interface PromotionLimits {
-  /** Days that the policy has decided in the mode it has. */
+  /** Minimum of days that the policy has decided in its current mode. */
   readonly daysMin: number
-  /** Of what would be published, the share that must be fraud, at the low end of its interval. */
+  /** Minimum share of fraud among the alerts to be published, at the low end of its interval. */
   readonly precisionMin: number
-  /** Alerts with mature labels, below which a precision is none. */
+  /** Minimum of alerts with mature labels for a valid precision. */
   readonly alertsMin: number
-  /** Least share of outcomes on which a cascade agrees with its large net. */
+  /** Minimum share of outcomes on which a cascade agrees with its second stage. */
   readonly agreementMin: number
-  /** Largest share of recomputed feature values that differ. */
+  /** Maximum share of recomputed feature values that differ. */
   readonly skewShareMax: number
 }
 
-/** What was found and where, or why it is not known and what to do about that; both in words. */
+/** A finding and its source, or the reason why it is unknown with a remedy. */
 export type Evidence<Found> =
   | { readonly found: Found; readonly source: string }
   | { readonly found: null; readonly why: string }
 
-/** Agreement of a cascade with its large net. Stated: by the model, at the low end; 1 for a model of one net. */
+/** Agreement of a cascade with its second stage. Stated: by the model, at the low end; 1 for a model without cascade. */
 export type FoundAgreement =
   | { readonly kind: 'stated'; readonly atLeast: number }
   | { readonly kind: 'live'; readonly same: number; readonly different: number }
 
 export interface FoundFairness {
-  /** Decisions that were judged, all groups together. */
+  /** Judged decisions of all groups. */
   readonly rows: number
-  /** False where no group has enough of them. */
+  /** False when no group has enough decisions. */
   readonly isJudged: boolean
   readonly breaches: number
 }
 
 export interface PromotionEvidence {
   readonly days: Evidence<number>
-  /** Alerts that the next mode would publish, old enough to be judged, and how many of them were fraud. */
+  /** Mature alerts that the next mode would publish, and how many of them were fraud. */
   readonly precision: Evidence<{ readonly alerts: number; readonly frauds: number }>
   readonly agreement: Evidence<FoundAgreement>
   readonly skew: Evidence<{ readonly compared: number; readonly mismatches: number }>
@@ -46,15 +46,15 @@ export interface PromotionEvidence {
 export const GATES = ['days', 'precision', 'agreement', 'skew', 'fairness'] as const
 export type Gate = (typeof GATES)[number]
 
-/** All but the first two in words. */
+/** The result of a gate; figure, bound and source are human-readable. */
 export interface GateFinding {
   readonly gate: Gate
   readonly isPassed: boolean
-  /** What was found, or why it is not known. */
+  /** The finding, or why it is unknown. */
   readonly figure: string
-  /** What is asked. */
+  /** The requirement. */
   readonly bound: string
-  /** Where the figure is from; null where there is none. */
+  /** The source of the figure; null when unknown. */
   readonly source: string | null
 }
 
@@ -79,7 +79,7 @@ export function judgePromotion(
         return {
           figure:
             share === null
-              ? 'no alert that is old enough to be judged'
+              ? 'no alert is old enough to be judged'
               : `${percent(share)} [${percent(low)}, ${percent(high)}] of ${alerts} alerts were fraud`,
           isPassed: alerts >= alertsMin && low >= precisionMin,
         }
@@ -91,7 +91,7 @@ export function judgePromotion(
     }),
     judged('skew', skew, `at most ${percent(skewShareMax)}`, ({ compared, mismatches }) => ({
       figure: `${mismatches} of ${compared} recomputed values differ`,
-      // Nothing compared is nothing known.
+      // Without comparisons nothing is known.
       isPassed: compared > 0 && mismatches / compared <= skewShareMax,
     })),
     judged('fairness', fairness, 'no breach', ({ rows, isJudged, breaches }) => ({
@@ -103,7 +103,7 @@ export function judgePromotion(
   ]
 }
 
-/** Those that stand in the way. */
+/** The gates not passed. */
 export function missingOf(findings: readonly GateFinding[]): readonly GateFinding[] {
   return findings.filter(({ isPassed }) => !isPassed)
 }
@@ -131,7 +131,10 @@ function agreementOf(found: FoundAgreement): { readonly low: number; readonly fi
   }
   const { same, different } = found
   const { low, cases, share } = wilsonInterval(same, same + different, CONFIDENCE)
-  const figure = `${percent(share ?? 0)} [from ${percent(low)}] of ${cases} outcomes outside of the band`
+  const figure =
+    share === null
+      ? 'no outcome outside of the band'
+      : `${percent(share)} [from ${percent(low)}] of ${cases} outcomes outside of the band`
   return { low, figure }
 }
 

@@ -1,17 +1,16 @@
-// Why a rule applied, in a person's words, with the values it looked at in their places: "{card_count_1h} payments in an
-// hour at {transaction.merchant}".
+// Reasons of rules: human-readable text with placeholders for values, such as "{card_count_1h} payments in an hour at
+// {transaction.merchant}".
 
 import { isScore } from '../decision/decide.ts'
 import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import type { Transaction } from '../transaction.ts'
-import { VIEW_SHAPES } from './condition-views.ts'
-import { nearest } from './nearest.ts'
+import { nearest, VIEW_SHAPES } from './condition-views.ts'
 import type { PolicyInput } from './ruling.ts'
 
 const PLACEHOLDER = /\{([^{}]*)\}/g
 const TRANSACTION = 'transaction.'
 
-/** Characters of a text with its values. */
+/** Limit on the characters of a text with its values filled in (P6). */
 export const REASON_TEXT_CHARACTERS_MAX = 1_000
 
 export interface PlaceholderFault {
@@ -19,7 +18,7 @@ export interface PlaceholderFault {
   readonly message: string
 }
 
-/** Placeholders that name nothing. */
+/** Placeholders with unknown names. */
 export function placeholderFaults(text: string): readonly PlaceholderFault[] {
   return [...text.matchAll(PLACEHOLDER)].flatMap(({ index, 1: name = '' }) => {
     if (isKnown(name)) return []
@@ -29,12 +28,12 @@ export function placeholderFaults(text: string): readonly PlaceholderFault[] {
   })
 }
 
-/** A reason with places for values, ready to be filled. */
+/** A compiled reason. */
 export type ReasonText = (input: PolicyInput) => string
 
-/** Takes a reason apart once; what is filled in is read when it is asked for. */
+/** Splits a reason once; values are read for each transaction. */
 export function compileReason(text: string): ReasonText {
-  // Every second part is a name.
+  // Every second part is the name of a placeholder.
   const parts = text.split(PLACEHOLDER)
   const readers = parts.map((part, index) => (index % 2 === 1 ? readerOf(part) : () => part))
   return (input) => {

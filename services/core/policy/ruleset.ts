@@ -1,4 +1,4 @@
-// What the control topic names by a digest: a version, the policy, the lists and the modes that are in force together. A
+// A ruleset: a version with the policy, lists and modes in force together. The control topic names it by its digest. A
 // decision is a function of the ruleset's digest, the log and the decision's marks.
 
 import { createHash } from 'node:crypto'
@@ -8,11 +8,11 @@ import { POLICY_LIMITS, type PolicyDocument } from './policy-document.ts'
 import { corruptPolicy } from './policy-lists.ts'
 
 export interface Ruleset {
-  /** Counts up with every change; 0 is the built-in one, which has no document. */
+  /** Increases with every change; 0 is the built-in ruleset, which has no document. */
   readonly version: number
-  /** SHA-256 of the policy's YAML text; null is the built-in policy. */
+  /** SHA-256 of the policy's YAML text; null for the built-in policy. */
   readonly policy: string | null
-  /** Of transactions in no segment with a mode of its own. */
+  /** Mode of transactions in no segment, or in a segment without its own mode. */
   readonly mode: Mode
   readonly segmentModes: Readonly<Record<string, Mode>>
   /** List names to SHA-256 of their texts. */
@@ -33,7 +33,7 @@ export function readRuleset(text: string): Ruleset {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw corruptPolicy('the ruleset is no JSON', error)
+    throw corruptPolicy('the ruleset is not JSON', error)
   }
   const fields = new FieldReader(value, 'ruleset', corruptPolicy)
   fields.integer('format', FORMAT, FORMAT)
@@ -65,12 +65,12 @@ export function rulesetText(ruleset: Ruleset): string {
   })}\n`
 }
 
-/** SHA-256 of a text, hex: the name of policies, lists and rulesets. */
+/** SHA-256 of a text, hex; identifies policies, lists and rulesets. */
 export function textDigest(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** The mode of a segment; null is no segment. */
+/** The mode of a segment; null for no segment. */
 export function modeOfSegment(
   { mode, segmentModes }: Pick<Ruleset, 'mode' | 'segmentModes'>,
   segment: string | null,
@@ -92,17 +92,17 @@ function sorted<Value>(record: Readonly<Record<string, Value>>): Readonly<Record
   return Object.fromEntries(Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-// How people change what is in force: every change is another ruleset with a higher version.
+// Changes: each one creates a ruleset with a higher version.
 
-/** A policy by its text's digest. */
+/** A policy and the digest of its text. */
 export interface NamedPolicy {
   readonly digest: string
   readonly document: Pick<PolicyDocument, 'name' | 'segments'>
 }
 
 /**
- * The ruleset with another policy. The next version of a policy of the same name goes on in the modes that it has
- * reached; any other policy begins in `startMode`. Lists stay.
+ * The ruleset with another policy. A new version of the policy in force keeps its modes; any other policy starts in
+ * `startMode`. Lists stay.
  */
 export function withPolicy(
   inForce: Ruleset | null,
@@ -111,13 +111,13 @@ export function withPolicy(
   startMode: Mode,
   version: number,
 ): Ruleset {
-  const goesOn = inForce !== null && nameInForce === document.name
+  const isNewVersion = inForce !== null && nameInForce === document.name
   const segments = new Set(document.segments.map(({ name }) => name))
   return {
     version,
     policy: digest,
-    mode: goesOn ? inForce.mode : startMode,
-    segmentModes: goesOn
+    mode: isNewVersion ? inForce.mode : startMode,
+    segmentModes: isNewVersion
       ? Object.fromEntries(
           Object.entries(inForce.segmentModes).filter(([name]) => segments.has(name)),
         )
@@ -126,7 +126,7 @@ export function withPolicy(
   }
 }
 
-/** The policy and modes of an earlier ruleset again, with the lists as they are now. */
+/** The policy and modes of an earlier ruleset with the current lists. */
 export function withEarlier(inForce: Ruleset | null, earlier: Ruleset, version: number): Ruleset {
   return {
     version,
@@ -137,7 +137,7 @@ export function withEarlier(inForce: Ruleset | null, earlier: Ruleset, version: 
   }
 }
 
-/** The ruleset with another content of one list. */
+/** The ruleset with new content of one list. */
 export function withListDigest(
   inForce: Ruleset,
   list: string,
@@ -147,7 +147,7 @@ export function withListDigest(
   return { ...inForce, version, lists: { ...inForce.lists, [list]: digest } }
 }
 
-/** The ruleset with another mode of a segment; null is everything that is in no segment with a mode of its own. */
+/** The ruleset with another mode of a segment; null for all traffic without a segment mode of its own. */
 export function withMode(
   inForce: Ruleset,
   segment: string | null,
@@ -159,7 +159,7 @@ export function withMode(
     : { ...inForce, version, segmentModes: { ...inForce.segmentModes, [segment]: mode } }
 }
 
-/** What stands against this step, in words: modes climb one at a time, and fall as far as one likes. Null for nothing. */
+/** The objection to a change of mode, in words; null for none. Modes climb one step at a time and may fall any number. */
 export function stepProblem(inForce: Ruleset, segment: string | null, to: Mode): string | null {
   const from = modeOfSegment(inForce, segment)
   const climb = MODES.indexOf(to) - MODES.indexOf(from)
@@ -169,7 +169,7 @@ export function stepProblem(inForce: Ruleset, segment: string | null, to: Mode):
   return null
 }
 
-/** Whether the step lets the policy do more than before. */
+/** True when the change gives the policy a stricter mode. */
 export function isClimb(inForce: Ruleset, segment: string | null, to: Mode): boolean {
   return MODES.indexOf(to) > MODES.indexOf(modeOfSegment(inForce, segment))
 }

@@ -1,59 +1,59 @@
-// What a policy is asked, and what it answers.
+// The input and output of a policy.
 
 import type { Thresholds } from '../decision/decide.ts'
 import type { Transaction } from '../transaction.ts'
 import type { AlertRule, Grade, Mode, Outcome } from '../wire/records.ts'
 
 /**
- * Marks that a policy puts on a decision. Closed list.
- * `policy_failed`: a condition could not be answered. `block_withheld`: a block rested on what the policy does not let
- * blocks rest on, and became a flag. `overridden`: a block was taken back by an allow list or an approving rule.
+ * Marks set by a policy on a decision. Closed list.
+ * `policy_failed`: a condition could not be evaluated. `block_withheld`: a block on a basis that the policy does not
+ * allow became a flag. `overridden`: an allow list or an approving rule overrode a block.
  */
 export const POLICY_MARKS = ['policy_failed', 'block_withheld', 'overridden'] as const
 export type PolicyMark = (typeof POLICY_MARKS)[number]
 
-/** Put on a decision by the scorer: other lanes had not come to where the entity windows of the transaction end. */
+/** Set by the scorer: other partitions had not yet reached the end of the transaction's entity windows. */
 export const LAGGING_MARK = 'entity_lagging'
 
-/** One transaction with all that a policy may look at. Nothing of it is kept or changed. */
+/** One transaction with everything that a policy may read. A policy neither stores nor changes it. */
 export interface PolicyInput {
   readonly transaction: Transaction
   /** FEATURE_COUNT values; NaN is absent. */
   readonly row: Float64Array
-  /** As many states. */
+  /** FEATURE_COUNT states. */
   readonly states: Uint8Array
-  /** NaN is "not scored". */
+  /** NaN when not scored. */
   readonly score: number
   /** The amount in minor units of the reference currency. */
   readonly referenceMinor: number
   readonly modelThresholds: Thresholds
-  /** Of the fold and of the cascade. */
+  /** Marks of the feature engine and the cascade. */
   readonly marks: readonly string[]
 }
 
-/** What a policy says about one transaction. */
+/** The decision of a policy on one transaction. */
 export interface Ruling {
   readonly outcome: Outcome
-  /** How far the policy may go here; caps what is published. */
+  /** The mode in force for this transaction; limits what is published. */
   readonly mode: Mode
   readonly segment: string | null
-  /** Rules and lists that applied, in the policy's order. Empty where the score alone decided. */
+  /** Matching rules and lists, in the policy's order. Empty when the score alone decided. */
   readonly rules: readonly AlertRule[]
   readonly grade: Grade
-  /** Of a block. */
+  /** Lease of a block. */
   readonly leaseMs: number
-  /** To be added to those of the decision. */
+  /** To be added to the marks of the decision. */
   readonly marks: readonly PolicyMark[]
-  /** Conditions that failed: names of rules, or `segment/<name>`. */
+  /** Failed conditions: names of rules, or `segment/<name>`. */
   readonly failed: readonly string[]
-  /** The score from which on the outcome would be this one; null where no score reached one. */
+  /** The threshold that the score reached for this outcome; null when it reached none. */
   readonly threshold: number | null
 }
 
-/** A policy that can be asked. */
+/** A compiled policy. */
 export interface CompiledPolicy {
-  /** Of a block to which no rule gives another length, and from the moment on at which a fraud label confirms a block. */
+  /** Default lease of a block; also its lease from the time a fraud label confirms it. */
   readonly leaseMs: number
-  /** Pure: the same input gives the same ruling. Lists and rules named in `without` are not asked; none unless given. */
+  /** Pure: the same input gives the same ruling. Lists and rules named in `without` are skipped. */
   rule(input: PolicyInput, without?: ReadonlySet<string>): Ruling
 }

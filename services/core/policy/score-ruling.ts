@@ -1,16 +1,17 @@
-// What the score alone deserves under a policy.
+// The outcome of the score alone: by a policy's thresholds, by expected cost, and under the built-in policy.
 
 import { isScore, outcomeOf, type Thresholds } from '../decision/decide.ts'
+import { STATE } from '../features/engine/feature-states.ts'
 import { type AlertCosts, wrongBlockCostMinor } from '../scoring/alert-costs.ts'
 import type { CascadeMark } from '../scoring/cascade.ts'
-import type { Outcome } from '../wire/records.ts'
+import type { Mode, Outcome } from '../wire/records.ts'
 import { isDegraded, isStale } from './condition-views.ts'
 import type { BlockCaution, PolicyDocument } from './policy-document.ts'
-import type { PolicyInput } from './ruling.ts'
+import type { CompiledPolicy, PolicyInput, Ruling } from './ruling.ts'
 
 const UNVERIFIED: CascadeMark = 'draft_stands'
 
-/** Outcome by the score, before it is asked what it rests on. */
+/** Outcome by the score, before the policy's cautions apply. */
 export function outcomeByScore(
   { score, referenceMinor, modelThresholds }: PolicyInput,
   { thresholds, unscoredOutcome }: Pick<PolicyDocument, 'thresholds' | 'unscoredOutcome'>,
@@ -26,7 +27,7 @@ export function outcomeByScore(
   }
 }
 
-/** The scores from which on this transaction is flagged or blocked. */
+/** The lowest scores at which this transaction is flagged or blocked. */
 export function thresholdsFor(
   { referenceMinor, modelThresholds }: PolicyInput,
   { thresholds }: Pick<PolicyDocument, 'thresholds'>,
@@ -44,17 +45,17 @@ export function thresholdsFor(
   }
 }
 
-/** What a block would rest on. */
-export interface Rests {
-  /** On the answer of the model, and so on all features. */
+/** The inputs that a block depends on. */
+export interface BlockBasis {
+  /** The score, and therefore all features. */
   readonly onScore: boolean
-  /** Indexes of features beside it. */
+  /** Indexes of the features that conditions use. */
   readonly onFeatures: readonly number[]
 }
 
-/** Why a block that rests on this is doubtful here; null when it is not, or the policy takes the risk. */
+/** Why a block on this basis is doubtful for this transaction; null when it is not, or the policy accepts the risk. */
 export function cautionOf(
-  { onScore, onFeatures }: Rests,
+  { onScore, onFeatures }: BlockBasis,
   input: PolicyInput,
   allowed: readonly BlockCaution[],
 ): BlockCaution | null {
@@ -71,10 +72,10 @@ export function cautionOf(
 // The outcome that loses least on average, when the score is the probability of fraud.
 //
 //   approve loses the amount when it is fraud:                   score * amount
-//   flag    costs an alert, and what a flag comes too late for:  alert + score * amount * (1 - flagSavesShare)
-//   block   costs a customer who is wrongly turned away:         (1 - score) * (fixed + share * amount)
+//   flag    costs an alert, and the loss it cannot prevent:      alert + score * amount * (1 - flagSavesShare)
+//   block   costs the refusal of a genuine customer:             (1 - score) * (fixed + share * amount)
 
-/** What each outcome loses on average, in minor units of the reference currency. */
+/** Expected loss of each outcome, in minor units of the reference currency. */
 export function expectedLosses(
   score: number,
   amountMinor: number,
@@ -87,14 +88,14 @@ export function expectedLosses(
   }
 }
 
-/** The outcome that loses least; of equal ones the mildest. */
+/** The outcome with the smallest expected loss; the mildest of equals. */
 export function cheapestOutcome(score: number, amountMinor: number, costs: AlertCosts): Outcome {
   const { approve, flag, block } = expectedLosses(score, amountMinor, costs)
   if (block < approve && block < flag) return 'block'
   return flag < approve ? 'flag' : 'approve'
 }
 
-/** The score above which this amount gets the outcome, or a stricter one; above 1 is never. */
+/** The score above which this amount gets the outcome or a stricter one; a value above 1 means never. */
 export function scoreAtWhich(
   outcome: 'flag' | 'block',
   amountMinor: number,
@@ -111,7 +112,57 @@ export function scoreAtWhich(
   return Math.max(blockOverApprove, blockOverFlag)
 }
 
-/** Without anything to gain no score is enough. */
+/** Infinity when the whole is 0: with nothing to gain, no score is sufficient. */
 function ratio(part: number, whole: number): number {
   return whole > 0 ? Math.max(0, part / whole) : Infinity
+}
+
+export interface BuiltInOptions {
+  readonly mode: Mode
+  readonly leaseMs: number
+  readonly unscoredOutcome: Outcome
+}
+
+type Rulings = Readonly<Record<Outcome, Ruling>>
+
+/**
+ * The built-in policy, in force until another is published: the model's thresholds, one mode, no rules. Degraded features
+ * and unverified first-stage scores never block. It runs for every transaction of most streams, so it allocates nothing:
+ * each of its rulings exists once.
+ */
+export function builtInPolicy({ mode, leaseMs, unscoredOutcome }: BuiltInOptions): CompiledPolicy {
+  const ruling = (outcome: Outcome, threshold: number | null): Ruling => ({
+    outcome,
+    mode,
+    segment: null,
+    rules: [],
+    grade: 'suspected',
+    leaseMs,
+    marks: [],
+    failed: [],
+    threshold,
+  })
+  const rulings = (flag: number | null, block: number | null): Rulings => ({
+    approve: ruling('approve', null),
+    flag: ruling('flag', flag),
+    block: ruling('block', block),
+  })
+  const unscored = rulings(null, null)
+  // The thresholds are one object as long as the model is in use.
+  let known: Thresholds | null = null
+  let scored = unscored
+  return {
+    leaseMs,
+    rule: ({ score, states, marks, modelThresholds }: PolicyInput): Ruling => {
+      if (known !== modelThresholds) {
+        known = modelThresholds
+        scored = rulings(modelThresholds.flag, modelThresholds.block)
+      }
+      const isScored = isScore(score)
+      const outcome = isScored ? outcomeOf(score, modelThresholds) : unscoredOutcome
+      const isDoubtful =
+        outcome === 'block' && (states.includes(STATE.degraded) || marks.includes(UNVERIFIED))
+      return (isScored ? scored : unscored)[isDoubtful ? 'flag' : outcome]
+    },
+  }
 }

@@ -1,5 +1,5 @@
-// The log of a lake on disk: one file for each commit, made by a link that fails when the number is taken, so that of
-// two writers one stops. Every so many commits a checkpoint holds their fold, and commits far behind it are removed.
+// The log of a lake on disk: one file per commit, created by a link that fails when the number exists, so of two
+// concurrent writers one stops. Every CHECKPOINT_COMMITS commits a checkpoint stores the state, and old commits go.
 
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -22,19 +22,19 @@ import { errorCodeOf, giveName, writeDurably } from './durable-files.ts'
 
 /** Commits between two checkpoints. */
 const CHECKPOINT_COMMITS = 64
-/** Commits that are kept behind the newest checkpoint, for readers that have begun to read them. */
-const KEPT_COMMITS = 2 * CHECKPOINT_COMMITS
-/** A reader may find a file gone that a writer has folded into a checkpoint since. */
+/** Commits retained before the newest checkpoint, for readers that have already listed them. */
+const RETAINED_COMMITS = 2 * CHECKPOINT_COMMITS
+/** A reader retries when a listed file was folded into a checkpoint and removed. */
 const READ_ATTEMPTS_MAX = 5
 
-/** Folder of the log's files. */
+/** Folder of the log. */
 export function logFolder(lake: string): string {
   return join(lake, LAKE_RECORDS, 'log')
 }
 
 /**
- * What the lake holds now; NO_LAKE where there is none.
- * @throws SluiceError SLUICE_LAKE_DAMAGED when its log does not fold.
+ * The current state of the lake; NO_LAKE when it does not exist.
+ * @throws SluiceError SLUICE_LAKE_DAMAGED when its log is inconsistent.
  */
 export async function readLakeState(lake: string): Promise<LakeState> {
   for (let attempt = 1; ; attempt += 1) {
@@ -50,7 +50,7 @@ export async function readLakeState(lake: string): Promise<LakeState> {
 export function noLake(folder: string): SluiceError {
   return new SluiceError(
     'SLUICE_USAGE',
-    `${folder} holds no lake; fill one with "sluice lake ingest --lake ${folder}", or name another folder with --lake.`,
+    `${folder} is not a lake; fill one with "sluice lake ingest --lake ${folder}", or name another folder with --lake.`,
   )
 }
 
@@ -78,8 +78,8 @@ async function readOnce(folder: string): Promise<LakeState> {
 }
 
 /**
- * Makes the commit, which then holds whatever happens; returns the state after it.
- * @throws SluiceError SLUICE_LAKE_BUSY when another writer has made a commit since `state`.
+ * Makes the commit durable and returns the state after it.
+ * @throws SluiceError SLUICE_LAKE_BUSY when another writer has committed since `state`.
  */
 export async function appendCommit(
   lake: string,
@@ -96,8 +96,8 @@ export async function appendCommit(
   if (!(await giveName(staged, join(folder, name)))) {
     throw new SluiceError(
       'SLUICE_LAKE_BUSY',
-      `Another process has written to the lake since commit ${state.sequence}, so this one stops. Nothing is lost: ` +
-        'what it had not committed is still in the topics.',
+      `Another process has written to the lake since commit ${state.sequence}, so this writer stops. Nothing is lost: ` +
+        'rows not committed are still in the topics.',
     )
   }
   if (commit.sequence > 0 && commit.sequence % CHECKPOINT_COMMITS === 0) {
@@ -114,7 +114,7 @@ async function writeCheckpoint(folder: string, staging: string, state: LakeState
   await giveName(staged, join(folder, name))
   for (const old of await namesIn(folder)) {
     const entry = parseLogName(old)
-    if (entry === null || entry.sequence > state.sequence - KEPT_COMMITS) continue
+    if (entry === null || entry.sequence > state.sequence - RETAINED_COMMITS) continue
     await rm(join(folder, old), { force: true })
   }
 }
@@ -133,6 +133,6 @@ async function readJson(folder: string, name: string): Promise<unknown> {
   try {
     return JSON.parse(text)
   } catch {
-    throw damaged(`${name} is no JSON`)
+    throw damaged(`${name} is not JSON`)
   }
 }

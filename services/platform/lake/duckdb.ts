@@ -1,4 +1,4 @@
-// DuckDB, which is optional: loaded when a lake is used, with limits on memory and threads.
+// DuckDB, an optional dependency: loaded when a lake is used, with limits on memory and threads.
 
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
@@ -10,7 +10,7 @@ import { SluiceError } from '../../core/errors.ts'
 export type DuckDb = typeof import('@duckdb/node-api')
 
 const MIB = 1024 * 1024
-/** What DuckDB may use; what is more goes to its folder for temporary files, where it has one. */
+/** Memory limit of DuckDB; larger operators spill to the temporary folder, if there is one. */
 export const MEMORY_BYTES_MAX = 1024 * MIB
 const TEMPORARY_BYTES_MAX = 64 * 1024 * MIB
 const THREADS = 2
@@ -18,12 +18,12 @@ const THREADS = 2
 export interface DuckDbSession {
   readonly api: DuckDb
   readonly connection: DuckDBConnection
-  /** One more connection, for what goes on beside the statements of the first. */
+  /** A further connection, for statements that run concurrently with those of the first. */
   connect(): Promise<DuckDBConnection>
-  /** Rows of a statement, all at once: for answers that are small. */
+  /** All rows of a statement at once, for small results. */
   rows(sql: string): Promise<readonly (readonly unknown[])[]>
   run(sql: string): Promise<void>
-  /** Rows as they come. */
+  /** Rows of a statement as a stream. */
   stream(sql: string): Promise<DuckDBResult>
   close(): Promise<void>
 }
@@ -44,7 +44,7 @@ export async function loadDuckDb(
   }
 }
 
-/** A database in memory. `temporaryFolder` is made when it is needed and removed at the end; null for none. */
+/** An in-memory database. `temporaryFolder` is created on demand and removed on close; null disables spilling. */
 export async function openDuckDb(temporaryFolder: string | null): Promise<DuckDbSession> {
   const api = await loadDuckDb()
   const instance = await api.DuckDBInstance.create(':memory:', {
@@ -76,12 +76,12 @@ export async function openDuckDb(temporaryFolder: string | null): Promise<DuckDb
   }
 }
 
-/** A folder of its own for DuckDB's temporary files. */
+/** A unique path for DuckDB's temporary files. */
 export function temporaryFolder(parent: string = tmpdir()): string {
   return join(parent, `duckdb-${randomUUID()}`)
 }
 
-/** The message of an error of DuckDB on one line; null for another error. */
+/** The message of a DuckDB error on one line; null for any other error. */
 export function duckDbProblem(error: unknown): string | null {
   if (error instanceof SluiceError || !(error instanceof Error)) return null
   const [line = ''] = error.message.split('\n\n')
@@ -89,12 +89,12 @@ export function duckDbProblem(error: unknown): string | null {
   return /^(?:[A-Za-z-]+ )*[A-Za-z-]+ (?:Error|Exception):/.test(problem) ? problem : null
 }
 
-/** A text as SQL has it. */
+/** A text as an SQL literal. */
 export function sqlText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** A name as SQL has it. */
+/** A name as an SQL identifier. */
 export function sqlName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }

@@ -1,11 +1,11 @@
-// Files that outlive a power cut, and that appear under their name once, whole, or not at all.
+// Files that survive a power cut and appear under their name complete or not at all.
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { link, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Writes a new file and waits until the disk has it. */
+/** Writes a new file and syncs it to disk. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   const handle = await open(path, 'wx')
   try {
@@ -16,7 +16,7 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   }
 }
 
-/** Waits until the disk has all of a file, or the names in a folder. */
+/** Syncs a file, or the entries of a folder, to disk. */
 export async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r')
   try {
@@ -26,7 +26,7 @@ export async function syncPath(path: string): Promise<void> {
   }
 }
 
-/** Makes the folder and waits until its parent's disk knows it. */
+/** Creates the folder and syncs it and its parents to disk. */
 export async function makeFolder(path: string): Promise<void> {
   const made = await mkdir(path, { recursive: true })
   if (made === undefined) return
@@ -36,8 +36,8 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /**
- * Gives a finished file its name, unless there is one of that name: true when it was given. A link, since a rename
- * would silently replace what another writer has put there.
+ * Gives a finished file its final name; returns false when the name exists. Uses a link, since a rename would silently
+ * replace the file of another writer.
  */
 export async function giveName(from: string, to: string): Promise<boolean> {
   try {
@@ -51,7 +51,7 @@ export async function giveName(from: string, to: string): Promise<boolean> {
   return true
 }
 
-/** SHA-256 of the file's bytes, hex, and how many they are. */
+/** SHA-256 of the file's bytes, hex, and its size. */
 export async function digestOf(
   path: string,
 ): Promise<{ readonly sha256: string; readonly bytes: number }> {
@@ -65,7 +65,7 @@ export async function digestOf(
   return { sha256: hash.digest('hex'), bytes }
 }
 
-/** The system's code of an error, such as ENOENT; empty when it has none. */
+/** The system error code, such as ENOENT; empty when there is none. */
 export function errorCodeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

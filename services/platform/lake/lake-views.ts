@@ -1,5 +1,4 @@
-// What a lake holds, as views of DuckDB over exactly the files that its log lists at one moment, and nothing else of
-// the file system.
+// Reads a lake through DuckDB views over exactly the files that its log lists at one commit.
 
 import { join } from 'node:path'
 import { SluiceError } from '../../core/errors.ts'
@@ -27,9 +26,9 @@ export interface LakeReader {
 }
 
 export interface ReaderOptions {
-  /** For sorts that do not fit in memory; null for none. */
+  /** For sorts that do not fit in memory; null disables spilling. */
   readonly temporaryFolder: string | null
-  /** Statements come from a person: nothing but the lake's files can be read, and no setting changed. */
+  /** For statements of users: only the lake's files can be read, and no setting can be changed. */
   readonly isLocked: boolean
 }
 
@@ -55,15 +54,15 @@ export async function openLakeReader(
   return { folder, state, session, close: () => session.close() }
 }
 
-/** SLUICE_LAKE_BUSY or SLUICE_LAKE_DAMAGED when a file of the lake is not as its log says; else null. */
+/** The error for a file that was removed (SLUICE_LAKE_BUSY) or is corrupt (SLUICE_LAKE_DAMAGED); null for any other. */
 export function readFailure(error: unknown): SluiceError | null {
   const problem = duckDbProblem(error)
   if (problem === null) return null
   if (GONE.test(problem)) {
     return new SluiceError(
       'SLUICE_LAKE_BUSY',
-      `A file of the lake is gone (${problem}): it was compacted or a card erased meanwhile, or somebody removed it. Run the command again; ` +
-        'if that does not help, run "sluice lake check".',
+      `A file of the lake is gone (${problem}): a compaction or an erasure replaced it, or it was deleted. Run the ` +
+        'command again; if that does not help, run "sluice lake check".',
       { cause: error },
     )
   }
@@ -75,7 +74,7 @@ export function readFailure(error: unknown): SluiceError | null {
   )
 }
 
-/** Paths of the files of a table, of all days or of those that `isWanted`. */
+/** Paths of the files of a table, for the days that `isWanted` accepts. */
 export function pathsOf(
   folder: string,
   state: LakeState,
@@ -88,15 +87,15 @@ export function pathsOf(
 }
 
 /**
- * Reads the files; a column that older files lack is null there. `more` names columns that DuckDB adds: where a row
- * comes from.
+ * A statement that reads the files; columns missing from older files are null. `more` names columns with the origin of
+ * a row, added by DuckDB.
  */
 export function readFiles(
   table: LakeTable,
   paths: readonly string[],
   more: readonly ('filename' | 'file_row_number')[] = [],
 ): string {
-  // Also gives the columns where there is no file, or none that has them.
+  // Supplies the columns when there is no file, or none that has them.
   const empty = LAKE_COLUMNS[table].map(
     ({ name, type }) => `CAST(NULL AS ${type}) AS ${sqlName(name)}`,
   )

@@ -1,8 +1,8 @@
-// The one process that may change a lake: files are made aside, get their names, and count once a commit lists them.
+// The single writer of a lake. Files are staged, then named, and become part of the lake when a commit lists them.
 //
-// What opens a lake commits first, which shuts out whoever wrote before, and only then removes files that no commit
-// lists: leftovers of a process that was killed. So such files are never live, and a writer that was shut out finds
-// out at its next commit, before anything of it counts. It then touches nothing more.
+// Opening a lake first makes a commit, which fences earlier writers, and only then removes files that no commit lists:
+// leftovers of a killed process. Such files are therefore never live, and a fenced writer fails at its next commit,
+// before any of its changes count. It then touches nothing more.
 
 import { randomUUID } from 'node:crypto'
 import { statSync, utimesSync, writeFileSync } from 'node:fs'
@@ -27,10 +27,10 @@ import { appendCommit, logFolder, noLake, readLakeState } from './commit-log.ts'
 import { type DuckDbSession, openDuckDb, temporaryFolder } from './duckdb.ts'
 import { errorCodeOf, giveName, makeFolder } from './durable-files.ts'
 
-/** Names that are tried for one file. */
+/** Names tried for one file. */
 const NAMES_MAX = 8
 
-/** A finished file in the staging folder, and what it becomes. */
+/** A finished file in the staging folder, and its entry in the log. */
 export interface StagedFile {
   readonly stagedPath: string
   readonly file: LakeFile
@@ -39,7 +39,7 @@ export interface StagedFile {
 export interface Changes {
   readonly kind: CommitKind
   readonly staged: readonly StagedFile[]
-  /** Paths from the lake's folder. */
+  /** Paths relative to the lake's folder. */
   readonly removed?: readonly string[]
   readonly next?: Readonly<Record<string, number>>
   readonly sources?: readonly ImportedSource[]
@@ -48,30 +48,30 @@ export interface Changes {
 
 export interface LakeWriterOptions {
   readonly folder: string
-  /** Who writes, in words, for the log and for others that want to. */
+  /** Name of the writing command, for the log and for the error of other writers. */
   readonly writer: string
-  /** Prefix of the topics; a lake takes those of one stream only. Null when it does not matter. */
+  /** Prefix of the topics; a lake is bound to one stream. Null when the writer reads no topics. */
   readonly topicPrefix: string | null
   readonly clock: Clock
-  /** Refuses a folder without a lake instead of making one. */
+  /** Refuses a folder without a lake instead of creating one. */
   readonly mustExist?: boolean
 }
 
 export interface LakeWriter {
   readonly folder: string
-  /** Where files are made; it is on the lake's disk, and emptied when the lake is opened. */
+  /** Folder for new files, on the lake's disk; emptied when the lake is opened. */
   readonly staging: string
   /** As of the newest commit. */
   readonly state: LakeState
-  /** Makes all changes at once. @throws SluiceError SLUICE_LAKE_BUSY when another writer has taken over. */
+  /** Commits all changes atomically. @throws SluiceError SLUICE_LAKE_BUSY when another writer has taken over. */
   commit(changes: Changes): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * Opens the lake for writing; makes it when there is none.
- * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_DAMAGED, or SLUICE_USAGE when it belongs to other topics or must
- * exist and does not.
+ * Opens the lake for writing; creates it when there is none.
+ * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_DAMAGED, or SLUICE_USAGE when it belongs to other topics, or when it
+ * must exist and does not.
  */
 export async function openLakeWriter(options: LakeWriterOptions): Promise<LakeWriter> {
   const { folder, writer } = options
@@ -91,7 +91,7 @@ export async function openLakeWriter(options: LakeWriterOptions): Promise<LakeWr
 }
 
 /**
- * Opens the lake, works, and closes it however that ends.
+ * Runs `work` with an existing lake open for writing and a database, and closes both.
  * @throws SluiceError SLUICE_LAKE_BUSY, SLUICE_LAKE_DAMAGED, SLUICE_USAGE when there is no lake, or what `work` throws.
  */
 export async function withLakeWriter<Result>(
@@ -142,7 +142,7 @@ class Writer implements LakeWriter {
           'stream a lake of its own.',
       )
     }
-    // This is what shuts out an earlier writer, and must come before anything is removed.
+    // This commit fences earlier writers; it must precede any removal.
     await this.#append({ kind: isNew ? 'create' : 'open', staged: [] }, known ?? topicPrefix)
     await this.#removeLeftovers()
   }
@@ -151,7 +151,7 @@ class Writer implements LakeWriter {
     const staged: StagedFile[] = []
     for (const each of changes.staged) staged.push(await this.#named(each))
     await this.#append({ ...changes, staged }, null)
-    // From here on nobody needs them; a reader that had begun to is told to begin again.
+    // No longer referenced. A reader that listed them earlier gets SLUICE_LAKE_BUSY and starts again.
     for (const path of changes.removed ?? []) await rm(join(this.folder, path), { force: true })
   }
 
@@ -178,8 +178,8 @@ class Writer implements LakeWriter {
   }
 
   /**
-   * Gives the file its name. One that is taken belongs to a writer that was shut out, or that has shut out this one:
-   * either way it is not ours to remove, so another name is found.
+   * Gives the file its final name. An existing name belongs to a fenced writer, or to one that has fenced this one; in
+   * either case the file must stay, so the next name is tried.
    */
   async #named({ stagedPath, file }: StagedFile): Promise<StagedFile> {
     await makeFolder(dirname(join(this.folder, file.path)))
@@ -221,10 +221,10 @@ async function foldersOrNone(path: string): Promise<readonly string[]> {
   }
 }
 
-// Who writes to a lake. The lock keeps people from starting a second writer by mistake; what keeps the lake right when
-// it fails is the log itself, where two writers cannot make the same commit.
+// The lock of the writer. It prevents a second writer from being started by mistake. Correctness does not depend on it:
+// two writers cannot make the same commit in the log.
 
-/** A holder of another machine that has not touched its lock for this long is taken for dead. */
+/** A holder on another machine that has not touched its lock for this long is considered dead. */
 const STALE_MS = 60_000
 const TOUCH_MS = 10_000
 const ATTEMPTS_MAX = 3
@@ -234,7 +234,7 @@ interface Holder {
   readonly pid: number
   readonly startTime: string
   readonly writer: string
-  /** Tells this taking of the lock from every other. */
+  /** Unique for each acquisition of the lock. */
   readonly token: string
 }
 
@@ -242,7 +242,7 @@ export interface WriterLock {
   release(): Promise<void>
 }
 
-/** @throws SluiceError SLUICE_LAKE_BUSY when a living process holds it. */
+/** @throws SluiceError SLUICE_LAKE_BUSY when a live process holds the lock. */
 export async function takeWriterLock(path: string, writer: string): Promise<WriterLock> {
   const identity = identify(process.pid)
   const mine: Holder = {
@@ -290,7 +290,7 @@ function touch(path: string): void {
     const now = new Date()
     utimesSync(path, now, now)
   } catch {
-    // Taken away by a later writer; the next commit finds out.
+    // A later writer has removed the lock; the next commit detects that.
   }
 }
 
@@ -316,6 +316,6 @@ function busy(path: string, holder: Holder | null): SluiceError {
       : `${holder.writer} (process ${holder.pid} on ${holder.host})`
   return new SluiceError(
     'SLUICE_LAKE_BUSY',
-    `The lake is being written by ${who}. Stop it or wait for it; if it is gone, delete ${path}.`,
+    `The lake is being written by ${who}. Stop it or wait for it; if it no longer runs, delete ${path}.`,
   )
 }

@@ -1,4 +1,5 @@
-// From a buffer to finished files in the staging folder: written, checked by reading them back, on the disk, digested.
+// Turns buffered rows into finished files in the staging folder: written, synced, digested, and checked by reading them
+// back.
 
 import { join } from 'node:path'
 import type { DuckDBAppender, DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api'
@@ -31,7 +32,7 @@ export interface StagedFiles {
   readonly results: readonly CheckResult[]
 }
 
-/** Writes and checks all that the buffer holds; `commit` is the number of the commit to be, for names. */
+/** Writes and checks all rows of the buffer; `commit` is the number of the next commit, used in file names. */
 export async function stageBuffer(
   session: DuckDbSession,
   staging: string,
@@ -60,7 +61,7 @@ export async function stageBuffer(
   return { staged, results }
 }
 
-/** Waits until the disk has the file, and adds what identifies its bytes. */
+/** Syncs the file to disk, and adds its size and digest. */
 export async function finished(
   stagedPath: string,
   file: Omit<LakeFile, 'sha256' | 'bytes'>,
@@ -69,13 +70,13 @@ export async function finished(
   return { stagedPath, file: { ...file, ...(await digestOf(stagedPath)) } }
 }
 
-/** Reads the file back and counts. @throws Error of DuckDB when it cannot be read as Parquet. */
+/** Checks a file by reading it back. @throws Error of DuckDB when it cannot be read as Parquet. */
 export async function checkFile(
   session: DuckDbSession,
   path: string,
   file: Pick<LakeFile, 'table' | 'path' | 'day' | 'rows' | 'ranges'>,
 ): Promise<readonly CheckResult[]> {
-  // The day is not in the file; a reader takes it from the folder.
+  // The day is not a column of the file; readers take it from the folder.
   const from = `read_parquet(${sqlText(path)}, hive_partitioning = false)`
   const described = await session.rows(`DESCRIBE SELECT * FROM ${from}`)
   const faults = schemaFaults(
@@ -83,7 +84,7 @@ export async function checkFile(
     described.map(([name, type]) => [String(name), String(type)]),
   )
   if (faults.some((fault) => fault.includes(' is missing, '))) {
-    // Nothing can be counted by columns that are not there.
+    // The other checks need the missing columns.
     const [row] = await session.rows(`SELECT count(*) FROM ${from}`)
     return fileResults(file, faults, fileCountsOf([row?.[0] ?? 0]))
   }
@@ -91,7 +92,7 @@ export async function checkFile(
   return fileResults(file, faults, fileCountsOf(row ?? []))
 }
 
-/** How the rows of a merged file are ordered: by time, so that groups of rows can be skipped by it. */
+/** The order of the rows of a merged file: by time, so that readers can skip row groups by time. */
 export function mergedOrder(table: LakeFile['table']): string {
   return [DAY_COLUMN[table], ...KEY_COLUMNS[table]].map((name) => `"${name}"`).join(', ')
 }
@@ -105,7 +106,7 @@ function rangeOf({
   return { partition, first, last, rows }
 }
 
-/** The results as a file of the table of checks. */
+/** Writes the results to a file of the table `checks`. */
 export async function stageResults(
   session: DuckDbSession,
   staging: string,
@@ -130,13 +131,13 @@ export function refuseFailed(results: readonly CheckResult[]): void {
   if (first === undefined) return
   throw new SluiceError(
     'SLUICE_LAKE_DAMAGED',
-    `A batch failed its checks and was not committed: ${first.name} of ${first.file ?? first.table}: found ` +
+    `A batch failed its checks and was not committed: ${first.name} of ${first.file ?? first.table} found ` +
       `${first.found}, expected ${first.expected} (${first.detail}); ${failed.length} checks failed in all.`,
     { details: { failed: failed.slice(0, 20) } },
   )
 }
 
-/** How many rows there are, and a sum over all of them; `columns` are names as SQL has them. */
+/** A fingerprint of a set of rows that does not depend on their order: `count/sum of hashes`. */
 export async function contentOf(
   session: DuckDbSession,
   from: string,
@@ -148,12 +149,11 @@ export async function contentOf(
   return `${String(row?.[0])}/${String(row?.[1])}`
 }
 
-// Rows of one table on their way into files: held by DuckDB in columns, then written as one Parquet file for each day
-// and partition.
+// Rows of one table before they become files: buffered in DuckDB, then written as one Parquet file per day and partition.
 
-/** Rows in one chunk of DuckDB. */
+/** Rows of one DuckDB data chunk. */
 const CHUNK_ROWS = 2_048
-/** Rows in one group of a file: what a reader skips or reads as a whole. */
+/** Rows of one Parquet row group, the unit that a reader skips or reads. */
 const ROW_GROUP_ROWS = 122_880
 const BYTES_PER_NUMBER = 8
 
@@ -169,7 +169,7 @@ export interface RowGroup {
 
 const META = ['_day INTEGER', '_partition INTEGER', '_offset BIGINT']
 
-/** How every Parquet file of a lake is written. */
+/** Options of every Parquet file of a lake. */
 export const PARQUET_OPTIONS = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}`
 
 export class RowBuffer {
@@ -208,13 +208,13 @@ export class RowBuffer {
     this.#columns = this.#types.map(() => [])
   }
 
-  /** `name` is the buffer's own within the session. */
+  /** `name` must be unique within the session. */
   static async open(session: DuckDbSession, table: LakeTable, name: string): Promise<RowBuffer> {
     const columns = LAKE_COLUMNS[table].map(
       ({ name: column, type }) => `${sqlName(column)} ${type}`,
     )
     await session.run(`CREATE TABLE ${sqlName(name)} (${[...META, ...columns].join(', ')})`)
-    // Its own connection: else adding rows would wait for a file that is being written.
+    // A separate connection, so that adding rows does not wait for a file being written.
     const connection = await session.connect()
     const appender = await connection.createAppender(name)
     return new RowBuffer(session, table, name, connection, appender)
@@ -224,12 +224,12 @@ export class RowBuffer {
     return this.#rows
   }
 
-  /** About how much the rows take. */
+  /** Approximate size of the rows. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Takes a row of the message at `offset`. Hot path. */
+  /** Adds a row of the message at `offset`. Hot path. */
   add(partition: number, offset: number, timeMs: number, row: LakeRow): void {
     const columns = this.#columns
     columns[0]?.push(Math.floor(timeMs / DAY_MS))
@@ -246,7 +246,7 @@ export class RowBuffer {
     if (this.#rows % CHUNK_ROWS === 0) this.#push()
   }
 
-  /** Ends the taking; what days and partitions there are, in order. */
+  /** Ends the adding of rows, and returns the days and partitions in order. */
   async groups(): Promise<readonly RowGroup[]> {
     this.#push()
     this.#appender.closeSync()
@@ -274,7 +274,7 @@ export class RowBuffer {
     )
   }
 
-  /** Also without rows having been grouped. */
+  /** May be called without `groups` having been called. */
   async close(): Promise<void> {
     await this.#session.run(`DROP TABLE ${sqlName(this.name)}`)
   }

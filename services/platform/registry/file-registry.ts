@@ -1,4 +1,5 @@
-// The schema registry that needs no server: schemas/ and its registry.json.
+// The schema registry without a server: the folder schemas/ and its registry.json, which holds the id of each released
+// schema file and a fingerprint that detects changes.
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -13,18 +14,18 @@ import {
   SUBJECTS,
 } from '../../core/wire/schema-registry.ts'
 
-/** Reads released schemas and their ids from a folder, and refuses files that were changed since. */
+/** Reads released schemas and their ids from a folder, and refuses files changed after their release. */
 export class FileRegistry implements SchemaRegistry {
   readonly #folder: string
 
-  /** `folder` is schemas/ of this installation unless given. */
+  /** @param folder schemas/ of this installation by default. */
   constructor(folder: string = schemaFolder()) {
     this.#folder = folder
   }
 
   /**
-   * @throws SluiceError SLUICE_CONFIG_INVALID when registry.json is wrong, SLUICE_SCHEMA_UNKNOWN when a
-   * file is missing, SLUICE_SCHEMA_INCOMPATIBLE when a released file was changed.
+   * @throws SluiceError SLUICE_CONFIG_INVALID when registry.json is invalid, SLUICE_SCHEMA_UNKNOWN when a file is
+   * missing, SLUICE_SCHEMA_INCOMPATIBLE when a released file was changed.
    */
   async load(): Promise<RegistryContent> {
     const entries = parseRegistryFile(await readJson(join(this.#folder, REGISTRY_FILE)))
@@ -39,7 +40,7 @@ export class FileRegistry implements SchemaRegistry {
     return { schemas }
   }
 
-  /** Always null: what the folder has, `load` has given. */
+  /** Always null: `load` returns every schema of the folder. */
   fetchSchema(): Promise<unknown> {
     return Promise.resolve(null)
   }
@@ -68,12 +69,10 @@ async function readJson(path: string): Promise<unknown> {
 function changed(file: string, expected: string, found: string): SluiceError {
   return new SluiceError(
     'SLUICE_SCHEMA_INCOMPATIBLE',
-    `schemas/${file} was changed after its release; restore it and make a new version instead.`,
+    `schemas/${file} was changed after its release; restore it, and add a new version instead.`,
     { details: { file, expected, found } },
   )
 }
-
-// schemas/registry.json: which id each released schema file has, and the fingerprint that shows it unchanged.
 
 /** One line of registry.json. */
 export interface RegistryEntry {
@@ -92,9 +91,9 @@ const FOLDERS_UP_MAX = 8
 const SCHEMA_ID_MAX = 2 ** 31 - 1
 
 /**
- * SHA-256, hex, of a schema's canonical form: its JSON without white space and with keys in order. Unlike
- * Avro's own parsing form it keeps defaults and docs, since defaults decide how old messages are read and
- * docs say what a field means; so any change to a released file shows.
+ * SHA-256, hex, of a schema's canonical form: its JSON without white space and with sorted keys. Unlike Avro's parsing
+ * canonical form it includes defaults and docs: defaults determine how old messages are read, and docs define the
+ * meaning of a field. So any change to a released file is detected.
  */
 export function fingerprintOf(schema: unknown): string {
   return createHash('sha256')
@@ -108,7 +107,7 @@ export function fingerprintOf(schema: unknown): string {
  */
 export function parseRegistryFile(json: unknown): readonly RegistryEntry[] {
   const entries = isObject(json) ? json['schemas'] : undefined
-  if (!Array.isArray(entries)) throw invalid('"schemas" is no list')
+  if (!Array.isArray(entries)) throw invalid('"schemas" is not a list')
   const parsed = entries.map((entry: unknown, index) => parseEntry(entry, index))
   const ids = new Set<number>()
   const versions = new Set<string>()
@@ -123,8 +122,7 @@ export function parseRegistryFile(json: unknown): readonly RegistryEntry[] {
 }
 
 /**
- * The schemas/ folder of this installation, found upward from this file (it runs from the sources and
- * from dist/).
+ * The schemas/ folder of this installation, found upwards from this file, which runs from the sources and from dist/.
  * @throws SluiceError SLUICE_SCHEMA_UNKNOWN when there is none.
  */
 export function schemaFolder(): string {
@@ -141,7 +139,7 @@ export function schemaFolder(): string {
 }
 
 function parseEntry(entry: unknown, index: number): RegistryEntry {
-  if (!isObject(entry)) throw invalid(`entry ${index} is no object`)
+  if (!isObject(entry)) throw invalid(`entry ${index} is not an object`)
   const subject = SUBJECTS.find((name) => name === entry['subject'])
   if (subject === undefined)
     throw invalid(`entry ${index} has subject "${String(entry['subject'])}"`)
@@ -173,6 +171,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function invalid(what: string): SluiceError {
   return new SluiceError(
     'SLUICE_CONFIG_INVALID',
-    `schemas/${REGISTRY_FILE}: ${what}; write it anew with "sluice schemas write".`,
+    `schemas/${REGISTRY_FILE}: ${what}; rewrite it with "sluice schemas write".`,
   )
 }

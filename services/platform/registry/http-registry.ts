@@ -1,7 +1,6 @@
-// A schema registry that speaks Confluent's HTTP API (Karapace, Apicurio, Confluent).
+// A schema registry with Confluent's HTTP API (Karapace, Apicurio, Confluent).
 //
-// The schemas are still the ones in schemas/; the registry only says under which ids they travel, and
-// knows the schemas of other people's producers.
+// The schemas are those of schemas/; the registry assigns their ids, and supplies the schemas of other producers.
 
 import { SluiceError } from '../../core/errors.ts'
 import type {
@@ -12,15 +11,15 @@ import type {
 } from '../../core/wire/schema-registry.ts'
 import { FileRegistry } from './file-registry.ts'
 
-/** Where the registry is and what may be done there. */
+/** Address of the registry, and what may be done there. */
 export interface HttpRegistryOptions {
   /** Base address; credentials in it are used like `username` and `password`. */
   readonly url: string
   readonly username?: string
   readonly password?: string
-  /** Put before topic names, as everywhere. */
+  /** Prefix of topic names. */
   readonly topicPrefix: string
-  /** Register what is missing. Otherwise what is missing is an error. */
+  /** Registers missing schemas; otherwise a missing schema is an error. */
   readonly register: boolean
   /** For each request; 5 s by default. */
   readonly timeoutMs?: number
@@ -29,7 +28,7 @@ export interface HttpRegistryOptions {
 const TIMEOUT_MS = 5_000
 const MEDIA_TYPE = 'application/vnd.schemaregistry.v1+json'
 
-// The watermark travels on two topics beside another schema, so it is registered by its record name.
+// Watermarks share two topics with another schema, so theirs is registered under its record name.
 const REGISTRY_SUBJECTS: Readonly<Record<Subject, string>> = {
   transaction: 'transactions-value',
   label: 'labels-value',
@@ -43,7 +42,7 @@ const REGISTRY_SUBJECTS: Readonly<Record<Subject, string>> = {
   disposition: 'dispositions-value',
 }
 
-/** Finds the ids of the given schemas in a registry, and fetches foreign ones by id. */
+/** Finds the ids of the released schemas in a registry, and fetches foreign schemas by id. */
 export class HttpRegistry implements SchemaRegistry {
   readonly #released: SchemaRegistry
   readonly #options: HttpRegistryOptions
@@ -51,7 +50,7 @@ export class HttpRegistry implements SchemaRegistry {
   readonly #headers: Readonly<Record<string, string>>
 
   /**
-   * `released` gives the schemas themselves, usually a FileRegistry.
+   * @param released supplies the schemas, usually a FileRegistry.
    * @throws SluiceError SLUICE_CONFIG_INVALID when the URL is not http or https.
    */
   constructor(released: SchemaRegistry, options: HttpRegistryOptions) {
@@ -67,20 +66,20 @@ export class HttpRegistry implements SchemaRegistry {
   }
 
   /**
-   * @throws SluiceError SLUICE_REGISTRY_UNAVAILABLE (retryable) when it does not answer,
-   * SLUICE_SCHEMA_UNKNOWN when a schema is not registered and `register` is off,
-   * SLUICE_SCHEMA_INCOMPATIBLE when the registry refuses one, SLUICE_CONFIG_INVALID on bad credentials.
+   * @throws SluiceError SLUICE_REGISTRY_UNAVAILABLE (retryable) when it does not answer, SLUICE_SCHEMA_UNKNOWN when a
+   * schema is not registered and `register` is off, SLUICE_SCHEMA_INCOMPATIBLE when the registry refuses a schema,
+   * SLUICE_CONFIG_INVALID for bad credentials.
    */
   async load(): Promise<RegistryContent> {
     const released = await this.#released.load()
     const schemas: RegisteredSchema[] = []
-    // One after the other: versions of a subject must be registered in order.
+    // Sequentially, since versions of a subject must be registered in order.
     for (const schema of released.schemas.toSorted((a, b) => a.version - b.version)) {
       schemas.push({ ...schema, id: await this.#findId(schema) })
     }
     const ids = new Set(schemas.map((schema) => schema.id))
     if (ids.size < schemas.length)
-      throw unavailable(this.#base, 'gives one id to schemas that differ')
+      throw unavailable(this.#base, 'assigns one id to different schemas')
     return { schemas }
   }
 
@@ -92,7 +91,7 @@ export class HttpRegistry implements SchemaRegistry {
     try {
       return JSON.parse(text)
     } catch {
-      // Protobuf and JSON Schema live in the same registry; they are no schema of ours.
+      // The registry may also hold Protobuf and JSON Schema, which are not Avro.
       return null
     }
   }
@@ -127,7 +126,7 @@ export class HttpRegistry implements SchemaRegistry {
     throw new SluiceError(
       'SLUICE_CONFIG_INVALID',
       `The schema registry at ${this.#base.origin} refuses the credentials (${response.status}); ` +
-        'correct its user name and password.',
+        'correct the user name and password.',
     )
   }
 
@@ -149,7 +148,7 @@ function parseAddress(options: HttpRegistryOptions): { base: URL; authorization:
   base.password = ''
   base.search = ''
   base.hash = ''
-  // Without the closing slash a path such as /apis/ccompat/v7 would lose its last part.
+  // Without the trailing slash a path such as /apis/ccompat/v7 would lose its last segment.
   if (!base.pathname.endsWith('/')) base.pathname += '/'
   const credentials = Buffer.from(`${username}:${password}`, 'utf8').toString('base64')
   return { base, authorization: username === '' ? null : `Basic ${credentials}` }
@@ -172,23 +171,23 @@ function notRegistered(schema: RegisteredSchema, subject: string): SluiceError {
 function refusedSchema(schema: RegisteredSchema, response: JsonResponse): SluiceError {
   return new SluiceError(
     'SLUICE_SCHEMA_INCOMPATIBLE',
-    `The registry refuses ${schema.subject} v${schema.version} (${response.status}); compare what is ` +
-      'registered with schemas/, and correct its compatibility mode.',
+    `The registry refuses ${schema.subject} v${schema.version} (${response.status}); compare its registered ` +
+      'schemas with schemas/, and correct its compatibility mode.',
     { details: { answer: response.json } },
   )
 }
 
-// One JSON request with a limit on time and on the size of the answer.
+// One JSON request with limits on time and response size.
 
-/** Largest answer read, bytes. The largest schema of ours takes a few thousand. */
+/** Limit on the response, bytes. The largest schema of Sluice takes a few thousand. */
 export const RESPONSE_BYTES_MAX = 1024 * 1024
 
-/** What to ask, and how long to wait for the whole answer. */
+/** A request, and the time limit for the whole response. */
 export interface JsonRequest {
   readonly url: URL
   readonly method: 'GET' | 'POST'
   readonly headers: Readonly<Record<string, string>>
-  /** Sent as JSON when given. */
+  /** Sent as JSON. */
   readonly body?: unknown
   readonly timeoutMs: number
 }
@@ -200,8 +199,8 @@ export interface JsonResponse {
 }
 
 /**
- * Sends the request; any status is an answer. Redirects are not followed.
- * @throws SluiceError SLUICE_REGISTRY_UNAVAILABLE on refused connections, time-outs and huge answers.
+ * Sends the request and returns the response, whatever its status. Redirects are not followed.
+ * @throws SluiceError SLUICE_REGISTRY_UNAVAILABLE for refused connections, time-outs and oversized responses.
  */
 export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
   const { url, method, headers, body, timeoutMs } = request
@@ -220,13 +219,13 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
     const isTimeout = error instanceof Error && error.name === 'TimeoutError'
     throw unavailable(
       url,
-      isTimeout ? `gave no answer within ${timeoutMs} ms` : 'cannot be reached',
+      isTimeout ? `did not answer within ${timeoutMs} ms` : 'cannot be reached',
       error,
     )
   }
 }
 
-/** The error for a registry that does not answer as it should. Never shows credentials. */
+/** The error for a registry that is unreachable or answers incorrectly. Never contains credentials. */
 export function unavailable(url: URL, what: string, cause?: unknown): SluiceError {
   return new SluiceError(
     'SLUICE_REGISTRY_UNAVAILABLE',
@@ -239,7 +238,7 @@ async function readBounded(response: Response): Promise<string> {
   if (response.body === null) return ''
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
-  // Leaving the loop early cancels the stream, so the rest of a huge answer is never read.
+  // Leaving the loop early cancels the stream, so the rest of an oversized response is never read.
   for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
     sizeBytes += chunk.length
     if (sizeBytes > RESPONSE_BYTES_MAX)
@@ -253,22 +252,20 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    // A proxy's HTML error page: the caller reports the status.
+    // For example the HTML error page of a proxy; the caller reports the status.
     return undefined
   }
 }
 
-// Chooses the schema registry: the HTTP one when its URL is configured, else the files.
-
-/** Settings of the registry; a null URL means the files in schemas/. */
+/** Settings of the registry; a null URL selects the files in schemas/. */
 export interface RegistrySettings extends Omit<HttpRegistryOptions, 'url'> {
   readonly url: string | null
-  /** schemas/ of this installation unless given. */
+  /** schemas/ of this installation by default. */
   readonly folder?: string
 }
 
 /**
- * Nothing is read or sent before `load`.
+ * Chooses the HTTP registry when its URL is configured, else the files. Nothing is read or sent before `load`.
  * @throws SluiceError SLUICE_CONFIG_INVALID when the URL is not http or https.
  */
 export function openSchemaRegistry(settings: RegistrySettings): SchemaRegistry {

@@ -1,4 +1,4 @@
-// Releasing schemas: gives new files of schemas/ an id in registry.json, and refuses what breaks the rules.
+// Releases schemas: assigns ids in registry.json to new files of schemas/, and refuses incompatible or changed ones.
 
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,18 +12,18 @@ import {
   type RegistryEntry,
 } from './file-registry.ts'
 
-/** What is released, and what is new in the folder. */
+/** The released schemas, and those new in the folder. */
 export interface Release {
   readonly entries: readonly RegistryEntry[]
-  /** Entries that registry.json lacks. */
+  /** Entries not yet in registry.json. */
   readonly added: readonly RegistryEntry[]
 }
 
 const VERSION_FILE = /^v([1-9]\d{0,3})\.avsc$/
 
 /**
- * Reads schemas/, gives new versions the next ids, and checks that nothing released was changed or removed
- * and that all versions fit together. Writes nothing.
+ * Reads schemas/, assigns the next ids to new versions, and checks that no released file was changed or removed and that
+ * all versions are compatible. Writes nothing.
  * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE, SLUICE_SCHEMA_UNKNOWN or SLUICE_CONFIG_INVALID.
  */
 export async function planRelease(folder: string): Promise<Release> {
@@ -54,7 +54,7 @@ export async function planRelease(folder: string): Promise<Release> {
   return { entries, added: entries.filter((entry) => !released.includes(entry)) }
 }
 
-/** Writes registry.json with the entries of a release, whole or not at all. */
+/** Writes registry.json with the entries of a release, atomically. */
 export async function writeRelease(folder: string, release: Release): Promise<void> {
   const schemas = release.entries.toSorted((a, b) => a.id - b.id)
   const path = join(folder, REGISTRY_FILE)
@@ -93,7 +93,7 @@ async function readJson(folder: string, file: string): Promise<unknown> {
 function changed(file: string, version: number): SluiceError {
   return new SluiceError(
     'SLUICE_SCHEMA_INCOMPATIBLE',
-    `schemas/${file} was changed after its release; restore it and put the change into ` +
+    `schemas/${file} was changed after its release; restore it, and put the change into ` +
       `v${version + 1}.avsc.`,
   )
 }
@@ -101,38 +101,38 @@ function changed(file: string, version: number): SluiceError {
 function missing(file: string): SluiceError {
   return new SluiceError(
     'SLUICE_SCHEMA_UNKNOWN',
-    `schemas/${file} is released but missing; restore it, since old messages need it.`,
+    `schemas/${file} was released but is missing; restore it, since old messages need it.`,
   )
 }
 
-// Which versions of a schema must be able to read which, and which pairs cannot.
+// Compatibility: the pairs of versions that must be readable, and those that are not.
 
 /**
  * BACKWARD_TRANSITIVE: each version reads all older ones, so a log can always be replayed.
- * FULL_TRANSITIVE: each version also reads all newer ones, so that subscribers may upgrade when they like.
+ * FULL_TRANSITIVE: each version also reads all newer ones, so subscribers can upgrade at any time.
  */
 export const COMPATIBILITY_MODES = ['BACKWARD_TRANSITIVE', 'FULL_TRANSITIVE'] as const
 export type CompatibilityMode = (typeof COMPATIBILITY_MODES)[number]
 
 export type CompatibilityModes = Readonly<Record<Subject, CompatibilityMode>>
 
-/** A pair that must be readable and is not. */
+/** A pair of versions that must be readable and is not. */
 export interface Incompatibility {
   readonly subject: Subject
   readonly readerVersion: number
   readonly writerVersion: number
-  /** avsc's reason, as a sentence. */
+  /** The reason given by avsc, as a sentence. */
   readonly problem: string
 }
 
 /**
  * Checks the parsed compatibility.json.
- * @throws SluiceError SLUICE_CONFIG_INVALID naming the subject, its value and what to do.
+ * @throws SluiceError SLUICE_CONFIG_INVALID naming the subject, its value and the remedy.
  */
 export function parseCompatibilityModes(json: unknown): CompatibilityModes {
   const given = typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {}
-  const stranger = Object.keys(given).find((name) => !SUBJECTS.some((subject) => subject === name))
-  if (stranger !== undefined) throw invalid(stranger, 'is no subject')
+  const unknown = Object.keys(given).find((name) => !SUBJECTS.some((subject) => subject === name))
+  if (unknown !== undefined) throw invalid(unknown, 'is not a subject')
   const modes = SUBJECTS.map((subject) => {
     const mode = COMPATIBILITY_MODES.find((name) => name === given[subject])
     if (mode === undefined) throw invalid(subject, `has mode "${String(given[subject])}"`)
@@ -141,7 +141,7 @@ export function parseCompatibilityModes(json: unknown): CompatibilityModes {
   return Object.fromEntries(modes) as CompatibilityModes
 }
 
-/** Every pair of versions of a subject that its mode asks for and that cannot be read. */
+/** All pairs of versions of a subject that its mode requires to be readable and that are not. */
 export function findIncompatibilities(
   schemas: readonly RegisteredSchema[],
   modes: CompatibilityModes,

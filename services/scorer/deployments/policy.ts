@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Thresholds } from '../../core/decision/decide.ts'
-import { builtInPolicy } from '../../core/policy/builtin-policy.ts'
+import { builtInPolicy } from '../../core/policy/score-ruling.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { ScorerConfig } from '../config.ts'

@@ -10,7 +10,7 @@ import {
   COMPACTION_DEFAULTS,
   checkLake,
   compactLake,
-  keepResults,
+  recordResults,
   queryLake,
   readLakeHistory,
   type LakeReport,
@@ -145,8 +145,8 @@ test('a statement that is wrong, writes, or reaches for other files is refused',
     ok((await ask(folder, sql)).length > 0, sql)
   }
   const none = await openFolder(t)
-  await rejects(ask(none, 'SELECT 1'), isError('SLUICE_USAGE', /no lake/))
-  await rejects(compact(none), isError('SLUICE_USAGE', /no lake/))
+  await rejects(ask(none, 'SELECT 1'), isError('SLUICE_USAGE', /not a lake/))
+  await rejects(compact(none), isError('SLUICE_USAGE', /not a lake/))
 })
 
 test('EXPLAIN ANALYZE, which runs what it explains, cannot write a file of the lake', async (t) => {
@@ -199,8 +199,8 @@ test('a file that is cut short, altered or gone is found, and named', async (t) 
   deepStrictEqual(
     new Map(found.map(({ file, detail }) => [file, detail])),
     new Map([
-      [cut, 'the file was cut short or added to'],
-      [altered, 'the file was altered: its digest is another'],
+      [cut, 'the file was truncated or extended'],
+      [altered, 'the file was altered: its digest differs'],
       [gone, 'the file is missing'],
     ]),
   )
@@ -216,14 +216,14 @@ test('a file that is cut short, altered or gone is found, and named', async (t) 
   )
 })
 
-test('results of a check can be kept, and are rows of the lake', async (t) => {
+test('results of a check can be recorded, and are rows of the lake', async (t) => {
   const folder = await filledLake(t, { transactions: 50, commits: 1 })
   const { results } = await check(folder)
-  await keepResults(folder, systemClock, results)
+  await recordResults(folder, systemClock, results)
   deepStrictEqual(await ask(folder, 'SELECT count(*) FROM checks'), [[results.length]])
-  const { kept } = await check(folder)
+  const { recorded } = await check(folder)
   strictEqual(
-    kept.reduce((sum, { count }) => sum + count, 0),
+    recorded.reduce((sum, { count }) => sum + count, 0),
     results.length,
   )
 })

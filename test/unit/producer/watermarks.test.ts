@@ -1,5 +1,5 @@
 // Goal: what a watermark promises holds for any stream in time order. Method: streams with gaps that aim at
-// the limits of a stretch, checked against the promise written the obvious way.
+// the limits of a interval, checked against the promise written the obvious way.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,17 +7,17 @@ import fc from 'fast-check'
 import { END_OF_STREAM_MS, streamTimeMs, withWatermarks } from '../../../services/producer/index.ts'
 import type { ProducedEvent, StreamEvent } from '../../../services/producer/index.ts'
 import {
-  STRETCH_EVENTS,
-  STRETCH_EVENTS_MAX,
-  STRETCH_MS,
-  STRETCH_MS_MAX,
+  INTERVAL_EVENTS,
+  INTERVAL_EVENTS_MAX,
+  INTERVAL_MS,
+  INTERVAL_MS_MAX,
 } from '../../../services/producer/watermarks.ts'
 import { labelAt, transactionAt } from './sample-event.ts'
 
-// A run of events that share one gap: short streams would never fill a stretch.
+// A run of events that share one gap: short streams would never fill a interval.
 const run = fc.record({
-  count: fc.constantFrom(1, 10, STRETCH_EVENTS - 1, STRETCH_EVENTS, 2_500),
-  gapMs: fc.constantFrom(0, 1, 50, 60, 61, STRETCH_MS),
+  count: fc.constantFrom(1, 10, INTERVAL_EVENTS - 1, INTERVAL_EVENTS, 2_500),
+  gapMs: fc.constantFrom(0, 1, 50, 60, 61, INTERVAL_MS),
   labelEvery: fc.constantFrom(1, 2, 7, 1_000_000),
 })
 const stream = fc.array(run, { maxLength: 6 }).map((runs) => {
@@ -61,7 +61,7 @@ test('a transaction comes after all labels known by then, and after a labels wat
       for (const event of await produced(events)) {
         if (event.kind === 'watermark' && event.topic === 'labels') labelsWatermarkMs = event.timeMs
         if (event.kind === 'watermark' && event.topic === 'transactions') {
-          strictEqual(event.timeMs, labelsWatermarkMs, 'each stretch ends at one time')
+          strictEqual(event.timeMs, labelsWatermarkMs, 'each interval ends at one time')
         }
         if (event.kind === 'transaction') ok(streamTimeMs(event) <= labelsWatermarkMs)
       }
@@ -94,16 +94,16 @@ test('every event is passed on once, each kind in its order, and the end is told
   )
 })
 
-test('a stretch ends at the next change of time once it is full, however dense the stream is', async () => {
-  const events = Array.from({ length: STRETCH_EVENTS_MAX + 10 }, (_, index) =>
+test('a interval ends at the next change of time once it is full, however dense the stream is', async () => {
+  const events = Array.from({ length: INTERVAL_EVENTS_MAX + 10 }, (_, index) =>
     transactionAt(1_700_000_000_000 + Math.floor(index / 4)),
   )
   const all = await produced(events)
   const ends = all.flatMap((event, index) =>
     event.kind === 'watermark' && event.topic === 'transactions' ? [index] : [],
   )
-  // Three watermarks stand before the end of the first stretch: two that open the stream, one of its labels.
-  deepStrictEqual(ends.slice(0, 2), [1, STRETCH_EVENTS_MAX + 3])
+  // Three watermarks stand before the end of the first interval: two that open the stream, one of its labels.
+  deepStrictEqual(ends.slice(0, 2), [1, INTERVAL_EVENTS_MAX + 3])
 })
 
 test('a sparse stream is cut by time, so that lanes never wait for what they hold back', async () => {
@@ -113,7 +113,7 @@ test('a sparse stream is cut by time, so that lanes never wait for what they hol
   let watermarkMs = -1
   for (const event of await produced(events)) {
     if (event.kind === 'watermark' && event.topic === 'transactions') watermarkMs = event.timeMs
-    if (event.kind === 'transaction') ok(streamTimeMs(event) - watermarkMs <= STRETCH_MS_MAX)
+    if (event.kind === 'transaction') ok(streamTimeMs(event) - watermarkMs <= INTERVAL_MS_MAX)
   }
 })
 

@@ -4,7 +4,7 @@ import {
   FEATURE_COUNT,
   FEATURE_NAMES,
 } from '../../../services/core/features/catalogue/feature-list.ts'
-import { builtInPolicy, type BuiltInOptions } from '../../../services/core/policy/builtin-policy.ts'
+import { type BuiltInOptions, builtInPolicy } from '../../../services/core/policy/score-ruling.ts'
 import type { DecideOptions } from '../../../services/scorer/decide/decide-options.ts'
 
 const AMOUNT = FEATURE_NAMES.indexOf('amount')

@@ -60,7 +60,7 @@ test('a file without a header line shows no digits of its data', () => {
 test('field lists are read, and mistakes in them are named', () => {
   deepStrictEqual(parseFieldList('--map', 'card=a, amount=b=c'), { card: 'a', amount: 'b=c' })
   const mistakes: readonly [string, string][] = [
-    ['kard=a', '"kard" is no field'],
+    ['kard=a', '"kard" is not a field'],
     ['card=a,card=b', '"card" is given twice'],
     ['card=', '"card" has no value'],
     ['card', '"card" has no value'],

@@ -16,7 +16,7 @@ test('a range whose offsets are all rows is right, and one with others says whic
   strictEqual(other.status, 'explained')
   strictEqual(
     other.detail,
-    '1 watermarks, 1 that cannot be decoded, 2 that no committed reader sees (ends of Kafka transactions, aborted messages)',
+    '1 watermarks, 1 that cannot be decoded, 2 invisible to transactional consumers (transaction markers, aborted messages)',
   )
 })
 

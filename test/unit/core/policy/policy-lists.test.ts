@@ -94,8 +94,8 @@ test('what is no network and no range is said, and read as a plain value when no
     ok(entryProblem(entryOf(mistyped)) !== null, mistyped)
     strictEqual(entryProblem(entryOf(mistyped, { kind: 'value' })), null)
   }
-  ok(entryProblem(entryOf('x', { kind: 'network' }))?.includes('is no network'))
-  ok(entryProblem(entryOf('x', { kind: 'range' }))?.includes('is no range'))
+  ok(entryProblem(entryOf('x', { kind: 'network' }))?.includes('is not a network'))
+  ok(entryProblem(entryOf('x', { kind: 'range' }))?.includes('is not a range'))
   strictEqual(entryProblem(entryOf('card-1')), null)
 })
 

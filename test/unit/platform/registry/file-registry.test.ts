@@ -72,9 +72,9 @@ test('registry.json is refused with the entry, the value and the remedy', () => 
   }
   assert.deepEqual(parseRegistryFile({ schemas: [good] }), [good])
   const wrong: readonly (readonly [unknown, RegExp])[] = [
-    [null, /no list/],
-    [{ schemas: {} }, /no list/],
-    [{ schemas: [null] }, /entry 0 is no object/],
+    [null, /not a list/],
+    [{ schemas: {} }, /not a list/],
+    [{ schemas: [null] }, /entry 0 is not an object/],
     [{ schemas: [{ ...good, subject: 'payment' }] }, /"payment"/],
     [{ schemas: [{ ...good, id: 2 ** 31 }] }, /2147483648/],
     [{ schemas: [{ ...good, id: '1' }] }, /id "1"/],

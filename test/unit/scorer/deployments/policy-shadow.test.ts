@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
 import type { LoadedRuleset } from '../../../../services/core/policy/loaded-ruleset.ts'
-import { builtInPolicy } from '../../../../services/core/policy/builtin-policy.ts'
+import { builtInPolicy } from '../../../../services/core/policy/score-ruling.ts'
 import { openLogger } from '../../../../services/platform/log.ts'
 import type { DecidedBatch } from '../../../../services/scorer/batch/micro-batch.ts'
 import {

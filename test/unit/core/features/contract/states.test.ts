@@ -10,7 +10,7 @@ import {
 import { FEATURE_STATES } from '../../../../../services/core/features/engine/feature-states.ts'
 import { LANE_START, LaneFold } from '../../../../../services/core/features/engine/lane-fold.ts'
 import { entityAgeMsOf } from '../../../../../services/core/stream/alignment.ts'
-import { builtInPolicy } from '../../../../../services/core/policy/builtin-policy.ts'
+import { builtInPolicy } from '../../../../../services/core/policy/score-ruling.ts'
 import { DAY_MS, HOUR_MS } from '../../../../support/feature-streams.ts'
 import { PlainState } from '../../../../support/fold-entries.ts'
 import { Story } from '../../../../support/story.ts'
