@@ -122,7 +122,7 @@ export class Intake {
         return
       }
       case 'decisions': {
-        const decoded = this.#codecs.decisionBlock.decode(message.value)
+        const decoded = this.#codecs.decisionBatch.decode(message.value)
         if (decoded.ok) for (const row of decisionRows(offset, decoded.value)) add(row)
         count(range, decoded.ok ? 'taken' : 'reject')
         return

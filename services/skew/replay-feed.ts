@@ -273,7 +273,7 @@ class Feed {
       const offset = Number(text)
       if (offset < (this.#blocksTo.get(partition) ?? 0)) continue
       this.#blocksTo.set(partition, offset + 1)
-      const decoded = this.#options.codecs.decisionBlock.decode(value)
+      const decoded = this.#options.codecs.decisionBatch.decode(value)
       if (!decoded.ok) this.#unreadableBlocks += 1
       else if (decoded.value.partition >= this.#ranges.begins.length) throw tooManyLanes()
       else blocks.push(recordedBlockOf(decoded.value))

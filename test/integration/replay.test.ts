@@ -7,7 +7,7 @@ import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import type { DecisionBlock } from '../../services/core/wire/records.ts'
+import type { DecisionBatch } from '../../services/core/wire/records.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { copyStream } from '../support/copied-stream.ts'
 import { disturbed } from '../support/disturbed.ts'
@@ -178,14 +178,14 @@ test('a stream that was changed in one place is not replayed as it was', async (
   strictEqual(altered.code, 1)
   for (const kind of ['transaction', 'features']) ok(differing(altered).includes(kind), kind)
 
-  const ofBlock = async (change: (block: DecisionBlock) => Partial<DecisionBlock>) => {
+  const ofBlock = async (change: (block: DecisionBatch) => Partial<DecisionBatch>) => {
     let changed = 0
     const prefix = await copyStream(t, of.stream, (topic, _, value) => {
       if (topic !== 'decisions' || changed > 0) return value
-      const decoded = codecs.decisionBlock.decode(value)
+      const decoded = codecs.decisionBatch.decode(value)
       if (!decoded.ok || decoded.value.decisions.length === 0) return value
       changed += 1
-      return codecs.decisionBlock.encode({ ...decoded.value, ...change(decoded.value) })
+      return codecs.decisionBatch.encode({ ...decoded.value, ...change(decoded.value) })
     })
     const ran = await replay(of, ['--all'], prefix)
     const audit = await sluice(of, ['audit', 'verify'], { SLUICE_TOPIC_PREFIX: prefix })

@@ -70,7 +70,7 @@ function lease(card: string) {
     grade,
     reason: 'r',
     ...times,
-    alert: null,
+    alert: Buffer.alloc(0),
     releaseAtMs: null,
   }
 }

@@ -5,7 +5,7 @@
 import { blockHashOf } from '../../services/core/audit/block-hash.ts'
 import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
-import type { Alert, DecisionBlock } from '../../services/core/wire/records.ts'
+import type { Alert, DecisionBatch } from '../../services/core/wire/records.ts'
 import { readCommitted, type AuditedMessage } from './auditor.ts'
 import { OUTPUT_TOPICS, Outputs, type SeenBlock } from './outputs.ts'
 import { PARTITION_COUNT, type Sent, type TestStream } from './streams.ts'
@@ -159,7 +159,7 @@ function chainFaults(blocks: readonly SeenBlock[], sent: readonly Sent[]): Fault
   const faults: Fault[] = []
   let previousHash = ''
   let nextOffset = 0
-  for (const { block, value, partition } of blocks) {
+  for (const { block, partition } of blocks) {
     const place = `block ${partition}/${block.firstOffset}`
     if (Buffer.from(block.previousHash).toString('hex') !== previousHash) {
       faults.push({ promise: 'chain', text: `${place} does not carry the hash before it` })
@@ -171,7 +171,7 @@ function chainFaults(blocks: readonly SeenBlock[], sent: readonly Sent[]): Fault
     if (block.features.length !== block.decisions.length * block.featureCount * 8) {
       faults.push({ promise: 'chain', text: `${place} lacks feature rows` })
     }
-    previousHash = blockHashOf(block, value).toString('hex')
+    previousHash = blockHashOf(block).toString('hex')
     nextOffset = block.nextOffset
   }
   return faults
@@ -257,7 +257,7 @@ export function differences(
     .map((place) => `${place}: ${expected.get(place) ?? 'none'} <> ${actual.get(place) ?? 'none'}`)
 }
 
-function blockFieldsOf(block: DecisionBlock): Partial<DecisionBlock> {
+function blockFieldsOf(block: DecisionBatch): Partial<DecisionBatch> {
   const { alignment, mode, modelVersion, modelDigest, backend } = block
   const { policyDigest, featureListHash, controlPosition, featureCount } = block
   return {
@@ -274,7 +274,7 @@ function blockFieldsOf(block: DecisionBlock): Partial<DecisionBlock> {
 }
 
 /** Bit for bit: two NaN or -0 and 0 must not pass for one another. */
-function rowOf(block: DecisionBlock, index: number): string {
+function rowOf(block: DecisionBatch, index: number): string {
   const rowBytes = block.featureCount * 8
   const row = block.features.subarray(index * rowBytes, (index + 1) * rowBytes)
   return Buffer.from(row).toString('base64')

@@ -13,7 +13,7 @@ import { HistoryFold } from '../../services/core/features/engine/history-fold.ts
 import { placeOf } from '../../services/core/lake/lake-log.ts'
 import { decisionRows } from '../../services/core/lake/lake-tables.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
-import type { DecisionBlock, DecisionRecord, Outcome } from '../../services/core/wire/records.ts'
+import type { DecisionBatch, DecisionRecord, Outcome } from '../../services/core/wire/records.ts'
 import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
 import type { LakeWriter } from '../../services/platform/lake/lake-writer.ts'
 import { RowBuffer, stageBuffer } from '../../services/platform/lake/stage-files.ts'
@@ -138,7 +138,7 @@ function blockOf(
   samples: readonly DecidedSample[],
   featureListHash: string,
   policy: ReturnType<DecidingPolicy>,
-): DecisionBlock {
+): DecisionBatch {
   const rows = new Float64Array(samples.length * FEATURE_COUNT)
   for (const [index, { row }] of samples.entries()) rows.set(row, index * FEATURE_COUNT)
   return {

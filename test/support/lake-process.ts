@@ -72,7 +72,7 @@ export async function linesOfTopics(stream: TestStream): Promise<readonly string
             lines.push(`labels ${place} ${decoded.value.transactionId} ${decoded.value.verdict}`)
           }
         } else if (topic === topicName(prefix, 'decisions')) {
-          const decoded = codecs.decisionBlock.decode(value)
+          const decoded = codecs.decisionBatch.decode(value)
           if (!decoded.ok) continue
           for (const decision of decoded.value.decisions) {
             const { offset: of, revision, outcome, score } = decision

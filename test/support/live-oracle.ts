@@ -18,7 +18,7 @@ import { LANE_START, LaneFold } from '../../services/core/features/engine/lane-f
 import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
-import type { Alignment, DecisionBlock } from '../../services/core/wire/records.ts'
+import type { Alignment, DecisionBatch } from '../../services/core/wire/records.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import {
@@ -194,7 +194,7 @@ export async function wrongDecisions(
   return wrong
 }
 
-function cutOf(block: DecisionBlock, logs: readonly LaneLog[]): readonly (LaneProgress | null)[] {
+function cutOf(block: DecisionBatch, logs: readonly LaneLog[]): readonly (LaneProgress | null)[] {
   return logs.map((log, partition) => {
     const cut = block.cut.find((one) => one.partition === partition)
     return cut === undefined ? null : progressAt(log, cut.nextOffset, cut.labelNextOffset)
@@ -202,7 +202,7 @@ function cutOf(block: DecisionBlock, logs: readonly LaneLog[]): readonly (LanePr
 }
 
 function optionsOf(
-  block: DecisionBlock,
+  block: DecisionBatch,
   model: Awaited<ReturnType<typeof openScoringModel>>,
   streamId: string,
 ): DecideOptions {
@@ -232,7 +232,7 @@ function optionsOf(
   }
 }
 
-function floatsOf({ features }: DecisionBlock): Float64Array {
+function floatsOf({ features }: DecisionBatch): Float64Array {
   const bytes = new Uint8Array(features)
   return new Float64Array(bytes.buffer, 0, Math.floor(bytes.length / 8))
 }

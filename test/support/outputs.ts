@@ -4,7 +4,7 @@ import { closeWith } from './cleanup.ts'
 import { randomUUID } from 'node:crypto'
 import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
 import { follow, type CommittedMessages } from '../../services/platform/kafka/committed-reader.ts'
-import type { Alert, DeadLetter, DecisionBlock, Lease } from '../../services/core/wire/records.ts'
+import type { Alert, DeadLetter, DecisionBatch, Lease } from '../../services/core/wire/records.ts'
 import type { Decoded } from '../../services/core/reject-reasons.ts'
 import type { TestContext } from 'node:test'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
@@ -21,7 +21,7 @@ export interface SeenBlock {
   readonly offset: number
   /** As published: the next block of the partition carries the hash of these bytes. */
   readonly value: Buffer
-  readonly block: DecisionBlock
+  readonly block: DecisionBatch
 }
 
 /** Committed messages of one partition, whoever has read them. */
@@ -128,7 +128,7 @@ export class Outputs {
       }
       const kind = topic.slice(prefix.length) as Topic
       if (kind === 'decisions') {
-        const block = read(codecs.decisionBlock.decode(value))
+        const block = read(codecs.decisionBatch.decode(value))
         const bytes = value ?? Buffer.alloc(0)
         this.blocks.push({ partition, offset: Number(offset), value: bytes, block })
         reach(this.nextOffsets, partition, block.nextOffset)

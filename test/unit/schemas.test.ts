@@ -19,8 +19,13 @@ import {
   parseCompatibilityModes,
   planRelease,
   writeRelease,
+  type Release,
 } from '../../services/platform/registry/release.ts'
-import { content, schemaOf, subjectCases } from './core/wire/wire-fixture.ts'
+import { createCodecs } from '../../services/core/wire/codecs.ts'
+import type { Alert } from '../../services/core/wire/records.ts'
+import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
+import { fullAlert } from './core/wire/samples.ts'
+import { codecs, content, schemaOf, subjectCases } from './core/wire/wire-fixture.ts'
 
 const FOLDER = join(import.meta.dirname, '../../schemas')
 
@@ -43,16 +48,6 @@ function versionOf(subject: Subject, version: number, change: object): Registere
   return { id: 900 + version, subject, version, schema: { ...recordOf(subject), ...change } }
 }
 
-function newestVersionOf(subject: Subject): number {
-  return Math.max(
-    ...content.schemas.filter((one) => one.subject === subject).map(({ version }) => version),
-  )
-}
-
-function versionsTo(newest: number): readonly number[] {
-  return Array.from({ length: newest }, (_, index) => index + 1)
-}
-
 function recordOf(subject: Subject): RecordSchema {
   return schemaOf(subject) as RecordSchema
 }
@@ -64,6 +59,16 @@ async function copyOfSchemas(): Promise<{
   const folder = await mkdtemp(join(tmpdir(), 'sluice-schemas-'))
   await cp(FOLDER, folder, { recursive: true })
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
+}
+
+const CHANNEL: Field = { name: 'channel', type: ['null', 'string'], default: null }
+
+/** Puts an invented second version of the alert, with one field more, into a copy of schemas/. */
+async function addVersion(folder: string, field: Field): Promise<Release> {
+  const alert = recordOf('alert')
+  const schema = { ...alert, fields: [...alert.fields, field] }
+  await writeFile(join(folder, 'alert/v2.avsc'), JSON.stringify(schema))
+  return await planRelease(folder)
 }
 
 async function rewrite(path: string, change: (schema: RecordSchema) => object): Promise<void> {
@@ -122,18 +127,12 @@ describe('the registry of released schemas', () => {
     )
   })
 
-  test('gives a new version the next id and keeps all others', async () => {
+  test('gives a second version the next id and keeps all others', async () => {
     await using copy = await copyOfSchemas()
-    const next = newestVersionOf('alert') + 1
-    const file = join(copy.folder, `alert/v${next}.avsc`)
-    const alert = recordOf('alert')
-    const added = { name: 'channel', type: ['null', 'string'], default: null }
-    await writeFile(file, JSON.stringify({ ...alert, fields: [...alert.fields, added] }))
-    const release = await planRelease(copy.folder)
-    const highestId = Math.max(...content.schemas.map(({ id }) => id))
+    const release = await addVersion(copy.folder, CHANNEL)
     assert.deepEqual(
-      release.added.map(({ id, file: path, version }) => [id, path, version]),
-      [[highestId + 1, `alert/v${next}.avsc`, next]],
+      release.added.map(({ id, file, version }) => [id, file, version]),
+      [[content.schemas.length + 1, 'alert/v2.avsc', 2]],
     )
     await writeRelease(copy.folder, release)
     const again = await planRelease(copy.folder)
@@ -147,17 +146,33 @@ describe('the registry of released schemas', () => {
     }
   })
 
-  test('refuses a new version that cannot read what is in the topics', async () => {
+  test('refuses a second version that cannot read what is in the topics', async () => {
     await using copy = await copyOfSchemas()
-    const alert = recordOf('alert')
-    const added = { name: 'channel', type: 'string' }
-    const next = newestVersionOf('alert') + 1
-    const file = join(copy.folder, `alert/v${next}.avsc`)
-    await writeFile(file, JSON.stringify({ ...alert, fields: [...alert.fields, added] }))
-    await assert.rejects(planRelease(copy.folder), (error: unknown) => {
+    const required = { name: 'channel', type: 'string' }
+    await assert.rejects(addVersion(copy.folder, required), (error: unknown) => {
       assert.ok(isSluiceError(error, 'SLUICE_SCHEMA_INCOMPATIBLE'))
-      return error.message.includes(`alert v${next} must read v1`)
+      return error.message.includes('alert v2 must read v1')
     })
+  })
+
+  test('lets a second version be read before it is written, and the first one after', async () => {
+    await using copy = await copyOfSchemas()
+    await writeRelease(copy.folder, await addVersion(copy.folder, CHANNEL))
+    const registry = await new FileRegistry(copy.folder).load()
+    const newer = createCodecs(registry).alert
+    assert.equal(newer.schemaId, content.schemas.length + 1)
+    const ofFirst = codecs.alert.encode(fullAlert)
+    const ofSecond = newer.encode({ ...fullAlert, channel: 'online' } as Alert)
+    assert.deepEqual(newer.decode(ofFirst), { ok: true, value: { ...fullAlert, channel: null } })
+
+    // A process of the build before meets the second version, fetches its schema, and goes on writing the first.
+    const older = createCodecs(content)
+    const refused = { ok: false, reason: 'unknown_schema', field: null }
+    assert.deepEqual(older.alert.decode(ofSecond), refused)
+    const second = registry.schemas.find(({ id }) => id === newer.schemaId)
+    assert.equal(older.learn(newer.schemaId, second?.schema), 'alert')
+    assert.deepEqual(older.alert.decode(ofSecond), { ok: true, value: fullAlert })
+    assert.deepEqual(older.alert.encode(fullAlert), ofFirst)
   })
 })
 
@@ -167,7 +182,7 @@ describe('compatibility of all versions', () => {
   })
 
   test('is full for what strangers read and at least backward for the rest', () => {
-    for (const subject of ['decision-block', 'alert', 'lease', 'receipt'] as const) {
+    for (const subject of ['decision-batch', 'alert', 'lease', 'receipt'] as const) {
       assert.equal(modes[subject], 'FULL_TRANSITIVE')
     }
   })
@@ -175,12 +190,11 @@ describe('compatibility of all versions', () => {
   test('control: a required field that old messages lack is found in every mode', () => {
     for (const subject of ['transaction', 'alert'] as const) {
       const fields = [...recordOf(subject).fields, { name: 'added', type: 'string' }]
-      const newest = newestVersionOf(subject)
-      const schemas = [...content.schemas, versionOf(subject, newest + 1, { fields })]
+      const schemas = [...content.schemas, versionOf(subject, 2, { fields })]
       const found = findIncompatibilities(schemas, modes)
       assert.deepEqual(
         found.map((pair) => [pair.subject, pair.readerVersion, pair.writerVersion]),
-        versionsTo(newest).map((writer) => [subject, newest + 1, writer]),
+        [[subject, 2, 1]],
       )
     }
   })
@@ -188,14 +202,11 @@ describe('compatibility of all versions', () => {
   test('control: a removed required field breaks old readers, so it is found only where those count', () => {
     for (const subject of ['transaction', 'alert'] as const) {
       const fields = recordOf(subject).fields.filter((field) => field.name !== 'card')
-      const newest = newestVersionOf(subject)
-      const schemas = [...content.schemas, versionOf(subject, newest + 1, { fields })]
+      const schemas = [...content.schemas, versionOf(subject, 2, { fields })]
       const found = findIncompatibilities(schemas, modes)
       assert.deepEqual(
         found.map((pair) => [pair.readerVersion, pair.writerVersion]),
-        modes[subject] === 'FULL_TRANSITIVE'
-          ? versionsTo(newest).map((reader) => [reader, newest + 1])
-          : [],
+        modes[subject] === 'FULL_TRANSITIVE' ? [[1, 2]] : [],
       )
     }
   })

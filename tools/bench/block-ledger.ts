@@ -3,7 +3,7 @@
 
 import { blockHashOf } from '../../services/core/audit/block-hash.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
-import type { DecisionBlock } from '../../services/core/wire/records.ts'
+import type { DecisionBatch } from '../../services/core/wire/records.ts'
 
 /** Problems beyond this many are only counted: one mistake tends to repeat itself. */
 const PROBLEMS_MAX = 20
@@ -35,7 +35,7 @@ export interface LedgerSummary {
 
 /** Takes each partition's blocks in order. */
 export class BlockLedger {
-  readonly #codecs: Pick<Codecs, 'decisionBlock'>
+  readonly #codecs: Pick<Codecs, 'decisionBatch'>
   readonly #lanes = new Map<number, LaneBooks>()
   readonly #backends = new Set<string>()
   readonly #modelVersions = new Set<string>()
@@ -49,7 +49,7 @@ export class BlockLedger {
   #watermarks = 0
   #alertsDue = 0
 
-  constructor(codecs: Pick<Codecs, 'decisionBlock'>) {
+  constructor(codecs: Pick<Codecs, 'decisionBatch'>) {
     this.#codecs = codecs
   }
 
@@ -59,7 +59,7 @@ export class BlockLedger {
   }
 
   add(partition: number, value: Buffer | null, timestampMs: number): void {
-    const decoded = this.#codecs.decisionBlock.decode(value)
+    const decoded = this.#codecs.decisionBatch.decode(value)
     this.#blocks += 1
     if (!decoded.ok) {
       this.#report(`Partition ${partition}: a block cannot be read (${decoded.reason}).`)
@@ -72,7 +72,7 @@ export class BlockLedger {
     this.#answeredAt.set(timestampMs, (this.#answeredAt.get(timestampMs) ?? 0) + answered)
     this.#lanes.set(partition, {
       nextOffset: block.nextOffset,
-      chainHash: blockHashOf(block, value ?? Buffer.alloc(0)).toString('base64'),
+      chainHash: blockHashOf(block).toString('base64'),
     })
   }
 
@@ -96,7 +96,7 @@ export class BlockLedger {
     }
   }
 
-  #check(partition: number, block: DecisionBlock): void {
+  #check(partition: number, block: DecisionBatch): void {
     const { firstOffset, nextOffset, decisions, deadLetterOffsets, watermarks } = block
     const where = `Partition ${partition}, block ${firstOffset} to ${nextOffset}`
     const lane = this.#lanes.get(partition)
@@ -119,7 +119,7 @@ export class BlockLedger {
     }
   }
 
-  #count(block: DecisionBlock): void {
+  #count(block: DecisionBatch): void {
     this.#decisions += block.decisions.length
     this.#deadLetters += block.deadLetterOffsets.length
     this.#watermarks += block.watermarks

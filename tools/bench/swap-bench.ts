@@ -240,7 +240,7 @@ async function watchDecisions(
     stream.topic('decisions'),
     (partition, messages, arrivedMs) => {
       for (const { value } of messages) {
-        const decoded = codecs.decisionBlock.decode(value)
+        const decoded = codecs.decisionBatch.decode(value)
         if (!decoded.ok) throw new Error(`A block cannot be decoded: ${decoded.reason}.`)
         newest[partition] = decoded.value.modelDigest
         for (const { offset, revision } of decoded.value.decisions) {

@@ -6,7 +6,7 @@ import type { Codecs } from '../../services/core/wire/codecs.ts'
 import type {
   Alert,
   AlertAction,
-  DecisionBlock,
+  DecisionBatch,
   Outcome,
 } from '../../services/core/wire/records.ts'
 
@@ -59,7 +59,7 @@ export interface TallyResult {
   readonly firstBlockMs: number | null
   readonly lastBlockMs: number | null
   readonly lastBlock: Pick<
-    DecisionBlock,
+    DecisionBatch,
     'backend' | 'modelVersion' | 'modelDigest' | 'mode' | 'alignment'
   > | null
 }
@@ -149,7 +149,7 @@ export class TopicTally {
   }
 
   #addBlock({ timestampMs, value }: TalliedMessage): void {
-    const decoded = this.#codecs.decisionBlock.decode(value)
+    const decoded = this.#codecs.decisionBatch.decode(value)
     if (!decoded.ok) {
       this.#notRead += 1
       return

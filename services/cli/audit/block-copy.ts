@@ -42,33 +42,26 @@ export async function exportBlocks(
 export interface ErasedCopy {
   readonly blocks: number
   readonly erased: number
-  /** Blocks with decisions of the card that are hashed as messages, so that nothing can be taken out of them. */
-  readonly notErasable: number
 }
 
 /** Takes a card's values out of a copy, in place. @throws SluiceError SLUICE_INPUT_INVALID for a file that is none. */
 export async function eraseFromCopy(
   file: string,
   card: string,
-  { decisionBlock }: Codecs,
+  { decisionBatch }: Codecs,
 ): Promise<ErasedCopy> {
-  const counts = { erased: 0, notErasable: 0 }
+  let erased = 0
   const blocks = await writeCopy(file, async (put) => {
     for await (const copied of readCopy(file)) {
-      const decoded = decisionBlock.decode(copied.value)
+      const decoded = decisionBatch.decode(copied.value)
       if (!decoded.ok) throw notACopy(file, `block ${copied.offset} cannot be read`)
       const before = decoded.value
       const after = eraseCard(before, card)
-      if (after === null) counts.notErasable += 1
-      if (after === null || after === before) {
-        await put(copied)
-        continue
-      }
-      counts.erased += after.erased.length - before.erased.length
-      await put({ ...copied, value: decisionBlock.encode(after) })
+      erased += after.erased.length - before.erased.length
+      await put(after === before ? copied : { ...copied, value: decisionBatch.encode(after) })
     }
   })
-  return { blocks, ...counts }
+  return { blocks, erased }
 }
 
 /** Blocks in the order of the file. @throws SluiceError SLUICE_INPUT_INVALID naming the line that is none. */

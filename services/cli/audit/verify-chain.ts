@@ -39,9 +39,9 @@ export async function verifyChain(
     { brokers, security, name: 'sluice-audit', topics, startAt: 'beginning' },
     ({ partition, messages }) => {
       for (const { offset, value } of messages) {
-        const decoded = codecs.decisionBlock.decode(value)
+        const decoded = codecs.decisionBatch.decode(value)
         const block = decoded.ok ? decoded.value : null
-        checks[partition]?.add(Number(offset), value ?? Buffer.alloc(0), block)
+        checks[partition]?.add(Number(offset), block)
         blocks += 1
         if (blocks % PROGRESS_BLOCKS === 0) onProgress(`${blocks} decision blocks read`)
       }
@@ -55,14 +55,14 @@ export async function verifyChain(
 export async function verifyCopy(
   file: string,
   anchors: readonly Anchor[],
-  { decisionBlock }: Codecs,
+  { decisionBatch }: Codecs,
 ): Promise<readonly ChainSummary[]> {
   const checks = new Map<number, ChainCheck>()
   for await (const { partition, offset, value } of readCopy(file)) {
     const check = checks.get(partition) ?? new ChainCheck(partition, anchors, null)
     checks.set(partition, check)
-    const decoded = decisionBlock.decode(value)
-    check.add(offset, value, decoded.ok ? decoded.value : null)
+    const decoded = decisionBatch.decode(value)
+    check.add(offset, decoded.ok ? decoded.value : null)
   }
   const inOrder = [...checks].toSorted(([a], [b]) => a - b)
   return inOrder.map(([, check]) => check.finish())

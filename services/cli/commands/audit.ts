@@ -176,7 +176,4 @@ async function erase(options: AuditOptions & { readonly copy: string; readonly c
   const found = await eraseFromCopy(copy, card, (await openStream(options)).codecs)
   if (options.json === true) printJson({ copy, ...found })
   else printLine(`${copy}: ${found.erased} decisions erased in ${found.blocks} blocks`)
-  if (found.notErasable === 0) return
-  printProgress(`${found.notErasable} blocks of an older form hold the card and cannot lose it`)
-  process.exitCode = EXIT_BROKEN
 }

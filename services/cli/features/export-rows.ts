@@ -9,7 +9,7 @@ import { createGzip } from 'node:zlib'
 import { SluiceError } from '../../core/errors.ts'
 import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { recordedBlockOf } from '../../core/features/provenance/replay-records.ts'
-import type { DecisionBlock } from '../../core/wire/records.ts'
+import type { DecisionBatch } from '../../core/wire/records.ts'
 import type { DecidedStream } from './open-stream.ts'
 import { readBlocks } from './read-blocks.ts'
 
@@ -92,7 +92,7 @@ function headingOf(withRevisions: boolean): string {
 }
 
 /** One line a decision: shortest digits that give the same double again, nothing for what is absent. */
-function rowsOf(block: DecisionBlock, options: ExportOptions, summary: ExportSummary): string {
+function rowsOf(block: DecisionBatch, options: ExportOptions, summary: ExportSummary): string {
   const { fromMs, endMs, withRevisions } = options
   const recorded = recordedBlockOf(block)
   let text = ''

@@ -1,7 +1,7 @@
 // Finds the decision about a transaction id, and the transaction itself in the log.
 
 import type { Transaction } from '../../core/transaction.ts'
-import type { DecisionBlock, DecisionRecord } from '../../core/wire/records.ts'
+import type { DecisionBatch, DecisionRecord } from '../../core/wire/records.ts'
 import { placeKey, readToEnd } from '../../platform/kafka/committed-reader.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import type { DecidedStream } from './open-stream.ts'
@@ -14,7 +14,7 @@ const FOUND_MAX = 10_000
 export interface FoundDecision {
   readonly partition: number
   readonly decision: DecisionRecord
-  readonly block: DecisionBlock
+  readonly block: DecisionBatch
   readonly index: number
 }
 

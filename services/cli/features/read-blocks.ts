@@ -2,7 +2,7 @@
 
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
-import type { DecisionBlock } from '../../core/wire/records.ts'
+import type { DecisionBatch } from '../../core/wire/records.ts'
 import type { DecidedStream } from './open-stream.ts'
 
 const PROGRESS_BLOCKS = 20_000
@@ -21,7 +21,7 @@ export interface BlocksRead {
 export async function readBlocks(
   { brokers, security, topicPrefix, codecs }: DecidedStream,
   isWanted: (value: Buffer) => boolean,
-  onBlock: (block: DecisionBlock) => void | Promise<void>,
+  onBlock: (block: DecisionBatch) => void | Promise<void>,
   onProgress: (line: string) => void,
   signal: AbortSignal,
 ): Promise<BlocksRead> {
@@ -34,7 +34,7 @@ export async function readBlocks(
         seen.blocks += 1
         if (seen.blocks % PROGRESS_BLOCKS === 0) onProgress(`${seen.blocks} decision blocks read`)
         if (value === null || !isWanted(value)) continue
-        const decoded = codecs.decisionBlock.decode(value)
+        const decoded = codecs.decisionBatch.decode(value)
         if (decoded.ok) await onBlock(decoded.value)
         else seen.unreadable += 1
       }

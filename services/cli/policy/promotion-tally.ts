@@ -1,6 +1,6 @@
 // Counts decisions of one policy in one mode, block by block, and keeps none of them.
 
-import type { Outcome, DecisionBlock, DecisionRecord, Mode } from '../../core/wire/records.ts'
+import type { Outcome, DecisionBatch, DecisionRecord, Mode } from '../../core/wire/records.ts'
 import { modeOfSegment, type Ruleset } from '../../core/policy/ruleset.ts'
 import { findRuleset } from '../../platform/policy-store.ts'
 
@@ -53,7 +53,7 @@ export class DecisionTally {
     this.#onMature = onMature
   }
 
-  async count(block: DecisionBlock, frauds: ReadonlySet<string>): Promise<void> {
+  async count(block: DecisionBatch, frauds: ReadonlySet<string>): Promise<void> {
     const { inForce, segment, to } = this.#source
     const { decidedAtMs, partition } = block
     if (!(await this.#isOfPolicy(block.policyDigest))) {

@@ -1,14 +1,13 @@
-// The hash of a decision block, by which the next one names it: a chain in each partition.
+// The hash of a decision batch, by which the next one names it: a chain in each partition.
 //
 //   digest of a decision = SHA-256(salt, length of its JSON, its JSON, its feature row, its states)
-//   hash of a block      = SHA-256(length of the hash before, that hash, SHA-256(header), digests in order)
+//   hash of a batch      = SHA-256(length of the hash before, that hash, SHA-256(header), digests in order)
 //
-// So a copy of a block whose values of one card were erased still verifies: the digests stay, and without the salt a
-// digest tells nothing about what it was made of. A block without salts (all of them up to version 3 of the schema, and
-// those without decisions) is hashed as the message that it is.
+// So a copy of a batch still verifies after the values of one card were erased: the digests stay, and without the salt a
+// digest reveals nothing about its inputs.
 
 import { createHash, hash as oneShot } from 'node:crypto'
-import type { DecisionBlock, DecisionRecord } from '../wire/records.ts'
+import type { DecisionBatch, DecisionRecord } from '../wire/records.ts'
 
 export const DIGEST_SALT_BYTES = 16
 
@@ -19,11 +18,10 @@ const SCRATCH_BYTES = 4_096
 /** UTF-8 bytes of one UTF-16 unit, at most. */
 const MAX_BYTES_PER_UNIT = 3
 /** Part of the header, so that another way to hash can never give the same bytes a meaning. */
-const FORM = 'sluice-block-2'
+const FORM = 'sluice-decision-batch-1'
 
-/** The hash of a block; `message` is what stands in the topic, framing included. */
-export function blockHashOf(block: DecisionBlock, message: Uint8Array): Buffer {
-  if (block.digestSalts.length === 0) return createHash('sha256').update(message).digest()
+/** The hash of a batch. */
+export function blockHashOf(block: DecisionBatch): Buffer {
   const { previousHash } = block
   const digests = digestTextsOf(block).join('')
   return createHash('sha256')
@@ -34,8 +32,8 @@ export function blockHashOf(block: DecisionBlock, message: Uint8Array): Buffer {
     .digest()
 }
 
-/** Digest of what a block says beside its decisions and the hash before it. */
-function headerDigestOf(block: DecisionBlock): Buffer {
+/** Digest of a batch's fields other than its decisions and the hash before it. */
+function headerDigestOf(block: DecisionBatch): Buffer {
   const header = [
     FORM,
     block.streamId,
@@ -62,13 +60,13 @@ function headerDigestOf(block: DecisionBlock): Buffer {
   return createHash('sha256').update(JSON.stringify(header)).digest()
 }
 
-/** One digest per decision, in order; of erased ones as the block has kept it. */
-export function digestsOf(block: DecisionBlock): readonly Uint8Array[] {
+/** One digest per decision, in order; an erased decision's as the batch has kept it. */
+export function digestsOf(block: DecisionBatch): readonly Uint8Array[] {
   return digestTextsOf(block).map((text) => Buffer.from(text, DIGEST_TEXT))
 }
 
 /** Digests as texts of one character a byte, which cost a third of what buffers do. Hot path. */
-function digestTextsOf(block: DecisionBlock): readonly string[] {
+function digestTextsOf(block: DecisionBatch): readonly string[] {
   const { decisions, featureCount, featureStates, digestSalts } = block
   const erased = new Map(block.erased.map(({ index, digest }) => [index, digest]))
   const rows = rowsOf(block)
@@ -124,7 +122,7 @@ class Scratch {
 }
 
 /** Rows as they are hashed: what is absent is one NaN, whatever computed it. */
-function rowsOf({ features }: DecisionBlock): Uint8Array {
+function rowsOf({ features }: DecisionBatch): Uint8Array {
   const bytes = new Uint8Array(features)
   const values = new Float64Array(bytes.buffer, 0, Math.floor(bytes.length / DOUBLE_BYTES))
   for (let at = 0; at < values.length; at += 1) if (Number.isNaN(values[at])) values[at] = NaN

@@ -2,7 +2,7 @@
 // breaks. Anchors, kept outside of Kafka, say what some blocks' hashes were; with them the beginning is certain, too, once
 // retention has taken what was before.
 
-import type { DecisionBlock } from '../wire/records.ts'
+import type { DecisionBatch } from '../wire/records.ts'
 import type { Anchor } from './anchor.ts'
 import { blockHashOf } from './block-hash.ts'
 
@@ -51,7 +51,7 @@ const SHOWN_DIGITS = 16
 interface Seen {
   readonly offset: number
   readonly hash: Buffer
-  readonly block: DecisionBlock
+  readonly block: DecisionBatch
 }
 
 export class ChainCheck {
@@ -80,13 +80,13 @@ export class ChainCheck {
     this.#committedHash = committedHash
   }
 
-  /** Takes the next message of the partition; `block` is null when it cannot be read as one. */
-  add(offset: number, message: Uint8Array, block: DecisionBlock | null): void {
+  /** Takes the next message of the partition; `block` is null when the message cannot be read as one. */
+  add(offset: number, block: DecisionBatch | null): void {
     if (block === null) {
       this.#find('unreadable_block', offset, 'the message is no decision block')
       return
     }
-    const hash = blockHashOf(block, message)
+    const hash = blockHashOf(block)
     if (this.#first === null) this.#begin(offset, block)
     else if (this.#last !== null) this.#link(this.#last, offset, block)
     this.#blocks += 1
@@ -135,7 +135,7 @@ export class ChainCheck {
     }
   }
 
-  #begin(offset: number, { previousHash, streamId }: DecisionBlock): void {
+  #begin(offset: number, { previousHash, streamId }: DecisionBatch): void {
     this.#first = { offset, previousHash }
     // One file may hold the anchors of several streams.
     this.#anchors = this.#anchors.filter((anchor) => anchor.streamId === streamId)
@@ -150,7 +150,7 @@ export class ChainCheck {
     }
   }
 
-  #link(last: Seen, offset: number, block: DecisionBlock): void {
+  #link(last: Seen, offset: number, block: DecisionBatch): void {
     if (last.hash.equals(block.previousHash)) return
     this.#hasBroken = true
     const names = `names ${short(block.previousHash)} as the one before it, and ${last.offset} is ${short(last.hash)}`

@@ -1,21 +1,20 @@
-// A copy of a block without the values of one card. The chain still verifies: see block-hash.ts.
+// A copy of a decision batch without the values of one card. The chain still verifies: see block-hash.ts.
 
 import { STATE } from '../features/engine/feature-states.ts'
-import type { DecisionBlock, DecisionRecord } from '../wire/records.ts'
+import type { DecisionBatch, DecisionRecord } from '../wire/records.ts'
 import { DIGEST_SALT_BYTES, digestsOf } from './block-hash.ts'
 
 const DOUBLE_BYTES = 8
 
 /**
- * What stays of the card's decisions is their place (offset and revision) and their digests, of which nothing can be
- * told without the salts, which go too. Null when the block's hash is over its message, so that nothing can be taken out.
+ * Offset and revision of the card's decisions stay, and their digests, which reveal nothing without the salts; those are
+ * erased too.
  */
-export function eraseCard(block: DecisionBlock, card: string): DecisionBlock | null {
+export function eraseCard(block: DecisionBatch, card: string): DecisionBatch {
   const indexes = block.decisions.flatMap((decision, index) =>
     decision.card === card ? [index] : [],
   )
   if (indexes.length === 0) return block
-  if (block.digestSalts.length === 0) return null
   const digests = digestsOf(block)
   const { featureCount } = block
   const features = Buffer.from(block.features)
@@ -24,8 +23,8 @@ export function eraseCard(block: DecisionBlock, card: string): DecisionBlock | n
   const nothing = Buffer.from(new Float64Array(featureCount).fill(NaN).buffer)
   for (const index of indexes) {
     nothing.copy(features, index * featureCount * DOUBLE_BYTES)
-    featureStates?.fill(STATE.absent, index * featureCount, (index + 1) * featureCount)
-    digestSalts.fill(0, index * DIGEST_SALT_BYTES, (index + 1) * DIGEST_SALT_BYTES)
+    featureStates?.subarray(index * featureCount, (index + 1) * featureCount).fill(STATE.absent)
+    digestSalts.subarray(index * DIGEST_SALT_BYTES, (index + 1) * DIGEST_SALT_BYTES).fill(0)
   }
   const gone = new Set(indexes)
   const erased = indexes.map((index) => ({ index, digest: digests[index] ?? new Uint8Array() }))

@@ -116,9 +116,9 @@ function isChoice(value: unknown): value is Choice {
   return value === null || (typeof value === 'string' && isDigest(value))
 }
 
-/** A message without a body remembers nothing; null is a body that cannot be read. */
+/** Null for a body that is missing or cannot be read. */
 function earlierOf(body: string | null): readonly Choice[] | null {
-  if (body === null) return []
+  if (body === null) return null
   try {
     const { earlier } = JSON.parse(body) as { readonly earlier?: unknown }
     if (!Array.isArray(earlier) || earlier.length > EARLIER_MAX) return null

@@ -1,5 +1,5 @@
-// What a lane commits of its blocks beside the offset of labels. An earlier scorer reads the metadata of the other offset
-// only, so after a step back to it the lane still finds its place.
+// State of a partition's blocks that is committed alongside the offset of labels; the offset of transactions carries the
+// position and the hash chain.
 
 /** Beside the leases, which have a topic. */
 export interface Kept {

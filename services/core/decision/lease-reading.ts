@@ -17,24 +17,17 @@ export class LeaseReading {
     const card = key?.toString() ?? ''
     this.#byCard.delete(card)
     if (value === null) return
-    const decoded = this.#codecs.lease.decode(value)
-    if (!decoded.ok) {
-      this.#unreadable += 1
-      return
-    }
-    const { alert: bytes, ...lease } = decoded.value
-    const alert = bytes === null ? null : this.#codecs.alert.decode(bytes)
-    if (alert?.ok === false) this.#unreadable += 1
-    // Version 1 took a block back by a lease without length.
-    if (lease.endMs <= lease.startMs) return
-    this.#byCard.set(card, { ...lease, card, alert: alert?.ok === true ? alert.value : null })
+    const lease = this.#codecs.lease.decode(value)
+    const alert = lease.ok ? this.#codecs.alert.decode(lease.value.alert) : lease
+    if (lease.ok && alert.ok) this.#byCard.set(card, { ...lease.value, card, alert: alert.value })
+    else this.#unreadable += 1
   }
 
   get live(): readonly HeldLease[] {
     return [...this.#byCard.values()]
   }
 
-  /** Records, or alerts in them, that cannot be read: their blocks end by the time in their alerts, unannounced. */
+  /** Records that cannot be read, or whose alert cannot: their blocks end by the time in their alerts, unannounced. */
   get unreadable(): number {
     return this.#unreadable
   }

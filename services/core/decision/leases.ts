@@ -18,8 +18,7 @@ export function alertRevisionOf(decisionRevision: number): number {
 
 /** A lease with the last revision of its alert. */
 export interface HeldLease extends Omit<Lease, 'alert'> {
-  /** Null when an earlier version wrote the record: then there is nothing to revise. */
-  readonly alert: Alert | null
+  readonly alert: Alert
 }
 
 /** What a change means for the topics. */
@@ -27,7 +26,7 @@ export interface LeaseChange {
   readonly card: string
   /** The card's lease from now on; null ends it. */
   readonly lease: HeldLease | null
-  /** To be published; null where the alert is not known, or is published by whoever asked. */
+  /** To be published; null when nothing new is to be said, or the caller publishes it. */
   readonly alert: Alert | null
 }
 
@@ -177,8 +176,7 @@ function nextRevision(
   lease: AlertLease | null,
   cause: AlertCause,
   decidedAtMs: number,
-): Alert | null {
-  if (alert === null) return null
+): Alert {
   return {
     ...alert,
     revision: revision + 1,

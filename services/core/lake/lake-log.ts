@@ -158,8 +158,7 @@ export function stateOfCheckpoint(name: string, value: unknown): LakeState {
     files: new Map(files.map((file) => [file.path, file])),
     next: new Map(Object.entries(offsetsOf(name, fields['next']))),
     sources: listOf(name, fields['sources']).map((source) => sourceOf(name, source)),
-    // Checkpoints from before there were erasures have no such list.
-    erasures: listOf(name, fields['erasures'] ?? []).map((value) =>
+    erasures: listOf(name, fields['erasures']).map((value) =>
       known(parseErasure(value), `${name} lists an erasure that is none`),
     ),
   }

@@ -17,7 +17,7 @@ import {
   type Transaction,
   VERDICTS,
 } from '../transaction.ts'
-import type { DeadLetter, DecisionBlock } from '../wire/records.ts'
+import type { DeadLetter, DecisionBatch } from '../wire/records.ts'
 import { AMOUNT_MINOR_MAX, UTC_OFFSET_MINUTES_MAX } from '../wire/validate-transaction.ts'
 
 export const LAKE_TABLES = [
@@ -299,7 +299,7 @@ export function deadLetterRow(place: RowPlace, of: DeadLetter): TimedLakeRow {
 }
 
 /** One row for each decision of the block, which stands at `blockOffset` of the decisions topic. */
-export function decisionRows(blockOffset: number, block: DecisionBlock): readonly TimedLakeRow[] {
+export function decisionRows(blockOffset: number, block: DecisionBatch): readonly TimedLakeRow[] {
   const isOurList =
     block.featureListHash === FEATURE_LIST_HASH && block.featureCount === FEATURE_COUNT
   const recorded = recordedBlockOf(block)

@@ -91,8 +91,8 @@ export interface CutEntry {
   readonly labelNextOffset: number
 }
 
-/** All decisions of one micro-batch of one lane, with what is needed to recompute them. */
-export interface DecisionBlock {
+/** All decisions of one micro-batch of one partition, with the inputs needed to recompute them. */
+export interface DecisionBatch {
   readonly streamId: string
   readonly partition: number
   readonly firstOffset: number
@@ -111,7 +111,7 @@ export interface DecisionBlock {
   readonly featureListHash: string
   readonly controlPosition: number | null
   readonly cut: readonly CutEntry[]
-  /** Hash of the block before in this partition; empty for the first. */
+  /** Hash of the batch before in this partition; empty for the first. */
   readonly previousHash: Uint8Array
   readonly decidedAtMs: number
   readonly featureCount: number
@@ -121,7 +121,7 @@ export interface DecisionBlock {
   readonly featureStates: Uint8Array | null
   readonly decisions: readonly DecisionRecord[]
   readonly deadLetterOffsets: readonly number[]
-  /** DIGEST_SALT_BYTES random bytes per decision, in order; empty: the block's hash is over its message. */
+  /** DIGEST_SALT_BYTES random bytes per decision, in order. */
   readonly digestSalts: Uint8Array
   /** Of a copy: decisions whose values were erased. */
   readonly erased: readonly ErasedDecision[]
@@ -194,6 +194,8 @@ export interface Alert {
   readonly revision: number
   readonly supersedes: number | null
   readonly action: AlertAction
+  /** Null in revision 0. */
+  readonly cause: AlertCause | null
   readonly transactionId: string
   readonly card: string
   readonly eventTimeMs: number
@@ -205,27 +207,26 @@ export interface Alert {
   readonly score: number | null
   /** The threshold that the score reached. */
   readonly threshold: number | null
-  readonly modelVersion: string
-  readonly modelDigest: string
-  readonly policyDigest: string
-  readonly mode: Mode
-  readonly marks: readonly string[]
-  readonly reasons: readonly Reason[]
-  readonly lease: AlertLease | null
-  readonly source: AlertSource
-  readonly decidedAtMs: number
-  /** 0 is the built-in policy. */
-  readonly policyVersion: number
-  /** Segment of the policy that the transaction fell into; null for none. */
-  readonly segment: string | null
-  /** Rules of the policy that fired, in its order. */
-  readonly rules: readonly AlertRule[]
-  readonly counterfactual: Counterfactual | null
   /** Score times amount, in minor units of the reference currency; null when not scored. */
   readonly expectedLossMinor: number | null
   /** 1, the most urgent, to 5, by expected loss; 0 is not known. */
   readonly priority: number
-  readonly cause: AlertCause | null
+  readonly modelVersion: string
+  readonly modelDigest: string
+  readonly policyDigest: string
+  /** 0 is the built-in policy. */
+  readonly policyVersion: number
+  readonly mode: Mode
+  /** Segment of the policy that the transaction fell into; null for none. */
+  readonly segment: string | null
+  /** Rules of the policy that fired, in its order. */
+  readonly rules: readonly AlertRule[]
+  readonly marks: readonly string[]
+  readonly reasons: readonly Reason[]
+  readonly counterfactual: Counterfactual | null
+  readonly lease: AlertLease | null
+  readonly source: AlertSource
+  readonly decidedAtMs: number
 }
 
 /** A live block with its end. Key: card; a tombstone (null value) removes it. */
@@ -237,8 +238,8 @@ export interface Lease {
   readonly startMs: number
   readonly endMs: number
   readonly reason: string
-  /** Last revision of the block's alert, as on the wire; null in records of version 1. */
-  readonly alert: Uint8Array | null
+  /** Last revision of the block's alert, as on the wire. */
+  readonly alert: Uint8Array
   /** Event time at which a genuine label ends the lease, when that is known before it counts. */
   readonly releaseAtMs: number | null
 }

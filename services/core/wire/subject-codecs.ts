@@ -8,7 +8,7 @@ import type {
   Alert,
   Control,
   DeadLetter,
-  DecisionBlock,
+  DecisionBatch,
   Disposition,
   Lease,
   Receipt,
@@ -29,13 +29,13 @@ const MIB = 1024 * KIB
 export const INPUT_MESSAGE_BYTES_MAX = 64 * KIB
 
 /** Largest decision block, header included. */
-export const DECISION_BLOCK_BYTES_MAX = 16 * MIB
+export const DECISION_BATCH_BYTES_MAX = 16 * MIB
 
 /** Largest message of any other subject, header included. */
 export const OUTPUT_MESSAGE_BYTES_MAX = MIB
 
 /** Array and map items in one decision block: 512 decisions with marks and reasons, many times over. */
-export const DECISION_BLOCK_ITEMS_MAX = 262_144
+export const DECISION_BATCH_ITEMS_MAX = 262_144
 
 /** Array and map items in one message of any other subject. */
 export const ITEMS_MAX = 4_096
@@ -45,7 +45,7 @@ export interface SubjectCodecs {
   readonly transaction: Codec<Transaction>
   readonly label: Codec<Label>
   readonly watermark: Codec<Watermark>
-  readonly decisionBlock: Codec<DecisionBlock>
+  readonly decisionBatch: Codec<DecisionBatch>
   readonly alert: Codec<Alert>
   readonly lease: Codec<Lease>
   readonly receipt: Codec<Receipt>
@@ -84,10 +84,10 @@ export function createSubjectCodecs(
     transaction: input('transaction', validateTransaction),
     label: input('label', validateLabel),
     watermark: input('watermark', validateWatermark),
-    decisionBlock: create<DecisionBlock>(
-      'decision-block',
-      DECISION_BLOCK_BYTES_MAX,
-      DECISION_BLOCK_ITEMS_MAX,
+    decisionBatch: create<DecisionBatch>(
+      'decision-batch',
+      DECISION_BATCH_BYTES_MAX,
+      DECISION_BATCH_ITEMS_MAX,
       acceptAll,
     ),
     alert: output('alert'),

@@ -33,7 +33,7 @@ const REGISTRY_SUBJECTS: Readonly<Record<Subject, string>> = {
   transaction: 'transactions-value',
   label: 'labels-value',
   watermark: 'sluice.Watermark',
-  'decision-block': 'decisions-value',
+  'decision-batch': 'decisions-value',
   alert: 'alerts-value',
   lease: 'leases-value',
   receipt: 'receipts-value',

@@ -9,7 +9,7 @@ import { formatPosition, REDRIVEN_FROM_HEADER } from '../../core/redrive.ts'
 import type { LaneProgress } from '../../core/stream/lane-progress.ts'
 import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../../core/trace-context.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
-import type { DecisionBlock } from '../../core/wire/records.ts'
+import type { DecisionBatch } from '../../core/wire/records.ts'
 import type { InputOffset } from '../../platform/kafka/transaction-offsets.ts'
 import type { BatchSpan } from '../../platform/tracing/batch-tracer.ts'
 import { encodeBlocks, offsetsOf, type OutputMessage } from './blocks-output.ts'
@@ -53,8 +53,8 @@ export function encodeOutput(
   const { codecs, topics, decide } = options
   const { partition } = decide
   const block = blockOf(taken, decided, progress, previousHash, decidedAtMs, options)
-  const blockValue = codecs.decisionBlock.encode(block)
-  const chainHash = blockHashOf(block, blockValue).toString('base64')
+  const blockValue = codecs.decisionBatch.encode(block)
+  const chainHash = blockHashOf(block).toString('base64')
   const ofDecisions = new Set(decided.alerts)
   const { published, leases, kept } = decided.blocks
   const output = encodeBlocks(published, leases, partition, codecs, (alert) => {
@@ -114,7 +114,7 @@ function blockOf(
   previousHash: string,
   decidedAtMs: number,
   { decide, backend, controlPosition }: OutputOptions,
-): DecisionBlock {
+): DecisionBatch {
   const { partition } = decide
   return {
     streamId: decide.streamId,

@@ -37,9 +37,8 @@ export function encodeBlocks(
   const records = [...leases].map(([card, lease]): OutputMessage => {
     if (lease === null) return { key: card, value: null, partition }
     const { alert, ...record } = lease
-    const own = alert === null ? undefined : written.get(alert)
-    const last = own?.value ?? (alert === null ? null : alertCodec.encode(alert))
-    const value = leaseCodec.encode({ ...record, alert: last })
+    const own = written.get(alert)
+    const value = leaseCodec.encode({ ...record, alert: own?.value ?? alertCodec.encode(alert) })
     return { key: card, value, partition, ...(own?.headers && { headers: own.headers }) }
   })
   return { alerts: [...written.values()], leases: records }

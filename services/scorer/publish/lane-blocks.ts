@@ -92,7 +92,7 @@ export class LaneBlocks {
   ): void {
     const lease = this.#table.of(card)
     if (lease === null) return
-    const isItsOwn = lease.alert?.transactionId === transactionId
+    const isItsOwn = lease.alert.transactionId === transactionId
     if (verdict === 'fraud') {
       // By when it was known, and not when it is read: who says it again extends nothing.
       const fromMs = Math.min(knownAtMs, this.#nowInLaneMs(decidedAtMs))

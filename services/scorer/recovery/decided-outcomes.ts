@@ -5,7 +5,7 @@
 
 import type { Kafka } from 'kafkajs'
 import type { Codecs } from '../../core/wire/codecs.ts'
-import type { DecisionBlock, DecisionRecord } from '../../core/wire/records.ts'
+import type { DecisionBatch, DecisionRecord } from '../../core/wire/records.ts'
 import { readLaneLog, stretchSince } from '../../platform/kafka/lane-log.ts'
 
 /** Outcomes that wait for their transactions; more than one batch of transactions has. */
@@ -26,11 +26,11 @@ export interface DecidedStretch {
   readonly refused: ReadonlySet<number>
 }
 
-type DecidedBlock = Pick<DecisionBlock, 'decisions' | 'deadLetterOffsets' | 'nextOffset'>
+type DecidedBlock = Pick<DecisionBatch, 'decisions' | 'deadLetterOffsets' | 'nextOffset'>
 
 export interface OutcomesSource {
   readonly kafka: Kafka
-  readonly codecs: Pick<Codecs, 'decisionBlock'>
+  readonly codecs: Pick<Codecs, 'decisionBatch'>
   readonly decisionsTopic: string
   readonly partition: number
   /** Of the reader alone; deleted afterwards. */
@@ -146,7 +146,7 @@ export function readDecidedOutcomes(
     const addAll = async (_: string, messages: readonly { readonly value: Buffer | null }[]) => {
       for (const { value } of messages) {
         if (outcomes.isComplete) break
-        const decoded = codecs.decisionBlock.decode(value)
+        const decoded = codecs.decisionBatch.decode(value)
         if (decoded.ok) await outcomes.add(decoded.value)
       }
       if (outcomes.isComplete) stopping.abort()

@@ -3,9 +3,8 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { LeaseReading } from '../../../services/core/decision/lease-reading.ts'
-import type { HeldLease } from '../../../services/core/decision/leases.ts'
 import { LaneBlocks } from '../../../services/scorer/publish/lane-blocks.ts'
-import { fullLease } from '../core/wire/samples.ts'
+import { fullAlert, fullLease } from '../core/wire/samples.ts'
 import { codecs } from '../core/wire/wire-fixture.ts'
 import { DECIDE_BY_AMOUNT } from './decide-by-amount.ts'
 import { blockOf, labelOf, LEASE_MS, Log, played, START_MS, type Step } from './lane-life.ts'
@@ -143,15 +142,17 @@ test('a lane that restarts remembers how far the stream is behind the clock', ()
   strictEqual(after.liveCount, 1)
 })
 
-test('a record of version 1 ends without a word, and one that is no lease is counted', () => {
-  const held: HeldLease = { ...fullLease, alert: null, releaseAtMs: null }
-  const blocks = new LaneBlocks({ leases: [held], kept: null, newestEventMs: 0, leasesMax: 1 })
-  blocks.advance(held.endMs, held.endMs, 1)
-  const { published, leases } = blocks.take(DECIDE_BY_AMOUNT)
-  deepStrictEqual([published, [...leases]], [[], [[held.card, null]]])
+test('a record that is no lease, or whose alert cannot be read, is counted and holds no card', () => {
   const reading = new LeaseReading(codecs)
-  reading.accept(Buffer.from('card-a'), Buffer.from('nonsense'))
-  deepStrictEqual([reading.live, reading.unreadable], [[], 1])
+  const accept = (card: string, value: Buffer) => {
+    reading.accept(Buffer.from(card), value)
+    return [reading.live.map((lease) => lease.card), reading.unreadable]
+  }
+  const alert = codecs.alert.encode(fullAlert)
+  deepStrictEqual(accept('card-a', Buffer.from('nonsense')), [[], 1])
+  deepStrictEqual(accept('card-a', codecs.lease.encode(fullLease)), [[], 2])
+  deepStrictEqual(accept('card-a', codecs.lease.encode({ ...fullLease, alert })), [['card-a'], 2])
+  deepStrictEqual(reading.live[0]?.alert, fullAlert)
 })
 
 test('beyond the leases that a lane may hold a block becomes a flag; a card that is held goes on', () => {

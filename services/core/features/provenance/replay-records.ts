@@ -4,7 +4,7 @@ import type { Label, Transaction } from '../../transaction.ts'
 import type {
   Alignment,
   CutEntry,
-  DecisionBlock,
+  DecisionBatch,
   DecisionRecord,
   Mode,
 } from '../../wire/records.ts'
@@ -55,7 +55,7 @@ export interface RecordedBlock {
 }
 
 /** Rows are copied when they are read, so the block may be a view of what was fetched. */
-export function recordedBlockOf(block: DecisionBlock): RecordedBlock {
+export function recordedBlockOf(block: DecisionBatch): RecordedBlock {
   const { decisions, features, featureStates, featureCount } = block
   const view = new DataView(features.buffer, features.byteOffset, features.byteLength)
   const rowAt = (index: number): RecordedRow => {

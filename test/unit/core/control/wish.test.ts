@@ -66,10 +66,7 @@ test('a message that cannot be followed says why', () => {
   deepStrictEqual(fault({ body: '{}' }), { ok: false, fault: 'bad_body' })
   deepStrictEqual(fault({ body: '{"earlier":["x"]}' }), { ok: false, fault: 'bad_body' })
   deepStrictEqual(fault({ body: 'null' }), { ok: false, fault: 'bad_body' })
-  deepStrictEqual(wishOf({ ...control, body: null }), {
-    ok: true,
-    wish: { active: A, shadow: null, earlier: [] },
-  })
+  deepStrictEqual(fault({ body: null }), { ok: false, fault: 'bad_body' })
   strictEqual(wishKindOf({ ...control, subject: 'model/other' }), null)
   strictEqual(wishKindOf({ ...control, kind: 'policy' }), null)
   strictEqual(wishKindOf(controlOf(NO_WISH, WORD, 'policy')), 'policy')

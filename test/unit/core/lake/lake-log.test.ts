@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
+import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import {
@@ -83,12 +83,6 @@ test('a checkpoint holds the state that its commits fold to', () => {
   ])
   const text = JSON.stringify(checkpointOf(state))
   deepStrictEqual(stateOfCheckpoint('c', JSON.parse(text)), state)
-})
-
-test('a checkpoint from before there were erasures has none', () => {
-  const older = { ...checkpointOf(applyCommits(NO_LAKE, [commitOf(0)])) }
-  ok(Reflect.deleteProperty(older, 'erasures'))
-  deepStrictEqual(stateOfCheckpoint('c', older).erasures, [])
 })
 
 test('the commits of one erasing are one entry, in which no row is lost', () => {

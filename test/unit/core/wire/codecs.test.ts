@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import { frameSchemaId, writeFrameHeader } from '../../../../services/core/wire/framing.ts'
 import {
-  DECISION_BLOCK_BYTES_MAX,
+  DECISION_BATCH_BYTES_MAX,
   INPUT_MESSAGE_BYTES_MAX,
   OUTPUT_MESSAGE_BYTES_MAX,
 } from '../../../../services/core/wire/subject-codecs.ts'
@@ -16,7 +16,7 @@ import {
   type Label,
   type Transaction,
 } from '../../../../services/core/transaction.ts'
-import { decisionBlockOf } from './decision-block-sample.ts'
+import { decisionBatchOf } from './decision-batch-sample.ts'
 import {
   fullAlert,
   fullLabel,
@@ -197,21 +197,21 @@ describe('limits on size', () => {
     )
   })
 
-  test('the limits are 64 KiB for inputs, 16 MiB for decision blocks and 1 MiB for others', () => {
+  test('the limits are 64 KiB for inputs, 16 MiB for decision batches and 1 MiB for others', () => {
     const limits = subjectCases.map(({ subject, codec }) => [subject, codec.messageBytesMax])
     const inputs = ['transaction', 'label', 'watermark']
     for (const [subject, bytes] of limits) {
       if (inputs.includes(String(subject))) assert.equal(bytes, 65_536)
-      else if (subject === 'decision-block') assert.equal(bytes, 16_777_216)
+      else if (subject === 'decision-batch') assert.equal(bytes, 16_777_216)
       else assert.equal(bytes, 1_048_576)
     }
     assert.equal(INPUT_MESSAGE_BYTES_MAX, 65_536)
-    assert.equal(DECISION_BLOCK_BYTES_MAX, 16_777_216)
+    assert.equal(DECISION_BATCH_BYTES_MAX, 16_777_216)
   })
 
-  test('a decision block of 4,096 decisions comes back as it was written', () => {
-    const block = decisionBlockOf(4_096, 20)
-    assert.deepStrictEqual(codecs.decisionBlock.decode(codecs.decisionBlock.encode(block)), {
+  test('a decision batch of 4,096 decisions comes back as it was written', () => {
+    const block = decisionBatchOf(4_096, 20)
+    assert.deepStrictEqual(codecs.decisionBatch.decode(codecs.decisionBatch.encode(block)), {
       ok: true,
       value: block,
     })
@@ -226,7 +226,7 @@ describe('limits on size', () => {
       startMs: 0,
       endMs: 0,
       reason: 'x'.repeat(reasonBytes),
-      alert: null,
+      alert: Buffer.alloc(0),
       releaseAtMs: null,
     }
   }

@@ -87,9 +87,9 @@ test(`${MESSAGE_COUNT} damaged messages are rejected or decode to values that ho
 })
 
 test('the walk of a hostile message allocates nothing', () => {
-  const walk = createBoundedWalk(schemaOf('decision-block'), 262_144)
+  const walk = createBoundedWalk(schemaOf('decision-batch'), 262_144)
   const draw = seededNumbers(SEED)
-  const full = subjectCases.find(({ subject }) => subject === 'decision-block')
+  const full = subjectCases.find(({ subject }) => subject === 'decision-batch')
   assert.ok(full !== undefined)
   const valid = full.codec.encode(full.full)
   const hostile = Array.from({ length: 64 }, () => mutate(valid, valid, draw)).filter(
@@ -112,7 +112,7 @@ test('the walk of a hostile message allocates nothing', () => {
 
 test('an array header that claims 2^30 items is rejected at its field, without the items', () => {
   const claim = Buffer.from([0x80, 0x80, 0x80, 0x80, 0x08])
-  const minimal = subjectCases.find(({ subject }) => subject === 'decision-block')
+  const minimal = subjectCases.find(({ subject }) => subject === 'decision-batch')
   assert.ok(minimal !== undefined)
   const { codec } = minimal
   const valid = codec.encode(minimal.minimal)

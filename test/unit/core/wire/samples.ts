@@ -4,13 +4,13 @@ import type {
   Alert,
   Control,
   DeadLetter,
-  DecisionBlock,
+  DecisionBatch,
   Disposition,
   Lease,
   Receipt,
 } from '../../../../services/core/wire/records.ts'
 import type { Label, Transaction, Watermark } from '../../../../services/core/transaction.ts'
-import { decisionBlockOf } from './decision-block-sample.ts'
+import { decisionBatchOf } from './decision-batch-sample.ts'
 
 const TIME_MS = 1_532_476_800_000
 const DIGEST = '0123456789abcdef'.repeat(4)
@@ -83,8 +83,8 @@ export const fullLabel: Label = {
 export const minimalWatermark: Watermark = { timeMs: TIME_MS }
 export const fullWatermark: Watermark = { timeMs: 4_102_444_800_000 }
 
-export const minimalDecisionBlock: DecisionBlock = {
-  ...decisionBlockOf(0, 0),
+export const minimalDecisionBatch: DecisionBatch = {
+  ...decisionBatchOf(0, 0),
   watermarks: 0,
   alignment: 'live',
   mode: 'observe',
@@ -95,7 +95,7 @@ export const minimalDecisionBlock: DecisionBlock = {
   deadLetterOffsets: [],
 }
 
-export const fullDecisionBlock: DecisionBlock = decisionBlockOf(4, 2)
+export const fullDecisionBatch: DecisionBatch = decisionBatchOf(4, 2)
 
 export const minimalAlert: Alert = {
   alertId: 'a'.repeat(32),
@@ -190,7 +190,7 @@ export const minimalLease: Lease = {
   startMs: TIME_MS,
   endMs: TIME_MS,
   reason: '',
-  alert: null,
+  alert: Buffer.alloc(0),
   releaseAtMs: null,
 }
 

@@ -25,7 +25,7 @@ export const subjectCases: readonly SubjectCase[] = [
   caseOf(codecs.transaction, samples.minimalTransaction, samples.fullTransaction),
   caseOf(codecs.label, samples.minimalLabel, samples.fullLabel),
   caseOf(codecs.watermark, samples.minimalWatermark, samples.fullWatermark),
-  caseOf(codecs.decisionBlock, samples.minimalDecisionBlock, samples.fullDecisionBlock),
+  caseOf(codecs.decisionBatch, samples.minimalDecisionBatch, samples.fullDecisionBatch),
   caseOf(codecs.alert, samples.minimalAlert, samples.fullAlert),
   caseOf(codecs.lease, samples.minimalLease, samples.fullLease),
   caseOf(codecs.receipt, samples.minimalReceipt, samples.fullReceipt),
@@ -36,7 +36,7 @@ export const subjectCases: readonly SubjectCase[] = [
 
 /** The parsed schema of a subject's only version. */
 export function schemaOf(subject: Subject): unknown {
-  const found = content.schemas.findLast((schema) => schema.subject === subject)
+  const found = content.schemas.find((schema) => schema.subject === subject)
   if (found === undefined) throw new Error(`No schema of ${subject}.`)
   return found.schema
 }

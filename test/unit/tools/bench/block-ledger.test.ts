@@ -1,13 +1,13 @@
 // Goal: a benchmark cannot count events that were lost, doubled, reordered or unlinked. Method: blocks as the
 // scorer writes them, then each rule broken once.
 
-import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import assert, { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { BlockLedger } from '../../../../tools/bench/block-ledger.ts'
 import { countProblems } from '../../../../tools/bench/replay-bench.ts'
+import { blockHashOf } from '../../../../services/core/audit/block-hash.ts'
 import { createCodecs } from '../../../../services/core/wire/codecs.ts'
-import type { DecisionBlock, DecisionRecord } from '../../../../services/core/wire/records.ts'
+import type { DecisionBatch, DecisionRecord } from '../../../../services/core/wire/records.ts'
 import { FileRegistry } from '../../../../services/platform/registry/file-registry.ts'
 
 const codecs = createCodecs(await new FileRegistry().load())
@@ -34,9 +34,15 @@ function decision(offset: number, outcome: DecisionRecord['outcome']): DecisionR
   }
 }
 
-function block(previous: Buffer | null, change: Partial<DecisionBlock>): Buffer {
+function hashOf(value: Buffer): Buffer {
+  const decoded = codecs.decisionBatch.decode(value)
+  assert(decoded.ok)
+  return blockHashOf(decoded.value)
+}
+
+function block(previous: Buffer | null, change: Partial<DecisionBatch>): Buffer {
   const decisions = change.decisions ?? []
-  return codecs.decisionBlock.encode({
+  return codecs.decisionBatch.encode({
     streamId: 'stream',
     partition: 0,
     firstOffset: 0,
@@ -53,15 +59,14 @@ function block(previous: Buffer | null, change: Partial<DecisionBlock>): Buffer 
     featureListHash: 'c'.repeat(64),
     controlPosition: null,
     cut: [],
-    previousHash:
-      previous === null ? Buffer.alloc(0) : createHash('sha256').update(previous).digest(),
+    previousHash: previous === null ? Buffer.alloc(0) : hashOf(previous),
     decidedAtMs: 1_700_000_000_000,
     featureCount: 0,
     features: Buffer.alloc(0),
     featureStates: null,
     decisions,
     deadLetterOffsets: [],
-    digestSalts: Buffer.alloc(0),
+    digestSalts: Buffer.alloc(16 * decisions.length),
     erased: [],
     ...change,
   })

@@ -9,7 +9,7 @@ import type { TalliedMessage, TalliedTopic } from '../../../../tools/demo/topic-
 import type { DecisionRecord } from '../../../../services/core/wire/records.ts'
 import {
   fullAlert,
-  fullDecisionBlock,
+  fullDecisionBatch,
   fullDeadLetter,
   fullTransaction,
 } from '../../core/wire/samples.ts'
@@ -17,7 +17,7 @@ import { codecs } from '../../core/wire/wire-fixture.ts'
 
 type Sent = readonly [TalliedTopic, TalliedMessage]
 
-const [sampleDecision] = fullDecisionBlock.decisions
+const [sampleDecision] = fullDecisionBatch.decisions
 
 function transactionAt(partition: number, offset: number): Sent {
   const value = codecs.transaction.encode(fullTransaction)
@@ -43,9 +43,9 @@ function blockOf(
     ...change,
     offset,
   }))
-  const features = Buffer.alloc(8 * fullDecisionBlock.featureCount * offsets.length)
-  const value = codecs.decisionBlock.encode({
-    ...fullDecisionBlock,
+  const features = Buffer.alloc(8 * fullDecisionBatch.featureCount * offsets.length)
+  const value = codecs.decisionBatch.encode({
+    ...fullDecisionBatch,
     partition,
     decisions,
     features,

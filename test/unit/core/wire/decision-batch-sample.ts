@@ -1,12 +1,12 @@
 // Decision blocks of any size, as a lane would write them.
 
-import type { DecisionBlock, DecisionRecord } from '../../../../services/core/wire/records.ts'
+import type { DecisionBatch, DecisionRecord } from '../../../../services/core/wire/records.ts'
 
 const TIME_MS = 1_532_476_800_000
 const DIGEST = '0123456789abcdef'.repeat(4)
 
 /** A decision block of the given size; the reasons and marks are on every fiftieth decision. */
-export function decisionBlockOf(decisionCount: number, featureCount: number): DecisionBlock {
+export function decisionBatchOf(decisionCount: number, featureCount: number): DecisionBatch {
   const features = Buffer.alloc(decisionCount * featureCount * 8)
   for (let index = 0; index < decisionCount * featureCount; index += 1) {
     features.writeDoubleLE(index / 7, index * 8)
