@@ -17,8 +17,7 @@ import { sampleOf } from '../unit/platform/metrics/metric-text.ts'
 
 const OUTCOMES = ['approve', 'flag', 'block'] as const
 /** Moved by starting, not by deciding. */
-const MOVED_AT_START =
-  /^sluice_(redis|scoring|policy|build)_|^sluice_(population_known|cascade_agreement_at_least)$/
+const MOVED_AT_START = /^sluice_(redis|scoring|policy|build)_|^sluice_cascade_agreement_at_least$/
 
 function kindOf<Kind extends ProducedEvent['kind']>(
   events: readonly ProducedEvent[],

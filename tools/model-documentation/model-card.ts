@@ -116,7 +116,7 @@ function weeks({ weeks: found }: Results): string {
 
 function thresholds({ thresholds: { flag, block, rule }, costs }: Results): string {
   const chosen = `Flag at ${flag.toFixed(4)}, block at ${block.toFixed(4)}. ${sentence(rule)}`
-  return costs === null ? chosen : `${chosen}\n\n${costSection(costs)}`
+  return `${chosen}\n\n${costSection(costs)}`
 }
 
 function again({ command, manifest: { training } }: Release): string {

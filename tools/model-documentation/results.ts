@@ -39,7 +39,7 @@ import { sha256Of } from '../../services/trainer/model-folder.ts'
 import { gathered, valueAt } from '../../services/trainer/statistics.ts'
 
 export const RESULTS_FILE = 'evaluation/results.json'
-export const RESULTS_FORMAT = 2
+export const RESULTS_FORMAT = 1
 
 /** Largest allowed difference between recomputed and written scores and figures. */
 export const TOLERANCE = Object.freeze({ score: GOLDEN_TOLERANCE, metric: 0.002 })
@@ -85,10 +85,10 @@ export interface Results {
   readonly periods: ModelManifest['periods']
   readonly thresholds: ModelManifest['thresholds']
   readonly metrics: ModelManifest['metrics']
-  /** What the thresholds cost and save; null in models made before it was kept. */
+  /** What the thresholds cost and save. */
   readonly costs: ModelManifest['costs']
-  /** Figures of all seeds that were trained; null in models made before they were kept. */
-  readonly seeds: readonly SeedFigures[] | null
+  /** Figures of all seeds that were trained. */
+  readonly seeds: readonly SeedFigures[]
   /** Agreement of draft and target; null for a model of one net. */
   readonly cascade: CascadeResult | null
   readonly intervals: {
@@ -218,14 +218,12 @@ export function checkResults(value: unknown): Results {
       validation: metrics.object('validation', readMetrics),
       test: metrics.object('test', readMetrics),
     })),
-    costs: fields.optionalObject('costs', readModelCosts),
-    seeds: fields.has('seeds')
-      ? fields.objects('seeds', SEEDS_MAX, (of) => ({
-          seed: of.integer('seed'),
-          validation: of.object('validation', readMetrics),
-          test: of.object('test', readMetrics),
-        }))
-      : null,
+    costs: fields.object('costs', readModelCosts),
+    seeds: fields.objects('seeds', SEEDS_MAX, (of) => ({
+      seed: of.integer('seed'),
+      validation: of.object('validation', readMetrics),
+      test: of.object('test', readMetrics),
+    })),
     cascade: fields.objectOrNull('cascade', (cascade) => ({
       ...readBand(cascade),
       parts: cascade.object('parts', (parts) => ({

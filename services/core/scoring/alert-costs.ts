@@ -4,8 +4,6 @@
 import type { FieldReader } from './field-reader.ts'
 
 const AMOUNT_MINOR_MAX = 1e9
-/** As manifests of earlier builds call the fixed part. */
-const FIXED_BEFORE = 'wrongBlockMinor'
 
 /** Costs that an operator states for its own work. */
 export interface AlertCosts {
@@ -107,11 +105,7 @@ export function readModelCosts(fields: FieldReader): ModelCosts {
   return {
     costs: fields.object('costs', (costs) => ({
       alertMinor: costs.number('alertMinor', 0, AMOUNT_MINOR_MAX),
-      wrongBlockFixedMinor: costs.number(
-        costs.has(FIXED_BEFORE) ? FIXED_BEFORE : 'wrongBlockFixedMinor',
-        0,
-        AMOUNT_MINOR_MAX,
-      ),
+      wrongBlockFixedMinor: costs.number('wrongBlockFixedMinor', 0, AMOUNT_MINOR_MAX),
       wrongBlockShare: costs.number('wrongBlockShare', 0, 100),
       flagSavesShare: costs.number('flagSavesShare', 0, 1),
     })),

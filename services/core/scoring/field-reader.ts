@@ -96,11 +96,6 @@ export class FieldReader {
     return value
   }
 
-  /** As `object`; null where the field is absent: it came with a later build. */
-  optionalObject<Read>(name: string, read: (fields: FieldReader) => Read): Read | null {
-    return this.#fields.has(name) ? this.object(name, read) : null
-  }
-
   object<Read>(name: string, read: (fields: FieldReader) => Read): Read {
     const fields = new FieldReader(this.#take(name), this.#at(name), this.#fail)
     const result = read(fields)

@@ -1,6 +1,7 @@
 // manifest.json of a model folder: everything that must hold before a score means anything. It names the
 // digests of the other files, so the digest of its own bytes names the whole model.
 
+import { SluiceError } from '../errors.ts'
 import { readModelCosts, type ModelCosts } from './alert-costs.ts'
 import type { Calibration, FeatureScaling } from './scaling.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
@@ -8,7 +9,7 @@ import { readPopulation, type Population } from './population.ts'
 import { readCodeRamps, readEdges } from './read-edges.ts'
 import { readCalibration, readTarget, type TargetManifest } from './target-manifest.ts'
 
-export const MANIFEST_FORMAT = 3
+export const MANIFEST_FORMAT = 1
 
 /** Files of a model folder that the manifest vouches for. */
 export const MODEL_FILES = ['model.json', 'weights.bin', 'golden.json'] as const
@@ -77,8 +78,8 @@ export interface ModelManifest {
   readonly thresholds: Thresholds
   /** Per feature: median over genuine transactions of the training period. */
   readonly usual: readonly number[]
-  /** What the training rows looked like; null in models made before it was kept. */
-  readonly population: Population | null
+  /** Distributions of the training rows. */
+  readonly population: Population
   readonly data: {
     /** Where the history came from, in words. */
     readonly source: string
@@ -93,8 +94,8 @@ export interface ModelManifest {
     readonly test: DataPeriod
   }
   readonly metrics: { readonly validation: ModelMetrics; readonly test: ModelMetrics }
-  /** What the thresholds cost and save; null in models made before it was kept. */
-  readonly costs: ModelCosts | null
+  /** What the thresholds cost and save. */
+  readonly costs: ModelCosts
   readonly training: {
     readonly seed: number
     readonly backend: string
@@ -110,13 +111,18 @@ export interface ModelManifest {
 /**
  * Checks a parsed manifest: every field there, of its kind, within bounds, none unknown, all lists as long
  * as the feature list. Whether the feature list is ours is the caller's question.
- * @throws SluiceError SLUICE_MODEL_CORRUPT naming field, value and what was expected.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT naming field, value and what was expected; SLUICE_MODEL_INCOMPATIBLE for
+ * another format.
  */
 export function checkManifest(value: unknown): ModelManifest {
   const fields = new FieldReader(value, 'manifest.json')
   const formatVersion = fields.integer('formatVersion')
   if (formatVersion !== MANIFEST_FORMAT) {
-    throw corrupt(`manifest.json has format ${formatVersion}; this build reads ${MANIFEST_FORMAT}`)
+    throw new SluiceError(
+      'SLUICE_MODEL_INCOMPATIBLE',
+      `manifest.json has format ${formatVersion}, and this build reads format ${MANIFEST_FORMAT}. Use the build that ` +
+        'the model was made with, or train again with "sluice train".',
+    )
   }
   const manifest: ModelManifest = {
     formatVersion,
@@ -129,7 +135,7 @@ export function checkManifest(value: unknown): ModelManifest {
     calibration: fields.object('calibration', readCalibration),
     thresholds: fields.object('thresholds', readThresholds),
     usual: fields.array('usual', FEATURES_MAX, readNumber),
-    population: fields.optionalObject('population', (population) =>
+    population: fields.object('population', (population) =>
       readPopulation(population, FEATURES_MAX),
     ),
     data: fields.object('data', (data) => ({
@@ -147,7 +153,7 @@ export function checkManifest(value: unknown): ModelManifest {
       validation: metrics.object('validation', readMetrics),
       test: metrics.object('test', readMetrics),
     })),
-    costs: fields.optionalObject('costs', readModelCosts),
+    costs: fields.object('costs', readModelCosts),
     training: fields.object('training', (training) => ({
       seed: training.integer('seed'),
       backend: training.string('backend'),
@@ -187,7 +193,7 @@ function checkRelations(manifest: ModelManifest): void {
         `${usual.length} usual values`,
     )
   }
-  if (population !== null && population.features.length !== features.length) {
+  if (population.features.length !== features.length) {
     throw corrupt(
       `manifest.json.population has ${population.features.length} features, but there are ${features.length}`,
     )
@@ -225,13 +231,10 @@ function readScaling(fields: FieldReader): FeatureScaling {
     absentInput: fields.boolean('absentInput'),
     steps: readEdges(fields, 'steps', feature),
     ramps: readEdges(fields, 'ramps', feature),
-    // It came with a later build.
-    byCode: fields.has('byCode')
-      ? fields.objectOrNull('byCode', (byCode) => ({
-          feature: byCode.string('feature'),
-          ...readCodeRamps(byCode, feature),
-        }))
-      : null,
+    byCode: fields.objectOrNull('byCode', (byCode) => ({
+      feature: byCode.string('feature'),
+      ...readCodeRamps(byCode, feature),
+    })),
   }
   if (scaling.absentInput && scaling.absentValue === null) {
     throw corrupt(`manifest.json: "${scaling.feature}" has an absent input but no absent value`)

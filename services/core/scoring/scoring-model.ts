@@ -59,8 +59,8 @@ export interface ScoringModelInfo {
   readonly blockThreshold: number
   /** Baseline of each feature, in order, over genuine transactions. Never NaN. */
   readonly usual: readonly number[]
-  /** What it was trained on; null for a model that does not say. */
-  readonly population: Population | null
+  /** Distributions of the training rows. */
+  readonly population: Population
   /** True when scores are probabilities as observed on validation data, not just ranks. */
   readonly isCalibrated: boolean
   /**

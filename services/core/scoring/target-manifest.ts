@@ -44,10 +44,9 @@ export function readTarget(fields: FieldReader): TargetManifest {
       age: readEdges(encoding, 'age', 'the target', 2),
       clock: readEdges(encoding, 'clock', 'the target', 2),
       categories: readEdges(encoding, 'categories', 'the target'),
-      // It came with a later build.
-      amountByCategory: encoding.has('amountByCategory')
-        ? encoding.objectOrNull('amountByCategory', (ramps) => readCodeRamps(ramps, 'the target'))
-        : null,
+      amountByCategory: encoding.objectOrNull('amountByCategory', (ramps) =>
+        readCodeRamps(ramps, 'the target'),
+      ),
     })),
     calibration: fields.object('calibration', readCalibration),
     ...readBand(fields),

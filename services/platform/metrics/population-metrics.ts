@@ -9,8 +9,8 @@ import type { MetricMaker } from './process-metrics.ts'
 export const SCORE_POPULATION = 'score'
 
 export interface PopulationEvents {
-  /** Another model decides, or one that does not say what it was trained on: null. */
-  populationTrained(model: string, population: Population | null): void
+  /** Another model decides. */
+  populationTrained(model: string, population: Population): void
   /** Rows counted by bin since the last time: one array for each feature, then the score. */
   populationCounted(counts: readonly Float64Array[]): void
 }
@@ -39,10 +39,6 @@ export function createPopulationMetrics(make: MetricMaker): PopulationEvents {
     'Part of the training rows in each bin.',
     LABELS,
   )
-  const isKnown = make.gauge(
-    'sluice_population_known',
-    '1 when the model in force says what it was trained on, so that drift can be seen.',
-  )
   let series: readonly (readonly Series[])[] = []
   return {
     populationTrained(model, population) {
@@ -50,10 +46,8 @@ export function createPopulationMetrics(make: MetricMaker): PopulationEvents {
         values.remove(one)
         trained.remove(one)
       }
-      isKnown.set(population === null ? 0 : 1)
-      series = population === null ? [] : seriesOf(model, population)
-      const distributions = population === null ? [] : distributionsOf(population)
-      for (const [index, { shares }] of distributions.entries()) {
+      series = seriesOf(model, population)
+      for (const [index, { shares }] of distributionsOf(population).entries()) {
         for (const [bin, share] of shares.entries()) {
           const one = series[index]?.[bin]
           if (one === undefined) continue

@@ -2,7 +2,7 @@
 // told to the metrics every few seconds. Hot path: plain loops, no allocation.
 
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import { binOf, type Population } from '../../core/scoring/population.ts'
+import { binOf } from '../../core/scoring/population.ts'
 import type { ScoringModelInfo } from '../../core/scoring/scoring-model.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import {
@@ -19,7 +19,7 @@ const DIGEST_CHARACTERS = 12
 export class PopulationMeter implements Closable {
   readonly #telemetry: PopulationEvents
   readonly #timer: NodeJS.Timeout
-  /** Edges and counts of each feature, then of the score; empty when the model says nothing. */
+  /** Edges and counts of each feature, then of the score; empty before the first model. */
   #edges: readonly Float64Array[] = []
   #counts: readonly Float64Array[] = []
 
@@ -35,7 +35,7 @@ export class PopulationMeter implements Closable {
   begin({ digest, population }: Pick<ScoringModelInfo, 'digest' | 'population'>): void {
     this.tell()
     this.#telemetry.populationTrained(digest.slice(0, DIGEST_CHARACTERS), population)
-    const distributions = partsOf(population)
+    const distributions = distributionsOf(population)
     this.#edges = distributions.map(({ edges }) => Float64Array.from(edges))
     this.#counts = distributions.map(({ shares }) => new Float64Array(shares.length))
   }
@@ -76,8 +76,4 @@ export class PopulationMeter implements Closable {
     const bin = binOf(value, edges)
     counts[bin] = (counts[bin] ?? 0) + 1
   }
-}
-
-function partsOf(population: Population | null) {
-  return population === null ? [] : distributionsOf(population)
 }

@@ -4,7 +4,6 @@
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { board, type Board } from './board.ts'
 import { cascade } from './cascade-panels.ts'
-import { COLOURS } from './colours.ts'
 import { goodBelow, heatmap, lines, stat, table } from './panels.ts'
 import { policies } from './policy-panels.ts'
 import { inRange, rate, sum } from './promql.ts'
@@ -65,7 +64,7 @@ const service = [
     ],
   }),
   stat({
-    width: 4,
+    width: 6,
     title: 'Models refused',
     description:
       'Scorers that refuse a model which they were told to use; the one before it goes on. Zero is good; else the log ' +
@@ -76,7 +75,7 @@ const service = [
     queries: [{ expr: 'sum(sluice_model_refused)', legend: 'refused' }],
   }),
   stat({
-    width: 4,
+    width: 6,
     title: 'Rows that the shadow left out',
     description:
       'Rows in this time range that found no place in the queue of the shadow. They are missing in what is compared ' +
@@ -90,20 +89,6 @@ const service = [
         legend: 'left out',
       },
     ],
-  }),
-  stat({
-    width: 4,
-    title: 'Training population',
-    description:
-      'Whether every deciding model says what its training rows looked like. One that does not was made before that ' +
-      'was kept: its drift cannot be seen, so train it again.',
-    unit: units.NoUnit,
-    steps: [
-      { value: null, color: COLOURS.bad },
-      { value: 1, color: COLOURS.good },
-    ],
-    words: { 0: 'unknown', 1: 'known' },
-    queries: [{ expr: 'min(sluice_population_known)', legend: 'known' }],
   }),
 ]
 

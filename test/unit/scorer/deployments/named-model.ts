@@ -31,7 +31,7 @@ export function namedModel(name: string): NamedModel {
       flagThreshold: 0.1,
       blockThreshold: 0.5,
       usual: [],
-      population: null,
+      population: { rows: 1, features: [], score: { edges: [], shares: [1, 0] } },
       isCalibrated: true,
       agreementAtLeast: null,
       workingBatchRows: 256,
