@@ -6,7 +6,7 @@
 # Base images are pinned by version. Where builds must be reproducible to the byte, add @sha256:... to each FROM.
 
 # ---- What the services need while they run ----
-FROM node:20.20.2-bookworm-slim AS modules
+FROM node:24.22.3-bookworm-slim AS modules
 WORKDIR /opt/sluice
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts
@@ -16,18 +16,18 @@ FROM modules AS modules-cpu
 RUN node infra/docker/prune-modules.mjs node_modules
 
 # ---- TypeScript to JavaScript; development dependencies end here ----
-FROM node:20.20.2-bookworm-slim AS build
+FROM node:24.22.3-bookworm-slim AS build
 WORKDIR /opt/sluice
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
-COPY infra/copy-assets.mjs infra/
+COPY infra/bootstrap.mjs infra/copy-assets.mjs infra/
 COPY services services
 COPY tools tools
 RUN npm run build
 
 # ---- TensorFlow's addon for Node, compiled against the TensorFlow wheel (docs/deploy.md says why) ----
-FROM node:20.20.2-bookworm AS natives
+FROM node:24.22.3-bookworm AS natives
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -92,7 +92,7 @@ ENTRYPOINT ["node", "dist/services/cli/main.js"]
 CMD ["scorer"]
 
 # ---- Image for the CPU; the last stage is what a plain build gives ----
-FROM node:20.20.2-bookworm-slim AS cpu
+FROM node:24.22.3-bookworm-slim AS cpu
 WORKDIR /opt/sluice
 COPY --from=modules-cpu /opt/sluice/node_modules node_modules
 COPY --from=build /opt/sluice/dist dist

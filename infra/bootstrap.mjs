@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-// The first thing that runs on a fresh clone: plain JavaScript without dependencies.
+// The first thing that runs on a fresh clone: plain JavaScript without dependencies, for Node 18 and newer.
 //
-// It checks Node, installs the npm dependencies when they are missing, stale or half installed, and then runs
-// the command line (`sluice ...`) or the test runner (`--test unit ...`) in this same process, so that signals,
-// input, output and exit codes need no forwarding.
+// On a Node older than package.json asks for, it fetches one that is new enough into .sluice/node and starts itself
+// again on that. Then it installs the npm dependencies when they are missing, stale or half installed, and runs in
+// this same process the command line (`sluice ...`) or the test runner (`--test unit ...`), or starts any other
+// command line (`--run eslint .`).
 
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -17,10 +18,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-const NODE_MIN = [20, 19]
 const LOCK_WAIT_MS_MAX = 10 * 60_000
 const LOCK_POLL_MS = 250
 const PROGRESS_EVERY_MS = 5_000
@@ -43,12 +43,67 @@ function say(line) {
   process.stderr.write(`${line}\n`)
 }
 
-function checkNode() {
+/** The oldest Node that runs Sluice, by package.json. Its field `engines` names the oldest that runs this file. */
+function oldestNode() {
+  const { devEngines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return devEngines.runtime.version.replace('>=', '')
+}
+
+function isNewEnough() {
   const [major, minor] = process.versions.node.split('.').map(Number)
-  if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return
-  fail(
-    `Sluice needs Node ${NODE_MIN.join('.')} or newer, and this is Node ${process.versions.node}. ` +
-      'Install a newer Node (for example "nvm install 22", or "brew install node") and run the command again.',
+  const [majorMin, minorMin] = oldestNode().split('.').map(Number)
+  return major > majorMin || (major === majorMin && minor >= minorMin)
+}
+
+/** Passes signals on to a child that has our terminal, and ends as it ends. */
+function endWith(child) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.once('error', (error) => fail(`${child.spawnfile} does not start (${error.message}).`))
+  child.once('exit', (code, signal) => {
+    if (signal === null) process.exit(code)
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  })
+}
+
+/** Starts this file again on the pinned Node. Programs below find that Node first. */
+async function runOnPinnedNode() {
+  const node = await ensureRuntime()
+  const PATH = [dirname(node), process.env.PATH].join(delimiter)
+  const env = { ...process.env, PATH }
+  endWith(spawn(node, process.argv.slice(1), { stdio: 'inherit', env }))
+}
+
+/** Path of the pinned Node for this platform, fetched by npm when it is not there. */
+async function ensureRuntime() {
+  const needs = `Node ${oldestNode()} or newer is needed, and this is Node ${process.versions.node}`
+  const runtimes = JSON.parse(readFileSync(join(root, 'infra', 'node-runtimes.json'), 'utf8'))
+  const platform = `${process.platform}-${process.arch}`
+  const runtime = runtimes[platform]
+  const remedy = 'Install it (for example "nvm install 24") and run the command again.'
+  if (runtime === undefined) fail(`${needs}. npm has none for ${platform}. ${remedy}`)
+  const { package: name, version } = runtime
+  const folder = join(root, '.sluice', 'node', `${name}-${version}`)
+  const isThere = () => existsSync(join(folder, 'node_modules', '.package-lock.json'))
+  await onceForAll(isThere, async () => {
+    say(`sluice: ${needs}; fetching Node ${version} by npm into .sluice/node, once`)
+    writeRuntimePackage(folder, runtime)
+    const { code, signal } = await npmCi(folder, ['--ignore-scripts', '--loglevel=error'])
+    if (signal !== null) process.exit(signal === 'SIGINT' ? 130 : 143)
+    if (code !== 0) fail(`${needs}. Fetching one failed. ${remedy}`)
+  })
+  return join(folder, 'node_modules', name, 'bin', 'node')
+}
+
+/** A package whose one dependency is the runtime; npm compares what it fetches with the checksum in the lock file. */
+function writeRuntimePackage(folder, { package: name, version, integrity }) {
+  const own = { dependencies: { [name]: version } }
+  const packages = { '': own, [`node_modules/${name}`]: { version, integrity } }
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(own))
+  writeFileSync(
+    join(folder, 'package-lock.json'),
+    JSON.stringify({ lockfileVersion: 3, requires: true, packages }),
   )
 }
 
@@ -124,28 +179,19 @@ async function takeInstallLock() {
   }
 }
 
-/** Runs npm ci with its output shown; resolves to its exit code, or null when it could not start. */
-function npmCi() {
+/** Runs npm ci in a folder, by the npm that runs us where one does; its code is null when it could not start. */
+function npmCi(folder, options) {
   const viaNode = process.env.npm_execpath?.endsWith('npm-cli.js') === true
   const [file, first] = viaNode ? [process.execPath, [process.env.npm_execpath]] : ['npm', []]
-  const args = [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=warn']
-  const startedMs = performance.now()
-  const progress = setInterval(() => {
-    say(`sluice: npm ci, ${Math.round((performance.now() - startedMs) / 1000)} s`)
-  }, PROGRESS_EVERY_MS)
+  const args = [...first, 'ci', '--no-audit', '--no-fund', '--include=dev', ...options]
   return new Promise((resolve) => {
-    // Dependencies for tests and checks are wanted whatever NODE_ENV says.
-    const child = spawn(file, [...args, '--include=dev'], {
-      cwd: root,
-      stdio: ['ignore', 2, 2],
-    })
+    const child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'ignore', 2] })
     const stop = (signal) => child.kill(signal)
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
     child.once('error', () => resolve({ code: null, signal: null }))
     child.once('exit', (code, signal) => resolve({ code, signal }))
   }).finally(() => {
-    clearInterval(progress)
     process.removeAllListeners('SIGTERM')
     process.removeAllListeners('SIGINT')
   })
@@ -153,59 +199,60 @@ function npmCi() {
 
 /** A second attempt heals a network hiccup, and an npm that outlived its killed parent. */
 async function installDependencies() {
-  for (let attempt = 1; attempt <= INSTALL_ATTEMPTS_MAX; attempt += 1) {
-    const { code, signal } = await npmCi()
-    if (code === 0) return
+  say('sluice: installing the npm dependencies (npm ci)')
+  const startedMs = performance.now()
+  const seconds = () => (performance.now() - startedMs) / 1_000
+  const progress = setInterval(
+    () => say(`sluice: npm ci, ${seconds().toFixed(0)} s`),
+    PROGRESS_EVERY_MS,
+  )
+  for (let attempt = 1; ; attempt += 1) {
+    // With what tests and checks need, whatever NODE_ENV says.
+    const { code, signal } = await npmCi(root, ['--loglevel=warn'])
+    if (code === 0) break
     if (signal !== null) process.exit(signal === 'SIGINT' ? 130 : 143)
     if (code === null) fail('npm was not found. Install Node with npm, then run the command again.')
-    if (attempt < INSTALL_ATTEMPTS_MAX)
-      say(`sluice: npm ci ended with code ${code}; trying once more`)
-    else
+    if (attempt === INSTALL_ATTEMPTS_MAX)
       fail(
         `npm ci ended with code ${code}; its message is above. Repair the cause and run "npm ci".`,
       )
+    say(`sluice: npm ci ended with code ${code}; trying once more`)
   }
+  clearInterval(progress)
+  writeFileSync(stamp, lockHash())
+  say(`sluice: dependencies installed in ${seconds().toFixed(1)} s`)
 }
 
-async function ensureInstalled() {
-  if (isInstalled()) return
+/** Does work that is not done yet, in one process at a time. */
+async function onceForAll(isDone, work) {
+  if (isDone()) return
   await takeInstallLock()
   const release = () => rmSync(installLock, { force: true })
   process.once('exit', release)
   // Whoever held the lock before us has probably done the work.
-  if (!isInstalled()) {
-    say('sluice: installing the npm dependencies (npm ci)')
-    const startedMs = performance.now()
-    await installDependencies()
-    writeFileSync(stamp, lockHash())
-    say(
-      `sluice: dependencies installed in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`,
-    )
-  }
+  if (!isDone()) await work()
   process.removeListener('exit', release)
   release()
 }
 
-/** Runs a TypeScript entry, or its compiled form where tsx is not installed (an image, a package). */
+/** Runs a TypeScript entry, or its compiled form where there are no sources (an image, a package). */
 async function runEntry(source, args) {
   const typescript = join(root, source)
   const compiled = join(root, 'dist', source.replace(/\.ts$/, '.js'))
-  const useSource = existsSync(typescript) && existsSync(join(modules, 'tsx'))
-  const entry = useSource ? typescript : compiled
+  const entry = existsSync(typescript) ? typescript : compiled
   if (!existsSync(entry)) fail(`${entry} is missing. Run "npm run build", or take a fresh clone.`)
   process.argv = [process.argv[0], entry, ...args]
-  if (useSource) {
-    await import('tsx')
-    // Children that this process forks must read TypeScript as well.
-    process.execArgv.push('--import', 'tsx')
-  }
   await import(pathToFileURL(entry).href)
 }
 
-checkNode()
-const runsCompiled =
-  !existsSync(packageLock) || !existsSync(join(root, 'services', 'cli', 'main.ts'))
-if (!runsCompiled) await ensureInstalled()
-const args = process.argv.slice(2)
-if (args[0] === '--test') await runEntry('test/run.ts', args.slice(1))
-else await runEntry('services/cli/main.ts', args)
+async function main() {
+  if (!isNewEnough()) return runOnPinnedNode()
+  if (existsSync(packageLock) && existsSync(join(root, 'services', 'cli', 'main.ts')))
+    await onceForAll(isInstalled, installDependencies)
+  const [first, ...rest] = process.argv.slice(2)
+  if (first === '--test') return runEntry('test/run.ts', rest)
+  if (first === '--run') return endWith(spawn(rest.join(' '), { stdio: 'inherit', shell: true }))
+  return runEntry('services/cli/main.ts', process.argv.slice(2))
+}
+
+await main()

@@ -1,8 +1,8 @@
 // Runs the test files of the suites named on the command line: `node infra/bootstrap.mjs --test unit parity`.
 //
-// Node 20's own runner takes no glob patterns and reports success when it finds no file. Hence the listing is
-// done here; a suite without files, a file without tests and a run without tests all fail. Suites that need
-// servers get them, by addresses in the environment.
+// Node's own runner reports success when it finds no file and no test. Hence the listing is done here; a suite
+// without files, a file without tests and a run without tests all fail. Suites that need servers get them, by
+// addresses in the environment.
 
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -161,8 +161,6 @@ function startGroup(group: Group): AsyncIterable<TestEvent> {
     concurrency: group.concurrency,
     timeout: FILE_LIMIT_MS,
     signal: interrupted.signal,
-    // Node 20 takes the flags of this process; later versions take them from here.
-    execArgv: ['--import', 'tsx'],
   }
   return run(options) as AsyncIterable<TestEvent>
 }

@@ -1,20 +1,13 @@
 // Removes from a node_modules folder what a running service never reads: source maps, type declarations, bundles
-// for browsers, what only tests use, and tsx with its compiler, since an image runs compiled JavaScript.
+// for browsers, and what only tests use.
 //
 // `node infra/docker/prune-modules.mjs [node_modules]`. Prints what it saved. Licences stay.
 
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Only needed where TypeScript is run as it is, and by tests. */
-const DEVELOPMENT_PACKAGES = [
-  'tsx',
-  'esbuild',
-  '@esbuild',
-  '.bin/tsx',
-  '.bin/esbuild',
-  'cloudevents',
-]
+/** An optional dependency that only tests use. */
+const DEVELOPMENT_PACKAGES = ['cloudevents']
 const NEVER_READ = /\.(map|d\.ts|d\.mts|d\.cts|tsbuildinfo)$/
 /** Node takes the file that `main` names (tf.node.js and the like); these are for browsers and bundlers. */
 const BROWSER_BUNDLE = /^@tensorflow\/tfjs[^/]*\/dist\/[^/]+\.(es2017|fesm|min)(\.[a-z0-9]+)*\.js$/

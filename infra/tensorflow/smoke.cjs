@@ -9,9 +9,9 @@ const { createRequire } = require('node:module')
 const { join, resolve } = require('node:path')
 const util = require('node:util')
 
-// tfjs-node 4.22 calls two functions that Node 23 took away.
+// tfjs-node 4.22 calls two functions: Node 23 took the first away, and warns of the second.
 util.isNullOrUndefined ??= (value) => value === null || value === undefined
-util.isArray ??= Array.isArray
+util.isArray = Array.isArray
 process.env.NVIDIA_TF32_OVERRIDE ??= '0'
 process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true'
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '1'

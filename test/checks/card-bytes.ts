@@ -1,7 +1,7 @@
 // Bytes of stored cards after a history of files, for the 15 published features and for all: what docs/operations.md
 // says. The order is that of the files, all committed, each transaction a batch of its own.
 //
-//   node --import tsx test/checks/card-bytes.ts <folder of files> [<last day>]
+//   npm run node -- test/checks/card-bytes.ts <folder of files> [<last day>]
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'

@@ -2,10 +2,10 @@
 // protocol: alone, as one more input, and where all labels of one kind of fraud are hidden. docs/evaluation.md says what
 // came out. The kind of a fraud serves to hide labels and to count, never as an input.
 //
-//   node --import tsx test/checks/isolation-study.ts alone <folder of daily files>
-//   node --import tsx test/checks/isolation-study.ts second-stage <folder> <scores.csv of sluice evaluate>
-//   node --import tsx test/checks/isolation-study.ts one-more-input <folder>
-//   node --import tsx test/checks/isolation-study.ts never-labelled <folder> <kind: 1, 2 or 3>
+//   npm run node -- test/checks/isolation-study.ts alone <folder of daily files>
+//   npm run node -- test/checks/isolation-study.ts second-stage <folder> <scores.csv of sluice evaluate>
+//   npm run node -- test/checks/isolation-study.ts one-more-input <folder>
+//   npm run node -- test/checks/isolation-study.ts never-labelled <folder> <kind: 1, 2 or 3>
 
 import { readOtherScores } from '../../services/trainer/protocol/csv-inputs.ts'
 import { openTrainingBackend } from '../../services/trainer/net/train-cascade.ts'

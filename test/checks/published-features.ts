@@ -1,7 +1,7 @@
 // Compares exported features with the 15 published inputs of the Fraud Detection Handbook, computed here from the
 // files in their own way: from sorted lists by bisection, not by our feature code.
 //
-//   node --import tsx test/checks/published-features.ts <folder of daily files> <features.csv> <first day> <last day>
+//   npm run node -- test/checks/published-features.ts <folder of daily files> <features.csv> <first day> <last day>
 //
 // Published definitions (Le Borgne et al., Fraud Detection Handbook, chapter 3): windows (t - w, t] over the customer's
 // transactions, the current one included; (t - 7d - w, t - 7d] over the terminal's; frauds count from 7 days after their

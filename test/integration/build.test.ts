@@ -1,4 +1,4 @@
-// Goal: what the build makes runs on plain Node, without tsx: it has its scripts, schemas and model.
+// Goal: what the build makes runs on plain Node: it has its scripts, schemas and model.
 // Method: the build of this run of tests, or one of its own, inside the checkout (so that dependencies are found); then
 // the compiled command line and the compiled scorer are started, the latter against the stack of the environment.
 
@@ -86,7 +86,7 @@ describe('the build', () => {
     match(stderr, /nowhere.*npm run build/)
   })
 
-  test('has a command line that lists its commands and explains each one without tsx', async () => {
+  test('has a command line that lists its commands and explains each one', async () => {
     const main = join(out, 'services/cli/main.js')
     const help = await runNode([main, '--help'])
     strictEqual(help.code, 0, help.stderr)

@@ -52,7 +52,7 @@ interface Ended {
 
 /** A process of its own, since Testcontainers looks for its engine once per process. */
 async function runNode(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
-  const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
+  const child = spawn(process.execPath, args, {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

@@ -155,7 +155,7 @@ test('a command that is killed leaves all or nothing, and said again it is there
   const { url } = await startCases(t, stream)
   for (let number = 1; number <= KILLS; number += 1) {
     const request = requestOf(number)
-    const child = spawn(process.execPath, ['--import', 'tsx', ENTRY, ...argsOf(request)], {
+    const child = spawn(process.execPath, [ENTRY, ...argsOf(request)], {
       stdio: 'ignore',
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },
     })

@@ -29,7 +29,7 @@ export async function runLake(
   args: readonly string[],
   { crashAt = 0, onOutput }: RunOptions = {},
 ): Promise<LakeRun> {
-  const loaders = ['--import', 'tsx', '--import', './test/support/crash-at.ts']
+  const loaders = ['--import', './test/support/crash-at.ts']
   const child = spawn(process.execPath, [...loaders, 'services/cli/main.ts', 'lake', ...args], {
     cwd: ROOT,
     env: {

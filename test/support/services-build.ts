@@ -52,6 +52,6 @@ export type Entry =
 export function startOf(entry: Entry, args: readonly string[] = []): readonly string[] {
   const folder = process.env[FOLDER_VARIABLE] ?? ''
   return folder === '' || entry.startsWith('test/')
-    ? ['--import', 'tsx', join(ROOT, entry), ...args]
+    ? [join(ROOT, entry), ...args]
     : [join(folder, entry.replace(/\.ts$/, '.js')), ...args]
 }

@@ -49,7 +49,7 @@ export async function startScorer(
 ): Promise<RunningChild> {
   const profile = profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
   const child = fork(entry('scorer'), [], {
-    execArgv: [...nodeFlags(), ...profile],
+    execArgv: [...profile],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: {
       ...childEnv(servers),
@@ -96,7 +96,7 @@ export function startProducer(
   args: readonly string[],
 ): RunningProducer {
   const all = ['produce', 'simulate', '--json', '--topic-prefix', stream.prefix, ...args]
-  const child = spawn(process.execPath, [...nodeFlags(), entry('cli'), ...all], {
+  const child = spawn(process.execPath, [entry('cli'), ...all], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: childEnv(servers),
   })
@@ -142,10 +142,6 @@ function watch(
 /** The entry of a service, in the form in which this very file runs: TypeScript or compiled. */
 function entry(service: 'scorer' | 'cli'): string {
   return join(import.meta.dirname, `../../services/${service}/main${extname(import.meta.filename)}`)
-}
-
-function nodeFlags(): string[] {
-  return extname(import.meta.filename) === '.ts' ? ['--import', 'tsx'] : []
 }
 
 function childEnv({ brokers, redisUrl, redis }: BenchServers): NodeJS.ProcessEnv {

@@ -1,6 +1,6 @@
 // Writes the dashboards that Grafana provisions, from tools/dashboards/boards.
 //
-// `node --import tsx tools/dashboards/generate.ts` writes them; with `--check` it only compares, and exits 1 when a
+// `npm run boards` writes them; with `--check` it only compares, and exits 1 when a
 // file is missing, differs, or has no board any more.
 
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'

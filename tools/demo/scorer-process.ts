@@ -68,7 +68,7 @@ function spawnScorer(env: NodeJS.ProcessEnv, logFile: string): ChildProcess {
   mkdirSync(dirname(logFile), { recursive: true })
   const log = openSync(logFile, 'w')
   try {
-    return spawn(process.execPath, [...process.execArgv, entry], {
+    return spawn(process.execPath, [entry], {
       cwd: root,
       env,
       // With the channel the scorer sees when we are gone, however that came about.

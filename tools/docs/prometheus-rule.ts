@@ -1,6 +1,6 @@
 // The rules of infra/prometheus/rules as the PrometheusRule that the Prometheus operator reads.
 //
-// `node --import tsx tools/docs/prometheus-rule.ts` writes infra/kubernetes/base/prometheus-rule.yaml; a unit
+// `npm run node -- tools/docs/prometheus-rule.ts` writes infra/kubernetes/base/prometheus-rule.yaml; a unit
 // test fails when that file is not what this makes.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,8 +14,7 @@ export const MANIFEST_FILE = join(
   import.meta.dirname,
   '../../infra/kubernetes/base/prometheus-rule.yaml',
 )
-const HEADER =
-  '# Made from infra/prometheus/rules: node --import tsx tools/docs/prometheus-rule.ts\n'
+const HEADER = '# Made from infra/prometheus/rules: npm run node -- tools/docs/prometheus-rule.ts\n'
 
 /** The manifest as text, formatted as the repository's files are. Without rule files it has no group. */
 export async function prometheusRuleManifest(): Promise<string> {

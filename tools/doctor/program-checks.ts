@@ -1,6 +1,6 @@
 // Programs and packages: Node, the npm dependencies, Java, Maven, Redis, Docker.
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { dockerEngineVersion } from '../servers/compose.ts'
 import { hasJars } from '../servers/kafka-jars.ts'
@@ -9,7 +9,6 @@ import { runProgram } from '../servers/run-program.ts'
 import type { StackPaths } from '../servers/stack-paths.ts'
 import { fail, ok, warn, type Check, type Finding } from './finding.ts'
 
-const NODE_MIN = [20, 19] as const
 const VERSION_LIMIT_MS = 10_000
 
 export interface ProgramChecksOptions {
@@ -24,7 +23,10 @@ export interface ProgramChecksOptions {
 export function programChecks(options: ProgramChecksOptions): readonly Check[] {
   const { paths, machine } = options
   return [
-    { name: 'Node', look: () => Promise.resolve(checkNode(process.versions.node)) },
+    {
+      name: 'Node',
+      look: () => Promise.resolve(checkNode(process.versions.node, oldestNode(paths.root))),
+    },
     { name: 'npm dependencies', look: () => Promise.resolve(checkDependencies(paths.root)) },
     { name: 'Java', look: () => checkJava(machine, options.kafkaIsElsewhere) },
     { name: 'Maven', look: () => checkMaven(paths, machine, options.kafkaIsElsewhere) },
@@ -33,12 +35,20 @@ export function programChecks(options: ProgramChecksOptions): readonly Check[] {
   ]
 }
 
-/** Judges a Node version such as 20.19.4. */
-export function checkNode(version: string): Omit<Finding, 'name'> {
+/** The oldest Node that runs Sluice, by package.json. Its field `engines` names the oldest that starts the bootstrap. */
+function oldestNode(root: string): string {
+  const { devEngines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly devEngines: { readonly runtime: { readonly version: string } }
+  }
+  return devEngines.runtime.version.replace('>=', '')
+}
+
+/** Judges a Node version such as 24.11.1 by the oldest that is good enough. */
+export function checkNode(version: string, oldest: string): Omit<Finding, 'name'> {
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  const isEnough = major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])
-  if (isEnough) return ok(version)
-  return fail(version, `Install Node ${NODE_MIN.join('.')} or newer.`)
+  const [majorMin = 0, minorMin = 0] = oldest.split('.').map(Number)
+  if (major > majorMin || (major === majorMin && minor >= minorMin)) return ok(version)
+  return fail(version, `Install Node ${oldest} or newer.`)
 }
 
 function checkDependencies(root: string): Omit<Finding, 'name'> {

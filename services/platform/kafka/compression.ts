@@ -4,12 +4,11 @@
 // memory. Sluice itself writes uncompressed or gzip; what others wrote with snappy, lz4 or zstd is read.
 
 import { promisify } from 'node:util'
-import { gunzip, gzip } from 'node:zlib'
+import { constants, gunzip, gzip, zstdDecompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { decompressLz4 } from './lz4-frame.ts'
 import { decompressSnappy } from './snappy-blocks.ts'
-import { decompressZstd } from './zstd-frames.ts'
 
 /** Largest batch of records after decompression, bytes. A broker takes 1 MiB compressed by default. */
 export const BATCH_EXPANDED_BYTES_MAX = 32 * 1024 * 1024
@@ -24,10 +23,20 @@ export interface BatchCodec {
 export const COMPRESSIONS = ['gzip', 'snappy', 'lz4', 'zstd'] as const
 export type Compression = (typeof COMPRESSIONS)[number]
 
+interface Expanded {
+  readonly buffer: Buffer
+  /** `bytesWritten` counts the compressed bytes that the decoder has read. */
+  readonly engine: { readonly bytesWritten: number }
+}
+
 type Expand = (bytes: Buffer, expandedBytesMax: number) => Buffer | Promise<Buffer>
 
 const gunzipAsync = promisify(gunzip)
 const gzipAsync = promisify(gzip)
+const zstdDecompressAsync = promisify(zstdDecompress)
+
+/** Largest window of a Zstandard frame: 8 MiB, which the format asks decoders to support. */
+const ZSTD_WINDOW_LOG_MAX = 23
 
 /** Key of the messages that stand for those of a batch that was refused; they have no value. */
 export const REFUSED_KEY = '\0refused'
@@ -57,6 +66,20 @@ function refusedRecords(): Buffer {
     bytes[start - 1] = (at - start) * 2
   }
   return bytes.subarray(0, at)
+}
+
+/** Expands every frame. Node ignores what follows the last whole frame; refuse it, since it would be lost records. */
+async function decompressZstd(bytes: Buffer, expandedBytesMax: number): Promise<Buffer> {
+  const options = {
+    maxOutputLength: expandedBytesMax,
+    params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+    info: true,
+  }
+  // With `info` the answer has the decoder as well, which the published types do not know.
+  const { buffer, engine } = (await zstdDecompressAsync(bytes, options)) as unknown as Expanded
+  if (engine.bytesWritten < bytes.length)
+    throw new Error('The bytes after its last frame are no Zstandard frame.')
+  return buffer
 }
 
 const EXPANDERS: Readonly<Record<Compression, Expand>> = {

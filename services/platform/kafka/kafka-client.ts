@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts'
 import { keepAnswers, noteAnswer, type CoordinatorAnswers } from './coordinator-refusal.ts'
 import { kafkaLogCreator } from './kafka-log.ts'
 import { sendsLoginInClear, type KafkaConnection } from './kafka-connection.ts'
+import { waitOnlyWhenPending } from './request-timers.ts'
 
 /** What differs between the users of a client. */
 type KafkaClientOptions = Pick<
@@ -25,6 +26,7 @@ export function openKafka(
       'The login to Kafka goes over the network without encryption; set SLUICE_KAFKA_TLS=true.',
     )
   }
+  waitOnlyWhenPending()
   const answers: CoordinatorAnswers = { refused: null }
   const kafka = new kafkajs.Kafka({
     ...options,

@@ -78,11 +78,11 @@ async function importNative(): Promise<{ tf: TensorFlow; packageName: string }> 
   throw new BackendProblem(refusal, reasons.join(', '))
 }
 
-/** tfjs-node 4.22 calls two functions that Node 23 took away. */
+/** tfjs-node 4.22 calls two functions: Node 23 took the first away, and warns of the second on standard error. */
 function restoreUtilFunctions(): void {
   const util = createRequire(import.meta.url)('node:util') as Record<string, unknown>
   util['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined
-  util['isArray'] ??= Array.isArray
+  util['isArray'] = Array.isArray
 }
 
 function versionOf(tf: TensorFlow): string {

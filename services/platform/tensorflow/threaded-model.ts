@@ -92,13 +92,8 @@ export async function openThreadedScorer(options: ThreadOptions): Promise<RowSco
 function startWorker(options: Omit<ThreadOptions, 'digest'>): Worker {
   const isSource = import.meta.url.endsWith('.ts')
   const entry = new URL(isSource ? './scoring-worker.ts' : './scoring-worker.js', import.meta.url)
-  // Threads of Node 20 do not inherit what reads TypeScript, so it is registered there first.
-  const register = isSource
-    ? `const { register } = await import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))}); register();`
-    : ''
-  const program = `(async () => { ${register} await import(${JSON.stringify(entry.href)}) })()`
   // Native libraries read their settings from the environment of the process, not from a copy.
-  return new Worker(program, { eval: true, execArgv: [], env: SHARE_ENV, workerData: { options } })
+  return new Worker(entry, { execArgv: [], env: SHARE_ENV, workerData: { options } })
 }
 
 /** Resolves to null once the model is open in the thread, otherwise to the error. */

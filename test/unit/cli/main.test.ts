@@ -91,11 +91,11 @@ test('a test run without suites, or of a suite without tests, fails', async () =
 test('the doctor shows each finding on a line, its remedy below, and counts at the end', () => {
   deepStrictEqual(
     report([
-      { name: 'Node', level: 'ok', seen: '20.19.0', remedy: null },
+      { name: 'Node', level: 'ok', seen: '24.11.0', remedy: null },
       { name: 'Java', level: 'fail', seen: 'not found', remedy: 'Run: brew install openjdk' },
     ]),
     [
-      'ok    Node  20.19.0',
+      'ok    Node  24.11.0',
       'fail  Java  not found',
       '            Run: brew install openjdk',
       '1 ok, 0 to look at, 1 failed',

@@ -21,7 +21,7 @@ test('a claim ends when its process is killed', async () => {
     for (let database = 90; ; database += 1)
       if ((await claimDatabase(database)) !== null) { console.log(database); break }
     setInterval(() => undefined, 1_000)`
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit')

@@ -281,7 +281,7 @@ test('the PrometheusRule holds the rules of infra/prometheus', async () => {
   strictEqual(
     readFileSync(MANIFEST_FILE, 'utf8'),
     await prometheusRuleManifest(),
-    'run: node --import tsx tools/docs/prometheus-rule.ts',
+    'run: npm run node -- tools/docs/prometheus-rule.ts',
   )
 })
 

@@ -11,7 +11,7 @@ test('a process of a test is started from the build of its run, and from the sou
     process.env = { ...before }
     delete process.env['TEST_SERVICES_FOLDER']
     const source = join(ROOT, 'services/cli/main.ts')
-    deepStrictEqual(startOf('services/cli/main.ts', ['up']), ['--import', 'tsx', source, 'up'])
+    deepStrictEqual(startOf('services/cli/main.ts', ['up']), [source, 'up'])
     process.env['TEST_SERVICES_FOLDER'] = '/build'
     deepStrictEqual(startOf('services/scorer/main.ts'), ['/build/services/scorer/main.js'])
   } finally {

@@ -88,11 +88,10 @@ test('without a terminal the automatic format is JSON, and pino-pretty is not lo
     openLogger('scorer', 'info').info({}, 'Ready.')
     const loaded = Object.keys(createRequire(import.meta.url).cache)
     console.log(loaded.some((file) => file.includes('pino-pretty')))`
-  const { stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', '--input-type=module', '-e', script],
-    { encoding: 'utf8', env: { ...process.env, NODE_TEST_CONTEXT: undefined } },
-  )
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+  })
   strictEqual((JSON.parse(stderr) as { msg: string }).msg, 'Ready.')
   strictEqual(stdout.trim(), 'false')
 })

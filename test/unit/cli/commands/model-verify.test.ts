@@ -17,7 +17,7 @@ interface Ended {
 }
 
 function verify(...args: readonly string[]): Promise<Ended> {
-  const command = ['--import', 'tsx', 'services/cli/main.ts', 'model', 'verify', ...args]
+  const command = ['services/cli/main.ts', 'model', 'verify', ...args]
   const options = { cwd: ROOT, env: { ...process.env, NODE_TEST_CONTEXT: undefined } }
   return new Promise((resolve) => {
     execFile(process.execPath, command, options, (error, stdout, stderr) => {

@@ -14,7 +14,6 @@ import {
   type BatchCodec,
   type Compression,
 } from '../../../../services/platform/kafka/compression.ts'
-import { WINDOW_BYTES_MAX } from '../../../../services/platform/kafka/zstd-frames.ts'
 import { seededNumbers } from '../../core/wire/wire-fixture.ts'
 import { LZ4_FRAMES, TEXT, ZSTD_FRAMES } from './compressed-text.ts'
 
@@ -184,13 +183,25 @@ describe('a hostile batch', () => {
     await refuses('snappy', Buffer.concat([CONTAINER_HEADER, ...blocks]))
   })
 
-  test('of zstd that asks for a large window or has many frames is refused before it is read', async () => {
-    await refuses('zstd', zstdRuns(1, 0xf8)) // 2 TiB
+  test('of zstd that asks for a window of more than 8 MiB is refused before it is read', async () => {
+    assert.equal((await expand('zstd', zstdRuns(1, 0x68))).length, 131_072) // 8 MiB
     await refuses('zstd', zstdRuns(1, 0x70)) // 16 MiB
-    await refuses('zstd', Buffer.concat(Array<Buffer>(17).fill(zstdRuns(1)).flat()), 2 ** 30)
+    await refuses('zstd', zstdRuns(1, 0xf8)) // 2 TiB
     const segment = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0xff, 1, 0, 0])
     await refuses('zstd', segment)
-    assert.equal(WINDOW_BYTES_MAX, 8_388_608)
+  })
+
+  test('of many zstd frames is refused once they are too much together', async () => {
+    const frames = Buffer.concat(Array<Buffer>(1_000).fill(zstdRuns(1, 0x68)))
+    assert.ok((await grownBytes('zstd', frames)) < 16 * LIMIT_BYTES)
+  })
+
+  test('of zstd with bytes after the last frame, or a later frame whose start is damaged, is refused', async () => {
+    const frame = zstdRuns(1)
+    await refuses('zstd', Buffer.concat([frame, Buffer.from('records')]))
+    const damaged = Buffer.concat([frame, frame])
+    damaged[frame.length] = 0
+    await refuses('zstd', damaged)
   })
 
   test('whose snappy states less than it holds gives no more than stated', async () => {

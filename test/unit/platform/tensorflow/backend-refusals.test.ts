@@ -36,11 +36,10 @@ function trialsWithNative(source: string, backend = 'auto'): readonly BackendTri
     const model = await openScoringModel({ folder, backend: ${JSON.stringify(backend)} })
     process.stdout.write(JSON.stringify(model.info.trials))
     model.close()`
-  const run = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', '--input-type=module', '--eval', program],
-    { encoding: 'utf8', cwd: ROOT },
-  )
+  const run = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+    cwd: ROOT,
+  })
   assert.equal(run.stderr, '')
   return JSON.parse(run.stdout) as readonly BackendTrial[]
 }
@@ -65,6 +64,16 @@ test('a native package that does not start, or computes nonsense, is refused wit
     export const backend = () => ({})
     export const tidy = () => ({ data: async () => [0.25], dispose() {} })`
   assert.equal(trialsWithNative(wrong)[0]?.refusal, 'wrong_result')
+})
+
+test('a native package finds the functions that newer versions of Node took away', () => {
+  const calling = `
+    import util from 'node:util'
+    const works = util.isNullOrUndefined(null) && util.isNullOrUndefined(undefined) &&
+      !util.isNullOrUndefined(0) && util.isArray([]) && !util.isArray({})
+    if (!works) throw new Error('not as before')
+    export const setBackend = async () => false`
+  assert.equal(trialsWithNative(calling)[0]?.refusal, 'start_failed')
 })
 
 test('a package that is not installed is not refused', async (t) => {

@@ -219,10 +219,8 @@ test('opening a model prints nothing and leaves no handlers on the process', () 
     }
     const after = ['uncaughtException', 'unhandledRejection'].map((name) => process.listenerCount(name))
     if (String(before) !== String(after)) throw new Error('handlers: ' + before + ' became ' + after)`
-  const run = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', '--input-type=module', '--eval', program],
-    { encoding: 'utf8' },
-  )
+  const run = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+  })
   assert.deepEqual([run.stdout, run.stderr, run.status], ['', '', 0])
 })

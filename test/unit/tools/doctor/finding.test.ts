@@ -52,9 +52,10 @@ test('one fast backend is enough; only the slow one, or a broken one, is a warni
 })
 
 test('Node versions are judged by major and minor', () => {
-  strictEqual(checkNode('20.18.3').level, 'fail')
-  strictEqual(checkNode('20.19.0').level, 'ok')
-  strictEqual(checkNode('26.1.0').level, 'ok')
+  strictEqual(checkNode('24.10.9', '24.11.0').level, 'fail')
+  strictEqual(checkNode('22.20.0', '24.11.0').level, 'fail')
+  strictEqual(checkNode('24.11.0', '24.11.0').level, 'ok')
+  strictEqual(checkNode('26.1.0', '24.11.0').level, 'ok')
 })
 
 test('a Redis that evicts fails, one without append-only file is a warning', () => {
