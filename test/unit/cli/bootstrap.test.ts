@@ -273,7 +273,7 @@ test('any other command line runs on the pinned Node too, with its own exit code
   strictEqual(stderr.split(RUNTIME).length - 1, 3)
 })
 
-test('the pinned runtimes are as new as package.json asks, have a checksum, and the image has the same', () => {
+test('the pinned runtimes are as new as package.json asks, and have a checksum', () => {
   const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
   const { devEngines } = JSON.parse(read('package.json')) as {
     readonly devEngines: { readonly runtime: { readonly version: string } }
@@ -288,6 +288,4 @@ test('the pinned runtimes are as new as package.json asks, have a checksum, and 
     ok(major > 24 || (major === 24 && minor >= 11), platform)
     match(integrity, /^sha512-[A-Za-z0-9+/]{86}==$/)
   }
-  const images = [...read('Dockerfile').matchAll(/^FROM node:([\d.]+)-/gm)].map(([, of]) => of)
-  deepStrictEqual(new Set(images), new Set([runtimes['linux-x64']?.version]))
 })
