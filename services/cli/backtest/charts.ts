@@ -1,10 +1,12 @@
-// The charts of a backtest: alerts, what changes against live, precision and recall with intervals, and money.
+// The charts of a backtest: alerts, what changes against live, precision and recall with intervals, money, and alerts by day.
 
 import type { Accuracy } from '../../core/backtest/figures.ts'
 import type { ShareInterval } from '../../core/scoring/wilson.ts'
 import { coordinate, escapeHtml } from '../charts/html.ts'
+import { linesFigure } from '../charts/lines-figure.ts'
+import { seriesStyle } from '../charts/palette.ts'
+import { bar, legend, rowChart, scaleFor, type Scale } from '../charts/row-chart.ts'
 import { formatInScale, unitScale } from '../charts/units.ts'
-import { bar, legend, rowChart, scaleFor, type Scale } from './chart-frame.ts'
 import { count, CURRENCY, interval, money } from './report-words.ts'
 import type { BacktestReport, ReportedPolicy } from './run-backtest.ts'
 
@@ -13,6 +15,8 @@ const THIN_HEIGHT = 8
 /** From the middle of a row to each of its two dots. */
 const DOT_OFFSET = 6
 const MINOR_PER_MAJOR = 100
+const DAY_S = 86_400
+const DAYS_HEIGHT_PX = 210
 
 /** A chart with its heading and what it shows. */
 export interface Figure {
@@ -186,6 +190,28 @@ function valueBars(scale: Scale, y: number, { labelled }: ReportedPolicy): strin
     ) +
     `<line class="net" x1="${net}" x2="${net}" y1="${top}" y2="${bottom}"><title>${escapeHtml(titled('value saved', value.savedMinor))}</title></line>`
   )
+}
+
+/** Null when there are rows of one day only. */
+export function daysFigure(report: BacktestReport): Figure | null {
+  const days = report.facts.days.map(({ day }) => day)
+  const [first, last] = [days[0], days.at(-1)]
+  if (first === undefined || last === undefined || first === last) return null
+  const series = allOf(report).map(({ name, days: own }, index) => {
+    // Every day that has rows; one without alerts is 0.
+    const alerts = new Map(own.map(({ day, flags, blocks }) => [day, flags + blocks]))
+    const points = days.map((day) => [day * DAY_S, alerts.get(day) ?? 0] as const)
+    return { name, points, ...seriesStyle(index), valueText: count }
+  })
+  const html = linesFigure({
+    ...{ title: 'Alerts by day', series, isStacked: false, unit: 'short', limits: [], moments: [] },
+    ...{ max: null, softMax: 1, heightPx: DAYS_HEIGHT_PX },
+    range: { fromS: first * DAY_S, toS: last * DAY_S },
+    stepS: Infinity,
+  })
+  const about =
+    'Blocks and flags by UTC day of the event time; the legend has those of the last day.'
+  return html === null ? null : { title: 'Alerts by day', about, html }
 }
 
 function allOf({ live, policies }: BacktestReport): readonly ReportedPolicy[] {

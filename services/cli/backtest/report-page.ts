@@ -3,8 +3,14 @@
 import type { Changed, Example, ShownOutcome } from '../../core/backtest/tallies.ts'
 import { OUTCOMES } from '../../core/wire/records.ts'
 import { escapeHtml } from '../charts/html.ts'
-import { accuracyFigure, alertsFigure, changesFigure, valueFigure, type Figure } from './charts.ts'
-import { daysFigure } from './day-chart.ts'
+import {
+  accuracyFigure,
+  alertsFigure,
+  changesFigure,
+  daysFigure,
+  valueFigure,
+  type Figure,
+} from './charts.ts'
 import { REPORT_STYLE } from './page-style.ts'
 import { aboutLines, columnNames, comparedGroups } from './report-rows.ts'
 import { count, CURRENCY, money, percent, timeText } from './report-words.ts'

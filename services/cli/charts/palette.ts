@@ -4,7 +4,7 @@
  * Colours for series that have none of their own; told apart by lightness too, and readable on light and dark.
  * Red comes last, since elsewhere it means bad. From the ninth series on they repeat, dashed.
  */
-export const PALETTE = [
+const PALETTE = [
   '#3b82c4',
   '#d98200',
   '#0e9f78',
@@ -14,3 +14,8 @@ export const PALETTE = [
   '#7a7f87',
   '#c0392b',
 ] as const
+
+/** The look of the series at this place among those without a colour of their own. */
+export function seriesStyle(place: number): { readonly color: string; readonly isDashed: boolean } {
+  return { color: PALETTE[place % PALETTE.length] ?? 'gray', isDashed: place >= PALETTE.length }
+}

@@ -1,10 +1,6 @@
 // What Grafana would put in place of the variables in a query.
 
-/** The time range that a panel is asked for. */
-export interface TimeRange {
-  readonly fromS: number
-  readonly toS: number
-}
+import type { TimeRange } from '../../../services/cli/charts/axes.ts'
 
 /** Seconds between the points of a query, for a panel that can show `pointsMax` of them. */
 export function stepSeconds({ fromS, toS }: TimeRange, pointsMax: number): number {

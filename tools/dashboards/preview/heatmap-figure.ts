@@ -1,10 +1,9 @@
 // A histogram over time: columns are intervals, rows are buckets, darker is more.
 
-import { timeAxis, type Axis } from './axes.ts'
-import type { TimeRange } from './board-variables.ts'
+import { timeAxis, type Axis, type TimeRange } from '../../../services/cli/charts/axes.ts'
 import { coordinate } from '../../../services/cli/charts/html.ts'
-import type { MarkedMoment, PanelData } from './panel-data.ts'
-import { PLOT_SIDE, plotFrame } from './plot-frame.ts'
+import { PLOT_SIDE, plotFrame, type MarkedMoment } from '../../../services/cli/charts/plot-frame.ts'
+import type { PanelData } from './panel-data.ts'
 import type { Series } from '../../servers/prometheus-api.ts'
 import { formatInScale, formatValue, unitScale } from '../../../services/cli/charts/units.ts'
 

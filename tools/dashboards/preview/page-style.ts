@@ -1,45 +1,29 @@
-// The style sheet of the preview. Light or dark as the reader's system has it; one column of panels on a phone, boards side
-// by side on a wide screen.
+// The style sheet of the preview; one column of panels on a phone, boards side by side on a wide screen.
 
-export const PAGE_STYLE = `
-:root{color-scheme:light dark;--page:#f3f4f6;--panel:#fff;--edge:#dcdfe4;--text:#1d232b;--soft:#5b6470;--grid:#e6e8ec;--heat:#2563a8;--notice:#fff4d6;--strength:0%;--layer:.62}
-@media(prefers-color-scheme:dark){:root{--page:#111418;--panel:#191d23;--edge:#2b313a;--text:#e4e7eb;--soft:#9aa4b1;--grid:#282e36;--heat:#6db3f2;--notice:#33290f;--strength:22%;--layer:.7}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--text);font:13px/1.45 system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+import { CHART_STYLE } from '../../../services/cli/charts/page-style.ts'
+
+export const PAGE_STYLE = `${CHART_STYLE}
+:root{--heat:#2563a8;--strength:0%;--layer:.62}
+@media(prefers-color-scheme:dark){:root{--heat:#6db3f2;--strength:22%;--layer:.7}}
+body{font-size:13px;line-height:1.45}
 .page,main{max-width:1400px;margin:0 auto;padding:0 16px}
 .page{padding-top:18px}
 h1{font-size:22px;margin:0 0 8px}
 h2{font-size:18px;margin:28px 0 0}
 h3{font-size:13px;font-weight:600;margin:0;overflow-wrap:anywhere}
 p{margin:4px 0;color:var(--soft)}
-.notice{background:var(--notice);color:var(--text);border:1px solid var(--edge);border-radius:6px;padding:8px 12px}
 nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin-top:8px}
 a{color:var(--heat)}
-ul{list-style:none;margin:0;padding:0}
-.marks,.legend{display:flex;flex-wrap:wrap;gap:2px 14px;color:var(--soft);font-size:12px}
+.marks{display:flex;flex-wrap:wrap;gap:2px 14px;color:var(--soft);font-size:12px}
 .row{display:grid;grid-template-columns:repeat(24,minmax(0,1fr));gap:10px;margin-top:10px}
-.panel{grid-column:span var(--w);background:var(--panel);border:1px solid var(--edge);border-radius:6px;padding:8px 12px 10px;min-width:0;position:relative;display:flex;flex-direction:column}
+.panel{grid-column:span var(--w);padding:8px 12px 10px;position:relative;display:flex;flex-direction:column}
 .panel>header{display:flex;justify-content:space-between;gap:8px;margin-bottom:6px}
 details summary{list-style:none;cursor:pointer;color:var(--soft);width:16px;height:16px;line-height:15px;text-align:center;border:1px solid var(--edge);border-radius:50%;font-size:11px}
 summary::-webkit-details-marker{display:none}
 details p{position:absolute;z-index:2;left:8px;right:8px;top:30px;background:var(--panel);color:var(--text);border:1px solid var(--soft);border-radius:6px;padding:8px 10px;margin:0}
-.plot{position:relative;margin:4px 6px 22px var(--gutter);font-size:11px;font-variant-numeric:tabular-nums}
-.plot svg{position:absolute;inset:0;width:100%;height:100%;overflow:hidden}
-.plot line,.plot path{vector-effect:non-scaling-stroke}
-.grid line{stroke:var(--grid)}
-.line{fill:none;stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}
-.layer{fill-opacity:var(--layer)}
-.layer+.line{stroke-width:1}
-.line.dashed{stroke-width:1.3;stroke-dasharray:5 4;stroke-linecap:butt}
-.limit{stroke-width:1.4;stroke-dasharray:7 4}
-.moments line{stroke-width:1.4;stroke-dasharray:2 3}
 .cells{fill:var(--heat)}
-.y span,.x span{position:absolute;color:var(--soft);white-space:nowrap;line-height:1}
-.y span{right:calc(100% + 7px);transform:translateY(50%)}
-.x span{top:calc(100% + 7px);transform:translateX(-50%)}
-.legend i,.marks i{display:inline-block;width:14px;height:0;border-top:3px solid var(--c);vertical-align:middle;margin-right:5px;border-radius:1px}
-.legend i.dashed,.marks i{border-top:2px dashed var(--c);width:18px}
-.legend b,.ranking b{color:var(--text);font-weight:600;font-variant-numeric:tabular-nums}
+.marks i{display:inline-block;border-top:2px dashed var(--c);width:18px;vertical-align:middle;margin-right:5px}
+.ranking b{font-weight:600;font-variant-numeric:tabular-nums}
 .shades{color:var(--soft);font-size:12px}
 .shades i{display:inline-block;width:12px;height:10px;background:var(--heat);margin-right:1px}
 .big{margin:auto;padding:8px 0 10px;font-size:30px;line-height:1.15;font-weight:600;color:color-mix(in srgb,var(--c),white var(--strength))}
@@ -49,10 +33,7 @@ details p{position:absolute;z-index:2;left:8px;right:8px;top:30px;background:var
 .ranking span{overflow-wrap:anywhere;line-height:1.2}
 .ranking i{height:14px;background:var(--c);border-radius:2px;min-width:2px}
 .ranking b{text-align:right}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);font-variant-numeric:tabular-nums}
-th{color:var(--soft);font-weight:600;white-space:nowrap}
+th{white-space:nowrap}
 @media(min-width:2000px){.page,main{max-width:2400px}main{display:grid;grid-template-columns:1fr 1fr;gap:0 40px}}
-@media(max-width:800px){.row{grid-template-columns:minmax(0,1fr)}.panel{grid-column:auto}.page,main{padding-left:8px;padding-right:8px}}
-`.trim()
+@media(max-width:800px){.row{grid-template-columns:minmax(0,1fr)}.panel{grid-column:auto}.page,main{padding-left:8px;padding-right:8px}}`

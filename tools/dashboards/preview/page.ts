@@ -1,12 +1,13 @@
 // The whole preview as one HTML file: boards, rows, panels. No script, nothing loaded from elsewhere.
 
 import type { PanelType } from './board-model.ts'
-import type { TimeRange } from './board-variables.ts'
 import { escapeHtml, safeColour } from '../../../services/cli/charts/html.ts'
 import { heatmapFigure } from './heatmap-figure.ts'
 import { barsFigure, statFigure, tableFigure } from './number-figures.ts'
 import { PAGE_STYLE } from './page-style.ts'
-import type { BoardData, MarkedMoment, PanelData } from './panel-data.ts'
+import type { TimeRange } from '../../../services/cli/charts/axes.ts'
+import type { MarkedMoment } from '../../../services/cli/charts/plot-frame.ts'
+import type { BoardData, PanelData } from './panel-data.ts'
 import { timeSeriesFigure } from './time-series-figure.ts'
 
 /** Height of one unit of Grafana's grid, and what a panel needs beside its figure. */

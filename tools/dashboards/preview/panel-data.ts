@@ -1,12 +1,9 @@
 // Asks Prometheus everything that one board shows.
 
 import { refusalOf, type PrometheusApi, type Series } from '../../servers/prometheus-api.ts'
-import {
-  fillVariables,
-  rateIntervalSeconds,
-  stepSeconds,
-  type TimeRange,
-} from './board-variables.ts'
+import type { TimeRange } from '../../../services/cli/charts/axes.ts'
+import type { MarkedMoment } from '../../../services/cli/charts/plot-frame.ts'
+import { fillVariables, rateIntervalSeconds, stepSeconds } from './board-variables.ts'
 import type { BoardModel, Mark, PanelModel, Target } from './board-model.ts'
 
 const POINTS_MAX = 180
@@ -28,14 +25,6 @@ export interface PanelData {
   readonly stepS: number
   /** What Prometheus said against a query; empty when it answered all. */
   readonly problems: readonly string[]
-}
-
-/** Something that happened at a moment: a vertical line through every panel. */
-export interface MarkedMoment {
-  readonly timeS: number
-  readonly name: string
-  readonly text: string
-  readonly color: string
 }
 
 export interface BoardData {

@@ -1,6 +1,6 @@
 // How the series of a panel are named and coloured.
 
-import { PALETTE } from '../../../services/cli/charts/palette.ts'
+import { seriesStyle } from '../../../services/cli/charts/palette.ts'
 import type { PanelModel } from './board-model.ts'
 import { fillLegend, type TargetData } from './panel-data.ts'
 import type { Point } from '../../servers/prometheus-api.ts'
@@ -32,8 +32,8 @@ export function styledSeries(
     return {
       name,
       points,
-      color: own ?? PALETTE[place % PALETTE.length] ?? 'gray',
-      isDashed: place >= PALETTE.length || fitting.some(({ isDashed }) => isDashed),
+      color: own ?? seriesStyle(place).color,
+      isDashed: seriesStyle(place).isDashed || fitting.some(({ isDashed }) => isDashed),
       unit: fitting.findLast(({ unit }) => unit !== null)?.unit ?? panel.unit,
     }
   })

@@ -1,9 +1,7 @@
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  timeSeriesFigure,
-  withGaps,
-} from '../../../../../tools/dashboards/preview/time-series-figure.ts'
+import { withGaps } from '../../../../../services/cli/charts/lines-figure.ts'
+import { timeSeriesFigure } from '../../../../../tools/dashboards/preview/time-series-figure.ts'
 import { sampleData, sampleOverride, sampleSeries } from './board-sample.ts'
 
 const RANGE = { fromS: 1_000, toS: 1_100 }

@@ -4,8 +4,7 @@
 // stretches with the page.
 
 import { scaleLinear } from 'd3-scale'
-import type { TimeRange } from './board-variables.ts'
-import { formatInScale, unitScale } from '../../../services/cli/charts/units.ts'
+import { formatInScale, unitScale } from './units.ts'
 
 const VALUE_TICKS = 4
 const TIME_TICKS_MAX = 6
@@ -33,6 +32,12 @@ const ROUND_STEPS_S = [
   43_200,
   DAY_S,
 ]
+
+/** Seconds since 1970, both ends included. */
+export interface TimeRange {
+  readonly fromS: number
+  readonly toS: number
+}
 
 export interface Tick {
   readonly place: number

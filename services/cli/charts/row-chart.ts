@@ -1,14 +1,14 @@
-// What the charts of a backtest have in common: a drawing of fixed size, names at the left, an axis below, colours by the
-// page's own style so that light and dark both read well.
+// Charts of horizontal rows: a drawing of fixed size, names at the left, an axis below, colours by the page's own style so
+// that light and dark both read well.
 
 import { scaleLinear, type ScaleLinear } from 'd3-scale'
-import { coordinate, escapeHtml } from '../charts/html.ts'
+import { coordinate, escapeHtml } from './html.ts'
 
-export const CHART_WIDTH = 640
-export const PLOT_LEFT = 150
-export const PLOT_RIGHT = CHART_WIDTH - 24
+const CHART_WIDTH = 640
+const PLOT_LEFT = 150
+const PLOT_RIGHT = CHART_WIDTH - 24
 const TOP = 8
-export const ROW_HEIGHT = 34
+const ROW_HEIGHT = 34
 const AXIS_HEIGHT = 26
 const TICKS = 5
 /** Names are cut where the plot begins; the table above has them whole. */
@@ -52,14 +52,9 @@ export function rowChart(
       draw(y)
     )
   })
-  return drawing(label, bottom + AXIS_HEIGHT, ticks.join('') + drawn.join(''))
-}
-
-/** The outer element of a chart. */
-export function drawing(label: string, height: number, content: string): string {
   return (
-    `<svg viewBox="0 0 ${CHART_WIDTH} ${coordinate(height)}" role="img" aria-label="${escapeHtml(label)}">` +
-    `${content}</svg>`
+    `<svg viewBox="0 0 ${CHART_WIDTH} ${coordinate(bottom + AXIS_HEIGHT)}" role="img" aria-label="${escapeHtml(label)}">` +
+    `${ticks.join('')}${drawn.join('')}</svg>`
   )
 }
 

@@ -1,11 +1,18 @@
 // What every figure with axes has: a plot that stretches, labels of fixed size beside it, marked moments.
 
 import type { Axis } from './axes.ts'
-import { coordinate, escapeHtml, safeColour } from '../../../services/cli/charts/html.ts'
-import type { MarkedMoment } from './panel-data.ts'
+import { coordinate, escapeHtml, safeColour } from './html.ts'
 
 /** Side of the plot's own square of coordinates; the page stretches it to what there is. */
 export const PLOT_SIDE = 1_000
+
+/** Something that happened at a moment: a vertical line through the plot. */
+export interface MarkedMoment {
+  readonly timeS: number
+  readonly name: string
+  readonly text: string
+  readonly color: string
+}
 
 /** A horizontal coordinate of the plot. */
 export function plotX(place: number): string {

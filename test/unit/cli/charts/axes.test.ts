@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { timeAxis, valueAxis } from '../../../../../tools/dashboards/preview/axes.ts'
-import { holds } from '../../../../support/property.ts'
+import { timeAxis, valueAxis } from '../../../../services/cli/charts/axes.ts'
+import { holds } from '../../../support/property.ts'
 
 const NO_LIMITS = { max: null, softMax: null }
 const NOON_S = Date.UTC(2026, 0, 15, 12) / 1_000

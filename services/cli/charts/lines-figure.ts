@@ -1,0 +1,148 @@
+// Lines and stacked areas over time, with a legend.
+
+import { area, line } from 'd3-shape'
+import { timeAxis, valueAxis, type Axis, type TimeRange } from './axes.ts'
+import { escapeHtml, safeColour } from './html.ts'
+import { PLOT_SIDE, plotFrame, plotY, type MarkedMoment } from './plot-frame.ts'
+
+/** Digits behind the point in paths; the plot is 1,000 units wide. */
+const PATH_DIGITS = 1
+/** A point farther from the one before than this many steps begins anew. */
+const GAP_STEPS = 1.5
+
+/** Seconds since 1970, and a value that may be NaN. */
+export type Point = readonly [timeS: number, value: number]
+
+export interface LineSeries {
+  readonly name: string
+  readonly points: readonly Point[]
+  readonly color: string
+  readonly isDashed: boolean
+  /** A number, written beside the name in the legend. */
+  readonly valueText: (value: number) => string
+}
+
+export interface LinesFigure {
+  readonly title: string
+  readonly series: readonly LineSeries[]
+  readonly isStacked: boolean
+  readonly unit: string
+  readonly max: number | null
+  readonly softMax: number | null
+  /** Lines across the plot. */
+  readonly limits: readonly {
+    readonly value: number
+    readonly color: string
+    readonly text: string
+  }[]
+  readonly range: TimeRange
+  /** Seconds between two points; a longer distance is a gap. */
+  readonly stepS: number
+  readonly moments: readonly MarkedMoment[]
+  readonly heightPx: number
+}
+
+/** A point with the height at which its layer begins; zero for lines. */
+interface Spot {
+  readonly timeS: number
+  readonly low: number
+  readonly high: number
+}
+
+interface Layer extends LineSeries {
+  readonly spots: readonly Spot[]
+}
+
+/** The figure and its legend as HTML; null when no series has a value. */
+export function linesFigure(figure: LinesFigure): string | null {
+  const { title, isStacked, unit, limits, range, stepS, moments, heightPx } = figure
+  const series = figure.series.map((each) => ({ ...each, points: withGaps(each.points, stepS) }))
+  if (!series.some(({ points }) => points.some(([, value]) => Number.isFinite(value)))) return null
+  const layers = isStacked ? stacked(series) : series.map(asLines)
+  const values = valueAxis(
+    layers.flatMap(({ spots }) => spots.map(({ high }) => high)),
+    unit,
+    figure,
+  )
+  const times = timeAxis(range)
+  const lines = layers.map((layer) => paths(layer, times, values, isStacked))
+  const across = limits.map(({ value, color, text }) => {
+    const y = plotY(values.place(value))
+    return `<line class="limit" x1="0" x2="${PLOT_SIDE}" y1="${y}" y2="${y}" stroke="${safeColour(color)}"><title>${escapeHtml(text)}</title></line>`
+  })
+  const label = `${title}: ${layers.map(({ name }) => name).join(', ')}`
+  const content = [...lines, ...across].join('')
+  return plotFrame({ times, values, heightPx, content, moments, label }) + legend(series, limits)
+}
+
+/** Puts a NaN between points that are farther apart than one step, so that the line breaks there. */
+export function withGaps(points: readonly Point[], stepS: number): readonly Point[] {
+  return points.flatMap((point, index) => {
+    const before = points[index - 1]
+    const isGap = before !== undefined && point[0] - before[0] > GAP_STEPS * stepS
+    return isGap ? [[before[0] + stepS, Number.NaN] as const, point] : [point]
+  })
+}
+
+function asLines(series: LineSeries): Layer {
+  const spots = series.points.map(([timeS, value]) => ({ timeS, low: 0, high: value }))
+  return { ...series, spots }
+}
+
+/** Piles the series up in their order. Where one has no value it adds nothing; where none has one is a gap. */
+function stacked(series: readonly LineSeries[]): readonly Layer[] {
+  const times = new Set(series.flatMap(({ points }) => points.map(([timeS]) => timeS)))
+  const inOrder = [...times].sort((a, b) => a - b)
+  const reached = new Map<number, number>()
+  const byTime = series.map(({ points }) => new Map(points))
+  const isMeasured = (timeS: number): boolean =>
+    byTime.some((values) => Number.isFinite(values.get(timeS) ?? Number.NaN))
+  const measured = new Set(inOrder.filter(isMeasured))
+  return series.map((each, index) => {
+    const spots = inOrder.map((timeS) => {
+      if (!measured.has(timeS)) return { timeS, low: Number.NaN, high: Number.NaN }
+      const low = reached.get(timeS) ?? 0
+      const value = byTime[index]?.get(timeS) ?? 0
+      const high = low + (Number.isFinite(value) ? value : 0)
+      reached.set(timeS, high)
+      return { timeS, low, high }
+    })
+    return { ...each, spots }
+  })
+}
+
+function paths(layer: Layer, times: Axis, values: Axis, isStacked: boolean): string {
+  const x = ({ timeS }: Spot): number => times.place(timeS) * PLOT_SIDE
+  const y = (value: number): number => (1 - values.place(value)) * PLOT_SIDE
+  const isDefined = ({ high }: Spot): boolean => Number.isFinite(high)
+  const color = safeColour(layer.color)
+  const title = `<title>${escapeHtml(layer.name)}</title>`
+  const fill = area<Spot>()
+    .defined(isDefined)
+    .x(x)
+    .y0(({ low }) => y(low))
+    .y1(({ high }) => y(high))
+    .digits(PATH_DIGITS)(layer.spots)
+  const stroke = line<Spot>()
+    .defined(isDefined)
+    .x(x)
+    .y(({ high }) => y(high))
+    .digits(PATH_DIGITS)(layer.spots)
+  const filled = isStacked
+    ? `<path class="layer" d="${fill ?? ''}" fill="${color}">${title}</path>`
+    : ''
+  const style = layer.isDashed ? 'line dashed' : 'line'
+  return `${filled}<path class="${style}" d="${stroke ?? ''}" stroke="${color}">${title}</path>`
+}
+
+function legend(series: readonly LineSeries[], limits: LinesFigure['limits']): string {
+  const entry = (color: string, isDashed: boolean, name: string, text: string): string =>
+    `<li><i class="${isDashed ? 'dashed' : ''}" style="--c:${safeColour(color)}"></i>${escapeHtml(name)} <b>${escapeHtml(text)}</b></li>`
+  const entries = series.flatMap(({ name, points, color, isDashed, valueText }) => {
+    const last = points.findLast(([, value]) => !Number.isNaN(value))?.[1]
+    // A series that holds no number in this range has no line either.
+    return last === undefined ? [] : [entry(color, isDashed, name, valueText(last))]
+  })
+  const across = limits.map(({ color, text }) => entry(color, true, 'limit', text))
+  return `<ul class="legend">${[...entries, ...across].join('')}</ul>`
+}
