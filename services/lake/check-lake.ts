@@ -3,7 +3,12 @@
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { type CheckName, type CheckResult, comparison } from '../core/lake/lake-checks.ts'
-import { type LakeErasure, type LakeFile, type LakeState, placeOf } from '../core/lake/lake-log.ts'
+import {
+  type LakeErasure,
+  type LakeFile,
+  type LakeState,
+  partitionKey,
+} from '../core/lake/lake-log.ts'
 import {
   KEY_COLUMNS,
   type LakeTable,
@@ -230,13 +235,13 @@ async function checkRanges(
       `SELECT log_partition, sum(found) FROM checks WHERE table_name = '${table}' AND check_name = 'erased' GROUP BY log_partition`,
     ),
   )
-  return ranges.flatMap(([partitionCell, , first, next, covered, taken]) => {
+  return ranges.flatMap(([partitionCell, , first, next, covered, ingested]) => {
     const partition = Number(partitionCell)
-    const end = state.next.get(placeOf(table, partition)) ?? 0
+    const end = state.next.get(partitionKey(table, partition)) ?? 0
     const range = { partition, first: Number(first), last: Number(next) - 1 }
     const gone = erased.get(partition) ?? 0
     const found = (rows.get(partition) ?? 0) + (table === 'decisions' ? 0 : gone)
-    const messages = Number(taken ?? 0)
+    const messages = Number(ingested ?? 0)
     const isShort = table === 'decisions' ? found > messages : found !== messages
     return [
       comparison(

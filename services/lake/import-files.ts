@@ -16,7 +16,7 @@ import {
 } from '../core/files/row-reader.ts'
 import type { ImportMapping } from '../core/lake/import-mapping.ts'
 import { offsetsResult, type CheckResult } from '../core/lake/lake-checks.ts'
-import { type ImportedSource, placeOf } from '../core/lake/lake-log.ts'
+import { type ImportedSource, partitionKey } from '../core/lake/lake-log.ts'
 import { IMPORT_PARTITION, labelRow, transactionRow } from '../core/lake/lake-tables.ts'
 import { type DuckDbSession, openDuckDb, temporaryFolder } from '../platform/lake/duckdb.ts'
 import { digestOf, errorCodeOf } from '../platform/lake/durable-files.ts'
@@ -111,7 +111,7 @@ class Importing {
     this.#session = session
     this.#writer = writer
     const nextOf = (table: ImportedTable): number =>
-      writer.state.next.get(placeOf(table, IMPORT_PARTITION)) ?? 0
+      writer.state.next.get(partitionKey(table, IMPORT_PARTITION)) ?? 0
     this.#begin = { transactions: nextOf('transactions'), labels: nextOf('labels') }
     this.#next = { ...this.#begin }
   }
@@ -155,8 +155,8 @@ class Importing {
     for (const table of TABLES) {
       const [first, end] = [this.#begin[table], this.#next[table]]
       if (end === first) continue
-      next[placeOf(table, IMPORT_PARTITION)] = end
-      const counts = { first, next: end, taken: end - first, watermarks: 0, unreadable: 0 }
+      next[partitionKey(table, IMPORT_PARTITION)] = end
+      const counts = { first, next: end, ingested: end - first, watermarks: 0, unreadable: 0 }
       this.#results.push(offsetsResult(table, IMPORT_PARTITION, counts))
     }
     refuseFailed(this.#results)
@@ -205,18 +205,18 @@ class Importing {
     this.#buffers ??= await this.#openBuffers()
     const { transactions, labels } = this.#buffers
     const { genuineLabels, labelDelayMs } = this.#options
-    const placeIn = (table: ImportedTable) => {
+    const positionIn = (table: ImportedTable) => {
       const offset = this.#next[table]
       this.#next[table] += 1
       return { partition: IMPORT_PARTITION, offset, sentAtMs: null }
     }
-    const place = placeIn('transactions')
-    const { timeMs, row } = transactionRow(place, transaction)
-    transactions.add(IMPORT_PARTITION, place.offset, timeMs, row)
+    const position = positionIn('transactions')
+    const { timeMs, row } = transactionRow(position, transaction)
+    transactions.add(IMPORT_PARTITION, position.offset, timeMs, row)
     if (verdict === 'fraud' || (verdict === 'genuine' && genuineLabels)) {
-      const of = placeIn('labels')
-      const made = labelRow(of, labelOfRow(transaction, verdict, labelDelayMs))
-      labels.add(IMPORT_PARTITION, of.offset, made.timeMs, made.row)
+      const labelPosition = positionIn('labels')
+      const made = labelRow(labelPosition, labelOfRow(transaction, verdict, labelDelayMs))
+      labels.add(IMPORT_PARTITION, labelPosition.offset, made.timeMs, made.row)
     }
     if (transactions.rows >= ROWS_MAX) await this.#stage()
   }

@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts'
 import { isSluiceError } from '../core/errors.ts'
 import { planCompaction } from '../core/lake/compaction.ts'
 import type { CheckResult } from '../core/lake/lake-checks.ts'
-import { type LakeState, placeOf } from '../core/lake/lake-log.ts'
+import { type LakeState, partitionKey } from '../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import {
@@ -22,7 +22,13 @@ import { type LakeWriter, openLakeWriter } from '../platform/lake/lake-writer.ts
 import { COMPACTION_DEFAULTS, runMerge, type MergeReport } from './compact.ts'
 import { answerRequest, forgetAnswers, pendingRequests } from './erase-requests.ts'
 import { eraseCard, type EraseRequest, type EraseSummary } from './erase.ts'
-import { flushIntake, type FlushReport, Intake, type PlaceStanding, standingsOf } from './intake.ts'
+import {
+  flushIntake,
+  type FlushReport,
+  Intake,
+  type PartitionStatus,
+  partitionStatuses,
+} from './intake.ts'
 import { readTopicRanges, TOPIC_OF, type TopicRanges } from './topic-ranges.ts'
 
 /** Default limits: the size of one flush, and the longest time before it begins. */
@@ -64,7 +70,7 @@ export interface IngestOptions extends KafkaConnection {
 
 /** Current status of a running ingest. */
 export interface IngestStatus {
-  standings(): readonly PlaceStanding[]
+  partitions(): readonly PartitionStatus[]
   /** As of the newest commit. */
   readonly state: LakeState
 }
@@ -202,9 +208,9 @@ class Ingestion implements IngestStatus {
     return this.#writer.state
   }
 
-  standings(): readonly PlaceStanding[] {
+  partitions(): readonly PartitionStatus[] {
     const intakes = [this.#leaving, this.#current].filter((intake) => intake !== null)
-    return standingsOf(
+    return partitionStatuses(
       this.#positions,
       intakes.flatMap(({ ranges }) => ranges),
     )
@@ -221,11 +227,11 @@ class Ingestion implements IngestStatus {
       onAdvance: (topic, partition, next) => {
         const table = this.#tables.get(topic)
         if (table === undefined) return
-        const place = placeOf(table, partition)
-        const position = this.#positions.get(place) ?? 0
+        const key = partitionKey(table, partition)
+        const position = this.#positions.get(key) ?? 0
         if (next <= position) return
         this.#current.advance(table, partition, next, position)
-        this.#positions.set(place, next)
+        this.#positions.set(key, next)
       },
     }
   }
@@ -233,9 +239,9 @@ class Ingestion implements IngestStatus {
   async #take({ topic, partition, messages }: CommittedMessages): Promise<void> {
     const table = this.#tables.get(topic)
     if (table === undefined) return
-    const place = placeOf(table, partition)
-    const position = this.#positions.get(place) ?? 0
-    this.#positions.set(place, this.#current.take(table, partition, messages, position))
+    const key = partitionKey(table, partition)
+    const position = this.#positions.get(key) ?? 0
+    this.#positions.set(key, this.#current.take(table, partition, messages, position))
     const { rowsMax, bytesMax } = this.#options
     if (this.#current.rows >= rowsMax || this.#current.bytes >= bytesMax) await this.#flush()
   }

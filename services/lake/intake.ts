@@ -4,7 +4,7 @@
 import type { KafkaMessage } from 'kafkajs'
 import type { Clock } from '../core/clock.ts'
 import { type CheckResult, type OffsetCounts, offsetsResult } from '../core/lake/lake-checks.ts'
-import { placeOf, rowsBy, type TableRows, totalRows } from '../core/lake/lake-log.ts'
+import { partitionKey, rowsBy, type TableRows, totalRows } from '../core/lake/lake-log.ts'
 import {
   deadLetterRow,
   decisionRows,
@@ -20,14 +20,14 @@ import type { LakeWriter, StagedFile } from '../platform/lake/lake-writer.ts'
 import { refuseFailed, RowBuffer, stageBuffer, stageResults } from '../platform/lake/stage-files.ts'
 
 /** An ingested range of one partition. */
-export interface TakenRange extends OffsetCounts {
+export interface IngestedRange extends OffsetCounts {
   readonly table: TopicTable
   readonly partition: number
   /** Send time of its first message; null while there is none. */
   readonly oldestMs: number | null
 }
 
-type Growing = { -readonly [Name in keyof TakenRange]: TakenRange[Name] }
+type Growing = { -readonly [Name in keyof IngestedRange]: IngestedRange[Name] }
 
 /** Rows of all tables for one flush. */
 export class Intake {
@@ -60,7 +60,7 @@ export class Intake {
     return TOPIC_TABLES.reduce((sum, table) => sum + this.buffers[table].bytes, 0)
   }
 
-  get ranges(): readonly TakenRange[] {
+  get ranges(): readonly IngestedRange[] {
     return [...this.#ranges.values()].filter(({ first, next }) => next > first)
   }
 
@@ -94,43 +94,43 @@ export class Intake {
   }
 
   #rangeOf(table: TopicTable, partition: number, position: number): Growing {
-    const place = placeOf(table, partition)
-    const known = this.#ranges.get(place)
+    const key = partitionKey(table, partition)
+    const known = this.#ranges.get(key)
     if (known !== undefined) return known
-    const counts = { first: position, next: position, taken: 0, watermarks: 0, unreadable: 0 }
+    const counts = { first: position, next: position, ingested: 0, watermarks: 0, unreadable: 0 }
     const range = { table, partition, oldestMs: null, ...counts }
-    this.#ranges.set(place, range)
+    this.#ranges.set(key, range)
     return range
   }
 
   #takeOne(table: TopicTable, range: Growing, offset: number, message: KafkaMessage): void {
-    const place = { partition: range.partition, offset, sentAtMs: Number(message.timestamp) }
+    const position = { partition: range.partition, offset, sentAtMs: Number(message.timestamp) }
     const add = ({ timeMs, row }: TimedLakeRow): void => {
       this.buffers[table].add(range.partition, offset, timeMs, row)
     }
     switch (table) {
       case 'transactions': {
         const decoded = this.#codecs.decodeTransactionMessage(message.value)
-        if (decoded.kind === 'transaction') add(transactionRow(place, decoded.value))
+        if (decoded.kind === 'transaction') add(transactionRow(position, decoded.value))
         count(range, decoded.kind)
         return
       }
       case 'labels': {
         const decoded = this.#codecs.decodeLabelMessage(message.value)
-        if (decoded.kind === 'label') add(labelRow(place, decoded.value))
+        if (decoded.kind === 'label') add(labelRow(position, decoded.value))
         count(range, decoded.kind)
         return
       }
       case 'decisions': {
         const decoded = this.#codecs.decisionBatch.decode(message.value)
         if (decoded.ok) for (const row of decisionRows(offset, decoded.value)) add(row)
-        count(range, decoded.ok ? 'taken' : 'reject')
+        count(range, decoded.ok ? 'ingested' : 'reject')
         return
       }
       case 'dead_letters': {
         const decoded = this.#codecs.deadLetter.decode(message.value)
-        if (decoded.ok) add(deadLetterRow(place, decoded.value))
-        count(range, decoded.ok ? 'taken' : 'reject')
+        if (decoded.ok) add(deadLetterRow(position, decoded.value))
+        count(range, decoded.ok ? 'ingested' : 'reject')
       }
     }
   }
@@ -138,40 +138,42 @@ export class Intake {
 
 function count(
   range: Growing,
-  kind: 'transaction' | 'label' | 'taken' | 'watermark' | 'reject',
+  kind: 'transaction' | 'label' | 'ingested' | 'watermark' | 'reject',
 ): void {
   if (kind === 'watermark') range.watermarks += 1
   else if (kind === 'reject') range.unreadable += 1
-  else range.taken += 1
+  else range.ingested += 1
 }
 
 /** Ingestion status of one partition. */
-export interface PlaceStanding {
+export interface PartitionStatus {
   readonly table: TopicTable
   readonly partition: number
   /** First offset not covered by a commit. Transaction markers are not messages and do not count as waiting. */
   readonly next: number
   /** Send time of the oldest message that was read but not committed; null when there is none. */
-  readonly oldestTakenMs: number | null
+  readonly oldestUncommittedMs: number | null
 }
 
 /** Status of every partition; `pending` are ranges not covered by a commit, oldest first. */
-export function standingsOf(
+export function partitionStatuses(
   positions: ReadonlyMap<string, number>,
-  pending: readonly TakenRange[],
-): readonly PlaceStanding[] {
-  const oldest = new Map<string, TakenRange>()
+  pending: readonly IngestedRange[],
+): readonly PartitionStatus[] {
+  const oldest = new Map<string, IngestedRange>()
   for (const range of pending) {
-    const place = placeOf(range.table, range.partition)
-    if (range.oldestMs !== null && !oldest.has(place)) oldest.set(place, range)
+    const key = partitionKey(range.table, range.partition)
+    if (range.oldestMs !== null && !oldest.has(key)) oldest.set(key, range)
   }
-  return [...positions].flatMap(([place, position]) => {
-    const [name, partition] = place.split('/')
+  return [...positions].flatMap(([key, position]) => {
+    const [name, partition] = key.split('/')
     const table = TOPIC_TABLES.find((each) => each === name)
     if (table === undefined) return []
-    const range = oldest.get(place)
+    const range = oldest.get(key)
     const next = range?.first ?? position
-    return [{ table, partition: Number(partition), next, oldestTakenMs: range?.oldestMs ?? null }]
+    return [
+      { table, partition: Number(partition), next, oldestUncommittedMs: range?.oldestMs ?? null },
+    ]
   })
 }
 
@@ -228,7 +230,7 @@ export async function flushIntake(
   const files = staged.length
   staged.push(...(await stageResults(session, writer.staging, results, commit, clock.nowMs())))
   const next = Object.fromEntries(
-    ranges.map((range) => [placeOf(range.table, range.partition), range.next]),
+    ranges.map((range) => [partitionKey(range.table, range.partition), range.next]),
   )
   await writer.commit({ kind: 'ingest', staged, next })
   const unreadableOf = rowsBy((table) =>

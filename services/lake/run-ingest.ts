@@ -7,7 +7,7 @@ import { setInterval } from 'node:timers'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Clock } from '../core/clock.ts'
 import { isSluiceError, type SluiceError } from '../core/errors.ts'
-import { addRows, NO_ROWS, placeOf } from '../core/lake/lake-log.ts'
+import { addRows, NO_ROWS, partitionKey } from '../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import { readLakeState } from '../platform/lake/commit-log.ts'
 import { errorCodeOf } from '../platform/lake/durable-files.ts'
@@ -15,11 +15,11 @@ import { type Closable, closeAll } from '../platform/lifecycle.ts'
 import {
   createLakeTelemetry,
   type LakeTelemetry,
-  type PlaceLag,
+  type PartitionLag,
 } from '../platform/metrics/lake-telemetry.ts'
 import { openMetricsServer } from '../platform/metrics/metrics-server.ts'
 import { ingest, type IngestOptions, type IngestStatus, type IngestSummary } from './ingest.ts'
-import type { FlushReport, PlaceStanding } from './intake.ts'
+import type { FlushReport, PartitionStatus } from './intake.ts'
 import { openTopicEnds, type TopicEnds } from './topic-ranges.ts'
 
 /** Interval between updates of the status metrics. */
@@ -212,7 +212,7 @@ export class IngestGauge {
     try {
       const ends = await this.#ends.read()
       const nowMs = this.#clock.nowMs()
-      this.#telemetry.lagged(this.#lag.read(status.standings(), ends, nowMs))
+      this.#telemetry.lagged(this.#lag.read(status.partitions(), ends, nowMs))
       for (const table of TOPIC_TABLES) {
         const files = [...status.state.files.values()].filter((file) => file.table === table)
         const newestMs = this.#newestMs.get(table)
@@ -234,19 +234,19 @@ export class LakeLag {
 
   /** `ends` by table and partition; a partition missing from it is considered to be at its end. */
   read(
-    standings: readonly PlaceStanding[],
+    partitions: readonly PartitionStatus[],
     ends: ReadonlyMap<string, number>,
     nowMs: number,
-  ): readonly PlaceLag[] {
-    return standings.map(({ table, partition, next, oldestTakenMs }) => {
-      const place = placeOf(table, partition)
-      const messages = Math.max(0, (ends.get(place) ?? next) - next)
-      const known = this.#waitingSince.get(place)
-      if (messages === 0) this.#waitingSince.delete(place)
+  ): readonly PartitionLag[] {
+    return partitions.map(({ table, partition, next, oldestUncommittedMs }) => {
+      const key = partitionKey(table, partition)
+      const messages = Math.max(0, (ends.get(key) ?? next) - next)
+      const known = this.#waitingSince.get(key)
+      if (messages === 0) this.#waitingSince.delete(key)
       // The position advanced, so the messages now waiting arrived later.
-      else if (known?.next !== next) this.#waitingSince.set(place, { next, sinceMs: nowMs })
-      const sinceMs = oldestTakenMs ?? this.#waitingSince.get(place)?.sinceMs ?? nowMs
-      const isWaiting = messages > 0 || oldestTakenMs !== null
+      else if (known?.next !== next) this.#waitingSince.set(key, { next, sinceMs: nowMs })
+      const sinceMs = oldestUncommittedMs ?? this.#waitingSince.get(key)?.sinceMs ?? nowMs
+      const isWaiting = messages > 0 || oldestUncommittedMs !== null
       return { table, partition, messages, ageMs: isWaiting ? Math.max(0, nowMs - sinceMs) : 0 }
     })
   }

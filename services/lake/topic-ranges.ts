@@ -3,7 +3,7 @@
 import type { Admin } from 'kafkajs'
 import { SluiceError } from '../core/errors.ts'
 import { type CheckResult, gapResult } from '../core/lake/lake-checks.ts'
-import { type LakeState, placeOf } from '../core/lake/lake-log.ts'
+import { type LakeState, partitionKey } from '../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../core/lake/lake-tables.ts'
 import { placeKey } from '../platform/kafka/committed-reader.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
@@ -61,13 +61,13 @@ export async function readTopicRanges(
     for (const table of TOPIC_TABLES) {
       const topic = topicName(topicPrefix, TOPIC_OF[table])
       for (const [partition, logEnds] of await readLogEnds(admin, topic)) {
-        const place = placeOf(table, partition)
-        const known = state.next.get(place) ?? null
+        const key = partitionKey(table, partition)
+        const known = state.next.get(key) ?? null
         const first = firstOffset(topic, partition, known, logEnds, acceptGap)
         if (known !== null && first > known) gaps.push(gapResult(table, partition, known, first))
         startAt.set(placeKey(topic, partition), first)
-        positions.set(place, first)
-        ends.set(place, logEnds.high)
+        positions.set(key, first)
+        ends.set(key, logEnds.high)
       }
     }
     return { startAt, positions, ends, gaps }
@@ -140,7 +140,7 @@ export function openTopicEnds(connection: KafkaConnection, topicPrefix: string):
         isConnected = true
         for (const table of TOPIC_TABLES) {
           const found = await readLogEnds(admin, topicName(topicPrefix, TOPIC_OF[table]))
-          for (const [partition, { high }] of found) ends.set(placeOf(table, partition), high)
+          for (const [partition, { high }] of found) ends.set(partitionKey(table, partition), high)
         }
       } catch {
         // The consumer uses the same brokers and reports the failure.

@@ -10,7 +10,7 @@ import {
   FEATURE_NAMES,
 } from '../../services/core/features/catalogue/feature-list.ts'
 import { HistoryFold } from '../../services/core/features/engine/history-fold.ts'
-import { placeOf } from '../../services/core/lake/lake-log.ts'
+import { partitionKey } from '../../services/core/lake/lake-log.ts'
 import { decisionRows } from '../../services/core/lake/lake-tables.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import type { DecisionBatch, DecisionRecord, Outcome } from '../../services/core/wire/records.ts'
@@ -127,7 +127,7 @@ async function addDecisions(
     }
     const commit = writer.state.sequence + 1
     const { staged } = await stageBuffer(session, writer.staging, buffer, commit)
-    const next = { [placeOf('decisions', 0)]: samples.length }
+    const next = { [partitionKey('decisions', 0)]: samples.length }
     await writer.commit({ kind: 'ingest', staged, next })
   } finally {
     await session.close()

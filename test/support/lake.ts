@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { offsetsResult } from '../../services/core/lake/lake-checks.ts'
-import { placeOf } from '../../services/core/lake/lake-log.ts'
+import { partitionKey } from '../../services/core/lake/lake-log.ts'
 import {
   deadLetterRow,
   labelRow,
   type LakeTable,
-  type RowPlace,
+  type RowPosition,
   type TimedLakeRow,
   type TopicTable,
   transactionRow,
@@ -64,7 +64,7 @@ export async function addEvents(
         at += 1
       }
       staged.push(...(await stageBuffer(session, writer.staging, buffer, commit)).staged)
-      next[placeOf(table, 0)] = at
+      next[partitionKey(table, 0)] = at
     }
     await writer.commit({ kind: 'ingest', staged, next })
   } finally {
@@ -120,7 +120,7 @@ async function addRows<Value>(
   writer: LakeWriter,
   table: TopicTable,
   values: readonly Value[],
-  rowOf: (place: RowPlace, value: Value) => TimedLakeRow,
+  rowOf: (place: RowPosition, value: Value) => TimedLakeRow,
 ): Promise<void> {
   const session = await openDuckDb(null)
   try {
@@ -131,7 +131,11 @@ async function addRows<Value>(
     }
     const commit = writer.state.sequence + 1
     const { staged } = await stageBuffer(session, writer.staging, buffer, commit)
-    await writer.commit({ kind: 'ingest', staged, next: { [placeOf(table, 0)]: values.length } })
+    await writer.commit({
+      kind: 'ingest',
+      staged,
+      next: { [partitionKey(table, 0)]: values.length },
+    })
   } finally {
     await session.close()
   }
@@ -142,14 +146,14 @@ export async function addOffsetChecks(writer: LakeWriter): Promise<void> {
   const session = await openDuckDb(null)
   try {
     const results = (['transactions', 'labels', 'dead_letters'] as const).map((table) => {
-      const next = writer.state.next.get(placeOf(table, 0)) ?? 0
+      const next = writer.state.next.get(partitionKey(table, 0)) ?? 0
       const rows = [...writer.state.files.values()]
         .filter((file) => file.table === table)
         .reduce((sum, file) => sum + file.rows, 0)
       return offsetsResult(table, 0, {
         first: 0,
         next,
-        taken: rows,
+        ingested: rows,
         watermarks: next - rows,
         unreadable: 0,
       })

@@ -178,7 +178,7 @@ export interface OffsetCounts {
   /** The range includes `first` and excludes `next`. */
   readonly first: number
   readonly next: number
-  readonly taken: number
+  readonly ingested: number
   readonly watermarks: number
   /** Messages that cannot be decoded; the scorer turns them into dead letters. */
   readonly unreadable: number
@@ -188,10 +188,10 @@ export interface OffsetCounts {
 export function offsetsResult(
   table: LakeTable,
   partition: number,
-  { first, next, taken, watermarks, unreadable }: OffsetCounts,
+  { first, next, ingested, watermarks, unreadable }: OffsetCounts,
 ): CheckResult {
   const expected = next - first
-  const unseen = expected - taken - watermarks - unreadable
+  const unseen = expected - ingested - watermarks - unreadable
   const parts = [
     ...(watermarks > 0 ? [`${watermarks} watermarks`] : []),
     ...(unreadable > 0 ? [`${unreadable} that cannot be decoded`] : []),
@@ -206,7 +206,7 @@ export function offsetsResult(
     range: { partition, first, last: next - 1 },
     name: 'offsets',
     status,
-    found: taken,
+    found: ingested,
     expected,
     detail: unseen < 0 ? `${-unseen} more messages than offsets` : parts.join(', '),
   }

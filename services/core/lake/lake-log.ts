@@ -92,7 +92,7 @@ export const NO_LAKE: LakeState = {
 }
 
 /** Key of `next`. */
-export function placeOf(table: LakeTable, partition: number): string {
+export function partitionKey(table: LakeTable, partition: number): string {
   return `${table}/${partition}`
 }
 

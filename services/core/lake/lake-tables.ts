@@ -221,7 +221,7 @@ export const KEY_COLUMNS: Readonly<Record<LakeTable, readonly string[]>> = {
 // Records to rows, cell by cell in the order of LAKE_COLUMNS; and rows back to transactions and labels.
 
 /** Position of a row's message in its topic. */
-export interface RowPlace {
+export interface RowPosition {
   readonly partition: number
   readonly offset: number
   /** Time stamp of the record; null for imported rows. */
@@ -234,11 +234,11 @@ export interface TimedLakeRow {
   readonly row: LakeRow
 }
 
-export function transactionRow(place: RowPlace, of: Transaction): TimedLakeRow {
+export function transactionRow(position: RowPosition, of: Transaction): TimedLakeRow {
   const row = [
-    place.partition,
-    place.offset,
-    place.sentAtMs,
+    position.partition,
+    position.offset,
+    position.sentAtMs,
     of.id,
     of.card,
     of.eventTimeMs,
@@ -261,11 +261,11 @@ export function transactionRow(place: RowPlace, of: Transaction): TimedLakeRow {
   return { timeMs: of.eventTimeMs, row }
 }
 
-export function labelRow(place: RowPlace, of: Label): TimedLakeRow {
+export function labelRow(position: RowPosition, of: Label): TimedLakeRow {
   const row = [
-    place.partition,
-    place.offset,
-    place.sentAtMs,
+    position.partition,
+    position.offset,
+    position.sentAtMs,
     of.transactionId,
     of.card,
     of.eventTimeMs,
@@ -280,10 +280,10 @@ export function labelRow(place: RowPlace, of: Label): TimedLakeRow {
   return { timeMs: of.eventTimeMs, row }
 }
 
-export function deadLetterRow(place: RowPlace, of: DeadLetter): TimedLakeRow {
+export function deadLetterRow(position: RowPosition, of: DeadLetter): TimedLakeRow {
   const row = [
-    place.partition,
-    place.offset,
+    position.partition,
+    position.offset,
     of.topic,
     of.partition,
     of.offset,

@@ -21,7 +21,7 @@ export interface FlushedCounts {
 }
 
 /** How far one partition of a topic is ahead of the lake. */
-export interface PlaceLag {
+export interface PartitionLag {
   readonly table: TopicTable
   readonly partition: number
   readonly messages: number
@@ -43,7 +43,7 @@ export interface LakeTelemetry {
   failing(isFailing: boolean): void
   compacted(files: number): void
   erased(rows: TableRows): void
-  lagged(lags: readonly PlaceLag[]): void
+  lagged(lags: readonly PartitionLag[]): void
   /** `files`: how many files the lake has; `newestAgeMs` is null for a table without files. */
   stood(table: TopicTable, files: number, newestAgeMs: number | null): void
 }

@@ -1,5 +1,5 @@
-// Goal: what was decided comes back with its transaction, features and the last word of its labels, and what cannot be
-// used is left out by name. Method: real lakes of simulated rows, without Kafka.
+// Goal: decisions are read back with their transaction, features and newest label, and decisions that cannot be
+// used are skipped with a reason. Method: real lakes of simulated rows, without Kafka.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -51,7 +51,7 @@ test('decisions come back by event time with transaction, features, score and ou
   }
 })
 
-test('only features that are asked for are read', async (t) => {
+test('only requested features are read', async (t) => {
   const { folder } = await decidedLake(t, { transactions: 200 })
   const [name = ''] = FEATURE_NAMES.slice(3)
   const { rows } = await decidedOf(folder, { features: [name] })
@@ -62,7 +62,7 @@ test('only features that are asked for are read', async (t) => {
   strictEqual(rows[0]?.row.length, FEATURE_COUNT)
 })
 
-test('a range takes the event times within it', async (t) => {
+test('a range selects the event times within it', async (t) => {
   const { folder, samples } = await decidedLake(t, { transactions: 1_000 })
   const times = samples.map(({ transaction }) => transaction.eventTimeMs)
   const [fromMs, endMs] = [times[300] ?? 0, times[700] ?? 0]
@@ -75,7 +75,7 @@ test('a range takes the event times within it', async (t) => {
   deepStrictEqual(span, { firstMs: Math.min(...times), lastMs: Math.max(...times) })
 })
 
-test('the last word that was known in time is the label', async (t) => {
+test('the newest label known in time counts', async (t) => {
   const words = (events: readonly StreamEvent[]): readonly StreamEvent[] => {
     const [first] = events
     ok(first?.kind === 'transaction')
@@ -90,7 +90,7 @@ test('the last word that was known in time is the label', async (t) => {
       },
     })
     const transactions = events.filter(({ kind }) => kind === 'transaction')
-    // The word about another card is none about this transaction.
+    // A label of another card does not count for this transaction.
     return [...transactions, word('genuine', 2), word('fraud', 1), word('fraud', 9, 'other')]
   }
   const { folder, samples } = await decidedLake(t, { transactions: 300, change: words })
@@ -105,7 +105,7 @@ test('the last word that was known in time is the label', async (t) => {
   strictEqual(await labelOf(eventTimeMs), null)
 })
 
-test('rows of another feature list are left out by name', async (t) => {
+test('rows of another feature list are skipped with a reason', async (t) => {
   const other = await decidedLake(t, { transactions: 200, featureListHash: 'another list' })
   const ofOther = await decidedOf(other.folder)
   strictEqual(ofOther.rows.length, 0)

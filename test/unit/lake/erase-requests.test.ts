@@ -1,5 +1,5 @@
-// Goal: a lake that somebody writes to is erased by who writes: the request names the card for as long as it must, and
-// its answer does not. Method: a writer of this process holds the lake, and answers by hand.
+// Goal: in a lake with an active writer the writer erases: the request names the card only as long as necessary, and
+// its answer does not. Method: the test process is the writer, and answers by hand.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { readdirSync, statSync } from 'node:fs'
@@ -22,7 +22,7 @@ import { filledLake, openWriter, simulatedStream } from '../../support/lake.ts'
 const NEVER = new AbortController().signal
 const MODE_BITS = 0o777
 
-/** A lake that this process holds for writing, and what asks it for the first card of its stream. */
+/** A lake locked by this process, and a request to erase the first card of its stream. */
 async function heldLake(t: TestContext) {
   const folder = await filledLake(t, { transactions: 100, commits: 1 })
   const [card = ''] = simulatedStream(1).flatMap((event) =>
@@ -46,7 +46,7 @@ async function heldLake(t: TestContext) {
   return { folder, card, writer, requests, ask }
 }
 
-test('who writes erases what it is asked to, and nothing of the request is left', async (t) => {
+test('the writer serves a request, and nothing of the request is left', async (t) => {
   const { folder, card, writer, requests, ask } = await heldLake(t)
   const { asked, answer } = ask()
   await asked
@@ -67,7 +67,7 @@ test('who writes erases what it is asked to, and nothing of the request is left'
   deepStrictEqual(await filesShowing(folder, card), [])
 })
 
-test('who writes and cannot erase says why', async (t) => {
+test('a writer that cannot erase answers with the reason', async (t) => {
   const { folder, writer, ask } = await heldLake(t)
   const { asked, answer } = ask()
   await asked
@@ -81,7 +81,7 @@ test('who writes and cannot erase says why', async (t) => {
   await writer.close()
 })
 
-test('who stops waiting takes the request back', async (t) => {
+test('a client that stops waiting withdraws its request', async (t) => {
   const { folder, requests, writer, ask } = await heldLake(t)
   const stop = new AbortController()
   const { asked, answer } = ask(stop.signal)
@@ -93,7 +93,7 @@ test('who stops waiting takes the request back', async (t) => {
   await writer.close()
 })
 
-test('answers that nobody has taken are forgotten, requests are not', async (t) => {
+test('answers never collected are deleted, requests are not', async (t) => {
   const { folder, writer, requests, ask } = await heldLake(t)
   const { asked, answer } = ask()
   await asked

@@ -1,7 +1,7 @@
-// Goal: an erased card is in no table and no file, everything else is as it was, the lake's own records still agree, and
-// whatever step ends it, the same command again does the rest.
-// Method: real lakes with decisions and dead letters, without Kafka; rows of other cards are compared as DuckDB reads
-// them from the folders, by themselves.
+// Goal: an erased card is in no table and no file, all other rows are unchanged, the lake's own records still agree, and
+// after an interruption at any step the same command completes the erasure.
+// Method: real lakes with decisions and dead letters, without Kafka; rows of other cards are compared by reading the
+// folders with DuckDB directly.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { cpSync, readdirSync } from 'node:fs'
@@ -37,7 +37,7 @@ const erase = (folder: string, card: string, reference: string | null = null) =>
   )
 
 for (const isCompacted of [false, true]) {
-  test(`a card is gone from all tables, others are as they were (compacted: ${isCompacted})`, async (t) => {
+  test(`a card is erased from all tables, other rows are unchanged (compacted: ${isCompacted})`, async (t) => {
     const { folder, card, decisions } = await fullLake(t, { isCompacted })
     deepStrictEqual(await failures(folder), [])
     const before = await rowsOf(folder, `card <> '${card}'`)
@@ -66,7 +66,7 @@ for (const isCompacted of [false, true]) {
     deepStrictEqual(await filesShowing(folder, card), [], 'no file shows the card')
 
     const state = await readLakeState(folder)
-    deepStrictEqual(new Map(state.next), next, 'what was taken is still taken')
+    deepStrictEqual(new Map(state.next), next, 'positions are unchanged')
     deepStrictEqual(await failures(folder), [])
     const [entry] = state.erasures
     deepStrictEqual(
@@ -97,7 +97,7 @@ test('rows of a file keep their order', async (t) => {
   await session.close()
 })
 
-test('a card that is all of a file leaves no file', async (t) => {
+test('a file with rows of this card only is removed', async (t) => {
   const { folder } = await fullLake(t, { transactions: 100, cards: 5 })
   const cards = new Set<string>()
   for await (const event of readLakeHistory({ folder, fromMs: -Infinity, endMs: Infinity })) {
@@ -113,7 +113,7 @@ test('a card that is all of a file leaves no file', async (t) => {
 
 class Stopped extends Error {}
 
-/** Fails just before or just after its n-th commit, as a process would that ends there. */
+/** Fails just before or just after its n-th commit, like a process killed there. */
 function stoppingAt(writer: LakeWriter, at: number, isAfter: boolean): LakeWriter {
   let commits = 0
   return {
@@ -132,7 +132,7 @@ function stoppingAt(writer: LakeWriter, at: number, isAfter: boolean): LakeWrite
   }
 }
 
-test('ended at any step, each step is done or not, and running it again ends it', async (t) => {
+test('after an interruption at any step, each step is done or not, and another run completes it', async (t) => {
   const { folder: original, card } = await fullLake(t, { transactions: 250, cards: 20 })
   const expected = await openFolder(t)
   cpSync(original, expected, { recursive: true })
@@ -180,7 +180,7 @@ test('ended at any step, each step is done or not, and running it again ends it'
   )
 })
 
-test('a record that would name the card is refused', () => {
+test('a reference that contains the card is refused', () => {
   for (const [card, reference] of [
     ['', null],
     ['card-1', 'erase card-1'],
@@ -196,7 +196,7 @@ test('a record that would name the card is refused', () => {
   }
 })
 
-test('a folder without a lake is not made one', async (t) => {
+test('an erasure does not create a lake', async (t) => {
   const folder = await openFolder(t)
   await rejects(erase(folder, 'card-1'), (error) => isSluiceError(error, 'SLUICE_USAGE'))
   await rejects(findInLake(folder, eraseRequest('card-1', null)), (error) =>

@@ -1,5 +1,5 @@
-// Goal: others' files become the same rows as ours, and what cannot be read is named or counted.
-// Method: CSV written by hand and Parquet written by DuckDB, with units, formats and words of their own.
+// Goal: imported files become the same rows as ingested messages, and bad rows are named or counted.
+// Method: CSV written by hand and Parquet written by DuckDB, with their own units, formats and words.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
@@ -80,7 +80,7 @@ function fileIn(folder: string, name: string, text: string): string {
   return path
 }
 
-test('CSV with units, formats, words and constants of its own becomes rows and labels', async (t) => {
+test('CSV with its own units, formats, words and constants becomes rows and labels', async (t) => {
   const [folder, files] = [await openFolder(t), await openFolder(t)]
   const summary = await run(folder, [fileIn(files, 'bank.csv', CSV)])
   deepStrictEqual([summary.transactions, summary.labels, summary.skipped], [2, 1, {}])
@@ -142,7 +142,7 @@ test('a bad row names file, line and column, or is counted by its reason', async
       return true
     })
   }
-  // Nothing of a refused import is there.
+  // A refused import leaves nothing.
   strictEqual((await readLakeState(folder)).files.size, 0)
   const path = fileIn(files, 'bad.csv', `${CSV}${bad.join('\n')}\n`)
   const { skipped, transactions } = await run(folder, [path], { skipBad: true })
@@ -158,7 +158,7 @@ test('a bad row names file, line and column, or is counted by its reason', async
   deepStrictEqual(await historyOf(folder), EXPECTED)
 })
 
-test('the same file is not imported twice unless that is asked for', async (t) => {
+test('the same file is not imported twice unless requested', async (t) => {
   const [folder, files] = [await openFolder(t), await openFolder(t)]
   const path = fileIn(files, 'bank.csv', CSV)
   await run(folder, [path])
@@ -171,7 +171,7 @@ test('the same file is not imported twice unless that is asked for', async (t) =
   deepStrictEqual(readdirSync(join(folder, '_sluice/staging')), [])
 })
 
-test('a mapping that is wrong is refused with the name of what is wrong', () => {
+test('an invalid mapping is refused with the name of the fault', () => {
   for (const [value, text] of [
     [[], /must be an object/],
     [{ column: {} }, /"column"/],

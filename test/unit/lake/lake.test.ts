@@ -1,4 +1,4 @@
-// Goal: what was put into a lake comes out the same by query, history and after compaction; what is broken is found.
+// Goal: rows read back by query and history equal those written, also after compaction; damage is found.
 // Method: real lakes of simulated rows, without Kafka.
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
@@ -51,7 +51,7 @@ const isError =
   (error: unknown): boolean =>
     isSluiceError(error, code) && text.test(error.message)
 
-/** The stream as the trainer wants it: by time, labels first. */
+/** The stream in the order of the trainer: by time, labels first. */
 function inOrder(events: readonly StreamEvent[]): readonly object[] {
   const rank = (event: StreamEvent): number => (event.kind === 'label' ? 0 : 1)
   return events
@@ -86,7 +86,7 @@ test('history comes back event for event, before and after compaction', async (t
   deepStrictEqual(failures(await check(folder)), [])
 })
 
-test('history ends at a moment, for labels by when they were known', async (t) => {
+test('history ends at a point in time, for labels by known-at time', async (t) => {
   const folder = await filledLake(t)
   const all = inOrder(simulatedStream(2_000)) as readonly StreamEvent[]
   const times = all.map(streamTimeMs)
@@ -98,7 +98,7 @@ test('history ends at a moment, for labels by when they were known', async (t) =
   deepStrictEqual(await historyOf(folder, { fromMs, endMs }), inside)
 })
 
-test('a query sees typed columns and the day, also of tables without a file', async (t) => {
+test('a query has typed columns and the day, also for tables without a file', async (t) => {
   const folder = await filledLake(t, { transactions: 100, commits: 1 })
   deepStrictEqual(await ask(folder, 'SELECT count(*) FROM transactions'), [[100]])
   deepStrictEqual(await ask(folder, 'SELECT count(*) FROM decisions'), [[0]])
@@ -111,7 +111,7 @@ test('a query sees typed columns and the day, also of tables without a file', as
   strictEqual(typeof first[2], 'number')
 })
 
-test('a statement that is wrong, writes, or reaches for other files is refused', async (t) => {
+test('a statement that is invalid, writes, or reads other files is refused', async (t) => {
   const folder = await filledLake(t, { transactions: 50, commits: 1 })
   const live = join(folder, [...(await readLakeState(folder)).files.keys()][0] ?? '')
   const before = readFileSync(live)
@@ -182,7 +182,7 @@ test('EXPLAIN ANALYZE, which runs what it explains, cannot write a file of the l
   deepStrictEqual(readFileSync(live), before)
 })
 
-test('a file that is cut short, altered or gone is found, and named', async (t) => {
+test('a truncated, altered or missing file is found and named', async (t) => {
   const folder = await filledLake(t, { transactions: 1_000, commits: 4 })
   deepStrictEqual(failures(await check(folder)), [])
   const paths = [...(await readLakeState(folder)).files.keys()]
@@ -216,7 +216,7 @@ test('a file that is cut short, altered or gone is found, and named', async (t) 
   )
 })
 
-test('results of a check can be recorded, and are rows of the lake', async (t) => {
+test('results of a check can be recorded as rows of the lake', async (t) => {
   const folder = await filledLake(t, { transactions: 50, commits: 1 })
   const { results } = await check(folder)
   await recordResults(folder, systemClock, results)
@@ -228,12 +228,12 @@ test('results of a check can be recorded, and are rows of the lake', async (t) =
   )
 })
 
-test('a query that began before a compaction says that it must be run again', async (t) => {
+test('a query that began before a compaction asks to be run again', async (t) => {
   const folder = await filledLake(t)
   const asked = queryLake(folder, 'SELECT * FROM transactions ORDER BY id', async (answer) => {
     for await (const row of answer.rows) strictEqual(row.length, 22)
   })
-  // The views are made by then or not; either way rows are whole, or it is said that they are not.
+  // Whether the views exist by then or not, the result is complete or the query fails.
   await compact(folder)
   await asked.catch((error: unknown) => {
     if (!isSluiceError(error, 'SLUICE_LAKE_BUSY')) throw error

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { EventQueue } from '../../../services/producer/event-queue.ts'
 
-test('the queue gives back what a stable sort would, however pushes and pops are mixed', () => {
+test('the queue returns the order of a stable sort, however pushes and pops are mixed', () => {
   const step = fc.oneof(
-    // Few different times, so that ties are common.
+    // Few distinct times, so that ties are common.
     fc.record({ timeMs: fc.integer({ min: 0, max: 8 }) }),
     fc.constant(null),
   )

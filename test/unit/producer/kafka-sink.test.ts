@@ -16,7 +16,7 @@ const codecs: ProducerCodecs = {
   watermark: { encode: () => Buffer.of(3) },
 }
 
-test('a share of the transactions begins a trace, the same ones each time, with ids of their own', () => {
+test('a share of the transactions starts a trace, the same ones each time, with their own ids', () => {
   const ids = Array.from({ length: 5_000 }, (_, index) => `tx-${index}`)
   const traced = ids.flatMap((id) => traceparentOf(id, 0.1) ?? [])
   ok(traced.length > 400 && traced.length < 600, String(traced.length))
@@ -28,7 +28,7 @@ test('a share of the transactions begins a trace, the same ones each time, with 
   ok(traced.every((text) => parseTraceparent(text)?.isSampled === true))
 })
 
-test('without a ratio no message has a trace, and with one a transaction has and a watermark has not', () => {
+test('without a ratio no message has a trace; with one, transactions have and watermarks have not', () => {
   const sent: SinkMessage[] = []
   const sink: Sink = {
     partitionCount: 2,

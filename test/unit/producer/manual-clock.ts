@@ -1,4 +1,4 @@
-// A clock that tests move by hand.
+// A clock advanced by tests.
 
 import type { Clock } from '../../../services/core/clock.ts'
 

@@ -31,7 +31,7 @@ test('at a speed, event time drives the schedule', () => {
   deepStrictEqual(intended, [START_MS, START_MS + 1_000, START_MS + 1_000, START_MS + 60_000])
 })
 
-test('flat out, everything is due at once and is stamped with the time at which it leaves', () => {
+test('flat out, everything is due at once and has the time stamp of sending', () => {
   const clock = new ManualClock(START_MS)
   const pacer = new Pacer({ kind: 'flat_out' }, clock)
   clock.advanceMs(7)
@@ -39,7 +39,7 @@ test('flat out, everything is due at once and is stamped with the time at which 
   strictEqual(pacer.dueInMs, 0)
 })
 
-test('what is not on the schedule is stamped like the transaction before it', () => {
+test('unscheduled events have the time stamp of the preceding transaction', () => {
   const pacer = new Pacer({ kind: 'rate', perSecond: 10 }, new ManualClock(START_MS))
   strictEqual(pacer.intendedMs, START_MS)
   pacer.scheduleTransaction(0)

@@ -1,4 +1,4 @@
-// Goal: files become the stream that their rows describe, and what cannot is told exactly. Method: small
+// Goal: files become the stream that their rows describe, and faults are reported exactly. Method: small
 // files written for each test; an oracle for the order of labels.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
@@ -59,7 +59,7 @@ function refusal(...parts: readonly string[]): (error: unknown) => boolean {
   }
 }
 
-test('a row becomes a transaction and its label is known the delay later', async (t) => {
+test('a row becomes a transaction, and its label is known after the delay', async (t) => {
   const folder = makeFolder(t)
   const file = folder.write('a.csv', [
     'transaction_id,timestamp,card_id,amount,currency,merchant,mcc,terminal,country,lat,lon,' +
@@ -139,17 +139,17 @@ test('labels are merged by known-at time for any stream and delay, and none is l
   )
 })
 
-test('plain and gzip files give the same stream, and a byte order mark is no part of a name', async (t) => {
+test('plain and gzip files give the same stream, and a byte order mark is ignored', async (t) => {
   const folder = makeFolder(t)
   const text = `${HEADER}\r\nt1,2020-01-01,c1,1.00,1\r\nt2,2020-01-02,c1,2.00,0\r\n`
   const plain = await replayed([folder.write('a.csv', Buffer.from(`\uFEFF${text}`))])
-  // Gzip is told by its first bytes, not by its name.
+  // Gzip is recognised by its first bytes, not by its name.
   const packed = await replayed([folder.write('b.csv', gzipSync(text))])
   strictEqual(plain.length, 3)
   deepStrictEqual(packed, plain)
 })
 
-test('a folder is read in the order of names, and files of other days are not even opened', async (t) => {
+test('a folder is read in the order of names, and files of other days are not opened', async (t) => {
   const folder = makeFolder(t)
   folder.write('2020-01-03.csv', [HEADER, 'c,2020-01-03T08:00:00Z,c,1.00,0'])
   folder.write('2020-01-01.csv', ['this file is no CSV of ours'])
@@ -163,7 +163,7 @@ test('a folder is read in the order of names, and files of other days are not ev
   deepStrictEqual(idsOf(await replayed([folder.path], { bounds })), ['a', 'c'])
 })
 
-test('bounds hold for the rows of a file too, both days included', async (t) => {
+test('bounds also apply to the rows of a file, both days inclusive', async (t) => {
   const folder = makeFolder(t)
   const file = folder.write('all.csv', [
     HEADER,
@@ -176,7 +176,7 @@ test('bounds hold for the rows of a file too, both days included', async (t) => 
   deepStrictEqual(idsOf(await replayed([file], { bounds })), ['b', 'c'])
 })
 
-test('at most the asked-for number of transactions is read, and their labels still come', async (t) => {
+test('at most the requested number of transactions is read, with all their labels', async (t) => {
   const folder = makeFolder(t)
   const rows = ['a', 'b', 'c'].map((id, day) => `${id},2020-01-0${day + 1},c,1.00,1`)
   const file = folder.write('a.csv', [HEADER, ...rows])
@@ -188,7 +188,7 @@ test('at most the asked-for number of transactions is read, and their labels sti
   ])
 })
 
-test('rows without an id get one from their file and line, and currency is EUR unless said', async (t) => {
+test('rows without an id get one from their file and line, and currency is EUR by default', async (t) => {
   const folder = makeFolder(t)
   const file = folder.write('a.csv', [
     'time,card,amount',
@@ -204,7 +204,7 @@ test('rows without an id get one from their file and line, and currency is EUR u
   deepStrictEqual([first.transaction.currency, first.transaction.country], ['USD', 'US'])
 })
 
-test('each different mapping is told once', async (t) => {
+test('each different mapping is reported once', async (t) => {
   const folder = makeFolder(t)
   folder.write('a.csv', ['time,card,amount', '2020-01-01,c1,1.00'])
   folder.write('b.csv', ['amount,time,card', '2.00,2020-01-02,c1'])
@@ -250,7 +250,7 @@ test('a card number is refused and never repeated', async (t) => {
   })
 })
 
-test('bad rows are counted by reason and left out when asked, and the good ones all come', async (t) => {
+test('bad rows are counted by reason and skipped on request, and all good ones are read', async (t) => {
   const folder = makeFolder(t)
   const file = folder.write('a.csv', [
     HEADER,
@@ -287,14 +287,14 @@ test('sorting orders the rows of a file by time and keeps ties as they were', as
   deepStrictEqual(idsOf(await replayed([file], { sort: true })), ['a', 'b', 'c', 'd'])
 })
 
-test('files that overlap in time are an error that names both', async (t) => {
+test('overlapping files are an error that names both', async (t) => {
   const folder = makeFolder(t)
   folder.write('a.csv', [HEADER, 'a,2020-01-05,c,1.00,0'])
   folder.write('b.csv', [HEADER, 'b,2020-01-04,c,1.00,0'])
   await rejects(replayed([folder.path], { sort: true }), refusal('b.csv line 2', 'a.csv line 2'))
 })
 
-test('what cannot be read says why: nothing there, no CSV, empty, damaged, cut short', async (t) => {
+test('unreadable input is reported with the reason: missing, not CSV, empty, damaged, truncated', async (t) => {
   const folder = makeFolder(t)
   const text = `${HEADER}\n${'t,2020-01-01,c,1.00,0\n'.repeat(500)}`
   const packed = gzipSync(text)

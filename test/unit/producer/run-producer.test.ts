@@ -8,7 +8,7 @@ import { ManualClock } from './manual-clock.ts'
 
 const START_MS = 1_800_000_000_000
 
-/** Collects the lines, and does something with each as it comes. */
+/** Collects the lines, and calls back for each. */
 function collector(onLine: (count: number) => void = () => undefined): {
   readonly output: Writable
   readonly events: ProducedEvent[]
@@ -62,7 +62,7 @@ test('watermarks end the stream on both topics', async () => {
   })
 })
 
-test('a signal ends the run after what was taken is written', async () => {
+test('a signal ends the run after events already read are written', async () => {
   const stop = new AbortController()
   const { output, events } = collector((count) => {
     if (count === 50) stop.abort()
@@ -91,7 +91,7 @@ test('a signal ends the wait for a transaction that is due much later', async ()
   strictEqual(events.length, 1)
 })
 
-test('a duration ends the run by the clock, and the watermarks then say that nothing follows', async () => {
+test('a duration ends the run by the clock, with final watermarks', async () => {
   const clock = new ManualClock(START_MS)
   const { output, events } = collector(() => {
     clock.advanceMs(10)
@@ -116,7 +116,7 @@ test('a duration ends the run by the clock, and the watermarks then say that not
   )
 })
 
-test('a reader that goes away ends the run without an error', async () => {
+test('a closed pipe ends the run without an error', async () => {
   const output = new PassThrough()
   output.once('data', () => {
     output.destroy(new Error('EPIPE'))

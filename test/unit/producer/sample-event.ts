@@ -1,4 +1,4 @@
-// Events with nothing in them but what a test is about.
+// Minimal events for tests.
 
 import type { StreamEvent } from '../../../services/producer/index.ts'
 

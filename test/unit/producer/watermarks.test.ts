@@ -1,5 +1,5 @@
-// Goal: what a watermark promises holds for any stream in time order. Method: streams with gaps that aim at
-// the limits of a interval, checked against the promise written the obvious way.
+// Goal: the guarantees of watermarks hold for any stream in time order. Method: streams with gaps around
+// the limits of an interval, checked against a simple oracle.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -14,7 +14,7 @@ import {
 } from '../../../services/producer/watermarks.ts'
 import { labelAt, transactionAt } from './sample-event.ts'
 
-// A run of events that share one gap: short streams would never fill a interval.
+// A run of events with equal gaps: short streams would never fill an interval.
 const run = fc.record({
   count: fc.constantFrom(1, 10, INTERVAL_EVENTS - 1, INTERVAL_EVENTS, 2_500),
   gapMs: fc.constantFrom(0, 1, 50, 60, 61, INTERVAL_MS),
@@ -70,7 +70,7 @@ test('a transaction comes after all labels known by then, and after a labels wat
   )
 })
 
-test('every event is passed on once, each kind in its order, and the end is told on both topics', async () => {
+test('every event is passed on once, each kind in order, and the end is announced on both topics', async () => {
   await fc.assert(
     fc.asyncProperty(stream, async (events) => {
       const all = await produced(events)
@@ -94,7 +94,7 @@ test('every event is passed on once, each kind in its order, and the end is told
   )
 })
 
-test('a interval ends at the next change of time once it is full, however dense the stream is', async () => {
+test('an interval ends at the next change of time once it is full, however dense the stream is', async () => {
   const events = Array.from({ length: INTERVAL_EVENTS_MAX + 10 }, (_, index) =>
     transactionAt(1_700_000_000_000 + Math.floor(index / 4)),
   )
@@ -102,11 +102,11 @@ test('a interval ends at the next change of time once it is full, however dense 
   const ends = all.flatMap((event, index) =>
     event.kind === 'watermark' && event.topic === 'transactions' ? [index] : [],
   )
-  // Three watermarks stand before the end of the first interval: two that open the stream, one of its labels.
+  // Three watermarks precede the end of the first interval: two that open the stream, and one of its labels.
   deepStrictEqual(ends.slice(0, 2), [1, INTERVAL_EVENTS_MAX + 3])
 })
 
-test('a sparse stream is cut by time, so that lanes never wait for what they hold back', async () => {
+test('a sparse stream is divided by time, so that partitions never wait for messages that they delay', async () => {
   const events = Array.from({ length: 50 }, (_, hour) =>
     transactionAt(1_700_000_000_000 + hour * 3_600_000),
   )
@@ -117,7 +117,7 @@ test('a sparse stream is cut by time, so that lanes never wait for what they hol
   }
 })
 
-test('an empty stream is over at once', async () => {
+test('an empty stream ends at once', async () => {
   deepStrictEqual(
     (await produced([])).map((event) => event.kind),
     ['watermark', 'watermark'],

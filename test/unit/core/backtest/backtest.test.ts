@@ -1,5 +1,5 @@
-// Goal: the figures of a backtest are what the rows say. Method: the same figures the slow way, from lists of rows held
-// in memory, over random rows.
+// Goal: the figures of a backtest follow from the rows. Method: the same figures from lists of rows
+// in memory, by the simplest algorithm, over random rows.
 
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -52,7 +52,7 @@ function backtest(all: readonly BacktestRow[], more: Partial<BacktestSettings> =
   return run.counts
 }
 
-/** The truth as a person would find it. */
+/** The truth by the simplest algorithm. */
 function slowTruth({ input, label }: BacktestRow): 'fraud' | 'genuine' | 'unknown' {
   const ageMs = AS_OF_MS - input.transaction.eventTimeMs
   if (ageMs < MATURITY_DAYS * DAY_MS) return 'unknown'
@@ -103,7 +103,7 @@ function fastFigures({ facts }: BacktestCounts, tallied: BacktestCounts['live'])
   }
 }
 
-test('all figures are those that lists of rows give', () => {
+test('all figures equal those computed from lists of rows', () => {
   holds(
     150,
     fc.property(rows(60), (all) => {
@@ -167,7 +167,7 @@ test('the order of the rows changes nothing, examples included', () => {
   )
 })
 
-test('examples are the most expensive changes, with what both sides said', () => {
+test('examples are the most expensive changes, with the outcomes of both sides', () => {
   const all = [
     backtestRow({ id: 'a', amountMinor: 500 }, 0.95, 'approve'),
     backtestRow({ id: 'b', amountMinor: 900 }, 0.95, 'flag'),
@@ -204,7 +204,7 @@ test('a label counts when it was known in time; young rows count as neither', ()
   deepStrictEqual([mature, frauds.count, lateFrauds, earlyFrauds, labelled], [3, 2, 1, 1, 3])
 })
 
-test('without any label nothing is said about truth', () => {
+test('without labels there are no figures about truth', () => {
   const counts = backtest([backtestRow({ id: 'a' }, 0.95, 'block')])
   strictEqual(figuresOf(counts.live, counts.facts, COSTS, null).labelled, null)
 })
@@ -226,7 +226,7 @@ test('alerts are per day with rows, and per analyst', () => {
   })
 })
 
-test('a live policy stands for what was decided; without one a row must say', () => {
+test('a live policy replaces recorded decisions; without one a row must have a decision', () => {
   const row = { ...backtestRow({ id: 'a' }, 0.95, 'approve'), decided: null }
   const live = { compiledFor: () => policyAt(0.9), guard: null }
   strictEqual(backtest([row], { live }).policies[1]?.changes.matrix.block.block, 1)

@@ -31,7 +31,7 @@ const BREAKER = {
   sampleMin: 1,
 }
 
-test('a breaker that trips makes flags of blocks until somebody resets it', () => {
+test('a tripped breaker turns blocks into flags until it is reset', () => {
   const policy = guarded({ breakers: [BREAKER] })
   const outcomes = Array.from({ length: 6 }, (_, at) => policy.decide(row(at, BEGIN_MS + at)))
   deepStrictEqual(
@@ -40,14 +40,14 @@ test('a breaker that trips makes flags of blocks until somebody resets it', () =
   )
   deepStrictEqual(outcomes[3]?.marks, ['breaker_open'])
   strictEqual(policy.trips, 1)
-  // The minute is over, but nobody has come yet.
+  // The minute is over, but nobody has reset the breaker.
   strictEqual(policy.decide(row(6, BEGIN_MS + HOUR_MS / 2)).outcome, 'flag')
   strictEqual(policy.decide(row(7, BEGIN_MS + HOUR_MS + 10)).outcome, 'block')
   strictEqual(policy.trips, 1)
 })
 
-test('flags by the score alone end with the budget of the day', () => {
-  // The policy names a rule for each flag, and rules may go beyond the budget; so a policy that names none is asked.
+test('flags by the score alone stop at the daily budget', () => {
+  // Flags by rules may exceed the budget, so this policy names none.
   const plain = policyAt(0.9)
   const byScore = {
     ...plain,
@@ -66,7 +66,7 @@ test('flags by the score alone end with the budget of the day', () => {
   strictEqual(policy.decide(row(3, BEGIN_MS + DAY_MS, 0.5)).outcome, 'flag')
 })
 
-test('a share of the blocks goes through as control group, and the same each time', () => {
+test('a share of the blocks passes as control group, the same each time', () => {
   const controlGroup = { share: 0.3, amountMaxMinor: 1_000, dayMaxMinor: 1_000_000 }
   const run = (): readonly string[] => {
     const policy = guarded({ controlGroup })
@@ -78,7 +78,7 @@ test('a share of the blocks goes through as control group, and the same each tim
   deepStrictEqual(run(), first)
 })
 
-test('without settings what is ruled stands', () => {
+test('without settings rulings apply unchanged', () => {
   const policy = new GuardedPolicy(() => policyAt(0.9), null)
   for (let at = 0; at < 100; at += 1) strictEqual(policy.decide(row(at, BEGIN_MS)).outcome, 'block')
   strictEqual(policy.trips, 0)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { DistinctCards, MoneySum } from '../../../../services/core/backtest/tallies.ts'
 import { holds } from '../../../support/property.ts'
 
-test('sums of money are exact, also beyond what a number holds', () => {
+test('sums of money are exact, also beyond the safe integers', () => {
   holds(
     100,
     fc.property(fc.array(fc.maxSafeNat(), { maxLength: 50 }), (amounts) => {
@@ -22,7 +22,7 @@ test('sums of money are exact, also beyond what a number holds', () => {
     })
 })
 
-test('cards are counted exactly up to the limit, whatever their order and however often they come', () => {
+test('cards are counted exactly up to the limit, in any order and with repetitions', () => {
   holds(
     100,
     fc.property(fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 200 }), (numbers) => {
@@ -35,7 +35,7 @@ test('cards are counted exactly up to the limit, whatever their order and howeve
   )
 })
 
-test('beyond the limit the number is near, says that it is an estimate, and does not depend on the order', () => {
+test('beyond the limit the count is a close estimate that does not depend on the order', () => {
   const limit = 1_024
   for (const different of [1_025, 3_000, 50_000]) {
     const [forward, backward] = [new DistinctCards(limit), new DistinctCards(limit)]

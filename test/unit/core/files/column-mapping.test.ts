@@ -8,7 +8,7 @@ import {
   parseFieldList,
 } from '../../../../services/core/files/column-mapping.ts'
 
-test('usual column names are found whatever their case and separators', () => {
+test('common column names are found whatever their case and separators', () => {
   const header = ['TX-ID', 'tx_datetime', 'Customer ID', 'TERMINAL_ID', 'TxAmount', 'is_fraud', 'x']
   deepStrictEqual(findMapping('f.csv', header, {}, {}), {
     id: 'TX-ID',
@@ -20,14 +20,14 @@ test('usual column names are found whatever their case and separators', () => {
   })
 })
 
-test('what is given wins over what is found, and a constant over both', () => {
+test('a given column wins over a derived one, and a constant over both', () => {
   const header = ['card', 'customer', 'time', 'amount', 'currency']
   const mapping = findMapping('f.csv', header, { card: 'customer' }, { currency: 'GBP' })
   deepStrictEqual(mapping, { card: 'customer', eventTime: 'time', amount: 'amount' })
   strictEqual(mappingText(mapping), 'card=customer,eventTime=time,amount=amount')
 })
 
-test('a missing field is an error that shows the mapping to give', () => {
+test('a missing field is an error that suggests a mapping', () => {
   throws(
     () => findMapping('f.csv', ['source_id', 'amount', 'when'], {}, {}),
     (error) =>
@@ -37,7 +37,7 @@ test('a missing field is an error that shows the mapping to give', () => {
   )
 })
 
-test('a column that is given and not there is named', () => {
+test('a given column that does not exist is named', () => {
   throws(
     () => findMapping('f.csv', ['card', 'time', 'amount'], { device: 'phone' }, {}),
     (error) =>

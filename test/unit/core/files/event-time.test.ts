@@ -25,7 +25,7 @@ test('ISO times without a zone are UTC, and a zone is taken into account', () =>
   strictEqual(parseEventTimeMs('2018-07-25T00:00:29,5'), TIME_MS + 500)
 })
 
-test('seconds and milliseconds since 1970 are told apart', () => {
+test('seconds and milliseconds since 1970 are distinguished', () => {
   strictEqual(parseEventTimeMs('1532476829'), TIME_MS)
   strictEqual(parseEventTimeMs('1532476829000'), TIME_MS)
   strictEqual(parseEventTimeMs('1532476829.25'), TIME_MS + 250)
@@ -43,7 +43,7 @@ test('every time from 2000 to 2099 survives being written in each way', () => {
   )
 })
 
-test('what is no time from 2000 to 2100 is refused', () => {
+test('a text that is not a time from 2000 to 2100 is refused', () => {
   for (const text of [
     '',
     '0',
@@ -69,7 +69,7 @@ test('an offset is minutes, hours and minutes, or Z', () => {
   strictEqual(parseUtcOffsetMinutes('CET'), null)
 })
 
-test('a day in a file name is that day, a month is that month, other digits are nothing', () => {
+test('a file name may contain a day or a month; other digits are ignored', () => {
   deepStrictEqual(rangeOfName('2018-07-25.csv.gz'), {
     fromMs: Date.UTC(2018, 6, 25),
     endMs: Date.UTC(2018, 6, 26),

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseAmount } from '../../../../services/core/files/row-reader.ts'
 
-test('an amount is the same number that exact integer arithmetic gives', () => {
+test('an amount equals the result of exact integer arithmetic', () => {
   fc.assert(
     fc.property(
       fc.bigInt({ min: 0n, max: 999_999_999_999n }),
@@ -24,7 +24,7 @@ test('an amount is the same number that exact integer arithmetic gives', () => {
   )
 })
 
-test('amounts that floats get wrong are right', () => {
+test('amounts that floats cannot represent are exact', () => {
   deepStrictEqual(parseAmount('1.15', 'EUR'), { ok: true, amountMinor: 115 })
   deepStrictEqual(parseAmount('4.35', 'EUR'), { ok: true, amountMinor: 435 })
   deepStrictEqual(parseAmount('8.5', 'GBP'), { ok: true, amountMinor: 850 })
@@ -37,7 +37,7 @@ test('a third decimal is an error that names the currency, even when it is 0', (
   }
 })
 
-test('signs, separators, exponents and blanks are no amounts', () => {
+test('signs, separators, exponents and blanks are not amounts', () => {
   for (const text of [
     '',
     '-1.00',

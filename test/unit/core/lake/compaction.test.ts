@@ -31,7 +31,7 @@ function fileOf(day: number, rows: number, index: number): LakeFile {
   }
 }
 
-test('merging keeps every row once, makes no file too large, and ends when it is repeated', () => {
+test('merging keeps every row once, makes no file too large, and ends when repeated', () => {
   fc.assert(
     fc.property(files, fc.integer({ min: 1, max: 100 }), (given, rowsMax) => {
       const before = given.map(({ day, rows }, index) => fileOf(day, rows, index))
@@ -77,7 +77,7 @@ test('merging keeps every row once, makes no file too large, and ends when it is
   )
 })
 
-test('days with fewer files than asked for are left as they are', () => {
+test('days with fewer files than the minimum are left alone', () => {
   const state = stateOf([fileOf(1, 5, 0), fileOf(1, 5, 1), fileOf(2, 5, 2)])
   deepStrictEqual(
     planCompaction(state, { filesMin: 2, rowsMax: 100 }).map(({ day, files: parts }) => [

@@ -8,11 +8,11 @@ import {
 } from '../../../../services/core/lake/lake-checks.ts'
 import { LAKE_COLUMNS } from '../../../../services/core/lake/lake-tables.ts'
 
-const COUNTS = { first: 10, next: 20, taken: 10, watermarks: 0, unreadable: 0 }
+const COUNTS = { first: 10, next: 20, ingested: 10, watermarks: 0, unreadable: 0 }
 
-test('a range whose offsets are all rows is right, and one with others says which', () => {
+test('a range with a row per offset is ok, and any other is explained', () => {
   strictEqual(offsetsResult('labels', 1, COUNTS).status, 'ok')
-  const other = offsetsResult('labels', 1, { ...COUNTS, taken: 6, watermarks: 1, unreadable: 1 })
+  const other = offsetsResult('labels', 1, { ...COUNTS, ingested: 6, watermarks: 1, unreadable: 1 })
   strictEqual(other.status, 'explained')
   strictEqual(
     other.detail,
@@ -21,15 +21,15 @@ test('a range whose offsets are all rows is right, and one with others says whic
 })
 
 test('more messages than offsets cannot be explained', () => {
-  strictEqual(offsetsResult('labels', 1, { ...COUNTS, taken: 11 }).status, 'failed')
+  strictEqual(offsetsResult('labels', 1, { ...COUNTS, ingested: 11 }).status, 'failed')
 })
 
-test('a gap that was accepted stays on record', () => {
+test('an accepted gap is recorded', () => {
   const { status, expected, range } = gapResult('transactions', 2, 5, 9)
   deepStrictEqual([status, expected, range], ['explained', 4, { partition: 2, first: 5, last: 8 }])
 })
 
-test('a column that is missing, of another type, or not known is a fault of the schema', () => {
+test('a missing, unknown or differently typed column is a schema fault', () => {
   const right = LAKE_COLUMNS.labels.map(({ name, type }): [string, string] => [
     name,
     type === 'TIMESTAMPTZ' ? 'TIMESTAMP WITH TIME ZONE' : type,
@@ -46,7 +46,7 @@ test('a column that is missing, of another type, or not known is a fault of the 
   )
 })
 
-test('each count that is not as it should be fails its own check', () => {
+test('each wrong count fails its own check', () => {
   const file = {
     table: 'transactions' as const,
     path: 'p',

@@ -45,7 +45,7 @@ const erasedOf = (id: string): ErasedRows => ({
 
 const isDamaged = (error: unknown): boolean => isSluiceError(error, 'SLUICE_LAKE_DAMAGED')
 
-test('a commit adds files, ends files and moves offsets on at once', () => {
+test('a commit adds and removes files and advances offsets atomically', () => {
   const state = applyCommits(NO_LAKE, [
     commitOf(0, { topicPrefix: 'a.' }),
     commitOf(1, { added: [fileOf('a'), fileOf('b')], next: { 'transactions/0': 3 } }),
@@ -57,7 +57,7 @@ test('a commit adds files, ends files and moves offsets on at once', () => {
   strictEqual(state.sequence, 2)
 })
 
-test('a commit that is missing, that goes back, or that repeats or removes what it cannot is found', () => {
+test('missing, backward, repeated or contradictory commits are found', () => {
   const begun = applyCommits(NO_LAKE, [
     commitOf(0, { added: [fileOf('a')], next: { 'transactions/0': 3 } }),
   ])
@@ -71,7 +71,7 @@ test('a commit that is missing, that goes back, or that repeats or removes what 
   }
 })
 
-test('a checkpoint holds the state that its commits fold to', () => {
+test('a checkpoint equals the state after its commits', () => {
   const state = applyCommits(NO_LAKE, [
     commitOf(0, { topicPrefix: '' }),
     commitOf(1, {
@@ -85,7 +85,7 @@ test('a checkpoint holds the state that its commits fold to', () => {
   deepStrictEqual(stateOfCheckpoint('c', JSON.parse(text)), state)
 })
 
-test('the commits of one erasing are one entry, in which no row is lost', () => {
+test('the commits of one erasure are one entry with all rows', () => {
   const { erasures } = applyCommits(NO_LAKE, [
     commitOf(0, { kind: 'erase', atMs: 10, erased: erasedOf('x') }),
     commitOf(1, { kind: 'open', atMs: 11 }),
@@ -99,7 +99,7 @@ test('the commits of one erasing are one entry, in which no row is lost', () => 
   ])
 })
 
-test('a commit comes back as it was written, and what is none is refused', () => {
+test('a commit is read back unchanged, and an invalid one is refused', () => {
   const commit = commitOf(4, {
     added: [fileOf('a')],
     next: { 'transactions/0': 3 },

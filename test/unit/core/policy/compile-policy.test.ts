@@ -1,5 +1,5 @@
-// Goal: the order of override, the two matches, and what a block must not rest on.
-// Method: properties over random policies against a rule written the obvious way, and examples.
+// Goal: precedence, the two kinds of match, and the inputs on which a block must not be based.
+// Method: properties over random policies against a simple oracle, and examples.
 
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -15,7 +15,7 @@ import { compiledOf, HEAD, inputOf, policyOf, withState } from './policy-fixture
 
 const CARD = fullTransaction.card
 
-/** A list or rule that applies or not. */
+/** A list or rule that matches or not. */
 interface Part {
   readonly outcome: Outcome
   readonly overridable: boolean
@@ -55,7 +55,7 @@ function contentOf(name: string, holdsCard: boolean): ListContent {
 const strictest = (outcomes: readonly Outcome[]): Outcome =>
   outcomes.reduce((a, b) => (OUTCOMES.indexOf(b) > OUTCOMES.indexOf(a) ? b : a), 'approve')
 
-/** The order of override, the obvious way. */
+/** Precedence by the simplest algorithm. */
 function expected(match: string, parts: readonly Part[], byScore: Outcome): Outcome {
   const applying = parts.filter(({ applies }) => applies)
   if (applying.some(({ outcome, overridable }) => outcome === 'block' && !overridable))
@@ -65,7 +65,7 @@ function expected(match: string, parts: readonly Part[], byScore: Outcome): Outc
   return match === 'strictest' ? strictest([...said, byScore]) : (said[0] ?? byScore)
 }
 
-test('a firm block beats an override, an override beats all else; then the match, then the score', () => {
+test('a firm block beats an override, an override beats the rest; then the match, then the score', () => {
   holds(
     400,
     fc.property(
@@ -92,7 +92,7 @@ test('a firm block beats an override, an override beats all else; then the match
   )
 })
 
-test('asking twice gives the same ruling, and asking about another one between changes nothing', () => {
+test('evaluation is repeatable, also with another transaction in between', () => {
   const compiled = compiledOf(`${HEAD}rules:
   - {name: many, when: has(features.card_count_1h) && features.card_count_1h > 3, outcome: block, reason: "{card_count_1h} in an hour"}
 `)
@@ -103,7 +103,7 @@ test('asking twice gives the same ruling, and asking about another one between c
   strictEqual(first.rules[0]?.text, '5 in an hour')
 })
 
-test('first stops at the first rule that applies; strictest names all that do', () => {
+test('first stops at the first matching rule; strictest names all of them', () => {
   const rules = `rules:
   - {name: a, when: transaction.amountMinor > 0, outcome: flag, reason: x}
   - {name: b, when: transaction.amountMinor > 0, outcome: block, leaseMinutes: 5, grade: confirmed, reason: y}
@@ -133,7 +133,7 @@ test('an absent feature is neither high nor low, nor zero', () => {
   deepStrictEqual(fired({ card_count_1h: 2, card_amount_ratio_30d: 0 }), [])
 })
 
-test('a block rests on what its condition asks: degraded or stale features of others do not matter', () => {
+test('a block is based on the features of its condition; other degraded or stale features do not matter', () => {
   const compiled = compiledOf(`${HEAD}rules:
   - {name: one, when: has(features.card_count_1h) && features.card_count_1h > 3, outcome: block, reason: x}
 `)
@@ -144,13 +144,13 @@ test('a block rests on what its condition asks: degraded or stale features of ot
   }
   deepStrictEqual(said(input), ['block', []])
   deepStrictEqual(said(withState(input, 'terminal_count_1d', STATE.degraded)), ['block', []])
-  // The state of a value that is there says that it cannot be relied on.
+  // The value is present, but its state marks it as unreliable.
   for (const state of [STATE.degraded, STATE.expired]) {
     deepStrictEqual(said(withState(input, 'card_count_1h', state)), ['flag', ['block_withheld']])
   }
 })
 
-test('a block by the score rests on all features and on the large net; a policy may allow it', () => {
+test('a block by the score is based on all features and the second stage; a policy may allow it', () => {
   const input = inputOf({ score: 0.95 })
   const doubtful = {
     degraded: withState(input, 'terminal_count_1d', STATE.degraded),
@@ -167,7 +167,7 @@ test('a block by the score rests on all features and on the large net; a policy 
   }
 })
 
-test('a list blocks whatever could not be read, until its entry ends', () => {
+test('a list blocks despite degraded features, until its entry expires', () => {
   const endMs = fullTransaction.eventTimeMs + 1
   const entry = { kind: 'value', value: CARD, reason: 'stolen', author: 'jo', endMs } as const
   const compiled = compiledOf(
@@ -184,7 +184,7 @@ test('a list blocks whatever could not be read, until its entry ends', () => {
   strictEqual(compiled.rule({ ...degraded, transaction: later }).outcome, 'approve')
 })
 
-test('a condition that fails is never "no match": at least a flag, marked and named', () => {
+test('a failed condition is never "no match": it gives at least a flag, marked and named', () => {
   const text = (onFailure: string): string => `${HEAD}onFailure: ${onFailure}
 segments:
   - {name: numeric, when: double(transaction.id) > 3}
@@ -205,7 +205,7 @@ rules:
   deepStrictEqual([answered.outcome, answered.failed, answered.segment], ['approve', [], null])
 })
 
-test('the first segment that holds names the transaction, gives its mode, and its own rules', () => {
+test('the first matching segment determines name, mode and own rules', () => {
   const document = policyOf(`${HEAD}segments:
   - {name: small, when: transaction.referenceMinor < 100}
   - {name: rest}
@@ -224,14 +224,14 @@ rules:
   deepStrictEqual(said(500), ['rest', 'flag', 'approve'])
 })
 
-test('what is not scored has the outcome of the policy, and reached no threshold', () => {
+test('an unscored transaction gets the outcome of the policy and no threshold', () => {
   const ruling = compiledOf(`${HEAD}unscored: block\n`).rule(inputOf({ score: NaN }))
   deepStrictEqual([ruling.outcome, ruling.threshold], ['block', null])
   strictEqual(compiledOf(HEAD).rule(inputOf({ score: 0.6 })).threshold, 0.5)
   strictEqual(compiledOf(HEAD).rule(inputOf({ score: 0.95 })).threshold, 0.9)
 })
 
-test('a policy with a condition that this build does not know is refused, not half used', () => {
+test('a policy with a condition unknown to this build is refused as a whole', () => {
   const document = policyOf(HEAD)
   const rule: PolicyRule = {
     name: 'r',

@@ -1,4 +1,4 @@
-// Goal: a slip of the pen in a word that a value never has is told to whoever writes a policy, and never stops a stored one.
+// Goal: a word that a value never has is a fault in new policies, and never prevents the use of a stored one.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -31,7 +31,7 @@ for (const [when, where, said] of NEVER_MET) {
   })
 }
 
-test('words that a value can have, and those of other values, are no faults', () => {
+test('possible words, and words of other values, are not faults', () => {
   for (const when of [
     'freshness.amount in ["present", "absent", "expired", "degraded"]',
     '"late" in marks || "verified" in marks || "entity_lagging" in marks',

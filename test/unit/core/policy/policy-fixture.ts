@@ -1,4 +1,4 @@
-// Policies and inputs that tests of policies share.
+// Policies and inputs shared by tests of policies.
 
 import {
   FEATURE_COUNT,
@@ -15,7 +15,7 @@ export const HEAD = 'apiVersion: sluice/v1\nname: cards\nmatch: strictest\n'
 
 export type Features = Readonly<Record<string, number>>
 
-/** The policy of a text that has no fault. */
+/** Parses a text without faults. */
 export function policyOf(text: string): PolicyDocument {
   const parsed = parsePolicy(text)
   if (parsed.ok) return parsed.policy
@@ -42,7 +42,7 @@ export function inputOf(fields: Partial<PolicyInput> = {}, features: Features = 
   }
 }
 
-/** The input with another state of one feature. */
+/** The input with a different state of one feature. */
 export function withState(input: PolicyInput, name: string, state: number): PolicyInput {
   const states = Uint8Array.from(input.states)
   states[indexOf(name)] = state
@@ -60,7 +60,7 @@ export function rule(when: string, reason = 'x'): string {
   return `${HEAD}rules:\n  - name: a\n    when: ${when}\n    outcome: flag\n    reason: "${reason}"\n`
 }
 
-/** Of each fault `line:column path`, and what is said there. */
+/** Each fault as `line:column path` and message. */
 export function placesOf(parsed: ParsedPolicy): ReadonlyMap<string, string> {
   if (parsed.ok) return new Map()
   return new Map(

@@ -1,4 +1,4 @@
-// Goal: lists hold exactly what was put on them, for as long as it was meant to stay.
+// Goal: a list matches exactly its entries, each until it expires.
 
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -27,7 +27,7 @@ function finds(entries: readonly ListEntry[], value: string, atMs = 0): string |
   return new ListIndex({ name: 'l', entries }).find(value, atMs)?.value ?? null
 }
 
-/** 32 bits, the obvious way. */
+/** 32 bits, by the simplest algorithm. */
 function bitsOf(address: readonly number[]): string {
   return address.map((byte) => byte.toString(2).padStart(8, '0')).join('')
 }
@@ -54,7 +54,7 @@ test('an address is in a network when its first bits are those of the network', 
   )
 })
 
-test('a network holds the smaller ones in it, in both families, and no other family', () => {
+test('a network contains its subnets, in both families, and no other family', () => {
   const entries = [entryOf('10.0.0.0/8'), entryOf('2001:db8::/32')]
   strictEqual(finds(entries, '10.1.2.0/24'), '10.0.0.0/8')
   strictEqual(finds(entries, '0.0.0.0/0'), null)
@@ -64,7 +64,7 @@ test('a network holds the smaller ones in it, in both families, and no other fam
   strictEqual(finds([entryOf('10.0.0.0/8'), entryOf('10.1.0.0/16')], '10.1.2.3'), '10.1.0.0/16')
 })
 
-test('a range holds texts of its length between its ends, and addresses between addresses', () => {
+test('a range contains texts of its length between its ends, and addresses between addresses', () => {
   const entries = [entryOf('4800..4899'), entryOf('192.0.2.5..192.0.2.9')]
   deepStrictEqual(
     ['4800', '4850', '4899', '4900', '48', '48500', '192.0.2.7', '192.0.2.10'].map(
@@ -74,14 +74,14 @@ test('a range holds texts of its length between its ends, and addresses between 
   )
 })
 
-test('an entry counts until its end, and a narrower one that ended leaves the place to the wider', () => {
+test('an entry counts until it expires; then a wider one applies', () => {
   const entries = [entryOf('10.0.0.0/8'), entryOf('10.1.0.0/16', { endMs: 100 })]
   strictEqual(finds(entries, '10.1.2.3', 99), '10.1.0.0/16')
   strictEqual(finds(entries, '10.1.2.3', 100), '10.0.0.0/8')
   strictEqual(finds([entryOf('card', { endMs: 100 })], 'card', 100), null)
 })
 
-test('what is no network and no range is said, and read as a plain value when nobody says more', () => {
+test('malformed networks and ranges are refused; other texts are plain values', () => {
   strictEqual(networkOf('10.0.0.0/33'), null)
   strictEqual(networkOf('1'), null)
   strictEqual(networkOf('10.0.0.0/8/8'), null)
@@ -89,7 +89,7 @@ test('what is no network and no range is said, and read as a plain value when no
   strictEqual(rangeOf('192.0.2.9..192.0.2.1'), null)
   strictEqual(rangeOf('a..'), null)
   deepStrictEqual(['a/b', '10.0.0.0/8', 'a..b'].map(kindOfValue), ['value', 'network', 'range'])
-  // What has the form of a network or a range and is none is refused, unless it is said to be a value.
+  // A malformed network or range is refused, unless it is declared a value.
   for (const mistyped of ['10.0.0.0/99', '2001:db8::/200', 'ab..c', 'b..a']) {
     ok(entryProblem(entryOf(mistyped)) !== null, mistyped)
     strictEqual(entryProblem(entryOf(mistyped, { kind: 'value' })), null)
@@ -105,14 +105,14 @@ test('a card number is never put on a list, nor repeated in the error', () => {
   ok(!problem.includes('4111'))
 })
 
-test('the same entries give the same text in whatever order they came, and are read back', () => {
+test('the same entries give the same text in any order, and are read back', () => {
   const entries = [entryOf('b'), entryOf('a', { endMs: 5 }), entryOf('10.0.0.0/8')]
   const text = listText({ name: 'l', entries })
   strictEqual(text, listText({ name: 'l', entries: entries.toReversed() }))
   strictEqual(listText(readList(text)), text)
 })
 
-test('an entry takes the place of an older one of its value, and can be taken off again', () => {
+test('an entry replaces an older one of its value, and can be removed', () => {
   const list = withEntry({ name: 'l', entries: [entryOf('a')] }, entryOf('a', { reason: 'new' }))
   deepStrictEqual(
     list.entries.map(({ reason }) => reason),
@@ -122,7 +122,7 @@ test('an entry takes the place of an older one of its value, and can be taken of
   strictEqual(withoutValue(list, 'b'), null)
 })
 
-test('a list that is damaged, or too large, is refused', () => {
+test('a damaged or oversized list is refused', () => {
   for (const text of ['', '{}', '{"format":2,"name":"l","entries":[]}', 'null']) {
     throws(() => readList(text), { code: 'SLUICE_POLICY_CORRUPT' })
   }

@@ -1,4 +1,4 @@
-// Goal: a faulty policy is refused as a whole, with the place and the remedy of every fault.
+// Goal: a faulty policy is refused as a whole, with the position and the remedy of every fault.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -10,12 +10,12 @@ import { parseNewPolicy, parsePolicy } from '../../../../services/core/policy/po
 import { holds } from '../../../support/property.ts'
 import { HEAD, placesOf, policyOf, rule } from './policy-fixture.ts'
 
-/** What is wrong with a text that somebody has just written. */
+/** The faults of a new policy. */
 function faultsOf(text: string): ReadonlyMap<string, string> {
   return placesOf(parseNewPolicy(text))
 }
 
-/** Each with a text of one fault: where it is, and a part of what is said. */
+/** Texts with one fault each: its position, and a part of its message. */
 const FAULTS: readonly [what: string, text: string, where: string, part: string][] = [
   ['no YAML', 'a: [', '1:5 ', 'Flow sequence'],
   ['no mapping', '- a\n', '1:1 ', 'must be a mapping'],
@@ -192,7 +192,7 @@ for (const [what, text, where, part] of FAULTS) {
   })
 }
 
-test('all faults are found at once, in the order of the text', () => {
+test('all faults are reported at once, in the order of the text', () => {
   const text = `${rule('features.amont > 1')}  - {name: b, when: score > 1, outcome: no, reason: x}\nfoo: 1\n`
   deepStrictEqual(
     [...faultsOf(text).keys()].map((where) => where.split(':')[0]),
@@ -200,12 +200,12 @@ test('all faults are found at once, in the order of the text', () => {
   )
 })
 
-test('a place in a text of several lines is that of its line', () => {
+test('a position in a text of several lines is that of its line', () => {
   const text = `${HEAD}rules:\n  - name: a\n    when: |\n      transaction.amountMinor > 1 &&\n        transaction.contry == 'x'\n    outcome: flag\n    reason: x\n`
   ok(faultsOf(text).has('8:9 rules[0].when'), JSON.stringify([...faultsOf(text)]))
 })
 
-test('conditions that ask for a value before they use it are taken, in whatever order', () => {
+test('conditions that test the presence of a value are accepted, in any order', () => {
   for (const when of [
     'has(features.card_count_1h) && features.card_count_1h > 1',
     'features.card_count_1h > 1 && has(features.card_count_1h)',
@@ -235,7 +235,7 @@ test('a condition is bounded in length, size and depth', () => {
   }
 })
 
-test('no text makes it throw, and each fault has a place in it', () => {
+test('no text makes the parser throw, and each fault has a position in the text', () => {
   const parts = [
     ...HEAD.split('\n'),
     'rules:',
@@ -263,7 +263,7 @@ test('no text makes it throw, and each fault has a place in it', () => {
   )
 })
 
-test('too many rules, or too large a text, are refused', () => {
+test('too many rules and oversized texts are refused', () => {
   const rules = Array.from(
     { length: POLICY_LIMITS.rulesMax + 1 },
     (_, index) => `  - {name: r${index}, when: scored, outcome: flag, reason: x}`,
@@ -273,7 +273,7 @@ test('too many rules, or too large a text, are refused', () => {
   ok(faultsOf(`${HEAD}${comment}`).get('1:1 ')?.includes('larger than') === true)
 })
 
-test('the policy of the documents has no fault, and says what it means', () => {
+test('the policy of the documentation has no fault and the documented meaning', () => {
   const text = readFileSync(
     join(import.meta.dirname, '../../../../docs/examples/policy.yaml'),
     'utf8',
@@ -300,7 +300,7 @@ test('the policy of the documents has no fault, and says what it means', () => {
   strictEqual(policy.breakers[0]?.windowMs, 600_000)
 })
 
-test('what is left out has its default', () => {
+test('omitted fields have defaults', () => {
   const policy = policyOf(HEAD)
   deepStrictEqual(policy, {
     name: 'cards',

@@ -1,4 +1,4 @@
-// Goal: what is in force is named by what it is, changes one step at a time, and says what stands against a step.
+// Goal: rulesets are named by their content, modes change one step at a time, and objections are stated.
 
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -59,7 +59,7 @@ test('a ruleset is loaded only when every text is the one of its digest', () => 
   throws(() => loadRuleset(digest, { ...texts, lists: new Map() }), corrupt)
 })
 
-test('the next version of a policy keeps its modes, another policy begins anew; lists stay', () => {
+test('a new version of a policy keeps its modes, another policy starts again; lists stay', () => {
   const segments = [{ name: 'a', when: null }]
   const next = withPolicy(
     RULESET,
@@ -81,7 +81,7 @@ test('the next version of a policy keeps its modes, another policy begins anew; 
   strictEqual(withPolicy(null, null, { digest: 'd', document: policy }, 'flag', 1).mode, 'flag')
 })
 
-test('a rollback brings policy and modes back, and leaves the lists of now', () => {
+test('a rollback restores policy and modes, and keeps the current lists', () => {
   const earlier: Ruleset = { ...RULESET, version: 1, policy: null, mode: 'observe', lists: {} }
   deepStrictEqual(withEarlier(RULESET, earlier, 9), {
     ...{ version: 9, policy: null, mode: 'observe', segmentModes: earlier.segmentModes },
@@ -114,13 +114,13 @@ const PASSED: PromotionEvidence = {
   fairness: found({ rows: 900, isJudged: true, breaches: 0 }),
 }
 
-test('a promotion needs every gate; what is not known is missing', () => {
+test('a promotion needs every gate; an unknown one is missing', () => {
   const missing = (change: Partial<PromotionEvidence>) =>
     missingOf(judgePromotion({ ...PASSED, ...change }, LIMITS)).map(({ gate }) => gate)
   deepStrictEqual(missing({}), [])
   deepStrictEqual(missing({ days: found(6.9) }), ['days'])
   deepStrictEqual(missing({ precision: found({ alerts: 9, frauds: 9 }) }), ['precision'])
-  // Half of them were fraud, but so few cases may be chance.
+  // Half of them were fraud, but so few cases may be coincidence.
   deepStrictEqual(missing({ precision: found({ alerts: 10, frauds: 6 }) }), ['precision'])
   deepStrictEqual(missing({ agreement: found({ kind: 'stated', atLeast: 0.98 }) }), ['agreement'])
   deepStrictEqual(missing({ skew: found({ compared: 1_000, mismatches: 1 }) }), ['skew'])
@@ -137,18 +137,18 @@ test('a promotion needs every gate; what is not known is missing', () => {
   deepStrictEqual(missing(nothing), ['days', 'precision', 'agreement', 'skew', 'fairness'])
 })
 
-test('a measured agreement counts at the low end of its interval, as chance may have helped', () => {
+test('a measured agreement counts at the low end of its interval', () => {
   const agreed = (same: number, different: number) => {
     const agreement = found({ kind: 'live', same, different } as const)
     return missingOf(judgePromotion({ ...PASSED, agreement }, LIMITS)).length === 0
   }
   strictEqual(agreed(5_000, 0), true)
-  // All of them, but too few to tell 99 % from 98 %.
+  // All of them, but too few to distinguish 99 % from 98 %.
   strictEqual(agreed(100, 0), false)
   strictEqual(agreed(9_900, 100), false)
 })
 
-test('every finding says its figure, its bound and where the figure is from, or why there is none', () => {
+test('every finding has a figure, a bound and a source, or a reason why it is unknown', () => {
   for (const finding of judgePromotion(PASSED, LIMITS)) {
     ok(/\d/.test(finding.figure), finding.figure)
     ok(findingText(finding).endsWith('(a test)'), findingText(finding))

@@ -1,4 +1,4 @@
-// Goal: the outcome by costs is the one that loses least. Method: against the three losses, worked out by themselves.
+// Goal: the outcome by costs has the smallest expected loss. Method: compare with independently computed losses.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -17,7 +17,7 @@ const costs: fc.Arbitrary<AlertCosts> = fc.record({
 })
 const amount = fc.integer({ min: 0, max: 1_000_000 })
 
-/** By what happens in 1,000 such payments, of which `score` are fraud. */
+/** Losses over 1,000 such payments, of which a share of `score` is fraud. */
 function lossOfThousand(outcome: string, score: number, amountMinor: number, of: AlertCosts) {
   const frauds = 1_000 * score
   switch (outcome) {
@@ -30,7 +30,7 @@ function lossOfThousand(outcome: string, score: number, amountMinor: number, of:
   }
 }
 
-test('no outcome loses less than the one that is taken, and none milder loses as little', () => {
+test('no outcome loses less than the chosen one, and no milder one loses as little', () => {
   holds(
     2_000,
     fc.property(share, amount, costs, (score, amountMinor, of) => {
@@ -46,7 +46,7 @@ test('no outcome loses less than the one that is taken, and none milder loses as
   )
 })
 
-test('the score at which an outcome begins is where the taken outcome changes', () => {
+test('the threshold of an outcome is the score at which the chosen outcome changes', () => {
   holds(
     2_000,
     fc.property(share, amount, costs, (score, amountMinor, of) => {
@@ -60,7 +60,7 @@ test('the score at which an outcome begins is where the taken outcome changes', 
   )
 })
 
-test('a small amount is not worth an alert, a large one is, and a sure fraud is blocked', () => {
+test('a small amount is not worth an alert, a large one is, and a certain fraud is blocked', () => {
   const of = {
     alertMinor: 400,
     wrongBlockFixedMinor: 2_500,

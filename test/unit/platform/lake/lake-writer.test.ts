@@ -1,5 +1,5 @@
-// Goal: two writers never both count, a crash leaves nothing half done, and a log of any length is read the same.
-// Method: real folders; the lock is taken away by hand, as a broken file system would, so that only the log guards.
+// Goal: of two writers only one can commit, a crash leaves nothing half done, and a log of any length is read correctly.
+// Method: real folders; the lock is removed by hand, as on a broken file system, so that only the log protects.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
@@ -33,7 +33,7 @@ test('a second writer is refused while the first is alive, and may write once it
   await (await openWriter(folder)).close()
 })
 
-test('the lock of a process that has ended counts for nothing', async (t) => {
+test('the lock of an ended process is ignored', async (t) => {
   const folder = await openFolder(t)
   await (await openWriter(folder)).close()
   const dead = {
@@ -47,12 +47,12 @@ test('the lock of a process that has ended counts for nothing', async (t) => {
   await (await openWriter(folder)).close()
 })
 
-test('a writer that was shut out commits nothing and removes nothing', async (t) => {
+test('a fenced writer commits nothing and removes nothing', async (t) => {
   const folder = await openFolder(t)
   const events = simulatedStream(200)
   const first = await openWriter(folder, 'the first')
   await addEvents(first, events.slice(0, 100), 0)
-  // The lock fails: a second writer begins although the first lives.
+  // The lock fails: a second writer starts while the first is alive.
   await rm(lockOf(folder))
   const second = await openWriter(folder, 'the second')
   await addEvents(second, events.slice(100, 150), 100)
@@ -66,7 +66,7 @@ test('a writer that was shut out commits nothing and removes nothing', async (t)
   await second.close()
 })
 
-test('files that no commit lists are gone when the lake is opened next, and other files stay', async (t) => {
+test('files that no commit lists are removed at the next opening, and other files stay', async (t) => {
   const folder = await openFolder(t)
   const writer = await openWriter(folder)
   await addEvents(writer, simulatedStream(50), 0)
@@ -86,7 +86,7 @@ test('files that no commit lists are gone when the lake is opened next, and othe
   )
 })
 
-test('a name that is taken is not overwritten: the file gets another', async (t) => {
+test('an existing file is not overwritten: the new one gets another name', async (t) => {
   const folder = await openFolder(t)
   const events = simulatedStream(50)
   const probe = await openWriter(await openFolder(t))
@@ -103,7 +103,7 @@ test('a name that is taken is not overwritten: the file gets another', async (t)
   ok(paths.includes(taken.replace('.parquet', '-2.parquet')))
 })
 
-test('checkpoints keep the log short, and it folds to the same', async (t) => {
+test('checkpoints keep the log short, with the same state', async (t) => {
   const folder = await openFolder(t)
   const writer = await openWriter(folder)
   for (let offset = 1; offset <= 300; offset += 1) {
@@ -117,7 +117,7 @@ test('checkpoints keep the log short, and it folds to the same', async (t) => {
   strictEqual((await readLakeState(folder)).next.get('transactions/0'), 300)
 })
 
-test('without DuckDB the error says how to install it', async () => {
+test('without DuckDB the error explains how to install it', async () => {
   await rejects(
     loadDuckDb(() => Promise.reject(new Error('Cannot find package'))),
     (error: Error) =>

@@ -1,10 +1,10 @@
 // A small schema registry over real HTTP, written for these tests: the calls of Confluent's API that Sluice
-// makes, kept in memory. It is no check against Karapace, Apicurio or Confluent themselves.
+// makes, in memory. It does not replace a test against Karapace, Apicurio or Confluent.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** One request as it came in. */
+/** A received request. */
 export interface SeenRequest {
   readonly method: string
   readonly path: string
@@ -13,7 +13,7 @@ export interface SeenRequest {
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
-/** The registry, and what it was asked. `respondWith` replaces all of its answers. */
+/** The registry and the requests received. `respondWith` replaces all responses. */
 export interface LocalRegistry {
   readonly url: string
   readonly requests: SeenRequest[]
