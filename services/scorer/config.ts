@@ -4,8 +4,9 @@ import type { BreakerLimits } from '../core/policy/policy-document.ts'
 import type { Expectation } from '../core/scoring/scoring-model.ts'
 import type { Mode, Outcome } from '../core/wire/records.ts'
 import { EnvReader } from '../platform/config/env-reader.ts'
-import { readSecret } from '../platform/config/secret-reader.ts'
-import { VARIABLES, type VariableValue } from '../platform/config/variables.ts'
+import { readGroupId } from '../platform/config/group-id.ts'
+import { readDeadLetterKey } from '../platform/config/secret-reader.ts'
+import type { VariableValue } from '../platform/config/variables.ts'
 import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import type { LogFormat, LogLevel } from '../platform/log.ts'
 import { loadRedisConnection, type RedisConnection } from '../platform/redis/redis-connection.ts'
@@ -47,6 +48,8 @@ export interface ScorerConfig extends KafkaConnection {
   readonly sessionTimeoutMs: number
   readonly metrics: { readonly host: string; readonly port: number }
   readonly deadLetterHmacKey: string
+  /** That key is the one of this source, for development. */
+  readonly hasBuiltInHmacKey: boolean
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
   readonly tracing: {
@@ -74,11 +77,14 @@ export function readBreakers(read: EnvReader): readonly BreakerLimits[] {
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
 export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
   const read = new EnvReader(env)
+  const connection = loadKafkaConnection(read)
+  const deadLetter = readDeadLetterKey(read, connection.security !== undefined)
+  const topicPrefix = read.value('SLUICE_TOPIC_PREFIX') ?? ''
   const config: ScorerConfig = {
-    ...loadKafkaConnection(read),
+    ...connection,
     redis: loadRedisConnection(read),
-    topicPrefix: read.value('SLUICE_TOPIC_PREFIX') ?? '',
-    groupId: read.value('SLUICE_GROUP_ID'),
+    topicPrefix,
+    groupId: readGroupId(read, topicPrefix),
     streamId: read.value('SLUICE_STREAM_ID'),
     schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
     modelFolder: read.value('SLUICE_MODEL'),
@@ -105,12 +111,8 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
       host: read.value('SLUICE_METRICS_HOST'),
       port: read.value('SLUICE_METRICS_PORT'),
     },
-    deadLetterHmacKey:
-      readSecret(
-        read,
-        'SLUICE_DEAD_LETTER_HMAC_KEY',
-        'SLUICE_DEAD_LETTER_HMAC_KEY_FILE',
-      )?.reveal() ?? VARIABLES.SLUICE_DEAD_LETTER_HMAC_KEY.default,
+    deadLetterHmacKey: deadLetter.key,
+    hasBuiltInHmacKey: deadLetter.isBuiltIn,
     logLevel: read.value('SLUICE_LOG_LEVEL'),
     logFormat: read.value('SLUICE_LOG_FORMAT'),
     tracing: {

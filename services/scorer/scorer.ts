@@ -99,6 +99,7 @@ async function open(
   await admin.connect()
   opened.push({ close: () => admin.disconnect() })
   const partitionCount = await readPartitionCount(admin, config.topicPrefix, TOPICS_USED)
+  telemetry.partitionsCounted(partitionCount)
   const topics = topicsOf(config.topicPrefix)
   const streamId = config.streamId ?? (await streamIdOf(admin, topics.transactions))
   const store = await adapters.openStore(

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
-import { Kafka, logLevel, type Admin } from 'kafkajs'
+import kafkajs, { Kafka, logLevel, type Admin } from 'kafkajs'
 import { TOPICS, deleteTopics, makeTopics } from '../../services/platform/kafka/topics.ts'
 import { ROOT } from '../support/dockerfile.ts'
 import { startOf } from '../support/services-build.ts'
@@ -88,6 +88,32 @@ test('topics are made with the count that is asked for, and a second run changes
   const checked = await bench.topics(['check', '--partitions', '3', '--json'])
   strictEqual(checked.code, 0, checked.stderr)
   strictEqual((JSON.parse(checked.stdout) as { partitionCount: number }).partitionCount, 3)
+  const { durability } = JSON.parse(checked.stdout) as {
+    readonly durability: readonly { readonly replicas: number; readonly isUnclean: boolean }[]
+  }
+  deepStrictEqual(
+    durability.map(({ replicas, isUnclean }) => [replicas, isUnclean]),
+    TOPICS.map(() => [1, false]),
+  )
+})
+
+test('a topic that may elect a leader without its newest messages fails the check', async (t) => {
+  const bench = await openBench(t)
+  await bench.topics(['create'])
+  const name = `${bench.prefix}decisions`
+  await bench.admin.alterConfigs({
+    validateOnly: false,
+    resources: [
+      {
+        type: kafkajs.ConfigResourceTypes.TOPIC,
+        name,
+        configEntries: [{ name: 'unclean.leader.election.enable', value: 'true' }],
+      },
+    ],
+  })
+  const { code, stderr } = await bench.topics(['check'])
+  strictEqual(code, 1)
+  match(stderr, /decisions: a broker without the newest messages.*SLUICE_TOPICS_INVALID/)
 })
 
 test('another count is refused by both commands, and nothing is changed', async (t) => {

@@ -70,6 +70,7 @@ export class SecureStage {
       SLUICE_KAFKA_SASL_MECHANISM: 'scram-sha-512',
       SLUICE_KAFKA_SASL_USERNAME: `sluice-${user}`,
       SLUICE_KAFKA_SASL_PASSWORD: this.servers.kafkaPasswords[user],
+      SLUICE_DEAD_LETTER_HMAC_KEY: 'key-of-the-secure-tests',
     }
   }
 

@@ -86,11 +86,12 @@ interface Variable {
 
 /** Words that mean something only beside other variables, or that are no word but a yes or no. */
 const COMPANIONS: Readonly<Record<string, Environment>> = {
-  SLUICE_KAFKA_TLS: { SLUICE_KAFKA_BROKERS: 'a:1' },
+  SLUICE_KAFKA_TLS: { SLUICE_KAFKA_BROKERS: 'a:1', SLUICE_DEAD_LETTER_HMAC_KEY: 'own' },
   SLUICE_KAFKA_SASL_MECHANISM: {
     SLUICE_KAFKA_BROKERS: 'a:1',
     SLUICE_KAFKA_SASL_USERNAME: 'user',
     SLUICE_KAFKA_SASL_PASSWORD: 'word',
+    SLUICE_DEAD_LETTER_HMAC_KEY: 'own',
   },
 }
 

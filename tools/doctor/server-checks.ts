@@ -8,6 +8,7 @@ import {
   withoutPassword,
   type RedisConnection,
 } from '../../services/platform/redis/redis-connection.ts'
+import { serverFault } from '../../services/platform/redis/server-info.ts'
 import type { ServerStatus } from '../servers/stack-status.ts'
 import { readBrokerVersions, releaseOf } from './broker-versions.ts'
 import { fail, ok, warn, type Check, type Finding } from './finding.ts'
@@ -88,6 +89,8 @@ export function judgeRedis(address: string, info: string): Omit<Finding, 'name'>
   const hasLog = field('aof_enabled') === '1'
   const persistence = hasLog ? 'append-only file on' : 'append-only file off'
   const seen = `${field('redis_version')} at ${address} (${policy}, ${persistence})`
+  const fault = serverFault(info)
+  if (fault !== null) return fail(seen, `It ${fault}.`)
   if (policy !== 'noeviction') {
     return fail(
       seen,

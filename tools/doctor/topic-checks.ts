@@ -4,9 +4,13 @@
 import { DAY_MS, LATENESS_MS, REACH_MS } from '../../services/core/features/catalogue/time.ts'
 import type { KafkaConnection } from '../../services/platform/kafka/kafka-connection.ts'
 import {
+  durabilityFault,
   MESSAGE_AHEAD_MS_MAX,
+  readDurability,
   topicName,
+  TOPICS,
   type Topic,
+  type TopicDurability,
 } from '../../services/platform/kafka/topics.ts'
 import { fail, ok, warn, type Check, type Finding } from './finding.ts'
 
@@ -37,8 +41,7 @@ export interface TopicTimes {
 }
 
 /** A topic, and the value of one of its settings. */
-interface TopicConfig {
-  readonly topic: string
+interface TopicConfig extends TopicDurability {
   readonly entry: (key: string) => string | undefined
 }
 
@@ -63,6 +66,7 @@ export function topicChecks(
         })),
       ),
     ),
+    check('Durability', TOPICS, judgeDurability),
     check('Message times', INPUTS, (configs) =>
       judgeTimes(
         configs.map(({ topic, entry }) => ({
@@ -104,10 +108,14 @@ async function lookAt(
       includeSynonyms: false,
       resources: names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
     })
+    const durability = await readDurability(admin, names)
     return judge(
-      resources.map(({ resourceName, configEntries }) => ({
-        topic: resourceName,
-        entry: (key) => configEntries.find(({ configName }) => configName === key)?.configValue,
+      durability.map((topic) => ({
+        ...topic,
+        entry: (key) =>
+          resources
+            .find(({ resourceName }) => resourceName === topic.topic)
+            ?.configEntries.find(({ configName }) => configName === key)?.configValue,
       })),
     )
   } catch (error) {
@@ -118,6 +126,21 @@ async function lookAt(
   } finally {
     await admin.disconnect().catch(() => undefined)
   }
+}
+
+/** Judges what is left of a topic when a broker is lost. */
+export function judgeDurability(topics: readonly TopicDurability[]): Omit<Finding, 'name'> {
+  const replicas = Math.min(...topics.map((topic) => topic.replicas))
+  const inSyncMin = Math.min(...topics.map((topic) => topic.inSyncMin))
+  const isUnclean = topics.some((topic) => topic.isUnclean === true)
+  const seen =
+    `${replicas} replicas at least, min.insync.replicas ${Number.isNaN(inSyncMin) ? 'not told' : inSyncMin}, ` +
+    `unclean elections ${isUnclean ? 'on' : 'off'}`
+  const faults = topics.flatMap((topic) => durabilityFault(topic) ?? [])
+  if (faults.length > 0) return fail(seen, `Committed messages may be lost: ${faults.join('; ')}.`)
+  if (topics.some((topic) => Number.isNaN(topic.inSyncMin) || topic.isUnclean === null))
+    return warn(seen, NOT_SEEN_REMEDY)
+  return ok(seen)
 }
 
 /** Judges how far ahead messages may be. */

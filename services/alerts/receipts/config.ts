@@ -1,8 +1,8 @@
 // Configuration of the watch over receipts: environment variables to one frozen, checked object.
 
 import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readSecret } from '../../platform/config/secret-reader.ts'
-import { VARIABLES, type VariableValue } from '../../platform/config/variables.ts'
+import { readDeadLetterKey } from '../../platform/config/secret-reader.ts'
+import type { VariableValue } from '../../platform/config/variables.ts'
 import { loadServiceConfig, type ServiceConfig } from '../service-config.ts'
 import { readReceiptKeys, type ReceiptKeys } from './receipt-signature.ts'
 
@@ -18,6 +18,8 @@ export interface ReceiptsConfig extends ServiceConfig {
   /** Receipts must be signed by these; null: whoever may write to the topic is believed. */
   readonly keys: ReceiptKeys | null
   readonly deadLetterHmacKey: string
+  /** That key is the one of this source, for development. */
+  readonly hasBuiltInHmacKey: boolean
 }
 
 /** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
@@ -25,20 +27,18 @@ export function loadReceiptsConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): ReceiptsConfig {
   const read = new EnvReader(env)
+  const service = loadServiceConfig(read)
+  const deadLetter = readDeadLetterKey(read, service.security !== undefined)
   const config: ReceiptsConfig = {
-    ...loadServiceConfig(read),
+    ...service,
     objectiveMs: read.value('SLUICE_BLOCK_OBJECTIVE_MS'),
     waitMs: read.value('SLUICE_RECEIPT_WAIT_MS'),
     horizonMs: read.value('SLUICE_RECEIPT_HORIZON_MS'),
     missing: read.value('SLUICE_RECEIPT_MISSING'),
     subscribers: subscribersOf(read),
     keys: readReceiptKeys(read),
-    deadLetterHmacKey:
-      readSecret(
-        read,
-        'SLUICE_DEAD_LETTER_HMAC_KEY',
-        'SLUICE_DEAD_LETTER_HMAC_KEY_FILE',
-      )?.reveal() ?? VARIABLES.SLUICE_DEAD_LETTER_HMAC_KEY.default,
+    deadLetterHmacKey: deadLetter.key,
+    hasBuiltInHmacKey: deadLetter.isBuiltIn,
   }
   read.throwIfInvalid()
   return Object.freeze(config)

@@ -4,6 +4,7 @@ import { breakersIn } from '../../core/decision/block-guard.ts'
 import type { BreakerStanding } from '../../core/decision/breaker.ts'
 import { decodeKept } from '../../core/decision/kept-blocks.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
+import { readGroupId } from '../../platform/config/group-id.ts'
 import { readBreakerResets, readKeptBlocks } from '../../platform/kafka/block-topics.ts'
 import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
 
@@ -35,10 +36,10 @@ export async function readBreakers(
   return { resets, lanes }
 }
 
-/** The group of the option, else of the environment. @throws SluiceError SLUICE_CONFIG_INVALID. */
-export function groupOf({ group }: { readonly group?: string }): string {
+/** The group of the option, else of the environment, else that of the prefix. @throws SluiceError SLUICE_CONFIG_INVALID. */
+export function groupOf({ group }: { readonly group?: string }, topicPrefix: string): string {
   const read = new EnvReader(process.env)
-  const configured = read.value('SLUICE_GROUP_ID')
+  const configured = readGroupId(read, topicPrefix)
   read.throwIfInvalid()
   return group ?? configured
 }

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { Anchor } from '../../core/audit/anchor.ts'
 import type { ChainSummary } from '../../core/audit/chain-check.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
+import { readGroupId } from '../../platform/config/group-id.ts'
 import { appendAnchors, readAnchors } from '../audit/anchor-file.ts'
 import { chainLines } from '../audit/chain-lines.ts'
 import { eraseFromCopy, exportBlocks } from '../audit/block-copy.ts'
@@ -148,10 +149,10 @@ async function anchor(options: AuditOptions): Promise<void> {
 }
 
 async function verified(options: AuditOptions, anchors: readonly Anchor[]) {
-  const read = new EnvReader(process.env)
-  const groupId = read.value('SLUICE_GROUP_ID')
-  read.throwIfInvalid()
   const stream = await openStream(options)
+  const read = new EnvReader(process.env)
+  const groupId = readGroupId(read, stream.topicPrefix)
+  read.throwIfInvalid()
   const summaries = await verifyChain(
     stream,
     { groupId, anchors, onProgress: printProgress },

@@ -39,7 +39,10 @@ export function register(program: Command): void {
     )
     .addHelpText('after', () => `\n${environmentHelp('breaker')}\n${EXAMPLES}`)
   addStreamOptions(breaker.command('status').summary('each breaker of each lane'))
-    .option('--group <id>', 'group of the scorers (default SLUICE_GROUP_ID or sluice-scorer)')
+    .option(
+      '--group <id>',
+      'group of the scorers (default SLUICE_GROUP_ID, or the topic prefix and sluice-scorer)',
+    )
     .option('--json', 'print JSON')
     .action(showStatus)
   addChangeOptions(breaker.command('reset').summary('close all that have tripped')).action(reset)
@@ -47,7 +50,7 @@ export function register(program: Command): void {
 
 async function showStatus(options: StatusOptions): Promise<void> {
   const access = await openControl(options)
-  const groupId = groupOf(options)
+  const groupId = groupOf(options, access.topicPrefix)
   const { resets, lanes } = await readBreakers(access, groupId)
   if (options.json === true) {
     printJson({ resets, lanes })

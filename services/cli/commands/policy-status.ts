@@ -38,17 +38,21 @@ export function registerPolicyStatus(policy: Command): void {
       'metrics page of a scorer, host:port or URL; may be given often (default: SLUICE_METRICS_HOST and _PORT)',
       scorerOption,
     )
-    .option('--group <id>', 'group of the scorers (default SLUICE_GROUP_ID or sluice-scorer)')
+    .option(
+      '--group <id>',
+      'group of the scorers (default SLUICE_GROUP_ID, or the topic prefix and sluice-scorer)',
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
   addStreamOptions(status).action(run)
 }
 
 async function run(options: StatusOptions): Promise<void> {
+  const access = await openControl(options)
   const status = await gatherStatus({
-    access: await openControl(options),
+    access,
     store: storeOf(options),
-    group: groupOf(options),
+    group: groupOf(options, access.topicPrefix),
     scorers: options.scorer ?? usualScorers(),
     isGuess: options.scorer === undefined,
     nowMs: systemClock.nowMs(),

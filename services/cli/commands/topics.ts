@@ -13,13 +13,16 @@ import {
   PARTITION_COUNT_DEFAULT,
   TOPICS,
   createTopics,
+  durabilityFault,
+  readDurability,
   partitionCountsOf,
   readPartitionCount,
   topicName,
   type Topic,
+  type TopicDurability,
 } from '../../platform/kafka/topics.ts'
 import { loadProducerConfig } from '../../producer/index.ts'
-import { parseInteger, printJson, printLine } from '../command.ts'
+import { parseInteger, printJson, printLine, printProgress } from '../command.ts'
 import { brokersOption } from './alerts-options.ts'
 
 const PARTITIONS_MAX = 1_024
@@ -39,6 +42,8 @@ interface Options {
 /** What the topics are, after the command. */
 interface TopicsReport {
   readonly partitionCount: number
+  /** Null when the cluster does not let us see it. */
+  readonly durability: readonly TopicDurability[] | null
   readonly topics: readonly { readonly name: string; readonly isNew: boolean }[]
 }
 
@@ -62,7 +67,8 @@ export function register(program: Command): void {
     .summary('make the topics that are missing')
     .description(
       'Makes the topics that are missing and leaves the others as they are. Refuses when they exist with ' +
-        'another partition count than asked for.',
+        'another partition count than asked for. With 3 replicas or more, a message counts as written once two ' +
+        'have it (min.insync.replicas 2); leaders are never elected uncleanly.',
     )
     .option(
       '--replication <count>',
@@ -74,7 +80,10 @@ export function register(program: Command): void {
   const check = topics
     .command('check')
     .summary('fail when a topic is missing or counts do not agree')
-    .description('Changes nothing. Fails when a topic is missing or partition counts do not agree.')
+    .description(
+      'Changes nothing. Fails when a topic is missing, partition counts do not agree, or a setting lets committed ' +
+        'messages be lost: unclean elections, or min.insync.replicas 1 with 3 replicas.',
+    )
   addOptions(check).action((options: Options) =>
     run(options, (admin, prefix) => checkAll(admin, prefix, options)),
   )
@@ -123,6 +132,7 @@ async function createAll(admin: Admin, prefix: string, options: Options): Promis
   refuseOtherCounts(before, prefix, partitionCount)
   await createTopics(admin, prefix, { partitionCount, replicationFactor: options.replication })
   return {
+    durability: await seenDurability(admin, prefix),
     partitionCount: await readSettledCount(admin, prefix),
     topics: TOPICS.map((topic) => ({ name: topicName(prefix, topic), isNew: !before.has(topic) })),
   }
@@ -132,9 +142,34 @@ async function checkAll(admin: Admin, prefix: string, options: Options): Promise
   const partitionCount = await readPartitionCount(admin, prefix)
   const counts = await partitionCountsOf(admin, prefix)
   refuseOtherCounts(counts, prefix, options.partitions ?? partitionCount)
+  const durability = await seenDurability(admin, prefix)
+  const faults = (durability ?? []).flatMap((topic) => durabilityFault(topic) ?? [])
+  if (faults.length > 0) {
+    throw new SluiceError(
+      'SLUICE_TOPICS_INVALID',
+      `Topics may lose committed messages: ${faults.join('; ')}. "kafka-configs.sh --alter" changes that in operation.`,
+    )
+  }
   return {
     partitionCount,
+    durability,
     topics: TOPICS.map((topic) => ({ name: topicName(prefix, topic), isNew: false })),
+  }
+}
+
+/** Making topics asks for fewer rights than looking at their settings. */
+async function seenDurability(
+  admin: Admin,
+  prefix: string,
+): Promise<readonly TopicDurability[] | null> {
+  try {
+    return await readDurability(
+      admin,
+      TOPICS.map((topic) => topicName(prefix, topic)),
+    )
+  } catch (error) {
+    if (kafkaRefusal(error) !== null) return null
+    throw error
   }
 }
 
@@ -195,4 +230,24 @@ function print(report: TopicsReport, options: Options): void {
   }
   for (const { name, isNew } of report.topics) printLine(`${name}${isNew ? '  (new)' : ''}`)
   printLine(`${report.partitionCount} partitions, control 1`)
+  if (report.durability === null) {
+    printProgress('the cluster does not let this user see min.insync.replicas and the elections')
+    return
+  }
+  for (const line of durabilityLines(report.durability)) printLine(line)
+  if (report.durability.some(({ replicas }) => replicas < 3)) {
+    printProgress(
+      'with fewer than 3 replicas, the loss of a disk or a broker may take committed decisions',
+    )
+  }
+}
+
+/** One line for all topics that are alike. */
+function durabilityLines(topics: readonly TopicDurability[]): readonly string[] {
+  const lines = topics.map(({ replicas, inSyncMin, isUnclean }) => {
+    const elections = isUnclean === null ? 'not told' : isUnclean ? 'UNCLEAN' : 'clean'
+    const minimum = Number.isNaN(inSyncMin) ? 'not told' : inSyncMin
+    return `${replicas} replicas, min.insync.replicas ${minimum}, elections ${elections}`
+  })
+  return [...new Set(lines)]
 }

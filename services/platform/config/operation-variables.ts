@@ -54,7 +54,8 @@ export const OPERATION_VARIABLES = {
   SLUICE_DEAD_LETTER_HMAC_KEY: {
     ...OPERATION,
     readBy: 'scorer, receipts',
-    meaning: 'Secret key of the payload hash in dead letters. Set one of your own in production.',
+    meaning:
+      'Secret key of the payload hash in dead letters. The default is for development: the log warns, and it is refused where Kafka has TLS or a login.',
     kind: 'text',
     form: 'secret',
     default: 'sluice-development',

@@ -21,10 +21,10 @@ export const SCORING_VARIABLES = {
     ...STREAM,
     readBy: 'scorer, audit, breaker, policy',
     meaning:
-      'Consumer group; scorers of one group share the partitions. Part of the transactional ids.',
+      'Consumer group; scorers of one group share the partitions. Part of the transactional ids. Without it, the topic prefix and `sluice-scorer`: each stream has its own.',
     kind: 'text',
     form: 'text',
-    default: 'sluice-scorer',
+    default: null,
   },
   SLUICE_STREAM_ID: {
     ...STREAM,

@@ -3,7 +3,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { EnvReader } from './env-reader.ts'
 import { Secret } from './secret.ts'
-import type { TextVariableName } from './variables.ts'
+import { VARIABLES, type TextVariableName } from './variables.ts'
 
 const SECRET_BYTES_MAX = 4_096
 const PEM_BYTES_MAX = 262_144
@@ -43,6 +43,30 @@ export function readSecret(
   )
   return isSound ? new Secret(secret) : null
 }
+
+/**
+ * The key of payload hashes in dead letters. Without one, the built-in key of this source: with it anybody who sees a
+ * letter can try out which card number a payload held, so a cluster with TLS or a login refuses it.
+ */
+export function readDeadLetterKey(
+  read: EnvReader,
+  isSecured: boolean,
+): { readonly key: string; readonly isBuiltIn: boolean } {
+  const own = readSecret(read, 'SLUICE_DEAD_LETTER_HMAC_KEY', 'SLUICE_DEAD_LETTER_HMAC_KEY_FILE')
+  const builtIn = VARIABLES.SLUICE_DEAD_LETTER_HMAC_KEY.default
+  const key = own?.reveal() ?? builtIn
+  const isBuiltIn = key === builtIn
+  read.check(
+    !isBuiltIn || !isSecured,
+    'SLUICE_DEAD_LETTER_HMAC_KEY is the built-in development key while Kafka has TLS or a login; give a key of your ' +
+      'own there or in SLUICE_DEAD_LETTER_HMAC_KEY_FILE ("openssl rand -hex 32" makes one).',
+  )
+  return { key, isBuiltIn }
+}
+
+/** The warning of a service that hashes with the built-in key. */
+export const BUILT_IN_KEY_WARNING =
+  'Hashes in dead letters use the built-in development key; set SLUICE_DEAD_LETTER_HMAC_KEY before real payments.'
 
 /** The three files of TLS. A certificate needs its key, and a key its certificate. */
 export function readTlsFiles(

@@ -1,7 +1,13 @@
 // Assigns lanes: partition p of transactions and partition p of labels always go to the same member. kafkajs'
 // own assigner deals out topics separately, which would tear a card's labels from its transactions.
 
-import { AssignerProtocol, type Assignment, type PartitionAssigner } from 'kafkajs'
+import {
+  AssignerProtocol,
+  type Assignment,
+  type GroupMember,
+  type PartitionAssigner,
+} from 'kafkajs'
+import { SluiceError } from '../../core/errors.ts'
 
 const NAME = 'sluice-lanes'
 const VERSION = 1
@@ -12,6 +18,7 @@ export function laneAssigner(topics: readonly string[]): PartitionAssigner {
     name: NAME,
     version: VERSION,
     assign({ members }) {
+      refuseOtherStreams(topics, members)
       const memberIds = members.map(({ memberId }) => memberId).sort()
       const [firstTopic] = topics
       const partitions = cluster
@@ -42,6 +49,19 @@ export function laneAssigner(topics: readonly string[]): PartitionAssigner {
       }),
     }),
   })
+}
+
+/** @throws SluiceError SLUICE_TOPICS_INVALID when a member subscribes to other topics: it would drop what it is given. */
+function refuseOtherStreams(topics: readonly string[], members: readonly GroupMember[]): void {
+  for (const { memberId, memberMetadata } of members) {
+    const subscribed = AssignerProtocol.MemberMetadata.decode(memberMetadata)?.topics ?? []
+    if (subscribed.toSorted().join() === topics.toSorted().join()) continue
+    throw new SluiceError(
+      'SLUICE_TOPICS_INVALID',
+      `Member ${memberId} of this consumer group subscribes to ${subscribed.join(', ')}, and we to ${topics.join(', ')}. ` +
+        'Partitions of one stream would go to scorers of another: give each stream a SLUICE_GROUP_ID of its own.',
+    )
+  }
 }
 
 /** Gives one partition of each topic to the only member: for reading one lane's log beside the group. */

@@ -1,7 +1,7 @@
 // The topics: names, partitions, how long they keep what. infra/ and the tests create them from this list.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import type { Admin, ITopicConfig } from 'kafkajs'
+import kafkajs, { type Admin, type ITopicConfig } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { kafkaRefusal } from './kafka-failure.ts'
 
@@ -30,6 +30,9 @@ export const MESSAGE_AHEAD_MS_MAX = 3_600_000
 const INPUT_RETENTION_MS = 60 * DAY_MS
 const LEADERS_MS_MAX = 15_000
 const LEADERS_POLL_MS = 20
+/** From here on a broker may be lost while two keep what is written. */
+const SAFE_REPLICAS_MIN = 3
+const IN_SYNC_MIN = 2
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024
 
 const INPUT_CONFIG = {
@@ -74,9 +77,70 @@ export async function createTopics(
     // Operators' messages are few and must be in one order.
     numPartitions: topic === 'control' ? 1 : options.partitionCount,
     replicationFactor: options.replicationFactor,
-    configEntries: Object.entries(CONFIG[topic]).map(([name, value]) => ({ name, value })),
+    configEntries: Object.entries({
+      ...CONFIG[topic],
+      ...durableConfig(options.replicationFactor),
+    }).map(([name, value]) => ({ name, value })),
   }))
   await makeTopics(admin, topics)
+}
+
+/**
+ * A commit that counts is on two disks at least, and no broker without it becomes the leader. With two replicas a
+ * minimum of two would stop the stream whenever one broker restarts, so there the broker's own minimum stays.
+ */
+function durableConfig(replicationFactor: number): Readonly<Record<string, string>> {
+  const isSafe = replicationFactor >= SAFE_REPLICAS_MIN
+  return {
+    'unclean.leader.election.enable': 'false',
+    ...(isSafe ? { 'min.insync.replicas': String(IN_SYNC_MIN) } : {}),
+  }
+}
+
+/** What keeps the messages of a topic when a broker is lost. */
+export interface TopicDurability {
+  readonly topic: string
+  readonly replicas: number
+  /** NaN when it is not told. */
+  readonly inSyncMin: number
+  /** Null when it is not told. */
+  readonly isUnclean: boolean | null
+}
+
+/** Reads it for topics that exist. A user without the right to describe configurations is refused by the broker. */
+export async function readDurability(
+  admin: Admin,
+  names: readonly string[],
+): Promise<readonly TopicDurability[]> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [...names] })
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
+  })
+  return topics.map(({ name, partitions }) => {
+    const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? []
+    const valueOf = (key: string): string | undefined =>
+      entries.find(({ configName }) => configName === key)?.configValue
+    const unclean = valueOf('unclean.leader.election.enable')
+    return {
+      topic: name,
+      replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
+      inSyncMin: Number(valueOf('min.insync.replicas') ?? NaN),
+      isUnclean: unclean === undefined ? null : unclean === 'true',
+    }
+  })
+}
+
+/** What may lose committed messages, in words; null when nothing may, or the topic has too few replicas for any of it. */
+export function durabilityFault(topic: TopicDurability): string | null {
+  const { replicas, inSyncMin, isUnclean } = topic
+  if (isUnclean === true)
+    return `${topic.topic}: a broker without the newest messages may become the leader; set unclean.leader.election.enable=false`
+  if (replicas >= SAFE_REPLICAS_MIN && inSyncMin < IN_SYNC_MIN)
+    return `${topic.topic}: a message counts as written with ${inSyncMin} of ${replicas} replicas; set min.insync.replicas=${IN_SYNC_MIN}`
+  if (inSyncMin > replicas)
+    return `${topic.topic}: min.insync.replicas=${inSyncMin} can never be reached with ${replicas} replicas`
+  return null
 }
 
 /** Creates topics, and waits until each partition has a leader that acts as one. */

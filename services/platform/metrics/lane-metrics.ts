@@ -6,6 +6,8 @@ const PARTITION = { partition: 'partitions of this process' }
 const STOP_REASONS = ['offset_out_of_range', 'fenced', 'access_denied'] as const
 
 export interface LaneEvents {
+  /** Partitions of the stream, whoever owns them. */
+  partitionsCounted(count: number): void
   lagObserved(partition: number, messages: number, seconds: number): void
   /** Nothing true can be said of the lag now: its series end rather than stand still. */
   lagUnknown(partition: number): void
@@ -26,9 +28,16 @@ export function createLaneMetrics(make: MetricMaker): LaneEvents {
     '1 while the lane works, 0 while it starts over or has stopped.',
     PARTITION,
   )
+  const partitions = make.gauge(
+    'sluice_stream_partitions',
+    'Partitions of the transactions topic, whoever owns them.',
+  )
   return {
     ...lagEvents(make),
     ...failureEvents(make),
+    partitionsCounted(count) {
+      partitions.set(count)
+    },
     laneWorking(partition, isWorking) {
       up.set({ partition }, isWorking ? 1 : 0)
     },
@@ -74,7 +83,12 @@ function failureEvents(
   make: MetricMaker,
 ): Omit<
   LaneEvents,
-  'lagObserved' | 'lagUnknown' | 'lagObservationFailed' | 'laneWorking' | 'laneReleased'
+  | 'partitionsCounted'
+  | 'lagObserved'
+  | 'lagUnknown'
+  | 'lagObservationFailed'
+  | 'laneWorking'
+  | 'laneReleased'
 > {
   const fenced = make.counter(
     'sluice_fenced_writes_total',

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
-import { SluiceError } from '../../core/errors.ts'
+import { isSluiceError, SluiceError } from '../../core/errors.ts'
 import { decodeProgress, pageRunsOf, type LaneProgress } from '../../core/stream/lane-progress.ts'
 import type { RedisOperation } from '../metrics/dependency-metrics.ts'
 import { type LaneKeys, laneKeys } from './keys.ts'
@@ -18,7 +18,7 @@ import type {
 } from './lane-store-contract.ts'
 import { openRedis } from './redis-client.ts'
 import { bareCause, explainRedis, redisRefusal } from './redis-failure.ts'
-import { parseServerInfo, type RedisServerInfo } from './server-info.ts'
+import { parseServerInfo, serverFault, type RedisServerInfo } from './server-info.ts'
 import { StateCodec } from './state-codec.ts'
 import { ValueCache } from './value-cache.ts'
 import { within } from './within.ts'
@@ -27,6 +27,9 @@ import { within } from './within.ts'
 export const SILENCE_MS_MAX = 5_000
 /** A new assignment reads which epoch stands and claims over it; somebody else may do so in between. */
 const CLAIM_ATTEMPTS_MAX = 5
+
+/** Redis answers so when it may not write, or not yet answer: a replica, or one that is loading its file. */
+const NOT_THE_MASTER = /^(?:READONLY|MASTERDOWN|LOADING)\b/
 
 const script = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
 const scripts = {
@@ -44,13 +47,20 @@ export function openLaneRedis(options: LaneStoreOptions): LaneRedis {
       commandTimeout: SILENCE_MS_MAX,
       socketTimeout: SILENCE_MS_MAX,
       retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
+      // After a fail-over the old master may live on as a replica, and this connection stays on it: open another one,
+      // which goes to where the address points now, and send the command again (2). Sending again is safe: a server that
+      // answers so has done nothing, and whatever was in flight beside it is fenced by its epoch and writes whole
+      // values, so that doing it twice is doing it once.
+      reconnectOnError: ({ message }) => (NOT_THE_MASTER.test(message) ? 2 : false),
       scripts,
     },
     options.log,
   ) as LaneRedis
 }
 
-/** Connects. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is away. */
+/**
+ * Connects, to a Redis that may be written and is no cluster, else SLUICE_CONFIG_INVALID. Commands fail with SLUICE_FEATURE_STORE_UNAVAILABLE while Redis is away.
+ */
 export async function openLaneStore(
   options: LaneStoreOptions,
   redis = openLaneRedis(options),
@@ -68,7 +78,13 @@ export async function openLaneStore(
   })
   try {
     await redis.connect()
+    const fault = serverFault(await redis.info())
+    if (fault !== null) throw new SluiceError('SLUICE_CONFIG_INVALID', `Redis ${fault}.`)
   } catch (error) {
+    if (isSluiceError(error, 'SLUICE_CONFIG_INVALID')) {
+      redis.disconnect()
+      throw error
+    }
     const refusal = await explainRedis(options, firstFailure, error)
     if (refusal !== null || options.mayBeAway !== true) {
       redis.disconnect()

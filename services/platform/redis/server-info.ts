@@ -9,6 +9,19 @@ export interface RedisServerInfo {
   readonly evictedKeys: number
 }
 
+/** Why the server cannot hold the state, for people; null when it can, or does not say. */
+export function serverFault(reply: string): string | null {
+  if (/^cluster_enabled:1\r?$/m.test(reply)) {
+    return (
+      'is a cluster, and a script of ours writes keys that a cluster keeps on several nodes; ' +
+      'give one without cluster mode in SLUICE_REDIS_URL'
+    )
+  }
+  if (/^role:slave\r?$/m.test(reply))
+    return 'is a replica, which nobody may write; let SLUICE_REDIS_URL name the master'
+  return null
+}
+
 /** Reads the fields; null when one is missing or no number, as a proxy in between may leave it. */
 export function parseServerInfo(reply: string): RedisServerInfo | null {
   const numberOf = (field: string): number => {

@@ -71,6 +71,16 @@ test('a Redis that evicts fails, one without append-only file is a warning', () 
   const failing = `${info('noeviction', 1)}aof_last_write_status:err\r\n`
   strictEqual(judgeRedis('redis://h', failing).level, 'warn', 'on, and not written')
   strictEqual(judgeRedis('redis://h', '').level, 'fail')
+  for (const [field, remedy] of [
+    ['role:slave', /It is a replica/],
+    ['cluster_enabled:1', /It is a cluster/],
+  ] as const) {
+    const judged = judgeRedis('redis://h', `${info('noeviction', 1)}${field}\r\n`)
+    strictEqual(judged.level, 'fail')
+    match(judged.remedy ?? '', remedy)
+  }
+  const master = `${info('noeviction', 1)}role:master\r\ncluster_enabled:0\r\n`
+  strictEqual(judgeRedis('redis://h', master).level, 'ok')
 })
 
 test('memory is judged against what the whole of Sluice takes', () => {

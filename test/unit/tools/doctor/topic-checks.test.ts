@@ -1,6 +1,10 @@
 import { match, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { judgeRetention, judgeTimes } from '../../../../tools/doctor/topic-checks.ts'
+import {
+  judgeDurability,
+  judgeRetention,
+  judgeTimes,
+} from '../../../../tools/doctor/topic-checks.ts'
 
 const DAY_MS = 86_400_000
 const topicWith = (retentionMs: number, retentionBytes = -1) => ({
@@ -41,4 +45,23 @@ test('a topic that takes messages of the future is pointed out', () => {
   strictEqual(open.level, 'warn')
   match(open.remedy ?? '', /message\.timestamp\.after\.max\.ms=3600000 for transactions/)
   strictEqual(judge(NaN).level, 'warn')
+})
+
+test('topics that may lose committed messages fail, and one broker is no fault', () => {
+  const judge = (replicas: number, inSyncMin: number, isUnclean: boolean | null = false) =>
+    judgeDurability([{ topic: 'decisions', replicas, inSyncMin, isUnclean }])
+  strictEqual(judge(3, 2).level, 'ok')
+  strictEqual(judge(1, 1).level, 'ok')
+  strictEqual(judge(2, 1).level, 'ok')
+  for (const [judged, remedy] of [
+    [judge(3, 1), /decisions: .* 1 of 3 replicas; set min\.insync\.replicas=2/],
+    [judge(3, 2, true), /unclean\.leader\.election\.enable=false/],
+    [judge(1, 1, true), /unclean\.leader\.election\.enable=false/],
+    [judge(1, 2), /can never be reached/],
+  ] as const) {
+    strictEqual(judged.level, 'fail')
+    match(judged.remedy ?? '', remedy)
+  }
+  strictEqual(judge(3, NaN).level, 'warn')
+  strictEqual(judge(3, 2, null).level, 'warn')
 })
