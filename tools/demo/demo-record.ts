@@ -3,26 +3,27 @@
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { z } from 'zod'
+import { parseJson } from '../../services/core/parse-json.ts'
 import {
   readFileIfPresent,
   writeFileAtomically,
 } from '../../services/platform/files/atomic-file.ts'
-import {
-  identify,
-  isAlive,
-  type ProcessIdentity,
-} from '../../services/platform/process-identity.ts'
+import { identify, isAlive } from '../../services/platform/process-identity.ts'
+import { IDENTITY } from '../servers/stack-record.ts'
+
+const RECORD = z
+  .object({
+    id: z.string().regex(/^[0-9a-z]{4,32}$/),
+    process: IDENTITY,
+    brokers: z.array(z.string()).readonly(),
+    topicPrefix: z.string(),
+    startedAtMs: z.number(),
+  })
+  .readonly()
 
 /** One demo. All its names begin with its id: `demo-<id>`. */
-export interface DemoRecord {
-  readonly id: string
-  readonly process: ProcessIdentity
-  readonly brokers: readonly string[]
-  readonly topicPrefix: string
-  readonly startedAtMs: number
-}
-
-const ID = /^[0-9a-z]{4,32}$/
+export type DemoRecord = z.infer<typeof RECORD>
 
 /** The demo's topics, its consumer group and its stream all begin with this, and with nothing else's. */
 export function demoName(id: string): string {
@@ -63,21 +64,7 @@ export function readLivingDemos(stateFolder: string): readonly DemoRecord[] {
 
 /** Parses a record, or returns null when the text is not one. */
 export function parseDemoRecord(text: string): DemoRecord | null {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return null
-  }
-  if (!isObject(value)) return null
-  const { id, process: owner, brokers, topicPrefix, startedAtMs } = value
-  if (typeof id !== 'string' || !ID.test(id) || typeof topicPrefix !== 'string') return null
-  if (!Array.isArray(brokers) || !brokers.every((broker) => typeof broker === 'string')) return null
-  if (typeof startedAtMs !== 'number' || !isObject(owner)) return null
-  const { pid, startTime } = owner
-  if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 1) return null
-  if (typeof startTime !== 'string') return null
-  return { id, process: { pid, startTime }, brokers, topicPrefix, startedAtMs }
+  return parseJson(RECORD, text)
 }
 
 function recordFolder(stateFolder: string): string {
@@ -90,8 +77,4 @@ function listFiles(folder: string): readonly string[] {
   } catch {
     return [] // no demo has ever run
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

@@ -3,27 +3,28 @@
 // about a card lies in two places, and a redelivery sends what the log says.
 
 import type { Producer } from 'kafkajs'
-import {
-  FORWARD_DEAD_REASONS,
-  type ForwardDeadReason,
-} from '../../platform/metrics/forward-telemetry.ts'
+import { z } from 'zod'
+import { parseJson } from '../../core/parse-json.ts'
+import { FORWARD_DEAD_REASONS } from '../../platform/metrics/forward-telemetry.ts'
+
+const LETTER = z.object({
+  kind: z.enum(['dead', 'redelivered']),
+  target: z.string(),
+  /** Place in the alerts topic. */
+  partition: z.int(),
+  offset: z.int(),
+  /** Null when the message is no alert that this version can read. */
+  eventId: z.string().nullable(),
+  /** Null of one that was redelivered. */
+  reason: z.enum(FORWARD_DEAD_REASONS).nullable(),
+  /** Last answer; null when there was none. */
+  status: z.int().nullable(),
+  attempts: z.int(),
+  atMs: z.int(),
+})
 
 /** What is kept of an alert that was not delivered, or of one that was delivered after all. */
-export interface ForwardLetter {
-  readonly kind: 'dead' | 'redelivered'
-  readonly target: string
-  /** Place in the alerts topic. */
-  readonly partition: number
-  readonly offset: number
-  /** Null when the message is no alert that this version can read. */
-  readonly eventId: string | null
-  /** Null of one that was redelivered. */
-  readonly reason: ForwardDeadReason | null
-  /** Last answer; null when there was none. */
-  readonly status: number | null
-  readonly attempts: number
-  readonly atMs: number
-}
+export type ForwardLetter = Readonly<z.infer<typeof LETTER>>
 
 const LETTER_BYTES_MAX = 4_096
 
@@ -40,20 +41,5 @@ export function openLetterWriter(producer: Producer, topic: string): WriteLetter
 /** The letter of a message of the topic; null when it is none. */
 export function parseLetter(value: Buffer | null): ForwardLetter | null {
   if (value === null || value.length > LETTER_BYTES_MAX) return null
-  let letter: Partial<ForwardLetter> | null
-  try {
-    letter = JSON.parse(value.toString()) as Partial<ForwardLetter> | null
-  } catch {
-    return null
-  }
-  if (typeof letter !== 'object' || letter === null) return null
-  const { kind, target, partition, offset, eventId, reason, status, attempts, atMs } = letter
-  const isWhole =
-    (kind === 'dead' || kind === 'redelivered') &&
-    typeof target === 'string' &&
-    [partition, offset, attempts, atMs].every((number) => Number.isSafeInteger(number)) &&
-    (eventId === null || typeof eventId === 'string') &&
-    (reason === null || FORWARD_DEAD_REASONS.some((known) => known === reason)) &&
-    (status === null || Number.isSafeInteger(status))
-  return isWhole ? (letter as ForwardLetter) : null
+  return parseJson(LETTER, value.toString())
 }

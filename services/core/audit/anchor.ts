@@ -1,21 +1,23 @@
 // An anchor: what the hash of one decision block was, kept where those who may write to Kafka may not. Lines of JSON in a
 // file that only grows.
 
-/** Digits of a hash in an anchor. */
-const HASH_PATTERN = /^[0-9a-f]{64}$/
+import { z } from 'zod'
+import { parseJson } from '../parse-json.ts'
 
-export interface Anchor {
-  readonly streamId: string
-  readonly partition: number
+const COUNT = z.int().nonnegative()
+const ANCHOR = z.object({
+  streamId: z.string(),
+  partition: COUNT,
   /** Of the block in the decisions topic. */
-  readonly offset: number
-  /** Hex. */
-  readonly hash: string
+  offset: COUNT,
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
   /** Blocks of the partition up to this one, itself included, as far back as was known. */
-  readonly blocks: number
-  readonly decidedAtMs: number
-  readonly anchoredAtMs: number
-}
+  blocks: COUNT,
+  decidedAtMs: COUNT,
+  anchoredAtMs: COUNT,
+})
+
+export type Anchor = Readonly<z.infer<typeof ANCHOR>>
 
 export function anchorLine(anchor: Anchor): string {
   return `${JSON.stringify(anchor)}\n`
@@ -23,23 +25,5 @@ export function anchorLine(anchor: Anchor): string {
 
 /** The anchor in a line; null when it is none. */
 export function parseAnchor(line: string): Anchor | null {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch {
-    return null
-  }
-  if (typeof value !== 'object' || value === null) return null
-  const { streamId, partition, offset, hash, blocks, decidedAtMs, anchoredAtMs } =
-    value as Readonly<Record<string, unknown>>
-  if (typeof streamId !== 'string' || typeof hash !== 'string' || !HASH_PATTERN.test(hash)) {
-    return null
-  }
-  const numbers = { partition, offset, blocks, decidedAtMs, anchoredAtMs }
-  if (!Object.values(numbers).every(isCount)) return null
-  return { ...(numbers as Record<keyof typeof numbers, number>), streamId, hash }
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= 0
+  return parseJson(ANCHOR, line)
 }

@@ -1,11 +1,14 @@
 // What the control topic says about blocks: that a person lets go of a card, and that a person has reset the breakers.
 
+import { z } from 'zod'
+import { parseJson } from '../parse-json.ts'
 import type { Control } from '../wire/records.ts'
 import type { ControlWord } from './wish.ts'
 
 /** Key and subject of the message that counts resets of the breakers. */
 export const BREAKER_SUBJECT = 'breaker/cards'
 
+const RESETS = z.object({ resets: z.int().nonnegative() })
 const REASON_CHARACTERS_MAX = 2_000
 
 /** A person's word that the lease of this alert is over. */
@@ -39,12 +42,7 @@ export function releaseOf({ kind, subject, card, alertId }: Control): PersonRele
 /** How often breakers have been reset; null when the message does not say. Never throws on bad input. */
 export function breakerResetsOf({ kind, subject, body }: Control): number | null {
   if (kind !== 'breaker' || subject !== BREAKER_SUBJECT || body === null) return null
-  try {
-    const { resets } = JSON.parse(body) as { readonly resets?: unknown }
-    return typeof resets === 'number' && Number.isSafeInteger(resets) && resets >= 0 ? resets : null
-  } catch {
-    return null
-  }
+  return parseJson(RESETS, body)?.resets ?? null
 }
 
 function blank({ author, reason, atMs }: ControlWord): Control {
