@@ -12,8 +12,9 @@ import {
   type ModelManifest,
   type ModelMetrics,
   type ThresholdMetrics,
+  readBand,
+  type TargetManifest,
 } from '../../services/core/scoring/manifest.ts'
-import { readBand, type TargetManifest } from '../../services/core/scoring/target-manifest.ts'
 import {
   SKIP_REASONS,
   type HistoryFacts,

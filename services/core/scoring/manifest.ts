@@ -1,19 +1,19 @@
-// manifest.json of a model folder: everything that must hold before a score means anything. It names the
-// digests of the other files, so the digest of its own bytes names the whole model.
+// manifest.json of a model folder: every condition that must hold before a score means anything. It holds the digests
+// of the other files, so the digest of its own bytes identifies the whole model.
 
 import { SluiceError } from '../errors.ts'
 import { readModelCosts, type ModelCosts } from './alert-costs.ts'
-import type { Calibration, FeatureScaling } from './scaling.ts'
+import type { Calibration, FeatureScaling, CodeRamps } from './scaling.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
 import { readPopulation, type Population } from './population.ts'
-import { readCodeRamps, readEdges } from './read-edges.ts'
-import { readCalibration, readTarget, type TargetManifest } from './target-manifest.ts'
+import type { Agreement } from './cascade.ts'
+import type { SequenceEncoding } from './sequence-encoding.ts'
 
 export const MANIFEST_FORMAT = 1
 
-/** Files of a model folder that the manifest vouches for. */
+/** Files of a model folder whose digests the manifest holds. */
 export const MODEL_FILES = ['model.json', 'weights.bin', 'golden.json'] as const
-/** Files of a folder that also holds a target. */
+/** Additional files of a folder that holds a target. */
 export const TARGET_FILES = ['target.json', 'target.bin', 'target-golden.json'] as const
 export type ModelFile = (typeof MODEL_FILES)[number] | (typeof TARGET_FILES)[number]
 
@@ -21,7 +21,7 @@ const FEATURES_MAX = 512
 const FILE_BYTES_MAX = 64 * 1024 * 1024
 const TEXT_MAX = 1_000
 
-/** Bytes of one file. */
+/** Digest and size of one file. */
 export interface FileDigest {
   readonly sha256: string
   readonly bytes: number
@@ -31,11 +31,11 @@ export interface FileDigest {
 export interface Thresholds {
   readonly flag: number
   readonly block: number
-  /** How they were chosen, in words. */
+  /** The rule by which they were chosen, in words. */
   readonly rule: string
 }
 
-/** A span of event time [fromMs, endMs) with what it holds. */
+/** A span of event time [fromMs, endMs) with its counts. */
 export interface DataPeriod {
   readonly fromMs: number
   readonly endMs: number
@@ -43,7 +43,7 @@ export interface DataPeriod {
   readonly frauds: number
 }
 
-/** How well scores tell frauds from the rest in one period. */
+/** Quality of the scores in one period. */
 export interface ModelMetrics {
   readonly averagePrecision: number
   readonly aucRoc: number
@@ -55,10 +55,10 @@ export interface ModelMetrics {
   readonly block: ThresholdMetrics
 }
 
-/** What a threshold does to one period. */
+/** Effect of a threshold on one period. */
 export interface ThresholdMetrics {
   readonly alerts: number
-  /** Of all transactions. */
+  /** Share of all transactions. */
   readonly alertShare: number
   /** Share of alerts that are frauds; 0 without alerts. */
   readonly precision: number
@@ -76,12 +76,12 @@ export interface ModelManifest {
   readonly scaling: readonly FeatureScaling[]
   readonly calibration: Calibration
   readonly thresholds: Thresholds
-  /** Per feature: median over genuine transactions of the training period. */
+  /** Baseline of each feature: median over genuine transactions of the training period. */
   readonly usual: readonly number[]
   /** Distributions of the training rows. */
   readonly population: Population
   readonly data: {
-    /** Where the history came from, in words. */
+    /** Origin of the history, in words. */
     readonly source: string
     /** SHA-256 over all feature rows and truths, in order. */
     readonly digest: string
@@ -94,7 +94,7 @@ export interface ModelManifest {
     readonly test: DataPeriod
   }
   readonly metrics: { readonly validation: ModelMetrics; readonly test: ModelMetrics }
-  /** What the thresholds cost and save. */
+  /** Costs and savings of the thresholds. */
   readonly costs: ModelCosts
   readonly training: {
     readonly seed: number
@@ -109,10 +109,10 @@ export interface ModelManifest {
 }
 
 /**
- * Checks a parsed manifest: every field there, of its kind, within bounds, none unknown, all lists as long
- * as the feature list. Whether the feature list is ours is the caller's question.
- * @throws SluiceError SLUICE_MODEL_CORRUPT naming field, value and what was expected; SLUICE_MODEL_INCOMPATIBLE for
- * another format.
+ * Checks a parsed manifest: every field is present, has its type and is within bounds, no field is unknown, and all
+ * lists are as long as the feature list. The caller checks whether the feature list is ours.
+ * @throws SluiceError SLUICE_MODEL_CORRUPT naming the field, its value and the expectation; SLUICE_MODEL_INCOMPATIBLE
+ * for another format.
  */
 export function checkManifest(value: unknown): ModelManifest {
   const fields = new FieldReader(value, 'manifest.json')
@@ -190,7 +190,7 @@ function checkRelations(manifest: ModelManifest): void {
   if (scaling.length !== features.length || usual.length !== features.length) {
     throw corrupt(
       `manifest.json has ${features.length} features, but ${scaling.length} scalings and ` +
-        `${usual.length} usual values`,
+        `${usual.length} baselines`,
     )
   }
   if (population.features.length !== features.length) {
@@ -208,7 +208,7 @@ function checkRelations(manifest: ModelManifest): void {
   for (const { feature, byCode } of scaling) {
     if (byCode === null || features.includes(byCode.feature)) continue
     throw corrupt(
-      `manifest.json.scaling of "${feature}" goes by "${byCode.feature}", which is no feature of it`,
+      `manifest.json.scaling of "${feature}" depends on "${byCode.feature}", which is not one of its features`,
     )
   }
   if (thresholds.block <= thresholds.flag) {
@@ -242,7 +242,7 @@ function readScaling(fields: FieldReader): FeatureScaling {
   return scaling
 }
 
-/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
 export function readThresholds(fields: FieldReader): Thresholds {
   return {
     flag: fields.number('flag', Number.MIN_VALUE, 1),
@@ -251,7 +251,7 @@ export function readThresholds(fields: FieldReader): Thresholds {
   }
 }
 
-/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
 export function readPeriod(fields: FieldReader): DataPeriod {
   return {
     fromMs: fields.integer('fromMs'),
@@ -261,7 +261,7 @@ export function readPeriod(fields: FieldReader): DataPeriod {
   }
 }
 
-/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
 export function readMetrics(fields: FieldReader): ModelMetrics {
   return {
     averagePrecision: fields.number('averagePrecision', 0, 1),
@@ -273,7 +273,7 @@ export function readMetrics(fields: FieldReader): ModelMetrics {
   }
 }
 
-/** Reads what its type holds. @throws SluiceError SLUICE_MODEL_CORRUPT */
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
 export function readThresholdMetrics(fields: FieldReader): ThresholdMetrics {
   return {
     alerts: fields.integer('alerts'),
@@ -285,4 +285,119 @@ export function readThresholdMetrics(fields: FieldReader): ThresholdMetrics {
 
 function readFileDigest(fields: FieldReader): FileDigest {
   return { sha256: fields.digest('sha256'), bytes: fields.integer('bytes', 1, FILE_BYTES_MAX) }
+}
+
+/** The large net of a cascade. It reads the same scaled features as the draft, and the card's last payments. */
+export interface TargetManifest {
+  readonly members: number
+  readonly eventUnits: readonly number[]
+  readonly hiddenUnits: readonly number[]
+  readonly epochs: number
+  readonly encoding: SequenceEncoding
+  readonly calibration: Calibration
+  /** Calibrated draft score from which the target decides. */
+  readonly verifyFrom: number
+  /** Share of the validation rows that the target verifies. */
+  readonly verifiedShare: number
+  /** Share of payments that the target scores whatever the draft says, to measure agreement. */
+  readonly sampleShare: number
+  readonly agreement: Agreement
+}
+
+/** Names of the layers of a member, counted from 1: the trainer writes them and the scorer finds layers by them. */
+export const memberLayers = {
+  event: (member: number, index: number): string => `member_${member}_event_${index + 1}`,
+  dense: (member: number, index: number): string => `member_${member}_dense_${index + 1}`,
+  output: (member: number): string => `member_${member}_output`,
+} as const
+
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readTarget(fields: FieldReader): TargetManifest {
+  return {
+    members: fields.integer('members', 1, 16),
+    eventUnits: fields.array('eventUnits', 16, readNumber),
+    hiddenUnits: fields.array('hiddenUnits', 16, readNumber),
+    epochs: fields.integer('epochs'),
+    encoding: fields.object('encoding', (encoding) => ({
+      against: readEdges(encoding, 'against', 'the target', 2),
+      typical: readEdges(encoding, 'typical', 'the target', 2),
+      amount: readEdges(encoding, 'amount', 'the target', 2),
+      age: readEdges(encoding, 'age', 'the target', 2),
+      clock: readEdges(encoding, 'clock', 'the target', 2),
+      categories: readEdges(encoding, 'categories', 'the target'),
+      amountByCategory: encoding.objectOrNull('amountByCategory', (ramps) =>
+        readCodeRamps(ramps, 'the target'),
+      ),
+    })),
+    calibration: fields.object('calibration', readCalibration),
+    ...readBand(fields),
+  }
+}
+
+/** Reads the start of the band and its agreement on validation. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readBand(
+  fields: FieldReader,
+): Pick<TargetManifest, 'verifyFrom' | 'verifiedShare' | 'sampleShare' | 'agreement'> {
+  return {
+    verifyFrom: fields.number('verifyFrom', 0, 1),
+    verifiedShare: fields.number('verifiedShare', 0, 1),
+    sampleShare: fields.number('sampleShare', 0, 1),
+    agreement: fields.object('agreement', (agreement) => ({
+      rows: agreement.integer('rows'),
+      differing: agreement.integer('differing'),
+      flags: agreement.integer('flags'),
+      missedFlags: agreement.integer('missedFlags'),
+      blocks: agreement.integer('blocks'),
+      missedBlocks: agreement.integer('missedBlocks'),
+      confidence: agreement.number('confidence', 0, 1),
+      overallAtLeast: agreement.number('overallAtLeast', 0, 1),
+      flagsAtLeast: agreement.number('flagsAtLeast', 0, 1),
+      blocksAtLeast: agreement.number('blocksAtLeast', 0, 1),
+    })),
+  }
+}
+
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readCalibration(fields: FieldReader): Calibration {
+  return {
+    kind: fields.oneOf('kind', ['identity', 'platt']),
+    slope: fields.number('slope', Number.MIN_VALUE, 1e6),
+    intercept: fields.number('intercept', -1e6, 1e6),
+  }
+}
+
+/** Most edges of a feature, and most codes. */
+const EDGES_MAX = 64
+
+/** Reads ascending numbers, at least `countMin`. `of` names their owner. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readEdges(
+  fields: FieldReader,
+  name: string,
+  of: string,
+  countMin = 0,
+): readonly number[] {
+  const edges = fields.array(name, EDGES_MAX, readNumber)
+  if (
+    edges.length >= countMin &&
+    edges.every((edge, at) => at === 0 || edge > (edges[at - 1] ?? 0))
+  )
+    return edges
+  throw corrupt(`manifest.json: the "${name}" of ${of} do not ascend`)
+}
+
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
+export function readCodeRamps(fields: FieldReader, of: string): CodeRamps {
+  const codes = readEdges(fields, 'codes', of)
+  const edges = fields.array('edges', EDGES_MAX + 1, (list, path) => {
+    if (Array.isArray(list) && list.length >= 2 && list.length <= EDGES_MAX) {
+      const numbers = list.map((edge: unknown, at) => readNumber(edge, `${path}[${at}]`))
+      if (numbers.every((edge, at) => at === 0 || edge >= (numbers[at - 1] ?? 0))) return numbers
+    }
+    throw corrupt(`${path} of ${of} is not a list of 2 to ${EDGES_MAX} edges that never descend`)
+  })
+  const length = edges[0]?.length
+  if (edges.length === codes.length + 1 && edges.every((each) => each.length === length)) {
+    return { codes, edges }
+  }
+  throw corrupt(`manifest.json: the codes of ${of} need a list of edges each and one for others`)
 }

@@ -1,18 +1,18 @@
-// What a model was trained on, as shares of bins, so that it can be seen when the live population is another one.
+// Distributions of the training rows as shares of bins, so that a drift of the live stream can be measured.
 //
-// A value v falls into the first bin whose edge is not below it, into the one after the last edge otherwise, and an
-// absent one into a bin of its own. Edges are quantiles of the training rows, so each bin held about a tenth of them;
-// where many rows have one value, there are fewer bins.
+// A value v falls into the first bin whose edge is not below it, otherwise into the bin after the last edge; an
+// absent value has a bin of its own. Edges are quantiles of the training rows, so each bin held about a tenth of
+// them; where many rows share one value, there are fewer bins.
 
 import { corrupt, type FieldReader, readNumber } from './field-reader.ts'
 
-/** Bins of values, without the one for absent values. */
+/** Bins of values, without the bin for absent values. */
 export const BINS_MAX = 10
 
-/** A share below it counts as it, so that an empty bin does not make the index infinite. */
+/** Smaller shares count as this one, so that an empty bin does not make the index infinite. */
 export const SHARE_FLOOR = 1e-4
 
-/** Rising upper ends of bins, and the shares of the bins: one more than edges, then that of absent values. */
+/** Ascending upper ends of bins, and the shares of the bins: one more than edges, then that of absent values. */
 export interface Distribution {
   readonly edges: readonly number[]
   readonly shares: readonly number[]
@@ -25,15 +25,15 @@ export interface Population {
   readonly score: Distribution
 }
 
-/** The distribution of these values; NaN is absent. */
+/** Computes the distribution of these values; NaN is absent. */
 export function distributionOf(values: Float64Array): Distribution {
   const present = values.filter((value) => !Number.isNaN(value)).sort()
   const edges: number[] = []
   for (let bin = 1; bin < BINS_MAX; bin += 1) {
     const edge = present[Math.floor((present.length * bin) / BINS_MAX)]
-    // An infinite edge could not be stored, and nothing lies above it.
+    // An infinite edge could not be stored, and no value is above it.
     if (edge === undefined || !Number.isFinite(edge)) break
-    // The last value is no edge: nothing would lie above it.
+    // The largest value is not an edge: no value would be above it.
     if (edge > (edges.at(-1) ?? -Infinity) && edge < (present.at(-1) ?? edge)) edges.push(edge)
   }
   const counts = new Float64Array(edges.length + 2)
@@ -53,14 +53,14 @@ export function binOf(value: number, edges: ArrayLike<number>): number {
   return bin
 }
 
-/** Name of a bin as a label: its place from low to high, or "absent". */
+/** Name of a bin as a label: its position from low to high, or "absent". */
 export function binName(bin: number, { edges }: Distribution): string {
   return bin > edges.length ? 'absent' : String(bin)
 }
 
 /**
- * Population stability index of counts against shares: the sum of (q - p) ln(q / p). By custom below 0.1 is stable and
- * above 0.25 is another population. Null without counts.
+ * Population stability index of counts against shares: the sum of (q - p) ln(q / p). By convention, below 0.1 is
+ * stable and above 0.25 is a different distribution. Null without counts.
  */
 export function stabilityIndex(
   shares: readonly number[],
@@ -78,7 +78,7 @@ export function stabilityIndex(
   return index
 }
 
-/** Reads what a manifest says. @throws SluiceError SLUICE_MODEL_CORRUPT */
+/** Reads the fields of the type. @throws SluiceError SLUICE_MODEL_CORRUPT */
 export function readPopulation(fields: FieldReader, featuresMax: number): Population {
   return {
     rows: fields.integer('rows', 1),

@@ -24,10 +24,10 @@ const GPU_RUN_ROWS = 4_096
 const RUN_ROWS_MAX = 4_096
 
 /**
- * Read once by the libraries, when they load. What an operator has set stands.
+ * The libraries read these once, when they load. A value that an operator has set has precedence.
  * - Products in TF32 keep 10 bits of each factor, too few for the golden vectors.
  * - TensorFlow would take the whole memory of the GPU for itself.
- * - Level 1 hides what TensorFlow says of itself at every start, and shows warnings.
+ * - Level 1 hides TensorFlow's banner at every start, and shows warnings.
  */
 const LIBRARY_SETTINGS = {
   NVIDIA_TF32_OVERRIDE: '0',
@@ -78,7 +78,7 @@ async function importNative(): Promise<{ tf: TensorFlow; packageName: string }> 
   throw new BackendProblem(refusal, reasons.join(', '))
 }
 
-/** tfjs-node 4.22 calls two functions: Node 23 took the first away, and warns of the second on standard error. */
+/** tfjs-node 4.22 calls two functions: Node 23 removed the first and warns about the second on standard error. */
 function restoreUtilFunctions(): void {
   const util = createRequire(import.meta.url)('node:util') as Record<string, unknown>
   util['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined

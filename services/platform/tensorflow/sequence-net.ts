@@ -4,7 +4,7 @@
 import type { LayersModel, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
 import { SEQUENCE_EVENTS } from '../../core/features/engine/card-sequence.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
-import { memberLayers, type TargetManifest } from '../../core/scoring/target-manifest.ts'
+import { memberLayers, type TargetManifest } from '../../core/scoring/manifest.ts'
 import {
   loadLayersModel,
   disposeLayers,

@@ -4,7 +4,7 @@
 // al. 2017).
 
 import type { LayersModel, SymbolicTensor, Tensor, Variable } from '@tensorflow/tfjs'
-import { memberLayers } from '../../core/scoring/target-manifest.ts'
+import { memberLayers } from '../../core/scoring/manifest.ts'
 import type { TensorFlow } from '../../platform/tensorflow/load-tensorflow.ts'
 
 /** The part of a net that reads the card's last payments. */

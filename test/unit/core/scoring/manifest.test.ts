@@ -30,7 +30,7 @@ function refusal(manifest: Json): string {
   return 'accepted'
 }
 
-test('the released manifest is accepted as it is', () => {
+test('the released manifest is accepted unchanged', () => {
   assert.deepEqual(checkManifest(released()), released())
 })
 
@@ -49,7 +49,7 @@ test('a manifest of a format to come is refused with both numbers and what to do
   }
 })
 
-test('any field that is taken away is named in the refusal', () => {
+test('any missing field is named in the refusal', () => {
   const count = [...objects(released())].length
   assert.ok(count > 30)
   for (let index = 0; index < count; index += 1) {
@@ -63,7 +63,7 @@ test('any field that is taken away is named in the refusal', () => {
   }
 })
 
-test('any field of a wrong kind is named in the refusal', () => {
+test('any field of a wrong type is named in the refusal', () => {
   const count = [...objects(released())].length
   for (let index = 0; index < count; index += 1) {
     for (const name of Object.keys([...objects(released())][index] ?? {})) {
@@ -77,7 +77,7 @@ test('any field of a wrong kind is named in the refusal', () => {
   }
 })
 
-test('a field that nobody knows is refused, since it would be a setting without effect', () => {
+test('an unknown field is refused, since it would be a setting without effect', () => {
   const count = [...objects(released())].length
   for (let index = 0; index < count; index += 1) {
     const manifest = released()
@@ -91,7 +91,7 @@ test('a field that nobody knows is refused, since it would be a setting without 
 test('lists of different lengths, strayed scalings and crossed thresholds are refused', () => {
   const usual = released()
   usual['usual'] = [1]
-  assert.match(refusal(usual), /usual values/)
+  assert.match(refusal(usual), /baselines/)
   const strayed = released()
   assert.ok(Array.isArray(strayed['scaling']))
   strayed['scaling'] = strayed['scaling'].toReversed()
@@ -101,7 +101,7 @@ test('lists of different lengths, strayed scalings and crossed thresholds are re
   assert.match(refusal(crossed), /must be above flag/)
 })
 
-test('a model whose amounts do not go by category says so with null', () => {
+test('a model whose amounts do not depend on the category says so with null', () => {
   const manifest = released()
   for (const object of objects(manifest)) {
     for (const name of ['byCode', 'amountByCategory']) if (name in object) object[name] = null
@@ -111,7 +111,7 @@ test('a model whose amounts do not go by category says so with null', () => {
   assert.equal(target?.encoding.amountByCategory, null)
 })
 
-test('edges by code that do not belong together are refused', () => {
+test('edges by code that do not match are refused', () => {
   const edges = [
     [0, 1],
     [0, 2],
@@ -120,7 +120,7 @@ test('edges by code that do not belong together are refused', () => {
     [{ feature: 'merchant_category', codes: [7], edges }, /accepted/],
     [
       { feature: 'merchant_kind', codes: [7], edges },
-      /goes by "merchant_kind", which is no feature/,
+      /depends on "merchant_kind", which is not one of its features/,
     ],
     [{ feature: 'merchant_category', codes: [7, 8], edges }, /a list of edges each/],
     [

@@ -51,7 +51,7 @@ test('every value falls into the bin that its distribution counted it in', () =>
   )
 })
 
-test('the index is that of the formula, finite for empty bins, and null without rows', () => {
+test('the index follows the formula, is finite for empty bins, and null without rows', () => {
   const index = stabilityIndex([0.5, 0.5, 0], [75, 25, 0]) ?? NaN
   ok(Math.abs(index - (0.25 * Math.log(1.5) - 0.25 * Math.log(0.5))) < 1e-12)
   const empty = stabilityIndex([1, 0], [0, 10]) ?? NaN
@@ -59,7 +59,7 @@ test('the index is that of the formula, finite for empty bins, and null without 
   strictEqual(stabilityIndex([1, 0], [0, 0]), null)
 })
 
-test('bins are named by their place', () => {
+test('bins are named by their position', () => {
   const distribution = { edges: [1], shares: [0.5, 0.5, 0] }
   deepStrictEqual(
     [0, 1, 2].map((bin) => binName(bin, distribution)),
@@ -67,7 +67,7 @@ test('bins are named by their place', () => {
   )
 })
 
-test('a population that cannot be is refused', () => {
+test('an impossible distribution is refused', () => {
   const read = (score: object) => () =>
     readPopulation(new FieldReader({ rows: 1, features: [], score }, 'manifest.json'), 10)
   deepStrictEqual(read({ edges: [1], shares: [0.5, 0.5, 0] })().score.edges, [1])
