@@ -284,7 +284,10 @@ test('what was given up is sent again once, under its id, and not when a later r
   const redeliver = async (...args: readonly string[]) => {
     const where = ['--targets', alerts.targetsFile, '--target', 'repaired', '--json']
     const command = ['alerts', 'redeliver', ...where, ...args]
-    const { code, stderr, json } = await runSluice(command, alerts.stream.environment(variables))
+    const { code, stderr, json } = await runSluice(
+      command,
+      alerts.stream.patientEnvironment(variables),
+    )
     strictEqual(code, 0, stderr)
     return json().map(({ eventId, result }) => `${String(eventId)} ${String(result)}`)
   }

@@ -57,7 +57,7 @@ test('while the broker does not answer there is no lag, and failures are counted
   const stream = await openStream(t, 'silent')
   const outputs = followOutputs(t, stream)
   // Longer than the stop, so that the lanes stay where they are.
-  const scorer = await startScorer(t, stream.environment(LONG_SESSION))
+  const scorer = await startScorer(t, stream.patientEnvironment(LONG_SESSION))
   await stream.send(await simulatedEvents(300))
   const isSettled = async (): Promise<boolean> => {
     const lags = await lagSeries(scorer)

@@ -34,7 +34,7 @@ async function setUp(
   more: Readonly<Record<string, string>> = {},
 ): Promise<Setup> {
   const stream = await openStream(t, name)
-  const environment = stream.environment({
+  const environment = stream.patientEnvironment({
     SLUICE_MODE: 'enforce',
     SLUICE_MODEL: draftVariantOf(t, 'block-all', BLOCK_ALL).folder,
     SLUICE_MODEL_STORE: temporaryFolder(t, 'store'),

@@ -66,7 +66,7 @@ async function counts(scorer: ScorerProcess, decisions: number): Promise<void> {
 
 test('every series with closed labels is there before the first message, at 0', async (t) => {
   const stream = await openStream(t, 'zeros')
-  const scorer = await startScorer(t, stream.environment())
+  const scorer = await startScorer(t, stream.patientEnvironment())
   const text = await metricsOf(scorer)
   for (const { name, type, labels, job, isDefault } of listMetrics()) {
     const lists = Object.values(labels)
@@ -100,7 +100,7 @@ test('amounts, scores, reasons and labels are those of an independent count', as
     ...event,
     label: { ...event.label, transactionId: `never-seen-${event.label.transactionId}` },
   }))
-  const scorer = await startScorer(t, stream.environment({ SLUICE_MODE: 'enforce' }))
+  const scorer = await startScorer(t, stream.patientEnvironment({ SLUICE_MODE: 'enforce' }))
   // Copies, whose amounts must not count twice.
   await stream.send([...transactions, ...transactions.slice(-20)])
   await outputs.until('all decisions', () => outputs.isCaughtUp)
@@ -181,7 +181,7 @@ test('with Redis away decisions go on and say so; when it is back they are made 
   const outputs = followOutputs(t, stream)
   const redis = await openRedisProxy(t, stream.redisUrl)
   // A lane that is dealt out anew while Redis is away is counted once more: no pause of a busy machine may do that here.
-  const environment = stream.environment({ SLUICE_REDIS_URL: redis.url, ...LONG_SESSION })
+  const environment = stream.patientEnvironment({ SLUICE_REDIS_URL: redis.url, ...LONG_SESSION })
   const scorer = await startScorer(t, environment)
   const transactions = kindOf(await simulatedEvents(800), 'transaction')
   await stream.send(transactions.slice(0, 300))
@@ -223,7 +223,7 @@ test('with Redis away decisions go on and say so; when it is back they are made 
 test('a backend that is not the expected one is told in the log, the metrics and beside readiness', async (t) => {
   const stream = await openStream(t, 'fallback')
   const environment = { SLUICE_BACKEND: 'cpu', SLUICE_BACKEND_EXPECTED: 'wasm' }
-  const scorer = await startScorer(t, stream.environment(environment))
+  const scorer = await startScorer(t, stream.patientEnvironment(environment))
   strictEqual(await scorer.metric('sluice_scoring_fallback'), 1)
   await scorer.logged('Scoring runs on a fallback backend.')
   const { body } = await scorer.page('/readyz')

@@ -37,7 +37,7 @@ interface Setup {
 async function setUp(t: TestContext, name: string): Promise<Setup> {
   const stream = await openStream(t, name)
   const store = temporaryFolder(t, 'store')
-  const environment = stream.environment({ SLUICE_MODEL_STORE: store })
+  const environment = stream.patientEnvironment({ SLUICE_MODEL_STORE: store })
   return { stream, outputs: followOutputs(t, stream), store, environment }
 }
 

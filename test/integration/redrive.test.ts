@@ -73,7 +73,7 @@ test('a label in the wrong partition goes to the one of its card, once', async (
   const outputs = followOutputs(t, stream)
   const label = { ...fullLabel, card: STRANGER }
   await stream.sendRaw('labels', HOME, [{ value: stream.codecs.label.encode(label) }])
-  const scorer = await startScorer(t, stream.environment())
+  const scorer = await startScorer(t, stream.patientEnvironment())
   await outputs.until('the letter', () => outputs.deadLetters.length === 1)
   const signal = new AbortController().signal
   strictEqual((await redrive(optionsFor(stream), signal)).sent, 1)

@@ -37,7 +37,10 @@ test('decisions of a published policy are replayed by it; without it nothing is 
   const stream = await openStream(t, 'replay-policy')
   const outputs = followOutputs(t, stream)
   const store = temporaryFolder(t, 'store')
-  const environment = stream.environment({ SLUICE_MODEL_STORE: store, SLUICE_MODE: 'enforce' })
+  const environment = stream.patientEnvironment({
+    SLUICE_MODEL_STORE: store,
+    SLUICE_MODE: 'enforce',
+  })
   const file = join(temporaryFolder(t, 'policy'), 'policy.yaml')
   writeFileSync(file, POLICY)
   const applied = await runSluice(['policy', 'apply', file, '--reason', 'a test'], environment)

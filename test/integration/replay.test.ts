@@ -32,7 +32,7 @@ async function decided(t: TestContext, name: string): Promise<Decided> {
   await stream.send(disturbed(await simulatedEvents(TRANSACTIONS, { cards: 60 })))
   await startScorer(
     t,
-    stream.environment({
+    stream.patientEnvironment({
       SLUICE_MODE: 'enforce',
       SLUICE_MODEL_STORE: store,
       SLUICE_VERIFY_TIMEOUT_MS: '60000',
@@ -49,7 +49,7 @@ async function sluice(
 ) {
   const ran = await runSluice(
     args,
-    stream.environment({ SLUICE_MODE: 'enforce', SLUICE_MODEL_STORE: store, ...more }),
+    stream.patientEnvironment({ SLUICE_MODE: 'enforce', SLUICE_MODEL_STORE: store, ...more }),
   )
   const read = (): Record<string, unknown> => JSON.parse(ran.stdout) as Record<string, unknown>
   return { ...ran, read }
@@ -211,7 +211,10 @@ test('the chain holds over a restart; removed and truncated blocks are found, an
   await stream.send(
     (await simulatedEvents(400, { seed: 9 })).filter(({ kind }) => kind === 'transaction'),
   )
-  await startScorer(t, stream.environment({ SLUICE_MODE: 'enforce', SLUICE_MODEL_STORE: of.store }))
+  await startScorer(
+    t,
+    stream.patientEnvironment({ SLUICE_MODE: 'enforce', SLUICE_MODEL_STORE: of.store }),
+  )
   await of.outputs.until('all answers', () => of.outputs.isCaughtUp)
   const anchors = join(temporaryFolder(t, 'anchors'), 'kept', 'anchors.ndjson')
   const verify = (prefix = stream.prefix, file = anchors) =>

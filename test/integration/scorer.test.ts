@@ -31,7 +31,7 @@ test('a transaction that comes again gets its first decision again, and no secon
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(2_000)
   await stream.send(events)
-  const scorer = await startScorer(t, stream.environment())
+  const scorer = await startScorer(t, stream.patientEnvironment())
   await outputs.until('the first decisions', () => outputs.isCaughtUp)
   const first = decisionsOf(outputs)
   // The newest of each outcome: what a card keeps of older ones is bounded.
@@ -102,13 +102,18 @@ test('a lane whose messages were lost while no scorer ran stops loudly, and the 
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(1_000)
   await stream.send(events.slice(0, 500))
-  const first = await startScorer(t, stream.environment())
+  const first = await startScorer(t, stream.patientEnvironment())
   await outputs.until('the first half', () => outputs.isCaughtUp)
   strictEqual(await first.end('SIGTERM'), 0)
   const answered = outputs.nextOffsets[0] ?? 0
   await stream.send(events.slice(500))
   await loseMessages(stream, outputs)
-  await assertStopsLoudly(stream, outputs, await startScorer(t, stream.environment()), answered)
+  await assertStopsLoudly(
+    stream,
+    outputs,
+    await startScorer(t, stream.patientEnvironment()),
+    answered,
+  )
 })
 
 test('a lane whose messages are lost before it fetches them stops loudly, now and when started again', async (t) => {
@@ -116,7 +121,7 @@ test('a lane whose messages are lost before it fetches them stops loudly, now an
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(1_000)
   await stream.send(events.slice(0, 500))
-  const environment = stream.environment(LONG_SESSION)
+  const environment = stream.patientEnvironment(LONG_SESSION)
   const first = await startScorer(t, environment)
   await outputs.until('the first half', () => outputs.isCaughtUp)
   const answered = outputs.nextOffsets[0] ?? 0
@@ -134,7 +139,7 @@ test('the scorer tells what it does on its pages', async (t) => {
   const stream = await openStream(t, 'pages')
   const outputs = followOutputs(t, stream)
   await stream.send(await simulatedEvents(1_000))
-  const scorer = await startScorer(t, stream.environment())
+  const scorer = await startScorer(t, stream.patientEnvironment())
   await outputs.readToEnd()
   await eventually('all batches are counted', async () => {
     return (await scorer.metric('sluice_decisions_total')) === decisionsOf(outputs).length

@@ -126,7 +126,7 @@ test('with tracing off an alert, its lease and a dead letter carry on the valid 
   await stream.sendRaw('transactions', 0, [
     { key: null, value: Buffer.from('not a transaction'), headers: letterHeaders },
   ])
-  await startScorer(t, stream.environment({ SLUICE_MODE: 'enforce' }))
+  await startScorer(t, stream.patientEnvironment({ SLUICE_MODE: 'enforce' }))
   await untilDecided(t, stream)
   const published = await readTraces(stream, ['alerts', 'leases', 'dead-letters'])
   const seen = { alerts: 0, leases: 0, 'dead-letters': 0, none: 0 }
@@ -156,7 +156,7 @@ test('a sampled transaction is linked by the span of its batch, and its alert co
   })
   const scorer = await startScorer(
     t,
-    stream.environment({
+    stream.patientEnvironment({
       SLUICE_TRACING_ENDPOINT: receiver.endpoint,
       SLUICE_TRACING_SAMPLE_RATIO: '0',
       SLUICE_BATCH_SIZE_MAX: '64',
@@ -240,7 +240,10 @@ test('a receiver that is away costs spans, which are counted, and no decision', 
   receiver.answerWith(400)
   const stream = await openStream(t, 'trace-away')
   const environment = (endpoint: string) =>
-    stream.environment({ SLUICE_TRACING_ENDPOINT: endpoint, SLUICE_TRACING_SAMPLE_RATIO: '1' })
+    stream.patientEnvironment({
+      SLUICE_TRACING_ENDPOINT: endpoint,
+      SLUICE_TRACING_SAMPLE_RATIO: '1',
+    })
   await sendTraced(stream, 1_000, mixedHeaders)
   const refused = await startScorer(t, environment(receiver.endpoint))
   await untilDecided(t, stream)

@@ -30,6 +30,8 @@ const EAGER = { flag: 0.05, block: 0.2 }
 
 function blocking(t: TestContext): Record<string, string> {
   return {
+    // Compared with a run of its own, which must read the same of other partitions.
+    SLUICE_ALIGNMENT: 'aligned',
     SLUICE_MODE: 'enforce',
     SLUICE_MODEL: draftVariantOf(t, 'eager', EAGER).folder,
     SLUICE_BREAKER_BLOCKS_PER_MINUTE: '8',

@@ -19,7 +19,6 @@ const KILLED = {
   kills: KILLS,
   batchSizeMax: 64,
   delayMsMax: 40,
-  more: { SLUICE_ALIGNMENT: 'live' },
 } as const
 
 const events = async () => withLate(await simulatedEvents(6_000, { cards: CARDS }), 400)

@@ -172,7 +172,7 @@ export function actingEnvironment(
   stream: TestStream,
   more: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
-  return stream.environment({
+  return stream.patientEnvironment({
     SLUICE_ENFORCER_TOKEN: TOKEN,
     SLUICE_ENFORCER_PORT: '0',
     SLUICE_CASES_TOKENS: `ana:${TOKEN}`,

@@ -107,7 +107,7 @@ export async function openAlertStream(
       // JSON is YAML.
       writeFileSync(targetsFile, JSON.stringify({ targets: yaml }, null, 2))
       const args = ['alerts', 'forward', '--targets', targetsFile, '--metrics-port', '0']
-      const environment = stream.environment({ SLUICE_LOG_FORMAT: 'json', ...variables })
+      const environment = stream.patientEnvironment({ SLUICE_LOG_FORMAT: 'json', ...variables })
       return startCli(t, args, environment, main)
     },
   }

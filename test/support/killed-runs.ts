@@ -8,6 +8,7 @@ import type { ProducedEvent } from '../../services/producer/index.ts'
 import { partsOf } from './event-parts.ts'
 import type { Guard } from './careless-scorer.ts'
 import { followOutputs, type Outputs } from './outputs.ts'
+import { eventually } from './poll.ts'
 import { startScorer } from './scorer-process.ts'
 import { seededNumbers } from './seeded-numbers.ts'
 import { openStream, SHORT_SESSION, type TestStream } from './streams.ts'
@@ -45,7 +46,6 @@ export async function decideWithKills(
   const [begun = [], ...ahead] = partsOf(events, options.kills + 2)
   await stream.send(begun)
   const environment = stream.environment({
-    SLUICE_ALIGNMENT: 'aligned',
     SLUICE_BATCH_SIZE_MAX: String(batchSizeMax),
     ...more,
   })
@@ -68,6 +68,11 @@ export async function decideWithKills(
   await stream.send(ahead.at(-1) ?? [])
   const scorer = await startScorer(t, environment, without)
   await outputs.readToEnd()
+  // Live, a lane may have begun without its state.
+  await eventually('every lane has its state', async () => {
+    const { body } = await scorer.page('/readyz')
+    return body.includes('"degradedLanes":[]')
+  })
   strictEqual(await scorer.end('SIGTERM'), 0)
   return { stream, outputs, kills }
 }

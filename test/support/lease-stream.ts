@@ -62,7 +62,7 @@ export async function openLeaseStream(
   return {
     stream,
     outputs: followOutputs(t, stream),
-    environment: stream.environment({
+    environment: stream.patientEnvironment({
       SLUICE_MODE: 'enforce',
       SLUICE_MODEL: draftVariantOf(t, 'block-all', BLOCK_ALL).folder,
       SLUICE_LEASE_MS: String(LEASE_MS),

@@ -96,7 +96,7 @@ export async function decideAll(
   outputs: Outputs,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const scorer = await startScorer(t, stream.environment(environment))
+  const scorer = await startScorer(t, stream.patientEnvironment(environment))
   await outputs.readToEnd()
   strictEqual(await scorer.end('SIGTERM'), 0)
 }
@@ -106,7 +106,7 @@ export function command(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<EndedCommand> {
-  return runSluice(['dead-letters', ...args], stream.environment(environment))
+  return runSluice(['dead-letters', ...args], stream.patientEnvironment(environment))
 }
 
 export interface Seen {

@@ -58,7 +58,7 @@ export async function startLive(
   const start = (more: Readonly<Record<string, string>>): Promise<ScorerProcess> =>
     startScorer(
       t,
-      stream.environment({
+      stream.patientEnvironment({
         SLUICE_MODE: 'enforce',
         SLUICE_BATCH_SIZE_MAX: '64',
         SLUICE_REDIS_URL: proxy.url,

@@ -135,7 +135,7 @@ export async function openObservedSystem(
   }
   const wantModels = (wish: Wish): Promise<number> => say((word) => controlOf(wish, word))
   const { folder: store, shadow: healthyWish } = await shadowedStore(t, wantModels)
-  const environment = stream.environment({
+  const environment = stream.patientEnvironment({
     SLUICE_REDIS_URL: proxy.url,
     SLUICE_MODE: 'enforce',
     SLUICE_LOG_LEVEL: 'warn',

@@ -41,7 +41,10 @@ export interface PolicySetup {
 export async function setUp(t: TestContext, name: string): Promise<PolicySetup> {
   const stream = await openStream(t, name)
   const store = temporaryFolder(t, 'store')
-  const environment = stream.environment({ SLUICE_MODEL_STORE: store, SLUICE_MODE: 'enforce' })
+  const environment = stream.patientEnvironment({
+    SLUICE_MODEL_STORE: store,
+    SLUICE_MODE: 'enforce',
+  })
   return { t, stream, outputs: followOutputs(t, stream), store, environment }
 }
 

@@ -20,6 +20,8 @@ const TOPICS_ATTEMPTS_MAX = 5
 const SENT_AT_MS = Date.now()
 /** A busy machine keeps a scorer from its heartbeats for a while; one that is out of its group for that looks like a fault. */
 const SESSION = { SLUICE_SESSION_TIMEOUT_MS: '6000' } as const
+/** Instead of the 250 ms of production. */
+const PATIENCE = { SLUICE_STATE_TIMEOUT_MS: '5000' } as const
 /** For scorers that a test kills or stops, so that what they leave is soon dealt out. Not for those that must stay. */
 export const SHORT_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '1500' } as const
 /** For scorers that must keep their lanes through a pause of their own, or of the broker. */
@@ -51,6 +53,8 @@ export interface TestStream {
   sendRaw(topic: InputTopic, partition: number, messages: readonly Message[]): Promise<void>
   /** Environment of a scorer of this stream. */
   environment(more?: Readonly<Record<string, string>>): Record<string, string>
+  /** The same for tests that count decisions with state: a busy machine degrades none that they do not mean to. */
+  patientEnvironment(more?: Readonly<Record<string, string>>): Record<string, string>
 }
 
 /** Address of a server that the runner has started. @throws Error when the test was not run by it. */
@@ -91,7 +95,7 @@ export async function openStream(
   const codecs = createCodecs(await new FileRegistry().load())
   const sent: Sent[][] = Array.from({ length: PARTITION_COUNT }, () => [])
   const sentLabels = new Array<number>(PARTITION_COUNT).fill(0)
-  return {
+  const stream: TestStream = {
     prefix,
     streamId,
     groupId,
@@ -129,11 +133,11 @@ export async function openStream(
       SLUICE_METRICS_PORT: '0',
       ...SESSION,
       SLUICE_BACKEND: 'wasm',
-      // So that a busy machine degrades nothing that a test does not mean to.
-      SLUICE_STATE_TIMEOUT_MS: '5000',
       ...more,
     }),
+    patientEnvironment: (more = {}) => stream.environment({ ...PATIENCE, ...more }),
   }
+  return stream
 }
 
 /**

@@ -168,7 +168,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer, skew, replay, policy',
     meaning:
-      "How far an event time may lie ahead of its record's time stamp, in ms; beyond it is a dead letter.",
+      "How far an event time may lie ahead of its record's time stamp, and live also of the scorer's clock, in ms; beyond it is a dead letter.",
     kind: 'integer',
     default: 3_600_000,
     min: 0,
