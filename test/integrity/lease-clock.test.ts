@@ -84,7 +84,10 @@ test('without Kafka transactions a kill between the release and its record relea
   const released = (): number => outputs.alerts.filter(({ action }) => action === 'release').length
   let scorer = await startScorer(t, environment, 'transactions')
   const kills = 6
-  for (let round = 0; round < kills && bookOf(outputs.alerts).faults.length === 0; round += 1) {
+  // A payment may be decided again as well: what counts here is a release.
+  const isCaught = (): boolean =>
+    bookOf(outputs.alerts).faults.some((fault) => fault.startsWith('release (expired)'))
+  for (let round = 0; round < kills && !isCaught(); round += 1) {
     const before = released()
     await pay(of, round)
     await outputs.until('the first release', () => released() > before)
@@ -92,10 +95,5 @@ test('without Kafka transactions a kill between the release and its record relea
     scorer = await startScorer(t, environment, 'transactions')
     await outputs.until('all releases', () => outputs.liveLeases.size === 0)
   }
-  const { faults } = bookOf(outputs.alerts)
-  ok(faults.length > 0, 'the control has found nothing')
-  ok(
-    faults.every((fault) => fault.startsWith('release (expired)')),
-    faults[0],
-  )
+  ok(isCaught(), 'the control has found no second release')
 })

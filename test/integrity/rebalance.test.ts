@@ -1,25 +1,18 @@
 // Goal: P1 to P3 hold while scorers come and go. Method: a second and a third instance join and leave, gracefully,
-// while a live stream is decided; audit, and an oracle that folds the log in memory. A control without transactions shows that
-// they come and go while there is something to lose.
+// while a live stream is decided; audit, and an oracle that folds the log in memory.
 
-import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
-import type { ProducedEvent } from '../../services/producer/index.ts'
+import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
 import { audit } from '../support/audit.ts'
-import type { Guard } from '../support/careless-scorer.ts'
 import { wrongDecisions } from '../support/live-oracle.ts'
-import { followOutputs, type Outputs } from '../support/outputs.ts'
+import { followOutputs } from '../support/outputs.ts'
 import { eventually, firstAnswer } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import { openStream, simulatedEvents } from '../support/streams.ts'
 
-/** Decides the events by scorers that join and leave. */
-async function decideInTurns(
-  t: TestContext,
-  events: readonly ProducedEvent[],
-  without: Guard | null,
-): Promise<{ readonly stream: TestStream; readonly outputs: Outputs }> {
-  const stream = await openStream(t, `rebalance-${without ?? 'real'}`)
+test('scorers that join and leave share the partitions and change no decision', async (t) => {
+  const events = await simulatedEvents(12_000)
+  const stream = await openStream(t, 'rebalance')
   const outputs = followOutputs(t, stream)
   await stream.send(events)
   const environment = stream.environment({
@@ -32,10 +25,10 @@ async function decideInTurns(
   const leave = async (scorer: ScorerProcess): Promise<void> => {
     strictEqual(await scorer.end('SIGTERM'), 0, scorer.log.slice(-2_000))
   }
-  const first = await startScorer(t, environment, without)
+  const first = await startScorer(t, environment)
   await moreBlocks(20)
-  const second = await startScorer(t, environment, without)
-  const third = await startScorer(t, environment, without)
+  const second = await startScorer(t, environment)
+  const third = await startScorer(t, environment)
   await eventually('three share four lanes', async () => {
     const scorers = [first, second, third]
     const lanes = await Promise.all(scorers.map((scorer) => scorer.metric('sluice_lanes')))
@@ -44,26 +37,14 @@ async function decideInTurns(
   await moreBlocks(40)
   await leave(first)
   await moreBlocks(40)
-  const fourth = await startScorer(t, environment, without)
+  const fourth = await startScorer(t, environment)
   await moreBlocks(20)
   await leave(second)
   await outputs.readToEnd()
   await leave(third)
   await leave(fourth)
-  return { stream, outputs }
-}
-
-test('scorers that join and leave share the partitions and change no decision', async (t) => {
-  const events = await simulatedEvents(12_000)
-  const { stream, outputs } = await decideInTurns(t, events, null)
   deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
   deepStrictEqual((await wrongDecisions(stream, outputs, events)).slice(0, 5), [])
-})
-
-test('without transactions the same scorers answer some messages twice', async (t) => {
-  const { stream, outputs } = await decideInTurns(t, await simulatedEvents(12_000), 'transactions')
-  const promises = new Set((await audit(stream, outputs)).map(({ promise }) => promise))
-  ok(promises.has('once'), 'the control has found nothing')
 })
 
 test('an instance without a partition is ready and takes over when the others leave', async (t) => {

@@ -151,27 +151,24 @@ function withoutFence(redis: LaneRedis): LaneRedis {
   return withUnguardedWrite(redis, () => undefined)
 }
 
-/** Takes what this process has stored for what Redis still holds. */
+/** Takes what this process has stored for what Redis still holds, of every partition and whoever asks. */
 function withoutLossCheck(redis: LaneRedis): LaneRedis {
   const claimed = claimedEpochs(redis)
   const stored = new Map<string, string>()
-  // How far all lanes are, for which an aligned replay waits. A lane that starts asks otherwise, and gets what is there.
+  changeReads(redis, (keys, values) => {
+    const epoch = claimed.get(keys[0] ?? '')
+    if (epoch !== undefined) values[0] = Buffer.from(epoch)
+    for (const [at, key] of keys.entries()) {
+      const progress = stored.get(key)
+      if (progress !== undefined) values[at] = Buffer.from(progress)
+    }
+  })
   const read = redis.mget.bind(redis) as (...keys: unknown[]) => Promise<(string | null)[]>
   const changed = async (...keys: unknown[]): Promise<(string | null)[]> => {
     const values = await read(...keys)
-    const [all] = keys
-    return Array.isArray(all)
-      ? values.map((value, at) => stored.get(String(all[at])) ?? value)
-      : values
+    return keys.flat().map((key, at) => stored.get(String(key)) ?? values[at] ?? null)
   }
   redis.mget = changed as Redis['mget']
-  changeReads(redis, ([epochKey = '', progressKey = ''], values) => {
-    const epoch = claimed.get(epochKey)
-    if (epoch === undefined) return
-    values[0] = Buffer.from(epoch)
-    const progress = stored.get(progressKey)
-    if (progress !== undefined) values[1] = Buffer.from(progress)
-  })
   return withUnguardedWrite(redis, (progressKey, progress) => {
     stored.set(progressKey, progress)
   })
