@@ -62,6 +62,8 @@ async function openWithoutLetters(
 
 /** Partitions whose queue is full are fetched on. Those of a lane that starts are paused all the same, both topics at once. */
 function withoutQueueLimit(): void {
+  // Called with its own `this` below.
+  // eslint-disable-next-line @typescript-eslint/unbound-method
   const open = kafkajs.Kafka.prototype.consumer
   kafkajs.Kafka.prototype.consumer = function (config) {
     const consumer = open.call(this, config)
@@ -168,7 +170,7 @@ function withoutLossCheck(redis: LaneRedis): LaneRedis {
     const values = await read(...keys)
     return keys.flat().map((key, at) => stored.get(String(key)) ?? values[at] ?? null)
   }
-  redis.mget = changed as Redis['mget']
+  redis.mget = changed
   return withUnguardedWrite(redis, (progressKey, progress) => {
     stored.set(progressKey, progress)
   })
