@@ -5,7 +5,7 @@
 // addresses in the environment.
 
 import { readdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { run } from 'node:test'
@@ -13,7 +13,7 @@ import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { SluiceError } from '../services/core/errors.ts'
 import { installAuditor } from './support/auditor.ts'
-import { schedule, type Group } from './support/schedule.ts'
+import { durationReport, schedule, type Group } from './support/schedule.ts'
 import { buildServices, type ServicesBuild } from './support/services-build.ts'
 import { provisionTestStack, type TestStack } from './support/test-stack.ts'
 
@@ -23,7 +23,12 @@ const SUMMARY_LINE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_m
 
 interface TestEvent {
   readonly type: string
-  readonly data: { readonly nesting?: number; readonly message?: string; readonly name?: string }
+  readonly data: {
+    readonly nesting?: number
+    readonly message?: string
+    readonly name?: string
+    readonly details?: { readonly duration_ms?: number }
+  }
 }
 
 const { suites, filter } = readArguments()
@@ -131,6 +136,7 @@ function listFiles(suite: string): readonly string[] {
 async function* runGroups(all: readonly Group[]): AsyncGenerator<TestEvent> {
   const totals = new Map<string, number>()
   const emptyFiles: string[] = []
+  const seconds = new Map<string, number>()
   for (const group of all) {
     const files = new Set(group.files.map((file) => join(import.meta.dirname, file)))
     for await (const event of startGroup(group)) {
@@ -143,6 +149,9 @@ async function* runGroups(all: readonly Group[]): AsyncGenerator<TestEvent> {
       }
       if (type === 'test:summary') continue
       if (type === 'test:fail') process.exitCode = 1
+      const { duration_ms: milliseconds } = data.details ?? {}
+      if (type === 'test:complete' && milliseconds !== undefined && isFileItself(data.name, files))
+        seconds.set(relative(import.meta.dirname, data.name ?? ''), milliseconds / 1_000)
       // A file shows up as a test of its own only when it holds none.
       if (type === 'test:pass' && isFileItself(data.name, files)) emptyFiles.push(data.name ?? '')
       yield event
@@ -151,6 +160,7 @@ async function* runGroups(all: readonly Group[]): AsyncGenerator<TestEvent> {
   for (const [name, amount] of totals) {
     yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${amount}` } }
   }
+  for (const line of durationReport(seconds)) process.stderr.write(`${line}\n`)
   for (const file of emptyFiles) fail(`${file} holds no test.`)
   if ((totals.get('tests') ?? 0) === 0) fail('The run had no tests.')
 }

@@ -2,6 +2,9 @@
 
 import { availableParallelism } from 'node:os'
 
+/** Files below this share one line of the report. */
+const QUICK_SECONDS = 5
+
 /** Files that run at the same time, so many of them at once. */
 export interface Group {
   readonly files: readonly string[]
@@ -46,6 +49,22 @@ export function schedule(files: readonly string[]): readonly Group[] {
   return groups
     .filter((group) => group.files.length > 0)
     .map((group) => ({ ...group, files: longestFirst(group.files) }))
+}
+
+/** Lines on how long the files of a run took, the slowest first; quick ones in one line. */
+export function durationReport(seconds: ReadonlyMap<string, number>): readonly string[] {
+  const files = [...seconds].toSorted(([, a], [, b]) => b - a)
+  const slow = files.filter(([, each]) => each >= QUICK_SECONDS)
+  const sumOf = (some: readonly (readonly [string, number])[]): number =>
+    some.reduce((sum, [, each]) => sum + each, 0)
+  const line = (each: number, text: string): string => `${each.toFixed(1).padStart(8)} s  ${text}`
+  const quickCount = files.length - slow.length
+  return [
+    'Duration of each file, the slowest first (files that run side by side overlap):',
+    ...slow.map(([file, each]) => line(each, file)),
+    line(sumOf(files) - sumOf(slow), `${quickCount} files below ${QUICK_SECONDS} s each`),
+    line(sumOf(files), `all ${files.length} files`),
+  ]
 }
 
 function longestFirst(files: readonly string[]): readonly string[] {
