@@ -26,6 +26,9 @@ export const ALONE: Readonly<Record<string, string>> = {
 export const LONG: readonly string[] = [
   'integrity/kills.test.ts',
   'integrity/state-loss.test.ts',
+  'integration/models.test.ts',
+  'integration/dead-letters.test.ts',
+  'integration/policies.test.ts',
   'integration/provision.test.ts',
   'integration/image.test.ts',
   'integration/demo.test.ts',
