@@ -1,6 +1,6 @@
 // One alert as people read it, on one line.
 
-import type { Enforced } from '../core/live-blocks.ts'
+import type { Enforced } from '../core/active-blocks.ts'
 import type { Alert, AlertAction, AlertCause } from '../core/wire/records.ts'
 import { tableLine } from './table.ts'
 

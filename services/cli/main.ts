@@ -91,7 +91,7 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ],
   [
     'audit',
-    'verify the chain of decision blocks, and anchor it',
+    'verify the chain of decision batches, and anchor it',
     () => import('./commands/audit.ts'),
   ],
   ['lake', 'keep history in Parquet files, and ask it', () => import('./commands/lake.ts')],
@@ -102,8 +102,8 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   ],
   ['skew', 'recompute decisions from the log, continuously', () => import('./commands/skew.ts')],
   [
-    'boards',
-    'show the Grafana boards without Grafana',
+    'dashboards',
+    'show the Grafana dashboards without Grafana',
     () => import('../../tools/dashboards/command.ts'),
   ],
   [

@@ -225,7 +225,7 @@ async function checkRanges(
   // An empty batch has no row, so there may be fewer decision batches than messages.
   const counted = await ask(
     table === 'decisions'
-      ? `SELECT log_partition, count(DISTINCT block_offset) FROM ${table} GROUP BY log_partition`
+      ? `SELECT log_partition, count(DISTINCT batch_offset) FROM ${table} GROUP BY log_partition`
       : `SELECT log_partition, count(*) FROM ${table} GROUP BY log_partition`,
   )
   const rows = countsBy(counted)

@@ -40,7 +40,7 @@ export interface DecidedRow {
   readonly states: Uint8Array
   /** NaN is not scored. */
   readonly score: number
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
   readonly outcome: Outcome
   readonly rules: readonly string[]
   readonly modelDigest: string
@@ -80,7 +80,7 @@ export interface DecidedSource {
 const OWN_COLUMNS = [
   'd.outcome',
   'd.score',
-  "array_to_string(d.marks, ',')",
+  "array_to_string(d.annotations, ',')",
   "array_to_string(coalesce(d.rules, []), ',')",
   'd.model_digest',
   `d.feature_list_hash = '${FEATURE_LIST_HASH}'`,
@@ -236,9 +236,8 @@ class DecidedReader implements DecidedSource {
     row: Float64Array,
     states: Uint8Array,
   ): DecidedRow | null {
-    const [outcome, score, marks, rules, digest, isOurList, isDuplicate, ...more] = columns.map(
-      (cells) => cells[at],
-    )
+    const [outcome, score, annotations, rules, digest, isOurList, isDuplicate, ...more] =
+      columns.map((cells) => cells[at])
     const [policyDigest, policyVersion, expired, degraded] = more
     const own = OWN_COLUMNS.length
     const reason =
@@ -262,7 +261,7 @@ class DecidedReader implements DecidedSource {
       row,
       states,
       score: typeof score === 'number' ? score : NaN,
-      marks: namesOf(marks),
+      annotations: namesOf(annotations),
       outcome: outcomeOf(outcome),
       rules: namesOf(rules),
       modelDigest: String(digest),

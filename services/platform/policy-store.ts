@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDigest } from '../core/control/wish.ts'
+import { isDigest } from '../core/control/deployment.ts'
 import { SluiceError } from '../core/errors.ts'
 import { loadRuleset, type LoadedRuleset } from '../core/policy/loaded-ruleset.ts'
 import { POLICY_LIMITS } from '../core/policy/policy-document.ts'

@@ -29,21 +29,21 @@ export interface ScorerConfig extends KafkaConnection {
   readonly mode: Mode
   readonly unscoredOutcome: Outcome
   readonly leaseMs: number
-  /** How long after a lease's end an idle lane waits before it says so. */
+  /** How long after a lease's end an idle partition waits before it says so. */
   readonly leaseGraceMs: number
-  /** Leases of one lane. */
+  /** Leases of one partition. */
   readonly leasesMax: number
   /** Of the built-in policy. */
   readonly breakers: readonly BreakerLimits[]
   readonly alignment: 'live' | 'aligned'
   readonly batchSizeMax: number
   readonly lateValuesMax: number
-  /** Least time between two micro-batches of a lane that are not full; see docs/adr/0007. */
+  /** Least time between two micro-batches of a partition that are not full; see docs/adr/0007. */
   readonly batchIntervalMs: number
   readonly eventAheadMsMax: number
-  /** Longest wait for an answer of Redis before a lane goes on without its state. */
+  /** Longest wait for an answer of Redis before a partition goes on without its state. */
   readonly stateTimeoutMs: number
-  /** Events of all lanes that may stay decoded in memory. */
+  /** Events of all partitions that may stay decoded in memory. */
   readonly stateCacheEventsMax: number
   readonly sessionTimeoutMs: number
   readonly metrics: { readonly host: string; readonly port: number }

@@ -1,14 +1,14 @@
-// Asks Redis at intervals how much memory it has left, since a full one ends the state of every lane.
+// Asks Redis at intervals how much memory it has left, since a full one ends the state of every partition.
 
 import type { Closable } from '../platform/lifecycle.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import type { LaneStore } from '../platform/redis/lane-store-contract.ts'
+import type { PartitionStore } from '../platform/redis/partition-store-contract.ts'
 
 const INTERVAL_MS = 10_000
 
 /** Begins at once and goes on until closed. Commands have a limit below the interval, so none pile up. */
 export function observeRedis(
-  store: Pick<LaneStore, 'readServerInfo'>,
+  store: Pick<PartitionStore, 'readServerInfo'>,
   telemetry: Pick<ScorerTelemetry, 'redisObserved'>,
 ): Closable {
   const observe = async (): Promise<void> => {

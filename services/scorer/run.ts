@@ -2,7 +2,7 @@
 
 import { redactText } from '../core/card-numbers.ts'
 import { isSluiceError } from '../core/errors.ts'
-import { BUILT_IN_KEY_WARNING } from '../platform/config/secret-reader.ts'
+import { warnOfBuiltInKey } from '../platform/config/secret-reader.ts'
 import { openLogger } from '../platform/log.ts'
 import { loadScorerConfig } from './config.ts'
 import { openScorer, type ScorerAdapters } from './scorer.ts'
@@ -20,7 +20,7 @@ export async function runScorer(
   try {
     const config = loadScorerConfig(env)
     const log = openLogger('scorer', config.logLevel, config.logFormat)
-    if (config.hasBuiltInHmacKey) log.warn({}, BUILT_IN_KEY_WARNING)
+    if (config.hasBuiltInHmacKey) warnOfBuiltInKey(log)
     void stop.then(() => {
       setTimeout(() => {
         log.error({}, 'Stopping took too long; the rest is left to the next owner.')

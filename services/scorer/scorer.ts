@@ -6,7 +6,7 @@ import { DEFAULT_RATES } from '../core/currency.ts'
 import { createCodecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
-import { openLaneTransactions } from '../platform/kafka/lane-transactions.ts'
+import { openPartitionTransactions } from '../platform/kafka/partition-transactions.ts'
 import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../platform/lifecycle.ts'
@@ -16,19 +16,22 @@ import {
   createScorerTelemetry,
   type ScorerTelemetry,
 } from '../platform/metrics/scorer-telemetry.ts'
-import type { LaneStore, LaneStoreOptions } from '../platform/redis/lane-store-contract.ts'
-import { openLaneStore, SILENCE_MS_MAX } from '../platform/redis/lane-store.ts'
+import type {
+  PartitionStore,
+  PartitionStoreOptions,
+} from '../platform/redis/partition-store-contract.ts'
+import { openPartitionStore, SILENCE_MS_MAX } from '../platform/redis/partition-store.ts'
 import { openSchemaRegistry } from '../platform/registry/http-registry.ts'
 import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
 import { openBatchTracer } from '../platform/tracing/open-tracing.ts'
 import type { OutputOptions } from './publish/batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import type { DecideOptions } from './decide/decide-options.ts'
-import type { HeldOutput } from './batch/lane-batch.ts'
-import { LaneGroup } from './intake/lane-group.ts'
+import type { HeldOutput } from './batch/partition-batch.ts'
+import { ConsumerGroup } from './intake/consumer-group.ts'
 import { openConfiguredModel, ScorerModels } from './deployments/scorer-models.ts'
 import type { HeldModel, Serving } from './deployments/served-models.ts'
-import { OperatorWords } from './deployments/operator-words.ts'
+import { OperatorOverrides } from './deployments/operator-overrides.ts'
 import { observeRedis } from './redis-observer.ts'
 
 const KAFKA_RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
@@ -45,13 +48,13 @@ const TOPICS_USED = [
 
 /** The adapters that hold the guards of exactly-once. A test replaces one in code; no configuration can. */
 export interface ScorerAdapters {
-  readonly openTransactions: typeof openLaneTransactions
-  readonly openStore: typeof openLaneStore
+  readonly openTransactions: typeof openPartitionTransactions
+  readonly openStore: typeof openPartitionStore
 }
 
 export const SCORER_ADAPTERS: ScorerAdapters = {
-  openTransactions: openLaneTransactions,
-  openStore: openLaneStore,
+  openTransactions: openPartitionTransactions,
+  openStore: openPartitionStore,
 }
 
 export interface RunningScorer {
@@ -107,7 +110,7 @@ async function open(
   )
   opened.push(store, observeRedis(store, telemetry))
   const control = topicName(config.topicPrefix, 'control')
-  const words = new OperatorWords()
+  const words = new OperatorOverrides()
   await models.followControl({
     ...{ ...config, topic: control, codecs, telemetry, log },
     onOther: (message) => {
@@ -117,7 +120,7 @@ async function open(
   const tracer = await openTracer(config, log, telemetry, topics)
   if (tracer !== null) opened.push(tracer)
 
-  const group = new LaneGroup({
+  const group = new ConsumerGroup({
     config,
     log,
     telemetry,
@@ -179,8 +182,8 @@ function openReadiness(
   config: ScorerConfig,
   { registry }: ScorerTelemetry,
   models: ScorerModels,
-  group: LaneGroup,
-  store: LaneStore,
+  group: ConsumerGroup,
+  store: PartitionStore,
 ): Promise<MetricsServer> {
   return openMetricsServer({
     ...config.metrics,
@@ -190,9 +193,9 @@ function openReadiness(
       details: {
         backend: models.current.model.info.backend,
         model: models.current.model.info.version,
-        lanes: group.partitions,
+        partitions: group.partitions,
         redis: store.isUp ? 'up' : 'down',
-        degradedLanes: group.degradedPartitions,
+        degradedPartitions: group.degradedPartitions,
         ...models.fallback,
       },
     }),
@@ -205,7 +208,7 @@ function storeOptions(
   streamId: string,
   partitionCount: number,
   telemetry: ScorerTelemetry,
-): LaneStoreOptions {
+): PartitionStoreOptions {
   return {
     ...config.redis,
     log,
@@ -219,7 +222,7 @@ function storeOptions(
     },
     answerMsMax: config.alignment === 'live' ? config.stateTimeoutMs : SILENCE_MS_MAX,
     cachedEventsMax: config.stateCacheEventsMax,
-    // A live lane decides without Redis; an aligned replay would only wait.
+    // A live partition decides without Redis; an aligned replay would only wait.
     mayBeAway: config.alignment === 'live',
   }
 }
@@ -258,7 +261,10 @@ function decideOptions(
   { model, policy }: Serving,
   streamId: string,
   topic: string,
-  lane: Pick<DecideOptions, 'partition' | 'partitionCount' | 'breakerResets' | 'keepsSequences'>,
+  partition: Pick<
+    DecideOptions,
+    'partition' | 'partitionCount' | 'breakerResets' | 'keepsSequences'
+  >,
 ): DecideOptions {
   const { digest, version, usual } = model.info
   const { alignment } = config
@@ -267,7 +273,7 @@ function decideOptions(
     ...ruled,
     streamId,
     topic,
-    ...lane,
+    ...partition,
     alignment,
     modelVersion: version,
     modelDigest: digest,

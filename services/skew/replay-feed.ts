@@ -6,10 +6,10 @@ import type { Admin, KafkaMessage } from 'kafkajs'
 import type { RateTable } from '../core/currency.ts'
 import { SluiceError } from '../core/errors.ts'
 import { LogReplay } from '../core/features/provenance/log-replay.ts'
-import type { LaneBegin } from '../core/features/provenance/replay-lane.ts'
+import type { PartitionBegin } from '../core/features/provenance/replay-partition.ts'
 import {
-  type RecordedBlock,
-  recordedBlockOf,
+  type RecordedBatch,
+  recordedBatchOf,
   type ReplayEntry,
   type ReplayLabel,
 } from '../core/features/provenance/replay-records.ts'
@@ -68,7 +68,7 @@ export type Taken =
   | {
       readonly kind: 'decisions'
       readonly partition: number
-      readonly blocks: readonly RecordedBlock[]
+      readonly blocks: readonly RecordedBatch[]
     }
 
 /** Progress of a running feed. */
@@ -76,7 +76,7 @@ export interface FeedStatus {
   readonly replay: LogReplay
   /** Everything in the topics at the start has been recomputed. */
   readonly isCaughtUp: boolean
-  readonly unreadableBlocks: number
+  readonly unreadableBatches: number
 }
 
 /** Result of a feed. */
@@ -84,7 +84,7 @@ export interface FedReplay {
   readonly replay: LogReplay
   readonly messages: number
   /** Messages of the decisions topic that this version cannot decode. */
-  readonly unreadableBlocks: number
+  readonly unreadableBatches: number
 }
 
 /**
@@ -132,10 +132,10 @@ class Feed {
   >()
   /** By topic, partitions that have not reached their end at the start. */
   readonly #open: Readonly<Record<FedTopic, Map<string, number>>>
-  readonly #blocksTo = new Map<number, number>()
+  readonly #batchesTo = new Map<number, number>()
   #isCaughtUp = false
   #messages = 0
-  #unreadableBlocks = 0
+  #unreadableBatches = 0
 
   constructor(options: FeedOptions, ranges: FeedRanges) {
     this.#options = options
@@ -165,8 +165,8 @@ class Feed {
     return this.#isCaughtUp
   }
 
-  get unreadableBlocks(): number {
-    return this.#unreadableBlocks
+  get unreadableBatches(): number {
+    return this.#unreadableBatches
   }
 
   get stopped(): AbortSignal {
@@ -177,7 +177,7 @@ class Feed {
   get isAtEnd(): boolean {
     const { transactions, labels, decisions } = this.#open
     if (decisions.size > 0) return false
-    return this.replay.waitingBlocks === 0 || transactions.size + labels.size === 0
+    return this.replay.waitingBatches === 0 || transactions.size + labels.size === 0
   }
 
   take({ topic, partition, messages }: CommittedMessages, pause: PausePartition): void {
@@ -188,7 +188,7 @@ class Feed {
     this.#options.onTaken?.(taken)
     if (taken.kind === 'transactions') this.replay.addEntries(partition, taken.entries)
     else if (taken.kind === 'labels') this.replay.addLabels(partition, taken.labels)
-    else for (const block of taken.blocks) this.replay.addBlock(block)
+    else for (const block of taken.blocks) this.replay.addBatch(block)
     this.replay.advance()
     const key = placeKey(topic, partition)
     if (this.replay.isFull(kind, partition)) {
@@ -211,7 +211,7 @@ class Feed {
     return {
       replay: this.replay,
       messages: this.#messages,
-      unreadableBlocks: this.#unreadableBlocks,
+      unreadableBatches: this.#unreadableBatches,
     }
   }
 
@@ -267,16 +267,16 @@ class Feed {
     return { kind: 'rejected', offset }
   }
 
-  #blocksOf(partition: number, messages: readonly KafkaMessage[]): readonly RecordedBlock[] {
-    const blocks: RecordedBlock[] = []
+  #blocksOf(partition: number, messages: readonly KafkaMessage[]): readonly RecordedBatch[] {
+    const blocks: RecordedBatch[] = []
     for (const { offset: text, value } of messages) {
       const offset = Number(text)
-      if (offset < (this.#blocksTo.get(partition) ?? 0)) continue
-      this.#blocksTo.set(partition, offset + 1)
+      if (offset < (this.#batchesTo.get(partition) ?? 0)) continue
+      this.#batchesTo.set(partition, offset + 1)
       const decoded = this.#options.codecs.decisionBatch.decode(value)
-      if (!decoded.ok) this.#unreadableBlocks += 1
-      else if (decoded.value.partition >= this.#ranges.begins.length) throw tooManyLanes()
-      else blocks.push(recordedBlockOf(decoded.value))
+      if (!decoded.ok) this.#unreadableBatches += 1
+      else if (decoded.value.partition >= this.#ranges.begins.length) throw tooManyPartitions()
+      else blocks.push(recordedBatchOf(decoded.value))
     }
     return blocks
   }
@@ -290,7 +290,7 @@ function isRefused({ key, value }: KafkaMessage): boolean {
   return value === null && key !== null && key.toString('latin1') === REFUSED_KEY
 }
 
-function tooManyLanes(): SluiceError {
+function tooManyPartitions(): SluiceError {
   return new SluiceError(
     'SLUICE_TOPICS_INVALID',
     'The decisions topic names partitions that the transactions topic does not have; check the topic prefix.',
@@ -314,7 +314,7 @@ export interface FeedRanges {
   readonly startAt: ReadonlyMap<string, number>
   readonly partitions: ReadonlyMap<string, PartitionRange>
   /** By partition. */
-  readonly begins: readonly LaneBegin[]
+  readonly begins: readonly PartitionBegin[]
 }
 
 /**
@@ -334,7 +334,7 @@ export async function readFeedRanges(
   const admin = kafka.admin()
   try {
     await admin.connect()
-    const laneCount = await readPartitionCount(admin, topicPrefix, FED_TOPICS)
+    const partitionCount = await readPartitionCount(admin, topicPrefix, FED_TOPICS)
     const partitions = new Map<string, PartitionRange>()
     for (const kind of FED_TOPICS) {
       const topic = topicName(topicPrefix, kind)
@@ -348,7 +348,7 @@ export async function readFeedRanges(
         start: 0,
         end: 0,
       }
-    const begins = Array.from({ length: laneCount }, (_, partition): LaneBegin => {
+    const begins = Array.from({ length: partitionCount }, (_, partition): PartitionBegin => {
       const { start, end } = at('transactions', partition)
       const labelStart = at('labels', partition).start
       return {

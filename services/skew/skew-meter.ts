@@ -128,13 +128,13 @@ class Meter {
       log.warn({ sample: this.#share }, 'The sample exceeded its memory limit and was halved.')
     }
     if (this.#status === null) return
-    const { replay, isCaughtUp, unreadableBlocks } = this.#status
-    this.#telemetry.blocksUnreadable(unreadableBlocks - this.#unreadable)
-    this.#unreadable = unreadableBlocks
+    const { replay, isCaughtUp, unreadableBatches } = this.#status
+    this.#telemetry.batchesUnreadable(unreadableBatches - this.#unreadable)
+    this.#unreadable = unreadableBatches
     const sinceMs = isCaughtUp ? replay.oldestWaitingMs : replay.newestReplayedMs
     this.#telemetry.stood({
       behindMs: sinceMs === null ? 0 : Math.max(0, clock.nowMs() - sinceMs),
-      waitingBlocks: replay.waitingBlocks,
+      waitingBatches: replay.waitingBatches,
       sample: this.sample.share,
       heldValues: replay.size,
     })

@@ -24,7 +24,7 @@ import { draftGolden, targetGolden } from './golden-rows.ts'
 import {
   type Judged,
   type ThresholdChoice,
-  populationOf,
+  trainingDistributionOf,
   type Made,
   type ScoredPart,
 } from './fit/judge-cascade.ts'
@@ -188,7 +188,7 @@ async function writeModel(
     metrics,
     costs,
     band,
-    population: populationOf(made, draft, target, band),
+    population: trainingDistributionOf(made, draft, target, band),
     draftCalibration: draft.calibration,
     targetCalibration: target.calibration,
     sampleShare: SAMPLE_SHARE,

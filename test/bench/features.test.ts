@@ -16,7 +16,7 @@ import { createCodecs } from '../../services/core/wire/codecs.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { simulate } from '../../tools/simulator/index.ts'
 import { bench, benchSize } from '../support/bench.ts'
-import { StoredLane, StoredLanes, logsOf } from '../support/stored-lanes.ts'
+import { StoredPartition, StoredPartitions, logsOf } from '../support/stored-partitions.ts'
 
 const BATCH_ENTRIES = 256
 
@@ -27,15 +27,15 @@ test('benchmark: fold and state codec', () => {
   const { entries, labels } = log
   assert.equal(entries.length, count)
   const checksum = bench('fold and state codec', count, () => {
-    const lane = new StoredLane(new StoredLanes(1), 0, log)
+    const partition = new StoredPartition(new StoredPartitions(1), 0, log)
     let sum = 0
     for (let from = 0; from < count; from += BATCH_ENTRIES) {
       const entryCount = Math.min(from + BATCH_ENTRIES, count)
       const labelCount = Math.floor((labels.length * entryCount) / count)
-      for (const { row } of lane.step({ entryCount, labelCount })) {
+      for (const { row } of partition.step({ entryCount, labelCount })) {
         for (const value of row) sum += Number.isNaN(value) ? 1 : value
       }
-      lane.commit()
+      partition.commit()
     }
     return sum
   })
@@ -98,7 +98,7 @@ test(
     try {
       const before = new Set(await keys())
       const { store, problems } = await runFeaturesBench(
-        // So many that every lane has a batch of the larger size before those that are measured.
+        // So many that every partition has a batch of the larger size before those that are measured.
         { ...OPTIONS, transactions: 10_000, heldMax: 0 },
         { codecs, servers, onProgress: () => undefined, signal: AbortSignal.timeout(LIMIT_MS) },
       )

@@ -9,8 +9,11 @@ import { CardHistory } from '../../services/core/features/state/card-history.ts'
 import { encodeCard, writeCardAddition } from '../../services/core/features/state/card-codec.ts'
 import { FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
 import { compileFeaturePlan } from '../../services/core/features/engine/feature-plan.ts'
-import type { LaneState } from '../../services/core/features/engine/fold-state.ts'
-import { LANE_START, LaneFold } from '../../services/core/features/engine/lane-fold.ts'
+import type { PartitionState } from '../../services/core/features/engine/fold-state.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../services/core/features/engine/partition-fold.ts'
 import { createCodecs } from '../../services/core/wire/codecs.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { ValueCache } from '../../services/platform/redis/value-cache.ts'
@@ -20,7 +23,7 @@ import { openReplay } from '../../services/producer/index.ts'
 /** The newest ones. */
 const PAGES_WEIGHT_MAX = 10_000
 
-/** Pages of messages, as a lane's. */
+/** Pages of messages, as a partition's. */
 class KeptPages extends MessagePages {
   readonly #lengths = new Map<number, number>()
 
@@ -62,10 +65,10 @@ async function measure(name: string, definitions: typeof FEATURES): Promise<void
   const plan = compileFeaturePlan(
     definitions.filter(({ entity }) => entity === 'transaction' || entity === 'card'),
   )
-  const fold = new LaneFold({ rates: DEFAULT_RATES, plan }, LANE_START)
+  const fold = new PartitionFold({ rates: DEFAULT_RATES, plan }, PARTITION_START)
   const cards = new Map<string, CardHistory>()
   const messages = new KeptPages()
-  const state: LaneState = {
+  const state: PartitionState = {
     messages,
     card: (card) => {
       const history = cards.get(card) ?? new CardHistory()

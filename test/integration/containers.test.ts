@@ -122,7 +122,7 @@ test('when one container does not come up, the other one is removed and the run 
 
 test('tests run on containers when that is asked for, and the run says so', async (t) => {
   const engine = await standIn(t, [KAFKA, REDIS])
-  const { code, output } = await runTests('lane-transactions', { DOCKER_HOST: engine.url })
+  const { code, output } = await runTests('partition-transactions', { DOCKER_HOST: engine.url })
   strictEqual(code, 0, output)
   match(output, /servers of this run: Kafka and Redis by testcontainers/)
   match(output, /pass [1-9]/)
@@ -133,17 +133,17 @@ test('tests run on containers when that is asked for, and the run says so', asyn
 })
 
 test('asked for without an engine, or beside addresses, a run fails and says what to do', async () => {
-  const nowhere = await runTests('lane-transactions', { DOCKER_HOST: 'tcp://127.0.0.1:9' })
+  const nowhere = await runTests('partition-transactions', { DOCKER_HOST: 'tcp://127.0.0.1:9' })
   strictEqual(nowhere.code, 1, nowhere.output)
   match(nowhere.output, /No Docker engine answers.*DOCKER_HOST/)
-  const both = await runTests('lane-transactions', { SLUICE_REDIS_URL: 'redis://127.0.0.1:1' })
+  const both = await runTests('partition-transactions', { SLUICE_REDIS_URL: 'redis://127.0.0.1:1' })
   strictEqual(both.code, 1, both.output)
   match(both.output, /unset SLUICE_KAFKA_BROKERS and SLUICE_REDIS_URL/)
 })
 
 test('a run on servers that are there already says that it did not run on containers', async (t) => {
   const engine = await standIn(t, [])
-  const { code, output } = await runTests('lane-transactions', {
+  const { code, output } = await runTests('partition-transactions', {
     DOCKER_HOST: engine.url,
     SLUICE_STACK_PROVIDER: undefined,
     SLUICE_KAFKA_BROKERS: process.env['SLUICE_KAFKA_BROKERS'],

@@ -209,7 +209,7 @@ test('a scorer that dies ends the demo with its last words, and nothing is left'
     /The scorer was ended by SIGKILL\. The end of .*demo-scorer\.log:\n.*Scorer ready/s,
   )
   // Groups whose member was killed live until its session is over; they can be deleted only then. The scorer has two: that
-  // of its lanes, and that of what it reads from the control topic.
+  // of its partitions, and that of what it reads from the control topic.
   const group = `demo-${demoIdIn(progress)}`
   const isGroup = (name: string): boolean => name === group || name.startsWith(`${group}-control-`)
   await leavesNothing(demoIdIn(progress), isGroup)

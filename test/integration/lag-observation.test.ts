@@ -56,15 +56,15 @@ test('while the broker does not answer there is no lag, and failures are counted
   const broker = await startBroker(t)
   const stream = await openStream(t, 'silent')
   const outputs = followOutputs(t, stream)
-  // Longer than the stop, so that the lanes stay where they are.
+  // Longer than the stop, so that the partitions stay where they are.
   const scorer = await startScorer(t, stream.patientEnvironment(LONG_SESSION))
   await stream.send(await simulatedEvents(300))
-  const isSettled = async (): Promise<boolean> => {
+  const isFinalised = async (): Promise<boolean> => {
     const lags = await lagSeries(scorer)
     return lags.length === PARTITION_COUNT && lags.every((lag) => lag === 0)
   }
   await outputs.until('all decisions', () => outputs.isCaughtUp)
-  await eventually('all is decided', isSettled)
+  await eventually('all is decided', isFinalised)
   // An answer that a busy machine is late with counts as one that did not come.
   const failuresOf = () => scorer.metric('sluice_lag_observation_failures_total')
   let before = await failuresOf()
@@ -72,7 +72,7 @@ test('while the broker does not answer there is no lag, and failures are counted
     const now = await failuresOf()
     const isSame = now === before
     before = now
-    return isSame && (await isSettled())
+    return isSame && (await isFinalised())
   }
   await eventually('none fails any more', standsStill, { intervalMs: OBSERVED_ONCE_MS })
   process.kill(broker, 'SIGSTOP')
@@ -81,5 +81,5 @@ test('while the broker does not answer there is no lag, and failures are counted
   ok(failures > before)
   await eventually('failures go on', async () => (await failuresOf()) > failures)
   process.kill(broker, 'SIGCONT')
-  await eventually('the lag is seen again', isSettled)
+  await eventually('the lag is seen again', isFinalised)
 })

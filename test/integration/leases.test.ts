@@ -55,7 +55,7 @@ function paid(pattern: Transaction, id: string, card: string, eventTimeMs: numbe
   return { ...pattern, id, card, eventTimeMs }
 }
 
-/** Sends as a producer does at this moment: an idle lane goes by when messages were sent. */
+/** Sends as a producer does at this moment: an idle partition goes by when messages were sent. */
 async function send(stream: TestStream, transactions: readonly Transaction[]) {
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
     const messages = transactions
@@ -85,10 +85,12 @@ async function sendLabel(
   await stream.sendRaw('labels', partitionOfAscii(card, PARTITION_COUNT), [{ key: card, value }])
 }
 
-/** Cards of one lane. */
-function cardsOfLane(lane: number): readonly [string, string] {
+/** Cards of one partition. */
+function cardsOfPartition(partition: number): readonly [string, string] {
   const cards = Array.from({ length: 100 }, (_, index) => `leased-${index}`)
-  const [first, second] = cards.filter((card) => partitionOfAscii(card, PARTITION_COUNT) === lane)
+  const [first, second] = cards.filter(
+    (card) => partitionOfAscii(card, PARTITION_COUNT) === partition,
+  )
   return [first ?? '', second ?? '']
 }
 
@@ -121,7 +123,7 @@ test('a model that would block everything stays below the caps until a person re
   }
   const flags = firsts.filter(({ action }) => action === 'flag')
   ok(flags.length > 0)
-  ok(flags.every(({ marks }) => marks.includes('breaker_open')))
+  ok(flags.every(({ annotations }) => annotations.includes('breaker_open')))
   // A batch is counted once its commit is answered; a committed reader may see it before that.
   await eventually('all is counted', async () => {
     return (await scorer.metric('sluice_decisions_total')) === burst.length
@@ -132,8 +134,8 @@ test('a model that would block everything stays below the caps until a person re
 
   const shown = await runSluice(['breaker', 'status', '--json'], environment)
   strictEqual(shown.code, 0, shown.stderr)
-  const status = JSON.parse(shown.stdout) as { readonly lanes: readonly { isOpen: boolean }[] }
-  strictEqual(status.lanes.filter(({ isOpen }) => isOpen).length, open)
+  const status = JSON.parse(shown.stdout) as { readonly partitions: readonly { isOpen: boolean }[] }
+  strictEqual(status.partitions.filter(({ isOpen }) => isOpen).length, open)
   const reset = await runSluice(
     ['breaker', 'reset', '--reason', 'a bad model', '--json'],
     environment,
@@ -149,11 +151,11 @@ test('a model that would block everything stays below the caps until a person re
   )
 })
 
-test('a lease ends once: by event time, by the clock of a quiet lane, by a label', async (t) => {
+test('a lease ends once: by event time, by the clock of a quiet partition, by a label', async (t) => {
   const { stream, outputs, environment } = await setUp(t, 'leases')
   const [pattern] = await patterns()
   if (pattern === undefined) throw new Error('The simulator made nothing.')
-  const [first, second] = cardsOfLane(1)
+  const [first, second] = cardsOfPartition(1)
   const startMs = pattern.eventTimeMs
   const scorer = await startScorer(t, environment)
   const all = (card: string) => outputs.alerts.filter((alert) => alert.card === card)
@@ -174,11 +176,11 @@ test('a lease ends once: by event time, by the clock of a quiet lane, by a label
   ])
   // Nothing comes that would move time on to the end of the other lease, but for this, half a second before.
   await send(stream, [paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500)])
-  await outputs.until('the release of a quiet lane', () => all(second).length === 2)
+  await outputs.until('the release of a quiet partition', () => all(second).length === 2)
   deepStrictEqual(words(all(second)), ['block first 0', 'release expired 1'])
 
   const labelled = paid(pattern, 'a3', first, startMs + 10_000 + 2 * LEASE_MS - 500)
-  // The quiet lane's clock has gone on by more than this; its newest event is the payment itself.
+  // The quiet partition's clock has gone on by more than this; its newest event is the payment itself.
   const knownInMs = 300
   await sendLabel(stream, labelled, 'fraud', knownInMs)
   await outputs.until('the confirmation', () => all(first).length === 6)
@@ -212,7 +214,7 @@ test('a person releases a card; who asks again, or for a card that is not blocke
   const { stream, outputs, environment } = await setUp(t, 'release')
   const [pattern] = await patterns()
   if (pattern === undefined) throw new Error('The simulator made nothing.')
-  const [card, other] = cardsOfLane(2)
+  const [card, other] = cardsOfPartition(2)
   await startScorer(t, environment)
   await send(stream, [
     paid(pattern, 'c1', card, pattern.eventTimeMs),

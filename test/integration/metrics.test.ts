@@ -76,7 +76,7 @@ test('every series with closed labels is there before the first message, at 0', 
     const expected = lists.reduce((product, values) => product * values.length, 1)
     if (/^sluice_redis_(used|max|evicted)/.test(name)) continue // told by the first INFO
     strictEqual(series.length, expected, name)
-    if (MOVED_AT_START.test(name) || /rebalances|^sluice_lanes$/.test(name)) continue
+    if (MOVED_AT_START.test(name) || /rebalances|^sluice_partitions_assigned$/.test(name)) continue
     ok(
       series.every(({ value }) => value === 0),
       name,
@@ -87,7 +87,10 @@ test('every series with closed labels is there before the first message, at 0', 
   await eventually('Redis tells its memory', async () => {
     return (await scorer.metric('sluice_redis_used_memory_bytes')) > 0
   })
-  await eventually('all lanes are up', async () => (await scorer.metric('sluice_lane_up')) === 4)
+  await eventually(
+    'all partitions are up',
+    async () => (await scorer.metric('sluice_partition_up')) === 4,
+  )
 })
 
 test('amounts, scores, reasons and labels are those of an independent count', async (t) => {
@@ -137,9 +140,9 @@ test('amounts, scores, reasons and labels are those of an independent count', as
   )
   deepStrictEqual(counted(text, 'sluice_not_scored_total', 'reason'), { duplicate: 20 })
   deepStrictEqual(
-    counted(text, 'sluice_decision_marks_total', 'mark'),
+    counted(text, 'sluice_decision_annotations_total', 'mark'),
     sums(
-      decisions.flatMap(({ marks }) => marks),
+      decisions.flatMap(({ annotations }) => annotations),
       (mark) => mark,
     ),
   )
@@ -180,44 +183,45 @@ test('with Redis away decisions go on and say so; when it is back they are made 
   const stream = await openStream(t, 'away')
   const outputs = followOutputs(t, stream)
   const redis = await openRedisProxy(t, stream.redisUrl)
-  // A lane that is dealt out anew while Redis is away is counted once more: no pause of a busy machine may do that here.
+  // A partition that is dealt out anew while Redis is away is counted once more: no pause of a busy machine may do that here.
   const environment = stream.patientEnvironment({ SLUICE_REDIS_URL: redis.url, ...LONG_SESSION })
   const scorer = await startScorer(t, environment)
   const transactions = kindOf(await simulatedEvents(800), 'transaction')
   await stream.send(transactions.slice(0, 300))
   await outputs.until('the first decisions', () => outputs.isCaughtUp)
-  await eventually('every lane is seen to have its state', async () => {
-    const seen = seriesOf(await metricsOf(scorer), 'sluice_lane_degraded')
+  await eventually('every partition is seen to have its state', async () => {
+    const seen = seriesOf(await metricsOf(scorer), 'sluice_partition_degraded')
     return seen.length === 4 && seen.every(({ value }) => value === 0)
   })
-  redis.cut()
+  redis.frontier()
   await stream.send(transactions.slice(300, 600))
   await outputs.until('decisions without state', () => outputs.isCaughtUp)
   await counts(scorer, 600)
   const text = await metricsOf(scorer)
   strictEqual(sampleOf(text, 'sluice_redis_up'), 0)
-  strictEqual(await scorer.metric('sluice_decision_marks_total', 'mark="degraded"'), 300)
+  strictEqual(await scorer.metric('sluice_decision_annotations_total', 'mark="degraded"'), 300)
   strictEqual(await scorer.metric('sluice_state_losses_total', 'cause="unanswered"'), 4)
-  strictEqual(await scorer.metric('sluice_lane_up'), 4)
-  await eventually('every lane is seen to be without', async () => {
+  strictEqual(await scorer.metric('sluice_partition_up'), 4)
+  await eventually('every partition is seen to be without', async () => {
     const ages = seriesOf(await metricsOf(scorer), 'sluice_state_age_seconds')
     return (
-      (await scorer.metric('sluice_lane_degraded')) === 4 && ages.every(({ value }) => value > 0)
+      (await scorer.metric('sluice_partition_degraded')) === 4 &&
+      ages.every(({ value }) => value > 0)
     )
   })
   await eventually('nothing is said of its memory', async () => {
     return seriesOf(await metricsOf(scorer), 'sluice_redis_used_memory_bytes').length === 0
   })
   redis.mend()
-  await eventually('every lane has its state again', async () => {
-    return (await scorer.metric('sluice_lane_degraded')) === 0
+  await eventually('every partition has its state again', async () => {
+    return (await scorer.metric('sluice_partition_degraded')) === 0
   })
   strictEqual(await scorer.metric('sluice_state_age_seconds'), 0)
   ok((await scorer.metric('sluice_state_restored_events_total')) >= 300)
   await stream.send(transactions.slice(600))
   await outputs.until('all decisions', () => outputs.isCaughtUp)
   await counts(scorer, 800)
-  strictEqual(await scorer.metric('sluice_decision_marks_total', 'mark="degraded"'), 300)
+  strictEqual(await scorer.metric('sluice_decision_annotations_total', 'mark="degraded"'), 300)
 })
 
 test('a backend that is not the expected one is told in the log, the metrics and beside readiness', async (t) => {

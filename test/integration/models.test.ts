@@ -6,7 +6,7 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { activated, controlOf, NO_WISH } from '../../services/core/control/wish.ts'
+import { activated, controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel, storedFolder } from '../../services/platform/model-store.ts'
 import { audit } from '../support/audit.ts'
@@ -16,7 +16,7 @@ import {
   temporaryFolder,
   variantOf,
 } from '../support/model-variants.ts'
-import { followOutputs, type Outputs, type SeenBlock } from '../support/outputs.ts'
+import { followOutputs, type Outputs, type SeenBatch } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
@@ -66,7 +66,7 @@ async function serving(scorer: ScorerProcess, digest: string): Promise<void> {
 }
 
 /** What decided: each digest with its control position. */
-function deciders(blocks: readonly SeenBlock[]): readonly string[] {
+function deciders(blocks: readonly SeenBatch[]): readonly string[] {
   return [
     ...new Set(
       blocks.map(({ block }) => `${block.modelDigest} ${block.controlPosition ?? 'none'}`),
@@ -162,8 +162,8 @@ test('a scorer refuses a damaged model while the old one serves, and takes it on
   const scorer = await startScorer(t, setup.environment)
   const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
   const word = { author: 'test', reason: 'damaged', atMs: 1 }
-  const wish = activated(NO_WISH, variant.digest)
-  await publishControl(access, controlOf(wish, word))
+  const deployment = activated(NO_DEPLOYMENT, variant.digest)
+  await publishControl(access, controlOf(deployment, word))
   await eventually('the refusal is seen', async () => {
     return (await scorer.metric('sluice_model_refused', 'role="active",reason="corrupt"')) === 1
   })
@@ -174,7 +174,7 @@ test('a scorer refuses a damaged model while the old one serves, and takes it on
 
   // The store is repaired by adding the model again; the next message, or some seconds, and it serves.
   strictEqual((await addModel(store, variant.folder)).isNew, true)
-  await publishControl(access, controlOf(wish, word))
+  await publishControl(access, controlOf(deployment, word))
   await serving(scorer, variant.digest)
   strictEqual(await scorer.metric('sluice_model_refused'), 0)
   const second = await decide(setup, events.slice(1_000))
@@ -217,7 +217,7 @@ test('scorers that are killed while models change lose nothing, and each block s
   const events = await simulatedEvents(6_000)
   const random = seededNumbers(7)
   const named = new Map<number, string>()
-  let wish = NO_WISH
+  let deployment = NO_DEPLOYMENT
   const part = Math.ceil(events.length / 6)
   for (let turn = 0; turn < 6; turn += 1) {
     const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
@@ -225,9 +225,9 @@ test('scorers that are killed while models change lose nothing, and each block s
     await stream.send(events.slice(turn * part, (turn + 1) * part))
     await outputs.until('the first blocks', () => outputs.blocks.length > before)
     const { digest } = variants[turn % 2] ?? variants[0]
-    wish = activated(wish, digest)
+    deployment = activated(deployment, digest)
     const word = { author: 'test', reason: `turn ${turn}`, atMs: turn }
-    named.set(await publishControl(access, controlOf(wish, word)), digest)
+    named.set(await publishControl(access, controlOf(deployment, word)), digest)
     const target = outputs.blocks.length + (random() % 20)
     await outputs.until('the kill', () => outputs.blocks.length >= target || outputs.isCaughtUp)
     await scorer.end('SIGKILL')
@@ -242,7 +242,7 @@ test('scorers that are killed while models change lose nothing, and each block s
     seen.add(modelDigest)
   }
   ok(seen.size >= 2, 'no model was changed while the stream was decided')
-  await serving(last, wish.active ?? '')
+  await serving(last, deployment.active ?? '')
 })
 
 test('a shadow judges what is decided, without effect, and labels are held against both', async (t) => {
@@ -271,7 +271,7 @@ test('a shadow judges what is decided, without effect, and labels are held again
     return (await scorer.metric('sluice_shadow_outcomes_total')) === scored.length
   })
   ok(
-    decisions.some(({ marks }) => marks.includes('verified')),
+    decisions.some(({ annotations }) => annotations.includes('verified')),
     'the large net decided some',
   )
   // On the same scores: what the stricter thresholds would have alerted.

@@ -6,7 +6,7 @@ import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { activated, controlOf, NO_WISH } from '../../services/core/control/wish.ts'
+import { activated, controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import type { Ruleset } from '../../services/core/policy/ruleset.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import type { DecisionRecord } from '../../services/core/wire/records.ts'
@@ -14,7 +14,7 @@ import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { audit } from '../support/audit.ts'
-import type { SeenBlock } from '../support/outputs.ts'
+import type { SeenBatch } from '../support/outputs.ts'
 import {
   BY_AMOUNT,
   decide,
@@ -44,11 +44,11 @@ lists:
 `
 
 /** Each version with its digest, as the blocks name them. */
-function versions(blocks: readonly SeenBlock[]): readonly string[] {
+function versions(blocks: readonly SeenBatch[]): readonly string[] {
   return [...new Set(blocks.map(({ block }) => `${block.policyVersion} ${block.policyDigest}`))]
 }
 
-function decisionsOf(blocks: readonly SeenBlock[]): readonly DecisionRecord[] {
+function decisionsOf(blocks: readonly SeenBatch[]): readonly DecisionRecord[] {
   return blocks
     .flatMap(({ block }) => block.decisions)
     .filter(({ duplicateOfOffset, revision }) => duplicateOfOffset === null && revision === 0)
@@ -137,8 +137,8 @@ test('a ruleset that cannot be read leaves the old one in force, loudly, until i
   rmSync(join(store, 'policies', `${ruleset.policy ?? ''}.yaml`))
   const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
   const word = { author: 'test', reason: 'unreadable', atMs: 1 }
-  const wish = activated(activated(NO_WISH, applied.active ?? ''), digest)
-  await publishControl(access, controlOf(wish, word, 'policy'))
+  const deployment = activated(activated(NO_DEPLOYMENT, applied.active ?? ''), digest)
+  await publishControl(access, controlOf(deployment, word, 'policy'))
   await eventually('the refusal is seen', async () => {
     return (await scorer.metric('sluice_policy_refused', 'role="active",reason="not_found"')) === 1
   })
@@ -147,7 +147,7 @@ test('a ruleset that cannot be read leaves the old one in force, loudly, until i
   await scorer.logged('A policy is refused.')
 
   addPolicyText(store, WITH_LISTS)
-  await publishControl(access, controlOf(wish, word, 'policy'))
+  await publishControl(access, controlOf(deployment, word, 'policy'))
   await inForce(scorer, digest)
   strictEqual(await scorer.metric('sluice_policy_refused'), 0)
   deepStrictEqual(versions(await decide(setup, events.slice(500))), [`7 ${digest}`])
@@ -184,9 +184,9 @@ test('a list entry blocks until its end by event time; a firm block beats an ove
       eventTimeMs < endMs ? ['block', ['list/stolen']] : ['approve', ['list/trusted']]
     deepStrictEqual([outcome, rules], expected)
   }
-  for (const { outcome, rules, marks } of of(two)) {
+  for (const { outcome, rules, annotations } of of(two)) {
     deepStrictEqual([outcome, rules], ['approve', ['list/doubtful', 'list/trusted']])
-    ok(marks.includes('overridden'))
+    ok(annotations.includes('overridden'))
   }
   for (const { outcome } of of(three)) strictEqual(outcome, 'block')
   // The policy is in observe: nothing of this was published.

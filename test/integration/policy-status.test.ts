@@ -50,7 +50,7 @@ interface Status {
     readonly endingWithinDay: number
   }[]
   readonly breakers: {
-    readonly lanes: readonly { readonly isOpen: boolean }[]
+    readonly partitions: readonly { readonly isOpen: boolean }[]
     readonly open: number
   }
   readonly rollback: readonly { readonly isBuiltIn: boolean; readonly version: number }[]
@@ -106,7 +106,7 @@ test('a look follows every change, and asks the scorer what it really serves', a
       ['vip', 0, 0],
     ],
   )
-  ok(status.breakers.lanes.length > 0)
+  ok(status.breakers.partitions.length > 0)
   strictEqual(status.breakers.open, 0)
   deepStrictEqual(
     status.rollback.map((one) => one.isBuiltIn),

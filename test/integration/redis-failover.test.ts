@@ -1,4 +1,4 @@
-// Goal: a fail-over that leaves the old master alive as a replica does not end the state of a lane. Method: two Redis
+// Goal: a fail-over that leaves the old master alive as a replica does not end the state of a partition. Method: two Redis
 // servers and an address that leads to one of them; the roles and the address are swapped under an open connection.
 
 import { rejects, strictEqual } from 'node:assert/strict'
@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 import { Redis } from 'ioredis'
 import { isSluiceError } from '../../services/core/errors.ts'
 import { closeWith } from '../support/cleanup.ts'
-import { claim, openRedis, openSession, openStore, write } from '../support/lane-sessions.ts'
+import { claim, openRedis, openSession, openStore, write } from '../support/partition-sessions.ts'
 import { openOwnRedis } from '../support/own-redis.ts'
 import { eventually } from '../support/poll.ts'
 
@@ -57,7 +57,7 @@ async function follow(replica: Redis, master: string): Promise<void> {
   )
 }
 
-test('a lane writes on through a fail-over that leaves the old master alive', async (t) => {
+test('a partition writes on through a fail-over that leaves the old master alive', async (t) => {
   const [oldUrl, newUrl] = [await openOwnRedis(t), await openOwnRedis(t)]
   const old = openRedis(t, { redisUrl: oldUrl, streamId: STREAM })
   const next = openRedis(t, { redisUrl: newUrl, streamId: STREAM })
@@ -72,7 +72,7 @@ test('a lane writes on through a fail-over that leaves the old master alive', as
   await next.call('REPLICAOF', 'NO', 'ONE')
   await follow(old, newUrl)
   strictEqual(await write(session, 1), 'written', 'over another connection, with the same epoch')
-  const standing = await store.readStanding(0)
+  const standing = await store.readStatus(0)
   strictEqual(standing.progress?.nextOffset, 2)
   strictEqual((await store.claim(0, session.epoch)) !== null, true, 'and its claim is the last one')
 })

@@ -190,7 +190,7 @@ test('a stream that was changed in one place is not replayed as it was', async (
     const ran = await replay(of, ['--all'], prefix)
     const audit = await sluice(of, ['audit', 'verify'], { SLUICE_TOPIC_PREFIX: prefix })
     strictEqual(audit.code, 1, 'the audit finds it, too')
-    match(audit.stdout, /altered_block/)
+    match(audit.stdout, /altered_batch/)
     return [ran.code, differing(ran)]
   }
   const first = <Value>(values: readonly Value[], change: Partial<Value>): readonly Value[] =>
@@ -260,14 +260,14 @@ test('the chain holds over a restart; removed and truncated blocks are found, an
   )
   const found = await verify(removed, 'none')
   strictEqual(found.code, 1)
-  match(found.stdout, /missing_block|altered_block/)
+  match(found.stdout, /missing_batch|altered_batch/)
 
   const topic = topicName(stream.prefix, 'decisions')
   const blocks = of.outputs.blocks.filter(({ partition }) => partition === 0)
-  const cut = blocks[Math.floor(blocks.length / 2)]?.offset ?? 0
+  const frontier = blocks[Math.floor(blocks.length / 2)]?.offset ?? 0
   await stream.admin.deleteTopicRecords({
     topic,
-    partitions: [{ partition: 0, offset: String(cut) }],
+    partitions: [{ partition: 0, offset: String(frontier) }],
   })
   const headless = await verify(stream.prefix, 'none')
   strictEqual(headless.code, 1)

@@ -79,25 +79,27 @@ async function loseMessages(stream: TestStream, outputs: Outputs): Promise<void>
   await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset }] })
 }
 
-/** Lane 0 must stop with its offset where it was, while the others answer everything. */
+/** Partition 0 must stop with its offset where it was, while the others answer everything. */
 async function assertStopsLoudly(
   stream: TestStream,
   outputs: Outputs,
   scorer: ScorerProcess,
   answered: number,
 ): Promise<void> {
-  await outputs.until('the other lanes', () =>
+  await outputs.until('the other partitions', () =>
     stream.sent.every(({ length }, index) => index === 0 || outputs.nextOffsets[index] === length),
   )
-  await eventually('the lane stops', async () => {
-    return (await scorer.metric('sluice_lane_stops_total', 'reason="offset_out_of_range"')) === 1
+  await eventually('the partition stops', async () => {
+    return (
+      (await scorer.metric('sluice_partition_stops_total', 'reason="offset_out_of_range"')) === 1
+    )
   })
   strictEqual(outputs.nextOffsets[0], answered, 'messages were skipped')
   await scorer.logged('is next to be decided')
   strictEqual(await scorer.end('SIGTERM'), 0)
 }
 
-test('a lane whose messages were lost while no scorer ran stops loudly, and the others go on', async (t) => {
+test('a partition whose messages were lost while no scorer ran stops loudly, and the others go on', async (t) => {
   const stream = await openStream(t, 'gone')
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(1_000)
@@ -116,7 +118,7 @@ test('a lane whose messages were lost while no scorer ran stops loudly, and the 
   )
 })
 
-test('a lane whose messages are lost before it fetches them stops loudly, now and when started again', async (t) => {
+test('a partition whose messages are lost before it fetches them stops loudly, now and when started again', async (t) => {
   const stream = await openStream(t, 'going')
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(1_000)
@@ -148,7 +150,7 @@ test('the scorer tells what it does on its pages', async (t) => {
   const documented = createScorerTelemetry().registry.getMetricsAsArray()
   for (const { name } of documented) ok(body.includes(`# TYPE ${name} `), `${name} is missing`)
   strictEqual(await scorer.metric('sluice_alerts_total'), outputs.alerts.length)
-  strictEqual(await scorer.metric('sluice_lanes'), 4)
+  strictEqual(await scorer.metric('sluice_partitions_assigned'), 4)
   strictEqual(await scorer.metric('sluice_scoring_backend_info', 'backend="wasm"'), 1)
   strictEqual(await scorer.metric('sluice_event_to_alert_seconds_count'), outputs.alerts.length)
   for (const stage of ['decode', 'read', 'features', 'score', 'write', 'commit', 'total']) {

@@ -5,7 +5,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import kafkajs from 'kafkajs'
-import { controlOf, NO_WISH } from '../../services/core/control/wish.ts'
+import { controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
@@ -132,7 +132,7 @@ test('a scorer decides with the rights of its list, and needs each of them', asy
   // Something to read, so that a start without the right to the group of the control topic fails at once.
   await publishControl(
     { ...kafkaOf(stage.kafkaEnv('admin')), topicPrefix: PREFIX, codecs: stage.codecs },
-    controlOf(NO_WISH, { author: 'test', reason: 'no change', atMs: 1 }),
+    controlOf(NO_DEPLOYMENT, { author: 'test', reason: 'no change', atMs: 1 }),
   )
   await endLeases()
   // Nothing is blocked here: that leases may be written is asked for in secure-decisions.test.ts.
@@ -143,7 +143,7 @@ test('a scorer decides with the rights of its list, and needs each of them', asy
   await stage.eachIsNeeded(rights, scoreOnce)
 })
 
-/** Something for both lanes to read when they ask for their leases: the ends of two that are long over. */
+/** Something for both partitions to read when they ask for their leases: the ends of two that are long over. */
 async function endLeases(): Promise<void> {
   const kafka = openKafka(kafkaOf(stage.kafkaEnv('admin')), { clientId: 'test', retry: RETRY })
   const producer = kafka.producer({ idempotent: true, allowAutoTopicCreation: false })
@@ -170,7 +170,7 @@ async function scoreOnce(): Promise<void> {
         throw new SluiceError('SLUICE_ACCESS_DENIED', JSON.stringify(refused['error']))
       }
       const page = await fetch(`http://127.0.0.1:${scorer.metricsPort}/readyz`)
-      return (await page.text()).includes('"degradedLanes":[]')
+      return (await page.text()).includes('"degradedPartitions":[]')
     })
   } finally {
     await scorer.close()
@@ -179,7 +179,7 @@ async function scoreOnce(): Promise<void> {
   await stage.noGroupIsLeft(`${GROUP}-control-`)
 }
 
-/** Something for both lanes, beside a message that can only become a dead letter. */
+/** Something for both partitions, beside a message that can only become a dead letter. */
 async function sendTransactions(): Promise<void> {
   const sink = await openKafkaSink({ ...kafkaOf(stage.kafkaEnv('admin')), topicPrefix: PREFIX })
   for (const partition of [0, 1]) {

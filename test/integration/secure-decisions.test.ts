@@ -58,7 +58,7 @@ test('a scorer that blocks needs the right to write leases', async (t) => {
       // Without state nothing is blocked.
       const isRestored = async (): Promise<boolean> => {
         const page = await fetch(`http://127.0.0.1:${scorer.metricsPort}/readyz`)
-        return (await page.text()).includes('"degradedLanes":[]')
+        return (await page.text()).includes('"degradedPartitions":[]')
       }
       await Promise.race([eventually('the state is restored', isRestored), failed])
       number += 1

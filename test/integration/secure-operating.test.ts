@@ -9,21 +9,21 @@ import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import type { AclEntry } from 'kafkajs'
 import { verifyChain } from '../../services/cli/audit/verify-chain.ts'
-import { readBreakers } from '../../services/cli/breaker/breaker-standings.ts'
+import { readBreakers } from '../../services/cli/breaker/breaker-status.ts'
 import { gatherAlert } from '../../services/cli/explain/gather.ts'
 import { countTopics } from '../../services/cli/model/evaluation-topics.ts'
 import { loadReplayConfig } from '../../services/cli/replay/config.ts'
 import { ModelsByDigest } from '../../services/cli/replay/models-by-digest.ts'
 import { runReplay } from '../../services/cli/replay/run-replay.ts'
 import { breakerControlOf, releaseControlOf } from '../../services/core/control/block-control.ts'
-import { controlOf, NO_WISH } from '../../services/core/control/wish.ts'
+import { controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import { FairnessCounts, DEFAULT_FAIRNESS_RULE } from '../../services/core/scoring/fairness.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { readBreakerResets, readLiveLeases } from '../../services/platform/kafka/block-topics.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
 import {
   publishControl,
-  readWish,
+  readDeployment,
   type ControlAccess,
 } from '../../services/platform/kafka/control-topic.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
@@ -93,7 +93,7 @@ async function decide(t: TestContext): Promise<Decided> {
   const scorer = await startScorer(t, { ...work.stage.scorerEnv(), SLUICE_MODEL: folder })
   // Without state nothing is blocked.
   await eventually('the state is restored', async () =>
-    (await scorer.page('/readyz')).body.includes('"degradedLanes":[]'),
+    (await scorer.page('/readyz')).body.includes('"degradedPartitions":[]'),
   )
   for (const event of await simulatedEvents(TRANSACTIONS)) {
     if (event.kind === 'transaction')
@@ -153,8 +153,10 @@ test('those who operate a secured stream', async (t) => {
     strictEqual(changing.length, 6)
     await work.stage.eachIsNeeded(changing, async () => {
       for (const about of ['model', 'policy'] as const) {
-        const { wish } = (await readWish(access, about)) ?? { wish: NO_WISH }
-        await publishControl(access, controlOf(wish, WORD, about))
+        const { deployment } = (await readDeployment(access, about)) ?? {
+          deployment: NO_DEPLOYMENT,
+        }
+        await publishControl(access, controlOf(deployment, WORD, about))
       }
       await noGroupIsLeft('sluice-model-', 'sluice-policy-')
     })
@@ -175,7 +177,7 @@ test('those who operate a secured stream', async (t) => {
       const bounds = { eventAheadMsMax: EVENT_AHEAD_MS_MAX, messagesMax: 1_000_000 }
       const skew = { ...access, ...bounds, decidedFromMs: 0, onProgress: QUIET }
       ok((await measureSkew(skew, never)).compared > 0)
-      ok((await readBreakers(access, GROUP)).lanes.length > 0)
+      ok((await readBreakers(access, GROUP)).partitions.length > 0)
       await noGroupIsLeft('sluice-features-', 'sluice-skew-', 'sluice-breaker-')
     })
     candidate.close()
@@ -195,7 +197,7 @@ test('those who operate a secured stream', async (t) => {
         await publishControl(access, releaseControlOf(held, WORD))
         const resets = await readBreakerResets(access)
         await publishControl(access, breakerControlOf(resets, WORD))
-        ok((await readBreakers(access, GROUP)).lanes.length > 0)
+        ok((await readBreakers(access, GROUP)).partitions.length > 0)
         await noGroupIsLeft('sluice-release-', 'sluice-breaker-')
       })
     },

@@ -9,7 +9,7 @@ import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { createTopics } from '../../services/platform/kafka/topics.ts'
 import { kafkaProblem, redisProblem } from '../../tools/servers/health.ts'
 import { deleteStreamState } from '../../services/platform/redis/delete-stream-state.ts'
-import { openLaneStore } from '../../services/platform/redis/lane-store.ts'
+import { openPartitionStore } from '../../services/platform/redis/partition-store.ts'
 import { openRedis } from '../../services/platform/redis/redis-client.ts'
 import { readUntil } from '../support/poll.ts'
 import { redisCommandsOf } from '../support/secure-roles.ts'
@@ -92,7 +92,7 @@ async function eachCommandIsNeeded(
 test('a scorer keeps its state with the commands of its list, and needs each of them', async (t) => {
   await eachCommandIsNeeded(t, 'scorer', async () => {
     const connection = redisOf(stage.redisEnv('scorer'))
-    const store = await openLaneStore({
+    const store = await openPartitionStore({
       ...connection,
       streamId: 'secure-store',
       partitionCount: 1,
@@ -106,19 +106,22 @@ test('a scorer keeps its state with the commands of its list, and needs each of 
       await store.claim(0, null)
       const epoch = await store.claim(0, null)
       const position = { newestEventMs: 0, watermarkMs: 0, labelWatermarkMs: 0 }
-      const cut = { nextOffset: 0, labelNextOffset: 0 }
-      const standing = await store.readStanding(0)
-      const from = { generation: epoch ?? 0, ...cut, ...position }
+      const frontier = { nextOffset: 0, labelNextOffset: 0 }
+      const standing = await store.readStatus(0)
+      const from = { generation: epoch ?? 0, ...frontier, ...position }
       const session = store.open(0, epoch ?? 0, standing, from, 'rebuild')
       // A value is written whole, one is appended to, and a page of messages is taken away.
       for (const [offset, newestEventMs] of [-1, 0, LATENESS_MS + 1].entries()) {
-        const reading = await session.read([], [entityKeyOf('terminal', 1)], cut)
+        const reading = await session.read([], [entityKeyOf('terminal', 1)], frontier)
         if (reading.kind !== 'read') throw new Error('The state is not what was left.')
         const { snapshot } = reading
         snapshot.ownEntity('terminal', 1).insert(offset, offset, offset, 1)
         if (offset === 0) snapshot.messages?.keep(0, 0, Buffer.from('message'))
         const progress = { ...from, nextOffset: offset + 1 }
-        strictEqual(await session.write(snapshot, progress, { ...cut, newestEventMs }), 'written')
+        strictEqual(
+          await session.write(snapshot, progress, { ...frontier, newestEventMs }),
+          'written',
+        )
       }
       strictEqual(await session.switchOver(), 'written')
     } finally {

@@ -7,9 +7,9 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import kafkajs from 'kafkajs'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
-import { decodeMetadata, decodeProgress } from '../../services/core/stream/lane-progress.ts'
+import { decodeMetadata, decodeProgress } from '../../services/core/stream/partition-progress.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
-import { laneKeys } from '../../services/platform/redis/keys.ts'
+import { partitionKeys } from '../../services/platform/redis/keys.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { END_OF_STREAM_MS } from '../../services/producer/watermarks.ts'
 import { audit } from '../support/audit.ts'
@@ -35,7 +35,10 @@ function lateMarks({ blocks }: Outputs): Readonly<Record<string, number>> {
     .filter(({ block }) => block.alignment === 'live')
     .flatMap(({ block }) => block.decisions)
   return Object.fromEntries(
-    LATE_MARKS.map((mark) => [mark, decisions.filter(({ marks }) => marks.includes(mark)).length]),
+    LATE_MARKS.map((mark) => [
+      mark,
+      decisions.filter(({ annotations }) => annotations.includes(mark)).length,
+    ]),
   )
 }
 
@@ -122,9 +125,12 @@ test('a payment of the future is a dead letter, and stays one when the state is 
   await redis.flushdb()
   await stream.send(second)
   await outputs.until('the second part', () => outputs.isCaughtUp)
-  await eventually('every lane has its state again', async () => {
+  await eventually('every partition has its state again', async () => {
     const { body } = await scorer.page('/readyz')
-    return (JSON.parse(body) as { degradedLanes: readonly number[] }).degradedLanes.length === 0
+    return (
+      (JSON.parse(body) as { degradedPartitions: readonly number[] }).degradedPartitions.length ===
+      0
+    )
   })
   ok((await scorer.metric('sluice_state_rebuilds_total')) > 0, 'nothing was built anew')
   await outputs.readToEnd()
@@ -135,9 +141,14 @@ test('a payment of the future is a dead letter, and stays one when the state is 
     [[0, 'event_time_ahead']],
   )
   deepStrictEqual(lateMarks(outputs), NONE_LATE)
-  for (let lane = 0; lane < PARTITION_COUNT; lane += 1) {
-    const progress = decodeProgress(await redis.get(laneKeys(stream.streamId, lane).progress))
-    ok(progress !== null && progress.newestEventMs < Date.now(), `lane ${lane} is in the future`)
+  for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
+    const progress = decodeProgress(
+      await redis.get(partitionKeys(stream.streamId, partition).progress),
+    )
+    ok(
+      progress !== null && progress.newestEventMs < Date.now(),
+      `partition ${partition} is in the future`,
+    )
   }
   await assertReplayed(environment)
 })

@@ -7,7 +7,7 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { test } from 'node:test'
-import { cardsOfLane, openLeaseStream } from '../support/lease-stream.ts'
+import { cardsOfPartition, openLeaseStream } from '../support/lease-stream.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { openRedisProxy } from '../support/redis-proxy.ts'
@@ -35,7 +35,7 @@ const memoryOf = (scorer: ScorerProcess): Promise<number> =>
 async function flood(stream: TestStream): Promise<void> {
   const first = (await simulatedEvents(10)).find((event) => event.kind === 'transaction')
   ok(first !== undefined)
-  const [card = ''] = cardsOfLane(0, 1)
+  const [card = ''] = cardsOfPartition(0, 1)
   const value = stream.codecs.transaction.encode({ ...first.transaction, card })
   for (let sent = 0; sent < FLOOD_MESSAGES; sent += FLOOD_PART) {
     const messages = Array.from({ length: FLOOD_PART }, () => ({
@@ -69,7 +69,7 @@ test('a flood behind a replay that waits is left in Kafka; a scorer without the 
 })
 
 test('a partition leases no more cards than it may; without that limit it leases all', async (t) => {
-  const cards = cardsOfLane(0, 10)
+  const cards = cardsOfPartition(0, 10)
   const leased = async (name: string, more: Readonly<Record<string, string>>) => {
     const of = await openLeaseStream(t, name, more)
     const scorer = await startScorer(t, of.environment)
@@ -77,7 +77,7 @@ test('a partition leases no more cards than it may; without that limit it leases
     await of.outputs.readToEnd()
     strictEqual(await scorer.end('SIGTERM'), 0)
     const { alerts, liveLeases } = of.outputs
-    const full = alerts.filter(({ marks }) => marks.includes('leases_full'))
+    const full = alerts.filter(({ annotations }) => annotations.includes('leases_full'))
     return { leases: liveLeases.size, flagged: full.map(({ action }) => action) }
   }
   const limited = await leased('leases-max', { SLUICE_LEASES_MAX: '3' })
@@ -99,7 +99,7 @@ test('a silent Redis delays a decision by no more than the time-out, and by more
     const environment = stream.environment({ SLUICE_REDIS_URL: proxy.url, ...more })
     const scorer = await startScorer(t, environment)
     await eventually('every partition is at work', async () => {
-      return (await scorer.metric('sluice_lane_up')) === PARTITION_COUNT
+      return (await scorer.metric('sluice_partition_up')) === PARTITION_COUNT
     })
     const isHeld = proxy.holdAt('mget')
     await stream.send(events)

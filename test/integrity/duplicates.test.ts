@@ -19,7 +19,7 @@ import {
 } from '../support/live-loss.ts'
 import { DEGRADED } from '../support/live-oracle.ts'
 
-/** Of each outcome and kind, so that all lanes are met. */
+/** Of each outcome and kind, so that all partitions are met. */
 const DUPLICATES_MAX = 40
 
 /** The outcome of what has no score, and so of a duplicate whose first decision is not known. */
@@ -58,7 +58,7 @@ function repeatable(run: LiveRun, outcomes: readonly Outcome[]): readonly Repeat
     kinds.flatMap(({ part, isDegraded }) =>
       all
         .filter(({ event, first }) => first.outcome === outcome && part.has(event))
-        .filter(({ first: { marks } }) => marks.includes(DEGRADED) === isDegraded)
+        .filter(({ first: { annotations } }) => annotations.includes(DEGRADED) === isDegraded)
         .slice(-DUPLICATES_MAX),
     ),
   )
@@ -75,10 +75,10 @@ async function repeat(run: LiveRun, repeated: readonly Repeated[]) {
   )
   return repeated.map(({ event, first }) => {
     const { id } = event.transaction
-    const { duplicateOfOffset, outcome, marks } = again.get(id) ?? {}
+    const { duplicateOfOffset, outcome, annotations } = again.get(id) ?? {}
     const were = { id, duplicateOfOffset: first.offset, outcome: first.outcome }
     const are = { id, duplicateOfOffset, outcome }
-    return { were, are, marks }
+    return { were, are, annotations }
   })
 }
 
@@ -130,7 +130,7 @@ test('a duplicate gets the first decision though Redis had forgotten the last on
   strictEqual(await run.scorer.end('SIGTERM'), 0)
 })
 
-test('without the decision blocks the same forgets what was decided, and everything else goes on', async (t) => {
+test('without the decision batches the same forgets what was decided, and everything else goes on', async (t) => {
   const run = await startLive(t, 'duplicates-unknown', unknownIs('approve'))
   const repeated = repeatable(run, ['flag', 'block'])
   const topic = topicName(run.stream.prefix, 'decisions')
@@ -144,11 +144,11 @@ test('without the decision blocks the same forgets what was decided, and everyth
   await run.restored()
   const decided = await repeat(run, repeated)
   ok(decided.length > 0)
-  for (const { were, are, marks } of decided) {
-    if (marks?.includes('duplicate') !== true) continue
+  for (const { were, are, annotations } of decided) {
+    if (annotations?.includes('duplicate') !== true) continue
     strictEqual(are.duplicateOfOffset, were.duplicateOfOffset)
     strictEqual(are.outcome, 'approve', 'it is not known, so it is what has no score')
   }
-  ok(decided.some(({ marks }) => marks?.includes('duplicate')))
+  ok(decided.some(({ annotations }) => annotations?.includes('duplicate')))
   strictEqual(await run.scorer.end('SIGTERM'), 0)
 })

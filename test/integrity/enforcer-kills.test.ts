@@ -1,6 +1,6 @@
 // Goal: an enforcer that is killed while alerts flow loses no block and answers none twice. Method: the enforcer in a
 // process of its own, killed with SIGKILL between and within batches and started again, while a producer goes on; in
-// the end every live block is asked about, and every receipt is counted by whoever reads the topic. The control commits
+// the end every active block is asked about, and every receipt is counted by whoever reads the topic. The control commits
 // the offsets of alerts before their receipts.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
@@ -100,15 +100,15 @@ class Killing {
 
   /** Resolves once the last alert of each partition is answered: none before it is still to be. */
   async #allRead(): Promise<void> {
-    const marks = Array.from({ length: PARTITION_COUNT }, (_, partition) => {
+    const annotations = Array.from({ length: PARTITION_COUNT }, (_, partition) => {
       let tries = this.#number
       while (partitionOf(Buffer.from(`mark-${tries}`), PARTITION_COUNT) !== partition) tries += 1
       return this.#next(`mark-${tries}`)
     })
-    await this.#send('alerts', alertMessages(this.#stream, marks))
+    await this.#send('alerts', alertMessages(this.#stream, annotations))
     await eventually('all are read', () => {
       const answered = new Set(this.#receipts.map(({ alertId }) => alertId))
-      return Promise.resolve(marks.every(({ alertId }) => answered.has(alertId)))
+      return Promise.resolve(annotations.every(({ alertId }) => answered.has(alertId)))
     })
   }
 
@@ -142,7 +142,7 @@ async function setUp(t: TestContext, name: string, main?: Entry) {
   }
 }
 
-test('a killed enforcer enforces every live block again, and each has one receipt', async (t) => {
+test('a killed enforcer enforces every active block again, and each has one receipt', async (t) => {
   const { stream, start, url, killing } = await setUp(t, 'enforcer-kills')
   const watch = await startReceipts(t, stream, { SLUICE_RECEIPT_WAIT_MS: '60000' })
   let enforcer = await start()

@@ -16,7 +16,7 @@ import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, SHORT_SESSION, simulatedEvents, type TestStream } from '../support/streams.ts'
 import { decideUndisturbed } from '../support/undisturbed.ts'
 
-/** How every fenced write begins, and otherwise only the claim of a lane that starts. */
+/** How every fenced write begins, and otherwise only the claim of a partition that starts. */
 const FENCED_WRITE = 'eval'
 /** The script's reply to an owner that is one no longer. */
 const REFUSED = ':0\r\n'

@@ -46,11 +46,11 @@ async function forwardWithKills(t: TestContext, main?: Entry): Promise<Forwarded
   }
   await alerts.forward([target], { TEST_KEY: key }, main)
   // Behind all others of their partitions: once these arrive, no other one is on its way.
-  const marks = marksBehind(COUNT)
-  await alerts.publish(marks.map(({ number, card }) => alertOf(number, { card })))
+  const annotations = annotationsBehind(COUNT)
+  await alerts.publish(annotations.map(({ number, card }) => alertOf(number, { card })))
   const idOf = (number: number): string => `${alertOf(number).alertId}.0`
   await eventually('the last ones arrive', () =>
-    Promise.resolve(marks.every(({ number }) => receiver.taken.includes(idOf(number)))),
+    Promise.resolve(annotations.every(({ number }) => receiver.taken.includes(idOf(number)))),
   )
   const counts = new Map<string, number>()
   for (const id of receiver.taken) counts.set(id, (counts.get(id) ?? 0) + 1)
@@ -62,7 +62,9 @@ async function forwardWithKills(t: TestContext, main?: Entry): Promise<Forwarded
 }
 
 /** One further alert for each partition. */
-function marksBehind(count: number): readonly { readonly number: number; readonly card: string }[] {
+function annotationsBehind(
+  count: number,
+): readonly { readonly number: number; readonly card: string }[] {
   return Array.from({ length: PARTITION_COUNT }, (_, partition) => {
     let tries = 0
     while (partitionOfAscii(`mark-${tries}`, PARTITION_COUNT) !== partition) tries += 1

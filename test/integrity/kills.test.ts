@@ -38,7 +38,7 @@ test(`${KILLS} kills lose nothing, double nothing and change no decision`, async
   ok(outputs.alerts.length > 50, `only ${outputs.alerts.length} alerts`)
   deepStrictEqual((await wrongDecisions(stream, outputs, events)).slice(0, 5), [])
   const decisions = outputs.blocks.flatMap(({ block }) => block.decisions)
-  const compared = decisions.filter(({ marks }) => !marks.includes(DEGRADED)).length
+  const compared = decisions.filter(({ annotations }) => !annotations.includes(DEGRADED)).length
   ok(compared > TRANSACTIONS / 2, `only ${compared} decisions were made with state`)
   // And the state is that of the whole log, value by value.
   const whole = normalStateOf(foldWhole(logsOfSent(events)))

@@ -74,7 +74,7 @@ test('late transactions lead to the same revisions though scorers are killed and
   const { outputs: reference } = await decideInPeace(t, events)
   const { outputs, last } = await decideDisturbed(t, events, null)
   ok((await last.metric('sluice_state_rebuilds_total')) > 0, 'nothing was rebuilt')
-  ok((await last.metric('sluice_batches_cut_total')) > 0, 'no batch was cut')
+  ok((await last.metric('sluice_batches_split_total')) > 0, 'no batch was cut')
   strictEqual(await last.end('SIGTERM'), 0)
   const decided = decisionsByPlace(outputs)
   deepStrictEqual(differences(decisionsByPlace(reference), decided).slice(0, 5), [])

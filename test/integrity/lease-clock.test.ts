@@ -8,8 +8,8 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import { test } from 'node:test'
 import { assertSettled, bookOf } from '../support/lease-ledger.ts'
 import {
-  cardsOfLane,
-  LANES,
+  cardsOfPartition,
+  PARTITIONS,
   LEASE_MS,
   openLeaseStream,
   type LeaseStream,
@@ -20,7 +20,7 @@ import { SHORT_SESSION } from '../support/streams.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const KILLS = IS_FULL ? 60 : 4
-const CARDS_OF_LANE = 4
+const CARDS_OF_PARTITION = 4
 /** How long after the payments the first of their leases is due, and how far apart they are. */
 const DUE_IN_MS = 1_500
 const DUE_EVERY_MS = 100
@@ -31,12 +31,12 @@ const GRACE_MS = 100
 const ROUND_EVENT_MS = 500
 
 /**
- * Pays with new cards of every lane. In the time of the stream nothing more happens, so the clock ends their leases.
+ * Pays with new cards of every partition. In the time of the stream nothing more happens, so the clock ends their leases.
  * Resolves with the time at which the first is due.
  */
 async function pay(of: LeaseStream, round: number): Promise<number> {
-  const cards = LANES.flatMap((lane) =>
-    cardsOfLane(lane, (round + 1) * CARDS_OF_LANE).slice(-CARDS_OF_LANE),
+  const cards = PARTITIONS.flatMap((partition) =>
+    cardsOfPartition(partition, (round + 1) * CARDS_OF_PARTITION).slice(-CARDS_OF_PARTITION),
   )
   const nowMs = Date.now()
   const sentMs = nowMs - LEASE_MS + DUE_IN_MS
@@ -44,13 +44,13 @@ async function pay(of: LeaseStream, round: number): Promise<number> {
   await of.pay(
     cards.map((card, index) => ({
       card,
-      atMs: startMs + (index % CARDS_OF_LANE) * DUE_EVERY_MS,
+      atMs: startMs + (index % CARDS_OF_PARTITION) * DUE_EVERY_MS,
       sentMs,
     })),
   )
   await of.outputs.until('the blocks', () => of.outputs.isCaughtUp)
-  // The lane's clock goes on from its newest payment.
-  return nowMs + DUE_IN_MS - (CARDS_OF_LANE - 1) * DUE_EVERY_MS
+  // The partition's clock goes on from its newest payment.
+  return nowMs + DUE_IN_MS - (CARDS_OF_PARTITION - 1) * DUE_EVERY_MS
 }
 
 test(`${KILLS} kills around the end of leases in a quiet stream release each card once`, async (t) => {
@@ -73,7 +73,7 @@ test(`${KILLS} kills around the end of leases in a quiet stream release each car
 
   await assertSettled(stream, outputs)
   const released = outputs.alerts.filter(({ action }) => action === 'release')
-  strictEqual(released.length, KILLS * CARDS_OF_LANE * LANES.length)
+  strictEqual(released.length, KILLS * CARDS_OF_PARTITION * PARTITIONS.length)
   ok(released.every(({ cause }) => cause === 'expired'))
   ok(hits > 0, 'every kill came when all was over')
 })

@@ -12,8 +12,8 @@ import { readCommittedOffsets, readLogEnds } from '../../services/platform/kafka
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { assertSettled, bookOf } from '../support/lease-ledger.ts'
 import {
-  cardsOfLane,
-  LANES,
+  cardsOfPartition,
+  PARTITIONS,
   LEASE_MS,
   openLeaseStream,
   type LeaseStream,
@@ -26,8 +26,8 @@ import { SHORT_SESSION } from '../support/streams.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const ROUNDS = IS_FULL ? 12 : 1
-const CARDS_OF_LANE = 16
-const CARDS = LANES.flatMap((lane) => cardsOfLane(lane, CARDS_OF_LANE))
+const CARDS_OF_PARTITION = 16
+const CARDS = PARTITIONS.flatMap((partition) => cardsOfPartition(partition, CARDS_OF_PARTITION))
 /** Stopped for longer, a process takes itself for one that stood still, and releases nothing before it has heard more. */
 const NOTICED_MS = 4_000
 const CONTROL_ROUNDS_MAX = 6
@@ -99,10 +99,12 @@ async function moreAlerts({ outputs }: LeaseStream, count: number): Promise<void
   await outputs.until('more alerts', () => outputs.alerts.length >= target)
 }
 
-async function shares(scorers: readonly ScorerProcess[], lanes: string): Promise<void> {
-  await eventually(`lanes are dealt out as ${lanes}`, async () => {
-    const held = await Promise.all(scorers.map((scorer) => scorer.metric('sluice_lanes')))
-    return held.toSorted((a, b) => a - b).join() === lanes
+async function shares(scorers: readonly ScorerProcess[], partitions: string): Promise<void> {
+  await eventually(`partitions are dealt out as ${partitions}`, async () => {
+    const held = await Promise.all(
+      scorers.map((scorer) => scorer.metric('sluice_partitions_assigned')),
+    )
+    return held.toSorted((a, b) => a - b).join() === partitions
   })
 }
 
@@ -117,7 +119,7 @@ async function placesRecorded({ stream: { admin, prefix, groupId } }: LeaseStrea
 }
 
 /**
- * In a quiet stream, stops the owner of two lanes before their leases end by the clock, lets the other one release
+ * In a quiet stream, stops the owner of two partitions before their leases end by the clock, lets the other one release
  * them, and lets the first go on, after a while at the latest.
  */
 async function releaseTwice(
@@ -128,9 +130,9 @@ async function releaseTwice(
 ): Promise<void> {
   const { outputs } = of
   const atMs = lastAtMs + 1
-  const cards = LANES.flatMap((lane) => cardsOfLane(lane, 3))
+  const cards = PARTITIONS.flatMap((partition) => cardsOfPartition(partition, 3))
   await shares([zombie, successor], '2,2')
-  // The clock of these lanes goes on from where so much of the leases is left.
+  // The clock of these partitions goes on from where so much of the leases is left.
   const sentMs = Date.now() - LEASE_MS + DUE_IN_MS
   await of.pay(cards.map((card) => ({ card, atMs, sentMs })))
   const isHeld = () => cards.every((card) => outputs.liveLeases.has(card))

@@ -7,14 +7,14 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Redis } from 'ioredis'
-import { activated, controlOf, NO_WISH } from '../../services/core/control/wish.ts'
+import { activated, controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addPolicyText, addRuleset } from '../../services/platform/policy-store.ts'
 import { assertSettled } from '../support/lease-ledger.ts'
 import {
-  cardsOfLane,
-  LANES,
+  cardsOfPartition,
+  PARTITIONS,
   LEASE_MS,
   openLeaseStream,
   type LeaseStream,
@@ -27,14 +27,14 @@ import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { SHORT_SESSION } from '../support/streams.ts'
 
-/** Blocks by the thresholds of the model, on features that could not be read as well, and whatever other lanes are at. */
+/** Blocks by the thresholds of the model, on features that could not be read as well, and whatever other partitions are at. */
 const DARING = `apiVersion: sluice/v1
 name: daring
 match: first
 leaseMinutes: ${LEASE_MS / 60_000}
 allowBlockOn: [degraded, stale]
 `
-/** Of each lane: who pays again, who is confirmed, who is let go, and who has never been blocked. */
+/** Of each partition: who pays again, who is confirmed, who is let go, and who has never been blocked. */
 const ROLES = ['again', 'confirmed', 'let-go', 'new', 'newer'] as const
 type Role = (typeof ROLES)[number]
 
@@ -62,16 +62,18 @@ async function setUp(t: TestContext, name: string): Promise<Losing> {
 }
 
 function cardsOf(role: Role): readonly string[] {
-  return LANES.map((lane) => cardsOfLane(lane, ROLES.length)[ROLES.indexOf(role)] ?? '')
+  return PARTITIONS.map(
+    (partition) => cardsOfPartition(partition, ROLES.length)[ROLES.indexOf(role)] ?? '',
+  )
 }
 
-/** Pays with a card of each role in every lane, and returns the first alerts on that. */
+/** Pays with a card of each role in every partition, and returns the first alerts on that. */
 async function pay(of: Losing, roles: readonly Role[], atMs: number) {
   const { outputs } = of
   const before = outputs.alerts.length
   for (const role of roles) await of.pay(cardsOf(role).map((card) => ({ card, atMs })))
   await outputs.until('the answers', () => outputs.isCaughtUp)
-  const count = roles.length * LANES.length
+  const count = roles.length * PARTITIONS.length
   const firsts = (): readonly Alert[] =>
     outputs.alerts.slice(before).filter(({ revision }) => revision === 0)
   await outputs.until('the alerts', () => firsts().length === count)
@@ -86,14 +88,14 @@ function table({ outputs: { liveLeases } }: Losing): readonly string[] {
 }
 
 function degradedIn(alerts: readonly Alert[]): number {
-  return alerts.filter(({ marks }) => marks.includes(DEGRADED)).length
+  return alerts.filter(({ annotations }) => annotations.includes(DEGRADED)).length
 }
 
 async function restored(scorer: ScorerProcess): Promise<void> {
-  await eventually('every lane has its state', async () => {
-    if ((await scorer.metric('sluice_lane_up')) < LANES.length) return false
+  await eventually('every partition has its state', async () => {
+    if ((await scorer.metric('sluice_partition_up')) < PARTITIONS.length) return false
     const { body } = await scorer.page('/readyz')
-    return body.includes('"degradedLanes":[]')
+    return body.includes('"degradedPartitions":[]')
   })
 }
 
@@ -122,9 +124,9 @@ async function enforce({ stream, store }: Losing, text: string): Promise<void> {
   const { brokers, prefix: topicPrefix, codecs } = stream
   const policy = addPolicyText(store, text)
   const ruleset = { version: 1, policy, mode: 'enforce', segmentModes: {}, lists: {} } as const
-  const wish = activated(NO_WISH, addRuleset(store, ruleset))
+  const deployment = activated(NO_DEPLOYMENT, addRuleset(store, ruleset))
   const word = { author: 'test', reason: 'takes the risk', atMs: 1 }
-  await publishControl({ brokers, topicPrefix, codecs }, controlOf(wish, word, 'policy'))
+  await publishControl({ brokers, topicPrefix, codecs }, controlOf(deployment, word, 'policy'))
 }
 
 /** Nothing is blocked any more, and the auditor has nothing to say. */
@@ -141,10 +143,10 @@ test('a Redis that is away or emptied takes no lease with it, and gives none', a
   const { outputs, proxy } = of
   let scorer = await of.start(SHORT_SESSION)
   await pay(of, ['again', 'confirmed', 'let-go'], 0)
-  await outputs.until('the leases', () => outputs.liveLeases.size === 3 * LANES.length)
+  await outputs.until('the leases', () => outputs.liveLeases.size === 3 * PARTITIONS.length)
   const held = table(of)
 
-  proxy.cut()
+  proxy.frontier()
   const without = await pay(of, ['again', 'new'], 5_000)
   strictEqual(degradedIn(without), without.length)
   deepStrictEqual([...new Set(without.map(({ action }) => action))], ['flag'])
@@ -157,21 +159,21 @@ test('a Redis that is away or emptied takes no lease with it, and gives none', a
   scorer = await of.start()
   const late = await pay(of, ['newer'], LEASE_MS)
   strictEqual(degradedIn(late), late.length)
-  await outputs.until('the expiries', () => outputs.liveLeases.size === LANES.length)
+  await outputs.until('the expiries', () => outputs.liveLeases.size === PARTITIONS.length)
   deepStrictEqual([...outputs.liveLeases.keys()].toSorted(), [...cardsOf('confirmed')].toSorted())
 
   proxy.mend()
   await restored(scorer)
   const back = await pay(of, ['confirmed', 'new'], LEASE_MS + 1_000)
   strictEqual(degradedIn(back), 0)
-  await outputs.until('leases again', () => outputs.liveLeases.size === 2 * LANES.length)
+  await outputs.until('leases again', () => outputs.liveLeases.size === 2 * PARTITIONS.length)
   const again = table(of)
 
   await of.redis.flushdb()
   const emptied = await pay(of, ['again', 'new'], LEASE_MS + 2_000)
   ok(degradedIn(emptied) > 0, 'nothing was decided without state')
-  for (const { action, marks } of emptied) {
-    strictEqual(action, marks.includes(DEGRADED) ? 'flag' : 'block')
+  for (const { action, annotations } of emptied) {
+    strictEqual(action, annotations.includes(DEGRADED) ? 'flag' : 'block')
   }
   await restored(scorer)
   const kept = new Set(again.map((line) => line.split('.')[0]))
@@ -192,12 +194,12 @@ test('under a policy that lets blocks rest on degraded features the same payment
     return (await scorer.metric('sluice_policy_version', 'role="active"')) === 1
   })
   await pay(of, ['again'], 0)
-  await outputs.until('the first leases', () => outputs.liveLeases.size === LANES.length)
-  proxy.cut()
+  await outputs.until('the first leases', () => outputs.liveLeases.size === PARTITIONS.length)
+  proxy.frontier()
   const without = await pay(of, ['again', 'new'], 5_000)
   strictEqual(degradedIn(without), without.length)
   deepStrictEqual([...new Set(without.map(({ action }) => action))], ['block'])
-  await outputs.until('the leases', () => outputs.liveLeases.size === 2 * LANES.length)
+  await outputs.until('the leases', () => outputs.liveLeases.size === 2 * PARTITIONS.length)
   const extended = outputs.alerts.filter(({ cause }) => cause === 'extended')
   deepStrictEqual(
     extended.map(({ card, lease }) => `${card} ${(lease?.endMs ?? 0) - of.beginMs}`).toSorted(),

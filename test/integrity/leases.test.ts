@@ -63,7 +63,7 @@ test(`${KILLS} kills forget no lease, and publish each extension and each releas
   ok(expired > 15, `only ${expired} leases have ended`)
   ok(extended > 0, `only ${extended} were extended`)
   ok(
-    outputs.alerts.some(({ marks }) => marks.includes('breaker_open')),
+    outputs.alerts.some(({ annotations }) => annotations.includes('breaker_open')),
     'the breaker was never asked to act',
   )
   // What is live is what was blocked and not released.

@@ -23,12 +23,12 @@ import {
   FEATURE_COUNT,
   FEATURE_NAMES,
 } from '../../services/core/features/catalogue/feature-list.ts'
-import { recordedBlockOf } from '../../services/core/features/provenance/replay-records.ts'
+import { recordedBatchOf } from '../../services/core/features/provenance/replay-records.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
-import { referenceOf } from '../../services/core/reference.ts'
-import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
+import { hashOf } from '../../services/core/id-hash.ts'
+import { decodeProgress } from '../../services/core/stream/partition-progress.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
-import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
+import { entityName, partitionKeys } from '../../services/platform/redis/keys.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { metricOf } from '../support/acting.ts'
 import { startCli } from '../support/cli-process.ts'
@@ -49,7 +49,7 @@ const NOT_IN_THE_LOG = ['degraded', 'expired', 'behind_reach']
 function assertEqual(replayed: Replayed, decisions: number): void {
   deepStrictEqual(replayed.mismatches, {})
   strictEqual(replayed.decisions, decisions)
-  strictEqual(replayed.waitingBlocks, 0)
+  strictEqual(replayed.waitingBatches, 0)
   const reasons = new Set(Object.keys(replayed.notCompared))
   for (const reason of NOT_IN_THE_LOG) reasons.delete(reason)
   deepStrictEqual([...reasons], [])
@@ -75,7 +75,7 @@ test('live, every row of a whole stream is recomputed from the log and the recor
   assertEqual(replayed, decisionCount(run))
   const sampled = await replayToEnd(run.stream, 0.2)
   deepStrictEqual(sampled.mismatches, {})
-  strictEqual(sampled.waitingBlocks, 0)
+  strictEqual(sampled.waitingBatches, 0)
   ok(sampled.compared > 0)
 })
 
@@ -145,14 +145,15 @@ function busiestCard({ parts }: LiveRun): string {
 
 async function generationOf({ redis, stream }: LiveRun, partition: number): Promise<number> {
   return (
-    decodeProgress(await redis.get(laneKeys(stream.streamId, partition).progress))?.generation ?? 0
+    decodeProgress(await redis.get(partitionKeys(stream.streamId, partition).progress))
+      ?.generation ?? 0
   )
 }
 
 /** Takes the newest event out of a card's value; its checksum is valid again. */
 async function loseEventOfCard(run: LiveRun, card: string): Promise<void> {
   const partition = partitionOf(Buffer.from(card), PARTITION_COUNT)
-  const key = laneKeys(run.stream.streamId, partition).card(
+  const key = partitionKeys(run.stream.streamId, partition).card(
     await generationOf(run, partition),
     card,
   )
@@ -165,19 +166,19 @@ async function loseEventOfCard(run: LiveRun, card: string): Promise<void> {
   await run.redis.set(key, encodeCard(history, new ByteWriter()))
 }
 
-/** Takes every second event out of what each lane knows of a terminal. */
+/** Takes every second event out of what each partition knows of a terminal. */
 async function loseEventsOfTerminal(run: LiveRun, terminal: string): Promise<number> {
   let lost = 0
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
-    const name = entityName(entityKeyOf('terminal', referenceOf(terminal)))
-    const lane = laneKeys(run.stream.streamId, partition)
-    const key = lane.entity(await generationOf(run, partition), name)
+    const name = entityName(entityKeyOf('terminal', hashOf(terminal)))
+    const keys = partitionKeys(run.stream.streamId, partition)
+    const key = keys.entity(await generationOf(run, partition), name)
     const bytes = await run.redis.getBuffer(key)
     if (bytes === null) continue
     const part = decodeEntityPart(bytes)
     const kept = new EntityPart()
     for (const label of part.labels) kept.adoptLabel(label)
-    for (const { startMs, count, cards } of part.crowdedHours) {
+    for (const { startMs, count, cards } of part.hourlyBuckets) {
       const hour = kept.addToHour(startMs, count)
       for (const hash of cards.hashes) hour.cards.add(hash)
       hour.cards.isSaturated = cards.isSaturated
@@ -314,7 +315,7 @@ async function assertExport(
     for (const [index, decision] of block.decisions.entries()) {
       if (decision.revision > 0 || decision.duplicateOfOffset !== null) continue
       if (decision.eventTimeMs >= Date.parse(middle) + 86_400_000) continue
-      expected.set(decision.transactionId, recordedBlockOf(block).rowAt(index).values)
+      expected.set(decision.transactionId, recordedBatchOf(block).rowAt(index).values)
     }
   }
   strictEqual(rows.length, expected.size)

@@ -29,10 +29,12 @@ test('scorers that join and leave share the partitions and change no decision', 
   await moreBlocks(20)
   const second = await startScorer(t, environment)
   const third = await startScorer(t, environment)
-  await eventually('three share four lanes', async () => {
+  await eventually('three share four partitions', async () => {
     const scorers = [first, second, third]
-    const lanes = await Promise.all(scorers.map((scorer) => scorer.metric('sluice_lanes')))
-    return lanes.toSorted((a, b) => a - b).join() === '1,1,2'
+    const partitions = await Promise.all(
+      scorers.map((scorer) => scorer.metric('sluice_partitions_assigned')),
+    )
+    return partitions.toSorted((a, b) => a - b).join() === '1,1,2'
   })
   await moreBlocks(40)
   await leave(first)
@@ -54,12 +56,14 @@ test('an instance without a partition is ready and takes over when the others le
   const scorers: ScorerProcess[] = []
   for (let count = 0; count < 5; count += 1) scorers.push(await startScorer(t, environment))
   const spare = await firstAnswer(
-    'four have a lane each, and one has none and is ready',
+    'four have a partition each, and one has none and is ready',
     async () => {
-      const lanes = await Promise.all(scorers.map((scorer) => scorer.metric('sluice_lanes')))
-      // While lanes are dealt out anew, others may have none for a moment.
-      if (lanes.toSorted((a, b) => a - b).join() !== '0,1,1,1,1') return null
-      const idle = scorers[lanes.indexOf(0)]
+      const partitions = await Promise.all(
+        scorers.map((scorer) => scorer.metric('sluice_partitions_assigned')),
+      )
+      // While partitions are dealt out anew, others may have none for a moment.
+      if (partitions.toSorted((a, b) => a - b).join() !== '0,1,1,1,1') return null
+      const idle = scorers[partitions.indexOf(0)]
       return (await idle?.page('/readyz'))?.status === 200 ? (idle ?? null) : null
     },
   )

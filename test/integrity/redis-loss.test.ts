@@ -99,21 +99,21 @@ test('a scorer whose Redis was away goes on when it is back', async (t) => {
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
   let restore = (): void => undefined
-  let cut = (): void => undefined
+  let frontier = (): void => undefined
   const disturbed = await startMidway(t, events, 'away', async ({ redisUrl }) => {
     const proxy = await openRedisProxy(t, redisUrl)
-    cut = () => {
-      proxy.cut()
+    frontier = () => {
+      proxy.frontier()
     }
     restore = () => {
       proxy.mend()
     }
     return proxy.url
   })
-  cut()
+  frontier()
   await disturbed.stream.send(disturbed.left)
-  await eventually('lanes start over', async () => {
-    return (await disturbed.scorer.metric('sluice_lane_restarts_total')) >= 4
+  await eventually('partitions start over', async () => {
+    return (await disturbed.scorer.metric('sluice_partition_restarts_total')) >= 4
   })
   const { body, status } = await disturbed.scorer.page('/readyz')
   strictEqual(status, 200)

@@ -7,16 +7,16 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { partitionOf } from '../../services/core/murmur2.ts'
-import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
+import { decodeProgress } from '../../services/core/stream/partition-progress.ts'
 import { entityKeyOf } from '../../services/core/features/catalogue/feature-definition.ts'
-import { referenceOf } from '../../services/core/reference.ts'
-import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
+import { hashOf } from '../../services/core/id-hash.ts'
+import { entityName, partitionKeys } from '../../services/platform/redis/keys.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { wrongDecisions } from '../support/live-oracle.ts'
 import {
   assertWhole,
   degradedOf,
-  LANES,
+  PARTITIONS,
   saveDatabase,
   startLive,
   takeBack,
@@ -33,9 +33,11 @@ async function lossesOf({ scorer }: LiveRun, cause: string): Promise<number> {
   return scorer.metric('sluice_state_losses_total', `cause="${cause}"`)
 }
 
-/** The generation in which a lane's state stands. */
+/** The generation in which a partition's state stands. */
 async function generationOf({ redis, stream }: LiveRun, partition: number): Promise<number> {
-  const progress = decodeProgress(await redis.get(laneKeys(stream.streamId, partition).progress))
+  const progress = decodeProgress(
+    await redis.get(partitionKeys(stream.streamId, partition).progress),
+  )
   return progress?.generation ?? 0
 }
 
@@ -44,14 +46,14 @@ test('a Redis that is emptied is noticed at the next batch, and its state is bui
   await run.redis.flushdb()
   await run.decide(run.parts[1])
   await run.restored()
-  strictEqual(await lossesOf(run, 'emptied'), LANES.length)
+  strictEqual(await lossesOf(run, 'emptied'), PARTITIONS.length)
   ok((await run.scorer.metric('sluice_state_restored_events_total')) > 0)
   await assertWhole(run)
 })
 
 test('a Redis that is started again without its data is no Redis without history', async (t) => {
   const run = await startLive(t, 'empty-start')
-  run.proxy.cut()
+  run.proxy.frontier()
   await run.redis.flushdb()
   run.proxy.mend()
   await run.decide(run.parts[1])
@@ -62,15 +64,15 @@ test('a Redis that is started again without its data is no Redis without history
 test('a Redis that is as it was some time ago is noticed, and its state applied again from there', async (t) => {
   const run = await startLive(t, 'rolled-back')
   const half = Math.ceil(run.parts[1].length / 2)
-  const generations = await Promise.all(LANES.map((lane) => generationOf(run, lane)))
+  const generations = await Promise.all(PARTITIONS.map((keys) => generationOf(run, keys)))
   const saved = await saveDatabase(run.redis)
   await run.decide(run.parts[1].slice(0, half))
   strictEqual(degradedOf(run).length, 0)
   await takeBack(run.redis, saved)
   await run.decide(run.parts[1].slice(half))
   await run.restored()
-  strictEqual(await lossesOf(run, 'rolled_back'), LANES.length)
-  deepStrictEqual(await Promise.all(LANES.map((lane) => generationOf(run, lane))), generations)
+  strictEqual(await lossesOf(run, 'rolled_back'), PARTITIONS.length)
+  deepStrictEqual(await Promise.all(PARTITIONS.map((keys) => generationOf(run, keys))), generations)
   await assertWhole(run)
 })
 
@@ -93,7 +95,7 @@ test('a Redis that does not answer holds up no decision', async (t) => {
   const deciding = run.decide(run.parts[1])
   await isHeld
   await deciding
-  ok((await lossesOf(run, 'unanswered')) >= LANES.length)
+  ok((await lossesOf(run, 'unanswered')) >= PARTITIONS.length)
   run.proxy.release()
   await run.restored()
   await assertWhole(run)
@@ -113,12 +115,12 @@ test('a Redis that takes the state of a batch and does not say so holds up no de
 test('a scorer that starts while Redis is away decides, and takes the state up when it is there', async (t) => {
   const run = await startLive(t, 'away')
   await run.restart('SIGTERM', () => {
-    run.proxy.cut()
+    run.proxy.frontier()
   })
   await run.decide(run.parts[1])
   const { status, body } = await run.scorer.page('/readyz')
   strictEqual(status, 200)
-  ok(body.includes('"redis":"down"') && body.includes('"degradedLanes":[0,1,2,3]'), body)
+  ok(body.includes('"redis":"down"') && body.includes('"degradedPartitions":[0,1,2,3]'), body)
   run.proxy.mend()
   await run.restored()
   await assertWhole(run)
@@ -138,11 +140,14 @@ test('a scorer that is killed before it has restored the state leaves that to th
   await assertWhole(run)
 })
 
-test('a damaged card is never read as no history, and its lane is built again', async (t) => {
+test('a damaged card is never read as no history, and its partition is built again', async (t) => {
   const run = await startLive(t, 'damaged-card', NOTHING_KEPT)
   const { card, partition } = knownCardOf(run)
   const generation = await generationOf(run, partition)
-  await run.redis.set(laneKeys(run.stream.streamId, partition).card(generation, card), 'damaged')
+  await run.redis.set(
+    partitionKeys(run.stream.streamId, partition).card(generation, card),
+    'damaged',
+  )
   await run.decide(run.parts[1])
   await run.restored()
   strictEqual(await lossesOf(run, 'corrupt'), 1)
@@ -150,13 +155,13 @@ test('a damaged card is never read as no history, and its lane is built again', 
   await assertWhole(run)
 })
 
-test('a damaged part of another lane degrades its readers until its owner has built it again', async (t) => {
+test('a damaged part of another partition degrades its readers until its owner has built it again', async (t) => {
   const run = await startLive(t, 'damaged-part', NOTHING_KEPT)
   const [transaction, owner] = foreignReader(run)
   const generation = await generationOf(run, owner)
-  const lane = laneKeys(run.stream.streamId, owner)
-  const terminal = entityKeyOf('terminal', referenceOf(transaction.terminal ?? ''))
-  await run.redis.set(lane.entity(generation, entityName(terminal)), 'damaged')
+  const keys = partitionKeys(run.stream.streamId, owner)
+  const terminal = entityKeyOf('terminal', hashOf(transaction.terminal ?? ''))
+  await run.redis.set(keys.entity(generation, entityName(terminal)), 'damaged')
   await run.decide([{ kind: 'transaction', transaction, fraudPattern: null }])
   deepStrictEqual(
     degradedOf(run).map(({ transactionId }) => transactionId),
@@ -182,17 +187,18 @@ function cardsOf(events: readonly ProducedEvent[]): readonly string[] {
   return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction.card] : []))
 }
 
-/** A further transaction of a known card at a terminal that another lane knows as well; and that lane. */
+/** A further transaction of a known card at a terminal that another partition knows as well; and that partition. */
 function foreignReader({ sent }: LiveRun) {
   const before = sent.flatMap((event) =>
     event.kind === 'transaction' && event.transaction.terminal !== null ? [event.transaction] : [],
   )
-  const laneOf = (card: string): number => partitionOf(Buffer.from(card), PARTITION_COUNT)
+  const partitionOfCard = (card: string): number => partitionOf(Buffer.from(card), PARTITION_COUNT)
   const last = before.at(-1)
   if (last === undefined) throw new Error('No terminal is named.')
   const other = before.find(
-    ({ terminal, card }) => terminal === last.terminal && laneOf(card) !== laneOf(last.card),
+    ({ terminal, card }) =>
+      terminal === last.terminal && partitionOfCard(card) !== partitionOfCard(last.card),
   )
   if (other === undefined) throw new Error('No terminal is shared.')
-  return [{ ...last, id: `${last.id}-again`, intentId: null }, laneOf(other.card)] as const
+  return [{ ...last, id: `${last.id}-again`, intentId: null }, partitionOfCard(other.card)] as const
 }

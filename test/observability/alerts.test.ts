@@ -6,12 +6,12 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { queriesOfBoards, type BoardQuery } from '../../tools/dashboards/queries.ts'
-import { fillVariables } from '../../tools/dashboards/preview/board-variables.ts'
-import { activated } from '../../services/core/control/wish.ts'
+import { queriesOfDashboards, type DashboardQuery } from '../../tools/dashboards/queries.ts'
+import { fillVariables } from '../../tools/dashboards/preview/dashboard-variables.ts'
+import { activated } from '../../services/core/control/deployment.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../tools/servers/local-prometheus.ts'
-import { laneKeys } from '../../services/platform/redis/keys.ts'
+import { partitionKeys } from '../../services/platform/redis/keys.ts'
 import { breakActing, startActing } from '../support/acting-faults.ts'
 import {
   committedAlerts,
@@ -32,7 +32,7 @@ const NEEDS_A_PAST = / offset 1w\)/
 /** Of the payments here hardly any is in the sample, and a model of one net has none. */
 const NEEDS_A_SAMPLE = /sluice_cascade_sample_total/
 /** Recorded only once a model has served for a week, which even divided is more than half an hour. */
-const RECORDED_LATER = new Set(['job:sluice_population_stability:7d'])
+const RECORDED_LATER = new Set(['job:sluice_feature_drift_stability:7d'])
 
 /** The first alerts of a start are late, and so are all on a busy machine: then these are right to fire. */
 const ABOUT_SPEED = new Set([
@@ -51,16 +51,16 @@ const RANGE_S = 60
 /** The queries that gave no value within the last half minute. Annotations mark changes, and nothing has changed. */
 async function emptyQueries(
   prometheus: LocalPrometheus,
-  queries: readonly BoardQuery[],
+  queries: readonly DashboardQuery[],
 ): Promise<readonly string[]> {
   const empty: string[] = []
-  for (const { board, panel, kind, expr } of queries) {
+  for (const { dashboard, panel, kind, expr } of queries) {
     const query = fillVariables(expr, RATE_INTERVAL_S, RANGE_S)
     const toS = Date.now() / 1_000
     const range = { fromS: toS - 30, toS, stepS: 1 }
     const series = await prometheus.queryRange(query, range)
     const hasData = series.some(({ points }) => points.some(([, value]) => !Number.isNaN(value)))
-    if (!hasData && kind !== 'annotation') empty.push(`${board}: ${panel}: ${expr}`)
+    if (!hasData && kind !== 'annotation') empty.push(`${dashboard}: ${panel}: ${expr}`)
   }
   return empty
 }
@@ -75,7 +75,7 @@ function metricNamesIn(expression: string): readonly string[] {
   return withoutLabels.match(/\b(?:sluice|nodejs|process)_[a-z0-9_]+/g) ?? []
 }
 
-test('a system under load: boards, rules and faults', { timeout: 840_000 }, async (t) => {
+test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, async (t) => {
   const system = await openObservedSystem(t)
   const { stream, proxy, prometheus } = system
   const watch = watchAlerts(system)
@@ -114,13 +114,13 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     },
   )
 
-  await t.test('every query of every board is accepted and has data', async () => {
-    const boards = queriesOfBoards()
-    ok(boards.length > 40, `only ${boards.length} queries`)
+  await t.test('every query of every dashboard is accepted and has data', async () => {
+    const dashboards = queriesOfDashboards()
+    ok(dashboards.length > 40, `only ${dashboards.length} queries`)
     let empty: readonly string[] = []
     // Labels come a while after their transactions, and a new series counts from its second scrape on.
     await eventually('every query has data', async () => {
-      empty = (await emptyQueries(prometheus, boards)).filter(
+      empty = (await emptyQueries(prometheus, dashboards)).filter(
         (each) => !NEEDS_A_PAST.test(each) && !NEEDS_A_SAMPLE.test(each),
       )
       return empty.length === 0
@@ -129,7 +129,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     })
   })
 
-  await t.test('no board and no rule names a metric that nobody exports', async () => {
+  await t.test('no dashboard and no rule names a metric that nobody exports', async () => {
     const recorded = committedRules()
       .flatMap(({ record }) => record ?? [])
       .filter((name) => !RECORDED_LATER.has(name))
@@ -140,11 +140,11 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
       return recorded.every((name) => exported.has(name))
     })
     const expressions = [
-      ...queriesOfBoards().map(({ expr }) => expr),
+      ...queriesOfDashboards().map(({ expr }) => expr),
       ...committedRules().map(({ expr }) => expr.replaceAll(/job\w*:\w+:\w+/g, '')),
     ]
     const named = new Set(expressions.flatMap(metricNamesIn))
-    ok(named.size > 40, `only ${named.size} metrics found in boards and rules`)
+    ok(named.size > 40, `only ${named.size} metrics found in dashboards and rules`)
     deepStrictEqual(
       [...named].filter((name) => !exported.has(name)),
       [],
@@ -159,9 +159,9 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
   )
 
   await t.test('a model that no store has', async () => {
-    await system.wantModels(activated(system.healthyWish, 'f'.repeat(64)))
+    await system.wantModels(activated(system.healthyDeployment, 'f'.repeat(64)))
     await fires('SluiceModelRefused')
-    await system.wantModels(system.healthyWish)
+    await system.wantModels(system.healthyDeployment)
     await clears('SluiceModelRefused')
   })
 
@@ -194,12 +194,12 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
   })
 
   await t.test(
-    'a write of an owner that is none any more, and the lane it leaves behind',
+    'a write of an owner that is none any more, and the partition it leaves behind',
     async () => {
       const redis = new Redis(stream.redisUrl)
-      const { epoch } = laneKeys(stream.streamId, 1)
+      const { epoch } = partitionKeys(stream.streamId, 1)
       await redis.set(epoch, Number(await redis.get(epoch)) + 1_000_000)
-      await fires('SluiceFencedWrites', 'SluiceLaneNotWorking')
+      await fires('SluiceFencedWrites', 'SluicePartitionNotWorking')
       redis.disconnect()
       await clears('SluiceFencedWrites')
     },
@@ -208,8 +208,8 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
   await t.test('a stopped scorer, and one without its backend in its place', async () => {
     strictEqual(await scorers[1]?.end('SIGTERM'), 0)
     await fires('SluiceScorerDown')
-    // The group has dealt out its lanes anew.
-    await clears('SluiceLaneNotWorking')
+    // The group has dealt out its partitions anew.
+    await clears('SluicePartitionNotWorking')
     const without = await system.startScorer(1, { SLUICE_BACKEND_EXPECTED: 'tensorflow' })
     await clears('SluiceScorerDown')
     await fires('SluiceFallbackBackend')
@@ -218,7 +218,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     await clears('SluiceFallbackBackend', 'SluiceScorerDown')
   })
 
-  await t.test('a producer with the transactional id of a lane', async () => {
+  await t.test('a producer with the transactional id of a partition', async () => {
     const transactionalId = `${stream.prefix}sluice-scorer-${stream.groupId}-2`
     const run = { isDone: false }
     const fencing = (async () => {
@@ -229,7 +229,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
           maxInFlightRequests: 1,
         })
         await rival.connect()
-        // A lane that is busy all the while lets no rival in: it comes again until it gets in between.
+        // A partition that is busy all the while lets no rival in: it comes again until it gets in between.
         const abort = async (): Promise<void> => (await rival.transaction()).abort()
         await abort().catch(() => undefined)
         await rival.disconnect()
@@ -242,7 +242,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
   })
 
   await t.test('Redis away', async () => {
-    proxy.cut()
+    proxy.frontier()
     await fires('SluiceRedisAway')
     proxy.mend()
     await clears('SluiceRedisAway')
@@ -259,11 +259,11 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
         if (!isOver()) proxy.release()
       }
     })()
-    await fires('SluiceLaneDegraded')
+    await fires('SluicePartitionDegraded')
     isSeen = true
     await holding
     proxy.release()
-    await clears('SluiceLaneDegraded')
+    await clears('SluicePartitionDegraded')
   })
 
   await t.test(
@@ -298,7 +298,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     await clears('SluiceBlockRateHigh', 'SluiceBlockRateAboveItsPast')
   })
 
-  await t.test('no scorer at all, and the log cut off before their lanes', async () => {
+  await t.test('no scorer at all, and the log cut off before their partitions', async () => {
     await Promise.all(scorers.map((scorer) => scorer.end('SIGKILL')))
     await fires('SluiceNoScorer')
     const topic = topicName(stream.prefix, 'transactions')
@@ -311,7 +311,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
     const offset = String(committed + 10)
     await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset }] })
     scorers = await Promise.all([system.startScorer(0), system.startScorer(1)])
-    await fires('SluiceLaneStopped')
+    await fires('SluicePartitionStopped')
     await clears('SluiceNoScorer')
 
     await Promise.all(scorers.map((scorer) => scorer.end('SIGTERM')))
@@ -321,7 +321,7 @@ test('a system under load: boards, rules and faults', { timeout: 840_000 }, asyn
       partitions: [{ partition: 0, offset }],
     })
     scorers = await Promise.all([system.startScorer(0), system.startScorer(1)])
-    await clears('SluiceLaneStopped')
+    await clears('SluicePartitionStopped')
   })
 
   await t.test('no transactions', async () => {

@@ -1,5 +1,5 @@
 // Goal: the one command of the README does what it says: a demo with a Prometheus on it, a fault, its alert firing and
-// clearing, the boards as a file, nothing lost. Method: the command itself, as a person would type it.
+// clearing, the dashboards as a file, nothing lost. Method: the command itself, as a person would type it.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -15,12 +15,15 @@ const ROOT = join(import.meta.dirname, '../..')
 
 test('a fault of the demo raises its alert, which clears, and nothing is lost by it', async (t) => {
   const folder = temporaryFolder(t)
-  const [summaryFile, boardsFile] = [join(folder, 'summary.json'), join(folder, 'boards.html')]
+  const [summaryFile, dashboardsFile] = [
+    join(folder, 'summary.json'),
+    join(folder, 'dashboards.html'),
+  ]
   const child = spawn(
     process.execPath,
     [
       ...['infra/bootstrap.mjs', 'demo', '--fault', 'redis-away', '--exit'],
-      ...['--summary', summaryFile, '--boards', boardsFile],
+      ...['--summary', summaryFile, '--dashboards', dashboardsFile],
     ],
     // Under a test runner, children would otherwise report to it.
     {
@@ -44,8 +47,8 @@ test('a fault of the demo raises its alert, which clears, and nothing is lost by
   strictEqual(summary.decisions, summary.transactions)
   ok((summary.fault?.firedAfterMs ?? 0) > 0 && (summary.fault?.clearedAfterMs ?? 0) > 0)
 
-  const boards = readFileSync(boardsFile, 'utf8')
+  const dashboards = readFileSync(dashboardsFile, 'utf8')
   for (const title of ['Decisions by outcome', 'Lag in seconds per partition', 'Redis memory'])
-    ok(boards.includes(title), title)
-  ok(boards.includes('<path'), 'lines are drawn')
+    ok(dashboards.includes(title), title)
+  ok(dashboards.includes('<path'), 'lines are drawn')
 })

@@ -1,5 +1,5 @@
 // Goal: the trainer and the scorer compute the same features, bit for bit (P4). Method: one simulated stream, folded
-// in memory as the trainer does, and in lanes through encoded state, in random batches with crashes, as far ahead
+// in memory as the trainer does, and in partitions through encoded state, in random batches with crashes, as far ahead
 // of each other as an aligned replay lets them. Live, where nobody waits, the same from the logs and the recorded cuts.
 
 import assert from 'node:assert/strict'
@@ -14,15 +14,15 @@ import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import { mayGoOn } from '../../services/core/stream/alignment.ts'
 import { withWatermarks, type StreamEvent } from '../../services/producer/index.ts'
 import { simulate } from '../../tools/simulator/index.ts'
-import { dealOut, foldAligned, type SentItem, type Turn } from '../support/aligned-lanes.ts'
-import { foldLive, recomputeLive } from '../support/live-lanes.ts'
+import { dealOut, foldAligned, type SentItem, type Turn } from '../support/aligned-partitions.ts'
+import { foldLive, recomputeLive } from '../support/live-partitions.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'
 
 const PARTITION_COUNT = 4
 const TRANSACTION_COUNT = 10_000
 /** A stolen device is used for days; labels on it count a week later, when it is gone. */
 const NEVER_IN_THE_SIMULATOR = ['device_frauds_30d']
-const laneOf = (card: string): number => partitionOfAscii(card, PARTITION_COUNT)
+const partitionOf = (card: string): number => partitionOfAscii(card, PARTITION_COUNT)
 
 /** Few cards, so that the stream spans weeks and terminals have a past. */
 function simulated(): readonly StreamEvent[] {
@@ -33,7 +33,7 @@ function simulated(): readonly StreamEvent[] {
 function turnsOf(seed: number): readonly Turn[] {
   const draw = seededNumbers(seed)
   return Array.from({ length: 600 }, () => ({
-    lane: draw() % PARTITION_COUNT,
+    partition: draw() % PARTITION_COUNT,
     labels: draw() % 40,
     entries: draw() % 3 === 0 ? draw() % 3 : draw() % 200,
     looks: draw() % 4 > 0,
@@ -46,24 +46,24 @@ test('trainer and scorer compute bit-for-bit the same features', async () => {
   const history = new HistoryFold({ rates: DEFAULT_RATES, partitionCount: PARTITION_COUNT })
   const row = new Float64Array(FEATURE_COUNT)
   const offline: { readonly id: string; readonly row: readonly number[] }[] = []
-  const marks: string[] = []
+  const annotations: string[] = []
   for (const event of events) {
     if (event.kind === 'label') history.label(event.label)
     else {
-      marks.push(...history.transaction(event.transaction, row, 0).marks)
+      annotations.push(...history.transaction(event.transaction, row, 0).annotations)
       offline.push({ id: event.transaction.id, row: Array.from(row) })
     }
   }
 
   const sent: SentItem[] = []
   for await (const event of withWatermarks(events)) sent.push(event)
-  const stream = dealOut(sent, PARTITION_COUNT, laneOf)
+  const stream = dealOut(sent, PARTITION_COUNT, partitionOf)
   const rows = foldAligned(stream, turnsOf(7), mayGoOn)
-  assert.ok(rows !== null, 'no lane may go on')
+  assert.ok(rows !== null, 'no partition may go on')
   const online = new Map<string, readonly number[]>()
-  for (const [lane, log] of stream.logs.entries()) {
+  for (const [partition, log] of stream.logs.entries()) {
     for (const entry of log.entries) {
-      const folded = rows.get(`${lane}/${entry.offset}`)
+      const folded = rows.get(`${partition}/${entry.offset}`)
       if (entry.kind === 'transaction' && folded !== undefined) {
         online.set(entry.transaction.id, folded.row)
       }
@@ -80,11 +80,11 @@ test('trainer and scorer compute bit-for-bit the same features', async () => {
 })
 
 test('live rows follow from the logs and the recorded cuts, bit for bit', () => {
-  const { logs } = dealOut(simulated(), PARTITION_COUNT, laneOf)
+  const { logs } = dealOut(simulated(), PARTITION_COUNT, partitionOf)
   const { rows, batches } = foldLive({ logs }, turnsOf(11))
   const again = recomputeLive(logs, batches)
   assert.equal(rows.size, TRANSACTION_COUNT)
   for (const [key, row] of rows) assert.deepEqual(row, again.get(key), key)
   const aligned = foldAligned({ logs, sent: [] }, [], () => true)
-  assert.notDeepEqual(rows, aligned, 'what lanes see depends on how they interleave')
+  assert.notDeepEqual(rows, aligned, 'what partitions see depends on how they interleave')
 })

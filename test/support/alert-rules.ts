@@ -37,7 +37,7 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
     'needs thousands of sampled payments and a net that is not as its manifest says',
   SluiceDraftsStand:
     'what an answer that comes too late does is in test/unit/scorer/batch/verify-batch.test.ts',
-  SluiceLeasesFull: 'a block without room is in test/unit/scorer/publish/lane-blocks.test.ts',
+  SluiceLeasesFull: 'a block without room is in test/unit/scorer/publish/partition-blocks.test.ts',
   SluiceFeatureSkew: 'looks back an hour; what the meter counts is tested on changed state',
 }
 

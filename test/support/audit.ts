@@ -2,12 +2,12 @@
 // promises and the record formats, and nothing of how the scorer keeps them. What counts for it is what a client of its
 // own reads.
 
-import { blockHashOf } from '../../services/core/audit/block-hash.ts'
+import { batchHashOf } from '../../services/core/audit/batch-hash.ts'
 import { alertIdOf } from '../../services/core/decision/alert-id.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { Alert, DecisionBatch } from '../../services/core/wire/records.ts'
 import { readCommitted, type AuditedMessage } from './auditor.ts'
-import { OUTPUT_TOPICS, Outputs, type SeenBlock } from './outputs.ts'
+import { OUTPUT_TOPICS, Outputs, type SeenBatch } from './outputs.ts'
 import { PARTITION_COUNT, type Sent, type TestStream } from './streams.ts'
 
 export interface Fault {
@@ -50,7 +50,7 @@ function outputFaults(
   return faults
 }
 
-function blocksOf(outputs: Outputs, partition: number): readonly SeenBlock[] {
+function blocksOf(outputs: Outputs, partition: number): readonly SeenBatch[] {
   return outputs.blocks.filter((seen) => seen.partition === partition)
 }
 
@@ -155,7 +155,7 @@ function readerFaults(read: Outputs, seen: Outputs): Fault[] {
 }
 
 /** Blocks of a partition follow one another without gap, each with the hash of the one before. */
-function chainFaults(blocks: readonly SeenBlock[], sent: readonly Sent[]): Fault[] {
+function chainFaults(blocks: readonly SeenBatch[], sent: readonly Sent[]): Fault[] {
   const faults: Fault[] = []
   let previousHash = ''
   let nextOffset = 0
@@ -171,7 +171,7 @@ function chainFaults(blocks: readonly SeenBlock[], sent: readonly Sent[]): Fault
     if (block.features.length !== block.decisions.length * block.featureCount * 8) {
       faults.push({ promise: 'chain', text: `${place} lacks feature rows` })
     }
-    previousHash = blockHashOf(block).toString('hex')
+    previousHash = batchHashOf(block).toString('hex')
     nextOffset = block.nextOffset
   }
   return faults

@@ -52,10 +52,10 @@ export function backtestRow(
       score,
       referenceMinor: whole.amountMinor,
       modelThresholds: { flag: 0.5, block: 0.9 },
-      marks: [],
+      annotations: [],
     },
     lists: NO_LISTS,
-    decided: { outcome: live, rules: ['old'], marks: [] },
+    decided: { outcome: live, rules: ['old'], annotations: [] },
     label,
   }
 }
@@ -86,7 +86,7 @@ function rulingOf(outcome: Outcome): Ruling {
     rules: outcome === 'approve' ? [] : [{ name: `to_${outcome}`, outcome, text: 'since' }],
     grade: 'suspected',
     leaseMs: DAY_MS,
-    marks: [],
+    annotations: [],
     failed: [],
     threshold: null,
   }

@@ -4,7 +4,7 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { loadEnforcerConfig, runEnforcer } from '../../services/alerts/index.ts'
 import { systemClock } from '../../services/platform/clock.ts'
-import { openLaneTransactions } from '../../services/platform/kafka/lane-transactions.ts'
+import { openPartitionTransactions } from '../../services/platform/kafka/partition-transactions.ts'
 import { openLogger } from '../../services/platform/log.ts'
 
 /** Long enough for a kill to fall in between. */
@@ -17,7 +17,7 @@ await runEnforcer(
     clock: systemClock,
     log: openLogger('enforcer', config.logLevel, config.logFormat),
     openTransactions: async (options) => {
-      const transactions = await openLaneTransactions(options)
+      const transactions = await openPartitionTransactions(options)
       return {
         async commit(messages, offsets) {
           await transactions.commit([], offsets)

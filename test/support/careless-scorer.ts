@@ -4,12 +4,12 @@
 import assert from 'node:assert'
 import type { Redis } from 'ioredis'
 import kafkajs from 'kafkajs'
-import { openLaneTransactions } from '../../services/platform/kafka/lane-transactions.ts'
+import { openPartitionTransactions } from '../../services/platform/kafka/partition-transactions.ts'
 import {
-  openLaneRedis,
-  openLaneStore,
-  type LaneRedis,
-} from '../../services/platform/redis/lane-store.ts'
+  openPartitionRedis,
+  openPartitionStore,
+  type PartitionRedis,
+} from '../../services/platform/redis/partition-store.ts'
 import { runScorer } from '../../services/scorer/run.ts'
 import { SCORER_ADAPTERS, type ScorerAdapters } from '../../services/scorer/scorer.ts'
 
@@ -20,19 +20,22 @@ const GUARDS: Readonly<Record<Guard, Partial<ScorerAdapters>>> = {
   'dead-letters': { openTransactions: openWithoutLetters },
   // Not an adapter: see withoutQueueLimit.
   'queue-limit': {},
-  fence: { openStore: (options) => openLaneStore(options, withoutFence(openLaneRedis(options))) },
+  fence: {
+    openStore: (options) => openPartitionStore(options, withoutFence(openPartitionRedis(options))),
+  },
   'loss-check': {
-    openStore: (options) => openLaneStore(options, withoutLossCheck(openLaneRedis(options))),
+    openStore: (options) =>
+      openPartitionStore(options, withoutLossCheck(openPartitionRedis(options))),
   },
 }
 
 /** Output goes out by an ordinary producer before the transaction, which holds the input offsets alone. */
 async function openUntransacted(
-  options: Parameters<typeof openLaneTransactions>[0],
-): ReturnType<typeof openLaneTransactions> {
+  options: Parameters<typeof openPartitionTransactions>[0],
+): ReturnType<typeof openPartitionTransactions> {
   const producer = options.kafka.producer({ allowAutoTopicCreation: false })
   await producer.connect()
-  const transactions = await openLaneTransactions(options)
+  const transactions = await openPartitionTransactions(options)
   return {
     async commit(messages, offsets) {
       if (messages.length > 0) await producer.sendBatch({ topicMessages: [...messages], acks: -1 })
@@ -47,9 +50,9 @@ async function openUntransacted(
 
 /** What cannot be decided is passed over in silence. */
 async function openWithoutLetters(
-  options: Parameters<typeof openLaneTransactions>[0],
-): ReturnType<typeof openLaneTransactions> {
-  const transactions = await openLaneTransactions(options)
+  options: Parameters<typeof openPartitionTransactions>[0],
+): ReturnType<typeof openPartitionTransactions> {
+  const transactions = await openPartitionTransactions(options)
   return {
     commit: (messages, offsets) =>
       transactions.commit(
@@ -60,7 +63,7 @@ async function openWithoutLetters(
   }
 }
 
-/** Partitions whose queue is full are fetched on. Those of a lane that starts are paused all the same, both topics at once. */
+/** Partitions whose queue is full are fetched on. Those of a partition that starts are paused all the same, both topics at once. */
 function withoutQueueLimit(): void {
   // Called with its own `this` below.
   // eslint-disable-next-line @typescript-eslint/unbound-method
@@ -100,15 +103,15 @@ call('SET', KEYS[2], ARGV[4])
 return 1
 `
 
-type WriteArguments = Parameters<LaneRedis['fencedWrite']>
+type WriteArguments = Parameters<PartitionRedis['fencedWrite']>
 
 /** Every write goes through, and `noteWrite` learns of it. */
 function withUnguardedWrite(
-  redis: LaneRedis,
+  redis: PartitionRedis,
   noteWrite: (progressKey: string, progress: string) => void,
-): LaneRedis {
+): PartitionRedis {
   redis.defineCommand('unguardedWrite', { lua: UNGUARDED_WRITE })
-  const unguarded = redis as LaneRedis & { unguardedWrite: LaneRedis['fencedWrite'] }
+  const unguarded = redis as PartitionRedis & { unguardedWrite: PartitionRedis['fencedWrite'] }
   redis.fencedWrite = async (...[keyCount, ...rest]: WriteArguments) => {
     const reply = await unguarded.unguardedWrite(keyCount, ...rest)
     noteWrite(String(rest[1]), String(rest[keyCount + 3]))
@@ -118,11 +121,11 @@ function withUnguardedWrite(
 }
 
 /** Epochs that this process has claimed, by their keys. */
-function claimedEpochs(redis: LaneRedis): ReadonlyMap<string, string> {
+function claimedEpochs(redis: PartitionRedis): ReadonlyMap<string, string> {
   const claimed = new Map<string, string>()
-  const claimLane = redis.claimLane.bind(redis)
-  redis.claimLane = async (key, ended, epoch, isAgain) => {
-    const reply = await claimLane(key, ended, epoch, isAgain)
+  const claimPartition = redis.claimPartition.bind(redis)
+  redis.claimPartition = async (key, ended, epoch, isAgain) => {
+    const reply = await claimPartition(key, ended, epoch, isAgain)
     if (reply === 1) claimed.set(key, String(epoch))
     return reply
   }
@@ -131,7 +134,7 @@ function claimedEpochs(redis: LaneRedis): ReadonlyMap<string, string> {
 
 /** Changes what a session reads: epoch and progress are the first two values, and the keys of others pass. */
 function changeReads(
-  redis: LaneRedis,
+  redis: PartitionRedis,
   change: (keys: readonly string[], values: (Buffer | null)[]) => void,
 ): void {
   const read = redis.mgetBuffer.bind(redis) as (keys: string[]) => Promise<(Buffer | null)[]>
@@ -144,7 +147,7 @@ function changeReads(
 }
 
 /** An owner that was succeeded goes on: it takes its own epoch for the one that counts. */
-function withoutFence(redis: LaneRedis): LaneRedis {
+function withoutFence(redis: PartitionRedis): PartitionRedis {
   const claimed = claimedEpochs(redis)
   changeReads(redis, ([epochKey = ''], values) => {
     const epoch = claimed.get(epochKey)
@@ -154,7 +157,7 @@ function withoutFence(redis: LaneRedis): LaneRedis {
 }
 
 /** Takes what this process has stored for what Redis still holds, of every partition and whoever asks. */
-function withoutLossCheck(redis: LaneRedis): LaneRedis {
+function withoutLossCheck(redis: PartitionRedis): PartitionRedis {
   const claimed = claimedEpochs(redis)
   const stored = new Map<string, string>()
   changeReads(redis, (keys, values) => {

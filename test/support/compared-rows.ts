@@ -1,10 +1,10 @@
-// Folds a stream as a lane does and as the oracle does, and compares every transaction.
+// Folds a stream as a partition does and as the oracle does, and compares every transaction.
 
 import assert from 'node:assert/strict'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'
 import { FEATURE_STATES } from '../../services/core/features/engine/feature-states.ts'
-import { LANE_START } from '../../services/core/features/engine/lane-fold.ts'
+import { PARTITION_START } from '../../services/core/features/engine/partition-fold.ts'
 import type { StreamItem } from './feature-streams.ts'
 import { foldEntries, openFold, PlainState, type FoldedRow } from './fold-entries.ts'
 import { NaiveFeatures, type NaiveReading, type NaiveValue } from './naive-features.ts'
@@ -21,9 +21,9 @@ export interface Compared {
   readonly naive: NaiveReading
 }
 
-/** One lane that is never stored, and the oracle, which is slow: rows before `from` are not compared. */
+/** One partition that is never stored, and the oracle, which is slow: rows before `from` are not compared. */
 export function compareStream(items: readonly StreamItem[], from = 0): readonly Compared[] {
-  const fold = openFold(LANE_START)
+  const fold = openFold(PARTITION_START)
   const state = new PlainState()
   const oracle = new NaiveFeatures(DEFAULT_RATES)
   const compared: Compared[] = []
@@ -47,12 +47,12 @@ export function compareStream(items: readonly StreamItem[], from = 0): readonly 
 }
 
 export function compareRow(folded: FoldedRow, naive: NaiveReading): void {
-  compareMarks(folded, naive)
+  compareAnnotations(folded, naive)
   if (naive.duplicateOf !== null) {
     assert.ok(folded.row.every(Number.isNaN), 'a duplicate has no row')
     return
   }
-  const isApproximate = folded.marks.includes('windows_approximate')
+  const isApproximate = folded.annotations.includes('windows_approximate')
   for (const [index, name] of FEATURE_NAMES.entries()) {
     const expected = naive.values.get(name)
     assert.ok(expected !== undefined, `the oracle does not know ${name}`)
@@ -64,7 +64,7 @@ export function compareRow(folded: FoldedRow, naive: NaiveReading): void {
   }
 }
 
-function compareMarks(folded: FoldedRow, naive: NaiveReading): void {
+function compareAnnotations(folded: FoldedRow, naive: NaiveReading): void {
   assert.equal(folded.duplicateOf, naive.duplicateOf, 'duplicate of')
   const isExpired = [...naive.values.values()].some(({ state }) => state === 'expired')
   const expected =
@@ -78,7 +78,7 @@ function compareMarks(folded: FoldedRow, naive: NaiveReading): void {
         ]
       : ['duplicate']
   assert.deepEqual(
-    folded.marks.filter((mark) => mark !== 'windows_approximate'),
+    folded.annotations.filter((mark) => mark !== 'windows_approximate'),
     expected,
   )
 }

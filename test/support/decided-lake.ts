@@ -33,7 +33,7 @@ export interface DecidedSample {
   /** NaN is not scored. */
   readonly score: number
   readonly outcome: Outcome
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
   readonly duplicateOfOffset: number | null
 }
 
@@ -65,7 +65,7 @@ export function testScore(row: Float64Array, referenceMinor: number): number {
   return Math.min(1, referenceMinor / 40_000 + (Number.isNaN(often) ? 0 : often / 20))
 }
 
-/** Decides the events as one lane; every hundredth transaction has no score. */
+/** Decides the events as one partition; every hundredth transaction has no score. */
 export function decide(
   events: readonly StreamEvent[],
   thresholds: Thresholds,
@@ -79,11 +79,11 @@ export function decide(
     }
     const { transaction } = event
     const row = new Float64Array(FEATURE_COUNT)
-    const { amountMinor, marks, duplicateOfOffset } = fold.transaction(transaction, row, 0)
+    const { amountMinor, annotations, duplicateOfOffset } = fold.transaction(transaction, row, 0)
     const offset = samples.length
     const score = offset % 100 === 99 ? NaN : testScore(row, amountMinor)
     const outcome = Number.isNaN(score) ? 'flag' : outcomeOf(score, thresholds)
-    samples.push({ transaction, offset, row, score, outcome, marks, duplicateOfOffset })
+    samples.push({ transaction, offset, row, score, outcome, annotations, duplicateOfOffset })
   }
   return samples
 }
@@ -157,7 +157,7 @@ function blockOf(
     policyVersion: policy.version,
     featureListHash,
     controlPosition: null,
-    cut: [],
+    frontier: [],
     previousHash: new Uint8Array(0),
     decidedAtMs: 1_800_000_000_000,
     featureCount: FEATURE_COUNT,
@@ -172,9 +172,18 @@ function blockOf(
 
 function recordOf({ transaction, ...sample }: DecidedSample): DecisionRecord {
   const { id, card, eventTimeMs, amountMinor, currency } = transaction
-  const { offset, outcome, score, marks, duplicateOfOffset } = sample
+  const { offset, outcome, score, annotations, duplicateOfOffset } = sample
   return {
-    ...{ offset, card, eventTimeMs, amountMinor, currency, outcome, marks, duplicateOfOffset },
+    ...{
+      offset,
+      card,
+      eventTimeMs,
+      amountMinor,
+      currency,
+      outcome,
+      annotations,
+      duplicateOfOffset,
+    },
     revision: 0,
     transactionId: id,
     score: Number.isNaN(score) ? null : score,

@@ -3,19 +3,19 @@
 
 import type { ProducedEvent } from '../../services/producer/index.ts'
 
-/** So many parts of about one length, each cut behind a watermark, so that it can be decided to its end. */
+/** So many parts of about one length, each frontier behind a watermark, so that it can be decided to its end. */
 export function partsOf(
   events: readonly ProducedEvent[],
   count: number,
 ): readonly (readonly ProducedEvent[])[] {
   const isEnd = (event: ProducedEvent): boolean =>
     event.kind === 'watermark' && event.topic === 'transactions'
-  const cuts = [0]
+  const frontiers = [0]
   for (let part = 1; part < count; part += 1) {
-    const least = Math.max(cuts.at(-1) ?? 0, Math.ceil((events.length * part) / count))
+    const least = Math.max(frontiers.at(-1) ?? 0, Math.ceil((events.length * part) / count))
     const end = events.findIndex((event, index) => index >= least && isEnd(event))
     if (end === -1) throw new Error(`The stream has too few watermarks for ${count} parts.`)
-    cuts.push(end + 1)
+    frontiers.push(end + 1)
   }
-  return cuts.map((cut, index) => events.slice(cut, cuts[index + 1]))
+  return frontiers.map((frontier, index) => events.slice(frontier, frontiers[index + 1]))
 }

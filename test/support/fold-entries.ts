@@ -1,13 +1,19 @@
-// Folding entries of a lane's two logs without deciding, and state in memory: what tests of the features share.
+// Folding entries of a partition's two logs without deciding, and state in memory: what tests of the features share.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
 import { EntityPart, type Cut } from '../../services/core/features/state/entity-part.ts'
 import type { EntityKind } from '../../services/core/features/catalogue/feature-definition.ts'
 import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
-import { type FoldMark } from '../../services/core/features/engine/fold-marks.ts'
-import type { LaneState, ReadablePart } from '../../services/core/features/engine/fold-state.ts'
-import { LaneFold, type LanePosition } from '../../services/core/features/engine/lane-fold.ts'
+import { type FeatureAnnotation } from '../../services/core/features/engine/feature-annotations.ts'
+import type {
+  PartitionState,
+  ReadablePart,
+} from '../../services/core/features/engine/fold-state.ts'
+import {
+  PartitionFold,
+  type PartitionPosition,
+} from '../../services/core/features/engine/partition-fold.ts'
 import type { Recomputed } from '../../services/core/features/engine/late-revisions.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import { PlainMessages } from './plain-state.ts'
@@ -21,7 +27,7 @@ export type LabelEntry =
   | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
 
 /** The two logs of one partition. Offsets rise, with holes as transactions of Kafka leave them. */
-export interface LaneLog {
+export interface PartitionLog {
   readonly entries: readonly Entry[]
   readonly labels: readonly LabelEntry[]
 }
@@ -31,17 +37,17 @@ export interface FoldedRow {
   readonly offset: number
   readonly row: readonly number[]
   readonly states: readonly number[]
-  readonly marks: readonly FoldMark[]
+  readonly annotations: readonly FeatureAnnotation[]
   readonly duplicateOf: number | null
   readonly duplicateOutcome: number
   readonly recomputed: readonly Recomputed[]
 }
 
 /** A fold that can read kept messages, so that later decisions are recomputed. */
-export function openFold(position: LanePosition): LaneFold {
+export function openFold(position: PartitionPosition): PartitionFold {
   const readRecord = (record: Uint8Array): Transaction =>
     JSON.parse(Buffer.from(record).toString()) as Transaction
-  return new LaneFold({ rates: DEFAULT_RATES, readRecord }, position)
+  return new PartitionFold({ rates: DEFAULT_RATES, readRecord }, position)
 }
 
 /** A transaction as its message is kept. */
@@ -59,8 +65,8 @@ export function foldEntries(
   labels: readonly LabelEntry[],
   entries: readonly Entry[],
   labelNextOffset: number,
-  fold: LaneFold,
-  state: LaneState,
+  fold: PartitionFold,
+  state: PartitionState,
   expected: readonly Transaction[] | null = transactionsOf(entries),
 ): readonly FoldedRow[] {
   for (const entry of labels) {
@@ -78,7 +84,7 @@ export function foldEntries(
     }
     const { transaction, offset } = entry
     const record = recordOf(transaction)
-    const { marks, duplicateOfOffset, duplicateOutcome, recomputed } = fold.applyTransaction(
+    const { annotations, duplicateOfOffset, duplicateOutcome, recomputed } = fold.applyTransaction(
       transaction,
       offset,
       labelNextOffset,
@@ -92,7 +98,7 @@ export function foldEntries(
       offset,
       row: Array.from(row),
       states: Array.from(states),
-      marks,
+      annotations,
       duplicateOf: duplicateOfOffset,
       duplicateOutcome,
       recomputed,
@@ -104,16 +110,16 @@ export function foldEntries(
 const ALL: Cut = { nextOffset: Infinity, labelNextOffset: Infinity }
 
 /** State in memory that is never compacted, encoded or shared: what all other ways must equal. */
-export class PlainState implements LaneState {
+export class PlainState implements PartitionState {
   readonly cards = new Map<string, CardHistory>()
   readonly parts = new Map<string, EntityPart>()
   readonly messages = new PlainMessages()
   entityHorizonMs = -Infinity
-  /** Per lane, how much of it is seen; everything unless set. */
-  cuts: readonly (Cut | null)[] = []
+  /** Per partition, how much of it is seen; everything unless set. */
+  frontiers: readonly (Cut | null)[] = []
   readonly #all: readonly PlainState[]
 
-  /** `all` holds the states of all lanes, this one included once it is pushed there. */
+  /** `all` holds the states of all partitions, this one included once it is pushed there. */
   constructor(all: readonly PlainState[] = []) {
     this.#all = all
   }
@@ -132,11 +138,12 @@ export class PlainState implements LaneState {
   }
 
   otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null {
-    return this.#all.flatMap((other, lane): ReadablePart[] => {
+    return this.#all.flatMap((other, partition): ReadablePart[] => {
       const part = other.parts.get(`${kind}/${ref}`)
-      const cut = this.cuts.length === 0 ? ALL : this.cuts[lane]
-      if (other === this || part === undefined || cut === null || cut === undefined) return []
-      return [{ part, cut }]
+      const frontier = this.frontiers.length === 0 ? ALL : this.frontiers[partition]
+      if (other === this || part === undefined || frontier === null || frontier === undefined)
+        return []
+      return [{ part, frontier }]
     })
   }
 }

@@ -68,10 +68,10 @@ export async function decideWithKills(
   await stream.send(ahead.at(-1) ?? [])
   const scorer = await startScorer(t, environment, without)
   await outputs.readToEnd()
-  // Live, a lane may have begun without its state.
-  await eventually('every lane has its state', async () => {
+  // Live, a partition may have begun without its state.
+  await eventually('every partition has its state', async () => {
     const { body } = await scorer.page('/readyz')
-    return body.includes('"degradedLanes":[]')
+    return body.includes('"degradedPartitions":[]')
   })
   strictEqual(await scorer.end('SIGTERM'), 0)
   return { stream, outputs, kills }

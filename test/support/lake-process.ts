@@ -109,7 +109,7 @@ export async function linesOfLake(folder: string): Promise<readonly string[]> {
       `labels ${String(partition)}/${String(offset)} ${String(id)} ${String(verdict)}`,
   )
   await add(
-    'SELECT log_partition, log_offset, revision, block_offset, outcome, score FROM decisions',
+    'SELECT log_partition, log_offset, revision, batch_offset, outcome, score FROM decisions',
     ([partition, offset, revision, block, outcome, score]) =>
       `decisions ${String(partition)}/${String(offset)}/${String(revision)} ${String(block)} ` +
       `${String(outcome)} ${typeof score === 'number' ? score : 'none'}`,

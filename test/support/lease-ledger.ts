@@ -1,5 +1,5 @@
 // The book of an auditor of blocks: goes through published alerts in their order, card by card, and says what of it
-// breaks the contract of leases (docs/leases.md). It knows the contract, and nothing of how a lane keeps it. It expects
+// breaks the contract of leases (docs/leases.md). It knows the contract, and nothing of how a partition keeps it. It expects
 // no late transactions.
 
 import { deepStrictEqual } from 'node:assert/strict'

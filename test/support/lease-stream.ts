@@ -25,7 +25,7 @@ export interface Payment {
   readonly card: string
   /** After the stream's begin. */
   readonly atMs: number
-  /** Time of the message; now unless given. An idle lane's clock runs on from there. */
+  /** Time of the message; now unless given. An idle partition's clock runs on from there. */
   readonly sentMs?: number
 }
 
@@ -72,15 +72,15 @@ export async function openLeaseStream(
     }),
     beginMs: pattern.eventTimeMs,
     async pay(payments) {
-      for (let lane = 0; lane < PARTITION_COUNT; lane += 1) {
+      for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
         const messages = payments
-          .filter(({ card }) => laneOf(card) === lane)
+          .filter(({ card }) => partitionOf(card) === partition)
           .map((payment) => ({
             key: payment.card,
             value: codecs.transaction.encode(made(payment)),
             timestamp: String(payment.sentMs ?? Date.now()),
           }))
-        if (messages.length > 0) await stream.sendRaw('transactions', lane, messages)
+        if (messages.length > 0) await stream.sendRaw('transactions', partition, messages)
       }
     },
     async label({ card, transactionId, eventTimeMs }, verdict, knownAtMs) {
@@ -89,7 +89,7 @@ export async function openLeaseStream(
         ...{ transactionId, card, eventTimeMs, knownAtMs, verdict, source: 'analyst' },
         ...{ merchant, terminal, device, ipNetwork },
       })
-      await stream.sendRaw('labels', laneOf(card), [{ key: card, value }])
+      await stream.sendRaw('labels', partitionOf(card), [{ key: card, value }])
     },
     async release(card, alertId) {
       const word = { author: 'test', reason: 'the holder called', atMs: Date.now() }
@@ -101,19 +101,19 @@ export async function openLeaseStream(
   }
 }
 
-/** Cards of one lane. */
-export function cardsOfLane(lane: number, count: number): readonly string[] {
+/** Cards of one partition. */
+export function cardsOfPartition(partition: number, count: number): readonly string[] {
   const cards: string[] = []
   for (let number = 0; cards.length < count; number += 1) {
     const card = `leased-${number}`
-    if (laneOf(card) === lane) cards.push(card)
+    if (partitionOf(card) === partition) cards.push(card)
   }
   return cards
 }
 
-export const LANES = Array.from({ length: PARTITION_COUNT }, (_, lane) => lane)
+export const PARTITIONS = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)
 
-function laneOf(card: string): number {
+function partitionOf(card: string): number {
   return partitionOfAscii(card, PARTITION_COUNT)
 }
 

@@ -37,7 +37,7 @@ export interface LiveRun {
   decide(events: readonly ProducedEvent[]): Promise<void>
   /** Ends the scorer and starts another one. */
   restart(signal: 'SIGTERM' | 'SIGKILL', whileStopped: () => void): Promise<void>
-  /** Waits until no lane decides without its state. */
+  /** Waits until no partition decides without its state. */
   restored(): Promise<void>
 }
 
@@ -83,12 +83,12 @@ export async function startLive(
       run.scorer = await start({})
     },
     restored: () =>
-      eventually('every lane has its state', async () => {
-        // A lane that only starts has not said yet.
-        if ((await run.scorer.metric('sluice_lane_up')) < PARTITION_COUNT) return false
+      eventually('every partition has its state', async () => {
+        // A partition that only starts has not said yet.
+        if ((await run.scorer.metric('sluice_partition_up')) < PARTITION_COUNT) return false
         const { body } = await run.scorer.page('/readyz')
-        const { degradedLanes } = JSON.parse(body) as Readiness
-        return degradedLanes.length === 0
+        const { degradedPartitions } = JSON.parse(body) as Readiness
+        return degradedPartitions.length === 0
       }),
   }
   await decide(run.parts[0])
@@ -96,7 +96,7 @@ export async function startLive(
 }
 
 interface Readiness {
-  readonly degradedLanes: readonly number[]
+  readonly degradedPartitions: readonly number[]
 }
 
 /** Decisions of the stream, in the order of their blocks. */
@@ -105,7 +105,7 @@ export function decisionsOf({ outputs }: LiveRun): readonly DecisionRecord[] {
 }
 
 export function degradedOf(run: LiveRun): readonly DecisionRecord[] {
-  return decisionsOf(run).filter(({ marks }) => marks.includes(DEGRADED))
+  return decisionsOf(run).filter(({ annotations }) => annotations.includes(DEGRADED))
 }
 
 /**
@@ -152,4 +152,4 @@ export async function takeBack(redis: Redis, saved: ReadonlyMap<string, Buffer>)
   await transaction.exec()
 }
 
-export const LANES = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)
+export const PARTITIONS = Array.from({ length: PARTITION_COUNT }, (_, partition) => partition)

@@ -1,4 +1,4 @@
-// What a live run had to decide: the log, folded in memory with nothing lost, each batch at the cut that its block
+// What a live run had to decide: the log, folded in memory with nothing lost, each batch at the frontier that its block
 // records. Degraded decisions are not foretold; what they decided on is in the state all the same.
 
 import { join } from 'node:path'
@@ -11,20 +11,23 @@ import {
 } from '../../services/core/features/catalogue/feature-definition.ts'
 import type {
   CardLookup,
-  LaneState,
+  PartitionState,
   ReadablePart,
 } from '../../services/core/features/engine/fold-state.ts'
-import { LANE_START, LaneFold } from '../../services/core/features/engine/lane-fold.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../services/core/features/engine/partition-fold.ts'
 import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
-import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
+import type { PartitionProgress } from '../../services/core/stream/partition-progress.ts'
 import type { Alignment, DecisionBatch } from '../../services/core/wire/records.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import {
   foldBatch,
-  type LaneEntry,
-  type LaneLabel,
+  type PartitionEntry,
+  type PartitionLabel,
 } from '../../services/scorer/batch/fold-batch.ts'
 import { builtInPolicy } from '../../services/core/policy/score-ruling.ts'
 import type { DecideOptions } from '../../services/scorer/decide/decide-options.ts'
@@ -35,20 +38,22 @@ import { PARTITION_COUNT, type TestStream } from './streams.ts'
 export const DEGRADED = 'degraded'
 
 /** The two logs of one partition. */
-interface LaneLog {
-  readonly entries: readonly LaneEntry[]
-  readonly labels: readonly LaneLabel[]
+interface PartitionLog {
+  readonly entries: readonly PartitionEntry[]
+  readonly labels: readonly PartitionLabel[]
 }
 
-/** State of one lane in maps; parts of other lanes as far as a cut allows. */
-export class OracleState implements LaneState, CardLookup {
+/** State of one partition in maps; parts of other partitions as far as a frontier allows. */
+export class OracleState implements PartitionState, CardLookup {
   readonly cards = new Map<string, CardHistory>()
   /** By `entityKeyOf`. */
   readonly entities = new Map<number, EntityPart>()
   entityHorizonMs = -Infinity
-  #others: readonly { readonly state: OracleState; readonly cut: LaneProgress }[] = []
+  #others: readonly { readonly state: OracleState; readonly frontier: PartitionProgress }[] = []
 
-  seeOthers(others: readonly { readonly state: OracleState; readonly cut: LaneProgress }[]): void {
+  seeOthers(
+    others: readonly { readonly state: OracleState; readonly frontier: PartitionProgress }[],
+  ): void {
     this.#others = others
   }
 
@@ -70,18 +75,18 @@ export class OracleState implements LaneState, CardLookup {
   }
 
   otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
-    return this.#others.flatMap(({ state, cut }) => {
+    return this.#others.flatMap(({ state, frontier }) => {
       const part = state.entities.get(entityKeyOf(kind, ref))
-      return part === undefined ? [] : [{ part, cut }]
+      return part === undefined ? [] : [{ part, frontier }]
     })
   }
 }
 
-/** The logs of all lanes, from what was sent, in that order. */
-export function logsOfSent(events: readonly ProducedEvent[]): readonly LaneLog[] {
+/** The logs of all partitions, from what was sent, in that order. */
+export function logsOfSent(events: readonly ProducedEvent[]): readonly PartitionLog[] {
   const logs = Array.from({ length: PARTITION_COUNT }, () => ({
-    entries: [] as LaneLog['entries'][number][],
-    labels: [] as LaneLog['labels'][number][],
+    entries: [] as PartitionLog['entries'][number][],
+    labels: [] as PartitionLog['labels'][number][],
   }))
   for (const event of events) {
     for (const [partition, { entries, labels }] of logs.entries()) {
@@ -105,9 +110,9 @@ export function logsOfSent(events: readonly ProducedEvent[]): readonly LaneLog[]
   return logs
 }
 
-/** The state of every lane after its whole log. */
+/** The state of every partition after its whole log. */
 export function foldWhole(
-  logs: readonly LaneLog[],
+  logs: readonly PartitionLog[],
   alignment: Alignment = 'live',
 ): readonly OracleState[] {
   return logs.map(({ entries, labels }) => {
@@ -116,7 +121,7 @@ export function foldWhole(
       labels,
       entries,
       Infinity,
-      new LaneFold({ rates: DEFAULT_RATES }, LANE_START),
+      new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START),
       state,
       alignment,
     )
@@ -124,8 +129,12 @@ export function foldWhole(
   })
 }
 
-/** How far a lane's state is at a cut. */
-function progressAt(log: LaneLog, nextOffset: number, labelNextOffset: number): LaneProgress {
+/** How far a partition's state is at a frontier. */
+function progressAt(
+  log: PartitionLog,
+  nextOffset: number,
+  labelNextOffset: number,
+): PartitionProgress {
   let newestEventMs = -1
   for (const entry of log.entries) {
     if (entry.kind !== 'transaction' || entry.offset >= nextOffset) continue
@@ -151,22 +160,22 @@ export async function wrongDecisions(
   const wrong: string[] = []
   for (const [partition, log] of logs.entries()) {
     const state = new OracleState()
-    const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+    const fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
     let labelCount = 0
     for (const { block, partition: of } of outputs.blocks) {
       if (of !== partition) continue
       const labels = log.labels.slice(labelCount, block.labelNextOffset)
       const entries = log.entries.slice(block.firstOffset, block.nextOffset)
       labelCount = block.labelNextOffset
-      const progress = cutOf(block, logs)
-      const newestMs = progress.map((cut, lane) =>
-        cut === null || lane === partition ? -Infinity : cut.newestEventMs,
+      const progress = frontierOf(block, logs)
+      const newestMs = progress.map((frontier, index) =>
+        frontier === null || index === partition ? -Infinity : frontier.newestEventMs,
       )
       state.entityHorizonMs = Math.max(...newestMs) - LATENESS_MS
       state.seeOthers(
-        progress.flatMap((cut, lane) => {
-          const other = whole[lane]
-          return cut === null || other === undefined ? [] : [{ state: other, cut }]
+        progress.flatMap((frontier, partition) => {
+          const other = whole[partition]
+          return frontier === null || other === undefined ? [] : [{ state: other, frontier }]
         }),
       )
       const decided = await decideBatch(
@@ -181,7 +190,7 @@ export async function wrongDecisions(
       )
       for (const [index, decision] of decided.decisions.entries()) {
         const found = block.decisions[index]
-        if (found?.marks.includes(DEGRADED) === true) continue
+        if (found?.annotations.includes(DEGRADED) === true) continue
         const row = rowText(decided.features, index, block.featureCount)
         const expected = JSON.stringify([decision, row])
         const actual = JSON.stringify([found, rowText(floatsOf(block), index, block.featureCount)])
@@ -194,10 +203,15 @@ export async function wrongDecisions(
   return wrong
 }
 
-function cutOf(block: DecisionBatch, logs: readonly LaneLog[]): readonly (LaneProgress | null)[] {
+function frontierOf(
+  block: DecisionBatch,
+  logs: readonly PartitionLog[],
+): readonly (PartitionProgress | null)[] {
   return logs.map((log, partition) => {
-    const cut = block.cut.find((one) => one.partition === partition)
-    return cut === undefined ? null : progressAt(log, cut.nextOffset, cut.labelNextOffset)
+    const frontier = block.frontier.find((one) => one.partition === partition)
+    return frontier === undefined
+      ? null
+      : progressAt(log, frontier.nextOffset, frontier.labelNextOffset)
   })
 }
 

@@ -4,7 +4,7 @@ import type {
   FeatureDefinition,
   Reference,
 } from '../../services/core/features/catalogue/feature-definition.ts'
-import { referenceOf } from '../../services/core/reference.ts'
+import { hashOf } from '../../services/core/id-hash.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import {
   compareEvents,
@@ -49,7 +49,7 @@ export function transactionValue({ aggregate }: OfTransaction, own: Past): numbe
 
 function naiveCode(category: string | null): number {
   if (category === null) return NaN
-  return /^\d{4}$/.test(category) ? Number(category) : 1e6 + (referenceOf(category) % 9e6)
+  return /^\d{4}$/.test(category) ? Number(category) : 1e6 + (hashOf(category) % 9e6)
 }
 
 /** The value by the definition; NaN is absent. */

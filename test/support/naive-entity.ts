@@ -16,9 +16,9 @@ import {
 
 type OfEntity = Extract<FeatureDefinition, { readonly entity: EntityKind }>
 
-/** A label with its place in the log of a lane. */
+/** A label with its place in the log of a partition. */
 export interface Word {
-  readonly lane: number
+  readonly partition: number
   readonly offset: number
   readonly label: Label
   /** When it counts from: later than it says where a watermark had promised that it would not come. */
@@ -35,7 +35,7 @@ interface Placed {
   readonly past: Past
   readonly timeMs: number
   /** Below every reference for an event of a crowded hour. */
-  readonly idRef: number
+  readonly idHash: number
   readonly isCrowded: boolean
 }
 
@@ -81,7 +81,7 @@ export function entityValue(
   }
 }
 
-/** True when the hour of some event has more events of its lane than are kept singly. */
+/** True when the hour of some event has more events of its partition than are kept singly. */
 export function isCrowded(past: Past, events: readonly Past[]): boolean {
   return events.filter((other) => sharesHour(other, past)).length > HOUR_SINGLES_MAX
 }
@@ -89,13 +89,13 @@ export function isCrowded(past: Past, events: readonly Past[]): boolean {
 function placed(past: Past, events: readonly Past[], isCoarse: boolean): Placed {
   if (!isCoarse || !isCrowded(past, events)) {
     // Of an entity's events 32 bits of the reference are kept.
-    return { past, timeMs: past.timeMs, idRef: past.idRef % 2 ** 32, isCrowded: false }
+    return { past, timeMs: past.timeMs, idHash: past.idHash % 2 ** 32, isCrowded: false }
   }
-  return { past, timeMs: hourStartMs(past.timeMs), idRef: 0, isCrowded: true }
+  return { past, timeMs: hourStartMs(past.timeMs), idHash: 0, isCrowded: true }
 }
 
 function sharesHour(a: Past, b: Past): boolean {
-  return a.lane === b.lane && hourStartMs(a.timeMs) === hourStartMs(b.timeMs)
+  return a.partition === b.partition && hourStartMs(a.timeMs) === hourStartMs(b.timeMs)
 }
 
 function hasTooManyCards(inside: readonly Placed[]): boolean {

@@ -22,10 +22,10 @@ import {
   HOUR_MS,
   hourStartMs,
   isRetryOf,
-  LANE_REACH_MS,
+  PARTITION_REACH_MS,
   LATENESS_MS,
   pastOf,
-  type NaiveCut,
+  type NaiveFrontier,
   type Past,
 } from './naive-past.ts'
 
@@ -53,11 +53,11 @@ export interface NaiveReading {
   readonly duplicateOf: number | null
 }
 
-/** Up to where a transaction sees the lanes; everything that there is by default. */
-export type NaiveCuts = (lane: number) => NaiveCut
-const ALL: NaiveCut = { nextOffset: Infinity, labelNextOffset: Infinity }
+/** Up to where a transaction sees the partitions; everything that there is by default. */
+export type NaiveFrontiers = (partition: number) => NaiveFrontier
+const ALL: NaiveFrontier = { nextOffset: Infinity, labelNextOffset: Infinity }
 
-/** Remembers everything. Transactions of one lane come in the order of their offsets. */
+/** Remembers everything. Transactions of one partition come in the order of their offsets. */
 export class NaiveFeatures {
   readonly #rates: RateTable
   readonly #past: Past[] = []
@@ -70,59 +70,62 @@ export class NaiveFeatures {
     this.#rates = rates
   }
 
-  label(lane: number, offset: number, label: Label): void {
-    const promisedMs = this.#labelWatermarkMs.get(lane) ?? -1
+  label(partition: number, offset: number, label: Label): void {
+    const promisedMs = this.#labelWatermarkMs.get(partition) ?? -1
     const knownAtMs = Math.max(label.knownAtMs, promisedMs + 1)
-    this.#words.push({ lane, offset, label, knownAtMs })
+    this.#words.push({ partition, offset, label, knownAtMs })
   }
 
-  watermark(lane: number, timeMs: number): void {
-    this.#watermarkMs.set(lane, Math.max(timeMs, this.#watermarkMs.get(lane) ?? -1))
+  watermark(partition: number, timeMs: number): void {
+    this.#watermarkMs.set(partition, Math.max(timeMs, this.#watermarkMs.get(partition) ?? -1))
   }
 
-  labelWatermark(lane: number, timeMs: number): void {
-    this.#labelWatermarkMs.set(lane, Math.max(timeMs, this.#labelWatermarkMs.get(lane) ?? -1))
+  labelWatermark(partition: number, timeMs: number): void {
+    this.#labelWatermarkMs.set(
+      partition,
+      Math.max(timeMs, this.#labelWatermarkMs.get(partition) ?? -1),
+    )
   }
 
   /** Reads, then remembers. Values are left out where nobody asks for them. */
   transaction(
-    lane: number,
+    partition: number,
     offset: number,
     transaction: Transaction,
-    cuts: NaiveCuts = () => ALL,
+    frontiers: NaiveFrontiers = () => ALL,
     hasValues = true,
   ): NaiveReading {
     const { amountMinor, currency, eventTimeMs, card } = transaction
     const reference = this.#rates.toReferenceMinor(amountMinor, currency, eventTimeMs) ?? NaN
-    const isAfterWatermark = eventTimeMs <= (this.#watermarkMs.get(lane) ?? -1)
-    const own = pastOf(transaction, { lane, offset }, reference, !isAfterWatermark)
+    const isAfterWatermark = eventTimeMs <= (this.#watermarkMs.get(partition) ?? -1)
+    const own = pastOf(transaction, { partition, offset }, reference, !isAfterWatermark)
     const history = this.#past
       .filter((past) => past.transaction.card === card)
       .toSorted(compareEvents)
     const newestMs = history.at(-1)?.timeMs ?? -Infinity
     const singles = history.slice(-CARD_SINGLES_MAX)
     const first = singles.findLast(
-      (past) => past.idRef === own.idRef && past.timeMs >= newestMs - LATENESS_MS,
+      (past) => past.idHash === own.idHash && past.timeMs >= newestMs - LATENESS_MS,
     )
     const isBehindReach =
       eventTimeMs < newestMs - LATENESS_MS ||
-      eventTimeMs < (this.#newestMs.get(lane) ?? -1) - LANE_REACH_MS
+      eventTimeMs < (this.#newestMs.get(partition) ?? -1) - PARTITION_REACH_MS
     // Intents are kept for a day more than a transaction may be late.
     own.isRetry = singles.some(
       (past) => past.timeMs >= newestMs - LATENESS_MS - DAY_MS && isRetryOf(own, past),
     )
     // Ids that are a day older than a transaction may be late are forgotten: such events come first of their moment.
-    const isAmongSettled = eventTimeMs < newestMs - LATENESS_MS - DAY_MS
-    const placed = isAmongSettled ? { ...own, idRef: Infinity } : own
+    const isAmongFinalised = eventTimeMs < newestMs - LATENESS_MS - DAY_MS
+    const placed = isAmongFinalised ? { ...own, idHash: Infinity } : own
     const reading = {
-      values: hasValues ? this.#values(placed, history, cuts) : new Map<string, NaiveValue>(),
+      values: hasValues ? this.#values(placed, history, frontiers) : new Map<string, NaiveValue>(),
       isRetry: own.isRetry,
       isLate: history.some((past) => compareEvents(past, placed) > 0),
       isBehindReach,
       isAfterWatermark,
       duplicateOf: first?.offset ?? null,
     }
-    this.#newestMs.set(lane, Math.max(this.#newestMs.get(lane) ?? -1, eventTimeMs))
+    this.#newestMs.set(partition, Math.max(this.#newestMs.get(partition) ?? -1, eventTimeMs))
     if (first === undefined && !isBehindReach) this.#remember(own)
     return reading
   }
@@ -136,16 +139,16 @@ export class NaiveFeatures {
     for (const past of singles) if (isRetryOf(past, own)) past.isRetry = true
   }
 
-  #values(own: Past, history: readonly Past[], cuts: NaiveCuts): Map<string, NaiveValue> {
+  #values(own: Past, history: readonly Past[], frontiers: NaiveFrontiers): Map<string, NaiveValue> {
     const card = {
       singles: history.slice(-CARD_SINGLES_MAX),
       merged: history.slice(0, -CARD_SINGLES_MAX),
     }
     const whole = { singles: history, merged: [] }
     const newestMs = history.at(-1)?.timeMs ?? -Infinity
-    const laneMs = Math.max(
-      this.#newestMs.get(own.lane) ?? -1,
-      this.#watermarkMs.get(own.lane) ?? -1,
+    const partitionMs = Math.max(
+      this.#newestMs.get(own.partition) ?? -1,
+      this.#watermarkMs.get(own.partition) ?? -1,
     )
     const seen = new Map<EntityKind, NaiveEntity | null>()
     const values = new Map<string, NaiveValue>()
@@ -159,9 +162,9 @@ export class NaiveFeatures {
         values.set(name, cardStated(definition, own, card, whole, newestMs))
         continue
       }
-      const there = seen.get(entity) ?? this.#entity(entity, own, cuts)
+      const there = seen.get(entity) ?? this.#entity(entity, own, frontiers)
       seen.set(entity, there)
-      if (own.timeMs < laneMs - LATENESS_MS) values.set(name, EXPIRED)
+      if (own.timeMs < partitionMs - LATENESS_MS) values.set(name, EXPIRED)
       else if (there === null) values.set(name, stated(NaN))
       else {
         const { value, isEstimate } = entityValue(definition, own.timeMs, there, true)
@@ -173,27 +176,29 @@ export class NaiveFeatures {
   }
 
   /** What the transaction sees of an entity; null when it names none. */
-  #entity(kind: EntityKind, own: Past, cuts: NaiveCuts): NaiveEntity | null {
+  #entity(kind: EntityKind, own: Past, frontiers: NaiveFrontiers): NaiveEntity | null {
     const name = nameOf(own.transaction, kind)
     if (name === null) return null
     const events = this.#past.filter(
       (past) =>
         past.countsAtEntities &&
         nameOf(past.transaction, kind) === name &&
-        past.offset < cuts(past.lane).nextOffset,
+        past.offset < frontiers(past.partition).nextOffset,
     )
-    const keptFromMs = (lane: number): number => {
-      const timesMs = events.filter((past) => past.lane === lane).map((past) => past.timeMs)
+    const keptFromMs = (partition: number): number => {
+      const timesMs = events
+        .filter((past) => past.partition === partition)
+        .map((past) => past.timeMs)
       return hourStartMs(Math.max(...timesMs)) - ENTITY_KEPT_MS
     }
     return {
       events,
       // An id may be used again once nobody knows it; a word on its first use says nothing about the second.
       words: this.#words.filter(
-        ({ label, lane, offset }) =>
+        ({ label, partition, offset }) =>
           (kind === 'network' ? label.ipNetwork : label[kind]) === name &&
-          offset < cuts(lane).labelNextOffset &&
-          label.eventTimeMs >= keptFromMs(lane),
+          offset < frontiers(partition).labelNextOffset &&
+          label.eventTimeMs >= keptFromMs(partition),
       ),
     }
   }

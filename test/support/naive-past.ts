@@ -1,7 +1,7 @@
 // What the oracle of the features remembers, and the two questions that all of its definitions ask: what comes before,
 // and what lies in a window. Tests only.
 
-import { referenceOf } from '../../services/core/reference.ts'
+import { hashOf } from '../../services/core/id-hash.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 
 export const MINUTE_MS = 60_000
@@ -13,35 +13,35 @@ export const CARD_SINGLES_MAX = 512
 export const HOUR_SINGLES_MAX = 16
 export const HOUR_CARDS_MAX = 32
 export const LATENESS_MS = 3 * DAY_MS
-export const LANE_REACH_MS = 37 * DAY_MS
-/** What a lane remembers of an entity, before the hour of its newest event there. */
+export const PARTITION_REACH_MS = 37 * DAY_MS
+/** What a partition remembers of an entity, before the hour of its newest event there. */
 export const ENTITY_KEPT_MS = 40 * DAY_MS + 4 * HOUR_MS
 
 /** One transaction that was counted. */
 export interface Past {
-  readonly lane: number
+  readonly partition: number
   readonly offset: number
   readonly transaction: Transaction
   readonly timeMs: number
   readonly amountMinor: number
-  readonly idRef: number
+  readonly idHash: number
   readonly countsAtEntities: boolean
   /** Once a retry, always a retry: what comes later can only make more of them. */
   isRetry: boolean
 }
 
-/** What a transaction sees of a lane: offsets below these. */
-export interface NaiveCut {
+/** What a transaction sees of a partition: offsets below these. */
+export interface NaiveFrontier {
   readonly nextOffset: number
   readonly labelNextOffset: number
 }
 
 /** Order of events: by time, then by the reference of the id. */
 export function compareEvents(
-  a: { readonly timeMs: number; readonly idRef: number },
-  b: { readonly timeMs: number; readonly idRef: number },
+  a: { readonly timeMs: number; readonly idHash: number },
+  b: { readonly timeMs: number; readonly idHash: number },
 ): number {
-  return a.timeMs - b.timeMs || a.idRef - b.idRef
+  return a.timeMs - b.timeMs || a.idHash - b.idHash
 }
 
 /** The window (toMs - windowMs, toMs]. */
@@ -67,7 +67,7 @@ export function isRetryOf(later: Past, earlier: Past): boolean {
 /** The transaction as something to be remembered. */
 export function pastOf(
   transaction: Transaction,
-  place: { readonly lane: number; readonly offset: number },
+  place: { readonly partition: number; readonly offset: number },
   amountMinor: number,
   countsAtEntities: boolean,
 ): Past {
@@ -76,7 +76,7 @@ export function pastOf(
     transaction,
     timeMs: transaction.eventTimeMs,
     amountMinor,
-    idRef: referenceOf(transaction.id),
+    idHash: hashOf(transaction.id),
     countsAtEntities,
     isRetry: false,
   }

@@ -22,16 +22,16 @@ export function normalCard(card: CardHistory): Readonly<Record<string, unknown>>
     for (const column of REFERENCES) row[column] = card.references[row[column] ?? 0] ?? NaN
     events.push(row)
   }
-  const { settledCount, buckets } = card
+  const { finalisedCount, buckets } = card
   const causes = [...card.causes].toSorted(([a], [b]) => a - b)
-  return { events, settledCount, buckets, causes }
+  return { events, finalisedCount, buckets, causes }
 }
 
 /** Null for a part of which nothing is left. */
 export function normalPart(part: EntityPart): unknown {
   part.normalise()
-  const { count, crowdedHours, labels } = part
-  if (count + crowdedHours.length + labels.length === 0) return null
+  const { count, hourlyBuckets, labels } = part
+  if (count + hourlyBuckets.length + labels.length === 0) return null
   const events = Array.from(part.data.subarray(0, count * ENTITY_STRIDE))
-  return { events, crowdedHours, labels }
+  return { events, hourlyBuckets, labels }
 }

@@ -8,11 +8,11 @@ import type { TestContext } from 'node:test'
 import { breakerControlOf } from '../../services/core/control/block-control.ts'
 import {
   controlOf,
-  NO_WISH,
+  NO_DEPLOYMENT,
   shadowed,
-  type ControlWord,
-  type Wish,
-} from '../../services/core/control/wish.ts'
+  type ChangeRecord,
+  type Deployment,
+} from '../../services/core/control/deployment.ts'
 import type { Control, Mode } from '../../services/core/wire/records.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { addModel } from '../../services/platform/model-store.ts'
@@ -46,7 +46,7 @@ const DAY_MS = 86_400_000
 /** Event time between the beginnings of two worlds; under load a day passes in four seconds. */
 const WORLD_MS = 80 * DAY_MS
 
-/** A lane does without a Redis that is silent for a second, and no wave of fraud trips the breaker. */
+/** A partition does without a Redis that is silent for a second, and no wave of fraud trips the breaker. */
 const OBSERVED_LIMITS = {
   SLUICE_SESSION_TIMEOUT_MS: '5000',
   SLUICE_STATE_TIMEOUT_MS: '1000',
@@ -63,17 +63,17 @@ export interface ObservedSystem {
   readonly proxy: RedisProxy
   readonly prometheus: LocalPrometheus
   /** What the scorers are told at the start: their own model decides, another one runs in its shadow. */
-  readonly healthyWish: Wish
+  readonly healthyDeployment: Deployment
   /** Tells the scorers which models to use. */
-  wantModels(wish: Wish): Promise<unknown>
+  wantModels(deployment: Deployment): Promise<unknown>
   /** The built-in policy, with another one in its shadow. */
-  readonly healthyPolicies: Wish
+  readonly healthyPolicies: Deployment
   /** Digest of a ruleset with a condition that fails for every payment. */
   readonly failingPolicy: string
   /** Digest of a ruleset whose breaker the first block trips. */
   readonly trippingPolicy: string
   /** Tells the scorers which policies to use. */
-  wantPolicies(wish: Wish): Promise<unknown>
+  wantPolicies(deployment: Deployment): Promise<unknown>
   /** A person resets what has tripped, for the first time. */
   resetBreakers(): Promise<unknown>
   /** Starts scorer 0 or 1, for the first time or again. */
@@ -129,12 +129,13 @@ export async function openObservedSystem(
     claim.ports
   const [forwarder = 0, enforcer = 0, receipts = 0, cases = 0, lake = 0] = followers
   const { brokers, prefix: topicPrefix, codecs } = stream
-  const say = (controlBy: (word: ControlWord) => Control): Promise<number> => {
+  const say = (controlBy: (word: ChangeRecord) => Control): Promise<number> => {
     const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
     return publishControl({ brokers, topicPrefix, codecs }, controlBy(word))
   }
-  const wantModels = (wish: Wish): Promise<number> => say((word) => controlOf(wish, word))
-  const { folder: store, shadow: healthyWish } = await shadowedStore(t, wantModels)
+  const wantModels = (deployment: Deployment): Promise<number> =>
+    say((word) => controlOf(deployment, word))
+  const { folder: store, shadow: healthyDeployment } = await shadowedStore(t, wantModels)
   const environment = stream.patientEnvironment({
     SLUICE_REDIS_URL: proxy.url,
     SLUICE_MODE: 'enforce',
@@ -176,15 +177,15 @@ export async function openObservedSystem(
   }
   const cli = (port: number, ...args: readonly string[]): Promise<CliProcess> =>
     startOnPort(port, startCli(t, [...args, '--metrics-port', String(port)], environment))
-  const wantPolicies = (wish: Wish): Promise<number> =>
-    say((word) => controlOf(wish, word, 'policy'))
-  const healthyPolicies = shadowed(NO_WISH, addPolicy(store, SHADOW_POLICY))
+  const wantPolicies = (deployment: Deployment): Promise<number> =>
+    say((word) => controlOf(deployment, word, 'policy'))
+  const healthyPolicies = shadowed(NO_DEPLOYMENT, addPolicy(store, SHADOW_POLICY))
   await wantPolicies(healthyPolicies)
   return {
     stream,
     proxy,
     prometheus,
-    healthyWish,
+    healthyDeployment,
     wantModels,
     healthyPolicies,
     failingPolicy: addPolicy(store, FAILING_POLICY),
@@ -230,11 +231,11 @@ function addPolicy(store: string, text: string, mode: Mode = 'flag'): string {
 async function shadowedStore(
   t: TestContext,
   want: ObservedSystem['wantModels'],
-): Promise<{ readonly folder: string; readonly shadow: Wish }> {
+): Promise<{ readonly folder: string; readonly shadow: Deployment }> {
   const folder = temporaryFolder(t)
   const variant = variantOf(t, 'stricter', { flag: 0.02, block: 0.3 })
   await addModel(folder, variant.folder)
-  const shadow = shadowed(NO_WISH, variant.digest)
+  const shadow = shadowed(NO_DEPLOYMENT, variant.digest)
   await want(shadow)
   return { folder, shadow }
 }

@@ -10,12 +10,12 @@ import type { TestContext } from 'node:test'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
 export const OUTPUT_TOPICS = ['decisions', 'alerts', 'leases', 'dead-letters'] as const
-/** How keys of marks begin; each reading to the end has its own, since a stream may hold those of earlier ones. */
+/** How keys of annotations begin; each reading to the end has its own, since a stream may hold those of earlier ones. */
 const END_KEY = 'end-of-test'
 /** So long without anything new. Only so that a test that can no longer succeed fails with a reason. */
 const SILENCE_MS_MAX = 90_000
 
-export interface SeenBlock {
+export interface SeenBatch {
   readonly partition: number
   /** Its place in the decisions topic. */
   readonly offset: number
@@ -34,7 +34,7 @@ type SeenMessages = Pick<CommittedMessages, 'topic' | 'partition'> & {
 }
 
 export class Outputs {
-  readonly blocks: SeenBlock[] = []
+  readonly blocks: SeenBatch[] = []
   readonly alerts: Alert[] = []
   readonly leases: Lease[] = []
   /** Leases as they are now, by card. */

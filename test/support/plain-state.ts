@@ -1,4 +1,4 @@
-// State of one lane in memory that is never compacted, encoded or shared.
+// State of one partition in memory that is never compacted, encoded or shared.
 
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
 import { EntityPart } from '../../services/core/features/state/entity-part.ts'
@@ -8,12 +8,12 @@ import {
 } from '../../services/core/features/catalogue/feature-definition.ts'
 import type {
   CardLookup,
-  LaneMessages,
-  LaneState,
+  PartitionMessages,
+  PartitionState,
 } from '../../services/core/features/engine/fold-state.ts'
 
-/** All messages of a lane. */
-export class PlainMessages implements LaneMessages {
+/** All messages of a partition. */
+export class PlainMessages implements PartitionMessages {
   readonly byOffset = new Map<number, Uint8Array>()
 
   keep(offset: number, _: number, message: Uint8Array): void {
@@ -25,7 +25,7 @@ export class PlainMessages implements LaneMessages {
   }
 }
 
-export class PlainState implements LaneState, CardLookup {
+export class PlainState implements PartitionState, CardLookup {
   readonly entityHorizonMs = -Infinity
   readonly messages = new PlainMessages()
   readonly #cards = new Map<string, CardHistory>()
@@ -48,6 +48,6 @@ export class PlainState implements LaneState, CardLookup {
     return part
   }
 
-  /** There are no other lanes. */
-  readonly otherEntities: LaneState['otherEntities'] = () => []
+  /** There are no other partitions. */
+  readonly otherEntities: PartitionState['otherEntities'] = () => []
 }

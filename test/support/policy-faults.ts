@@ -1,7 +1,7 @@
 // Faults of policies on an observed system: one that no store has, one whose condition cannot be answered, and one that
 // blocks more than its breaker allows.
 
-import { activated } from '../../services/core/control/wish.ts'
+import { activated } from '../../services/core/control/deployment.ts'
 import type { ObservedSystem } from './observed-system.ts'
 
 type Waits = (alert: string) => Promise<unknown>

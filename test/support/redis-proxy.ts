@@ -56,7 +56,7 @@ export class RedisProxy {
   }
 
   /** Breaks every connection and refuses new ones until `mend`. */
-  cut(): void {
+  frontier(): void {
     this.#isCut = true
     for (const socket of this.#sockets) socket.destroy()
   }
@@ -66,7 +66,7 @@ export class RedisProxy {
   }
 
   async close(): Promise<void> {
-    this.cut()
+    this.frontier()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 

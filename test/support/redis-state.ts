@@ -1,8 +1,8 @@
 // What Redis holds of a stream, for comparing before and after.
 
 import { Redis } from 'ioredis'
-import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
-import { laneKeys } from '../../services/platform/redis/keys.ts'
+import { decodeProgress } from '../../services/core/stream/partition-progress.ts'
+import { partitionKeys } from '../../services/platform/redis/keys.ts'
 import { keysOf, PARTITION_COUNT, type TestStream } from './streams.ts'
 
 /** Values of all keys but the epochs, by key, base64. */
@@ -23,7 +23,7 @@ export async function readStateOffsets(stream: TestStream): Promise<readonly num
   try {
     const keys = Array.from(
       { length: PARTITION_COUNT },
-      (_, partition) => laneKeys(stream.streamId, partition).progress,
+      (_, partition) => partitionKeys(stream.streamId, partition).progress,
     )
     return (await redis.mget(keys)).map((text) => decodeProgress(text)?.nextOffset ?? -1)
   } finally {

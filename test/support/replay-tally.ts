@@ -1,4 +1,4 @@
-// A replay of what live lanes left, fed in any interleaving, and what it said.
+// A replay of what live partitions left, fed in any interleaving, and what it said.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import {
@@ -6,14 +6,14 @@ import {
   FEATURE_NAMES,
 } from '../../services/core/features/catalogue/feature-list.ts'
 import { LogReplay } from '../../services/core/features/provenance/log-replay.ts'
-import type { LaneBegin } from '../../services/core/features/provenance/replay-lane.ts'
-import type { RecordedBlock } from '../../services/core/features/provenance/replay-records.ts'
+import type { PartitionBegin } from '../../services/core/features/provenance/replay-partition.ts'
+import type { RecordedBatch } from '../../services/core/features/provenance/replay-records.ts'
 import {
   HashSample,
   type ReplaySample,
 } from '../../services/core/features/provenance/replay-sample.ts'
 import { reasonOf, VERDICT } from '../../services/core/features/provenance/row-comparison.ts'
-import { entriesOf, labelsOf, readRecord, type RecordedLog } from './recorded-lanes.ts'
+import { entriesOf, labelsOf, readRecord, type RecordedLog } from './recorded-partitions.ts'
 
 /** What a replay said. */
 export interface Tally {
@@ -28,7 +28,7 @@ export interface Tally {
 /** What a replay gets. */
 export interface Fed {
   readonly logs: readonly RecordedLog[]
-  readonly blocks: readonly RecordedBlock[]
+  readonly blocks: readonly RecordedBatch[]
   /** How many messages of each kind come at a time, used in turn. */
   readonly chunks: readonly number[]
   readonly sample?: ReplaySample
@@ -71,30 +71,30 @@ export function replayOf({
     },
   })
   const queues: { readonly size: number; add(from: number, to: number): void; at: number }[] = []
-  for (const [lane, log] of logs.entries()) {
+  for (const [partition, log] of logs.entries()) {
     const entries = entriesOf(log)
     const labels = labelsOf(log)
-    const own = blocks.filter(({ partition }) => partition === lane)
+    const own = blocks.filter((block) => block.partition === partition)
     queues.push(
       {
         size: entries.length,
         at: 0,
         add: (from, to) => {
-          replay.addEntries(lane, entries.slice(from, to))
+          replay.addEntries(partition, entries.slice(from, to))
         },
       },
       {
         size: labels.length,
         at: 0,
         add: (from, to) => {
-          replay.addLabels(lane, labels.slice(from, to))
+          replay.addLabels(partition, labels.slice(from, to))
         },
       },
       {
         size: own.length,
         at: 0,
         add: (from, to) => {
-          for (const block of own.slice(from, to)) replay.addBlock(block)
+          for (const block of own.slice(from, to)) replay.addBatch(block)
         },
       },
     )
@@ -108,7 +108,7 @@ export function replayOf({
     replay.advance()
   }
   replay.finish()
-  tally.waiting = replay.waitingBlocks
+  tally.waiting = replay.waitingBatches
   return tally
 }
 
@@ -117,7 +117,7 @@ function count(counts: Map<string, number>, key: string): void {
 }
 
 /** Reading begins at the first offset. */
-export function beginOf({ entries }: RecordedLog, isWhole = true): LaneBegin {
+export function beginOf({ entries }: RecordedLog, isWhole = true): PartitionBegin {
   const endOffset = (entries.at(-1)?.offset ?? -1) + 1
   return { nextOffset: 0, labelNextOffset: 0, isWhole, endOffset }
 }

@@ -13,7 +13,7 @@ export interface Replayed {
   readonly decisions: number
   readonly revisions: number
   readonly compared: number
-  readonly waitingBlocks: number
+  readonly waitingBatches: number
   /** Mismatches by feature, and values that were not compared by reason. */
   readonly mismatches: Readonly<Record<string, number>>
   readonly notCompared: Readonly<Record<string, number>>
@@ -48,5 +48,5 @@ export async function replayToEnd(stream: TestStream, share = 1): Promise<Replay
     },
     new AbortController().signal,
   )
-  return { ...counts, waitingBlocks: replay.waitingBlocks, mismatches, notCompared }
+  return { ...counts, waitingBatches: replay.waitingBatches, mismatches, notCompared }
 }

@@ -11,7 +11,7 @@ export interface Group {
   readonly concurrency: number
 }
 
-/** Suites whose files mostly wait: for sessions that end, for groups that deal out lanes, for servers that start. */
+/** Suites whose files mostly wait: for sessions that end, for groups that deal out partitions, for servers that start. */
 const WAITING_SUITES: readonly string[] = ['integration', 'integrity']
 const WAITING_AT_ONCE = 2
 /** Suites whose files measure, or watch times that a busy machine would stretch. */

@@ -1,39 +1,39 @@
-// Messages apart from the cards, as a lane session keeps them: pages in a map instead of Redis, and what of them is in
+// Messages apart from the cards, as a partition session keeps them: pages in a map instead of Redis, and what of them is in
 // memory until that is given up.
 
 import assert from 'node:assert/strict'
 import type { CardLookup } from '../../services/core/features/engine/fold-state.ts'
-import type { PageRun } from '../../services/core/stream/lane-progress.ts'
+import type { PageRun } from '../../services/core/stream/partition-progress.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { ValueCache } from '../../services/platform/redis/value-cache.ts'
-import { touchedByLate } from '../../services/scorer/batch/touched.ts'
+import { readByLate } from '../../services/scorer/batch/read-set.ts'
 import type { Entry } from './fold-entries.ts'
 
 /** A page or two, so that others have to be read. */
 const KEPT_WEIGHT_MAX = 300
 
-/** What a crash leaves of a lane's messages. */
-export interface LanePages {
+/** What a crash leaves of a partition's messages. */
+export interface PartitionPages {
   readonly pages: Map<number, Buffer>
   runs: readonly PageRun[]
 }
 
-/** Where the state of a lane stands. */
-export interface Standing {
+/** Where the state of a partition stands. */
+export interface Status {
   readonly nextOffset: number
   readonly newestEventMs: number
 }
 
 export class StoredMessages {
-  readonly #stored: LanePages
+  readonly #stored: PartitionPages
   #open: MessagePages | null = null
 
-  constructor(stored: LanePages) {
+  constructor(stored: PartitionPages) {
     this.#stored = stored
   }
 
   /** For a batch that begins at this offset, the state being where `standing` says. */
-  begin(nextOffset: number, standing: Standing): MessagePages {
+  begin(nextOffset: number, standing: Status): MessagePages {
     this.#open ??= new MessagePages({
       newestEventMs: standing.newestEventMs,
       runs: this.#stored.runs,
@@ -50,12 +50,12 @@ export class StoredMessages {
     messages: MessagePages,
     entries: readonly Entry[],
     state: CardLookup,
-    { nextOffset, newestEventMs }: Standing,
+    { nextOffset, newestEventMs }: Status,
   ): void {
     const taken = entries.map((entry) =>
       entry.kind === 'transaction' ? { ...entry, timestampMs: 0 } : entry,
     )
-    const late = touchedByLate({ entries: taken, labels: [] }, state, newestEventMs, {
+    const late = readByLate({ entries: taken, labels: [] }, state, newestEventMs, {
       valuesMax: Infinity,
       withEntities: true,
     })

@@ -10,13 +10,13 @@ import {
   encodeEntityPart,
 } from '../../services/core/features/state/entity-codec.ts'
 import type { EntityPart } from '../../services/core/features/state/entity-part.ts'
-import { decodeProgress } from '../../services/core/stream/lane-progress.ts'
-import { entityName, laneKeys } from '../../services/platform/redis/keys.ts'
+import { decodeProgress } from '../../services/core/stream/partition-progress.ts'
+import { entityName, partitionKeys } from '../../services/platform/redis/keys.ts'
 import type { OracleState } from './live-oracle.ts'
 import { keysOf, PARTITION_COUNT } from './streams.ts'
 
 /**
- * By lane and name, the values that count, all of it merged that may be. Outcomes are left out: the logs of the oracle have
+ * By partition and name, the values that count, all of it merged that may be. Outcomes are left out: the logs of the oracle have
  * none.
  */
 export async function normalStateIn(
@@ -25,15 +25,15 @@ export async function normalStateIn(
 ): Promise<ReadonlyMap<string, string>> {
   const redis = new Redis(redisUrl)
   try {
-    const keys = await keysOf(redis, streamId)
+    const names = await keysOf(redis, streamId)
     const normal = new Map<string, string>()
     for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
-      const lane = laneKeys(streamId, partition)
-      const progress = decodeProgress(await redis.get(lane.progress))
+      const keys = partitionKeys(streamId, partition)
+      const progress = decodeProgress(await redis.get(keys.progress))
       if (progress === null) continue
-      const cardStart = lane.card(progress.generation, '')
-      const entityStart = lane.entities(progress.generation)
-      for (const key of keys) {
+      const cardStart = keys.card(progress.generation, '')
+      const entityStart = keys.entities(progress.generation)
+      for (const key of names) {
         if (key.startsWith(cardStart)) {
           const card = decodeCard(await redis.getBuffer(key))
           put(normal, `${partition}/c/${key.slice(cardStart.length)}`, cardText(card))
@@ -49,10 +49,10 @@ export async function normalStateIn(
   }
 }
 
-/** The same of lanes in memory, which must not be used afterwards. */
-export function normalStateOf(lanes: readonly OracleState[]): ReadonlyMap<string, string> {
+/** The same of partitions in memory, which must not be used afterwards. */
+export function normalStateOf(partitions: readonly OracleState[]): ReadonlyMap<string, string> {
   const normal = new Map<string, string>()
-  for (const [partition, { cards, entities }] of lanes.entries()) {
+  for (const [partition, { cards, entities }] of partitions.entries()) {
     for (const [card, history] of cards) put(normal, `${partition}/c/${card}`, cardText(history))
     for (const [entity, part] of entities) {
       put(normal, `${partition}/e/${entityName(entity)}`, partText(part))
@@ -78,7 +78,7 @@ function cardText(card: CardHistory): string | null {
 
 function partText(part: EntityPart): string | null {
   part.normalise()
-  const { count, labels, crowdedHours } = part
-  if (count === 0 && labels.length === 0 && crowdedHours.length === 0) return null
+  const { count, labels, hourlyBuckets } = part
+  if (count === 0 && labels.length === 0 && hourlyBuckets.length === 0) return null
   return encodeEntityPart(part, new ByteWriter()).toString('base64')
 }

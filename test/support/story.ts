@@ -5,10 +5,13 @@ import {
   FEATURE_STATES,
   type FeatureState,
 } from '../../services/core/features/engine/feature-states.ts'
-import { type FoldMark } from '../../services/core/features/engine/fold-marks.ts'
-import { LANE_START, type LaneFold } from '../../services/core/features/engine/lane-fold.ts'
+import { type FeatureAnnotation } from '../../services/core/features/engine/feature-annotations.ts'
+import {
+  PARTITION_START,
+  type PartitionFold,
+} from '../../services/core/features/engine/partition-fold.ts'
 import type { Recomputed } from '../../services/core/features/engine/late-revisions.ts'
-import { referenceOf } from '../../services/core/reference.ts'
+import { hashOf } from '../../services/core/id-hash.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import { labelOf, STREAM_START_MS } from './feature-streams.ts'
 import { foldEntries, openFold, PlainState, type FoldedRow } from './fold-entries.ts'
@@ -16,7 +19,7 @@ import { foldEntries, openFold, PlainState, type FoldedRow } from './fold-entrie
 /** A transaction; `atMs` counts from the start of the story, a Sunday at midnight. */
 export interface Payment extends Partial<Omit<Transaction, 'eventTimeMs'>> {
   readonly atMs: number
-  readonly lane?: number
+  readonly partition?: number
 }
 
 export interface Word {
@@ -24,7 +27,7 @@ export interface Word {
   readonly verdict: 'fraud' | 'genuine'
   /** After the start of the story. */
   readonly knownAtMs: number
-  readonly lane?: number
+  readonly partition?: number
 }
 
 /** What came out for one transaction. */
@@ -37,8 +40,8 @@ export class Told {
     this.folded = folded
   }
 
-  get marks(): readonly FoldMark[] {
-    return this.folded.marks
+  get annotations(): readonly FeatureAnnotation[] {
+    return this.folded.annotations
   }
 
   get recomputed(): readonly Recomputed[] {
@@ -62,24 +65,24 @@ export class Told {
   }
 }
 
-/** One state in memory, with as many lanes as are named. */
+/** One state in memory, with as many partitions as are named. */
 export class Story {
   readonly states: PlainState[] = []
-  readonly #folds: LaneFold[] = []
+  readonly #folds: PartitionFold[] = []
   readonly #offsets: number[] = []
   readonly #labelOffsets: number[] = []
   #count = 0
 
-  constructor(laneCount = 1) {
-    while (this.states.length < laneCount) {
+  constructor(partitionCount = 1) {
+    while (this.states.length < partitionCount) {
       this.states.push(new PlainState(this.states))
-      this.#folds.push(openFold(LANE_START))
+      this.#folds.push(openFold(PARTITION_START))
       this.#offsets.push(0)
       this.#labelOffsets.push(0)
     }
   }
 
-  pay({ atMs, lane = 0, ...fields }: Payment): Told {
+  pay({ atMs, partition = 0, ...fields }: Payment): Told {
     const transaction: Transaction = {
       ...NOTHING_NAMED,
       id: `tx-${this.#count}`,
@@ -87,10 +90,10 @@ export class Story {
       eventTimeMs: STREAM_START_MS + atMs,
     }
     this.#count += 1
-    const [fold, state] = this.#laneOf(lane)
-    const offset = this.#offsets[lane] ?? 0
-    this.#offsets[lane] = offset + 1
-    const next = this.#labelOffsets[lane] ?? 0
+    const [fold, state] = this.#partitionOf(partition)
+    const offset = this.#offsets[partition] ?? 0
+    this.#offsets[partition] = offset + 1
+    const next = this.#labelOffsets[partition] ?? 0
     const entry = { kind: 'transaction' as const, offset, transaction }
     const [folded] = foldEntries([], [entry], next, fold, state)
     if (folded === undefined) throw new Error('A transaction always gives a row.')
@@ -102,24 +105,25 @@ export class Story {
     return timesMs.map((atMs) => this.pay({ ...payment, atMs }))
   }
 
-  label({ of, verdict, knownAtMs, lane = 0 }: Word): void {
-    const [fold, state] = this.#laneOf(lane)
-    const offset = this.#labelOffsets[lane] ?? 0
-    this.#labelOffsets[lane] = offset + 1
+  label({ of, verdict, knownAtMs, partition = 0 }: Word): void {
+    const [fold, state] = this.#partitionOf(partition)
+    const offset = this.#labelOffsets[partition] ?? 0
+    this.#labelOffsets[partition] = offset + 1
     fold.applyLabel(labelOf(of, STREAM_START_MS + knownAtMs, verdict), offset, state)
   }
 
-  watermark(atMs: number, lane = 0): void {
-    this.#laneOf(lane)[0].applyWatermark(STREAM_START_MS + atMs)
+  watermark(atMs: number, partition = 0): void {
+    this.#partitionOf(partition)[0].applyWatermark(STREAM_START_MS + atMs)
   }
 
-  labelWatermark(atMs: number, lane = 0): void {
-    this.#laneOf(lane)[0].applyLabelWatermark(STREAM_START_MS + atMs)
+  labelWatermark(atMs: number, partition = 0): void {
+    this.#partitionOf(partition)[0].applyLabelWatermark(STREAM_START_MS + atMs)
   }
 
-  #laneOf(lane: number): readonly [LaneFold, PlainState] {
-    const [fold, state] = [this.#folds[lane], this.states[lane]]
-    if (fold === undefined || state === undefined) throw new RangeError(`No lane ${lane}.`)
+  #partitionOf(partition: number): readonly [PartitionFold, PlainState] {
+    const [fold, state] = [this.#folds[partition], this.states[partition]]
+    if (fold === undefined || state === undefined)
+      throw new RangeError(`No partition ${partition}.`)
     return [fold, state]
   }
 }
@@ -127,7 +131,7 @@ export class Story {
 /** Names in the order of their references. */
 export function idsInOrder(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `id-${index}`).toSorted(
-    (a, b) => referenceOf(a) - referenceOf(b),
+    (a, b) => hashOf(a) - hashOf(b),
   )
 }
 

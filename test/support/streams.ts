@@ -24,7 +24,7 @@ const SESSION = { SLUICE_SESSION_TIMEOUT_MS: '6000' } as const
 const PATIENCE = { SLUICE_STATE_TIMEOUT_MS: '5000' } as const
 /** For scorers that a test kills or stops, so that what they leave is soon dealt out. Not for those that must stay. */
 export const SHORT_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '1500' } as const
-/** For scorers that must keep their lanes through a pause of their own, or of the broker. */
+/** For scorers that must keep their partitions through a pause of their own, or of the broker. */
 export const LONG_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '30000' } as const
 
 type InputTopic = 'transactions' | 'labels'

@@ -54,14 +54,14 @@ test('every log line has fields and a constant sentence', () => {
 
 test('a call that breaks the rule is found', () => {
   for (const call of [
-    'log.warn({}, `Lane ${partition} stops.`)',
-    "log.warn({}, 'Lane ' + partition)",
+    'log.warn({}, `PartitionProcessor ${partition} stops.`)',
+    "log.warn({}, 'Partition ' + partition)",
     'this.#log.info({ partition }, message)',
     "options.log.error('It fails.')",
     'log.error(error)',
     "log.info({}, 'no sentence')",
-    "log.info({}, 'Lane %d stops.', partition)",
+    "log.info({}, 'Partition %d stops.', partition)",
   ])
     deepStrictEqual(lookAt('a.ts', call).faults.length, 1, call)
-  deepStrictEqual(lookAt('a.ts', "log.info({ partition }, 'The lane stops.')").faults, [])
+  deepStrictEqual(lookAt('a.ts', "log.info({ partition }, 'The partition stops.')").faults, [])
 })

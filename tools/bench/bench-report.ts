@@ -139,7 +139,7 @@ function runLines(run: ReplayRun, number: number): readonly string[] {
       `${count(run.eventsPerSecondWithStart)}/s; only decoding ${count(run.consumeEventsPerSecond)}/s; ` +
       `filled at ${count(fill.eventsPerSecond)}/s`,
     `    in ${count(fill.transactions)} = ${count(blocks.decisions)} decisions + ${blocks.deadLetters} dead ` +
-      `letters; ${count(blocks.blocks)} blocks of ${count(run.eventsPerBlock)}; ` +
+      `letters; ${count(blocks.blocks)} blocks of ${count(run.eventsPerBatch)}; ` +
       `backend ${blocks.backends.join(', ')}, model ${blocks.modelVersions.join(', ')}`,
     `    CPU us/event: ${cpuText(run.cpuMicrosecondsPerEvent)}${memory}; load ${run.loadAverage[0] ?? 0}`,
   ]
@@ -157,7 +157,7 @@ function liveLines(result: LiveResult): readonly string[] {
         `${milliseconds(latency.p90Ms)}, p99 ${milliseconds(latency.p99Ms)}, p99.9 ` +
         `${milliseconds(latency.p999Ms)}, max ${milliseconds(latency.maxMs)} (${count(latency.samples)} alerts)`,
     `  in ${count(result.transactions)} = ${count(result.decisions)} decisions; ${count(result.alerts)} alerts; ` +
-      `${result.eventsPerBlock.toFixed(1)} events a block; producer ${result.producerBehindMs} ms behind`,
+      `${result.eventsPerBatch.toFixed(1)} events a block; producer ${result.producerBehindMs} ms behind`,
     `  CPU us/event: ${cpuText(result.cpuMicrosecondsPerEvent)}; load ${result.loadAverage[0] ?? 0}`,
   ]
   if (memory !== null) {

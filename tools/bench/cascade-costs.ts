@@ -7,7 +7,7 @@ import type { Backend } from '../../services/core/scoring/scoring-model.ts'
 import { readModelFolder } from '../../services/platform/tensorflow/model-folder.ts'
 import { repositoryRoot } from '../../services/cli/command.ts'
 
-/** The batch size that figures are taken at, near what lanes score at a time. */
+/** The batch size that figures are taken at, near what partitions score at a time. */
 const BATCH_ROWS = 256
 
 const ROWS = 1_000_000

@@ -83,7 +83,7 @@ const DESCRIPTION =
   'scoring: rows per second of the model, by backend and batch size. replay: events per second of one\n' +
   'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
   'default. sizing: memory per card and entity in Redis, and disk per transaction, after a replay. takeover: how\n' +
-  'long lanes stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
+  'long partitions stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
   'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
   'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
   'works here x models x batches of 1 to 16,384 rows, without a server, and what draft and target of a\n' +

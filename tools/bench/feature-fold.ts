@@ -4,8 +4,11 @@
 import { crc32 } from 'node:zlib'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import type { Cut } from '../../services/core/features/state/entity-part.ts'
-import type { LaneState } from '../../services/core/features/engine/fold-state.ts'
-import { LANE_START, LaneFold } from '../../services/core/features/engine/lane-fold.ts'
+import type { PartitionState } from '../../services/core/features/engine/fold-state.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../services/core/features/engine/partition-fold.ts'
 import type { FeaturePlan } from '../../services/core/features/engine/feature-plan.ts'
 import type { DecodedBatch, LoadBatch } from './feature-load.ts'
 
@@ -41,9 +44,9 @@ export class StopWatch {
   }
 }
 
-/** Folds the batches of one lane. */
-export class LaneRows {
-  readonly fold: LaneFold
+/** Folds the batches of one partition. */
+export class PartitionRows {
+  readonly fold: PartitionFold
   readonly #width: number
   readonly #values: Float64Array
   readonly #states: Uint8Array
@@ -52,7 +55,7 @@ export class LaneRows {
   #statesCrc = 0
 
   constructor(plan: FeaturePlan) {
-    this.fold = new LaneFold({ rates: DEFAULT_RATES, plan }, LANE_START)
+    this.fold = new PartitionFold({ rates: DEFAULT_RATES, plan }, PARTITION_START)
     this.#width = plan.definitions.length
     this.#values = new Float64Array(ROWS_AT_ONCE * this.#width)
     this.#states = new Uint8Array(ROWS_AT_ONCE * this.#width)
@@ -64,7 +67,7 @@ export class LaneRows {
   }
 
   /** Labels first, then transactions in order of their offsets, as the scorer does. At most ROWS_AT_ONCE. */
-  add(batch: DecodedBatch, state: LaneState): void {
+  add(batch: DecodedBatch, state: PartitionState): void {
     const { fold } = this
     const { transactions, records, labels, offset, labelOffset } = batch
     for (let index = 0; index < labels.length; index += 1) {

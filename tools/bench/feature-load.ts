@@ -117,18 +117,18 @@ function itemOf(transaction: Transaction, codecs: Codecs): LoadItem {
   return { kind: 'transaction', transaction, record: codecs.transaction.encode(transaction) }
 }
 
-/** Deals a stream out to lanes by card, as the producer's partitioner does, and cuts each lane into batches. */
+/** Deals a stream out to partitions by card, as the producer's partitioner does, and cuts each partition into batches. */
 export function batchesOf(
   items: readonly LoadItem[],
-  laneCount: number,
+  partitionCount: number,
   size: number,
 ): readonly (readonly LoadBatch[])[] {
-  const lanes = Array.from({ length: laneCount }, (): LoadBatch[] => [emptyBatch(0, 0)])
+  const partitions = Array.from({ length: partitionCount }, (): LoadBatch[] => [emptyBatch(0, 0)])
   for (const item of items) {
     const { card } = item.kind === 'label' ? item.label : item.transaction
-    const batches = lanes[partitionOfAscii(card, laneCount)]
+    const batches = partitions[partitionOfAscii(card, partitionCount)]
     let batch = batches?.at(-1)
-    if (batches === undefined || batch === undefined) throw new Error('There is no such lane.')
+    if (batches === undefined || batch === undefined) throw new Error('There is no such partition.')
     if (batch.records.length === size) {
       batch = emptyBatch(batch.offset + size, batch.labelOffset + batch.labels.length)
       batches.push(batch)
@@ -136,7 +136,7 @@ export function batchesOf(
     if (item.kind === 'label') batch.labels.push(item.label)
     else batch.records.push(item.record)
   }
-  return lanes
+  return partitions
 }
 
 function emptyBatch(offset: number, labelOffset: number): LoadBatch {

@@ -1,7 +1,7 @@
 // Features and state codec without I/O: what a scorer does with a batch between its read and its write, with maps for
 // Redis. One thread.
 
-import { forEachNear } from '../../services/core/features/state/bring-near.ts'
+import { forEachNear } from '../../services/core/features/state/prefetch.ts'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
 import {
@@ -21,11 +21,14 @@ import {
   type EntityKind,
 } from '../../services/core/features/catalogue/feature-definition.ts'
 import type { FeaturePlan } from '../../services/core/features/engine/feature-plan.ts'
-import type { LaneState, ReadablePart } from '../../services/core/features/engine/fold-state.ts'
+import type {
+  PartitionState,
+  ReadablePart,
+} from '../../services/core/features/engine/fold-state.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
 import { MessagePages } from '../../services/platform/redis/message-pages.ts'
 import { ValueCache } from '../../services/platform/redis/value-cache.ts'
-import { endOf, LaneRows, StopWatch, type Meter } from './feature-fold.ts'
+import { endOf, PartitionRows, StopWatch, type Meter } from './feature-fold.ts'
 import { decodeBatch, type LoadBatch } from './feature-load.ts'
 import { median } from './statistics.ts'
 
@@ -68,7 +71,7 @@ export function foldInMemory({
   measureFrom,
 }: FoldCase): FoldOutcome {
   const state = new MemoryState(decoding)
-  const rows = new LaneRows(plan)
+  const rows = new PartitionRows(plan)
   const watch = new StopWatch()
   let events = 0
   let committed = START
@@ -151,7 +154,7 @@ class Values<Id, Value extends CardHistory | EntityPart> {
   }
 }
 
-class MemoryState implements LaneState {
+class MemoryState implements PartitionState {
   readonly entityHorizonMs = -Infinity
   readonly messages: MessagePages
   readonly #isKept: boolean
@@ -193,7 +196,7 @@ class MemoryState implements LaneState {
       writeEntityPart(part, writer, DAY)
     })
     this.#writePages(newestEventMs)
-    // As a lane session does with what it sends; nobody reads values that are kept decoded.
+    // As a partition session does with what it sends; nobody reads values that are kept decoded.
     writer.takeKept()
     if (this.#isKept) writer.recycle()
   }

@@ -1,5 +1,5 @@
-// Features over the store of the scorer, without Kafka: lane sessions on the real Redis, one read and one write per
-// batch. Each lane waits for its answers, and the lanes of the process work side by side, as in a scorer. Keys of their
+// Features over the store of the scorer, without Kafka: partition sessions on the real Redis, one read and one write per
+// batch. Each partition waits for its answers, and the partitions of the process work side by side, as in a scorer. Keys of their
 // own, deleted afterwards.
 
 import { randomUUID } from 'node:crypto'
@@ -9,17 +9,20 @@ import {
   type EntityKind,
 } from '../../services/core/features/catalogue/feature-definition.ts'
 import type { FeaturePlan } from '../../services/core/features/engine/feature-plan.ts'
-import { LANE_START } from '../../services/core/features/engine/lane-fold.ts'
-import { referenceOf } from '../../services/core/reference.ts'
-import type { LaneProgress } from '../../services/core/stream/lane-progress.ts'
+import { PARTITION_START } from '../../services/core/features/engine/partition-fold.ts'
+import { hashOf } from '../../services/core/id-hash.ts'
+import type { PartitionProgress } from '../../services/core/stream/partition-progress.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
 import { deleteStreamState } from '../../services/platform/redis/delete-stream-state.ts'
-import type { LaneSession, LaneStore } from '../../services/platform/redis/lane-store-contract.ts'
-import { openLaneStore } from '../../services/platform/redis/lane-store.ts'
+import type {
+  PartitionSession,
+  PartitionStore,
+} from '../../services/platform/redis/partition-store-contract.ts'
+import { openPartitionStore } from '../../services/platform/redis/partition-store.ts'
 import type { BenchServers } from './bench-servers.ts'
-import { endOf, LaneRows, StopWatch } from './feature-fold.ts'
+import { endOf, PartitionRows, StopWatch } from './feature-fold.ts'
 import { decodeBatch, type DecodedBatch, type LoadBatch } from './feature-load.ts'
 import { CpuMeter, type CpuPerEvent } from './process-meter.ts'
 
@@ -30,8 +33,8 @@ export interface StoreCase {
   /** Events that may stay decoded in memory. */
   readonly cachedEventsMax: number
   readonly codecs: Codecs
-  readonly lanes: readonly (readonly LoadBatch[])[]
-  /** Rounds of batches before this one are not measured, and lanes take turns in them. */
+  readonly partitions: readonly (readonly LoadBatch[])[]
+  /** Rounds of batches before this one are not measured, and partitions take turns in them. */
   readonly measureFrom: number
 }
 
@@ -43,18 +46,18 @@ export interface StoreOutcome {
   /** Of the batches that are not measured; 0 where all are. */
   readonly readsPerBatchMax: number
   readonly writesPerBatchMax: number
-  /** Checksum of each lane's rows. */
+  /** Checksum of each partition's rows. */
   readonly checksums: readonly string[]
 }
 
-interface Lane {
-  readonly session: LaneSession
-  readonly rows: LaneRows
+interface PartitionProcessor {
+  readonly session: PartitionSession
+  readonly rows: PartitionRows
   readonly batches: readonly LoadBatch[]
 }
 
-/** One batch of a lane. */
-interface Work extends Pick<Lane, 'session' | 'rows'> {
+/** One batch of a partition. */
+interface Work extends Pick<PartitionProcessor, 'session' | 'rows'> {
   readonly batch: DecodedBatch
   readonly before: LoadBatch | undefined
 }
@@ -74,10 +77,10 @@ export async function foldInStore(
   const opened: Closable[] = [{ close: () => deleteStreamState(redis, streamId) }]
   const trips: RoundTrips = { reads: 0, writes: 0 }
   try {
-    const store = await openLaneStore({
+    const store = await openPartitionStore({
       url: redisUrl,
       streamId,
-      partitionCount: options.lanes.length,
+      partitionCount: options.partitions.length,
       answerMsMax: ANSWER_MS_MAX,
       cachedEventsMax: options.cachedEventsMax,
       onRoundTrip: (operation) => {
@@ -87,41 +90,41 @@ export async function foldInStore(
       onConnection: () => undefined,
     })
     opened.push(store)
-    const lanes: Lane[] = []
-    for (const [partition, batches] of options.lanes.entries()) {
+    const partitions: PartitionProcessor[] = []
+    for (const [partition, batches] of options.partitions.entries()) {
       const session = await openSession(store, partition)
-      lanes.push({ session, rows: new LaneRows(options.plan), batches })
+      partitions.push({ session, rows: new PartitionRows(options.plan), batches })
     }
-    return await work(lanes, options, trips, { redis: processes['redis'] ?? null }, signal)
+    return await work(partitions, options, trips, { redis: processes['redis'] ?? null }, signal)
   } finally {
     await closeAll(opened)
   }
 }
 
-async function openSession(store: LaneStore, partition: number): Promise<LaneSession> {
+async function openSession(store: PartitionStore, partition: number): Promise<PartitionSession> {
   const epoch = await store.claim(partition, null)
-  if (epoch === null) throw new Error('Somebody else claims the lanes of the benchmark.')
-  const progress = { ...LANE_START, generation: epoch, nextOffset: 0, labelNextOffset: 0 }
-  return store.open(partition, epoch, await store.readStanding(partition), progress, 'work')
+  if (epoch === null) throw new Error('Somebody else claims the partitions of the benchmark.')
+  const progress = { ...PARTITION_START, generation: epoch, nextOffset: 0, labelNextOffset: 0 }
+  return store.open(partition, epoch, await store.readStatus(partition), progress, 'work')
 }
 
 async function work(
-  lanes: readonly Lane[],
+  partitions: readonly PartitionProcessor[],
   options: StoreCase,
   trips: RoundTrips,
   processes: { readonly redis: number | null },
   signal: AbortSignal,
 ): Promise<StoreOutcome> {
   const { plan, codecs, measureFrom } = options
-  const rounds = Math.max(...lanes.map(({ batches }) => batches.length))
+  const rounds = Math.max(...partitions.map(({ batches }) => batches.length))
   const watch = new StopWatch()
-  const most = await workInTurns(lanes, options, trips, signal)
+  const most = await workInTurns(partitions, options, trips, signal)
   const meter = new CpuMeter(processes)
   let events = 0
   let batches = 0
   for (let round = measureFrom; round < rounds; round += 1) {
     signal.throwIfAborted()
-    const open = lanes.flatMap((lane) => openRound(lane, round, codecs))
+    const open = partitions.flatMap((partition) => openRound(partition, round, codecs))
     watch.start()
     await Promise.all(open.map((work) => workBatch(work, plan)))
     watch.stop()
@@ -129,20 +132,20 @@ async function work(
     batches += open.length
   }
   meter.sample()
-  for (const { rows } of lanes) rows.take()
+  for (const { rows } of partitions) rows.take()
   const { wallMs, cpuMs } = watch.total
   return {
     ...{ wallMs, events, batches },
     cpuMicrosecondsPerEvent: { client: (cpuMs * 1_000) / events, ...meter.perEvent(events) },
     readsPerBatchMax: most.reads,
     writesPerBatchMax: most.writes,
-    checksums: lanes.map(({ rows }) => rows.checksum),
+    checksums: partitions.map(({ rows }) => rows.checksum),
   }
 }
 
-/** The rounds that are not measured, one lane after the other: so that each batch's round trips can be counted. */
+/** The rounds that are not measured, one partition after the other: so that each batch's round trips can be counted. */
 async function workInTurns(
-  lanes: readonly Lane[],
+  partitions: readonly PartitionProcessor[],
   { plan, codecs, measureFrom }: StoreCase,
   trips: RoundTrips,
   signal: AbortSignal,
@@ -150,7 +153,7 @@ async function workInTurns(
   const most = { reads: 0, writes: 0 }
   for (let round = 0; round < measureFrom; round += 1) {
     signal.throwIfAborted()
-    for (const work of lanes.flatMap((lane) => openRound(lane, round, codecs))) {
+    for (const work of partitions.flatMap((partition) => openRound(partition, round, codecs))) {
       trips.reads = 0
       trips.writes = 0
       await workBatch(work, plan)
@@ -161,9 +164,9 @@ async function workInTurns(
   return most
 }
 
-/** The lane's batch of this round, if it has one. */
+/** The partition's batch of this round, if it has one. */
 function openRound(
-  { session, rows, batches }: Lane,
+  { session, rows, batches }: PartitionProcessor,
   round: number,
   codecs: Codecs,
 ): readonly Work[] {
@@ -174,8 +177,8 @@ function openRound(
 }
 
 async function workBatch({ session, rows, batch, before }: Work, plan: FeaturePlan): Promise<void> {
-  const cut = before === undefined ? { nextOffset: 0, labelNextOffset: 0 } : endOf(before)
-  const committed = { ...cut, newestEventMs: session.progress.newestEventMs }
+  const frontier = before === undefined ? { nextOffset: 0, labelNextOffset: 0 } : endOf(before)
+  const committed = { ...frontier, newestEventMs: session.progress.newestEventMs }
   const cards = new Set(batch.transactions.map(({ card }) => card))
   const entities = new Set<number>()
   for (const kind of ENTITY_KINDS) {
@@ -187,12 +190,12 @@ async function workBatch({ session, rows, batch, before }: Work, plan: FeaturePl
   if (reading.kind !== 'read') throw new Error(`The state of the benchmark is ${reading.kind}.`)
   rows.add(batch, reading.snapshot)
   const { generation } = session.progress
-  const progress: LaneProgress = { generation, ...endOf(batch), ...rows.fold.position }
+  const progress: PartitionProgress = { generation, ...endOf(batch), ...rows.fold.position }
   const reply = await session.write(reading.snapshot, progress, committed)
   if (reply !== 'written') throw new Error(`The state of the benchmark is ${reply}.`)
 }
 
 function addEntity(kind: EntityKind, of: Transaction | Label, entities: Set<number>): void {
   const identifier = kind === 'network' ? of.ipNetwork : of[kind]
-  if (identifier !== null) entities.add(entityKeyOf(kind, referenceOf(identifier)))
+  if (identifier !== null) entities.add(entityKeyOf(kind, hashOf(identifier)))
 }

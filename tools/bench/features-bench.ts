@@ -25,7 +25,7 @@ import { loadAverage } from './machine.ts'
 import { median } from './statistics.ts'
 
 const BATCH_SIZES = [512, 2_048] as const
-const LANE_COUNTS = [1, 4] as const
+const PARTITION_COUNTS = [1, 4] as const
 const HELD = [1, 10, 100, 512, 1_000, 10_000] as const
 const HOT_SHARE = 0.3
 const HOT_BATCH = 512
@@ -58,7 +58,7 @@ export interface MemoryResult extends Rate {
 }
 
 export interface StoreResult extends Rate {
-  readonly lanes: number
+  readonly partitions: number
   readonly batchSize: number
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly readsPerBatchMax: number
@@ -174,19 +174,21 @@ async function measureStore(
   const results: StoreResult[] = []
   for (const set of FEATURE_SETS) {
     const plan = compileFeaturePlan(set.definitions)
-    for (const laneCount of LANE_COUNTS) {
+    for (const partitionCount of PARTITION_COUNTS) {
       for (const batchSize of BATCH_SIZES) {
-        onProgress(`features: in Redis, ${set.name}, lanes ${laneCount}, batches of ${batchSize}`)
-        const lanes = batchesOf(items, laneCount, batchSize)
-        const rounds = Math.max(...lanes.map(({ length }) => length))
+        onProgress(
+          `features: in Redis, ${set.name}, partitions ${partitionCount}, batches of ${batchSize}`,
+        )
+        const partitions = batchesOf(items, partitionCount, batchSize)
+        const rounds = Math.max(...partitions.map(({ length }) => length))
         const measureFrom = Math.floor(rounds / 2)
         const outcomes: StoreOutcome[] = []
         for (let run = 0; run < runs; run += 1) {
           const { codecs } = servers
-          const options = { plan, cachedEventsMax, codecs, lanes, measureFrom }
+          const options = { plan, cachedEventsMax, codecs, partitions, measureFrom }
           outcomes.push(await foldInStore(options, servers, signal))
         }
-        results.push(storeResultOf(set, laneCount, batchSize, outcomes))
+        results.push(storeResultOf(set, partitionCount, batchSize, outcomes))
       }
     }
   }
@@ -234,7 +236,7 @@ function resultOf(
 
 function storeResultOf(
   { name: features }: FeatureSet,
-  lanes: number,
+  partitions: number,
   batchSize: number,
   outcomes: readonly StoreOutcome[],
 ): StoreResult {
@@ -243,7 +245,7 @@ function storeResultOf(
     return each.includes(null) ? null : median(each.map(Number))
   }
   return {
-    ...{ features, lanes, batchSize },
+    ...{ features, partitions, batchSize },
     eventsPerSecond: median(outcomes.map(({ events, wallMs }) => (events * 1_000) / wallMs)),
     cpuMicrosecondsPerEvent: { client: cpuOf('client'), redis: cpuOf('redis') },
     readsPerBatchMax: Math.max(...outcomes.map((each) => each.readsPerBatchMax)),
@@ -259,7 +261,7 @@ function problemsOf({
   growth,
   hotCard,
 }: Pick<FeaturesResult, 'memory' | 'store' | 'growth' | 'hotCard'>): readonly string[] {
-  const alone = (store ?? []).filter(({ lanes }) => lanes === 1)
+  const alone = (store ?? []).filter(({ partitions }) => partitions === 1)
   const streams = new Map<string, Set<string>>()
   const note = (stream: string, checksum: string): void => {
     streams.set(stream, (streams.get(stream) ?? new Set()).add(checksum))

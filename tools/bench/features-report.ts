@@ -56,11 +56,11 @@ function rateCells({
 function storeLines(store: readonly StoreResult[]): readonly string[] {
   return [
     '',
-    'With Redis and no Kafka; each lane waits for its reads and writes, lanes side by side',
+    'With Redis and no Kafka; each partition waits for its reads and writes, partitions side by side',
     ...tableLines(
       store.map((each) => [
         each.features,
-        `lanes ${each.lanes}`,
+        `partitions ${each.partitions}`,
         `batches of ${count(each.batchSize)}`,
         `${count(each.eventsPerSecond)} events/s`,
         `CPU us/event: ${cpuText(each.cpuMicrosecondsPerEvent)}; round trips a batch, at most: ` +

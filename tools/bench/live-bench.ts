@@ -13,7 +13,7 @@ import {
 } from './bench-servers.ts'
 import { loadAverage } from './machine.ts'
 import { CpuMeter, residentBytesOf, type CpuPerEvent } from './process-meter.ts'
-import { abortable, countProblems, killed, readBlocks, type BenchDeps } from './replay-bench.ts'
+import { abortable, countProblems, killed, readBatches, type BenchDeps } from './replay-bench.ts'
 import { producerArguments } from './simulated-load.ts'
 import { median, slope, summarizeLatencies, type LatencySummary } from './statistics.ts'
 import { openTopicReader } from './topic-reader.ts'
@@ -52,7 +52,7 @@ export interface LiveResult {
   readonly alertLatency: LatencySummary | null
   /** How late the producer was at its end: above a few milliseconds the machine could not keep up. */
   readonly producerBehindMs: number
-  readonly eventsPerBlock: number
+  readonly eventsPerBatch: number
   readonly scorerMemory: MemorySummary | null
   /** Over the measured time; `bench` is this process, which subscribes to the alerts. */
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
@@ -93,7 +93,7 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
     const measured = await abortable(Promise.race([watched, scorer.failed]), signal)
     const ends = await stream.ends()
     await Promise.race([untilCommitted(stream, ends, signal), scorer.failed])
-    const blocks = await readBlocks(servers, stream, ends, signal)
+    const blocks = await readBatches(servers, stream, ends, signal)
     await alerts.until(blocks.alertsDue)
     const inTime = alerts.seen.filter(({ intendedMs }) => intendedMs >= measured.fromMs)
     return {
@@ -103,7 +103,7 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
       alerts: alerts.seen.length,
       alertLatency: summarizeLatencies(inTime.map(({ latencyMs }) => latencyMs)),
       producerBehindMs: measured.summary.behindMs,
-      eventsPerBlock: blocks.decisions / blocks.blocks,
+      eventsPerBatch: blocks.decisions / blocks.blocks,
       scorerMemory: summarizeMemory(measured.residentBytes),
       cpuMicrosecondsPerEvent: measured.cpu,
       loadAverage: load,

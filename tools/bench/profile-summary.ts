@@ -6,7 +6,7 @@ const AREAS: readonly [area: string, file: RegExp][] = [
   ['redis client', /node_modules\/(?:ioredis|@ioredis|redis-parser|denque|standard-as-callback)\//],
   ['tensorflow', /node_modules\/@tensorflow\/|platform\/tensorflow\/|core\/scoring\/|^wasm:/],
   ['wire', /node_modules\/avsc\/|core\/wire\//],
-  ['features', /core\/features\/(?:lane-fold|feature-|card-reading|geo|time)/],
+  ['features', /core\/features\/(?:partition-fold|feature-|card-aggregates|geo|time)/],
   ['state codec', /core\/features\//],
   ['state store', /platform\/redis\//],
   ['metrics', /node_modules\/prom-client\/|platform\/metrics\//],

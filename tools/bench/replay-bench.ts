@@ -14,7 +14,7 @@ import {
   type BenchServers,
   type BenchStream,
 } from './bench-servers.ts'
-import { BlockLedger, type LedgerSummary } from './block-ledger.ts'
+import { BatchLedger, type LedgerSummary } from './batch-ledger.ts'
 import { loadAverage } from './machine.ts'
 import { CpuMeter, cpuMsOf, residentBytesOf, type CpuPerEvent } from './process-meter.ts'
 import { producerArguments } from './simulated-load.ts'
@@ -56,7 +56,7 @@ export interface ReplayRun {
   readonly consumeEventsPerSecond: number
   readonly ratioToConsume: number
   readonly blocks: LedgerSummary
-  readonly eventsPerBlock: number
+  readonly eventsPerBatch: number
   /** From the joined group to the last commit; the producer's from its start to its end. */
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly scorerStartCpuMs: number | null
@@ -103,9 +103,9 @@ export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Pr
     const ends = await stream.ends()
     const consumeEventsPerSecond = await measureConsume(servers, stream, ends, deps.signal)
     const scored = await score(options, servers, stream, ends, opened, deps.signal)
-    const blocks = await readBlocks(servers, stream, ends, deps.signal)
-    const { firstBlockMs, lastBlockMs, offsetsInFirstMs } = blocks
-    const betweenMs = (lastBlockMs ?? NaN) - (firstBlockMs ?? NaN)
+    const blocks = await readBatches(servers, stream, ends, deps.signal)
+    const { firstBatchMs, lastBatchMs, offsetsInFirstMs } = blocks
+    const betweenMs = (lastBatchMs ?? NaN) - (firstBatchMs ?? NaN)
     // What was answered counts, not what was sent: an event that is lost must not make the figure better.
     const answered = blocks.decisions + blocks.deadLetters
     const eventsPerSecond = ((answered - offsetsInFirstMs) * 1_000) / betweenMs
@@ -117,7 +117,7 @@ export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Pr
       consumeEventsPerSecond,
       ratioToConsume: eventsPerSecond / consumeEventsPerSecond,
       blocks,
-      eventsPerBlock: blocks.decisions / blocks.blocks,
+      eventsPerBatch: blocks.decisions / blocks.blocks,
       cpuMicrosecondsPerEvent: { ...scored.cpu, producer: fill.cpu['producer'] ?? null },
       scorerStartCpuMs: scored.startCpuMs,
       scorerResidentBytes: scored.residentBytes,
@@ -235,13 +235,13 @@ function decode(codecs: Codecs, value: Buffer | null): void {
 }
 
 /** Reads the committed blocks until they answer every offset below `ends`. */
-export async function readBlocks(
+export async function readBatches(
   { kafka, codecs }: BenchServers,
   stream: BenchStream,
   ends: readonly number[],
   signal: AbortSignal,
 ): Promise<LedgerSummary> {
-  const ledger = new BlockLedger(codecs)
+  const ledger = new BatchLedger(codecs)
   let finish: () => void = () => undefined
   const finished = new Promise<void>((resolve) => {
     finish = resolve

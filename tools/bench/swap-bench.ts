@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { activated, controlOf, NO_WISH } from '../../services/core/control/wish.ts'
+import { activated, controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
 import { addModel } from '../../services/platform/model-store.ts'
@@ -20,7 +20,7 @@ import {
   type BenchStream,
 } from './bench-servers.ts'
 import { loadAverage } from './machine.ts'
-import { abortable, countProblems, killed, readBlocks, type BenchDeps } from './replay-bench.ts'
+import { abortable, countProblems, killed, readBatches, type BenchDeps } from './replay-bench.ts'
 import { producerArguments } from './simulated-load.ts'
 import { summarizeLatencies, type LatencySummary } from './statistics.ts'
 import { openTopicReader } from './topic-reader.ts'
@@ -47,7 +47,7 @@ export interface SwapOptions {
 export interface SwapResult {
   readonly options: SwapOptions
   readonly swaps: number
-  /** From publishing the control message until every lane had decided with the new model. */
+  /** From publishing the control message until every partition had decided with the new model. */
   readonly switchMs: readonly number[]
   readonly before: LatencySummary | null
   /** Transactions meant to be sent while a swap was under way, and for a second at least. */
@@ -91,7 +91,7 @@ export async function runSwapBench(options: SwapOptions, deps: BenchDeps): Promi
     const { transactions: sent } = await abortable(producer.done, signal)
     const ends = await stream.ends()
     await Promise.race([untilCommitted(stream, ends, signal), scorer.failed])
-    const ledger = await readBlocks(servers, stream, ends, signal)
+    const ledger = await readBatches(servers, stream, ends, signal)
     await watch.until(ledger.decisions)
     const phases = phasesOf(watch.seen, fromMs, swaps)
     const ratio = ratioOf(phases)
@@ -190,14 +190,17 @@ async function swapModels(
   { signal, onProgress }: BenchDeps,
 ): Promise<readonly Swap[]> {
   const swaps: Swap[] = []
-  let wish = NO_WISH
+  let deployment = NO_DEPLOYMENT
   for (let turn = 0; turn < SWAPS; turn += 1) {
     const digest = digests[turn % 2] ?? ''
-    wish = activated(wish, digest)
+    deployment = activated(deployment, digest)
     const saidMs = Date.now()
     const word = { author: 'bench', reason: 'a swap', atMs: saidMs }
-    await publishControl({ brokers, codecs, topicPrefix: stream.prefix }, controlOf(wish, word))
-    const doneMs = await watch.allLanesOn(digest, signal)
+    await publishControl(
+      { brokers, codecs, topicPrefix: stream.prefix },
+      controlOf(deployment, word),
+    )
+    const doneMs = await watch.allPartitionsOn(digest, signal)
     swaps.push({ saidMs, doneMs })
     onProgress(`swap ${turn + 1} of ${SWAPS}: ${Math.round(doneMs - saidMs)} ms`)
     await sleepMs(Math.max(0, saidMs + INTERVAL_MS - Date.now()), undefined, { signal })
@@ -210,7 +213,7 @@ interface DecisionWatch {
   /** Resolves when the first decision has come. */
   begun(): Promise<void>
   /** Resolves, with the time, when the newest block of every partition is of this model. */
-  allLanesOn(digest: string, signal: AbortSignal): Promise<number>
+  allPartitionsOn(digest: string, signal: AbortSignal): Promise<number>
   /** Waits until this many decisions have come, for a while. */
   until(count: number): Promise<void>
 }
@@ -264,13 +267,13 @@ async function watchDecisions(
     },
     begun: () => poll(() => arrivals.length > 0, SWITCH_MS_MAX),
     until: (count) => poll(() => arrivals.length >= count, SWITCH_MS_MAX),
-    allLanesOn: async (digest, signal) => {
+    allPartitionsOn: async (digest, signal) => {
       await abortable(
         poll(() => newest.every((each) => each === digest), SWITCH_MS_MAX),
         signal,
       )
       if (!newest.every((each) => each === digest)) {
-        throw new Error(`Not every lane decided with ${digest} within ${SWITCH_MS_MAX} ms.`)
+        throw new Error(`Not every partition decided with ${digest} within ${SWITCH_MS_MAX} ms.`)
       }
       return Date.now()
     },

@@ -15,7 +15,7 @@ export function swapLines(result: SwapResult): readonly string[] {
       (['before', 'during', 'after'] as const).map((phase) => [phase, latencyText(result[phase])]),
       { indent: '  ' },
     ),
-    `  p99 during / before ${ratio === null ? 'unknown' : ratio.toFixed(2)}; message to every lane on the new model ` +
+    `  p99 during / before ${ratio === null ? 'unknown' : ratio.toFixed(2)}; message to every partition on the new model ` +
       `${switchMs.map(count).join(', ')} ms; load ${result.loadAverage[0] ?? 0}`,
   ]
 }

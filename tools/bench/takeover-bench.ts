@@ -1,6 +1,6 @@
-// Takeover: how long a lane stands still when its scorer is stopped, started beside others, or killed, under load.
+// Takeover: how long a partition stands still when its scorer is stopped, started beside others, or killed, under load.
 // Two scorers share the partitions; each step ends one of them or starts one, and the longest time between two
-// decision blocks of one partition is what a card holder would have waited.
+// decision batches of one partition is what a card holder would have waited.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
@@ -13,7 +13,7 @@ import {
   type BenchStream,
 } from './bench-servers.ts'
 import { loadAverage } from './machine.ts'
-import { abortable, countProblems, killed, readBlocks, type BenchDeps } from './replay-bench.ts'
+import { abortable, countProblems, killed, readBatches, type BenchDeps } from './replay-bench.ts'
 import { producerArguments } from './simulated-load.ts'
 import { openTopicReader } from './topic-reader.ts'
 
@@ -78,7 +78,7 @@ export async function runTakeoverBench(
     const { transactions: sent } = await abortable(producer.done, signal)
     const ends = await stream.ends()
     await untilCommitted(stream, ends, signal)
-    const ledger = await readBlocks(servers, stream, ends, signal)
+    const ledger = await readBatches(servers, stream, ends, signal)
     const problems = [...ledger.problems, ...countProblems(sent, ledger)]
     return { options, steps, decisions: ledger.decisions, loadAverage: load, problems }
   } finally {

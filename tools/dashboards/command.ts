@@ -1,4 +1,4 @@
-// sluice boards preview: the Grafana boards with data of a Prometheus, as one HTML file, without Grafana.
+// sluice dashboards preview: the Grafana dashboards with data of a Prometheus, as one HTML file, without Grafana.
 
 import { writeFileSync } from 'node:fs'
 import { InvalidArgumentError, type Command } from 'commander'
@@ -22,25 +22,25 @@ interface PreviewCommandOptions {
   readonly prometheus: URL
   readonly out: string
   readonly range: number
-  readonly board?: string
+  readonly dashboard?: string
   readonly json?: boolean
 }
 
 const EXAMPLES = `
 Examples:
-  $ sluice boards preview --prometheus http://127.0.0.1:9090 --out boards.html
-  $ sluice boards preview --prometheus http://127.0.0.1:9090 --out fraud.html --board fraud --range 1h`
+  $ sluice dashboards preview --prometheus http://127.0.0.1:9090 --out dashboards.html
+  $ sluice dashboards preview --prometheus http://127.0.0.1:9090 --out fraud.html --dashboard fraud --range 1h`
 
 /** Adds the command to the program. */
 export function register(program: Command): void {
-  const boards = program
-    .command('boards')
-    .summary('show the Grafana boards without Grafana')
-    .description('The boards of infra/grafana, for people who have no Grafana at hand.')
+  const dashboards = program
+    .command('dashboards')
+    .summary('show the Grafana dashboards without Grafana')
+    .description('The dashboards of infra/grafana, for people who have no Grafana at hand.')
     .addHelpText('after', EXAMPLES)
-  boards
+  dashboards
     .command('preview')
-    .summary('draw the boards with the data of a Prometheus into one HTML file')
+    .summary('draw the dashboards with the data of a Prometheus into one HTML file')
     .description(
       'Asks Prometheus the queries of the committed dashboards and draws the panels into one HTML file that loads ' +
         'nothing from elsewhere. It is a preview of ours, not Grafana. A panel without data says so. Exits 1, with ' +
@@ -49,7 +49,7 @@ export function register(program: Command): void {
     .requiredOption('--prometheus <url>', 'address of Prometheus', urlOption)
     .requiredOption('--out <file>', 'the HTML file to write')
     .option('--range <duration>', 'how far back (default 5m)', rangeOption, RANGE_MS_DEFAULT)
-    .option('--board <name>', 'only one: fraud, stream, state-and-models or runtime')
+    .option('--dashboard <name>', 'only one: fraud, stream, state-and-models or runtime')
     .option('--json', 'print which panels have data, as JSON')
     .addHelpText('after', EXAMPLES)
     .action(preview)
@@ -61,7 +61,7 @@ async function preview(options: PreviewCommandOptions): Promise<void> {
     root: repositoryRoot(),
     prometheus: options.prometheus,
     rangeMs: options.range,
-    board: options.board ?? null,
+    dashboard: options.dashboard ?? null,
     clock: systemClock,
     signal,
   }).catch((error: unknown) => {
@@ -82,7 +82,7 @@ function report({ panels }: Preview, { out, json }: PreviewCommandOptions): void
   const titles = (state: string): string =>
     panels
       .filter((each) => each.state === state)
-      .map(({ board, panel }) => `${board.replace(/^sluice-/, '')}: ${panel}`)
+      .map(({ dashboard, panel }) => `${dashboard.replace(/^sluice-/, '')}: ${panel}`)
       .join('; ')
   const withData = panels.filter(({ state }) => state === 'data').length
   printLine(`${out}: ${withData} of ${panels.length} panels show data`)

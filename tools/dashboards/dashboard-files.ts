@@ -1,11 +1,11 @@
-// The committed JSON of the boards: what it must be, and where it lies.
+// The committed JSON of the dashboards: what it must be, and where it lies.
 
 import { join } from 'node:path'
-import { BOARDS } from './boards/index.ts'
+import { BOARDS } from './definitions/index.ts'
 
 export const DASHBOARDS_FOLDER = join(import.meta.dirname, '../../infra/grafana/dashboards')
 
-/** File name to text for every board. The same boards give the same bytes: keys are sorted. */
+/** File name to text for every dashboard. The same dashboards give the same bytes: keys are sorted. */
 export function dashboardFiles(): ReadonlyMap<string, string> {
   return new Map(
     BOARDS.map(({ name, dashboard }) => [

@@ -1,7 +1,7 @@
-// Writes the dashboards that Grafana provisions, from tools/dashboards/boards.
+// Writes the dashboards that Grafana provisions, from tools/dashboards/dashboards.
 //
-// `npm run boards` writes them; with `--check` it only compares, and exits 1 when a
-// file is missing, differs, or has no board any more.
+// `npm run dashboards` writes them; with `--check` it only compares, and exits 1 when a
+// file is missing, differs, or has no dashboard any more.
 
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,6 +30,6 @@ for (const name of superfluous) {
 if (changed.length + superfluous.length === 0)
   process.stdout.write(`${wanted.size} dashboards are up to date.\n`)
 else if (isCheck) {
-  process.stderr.write('Run "npm run boards" and commit the result.\n')
+  process.stderr.write('Run "npm run dashboards" and commit the result.\n')
   process.exitCode = 1
 }

@@ -1,16 +1,16 @@
 // Every query of the committed dashboards, for tests that ask a real Prometheus or compare names.
 
 import { join } from 'node:path'
-import { readBoards } from './preview/board-files.ts'
-import type { BoardModel } from './preview/board-model.ts'
+import { readDashboards } from './preview/dashboard-files.ts'
+import type { DashboardModel } from './preview/dashboard-model.ts'
 
 /**
  * One query as Grafana would send it, variables not yet replaced; `fillVariables` of
- * tools/dashboards/preview/board-variables.ts does that.
+ * tools/dashboards/preview/dashboard-variables.ts does that.
  */
-export interface BoardQuery {
-  /** Uid of the board, such as `sluice-fraud`. */
-  readonly board: string
+export interface DashboardQuery {
+  /** Uid of the dashboard, such as `sluice-fraud`. */
+  readonly dashboard: string
   /** Title of the panel, or the name of the annotation or variable. */
   readonly panel: string
   readonly kind: 'panel' | 'annotation' | 'variable'
@@ -21,28 +21,40 @@ export interface BoardQuery {
   readonly isInstant: boolean
 }
 
-/** All queries of all boards, board by board: its panels in order, then annotations, then variables. */
-export function queriesOfBoards(): readonly BoardQuery[] {
-  return readBoards(join(import.meta.dirname, '../..')).flatMap(queriesOf)
+/** All queries of all dashboards, dashboard by dashboard: its panels in order, then annotations, then variables. */
+export function queriesOfDashboards(): readonly DashboardQuery[] {
+  return readDashboards(join(import.meta.dirname, '../..')).flatMap(queriesOf)
 }
 
-function queriesOf({ uid, panels, marks, variableQueries }: BoardModel): readonly BoardQuery[] {
-  const board = uid
+function queriesOf({
+  uid,
+  panels,
+  annotations,
+  variableQueries,
+}: DashboardModel): readonly DashboardQuery[] {
+  const dashboard = uid
   return [
     ...panels.flatMap(({ title, targets }) =>
       targets.map(
         ({ expr, legend, isInstant }) =>
-          ({ board, panel: title, kind: 'panel', expr, legend, isInstant }) as const,
+          ({ dashboard, panel: title, kind: 'panel', expr, legend, isInstant }) as const,
       ),
     ),
-    ...marks.map(
+    ...annotations.map(
       ({ name, expr, text }) =>
-        ({ board, panel: name, kind: 'annotation', expr, legend: text, isInstant: false }) as const,
+        ({
+          dashboard,
+          panel: name,
+          kind: 'annotation',
+          expr,
+          legend: text,
+          isInstant: false,
+        }) as const,
     ),
     ...variableQueries.map(
       ([name, query]) =>
         ({
-          board,
+          dashboard,
           panel: name,
           kind: 'variable',
           expr: selectorOf(query),

@@ -32,7 +32,7 @@ Examples:
   $ npm run demo -- --rate 2000 --seed 7
   $ npm run demo -- --count 20000 --flat-out --exit --summary out.json
   $ npm run demo -- --replay history/ --from 2018-07-25 --to 2018-07-31 --exit
-  $ npm run demo -- --watch --fault redis-away --exit --boards boards.html
+  $ npm run demo -- --watch --fault redis-away --exit --dashboards dashboards.html
   $ npm run demo -- --json | jq .action
 
 In the demo the policy enforces: alerts may block. A real installation starts in flag mode.
@@ -61,14 +61,20 @@ export function register(program: Command): void {
     .option('--duration <duration>', 'send for this long, such as 30s or 5m', durationOption)
     .option('--exit', 'end once everything is decided; check it, and exit 1 if anything is wrong')
     .option('--summary <file>', 'write the summary as JSON (with --exit)')
-    .option('--watch', 'with Prometheus on it, its alert rules, and a page that shows the boards')
+    .option(
+      '--watch',
+      'with Prometheus on it, its alert rules, and a page that shows the dashboards',
+    )
     .addOption(
       new Option(
         '--fault <name>',
         'make this fault, wait until its alert fires, mend it, wait until it clears (implies --watch)',
       ).choices(FAULTS),
     )
-    .option('--boards <file>', 'write the boards as one HTML file at the end (implies --watch)')
+    .option(
+      '--dashboards <file>',
+      'write the dashboards as one HTML file at the end (implies --watch)',
+    )
     .option('--json', 'print each alert, and the summary, as one line of JSON')
     .addHelpText('after', EXAMPLES)
     .action(run)

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { loadEnforcerConfig, runEnforcer } from '../../services/alerts/index.ts'
-import type { Enforced } from '../../services/core/live-blocks.ts'
+import type { Enforced } from '../../services/core/active-blocks.ts'
 import { RECEIPT_STATUSES } from '../../services/core/wire/records.ts'
 import { systemClock } from '../../services/platform/clock.ts'
 import type { KafkaConnection } from '../../services/platform/kafka/kafka-connection.ts'

@@ -43,7 +43,7 @@ export interface DemoOptions {
   readonly summary?: string
   readonly watch?: boolean
   readonly fault?: FaultName
-  readonly boards?: string
+  readonly dashboards?: string
   readonly json?: boolean
 }
 
@@ -52,19 +52,19 @@ export interface DemoPlan {
   readonly source: ProducerSource
   readonly pace: Pace
   readonly durationMs: number | null
-  /** Lanes keep in step by watermarks, so that the result depends on the files alone. */
+  /** Partitions keep in step by watermarks, so that the result depends on the files alone. */
   readonly isAligned: boolean
   /** Variables for the scorer, beyond addresses and names. */
   readonly scorerEnv: Readonly<Record<string, string>>
   /** End once everything is decided. */
   readonly exits: boolean
   readonly summaryFile: string | null
-  /** Prometheus and a page with the boards run beside it. */
+  /** Prometheus and a page with the dashboards run beside it. */
   readonly isWatched: boolean
   /** Made once the traffic runs; when its alert has come and gone, the demo sends nothing more. */
   readonly fault: FaultName | null
-  /** Where the boards are written as one HTML file at the end. */
-  readonly boardsFile: string | null
+  /** Where the dashboards are written as one HTML file at the end. */
+  readonly dashboardsFile: string | null
   readonly json: boolean
 }
 
@@ -86,7 +86,7 @@ export function planDemo(options: DemoOptions, nowMs: number): DemoPlan {
     summaryFile: options.summary ?? null,
     isWatched: isWatched(options),
     fault: options.fault ?? null,
-    boardsFile: options.boards ?? null,
+    dashboardsFile: options.dashboards ?? null,
     json: options.json ?? false,
   }
 }
@@ -120,9 +120,9 @@ function checkTogether(options: DemoOptions, isReplay: boolean): void {
   if (problems.length > 0) throw new SluiceError('SLUICE_USAGE', problems.join('\n'))
 }
 
-/** A fault is there to be seen, and so are boards. */
-function isWatched({ watch, fault, boards }: DemoOptions): boolean {
-  return watch === true || fault !== undefined || boards !== undefined
+/** A fault is there to be seen, and so are dashboards. */
+function isWatched({ watch, fault, dashboards }: DemoOptions): boolean {
+  return watch === true || fault !== undefined || dashboards !== undefined
 }
 
 function replaySource(paths: readonly string[], options: DemoOptions): ProducerSource {

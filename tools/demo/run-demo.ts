@@ -295,7 +295,7 @@ async function watch(demo: Demo, signal: AbortSignal): Promise<RunEnd | null> {
     const end = finishRun(demo, sent, story === null ? null : await story, signal)
     return await Promise.race([end, broken, interrupted])
   } finally {
-    await watched?.writeBoards()
+    await watched?.writeDashboards()
     closeStatus()
     screen.say(enforcerLine(enforcer))
   }

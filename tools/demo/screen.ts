@@ -3,7 +3,7 @@
 
 import type { Alert } from '../../services/core/wire/records.ts'
 import { printLine, printProgress } from '../../services/cli/command.ts'
-import type { Enforced } from '../../services/core/live-blocks.ts'
+import type { Enforced } from '../../services/core/active-blocks.ts'
 import { alertLine, receiptLine, wantsColor, whyNotLine } from '../../services/cli/alert-line.ts'
 
 const CLEAR_LINE = '\r\u001b[K'

@@ -29,7 +29,7 @@ export interface DemoSummary {
   readonly repeatedAlerts: number
   readonly missing: number
   readonly strays: number
-  /** Decisions by the time from the first to the last decision block; null below two blocks. */
+  /** Decisions by the time from the first to the last decision batch; null below two blocks. */
   readonly eventsPerSecond: number | null
   readonly eventToAlertMs: {
     readonly p50: number | null
@@ -71,7 +71,7 @@ export interface RunFacts {
 /** Puts the summary together, and judges it. */
 export function summarize(tally: TallyResult, run: RunFacts): DemoSummary {
   const { flag, block, release, unknown } = tally.alerts
-  const spanMs = (tally.lastBlockMs ?? 0) - (tally.firstBlockMs ?? 0)
+  const spanMs = (tally.lastBatchMs ?? 0) - (tally.firstBatchMs ?? 0)
   return {
     source: run.source,
     startedAt: new Date(run.startedAtMs).toISOString(),

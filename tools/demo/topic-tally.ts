@@ -55,9 +55,9 @@ export interface TallyResult {
   readonly strays: number
   /** Messages of the output topics that cannot be decoded. Must be 0. */
   readonly notRead: number
-  /** Time stamps of the first and the last decision block; null without any. */
-  readonly firstBlockMs: number | null
-  readonly lastBlockMs: number | null
+  /** Time stamps of the first and the last decision batch; null without any. */
+  readonly firstBatchMs: number | null
+  readonly lastBatchMs: number | null
   readonly lastBlock: Pick<
     DecisionBatch,
     'backend' | 'modelVersion' | 'modelDigest' | 'mode' | 'alignment'
@@ -80,8 +80,8 @@ export class TopicTally {
   #repeatedAnswers = 0
   #repeatedAlerts = 0
   #notRead = 0
-  #firstBlockMs: number | null = null
-  #lastBlockMs: number | null = null
+  #firstBatchMs: number | null = null
+  #lastBatchMs: number | null = null
   #lastBlock: TallyResult['lastBlock'] = null
 
   constructor(codecs: Codecs) {
@@ -98,7 +98,7 @@ export class TopicTally {
         return
       }
       case 'decisions':
-        this.#addBlock(message)
+        this.#addBatch(message)
         return
       case 'alerts': {
         const decoded = this.#codecs.alert.decode(message.value)
@@ -142,13 +142,13 @@ export class TopicTally {
       repeatedAnswers: this.#repeatedAnswers,
       repeatedAlerts: this.#repeatedAlerts,
       notRead: this.#notRead,
-      firstBlockMs: this.#firstBlockMs,
-      lastBlockMs: this.#lastBlockMs,
+      firstBatchMs: this.#firstBatchMs,
+      lastBatchMs: this.#lastBatchMs,
       lastBlock: this.#lastBlock,
     }
   }
 
-  #addBlock({ timestampMs, value }: TalliedMessage): void {
+  #addBatch({ timestampMs, value }: TalliedMessage): void {
     const decoded = this.#codecs.decisionBatch.decode(value)
     if (!decoded.ok) {
       this.#notRead += 1
@@ -163,8 +163,8 @@ export class TopicTally {
     }
     // Blocks of labels alone answer nothing and would stretch the time.
     if (block.decisions.length === 0) return
-    this.#firstBlockMs = Math.min(this.#firstBlockMs ?? timestampMs, timestampMs)
-    this.#lastBlockMs = Math.max(this.#lastBlockMs ?? timestampMs, timestampMs)
+    this.#firstBatchMs = Math.min(this.#firstBatchMs ?? timestampMs, timestampMs)
+    this.#lastBatchMs = Math.max(this.#lastBatchMs ?? timestampMs, timestampMs)
     const { backend, modelVersion, modelDigest, mode, alignment } = block
     this.#lastBlock = { backend, modelVersion, modelDigest, mode, alignment }
   }

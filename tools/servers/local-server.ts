@@ -160,12 +160,12 @@ async function start(
     configHash: server.configHash,
   }
   options.onRecord(record)
-  const isSettled = await pollUntil(
+  const isFinalised = await pollUntil(
     async () => !isAlive(identity) || (await server.answers(port, identity.pid)),
     { limitMs: START_LIMIT_MS, everyMs: READY_POLL_MS, signal: options.signal },
   )
   if (!isAlive(identity)) return null
-  if (!isSettled) {
+  if (!isFinalised) {
     await endProcess(identity, server.graceMs)
     throw new SluiceError(
       'SLUICE_PROVISION_FAILED',

@@ -8,7 +8,7 @@ import { runProgram, type RunProgramOptions } from '../servers/run-program.ts'
 
 const PROGRESS_EVERY_MS = 5_000
 const TAIL_LINES = 6
-const MARKS = '.marks'
+const MARKS = '.annotations'
 
 export interface StepContext {
   /** Folder in which the parts are assembled; renamed when it is complete. */
@@ -34,7 +34,7 @@ export async function once(
   context.onProgress(`${name}: done in ${((performance.now() - beganMs) / 1_000).toFixed(1)} s`)
 }
 
-/** Removes the marks from a finished folder. */
+/** Removes the annotations from a finished folder. */
 export function removeMarks(work: string): void {
   rmSync(join(work, MARKS), { recursive: true, force: true })
 }

@@ -22,9 +22,9 @@ import { openKafka } from '../../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { explainKafka, kafkaAway } from '../../platform/kafka/kafka-failure.ts'
 import {
-  openLaneTransactions,
-  type LaneTransactions,
-} from '../../platform/kafka/lane-transactions.ts'
+  openPartitionTransactions,
+  type PartitionTransactions,
+} from '../../platform/kafka/partition-transactions.ts'
 import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 
@@ -77,7 +77,7 @@ class Writer implements LabelWriter {
   readonly #labelPartitions: number
   readonly #options: LabelWriterOptions
   /** Null while nobody, or somebody else, has the transactional id. */
-  #transactions: LaneTransactions | null = null
+  #transactions: PartitionTransactions | null = null
 
   constructor(kafka: Kafka, labelPartitions: number, options: LabelWriterOptions) {
     this.#kafka = kafka
@@ -111,7 +111,7 @@ class Writer implements LabelWriter {
   async #writeOnce(messages: readonly TopicMessages[], look: Look): Promise<Novelty> {
     if (this.#transactions === null) {
       const transactionalId = `${this.#options.topicPrefix}sluice-labels`
-      this.#transactions = await openLaneTransactions({
+      this.#transactions = await openPartitionTransactions({
         kafka: this.#kafka,
         transactionalId,
         groupId: transactionalId,

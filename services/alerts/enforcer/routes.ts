@@ -1,7 +1,7 @@
 // What can be asked of the enforcer.
 
 import type { Clock } from '../../core/clock.ts'
-import type { LiveBlocks } from '../../core/live-blocks.ts'
+import type { ActiveBlocks } from '../../core/active-blocks.ts'
 import type { ApiAnswer, Route } from '../../platform/http/api-server.ts'
 import { Problem } from '../../platform/http/problem.ts'
 import type { EnforcerTelemetry } from '../../platform/metrics/enforcer-telemetry.ts'
@@ -10,7 +10,7 @@ const CARD_CHARACTERS_MAX = 128
 const BLOCKS_LISTED_MAX = 1_000
 
 interface Answering {
-  readonly blocks: LiveBlocks
+  readonly blocks: ActiveBlocks
   readonly clock: Clock
   readonly telemetry: Pick<EnforcerTelemetry, 'authorised'>
   /** False until the blocks are rebuilt: then nobody knows whether a card may pay. */

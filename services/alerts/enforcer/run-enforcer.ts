@@ -1,4 +1,4 @@
-// The reference enforcer: follows the alerts with committed reads, keeps the live blocks, answers whether a card may
+// The reference enforcer: follows the alerts with committed reads, keeps the active blocks, answers whether a card may
 // pay, and writes a receipt for every block and release.
 //
 // Receipts and the offsets that they answer are one Kafka transaction, so a kill loses and repeats none. A block is in
@@ -6,7 +6,7 @@
 // be; those that were answered before get no second receipt, and no payment is answered until all of them are read.
 
 import type { Clock } from '../../core/clock.ts'
-import { LiveBlocks, type Enforced } from '../../core/live-blocks.ts'
+import { ActiveBlocks, type Enforced } from '../../core/active-blocks.ts'
 import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
 import type { Alert } from '../../core/wire/records.ts'
 import { openApiServer } from '../../platform/http/api-server.ts'
@@ -21,21 +21,21 @@ import {
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import {
-  openAnsweringReader,
-  type AnsweringReader,
-  type AnsweringReaderOptions,
-} from '../answering-reader.ts'
+  openTransactionalConsumer,
+  type TransactionalConsumer,
+  type TransactionalConsumerOptions,
+} from '../transactional-consumer.ts'
 import { RECEIPT_SIGNATURE_HEADER, signReceipt } from '../receipts/receipt-signature.ts'
 import type { EnforcerConfig } from './config.ts'
 import { enforcerRoutes } from './routes.ts'
 
-/** A million live blocks take some 300 MB. */
+/** A million active blocks take some 300 MB. */
 const BLOCKS_MAX = 1_000_000
 const STANDING_MS = 1_000
 /** Event times may be ahead of the records' time stamps by this much. */
 const AHEAD_MS_MAX = 3_600_000
 
-export interface EnforcerOptions extends Pick<AnsweringReaderOptions, 'openTransactions'> {
+export interface EnforcerOptions extends Pick<TransactionalConsumerOptions, 'openTransactions'> {
   readonly config: EnforcerConfig
   readonly clock: Clock
   readonly log: Logger
@@ -45,7 +45,7 @@ export interface EnforcerOptions extends Pick<AnsweringReaderOptions, 'openTrans
   readonly onReceipts?: (receipts: readonly Answer[]) => void
 }
 
-/** Runs until the signal comes. @throws SluiceError as `openAnsweringReader`, or SLUICE_CONFIG_INVALID for the port. */
+/** Runs until the signal comes. @throws SluiceError as `openTransactionalConsumer`, or SLUICE_CONFIG_INVALID for the port. */
 export async function runEnforcer(options: EnforcerOptions, signal: AbortSignal): Promise<void> {
   const opened: Closable[] = []
   try {
@@ -65,13 +65,13 @@ async function run(
   const { topicPrefix, schemaRegistryUrl: url, subscriber } = config
   const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
   const telemetry = createEnforcerTelemetry()
-  const blocks = new LiveBlocks({
+  const blocks = new ActiveBlocks({
     blocksMax: BLOCKS_MAX,
     leaseMsMax: config.leaseMs,
     isNeverBlocked: (card) => config.neverBlocked.has(card),
   })
   const name = `sluice-enforcer-${subscriber}`
-  const reader = await openAnsweringReader({
+  const reader = await openTransactionalConsumer({
     ...config,
     name,
     topics: ['alerts', 'alerts-resent'],
@@ -83,7 +83,7 @@ async function run(
   const metrics = await openMetricsServer({
     ...config.metrics,
     registry: telemetry.registry,
-    readiness: () => ({ isReady: reader.isCaughtUp, details: { liveBlocks: blocks.size } }),
+    readiness: () => ({ isReady: reader.isCaughtUp, details: { activeBlocks: blocks.size } }),
   })
   opened.push(metrics)
   const api = await openApiServer({
@@ -101,7 +101,7 @@ async function run(
   const enforcer = new Enforcer(options, createCodecs(content), blocks, reader, telemetry)
   const timer = setInterval(() => {
     blocks.sweep(clock.nowMs())
-    telemetry.stood({ liveBlocks: blocks.countLive(clock.nowMs()), isReady: reader.isCaughtUp })
+    telemetry.stood({ activeBlocks: blocks.countLive(clock.nowMs()), isReady: reader.isCaughtUp })
   }, STANDING_MS)
   opened.push({
     close: () => {
@@ -113,9 +113,9 @@ async function run(
     (batch) => enforcer.take(batch),
     signal,
     () => {
-      telemetry.stood({ liveBlocks: blocks.countLive(clock.nowMs()), isReady: true })
+      telemetry.stood({ activeBlocks: blocks.countLive(clock.nowMs()), isReady: true })
       log.info(
-        { port: api.port, metricsPort: metrics.port, liveBlocks: blocks.size },
+        { port: api.port, metricsPort: metrics.port, activeBlocks: blocks.size },
         'Enforcer answers.',
       )
       options.onReady?.({ http: api.port, metrics: metrics.port })
@@ -132,15 +132,15 @@ export interface Answer {
 class Enforcer {
   readonly #options: EnforcerOptions
   readonly #codecs: Pick<Codecs, 'alert' | 'receipt'>
-  readonly #blocks: LiveBlocks
-  readonly #reader: AnsweringReader
+  readonly #blocks: ActiveBlocks
+  readonly #reader: TransactionalConsumer
   readonly #telemetry: EnforcerTelemetry
 
   constructor(
     options: EnforcerOptions,
     codecs: Pick<Codecs, 'alert' | 'receipt'>,
-    blocks: LiveBlocks,
-    reader: AnsweringReader,
+    blocks: ActiveBlocks,
+    reader: TransactionalConsumer,
     telemetry: EnforcerTelemetry,
   ) {
     this.#options = options

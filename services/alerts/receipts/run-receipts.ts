@@ -20,7 +20,7 @@ import {
   type ReceiptsTelemetry,
 } from '../../platform/metrics/receipts-telemetry.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
-import { openAnsweringReader, type AnsweringReader } from '../answering-reader.ts'
+import { openTransactionalConsumer, type TransactionalConsumer } from '../transactional-consumer.ts'
 import type { ReceiptsConfig } from './config.ts'
 import { isReceiptSigned, RECEIPT_SIGNATURE_HEADER } from './receipt-signature.ts'
 
@@ -44,7 +44,7 @@ export interface ReceiptsOptions {
   readonly onReady?: (metricsPort: number) => void
 }
 
-/** Runs until the signal comes. @throws SluiceError as `openAnsweringReader`, or SLUICE_COMMIT_UNKNOWN. */
+/** Runs until the signal comes. @throws SluiceError as `openTransactionalConsumer`, or SLUICE_COMMIT_UNKNOWN. */
 export async function runReceipts(options: ReceiptsOptions, signal: AbortSignal): Promise<void> {
   const opened: Closable[] = []
   try {
@@ -64,7 +64,7 @@ async function run(
   const { topicPrefix, schemaRegistryUrl: url } = config
   const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
   const telemetry = createReceiptsTelemetry(config.objectiveMs)
-  const reader = await openAnsweringReader({
+  const reader = await openTransactionalConsumer({
     ...config,
     name: 'sluice-receipts',
     topics: ['alerts', 'alerts-resent', 'receipts'],
@@ -105,14 +105,14 @@ async function run(
 class Watch {
   readonly #options: ReceiptsOptions
   readonly #codecs: Pick<Codecs, 'alert' | 'receipt' | 'deadLetter'>
-  readonly #reader: AnsweringReader
+  readonly #reader: TransactionalConsumer
   readonly #telemetry: ReceiptsTelemetry
   readonly #join: ReceiptJoin
 
   constructor(
     options: ReceiptsOptions,
     codecs: Pick<Codecs, 'alert' | 'receipt' | 'deadLetter'>,
-    reader: AnsweringReader,
+    reader: TransactionalConsumer,
     telemetry: ReceiptsTelemetry,
   ) {
     const { config } = options

@@ -1,10 +1,10 @@
 // What a chain check found, as lines for people.
 
-import type { ChainSummary, HeadStanding } from '../../core/audit/chain-check.ts'
+import type { ChainSummary, HeadStatus } from '../../core/audit/chain-check.ts'
 
 const SHOWN_MAX = 20
 
-const HEAD: Readonly<Record<HeadStanding, string>> = {
+const HEAD: Readonly<Record<HeadStatus, string>> = {
   first: 'whole from the first block on',
   anchored: 'an anchor vouches for the beginning',
   unverified: 'THE BEGINNING IS NOT VERIFIED',

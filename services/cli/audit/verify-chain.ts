@@ -1,16 +1,16 @@
-// Reads all decision blocks that the topic holds, partition by partition, and follows their chains.
+// Reads all decision batches that the topic holds, partition by partition, and follows their chains.
 
 import { ChainCheck, type ChainSummary } from '../../core/audit/chain-check.ts'
 import type { Anchor } from '../../core/audit/anchor.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { decodeMetadata } from '../../core/stream/lane-progress.ts'
+import { decodeMetadata } from '../../core/stream/partition-progress.ts'
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'
 import { coordinatorRefusal } from '../../platform/kafka/coordinator-refusal.ts'
 import { openKafka } from '../../platform/kafka/kafka-client.ts'
 import { kafkaUnreadable } from '../../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
-import { readCopy } from './block-copy.ts'
+import { readCopy } from './batch-copy.ts'
 import type { DecidedStream } from '../features/open-stream.ts'
 
 const PROGRESS_BLOCKS = 20_000
@@ -43,7 +43,7 @@ export async function verifyChain(
         const block = decoded.ok ? decoded.value : null
         checks[partition]?.add(Number(offset), block)
         blocks += 1
-        if (blocks % PROGRESS_BLOCKS === 0) onProgress(`${blocks} decision blocks read`)
+        if (blocks % PROGRESS_BLOCKS === 0) onProgress(`${blocks} decision batches read`)
       }
     },
     signal,

@@ -112,7 +112,7 @@ class FileRows {
     this.#learn(eventTimeMs)
     const place = batch.reserve()
     this.#fold.sequence(transaction, place.sequence, 0)
-    const { duplicateOfOffset, amountMinor, marks } = this.#fold.transaction(
+    const { duplicateOfOffset, amountMinor, annotations } = this.#fold.transaction(
       transaction,
       place.row,
       0,
@@ -128,7 +128,7 @@ class FileRows {
     batch.add({
       transaction,
       score,
-      marks,
+      annotations,
       referenceMinor: amountMinor,
       label: verdict === null ? null : { verdict, knownAtMs: eventTimeMs + labelDelayMs },
     })

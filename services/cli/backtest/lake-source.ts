@@ -1,7 +1,7 @@
-// Rows of a backtest from the lake: features, scores and marks as they were when it was decided.
+// Rows of a backtest from the lake: features, scores and annotations as they were when it was decided.
 
 import type { Thresholds } from '../../core/decision/decide.ts'
-import { isMarkOfRuling, marksShown } from '../../core/decision/marks-shown.ts'
+import { isAnnotationOfRuling, shownAnnotations } from '../../core/decision/shown-annotations.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { erasedText } from '../../core/lake/lake-log.ts'
 import type { PolicyLists } from '../../core/policy/policy-lists.ts'
@@ -25,7 +25,7 @@ export interface LakeSourceOptions {
   readonly lists: ListsOfRows
 }
 
-const NO_MARKS: readonly string[] = []
+const NO_ANNOTATIONS: readonly string[] = []
 
 /** @throws SluiceError as openDecided. */
 export async function openLakeSource(options: LakeSourceOptions): Promise<RowSource> {
@@ -67,7 +67,7 @@ async function backtestRows(
   const rows: BacktestRow[] = []
   let [digest, modelThresholds] = ['', null as Thresholds | null]
   let [by, lists] = [null as DecidedBy, null as PolicyLists | null]
-  for (const { transaction, row, states, score, marks, ...rest } of chunk) {
+  for (const { transaction, row, states, score, annotations, ...rest } of chunk) {
     if (modelThresholds === null || rest.modelDigest !== digest) {
       digest = rest.modelDigest
       modelThresholds = await thresholds.of(digest)
@@ -84,12 +84,12 @@ async function backtestRows(
     }
     listsOfRows.count(lists, by)
     // What the policy of the time has put there is no input of another one.
-    const own = marksShown(marks)
-    const said = own === marks ? NO_MARKS : marks.filter(isMarkOfRuling)
+    const own = shownAnnotations(annotations)
+    const said = own === annotations ? NO_ANNOTATIONS : annotations.filter(isAnnotationOfRuling)
     rows.push({
-      input: { transaction, row, states, score, referenceMinor, modelThresholds, marks: own },
+      input: { transaction, row, states, score, referenceMinor, modelThresholds, annotations: own },
       lists,
-      decided: { outcome: rest.outcome, rules: rest.rules, marks: said },
+      decided: { outcome: rest.outcome, rules: rest.rules, annotations: said },
       label: rest.label,
     })
   }

@@ -73,7 +73,7 @@ function policySection({ live }: BacktestReport, policy: Policy): string {
     `<h3>Outcomes: ${escapeHtml(live.name)} down, ${escapeHtml(name)} across</h3>`,
     matrixTable(policy),
     policy.rules.length === 0 ? '' : `<h3>Rules that fired</h3>${rulesTable(policy)}`,
-    marksLine(policy),
+    annotationsLine(policy),
     examplesOf('Stricter than live', changes.stricter),
     examplesOf('Milder than live', changes.milder),
   ].join('')
@@ -99,8 +99,8 @@ function rulesTable({ rules }: Policy): string {
   return `<div class="scroll"><table><thead><tr>${head.map((text) => `<th>${text}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 
-function marksLine({ marks }: Policy): string {
-  const texts = Object.entries(marks).map(([mark, number]) => `${mark} ${count(number)}`)
+function annotationsLine({ annotations }: Policy): string {
+  const texts = Object.entries(annotations).map(([mark, number]) => `${mark} ${count(number)}`)
   return texts.length === 0 ? '' : `<p>Marks: ${escapeHtml(texts.join(', '))}</p>`
 }
 

@@ -181,7 +181,7 @@ export function aboutLines(report: BacktestReport): readonly string[] {
     ...lists.map(({ name, from }) => `list ${name}: ${from}`),
     breakerResetMs === null
       ? 'outcomes are those of the policies, before breaker, control group and the limit of alerts a day'
-      : 'outcomes are those after breaker, control group and the limit of alerts a day, of one lane; a breaker that has ' +
+      : 'outcomes are those after breaker, control group and the limit of alerts a day, of one partition; a breaker that has ' +
         `tripped is reset after ${breakerResetMs / 3_600_000} hours`,
   ]
 }

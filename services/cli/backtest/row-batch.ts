@@ -17,7 +17,7 @@ export interface BatchedRow {
   readonly transaction: Transaction
   /** NaN is not scored; null asks the model. */
   readonly score: number | null
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
   readonly referenceMinor: number
   readonly label: KnownLabel | null
 }
@@ -64,19 +64,19 @@ export class RowBatch {
     const scored = isAsked && this.#model !== null ? await this.#score(this.#model, rows) : null
     const modelThresholds = this.#modelThresholds
     return rows.map((batched, at) => {
-      const { transaction, referenceMinor, label, marks } = batched
+      const { transaction, referenceMinor, label, annotations } = batched
       const isModelled = batched.score === null
       const row = this.#values.subarray(at * FEATURE_COUNT, (at + 1) * FEATURE_COUNT)
       const states = this.#states.subarray(at * FEATURE_COUNT, (at + 1) * FEATURE_COUNT)
       for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
         states[feature] = Number.isNaN(row[feature]) ? STATE.absent : STATE.present
       }
-      const mark = isModelled ? scored?.marks.get(at) : undefined
+      const mark = isModelled ? scored?.annotations.get(at) : undefined
       return {
         input: {
           ...{ transaction, row, states, referenceMinor, modelThresholds },
           score: batched.score ?? scored?.scores[at] ?? NaN,
-          marks: mark === undefined ? marks : [...marks, mark],
+          annotations: mark === undefined ? annotations : [...annotations, mark],
         },
         lists: this.lists,
         decided: null,

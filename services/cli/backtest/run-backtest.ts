@@ -39,7 +39,7 @@ export interface ReportedPolicy extends PolicyFigures {
   readonly name: string
   readonly days: readonly DayCount[]
   readonly rules: readonly RuleCount[]
-  readonly marks: Readonly<Record<string, number>>
+  readonly annotations: Readonly<Record<string, number>>
 }
 
 /** Everything that a backtest found. */
@@ -109,8 +109,8 @@ export async function runBacktest(
   )
   if (facts.rows === 0) throw nothing(source, leftOut)
   const reported = (name: string, tallied: typeof liveCounts): ReportedPolicy => {
-    const { days, rules, marks } = tallied
-    return { name, ...figuresOf(tallied, facts, costs, analysts), days, rules, marks }
+    const { days, rules, annotations } = tallied
+    return { name, ...figuresOf(tallied, facts, costs, analysts), days, rules, annotations }
   }
   return {
     source: source.name,

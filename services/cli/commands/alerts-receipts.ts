@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import { loadReceiptsConfig, runReceipts } from '../../alerts/index.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { BUILT_IN_KEY_WARNING } from '../../platform/config/secret-reader.ts'
+import { warnOfBuiltInKey } from '../../platform/config/secret-reader.ts'
 import { openLogger } from '../../platform/log.ts'
 import { interruptSignal, parseInteger, printProgress } from '../command.ts'
 import { environmentHelp } from './environment-help.ts'
@@ -43,7 +43,7 @@ async function run(options: { readonly metricsPort?: number }): Promise<void> {
     metrics: { ...loaded.metrics, port: options.metricsPort ?? loaded.metrics.port },
   }
   const log = openLogger('receipts', config.logLevel, config.logFormat)
-  if (config.hasBuiltInHmacKey) log.warn({}, BUILT_IN_KEY_WARNING)
+  if (config.hasBuiltInHmacKey) warnOfBuiltInKey(log)
   await runReceipts(
     {
       config,

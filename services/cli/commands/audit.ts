@@ -1,4 +1,4 @@
-// sluice audit: verifies the chain of decision blocks, and anchors it outside of Kafka.
+// sluice audit: verifies the chain of decision batches, and anchors it outside of Kafka.
 
 import type { Command } from 'commander'
 import type { Anchor } from '../../core/audit/anchor.ts'
@@ -7,7 +7,7 @@ import { EnvReader } from '../../platform/config/env-reader.ts'
 import { readGroupId } from '../../platform/config/group-id.ts'
 import { appendAnchors, readAnchors } from '../audit/anchor-file.ts'
 import { chainLines } from '../audit/chain-lines.ts'
-import { eraseFromCopy, exportBlocks } from '../audit/block-copy.ts'
+import { eraseFromCopy, exportBatches } from '../audit/batch-copy.ts'
 import { verifyChain, verifyCopy } from '../audit/verify-chain.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
 import { openStream, type StreamOptions } from '../features/open-stream.ts'
@@ -37,9 +37,9 @@ What the chain proves and what not: docs/audit.md.`
 export function register(program: Command): void {
   const audit = program
     .command('audit')
-    .summary('verify the chain of decision blocks, and anchor it')
+    .summary('verify the chain of decision batches, and anchor it')
     .description(
-      'Each decision block carries the hash of the one before it in its partition. A block that is altered, removed or ' +
+      'Each decision batch carries the hash of the one before it in its partition. A block that is altered, removed or ' +
         'put elsewhere is found by that.',
     )
     .addHelpText('after', EXAMPLES)
@@ -48,7 +48,7 @@ export function register(program: Command): void {
       .command('verify')
       .summary('follow the chain and say where it breaks')
       .description(
-        'Reads all decision blocks that the topic holds and follows their chains, from the oldest to what the scorer ' +
+        'Reads all decision batches that the topic holds and follows their chains, from the oldest to what the scorer ' +
           'committed last. Exits 1 when something is found.',
       )
       .option(
@@ -77,8 +77,8 @@ function addCopyCommands(audit: Command): void {
   addOptions(
     audit
       .command('export')
-      .summary('copy the decision blocks to a file, to keep them for longer')
-      .description('Writes every decision block that the topic holds to a file, a line each.')
+      .summary('copy the decision batches to a file, to keep them for longer')
+      .description('Writes every decision batch that the topic holds to a file, a line each.')
       .requiredOption('--out <file>', 'file to write'),
   ).action(exportCopy)
   addOptions(
@@ -167,7 +167,7 @@ function judged(summaries: readonly ChainSummary[]): readonly ChainSummary[] {
 }
 
 async function exportCopy(options: AuditOptions & { readonly out: string }): Promise<void> {
-  const blocks = await exportBlocks(await openStream(options), options.out, interruptSignal())
+  const blocks = await exportBatches(await openStream(options), options.out, interruptSignal())
   if (options.json === true) printJson({ out: options.out, blocks })
   else printLine(`${options.out}: ${blocks} blocks`)
 }

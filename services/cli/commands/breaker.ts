@@ -5,7 +5,7 @@ import { breakerControlOf } from '../../core/control/block-control.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { readBreakerResets } from '../../platform/kafka/block-topics.ts'
 import { publishControl } from '../../platform/kafka/control-topic.ts'
-import { groupOf, readBreakers } from '../breaker/breaker-standings.ts'
+import { groupOf, readBreakers } from '../breaker/breaker-status.ts'
 import { printJson, printLine } from '../command.ts'
 import {
   addChangeOptions,
@@ -34,11 +34,11 @@ export function register(program: Command): void {
     .command('breaker')
     .summary('show whether blocks are capped now, and reset that')
     .description(
-      'A breaker caps how much is blocked. One that has tripped makes flags of all blocks of its lane until a person ' +
+      'A breaker caps how much is blocked. One that has tripped makes flags of all blocks of its partition until a person ' +
         'resets it.',
     )
     .addHelpText('after', () => `\n${environmentHelp('breaker')}\n${EXAMPLES}`)
-  addStreamOptions(breaker.command('status').summary('each breaker of each lane'))
+  addStreamOptions(breaker.command('status').summary('each breaker of each partition'))
     .option(
       '--group <id>',
       'group of the scorers (default SLUICE_GROUP_ID, or the topic prefix and sluice-scorer)',
@@ -51,17 +51,20 @@ export function register(program: Command): void {
 async function showStatus(options: StatusOptions): Promise<void> {
   const access = await openControl(options)
   const groupId = groupOf(options, access.topicPrefix)
-  const { resets, lanes } = await readBreakers(access, groupId)
+  const { resets, partitions } = await readBreakers(access, groupId)
   if (options.json === true) {
-    printJson({ resets, lanes })
+    printJson({ resets, partitions })
     return
   }
   printLine(`resets  ${resets}`)
-  for (const { partition, part, isOpen, blocksInMinute } of lanes) {
+  for (const { partition, part, isOpen, blocksInMinute } of partitions) {
     const state = isOpen ? 'TRIPPED: blocks are flags' : 'closed'
-    printLine(`lane ${partition}  ${part}  ${state}  ${blocksInMinute} blocks in its last minute`)
+    printLine(
+      `partition ${partition}  ${part}  ${state}  ${blocksInMinute} blocks in its last minute`,
+    )
   }
-  if (lanes.length === 0) printLine(`no lane of group ${groupId} has committed a breaker yet`)
+  if (partitions.length === 0)
+    printLine(`no partition of group ${groupId} has committed a breaker yet`)
 }
 
 async function reset(options: ChangeOptions): Promise<void> {
@@ -75,6 +78,6 @@ async function reset(options: ChangeOptions): Promise<void> {
   }
   printLine(`resets  ${resets}`)
   printLine(
-    `said at offset ${position} of ${access.topicPrefix}control; lanes follow with their next batch`,
+    `said at offset ${position} of ${access.topicPrefix}control; partitions follow with their next batch`,
   )
 }

@@ -24,7 +24,7 @@ function defaultText(variable: Variable): string {
   return variable.default === null ? '-' : String(variable.default)
 }
 
-/** Up to the first full stop that ends a sentence, without marks of the page. */
+/** Up to the first full stop that ends a sentence, without annotations of the page. */
 function firstSentence(meaning: string): string {
   return (/^.*?\.(?= |$)/.exec(meaning)?.[0] ?? meaning).replaceAll('`', '')
 }

@@ -127,9 +127,9 @@ async function exportFeatures(options: ExportCommandOptions): Promise<void> {
       `${summary.otherFeatureList} decisions were made from another list of features and are left out`,
     )
   }
-  if (summary.unreadableBlocks > 0) {
+  if (summary.unreadableBatches > 0) {
     printProgress(
-      `${summary.unreadableBlocks} messages are no decision block that this build reads`,
+      `${summary.unreadableBatches} messages are no decision batch that this build reads`,
     )
   }
 }

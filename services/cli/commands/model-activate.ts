@@ -1,10 +1,10 @@
 // sluice model activate: another model decides from now on.
 
 import type { Command } from 'commander'
-import { activated } from '../../core/control/wish.ts'
+import { activated } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
-import { publishWish, wishInForce } from '../model/change.ts'
+import { publishDeployment, deploymentInForce } from '../model/change.ts'
 import { chooseModel } from '../model/choose-model.ts'
 import { runGate, type GateOptions } from '../model/gate.ts'
 import {
@@ -53,8 +53,8 @@ export function registerActivate(model: Command): void {
     try {
       const breach = await runGate(candidate, options, access, interruptSignal())
       const reason = reasonOf(breach, candidate, options)
-      const wish = activated(await wishInForce(access), candidate.info.digest)
-      await publishWish(access, wish, options, reason)
+      const deployment = activated(await deploymentInForce(access), candidate.info.digest)
+      await publishDeployment(access, deployment, options, reason)
     } finally {
       candidate.close()
     }

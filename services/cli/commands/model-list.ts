@@ -1,8 +1,8 @@
 // sluice model list: what is in the store, and what of it serves.
 
 import type { Command } from 'commander'
-import { NO_WISH, type Wish } from '../../core/control/wish.ts'
-import { readWish } from '../../platform/kafka/control-topic.ts'
+import { NO_DEPLOYMENT, type Deployment } from '../../core/control/deployment.ts'
+import { readDeployment } from '../../platform/kafka/control-topic.ts'
 import { listModels, type StoredModel } from '../../platform/model-store.ts'
 import { printJson, printProgress } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
@@ -31,24 +31,26 @@ async function list(options: ListOptions): Promise<void> {
   const store = storeOf(options)
   const models = await listModels(store)
   const placed =
-    options.offline === true ? null : await readWish(await openControl(options), 'model')
-  const wish = placed?.wish ?? NO_WISH
+    options.offline === true ? null : await readDeployment(await openControl(options), 'model')
+  const deployment = placed?.deployment ?? NO_DEPLOYMENT
   if (options.json === true) {
     const inForce =
-      placed === null ? null : { position: placed.position, ...wish, ...saidOf(placed.control) }
+      placed === null
+        ? null
+        : { position: placed.position, ...deployment, ...saidOf(placed.control) }
     printJson({
       store,
       inForce,
-      models: models.map((stored) => ({ ...rowOf(stored), role: roleOf(stored, wish) })),
+      models: models.map((stored) => ({ ...rowOf(stored), role: roleOf(stored, deployment) })),
     })
     return
   }
   const missing = (['active', 'shadow'] as const).flatMap((role) => {
-    const digest = options.offline === true ? null : wish[role]
+    const digest = options.offline === true ? null : deployment[role]
     if (digest === null || models.some((stored) => stored.digest === digest)) return []
     return [[digest.slice(0, DIGEST_CHARACTERS), 'NOT IN THE STORE', '', '', role]]
   })
-  printTable([...models.map((stored) => cellsOf(stored, wish)), ...missing])
+  printTable([...models.map((stored) => cellsOf(stored, deployment)), ...missing])
   if (models.length === 0)
     printProgress(`the store ${store} is empty; "sluice model add <folder>" puts a model there`)
   if (options.offline === true) return
@@ -70,10 +72,13 @@ function saidOf(control: { author: string; reason: string; atMs: number } | null
   }
 }
 
-function roleOf({ digest }: StoredModel, wish: Wish): 'active' | 'shadow' | 'earlier' | null {
-  if (digest === wish.active) return 'active'
-  if (digest === wish.shadow) return 'shadow'
-  return wish.earlier.includes(digest) ? 'earlier' : null
+function roleOf(
+  { digest }: StoredModel,
+  deployment: Deployment,
+): 'active' | 'shadow' | 'earlier' | null {
+  if (digest === deployment.active) return 'active'
+  if (digest === deployment.shadow) return 'shadow'
+  return deployment.earlier.includes(digest) ? 'earlier' : null
 }
 
 function rowOf(stored: StoredModel) {
@@ -84,9 +89,9 @@ function rowOf(stored: StoredModel) {
   return { digest: stored.digest, isWhole: true, name, version, flag, block, averagePrecision }
 }
 
-function cellsOf(stored: StoredModel, wish: Wish): readonly string[] {
+function cellsOf(stored: StoredModel, deployment: Deployment): readonly string[] {
   const digest = stored.digest.slice(0, DIGEST_CHARACTERS)
-  const role = roleOf(stored, wish) ?? ''
+  const role = roleOf(stored, deployment) ?? ''
   if (!stored.isWhole) return [digest, 'DAMAGED', '', '', role, stored.problem]
   const { version, metrics, thresholds } = stored.manifest
   const precision = `AP ${metrics.test.averagePrecision.toFixed(3)}`

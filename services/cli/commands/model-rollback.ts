@@ -1,9 +1,9 @@
 // sluice model rollback: back to the model that decided before.
 
 import type { Command } from 'commander'
-import { rolledBack } from '../../core/control/wish.ts'
+import { rolledBack } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { publishWish, wishInForce } from '../model/change.ts'
+import { publishDeployment, deploymentInForce } from '../model/change.ts'
 import { chooseModel } from '../model/choose-model.ts'
 import {
   addChangeOptions,
@@ -23,7 +23,7 @@ export function registerRollback(model: Command): void {
     )
   addChangeOptions(rollback).action(async (options: ChangeOptions) => {
     const access = await openControl(options)
-    const before = rolledBack(await wishInForce(access))
+    const before = rolledBack(await deploymentInForce(access))
     if (before === null) {
       throw new SluiceError(
         'SLUICE_USAGE',
@@ -31,6 +31,6 @@ export function registerRollback(model: Command): void {
       )
     }
     if (before.active !== null) (await chooseModel(storeOf(options), before.active)).close()
-    await publishWish(access, before, options)
+    await publishDeployment(access, before, options)
   })
 }

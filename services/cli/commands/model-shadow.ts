@@ -1,9 +1,9 @@
 // sluice model shadow: lets a model score the same rows beside the one that decides, without effect.
 
 import type { Command } from 'commander'
-import { shadowed } from '../../core/control/wish.ts'
+import { shadowed } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { publishWish, wishInForce } from '../model/change.ts'
+import { publishDeployment, deploymentInForce } from '../model/change.ts'
 import { chooseModel } from '../model/choose-model.ts'
 import {
   addChangeOptions,
@@ -23,7 +23,7 @@ export function registerShadow(model: Command): void {
     .summary('let a model score beside the active one, without effect')
     .description(
       'The shadow scores the rows of committed batches; how far it agrees, and how both do as labels come in, is on ' +
-        'the board "Models".',
+        'the dashboard "Models".',
     )
     .argument('[folder or digest]', 'the model; none with --off')
     .option('--off', 'end the shadow')
@@ -33,14 +33,14 @@ export function registerShadow(model: Command): void {
     }
     const digest = named === undefined ? null : await checkedDigest(named, options)
     const access = await openControl(options)
-    const wish = await wishInForce(access)
-    if (digest !== null && wish.active === digest) {
+    const deployment = await deploymentInForce(access)
+    if (digest !== null && deployment.active === digest) {
       throw new SluiceError(
         'SLUICE_USAGE',
         `${digest} is the active model; a shadow is another one.`,
       )
     }
-    await publishWish(access, shadowed(wish, digest), options)
+    await publishDeployment(access, shadowed(deployment, digest), options)
   })
 }
 

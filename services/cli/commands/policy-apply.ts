@@ -41,7 +41,7 @@ export function registerApply(policy: Command): void {
     const version = await nextVersion(store, inForce.ruleset)
     const name = inForce.document?.name ?? null
     const ruleset = withPolicy(inForce.ruleset, name, { digest, document }, options.mode, version)
-    await publishRuleset(access, store, inForce.wish, 'activate', ruleset, options)
+    await publishRuleset(access, store, inForce.deployment, 'activate', ruleset, options)
     if (name === document.name || ruleset.mode !== 'observe') return
     printProgress(
       'the policy begins in mode observe: decisions are recorded and nothing is published; "sluice policy promote" goes on',

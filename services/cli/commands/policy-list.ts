@@ -1,8 +1,8 @@
 // sluice policy list: the rulesets of the store, and which of them serve.
 
 import type { Command } from 'commander'
-import { NO_WISH, type Wish } from '../../core/control/wish.ts'
-import { readWish } from '../../platform/kafka/control-topic.ts'
+import { NO_DEPLOYMENT, type Deployment } from '../../core/control/deployment.ts'
+import { readDeployment } from '../../platform/kafka/control-topic.ts'
 import { listRulesets } from '../../platform/policy-store.ts'
 import { printJson, printProgress } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
@@ -28,28 +28,28 @@ export function registerPolicyList(policy: Command): void {
     const store = storeOf(options)
     const rulesets = await listRulesets(store)
     const placed =
-      options.offline === true ? null : await readWish(await openControl(options), 'policy')
-    const wish = placed?.wish ?? NO_WISH
+      options.offline === true ? null : await readDeployment(await openControl(options), 'policy')
+    const deployment = placed?.deployment ?? NO_DEPLOYMENT
     if (options.json === true) {
-      const inForce = placed === null ? null : { position: placed.position, ...wish }
+      const inForce = placed === null ? null : { position: placed.position, ...deployment }
       printJson({
         store,
         inForce,
         control: placed?.control ?? null,
-        rulesets: rulesets.map((one) => ({ ...one, role: roleOf(one.digest, wish) })),
+        rulesets: rulesets.map((one) => ({ ...one, role: roleOf(one.digest, deployment) })),
       })
       return
     }
     const rows = rulesets.map(({ digest, ruleset }) => {
       const policy = ruleset.policy?.slice(0, DIGEST_CHARACTERS) ?? 'built-in'
       const name = digest.slice(0, DIGEST_CHARACTERS)
-      const role = roleOf(digest, wish) ?? ''
+      const role = roleOf(digest, deployment) ?? ''
       return [name, `version ${ruleset.version}`, `policy ${policy}`, ruleset.mode, role]
     })
     printTable(rows)
     if (rulesets.length === 0) printProgress(`the store ${store} has no ruleset`)
     if (options.offline === true) return
-    if (placed === null || wish.active === null) printProgress('the built-in policy decides')
+    if (placed === null || deployment.active === null) printProgress('the built-in policy decides')
     const control = placed?.control ?? null
     if (control !== null) {
       const { author, reason, atMs } = control
@@ -58,8 +58,8 @@ export function registerPolicyList(policy: Command): void {
   })
 }
 
-function roleOf(digest: string, wish: Wish): 'active' | 'shadow' | 'earlier' | null {
-  if (digest === wish.active) return 'active'
-  if (digest === wish.shadow) return 'shadow'
-  return wish.earlier.includes(digest) ? 'earlier' : null
+function roleOf(digest: string, deployment: Deployment): 'active' | 'shadow' | 'earlier' | null {
+  if (digest === deployment.active) return 'active'
+  if (digest === deployment.shadow) return 'shadow'
+  return deployment.earlier.includes(digest) ? 'earlier' : null
 }

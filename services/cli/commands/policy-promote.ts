@@ -86,7 +86,7 @@ async function run(options: PromoteOptions): Promise<void> {
   const access = await openControl(options)
   const inForce = await readInForce(access, store)
   const { ruleset, document } = ownRuleset(inForce)
-  const active = inForce.wish.active ?? ''
+  const active = inForce.deployment.active ?? ''
   checkSegment(document, segment)
   const problem = stepProblem(ruleset, segment, to)
   if (problem !== null) {
@@ -98,15 +98,15 @@ async function run(options: PromoteOptions): Promise<void> {
   const findings = isClimb(ruleset, segment, to) ? await judge() : []
   const reason = reasonOf(findings, options)
   // Judging takes its time: what somebody else has said meanwhile must not be lost.
-  const { wish } = await readInForce(access, store)
-  if (wish.active !== inForce.wish.active) {
+  const { deployment } = await readInForce(access, store)
+  if (deployment.active !== inForce.deployment.active) {
     throw new SluiceError(
       'SLUICE_USAGE',
       `${nameOf(segment)} is not promoted to ${to}: what is in force has changed while the gates were judged. Ask again.`,
     )
   }
   const changed = withMode(ruleset, segment, to, await nextVersion(store, ruleset))
-  await publishRuleset(access, store, wish, 'replace', changed, options, reason)
+  await publishRuleset(access, store, deployment, 'replace', changed, options, reason)
 
   async function judge(): Promise<readonly GateFinding[]> {
     const { limits, matureMs, modelFolder, eventAheadMsMax } = loadPromotionConfig(process.env)

@@ -1,7 +1,7 @@
 // sluice policy rollback: back to the policy that decided before.
 
 import type { Command } from 'commander'
-import { rolledBack } from '../../core/control/wish.ts'
+import { rolledBack } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { withEarlier } from '../../core/policy/ruleset.ts'
 import { addRuleset, findRuleset, openRuleset } from '../../platform/policy-store.ts'
@@ -11,7 +11,7 @@ import {
   storeOf,
   type ChangeOptions,
 } from '../model/model-stream.ts'
-import { nextVersion, publishPolicyWish, readInForce } from '../policy/policy-stream.ts'
+import { nextVersion, publishPolicyDeployment, readInForce } from '../policy/policy-stream.ts'
 
 /** Adds the subcommand to `sluice policy`. */
 export function registerPolicyRollback(policy: Command): void {
@@ -25,8 +25,8 @@ export function registerPolicyRollback(policy: Command): void {
   addChangeOptions(rollback).action(async (options: ChangeOptions) => {
     const store = storeOf(options)
     const access = await openControl(options)
-    const { wish, ruleset } = await readInForce(access, store)
-    const before = rolledBack(wish)
+    const { deployment, ruleset } = await readInForce(access, store)
+    const before = rolledBack(deployment)
     if (before === null) {
       throw new SluiceError(
         'SLUICE_USAGE',
@@ -34,7 +34,7 @@ export function registerPolicyRollback(policy: Command): void {
       )
     }
     if (before.active === null) {
-      await publishPolicyWish(access, before, null, options)
+      await publishPolicyDeployment(access, before, null, options)
       return
     }
     const earlier = await findRuleset(store, before.active)
@@ -42,6 +42,6 @@ export function registerPolicyRollback(policy: Command): void {
     const digest = addRuleset(store, again)
     // What a scorer would refuse is refused here.
     await openRuleset(store, digest)
-    await publishPolicyWish(access, { ...before, active: digest }, again, options)
+    await publishPolicyDeployment(access, { ...before, active: digest }, again, options)
   })
 }

@@ -1,7 +1,7 @@
 // sluice policy shadow: lets a policy rule the same decisions beside the one that decides, without effect.
 
 import type { Command } from 'commander'
-import { shadowed } from '../../core/control/wish.ts'
+import { shadowed } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { addPolicyText } from '../../platform/policy-store.ts'
 import {
@@ -13,7 +13,7 @@ import {
 import { readPolicyFile } from '../policy/policy-file.ts'
 import {
   nextVersion,
-  publishPolicyWish,
+  publishPolicyDeployment,
   publishRuleset,
   readInForce,
 } from '../policy/policy-stream.ts'
@@ -29,7 +29,7 @@ export function registerPolicyShadow(policy: Command): void {
     .summary('let a policy rule beside the active one, without effect')
     .description(
       'The shadow rules what was decided, with the lists that are in force; how often both come to the same outcome ' +
-        'is on the board "Models".',
+        'is on the dashboard "Models".',
     )
     .argument('[file]', 'the policy, YAML; none with --off')
     .option('--off', 'end the shadow')
@@ -40,9 +40,9 @@ export function registerPolicyShadow(policy: Command): void {
     const read = file === undefined ? null : await readPolicyFile(file)
     const store = storeOf(options)
     const access = await openControl(options)
-    const { wish, ruleset } = await readInForce(access, store)
+    const { deployment, ruleset } = await readInForce(access, store)
     if (read === null) {
-      await publishPolicyWish(access, shadowed(wish, null), null, options)
+      await publishPolicyDeployment(access, shadowed(deployment, null), null, options)
       return
     }
     const candidate = {
@@ -52,6 +52,6 @@ export function registerPolicyShadow(policy: Command): void {
       segmentModes: {},
       lists: ruleset?.lists ?? {},
     } as const
-    await publishRuleset(access, store, wish, 'shadow', candidate, options)
+    await publishRuleset(access, store, deployment, 'shadow', candidate, options)
   })
 }

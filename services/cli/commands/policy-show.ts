@@ -1,7 +1,7 @@
 // sluice policy show: a ruleset with the text of its policy.
 
 import type { Command } from 'commander'
-import { readWish } from '../../platform/kafka/control-topic.ts'
+import { readDeployment } from '../../platform/kafka/control-topic.ts'
 import { findPolicyText, findRuleset } from '../../platform/policy-store.ts'
 import { printJson, printLine, printProgress } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
@@ -24,7 +24,7 @@ export function registerShow(policy: Command): void {
     const store = storeOf(options)
     const digest =
       named === undefined
-        ? ((await readWish(await openControl(options), 'policy'))?.wish.active ?? null)
+        ? ((await readDeployment(await openControl(options), 'policy'))?.deployment.active ?? null)
         : (await findNamedRuleset(store, named)).digest
     if (digest === null) {
       printProgress(

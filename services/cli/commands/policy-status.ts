@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { systemClock } from '../../platform/clock.ts'
-import { groupOf } from '../breaker/breaker-standings.ts'
+import { groupOf } from '../breaker/breaker-status.ts'
 import { printJson, printLine } from '../command.ts'
 import { addStreamOptions, openControl, storeOf, type ModelOptions } from '../model/model-stream.ts'
 import { scorerOption, usualScorers } from '../policy/scorer-addresses.ts'

@@ -133,7 +133,7 @@ function registerReplay(produce: Command): void {
     .option('--skip-bad', 'count rows that cannot be read and leave them out')
     .option('--sort', 'order the rows of each file by time')
     .option('--delimiter <character>', 'what separates cells (default ,)', delimiterOption)
-    .option('--no-watermarks', 'send no watermarks; lanes then cannot keep in step')
+    .option('--no-watermarks', 'send no watermarks; partitions then cannot keep in step')
   addSendOptions(command, '--flat-out')
   command
     .addHelpText('after', EXAMPLES)

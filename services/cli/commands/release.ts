@@ -30,7 +30,7 @@ export function register(program: Command): void {
     .argument('<alert id or card>', 'the alert that blocked the card, or the card')
     .summary('let go of a blocked card')
     .description(
-      "Says on the control topic that a person releases the card's lease. The lane that owns the card publishes the " +
+      "Says on the control topic that a person releases the card's lease. The partition that owns the card publishes the " +
         'release as a revision of the alert, once, also after a restart. A later block of the card is another matter.',
     )
     .addHelpText('after', () => `\n${environmentHelp('release')}\n${EXAMPLES}`)
@@ -52,7 +52,7 @@ export function register(program: Command): void {
     printLine(`alert  ${alertId}`)
     printLine(`block  ${grade}, to ${new Date(endMs).toISOString()}`)
     printLine(
-      `said at offset ${position} of ${access.topicPrefix}control; its lane publishes the release`,
+      `said at offset ${position} of ${access.topicPrefix}control; its partition publishes the release`,
     )
   })
 }
@@ -63,7 +63,7 @@ function chosen(leases: readonly HeldLease[], named: string): HeldLease {
   if (found !== undefined) return found
   throw new SluiceError(
     'SLUICE_LEASE_NOT_FOUND',
-    `No live block has the alert or the card ${named}; ${leases.length} cards are blocked. It may have ended, or its ` +
+    `No active block has the alert or the card ${named}; ${leases.length} cards are blocked. It may have ended, or its ` +
       'alert was one of several of a blocked card: then name the card.',
   )
 }

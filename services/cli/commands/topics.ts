@@ -1,7 +1,7 @@
 // sluice topics: makes the topics of a stream, and checks that they are as they must be.
 //
 // Safe to run again and again, and before every deployment: what exists is left as it is, and a partition count
-// that differs from the one asked for is refused, since changing it would move cards to other lanes.
+// that differs from the one asked for is refused, since changing it would move cards to other partitions.
 
 import type { Command } from 'commander'
 import type { Admin } from 'kafkajs'
@@ -59,7 +59,7 @@ export function register(program: Command): void {
     .summary('make and check the topics of a stream')
     .description(
       'Makes the topics of a stream, and checks them. The partition count is permanent: it decides which ' +
-        'lane a card belongs to.',
+        'partition a card belongs to.',
     )
     .addHelpText('after', EXAMPLES)
   const create = topics
@@ -133,7 +133,7 @@ async function createAll(admin: Admin, prefix: string, options: Options): Promis
   await createTopics(admin, prefix, { partitionCount, replicationFactor: options.replication })
   return {
     durability: await seenDurability(admin, prefix),
-    partitionCount: await readSettledCount(admin, prefix),
+    partitionCount: await readFinalisedCount(admin, prefix),
     topics: TOPICS.map((topic) => ({ name: topicName(prefix, topic), isNew: !before.has(topic) })),
   }
 }
@@ -191,7 +191,7 @@ function refuseOtherCounts(
   )
 }
 
-async function readSettledCount(admin: Admin, prefix: string): Promise<number> {
+async function readFinalisedCount(admin: Admin, prefix: string): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await readPartitionCount(admin, prefix)

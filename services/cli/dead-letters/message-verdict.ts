@@ -1,4 +1,4 @@
-// What would become of a message if it were sent again now: the same checks as in a lane, by this build, with
+// What would become of a message if it were sent again now: the same checks as in a partition, by this build, with
 // the schemas that are registered now.
 
 import type { RateTable } from '../../core/currency.ts'

@@ -1,16 +1,16 @@
 // Sends messages again, in Kafka transactions of a fixed transactional id per stream. Opening it fences whoever
 // redrove the same stream before: after that nothing more can come from them, so that what the topic holds then
-// about marks is the last word, and two operators at once cannot both send a message.
+// about annotations is the last word, and two operators at once cannot both send a message.
 //
 // A committed reader sees nothing behind a transaction that is open, be it of a stranger. So a step commits only when
-// nothing open stands before its messages: then its marks are seen by whoever looks next.
+// nothing open stands before its messages: then its annotations are seen by whoever looks next.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin, Kafka, Message, Producer, RecordMetadata, Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 
 /**
- * An open transaction keeps readers of the topic, lanes included, from what comes after it; if this process dies in
+ * An open transaction keeps readers of the topic, partitions included, from what comes after it; if this process dies in
  * one, the broker ends it after this time.
  */
 const TRANSACTION_TIMEOUT_MS = 10_000
@@ -21,7 +21,7 @@ const FENCED = ['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_I
 const SETTLED_MS_MAX = 4_000
 const SETTLED_POLL_MS = 20
 
-/** Largest transaction: short ones hold lanes up for milliseconds, and a batch must fit in a broker's message. */
+/** Largest transaction: short ones hold partitions up for milliseconds, and a batch must fit in a broker's message. */
 export const SENT_AT_ONCE_MAX = 500
 export const SENT_AT_ONCE_BYTES_MAX = 512 * 1024
 
@@ -57,7 +57,7 @@ export async function openRedriveSender(
         transaction = begun ?? (await producer.transaction())
         begun = null
         const written = await transaction.send({ topic, messages: [...messages], acks: -1 })
-        await allSettledBefore(admin, topic, written)
+        await allFinalisedBefore(admin, topic, written)
         await transaction.commit()
       } catch (error) {
         await transaction?.abort().catch(() => undefined)
@@ -78,7 +78,7 @@ async function beginOrDisconnect(producer: Producer): Promise<Transaction> {
 }
 
 /** Waits until every transaction before the written messages is over. The ends are those a committed reader sees. */
-async function allSettledBefore(
+async function allFinalisedBefore(
   admin: Admin,
   topic: string,
   written: readonly RecordMetadata[],

@@ -1,6 +1,6 @@
 // Sends the messages of dead letters again: looks at what the source topics hold, plans, and sends what is left in
 // short transactions. Nothing is sent twice: between fencing other operators and sending, the topics' new end is
-// read once more for marks.
+// read once more for annotations.
 
 import type { Admin, Kafka, Message } from 'kafkajs'
 import type { RateTable } from '../../core/currency.ts'

@@ -1,4 +1,4 @@
-// What a source topic holds about letters: the messages at their positions, and the marks of what was sent again
+// What a source topic holds about letters: the messages at their positions, and the annotations of what was sent again
 // already. One pass over the topic finds both, from the oldest letter on, and keeps only what is asked for.
 //
 // Where the pass begins. A message that was sent again stands behind its original in the same partition, or (when it

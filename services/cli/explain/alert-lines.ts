@@ -75,7 +75,7 @@ function headingLines(first: Alert, newest: Alert): readonly string[] {
     ['model', `${safe(newest.modelVersion)} (${newest.modelDigest})`],
     ['policy', `version ${newest.policyVersion} (${newest.policyDigest}), ${newest.mode}`],
     ['segment', newest.segment === null ? 'none' : safe(newest.segment)],
-    ['marks', newest.marks.length === 0 ? 'none' : safe(newest.marks.join(', '))],
+    ['annotations', newest.annotations.length === 0 ? 'none' : safe(newest.annotations.join(', '))],
     ['lease', leaseText(newest)],
   ])
 }

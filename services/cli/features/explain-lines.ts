@@ -7,7 +7,7 @@ import type { ExplainedFeature } from '../../core/features/provenance/explanatio
 import type { FeatureDefinition } from '../../core/features/catalogue/feature-definition.ts'
 import { FEATURES, FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
 import { FEATURE_STATES } from '../../core/features/engine/feature-states.ts'
-import { recordedBlockOf } from '../../core/features/provenance/replay-records.ts'
+import { recordedBatchOf } from '../../core/features/provenance/replay-records.ts'
 import type { NotCompared } from '../../core/features/provenance/row-comparison.ts'
 import { spanWords } from '../../core/features/catalogue/span-words.ts'
 import { tableLine, tableLines } from '../table.ts'
@@ -23,7 +23,7 @@ const WHY_NOT: Readonly<Record<NotCompared, string>> = {
   behind_reach: 'it came behind the reach, where the state may be gone',
   outside_sample: 'it is not recomputed',
   warming_up: 'the log no longer holds all that it looked at',
-  cut_went_back: 'the state of another lane was being rebuilt',
+  frontier_went_back: 'the state of another partition was being rebuilt',
   other_feature_list: 'another list of features was in use',
   message_gone: 'the transaction is no longer in the log',
 }
@@ -49,14 +49,14 @@ export function explanationJson(explained: ExplainedDecision, limit: number): ob
     eventTimeMs: decision.eventTimeMs,
     outcome: decision.outcome,
     score: decision.score,
-    marks: decision.marks,
+    annotations: decision.annotations,
     model: block.modelVersion,
     featureListHash: block.featureListHash,
     recomputed: features !== null,
     knownFromMs,
     isComplete,
-    others: others.map(({ decision: other, partition: lane }) => ({
-      partition: lane,
+    others: others.map(({ decision: other, partition }) => ({
+      partition,
       offset: other.offset,
       revision: other.revision,
       outcome: other.outcome,
@@ -106,13 +106,13 @@ function headingLines({
   block,
   others,
 }: ExplainedDecision): readonly string[] {
-  const { transactionId, offset, eventTimeMs, outcome, score, marks, revision } = decision
+  const { transactionId, offset, eventTimeMs, outcome, score, annotations, revision } = decision
   return tableLines([
     ['transaction', safe(transactionId)],
     ['at', `transactions/${partition}/${offset}, ${isoText(eventTimeMs)}`],
     ['decided', `${outcome}, score ${score ?? 'none'}, model ${safe(block.modelVersion)}`],
     ['revision', revision === 0 ? 'none: the first decision' : String(revision)],
-    ['marks', marks.length === 0 ? 'none' : safe(marks.join(', '))],
+    ['annotations', annotations.length === 0 ? 'none' : safe(annotations.join(', '))],
     ...others.map((other) => ['also', otherText(other)]),
   ])
 }
@@ -178,7 +178,7 @@ function noteLines(explained: ExplainedDecision): readonly string[] {
   }
   if (!isComplete)
     lines.push('', 'There were more transactions than are held; lists are not complete.')
-  if (decision.marks.includes('windows_approximate')) {
+  if (decision.annotations.includes('windows_approximate')) {
     lines.push(
       '',
       'Old or crowded events counted by the hour (windows_approximate): lists may differ at the ends.',
@@ -221,7 +221,7 @@ function recordedOnly({ block, index }: ExplainedDecision): readonly {
   readonly state: string
 }[] {
   if (block.featureListHash !== FEATURE_LIST_HASH) return []
-  const { values, states } = recordedBlockOf(block).rowAt(index)
+  const { values, states } = recordedBatchOf(block).rowAt(index)
   return FEATURES.map((definition, at) => ({
     definition,
     value: values[at] ?? NaN,

@@ -103,7 +103,7 @@ function gather(explanation: Explanation, taken: Taken): void {
   const { partition } = taken
   if (taken.kind === 'transactions') explanation.takeEntries(partition, taken.entries)
   else if (taken.kind === 'labels') explanation.takeLabels(partition, taken.labels)
-  else explanation.takeBlocks(partition, taken.blocks)
+  else explanation.takeBatches(partition, taken.blocks)
 }
 
 function notFound(

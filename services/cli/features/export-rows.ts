@@ -8,10 +8,10 @@ import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { SluiceError } from '../../core/errors.ts'
 import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
-import { recordedBlockOf } from '../../core/features/provenance/replay-records.ts'
+import { recordedBatchOf } from '../../core/features/provenance/replay-records.ts'
 import type { DecisionBatch } from '../../core/wire/records.ts'
 import type { DecidedStream } from './open-stream.ts'
-import { readBlocks } from './read-blocks.ts'
+import { readBatches } from './read-batches.ts'
 
 export interface ExportOptions {
   /** Event times from `fromMs` up to but without `endMs`. */
@@ -31,10 +31,10 @@ export interface ExportSummary {
   duplicates: number
   /** Decisions made from another list of features; their columns would mean something else. */
   otherFeatureList: number
-  unreadableBlocks: number
+  unreadableBatches: number
 }
 
-/** The file appears under its name once it is whole. @throws SluiceError as readBlocks, and SLUICE_USAGE. */
+/** The file appears under its name once it is whole. @throws SluiceError as readBatches, and SLUICE_USAGE. */
 export async function exportRows(
   stream: DecidedStream,
   options: ExportOptions,
@@ -46,7 +46,7 @@ export async function exportRows(
     revisions: 0,
     duplicates: 0,
     otherFeatureList: 0,
-    unreadableBlocks: 0,
+    unreadableBatches: 0,
   }
   const part = `${out}.part`
   const lines = new PassThrough()
@@ -62,7 +62,7 @@ export async function exportRows(
   }
   try {
     await put(headingOf(withRevisions))
-    const read = await readBlocks(
+    const read = await readBatches(
       stream,
       () => true,
       async (block) => {
@@ -74,7 +74,7 @@ export async function exportRows(
       },
       signal,
     )
-    summary.unreadableBlocks = read.unreadable
+    summary.unreadableBatches = read.unreadable
     lines.end()
     await failed
     await rename(part, out)
@@ -94,7 +94,7 @@ function headingOf(withRevisions: boolean): string {
 /** One line a decision: shortest digits that give the same double again, nothing for what is absent. */
 function rowsOf(block: DecisionBatch, options: ExportOptions, summary: ExportSummary): string {
   const { fromMs, endMs, withRevisions } = options
-  const recorded = recordedBlockOf(block)
+  const recorded = recordedBatchOf(block)
   let text = ''
   for (const [index, decision] of block.decisions.entries()) {
     const { eventTimeMs, revision, duplicateOfOffset, transactionId } = decision

@@ -5,7 +5,7 @@ import type { DecisionBatch, DecisionRecord } from '../../core/wire/records.ts'
 import { placeKey, readToEnd } from '../../platform/kafka/committed-reader.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import type { DecidedStream } from './open-stream.ts'
-import { readBlocks } from './read-blocks.ts'
+import { readBatches } from './read-batches.ts'
 
 /** Decisions of one id that are held; an id that is used again and again shows the newest of them. */
 const FOUND_MAX = 10_000
@@ -27,7 +27,7 @@ export async function findDecisions(
 ): Promise<readonly FoundDecision[]> {
   const found: FoundDecision[] = []
   const bytes = Buffer.from(transactionId)
-  await readBlocks(
+  await readBatches(
     stream,
     // Most blocks do not hold the id at all, and looking for its bytes is far cheaper than decoding.
     (value) => value.includes(bytes),

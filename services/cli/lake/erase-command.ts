@@ -28,7 +28,7 @@ Examples:
   $ sluice lake erase --card card-00042 --reference "request 2026-117"
   $ sluice lake erase --card card-00042 --json
 
-What is killed in the middle is ended by running it again. Copies of decision blocks: "sluice audit erase". What Kafka
+What is killed in the middle is ended by running it again. Copies of decision batches: "sluice audit erase". What Kafka
 holds ends with retention. More: docs/lake.md.`
 
 /** Adds the command to its group. */

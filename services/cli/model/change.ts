@@ -1,31 +1,35 @@
 // Says to a stream which models are to serve.
 
-import { controlOf, NO_WISH, type Wish } from '../../core/control/wish.ts'
+import { controlOf, NO_DEPLOYMENT, type Deployment } from '../../core/control/deployment.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { publishControl, readWish, type ControlAccess } from '../../platform/kafka/control-topic.ts'
+import {
+  publishControl,
+  readDeployment,
+  type ControlAccess,
+} from '../../platform/kafka/control-topic.ts'
 import { printJson, printLine } from '../command.ts'
 import { authorOf, type ChangeOptions } from './model-stream.ts'
 
-/** What is in force, nothing said being `NO_WISH`. */
-export async function wishInForce(access: ControlAccess): Promise<Wish> {
-  return (await readWish(access, 'model'))?.wish ?? NO_WISH
+/** What is in force, nothing said being `NO_DEPLOYMENT`. */
+export async function deploymentInForce(access: ControlAccess): Promise<Deployment> {
+  return (await readDeployment(access, 'model'))?.deployment ?? NO_DEPLOYMENT
 }
 
-/** Publishes the wish and prints what was said. */
-export async function publishWish(
+/** Publishes the deployment and prints what was said. */
+export async function publishDeployment(
   access: ControlAccess,
-  wish: Wish,
+  deployment: Deployment,
   options: ChangeOptions,
   reason = options.reason,
 ): Promise<void> {
   const word = { author: authorOf(options), reason, atMs: systemClock.nowMs() }
-  const position = await publishControl(access, controlOf(wish, word))
+  const position = await publishControl(access, controlOf(deployment, word))
   if (options.json === true) {
-    printJson({ position, active: wish.active, shadow: wish.shadow, ...word })
+    printJson({ position, active: deployment.active, shadow: deployment.shadow, ...word })
     return
   }
-  printLine(`active  ${wish.active ?? "the scorers' own (SLUICE_MODEL)"}`)
-  printLine(`shadow  ${wish.shadow ?? 'none'}`)
+  printLine(`active  ${deployment.active ?? "the scorers' own (SLUICE_MODEL)"}`)
+  printLine(`shadow  ${deployment.shadow ?? 'none'}`)
   printLine(
     `said at offset ${position} of ${access.topicPrefix}control; scorers switch between batches`,
   )

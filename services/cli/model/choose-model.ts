@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isDigest } from '../../core/control/wish.ts'
+import { isDigest } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import { addModel, findModel, listModels } from '../../platform/model-store.ts'

@@ -7,7 +7,7 @@ import {
   FEATURE_LIST_HASH,
   FEATURE_NAMES,
 } from '../../core/features/catalogue/feature-list.ts'
-import { recordedBlockOf, type RecordedRow } from '../../core/features/provenance/replay-records.ts'
+import { recordedBatchOf, type RecordedRow } from '../../core/features/provenance/replay-records.ts'
 import type { FairnessRule } from '../../core/scoring/fairness.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Transaction } from '../../core/transaction.ts'
@@ -15,7 +15,7 @@ import { readToEnd } from '../../platform/kafka/committed-reader.ts'
 import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import { printProgress } from '../command.ts'
-import { readBlocks } from '../features/read-blocks.ts'
+import { readBatches } from '../features/read-batches.ts'
 import { CandidateRows, type GateSource } from './candidate-rows.ts'
 import { CardPasts, pastPaymentOf } from './card-pasts.ts'
 import { HELD_MAX, HeldTransactions } from './held-transactions.ts'
@@ -63,12 +63,12 @@ export async function countTopics(
   const rows = new CandidateRows(source, isCascade)
   const pasts = new CardPasts()
   let counted = 0
-  await readBlocks(
+  await readBatches(
     access,
     () => true,
     async (block) => {
       const { partition } = block
-      const recorded = block.featureListHash === FEATURE_LIST_HASH ? recordedBlockOf(block) : null
+      const recorded = block.featureListHash === FEATURE_LIST_HASH ? recordedBatchOf(block) : null
       for (const [index, decision] of block.decisions.entries()) {
         const { revision, duplicateOfOffset, offset, eventTimeMs, transactionId } = decision
         if (revision !== 0) continue

@@ -2,7 +2,7 @@
 // part of the cards are held, the same whatever comes in which order. All of a card or nothing, since decisions of a card
 // rest on its payments before.
 
-import { referenceOf } from '../../core/reference.ts'
+import { hashOf } from '../../core/id-hash.ts'
 import type { PastPayment } from './card-pasts.ts'
 
 /** Transactions that are held at most. */
@@ -30,7 +30,7 @@ export class HeldTransactions {
 
   /** `made` is called only for a card that is held. */
   add(place: string, card: string, made: () => HeldTransaction): void {
-    const draw = referenceOf(DRAW_SALT + card) / REFERENCES
+    const draw = hashOf(DRAW_SALT + card) / REFERENCES
     if (draw >= this.share) return
     this.#byPlace.set(place, { ...made(), draw })
     while (this.#byPlace.size > this.#max) this.#halve()

@@ -5,7 +5,7 @@ import { isSluiceError } from '../../core/errors.ts'
 import type { Evidence, FoundAgreement } from '../../core/policy/promotion-gates.ts'
 import { checkModel, findModel } from '../../platform/model-store.ts'
 import { fetchMetricsPage, metricsUrl, seriesOf } from '../metrics-page.ts'
-import { standingOn } from './status/scorer-standings.ts'
+import { statusOn } from './status/scorer-status.ts'
 
 /** Fewer payments say less than the model does. */
 export const LIVE_PAYMENTS_MIN = 1_000
@@ -49,7 +49,7 @@ async function liveAgreement({ scorers, active }: AgreementSource) {
   for (const address of scorers) {
     const url = metricsUrl(address)
     const page = await fetchMetricsPage(url, 'a running scorer').catch(() => null)
-    if (page === null || standingOn(url, page, active).verdict !== 'serves') continue
+    if (page === null || statusOn(url, page, active).verdict !== 'serves') continue
     // Counts go back to the start of the process: after a switch they are of more models than the one that decides.
     const switches = seriesOf(page, 'sluice_model_switches_total')
     if (switches.some(({ labels, value }) => labels['role'] === 'active' && value > 0)) continue

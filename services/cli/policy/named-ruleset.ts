@@ -1,6 +1,6 @@
 // A ruleset of the store by what people call it: its version, its digest, or the beginning of that.
 
-import { isDigest } from '../../core/control/wish.ts'
+import { isDigest } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Ruleset } from '../../core/policy/ruleset.ts'
 import { findRuleset, listRulesets } from '../../platform/policy-store.ts'

@@ -3,17 +3,21 @@
 import {
   activated,
   controlOf,
-  NO_WISH,
+  NO_DEPLOYMENT,
   replaced,
   shadowed,
-  type Wish,
-} from '../../core/control/wish.ts'
+  type Deployment,
+} from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
 import { parsePolicy } from '../../core/policy/policy-parsing.ts'
 import type { Ruleset } from '../../core/policy/ruleset.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { publishControl, readWish, type ControlAccess } from '../../platform/kafka/control-topic.ts'
+import {
+  publishControl,
+  readDeployment,
+  type ControlAccess,
+} from '../../platform/kafka/control-topic.ts'
 import {
   addRuleset,
   findPolicyText,
@@ -25,7 +29,7 @@ import { authorOf, type ChangeOptions } from '../model/model-stream.ts'
 
 /** What decides on a stream. */
 export interface InForce {
-  readonly wish: Wish
+  readonly deployment: Deployment
   /** Null is the built-in policy. */
   readonly ruleset: Ruleset | null
   /** Null when the ruleset has no policy of its own. */
@@ -34,10 +38,10 @@ export interface InForce {
 
 /** @throws SluiceError of the store when it does not hold what is in force. */
 export async function readInForce(access: ControlAccess, store: string): Promise<InForce> {
-  const wish = (await readWish(access, 'policy'))?.wish ?? NO_WISH
-  if (wish.active === null) return { wish, ruleset: null, document: null }
-  const ruleset = await findRuleset(store, wish.active)
-  if (ruleset.policy === null) return { wish, ruleset, document: null }
+  const deployment = (await readDeployment(access, 'policy'))?.deployment ?? NO_DEPLOYMENT
+  if (deployment.active === null) return { deployment, ruleset: null, document: null }
+  const ruleset = await findRuleset(store, deployment.active)
+  if (ruleset.policy === null) return { deployment, ruleset, document: null }
   const parsed = parsePolicy(await findPolicyText(store, ruleset.policy))
   if (!parsed.ok) {
     throw new SluiceError(
@@ -45,7 +49,7 @@ export async function readInForce(access: ControlAccess, store: string): Promise
       `The policy in force, ${ruleset.policy}, is none that this build takes. Use the build that applied it.`,
     )
   }
-  return { wish, ruleset, document: parsed.policy }
+  return { deployment, ruleset, document: parsed.policy }
 }
 
 /** @throws SluiceError SLUICE_USAGE when the built-in policy decides. */
@@ -67,14 +71,14 @@ export async function nextVersion(store: string, ruleset: Ruleset | null): Promi
   return 1 + Math.max(newest?.ruleset.version ?? 0, ruleset?.version ?? 0)
 }
 
-/** How a new ruleset comes into a wish: a rollback goes back behind `activate`, not behind `replace`. */
+/** How a new ruleset comes into a deployment: a rollback goes back behind `activate`, not behind `replace`. */
 export type ChangeKind = 'activate' | 'replace' | 'shadow'
 
 /** Keeps the ruleset, publishes it, and prints what was said. */
 export async function publishRuleset(
   access: ControlAccess,
   store: string,
-  wish: Wish,
+  deployment: Deployment,
   kind: ChangeKind,
   ruleset: Ruleset,
   options: ChangeOptions,
@@ -82,25 +86,25 @@ export async function publishRuleset(
 ): Promise<void> {
   const digest = addRuleset(store, ruleset)
   const changes = { activate: activated, replace: replaced, shadow: shadowed } as const
-  await publishPolicyWish(access, changes[kind](wish, digest), ruleset, options, reason)
+  await publishPolicyDeployment(access, changes[kind](deployment, digest), ruleset, options, reason)
 }
 
-/** Publishes a wish. `ruleset` is the one that becomes active or the shadow; null for none. */
-export async function publishPolicyWish(
+/** Publishes a deployment. `ruleset` is the one that becomes active or the shadow; null for none. */
+export async function publishPolicyDeployment(
   access: ControlAccess,
-  wish: Wish,
+  deployment: Deployment,
   ruleset: Ruleset | null,
   options: ChangeOptions,
   reason = options.reason,
 ): Promise<void> {
   const word = { author: authorOf(options), reason, atMs: systemClock.nowMs() }
-  const position = await publishControl(access, controlOf(wish, word, 'policy'))
+  const position = await publishControl(access, controlOf(deployment, word, 'policy'))
   if (options.json === true) {
-    printJson({ position, active: wish.active, shadow: wish.shadow, ruleset, ...word })
+    printJson({ position, active: deployment.active, shadow: deployment.shadow, ruleset, ...word })
     return
   }
-  printLine(`active  ${wish.active ?? 'the built-in policy'}`)
-  printLine(`shadow  ${wish.shadow ?? 'none'}`)
+  printLine(`active  ${deployment.active ?? 'the built-in policy'}`)
+  printLine(`shadow  ${deployment.shadow ?? 'none'}`)
   if (ruleset !== null) {
     const own = Object.entries(ruleset.segmentModes).map(([name, mode]) => `, ${name} ${mode}`)
     printLine(`version ${ruleset.version}, mode ${ruleset.mode}${own.join('')}`)

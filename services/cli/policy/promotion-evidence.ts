@@ -1,8 +1,8 @@
 // What a stream's topics, the lake, the store, scorers and the skew meter say of a policy: read once, counted, and nothing
 // of it kept. What one source cannot say is asked of the next, and every figure names its source.
 
-import { sinceWhen } from '../../core/control/wish-history.ts'
-import type { Choice } from '../../core/control/wish.ts'
+import { sinceWhen } from '../../core/control/deployment-history.ts'
+import type { Choice } from '../../core/control/deployment.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
 import type {
   Evidence,
@@ -16,10 +16,10 @@ import {
   type FairnessRule,
 } from '../../core/scoring/fairness.ts'
 import type { Mode } from '../../core/wire/records.ts'
-import { readWishes, type ControlAccess } from '../../platform/kafka/control-topic.ts'
+import { readDeployments, type ControlAccess } from '../../platform/kafka/control-topic.ts'
 import { findRuleset } from '../../platform/policy-store.ts'
 import { printProgress } from '../command.ts'
-import { readBlocks } from '../features/read-blocks.ts'
+import { readBatches } from '../features/read-batches.ts'
 import { fieldsOf, readFrauds, readGroups } from '../model/evaluation-topics.ts'
 import { agreementEvidence } from './agreement-evidence.ts'
 import { lakeFairness } from './lake-fairness.ts'
@@ -99,7 +99,7 @@ async function readTopics(
     const values = held.at(`${partition}/${decision.offset}`)?.values
     if (values !== undefined) counts.add(values, isFraud, isAlertedFor(to, decision.outcome))
   })
-  const { blocks } = await readBlocks(
+  const { blocks } = await readBatches(
     access,
     () => true,
     (block) => tally.count(block, frauds),
@@ -107,7 +107,7 @@ async function readTopics(
     signal,
   )
   printProgress(
-    `${blocks} decision blocks read, ${tally.decisions} decisions of this policy in this mode`,
+    `${blocks} decision batches read, ${tally.decisions} decisions of this policy in this mode`,
   )
   return { tally, report: counts.report() }
 }
@@ -156,10 +156,10 @@ function isJudged({ falsePositives, recall }: FairnessReport['findings'][number]
 
 /** When the policy began, in the shadow or active, by the clock of who said so; -Infinity where that is not known. */
 async function beganAtMs({ access, store, inForce }: EvidenceSource): Promise<number> {
-  const wishes = await readWishes(access, 'policy')
+  const deployments = await readDeployments(access, 'policy')
   const policies = new Map<string, string | null>()
-  for (const { wish } of wishes) {
-    for (const digest of [wish.active, wish.shadow]) {
+  for (const { deployment } of deployments) {
+    for (const digest of [deployment.active, deployment.shadow]) {
       if (digest === null || policies.has(digest)) continue
       const ruleset = await findRuleset(store, digest).catch(() => null)
       policies.set(digest, ruleset?.policy ?? null)
@@ -168,7 +168,7 @@ async function beganAtMs({ access, store, inForce }: EvidenceSource): Promise<nu
   const isOf = (choice: Choice): boolean =>
     choice !== null && policies.get(choice) === inForce.policy
   const since = sinceWhen(
-    wishes,
+    deployments,
     ({ active, shadow }) => (isOf(active) || isOf(shadow) ? inForce.policy : null),
     (choice) => choice,
   )

@@ -4,7 +4,7 @@
 export const MISMATCHES = [
   'transaction',
   'features',
-  'marks',
+  'annotations',
   'score',
   'cascade',
   'rules',

@@ -1,11 +1,11 @@
 // Computes decisions again from what a replay of the log hands out, and compares them with what was recorded: features,
 // score, outcome and reasons. What only the moment could tell (that state could not be read, that the large net did not
-// answer in time) is taken as recorded: those are marks of the decision.
+// answer in time) is taken as recorded: those are annotations of the decision.
 
 import type { ReplayedCause, ReplayedRow } from '../../core/features/provenance/replay-rows.ts'
 import { reasonOf } from '../../core/features/provenance/row-comparison.ts'
 import { OUTCOMES, type DecisionRecord } from '../../core/wire/records.ts'
-import type { RecordedBlock } from '../../core/features/provenance/replay-records.ts'
+import type { RecordedBatch } from '../../core/features/provenance/replay-records.ts'
 import { LEFT_OUT, ReplayTally, type LeftOut } from './compared.ts'
 import type { Deciding } from './deciding.ts'
 import { judgeDecisions } from './judge-decisions.ts'
@@ -26,7 +26,7 @@ const CHUNK_ROWS = 1_024
 
 export interface DecisionReplayOptions {
   readonly models: Pick<ModelsByDigest, 'find'>
-  readonly isInRange: (block: RecordedBlock, decision: DecisionRecord) => boolean
+  readonly isInRange: (block: RecordedBatch, decision: DecisionRecord) => boolean
   readonly policies: Pick<PoliciesByDigest, 'find'>
 }
 
@@ -67,7 +67,7 @@ export class DecisionReplay {
     const own = block.decisions.find((each) => each.offset === causeOffset && each.revision === 0)
     if (own === undefined || !this.#options.isInRange(block, own)) return
     // Without state the scorer looked at no decision again.
-    if (!isKnown || own.marks.includes('degraded')) return
+    if (!isKnown || own.annotations.includes('degraded')) return
     this.#revisions.push(...replayedRevisionsOf(cause))
   }
 
@@ -86,7 +86,7 @@ export class DecisionReplay {
     }
   }
 
-  async #decidingOf(group: readonly { readonly block: RecordedBlock }[]): Promise<Deciding | null> {
+  async #decidingOf(group: readonly { readonly block: RecordedBatch }[]): Promise<Deciding | null> {
     const [first] = group
     if (first === undefined) return null
     const { block } = first
@@ -139,7 +139,7 @@ function leftOutOf({ verdicts }: ReplayedRow): LeftOut {
 }
 
 /** What the same model and policy decided, in order, in groups that are not too large. */
-function grouped<Item extends { readonly block: RecordedBlock }>(
+function grouped<Item extends { readonly block: RecordedBatch }>(
   items: readonly Item[],
 ): readonly (readonly Item[])[] {
   const groups: Item[][] = []

@@ -1,11 +1,15 @@
 // Decisions of one model and policy, recomputed beside what was recorded.
 
-import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
+import { GUARD_ANNOTATIONS } from '../../core/decision/block-guard.ts'
 import { isScore } from '../../core/decision/decide.ts'
-import { marksShown } from '../../core/decision/marks-shown.ts'
+import { shownAnnotations } from '../../core/decision/shown-annotations.ts'
 import type { Ruling } from '../../core/policy/ruling.ts'
-import { FOLD_MARKS } from '../../core/features/engine/fold-marks.ts'
-import { CASCADE_MARKS, needsVerification, type CascadeMark } from '../../core/scoring/cascade.ts'
+import { FEATURE_ANNOTATIONS } from '../../core/features/engine/feature-annotations.ts'
+import {
+  CASCADE_ANNOTATIONS,
+  needsVerification,
+  type CascadeAnnotation,
+} from '../../core/scoring/cascade.ts'
 import type { DecisionRecord, Outcome, Reason } from '../../core/wire/records.ts'
 import { explainRows, type Explained } from '../../scorer/index.ts'
 import type { Mismatch, ReplayTally } from './compared.ts'
@@ -15,14 +19,16 @@ import type { ReplayedDecision } from './replayed-decision.ts'
 import { draftScoresOf, targetScoresOf } from './score-again.ts'
 
 /** Marks of the fold that depend on what could be read then. */
-const READ_MARKS: readonly string[] = ['degraded', 'expired']
-const COMPARED_MARKS: readonly string[] = FOLD_MARKS.filter((mark) => !READ_MARKS.includes(mark))
+const READ_ANNOTATIONS: readonly string[] = ['degraded', 'expired']
+const COMPARED_MARKS: readonly string[] = FEATURE_ANNOTATIONS.filter(
+  (mark) => !READ_ANNOTATIONS.includes(mark),
+)
 
 type Tell = (kind: Mismatch, recorded: unknown, recomputed: unknown) => void
 
 interface Judged {
   readonly of: ReplayedDecision
-  readonly mark: CascadeMark | null
+  readonly mark: CascadeAnnotation | null
   readonly draftScore: number
   /** What decides; null when the large net's answer cannot be computed again. */
   readonly score: number | null
@@ -39,11 +45,11 @@ export async function judgeDecisions(
   const rows = group.map(({ scored }) => scored)
   const drafts = await draftScoresOf(rows, model)
   const asked = group.flatMap(({ decision, isSequenceKnown }, position) =>
-    isSequenceKnown && cascadeMarkOf(decision) === 'verified' ? [position] : [],
+    isSequenceKnown && cascadeAnnotationOf(decision) === 'verified' ? [position] : [],
   )
   const targets = await targetScoresOf(rows, asked, model)
   const judged = group.map((of, position): Judged => {
-    const mark = cascadeMarkOf(of.decision)
+    const mark = cascadeAnnotationOf(of.decision)
     const draftScore = drafts[position] ?? NaN
     const score = mark === 'verified' ? (targets.get(position) ?? null) : draftScore
     return { of, mark, draftScore, score, tell: tellerOf(of, tally) }
@@ -69,9 +75,9 @@ function tellerOf({ block, decision }: ReplayedDecision, tally: ReplayTally): Te
   }
 }
 
-/** What the log says by itself: the transaction, its features, the marks of the fold. */
+/** What the log says by itself: the transaction, its features, the annotations of the fold. */
 function compareLog({ of, tell }: Judged, tally: ReplayTally): void {
-  const { decision, transaction, differs, foldMarks, isSequenceKnown } = of
+  const { decision, transaction, differs, featureAnnotations, isSequenceKnown } = of
   tally.features.compared += of.comparedFeatures
   tally.features.notCompared += of.notComparedFeatures
   const { id, card, eventTimeMs, amountMinor, currency } = transaction
@@ -85,11 +91,12 @@ function compareLog({ of, tell }: Judged, tally: ReplayTally): void {
   const is = [id, card, eventTimeMs, amountMinor, currency].join(' ')
   if (was !== is) tell('transaction', was, is)
   if (differs !== null) tell('features', differs, 'see there')
-  if (foldMarks === null || decision.marks.includes('degraded') || !isSequenceKnown) return
-  const marks = (all: readonly string[]): string =>
+  if (featureAnnotations === null || decision.annotations.includes('degraded') || !isSequenceKnown)
+    return
+  const annotations = (all: readonly string[]): string =>
     all.filter((mark) => COMPARED_MARKS.includes(mark)).join(' ') || 'none'
-  if (marks(decision.marks) !== marks(foldMarks)) {
-    tell('marks', marks(decision.marks), marks(foldMarks))
+  if (annotations(decision.annotations) !== annotations(featureAnnotations)) {
+    tell('annotations', annotations(decision.annotations), annotations(featureAnnotations))
   }
 }
 
@@ -123,7 +130,7 @@ function compareOutcome(judged: Judged, rule: Rule, tolerance: number, tally: Re
   const ruledOn = score === null || tolerance > 0 ? (decision.score ?? NaN) : score
   tally.outcomes += 1
   const ruling = ruledAs(of, rule, of.scored.row, ruledOn)
-  const outcome = guardedOutcome(ruling.outcome, decision.marks)
+  const outcome = guardedOutcome(ruling.outcome, decision.annotations)
   if (outcome !== decision.outcome) tell('outcome', decision.outcome, outcome)
   const [was, is] = [
     namedBy(decision.segment, decision.rules),
@@ -177,7 +184,7 @@ async function compareReasons(
   }
 }
 
-/** What the policy says, of the marks that it was shown. */
+/** What the policy says, of the annotations that it was shown. */
 function ruledAs(
   { decision, transaction, scored: { states, amountMinor } }: ReplayedDecision,
   rule: Rule,
@@ -185,8 +192,11 @@ function ruledAs(
   score: number,
   without?: ReadonlySet<string>,
 ): Ruling {
-  const marks = marksShown(decision.marks)
-  return rule({ transaction, row, states, score, referenceMinor: amountMinor, marks }, without)
+  const annotations = shownAnnotations(decision.annotations)
+  return rule(
+    { transaction, row, states, score, referenceMinor: amountMinor, annotations },
+    without,
+  )
 }
 
 function namedBy(segment: string | null, rules: readonly string[]): string {
@@ -197,9 +207,9 @@ function namesOfRules({ rules }: Ruling): readonly string[] {
   return rules.map(({ name }) => name)
 }
 
-/** What breaker, control group and budgets made of it: their standing was a matter of the lane, and is taken as recorded. */
-function guardedOutcome(ruled: Outcome, marks: readonly string[]): Outcome {
-  const mark = GUARD_MARKS.find((each) => marks.includes(each))
+/** What breaker, control group and budgets made of it: their standing was a matter of the partition, and is taken as recorded. */
+function guardedOutcome(ruled: Outcome, annotations: readonly string[]): Outcome {
+  const mark = GUARD_ANNOTATIONS.find((each) => annotations.includes(each))
   switch (mark) {
     case 'breaker_open':
     case 'leases_full':
@@ -212,8 +222,8 @@ function guardedOutcome(ruled: Outcome, marks: readonly string[]): Outcome {
   }
 }
 
-export function cascadeMarkOf({ marks }: DecisionRecord): CascadeMark | null {
-  return CASCADE_MARKS.find((mark) => marks.includes(mark)) ?? null
+export function cascadeAnnotationOf({ annotations }: DecisionRecord): CascadeAnnotation | null {
+  return CASCADE_ANNOTATIONS.find((mark) => annotations.includes(mark)) ?? null
 }
 
 function isSameScore(recorded: number | null, score: number, tolerance: number): boolean {
@@ -223,12 +233,18 @@ function isSameScore(recorded: number | null, score: number, tolerance: number):
 
 function numbersOf(reasons: readonly Reason[]): string {
   return JSON.stringify(
-    reasons.map(({ feature, value, usual, scoreAtUsual }) => [feature, value, usual, scoreAtUsual]),
+    reasons.map(({ feature, value, usual, scoreAtBaseline }) => [
+      feature,
+      value,
+      usual,
+      scoreAtBaseline,
+    ]),
   )
 }
 
 function namesOf(reasons: readonly Reason[]): string {
   return (
-    reasons.map(({ feature, scoreAtUsual }) => `${feature} ${scoreAtUsual}`).join(', ') || 'none'
+    reasons.map(({ feature, scoreAtBaseline }) => `${feature} ${scoreAtBaseline}`).join(', ') ||
+    'none'
   )
 }

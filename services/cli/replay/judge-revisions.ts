@@ -1,8 +1,8 @@
 // Whether late transactions led to the revisions that the log calls for: one where the outcome differs, none where not.
 
 import { isScore } from '../../core/decision/decide.ts'
-import { needsVerification, type CascadeMark } from '../../core/scoring/cascade.ts'
-import { revisedMarksOf } from '../../scorer/index.ts'
+import { needsVerification, type CascadeAnnotation } from '../../core/scoring/cascade.ts'
+import { revisedAnnotationsOf } from '../../scorer/index.ts'
 import type { ReplayTally } from './compared.ts'
 import type { Deciding } from './deciding.ts'
 import type { ReplayedRevision, RowToScore } from './replayed-decision.ts'
@@ -27,11 +27,11 @@ export async function judgeRevisions(
     const { block, offset, revision, causeOffset, transaction } = of
     const outcomeAt = ({ row, states, amountMinor }: RowToScore, position: number) => {
       const verified = targets.get(position)
-      const mark: CascadeMark | null = verified === undefined ? null : 'verified'
+      const mark: CascadeAnnotation | null = verified === undefined ? null : 'verified'
       return rule({
         ...{ transaction, row, states, referenceMinor: amountMinor },
         score: verified ?? drafts[position] ?? NaN,
-        marks: revisedMarksOf({ states, isApproximate: false }, mark),
+        annotations: revisedAnnotationsOf({ states, isApproximate: false }, mark),
       }).outcome
     }
     const before = outcomeAt(of.before, 2 * index)

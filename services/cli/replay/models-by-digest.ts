@@ -1,4 +1,4 @@
-// Models as decision blocks name them, opened once each: from folders that a person names, from the configured one, and
+// Models as decision batches name them, opened once each: from folders that a person names, from the configured one, and
 // from the store.
 
 import { join } from 'node:path'

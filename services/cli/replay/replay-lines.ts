@@ -32,11 +32,11 @@ export function replayLines(ran: RanReplay): readonly string[] {
     ...LEFT_OUT.filter((reason) => ran.leftOut[reason] > 0).map((reason) =>
       line('not compared', `${ran.leftOut[reason]}: ${WHY_LEFT_OUT[reason]}`),
     ),
-    ...(ran.unreadableBlocks > 0
-      ? [line('not compared', `${ran.unreadableBlocks} messages that are no decision block`)]
+    ...(ran.unreadableBatches > 0
+      ? [line('not compared', `${ran.unreadableBatches} messages that are no decision batch`)]
       : []),
-    ...(ran.waitingBlocks > 0
-      ? [line('not compared', `${ran.waitingBlocks} blocks that saw what is not in the log`)]
+    ...(ran.waitingBatches > 0
+      ? [line('not compared', `${ran.waitingBatches} blocks that saw what is not in the log`)]
       : []),
     ...mismatchLines(ran),
     '',

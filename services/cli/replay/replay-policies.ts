@@ -1,8 +1,8 @@
-// Policies as decision blocks name them, found once each. What a policy says of a transaction, its row and its score is a
+// Policies as decision batches name them, found once each. What a policy says of a transaction, its row and its score is a
 // pure function.
 
 import { isSluiceError } from '../../core/errors.ts'
-import type { RecordedBlock } from '../../core/features/provenance/replay-records.ts'
+import type { RecordedBatch } from '../../core/features/provenance/replay-records.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
 import type { CompiledPolicy, PolicyInput, Ruling } from '../../core/policy/ruling.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
@@ -19,7 +19,7 @@ export type Rule = (
   without?: ReadonlySet<string>,
 ) => Ruling
 
-type NamedBy = Pick<RecordedBlock, 'mode' | 'policyDigest'>
+type NamedBy = Pick<RecordedBatch, 'mode' | 'policyDigest'>
 
 export class PoliciesByDigest {
   readonly #settings: PolicySettings
@@ -81,9 +81,9 @@ export class PoliciesByDigest {
 
 function ruleOf(policy: CompiledPolicy, modelThresholds: PolicyInput['modelThresholds']): Rule {
   // Copied field by field: an input may have more than a policy is to see.
-  return ({ transaction, row, states, score, referenceMinor, marks }, without) =>
+  return ({ transaction, row, states, score, referenceMinor, annotations }, without) =>
     policy.rule(
-      { transaction, row, states, score, referenceMinor, modelThresholds, marks },
+      { transaction, row, states, score, referenceMinor, modelThresholds, annotations },
       without,
     )
 }

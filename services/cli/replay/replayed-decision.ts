@@ -3,12 +3,12 @@
 import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/engine/card-sequence.ts'
 import type { CardHistory } from '../../core/features/state/card-history.ts'
 import type { ComputedRow } from '../../core/features/engine/late-revisions.ts'
-import type { RecordedBlock } from '../../core/features/provenance/replay-records.ts'
+import type { RecordedBatch } from '../../core/features/provenance/replay-records.ts'
 import type { ReplayedCause, ReplayedRow } from '../../core/features/provenance/replay-rows.ts'
 import { reasonOf, VERDICT } from '../../core/features/provenance/row-comparison.ts'
 import { FEATURE_NAMES, FEATURES } from '../../core/features/catalogue/feature-list.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
-import { referenceOf } from '../../core/reference.ts'
+import { hashOf } from '../../core/id-hash.ts'
 import type { Transaction } from '../../core/transaction.ts'
 import type { DecisionRecord } from '../../core/wire/records.ts'
 
@@ -21,7 +21,7 @@ export interface RowToScore {
 }
 
 export interface ReplayedDecision {
-  readonly block: RecordedBlock
+  readonly block: RecordedBatch
   readonly decision: DecisionRecord
   readonly transaction: Transaction
   /** The row that was recorded: what decided, whether or not the log agrees. */
@@ -33,13 +33,13 @@ export interface ReplayedDecision {
   /** Everything that the card's sequence looks at is in the log. */
   readonly isSequenceKnown: boolean
   /** Null for a revision. */
-  readonly foldMarks: readonly string[] | null
+  readonly featureAnnotations: readonly string[] | null
   readonly duplicateOfOffset: number | null
 }
 
 /** What a late transaction made of an earlier decision's row. */
 export interface ReplayedRevision {
-  readonly block: RecordedBlock
+  readonly block: RecordedBatch
   readonly causeOffset: number
   readonly offset: number
   readonly revision: number
@@ -62,7 +62,7 @@ export function replayedDecisionOf(of: ReplayedRow): ReplayedDecision | null {
     transaction,
     scored: { row: values, states, sequence, amountMinor },
     ...featureVerdicts(of),
-    foldMarks: folded?.marks ?? null,
+    featureAnnotations: folded?.annotations ?? null,
     duplicateOfOffset: folded?.duplicateOfOffset ?? null,
   }
 }
@@ -88,7 +88,7 @@ export function replayedRevisionsOf(of: ReplayedCause): readonly ReplayedRevisio
 function sequenceOf(history: CardHistory, transaction: Transaction, seenTo: number): Float64Array {
   const sequence = new Float64Array(SEQUENCE_LENGTH)
   const { eventTimeMs, id } = transaction
-  writeSequence(history, eventTimeMs, referenceOf(id), seenTo, sequence, 0)
+  writeSequence(history, eventTimeMs, hashOf(id), seenTo, sequence, 0)
   return sequence
 }
 

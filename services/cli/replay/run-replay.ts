@@ -4,7 +4,7 @@
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { entityRefsOf } from '../../core/features/provenance/replay-parts.ts'
-import type { RecordedBlock } from '../../core/features/provenance/replay-records.ts'
+import type { RecordedBatch } from '../../core/features/provenance/replay-records.ts'
 import {
   HashSample,
   PickedSample,
@@ -41,9 +41,9 @@ export type ReplayRange =
 
 export interface RanReplay extends ReplaySummary {
   readonly messages: number
-  readonly unreadableBlocks: number
+  readonly unreadableBatches: number
   /** Blocks that could not be replayed, since what they saw is not in the log. */
-  readonly waitingBlocks: number
+  readonly waitingBatches: number
 }
 
 /** @throws SluiceError SLUICE_USAGE for a range that holds nothing, and what readers of topics and models throw. */
@@ -59,7 +59,7 @@ export async function runReplay(
   const policies = new PoliciesByDigest(settings, places.store)
   const decisions = new DecisionReplay({ models, policies, isInRange })
   let saidAt = 0
-  const { replay, messages, unreadableBlocks } = await feedReplay(
+  const { replay, messages, unreadableBatches } = await feedReplay(
     {
       ...stream,
       name: 'sluice-replay',
@@ -88,12 +88,12 @@ export async function runReplay(
   )
   signal.throwIfAborted()
   await decisions.settle()
-  const { waitingBlocks } = replay
-  return { ...decisions.tally.summary(), messages, unreadableBlocks, waitingBlocks }
+  const { waitingBatches } = replay
+  return { ...decisions.tally.summary(), messages, unreadableBatches, waitingBatches }
 }
 
 interface OpenRange {
-  readonly isInRange: (block: RecordedBlock, decision: DecisionRecord) => boolean
+  readonly isInRange: (block: RecordedBatch, decision: DecisionRecord) => boolean
   readonly sample: ReplaySample
 }
 

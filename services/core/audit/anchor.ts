@@ -1,4 +1,4 @@
-// An anchor: what the hash of one decision block was, kept where those who may write to Kafka may not. Lines of JSON in a
+// An anchor: what the hash of one decision batch was, kept where those who may write to Kafka may not. Lines of JSON in a
 // file that only grows.
 
 import { z } from 'zod'

@@ -1,17 +1,17 @@
-// Follows the chain of one partition's decision blocks from the oldest that is there to the newest, and says where it
+// Follows the chain of one partition's decision batches from the oldest that is there to the newest, and says where it
 // breaks. Anchors, kept outside of Kafka, say what some blocks' hashes were; with them the beginning is certain, too, once
 // retention has taken what was before.
 
 import type { DecisionBatch } from '../wire/records.ts'
 import type { Anchor } from './anchor.ts'
-import { blockHashOf } from './block-hash.ts'
+import { batchHashOf } from './batch-hash.ts'
 
 /** What can be wrong. Closed list. */
 export const CHAIN_FAULTS = [
-  'altered_block',
-  'missing_block',
+  'altered_batch',
+  'missing_batch',
   'out_of_order',
-  'unreadable_block',
+  'unreadable_batch',
   'anchor_differs',
   'anchor_missing',
   'head_unverified',
@@ -28,14 +28,14 @@ export interface ChainFinding {
 }
 
 /** How the beginning of what is there is known: nothing was before it, an anchor vouches for it, or not. */
-export type HeadStanding = 'first' | 'anchored' | 'unverified' | 'empty'
+export type HeadStatus = 'first' | 'anchored' | 'unverified' | 'empty'
 
 export interface ChainSummary {
   readonly partition: number
   readonly blocks: number
   readonly decisions: number
   readonly erasedDecisions: number
-  readonly head: HeadStanding
+  readonly head: HeadStatus
   /** Blocks before the oldest that is there, by the anchors; null when no anchor tells. */
   readonly blocksBefore: number | null
   /** The newest block; null when there is none. */
@@ -83,10 +83,10 @@ export class ChainCheck {
   /** Takes the next message of the partition; `block` is null when the message cannot be read as one. */
   add(offset: number, block: DecisionBatch | null): void {
     if (block === null) {
-      this.#find('unreadable_block', offset, 'the message is no decision block')
+      this.#find('unreadable_batch', offset, 'the message is no decision batch')
       return
     }
-    const hash = blockHashOf(block)
+    const hash = batchHashOf(block)
     if (this.#first === null) this.#begin(offset, block)
     else if (this.#last !== null) this.#link(this.#last, offset, block)
     this.#blocks += 1
@@ -99,7 +99,7 @@ export class ChainCheck {
 
   finish(): ChainSummary {
     const last = this.#last
-    const head = this.#headStanding()
+    const head = this.#headStatus()
     // A partition may have been quiet for so long that retention has taken all of it.
     if (head === 'empty') return this.#summary(head)
     // Beyond the newest block there must be no anchor.
@@ -121,7 +121,7 @@ export class ChainCheck {
     return this.#summary(head)
   }
 
-  #summary(head: HeadStanding): ChainSummary {
+  #summary(head: HeadStatus): ChainSummary {
     const last = this.#last
     return {
       partition: this.#partition,
@@ -162,10 +162,10 @@ export class ChainCheck {
       )
     } else if (block.firstOffset > last.block.nextOffset) {
       const gap = `transactions ${last.block.nextOffset} to ${block.firstOffset - 1} are answered by neither`
-      this.#find('missing_block', offset, `it ${names}; ${gap}`)
+      this.#find('missing_batch', offset, `it ${names}; ${gap}`)
     } else {
       this.#find(
-        'altered_block',
+        'altered_batch',
         last.offset,
         `${offset} ${names}; one of the two was altered, or one between them is gone`,
       )
@@ -197,7 +197,7 @@ export class ChainCheck {
     )
   }
 
-  #headStanding(): HeadStanding {
+  #headStatus(): HeadStatus {
     if (this.#first === null) return 'empty'
     // An anchor says how many blocks there were: who says to be the first and is not, is found by that.
     if (this.#first.previousHash.length === 0 && (this.#before ?? 0) === 0) return 'first'

@@ -1,8 +1,8 @@
-// A copy of a decision batch without the values of one card. The chain still verifies: see block-hash.ts.
+// A copy of a decision batch without the values of one card. The chain still verifies: see batch-hash.ts.
 
 import { STATE } from '../features/engine/feature-states.ts'
 import type { DecisionBatch, DecisionRecord } from '../wire/records.ts'
-import { DIGEST_SALT_BYTES, digestsOf } from './block-hash.ts'
+import { DIGEST_SALT_BYTES, digestsOf } from './batch-hash.ts'
 
 const DOUBLE_BYTES = 8
 
@@ -53,7 +53,7 @@ function placeOf({ offset, revision }: DecisionRecord): DecisionRecord {
     score: null,
     notScored: 'unknown',
     duplicateOfOffset: null,
-    marks: [],
+    annotations: [],
     reasons: [],
     entityAgeMs: null,
     causeOffset: null,

@@ -17,7 +17,7 @@ export interface Decided {
   /** Names of the rules that fired. */
   readonly rules: readonly string[]
   /** Marks set by the policy in force and its guard. */
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
 }
 
 /** One transaction of a backtest. The backtest keeps no reference to it, so its arrays may be reused for the next. */
@@ -62,14 +62,14 @@ export interface RuledOutcome {
   readonly outcome: Outcome
   /** The rules that fired; `text` is empty where the reason was not recorded. */
   readonly rules: readonly { readonly name: string; readonly text: string }[]
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
 }
 
 /** A recorded decision in the form of a ruling. */
-export function outcomeOfRecord({ outcome, rules, marks }: Decided): RuledOutcome {
-  return { outcome, rules: rules.map((name) => ({ name, text: '' })), marks }
+export function outcomeOfRecord({ outcome, rules, annotations }: Decided): RuledOutcome {
+  return { outcome, rules: rules.map((name) => ({ name, text: '' })), annotations }
 }
 
-export function outcomeOfRuling({ outcome, rules, marks }: Ruling): RuledOutcome {
-  return { outcome, rules, marks }
+export function outcomeOfRuling({ outcome, rules, annotations }: Ruling): RuledOutcome {
+  return { outcome, rules, annotations }
 }

@@ -23,7 +23,7 @@ export class GuardedPolicy {
   readonly #settings: GuardSettings | null
   readonly #guard = new BlockGuard(null)
   #rules: GuardRules | null
-  #laneTimeMs = -Infinity
+  #partitionTimeMs = -Infinity
   #resetAtMs = Infinity
   #trips = 0
 
@@ -53,12 +53,12 @@ export class GuardedPolicy {
     const ruled = outcomeOfRuling(ruling)
     if (this.#settings === null || this.#rules === null) return ruled
     const { id, eventTimeMs } = input.transaction
-    this.#laneTimeMs = Math.max(this.#laneTimeMs, eventTimeMs)
-    if (this.#laneTimeMs >= this.#resetAtMs) {
+    this.#partitionTimeMs = Math.max(this.#partitionTimeMs, eventTimeMs)
+    if (this.#partitionTimeMs >= this.#resetAtMs) {
       this.#rules = { ...this.#rules, breakerResets: this.#rules.breakerResets + 1 }
       this.#resetAtMs = Infinity
     }
-    const { outcome, mark } = this.#guard.settle(
+    const { outcome, mark } = this.#guard.applyGuards(
       {
         transactionId: id,
         segment: ruling.segment,
@@ -66,7 +66,7 @@ export class GuardedPolicy {
         action: actionOf(ruling.outcome, 'enforce'),
         isByRule: ruling.rules.length > 0,
         amountMinor: input.referenceMinor,
-        laneTimeMs: this.#laneTimeMs,
+        partitionTimeMs: this.#partitionTimeMs,
         hasRoom: true,
         isRevision: false,
       },
@@ -74,8 +74,8 @@ export class GuardedPolicy {
     )
     const tripped = this.#guard.takeTrips().length
     this.#trips += tripped
-    if (tripped > 0) this.#resetAtMs = this.#laneTimeMs + this.#settings.resetAfterMs
-    return mark === null ? ruled : { ...ruled, outcome, marks: [...ruled.marks, mark] }
+    if (tripped > 0) this.#resetAtMs = this.#partitionTimeMs + this.#settings.resetAfterMs
+    return mark === null ? ruled : { ...ruled, outcome, annotations: [...ruled.annotations, mark] }
   }
 }
 

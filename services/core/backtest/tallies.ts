@@ -2,7 +2,7 @@
 // differs from live; and the sums that both are made of.
 
 import assert from 'node:assert/strict'
-import { referenceOf } from '../reference.ts'
+import { hashOf } from '../id-hash.ts'
 import { type AlertCosts, wrongBlockCostMinor } from '../scoring/alert-costs.ts'
 import type { Transaction } from '../transaction.ts'
 import { type Outcome, OUTCOMES } from '../wire/records.ts'
@@ -52,7 +52,7 @@ export interface Tallied {
   readonly days: readonly DayCount[]
   /** In order of names. */
   readonly rules: readonly RuleCount[]
-  readonly marks: Readonly<Record<string, number>>
+  readonly annotations: Readonly<Record<string, number>>
 }
 
 const DAY_MS = 86_400_000
@@ -86,11 +86,11 @@ export class OutcomeTally {
     this.#costs = costs
   }
 
-  add({ input }: BacktestRow, truth: Truth, { outcome, rules, marks }: RuledOutcome): void {
+  add({ input }: BacktestRow, truth: Truth, { outcome, rules, annotations }: RuledOutcome): void {
     const { transaction, referenceMinor } = input
     this.#cells[outcome][truth].add(referenceMinor)
     for (const { name } of rules) this.#addRule(name, truth)
-    for (const mark of marks) this.#marks.set(mark, (this.#marks.get(mark) ?? 0) + 1)
+    for (const mark of annotations) this.#marks.set(mark, (this.#marks.get(mark) ?? 0) + 1)
     if (outcome === 'approve') return
     const day = Math.floor(transaction.eventTimeMs / DAY_MS)
     let counts = this.#days.get(day)
@@ -118,7 +118,7 @@ export class OutcomeTally {
       rules: [...this.#rules]
         .map(([name, counts]) => ({ name, ...counts }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
-      marks: Object.fromEntries([...this.#marks].sort(([a], [b]) => (a < b ? -1 : 1))),
+      annotations: Object.fromEntries([...this.#marks].sort(([a], [b]) => (a < b ? -1 : 1))),
     }
   }
 
@@ -371,7 +371,7 @@ export class DistinctCards {
   }
 
   add(card: string): void {
-    const hash = referenceOf(card)
+    const hash = hashOf(card)
     if (hash >= this.#limit) return
     this.#hashes.add(hash)
     if (this.#hashes.size >= 2 * this.#exactMax) this.#prune()

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { parseJson } from '../parse-json.ts'
 import type { Control } from '../wire/records.ts'
-import type { ControlWord } from './wish.ts'
+import type { ChangeRecord } from './deployment.ts'
 
 /** Key and subject of the message that counts resets of the breakers. */
 export const BREAKER_SUBJECT = 'breaker/cards'
@@ -23,12 +23,12 @@ export function releaseSubjectOf(card: string): string {
 }
 
 /** The message that releases. It names the alert: a later block of the card is another matter. */
-export function releaseControlOf({ card, alertId }: PersonRelease, word: ControlWord): Control {
+export function releaseControlOf({ card, alertId }: PersonRelease, word: ChangeRecord): Control {
   return { ...blank(word), subject: releaseSubjectOf(card), kind: 'release', card, alertId }
 }
 
 /** The message after which the breakers have been reset this often. */
-export function breakerControlOf(resets: number, word: ControlWord): Control {
+export function breakerControlOf(resets: number, word: ChangeRecord): Control {
   const body = JSON.stringify({ resets })
   return { ...blank(word), subject: BREAKER_SUBJECT, kind: 'breaker', body }
 }
@@ -45,7 +45,7 @@ export function breakerResetsOf({ kind, subject, body }: Control): number | null
   return parseJson(RESETS, body)?.resets ?? null
 }
 
-function blank({ author, reason, atMs }: ControlWord): Control {
+function blank({ author, reason, atMs }: ChangeRecord): Control {
   return {
     subject: '',
     kind: 'unknown',

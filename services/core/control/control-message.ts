@@ -3,19 +3,19 @@
 import type { Codec } from '../wire/codec.ts'
 import type { Control } from '../wire/records.ts'
 import {
-  NO_WISH,
-  wishKindOf,
-  wishKindOfKey,
-  wishOf,
+  NO_DEPLOYMENT,
+  deploymentKindOf,
+  deploymentKindOfKey,
+  deploymentOf,
   type ControlFault,
-  type Wish,
-  type WishKind,
-} from './wish.ts'
+  type Deployment,
+  type DeploymentKind,
+} from './deployment.ts'
 
-/** A wish with the message that it stands in. */
-export interface PlacedWish {
-  readonly about: WishKind
-  readonly wish: Wish
+/** A deployment with the message that it stands in. */
+export interface PositionedDeployment {
+  readonly about: DeploymentKind
+  readonly deployment: Deployment
   /** Offset in the control topic. */
   readonly position: number
   /** Null for a tombstone. */
@@ -24,7 +24,7 @@ export interface PlacedWish {
 
 /** What a message says. */
 export type ControlMessage =
-  | { readonly kind: 'wish'; readonly placed: PlacedWish }
+  | { readonly kind: 'deployment'; readonly placed: PositionedDeployment }
   /** Null for a tombstone. */
   | { readonly kind: 'for_others'; readonly control: Control | null }
   | { readonly kind: 'fault'; readonly fault: ControlFault }
@@ -36,16 +36,22 @@ export function readControlMessage(
 ): ControlMessage {
   const position = Number(offset)
   if (value === null) {
-    const about = wishKindOfKey(key?.toString())
+    const about = deploymentKindOfKey(key?.toString())
     if (about === null) return { kind: 'for_others', control: null }
     // A tombstone takes back all that was said: a scorer that starts later sees nothing at all.
-    return { kind: 'wish', placed: { about, wish: NO_WISH, position, control: null } }
+    return {
+      kind: 'deployment',
+      placed: { about, deployment: NO_DEPLOYMENT, position, control: null },
+    }
   }
   const decoded = codec.decode(value)
   if (!decoded.ok) return { kind: 'fault', fault: 'undecodable' }
-  const about = wishKindOf(decoded.value)
+  const about = deploymentKindOf(decoded.value)
   if (about === null) return { kind: 'for_others', control: decoded.value }
-  const read = wishOf(decoded.value)
+  const read = deploymentOf(decoded.value)
   if (!read.ok) return { kind: 'fault', fault: read.fault }
-  return { kind: 'wish', placed: { about, wish: read.wish, position, control: decoded.value } }
+  return {
+    kind: 'deployment',
+    placed: { about, deployment: read.deployment, position, control: decoded.value },
+  }
 }

@@ -1,28 +1,28 @@
 // What stands between a ruling and what is published: breakers, the control group, what analysts can look at, and room
-// for leases. One lane's, asked in the order of offsets. Its state is a short text that is committed with the offsets,
+// for leases. One partition's, asked in the order of offsets. Its state is a short text that is committed with the offsets,
 // so a crash neither forgets a block nor counts it twice.
 
 import type { BreakerLimits, ControlGroup } from '../policy/policy-document.ts'
-import { referenceOf } from '../reference.ts'
+import { hashOf } from '../id-hash.ts'
 import type { AlertAction, Outcome } from '../wire/records.ts'
 import {
   Breaker,
   breakerKey,
   BREAKERS_MAX,
-  shareOfLane,
-  standingOf,
+  shareOfPartition,
+  statusOf,
   type BreakerCap,
-  type BreakerStanding,
+  type BreakerStatus,
 } from './breaker.ts'
 
 /** What the guard says of a decision. Closed list. */
-export const GUARD_MARKS = [
+export const GUARD_ANNOTATIONS = [
   'breaker_open',
   'control_group',
   'leases_full',
   'over_capacity',
 ] as const
-export type GuardMark = (typeof GUARD_MARKS)[number]
+export type GuardAnnotation = (typeof GUARD_ANNOTATIONS)[number]
 
 const DAY_MS = 86_400_000
 const REFERENCES = 2 ** 48
@@ -34,7 +34,7 @@ export interface GuardRules {
   /** How often people have reset the breakers. */
   readonly breakerResets: number
   readonly controlGroup: ControlGroup | null
-  /** Flags a day for analysts, of all lanes; null is no limit. */
+  /** Flags a day for analysts, of all partitions; null is no limit. */
   readonly alertsPerDayMax: number | null
   readonly partition: number
   readonly partitionCount: number
@@ -53,8 +53,8 @@ export interface Ruled {
   readonly isByRule: boolean
   /** In the reference currency. */
   readonly amountMinor: number
-  /** Newest event time of the lane, this transaction included. */
-  readonly laneTimeMs: number
+  /** Newest event time of the partition, this transaction included. */
+  readonly partitionTimeMs: number
   /** False when a block could not be remembered. */
   readonly hasRoom: boolean
   /** True for a later word on a decision: no more traffic, and none of the control group. */
@@ -62,9 +62,9 @@ export interface Ruled {
 }
 
 /** What it comes to. */
-export interface Settled {
+export interface GuardedRuling {
   readonly outcome: Outcome
-  readonly mark: GuardMark | null
+  readonly mark: GuardAnnotation | null
 }
 
 export class BlockGuard {
@@ -88,12 +88,12 @@ export class BlockGuard {
   }
 
   /** Settles one decision. Those of outcome approve count as traffic; duplicates are not to be asked about. */
-  settle(ruled: Ruled, rules: GuardRules): Settled {
+  applyGuards(ruled: Ruled, rules: GuardRules): GuardedRuling {
     this.#follow(rules)
-    this.#moveTo(ruled.laneTimeMs)
+    this.#moveTo(ruled.partitionTimeMs)
     for (const breaker of this.#breakers) {
       if (!breaker.concerns(ruled.segment)) continue
-      breaker.moveTo(ruled.laneTimeMs)
+      breaker.moveTo(ruled.partitionTimeMs)
       if (!ruled.isRevision) breaker.sees(ruled.amountMinor)
     }
     const settled = ruled.action === 'block' ? this.#block(ruled, rules) : null
@@ -126,7 +126,7 @@ export class BlockGuard {
     return [FORMAT, day.map((value) => value.toString(36)).join('.'), ...all].join(' ')
   }
 
-  #block(ruled: Ruled, rules: GuardRules): Settled {
+  #block(ruled: Ruled, rules: GuardRules): GuardedRuling {
     const { breakerResets } = rules
     const concerned = this.#breakers.filter((breaker) => breaker.concerns(ruled.segment))
     let isOpen = concerned.some((breaker) => breaker.isOpen(breakerResets))
@@ -151,26 +151,28 @@ export class BlockGuard {
     const { controlGroup, policyDigest, partition, partitionCount } = rules
     if (controlGroup === null || isRevision) return false
     if (amountMinor > controlGroup.amountMaxMinor) return false
-    const drawn = referenceOf(`${policyDigest}/${transactionId}`) / REFERENCES
+    const drawn = hashOf(`${policyDigest}/${transactionId}`) / REFERENCES
     if (drawn >= controlGroup.share) return false
-    const sumMax = shareOfLane(controlGroup.dayMaxMinor, partition, partitionCount)
+    const sumMax = shareOfPartition(controlGroup.dayMaxMinor, partition, partitionCount)
     if (this.#controlMinor + amountMinor > sumMax) return false
     this.#controlMinor += amountMinor
     return true
   }
 
-  #flag(ruled: Ruled, rules: GuardRules, settled: Settled | null): Settled {
+  #flag(ruled: Ruled, rules: GuardRules, settled: GuardedRuling | null): GuardedRuling {
     const { alertsPerDayMax, partition, partitionCount } = rules
     const budget =
-      alertsPerDayMax === null ? Infinity : shareOfLane(alertsPerDayMax, partition, partitionCount)
+      alertsPerDayMax === null
+        ? Infinity
+        : shareOfPartition(alertsPerDayMax, partition, partitionCount)
     const mayGo = settled === null && ruled.outcome === 'flag' && !ruled.isByRule
     if (mayGo && this.#flags + 1 > budget) return { outcome: 'approve', mark: 'over_capacity' }
     this.#flags += 1
     return settled ?? { outcome: ruled.outcome, mark: null }
   }
 
-  #moveTo(laneTimeMs: number): void {
-    const day = Math.floor(laneTimeMs / DAY_MS)
+  #moveTo(partitionTimeMs: number): void {
+    const day = Math.floor(partitionTimeMs / DAY_MS)
     if (day <= this.#day) return
     this.#day = day
     this.#flags = 0
@@ -193,15 +195,15 @@ export class BlockGuard {
     })
     // Of breakers that the policy in force lacks a trip stays: a person closes it, and not another policy.
     for (const [key, state] of this.#restored) {
-      const isTripped = standingOf(key, state).trippedAt !== null
+      const isTripped = statusOf(key, state).trippedAt !== null
       if (!isTripped || this.#restored.size > BREAKERS_MAX) this.#restored.delete(key)
     }
   }
 }
 
-/** Breakers of a lane as they were committed. */
-export function breakersIn(text: string | null): readonly BreakerStanding[] {
-  return [...readGuard(text).breakers].map(([part, state]) => standingOf(part, state))
+/** Breakers of a partition as they were committed. */
+export function breakersIn(text: string | null): readonly BreakerStatus[] {
+  return [...readGuard(text).breakers].map(([part, state]) => statusOf(part, state))
 }
 
 function readGuard(text: string | null) {

@@ -3,7 +3,7 @@
 // what it is asked and event time, so a replay of the log trips it at the same transaction.
 
 import type { BreakerLimits } from '../policy/policy-document.ts'
-import { referenceOf } from '../reference.ts'
+import { hashOf } from '../id-hash.ts'
 import {
   addTo,
   BUCKETS,
@@ -33,13 +33,13 @@ const BLOCKS = 1
 const VALUE = 2
 const BLOCKED_VALUE = 3
 
-/** One lane's share of what all lanes together may do: the shares of all lanes add up to `total`. */
-export function shareOfLane(total: number, partition: number, partitionCount: number): number {
+/** One partition's share of what all partitions together may do: the shares of all partitions add up to `total`. */
+export function shareOfPartition(total: number, partition: number, partitionCount: number): number {
   const each = Math.floor(total / partitionCount)
   return each + (partition < total % partitionCount ? 1 : 0)
 }
 
-/** One lane's breaker for one part of the traffic. */
+/** One partition's breaker for one part of the traffic. */
 export class Breaker {
   readonly #limits: BreakerLimits
   readonly #blocksPerMinuteMax: number
@@ -54,7 +54,7 @@ export class Breaker {
     this.#blocksPerMinuteMax =
       blocksPerMinuteMax === null
         ? Infinity
-        : shareOfLane(blocksPerMinuteMax, partition, partitionCount)
+        : shareOfPartition(blocksPerMinuteMax, partition, partitionCount)
     const fieldsMax = [COUNT_MAX, COUNT_MAX, SUM_MAX, SUM_MAX]
     this.#shares = openWindow(Math.ceil(windowMs / BUCKETS), BUCKETS, fieldsMax)
   }
@@ -74,9 +74,9 @@ export class Breaker {
   }
 
   /** To be called before anything else, with times that never go back. */
-  moveTo(laneTimeMs: number): void {
-    moveTo(this.#minute, laneTimeMs)
-    moveTo(this.#shares, laneTimeMs)
+  moveTo(partitionTimeMs: number): void {
+    moveTo(this.#minute, partitionTimeMs)
+    moveTo(this.#shares, partitionTimeMs)
   }
 
   /** A transaction of the breaker's part of the traffic. To be called before it is asked for a block. */
@@ -130,11 +130,11 @@ export class Breaker {
 export function breakerKey(segment: string | null): string {
   if (segment === null) return ALL
   const isShort = /^[a-z0-9_-]{1,12}$/.test(segment) && segment !== ALL
-  return isShort ? segment : `#${referenceOf(segment).toString(36)}`
+  return isShort ? segment : `#${hashOf(segment).toString(36)}`
 }
 
 /** What people are shown of a breaker whose limits are not at hand. */
-export interface BreakerStanding {
+export interface BreakerStatus {
   /** `all`, the name of a short segment, or `#` and a hash of a long one. */
   readonly part: string
   /** How often breakers had been reset when it tripped; null while it is closed. */
@@ -143,7 +143,7 @@ export interface BreakerStanding {
 }
 
 /** Reads what `Breaker.encode` gave. */
-export function standingOf(part: string, text: string): BreakerStanding {
+export function statusOf(part: string, text: string): BreakerStatus {
   const [tripped = '', minute = ''] = text.split(';')
   const window = openMinute()
   decodeWindow(minute, window)

@@ -1,6 +1,6 @@
-// Leases of one lane: which cards are blocked, by which alert, until when. Each change of a lease is a revision of its
-// alert and a new record of the card in the lease topic (or a tombstone), which the lane writes in one transaction with
-// all else. So the topic is the table, and whoever takes the lane over reads it back.
+// Leases of one partition: which cards are blocked, by which alert, until when. Each change of a lease is a revision of its
+// alert and a new record of the card in the lease topic (or a tombstone), which the partition writes in one transaction with
+// all else. So the topic is the table, and whoever takes the partition over reads it back.
 
 import type { Alert, AlertCause, AlertLease, Grade, Lease } from '../wire/records.ts'
 import { GRADES } from '../wire/records.ts'

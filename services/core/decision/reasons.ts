@@ -35,7 +35,7 @@ export function writeOcclusions(
 /** A feature, and the score that its usual value would have given. */
 export interface Drop {
   readonly feature: number
-  readonly scoreAtUsual: number
+  readonly scoreAtBaseline: number
 }
 
 /** Features whose usual value would have lowered the score, and to what; strongest first. NaN was not asked about. */
@@ -46,10 +46,10 @@ export function rankedDrops(
 ): readonly Drop[] {
   const drops: Drop[] = []
   for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
-    const scoreAtUsual = occludedScores[position + feature] ?? NaN
-    if (scoreAtUsual < score) drops.push({ feature, scoreAtUsual })
+    const scoreAtBaseline = occludedScores[position + feature] ?? NaN
+    if (scoreAtBaseline < score) drops.push({ feature, scoreAtBaseline })
   }
-  return drops.sort((a, b) => a.scoreAtUsual - b.scoreAtUsual || a.feature - b.feature)
+  return drops.sort((a, b) => a.scoreAtBaseline - b.scoreAtBaseline || a.feature - b.feature)
 }
 
 /** The features whose usual value would have lowered the score most, strongest first. */
@@ -58,23 +58,23 @@ export function reasonsOf(
   usual: readonly number[],
   drops: readonly Drop[],
 ): readonly Reason[] {
-  return drops.slice(0, REASONS_MAX).map(({ feature, scoreAtUsual }) => {
+  return drops.slice(0, REASONS_MAX).map(({ feature, scoreAtBaseline }) => {
     const value = row[feature] ?? NaN
-    return toReason(feature, value, usual[feature] ?? NaN, scoreAtUsual)
+    return toReason(feature, value, usual[feature] ?? NaN, scoreAtBaseline)
   })
 }
 
-function toReason(feature: number, value: number, usual: number, scoreAtUsual: number): Reason {
+function toReason(feature: number, value: number, usual: number, scoreAtBaseline: number): Reason {
   const definition = FEATURES[feature]
   const [is, wouldBe] = valuesInWords(feature, value, usual)
   const text =
     `${definition?.sentence ?? ''}: ${is}; ` +
-    `at its usual ${wouldBe} it would have scored ${scoreInWords(scoreAtUsual)}`
+    `at its usual ${wouldBe} it would have scored ${scoreInWords(scoreAtBaseline)}`
   return {
     feature: definition?.name ?? '',
     value: Number.isNaN(value) ? null : value,
     usual: Number.isNaN(usual) ? 0 : usual,
-    scoreAtUsual,
+    scoreAtBaseline,
     text,
   }
 }

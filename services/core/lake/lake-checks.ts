@@ -69,7 +69,7 @@ export function comparison(
 /** The column with the offset of a row's message in its topic. */
 export const OFFSET_COLUMN: Readonly<Record<LakeTable, string | null>> = {
   transactions: 'log_offset',
-  decisions: 'block_offset',
+  decisions: 'batch_offset',
   labels: 'log_offset',
   dead_letters: 'log_offset',
   checks: null,

@@ -7,7 +7,7 @@ import {
   FEATURE_NAMES,
 } from '../features/catalogue/feature-list.ts'
 import { STATE } from '../features/engine/feature-states.ts'
-import { recordedBlockOf } from '../features/provenance/replay-records.ts'
+import { recordedBatchOf } from '../features/provenance/replay-records.ts'
 import {
   AUTHORISATIONS,
   CHANNELS,
@@ -127,7 +127,7 @@ const DECISIONS: readonly LakeColumn[] = [
   column('log_partition', 'INTEGER', "the transaction's partition", { range: PARTITION_RANGE }),
   column('log_offset', 'BIGINT', "the transaction's offset", { range: OFFSET_RANGE }),
   column('revision', 'INTEGER', '0, or the number of a later word', { range: [0, 1_000_000] }),
-  column('block_offset', 'BIGINT', 'offset of its block in the decisions topic', {
+  column('batch_offset', 'BIGINT', 'offset of its block in the decisions topic', {
     range: OFFSET_RANGE,
   }),
   column('decided_at', 'TIMESTAMPTZ', 'clock of the scorer'),
@@ -140,9 +140,9 @@ const DECISIONS: readonly LakeColumn[] = [
   optional('score', 'DOUBLE', '0 to 1; null when not scored', { range: [0, 1] }),
   optional('not_scored', 'VARCHAR', 'why there is no score'),
   optional('duplicate_of_offset', 'BIGINT', 'first offset of a repeated transaction'),
-  column('marks', 'VARCHAR[]', 'marks such as late or degraded'),
+  column('annotations', 'VARCHAR[]', 'annotations such as late or degraded'),
   column('reasons', 'VARCHAR', 'reasons, as JSON'),
-  optional('entity_age_ms', 'BIGINT', 'how far the slowest lane was behind'),
+  optional('entity_age_ms', 'BIGINT', 'how far the slowest partition was behind'),
   optional('cause_offset', 'BIGINT', 'of a revision: the late transaction'),
   column('stream_id', 'VARCHAR', 'stream of the scorer'),
   column('mode', 'VARCHAR', 'observe, flag, enforce'),
@@ -302,7 +302,7 @@ export function deadLetterRow(position: RowPosition, of: DeadLetter): TimedLakeR
 export function decisionRows(blockOffset: number, block: DecisionBatch): readonly TimedLakeRow[] {
   const isOurList =
     block.featureListHash === FEATURE_LIST_HASH && block.featureCount === FEATURE_COUNT
-  const recorded = recordedBlockOf(block)
+  const recorded = recordedBatchOf(block)
   return block.decisions.map((decision, index) => {
     const { values, states } = recorded.rowAt(index)
     const row: LakeValue[] = [
@@ -320,7 +320,7 @@ export function decisionRows(blockOffset: number, block: DecisionBatch): readonl
       decision.score,
       decision.notScored,
       decision.duplicateOfOffset,
-      decision.marks,
+      decision.annotations,
       JSON.stringify(decision.reasons),
       decision.entityAgeMs,
       decision.causeOffset,

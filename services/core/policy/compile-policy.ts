@@ -9,7 +9,7 @@ import type { PolicyDocument, PolicyList, PolicyRule } from './policy-document.t
 import { corruptPolicy, ListIndex, type PolicyLists } from './policy-lists.ts'
 import { compileReason } from './reason-text.ts'
 import { modeOfSegment, type Ruleset } from './ruleset.ts'
-import type { CompiledPolicy, PolicyInput, PolicyMark, Ruling } from './ruling.ts'
+import type { CompiledPolicy, PolicyInput, PolicyAnnotation, Ruling } from './ruling.ts'
 import { cautionOf, outcomeByScore, type BlockBasis, thresholdsFor } from './score-ruling.ts'
 
 const SCORE_BASIS: BlockBasis = { onScore: true, onFeatures: [] }
@@ -108,7 +108,7 @@ class PolicyRuler implements CompiledPolicy {
         blocks.length === 0
           ? this.#policy.leaseMs
           : Math.max(...blocks.map(({ step }) => step.leaseMs)),
-      marks: marksOf(outcome, failed, overrides, [...firm, ...rest, byScore]),
+      annotations: annotationsOf(outcome, failed, overrides, [...firm, ...rest, byScore]),
       failed,
       threshold: this.#thresholdReached(input, outcome),
     }
@@ -181,19 +181,19 @@ class PolicyRuler implements CompiledPolicy {
   }
 }
 
-function marksOf(
+function annotationsOf(
   outcome: Outcome,
   failed: readonly string[],
   overrides: readonly Fired[],
   others: readonly CautiousOutcome[],
-): readonly PolicyMark[] {
-  const marks: PolicyMark[] = []
-  if (failed.length > 0) marks.push('policy_failed')
+): readonly PolicyAnnotation[] {
+  const annotations: PolicyAnnotation[] = []
+  if (failed.length > 0) annotations.push('policy_failed')
   if (outcome === 'flag' && others.some(({ isWithheld }) => isWithheld))
-    marks.push('block_withheld')
+    annotations.push('block_withheld')
   const hasBlock = others.some(({ outcome: other }) => other === 'block')
-  if (overrides.length > 0 && hasBlock) marks.push('overridden')
-  return marks
+  if (overrides.length > 0 && hasBlock) annotations.push('overridden')
+  return annotations
 }
 
 function strictest(outcomes: readonly CautiousOutcome[]): Outcome {

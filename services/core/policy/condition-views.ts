@@ -79,7 +79,7 @@ export const PLAIN_VARIABLES = {
   scored: 'bool',
   degraded: 'bool',
   stale: 'bool',
-  marks: 'list<string>',
+  annotations: 'list<string>',
 } as const
 
 /** Base of the views; holds the current transaction. */
@@ -119,8 +119,8 @@ export class ConditionViews {
     return this.#input !== null && isStale(this.#input)
   }
 
-  get marks(): readonly string[] {
-    return this.#input?.marks ?? []
+  get annotations(): readonly string[] {
+    return this.#input?.annotations ?? []
   }
 }
 
@@ -130,9 +130,12 @@ export function isDegraded({ states }: PolicyInput, features?: readonly number[]
 }
 
 /** True when any of these features (by default all) has expired, or belongs to an entity with lagging partitions. */
-export function isStale({ states, marks }: PolicyInput, features?: readonly number[]): boolean {
+export function isStale(
+  { states, annotations }: PolicyInput,
+  features?: readonly number[],
+): boolean {
   if (hasState(states, STATE.expired, features)) return true
-  if (!marks.includes(LAGGING_MARK)) return false
+  if (!annotations.includes(LAGGING_MARK)) return false
   return features === undefined || features.some((feature) => isShared(feature))
 }
 

@@ -10,8 +10,8 @@ import {
 } from '@marcbachmann/cel-js'
 import { FEATURE_NAMES } from '../features/catalogue/feature-list.ts'
 import { FEATURE_STATES } from '../features/engine/feature-states.ts'
-import { FOLD_MARKS } from '../features/engine/fold-marks.ts'
-import { CASCADE_MARKS } from '../scoring/cascade.ts'
+import { FEATURE_ANNOTATIONS } from '../features/engine/feature-annotations.ts'
+import { CASCADE_ANNOTATIONS } from '../scoring/cascade.ts'
 import { AUTHORISATIONS, CHANNELS, ENTRY_MODES } from '../transaction.ts'
 import {
   type ConditionViews,
@@ -331,7 +331,7 @@ const WORDS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   ['transaction.channel', CHANNELS],
   ['transaction.entryMode', ENTRY_MODES],
   ['transaction.authorisation', AUTHORISATIONS],
-  ['marks', [...FOLD_MARKS, ...CASCADE_MARKS, LAGGING_MARK]],
+  ['annotations', [...FEATURE_ANNOTATIONS, ...CASCADE_ANNOTATIONS, LAGGING_MARK]],
   ...FEATURE_NAMES.map((name) => [`freshness.${name}`, FEATURE_STATES] as const),
 ])
 
@@ -357,7 +357,7 @@ function unknownTo(value: ASTNode, other: ASTNode): readonly ImpossibleWord[] {
     if (node.op !== 'value' || typeof node.args !== 'string' || words.includes(node.args)) return []
     const near = nearest(node.args, words)
     const hint = near === null ? `has ${words.join(', ')}` : `did you mean "${near}"?`
-    const verb = name === 'marks' ? 'never has' : 'is never'
+    const verb = name === 'annotations' ? 'never has' : 'is never'
     return [{ node, message: `${name} ${verb} "${node.args}"; ${hint}` }]
   })
 }

@@ -1,5 +1,5 @@
 // A ruleset: a version with the policy, lists and modes in force together. The control topic names it by its digest. A
-// decision is a function of the ruleset's digest, the log and the decision's marks.
+// decision is a function of the ruleset's digest, the log and the decision's annotations.
 
 import { createHash } from 'node:crypto'
 import { FieldReader } from '../scoring/field-reader.ts'

@@ -9,8 +9,8 @@ import type { AlertRule, Grade, Mode, Outcome } from '../wire/records.ts'
  * `policy_failed`: a condition could not be evaluated. `block_withheld`: a block on a basis that the policy does not
  * allow became a flag. `overridden`: an allow list or an approving rule overrode a block.
  */
-export const POLICY_MARKS = ['policy_failed', 'block_withheld', 'overridden'] as const
-export type PolicyMark = (typeof POLICY_MARKS)[number]
+export const POLICY_ANNOTATIONS = ['policy_failed', 'block_withheld', 'overridden'] as const
+export type PolicyAnnotation = (typeof POLICY_ANNOTATIONS)[number]
 
 /** Set by the scorer: other partitions had not yet reached the end of the transaction's entity windows. */
 export const LAGGING_MARK = 'entity_lagging'
@@ -28,7 +28,7 @@ export interface PolicyInput {
   readonly referenceMinor: number
   readonly modelThresholds: Thresholds
   /** Marks of the feature engine and the cascade. */
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
 }
 
 /** The decision of a policy on one transaction. */
@@ -42,8 +42,8 @@ export interface Ruling {
   readonly grade: Grade
   /** Lease of a block. */
   readonly leaseMs: number
-  /** To be added to the marks of the decision. */
-  readonly marks: readonly PolicyMark[]
+  /** To be added to the annotations of the decision. */
+  readonly annotations: readonly PolicyAnnotation[]
   /** Failed conditions: names of rules, or `segment/<name>`. */
   readonly failed: readonly string[]
   /** The threshold that the score reached for this outcome; null when it reached none. */

@@ -3,13 +3,13 @@
 import { isScore, outcomeOf, type Thresholds } from '../decision/decide.ts'
 import { STATE } from '../features/engine/feature-states.ts'
 import { type AlertCosts, wrongBlockCostMinor } from '../scoring/alert-costs.ts'
-import type { CascadeMark } from '../scoring/cascade.ts'
+import type { CascadeAnnotation } from '../scoring/cascade.ts'
 import type { Mode, Outcome } from '../wire/records.ts'
 import { isDegraded, isStale } from './condition-views.ts'
 import type { BlockCaution, PolicyDocument } from './policy-document.ts'
 import type { CompiledPolicy, PolicyInput, Ruling } from './ruling.ts'
 
-const UNVERIFIED: CascadeMark = 'draft_stands'
+const UNVERIFIED: CascadeAnnotation = 'draft_stands'
 
 /** Outcome by the score, before the policy's cautions apply. */
 export function outcomeByScore(
@@ -63,7 +63,7 @@ export function cautionOf(
   if (features?.length === 0) return null
   if (!allowed.includes('degraded') && isDegraded(input, features)) return 'degraded'
   if (!allowed.includes('stale') && isStale(input, features)) return 'stale'
-  if (onScore && !allowed.includes('unverified') && input.marks.includes(UNVERIFIED)) {
+  if (onScore && !allowed.includes('unverified') && input.annotations.includes(UNVERIFIED)) {
     return 'unverified'
   }
   return null
@@ -138,7 +138,7 @@ export function builtInPolicy({ mode, leaseMs, unscoredOutcome }: BuiltInOptions
     rules: [],
     grade: 'suspected',
     leaseMs,
-    marks: [],
+    annotations: [],
     failed: [],
     threshold,
   })
@@ -153,7 +153,7 @@ export function builtInPolicy({ mode, leaseMs, unscoredOutcome }: BuiltInOptions
   let scored = unscored
   return {
     leaseMs,
-    rule: ({ score, states, marks, modelThresholds }: PolicyInput): Ruling => {
+    rule: ({ score, states, annotations, modelThresholds }: PolicyInput): Ruling => {
       if (known !== modelThresholds) {
         known = modelThresholds
         scored = rulings(modelThresholds.flag, modelThresholds.block)
@@ -161,7 +161,7 @@ export function builtInPolicy({ mode, leaseMs, unscoredOutcome }: BuiltInOptions
       const isScored = isScore(score)
       const outcome = isScored ? outcomeOf(score, modelThresholds) : unscoredOutcome
       const isDoubtful =
-        outcome === 'block' && (states.includes(STATE.degraded) || marks.includes(UNVERIFIED))
+        outcome === 'block' && (states.includes(STATE.degraded) || annotations.includes(UNVERIFIED))
       return (isScored ? scored : unscored)[isDoubtful ? 'flag' : outcome]
     },
   }

@@ -14,8 +14,8 @@ const HASHES = 0x1_0000_0000
  * Mark on a decision: the score of the large net decided it; or the score of the small one did although it should
  * have been verified.
  */
-export const CASCADE_MARKS = ['verified', 'draft_stands'] as const
-export type CascadeMark = (typeof CASCADE_MARKS)[number]
+export const CASCADE_ANNOTATIONS = ['verified', 'draft_stands'] as const
+export type CascadeAnnotation = (typeof CASCADE_ANNOTATIONS)[number]
 
 /** Frequency with which the outcome of the cascade equals the target's, measured on validation data. */
 export interface Agreement {
@@ -96,7 +96,7 @@ function binomialAtMost(events: number, trials: number, share: number): number {
 export interface CascadeScores {
   readonly scores: Float64Array
   /** Marks for the decisions, by row; none outside the band, nor for a model of one net. */
-  readonly marks: ReadonlyMap<number, CascadeMark>
+  readonly annotations: ReadonlyMap<number, CascadeAnnotation>
 }
 
 /**
@@ -112,12 +112,12 @@ export async function scoreCascade(
 ): Promise<CascadeScores> {
   const { verifier } = model
   const drafts = await model.score(rows, rowCount)
-  const marks = new Map<number, CascadeMark>()
-  if (verifier === null) return { scores: drafts, marks }
+  const annotations = new Map<number, CascadeAnnotation>()
+  if (verifier === null) return { scores: drafts, annotations }
   const band = verifiedRows(drafts, verifier.verifyFrom)
-  for (const row of band) marks.set(row, 'draft_stands')
+  for (const row of band) annotations.set(row, 'draft_stands')
   const asked = band.filter((row) => row < knownCount)
-  if (asked.length === 0) return { scores: drafts, marks }
+  if (asked.length === 0) return { scores: drafts, annotations }
   const question = {
     rows: pickRows(rows, asked, FEATURE_COUNT),
     sequences: pickRows(sequences, asked, SEQUENCE_LENGTH),
@@ -125,8 +125,8 @@ export async function scoreCascade(
   }
   const targets = await verifier.score(question, asked.length)
   const answered = asked.filter((_, place) => isScore(targets[place] ?? NaN))
-  for (const row of answered) marks.set(row, 'verified')
-  return { scores: cascadeScores(drafts, answered, targets.filter(isScore)), marks }
+  for (const row of answered) annotations.set(row, 'verified')
+  return { scores: cascadeScores(drafts, answered, targets.filter(isScore)), annotations }
 }
 
 /** The rows of `width` numbers at these positions. */

@@ -5,7 +5,7 @@ import { SluiceError } from '../errors.ts'
 import { readModelCosts, type ModelCosts } from './alert-costs.ts'
 import type { Calibration, FeatureScaling, CodeRamps } from './scaling.ts'
 import { FieldReader, corrupt, readNumber, readString } from './field-reader.ts'
-import { readPopulation, type Population } from './population.ts'
+import { readTrainingDistribution, type TrainingDistribution } from './training-distribution.ts'
 import type { Agreement } from './cascade.ts'
 import type { SequenceEncoding } from './sequence-encoding.ts'
 
@@ -79,7 +79,7 @@ export interface ModelManifest {
   /** Baseline of each feature: median over genuine transactions of the training period. */
   readonly usual: readonly number[]
   /** Distributions of the training rows. */
-  readonly population: Population
+  readonly population: TrainingDistribution
   readonly data: {
     /** Origin of the history, in words. */
     readonly source: string
@@ -136,7 +136,7 @@ export function checkManifest(value: unknown): ModelManifest {
     thresholds: fields.object('thresholds', readThresholds),
     usual: fields.array('usual', FEATURES_MAX, readNumber),
     population: fields.object('population', (population) =>
-      readPopulation(population, FEATURES_MAX),
+      readTrainingDistribution(population, FEATURES_MAX),
     ),
     data: fields.object('data', (data) => ({
       source: data.string('source', TEXT_MAX),

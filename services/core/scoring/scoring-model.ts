@@ -1,7 +1,7 @@
 // The interface between the pipeline and whatever computes scores, the thread that scores by default, and the rule for
 // a fallback (P7: a fallback is never silent).
 
-import type { Population } from './population.ts'
+import type { TrainingDistribution } from './training-distribution.ts'
 
 /** Backends that compute scores, in order of preference when measured equal. */
 export const BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const
@@ -60,7 +60,7 @@ export interface ScoringModelInfo {
   /** Baseline of each feature, in order, over genuine transactions. Never NaN. */
   readonly usual: readonly number[]
   /** Distributions of the training rows. */
-  readonly population: Population
+  readonly population: TrainingDistribution
   /** True when scores are probabilities as observed on validation data, not just ranks. */
   readonly isCalibrated: boolean
   /**

@@ -1,46 +1,46 @@
-// In an aligned replay a lane goes on only when the others can no longer change what it is about to read.
+// In an aligned replay a partition goes on only when the others can no longer change what it is about to read.
 
 import { BUCKET_MS, ENTITY_DELAY_MS, bucketStartMs } from '../features/catalogue/time.ts'
-import type { LaneProgress } from './lane-progress.ts'
+import type { PartitionProgress } from './partition-progress.ts'
 
 /**
- * True when a transaction of this time in lane `partition` reads the same shared state whatever the other lanes
- * do next: they are past the end of the hour in which its entity windows end, and every lane, its own
+ * True when a transaction of this time in partition `partition` reads the same shared state whatever the other partitions
+ * do next: they are past the end of the hour in which its entity windows end, and every partition, its own
  * included, has all labels known by then.
  */
 export function mayGoOn(
   eventTimeMs: number,
   partition: number,
   ownLabelWatermarkMs: number,
-  progress: readonly (LaneProgress | null)[],
+  progress: readonly (PartitionProgress | null)[],
 ): boolean {
-  // Nothing is known of the other lanes before the first reading.
+  // Nothing is known of the other partitions before the first reading.
   if (progress.length <= partition) return false
   if (ownLabelWatermarkMs < eventTimeMs) return false
-  const settledMs = bucketStartMs(eventTimeMs - ENTITY_DELAY_MS) + BUCKET_MS
+  const finalisedMs = bucketStartMs(eventTimeMs - ENTITY_DELAY_MS) + BUCKET_MS
   return progress.every(
-    (lane, index) =>
+    (other, index) =>
       index === partition ||
-      (lane !== null && lane.watermarkMs >= settledMs && lane.labelWatermarkMs >= eventTimeMs),
+      (other !== null && other.watermarkMs >= finalisedMs && other.labelWatermarkMs >= eventTimeMs),
   )
 }
 
 /**
- * How far a watermark of a batch may lie beyond where the batch's first transaction found its lane: the spare hours for
+ * How far a watermark of a batch may lie beyond where the batch's first transaction found its partition: the spare hours for
  * which parts of entities are kept (ENTITY_RETAIN_MS).
  */
 const BATCH_SPAN_MS = 2 * BUCKET_MS
 
 /**
- * What one batch of an aligned replay may hold. Its watermarks let the other lanes go on once the state is written, and
- * go on they do when this lane crashes before its commit. The batch is then decided again from parts that forget what
+ * What one batch of an aligned replay may hold. Its watermarks let the other partitions go on once the state is written, and
+ * go on they do when this partition crashes before its commit. The batch is then decided again from parts that forget what
  * lies a reach before the others' newest events, so its watermarks must not lead them far.
  */
 export class AlignedBatch {
   #newestMs: number
   #firstMs: number | null = null
 
-  /** `newestMs` is the newest event time or watermark of the lane before the batch; Infinity where nobody waits. */
+  /** `newestMs` is the newest event time or watermark of the partition before the batch; Infinity where nobody waits. */
   constructor(newestMs: number) {
     this.#newestMs = newestMs
   }
@@ -59,32 +59,33 @@ export class AlignedBatch {
   }
 }
 
-/** Live: true when another lane has not yet come to where the entity windows of this transaction end. */
+/** Live: true when another partition has not yet come to where the entity windows of this transaction end. */
 export function isLagging(
   eventTimeMs: number,
   partition: number,
-  progress: readonly (LaneProgress | null)[],
+  progress: readonly (PartitionProgress | null)[],
 ): boolean {
   return progress.some(
-    (lane, index) =>
-      index !== partition && (lane === null || lane.newestEventMs < eventTimeMs - ENTITY_DELAY_MS),
+    (other, index) =>
+      index !== partition &&
+      (other === null || other.newestEventMs < eventTimeMs - ENTITY_DELAY_MS),
   )
 }
 
 /**
- * Live: how far the slowest other lane is behind the end of the entity windows of a transaction of this time, ms; 0 when
- * none is behind, null when some lane has not begun.
+ * Live: how far the slowest other partition is behind the end of the entity windows of a transaction of this time, ms; 0 when
+ * none is behind, null when some partition has not begun.
  */
 export function entityAgeMsOf(
   eventTimeMs: number,
   partition: number,
-  progress: readonly (LaneProgress | null)[],
+  progress: readonly (PartitionProgress | null)[],
 ): number | null {
   let ageMs = 0
-  for (const [index, lane] of progress.entries()) {
+  for (const [index, other] of progress.entries()) {
     if (index === partition) continue
-    if (lane === null || lane.newestEventMs < 0) return null
-    ageMs = Math.max(ageMs, eventTimeMs - ENTITY_DELAY_MS - lane.newestEventMs)
+    if (other === null || other.newestEventMs < 0) return null
+    ageMs = Math.max(ageMs, eventTimeMs - ENTITY_DELAY_MS - other.newestEventMs)
   }
   return ageMs
 }

@@ -15,7 +15,7 @@ export type Outcome = (typeof OUTCOMES)[number]
 export const GRADES = ['suspected', 'corroborated', 'confirmed'] as const
 export type Grade = (typeof GRADES)[number]
 
-/** Whether lanes wait for one another in event time (a replay) or not. */
+/** Whether partitions wait for one another in event time (a replay) or not. */
 export const ALIGNMENTS = ['live', 'aligned'] as const
 export type Alignment = (typeof ALIGNMENTS)[number]
 
@@ -51,7 +51,7 @@ export interface Reason {
   readonly value: number | null
   /** The value put in its place to see what the score would have been. */
   readonly usual: number
-  readonly scoreAtUsual: number
+  readonly scoreAtBaseline: number
   readonly text: string
 }
 
@@ -69,10 +69,10 @@ export interface DecisionRecord {
   readonly score: number | null
   readonly notScored: NotScored | null
   readonly duplicateOfOffset: number | null
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
   readonly reasons: readonly Reason[]
   /**
-   * How far the slowest lane was behind the end of the entity windows; null when no entity was read, or a lane had
+   * How far the slowest partition was behind the end of the entity windows; null when no entity was read, or a partition had
    * not begun.
    */
   readonly entityAgeMs: number | null
@@ -85,7 +85,7 @@ export interface DecisionRecord {
 }
 
 /** Up to which offsets the shared state of one partition was used. */
-export interface CutEntry {
+export interface FrontierEntry {
   readonly partition: number
   readonly nextOffset: number
   readonly labelNextOffset: number
@@ -110,7 +110,7 @@ export interface DecisionBatch {
   readonly policyVersion: number
   readonly featureListHash: string
   readonly controlPosition: number | null
-  readonly cut: readonly CutEntry[]
+  readonly frontier: readonly FrontierEntry[]
   /** Hash of the batch before in this partition; empty for the first. */
   readonly previousHash: Uint8Array
   readonly decidedAtMs: number
@@ -221,7 +221,7 @@ export interface Alert {
   readonly segment: string | null
   /** Rules of the policy that fired, in its order. */
   readonly rules: readonly AlertRule[]
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
   readonly reasons: readonly Reason[]
   readonly counterfactual: Counterfactual | null
   readonly lease: AlertLease | null
@@ -229,7 +229,7 @@ export interface Alert {
   readonly decidedAtMs: number
 }
 
-/** A live block with its end. Key: card; a tombstone (null value) removes it. */
+/** An active block with its end. Key: card; a tombstone (null value) removes it. */
 export interface Lease {
   readonly card: string
   readonly alertId: string

@@ -28,13 +28,13 @@ const MIB = 1024 * KIB
 /** Largest message on the topics that strangers write to, header included. */
 export const INPUT_MESSAGE_BYTES_MAX = 64 * KIB
 
-/** Largest decision block, header included. */
+/** Largest decision batch, header included. */
 export const DECISION_BATCH_BYTES_MAX = 16 * MIB
 
 /** Largest message of any other subject, header included. */
 export const OUTPUT_MESSAGE_BYTES_MAX = MIB
 
-/** Array and map items in one decision block: 512 decisions with marks and reasons, many times over. */
+/** Array and map items in one decision batch: 512 decisions with annotations and reasons, many times over. */
 export const DECISION_BATCH_ITEMS_MAX = 262_144
 
 /** Array and map items in one message of any other subject. */

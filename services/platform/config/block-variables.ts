@@ -19,7 +19,7 @@ export const BLOCK_VARIABLES = {
   SLUICE_LEASE_GRACE_MS: {
     ...DECIDING,
     meaning:
-      'How long after the end of a lease a lane to which nothing comes waits before it publishes the release, in ms.',
+      'How long after the end of a lease a partition to which nothing comes waits before it publishes the release, in ms.',
     kind: 'integer',
     default: 30_000,
     min: 100,
@@ -28,7 +28,7 @@ export const BLOCK_VARIABLES = {
   SLUICE_LEASES_MAX: {
     ...DECIDING,
     meaning:
-      'Cards that one lane may have blocked at a time; beyond that a block becomes a flag, marked `leases_full`. About 1.5 KB of memory each.',
+      'Cards that one partition may have blocked at a time; beyond that a block becomes a flag, marked `leases_full`. About 1.5 KB of memory each.',
     kind: 'integer',
     default: 10_000,
     min: 1,
@@ -36,7 +36,7 @@ export const BLOCK_VARIABLES = {
   },
   SLUICE_BREAKER_BLOCKS_PER_MINUTE: {
     ...DECIDING,
-    meaning: `${BUILT_IN} blocks in any minute of event time, of all lanes together. The next one trips it.`,
+    meaning: `${BUILT_IN} blocks in any minute of event time, of all partitions together. The next one trips it.`,
     kind: 'integer',
     default: 60,
     min: 1,
@@ -44,7 +44,7 @@ export const BLOCK_VARIABLES = {
   },
   SLUICE_BREAKER_TRAFFIC_SHARE: {
     ...DECIDING,
-    meaning: `${BUILT_IN} share of a lane's transactions that may be blocked.`,
+    meaning: `${BUILT_IN} share of a partition's transactions that may be blocked.`,
     kind: 'number',
     default: 0.05,
     min: 0,
@@ -52,7 +52,7 @@ export const BLOCK_VARIABLES = {
   },
   SLUICE_BREAKER_VALUE_SHARE: {
     ...DECIDING,
-    meaning: `${BUILT_IN} share of a lane's value that may be blocked.`,
+    meaning: `${BUILT_IN} share of a partition's value that may be blocked.`,
     kind: 'number',
     default: 0.3,
     min: 0,
@@ -68,7 +68,7 @@ export const BLOCK_VARIABLES = {
   },
   SLUICE_BREAKER_SAMPLE_MIN: {
     ...DECIDING,
-    meaning: `${BUILT_IN} transactions of a lane that shares are of at least: of less traffic in the window as many blocks may go as of these.`,
+    meaning: `${BUILT_IN} transactions of a partition that shares are of at least: of less traffic in the window as many blocks may go as of these.`,
     kind: 'integer',
     default: 1_000,
     min: 1,

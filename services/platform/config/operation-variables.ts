@@ -10,7 +10,7 @@ export const OPERATION_VARIABLES = {
     ...OPERATION,
     readBy: 'scorer',
     meaning:
-      'After how long without heartbeat a scorer loses its lanes, in ms. The broker sets limits of its own.',
+      'After how long without heartbeat a scorer loses its partitions, in ms. The broker sets limits of its own.',
     kind: 'integer',
     default: 6_000,
     min: 1_000,

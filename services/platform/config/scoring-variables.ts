@@ -129,7 +129,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer',
     meaning:
-      '`aligned` is for replays with watermarks: lanes wait for each other in event time, so that the log alone decides.',
+      '`aligned` is for replays with watermarks: partitions wait for each other in event time, so that the log alone decides.',
     kind: 'choice',
     words: ['live', 'aligned'],
     default: 'live',
@@ -138,7 +138,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer',
     meaning:
-      'Least time between two micro-batches of a lane that are not full, in ms. 0 never waits (docs/adr/0007).',
+      'Least time between two micro-batches of a partition that are not full, in ms. 0 never waits (docs/adr/0007).',
     kind: 'integer',
     default: 25,
     min: 0,
@@ -148,7 +148,7 @@ export const SCORING_VARIABLES = {
     ...DECIDING,
     readBy: 'scorer',
     meaning:
-      'Most transactions of one micro-batch. Four times as many may wait per lane and topic.',
+      'Most transactions of one micro-batch. Four times as many may wait per partition and topic.',
     kind: 'integer',
     default: 512,
     min: 1,
@@ -178,7 +178,7 @@ export const SCORING_VARIABLES = {
     ...STATE,
     readBy: 'scorer',
     meaning:
-      'Longest wait for an answer of Redis, in ms; time in which the scorer itself was busy does not count, up to 4 times as long. A lane that gets none goes on deciding, marked `degraded`, until its state is restored. An aligned replay waits for longer.',
+      'Longest wait for an answer of Redis, in ms; time in which the scorer itself was busy does not count, up to 4 times as long. A partition that gets none goes on deciding, marked `degraded`, until its state is restored. An aligned replay waits for longer.',
     kind: 'integer',
     default: 250,
     min: 10,
@@ -188,7 +188,7 @@ export const SCORING_VARIABLES = {
     ...STATE,
     readBy: 'scorer',
     meaning:
-      'Events that a scorer keeps decoded in memory, over all its lanes. 0 reads every value again for each batch.',
+      'Events that a scorer keeps decoded in memory, over all its partitions. 0 reads every value again for each batch.',
     kind: 'integer',
     default: 500_000,
     min: 0,

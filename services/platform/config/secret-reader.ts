@@ -1,6 +1,7 @@
 // Secrets and certificates of the configuration. Problems name the variable and the file, never what is in them.
 
 import { readFileSync, statSync } from 'node:fs'
+import type { Logger } from '../log.ts'
 import type { EnvReader } from './env-reader.ts'
 import { Secret } from './secret.ts'
 import { VARIABLES, type TextVariableName } from './variables.ts'
@@ -64,9 +65,13 @@ export function readDeadLetterKey(
   return { key, isBuiltIn }
 }
 
-/** The warning of a service that hashes with the built-in key. */
-export const BUILT_IN_KEY_WARNING =
-  'Hashes in dead letters use the built-in development key; set SLUICE_DEAD_LETTER_HMAC_KEY before real payments.'
+/** Warns that a service hashes with the built-in key. */
+export function warnOfBuiltInKey(log: Pick<Logger, 'warn'>): void {
+  log.warn(
+    {},
+    'Hashes in dead letters use the built-in development key; set SLUICE_DEAD_LETTER_HMAC_KEY before real payments.',
+  )
+}
 
 /** The three files of TLS. A certificate needs its key, and a key its certificate. */
 export function readTlsFiles(

@@ -1,4 +1,4 @@
-// What a stream's topics and offsets say of its blocks, for people: live leases, resets, and what lanes have committed.
+// What a stream's topics and offsets say of its blocks, for people: live leases, resets, and what partitions have committed.
 
 import type { Admin } from 'kafkajs'
 import { breakerResetsOf } from '../../core/control/block-control.ts'
@@ -73,21 +73,21 @@ export async function countMembers(access: ControlAccess, groupId: string): Prom
   })
 }
 
-/** What a lane has committed of its blocks. */
-export interface LaneKept {
+/** What a partition has committed of its blocks. */
+export interface PartitionKept {
   readonly partition: number
   /** Null while it has nothing to remember. */
   readonly kept: string | null
 }
 
 /**
- * What the lanes of a group have committed, in the order of their partitions.
+ * What the partitions of a group have committed, in the order of their partitions.
  * @throws SluiceError SLUICE_BROKER_UNAVAILABLE, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED.
  */
 export async function readKeptBlocks(
   access: ControlAccess,
   groupId: string,
-): Promise<readonly LaneKept[]> {
+): Promise<readonly PartitionKept[]> {
   return withAdmin(access, async (admin) => {
     const topics = [topicName(access.topicPrefix, 'labels')]
     const [found] = await admin.fetchOffsets({ groupId, topics })

@@ -1,7 +1,10 @@
 // What operators say to a stream: reads what is in force, and says something new.
 
-import { readControlMessage, type PlacedWish } from '../../core/control/control-message.ts'
-import type { WishKind } from '../../core/control/wish.ts'
+import {
+  readControlMessage,
+  type PositionedDeployment,
+} from '../../core/control/control-message.ts'
+import type { DeploymentKind } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Control } from '../../core/wire/records.ts'
@@ -20,30 +23,30 @@ export interface ControlAccess extends KafkaConnection {
 }
 
 /** Messages about one thing that are held; the topic is compacted, so there are few. */
-const WISHES_MAX = 10_000
+const DEPLOYMENTS_MAX = 10_000
 
 /**
  * The newest message about models, or about policies; null when there is none.
  * @throws SluiceError as `readToEnd`.
  */
-export async function readWish(
+export async function readDeployment(
   access: ControlAccess,
-  about: WishKind,
+  about: DeploymentKind,
   signal?: AbortSignal,
-): Promise<PlacedWish | null> {
-  return (await readWishes(access, about, signal)).at(-1) ?? null
+): Promise<PositionedDeployment | null> {
+  return (await readDeployments(access, about, signal)).at(-1) ?? null
 }
 
 /**
  * All messages about models, or about policies, that the topic still has, the newest last.
  * @throws SluiceError as `readToEnd`.
  */
-export async function readWishes(
+export async function readDeployments(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
-  about: WishKind,
+  about: DeploymentKind,
   signal?: AbortSignal,
-): Promise<readonly PlacedWish[]> {
-  const wishes: PlacedWish[] = []
+): Promise<readonly PositionedDeployment[]> {
+  const deployments: PositionedDeployment[] = []
   await readToEnd(
     {
       brokers,
@@ -55,14 +58,14 @@ export async function readWishes(
     ({ messages }) => {
       for (const message of messages) {
         const read = readControlMessage(message, codecs.control)
-        if (read.kind !== 'wish' || read.placed.about !== about) continue
-        wishes.push(read.placed)
-        if (wishes.length > WISHES_MAX) wishes.shift()
+        if (read.kind !== 'deployment' || read.placed.about !== about) continue
+        deployments.push(read.placed)
+        if (deployments.length > DEPLOYMENTS_MAX) deployments.shift()
       }
     },
     signal,
   )
-  return wishes
+  return deployments
 }
 
 /**

@@ -4,7 +4,7 @@
 // port is asked what it speaks, so that the message can tell a missing TLS from a missing login.
 
 import { SluiceError } from '../../core/errors.ts'
-import { askPort, type PortSpeech } from '../port-speech.ts'
+import { askPort, type PortProbe } from '../probe-port.ts'
 import { causesOf, tlsProblem } from '../tls-failure.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 
@@ -134,7 +134,7 @@ function resourceOf(error: Error): string {
   return name === null ? '' : ` on ${name}`
 }
 
-function speechOf(broker: string): Promise<PortSpeech> {
+function speechOf(broker: string): Promise<PortProbe> {
   const colon = broker.lastIndexOf(':')
   return askPort(broker.slice(0, colon), Number(broker.slice(colon + 1)), GREETING)
 }

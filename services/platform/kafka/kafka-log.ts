@@ -1,5 +1,5 @@
 // What the Kafka client says, as lines of our log. kafkajs calls an error what it then tries again, such as a group
-// coordinator that is still loading; lanes and the consumer's crash report what is wrong in the end. So nothing here
+// coordinator that is still loading; partitions and the consumer's crash report what is wrong in the end. So nothing here
 // is a warning unless the client has given up, and what it repeats is counted instead of written.
 
 import kafkajs, { type LogEntry, type logCreator } from 'kafkajs'

@@ -1,7 +1,7 @@
 // Where the log of a topic begins and ends, and how far a group has come, as the broker says.
 
 import type { Admin } from 'kafkajs'
-import { onceLed } from './once-led.ts'
+import { waitForLeader } from './wait-for-leader.ts'
 
 /** Offsets that a partition holds: from `low` up to but without `high`. */
 export interface LogEnds {
@@ -14,7 +14,7 @@ export async function readLogEnds(
   admin: Admin,
   topic: string,
 ): Promise<ReadonlyMap<number, LogEnds>> {
-  const offsets = await onceLed(() => admin.fetchTopicOffsets(topic))
+  const offsets = await waitForLeader(() => admin.fetchTopicOffsets(topic))
   return new Map(
     offsets.map(({ partition, low, high }) => [
       partition,
@@ -36,7 +36,7 @@ export async function readLogSince(
   sinceMs: number,
 ): Promise<ReadonlyMap<number, LogSince>> {
   // The ends last, so that none lies before its beginning.
-  const starts = await onceLed(() =>
+  const starts = await waitForLeader(() =>
     admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, sinceMs)),
   )
   const ends = await readLogEnds(admin, topic)

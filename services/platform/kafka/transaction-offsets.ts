@@ -7,7 +7,7 @@
 // that a producer is refused which another one has followed.
 
 import type { Transaction } from 'kafkajs'
-import { askAgain, type Patience } from './ask-again.ts'
+import { retry, type Patience } from './retry.ts'
 
 /** An offset to commit with the batch. */
 export interface InputOffset {
@@ -37,9 +37,7 @@ export function sendOffsets(
 ): Promise<void> {
   const topics = byTopic(offsets)
   // After a moment an attempt finds a coordinator that has moved (remembered-coordinators.ts).
-  return askAgain(NOT_READY_YET, () =>
-    transaction.sendOffsets({ consumerGroupId: groupId, topics }),
-  )
+  return retry(NOT_READY_YET, () => transaction.sendOffsets({ consumerGroupId: groupId, topics }))
 }
 
 function byTopic(offsets: readonly InputOffset[]) {

@@ -2,12 +2,12 @@
 // not per transaction.
 
 import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
-import { GUARD_MARKS } from '../../core/decision/block-guard.ts'
-import { FOLD_MARKS } from '../../core/features/engine/fold-marks.ts'
+import { GUARD_ANNOTATIONS } from '../../core/decision/block-guard.ts'
+import { FEATURE_ANNOTATIONS } from '../../core/features/engine/feature-annotations.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
-import { POLICY_MARKS } from '../../core/policy/ruling.ts'
-import { CASCADE_MARKS } from '../../core/scoring/cascade.ts'
+import { POLICY_ANNOTATIONS } from '../../core/policy/ruling.ts'
+import { CASCADE_ANNOTATIONS } from '../../core/scoring/cascade.ts'
 import { CHANNELS } from '../../core/transaction.ts'
 import { NOT_SCORED, OUTCOMES, type NotScored, type Outcome } from '../../core/wire/records.ts'
 import {
@@ -26,12 +26,12 @@ export type Stage = (typeof STAGES)[number]
 const ACTIONS = ['flag', 'block'] as const
 const INPUT_TOPICS = ['transactions', 'labels'] as const
 const DECISION_MARKS = [
-  ...FOLD_MARKS,
+  ...FEATURE_ANNOTATIONS,
   'entity_lagging',
   'recomputed',
-  ...CASCADE_MARKS,
-  ...GUARD_MARKS,
-  ...POLICY_MARKS,
+  ...CASCADE_ANNOTATIONS,
+  ...GUARD_ANNOTATIONS,
+  ...POLICY_ANNOTATIONS,
 ] as const
 
 const CASCADE_OUTCOMES = ['same', 'different'] as const
@@ -64,7 +64,7 @@ export interface BatchReport {
   /** Of the decisions that have one. */
   readonly scores: readonly number[]
   readonly notScored: ReadonlyMap<NotScored, number>
-  readonly marks: ReadonlyMap<string, number>
+  readonly annotations: ReadonlyMap<string, number>
   /** Payments that both nets of a cascade scored only to be compared: those with one outcome, and the others. */
   readonly cascadeSample: { readonly same: number; readonly different: number }
   readonly alerts: readonly AlertCounted[]
@@ -109,8 +109,8 @@ function decisionMetrics(make: MetricMaker): (report: BatchReport) => void {
   const notScored = make.counter('sluice_not_scored_total', 'Decisions without a score.', {
     reason: NOT_SCORED,
   })
-  const marks = make.counter(
-    'sluice_decision_marks_total',
+  const annotations = make.counter(
+    'sluice_decision_annotations_total',
     'Marks on decisions; one may have several.',
     { mark: DECISION_MARKS },
   )
@@ -134,7 +134,7 @@ function decisionMetrics(make: MetricMaker): (report: BatchReport) => void {
     scores.observeAll(report.scores)
     for (const [reason, count] of report.notScored) notScored.inc({ reason }, count)
     for (const outcome of CASCADE_OUTCOMES) cascade.inc({ outcome }, report.cascadeSample[outcome])
-    for (const [mark, count] of report.marks) marks.inc({ mark }, count)
+    for (const [mark, count] of report.annotations) annotations.inc({ mark }, count)
     for (const { topic, reason } of report.deadLetters) deadLetters.inc({ topic, reason })
   }
 }

@@ -1,10 +1,10 @@
-// Leases and breakers of the lanes of one scorer.
+// Leases and breakers of the partitions of one scorer.
 
 import { BREAKER_CAPS, type BreakerCap } from '../../core/decision/breaker.ts'
 import { ALERT_CAUSES, type AlertCause } from '../../core/wire/records.ts'
 import type { MetricMaker } from './process-metrics.ts'
 
-/** What one committed batch, or a turn between batches, has done to the blocks of a lane. */
+/** What one committed batch, or a turn between batches, has done to the blocks of a partition. */
 export interface BlocksReport {
   readonly live: number
   readonly extended: number
@@ -14,17 +14,21 @@ export interface BlocksReport {
 }
 
 export interface BlockEvents {
-  /** A lane has read what its leases are. */
+  /** A partition has read what its leases are. */
   leasesRead(partition: number, live: number, unreadable: number): void
   blocksCommitted(partition: number, report: BlocksReport): void
-  /** The lane is no longer ours: its series end. */
+  /** The partition is no longer ours: its series end. */
   blocksUnknown(partition: number): void
 }
 
 /** Makes the metrics of blocks. */
 export function createBlockMetrics(make: MetricMaker): BlockEvents {
   const partition = { partition: 'partitions of this process' }
-  const live = make.gauge('sluice_leases_live', 'Cards with a live block, by lane.', partition)
+  const live = make.gauge(
+    'sluice_leases_live',
+    'Cards with an active block, by partition.',
+    partition,
+  )
   const extended = make.counter(
     'sluice_leases_extended_total',
     'Leases that new evidence has extended, or given a higher grade.',
@@ -38,7 +42,7 @@ export function createBlockMetrics(make: MetricMaker): BlockEvents {
   )
   const open = make.gauge(
     'sluice_breakers_open',
-    'Breakers of the lane that make flags of blocks until a person resets them.',
+    'Breakers of the partition that make flags of blocks until a person resets them.',
     partition,
   )
   const trips = make.counter(
@@ -48,23 +52,23 @@ export function createBlockMetrics(make: MetricMaker): BlockEvents {
   )
   const unreadable = make.counter(
     'sluice_leases_unreadable_total',
-    'Records of the lease topic that could not be read at the start of a lane.',
+    'Records of the lease topic that could not be read at the start of a partition.',
   )
   return {
-    leasesRead(lane, count, unreadableCount) {
-      live.set({ partition: lane }, count)
+    leasesRead(partition, count, unreadableCount) {
+      live.set({ partition }, count)
       if (unreadableCount > 0) unreadable.inc(unreadableCount)
     },
-    blocksCommitted(lane, report) {
-      live.set({ partition: lane }, report.live)
-      open.set({ partition: lane }, report.openBreakers)
+    blocksCommitted(partition, report) {
+      live.set({ partition }, report.live)
+      open.set({ partition }, report.openBreakers)
       if (report.extended > 0) extended.inc(report.extended)
       for (const [cause, count] of report.released) released.inc({ cause }, count)
       for (const cap of report.trips) trips.inc({ cap })
     },
-    blocksUnknown(lane) {
-      live.remove({ partition: lane })
-      open.remove({ partition: lane })
+    blocksUnknown(partition) {
+      live.remove({ partition })
+      open.remove({ partition })
     },
   }
 }

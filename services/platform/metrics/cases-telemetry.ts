@@ -11,10 +11,10 @@ export interface CasesTelemetry {
   readonly definitions: readonly MetricDefinition[]
   findingSaid(finding: NamedFinding, isNew: boolean): void
   answered(problem: ProblemCode | null): void
-  stood(standing: CasesStanding): void
+  stood(standing: CasesStatus): void
 }
 
-export interface CasesStanding {
+export interface CasesStatus {
   /** Open cases by priority. */
   readonly cases: ReadonlyMap<Priority, number>
   readonly openAlerts: number

@@ -1,7 +1,7 @@
 // One function per event of an enforcer; here it becomes metrics. Labels come from closed lists only.
 
 import type { Registry } from 'prom-client'
-import { NOT_APPLIED, type Enforced } from '../../core/live-blocks.ts'
+import { NOT_APPLIED, type Enforced } from '../../core/active-blocks.ts'
 import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
 import { RECEIPT_STATUSES } from '../../core/wire/records.ts'
 import { PROBLEM_CODES, type ProblemCode } from '../http/problem.ts'
@@ -15,7 +15,7 @@ export interface EnforcerTelemetry {
   alertNotRead(reason: RejectReason): void
   authorised(isRefused: boolean): void
   answered(problem: ProblemCode | null): void
-  stood(standing: { readonly liveBlocks: number; readonly isReady: boolean }): void
+  stood(standing: { readonly activeBlocks: number; readonly isReady: boolean }): void
 }
 
 const ANSWERS = ['answered', ...PROBLEM_CODES] as const
@@ -48,7 +48,7 @@ export function createEnforcerTelemetry(): EnforcerTelemetry {
     'HTTP requests, by problem; answered without one.',
     { result: ANSWERS },
   )
-  const live = make.gauge('sluice_enforcer_live_blocks', 'Blocks in force now.')
+  const live = make.gauge('sluice_enforcer_active_blocks', 'Blocks in force now.')
   const ready = make.gauge(
     'sluice_enforcer_ready',
     '1 once the blocks are rebuilt from the log and payments are answered.',
@@ -69,8 +69,8 @@ export function createEnforcerTelemetry(): EnforcerTelemetry {
     answered(problem) {
       requests.inc({ result: problem ?? 'answered' })
     },
-    stood({ liveBlocks, isReady }) {
-      live.set(liveBlocks)
+    stood({ activeBlocks, isReady }) {
+      live.set(activeBlocks)
       ready.set(isReady ? 1 : 0)
     },
   }

@@ -12,7 +12,7 @@ export const ATTEMPT_RESULTS = ['2xx', '3xx', '4xx', '5xx', 'timeout', 'no_conne
 export type AttemptLabel = (typeof ATTEMPT_RESULTS)[number]
 
 /** Where one target stands. */
-export interface TargetStanding {
+export interface TargetStatus {
   /** Alerts fetched and not done yet. */
   readonly waiting: number
   /** Since the oldest of them was decided; 0 when there is none. */
@@ -41,7 +41,7 @@ export interface ForwardTelemetry {
   delivered(target: string, sinceDecidedMs: number): void
   filtered(target: string, count: number): void
   died(target: string, reason: ForwardDeadReason): void
-  stood(target: string, standing: TargetStanding): void
+  stood(target: string, standing: TargetStatus): void
 }
 
 const TARGET = 'name in the targets file'
@@ -55,7 +55,7 @@ export function createForwardTelemetry(): ForwardTelemetry {
   const make = createProcessMetrics()
   const attempts = attemptEvents(make)
   const results = resultEvents(make)
-  const standing = standingEvents(make)
+  const standing = statusEvents(make)
   return {
     registry: make.registry,
     definitions: make.definitions,
@@ -144,7 +144,7 @@ function resultEvents(
   }
 }
 
-function standingEvents(make: MetricMaker): Pick<ForwardTelemetry, 'stood'> {
+function statusEvents(make: MetricMaker): Pick<ForwardTelemetry, 'stood'> {
   const waiting = make.gauge(
     'sluice_forward_waiting_alerts',
     'Alerts that were fetched for a target and are not done yet; more may wait in the topic.',

@@ -85,7 +85,7 @@ export function createLakeTelemetry(): LakeTelemetry {
 function flushEvents(make: MetricMaker): LakeTelemetry['flushed'] {
   const rows = make.counter(
     'sluice_lake_rows_total',
-    'Rows written and committed, by table; a decision block has many.',
+    'Rows written and committed, by table; a decision batch has many.',
     { table: TOPIC_TABLES },
   )
   const bytes = make.counter(

@@ -1,4 +1,4 @@
-// Every metric of every process, read from the code that makes them: for docs/metrics.md, and for tests of boards
+// Every metric of every process, read from the code that makes them: for docs/metrics.md, and for tests of dashboards
 // and alert rules, which must not name what nobody exports.
 
 import { VARIABLES } from '../config/variables.ts'

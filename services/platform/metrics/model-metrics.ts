@@ -1,6 +1,6 @@
 // Which models are in service, and what came of the messages that name them.
 
-import { CONTROL_FAULTS, type ControlFault } from '../../core/control/wish.ts'
+import { CONTROL_FAULTS, type ControlFault } from '../../core/control/deployment.ts'
 import type { ScoringModelInfo } from '../../core/scoring/scoring-model.ts'
 import type { MetricMaker } from './process-metrics.ts'
 

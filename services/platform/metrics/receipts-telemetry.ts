@@ -26,10 +26,10 @@ export interface ReceiptsTelemetry {
   blockResent(): void
   blockLapsed(): void
   alertForgotten(): void
-  stood(standing: ReceiptsStanding): void
+  stood(standing: ReceiptsStatus): void
 }
 
-export interface ReceiptsStanding {
+export interface ReceiptsStatus {
   readonly waiting: number
   readonly overdue: number
   readonly alerts: number
@@ -71,7 +71,7 @@ export function createReceiptsTelemetry(objectiveMs: number): ReceiptsTelemetry 
     registry: make.registry,
     definitions: make.definitions,
     ...blockMetrics(make, objectiveMs),
-    ...standingMetrics(make),
+    ...statusMetrics(make),
     receiptCounted(action, status) {
       receipts.inc({ action, status })
     },
@@ -143,7 +143,7 @@ function blockMetrics(
   }
 }
 
-function standingMetrics(make: MetricMaker): Pick<ReceiptsTelemetry, 'stood'> {
+function statusMetrics(make: MetricMaker): Pick<ReceiptsTelemetry, 'stood'> {
   const waiting = make.gauge(
     'sluice_blocks_waiting',
     'Blocks and releases that wait for a receipt.',

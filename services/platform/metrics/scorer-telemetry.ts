@@ -4,23 +4,23 @@ import type { Registry } from 'prom-client'
 import { createBatchMetrics, type BatchReport } from './batch-metrics.ts'
 import { createBlockMetrics, type BlockEvents } from './block-metrics.ts'
 import { createDependencyMetrics, type DependencyEvents } from './dependency-metrics.ts'
-import { createLaneMetrics, type LaneEvents } from './lane-metrics.ts'
+import { createPartitionMetrics, type PartitionEvents } from './partition-metrics.ts'
 import { createStateMetrics, type StateEvents } from './state-metrics.ts'
 import { createModelMetrics, type ModelEvents } from './model-metrics.ts'
 import { createPolicyMetrics, type PolicyEvents } from './policy-metrics.ts'
-import { createPopulationMetrics, type PopulationEvents } from './population-metrics.ts'
+import { createDriftMetrics, type DriftEvents } from './drift-metrics.ts'
 import { createShadowMetrics, type ShadowEvents } from './shadow-metrics.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
 export interface ScorerTelemetry
   extends
-    LaneEvents,
+    PartitionEvents,
     BlockEvents,
     DependencyEvents,
     StateEvents,
     ModelEvents,
     ShadowEvents,
-    PopulationEvents,
+    DriftEvents,
     PolicyEvents {
   readonly registry: Registry
   readonly definitions: readonly MetricDefinition[]
@@ -34,13 +34,13 @@ export function createScorerTelemetry(): ScorerTelemetry {
     registry: make.registry,
     definitions: make.definitions,
     batchDecided: createBatchMetrics(make),
-    ...createLaneMetrics(make),
+    ...createPartitionMetrics(make),
     ...createBlockMetrics(make),
     ...createDependencyMetrics(make),
     ...createStateMetrics(make),
     ...createModelMetrics(make),
     ...createShadowMetrics(make),
-    ...createPopulationMetrics(make),
+    ...createDriftMetrics(make),
     ...createPolicyMetrics(make),
   }
 }

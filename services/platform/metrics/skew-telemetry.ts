@@ -15,9 +15,9 @@ export interface ComparedCounts {
 }
 
 /** Where the meter stands. */
-export interface SkewStanding {
+export interface SkewStatus {
   readonly behindMs: number
-  readonly waitingBlocks: number
+  readonly waitingBatches: number
   /** Share of cards and entities in force. */
   readonly sample: number
   /** Cards and parts of entities in memory. */
@@ -30,8 +30,8 @@ export interface SkewTelemetry {
   /** Whether the meter follows the topics now, for readiness. */
   readonly isFollowing: boolean
   compared(counts: ComparedCounts): void
-  blocksUnreadable(count: number): void
-  stood(standing: SkewStanding): void
+  batchesUnreadable(count: number): void
+  stood(standing: SkewStatus): void
   following(isFollowing: boolean): void
 }
 
@@ -58,7 +58,7 @@ export function createSkewTelemetry(): SkewTelemetry {
     { reason: NOT_COMPARED },
   )
   const unreadable = make.counter(
-    'sluice_skew_unreadable_blocks_total',
+    'sluice_skew_unreadable_batches_total',
     'Messages of the decisions topic that are no block this version can read.',
   )
   const gauges = gaugesOf(make)
@@ -84,7 +84,7 @@ export function createSkewTelemetry(): SkewTelemetry {
         notCompared.inc({ reason: NOT_COMPARED[index] ?? 'outside_sample' }, added)
       }, counts.notCompared)
     },
-    blocksUnreadable(added) {
+    batchesUnreadable(added) {
       unreadable.inc(added)
     },
     stood: gauges.stood,
@@ -103,8 +103,8 @@ function gaugesOf(
     'Age of the oldest decision that is not recomputed yet; 0 when there is none.',
   )
   const waiting = make.gauge(
-    'sluice_skew_waiting_blocks',
-    'Decision blocks that wait for messages or for blocks of other lanes.',
+    'sluice_skew_waiting_batches',
+    'Decision batches that wait for messages or for blocks of other partitions.',
   )
   const sample = make.gauge(
     'sluice_skew_sample_ratio',
@@ -115,7 +115,7 @@ function gaugesOf(
   return {
     stood(standing) {
       behind.set(standing.behindMs / 1_000)
-      waiting.set(standing.waitingBlocks)
+      waiting.set(standing.waitingBatches)
       sample.set(standing.sample)
       held.set(standing.heldValues)
     },

@@ -1,4 +1,4 @@
--- Raises the epoch of a lane, so that whoever owned it before can no longer write.
+-- Raises the epoch of a partition, so that whoever owned it before can no longer write.
 -- KEYS: 1 epoch
 -- ARGV: 1 the epoch that this claim ends; one that is missing or earlier is ended, too, since Redis may have lost it
 --       2 the new epoch, above that one and every other that this owner has held

@@ -1,4 +1,4 @@
--- Writes the state of one lane, unless somebody else owns the lane by now, or the state is not the one we left.
+-- Writes the state of one partition, unless somebody else owns the partition by now, or the state is not the one we left.
 -- KEYS: 1 epoch, 2 progress, 3.. values: those written whole, or taken away, then those appended to
 -- ARGV: 1 our epoch, 2 time to live in seconds, 3 progress as we left it, empty for none, 4 progress,
 --       5 how many values are written whole or taken away, 6 all bytes in the order of the keys, 7 lengths, 32 bits each:

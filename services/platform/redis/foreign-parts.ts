@@ -1,27 +1,27 @@
-// Parts of shared entities that other lanes have written, as a micro-batch of this lane reads them: each within its
-// lane's progress. Those of lanes of this process are taken from memory, if Redis holds the state that they come from;
+// Parts of shared entities that other partitions have written, as a micro-batch of this partition reads them: each within its
+// partition's progress. Those of partitions of this process are taken from memory, if Redis holds the state that they come from;
 // others are decoded again only where the bytes have changed.
 
 import { isSluiceError } from '../../core/errors.ts'
 import { EntityPart } from '../../core/features/state/entity-part.ts'
 import type { ReadablePart } from '../../core/features/engine/fold-state.ts'
-import { decodeProgress, type LaneProgress } from '../../core/stream/lane-progress.ts'
+import { decodeProgress, type PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { DamageNote } from './damage-note.ts'
-import { entityName, type LaneKeys } from './keys.ts'
-import type { LaneOwner, LaneOwners } from './lane-owners.ts'
-import type { OtherParts } from './lane-snapshot.ts'
+import { entityName, type PartitionKeys } from './keys.ts'
+import type { PartitionOwner, PartitionOwners } from './partition-owners.ts'
+import type { OtherParts } from './partition-snapshot.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
 import type { KeptValues } from './value-cache.ts'
 
 /** What the parts are read with. */
 export interface ForeignShared {
-  readonly keys: readonly LaneKeys[]
+  readonly keys: readonly PartitionKeys[]
   readonly codec: StateCodec
-  /** What was read of lanes of other processes, by key. */
+  /** What was read of partitions of other processes, by key. */
   readonly kept: KeptValues
-  /** Generation of each lane as last read. */
+  /** Generation of each partition as last read. */
   readonly generations: number[]
-  readonly owners: LaneOwners
+  readonly owners: PartitionOwners
 }
 
 /** A value that cannot be read, and where its owner looks for word of it. */
@@ -31,20 +31,20 @@ export interface DamagedPart {
 }
 
 export interface ForeignReading {
-  /** False when a lane keeps its state under other keys by now, or is elsewhere than this process believes. */
+  /** False when a partition keeps its state under other keys by now, or is elsewhere than this process believes. */
   readonly isCurrent: boolean
-  readonly progress: readonly (LaneProgress | null)[]
+  readonly progress: readonly (PartitionProgress | null)[]
   /** By the place of the entity in the batch. */
   readonly others: readonly OtherParts[]
   /** One of the parts that cannot be read; null when all can. */
   readonly damaged: DamagedPart | null
 }
 
-/** What a batch needs of another lane. */
+/** What a batch needs of another partition. */
 interface Wanted {
   readonly partition: number
-  /** Where the lane is worked in this process. */
-  readonly owner: LaneOwner | null
+  /** Where the partition is worked in this process. */
+  readonly owner: PartitionOwner | null
   /** From memory, by the place of the entity in the batch. */
   readonly known: (EntityPart | undefined)[]
   /** From Redis. */
@@ -67,8 +67,8 @@ export class ForeignParts {
 
   /**
    * The keys to read, and how to take what stands there. They must be asked for at once: what is in memory now holds
-   * what Redis holds then, since a lane's later writes come after that on the same connection. `fromMemory` false asks
-   * Redis for everything, whatever lanes of this process know.
+   * what Redis holds then, since a partition's later writes come after that on the same connection. `fromMemory` false asks
+   * Redis for everything, whatever partitions of this process know.
    */
   plan(
     entities: readonly number[],
@@ -77,35 +77,35 @@ export class ForeignParts {
     readonly keys: readonly string[]
     take(values: readonly (Buffer | null)[]): ForeignReading
   } {
-    const { keys: lanes } = this.#shared
+    const { keys: partitions } = this.#shared
     const generations = [...this.#shared.generations]
     const names: string[] = []
     const wanted: Wanted[] = []
-    for (const [partition, lane] of lanes.entries()) {
+    for (const [partition, other] of partitions.entries()) {
       if (partition === this.#partition) continue
       const generation = generations[partition] ?? 0
       const keyOf = (index: number, id: number): string =>
-        lane.entity(generation, (names[index] ??= entityName(id)))
+        other.entity(generation, (names[index] ??= entityName(id)))
       wanted.push(this.#wantedOf(partition, generation, entities, fromMemory, keyOf))
     }
     return {
       keys: [
-        ...lanes.map(({ progress }) => progress),
+        ...partitions.map(({ progress }) => progress),
         ...wanted.flatMap(({ asked }) => asked.map(({ key }) => key)),
       ],
       take: (values) => {
-        const texts = lanes.map((_, lane) => values[lane]?.toString() ?? '')
+        const texts = partitions.map((_, other) => values[other]?.toString() ?? '')
         const read = texts.map(decodeProgress)
         const isCurrent =
           this.#learn(read, generations) &&
           wanted.every(({ partition, owner }) => owner?.holds(texts[partition] ?? '') !== false)
-        // A lane that has moved says nothing now, as one that has not come far enough.
-        const progress = read.map((lane, partition) =>
-          partition === this.#partition || lane?.generation === generations[partition]
-            ? lane
+        // A partition that has moved says nothing now, as one that has not come far enough.
+        const progress = read.map((other, partition) =>
+          partition === this.#partition || other?.generation === generations[partition]
+            ? other
             : null,
         )
-        const found = values.slice(lanes.length)
+        const found = values.slice(partitions.length)
         if (isCurrent) this.#noteAbsent(wanted, entities, found)
         return { isCurrent, progress, ...this.#take(wanted, entities.length, found, progress) }
       },
@@ -135,18 +135,18 @@ export class ForeignParts {
     return wanted
   }
 
-  /** Notes where the lanes keep their state; true when what was read of all of them is the current one. */
-  #learn(read: readonly (LaneProgress | null)[], generations: readonly number[]): boolean {
+  /** Notes where the partitions keep their state; true when what was read of all of them is the current one. */
+  #learn(read: readonly (PartitionProgress | null)[], generations: readonly number[]): boolean {
     let isCurrent = true
-    for (const [partition, lane] of read.entries()) {
-      if (partition === this.#partition || lane === null) continue
-      if (lane.generation !== generations[partition]) isCurrent = false
-      this.#shared.generations[partition] = lane.generation
+    for (const [partition, other] of read.entries()) {
+      if (partition === this.#partition || other === null) continue
+      if (other.generation !== generations[partition]) isCurrent = false
+      this.#shared.generations[partition] = other.generation
     }
     return isCurrent
   }
 
-  /** Lanes stand where they stood when Redis was asked, or have a write on its way and are left out. */
+  /** Partitions stand where they stood when Redis was asked, or have a write on its way and are left out. */
   #noteAbsent(
     wanted: readonly Wanted[],
     entities: readonly number[],
@@ -167,36 +167,36 @@ export class ForeignParts {
     wanted: readonly Wanted[],
     entityCount: number,
     values: readonly (Buffer | null)[],
-    progress: readonly (LaneProgress | null)[],
+    progress: readonly (PartitionProgress | null)[],
   ): Pick<ForeignReading, 'others' | 'damaged'> {
     const others = Array.from(
       { length: entityCount },
       (): ReadablePart[] | null | undefined => undefined,
     )
-    const add = (index: number, part: EntityPart, cut: LaneProgress): void => {
+    const add = (index: number, part: EntityPart, frontier: PartitionProgress): void => {
       const parts = others[index]
-      if (parts === undefined) others[index] = [{ part, cut }]
-      else parts?.push({ part, cut })
+      if (parts === undefined) others[index] = [{ part, frontier }]
+      else parts?.push({ part, frontier })
     }
     let damaged: DamagedPart | null = null
     let at = 0
     for (const { partition, known, asked } of wanted) {
-      const cut = progress[partition] ?? null
-      for (let index = 0; index < known.length && cut !== null; index += 1) {
+      const frontier = progress[partition] ?? null
+      for (let index = 0; index < known.length && frontier !== null; index += 1) {
         const part = known[index]
-        if (part !== undefined) add(index, part, cut)
+        if (part !== undefined) add(index, part, frontier)
       }
       for (const { index, key } of asked) {
         const bytes = values[at] ?? null
         at += 1
-        if (bytes === null || cut === null) continue
+        if (bytes === null || frontier === null) continue
         const part = this.#partOf(key, bytes)
         if (part !== null) {
-          add(index, part, cut)
+          add(index, part, frontier)
           continue
         }
         const noteKey = this.#shared.keys[partition]?.damage ?? ''
-        damaged = { noteKey, note: { generation: cut.generation, key } }
+        damaged = { noteKey, note: { generation: frontier.generation, key } }
         others[index] = null
       }
     }

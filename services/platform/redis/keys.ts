@@ -1,17 +1,17 @@
-// Every Redis key is built here. The braces keep all keys of one lane on one slot of a cluster, so that the
-// fence and the values it guards change together, and a reader of a lane sees one moment of it.
+// Every Redis key is built here. The braces keep all keys of one partition on one slot of a cluster, so that the
+// fence and the values it guards change together, and a reader of a partition sees one moment of it.
 
-import { STATE_LAYOUT } from '../../core/stream/lane-progress.ts'
+import { STATE_LAYOUT } from '../../core/stream/partition-progress.ts'
 
 const PREFIX = 'sluice'
 
 /**
- * Keys of one lane of one stream. The epoch is the same for every layout, since a lane has one owner whatever
+ * Keys of one partition of one stream. The epoch is the same for every layout, since a partition has one owner whatever
  * version it runs; all else carries the layout. A generation is one build of the state.
  */
-export function laneKeys(streamId: string, partition: number) {
-  const lane = `${PREFIX}:{${streamId}:${partition}}`
-  const state = `${lane}:s${STATE_LAYOUT}`
+export function partitionKeys(streamId: string, partition: number) {
+  const base = `${PREFIX}:{${streamId}:${partition}}`
+  const state = `${base}:s${STATE_LAYOUT}`
   // Nearly always the same one, and asked for with every key.
   let last = -1
   let start = ''
@@ -23,11 +23,11 @@ export function laneKeys(streamId: string, partition: number) {
     return start
   }
   return {
-    epoch: `${lane}:epoch`,
+    epoch: `${base}:epoch`,
     progress: `${state}:progress`,
     /** How far a rebuild has come, in a generation that nobody reads yet; empty when there is none. */
     restore: `${state}:restore`,
-    /** A reader's word that a value of this lane is damaged; empty when there is none. */
+    /** A reader's word that a value of this partition is damaged; empty when there is none. */
     damage: `${state}:damage`,
     card: (generation: number, card: string) => `${built(generation)}:c:${card}`,
     /** `name` is that of `entityName`. */
@@ -47,9 +47,9 @@ export function entityName(entity: number): string {
   return `${high.toString(36)}.${(entity % LOW_RANGE).toString(36)}`
 }
 
-export type LaneKeys = ReturnType<typeof laneKeys>
+export type PartitionKeys = ReturnType<typeof partitionKeys>
 
-/** Matches every key of a stream, whatever the lane. */
+/** Matches every key of a stream, whatever the partition. */
 export function streamKeyPattern(streamId: string): string {
   return `${PREFIX}:{${streamId}:*`
 }

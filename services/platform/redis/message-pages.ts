@@ -1,7 +1,7 @@
-// The messages that a lane keeps apart from its cards: in Redis until nobody can ask for them any more, and those used last
+// The messages that a partition keeps apart from its cards: in Redis until nobody can ask for them any more, and those used last
 // in memory, like all values. Pages are written whole, with the batch that adds to them.
 
-import type { LaneMessages } from '../../core/features/engine/fold-state.ts'
+import type { PartitionMessages } from '../../core/features/engine/fold-state.ts'
 import { revisableFromMs } from '../../core/features/engine/late-revisions.ts'
 import {
   decodePage,
@@ -10,13 +10,13 @@ import {
   pageOf,
 } from '../../core/features/state/message-page.ts'
 import { HOUR_MS } from '../../core/features/catalogue/time.ts'
-import { PAGE_RUNS_MAX, type PageRun } from '../../core/stream/lane-progress.ts'
+import { PAGE_RUNS_MAX, type PageRun } from '../../core/stream/partition-progress.ts'
 import { weightOfPage } from './state-codec.ts'
 import type { KeptValues } from './value-cache.ts'
 
 /** Pages that one write takes out of Redis, at the most. */
 const PAGES_DROPPED_MAX = 256
-/** Newest event times of pages that are counted together lie within this, so that a lane has a few runs of pages. */
+/** Newest event times of pages that are counted together lie within this, so that a partition has a few runs of pages. */
 const RUN_MS = 12 * HOUR_MS
 
 type Run = { -readonly [Field in keyof PageRun]: PageRun[Field] }
@@ -38,11 +38,11 @@ export interface PagesWrite {
   readonly dropped: readonly number[]
 }
 
-export class MessagePages implements LaneMessages {
+export class MessagePages implements PartitionMessages {
   readonly #start: PagesStart
-  /** The page that the lane will go on with stays in memory, whatever else takes it. */
+  /** The page that the partition will go on with stays in memory, whatever else takes it. */
   #last: MessagePage | null = null
-  /** What the batch has at hand, by index; other lanes may take the rest of the memory meanwhile. */
+  /** What the batch has at hand, by index; other partitions may take the rest of the memory meanwhile. */
   readonly #held = new Map<number, MessagePage>()
   readonly #changed = new Set<MessagePage>()
   /** What stands in Redis, oldest first. */

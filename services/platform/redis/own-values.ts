@@ -1,17 +1,17 @@
-// What a batch needs of the lane's own values: those in memory, and the keys of the rest.
+// What a batch needs of the partition's own values: those in memory, and the keys of the rest.
 
 import type { CardHistory } from '../../core/features/state/card-history.ts'
 import type { EntityPart } from '../../core/features/state/entity-part.ts'
-import type { LaneCut } from '../../core/stream/lane-progress.ts'
-import { entityName, type LaneKeys } from './keys.ts'
+import type { Frontier } from '../../core/stream/partition-progress.ts'
+import { entityName, type PartitionKeys } from './keys.ts'
 import type { MessagePages } from './message-pages.ts'
 import { type StateCodec, weightOf } from './state-codec.ts'
 import type { KeptValue, KeptValues, ValueId } from './value-cache.ts'
 
-/** Where a lane keeps its values. */
+/** Where a partition keeps its values. */
 export interface OwnPlace {
   readonly codec: StateCodec
-  readonly keys: LaneKeys
+  readonly keys: PartitionKeys
   readonly generation: number
   /** Cards by name, own parts of entities by key. */
   readonly kept: KeptValues
@@ -108,7 +108,7 @@ export class OwnValues {
   readonly cards: HeldValues<string, CardHistory>
   readonly parts: HeldValues<number, EntityPart>
   /** What is not in memory, by the key that it stands under. */
-  readonly #missing = new Map<string, (value: Buffer | null, next: LaneCut) => void>()
+  readonly #missing = new Map<string, (value: Buffer | null, next: Frontier) => void>()
 
   constructor(place: OwnPlace, { cards, entities, pages }: OwnWanted) {
     const { keys, generation, codec, kept } = place
@@ -140,7 +140,7 @@ export class OwnValues {
    * Takes in what stands under the missing keys. Offsets from `next` on are still to be decided.
    * @throws SluiceError SLUICE_STATE_CORRUPT
    */
-  take(values: readonly (Buffer | null)[], next: LaneCut): void {
+  take(values: readonly (Buffer | null)[], next: Frontier): void {
     let index = 0
     for (const take of this.#missing.values()) {
       take(values[index] ?? null, next)
@@ -152,7 +152,7 @@ export class OwnValues {
   #miss<Id extends ValueId, Value extends CardHistory | EntityPart>(
     held: HeldValues<Id, Value>,
     keyOf: (id: Id) => string,
-    decode: (value: Buffer | null, next: LaneCut) => Value,
+    decode: (value: Buffer | null, next: Frontier) => Value,
   ): void {
     for (let index = 0; index < held.size; index += 1) {
       if (held.valueAt(index) !== undefined) continue

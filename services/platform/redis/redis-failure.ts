@@ -1,7 +1,7 @@
 // What a failure of the Redis client means, as an error that says what to do.
 
 import { SluiceError } from '../../core/errors.ts'
-import { askPort } from '../port-speech.ts'
+import { askPort } from '../probe-port.ts'
 import { causesOf, tlsProblem } from '../tls-failure.ts'
 import { withoutPassword, type RedisConnection } from './redis-connection.ts'
 

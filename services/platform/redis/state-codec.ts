@@ -76,7 +76,7 @@ export function weightOf(value: CardHistory | EntityPart): number {
   const more =
     value instanceof CardHistory
       ? value.buckets.length
-      : value.crowdedHours.length + value.labels.length
+      : value.hourlyBuckets.length + value.labels.length
   return VALUE_WEIGHT_MIN + value.count + more
 }
 

@@ -1,4 +1,4 @@
--- Makes a rebuilt state the one that counts, unless somebody else owns the lane by now.
+-- Makes a rebuilt state the one that counts, unless somebody else owns the partition by now.
 -- KEYS: 1 epoch, 2 restore, 3 progress, 4 damage
 -- ARGV: 1 our epoch, 2 restore as we left it
 -- Reply: 1 switched; 0 fenced, a later epoch exists; -1 Redis has lost data

@@ -1,11 +1,11 @@
 // The values of one write, as the script of a fenced write reads them: keys, lengths, and all bytes in one piece. An
 // argument for each value would cost the client more than to encode it.
 
-import { forEachNear } from '../../core/features/state/bring-near.ts'
+import { forEachNear } from '../../core/features/state/prefetch.ts'
 import { DAY_MS } from '../../core/features/catalogue/time.ts'
-import { entityName, type LaneKeys } from './keys.ts'
-import type { Snapshot } from './lane-snapshot.ts'
-import type { CommittedCut } from './lane-store-contract.ts'
+import { entityName, type PartitionKeys } from './keys.ts'
+import type { Snapshot } from './partition-snapshot.ts'
+import type { CommittedFrontier } from './partition-store-contract.ts'
 import type { StateCodec } from './state-codec.ts'
 
 /** Low bytes first, as the script reads them. */
@@ -28,9 +28,9 @@ export interface ValueWrite {
 export function encodeWrite(
   snapshot: Pick<Snapshot, 'cards' | 'parts' | 'messages'>,
   codec: StateCodec,
-  lane: LaneKeys,
+  partition: PartitionKeys,
   generation: number,
-  committed: CommittedCut,
+  committed: CommittedFrontier,
 ): ValueWrite {
   const { cards, parts, messages } = snapshot
   const day = Math.floor(Date.now() / DAY_MS)
@@ -39,7 +39,7 @@ export function encodeWrite(
   forEachNear(cards.changed, cardAt, (history, index) => {
     const added = codec.encodeAddition(history, day)
     if (added === 0) return
-    const key = lane.card(generation, cards.idAt(index))
+    const key = partition.card(generation, cards.idAt(index))
     if (added !== null) noteAddition(write, key, history.stored.bytes, added)
     else {
       history.compact(committed.nextOffset)
@@ -50,7 +50,7 @@ export function encodeWrite(
   forEachNear(parts.changed, partAt, (part, index) => {
     const added = codec.encodeAddition(part, day)
     if (added === 0) return
-    const key = lane.entity(generation, entityName(parts.idAt(index)))
+    const key = partition.entity(generation, entityName(parts.idAt(index)))
     if (added !== null) noteAddition(write, key, part.stored.bytes, added)
     else {
       part.compact(committed)
@@ -59,10 +59,10 @@ export function encodeWrite(
   })
   const { changed, dropped } = messages.takeWrite(committed.newestEventMs)
   for (const page of changed) {
-    noteWhole(write, lane.messages(generation, page.index), codec.encodePage(page))
+    noteWhole(write, partition.messages(generation, page.index), codec.encodePage(page))
   }
   for (const page of dropped) {
-    noteWhole(write, lane.messages(generation, page), 0)
+    noteWhole(write, partition.messages(generation, page), 0)
   }
   return write
 }

@@ -1,4 +1,4 @@
-// What a lane needs of tracing. With tracing off there is no tracer, and the hot path asks once a batch whether
+// What a partition needs of tracing. With tracing off there is no tracer, and the hot path asks once a batch whether
 // there is one. Cards, tokens and amounts are not handed over, so that no span can hold them.
 
 import type { MessageHeaders, TraceHeaders } from '../../core/trace-context.ts'

@@ -2,7 +2,7 @@
 
 import type { NotScored } from '../../core/wire/records.ts'
 import type { BatchReport, LabelMet } from '../../platform/metrics/batch-metrics.ts'
-import type { Taken } from '../intake/lane-inbox.ts'
+import type { Taken } from '../intake/record-queue.ts'
 import type { DecidedBatch, LabelledOutcome } from './micro-batch.ts'
 
 /** Times are of the wall clock, milliseconds. */
@@ -46,13 +46,13 @@ function countsOf({
   amountsMinor: amounts,
 }: DecidedBatch): Pick<
   BatchReport,
-  'outcomes' | 'amountsMinor' | 'scores' | 'notScored' | 'marks'
+  'outcomes' | 'amountsMinor' | 'scores' | 'notScored' | 'annotations'
 > {
   const outcomes = { approve: 0, flag: 0, block: 0 }
   const amountsMinor = { approve: 0, flag: 0, block: 0 }
   const scores: number[] = []
   const notScored = new Map<NotScored, number>()
-  const marks = new Map<string, number>()
+  const annotations = new Map<string, number>()
   for (let index = 0; index < decisions.length; index += 1) {
     const decision = decisions[index]
     if (decision === undefined) continue
@@ -61,9 +61,9 @@ function countsOf({
     if (decision.duplicateOfOffset === null) amountsMinor[outcome] += amounts[index] ?? 0
     if (decision.score !== null) scores.push(decision.score)
     if (decision.notScored !== null) add(notScored, decision.notScored)
-    for (const mark of decision.marks) add(marks, mark)
+    for (const mark of decision.annotations) add(annotations, mark)
   }
-  return { outcomes, amountsMinor, scores, notScored, marks }
+  return { outcomes, amountsMinor, scores, notScored, annotations }
 }
 
 function add<Key>(counts: Map<Key, number>, key: Key): void {

@@ -1,15 +1,15 @@
-// Labels and transactions of one micro-batch, folded into the lane's state: labels first, then transactions in offset
+// Labels and transactions of one micro-batch, folded into the partition's state: labels first, then transactions in offset
 // order, each seeing those before it. The scorer decides what comes out; who restores state throws it away.
 
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import type { LaneState } from '../../core/features/engine/fold-state.ts'
-import type { Folded, LaneFold } from '../../core/features/engine/lane-fold.ts'
+import type { PartitionState } from '../../core/features/engine/fold-state.ts'
+import type { Folded, PartitionFold } from '../../core/features/engine/partition-fold.ts'
 import type { MessageHeaders } from '../../core/trace-context.ts'
 import type { Label, Transaction } from '../../core/transaction.ts'
 import type { Alignment } from '../../core/wire/records.ts'
 
 /** A transaction or watermark, with its place in the log. */
-export type LaneEntry =
+export type PartitionEntry =
   | {
       readonly kind: 'transaction'
       readonly offset: number
@@ -27,7 +27,7 @@ export type LaneEntry =
       readonly headers?: undefined
     }
 
-export type LaneLabel =
+export type PartitionLabel =
   | { readonly kind: 'label'; readonly offset: number; readonly label: Label }
   | { readonly kind: 'watermark'; readonly offset: number; readonly timeMs: number }
 
@@ -51,11 +51,11 @@ export interface FoldedBatch {
  * restores the state.
  */
 export function foldBatch(
-  labels: readonly LaneLabel[],
-  entries: readonly LaneEntry[],
+  labels: readonly PartitionLabel[],
+  entries: readonly PartitionEntry[],
   labelNextOffset: number,
-  fold: LaneFold,
-  state: LaneState | null,
+  fold: PartitionFold,
+  state: PartitionState | null,
   alignment: Alignment,
 ): FoldedBatch {
   const isAligned = alignment === 'aligned'

@@ -1,29 +1,39 @@
-// One micro-batch of one lane, from decoded messages to what will be published. No I/O besides the model: state
+// One micro-batch of one partition, from decoded messages to what will be published. No I/O besides the model: state
 // comes in as a snapshot and is changed in it. The order is that of the design: labels, then transactions in
 // offset order, each seeing those before it; one matrix to the model; decisions.
 
 import { outcomeOfStored, storedOutcomeOf } from '../../core/decision/decide.ts'
 import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import type { CardLookup, LaneState } from '../../core/features/engine/fold-state.ts'
-import type { LaneFold } from '../../core/features/engine/lane-fold.ts'
-import { referenceOf } from '../../core/reference.ts'
-import type { LaneProgress } from '../../core/stream/lane-progress.ts'
+import type { CardLookup, PartitionState } from '../../core/features/engine/fold-state.ts'
+import type { PartitionFold } from '../../core/features/engine/partition-fold.ts'
+import { hashOf } from '../../core/id-hash.ts'
+import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { Label, Transaction } from '../../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome } from '../../core/wire/records.ts'
 import type { DecideOptions } from '../decide/decide-options.ts'
 import { alertOf, decisionOf, namedIn } from '../publish/decision-records.ts'
-import { noBlocks, withMark, type BlocksOutput, type LaneBlocks } from '../publish/lane-blocks.ts'
+import {
+  noBlocks,
+  withAnnotation,
+  type BlocksOutput,
+  type PartitionBlocks,
+} from '../publish/partition-blocks.ts'
 import {
   counterfactualFor,
   explainDecided,
   type ExplainedBatch,
 } from '../decide/explain-decided.ts'
-import { foldBatch, type FoldedBatch, type LaneEntry, type LaneLabel } from './fold-batch.ts'
+import {
+  foldBatch,
+  type FoldedBatch,
+  type PartitionEntry,
+  type PartitionLabel,
+} from './fold-batch.ts'
 import { revise, type Revision } from '../decide/revise.ts'
 import { ruleBatch, type RuledRow } from '../decide/rule-batch.ts'
 import { scoreRows } from './scored-rows.ts'
-import { Settling } from '../decide/settle.ts'
+import { Settling } from '../decide/apply-guards.ts'
 import {
   cascadeCounts,
   verifyScores,
@@ -77,15 +87,15 @@ export interface LabelledOutcome {
  * (null) it decides in degraded state: from the transactions alone, and without blocking.
  */
 export async function decideBatch(
-  labels: readonly LaneLabel[],
-  entries: readonly LaneEntry[],
+  labels: readonly PartitionLabel[],
+  entries: readonly PartitionEntry[],
   labelNextOffset: number,
-  fold: LaneFold,
-  state: (LaneState & CardLookup) | null,
-  progress: readonly (LaneProgress | null)[],
+  fold: PartitionFold,
+  state: (PartitionState & CardLookup) | null,
+  progress: readonly (PartitionProgress | null)[],
   decidedAtMs: number,
   options: DecideOptions,
-  blocks: LaneBlocks = noBlocks(),
+  blocks: PartitionBlocks = noBlocks(),
 ): Promise<DecidedBatch> {
   const startMs = performance.now()
   const labelled = state === null ? [] : outcomesOfLabelled(labels, state)
@@ -126,8 +136,8 @@ function recordRows(
   explained: ExplainedBatch,
   scored: VerifiedScores,
   settling: Settling,
-  state: LaneState | null,
-  blocks: LaneBlocks,
+  state: PartitionState | null,
+  blocks: PartitionBlocks,
   decidedAtMs: number,
   options: DecideOptions,
 ): Recorded {
@@ -136,7 +146,10 @@ function recordRows(
   const alerted: Transaction[] = []
   const revisions: Revision[] = []
   const policyFailures = new Map<string, number>()
-  for (const [index, { outcome: ruledOutcome, ruling, marks, entityAgeMs }] of ruled.entries()) {
+  for (const [
+    index,
+    { outcome: ruledOutcome, ruling, annotations, entityAgeMs },
+  ] of ruled.entries()) {
     const row = batch.rows[index]
     if (row === undefined) continue
     const { outcome, mark } = settling.transaction(row, ruledOutcome, ruling)
@@ -146,7 +159,7 @@ function recordRows(
       outcome,
       score: scored.scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
-      marks: withMark(marks, mark),
+      annotations: withAnnotation(annotations, mark),
       reasons: explained.whyOf(index).reasons,
       entityAgeMs,
       causeOffset: null,
@@ -183,7 +196,7 @@ function recordRows(
 
 /** Looks at what was decided for labelled transactions. Changes nothing; cards that were not read tell nothing. */
 function outcomesOfLabelled(
-  labels: readonly LaneLabel[],
+  labels: readonly PartitionLabel[],
   state: CardLookup,
 ): readonly LabelledOutcome[] {
   const met: LabelledOutcome[] = []
@@ -191,20 +204,19 @@ function outcomesOfLabelled(
     if (entry.kind === 'watermark') continue
     const { label } = entry
     const stored =
-      state.peekCard(label.card)?.outcomeOf(label.eventTimeMs, referenceOf(label.transactionId)) ??
-      0
+      state.peekCard(label.card)?.outcomeOf(label.eventTimeMs, hashOf(label.transactionId)) ?? 0
     met.push({ label, outcome: outcomeOfStored(stored) })
   }
   return met
 }
 
 /** What each card had done before its row, as a large net reads it. */
-function sequencesOf(rows: FoldedBatch['rows'], state: Pick<LaneState, 'card'>): Float64Array {
+function sequencesOf(rows: FoldedBatch['rows'], state: Pick<PartitionState, 'card'>): Float64Array {
   const sequences = new Float64Array(rows.length * SEQUENCE_LENGTH)
   for (const [index, { transaction, offset }] of rows.entries()) {
     const { id, card, eventTimeMs } = transaction
     const at = index * SEQUENCE_LENGTH
-    writeSequence(state.card(card), eventTimeMs, referenceOf(id), offset, sequences, at)
+    writeSequence(state.card(card), eventTimeMs, hashOf(id), offset, sequences, at)
   }
   return sequences
 }

@@ -2,8 +2,8 @@
 
 import { isScore, outcomeOf, type Thresholds } from '../../core/decision/decide.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import type { LaneState } from '../../core/features/engine/fold-state.ts'
-import type { CascadeMark } from '../../core/scoring/cascade.ts'
+import type { PartitionState } from '../../core/features/engine/fold-state.ts'
+import type { CascadeAnnotation } from '../../core/scoring/cascade.ts'
 import type { DecideOptions } from '../decide/decide-options.ts'
 import type { FoldedBatch } from './fold-batch.ts'
 import type { ScoredRows } from './scored-rows.ts'
@@ -30,7 +30,7 @@ export interface CascadeCounts {
 export async function verifyScores(
   { rows, features }: FoldedBatch,
   scored: ScoredRows,
-  state: Pick<LaneState, 'card'> | null,
+  state: Pick<PartitionState, 'card'> | null,
   { verify }: Pick<DecideOptions, 'verify'>,
 ): Promise<VerifiedScores> {
   const draftScores = scored.scores
@@ -91,10 +91,10 @@ export function revisedPositions(
 }
 
 /** The mark of a transaction's decision; null when its draft was conclusive. */
-export function cascadeMark(
+export function cascadeAnnotation(
   { answers, unanswered }: Verified,
   position: number,
-): CascadeMark | null {
+): CascadeAnnotation | null {
   if (answers.has(position)) return 'verified'
   return unanswered.has(position) ? 'draft_stands' : null
 }

@@ -5,8 +5,8 @@ import { isScore } from '../../core/decision/decide.ts'
 import { isSampled, needsVerification } from '../../core/scoring/cascade.ts'
 import { SEQUENCE_LENGTH, writeSequence } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import type { LaneState } from '../../core/features/engine/fold-state.ts'
-import { referenceOf } from '../../core/reference.ts'
+import type { PartitionState } from '../../core/features/engine/fold-state.ts'
+import { hashOf } from '../../core/id-hash.ts'
 import type { Verifier } from '../../core/scoring/scoring-model.ts'
 import type { Transaction } from '../../core/transaction.ts'
 
@@ -54,7 +54,7 @@ export interface VerifyOptions {
 /** Without state (null) there are no earlier payments to look at, so drafts stand. */
 export async function verifyRows(
   rows: readonly Verifiable[],
-  state: Pick<LaneState, 'card'> | null,
+  state: Pick<PartitionState, 'card'> | null,
   { verifier, timeoutMs }: VerifyOptions,
 ): Promise<Verified> {
   const band: number[] = []
@@ -98,7 +98,7 @@ export async function verifyRows(
 
 function questionOf(
   rows: readonly Verifiable[],
-  state: Pick<LaneState, 'card'>,
+  state: Pick<PartitionState, 'card'>,
 ): Parameters<Verifier['score']>[0] {
   const features = new Float64Array(rows.length * FEATURE_COUNT)
   const sequences = new Float64Array(rows.length * SEQUENCE_LENGTH)
@@ -110,7 +110,7 @@ function questionOf(
     writeSequence(
       state.card(card),
       eventTimeMs,
-      referenceOf(id),
+      hashOf(id),
       row.nextOffset,
       sequences,
       at * SEQUENCE_LENGTH,

@@ -30,7 +30,7 @@ export interface DecideOptions {
   readonly controlGroup: ControlGroup | null
   /** How often people have reset the breakers. */
   readonly breakerResets: number
-  /** Flags in a day that analysts can look at, of all lanes; null is no limit. */
+  /** Flags in a day that analysts can look at, of all partitions; null is no limit. */
   readonly alertsPerDayMax: number | null
   readonly usual: readonly number[]
   /** The large net of a cascade; null when the model is one net. */

@@ -60,7 +60,7 @@ async function dropsOf(
       scores[position * FEATURE_COUNT + feature] = found.next().value ?? NaN
     }
   }
-  if (verify !== null) await askAgain(explained, scores, usual, verify.verifier)
+  if (verify !== null) await retry(explained, scores, usual, verify.verifier)
   return explained.map(({ score: own }, position) =>
     rankedDrops(own, scores, position * FEATURE_COUNT),
   )
@@ -70,7 +70,7 @@ async function dropsOf(
  * Of verified rows, puts what the cascade would have answered for the features that matter most to the small net in
  * place of its own scores, and NaN for the others. All rows are asked about together.
  */
-async function askAgain(
+async function retry(
   explained: readonly Explained[],
   scores: Float64Array,
   usual: readonly number[],
@@ -82,10 +82,10 @@ async function askAgain(
     if (verified === null) continue
     const from = position * FEATURE_COUNT
     for (const drop of rankedDrops(draftScore, scores, from).slice(0, CANDIDATES_MAX)) {
-      const { feature, scoreAtUsual } = drop
+      const { feature, scoreAtBaseline } = drop
       const changes = [{ feature, value: usual[feature] ?? NaN }]
       candidates.push({ row, changes, verified, at: from + feature })
-      found.push(scoreAtUsual)
+      found.push(scoreAtBaseline)
     }
     scores.fill(NaN, from, from + FEATURE_COUNT)
   }

@@ -57,9 +57,9 @@ function searchesOf(
   { usual }: Options,
 ): readonly FlipSearch[] {
   return drops
-    .map(({ feature, scoreAtUsual }) => {
+    .map(({ feature, scoreAtBaseline }) => {
       const value = usual[feature] ?? NaN
-      const answer = answerOf(of, [{ feature, value }], scoreAtUsual)
+      const answer = answerOf(of, [{ feature, value }], scoreAtBaseline)
       return beginSearch(feature, of.row[feature] ?? NaN, value, answer)
     })
     .filter(({ answer }) => isMilder(answer, of.outcome))

@@ -3,13 +3,13 @@
 import { STATE } from '../../core/features/engine/feature-states.ts'
 import type { ComputedRow, Recomputed } from '../../core/features/engine/late-revisions.ts'
 import type { PolicyInput, Ruling } from '../../core/policy/ruling.ts'
-import type { CascadeMark } from '../../core/scoring/cascade.ts'
+import type { CascadeAnnotation } from '../../core/scoring/cascade.ts'
 import type { Transaction } from '../../core/transaction.ts'
 import type { Alert, Counterfactual, DecisionRecord } from '../../core/wire/records.ts'
 import { decisionOf, namedIn, revisedAlertOf } from '../publish/decision-records.ts'
 import type { DecideOptions } from './decide-options.ts'
-import { withMarks } from './rule-batch.ts'
-import { cascadeMark, revisedPositions, type VerifiedScores } from '../batch/verify-batch.ts'
+import { withAnnotation } from './rule-batch.ts'
+import { cascadeAnnotation, revisedPositions, type VerifiedScores } from '../batch/verify-batch.ts'
 
 /** A revised decision, its row, and its alert where one is published. */
 export interface Revision {
@@ -45,14 +45,20 @@ export function revise(
       continue
     }
     const score = after[index] ?? NaN
-    const marksBefore = revisedMarksOf(recomputed.before, cascadeMark(verified, positions.before))
-    const marks = revisedMarksOf(recomputed.after, cascadeMark(verified, positions.after))
+    const marksBefore = revisedAnnotationsOf(
+      recomputed.before,
+      cascadeAnnotation(verified, positions.before),
+    )
+    const annotations = revisedAnnotationsOf(
+      recomputed.after,
+      cascadeAnnotation(verified, positions.after),
+    )
     const scoreBefore = before[index] ?? NaN
     const { policy } = options
     const rulingBefore = policy.rule(
       inputOf(recomputed, recomputed.before, scoreBefore, marksBefore, options),
     )
-    const input = inputOf(recomputed, recomputed.after, score, marks, options)
+    const input = inputOf(recomputed, recomputed.after, score, annotations, options)
     const ruling = policy.rule(input)
     const { outcome } = ruling
     if (outcome === rulingBefore.outcome) continue
@@ -63,7 +69,7 @@ export function revise(
       outcome,
       score,
       duplicateOfOffset: null,
-      marks: withMarks(marks, ruling),
+      annotations: withAnnotation(annotations, ruling),
       reasons: [],
       entityAgeMs: null,
       causeOffset: cause.offset,
@@ -100,20 +106,28 @@ function inputOf(
   { transaction, amountMinor }: Recomputed,
   { row, states }: ComputedRow,
   score: number,
-  marks: readonly string[],
+  annotations: readonly string[],
   { thresholds: modelThresholds }: DecideOptions,
 ): PolicyInput {
-  return { transaction, row, states, score, referenceMinor: amountMinor, modelThresholds, marks }
+  return {
+    transaction,
+    row,
+    states,
+    score,
+    referenceMinor: amountMinor,
+    modelThresholds,
+    annotations,
+  }
 }
 
 /** Marks of a revision, before the policy has its say. */
-export function revisedMarksOf(
+export function revisedAnnotationsOf(
   { states, isApproximate }: Pick<ComputedRow, 'states' | 'isApproximate'>,
-  mark: CascadeMark | null,
+  mark: CascadeAnnotation | null,
 ): readonly string[] {
-  const marks = mark === null ? ['recomputed'] : ['recomputed', mark]
-  if (isApproximate) marks.push('windows_approximate')
-  if (states.includes(STATE.expired)) marks.push('expired')
-  if (states.includes(STATE.degraded)) marks.push('degraded')
-  return marks
+  const annotations = mark === null ? ['recomputed'] : ['recomputed', mark]
+  if (isApproximate) annotations.push('windows_approximate')
+  if (states.includes(STATE.expired)) annotations.push('expired')
+  if (states.includes(STATE.degraded)) annotations.push('degraded')
+  return annotations
 }

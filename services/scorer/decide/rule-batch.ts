@@ -3,24 +3,24 @@
 import { outcomeOfStored } from '../../core/decision/decide.ts'
 import { ENTITY_KINDS } from '../../core/features/catalogue/feature-definition.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import type { Folded } from '../../core/features/engine/lane-fold.ts'
+import type { Folded } from '../../core/features/engine/partition-fold.ts'
 import {
   LAGGING_MARK,
   type CompiledPolicy,
   type PolicyInput,
   type Ruling,
 } from '../../core/policy/ruling.ts'
-import type { CascadeMark } from '../../core/scoring/cascade.ts'
+import type { CascadeAnnotation } from '../../core/scoring/cascade.ts'
 import { entityAgeMsOf, isLagging } from '../../core/stream/alignment.ts'
-import type { LaneProgress } from '../../core/stream/lane-progress.ts'
+import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { Transaction } from '../../core/transaction.ts'
 import type { DecisionRecord, Outcome } from '../../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { FoldedBatch, FoldedEntry } from '../batch/fold-batch.ts'
-import { cascadeMark, type VerifiedScores } from '../batch/verify-batch.ts'
+import { cascadeAnnotation, type VerifiedScores } from '../batch/verify-batch.ts'
 
 /** One transaction of a batch, decided. */
-export interface RuledRow extends Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
+export interface RuledRow extends Pick<DecisionRecord, 'annotations' | 'entityAgeMs'> {
   readonly outcome: Outcome
   /** Null for a duplicate: the first decision stands, whatever policy made it. */
   readonly ruling: Ruling | null
@@ -32,25 +32,36 @@ export interface RuledRow extends Pick<DecisionRecord, 'marks' | 'entityAgeMs'> 
 export function ruleBatch(
   batch: FoldedBatch,
   { scores, verified }: VerifiedScores,
-  progress: readonly (LaneProgress | null)[],
+  progress: readonly (PartitionProgress | null)[],
   options: DecideOptions,
 ): readonly RuledRow[] {
   const byOffset = new Map<number, Outcome>()
   return batch.rows.map((entry, index) => {
     const { offset, folded, transaction } = entry
-    const { marks, entityAgeMs } = standing(entry, progress, options, cascadeMark(verified, index))
+    const { annotations, entityAgeMs } = standing(
+      entry,
+      progress,
+      options,
+      cascadeAnnotation(verified, index),
+    )
     if (folded.duplicateOfOffset !== null) {
       // The first decision stands; it may have been made earlier in this very batch.
       const outcome = firstOutcome(byOffset, folded) ?? options.unscoredOutcome
-      return { outcome, ruling: null, input: null, marks, entityAgeMs }
+      return { outcome, ruling: null, input: null, annotations, entityAgeMs }
     }
     const input = new RowInput(
       ...([transaction, batch.features, batch.states, index, scores[index] ?? NaN] as const),
-      ...([folded.amountMinor, options.thresholds, marks] as const),
+      ...([folded.amountMinor, options.thresholds, annotations] as const),
     )
     const ruling = options.policy.rule(input)
     byOffset.set(offset, ruling.outcome)
-    return { outcome: ruling.outcome, ruling, input, marks: withMarks(marks, ruling), entityAgeMs }
+    return {
+      outcome: ruling.outcome,
+      ruling,
+      input,
+      annotations: withAnnotation(annotations, ruling),
+      entityAgeMs,
+    }
   })
 }
 
@@ -60,7 +71,7 @@ export class RowInput implements PolicyInput {
   readonly score: number
   readonly referenceMinor: number
   readonly modelThresholds: PolicyInput['modelThresholds']
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
   readonly #features: Float64Array
   readonly #states: Uint8Array
   readonly #start: number
@@ -75,7 +86,7 @@ export class RowInput implements PolicyInput {
     score: number,
     referenceMinor: number,
     modelThresholds: PolicyInput['modelThresholds'],
-    marks: readonly string[],
+    annotations: readonly string[],
   ) {
     this.transaction = transaction
     this.#features = features
@@ -84,7 +95,7 @@ export class RowInput implements PolicyInput {
     this.score = score
     this.referenceMinor = referenceMinor
     this.modelThresholds = modelThresholds
-    this.marks = marks
+    this.annotations = annotations
   }
 
   get row(): Float64Array {
@@ -101,18 +112,18 @@ export class RowInput implements PolicyInput {
 /** What the policy would say of the same transaction with another row and the score of that, without some of its rules. */
 export function rulingIf(
   policy: CompiledPolicy,
-  { transaction, states, referenceMinor, modelThresholds, marks }: PolicyInput,
+  { transaction, states, referenceMinor, modelThresholds, annotations }: PolicyInput,
   row: Float64Array,
   score: number,
   without: ReadonlySet<string>,
 ): Ruling {
-  const input = { transaction, row, states, score, referenceMinor, modelThresholds, marks }
+  const input = { transaction, row, states, score, referenceMinor, modelThresholds, annotations }
   return policy.rule(input, without)
 }
 
-/** The marks of a decision with those of its ruling. */
-export function withMarks(marks: readonly string[], ruling: Ruling): readonly string[] {
-  return ruling.marks.length === 0 ? marks : [...marks, ...ruling.marks]
+/** The annotations of a decision with those of its ruling. */
+export function withAnnotation(annotations: readonly string[], ruling: Ruling): readonly string[] {
+  return ruling.annotations.length === 0 ? annotations : [...annotations, ...ruling.annotations]
 }
 
 /** What was decided for the transaction that this one repeats; null when a rebuilt state no longer knows it. */
@@ -123,22 +134,22 @@ function firstOutcome(byOffset: ReadonlyMap<number, Outcome>, folded: Folded): O
 /** Marks of a decision, and how old what it knows of entities is. */
 function standing(
   { transaction, folded }: FoldedEntry,
-  progress: readonly (LaneProgress | null)[],
+  progress: readonly (PartitionProgress | null)[],
   { alignment, partition }: DecideOptions,
-  mark: CascadeMark | null,
-): Pick<DecisionRecord, 'marks' | 'entityAgeMs'> {
-  const marks = mark === null ? folded.marks : [...folded.marks, mark]
+  mark: CascadeAnnotation | null,
+): Pick<DecisionRecord, 'annotations' | 'entityAgeMs'> {
+  const annotations = mark === null ? folded.annotations : [...folded.annotations, mark]
   const namesEntity = ENTITY_KINDS.some(
     (kind) => transaction[kind === 'network' ? 'ipNetwork' : kind] !== null,
   )
-  if (!namesEntity || folded.marks.includes('degraded')) {
-    return { marks, entityAgeMs: null }
+  if (!namesEntity || folded.annotations.includes('degraded')) {
+    return { annotations, entityAgeMs: null }
   }
-  if (alignment === 'aligned') return { marks, entityAgeMs: 0 }
+  if (alignment === 'aligned') return { annotations, entityAgeMs: 0 }
   const { eventTimeMs } = transaction
   const lags = isLagging(eventTimeMs, partition, progress)
   return {
-    marks: lags ? [...marks, LAGGING_MARK] : marks,
+    annotations: lags ? [...annotations, LAGGING_MARK] : annotations,
     entityAgeMs: entityAgeMsOf(eventTimeMs, partition, progress),
   }
 }

@@ -2,8 +2,11 @@
 // scorer runs. The topic is small and compacted; it is read from its beginning at every start.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { readControlMessage, type PlacedWish } from '../../core/control/control-message.ts'
-import type { WishKind } from '../../core/control/wish.ts'
+import {
+  readControlMessage,
+  type PositionedDeployment,
+} from '../../core/control/control-message.ts'
+import type { DeploymentKind } from '../../core/control/deployment.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Control } from '../../core/wire/records.ts'
 import {
@@ -45,8 +48,8 @@ export class ControlFollower implements Closable {
   }
 
   /** Reads to the end of the topic as it stands: the newest word about each of what it speaks of. */
-  async readInForce(): Promise<ReadonlyMap<WishKind, PlacedWish>> {
-    const newest = new Map<WishKind, PlacedWish>()
+  async readInForce(): Promise<ReadonlyMap<DeploymentKind, PositionedDeployment>> {
+    const newest = new Map<DeploymentKind, PositionedDeployment>()
     await readToEnd(this.#reader('beginning'), (batch) => {
       this.#accept(batch, (placed) => {
         newest.set(placed.about, placed)
@@ -55,9 +58,9 @@ export class ControlFollower implements Closable {
     return newest
   }
 
-  /** Goes on from there; `onWish` is called for each message about models or policies. */
-  start(onWish: (placed: PlacedWish) => void): void {
-    this.#following = this.#follow(onWish)
+  /** Goes on from there; `onDeployment` is called for each message about models or policies. */
+  start(onDeployment: (placed: PositionedDeployment) => void): void {
+    this.#following = this.#follow(onDeployment)
   }
 
   async close(): Promise<void> {
@@ -65,7 +68,7 @@ export class ControlFollower implements Closable {
     await this.#following
   }
 
-  async #follow(onWish: (placed: PlacedWish) => void): Promise<void> {
+  async #follow(onDeployment: (placed: PositionedDeployment) => void): Promise<void> {
     const { telemetry, log, topic } = this.#options
     const { signal } = this.#stop
     let waitMs = RETRY_FIRST_MS
@@ -75,7 +78,7 @@ export class ControlFollower implements Closable {
         await follow(
           this.#reader(startAt),
           (batch) => {
-            this.#accept(batch, onWish)
+            this.#accept(batch, onDeployment)
           },
           signal,
           () => {
@@ -97,16 +100,19 @@ export class ControlFollower implements Closable {
     return { brokers, security, name: `${groupId}-control`, topics: [topic], startAt }
   }
 
-  #accept({ messages }: CommittedMessages, onWish: (placed: PlacedWish) => void): void {
+  #accept(
+    { messages }: CommittedMessages,
+    onDeployment: (placed: PositionedDeployment) => void,
+  ): void {
     const { codecs, telemetry, log, onOther } = this.#options
     for (const message of messages) {
       const position = Number(message.offset)
       this.#next = position + 1
       const read = readControlMessage(message, codecs.control)
       telemetry.controlRead(
-        read.kind === 'fault' ? read.fault : read.kind === 'wish' ? 'followed' : 'for_others',
+        read.kind === 'fault' ? read.fault : read.kind === 'deployment' ? 'followed' : 'for_others',
       )
-      if (read.kind === 'wish') onWish(read.placed)
+      if (read.kind === 'deployment') onDeployment(read.placed)
       if (read.kind === 'for_others' && read.control !== null) onOther(read.control)
       if (read.kind === 'fault') {
         log.error({ position, fault: read.fault }, 'A control message cannot be followed.')

@@ -1,6 +1,6 @@
 // Opens a model by what the control topic calls it, and says in one word why it cannot be opened.
 
-import type { Choice } from '../../core/control/wish.ts'
+import type { Choice } from '../../core/control/deployment.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
@@ -19,7 +19,7 @@ export interface ModelSources {
 }
 
 /**
- * Opens and warms a model. `backendInUse` is tried alone first: looking for the fastest takes longer than a lane
+ * Opens and warms a model. `backendInUse` is tried alone first: looking for the fastest takes longer than a partition
  * should notice.
  * @throws SluiceError as `findModel` and `openScoringModel`.
  */

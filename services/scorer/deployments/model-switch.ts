@@ -1,12 +1,12 @@
-// Brings into service what the control topic asks for: opens and warms a model beside the lanes, then switches, so that
-// every lane's next batch has it. What cannot be opened is refused, loudly, and what serves goes on serving.
+// Brings into service what the control topic asks for: opens and warms a model beside the partitions, then switches, so that
+// every partition's next batch has it. What cannot be opened is refused, loudly, and what serves goes on serving.
 
-import type { Choice, Wish } from '../../core/control/wish.ts'
+import type { Choice, Deployment } from '../../core/control/deployment.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ModelEvents, ModelRole } from '../../platform/metrics/model-metrics.ts'
-import { firstOpened, WishSwitch, type Wanted } from './wish-switch.ts'
+import { firstOpened, DeploymentController, type Wanted } from './deployment-controller.ts'
 import { refusalOf } from './model-opener.ts'
 import type { ServedModels } from './served-models.ts'
 
@@ -29,14 +29,14 @@ export interface ModelSwitchDeps {
   readonly log: Logger
 }
 
-/** One wish after the other; of several that wait, only the newest counts. */
+/** One deployment after the other; of several that wait, only the newest counts. */
 export class ModelSwitch implements Closable {
   readonly #deps: ModelSwitchDeps
-  readonly #switch: WishSwitch
+  readonly #switch: DeploymentController
 
   constructor(deps: ModelSwitchDeps) {
     this.#deps = deps
-    this.#switch = new WishSwitch({
+    this.#switch = new DeploymentController({
       serve: (role, wanted) =>
         role === 'active' ? this.#serveActive(wanted) : this.#serveShadow(wanted),
       judged: (role, error, wanted) => {
@@ -46,8 +46,8 @@ export class ModelSwitch implements Closable {
   }
 
   /** Asks for models. Returns at once. */
-  want(wish: Wish, position: number): void {
-    this.#switch.want(wish, position)
+  want(deployment: Deployment, position: number): void {
+    this.#switch.want(deployment, position)
   }
 
   /** Resolves when everything asked for so far serves or is refused. */
@@ -59,12 +59,16 @@ export class ModelSwitch implements Closable {
    * At the start of a process, when nothing has been decided yet: a refused model leaves the place to the last one
    * before it that can be opened, and at last to the configured one.
    */
-  async startWith(wish: Wish, position: number): Promise<void> {
-    this.want(wish, position)
+  async startWith(deployment: Deployment, position: number): Promise<void> {
+    this.want(deployment, position)
     await this.settled()
     const { served, configuredDigest, log, open } = this.#deps
-    if (digestOf(wish.active, configuredDigest) === served.current.model.info.digest) return
-    const model = await firstOpened(wish.earlier, (choice) => choice === configuredDigest, open)
+    if (digestOf(deployment.active, configuredDigest) === served.current.model.info.digest) return
+    const model = await firstOpened(
+      deployment.earlier,
+      (choice) => choice === configuredDigest,
+      open,
+    )
     if (model === null) return
     const { version: modelVersion, digest } = model.info
     log.warn({ modelVersion, digest }, 'The model before the refused one serves.')
@@ -76,22 +80,22 @@ export class ModelSwitch implements Closable {
     return this.#switch.close()
   }
 
-  #judged(role: ModelRole, error: unknown, { wish, position }: Wanted): void {
+  #judged(role: ModelRole, error: unknown, { deployment, position }: Wanted): void {
     const { telemetry, log } = this.#deps
     const reason = error === null ? null : refusalOf(error)
     telemetry.modelJudged(role, reason)
     if (reason === null) return
-    const digest = role === 'active' ? wish.active : wish.shadow
+    const digest = role === 'active' ? deployment.active : deployment.shadow
     log.error({ role, reason, digest, position, error }, 'A model is refused.')
   }
 
-  async #serveActive({ wish, position }: Wanted): Promise<void> {
+  async #serveActive({ deployment, position }: Wanted): Promise<void> {
     const { served, configuredDigest, onSwitched, telemetry, log } = this.#deps
-    if (digestOf(wish.active, configuredDigest) === served.current.model.info.digest) {
+    if (digestOf(deployment.active, configuredDigest) === served.current.model.info.digest) {
       served.confirm(position)
       return
     }
-    const model = await this.#deps.open(wish.active)
+    const model = await this.#deps.open(deployment.active)
     if (this.#switch.isClosed) {
       model.close()
       return
@@ -103,7 +107,7 @@ export class ModelSwitch implements Closable {
     log.info({ modelVersion, digest, backend, position }, 'Another model decides from now on.')
   }
 
-  async #serveShadow({ wish: { shadow: wanted } }: Wanted): Promise<void> {
+  async #serveShadow({ deployment: { shadow: wanted } }: Wanted): Promise<void> {
     const { shadow, telemetry, log } = this.#deps
     if (wanted === shadow.digest) return
     if (wanted === null) {

@@ -1,8 +1,8 @@
-// Lets another policy rule what was decided, beside the lanes: after the commit, a slice in each turn of the event loop,
+// Lets another policy rule what was decided, beside the partitions: after the commit, a slice in each turn of the event loop,
 // from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
 
 import type { Thresholds } from '../../core/decision/decide.ts'
-import { marksShown } from '../../core/decision/marks-shown.ts'
+import { shownAnnotations } from '../../core/decision/shown-annotations.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
 import type { CompiledPolicy } from '../../core/policy/ruling.ts'
 import type { Outcome } from '../../core/wire/records.ts'
@@ -14,9 +14,9 @@ import type { DecidedBatch } from '../batch/micro-batch.ts'
 import { RowInput } from '../decide/rule-batch.ts'
 import { ShadowQueue } from './shadow-queue.ts'
 
-/** Decisions that may wait, over all lanes: some seconds of a busy scorer. */
+/** Decisions that may wait, over all partitions: some seconds of a busy scorer. */
 export const SHADOW_DECISIONS_MAX = 16_384
-/** Decisions of one turn: well below what a lane would notice. */
+/** Decisions of one turn: well below what a partition would notice. */
 const SLICE = 64
 
 interface Waiting {
@@ -95,10 +95,10 @@ export class PolicyShadow implements Closable {
       if (decision === undefined || transaction === undefined) continue
       if (decision.duplicateOfOffset !== null || decision.revision > 0) continue
       const { features, states, amountsMinor } = decided
-      const marks = marksShown(decision.marks)
+      const annotations = shownAnnotations(decision.annotations)
       const input = new RowInput(
         ...([transaction, features, states, index, decision.score ?? NaN] as const),
-        ...([amountsMinor[index] ?? 0, thresholds, marks] as const),
+        ...([amountsMinor[index] ?? 0, thresholds, annotations] as const),
       )
       const ruling = policy.rule(input)
       pairs.push({ active: decision.outcome, shadow: ruling.outcome })

@@ -1,13 +1,13 @@
 // Brings the ruleset that the control topic names into force: fetched by its digest, checked and compiled beside the
-// lanes, then switched, so that every lane's next batch has it. A refused one leaves the old one in force, loudly.
+// partitions, then switched, so that every partition's next batch has it. A refused one leaves the old one in force, loudly.
 
-import type { Wish } from '../../core/control/wish.ts'
+import type { Deployment } from '../../core/control/deployment.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
 import { policyRefusalOf, type PolicyEvents } from '../../platform/metrics/policy-metrics.ts'
-import { firstOpened, WishSwitch, type Wanted } from './wish-switch.ts'
+import { firstOpened, DeploymentController, type Wanted } from './deployment-controller.ts'
 import type { PolicyShadow } from './policy-shadow.ts'
 
 export interface PolicySwitchDeps {
@@ -24,13 +24,13 @@ export interface PolicySwitchDeps {
 
 export class PolicySwitch implements Closable {
   readonly #deps: PolicySwitchDeps
-  readonly #switch: WishSwitch
+  readonly #switch: DeploymentController
   /** Null is the built-in policy. */
   #active: string | null = null
 
   constructor(deps: PolicySwitchDeps) {
     this.#deps = deps
-    this.#switch = new WishSwitch({
+    this.#switch = new DeploymentController({
       serve: (role, wanted) =>
         role === 'active' ? this.#serveActive(wanted) : this.#serveShadow(wanted),
       judged: (role, error, wanted) => {
@@ -40,8 +40,8 @@ export class PolicySwitch implements Closable {
   }
 
   /** Asks for a ruleset. Returns at once. */
-  want(wish: Wish, position: number): void {
-    this.#switch.want(wish, position)
+  want(deployment: Deployment, position: number): void {
+    this.#switch.want(deployment, position)
   }
 
   /** Resolves when everything asked for so far is in force or refused. */
@@ -50,15 +50,15 @@ export class PolicySwitch implements Closable {
   }
 
   /** At the start of a process a refused ruleset leaves the place to the last one before it that can be opened. */
-  async startWith(wish: Wish, position: number): Promise<void> {
-    this.want(wish, position)
+  async startWith(deployment: Deployment, position: number): Promise<void> {
+    this.want(deployment, position)
     await this.settled()
-    if (wish.active === this.#active) return
-    const before = await firstOpened(wish.earlier, () => false, this.#deps.open)
+    if (deployment.active === this.#active) return
+    const before = await firstOpened(deployment.earlier, () => false, this.#deps.open)
     const { log } = this.#deps
     if (before === null) {
       log.warn(
-        { digest: wish.active },
+        { digest: deployment.active },
         'The built-in policy decides in the place of the refused one.',
       )
       return
@@ -72,7 +72,7 @@ export class PolicySwitch implements Closable {
     return this.#switch.close()
   }
 
-  async #serveActive({ wish: { active }, position }: Wanted): Promise<void> {
+  async #serveActive({ deployment: { active }, position }: Wanted): Promise<void> {
     if (active === this.#active) {
       this.#deps.confirm(position)
       return
@@ -88,7 +88,7 @@ export class PolicySwitch implements Closable {
     )
   }
 
-  async #serveShadow({ wish: { shadow: wanted } }: Wanted): Promise<void> {
+  async #serveShadow({ deployment: { shadow: wanted } }: Wanted): Promise<void> {
     const { shadow, telemetry, log, open } = this.#deps
     if (wanted === shadow.digest) return
     const ruleset = wanted === null ? null : await open(wanted)
@@ -105,12 +105,12 @@ export class PolicySwitch implements Closable {
     this.#deps.telemetry.policyServes('active', servedOf(ruleset))
   }
 
-  #judged(role: ModelRole, error: unknown, { wish, position }: Wanted): void {
+  #judged(role: ModelRole, error: unknown, { deployment, position }: Wanted): void {
     const { telemetry, log } = this.#deps
     const reason = error === null ? null : policyRefusalOf(error)
     telemetry.policyJudged(role, reason)
     if (reason === null) return
-    const digest = role === 'active' ? wish.active : wish.shadow
+    const digest = role === 'active' ? deployment.active : deployment.shadow
     log.error({ role, reason, digest, position, error }, 'A policy is refused.')
   }
 }

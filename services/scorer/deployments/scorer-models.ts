@@ -20,7 +20,7 @@ import { PolicySwitch } from './policy-switch.ts'
 import { openModelByChoice, type ModelSources } from './model-opener.ts'
 import { keepModel } from './keep-model.ts'
 import { ModelSwitch } from './model-switch.ts'
-import { PopulationMeter } from './population-meter.ts'
+import { DriftMonitor } from './drift-monitor.ts'
 import { ServedModels, type HeldModel, type Serving } from './served-models.ts'
 import { ShadowScorer } from './shadow-scorer.ts'
 
@@ -30,7 +30,7 @@ export class ScorerModels implements Closable {
   readonly #telemetry: ScorerTelemetry
   readonly #served: ServedModels
   readonly #shadow: ShadowScorer
-  readonly #population: PopulationMeter
+  readonly #population: DriftMonitor
   readonly #switch: ModelSwitch
   readonly #policyShadow: PolicyShadow
   readonly #policySwitch: PolicySwitch
@@ -49,7 +49,7 @@ export class ScorerModels implements Closable {
     this.#served = new ServedModels(configured, (model) => policyOf(config, null, model))
     this.#shadow = new ShadowScorer({ telemetry, log })
     this.#policyShadow = new PolicyShadow({ telemetry, log })
-    this.#population = new PopulationMeter(telemetry)
+    this.#population = new DriftMonitor(telemetry)
     const store = storeOf(config)
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
@@ -125,11 +125,11 @@ export class ScorerModels implements Closable {
     const follower = new ControlFollower(options)
     const inForce = await follower.readInForce()
     const switches = { model: this.#switch, policy: this.#policySwitch } as const
-    for (const { about, wish, position } of inForce.values()) {
-      await switches[about].startWith(wish, position)
+    for (const { about, deployment, position } of inForce.values()) {
+      await switches[about].startWith(deployment, position)
     }
-    follower.start(({ about, wish, position }) => {
-      switches[about].want(wish, position)
+    follower.start(({ about, deployment, position }) => {
+      switches[about].want(deployment, position)
     })
     this.#opened.push(follower)
   }

@@ -62,7 +62,7 @@ export class ServedModels implements Closable {
     }
   }
 
-  /** From the next batch of every lane on this model decides. */
+  /** From the next batch of every partition on this model decides. */
   replace(model: ScoringModel, controlPosition: number | null): void {
     const before = this.#slot
     this.#slot = { model, policy: this.#policyOf(model), holds: 0, isRetired: false }
@@ -71,7 +71,7 @@ export class ServedModels implements Closable {
     closeWhenUnused(before)
   }
 
-  /** From the next batch of every lane on this policy decides, beside this model and those that follow. */
+  /** From the next batch of every partition on this policy decides, beside this model and those that follow. */
   replacePolicy(policyOf: (model: ScoringModel) => Policy, controlPosition: number | null): void {
     this.#policyOf = policyOf
     this.#policyPosition = controlPosition

@@ -3,7 +3,7 @@
 
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import { type CascadeMark, scoreCascade } from '../../core/scoring/cascade.ts'
+import { type CascadeAnnotation, scoreCascade } from '../../core/scoring/cascade.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 
 const NONE = new Float64Array()
@@ -21,7 +21,7 @@ export interface ShadowRows {
 export interface ShadowScores {
   readonly scores: Float64Array
   /** What a decision would be marked with; null outside of the band. */
-  readonly marks: readonly (CascadeMark | null)[]
+  readonly annotations: readonly (CascadeAnnotation | null)[]
 }
 
 /** Scores the rows from `from` to `to`. Where the payments before a row are not known its draft stands. */
@@ -37,9 +37,12 @@ export async function scoreShadow(
     sequences: (sequences ?? NONE).subarray(from * SEQUENCE_LENGTH),
     amountsMinor: Float64Array.from(amountsMinor.slice(from, to)),
   }
-  if (count === 0) return { scores: NONE, marks: [] }
+  if (count === 0) return { scores: NONE, annotations: [] }
   // Revisions come after the first decisions and have no sequences; nobody judges them.
   const knownCount = slice.sequences.length / SEQUENCE_LENGTH
-  const { scores, marks } = await scoreCascade(model, slice, count, knownCount)
-  return { scores, marks: Array.from({ length: count }, (_, row) => marks.get(row) ?? null) }
+  const { scores, annotations } = await scoreCascade(model, slice, count, knownCount)
+  return {
+    scores,
+    annotations: Array.from({ length: count }, (_, row) => annotations.get(row) ?? null),
+  }
 }

@@ -1,10 +1,10 @@
 // Work on what was decided that nobody waits for: batches in a bounded queue, a slice in each turn of the event loop, so
-// that the lanes go on in between. What finds no place is left out; its owner counts it.
+// that the partitions go on in between. What finds no place is left out; its owner counts it.
 
 export interface ShadowQueueOptions<Batch> {
-  /** Rows that may wait, over all lanes. */
+  /** Rows that may wait, over all partitions. */
   readonly rowsMax: number
-  /** Rows of one turn: well below what a lane would notice. */
+  /** Rows of one turn: well below what a partition would notice. */
   readonly sliceRows: number
   /** Works on rows [from, to) of a batch; `isWanted` is false once the queue was emptied meanwhile. */
   readonly step: (

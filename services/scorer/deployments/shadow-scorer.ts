@@ -1,12 +1,12 @@
-// Lets another model score what was decided, beside the lanes: after the commit, a slice of rows in each turn of the
+// Lets another model score what was decided, beside the partitions: after the commit, a slice of rows in each turn of the
 // event loop, from a queue that is bounded. What finds no place is counted and left out; nothing ever waits for it.
 
 import { isScore, type Thresholds } from '../../core/decision/decide.ts'
-import { marksShown } from '../../core/decision/marks-shown.ts'
+import { shownAnnotations } from '../../core/decision/shown-annotations.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { CompiledPolicy } from '../../core/policy/ruling.ts'
-import { referenceOf } from '../../core/reference.ts'
-import { CASCADE_MARKS, type CascadeMark } from '../../core/scoring/cascade.ts'
+import { hashOf } from '../../core/id-hash.ts'
+import { CASCADE_ANNOTATIONS, type CascadeAnnotation } from '../../core/scoring/cascade.ts'
 import { BoundedSample } from '../../core/scoring/bounded-sample.ts'
 import type { ScoringModel } from '../../core/scoring/scoring-model.ts'
 import type { DecisionRecord, Outcome } from '../../core/wire/records.ts'
@@ -20,9 +20,9 @@ import { ShadowQueue } from './shadow-queue.ts'
 import type { ShadowSlot } from './model-switch.ts'
 import { scoreShadow, type ShadowRows, type ShadowScores } from './shadow-cascade.ts'
 
-/** Rows that may wait, over all lanes: some seconds of a busy scorer. */
+/** Rows that may wait, over all partitions: some seconds of a busy scorer. */
 export const SHADOW_ROWS_MAX = 16_384
-/** Rows of one turn: well below what a lane would notice. */
+/** Rows of one turn: well below what a partition would notice. */
 const SLICE_ROWS = 256
 /** Transactions kept until their label comes: those that some model alerts, and a part of the others. */
 const ALERTED_KEPT_MAX = 32_768
@@ -106,7 +106,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
     this.#options.telemetry.shadowSampled(this.#model === null ? 0 : 1)
   }
 
-  /** Takes copies: the lane goes on with its arrays. */
+  /** Takes copies: the partition goes on with its arrays. */
   offer(decided: DecidedBatch, policy: CompiledPolicy): void {
     if (this.#model === null) return
     const { decisions, features, states, sequences, amountsMinor, transactions } = decided
@@ -162,7 +162,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
         notScored += 1
         continue
       }
-      const mark = found.marks[index] ?? null
+      const mark = found.annotations[index] ?? null
       const shadow = outcomeOfShadow(waiting, row, decision, score, mark, thresholds)
       const outcomes = { active: decision.outcome, shadow }
       scores.active.push(decision.score)
@@ -171,7 +171,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
       const isAlerted = outcomes.active !== 'approve' || shadow !== 'approve'
       const judged = { outcomes, amountMinor: waiting.amountsMinor[row] ?? 0 }
       const sample = isAlerted ? this.#alerted : this.#approved
-      sample.add(referenceOf(decision.transactionId), decision.eventTimeMs, judged)
+      sample.add(hashOf(decision.transactionId), decision.eventTimeMs, judged)
     }
     telemetry.shadowNotScored(notScored)
     telemetry.shadowScored(scores, pairs)
@@ -181,7 +181,7 @@ export class ShadowScorer implements ShadowSlot, Closable {
   #meetLabels({ labels }: Waiting): void {
     const { telemetry } = this.#options
     for (const { label } of labels) {
-      const reference = referenceOf(label.transactionId)
+      const reference = hashOf(label.transactionId)
       const kept = this.#alerted.take(reference) ?? this.#approved.take(reference)
       if (kept === null) {
         telemetry.shadowLabelNotKept()
@@ -199,18 +199,18 @@ function outcomeOfShadow(
   row: number,
   decision: DecisionRecord,
   score: number,
-  mark: CascadeMark | null,
+  mark: CascadeAnnotation | null,
   thresholds: Thresholds,
 ): Outcome {
   const transaction = transactions[row]
   if (transaction === undefined) return decision.outcome
-  const marks = marksShown(decision.marks).filter(
-    (shown) => !CASCADE_MARKS.some((own) => own === shown),
+  const annotations = shownAnnotations(decision.annotations).filter(
+    (shown) => !CASCADE_ANNOTATIONS.some((own) => own === shown),
   )
-  if (mark !== null) marks.push(mark)
+  if (mark !== null) annotations.push(mark)
   const input = new RowInput(
     ...([transaction, rows, states, row, score] as const),
-    ...([amountsMinor[row] ?? 0, thresholds, marks] as const),
+    ...([amountsMinor[row] ?? 0, thresholds, annotations] as const),
   )
   return policy.rule(input).outcome
 }

@@ -1,4 +1,4 @@
-// How far the lanes of this process are behind the log. The broker is asked, since what a lane has fetched says
+// How far the partitions of this process are behind the log. The broker is asked, since what a partition has fetched says
 // nothing while it starts over; and when the broker does not answer there is no value rather than an old one.
 
 import type { Clock } from '../../core/clock.ts'
@@ -8,11 +8,11 @@ import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts
 /** Ends of the log remembered per partition, to date what is not yet fetched. */
 const SIGHTINGS_MAX = 256
 
-/** Where a lane stands. */
-export interface LaneStanding {
-  /** Everything below is decided; null before the lane has read back what is committed. */
+/** Where a partition stands. */
+export interface PartitionStatus {
+  /** Everything below is decided; null before the partition has read back what is committed. */
   readonly nextOffset: number | null
-  /** Time stamp of the oldest transaction in hand or waiting in the lane; null when it has none. */
+  /** Time stamp of the oldest transaction in hand or waiting in the partition; null when it has none. */
   readonly oldestTimestampMs: number | null
   /** Works, and has decided all that it was given. */
   readonly isIdle: boolean
@@ -21,8 +21,8 @@ export interface LaneStanding {
 export interface LagObserverOptions {
   readonly clock: Clock
   readonly telemetry: Pick<ScorerTelemetry, 'lagObserved' | 'lagUnknown' | 'lagObservationFailed'>
-  /** The lanes of this process, by partition. */
-  readonly lanes: () => ReadonlyMap<number, LaneStanding>
+  /** The partitions of this process, by partition. */
+  readonly partitions: () => ReadonlyMap<number, PartitionStatus>
   /** Both reject when the broker does not answer. */
   readonly readLogEnds: () => Promise<ReadonlyMap<number, LogEnds>>
   readonly readCommitted: () => Promise<ReadonlyMap<number, number>>
@@ -51,13 +51,13 @@ export class LagObserver {
     }
     this.#isAsking = true
     try {
-      const { readLogEnds, readCommitted, lanes } = this.#options
+      const { readLogEnds, readCommitted, partitions } = this.#options
       const askedAtMs = this.#options.clock.monotonicMs()
       const ends = await readLogEnds()
-      const isStarting = [...lanes().values()].some(({ nextOffset }) => nextOffset === null)
+      const isStarting = [...partitions().values()].some(({ nextOffset }) => nextOffset === null)
       const committed = isStarting ? await readCommitted() : new Map<number, number>()
       // Looked at after the answer, so that what was decided meanwhile is no lag.
-      for (const [partition, standing] of lanes()) {
+      for (const [partition, standing] of partitions()) {
         this.#report(partition, standing, ends.get(partition), committed.get(partition), askedAtMs)
       }
     } catch {
@@ -77,14 +77,14 @@ export class LagObserver {
   }
 
   #fail(): void {
-    const { telemetry, lanes } = this.#options
+    const { telemetry, partitions } = this.#options
     telemetry.lagObservationFailed()
-    for (const partition of lanes().keys()) telemetry.lagUnknown(partition)
+    for (const partition of partitions().keys()) telemetry.lagUnknown(partition)
   }
 
   #report(
     partition: number,
-    standing: LaneStanding,
+    standing: PartitionStatus,
     ends: LogEnds | undefined,
     committed: number | undefined,
     askedAtMs: number,

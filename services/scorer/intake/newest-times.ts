@@ -1,6 +1,6 @@
 // How far in event time a micro-batch reaches.
 
-import type { Taken } from './lane-inbox.ts'
+import type { Taken } from './record-queue.ts'
 
 /** The newest event time among its transactions, and the newest watermark among its labels; -1 for none. */
 export function newestTimesOf({ entries, labels }: Taken): {

@@ -1,19 +1,19 @@
-// What one micro-batch publishes, encoded: alerts, leases, one decision block, dead letters, and the offsets.
+// What one micro-batch publishes, encoded: alerts, leases, one decision batch, dead letters, and the offsets.
 
 import { randomBytes } from 'node:crypto'
-import { blockHashOf, DIGEST_SALT_BYTES } from '../../core/audit/block-hash.ts'
+import { batchHashOf, DIGEST_SALT_BYTES } from '../../core/audit/batch-hash.ts'
 import { FEATURE_COUNT, FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
 import { STATE } from '../../core/features/engine/feature-states.ts'
-import type { LanePosition } from '../../core/features/engine/lane-fold.ts'
+import type { PartitionPosition } from '../../core/features/engine/partition-fold.ts'
 import { formatPosition, REDRIVEN_FROM_HEADER } from '../../core/redrive.ts'
-import type { LaneProgress } from '../../core/stream/lane-progress.ts'
+import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../../core/trace-context.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DecisionBatch } from '../../core/wire/records.ts'
 import type { InputOffset } from '../../platform/kafka/transaction-offsets.ts'
 import type { BatchSpan } from '../../platform/tracing/batch-tracer.ts'
 import { encodeBlocks, offsetsOf, type OutputMessage } from './blocks-output.ts'
-import type { Taken } from '../intake/lane-inbox.ts'
+import type { Taken } from '../intake/record-queue.ts'
 import type { DecideOptions } from '../decide/decide-options.ts'
 import type { DecidedBatch } from '../batch/micro-batch.ts'
 
@@ -43,8 +43,8 @@ export interface EncodedOutput {
 export function encodeOutput(
   taken: Taken,
   decided: DecidedBatch,
-  progress: readonly (LaneProgress | null)[],
-  position: LanePosition,
+  progress: readonly (PartitionProgress | null)[],
+  position: PartitionPosition,
   previousHash: string,
   decidedAtMs: number,
   options: OutputOptions,
@@ -54,7 +54,7 @@ export function encodeOutput(
   const { partition } = decide
   const block = blockOf(taken, decided, progress, previousHash, decidedAtMs, options)
   const blockValue = codecs.decisionBatch.encode(block)
-  const chainHash = blockHashOf(block).toString('base64')
+  const chainHash = batchHashOf(block).toString('base64')
   const ofDecisions = new Set(decided.alerts)
   const { published, leases, kept } = decided.blocks
   const output = encodeBlocks(published, leases, partition, codecs, (alert) => {
@@ -110,7 +110,7 @@ function withHeaders(
 function blockOf(
   taken: Taken,
   decided: DecidedBatch,
-  progress: readonly (LaneProgress | null)[],
+  progress: readonly (PartitionProgress | null)[],
   previousHash: string,
   decidedAtMs: number,
   { decide, backend, controlPosition }: OutputOptions,
@@ -132,14 +132,14 @@ function blockOf(
     policyVersion: decide.policyVersion,
     featureListHash: FEATURE_LIST_HASH,
     controlPosition,
-    cut: progress.flatMap((lane, index) =>
-      lane === null || index === partition
+    frontier: progress.flatMap((other, index) =>
+      other === null || index === partition
         ? []
         : [
             {
               partition: index,
-              nextOffset: lane.nextOffset,
-              labelNextOffset: lane.labelNextOffset,
+              nextOffset: other.nextOffset,
+              labelNextOffset: other.labelNextOffset,
             },
           ],
     ),

@@ -1,11 +1,11 @@
-// Alerts and leases of a lane as they are written, with or without a micro-batch, and the offsets beside them.
+// Alerts and leases of a partition as they are written, with or without a micro-batch, and the offsets beside them.
 
 import type { HeldLease } from '../../core/decision/leases.ts'
 import {
   encodeMetadata,
   type CommitMetadata,
-  type LaneCut,
-} from '../../core/stream/lane-progress.ts'
+  type Frontier,
+} from '../../core/stream/partition-progress.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Alert } from '../../core/wire/records.ts'
 import type { InputOffset } from '../../platform/kafka/transaction-offsets.ts'
@@ -44,11 +44,11 @@ export function encodeBlocks(
   return { alerts: [...written.values()], leases: records }
 }
 
-/** What is committed: where the lane stands beside one offset, what it remembers of its blocks beside the other. */
+/** What is committed: where the partition stands beside one offset, what it remembers of its blocks beside the other. */
 export function offsetsOf(
   partition: number,
   topics: { readonly transactions: string; readonly labels: string },
-  { nextOffset, labelNextOffset }: LaneCut,
+  { nextOffset, labelNextOffset }: Frontier,
   place: CommitMetadata,
   kept: string | null,
 ): readonly InputOffset[] {

@@ -1,7 +1,7 @@
 // Decisions and alerts as they are published.
 
 import { alertIdOf } from '../../core/decision/alert-id.ts'
-import type { GuardMark } from '../../core/decision/block-guard.ts'
+import type { GuardAnnotation } from '../../core/decision/block-guard.ts'
 import { actionOf, isScore } from '../../core/decision/decide.ts'
 import { alertRevisionOf } from '../../core/decision/leases.ts'
 import type { Ruling } from '../../core/policy/ruling.ts'
@@ -16,7 +16,7 @@ import type {
 } from '../../core/wire/records.ts'
 import type { DecideOptions } from '../decide/decide-options.ts'
 
-const CONTROL_MARK: GuardMark = 'control_group'
+const CONTROL_MARK: GuardAnnotation = 'control_group'
 const UNNAMED: Pick<DecisionRecord, 'segment' | 'rules'> = { segment: null, rules: [] }
 
 /** What is the same in a first decision and a revision. */
@@ -41,7 +41,7 @@ export function decisionOf(
     score: isScored ? decided.score : null,
     notScored: isScored ? null : isDuplicate ? 'duplicate' : 'invalid_score',
     duplicateOfOffset: decided.duplicateOfOffset,
-    marks: decided.marks,
+    annotations: decided.annotations,
     reasons: decided.reasons,
     entityAgeMs: decided.entityAgeMs,
     causeOffset: decided.causeOffset,
@@ -70,7 +70,7 @@ export function alertOf(
   options: DecideOptions,
 ): Alert | null {
   // Let through to see what becomes of it: analysts are told.
-  const isControl = decision.marks.includes(CONTROL_MARK)
+  const isControl = decision.annotations.includes(CONTROL_MARK)
   const action = isControl ? 'flag' : actionOf(decision.outcome, ruling.mode)
   return action === null
     ? null
@@ -155,7 +155,7 @@ function alert(
     modelDigest: options.modelDigest,
     policyDigest: options.policyDigest,
     mode: ruling.mode,
-    marks: decision.marks,
+    annotations: decision.annotations,
     reasons: decision.reasons,
     lease: action === 'block' ? lease : null,
     source,

@@ -1,12 +1,12 @@
 // What was decided for a stretch of the log, for duplicates that come later: the log of transactions does not tell, the
-// decision blocks do. A second reader goes through them beside the one of the transactions. Both go in offset order, so
+// decision batches do. A second reader goes through them beside the one of the transactions. Both go in offset order, so
 // whichever is ahead waits for the other, and little is held. A block that is gone, or cannot be read, leaves the
 // outcomes of its transactions unknown.
 
 import type { Kafka } from 'kafkajs'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DecisionBatch, DecisionRecord } from '../../core/wire/records.ts'
-import { readLaneLog, stretchSince } from '../../platform/kafka/lane-log.ts'
+import { readPartitionLog, stretchSince } from '../../platform/kafka/partition-log.ts'
 
 /** Outcomes that wait for their transactions; more than one batch of transactions has. */
 export const OUTCOMES_AHEAD_MAX = 65_536
@@ -115,7 +115,7 @@ export class DecidedOutcomes {
   }
 }
 
-/** A reading of decision blocks that goes on by itself. */
+/** A reading of decision batches that goes on by itself. */
 export interface OutcomesReading {
   readonly outcomes: DecidedOutcomes
   /** Ends it, finished or not. */
@@ -151,7 +151,7 @@ export function readDecidedOutcomes(
       }
       if (outcomes.isComplete) stopping.abort()
     }
-    await readLaneLog(kafka, groupId, partition, [stretch], addAll, stopped)
+    await readPartitionLog(kafka, groupId, partition, [stretch], addAll, stopped)
   }
   const reading = read().then(end, (error: unknown) => {
     outcomes.end(stopped.aborted ? null : error)

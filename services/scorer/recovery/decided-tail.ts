@@ -1,23 +1,23 @@
-// The batches that a lane has decided without its state, newest last, until they are folded into it. Bounded: what no
+// The batches that a partition has decided without its state, newest last, until they are folded into it. Bounded: what no
 // longer fits is read from the log again.
 
-import type { LaneCut } from '../../core/stream/lane-progress.ts'
-import type { Foldable } from './refold.ts'
+import type { Frontier } from '../../core/stream/partition-progress.ts'
+import type { Foldable } from './state-rebuilder.ts'
 
 export class DecidedTail {
   readonly #messagesMax: number
   #batches: Foldable[] = []
   #messageCount = 0
-  #start: LaneCut
+  #start: Frontier
 
   /** `start` is where the first batch will begin. */
-  constructor(start: LaneCut, messagesMax: number) {
+  constructor(start: Frontier, messagesMax: number) {
     this.#start = start
     this.#messagesMax = messagesMax
   }
 
   /** Where the first batch begins; where the next one will, when there is none. */
-  get start(): LaneCut {
+  get start(): Frontier {
     return this.#start
   }
 

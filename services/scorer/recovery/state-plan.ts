@@ -1,8 +1,12 @@
-// What has to be done so that a lane's state holds just what is committed. A pure function of what stands in Redis, what
+// What has to be done so that a partition's state holds just what is committed. A pure function of what stands in Redis, what
 // is committed, and what the log still holds.
 
-import { LANE_START } from '../../core/features/engine/lane-fold.ts'
-import { isBehind, type LaneCut, type LaneProgress } from '../../core/stream/lane-progress.ts'
+import { PARTITION_START } from '../../core/features/engine/partition-fold.ts'
+import {
+  isBehind,
+  type Frontier,
+  type PartitionProgress,
+} from '../../core/stream/partition-progress.ts'
 import type { StateLoss } from '../../platform/metrics/state-metrics.ts'
 
 /** State may be ahead of the commit by a batch that was written and not committed; by more it is another log's. */
@@ -11,12 +15,12 @@ export const AHEAD_OFFSETS_MAX = 2 * 4_096
 export interface StatePlanInput {
   /** What counts now, and a rebuild that was not finished. */
   readonly standing: {
-    readonly progress: LaneProgress | null
-    readonly restore: LaneProgress | null
+    readonly progress: PartitionProgress | null
+    readonly restore: PartitionProgress | null
   }
-  readonly committed: LaneCut
+  readonly committed: Frontier
   /** The oldest offsets that the log holds. */
-  readonly low: LaneCut
+  readonly low: Frontier
   /** A generation that holds a damaged value; null for none. */
   readonly corruptGeneration: number | null
   /** Ours; no earlier build of the state has it as its generation. */
@@ -24,11 +28,11 @@ export interface StatePlanInput {
 }
 
 export type StatePlan =
-  | { readonly kind: 'current'; readonly from: LaneProgress }
-  | { readonly kind: 'reapply'; readonly from: LaneProgress; readonly loss: 'behind' }
+  | { readonly kind: 'current'; readonly from: PartitionProgress }
+  | { readonly kind: 'reapply'; readonly from: PartitionProgress; readonly loss: 'behind' }
   | {
       readonly kind: 'rebuild'
-      readonly from: LaneProgress
+      readonly from: PartitionProgress
       readonly loss: Exclude<StateLoss, 'unanswered' | 'rolled_back'>
     }
 
@@ -42,7 +46,7 @@ export function planState(input: StatePlanInput): StatePlan {
       : { kind: 'current', from }
   }
   const from = resumed(input) ?? {
-    ...LANE_START,
+    ...PARTITION_START,
     generation: newGeneration(input),
     nextOffset: low.nextOffset,
     labelNextOffset: low.labelNextOffset,
@@ -64,7 +68,7 @@ function lossOf(input: StatePlanInput): Exclude<StateLoss, 'unanswered' | 'rolle
 }
 
 /** The rebuild that an earlier owner, or we before a failure, had begun; null when there is none to go on with. */
-function resumed(input: StatePlanInput): LaneProgress | null {
+function resumed(input: StatePlanInput): PartitionProgress | null {
   const { progress, restore } = input.standing
   if (restore === null || restore.generation <= (progress?.generation ?? 0)) return null
   if (restore.generation === input.corruptGeneration) return null
@@ -72,7 +76,7 @@ function resumed(input: StatePlanInput): LaneProgress | null {
   return restore
 }
 
-function isTooFarAhead(progress: LaneCut, committed: LaneCut): boolean {
+function isTooFarAhead(progress: Frontier, committed: Frontier): boolean {
   return (
     progress.nextOffset - committed.nextOffset > AHEAD_OFFSETS_MAX ||
     progress.labelNextOffset - committed.labelNextOffset > AHEAD_OFFSETS_MAX
@@ -80,7 +84,7 @@ function isTooFarAhead(progress: LaneCut, committed: LaneCut): boolean {
 }
 
 /** The log no longer holds what comes next: going on from there would leave a hole. */
-function isOutOfLog(progress: LaneCut, { committed, low }: StatePlanInput): boolean {
+function isOutOfLog(progress: Frontier, { committed, low }: StatePlanInput): boolean {
   const lacks = (next: number, committedTo: number, lowest: number): boolean =>
     next < committedTo && next < lowest
   return (

@@ -342,7 +342,7 @@ export class GroundTruth {
     return true
   }
 
-  /** Counts labels whose transaction never came, marks the frauds in `truth` and returns the delays. */
+  /** Counts labels whose transaction never came, annotations the frauds in `truth` and returns the delays. */
   finish(truth: Uint8Array): Float64Array {
     for (const labels of this.#waiting.values()) {
       for (let count = 0; count < labels.length; count += 1) {

@@ -8,7 +8,7 @@ import { registerCompressionCodecs } from '../../platform/kafka/compression.ts'
 import { openKafka } from '../../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { explainKafka, kafkaRefusal } from '../../platform/kafka/kafka-failure.ts'
-import { readLaneLog, type LogStretch } from '../../platform/kafka/lane-log.ts'
+import { readPartitionLog, type LogStretch } from '../../platform/kafka/partition-log.ts'
 import { readLogEnds } from '../../platform/kafka/log-ends.ts'
 import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
 import { DATASET_ROWS_MAX, type HistoryEvent } from './dataset.ts'
@@ -47,7 +47,7 @@ export async function readTopicHistory(
   const groupId = `sluice-trainer-${randomUUID()}`
   const gathered = new Gathered(options.codecs, topicName(topicPrefix, 'labels'))
   for (const [partition, stretches] of partitions.entries()) {
-    await readLaneLog(kafka, groupId, partition, stretches, (topic, messages) => {
+    await readPartitionLog(kafka, groupId, partition, stretches, (topic, messages) => {
       gathered.add(topic, messages)
       return Promise.resolve()
     }).catch((error: unknown) => {

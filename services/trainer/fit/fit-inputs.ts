@@ -320,7 +320,7 @@ export interface FeatureSteps {
 export function fitSteps(ascending: Float64Array, frauds: Uint32Array): FeatureSteps {
   const steps: number[] = []
   let gain = 0
-  const stretches = [bestCut(ascending, frauds, 0, ascending.length)]
+  const stretches = [bestFrontier(ascending, frauds, 0, ascending.length)]
   while (steps.length < STEPS_MAX) {
     stretches.sort((a, b) => b.gain - a.gain || a.from - b.from)
     const best = stretches.shift()
@@ -328,12 +328,20 @@ export function fitSteps(ascending: Float64Array, frauds: Uint32Array): FeatureS
     const { from, to, cut } = best
     gain += best.gain
     steps.push((valueAt(ascending, cut - 1) + valueAt(ascending, cut)) / 2)
-    stretches.push(bestCut(ascending, frauds, from, cut), bestCut(ascending, frauds, cut, to))
+    stretches.push(
+      bestFrontier(ascending, frauds, from, cut),
+      bestFrontier(ascending, frauds, cut, to),
+    )
   }
   return { steps: [...new Set(steps)].sort((a, b) => a - b), gain }
 }
 
-function bestCut(values: Float64Array, frauds: Uint32Array, from: number, to: number): Stretch {
+function bestFrontier(
+  values: Float64Array,
+  frauds: Uint32Array,
+  from: number,
+  to: number,
+): Stretch {
   const countBefore = valueAt(frauds, from)
   const all = valueAt(frauds, to) - countBefore
   const whole = impurity(all, to - from)

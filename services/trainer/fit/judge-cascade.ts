@@ -18,7 +18,10 @@ import type { OpenBackend } from '../../platform/tensorflow/load-tensorflow.ts'
 import { FEATURE_COUNT, FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { scoreOf, type Calibration } from '../../core/scoring/scaling.ts'
 import { cascadeScores, verifiedRows } from '../../core/scoring/cascade.ts'
-import { distributionOf, type Population } from '../../core/scoring/population.ts'
+import {
+  distributionOf,
+  type TrainingDistribution,
+} from '../../core/scoring/training-distribution.ts'
 import type { Dataset } from '../dataset/dataset.ts'
 import { fitCalibration } from './fit-calibration.ts'
 import type { Split } from '../dataset/split.ts'
@@ -166,12 +169,12 @@ export function cascadePeriod(
 }
 
 /** Distribution of features and scores over the training rows. */
-export function populationOf(
+export function trainingDistributionOf(
   { dataset, split }: Made,
   draft: ScoredPart,
   target: ScoredPart,
   { verifyFrom }: Band,
-): Population {
+): TrainingDistribution {
   const { indices } = split.train
   const scoresOf = ({ part, calibration }: ScoredPart, of: Uint32Array): Float64Array =>
     part.net.logits(part.rowsOf(dataset, of)).map((logit) => scoreOf(logit, calibration))

@@ -31,10 +31,10 @@ test('a training and a backtest say what was erased, and have no event of the ca
     new AbortController().signal,
   )
   const count = samples.filter(({ transaction }) => transaction.card === card).length
-  const said = new RegExp(`^1 erasure has taken ${count} transactions, ${count} decisions and `)
+  const said = new RegExp(`^1 erasure has removed ${count} transactions, ${count} decisions and `)
   match((await warnings())[0] ?? '', said)
   const { caveat, events } = await openHistory({ lake: folder })
-  ok(caveat.includes(`1 erasure has taken ${count} transactions`), caveat)
+  ok(caveat.includes(`1 erasure has removed ${count} transactions`), caveat)
   let transactions = 0
   for await (const event of events) {
     if (event.kind !== 'transaction') continue

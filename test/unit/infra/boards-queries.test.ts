@@ -1,11 +1,11 @@
-// Goal: every query of the boards asks for something that a process of ours exports, in a way that holds at every
+// Goal: every query of the dashboards asks for something that a process of ours exports, in a way that holds at every
 // zoom. Method: rules over the committed JSON with Prometheus' own grammar, each tried on a broken example as well.
 
 import { deepStrictEqual, notDeepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { parser } from '@prometheus-io/lezer-promql'
-import { queriesOfBoards, type BoardQuery } from '../../../tools/dashboards/queries.ts'
-import { fillVariables } from '../../../tools/dashboards/preview/board-variables.ts'
+import { queriesOfDashboards, type DashboardQuery } from '../../../tools/dashboards/queries.ts'
+import { fillVariables } from '../../../tools/dashboards/preview/dashboard-variables.ts'
 import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts-telemetry.ts'
 import { createForwardTelemetry } from '../../../services/platform/metrics/forward-telemetry.ts'
 import { createCasesTelemetry } from '../../../services/platform/metrics/cases-telemetry.ts'
@@ -28,10 +28,10 @@ const OWN_WINDOWS: Readonly<Record<string, string>> = {
   'Maturity of these labels': 'the same day as the precision beside it',
 }
 
-const queries = queriesOfBoards()
+const queries = queriesOfDashboards()
 
-function where({ board, panel }: BoardQuery): string {
-  return `${board}: ${panel}`
+function where({ dashboard, panel }: DashboardQuery): string {
+  return `${dashboard}: ${panel}`
 }
 
 /** Nodes of a query by name; an error node is one named ⚠. */
@@ -94,7 +94,7 @@ test('every query of panels, annotations and variables parses', () => {
 })
 
 test('rates look back over the interval that Grafana chooses, or over a window that has a reason', () => {
-  const isGood = ({ panel, kind, expr, isInstant }: BoardQuery): boolean =>
+  const isGood = ({ panel, kind, expr, isInstant }: DashboardQuery): boolean =>
     [...expr.matchAll(/\[([^\]]*)\]/g)].every(
       ([, window]) =>
         window === '$__rate_interval' ||
@@ -121,13 +121,13 @@ test('no query names a metric that no process exports', async () => {
     ok(metricsOf(query.expr).length > 0, where(query))
     deepStrictEqual(unknown(query.expr), [], where(query))
   }
-  deepStrictEqual(unknown('sum(rate(sluice_decision_total[1m])) / sluice_lanes'), [
+  deepStrictEqual(unknown('sum(rate(sluice_decision_total[1m])) / sluice_partitions_assigned'), [
     'sluice_decision_total',
   ])
 })
 
 test('labels in legends are labels that the query keeps', () => {
-  const lost = ({ expr, legend }: BoardQuery): readonly string[] =>
+  const lost = ({ expr, legend }: DashboardQuery): readonly string[] =>
     [...legend.matchAll(/\{\{(\w+)\}\}/g)]
       .map(([, name = '']) => name)
       .filter(

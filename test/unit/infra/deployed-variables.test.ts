@@ -46,7 +46,10 @@ const LEFT_AT_DEFAULT: readonly [names: RegExp, reason: string][] = [
     /^SLUICE_(UNSCORED_OUTCOME|LEASE_MS|EVENT_AHEAD_MS_MAX|BREAKER_\w+)$/,
     'policy: change it on purpose, not here',
   ],
-  [/^SLUICE_LEASES_MAX$|^SLUICE_LEASE_GRACE_MS$/, 'fits any stream until a lane says otherwise'],
+  [
+    /^SLUICE_LEASES_MAX$|^SLUICE_LEASE_GRACE_MS$/,
+    'fits any stream until a partition says otherwise',
+  ],
   [/^SLUICE_(BATCH|STATE)_|^SLUICE_SESSION_TIMEOUT_MS$/, 'measured defaults'],
   [/^SLUICE_LATE_VALUES_MAX$/, 'bounds memory, of which a batch takes as much everywhere'],
   [/^SLUICE_SCORING_THREAD$/, 'the model decides'],

@@ -34,12 +34,17 @@ test('decisions come back by event time with transaction, features, score and ou
     (a, b) => a.transaction.eventTimeMs - b.transaction.eventTimeMs || a.offset - b.offset,
   )
   deepStrictEqual(
-    rows.map(({ transaction, score, outcome, marks }) => ({ transaction, score, outcome, marks })),
-    wanted.map(({ transaction, score, outcome, marks }) => ({
+    rows.map(({ transaction, score, outcome, annotations }) => ({
       transaction,
       score,
       outcome,
-      marks,
+      annotations,
+    })),
+    wanted.map(({ transaction, score, outcome, annotations }) => ({
+      transaction,
+      score,
+      outcome,
+      annotations,
     })),
   )
   for (const [index, { row, states }] of rows.entries()) {

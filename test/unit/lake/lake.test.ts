@@ -186,10 +186,10 @@ test('a truncated, altered or missing file is found and named', async (t) => {
   const folder = await filledLake(t, { transactions: 1_000, commits: 4 })
   deepStrictEqual(failures(await check(folder)), [])
   const paths = [...(await readLakeState(folder)).files.keys()]
-  const [cut = '', altered = '', gone = ''] = paths.filter((path) =>
+  const [frontier = '', altered = '', gone = ''] = paths.filter((path) =>
     path.startsWith('transactions'),
   )
-  truncateSync(join(folder, cut), 1_000)
+  truncateSync(join(folder, frontier), 1_000)
   const bytes = readFileSync(join(folder, altered))
   bytes[40] = (bytes[40] ?? 0) ^ 1
   writeFileSync(join(folder, altered), bytes)
@@ -199,7 +199,7 @@ test('a truncated, altered or missing file is found and named', async (t) => {
   deepStrictEqual(
     new Map(found.map(({ file, detail }) => [file, detail])),
     new Map([
-      [cut, 'the file was truncated or extended'],
+      [frontier, 'the file was truncated or extended'],
       [altered, 'the file was altered: its digest differs'],
       [gone, 'the file is missing'],
     ]),

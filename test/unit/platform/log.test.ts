@@ -59,9 +59,9 @@ test('no field and no message shows a card number, in either format', () => {
 
 test('a line for people has the level, the service, the message and the fields, and no JSON', () => {
   const { log, lines } = openKept('info', 'pretty')
-  log.info({ partition: 3 }, 'Lanes assigned.')
+  log.info({ partition: 3 }, 'Partitions assigned.')
   const text = lines.join('')
-  match(text, /INFO \(scorer\): Lanes assigned\.\n\s+partition: 3\n/)
+  match(text, /INFO \(scorer\): Partitions assigned\.\n\s+partition: 3\n/)
 })
 
 test('fields that cannot be read, or look like a request, are logged and do not throw', () => {

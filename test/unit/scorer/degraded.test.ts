@@ -1,4 +1,4 @@
-// Goal: a lane without its state decides on what a transaction says by itself, says so, and blocks nothing. The control
+// Goal: a partition without its state decides on what a transaction says by itself, says so, and blocks nothing. The control
 // is the same batch decided with state, which is blocked.
 
 import assert from 'node:assert/strict'
@@ -6,8 +6,11 @@ import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'
 import { FEATURE_COUNT, FEATURES } from '../../../services/core/features/catalogue/feature-list.ts'
 import { STATE } from '../../../services/core/features/engine/feature-states.ts'
-import { LANE_START, LaneFold } from '../../../services/core/features/engine/lane-fold.ts'
-import type { LaneEntry } from '../../../services/scorer/batch/fold-batch.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../../services/core/features/engine/partition-fold.ts'
+import type { PartitionEntry } from '../../../services/scorer/batch/fold-batch.ts'
 import type { DecideOptions } from '../../../services/scorer/decide/decide-options.ts'
 import { decideBatch } from '../../../services/scorer/batch/micro-batch.ts'
 import { PlainState } from '../../support/plain-state.ts'
@@ -24,13 +27,13 @@ const options: DecideOptions = {
   score: (_, rowCount) => new Float64Array(rowCount).fill(0.99),
 }
 
-const entries: readonly LaneEntry[] = [1, 2].map((offset) => ({
+const entries: readonly PartitionEntry[] = [1, 2].map((offset) => ({
   kind: 'transaction',
   offset,
   timestampMs: fullTransaction.eventTimeMs,
   transaction: { ...fullTransaction, id: `tx-${offset}`, currency: 'EUR', intentId: null },
 }))
-const newFold = (): LaneFold => new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+const newFold = (): PartitionFold => new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
 
 test('what would be blocked is flagged, and says why', async () => {
   const whole = await decideBatch([], entries, 0, newFold(), new PlainState(), [null], 0, options)
@@ -39,13 +42,13 @@ test('what would be blocked is flagged, and says why', async () => {
     ['block', 'block'],
   )
   const decided = await decideBatch([], entries, 0, newFold(), null, [], 0, options)
-  for (const { outcome, score, marks } of decided.decisions) {
+  for (const { outcome, score, annotations } of decided.decisions) {
     assert.deepEqual([outcome, score], ['flag', 0.99])
-    assert.ok(marks.includes('degraded'))
+    assert.ok(annotations.includes('degraded'))
   }
-  for (const { action, lease, marks } of decided.alerts) {
+  for (const { action, lease, annotations } of decided.alerts) {
     assert.deepEqual([action, lease], ['flag', null])
-    assert.ok(marks.includes('degraded'))
+    assert.ok(annotations.includes('degraded'))
   }
   assert.equal(decided.alerts.length, 2)
 })

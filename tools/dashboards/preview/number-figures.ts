@@ -1,6 +1,6 @@
 // Panels that show what holds now: one number, bars, a table.
 
-import type { PanelModel } from './board-model.ts'
+import type { PanelModel } from './dashboard-model.ts'
 import { coordinate, escapeHtml, safeColour } from '../../../services/cli/charts/html.ts'
 import type { PanelData, TargetData } from './panel-data.ts'
 import { styledSeries, thresholdColour } from './series-style.ts'

@@ -1,4 +1,4 @@
-// The style sheet of the preview; one column of panels on a phone, boards side by side on a wide screen.
+// The style sheet of the preview; one column of panels on a phone, dashboards side by side on a wide screen.
 
 import { CHART_STYLE } from '../../../services/cli/charts/page-style.ts'
 
@@ -14,7 +14,7 @@ h3{font-size:13px;font-weight:600;margin:0;overflow-wrap:anywhere}
 p{margin:4px 0;color:var(--soft)}
 nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin-top:8px}
 a{color:var(--heat)}
-.marks{display:flex;flex-wrap:wrap;gap:2px 14px;color:var(--soft);font-size:12px}
+.annotations{display:flex;flex-wrap:wrap;gap:2px 14px;color:var(--soft);font-size:12px}
 .row{display:grid;grid-template-columns:repeat(24,minmax(0,1fr));gap:10px;margin-top:10px}
 .panel{grid-column:span var(--w);padding:8px 12px 10px;position:relative;display:flex;flex-direction:column}
 .panel>header{display:flex;justify-content:space-between;gap:8px;margin-bottom:6px}
@@ -22,7 +22,7 @@ details summary{list-style:none;cursor:pointer;color:var(--soft);width:16px;heig
 summary::-webkit-details-marker{display:none}
 details p{position:absolute;z-index:2;left:8px;right:8px;top:30px;background:var(--panel);color:var(--text);border:1px solid var(--soft);border-radius:6px;padding:8px 10px;margin:0}
 .cells{fill:var(--heat)}
-.marks i{display:inline-block;border-top:2px dashed var(--c);width:18px;vertical-align:middle;margin-right:5px}
+.annotations i{display:inline-block;border-top:2px dashed var(--c);width:18px;vertical-align:middle;margin-right:5px}
 .ranking b{font-weight:600;font-variant-numeric:tabular-nums}
 .shades{color:var(--soft);font-size:12px}
 .shades i{display:inline-block;width:12px;height:10px;background:var(--heat);margin-right:1px}

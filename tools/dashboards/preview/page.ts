@@ -1,13 +1,13 @@
-// The whole preview as one HTML file: boards, rows, panels. No script, nothing loaded from elsewhere.
+// The whole preview as one HTML file: dashboards, rows, panels. No script, nothing loaded from elsewhere.
 
-import type { PanelType } from './board-model.ts'
+import type { PanelType } from './dashboard-model.ts'
 import { escapeHtml, safeColour } from '../../../services/cli/charts/html.ts'
 import { heatmapFigure } from './heatmap-figure.ts'
 import { barsFigure, statFigure, tableFigure } from './number-figures.ts'
 import { PAGE_STYLE } from './page-style.ts'
 import type { TimeRange } from '../../../services/cli/charts/axes.ts'
 import type { MarkedMoment } from '../../../services/cli/charts/plot-frame.ts'
-import type { BoardData, PanelData } from './panel-data.ts'
+import type { DashboardData, PanelData } from './panel-data.ts'
 import { timeSeriesFigure } from './time-series-figure.ts'
 
 /** Height of one unit of Grafana's grid, and what a panel needs beside its figure. */
@@ -15,7 +15,7 @@ const GRID_UNIT_PX = 30
 const PANEL_EXTRA_PX = 78
 
 export interface PageContent {
-  readonly boards: readonly BoardData[]
+  readonly dashboards: readonly DashboardData[]
   readonly range: TimeRange
   /** Where the data came from. */
   readonly source: string
@@ -68,33 +68,36 @@ const FIGURES: Readonly<Record<PanelType, Figure>> = {
   table: tableFigure,
 }
 
-/** The page, with the state of every panel by board uid and title. */
-export function drawPage({ boards, range, source }: PageContent): {
+/** The page, with the state of every panel by dashboard uid and title. */
+export function drawPage({ dashboards, range, source }: PageContent): {
   readonly html: string
   readonly panels: readonly {
-    readonly board: string
+    readonly dashboard: string
     readonly panel: string
     readonly state: PanelState
   }[]
 } {
-  const panels: { board: string; panel: string; state: PanelState }[] = []
-  const sections = boards.map((data) => {
+  const panels: { dashboard: string; panel: string; state: PanelState }[] = []
+  const sections = dashboards.map((data) => {
     const drawn = data.panels.map((panel) => {
       const { state, html } = drawPanel(panel, range, data.moments)
-      panels.push({ board: data.board.uid, panel: panel.panel.title, state })
+      panels.push({ dashboard: data.dashboard.uid, panel: panel.panel.title, state })
       return { y: panel.panel.place.y, html }
     })
-    return boardSection(data, drawn)
+    return dashboardSection(data, drawn)
   })
-  const links = boards
-    .map(({ board }) => `<a href="#${escapeHtml(board.uid)}">${escapeHtml(board.title)}</a>`)
+  const links = dashboards
+    .map(
+      ({ dashboard }) =>
+        `<a href="#${escapeHtml(dashboard.uid)}">${escapeHtml(dashboard.title)}</a>`,
+    )
     .join('')
   const html = [
     '<!doctype html><html lang="en"><head><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width,initial-scale=1">',
-    `<title>Sluice boards, a preview</title><style>${PAGE_STYLE}</style></head><body>`,
-    '<header class="page"><h1>Sluice boards</h1>',
-    '<p class="notice"><b>This is not Grafana.</b> It is Sluice’s own preview of its Grafana boards: the same committed panels ',
+    `<title>Sluice dashboards, a preview</title><style>${PAGE_STYLE}</style></head><body>`,
+    '<header class="page"><h1>Sluice dashboards</h1>',
+    '<p class="notice"><b>This is not Grafana.</b> It is Sluice’s own preview of its Grafana dashboards: the same committed panels ',
     `and queries, answered by ${escapeHtml(source)}.</p>`,
     `<p>${moment(range.fromS)} to ${moment(range.toS)} UTC</p><nav>${links}</nav></header>`,
     `<main>${sections.join('')}</main></body></html>\n`,
@@ -102,19 +105,19 @@ export function drawPage({ boards, range, source }: PageContent): {
   return { html: html.join(''), panels }
 }
 
-function boardSection(
-  { board, moments }: BoardData,
+function dashboardSection(
+  { dashboard, moments }: DashboardData,
   drawn: readonly { readonly y: number; readonly html: string }[],
 ): string {
   const rows = [...new Set(drawn.map(({ y }) => y))].sort((a, b) => a - b)
-  const marks = moments.map(
+  const annotations = moments.map(
     ({ timeS, name, text, color }) =>
       `<li><i style="--c:${safeColour(color)}"></i>${moment(timeS).slice(11)} ${escapeHtml(name)}: ${escapeHtml(text)}</li>`,
   )
   return [
-    `<section class="board" id="${escapeHtml(board.uid)}"><h2>${escapeHtml(board.title)}</h2>`,
-    `<p>${escapeHtml(board.description)}</p>`,
-    marks.length === 0 ? '' : `<ul class="marks">${marks.join('')}</ul>`,
+    `<section class="dashboard" id="${escapeHtml(dashboard.uid)}"><h2>${escapeHtml(dashboard.title)}</h2>`,
+    `<p>${escapeHtml(dashboard.description)}</p>`,
+    annotations.length === 0 ? '' : `<ul class="annotations">${annotations.join('')}</ul>`,
     ...rows.map((row) => {
       const panels = drawn.filter(({ y }) => y === row).map(({ html }) => html)
       return `<div class="row">${panels.join('')}</div>`

@@ -1,10 +1,10 @@
-// Asks Prometheus everything that one board shows.
+// Asks Prometheus everything that one dashboard shows.
 
 import { refusalOf, type PrometheusApi, type Series } from '../../servers/prometheus-api.ts'
 import type { TimeRange } from '../../../services/cli/charts/axes.ts'
 import type { MarkedMoment } from '../../../services/cli/charts/plot-frame.ts'
-import { fillVariables, rateIntervalSeconds, stepSeconds } from './board-variables.ts'
-import type { BoardModel, Mark, PanelModel, Target } from './board-model.ts'
+import { fillVariables, rateIntervalSeconds, stepSeconds } from './dashboard-variables.ts'
+import type { DashboardModel, Mark, PanelModel, Target } from './dashboard-model.ts'
 
 const POINTS_MAX = 180
 /** Columns of a heatmap; more would be thinner than a pixel on a phone. */
@@ -27,24 +27,26 @@ export interface PanelData {
   readonly problems: readonly string[]
 }
 
-export interface BoardData {
-  readonly board: BoardModel
+export interface DashboardData {
+  readonly dashboard: DashboardModel
   readonly panels: readonly PanelData[]
   readonly moments: readonly MarkedMoment[]
 }
 
-/** Reads all panels of a board, a few at a time. */
-export async function readBoardData(
+/** Reads all panels of a dashboard, a few at a time. */
+export async function readDashboardData(
   prometheus: PrometheusApi,
-  board: BoardModel,
+  dashboard: DashboardModel,
   range: TimeRange,
   scrapeIntervalS: number,
-): Promise<BoardData> {
-  const panels = await mapBounded(board.panels, (panel) =>
+): Promise<DashboardData> {
+  const panels = await mapBounded(dashboard.panels, (panel) =>
     readPanelData(prometheus, panel, range, scrapeIntervalS),
   )
-  const moments = await mapBounded(board.marks, (mark) => readMoments(prometheus, mark, range))
-  return { board, panels, moments: moments.flat().sort((a, b) => a.timeS - b.timeS) }
+  const moments = await mapBounded(dashboard.annotations, (mark) =>
+    readMoments(prometheus, mark, range),
+  )
+  return { dashboard, panels, moments: moments.flat().sort((a, b) => a.timeS - b.timeS) }
 }
 
 async function readPanelData(

@@ -1,7 +1,7 @@
 // How the series of a panel are named and coloured.
 
 import { seriesStyle } from '../../../services/cli/charts/palette.ts'
-import type { PanelModel } from './board-model.ts'
+import type { PanelModel } from './dashboard-model.ts'
 import { fillLegend, type TargetData } from './panel-data.ts'
 import type { Point } from '../../servers/prometheus-api.ts'
 

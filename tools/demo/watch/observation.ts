@@ -1,5 +1,5 @@
 // What watches the demo, as it would watch a real installation: a Prometheus with the committed rules on the
-// running processes, and a page that shows the committed boards.
+// running processes, and a page that shows the committed dashboards.
 
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { openLocalPrometheus, type LocalPrometheus } from '../../servers/local-p
 import { requirePrerequisites, thisMachine } from '../../servers/prerequisites.ts'
 import { shortenRules } from '../../servers/shortened-rules.ts'
 import { repositoryRoot } from '../../../services/cli/command.ts'
-import { openBoardsPage, type BoardsPage } from './boards-page.ts'
+import { openDashboardsPage, type DashboardsPage } from './dashboards-page.ts'
 
 const INTERVAL_MS = 1_000
 /** An operator's 30 s become 2 s here. The demo says so. */
@@ -18,7 +18,7 @@ const SHORTENING = { factor: RULES_SHORTENED_BY, rangeMsMin: 5 * INTERVAL_MS }
 
 export interface Observation extends Closable {
   readonly prometheus: LocalPrometheus
-  readonly page: BoardsPage
+  readonly page: DashboardsPage
 }
 
 export interface ObservedProcesses {
@@ -69,7 +69,7 @@ export async function openObservation(processes: ObservedProcesses): Promise<Obs
       signal,
     })
     opened.push(prometheus)
-    const page = await openBoardsPage(prometheus.url)
+    const page = await openDashboardsPage(prometheus.url)
     opened.push(page)
     return { prometheus, page, close: () => closeAll(opened) }
   } catch (error) {

@@ -1,4 +1,4 @@
-// The watched part of a demo: what it starts beside the rest, the fault that it makes, and the boards it leaves.
+// The watched part of a demo: what it starts beside the rest, the fault that it makes, and the dashboards it leaves.
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ import { faultOf, type FaultName } from './fault.ts'
 import { openObservation, RULES_SHORTENED_BY, type Observation } from './observation.ts'
 import type { RedisGate } from './redis-gate.ts'
 
-/** Ordinary traffic before the fault, so that the boards show what it changes. */
+/** Ordinary traffic before the fault, so that the dashboards show what it changes. */
 const BEFORE_FAULT_MS = 30_000
 /** And after it has cleared. */
 const AFTER_FAULT_MS = 15_000
@@ -26,8 +26,8 @@ const AFTER_FAULT_MS = 15_000
 export interface WatchedRun extends Closable {
   /** Null without a fault. Rejects with the signal's reason. */
   readonly story: Promise<AlertStory> | null
-  /** Writes the boards of the run so far, where the plan wants them. */
-  writeBoards(): Promise<void>
+  /** Writes the dashboards of the run so far, where the plan wants them. */
+  writeDashboards(): Promise<void>
 }
 
 /** What of the demo is watched. */
@@ -42,7 +42,7 @@ export interface Watched extends KafkaConnection {
   readonly prometheus: string
 }
 
-/** Starts Prometheus, the page of boards, and the fault where one is planned. */
+/** Starts Prometheus, the page of dashboards, and the fault where one is planned. */
 export async function openWatchedRun(watched: Watched, signal: AbortSignal): Promise<WatchedRun> {
   const { plan, scorer, screen, subscriberPort } = watched
   const startedAtMs = systemClock.nowMs()
@@ -56,7 +56,7 @@ export async function openWatchedRun(watched: Watched, signal: AbortSignal): Pro
   screen.say(
     `Prometheus: ${observation.prometheus.url}/alerts (times of the rules divided by ${RULES_SHORTENED_BY})`,
   )
-  screen.say(`boards:     ${observation.page.url}`)
+  screen.say(`dashboards:     ${observation.page.url}`)
   const stop = new AbortController()
   const story =
     plan.fault === null
@@ -66,10 +66,10 @@ export async function openWatchedRun(watched: Watched, signal: AbortSignal): Pro
   story?.catch(() => undefined)
   return {
     story,
-    writeBoards: async () => {
-      if (plan.boardsFile === null) return
-      writeBoardsFile(plan.boardsFile, await observation.page.render(startedAtMs))
-      screen.say(`boards written to ${plan.boardsFile}`)
+    writeDashboards: async () => {
+      if (plan.dashboardsFile === null) return
+      writeDashboardsFile(plan.dashboardsFile, await observation.page.render(startedAtMs))
+      screen.say(`dashboards written to ${plan.dashboardsFile}`)
     },
     close: async () => {
       stop.abort()
@@ -103,14 +103,14 @@ async function tell(
   }
 }
 
-function writeBoardsFile(file: string, html: string): void {
+function writeDashboardsFile(file: string, html: string): void {
   try {
     writeFileSync(file, html)
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error)
     throw new SluiceError(
       'SLUICE_USAGE',
-      `--boards ${file} cannot be written (${problem}); give a file in a folder that exists.`,
+      `--dashboards ${file} cannot be written (${problem}); give a file in a folder that exists.`,
       { cause: error },
     )
   }

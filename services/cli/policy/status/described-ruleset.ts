@@ -2,7 +2,7 @@
 // one look at what decides must not end at the first gap.
 
 import { isSluiceError } from '../../../core/errors.ts'
-import type { Choice } from '../../../core/control/wish.ts'
+import type { Choice } from '../../../core/control/deployment.ts'
 import type { PolicyDocument } from '../../../core/policy/policy-document.ts'
 import { parsePolicy } from '../../../core/policy/policy-parsing.ts'
 import type { Ruleset } from '../../../core/policy/ruleset.ts'

@@ -1,23 +1,23 @@
-// One look at what decides on a stream: gathered from the control topic, the store, what lanes have committed, and the
+// One look at what decides on a stream: gathered from the control topic, the store, what partitions have committed, and the
 // metrics of scorers.
 
 import { isSluiceError } from '../../../core/errors.ts'
-import { sinceWhen, type WordSince } from '../../../core/control/wish-history.ts'
-import { NO_WISH, type Choice } from '../../../core/control/wish.ts'
+import { sinceWhen, type WordSince } from '../../../core/control/deployment-history.ts'
+import { NO_DEPLOYMENT, type Choice } from '../../../core/control/deployment.ts'
 import { breakerKey } from '../../../core/decision/breaker.ts'
 import type { ListContent } from '../../../core/policy/policy-lists.ts'
 import { modeOfSegment, type Ruleset } from '../../../core/policy/ruleset.ts'
 import type { Mode } from '../../../core/wire/records.ts'
 import { countMembers } from '../../../platform/kafka/block-topics.ts'
-import { readWishes, type ControlAccess } from '../../../platform/kafka/control-topic.ts'
+import { readDeployments, type ControlAccess } from '../../../platform/kafka/control-topic.ts'
 import { findList } from '../../../platform/policy-store.ts'
-import { readBreakers, type LaneBreaker } from '../../breaker/breaker-standings.ts'
+import { readBreakers, type PartitionBreaker } from '../../breaker/breaker-status.ts'
 import { describeRuleset, type DescribedRuleset } from './described-ruleset.ts'
-import { askScorers, type ScorerStanding } from './scorer-standings.ts'
+import { askScorers, type ScorerStatus } from './scorer-status.ts'
 
 const DAY_MS = 86_400_000
 
-export interface StandingList {
+export interface StatusList {
   readonly name: string
   /** Null where nobody has filled it. */
   readonly digest: string | null
@@ -31,7 +31,7 @@ export interface StandingList {
   readonly problem: string | null
 }
 
-export interface StandingSegment {
+export interface StatusSegment {
   readonly name: string
   readonly mode: Mode
   /** False when it has the mode of the policy. */
@@ -46,22 +46,22 @@ export interface PolicyStatus {
   /** Since when this very version does. */
   readonly changed: WordSince | null
   /** Empty for the built-in policy. */
-  readonly segments: readonly StandingSegment[]
+  readonly segments: readonly StatusSegment[]
   /** Null for none. */
   readonly shadow: { readonly ruleset: DescribedRuleset; readonly since: WordSince | null } | null
-  readonly lists: readonly StandingList[]
+  readonly lists: readonly StatusList[]
   readonly breakers: {
     readonly group: string
     readonly resets: number
     /** Parts of the traffic have the names of the policy's segments where they are known. */
-    readonly lanes: readonly LaneBreaker[]
+    readonly partitions: readonly PartitionBreaker[]
   }
   /** What a rollback goes back to, the nearest first. */
   readonly earlier: readonly DescribedRuleset[]
   readonly scorers: {
     /** Processes in the group of the scorers now. */
     readonly running: number
-    readonly asked: readonly ScorerStanding[]
+    readonly asked: readonly ScorerStatus[]
     /** True when nobody said where they are, and the usual place was tried. */
     readonly isGuess: boolean
   }
@@ -80,45 +80,45 @@ export interface StatusSource {
 /** @throws SluiceError of Kafka, or SLUICE_USAGE; what the store lacks is part of the answer. */
 export async function gatherStatus(source: StatusSource): Promise<PolicyStatus> {
   const { access, store, group, nowMs, isGuess } = source
-  const wishes = await readWishes(access, 'policy')
-  const wish = wishes.at(-1)?.wish ?? NO_WISH
+  const deployments = await readDeployments(access, 'policy')
+  const deployment = deployments.at(-1)?.deployment ?? NO_DEPLOYMENT
   const described = new Map<Choice, DescribedRuleset>()
   const describe = async (digest: Choice): Promise<DescribedRuleset> => {
     const one = described.get(digest) ?? (await describeRuleset(store, digest))
     described.set(digest, one)
     return one
   }
-  for (const placed of wishes) await describe(placed.wish.active)
-  const active = await describe(wish.active)
-  const { resets, lanes } = await readBreakers(access, group)
+  for (const placed of deployments) await describe(placed.deployment.active)
+  const active = await describe(deployment.active)
+  const { resets, partitions } = await readBreakers(access, group)
   const running = await countMembers(access, group)
   const earlier: DescribedRuleset[] = []
-  for (const digest of wish.earlier) earlier.push(await describe(digest))
+  for (const digest of deployment.earlier) earlier.push(await describe(digest))
   return {
     store,
     active,
     // Versions of one policy are one and the same; what the store lacks is only itself.
     since: sinceWhen(
-      wishes,
+      deployments,
       (of) => of.active,
       (choice) => described.get(choice)?.ruleset?.policy ?? choice,
     ),
-    changed: sinceWhen(wishes, (of) => of.active, itself),
+    changed: sinceWhen(deployments, (of) => of.active, itself),
     segments: segmentsOf(active),
     shadow:
-      wish.shadow === null
+      deployment.shadow === null
         ? null
         : {
-            ruleset: await describe(wish.shadow),
-            since: sinceWhen(wishes, (of) => of.shadow, itself),
+            ruleset: await describe(deployment.shadow),
+            since: sinceWhen(deployments, (of) => of.shadow, itself),
           },
     lists: await listsOf(active, store, nowMs),
-    breakers: { group, resets, lanes: named(lanes, active) },
+    breakers: { group, resets, partitions: named(partitions, active) },
     earlier,
     scorers: {
       running,
       // Where none of this stream runs, one at the usual place would be of another.
-      asked: isGuess && running === 0 ? [] : await askScorers(source.scorers, wish.active),
+      asked: isGuess && running === 0 ? [] : await askScorers(source.scorers, deployment.active),
       isGuess,
     },
   }
@@ -128,7 +128,7 @@ function itself(choice: Choice): Choice {
   return choice
 }
 
-function segmentsOf({ ruleset, document }: DescribedRuleset): readonly StandingSegment[] {
+function segmentsOf({ ruleset, document }: DescribedRuleset): readonly StatusSegment[] {
   if (ruleset === null || document === null) return []
   return document.segments.map(({ name }) => ({
     name,
@@ -141,13 +141,13 @@ async function listsOf(
   { ruleset, document }: DescribedRuleset,
   store: string,
   nowMs: number,
-): Promise<readonly StandingList[]> {
+): Promise<readonly StatusList[]> {
   if (ruleset === null) return []
   const names = new Set([
     ...(document?.lists.map(({ name }) => name) ?? []),
     ...Object.keys(ruleset.lists),
   ])
-  const lists: StandingList[] = []
+  const lists: StatusList[] = []
   for (const name of names) lists.push(await listOf(name, ruleset, store, nowMs))
   return lists
 }
@@ -157,7 +157,7 @@ async function listOf(
   { lists }: Ruleset,
   store: string,
   nowMs: number,
-): Promise<StandingList> {
+): Promise<StatusList> {
   const digest = lists[name] ?? null
   const empty = { name, entries: [] }
   try {
@@ -170,7 +170,7 @@ async function listOf(
 }
 
 /** Ends are event times; by the clock is near enough for a look. */
-function countsOf({ entries }: ListContent, nowMs: number): NonNullable<StandingList['counts']> {
+function countsOf({ entries }: ListContent, nowMs: number): NonNullable<StatusList['counts']> {
   const ends = entries.map(({ endMs }) => endMs ?? Infinity)
   const ended = ends.filter((endMs) => endMs <= nowMs).length
   const endingWithinDay = ends.filter((endMs) => endMs > nowMs && endMs <= nowMs + DAY_MS).length
@@ -178,9 +178,12 @@ function countsOf({ entries }: ListContent, nowMs: number): NonNullable<Standing
 }
 
 function named(
-  lanes: readonly LaneBreaker[],
+  partitions: readonly PartitionBreaker[],
   { document }: DescribedRuleset,
-): readonly LaneBreaker[] {
+): readonly PartitionBreaker[] {
   const names = new Map(document?.segments.map(({ name }) => [breakerKey(name), name]))
-  return lanes.map((lane) => ({ ...lane, part: names.get(lane.part) ?? lane.part }))
+  return partitions.map((partition) => ({
+    ...partition,
+    part: names.get(partition.part) ?? partition.part,
+  }))
 }

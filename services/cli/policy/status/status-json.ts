@@ -1,6 +1,6 @@
 // What decides, for programs.
 
-import type { WordSince } from '../../../core/control/wish-history.ts'
+import type { WordSince } from '../../../core/control/deployment-history.ts'
 import type { DescribedRuleset } from './described-ruleset.ts'
 import type { PolicyStatus } from './policy-status.ts'
 
@@ -24,7 +24,7 @@ export function statusJson(status: PolicyStatus): object {
       ended: counts?.ended ?? null,
       endingWithinDay: counts?.endingWithinDay ?? null,
     })),
-    breakers: { ...breakers, open: breakers.lanes.filter(({ isOpen }) => isOpen).length },
+    breakers: { ...breakers, open: breakers.partitions.filter(({ isOpen }) => isOpen).length },
     rollback: earlier.map(rulesetJson),
     scorers,
   }

@@ -1,10 +1,10 @@
 // What decides, as a person reads it: one short block, what is wrong or unknown in it said at its place.
 
-import type { WordSince } from '../../../core/control/wish-history.ts'
+import type { WordSince } from '../../../core/control/deployment-history.ts'
 import { tableLine, tableLines } from '../../table.ts'
 import type { DescribedRuleset } from './described-ruleset.ts'
-import type { PolicyStatus, StandingList } from './policy-status.ts'
-import type { ScorerStanding } from './scorer-standings.ts'
+import type { PolicyStatus, StatusList } from './policy-status.ts'
+import type { ScorerStatus } from './scorer-status.ts'
 
 const HEADING = 8
 const DIGEST_CHARACTERS = 12
@@ -69,7 +69,7 @@ function shadowLines({ shadow }: PolicyStatus): readonly string[] {
   ]
 }
 
-function listLines(lists: readonly StandingList[]): readonly string[] {
+function listLines(lists: readonly StatusList[]): readonly string[] {
   const rows = lists.flatMap(({ name, digest, counts, problem }) => {
     if (counts === null) return [[name, 'not known'], problemLines(problem)]
     const { entries, ended, endingWithinDay } = counts
@@ -84,17 +84,24 @@ function listLines(lists: readonly StandingList[]): readonly string[] {
 }
 
 function breakerLines({ breakers }: PolicyStatus): readonly string[] {
-  const { lanes, group } = breakers
-  if (lanes.length === 0) return [`not known: no lane of group ${group} has committed one yet`]
-  const open = lanes.filter(({ isOpen }) => isOpen)
-  const blocks = lanes
+  const { partitions, group } = breakers
+  if (partitions.length === 0)
+    return [`not known: no partition of group ${group} has committed one yet`]
+  const open = partitions.filter(({ isOpen }) => isOpen)
+  const blocks = partitions
     .filter(({ part }) => part === 'all')
     .reduce((sum, { blocksInMinute }) => sum + blocksInMinute, 0)
-  const of = counted(new Set(lanes.map(({ partition }) => partition)).size, 'lane', 'lanes')
+  const of = counted(
+    new Set(partitions.map(({ partition }) => partition)).size,
+    'partition',
+    'partitions',
+  )
   if (open.length === 0) return [`all closed in ${of}, ${blocks} blocks in their last minutes`]
   return [
-    ...open.map(({ partition, part }) => `lane ${partition}  ${part}  TRIPPED: blocks are flags`),
-    `the other ${lanes.length - open.length} of ${of} are closed; "sluice breaker reset" closes all`,
+    ...open.map(
+      ({ partition, part }) => `partition ${partition}  ${part}  TRIPPED: blocks are flags`,
+    ),
+    `the other ${partitions.length - open.length} of ${of} are closed; "sluice breaker reset" closes all`,
   ]
 }
 
@@ -127,7 +134,7 @@ function scorerLines({ scorers, active }: PolicyStatus): readonly string[] {
 }
 
 function scorerText(
-  { url, verdict, version, problem }: ScorerStanding,
+  { url, verdict, version, problem }: ScorerStatus,
   { ruleset }: DescribedRuleset,
 ): string {
   const place = new URL(url).host

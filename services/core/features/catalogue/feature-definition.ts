@@ -71,12 +71,12 @@ export const CARD_HABIT_AGGREGATES = [
   'pair_count',
   'pair_seconds_since_last',
 ] as const
-export type CardHabitAggregate = (typeof CARD_HABIT_AGGREGATES)[number]
+export type CardBehaviourAggregate = (typeof CARD_HABIT_AGGREGATES)[number]
 
 export const CARD_AGGREGATES = [...CARD_AMOUNT_AGGREGATES, ...CARD_HABIT_AGGREGATES] as const
 
 export function isAmountAggregate(
-  aggregate: CardAmountAggregate | CardHabitAggregate,
+  aggregate: CardAmountAggregate | CardBehaviourAggregate,
 ): aggregate is CardAmountAggregate {
   return (CARD_AMOUNT_AGGREGATES as readonly string[]).includes(aggregate)
 }

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { CODE_UNIT, WINDOWS, type FeatureDefinition } from './feature-definition.ts'
-import { HABITS, SHARED } from './feature-habits.ts'
+import { HABITS, SHARED } from './behavioural-features.ts'
 import { card, EARLIER, own, shared } from './feature-makers.ts'
 import { DAY_MS } from './time.ts'
 

@@ -4,11 +4,11 @@ import { fromE4, type CardEvent } from '../state/card-event.ts'
 import { COLUMN } from '../state/card-columns.ts'
 import { type CardHistory } from '../state/card-history.ts'
 import type { CardPlan } from './card-plan.ts'
-import type { CardReading } from './card-reading.ts'
+import type { CardAggregates } from './card-aggregates.ts'
 import {
   isAmountAggregate,
   type CardAmountAggregate,
-  type CardHabitAggregate,
+  type CardBehaviourAggregate,
   type FeatureDefinition,
 } from '../catalogue/feature-definition.ts'
 import { distanceKm } from './geo.ts'
@@ -27,7 +27,7 @@ type CardDefinition = Extract<FeatureDefinition, { readonly entity: 'card' }>
  * nothing: its state tells, and takes it away.
  */
 export type CardValue = (
-  card: CardReading,
+  card: CardAggregates,
   own: 0 | 1,
   event: CardEvent,
   history: CardHistory,
@@ -54,16 +54,16 @@ export function cardReader(definition: CardDefinition, plan: CardPlan): CardValu
   const { aggregate } = definition
   return isAmountAggregate(aggregate)
     ? amountReader(aggregate, places)
-    : habitReader(aggregate, places)
+    : behaviourReader(aggregate, places)
 }
 
 /** Counts and amounts. */
 function amountReader(aggregate: CardAmountAggregate, { window, long, times }: Places): CardValue {
-  const countOf = (card: CardReading, at: number, own: number): number =>
+  const countOf = (card: CardAggregates, at: number, own: number): number =>
     (card.counts[at] ?? 0) + own
-  const sumOf = (card: CardReading, at: number, own: number, event: CardEvent): number =>
+  const sumOf = (card: CardAggregates, at: number, own: number, event: CardEvent): number =>
     (card.sumsMinor[at] ?? 0) + own * event.amountMinor
-  const ifAny = (values: Float64Array, card: CardReading): number =>
+  const ifAny = (values: Float64Array, card: CardAggregates): number =>
     (card.counts[window] ?? 0) === 0 ? NaN : (values[window] ?? NaN) / MINOR_PER_UNIT
   switch (aggregate) {
     case 'count':
@@ -114,8 +114,8 @@ function amountReader(aggregate: CardAmountAggregate, { window, long, times }: P
 }
 
 /** Times, places and references. */
-function habitReader(aggregate: CardHabitAggregate, { window, slot }: Places): CardValue {
-  const namedOf = (card: CardReading): ReferenceReading | null => {
+function behaviourReader(aggregate: CardBehaviourAggregate, { window, slot }: Places): CardValue {
+  const namedOf = (card: CardAggregates): ReferenceReading | null => {
     const reference = card.references[slot]
     return reference?.isNamed === true ? reference : null
   }
@@ -159,7 +159,7 @@ function shareOf(part: number | undefined, all: number | undefined): number {
   return all === undefined || all === 0 ? NaN : (part ?? 0) / all
 }
 
-function deviationAt(card: CardReading, window: number): number {
+function deviationAt(card: CardAggregates, window: number): number {
   const count = card.counts[window] ?? 0
   const squares = card.squares[window]
   if (count < 2 || squares === undefined) return NaN

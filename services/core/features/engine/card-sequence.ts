@@ -11,7 +11,7 @@ export const SEQUENCE_EVENTS = 16
 
 /**
  * Numbers of one payment: amount in minor units of the reference currency; age in ms; local time of day in ms; reference of
- * its merchant category (see referenceOf), 0 for none. Time of day is that of UTC, and the category 0, where no feature
+ * its merchant category (see hashOf), 0 for none. Time of day is that of UTC, and the category 0, where no feature
  * has the card keep them.
  */
 export const SEQUENCE_WIDTH = 4
@@ -20,7 +20,7 @@ export const SEQUENCE_WIDTH = 4
 export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
 
 /**
- * Writes the newest attempts (retries too: what is one may change with a late payment) that come before (timeMs, idRef),
+ * Writes the newest attempts (retries too: what is one may change with a late payment) that come before (timeMs, idHash),
  * newest first, at `position`. Of events that came later in the log nothing is seen: only offsets below `nextOffset`
  * count, as for the features. What is CARD_REACH_MS old is not seen either, nor what is CARD_RETAIN_MS older than the newest
  * of the card, whether it is still held or not. Hot path.
@@ -28,7 +28,7 @@ export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
 export function writeSequence(
   { data, stride, count, references }: CardHistory,
   timeMs: number,
-  idRef: number,
+  idHash: number,
   nextOffset: number,
   out: Float64Array,
   position: number,
@@ -46,7 +46,7 @@ export function writeSequence(
     singly += 1
     if (eventMs > timeMs) continue
     if (eventMs <= sinceMs) break
-    if (eventMs === timeMs && (data[base + COLUMN.id] ?? 0) >= idRef) continue
+    if (eventMs === timeMs && (data[base + COLUMN.id] ?? 0) >= idHash) continue
     out[at] = data[base + COLUMN.amount] ?? 0
     out[at + 1] = timeMs - eventMs
     const utcOffset = isWide ? (data[base + COLUMN.utcOffset] ?? 0) : 0

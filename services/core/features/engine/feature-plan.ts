@@ -4,9 +4,9 @@ import { entityRefOf, PRESENCE, type CardEvent, type EventNeeds } from '../state
 import type { CardHistory } from '../state/card-history.ts'
 import { cardPlanOf, type CardPlan } from './card-plan.ts'
 import { cardReader, type CardValue } from './card-readers.ts'
-import { CardReading } from './card-reading.ts'
+import { CardAggregates } from './card-aggregates.ts'
 import { entityPlanOf, type EntityPlan } from './entity-plan.ts'
-import { EntityReading } from './entity-reading.ts'
+import { EntityAggregates } from './entity-aggregates.ts'
 import {
   ENTITY_KINDS,
   type EntityKind,
@@ -19,8 +19,8 @@ const MINOR_PER_UNIT = 100
 
 /** What the features of one transaction are computed from. Reused from one to the next. */
 export interface Readings {
-  readonly card: CardReading
-  readonly entities: Readonly<Record<EntityKind, EntityReading | null>>
+  readonly card: CardAggregates
+  readonly entities: Readonly<Record<EntityKind, EntityAggregates | null>>
 }
 
 /** A value and its place in the row. */
@@ -30,7 +30,7 @@ interface Step<Read> {
 }
 
 type OwnRead = (event: CardEvent) => number
-type EntityRead = (reading: EntityReading, event: CardEvent) => number
+type EntityRead = (reading: EntityAggregates, event: CardEvent) => number
 
 /** The features of one kind of entity. */
 interface EntitySteps {
@@ -64,10 +64,10 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
   const card = cardPlanOf(definitions)
   const entities = perKind((kind) => entityPlanOf(kind, definitions))
   const openReadings = (): Readings => ({
-    card: new CardReading(card),
+    card: new CardAggregates(card),
     entities: perKind((kind) => {
       const plan = entities[kind]
-      return plan === null ? null : new EntityReading(plan)
+      return plan === null ? null : new EntityAggregates(plan)
     }),
   })
   const ownSteps = stepsOf(definitions, 'transaction', ({ aggregate }) => ownReader(aggregate))
@@ -112,7 +112,7 @@ function writeCard(
   event: CardEvent,
   own: 0 | 1,
   history: CardHistory,
-  card: CardReading,
+  card: CardAggregates,
   row: Float64Array,
   position: number,
 ): void {

@@ -1,8 +1,8 @@
-// Folds a whole history into feature rows, in memory, with the code that the scorer uses (P4): one LaneFold
-// per partition, cards and entities in maps instead of Redis, lanes in step as in an aligned replay.
+// Folds a whole history into feature rows, in memory, with the code that the scorer uses (P4): one PartitionFold
+// per partition, cards and entities in maps instead of Redis, partitions in step as in an aligned replay.
 
 import { partitionOf } from '../../murmur2.ts'
-import { referenceOf } from '../../reference.ts'
+import { hashOf } from '../../id-hash.ts'
 import type { Label, Transaction } from '../../transaction.ts'
 import type { RateTable } from '../../currency.ts'
 import { CardHistory } from '../state/card-history.ts'
@@ -10,11 +10,11 @@ import { writeSequence } from './card-sequence.ts'
 import { EntityPart, type Cut } from '../state/entity-part.ts'
 import { entityKeyOf, type EntityKind } from '../catalogue/feature-definition.ts'
 import type { FeaturePlan } from './feature-plan.ts'
-import type { LaneState, ReadablePart } from './fold-state.ts'
-import { FEATURE_PLAN, LANE_START, LaneFold, type Folded } from './lane-fold.ts'
+import type { PartitionState, ReadablePart } from './fold-state.ts'
+import { FEATURE_PLAN, PARTITION_START, PartitionFold, type Folded } from './partition-fold.ts'
 import { DAY_MS, LATENESS_MS, REACH_MS } from '../catalogue/time.ts'
 
-/** Lanes take part in no feature value; they are folded apart since the scorer's lanes are. */
+/** Partitions take part in no feature value; they are folded apart since the scorer's partitions are. */
 export const PARTITIONS_DEFAULT = 4
 
 /** A value is compacted once it holds this many events, then each time it has doubled. */
@@ -43,69 +43,75 @@ export interface HistoryFoldOptions {
 
 /** Takes transactions and labels merged by event time and known-at time, oldest first. */
 export class HistoryFold {
-  readonly #lanes: readonly Lane[]
+  readonly #partitions: readonly PartitionHistory[]
   #sweptMs = -Infinity
 
   constructor(options: HistoryFoldOptions) {
     const { partitionCount = PARTITIONS_DEFAULT } = options
-    const lanes: Lane[] = []
+    const partitions: PartitionHistory[] = []
     for (let partition = 0; partition < partitionCount; partition += 1) {
-      lanes.push(new Lane(options, lanes))
+      partitions.push(new PartitionHistory(options, partitions))
     }
-    this.#lanes = lanes
+    this.#partitions = partitions
   }
 
   /** Writes the feature row at `position` and takes the transaction in. The rate table must know the currency. */
   transaction(transaction: Transaction, row: Float64Array, position: number): Folded {
     this.#sweep(transaction.eventTimeMs)
-    return this.#laneOf(transaction.card).transaction(transaction, row, position)
+    return this.#partitionOf(transaction.card).transaction(transaction, row, position)
   }
 
   /** Writes the card's payments before a transaction that is not yet taken in (see writeSequence) at `position`. */
   sequence(transaction: Transaction, out: Float64Array, position: number): void {
     const { card, eventTimeMs, id } = transaction
-    const history = this.#laneOf(card).card(card)
-    writeSequence(history, eventTimeMs, referenceOf(id), Infinity, out, position)
+    const history = this.#partitionOf(card).card(card)
+    writeSequence(history, eventTimeMs, hashOf(id), Infinity, out, position)
   }
 
   /** Takes a label in; the next transactions see it from its known-at time on. */
   label(label: Label): void {
-    this.#laneOf(label.card).label(label)
+    this.#partitionOf(label.card).label(label)
   }
 
   /** Cards and parts of entities in memory. */
   get size(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.cards.size + lane.entities.size, 0)
+    return this.#partitions.reduce(
+      (sum, partition) => sum + partition.cards.size + partition.entities.size,
+      0,
+    )
   }
 
-  #laneOf(card: string): Lane {
-    const lane = this.#lanes[partitionOf(encoder.encode(card), this.#lanes.length)]
-    if (lane === undefined) throw new Error('A history fold needs at least one partition.')
-    return lane
+  #partitionOf(card: string): PartitionHistory {
+    const partition = this.#partitions[partitionOf(encoder.encode(card), this.#partitions.length)]
+    if (partition === undefined) throw new Error('A history fold needs at least one partition.')
+    return partition
   }
 
   #sweep(nowMs: number): void {
     if (nowMs < this.#sweptMs + DAY_MS) return
     this.#sweptMs = nowMs
-    for (const lane of this.#lanes) lane.forgetBefore(nowMs - FORGET_MS)
+    for (const partition of this.#partitions) partition.forgetBefore(nowMs - FORGET_MS)
   }
 }
 
-class Lane implements LaneState {
+class PartitionHistory implements PartitionState {
   readonly cards = new Map<string, Kept<CardHistory>>()
   /** By kind and reference. */
   readonly entities = new Map<number, Kept<EntityPart>>()
   readonly entityHorizonMs = -Infinity
-  readonly #fold: LaneFold
-  readonly #lanes: readonly Lane[]
+  readonly #fold: PartitionFold
+  readonly #partitions: readonly PartitionHistory[]
   readonly #states: Uint8Array
   #nextOffset = 0
   #nextLabelOffset = 0
 
-  constructor({ rates, plan = FEATURE_PLAN }: HistoryFoldOptions, lanes: readonly Lane[]) {
-    this.#fold = new LaneFold({ rates, plan }, LANE_START)
+  constructor(
+    { rates, plan = FEATURE_PLAN }: HistoryFoldOptions,
+    partitions: readonly PartitionHistory[],
+  ) {
+    this.#fold = new PartitionFold({ rates, plan }, PARTITION_START)
     this.#states = new Uint8Array(plan.definitions.length)
-    this.#lanes = lanes
+    this.#partitions = partitions
   }
 
   transaction(transaction: Transaction, row: Float64Array, position: number): Folded {
@@ -146,10 +152,10 @@ class Lane implements LaneState {
 
   otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] {
     const parts: ReadablePart[] = []
-    for (const lane of this.#lanes) {
-      if (lane === this) continue
-      const kept = lane.entities.get(entityKeyOf(kind, ref))
-      if (kept !== undefined) parts.push({ part: kept.value, cut: NOT_LIMITED })
+    for (const partition of this.#partitions) {
+      if (partition === this) continue
+      const kept = partition.entities.get(entityKeyOf(kind, ref))
+      if (kept !== undefined) parts.push({ part: kept.value, frontier: NOT_LIMITED })
     }
     return parts
   }

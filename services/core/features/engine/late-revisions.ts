@@ -9,7 +9,7 @@ import type { CardEvent } from '../state/card-event.ts'
 import { COLUMN } from '../state/card-columns.ts'
 import { type CardHistory } from '../state/card-history.ts'
 import { REVISABLE_MAX } from '../state/card-limits.ts'
-import type { LaneMessages } from './fold-state.ts'
+import type { PartitionMessages } from './fold-state.ts'
 import { CARD_REACH_MS, LATENESS_MS } from '../catalogue/time.ts'
 
 /** A decided transaction that comes after a late one. */
@@ -38,8 +38,8 @@ export interface Recomputed {
 }
 
 /**
- * The oldest event time of decisions that may be computed again, where this is the newest event time of the lane. By the
- * lane, not by the card: so a lane knows which messages nobody will ask for.
+ * The oldest event time of decisions that may be computed again, where this is the newest event time of the partition. By the
+ * partition, not by the card: so a partition knows which messages nobody will ask for.
  */
 export function revisableFromMs(newestEventMs: number): number {
   return newestEventMs - LATENESS_MS
@@ -53,14 +53,14 @@ export function revisable(
   history: CardHistory,
   cause: CardEvent,
   fromMs: number,
-  messages: LaneMessages,
+  messages: PartitionMessages,
   read: (message: Uint8Array, offset: number) => Later | null,
 ): readonly Later[] {
   const later: Later[] = []
   const from = Math.max(
-    history.rankOf(cause.timeMs, cause.idRef),
+    history.rankOf(cause.timeMs, cause.idHash),
     history.count - REVISABLE_MAX,
-    history.settledCount,
+    history.finalisedCount,
   )
   for (let index = from; index < history.count; index += 1) {
     const timeMs = history.at(index, COLUMN.time)

@@ -1,9 +1,9 @@
-// What the next transactions of a batch need, found some dozens at a time and brought near (bring-near.ts): their events,
+// What the next transactions of a batch need, found some dozens at a time and brought near (prefetch.ts): their events,
 // their cards and their entities.
 
 import type { RateTable } from '../../currency.ts'
 import type { Transaction } from '../../transaction.ts'
-import { bringNear, NEAR_MAX } from '../state/bring-near.ts'
+import { prefetch, NEAR_MAX } from '../state/prefetch.ts'
 import {
   blankCardEvent,
   fillCardEvent,
@@ -11,32 +11,32 @@ import {
   type MutableCardEvent,
 } from '../state/card-event.ts'
 import type { CardHistory } from '../state/card-history.ts'
-import type { LaneState } from './fold-state.ts'
-import type { LaneEntities } from './lane-entities.ts'
+import type { PartitionState } from './fold-state.ts'
+import type { PartitionEntities } from './partition-entities.ts'
 
 const NONE: readonly Transaction[] = []
 
 export class LookAhead {
   readonly #rates: RateTable
   readonly #needs: EventNeeds
-  readonly #entities: LaneEntities
+  readonly #entities: PartitionEntities
   readonly #events = Array.from({ length: NEAR_MAX }, blankCardEvent)
   readonly #histories: CardHistory[] = []
   #transactions = NONE
-  #state: LaneState | null = null
+  #state: PartitionState | null = null
   /** Of the transactions: the next one, and those that are at hand, from `#from` up to `#to`. */
   #next = 0
   #from = 0
   #to = 0
 
-  constructor(rates: RateTable, needs: EventNeeds, entities: LaneEntities) {
+  constructor(rates: RateTable, needs: EventNeeds, entities: PartitionEntities) {
     this.#rates = rates
     this.#needs = needs
     this.#entities = entities
   }
 
   /** These come next, in this order. */
-  expect(transactions: readonly Transaction[], state: LaneState): void {
+  expect(transactions: readonly Transaction[], state: PartitionState): void {
     this.#transactions = transactions
     this.#state = state
     this.#next = 0
@@ -45,7 +45,7 @@ export class LookAhead {
   }
 
   /** The place of what is at hand for this transaction; -1 where another one was expected. Hot path. */
-  take(transaction: Transaction, state: LaneState): number {
+  take(transaction: Transaction, state: PartitionState): number {
     if (this.#transactions[this.#next] !== transaction || this.#state !== state) return -1
     if (this.#next === this.#to) this.#look(state)
     const place = this.#next - this.#from
@@ -72,7 +72,7 @@ export class LookAhead {
     return history
   }
 
-  #look(state: LaneState): void {
+  #look(state: PartitionState): void {
     const transactions = this.#transactions
     const histories = this.#histories
     const from = this.#to
@@ -88,7 +88,7 @@ export class LookAhead {
       const transaction = transactions[from + place]
       if (transaction !== undefined) histories[place] = state.card(transaction.card)
     }
-    bringNear(histories, count)
+    prefetch(histories, count)
     this.#entities.look(this.#events, count, state)
   }
 }

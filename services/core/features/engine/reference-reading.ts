@@ -123,17 +123,17 @@ function hasAny(
 function ownReference(event: CardEvent, column: number): number {
   switch (column) {
     case COLUMN.merchant:
-      return event.merchantRef
+      return event.merchantHash
     case COLUMN.terminal:
-      return event.terminalRef
+      return event.terminalHash
     case COLUMN.device:
-      return event.deviceRef
+      return event.deviceHash
     case COLUMN.network:
-      return event.networkRef
+      return event.networkHash
     case COLUMN.category:
-      return event.categoryRef
+      return event.categoryHash
     case COLUMN.country:
-      return event.countryRef
+      return event.countryHash
     default:
       throw new RangeError(`Column ${column} holds no reference.`)
   }

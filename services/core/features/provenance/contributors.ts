@@ -20,7 +20,7 @@ export interface KnownEvent {
 /** A label that says something about a transaction. */
 export interface KnownLabel {
   readonly transactionId: string
-  readonly idRef: number
+  readonly idHash: number
   readonly timeMs: number
   readonly knownAtMs: number
   readonly isFraud: boolean
@@ -106,11 +106,11 @@ function ofCard(definition: Of<'card'>, { current, card }: Visible): Contributor
       return last(attempts)
     case 'distinct':
       return own(
-        attempts.filter((each) => referenceOf(each.event, of) !== 0),
-        referenceOf(event, of) !== 0,
+        attempts.filter((each) => hashOf(each.event, of) !== 0),
+        hashOf(event, of) !== 0,
       )
     case 'is_new':
-      return own(same, referenceOf(event, of) !== 0)
+      return own(same, hashOf(event, of) !== 0)
     case 'pair_count':
       return own(payments(attempts).filter((each) => isSame(each.event, event, of)))
     case 'pair_seconds_since_last':
@@ -174,19 +174,19 @@ function lastWords(labels: readonly KnownLabel[], nowMs: number): readonly Known
 }
 
 /** A transaction, for its words: an id may be used again later. */
-function keyOf({ timeMs, idRef }: Pick<KnownLabel, 'timeMs' | 'idRef'>): string {
-  return `${timeMs}/${idRef}`
+function keyOf({ timeMs, idHash }: Pick<KnownLabel, 'timeMs' | 'idHash'>): string {
+  return `${timeMs}/${idHash}`
 }
 
 function isBefore(a: CardEvent, b: CardEvent): boolean {
-  return a.timeMs < b.timeMs || (a.timeMs === b.timeMs && a.idRef < b.idRef)
+  return a.timeMs < b.timeMs || (a.timeMs === b.timeMs && a.idHash < b.idHash)
 }
 
 function isRetry({ event }: KnownEvent, card: readonly KnownEvent[]): boolean {
-  if (event.intentRef === 0) return false
+  if (event.intentHash === 0) return false
   return card.some(
     (each) =>
-      each.event.intentRef === event.intentRef &&
+      each.event.intentHash === event.intentHash &&
       isBefore(each.event, event) &&
       each.event.timeMs >= event.timeMs - RETRY_MS,
   )
@@ -233,27 +233,27 @@ function extreme(
 }
 
 /** The reference of an event, 0 for none. */
-function referenceOf(event: CardEvent, of: Reference | undefined): number {
+function hashOf(event: CardEvent, of: Reference | undefined): number {
   switch (of) {
     case undefined:
       return 0
     case 'merchant':
-      return event.merchantRef
+      return event.merchantHash
     case 'terminal':
-      return event.terminalRef
+      return event.terminalHash
     case 'device':
-      return event.deviceRef
+      return event.deviceHash
     case 'network':
-      return event.networkRef
+      return event.networkHash
     case 'category':
-      return event.categoryRef
+      return event.categoryHash
     case 'country':
-      return event.countryRef
+      return event.countryHash
   }
 }
 
 function isSame(a: CardEvent, b: CardEvent, of: Reference | undefined): boolean {
-  return referenceOf(a, of) !== 0 && referenceOf(a, of) === referenceOf(b, of)
+  return hashOf(a, of) !== 0 && hashOf(a, of) === hashOf(b, of)
 }
 
 function localMinutesOf({ timeMs, utcOffsetMinutes }: CardEvent): number {

@@ -2,7 +2,7 @@
 // of every feature the recorded value, the recomputed one, and the transactions that it counted.
 
 import type { RateTable } from '../../currency.ts'
-import { referenceOf } from '../../reference.ts'
+import { hashOf } from '../../id-hash.ts'
 import type { Label, Transaction } from '../../transaction.ts'
 import type { DecisionRecord } from '../../wire/records.ts'
 import { cardEventOf } from '../state/card-event.ts'
@@ -22,7 +22,7 @@ import {
 import { FEATURES } from '../catalogue/feature-list.ts'
 import { FEATURE_STATES, type FeatureState } from '../engine/feature-states.ts'
 import { entityRefsOf } from './replay-parts.ts'
-import type { RecordedBlock, ReplayEntry, ReplayLabel } from './replay-records.ts'
+import type { RecordedBatch, ReplayEntry, ReplayLabel } from './replay-records.ts'
 import type { ReplayedRow } from './replay-rows.ts'
 import { PickedSample } from './replay-sample.ts'
 import { reasonOf, VERDICT, type NotCompared } from './row-comparison.ts'
@@ -58,12 +58,12 @@ interface Placed<Value> {
 
 interface GatheredLabel {
   readonly label: Label
-  /** Newest watermark of the lane's labels before it. */
+  /** Newest watermark of the partition's labels before it. */
   readonly watermarkMs: number
 }
 
 interface Found {
-  readonly block: RecordedBlock
+  readonly block: RecordedBatch
   readonly recorded: Float64Array
   readonly recordedStates: Uint8Array
   readonly values: Float64Array
@@ -122,13 +122,14 @@ export class Explanation {
     }
   }
 
-  takeBlocks(partition: number, blocks: readonly RecordedBlock[]): void {
+  takeBatches(partition: number, blocks: readonly RecordedBatch[]): void {
     for (const { decisions } of blocks) {
-      for (const { offset, revision, marks, duplicateOfOffset } of decisions) {
+      for (const { offset, revision, annotations, duplicateOfOffset } of decisions) {
         if (revision > 0) continue
         const place = `${partition}/${offset}`
-        if (duplicateOfOffset !== null || marks.includes('behind_reach')) this.#excluded.add(place)
-        else if (marks.includes('after_watermark')) this.#cardOnly.add(place)
+        if (duplicateOfOffset !== null || annotations.includes('behind_reach'))
+          this.#excluded.add(place)
+        else if (annotations.includes('after_watermark')) this.#cardOnly.add(place)
       }
     }
   }
@@ -189,14 +190,14 @@ export class Explanation {
     return false
   }
 
-  #visible(block: RecordedBlock): Visible {
+  #visible(block: RecordedBatch): Visible {
     const { partition, decision, transaction } = this.#of
     // A revision sees its card up to the cause, and entities as the cause sees them.
     const cause = decision.causeOffset
     const current = this.#knownOf({ partition, offset: decision.offset, value: transaction })
     const isEarlier = ({ event }: KnownEvent): boolean =>
       event.timeMs < current.event.timeMs ||
-      (event.timeMs === current.event.timeMs && event.idRef < current.event.idRef)
+      (event.timeMs === current.event.timeMs && event.idHash < current.event.idHash)
     const card = this.#entries
       .filter((entry) => entry.partition === partition && entry.value.card === transaction.card)
       .filter(({ offset }) => (cause === null ? offset < decision.offset : offset <= cause))
@@ -204,10 +205,10 @@ export class Explanation {
       .filter((entry) => !this.#excluded.has(placeOf(entry)))
       .map((entry) => this.#knownOf(entry))
       .filter(isEarlier)
-    const endOf = (lane: number): number =>
-      lane === partition
+    const endOf = (of: number): number =>
+      of === partition
         ? (cause ?? decision.offset)
-        : (block.cut.find((each) => each.partition === lane)?.nextOffset ?? 0)
+        : (block.frontier.find((each) => each.partition === of)?.nextOffset ?? 0)
     const shared = this.#entries
       .filter((entry) => entry.offset < endOf(entry.partition))
       .filter((entry) => !this.#excluded.has(placeOf(entry)))
@@ -236,15 +237,20 @@ export class Explanation {
     }
   }
 
-  #visibleLabels({ partition: own, labelNextOffset, cut, alignment }: RecordedBlock): readonly {
+  #visibleLabels({
+    partition: own,
+    labelNextOffset,
+    frontier,
+    alignment,
+  }: RecordedBatch): readonly {
     readonly partition: number
     readonly label: Label
     readonly knownAtMs: number
   }[] {
-    const endOf = (lane: number): number =>
-      lane === own
+    const endOf = (partition: number): number =>
+      partition === own
         ? labelNextOffset
-        : (cut.find((each) => each.partition === lane)?.labelNextOffset ?? 0)
+        : (frontier.find((each) => each.partition === partition)?.labelNextOffset ?? 0)
     return this.#labels
       .filter(({ partition, offset }) => offset < endOf(partition))
       .toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
@@ -271,7 +277,7 @@ export class Explanation {
   }
 }
 
-/** What one lane knows of an entity is forgotten before this, counted back from the newest that it knows. */
+/** What one partition knows of an entity is forgotten before this, counted back from the newest that it knows. */
 function horizonMs(events: readonly Placed<Transaction>[], partition: number): number {
   let newestMs = -Infinity
   for (const each of events) {
@@ -291,20 +297,20 @@ function placeOf({ partition, offset }: Placed<unknown>): string {
 /** By time, then by as many bits of the id as tell events apart. */
 function inOrder(events: readonly KnownEvent[], ids = 2 ** 48): readonly KnownEvent[] {
   return events.toSorted(
-    (a, b) => a.event.timeMs - b.event.timeMs || (a.event.idRef % ids) - (b.event.idRef % ids),
+    (a, b) => a.event.timeMs - b.event.timeMs || (a.event.idHash % ids) - (b.event.idHash % ids),
   )
 }
 
 function refOfLabel(label: Label, kind: EntityKind): number {
   const name = kind === 'network' ? label.ipNetwork : label[kind]
-  return name === null ? 0 : referenceOf(name)
+  return name === null ? 0 : hashOf(name)
 }
 
 function knownLabelOf(label: Label, knownAtMs: number): KnownLabel {
   const { transactionId, eventTimeMs, verdict } = label
   return {
     transactionId,
-    idRef: referenceOf(transactionId),
+    idHash: hashOf(transactionId),
     timeMs: eventTimeMs,
     knownAtMs,
     isFraud: verdict === 'fraud',

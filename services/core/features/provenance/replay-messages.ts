@@ -1,11 +1,11 @@
-// The messages that late transactions of a replayed lane may ask for, in memory.
+// The messages that late transactions of a replayed partition may ask for, in memory.
 
-import type { LaneMessages } from '../engine/fold-state.ts'
+import type { PartitionMessages } from '../engine/fold-state.ts'
 
 /** Old messages are looked for once there are this many more than were left the last time. */
 const SWEEP_AFTER = 1_000
 
-export class ReplayMessages implements LaneMessages {
+export class ReplayMessages implements PartitionMessages {
   readonly #byOffset = new Map<number, { readonly timeMs: number; readonly message: Buffer }>()
   #leftLastTime = 0
 

@@ -1,11 +1,11 @@
-// What one lane knows of entities, built from its own log alone, in offset order, as far as any cut asks. Rows are
+// What one partition knows of entities, built from its own log alone, in offset order, as far as any cut asks. Rows are
 // recomputed elsewhere, and only read what is built here, through cuts.
 //
 // Which transactions count is decided by the card's own history. For a card outside the sample there is none: then
 // the decision's own word counts (duplicate, behind_reach, after_watermark).
 
 import type { RateTable } from '../../currency.ts'
-import { lowBitsOf, referenceOf } from '../../reference.ts'
+import { lowBitsOf, hashOf } from '../../id-hash.ts'
 import type { Transaction } from '../../transaction.ts'
 import { cardEventOf } from '../state/card-event.ts'
 import { CardHistory } from '../state/card-history.ts'
@@ -15,8 +15,8 @@ import { ENTITY_KINDS, entityKeyOf, type EntityKind } from '../catalogue/feature
 import { FEATURES } from '../catalogue/feature-list.ts'
 import { entityRefOf } from '../state/card-event.ts'
 import { compileFeaturePlan } from '../engine/feature-plan.ts'
-import type { LaneState } from '../engine/fold-state.ts'
-import { LANE_START, LaneFold } from '../engine/lane-fold.ts'
+import type { PartitionState } from '../engine/fold-state.ts'
+import { PARTITION_START, PartitionFold } from '../engine/partition-fold.ts'
 import type { ReplayEntry, ReplayLabel } from './replay-records.ts'
 import type { ReplaySample } from './replay-sample.ts'
 import { ReplayValues } from './replay-values.ts'
@@ -32,7 +32,7 @@ export const FORGET_CARDS_MS = REACH_MS + CARD_REACH_MS + DAY_MS
 export const FORGET_PARTS_MS = REACH_MS + LATENESS_MS + DAY_MS
 
 /**
- * What the decision block says of a transaction, where it is known. `refused`: it went to the dead letters. The others
+ * What the decision batch says of a transaction, where it is known. `refused`: it went to the dead letters. The others
  * are asked only for cards outside the sample.
  */
 export type Verdict = 'counted' | 'refused' | 'left_out' | 'undecided'
@@ -40,7 +40,7 @@ export type Verdict = 'counted' | 'refused' | 'left_out' | 'undecided'
 /** References of the entities that a transaction names, 0 for none. */
 export function entityRefsOf(transaction: Transaction): Readonly<Record<EntityKind, number>> {
   const { terminal, merchant, device, ipNetwork } = transaction
-  const refOf = (name: string | null): number => (name === null ? 0 : referenceOf(name))
+  const refOf = (name: string | null): number => (name === null ? 0 : hashOf(name))
   return {
     terminal: refOf(terminal),
     merchant: refOf(merchant),
@@ -58,23 +58,23 @@ export function hasAnyEntity(
   return ENTITY_KINDS.some((kind) => refs[kind] !== 0 && sample.hasEntity(kind, refs[kind]))
 }
 
-export class LaneParts implements LaneState {
+export class PartitionParts implements PartitionState {
   readonly entityHorizonMs = -Infinity
   readonly #sample: ReplaySample
   readonly #rates: RateTable
-  readonly #fold: LaneFold
+  readonly #fold: PartitionFold
   readonly #cards = new ReplayValues<string, CardHistory>(() => new CardHistory())
   readonly #parts = new ReplayValues<number, EntityPart>(() => new EntityPart())
   readonly #touched: number[] = []
   readonly #row = new Float64Array(PARTS_PLAN.definitions.length)
   readonly #states = new Uint8Array(PARTS_PLAN.definitions.length)
-  /** Parts may have been merged up to here: no cut below it can be read any more. */
+  /** Parts may have been merged up to here: no frontier below it can be read any more. */
   #compactedTo: Cut = { nextOffset: 0, labelNextOffset: 0 }
 
   constructor(sample: ReplaySample, rates: RateTable) {
     this.#sample = sample
     this.#rates = rates
-    this.#fold = new LaneFold({ rates, plan: PARTS_PLAN }, LANE_START)
+    this.#fold = new PartitionFold({ rates, plan: PARTS_PLAN }, PARTITION_START)
   }
 
   get size(): number {
@@ -85,18 +85,18 @@ export class LaneParts implements LaneState {
     return this.#fold.position.newestEventMs
   }
 
-  /** The part as far as it is built; null when the lane knows nothing of the entity. */
+  /** The part as far as it is built; null when the partition knows nothing of the entity. */
   peek(kind: EntityKind, ref: number): EntityPart | null {
     return this.#parts.peek(entityKeyOf(kind, ref))
   }
 
   /** False when parts were merged beyond this cut. */
-  canRead(cut: Cut): boolean {
+  canRead(frontier: Cut): boolean {
     const { nextOffset, labelNextOffset } = this.#compactedTo
-    return cut.nextOffset >= nextOffset && cut.labelNextOffset >= labelNextOffset
+    return frontier.nextOffset >= nextOffset && frontier.labelNextOffset >= labelNextOffset
   }
 
-  /** Takes a message in; `floor` is what every cut to come includes. */
+  /** Takes a message in; `floor` is what every frontier to come includes. */
   take(entry: ReplayEntry, verdict: Verdict, isAligned: boolean, floor: Cut): void {
     if (!isAligned) this.#fold.forgetWatermarks()
     else if (entry.kind === 'watermark') this.#fold.applyWatermark(entry.timeMs)
@@ -142,7 +142,7 @@ export class LaneParts implements LaneState {
     return null
   }
 
-  /** `slowestMs` is the newest event time of the lane that is furthest behind. */
+  /** `slowestMs` is the newest event time of the partition that is furthest behind. */
   forget(slowestMs: number): void {
     this.#cards.forgetBefore(this.newestEventMs - FORGET_CARDS_MS)
     this.#parts.forgetBefore(slowestMs - FORGET_PARTS_MS)
@@ -170,10 +170,10 @@ export class LaneParts implements LaneState {
       const ref = entityRefOf(event, kind)
       if (ref === 0 || !this.#sample.hasEntity(kind, ref)) continue
       const part = this.ownEntity(kind, ref)
-      if (verdict === 'undecided' && holdsSame(part, eventTimeMs, event.idRef, event.cardHash)) {
+      if (verdict === 'undecided' && holdsSame(part, eventTimeMs, event.idHash, event.cardHash)) {
         continue
       }
-      part.insert(eventTimeMs, offset, event.idRef, event.cardHash)
+      part.insert(eventTimeMs, offset, event.idHash, event.cardHash)
     }
   }
 
@@ -197,10 +197,10 @@ function sizeOfPart({ count, labels }: EntityPart): number {
 }
 
 /** A decision without state does not tell duplicates; those that name the same entity are found here. */
-function holdsSame(part: EntityPart, timeMs: number, idRef: number, cardHash: number): boolean {
+function holdsSame(part: EntityPart, timeMs: number, idHash: number, cardHash: number): boolean {
   for (let index = part.count - 1; index >= 0; index -= 1) {
     if (part.at(index, ENTITY_COLUMN.time) < timeMs - LATENESS_MS) return false
-    if (part.at(index, ENTITY_COLUMN.id) !== lowBitsOf(idRef)) continue
+    if (part.at(index, ENTITY_COLUMN.id) !== lowBitsOf(idHash)) continue
     if (part.at(index, ENTITY_COLUMN.card) === cardHash) return true
   }
   return false

@@ -1,9 +1,9 @@
-// What a replay reads: messages of the log as the scorer took them, and decision blocks as it left them.
+// What a replay reads: messages of the log as the scorer took them, and decision batches as it left them.
 
 import type { Label, Transaction } from '../../transaction.ts'
 import type {
   Alignment,
-  CutEntry,
+  FrontierEntry,
   DecisionBatch,
   DecisionRecord,
   Mode,
@@ -35,13 +35,13 @@ export interface RecordedRow {
   readonly states: Uint8Array
 }
 
-/** A decision block, with rows that are read when they are asked for. */
-export interface RecordedBlock {
+/** A decision batch, with rows that are read when they are asked for. */
+export interface RecordedBatch {
   readonly partition: number
   readonly nextOffset: number
   readonly labelNextOffset: number
   readonly alignment: Alignment
-  readonly cut: readonly CutEntry[]
+  readonly frontier: readonly FrontierEntry[]
   readonly decidedAtMs: number
   readonly featureListHash: string
   readonly mode: Mode
@@ -55,7 +55,7 @@ export interface RecordedBlock {
 }
 
 /** Rows are copied when they are read, so the block may be a view of what was fetched. */
-export function recordedBlockOf(block: DecisionBatch): RecordedBlock {
+export function recordedBatchOf(block: DecisionBatch): RecordedBatch {
   const { decisions, features, featureStates, featureCount } = block
   const view = new DataView(features.buffer, features.byteOffset, features.byteLength)
   const rowAt = (index: number): RecordedRow => {
@@ -71,7 +71,7 @@ export function recordedBlockOf(block: DecisionBatch): RecordedBlock {
     }
     return { decision, values, states }
   }
-  const { partition, nextOffset, labelNextOffset, alignment, cut } = block
+  const { partition, nextOffset, labelNextOffset, alignment, frontier } = block
   const { decidedAtMs, featureListHash, deadLetterOffsets } = block
   const { mode, modelDigest, backend, policyDigest, policyVersion } = block
   return {
@@ -79,7 +79,7 @@ export function recordedBlockOf(block: DecisionBatch): RecordedBlock {
     nextOffset,
     labelNextOffset,
     alignment,
-    cut,
+    frontier,
     decidedAtMs,
     featureListHash,
     mode,

@@ -1,14 +1,14 @@
 // Which decisions of a block have not been met yet while it is replayed.
 
-import type { RecordedBlock } from './replay-records.ts'
+import type { RecordedBatch } from './replay-records.ts'
 
 /** Decisions of a block that no message has been found for yet. */
-export class RestOfBlock {
-  readonly block: RecordedBlock
+export class RestOfBatch {
+  readonly block: RecordedBatch
   readonly #byOffset = new Map<number, number>()
   readonly #byCause = new Map<number, number[]>()
 
-  constructor(block: RecordedBlock) {
+  constructor(block: RecordedBatch) {
     this.block = block
     for (const [index, { offset, revision, causeOffset }] of block.decisions.entries()) {
       if (revision === 0) this.#byOffset.set(offset, index)

@@ -1,5 +1,5 @@
-// Recomputes the rows of one lane's decision blocks, in block order, with card histories of its own. Entities are
-// read from the parts of all lanes through the cut that the block recorded: parts may be ahead of it, and a reading
+// Recomputes the rows of one partition's decision batches, in block order, with card histories of its own. Entities are
+// read from the parts of all partitions through the frontier that the block recorded: parts may be ahead of it, and a reading
 // filters by it.
 
 import type { RateTable } from '../../currency.ts'
@@ -12,20 +12,25 @@ import { EntityPart } from '../state/entity-part.ts'
 import type { EntityKind } from '../catalogue/feature-definition.ts'
 import { FEATURE_LIST_HASH } from '../catalogue/feature-list.ts'
 import { revisableFromMs, type Recomputed } from '../engine/late-revisions.ts'
-import type { LaneState, ReadablePart } from '../engine/fold-state.ts'
-import { FEATURE_PLAN, LANE_START, LaneFold, type Folded } from '../engine/lane-fold.ts'
-import { entityRefsOf, FORGET_CARDS_MS, hasAnyEntity, type LaneParts } from './replay-parts.ts'
+import type { PartitionState, ReadablePart } from '../engine/fold-state.ts'
+import {
+  FEATURE_PLAN,
+  PARTITION_START,
+  PartitionFold,
+  type Folded,
+} from '../engine/partition-fold.ts'
+import { entityRefsOf, FORGET_CARDS_MS, hasAnyEntity, type PartitionParts } from './replay-parts.ts'
 import { ReplayMessages } from './replay-messages.ts'
-import type { RecordedBlock, RecordedRow, ReplayEntry } from './replay-records.ts'
+import type { RecordedBatch, RecordedRow, ReplayEntry } from './replay-records.ts'
 import type { ReplaySample } from './replay-sample.ts'
-import { RestOfBlock } from './replay-rest.ts'
+import { RestOfBatch } from './replay-rest.ts'
 import { ReplayValues } from './replay-values.ts'
 import { notComparedFor, RowComparison, type NotCompared } from './row-comparison.ts'
 import { STATE } from '../engine/feature-states.ts'
 
 /** One decision, recorded and recomputed. Arrays are reused: copy what is to be kept. */
 export interface ReplayedRow {
-  readonly block: RecordedBlock
+  readonly block: RecordedBatch
   readonly recorded: RecordedRow
   readonly transaction: Transaction | null
   readonly values: Float64Array
@@ -40,11 +45,11 @@ export interface ReplayedRow {
 
 /** Decisions that the log says a late transaction changed the rows of, whatever came of it. Arrays are reused. */
 export interface ReplayedCause {
-  readonly block: RecordedBlock
+  readonly block: RecordedBatch
   readonly causeOffset: number
   readonly recomputed: readonly Recomputed[]
   readonly history: CardHistory
-  /** False where the log of the card's lane does not hold all that they look at. */
+  /** False where the log of the card's partition does not hold all that they look at. */
   readonly isKnown: boolean
 }
 
@@ -52,15 +57,15 @@ export type OnCause = (cause: ReplayedCause) => void
 
 export type OnReplayed = (row: ReplayedRow) => void
 
-export interface LaneRowsOptions {
+export interface PartitionRowsOptions {
   readonly onCause?: OnCause | undefined
   readonly partition: number
   readonly sample: ReplaySample
   readonly rates: RateTable
   /** Reads a message that was kept. */
   readonly readRecord: (record: Uint8Array) => Transaction | null
-  /** Of every lane, this one included. */
-  readonly parts: readonly LaneParts[]
+  /** Of every partition, this one included. */
+  readonly parts: readonly PartitionParts[]
 }
 
 const EMPTY_PART = new EntityPart()
@@ -75,25 +80,25 @@ export interface KnownFrom {
   readonly allMs: number
 }
 
-export class LaneRows implements LaneState {
+export class PartitionRows implements PartitionState {
   readonly entityHorizonMs = -Infinity
   readonly messages = new ReplayMessages()
-  readonly #options: LaneRowsOptions
-  readonly #fold: LaneFold
-  readonly #degraded: LaneFold
+  readonly #options: PartitionRowsOptions
+  readonly #fold: PartitionFold
+  readonly #degraded: PartitionFold
   readonly #comparison = new RowComparison(FEATURE_PLAN)
   readonly #cards = new ReplayValues<string, CardHistory>(() => new CardHistory())
   readonly #values = new Float64Array(COUNT)
   readonly #states = new Uint8Array(COUNT)
   readonly #verdicts = new Uint8Array(COUNT)
-  #block: RecordedBlock | null = null
-  #cutWentBack = false
+  #block: RecordedBatch | null = null
+  #frontierWentBack = false
 
-  constructor(options: LaneRowsOptions) {
+  constructor(options: PartitionRowsOptions) {
     this.#options = options
     const { rates, readRecord } = options
-    this.#fold = new LaneFold({ rates, readRecord, keepsEntities: false }, LANE_START)
-    this.#degraded = new LaneFold({ rates }, LANE_START)
+    this.#fold = new PartitionFold({ rates, readRecord, keepsEntities: false }, PARTITION_START)
+    this.#degraded = new PartitionFold({ rates }, PARTITION_START)
   }
 
   get size(): number {
@@ -106,15 +111,15 @@ export class LaneRows implements LaneState {
 
   /** Recomputes one block from the messages it answers, in offset order. `buildTo` puts what is before one in the parts. */
   replay(
-    block: RecordedBlock,
+    block: RecordedBatch,
     entries: Iterable<ReplayEntry>,
     known: KnownFrom,
     buildTo: (offset: number) => void,
     onReplayed: OnReplayed,
   ): void {
     this.#block = block
-    this.#cutWentBack = !this.#canReadCut(block)
-    const rest = new RestOfBlock(block)
+    this.#frontierWentBack = !this.#canReadFrontier(block)
+    const rest = new RestOfBatch(block)
     const refused = new Set(block.deadLetterOffsets)
     const isAligned = block.alignment === 'aligned'
     if (!isAligned) this.#fold.forgetWatermarks()
@@ -144,11 +149,12 @@ export class LaneRows implements LaneState {
 
   otherEntities(kind: EntityKind, ref: number): readonly ReadablePart[] | null {
     const { parts, partition, sample } = this.#options
-    if (this.#cutWentBack || !sample.hasEntity(kind, ref)) return null
+    if (this.#frontierWentBack || !sample.hasEntity(kind, ref)) return null
     const readable: ReadablePart[] = []
-    for (const cut of this.#block?.cut ?? []) {
-      const part = cut.partition === partition ? null : parts[cut.partition]?.peek(kind, ref)
-      if (part !== null && part !== undefined) readable.push({ part, cut })
+    for (const frontier of this.#block?.frontier ?? []) {
+      const part =
+        frontier.partition === partition ? null : parts[frontier.partition]?.peek(kind, ref)
+      if (part !== null && part !== undefined) readable.push({ part, frontier })
     }
     return readable
   }
@@ -161,7 +167,7 @@ export class LaneRows implements LaneState {
 
   #replayEntry(
     entry: Extract<ReplayEntry, { readonly kind: 'transaction' }>,
-    rest: RestOfBlock,
+    rest: RestOfBatch,
     known: KnownFrom,
     onReplayed: OnReplayed,
   ): void {
@@ -238,7 +244,7 @@ export class LaneRows implements LaneState {
   #replayRevisions(
     causeOffset: number,
     { recomputed }: Folded,
-    rest: RestOfBlock,
+    rest: RestOfBatch,
     known: KnownFrom,
     onReplayed: OnReplayed,
   ): void {
@@ -288,7 +294,7 @@ export class LaneRows implements LaneState {
       hasCard,
       cardKnownMs: known.ownMs,
       entitiesKnownMs: known.allMs,
-      cutWentBack: this.#cutWentBack,
+      frontierWentBack: this.#frontierWentBack,
     }
     this.#comparison.compare(recorded, values, states, scope, verdicts)
     const history = hasCard ? this.#cards.get(card) : null
@@ -310,11 +316,11 @@ export class LaneRows implements LaneState {
     onReplayed({ block, recorded, transaction, values, states, verdicts, ...nothingFolded })
   }
 
-  #canReadCut({ cut }: RecordedBlock): boolean {
+  #canReadFrontier({ frontier }: RecordedBatch): boolean {
     const { parts, partition } = this.#options
-    return cut.every((each) => {
-      const lane = parts[each.partition]
-      return each.partition === partition || lane === undefined || lane.canRead(each)
+    return frontier.every((each) => {
+      const built = parts[each.partition]
+      return each.partition === partition || built === undefined || built.canRead(each)
     })
   }
 }

@@ -15,7 +15,7 @@ export const NOT_COMPARED = [
   'behind_reach',
   'outside_sample',
   'warming_up',
-  'cut_went_back',
+  'frontier_went_back',
   'other_feature_list',
   'message_gone',
 ] as const
@@ -38,11 +38,11 @@ export function reasonOf(verdict: number): NotCompared | null {
 export interface ComparisonScope {
   /** The card is in the sample. */
   readonly hasCard: boolean
-  /** Event time from which on the log of the card's lane is known, and that of all lanes; -Infinity for all of it. */
+  /** Event time from which on the log of the card's partition is known, and that of all partitions; -Infinity for all of it. */
   readonly cardKnownMs: number
   readonly entitiesKnownMs: number
   /** The cut asks for what was merged since. */
-  readonly cutWentBack: boolean
+  readonly frontierWentBack: boolean
 }
 
 /** How far before a transaction something may lie that its value depends on. */
@@ -95,12 +95,12 @@ export class RowComparison {
     if (recorded[index] === STATE.expired) return 'expired'
     const entity = this.#plan.definitions[index]?.entity
     if (entity === 'transaction') return null
-    if (decision.marks.includes('behind_reach')) return 'behind_reach'
+    if (decision.annotations.includes('behind_reach')) return 'behind_reach'
     const knownMs = entity === 'card' ? scope.cardKnownMs : scope.entitiesKnownMs
     if (entity === 'card') {
       if (!scope.hasCard) return 'outside_sample'
     } else if (states[index] === STATE.degraded) {
-      return scope.cutWentBack ? 'cut_went_back' : 'outside_sample'
+      return scope.frontierWentBack ? 'frontier_went_back' : 'outside_sample'
     }
     return decision.eventTimeMs - (this.#reaches[index] ?? 0) < knownMs ? 'warming_up' : null
   }

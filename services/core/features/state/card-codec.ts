@@ -57,16 +57,16 @@ export function encodeCard(history: CardHistory, writer: ByteWriter, day = 0): B
  * `writeCardAddition`. Hot path.
  */
 export function writeCard(history: CardHistory, writer: ByteWriter, day: number): void {
-  const { settledCount, count } = history
+  const { finalisedCount, count } = history
   const columns = columnsOf(history)
   beginValue(writer, CARD_LAYOUT)
   writer.varint(columns)
-  writer.varint(settledCount)
-  writeEvents(history, columns, { from: 0, to: settledCount, before: -1 }, writer)
+  writer.varint(finalisedCount)
+  writeEvents(history, columns, { from: 0, to: finalisedCount, before: -1 }, writer)
   writeReferences(history, 1, writer)
   writeBuckets(history, writer)
-  writer.varint(count - settledCount)
-  writeEvents(history, columns, { from: settledCount, to: count, before: -1 }, writer)
+  writer.varint(count - finalisedCount)
+  writeEvents(history, columns, { from: finalisedCount, to: count, before: -1 }, writer)
   writeCauses(history, writer)
   const checksum = finishPart(writer, 1, CARD_LAYOUT)
   history.stored.begin(day, checksum, writer.length)
@@ -154,8 +154,8 @@ function writeEvents(
   { from, to, before }: EventRange,
   writer: ByteWriter,
 ): void {
-  const { data, stride, settledCount } = history
-  const isSettled = to === settledCount && from === 0
+  const { data, stride, finalisedCount } = history
+  const isFinalised = to === finalisedCount && from === 0
   const isWide = stride !== STRIDE_NARROW
   let previousMs = history.at(before, COLUMN.time)
   let previousOffset = history.at(before, COLUMN.offset)
@@ -168,7 +168,7 @@ function writeEvents(
     const flags = data[base + COLUMN.flags] ?? 0
     writer.byte(flags)
     if (isWide) writeMore(data, base, columns, writer)
-    if (isSettled) {
+    if (isFinalised) {
       writer.byte(data[base + COLUMN.id] ?? 0)
       continue
     }
@@ -195,13 +195,13 @@ function writeMore(data: Float64Array, base: number, columns: number, writer: By
 }
 
 function writeCauses(history: CardHistory, writer: ByteWriter): void {
-  const { causes, settledCount } = history
+  const { causes, finalisedCount } = history
   writer.varint(causes.size)
   if (causes.size === 0) return
-  for (let index = settledCount; index < history.count; index += 1) {
+  for (let index = finalisedCount; index < history.count; index += 1) {
     const list = causes.get(history.at(index, COLUMN.offset))
     if (list === undefined) continue
-    writer.varint(index - settledCount)
+    writer.varint(index - finalisedCount)
     writer.varint(list.length)
     let before = 0
     for (const cause of list) {
@@ -229,8 +229,8 @@ function readCard(parts: readonly ByteReader[]): CardHistory {
 function readWhole(history: CardHistory, reader: ByteReader): void {
   const columns = reader.varint()
   if ((columns & ~INTENT_BIT) !== 0) history.widen()
-  history.settledCount = countOf(reader)
-  readEvents(history, columns, history.settledCount, 'settled', reader)
+  history.finalisedCount = countOf(reader)
+  readEvents(history, columns, history.finalisedCount, 'settled', reader)
   readReferences(history, reader)
   readBuckets(history, reader)
   readEvents(history, columns, countOf(reader), 'others', reader)
@@ -345,7 +345,7 @@ function reserve(history: CardHistory, count: number): void {
 }
 
 function isByOffset(history: CardHistory): boolean {
-  for (let index = history.settledCount + 1; index < history.count; index += 1) {
+  for (let index = history.finalisedCount + 1; index < history.count; index += 1) {
     if (history.at(index, COLUMN.offset) < history.at(index - 1, COLUMN.offset)) return false
   }
   return true
@@ -353,7 +353,7 @@ function isByOffset(history: CardHistory): boolean {
 
 function readCauses(history: CardHistory, reader: ByteReader): void {
   for (let left = countOf(reader); left > 0; left -= 1) {
-    const offset = history.at(history.settledCount + reader.varint(), COLUMN.offset)
+    const offset = history.at(history.finalisedCount + reader.varint(), COLUMN.offset)
     const list: number[] = []
     let before = 0
     for (let more = countOf(reader); more > 0; more -= 1) {

@@ -160,8 +160,8 @@ export function usedReferences(
 }
 
 /** What is left of the reference of a settled event's id: its low byte. */
-export function idCheckOf(idRef: number): number {
-  return idRef % 256
+export function idCheckOf(idHash: number): number {
+  return idHash % 256
 }
 
 /** Takes away merged hours before this. */

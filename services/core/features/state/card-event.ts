@@ -3,7 +3,7 @@
 import { codeAt } from '../../code-at.ts'
 import type { RateTable } from '../../currency.ts'
 import { murmur2Ascii } from '../../murmur2.ts'
-import { referenceOf } from '../../reference.ts'
+import { hashOf } from '../../id-hash.ts'
 import type { Label, Transaction } from '../../transaction.ts'
 import type { EntityKind } from '../catalogue/feature-definition.ts'
 
@@ -24,17 +24,17 @@ export interface CardEvent {
   readonly offset: number
   /** Minor units of the reference currency. */
   readonly amountMinor: number
-  readonly idRef: number
-  readonly intentRef: number
-  readonly merchantRef: number
-  readonly terminalRef: number
-  readonly deviceRef: number
-  readonly networkRef: number
-  readonly categoryRef: number
+  readonly idHash: number
+  readonly intentHash: number
+  readonly merchantHash: number
+  readonly terminalHash: number
+  readonly deviceHash: number
+  readonly networkHash: number
+  readonly categoryHash: number
   /** See categoryCodeOf; NaN for none. */
   readonly categoryCode: number
   /** ISO 3166-1 alpha-2 as a number, 1 to 676. */
-  readonly countryRef: number
+  readonly countryHash: number
   readonly hasPlace: boolean
   readonly latitudeE4: number
   readonly longitudeE4: number
@@ -73,15 +73,15 @@ export function blankCardEvent(): MutableCardEvent {
     timeMs: 0.5,
     offset: 0.5,
     amountMinor: 0.5,
-    idRef: 0.5,
-    intentRef: 0.5,
-    merchantRef: 0.5,
-    terminalRef: 0.5,
-    deviceRef: 0.5,
-    networkRef: 0.5,
-    categoryRef: 0.5,
+    idHash: 0.5,
+    intentHash: 0.5,
+    merchantHash: 0.5,
+    terminalHash: 0.5,
+    deviceHash: 0.5,
+    networkHash: 0.5,
+    categoryHash: 0.5,
     categoryCode: 0.5,
-    countryRef: 0,
+    countryHash: 0,
     hasPlace: false,
     latitudeE4: 0,
     longitudeE4: 0,
@@ -125,15 +125,15 @@ export function fillCardEvent(
   event.timeMs = eventTimeMs
   event.offset = offset
   event.amountMinor = amountMinor
-  event.idRef = referenceOf(transaction.id)
-  event.intentRef = optional(transaction.intentId)
-  event.merchantRef = needs.merchant ? optional(transaction.merchant) : 0
-  event.terminalRef = needs.terminal ? optional(transaction.terminal) : 0
-  event.deviceRef = needs.device ? optional(transaction.device) : 0
-  event.networkRef = needs.network ? optional(transaction.ipNetwork) : 0
-  event.categoryRef = needs.category ? optional(transaction.merchantCategory) : 0
+  event.idHash = hashOf(transaction.id)
+  event.intentHash = optional(transaction.intentId)
+  event.merchantHash = needs.merchant ? optional(transaction.merchant) : 0
+  event.terminalHash = needs.terminal ? optional(transaction.terminal) : 0
+  event.deviceHash = needs.device ? optional(transaction.device) : 0
+  event.networkHash = needs.network ? optional(transaction.ipNetwork) : 0
+  event.categoryHash = needs.category ? optional(transaction.merchantCategory) : 0
   event.categoryCode = needs.categoryCode ? categoryCodeOf(transaction.merchantCategory) : NaN
-  event.countryRef = countryRefOf(transaction.country)
+  event.countryHash = countryRefOf(transaction.country)
   event.hasPlace = hasPlace
   event.latitudeE4 = hasPlace ? toE4(latitude) : 0
   event.longitudeE4 = hasPlace ? toE4(longitude) : 0
@@ -144,7 +144,7 @@ export function fillCardEvent(
 }
 
 function optional(identifier: string | null): number {
-  return identifier === null ? 0 : referenceOf(identifier)
+  return identifier === null ? 0 : hashOf(identifier)
 }
 
 /**
@@ -159,7 +159,7 @@ export function categoryCodeOf(category: string | null): number {
     code = digit >= 0 && digit <= 9 ? code * 10 + digit : -1
   }
   if (code >= 0 && category.length === CODE_DIGITS) return code
-  return NAMED_CODE_MIN + (referenceOf(category) % NAMED_CODES)
+  return NAMED_CODE_MIN + (hashOf(category) % NAMED_CODES)
 }
 
 function countryRefOf(country: string | null): number {
@@ -185,13 +185,13 @@ function presenceOf(channel: Transaction['channel']): CardEvent['presence'] {
 export function entityRefOf(event: CardEvent, kind: EntityKind): number {
   switch (kind) {
     case 'terminal':
-      return event.terminalRef
+      return event.terminalHash
     case 'merchant':
-      return event.merchantRef
+      return event.merchantHash
     case 'device':
-      return event.deviceRef
+      return event.deviceHash
     case 'network':
-      return event.networkRef
+      return event.networkHash
   }
 }
 

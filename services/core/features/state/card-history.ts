@@ -4,7 +4,7 @@
 // Mental model. Events are ordered by (time, reference of the id). Of all events the newest RAW_MAX count
 // singly, all older ones as if they stood at the start of their hour; whether an old one is still stored singly
 // or already merged makes no difference to any feature. After a crash the stored value can be ahead of the
-// committed offset: a lane that begins drops what it will decide again (`forgetFrom`), and merging is only done to
+// committed offset: a partition that begins drops what it will decide again (`forgetFrom`), and merging is only done to
 // events whose offset is committed. Hence every reading is a function of the log alone, however it was cut into
 // batches and wherever crashes fell.
 //
@@ -12,7 +12,7 @@
 // offset, id or intent of such an event any more, so they are forgotten, but for a byte of the id: a label
 // may still ask what was decided.
 
-import { LINE_NUMBERS, type Touchable } from './bring-near.ts'
+import { LINE_NUMBERS, type Touchable } from './prefetch.ts'
 import type { CardEvent } from './card-event.ts'
 import {
   addToBuckets,
@@ -64,7 +64,7 @@ export class CardHistory implements Touchable {
   stride = STRIDE_NARROW
   count = 0
   /** Events from the start that have no offset any more. */
-  settledCount = 0
+  finalisedCount = 0
   /** True while the offsets of those that are not settled rise, as they do unless one came late. */
   isByOffset = true
   #references: number[] | null = null
@@ -125,7 +125,7 @@ export class CardHistory implements Touchable {
     return touched
   }
 
-  touchFar(): number {
+  prefetchFar(): number {
     return 0
   }
 
@@ -157,15 +157,15 @@ export class CardHistory implements Touchable {
   }
 
   /** How many events come before (time, id). Settled ones of the same moment do, since their ids are forgotten. */
-  rankOf(timeMs: number, idRef: number): number {
+  rankOf(timeMs: number, idHash: number): number {
     const { data, stride } = this
-    const isSettled = timeMs < this.newestMs - SETTLE_MS
+    const isFinalised = timeMs < this.newestMs - SETTLE_MS
     let index = this.count
     while (index > 0) {
       const base = (index - 1) * stride
       const otherMs = data[base] ?? 0
       if (otherMs < timeMs) break
-      if (otherMs === timeMs && (isSettled || (data[base + COLUMN.id] ?? 0) < idRef)) break
+      if (otherMs === timeMs && (isFinalised || (data[base + COLUMN.id] ?? 0) < idHash)) break
       index -= 1
     }
     return index
@@ -173,7 +173,7 @@ export class CardHistory implements Touchable {
 
   /** Index of the event with this offset; -1 when it is not held, or settled. */
   indexOfOffset(offset: number): number {
-    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+    for (let index = this.count - 1; index >= this.finalisedCount; index -= 1) {
       if (this.at(index, COLUMN.offset) === offset) return index
     }
     return -1
@@ -187,7 +187,7 @@ export class CardHistory implements Touchable {
     event: CardEvent,
     isRetry: boolean,
     kept: KeptColumns = EVERYTHING,
-    index = this.rankOf(event.timeMs, event.idRef),
+    index = this.rankOf(event.timeMs, event.idHash),
   ): void {
     if (this.stride === STRIDE_NARROW && hasMore(event, kept)) this.widen()
     if (index < this.count) {
@@ -195,12 +195,12 @@ export class CardHistory implements Touchable {
       this.#write(index, event, isRetry, kept)
       this.isByOffset = false
       this.stored.forget()
-      if (event.intentRef !== 0) {
+      if (event.intentHash !== 0) {
         markRetriesAfter(this, index, Math.max(index + 1, this.count - CARD_RAW_MAX))
       }
       return
     }
-    if (index > this.settledCount && this.at(index - 1, COLUMN.offset) > event.offset) {
+    if (index > this.finalisedCount && this.at(index - 1, COLUMN.offset) > event.offset) {
       this.isByOffset = false
     }
     this.#makeRoom(index)
@@ -219,16 +219,16 @@ export class CardHistory implements Touchable {
       (event.hasPlace && kept.places ? FLAG.place : 0) |
       (isRetry ? FLAG.retry : 0)
     data[base + COLUMN.offset] = event.offset
-    data[base + COLUMN.id] = event.idRef
-    data[base + COLUMN.intent] = event.intentRef
+    data[base + COLUMN.id] = event.idHash
+    data[base + COLUMN.intent] = event.intentHash
     if (stride === STRIDE) {
       const { references } = kept
-      data[base + COLUMN.merchant] = references.has('merchant') ? this.learn(event.merchantRef) : 0
-      data[base + COLUMN.terminal] = references.has('terminal') ? this.learn(event.terminalRef) : 0
-      data[base + COLUMN.device] = references.has('device') ? this.learn(event.deviceRef) : 0
-      data[base + COLUMN.network] = references.has('network') ? this.learn(event.networkRef) : 0
-      data[base + COLUMN.category] = references.has('category') ? this.learn(event.categoryRef) : 0
-      data[base + COLUMN.country] = references.has('country') ? event.countryRef : 0
+      data[base + COLUMN.merchant] = references.has('merchant') ? this.learn(event.merchantHash) : 0
+      data[base + COLUMN.terminal] = references.has('terminal') ? this.learn(event.terminalHash) : 0
+      data[base + COLUMN.device] = references.has('device') ? this.learn(event.deviceHash) : 0
+      data[base + COLUMN.network] = references.has('network') ? this.learn(event.networkHash) : 0
+      data[base + COLUMN.category] = references.has('category') ? this.learn(event.categoryHash) : 0
+      data[base + COLUMN.country] = references.has('country') ? event.countryHash : 0
       data[base + COLUMN.latitude] = kept.places ? event.latitudeE4 : 0
       data[base + COLUMN.longitude] = kept.places ? event.longitudeE4 : 0
       data[base + COLUMN.utcOffset] = kept.localTime ? event.utcOffsetMinutes : 0
@@ -251,32 +251,32 @@ export class CardHistory implements Touchable {
   }
 
   /** Whether an attempt of this intent comes before (time, id) by at most RETRY_MS, of those that still count singly. */
-  isRetry(timeMs: number, idRef: number, intentRef: number): boolean {
-    if (intentRef === 0) return false
+  isRetry(timeMs: number, idHash: number, intentHash: number): boolean {
+    if (intentHash === 0) return false
     const { data, stride } = this
     // What is settled or merged by now may not be stored so yet; neither is looked at.
     const horizonMs = Math.max(timeMs - RETRY_MS, this.newestMs - SETTLE_MS)
-    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
+    const oldest = Math.max(this.finalisedCount, this.count - CARD_RAW_MAX)
     for (let index = this.count - 1; index >= oldest; index -= 1) {
       const base = index * stride
       const otherMs = data[base] ?? 0
       if (otherMs < horizonMs) return false
-      if (data[base + COLUMN.intent] !== intentRef) continue
+      if (data[base + COLUMN.intent] !== intentHash) continue
       if (otherMs < timeMs) return true
-      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idRef) return true
+      if (otherMs === timeMs && (data[base + COLUMN.id] ?? 0) < idHash) return true
     }
     return false
   }
 
   /** Index of the event with this transaction id, not older than LATENESS_MS before the newest; -1 for none. */
-  indexOfId(idRef: number): number {
+  indexOfId(idHash: number): number {
     const { data, stride } = this
     const horizonMs = this.newestMs - LATENESS_MS
-    const oldest = Math.max(this.settledCount, this.count - CARD_RAW_MAX)
+    const oldest = Math.max(this.finalisedCount, this.count - CARD_RAW_MAX)
     for (let index = this.count - 1; index >= oldest; index -= 1) {
       const base = index * stride
       if ((data[base] ?? 0) < horizonMs) return -1
-      if (data[base + COLUMN.id] === idRef) return index
+      if (data[base + COLUMN.id] === idHash) return index
     }
     return -1
   }
@@ -299,14 +299,14 @@ export class CardHistory implements Touchable {
    * What was decided for a transaction of this time and reference; 0 when it is not held singly, or not known. Of settled
    * ones a byte of the reference is left to tell them from others of the same moment.
    */
-  outcomeOf(timeMs: number, idRef: number): StoredOutcome {
+  outcomeOf(timeMs: number, idHash: number): StoredOutcome {
     const { data, stride } = this
     for (let index = this.count - 1; index >= 0; index -= 1) {
       const base = index * stride
       const otherMs = data[base] ?? 0
       if (otherMs < timeMs) return 0
       if (otherMs > timeMs) continue
-      const wanted = index < this.settledCount ? idCheckOf(idRef) : idRef
+      const wanted = index < this.finalisedCount ? idCheckOf(idHash) : idHash
       if (data[base + COLUMN.id] === wanted) return this.outcomeAt(index)
     }
     return 0
@@ -346,18 +346,18 @@ export class CardHistory implements Touchable {
     const { stride } = this
     this.data.copyWithin(index * stride, (index + count) * stride, this.count * stride)
     this.count -= count
-    if (index < this.settledCount) this.settledCount -= count
+    if (index < this.finalisedCount) this.finalisedCount -= count
     this.usedColumns = -1
   }
 
-  /** Drops what a lane that begins at this offset will decide again. */
+  /** Drops what a partition that begins at this offset will decide again. */
   forgetFrom(offset: number): void {
     if (this.isByOffset && this.causes.size === 0) {
       if (this.count === 0 || this.at(this.count - 1, COLUMN.offset) < offset) return
     }
     this.stored.forget()
     const dropped = new Set<number>()
-    for (let index = this.count - 1; index >= this.settledCount; index -= 1) {
+    for (let index = this.count - 1; index >= this.finalisedCount; index -= 1) {
       if (this.at(index, COLUMN.offset) < offset) continue
       dropped.add(this.at(index, COLUMN.intent))
       this.#remove(index, 1)
@@ -399,12 +399,12 @@ export class CardHistory implements Touchable {
   #committedCount(committedOffset: number): number {
     let count = this.count
     if (this.isByOffset) {
-      while (count > this.settledCount && this.at(count - 1, COLUMN.offset) >= committedOffset) {
+      while (count > this.finalisedCount && this.at(count - 1, COLUMN.offset) >= committedOffset) {
         count -= 1
       }
       return count
     }
-    for (let index = this.settledCount; index < this.count; index += 1) {
+    for (let index = this.finalisedCount; index < this.count; index += 1) {
       if (this.at(index, COLUMN.offset) >= committedOffset) count -= 1
     }
     return count
@@ -422,10 +422,10 @@ export class CardHistory implements Touchable {
 
   /** By rank among committed events, so that an event which is decided again finds the same. */
   #forgetCauses(committedOffset: number, committedCount: number, horizonMs: number): void {
-    const { causes, settledCount } = this
+    const { causes, finalisedCount } = this
     if (causes.size === 0) return
-    let rank = committedCount - settledCount
-    for (let index = settledCount; index < this.count; index += 1) {
+    let rank = committedCount - finalisedCount
+    for (let index = finalisedCount; index < this.count; index += 1) {
       const offset = this.at(index, COLUMN.offset)
       if (offset >= committedOffset) continue
       if (rank > REVISABLE_MAX || this.at(index, COLUMN.time) < horizonMs) causes.delete(offset)
@@ -435,7 +435,7 @@ export class CardHistory implements Touchable {
 
   #mergeOldest(committedOffset: number, excess: number, horizonMs: number): void {
     let gone = 0
-    while (gone < this.settledCount) {
+    while (gone < this.finalisedCount) {
       const isExpired = this.at(gone, COLUMN.time) < horizonMs
       if (gone >= excess && !isExpired) break
       if (!isExpired) this.#merge(gone)
@@ -443,14 +443,14 @@ export class CardHistory implements Touchable {
     }
     if (gone > 0) this.#remove(0, gone)
     // It is seldom that the turn of others comes.
-    if (this.settledCount > 0 || this.count === 0) return
+    if (this.finalisedCount > 0 || this.count === 0) return
     const left = excess - gone
     if (left > 0 || this.at(0, COLUMN.time) < horizonMs) {
-      this.#mergeUnsettled(committedOffset, left, horizonMs)
+      this.#mergeUnfinalised(committedOffset, left, horizonMs)
     }
   }
 
-  #mergeUnsettled(committedOffset: number, excess: number, horizonMs: number): void {
+  #mergeUnfinalised(committedOffset: number, excess: number, horizonMs: number): void {
     let left = excess
     let index = 0
     while (index < this.count) {
@@ -479,20 +479,20 @@ export class CardHistory implements Touchable {
 
   /** How many events can be settled, as far as `atOnce` of them. */
   #settlable(committedOffset: number, horizonMs: number, atOnce: number): number {
-    const last = Math.min(this.count, this.settledCount + atOnce)
-    if (last > this.settledCount && this.at(last - 1, COLUMN.time) >= horizonMs) return 0
-    let index = this.settledCount
+    const last = Math.min(this.count, this.finalisedCount + atOnce)
+    if (last > this.finalisedCount && this.at(last - 1, COLUMN.time) >= horizonMs) return 0
+    let index = this.finalisedCount
     for (; index < last; index += 1) {
       if (this.at(index, COLUMN.time) >= horizonMs) break
       if (this.at(index, COLUMN.offset) >= committedOffset) break
     }
-    return index - this.settledCount
+    return index - this.finalisedCount
   }
 
   /** From the start, as far as everything is committed. */
   #settle(committedOffset: number, horizonMs: number): void {
-    const { data, stride, settledCount } = this
-    for (let index = settledCount; index < this.count; index += 1) {
+    const { data, stride, finalisedCount } = this
+    for (let index = finalisedCount; index < this.count; index += 1) {
       const base = index * stride
       const offset = data[base + COLUMN.offset] ?? 0
       if ((data[base] ?? 0) >= horizonMs || offset >= committedOffset) break
@@ -502,10 +502,10 @@ export class CardHistory implements Touchable {
       data[base + COLUMN.offset] = SETTLED_OFFSET
       data[base + COLUMN.id] = idCheckOf(data[base + COLUMN.id] ?? 0)
       data[base + COLUMN.intent] = 0
-      this.settledCount = index + 1
+      this.finalisedCount = index + 1
     }
-    if (this.settledCount > settledCount) this.usedColumns = -1
-    if (this.settledCount === this.count) this.isByOffset = true
+    if (this.finalisedCount > finalisedCount) this.usedColumns = -1
+    if (this.finalisedCount === this.count) this.isByOffset = true
   }
 
   #merge(index: number): void {

@@ -115,10 +115,10 @@ function writeEvents({ data, count }: EntityPart, writer: ByteWriter): void {
   }
 }
 
-function writeHours({ crowdedHours }: EntityPart, writer: ByteWriter): void {
-  writer.varint(crowdedHours.length)
+function writeHours({ hourlyBuckets }: EntityPart, writer: ByteWriter): void {
+  writer.varint(hourlyBuckets.length)
   let hour = 0
-  for (const { startMs, count, cards } of crowdedHours) {
+  for (const { startMs, count, cards } of hourlyBuckets) {
     const next = startMs / BUCKET_MS
     writer.varint(next - hour)
     writer.varint(count)
@@ -133,7 +133,7 @@ function writeLabels({ labels }: EntityPart, writer: ByteWriter): void {
   for (const label of labels) {
     writer.varint(label.timeMs)
     writer.zigzag(label.knownAtMs - label.timeMs)
-    writer.uint48(label.idRef)
+    writer.uint48(label.idHash)
     writer.varint(label.labelOffset)
     writer.byte(label.isFraud ? 1 : 0)
   }
@@ -208,7 +208,7 @@ function readLabels(part: EntityPart, reader: ByteReader): void {
     part.adoptLabel({
       timeMs: labelTimeMs,
       knownAtMs: labelTimeMs + reader.zigzag(),
-      idRef: reader.uint48(),
+      idHash: reader.uint48(),
       labelOffset: reader.varint(),
       isFraud: reader.byte() === 1,
     })

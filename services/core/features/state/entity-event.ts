@@ -1,16 +1,16 @@
 // How the events of an entity's part are kept: singly in rows of numbers, or merged by the hour.
 
-import type { KeptSmallest } from './kept-smallest.ts'
+import type { KmvSketch } from './kmv-sketch.ts'
 
 /** Events of one hour that are kept singly. */
 export const HOUR_RAW_MAX = 16
 
 /** A merged hour. */
-export interface CrowdedHour {
+export interface HourlyBucket {
   readonly startMs: number
   count: number
   /** Its cards: all of them, or the smallest hashes where there were more. */
-  readonly cards: KeptSmallest
+  readonly cards: KmvSketch
 }
 
 /** Places of an event's fields. */
@@ -20,6 +20,6 @@ export const ENTITY_STRIDE = 4
 /** What is indexed by the hour. */
 export interface HourlyEvents {
   readonly count: number
-  readonly crowdedHours: readonly CrowdedHour[]
+  readonly hourlyBuckets: readonly HourlyBucket[]
   at(index: number, column: number): number
 }

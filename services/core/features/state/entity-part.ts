@@ -1,18 +1,18 @@
-// What one lane knows of an entity that several cards share: its events, crowded hours merged into counts, and
+// What one partition knows of an entity that several cards share: its events, crowded hours merged into counts, and
 // labels that say fraud.
 //
-// Each lane writes parts of its own and reads the parts of all lanes, so every stored value has one writer. A
-// reading is limited to a cut: events with an offset below `nextOffset`, labels below `labelNextOffset`. An
+// Each partition writes parts of its own and reads the parts of all partitions, so every stored value has one writer. A
+// reading is limited to a frontier: events with an offset below `nextOffset`, labels below `labelNextOffset`. An
 // hour with more than HOUR_RAW_MAX visible events is crowded and counts as if all of it happened at its
 // start, whether its events are still stored singly or already merged. Hours that lie ENTITY_RETAIN_MS before
 // that of the newest visible event do not count, whether they are still stored or already forgotten. That
-// makes every reading a function of the events within the cut alone.
+// makes every reading a function of the events within the frontier alone.
 
-import { lowBitsOf } from '../../reference.ts'
-import type { Touchable } from './bring-near.ts'
-import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type CrowdedHour } from './entity-event.ts'
+import { lowBitsOf } from '../../id-hash.ts'
+import type { Touchable } from './prefetch.ts'
+import { ENTITY_COLUMN, ENTITY_STRIDE, HOUR_RAW_MAX, type HourlyBucket } from './entity-event.ts'
 import { HourIndex } from './hour-index.ts'
-import { KeptSmallest } from './kept-smallest.ts'
+import { KmvSketch } from './kmv-sketch.ts'
 import { StoredPart } from './stored-form.ts'
 import { touchEdges, touchRowsAt } from './window-edges.ts'
 import {
@@ -43,14 +43,14 @@ export interface Cut {
 export interface EntityLabel {
   readonly timeMs: number
   readonly knownAtMs: number
-  readonly idRef: number
+  readonly idHash: number
   readonly labelOffset: number
   readonly isFraud: boolean
 }
 
 const NO_LABELS: readonly EntityLabel[] = []
 const NO_EVENTS = new Float64Array(0)
-const NO_HOURS: readonly CrowdedHour[] = []
+const NO_HOURS: readonly HourlyBucket[] = []
 
 /** Hot path: plain loops. */
 export class EntityPart implements Touchable {
@@ -64,7 +64,7 @@ export class EntityPart implements Touchable {
   /** Events of that hour while all came at the end, and whether any hour is crowded; -1 where that is to be found. */
   #newestHourCount = 0
   #isSparse = true
-  #crowded: CrowdedHour[] | null = null
+  #crowded: HourlyBucket[] | null = null
   /** Where readings have found the ends of their windows; see window-edges.ts. */
   edges: Float64Array | null = null
   readonly stored = new StoredPart()
@@ -90,7 +90,7 @@ export class EntityPart implements Touchable {
   }
 
   /** Merged hours, oldest first. */
-  get crowdedHours(): readonly CrowdedHour[] {
+  get hourlyBuckets(): readonly HourlyBucket[] {
     return this.#crowded ?? NO_HOURS
   }
 
@@ -114,7 +114,7 @@ export class EntityPart implements Touchable {
     return edges === null ? newest : newest + touchEdges(edges)
   }
 
-  touchFar(): number {
+  prefetchFar(): number {
     const { data, edges, labels } = this
     const lastMs = labels[labels.length - 1]?.timeMs ?? 0
     return edges === null ? lastMs : lastMs + touchRowsAt(data, edges)
@@ -142,14 +142,14 @@ export class EntityPart implements Touchable {
   }
 
   /** An event that is held already, written before a crash, is left as it is. */
-  insert(timeMs: number, offset: number, idRef: number, cardHash: number): void {
+  insert(timeMs: number, offset: number, idHash: number, cardHash: number): void {
     if (offset <= this.#newestOffset && this.#holds(offset)) return
     const place = this.#placeOf(timeMs, offset)
     if (place < this.count) {
       this.#movedOffset = Math.max(this.#movedOffset, offset)
       this.#movedFromMs = Math.min(this.#movedFromMs, timeMs)
     }
-    this.append(place, timeMs, offset, idRef, cardHash)
+    this.append(place, timeMs, offset, idHash, cardHash)
     if (offset < this.stored.nextOffset) this.stored.forget()
     else this.stored.noteNew()
   }
@@ -160,13 +160,13 @@ export class EntityPart implements Touchable {
   }
 
   /** Takes in an event of a stored value, wherever it belongs. */
-  adoptOne(timeMs: number, offset: number, idRef: number, cardHash: number): void {
-    this.append(this.#placeOf(timeMs, offset), timeMs, offset, idRef, cardHash)
+  adoptOne(timeMs: number, offset: number, idHash: number, cardHash: number): void {
+    this.append(this.#placeOf(timeMs, offset), timeMs, offset, idHash, cardHash)
     this.#forgetOrder()
   }
 
   /** Puts an event at its place among those by (time, offset). */
-  append(index: number, timeMs: number, offset: number, idRef: number, cardHash: number): void {
+  append(index: number, timeMs: number, offset: number, idHash: number, cardHash: number): void {
     const used = this.count * ENTITY_STRIDE
     if (used === this.data.length) {
       const larger = new Float64Array(Math.max(4 * ENTITY_STRIDE, 2 * used))
@@ -178,7 +178,7 @@ export class EntityPart implements Touchable {
     this.data[base] = timeMs
     this.data[base + ENTITY_COLUMN.offset] = offset
     // Enough to match labels with the events of one entity.
-    this.data[base + ENTITY_COLUMN.id] = lowBitsOf(idRef)
+    this.data[base + ENTITY_COLUMN.id] = lowBitsOf(idHash)
     this.data[base + ENTITY_COLUMN.card] = cardHash
     this.count += 1
     this.#changes += 1
@@ -223,7 +223,7 @@ export class EntityPart implements Touchable {
     if (this.#newestOffset < nextOffset) {
       return this.#newestHour < 0 ? -Infinity : this.#newestHour * BUCKET_MS - ENTITY_RETAIN_MS
     }
-    let newestMs = this.crowdedHours.at(-1)?.startMs ?? -Infinity
+    let newestMs = this.hourlyBuckets.at(-1)?.startMs ?? -Infinity
     for (let index = this.count - 1; index >= 0; index -= 1) {
       if (this.at(index, ENTITY_COLUMN.offset) >= nextOffset) continue
       newestMs = Math.max(newestMs, bucketStartMs(this.at(index, ENTITY_COLUMN.time)))
@@ -233,7 +233,7 @@ export class EntityPart implements Touchable {
   }
 
   /** Adds merged events to their hour. */
-  addToHour(startMs: number, count: number): CrowdedHour {
+  addToHour(startMs: number, count: number): HourlyBucket {
     this.#noteHour(startMs / BUCKET_MS)
     const hours = (this.#crowded ??= [])
     let position = hours.length
@@ -243,7 +243,7 @@ export class EntityPart implements Touchable {
       known.count += count
       return known
     }
-    const hour = { startMs, count, cards: new KeptSmallest() }
+    const hour = { startMs, count, cards: new KmvSketch() }
     hours.splice(position, 0, hour)
     return hour
   }
@@ -325,31 +325,32 @@ export class EntityPart implements Touchable {
 
   /**
    * The part as a reader sees it that looks at nothing after `toMs`: itself where all that is up to the end of that hour
-   * is within the cut, else a copy of what is.
+   * is within the frontier, else a copy of what is.
    */
-  seenBy(cut: Cut, toMs = Infinity): EntityPart {
-    if (this.#newestOffset < cut.nextOffset) return this
-    if (bucketStartMs(this.#unseenFromMs(cut.nextOffset)) > toMs) return this
+  seenBy(frontier: Cut, toMs = Infinity): EntityPart {
+    if (this.#newestOffset < frontier.nextOffset) return this
+    if (bucketStartMs(this.#unseenFromMs(frontier.nextOffset)) > toMs) return this
     const known = this.#seen
-    if (known?.nextOffset === cut.nextOffset && known.changes === this.#changes) return known.part
-    const part = this.#within(cut)
-    this.#seen = { nextOffset: cut.nextOffset, changes: this.#changes, part }
+    if (known?.nextOffset === frontier.nextOffset && known.changes === this.#changes)
+      return known.part
+    const part = this.#within(frontier)
+    this.#seen = { nextOffset: frontier.nextOffset, changes: this.#changes, part }
     return part
   }
 
-  #within(cut: Cut): EntityPart {
+  #within(frontier: Cut): EntityPart {
     const seen = new EntityPart()
     for (let index = 0; index < this.count; index += 1) {
       const offset = this.at(index, ENTITY_COLUMN.offset)
-      if (offset >= cut.nextOffset) continue
+      if (offset >= frontier.nextOffset) continue
       const time = this.at(index, ENTITY_COLUMN.time)
       const [id, card] = [this.at(index, ENTITY_COLUMN.id), this.at(index, ENTITY_COLUMN.card)]
       seen.append(seen.count, time, offset, id, card)
     }
-    // Merged events are committed, so every cut holds them.
-    seen.#crowded = [...this.crowdedHours]
+    // Merged events are committed, so every frontier holds them.
+    seen.#crowded = [...this.hourlyBuckets]
     seen.#labels = [...this.labels]
-    const newestCrowded = this.crowdedHours.at(-1)
+    const newestCrowded = this.hourlyBuckets.at(-1)
     if (newestCrowded !== undefined) seen.#noteHour(newestCrowded.startMs / BUCKET_MS)
     return seen
   }
@@ -389,12 +390,12 @@ export class EntityPart implements Touchable {
     this.#noteCommitted(committed.nextOffset)
     const horizonMs = this.horizonMs(committed.nextOffset)
     if (this.#hasToMerge(committed.nextOffset, horizonMs)) {
-      this.#mergeCrowdedHours(committed.nextOffset, horizonMs)
+      this.#mergeHourlyBuckets(committed.nextOffset, horizonMs)
       this.#forgetHours()
     }
     this.#forgetCrowded(horizonMs)
     const cardsFromMs = horizonMs + ENTITY_RETAIN_MS - CARDS_RETAIN_MS
-    for (const { startMs, cards } of this.crowdedHours) {
+    for (const { startMs, cards } of this.hourlyBuckets) {
       if (startMs >= cardsFromMs) break
       cards.clear()
     }
@@ -409,12 +410,12 @@ export class EntityPart implements Touchable {
   }
 
   /** True when a word on the same transaction, among those that count, comes before this one in the log. */
-  #isWordBefore({ idRef, timeMs, labelOffset }: EntityLabel): boolean {
+  #isWordBefore({ idHash, timeMs, labelOffset }: EntityLabel): boolean {
     const end = this.labelCount(labelOffset)
     for (let index = Math.max(0, end - LABELS_MAX); index < end; index += 1) {
       const word = this.labels[index]
       // An id may be used again after the reach: its first use may be forgotten already, or not.
-      if (word?.idRef === idRef && word.timeMs === timeMs) return true
+      if (word?.idHash === idHash && word.timeMs === timeMs) return true
     }
     return false
   }
@@ -427,7 +428,7 @@ export class EntityPart implements Touchable {
     return !this.isSparse && this.hours.hasCrowdedSingles
   }
 
-  #mergeCrowdedHours(committedOffset: number, horizonMs: number): void {
+  #mergeHourlyBuckets(committedOffset: number, horizonMs: number): void {
     let from = 0
     let kept = 0
     while (from < this.count) {
@@ -440,7 +441,7 @@ export class EntityPart implements Touchable {
       }
       const isCrowded =
         committedCount > HOUR_RAW_MAX ||
-        (committedCount > 0 && this.crowdedHours.some(({ startMs }) => startMs === hourMs))
+        (committedCount > 0 && this.hourlyBuckets.some(({ startMs }) => startMs === hourMs))
       const hour = isCrowded ? this.addToHour(hourMs, committedCount) : null
       for (let index = from; index < end; index += 1) {
         const isCommitted = this.at(index, ENTITY_COLUMN.offset) < committedOffset

@@ -1,7 +1,12 @@
 // An entity's events by the hour, with running totals: how many there are up to a time is found by bisection instead
 // of counting. Hours with more than HOUR_RAW_MAX events are crowded and stand at their start as a whole.
 
-import { ENTITY_COLUMN, HOUR_RAW_MAX, type CrowdedHour, type HourlyEvents } from './entity-event.ts'
+import {
+  ENTITY_COLUMN,
+  HOUR_RAW_MAX,
+  type HourlyBucket,
+  type HourlyEvents,
+} from './entity-event.ts'
 import { BUCKET_MS, bucketStartMs } from '../catalogue/time.ts'
 
 /** Numbers per hour: its start, and how many events there are in earlier hours. Together, since both are asked for. */
@@ -18,24 +23,24 @@ export class HourIndex {
   /** Events of all hours, merged ones included. */
   #total = 0
   /** What is merged, by the place of its hour, and merged events in earlier hours; null where no hour is merged. */
-  #merged: (CrowdedHour | null)[] | null = null
+  #merged: (HourlyBucket | null)[] | null = null
   #mergedBefore: number[] | null = null
   #mergedTotal = 0
 
   constructor(part: HourlyEvents) {
     this.#part = part
-    const { crowdedHours, count } = part
-    if (crowdedHours.length > 0) {
+    const { hourlyBuckets, count } = part
+    if (hourlyBuckets.length > 0) {
       this.#merged = []
       this.#mergedBefore = []
     }
     let hour = 0
     let index = 0
-    while (hour < crowdedHours.length || index < count) {
-      const mergedMs = crowdedHours[hour]?.startMs ?? Infinity
+    while (hour < hourlyBuckets.length || index < count) {
+      const mergedMs = hourlyBuckets[hour]?.startMs ?? Infinity
       const singleMs = index < count ? bucketStartMs(part.at(index, ENTITY_COLUMN.time)) : Infinity
       const startMs = Math.min(mergedMs, singleMs)
-      const merged = mergedMs === startMs ? (crowdedHours[hour] ?? null) : null
+      const merged = mergedMs === startMs ? (hourlyBuckets[hour] ?? null) : null
       if (merged !== null) hour += 1
       const first = index
       while (index < count && part.at(index, ENTITY_COLUMN.time) < startMs + BUCKET_MS) index += 1
@@ -70,7 +75,7 @@ export class HourIndex {
   }
 
   /** What of the hour is merged; null for nothing. */
-  mergedOf(hour: number): CrowdedHour | null {
+  mergedOf(hour: number): HourlyBucket | null {
     return this.#merged?.[hour] ?? null
   }
 
@@ -133,7 +138,7 @@ export class HourIndex {
     return next < this.#rows.length ? (this.#rows[next + 1] ?? 0) : this.#total
   }
 
-  #push(startMs: number, singles: number, merged: CrowdedHour | null): void {
+  #push(startMs: number, singles: number, merged: HourlyBucket | null): void {
     this.#rows.push(startMs, this.#total)
     this.#merged?.push(merged)
     this.#mergedBefore?.push(this.#mergedTotal)

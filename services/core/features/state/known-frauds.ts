@@ -1,9 +1,9 @@
 // Which transactions of an entity are known as fraud at a moment: the last word on each counts.
 //
 // A word is about the transaction with its id and its event time. By the id alone a word on an earlier use of it would
-// count for a later one until it is forgotten, and when that is hangs on how far its lane has come.
+// count for a later one until it is forgotten, and when that is hangs on how far its partition has come.
 
-import { lowBitsOf } from '../../reference.ts'
+import { lowBitsOf } from '../../id-hash.ts'
 import type { EntityLabel } from './entity-part.ts'
 
 export class KnownFrauds {
@@ -40,7 +40,7 @@ export class KnownFrauds {
   /** Whether the transaction of this time with these low 32 bits of its reference is among them. */
   has(id: number, timeMs: number): boolean {
     for (const label of this.found) {
-      if (label.timeMs === timeMs && lowBitsOf(label.idRef) === id) return true
+      if (label.timeMs === timeMs && lowBitsOf(label.idHash) === id) return true
     }
     return false
   }
@@ -49,16 +49,16 @@ export class KnownFrauds {
   #hasDoubles(): boolean {
     if (this.found.length < 2) return false
     this.#ids.clear()
-    for (const { idRef } of this.found) this.#ids.add(idRef)
+    for (const { idHash } of this.found) this.#ids.add(idHash)
     return this.#ids.size < this.found.length
   }
 
   #settle(): void {
     this.#last.clear()
     for (const label of this.found) {
-      const words = this.#last.get(label.idRef)
+      const words = this.#last.get(label.idHash)
       if (words === undefined) {
-        this.#last.set(label.idRef, [label])
+        this.#last.set(label.idHash, [label])
         continue
       }
       const place = words.findIndex(({ timeMs }) => timeMs === label.timeMs)

@@ -1,4 +1,4 @@
-// The messages of a lane's last days, so that decisions which a late transaction changes can be computed again: pages of
+// The messages of a partition's last days, so that decisions which a late transaction changes can be computed again: pages of
 // PAGE_OFFSETS consecutive offsets each. With the cards they would be copied into each card, and written again whenever
 // that is written whole.
 //

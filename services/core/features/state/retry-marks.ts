@@ -13,7 +13,7 @@ export interface EventRows {
   /** Numbers of one event. */
   readonly stride: number
   readonly count: number
-  readonly settledCount: number
+  readonly finalisedCount: number
 }
 
 /** Events from `from` on may have become retries of the late one at this index. */
@@ -47,8 +47,8 @@ export function keepRetriesOf({ data, stride, count }: EventRows, index: number)
 
 /** After events of these intents were dropped. */
 export function unmarkRetriesOf(rows: EventRows, dropped: ReadonlySet<number>): void {
-  const { data, stride, count, settledCount } = rows
-  for (let index = settledCount; index < count; index += 1) {
+  const { data, stride, count, finalisedCount } = rows
+  for (let index = finalisedCount; index < count; index += 1) {
     const base = index * stride
     const flags = data[base + COLUMN.flags] ?? 0
     if ((flags & FLAG.lateRetry) === 0 || !dropped.has(data[base + COLUMN.intent] ?? 0)) continue
@@ -59,10 +59,10 @@ export function unmarkRetriesOf(rows: EventRows, dropped: ReadonlySet<number>): 
 }
 
 /** Whether a late attempt of its intent stands before it by at most RETRY_MS. */
-function hasLateAttempt({ data, stride, settledCount }: EventRows, index: number): boolean {
+function hasLateAttempt({ data, stride, finalisedCount }: EventRows, index: number): boolean {
   const own = index * stride
   const fromMs = (data[own] ?? 0) - RETRY_MS
-  for (let base = own - stride; base >= settledCount * stride; base -= stride) {
+  for (let base = own - stride; base >= finalisedCount * stride; base -= stride) {
     if ((data[base] ?? 0) < fromMs) return false
     if (data[base + COLUMN.intent] !== data[own + COLUMN.intent]) continue
     if (isLaterInLog(data, base, own)) return true

@@ -1,7 +1,7 @@
 // Where the windows of an entity begin and end among its events, as found last. From one transaction to the next an end
 // moves by an event or two, and in a part that is one of several it mostly stays: then no event is looked at at all.
 
-import { LINE_NUMBERS } from './bring-near.ts'
+import { LINE_NUMBERS } from './prefetch.ts'
 import { ENTITY_STRIDE } from './entity-event.ts'
 
 /** Numbers per edge: how many events lie before it, and the times from which and up to which that is so. */
@@ -25,7 +25,7 @@ export function countTo(rows: EdgedRows, timeMs: number, edge: number): number {
   return look(rows, timeMs, edge, Math.min(known, count))
 }
 
-/** Reads a little of all edges: see bring-near.ts. Hot path. */
+/** Reads a little of all edges: see prefetch.ts. Hot path. */
 export function touchEdges(edges: Float64Array): number {
   const last = edges.length - 1
   let touched = edges[last] ?? 0

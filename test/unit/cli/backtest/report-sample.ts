@@ -48,7 +48,7 @@ export function sampleReport(
     ...figuresOf(tallied, facts, COSTS, 2),
     days: tallied.days,
     rules: tallied.rules,
-    marks: { [text]: 1 },
+    annotations: { [text]: 1 },
   })
   return {
     source: text,

@@ -1,4 +1,4 @@
-// Goal: what a redrive foresees is what a lane does. Method: the same messages go through a lane's inbox.
+// Goal: what a redrive foresees is what a partition does. Method: the same messages go through a partition's inbox.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
@@ -8,7 +8,7 @@ import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { partitionOf } from '../../../../services/core/murmur2.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
 import { loadScorerConfig } from '../../../../services/scorer/config.ts'
-import { LaneInbox } from '../../../../services/scorer/intake/lane-inbox.ts'
+import { RecordQueue } from '../../../../services/scorer/intake/record-queue.ts'
 import { fullLabel, minimalTransaction, minimalWatermark } from '../../core/wire/samples.ts'
 import { codecs } from '../../core/wire/wire-fixture.ts'
 
@@ -29,9 +29,9 @@ function encode(change: Partial<Transaction> = {}): Buffer {
   return codecs.transaction.encode({ ...minimalTransaction, ...change })
 }
 
-/** Why a lane refuses the message, or null. */
-function laneRefusal(value: Buffer | null): string | null {
-  const inbox = new LaneInbox(
+/** Why a partition refuses the message, or null. */
+function partitionRefusal(value: Buffer | null): string | null {
+  const inbox = new RecordQueue(
     {
       partition: home,
       partitionCount: PARTITION_COUNT,
@@ -53,7 +53,7 @@ function laneRefusal(value: Buffer | null): string | null {
   return inbox.take(SEND_AT_MS, -1, () => true)?.rejected[0]?.reason ?? null
 }
 
-test('what is foreseen is what a lane does, for every message but watermarks', () => {
+test('what is foreseen is what a partition does, for every message but watermarks', () => {
   const values: readonly (Buffer | null)[] = [
     null,
     Buffer.from('{}'),
@@ -70,7 +70,7 @@ test('what is foreseen is what a lane does, for every message but watermarks', (
   const seen = new Set<string | null>()
   for (const value of values) {
     const { refusal } = judgeMessage('transactions', { key: null, value }, home, options)
-    strictEqual(refusal, laneRefusal(value))
+    strictEqual(refusal, partitionRefusal(value))
     seen.add(refusal)
   }
   strictEqual(seen.size, 10)

@@ -30,13 +30,13 @@ const SHAPE = stepsOf({
   ...{ gapsMs: GAPS_MS, backs: fc.constant(0), latesMs: LATES_MS, repeatsId: rarelyRepeated },
 })
 
-test('the payments before a decision are those that its lane knew, whatever came late or twice', () => {
+test('the payments before a decision are those that its partition knew, whatever came late or twice', () => {
   let long = 0
-  const marks = new Set<string>()
+  const annotations = new Set<string>()
   holds(
     150,
     fc.property(SHAPE, (steps) => {
-      // One lane, so that offsets count as they are read.
+      // One partition, so that offsets count as they are read.
       const fold = new HistoryFold({ rates: DEFAULT_RATES, partitionCount: 1 })
       const pasts = new CardPasts()
       const row = new Float64Array(FEATURE_COUNT)
@@ -49,10 +49,10 @@ test('the payments before a decision are those that its lane knew, whatever came
         const decided = {
           card: transaction.card,
           ...{ offset, duplicateOfOffset },
-          marks: [...folded.marks],
+          annotations: [...folded.annotations],
         }
         const past = pasts.take(decided, pastPaymentOf(transaction))
-        for (const mark of folded.marks) marks.add(mark)
+        for (const mark of folded.annotations) annotations.add(mark)
         if (duplicateOfOffset !== null) continue
         deepStrictEqual(past, { sequence: expected, amountMinor })
         if (!Number.isNaN(expected[2 * SEQUENCE_WIDTH])) long += 1
@@ -60,5 +60,5 @@ test('the payments before a decision are those that its lane knew, whatever came
     }),
   )
   ok(long > 500, `only ${long} with three payments before them`)
-  for (const mark of ['duplicate', 'late', 'behind_reach']) ok(marks.has(mark), mark)
+  for (const mark of ['duplicate', 'late', 'behind_reach']) ok(annotations.has(mark), mark)
 })

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DescribedRuleset } from '../../../../services/cli/policy/status/described-ruleset.ts'
 import type { PolicyStatus } from '../../../../services/cli/policy/status/policy-status.ts'
-import { standingOn } from '../../../../services/cli/policy/status/scorer-standings.ts'
+import { statusOn } from '../../../../services/cli/policy/status/scorer-status.ts'
 import { statusJson } from '../../../../services/cli/policy/status/status-json.ts'
 import { statusLines } from '../../../../services/cli/policy/status/status-lines.ts'
 import { policyOf } from '../../core/policy/policy-fixture.ts'
@@ -53,7 +53,7 @@ const STATUS: PolicyStatus = {
   ],
   breakers: {
     ...{ group: 'sluice-scorer', resets: 1 },
-    lanes: [
+    partitions: [
       { partition: 0, part: 'all', trippedAt: null, blocksInMinute: 2, isOpen: false },
       { partition: 1, part: 'all', trippedAt: 1, blocksInMinute: 9, isOpen: true },
     ],
@@ -67,7 +67,7 @@ sluice_policy_version{role="active"} 7
 sluice_policy_version{role="shadow"} 0
 sluice_policy_info{policy_digest="${'a'.repeat(64)}",mode="observe"} 1
 sluice_policy_refused{role="active",reason="not_found"} 0
-sluice_lanes 3
+sluice_partitions_assigned 3
 `
 
 test('everything that decides is on one screen', () => {
@@ -80,8 +80,8 @@ test('everything that decides is on one screen', () => {
     '          since 2026-11-20 10:02 UTC or before by anna: autumn',
     'lists     stolen  120 entries, 3 end within a day, 4 have ended',
     '          vip     never filled',
-    'breakers  lane 1  all  TRIPPED: blocks are flags',
-    '          the other 1 of 2 lanes are closed; "sluice breaker reset" closes all',
+    'breakers  partition 1  all  TRIPPED: blocks are flags',
+    '          the other 1 of 2 partitions are closed; "sluice breaker reset" closes all',
     'rollback  cards, version 5 (dddddddddddd), observe',
     '          built-in',
     'scorers   2 of 2 scorers not known: give the address of each metrics page with --scorer',
@@ -92,7 +92,7 @@ test('a stream of which nobody has said anything is told in as many lines', () =
   const nothing: PolicyStatus = {
     ...{ store: 'store', active: BUILT_IN, since: null, changed: null, segments: [], shadow: null },
     ...{ lists: [], earlier: [] },
-    breakers: { group: 'g', resets: 0, lanes: [] },
+    breakers: { group: 'g', resets: 0, partitions: [] },
     scorers: { running: 0, asked: [], isGuess: true },
   }
   deepStrictEqual(statusLines(nothing), [
@@ -100,7 +100,7 @@ test('a stream of which nobody has said anything is told in as many lines', () =
     'modes     SLUICE_MODE of each scorer: not known here',
     'shadow    none',
     'lists     none',
-    'breakers  not known: no lane of group g has committed one yet',
+    'breakers  not known: no partition of group g has committed one yet',
     'rollback  nothing to go back to',
     'scorers   none runs',
   ])
@@ -108,10 +108,10 @@ test('a stream of which nobody has said anything is told in as many lines', () =
 
 test('what a scorer serves is told apart from what it should serve, and from silence', () => {
   const on = (page: string, active: string | null) =>
-    standingOn('http://127.0.0.1:1/metrics', page, active)
+    statusOn('http://127.0.0.1:1/metrics', page, active)
   const serves = on(PAGE, 'a'.repeat(64))
   deepStrictEqual(
-    [serves.verdict, serves.version, serves.mode, serves.lanes],
+    [serves.verdict, serves.version, serves.mode, serves.partitions],
     ['serves', 7, 'observe', 3],
   )
   strictEqual(on(PAGE, 'b'.repeat(64)).verdict, 'serves_another')
@@ -119,7 +119,7 @@ test('what a scorer serves is told apart from what it should serve, and from sil
   const refusing = PAGE.replace('reason="not_found"} 0', 'reason="not_found"} 1')
   const refuses = on(refusing, 'b'.repeat(64))
   deepStrictEqual([refuses.verdict, refuses.problem], ['refuses', 'not_found'])
-  strictEqual(on('sluice_lanes 3\n', null).verdict, 'no_scorer')
+  strictEqual(on('sluice_partitions_assigned 3\n', null).verdict, 'no_scorer')
   const builtIn = PAGE.replace('role="active"} 7', 'role="active"} 0')
   strictEqual(on(builtIn, null).verdict, 'serves')
   const asked = [serves, { ...refuses, url: 'http://127.0.0.1:2/metrics' }]

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Anchor } from '../../../../services/core/audit/anchor.ts'
-import { blockHashOf } from '../../../../services/core/audit/block-hash.ts'
+import { batchHashOf } from '../../../../services/core/audit/batch-hash.ts'
 import { ChainCheck, type ChainSummary } from '../../../../services/core/audit/chain-check.ts'
 import { eraseCard } from '../../../../services/core/audit/erase-card.ts'
 import type { DecisionBatch } from '../../../../services/core/wire/records.ts'
@@ -42,7 +42,7 @@ function chain(): readonly Message[] {
     }
     const value = codecs.decisionBatch.encode(block)
     messages.push({ offset: 2 * index, value })
-    previousHash = blockHashOf(block)
+    previousHash = batchHashOf(block)
     next += count
   }
   return messages
@@ -57,7 +57,7 @@ function decode(value: Buffer): DecisionBatch {
 }
 
 function hashOf({ value }: Message): Buffer {
-  return blockHashOf(decode(value))
+  return batchHashOf(decode(value))
 }
 
 const COMMITTED = hashOf(CHAIN[BLOCKS - 1] ?? assert.fail()).toString('base64')
@@ -117,7 +117,7 @@ test('one value that is altered, whichever it is, is found', () => {
     () => ({ featureStates: Buffer.alloc(FEATURES, 2) }),
     () => ({ modelDigest: 'f'.repeat(64) }),
     () => ({ policyVersion: 8 }),
-    () => ({ cut: [] }),
+    () => ({ frontier: [] }),
     ({ decidedAtMs }) => ({ decidedAtMs: decidedAtMs + 1 }),
     () => ({ deadLetterOffsets: [] }),
     () => ({ previousHash: Buffer.alloc(32, 1) }),
@@ -145,7 +145,7 @@ test('a batch without decisions is a link like any other, and altering it is fou
       featureStates: null,
       previousHash: hashOf(first),
     }
-    const after = { ...decode(last.value), previousHash: blockHashOf(empty) }
+    const after = { ...decode(last.value), previousHash: batchHashOf(empty) }
     return [
       first,
       { offset: 1, value: codecs.decisionBatch.encode({ ...empty, decidedAtMs }) },
@@ -154,7 +154,7 @@ test('a batch without decisions is a link like any other, and altering it is fou
   }
   const { decidedAtMs } = decisionBatchOf(0, 0)
   assert.deepEqual(faultsOf(check(linked(decidedAtMs), [], null)), [], 'control')
-  assert.deepEqual(faultsOf(check(linked(decidedAtMs + 1), [], null)), ['altered_block'])
+  assert.deepEqual(faultsOf(check(linked(decidedAtMs + 1), [], null)), ['altered_batch'])
 })
 
 test('one byte that is altered is found, or leaves what the block says as it was', () => {
@@ -180,7 +180,7 @@ test('one byte that is altered is found, or leaves what the block says as it was
 test('a block that is removed is found, in the middle and at the end', () => {
   for (let at = 1; at < BLOCKS; at += 1) {
     const found = faultsOf(check(CHAIN.toSpliced(at, 1)))
-    assert.deepEqual(found, [at === BLOCKS - 1 ? 'tail_missing' : 'missing_block'])
+    assert.deepEqual(found, [at === BLOCKS - 1 ? 'tail_missing' : 'missing_batch'])
   }
 })
 
@@ -210,7 +210,7 @@ test('a whole chain that was written anew is found by an anchor, and only by one
   const forged = CHAIN.map(({ offset, value }) => {
     const block = { ...decode(value), modelVersion: 'forged', previousHash }
     const message = codecs.decisionBatch.encode(block)
-    previousHash = blockHashOf(block)
+    previousHash = batchHashOf(block)
     return { offset, value: message }
   })
   assert.deepEqual(faultsOf(check(forged, [], null)), [], 'control: the links agree')
@@ -256,5 +256,5 @@ test('an erased copy cannot hide another change: of the others nothing may diffe
 
 test('a message that is no block is told', () => {
   const messages = CHAIN.with(2, { offset: 4, value: Buffer.from('none') })
-  assert.deepEqual(faultsOf(check(messages)), ['unreadable_block', 'missing_block'])
+  assert.deepEqual(faultsOf(check(messages)), ['unreadable_batch', 'missing_batch'])
 })

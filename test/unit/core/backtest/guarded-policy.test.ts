@@ -38,7 +38,7 @@ test('a tripped breaker turns blocks into flags until it is reset', () => {
     outcomes.map(({ outcome }) => outcome),
     ['block', 'block', 'block', 'flag', 'flag', 'flag'],
   )
-  deepStrictEqual(outcomes[3]?.marks, ['breaker_open'])
+  deepStrictEqual(outcomes[3]?.annotations, ['breaker_open'])
   strictEqual(policy.trips, 1)
   // The minute is over, but nobody has reset the breaker.
   strictEqual(policy.decide(row(6, BEGIN_MS + HOUR_MS / 2)).outcome, 'flag')
@@ -60,7 +60,7 @@ test('flags by the score alone stop at the daily budget', () => {
   const policy = new GuardedPolicy(() => byScore, { document, digest: 'ab', resetAfterMs: HOUR_MS })
   const ruled = [0, 1, 2].map((at) => policy.decide(row(at, BEGIN_MS + at, 0.5)))
   deepStrictEqual(
-    ruled.map(({ outcome, marks }) => [outcome, ...marks]),
+    ruled.map(({ outcome, annotations }) => [outcome, ...annotations]),
     [['flag'], ['flag'], ['approve', 'over_capacity']],
   )
   strictEqual(policy.decide(row(3, BEGIN_MS + DAY_MS, 0.5)).outcome, 'flag')

@@ -8,12 +8,12 @@ import {
   BlockGuard,
   type GuardRules,
   type Ruled,
-  type Settled,
+  type GuardedRuling,
 } from '../../../../services/core/decision/block-guard.ts'
 import {
   breakerKey,
   BREAKERS_MAX,
-  shareOfLane,
+  shareOfPartition,
 } from '../../../../services/core/decision/breaker.ts'
 import { holds } from '../../../support/property.ts'
 import { BREAKER, ruled, RULES, run, START_MS } from './guard-fixture.ts'
@@ -51,12 +51,12 @@ function streamOf(made: readonly Step[]): readonly Ruled[] {
 }
 
 /** Most blocks in any minute, ends included, by looking at every pair. */
-function mostInAMinute(stream: readonly Ruled[], settled: readonly Settled[]): number {
+function mostInAMinute(stream: readonly Ruled[], settled: readonly GuardedRuling[]): number {
   const times = stream.filter((_, index) => settled[index]?.outcome === 'block')
   let most = 0
-  for (const { laneTimeMs: endMs } of times) {
+  for (const { partitionTimeMs: endMs } of times) {
     const within = times.filter(
-      ({ laneTimeMs }) => laneTimeMs <= endMs && laneTimeMs > endMs - MINUTE_MS,
+      ({ partitionTimeMs }) => partitionTimeMs <= endMs && partitionTimeMs > endMs - MINUTE_MS,
     )
     most = Math.max(most, within.length)
   }
@@ -72,7 +72,7 @@ test('no minute of event time has more blocks than the cap, whatever comes and h
       let breakerResets = 0
       const settled = stream.map((one, index) => {
         if (resetsAt.includes(index)) breakerResets += 1
-        return guard.settle(one, { ...RULES, breakers: RULES.breakers, breakerResets })
+        return guard.applyGuards(one, { ...RULES, breakers: RULES.breakers, breakerResets })
       })
       ok(mostInAMinute(stream, settled) <= 5)
     }),
@@ -99,7 +99,7 @@ test('at no block is the share of traffic or of value above its cap, of little t
         const inside = stream
           .slice(0, index + 1)
           .map((other, position) => ({ other, outcome: settled[position]?.outcome }))
-          .filter(({ other }) => bucket(other.laneTimeMs) > bucket(one.laneTimeMs) - 10)
+          .filter(({ other }) => bucket(other.partitionTimeMs) > bucket(one.partitionTimeMs) - 10)
         const blocked = inside.filter(({ outcome }) => outcome === 'block')
         const sum = (of: typeof inside): number =>
           of.reduce((total, { other }) => total + other.amountMinor, 0)
@@ -111,7 +111,7 @@ test('at no block is the share of traffic or of value above its cap, of little t
   )
 })
 
-test('a stream that is cut anywhere, with a crash at each cut, is settled as in one piece', () => {
+test('a stream that is cut anywhere, with a crash at each frontier, is settled as in one piece', () => {
   const rules: GuardRules = {
     ...RULES,
     breakers: [BREAKER, { ...BREAKER, segment: 'online', blocksPerMinuteMax: 2 }],
@@ -120,13 +120,13 @@ test('a stream that is cut anywhere, with a crash at each cut, is settled as in 
   }
   holds(
     200,
-    fc.property(steps, fc.array(fc.nat(119), { maxLength: 8 }), (made, cuts) => {
+    fc.property(steps, fc.array(fc.nat(119), { maxLength: 8 }), (made, frontiers) => {
       const stream = streamOf(made)
       const whole = run(new BlockGuard(null), stream, rules)
       let guard = new BlockGuard(null)
       const pieces = stream.map((one, index) => {
-        if (cuts.includes(index)) guard = new BlockGuard(guard.encode())
-        return guard.settle(one, rules)
+        if (frontiers.includes(index)) guard = new BlockGuard(guard.encode())
+        return guard.applyGuards(one, rules)
       })
       deepStrictEqual(pieces, whole)
     }),
@@ -146,9 +146,9 @@ test('a tripped breaker makes flags of all blocks until a person resets it, and 
   strictEqual(guard.openCount(RULES), 1)
   // An hour later there is room, and yet it stays open.
   const later = ruled(9, START_MS + 3_600_000)
-  strictEqual(guard.settle(later, RULES).mark, 'breaker_open')
+  strictEqual(guard.applyGuards(later, RULES).mark, 'breaker_open')
   const reset = { ...RULES, breakerResets: 1 }
-  strictEqual(guard.settle({ ...later, transactionId: 't10' }, reset).outcome, 'block')
+  strictEqual(guard.applyGuards({ ...later, transactionId: 't10' }, reset).outcome, 'block')
   strictEqual(guard.openCount(reset), 0)
 })
 
@@ -177,14 +177,16 @@ test('a trip outlives a change of the limits, and a decision that publishes no b
   )
   const other = { ...RULES, breakers: [{ ...BREAKER, blocksPerMinuteMax: 100, windowMs: 60_000 }] }
   const restored = new BlockGuard(guard.encode())
-  strictEqual(restored.settle(ruled(7, START_MS), other).mark, 'breaker_open')
+  strictEqual(restored.applyGuards(ruled(7, START_MS), other).mark, 'breaker_open')
 })
 
-test('shares of lanes add up to the whole', () => {
+test('shares of partitions add up to the whole', () => {
   holds(
     100,
     fc.property(fc.nat(10_000), fc.integer({ min: 1, max: 64 }), (total, count) => {
-      const shares = Array.from({ length: count }, (_, lane) => shareOfLane(total, lane, count))
+      const shares = Array.from({ length: count }, (_, partition) =>
+        shareOfPartition(total, partition, count),
+      )
       strictEqual(
         shares.reduce((sum, share) => sum + share, 0),
         total,
@@ -207,10 +209,10 @@ test('the control group lets through the same few on every run, within its money
   deepStrictEqual(run(new BlockGuard(null), stream, rules), settled)
   const [drawn] = through
   if (drawn === undefined) throw new Error('Nothing was let through.')
-  const nextDay = { ...drawn, laneTimeMs: START_MS + DAY_MS }
+  const nextDay = { ...drawn, partitionTimeMs: START_MS + DAY_MS }
   const guard = new BlockGuard(null)
   run(guard, stream, rules)
-  strictEqual(guard.settle(nextDay, rules).mark, 'control_group')
+  strictEqual(guard.applyGuards(nextDay, rules).mark, 'control_group')
   strictEqual(
     run(new BlockGuard(null), stream, { ...rules, controlGroup: null }).every(
       ({ outcome }) => outcome === 'block',
@@ -223,25 +225,25 @@ test('of the flags by score alone those beyond the day of the analysts are let g
   const rules: GuardRules = { ...RULES, breakers: [], alertsPerDayMax: 3 }
   const guard = new BlockGuard(null)
   const flag = (index: number, change: Partial<Ruled> = {}) =>
-    guard.settle(ruled(index, START_MS, { outcome: 'flag', ...change }), rules)
+    guard.applyGuards(ruled(index, START_MS, { outcome: 'flag', ...change }), rules)
   deepStrictEqual(
     [0, 1, 2, 3].map((index) => flag(index).outcome),
     ['flag', 'flag', 'flag', 'approve'],
   )
   strictEqual(flag(4).mark, 'over_capacity')
   deepStrictEqual(flag(5, { isByRule: true }), { outcome: 'flag', mark: null })
-  strictEqual(flag(6, { laneTimeMs: START_MS + DAY_MS }).outcome, 'flag')
+  strictEqual(flag(6, { partitionTimeMs: START_MS + DAY_MS }).outcome, 'flag')
 })
 
 test('without room for a lease a block is a flag, and counts as no block', () => {
   const guard = new BlockGuard(null)
   for (let index = 0; index < 20; index += 1) {
-    deepStrictEqual(guard.settle(ruled(index, START_MS, { hasRoom: false }), RULES), {
+    deepStrictEqual(guard.applyGuards(ruled(index, START_MS, { hasRoom: false }), RULES), {
       outcome: 'flag',
       mark: 'leases_full',
     })
   }
-  strictEqual(guard.settle(ruled(21, START_MS), RULES).outcome, 'block')
+  strictEqual(guard.applyGuards(ruled(21, START_MS), RULES).outcome, 'block')
 })
 
 test('the state of as many breakers as there may be, all at their largest, fits beside an offset', () => {
@@ -273,6 +275,6 @@ test('the state of as many breakers as there may be, all at their largest, fits 
 test('a text that is not ours begins anew', () => {
   for (const text of ['', 'g1', 'g2 1.2.3', 'g1 a.b all=;;;', 'g1 zz.1.1 all=%;1:%;q;1:2']) {
     const guard = new BlockGuard(text)
-    strictEqual(guard.settle(ruled(1, START_MS), RULES).outcome, 'block')
+    strictEqual(guard.applyGuards(ruled(1, START_MS), RULES).outcome, 'block')
   }
 })

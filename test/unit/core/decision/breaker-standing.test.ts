@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { BlockGuard, type GuardRules } from '../../../../services/core/decision/block-guard.ts'
 import { BREAKER, ruled, RULES, run, START_MS } from './guard-fixture.ts'
 
-test('a lane with little traffic is capped, too: a model that blocks everything trips the breaker', () => {
+test('a partition with little traffic is capped, too: a model that blocks everything trips the breaker', () => {
   const breakers = [{ ...BREAKER, windowMs: 3_600_000, blocksPerMinuteMax: 60, sampleMin: 1_000 }]
   const day = Array.from({ length: 24 * 600 }, (_, index) => ruled(index, START_MS + index * 6_000))
   const settled = run(new BlockGuard(null), day, { ...RULES, breakers })
@@ -21,9 +21,9 @@ test('a trip outlives a policy without the breaker, and a crash under it', () =>
     RULES,
   )
   const others: GuardRules = { ...RULES, breakers: [{ ...BREAKER, segment: 'online' }] }
-  guard.settle(ruled(8, START_MS), others)
+  guard.applyGuards(ruled(8, START_MS), others)
   const later = new BlockGuard(guard.encode())
-  later.settle(ruled(9, START_MS), others)
-  const again = later.settle(ruled(10, START_MS + 3_600_000), RULES)
+  later.applyGuards(ruled(9, START_MS), others)
+  const again = later.applyGuards(ruled(10, START_MS + 3_600_000), RULES)
   deepStrictEqual(again, { outcome: 'flag', mark: 'breaker_open' })
 })

@@ -4,7 +4,7 @@ import type {
   BlockGuard,
   GuardRules,
   Ruled,
-  Settled,
+  GuardedRuling,
 } from '../../../../services/core/decision/block-guard.ts'
 import type { BreakerLimits } from '../../../../services/core/policy/policy-document.ts'
 
@@ -38,7 +38,7 @@ export function ruled(index: number, timeMs: number, change: Partial<Ruled> = {}
     action: outcome === 'approve' ? null : outcome,
     isByRule: false,
     amountMinor: 1_000,
-    laneTimeMs: timeMs,
+    partitionTimeMs: timeMs,
     hasRoom: true,
     isRevision: false,
     ...change,
@@ -49,6 +49,6 @@ export function run(
   guard: BlockGuard,
   stream: readonly Ruled[],
   rules: GuardRules,
-): readonly Settled[] {
-  return stream.map((one) => guard.settle(one, rules))
+): readonly GuardedRuling[] {
+  return stream.map((one) => guard.applyGuards(one, rules))
 }

@@ -53,11 +53,11 @@ test('the reasons are the features whose usual value lowers the score most, stro
   const reasons = reasonsOf(row, usual, rankedDrops(0.8, scores, 1))
   assert.equal(reasons.length, REASONS_MAX)
   assert.deepEqual(
-    reasons.map(({ feature, value, usual: put, scoreAtUsual }) => [
+    reasons.map(({ feature, value, usual: put, scoreAtBaseline }) => [
       feature,
       value,
       put,
-      scoreAtUsual,
+      scoreAtBaseline,
     ]),
     [
       [FEATURES[4]?.name, 4.5, -5, 0.1],

@@ -1,5 +1,5 @@
 // Goal: a value to which only what is new was appended says what the card or entity holds. Method: random steps; after
-// each the value is written as the lane store does it, read again, and compared in normal form with what is in memory.
+// each the value is written as the partition store does it, read again, and compared in normal form with what is in memory.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -53,17 +53,17 @@ interface Step {
 }
 
 const labelAt = (timeMs: number, offset: number, labelOffset: number) => ({
-  ...{ timeMs, knownAtMs: timeMs + DAY_MS, idRef: offset + 1, labelOffset },
+  ...{ timeMs, knownAtMs: timeMs + DAY_MS, idHash: offset + 1, labelOffset },
   isFraud: labelOffset % 3 > 0,
 })
 
 function eventAt(timeMs: number, offset: number): CardEvent {
   return {
     ...PLAIN_EVENT,
-    ...{ timeMs, offset, amountMinor: 100 + (offset % 97), idRef: offset + 1 },
-    ...{ merchantRef: 1 + (offset % 70), terminalRef: offset % 5, cardHash: 1 },
-    ...{ intentRef: offset % 4 === 0 ? 1 + (offset % 11) : 0, hasPlace: offset % 9 === 8 },
-    ...{ latitudeE4: offset % 9 === 8 ? 5_000 : 0, countryRef: offset % 3 },
+    ...{ timeMs, offset, amountMinor: 100 + (offset % 97), idHash: offset + 1 },
+    ...{ merchantHash: 1 + (offset % 70), terminalHash: offset % 5, cardHash: 1 },
+    ...{ intentHash: offset % 4 === 0 ? 1 + (offset % 11) : 0, hasPlace: offset % 9 === 8 },
+    ...{ latitudeE4: offset % 9 === 8 ? 5_000 : 0, countryHash: offset % 3 },
   }
 }
 
@@ -117,7 +117,7 @@ function change(
   for (const card of cards) {
     if (kind === 'event' || kind === 'late') {
       const event = eventAt(kind === 'event' ? timeMs + ms : timeMs - ms, offset)
-      const isRetry = card.isRetry(event.timeMs, event.idRef, event.intentRef)
+      const isRetry = card.isRetry(event.timeMs, event.idHash, event.intentHash)
       card.insert(event, isRetry, isWide ? undefined : NARROW)
     } else if (kind === 'outcome') card.setOutcome(offset - ms, 2)
     else if (kind === 'cause') {

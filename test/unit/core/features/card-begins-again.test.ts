@@ -1,4 +1,4 @@
-// Goal: a lane that begins again finds a card as the log below its offset makes it, marks of retries included. Method: one
+// Goal: a partition that begins again finds a card as the log below its offset makes it, annotations of retries included. Method: one
 // card, crowded, with late events and intents that come again; commits, tidying and crashes anywhere; an oracle that
 // folds the same stretch of the log once and in order. What is behind is refused, as the fold does.
 
@@ -19,13 +19,13 @@ import { PLAIN_EVENT } from './plain-event.ts'
 const writer = new ByteWriter()
 const START_MS = STREAM_START_MS
 
-function eventAt(offset: number, timeMs: number, intentRef: number): CardEvent {
-  return { ...PLAIN_EVENT, timeMs, offset, idRef: offset + 1, intentRef }
+function eventAt(offset: number, timeMs: number, intentHash: number): CardEvent {
+  return { ...PLAIN_EVENT, timeMs, offset, idHash: offset + 1, intentHash }
 }
 
 function fold(history: CardHistory, event: CardEvent): void {
   if (event.timeMs < history.newestMs - LATENESS_MS) return
-  history.insert(event, history.isRetry(event.timeMs, event.idRef, event.intentRef))
+  history.insert(event, history.isRetry(event.timeMs, event.idHash, event.intentHash))
 }
 
 /** As stored and read back. */
@@ -43,7 +43,7 @@ function assertSame(history: CardHistory, events: readonly CardEvent[], nextOffs
 const places = fc.record({
   gapMs: fc.oneof({ weight: 30, arbitrary: fc.nat(20) }, fc.nat(30 * HOUR_MS)),
   lateMs: fc.oneof({ weight: 6, arbitrary: fc.constant(0) }, fc.nat(3_000), fc.nat(80 * HOUR_MS)),
-  intentRef: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 40 })),
+  intentHash: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 40 })),
 })
 
 const runs = fc.record({
@@ -51,9 +51,9 @@ const runs = fc.record({
     .array(places, { minLength: CARD_RAW_MAX, maxLength: CARD_RAW_MAX + 160, size: 'max' })
     .map((all) => {
       let newestMs = START_MS
-      return all.map(({ gapMs, lateMs, intentRef }, offset) => {
+      return all.map(({ gapMs, lateMs, intentHash }, offset) => {
         newestMs += gapMs
-        return eventAt(offset, newestMs - lateMs, intentRef)
+        return eventAt(offset, newestMs - lateMs, intentHash)
       })
     }),
   /** How many are taken before each commit, and how many of them are folded once more after a crash. */
@@ -109,7 +109,7 @@ test('a retry stays one when its first attempt is merged and a late attempt of i
 test('the same when a late attempt that is merged by now had made it a retry', () => {
   for (const isTidied of [false, true]) {
     const late = [crowd[1], crowd[0], ...crowd.slice(2)].map((event, offset) =>
-      eventAt(offset, event?.timeMs ?? 0, event?.intentRef ?? 0),
+      eventAt(offset, event?.timeMs ?? 0, event?.intentHash ?? 0),
     )
     const history = new CardHistory()
     for (const event of late) fold(history, event)

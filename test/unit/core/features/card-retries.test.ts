@@ -1,4 +1,4 @@
-// Goal: dropping what a lane will decide again changes nothing about older events. Method: a retry whose own past is
+// Goal: dropping what a partition will decide again changes nothing about older events. Method: a retry whose own past is
 // settled by rule, and not stored so yet, stays a retry.
 
 import assert from 'node:assert/strict'
@@ -24,7 +24,7 @@ test('a retry that is older than what is settled stays one when later events are
   for (const [offset, { transaction }] of items.entries()) {
     const shared = offset < 2 ? { ...transaction, intentId: 'one' } : transaction
     const event = cardEventOf(shared, offset, DEFAULT_RATES)
-    history.insert(event, history.isRetry(event.timeMs, event.idRef, event.intentRef))
+    history.insert(event, history.isRetry(event.timeMs, event.idHash, event.intentHash))
   }
   assert.equal(history.at(1, COLUMN.flags) & FLAG.retry, FLAG.retry)
   history.forgetFrom(3)

@@ -4,25 +4,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FEATURE_NAMES } from '../../../../services/core/features/catalogue/feature-list.ts'
-import type { RecordedBlock } from '../../../../services/core/features/provenance/replay-records.ts'
+import type { RecordedBatch } from '../../../../services/core/features/provenance/replay-records.ts'
 import { HOUR_MS, STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { streamOf } from '../../../support/plain-steps.ts'
-import { dealLive, runLive, type RecordedLog } from '../../../support/recorded-lanes.ts'
+import { dealLive, runLive, type RecordedLog } from '../../../support/recorded-partitions.ts'
 import { replayOf, type Fed, type Tally } from '../../../support/replay-tally.ts'
 
-const LANES = 4
+const PARTITIONS = 4
 
 /** Replays a sound live run, with its log or blocks changed. */
 function withFault(
-  change: (logs: readonly RecordedLog[], blocks: readonly RecordedBlock[]) => Partial<Fed>,
+  change: (logs: readonly RecordedLog[], blocks: readonly RecordedBatch[]) => Partial<Fed>,
 ): Tally {
-  const logs = dealLive(streamOf(600), LANES)
+  const logs = dealLive(streamOf(600), PARTITIONS)
   const blocks = runLive(logs, [])
   assert.deepEqual([...replayOf({ logs, blocks, chunks: [50] }).mismatches], [])
   return replayOf({ logs, blocks, chunks: [50], ...change(logs, blocks) })
 }
 
-/** Changes entries of one lane. */
+/** Changes entries of one partition. */
 function changed(
   logs: readonly RecordedLog[],
   change: (log: RecordedLog) => Partial<RecordedLog>,
@@ -42,7 +42,7 @@ test('control: an event that the scorer lost shows in counts of its card and its
   assert.ok((tally.mismatches.get('terminal_count_30d') ?? 0) > 0)
 })
 
-test('control: a lane whose clock is wrong shows', () => {
+test('control: a partition whose clock is wrong shows', () => {
   const tally = withFault((logs) => ({
     logs: changed(logs, ({ entries }) => ({
       entries: entries.map((entry) =>

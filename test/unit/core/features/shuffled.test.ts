@@ -8,7 +8,7 @@ import {
   FEATURES,
   FEATURE_NAMES,
 } from '../../../../services/core/features/catalogue/feature-list.ts'
-import { LANE_START } from '../../../../services/core/features/engine/lane-fold.ts'
+import { PARTITION_START } from '../../../../services/core/features/engine/partition-fold.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
 import {
   edgesMs,
@@ -27,7 +27,7 @@ const OF_CARD = FEATURES.flatMap(({ entity }, index) => (entity === 'card' ? [in
 
 /** By id, the values of card features that stand in the end. */
 function finalRows(transactions: readonly Transaction[]): ReadonlyMap<string, readonly number[]> {
-  const fold = openFold(LANE_START)
+  const fold = openFold(PARTITION_START)
   const state = new PlainState()
   const final = new Map<string, readonly number[]>()
   const keep = (id: string, row: ArrayLike<number>): void => {
@@ -38,8 +38,8 @@ function finalRows(transactions: readonly Transaction[]): ReadonlyMap<string, re
   }
   for (const [offset, transaction] of transactions.entries()) {
     const entry = { kind: 'transaction' as const, offset, transaction }
-    for (const { row, recomputed, marks } of foldEntries([], [entry], 0, fold, state)) {
-      assert.ok(!marks.includes('behind_reach'), 'the shuffle stays within the lateness')
+    for (const { row, recomputed, annotations } of foldEntries([], [entry], 0, fold, state)) {
+      assert.ok(!annotations.includes('behind_reach'), 'the shuffle stays within the lateness')
       keep(transaction.id, row)
       for (const later of recomputed) keep(later.transaction.id, later.after.row)
     }

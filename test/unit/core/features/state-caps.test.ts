@@ -24,15 +24,15 @@ function largestEvent(timeMs: number, offset: number): CardEvent {
     timeMs,
     offset,
     amountMinor: 10 ** 12,
-    idRef: ref(0),
-    intentRef: ref(1),
-    merchantRef: ref(2),
-    terminalRef: ref(3),
-    deviceRef: ref(4),
-    networkRef: ref(5),
-    categoryRef: ref(6),
+    idHash: ref(0),
+    intentHash: ref(1),
+    merchantHash: ref(2),
+    terminalHash: ref(3),
+    deviceHash: ref(4),
+    networkHash: ref(5),
+    categoryHash: ref(6),
     categoryCode: 9_999_999,
-    countryRef: 676,
+    countryHash: 676,
     hasPlace: true,
     latitudeE4: -900_000,
     longitudeE4: 1_800_000,
@@ -83,7 +83,7 @@ test('an entity of any past stays below its most, crowded or spread out', (t) =>
       part.insert(timeMs, offset, draw(), draw())
       if (index % 10 === 0) {
         const knownAtMs = timeMs + 30 * DAY_MS
-        part.insertLabel({ timeMs, knownAtMs, idRef: offset, labelOffset: offset, isFraud: true })
+        part.insertLabel({ timeMs, knownAtMs, idHash: offset, labelOffset: offset, isFraud: true })
       }
       if (index % 2_000 !== 1_999) continue
       part.compact({ nextOffset: offset + 1, labelNextOffset: offset + 1 })
@@ -91,7 +91,7 @@ test('an entity of any past stays below its most, crowded or spread out', (t) =>
       assert.ok(part.labels.length <= LABELS_MAX)
     }
   }
-  t.diagnostic(`the largest entity has ${bytesMax} bytes in a lane`)
+  t.diagnostic(`the largest entity has ${bytesMax} bytes in a partition`)
   assert.ok(bytesMax <= ENTITY_BYTES_MAX, `${bytesMax} bytes`)
 })
 
@@ -107,5 +107,5 @@ test('an entity where every hour is crowded forgets what is out of reach', () =>
   }
   assert.equal(part.count, 0)
   // 40 days and 4 hours, and the hour of the newest event.
-  assert.ok(part.crowdedHours.length <= 40 * 24 + 5, `${part.crowdedHours.length} hours`)
+  assert.ok(part.hourlyBuckets.length <= 40 * 24 + 5, `${part.hourlyBuckets.length} hours`)
 })

@@ -24,7 +24,7 @@ import {
   finishPart,
   type LayoutReaders,
 } from '../../../../services/core/features/state/sealed.ts'
-import { LANE_START } from '../../../../services/core/features/engine/lane-fold.ts'
+import { PARTITION_START } from '../../../../services/core/features/engine/partition-fold.ts'
 import {
   crowdedGapsMs,
   edgesMs,
@@ -35,13 +35,13 @@ import {
 import { foldEntries, openFold, PlainState } from '../../../support/fold-entries.ts'
 import { normalCard, normalPart } from '../../../support/normal-state.ts'
 import { holds } from '../../../support/property.ts'
-import { logsOf } from '../../../support/stored-lanes.ts'
+import { logsOf } from '../../../support/stored-partitions.ts'
 import { PLAIN_EVENT } from './plain-event.ts'
 
 const writer = new ByteWriter()
 const isCorrupt = (error: unknown): boolean => isSluiceError(error, 'SLUICE_STATE_CORRUPT')
 
-/** States of one lane after a stream, compacted up to some offset. */
+/** States of one partition after a stream, compacted up to some offset. */
 const states = fc
   .tuple(
     stepsOf({
@@ -58,7 +58,7 @@ const states = fc
   .map(([steps, nextOffset, labelNextOffset]) => {
     const state = new PlainState()
     const [log] = logsOf(itemsOf(steps), 1, () => 0)
-    if (log !== undefined) foldEntries(log.labels, log.entries, 0, openFold(LANE_START), state)
+    if (log !== undefined) foldEntries(log.labels, log.entries, 0, openFold(PARTITION_START), state)
     for (const [index, card] of [...state.cards.values()].entries()) {
       for (let offset = 0; offset < 160; offset += 3) {
         card.setOutcome(offset, ((offset + index) % 4) as 0 | 1 | 2 | 3)
@@ -98,7 +98,7 @@ test('an entity is read back as it was written', () => {
         const again = decodeEntityPart(value)
         assert.equal(again.count, part.count)
         assert.deepEqual(again.labels, part.labels)
-        assert.deepEqual(again.crowdedHours, part.crowdedHours)
+        assert.deepEqual(again.hourlyBuckets, part.hourlyBuckets)
         assert.deepEqual(normalPart(again), normalPart(part))
       }
     }),

@@ -5,14 +5,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CardHistory } from '../../../../services/core/features/state/card-history.ts'
 import { CARD_RAW_MAX } from '../../../../services/core/features/state/card-limits.ts'
-import { CardReading } from '../../../../services/core/features/engine/card-reading.ts'
+import { CardAggregates } from '../../../../services/core/features/engine/card-aggregates.ts'
 import {
   ENTITY_COLUMN,
   HOUR_RAW_MAX,
 } from '../../../../services/core/features/state/entity-event.ts'
 import { EntityPart } from '../../../../services/core/features/state/entity-part.ts'
-import { EntityReading } from '../../../../services/core/features/engine/entity-reading.ts'
-import { FEATURE_PLAN } from '../../../../services/core/features/engine/lane-fold.ts'
+import { EntityAggregates } from '../../../../services/core/features/engine/entity-aggregates.ts'
+import { FEATURE_PLAN } from '../../../../services/core/features/engine/partition-fold.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../../services/core/features/catalogue/time.ts'
 import { STREAM_START_MS } from '../../../support/feature-streams.ts'
 import { PLAIN_EVENT } from './plain-event.ts'
@@ -35,10 +35,10 @@ test('a reader whose cut lies below what its owner has committed sees no event b
 })
 
 test('merged hours that are older than an event outside of all windows make none of them approximate', () => {
-  const marks = [false, true].map((isTidied) => {
+  const annotations = [false, true].map((isTidied) => {
     const card = new CardHistory()
     const add = (timeMs: number): void => {
-      card.insert({ ...PLAIN_EVENT, timeMs, offset: card.count, idRef: card.count + 1 }, false)
+      card.insert({ ...PLAIN_EVENT, timeMs, offset: card.count, idHash: card.count + 1 }, false)
     }
     // Merged by rule; the oldest that counts singly, half an hour outside; and the others.
     for (let index = 0; index < 8; index += 1) add(START_MS + index)
@@ -46,16 +46,16 @@ test('merged hours that are older than an event outside of all windows make none
     for (let index = 1; index < CARD_RAW_MAX; index += 1) add(START_MS + DAY_MS + index)
     if (isTidied) card.compact(card.count)
     assert.equal(card.buckets.length, isTidied ? 1 : 0)
-    const reading = new CardReading(FEATURE_PLAN.card)
+    const reading = new CardAggregates(FEATURE_PLAN.card)
     const timeMs = START_MS + 30 * DAY_MS + 30 * MINUTE_MS
-    reading.read(card, { ...PLAIN_EVENT, timeMs, offset: 1_000, idRef: 2_000 })
+    reading.read(card, { ...PLAIN_EVENT, timeMs, offset: 1_000, idHash: 2_000 })
     return reading.isApproximate
   })
-  assert.deepEqual(marks, [false, false])
+  assert.deepEqual(annotations, [false, false])
 })
 
 test('a crowded hour that no reader counts any more makes nothing approximate', () => {
-  const marks = [false, true].map((isTidied) => {
+  const annotations = [false, true].map((isTidied) => {
     const part = new EntityPart()
     for (let offset = 0; offset <= HOUR_RAW_MAX; offset += 1) {
       part.insert(START_MS + offset, offset, offset, offset)
@@ -64,14 +64,14 @@ test('a crowded hour that no reader counts any more makes nothing approximate', 
     const all = { nextOffset: HOUR_RAW_MAX + 2, labelNextOffset: 0 }
     if (isTidied) part.compact(all)
     const plan = FEATURE_PLAN.entities.terminal ?? assert.fail('no terminal')
-    const reading = new EntityReading(plan)
+    const reading = new EntityAggregates(plan)
     // A window of a day that ended two hours before begins in that hour.
     reading.begin(START_MS + 30 * MINUTE_MS + 2 * HOUR_MS + DAY_MS)
     reading.add(part, all)
     reading.finish()
     return reading.isApproximate
   })
-  assert.deepEqual(marks, [false, false])
+  assert.deepEqual(annotations, [false, false])
 })
 
 test('windows that end before what a part still counts are empty, never below nothing', () => {
@@ -90,10 +90,12 @@ test('windows that end before what a part still counts are empty, never below no
     const all = { nextOffset: inHour + 2, labelNextOffset: 0 }
     if (isTidied) part.compact(all)
     assert.deepEqual(
-      [part.count, part.crowdedHours.length, part.isSparse],
+      [part.count, part.hourlyBuckets.length, part.isSparse],
       isTidied ? [1, 0, true] : [inHour + 2, 0, inHour < crowd],
     )
-    const reading = new EntityReading(FEATURE_PLAN.entities.terminal ?? assert.fail('no terminal'))
+    const reading = new EntityAggregates(
+      FEATURE_PLAN.entities.terminal ?? assert.fail('no terminal'),
+    )
     reading.begin(START_MS + 9 * DAY_MS)
     reading.add(part, all)
     reading.finish()

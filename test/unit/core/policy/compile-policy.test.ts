@@ -86,7 +86,7 @@ test('a firm block beats an override, an override beats the rest; then the match
           ruling.outcome === 'approve' &&
           ([...lists, ...rules].some(({ applies, outcome }) => applies && outcome === 'block') ||
             byScore === 'block')
-        strictEqual(ruling.marks.includes('overridden'), overridden)
+        strictEqual(ruling.annotations.includes('overridden'), overridden)
       },
     ),
   )
@@ -139,12 +139,12 @@ test('a block is based on the features of its condition; other degraded or stale
 `)
   const input = inputOf({}, { card_count_1h: 5 })
   const said = (asked: typeof input) => {
-    const { outcome, marks } = compiled.rule(asked)
-    return [outcome, marks]
+    const { outcome, annotations } = compiled.rule(asked)
+    return [outcome, annotations]
   }
   deepStrictEqual(said(input), ['block', []])
   deepStrictEqual(said(withState(input, 'terminal_count_1d', STATE.degraded)), ['block', []])
-  // The value is present, but its state marks it as unreliable.
+  // The value is present, but its state annotations it as unreliable.
   for (const state of [STATE.degraded, STATE.expired]) {
     deepStrictEqual(said(withState(input, 'card_count_1h', state)), ['flag', ['block_withheld']])
   }
@@ -154,13 +154,13 @@ test('a block by the score is based on all features and the second stage; a poli
   const input = inputOf({ score: 0.95 })
   const doubtful = {
     degraded: withState(input, 'terminal_count_1d', STATE.degraded),
-    stale: { ...input, marks: ['entity_lagging'] },
-    unverified: { ...input, marks: ['draft_stands'] },
+    stale: { ...input, annotations: ['entity_lagging'] },
+    unverified: { ...input, annotations: ['draft_stands'] },
   }
   const careful = compiledOf(HEAD)
   strictEqual(careful.rule(input).outcome, 'block')
   for (const [caution, asked] of Object.entries(doubtful)) {
-    deepStrictEqual(careful.rule(asked).marks, ['block_withheld'], caution)
+    deepStrictEqual(careful.rule(asked).annotations, ['block_withheld'], caution)
     strictEqual(careful.rule(asked).outcome, 'flag')
     const bold = compiledOf(`${HEAD}allowBlockOn: [${caution}]\n`)
     strictEqual(bold.rule(asked).outcome, 'block', caution)
@@ -197,7 +197,7 @@ rules:
     const ruling = compiledOf(text(onFailure)).rule(inputOf({ transaction }))
     strictEqual(ruling.outcome, onFailure)
     deepStrictEqual(ruling.failed, ['segment/numeric', 'broken'])
-    ok(ruling.marks.includes('policy_failed'))
+    ok(ruling.annotations.includes('policy_failed'))
   }
   const answered = compiledOf(text('flag')).rule(
     inputOf({ transaction: { ...fullTransaction, id: '2' } }),

@@ -14,7 +14,11 @@ const NEVER_MET: readonly [when: string, where: string, said: string][] = [
     'freshness.amount is never "absnt"; did you mean "absent"?',
   ],
   ['freshness.amount in ["absent", "Degraded"]', '6:43', 'did you mean "degraded"?'],
-  ['scored || !("lat" in marks)', '6:24', 'marks never has "lat"; did you mean "late"?'],
+  [
+    'scored || !("lat" in annotations)',
+    '6:24',
+    'annotations never has "lat"; did you mean "late"?',
+  ],
   [
     'has(transaction.channel) && transaction.channel == "POS"',
     '6:63',
@@ -34,7 +38,7 @@ for (const [when, where, said] of NEVER_MET) {
 test('possible words, and words of other values, are not faults', () => {
   for (const when of [
     'freshness.amount in ["present", "absent", "expired", "degraded"]',
-    '"late" in marks || "verified" in marks || "entity_lagging" in marks',
+    '"late" in annotations || "verified" in annotations || "entity_lagging" in annotations',
     'has(transaction.entryMode) && transaction.entryMode != "chip"',
     'transaction.card == "tok_1" || "a" == "b"',
     'freshness.amount == freshness.card_count_1h',

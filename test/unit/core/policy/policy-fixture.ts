@@ -37,7 +37,7 @@ export function inputOf(fields: Partial<PolicyInput> = {}, features: Features = 
     score: 0.1,
     referenceMinor: 5_000,
     modelThresholds: { flag: 0.5, block: 0.9 },
-    marks: [],
+    annotations: [],
     ...fields,
   }
 }

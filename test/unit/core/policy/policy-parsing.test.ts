@@ -142,7 +142,7 @@ const FAULTS: readonly [what: string, text: string, where: string, part: string]
   ],
   [
     'a loop over a list',
-    rule("marks.exists(m, m == 'x')"),
+    rule("annotations.exists(m, m == 'x')"),
     '6:11 rules[0].when',
     'exists() is not known here',
   ],

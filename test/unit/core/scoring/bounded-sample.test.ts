@@ -1,25 +1,25 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { referenceOf } from '../../../../services/core/reference.ts'
+import { hashOf } from '../../../../services/core/id-hash.ts'
 import { BoundedSample } from '../../../../services/core/scoring/bounded-sample.ts'
 
 const DAY_MS = 86_400_000
 
 test('while there is room every entry is stored, and found once', () => {
   const sample = new BoundedSample<string>(10, DAY_MS)
-  sample.add(referenceOf('a'), 1, 'a')
-  deepStrictEqual(sample.take(referenceOf('a')), { value: 'a', weight: 1 })
-  strictEqual(sample.take(referenceOf('a')), null)
-  strictEqual(sample.take(referenceOf('b')), null)
+  sample.add(hashOf('a'), 1, 'a')
+  deepStrictEqual(sample.take(hashOf('a')), { value: 'a', weight: 1 })
+  strictEqual(sample.take(hashOf('a')), null)
+  strictEqual(sample.take(hashOf('b')), null)
 })
 
 test('a full sample keeps a part, evenly over time, and its weights add up to all entries', () => {
   const sample = new BoundedSample<number>(2_000, 100 * DAY_MS)
   const count = 100_000
-  for (let index = 0; index < count; index += 1) sample.add(referenceOf(`t${index}`), index, index)
+  for (let index = 0; index < count; index += 1) sample.add(hashOf(`t${index}`), index, index)
   ok(sample.size <= 2_000, `${sample.size} kept`)
   ok(sample.share < 0.05, `share ${sample.share}`)
-  const found = Array.from({ length: count }, (_, index) => sample.take(referenceOf(`t${index}`)))
+  const found = Array.from({ length: count }, (_, index) => sample.take(hashOf(`t${index}`)))
   const sumOf = (part: typeof found): number =>
     part.reduce((sum, kept) => sum + (kept?.weight ?? 0), 0)
   const [first, second] = [sumOf(found.slice(0, count / 2)), sumOf(found.slice(count / 2))]
@@ -30,16 +30,16 @@ test('a full sample keeps a part, evenly over time, and its weights add up to al
 
 test('entries whose label will not come make room before others do', () => {
   const sample = new BoundedSample<string>(4, DAY_MS)
-  for (const name of ['a', 'b', 'c', 'd']) sample.add(referenceOf(name), 0, name)
-  sample.add(referenceOf('new'), 2 * DAY_MS, 'new')
+  for (const name of ['a', 'b', 'c', 'd']) sample.add(hashOf(name), 0, name)
+  sample.add(hashOf('new'), 2 * DAY_MS, 'new')
   strictEqual(sample.share, 1)
-  deepStrictEqual(sample.take(referenceOf('new')), { value: 'new', weight: 1 })
+  deepStrictEqual(sample.take(hashOf('new')), { value: 'new', weight: 1 })
   strictEqual(sample.size, 0)
 })
 
 test('a cleared sample starts again', () => {
   const sample = new BoundedSample<number>(2, DAY_MS)
-  for (let index = 0; index < 100; index += 1) sample.add(referenceOf(`t${index}`), 0, index)
+  for (let index = 0; index < 100; index += 1) sample.add(hashOf(`t${index}`), 0, index)
   ok(sample.share < 1)
   sample.clear()
   deepStrictEqual([sample.share, sample.size], [1, 0])

@@ -175,8 +175,8 @@ describe('the input topics', () => {
 
   test('a malformed message names the field where it broke', () => {
     const framed = codecs.transaction.encode(minimalTransaction)
-    const cut = codecs.decodeTransactionMessage(framed.subarray(0, framed.length - 1))
-    assert.deepStrictEqual(cut, { kind: 'reject', reason: 'malformed', field: 'intentId' })
+    const frontier = codecs.decodeTransactionMessage(framed.subarray(0, framed.length - 1))
+    assert.deepStrictEqual(frontier, { kind: 'reject', reason: 'malformed', field: 'intentId' })
     const first = codecs.decodeTransactionMessage(framed.subarray(0, 7))
     assert.deepStrictEqual(first, { kind: 'reject', reason: 'malformed', field: 'id' })
   })

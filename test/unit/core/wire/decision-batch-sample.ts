@@ -1,11 +1,11 @@
-// Decision blocks of any size, as a lane would write them.
+// Decision batches of any size, as a partition would write them.
 
 import type { DecisionBatch, DecisionRecord } from '../../../../services/core/wire/records.ts'
 
 const TIME_MS = 1_532_476_800_000
 const DIGEST = '0123456789abcdef'.repeat(4)
 
-/** A decision block of the given size; the reasons and marks are on every fiftieth decision. */
+/** A decision batch of the given size; the reasons and annotations are on every fiftieth decision. */
 export function decisionBatchOf(decisionCount: number, featureCount: number): DecisionBatch {
   const features = Buffer.alloc(decisionCount * featureCount * 8)
   for (let index = 0; index < decisionCount * featureCount; index += 1) {
@@ -27,7 +27,7 @@ export function decisionBatchOf(decisionCount: number, featureCount: number): De
     policyVersion: 7,
     featureListHash: DIGEST,
     controlPosition: 12,
-    cut: [0, 1, 2, 3].map((partition) => ({
+    frontier: [0, 1, 2, 3].map((partition) => ({
       partition,
       nextOffset: 1_000_000 + partition,
       labelNextOffset: 50 + partition,
@@ -62,13 +62,13 @@ function decisionOf(index: number): DecisionRecord {
     causeOffset: index % 5 === 0 ? 1_000_500 : null,
     segment: isFlagged ? 'ecommerce' : null,
     rules: isFlagged ? ['many-cards'] : [],
-    marks: isFlagged ? ['late', 'entity_lagging'] : [],
+    annotations: isFlagged ? ['late', 'entity_lagging'] : [],
     reasons: isFlagged
       ? [1, 2, 3].map((place) => ({
           feature: `card_count_${place}h`,
           value: place === 2 ? null : 3,
           usual: 1,
-          scoreAtUsual: 0.25,
+          scoreAtBaseline: 0.25,
           text: 'Three payments in one hour; usually one.',
         }))
       : [],

@@ -117,12 +117,12 @@ test('an array header that claims 2^30 items is rejected at its field, without t
   const { codec } = minimal
   const valid = codec.encode(minimal.minimal)
   // The last bytes are empty: what was erased, salts, dead-letter offsets, decisions.
-  for (const [cut, field] of [
+  for (const [frontier, field] of [
     [1, 'erased'],
     [3, 'deadLetterOffsets'],
     [4, 'decisions'],
   ] as const) {
-    const bytes = Buffer.concat([valid.subarray(0, valid.length - cut), claim])
+    const bytes = Buffer.concat([valid.subarray(0, valid.length - frontier), claim])
     assert.deepStrictEqual(codec.decode(bytes), { ok: false, reason: 'malformed', field })
   }
 })

@@ -5,7 +5,7 @@ import {
   type CoordinatingCluster,
 } from '../../../../services/platform/kafka/remembered-coordinators.ts'
 
-const TRANSACTION = { groupId: 'lane-3', coordinatorType: 1 }
+const TRANSACTION = { groupId: 'partition-3', coordinatorType: 1 }
 const GROUP = { groupId: 'scorers' }
 
 /** Clusters whose coordinator is broker `at`, and what they have asked the brokers. */
@@ -36,7 +36,7 @@ test('the steps of a transaction ask for each coordinator once, and anew after a
   for (const wanted of [TRANSACTION, TRANSACTION, GROUP, TRANSACTION, GROUP]) {
     strictEqual((await producer.findGroupCoordinator(wanted)).nodeId, 1)
   }
-  deepStrictEqual(seen.asked, ['lane-3', 'scorers'])
+  deepStrictEqual(seen.asked, ['partition-3', 'scorers'])
   seen.at = 2
   seen.nowMs += 249
   strictEqual((await producer.findGroupCoordinator(TRANSACTION)).nodeId, 1)

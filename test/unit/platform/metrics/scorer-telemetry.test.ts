@@ -19,7 +19,7 @@ const EMPTY: BatchReport = {
   amountsWithoutRate: 0,
   scores: [],
   notScored: new Map(),
-  marks: new Map(),
+  annotations: new Map(),
   cascadeSample: { same: 0, different: 0 },
   alerts: [],
   labels: [],
@@ -50,7 +50,7 @@ async function moved(
   return changes
 }
 
-test('a batch moves decisions, amounts in major units, marks and what was not scored', async () => {
+test('a batch moves decisions, amounts in major units, annotations and what was not scored', async () => {
   const telemetry = createScorerTelemetry()
   const changes = await moved(telemetry, () => {
     telemetry.batchDecided({
@@ -61,7 +61,7 @@ test('a batch moves decisions, amounts in major units, marks and what was not sc
       amountsMinor: { approve: 1_050, flag: 0, block: 99 },
       amountsWithoutRate: 2,
       notScored: new Map([['duplicate', 1]]),
-      marks: new Map([
+      annotations: new Map([
         ['duplicate', 1],
         ['entity_lagging', 3],
       ]),
@@ -77,8 +77,8 @@ test('a batch moves decisions, amounts in major units, marks and what was not sc
     sluice_amount_without_rate_total: 2,
     sluice_duplicates_total: 1,
     'sluice_not_scored_total{reason="duplicate"}': 1,
-    'sluice_decision_marks_total{mark="duplicate"}': 1,
-    'sluice_decision_marks_total{mark="entity_lagging"}': 3,
+    'sluice_decision_annotations_total{mark="duplicate"}': 1,
+    'sluice_decision_annotations_total{mark="entity_lagging"}': 3,
     'sluice_dead_letters_total{topic="labels",reason="malformed"}': 1,
   })
   strictEqual(changes['sluice_batch_transactions_sum'], 4)
@@ -170,59 +170,59 @@ test('labels move what they met and how late they came; a negative delay is none
   strictEqual(sampleOf(text, 'sluice_label_delay_seconds_bucket', { le: '0' }), 1)
 })
 
-test('lag and lane series follow their partition, and go when nothing true can be said', async () => {
+test('lag and partition series follow their partition, and go when nothing true can be said', async () => {
   const telemetry = createScorerTelemetry()
   const seen = moved.bind(null, telemetry)
   deepStrictEqual(
     await seen(() => {
       telemetry.lagObserved(3, 40, 1.5)
-      telemetry.laneWorking(3, true)
+      telemetry.partitionWorking(3, true)
     }),
     {
       'sluice_lag_messages{partition="3"}': 40,
       'sluice_lag_seconds{partition="3"}': 1.5,
-      'sluice_lane_up{partition="3"}': 1,
+      'sluice_partition_up{partition="3"}': 1,
     },
   )
   deepStrictEqual(
     await seen(() => {
       telemetry.lagUnknown(3)
       telemetry.lagObservationFailed()
-      telemetry.laneWorking(3, false)
+      telemetry.partitionWorking(3, false)
     }),
     {
       'sluice_lag_messages{partition="3"}': null,
       'sluice_lag_seconds{partition="3"}': null,
       sluice_lag_observation_failures_total: 1,
-      'sluice_lane_up{partition="3"}': 0,
+      'sluice_partition_up{partition="3"}': 0,
     },
   )
   deepStrictEqual(
     await seen(() => {
-      telemetry.laneReleased(3)
+      telemetry.partitionReleased(3)
     }),
-    { 'sluice_lane_up{partition="3"}': null },
+    { 'sluice_partition_up{partition="3"}': null },
   )
 })
 
-test('each failure of a lane moves its own counter', async () => {
+test('each failure of a partition moves its own counter', async () => {
   const telemetry = createScorerTelemetry()
   const changes = await moved(telemetry, () => {
     telemetry.writeFenced()
     telemetry.transactionFailed()
-    telemetry.laneRestarted()
-    telemetry.laneStopped('fenced')
+    telemetry.partitionRestarted()
+    telemetry.partitionStopped('fenced')
     telemetry.stateRebuilt()
     telemetry.rebalanced(4)
   })
   deepStrictEqual(changes, {
     sluice_fenced_writes_total: 1,
     sluice_transaction_aborts_total: 1,
-    sluice_lane_restarts_total: 1,
-    'sluice_lane_stops_total{reason="fenced"}': 1,
+    sluice_partition_restarts_total: 1,
+    'sluice_partition_stops_total{reason="fenced"}': 1,
     sluice_state_rebuilds_total: 1,
     sluice_rebalances_total: 1,
-    sluice_lanes: 4,
+    sluice_partitions_assigned: 4,
   })
 })
 

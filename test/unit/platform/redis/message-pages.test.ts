@@ -1,5 +1,5 @@
 // Goal: a message stands in Redis as long as a late transaction may ask for it, and not much longer, also over restarts;
-// and memory holds the newest pages only. Method: pages of random streams, written to a map as the lane store does.
+// and memory holds the newest pages only. Method: pages of random streams, written to a map as the partition store does.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -17,7 +17,7 @@ import {
   PAGE_RUNS_MAX,
   pageRunsOf,
   type PageRun,
-} from '../../../../services/core/stream/lane-progress.ts'
+} from '../../../../services/core/stream/partition-progress.ts'
 import { MessagePages } from '../../../../services/platform/redis/message-pages.ts'
 import { ValueCache } from '../../../../services/platform/redis/value-cache.ts'
 import { holds } from '../../../support/property.ts'
@@ -25,8 +25,8 @@ import { holds } from '../../../support/property.ts'
 const MESSAGE = Buffer.from('message')
 const START_MS = Date.UTC(2024, 0, 1)
 
-/** A lane with one transaction after the other, and what of its messages stands in Redis. */
-class Lane {
+/** A partition with one transaction after the other, and what of its messages stands in Redis. */
+class PartitionProcessor {
   readonly standing = new Set<number>()
   nextOffset = 0
   newestEventMs = -1
@@ -73,25 +73,25 @@ class Lane {
 }
 
 test('a page stands until every message in it is older than what may be computed again', () => {
-  const lane = new Lane()
+  const partition = new PartitionProcessor()
   const full = Array.from({ length: PAGE_OFFSETS }, () => START_MS)
-  lane.write([...full.slice(1), START_MS + HOUR_MS])
+  partition.write([...full.slice(1), START_MS + HOUR_MS])
   const endMs = START_MS + HOUR_MS + LATENESS_MS
-  lane.write([endMs])
-  lane.write([endMs + 1])
-  assert.ok(lane.standing.has(0), 'what is just not older is kept')
-  lane.write([endMs + 2])
-  assert.ok(!lane.standing.has(0), 'older than the newest committed one by more')
-  assert.equal(lane.pages.runs[0]?.from, 1)
+  partition.write([endMs])
+  partition.write([endMs + 1])
+  assert.ok(partition.standing.has(0), 'what is just not older is kept')
+  partition.write([endMs + 2])
+  assert.ok(!partition.standing.has(0), 'older than the newest committed one by more')
+  assert.equal(partition.pages.runs[0]?.from, 1)
 })
 
-test('a page that is written is not dropped by that write, though the lane has come far since it was written last', () => {
-  const lane = new Lane()
-  lane.write([START_MS])
+test('a page that is written is not dropped by that write, though the partition has come far since it was written last', () => {
+  const partition = new PartitionProcessor()
+  partition.write([START_MS])
   // A duplicate keeps no message.
-  lane.newestEventMs = START_MS + 8 * DAY_MS
-  lane.write([START_MS + 8 * DAY_MS])
-  assert.deepEqual([...lane.standing], [0])
+  partition.newestEventMs = START_MS + 8 * DAY_MS
+  partition.write([START_MS + 8 * DAY_MS])
+  assert.deepEqual([...partition.standing], [0])
 })
 
 test('whatever a late transaction may ask for stands, in any order of times and over restarts', () => {
@@ -108,7 +108,7 @@ test('whatever a late transaction may ask for stands, in any order of times and 
   holds(
     60,
     fc.property(batches, (plan) => {
-      const lane = new Lane()
+      const partition = new PartitionProcessor()
       const all: number[] = []
       let nowMs = START_MS
       for (const { steps, restarts } of plan) {
@@ -116,17 +116,17 @@ test('whatever a late transaction may ask for stands, in any order of times and 
           nowMs += Math.max(0, step)
           return nowMs + Math.min(0, step)
         })
-        if (restarts) lane.restart()
+        if (restarts) partition.restart()
         // What the next batch may ask for, decided again after a crash or not.
-        const fromMs = revisableFromMs(lane.newestEventMs)
-        lane.write(timesMs)
+        const fromMs = revisableFromMs(partition.newestEventMs)
+        partition.write(timesMs)
         all.push(...timesMs)
         for (const [offset, timeMs] of all.entries()) {
           if (timeMs < fromMs) continue
-          assert.ok(lane.standing.has(pageOf(offset)), `the message at ${offset} is gone`)
+          assert.ok(partition.standing.has(pageOf(offset)), `the message at ${offset} is gone`)
         }
       }
-      dropped += pageOf(all.length) - lane.standing.size
+      dropped += pageOf(all.length) - partition.standing.size
     }),
   )
   assert.ok(dropped > 100, 'and what nobody asks for is dropped')
@@ -137,119 +137,119 @@ for (const [what, restartEvery] of [
   ['of processes that are started again and again', 7],
 ] as const) {
   test(`years of a stream ${what} leave the pages of some days`, () => {
-    const lane = new Lane()
+    const partition = new PartitionProcessor()
     let most = 0
     for (let batch = 0; batch < 4_000; batch += 1) {
       const fromMs = START_MS + batch * 6 * HOUR_MS
-      if (batch % restartEvery === restartEvery - 1) lane.restart()
-      lane.write(Array.from({ length: 100 }, (_, index) => fromMs + index * MINUTE_MS))
-      most = Math.max(most, lane.standing.size)
+      if (batch % restartEvery === restartEvery - 1) partition.restart()
+      partition.write(Array.from({ length: 100 }, (_, index) => fromMs + index * MINUTE_MS))
+      most = Math.max(most, partition.standing.size)
     }
     // Three days of batches, one that is not committed, and what is counted with others.
     assert.ok(most <= Math.ceil((4 * 4 * 100) / PAGE_OFFSETS), `${most} pages`)
-    assert.ok(lane.pages.runs.length <= 10)
+    assert.ok(partition.pages.runs.length <= 10)
   })
 }
 
 test('a page that was dropped and is gone on with, after duplicates for days, is dropped again', () => {
-  const lane = new Lane()
-  lane.write([START_MS])
-  for (const days of [4, 5]) lane.write([START_MS + days * DAY_MS], true)
-  assert.deepEqual([...lane.standing], [])
-  lane.restart()
-  for (const days of [6, 7]) lane.write([START_MS + days * DAY_MS])
-  assert.deepEqual([...lane.standing], [0])
-  lane.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS + 11 * DAY_MS))
-  lane.write([START_MS + 11 * DAY_MS])
-  assert.deepEqual([...lane.standing], [0, 1], 'the first holds a message of that day')
-  lane.write([START_MS + 15 * DAY_MS])
-  lane.write([START_MS + 15 * DAY_MS])
-  assert.deepEqual([...lane.standing], [1])
+  const partition = new PartitionProcessor()
+  partition.write([START_MS])
+  for (const days of [4, 5]) partition.write([START_MS + days * DAY_MS], true)
+  assert.deepEqual([...partition.standing], [])
+  partition.restart()
+  for (const days of [6, 7]) partition.write([START_MS + days * DAY_MS])
+  assert.deepEqual([...partition.standing], [0])
+  partition.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS + 11 * DAY_MS))
+  partition.write([START_MS + 11 * DAY_MS])
+  assert.deepEqual([...partition.standing], [0, 1], 'the first holds a message of that day')
+  partition.write([START_MS + 15 * DAY_MS])
+  partition.write([START_MS + 15 * DAY_MS])
+  assert.deepEqual([...partition.standing], [1])
 })
 
 test('pages in memory need not be read, and others are at hand for the batch that reads them', () => {
-  const lane = new Lane(1_000)
+  const partition = new PartitionProcessor(1_000)
   for (let batch = 0; batch < 60; batch += 1) {
-    lane.pages.begin(lane.nextOffset)
-    lane.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS))
+    partition.pages.begin(partition.nextOffset)
+    partition.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS))
   }
-  const { pages } = lane
-  const newest = lane.nextOffset - 1
-  pages.begin(lane.nextOffset)
+  const { pages } = partition
+  const newest = partition.nextOffset - 1
+  pages.begin(partition.nextOffset)
   assert.deepEqual(pages.unreadOf([0, 1, PAGE_OFFSETS, newest]), [0, 1])
   assert.deepEqual(pages.find(newest), MESSAGE)
   assert.equal(pages.find(0), null)
-  pages.take(0, null, lane.nextOffset)
+  pages.take(0, null, partition.nextOffset)
   assert.deepEqual(pages.unreadOf([0, PAGE_OFFSETS]), [1])
-  pages.begin(lane.nextOffset)
+  pages.begin(partition.nextOffset)
   assert.deepEqual(pages.unreadOf([0]), [0], 'for one batch only')
 })
 
 test('what a batch has at hand stays so when others take the memory', () => {
-  const lane = new Lane()
-  lane.write(Array.from({ length: PAGE_OFFSETS + 1 }, () => START_MS))
-  lane.pages.begin(lane.nextOffset)
-  assert.deepEqual(lane.pages.unreadOf([0]), [])
-  lane.forget()
-  assert.deepEqual(lane.pages.find(0), MESSAGE)
-  lane.pages.begin(lane.nextOffset)
-  assert.deepEqual(lane.pages.unreadOf([0]), [0])
+  const partition = new PartitionProcessor()
+  partition.write(Array.from({ length: PAGE_OFFSETS + 1 }, () => START_MS))
+  partition.pages.begin(partition.nextOffset)
+  assert.deepEqual(partition.pages.unreadOf([0]), [])
+  partition.forget()
+  assert.deepEqual(partition.pages.find(0), MESSAGE)
+  partition.pages.begin(partition.nextOffset)
+  assert.deepEqual(partition.pages.unreadOf([0]), [0])
 })
 
-test('the page that a lane goes on with stays in memory, also where there is none for others', () => {
-  const lane = new Lane(0)
+test('the page that a partition goes on with stays in memory, also where there is none for others', () => {
+  const partition = new PartitionProcessor(0)
   for (let batch = 0; batch < PAGE_OFFSETS; batch += 1) {
-    assert.equal(lane.pages.begin(lane.nextOffset), null)
-    lane.write([START_MS])
+    assert.equal(partition.pages.begin(partition.nextOffset), null)
+    partition.write([START_MS])
   }
-  assert.deepEqual(lane.pages.unreadOf([0]), [])
-  lane.write([START_MS])
-  lane.pages.begin(lane.nextOffset)
-  assert.deepEqual(lane.pages.unreadOf([0]), [0])
+  assert.deepEqual(partition.pages.unreadOf([0]), [])
+  partition.write([START_MS])
+  partition.pages.begin(partition.nextOffset)
+  assert.deepEqual(partition.pages.unreadOf([0]), [0])
 })
 
-test('a lane that goes on in the middle of a page reads it first, and one at its begin does not', () => {
-  const lane = new Lane()
-  lane.write([START_MS, START_MS])
-  assert.equal(lane.pages.begin(2), null, 'at hand')
-  lane.restart()
-  assert.equal(lane.pages.begin(2), 0)
-  assert.equal(lane.pages.begin(PAGE_OFFSETS), null)
+test('a partition that goes on in the middle of a page reads it first, and one at its begin does not', () => {
+  const partition = new PartitionProcessor()
+  partition.write([START_MS, START_MS])
+  assert.equal(partition.pages.begin(2), null, 'at hand')
+  partition.restart()
+  assert.equal(partition.pages.begin(2), 0)
+  assert.equal(partition.pages.begin(PAGE_OFFSETS), null)
 })
 
-test('a lane whose pages come faster than they are taken away keeps count of them in so many runs, over restarts too', () => {
-  const lane = new Lane()
+test('a partition whose pages come faster than they are taken away keeps count of them in so many runs, over restarts too', () => {
+  const partition = new PartitionProcessor()
   const pagesAtOnce = 1_000
   const rounds = 3 * PAGE_RUNS_MAX
   for (let round = 0; round < rounds; round += 1) {
     const timeMs = START_MS + round * 13 * HOUR_MS
-    lane.write([timeMs])
+    partition.write([timeMs])
     // Duplicates keep no message.
-    lane.nextOffset += pagesAtOnce * PAGE_OFFSETS
-    lane.write([timeMs])
-    lane.nextOffset += PAGE_OFFSETS
-    assert.ok(lane.pages.runs.length <= PAGE_RUNS_MAX)
-    lane.restart()
-    assert.ok(lane.pages.runs.length > 0)
+    partition.nextOffset += pagesAtOnce * PAGE_OFFSETS
+    partition.write([timeMs])
+    partition.nextOffset += PAGE_OFFSETS
+    assert.ok(partition.pages.runs.length <= PAGE_RUNS_MAX)
+    partition.restart()
+    assert.ok(partition.pages.runs.length > 0)
   }
-  const old = pageOf(lane.nextOffset)
+  const old = pageOf(partition.nextOffset)
   for (let batch = 0; batch < rounds * pagesAtOnce; batch += 1) {
-    lane.write([START_MS + rounds * 13 * HOUR_MS + batch * MINUTE_MS])
+    partition.write([START_MS + rounds * 13 * HOUR_MS + batch * MINUTE_MS])
   }
   assert.deepEqual(
-    [...lane.standing].filter((index) => index < old),
+    [...partition.standing].filter((index) => index < old),
     [],
   )
 })
 
-test('an event far ahead makes a lane lose count of no page', () => {
-  const lane = new Lane()
-  lane.write([START_MS + 40 * DAY_MS])
+test('an event far ahead makes a partition lose count of no page', () => {
+  const partition = new PartitionProcessor()
+  partition.write([START_MS + 40 * DAY_MS])
   for (let batch = 0; batch < 100; batch += 1) {
-    lane.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS + batch * 13 * HOUR_MS))
-    if (batch % 30 === 29) lane.restart()
+    partition.write(Array.from({ length: PAGE_OFFSETS }, () => START_MS + batch * 13 * HOUR_MS))
+    if (batch % 30 === 29) partition.restart()
   }
-  lane.write([START_MS + 99 * DAY_MS])
-  for (let batch = 0; batch < 3; batch += 1) lane.write([START_MS + 99 * DAY_MS])
-  assert.deepEqual([...lane.standing], [pageOf(lane.nextOffset - 1)])
+  partition.write([START_MS + 99 * DAY_MS])
+  for (let batch = 0; batch < 3; batch += 1) partition.write([START_MS + 99 * DAY_MS])
+  assert.deepEqual([...partition.standing], [pageOf(partition.nextOffset - 1)])
 })

@@ -1,4 +1,4 @@
-// Goal: what a lane's tracer promises: which batches are recorded, how many links and queued spans there are at most,
+// Goal: what a partition's tracer promises: which batches are recorded, how many links and queued spans there are at most,
 // and that nothing of OpenTelemetry is needed while it is off. Spans go to a receiver in the test.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'

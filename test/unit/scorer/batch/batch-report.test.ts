@@ -3,12 +3,18 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
-import { LANE_START, LaneFold } from '../../../../services/core/features/engine/lane-fold.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../../../services/core/features/engine/partition-fold.ts'
 import type { Label, Transaction } from '../../../../services/core/transaction.ts'
 import { reportOf } from '../../../../services/scorer/batch/batch-report.ts'
 import { decideBatch } from '../../../../services/scorer/batch/micro-batch.ts'
 import type { BatchReport } from '../../../../services/platform/metrics/batch-metrics.ts'
-import type { LaneEntry, LaneLabel } from '../../../../services/scorer/batch/fold-batch.ts'
+import type {
+  PartitionEntry,
+  PartitionLabel,
+} from '../../../../services/scorer/batch/fold-batch.ts'
 import { PlainState } from '../../../support/plain-state.ts'
 import { fullTransaction } from '../../core/wire/samples.ts'
 import { DECIDE_BY_AMOUNT } from '../decide-by-amount.ts'
@@ -17,7 +23,7 @@ const STAGES_MS = { decode: 1, read: 2, features: 3, score: 4, write: 5, commit:
 const SCORED_AT_MS = fullTransaction.eventTimeMs + 30
 const COMMITTED_AT_MS = fullTransaction.eventTimeMs + 50
 
-function entryAt(offset: number, fields: Partial<Transaction>): LaneEntry {
+function entryAt(offset: number, fields: Partial<Transaction>): PartitionEntry {
   const transaction = {
     ...fullTransaction,
     id: `tx-${offset}`,
@@ -28,7 +34,7 @@ function entryAt(offset: number, fields: Partial<Transaction>): LaneEntry {
   return { kind: 'transaction', offset, timestampMs: transaction.eventTimeMs, transaction }
 }
 
-function labelOf(transactionId: string, fields: Partial<Label> = {}): LaneLabel {
+function labelOf(transactionId: string, fields: Partial<Label> = {}): PartitionLabel {
   const { card, eventTimeMs, merchant, terminal, device, ipNetwork } = fullTransaction
   const label: Label = {
     transactionId,
@@ -46,13 +52,13 @@ function labelOf(transactionId: string, fields: Partial<Label> = {}): LaneLabel 
   return { kind: 'label', offset: 0, label }
 }
 
-class Lane {
-  readonly #fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+class PartitionProcessor {
+  readonly #fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
   readonly state = new PlainState()
 
   async report(
-    entries: readonly LaneEntry[],
-    labels: readonly LaneLabel[] = [],
+    entries: readonly PartitionEntry[],
+    labels: readonly PartitionLabel[] = [],
     rejected: Parameters<typeof reportOf>[0]['rejected'] = [],
   ): Promise<BatchReport> {
     const { state } = this
@@ -73,7 +79,7 @@ class Lane {
 }
 
 test('amounts are summed by outcome in the reference currency, of first decisions only', async () => {
-  const report = await new Lane().report([
+  const report = await new PartitionProcessor().report([
     entryAt(1, { amountMinor: 1_000 }),
     entryAt(2, { amountMinor: 1_000, currency: 'USD' }),
     entryAt(3, { amountMinor: 9_500 }),
@@ -85,7 +91,7 @@ test('amounts are summed by outcome in the reference currency, of first decision
 })
 
 test('scores are those of scored decisions; the others say why they have none', async () => {
-  const report = await new Lane().report([
+  const report = await new PartitionProcessor().report([
     entryAt(1, { amountMinor: 1_000 }),
     entryAt(2, { amountMinor: 20_000 }),
     entryAt(3, { amountMinor: 1_000, id: 'tx-1' }),
@@ -95,11 +101,11 @@ test('scores are those of scored decisions; the others say why they have none', 
     ['duplicate', 1],
     ['invalid_score', 1],
   ])
-  strictEqual(report.marks.get('duplicate'), 1)
+  strictEqual(report.annotations.get('duplicate'), 1)
 })
 
 test('an alert is told with its first reason and where it belongs', async () => {
-  const report = await new Lane().report([
+  const report = await new PartitionProcessor().report([
     entryAt(1, { amountMinor: 9_500, country: 'FR', channel: 'atm', merchantCategory: '6011' }),
     entryAt(2, { amountMinor: 100 }),
     entryAt(3, { amountMinor: 20_000, country: null, channel: null, merchantCategory: null }),
@@ -121,13 +127,13 @@ test('an alert is told with its first reason and where it belongs', async () => 
 })
 
 test('a label meets what was decided for its transaction in an earlier batch', async () => {
-  const lane = new Lane()
-  await lane.report([
+  const partition = new PartitionProcessor()
+  await partition.report([
     entryAt(1, { amountMinor: 1_000 }),
     entryAt(2, { amountMinor: 6_000 }),
     entryAt(3, { amountMinor: 9_500 }),
   ])
-  const { labels } = await lane.report(
+  const { labels } = await partition.report(
     [],
     [labelOf('tx-1', { verdict: 'genuine' }), labelOf('tx-2'), labelOf('tx-3')],
   )
@@ -139,9 +145,9 @@ test('a label meets what was decided for its transaction in an earlier batch', a
 })
 
 test('a label whose transaction the card does not hold meets an unknown outcome, and changes no card', async () => {
-  const lane = new Lane()
-  await lane.report([entryAt(1, { amountMinor: 9_500 })])
-  const { labels } = await lane.report(
+  const partition = new PartitionProcessor()
+  await partition.report([entryAt(1, { amountMinor: 9_500 })])
+  const { labels } = await partition.report(
     [entryAt(2, { amountMinor: 1_000 })],
     [
       labelOf('tx-2'),
@@ -154,13 +160,13 @@ test('a label whose transaction the card does not hold meets an unknown outcome,
     ['unknown', 'unknown'],
     'a transaction of the same batch is decided after its labels; a watermark is no label',
   )
-  strictEqual(lane.state.peekCard('card-of-nobody'), null)
+  strictEqual(partition.state.peekCard('card-of-nobody'), null)
 })
 
 test('a label without a terminal meets its outcome too', async () => {
-  const lane = new Lane()
-  await lane.report([entryAt(1, { amountMinor: 9_500, terminal: null })])
-  const { labels } = await lane.report([], [labelOf('tx-1', { terminal: null })])
+  const partition = new PartitionProcessor()
+  await partition.report([entryAt(1, { amountMinor: 9_500, terminal: null })])
+  const { labels } = await partition.report([], [labelOf('tx-1', { terminal: null })])
   strictEqual(labels[0]?.outcome, 'block')
 })
 
@@ -174,7 +180,7 @@ test('a currency without a rate is counted apart from other dead letters', async
       redrivenFrom: null,
     }),
   )
-  const report = await new Lane().report([], [], rejected)
+  const report = await new PartitionProcessor().report([], [], rejected)
   strictEqual(report.amountsWithoutRate, 2)
   strictEqual(report.deadLetters.length, 3)
 })

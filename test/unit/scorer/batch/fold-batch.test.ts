@@ -1,24 +1,27 @@
-// Goal: a lane that went live after a replay knows nothing of the replay's watermarks, not even of the one that ends it.
+// Goal: a partition that went live after a replay knows nothing of the replay's watermarks, not even of the one that ends it.
 // Method: the same transactions from a fresh place and from the one that a finished replay commits.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  LANE_START,
-  type LanePosition,
-} from '../../../../services/core/features/engine/lane-fold.ts'
-import { decodeMetadata, encodeMetadata } from '../../../../services/core/stream/lane-progress.ts'
+  PARTITION_START,
+  type PartitionPosition,
+} from '../../../../services/core/features/engine/partition-fold.ts'
+import {
+  decodeMetadata,
+  encodeMetadata,
+} from '../../../../services/core/stream/partition-progress.ts'
 import type { Alignment } from '../../../../services/core/wire/records.ts'
 import { END_OF_STREAM_MS } from '../../../../services/producer/watermarks.ts'
-import { foldBatch, type LaneEntry } from '../../../../services/scorer/batch/fold-batch.ts'
+import { foldBatch, type PartitionEntry } from '../../../../services/scorer/batch/fold-batch.ts'
 import { simulate } from '../../../../tools/simulator/index.ts'
 import { openFold } from '../../../support/fold-entries.ts'
 import { PlainState } from '../../../support/plain-state.ts'
 
 const TRANSACTIONS = 300
 
-async function someEntries(): Promise<readonly LaneEntry[]> {
-  const entries: LaneEntry[] = []
+async function someEntries(): Promise<readonly PartitionEntry[]> {
+  const entries: PartitionEntry[] = []
   const crowd = { cards: 40, terminals: 10, merchants: 8, fraudShare: 0.03 }
   for await (const event of simulate({ seed: 7, ...crowd, transactionsMax: TRANSACTIONS })) {
     if (event.kind !== 'transaction') continue
@@ -30,20 +33,28 @@ async function someEntries(): Promise<readonly LaneEntry[]> {
 }
 
 /** Folds from a place that was committed as its metadata says. */
-function foldFrom(left: LanePosition, entries: readonly LaneEntry[], alignment: Alignment) {
+function foldFrom(
+  left: PartitionPosition,
+  entries: readonly PartitionEntry[],
+  alignment: Alignment,
+) {
   const metadata = decodeMetadata(encodeMetadata({ position: left, chainHash: '' }))
   ok(metadata !== null)
   const fold = openFold(metadata.position)
   const { rows, features } = foldBatch([], entries, 0, fold, new PlainState(), alignment)
-  const late = rows.filter(({ folded }) => folded.marks.includes('after_watermark'))
+  const late = rows.filter(({ folded }) => folded.annotations.includes('after_watermark'))
   return { features, late: late.length, position: fold.position }
 }
 
 test('live, the watermark that ends a replay makes nothing late and is not committed again', async () => {
   const entries = await someEntries()
   strictEqual(entries.length, TRANSACTIONS)
-  const ended = { ...LANE_START, watermarkMs: END_OF_STREAM_MS, labelWatermarkMs: END_OF_STREAM_MS }
-  const fresh = foldFrom(LANE_START, entries, 'live')
+  const ended = {
+    ...PARTITION_START,
+    watermarkMs: END_OF_STREAM_MS,
+    labelWatermarkMs: END_OF_STREAM_MS,
+  }
+  const fresh = foldFrom(PARTITION_START, entries, 'live')
   const after = foldFrom(ended, entries, 'live')
   strictEqual(after.late, 0)
   deepStrictEqual(after.features, fresh.features)

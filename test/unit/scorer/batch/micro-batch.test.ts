@@ -3,12 +3,15 @@ import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { alertIdOf } from '../../../../services/core/decision/alert-id.ts'
 import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
-import { LANE_START, LaneFold } from '../../../../services/core/features/engine/lane-fold.ts'
-import type { LaneProgress } from '../../../../services/core/stream/lane-progress.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../../../services/core/features/engine/partition-fold.ts'
+import type { PartitionProgress } from '../../../../services/core/stream/partition-progress.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
 import type { DecideOptions } from '../../../../services/scorer/decide/decide-options.ts'
 import { decideBatch, type DecidedBatch } from '../../../../services/scorer/batch/micro-batch.ts'
-import type { LaneEntry } from '../../../../services/scorer/batch/fold-batch.ts'
+import type { PartitionEntry } from '../../../../services/scorer/batch/fold-batch.ts'
 import { PlainState } from '../../../support/plain-state.ts'
 import { fullTransaction } from '../../core/wire/samples.ts'
 import { builtInWith, DECIDE_BY_AMOUNT } from '../decide-by-amount.ts'
@@ -18,7 +21,7 @@ const DECIDED_AT_MS = 1_800_000_000_000
 
 const options: DecideOptions = { ...DECIDE_BY_AMOUNT, ...builtInWith({ leaseMs: LEASE_MS }) }
 
-function entryAt(offset: number, euros: number, fields: Partial<Transaction> = {}): LaneEntry {
+function entryAt(offset: number, euros: number, fields: Partial<Transaction> = {}): PartitionEntry {
   const transaction: Transaction = {
     ...fullTransaction,
     id: `tx-${offset}`,
@@ -31,7 +34,7 @@ function entryAt(offset: number, euros: number, fields: Partial<Transaction> = {
 }
 
 class Decider {
-  readonly #fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+  readonly #fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
   readonly #state = new PlainState()
   readonly #options: DecideOptions
 
@@ -40,8 +43,8 @@ class Decider {
   }
 
   decide(
-    entries: readonly LaneEntry[],
-    progress: readonly (LaneProgress | null)[] = [null],
+    entries: readonly PartitionEntry[],
+    progress: readonly (PartitionProgress | null)[] = [null],
   ): Promise<DecidedBatch> {
     const state = this.#state
     return decideBatch([], entries, 0, this.#fold, state, progress, DECIDED_AT_MS, this.#options)
@@ -77,13 +80,13 @@ test('a duplicate in the same batch and in a later one gets the first decision a
     assert.equal(decision?.duplicateOfOffset, 1)
     assert.equal(decision.score, null)
     assert.equal(decision.notScored, 'duplicate')
-    assert.deepEqual(decision.marks, ['duplicate'])
+    assert.deepEqual(decision.annotations, ['duplicate'])
     assert.deepEqual(decision.reasons, [])
   }
 })
 
 test('a duplicate changes nothing for the transactions after it', async () => {
-  const rowAfter = async (middle: readonly LaneEntry[]): Promise<Float64Array> => {
+  const rowAfter = async (middle: readonly PartitionEntry[]): Promise<Float64Array> => {
     const batch = await new Decider().decide([entryAt(1, 10), ...middle, entryAt(3, 20)])
     return batch.features.slice(-FEATURE_COUNT)
   }
@@ -148,27 +151,27 @@ test('enforce publishes a block with a lease that ends, and a flag without', asy
 test('an alert says why: the feature whose usual value would have lowered the score', async () => {
   const { alerts, decisions } = await new Decider().decide([entryAt(1, 95), entryAt(2, 10)])
   assert.deepEqual(
-    alerts[0]?.reasons.map(({ feature, value, usual, scoreAtUsual }) => [
+    alerts[0]?.reasons.map(({ feature, value, usual, scoreAtBaseline }) => [
       feature,
       value,
       usual,
-      scoreAtUsual,
+      scoreAtBaseline,
     ]),
     [['amount', 95, 0, 0]],
   )
   assert.deepEqual(decisions[1]?.reasons, [], 'an approval needs none')
 })
 
-test('live, a lane that another one lags behind says so; in an aligned replay it never does', async () => {
-  const marksOf = async (alignment: 'live' | 'aligned', terminal: string | null) => {
+test('live, a partition that another one lags behind says so; in an aligned replay it never does', async () => {
+  const annotationsOf = async (alignment: 'live' | 'aligned', terminal: string | null) => {
     const decider = new Decider({ alignment })
     const none = { merchant: null, device: null, ipNetwork: null }
     const batch = await decider.decide([entryAt(1, 10, { terminal, ...none })], [null, null])
-    return batch.decisions[0]?.marks
+    return batch.decisions[0]?.annotations
   }
-  assert.deepEqual(await marksOf('live', 'terminal-1'), ['entity_lagging'])
-  assert.deepEqual(await marksOf('live', null), [])
-  assert.deepEqual(await marksOf('aligned', 'terminal-1'), [])
+  assert.deepEqual(await annotationsOf('live', 'terminal-1'), ['entity_lagging'])
+  assert.deepEqual(await annotationsOf('live', null), [])
+  assert.deepEqual(await annotationsOf('aligned', 'terminal-1'), [])
 })
 
 test('a batch of watermarks alone decides nothing', async () => {

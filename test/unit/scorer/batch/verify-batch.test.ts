@@ -5,12 +5,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
-import { LANE_START, LaneFold } from '../../../../services/core/features/engine/lane-fold.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../../../services/core/features/engine/partition-fold.ts'
 import type { Verifier } from '../../../../services/core/scoring/scoring-model.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
 import type { DecisionRecord } from '../../../../services/core/wire/records.ts'
 import type { DecideOptions } from '../../../../services/scorer/decide/decide-options.ts'
-import type { LaneEntry } from '../../../../services/scorer/batch/fold-batch.ts'
+import type { PartitionEntry } from '../../../../services/scorer/batch/fold-batch.ts'
 import { decideBatch, type DecidedBatch } from '../../../../services/scorer/batch/micro-batch.ts'
 import { PlainState } from '../../../support/plain-state.ts'
 import { fullTransaction } from '../../core/wire/samples.ts'
@@ -32,7 +35,7 @@ function entryAt(
   euros: number,
   card = 'a',
   timeMs = offset * SECOND_MS,
-): LaneEntry {
+): PartitionEntry {
   const eventTimeMs = fullTransaction.eventTimeMs + timeMs
   const transaction = {
     ...{ ...fullTransaction, id: `tx-${offset}`, intentId: null, card, eventTimeMs },
@@ -46,7 +49,7 @@ const readRecord = (record: Uint8Array): Transaction =>
   JSON.parse(Buffer.from(record).toString()) as Transaction
 
 class Decider {
-  readonly #fold = new LaneFold({ rates: DEFAULT_RATES, readRecord }, LANE_START)
+  readonly #fold = new PartitionFold({ rates: DEFAULT_RATES, readRecord }, PARTITION_START)
   readonly #state: PlainState | null
   readonly #options: DecideOptions
 
@@ -55,18 +58,23 @@ class Decider {
     this.#state = state
   }
 
-  decide(entries: readonly LaneEntry[], decide = this.#options): Promise<DecidedBatch> {
+  decide(entries: readonly PartitionEntry[], decide = this.#options): Promise<DecidedBatch> {
     return decideBatch([], entries, 0, this.#fold, this.#state, [null], 0, decide)
   }
 }
 
-const isMarked = ({ marks }: DecisionRecord, mark: string): boolean => marks.includes(mark)
+const isMarked = ({ annotations }: DecisionRecord, mark: string): boolean =>
+  annotations.includes(mark)
 
 test('in the band the score of the large net decides and the decision is marked; below it the draft does', async () => {
   const entries = [entryAt(1, 10), entryAt(2, 30), entryAt(3, 10), entryAt(4, 95)]
   const { decisions, cascade: counts } = await new Decider(cascade()).decide(entries)
   assert.deepEqual(
-    decisions.map(({ score, outcome, marks }) => [score, outcome, marks.includes('verified')]),
+    decisions.map(({ score, outcome, annotations }) => [
+      score,
+      outcome,
+      annotations.includes('verified'),
+    ]),
     [
       [0.1, 'approve', false],
       [30 / 40, 'flag', true],
@@ -104,7 +112,11 @@ test('a large net that does not answer in time leaves drafts, marked, and no blo
   const entries = [entryAt(1, 10), entryAt(2, 60), entryAt(3, 95)]
   const { decisions, alerts, cascade: counts } = await new Decider(decide).decide(entries)
   assert.deepEqual(
-    decisions.map(({ score, outcome, marks }) => [score, outcome, marks.includes('draft_stands')]),
+    decisions.map(({ score, outcome, annotations }) => [
+      score,
+      outcome,
+      annotations.includes('draft_stands'),
+    ]),
     [
       [0.1, 'approve', false],
       [0.6, 'flag', true],
@@ -173,7 +185,7 @@ test('a late payment revises what the large net said, and an answer that does no
   assert.ok(later.decisions.every(({ revision: count }) => count === 0))
 })
 
-test('cutting a stream into other batches gives the same scores, outcomes and marks', async () => {
+test('cutting a stream into other batches gives the same scores, outcomes and annotations', async () => {
   const payment = fc.record({
     euros: fc.integer({ min: 1, max: 100 }),
     card: fc.constantFrom('a', 'b', 'c'),
@@ -189,19 +201,19 @@ test('cutting a stream into other batches gives the same scores, outcomes and ma
         )
         const whole = await new Decider(cascade({ sampleShare: 0.5 })).decide(entries)
         const parts = new Decider(cascade({ sampleShare: 0.5 }))
-        const cut: DecisionRecord[] = []
+        const frontier: DecisionRecord[] = []
         for (let start = 0, part = 0; start < entries.length; part += 1) {
           const end = start + (sizes[part % sizes.length] ?? 1)
-          cut.push(...(await parts.decide(entries.slice(start, end))).decisions)
+          frontier.push(...(await parts.decide(entries.slice(start, end))).decisions)
           start = end
         }
         const firsts = (decisions: readonly DecisionRecord[]) =>
           decisions
             .filter(({ revision }) => revision === 0)
-            .map(({ offset, score, outcome, marks, reasons }) => ({
-              ...{ offset, score, outcome, marks, reasons },
+            .map(({ offset, score, outcome, annotations, reasons }) => ({
+              ...{ offset, score, outcome, annotations, reasons },
             }))
-        assert.deepEqual(firsts(cut), firsts(whole.decisions))
+        assert.deepEqual(firsts(frontier), firsts(whole.decisions))
       },
     ),
     { numRuns: 100 },

@@ -13,8 +13,11 @@ import {
   FEATURE_COUNT,
   FEATURE_NAMES,
 } from '../../../../services/core/features/catalogue/feature-list.ts'
-import { LANE_START, LaneFold } from '../../../../services/core/features/engine/lane-fold.ts'
-import { referenceOf } from '../../../../services/core/reference.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../../../services/core/features/engine/partition-fold.ts'
+import { hashOf } from '../../../../services/core/id-hash.ts'
 import {
   OUTCOMES,
   type Counterfactual,
@@ -23,7 +26,7 @@ import {
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
 import { explainRows } from '../../../../services/scorer/decide/explain-batch.ts'
 import type { Explained } from '../../../../services/scorer/decide/explained.ts'
-import { foldBatch, type LaneEntry } from '../../../../services/scorer/batch/fold-batch.ts'
+import { foldBatch, type PartitionEntry } from '../../../../services/scorer/batch/fold-batch.ts'
 import { simulate } from '../../../../tools/simulator/index.ts'
 import { PlainState } from '../../../support/plain-state.ts'
 import { RELEASED_MODEL } from '../../platform/tensorflow/model-copies.ts'
@@ -53,12 +56,12 @@ async function flaggedRows(): Promise<readonly Asked[]> {
   const { verifier } = model
   assert.ok(verifier !== null)
   const state = new PlainState()
-  const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+  const fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
   const entries = [
     ...simulate({ seed: 5, transactionsMax: TRANSACTIONS, cards: 50, fraudShare: FRAUD_SHARE }),
   ]
     .flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
-    .map((transaction, offset): LaneEntry => {
+    .map((transaction, offset): PartitionEntry => {
       return { kind: 'transaction', offset, timestampMs: transaction.eventTimeMs, transaction }
     })
   const found: Asked[] = []
@@ -69,7 +72,7 @@ async function flaggedRows(): Promise<readonly Asked[]> {
       if (!((scores[index] ?? NaN) >= verifier.verifyFrom)) continue
       const { card, eventTimeMs, id } = transaction
       const sequence = new Float64Array(SEQUENCE_LENGTH)
-      writeSequence(state.card(card), eventTimeMs, referenceOf(id), offset, sequence, 0)
+      writeSequence(state.card(card), eventTimeMs, hashOf(id), offset, sequence, 0)
       const row = batch.features.slice(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
       const each = { row, sequence, amountMinor: folded.amountMinor }
       if (decided((await cascade(each)).score) !== 'approve') found.push(each)
@@ -165,9 +168,9 @@ test('each reason names the score that the cascade gives with the usual value', 
     const row = asked[index]
     if (row === undefined) continue
     assert.ok(reasons.length > 0)
-    for (const { feature, usual, scoreAtUsual, text } of reasons) {
+    for (const { feature, usual, scoreAtBaseline, text } of reasons) {
       const changed = { feature, changedTo: usual, also: [] }
-      assert.equal((await cascade(changedBy(row, changed))).score, scoreAtUsual)
+      assert.equal((await cascade(changedBy(row, changed))).score, scoreAtBaseline)
       assert.match(text, /: .+; at its usual .+ it would have scored [\d.e-]+$/)
     }
   }

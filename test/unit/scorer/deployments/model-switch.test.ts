@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Choice, Wish } from '../../../../services/core/control/wish.ts'
+import type { Choice, Deployment } from '../../../../services/core/control/deployment.ts'
 import { SluiceError } from '../../../../services/core/errors.ts'
 import { openLogger } from '../../../../services/platform/log.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
@@ -52,28 +52,28 @@ function setUp(broken: readonly string[] = []) {
   return { models, served, shadow, opened, refusals, switches: () => switched }
 }
 
-function wish(active: string | null, more: Partial<Wish> = {}): Wish {
+function deployment(active: string | null, more: Partial<Deployment> = {}): Deployment {
   return { active: active === null ? null : digestOf(active), shadow: null, earlier: [], ...more }
 }
 
 test('what is asked for serves from then on, with the position of the message', async () => {
   const { models, served, switches } = setUp()
-  models.want(wish('one'), 4)
+  models.want(deployment('one'), 4)
   strictEqual(served.current.model.info.version, 'own')
   await models.settled()
   strictEqual(served.current.model.info.version, 'one')
   strictEqual(served.current.controlPosition, 4)
-  models.want(wish(null), 5)
+  models.want(deployment(null), 5)
   await models.settled()
   strictEqual(served.current.model.info.version, 'own')
   strictEqual(switches(), 2)
 })
 
-test('of several wishes only the newest is opened when the first is done', async () => {
+test('of several deployments only the newest is opened when the first is done', async () => {
   const { models, served, opened } = setUp()
-  models.want(wish('one'), 0)
-  models.want(wish('two'), 1)
-  models.want(wish('three'), 2)
+  models.want(deployment('one'), 0)
+  models.want(deployment('two'), 1)
+  models.want(deployment('three'), 2)
   await models.settled()
   strictEqual(served.current.model.info.version, 'three')
   deepStrictEqual(
@@ -87,15 +87,15 @@ test('of several wishes only the newest is opened when the first is done', async
 
 test('a model that cannot be opened is refused with its reason, and the old one serves', async () => {
   const { models, served, refusals, switches } = setUp(['one'])
-  models.want(wish('one'), 0)
+  models.want(deployment('one'), 0)
   await models.settled()
   strictEqual(served.current.model.info.version, 'own')
   strictEqual(served.current.controlPosition, null)
   deepStrictEqual(await refusals(), ['active corrupt'])
-  models.want(wish('unknown'), 1)
+  models.want(deployment('unknown'), 1)
   await models.settled()
   deepStrictEqual(await refusals(), ['active not_found'])
-  models.want(wish('two'), 2)
+  models.want(deployment('two'), 2)
   await models.settled()
   deepStrictEqual(await refusals(), [])
   strictEqual(switches(), 1)
@@ -105,7 +105,7 @@ test('a model that cannot be opened is refused with its reason, and the old one 
 test('a process that starts takes the last model before a refused one', async () => {
   const { models, served, refusals } = setUp(['one', 'two'])
   const earlier = ['two', 'three', 'own'].map(digestOf)
-  await models.startWith(wish('one', { earlier }), 9)
+  await models.startWith(deployment('one', { earlier }), 9)
   strictEqual(served.current.model.info.version, 'three')
   strictEqual(served.current.controlPosition, null)
   deepStrictEqual(await refusals(), ['active corrupt'])
@@ -114,14 +114,14 @@ test('a process that starts takes the last model before a refused one', async ()
 
 test('a shadow comes, goes, and is refused by itself', async () => {
   const { models, served, shadow, refusals } = setUp(['two'])
-  models.want(wish(null, { shadow: digestOf('one') }), 0)
+  models.want(deployment(null, { shadow: digestOf('one') }), 0)
   await models.settled()
   strictEqual(shadow.model?.info.version, 'one')
-  models.want(wish(null, { shadow: digestOf('two') }), 1)
+  models.want(deployment(null, { shadow: digestOf('two') }), 1)
   await models.settled()
   strictEqual(shadow.model.info.version, 'one')
   deepStrictEqual(await refusals(), ['shadow corrupt'])
-  models.want(wish(null), 2)
+  models.want(deployment(null), 2)
   await models.settled()
   strictEqual(shadow.model, null)
   strictEqual(served.current.model.info.version, 'own')

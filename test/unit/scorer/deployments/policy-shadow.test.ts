@@ -18,7 +18,7 @@ const THRESHOLDS = { flag: 0.5, block: 0.9 }
 const BUILT_IN = builtInPolicy({ mode: 'enforce', leaseMs: 1_000, unscoredOutcome: 'flag' })
 
 interface Decided {
-  readonly marks: readonly string[]
+  readonly annotations: readonly string[]
   readonly revision?: number
   readonly duplicateOfOffset?: number
 }
@@ -55,7 +55,7 @@ function setUp() {
   const compiled: typeof BUILT_IN = {
     ...BUILT_IN,
     rule: (input) => {
-      seen.push(input.marks)
+      seen.push(input.annotations)
       return BUILT_IN.rule(input)
     },
   }
@@ -63,9 +63,12 @@ function setUp() {
   return { shadow, seen, pairs, dropped: () => dropped }
 }
 
-test('it is shown the marks of before the ruling, and neither the ruling’s nor the guard’s', async () => {
+test('it is shown the annotations of before the ruling, and neither the ruling’s nor the guard’s', async () => {
   const { shadow, seen, pairs } = setUp()
-  shadow.offer(batchOf([{ marks: ['late', 'overridden', 'breaker_open', 'verified'] }]), THRESHOLDS)
+  shadow.offer(
+    batchOf([{ annotations: ['late', 'overridden', 'breaker_open', 'verified'] }]),
+    THRESHOLDS,
+  )
   await nextTurn()
   await nextTurn()
   deepStrictEqual(seen, [['late', 'verified']])
@@ -76,8 +79,8 @@ test('it is shown the marks of before the ruling, and neither the ruling’s nor
 test('repeats and revisions are not judged', async () => {
   const { shadow, seen } = setUp()
   const batch = batchOf([
-    { marks: [], revision: 1 },
-    { marks: [], duplicateOfOffset: 3 },
+    { annotations: [], revision: 1 },
+    { annotations: [], duplicateOfOffset: 3 },
   ])
   shadow.offer(batch, THRESHOLDS)
   await nextTurn()
@@ -88,9 +91,9 @@ test('repeats and revisions are not judged', async () => {
 
 test('what finds no place is counted and left out', async () => {
   const { shadow, dropped } = setUp()
-  const many = batchOf(Array.from({ length: SHADOW_DECISIONS_MAX }, () => ({ marks: [] })))
+  const many = batchOf(Array.from({ length: SHADOW_DECISIONS_MAX }, () => ({ annotations: [] })))
   shadow.offer(many, THRESHOLDS)
-  shadow.offer(batchOf([{ marks: [] }]), THRESHOLDS)
+  shadow.offer(batchOf([{ annotations: [] }]), THRESHOLDS)
   strictEqual(dropped(), 1)
   await shadow.close()
 })

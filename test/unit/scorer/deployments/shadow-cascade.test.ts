@@ -8,7 +8,7 @@ import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { FEATURE_COUNT } from '../../../../services/core/features/catalogue/feature-list.ts'
 import type { GoldenVectors } from '../../../../services/core/scoring/golden.ts'
 import type { Verifier } from '../../../../services/core/scoring/scoring-model.ts'
-import type { CascadeMark } from '../../../../services/core/scoring/cascade.ts'
+import type { CascadeAnnotation } from '../../../../services/core/scoring/cascade.ts'
 import { readModelFolder } from '../../../../services/platform/tensorflow/model-folder.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
 import {
@@ -51,49 +51,57 @@ async function targetScore(row: number): Promise<number> {
 test('rows in the band get the score of the large net, all others that of the small one', async () => {
   ok(isInBand.includes(true) && isInBand.includes(false), 'there are rows of both kinds')
   const scores: number[] = []
-  const marks: (CascadeMark | null)[] = []
+  const annotations: (CascadeAnnotation | null)[] = []
   for (const [row, isVerified] of isInBand.entries()) {
     scores.push(isVerified ? await targetScore(row) : (drafts[row] ?? NaN))
-    marks.push(isVerified ? 'verified' : null)
+    annotations.push(isVerified ? 'verified' : null)
   }
   // In slices, as the queue hands them over.
-  const found: { scores: number[]; marks: (CascadeMark | null)[] } = { scores: [], marks: [] }
+  const found: { scores: number[]; annotations: (CascadeAnnotation | null)[] } = {
+    scores: [],
+    annotations: [],
+  }
   for (let from = 0; from < rowCount; from += 7) {
     const slice = await scoreShadow(model, known, from, Math.min(rowCount, from + 7))
     found.scores.push(...slice.scores)
-    found.marks.push(...slice.marks)
+    found.annotations.push(...slice.annotations)
   }
-  deepStrictEqual(found, { scores, marks })
+  deepStrictEqual(found, { scores, annotations })
 })
 
 test('where the payments before are not known the draft stands, and says so', async () => {
   const stands = isInBand.map((isWanted) => (isWanted ? 'draft_stands' : null))
   const without = await scoreShadow(model, { ...known, sequences: null }, 0, rowCount)
-  deepStrictEqual(without, { scores: drafts, marks: stands })
+  deepStrictEqual(without, { scores: drafts, annotations: stands })
   // Revisions follow the first decisions, and have none.
   const first = isInBand.indexOf(true) + 1
   const some = known.sequences.slice(0, first * SEQUENCE_LENGTH)
-  const { marks } = await scoreShadow(model, { ...known, sequences: some }, 0, rowCount)
-  deepStrictEqual(marks, [...stands.slice(0, first - 1), 'verified', ...stands.slice(first)])
+  const { annotations } = await scoreShadow(model, { ...known, sequences: some }, 0, rowCount)
+  deepStrictEqual(annotations, [...stands.slice(0, first - 1), 'verified', ...stands.slice(first)])
 })
 
-test('a model of one net has no marks', async () => {
-  const { scores, marks } = await scoreShadow(
+test('a model of one net has no annotations', async () => {
+  const { scores, annotations } = await scoreShadow(
     { score: (rows, count) => model.score(rows, count), verifier: null },
     known,
     2,
     5,
   )
   deepStrictEqual([...scores], [...drafts.subarray(2, 5)])
-  deepStrictEqual(marks, [null, null, null])
+  deepStrictEqual(annotations, [null, null, null])
 })
 
 test('what the large net cannot score keeps its draft, as where it decides', async () => {
   const mute = { ...verifier, score: () => Promise.resolve(new Float64Array(rowCount).fill(NaN)) }
-  const { scores, marks } = await scoreShadow({ ...model, verifier: mute }, known, 0, rowCount)
+  const { scores, annotations } = await scoreShadow(
+    { ...model, verifier: mute },
+    known,
+    0,
+    rowCount,
+  )
   deepStrictEqual(scores, drafts)
   deepStrictEqual(
-    marks,
+    annotations,
     isInBand.map((isWanted) => (isWanted ? 'draft_stands' : null)),
   )
 })

@@ -13,7 +13,7 @@ import type { DecisionRecord } from '../../../../services/core/wire/records.ts'
 import { openLogger } from '../../../../services/platform/log.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
-import { noBlocks } from '../../../../services/scorer/publish/lane-blocks.ts'
+import { noBlocks } from '../../../../services/scorer/publish/partition-blocks.ts'
 import type { DecidedBatch } from '../../../../services/scorer/batch/micro-batch.ts'
 import {
   SHADOW_ROWS_MAX,
@@ -75,7 +75,7 @@ function decidedOf(
       score: isScored ? score : null,
       notScored: isScored ? null : 'invalid_score',
       duplicateOfOffset: null,
-      marks: [],
+      annotations: [],
       reasons: [],
       entityAgeMs: null,
       causeOffset: null,

@@ -1,20 +1,23 @@
-// Goal: the lag is what the broker and the lanes say, and nothing when they cannot say. Method: the broker behind a
+// Goal: the lag is what the broker and the partitions say, and nothing when they cannot say. Method: the broker behind a
 // function, the clock moved by hand.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { LagObserver, type LaneStanding } from '../../../../services/scorer/intake/lag-observer.ts'
+import {
+  LagObserver,
+  type PartitionStatus,
+} from '../../../../services/scorer/intake/lag-observer.ts'
 import { ManualClock } from '../../producer/manual-clock.ts'
 
 const START_MS = 1_800_000_000_000
-const IDLE: LaneStanding = { nextOffset: 0, oldestTimestampMs: null, isIdle: true }
+const IDLE: PartitionStatus = { nextOffset: 0, oldestTimestampMs: null, isIdle: true }
 
 type Seen = readonly [messages: number, seconds: number] | null
 
-/** One process with lanes as the test sets them. */
+/** One process with partitions as the test sets them. */
 class Setting {
   readonly clock = new ManualClock(START_MS)
-  readonly lanes = new Map<number, LaneStanding>()
+  readonly partitions = new Map<number, PartitionStatus>()
   readonly ends = new Map<number, { low: number; high: number }>()
   readonly committed = new Map<number, number>()
   /** By partition, what the series show; null after they were removed. */
@@ -35,7 +38,7 @@ class Setting {
         this.failures += 1
       },
     },
-    lanes: () => this.lanes,
+    partitions: () => this.partitions,
     readLogEnds: async () => {
       await this.answer()
       return this.ends
@@ -46,8 +49,8 @@ class Setting {
     },
   })
 
-  lane(partition: number, standing: Partial<LaneStanding>): void {
-    this.lanes.set(partition, { ...IDLE, ...standing })
+  partition(partition: number, standing: Partial<PartitionStatus>): void {
+    this.partitions.set(partition, { ...IDLE, ...standing })
   }
 
   log(partition: number, high: number, low = 0): void {
@@ -55,35 +58,35 @@ class Setting {
   }
 }
 
-test('the lag in messages is the end of the log less the lane’s next offset', async () => {
+test('the lag in messages is the end of the log less the partition’s next offset', async () => {
   const setting = new Setting()
-  setting.lane(0, { nextOffset: 40 })
-  setting.lane(1, { nextOffset: 7 })
+  setting.partition(0, { nextOffset: 40 })
+  setting.partition(1, { nextOffset: 7 })
   setting.log(0, 100)
   setting.log(1, 7)
   await setting.observer.observe()
   deepStrictEqual(setting.seen.get(0)?.[0], 60)
   deepStrictEqual(setting.seen.get(1), [0, 0])
-  strictEqual(setting.committedReads, 0, 'lanes that know their place need no second question')
+  strictEqual(setting.committedReads, 0, 'partitions that know their place need no second question')
 })
 
-test('the lag in seconds is the age of the oldest transaction that the lane has', async () => {
+test('the lag in seconds is the age of the oldest transaction that the partition has', async () => {
   const setting = new Setting()
-  setting.lane(0, { nextOffset: 5, oldestTimestampMs: START_MS - 2_500 })
+  setting.partition(0, { nextOffset: 5, oldestTimestampMs: START_MS - 2_500 })
   setting.log(0, 6)
   await setting.observer.observe()
   deepStrictEqual(setting.seen.get(0), [1, 2.5])
-  setting.lane(0, { nextOffset: 5, oldestTimestampMs: START_MS + 60_000 })
+  setting.partition(0, { nextOffset: 5, oldestTimestampMs: START_MS + 60_000 })
   await setting.observer.observe()
   deepStrictEqual(setting.seen.get(0), [1, 0], 'a clock ahead of ours makes no negative age')
 })
 
-test('what no lane has fetched is as old as the first answer that showed it', async () => {
+test('what no partition has fetched is as old as the first answer that showed it', async () => {
   const setting = new Setting()
-  setting.lane(0, { nextOffset: 10 })
+  setting.partition(0, { nextOffset: 10 })
   const lagAt = async (high: number, nextOffset: number): Promise<Seen> => {
     setting.log(0, high)
-    setting.lane(0, { nextOffset })
+    setting.partition(0, { nextOffset })
     await setting.observer.observe()
     setting.clock.advanceMs(2_000)
     return setting.seen.get(0) ?? null
@@ -92,15 +95,15 @@ test('what no lane has fetched is as old as the first answer that showed it', as
   deepStrictEqual(await lagAt(20, 10), [10, 2], 'grows while nothing is decided')
   deepStrictEqual(await lagAt(25, 10), [15, 4])
   deepStrictEqual(await lagAt(30, 12), [18, 4], 'offset 12 was first seen two answers ago')
-  deepStrictEqual(await lagAt(40, 30), [10, 0], 'a lane that keeps up is never old')
+  deepStrictEqual(await lagAt(40, 30), [10, 0], 'a partition that keeps up is never old')
   deepStrictEqual(await lagAt(40, 40), [0, 0])
   deepStrictEqual(await lagAt(41, 40), [1, 0])
 })
 
-test('a lane that has not yet read back its place is behind what its group committed', async () => {
+test('a partition that has not yet read back its place is behind what its group committed', async () => {
   const setting = new Setting()
-  setting.lane(0, { nextOffset: null, isIdle: false })
-  setting.lane(1, { nextOffset: null, isIdle: false })
+  setting.partition(0, { nextOffset: null, isIdle: false })
+  setting.partition(1, { nextOffset: null, isIdle: false })
   setting.log(0, 100)
   setting.log(1, 100, 30)
   setting.committed.set(0, 90)
@@ -109,9 +112,9 @@ test('a lane that has not yet read back its place is behind what its group commi
   strictEqual(setting.seen.get(1)?.[0], 70, 'nothing committed: all that the log holds')
 })
 
-test('a lane that starts over keeps its place, so its lag grows with the log', async () => {
+test('a partition that starts over keeps its place, so its lag grows with the log', async () => {
   const setting = new Setting()
-  setting.lane(0, { nextOffset: 50, oldestTimestampMs: START_MS, isIdle: false })
+  setting.partition(0, { nextOffset: 50, oldestTimestampMs: START_MS, isIdle: false })
   for (const [high, lag] of [
     [60, 10],
     [90, 40],
@@ -127,7 +130,7 @@ test('a lane that starts over keeps its place, so its lag grows with the log', a
 
 test('when the broker fails the series end and the failure is counted, until it answers again', async () => {
   const setting = new Setting()
-  setting.lane(0, { nextOffset: 0 })
+  setting.partition(0, { nextOffset: 0 })
   setting.log(0, 3)
   await setting.observer.observe()
   strictEqual(setting.seen.get(0)?.[0], 3)
@@ -141,7 +144,7 @@ test('when the broker fails the series end and the failure is counted, until it 
 
 test('an answer that is still due at the next question is a failure, and no second question is asked', async () => {
   const setting = new Setting()
-  setting.lane(0, { nextOffset: 0 })
+  setting.partition(0, { nextOffset: 0 })
   setting.log(0, 3)
   await setting.observer.observe()
   let questions = 0
@@ -164,7 +167,7 @@ test('an answer that is still due at the next question is a failure, and no seco
 test('partitions that are handed on lose their series, and others keep theirs', async () => {
   const setting = new Setting()
   for (const partition of [0, 1]) {
-    setting.lane(partition, { nextOffset: 0 })
+    setting.partition(partition, { nextOffset: 0 })
     setting.log(partition, 5)
   }
   await setting.observer.observe()
@@ -175,14 +178,14 @@ test('partitions that are handed on lose their series, and others keep theirs', 
 
 test('a partition that the broker does not know has no lag', async () => {
   const setting = new Setting()
-  setting.lane(2, { nextOffset: 0 })
+  setting.partition(2, { nextOffset: 0 })
   await setting.observer.observe()
   deepStrictEqual([setting.seen.get(2), setting.failures], [null, 0])
 })
 
 test('what is remembered stays bounded, and a long stand-still keeps its age to the second', async () => {
   const setting = new Setting()
-  setting.lane(0, { nextOffset: 0 })
+  setting.partition(0, { nextOffset: 0 })
   for (let step = 1; step <= 5_000; step += 1) {
     setting.log(0, step)
     await setting.observer.observe()

@@ -3,7 +3,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
-import { LANE_START } from '../../../../services/core/features/engine/lane-fold.ts'
+import { PARTITION_START } from '../../../../services/core/features/engine/partition-fold.ts'
 import { partitionOfAscii } from '../../../../services/core/murmur2.ts'
 import type { HeldLease } from '../../../../services/core/decision/leases.ts'
 import type { Alert } from '../../../../services/core/wire/records.ts'
@@ -12,7 +12,7 @@ import {
   encodeOutput,
   type OutputOptions,
 } from '../../../../services/scorer/publish/batch-output.ts'
-import { LaneInbox, type Taken } from '../../../../services/scorer/intake/lane-inbox.ts'
+import { RecordQueue, type Taken } from '../../../../services/scorer/intake/record-queue.ts'
 import type { DecidedBatch } from '../../../../services/scorer/batch/micro-batch.ts'
 import { fullAlert, minimalLease, minimalTransaction } from '../../core/wire/samples.ts'
 import { codecs } from '../../core/wire/wire-fixture.ts'
@@ -51,7 +51,7 @@ function watched(looks: { count: number }) {
 
 /** Ten transactions, as the inbox hands them over. */
 function takeTen(headers: Record<string, Buffer>): Taken {
-  const inbox = new LaneInbox(
+  const inbox = new RecordQueue(
     {
       ...{ partition, partitionCount: PARTITION_COUNT, codecs, rates: DEFAULT_RATES },
       ...{ transactionsTopic: 'transactions', labelsTopic: 'labels' },
@@ -94,7 +94,7 @@ function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan |
   const digests = { modelVersion: '1', modelDigest: 'm', policyDigest: 'p', policyVersion: 0 }
   const options = { codecs, topics, backend: 'cpu', decide: { ...decide, ...digests } }
   const output = encodeOutput(
-    ...([taken, decided, [], LANE_START, '', nowMs] as const),
+    ...([taken, decided, [], PARTITION_START, '', nowMs] as const),
     options as unknown as OutputOptions,
     span,
   )

@@ -34,7 +34,7 @@ async function offsetsBelow(outcomes: DecidedOutcomes, nextOffset: number) {
 }
 
 /** Whether it is settled once everything that can go on has gone on. */
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+async function isFinalised(promise: Promise<unknown>): Promise<boolean> {
   let settled = false
   void promise.finally(() => {
     settled = true
@@ -68,9 +68,9 @@ test('who asks for what is not read yet waits for its block', async () => {
   const outcomes = new DecidedOutcomes(0, 100)
   await outcomes.add(block(1, decision(0)))
   const asked = offsetsBelow(outcomes, 3)
-  strictEqual(await isSettled(asked), false)
+  strictEqual(await isFinalised(asked), false)
   await outcomes.add(block(2, decision(1)))
-  strictEqual(await isSettled(asked), false)
+  strictEqual(await isFinalised(asked), false)
   await outcomes.add(block(3, decision(2)))
   deepStrictEqual(await asked, [0, 1, 2])
 })
@@ -81,7 +81,7 @@ test('a block that is not there leaves its outcomes unknown, in the middle and a
   await outcomes.add(block(6, decision(5)))
   deepStrictEqual(await offsetsBelow(outcomes, 6), [0, 1, 5])
   const asked = offsetsBelow(outcomes, 9)
-  strictEqual(await isSettled(asked), false)
+  strictEqual(await isFinalised(asked), false)
   outcomes.end()
   deepStrictEqual(await asked, [])
 })
@@ -100,7 +100,7 @@ test('the reader of blocks waits while more wait than may, until they are taken'
   const all = Array.from({ length: OUTCOMES_AHEAD_MAX }, (_, offset) => decision(offset))
   await outcomes.add(block(all.length, ...all))
   const added = outcomes.add(block(all.length + 1, decision(all.length)))
-  strictEqual(await isSettled(added), false)
+  strictEqual(await isFinalised(added), false)
   strictEqual(outcomes.size, OUTCOMES_AHEAD_MAX)
   strictEqual((await outcomes.take(100)).outcomes.length, 100)
   await added

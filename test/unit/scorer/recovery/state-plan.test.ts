@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LaneProgress } from '../../../../services/core/stream/lane-progress.ts'
+import type { PartitionProgress } from '../../../../services/core/stream/partition-progress.ts'
 import {
   AHEAD_OFFSETS_MAX,
   planState,
@@ -11,14 +11,14 @@ const LOW = { nextOffset: 100, labelNextOffset: 10 }
 const COMMITTED = { nextOffset: 500, labelNextOffset: 50 }
 const EPOCH = 1_700_000_000_000
 
-function at(nextOffset: number, generation = 1, labelNextOffset = 50): LaneProgress {
+function at(nextOffset: number, generation = 1, labelNextOffset = 50): PartitionProgress {
   const times = { newestEventMs: 7, watermarkMs: -1, labelWatermarkMs: -1 }
   return { generation, nextOffset, labelNextOffset, ...times }
 }
 
 function plan(
-  progress: LaneProgress | null,
-  restore: LaneProgress | null = null,
+  progress: PartitionProgress | null,
+  restore: PartitionProgress | null = null,
   more: Partial<StatePlanInput> = {},
 ) {
   return planState({

@@ -17,7 +17,7 @@ test('figures are summed over outcomes, partitions and reasons', async () => {
     amountsWithoutRate: 0,
     scores: [],
     notScored: new Map(),
-    marks: new Map(),
+    annotations: new Map(),
     cascadeSample: { same: 0, different: 0 },
     alerts: [],
     deadLetters: [

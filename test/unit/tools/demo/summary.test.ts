@@ -21,8 +21,8 @@ const tally: TallyResult = {
   missing: 0,
   strays: 0,
   notRead: 0,
-  firstBlockMs: 1_000,
-  lastBlockMs: 3_000,
+  firstBatchMs: 1_000,
+  lastBatchMs: 3_000,
   lastBlock: {
     backend: 'wasm',
     modelVersion: 'm-1',
@@ -75,7 +75,7 @@ test('each thing that does not add up is a problem of its own, shown to people',
 
 test('figures that do not exist are absent and not zero', () => {
   const summary = summarize(
-    { ...tally, firstBlockMs: null, lastBlockMs: null, lastBlock: null },
+    { ...tally, firstBatchMs: null, lastBatchMs: null, lastBlock: null },
     { ...run, received: { ...run.received, p50Ms: null, p99Ms: null } },
   )
   strictEqual(summary.eventsPerSecond, null)

@@ -94,7 +94,7 @@ test('a whole run adds up, in whatever order its messages are read', () => {
   strictEqual(expected.deadLetters, 1)
   deepStrictEqual(expected.deadLettersByReason, { [fullDeadLetter.reason]: 1 })
   deepStrictEqual([expected.alerts.flag, expected.alerts.block], [1, 1])
-  deepStrictEqual([expected.firstBlockMs, expected.lastBlockMs], [1_000, 3_000])
+  deepStrictEqual([expected.firstBatchMs, expected.lastBatchMs], [1_000, 3_000])
   const faults = ['missing', 'repeatedAnswers', 'repeatedAlerts', 'strays', 'notRead'] as const
   for (const fault of faults) strictEqual(expected[fault], 0, fault)
   fc.assert(

@@ -45,7 +45,7 @@ test('version ranges and settled features are read from an answer', () => {
   deepStrictEqual([...features], [['metadata.version', 30]])
 })
 
-test('a cut answer is refused with a RangeError, never read past its end', () => {
+test('a frontier answer is refused with a RangeError, never read past its end', () => {
   const whole = response()
   for (let length = 0; length < whole.length; length += 1) {
     throws(() => parseApiVersions(whole.subarray(0, length)), RangeError, `cut to ${length}`)

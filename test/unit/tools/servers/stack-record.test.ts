@@ -63,7 +63,7 @@ test('what is written to the record is read back', () => {
   )
 })
 
-test('an absent record, a cut one and one of another shape all read as nothing running', () => {
+test('an absent record, a frontier one and one of another shape all read as nothing running', () => {
   const path = temporaryFile()
   deepStrictEqual(readRecord(path), emptyRecord())
   const full: StackRecord = {

@@ -1,5 +1,5 @@
-// Goal: each planned pattern has the marks by which it is meant to be found. Method: many episodes from many
-// seeds in one world; the marks are those of the table at the head of fraud-episodes.ts.
+// Goal: each planned pattern has the annotations by which it is meant to be found. Method: many episodes from many
+// seeds in one world; the annotations are those of the table at the head of fraud-episodes.ts.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

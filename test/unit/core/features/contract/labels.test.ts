@@ -99,7 +99,10 @@ test('A run of frauds is the attempts of an entity that are known frauds, counte
   assert.deepEqual(none.values('terminal_fraud_run', 'terminal_fraud_run_age'), [0, NaN])
   assert.equal(told([true, true, false], 7 * DAY_MS + MINUTE_MS).value('terminal_fraud_run'), 2)
   const crowd = told(Array.from({ length: 17 }, () => true))
-  assert.deepEqual([crowd.value('terminal_fraud_run'), crowd.marks], [0, ['windows_approximate']])
+  assert.deepEqual(
+    [crowd.value('terminal_fraud_run'), crowd.annotations],
+    [0, ['windows_approximate']],
+  )
 })
 
 test('A label in time is a label whatever offset it has: labels may come before their transaction.', () => {
@@ -116,7 +119,7 @@ test('A label that comes after a watermark of labels which excluded it counts fr
   story.labelWatermark(START_MS + 8 * DAY_MS)
   story.label({ of: transaction, verdict: 'fraud', knownAtMs: START_MS + DAY_MS })
   const seen = [8 * DAY_MS, 8 * DAY_MS + 1].map((afterMs) => frauds(story, afterMs))
-  assert.deepEqual(seen, [0, 1], 'other lanes have decided without it')
+  assert.deepEqual(seen, [0, 1], 'other partitions have decided without it')
 })
 
 test('A label is about the transaction that has its id and its event time: of another use of that id it says nothing.', () => {

@@ -13,7 +13,7 @@ test('A transaction is a retry when an attempt of the same intent comes before i
   const marksAfter = (gapMs: number, intentId: string | null = 'i'): readonly string[] => {
     const story = new Story()
     story.pay({ atMs: START_MS, intentId })
-    return story.pay({ atMs: START_MS + gapMs, intentId }).marks
+    return story.pay({ atMs: START_MS + gapMs, intentId }).annotations
   }
   assert.deepEqual(
     [1, DAY_MS].map((gapMs) => marksAfter(gapMs)),
@@ -28,7 +28,7 @@ test('A transaction is a retry when an attempt of the same intent comes before i
       intentId: 'i',
     },
   )
-  assert.deepEqual(last?.marks, ['retry'], 'of an attempt that is a retry itself')
+  assert.deepEqual(last?.annotations, ['retry'], 'of an attempt that is a retry itself')
 })
 
 test('A retry counts as an attempt and not as a payment.', () => {
@@ -48,12 +48,12 @@ test("The id of an event that is not older than 3 days before the card's newest 
     const story = new Story()
     story.pay({ atMs: START_MS, id: 'same' })
     story.pay({ atMs: START_MS + newestAfterMs })
-    return story.pay({ atMs: START_MS + 20 * DAY_MS, id: 'same' }).marks
+    return story.pay({ atMs: START_MS + 20 * DAY_MS, id: 'same' }).annotations
   }
   assert.deepEqual([3 * DAY_MS, 3 * DAY_MS + 1].map(marksAt), [['duplicate'], []])
 })
 
-test('A duplicate gets the first outcome again, no feature row, and changes nothing but how far its lane has come.', () => {
+test('A duplicate gets the first outcome again, no feature row, and changes nothing but how far its partition has come.', () => {
   const story = new Story()
   const first = story.pay({ atMs: START_MS, id: 'same', terminal: 't' })
   story.states[0]?.card('card').setOutcome(0, 2)
@@ -66,23 +66,25 @@ test('A duplicate gets the first outcome again, no feature row, and changes noth
   const far = new Story()
   far.pay({ atMs: START_MS, id: 'same' })
   far.pay({ atMs: START_MS + 3 * DAY_MS + 1, id: 'same' })
-  assert.deepEqual(far.pay({ atMs: START_MS, card: 'other', terminal: 't' }).marks, ['expired'])
+  assert.deepEqual(far.pay({ atMs: START_MS, card: 'other', terminal: 't' }).annotations, [
+    'expired',
+  ])
 })
 
 test('A corrected transaction needs a new id: the same id with other content is a duplicate.', () => {
   const story = new Story()
   story.pay({ atMs: START_MS, id: 'same', amountMinor: 100 })
   const other = { atMs: START_MS + 1, amountMinor: 200, merchant: 'm' }
-  assert.deepEqual(story.pay({ ...other, id: 'same' }).marks, ['duplicate'])
-  assert.deepEqual(story.pay({ ...other, id: 'new' }).marks, [])
+  assert.deepEqual(story.pay({ ...other, id: 'same' }).annotations, ['duplicate'])
+  assert.deepEqual(story.pay({ ...other, id: 'new' }).annotations, [])
 })
 
 test('A transaction that comes before an event of its card which is held already is marked late.', () => {
   const story = new Story()
   story.pay({ atMs: START_MS })
-  assert.deepEqual(story.pay({ atMs: START_MS - 1 }).marks, ['late'])
-  assert.deepEqual(story.pay({ atMs: START_MS - 1, card: 'other' }).marks, [])
-  assert.deepEqual(story.pay({ atMs: START_MS + 1 }).marks, [])
+  assert.deepEqual(story.pay({ atMs: START_MS - 1 }).annotations, ['late'])
+  assert.deepEqual(story.pay({ atMs: START_MS - 1, card: 'other' }).annotations, [])
+  assert.deepEqual(story.pay({ atMs: START_MS + 1 }).annotations, [])
 })
 
 test('A late transaction lands in its place and counts for those after it.', () => {
@@ -94,24 +96,24 @@ test('A late transaction lands in its place and counts for those after it.', () 
   assert.deepEqual(next.values(...names), [7_200, 7, 2], 'and makes a retry of the one after it')
 })
 
-test("A transaction more than 3 days behind its card's newest event, or 37 days behind its lane's, is decided, marked behind_reach, and changes no state.", () => {
+test("A transaction more than 3 days behind its card's newest event, or 37 days behind its partition's, is decided, marked behind_reach, and changes no state.", () => {
   const story = new Story()
   story.pay({ atMs: START_MS })
   const names = { terminal: 't' }
-  assert.deepEqual(story.pay({ atMs: START_MS - 3 * DAY_MS }).marks, ['late'])
+  assert.deepEqual(story.pay({ atMs: START_MS - 3 * DAY_MS }).annotations, ['late'])
   const behind = story.pay({ atMs: START_MS - 3 * DAY_MS - 1, ...names })
-  assert.deepEqual(behind.marks, ['late', 'behind_reach', 'expired'])
+  assert.deepEqual(behind.annotations, ['late', 'behind_reach', 'expired'])
   assert.equal(behind.value('card_count_1d'), 1, 'decided')
   const card = 'other'
   const inTime = story.pay({ atMs: START_MS - 37 * DAY_MS, card, ...names })
-  assert.ok(!inTime.marks.includes('behind_reach'))
+  assert.ok(!inTime.annotations.includes('behind_reach'))
   const outOfReach = story.pay({ atMs: START_MS - 37 * DAY_MS - 1, card, ...names })
-  assert.ok(outOfReach.marks.includes('behind_reach'))
+  assert.ok(outOfReach.annotations.includes('behind_reach'))
   const [state] = story.states
   assert.deepEqual([state?.card('card').count, state?.card(card).count], [2, 1])
 })
 
-test("A card's window that begins more than 33 days and an hour before its newest event has the state expired and no value; so have entity windows of a transaction more than 3 days behind its lane.", () => {
+test("A card's window that begins more than 33 days and an hour before its newest event has the state expired and no value; so have entity windows of a transaction more than 3 days behind its partition.", () => {
   const story = new Story()
   story.pay({ atMs: START_MS })
   const kept = 33 * DAY_MS + HOUR_MS
@@ -137,14 +139,16 @@ test('A transaction that comes after a watermark that excluded it counts for its
   const story = new Story()
   story.watermark(START_MS)
   const names = { terminal: 't' }
-  const marks = [START_MS, START_MS + 1].map((atMs) => story.pay({ atMs, ...names }).marks)
-  assert.deepEqual(marks, [['after_watermark'], []])
+  const annotations = [START_MS, START_MS + 1].map(
+    (atMs) => story.pay({ atMs, ...names }).annotations,
+  )
+  assert.deepEqual(annotations, [['after_watermark'], []])
   const weekLater = story.pay({ atMs: START_MS + 7 * DAY_MS + 1, ...names })
   assert.deepEqual(weekLater.values('card_attempts_1h', 'card_count_30d'), [1, 3])
   assert.equal(weekLater.value('terminal_count_1d'), 1)
 })
 
-test('A transaction out of order recomputes the later decisions of its card that may change: of the 64 newest events, those at most 3 days older than what its lane has met before, each at most 32 times.', () => {
+test('A transaction out of order recomputes the later decisions of its card that may change: of the 64 newest events, those at most 3 days older than what its partition has met before, each at most 32 times.', () => {
   const story = new Story()
   story.payAt([0, 1, 2].map((days) => START_MS + days * DAY_MS))
   story.pay({ atMs: START_MS + 3 * DAY_MS + 1 })

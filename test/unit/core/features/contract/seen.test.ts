@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rowsInBatches, rowsOneByOne } from '../../../../support/batched-lane.ts'
+import { rowsInBatches, rowsOneByOne } from '../../../../support/batched-partition.ts'
 import {
   DAY_MS,
   HOUR_MS,
@@ -10,11 +10,11 @@ import {
   MINUTE_MS,
   stepsOf,
 } from '../../../../support/feature-streams.ts'
-import { logsOf, StoredLane, StoredLanes } from '../../../../support/stored-lanes.ts'
+import { logsOf, StoredPartition, StoredPartitions } from '../../../../support/stored-partitions.ts'
 import { idsInOrder, Story } from '../../../../support/story.ts'
 import fc from 'fast-check'
 
-test('A transaction sees only events with a smaller offset in its own lane.', () => {
+test('A transaction sees only events with a smaller offset in its own partition.', () => {
   const story = new Story()
   const terminal = 'terminal'
   const transactions = [0, 1, 2, 8 * DAY_MS].map(
@@ -23,25 +23,25 @@ test('A transaction sees only events with a smaller offset in its own lane.', ()
   const items = transactions.map((transaction) => ({ kind: 'transaction' as const, transaction }))
   const [log] = logsOf(items, 1, () => 0)
   assert.ok(log !== undefined)
-  const lane = new StoredLane(new StoredLanes(1), 0, log)
-  const first = lane.step({ entryCount: 4, labelCount: 0 })
-  lane.crash()
+  const partition = new StoredPartition(new StoredPartitions(1), 0, log)
+  const first = partition.step({ entryCount: 4, labelCount: 0 })
+  partition.crash()
   // Everything is in the state now, and seen again only as far as it comes before.
-  assert.deepEqual(lane.step({ entryCount: 4, labelCount: 0 }), first)
+  assert.deepEqual(partition.step({ entryCount: 4, labelCount: 0 }), first)
 })
 
-test('A transaction sees of another lane only events below the cut.', () => {
+test('A transaction sees of another partition only events below the frontier.', () => {
   const story = new Story(2)
   const terminal = 'terminal'
-  story.payAt([0, 1, 2], { terminal, lane: 1, card: 'other' })
+  story.payAt([0, 1, 2], { terminal, partition: 1, card: 'other' })
   const [own] = story.states
   assert.ok(own !== undefined)
   const countAt = (nextOffset: number): number => {
-    own.cuts = [null, { nextOffset, labelNextOffset: 0 }]
+    own.frontiers = [null, { nextOffset, labelNextOffset: 0 }]
     return story.pay({ atMs: 7 * DAY_MS + 10, terminal }).value('terminal_count_1d')
   }
   assert.deepEqual([0, 1, 3].map(countAt), [0, 1, 3])
-  own.cuts = [null, null]
+  own.frontiers = [null, null]
   assert.equal(story.pay({ atMs: 7 * DAY_MS + 10, terminal }).value('terminal_count_1d'), 0)
 })
 
@@ -71,7 +71,7 @@ test('A late transaction does not see what happened after it.', () => {
   story.pay({ atMs: HOUR_MS, amountMinor: 100 })
   story.pay({ atMs: DAY_MS, amountMinor: 90_000, merchant: 'after' })
   const late = story.pay({ atMs: 2 * HOUR_MS, amountMinor: 100, merchant: 'after' })
-  assert.deepEqual(late.marks, ['late'])
+  assert.deepEqual(late.annotations, ['late'])
   assert.equal(late.value('card_amount_maximum_30d'), 1)
   assert.ok(Number.isNaN(late.value('card_merchant_is_new')), 'nobody has named a merchant yet')
 })

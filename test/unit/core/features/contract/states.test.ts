@@ -8,7 +8,10 @@ import {
   FEATURE_COUNT,
 } from '../../../../../services/core/features/catalogue/feature-list.ts'
 import { FEATURE_STATES } from '../../../../../services/core/features/engine/feature-states.ts'
-import { LANE_START, LaneFold } from '../../../../../services/core/features/engine/lane-fold.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../../../../services/core/features/engine/partition-fold.ts'
 import { entityAgeMsOf } from '../../../../../services/core/stream/alignment.ts'
 import { builtInPolicy } from '../../../../../services/core/policy/score-ruling.ts'
 import { DAY_MS, HOUR_MS } from '../../../../support/feature-streams.ts'
@@ -35,10 +38,19 @@ test('Every value has a state: present, absent, expired or degraded.', () => {
   const states = new Uint8Array(FEATURE_COUNT)
   const [first] = told
   assert.ok(first !== undefined)
-  const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+  const fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
   const state = Object.assign(new PlainState(), { otherEntities: () => null })
-  const { marks } = fold.applyTransaction(first.transaction, 0, 0, state, row, 0, states, null)
-  assert.deepEqual(marks, ['degraded'])
+  const { annotations } = fold.applyTransaction(
+    first.transaction,
+    0,
+    0,
+    state,
+    row,
+    0,
+    states,
+    null,
+  )
+  assert.deepEqual(annotations, ['degraded'])
   for (const [index, { name, entity }] of FEATURES.entries()) {
     const isOfTerminal = entity === 'terminal'
     assert.equal(FEATURE_STATES[states[index] ?? 0] === 'degraded', isOfTerminal, name)
@@ -50,9 +62,9 @@ test('Without state every feature of card and entities is degraded, and such a d
   const row = new Float64Array(FEATURE_COUNT)
   const states = new Uint8Array(FEATURE_COUNT)
   const { transaction } = new Story().pay({ atMs: START_MS, terminal: 't' })
-  const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+  const fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
   const folded = fold.applyDegraded(transaction, 0, row, 0, states)
-  assert.deepEqual(folded.marks, ['degraded'])
+  assert.deepEqual(folded.annotations, ['degraded'])
   for (const [index, { name, entity, absence }] of FEATURES.entries()) {
     const state = FEATURE_STATES[states[index] ?? 0]
     if (entity !== 'transaction') assert.equal(state, 'degraded', name)
@@ -61,7 +73,7 @@ test('Without state every feature of card and entities is degraded, and such a d
   const policy = builtInPolicy({ mode: 'enforce', leaseMs: 1, unscoredOutcome: 'block' })
   const outcomeFor = (score: number, ownStates: Uint8Array): string =>
     policy.rule({
-      ...{ transaction, row, states: ownStates, score, referenceMinor: 1, marks: [] },
+      ...{ transaction, row, states: ownStates, score, referenceMinor: 1, annotations: [] },
       modelThresholds: { flag: 0.5, block: 0.9 },
     }).outcome
   assert.equal(outcomeFor(1, states), 'flag')
@@ -69,17 +81,17 @@ test('Without state every feature of card and entities is degraded, and such a d
   assert.equal(outcomeFor(1, new Uint8Array(FEATURE_COUNT)), 'block')
 })
 
-test('Entity values carry their age: how far the slowest lane is behind the end of the windows.', () => {
-  const lane = (newestEventMs: number) => ({
-    ...LANE_START,
+test('Entity values carry their age: how far the slowest partition is behind the end of the windows.', () => {
+  const partition = (newestEventMs: number) => ({
+    ...PARTITION_START,
     newestEventMs,
     generation: 1,
     nextOffset: 0,
     labelNextOffset: 0,
   })
   const ageOf = (...others: readonly number[]): number | null =>
-    entityAgeMsOf(START_MS, 0, [null, ...others.map(lane)])
+    entityAgeMsOf(START_MS, 0, [null, ...others.map(partition)])
   assert.equal(ageOf(START_MS, START_MS - 2 * HOUR_MS), 0)
   assert.equal(ageOf(START_MS, START_MS - 2 * HOUR_MS - 5), 5)
-  assert.equal(ageOf(START_MS, -1), null, 'a lane that has not begun')
+  assert.equal(ageOf(START_MS, -1), null, 'a partition that has not begun')
 })

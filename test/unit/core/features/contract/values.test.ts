@@ -77,7 +77,7 @@ test('A quantile is the share of earlier payments below the amount, those of the
   assert.equal(quantile(100, 200, 99), 0)
 })
 
-test('A distinct count is exact while no hour of the window has more than 32 cards of one lane, and an estimate from the 32 smallest hashes above.', () => {
+test('A distinct count is exact while no hour of the window has more than 32 cards of one partition, and an estimate from the 32 smallest hashes above.', () => {
   const cardsOf = (cards: number): Told => {
     story = new Story()
     for (let index = 0; index < cards; index += 1) {
@@ -90,7 +90,7 @@ test('A distinct count is exact while no hour of the window has more than 32 car
   const more = cardsOf(400)
   assert.ok(Math.abs(more.value('network_distinct_cards_1d') - 400) < 0.6 * 400)
   assert.ok(more.value('network_distinct_cards_1d') !== 400)
-  assert.deepEqual(more.marks, ['windows_approximate'])
+  assert.deepEqual(more.annotations, ['windows_approximate'])
 })
 
 test('A reference is new when no earlier attempt in the window has it; absent when the transaction names none or no earlier attempt in the window names any.', () => {

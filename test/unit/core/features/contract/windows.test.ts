@@ -113,27 +113,27 @@ test('The newest 512 events of a card count singly; an older one counts as if it
   out.pay({ atMs: firstMs })
   crowd(out, 512, firstMs + DAY_MS, 1)
   const gone = out.pay({ atMs: START_MS + 30 * DAY_MS })
-  assert.deepEqual([gone.value('card_count_30d'), gone.marks], [513, ['windows_approximate']])
+  assert.deepEqual([gone.value('card_count_30d'), gone.annotations], [513, ['windows_approximate']])
   const late = new Story()
   late.pay({ atMs: firstMs })
   crowd(late, 512, firstMs + DAY_MS, 1)
   const atStart = late.pay({ atMs: START_MS })
   assert.deepEqual(
-    [atStart.value('card_count_1m'), atStart.marks],
+    [atStart.value('card_count_1m'), atStart.annotations],
     [2, ['late', 'windows_approximate']],
   )
   const earlier = late.pay({ atMs: START_MS - 1 })
-  assert.deepEqual([earlier.value('card_count_1m'), earlier.marks], [1, ['late']])
+  assert.deepEqual([earlier.value('card_count_1m'), earlier.annotations], [1, ['late']])
 })
 
-test("An hour of an entity's lane with more than 16 events counts as if all of them happened at its start.", () => {
+test("An hour of an entity's partition with more than 16 events counts as if all of them happened at its start.", () => {
   const countOf = (events: number): number => {
     const story = new Story(2)
     const hourMs = START_MS
     for (let index = 0; index < events; index += 1) {
       story.pay({ atMs: hourMs + 50 * MINUTE_MS, ipNetwork: 'n', card: `card-${index}` })
     }
-    story.pay({ atMs: hourMs + 50 * MINUTE_MS, ipNetwork: 'n', card: 'other', lane: 1 })
+    story.pay({ atMs: hourMs + 50 * MINUTE_MS, ipNetwork: 'n', card: 'other', partition: 1 })
     const atMs = hourMs + 20 * MINUTE_MS + 2 * HOUR_MS
     return story.pay({ atMs, ipNetwork: 'n' }).value('network_count_1h')
   }
@@ -152,15 +152,15 @@ test("An hour of an entity's lane with more than 16 events counts as if all of t
 test('Windows that this may have changed are marked windows_approximate.', () => {
   const story = new Story()
   crowd(story, 512, START_MS, 1)
-  assert.deepEqual(story.pay({ atMs: START_MS + HOUR_MS }).marks, [])
-  assert.deepEqual(story.pay({ atMs: START_MS + HOUR_MS + 1 }).marks, ['windows_approximate'])
+  assert.deepEqual(story.pay({ atMs: START_MS + HOUR_MS }).annotations, [])
+  assert.deepEqual(story.pay({ atMs: START_MS + HOUR_MS + 1 }).annotations, ['windows_approximate'])
   const busy = new Story()
   const ipNetwork = 'n'
   for (let index = 0; index < 17; index += 1) {
     busy.pay({ atMs: START_MS + 50 * MINUTE_MS, ipNetwork, card: `card-${index}` })
   }
   const across = busy.pay({ atMs: START_MS + 20 * MINUTE_MS + 2 * HOUR_MS, ipNetwork })
-  assert.deepEqual(across.marks, ['windows_approximate'])
+  assert.deepEqual(across.annotations, ['windows_approximate'])
   const clear = busy.pay({ atMs: START_MS + 4 * HOUR_MS, ipNetwork, card: 'clear' })
-  assert.deepEqual([clear.marks, clear.value('network_distinct_cards_1d')], [[], 17])
+  assert.deepEqual([clear.annotations, clear.value('network_distinct_cards_1d')], [[], 17])
 })

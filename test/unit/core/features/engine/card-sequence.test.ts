@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { FEATURE_PLAN } from '../../../../../services/core/features/engine/lane-fold.ts'
+import { FEATURE_PLAN } from '../../../../../services/core/features/engine/partition-fold.ts'
 import { CardHistory } from '../../../../../services/core/features/state/card-history.ts'
 import {
   CARD_RAW_MAX,
@@ -21,16 +21,16 @@ import { PLAIN_EVENT } from '../plain-event.ts'
 
 interface Payment {
   readonly timeMs: number
-  readonly idRef: number
+  readonly idHash: number
   readonly amountMinor: number
   readonly offset: number
-  readonly categoryRef: number
+  readonly categoryHash: number
   readonly utcOffsetMinutes: number
 }
 
 /** What each payment has besides, by its number: some have no category. */
-function kindOf(number: number): Pick<Payment, 'categoryRef' | 'utcOffsetMinutes'> {
-  return { categoryRef: [0, 700, 701][number % 3] ?? 0, utcOffsetMinutes: (number % 5) * 90 - 180 }
+function kindOf(number: number): Pick<Payment, 'categoryHash' | 'utcOffsetMinutes'> {
+  return { categoryHash: [0, 700, 701][number % 3] ?? 0, utcOffsetMinutes: (number % 5) * 90 - 180 }
 }
 
 function historyOf(payments: readonly Payment[]): CardHistory {
@@ -41,34 +41,34 @@ function historyOf(payments: readonly Payment[]): CardHistory {
 
 function sequenceOf(
   history: CardHistory,
-  own: Pick<Payment, 'timeMs' | 'idRef'>,
+  own: Pick<Payment, 'timeMs' | 'idHash'>,
   nextOffset: number,
 ): readonly number[] {
   const out = new Float64Array(SEQUENCE_LENGTH + 2).fill(-5)
-  writeSequence(history, own.timeMs, own.idRef, nextOffset, out, 1)
+  writeSequence(history, own.timeMs, own.idHash, nextOffset, out, 1)
   assert.deepEqual([out.at(0), out.at(-1)], [-5, -5])
   return [...out.subarray(1, -1)]
 }
 
 function naive(
   payments: readonly Payment[],
-  own: Pick<Payment, 'timeMs' | 'idRef'>,
+  own: Pick<Payment, 'timeMs' | 'idHash'>,
   nextOffset: number,
 ): readonly number[] {
   const newestFirst = payments
     .filter(({ offset }) => offset < nextOffset)
-    .toSorted((a, b) => b.timeMs - a.timeMs || b.idRef - a.idRef)
+    .toSorted((a, b) => b.timeMs - a.timeMs || b.idHash - a.idHash)
   const before = newestFirst
-    .filter(({ timeMs, idRef }) =>
-      timeMs === own.timeMs ? idRef < own.idRef : timeMs < own.timeMs,
+    .filter(({ timeMs, idHash }) =>
+      timeMs === own.timeMs ? idHash < own.idHash : timeMs < own.timeMs,
     )
     .filter(({ timeMs }) => own.timeMs - timeMs < CARD_REACH_MS)
     .filter(({ timeMs }) => timeMs >= (newestFirst[0]?.timeMs ?? 0) - CARD_RETAIN_MS)
     .slice(0, SEQUENCE_EVENTS)
-    .flatMap(({ amountMinor, timeMs, categoryRef, utcOffsetMinutes }) => {
+    .flatMap(({ amountMinor, timeMs, categoryHash, utcOffsetMinutes }) => {
       const local = new Date(timeMs + utcOffsetMinutes * 60_000)
       const midnight = Date.UTC(local.getUTCFullYear(), local.getUTCMonth(), local.getUTCDate())
-      return [amountMinor, own.timeMs - timeMs, local.getTime() - midnight, categoryRef]
+      return [amountMinor, own.timeMs - timeMs, local.getTime() - midnight, categoryHash]
     })
   return Array.from({ length: SEQUENCE_LENGTH }, (_, at) => before[at] ?? NaN)
 }
@@ -78,15 +78,15 @@ const anyPayments = fc
   .array(fc.record({ minute: fc.nat(30), amountMinor: fc.nat(9_999) }), { maxLength: 60 })
   .map((drawn) =>
     drawn.map(({ minute, amountMinor }, offset): Payment => {
-      const idRef = 1 + ((offset * 37) % 61)
+      const idHash = 1 + ((offset * 37) % 61)
       const timeMs = STREAM_START_MS + minute * 60_000
-      return { timeMs, idRef, amountMinor, offset, ...kindOf(offset) }
+      return { timeMs, idHash, amountMinor, offset, ...kindOf(offset) }
     }),
   )
 
 const anyOwn = fc.record({
   timeMs: fc.nat(31).map((minute) => STREAM_START_MS + minute * 60_000),
-  idRef: fc.nat(62),
+  idHash: fc.nat(62),
 })
 
 test('a sequence holds the newest payments before (time, id), newest first, below the offset alone', () => {
@@ -133,13 +133,13 @@ test('a sequence does not tell whether what is too old was already forgotten, or
         nowMs += gapHours * HOUR_MS
         const payment: Payment = {
           timeMs: Math.max(STREAM_START_MS, nowMs - lateHours * HOUR_MS),
-          idRef: 1 + ((offset * 37) % 61),
+          idHash: 1 + ((offset * 37) % 61),
           amountMinor: 100 + offset,
           offset,
           ...kindOf(offset),
         }
         assert.deepEqual(sequenceOf(history, payment, offset), naive(payments, payment, offset))
-        // A lane does not remember what is later than that: it may have settled what came after.
+        // A partition does not remember what is later than that: it may have settled what came after.
         if (lateHours <= 60) {
           history.insert({ ...PLAIN_EVENT, ...payment }, false)
           payments.push(payment)
@@ -155,14 +155,14 @@ test('a sequence does not tell whether what is too old was already forgotten, or
 test('only payments that count singly are seen: a very late one finds none before it', () => {
   const payments = Array.from({ length: CARD_RAW_MAX + 2 }, (_, offset) => ({
     timeMs: STREAM_START_MS + offset * 1_000,
-    idRef: offset + 1,
+    idHash: offset + 1,
     amountMinor: 100 + offset,
     offset,
     ...kindOf(0),
   }))
   const history = historyOf(payments)
   const at = (second: number) =>
-    sequenceOf(history, { timeMs: STREAM_START_MS + second * 1_000, idRef: 0 }, Infinity).filter(
+    sequenceOf(history, { timeMs: STREAM_START_MS + second * 1_000, idHash: 0 }, Infinity).filter(
       (value) => !Number.isNaN(value),
     )
   assert.deepEqual(at(2), [])
@@ -176,7 +176,7 @@ test('where no feature has the card keep them, time of day is that of UTC and th
   const history = new CardHistory()
   const payment = { ...PLAIN_EVENT, timeMs: STREAM_START_MS + 5_000, ...kindOf(4) }
   history.insert(payment, false, { references: new Set(), places: false, localTime: false })
-  const own = { timeMs: STREAM_START_MS + 9_000, idRef: 1 }
+  const own = { timeMs: STREAM_START_MS + 9_000, idHash: 1 }
   assert.deepEqual(sequenceOf(history, own, Infinity).slice(0, SEQUENCE_WIDTH), [
     ...[payment.amountMinor, 4_000, 5_000, 0],
   ])

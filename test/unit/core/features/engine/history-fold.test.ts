@@ -1,5 +1,5 @@
-// Goal: folding a whole history in memory gives the rows that a lane gives. Method: random streams, folded once by
-// HistoryFold (which compacts and forgets) and once by a plain LaneFold that keeps everything.
+// Goal: folding a whole history in memory gives the rows that a partition gives. Method: random streams, folded once by
+// HistoryFold (which compacts and forgets) and once by a plain PartitionFold that keeps everything.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,7 +7,10 @@ import fc from 'fast-check'
 import { DEFAULT_RATES } from '../../../../../services/core/currency.ts'
 import { FEATURE_COUNT } from '../../../../../services/core/features/catalogue/feature-list.ts'
 import { HistoryFold } from '../../../../../services/core/features/engine/history-fold.ts'
-import { LANE_START, LaneFold } from '../../../../../services/core/features/engine/lane-fold.ts'
+import {
+  PARTITION_START,
+  PartitionFold,
+} from '../../../../../services/core/features/engine/partition-fold.ts'
 import { SIMULATION_START_MS, simulate } from '../../../../../tools/simulator/index.ts'
 import {
   DAY_MS,
@@ -29,14 +32,14 @@ function rowsOfHistory(items: readonly StreamItem[], partitionCount: number): re
     if (item.kind === 'label') fold.label(item.label)
     else {
       const folded = fold.transaction(item.transaction, row, 0)
-      rows.push(`${row.join()} ${folded.marks.join()}`)
+      rows.push(`${row.join()} ${folded.annotations.join()}`)
     }
   }
   return rows
 }
 
-function rowsOfLane(items: readonly StreamItem[]): readonly string[] {
-  const fold = new LaneFold({ rates: DEFAULT_RATES }, LANE_START)
+function rowsOfPartition(items: readonly StreamItem[]): readonly string[] {
+  const fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
   const state = new PlainState()
   const rows: string[] = []
   let labelOffset = 0
@@ -46,14 +49,20 @@ function rowsOfLane(items: readonly StreamItem[]): readonly string[] {
       labelOffset += 1
       continue
     }
-    for (const { row, marks } of foldEntries([], [{ ...item, offset }], labelOffset, fold, state)) {
-      rows.push(`${row.join()} ${marks.join()}`)
+    for (const { row, annotations } of foldEntries(
+      [],
+      [{ ...item, offset }],
+      labelOffset,
+      fold,
+      state,
+    )) {
+      rows.push(`${row.join()} ${annotations.join()}`)
     }
   }
   return rows
 }
 
-test('a history in one partition gives the rows and marks of a lane that keeps everything', () => {
+test('a history in one partition gives the rows and annotations of a partition that keeps everything', () => {
   const steps = stepsOf({
     stepsMin: 200,
     stepsMax: 400,
@@ -67,7 +76,7 @@ test('a history in one partition gives the rows and marks of a lane that keeps e
     10,
     fc.property(steps, (stream) => {
       const items = itemsOf(stream)
-      assert.deepEqual(rowsOfHistory(items, 1), rowsOfLane(items))
+      assert.deepEqual(rowsOfHistory(items, 1), rowsOfPartition(items))
     }),
   )
 })
@@ -93,7 +102,7 @@ test('what is forgotten on a stream of months changes no row', () => {
       const items = itemsOf(
         stream.map((step) => ({ ...step, repeatsId: 0, repeatsIntent: 0, labelEarlyMs: 0 })),
       )
-      assert.deepEqual(rowsOfHistory(items, 1), rowsOfLane(items))
+      assert.deepEqual(rowsOfHistory(items, 1), rowsOfPartition(items))
     }),
   )
 })

@@ -6,14 +6,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
-  bringNear,
+  prefetch,
   forEachNear,
   NEAR_MAX,
   type Touchable,
-} from '../../../../../services/core/features/state/bring-near.ts'
-import { LANE_START } from '../../../../../services/core/features/engine/lane-fold.ts'
+} from '../../../../../services/core/features/state/prefetch.ts'
+import { PARTITION_START } from '../../../../../services/core/features/engine/partition-fold.ts'
 import type { Transaction } from '../../../../../services/core/transaction.ts'
-import { rowsOneByOne } from '../../../../support/batched-lane.ts'
+import { rowsOneByOne } from '../../../../support/batched-partition.ts'
 import {
   itemsOf,
   stepsOf,
@@ -26,16 +26,16 @@ import {
   PlainState,
   transactionsOf,
   type FoldedRow,
-  type LaneLog,
+  type PartitionLog,
 } from '../../../../support/fold-entries.ts'
 import { normalCard, normalPart } from '../../../../support/normal-state.ts'
 import { holdsForLong } from '../../../../support/property.ts'
-import { logsOf } from '../../../../support/stored-lanes.ts'
+import { logsOf } from '../../../../support/stored-partitions.ts'
 
 /** Up to several looks ahead. Labels would be known earlier at once than one by one. */
 const shape: StreamShape = { stepsMax: 3 * NEAR_MAX, cards: 4, terminals: 3, labelShare: 0 }
 
-function logOf(steps: readonly Step[]): LaneLog {
+function logOf(steps: readonly Step[]): PartitionLog {
   const [log] = logsOf(itemsOf(steps), 1, () => 0)
   assert.ok(log !== undefined)
   return log
@@ -43,11 +43,11 @@ function logOf(steps: readonly Step[]): LaneLog {
 
 /** All at once, after these were expected. */
 function rowsAtOnce(
-  { entries }: LaneLog,
+  { entries }: PartitionLog,
   state: PlainState,
   expected: readonly Transaction[],
 ): readonly FoldedRow[] {
-  return foldEntries([], entries, Infinity, openFold(LANE_START), state, expected)
+  return foldEntries([], entries, Infinity, openFold(PARTITION_START), state, expected)
 }
 
 /** Cards and parts by key: in which order they came to be is nobody's business. */
@@ -121,7 +121,7 @@ test('what is at hand of one state is not taken for another', () => {
       const { entries } = logOf(steps)
       /** The first `at` go into one state, all others into another. */
       const rowsOf = (expected: readonly Transaction[]): readonly FoldedRow[] => {
-        const fold = openFold(LANE_START)
+        const fold = openFold(PARTITION_START)
         const [first, second] = [new PlainState(), new PlainState()]
         const rows = foldEntries([], entries.slice(0, at), Infinity, fold, first, expected)
         return [...rows, ...foldEntries([], entries.slice(at), Infinity, fold, second, null)]
@@ -153,7 +153,7 @@ class Noted implements Touchable {
     return this.#note('rows')
   }
 
-  touchFar(): number {
+  prefetchFar(): number {
     return this.#note('far')
   }
 
@@ -169,7 +169,7 @@ class Noted implements Touchable {
 
 test('values are brought near step by step, and not one after the other', () => {
   const notes: string[] = []
-  bringNear([new Noted(1, notes), new Noted(2, notes), new Noted(3, notes)], 2)
+  prefetch([new Noted(1, notes), new Noted(2, notes), new Noted(3, notes)], 2)
   const steps = ['self', 'parts', 'rows', 'far']
   assert.deepEqual(
     notes,

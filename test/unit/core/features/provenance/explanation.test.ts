@@ -1,4 +1,4 @@
-// Goal: the transactions that an explanation lists are those that the feature counted. Method: decisions of live lanes
+// Goal: the transactions that an explanation lists are those that the feature counted. Method: decisions of live partitions
 // are explained one by one; the value of every feature that is a count, a sum, an extreme, a time or a share must follow
 // from its list alone, for first decisions and for revisions.
 
@@ -12,7 +12,7 @@ import {
   type ExplainedFeature,
 } from '../../../../../services/core/features/provenance/explanation.ts'
 import { LogReplay } from '../../../../../services/core/features/provenance/log-replay.ts'
-import type { RecordedBlock } from '../../../../../services/core/features/provenance/replay-records.ts'
+import type { RecordedBatch } from '../../../../../services/core/features/provenance/replay-records.ts'
 import type { Transaction } from '../../../../../services/core/transaction.ts'
 import {
   DAY_MS,
@@ -33,9 +33,9 @@ import {
   readRecord,
   runLive,
   type RecordedLog,
-} from '../../../../support/recorded-lanes.ts'
+} from '../../../../support/recorded-partitions.ts'
 
-const LANES = 3
+const PARTITIONS = 3
 
 function transactionAt(log: RecordedLog, offset: number): Transaction {
   const entry = log.entries.find((each) => each.offset === offset)
@@ -102,7 +102,7 @@ test('the value of a feature follows from the transactions and labels that it is
     fc.property(
       stepsOf({ stepsMin: 10, stepsMax: 40, cards: 4, terminals: 2, latesMs }),
       (steps) => {
-        const logs = dealLive(inMemory(itemsOf(steps)), LANES)
+        const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
         const blocks = runLive(logs, [])
         for (const { block, index } of decisionsOf(blocks)) {
           const decision = block.decisions[index]
@@ -177,14 +177,14 @@ function isUnnamed({ definition, recorded }: ExplainedFeature, transaction: Tran
 }
 
 function decisionsOf(
-  blocks: readonly RecordedBlock[],
-): readonly { readonly block: RecordedBlock; readonly index: number }[] {
+  blocks: readonly RecordedBatch[],
+): readonly { readonly block: RecordedBatch; readonly index: number }[] {
   return blocks.flatMap((block) => block.decisions.map((_, index) => ({ block, index })))
 }
 
 function explain(
   logs: readonly RecordedLog[],
-  blocks: readonly RecordedBlock[],
+  blocks: readonly RecordedBatch[],
   of: ConstructorParameters<typeof Explanation>[0],
 ): Explanation {
   const explanation = new Explanation(of, DEFAULT_RATES)
@@ -202,15 +202,15 @@ function explain(
       explanation.replayed(row)
     },
   })
-  for (const [lane, log] of logs.entries()) {
-    explanation.takeEntries(lane, entriesOf(log))
-    explanation.takeLabels(lane, labelsOf(log))
-    replay.addEntries(lane, entriesOf(log))
-    replay.addLabels(lane, labelsOf(log))
+  for (const [partition, log] of logs.entries()) {
+    explanation.takeEntries(partition, entriesOf(log))
+    explanation.takeLabels(partition, labelsOf(log))
+    replay.addEntries(partition, entriesOf(log))
+    replay.addLabels(partition, labelsOf(log))
   }
   for (const block of blocks) {
-    explanation.takeBlocks(block.partition, [block])
-    replay.addBlock(block)
+    explanation.takeBatches(block.partition, [block])
+    replay.addBatch(block)
   }
   replay.finish()
   return explanation

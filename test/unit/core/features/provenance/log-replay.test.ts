@@ -1,5 +1,5 @@
-// Goal: what a replay recomputes from the log and the recorded cuts is what live lanes used, bit for bit, and nothing
-// else is. Method: live lanes that take turns in any order, with old cuts, crashes and lost state, leave blocks; a
+// Goal: what a replay recomputes from the log and the recorded cuts is what live partitions used, bit for bit, and nothing
+// else is. Method: live partitions that take turns in any order, with old cuts, crashes and lost state, leave blocks; a
 // replay gets messages and blocks in any interleaving. Controls are in log-replay-faults.test.ts.
 
 import assert from 'node:assert/strict'
@@ -24,14 +24,14 @@ import {
   readRecord,
   runLive,
   type LiveTurn,
-} from '../../../../support/recorded-lanes.ts'
+} from '../../../../support/recorded-partitions.ts'
 import { beginOf, replayOf } from '../../../../support/replay-tally.ts'
 
-const LANES = 4
+const PARTITIONS = 4
 
 const turns: fc.Arbitrary<readonly LiveTurn[]> = fc.array(
   fc.record<LiveTurn>({
-    lane: fc.integer({ min: 0, max: LANES - 1 }),
+    partition: fc.integer({ min: 0, max: PARTITIONS - 1 }),
     labels: fc.integer({ min: 0, max: 5 }),
     entries: fc.integer({ min: 0, max: 12 }),
     looks: fc.boolean(),
@@ -59,7 +59,7 @@ test('rows and revisions are recomputed bit for bit, whatever the turns, cuts, c
   holdsForLong(
     120,
     fc.property(stepsOf(shape), turns, chunks, (steps, plan, sizes) => {
-      const logs = dealLive(inMemory(itemsOf(steps)), LANES)
+      const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
       const blocks = runLive(logs, plan)
       const tally = replayOf({ logs, blocks, chunks: sizes })
       assert.deepEqual([...tally.mismatches], [])
@@ -79,7 +79,7 @@ test('rows and revisions are recomputed bit for bit, whatever the turns, cuts, c
   assert.ok(revisions > 0, 'revisions were among them')
 })
 
-test('crowded hours are merged only below what a cut may still ask for', () => {
+test('crowded hours are merged only below what a frontier may still ask for', () => {
   holdsForLong(
     10,
     fc.property(
@@ -87,12 +87,12 @@ test('crowded hours are merged only below what a cut may still ask for', () => {
       turns,
       chunks,
       (steps, plan, sizes) => {
-        const logs = dealLive(inMemory(itemsOf(steps)), LANES)
+        const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
         // Blocks are minutes apart, so that merging keeps up with them.
         const blocks = runLive(logs, plan, 40_000)
         const tally = replayOf({ logs, blocks, chunks: sizes })
         assert.deepEqual([...tally.mismatches], [])
-        assert.ok(!tally.notCompared.has('cut_went_back'))
+        assert.ok(!tally.notCompared.has('frontier_went_back'))
       },
     ),
   )
@@ -108,7 +108,7 @@ test('a sample compares its cards and its entities, and says of the rest that it
       chunks,
       fc.constantFrom(0.7, 0.4, 0.2),
       (steps, plan, sizes, share) => {
-        const logs = dealLive(inMemory(itemsOf(steps)), LANES)
+        const logs = dealLive(inMemory(itemsOf(steps)), PARTITIONS)
         // Duplicates that were decided without state are the stated exception.
         const sound = plan.map((turn) => ({ ...turn, isDegraded: false }))
         const blocks = runLive(logs, sound)
@@ -123,7 +123,7 @@ test('a sample compares its cards and its entities, and says of the rest that it
 })
 
 test('a sample that outgrows its memory is halved, and what remains is still right', () => {
-  const logs = dealLive(streamOf(300), LANES)
+  const logs = dealLive(streamOf(300), PARTITIONS)
   const tally = replayOf({ logs, blocks: runLive(logs, []), chunks: [50], valuesMax: 8 })
   assert.deepEqual([...tally.mismatches], [])
   assert.ok((tally.notCompared.get('outside_sample') ?? 0) > 0)
@@ -131,27 +131,34 @@ test('a sample that outgrows its memory is halved, and what remains is still rig
 })
 
 test('a log that begins in the middle is compared only where it knows everything', () => {
-  const logs = dealLive(streamOf(200), LANES)
+  const logs = dealLive(streamOf(200), PARTITIONS)
   const tally = replayOf({ logs, blocks: runLive(logs, []), chunks: [50], isWhole: false })
   assert.deepEqual([...tally.mismatches], [])
   assert.ok((tally.notCompared.get('warming_up') ?? 0) > 0)
 })
 
-test('a cut that goes back below what is merged is counted, and entities are not compared until it has caught up', () => {
-  const logs = dealLive(streamOf(1_500), LANES)
+test('a frontier that goes back below what is merged is counted, and entities are not compared until it has caught up', () => {
+  const logs = dealLive(streamOf(1_500), PARTITIONS)
   const blocks = runLive(logs, [], 600_000)
   const last = blocks.length - 1
   const rebuilt = blocks.map((block, index) =>
     index === last - 8
-      ? { ...block, cut: block.cut.map((cut) => ({ ...cut, nextOffset: 1, labelNextOffset: 0 })) }
+      ? {
+          ...block,
+          frontier: block.frontier.map((frontier) => ({
+            ...frontier,
+            nextOffset: 1,
+            labelNextOffset: 0,
+          })),
+        }
       : block,
   )
   const tally = replayOf({ logs, blocks: rebuilt, chunks: [50] })
-  assert.ok((tally.notCompared.get('cut_went_back') ?? 0) > 0)
+  assert.ok((tally.notCompared.get('frontier_went_back') ?? 0) > 0)
   assert.deepEqual([...tally.mismatches], [])
 })
 
-test('who feeds a replay is told to wait when a lane has too much, and what comes twice is dropped', () => {
+test('who feeds a replay is told to wait when a partition has too much, and what comes twice is dropped', () => {
   const logs = dealLive(streamOf(50), 1)
   const [log] = logs
   assert.ok(log !== undefined)

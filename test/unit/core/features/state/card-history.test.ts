@@ -12,8 +12,8 @@ import { PLAIN_EVENT } from '../plain-event.ts'
 const START_MS = STREAM_START_MS
 
 function add(history: CardHistory, fields: Partial<CardEvent>): void {
-  const event = { ...PLAIN_EVENT, idRef: (fields.offset ?? 0) + 1, ...fields }
-  history.insert(event, history.isRetry(event.timeMs, event.idRef, event.intentRef))
+  const event = { ...PLAIN_EVENT, idHash: (fields.offset ?? 0) + 1, ...fields }
+  history.insert(event, history.isRetry(event.timeMs, event.idHash, event.intentHash))
 }
 
 function offsetsOf(history: CardHistory): readonly number[] {
@@ -45,9 +45,9 @@ test('what is not committed is neither settled nor out of reach, and makes nothi
   }
   add(history, { timeMs: START_MS + 50 * DAY_MS, offset: 3 })
   history.compact(3, 0)
-  assert.deepEqual([history.settledCount, history.count], [0, 4])
+  assert.deepEqual([history.finalisedCount, history.count], [0, 4])
   history.compact(4, 0)
-  assert.deepEqual([history.settledCount, history.count], [0, 1])
+  assert.deepEqual([history.finalisedCount, history.count], [0, 1])
   const other = new CardHistory()
   add(other, { timeMs: START_MS, offset: 0 })
   add(other, { timeMs: START_MS + 1, offset: 2 })
@@ -58,23 +58,23 @@ test('what is not committed is neither settled nor out of reach, and makes nothi
 
 test('dropping an attempt after a crash unmarks no retry that another attempt made one', () => {
   const history = new CardHistory()
-  add(history, { timeMs: START_MS, offset: 0, intentRef: 7 })
-  add(history, { timeMs: START_MS + HOUR_MS, offset: 1, intentRef: 7 })
+  add(history, { timeMs: START_MS, offset: 0, intentHash: 7 })
+  add(history, { timeMs: START_MS + HOUR_MS, offset: 1, intentHash: 7 })
   add(history, { timeMs: START_MS + 4 * DAY_MS + 1, offset: 2 })
   history.compact(3, 0)
   assert.deepEqual(offsetsOf(history), [-1, 1, 2], 'the first of the intent is settled')
-  add(history, { timeMs: START_MS + 4 * DAY_MS + 2, offset: 3, intentRef: 7 })
+  add(history, { timeMs: START_MS + 4 * DAY_MS + 2, offset: 3, intentHash: 7 })
   history.forgetFrom(3)
   assert.equal(history.at(1, COLUMN.flags) & FLAG.retry, FLAG.retry)
 })
 
 test('dropping an attempt after a crash unmarks what only it made a retry', () => {
   const history = new CardHistory()
-  add(history, { timeMs: START_MS + DAY_MS, offset: 0, intentRef: 7 })
-  add(history, { timeMs: START_MS, offset: 1, intentRef: 7 })
+  add(history, { timeMs: START_MS + DAY_MS, offset: 0, intentHash: 7 })
+  add(history, { timeMs: START_MS, offset: 1, intentHash: 7 })
   assert.equal(history.at(1, COLUMN.flags) & FLAG.retry, FLAG.retry, 'a day later is in time')
   history.forgetFrom(1)
   assert.equal(history.at(0, COLUMN.flags) & FLAG.retry, 0)
-  add(history, { timeMs: START_MS - 1, offset: 1, intentRef: 7 })
+  add(history, { timeMs: START_MS - 1, offset: 1, intentHash: 7 })
   assert.equal(history.at(1, COLUMN.flags) & FLAG.retry, 0, 'a millisecond more is not')
 })

@@ -1,11 +1,11 @@
 // What a part of an entity holds, and what of it a reader sees: labels where an id is used again (a word on its first use
-// says nothing about the second), and nothing beyond the cut, whatever was compacted.
+// says nothing about the second), and nothing beyond the frontier, whatever was compacted.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { FEATURES } from '../../../../../services/core/features/catalogue/feature-list.ts'
-import { EntityReading } from '../../../../../services/core/features/engine/entity-reading.ts'
+import { EntityAggregates } from '../../../../../services/core/features/engine/entity-aggregates.ts'
 import { compileFeaturePlan } from '../../../../../services/core/features/engine/feature-plan.ts'
 import { ByteWriter } from '../../../../../services/core/features/state/bytes.ts'
 import {
@@ -20,8 +20,8 @@ import { holds } from '../../../../support/property.ts'
 
 const START_MS = STREAM_START_MS
 
-function word(labelOffset: number, timeMs: number, isFraud: boolean, idRef = 1) {
-  return { timeMs, knownAtMs: timeMs + DAY_MS, idRef, labelOffset, isFraud }
+function word(labelOffset: number, timeMs: number, isFraud: boolean, idHash = 1) {
+  return { timeMs, knownAtMs: timeMs + DAY_MS, idHash, labelOffset, isFraud }
 }
 
 test('a genuine word is kept where it follows a word on the same transaction, and only there', () => {
@@ -81,10 +81,10 @@ const step = fc.oneof(
 const eventsOf = ({ data, count }: EntityPart): readonly number[] =>
   Array.from(data.subarray(0, count * ENTITY_STRIDE))
 
-test('an entity is stored as it is held, and read as if it held nothing beyond the cut', () => {
+test('an entity is stored as it is held, and read as if it held nothing beyond the frontier', () => {
   const writer = new ByteWriter()
   const plan = compileFeaturePlan(FEATURES).entities.terminal ?? assert.fail('no terminal')
-  const readings = [new EntityReading(plan), new EntityReading(plan)] as const
+  const readings = [new EntityAggregates(plan), new EntityAggregates(plan)] as const
   const steps = fc.array(step, { minLength: 10, maxLength: 100, size: 'max' })
   let ahead = 0
   holds(
@@ -98,8 +98,8 @@ test('an entity is stored as it is held, and read as if it held nothing beyond t
       for (const each of all) {
         if (each.kind === 'compact') {
           committed = Math.max(committed, offset - each.back)
-          const cut = { nextOffset: committed, labelNextOffset: 0 }
-          kept.compact(cut)
+          const frontier = { nextOffset: committed, labelNextOffset: 0 }
+          kept.compact(frontier)
         } else {
           const atMs = each.kind === 'event' ? timeMs + each.sinceMs : timeMs - each.sinceMs
           kept.insert(atMs, offset, offset + 1, offset % 13)
@@ -109,17 +109,17 @@ test('an entity is stored as it is held, and read as if it held nothing beyond t
         }
         const again = decodeEntityPart(encodeEntityPart(kept, writer))
         assert.deepEqual(eventsOf(again), eventsOf(kept))
-        const cut = { nextOffset: Math.max(committed, offset - behind), labelNextOffset: 0 }
+        const frontier = { nextOffset: Math.max(committed, offset - behind), labelNextOffset: 0 }
         const seen = new EntityPart()
         for (const [ofMs, of] of within)
-          if (of < cut.nextOffset) seen.insert(ofMs, of, of + 1, of % 13)
+          if (of < frontier.nextOffset) seen.insert(ofMs, of, of + 1, of % 13)
         for (const [at, part] of [kept, seen].entries()) {
           const reading = readings[at] ?? readings[0]
           reading.begin(timeMs - DAY_MS + aheadMs)
-          reading.add(part, cut)
+          reading.add(part, frontier)
           reading.finish()
         }
-        if (kept.seenBy(cut, timeMs - DAY_MS) === kept && behind > 0) ahead += 1
+        if (kept.seenBy(frontier, timeMs - DAY_MS) === kept && behind > 0) ahead += 1
         assert.deepEqual(readings[0].groups, readings[1].groups)
         assert.equal(readings[0].distinctCards, readings[1].distinctCards)
         assert.equal(readings[0].isApproximate, readings[1].isApproximate)

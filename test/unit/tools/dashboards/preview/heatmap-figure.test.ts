@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { bucketsOf, heatmapFigure } from '../../../../../tools/dashboards/preview/heatmap-figure.ts'
 import type { Point, Series } from '../../../../../tools/servers/prometheus-api.ts'
-import { sampleData } from './board-sample.ts'
+import { sampleData } from './dashboard-sample.ts'
 
 const RANGE = { fromS: 1_000, toS: 1_100 }
 

@@ -13,7 +13,7 @@ import {
   samplePanel,
   sampleSeries,
   sampleTarget,
-} from './board-sample.ts'
+} from './dashboard-sample.ts'
 
 function row(labels: Readonly<Record<string, string>>, value: number): Series {
   return { labels, points: [[1_000, value]] }

@@ -1,21 +1,24 @@
 import { deepStrictEqual, doesNotMatch, match, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { drawPage } from '../../../../../tools/dashboards/preview/page.ts'
-import type { BoardData, PanelData } from '../../../../../tools/dashboards/preview/panel-data.ts'
-import { PANEL_TYPES } from '../../../../../tools/dashboards/preview/board-model.ts'
-import { sampleData, samplePanel } from './board-sample.ts'
+import type {
+  DashboardData,
+  PanelData,
+} from '../../../../../tools/dashboards/preview/panel-data.ts'
+import { PANEL_TYPES } from '../../../../../tools/dashboards/preview/dashboard-model.ts'
+import { sampleData, samplePanel } from './dashboard-sample.ts'
 
 const RANGE = { fromS: 1_790_000_000, toS: 1_790_000_300 }
 const HOSTILE = `</title></style><script>alert("1")</script><img src=x onerror='1'>`
 
-function boardOf(panels: readonly PanelData[], text = 'plain'): BoardData {
+function dashboardOf(panels: readonly PanelData[], text = 'plain'): DashboardData {
   return {
-    board: {
+    dashboard: {
       uid: 'sluice-fraud',
       title: text,
       description: text,
       panels: panels.map(({ panel }) => panel),
-      marks: [],
+      annotations: [],
       variableQueries: [],
     },
     panels,
@@ -24,7 +27,11 @@ function boardOf(panels: readonly PanelData[], text = 'plain'): BoardData {
 }
 
 test('the page says first that it is a preview of ours and not Grafana, and whose data it shows', () => {
-  const { html } = drawPage({ boards: [boardOf([])], range: RANGE, source: 'http://p:9090' })
+  const { html } = drawPage({
+    dashboards: [dashboardOf([])],
+    range: RANGE,
+    source: 'http://p:9090',
+  })
   match(html, /<main>/)
   const top = html.slice(0, html.indexOf('<main>'))
   match(top, /This is not Grafana\./)
@@ -46,7 +53,7 @@ test('no text from outside becomes markup, wherever it stands', () => {
   )
   const failed: PanelData = { ...sampleData([]), problems: [HOSTILE] }
   const { html, panels: states } = drawPage({
-    boards: [boardOf([...panels, failed], HOSTILE)],
+    dashboards: [dashboardOf([...panels, failed], HOSTILE)],
     range: RANGE,
     source: HOSTILE,
   })
@@ -59,7 +66,7 @@ test('no text from outside becomes markup, wherever it stands', () => {
 
 test('the page loads nothing from elsewhere and runs nothing', () => {
   const { html } = drawPage({
-    boards: [boardOf([sampleData([{ labels: {}, points: [[RANGE.fromS, 1]] }])])],
+    dashboards: [dashboardOf([sampleData([{ labels: {}, points: [[RANGE.fromS, 1]] }])])],
     range: RANGE,
     source: 'here',
   })
@@ -72,7 +79,7 @@ test('a panel without data says so, and one whose query was refused says why', (
     problems: ['parse error: unexpected end'],
   }
   const { html, panels } = drawPage({
-    boards: [boardOf([sampleData([], { title: 'A' }), refused])],
+    dashboards: [dashboardOf([sampleData([], { title: 'A' }), refused])],
     range: RANGE,
     source: 'here',
   })
@@ -93,7 +100,7 @@ test('panels of one height of the grid share a row, as wide as in Grafana', () =
     panel: samplePanel({ place: { x, y, w, h: 8 } }),
   })
   const { html } = drawPage({
-    boards: [boardOf([at(0, 0, 16), at(16, 0, 8), at(0, 8, 24)])],
+    dashboards: [dashboardOf([at(0, 0, 16), at(16, 0, 8), at(0, 8, 24)])],
     range: RANGE,
     source: 'here',
   })
@@ -106,7 +113,7 @@ test('panels of one height of the grid share a row, as wide as in Grafana', () =
 
 test('what a panel means can be read by touch and by pointer', () => {
   const { html } = drawPage({
-    boards: [boardOf([sampleData([], { description: 'Call the desk.' })])],
+    dashboards: [dashboardOf([sampleData([], { description: 'Call the desk.' })])],
     range: RANGE,
     source: 'here',
   })

@@ -1,4 +1,4 @@
-// Goal: the command makes one file from the committed boards, and says what it could not show.
+// Goal: the command makes one file from the committed dashboards, and says what it could not show.
 // Method: run it as people do, against a server that answers every query alike.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
-import { queriesOfBoards } from '../../../../../tools/dashboards/queries.ts'
+import { queriesOfDashboards } from '../../../../../tools/dashboards/queries.ts'
 
 const root = join(import.meta.dirname, '../../../../..')
 
@@ -22,7 +22,7 @@ interface Ended {
 }
 
 async function preview(args: readonly string[]): Promise<Ended> {
-  const program = [join(root, 'infra/bootstrap.mjs'), 'boards', 'preview', ...args]
+  const program = [join(root, 'infra/bootstrap.mjs'), 'dashboards', 'preview', ...args]
   const child = spawn(process.execPath, program, {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Without NODE_TEST_CONTEXT, or a test runner started here would report to ours.
@@ -51,17 +51,17 @@ async function fakePrometheus(context: TestContext, refused: string | null = nul
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-boards-'))
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-dashboards-'))
   context.after(() => {
     server.close()
     server.closeAllConnections()
     rmSync(folder, { recursive: true })
   })
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, out: join(folder, 'boards.html'), asked }
+  return { url: `http://127.0.0.1:${port}`, out: join(folder, 'dashboards.html'), asked }
 }
 
-test('every panel and annotation of every board is asked for, and the page is written', async (context) => {
+test('every panel and annotation of every dashboard is asked for, and the page is written', async (context) => {
   const { url, out, asked } = await fakePrometheus(context)
   const { code, stdout, stderr } = await preview(['--prometheus', url, '--out', out, '--json'])
   strictEqual(code, 0, stderr)
@@ -71,7 +71,7 @@ test('every panel and annotation of every board is asked for, and the page is wr
   ok(panels.length >= 40)
   deepStrictEqual(new Set(panels.map(({ state }) => state)), new Set(['data']))
   const queries = asked.map(({ searchParams }) => searchParams.get('query')).filter(Boolean)
-  const wanted = queriesOfBoards().filter(({ kind }) => kind !== 'variable')
+  const wanted = queriesOfDashboards().filter(({ kind }) => kind !== 'variable')
   strictEqual(queries.length, wanted.length)
   // $1 is a group of label_replace, not a variable.
   ok(!queries.some((query) => /\$(?!1")/.test(query ?? '')), 'every variable has a value')
@@ -80,9 +80,9 @@ test('every panel and annotation of every board is asked for, and the page is wr
     match(html, new RegExp(`id="${uid}"`))
 })
 
-test('one board can be asked for, and a refused query is named and ends in code 1', async (context) => {
+test('one dashboard can be asked for, and a refused query is named and ends in code 1', async (context) => {
   const { url, out } = await fakePrometheus(context, 'nodejs_gc_duration_seconds_sum')
-  const args = ['--prometheus', url, '--out', out, '--board', 'runtime', '--range', '1m']
+  const args = ['--prometheus', url, '--out', out, '--dashboard', 'runtime', '--range', '1m']
   const { code, stdout } = await preview(args)
   strictEqual(code, 1)
   match(stdout, /4 of 5 panels show data/)
@@ -92,15 +92,18 @@ test('one board can be asked for, and a refused query is named and ends in code 
 
 test('wrong options and a Prometheus that is away are named, with the remedy', async (context) => {
   const { url, out } = await fakePrometheus(context)
-  const board = await preview(['--prometheus', url, '--out', out, '--board', 'frauds'])
-  strictEqual(board.code, 2)
-  match(board.stderr, /no board "frauds"; the boards are fraud, stream, state-and-models, runtime/)
+  const dashboard = await preview(['--prometheus', url, '--out', out, '--dashboard', 'frauds'])
+  strictEqual(dashboard.code, 2)
+  match(
+    dashboard.stderr,
+    /no dashboard "frauds"; the dashboards are fraud, stream, state-and-models, runtime/,
+  )
   const file = await preview([
     '--prometheus',
     url,
     '--out',
     join(out, 'none', 'a.html'),
-    '--board',
+    '--dashboard',
     'runtime',
   ])
   strictEqual(file.code, 2)

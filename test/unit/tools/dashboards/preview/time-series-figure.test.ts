@@ -2,7 +2,7 @@ import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from 'node:asse
 import { test } from 'node:test'
 import { withGaps } from '../../../../../services/cli/charts/lines-figure.ts'
 import { timeSeriesFigure } from '../../../../../tools/dashboards/preview/time-series-figure.ts'
-import { sampleData, sampleOverride, sampleSeries } from './board-sample.ts'
+import { sampleData, sampleOverride, sampleSeries } from './dashboard-sample.ts'
 
 const RANGE = { fromS: 1_000, toS: 1_100 }
 

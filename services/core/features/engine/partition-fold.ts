@@ -1,0 +1,367 @@
+// The one definition of what a transaction's features are (P4): labels and transactions of one partition are folded,
+// in offset order, into card histories and entity parts. The scorer folds over values from Redis, the
+// trainer over maps in memory; both call this.
+
+import type { RateTable } from '../../currency.ts'
+import { hashOf } from '../../id-hash.ts'
+import type { Label, Transaction } from '../../transaction.ts'
+import { blankCardEvent, cardEventOf, fillCardEvent, type CardEvent } from '../state/card-event.ts'
+import { COLUMN, FLAG, type StoredOutcome } from '../state/card-columns.ts'
+import { CardHistory } from '../state/card-history.ts'
+import type { Cut } from '../state/entity-part.ts'
+import { FEATURES } from '../catalogue/feature-list.ts'
+import { compileFeaturePlan, type FeaturePlan, type Readings } from './feature-plan.ts'
+import type { PartitionState } from './fold-state.ts'
+import { PartitionEntities } from './partition-entities.ts'
+import { marksThat, NO_ANNOTATIONS, type FeatureAnnotation } from './feature-annotations.ts'
+import {
+  ALL_DEGRADED,
+  compileStates,
+  hasFaults,
+  noFaults,
+  STATE,
+  type Faults,
+  type WriteStates,
+} from './feature-states.ts'
+import {
+  recompute,
+  revisable,
+  revisableFromMs,
+  type ComputedRow,
+  type Recomputed,
+} from './late-revisions.ts'
+import { LookAhead } from './look-ahead.ts'
+import { LATENESS_MS, REACH_MS } from '../catalogue/time.ts'
+
+/** How one transaction was folded; its feature row was written unless it is a duplicate. */
+export interface Folded {
+  readonly annotations: readonly FeatureAnnotation[]
+  /** Offset of the first transaction with the same id, or null. */
+  readonly duplicateOfOffset: number | null
+  readonly duplicateOutcome: StoredOutcome
+  /** Amount in minor units of the reference currency. */
+  readonly amountMinor: number
+  /** Later decisions of the card whose features this transaction changes, in event order. */
+  readonly recomputed: readonly Recomputed[]
+}
+
+const NONE: readonly Recomputed[] = []
+const NO_HISTORY = new CardHistory()
+
+/** Where a partition stands; restored from what was committed, so that a crash changes nothing. */
+export interface PartitionPosition {
+  /** Newest event time among the transactions before; -1 for none. */
+  readonly newestEventMs: number
+  /** Newest watermark of the transactions and of the labels; -1 for none. */
+  readonly watermarkMs: number
+  readonly labelWatermarkMs: number
+}
+
+export const PARTITION_START: PartitionPosition = {
+  newestEventMs: -1,
+  watermarkMs: -1,
+  labelWatermarkMs: -1,
+}
+
+/** The features that models are made for. */
+export const FEATURE_PLAN: FeaturePlan = compileFeaturePlan(FEATURES)
+
+export interface FoldOptions {
+  readonly rates: RateTable
+  /** FEATURE_PLAN unless given. */
+  readonly plan?: FeaturePlan
+  /** Reads a message that was kept with its event; without it later decisions are not recomputed. */
+  readonly readRecord?: (record: Uint8Array) => Transaction | null
+  /** False for a reader of parts that another fold builds: then parts of entities are never changed. */
+  readonly keepsEntities?: boolean
+}
+
+export class PartitionFold {
+  readonly #rates: RateTable
+  readonly #plan: FeaturePlan
+  readonly #readRecord: FoldOptions['readRecord']
+  readonly #keepsEntities: boolean
+  readonly #readings: Readings
+  readonly #entities: PartitionEntities
+  readonly #ahead: LookAhead
+  readonly #writeStates: WriteStates
+  readonly #faults: Faults = noFaults()
+  /** Reused from one transaction to the next. */
+  readonly #event = blankCardEvent()
+  #newestEventMs: number
+  #watermarkMs: number
+  #labelWatermarkMs: number
+
+  constructor(options: FoldOptions, position: PartitionPosition) {
+    const { rates, plan = FEATURE_PLAN, readRecord, keepsEntities = true } = options
+    this.#rates = rates
+    this.#plan = plan
+    this.#readRecord = readRecord
+    this.#keepsEntities = keepsEntities
+    this.#readings = plan.openReadings()
+    this.#entities = new PartitionEntities(this.#readings)
+    this.#ahead = new LookAhead(rates, plan.needs, this.#entities)
+    this.#writeStates = compileStates(plan)
+    this.#newestEventMs = position.newestEventMs
+    this.#watermarkMs = position.watermarkMs
+    this.#labelWatermarkMs = position.labelWatermarkMs
+  }
+
+  get position(): PartitionPosition {
+    return {
+      newestEventMs: this.#newestEventMs,
+      watermarkMs: this.#watermarkMs,
+      labelWatermarkMs: this.#labelWatermarkMs,
+    }
+  }
+
+  /** A transaction that somebody else folds: only the partition's position learns of it. */
+  passOver(eventTimeMs: number): void {
+    if (eventTimeMs > this.#newestEventMs) this.#newestEventMs = eventTimeMs
+  }
+
+  applyWatermark(timeMs: number): void {
+    this.#watermarkMs = Math.max(this.#watermarkMs, timeMs)
+  }
+
+  applyLabelWatermark(timeMs: number): void {
+    this.#labelWatermarkMs = Math.max(this.#labelWatermarkMs, timeMs)
+  }
+
+  /** A live stream has no watermarks: those that a finished replay has left would make everything after it late. */
+  forgetWatermarks(): void {
+    this.#watermarkMs = PARTITION_START.watermarkMs
+    this.#labelWatermarkMs = PARTITION_START.labelWatermarkMs
+  }
+
+  /**
+   * A label may be applied early: features count it from its known-at time on. One that comes after the
+   * watermark that promised it could not counts from that watermark on: other partitions have decided without it.
+   */
+  applyLabel(label: Label, labelOffset: number, state: PartitionState): void {
+    const entry = {
+      timeMs: label.eventTimeMs,
+      knownAtMs: Math.max(label.knownAtMs, this.#labelWatermarkMs + 1),
+      idHash: hashOf(label.transactionId),
+      labelOffset,
+      isFraud: label.verdict === 'fraud',
+    }
+    this.#entities.insertLabel(label, entry, state)
+  }
+
+  /**
+   * These transactions are applied next, in this order, to this state: what they need is found and brought near some
+   * dozens at a time (look-ahead.ts). It changes no result; where others come instead, each is looked up by itself.
+   */
+  expect(transactions: readonly Transaction[], state: PartitionState): void {
+    this.#ahead.expect(transactions, state)
+  }
+
+  /**
+   * Writes the transaction's feature row and states at `position` (absent throughout for a duplicate) and adds it to
+   * the state. Labels with an offset below `labelNextOffset` are visible. The currency must be in the table.
+   * `record` is kept, so that its decision can be recomputed; null keeps nothing.
+   */
+  applyTransaction(
+    transaction: Transaction,
+    offset: number,
+    labelNextOffset: number,
+    state: PartitionState,
+    row: Float64Array,
+    position: number,
+    states: Uint8Array,
+    record: Uint8Array | null,
+  ): Folded {
+    const ahead = this.#ahead.take(transaction, state)
+    const history = ahead < 0 ? state.card(transaction.card) : this.#ahead.historyAt(ahead)
+    const event = ahead < 0 ? this.#event : this.#ahead.eventAt(ahead)
+    if (ahead < 0) fillCardEvent(event, transaction, offset, this.#rates, this.#plan.needs)
+    else event.offset = offset
+    const first = history.indexOfId(event.idHash)
+    if (first >= 0) {
+      // A partition without its state cannot tell duplicates, and must come to the same place.
+      this.passOver(event.timeMs)
+      return this.#duplicate(history, first, event, row, position, states)
+    }
+    const isRetry = history.isRetry(event.timeMs, event.idHash, event.intentHash)
+    const frontier = { nextOffset: offset, labelNextOffset }
+    this.#readEntities(event, frontier, state, ahead)
+    const isApproximate = this.#writeRow(event, isRetry, history, row, position, states)
+    const annotations = this.#annotationsOf(
+      event,
+      isRetry,
+      history,
+      isApproximate,
+      states,
+      position,
+    )
+    const isForgotten = annotations !== NO_ANNOTATIONS && annotations.includes('behind_reach')
+    const recomputed = isForgotten
+      ? NONE
+      : this.#remember(event, isRetry, history, frontier, state, annotations)
+    if (!isForgotten && record !== null) state.messages?.keep(offset, event.timeMs, record)
+    this.passOver(event.timeMs)
+    const { amountMinor } = event
+    return { annotations, duplicateOfOffset: null, duplicateOutcome: 0, amountMinor, recomputed }
+  }
+
+  /**
+   * Writes the row of a transaction whose state cannot be read: only what the transaction itself tells. Changes
+   * nothing but the partition's position; the state is folded from the log later.
+   */
+  applyDegraded(
+    transaction: Transaction,
+    offset: number,
+    row: Float64Array,
+    position: number,
+    states: Uint8Array,
+  ): Folded {
+    const event = cardEventOf(transaction, offset, this.#rates)
+    const readings = this.#readings
+    this.#entities.readNothing(event.timeMs)
+    readings.card.read(NO_HISTORY, event)
+    this.#plan.write(event, false, NO_HISTORY, readings, row, position)
+    this.#writeStates(ALL_DEGRADED, row, position, states)
+    this.passOver(event.timeMs)
+    return {
+      annotations: ['degraded'],
+      duplicateOfOffset: null,
+      duplicateOutcome: 0,
+      amountMinor: event.amountMinor,
+      recomputed: NONE,
+    }
+  }
+
+  #duplicate(
+    history: CardHistory,
+    first: number,
+    { amountMinor }: CardEvent,
+    row: Float64Array,
+    position: number,
+    states: Uint8Array,
+  ): Folded {
+    const end = position + this.#plan.definitions.length
+    row.fill(NaN, position, end)
+    states.fill(1, position, end)
+    return {
+      annotations: ['duplicate'],
+      duplicateOfOffset: history.at(first, COLUMN.offset),
+      duplicateOutcome: history.outcomeAt(first),
+      amountMinor,
+      recomputed: NONE,
+    }
+  }
+
+  #readEntities(event: CardEvent, ownFrontier: Cut, state: PartitionState, ahead = -1): void {
+    const { timeMs } = event
+    const newestMs = Math.max(this.#newestEventMs, this.#watermarkMs)
+    const faults = this.#faults
+    faults.areEntitiesExpired = timeMs < Math.max(newestMs - LATENESS_MS, state.entityHorizonMs)
+    this.#entities.read(event, ownFrontier, state, faults, ahead)
+  }
+
+  /** The entities are read already. True when windows may not be exact. */
+  #writeRow(
+    event: CardEvent,
+    isRetry: boolean,
+    history: CardHistory,
+    row: Float64Array,
+    position: number,
+    states: Uint8Array,
+  ): boolean {
+    const readings = this.#readings
+    readings.card.read(history, event)
+    this.#plan.write(event, isRetry, history, readings, row, position)
+    this.#faults.cardExpiredFrom = readings.card.expiredFrom
+    this.#writeStates(this.#faults, row, position, states)
+    return readings.card.isApproximate || this.#entities.isApproximate
+  }
+
+  #annotationsOf(
+    { timeMs }: CardEvent,
+    isRetry: boolean,
+    history: CardHistory,
+    isApproximate: boolean,
+    states: Uint8Array,
+    position: number,
+  ): readonly FeatureAnnotation[] {
+    const isLate = this.#readings.card.rank < history.count
+    const isAfterWatermark = timeMs <= this.#watermarkMs
+    const end = position + this.#plan.definitions.length
+    const own = hasFaults(this.#faults) ? states.subarray(position, end) : null
+    const isExpired = own?.includes(STATE.expired) === true
+    const isDegraded = own?.includes(STATE.degraded) === true
+    const isBehind = history.isTooLate(timeMs) || this.#newestEventMs - timeMs > REACH_MS
+    const isBaseline = !isRetry && !isApproximate && !isLate && !isAfterWatermark && !isBehind
+    if (isBaseline && !isExpired && !isDegraded) return NO_ANNOTATIONS
+    return marksThat({
+      duplicate: false,
+      retry: isRetry,
+      late: isLate,
+      behind_reach: isBehind,
+      windows_approximate: isApproximate,
+      after_watermark: isAfterWatermark,
+      expired: isExpired,
+      degraded: isDegraded,
+    })
+  }
+
+  /** Adds the event to its card and entities. Returns the later decisions that it changes. */
+  #remember(
+    event: CardEvent,
+    isRetry: boolean,
+    history: CardHistory,
+    frontier: Cut,
+    state: PartitionState,
+    annotations: readonly FeatureAnnotation[],
+  ): readonly Recomputed[] {
+    const { kept } = this.#plan.card
+    if (annotations === NO_ANNOTATIONS) {
+      history.insert(event, isRetry, kept, history.count)
+      if (this.#keepsEntities) this.#entities.insert(event, state, true)
+      return NONE
+    }
+    const changed = annotations.includes('late')
+      ? this.#insertLate(event, isRetry, history, frontier, state)
+      : NONE
+    if (changed === NONE) history.insert(event, isRetry, kept)
+    // Other partitions may already have decided on the promise that nothing so old follows.
+    if (this.#keepsEntities && !annotations.includes('after_watermark')) {
+      this.#entities.insert(event, state, changed === NONE)
+    }
+    return changed
+  }
+
+  /** Inserts an event before others. Later decisions are computed just before and just after that. */
+  #insertLate(
+    event: CardEvent,
+    isRetry: boolean,
+    history: CardHistory,
+    frontier: Cut,
+    state: PartitionState,
+  ): readonly Recomputed[] {
+    const read = this.#readRecord
+    const { messages } = state
+    if (read === undefined || messages === undefined) return NONE
+    const fromMs = revisableFromMs(this.#newestEventMs)
+    const later = revisable(history, event, fromMs, messages, (message, offset) => {
+      const transaction = read(message)
+      if (transaction === null) return null
+      return { transaction, event: cardEventOf(transaction, offset, this.#rates) }
+    })
+    if (later.length === 0) return NONE
+    const rowOf = (of: CardEvent): ComputedRow => {
+      const row = new Float64Array(this.#plan.definitions.length)
+      const states = new Uint8Array(row.length)
+      const index = history.indexOfOffset(of.offset)
+      const wasRetry = (history.at(index, COLUMN.flags) & FLAG.retry) !== 0
+      // Entities as they are seen by the cause, and the same before and after it.
+      this.#readEntities(of, frontier, state)
+      const isApproximate = this.#writeRow(of, wasRetry, history, row, 0, states)
+      return { row, states, isApproximate }
+    }
+    const before = later.map(({ event: of }) => rowOf(of))
+    history.insert(event, isRetry, this.#plan.card.kept)
+    return recompute(history, event.offset, later, before, rowOf)
+  }
+}

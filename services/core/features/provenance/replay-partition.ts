@@ -1,0 +1,166 @@
+// What a replay has been given of one partition and not used up yet: messages, labels and decision batches, in order.
+
+import type { Cut } from '../state/entity-part.ts'
+import type { Verdict } from './replay-parts.ts'
+import type { RecordedBatch, ReplayEntry, ReplayLabel } from './replay-records.ts'
+
+/** Messages and decisions that wait, per partition; more than two of the largest batches, see log-replay.ts. */
+export const REPLAY_WAITING_MAX = 16_384
+
+/** Where reading begins. */
+export interface PartitionBegin extends Cut {
+  /** True when nothing that the partition was ever sent lies before. */
+  readonly isWhole: boolean
+  /** End of the transactions when reading began: up to there the partition is known to have something to say. */
+  readonly endOffset: number
+}
+
+const NOTHING: Cut = { nextOffset: 0, labelNextOffset: 0 }
+const COUNTED: readonly string[] = ['behind_reach', 'after_watermark']
+
+export class ReplayPartition {
+  readonly #begin: PartitionBegin
+  /** Entries from the next row on; the first `#built` of them are in the parts already. */
+  #entries: ReplayEntry[] = []
+  #built = 0
+  #labels: ReplayLabel[] = []
+  readonly #blocks: RecordedBatch[] = []
+  #waitingDecisions = 0
+  #receivedTo: number
+  #labelsReceivedTo: number
+  #coveredTo = 0
+  readonly #verdicts = new Map<number, Verdict>()
+  readonly #lastFrontiers = new Map<number, Cut>()
+  /** Where the partition stood when: newest last, and one that is older than the margin. */
+  readonly #stood: { readonly decidedAtMs: number; readonly at: Cut }[] = []
+  #firstEventMs = Infinity
+
+  constructor(begin: PartitionBegin) {
+    this.#begin = begin
+    this.#receivedTo = begin.nextOffset
+    this.#labelsReceivedTo = begin.labelNextOffset
+  }
+
+  /** Nothing before this event time is known; -Infinity when everything is. */
+  get knownFromMs(): number {
+    return this.#begin.isWhole ? -Infinity : this.#firstEventMs
+  }
+
+  get blockCount(): number {
+    return this.#blocks.length
+  }
+
+  get frontBatch(): RecordedBatch | null {
+    return this.#blocks[0] ?? null
+  }
+
+  /** What was decided is known below this offset. */
+  get coveredTo(): number {
+    return this.#coveredTo
+  }
+
+  /** True when nothing waits, nothing is known to come, and the last block was decided before this time. */
+  isIdleSince(timeMs: number): boolean {
+    if (this.#entries.length > 0 || this.#receivedTo < this.#begin.endOffset) return false
+    return (this.#stood.at(-1)?.decidedAtMs ?? -Infinity) <= timeMs
+  }
+
+  /** Messages that came already, as after a reconnection, are dropped. */
+  addEntries(entries: readonly ReplayEntry[]): void {
+    for (const entry of entries) {
+      if (entry.offset < this.#receivedTo) continue
+      this.#entries.push(entry)
+      this.#receivedTo = entry.offset + 1
+      if (this.#firstEventMs === Infinity && entry.kind === 'transaction') {
+        this.#firstEventMs = entry.transaction.eventTimeMs
+      }
+    }
+  }
+
+  addLabels(labels: readonly ReplayLabel[]): void {
+    for (const label of labels) {
+      if (label.offset < this.#labelsReceivedTo) continue
+      this.#labels.push(label)
+      this.#labelsReceivedTo = label.offset + 1
+    }
+  }
+
+  addBatch(block: RecordedBatch): void {
+    // A block that answers nothing new came before; one that only takes labels in ends where the last one did.
+    const last = this.#blocks.at(-1)?.nextOffset ?? this.#coveredTo
+    if (block.nextOffset < last) return
+    this.#blocks.push(block)
+    this.#waitingDecisions += block.decisions.length
+    this.#coveredTo = block.nextOffset
+    for (const { offset, revision, duplicateOfOffset, annotations } of block.decisions) {
+      if (revision > 0) continue
+      if (duplicateOfOffset !== null || annotations.some((mark) => COUNTED.includes(mark))) {
+        this.#verdicts.set(offset, 'left_out')
+      } else if (annotations.includes('degraded')) this.#verdicts.set(offset, 'undecided')
+    }
+    for (const offset of block.deadLetterOffsets) this.#verdicts.set(offset, 'refused')
+  }
+
+  isFull(kind: 'transactions' | 'labels' | 'decisions'): boolean {
+    if (kind === 'transactions') return this.#entries.length >= REPLAY_WAITING_MAX
+    if (kind === 'labels') return this.#labels.length >= REPLAY_WAITING_MAX
+    return Math.max(this.#waitingDecisions, this.#blocks.length) >= REPLAY_WAITING_MAX
+  }
+
+  /** The last message below a frontier was taken by the scorer, so it is in the log, or retention has taken it. */
+  hasReceived({ nextOffset, labelNextOffset }: Cut): boolean {
+    return this.#receivedTo >= nextOffset && this.#labelsReceivedTo >= labelNextOffset
+  }
+
+  /** Entries below this offset that are not in the parts yet; each is handed out once. */
+  *nextBelow(nextOffset: number): Generator<ReplayEntry> {
+    for (;;) {
+      const entry = this.#entries[this.#built]
+      if (entry === undefined || entry.offset >= nextOffset) return
+      this.#built += 1
+      yield entry
+    }
+  }
+
+  takeLabelsBelow(labelNextOffset: number): readonly ReplayLabel[] {
+    const end = this.#labels.findIndex(({ offset }) => offset >= labelNextOffset)
+    const taken = end < 0 ? this.#labels : this.#labels.slice(0, end)
+    this.#labels = end < 0 ? [] : this.#labels.slice(end)
+    return taken
+  }
+
+  takeVerdict(offset: number): Verdict {
+    const verdict = this.#verdicts.get(offset) ?? 'counted'
+    this.#verdicts.delete(offset)
+    return verdict
+  }
+
+  /** Entries below this offset; they stay until their block is done. */
+  entriesBelow(nextOffset: number): readonly ReplayEntry[] {
+    const end = this.#entries.findIndex(({ offset }) => offset >= nextOffset)
+    return end < 0 ? this.#entries.slice() : this.#entries.slice(0, end)
+  }
+
+  /** The front block is done; its entries are in the parts. */
+  replayed(block: RecordedBatch): void {
+    const count = this.entriesBelow(block.nextOffset).length
+    this.#entries = this.#entries.slice(count)
+    this.#built -= count
+    this.#blocks.shift()
+    this.#waitingDecisions -= block.decisions.length
+    for (const frontier of block.frontier) this.#lastFrontiers.set(frontier.partition, frontier)
+    const { decidedAtMs, nextOffset, labelNextOffset } = block
+    this.#stood.push({ decidedAtMs, at: { nextOffset, labelNextOffset } })
+  }
+
+  /** Where the partition stood at that time, by the clock of its blocks. */
+  replayedBy(timeMs: number): Cut {
+    while ((this.#stood[1]?.decidedAtMs ?? Infinity) <= timeMs) this.#stood.shift()
+    const first = this.#stood[0]
+    return first !== undefined && first.decidedAtMs <= timeMs ? first.at : NOTHING
+  }
+
+  lastFrontierOf(partition: number): Cut {
+    return this.#lastFrontiers.get(partition) ?? NOTHING
+  }
+}

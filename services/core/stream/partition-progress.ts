@@ -1,0 +1,134 @@
+// How far a partition has come: kept in Redis beside the state (what state holds), and with the committed offset in
+// Kafka (what is decided). The two differ after a crash.
+
+import type { PartitionPosition } from '../features/engine/partition-fold.ts'
+
+/**
+ * Layout of keys and progress. Part of every key but the epoch's, so that a scorer of another layout never takes our
+ * state for its own: it finds its own progress, behind by what we did, and re-applies the log from there.
+ */
+export const STATE_LAYOUT = 1
+
+/** Up to which offsets of the two topics something reaches. */
+export interface Frontier {
+  readonly nextOffset: number
+  readonly labelNextOffset: number
+}
+
+/** What a partition's state holds; written together with the state. */
+export interface PartitionProgress extends PartitionPosition, Frontier {
+  /** Names the keys that hold the state; each rebuild takes a new one, which no earlier state can have had. */
+  readonly generation: number
+  /** Offsets below these are in the state. */
+  readonly nextOffset: number
+  readonly labelNextOffset: number
+}
+
+/** What travels in the metadata of the committed offset of transactions. */
+export interface CommitMetadata {
+  readonly position: PartitionPosition
+  /** Hash of the last decision batch, base64; empty before the first. */
+  readonly chainHash: string
+}
+
+/** The further of two: progress never goes back, since state written before a crash stays. */
+export function furthest(a: PartitionProgress, b: PartitionProgress): PartitionProgress {
+  return {
+    generation: a.generation,
+    nextOffset: Math.max(a.nextOffset, b.nextOffset),
+    labelNextOffset: Math.max(a.labelNextOffset, b.labelNextOffset),
+    newestEventMs: Math.max(a.newestEventMs, b.newestEventMs),
+    watermarkMs: Math.max(a.watermarkMs, b.watermarkMs),
+    labelWatermarkMs: Math.max(a.labelWatermarkMs, b.labelWatermarkMs),
+  }
+}
+
+/** True when `cut` reaches less far than `other` in either topic. */
+export function isBehind(frontier: Frontier, other: Frontier): boolean {
+  return frontier.nextOffset < other.nextOffset || frontier.labelNextOffset < other.labelNextOffset
+}
+
+/** Pages of messages beside a partition's state, from `from` up to but without `to`. */
+export interface PageRun {
+  readonly from: number
+  readonly to: number
+  /** Newest event time of the run's first page when that was written first, and of all its messages by now. */
+  readonly beginMs: number
+  readonly newestMs: number
+}
+
+/** Runs of pages that a partition may have; usually it has six or seven. */
+export const PAGE_RUNS_MAX = 32
+
+/** `runs` are the pages of messages that stand beside the state, oldest first. */
+export function encodeProgress(progress: PartitionProgress, runs: readonly PageRun[] = []): string {
+  const pages = runs.map(({ from, to, beginMs, newestMs }) => [from, to, beginMs, newestMs])
+  return JSON.stringify({
+    layout: STATE_LAYOUT,
+    ...progress,
+    ...(pages.length > 0 && { pages }),
+  })
+}
+
+/**
+ * The pages of messages beside the state of this generation, as encoded with its progress. None where they are not
+ * readable: then nobody takes them away before their time to live has passed.
+ */
+export function pageRunsOf(text: string, generation: number): readonly PageRun[] {
+  if (decodeProgress(text)?.generation !== generation) return []
+  const pages = parseObject(text)?.['pages']
+  if (!Array.isArray(pages) || pages.length > PAGE_RUNS_MAX) return []
+  const runs: PageRun[] = []
+  for (const run of pages as unknown[]) {
+    if (!Array.isArray(run) || run.length !== 4 || !run.every(Number.isFinite)) return []
+    const [from, to, beginMs, newestMs] = run as [number, number, number, number]
+    runs.push({ from, to, beginMs, newestMs })
+  }
+  return runs
+}
+
+/** Null when there is none or it is not readable: then the state is not to be trusted. */
+export function decodeProgress(text: string | null): PartitionProgress | null {
+  const fields = parseObject(text)
+  if (fields === null || fields['layout'] !== STATE_LAYOUT) return null
+  const read = (name: string): number => Number(fields[name] ?? NaN)
+  const progress: PartitionProgress = {
+    generation: read('generation'),
+    nextOffset: read('nextOffset'),
+    labelNextOffset: read('labelNextOffset'),
+    newestEventMs: read('newestEventMs'),
+    watermarkMs: read('watermarkMs'),
+    labelWatermarkMs: read('labelWatermarkMs'),
+  }
+  return Object.values(progress).every(Number.isFinite) ? progress : null
+}
+
+export function encodeMetadata({ position, chainHash }: CommitMetadata): string {
+  const { newestEventMs, watermarkMs, labelWatermarkMs } = position
+  return JSON.stringify([newestEventMs, watermarkMs, labelWatermarkMs, chainHash])
+}
+
+/** Null when the offset was committed by somebody else, without our metadata. */
+export function decodeMetadata(text: string | null): CommitMetadata | null {
+  let fields: unknown
+  try {
+    fields = JSON.parse(text ?? '')
+  } catch {
+    return null
+  }
+  if (!Array.isArray(fields) || fields.length !== 4) return null
+  const [newestEventMs, watermarkMs, labelWatermarkMs, chainHash] = fields as unknown[]
+  if (typeof newestEventMs !== 'number' || typeof watermarkMs !== 'number') return null
+  if (typeof labelWatermarkMs !== 'number' || typeof chainHash !== 'string') return null
+  return { position: { newestEventMs, watermarkMs, labelWatermarkMs }, chainHash }
+}
+
+function parseObject(text: string | null): Record<string, unknown> | null {
+  if (text === null) return null
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? { ...value } : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,150 @@
+// Reads one partition's log beside the group: both topics of one partition, from given offsets up to given ones.
+
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
+import { coordinatorRefusal } from './coordinator-refusal.ts'
+import { singlePartitionAssigner } from './partition-assigner.ts'
+import { readLogSince } from './log-ends.ts'
+
+/** How often the group is told that its reader lives while its messages are worked on, or wait for another reader. */
+const HEARTBEAT_INTERVAL_MS = 3_000
+
+/** How long one that is given up while it joins its group is waited for. */
+const JOIN_MS_MAX = 2_000
+
+/** A stretch of one topic's partition: from `from` up to but without `to`. */
+export interface LogStretch {
+  readonly topic: string
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * Calls `onMessages` with the messages of the stretches in offset order within each topic, one call at a time,
+ * and resolves after the last. The group of its own that this needs is deleted afterwards. Rejects when aborted.
+ */
+export async function readPartitionLog(
+  kafka: Kafka,
+  groupId: string,
+  partition: number,
+  stretches: readonly LogStretch[],
+  onMessages: (topic: string, messages: readonly KafkaMessage[]) => Promise<void>,
+  signal: AbortSignal | null = null,
+): Promise<void> {
+  const wanted = new Map(
+    stretches.filter(({ from, to }) => from < to).map((stretch) => [stretch.topic, stretch]),
+  )
+  if (wanted.size === 0) return
+  const topics = [...wanted.keys()]
+  const consumer = openConsumer(kafka, groupId, topics, partition)
+  let joined: Promise<void> = Promise.resolve()
+  await consumer.connect()
+  try {
+    await consumer.subscribe({ topics, fromBeginning: true })
+    await new Promise<void>((resolve, reject) => {
+      onAbort(signal, reject)
+      const finish = (topic: string): void => {
+        wanted.delete(topic)
+        if (wanted.size === 0) resolve()
+      }
+      consumer.on(consumer.events.CRASH, ({ payload }) => {
+        reject(coordinatorRefusal(kafka, payload.error) ?? payload.error)
+      })
+      // Also emitted for batches that hold only control records, which the handler never sees.
+      consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+        const stretch = wanted.get(payload.topic)
+        if (stretch !== undefined && Number(payload.lastOffset) + 1 >= stretch.to) {
+          finish(payload.topic)
+        }
+      })
+      joined = consumer
+        .run({
+          autoCommit: false,
+          eachBatch: async (payload) => {
+            const { batch } = payload
+            const stretch = wanted.get(batch.topic)
+            if (stretch === undefined || payload.isStale()) return
+            const inside = batch.messages.filter(
+              ({ offset }) => Number(offset) >= stretch.from && Number(offset) < stretch.to,
+            )
+            try {
+              await beating(payload, () => onMessages(batch.topic, inside))
+              await payload.heartbeat()
+            } catch (error) {
+              reject(error instanceof Error ? error : new Error(String(error)))
+              // Thrown on, it would end the consumer without a word to the group, which then waits for it.
+              wanted.clear()
+            }
+          },
+        })
+        .then(() => {
+          for (const { topic, from } of wanted.values()) {
+            consumer.seek({ topic, partition, offset: String(from) })
+          }
+        })
+        // Also when the consumer has crashed by then, and there is nothing to seek in.
+        .catch(reject)
+    })
+  } finally {
+    // One that leaves while it joins stays a member that the group waits for.
+    await Promise.race([joined, sleepMs(JOIN_MS_MAX, undefined, { ref: false })])
+    await consumer.disconnect()
+    const admin = kafka.admin()
+    await admin.connect()
+    await admin.deleteGroups([groupId]).catch(() => undefined)
+    await admin.disconnect()
+  }
+}
+
+/** What a partition holds from the first message of this time on up to its end now, as a committed reader sees it. */
+export async function stretchSince(
+  kafka: Kafka,
+  topic: string,
+  partition: number,
+  sinceMs: number,
+): Promise<LogStretch> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const range = (await readLogSince(admin, topic, sinceMs)).get(partition)
+    const from = Math.max(range?.since ?? 0, range?.low ?? 0)
+    return { topic, from, to: range?.high ?? 0 }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+function openConsumer(
+  kafka: Kafka,
+  groupId: string,
+  topics: readonly string[],
+  partition: number,
+): Consumer {
+  return kafka.consumer({
+    groupId,
+    partitionAssigners: [singlePartitionAssigner([...topics], partition)],
+    maxWaitTimeInMs: 100,
+    allowAutoTopicCreation: false,
+  })
+}
+
+/** Heartbeats while the work goes on. */
+async function beating(payload: EachBatchPayload, work: () => Promise<void>): Promise<void> {
+  const timer = setInterval(() => {
+    // The heartbeat after the work says what is wrong.
+    void payload.heartbeat().catch(() => undefined)
+  }, HEARTBEAT_INTERVAL_MS)
+  try {
+    await work()
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+function onAbort(signal: AbortSignal | null, reject: (error: Error) => void): void {
+  const abort = (): void => {
+    reject(new Error('The reading of the log was given up.'))
+  }
+  if (signal?.aborted === true) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+}

@@ -1,0 +1,96 @@
+// Breaker, budgets and leases have their say on what was ruled, in the order of offsets: each transaction, then the
+// revisions that it causes.
+
+import type { GuardedRuling } from '../../core/decision/block-guard.ts'
+import type { Ruling } from '../../core/policy/ruling.ts'
+import type { Outcome } from '../../core/wire/records.ts'
+import type { DecideOptions } from './decide-options.ts'
+import { revisedAlertOf } from '../publish/decision-records.ts'
+import { counterfactualFor } from './explain-decided.ts'
+import type { FoldedEntry, PartitionLabel } from '../batch/fold-batch.ts'
+import { withAnnotation, type PartitionBlocks } from '../publish/partition-blocks.ts'
+import type { Revision } from './revise.ts'
+
+/** One batch on its way through the blocks of its partition. */
+export class Settling {
+  readonly #blocks: PartitionBlocks
+  readonly #decidedAtMs: number
+  readonly #options: DecideOptions
+  readonly #byCause = new Map<number, Revision[]>()
+  readonly #outcomes = new Map<number, Outcome>()
+
+  constructor(
+    blocks: PartitionBlocks,
+    revisions: readonly Revision[],
+    decidedAtMs: number,
+    options: DecideOptions,
+  ) {
+    this.#blocks = blocks
+    this.#decidedAtMs = decidedAtMs
+    this.#options = options
+    for (const revision of revisions) {
+      const cause = revision.decision.causeOffset ?? -1
+      const others = this.#byCause.get(cause)
+      if (others === undefined) this.#byCause.set(cause, [revision])
+      else others.push(revision)
+    }
+  }
+
+  /** Labels come first. In an aligned replay how far they run ahead is chance, so there leases do without them. */
+  labels(labels: readonly PartitionLabel[]): void {
+    const { alignment, policy } = this.#options
+    if (alignment === 'aligned') return
+    for (const entry of labels) {
+      if (entry.kind === 'label') this.#blocks.label(entry.label, policy.leaseMs, this.#decidedAtMs)
+    }
+  }
+
+  /** The next transaction. A duplicate has no ruling: its first decision stands, as it was settled. */
+  transaction(
+    { transaction, folded, offset, timestampMs }: FoldedEntry,
+    ruledOutcome: Outcome,
+    ruling: Ruling | null,
+  ): GuardedRuling {
+    this.#blocks.advance(transaction.eventTimeMs, timestampMs, this.#decidedAtMs)
+    if (ruling === null) {
+      const first = this.#outcomes.get(folded.duplicateOfOffset ?? -1)
+      return { outcome: first ?? ruledOutcome, mark: null }
+    }
+    const { id: transactionId, card } = transaction
+    const { amountMinor } = folded
+    const settled = this.#blocks.applyGuards(
+      { transactionId, card, amountMinor, ruling, isRevision: false },
+      this.#options,
+    )
+    this.#outcomes.set(offset, settled.outcome)
+    return settled
+  }
+
+  /** Revisions that the transaction at this offset causes; those are left out of which nothing is left. */
+  revisions(causeOffset: number): readonly Revision[] {
+    const caused = this.#byCause.get(causeOffset) ?? []
+    return caused.flatMap((revision) => this.#revise(revision) ?? [])
+  }
+
+  #revise(revision: Revision): Revision | null {
+    const { decision: ruled, transaction, amountMinor, ruling, rulingBefore } = revision
+    const { transactionId, card } = ruled
+    const { outcome, mark } = this.#blocks.applyGuards(
+      { transactionId, card, amountMinor, ruling, isRevision: true },
+      this.#options,
+    )
+    if (outcome === rulingBefore.outcome) return null
+    const decision = { ...ruled, outcome, annotations: withAnnotation(ruled.annotations, mark) }
+    const at = this.#decidedAtMs
+    const alert =
+      mark === null
+        ? revision.alert
+        : revisedAlertOf(
+            ...([transaction, decision, ruling, amountMinor, rulingBefore] as const),
+            ...([revision.timestampMs, at, this.#options] as const),
+          )
+    if (alert === null) return { ...revision, decision, alert }
+    const counterfactual = counterfactualFor(outcome, revision)
+    return { ...revision, decision, alert: this.#blocks.revise({ ...alert, counterfactual }, at) }
+  }
+}

@@ -1,0 +1,99 @@
+// What a partition does between its batches: it lets go of cards that a person has released, and of leases that are over
+// although nothing comes that would say so. Each is a Kafka transaction of its own, with alerts, leases and the same
+// offsets as before; nothing was decided, so there is no block of decisions.
+
+import type { Clock } from '../core/clock.ts'
+import type { PartitionPosition } from '../core/features/engine/partition-fold.ts'
+import type { Frontier } from '../core/stream/partition-progress.ts'
+import type { PartitionTransactions } from '../platform/kafka/partition-transactions.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import { encodeBlocks, offsetsOf } from './publish/blocks-output.ts'
+import type { HeldOutput } from './batch/partition-batch.ts'
+import type { PartitionBlocks } from './publish/partition-blocks.ts'
+import type { OperatorOverrides } from './deployments/operator-overrides.ts'
+
+/** How often an idle partition looks at the clock. */
+const CLOCK_POLL_MS = 1_000
+/** Who has not looked for longer was not idle but stood still, and has not yet heard what came meanwhile. */
+const STANDSTILL_MS = 5_000
+
+export interface TurnDeps {
+  readonly clock: Clock
+  readonly telemetry: Pick<ScorerTelemetry, 'blocksCommitted'>
+  readonly alignment: 'live' | 'aligned'
+  readonly takeOutput: () => HeldOutput
+  readonly words: OperatorOverrides
+  /** How long after a lease's end an idle partition waits for messages that would extend it. */
+  readonly leaseGraceMs: number
+}
+
+/** Where the partition stands. */
+export interface TurnPlace extends Frontier {
+  readonly position: PartitionPosition
+  readonly chainHash: string
+}
+
+export class IdleMaintenance {
+  readonly #deps: TurnDeps
+  readonly #blocks: PartitionBlocks
+  readonly #transactions: PartitionTransactions
+  /** News up to here has been looked at; none at a start, so that all of it is looked at again. */
+  #versionSeen = -1
+  #idleSinceMs: number | null = null
+  #lookedMs = Infinity
+
+  constructor(deps: TurnDeps, blocks: PartitionBlocks, transactions: PartitionTransactions) {
+    this.#deps = deps
+    this.#blocks = blocks
+    this.#transactions = transactions
+  }
+
+  /** Longest sleep of an idle partition; null when nothing but messages and people can end a lease. */
+  get pollMs(): number | null {
+    const { alignment, leaseGraceMs } = this.#deps
+    if (alignment === 'aligned' || this.#blocks.liveCount === 0) return null
+    return Math.min(CLOCK_POLL_MS, leaseGraceMs)
+  }
+
+  /** Publishes what there is to say, if anything. */
+  async take(isIdle: boolean, place: TurnPlace): Promise<void> {
+    this.#look(isIdle)
+    if (!this.#blocks.hasOutput) return
+    const held = this.#deps.takeOutput()
+    try {
+      const { codecs, topics, decide } = held.options
+      const { published, leases, kept, counts } = this.#blocks.take(decide)
+      const { partition } = decide
+      const encoded = encodeBlocks(published, leases, partition, codecs, () => ({}))
+      await this.#transactions.commit(
+        [
+          { topic: topics.alerts, messages: encoded.alerts },
+          { topic: topics.leases, messages: encoded.leases },
+        ].filter(({ messages }) => messages.length > 0),
+        offsetsOf(partition, topics, place, place, kept),
+      )
+      this.#deps.telemetry.blocksCommitted(partition, counts)
+    } finally {
+      held.release()
+    }
+  }
+
+  #look(isIdle: boolean): void {
+    const { clock, words, alignment, leaseGraceMs } = this.#deps
+    if (words.version !== this.#versionSeen) {
+      this.#versionSeen = words.version
+      for (const { card, alertId } of [...this.#blocks.leased]) {
+        if (!words.isReleased(card, alertId)) continue
+        this.#blocks.releaseByPerson(card, alertId, clock.nowMs())
+      }
+    }
+    if (alignment === 'aligned') return
+    const nowMs = clock.monotonicMs()
+    const stoodStill = nowMs - this.#lookedMs > STANDSTILL_MS
+    this.#lookedMs = nowMs
+    if (stoodStill) this.#idleSinceMs = null
+    this.#idleSinceMs = isIdle ? (this.#idleSinceMs ?? nowMs) : null
+    const idleMs = this.#idleSinceMs === null ? 0 : nowMs - this.#idleSinceMs
+    if (idleMs >= leaseGraceMs) this.#blocks.endByClock(clock.nowMs(), leaseGraceMs)
+  }
+}

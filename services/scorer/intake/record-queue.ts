@@ -1,0 +1,276 @@
+// What a partition has been given and not yet taken: two bounded queues, decoded when taken.
+
+import type { KafkaMessage } from 'kafkajs'
+import type { RejectReason } from '../../core/reject-reasons.ts'
+import { deadLetterOf } from '../../core/decision/dead-letter.ts'
+import { partitionOfAscii } from '../../core/murmur2.ts'
+import type { RateTable } from '../../core/currency.ts'
+import type { FoldOptions } from '../../core/features/engine/partition-fold.ts'
+import { AlignedBatch } from '../../core/stream/alignment.ts'
+import type { Frontier } from '../../core/stream/partition-progress.ts'
+import { redrivenFromOf, type MessagePosition } from '../../core/redrive.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
+import type { MessageHeaders } from '../../core/trace-context.ts'
+import type { Alignment, DeadLetter } from '../../core/wire/records.ts'
+import { REFUSED_KEY } from '../../platform/kafka/compression.ts'
+import type { PartitionEntry, PartitionLabel } from '../batch/fold-batch.ts'
+
+/** Messages of one topic beyond which the partition is paused, in batches of the largest size. */
+const QUEUED_BATCHES_MAX = 4
+
+export interface Rejected {
+  readonly topic: 'transactions' | 'labels'
+  readonly reason: RejectReason
+  readonly letter: DeadLetter
+  /** Headers of the message, not looked at yet. */
+  readonly headers: MessageHeaders | undefined
+  /** What the message repeats when it was sent again after an earlier dead letter. */
+  readonly redrivenFrom: MessagePosition | null
+}
+
+/** What was taken for one micro-batch. Offsets are those to commit with it. */
+export interface Taken {
+  readonly entries: readonly PartitionEntry[]
+  readonly labels: readonly PartitionLabel[]
+  readonly rejected: readonly Rejected[]
+  readonly firstOffset: number
+  readonly nextOffset: number
+  readonly labelNextOffset: number
+  readonly oldestTimestampMs: number | null
+}
+
+export interface InboxOptions {
+  readonly partition: number
+  readonly partitionCount: number
+  readonly transactionsTopic: string
+  readonly labelsTopic: string
+  readonly codecs: Codecs
+  readonly rates: RateTable
+  readonly batchSizeMax: number
+  readonly alignment: Alignment
+  readonly eventAheadMsMax: number
+  readonly hmacKey: string
+}
+
+/** What a fold of the partition needs to know. */
+export function foldOptionsOf({
+  rates,
+  codecs,
+}: Pick<InboxOptions, 'rates' | 'codecs'>): FoldOptions {
+  return {
+    rates,
+    readRecord: (record) => {
+      const decoded = codecs.decodeTransactionMessage(record)
+      return decoded.kind === 'transaction' ? decoded.value : null
+    },
+  }
+}
+
+type Input = Pick<KafkaMessage, 'key' | 'value' | 'offset' | 'timestamp' | 'headers'>
+type Outcome = { readonly entry: PartitionEntry } | { readonly rejected: Rejected }
+
+export class RecordQueue {
+  readonly #options: InboxOptions
+  #transactions: Input[] = []
+  #labels: Input[] = []
+  #head: { readonly offset: number; readonly outcome: Outcome } | null = null
+  #nextOffset: number
+  #labelNextOffset: number
+
+  /** Messages below these offsets are answered already and dropped. */
+  constructor(options: InboxOptions, nextOffset: number, labelNextOffset: number) {
+    this.#options = options
+    this.#nextOffset = nextOffset
+    this.#labelNextOffset = labelNextOffset
+  }
+
+  /** Offsets up to which everything is taken. */
+  get place(): Frontier {
+    return { nextOffset: this.#nextOffset, labelNextOffset: this.#labelNextOffset }
+  }
+
+  get isEmpty(): boolean {
+    return this.#transactions.length === 0 && this.#labels.length === 0
+  }
+
+  get hasFullBatch(): boolean {
+    return this.#transactions.length >= this.#options.batchSizeMax
+  }
+
+  /** Time stamp of the oldest transaction that waits, or null. */
+  get oldestTimestampMs(): number | null {
+    const first = this.#transactions[0]
+    return first === undefined ? null : Number(first.timestamp)
+  }
+
+  isFull(topic: 'transactions' | 'labels'): boolean {
+    const queue = topic === 'transactions' ? this.#transactions : this.#labels
+    return queue.length >= QUEUED_BATCHES_MAX * this.#options.batchSizeMax
+  }
+
+  /**
+   * Adds messages. Returns the offset that was expected when the first new one comes later than that, else null: a
+   * gap is normal where control records or compaction took offsets, and loss where retention did.
+   */
+  push(topic: 'transactions' | 'labels', messages: readonly Input[]): number | null {
+    const isTransactions = topic === 'transactions'
+    const from = isTransactions ? this.#nextOffset : this.#labelNextOffset
+    const queue = isTransactions ? this.#transactions : this.#labels
+    const last = queue.at(-1)
+    let floor = last === undefined ? from : Number(last.offset) + 1
+    const first = messages.find(({ offset }) => Number(offset) >= floor)
+    const expected = first !== undefined && Number(first.offset) > floor ? floor : null
+    for (const message of messages) {
+      // After a seek, kafkajs may deliver once more what was fetched before it.
+      if (Number(message.offset) < floor) continue
+      queue.push(message)
+      floor = Number(message.offset) + 1
+    }
+    return expected
+  }
+
+  /**
+   * Takes up to a batch of labels, then up to a batch of transactions while `mayGoOn` allows the next one. The
+   * label watermark handed to it is the newest seen, those just taken included. The batch ends before
+   * a watermark that `batch` refuses. Null when nothing may be taken.
+   */
+  take(
+    nowMs: number,
+    labelWatermarkMs: number,
+    mayGoOn: (eventTimeMs: number, labelWatermarkMs: number) => boolean,
+    batch = new AlignedBatch(Infinity),
+  ): Taken | null {
+    const rejected: Rejected[] = []
+    const labels = this.#takeLabels(nowMs, rejected)
+    let newestLabelWatermarkMs = labelWatermarkMs
+    for (const label of labels) {
+      if (label.kind !== 'watermark') continue
+      newestLabelWatermarkMs = Math.max(newestLabelWatermarkMs, label.timeMs)
+    }
+    const firstOffset = Number(this.#transactions[0]?.offset ?? this.#nextOffset)
+    const oldestTimestampMs = this.oldestTimestampMs
+    const entries: PartitionEntry[] = []
+    let taken = 0
+    while (taken < this.#transactions.length && taken < this.#options.batchSizeMax) {
+      const message = this.#transactions[taken]
+      if (message === undefined) break
+      const outcome = this.#decode(message, nowMs)
+      if ('rejected' in outcome) rejected.push(outcome.rejected)
+      else {
+        const { entry } = outcome
+        const mayTake =
+          entry.kind === 'watermark'
+            ? batch.addWatermark(entry.timeMs)
+            : mayGoOn(entry.transaction.eventTimeMs, newestLabelWatermarkMs)
+        if (!mayTake) {
+          // Kept decoded: it is asked for again until the other partitions have caught up.
+          this.#head = { offset: entry.offset, outcome }
+          break
+        }
+        if (entry.kind === 'transaction') batch.addTransaction(entry.transaction.eventTimeMs)
+        entries.push(entry)
+      }
+      taken += 1
+      this.#nextOffset = Number(message.offset) + 1
+    }
+    this.#transactions = this.#transactions.slice(taken)
+    if (taken === 0 && labels.length === 0 && rejected.length === 0) return null
+    return {
+      entries,
+      labels,
+      rejected,
+      firstOffset: taken === 0 ? this.#nextOffset : firstOffset,
+      nextOffset: this.#nextOffset,
+      labelNextOffset: this.#labelNextOffset,
+      oldestTimestampMs: taken === 0 ? null : oldestTimestampMs,
+    }
+  }
+
+  #takeLabels(nowMs: number, rejected: Rejected[]): readonly PartitionLabel[] {
+    const taken = this.#labels.splice(0, this.#options.batchSizeMax)
+    const labels: PartitionLabel[] = []
+    for (const message of taken) {
+      const offset = Number(message.offset)
+      this.#labelNextOffset = offset + 1
+      const decoded = isRefused(message)
+        ? ({ kind: 'reject', reason: 'codec_refused', field: null } as const)
+        : this.#options.codecs.decodeLabelMessage(message.value)
+      if (decoded.kind === 'watermark') {
+        labels.push({ kind: 'watermark', offset, timeMs: decoded.timeMs })
+      } else if (decoded.kind === 'reject') {
+        rejected.push(this.#reject('labels', message, decoded.reason, decoded.field, nowMs))
+      } else if (!this.#isOurs(decoded.value.card)) {
+        rejected.push(this.#reject('labels', message, 'wrong_partition', 'card', nowMs))
+      } else {
+        labels.push({ kind: 'label', offset, label: decoded.value })
+      }
+    }
+    return labels
+  }
+
+  #decode(message: Input, nowMs: number): Outcome {
+    const offset = Number(message.offset)
+    if (this.#head?.offset === offset) return this.#head.outcome
+    const reject = (reason: RejectReason, field: string | null): Outcome => ({
+      rejected: this.#reject('transactions', message, reason, field, nowMs),
+    })
+    if (isRefused(message)) return reject('codec_refused', null)
+    const decoded = this.#options.codecs.decodeTransactionMessage(message.value)
+    if (decoded.kind === 'reject') return reject(decoded.reason, decoded.field)
+    if (decoded.kind === 'watermark') {
+      return { entry: { kind: 'watermark', offset, timeMs: decoded.timeMs } }
+    }
+    const transaction = decoded.value
+    const timestampMs = Number(message.timestamp)
+    const { eventTimeMs, currency, amountMinor } = transaction
+    if (!this.#isOurs(transaction.card)) return reject('wrong_partition', 'card')
+    if (this.#options.rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null) {
+      return reject('unknown_currency', 'currency')
+    }
+    // The sender sets the message's time, too: live, nothing may be ahead of our own clock either.
+    const { alignment, eventAheadMsMax } = this.#options
+    const sentMs = alignment === 'live' ? Math.min(timestampMs, nowMs) : timestampMs
+    if (eventTimeMs > sentMs + eventAheadMsMax) {
+      return reject('event_time_ahead', 'eventTimeMs')
+    }
+    return {
+      entry: {
+        kind: 'transaction',
+        offset,
+        timestampMs,
+        transaction,
+        record: message.value,
+        headers: message.headers,
+      },
+    }
+  }
+
+  #isOurs(card: string): boolean {
+    const { partition, partitionCount } = this.#options
+    return partitionOfAscii(card, partitionCount) === partition
+  }
+
+  #reject(
+    topic: 'transactions' | 'labels',
+    message: Input,
+    reason: RejectReason,
+    field: string | null,
+    nowMs: number,
+  ): Rejected {
+    const { partition, transactionsTopic, labelsTopic, hmacKey } = this.#options
+    const raw = {
+      topic: topic === 'transactions' ? transactionsTopic : labelsTopic,
+      partition,
+      offset: Number(message.offset),
+      timestampMs: Number(message.timestamp),
+      value: message.value,
+    }
+    const { headers } = message
+    const letter = deadLetterOf(raw, reason, field, hmacKey, nowMs)
+    return { topic, reason, letter, headers, redrivenFrom: redrivenFromOf(headers, raw.topic) }
+  }
+}
+
+function isRefused({ key, value }: Input): boolean {
+  return value === null && key !== null && key.toString('latin1') === REFUSED_KEY
+}

@@ -1,0 +1,84 @@
+// The errors that make a partition start over or stop.
+
+import { isSluiceError, SluiceError } from '../core/errors.ts'
+import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
+import type { Logger } from '../platform/log.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import { STATE_LOSSES, type StateLoss } from '../platform/metrics/state-metrics.ts'
+
+/** The write was refused: a later epoch exists. */
+export function fenced(partition: number): SluiceError {
+  return new SluiceError(
+    'SLUICE_PARTITION_FENCED',
+    `Another owner writes partition ${partition}; nothing of this batch was written or published.`,
+  )
+}
+
+/** The state in Redis is not the one that this partition has left there; it is restored from the log. */
+export function lost(
+  partition: number,
+  loss: StateLoss,
+  generation: number | null = null,
+): SluiceError {
+  return new SluiceError(
+    'SLUICE_STATE_LOST',
+    `The state of partition ${partition} is lost (${loss}); it is restored from the log.`,
+    { details: { partition, loss, generation } },
+  )
+}
+
+/** How the state was lost, when that is what the error says, or that Redis did not answer; else null. */
+export function lossOf(error: unknown): StateLoss | null {
+  const unanswered = ['SLUICE_FEATURE_STORE_UNAVAILABLE', 'SLUICE_TLS_FAILED'] as const
+  if (unanswered.some((code) => isSluiceError(error, code))) return 'unanswered'
+  if (!isSluiceError(error, 'SLUICE_STATE_LOST')) return null
+  return STATE_LOSSES.find((loss) => loss === error.details['loss']) ?? null
+}
+
+/** The generation in which a value was found that cannot be read; null when the error does not say so. */
+export function corruptGenerationOf(error: unknown): number | null {
+  if (!isSluiceError(error, 'SLUICE_STATE_LOST') || error.details['loss'] !== 'corrupt') return null
+  const { generation } = error.details
+  return typeof generation === 'number' ? generation : null
+}
+
+/** What must be read next is no longer, or not yet, in the log. */
+export function outOfRange(
+  topic: string,
+  partition: number,
+  offset: number,
+  low: number,
+  high: number,
+): SluiceError {
+  return new SluiceError(
+    'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE',
+    `${topic}-${partition} holds offsets ${low} to ${high}, but ${offset} is next to be decided. ` +
+      'Messages would be skipped: raise the retention, or reset the group on purpose.',
+    { details: { topic, partition, offset, low, high } },
+  )
+}
+
+/** Who hears of a refusal. */
+export interface RefusalDeps {
+  readonly log: Logger
+  readonly telemetry: ScorerTelemetry
+  /** Called when a server refuses what a partition needs: no other partition of this process could do better. */
+  readonly onRefused?: (error: Error) => void
+}
+
+/**
+ * True when a server refuses what the partition needs, which lasts until somebody grants it; that is counted and told. A
+ * handshake that breaks off is not meant: that may be a broker that restarts.
+ */
+export function isRefused(
+  error: unknown,
+  partition: number,
+  { log, telemetry, onRefused }: RefusalDeps,
+): boolean {
+  const refusal = kafkaRefusal(error)
+  if (refusal?.code !== 'SLUICE_ACCESS_DENIED') return false
+  telemetry.partitionStopped('access_denied')
+  log.error({ partition, error: refusal }, 'The partition has stopped: a server refuses us.')
+  onRefused?.(refusal)
+  return true
+}

@@ -1,0 +1,342 @@
+// One partition: all work of one partition, in order, one micro-batch after the other.
+//
+// At every start, be it a new assignment or a failure, a partition raises its epoch, initialises its producer, reads
+// back what is committed, checks that its state holds just that, and only then asks for messages. So it does
+// not matter how the last owner ended.
+
+import { isSluiceError } from '../core/errors.ts'
+import { PartitionFold, type PartitionPosition } from '../core/features/engine/partition-fold.ts'
+import { AlignedBatch, mayGoOn } from '../core/stream/alignment.ts'
+import type { PartitionProgress } from '../core/stream/partition-progress.ts'
+import type { PartitionTransactions } from '../platform/kafka/partition-transactions.ts'
+import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
+import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
+import type { PartitionStatus } from './intake/lag-observer.ts'
+import { foldOptionsOf, RecordQueue, type InboxOptions, type Taken } from './intake/record-queue.ts'
+import { processBatch, type BatchPlace } from './batch/partition-batch.ts'
+import { frontierTakenAfter, inParts } from './batch/split-batch.ts'
+import { PartitionBlocks } from './publish/partition-blocks.ts'
+import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './partition-errors.ts'
+import type { PartitionStart } from './recovery/partition-start.ts'
+import type { PartitionState } from './recovery/partition-state.ts'
+import { IdleMaintenance, type TurnDeps } from './idle-maintenance.ts'
+import { newestTimesOf } from './intake/newest-times.ts'
+import { tracedBatch } from './batch/traced-batch.ts'
+
+const RESTART_FIRST_MS = 50
+const RESTART_MS_MAX = 2_000
+/** How often a partition that waits for others in an aligned replay looks again. */
+const ALIGNMENT_POLL_MS = 5
+
+/** What a partition needs; the outside world is behind functions, so that tests can stand in for it. */
+export interface PartitionDeps extends RefusalDeps, TurnDeps {
+  readonly telemetry: ScorerTelemetry
+  /** Null when nothing is traced. */
+  readonly tracer: BatchTracer | null
+  /** How far all partitions are, as an aligned replay waits for. */
+  readonly readProgress: () => Promise<readonly (PartitionProgress | null)[]>
+  readonly inbox: InboxOptions
+  /** Leases that a partition remembers; beyond them blocks become flags. */
+  readonly leasesMax: number
+  /** Least time between two micro-batches that are not full. */
+  readonly batchIntervalMs: number
+  /** Raises the epoch, opens the producer, reads back, opens the state. Null: another owner has taken over. */
+  readonly start: (
+    epochs: { held: number | null },
+    corruptGeneration: number | null,
+  ) => Promise<PartitionStart | null>
+  /** The state that the partition begins with; `onNews` wakes the partition. */
+  readonly openState: (
+    start: PartitionStart,
+    epochs: { held: number | null },
+    onNews: () => void,
+  ) => PartitionState
+  /** Rejects when `offset` is no longer in the log: kafkajs would go on from the earliest in silence. */
+  readonly checkLogHolds: (topic: 'transactions' | 'labels', offset: number) => Promise<void>
+  /** Asks kafkajs for messages from these offsets on, and to go on fetching. */
+  readonly seek: (nextOffset: number, labelNextOffset: number) => void
+  readonly pause: (topic: 'transactions' | 'labels') => void
+  readonly resume: (topic: 'transactions' | 'labels') => void
+}
+
+export class PartitionProcessor {
+  readonly #deps: PartitionDeps
+  readonly #partition: number
+  readonly #paused = new Set<'transactions' | 'labels'>()
+  #inbox: RecordQueue | null = null
+  #gaps: { readonly topic: 'transactions' | 'labels'; readonly expected: number }[] = []
+  #state: PartitionState | null = null
+  /** A generation of the state that holds a damaged value; null for none. */
+  #corruptGeneration: number | null = null
+  #progress: readonly (PartitionProgress | null)[] = []
+  readonly #epochs: { held: number | null } = { held: null }
+  /** Everything below is decided and committed, as far as this partition knows. */
+  #decidedTo: number | null = null
+  /** Of the batch in hand; kept after a failure, since it is then still to be decided. */
+  #oldestInHandMs: number | null = null
+  #isStopping = false
+  #wake: (() => void) | null = null
+  readonly #done: Promise<void>
+
+  constructor(deps: PartitionDeps) {
+    this.#deps = deps
+    this.#partition = deps.inbox.partition
+    this.#done = this.#run()
+  }
+
+  /** Where the partition stands, for who watches its lag; true also while it starts over. */
+  get standing(): PartitionStatus {
+    const oldestTimestampMs = this.#oldestInHandMs ?? this.#inbox?.oldestTimestampMs ?? null
+    return {
+      nextOffset: this.#decidedTo,
+      oldestTimestampMs,
+      isIdle: this.#inbox !== null && oldestTimestampMs === null,
+    }
+  }
+
+  /** How long the partition has been deciding without its state, ms; null while it has it, or does not work. */
+  get degradedMs(): number | null {
+    return this.#state?.degradedMs ?? null
+  }
+
+  get isDegraded(): boolean {
+    return this.degradedMs !== null
+  }
+
+  /** Hands over messages; never waits. Too many pause their topic's partition. */
+  push(topic: 'transactions' | 'labels', messages: Parameters<RecordQueue['push']>[1]): void {
+    const inbox = this.#inbox
+    if (inbox === null) return
+    const expected = inbox.push(topic, messages)
+    if (expected !== null) this.#gaps.push({ topic, expected })
+    if (inbox.isFull(topic) && !this.#paused.has(topic)) {
+      this.#paused.add(topic)
+      this.#deps.pause(topic)
+    }
+    this.#wake?.()
+  }
+
+  /** There may be something to do. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  /** Finishes the micro-batch in hand, or its part, and ends. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#wake?.()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const { log, telemetry } = this.#deps
+    let waitMs = RESTART_FIRST_MS
+    while (!this.#isStopping) {
+      telemetry.partitionWorking(this.#partition, false)
+      let transactions: PartitionTransactions | null = null
+      try {
+        const start = await this.#deps.start(this.#epochs, this.#corruptGeneration)
+        if (start === null) {
+          telemetry.partitionStopped('fenced')
+          log.warn({ partition: this.#partition }, 'Another owner has taken over the partition.')
+          return
+        }
+        transactions = start.transactions
+        this.#corruptGeneration = null
+        this.#state = this.#deps.openState(start, this.#epochs, () => this.#wake?.())
+        await this.#work(start, this.#state, () => {
+          waitMs = RESTART_FIRST_MS
+        })
+      } catch (error) {
+        if (!this.#mayRestart(error)) return
+        await this.#sleep(waitMs)
+        waitMs = Math.min(waitMs * 2, RESTART_MS_MAX)
+      } finally {
+        telemetry.partitionWorking(this.#partition, false)
+        this.#oldestInHandMs ??= this.#inbox?.oldestTimestampMs ?? null
+        this.#inbox = null
+        await this.#state?.close()
+        this.#state = null
+        await transactions?.close().catch(() => undefined)
+      }
+    }
+  }
+
+  /** Counts and logs the failure; false when starting over cannot help. */
+  #mayRestart(error: unknown): boolean {
+    const { log, telemetry } = this.#deps
+    const partition = this.#partition
+    if (isSluiceError(error, 'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE')) {
+      telemetry.partitionStopped('offset_out_of_range')
+      log.error(
+        { partition, error },
+        'The partition has stopped: its messages are gone from the log.',
+      )
+      return false
+    }
+    if (isRefused(error, partition, this.#deps)) return false
+    this.#corruptGeneration = corruptGenerationOf(error) ?? this.#corruptGeneration
+    if (isSluiceError(error, 'SLUICE_PARTITION_FENCED')) telemetry.writeFenced()
+    if (isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN')) telemetry.transactionFailed()
+    if (this.#isStopping) return false
+    telemetry.partitionRestarted()
+    log.warn({ partition, error }, 'The partition starts over from what is committed.')
+    return true
+  }
+
+  async #work(start: PartitionStart, state: PartitionState, onProgress: () => void): Promise<void> {
+    const { inbox: options, clock, alignment } = this.#deps
+    const inbox = new RecordQueue(options, start.nextOffset, start.labelNextOffset)
+    const fold = new PartitionFold(foldOptionsOf(options), start.position)
+    const { leases, kept, position, transactions } = start
+    const { newestEventMs } = position
+    const { leasesMax } = this.#deps
+    const blocks = new PartitionBlocks({ leases, kept, newestEventMs, leasesMax })
+    const turns = new IdleMaintenance(this.#deps, blocks, transactions)
+    let chainHash = start.chainHash
+    let lastStartMs = -Infinity
+    // Known before the first batch: an empty list would let an aligned partition go on unchecked.
+    if (alignment === 'aligned') this.#progress = await this.#deps.readProgress()
+    this.#open(inbox, start)
+    while (!this.#isStopping) {
+      await this.#pace(inbox, lastStartMs)
+      await turns.take(inbox.isEmpty, { ...inbox.place, position: fold.position, chainHash })
+      // Asked right before taking: a gap that came while waiting must be looked at too.
+      while (this.#gaps.length > 0) await this.#checkGaps()
+      await state.rejoin()
+      const startMs = clock.monotonicMs()
+      const { labelWatermarkMs } = fold.position
+      const batch = this.#batchFrom(fold.position)
+      const taken = inbox.take(clock.nowMs(), labelWatermarkMs, this.#gate(), batch)
+      if (taken === null) {
+        await this.#waitForMore(inbox, state, turns)
+        continue
+      }
+      lastStartMs = startMs
+      this.#resumeWhenEmptied(inbox)
+      const place = { transactions, state, fold, blocks }
+      const decodeMs = clock.monotonicMs() - startMs
+      chainHash = await this.#decide(taken, place, chainHash, decodeMs, onProgress)
+    }
+  }
+
+  /**
+   * Decides what was taken: at once, or in as many parts as its late transactions need; unless the partition is to stop, all of
+   * it, since what was taken counts as decided from then on. Returns the hash of the last block.
+   */
+  async #decide(
+    taken: Taken,
+    place: Pick<BatchPlace, 'transactions' | 'state' | 'fold' | 'blocks'>,
+    hashBefore: string,
+    takenInMs: number,
+    onProgress: () => void,
+  ): Promise<string> {
+    let [chainHash, decodeMs] = [hashBefore, takenInMs]
+    await inParts(taken, frontierTakenAfter, async (part) => {
+      if (this.#isStopping) return null
+      this.#oldestInHandMs = part.oldestTimestampMs
+      const onRead = (progress: readonly (PartitionProgress | null)[]): void => {
+        this.#progress = progress
+        this.#checkAligned(part, place.fold.position.labelWatermarkMs)
+      }
+      const partPlace = { ...place, chainHash, decodeMs, onRead }
+      const processed = await tracedBatch(this.#deps, this.#partition, part, decodeMs, (span) =>
+        processBatch(this.#deps, partPlace, part, span),
+      )
+      chainHash = processed.chainHash
+      decodeMs = 0
+      this.#decidedTo = processed.nextOffset
+      onProgress()
+      return processed.entryCount
+    })
+    this.#oldestInHandMs = null
+    return chainHash
+  }
+
+  /** Lets messages in. Nothing may wait in here: what kafkajs delivers before is of another place in the log. */
+  #open(inbox: RecordQueue, start: PartitionStart): void {
+    this.#gaps = []
+    this.#inbox = inbox
+    this.#decidedTo = start.nextOffset
+    this.#oldestInHandMs = null
+    this.#deps.telemetry.partitionWorking(this.#partition, true)
+    this.#deps.seek(start.nextOffset, start.labelNextOffset)
+    // Both, whatever this partition has paused: kafkajs keeps a pause through a rebalance, so an earlier partition's may stand.
+    for (const topic of ['transactions', 'labels'] as const) this.#deps.resume(topic)
+    this.#paused.clear()
+  }
+
+  /** Another partition may have been built anew since the gate was asked: then it no longer holds what was waited for. */
+  #checkAligned(taken: Taken, labelWatermarkMs: number): void {
+    if (this.#deps.alignment === 'live') return
+    const { eventMs, labelMs } = newestTimesOf(taken)
+    if (eventMs >= 0 && !this.#gate()(eventMs, Math.max(labelMs, labelWatermarkMs))) {
+      throw lost(this.#partition, 'behind')
+    }
+  }
+
+  async #checkGaps(): Promise<void> {
+    for (let gap = this.#gaps.shift(); gap !== undefined; gap = this.#gaps.shift()) {
+      await this.#deps.checkLogHolds(gap.topic, gap.expected)
+    }
+  }
+
+  #gate(): (eventTimeMs: number, labelWatermarkMs: number) => boolean {
+    if (this.#deps.alignment === 'live') return () => true
+    return (eventTimeMs, labelWatermarkMs) =>
+      mayGoOn(eventTimeMs, this.#partition, labelWatermarkMs, this.#progress)
+  }
+
+  #batchFrom({ newestEventMs, watermarkMs }: PartitionPosition): AlignedBatch {
+    const isLive = this.#deps.alignment === 'live'
+    return new AlignedBatch(isLive ? Infinity : Math.max(newestEventMs, watermarkMs))
+  }
+
+  /** Waits for messages; with messages in hand that an aligned replay holds back, for the other partitions. */
+  async #waitForMore(
+    inbox: RecordQueue,
+    state: PartitionState,
+    turns: IdleMaintenance,
+  ): Promise<void> {
+    if (inbox.isEmpty) {
+      if (!state.hasNews) await this.#sleep(turns.pollMs)
+      return
+    }
+    await this.#sleep(ALIGNMENT_POLL_MS)
+    this.#progress = await this.#deps.readProgress()
+    // When every partition waits for the others, none reads a batch that would show that the state is gone.
+    const own = this.#progress[this.#partition] ?? null
+    if (own === null || own.nextOffset < (this.#decidedTo ?? 0)) await state.confirm()
+  }
+
+  /** Each commit costs the same however little it holds; a little patience leaves the machine time to be prompt. */
+  async #pace(inbox: RecordQueue, lastStartMs: number): Promise<void> {
+    const { batchIntervalMs, clock } = this.#deps
+    for (;;) {
+      const leftMs = lastStartMs + batchIntervalMs - clock.monotonicMs()
+      if (leftMs <= 0 || this.#isStopping || inbox.hasFullBatch) return
+      await this.#sleep(leftMs)
+    }
+  }
+
+  #resumeWhenEmptied(inbox: RecordQueue): void {
+    for (const topic of this.#paused) {
+      if (inbox.isFull(topic)) continue
+      this.#paused.delete(topic)
+      this.#deps.resume(topic)
+    }
+  }
+
+  /** Sleeps until woken by messages or a stop, at most `limitMs` unless null. */
+  async #sleep(limitMs: number | null): Promise<void> {
+    if (this.#isStopping) return
+    await new Promise<void>((resolve) => {
+      const timer = limitMs === null ? null : setTimeout(resolve, limitMs)
+      this.#wake = () => {
+        if (timer !== null) clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = null
+  }
+}

@@ -1,0 +1,245 @@
+// How a partition starts: fence earlier owners in Redis and in Kafka, read back what is committed, and open the state
+// that holds just that.
+
+import type { Admin } from 'kafkajs'
+import {
+  PARTITION_START,
+  type PartitionPosition,
+} from '../../core/features/engine/partition-fold.ts'
+import { decodeMetadata, type Frontier } from '../../core/stream/partition-progress.ts'
+import { LeaseReading } from '../../core/decision/lease-reading.ts'
+import type { HeldLease } from '../../core/decision/leases.ts'
+import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
+import type { PartitionTransactions } from '../../platform/kafka/partition-transactions.ts'
+import { readLogEnds, type LogEnds } from '../../platform/kafka/log-ends.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
+import type {
+  PartitionSession,
+  PartitionStore,
+} from '../../platform/redis/partition-store-contract.ts'
+import { fenced, lossOf, lost, outOfRange } from '../partition-errors.ts'
+import type { InboxOptions } from '../intake/record-queue.ts'
+import { Refold, type RefoldDeps } from './state-rebuilder.ts'
+import { planState } from './state-plan.ts'
+
+/** kafkajs commits this ("earliest") for a partition whose offset was out of range while it fetched. */
+const RESET_BY_KAFKAJS = -2
+
+const NO_LOG: LogEnds = { low: 0, high: 0 }
+
+/** Where a partition begins. */
+export interface PartitionStart extends Frontier {
+  readonly transactions: PartitionTransactions
+  readonly position: PartitionPosition
+  readonly chainHash: string
+  /** The state, holding at least what is committed; null when it does not, or cannot be had. */
+  readonly session: PartitionSession | null
+  readonly corruptGeneration: number | null
+  /** Live leases of the partition's cards. */
+  readonly leases: readonly HeldLease[]
+  /** What was committed beside them of the partition's blocks; null for nothing. */
+  readonly kept: string | null
+}
+
+export interface PartitionStarterOptions extends RefoldDeps {
+  readonly admin: Admin
+  readonly store: PartitionStore
+  readonly log: Logger
+  readonly telemetry: ScorerTelemetry
+  readonly leasesTopic: string
+  readonly openTransactions: () => Promise<PartitionTransactions>
+  /** The epoch that the partition holds; null for a new assignment. */
+  readonly epochs: { held: number | null }
+  /** A generation of the state that is known to hold a damaged value; null for none. */
+  readonly corruptGeneration: number | null
+}
+
+interface Committed extends Frontier {
+  readonly metadata: string | null
+  readonly labelMetadata: string | null
+  /** The oldest offsets that the log holds. */
+  readonly low: Frontier
+}
+
+/** Null when another owner has taken over since the epoch that is held. */
+export async function startPartition(
+  options: PartitionStarterOptions,
+): Promise<PartitionStart | null> {
+  const epoch = await claim(options)
+  if (epoch === 'fenced') return null
+  // From here on no earlier owner can commit, so what is read back next stays true.
+  const transactions = await options.openTransactions()
+  try {
+    const committed = await readCommitted(options)
+    const metadata = decodeMetadata(committed.metadata)
+    const [leases, session] = await Promise.all([
+      readLeases(options, epoch),
+      openState(options, epoch, committed),
+    ])
+    return {
+      transactions,
+      nextOffset: committed.nextOffset,
+      labelNextOffset: committed.labelNextOffset,
+      position: metadata?.position ?? PARTITION_START,
+      chainHash: metadata?.chainHash ?? '',
+      session,
+      corruptGeneration: options.corruptGeneration,
+      leases,
+      kept: committed.labelMetadata,
+    }
+  } catch (error) {
+    await transactions.close().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Raises the epoch. Live, a Redis that does not answer is no reason to wait: null, and claimed later. */
+async function claim({ store, inbox, epochs, alignment }: PartitionStarterOptions) {
+  try {
+    const epoch = await store.claim(inbox.partition, epochs.held)
+    if (epoch === null) return 'fenced'
+    epochs.held = epoch
+    return epoch
+  } catch (error) {
+    if (alignment === 'aligned' || lossOf(error) === null) throw error
+    return null
+  }
+}
+
+/** What the lease topic says of the partition's cards. Its writers before this one are fenced, so it stands still. */
+async function readLeases(
+  options: PartitionStarterOptions,
+  epoch: number | null,
+): Promise<readonly HeldLease[]> {
+  const { admin, kafka, groupId, inbox, leasesTopic, log, telemetry } = options
+  const { partition, codecs } = inbox
+  const { low: from, high: to } = await logRange(admin, leasesTopic, partition)
+  const reader = `${groupId}-refold-leases-${partition}-${epoch ?? 'live'}`
+  const leases = new LeaseReading(codecs)
+  await readPartitionLog(
+    kafka,
+    reader,
+    partition,
+    [{ topic: leasesTopic, from, to }],
+    (_topic, messages) => {
+      for (const { key, value } of messages) leases.accept(key, value)
+      return Promise.resolve()
+    },
+  )
+  const { live, unreadable } = leases
+  telemetry.leasesRead(partition, live.length, unreadable)
+  if (unreadable > 0) {
+    log.error({ partition, unreadable }, 'Leases cannot be read; their blocks end unannounced.')
+  }
+  return live
+}
+
+async function logRange(admin: Admin, topic: string, partition: number): Promise<LogEnds> {
+  return (await readLogEnds(admin, topic)).get(partition) ?? NO_LOG
+}
+
+/** @throws SluiceError SLUICE_PARTITION_OFFSET_OUT_OF_RANGE when retention has taken the offset. */
+export async function checkLogHolds(
+  admin: Admin,
+  topic: string,
+  partition: number,
+  offset: number,
+): Promise<void> {
+  const { low, high } = await logRange(admin, topic, partition)
+  if (offset < low) throw outOfRange(topic, partition, offset, low, high)
+}
+
+async function readCommitted({
+  admin,
+  groupId,
+  inbox,
+}: PartitionStarterOptions): Promise<Committed> {
+  const { partition, transactionsTopic, labelsTopic } = inbox
+  const topics = [transactionsTopic, labelsTopic]
+  const groups = await admin.fetchOffsets({ groupId, topics })
+  const find = (topic: string) =>
+    groups
+      .find((group) => group.topic === topic)
+      ?.partitions.find((entry) => entry.partition === partition)
+  const next = async (topic: string) => {
+    const { low, high } = await logRange(admin, topic, partition)
+    const offset = Number(find(topic)?.offset ?? -1)
+    if (offset === RESET_BY_KAFKAJS || (offset >= 0 && (offset < low || offset > high))) {
+      throw outOfRange(topic, partition, offset, low, high)
+    }
+    return { offset: offset < 0 ? low : offset, low }
+  }
+  const transactions = await next(transactionsTopic)
+  const labels = await next(labelsTopic)
+  return {
+    nextOffset: transactions.offset,
+    labelNextOffset: labels.offset,
+    metadata: find(transactionsTopic)?.metadata ?? null,
+    labelMetadata: find(labelsTopic)?.metadata ?? null,
+    low: { nextOffset: transactions.low, labelNextOffset: labels.low },
+  }
+}
+
+/**
+ * The state, when it holds what is committed. Otherwise an aligned replay waits until it has been folded from the log;
+ * live the partition begins without it, null, and whatever Redis does is no reason to wait for it.
+ */
+async function openState(
+  options: PartitionStarterOptions,
+  epoch: number | null,
+  committed: Committed,
+): Promise<PartitionSession | null> {
+  const { store, inbox, log, telemetry, alignment } = options
+  const { partition } = inbox
+  if (epoch === null) {
+    telemetry.stateLost('unanswered')
+    return null
+  }
+  try {
+    const standing = await store.readStatus(partition)
+    const { low } = committed
+    const { corruptGeneration } = options
+    const plan = planState({ standing, committed, low, corruptGeneration, epoch })
+    if (plan.kind !== 'current') {
+      telemetry.stateLost(plan.loss)
+      const { generation, nextOffset: from } = plan.from
+      log.warn(
+        { partition, plan: plan.kind, loss: plan.loss, generation, from, to: committed.nextOffset },
+        'The state is not what is committed; it is folded from the log.',
+      )
+      if (alignment === 'live') return null
+    }
+    const purpose = plan.kind === 'rebuild' ? 'rebuild' : 'work'
+    const session = store.open(partition, epoch, standing, plan.from, purpose)
+    if (plan.kind !== 'current') await restoreNow(options, session, committed)
+    return session
+  } catch (error) {
+    const loss = lossOf(error)
+    if (alignment === 'aligned' || loss === null) throw error
+    telemetry.stateLost(loss)
+    return null
+  }
+}
+
+async function restoreNow(
+  options: PartitionStarterOptions,
+  session: PartitionSession,
+  committed: Committed,
+): Promise<void> {
+  const { partition } = options.inbox
+  await new Refold(options, session).foldLog(committed, null)
+  if (!session.isRebuild) return
+  const reply = await session.switchOver()
+  if (reply !== 'written') throw reply === 'fenced' ? fenced(partition) : lost(partition, 'emptied')
+}
+
+/** The oldest offsets that the log holds of a partition. */
+export async function readLow(
+  admin: Admin,
+  { partition, transactionsTopic, labelsTopic }: InboxOptions,
+): Promise<Frontier> {
+  const transactions = await logRange(admin, transactionsTopic, partition)
+  const labels = await logRange(admin, labelsTopic, partition)
+  return { nextOffset: transactions.low, labelNextOffset: labels.low }
+}

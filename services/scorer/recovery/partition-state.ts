@@ -1,0 +1,195 @@
+// The state of a partition at work: there, or lost and being restored. Live, a partition never waits for it: what cannot be had in
+// time is done without, marked, until it is restored. In an aligned replay the log alone decides, so there a loss
+// ends the partition's work, and it starts over from a state that is whole.
+
+import type { Clock } from '../../core/clock.ts'
+import { isSluiceError } from '../../core/errors.ts'
+import type { PartitionFold, PartitionPosition } from '../../core/features/engine/partition-fold.ts'
+import { LATENESS_MS } from '../../core/features/catalogue/time.ts'
+import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
+import type {
+  CommittedFrontier,
+  PartitionSession,
+  PartitionSnapshot,
+} from '../../platform/redis/partition-store-contract.ts'
+import type { DecidedOutcome } from './decided-outcomes.ts'
+import { corruptGenerationOf, fenced, lossOf, lost } from '../partition-errors.ts'
+import type { Taken } from '../intake/record-queue.ts'
+import { PartitionRestorer, type RestorerDeps } from './partition-restorer.ts'
+import type { PartitionStart } from './partition-start.ts'
+import { readFor, readByLate } from '../batch/read-set.ts'
+
+export interface PartitionStateDeps extends RestorerDeps {
+  readonly clock: Clock
+  readonly telemetry: ScorerTelemetry
+}
+
+export interface StateReading {
+  /** Null when the batch is to be decided without state. */
+  readonly snapshot: PartitionSnapshot | null
+  /** For so many entries of the batch: nearly always all. */
+  readonly entryCount: number
+}
+
+export class PartitionState {
+  readonly #deps: PartitionStateDeps
+  readonly #onNews: () => void
+  #session: PartitionSession | null
+  #restorer: PartitionRestorer | null = null
+  #degradedSinceMs: number | null = null
+  #committed: CommittedFrontier
+
+  /** `onNews` wakes the partition. */
+  constructor(deps: PartitionStateDeps, start: PartitionStart, onNews: () => void) {
+    this.#deps = deps
+    this.#onNews = onNews
+    this.#session = start.session
+    const { nextOffset, labelNextOffset, position } = start
+    this.#committed = { nextOffset, labelNextOffset, newestEventMs: position.newestEventMs }
+    if (start.session === null) this.#restore(start.corruptGeneration)
+  }
+
+  get isDegraded(): boolean {
+    return this.#session === null
+  }
+
+  /** True when `rejoin` has something to do. */
+  get hasNews(): boolean {
+    return this.#restorer !== null && (this.#restorer.isNear || this.#restorer.failure !== null)
+  }
+
+  /** How long the partition has been without its state; null while it has it. */
+  get degradedMs(): number | null {
+    const sinceMs = this.#degradedSinceMs
+    return sinceMs === null ? null : this.#deps.clock.monotonicMs() - sinceMs
+  }
+
+  /** Between two batches: takes the state back once next to nothing is missing in it. */
+  async rejoin(): Promise<void> {
+    const restorer = this.#restorer
+    if (restorer === null) return
+    if (restorer.failure !== null) throw restorer.failure
+    if (!restorer.isNear) return
+    const session = await restorer.finish()
+    if (session === null) return
+    this.#session = session
+    this.#restorer = null
+    this.#degradedSinceMs = null
+  }
+
+  /** The state that the batch needs. */
+  async read(taken: Taken): Promise<StateReading> {
+    const without = { snapshot: null, entryCount: taken.entries.length }
+    const session = this.#session
+    if (session === null) return without
+    const { inbox, alignment, lateValuesMax } = this.#deps
+    const { partition } = inbox
+    const { cards, entities } = readFor(taken)
+    let { entryCount } = without
+    try {
+      let reading = await session.read(cards, entities, this.#committed)
+      if (reading.kind === 'read') {
+        const { newestEventMs } = this.#committed
+        const room = { valuesMax: lateValuesMax, withEntities: true }
+        const more = readByLate(taken, reading.snapshot, newestEventMs, room)
+        if (more !== null) {
+          entryCount = more.entryCount
+          reading = await session.readMore(reading.snapshot, more, this.#committed)
+        }
+      }
+      if (reading.kind === 'fenced') throw fenced(partition)
+      if (reading.kind === 'lost') {
+        throw lost(partition, reading.loss, session.progress.generation)
+      }
+      const { snapshot } = reading
+      if (alignment === 'live') snapshot.entityHorizonMs = this.#horizonMs(snapshot)
+      return { snapshot, entryCount }
+    } catch (error) {
+      this.#doWithout(error, session)
+      return without
+    }
+  }
+
+  /** Before this the partition that is furthest may have forgotten what a transaction asks for. */
+  #horizonMs({ progress }: PartitionSnapshot): number {
+    let newestMs = -Infinity
+    for (const [partition, of] of progress.entries()) {
+      if (partition !== this.#deps.inbox.partition && of !== null) {
+        newestMs = Math.max(newestMs, of.newestEventMs)
+      }
+    }
+    return newestMs - LATENESS_MS
+  }
+
+  /** Writes what the batch has changed. What was decided stands, written or not. */
+  async write(snapshot: PartitionSnapshot, taken: Taken, fold: PartitionFold): Promise<void> {
+    const session = this.#session
+    if (session === null) return
+    const { partition } = this.#deps.inbox
+    const { nextOffset, labelNextOffset } = taken
+    const { generation } = session.progress
+    // Below what an earlier owner had written, where it was ahead: what it held of this is decided and folded again.
+    const progress = { generation, nextOffset, labelNextOffset, ...fold.position }
+    try {
+      const reply = await session.write(snapshot, progress, this.#committed)
+      if (reply === 'fenced') throw fenced(partition)
+      if (reply === 'lost') throw lost(partition, 'rolled_back')
+    } catch (error) {
+      this.#doWithout(error, session)
+    }
+  }
+
+  /** @throws SluiceError when the state is no longer as it was left */
+  async confirm(): Promise<void> {
+    const session = this.#session
+    if (session === null) return
+    const { partition } = this.#deps.inbox
+    const verdict = await session.confirm()
+    if (verdict === 'fenced') throw fenced(partition)
+    if (verdict === 'lost') throw lost(partition, 'rolled_back', session.progress.generation)
+  }
+
+  /** The batch is committed, after which the partition stands here; `outcomesOf` says what was decided in it. */
+  committed(
+    taken: Taken,
+    { newestEventMs }: PartitionPosition,
+    outcomesOf: () => readonly DecidedOutcome[],
+  ): void {
+    const { entries, labels, nextOffset, labelNextOffset } = taken
+    this.#committed = { nextOffset, labelNextOffset, newestEventMs }
+    if (this.#restorer === null) return
+    const outcomes = outcomesOf()
+    this.#restorer.push({ entries, labels, nextOffset, labelNextOffset, outcomes })
+  }
+
+  async close(): Promise<void> {
+    this.#session?.close()
+    await this.#restorer?.stop()
+  }
+
+  /** Goes on without state. @throws what an aligned replay, or another owner, does not allow to go on from */
+  #doWithout(error: unknown, session: PartitionSession): void {
+    const { alignment, inbox, log, telemetry } = this.#deps
+    // A server that refuses us is told from one that is away at the start, not in the middle of the work.
+    const isDenied = isSluiceError(error, 'SLUICE_ACCESS_DENIED')
+    const loss = isDenied ? 'unanswered' : lossOf(error)
+    if (alignment === 'aligned' || loss === null) throw error
+    telemetry.stateLost(loss)
+    log.warn(
+      { partition: inbox.partition, loss, error },
+      'The partition goes on deciding without its state, and restores it meanwhile.',
+    )
+    this.#session = null
+    session.close()
+    this.#restore(corruptGenerationOf(error))
+  }
+
+  #restore(corruptGeneration: number | null): void {
+    this.#degradedSinceMs = this.#deps.clock.monotonicMs()
+    this.#restorer = new PartitionRestorer(this.#deps, {
+      committed: this.#committed,
+      corruptGeneration,
+      onNews: this.#onNews,
+    })
+  }
+}

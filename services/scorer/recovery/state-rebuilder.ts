@@ -1,0 +1,221 @@
+// Folds what is already decided into the state once more, without deciding or publishing anything.
+
+import type { Kafka, KafkaMessage } from 'kafkajs'
+import { storedOutcomeOf } from '../../core/decision/decide.ts'
+import { PartitionFold, type PartitionPosition } from '../../core/features/engine/partition-fold.ts'
+import {
+  isBehind,
+  type Frontier,
+  type PartitionProgress,
+} from '../../core/stream/partition-progress.ts'
+import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
+import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
+import type {
+  PartitionReading,
+  PartitionSession,
+} from '../../platform/redis/partition-store-contract.ts'
+import {
+  readDecidedOutcomes,
+  type DecidedOutcome,
+  type OutcomesReading,
+} from './decided-outcomes.ts'
+import { frontierAfter, inParts, type Cut } from '../batch/split-batch.ts'
+import { fenced, lost } from '../partition-errors.ts'
+import {
+  foldOptionsOf,
+  RecordQueue,
+  type InboxOptions,
+  type Taken,
+} from '../intake/record-queue.ts'
+import { foldBatch } from '../batch/fold-batch.ts'
+import { touchedBy, readByLate } from '../batch/read-set.ts'
+
+export interface RefoldDeps {
+  readonly kafka: Kafka
+  readonly groupId: string
+  readonly decisionsTopic: string
+  readonly inbox: InboxOptions
+  readonly alignment: 'live' | 'aligned'
+  /** Values that late transactions look at, beyond which a batch is cut. */
+  readonly lateValuesMax: number
+  readonly telemetry: Pick<ScorerTelemetry, 'eventsRestored' | 'stateRebuilt'>
+}
+
+/** The part of a batch that folding needs. */
+export interface Foldable extends Pick<
+  Taken,
+  'entries' | 'labels' | 'nextOffset' | 'labelNextOffset'
+> {
+  /** What was decided, for duplicates that come later; the log of transactions does not tell. */
+  readonly outcomes?: readonly DecidedOutcome[]
+}
+
+/** Folds on from where a state is. */
+export class Refold {
+  readonly #deps: RefoldDeps
+  readonly #session: PartitionSession
+  readonly #fold: PartitionFold
+  #reached: Frontier
+
+  constructor(deps: RefoldDeps, session: PartitionSession) {
+    this.#deps = deps
+    this.#session = session
+    this.#fold = new PartitionFold(foldOptionsOf(deps.inbox), positionOf(session.progress))
+    this.#reached = session.progress
+  }
+
+  /** Everything below is in the state. */
+  get reached(): Frontier {
+    return this.#reached
+  }
+
+  /** Reads the log up to `to`, and what was decided, by consumer groups of its own, and folds it. */
+  async foldLog(to: Frontier, signal: AbortSignal | null): Promise<void> {
+    const { kafka, inbox, telemetry } = this.#deps
+    const { partition, transactionsTopic, labelsTopic } = inbox
+    const from = this.#reached
+    telemetry.stateRebuilt()
+    const reader = new RecordQueue(inbox, from.nextOffset, from.labelNextOffset)
+    let decided: OutcomesReading | null = null
+    try {
+      await readPartitionLog(
+        kafka,
+        this.#groupId(''),
+        partition,
+        [
+          { topic: transactionsTopic, from: from.nextOffset, to: to.nextOffset },
+          { topic: labelsTopic, from: from.labelNextOffset, to: to.labelNextOffset },
+        ],
+        async (topic, messages) => {
+          const isTransactions = topic === transactionsTopic
+          reader.push(isTransactions ? 'transactions' : 'labels', messages)
+          if (isTransactions && messages.length > 0) {
+            decided ??= this.#readDecided(to.nextOffset, messages, signal)
+          }
+          for (;;) {
+            // What was ahead of the clock when it was decided may not be so now: its block says that it was refused.
+            const taken = reader.take(Infinity, Infinity, () => true)
+            if (taken === null) return
+            const stretch = await decided?.outcomes.take(taken.nextOffset)
+            signal?.throwIfAborted()
+            const entries = taken.entries.filter(({ offset }) => !stretch?.refused.has(offset))
+            await this.#apply({ ...taken, entries, outcomes: stretch?.outcomes ?? [] }, signal)
+          }
+        },
+        signal,
+      )
+    } finally {
+      await (decided as OutcomesReading | null)?.close()
+    }
+    // The rest of the stretch holds nothing but control records.
+    this.#reached = furthestFrontier(to, this.#reached)
+  }
+
+  /** What was decided from where the state is. Blocks are written after their transactions, so none is older than these. */
+  #readDecided(
+    toOffset: number,
+    first: readonly KafkaMessage[],
+    signal: AbortSignal | null,
+  ): OutcomesReading {
+    const { kafka, inbox, decisionsTopic } = this.#deps
+    const { codecs, partition } = inbox
+    const source = { kafka, codecs, decisionsTopic, partition, groupId: this.#groupId('decided-') }
+    const sinceMs = first.reduce((ms, { timestamp }) => Math.min(ms, Number(timestamp)), Infinity)
+    return readDecidedOutcomes(source, this.#reached.nextOffset, toOffset, sinceMs, signal)
+  }
+
+  #groupId(what: string): string {
+    const { groupId, inbox } = this.#deps
+    return `${groupId}-refold-${what}${inbox.partition}-${this.#session.epoch}`
+  }
+
+  /** Folds a batch that is at hand, as far as the state does not hold it. Batches come in order, without gap. */
+  async foldBatch(batch: Foldable, signal: AbortSignal): Promise<void> {
+    const { nextOffset, labelNextOffset } = this.#reached
+    if (!isBehind(this.#reached, batch)) return
+    const left = {
+      ...batch,
+      entries: batch.entries.filter(({ offset }) => offset >= nextOffset),
+      outcomes: (batch.outcomes ?? []).filter(({ offset }) => offset >= nextOffset),
+      labels: batch.labels.filter(({ offset }) => offset >= labelNextOffset),
+    }
+    await this.#apply(left, signal)
+  }
+
+  /** In as many parts as late transactions need; the state is whole after each. */
+  async #apply(batch: Foldable, signal: AbortSignal | null): Promise<void> {
+    await inParts(batch, frontierFoldableAfter, (part) => {
+      signal?.throwIfAborted()
+      return this.#applySome(part)
+    })
+  }
+
+  /** Returns how many entries were applied: the first ones, nearly always all. */
+  async #applySome(all: Foldable): Promise<number> {
+    const { inbox, alignment, telemetry } = this.#deps
+    const session = this.#session
+    const { reading, entryCount } = await this.#read(all)
+    const [batch] = frontierFoldableAfter(all, entryCount)
+    const frontier = furthestFrontier(batch, this.#reached)
+    if (reading.kind !== 'read') {
+      throw reading.kind === 'fenced'
+        ? fenced(inbox.partition)
+        : lost(inbox.partition, reading.loss, session.progress.generation)
+    }
+    const { snapshot } = reading
+    const { entries, labels } = batch
+    foldBatch(labels, entries, frontier.labelNextOffset, this.#fold, snapshot, alignment)
+    for (const { card, offset, outcome } of batch.outcomes ?? []) {
+      snapshot.card(card).setOutcome(offset, storedOutcomeOf(outcome))
+    }
+    const { generation } = session.progress
+    const progress: PartitionProgress = { generation, ...frontier, ...this.#fold.position }
+    // Others of this process see what is in memory as far as Redis holds it: only that may be made small.
+    const { newestEventMs } = session.progress
+    const committed = { ...this.#reached, newestEventMs }
+    const reply = await session.write(snapshot, progress, committed)
+    if (reply === 'fenced') throw fenced(inbox.partition)
+    if (reply === 'lost') throw lost(inbox.partition, 'rolled_back')
+    this.#reached = frontier
+    telemetry.eventsRestored(entries.length + labels.length)
+    return entryCount
+  }
+
+  async #read(batch: Foldable): Promise<{ reading: PartitionReading; entryCount: number }> {
+    const session = this.#session
+    const { cards, entities } = touchedBy(batch)
+    const reading = await session.read(cards, entities, this.#reached)
+    const all = { reading, entryCount: batch.entries.length }
+    if (reading.kind !== 'read') return all
+    const { snapshot } = reading
+    // Entities are the same before a late transaction and after it, so they say nothing of what it changes.
+    const room = { valuesMax: this.#deps.lateValuesMax, withEntities: false }
+    const late = readByLate(batch, snapshot, this.#fold.position.newestEventMs, room)
+    if (late === null) return all
+    const more = await session.readMore(snapshot, late, this.#reached)
+    return { reading: more, entryCount: late.entryCount }
+  }
+}
+
+/** Only the position: what else a progress holds would shine through where the fold's position is read back. */
+function positionOf(progress: PartitionProgress): PartitionPosition {
+  const { newestEventMs, watermarkMs, labelWatermarkMs } = progress
+  return { newestEventMs, watermarkMs, labelWatermarkMs }
+}
+
+function frontierFoldableAfter(batch: Foldable, entryCount: number): Cut<Foldable> {
+  const [first, rest] = frontierAfter(batch, entryCount)
+  if (rest === null) return [first, null]
+  const { outcomes = [] } = batch
+  return [
+    { ...first, outcomes: outcomes.filter(({ offset }) => offset < first.nextOffset) },
+    { ...rest, outcomes: outcomes.filter(({ offset }) => offset >= first.nextOffset) },
+  ]
+}
+
+function furthestFrontier(a: Frontier, b: Frontier): Frontier {
+  return {
+    nextOffset: Math.max(a.nextOffset, b.nextOffset),
+    labelNextOffset: Math.max(a.labelNextOffset, b.labelNextOffset),
+  }
+}

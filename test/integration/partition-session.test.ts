@@ -1,0 +1,221 @@
+// Goal: what a micro-batch reads is what was written, its own and that of other partitions, however much of it is in memory;
+// and what cannot be read is never taken for nothing. Method: sessions of two partitions on a real Redis.
+
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { REACH_MS, SECOND_MS } from '../../services/core/features/catalogue/time.ts'
+import { entityName, partitionKeys } from '../../services/platform/redis/keys.ts'
+import {
+  offsetsOf,
+  openStore,
+  otherParts,
+  ownPart,
+  terminalKey,
+  openRedis,
+  progressAt,
+  COMMITTED,
+  openSession,
+  read,
+  write,
+  claim,
+} from '../support/partition-sessions.ts'
+import { openKeys } from '../support/streams.ts'
+
+test('values expire after the reach and not before; epoch and progress never do', async (t) => {
+  const keys = openKeys(t, 'expiry')
+  const store = await openStore(t, keys)
+  strictEqual(await write(await openSession(store, 0, await claim(store, 0)), 0), 'written')
+  const redis = openRedis(t, keys)
+  const partition = partitionKeys(keys.streamId, 0)
+  for (const key of [
+    partition.card(1, 'card-1'),
+    partition.entity(1, entityName(terminalKey('terminal-1'))),
+  ]) {
+    const secondsLeft = await redis.ttl(key)
+    ok(secondsLeft * SECOND_MS > REACH_MS, `${key} expires in ${secondsLeft} s`)
+  }
+  for (const key of [partition.epoch, partition.progress]) strictEqual(await redis.ttl(key), -1)
+})
+
+test('a partition reads the parts of the others, each with the offset up to which it reaches', async (t) => {
+  const keys = openKeys(t, 'parts')
+  const store = await openStore(t, keys)
+  // As in another process.
+  const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
+  const empty = await read(reader, [], ['terminal-1'])
+  deepStrictEqual(otherParts(empty, 'terminal-1'), [])
+  deepStrictEqual(empty.progress, [null, null])
+  const session = await openSession(store, 0, await claim(store, 0))
+  strictEqual(await write(session, 0), 'written')
+  strictEqual(await write(session, 1), 'written')
+  const snapshot = await read(reader, [], ['terminal-1'])
+  const [other] = otherParts(snapshot, 'terminal-1') ?? []
+  strictEqual(other?.frontier.nextOffset, 2)
+  deepStrictEqual(offsetsOf(other.part), [0, 1])
+  deepStrictEqual(offsetsOf(ownPart(snapshot, 'terminal-1')), [])
+  deepStrictEqual(await store.readProgress(), [progressAt(2), null])
+  const again = await read(reader, [], ['terminal-1'])
+  strictEqual(otherParts(again, 'terminal-1')?.[0]?.part, other.part, 'decoded once')
+  strictEqual(await write(session, 2), 'written')
+  const changed = await read(reader, [], ['terminal-1'])
+  deepStrictEqual(offsetsOf(otherParts(changed, 'terminal-1')?.[0]?.part), [0, 1, 2])
+})
+
+test('what is read besides for a batch is seen within the frontier of its first reading', async (t) => {
+  const keys = openKeys(t, 'besides')
+  const store = await openStore(t, keys)
+  const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
+  const session = await openSession(store, 0, await claim(store, 0))
+  await read(reader, [], ['terminal-1'])
+  strictEqual(await write(session, 0), 'written')
+  const next = { nextOffset: 0, labelNextOffset: 0 }
+  const needs = { entities: [terminalKey('terminal-1')], messages: [] }
+  const without = await read(reader, [], ['terminal-2'])
+  const first = await read(reader, [], ['terminal-1'])
+  const before = otherParts(first, 'terminal-1')
+  // Looked for, and not there yet.
+  strictEqual(otherParts(without, 'terminal-1'), null)
+  strictEqual(await write(session, 1), 'written')
+  strictEqual((await reader.readMore(without, needs, next)).kind, 'read')
+  strictEqual((await reader.readMore(first, needs, next)).kind, 'read')
+  const [besides] = otherParts(without, 'terminal-1') ?? []
+  deepStrictEqual(offsetsOf(besides?.part), [0, 1])
+  strictEqual(besides?.frontier.nextOffset, 1)
+  deepStrictEqual(offsetsOf(ownPart(without, 'terminal-1')), [])
+  // What the first reading saw stands.
+  strictEqual(otherParts(first, 'terminal-1'), before)
+  deepStrictEqual(offsetsOf(before?.[0]?.part), [0])
+})
+
+test('what a partition of the same process knows is taken from its memory, also after it was read once', async (t) => {
+  const keys = openKeys(t, 'memory')
+  const store = await openStore(t, keys)
+  const [session, reader] = [
+    await openSession(store, 0, await claim(store, 0)),
+    await openSession(store, 1, await claim(store, 1)),
+  ]
+  strictEqual(await write(session, 0), 'written')
+  // Where the other partition keeps its state is learnt from Redis, and so is the part.
+  deepStrictEqual(
+    offsetsOf(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')?.[0]?.part),
+    [0],
+  )
+  const key = partitionKeys(keys.streamId, 0).entity(1, entityName(terminalKey('terminal-1')))
+  await openRedis(t, keys).set(key, 'damaged')
+  const own = ownPart(await read(session, [], ['terminal-1']), 'terminal-1')
+  const [other] = otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') ?? []
+  strictEqual(other?.part, own)
+})
+
+test('a partition that was built again under another generation is read there', async (t) => {
+  const keys = openKeys(t, 'generation')
+  const store = await openStore(t, keys)
+  const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
+  const epoch = await claim(store, 0)
+  strictEqual(await write(await openSession(store, 0, epoch), 0), 'written')
+  await read(reader, [], ['terminal-1'])
+  strictEqual(await write(await openSession(store, 0, epoch, 2), 7), 'written')
+  const [other] = otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') ?? []
+  deepStrictEqual(offsetsOf(other?.part), [7])
+})
+
+test('a rebuild counts only once it is switched to, and then at once', async (t) => {
+  const keys = openKeys(t, 'rebuild')
+  const store = await openStore(t, keys)
+  const reader = await openSession(store, 1, await claim(store, 1))
+  const epoch = await claim(store, 0)
+  strictEqual(await write(await openSession(store, 0, epoch), 0), 'written')
+  const partOf = async (): Promise<readonly number[]> =>
+    offsetsOf(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')?.[0]?.part)
+  const standing = await store.readStatus(0)
+  const rebuild = store.open(0, epoch, standing, progressAt(0, 9), 'rebuild')
+  strictEqual(await write(rebuild, 5), 'written')
+  deepStrictEqual(await partOf(), [0])
+  deepStrictEqual((await store.readStatus(0)).restore, progressAt(6, 9))
+  strictEqual(await rebuild.switchOver(), 'written')
+  deepStrictEqual(await partOf(), [5])
+  const { progress, restore } = await store.readStatus(0)
+  deepStrictEqual([progress, restore], [progressAt(6, 9), null])
+  strictEqual(await write(rebuild, 6), 'written', 'and the session goes on')
+  strictEqual(await rebuild.confirm(), 'stands')
+})
+
+test('what was written stays decoded, and is not asked for again', async (t) => {
+  const keys = openKeys(t, 'cached')
+  const store = await openStore(t, keys)
+  const session = await openSession(store, 0, await claim(store, 0))
+  strictEqual(await write(session, 0), 'written')
+  const first = ownPart(await read(session, [], ['terminal-1']), 'terminal-1')
+  // A value that is read again would be found damaged.
+  const redis = openRedis(t, keys)
+  const key = partitionKeys(keys.streamId, 0).entity(1, entityName(terminalKey('terminal-1')))
+  await redis.set(key, 'damaged')
+  strictEqual(ownPart(await read(session, [], ['terminal-1']), 'terminal-1'), first)
+  session.close()
+  deepStrictEqual(await session.read([], [terminalKey('terminal-1')], COMMITTED), {
+    kind: 'lost',
+    loss: 'corrupt',
+  })
+})
+
+test('with no room to keep anything, every value is read again', async (t) => {
+  const keys = openKeys(t, 'no-room')
+  const store = await openStore(t, keys, { cachedEventsMax: 0 })
+  const session = await openSession(store, 0, await claim(store, 0))
+  strictEqual(await write(session, 0), 'written')
+  strictEqual(await write(session, 1), 'written')
+  const part = ownPart(await read(session, [], ['terminal-1']), 'terminal-1')
+  deepStrictEqual(offsetsOf(part), [0, 1])
+})
+
+test('a damaged part of another partition is no empty part, and its owner hears of it', async (t) => {
+  const keys = openKeys(t, 'damaged')
+  const store = await openStore(t, keys)
+  const owner = await openSession(store, 0, await claim(store, 0))
+  const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
+  strictEqual(await write(owner, 0), 'written')
+  strictEqual(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') === null, false)
+  const redis = openRedis(t, keys)
+  const partition = partitionKeys(keys.streamId, 0)
+  const key = partition.entity(1, entityName(terminalKey('terminal-1')))
+  const whole = await redis.getBuffer(key)
+  await redis.set(key, 'damaged')
+  strictEqual(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1') === null, true)
+  deepStrictEqual(await owner.read([], [], COMMITTED), { kind: 'lost', loss: 'corrupt' })
+  // A reader of an earlier version may not know a layout that the owner reads well.
+  await redis.set(key, whole ?? '')
+  strictEqual((await owner.read([], [], COMMITTED)).kind, 'read')
+  strictEqual(await redis.get(partition.damage), '')
+})
+
+test('state of another layout is none of ours, and stays as it is', async (t) => {
+  const keys = openKeys(t, 'layouts')
+  const store = await openStore(t, keys)
+  const redis = openRedis(t, keys)
+  const partition = partitionKeys(keys.streamId, 0)
+  const earlier = partition.progress.replace(/s\d+:progress$/, 'progress')
+  ok(earlier !== partition.progress)
+  await redis.set(earlier, JSON.stringify(progressAt(5)))
+  await redis.set(partition.progress, JSON.stringify({ layout: 99, ...progressAt(5) }))
+  const { progress } = await store.readStatus(0)
+  strictEqual(progress, null)
+  strictEqual(await write(await openSession(store, 0, await claim(store, 0)), 0), 'written')
+  strictEqual(await redis.get(earlier), JSON.stringify(progressAt(5)))
+})
+
+test('a card that was only looked at is not written back, and one that was changed then is', async (t) => {
+  const keys = openKeys(t, 'peeked')
+  const store = await openStore(t, keys, { cachedEventsMax: 0 })
+  const session = await openSession(store, 0, await claim(store, 0))
+  const redis = openRedis(t, keys)
+  const key = partitionKeys(keys.streamId, 0).card(1, 'card-1')
+  const writeAfter = async (change: boolean): Promise<number> => {
+    const snapshot = await read(session, ['card-1', 'card-2'], [])
+    strictEqual(snapshot.peekCard('card-1'), null, 'a card without history')
+    if (change) snapshot.card('card-1')
+    strictEqual(await session.write(snapshot, progressAt(2), COMMITTED), 'written')
+    return redis.exists(key)
+  }
+  strictEqual(await writeAfter(false), 0)
+  strictEqual(await writeAfter(true), 1)
+})

@@ -1,0 +1,138 @@
+// Books of the decision batches of one run: whatever is benchmarked must also be complete, in order, and linked,
+// or the figure counts for nothing.
+
+import { batchHashOf } from '../../services/core/audit/batch-hash.ts'
+import type { Codecs } from '../../services/core/wire/codecs.ts'
+import type { DecisionBatch } from '../../services/core/wire/records.ts'
+
+/** Problems beyond this many are only counted: one mistake tends to repeat itself. */
+const PROBLEMS_MAX = 20
+
+interface PartitionBooks {
+  nextOffset: number
+  chainHash: string
+}
+
+export interface LedgerSummary {
+  readonly blocks: number
+  readonly decisions: number
+  readonly scored: number
+  readonly deadLetters: number
+  readonly watermarks: number
+  /** Decisions that a policy in mode `flag` publishes as an alert. */
+  readonly alertsDue: number
+  /** Backends and model versions named in the blocks; one each unless something changed on the way. */
+  readonly backends: readonly string[]
+  readonly modelVersions: readonly string[]
+  /** Time stamps of the records of the first and the last block, milliseconds; null without blocks. */
+  readonly firstBatchMs: number | null
+  readonly lastBatchMs: number | null
+  /** Offsets answered by blocks with the first time stamp: they took no part of the time between. */
+  readonly offsetsInFirstMs: number
+  /** What is wrong with the blocks, as sentences; empty when all is well. */
+  readonly problems: readonly string[]
+}
+
+/** Takes each partition's blocks in order. */
+export class BatchLedger {
+  readonly #codecs: Pick<Codecs, 'decisionBatch'>
+  readonly #partitions = new Map<number, PartitionBooks>()
+  readonly #backends = new Set<string>()
+  readonly #modelVersions = new Set<string>()
+  readonly #problems: string[] = []
+  readonly #answeredAt = new Map<number, number>()
+  #problemCount = 0
+  #blocks = 0
+  #decisions = 0
+  #scored = 0
+  #deadLetters = 0
+  #watermarks = 0
+  #alertsDue = 0
+
+  constructor(codecs: Pick<Codecs, 'decisionBatch'>) {
+    this.#codecs = codecs
+  }
+
+  /** The first input offset of a partition that no block has answered yet. */
+  nextOffset(partition: number): number {
+    return this.#partitions.get(partition)?.nextOffset ?? 0
+  }
+
+  add(partition: number, value: Buffer | null, timestampMs: number): void {
+    const decoded = this.#codecs.decisionBatch.decode(value)
+    this.#blocks += 1
+    if (!decoded.ok) {
+      this.#report(`Partition ${partition}: a block cannot be read (${decoded.reason}).`)
+      return
+    }
+    const block = decoded.value
+    this.#check(partition, block)
+    this.#count(block)
+    const answered = block.nextOffset - block.firstOffset
+    this.#answeredAt.set(timestampMs, (this.#answeredAt.get(timestampMs) ?? 0) + answered)
+    this.#partitions.set(partition, {
+      nextOffset: block.nextOffset,
+      chainHash: batchHashOf(block).toString('base64'),
+    })
+  }
+
+  summary(): LedgerSummary {
+    const times = [...this.#answeredAt.keys()]
+    const firstBatchMs = times.length === 0 ? null : times.reduce((a, b) => Math.min(a, b))
+    const more = this.#problemCount - this.#problems.length
+    return {
+      blocks: this.#blocks,
+      decisions: this.#decisions,
+      scored: this.#scored,
+      deadLetters: this.#deadLetters,
+      watermarks: this.#watermarks,
+      alertsDue: this.#alertsDue,
+      backends: [...this.#backends],
+      modelVersions: [...this.#modelVersions],
+      firstBatchMs,
+      lastBatchMs: times.length === 0 ? null : times.reduce((a, b) => Math.max(a, b)),
+      offsetsInFirstMs: this.#answeredAt.get(firstBatchMs ?? -1) ?? 0,
+      problems: more > 0 ? [...this.#problems, `And ${more} more.`] : this.#problems,
+    }
+  }
+
+  #check(partition: number, block: DecisionBatch): void {
+    const { firstOffset, nextOffset, decisions, deadLetterOffsets, watermarks } = block
+    const where = `Partition ${partition}, block ${firstOffset} to ${nextOffset}`
+    const ledger = this.#partitions.get(partition)
+    const due = ledger?.nextOffset ?? 0
+    if (firstOffset !== due) this.#report(`${where}: ${due} was to come next.`)
+    const previous = Buffer.from(block.previousHash).toString('base64')
+    if (previous !== (ledger?.chainHash ?? '')) {
+      this.#report(`${where}: its hash of the block before is another one.`)
+    }
+    const answers = decisions.length + deadLetterOffsets.length + watermarks
+    if (answers !== nextOffset - firstOffset) {
+      this.#report(`${where}: ${answers} answers for ${nextOffset - firstOffset} offsets.`)
+    }
+    let last = firstOffset - 1
+    for (const { offset } of decisions) {
+      if (offset <= last || offset >= nextOffset) {
+        this.#report(`${where}: decision ${offset} is out of order or of its range.`)
+      }
+      last = offset
+    }
+  }
+
+  #count(block: DecisionBatch): void {
+    this.#decisions += block.decisions.length
+    this.#deadLetters += block.deadLetterOffsets.length
+    this.#watermarks += block.watermarks
+    this.#backends.add(block.backend)
+    this.#modelVersions.add(block.modelVersion)
+    for (const { outcome, score, duplicateOfOffset } of block.decisions) {
+      if (score !== null) this.#scored += 1
+      if (outcome !== 'approve' && duplicateOfOffset === null) this.#alertsDue += 1
+    }
+  }
+
+  #report(problem: string): void {
+    this.#problemCount += 1
+    if (this.#problems.length < PROBLEMS_MAX) this.#problems.push(problem)
+  }
+}

@@ -1,0 +1,264 @@
+// DashboardDefinition "Fraud": what is decided, about which money, for which reasons, and how often that turned out right.
+
+import * as units from '@grafana/grafana-foundation-sdk/units'
+import { blocks } from './block-panels.ts'
+import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
+import { COLOURS, OUTCOME_COLOURS } from './colours.ts'
+import { bars, heatmap, lines, NEUTRAL, goodBelow, stat, table } from './panels.ts'
+import { inRange, rate, sum } from './promql.ts'
+
+const ALL = 'sluice_decisions_total'
+const ALERTED = 'sluice_decisions_total{outcome=~"flag|block"}'
+const BLOCKED = 'sluice_decisions_total{outcome="block"}'
+const AMOUNT = 'sluice_decided_amount_reference_total'
+const LABELLED = 'sluice_labelled_decisions_total'
+const TOP_REASONS = 10
+const TOP_VALUES = 4
+const SECONDS_PER_HOUR = 3_600
+
+function share(part: string, offset = ''): string {
+  const shifted = (series: string): string =>
+    sum(`rate(${series}[$__rate_interval]${offset === '' ? '' : ` offset ${offset}`})`)
+  return `${shifted(part)} / ${shifted(ALL)}`
+}
+
+/** A week before; where there is no such history yet, a day, else an hour. The series says which. */
+function shareBefore(part: string): string {
+  return ['1w', '1d', '1h']
+    .map((offset) => `label_replace(${share(part, offset)}, "before", "${offset}", "", "")`)
+    .join(' or on() ')
+}
+
+function precision(window: string): string {
+  const labels = (matchers: string): string =>
+    sum(`increase(${LABELLED}{outcome=~"flag|block"${matchers}}[${window}])`, ['outcome'])
+  return `${labels(', verdict="fraud"')} / ${labels('')}`
+}
+
+function topValues(segment: string): string {
+  const counts = sum(inRange(`sluice_alert_segments_total{segment="${segment}"}`), ['value'])
+  return `topk(${TOP_VALUES}, ${counts} > 0)`
+}
+
+const summary = [
+  stat({
+    width: 6,
+    title: 'Alerts among decisions',
+    description:
+      'Share of the decisions in this time range that became a flag or a block. Compare with the curve below: a ' +
+      'jump without a change of model or policy means either an attack or broken input.',
+    unit: units.PercentUnit,
+    decimals: 2,
+    steps: NEUTRAL,
+    queries: [{ expr: `${sum(inRange(ALERTED))} / ${sum(inRange(ALL))}`, legend: 'alerts' }],
+  }),
+  stat({
+    width: 6,
+    title: 'Amount blocked',
+    description:
+      'Sum of the payments blocked in this time range, in euro by the rate table of the scorer. Blocked is not ' +
+      'saved: see the precision below for how much of it was fraud.',
+    unit: units.Euro,
+    decimals: 0,
+    steps: NEUTRAL,
+    queries: [{ expr: sum(inRange(`${AMOUNT}{outcome="block"}`)), legend: 'blocked' }],
+  }),
+  stat({
+    width: 6,
+    title: 'Blocks that were fraud',
+    description:
+      'Of the blocks whose label arrived in this time range, the share labelled fraud. It speaks of payments that ' +
+      'were decided one label delay ago, not of those decided now. Without labels there is no value.',
+    unit: units.PercentUnit,
+    decimals: 1,
+    steps: NEUTRAL,
+    queries: [
+      {
+        expr: `${sum(inRange(`${LABELLED}{outcome="block",verdict="fraud"}`))} / ${sum(inRange(`${LABELLED}{outcome="block"}`))}`,
+        legend: 'precision',
+      },
+    ],
+  }),
+  stat({
+    width: 6,
+    title: 'Decided without a score',
+    description:
+      'Share of decisions for which the model gave no score, duplicates left out; the policy then decides. It should ' +
+      'be zero: the dashboard State and models has the reasons.',
+    unit: units.PercentUnit,
+    decimals: 2,
+    steps: goodBelow(0.001),
+    queries: [
+      {
+        expr: `${sum(inRange('sluice_not_scored_total{reason!="duplicate"}'))} / ${sum(inRange(ALL))}`,
+        legend: 'not scored',
+      },
+    ],
+  }),
+]
+
+const rates = [
+  lines({
+    width: 12,
+    title: 'Decisions by outcome',
+    description:
+      'Decisions per second, stacked. The height is the traffic. A fall to zero while producers send means that ' +
+      'the scorer stands still: go on with the dashboard Stream.',
+    unit: units.EventsPerSecond,
+    isStacked: true,
+    colours: OUTCOME_COLOURS,
+    queries: ['approve', 'flag', 'block'].map((outcome) => ({
+      expr: sum(rate(`${ALL}{outcome="${outcome}"}`)),
+      legend: outcome,
+    })),
+  }),
+  lines({
+    width: 12,
+    title: 'Alert and block rate against the same hour before',
+    description:
+      'Share of decisions that alert (flag or block) and that block, now and at the same time a week before (1w). ' +
+      'Where Prometheus has no week of history it is a day (1d), else an hour (1h) before; the legend says which. ' +
+      'Now far above before: an attack, a new model, or input that changed. Far below: labels or features are missing.',
+    unit: units.PercentUnit,
+    dashed: '/before/',
+    colours: {
+      'alerts now': COLOURS.flag,
+      'blocks now': COLOURS.block,
+      '/alerts .* before/': COLOURS.flag,
+      '/blocks .* before/': COLOURS.block,
+    },
+    queries: [
+      { expr: share(ALERTED), legend: 'alerts now' },
+      { expr: share(BLOCKED), legend: 'blocks now' },
+      { expr: shareBefore(ALERTED), legend: 'alerts {{before}} before' },
+      { expr: shareBefore(BLOCKED), legend: 'blocks {{before}} before' },
+    ],
+  }),
+]
+
+const money = [
+  lines({
+    width: 12,
+    title: 'Amount blocked and passed per hour',
+    description:
+      'Value of the decided payments in euro per hour, stacked. Approved and flagged payments pass, blocked ones ' +
+      'do not. First decisions only: a duplicate is not counted again. Payments in a currency without a rate are missing.',
+    unit: units.Euro,
+    isStacked: true,
+    colours: {
+      'passed (approve)': COLOURS.approve,
+      'passed (flag)': COLOURS.flag,
+      blocked: COLOURS.block,
+    },
+    queries: [
+      ['approve', 'passed (approve)'],
+      ['flag', 'passed (flag)'],
+      ['block', 'blocked'],
+    ].map(([outcome = '', legend = '']) => ({
+      expr: `${sum(rate(`${AMOUNT}{outcome="${outcome}"}`))} * ${SECONDS_PER_HOUR}`,
+      legend,
+    })),
+  }),
+  heatmap({
+    width: 12,
+    title: 'Scores over time',
+    description:
+      'How the scores are spread, over time: darker means more decisions. Most belong at the bottom. A band that ' +
+      'moves up or down as a whole, without a change of model, means that features have drifted or are absent.',
+    unit: units.NoUnit,
+    queries: [
+      {
+        expr: sum('increase(sluice_score_bucket[$__rate_interval])', ['le']),
+        legend: '{{le}}',
+      },
+    ],
+  }),
+]
+
+const why = [
+  bars({
+    width: 12,
+    title: 'Top reasons of alerts',
+    description:
+      'Alerts in this time range by the feature that contributed most. One feature that leads all others after a ' +
+      'release points at that feature, not at fraud. "none" is an alert that could not be explained.',
+    unit: units.Short,
+    queries: [
+      {
+        expr: `topk(${TOP_REASONS}, ${sum(inRange('sluice_alert_reasons_total'), ['feature'])} > 0)`,
+        legend: '{{feature}}',
+      },
+    ],
+  }),
+  bars({
+    width: 12,
+    title: 'Top segments of alerts',
+    description:
+      'Alerts in this time range by country, channel and merchant category, the first four of each. Every alert ' +
+      'is counted once per segment. A segment far above its usual place is where to look first; "other" is all ' +
+      'values beyond the bounded list.',
+    unit: units.Short,
+    queries: ['country', 'channel', 'category'].map((segment) => ({
+      expr: topValues(segment),
+      legend: `${segment} {{value}}`,
+    })),
+  }),
+]
+
+const right = [
+  lines({
+    width: 10,
+    title: 'Precision as labels mature',
+    description:
+      'Of the flags and blocks whose label arrived within the day before each point, the share labelled fraud. ' +
+      'Early labels are mostly fraud (chargebacks come sooner than silence), so young values are too high: read it ' +
+      'together with the delay of labels, and judge a model only after that delay.',
+    unit: units.PercentUnit,
+    max: 1,
+    colours: OUTCOME_COLOURS,
+    queries: [{ expr: precision('1d'), legend: '{{outcome}}' }],
+  }),
+  lines({
+    width: 7,
+    title: 'Delay of labels',
+    description:
+      'From the payment to the label being known, for the labels of the day before each point: half and nine ' +
+      'tenths of them are faster. The precision beside it is that old.',
+    unit: units.Seconds,
+    queries: [0.5, 0.9].map((q) => ({
+      expr: `histogram_quantile(${q}, ${sum('increase(sluice_label_delay_seconds_bucket[1d])', ['le'])})`,
+      legend: `p${q * 100}`,
+    })),
+  }),
+  table({
+    width: 7,
+    title: 'Labels by outcome',
+    description:
+      'Labels that arrived in this time range, by what was decided then. Approved and labelled fraud: missed. ' +
+      'Blocked and genuine: customers held up for nothing. "unknown": the payment is older than the state.',
+    unit: units.Short,
+    columns: [
+      ['outcome', 'outcome'],
+      ['Value #A', 'fraud'],
+      ['Value #B', 'genuine'],
+    ],
+    queries: ['fraud', 'genuine'].map((verdict) => ({
+      expr: `round(${sum(inRange(`${LABELLED}{verdict="${verdict}"}`), ['outcome'])})`,
+      legend: '{{outcome}}',
+    })),
+  }),
+]
+
+export const fraud: DashboardDefinition = dashboard({
+  name: 'fraud',
+  title: 'Sluice: Fraud',
+  description: 'What is decided, about which money, why, and how often it was right.',
+  rows: [
+    { height: 4, panels: summary },
+    { height: 8, panels: rates },
+    { height: 8, panels: money },
+    { height: 10, panels: why },
+    { height: 8, panels: right },
+    { height: 8, panels: blocks },
+  ],
+})

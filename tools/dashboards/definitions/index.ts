@@ -1,0 +1,16 @@
+// All dashboards, in the order in which people read them.
+
+import { fraud } from './fraud.ts'
+import { models } from './models.ts'
+import { runtime } from './runtime.ts'
+import { stateAndModels } from './state-and-models.ts'
+import { stream } from './stream.ts'
+import type { DashboardDefinition } from './dashboard-definition.ts'
+
+export const BOARDS: readonly DashboardDefinition[] = [
+  fraud,
+  stream,
+  stateAndModels,
+  models,
+  runtime,
+]

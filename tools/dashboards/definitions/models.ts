@@ -1,0 +1,255 @@
+// DashboardDefinition "Models": which models and policies serve, how those in the shadow do beside the ones that decide, and whether the
+// payments are still those that models were trained on.
+
+import * as units from '@grafana/grafana-foundation-sdk/units'
+import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
+import { cascade } from './cascade-panels.ts'
+import { goodBelow, heatmap, lines, stat, table } from './panels.ts'
+import { policies } from './policy-panels.ts'
+import { inRange, rate, sum } from './promql.ts'
+
+const PAIRS = 'sluice_shadow_outcomes_total'
+const LABELLED = 'sluice_shadow_labelled_total'
+const AMOUNTS = 'sluice_shadow_labelled_amount_reference_total'
+const ALERTED = 'outcome=~"flag|block"'
+const FRAUD = 'verdict="fraud"'
+const VALUES = inRange('sluice_feature_values_total')
+const DRIFTED_SHOWN = 12
+
+/** Rows on which both outcomes are the same. */
+const SAME = ['approve', 'flag', 'block']
+  .map((outcome) => sum(rate(`${PAIRS}{active="${outcome}",shadow="${outcome}"}`)))
+  .join(' + ')
+
+/** Pairs of equal outcomes, which are no disagreements. */
+const SAME_PAIRS = ['approve', 'flag', 'block']
+  .map((outcome) => `${PAIRS}{active="${outcome}",shadow="${outcome}"}`)
+  .join(' or ')
+
+function labelled(metric: string, ...matchers: readonly string[]): string {
+  return sum(`increase(${metric}{${matchers.join(',')}}[1d])`, ['role'])
+}
+
+/** As the rule of the alert, over the time range shown. */
+const STABILITY = (() => {
+  const bins = 'feature, model, bin'
+  const share =
+    `${sum(VALUES, ['feature', 'model', 'bin'])} / on (feature, model) group_left () ` +
+    `(${sum(VALUES, ['feature', 'model'])} > 0)`
+  const live = `clamp_min(${share}, 0.0001)`
+  const trained = `clamp_min(max by (${bins}) (sluice_feature_training_share), 0.0001)`
+  const term = `(${live} - on (${bins}) ${trained}) * on (${bins}) ln(${live} / on (${bins}) ${trained})`
+  return `topk(${DRIFTED_SHOWN}, sum by (feature) (${term}))`
+})()
+
+const service = [
+  table({
+    width: 12,
+    title: 'Models in service',
+    description:
+      'Which model each scorer uses, and which one runs in its shadow. During a change two may decide side by side for ' +
+      'some seconds; afterwards every scorer should show the same. "sluice model list" says which is asked for.',
+    unit: units.NoUnit,
+    columns: [
+      ['instance', 'scorer'],
+      ['role', 'role'],
+      ['model_version', 'model'],
+      ['model_digest', 'digest'],
+    ],
+    queries: [
+      {
+        expr: 'max by (instance, role, model_version, model_digest) (sluice_model_info)',
+        legend: '{{role}}',
+      },
+    ],
+  }),
+  stat({
+    width: 6,
+    title: 'Models refused',
+    description:
+      'Scorers that refuse a model which they were told to use; the one before it goes on. Zero is good; else the log ' +
+      'line "A model is refused." says why.',
+    unit: units.Short,
+    decimals: 0,
+    steps: goodBelow(1),
+    queries: [{ expr: 'sum(sluice_model_refused)', legend: 'refused' }],
+  }),
+  stat({
+    width: 6,
+    title: 'Rows that the shadow left out',
+    description:
+      'Rows in this time range that found no place in the queue of the shadow. They are missing in what is compared ' +
+      'below; decisions never wait for the shadow.',
+    unit: units.Short,
+    decimals: 0,
+    steps: goodBelow(1_000, 1),
+    queries: [
+      {
+        expr: `round(${sum(inRange('sluice_shadow_rows_total{result="dropped"}'))})`,
+        legend: 'left out',
+      },
+    ],
+  }),
+]
+
+const agreement = [
+  lines({
+    width: 8,
+    title: 'Agreement of outcomes',
+    description:
+      'Share of the rows on which the active model and the shadow come to the same outcome. Most payments are approved ' +
+      'by both, so look at the disagreements beside it, too.',
+    unit: units.PercentUnit,
+    max: 1,
+    queries: [{ expr: `(${SAME}) / ${sum(rate(PAIRS))}`, legend: 'agree' }],
+  }),
+  lines({
+    width: 8,
+    title: 'Disagreements',
+    description:
+      'Rows a second on which the two differ, as active to shadow. Many "approve to flag": the shadow would alert more. ' +
+      'They are what to look at before a change.',
+    unit: units.EventsPerSecond,
+    queries: [
+      {
+        expr: `${sum(rate(PAIRS), ['active', 'shadow'])} unless on (active, shadow) (${SAME_PAIRS})`,
+        legend: '{{active}} to {{shadow}}',
+      },
+    ],
+  }),
+  lines({
+    width: 8,
+    title: 'Alerts of both',
+    description:
+      'Share of the same rows that each of the two flags or blocks. The shadow would change the number of alerts by ' +
+      'this much.',
+    unit: units.PercentUnit,
+    queries: (['active', 'shadow'] as const).map((role) => ({
+      expr: `${sum(rate(`${PAIRS}{${role}=~"flag|block"}`))} / ${sum(rate(PAIRS))}`,
+      legend: role,
+    })),
+  }),
+]
+
+const scores = (
+  [
+    ['Scores of the active model', 'sluice_shadow_active_score'],
+    ['Scores of the shadow', 'sluice_shadow_score'],
+  ] as const
+).map(([title, metric]) =>
+  heatmap({
+    width: 12,
+    title,
+    description:
+      'How scores are spread on the rows that both models scored: darker means more. Compare the two side by side; ' +
+      'thresholds belong to their model, so another height alone says nothing.',
+    unit: units.NoUnit,
+    queries: [
+      { expr: sum(`increase(${metric}_bucket[$__rate_interval])`, ['le']), legend: '{{le}}' },
+    ],
+  }),
+)
+
+const right = [
+  lines({
+    width: 6,
+    title: 'Precision of both',
+    description:
+      'Of what each model would have alerted and whose first label came within the day before, the share labelled ' +
+      'fraud. It is as old as labels are: see the maturity beside it.',
+    unit: units.PercentUnit,
+    max: 1,
+    queries: [
+      {
+        expr: `${labelled(LABELLED, ALERTED, FRAUD)} / ${labelled(LABELLED, ALERTED)}`,
+        legend: '{{role}}',
+      },
+    ],
+  }),
+  lines({
+    width: 6,
+    title: 'Recall of both',
+    description:
+      'Of the frauds whose label came within the day before, the share that each model would have alerted. Frauds that ' +
+      'nobody has reported yet are not in it.',
+    unit: units.PercentUnit,
+    max: 1,
+    queries: [
+      {
+        expr: `${labelled(LABELLED, ALERTED, FRAUD)} / ${labelled(LABELLED, FRAUD)}`,
+        legend: '{{role}}',
+      },
+    ],
+  }),
+  lines({
+    width: 6,
+    title: 'Value saved by both',
+    description:
+      'Amount of the labelled frauds of the day before each point that each model would have alerted, in euro. The ' +
+      'difference is what a change is worth, before the cost of alerts.',
+    unit: units.Euro,
+    queries: [{ expr: labelled(AMOUNTS, ALERTED, FRAUD), legend: '{{role}}' }],
+  }),
+  lines({
+    width: 6,
+    title: 'Maturity of these labels',
+    description:
+      'From the payment to its label, for the labels of the day before each point: half and nine tenths are faster. A ' +
+      'comparison is fair once the shadow has run for longer than that.',
+    unit: units.Seconds,
+    queries: [0.5, 0.9].map((q) => ({
+      expr: `histogram_quantile(${q}, ${sum('increase(sluice_label_delay_seconds_bucket[1d])', ['le'])})`,
+      legend: `p${q * 100}`,
+    })),
+  }),
+]
+
+const drift = [
+  table({
+    width: 12,
+    title: 'Drift of features',
+    description:
+      'TrainingDistribution stability index of the features (and of "score") that have moved most against the training rows, in ' +
+      'the time range shown. Below 0.1 is stable, above 0.25 is another population. Choose a week: a day is Sunday or ' +
+      'not. The alerts look at a week.',
+    unit: units.Short,
+    columns: [
+      ['feature', 'feature'],
+      ['Value', 'index'],
+    ],
+    queries: [{ expr: STABILITY, legend: '{{feature}}' }],
+  }),
+  lines({
+    width: 12,
+    title: 'Absent values',
+    description:
+      'Share of the rows in which a feature is absent, for the features where it is most often. A step upwards means ' +
+      'that a producer has stopped sending a field.',
+    unit: units.PercentUnit,
+    max: 1,
+    queries: [
+      {
+        expr:
+          `topk(8, ${sum(rate('sluice_feature_values_total{bin="absent"}'), ['feature'])} / on (feature) ` +
+          `${sum(rate('sluice_feature_values_total'), ['feature'])})`,
+        legend: '{{feature}}',
+      },
+    ],
+  }),
+]
+
+export const models: DashboardDefinition = dashboard({
+  name: 'models',
+  title: 'Sluice: Models',
+  description:
+    'Which models and policies serve, how the shadows do, and whether payments have drifted.',
+  rows: [
+    { height: 6, panels: service },
+    { height: 8, panels: cascade },
+    { height: 8, panels: policies },
+    { height: 8, panels: agreement },
+    { height: 8, panels: scores },
+    { height: 8, panels: right },
+    { height: 10, panels: drift },
+  ],
+})

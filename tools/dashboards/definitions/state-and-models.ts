@@ -1,0 +1,297 @@
+// DashboardDefinition "State and models": Redis, the honesty of features, and which model decides on which backend.
+
+import * as units from '@grafana/grafana-foundation-sdk/units'
+import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
+import { COLOURS } from './colours.ts'
+import { goodBelow, goodFrom, lines, stat, table } from './panels.ts'
+import { inRange, nonZero, policyInfo, quantile, rate, sum } from './promql.ts'
+
+const DECISIONS = sum(rate('sluice_decisions_total'))
+const REFUSED = 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0'
+/** Scorers that run and refused nothing: without them an empty table could also mean that nobody reports. */
+const NOTHING_REFUSED = `group by (instance) (sluice_scoring_backend_info) unless on (instance) (${REFUSED})`
+/** Marks that speak of the transaction itself, not of the state of features, are left out. */
+const STALE = 'sluice_decision_annotations_total{mark!~"duplicate|retry"}'
+/** A duplicate gets its first decision again, so it needs no score. */
+const NOT_SCORED = 'sluice_not_scored_total{reason!="duplicate"}'
+const SCORE_STAGE = 'sluice_stage_duration_seconds{stage="score"}'
+
+/** Of a million values of a feature that were recomputed, how many differ. */
+const SKEW = `1000000 * ${rate('sluice_skew_mismatches_total')} / (${rate('sluice_skew_values_compared_total')} > 0)`
+
+/** Share of decisions that carry each value of the label; a flat "none" while there are none. */
+function shareOfDecisions(metric: string, label: string): string {
+  return nonZero(label, `${rate(metric)} / on() group_left() ${DECISIONS}`)
+}
+
+const summary = [
+  stat({
+    width: 6,
+    title: 'Redis',
+    description:
+      'Whether every scorer is connected to Redis. Without it partitions decide without their state: marked degraded, and ' +
+      'blocking nothing.',
+    unit: units.NoUnit,
+    steps: goodFrom(1),
+    words: { 0: 'away', 1: 'connected' },
+    queries: [{ expr: 'min(sluice_redis_up)', legend: 'redis' }],
+  }),
+  stat({
+    width: 6,
+    title: 'Keys evicted',
+    description:
+      'Keys that Redis threw away in this time range to free memory. Any is wrong: histories are lost and features ' +
+      'read as absent. Redis must run with noeviction and enough memory.',
+    unit: units.Short,
+    decimals: 0,
+    steps: goodBelow(1),
+    queries: [
+      {
+        expr: 'round(max(increase(sluice_redis_evicted_keys_total[$__range])))',
+        legend: 'evicted',
+      },
+    ],
+  }),
+  stat({
+    width: 6,
+    title: 'Scoring backend',
+    description:
+      'Whether every scorer uses the backend that is expected of it (SLUICE_BACKEND_EXPECTED) and refused none that ' +
+      'is present. A fallback decides the same but slower; the tables below say which and why.',
+    unit: units.NoUnit,
+    steps: goodBelow(1),
+    words: { 0: 'as expected', 1: 'fallback' },
+    queries: [{ expr: 'max(sluice_scoring_fallback)', legend: 'fallback' }],
+  }),
+  stat({
+    width: 6,
+    title: 'States rebuilt',
+    description:
+      'How often the state of a partition was applied again or rebuilt from the log in this time range. Expected after ' +
+      'Redis lost data, and at no other time.',
+    unit: units.Short,
+    decimals: 0,
+    steps: goodBelow(10, 1),
+    queries: [{ expr: `round(${sum(inRange('sluice_state_rebuilds_total'))})`, legend: 'rebuilt' }],
+  }),
+]
+
+const redis = [
+  lines({
+    width: 12,
+    title: 'Redis command time (p99)',
+    description:
+      'Time of one command as the scorer sees it, by operation, slowest hundredth. Each batch waits for one read ' +
+      'and one write. All rising together: Redis or the network is busy. Only read: more entities per batch.',
+    unit: units.Seconds,
+    queries: [
+      {
+        expr: quantile(0.99, 'sluice_redis_command_duration_seconds', ['operation']),
+        legend: '{{operation}}',
+      },
+    ],
+  }),
+  lines({
+    width: 12,
+    title: 'Redis memory',
+    description:
+      'Memory in use, and the limit where Redis has one. It grows with the number of cards seen within the longest ' +
+      'reach and then stays. At the limit writes fail and partitions go without state: raise it before.',
+    unit: units.BytesIEC,
+    colours: { limit: COLOURS.bad },
+    dashed: '/limit/',
+    queries: [
+      { expr: 'max(sluice_redis_used_memory_bytes)', legend: 'used' },
+      { expr: 'max(sluice_redis_max_memory_bytes) > 0', legend: 'limit' },
+    ],
+  }),
+]
+
+const partitions = [
+  lines({
+    width: 8,
+    title: 'Partitions without state',
+    description:
+      'Partitions that decide without their state now, since it is lost or Redis does not answer in time. They see each ' +
+      'transaction by itself, say degraded in the decision, and block nothing. Zero is the normal picture.',
+    unit: units.Short,
+    colours: { partitions: COLOURS.bad },
+    queries: [{ expr: 'sum(sluice_partition_degraded)', legend: 'partitions' }],
+  }),
+  lines({
+    width: 8,
+    title: 'Age of the state',
+    description:
+      'How long ago the oldest state of a partition was last up to date; zero while every partition decides with it. It rises by ' +
+      'a second a second until the state is restored. Back to zero again and again: Redis answers too late.',
+    unit: units.Seconds,
+    queries: [{ expr: 'max(sluice_state_age_seconds)', legend: 'age' }],
+  }),
+  lines({
+    width: 8,
+    title: 'States lost, and events restored',
+    description:
+      'States of a partition lost in each interval, by cause, and the transactions and labels that are folded again from ' +
+      'the log each second. unanswered: Redis was too slow or away. Every other cause: Redis has lost data.',
+    unit: units.Short,
+    queries: [
+      {
+        expr: nonZero('cause', 'increase(sluice_state_losses_total[$__rate_interval])'),
+        legend: '{{cause}}',
+      },
+      { expr: sum(rate('sluice_state_restored_events_total')), legend: 'events/s restored' },
+    ],
+  }),
+]
+
+const honesty = [
+  lines({
+    width: 12,
+    title: 'Degraded or stale features',
+    description:
+      'Share of decisions by mark: what was not quite as it should be when the features were computed. ' +
+      'degraded: the partition had no state; entity_lagging: another partition is behind, so what it saw is missing; windows_approximate: old events were ' +
+      'merged; late, behind_reach and after_watermark: the payment came out of order. The decision says so too. ' +
+      'A share that grows tells where to look: at the lag, or at the producer.',
+    unit: units.PercentUnit,
+    colours: { none: COLOURS.before },
+    queries: [{ expr: shareOfDecisions(STALE, 'mark'), legend: '{{mark}}' }],
+  }),
+  lines({
+    width: 12,
+    title: 'Decided without a score, by reason',
+    description:
+      'Share of decisions for which the model gave no score, duplicates left out. Not scored is never score 0: the ' +
+      'policy says what then happens. "none" at zero is the normal picture; model_unavailable and invalid_score are ' +
+      'faults of the backend.',
+    unit: units.PercentUnit,
+    colours: { none: COLOURS.before },
+    queries: [{ expr: shareOfDecisions(NOT_SCORED, 'reason'), legend: '{{reason}}' }],
+  }),
+]
+
+const skew = [
+  lines({
+    width: 12,
+    title: 'Features that differ from the log',
+    description:
+      'Of a million values that the skew meter recomputed from the log, how many were not bit for bit ' +
+      'what was used to decide, by feature. "none" at zero is the only good picture; nothing at all means that no ' +
+      'meter runs (sluice skew). "sluice features" with the id of a decision tells what should have counted.',
+    unit: units.Short,
+    colours: { none: COLOURS.before },
+    queries: [
+      {
+        expr: nonZero('feature', SKEW),
+        legend: '{{feature}}',
+      },
+    ],
+  }),
+  lines({
+    width: 12,
+    title: 'Values that could not be compared',
+    description:
+      'Share of the values of recomputed decisions by reason. degraded and expired depend on what could be read then; ' +
+      'warming_up and message_gone say that the log no longer holds the reach; outside_sample is what the sample ' +
+      'leaves out.',
+    unit: units.PercentUnit,
+    colours: { none: COLOURS.before },
+    queries: [
+      {
+        expr: nonZero(
+          'reason',
+          `${rate('sluice_skew_values_not_compared_total')} / on() group_left() ` +
+            `(${sum(rate('sluice_skew_values_not_compared_total'))} + ` +
+            `${sum(rate('sluice_skew_values_compared_total'))})`,
+        ),
+        legend: '{{reason}}',
+      },
+    ],
+  }),
+]
+
+const inference = [
+  lines({
+    width: 12,
+    title: 'Inference time of a batch',
+    description:
+      'Time that the backend takes to score one batch. It depends on the batch size (dashboard Stream). Slower at the ' +
+      'same size after a change of model or backend: see the mark.',
+    unit: units.Seconds,
+    queries: [
+      { expr: quantile(0.5, SCORE_STAGE), legend: 'p50' },
+      { expr: quantile(0.99, SCORE_STAGE), legend: 'p99' },
+    ],
+  }),
+  lines({
+    width: 12,
+    title: 'Scoring and feature time per transaction',
+    description:
+      'Mean time per decided transaction in the two stages that grow with the model and its features. Small batches ' +
+      'make it dearer. Times the traffic this is the share of a core that each takes.',
+    unit: units.Seconds,
+    queries: ['features', 'score'].map((stage) => ({
+      expr: `${sum(rate(`sluice_stage_duration_seconds_sum{stage="${stage}"}`))} / ${DECISIONS}`,
+      legend: stage,
+    })),
+  }),
+]
+
+const inUse = [
+  table({
+    width: 16,
+    title: 'Models, backends and policies in use',
+    description:
+      'What each scorer runs now. During a rollout two models or policies stand here side by side; afterwards every ' +
+      'row should be the same. Changes are marked on all dashboards.',
+    unit: units.NoUnit,
+    columns: [
+      ['instance', 'scorer'],
+      ['model_version', 'model'],
+      ['backend', 'backend'],
+      ['mode', 'mode'],
+      ['policy', 'policy'],
+    ],
+    queries: [
+      {
+        expr: 'max by (instance, backend, model_version) (sluice_scoring_backend_info)',
+        legend: 'model',
+      },
+      { expr: `max by (instance, policy, mode) (${policyInfo()})`, legend: 'policy' },
+    ],
+  }),
+  table({
+    width: 8,
+    title: 'Backends refused',
+    description:
+      'Backends that are present on a machine but were not taken, and why; "none" is good. A refused TensorFlow means ' +
+      'that a faster library is installed but does not reproduce the model: repair or remove it.',
+    unit: units.NoUnit,
+    columns: [
+      ['instance', 'scorer'],
+      ['backend', 'backend'],
+      ['reason', 'reason'],
+    ],
+    queries: [
+      {
+        expr: `${REFUSED} or label_replace(${NOTHING_REFUSED}, "backend", "none", "", "")`,
+        legend: 'refused',
+      },
+    ],
+  }),
+]
+
+export const stateAndModels: DashboardDefinition = dashboard({
+  name: 'state-and-models',
+  title: 'Sluice: State and models',
+  description: 'Redis, whether features are fresh, and which model decides on which backend.',
+  rows: [
+    { height: 4, panels: summary },
+    { height: 8, panels: redis },
+    { height: 8, panels: partitions },
+    { height: 8, panels: honesty },
+    { height: 8, panels: skew },
+    { height: 8, panels: inference },
+    { height: 6, panels: inUse },
+  ],
+})
