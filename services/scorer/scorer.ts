@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Admin } from 'kafkajs'
 import { DEFAULT_RATES } from '../core/currency.ts'
-import { createCodecs } from '../core/wire/codecs.ts'
+import { createCodecs, type Codecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
 import { openPartitionTransactions } from '../platform/kafka/partition-transactions.ts'
@@ -90,13 +90,7 @@ async function open(
   const models = new ScorerModels(config, configured, log, telemetry)
   opened.push(models)
   registerCompressionCodecs()
-  const codecs = createCodecs(
-    await openSchemaRegistry({
-      url: config.schemaRegistryUrl,
-      topicPrefix: config.topicPrefix,
-      register: false,
-    }).load(),
-  )
+  const codecs = await loadCodecs(config)
   const kafka = openKafka(config, { clientId: 'sluice-scorer', retry: KAFKA_RETRY }, log)
   const admin = kafka.admin()
   await admin.connect()
@@ -109,14 +103,7 @@ async function open(
     storeOptions(config, log, streamId, partitionCount, telemetry),
   )
   opened.push(store, observeRedis(store, telemetry))
-  const control = topicName(config.topicPrefix, 'control')
-  const words = new OperatorOverrides()
-  await models.followControl({
-    ...{ ...config, topic: control, codecs, telemetry, log },
-    onOther: (message) => {
-      words.accept(message)
-    },
-  })
+  const overrides = await followControl(config, log, models, codecs, telemetry)
   const tracer = await openTracer(config, log, telemetry, topics)
   if (tracer !== null) opened.push(tracer)
 
@@ -129,7 +116,7 @@ async function open(
     admin,
     store,
     openTransactions: adapters.openTransactions,
-    words,
+    words: overrides,
     inbox: (partition) => ({
       partition,
       partitionCount,
@@ -145,7 +132,9 @@ async function open(
     takeOutput: (partition) => {
       const held = models.take()
       const decide = decideOptions(config, held, streamId, topics.transactions, {
-        ...{ partition, partitionCount, breakerResets: words.breakerResets },
+        partition,
+        partitionCount,
+        breakerResets: overrides.breakerResets,
         keepsSequences: models.keepsSequences,
       })
       return heldOutput(models, held, { codecs, topics, decide })
@@ -157,6 +146,26 @@ async function open(
   opened.push(group)
   await group.start(topics.transactions, topics.labels)
   return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
+}
+
+/** Follows the control topic: models and policies to deploy, and what operators override. */
+async function followControl(
+  config: ScorerConfig,
+  log: Logger,
+  models: ScorerModels,
+  codecs: Codecs,
+  telemetry: ScorerTelemetry,
+): Promise<OperatorOverrides> {
+  const overrides = new OperatorOverrides()
+  const topic = topicName(config.topicPrefix, 'control')
+  const onOther = overrides.accept.bind(overrides)
+  await models.followControl({ ...config, topic, codecs, telemetry, log, onOther })
+  return overrides
+}
+
+async function loadCodecs({ schemaRegistryUrl, topicPrefix }: ScorerConfig): Promise<Codecs> {
+  const registry = openSchemaRegistry({ url: schemaRegistryUrl, topicPrefix, register: false })
+  return createCodecs(await registry.load())
 }
 
 /** What decides one batch, with all that it is written by. */

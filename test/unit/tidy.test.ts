@@ -53,6 +53,22 @@ function codeOf({ text }: SourceFile): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
 }
 
+/**
+ * Words that the field has better ones for: lane (partition), wish (deployment), live block (active block), board
+ * (dashboard), rehearsal (backtest), truth book (ground truth), cut (frontier), standing (status), answering reader
+ * (transactional consumer), once led (waitForLeader), bring near (prefetch), kept smallest (KmvSketch).
+ */
+const REPLACED_WORDS =
+  /(^|[-_./])(lanes?|wish(es)?|boards?|rehears(e|al|ed)|truth-?book|standings?|live[-_]blocks?|decision[-_]blocks?|answering|once-led|ask-again|port-speech|bring-near|kept-smallest|touched|operator-words?|marks-shown)(?=$|[-_./])/i
+
+/** The name of a file, and those of what it exports. */
+function namesOf(file: SourceFile): readonly string[] {
+  const exported =
+    /^export (?:async )?(?:abstract )?(?:function\*?|class|const|interface|type) (\w+)/gm
+  const base = file.path.split('/').at(-1) ?? file.path
+  return [base, ...[...codeOf(file).matchAll(exported)].map(([, name = '']) => name)]
+}
+
 /** Every place in the code where the pattern stands. */
 function uses(pattern: RegExp): (file: SourceFile) => readonly string[] {
   return (file) => [...codeOf(file).matchAll(new RegExp(pattern, 'g'))].map(([found]) => found)
@@ -238,6 +254,19 @@ const RULES: readonly Rule[] = [
     files: CODE,
     check: (file) => (codeLines(file) <= LINES_MAX ? [] : [`${codeLines(file)} lines`]),
     broken: { path: 'services/core/a.ts', texts: ['const a = 1\n'.repeat(LINES_MAX + 1)] },
+  },
+  {
+    rule: 'files and exports are named in the words of the field',
+    files: CODE,
+    check: (file) => [
+      ...namesOf(file).filter((name) =>
+        REPLACED_WORDS.test(name.replace(/([a-z])([A-Z])/g, '$1-$2')),
+      ),
+    ],
+    broken: {
+      path: 'services/a/lane-inbox.ts',
+      texts: ['const a = 1', 'export class WishSwitch {}', 'export const LIVE_BLOCKS = 1'],
+    },
   },
   {
     rule: 'what is left to do carries the number of its issue',

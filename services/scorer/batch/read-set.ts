@@ -34,7 +34,7 @@ export interface LateReadSet extends LateNeeds {
 }
 
 /** Cards and entities that folding the batch changes or reads. */
-export function touchedBy({ entries, labels }: Batch): ReadSet {
+export function readSetOf({ entries, labels }: Batch): ReadSet {
   const cards = new Set<string>()
   const entities = new Set<number>()
   for (const entry of entries) {
@@ -46,9 +46,9 @@ export function touchedBy({ entries, labels }: Batch): ReadSet {
   return { cards: [...cards], entities: [...entities] }
 }
 
-/** `touchedBy`, and the cards of labels as well: what was decided for them is looked up. */
+/** `readSetOf`, and the cards of labels as well: what was decided for them is looked up. */
 export function readFor(batch: Batch): ReadSet {
-  const { cards, entities } = touchedBy(batch)
+  const { cards, entities } = readSetOf(batch)
   if (batch.labels.length === 0) return { cards, entities }
   const all = new Set(cards)
   for (const entry of batch.labels) if (entry.kind === 'label') all.add(entry.label.card)

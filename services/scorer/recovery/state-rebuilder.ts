@@ -28,7 +28,7 @@ import {
   type Taken,
 } from '../intake/record-queue.ts'
 import { foldBatch } from '../batch/fold-batch.ts'
-import { touchedBy, readByLate } from '../batch/read-set.ts'
+import { readSetOf, readByLate } from '../batch/read-set.ts'
 
 export interface RefoldDeps {
   readonly kafka: Kafka
@@ -183,7 +183,7 @@ export class Refold {
 
   async #read(batch: Foldable): Promise<{ reading: PartitionReading; entryCount: number }> {
     const session = this.#session
-    const { cards, entities } = touchedBy(batch)
+    const { cards, entities } = readSetOf(batch)
     const reading = await session.read(cards, entities, this.#reached)
     const all = { reading, entryCount: batch.entries.length }
     if (reading.kind !== 'read') return all

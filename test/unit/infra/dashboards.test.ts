@@ -6,7 +6,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse as parseYaml } from 'yaml'
-import { BOARD_TAG } from '../../../tools/dashboards/definitions/dashboard-definition.ts'
+import { DASHBOARD_TAG } from '../../../tools/dashboards/definitions/dashboard-definition.ts'
 import { DASHBOARDS_FOLDER, dashboardFiles } from '../../../tools/dashboards/dashboard-files.ts'
 
 interface PanelJson {
@@ -145,11 +145,11 @@ test('titles are said once per dashboard', () => {
 
 test('dashboards link to each other by a tag that all of them carry, and keep time and variables', () => {
   for (const { dashboard } of dashboards) {
-    ok(dashboard.tags.includes(BOARD_TAG))
+    ok(dashboard.tags.includes(DASHBOARD_TAG))
     ok(dashboard.links.length > 0)
     for (const link of dashboard.links) {
       strictEqual(link.type, 'dashboards')
-      deepStrictEqual(link.tags, [BOARD_TAG])
+      deepStrictEqual(link.tags, [DASHBOARD_TAG])
       ok(link.keepTime && link.includeVars)
     }
   }

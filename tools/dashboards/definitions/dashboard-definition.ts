@@ -19,7 +19,7 @@ import { DATASOURCE, type WidePanel } from './panels.ts'
 import { policyInfo } from './promql.ts'
 
 /** Every dashboard carries it; the links between dashboards are by this tag. */
-export const BOARD_TAG = 'sluice'
+export const DASHBOARD_TAG = 'sluice'
 const GRID_COLUMNS = 24
 
 /** Panels side by side; their widths add up to the grid's 24 columns. */
@@ -48,7 +48,7 @@ export function dashboard(options: DashboardOptions): DashboardDefinition {
   const builder = new DashboardBuilder(options.title)
     .uid(`sluice-${options.name}`)
     .description(options.description)
-    .tags([BOARD_TAG])
+    .tags([DASHBOARD_TAG])
     .readonly()
     .timezone('browser')
     .time({ from: 'now-1h', to: 'now' })
@@ -63,7 +63,7 @@ export function dashboard(options: DashboardOptions): DashboardDefinition {
     .link(
       new DashboardLinkBuilder('Sluice dashboards')
         .type(DashboardLinkType.Dashboards)
-        .tags([BOARD_TAG])
+        .tags([DASHBOARD_TAG])
         .keepTime(true)
         .includeVars(true),
     )

@@ -7,7 +7,7 @@ import { stateAndModels } from './state-and-models.ts'
 import { stream } from './stream.ts'
 import type { DashboardDefinition } from './dashboard-definition.ts'
 
-export const BOARDS: readonly DashboardDefinition[] = [
+export const DASHBOARDS: readonly DashboardDefinition[] = [
   fraud,
   stream,
   stateAndModels,
