@@ -193,7 +193,7 @@ test('with Redis away decisions go on and say so; when it is back they are made 
     const seen = seriesOf(await metricsOf(scorer), 'sluice_partition_degraded')
     return seen.length === 4 && seen.every(({ value }) => value === 0)
   })
-  redis.frontier()
+  redis.sever()
   await stream.send(transactions.slice(300, 600))
   await outputs.until('decisions without state', () => outputs.isCaughtUp)
   await counts(scorer, 600)

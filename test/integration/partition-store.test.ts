@@ -112,7 +112,7 @@ test('a Redis that is away is an error with a code, and back again it serves', a
   const proxy = await openRedisProxy(t, keys.redisUrl)
   const store = await openStore(t, keys, { url: proxy.url })
   const session = await openSession(store, 0, await claim(store, 0))
-  proxy.frontier()
+  proxy.sever()
   await rejects(store.readProgress(), (error) =>
     isSluiceError(error, 'SLUICE_FEATURE_STORE_UNAVAILABLE'),
   )
@@ -124,7 +124,7 @@ test('a Redis that is away is an error with a code, and back again it serves', a
 test('a store may be opened while Redis is away, and serves once it is there', async (t) => {
   const keys = openKeys(t, 'not-there')
   const proxy = await openRedisProxy(t, keys.redisUrl)
-  proxy.frontier()
+  proxy.sever()
   await rejects(openStore(t, keys, { url: proxy.url }), (error) =>
     isSluiceError(error, 'SLUICE_FEATURE_STORE_UNAVAILABLE'),
   )
@@ -146,7 +146,7 @@ test('the server tells its memory, and each command tells its time, also one tha
   const info = await store.readServerInfo()
   ok((info?.usedMemoryBytes ?? 0) > 0)
   await store.readProgress()
-  proxy.frontier()
+  proxy.sever()
   await rejects(store.readProgress(), (error) =>
     isSluiceError(error, 'SLUICE_FEATURE_STORE_UNAVAILABLE'),
   )

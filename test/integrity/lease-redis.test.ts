@@ -146,7 +146,7 @@ test('a Redis that is away or emptied takes no lease with it, and gives none', a
   await outputs.until('the leases', () => outputs.liveLeases.size === 3 * PARTITIONS.length)
   const held = table(of)
 
-  proxy.frontier()
+  proxy.sever()
   const without = await pay(of, ['again', 'new'], 5_000)
   strictEqual(degradedIn(without), without.length)
   deepStrictEqual([...new Set(without.map(({ action }) => action))], ['flag'])
@@ -195,7 +195,7 @@ test('under a policy that lets blocks rest on degraded features the same payment
   })
   await pay(of, ['again'], 0)
   await outputs.until('the first leases', () => outputs.liveLeases.size === PARTITIONS.length)
-  proxy.frontier()
+  proxy.sever()
   const without = await pay(of, ['again', 'new'], 5_000)
   strictEqual(degradedIn(without), without.length)
   deepStrictEqual([...new Set(without.map(({ action }) => action))], ['block'])

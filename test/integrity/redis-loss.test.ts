@@ -103,14 +103,14 @@ test('a scorer whose Redis was away goes on when it is back', async (t) => {
   const disturbed = await startMidway(t, events, 'away', async ({ redisUrl }) => {
     const proxy = await openRedisProxy(t, redisUrl)
     frontier = () => {
-      proxy.frontier()
+      proxy.sever()
     }
     restore = () => {
       proxy.mend()
     }
     return proxy.url
   })
-  frontier()
+  sever()
   await disturbed.stream.send(disturbed.left)
   await eventually('partitions start over', async () => {
     return (await disturbed.scorer.metric('sluice_partition_restarts_total')) >= 4

@@ -53,7 +53,7 @@ test('a Redis that is emptied is noticed at the next batch, and its state is bui
 
 test('a Redis that is started again without its data is no Redis without history', async (t) => {
   const run = await startLive(t, 'empty-start')
-  run.proxy.frontier()
+  run.proxy.sever()
   await run.redis.flushdb()
   run.proxy.mend()
   await run.decide(run.parts[1])
@@ -115,7 +115,7 @@ test('a Redis that takes the state of a batch and does not say so holds up no de
 test('a scorer that starts while Redis is away decides, and takes the state up when it is there', async (t) => {
   const run = await startLive(t, 'away')
   await run.restart('SIGTERM', () => {
-    run.proxy.frontier()
+    run.proxy.sever()
   })
   await run.decide(run.parts[1])
   const { status, body } = await run.scorer.page('/readyz')

@@ -242,7 +242,7 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
   })
 
   await t.test('Redis away', async () => {
-    proxy.frontier()
+    proxy.sever()
     await fires('SluiceRedisAway')
     proxy.mend()
     await clears('SluiceRedisAway')

@@ -11,7 +11,7 @@ export class RedisProxy {
   readonly #target: URL
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  #isCut = false
+  #isSevered = false
   #match: { readonly text: string; readonly onHeld: () => void } | null = null
   #held: (() => void)[] | null = null
   #repliesSinceRelease = ''
@@ -56,22 +56,22 @@ export class RedisProxy {
   }
 
   /** Breaks every connection and refuses new ones until `mend`. */
-  frontier(): void {
-    this.#isCut = true
+  sever(): void {
+    this.#isSevered = true
     for (const socket of this.#sockets) socket.destroy()
   }
 
   mend(): void {
-    this.#isCut = false
+    this.#isSevered = false
   }
 
   async close(): Promise<void> {
-    this.frontier()
+    this.sever()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
   #connect(client: Socket): void {
-    if (this.#isCut) {
+    if (this.#isSevered) {
       client.destroy()
       return
     }
