@@ -99,10 +99,10 @@ test('a scorer whose Redis was away goes on when it is back', async (t) => {
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
   let restore = (): void => undefined
-  let frontier = (): void => undefined
+  let sever = (): void => undefined
   const disturbed = await startMidway(t, events, 'away', async ({ redisUrl }) => {
     const proxy = await openRedisProxy(t, redisUrl)
-    frontier = () => {
+    sever = () => {
       proxy.sever()
     }
     restore = () => {
