@@ -76,7 +76,11 @@ test('every series with closed labels is there before the first message, at 0', 
     const expected = lists.reduce((product, values) => product * values.length, 1)
     if (/^sluice_redis_(used|max|evicted)/.test(name)) continue // told by the first INFO
     strictEqual(series.length, expected, name)
-    if (MOVED_AT_START.test(name) || /rebalances|^sluice_partitions_assigned$|^sluice_stream_partitions$/.test(name)) continue
+    if (
+      MOVED_AT_START.test(name) ||
+      /rebalances|^sluice_partitions_assigned$|^sluice_stream_partitions$/.test(name)
+    )
+      continue
     ok(
       series.every(({ value }) => value === 0),
       name,
