@@ -20,13 +20,17 @@ const COMMANDS: readonly [name: string, summary: string, load: () => Promise<Com
   [
     'up',
     'start Kafka and Redis and leave them running',
-    () => import('../../tools/servers/up-command.ts'),
+    async () => ({ register: (await import('../../tools/servers/commands.ts')).registerUp }),
   ],
-  ['down', 'stop Kafka and Redis', () => import('../../tools/servers/down-command.ts')],
+  [
+    'down',
+    'stop Kafka and Redis',
+    async () => ({ register: (await import('../../tools/servers/commands.ts')).registerDown }),
+  ],
   [
     'status',
     'say whether Kafka and Redis run, and where',
-    () => import('../../tools/servers/status-command.ts'),
+    async () => ({ register: (await import('../../tools/servers/commands.ts')).registerStatus }),
   ],
   [
     'schemas',

@@ -3,10 +3,14 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { runBackendsBench } from '../../tools/bench/backends-bench.ts'
-import { backendsLines, backendsProblems } from '../../tools/bench/backends-report.ts'
+import {
+  runBackendsBench,
+  backendsLines,
+  backendsProblems,
+  cascadeCosts,
+  cascadeOf,
+} from '../../tools/bench/backends-bench.ts'
 import { denseNet, modelNet, targetNet, type BenchNet } from '../../tools/bench/bench-nets.ts'
-import { cascadeCosts, cascadeOf } from '../../tools/bench/cascade-costs.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 
 const OPTIONS = {

@@ -7,14 +7,17 @@ import { crc32 } from 'node:zlib'
 import { test } from 'node:test'
 import { openBenchServers } from '../../tools/bench/bench-servers.ts'
 import { simulatedItems } from '../../tools/bench/feature-load.ts'
-import { runFeaturesBench, type FeaturesOptions } from '../../tools/bench/features-bench.ts'
-import { featuresLines } from '../../tools/bench/features-report.ts'
+import {
+  runFeaturesBench,
+  type FeaturesOptions,
+  featuresLines,
+} from '../../tools/bench/features-bench.ts'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { FEATURE_COUNT } from '../../services/core/features/catalogue/feature-list.ts'
 import { HistoryFold } from '../../services/core/features/engine/history-fold.ts'
 import { createCodecs } from '../../services/core/wire/codecs.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
-import { simulate } from '../../tools/simulator/index.ts'
+import { simulate } from '../../tools/simulator/simulate.ts'
 import { bench, benchSize } from '../support/bench.ts'
 import { StoredPartition, StoredPartitions, logsOf } from '../support/stored-partitions.ts'
 

@@ -17,7 +17,7 @@ import type { TestContext } from 'node:test'
 import { Redis } from 'ioredis'
 import kafkajs from 'kafkajs'
 import type { DemoSummary } from '../../tools/demo/summary.ts'
-import { simulate } from '../../tools/simulator/index.ts'
+import { simulate } from '../../tools/simulator/simulate.ts'
 import { eventually, firstAnswer, readUntil } from '../support/poll.ts'
 
 const root = join(import.meta.dirname, '../..')

@@ -19,7 +19,7 @@ import type { Codecs, LabelMessage, TransactionMessage } from '../../services/co
 import { systemClock } from '../../services/platform/clock.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { END_OF_STREAM_MS, runProducer } from '../../services/producer/index.ts'
-import { simulate } from '../../tools/simulator/index.ts'
+import { simulate } from '../../tools/simulator/simulate.ts'
 import type { ProducerOptions } from '../../services/producer/index.ts'
 
 const PARTITIONS = 4

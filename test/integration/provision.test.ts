@@ -24,16 +24,20 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import {
   provisionStack,
-  stackStatus,
   stopStack,
   type ProvisionOptions,
   type Stack,
-} from '../../tools/servers/index.ts'
+} from '../../tools/servers/stack.ts'
+import { stackStatus } from '../../tools/servers/stack-choice.ts'
 import { kafkaAnswers, redisAnswers } from '../../tools/servers/health.ts'
-import { jarsFolder } from '../../tools/servers/kafka-jars.ts'
+import { jarsFolder } from '../../tools/servers/local-kafka.ts'
 import { isAlive } from '../../services/platform/process-identity.ts'
-import { stackPaths } from '../../tools/servers/stack-paths.ts'
-import { readRecord, writeRecord, type ServerRecord } from '../../tools/servers/stack-record.ts'
+import {
+  stackPaths,
+  readRecord,
+  writeRecord,
+  type ServerRecord,
+} from '../../tools/servers/stack-record.ts'
 import { eventually, readUntil } from '../support/poll.ts'
 
 const root = join(import.meta.dirname, '../..')

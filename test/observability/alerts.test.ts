@@ -6,8 +6,11 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { queriesOfDashboards, type DashboardQuery } from '../../tools/dashboards/queries.ts'
-import { fillVariables } from '../../tools/dashboards/preview/dashboard-variables.ts'
+import {
+  queriesOfDashboards,
+  type DashboardQuery,
+} from '../../tools/dashboards/preview/dashboard-files.ts'
+import { fillVariables } from '../../tools/dashboards/preview/panel-data.ts'
 import { activated } from '../../services/core/control/deployment.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../tools/servers/local-prometheus.ts'

@@ -13,7 +13,7 @@ import { HistoryFold } from '../../services/core/features/engine/history-fold.ts
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import { mayGoOn } from '../../services/core/stream/alignment.ts'
 import { withWatermarks, type StreamEvent } from '../../services/producer/index.ts'
-import { simulate } from '../../tools/simulator/index.ts'
+import { simulate } from '../../tools/simulator/simulate.ts'
 import { dealOut, foldAligned, type SentItem, type Turn } from '../support/aligned-partitions.ts'
 import { foldLive, recomputeLive } from '../support/live-partitions.ts'
 import { seededNumbers } from '../support/seeded-numbers.ts'

@@ -4,7 +4,7 @@
 import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers'
 import type { StartedTestContainer } from 'testcontainers'
 import { kafkaAnswers, redisAnswers } from '../../tools/servers/health.ts'
-import { pollUntil } from '../../tools/servers/poll.ts'
+import { pollUntil } from '../../tools/servers/run-program.ts'
 import { freePorts } from '../../tools/servers/ports.ts'
 import { kafkaContainer, redisContainer, type ContainerDefinition } from './containers.ts'
 

@@ -18,7 +18,7 @@ import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
 import type { LakeWriter } from '../../services/platform/lake/lake-writer.ts'
 import { RowBuffer, stageBuffer } from '../../services/platform/lake/stage-files.ts'
 import { type StreamEvent } from '../../services/producer/index.ts'
-import { simulate } from '../../tools/simulator/index.ts'
+import { simulate } from '../../tools/simulator/simulate.ts'
 import { addEvents, openFolder, openWriter } from './lake.ts'
 
 export const MODEL_DIGEST = 'ab'.repeat(32)

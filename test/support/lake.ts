@@ -20,7 +20,7 @@ import { systemClock } from '../../services/platform/clock.ts'
 import { openDuckDb } from '../../services/platform/lake/duckdb.ts'
 import { type LakeWriter, openLakeWriter } from '../../services/platform/lake/lake-writer.ts'
 import { type StreamEvent } from '../../services/producer/index.ts'
-import { simulate } from '../../tools/simulator/index.ts'
+import { simulate } from '../../tools/simulator/simulate.ts'
 import { closeWith } from './cleanup.ts'
 
 /** A folder that is gone after the test. */

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
-import { SIMULATION_START_MS, simulate } from '../../tools/simulator/index.ts'
+import { SIMULATION_START_MS } from '../../tools/simulator/options.ts'
+import { simulate } from '../../tools/simulator/simulate.ts'
 import {
   OPEN_TERMS,
   runTrainer,

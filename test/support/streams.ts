@@ -11,7 +11,8 @@ import { createCodecs, type Codecs } from '../../services/core/wire/codecs.ts'
 import { createTopics, deleteTopics, topicName } from '../../services/platform/kafka/topics.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { withWatermarks, type ProducedEvent } from '../../services/producer/index.ts'
-import { simulate, type SimulatorOptions } from '../../tools/simulator/index.ts'
+import { simulate } from '../../tools/simulator/simulate.ts'
+import type { SimulatorOptions } from '../../tools/simulator/options.ts'
 
 export const PARTITION_COUNT = 4
 const REQUEST_MESSAGES_MAX = 2_000

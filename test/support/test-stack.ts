@@ -2,9 +2,8 @@
 // containers by Testcontainers; else the run fails and says what is missing. SLUICE_STACK_PROVIDER names one.
 
 import { isSluiceError, SluiceError } from '../../services/core/errors.ts'
-import { provisionStack } from '../../tools/servers/index.ts'
-import { stackPaths } from '../../tools/servers/stack-paths.ts'
-import { readRecord } from '../../tools/servers/stack-record.ts'
+import { provisionStack } from '../../tools/servers/stack.ts'
+import { stackPaths, readRecord } from '../../tools/servers/stack-record.ts'
 
 /** Servers that answer, and a sentence on where they come from. */
 export interface TestStack {

@@ -137,7 +137,7 @@ const RULES: readonly Rule[] = [
     check: uses(/JSON\.parse\(/),
     broken: { path: 'services/scorer/a.ts', texts: ['const value = JSON.parse(text) as Config'] },
     exceptions: {
-      'tools/bench/bench-children.ts': 'what processes of the benchmark print',
+      'tools/bench/bench-servers.ts': 'what processes of the benchmark print',
       'tools/bench/machine.ts': 'package.json of a dependency, for its version',
       'tools/bench/profile-summary.ts': 'a profile that Node wrote',
       'tools/dashboards/dashboard-files.ts': 'our own dashboards',
@@ -160,7 +160,7 @@ const RULES: readonly Rule[] = [
       'services/trainer/run-folder.ts': 'what an interrupted run was a run of',
       'services/platform/lake/commit-log.ts': 'commits and checkpoints of a lake',
       'services/platform/lake/lake-writer.ts': 'lock file of another process',
-      'tools/doctor/program-checks.ts': 'our own package.json, for the version of Node',
+      'tools/doctor/machine-checks.ts': 'our own package.json, for the version of Node',
       'tools/servers/prometheus-api.ts': 'answer of a Prometheus',
       'services/platform/build-version.ts': 'our own package.json, for the version',
       'services/platform/http/json-body.ts': 'bodies of HTTP requests',
@@ -214,8 +214,7 @@ const RULES: readonly Rule[] = [
     broken: { path: 'services/scorer/a.ts', texts: ["const url = process.env['URL']"] },
     exceptions: {
       'tools/servers/run-program.ts': 'programs that we start inherit it',
-      'tools/servers/stack-choice.ts': 'PATH, to find docker',
-      'tools/servers/stack-status.ts': 'default of an option that tests give',
+      'tools/servers/stack-choice.ts': 'PATH, to find docker; default of an option that tests give',
       'tools/servers/stack.ts': 'default of an option that tests give',
       'services/platform/tensorflow/native-backend.ts':
         'native libraries take settings from nowhere else',

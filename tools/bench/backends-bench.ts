@@ -1,13 +1,17 @@
 // Backends x nets x batch sizes: how long a call takes, rows a second, processor time, and whether a row gets the
 // same bits in every batch. Nothing else of the pipeline takes part.
 
+import { resolve } from 'node:path'
+import { repositoryRoot } from '../../services/cli/command.ts'
+import { tableLines } from '../../services/cli/table.ts'
+import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { SluiceError } from '../../services/core/errors.ts'
-import { BACKENDS, type Backend } from '../../services/core/scoring/scoring-model.ts'
+import { type Backend, BACKENDS } from '../../services/core/scoring/scoring-model.ts'
 import { BackendProblem } from '../../services/platform/tensorflow/load-tensorflow.ts'
+import { readModelFolder } from '../../services/platform/tensorflow/model-folder.ts'
 import type { BenchNet, OpenBenchNet } from './bench-nets.ts'
-import { cascadeCosts, type CascadeCost, type CascadeParts } from './cascade-costs.ts'
-import { readGpus } from './gpu-devices.ts'
-import { percentile } from './statistics.ts'
+import { readGpus } from './machine.ts'
+import { count, percentile } from './statistics.ts'
 
 export const BACKEND_BATCHES = [1, 256, 2_048, 16_384] as const
 
@@ -78,7 +82,9 @@ export async function runBackendsBench(
   const { measureMs, coreHourPrice, cascades = [] } = options
   return {
     gpus: await readGpus(),
-    ...{ measureMs, backends, coreHourPrice },
+    measureMs,
+    backends,
+    coreHourPrice,
     cascades: cascadeCosts(backends, cascades, coreHourPrice),
   }
 }
@@ -171,4 +177,193 @@ async function sameBits(net: OpenBenchNet, sizes: readonly number[]): Promise<bo
     if (!(await isAlike(row, 1))) return false
   }
   return true
+}
+
+// What draft and target of a cascade cost: processor time of a million payments, and its price at what a core costs for
+// an hour. A GPU's time is no part of it.
+
+/** The batch size that figures are taken at, near what partitions score at a time. */
+const BATCH_ROWS = 256
+
+const ROWS = 1_000_000
+const MICROSECONDS_PER_HOUR = 3.6e9
+
+/** What was measured of one batch size. */
+interface MeasuredCalls {
+  readonly rows: number
+  readonly rowsPerSecond: number
+  readonly cpuMicrosecondsPerRow: number
+}
+
+/** What was measured on one backend, by the names of the nets. */
+interface MeasuredBackend {
+  readonly backend: Backend
+  readonly nets: readonly {
+    readonly net: string
+    readonly calls: readonly MeasuredCalls[] | null
+  }[]
+}
+
+/** The two nets of a folder, as the benchmark names them. */
+export interface CascadeParts {
+  readonly folder: string
+  readonly draft: string
+  readonly target: string
+  /** Of all payments: those in the band on validation, and the sample that watches agreement. */
+  readonly targetShare: number
+}
+
+export interface PartCost {
+  readonly rowsPerSecond: number
+  readonly cpuMicrosecondsPerRow: number
+  /** Of a million rows, in the currency of the price. */
+  readonly pricePerMillion: number
+}
+
+/** Costs of one cascade on one backend. */
+export interface CascadeCost {
+  readonly folder: string
+  readonly backend: Backend
+  readonly batchRows: number
+  readonly targetShare: number
+  readonly draft: PartCost
+  readonly target: PartCost
+  /** A million payments: the draft for all, the target for its share. */
+  readonly cascade: PartCost
+}
+
+/** Null for a model of one net. @throws SluiceError as readModelFolder. */
+export async function cascadeOf(folder: string): Promise<CascadeParts | null> {
+  const path = resolve(repositoryRoot(), folder)
+  const { manifest } = await readModelFolder(path, DEFAULT_RATES.digest)
+  const { target } = manifest
+  if (target === null) return null
+  const { verifiedShare, sampleShare } = target
+  return {
+    folder,
+    draft: `${folder}, draft`,
+    target: `${folder}, target`,
+    targetShare: verifiedShare + (1 - verifiedShare) * sampleShare,
+  }
+}
+
+/** From measured calls; backends on which one of both was not measured are left out. */
+export function cascadeCosts(
+  backends: readonly MeasuredBackend[],
+  cascades: readonly CascadeParts[],
+  coreHourPrice: number,
+): readonly CascadeCost[] {
+  return cascades.flatMap(({ folder, draft, target, targetShare }) =>
+    backends.flatMap(({ backend, nets }) => {
+      const callsOf = (name: string): MeasuredCalls | undefined =>
+        nets
+          .find(({ net }) => net === name)
+          ?.calls?.filter(({ rows }) => rows <= BATCH_ROWS)
+          .at(-1)
+      const [ofDraft, ofTarget] = [callsOf(draft), callsOf(target)]
+      if (ofDraft === undefined || ofTarget?.rows !== ofDraft.rows) return []
+      const cost = (rowsPerSecond: number, cpuMicrosecondsPerRow: number): PartCost => ({
+        rowsPerSecond,
+        cpuMicrosecondsPerRow,
+        pricePerMillion: ((cpuMicrosecondsPerRow * ROWS) / MICROSECONDS_PER_HOUR) * coreHourPrice,
+      })
+      const secondsPerRow = 1 / ofDraft.rowsPerSecond + targetShare / ofTarget.rowsPerSecond
+      return [
+        {
+          folder,
+          backend,
+          targetShare,
+          batchRows: ofDraft.rows,
+          draft: cost(ofDraft.rowsPerSecond, ofDraft.cpuMicrosecondsPerRow),
+          target: cost(ofTarget.rowsPerSecond, ofTarget.cpuMicrosecondsPerRow),
+          cascade: cost(
+            1 / secondsPerRow,
+            ofDraft.cpuMicrosecondsPerRow + targetShare * ofTarget.cpuMicrosecondsPerRow,
+          ),
+        },
+      ]
+    }),
+  )
+}
+
+// What `sluice bench backends` prints for people.
+
+export function backendsLines(result: BackendsResult): readonly string[] {
+  const { backends, gpus, measureMs } = result
+  return [
+    '',
+    `Backends, ${measureMs} ms for each line; ${gpus.length === 0 ? 'no NVIDIA GPU' : gpus.join('; ')}`,
+    ...tableLines(
+      [
+        ['rows in a batch', 'p50 ms', 'p99 ms', 'rows/s', 'CPU us/row', 'calls'],
+        ...backends.flatMap(({ backend, nets }) => nets.flatMap((net) => netRows(backend, net))),
+      ],
+      { align: 'rrrrrr', indent: '  ' },
+    ),
+    ...cascadeLines(result),
+  ]
+}
+
+function cascadeLines({ cascades, coreHourPrice }: BackendsResult): readonly string[] {
+  if (cascades.length === 0) return []
+  return [
+    '',
+    `Cascades: processor time of a million payments, at ${coreHourPrice} for a core and hour (a GPU's time is not counted)`,
+    ...tableLines(
+      [
+        ['', 'rows/s', 'CPU us/row', 'price of a million'],
+        ...cascades.flatMap(({ folder, backend, batchRows, targetShare, ...parts }) => [
+          [
+            `${backend}, ${folder}, batches of ${count(batchRows)}; the target scores ${(100 * targetShare).toFixed(2)} %`,
+          ],
+          partCells('draft', parts.draft),
+          partCells('target', parts.target),
+          partCells('cascade', parts.cascade),
+        ]),
+      ],
+      { align: 'lrrr', indent: '  ' },
+    ),
+  ]
+}
+
+function partCells(name: string, cost: PartCost): readonly string[] {
+  return [
+    name,
+    count(cost.rowsPerSecond),
+    cost.cpuMicrosecondsPerRow.toFixed(2),
+    cost.pricePerMillion.toPrecision(3),
+  ]
+}
+
+/** What makes the figures worthless, as sentences. */
+export function backendsProblems({ backends }: BackendsResult): readonly string[] {
+  return backends.flatMap(({ backend, nets }) =>
+    nets
+      .filter(({ hasSameBits }) => hasSameBits === false)
+      .map(
+        ({ net }) => `backends: ${backend} scores a row of ${net} differently by size of batch.`,
+      ),
+  )
+}
+
+function netRows(backend: string, net: NetFigures): readonly (readonly string[])[] {
+  const title = [`${backend}, ${net.net}: ${net.detail}`]
+  if (net.calls === null) return [title]
+  return [
+    title,
+    ...net.calls.map(callCells),
+    ...net.tooSlow.map((rows) => [count(rows), 'too slow']),
+  ]
+}
+
+function callCells(figures: CallFigures): readonly string[] {
+  const { rows, p50Ms, p99Ms, rowsPerSecond, cpuMicrosecondsPerRow, calls } = figures
+  return [
+    count(rows),
+    p50Ms.toFixed(3),
+    p99Ms.toFixed(3),
+    count(rowsPerSecond),
+    cpuMicrosecondsPerRow.toFixed(2),
+    count(calls),
+  ]
 }

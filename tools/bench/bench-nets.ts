@@ -126,7 +126,10 @@ function denseFiles(widths: readonly number[]): NetFiles {
     const name = `dense_${index + 1}`
     const isLast = index === widths.length - 2
     const config = {
-      ...{ name, units, use_bias: true, activation: isLast ? 'linear' : 'relu' },
+      name,
+      units,
+      use_bias: true,
+      activation: isLast ? 'linear' : 'relu',
       ...(index === 0 ? { batch_input_shape: [null, inputs], dtype: 'float32' } : {}),
     }
     const kernel = pseudoRandom(inputs * units).map((value) => value / Math.sqrt(inputs))

@@ -4,10 +4,14 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Argument, type Command } from 'commander'
 import { VARIABLES } from '../../services/platform/config/variables.ts'
-import { provisionStack } from '../servers/index.ts'
-import { BACKEND_BATCHES, runBackendsBench, type BackendsResult } from './backends-bench.ts'
+import { provisionStack } from '../servers/stack.ts'
+import {
+  BACKEND_BATCHES,
+  runBackendsBench,
+  type BackendsResult,
+  cascadeOf,
+} from './backends-bench.ts'
 import { denseNet, modelNet, targetNet } from './bench-nets.ts'
-import { cascadeOf } from './cascade-costs.ts'
 import { runFeaturesBench } from './features-bench.ts'
 import { openBenchServers, type BenchServers } from './bench-servers.ts'
 import { reportLines, reportProblems, type BenchReport } from './bench-report.ts'
@@ -47,6 +51,19 @@ const NAMES = [
 type Name = (typeof NAMES)[number]
 /** Measured when no name is given; the others answer one question and take long. */
 const USUAL: readonly Name[] = ['scoring', 'replay', 'live']
+
+/** A report of no benchmark that needs servers. */
+const NOT_MEASURED = {
+  replay: null,
+  live: null,
+  sizing: null,
+  takeover: null,
+  tracing: null,
+  features: null,
+  swap: null,
+  reasons: null,
+  profile: null,
+}
 
 const EXIT_WRONG = 1
 const COUNT_MAX = 100_000_000
@@ -158,9 +175,11 @@ async function measure(names: readonly Name[], options: BenchCommandOptions): Pr
   const backends = names.includes('backends') ? await measureBackends(options) : null
   if (names.every((name) => name === 'scoring' || name === 'backends')) {
     return {
-      ...{ machine, servers: null, scoring, profile: null, backends },
-      ...{ replay: null, live: null, sizing: null, takeover: null },
-      ...{ tracing: null, features: null, swap: null, reasons: null },
+      ...NOT_MEASURED,
+      machine,
+      servers: null,
+      scoring,
+      backends,
     }
   }
   const stack = await provisionStack({ root: repositoryRoot(), onProgress: printProgress, signal })
@@ -207,20 +226,7 @@ async function measureOnServers(
   options: BenchCommandOptions,
   servers: BenchServers,
   signal: AbortSignal,
-): Promise<
-  Pick<
-    BenchReport,
-    | 'replay'
-    | 'live'
-    | 'sizing'
-    | 'takeover'
-    | 'tracing'
-    | 'features'
-    | 'swap'
-    | 'reasons'
-    | 'profile'
-  >
-> {
+): Promise<Pick<BenchReport, keyof typeof NOT_MEASURED>> {
   const deps = { servers, signal, onProgress: printProgress }
   const { cards } = options
   const load = { transactions: options.count, cards, batchSizeMax: options.batch }

@@ -1,14 +1,36 @@
-// The load of the features benchmark: simulated transactions as messages, and labels, cut into micro-batches. A batch is
-// decoded just before it is worked, as in a scorer: objects that were made long before would be out of the caches.
+// The load of the benchmarks: a fixed seed and a fixed world, so that two runs differ in their timing only.
 
-import type { Codecs } from '../../services/core/wire/codecs.ts'
-import { FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
 import type { FeatureDefinition } from '../../services/core/features/catalogue/feature-definition.ts'
+import { FEATURES } from '../../services/core/features/catalogue/feature-list.ts'
+import { DAY_MS } from '../../services/core/features/catalogue/time.ts'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
-import { simulate } from '../simulator/index.ts'
-import { DAY_MS } from '../../services/core/features/catalogue/time.ts'
-import { BENCH_SEED, BENCH_START_MS } from './simulated-load.ts'
+import type { Codecs } from '../../services/core/wire/codecs.ts'
+import { simulate } from '../simulator/simulate.ts'
+
+/** Years ago on any clock, since the scorer refuses event times ahead of the record's time stamp. */
+export const BENCH_START_MS = Date.UTC(2020, 0, 1)
+export const BENCH_SEED = 42
+
+export interface SimulatedLoad {
+  readonly transactions: number
+  readonly cards: number
+  /** Share of the transactions that begin a trace; none when absent. */
+  readonly traceRatio?: number
+}
+
+/** Arguments of `sluice produce simulate` for this load. */
+export function producerArguments(load: SimulatedLoad): readonly string[] {
+  const { transactions, cards, traceRatio = 0 } = load
+  return [
+    ...['--seed', String(BENCH_SEED), '--start', new Date(BENCH_START_MS).toISOString()],
+    ...['--count', String(transactions), '--cards', String(cards)],
+    ...(traceRatio === 0 ? [] : ['--trace-ratio', String(traceRatio)]),
+  ]
+}
+
+// The load of the features benchmark: simulated transactions as messages, and labels, cut into micro-batches. A batch is
+// decoded just before it is worked, as in a scorer: objects that were made long before would be out of the caches.
 
 /** A card that pays once a month is not followed beyond what an event's time may be. */
 const ONE_CARD_SPAN_MS = 50 * 365 * DAY_MS

@@ -22,7 +22,7 @@ import type {
 } from '../../services/platform/redis/partition-store-contract.ts'
 import { openPartitionStore } from '../../services/platform/redis/partition-store.ts'
 import type { BenchServers } from './bench-servers.ts'
-import { endOf, PartitionRows, StopWatch } from './feature-fold.ts'
+import { endOf, PartitionRows, StopWatch } from './feature-memory.ts'
 import { decodeBatch, type DecodedBatch, type LoadBatch } from './feature-load.ts'
 import { CpuMeter, type CpuPerEvent } from './process-meter.ts'
 
@@ -135,7 +135,9 @@ async function work(
   for (const { rows } of partitions) rows.take()
   const { wallMs, cpuMs } = watch.total
   return {
-    ...{ wallMs, events, batches },
+    wallMs,
+    events,
+    batches,
     cpuMicrosecondsPerEvent: { client: (cpuMs * 1_000) / events, ...meter.perEvent(events) },
     readsPerBatchMax: most.reads,
     writesPerBatchMax: most.writes,

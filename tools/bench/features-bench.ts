@@ -2,27 +2,28 @@
 // store: the same over the real Redis. Growth: as the history of one card becomes long, and as one card pays for much
 // of all traffic.
 
+import { tableLines } from '../../services/cli/table.ts'
+import { CARD_REACH_MS } from '../../services/core/features/catalogue/time.ts'
 import {
   compileFeaturePlan,
   type FeaturePlan,
 } from '../../services/core/features/engine/feature-plan.ts'
-import { CARD_REACH_MS } from '../../services/core/features/catalogue/time.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
 import type { BenchServers } from './bench-servers.ts'
 import {
   batchesOf,
   FEATURE_SETS,
+  type FeatureSet,
+  type LoadItem,
   oneCardItems,
   simulatedItems,
   withHotCard,
-  type FeatureSet,
-  type LoadItem,
 } from './feature-load.ts'
-import { DECODINGS, foldInMemory, type Decoding, type FoldOutcome } from './feature-memory.ts'
+import { type Decoding, DECODINGS, foldInMemory, type FoldOutcome } from './feature-memory.ts'
 import { foldInStore, type StoreOutcome } from './feature-store.ts'
-import type { CpuPerEvent } from './process-meter.ts'
+import { count, cpuText, median } from './statistics.ts'
 import { loadAverage } from './machine.ts'
-import { median } from './statistics.ts'
+import type { CpuPerEvent } from './process-meter.ts'
 
 const BATCH_SIZES = [512, 2_048] as const
 const PARTITION_COUNTS = [1, 4] as const
@@ -224,7 +225,9 @@ function resultOf(
   })
   const [first] = outcomes
   return {
-    ...{ features, decoding, batchSize },
+    features,
+    decoding,
+    batchSize,
     eventsPerSecond: median(outcomes.map(({ events, wallMs }) => (events * 1_000) / wallMs)),
     cpuMicrosecondsPerEvent: median(outcomes.map(({ events, cpuMs }) => (cpuMs * 1_000) / events)),
     checksum: [...new Set(outcomes.map(({ checksum }) => checksum))].join(' or '),
@@ -245,7 +248,9 @@ function storeResultOf(
     return each.includes(null) ? null : median(each.map(Number))
   }
   return {
-    ...{ features, partitions, batchSize },
+    features,
+    partitions,
+    batchSize,
     eventsPerSecond: median(outcomes.map(({ events, wallMs }) => (events * 1_000) / wallMs)),
     cpuMicrosecondsPerEvent: { client: cpuOf('client'), redis: cpuOf('redis') },
     readsPerBatchMax: Math.max(...outcomes.map((each) => each.readsPerBatchMax)),
@@ -272,4 +277,83 @@ function problemsOf({
   return [...streams]
     .filter(([, checksums]) => checksums.size > 1)
     .map(([stream, checksums]) => `rows differ (${stream}): ${[...checksums].join(', ')}.`)
+}
+
+// What `sluice bench features` prints for people.
+
+const DECODING_TEXT = { each_batch: 'values decoded for each batch', kept: 'values kept decoded' }
+
+export function featuresLines(result: FeaturesResult): readonly string[] {
+  const { options, memory, store, growth, hotCard } = result
+  const [first] = memory
+  return [
+    '',
+    `Features and state codec without I/O, one thread, ${count(options.transactions)} transactions of ` +
+      `${count(options.cards)} cards (second half measured), median of ${options.runs}`,
+    `  a card holds ${count(first?.heldMedian ?? NaN)} events in the median, ${count(first?.heldMax ?? NaN)} at most`,
+    ...tableLines(
+      memory.map((each) => [
+        each.features,
+        DECODING_TEXT[each.decoding],
+        `batches of ${count(each.batchSize)}`,
+        ...rateCells(each),
+        `card ${count(each.bytesMedian)} bytes`,
+      ]),
+      { align: 'lllr', indent: '  ' },
+    ),
+    ...(store === null ? [] : storeLines(store)),
+    '',
+    'As the history of one card grows: CPU us per event by payments in the last 30 days, a batch for each event',
+    ...lengthLines(growth),
+    '',
+    'One card with a share of all traffic, batches of 512',
+    ...tableLines(
+      hotCard.map((each) => [
+        each.features,
+        DECODING_TEXT[each.decoding],
+        `${(each.share * 100).toFixed(0)} %`,
+        ...rateCells(each),
+      ]),
+      { align: 'llrr', indent: '  ' },
+    ),
+    `  load ${result.loadAverage[0] ?? 0} at the end`,
+  ]
+}
+
+function rateCells({
+  eventsPerSecond,
+  cpuMicrosecondsPerEvent,
+}: Pick<MemoryResult, 'eventsPerSecond' | 'cpuMicrosecondsPerEvent'>): readonly string[] {
+  return [
+    `${count(eventsPerSecond)} events/s`,
+    `CPU ${cpuMicrosecondsPerEvent.toFixed(2)} us/event`,
+  ]
+}
+
+function storeLines(store: readonly StoreResult[]): readonly string[] {
+  return [
+    '',
+    'With Redis and no Kafka; each partition waits for its reads and writes, partitions side by side',
+    ...tableLines(
+      store.map((each) => [
+        each.features,
+        `partitions ${each.partitions}`,
+        `batches of ${count(each.batchSize)}`,
+        `${count(each.eventsPerSecond)} events/s`,
+        `CPU us/event: ${cpuText(each.cpuMicrosecondsPerEvent)}; round trips a batch, at most: ` +
+          `${each.readsPerBatchMax} read, ${each.writesPerBatchMax} write`,
+      ]),
+      { align: 'lllr', indent: '  ' },
+    ),
+  ]
+}
+
+function lengthLines(growth: FeaturesResult['growth']): readonly string[] {
+  const cases = new Map<string, string[]>()
+  for (const { features, decoding, held, cpuMicrosecondsPerEvent } of growth) {
+    const cells = cases.get(features + decoding) ?? [features, DECODING_TEXT[decoding]]
+    cells.push(`${count(held)}: ${cpuMicrosecondsPerEvent.toFixed(1)}`)
+    cases.set(features + decoding, cells)
+  }
+  return tableLines([...cases.values()], { indent: '  ' })
 }

@@ -4,8 +4,10 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
-import { startProducer, startScorer, type ProducerSummary } from './bench-children.ts'
 import {
+  startProducer,
+  startScorer,
+  type ProducerSummary,
   openBenchStream,
   untilCommitted,
   type BenchServers,
@@ -14,9 +16,9 @@ import {
 import { loadAverage } from './machine.ts'
 import { CpuMeter, residentBytesOf, type CpuPerEvent } from './process-meter.ts'
 import { abortable, countProblems, killed, readBatches, type BenchDeps } from './replay-bench.ts'
-import { producerArguments } from './simulated-load.ts'
+import { producerArguments } from './feature-load.ts'
 import { median, slope, summarizeLatencies, type LatencySummary } from './statistics.ts'
-import { openTopicReader } from './topic-reader.ts'
+import { openTopicReader } from './batch-ledger.ts'
 
 const SAMPLE_MS = 1_000
 const MEMORY_EDGE_SAMPLES = 20

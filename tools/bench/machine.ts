@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { readBrokerVersions, releaseOf } from '../doctor/broker-versions.ts'
 import { repositoryRoot } from '../../services/cli/command.ts'
+import { readBrokerVersions, releaseOf } from '../doctor/broker-versions.ts'
+import { runProgram } from '../servers/run-program.ts'
 
 const CLIENTS = ['kafkajs', 'ioredis', '@tensorflow/tfjs', '@tensorflow/tfjs-node'] as const
 
@@ -66,4 +67,22 @@ function packageVersion(name: string): string | null {
   } catch {
     return null
   }
+}
+
+// Which GPUs a machine has, in the words of their driver: what stands beside every figure that was measured on one.
+
+const LIMIT_MS = 10_000
+
+/** One line per NVIDIA GPU with its driver; none where its tool does not run. */
+export async function readGpus(): Promise<readonly string[]> {
+  const { code, output } = await runProgram(
+    'nvidia-smi',
+    ['--query-gpu=name,driver_version,memory.total', '--format=csv,noheader'],
+    { limitMs: LIMIT_MS },
+  )
+  if (code !== 0) return []
+  return output
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
 }

@@ -7,19 +7,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
 import type { Codecs } from '../../services/core/wire/codecs.ts'
-import { startProducer, startScorer } from './bench-children.ts'
 import {
+  startProducer,
+  startScorer,
   openBenchStream,
   untilCommitted,
   type BenchServers,
   type BenchStream,
 } from './bench-servers.ts'
-import { BatchLedger, type LedgerSummary } from './batch-ledger.ts'
+import { BatchLedger, type LedgerSummary, openTopicReader } from './batch-ledger.ts'
 import { loadAverage } from './machine.ts'
 import { CpuMeter, cpuMsOf, residentBytesOf, type CpuPerEvent } from './process-meter.ts'
-import { producerArguments } from './simulated-load.ts'
+import { producerArguments } from './feature-load.ts'
 import { median } from './statistics.ts'
-import { openTopicReader } from './topic-reader.ts'
 
 export interface ReplayOptions {
   readonly transactions: number

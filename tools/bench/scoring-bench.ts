@@ -14,9 +14,9 @@ import {
   type VerifiableRows,
 } from '../../services/core/scoring/scoring-model.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
-import { simulate } from '../simulator/index.ts'
+import { simulate } from '../simulator/simulate.ts'
 import { repositoryRoot } from '../../services/cli/command.ts'
-import { BENCH_SEED, BENCH_START_MS } from './simulated-load.ts'
+import { BENCH_SEED, BENCH_START_MS } from './feature-load.ts'
 import { median } from './statistics.ts'
 
 export const SCORING_BATCHES = [1, 64, 256, 512, 2_048] as const

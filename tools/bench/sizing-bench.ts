@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import { TOPICS, topicName } from '../../services/platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
-import { stackPaths } from '../servers/stack-paths.ts'
+import { stackPaths } from '../servers/stack-record.ts'
 import { streamKeyPattern } from '../../services/platform/redis/keys.ts'
 import { repositoryRoot } from '../../services/cli/command.ts'
 import { openBenchStream, type BenchServers, type BenchStream } from './bench-servers.ts'
@@ -81,7 +81,10 @@ async function sizeOf(
     signal.throwIfAborted()
     const [next, found] = await redis.scan(
       cursor,
-      ...(['MATCH', `${streamKeyPattern(streamId)}${mark}*`, 'COUNT', SCAN_COUNT] as const),
+      'MATCH',
+      `${streamKeyPattern(streamId)}${mark}*`,
+      'COUNT',
+      SCAN_COUNT,
     )
     const sizes = await Promise.all(found.map((key) => redis.memory('USAGE', key, 'SAMPLES', 0)))
     for (const bytes of sizes.map(Number)) {

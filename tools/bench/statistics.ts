@@ -1,5 +1,7 @@
 // Exact statistics over all samples of a run: percentiles, medians, and the slope of a series.
 
+import type { CpuPerEvent } from './process-meter.ts'
+
 export interface LatencySummary {
   readonly samples: number
   readonly p50Ms: number
@@ -46,4 +48,26 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
     variance += (x - meanX) ** 2
   }
   return variance > 0 ? covariance / variance : null
+}
+
+// How the reports of `sluice bench` write numbers.
+
+const MEBIBYTE = 1024 * 1024
+
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}
+
+export function milliseconds(value: number): string {
+  return `${value.toFixed(1)} ms`
+}
+
+export function mebibytes(bytes: number): string {
+  return `${(bytes / MEBIBYTE).toFixed(0)} MiB`
+}
+
+export function cpuText(cpu: CpuPerEvent): string {
+  return Object.entries(cpu)
+    .map(([name, us]) => `${name} ${us === null ? 'unknown' : us.toFixed(1)}`)
+    .join(', ')
 }

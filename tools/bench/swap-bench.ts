@@ -6,24 +6,26 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleepMs } from 'node:timers/promises'
+import { repositoryRoot } from '../../services/cli/command.ts'
+import { tableLines } from '../../services/cli/table.ts'
 import { activated, controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'
-import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
+import { type Closable, closeAll } from '../../services/platform/lifecycle.ts'
 import { addModel } from '../../services/platform/model-store.ts'
-import { repositoryRoot } from '../../services/cli/command.ts'
-import { startProducer, startScorer } from './bench-children.ts'
 import {
+  startProducer,
+  startScorer,
+  type BenchServers,
+  type BenchStream,
   openBenchStream,
   PARTITION_COUNT,
   untilCommitted,
-  type BenchServers,
-  type BenchStream,
 } from './bench-servers.ts'
+import { count, milliseconds, type LatencySummary, summarizeLatencies } from './statistics.ts'
 import { loadAverage } from './machine.ts'
-import { abortable, countProblems, killed, readBatches, type BenchDeps } from './replay-bench.ts'
-import { producerArguments } from './simulated-load.ts'
-import { summarizeLatencies, type LatencySummary } from './statistics.ts'
-import { openTopicReader } from './topic-reader.ts'
+import { abortable, type BenchDeps, countProblems, killed, readBatches } from './replay-bench.ts'
+import { producerArguments } from './feature-load.ts'
+import { openTopicReader } from './batch-ledger.ts'
 
 const SWAPS = 6
 /** Between two swaps; the second half of it is time after a swap. */
@@ -278,4 +280,30 @@ async function watchDecisions(
       return Date.now()
     },
   }
+}
+
+// What the benchmark of swaps says, as lines.
+
+export function swapLines(result: SwapResult): readonly string[] {
+  const { options, swaps, switchMs, ratio } = result
+  return [
+    '',
+    `Swap of the model, ${swaps} times at ${count(options.ratePerSecond)}/s, ${count(result.decisions)} decisions: ` +
+      'intended send time to decision at a committed reader',
+    ...tableLines(
+      (['before', 'during', 'after'] as const).map((phase) => [phase, latencyText(result[phase])]),
+      { indent: '  ' },
+    ),
+    `  p99 during / before ${ratio === null ? 'unknown' : ratio.toFixed(2)}; message to every partition on the new model ` +
+      `${switchMs.map(count).join(', ')} ms; load ${result.loadAverage[0] ?? 0}`,
+  ]
+}
+
+function latencyText(latency: LatencySummary | null): string {
+  if (latency === null) return 'nothing'
+  const { p50Ms, p90Ms, p99Ms, maxMs, samples } = latency
+  return (
+    `p50 ${milliseconds(p50Ms)}, p90 ${milliseconds(p90Ms)}, p99 ${milliseconds(p99Ms)}, ` +
+    `max ${milliseconds(maxMs)} (${count(samples)})`
+  )
 }

@@ -4,8 +4,10 @@
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { closeAll, type Closable } from '../../services/platform/lifecycle.ts'
-import { startProducer, startScorer, type RunningChild } from './bench-children.ts'
 import {
+  startProducer,
+  startScorer,
+  type RunningChild,
   openBenchStream,
   PARTITION_COUNT,
   untilCommitted,
@@ -14,8 +16,8 @@ import {
 } from './bench-servers.ts'
 import { loadAverage } from './machine.ts'
 import { abortable, countProblems, killed, readBatches, type BenchDeps } from './replay-bench.ts'
-import { producerArguments } from './simulated-load.ts'
-import { openTopicReader } from './topic-reader.ts'
+import { producerArguments } from './feature-load.ts'
+import { openTopicReader } from './batch-ledger.ts'
 
 /** Between the steps, so that each one's standstill is its own. Longer than a session time-out. */
 const SETTLE_MS = 15_000

@@ -1,7 +1,22 @@
-// The committed JSON of the dashboards: what it must be, and where it lies.
+// All dashboards, in the order in which people read them.
 
 import { join } from 'node:path'
-import { DASHBOARDS } from './definitions/index.ts'
+import type { DashboardDefinition } from './definitions/dashboard-definition.ts'
+import { fraud } from './definitions/fraud.ts'
+import { models } from './definitions/models.ts'
+import { runtime } from './definitions/runtime.ts'
+import { stateAndModels } from './definitions/state-and-models.ts'
+import { stream } from './definitions/stream.ts'
+
+export const DASHBOARDS: readonly DashboardDefinition[] = [
+  fraud,
+  stream,
+  stateAndModels,
+  models,
+  runtime,
+]
+
+// The committed JSON of the dashboards: what it must be, and where it lies.
 
 export const DASHBOARDS_FOLDER = join(import.meta.dirname, '../../infra/grafana/dashboards')
 

@@ -1,4 +1,4 @@
-// Writes the dashboards that Grafana provisions, from tools/dashboards/dashboards.
+// Writes the dashboards that Grafana provisions, from tools/dashboards/definitions.
 //
 // `npm run dashboards` writes them; with `--check` it only compares, and exits 1 when a
 // file is missing, differs, or has no dashboard any more.

@@ -95,6 +95,9 @@ function configOf(
     ...loaded,
     brokers,
     ...(security !== undefined && { security }),
-    ...{ topicPrefix, leaseMs, http: anyPort, metrics: anyPort },
+    topicPrefix,
+    leaseMs,
+    http: anyPort,
+    metrics: anyPort,
   }
 }

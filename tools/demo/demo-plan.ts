@@ -10,7 +10,7 @@ import type {
 } from '../../services/producer/index.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 import { rangeBetween } from '../../services/core/files/event-time.ts'
-import { simulate } from '../simulator/index.ts'
+import { simulate } from '../simulator/simulate.ts'
 import type { FaultName } from './watch/fault.ts'
 
 const RATE_PER_SECOND_DEFAULT = 300

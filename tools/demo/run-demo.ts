@@ -15,23 +15,30 @@ import type {
   KafkaConnection,
   KafkaSecurity,
 } from '../../services/platform/kafka/kafka-connection.ts'
-import { provisionStack, type Stack } from '../servers/index.ts'
-import { stackPaths } from '../servers/stack-paths.ts'
+import { provisionStack, type Stack } from '../servers/stack.ts'
+import { stackPaths } from '../servers/stack-record.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { mappingText } from '../../services/producer/index.ts'
 import { repositoryRoot } from '../../services/cli/command.ts'
 import type { DemoPlan } from './demo-plan.ts'
-import { demoName, readLivingDemos, writeDemoRecord } from './demo-record.ts'
-import { createDemoTopics, leftoverDemoIds, openDemoAdmin, removeDemo } from './demo-traces.ts'
+import {
+  demoName,
+  readLivingDemos,
+  writeDemoRecord,
+  createDemoTopics,
+  leftoverDemoIds,
+  openDemoAdmin,
+  removeDemo,
+} from './demo-record.ts'
 import { openProducer, type DemoProducer } from './demo-producer.ts'
 import { enforcerLine, openDemoEnforcer, type DemoEnforcer } from './demo-enforcer.ts'
 import { finishRun, type RunEnd } from './finish-run.ts'
-import { startRestartableScorer, type RestartableScorer } from './restartable-scorer.ts'
+import { startRestartableScorer, type RestartableScorer } from './scorer-process.ts'
 import { openScreen, type Screen } from './screen.ts'
 import { showStatus } from './status-line.ts'
 import { openSubscriber, type Subscriber } from './subscriber.ts'
 import { observationProgram } from './watch/observation.ts'
-import { openRedisGate } from './watch/redis-gate.ts'
+import { openRedisGate } from './watch/fault.ts'
 import { openWatchedRun, type WatchedRun } from './watch/watched-run.ts'
 
 const METRICS_PORT = 9_465
@@ -108,7 +115,11 @@ async function openDemo(
   const env = scorerEnv(plan, stack, gate?.url ?? stack.redis.url)
   const target = { brokers, security, topicPrefix, codecs }
   const { subscriber, enforcer, scorer, metrics } = await startProcesses(
-    ...([env, target, screen, signal, opened] as const),
+    env,
+    target,
+    screen,
+    signal,
+    opened,
   )
   introduce(plan, scorer.metricsPort, metrics.port, enforcer.port, screen)
   void removeLeftovers(admin, stack, stateFolder, screen)

@@ -1,10 +1,10 @@
 // The demo's scorer: a process of its own, as in real life, that never outlives the demo.
 
-import { spawn, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { SluiceError } from '../../services/core/errors.ts'
 import { repositoryRoot } from '../../services/cli/command.ts'
+import { SluiceError } from '../../services/core/errors.ts'
 
 const START_MS_MAX = 60_000
 const STOP_MS_MAX = 6_000
@@ -128,5 +128,43 @@ function tailOf(file: string): string {
     return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')
   } catch {
     return '(no log)'
+  }
+}
+
+// The demo's scorer, which a fault may stop and start again without that being a failure of the demo.
+
+export interface RestartableScorer extends ScorerProcess {
+  /** Stops the process until `resume`. */
+  halt(): Promise<void>
+  /** Starts it again, on the same port for metrics. Resolves once it has joined its group. */
+  resume(): Promise<void>
+}
+
+/** Starts the scorer as `startScorer` does. */
+export async function startRestartableScorer(
+  env: NodeJS.ProcessEnv,
+  logFile: string,
+  signal: AbortSignal,
+): Promise<RestartableScorer> {
+  let current = await startScorer(env, logFile, signal)
+  const { metricsPort } = current
+  let fail: (error: SluiceError) => void = () => undefined
+  const failed = new Promise<SluiceError>((resolve) => {
+    fail = resolve
+  })
+  void current.failed.then(fail)
+  return {
+    get pid() {
+      return current.pid
+    },
+    metricsPort,
+    failed,
+    stop: () => current.stop(),
+    halt: () => current.stop(),
+    async resume() {
+      const port = { SLUICE_METRICS_PORT: String(metricsPort) }
+      current = await startScorer({ ...env, ...port }, logFile, signal)
+      void current.failed.then(fail)
+    },
   }
 }

@@ -1,10 +1,27 @@
-// What the demo shows: alerts on standard output, and a status line that rewrites itself below them. Without a
-// terminal the status is a line on standard error every few seconds.
+// Figures as the demo prints them.
 
-import type { Alert } from '../../services/core/wire/records.ts'
+import { alertLine, receiptLine, wantsColor, whyNotLine } from '../../services/cli/alert-line.ts'
 import { printLine, printProgress } from '../../services/cli/command.ts'
 import type { Enforced } from '../../services/core/active-blocks.ts'
-import { alertLine, receiptLine, wantsColor, whyNotLine } from '../../services/cli/alert-line.ts'
+import type { Alert } from '../../services/core/wire/records.ts'
+
+/** Seconds with one digit, for people. */
+export function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`
+}
+
+/** A latency for people. */
+export function milliseconds(value: number | null): string {
+  return value === null ? 'none' : `${count(value)} ms`
+}
+
+/** A count for people. */
+export function count(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+// What the demo shows: alerts on standard output, and a status line that rewrites itself below them. Without a
+// terminal the status is a line on standard error every few seconds.
 
 const CLEAR_LINE = '\r\u001b[K'
 const STATUS_EVERY_MS = 5_000

@@ -2,7 +2,7 @@
 
 import type { AlertAction, Outcome } from '../../services/core/wire/records.ts'
 import type { TallyResult } from './topic-tally.ts'
-import { count, milliseconds, seconds } from './figures.ts'
+import { count, milliseconds, seconds } from './screen.ts'
 import type { AlertStory } from './watch/alert-story.ts'
 
 /** What is written to --summary, as JSON. Counts are those of an independent committed reader. */

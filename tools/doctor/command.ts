@@ -1,9 +1,17 @@
 // sluice doctor: everything that Sluice needs, each with what was seen and what to do.
 
 import type { Command } from 'commander'
-import { examine, type Finding } from '../servers/index.ts'
 import { printJson, printLine, repositoryRoot } from '../../services/cli/command.ts'
 import { tableLines } from '../../services/cli/table.ts'
+import { dockerEngineVersion } from '../servers/compose.ts'
+import { redisUrl as localRedisUrl } from '../servers/health.ts'
+import { thisMachine } from '../servers/prerequisites.ts'
+import { readGivenAddresses, stackStatus } from '../servers/stack-choice.ts'
+import { readRecord, stackPaths } from '../servers/stack-record.ts'
+import { backendCheck, type BackendProbe, machineChecks, programChecks } from './machine-checks.ts'
+import { type Finding, runChecks } from './finding.ts'
+import { serverChecks } from './server-checks.ts'
+import { topicChecks } from './topic-checks.ts'
 
 const EXIT_FAILED = 1
 
@@ -39,4 +47,44 @@ export function report(findings: readonly Finding[]): readonly string[] {
     ...tableLines(rows),
     `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} failed`,
   ]
+}
+
+// All checks of this machine, in the order in which they are shown.
+
+export interface DoctorOptions {
+  readonly root: string
+  readonly env: NodeJS.ProcessEnv
+  /** How to try the scoring backends; all known ones when not given. */
+  readonly backendProbes?: readonly BackendProbe[]
+}
+
+/** Looks at everything Sluice needs. Changes nothing. @throws SluiceError SLUICE_CONFIG_INVALID */
+export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
+  const { root, env } = options
+  const paths = stackPaths(root)
+  const given = readGivenAddresses(env)
+  const [status, engine] = await Promise.all([
+    stackStatus(root, env),
+    given.provider === 'local' ? null : dockerEngineVersion(env['PATH']),
+  ])
+  const redisPort = readRecord(paths.recordFile).redis?.ports[0]
+  const redisUrl = given.redisUrl ?? (redisPort === undefined ? null : localRedisUrl(redisPort))
+  const redisConnection =
+    redisUrl === null ? null : { url: redisUrl, security: given.redisSecurity }
+  const kafkaConnection =
+    status.kafka.state === 'up'
+      ? { brokers: status.kafka.address?.split(',') ?? [], security: given.kafkaSecurity }
+      : null
+  return runChecks([
+    ...programChecks({
+      paths,
+      machine: thisMachine(env),
+      kafkaIsElsewhere: given.brokers !== null || engine !== null,
+      redisIsElsewhere: given.redisUrl !== null || engine !== null,
+    }),
+    ...serverChecks({ ...status, kafkaSecurity: given.kafkaSecurity, redisConnection }),
+    ...topicChecks(kafkaConnection, env['SLUICE_TOPIC_PREFIX'] ?? ''),
+    ...machineChecks(paths),
+    backendCheck(options.backendProbes),
+  ])
 }

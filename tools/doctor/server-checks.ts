@@ -9,7 +9,7 @@ import {
   type RedisConnection,
 } from '../../services/platform/redis/redis-connection.ts'
 import { serverFault } from '../../services/platform/redis/server-info.ts'
-import type { ServerStatus } from '../servers/stack-status.ts'
+import type { ServerStatus } from '../servers/stack-choice.ts'
 import { readBrokerVersions, releaseOf } from './broker-versions.ts'
 import { fail, ok, warn, type Check, type Finding } from './finding.ts'
 

@@ -5,8 +5,7 @@
 import { SluiceError } from '../../services/core/errors.ts'
 import { freePorts } from './ports.ts'
 import { findProgram, runProgram } from './run-program.ts'
-import type { ServerRecord } from './stack-record.ts'
-import type { StackPaths } from './stack-paths.ts'
+import type { ServerRecord, StackPaths } from './stack-record.ts'
 
 const INFO_LIMIT_MS = 3_000
 const UP_LIMIT_MS = 10 * 60_000

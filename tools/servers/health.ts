@@ -7,7 +7,7 @@ import {
   withoutPassword,
   type RedisConnection,
 } from '../../services/platform/redis/redis-connection.ts'
-import { pollUntil } from './poll.ts'
+import { pollUntil } from './run-program.ts'
 import { isListening } from './ports.ts'
 
 const CONNECT_LIMIT_MS = 1_000

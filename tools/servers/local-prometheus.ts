@@ -16,7 +16,7 @@ import {
   identify,
   type ProcessIdentity,
 } from '../../services/platform/process-identity.ts'
-import { pollUntil } from './poll.ts'
+import { pollUntil } from './run-program.ts'
 import { freePorts } from './ports.ts'
 import { openPrometheusApi, prometheusAnswers, type PrometheusApi } from './prometheus-api.ts'
 

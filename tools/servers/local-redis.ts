@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { localRedisAnswers } from './health.ts'
 import type { LocalServer } from './local-server.ts'
 import type { PrerequisiteName } from './prerequisites.ts'
-import type { StackPaths } from './stack-paths.ts'
+import type { StackPaths } from './stack-record.ts'
 
 const FIRST_PORT = 16_379
 const GRACE_MS = 10_000

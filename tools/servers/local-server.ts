@@ -6,7 +6,7 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from '
 import { dirname } from 'node:path'
 import { SluiceError } from '../../services/core/errors.ts'
 import { readFileIfPresent } from '../../services/platform/files/atomic-file.ts'
-import { pollUntil } from './poll.ts'
+import { pollUntil } from './run-program.ts'
 import { freePorts } from './ports.ts'
 import {
   endProcess,

@@ -1,5 +1,6 @@
-// What runs, as written to .sluice/run/stack.json: enough for a later command to find it, judge it and end it.
+// Where things of the local stack lie. All that is written lies below one git-ignored folder.
 
+import { join } from 'node:path'
 import { z } from 'zod'
 import { parseJson } from '../../services/core/parse-json.ts'
 import {
@@ -7,6 +8,37 @@ import {
   writeFileAtomically,
 } from '../../services/platform/files/atomic-file.ts'
 import type { ProcessIdentity } from '../../services/platform/process-identity.ts'
+
+export interface StackPaths {
+  readonly root: string
+  readonly state: string
+  readonly lockFile: string
+  readonly recordFile: string
+  readonly kafkaFolder: string
+  readonly redisFolder: string
+  readonly kafkaTemplate: string
+  readonly pomFile: string
+  readonly redisConf: string
+  readonly composeFile: string
+}
+
+/** Paths for a checkout; `stateFolder` is `<root>/.sluice` unless a test says otherwise. */
+export function stackPaths(root: string, stateFolder = join(root, '.sluice')): StackPaths {
+  return {
+    root,
+    state: stateFolder,
+    lockFile: join(stateFolder, 'run', 'stack.lock'),
+    recordFile: join(stateFolder, 'run', 'stack.json'),
+    kafkaFolder: join(stateFolder, 'kafka'),
+    redisFolder: join(stateFolder, 'redis'),
+    kafkaTemplate: join(root, 'infra', 'kafka', 'server.properties'),
+    pomFile: join(root, 'infra', 'kafka', 'pom.xml'),
+    redisConf: join(root, 'infra', 'redis', 'redis.conf'),
+    composeFile: join(root, 'docker-compose.yml'),
+  }
+}
+
+// What runs, as written to .sluice/run/stack.json: enough for a later command to find it, judge it and end it.
 
 /** Signals to pid 0 or below would reach whole groups of processes. */
 export const IDENTITY: z.ZodType<ProcessIdentity> = z.object({

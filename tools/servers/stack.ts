@@ -19,15 +19,24 @@ import {
   type ProcessIdentity,
 } from '../../services/platform/process-identity.ts'
 import { withRunLock } from './run-lock.ts'
-import { chooseProvider, readGivenAddresses, type GivenAddresses } from './stack-choice.ts'
-import { stackPaths, type StackPaths } from './stack-paths.ts'
-import { readRecord, writeRecord, type ServerRecord, type StackRecord } from './stack-record.ts'
+import {
+  chooseProvider,
+  readGivenAddresses,
+  type GivenAddresses,
+  type Provider,
+} from './stack-choice.ts'
+import {
+  stackPaths,
+  type StackPaths,
+  readRecord,
+  writeRecord,
+  type ServerRecord,
+  type StackRecord,
+} from './stack-record.ts'
 
 const SERVERS = ['kafka', 'redis'] as const
 const SERVER_NAMES = { kafka: 'Kafka', redis: 'Redis' } as const
 const STOP_GRACE_MS = 15_000
-
-export type Provider = 'environment' | 'compose' | 'local'
 
 /** Kafka and Redis that answer. */
 export interface Stack {

@@ -1,16 +1,288 @@
+// The frauds that are planned ahead: an episode is a list of payments, made when the episode begins.
+//
+// | pattern              | what it looks like |
+// | -------------------- | ------------------ |
+// | card_testing         | 8 to 20 e-commerce payments of 0.50 to 3.00 within minutes, one device, many declined; half of the time one large purchase after them |
+// | stolen_card          | 3 to 8 card-present payments minutes apart, several times the usual amount, at merchants whose goods are easily sold on |
+// | compromised_terminal | for weeks, most payments at one tampered terminal are fraud, dearer than usual (compromised-terminals.ts) |
+// | impossible_travel    | soon after the holder paid in one city, a magstripe copy pays in a city that no aircraft reaches in that time |
+// | account_takeover     | a device and network never seen with the card: one small e-commerce payment, then 2 to 5 larger ones within hours |
+// | below_limit          | 5 to 12 payments, each just below the same limit (50.00, 100.00, ... 500.00) |
+// | leaked_card          | on 2 to 4 nights, local 00:30 to 04:30, bursts of e-commerce with no device or a changing one |
+// | device_sweep         | one device pays 12 to 30 times, with many cards, at one to three merchants within an hour and a half |
+// | friendly_fraud       | the holder pays as always, and disputes it weeks later: not to be seen in the payment itself |
+
+import { FRAUD_PATTERNS, type FraudPattern } from '../../services/producer/stream-event.ts'
+import { Chance } from './chance.ts'
+import { localMidnightMs, type Payment, usualAmountMinor } from './genuine.ts'
+import type { SimulatorOptions } from './options.ts'
+import {
+  type Card,
+  type City,
+  ipNetworkOf,
+  type Merchant,
+  roughDistanceKm,
+  type Terminal,
+  type World,
+} from './world.ts'
+
+const SECOND_MS = 1_000
+const MINUTE_MS = 60_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 86_400_000
+
+/** A city this far away cannot be reached between two payments of an episode. */
+const FAR_KM_MIN = 1_000
+const LIMITS_MINOR = [5_000, 10_000, 15_000, 25_000, 50_000]
+const SEARCHES_MAX = 12
+
+/** The patterns whose episodes are planned here. */
+export type PlannedPattern = Exclude<
+  FraudPattern,
+  'compromised_terminal' | 'impossible_travel' | 'friendly_fraud'
+>
+
+/** Plans an episode that begins at or soon after `nowMs`; payments are in time order. */
+export function planEpisode(
+  pattern: PlannedPattern,
+  nowMs: number,
+  world: World,
+  chance: Chance,
+): readonly Payment[] {
+  const card = chance.pick(world.cards)
+  switch (pattern) {
+    case 'card_testing':
+      return cardTesting(card, nowMs, world, chance)
+    case 'stolen_card':
+      return stolenCard(card, nowMs, world, chance)
+    case 'account_takeover':
+      return accountTakeover(card, nowMs, world, chance)
+    case 'below_limit':
+      return belowLimit(card, nowMs, world, chance)
+    case 'leaked_card':
+      return leakedCard(card, nowMs, world, chance)
+    case 'device_sweep':
+      return deviceSweep(nowMs, world, chance)
+  }
+}
+
+/** A copy of the card pays far away soon after `seen`; null when the world has no far city. */
+export function impossibleTravel(
+  seen: Payment,
+  world: World,
+  chance: Chance,
+): readonly Payment[] | null {
+  const from = seen.merchant.city
+  const far = world.cities.filter((city) => roughDistanceKm(from, city) >= FAR_KM_MIN)
+  if (far.length === 0) return null
+  const city = chance.pick(far)
+  let timeMs = seen.timeMs + chance.integer(20 * MINUTE_MS, 75 * MINUTE_MS)
+  return Array.from({ length: chance.integer(2, 5) }, () => {
+    const payment = presentFraud(seen.card, timeMs, findTerminal(city, world, chance, 0.5), {
+      pattern: 'impossible_travel',
+      entryMode: 'magstripe',
+      factor: 0.8 + 2.4 * chance.unit(),
+      declineShare: 0.2,
+      chance,
+    })
+    timeMs += chance.integer(4 * MINUTE_MS, 40 * MINUTE_MS)
+    return payment
+  })
+}
+
+function cardTesting(card: Card, nowMs: number, world: World, chance: Chance): readonly Payment[] {
+  const thief = { device: world.newDevice(), ipNetwork: randomNetwork(chance) }
+  const merchants = [chance.pick(world.onlineMerchants), chance.pick(world.onlineMerchants)]
+  let timeMs = nowMs + chance.integer(SECOND_MS, MINUTE_MS)
+  const payments: Payment[] = []
+  for (let left = chance.integer(8, 20); left > 0; left -= 1) {
+    const amountMinor = chance.integer(50, 300)
+    const kind = { pattern: 'card_testing', amountMinor, declineShare: 0.4, chance } as const
+    payments.push(onlineFraud(card, timeMs, chance.pick(merchants), { ...kind, ...thief }))
+    timeMs += chance.integer(3 * SECOND_MS, 40 * SECOND_MS)
+  }
+  if (chance.happens(0.5)) {
+    const merchant = findMerchant(world, chance)
+    const amountMinor = usualAmountMinor(card, merchant, 1 + 2 * chance.unit())
+    const kind = { pattern: 'card_testing', amountMinor, declineShare: 0.2, chance } as const
+    timeMs += chance.integer(MINUTE_MS, 8 * MINUTE_MS)
+    payments.push(onlineFraud(card, timeMs, merchant, { ...kind, ...thief }))
+  }
+  return payments
+}
+
+function stolenCard(card: Card, nowMs: number, world: World, chance: Chance): readonly Payment[] {
+  let timeMs = nowMs + chance.integer(SECOND_MS, 30 * MINUTE_MS)
+  return Array.from({ length: chance.integer(3, 8) }, () => {
+    const payment = presentFraud(card, timeMs, findTerminal(card.at, world, chance, 0.7), {
+      pattern: 'stolen_card',
+      entryMode: chance.happens(0.6) ? 'contactless' : 'magstripe',
+      factor: 1 + 3 * chance.unit(),
+      declineShare: 0.15,
+      chance,
+    })
+    timeMs += chance.integer(3 * MINUTE_MS, 35 * MINUTE_MS)
+    return payment
+  })
+}
+
+function accountTakeover(
+  card: Card,
+  nowMs: number,
+  world: World,
+  chance: Chance,
+): readonly Payment[] {
+  const thief = { device: world.newDevice(), ipNetwork: randomNetwork(chance) }
+  let timeMs = nowMs + chance.integer(SECOND_MS, 30 * MINUTE_MS)
+  return Array.from({ length: chance.integer(3, 6) }, (_, index) => {
+    const merchant = findMerchant(world, chance)
+    const factor = index === 0 ? 0.1 + 0.3 * chance.unit() : 1 + 2.5 * chance.unit()
+    const amountMinor = usualAmountMinor(card, merchant, factor)
+    const kind = { pattern: 'account_takeover', amountMinor, declineShare: 0.1, chance } as const
+    const payment = onlineFraud(card, timeMs, merchant, { ...kind, ...thief })
+    timeMs += chance.integer(4 * MINUTE_MS, 50 * MINUTE_MS)
+    return payment
+  })
+}
+
+function belowLimit(card: Card, nowMs: number, world: World, chance: Chance): readonly Payment[] {
+  const limitMinor = chance.pick(LIMITS_MINOR)
+  let timeMs = nowMs + chance.integer(SECOND_MS, 20 * MINUTE_MS)
+  return Array.from({ length: chance.integer(5, 12) }, () => {
+    const payment = presentFraud(card, timeMs, findTerminal(card.at, world, chance, 0.3), {
+      pattern: 'below_limit',
+      entryMode: limitMinor <= 5_000 ? 'contactless' : 'chip',
+      factor: 1,
+      declineShare: 0.05,
+      chance,
+    })
+    timeMs += chance.integer(2 * MINUTE_MS, 25 * MINUTE_MS)
+    return { ...payment, amountMinor: limitMinor - chance.integer(1, limitMinor / 50) }
+  })
+}
+
+function leakedCard(card: Card, nowMs: number, world: World, chance: Chance): readonly Payment[] {
+  const payments: Payment[] = []
+  let midnightMs = localMidnightMs(nowMs, card.home.utcOffsetMinutes) + DAY_MS
+  for (let night = chance.integer(2, 4); night > 0; night -= 1) {
+    const thief = {
+      device: chance.happens(0.5) ? world.newDevice() : null,
+      ipNetwork: randomNetwork(chance),
+    }
+    let timeMs = midnightMs + chance.integer(30 * MINUTE_MS, 3 * HOUR_MS)
+    for (let left = chance.integer(2, 6); left > 0; left -= 1) {
+      const merchant = findMerchant(world, chance)
+      const amountMinor = usualAmountMinor(card, merchant, 0.6 + 2.4 * chance.unit())
+      const kind = { pattern: 'leaked_card', amountMinor, declineShare: 0.15, chance } as const
+      payments.push(onlineFraud(card, timeMs, merchant, { ...kind, ...thief }))
+      timeMs += chance.integer(MINUTE_MS, 18 * MINUTE_MS)
+    }
+    midnightMs += DAY_MS * chance.integer(1, 2)
+  }
+  return payments
+}
+
+function deviceSweep(nowMs: number, world: World, chance: Chance): readonly Payment[] {
+  const thief = { device: world.newDevice(), ipNetwork: randomNetwork(chance) }
+  const merchants = Array.from({ length: chance.integer(1, 3) }, () => findMerchant(world, chance))
+  let timeMs = nowMs + chance.integer(SECOND_MS, 10 * MINUTE_MS)
+  return Array.from({ length: chance.integer(12, 30) }, () => {
+    const card = chance.pick(world.cards)
+    const amountMinor = chance.integer(900, 9_000)
+    const kind = { pattern: 'device_sweep', amountMinor, declineShare: 0.3, chance } as const
+    const payment = onlineFraud(card, timeMs, chance.pick(merchants), { ...kind, ...thief })
+    timeMs += chance.integer(10 * SECOND_MS, 180 * SECOND_MS)
+    return payment
+  })
+}
+
+interface FraudKind {
+  readonly pattern: FraudPattern
+  readonly declineShare: number
+  readonly chance: Chance
+}
+
+function presentFraud(
+  card: Card,
+  timeMs: number,
+  terminal: Terminal,
+  kind: FraudKind & { readonly entryMode: Payment['entryMode']; readonly factor: number },
+): Payment {
+  const { merchant } = terminal
+  return {
+    card,
+    timeMs,
+    amountMinor: usualAmountMinor(card, merchant, kind.factor),
+    merchant,
+    terminal,
+    channel: merchant.category.channel === 'atm' ? 'atm' : 'pos',
+    entryMode: kind.entryMode,
+    authorisation: kind.chance.happens(kind.declineShare) ? 'declined' : 'approved',
+    device: null,
+    ipNetwork: null,
+    utcOffsetMinutes: merchant.city.utcOffsetMinutes,
+    intent: null,
+    fraudPattern: kind.pattern,
+  }
+}
+
+function onlineFraud(
+  card: Card,
+  timeMs: number,
+  merchant: Merchant,
+  kind: FraudKind & {
+    readonly amountMinor: number
+    readonly device: string | null
+    readonly ipNetwork: string
+  },
+): Payment {
+  return {
+    card,
+    timeMs,
+    amountMinor: kind.amountMinor,
+    merchant,
+    terminal: null,
+    channel: 'ecommerce',
+    entryMode: 'credential',
+    authorisation: kind.chance.happens(kind.declineShare) ? 'declined' : 'approved',
+    device: kind.device,
+    ipNetwork: kind.ipNetwork,
+    utcOffsetMinutes: card.home.utcOffsetMinutes,
+    intent: null,
+    fraudPattern: kind.pattern,
+  }
+}
+
+/** A terminal in the city; with chance `resellableShare` one that sells what is easily sold on. */
+function findTerminal(city: City, world: World, chance: Chance, resellableShare: number): Terminal {
+  const terminals = world.terminalsOf.get(city) ?? []
+  let terminal = chance.pick(terminals)
+  if (!chance.happens(resellableShare)) return terminal
+  for (let search = 0; search < SEARCHES_MAX; search += 1) {
+    if (terminal.merchant.category.resellable) break
+    terminal = chance.pick(terminals)
+  }
+  return terminal
+}
+
+function findMerchant(world: World, chance: Chance): Merchant {
+  let merchant = chance.pick(world.onlineMerchants)
+  for (let search = 0; search < SEARCHES_MAX / 2; search += 1) {
+    if (merchant.category.resellable) break
+    merchant = chance.pick(world.onlineMerchants)
+  }
+  return merchant
+}
+
+function randomNetwork(chance: Chance): string {
+  return ipNetworkOf(chance.below(65_536))
+}
+
 // Decides when which fraud begins, so that in the long run the share of fraud is the one asked for. Each
 // pattern has an account: every genuine payment adds its part, an episode takes out what it will cost. One
 // long episode therefore never silences the other patterns.
 
-import { Chance } from './chance.ts'
-import { planEpisode } from './fraud-episodes.ts'
-import { FRAUD_PATTERNS, type FraudPattern } from '../../services/producer/stream-event.ts'
-import type { SimulatorOptions } from './options.ts'
-import type { Payment } from './payment.ts'
-import type { Terminal, World } from './world.ts'
-
 const FRAUD_STREAM = 2
-const DAY_MS = 86_400_000
 const ARM_TRIES_MAX = 16
 /** Share of payments at a tampered terminal that are fraud. */
 const TAMPERED_SHARE = 0.7

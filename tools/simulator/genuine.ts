@@ -1,17 +1,142 @@
-// What card holders do by themselves. Their habits have tails (trips, big purchases, retries, new phones),
-// so that no single number tells fraud from life.
+// A payment on its way to becoming a transaction: what the simulator knows and the bank does not (which
+// fraud it belongs to) stands beside what becomes the message.
 
+import type { Transaction } from '../../services/core/transaction.ts'
+import type { FraudPattern } from '../../services/producer/stream-event.ts'
 import type { Chance } from './chance.ts'
-import { usualAmountMinor } from './payment.ts'
-import type { Payment } from './payment.ts'
-import { roughDistanceKm } from './places.ts'
-import type { City } from './places.ts'
-import { localHour, nextPaymentMs } from './rhythm.ts'
-import { ipNetworkOf } from './world.ts'
-import type { Card, Merchant, Terminal, World } from './world.ts'
+import {
+  type Card,
+  type City,
+  ipNetworkOf,
+  type Merchant,
+  roughDistanceKm,
+  type Terminal,
+  type World,
+} from './world.ts'
+
+export interface Payment {
+  readonly card: Card
+  readonly timeMs: number
+  readonly amountMinor: number
+  readonly merchant: Merchant
+  /** Null when no terminal was used. */
+  readonly terminal: Terminal | null
+  readonly channel: 'pos' | 'atm' | 'ecommerce' | 'moto'
+  readonly entryMode: NonNullable<Transaction['entryMode']>
+  readonly authorisation: 'approved' | 'declined'
+  readonly device: string | null
+  readonly ipNetwork: string | null
+  /** Local time of whoever pays. */
+  readonly utcOffsetMinutes: number
+  /** The number of the purchase, for a retry of it; null for a purchase of its own. */
+  readonly intent: number | null
+  readonly fraudPattern: FraudPattern | null
+}
+
+/** The transaction that the bank sees. `number` counts transactions, `intent` purchases, of one seed. */
+export function transactionOf(
+  payment: Payment,
+  seed: number,
+  number: number,
+  intent: number,
+): Transaction {
+  const { merchant, terminal } = payment
+  const { city } = merchant
+  return {
+    // A letter keeps the two numbers apart: long runs of digits and dashes would look like a card number
+    // to the redactor of logs.
+    id: `tx-${seed}-n${number}`,
+    card: payment.card.token,
+    eventTimeMs: payment.timeMs,
+    amountMinor: payment.amountMinor,
+    currency: city.currency,
+    merchant: merchant.id,
+    merchantCategory: merchant.category.code,
+    terminal: terminal === null ? null : terminal.id,
+    country: city.country,
+    latitude: terminal === null ? null : terminal.latitude,
+    longitude: terminal === null ? null : terminal.longitude,
+    utcOffsetMinutes: payment.utcOffsetMinutes,
+    device: payment.device,
+    ipNetwork: payment.ipNetwork,
+    channel: payment.channel,
+    entryMode: payment.entryMode,
+    authorisation: payment.authorisation,
+    intentId: `intent-${seed}-n${intent}`,
+  }
+}
+
+const AMOUNT_MINOR_MIN = 50
+const AMOUNT_MINOR_MAX = 1_000_000
+
+/** An amount around the merchant's usual one for this card, from 0.50 to 10,000.00. */
+export function usualAmountMinor(card: Card, merchant: Merchant, factor: number): number {
+  const minor = merchant.category.amountMinor * merchant.level * card.level * factor
+  return Math.min(AMOUNT_MINOR_MAX, Math.max(AMOUNT_MINOR_MIN, Math.round(minor)))
+}
+
+// When people pay: a daily and weekly rhythm in local time, as an inhomogeneous Poisson process drawn by
+// thinning (draw from the busiest rate, keep a draw as often as its hour is busy).
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
+/** 1970-01-01 was a Thursday; days count from Sunday = 0. */
+const EPOCH_WEEKDAY = 4
+const DRAWS_MAX = 200
+const GAP_MS_MIN = 2_000
+
+// Percent of the busiest hour, from local midnight on.
+const WORKDAY = [
+  6, 3, 2, 1, 2, 5, 18, 42, 58, 55, 58, 70, 88, 80, 62, 60, 70, 88, 100, 92, 74, 52, 32, 15,
+]
+const WEEKEND = [
+  14, 9, 5, 3, 2, 3, 8, 20, 42, 66, 86, 98, 100, 92, 86, 82, 80, 78, 80, 82, 74, 60, 44, 26,
+]
+
+/** Mean of a week's hours, as a share of the busiest hour. */
+const MEAN_SHARE = (sum(WORKDAY) * 5 + sum(WEEKEND) * 2) / (7 * 24 * 100)
+
+/** Hour of the day, 0 to 23, in local time. */
+export function localHour(timeMs: number, utcOffsetMinutes: number): number {
+  return Math.floor((timeMs + utcOffsetMinutes * 60_000) / HOUR_MS) % 24
+}
+
+/** How busy this moment is, in percent of the busiest. */
+function busyPercent(timeMs: number, utcOffsetMinutes: number): number {
+  const localMs = timeMs + utcOffsetMinutes * 60_000
+  const weekday = (Math.floor(localMs / DAY_MS) + EPOCH_WEEKDAY) % 7
+  const hour = Math.floor(localMs / HOUR_MS) % 24
+  return (weekday === 0 || weekday === 6 ? WEEKEND[hour] : WORKDAY[hour]) ?? 0
+}
+
+/** The next time after `afterMs` at which somebody who pays every `meanGapMs` on average pays. */
+export function nextPaymentMs(
+  afterMs: number,
+  meanGapMs: number,
+  utcOffsetMinutes: number,
+  chance: Chance,
+): number {
+  const busiestGapMs = meanGapMs * MEAN_SHARE
+  let timeMs = afterMs + GAP_MS_MIN
+  for (let draw = 0; draw < DRAWS_MAX; draw += 1) {
+    timeMs += Math.floor(chance.exponential() * busiestGapMs)
+    if (chance.below(100) < busyPercent(timeMs, utcOffsetMinutes)) break
+  }
+  return timeMs
+}
+
+/** Local midnight at or before the time, as a time in UTC. */
+export function localMidnightMs(timeMs: number, utcOffsetMinutes: number): number {
+  const offsetMs = utcOffsetMinutes * 60_000
+  return Math.floor((timeMs + offsetMs) / DAY_MS) * DAY_MS - offsetMs
+}
+
+function sum(percents: readonly number[]): number {
+  return percents.reduce((total, percent) => total + percent, 0)
+}
+
+// What card holders do by themselves. Their habits have tails (trips, big purchases, retries, new phones),
+// so that no single number tells fraud from life.
 
 const FAVOURITE_SHARE = 0.82
 const BIG_PURCHASE_SHARE = 0.012

@@ -2,7 +2,7 @@
 
 import type { AlertsConfig } from '../../alerts/index.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
-import { stackPaths } from '../../../tools/servers/stack-paths.ts'
+import { stackPaths } from '../../../tools/servers/stack-record.ts'
 import { printProgress, repositoryRoot } from '../command.ts'
 import { demoName, readLivingDemos } from '../../../tools/demo/demo-record.ts'
 

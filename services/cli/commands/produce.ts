@@ -11,7 +11,8 @@ import {
   mappingText,
   runProducer,
 } from '../../producer/index.ts'
-import { SIMULATOR_DEFAULTS, simulate } from '../../../tools/simulator/index.ts'
+import { SIMULATOR_DEFAULTS } from '../../../tools/simulator/options.ts'
+import { simulate } from '../../../tools/simulator/simulate.ts'
 import type {
   Pace,
   ProducerConfig,

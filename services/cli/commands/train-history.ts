@@ -7,11 +7,8 @@ import { SluiceError } from '../../core/errors.ts'
 import { rangeBetween } from '../../core/files/event-time.ts'
 import { erasedText } from '../../core/lake/lake-log.ts'
 import { loadProducerConfig, mappingText, openReplay } from '../../producer/index.ts'
-import {
-  SIMULATION_START_MS,
-  SIMULATOR_DEFAULTS,
-  simulate,
-} from '../../../tools/simulator/index.ts'
+import { SIMULATION_START_MS, SIMULATOR_DEFAULTS } from '../../../tools/simulator/options.ts'
+import { simulate } from '../../../tools/simulator/simulate.ts'
 import type { ColumnMapping, FieldConstants, TimeRange } from '../../producer/index.ts'
 import { OPEN_TERMS, OWNED_TERMS, readTopicHistory } from '../../trainer/index.ts'
 import type { HistoryEvent, ReleaseTerms } from '../../trainer/index.ts'

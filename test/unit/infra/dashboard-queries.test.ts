@@ -4,8 +4,11 @@
 import { deepStrictEqual, notDeepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { parser } from '@prometheus-io/lezer-promql'
-import { queriesOfDashboards, type DashboardQuery } from '../../../tools/dashboards/queries.ts'
-import { fillVariables } from '../../../tools/dashboards/preview/dashboard-variables.ts'
+import {
+  queriesOfDashboards,
+  type DashboardQuery,
+} from '../../../tools/dashboards/preview/dashboard-files.ts'
+import { fillVariables } from '../../../tools/dashboards/preview/panel-data.ts'
 import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts-telemetry.ts'
 import { createForwardTelemetry } from '../../../services/platform/metrics/forward-telemetry.ts'
 import { createCasesTelemetry } from '../../../services/platform/metrics/cases-telemetry.ts'

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { PassThrough, Writable } from 'node:stream'
 import { test } from 'node:test'
 import { runProducer } from '../../../services/producer/index.ts'
-import { simulate } from '../../../tools/simulator/index.ts'
+import { simulate } from '../../../tools/simulator/simulate.ts'
 import type { ProducedEvent, ProducerOptions } from '../../../services/producer/index.ts'
 import { ManualClock } from './manual-clock.ts'
 

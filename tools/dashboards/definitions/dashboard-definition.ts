@@ -14,9 +14,7 @@ import {
   type VariableModel,
 } from '@grafana/grafana-foundation-sdk/dashboard'
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog'
-import { COLOURS } from './colours.ts'
-import { DATASOURCE, type WidePanel } from './panels.ts'
-import { policyInfo } from './promql.ts'
+import { COLOURS, DATASOURCE, type WidePanel, policyInfo } from './panels.ts'
 
 /** Every dashboard carries it; the links between dashboards are by this tag. */
 export const DASHBOARD_TAG = 'sluice'

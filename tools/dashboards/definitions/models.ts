@@ -1,12 +1,139 @@
-// DashboardDefinition "Models": which models and policies serve, how those in the shadow do beside the ones that decide, and whether the
-// payments are still those that models were trained on.
+// Panels of the dashboard "Models" about a cascade: what the large net decides, where it could not, and how far both agree.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
-import { cascade } from './cascade-panels.ts'
-import { goodBelow, heatmap, lines, stat, table } from './panels.ts'
-import { policies } from './policy-panels.ts'
-import { inRange, rate, sum } from './promql.ts'
+import { goodBelow, heatmap, inRange, lines, rate, stat, sum, table } from './panels.ts'
+
+const SAMPLE = 'sluice_cascade_sample_total'
+
+/** As the recorded value of the alert: what the large net decides agrees with it, of the rest the sample tells. */
+const AGREEMENT = (() => {
+  const growth = (series: string): string => sum(`increase(${series}[1h])`)
+  const differing = `${growth(`${SAMPLE}{outcome="different"}`)} / ${growth(SAMPLE)}`
+  const verified = growth('sluice_decision_annotations_total{mark="verified"}')
+  return `1 - ${differing} * (1 - ${verified} / ${growth('sluice_decisions_total')})`
+})()
+
+export const cascade = [
+  lines({
+    width: 8,
+    title: 'Share verified',
+    description:
+      'Share of the decisions that the large net of a cascade made, since the draft was not conclusive; 0 for a model of ' +
+      'one net. It is what the large net costs: a rise means more payments that look like fraud, or drift.',
+    unit: units.PercentUnit,
+    max: 1,
+    queries: [
+      {
+        expr: `${sum(rate('sluice_decision_annotations_total{mark="verified"}'))} / ${sum(rate('sluice_decisions_total'))}`,
+        legend: 'verified',
+      },
+    ],
+  }),
+  lines({
+    width: 8,
+    title: 'Drafts that stood',
+    description:
+      'Decisions a second that rest on the draft although the large net should have decided: it did not answer in time, ' +
+      'or the partition had no state. Zero is good; none of them blocks.',
+    unit: units.EventsPerSecond,
+    queries: [
+      {
+        expr: sum(rate('sluice_decision_annotations_total{mark="draft_stands"}')),
+        legend: 'stood',
+      },
+    ],
+  }),
+  lines({
+    width: 8,
+    title: 'Agreement of the cascade',
+    description:
+      'Share of outcomes that are those of the large net over the hour before each point, as the random sample shows, ' +
+      'and the least share that the model promises. Empty without a sample: the model is one net, or new.',
+    unit: units.PercentUnit,
+    max: 1,
+    dashed: 'promised',
+    queries: [
+      { expr: AGREEMENT, legend: 'agree' },
+      { expr: 'max(sluice_cascade_agreement_at_least)', legend: 'promised' },
+    ],
+  }),
+]
+
+// Panels about policies: which version rules, what is refused or fails, and how one in the shadow does beside it.
+
+const POLICY_PAIRS = 'sluice_policy_shadow_outcomes_total'
+
+export const policies = [
+  table({
+    width: 6,
+    title: 'Policies in service',
+    description:
+      'Version of the ruleset that each scorer uses, and of the one in its shadow; 0 is the built-in policy, or no ' +
+      'shadow. Some seconds after a change every scorer should show the same. "sluice policy list" says what is asked for.',
+    unit: units.Short,
+    columns: [
+      ['instance', 'scorer'],
+      ['role', 'role'],
+      ['Value', 'version'],
+    ],
+    queries: [{ expr: 'max by (instance, role) (sluice_policy_version)', legend: '{{role}}' }],
+  }),
+  stat({
+    width: 3,
+    title: 'Policies refused',
+    description:
+      'Scorers that refuse a ruleset which they were told to use; the one before it goes on. Zero is good; else the log ' +
+      'line "A policy is refused." says why.',
+    unit: units.Short,
+    decimals: 0,
+    steps: goodBelow(1),
+    queries: [{ expr: 'sum(sluice_policy_refused)', legend: 'refused' }],
+  }),
+  stat({
+    width: 3,
+    title: 'Decisions with a failed condition',
+    description:
+      'Decisions in this time range for which some condition of the policy could not be answered; they are at least ' +
+      'flags. Zero is good; sluice_policy_failures_total names the conditions.',
+    unit: units.Short,
+    decimals: 0,
+    steps: goodBelow(1),
+    queries: [
+      {
+        expr: `round(${sum(inRange('sluice_decision_annotations_total{mark="policy_failed"}'))})`,
+        legend: 'failed',
+      },
+    ],
+  }),
+  lines({
+    width: 6,
+    title: 'Agreement with the policy in the shadow',
+    description:
+      'Share of decisions on which the policy in force and the one in the shadow come to the same outcome. Most payments ' +
+      'are approved by both, so look at the disagreements beside it, too.',
+    unit: units.PercentUnit,
+    max: 1,
+    queries: [{ expr: `(${same(POLICY_PAIRS)}) / ${sum(rate(POLICY_PAIRS))}`, legend: 'agree' }],
+  }),
+  lines({
+    width: 6,
+    title: 'Disagreements with the policy in the shadow',
+    description:
+      'Decisions a second on which the two differ, as in force to shadow. Many "approve to block": look at them before ' +
+      'the candidate is applied.',
+    unit: units.EventsPerSecond,
+    queries: [
+      {
+        expr: `${sum(rate(POLICY_PAIRS), ['active', 'shadow'])} unless on (active, shadow) (${samePairs(POLICY_PAIRS)})`,
+        legend: '{{active}} to {{shadow}}',
+      },
+    ],
+  }),
+]
+
+// Dashboard "Models": which models and policies serve, how those in the shadow do beside the ones that decide, and whether the
+// payments are still those that models were trained on.
 
 const PAIRS = 'sluice_shadow_outcomes_total'
 const LABELLED = 'sluice_shadow_labelled_total'
@@ -16,15 +143,23 @@ const FRAUD = 'verdict="fraud"'
 const VALUES = inRange('sluice_feature_values_total')
 const DRIFTED_SHOWN = 12
 
-/** Rows on which both outcomes are the same. */
-const SAME = ['approve', 'flag', 'block']
-  .map((outcome) => sum(rate(`${PAIRS}{active="${outcome}",shadow="${outcome}"}`)))
-  .join(' + ')
+/** The series of equal outcomes, which are no disagreements. */
+function equalOutcomes(pairs: string): readonly string[] {
+  return ['approve', 'flag', 'block'].map(
+    (outcome) => `${pairs}{active="${outcome}",shadow="${outcome}"}`,
+  )
+}
 
-/** Pairs of equal outcomes, which are no disagreements. */
-const SAME_PAIRS = ['approve', 'flag', 'block']
-  .map((outcome) => `${PAIRS}{active="${outcome}",shadow="${outcome}"}`)
-  .join(' or ')
+/** The rate of rows on which both outcomes are the same. */
+function same(pairs: string): string {
+  return equalOutcomes(pairs)
+    .map((series) => sum(rate(series)))
+    .join(' + ')
+}
+
+function samePairs(pairs: string): string {
+  return equalOutcomes(pairs).join(' or ')
+}
 
 function labelled(metric: string, ...matchers: readonly string[]): string {
   return sum(`increase(${metric}{${matchers.join(',')}}[1d])`, ['role'])
@@ -101,7 +236,7 @@ const agreement = [
       'by both, so look at the disagreements beside it, too.',
     unit: units.PercentUnit,
     max: 1,
-    queries: [{ expr: `(${SAME}) / ${sum(rate(PAIRS))}`, legend: 'agree' }],
+    queries: [{ expr: `(${same(PAIRS)}) / ${sum(rate(PAIRS))}`, legend: 'agree' }],
   }),
   lines({
     width: 8,
@@ -112,7 +247,7 @@ const agreement = [
     unit: units.EventsPerSecond,
     queries: [
       {
-        expr: `${sum(rate(PAIRS), ['active', 'shadow'])} unless on (active, shadow) (${SAME_PAIRS})`,
+        expr: `${sum(rate(PAIRS), ['active', 'shadow'])} unless on (active, shadow) (${samePairs(PAIRS)})`,
         legend: '{{active}} to {{shadow}}',
       },
     ],

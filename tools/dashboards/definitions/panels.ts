@@ -1,18 +1,81 @@
-// The five kinds of panel that the dashboards use, each from one plain description.
+// Colours that mean something on the dashboards; everything else takes the palette of Grafana.
 //
-// A title says what is shown; a description says how to read it and what to do. Both, and a unit, are required
-// here by type, so that no panel can go without.
+// Outcomes keep their colour everywhere. The hues differ in lightness as well, so that they can be told apart
+// with every kind of colour blindness and on both themes; a test holds the distances.
 
+import { PanelBuilder as BarGaugeBuilder } from '@grafana/grafana-foundation-sdk/bargauge'
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog'
 import * as common from '@grafana/grafana-foundation-sdk/common'
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
-import { PanelBuilder as BarGaugeBuilder } from '@grafana/grafana-foundation-sdk/bargauge'
 import * as heatmaps from '@grafana/grafana-foundation-sdk/heatmap'
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus'
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat'
 import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table'
 import { PanelBuilder as TimeSeriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
-import { COLOURS } from './colours.ts'
+
+export const COLOURS = {
+  approve: '#009e73',
+  flag: '#e69f00',
+  block: '#c0392b',
+  /** What was there before, for comparison. */
+  before: '#8b949e',
+  good: '#009e73',
+  warning: '#e69f00',
+  bad: '#c0392b',
+  neutral: '#3b82c4',
+} as const
+
+/** Fixed colours by the label value that the series are named after. */
+export const OUTCOME_COLOURS: Readonly<Record<string, string>> = {
+  approve: COLOURS.approve,
+  flag: COLOURS.flag,
+  block: COLOURS.block,
+}
+
+// The few shapes of query that the dashboards are made of.
+
+/** Per second, over the interval that Grafana finds right for the scrape interval and the zoom. */
+export function rate(series: string): string {
+  return `rate(${series}[$__rate_interval])`
+}
+
+/** Growth of a counter over the time range shown; for instant queries. */
+export function inRange(series: string): string {
+  return `increase(${series}[$__range])`
+}
+
+/** Sum over all processes, by the labels given. */
+export function sum(inner: string, by: readonly string[] = []): string {
+  return by.length === 0 ? `sum(${inner})` : `sum by (${by.join(', ')}) (${inner})`
+}
+
+/** Quantile of a histogram over all processes, by the labels given. */
+export function quantile(q: number, histogram: string, by: readonly string[] = []): string {
+  const name = /^[^{]*/.exec(histogram)?.[0] ?? histogram
+  const buckets = `${name}_bucket${histogram.slice(name.length)}`
+  return `histogram_quantile(${q}, ${sum(rate(buckets), ['le', ...by])})`
+}
+
+/**
+ * Keeps the series that are not zero; while all of them are, one flat line named `none`. A healthy panel then
+ * shows a line at zero, and an empty one means that nothing is measured.
+ */
+export function nonZero(by: string, rates: string): string {
+  return `${sum(rates, [by])} > 0 or label_replace(sum(${rates}) == 0, "${by}", "none", "", "")`
+}
+
+/**
+ * The policies in use, with the first twelve digits of the digest as label `policy`: enough to tell them apart.
+ * `offset` goes back in time, such as ` offset 1m`.
+ */
+export function policyInfo(offset = ''): string {
+  return `label_replace(sluice_policy_info${offset}, "policy", "$1", "policy_digest", "(.{12}).*")`
+}
+
+// The five kinds of panel that the dashboards use, each from one plain description.
+//
+// A title says what is shown; a description says how to read it and what to do. Both, and a unit, are required
+// here by type, so that no panel can go without.
 
 /** The datasource that the dashboard's variable names. */
 export const DATASOURCE: common.DataSourceRef = { type: 'prometheus', uid: '${datasource}' }

@@ -1,4 +1,4 @@
-// DashboardDefinition "Runtime": what the processes themselves use, and whether their one thread keeps breathing.
+// Dashboard "Runtime": what the processes themselves use, and whether their one thread keeps breathing.
 
 import {
   QueryVariableBuilder,
@@ -7,8 +7,7 @@ import {
 } from '@grafana/grafana-foundation-sdk/dashboard'
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
-import { DATASOURCE, lines, table } from './panels.ts'
-import { rate, sum } from './promql.ts'
+import { DATASOURCE, lines, table, rate, sum } from './panels.ts'
 
 const ALL = { text: 'All', value: '$__all' }
 const CHOSEN = 'job=~"$job", instance=~"$instance"'

@@ -1,10 +1,21 @@
-// DashboardDefinition "State and models": Redis, the honesty of features, and which model decides on which backend.
+// Dashboard "State and models": Redis, the honesty of features, and which model decides on which backend.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
-import { COLOURS } from './colours.ts'
-import { goodBelow, goodFrom, lines, stat, table } from './panels.ts'
-import { inRange, nonZero, policyInfo, quantile, rate, sum } from './promql.ts'
+import {
+  COLOURS,
+  goodBelow,
+  goodFrom,
+  lines,
+  stat,
+  table,
+  inRange,
+  nonZero,
+  policyInfo,
+  quantile,
+  rate,
+  sum,
+} from './panels.ts'
 
 const DECISIONS = sum(rate('sluice_decisions_total'))
 const REFUSED = 'max by (instance, backend, reason) (sluice_scoring_backend_refused) > 0'

@@ -1,12 +1,132 @@
-// DashboardDefinition "Stream": whether the scorers keep up, how fast alerts come, and what disturbed them.
+// Panels of the dashboard "Stream" about what becomes of blocks: how long until they are applied, what subscribers answer,
+// and which blocks nobody has answered.
 
 import * as units from '@grafana/grafana-foundation-sdk/units'
 import { dashboard, type DashboardDefinition } from './dashboard-definition.ts'
-import { COLOURS } from './colours.ts'
-import { acting } from './acting-panels.ts'
-import { lake, lakeFiles } from './lake-panels.ts'
-import { goodBelow, goodFrom, lines, stat } from './panels.ts'
-import { inRange, nonZero, quantile, rate, sum } from './promql.ts'
+import {
+  COLOURS,
+  goodBelow,
+  goodFrom,
+  inRange,
+  lines,
+  nonZero,
+  quantile,
+  rate,
+  stat,
+  sum,
+} from './panels.ts'
+
+export const acting = [
+  lines({
+    width: 8,
+    title: 'Time to block',
+    description:
+      'From the record of a transaction, and from its decision, to the moment at which a subscriber applied the block: ' +
+      '99th percentile, with the objective dashed. Far apart: the decision was slow. Close: the subscriber is.',
+    unit: units.Seconds,
+    dashed: 'objective',
+    queries: [
+      { expr: quantile(0.99, 'sluice_time_to_block_seconds'), legend: 'from the record' },
+      { expr: quantile(0.99, 'sluice_decision_to_block_seconds'), legend: 'from the decision' },
+      { expr: 'max(sluice_block_objective_seconds)', legend: 'objective' },
+    ],
+  }),
+  lines({
+    width: 8,
+    title: 'Receipts',
+    description:
+      'Receipts for blocks and releases a second, by what they say. refused: the subscriber would not. too_late: the ' +
+      'lease was over when the alert came, as with replayed traffic of the past.',
+    unit: units.EventsPerSecond,
+    queries: [
+      { expr: sum(rate('sluice_receipts_total'), ['status']), legend: '{{status}}' },
+      { expr: sum(rate('sluice_receipt_faults_total')), legend: 'did not count' },
+    ],
+  }),
+  lines({
+    width: 8,
+    title: 'Blocks without receipt',
+    description:
+      'Blocks and releases that wait for a receipt, and those that have waited longer than they may. Zero is good for ' +
+      'the second one; otherwise see whether the enforcer runs.',
+    unit: units.Short,
+    queries: [
+      { expr: 'sum(sluice_blocks_waiting)', legend: 'waiting' },
+      { expr: 'sum(sluice_blocks_without_receipt)', legend: 'too long' },
+    ],
+  }),
+]
+
+// Panels of the dashboard "Stream" about the lake: whether its writer keeps up with the topics, what it writes, and whether
+// its checks pass.
+
+/** From how far behind somebody is told. */
+const LAKE_BEHIND_S = 900
+
+export const lake = [
+  lines({
+    width: 8,
+    title: 'Lake behind its topics',
+    description:
+      'Since the oldest message that no file of the lake has was sent, by table; the worst partition counts. Up to the ' +
+      'time between two flushes (a minute) is good. One that climbs: the writer is away, too slow, or a batch fails ' +
+      'its checks. The dashed line is where an alert is raised.',
+    unit: units.Seconds,
+    limits: [LAKE_BEHIND_S],
+    queries: [{ expr: 'max by (table) (sluice_lake_lag_seconds)', legend: '{{table}}' }],
+  }),
+  lines({
+    width: 8,
+    title: 'Written to the lake',
+    description:
+      'Rows per second that were written and committed, by table. It comes in steps, one a flush. Nothing while there ' +
+      'is traffic: see whether the writer follows, and what is behind.',
+    unit: units.EventsPerSecond,
+    isStacked: true,
+    queries: [{ expr: sum(rate('sluice_lake_rows_total'), ['table']), legend: '{{table}}' }],
+  }),
+  lines({
+    width: 8,
+    title: 'Failed checks of the lake',
+    description:
+      'Checks per second that failed and kept a batch out, by check; "none" at zero is the only good picture, and ' +
+      'nothing at all means that no writer runs. The batch is taken from the topics again; docs/lake.md has what ' +
+      'each check looks at.',
+    unit: units.Short,
+    colours: { none: COLOURS.before },
+    queries: [
+      {
+        expr: nonZero('check', rate('sluice_lake_checks_total{status="failed"}')),
+        legend: '{{check}}',
+      },
+    ],
+  }),
+]
+
+export const lakeFiles = [
+  lines({
+    width: 12,
+    title: 'Newest file of the lake',
+    description:
+      'Since the newest file of each table was made. Labels and dead letters may be rare; transactions and decisions ' +
+      'get a file a minute while there is traffic.',
+    unit: units.Seconds,
+    queries: [
+      { expr: 'min by (table) (sluice_lake_newest_file_age_seconds)', legend: '{{table}}' },
+    ],
+  }),
+  lines({
+    width: 12,
+    title: 'Files of the lake',
+    description:
+      'Files by table. They grow by a few a flush and fall when days are compacted; a steady rise wants ' +
+      '--compact-every, or sluice lake compact from time to time.',
+    unit: units.Short,
+    queries: [{ expr: 'max by (table) (sluice_lake_files)', legend: '{{table}}' }],
+  }),
+]
+
+// Dashboard "Stream": whether the scorers keep up, how fast alerts come, and what disturbed them.
 
 /** The objective: this share of alerts within this time, from the input record to the committed alert. */
 const ALERT_OBJECTIVE_S = 0.15

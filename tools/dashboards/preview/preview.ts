@@ -5,7 +5,7 @@ import { SluiceError } from '../../../services/core/errors.ts'
 import { openPrometheusApi } from '../../servers/prometheus-api.ts'
 import { readDashboards } from './dashboard-files.ts'
 import { drawPage, type PanelState } from './page.ts'
-import { readDashboardData, type DashboardData } from './panel-data.ts'
+import { type DashboardData, readDashboardData } from './panel-data.ts'
 
 export interface PreviewOptions {
   /** Root of the checkout, where the dashboards lie. */

@@ -1,9 +1,8 @@
 // The story of one fault: made, its alert firing, mended, its alert gone. Told on the screen as it happens.
 
-import { pollUntil } from '../../servers/poll.ts'
+import { pollUntil } from '../../servers/run-program.ts'
 import type { PrometheusAlert, PrometheusApi } from '../../servers/prometheus-api.ts'
-import type { Screen } from '../screen.ts'
-import { seconds } from '../figures.ts'
+import { type Screen, seconds } from '../screen.ts'
 import type { Fault } from './fault.ts'
 
 const FIRING_MS_MAX = 120_000

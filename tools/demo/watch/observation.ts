@@ -1,14 +1,17 @@
 // What watches the demo, as it would watch a real installation: a Prometheus with the committed rules on the
 // running processes, and a page that shows the committed dashboards.
 
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { closeAll, type Closable } from '../../../services/platform/lifecycle.ts'
-import { openLocalPrometheus, type LocalPrometheus } from '../../servers/local-prometheus.ts'
+import { repositoryRoot } from '../../../services/cli/command.ts'
+import { systemClock } from '../../../services/platform/clock.ts'
+import { type Closable, closeAll } from '../../../services/platform/lifecycle.ts'
+import { makePreview } from '../../dashboards/preview/preview.ts'
+import { type LocalPrometheus, openLocalPrometheus } from '../../servers/local-prometheus.ts'
 import { requirePrerequisites, thisMachine } from '../../servers/prerequisites.ts'
 import { shortenRules } from '../../servers/shortened-rules.ts'
-import { repositoryRoot } from '../../../services/cli/command.ts'
-import { openDashboardsPage, type DashboardsPage } from './dashboards-page.ts'
 
 const INTERVAL_MS = 1_000
 /** An operator's 30 s become 2 s here. The demo says so. */
@@ -88,4 +91,73 @@ function writeRules(folder: string): readonly string[] {
       writeFileSync(file, shortenRules(readFileSync(join(rules, name), 'utf8'), SHORTENING))
       return file
     })
+}
+
+// A page on loopback that shows the committed dashboards with the data of a Prometheus, made anew at each visit.
+
+const RANGE_MS = 5 * 60_000
+const RANGE_MS_MIN = 30_000
+const REFRESH_S = 10
+
+export interface DashboardsPage extends Closable {
+  readonly url: string
+  /** The page from this time until now, as HTML. @throws SluiceError SLUICE_PROMETHEUS_UNAVAILABLE. */
+  render(sinceMs: number): Promise<string>
+}
+
+/** Opens the page for the Prometheus at this address, which is asked no more once the page is closed. It shows the last five minutes and refreshes itself. */
+export async function openDashboardsPage(prometheusUrl: string): Promise<DashboardsPage> {
+  const closed = new AbortController()
+  const draw = async (rangeMs: number): Promise<string> => {
+    const prometheus = new URL(prometheusUrl)
+    const root = repositoryRoot()
+    const { html } = await makePreview({
+      root,
+      prometheus,
+      rangeMs,
+      dashboard: null,
+      clock: systemClock,
+      signal: closed.signal,
+    })
+    return html
+  }
+  // One drawing at a time, whoever asks: each puts some sixty questions to Prometheus.
+  let drawing: Promise<string> | null = null
+  const drawOnce = (): Promise<string> =>
+    (drawing ??= draw(RANGE_MS).finally(() => {
+      drawing = null
+    }))
+  const server = createServer((request, response) => {
+    const answer = (status: number, type: string, body: string): void => {
+      response.writeHead(status, { 'content-type': type, refresh: String(REFRESH_S) }).end(body)
+    }
+    if (request.method !== 'GET' || request.url !== '/') {
+      answer(404, 'text/plain', 'The dashboards are at /.\n')
+      return
+    }
+    drawOnce().then(
+      (html) => {
+        answer(200, 'text/html; charset=utf-8', html)
+      },
+      (error: unknown) => {
+        answer(503, 'text/plain', `${error instanceof Error ? error.message : String(error)}\n`)
+      },
+    )
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    render: (sinceMs) => draw(Math.max(RANGE_MS_MIN, systemClock.nowMs() - sinceMs)),
+    close: () =>
+      new Promise((resolve) => {
+        closed.abort()
+        server.close(() => {
+          resolve()
+        })
+        server.closeAllConnections()
+      }),
+  }
 }

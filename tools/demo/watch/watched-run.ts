@@ -8,15 +8,14 @@ import { systemClock } from '../../../services/platform/clock.ts'
 import { openKafka } from '../../../services/platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../../../services/platform/kafka/kafka-connection.ts'
 import { closeAll, type Closable } from '../../../services/platform/lifecycle.ts'
-import { stackPaths } from '../../servers/stack-paths.ts'
+import { stackPaths } from '../../servers/stack-record.ts'
 import { repositoryRoot } from '../../../services/cli/command.ts'
 import type { DemoPlan } from '../demo-plan.ts'
-import type { RestartableScorer } from '../restartable-scorer.ts'
+import type { RestartableScorer } from '../scorer-process.ts'
 import type { Screen } from '../screen.ts'
 import { tellFault, type AlertStory } from './alert-story.ts'
-import { faultOf, type FaultName } from './fault.ts'
+import { faultOf, type FaultName, type RedisGate } from './fault.ts'
 import { openObservation, RULES_SHORTENED_BY, type Observation } from './observation.ts'
-import type { RedisGate } from './redis-gate.ts'
 
 /** Ordinary traffic before the fault, so that the dashboards show what it changes. */
 const BEFORE_FAULT_MS = 30_000

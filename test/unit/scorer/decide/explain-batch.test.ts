@@ -27,7 +27,7 @@ import { openScoringModel } from '../../../../services/platform/tensorflow/scori
 import { explainRows } from '../../../../services/scorer/decide/explain-batch.ts'
 import type { Explained } from '../../../../services/scorer/decide/explained.ts'
 import { foldBatch, type PartitionEntry } from '../../../../services/scorer/batch/fold-batch.ts'
-import { simulate } from '../../../../tools/simulator/index.ts'
+import { simulate } from '../../../../tools/simulator/simulate.ts'
 import { PlainState } from '../../../support/plain-state.ts'
 import { RELEASED_MODEL } from '../../platform/tensorflow/model-copies.ts'
 

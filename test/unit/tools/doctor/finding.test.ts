@@ -1,10 +1,8 @@
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { backendCheck } from '../../../../tools/doctor/backend-checks.ts'
+import { backendCheck, checkMemory, checkNode } from '../../../../tools/doctor/machine-checks.ts'
 import { ok, runChecks } from '../../../../tools/doctor/finding.ts'
 import { BackendProblem } from '../../../../services/platform/tensorflow/load-tensorflow.ts'
-import { checkMemory } from '../../../../tools/doctor/machine-checks.ts'
-import { checkNode } from '../../../../tools/doctor/program-checks.ts'
 import { judgeRedis } from '../../../../tools/doctor/server-checks.ts'
 
 test('a check that throws or hangs is a failed finding, and the others stand', async () => {

@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { fetchJars, hasJars, jarsFolder } from '../../../../tools/servers/kafka-jars.ts'
-import { fillTemplate } from '../../../../tools/servers/local-kafka.ts'
+import {
+  fetchJars,
+  hasJars,
+  jarsFolder,
+  fillTemplate,
+} from '../../../../tools/servers/local-kafka.ts'
 
 const root = join(import.meta.dirname, '../../../..')
 const template = readFileSync(join(root, 'infra/kafka/server.properties'), 'utf8')

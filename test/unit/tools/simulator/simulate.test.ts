@@ -10,9 +10,10 @@ import {
   FraudPatternCounter,
   streamTimeMs,
 } from '../../../../services/producer/index.ts'
-import { SIMULATION_START_MS, simulate } from '../../../../tools/simulator/index.ts'
+import { SIMULATION_START_MS } from '../../../../tools/simulator/options.ts'
+import { simulate } from '../../../../tools/simulator/simulate.ts'
 import type { StreamEvent } from '../../../../services/producer/index.ts'
-import type { SimulatorOptions } from '../../../../tools/simulator/index.ts'
+import type { SimulatorOptions } from '../../../../tools/simulator/options.ts'
 
 const DAY_MS = 86_400_000
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { DEFAULT_RATES, type RateTable } from '../../../../services/core/currency.ts'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import type { Label, Transaction } from '../../../../services/core/transaction.ts'
-import { simulate } from '../../../../tools/simulator/index.ts'
+import { simulate } from '../../../../tools/simulator/simulate.ts'
 import {
   collectDataset,
   type HistoryEvent,

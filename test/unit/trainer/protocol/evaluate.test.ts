@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { SIMULATION_START_MS, simulate } from '../../../../tools/simulator/index.ts'
+import { SIMULATION_START_MS } from '../../../../tools/simulator/options.ts'
+import { simulate } from '../../../../tools/simulator/simulate.ts'
 import {
   evaluateProtocol,
   readScenarios,

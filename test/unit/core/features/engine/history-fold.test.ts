@@ -11,7 +11,8 @@ import {
   PARTITION_START,
   PartitionFold,
 } from '../../../../../services/core/features/engine/partition-fold.ts'
-import { SIMULATION_START_MS, simulate } from '../../../../../tools/simulator/index.ts'
+import { SIMULATION_START_MS } from '../../../../../tools/simulator/options.ts'
+import { simulate } from '../../../../../tools/simulator/simulate.ts'
 import {
   DAY_MS,
   HOUR_MS,

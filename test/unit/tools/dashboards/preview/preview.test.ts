@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
-import { queriesOfDashboards } from '../../../../../tools/dashboards/queries.ts'
+import { queriesOfDashboards } from '../../../../../tools/dashboards/preview/dashboard-files.ts'
 
 const root = join(import.meta.dirname, '../../../../..')
 

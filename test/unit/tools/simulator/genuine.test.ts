@@ -1,7 +1,7 @@
 import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { Chance } from '../../../../tools/simulator/chance.ts'
-import { localHour, localMidnightMs, nextPaymentMs } from '../../../../tools/simulator/rhythm.ts'
+import { localHour, localMidnightMs, nextPaymentMs } from '../../../../tools/simulator/genuine.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS

@@ -3,7 +3,7 @@
 import { strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { LatencyCounts, RecentLatencies } from '../../../../tools/demo/latency-counts.ts'
+import { LatencyCounts, RecentLatencies } from '../../../../tools/demo/subscriber.ts'
 
 const SHARES = [0, 0.5, 0.9, 0.99, 1]
 

@@ -5,14 +5,14 @@ import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Chance } from '../../../../tools/simulator/chance.ts'
-import { impossibleTravel, planEpisode } from '../../../../tools/simulator/fraud-episodes.ts'
-import type { PlannedPattern } from '../../../../tools/simulator/fraud-episodes.ts'
-import { genuinePayment } from '../../../../tools/simulator/genuine.ts'
+import {
+  impossibleTravel,
+  planEpisode,
+  type PlannedPattern,
+} from '../../../../tools/simulator/fraud-planner.ts'
+import { genuinePayment, type Payment, localHour } from '../../../../tools/simulator/genuine.ts'
 import { SIMULATOR_DEFAULTS } from '../../../../tools/simulator/options.ts'
-import type { Payment } from '../../../../tools/simulator/payment.ts'
-import { roughDistanceKm } from '../../../../tools/simulator/places.ts'
-import { localHour } from '../../../../tools/simulator/rhythm.ts'
-import { buildWorld } from '../../../../tools/simulator/world.ts'
+import { roughDistanceKm, buildWorld } from '../../../../tools/simulator/world.ts'
 
 const NOW_MS = SIMULATOR_DEFAULTS.startMs
 const MINUTE_MS = 60_000

@@ -2,8 +2,7 @@
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseScorerNumbers } from '../../../../tools/demo/scorer-numbers.ts'
-import { statusText } from '../../../../tools/demo/status-line.ts'
+import { parseScorerNumbers, statusText } from '../../../../tools/demo/status-line.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 
 test('figures are summed over outcomes, partitions and reasons', async () => {
