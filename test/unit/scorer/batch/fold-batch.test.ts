@@ -14,7 +14,7 @@ import {
 import type { Alignment } from '../../../../services/core/wire/records.ts'
 import { END_OF_STREAM_MS } from '../../../../services/producer/watermarks.ts'
 import { foldBatch, type PartitionEntry } from '../../../../services/scorer/batch/fold-batch.ts'
-import { simulate } from '../../../../tools/simulator/index.ts'
+import { simulate } from '../../../../tools/simulator/simulate.ts'
 import { openFold } from '../../../support/fold-entries.ts'
 import { PlainState } from '../../../support/plain-state.ts'
 
