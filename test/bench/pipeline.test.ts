@@ -51,8 +51,8 @@ test('the replay benchmark answers every transaction and leaves nothing behind',
     ok(run !== undefined)
     deepStrictEqual(run.problems, [])
     strictEqual(run.fill.transactions, 2_000)
-    strictEqual(run.blocks.decisions, 2_000)
-    strictEqual(run.blocks.scored, 2_000)
+    strictEqual(run.batches.decisions, 2_000)
+    strictEqual(run.batches.scored, 2_000)
     ok(run.eventsPerSecond > 0 && run.ratioToConsume > 0)
     // Kafka's controller says that a topic is deleted before the broker that lists them has followed.
     await readUntil(

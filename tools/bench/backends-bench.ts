@@ -15,7 +15,7 @@ import { count, percentile } from './statistics.ts'
 
 export const BACKEND_BATCHES = [1, 256, 2_048, 16_384] as const
 
-/** A call that would take longer is not made: what it would show is known by then. */
+/** A call that would take longer is skipped: smaller batches have shown the backend's speed by then. */
 const CALL_MS_MAX = 5_000
 const CALLS_MIN = 3
 const CALLS_MAX = 100_000
@@ -27,9 +27,9 @@ export interface BackendsOptions {
   readonly measureMs: number
   readonly batches: readonly number[]
   readonly backends?: readonly Backend[]
-  /** Whose nets are among those measured, to tell what they cost together; none unless given. */
+  /** Cascades whose nets are measured, for the cost of both together; none by default. */
   readonly cascades?: readonly CascadeParts[]
-  /** Of one core for an hour, in any currency. */
+  /** Price of one core for an hour, in any currency. */
   readonly coreHourPrice: number
 }
 
@@ -52,7 +52,7 @@ export interface NetFigures {
   /** Batch sizes that were left out, since one call would take too long. */
   readonly tooSlow: readonly number[]
   readonly isOnGpu: boolean
-  /** Whether a row got the same bits in every batch size that was tried. */
+  /** True when a row got the same bits in every batch size that was tried. */
   readonly hasSameBits: boolean | null
 }
 
@@ -64,7 +64,7 @@ export interface BackendsResult {
   readonly cascades: readonly CascadeCost[]
 }
 
-/** Runs the benchmark. What cannot be used here is told, not left out. */
+/** Runs the benchmark. The result names the backends that cannot be used here. */
 export async function runBackendsBench(
   nets: readonly BenchNet[],
   options: BackendsOptions,
@@ -141,7 +141,7 @@ async function measureCalls(
   ) {
     const startMs = performance.now()
     const scores = net.run(0, rows)
-    // Waiting for what is no promise would cost a turn of the event loop at every call.
+    // Awaiting a value that is no promise would cost a turn of the event loop at every call.
     if (scores instanceof Promise) await scores
     nowMs = performance.now()
     timesMs.push(nowMs - startMs)
@@ -179,8 +179,8 @@ async function sameBits(net: OpenBenchNet, sizes: readonly number[]): Promise<bo
   return true
 }
 
-// What draft and target of a cascade cost: processor time of a million payments, and its price at what a core costs for
-// an hour. A GPU's time is no part of it.
+// The cost of the draft and the target of a cascade: processor time of a million payments, and its price at the price of a
+// core for an hour. A GPU's time is no part of it.
 
 /** The batch size that figures are taken at, near what partitions score at a time. */
 const BATCH_ROWS = 256
@@ -188,14 +188,14 @@ const BATCH_ROWS = 256
 const ROWS = 1_000_000
 const MICROSECONDS_PER_HOUR = 3.6e9
 
-/** What was measured of one batch size. */
+/** Measurements of one batch size. */
 interface MeasuredCalls {
   readonly rows: number
   readonly rowsPerSecond: number
   readonly cpuMicrosecondsPerRow: number
 }
 
-/** What was measured on one backend, by the names of the nets. */
+/** Measurements on one backend, by the names of the nets. */
 interface MeasuredBackend {
   readonly backend: Backend
   readonly nets: readonly {
@@ -209,14 +209,14 @@ export interface CascadeParts {
   readonly folder: string
   readonly draft: string
   readonly target: string
-  /** Of all payments: those in the band on validation, and the sample that watches agreement. */
+  /** Share of all payments: those in the band on validation, and the sample that watches agreement. */
   readonly targetShare: number
 }
 
 export interface PartCost {
   readonly rowsPerSecond: number
   readonly cpuMicrosecondsPerRow: number
-  /** Of a million rows, in the currency of the price. */
+  /** Price of a million rows, in the currency of the core's price. */
   readonly pricePerMillion: number
 }
 
@@ -286,7 +286,7 @@ export function cascadeCosts(
   )
 }
 
-// What `sluice bench backends` prints for people.
+// The report of `sluice bench backends` for people.
 
 export function backendsLines(result: BackendsResult): readonly string[] {
   const { backends, gpus, measureMs } = result
@@ -335,7 +335,7 @@ function partCells(name: string, cost: PartCost): readonly string[] {
   ]
 }
 
-/** What makes the figures worthless, as sentences. */
+/** Problems that make the figures worthless, as sentences. */
 export function backendsProblems({ backends }: BackendsResult): readonly string[] {
   return backends.flatMap(({ backend, nets }) =>
     nets

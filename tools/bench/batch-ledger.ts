@@ -1,5 +1,5 @@
-// Books of the decision batches of one run: whatever is benchmarked must also be complete, in order, and linked,
-// or the figure counts for nothing.
+// Checks the decision batches of one run: they must be complete, in order and linked by their hashes. Otherwise the
+// figure counts for nothing.
 
 import { randomUUID } from 'node:crypto'
 import type { Kafka, KafkaMessage } from 'kafkajs'
@@ -17,26 +17,26 @@ interface PartitionBooks {
 }
 
 export interface LedgerSummary {
-  readonly blocks: number
+  readonly batches: number
   readonly decisions: number
   readonly scored: number
   readonly deadLetters: number
   readonly watermarks: number
   /** Decisions that a policy in mode `flag` publishes as an alert. */
   readonly alertsDue: number
-  /** Backends and model versions named in the blocks; one each unless something changed on the way. */
+  /** Backends and model versions named in the batches; one each unless something changed on the way. */
   readonly backends: readonly string[]
   readonly modelVersions: readonly string[]
-  /** Time stamps of the records of the first and the last block, milliseconds; null without blocks. */
+  /** Time stamps of the records of the first and the last batch, milliseconds; null without batches. */
   readonly firstBatchMs: number | null
   readonly lastBatchMs: number | null
-  /** Offsets answered by blocks with the first time stamp: they took no part of the time between. */
+  /** Offsets answered by batches with the first time stamp: they are outside the measured time. */
   readonly offsetsInFirstMs: number
-  /** What is wrong with the blocks, as sentences; empty when all is well. */
+  /** Faults of the batches, as sentences; empty when there are none. */
   readonly problems: readonly string[]
 }
 
-/** Takes each partition's blocks in order. */
+/** Takes each partition's batches in order. */
 export class BatchLedger {
   readonly #codecs: Pick<Codecs, 'decisionBatch'>
   readonly #partitions = new Map<number, PartitionBooks>()
@@ -45,7 +45,7 @@ export class BatchLedger {
   readonly #problems: string[] = []
   readonly #answeredAt = new Map<number, number>()
   #problemCount = 0
-  #blocks = 0
+  #batches = 0
   #decisions = 0
   #scored = 0
   #deadLetters = 0
@@ -56,26 +56,26 @@ export class BatchLedger {
     this.#codecs = codecs
   }
 
-  /** The first input offset of a partition that no block has answered yet. */
+  /** The first input offset of a partition that no batch has answered yet. */
   nextOffset(partition: number): number {
     return this.#partitions.get(partition)?.nextOffset ?? 0
   }
 
   add(partition: number, value: Buffer | null, timestampMs: number): void {
     const decoded = this.#codecs.decisionBatch.decode(value)
-    this.#blocks += 1
+    this.#batches += 1
     if (!decoded.ok) {
-      this.#report(`Partition ${partition}: a block cannot be read (${decoded.reason}).`)
+      this.#report(`Partition ${partition}: a batch cannot be read (${decoded.reason}).`)
       return
     }
-    const block = decoded.value
-    this.#check(partition, block)
-    this.#count(block)
-    const answered = block.nextOffset - block.firstOffset
+    const batch = decoded.value
+    this.#check(partition, batch)
+    this.#count(batch)
+    const answered = batch.nextOffset - batch.firstOffset
     this.#answeredAt.set(timestampMs, (this.#answeredAt.get(timestampMs) ?? 0) + answered)
     this.#partitions.set(partition, {
-      nextOffset: block.nextOffset,
-      chainHash: batchHashOf(block).toString('base64'),
+      nextOffset: batch.nextOffset,
+      chainHash: batchHashOf(batch).toString('base64'),
     })
   }
 
@@ -84,7 +84,7 @@ export class BatchLedger {
     const firstBatchMs = times.length === 0 ? null : times.reduce((a, b) => Math.min(a, b))
     const more = this.#problemCount - this.#problems.length
     return {
-      blocks: this.#blocks,
+      batches: this.#batches,
       decisions: this.#decisions,
       scored: this.#scored,
       deadLetters: this.#deadLetters,
@@ -99,15 +99,15 @@ export class BatchLedger {
     }
   }
 
-  #check(partition: number, block: DecisionBatch): void {
-    const { firstOffset, nextOffset, decisions, deadLetterOffsets, watermarks } = block
-    const where = `Partition ${partition}, block ${firstOffset} to ${nextOffset}`
+  #check(partition: number, batch: DecisionBatch): void {
+    const { firstOffset, nextOffset, decisions, deadLetterOffsets, watermarks } = batch
+    const where = `Partition ${partition}, batch ${firstOffset} to ${nextOffset}`
     const ledger = this.#partitions.get(partition)
     const due = ledger?.nextOffset ?? 0
     if (firstOffset !== due) this.#report(`${where}: ${due} was to come next.`)
-    const previous = Buffer.from(block.previousHash).toString('base64')
+    const previous = Buffer.from(batch.previousHash).toString('base64')
     if (previous !== (ledger?.chainHash ?? '')) {
-      this.#report(`${where}: its hash of the block before is another one.`)
+      this.#report(`${where}: its hash of the previous batch differs.`)
     }
     const answers = decisions.length + deadLetterOffsets.length + watermarks
     if (answers !== nextOffset - firstOffset) {
@@ -122,13 +122,13 @@ export class BatchLedger {
     }
   }
 
-  #count(block: DecisionBatch): void {
-    this.#decisions += block.decisions.length
-    this.#deadLetters += block.deadLetterOffsets.length
-    this.#watermarks += block.watermarks
-    this.#backends.add(block.backend)
-    this.#modelVersions.add(block.modelVersion)
-    for (const { outcome, score, duplicateOfOffset } of block.decisions) {
+  #count(batch: DecisionBatch): void {
+    this.#decisions += batch.decisions.length
+    this.#deadLetters += batch.deadLetterOffsets.length
+    this.#watermarks += batch.watermarks
+    this.#backends.add(batch.backend)
+    this.#modelVersions.add(batch.modelVersion)
+    for (const { outcome, score, duplicateOfOffset } of batch.decisions) {
       if (score !== null) this.#scored += 1
       if (outcome !== 'approve' && duplicateOfOffset === null) this.#alertsDue += 1
     }
@@ -172,7 +172,7 @@ export async function openTopicReader(
   const failed = new Promise<never>((_, onReject) => {
     reject = onReject
   })
-  // Whoever waits for it sees the rejection; nobody need.
+  // A caller that awaits it sees the rejection; none has to.
   failed.catch(() => undefined)
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) reject(payload.error)

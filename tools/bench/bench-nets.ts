@@ -1,4 +1,4 @@
-// What `sluice bench backends` scores with: model folders, and nets of given widths with weights of no meaning. A
+// Nets that `sluice bench backends` measures: model folders, and nets of given widths with weights of no meaning. A
 // further kind of net is a further function here.
 
 import { resolve } from 'node:path'
@@ -28,7 +28,7 @@ export interface BenchNet {
 }
 
 /**
- * What scores every payment of a released model, the draft of a cascade: raw features, scaling, net, calibration. `name`
+ * The net that scores every payment, which is the draft of a cascade: raw features, scaling, net, calibration. `name`
  * is the folder unless given.
  */
 export function modelNet(folder: string, rowCount: number, name = folder): BenchNet {
@@ -50,7 +50,7 @@ export function modelNet(folder: string, rowCount: number, name = folder): Bench
   }
 }
 
-/** The target of a cascade, with the payments before that it looks at. */
+/** The target of a cascade, with the earlier payments that it reads. */
 export function targetNet(folder: string, rowCount: number, name: string): BenchNet {
   const { rows, sequences, amountsMinor } = simulatedRows(rowCount)
   return {
@@ -81,7 +81,7 @@ export function targetNet(folder: string, rowCount: number, name: string): Bench
   }
 }
 
-/** Dense layers of these widths, inputs first: the net alone, from inputs that lie ready. */
+/** Dense layers of these widths, inputs first: the net alone, on prepared inputs. */
 export function denseNet(widths: readonly number[], rowCount: number): BenchNet {
   const [inputCount = 1] = widths
   const inputs = pseudoRandom(rowCount * inputCount)

@@ -1,4 +1,4 @@
-// What `sluice bench` prints for people. Programs take --json.
+// The report of `sluice bench` for people. Programs use --json.
 
 import { tableLines } from '../../services/cli/table.ts'
 import { type BackendsResult, backendsLines, backendsProblems } from './backends-bench.ts'
@@ -19,7 +19,7 @@ import type { TracingBenchResult } from './tracing-bench.ts'
 const GIBIBYTE = 1024 ** 3
 const INDENTED = { indent: '  ' }
 
-/** All that a run of `sluice bench` has measured; null where it was not asked for. */
+/** Results of one run of `sluice bench`; null for a benchmark that was not requested. */
 export interface BenchReport {
   readonly machine: Machine
   readonly servers: ServerVersions | null
@@ -36,7 +36,7 @@ export interface BenchReport {
   readonly profile: ProfileSummary | null
 }
 
-/** Whatever makes the figures worthless, as sentences. */
+/** Problems that make the figures worthless, as sentences. */
 export function reportProblems({
   replay,
   live,
@@ -128,16 +128,16 @@ function replayLines(result: ReplayResult): readonly string[] {
 }
 
 function runLines(run: ReplayRun, number: number): readonly string[] {
-  const { blocks, fill } = run
+  const { batches, fill } = run
   const memory =
     run.scorerResidentBytes === null ? '' : `, scorer ${mebibytes(run.scorerResidentBytes)}`
   return [
     `  run ${number}: ${count(run.eventsPerSecond)}/s; with start-up (${count(run.startMs)} ms to join) ` +
       `${count(run.eventsPerSecondWithStart)}/s; only decoding ${count(run.consumeEventsPerSecond)}/s; ` +
       `filled at ${count(fill.eventsPerSecond)}/s`,
-    `    in ${count(fill.transactions)} = ${count(blocks.decisions)} decisions + ${blocks.deadLetters} dead ` +
-      `letters; ${count(blocks.blocks)} blocks of ${count(run.eventsPerBatch)}; ` +
-      `backend ${blocks.backends.join(', ')}, model ${blocks.modelVersions.join(', ')}`,
+    `    in ${count(fill.transactions)} = ${count(batches.decisions)} decisions + ${batches.deadLetters} dead ` +
+      `letters; ${count(batches.batches)} batches of ${count(run.eventsPerBatch)}; ` +
+      `backend ${batches.backends.join(', ')}, model ${batches.modelVersions.join(', ')}`,
     `    CPU us/event: ${cpuText(run.cpuMicrosecondsPerEvent)}${memory}; load ${run.loadAverage[0] ?? 0}`,
   ]
 }
@@ -154,7 +154,7 @@ function liveLines(result: LiveResult): readonly string[] {
         `${milliseconds(latency.p90Ms)}, p99 ${milliseconds(latency.p99Ms)}, p99.9 ` +
         `${milliseconds(latency.p999Ms)}, max ${milliseconds(latency.maxMs)} (${count(latency.samples)} alerts)`,
     `  in ${count(result.transactions)} = ${count(result.decisions)} decisions; ${count(result.alerts)} alerts; ` +
-      `${result.eventsPerBatch.toFixed(1)} events a block; producer ${result.producerBehindMs} ms behind`,
+      `${result.eventsPerBatch.toFixed(1)} events a batch; producer ${result.producerBehindMs} ms behind`,
     `  CPU us/event: ${cpuText(result.cpuMicrosecondsPerEvent)}; load ${result.loadAverage[0] ?? 0}`,
   ]
   if (memory !== null) {
@@ -192,7 +192,7 @@ function takeoverLines({ options, steps, decisions }: TakeoverResult): readonly 
   return [
     '',
     `Takeover at ${count(options.ratePerSecond)}/s, two scorers, ${count(decisions)} decisions: longest time between two ` +
-      'blocks of a partition',
+      'batches of a partition',
     ...tableLines(
       steps.map(({ step, standstillMs, standstillMsMax }) => [
         step,

@@ -33,7 +33,7 @@ export interface BenchServers extends Closable {
   readonly redis: Redis
   readonly codecs: Codecs
   readonly versions: ServerVersions
-  /** Servers whose process runs here and is ours to see; the others are null. */
+  /** Servers whose process we can observe; the others are null. */
   readonly processes: Processes
 }
 
@@ -144,7 +144,7 @@ function byPartition(
   return offsets
 }
 
-/** Pids of our own local servers, also when their addresses came by the environment. */
+/** Pids of our own local servers, also when the environment gives their addresses. */
 async function findProcesses(brokers: readonly string[], redisUrl: string): Promise<Processes> {
   const { kafka, redis } = await stackStatus(repositoryRoot(), {})
   return {
@@ -153,7 +153,7 @@ async function findProcesses(brokers: readonly string[], redisUrl: string): Prom
   }
 }
 
-// The scorer and the producer as processes of their own, so that what each of them costs can be told apart.
+// The scorer and the producer as processes of their own, so that the cost of each is measured apart.
 
 const STOP_MS_MAX = 15_000
 const START_MS_MAX = 60_000
@@ -176,7 +176,7 @@ export interface RunningChild {
   kill(): Promise<void>
 }
 
-/** What `sluice produce --json` prints, as far as it is used here. */
+/** The fields of `sluice produce --json` that are used here. */
 export interface ProducerSummary {
   readonly transactions: number
   readonly labels: number

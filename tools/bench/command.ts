@@ -49,7 +49,7 @@ const NAMES = [
   'reasons',
 ] as const
 type Name = (typeof NAMES)[number]
-/** Measured when no name is given; the others answer one question and take long. */
+/** Benchmarks that run when no name is given; each of the others answers one question and takes long. */
 const USUAL: readonly Name[] = ['scoring', 'replay', 'live']
 
 /** A report of no benchmark that needs servers. */
@@ -71,7 +71,7 @@ const BATCH_SIZE_MAX = 4_096
 const LIVE_BATCH_SIZE_MAX = 512
 const SCORING_MEASURE_MS = 500
 const BACKENDS_MEASURE_MS = 1_000
-/** The shapes that others publish figures for. */
+/** Shapes of nets for which others publish figures. */
 const BACKENDS_NETS = [
   [64, 128, 64, 1],
   [64, 1_024, 1_024, 1],

@@ -29,8 +29,8 @@ export function producerArguments(load: SimulatedLoad): readonly string[] {
   ]
 }
 
-// The load of the features benchmark: simulated transactions as messages, and labels, cut into micro-batches. A batch is
-// decoded just before it is worked, as in a scorer: objects that were made long before would be out of the caches.
+// The load of the features benchmark: simulated transactions as messages, and labels, split into micro-batches. A batch is
+// decoded just before it is processed, as in a scorer: objects that were made long before would be out of the caches.
 
 /** A card that pays once a month is not followed beyond what an event's time may be. */
 const ONE_CARD_SPAN_MS = 50 * 365 * DAY_MS
@@ -112,8 +112,8 @@ export function withHotCard(
 }
 
 /**
- * One card that pays `held` times in `windowMs`, evenly, and goes on so: `held` transactions that make its history, and
- * `measured` that find it that long. What else they say is taken from the simulator's.
+ * One card that pays `held` times in `windowMs`, evenly, and continues: `held` transactions that build its history, and
+ * `measured` that meet a history of that length. Other fields are those of simulated transactions.
  */
 export function oneCardItems(
   held: number,
@@ -139,7 +139,7 @@ function itemOf(transaction: Transaction, codecs: Codecs): LoadItem {
   return { kind: 'transaction', transaction, record: codecs.transaction.encode(transaction) }
 }
 
-/** Deals a stream out to partitions by card, as the producer's partitioner does, and cuts each partition into batches. */
+/** Deals a stream out to partitions by card, as the producer's partitioner does, and splits each partition into batches. */
 export function batchesOf(
   items: readonly LoadItem[],
   partitionCount: number,

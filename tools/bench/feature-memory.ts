@@ -1,4 +1,4 @@
-// One micro-batch folded into feature rows, and what the features benchmark takes of it: processor time, and a checksum
+// One micro-batch folded into feature rows, and what the features benchmark measures: processor time, and a checksum
 // over all rows, so that nothing gets faster by being wrong.
 
 import { crc32 } from 'node:zlib'
@@ -37,7 +37,7 @@ import { ValueCache } from '../../services/platform/redis/value-cache.ts'
 import { decodeBatch, type DecodedBatch, type LoadBatch } from './feature-load.ts'
 import { median } from './statistics.ts'
 
-/** Rows are looked at this many at a time, while the meter stands. */
+/** Rows are checked this many at a time, while the meter is paused. */
 const ROWS_AT_ONCE = 4_096
 const HEX_DIGITS = 8
 
@@ -86,7 +86,7 @@ export class PartitionRows {
     this.#states = new Uint8Array(ROWS_AT_ONCE * this.#width)
   }
 
-  /** Whether the rows have to be taken before a batch of this size. */
+  /** True when the rows must be taken before a batch of this size. */
   isFullFor(size: number): boolean {
     return this.#rows + size > ROWS_AT_ONCE
   }
@@ -129,14 +129,14 @@ export class PartitionRows {
     this.#rows = 0
   }
 
-  /** Of the values and of the states of all rows taken; the same however they were cut into batches. */
+  /** Checksum of the values and states of all rows taken; the same however they were split into batches. */
   get checksum(): string {
     const hex = (crc: number): string => crc.toString(16).padStart(HEX_DIGITS, '0')
     return `${hex(this.#valuesCrc)}-${hex(this.#statesCrc)}`
   }
 }
 
-/** Where the logs stand after a batch. */
+/** Positions in the logs after a batch. */
 export function endOf(batch: LoadBatch): Cut {
   return {
     nextOffset: batch.offset + batch.records.length,

@@ -1,6 +1,6 @@
 // Features over the store of the scorer, without Kafka: partition sessions on the real Redis, one read and one write per
-// batch. Each partition waits for its answers, and the partitions of the process work side by side, as in a scorer. Keys of their
-// own, deleted afterwards.
+// batch. Each partition waits for its answers, and the partitions of the process run concurrently, as in a scorer. The benchmark deletes its
+// keys afterwards.
 
 import { randomUUID } from 'node:crypto'
 import {
@@ -43,7 +43,7 @@ export interface StoreOutcome {
   readonly events: number
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly batches: number
-  /** Of the batches that are not measured; 0 where all are. */
+  /** Most operations of a batch in the unmeasured rounds; 0 where all rounds are measured. */
   readonly readsPerBatchMax: number
   readonly writesPerBatchMax: number
   /** Checksum of each partition's rows. */

@@ -259,7 +259,7 @@ function storeResultOf(
   }
 }
 
-/** The rows of one stream are the same however they are cut into batches, and wherever their state is kept. */
+/** The rows of one stream are the same however they are split into batches, and wherever their state is stored. */
 function problemsOf({
   memory,
   store,

@@ -23,7 +23,7 @@ import { openTopicReader } from './batch-ledger.ts'
 const SAMPLE_MS = 1_000
 const MEMORY_EDGE_SAMPLES = 20
 const FIRST_MESSAGE_POLL_MS = 20
-/** How long the last alerts may take once everything is committed. */
+/** Time limit for the last alerts once everything is committed. */
 const ALERTS_MS_MAX = 10_000
 const MEBIBYTE = 1024 * 1024
 
@@ -52,14 +52,14 @@ export interface LiveResult {
   readonly alerts: number
   /** From the intended send time to the alert in a committed reader's hands; warm-up left out. */
   readonly alertLatency: LatencySummary | null
-  /** How late the producer was at its end: above a few milliseconds the machine could not keep up. */
+  /** Delay of the producer at its end: above a few milliseconds the machine could not keep up. */
   readonly producerBehindMs: number
   readonly eventsPerBatch: number
   readonly scorerMemory: MemorySummary | null
   /** Over the measured time; `bench` is this process, which subscribes to the alerts. */
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly loadAverage: readonly number[]
-  /** What is wrong with the result, as sentences; empty when every event got its decision and its alert. */
+  /** Faults of the result, as sentences; empty when every event got its decision and its alert. */
   readonly problems: readonly string[]
 }
 
@@ -95,24 +95,24 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
     const measured = await abortable(Promise.race([watched, scorer.failed]), signal)
     const ends = await stream.ends()
     await Promise.race([untilCommitted(stream, ends, signal), scorer.failed])
-    const blocks = await readBatches(servers, stream, ends, signal)
-    await alerts.until(blocks.alertsDue)
+    const batches = await readBatches(servers, stream, ends, signal)
+    await alerts.until(batches.alertsDue)
     const inTime = alerts.seen.filter(({ intendedMs }) => intendedMs >= measured.fromMs)
     return {
       options,
       transactions: measured.summary.transactions,
-      decisions: blocks.decisions,
+      decisions: batches.decisions,
       alerts: alerts.seen.length,
       alertLatency: summarizeLatencies(inTime.map(({ latencyMs }) => latencyMs)),
       producerBehindMs: measured.summary.behindMs,
-      eventsPerBatch: blocks.decisions / blocks.blocks,
+      eventsPerBatch: batches.decisions / batches.batches,
       scorerMemory: summarizeMemory(measured.residentBytes),
       cpuMicrosecondsPerEvent: measured.cpu,
       loadAverage: load,
       problems: [
-        ...blocks.problems,
-        ...countProblems(measured.summary.transactions, blocks),
-        ...alertProblems(alerts.seen, blocks.alertsDue),
+        ...batches.problems,
+        ...countProblems(measured.summary.transactions, batches),
+        ...alertProblems(alerts.seen, batches.alertsDue),
       ],
     }
   } finally {

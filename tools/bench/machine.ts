@@ -1,4 +1,4 @@
-// What every published number stands beside: the machine, and the versions of everything that took part.
+// The context of every published number: the machine, and the versions of everything that took part.
 
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
@@ -45,7 +45,7 @@ export function loadAverage(): readonly number[] {
   return loadavg().map((load) => Math.round(load * 100) / 100)
 }
 
-/** Asks the servers which versions they are; "unknown" where they do not tell. */
+/** Asks the servers which versions they are; "unknown" where they do not answer. */
 export async function readServerVersions(broker: string, redis: Redis): Promise<ServerVersions> {
   const colon = broker.lastIndexOf(':')
   const host = broker.slice(0, colon).replace(/^\[|\]$/g, '')
@@ -69,7 +69,7 @@ function packageVersion(name: string): string | null {
   }
 }
 
-// Which GPUs a machine has, in the words of their driver: what stands beside every figure that was measured on one.
+// The GPUs of a machine as their driver names them, published alongside every figure that was measured on one.
 
 const LIMIT_MS = 10_000
 

@@ -1,9 +1,9 @@
-// What processes cost, as the kernel counts it: processor time of all their threads, and resident memory.
-// Linux only; elsewhere, and for processes that are not ours to see, the answer is "unknown", never 0.
+// The cost of processes as the kernel counts it: processor time of all their threads, and resident memory.
+// Linux only; elsewhere, and for processes that we may not observe, the answer is "unknown", never 0.
 
 import { readFileSync } from 'node:fs'
 
-// The kernel tells processor time in ticks of 1/100 s to programs, on every architecture that Node runs on.
+// The kernel reports processor time in ticks of 1/100 s, on every architecture that Node runs on.
 const TICK_MS = 10
 // After the name in brackets: user time is the 12th field, system time the 13th.
 const USER_FIELD = 11
@@ -56,7 +56,7 @@ export class CpuMeter {
     }
   }
 
-  /** Microseconds from the making to the last sample, over the number of events handled meanwhile. */
+  /** Microseconds from the making to the last sample, over the number of events handled in that time. */
   perEvent(events: number): CpuPerEvent {
     return Object.fromEntries(
       Object.keys(this.#processes).map((name) => {

@@ -1,4 +1,4 @@
-// Reads a processor profile (.cpuprofile) and says where the time went: by area, and by function.
+// Reads a processor profile (.cpuprofile) and reports the time by area and by function.
 
 /** Files of one area, the first that matches wins. */
 const AREAS: readonly [area: string, file: RegExp][] = [

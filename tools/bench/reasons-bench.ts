@@ -1,6 +1,5 @@
 // Reasons: what explaining alerts costs the scorer when one transaction in a hundred is flagged. The same replay with two
-// copies of the released model, in turns: one whose thresholds flag that share, one whose thresholds nothing reaches. So
-// the difference holds all that an alert costs: reasons, counterfactual, the alert itself and its lease.
+// copies of the released model, in turns: one whose thresholds flag that share, one whose thresholds no score reaches. The difference is all that an alert costs: reasons, counterfactual, the alert itself and its lease.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +14,7 @@ import { median, percentile } from './statistics.ts'
 const FLAG_SHARE = 0.01
 /** Rows from whose scores the threshold is taken. */
 const SAMPLE_ROWS = 50_000
-/** What no score reaches, as good as. */
+/** Thresholds that practically no score reaches. */
 const NEVER = { flag: 0.999999, block: 0.9999999 } as const
 
 const CASES = ['without', 'with'] as const
@@ -87,7 +86,7 @@ export async function runReasonsBench(
 }
 
 function roundOf(runs: ReadonlyMap<Case, ReplayRun>): ReasonsRound {
-  const { alertsDue = 0, decisions = NaN } = runs.get('with')?.blocks ?? {}
+  const { alertsDue = 0, decisions = NaN } = runs.get('with')?.batches ?? {}
   const cpu = (of: Case): number | null => runs.get(of)?.cpuMicrosecondsPerEvent['scorer'] ?? null
   const speed = (of: Case): number => runs.get(of)?.eventsPerSecond ?? NaN
   return {
@@ -148,7 +147,7 @@ function releasedModel(): string {
   return join(repositoryRoot(), 'models/simulator')
 }
 
-/** What `sluice bench reasons` prints. */
+/** The report of `sluice bench reasons`. */
 export function reasonsLines(result: ReasonsBenchResult): readonly string[] {
   const { rounds, medianCpuRatio, medianThroughputRatio } = result
   return [

@@ -1,6 +1,6 @@
-// Replay: how fast one scorer answers a topic that is full already, exactly once, features and model on. Beside
-// it, in the same run, how fast a plain consumer decodes the same topic: the ratio of the two travels between
-// machines, the events per second do not.
+// Replay: how fast one scorer answers a topic that is already full, exactly once, with features and model on. The same
+// run measures how fast a plain consumer decodes the same topic: the ratio of the two can be compared between
+// machines, the events per second cannot.
 
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,7 +26,7 @@ export interface ReplayOptions {
   readonly cards: number
   readonly batchSizeMax: number
   readonly runs: number
-  /** Where the scorer of the first run writes a processor profile; null for none. */
+  /** File for a processor profile of the first run's scorer; null for none. */
   readonly profileFile: string | null
   /** Share of the transactions that begin a trace; none when absent. */
   readonly traceRatio?: number
@@ -46,7 +46,7 @@ export interface ReplayRun {
     readonly labels: number
     readonly eventsPerSecond: number
   }
-  /** From the first to the last block, by the time stamps of their records. */
+  /** From the first to the last batch, by the time stamps of their records. */
   readonly eventsPerSecond: number
   /** From the start of the scorer's process to the last commit, model loading and joining included. */
   readonly eventsPerSecondWithStart: number
@@ -55,14 +55,14 @@ export interface ReplayRun {
   /** A plain consumer that decodes the same transactions and does nothing with them. */
   readonly consumeEventsPerSecond: number
   readonly ratioToConsume: number
-  readonly blocks: LedgerSummary
+  readonly batches: LedgerSummary
   readonly eventsPerBatch: number
   /** From the joined group to the last commit; the producer's from its start to its end. */
   readonly cpuMicrosecondsPerEvent: CpuPerEvent
   readonly scorerStartCpuMs: number | null
   readonly scorerResidentBytes: number | null
   readonly loadAverage: readonly number[]
-  /** What is wrong with the result, as sentences; empty when in = decisions + dead letters, in order. */
+  /** Faults of the result, as sentences; empty when in = decisions + dead letters, in order. */
   readonly problems: readonly string[]
 }
 
@@ -103,11 +103,11 @@ export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Pr
     const ends = await stream.ends()
     const consumeEventsPerSecond = await measureConsume(servers, stream, ends, deps.signal)
     const scored = await score(options, servers, stream, ends, opened, deps.signal)
-    const blocks = await readBatches(servers, stream, ends, deps.signal)
-    const { firstBatchMs, lastBatchMs, offsetsInFirstMs } = blocks
+    const batches = await readBatches(servers, stream, ends, deps.signal)
+    const { firstBatchMs, lastBatchMs, offsetsInFirstMs } = batches
     const betweenMs = (lastBatchMs ?? NaN) - (firstBatchMs ?? NaN)
-    // What was answered counts, not what was sent: an event that is lost must not make the figure better.
-    const answered = blocks.decisions + blocks.deadLetters
+    // Answers count, not events sent: an event that is lost must not make the figure better.
+    const answered = batches.decisions + batches.deadLetters
     const eventsPerSecond = ((answered - offsetsInFirstMs) * 1_000) / betweenMs
     return {
       fill: fill.fill,
@@ -116,23 +116,23 @@ export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Pr
       startMs: scored.startMs,
       consumeEventsPerSecond,
       ratioToConsume: eventsPerSecond / consumeEventsPerSecond,
-      blocks,
-      eventsPerBatch: blocks.decisions / blocks.blocks,
+      batches,
+      eventsPerBatch: batches.decisions / batches.batches,
       cpuMicrosecondsPerEvent: { ...scored.cpu, producer: fill.cpu['producer'] ?? null },
       scorerStartCpuMs: scored.startCpuMs,
       scorerResidentBytes: scored.residentBytes,
       loadAverage: load,
-      problems: [...blocks.problems, ...countProblems(fill.fill.transactions, blocks)],
+      problems: [...batches.problems, ...countProblems(fill.fill.transactions, batches)],
     }
   } finally {
     await closeAll(opened)
   }
 }
 
-/** Compares what went in with what the blocks answer. */
-export function countProblems(transactions: number, blocks: LedgerSummary): readonly string[] {
+/** Compares the input with the answers in the batches. */
+export function countProblems(transactions: number, batches: LedgerSummary): readonly string[] {
   const problems: string[] = []
-  const { decisions, deadLetters, scored } = blocks
+  const { decisions, deadLetters, scored } = batches
   if (decisions + deadLetters !== transactions) {
     problems.push(`${transactions} in, but ${decisions} decisions and ${deadLetters} dead letters.`)
   }
@@ -234,7 +234,7 @@ function decode(codecs: Codecs, value: Buffer | null): void {
   }
 }
 
-/** Reads the committed blocks until they answer every offset below `ends`. */
+/** Reads the committed batches until they answer every offset below `ends`. */
 export async function readBatches(
   { kafka, codecs }: BenchServers,
   stream: BenchStream,

@@ -24,7 +24,7 @@ export const SCORING_BATCHES = [1, 64, 256, 512, 2_048] as const
 /** Rows to score; whole batches of the largest size. */
 const ROW_COUNT = 8_192
 const WARM_SHARE = 0.2
-/** Calls between two looks at the clock for the time limit would hide a slow backend; each call is timed. */
+/** Each call is timed: checking the limit only after several calls would hide a slow backend. */
 const CALLS_MAX = 200_000
 
 export interface ScoringOptions {
@@ -44,16 +44,16 @@ export interface BatchResult {
 
 export interface BackendResult {
   readonly backend: Backend
-  /** What it runs on, or why it cannot be used. */
+  /** Device and library, or the reason why the backend cannot be used. */
   readonly detail: string
   readonly modelVersion: string | null
   /** Null when it cannot be used. */
   readonly batches: readonly BatchResult[] | null
-  /** Whether every batch size gave the same bits for the same row; null when it cannot be used. */
+  /** True when every batch size gave the same bits for a row; null when the backend cannot be used. */
   readonly hasSameBits: boolean | null
 }
 
-/** Runs the benchmark. Backends that do not load here are told, not left out. */
+/** Runs the benchmark. The result names the backends that do not load here. */
 export async function runScoringBench(
   options: ScoringOptions,
   onProgress: (line: string) => void,
@@ -135,7 +135,7 @@ async function measureBatch(
     position = (position + size) % ROW_COUNT
     const startMs = performance.now()
     const scores = model.score(batch, size)
-    // Waiting for what is no promise would cost a turn of the event loop at every call.
+    // Awaiting a value that is no promise would cost a turn of the event loop at every call.
     if (scores instanceof Promise) await scores
     nowMs = performance.now()
     if (startMs >= warmMs) timesMs.push(nowMs - startMs)

@@ -1,4 +1,4 @@
-// Sizing: what a stream takes of Redis and of the broker's disk, measured on what one replay leaves behind.
+// Sizing: memory in Redis and disk of the broker that a stream takes, measured after one replay.
 
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ export interface SizingResult {
   readonly entities: StateSize
   /** Growth of used_memory from before the stream to after it. */
   readonly redisUsedMemoryBytes: number
-  /** Bytes on the broker's disk per transaction, by topic; null where the broker's folder is not ours to see. */
+  /** Bytes on the broker's disk per transaction, by topic; null where the broker's folder cannot be read. */
   readonly diskBytesPerTransaction: Readonly<Record<string, number>> | null
 }
 
@@ -99,7 +99,7 @@ async function sizeOf(
   return { ...size, bytesMean: size.bytes / Math.max(1, size.keys) }
 }
 
-/** Sizes of the log segments. Segments are allocated whole for indexes only, so the .log files tell the truth. */
+/** Sizes of the log segments. Segments are allocated whole for indexes only, so the sizes of .log files are true. */
 function diskBytes(
   servers: BenchServers,
   stream: BenchStream,

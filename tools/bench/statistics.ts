@@ -50,7 +50,7 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   return variance > 0 ? covariance / variance : null
 }
 
-// How the reports of `sluice bench` write numbers.
+// Numbers as the reports of `sluice bench` write them.
 
 const MEBIBYTE = 1024 * 1024
 

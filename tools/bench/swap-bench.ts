@@ -1,4 +1,4 @@
-// Swap: what a card holder would notice while the model is changed. An open loop at a fixed rate; every few seconds
+// Swap: the delay that a card holder would notice while the model is changed. An open loop at a fixed rate; every few seconds
 // another model is activated. Latency is from the intended send time of each transaction until a committed reader has
 // its decision, so that every transaction counts, alerted or not.
 
@@ -38,7 +38,7 @@ const AFTER_MS = 5_000
 const POLL_MS = 10
 const SWITCH_MS_MAX = 30_000
 const BATCH_SIZE_MAX = 512
-/** The bar: p99 during a swap over p99 before. */
+/** The limit: p99 during a swap over p99 before. */
 const RATIO_MAX = 1.5
 
 export interface SwapOptions {
@@ -54,7 +54,7 @@ export interface SwapResult {
   readonly before: LatencySummary | null
   /** Transactions meant to be sent while a swap was under way, and for a second at least. */
   readonly during: LatencySummary | null
-  /** Those between two swaps, and after the last. */
+  /** Transactions between two swaps, and after the last. */
   readonly after: LatencySummary | null
   readonly ratio: number | null
   readonly decisions: number
@@ -214,7 +214,7 @@ interface DecisionWatch {
   readonly seen: readonly SeenDecision[]
   /** Resolves when the first decision has come. */
   begun(): Promise<void>
-  /** Resolves, with the time, when the newest block of every partition is of this model. */
+  /** Resolves, with the time, when the newest batch of every partition is of this model. */
   allPartitionsOn(digest: string, signal: AbortSignal): Promise<number>
   /** Waits until this many decisions have come, for a while. */
   until(count: number): Promise<void>
@@ -246,7 +246,7 @@ async function watchDecisions(
     (partition, messages, arrivedMs) => {
       for (const { value } of messages) {
         const decoded = codecs.decisionBatch.decode(value)
-        if (!decoded.ok) throw new Error(`A block cannot be decoded: ${decoded.reason}.`)
+        if (!decoded.ok) throw new Error(`A decision batch cannot be decoded: ${decoded.reason}.`)
         newest[partition] = decoded.value.modelDigest
         for (const { offset, revision } of decoded.value.decisions) {
           if (revision === 0) arrivals.push({ partition, offset, arrivedMs })
@@ -282,7 +282,7 @@ async function watchDecisions(
   }
 }
 
-// What the benchmark of swaps says, as lines.
+// The report of `sluice bench swap`, as lines.
 
 export function swapLines(result: SwapResult): readonly string[] {
   const { options, swaps, switchMs, ratio } = result

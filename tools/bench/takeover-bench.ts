@@ -1,4 +1,4 @@
-// Takeover: how long a partition stands still when its scorer is stopped, started beside others, or killed, under load.
+// Takeover: how long a partition pauses when its scorer is stopped, started beside others, or killed, under load.
 // Two scorers share the partitions; each step ends one of them or starts one, and the longest time between two
 // decision batches of one partition is what a card holder would have waited.
 
@@ -19,7 +19,7 @@ import { abortable, countProblems, killed, readBatches, type BenchDeps } from '.
 import { producerArguments } from './feature-load.ts'
 import { openTopicReader } from './batch-ledger.ts'
 
-/** Between the steps, so that each one's standstill is its own. Longer than a session time-out. */
+/** Between the steps, so that the pauses of two steps do not mix. Longer than a session time-out. */
 const SETTLE_MS = 15_000
 const BATCH_SIZE_MAX = 512
 
@@ -33,7 +33,7 @@ export interface TakeoverOptions {
 
 export interface StepResult {
   readonly step: TakeoverStep
-  /** Longest time between two blocks of one partition, by the time stamps of their records. */
+  /** Longest time between two batches of one partition, by the time stamps of their records. */
   readonly standstillMsMax: number
   /** The same for each partition. */
   readonly standstillMs: readonly number[]
@@ -57,8 +57,8 @@ export async function runTakeoverBench(
   const opened: Closable[] = [stream]
   try {
     const load = loadAverage()
-    const blocks = await watchBlocks(servers, stream)
-    opened.push(blocks)
+    const batches = await watchBatches(servers, stream)
+    opened.push(batches)
     const scorers = [await start(servers, stream, opened), await start(servers, stream, opened)]
     const transactions = (options.ratePerSecond * SETTLE_MS * (STEPS.length + 1)) / 1_000
     const producer = startProducer(servers, stream, [
@@ -75,7 +75,7 @@ export async function runTakeoverBench(
       if (step === 'start') scorers.push(await start(servers, stream, opened))
       if (step === 'kill') await scorers.shift()?.kill()
       await sleepMs(Math.max(0, fromMs + SETTLE_MS - Date.now()), undefined, { signal })
-      steps.push(stepResult(step, blocks.times, fromMs, Date.now()))
+      steps.push(stepResult(step, batches.times, fromMs, Date.now()))
     }
     const { transactions: sent } = await abortable(producer.done, signal)
     const ends = await stream.ends()
@@ -101,8 +101,8 @@ async function start(
   return scorer
 }
 
-/** Time stamps of the blocks of each partition, as they come. */
-async function watchBlocks(
+/** Time stamps of the batches of each partition, as they come. */
+async function watchBatches(
   { kafka }: BenchServers,
   stream: BenchStream,
 ): Promise<{ readonly times: readonly (readonly number[])[] } & Closable> {
@@ -113,7 +113,7 @@ async function watchBlocks(
   return { times, close: () => reader.close() }
 }
 
-/** The longest time without a block of each partition within the step; its ends count as blocks. */
+/** The longest time without a batch of each partition within the step; its ends count as batches. */
 export function stepResult(
   step: TakeoverStep,
   times: readonly (readonly number[])[],

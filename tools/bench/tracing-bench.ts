@@ -1,6 +1,6 @@
-// Tracing: what it costs the scorer, as processor time per event. The same replay, with tracing off and on, in turns: what
-// else the machine does meets all of them alike. Each round gives ratios of its own to its run with tracing off; how
-// far those of the two runs that are alike lie apart is the noise.
+// Tracing: what it costs the scorer, as processor time per event. The same replay, with tracing off and on, in turns, so that
+// other load of the machine meets all cases alike. Each round compares its runs with its own run with tracing off; the
+// difference between the two equal runs is the noise.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,7 +8,7 @@ import type { Closable } from '../../services/platform/lifecycle.ts'
 import { runReplayOnce, type BenchDeps } from './replay-bench.ts'
 import { median } from './statistics.ts'
 
-/** What is compared, in the order of a round; every second round runs them backwards. */
+/** The cases compared, in the order of a round; every second round runs them backwards. */
 const CASES = [
   { name: 'off', traceRatio: 0, isOn: false },
   { name: 'off, again', traceRatio: 0, isOn: false },
@@ -40,7 +40,7 @@ export interface TracingCase {
 export interface TracingBenchResult {
   readonly options: TracingBenchOptions
   readonly cases: readonly TracingCase[]
-  /** What is wrong with the result, as sentences. */
+  /** Faults of the result, as sentences. */
   readonly problems: readonly string[]
 }
 
@@ -85,7 +85,7 @@ function replayOptions(
   return { ...load, runs: 1, profileFile: null, environment }
 }
 
-/** Medians, and ratios within each round. Null where processor times cannot be seen makes NaN. */
+/** Medians, and ratios within each round. An unknown processor time gives NaN. */
 export function casesOf(
   times: ReadonlyMap<string, readonly (number | null)[]>,
   requests: ReadonlyMap<string, number>,
@@ -100,7 +100,7 @@ export function casesOf(
   }))
 }
 
-/** A cost that was measured without anything being traced is none. */
+/** A run that traced nothing has measured no cost. */
 function spanProblems(cases: readonly TracingCase[]): readonly string[] {
   return cases.flatMap(({ name, spanRequests }) =>
     name.startsWith('on') === spanRequests > 0

@@ -1,4 +1,4 @@
-// sluice up: Kafka and Redis, started unless they run, and left running.
+// sluice up, down and status: start Kafka and Redis, stop them, and report on them.
 
 import type { Command } from 'commander'
 import {

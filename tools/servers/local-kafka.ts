@@ -67,7 +67,7 @@ export function fillTemplate(template: string, values: Readonly<Record<string, s
   })
 }
 
-/** Describes the local Kafka to whoever starts servers. */
+/** The local Kafka as a LocalServer. */
 export function localKafka(options: LocalKafkaOptions): LocalServer {
   const { paths } = options
   const dataFolder = join(paths.kafkaFolder, 'data')
@@ -122,7 +122,7 @@ export function localKafka(options: LocalKafkaOptions): LocalServer {
   }
 }
 
-/** Formats beside the data folder and renames, so that the folder is formatted whole or not at all. */
+/** Formats a new folder and renames it, so that the folder is formatted whole or not at all. */
 async function formatIfNeeded(
   dataFolder: string,
   settings: (folder: string) => string,
@@ -147,7 +147,7 @@ async function formatIfNeeded(
   renameSync(fresh, dataFolder)
 }
 
-/** A data folder that lost its meta.properties cannot be used; what is in it is kept for a look. */
+/** A data folder that lost its meta.properties cannot be used; it is moved aside so that a person can examine it. */
 function keepUnformatted(dataFolder: string, onProgress: (line: string) => void): void {
   const aside = `${dataFolder}.broken`
   rmSync(aside, { recursive: true, force: true })
@@ -159,7 +159,7 @@ function keepUnformatted(dataFolder: string, onProgress: (line: string) => void)
   onProgress(`Kafka: ${dataFolder} has no meta.properties; moved to ${aside}, starting empty`)
 }
 
-/** Of a formatted data folder; empty when it has none. */
+/** The cluster id of a formatted data folder; empty when it has none. */
 function clusterIdOf(dataFolder: string): string {
   const meta = readFileIfPresent(join(dataFolder, 'meta.properties')) ?? ''
   return /^cluster\.id=(.+)$/m.exec(meta)?.[1]?.trim() ?? ''
@@ -172,7 +172,7 @@ function newClusterId(): string {
 }
 
 // Kafka's jars, fetched once by Maven into a folder that is named after what was asked for. The folder gets its
-// name only when it is complete, so a killed download is simply done again.
+// name only when it is complete, so a killed download starts anew.
 
 const FETCH_LIMIT_MS = 10 * 60_000
 const ATTEMPTS_MAX = 2

@@ -79,13 +79,13 @@ export async function openLocalPrometheus(
     const url = `http://127.0.0.1:${port}`
     if (await becomesReady(child, url, options.signal)) return running(child, url, setTargets)
     await end(child)
-    // Somebody else may have taken the port between the look and the start.
+    // Another process may have taken the port between the check and the start.
     if (attempt === START_ATTEMPTS_MAX) throw startFailed(options.program, folder)
     port += 1
   }
 }
 
-/** What Prometheus reads at its start. Targets come from a file of their own, which it watches. */
+/** The configuration of Prometheus. Targets are in a separate file, which it watches. */
 function configOf(options: LocalPrometheusOptions, folder: string): unknown {
   const interval = `${options.intervalMs}ms`
   return {

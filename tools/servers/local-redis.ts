@@ -22,7 +22,7 @@ function redisConfigHash(paths: StackPaths): string {
   return createHash('sha256').update(readFileSync(paths.redisConf)).digest('hex').slice(0, 16)
 }
 
-/** Describes the local Redis to whoever starts servers. */
+/** The local Redis as a LocalServer. */
 export function localRedis(options: LocalRedisOptions): LocalServer {
   const { paths } = options
   let redisServer = 'redis-server'

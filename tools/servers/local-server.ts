@@ -24,7 +24,7 @@ const LOG_TAIL_LINES = 6
 const PORT_TAKEN = /address already in use/i
 const FOLDER_IN_USE = /failed to acquire lock on file/i
 
-/** What differs between servers; the rest of this file is the same for all. */
+/** The differences between servers; the rest of this file is the same for all. */
 export interface LocalServer {
   readonly name: 'Kafka' | 'Redis'
   readonly configHash: string
@@ -32,7 +32,7 @@ export interface LocalServer {
   readonly portCount: number
   readonly dataFolder: string
   readonly logFile: string
-  /** How long it may take to end after SIGTERM, in milliseconds. */
+  /** Time limit for its end after SIGTERM, in milliseconds. */
   readonly graceMs: number
   /** Makes the data folder and writes settings; called before every start. */
   prepare(ports: readonly number[]): Promise<void>

@@ -9,7 +9,7 @@ const CONNECT_LIMIT_MS = 500
 
 /** True when nobody listens on the port and we could. */
 export async function isPortFree(port: number): Promise<boolean> {
-  // Some systems let us listen beside a server that listens on all interfaces, hence both looks.
+  // Some systems let us listen alongside a server that listens on all interfaces, so both are checked.
   return !(await isListening(port)) && (await canListen(port))
 }
 

@@ -1,5 +1,5 @@
-// One `sluice up` (or down) at a time: a lock file that names its holder, so that a dead holder's lock counts
-// for nothing.
+// One `sluice up` (or down) at a time: a lock file that names its holder, so that the lock of a dead
+// process is ignored.
 
 import { linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -17,7 +17,7 @@ const WAIT_MS_MAX = 15 * 60_000
 let lockCount = 0
 
 export interface RunLockOptions {
-  /** Called once when somebody else holds the lock. */
+  /** Called once when another process holds the lock. */
   readonly onWait: (holderPid: number) => void
   readonly signal?: AbortSignal | undefined
 }

@@ -22,7 +22,7 @@ export interface RunProgramOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Full path of a program on the PATH (or in one of the extra folders, looked at first), or null. */
+/** Full path of a program on the PATH (or in one of the extra folders, which are searched first), or null. */
 export function findProgram(
   name: string,
   searchPath: string | undefined,
@@ -35,13 +35,13 @@ export function findProgram(
       accessSync(candidate, constants.X_OK)
       return candidate
     } catch {
-      // Not here; look on.
+      // Not here; try the next folder.
     }
   }
   return null
 }
 
-/** Runs a program to its end. Never rejects; what went wrong shows in the result. */
+/** Runs a program to its end. Never rejects; the result shows a failure. */
 export function runProgram(
   file: string,
   args: readonly string[],
@@ -80,7 +80,7 @@ export function runProgram(
   })
 }
 
-// Asks again and again until something holds or a limit is reached.
+// Polls until a condition holds or a limit is reached.
 
 export interface PollOptions {
   readonly limitMs: number

@@ -1,4 +1,4 @@
-// Where Kafka and Redis come from: addresses in the environment, Docker Compose, or local processes.
+// The provider of Kafka and Redis: addresses in the environment, Docker Compose, or local processes.
 
 import type { SluiceError } from '../../services/core/errors.ts'
 import { EnvReader } from '../../services/platform/config/env-reader.ts'
@@ -42,7 +42,7 @@ export function readGivenAddresses(env: NodeJS.ProcessEnv): GivenAddresses {
   const read = new EnvReader(env)
   const kafka = loadKafkaConnection(read)
   const redis = loadRedisConnection(read)
-  // An address that nobody gave is no address here: then servers are started.
+  // A default address does not count here: without a given one, servers are started.
   const brokers = read.isSet('SLUICE_KAFKA_BROKERS') ? kafka.brokers : null
   const redisUrl = read.isSet('SLUICE_REDIS_URL') ? redis.url : null
   const provider = read.value('SLUICE_STACK_PROVIDER')
@@ -71,7 +71,7 @@ export function readGivenAddresses(env: NodeJS.ProcessEnv): GivenAddresses {
   }
 }
 
-/** Compose or local, for the servers that no address was given for. What runs already decides first. */
+/** Compose or local, for the servers without a given address. A server that already runs decides first. */
 export async function chooseProvider(
   record: StackRecord,
   given: GivenAddresses,
@@ -86,7 +86,7 @@ export async function chooseProvider(
   return (await dockerEngineVersion(process.env['PATH'])) === null ? 'local' : 'compose'
 }
 
-// What runs, as far as can be seen now.
+// The state of the servers, as observed now.
 
 /** `up` answers; `sick` runs without answering; `down` does not run. */
 type ServerState = 'up' | 'sick' | 'down'
@@ -98,7 +98,7 @@ export interface ServerStatus {
   /** Broker addresses or Redis URL (without password), comma-separated; null when unknown. */
   readonly address: string | null
   readonly pid: number | null
-  /** Why it refuses us; only of a server given by address. */
+  /** The reason for its refusal; only for a server given by address. */
   readonly problem?: string
 }
 
@@ -111,7 +111,7 @@ export interface StackStatus {
   readonly userPids: readonly number[]
 }
 
-/** Looks at the record, the processes and the servers. Changes nothing. */
+/** Examines the record, the processes and the servers. Changes nothing. */
 export async function stackStatus(
   root: string,
   env: NodeJS.ProcessEnv = process.env,

@@ -1,4 +1,4 @@
-// Where things of the local stack lie. All that is written lies below one git-ignored folder.
+// Paths and record of the local stack. Everything that is written is below one git-ignored folder.
 
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -22,7 +22,7 @@ export interface StackPaths {
   readonly composeFile: string
 }
 
-/** Paths for a checkout; `stateFolder` is `<root>/.sluice` unless a test says otherwise. */
+/** Paths for a checkout; `stateFolder` is `<root>/.sluice` except in tests. */
 export function stackPaths(root: string, stateFolder = join(root, '.sluice')): StackPaths {
   return {
     root,
@@ -38,7 +38,7 @@ export function stackPaths(root: string, stateFolder = join(root, '.sluice')): S
   }
 }
 
-// What runs, as written to .sluice/run/stack.json: enough for a later command to find it, judge it and end it.
+// The running servers, as written to .sluice/run/stack.json: a later command finds, checks and ends them by it.
 
 /** Signals to pid 0 or below would reach whole groups of processes. */
 export const IDENTITY: z.ZodType<ProcessIdentity> = z.object({
@@ -78,7 +78,7 @@ export function emptyRecord(): StackRecord {
   return { kept: false, users: [], kafka: null, redis: null }
 }
 
-/** Reads the record; absent or unreadable is as good as nothing running. */
+/** Reads the record; an absent or unreadable file means that nothing runs. */
 export function readRecord(path: string): StackRecord {
   const text = readFileIfPresent(path)
   return (text === null ? null : parseRecord(text)) ?? emptyRecord()

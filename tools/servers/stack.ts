@@ -1,8 +1,8 @@
-// Kafka and Redis for whoever asks: found by address, started with Docker Compose, or run as local processes.
+// Provides Kafka and Redis: found by address, started with Docker Compose, or run as local processes.
 //
-// Several commands may use one stack at a time (two tests, a demo beside `sluice up`). The record in
+// Several commands may use one stack at a time (two tests, or a demo and `sluice up`). The record in
 // .sluice/run/stack.json counts its users: the last one to leave ends the servers, unless `sluice up` asked to
-// keep them until `sluice down`. Users that were killed count no longer, so nothing is left for ever.
+// keep them until `sluice down`. Killed users no longer count, so no server is left running.
 
 import { rmSync } from 'node:fs'
 import { composeDown, composeUp, type ComposeService } from './compose.ts'
@@ -45,7 +45,7 @@ export interface Stack {
   readonly redis: RedisConnection & { readonly provider: Provider }
   /** True when this call started at least one of the two. */
   readonly startedHere: boolean
-  /** Says that this user is done; ends the servers if it was the last one and nobody asked to keep them. */
+  /** Releases the stack; ends the servers if this was the last user and nobody asked to keep them. */
   stop(): Promise<void>
 }
 
@@ -133,7 +133,7 @@ async function startServers(session: Session): Promise<Stack> {
   const me = identify(process.pid)
   // Users that were killed are gone; what they started is adopted by us.
   record.users = record.users.filter(isAlive)
-  // What `sluice up` asked for ends with its servers, for example when the machine restarts.
+  // The request of `sluice up` ends with its servers, for example when the machine restarts.
   if (!SERVERS.some((name) => isRunning(record[name]))) record.kept = false
   const wasKept = record.kept
   if (options.keep === true) record.kept = true
@@ -203,7 +203,7 @@ async function startLocally(session: Session): Promise<void> {
       }
     }),
   )
-  // What breaks because of an interruption is not worth a message of its own.
+  // A failure caused by an interruption needs no message of its own.
   outer?.throwIfAborted()
   if (errors[0] !== undefined) throw errors[0]
 }
@@ -297,7 +297,7 @@ function removeUser(record: StackRecord, user: ProcessIdentity): void {
   if (index >= 0) record.users.splice(index, 1)
 }
 
-/** What Docker runs is taken to run: Compose itself knows better. */
+/** A server of Docker is assumed to run: Compose checks it itself. */
 function isRunning(server: ServerRecord | null): boolean {
   return server !== null && (server.process === null || isAlive(server.process))
 }

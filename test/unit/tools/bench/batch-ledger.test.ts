@@ -1,4 +1,4 @@
-// Goal: a benchmark cannot count events that were lost, doubled, reordered or unlinked. Method: blocks as the
+// Goal: a benchmark cannot count events that were lost, doubled, reordered or unlinked. Method: batches as the
 // scorer writes them, then each rule broken once.
 
 import assert, { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
@@ -40,7 +40,7 @@ function hashOf(value: Buffer): Buffer {
   return batchHashOf(decoded.value)
 }
 
-function block(previous: Buffer | null, change: Partial<DecisionBatch>): Buffer {
+function batch(previous: Buffer | null, change: Partial<DecisionBatch>): Buffer {
   const decisions = change.decisions ?? []
   return codecs.decisionBatch.encode({
     streamId: 'stream',
@@ -72,8 +72,8 @@ function block(previous: Buffer | null, change: Partial<DecisionBatch>): Buffer 
   })
 }
 
-const first = block(null, { decisions: [decision(0, 'approve'), decision(1, 'flag')] })
-const second = block(first, {
+const first = batch(null, { decisions: [decision(0, 'approve'), decision(1, 'flag')] })
+const second = batch(first, {
   firstOffset: 2,
   nextOffset: 5,
   decisions: [decision(2, 'block')],
@@ -93,11 +93,11 @@ function problemsOf(...values: readonly Buffer[]): string {
     .problems.join('\n')
 }
 
-test('blocks in order that answer every offset and are linked raise no problem', () => {
+test('batches in order that answer every offset and are linked raise no problem', () => {
   const ledger = ledgerOf(first, second)
   strictEqual(ledger.nextOffset(0), 5)
   deepStrictEqual(ledger.summary(), {
-    blocks: 2,
+    batches: 2,
     decisions: 3,
     scored: 3,
     deadLetters: 1,
@@ -112,28 +112,28 @@ test('blocks in order that answer every offset and are linked raise no problem',
   })
 })
 
-test('a lost block, a doubled block and a block of another chain are told', () => {
+test('a lost batch, a doubled batch and a batch of another chain are reported', () => {
   match(problemsOf(second), /0 was to come next/)
   match(problemsOf(first, first), /2 was to come next/)
-  const other = block(second, { firstOffset: 2, nextOffset: 3, decisions: [decision(2, 'flag')] })
-  match(problemsOf(first, other), /hash of the block before is another one/)
+  const other = batch(second, { firstOffset: 2, nextOffset: 3, decisions: [decision(2, 'flag')] })
+  match(problemsOf(first, other), /hash of the previous batch differs/)
 })
 
 test('an offset without an answer, or with two, is told', () => {
-  const gap = block(null, { nextOffset: 3, decisions: [decision(0, 'flag'), decision(2, 'flag')] })
+  const gap = batch(null, { nextOffset: 3, decisions: [decision(0, 'flag'), decision(2, 'flag')] })
   match(problemsOf(gap), /2 answers for 3 offsets/)
-  const twice = block(null, { decisions: [decision(0, 'flag'), decision(0, 'flag')] })
+  const twice = batch(null, { decisions: [decision(0, 'flag'), decision(0, 'flag')] })
   match(problemsOf(twice), /decision 0 is out of order/)
 })
 
-test('a block that cannot be read is told, not passed over', () => {
-  match(problemsOf(Buffer.from('no block')), /cannot be read/)
+test('a batch that cannot be read is reported', () => {
+  match(problemsOf(Buffer.from('no batch')), /cannot be read/)
 })
 
 test('fewer answers than transactions, dead letters, and missing scores are problems', () => {
-  const blocks = ledgerOf(first).summary()
-  deepStrictEqual(countProblems(2, blocks), [])
-  match(countProblems(3, blocks).join(' '), /3 in, but 2 decisions/)
-  match(countProblems(2, { ...blocks, scored: 1 }).join(' '), /1 decisions have no score/)
-  match(countProblems(3, { ...blocks, deadLetters: 1 }).join(' '), /1 dead letters/)
+  const batches = ledgerOf(first).summary()
+  deepStrictEqual(countProblems(2, batches), [])
+  match(countProblems(3, batches).join(' '), /3 in, but 2 decisions/)
+  match(countProblems(2, { ...batches, scored: 1 }).join(' '), /1 decisions have no score/)
+  match(countProblems(3, { ...batches, deadLetters: 1 }).join(' '), /1 dead letters/)
 })

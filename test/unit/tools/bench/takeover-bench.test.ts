@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { stepResult } from '../../../../tools/bench/takeover-bench.ts'
 
-test('a standstill is the longest time without a block within the step, its ends included', () => {
+test('a pause is the longest time without a batch within the step, its ends included', () => {
   const times = [[90, 110, 130, 190, 230], [105, 195], []]
   deepStrictEqual(stepResult('kill', times, 100, 200), {
     step: 'kill',
