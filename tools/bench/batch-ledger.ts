@@ -17,7 +17,7 @@ interface PartitionBooks {
 }
 
 export interface LedgerSummary {
-  readonly batches: number
+  readonly batchCount: number
   readonly decisions: number
   readonly scored: number
   readonly deadLetters: number
@@ -84,7 +84,7 @@ export class BatchLedger {
     const firstBatchMs = times.length === 0 ? null : times.reduce((a, b) => Math.min(a, b))
     const more = this.#problemCount - this.#problems.length
     return {
-      batches: this.#batches,
+      batchCount: this.#batches,
       decisions: this.#decisions,
       scored: this.#scored,
       deadLetters: this.#deadLetters,

@@ -136,7 +136,7 @@ function runLines(run: ReplayRun, number: number): readonly string[] {
       `${count(run.eventsPerSecondWithStart)}/s; only decoding ${count(run.consumeEventsPerSecond)}/s; ` +
       `filled at ${count(fill.eventsPerSecond)}/s`,
     `    in ${count(fill.transactions)} = ${count(batches.decisions)} decisions + ${batches.deadLetters} dead ` +
-      `letters; ${count(batches.batches)} batches of ${count(run.eventsPerBatch)}; ` +
+      `letters; ${count(batches.batchCount)} batches of ${count(run.eventsPerBatch)}; ` +
       `backend ${batches.backends.join(', ')}, model ${batches.modelVersions.join(', ')}`,
     `    CPU us/event: ${cpuText(run.cpuMicrosecondsPerEvent)}${memory}; load ${run.loadAverage[0] ?? 0}`,
   ]

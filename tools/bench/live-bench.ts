@@ -105,7 +105,7 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
       alerts: alerts.seen.length,
       alertLatency: summarizeLatencies(inTime.map(({ latencyMs }) => latencyMs)),
       producerBehindMs: measured.summary.behindMs,
-      eventsPerBatch: batches.decisions / batches.batches,
+      eventsPerBatch: batches.decisions / batches.batchCount,
       scorerMemory: summarizeMemory(measured.residentBytes),
       cpuMicrosecondsPerEvent: measured.cpu,
       loadAverage: load,

@@ -117,7 +117,7 @@ export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Pr
       consumeEventsPerSecond,
       ratioToConsume: eventsPerSecond / consumeEventsPerSecond,
       batches,
-      eventsPerBatch: batches.decisions / batches.batches,
+      eventsPerBatch: batches.decisions / batches.batchCount,
       cpuMicrosecondsPerEvent: { ...scored.cpu, producer: fill.cpu['producer'] ?? null },
       scorerStartCpuMs: scored.startCpuMs,
       scorerResidentBytes: scored.residentBytes,

@@ -65,7 +65,7 @@ async function preview(options: PreviewCommandOptions): Promise<void> {
     clock: systemClock,
     signal,
   }).catch((error: unknown) => {
-    // What was being asked when the signal came is of no interest.
+    // After a signal, failures of pending queries do not matter.
     signal.throwIfAborted()
     throw error
   })

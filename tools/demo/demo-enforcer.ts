@@ -16,7 +16,7 @@ export const DEMO_ENFORCER = 'demo'
 export interface DemoEnforcer {
   /** Receipts that are committed, by status. */
   readonly counts: Readonly<Record<Enforced['status'], number>>
-  /** Where POST /authorise is answered. */
+  /** Port of POST /authorise. */
   readonly port: number
   /** Rejects when it cannot go on; never resolves otherwise. */
   readonly failed: Promise<never>
@@ -63,7 +63,7 @@ export async function openDemoEnforcer(
     failed,
     close: async () => {
       stop.abort()
-      // Its failure has been told through `failed`.
+      // `failed` has reported its failure.
       await running.catch(() => undefined)
     },
   }

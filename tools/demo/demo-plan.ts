@@ -1,4 +1,4 @@
-// What a demo is to do, worked out from the options of the command line.
+// The plan of a demo, made from the options of the command line.
 
 import { randomBytes } from 'node:crypto'
 import type {
@@ -59,11 +59,11 @@ export interface DemoPlan {
   /** End once everything is decided. */
   readonly exits: boolean
   readonly summaryFile: string | null
-  /** Prometheus and a page with the dashboards run beside it. */
+  /** Prometheus and a page with the dashboards run alongside. */
   readonly isWatched: boolean
   /** Made once the traffic runs; when its alert has come and gone, the demo sends nothing more. */
   readonly fault: FaultName | null
-  /** Where the dashboards are written as one HTML file at the end. */
+  /** HTML file for the dashboards at the end. */
   readonly dashboardsFile: string | null
   readonly json: boolean
 }

@@ -8,7 +8,7 @@ import { runProducer, type ColumnMapping, type Summary } from '../../services/pr
 import type { DemoPlan } from './demo-plan.ts'
 
 export interface DemoProducer extends Closable {
-  /** What it sent, once all of it is acknowledged. Rejects when it cannot go on. */
+  /** Counts of sent messages, once all are acknowledged. Rejects when it cannot continue. */
   readonly done: Promise<Summary>
   /** Up to which event time it has sent; null at the start. */
   readonly eventTimeMs: number | null
@@ -43,7 +43,7 @@ export function openProducer(
       onMapping,
     },
   )
-  // Its failure is told to whoever waits for it, and may come before anybody does.
+  // A failure may come before anybody awaits it; those who await it later still see it.
   done.catch(() => undefined)
   return {
     done,

@@ -1,5 +1,5 @@
 // Which demos run, as written to .sluice/run/demos/: so that `sluice alerts tail` finds the running one, and what
-// a killed one has left is found and told apart from what a living one uses.
+// a killed one has left is found, apart from that of a living one.
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -93,7 +93,7 @@ function listFiles(folder: string): readonly string[] {
   }
 }
 
-// What a demo puts into Kafka and Redis, and how all of it goes away again: topics, consumer group, state keys.
+// The traces of a demo in Kafka and Redis, and their removal: topics, consumer group, state keys.
 
 const REDIS_COMMAND_MS_MAX = 5_000
 const KAFKA_CONNECTION_MS_MAX = 3_000

@@ -21,12 +21,12 @@ import type { AlertStory } from './watch/alert-story.ts'
 const SUBSCRIBER_WAIT_MS = 5_000
 const SUBSCRIBER_POLL_MS = 20
 
-/** How a run with an end came out. */
+/** Outcome of a run with an end. */
 export interface RunEnd {
   readonly summary: DemoSummary
 }
 
-/** What the end of a run is judged by. */
+/** Inputs to the verdict on a run. */
 export interface FinishedRun extends KafkaConnection {
   readonly plan: DemoPlan
   readonly topicPrefix: string

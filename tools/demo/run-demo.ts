@@ -42,7 +42,7 @@ import { openRedisGate } from './watch/fault.ts'
 import { openWatchedRun, type WatchedRun } from './watch/watched-run.ts'
 
 const METRICS_PORT = 9_465
-/** Of the event time, which runs fast here: blocks are seen to end. */
+/** In event time, which runs fast here, so that blocks end during the demo. */
 const LEASE_MS = 4 * 3_600_000
 
 /** A demo that runs. */
@@ -209,7 +209,7 @@ async function openTraces(
   return admin
 }
 
-/** What killed demos have left, where the servers are ours. Its failures are no failure of this demo. */
+/** Removes the traces of killed demos, where the servers are ours. A failure here does not fail the demo. */
 async function removeLeftovers(
   admin: Admin,
   stack: Stack,

@@ -62,7 +62,7 @@ export async function startScorer(
 
 function spawnScorer(env: NodeJS.ProcessEnv, logFile: string): ChildProcess {
   const root = repositoryRoot()
-  // From the sources as well as from dist.
+  // Works from the sources and from dist.
   const [extension] = /\.[jt]s$/.exec(import.meta.filename) ?? ['.ts']
   const entry = join(import.meta.dirname, `../../services/scorer/main${extension}`)
   mkdirSync(dirname(logFile), { recursive: true })

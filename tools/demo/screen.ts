@@ -20,7 +20,7 @@ export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-// What the demo shows: alerts on standard output, and a status line that rewrites itself below them. Without a
+// The output of the demo: alerts on standard output, and a status line that rewrites itself below them. Without a
 // terminal the status is a line on standard error every few seconds.
 
 const CLEAR_LINE = '\r\u001b[K'
@@ -30,7 +30,7 @@ const ALERT_LINES_PER_SECOND_MAX = 40
 
 export interface Screen {
   readonly alert: (alert: Alert) => void
-  /** What the enforcer answered. */
+  /** Answers of the enforcer. */
   readonly receipt: (alert: Alert, enforced: Enforced) => void
   /** A line of the demo's own. */
   readonly say: (line: string) => void
@@ -100,7 +100,7 @@ export function openScreen(options: { readonly json: boolean }): Screen {
   }
 }
 
-/** Lines of this second; those beyond the limit are counted and told. */
+/** Lines of this second; those beyond the limit are only counted. */
 class LineBudget {
   #secondStartMs = 0
   #lines = 0

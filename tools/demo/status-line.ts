@@ -8,7 +8,7 @@ import type { Subscriber } from './subscriber.ts'
 
 const EVERY_MS = 1_000
 
-/** What the status line is made of. */
+/** Values of the status line. */
 export interface StatusSources {
   readonly scorer: Pick<ScorerProcess, 'metricsPort'>
   readonly subscriber: Pick<Subscriber, 'counts' | 'recent'>
@@ -94,7 +94,7 @@ export async function readScorerNumbers(port: number): Promise<ScorerNumbers | n
   try {
     return parseScorerNumbers(await fetchMetricsPage(metricsUrl(`127.0.0.1:${port}`), 'the scorer'))
   } catch {
-    return null // the next second asks again; a scorer that has died is told elsewhere
+    return null // retried in a second; a scorer that has died is reported elsewhere
   }
 }
 

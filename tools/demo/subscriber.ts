@@ -81,7 +81,7 @@ export async function openSubscriber(
     failed,
     close: async () => {
       stop.abort()
-      // Its failure has been told through `failed`.
+      // `failed` has reported its failure.
       await tail.catch(() => undefined)
     },
   }

@@ -5,7 +5,7 @@ import type { TallyResult } from './topic-tally.ts'
 import { count, milliseconds, seconds } from './screen.ts'
 import type { AlertStory } from './watch/alert-story.ts'
 
-/** What is written to --summary, as JSON. Counts are those of an independent committed reader. */
+/** The JSON of --summary. Counts are those of an independent committed reader. */
 export interface DemoSummary {
   readonly source: 'simulate' | 'replay'
   readonly startedAt: string
@@ -45,21 +45,21 @@ export interface DemoSummary {
   readonly node: string
   /** The fault that was made and what became of its alert; null without one. */
   readonly fault: AlertStory | null
-  /** What does not fit together, in sentences; empty when all is well. */
+  /** Contradictions, as sentences; empty when there are none. */
   readonly problems: readonly string[]
 }
 
-/** What the run itself knows, beside what is in the topics. */
+/** Facts of the run that are not in the topics. */
 export interface RunFacts {
   readonly source: 'simulate' | 'replay'
   readonly startedAtMs: number
   readonly finishedAtMs: number
-  /** What the producer sent, and what a fault has added. */
+  /** Messages of the producer, and those that a fault added. */
   readonly sent: { readonly transactions: number; readonly labels: number }
   readonly fault: AlertStory | null
-  /** False when the scorer stood still before everything was decided. */
+  /** False when the scorer stopped before everything was decided. */
   readonly isDecided: boolean
-  /** What the subscriber received while it ran. */
+  /** Alerts that the subscriber received during the run. */
   readonly received: {
     readonly alerts: number
     readonly notRead: number
@@ -116,7 +116,7 @@ function problemsOf(tally: TallyResult, run: RunFacts): readonly string[] {
   }
   const { transactions, decisions, deadLetters, alerts } = tally
   const alertCount = alerts.flag + alerts.block + alerts.release + alerts.unknown + tally.laterWords
-  check(run.isDecided, 'The scorer stood still before everything was decided.')
+  check(run.isDecided, 'The scorer stopped before everything was decided.')
   check(
     transactions === decisions + deadLetters,
     `${transactions} transactions are not ${decisions} decisions and ${deadLetters} dead letters.`,

@@ -13,7 +13,7 @@ import type {
 /** One byte of memory for each offset of a partition. */
 const OFFSETS_PER_PARTITION_MAX = 200_000_000
 const OFFSETS_AT_START = 65_536
-// What is known of one offset, in one byte.
+// The state of one offset, in one byte.
 const IS_TRANSACTION = 1
 const IS_WATERMARK = 2
 const IS_ANSWERED = 4
@@ -28,7 +28,7 @@ export interface TalliedMessage {
   readonly value: Uint8Array | null
 }
 
-/** What was found. */
+/** Result of the reading. */
 export interface TallyResult {
   /** Messages of the transactions topic that are no watermarks. */
   readonly transactions: number

@@ -9,7 +9,7 @@ import { format, resolveConfig } from 'prettier'
 import { parse, stringify } from 'yaml'
 
 const RULES_FOLDER = join(import.meta.dirname, '../../infra/prometheus/rules')
-/** Where the manifest lies. */
+/** Path of the manifest. */
 export const MANIFEST_FILE = join(
   import.meta.dirname,
   '../../infra/kubernetes/base/prometheus-rule.yaml',

@@ -14,7 +14,7 @@ const FINALIZED_FEATURES_TAG = 2
 const PRODUCE_KEY = 0
 const FETCH_KEY = 1
 
-/** What a broker says about itself. */
+/** A broker's description of itself. */
 export interface BrokerVersions {
   /** Lowest and highest Produce and Fetch versions: [min, max]. */
   readonly produce: readonly [number, number] | null
@@ -33,7 +33,7 @@ const RELEASES: readonly [firstLevel: number, release: string][] = [
 ]
 const LEVEL_KNOWN_MAX = 30
 
-/** Release that a metadata.version level stands for, as far as this code knows. */
+/** Release of a metadata.version level, as far as this code knows. */
 export function releaseOf(metadataLevel: number): string {
   if (metadataLevel > LEVEL_KNOWN_MAX) return 'newer than 4.3'
   return RELEASES.find(([level]) => metadataLevel >= level)?.[1] ?? 'older than 3.9'

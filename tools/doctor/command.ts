@@ -54,7 +54,7 @@ export function report(findings: readonly Finding[]): readonly string[] {
 export interface DoctorOptions {
   readonly root: string
   readonly env: NodeJS.ProcessEnv
-  /** How to try the scoring backends; all known ones when not given. */
+  /** Probes of the scoring backends; all known ones by default. */
   readonly backendProbes?: readonly BackendProbe[]
 }
 

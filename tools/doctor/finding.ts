@@ -9,7 +9,7 @@ export interface Finding {
   readonly name: string
   readonly level: FindingLevel
   readonly seen: string
-  /** What to do about it; null where nothing is to be done. */
+  /** The remedy; null where none is needed. */
   readonly remedy: string | null
 }
 
@@ -20,7 +20,7 @@ export interface Check {
 
 const CHECK_LIMIT_MS = 20_000
 
-/** Runs all checks beside each other. A check that throws or hangs becomes a finding of its own. */
+/** Runs all checks concurrently. A check that throws or hangs becomes a finding of its own. */
 export function runChecks(
   checks: readonly Check[],
   limitMs: number = CHECK_LIMIT_MS,

@@ -15,14 +15,14 @@ import { fail, ok, warn, type Check, type Finding } from './finding.ts'
 
 const CONNECT_LIMIT_MS = 2_000
 const START_REMEDY = 'Run: sluice up'
-// From here on brokers drop old protocol versions, and all versions that Sluice's client speaks remain.
+// Later brokers drop old protocol versions; all versions of Sluice's client remain.
 const METADATA_LEVEL_MIN = 20
 
 export interface ServerChecksOptions {
   readonly kafka: ServerStatus
   readonly redis: ServerStatus
   readonly kafkaSecurity: KafkaSecurity | undefined
-  /** How to reach Redis; null when it is not known. */
+  /** Connection to Redis; null when unknown. */
   readonly redisConnection: RedisConnection | null
 }
 
@@ -50,7 +50,7 @@ async function checkKafka(
   const level = features.get('metadata.version')
   const release = level === undefined ? 'of unknown release' : releaseOf(level)
   const seen =
-    `${release} at ${status.address ?? ''} (metadata.version ${level ?? 'not told'}, ` +
+    `${release} at ${status.address ?? ''} (metadata.version ${level ?? 'unknown'}, ` +
     `Produce ${range(produce)}, Fetch ${range(fetch)})`
   if (level !== undefined && level < METADATA_LEVEL_MIN) {
     return warn(seen, 'Sluice is tested with Kafka 4.3; use 3.9 or newer.')

@@ -23,7 +23,7 @@ const INPUTS = ['transactions', 'labels'] as const
 const CONNECT_LIMIT_MS = 2_000
 const NOT_SEEN_REMEDY = 'Check the addresses, and the right to describe configurations of topics.'
 
-/** What a topic says of its retention. */
+/** Retention settings of a topic. */
 export interface TopicRetention {
   readonly topic: string
   /** -1 keeps messages for ever. */
@@ -34,7 +34,7 @@ export interface TopicRetention {
   readonly isCompacted: boolean
 }
 
-/** How far ahead of the broker's clock a message may be; 0 when the broker sets the time of messages itself. */
+/** Largest lead of a message over the broker's clock; 0 when the broker sets the time of messages itself. */
 export interface TopicTimes {
   readonly topic: string
   readonly aheadMsMax: number
@@ -134,7 +134,7 @@ export function judgeDurability(topics: readonly TopicDurability[]): Omit<Findin
   const inSyncMin = Math.min(...topics.map((topic) => topic.inSyncMin))
   const isUnclean = topics.some((topic) => topic.isUnclean === true)
   const seen =
-    `${replicas} replicas at least, min.insync.replicas ${Number.isNaN(inSyncMin) ? 'not told' : inSyncMin}, ` +
+    `${replicas} replicas at least, min.insync.replicas ${Number.isNaN(inSyncMin) ? 'unknown' : inSyncMin}, ` +
     `unclean elections ${isUnclean ? 'on' : 'off'}`
   const faults = topics.flatMap((topic) => durabilityFault(topic) ?? [])
   if (faults.length > 0) return fail(seen, `Committed messages may be lost: ${faults.join('; ')}.`)
@@ -147,7 +147,7 @@ export function judgeDurability(topics: readonly TopicDurability[]): Omit<Findin
 export function judgeTimes(topics: readonly TopicTimes[]): Omit<Finding, 'name'> {
   const minutes = (ms: number): string =>
     Number.isNaN(ms)
-      ? 'not told'
+      ? 'unknown'
       : ms > DAY_MS
         ? 'more than a day'
         : `${Math.floor(ms / 60_000)} min`
@@ -167,7 +167,7 @@ export function judgeTimes(topics: readonly TopicTimes[]): Omit<Finding, 'name'>
 /** Judges what the topics say. */
 export function judgeRetention(topics: readonly TopicRetention[]): Omit<Finding, 'name'> {
   const days = (ms: number): string =>
-    Number.isNaN(ms) ? 'not told' : ms < 0 ? 'for ever' : `${Math.floor(ms / DAY_MS)} days`
+    Number.isNaN(ms) ? 'unknown' : ms < 0 ? 'for ever' : `${Math.floor(ms / DAY_MS)} days`
   const seen = topics.map(({ topic, retentionMs }) => `${topic} ${days(retentionMs)}`).join(', ')
   const compacted = topics.filter(({ isCompacted }) => isCompacted)
   if (compacted.length > 0) {

@@ -287,7 +287,7 @@ const ARM_TRIES_MAX = 16
 /** Share of payments at a tampered terminal that are fraud. */
 const TAMPERED_SHARE = 0.7
 
-/** What part of all fraud each pattern is, and how many transactions an episode has on average. */
+/** Each pattern's share of all fraud, and its mean transactions per episode. */
 const PATTERNS: Readonly<Record<FraudPattern, { weight: number; sizeMean: number }>> = {
   card_testing: { weight: 0.17, sizeMean: 14.5 },
   stolen_card: { weight: 0.18, sizeMean: 5.5 },
@@ -347,7 +347,7 @@ export class FraudPlanner {
     return planned ?? NO_PAYMENTS
   }
 
-  /** Whether this payment at a tampered terminal is fraud, and what it then amounts to. */
+  /** Returns the payment; at a tampered terminal it may become fraud, with another amount. */
   tamper(payment: Payment): Payment {
     const { terminal } = payment
     const compromise = terminal?.compromise

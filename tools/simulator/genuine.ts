@@ -101,7 +101,7 @@ export function localHour(timeMs: number, utcOffsetMinutes: number): number {
   return Math.floor((timeMs + utcOffsetMinutes * 60_000) / HOUR_MS) % 24
 }
 
-/** How busy this moment is, in percent of the busiest. */
+/** Activity at this time, in percent of the busiest. */
 function busyPercent(timeMs: number, utcOffsetMinutes: number): number {
   const localMs = timeMs + utcOffsetMinutes * 60_000
   const weekday = (Math.floor(localMs / DAY_MS) + EPOCH_WEEKDAY) % 7
@@ -135,7 +135,7 @@ function sum(percents: readonly number[]): number {
   return percents.reduce((total, percent) => total + percent, 0)
 }
 
-// What card holders do by themselves. Their habits have tails (trips, big purchases, retries, new phones),
+// Genuine behaviour of card holders. It has tails (trips, big purchases, retries, new phones),
 // so that no single number tells fraud from life.
 
 const FAVOURITE_SHARE = 0.82

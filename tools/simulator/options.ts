@@ -29,7 +29,7 @@ export interface SimulatorOptions {
 /** Thursday 2026-01-01T00:00:00Z. A fixed start, since the stream must not depend on a clock. */
 export const SIMULATION_START_MS = 1_767_225_600_000
 
-/** What holds when nothing else is said. Seed 42 is the demo's. */
+/** Defaults. Seed 42 is that of the demo. */
 export const SIMULATOR_DEFAULTS: SimulatorOptions = Object.freeze({
   seed: 42,
   startMs: SIMULATION_START_MS,

@@ -1,4 +1,4 @@
-// Who finds out, and when. Chargebacks come about the usual delay after the fraud, customers sooner,
+// Labels: who reports a fraud, and when. Chargebacks come about the usual delay after the fraud, customers sooner,
 // analysts within the first days; some genuine transactions are cleared by an analyst or the customer.
 
 import type { Label, Transaction } from '../../services/core/transaction.ts'
@@ -47,7 +47,7 @@ export class LabelDesk {
     this.#genuineShare = options.genuineLabelShare
   }
 
-  /** The label that this transaction will get, or null when nobody looks at it. */
+  /** The label that this transaction will get, or null when nobody examines it. */
   labelOf(transaction: Transaction, pattern: FraudPattern | null): Label | null {
     if (pattern !== null) return this.#label(transaction, 'fraud', this.#fraudDesk(pattern))
     const isLarge = transaction.amountMinor >= LARGE_MINOR

@@ -125,7 +125,7 @@ export interface Merchant {
   readonly id: string
   readonly category: Category
   readonly city: City
-  /** How dear this merchant is within its category; 1 is usual. */
+  /** Price level of this merchant within its category; 1 is the mean. */
   readonly level: number
 }
 
@@ -138,12 +138,12 @@ export interface Terminal {
   compromise: { remaining: number; readonly untilMs: number } | null
 }
 
-/** A card with its habits (fixed) and its situation (changes as the stream goes on). */
+/** A card with its behaviour (fixed) and its situation (changes along the stream). */
 export interface Card {
   readonly token: string
   readonly home: City
   readonly meanGapMs: number
-  /** How much this holder spends compared with others; 1 is usual. */
+  /** Spending of this holder compared with others; 1 is the mean. */
   readonly level: number
   readonly ecommerceShare: number
   readonly contactlessShare: number
@@ -151,7 +151,7 @@ export interface Card {
   readonly favouriteMerchants: readonly Merchant[]
   readonly ipNetwork: string
   readonly devices: string[]
-  /** Where the holder is. */
+  /** Position of the holder. */
   at: City
   tripEndsMs: number
   /** A fraud that waits for a fitting genuine payment of this card. */

@@ -1,4 +1,4 @@
-// What all dashboards share: the datasource variable, links to each other, annotations of changes, and the grid.
+// Common parts of all dashboards: the datasource variable, links to each other, annotations of changes, and the grid.
 
 /* eslint-disable @typescript-eslint/no-deprecated -- The SDK prefers schema v2, which only Grafana 13 reads; v1 is
    read by 10 to 13. */

@@ -60,7 +60,7 @@ export const cascade = [
   }),
 ]
 
-// Panels about policies: which version rules, what is refused or fails, and how one in the shadow does beside it.
+// Panels about policies: which version rules, what is refused or fails, and how a shadow policy compares with it.
 
 const POLICY_PAIRS = 'sluice_policy_shadow_outcomes_total'
 
@@ -132,7 +132,7 @@ export const policies = [
   }),
 ]
 
-// Dashboard "Models": which models and policies serve, how those in the shadow do beside the ones that decide, and whether the
+// Dashboard "Models": which models and policies serve, how shadow models compare with those that decide, and whether the
 // payments are still those that models were trained on.
 
 const PAIRS = 'sluice_shadow_outcomes_total'

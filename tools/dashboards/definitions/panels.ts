@@ -1,6 +1,6 @@
 // Colours that mean something on the dashboards; everything else takes the palette of Grafana.
 //
-// Outcomes keep their colour everywhere. The hues differ in lightness as well, so that they can be told apart
+// Outcomes keep their colour everywhere. The hues differ in lightness as well, so that they are distinct
 // with every kind of colour blindness and on both themes; a test holds the distances.
 
 import { PanelBuilder as BarGaugeBuilder } from '@grafana/grafana-foundation-sdk/bargauge'

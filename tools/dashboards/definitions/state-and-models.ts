@@ -27,7 +27,7 @@ const STALE = 'sluice_decision_annotations_total{mark!~"duplicate|retry"}'
 const NOT_SCORED = 'sluice_not_scored_total{reason!="duplicate"}'
 const SCORE_STAGE = 'sluice_stage_duration_seconds{stage="score"}'
 
-/** Of a million values of a feature that were recomputed, how many differ. */
+/** Differing values per million recomputed values of a feature. */
 const SKEW = `1000000 * ${rate('sluice_skew_mismatches_total')} / (${rate('sluice_skew_values_compared_total')} > 0)`
 
 /** Share of decisions that carry each value of the label; a flat "none" while there are none. */

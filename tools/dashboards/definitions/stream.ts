@@ -60,7 +60,7 @@ export const acting = [
 // Panels of the dashboard "Stream" about the lake: whether its writer keeps up with the topics, what it writes, and whether
 // its checks pass.
 
-/** From how far behind somebody is told. */
+/** Lag at which the alert fires. */
 const LAKE_BEHIND_S = 900
 
 export const lake = [
@@ -137,7 +137,7 @@ const SCORE_OBJECTIVE_S = 0.02
 const BURN_RATE_LIMITS = [6, 14.4]
 const BURN_WINDOWS = ['5m', '1h', '6h']
 
-/** From how late a target on somebody is told. */
+/** Delay of a target at which the alert fires. */
 const TARGET_LATE_S = 600
 
 const ALERT = 'sluice_event_to_alert_seconds'

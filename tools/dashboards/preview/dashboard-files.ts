@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { SluiceError } from '../../../services/core/errors.ts'
 import { type DashboardModel, readDashboard } from './dashboard-model.ts'
 
-/** Where the dashboards lie, from the root of the checkout. */
+/** Folder of the dashboards, from the root of the checkout. */
 export const DASHBOARDS_PATH = 'infra/grafana/dashboards'
 /** The order in which people read the dashboards; others follow by name. */
 const ORDER = ['sluice-fraud', 'sluice-stream', 'sluice-state-and-models', 'sluice-runtime']

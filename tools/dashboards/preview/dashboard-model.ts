@@ -27,7 +27,7 @@ export function at(value: unknown, ...names: readonly string[]): unknown {
   return names.reduce<unknown>((inner, name) => recordOf(inner)[name], value)
 }
 
-// What the preview needs to know of a Grafana dashboard, read from its JSON (schema v1).
+// The parts of a Grafana dashboard that the preview needs, read from its JSON (schema v1).
 
 export const PANEL_TYPES = ['timeseries', 'stat', 'table', 'bargauge', 'heatmap'] as const
 export type PanelType = (typeof PANEL_TYPES)[number]
@@ -45,7 +45,7 @@ export interface ThresholdStep {
   readonly color: string
 }
 
-/** What an override of a panel changes for the series it matches; null leaves it as it is. */
+/** Changes by a panel's override to the series it matches; null changes nothing. */
 export interface Override {
   readonly matches: (seriesName: string) => boolean
   readonly color: string | null
@@ -71,9 +71,9 @@ export interface PanelModel {
   /** Words for values, by the value as text. */
   readonly words: ReadonlyMap<string, string>
   readonly overrides: readonly Override[]
-  /** Of a table: columns in order, as their name in the data and their heading. */
+  /** Columns of a table in order, as their name in the data and their heading. */
   readonly columns: readonly (readonly [name: string, heading: string])[]
-  /** Of a heatmap: below 1 it lifts rare values into sight. */
+  /** Exponent of a heatmap: below 1 it makes rare values visible. */
   readonly exponent: number
 }
 

@@ -52,18 +52,18 @@ th{white-space:nowrap}
 
 // The whole preview as one HTML file: dashboards, rows, panels. No script, nothing loaded from elsewhere.
 
-/** Height of one unit of Grafana's grid, and what a panel needs beside its figure. */
+/** Height of one unit of Grafana's grid, and of a panel without its figure. */
 const GRID_UNIT_PX = 30
 const PANEL_EXTRA_PX = 78
 
 export interface PageContent {
   readonly dashboards: readonly DashboardData[]
   readonly range: TimeRange
-  /** Where the data came from. */
+  /** Source of the data. */
   readonly source: string
 }
 
-/** Whether a panel shows data, and if not, why. */
+/** State of a panel: data, or the reason why there is none. */
 export type PanelState = 'data' | 'no data' | 'failed'
 
 /** The state of a panel and its figure as HTML. */

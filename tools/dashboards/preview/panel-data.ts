@@ -1,4 +1,4 @@
-// What Grafana would put in place of the variables in a query.
+// The data of panels. Variables in queries get the values that Grafana would give them.
 
 import type { TimeRange } from '../../../services/cli/charts/axes.ts'
 import type { MarkedMoment } from '../../../services/cli/charts/plot-frame.ts'
@@ -45,7 +45,7 @@ export interface PanelData {
   readonly targets: readonly TargetData[]
   /** Seconds between two points; a longer distance is a gap. */
   readonly stepS: number
-  /** What Prometheus said against a query; empty when it answered all. */
+  /** Errors of Prometheus; empty when it answered all queries. */
   readonly problems: readonly string[]
 }
 
@@ -124,7 +124,7 @@ export function fillLegend(legend: string, labels: Readonly<Record<string, strin
   return legend.replaceAll(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => labels[name] ?? '').trim()
 }
 
-/** The series, or why Prometheus refused the expression: that is told in the panel's place. */
+/** The series, or the reason why Prometheus refused the expression, which the panel shows instead. */
 async function answerTo(
   question: Promise<readonly Series[]>,
 ): Promise<{ readonly series: readonly Series[]; readonly problem: string | null }> {

@@ -1,4 +1,4 @@
-// How the series of a panel are named and coloured.
+// Figures of panels. First the names and colours of their series.
 
 import { type Axis, timeAxis, type TimeRange } from '../../../services/cli/charts/axes.ts'
 import { coordinate, escapeHtml, safeColour } from '../../../services/cli/charts/html.ts'
@@ -95,13 +95,13 @@ export function timeSeriesFigure(
 const SHADES = 8
 const SHADE_MIN = 0.08
 const ROW_LABELS_MAX = 8
-/** Share of a cell that is left free, so that cells can be told apart. */
+/** Share of a cell that is left free, so that cells are distinct. */
 const CELL_GAP = 0.06
 
 interface Bucket {
   /** Upper bound; the last is infinite. */
   readonly le: number
-  /** How many fell into this bucket alone, by time. */
+  /** Count of this bucket alone, by time. */
   readonly counts: ReadonlyMap<number, number>
 }
 
@@ -178,7 +178,7 @@ function cells(buckets: readonly Bucket[], times: Axis, data: PanelData, most: n
       if (count < 0.5) continue
       const share = (count / most) ** data.panel.exponent
       const shade = Math.min(SHADES - 1, Math.floor(share * SHADES))
-      // A point stands for the interval that ends with it.
+      // A point covers the interval that ends with it.
       const x = Math.max(0, times.place(timeS) * PLOT_SIDE - width)
       const y = PLOT_SIDE - (row + 1) * height
       const w = coordinate(width * (1 - CELL_GAP))

@@ -11,7 +11,7 @@ export interface PreviewOptions {
   /** Root of the checkout, where the dashboards lie. */
   readonly root: string
   readonly prometheus: URL
-  /** How far back the panels look, from now. */
+  /** Time range of the panels, back from now. */
   readonly rangeMs: number
   /** Only this dashboard, by uid with or without `sluice-`; null for all. */
   readonly dashboard: string | null

@@ -11,7 +11,7 @@ const POLL_MS = 500
 
 type Alerts = Pick<PrometheusApi, 'alerts'>
 
-/** How it came out. Times are from the fault, and from its mending; null when the alert did not come, or go. */
+/** Outcome. Times are from the fault, and from its mending; null when the alert did not come, or go. */
 export interface AlertStory {
   readonly fault: string
   readonly alert: string
@@ -19,7 +19,7 @@ export interface AlertStory {
   readonly clearedAfterMs: number | null
   /** Messages that the fault has added to the transactions. */
   readonly messagesAdded: number
-  /** What went wrong, as sentences. */
+  /** Faults, as sentences. */
   readonly problems: readonly string[]
 }
 

@@ -22,7 +22,7 @@ export interface Fault {
   mend(): Promise<void>
 }
 
-/** What faults are made with. */
+/** Tools that make faults. */
 export interface FaultTools {
   readonly scorer: RestartableScorer
   /** There when the fault is `redis-away`. */
@@ -77,7 +77,7 @@ export function faultOf(name: FaultName, tools: FaultTools): Fault {
           })
           return BROKEN_MESSAGES
         },
-        // What is in the log stays there; the alert clears when no more come.
+        // The messages remain in the log; the alert clears when no more come.
         mend: () => Promise.resolve(),
       }
   }

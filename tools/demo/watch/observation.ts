@@ -1,4 +1,4 @@
-// What watches the demo, as it would watch a real installation: a Prometheus with the committed rules on the
+// Observes the demo like a real installation: a Prometheus with the committed rules on the
 // running processes, and a page that shows the committed dashboards.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -29,7 +29,7 @@ export interface ObservedProcesses {
   readonly program: string
   readonly scorerPort: number
   readonly subscriberPort: number
-  /** Where configuration, rules and data go; removed at the end. */
+  /** Folder for configuration, rules and data; removed at the end. */
   readonly folder: string
   readonly signal: AbortSignal
 }

@@ -1,4 +1,4 @@
-// The watched part of a demo: what it starts beside the rest, the fault that it makes, and the dashboards it leaves.
+// The watched part of a demo: it starts Prometheus, makes the fault, and writes the dashboards.
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +29,7 @@ export interface WatchedRun extends Closable {
   writeDashboards(): Promise<void>
 }
 
-/** What of the demo is watched. */
+/** The parts of the demo that are observed. */
 export interface Watched extends KafkaConnection {
   readonly plan: DemoPlan
   readonly topicPrefix: string

@@ -97,7 +97,7 @@ test('batches in order that answer every offset and are linked raise no problem'
   const ledger = ledgerOf(first, second)
   strictEqual(ledger.nextOffset(0), 5)
   deepStrictEqual(ledger.summary(), {
-    batches: 2,
+    batchCount: 2,
     decisions: 3,
     scored: 3,
     deadLetters: 1,

@@ -62,7 +62,7 @@ test('each thing that does not add up is a problem of its own, shown to people',
     [{ notRead: 5 }, {}, /5 messages/],
     [{ decisions: 97 }, {}, /are not 97 decisions and 2 dead letters/],
     [{}, { sent: { transactions: 101, labels: 4 } }, /101 transactions were sent/],
-    [{}, { isDecided: false }, /stood still/],
+    [{}, { isDecided: false }, /stopped before/],
     [{}, { received: { ...run.received, alerts: 6 } }, /received 6 alerts of 7/],
   ]
   for (const [tallyChange, runChange, expected] of faults) {
