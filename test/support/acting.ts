@@ -98,7 +98,7 @@ interface Codec<Value> {
   decode(bytes: Uint8Array | null): { readonly ok: boolean; readonly value?: Value }
 }
 
-/** What reads a topic from its beginning, and takes what can be decoded into a list. */
+/** Reads a topic from its beginning into a list of what can be decoded. */
 function readingInto<Value>(
   values: Value[],
   { brokers, prefix, streamId }: TestStream,

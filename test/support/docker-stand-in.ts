@@ -11,7 +11,7 @@ import {
 } from 'node:http'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 
-/** What Testcontainers asks for when it creates a container, as far as it is looked at. */
+/** The fields of a request to create a container that are used here. */
 export interface CreateRequest {
   readonly Image: string
   readonly Hostname?: string
@@ -25,7 +25,7 @@ export interface CreateRequest {
   }
 }
 
-/** What stands behind the images. */
+/** Servers behind the images. */
 export interface StandInImage {
   /** Part of the image's name. */
   readonly name: string

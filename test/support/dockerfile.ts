@@ -18,7 +18,7 @@ export interface Stage {
   readonly instructions: readonly Instruction[]
 }
 
-/** What a COPY asks for. */
+/** Arguments of a COPY. */
 export interface CopyInstruction {
   /** Stage that it copies from; null for the build context. */
   readonly from: string | null

@@ -27,7 +27,7 @@ export interface AlertStream {
   publishRaw(value: Buffer | string): Promise<void>
   /** Values of the topic of forwarding's dead letters, as JSON. */
   letters(): Promise<readonly Record<string, unknown>[]>
-  /** Where `forward` writes the targets. */
+  /** File in which `forward` writes the targets. */
   readonly targetsFile: string
   /** Starts `sluice alerts forward`, or its stand-in, with these targets, as YAML values, and these variables. */
   forward(

@@ -19,7 +19,7 @@ import {
   type LogPosition,
 } from './stored-partitions.ts'
 
-/** What a decision batch says of its batch. */
+/** Fields of a decision batch about itself. */
 export interface RecordedBatch {
   readonly partition: number
   readonly from: LogPosition

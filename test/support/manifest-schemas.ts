@@ -11,7 +11,7 @@ interface Model {
 
 type Models = Readonly<Record<string, unknown>>
 
-/** Where the kinds of an API group are. */
+/** Location of the kinds of an API group. */
 const MODELS: Readonly<Record<string, () => Promise<Models>>> = {
   v1: () => import('kubernetes-models/v1'),
   'apps/v1': () => import('kubernetes-models/apps/v1'),

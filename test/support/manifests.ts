@@ -62,7 +62,7 @@ export function readManifests(path: string): readonly Manifest[] {
   })
 }
 
-/** What `kubectl kustomize <folder>` gives, in the order of the files. */
+/** The manifests of `kubectl kustomize <folder>`, in the order of the files. */
 export function renderKustomization(folder: string): readonly Manifest[] {
   const text = readFileSync(join(folder, 'kustomization.yaml'), 'utf8')
   const kustomization = parse(text) as Kustomization

@@ -59,7 +59,7 @@ export function draftVariantOf(
   return { folder, digest: digestOfFolder(folder) }
 }
 
-/** What names the model. */
+/** Names of the model. */
 export function digestOfFolder(folder: string): string {
   return createHash('sha256')
     .update(readFileSync(join(folder, 'manifest.json')))

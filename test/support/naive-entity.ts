@@ -25,7 +25,7 @@ export interface Word {
   readonly knownAtMs: number
 }
 
-/** What is seen of one entity. */
+/** Aggregates of one entity. */
 export interface NaiveEntity {
   readonly events: readonly Past[]
   readonly words: readonly Word[]

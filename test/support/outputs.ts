@@ -55,7 +55,7 @@ export class Outputs {
     this.#stream = stream
   }
 
-  /** Whether every transaction and every label sent so far is covered by some block. */
+  /** True when decision batches cover every transaction and label sent so far. */
   get isCaughtUp(): boolean {
     const { sent, sentLabels } = this.#stream
     return (

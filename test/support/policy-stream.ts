@@ -58,7 +58,7 @@ export function run({ environment }: PolicySetup, ...args: string[]): Promise<En
   return runSluice(args, environment)
 }
 
-/** What was said; fails when the command fails. */
+/** Output of the command; fails when the command fails. */
 export async function say(setup: PolicySetup, ...args: string[]): Promise<Said> {
   const { code, stdout, stderr } = await run(setup, ...args, '--reason', 'a test', '--json')
   strictEqual(code, 0, stderr)

@@ -7,7 +7,7 @@ const INTERVAL_MS = 10
 /** Only so that a test that can no longer succeed fails with a reason. */
 const WAIT_MS_MAX = 60_000
 
-/** Asks again and again until the answer is yes. @throws Error naming what did not happen. */
+/** Polls until the answer is yes. @throws Error naming what did not happen. */
 export async function eventually(
   what: string,
   ask: () => Promise<boolean>,
@@ -16,7 +16,7 @@ export async function eventually(
   await firstAnswer(what, async () => ((await ask()) ? true : null), { limitMs, intervalMs })
 }
 
-/** Asks again and again until there is an answer, and gives it. @throws Error naming what did not happen. */
+/** Polls until there is an answer, and returns it. @throws Error naming what did not happen. */
 export async function firstAnswer<Answer>(
   what: string,
   ask: () => Promise<Answer | null>,

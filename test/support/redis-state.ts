@@ -1,4 +1,4 @@
-// What Redis holds of a stream, for comparing before and after.
+// The state of a stream in Redis, for comparison before and after.
 
 import { Redis } from 'ioredis'
 import { decodeProgress } from '../../services/core/stream/partition-progress.ts'

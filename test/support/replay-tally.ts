@@ -15,7 +15,7 @@ import {
 import { reasonOf, VERDICT } from '../../services/core/features/provenance/row-comparison.ts'
 import { entriesOf, labelsOf, readRecord, type RecordedLog } from './recorded-partitions.ts'
 
-/** What a replay said. */
+/** Output of a replay. */
 export interface Tally {
   compared: number
   readonly mismatches: Map<string, number>
@@ -25,7 +25,7 @@ export interface Tally {
   waiting: number
 }
 
-/** What a replay gets. */
+/** Input of a replay. */
 export interface Fed {
   readonly logs: readonly RecordedLog[]
   readonly blocks: readonly RecordedBatch[]

@@ -16,9 +16,9 @@ const START_MS_MAX = 60_000
 
 export interface ScorerProcess {
   readonly pid: number
-  /** Where its HTTP pages are, on 127.0.0.1. */
+  /** Port of its HTTP pages, on 127.0.0.1. */
   readonly metricsPort: number
-  /** What it wrote to its log so far; all of it once `end` has resolved. */
+  /** Its log so far; all of it once `end` has resolved. */
   readonly log: string
   /** Resolves once its log has the text: a page of it may be answered before its last line is here. */
   logged(text: string): Promise<void>

@@ -30,7 +30,7 @@ export interface Word {
   readonly partition?: number
 }
 
-/** What came out for one transaction. */
+/** Outcome of one transaction. */
 export class Told {
   readonly transaction: Transaction
   readonly folded: FoldedRow

@@ -1,4 +1,4 @@
-// Where the tests' Kafka and Redis come from. In this order: addresses in the environment, local processes,
+// Provides the tests' Kafka and Redis. In this order: addresses in the environment, local processes,
 // containers by Testcontainers; else the run fails and says what is missing. SLUICE_STACK_PROVIDER names one.
 
 import { isSluiceError, SluiceError } from '../../services/core/errors.ts'
@@ -11,7 +11,7 @@ export interface TestStack {
   readonly redisUrl: string
   /** True for an address that was given: the variable may carry a password, which the URL here does not. */
   readonly isRedisGiven: boolean
-  /** Who provides them, for the screen. */
+  /** Their provider, for the screen. */
   readonly origin: string
   readonly isContainers: boolean
   stop(): Promise<void>
