@@ -30,6 +30,8 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceLakeChecksFailing: 'a batch that fails is in test/integration/lake-service.test.ts',
   SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',
   SluiceMemoryNearLimit: 'needs a container with a limit',
+  SluicePartitionsWithoutOwner:
+    'needs two streams in one group, and scorers of either end when they meet the other',
   SluiceControlLost: 'a broker that only this topic cannot be read from is not at hand',
   SluiceFeatureDrift: 'looks back a week',
   SluiceScoreDrift: 'looks back a week',

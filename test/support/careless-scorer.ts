@@ -2,6 +2,7 @@
 // is the scorer as it is released: the same requests, in the same batches, with no pause of its own.
 
 import assert from 'node:assert'
+import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import kafkajs from 'kafkajs'
 import { openPartitionTransactions } from '../../services/platform/kafka/partition-transactions.ts'
@@ -29,7 +30,10 @@ const GUARDS: Readonly<Record<Guard, Partial<ScorerAdapters>>> = {
   },
 }
 
-/** Output goes out by an ordinary producer before the transaction, which holds the input offsets alone. */
+/**
+ * Output goes out by an ordinary producer before the transaction, which holds the input offsets alone. A pause after each
+ * topic, in ms by SLUICE_TEST_PAUSE_MS, widens the gap for a control whose kills would fall into it too seldom.
+ */
 async function openUntransacted(
   options: Parameters<typeof openPartitionTransactions>[0],
 ): ReturnType<typeof openPartitionTransactions> {
@@ -38,7 +42,14 @@ async function openUntransacted(
   const transactions = await openPartitionTransactions(options)
   return {
     async commit(messages, offsets) {
-      if (messages.length > 0) await producer.sendBatch({ topicMessages: [...messages], acks: -1 })
+      const pauseMs = Number(process.env['SLUICE_TEST_PAUSE_MS'] ?? 0)
+      if (pauseMs === 0 && messages.length > 0) {
+        await producer.sendBatch({ topicMessages: [...messages], acks: -1 })
+      }
+      for (const message of pauseMs === 0 ? [] : messages) {
+        await producer.sendBatch({ topicMessages: [message], acks: -1 })
+        await sleepMs(pauseMs)
+      }
       await transactions.commit([], offsets)
     },
     async close() {
