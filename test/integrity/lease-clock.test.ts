@@ -82,7 +82,7 @@ test('without Kafka transactions a kill between the release and its record relea
   const of = await openLeaseStream(t, 'lease-clock-unsafe', SHORT_SESSION)
   const { outputs } = of
   // The gap of the scorer itself is a few ms: a run of 40 kills without the pause found nothing.
-  const environment = { ...of.environment, SLUICE_TEST_PAUSE_MS: '30' }
+  const environment = { ...of.environment, CARELESS_PAUSE_MS: '30' }
   const released = (): number => outputs.alerts.filter(({ action }) => action === 'release').length
   let scorer = await startScorer(t, environment, 'transactions')
   const kills = 40

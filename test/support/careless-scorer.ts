@@ -32,7 +32,7 @@ const GUARDS: Readonly<Record<Guard, Partial<ScorerAdapters>>> = {
 
 /**
  * Output goes out by an ordinary producer before the transaction, which holds the input offsets alone. A pause after each
- * topic, in ms by SLUICE_TEST_PAUSE_MS, widens the gap for a control whose kills would fall into it too seldom.
+ * topic, in ms by CARELESS_PAUSE_MS, widens the gap for a control whose kills would fall into it too seldom.
  */
 async function openUntransacted(
   options: Parameters<typeof openPartitionTransactions>[0],
@@ -42,7 +42,7 @@ async function openUntransacted(
   const transactions = await openPartitionTransactions(options)
   return {
     async commit(messages, offsets) {
-      const pauseMs = Number(process.env['SLUICE_TEST_PAUSE_MS'] ?? 0)
+      const pauseMs = Number(process.env['CARELESS_PAUSE_MS'] ?? 0)
       if (pauseMs === 0 && messages.length > 0) {
         await producer.sendBatch({ topicMessages: [...messages], acks: -1 })
       }
