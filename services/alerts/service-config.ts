@@ -1,8 +1,30 @@
-// What the services that act on alerts read alike from the environment.
+// Configuration that the services acting on alerts share, read from the environment.
 
-import type { EnvReader } from '../platform/config/env-reader.ts'
-import { loadKafkaConnection, type KafkaConnection } from '../platform/kafka/kafka-connection.ts'
+import { EnvReader } from '../platform/config/env-reader.ts'
+import { type KafkaConnection, loadKafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import type { LogFormat, LogLevel } from '../platform/log.ts'
+
+/** Where the alerts come from. */
+export interface AlertsConfig extends KafkaConnection {
+  /** Null when none is given; then topics have no prefix. */
+  readonly topicPrefix: string | null
+  /** Null for the schema files of this installation. */
+  readonly schemaRegistryUrl: string | null
+  readonly metricsHost: string
+}
+
+/** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
+export function loadAlertsConfig(env: Readonly<Record<string, string | undefined>>): AlertsConfig {
+  const read = new EnvReader(env)
+  const config: AlertsConfig = {
+    ...loadKafkaConnection(read),
+    topicPrefix: read.value('SLUICE_TOPIC_PREFIX'),
+    schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
+    metricsHost: read.value('SLUICE_METRICS_HOST'),
+  }
+  read.throwIfInvalid()
+  return Object.freeze(config)
+}
 
 export interface ServiceConfig extends KafkaConnection {
   readonly topicPrefix: string

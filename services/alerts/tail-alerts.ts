@@ -2,7 +2,7 @@
 // it cannot decode is counted and told, and never stops it: later versions may send what this one lacks.
 
 import type { Clock } from '../core/clock.ts'
-import type { RejectReason } from '../core/reject-reasons.ts'
+import type { RejectReason } from '../core/dead-letters.ts'
 import type { Codecs } from '../core/wire/codecs.ts'
 import type { Alert } from '../core/wire/records.ts'
 import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'

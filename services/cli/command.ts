@@ -3,7 +3,7 @@
 import { InvalidArgumentError } from 'commander'
 import { mentionsCardNumber } from '../core/card-numbers.ts'
 import { SluiceError } from '../core/errors.ts'
-import { identifierFault } from '../core/wire/field-checks.ts'
+import { identifierFault } from '../core/wire/validation.ts'
 
 /** A command's module registers itself on the program: name, options, help with examples, action. */
 export interface CommandModule {

@@ -2,7 +2,7 @@
 // Kafka: org.apache.kafka.common.utils.Utils.murmur2). Kafka's partition of a key is
 // (murmur2(key) & 0x7fffffff) % partitionCount.
 
-import { codeAt } from './code-at.ts'
+import { codeAt } from './card-numbers.ts'
 
 const M = 0x5bd1e995
 const KAFKA_SEED = 0x9747b28c

@@ -1,11 +1,42 @@
-// Structured logs on stderr: JSON lines, or lines for people on a terminal. The message of a line is constant and
-// what varies is in its fields; every field passes a redactor that knows card numbers (P8).
+// Structured logs on stderr: JSON lines, or readable lines on a terminal. The message of a line is constant and its fields
+// vary; every field passes a redactor that masks card numbers (P8).
 
+import pino from 'pino'
 import { createRequire } from 'node:module'
 import { Writable } from 'node:stream'
-import pino from 'pino'
 import type { VariableValue } from './config/variables.ts'
 import { redact, redactLine } from './redact.ts'
+
+/** Keys beyond this share one, so that memory stays bounded whatever a library says. */
+const KEYS_MAX = 128
+
+/** Decides which repeated lines are written. Time comes from the caller, in ms of any one clock. */
+export class LogLimit {
+  readonly #intervalMs: number
+  readonly #seen = new Map<string, { lastMs: number; leftOut: number }>()
+
+  constructor(intervalMs: number) {
+    this.#intervalMs = intervalMs
+  }
+
+  /** How many such lines were left out since the last one written; null when this one must be left out, too. */
+  admit(key: string, nowMs: number): number | null {
+    const name = this.#seen.has(key) || this.#seen.size < KEYS_MAX ? key : ''
+    const entry = this.#seen.get(name)
+    if (entry === undefined) {
+      this.#seen.set(name, { lastMs: nowMs, leftOut: 0 })
+      return 0
+    }
+    if (nowMs - entry.lastMs < this.#intervalMs) {
+      entry.leftOut += 1
+      return null
+    }
+    const { leftOut } = entry
+    entry.lastMs = nowMs
+    entry.leftOut = 0
+    return leftOut
+  }
+}
 
 type LogLine = (fields: Readonly<Record<string, unknown>>, message: string) => void
 

@@ -4,7 +4,7 @@ import { isSluiceError, SluiceError } from '../core/errors.ts'
 import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import { STATE_LOSSES, type StateLoss } from '../platform/metrics/state-metrics.ts'
+import { STATE_LOSSES, type StateLoss } from '../platform/metrics/partition-metrics.ts'
 
 /** The write was refused: a later epoch exists. */
 export function fenced(partition: number): SluiceError {

@@ -2,7 +2,7 @@
 
 import { redactText } from '../core/card-numbers.ts'
 import { isSluiceError } from '../core/errors.ts'
-import { warnOfBuiltInKey } from '../platform/config/secret-reader.ts'
+import { warnOfBuiltInKey } from '../platform/config/secrets.ts'
 import { openLogger } from '../platform/log.ts'
 import { loadScorerConfig } from './config.ts'
 import { openScorer, type ScorerAdapters } from './scorer.ts'

@@ -11,7 +11,7 @@ import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
-import { openMetricsServer, type MetricsServer } from '../platform/metrics/metrics-server.ts'
+import { type MetricsServer, openMetricsServer } from '../platform/metrics/metrics-server.ts'
 import {
   createScorerTelemetry,
   type ScorerTelemetry,
@@ -22,8 +22,7 @@ import type {
 } from '../platform/redis/partition-store-contract.ts'
 import { openPartitionStore, SILENCE_MS_MAX } from '../platform/redis/partition-store.ts'
 import { openSchemaRegistry } from '../platform/registry/http-registry.ts'
-import type { BatchTracer } from '../platform/tracing/batch-tracer.ts'
-import { openBatchTracer } from '../platform/tracing/open-tracing.ts'
+import { type BatchTracer, openBatchTracer } from '../platform/tracing/open-tracing.ts'
 import type { OutputOptions } from './publish/batch-output.ts'
 import type { ScorerConfig } from './config.ts'
 import type { DecideOptions } from './decide/decide-options.ts'

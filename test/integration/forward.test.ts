@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { Secret } from '../../services/platform/config/secret.ts'
+import { Secret } from '../../services/platform/config/secrets.ts'
 import { signatureHeader } from '../../services/alerts/forward/signature.ts'
 import { alertOf, newKey, openAlertStream } from '../support/forwarder.ts'
 import { eventually, readUntil } from '../support/poll.ts'

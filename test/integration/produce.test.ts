@@ -14,8 +14,12 @@ import type { KafkaMessage } from 'kafkajs'
 import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import { isSluiceError } from '../../services/core/errors.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
-import { createCodecs } from '../../services/core/wire/codecs.ts'
-import type { Codecs, LabelMessage, TransactionMessage } from '../../services/core/wire/codecs.ts'
+import {
+  type Codecs,
+  createCodecs,
+  type LabelMessage,
+  type TransactionMessage,
+} from '../../services/core/wire/codecs.ts'
 import { systemClock } from '../../services/platform/clock.ts'
 import { FileRegistry } from '../../services/platform/registry/file-registry.ts'
 import { END_OF_STREAM_MS, runProducer } from '../../services/producer/index.ts'

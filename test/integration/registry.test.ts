@@ -12,7 +12,7 @@ import {
   FRAME_HEADER_BYTES,
   frameSchemaId,
   writeFrameHeader,
-} from '../../services/core/wire/framing.ts'
+} from '../../services/core/wire/codec.ts'
 import { openSchemaRegistry } from '../../services/platform/registry/http-registry.ts'
 import { fullTransaction, minimalTransaction, minimalWatermark } from '../unit/core/wire/samples.ts'
 import { schemaOf } from '../unit/core/wire/wire-fixture.ts'

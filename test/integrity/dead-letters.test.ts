@@ -5,7 +5,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { partitionOf } from '../../services/core/murmur2.ts'
-import { REJECT_REASONS, type RejectReason } from '../../services/core/reject-reasons.ts'
+import { REJECT_REASONS, type RejectReason } from '../../services/core/dead-letters.ts'
 import type { Transaction } from '../../services/core/transaction.ts'
 import { simulate } from '../../tools/simulator/simulate.ts'
 import { audit } from '../support/audit.ts'

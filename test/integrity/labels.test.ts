@@ -15,7 +15,7 @@ import {
   QueueState,
   readQueue,
 } from '../../services/alerts/index.ts'
-import { labelOf, type Novelty } from '../../services/core/dispositions.ts'
+import { labelOf, type Novelty } from '../../services/core/cases.ts'
 import type { Disposition } from '../../services/core/wire/records.ts'
 import { systemClock } from '../../services/platform/clock.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'

@@ -11,7 +11,7 @@ import {
   runReceipts,
 } from '../../services/alerts/index.ts'
 import { fetchMetricsPage, metricsUrl, sumOfSeries } from '../../services/cli/metrics-page.ts'
-import { alertIdOf } from '../../services/core/decision/alert-id.ts'
+import { alertIdOf } from '../../services/core/decision/decide.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { systemClock } from '../../services/platform/clock.ts'

@@ -3,7 +3,7 @@
 // own reads.
 
 import { batchHashOf } from '../../services/core/audit/batch-hash.ts'
-import { alertIdOf } from '../../services/core/decision/alert-id.ts'
+import { alertIdOf } from '../../services/core/decision/decide.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { Alert, DecisionBatch } from '../../services/core/wire/records.ts'
 import { readCommitted, type AuditedMessage } from './auditor.ts'

@@ -1,6 +1,6 @@
 // A logger whose lines tests can look at, as objects.
 
-import { openLogger, type Logger } from '../../services/platform/log.ts'
+import { type Logger, openLogger } from '../../services/platform/log.ts'
 
 export interface KeptLine extends Readonly<Record<string, unknown>> {
   readonly level: string

@@ -2,7 +2,7 @@
 // with message times that it chooses, and the words of people and of labels on what is blocked.
 
 import type { TestContext } from 'node:test'
-import { releaseControlOf } from '../../services/core/control/block-control.ts'
+import { releaseControlOf } from '../../services/core/control/deployment.ts'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
 import type { Label, Transaction } from '../../services/core/transaction.ts'
 import type { Alert } from '../../services/core/wire/records.ts'

@@ -5,13 +5,13 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { breakerControlOf } from '../../services/core/control/block-control.ts'
 import {
+  breakerControlOf,
+  type ChangeRecord,
   controlOf,
+  type Deployment,
   NO_DEPLOYMENT,
   shadowed,
-  type ChangeRecord,
-  type Deployment,
 } from '../../services/core/control/deployment.ts'
 import type { Control, Mode } from '../../services/core/wire/records.ts'
 import { publishControl } from '../../services/platform/kafka/control-topic.ts'

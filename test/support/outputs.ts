@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { topicName, type Topic } from '../../services/platform/kafka/topics.ts'
 import { follow, type CommittedMessages } from '../../services/platform/kafka/committed-reader.ts'
 import type { Alert, DeadLetter, DecisionBatch, Lease } from '../../services/core/wire/records.ts'
-import type { Decoded } from '../../services/core/reject-reasons.ts'
+import type { Decoded } from '../../services/core/dead-letters.ts'
 import type { TestContext } from 'node:test'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 

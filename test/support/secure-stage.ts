@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { AclEntry, Admin, RetryOptions } from 'kafkajs'
 import { isSluiceError, type ErrorCode } from '../../services/core/errors.ts'
-import { createCodecs, type Codecs } from '../../services/core/wire/codecs.ts'
+import { type Codecs, createCodecs } from '../../services/core/wire/codecs.ts'
 import { EnvReader } from '../../services/platform/config/env-reader.ts'
 import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
 import {

@@ -1,7 +1,7 @@
 // docs/configuration.md, made from the list of variables.
 
 import { format, resolveConfig } from 'prettier'
-import { VARIABLE_GROUPS, type Variable } from '../../services/platform/config/variable.ts'
+import { type Variable, VARIABLE_GROUPS } from '../../services/platform/config/variable.ts'
 import { VARIABLES } from '../../services/platform/config/variables.ts'
 
 const OPENING = `# Configuration

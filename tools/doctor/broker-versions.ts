@@ -3,7 +3,7 @@
 
 import { connect, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { tlsOptions, type TlsFiles } from '../../services/platform/config/secret-reader.ts'
+import { type TlsFiles, tlsOptions } from '../../services/platform/config/secrets.ts'
 
 const API_VERSIONS_KEY = 18
 const REQUEST_VERSION = 3

@@ -1,9 +1,29 @@
-// What a person says about a transaction, with what is known of the transaction put beside it.
+// Labels a transaction: checks a person's request against the known alerts, then writes the label to the partition of its
+// card and the disposition, which records the author and the reason, in one Kafka transaction.
 
+import type { Kafka, TopicMessages } from 'kafkajs'
 import { createHash } from 'node:crypto'
-import type { LabelSubject, NamedFinding, Novelty } from '../../core/dispositions.ts'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import {
+  dispositionKey,
+  labelOf,
+  type LabelSubject,
+  type NamedFinding,
+  type Novelty,
+} from '../../core/cases.ts'
+import { isSluiceError, SluiceError } from '../../core/errors.ts'
+import { partitionOf } from '../../core/murmur2.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Alert, Disposition } from '../../core/wire/records.ts'
-import type { LabelWriter } from './label-writer.ts'
+import { openKafka } from '../../platform/kafka/kafka-client.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
+import { explainKafka, kafkaAway } from '../../platform/kafka/kafka-failure.ts'
+import {
+  openPartitionTransactions,
+  type PartitionTransactions,
+} from '../../platform/kafka/partition-transactions.ts'
+import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
+import type { Closable } from '../../platform/lifecycle.ts'
 import type { QueueState } from './queue-state.ts'
 
 /** What was said. Fields of the transaction are needed only where no alert of it is remembered. */
@@ -113,4 +133,150 @@ function subjectOf(request: LabelRequest, alert: Alert | null): LabelSubject | n
 /** A key may be anything, also something that should not stand in a topic. */
 function hashOf(key: string): string {
   return createHash('sha256').update(key).digest('hex')
+}
+
+// All processes that label share one transactional id. A process that initialises it fences the previous one: the pending
+// transaction of that one is aborted, and its next attempt fails. The topics then hold every label so far, and a read of
+// them reports whether a request is new. A fenced process initialises again and reads again.
+
+const CONNECTION_TIMEOUT_MS = 3_000
+const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 } as const
+/** A process that is killed in its transaction keeps scorers from the labels behind it for at most as long. */
+const TRANSACTION_TIMEOUT_MS = 10_000
+const ATTEMPTS_MAX = 12
+/** Two that shut each other out wait for different times, at random. */
+const PAUSE_MS_MAX = 1_000
+
+export interface LabelWriterOptions extends KafkaConnection {
+  readonly topicPrefix: string
+  readonly codecs: Pick<Codecs, 'label' | 'disposition'>
+}
+
+/** Brings what is known up to all that is committed, and says what the disposition is beside it. */
+export type Look = () => Promise<Novelty>
+
+export interface LabelWriter extends Closable {
+  /**
+   * Resolves once the brokers have both, or when a look has shown that they are no news. One call at a time.
+   * @throws SluiceError SLUICE_INPUT_INVALID when the label is none that the scorer would take,
+   * SLUICE_BROKER_UNAVAILABLE or SLUICE_ACCESS_DENIED, and what `look` throws.
+   */
+  write(disposition: Disposition, subject: LabelSubject, look: Look): Promise<Novelty>
+}
+
+/** @throws SluiceError SLUICE_TOPICS_INVALID, SLUICE_BROKER_UNAVAILABLE, SLUICE_ACCESS_DENIED or SLUICE_TLS_FAILED. */
+export async function openLabelWriter(options: LabelWriterOptions): Promise<LabelWriter> {
+  const kafka = openKafka(options, {
+    clientId: 'sluice-labels',
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: RETRY,
+  })
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    const labelPartitions = await readPartitionCount(admin, options.topicPrefix, ['labels'])
+    return new Writer(kafka, labelPartitions, options)
+  } catch (error) {
+    throw (await explainKafka(options, error)) ?? kafkaAway(options, error) ?? error
+  } finally {
+    await admin.disconnect().catch(() => undefined)
+  }
+}
+
+class Writer implements LabelWriter {
+  readonly #kafka: Kafka
+  readonly #labelPartitions: number
+  readonly #options: LabelWriterOptions
+  /** Null while nobody, or somebody else, has the transactional id. */
+  #transactions: PartitionTransactions | null = null
+
+  constructor(kafka: Kafka, labelPartitions: number, options: LabelWriterOptions) {
+    this.#kafka = kafka
+    this.#labelPartitions = labelPartitions
+    this.#options = options
+  }
+
+  async write(disposition: Disposition, subject: LabelSubject, look: Look): Promise<Novelty> {
+    const messages = this.#messagesOf(disposition, subject)
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#writeOnce(messages, look)
+      } catch (error) {
+        await this.close()
+        const isOurs = error instanceof SluiceError && error.code !== 'SLUICE_COMMIT_UNKNOWN'
+        const refusal = isOurs ? error : await explainKafka(this.#options, error)
+        if (refusal !== null) throw refusal
+        if (attempt === ATTEMPTS_MAX || !isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN'))
+          throw notWritten(error)
+        await sleepMs(Math.random() * PAUSE_MS_MAX)
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    const transactions = this.#transactions
+    this.#transactions = null
+    await transactions?.close().catch(() => undefined)
+  }
+
+  async #writeOnce(messages: readonly TopicMessages[], look: Look): Promise<Novelty> {
+    if (this.#transactions === null) {
+      const transactionalId = `${this.#options.topicPrefix}sluice-labels`
+      this.#transactions = await openPartitionTransactions({
+        kafka: this.#kafka,
+        transactionalId,
+        groupId: transactionalId,
+        timeoutMs: TRANSACTION_TIMEOUT_MS,
+      })
+      const novelty = await look()
+      if (novelty !== 'new') return novelty
+    }
+    await this.#transactions.commit(messages, [])
+    return 'new'
+  }
+
+  #messagesOf(disposition: Disposition, subject: LabelSubject): readonly TopicMessages[] {
+    const { topicPrefix, codecs } = this.#options
+    const label = labelOf(disposition, subject)
+    const timestamp = String(disposition.atMs)
+    const said: TopicMessages = {
+      topic: topicName(topicPrefix, 'dispositions'),
+      messages: [
+        {
+          key: dispositionKey(disposition),
+          value: codecs.disposition.encode(disposition),
+          timestamp,
+        },
+      ],
+    }
+    if (label === null) return [said]
+    const value = checkedLabel(codecs, codecs.label.encode(label))
+    const key = Buffer.from(subject.card)
+    const partition = partitionOf(key, this.#labelPartitions)
+    return [
+      { topic: topicName(topicPrefix, 'labels'), messages: [{ key, value, partition, timestamp }] },
+      said,
+    ]
+  }
+}
+
+function notWritten(cause: unknown): SluiceError {
+  return new SluiceError(
+    'SLUICE_BROKER_UNAVAILABLE',
+    'It is not known whether the label was written: Kafka did not answer, or others labelled all the while. Say it ' +
+      'again: nothing is written twice.',
+    { cause },
+  )
+}
+
+/** A label that the scorer would refuse must not be written. */
+function checkedLabel(codecs: LabelWriterOptions['codecs'], bytes: Buffer): Buffer {
+  const decoded = codecs.label.decode(bytes)
+  if (decoded.ok) return bytes
+  const { reason, field } = decoded
+  throw new SluiceError(
+    'SLUICE_INPUT_INVALID',
+    `The scorer would refuse this label: ${reason}${field === null ? '' : ` in ${field}`}. Correct it.`,
+    { details: { reason, field } },
+  )
 }

@@ -1,14 +1,12 @@
-// What can be asked of the queue's service, and said to it.
+// Routes of the HTTP service of cases: the queue, and requests to label.
 
 import assert from 'node:assert/strict'
+import { type Case, NAMED_FINDINGS } from '../../core/cases.ts'
 import type { Clock } from '../../core/clock.ts'
-import { NAMED_FINDINGS } from '../../core/dispositions.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import type { ApiAnswer, ApiRequest, Route } from '../../platform/http/api-server.ts'
-import type { JsonFields } from '../../platform/http/json-body.ts'
-import { Problem } from '../../platform/http/problem.ts'
-import type { CasesTelemetry } from '../../platform/metrics/cases-telemetry.ts'
-import { caseView } from './case-view.ts'
+import { type JsonFields, Problem } from '../../platform/http/json-body.ts'
+import type { CasesTelemetry } from '../../platform/metrics/alerts-telemetry.ts'
 import {
   label,
   LABEL_SOURCES_SAID,
@@ -16,6 +14,32 @@ import {
   type LabelOutcome,
   type LabelRequest,
 } from './label-request.ts'
+
+/** Alerts that are listed of one case; the count tells how many there are. */
+const ALERTS_LISTED_MAX = 100
+
+/** The case without what only the scorer needs. */
+export function caseView({ alerts, ...rest }: Case) {
+  return {
+    ...rest,
+    alertCount: alerts.length,
+    alerts: alerts.slice(0, ALERTS_LISTED_MAX).map(({ alert, expectedLossMinor, priority }) => ({
+      alertId: alert.alertId,
+      transactionId: alert.transactionId,
+      action: alert.action,
+      card: alert.card,
+      terminal: alert.terminal,
+      merchant: alert.merchant,
+      eventTimeMs: alert.eventTimeMs,
+      amountMinor: alert.amountMinor,
+      currency: alert.currency,
+      score: alert.score,
+      expectedLossMinor,
+      priority,
+      reason: alert.reasons[0]?.text ?? null,
+    })),
+  }
+}
 
 const ID_CHARACTERS_MAX = 128
 const REASON_CHARACTERS_MAX = 500

@@ -7,15 +7,14 @@ import { openApiServer } from '../../platform/http/api-server.ts'
 import { closeAll, type Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
 import {
-  createCasesTelemetry,
   type CasesTelemetry,
-} from '../../platform/metrics/cases-telemetry.ts'
+  createCasesTelemetry,
+} from '../../platform/metrics/alerts-telemetry.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import type { CasesConfig } from './config.ts'
-import { openLabelWriter } from './label-writer.ts'
-import { QueueState } from './queue-state.ts'
-import { DispositionsTaken, followQueue } from './read-queue.ts'
+import { openLabelWriter } from './label-request.ts'
+import { DispositionsTaken, followQueue, QueueState } from './queue-state.ts'
 import { casesRoutes } from './routes.ts'
 
 const STANDING_MS = 5_000

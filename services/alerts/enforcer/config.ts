@@ -2,7 +2,7 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import { EnvReader } from '../../platform/config/env-reader.ts'
-import type { Secret } from '../../platform/config/secret.ts'
+import type { Secret } from '../../platform/config/secrets.ts'
 import { readToken } from '../../platform/http/bearer-tokens.ts'
 import { readReceiptKey } from '../receipts/receipt-signature.ts'
 import { loadServiceConfig, type ServiceConfig } from '../service-config.ts'

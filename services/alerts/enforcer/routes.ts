@@ -3,8 +3,8 @@
 import type { Clock } from '../../core/clock.ts'
 import type { ActiveBlocks } from '../../core/active-blocks.ts'
 import type { ApiAnswer, Route } from '../../platform/http/api-server.ts'
-import { Problem } from '../../platform/http/problem.ts'
-import type { EnforcerTelemetry } from '../../platform/metrics/enforcer-telemetry.ts'
+import { Problem } from '../../platform/http/json-body.ts'
+import type { EnforcerTelemetry } from '../../platform/metrics/alerts-telemetry.ts'
 
 const CARD_CHARACTERS_MAX = 128
 const BLOCKS_LISTED_MAX = 1_000

@@ -7,7 +7,7 @@
 
 import type { Clock } from '../../core/clock.ts'
 import { ActiveBlocks, type Enforced } from '../../core/active-blocks.ts'
-import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
+import { type Codecs, createCodecs } from '../../core/wire/codecs.ts'
 import type { Alert } from '../../core/wire/records.ts'
 import { openApiServer } from '../../platform/http/api-server.ts'
 import type { CommittedMessages } from '../../platform/kafka/committed-reader.ts'
@@ -17,7 +17,7 @@ import type { Logger } from '../../platform/log.ts'
 import {
   createEnforcerTelemetry,
   type EnforcerTelemetry,
-} from '../../platform/metrics/enforcer-telemetry.ts'
+} from '../../platform/metrics/alerts-telemetry.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import {

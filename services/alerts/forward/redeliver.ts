@@ -1,10 +1,14 @@
-// Sends again what a target did not take, once its cause is gone. What is sent is read from the alerts topic, so it is
-// what the log says, under the same id. That an alert was taken after all is written behind its letter, so that the
-// next run leaves it out.
+// Redelivers alerts that a target did not accept. The topic forward-dead-letters holds one line of JSON each, keyed by
+// target. A letter holds the position of its alert and not the alert, so data about a card is stored once, and a
+// redelivery reads the alert from the log and sends it with the same id. A second letter records the success, so the next
+// run skips the alert.
 
+import type { Producer } from 'kafkajs'
 import { setTimeout as sleepMs } from 'node:timers/promises'
+import { z } from 'zod'
 import type { Clock } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
+import { parseJson } from '../../core/parse-json.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Alert } from '../../core/wire/records.ts'
 import { placeKey, readToEnd } from '../../platform/kafka/committed-reader.ts'
@@ -12,12 +16,51 @@ import { openKafka } from '../../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { kafkaUnreadable } from '../../platform/kafka/kafka-failure.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
-import type { ForwardDeadReason } from '../../platform/metrics/forward-telemetry.ts'
+import {
+  FORWARD_DEAD_REASONS,
+  type ForwardDeadReason,
+} from '../../platform/metrics/alerts-telemetry.ts'
 import { alertEvent } from './cloud-event.ts'
-import { openLetterWriter, parseLetter, type ForwardLetter } from './forward-letters.ts'
-import { delayMsAfter, verdictOf, type Verdict } from './retry-schedule.ts'
+import { delayMsAfter, type Verdict, verdictOf } from './delivery-schedule.ts'
 import type { SendEvent } from './send-event.ts'
 import type { Target } from './targets-file.ts'
+
+const LETTER = z.object({
+  kind: z.enum(['dead', 'redelivered']),
+  target: z.string(),
+  /** Place in the alerts topic. */
+  partition: z.int(),
+  offset: z.int(),
+  /** Null when the message is no alert that this version can read. */
+  eventId: z.string().nullable(),
+  /** Null of one that was redelivered. */
+  reason: z.enum(FORWARD_DEAD_REASONS).nullable(),
+  /** Last answer; null when there was none. */
+  status: z.int().nullable(),
+  attempts: z.int(),
+  atMs: z.int(),
+})
+
+/** What is kept of an alert that was not delivered, or of one that was delivered after all. */
+export type ForwardLetter = Readonly<z.infer<typeof LETTER>>
+
+const LETTER_BYTES_MAX = 4_096
+
+export type WriteLetter = (letter: ForwardLetter) => Promise<void>
+
+/** Resolves once all replicas have the letter: only then may the alert's offset be committed. */
+export function openLetterWriter(producer: Producer, topic: string): WriteLetter {
+  return async (letter) => {
+    const message = { key: letter.target, value: JSON.stringify(letter) }
+    await producer.send({ topic, acks: -1, messages: [message] })
+  }
+}
+
+/** The letter of a message of the topic; null when it is none. */
+export function parseLetter(value: Buffer | null): ForwardLetter | null {
+  if (value === null || value.length > LETTER_BYTES_MAX) return null
+  return parseJson(LETTER, value.toString())
+}
 
 /** Letters that one run looks at. */
 export const REDELIVER_MAX = 100_000

@@ -12,11 +12,11 @@ import type { Logger } from '../../platform/log.ts'
 import {
   createForwardTelemetry,
   type ForwardTelemetry,
-} from '../../platform/metrics/forward-telemetry.ts'
+} from '../../platform/metrics/alerts-telemetry.ts'
 import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import type { ForwardConfig } from './config.ts'
-import { openLetterWriter, type WriteLetter } from './forward-letters.ts'
+import { openLetterWriter, type WriteLetter } from './redeliver.ts'
 import { openSender, type SendEvent } from './send-event.ts'
 import { TargetConsumer } from './target-consumer.ts'
 import { TargetDeliveries } from './target-deliveries.ts'

@@ -2,8 +2,8 @@
 
 import type { Clock } from '../../core/clock.ts'
 import { buildVersion } from '../../platform/build-version.ts'
-import { EVENT_CONTENT_TYPE, type AlertEvent } from './cloud-event.ts'
-import { retryAfterMsOf, type AttemptResult } from './retry-schedule.ts'
+import { type AlertEvent, EVENT_CONTENT_TYPE } from './cloud-event.ts'
+import { type AttemptResult, retryAfterMsOf } from './delivery-schedule.ts'
 import { ID_HEADER, SIGNATURE_HEADER, signatureHeader, TIMESTAMP_HEADER } from './signature.ts'
 import type { Target } from './targets-file.ts'
 

@@ -1,8 +1,8 @@
-// Signatures of deliveries, as Standard Webhooks has them: HMAC-SHA-256 over `<id>.<timestamp>.<body>`, one for each
-// active key, so that a key can be changed without a moment in which sender and receiver disagree.
+// Signs and verifies deliveries as Standard Webhooks defines: HMAC-SHA-256 over `<id>.<timestamp>.<body>`, one signature
+// for each active key, so that keys rotate without a refused delivery.
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { Secret } from '../../platform/config/secret.ts'
+import { Secret } from '../../platform/config/secrets.ts'
 
 export const ID_HEADER = 'webhook-id'
 export const TIMESTAMP_HEADER = 'webhook-timestamp'
@@ -65,4 +65,129 @@ export function isSignedByAny(
 function digestOf(key: Secret, id: string, timestamp: string, body: string | Uint8Array): Buffer {
   const bytes = Buffer.from(key.reveal().slice(SECRET_PREFIX.length), 'base64')
   return createHmac('sha256', bytes).update(`${id}.${timestamp}.`).update(body).digest()
+}
+
+// The receiver's side, in TypeScript: checks the signature, the age and the id of a delivery. Receivers in other
+// languages use the library of Standard Webhooks (docs/webhooks.md).
+
+/** How far the sender's clock and ours may be apart, ms, as Standard Webhooks says. */
+export const TOLERANCE_MS = 300_000
+/** Longest body that a sender of ours makes. */
+export const DELIVERY_BYTES_MAX = 262_144
+const REMEMBERED_MAX = 100_000
+
+/** Why a delivery is refused. Closed: it is also what a receiver counts by. */
+export const DELIVERY_REFUSALS = [
+  'body_too_large',
+  'headers_missing',
+  'headers_invalid',
+  'too_old',
+  'too_new',
+  'signature_wrong',
+  'replayed',
+] as const
+export type DeliveryRefusal = (typeof DELIVERY_REFUSALS)[number]
+
+/**
+ * What to answer a refused delivery with. A replay gets 200: the sender's own repeat after an answer that was lost
+ * looks the same, and what it says is done already.
+ */
+export const REFUSAL_STATUS: Readonly<Record<DeliveryRefusal, number>> = {
+  body_too_large: 413,
+  headers_missing: 400,
+  headers_invalid: 400,
+  too_old: 401,
+  too_new: 401,
+  signature_wrong: 401,
+  replayed: 200,
+}
+
+export type DeliveryVerdict =
+  | { readonly isAccepted: true; readonly id: string; readonly sentAtMs: number }
+  | { readonly isAccepted: false; readonly refusal: DeliveryRefusal }
+
+/** Headers as Node gives them: names in lower case. */
+export type DeliveryHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
+
+export interface VerifyOptions {
+  readonly headers: DeliveryHeaders
+  /** The bytes as they came; parsed and written again they would be others. */
+  readonly body: Uint8Array
+  /** Every key that is accepted now: one, or two while it is changed. */
+  readonly keys: readonly Secret[]
+  readonly seen: SeenDeliveries
+  readonly nowMs: number
+  readonly bodyBytesMax?: number
+}
+
+/**
+ * Verifies one delivery, and remembers its id, so that the next one of this id is a replay. A receiver that then
+ * fails to do what the delivery says calls `seen.forget(id)` before it answers, or the sender's repeat is refused.
+ */
+export function verifyDelivery(options: VerifyOptions): DeliveryVerdict {
+  const { headers, body, keys, seen, nowMs, bodyBytesMax = DELIVERY_BYTES_MAX } = options
+  if (body.length > bodyBytesMax) return refused('body_too_large')
+  const id = headers[ID_HEADER]
+  const timestamp = headers[TIMESTAMP_HEADER]
+  const signature = headers[SIGNATURE_HEADER]
+  if (id === undefined || timestamp === undefined || signature === undefined) {
+    return refused('headers_missing')
+  }
+  // A header that came twice is a list.
+  if (typeof id !== 'string' || typeof timestamp !== 'string' || typeof signature !== 'string') {
+    return refused('headers_invalid')
+  }
+  if (!DELIVERY_ID.test(id) || !/^\d{1,12}$/.test(timestamp)) return refused('headers_invalid')
+  // The signature first: of what nobody has signed, nothing else is worth knowing.
+  if (!isSignedByAny(keys, id, timestamp, body, signature)) return refused('signature_wrong')
+  const sentAtMs = Number(timestamp) * 1_000
+  if (nowMs - sentAtMs > TOLERANCE_MS) return refused('too_old')
+  if (sentAtMs - nowMs > TOLERANCE_MS) return refused('too_new')
+  if (!seen.remember(id, nowMs)) return refused('replayed')
+  return { isAccepted: true, id, sentAtMs }
+}
+
+function refused(refusal: DeliveryRefusal): DeliveryVerdict {
+  return { isAccepted: false, refusal }
+}
+
+/**
+ * Ids of deliveries that were accepted, for as long as a copy of one would pass the test of its time. When it is
+ * full, the oldest go: size it for the deliveries of ten minutes.
+ */
+export class SeenDeliveries {
+  readonly #sizeMax: number
+  /** Times of acceptance, oldest first. */
+  readonly #seenAtMs = new Map<string, number>()
+
+  constructor(sizeMax = REMEMBERED_MAX) {
+    this.#sizeMax = sizeMax
+  }
+
+  get size(): number {
+    return this.#seenAtMs.size
+  }
+
+  /** False when the id is remembered already. */
+  remember(id: string, nowMs: number): boolean {
+    // A delivery stamped at the edge of what is too new passes until two tolerances later.
+    for (const [known, atMs] of this.#seenAtMs) {
+      if (nowMs - atMs <= 2 * TOLERANCE_MS && this.#seenAtMs.size <= this.#sizeMax) break
+      this.#seenAtMs.delete(known)
+    }
+    if (this.#seenAtMs.has(id)) return false
+    if (this.#seenAtMs.size >= this.#sizeMax) {
+      for (const [oldest] of this.#seenAtMs) {
+        this.#seenAtMs.delete(oldest)
+        break
+      }
+    }
+    this.#seenAtMs.set(id, nowMs)
+    return true
+  }
+
+  /** For a delivery that was accepted and then not carried out. */
+  forget(id: string): void {
+    this.#seenAtMs.delete(id)
+  }
 }

@@ -8,7 +8,7 @@ import { kafkaUnreadable } from '../../platform/kafka/kafka-failure.ts'
 import { readCommittedOffsets, readLogEnds } from '../../platform/kafka/log-ends.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { ForwardTelemetry } from '../../platform/metrics/forward-telemetry.ts'
+import type { ForwardTelemetry } from '../../platform/metrics/alerts-telemetry.ts'
 import type { TargetDeliveries } from './target-deliveries.ts'
 import type { Target } from './targets-file.ts'
 

@@ -9,16 +9,20 @@ import type {
   AttemptLabel,
   ForwardDeadReason,
   ForwardTelemetry,
-} from '../../platform/metrics/forward-telemetry.ts'
-import { isWanted } from './alert-filter.ts'
-import { alertEvent, type AlertEvent } from './cloud-event.ts'
-import { DeliveryWindow, type WindowEntry } from './delivery-window.ts'
-import { DueQueue } from './due-queue.ts'
-import type { WriteLetter } from './forward-letters.ts'
-import { delayMsAfter, verdictOf, type AttemptResult } from './retry-schedule.ts'
+} from '../../platform/metrics/alerts-telemetry.ts'
+import { type AlertEvent, alertEvent, isWanted } from './cloud-event.ts'
+import {
+  type AttemptResult,
+  delayMsAfter,
+  DeliveryWindow,
+  DueQueue,
+  verdictOf,
+  type WindowEntry,
+} from './delivery-schedule.ts'
+import type { WriteLetter } from './redeliver.ts'
 import type { SendEvent } from './send-event.ts'
 import type { Target } from './targets-file.ts'
-import { DELIVERY_BYTES_MAX } from './verify-delivery.ts'
+import { DELIVERY_BYTES_MAX } from './signature.ts'
 
 export interface DeliveriesOptions {
   readonly target: Target

@@ -1,13 +1,10 @@
 // The targets file: who gets which alerts, and how hard we try. Secrets are never in it, only where they are.
 
 import { SluiceError } from '../../core/errors.ts'
-import { faultSentence } from '../../core/yaml/yaml-faults.ts'
-import { openYaml, type YamlFields } from '../../core/yaml/yaml-fields.ts'
-import type { Secret } from '../../platform/config/secret.ts'
-import type { AlertFilter } from './alert-filter.ts'
-import type { CircuitLimits } from './circuit.ts'
-import { FORWARDED_ACTIONS } from './cloud-event.ts'
-import type { RetryLimits } from './retry-schedule.ts'
+import { faultSentence, openYaml, type YamlFields } from '../../core/yaml/yaml-fields.ts'
+import type { Secret } from '../../platform/config/secrets.ts'
+import { type AlertFilter, FORWARDED_ACTIONS } from './cloud-event.ts'
+import type { CircuitLimits, RetryLimits } from './delivery-schedule.ts'
 import { KEY_BYTES_MAX, KEY_BYTES_MIN, parseSigningKey } from './signature.ts'
 
 export const TARGETS_MAX = 64

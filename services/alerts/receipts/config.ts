@@ -1,7 +1,7 @@
 // Configuration of the watch over receipts: environment variables to one frozen, checked object.
 
 import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readDeadLetterKey } from '../../platform/config/secret-reader.ts'
+import { readDeadLetterKey } from '../../platform/config/secrets.ts'
 import type { VariableValue } from '../../platform/config/variables.ts'
 import { loadServiceConfig, type ServiceConfig } from '../service-config.ts'
 import { readReceiptKeys, type ReceiptKeys } from './receipt-signature.ts'

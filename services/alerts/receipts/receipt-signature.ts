@@ -3,8 +3,7 @@
 
 import type { Receipt } from '../../core/wire/records.ts'
 import type { EnvReader } from '../../platform/config/env-reader.ts'
-import { readSecret, readTextFile } from '../../platform/config/secret-reader.ts'
-import type { Secret } from '../../platform/config/secret.ts'
+import { readSecret, readTextFile, type Secret } from '../../platform/config/secrets.ts'
 import { isSignedByAny, parseSigningKey, signatureHeader } from '../forward/signature.ts'
 
 /** Header of a receipt's message. */

@@ -5,10 +5,9 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { KafkaMessage, TopicMessages } from 'kafkajs'
 import type { Clock } from '../../core/clock.ts'
-import { deadLetterOf } from '../../core/decision/dead-letter.ts'
+import { deadLetterOf, type RejectReason } from '../../core/dead-letters.ts'
 import { ReceiptJoin, type JoinEvent, type PlacedReceipt } from '../../core/receipt-join.ts'
-import type { RejectReason } from '../../core/reject-reasons.ts'
-import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
+import { type Codecs, createCodecs } from '../../core/wire/codecs.ts'
 import type { DeadLetter, Receipt } from '../../core/wire/records.ts'
 import type { CommittedMessages } from '../../platform/kafka/committed-reader.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
@@ -18,7 +17,7 @@ import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import {
   createReceiptsTelemetry,
   type ReceiptsTelemetry,
-} from '../../platform/metrics/receipts-telemetry.ts'
+} from '../../platform/metrics/alerts-telemetry.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { openTransactionalConsumer, type TransactionalConsumer } from '../transactional-consumer.ts'
 import type { ReceiptsConfig } from './config.ts'

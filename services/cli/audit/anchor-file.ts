@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { open, readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { anchorLine, parseAnchor, type Anchor } from '../../core/audit/anchor.ts'
+import { type Anchor, anchorLine, parseAnchor } from '../../core/audit/chain-check.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { makeFolder } from '../../platform/lake/durable-files.ts'
 

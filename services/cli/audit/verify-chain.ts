@@ -1,7 +1,6 @@
 // Reads all decision batches that the topic holds, partition by partition, and follows their chains.
 
-import { ChainCheck, type ChainSummary } from '../../core/audit/chain-check.ts'
-import type { Anchor } from '../../core/audit/anchor.ts'
+import { type Anchor, ChainCheck, type ChainSummary } from '../../core/audit/chain-check.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { decodeMetadata } from '../../core/stream/partition-progress.ts'
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'

@@ -1,10 +1,8 @@
 // Where the breakers of a stream stand: what its partitions have committed, against how often people have reset them.
 
-import { breakersIn } from '../../core/decision/block-guard.ts'
+import { breakersIn, decodeKept } from '../../core/decision/block-guard.ts'
 import type { BreakerStatus } from '../../core/decision/breaker.ts'
-import { decodeKept } from '../../core/decision/kept-blocks.ts'
-import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readGroupId } from '../../platform/config/group-id.ts'
+import { EnvReader, readGroupId } from '../../platform/config/env-reader.ts'
 import { readBreakerResets, readKeptBlocks } from '../../platform/kafka/block-topics.ts'
 import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
 

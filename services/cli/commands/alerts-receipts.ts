@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import { loadReceiptsConfig, runReceipts } from '../../alerts/index.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { warnOfBuiltInKey } from '../../platform/config/secret-reader.ts'
+import { warnOfBuiltInKey } from '../../platform/config/secrets.ts'
 import { openLogger } from '../../platform/log.ts'
 import { interruptSignal, parseInteger, printProgress } from '../command.ts'
 import { environmentHelp } from './environment-help.ts'

@@ -9,7 +9,7 @@ import {
 } from '../../alerts/index.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { openMetricsServer, type MetricsServer } from '../../platform/metrics/metrics-server.ts'
+import { type MetricsServer, openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { Interrupted, interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import { alertLine, wantsColor } from '../alert-line.ts'

@@ -1,10 +1,8 @@
 // sluice audit: verifies the chain of decision batches, and anchors it outside of Kafka.
 
 import type { Command } from 'commander'
-import type { Anchor } from '../../core/audit/anchor.ts'
-import type { ChainSummary } from '../../core/audit/chain-check.ts'
-import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readGroupId } from '../../platform/config/group-id.ts'
+import type { Anchor, ChainSummary } from '../../core/audit/chain-check.ts'
+import { EnvReader, readGroupId } from '../../platform/config/env-reader.ts'
 import { appendAnchors, readAnchors } from '../audit/anchor-file.ts'
 import { chainLines } from '../audit/chain-lines.ts'
 import { eraseFromCopy, exportBatches } from '../audit/batch-copy.ts'

@@ -1,7 +1,7 @@
 // sluice breaker: whether the breakers of a stream have tripped, and how a person resets them.
 
 import type { Command } from 'commander'
-import { breakerControlOf } from '../../core/control/block-control.ts'
+import { breakerControlOf } from '../../core/control/deployment.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { readBreakerResets } from '../../platform/kafka/block-topics.ts'
 import { publishControl } from '../../platform/kafka/control-topic.ts'

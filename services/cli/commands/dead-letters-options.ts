@@ -3,7 +3,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import { parsePosition, type MessagePosition } from '../../core/redrive.ts'
-import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
+import { REJECT_REASONS, type RejectReason } from '../../core/dead-letters.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import { parseDurationMs, parseEventTimeMs } from '../../producer/index.ts'
 import { parseInteger } from '../command.ts'

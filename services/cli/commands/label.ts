@@ -10,7 +10,7 @@ import {
   readQueue,
   type LabelOutcome,
 } from '../../alerts/index.ts'
-import type { NamedFinding } from '../../core/dispositions.ts'
+import type { NamedFinding } from '../../core/cases.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'

@@ -1,7 +1,7 @@
 // sluice model list: what is in the store, and what of it serves.
 
 import type { Command } from 'commander'
-import { NO_DEPLOYMENT, type Deployment } from '../../core/control/deployment.ts'
+import { type Deployment, NO_DEPLOYMENT } from '../../core/control/deployment.ts'
 import { readDeployment } from '../../platform/kafka/control-topic.ts'
 import { listModels, type StoredModel } from '../../platform/model-store.ts'
 import { printJson, printProgress } from '../command.ts'

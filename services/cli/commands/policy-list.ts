@@ -1,7 +1,7 @@
 // sluice policy list: the rulesets of the store, and which of them serve.
 
 import type { Command } from 'commander'
-import { NO_DEPLOYMENT, type Deployment } from '../../core/control/deployment.ts'
+import { type Deployment, NO_DEPLOYMENT } from '../../core/control/deployment.ts'
 import { readDeployment } from '../../platform/kafka/control-topic.ts'
 import { listRulesets } from '../../platform/policy-store.ts'
 import { printJson, printProgress } from '../command.ts'

@@ -1,7 +1,7 @@
 // sluice release: lets go of a blocked card.
 
 import type { Command } from 'commander'
-import { releaseControlOf } from '../../core/control/block-control.ts'
+import { releaseControlOf } from '../../core/control/deployment.ts'
 import type { HeldLease } from '../../core/decision/leases.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { systemClock } from '../../platform/clock.ts'

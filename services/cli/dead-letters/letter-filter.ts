@@ -1,6 +1,6 @@
 // Which dead letters a command is about. Times are those of the letters: when the message became one.
 
-import type { RejectReason } from '../../core/reject-reasons.ts'
+import type { RejectReason } from '../../core/dead-letters.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 
 /** Every condition must hold; null holds always. */

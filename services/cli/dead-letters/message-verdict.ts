@@ -3,7 +3,7 @@
 
 import type { RateTable } from '../../core/currency.ts'
 import { partitionOf, partitionOfAscii } from '../../core/murmur2.ts'
-import type { RejectReason } from '../../core/reject-reasons.ts'
+import type { RejectReason } from '../../core/dead-letters.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 
 /** What the checks need besides the message. */

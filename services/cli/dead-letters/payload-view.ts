@@ -1,8 +1,7 @@
 // What a message holds, as it may be shown: never a card number (P8), whatever is wrong with the message.
 
-import { isTimeMs } from '../../core/wire/field-checks.ts'
-import { NOT_FRAMED, frameSchemaId } from '../../core/wire/framing.ts'
-import { createCodec } from '../../core/wire/codec.ts'
+import { isTimeMs } from '../../core/wire/validation.ts'
+import { createCodec, frameSchemaId, NOT_FRAMED } from '../../core/wire/codec.ts'
 import type { RegistryContent, Subject } from '../../core/wire/schema-registry.ts'
 import { redact } from '../../platform/redact.ts'
 

@@ -1,8 +1,7 @@
 // What a redrive would do with each letter, as a pure function of what the source topic holds.
 
-import { sampleOf } from '../../core/decision/dead-letter.ts'
+import { type RejectReason, sampleOf } from '../../core/dead-letters.ts'
 import { formatPosition, type MessagePosition } from '../../core/redrive.ts'
-import type { RejectReason } from '../../core/reject-reasons.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import type { Verdict } from './message-verdict.ts'
 

@@ -1,7 +1,7 @@
 // Where the stream is whose decisions are looked at, and how to read it.
 
 import { loadAlertsConfig } from '../../alerts/index.ts'
-import { createCodecs, type Codecs } from '../../core/wire/codecs.ts'
+import { type Codecs, createCodecs } from '../../core/wire/codecs.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { whereToLook } from '../commands/alerts-place.ts'

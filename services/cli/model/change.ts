@@ -1,6 +1,6 @@
 // Says to a stream which models are to serve.
 
-import { controlOf, NO_DEPLOYMENT, type Deployment } from '../../core/control/deployment.ts'
+import { controlOf, type Deployment, NO_DEPLOYMENT } from '../../core/control/deployment.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
   publishControl,

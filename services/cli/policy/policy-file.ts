@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { SluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
 import { parseNewPolicy, type ParsedPolicy } from '../../core/policy/policy-parsing.ts'
-import type { YamlFault } from '../../core/yaml/yaml-faults.ts'
+import type { YamlFault } from '../../core/yaml/yaml-fields.ts'
 
 export interface ReadPolicy {
   readonly text: string

@@ -3,10 +3,10 @@
 import {
   activated,
   controlOf,
+  type Deployment,
   NO_DEPLOYMENT,
   replaced,
   shadowed,
-  type Deployment,
 } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'

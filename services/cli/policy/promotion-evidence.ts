@@ -1,8 +1,7 @@
 // What a stream's topics, the lake, the store, scorers and the skew meter say of a policy: read once, counted, and nothing
 // of it kept. What one source cannot say is asked of the next, and every figure names its source.
 
-import { sinceWhen } from '../../core/control/deployment-history.ts'
-import type { Choice } from '../../core/control/deployment.ts'
+import { type Choice, sinceWhen } from '../../core/control/deployment.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
 import type {
   Evidence,

@@ -1,10 +1,35 @@
-// Follows the chain of one partition's decision batches from the oldest that is there to the newest, and says where it
-// breaks. Anchors, kept outside of Kafka, say what some blocks' hashes were; with them the beginning is certain, too, once
-// retention has taken what was before.
+// Checks the hash chain of one partition's decision batches from the oldest to the newest and reports where it breaks.
+// Anchors hold the hashes of some batches in an append-only file of JSON lines outside Kafka. They also prove the
+// beginning of the chain after retention has deleted earlier batches.
 
+import { z } from 'zod'
+import { parseJson } from '../parse-json.ts'
 import type { DecisionBatch } from '../wire/records.ts'
-import type { Anchor } from './anchor.ts'
 import { batchHashOf } from './batch-hash.ts'
+
+const COUNT = z.int().nonnegative()
+const ANCHOR = z.object({
+  streamId: z.string(),
+  partition: COUNT,
+  /** Of the block in the decisions topic. */
+  offset: COUNT,
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Blocks of the partition up to this one, itself included, as far back as was known. */
+  blocks: COUNT,
+  decidedAtMs: COUNT,
+  anchoredAtMs: COUNT,
+})
+
+export type Anchor = Readonly<z.infer<typeof ANCHOR>>
+
+export function anchorLine(anchor: Anchor): string {
+  return `${JSON.stringify(anchor)}\n`
+}
+
+/** The anchor in a line; null when it is none. */
+export function parseAnchor(line: string): Anchor | null {
+  return parseJson(ANCHOR, line)
+}
 
 /** What can be wrong. Closed list. */
 export const CHAIN_FAULTS = [

@@ -1,6 +1,9 @@
-// What the control topic says about models and about policies: which one decides, which one runs in its shadow, and which
-// ones decided before. The topic is compacted, so the way back is in the message itself.
+// Messages of the control topic: deployments of models and policies (active, shadow, earlier), releases of cards and resets
+// of breakers. The topic is compacted, so each deployment carries the earlier ones that a rollback needs.
 
+import { z } from 'zod'
+import { parseJson } from '../parse-json.ts'
+import type { Codec } from '../wire/codec.ts'
 import type { Control } from '../wire/records.ts'
 
 /** What a deployment is about, and the key and subject of its message: cards are the only business so far. */
@@ -141,5 +144,145 @@ function earlierOf(body: string | null): readonly Choice[] | null {
     return earlier.every(isChoice) ? earlier : null
   } catch {
     return null
+  }
+}
+
+/** A deployment with the message that it stands in. */
+export interface PositionedDeployment {
+  readonly about: DeploymentKind
+  readonly deployment: Deployment
+  /** Offset in the control topic. */
+  readonly position: number
+  /** Null for a tombstone. */
+  readonly control: Control | null
+}
+
+/** What a message says. */
+export type ControlMessage =
+  | { readonly kind: 'deployment'; readonly placed: PositionedDeployment }
+  /** Null for a tombstone. */
+  | { readonly kind: 'for_others'; readonly control: Control | null }
+  | { readonly kind: 'fault'; readonly fault: ControlFault }
+
+/** Reads one message; never throws on bad input. */
+export function readControlMessage(
+  { key, value, offset }: { key: Buffer | null; value: Buffer | null; offset: string },
+  codec: Codec<Control>,
+): ControlMessage {
+  const position = Number(offset)
+  if (value === null) {
+    const about = deploymentKindOfKey(key?.toString())
+    if (about === null) return { kind: 'for_others', control: null }
+    // A tombstone takes back all that was said: a scorer that starts later sees nothing at all.
+    return {
+      kind: 'deployment',
+      placed: { about, deployment: NO_DEPLOYMENT, position, control: null },
+    }
+  }
+  const decoded = codec.decode(value)
+  if (!decoded.ok) return { kind: 'fault', fault: 'undecodable' }
+  const about = deploymentKindOf(decoded.value)
+  if (about === null) return { kind: 'for_others', control: decoded.value }
+  const read = deploymentOf(decoded.value)
+  if (!read.ok) return { kind: 'fault', fault: read.fault }
+  return {
+    kind: 'deployment',
+    placed: { about, deployment: read.deployment, position, control: decoded.value },
+  }
+}
+
+/** Who said something, and whether it may have been said before already, in a message that is gone by now. */
+export interface WordSince extends ChangeRecord {
+  /** Offset in the control topic. */
+  readonly position: number
+  /** False when what was before this message is no longer there: then it holds since then at the latest. */
+  readonly isFirst: boolean
+}
+
+/**
+ * The message from which on the newest choice holds, changes of anything else left out; null when nobody has said
+ * anything, or took it back. `keyOf` says which choices are one and the same: two versions of a policy, say.
+ */
+export function sinceWhen(
+  deployments: readonly PositionedDeployment[],
+  choose: (deployment: Deployment) => Choice,
+  keyOf: (choice: Choice) => string | null,
+): WordSince | null {
+  const newest = deployments.at(-1)
+  if (newest === undefined) return null
+  const key = keyOf(choose(newest.deployment))
+  let from = deployments.length - 1
+  while (from > 0) {
+    const before = deployments[from - 1]
+    if (before === undefined || keyOf(choose(before.deployment)) !== key) break
+    from -= 1
+  }
+  const since = deployments[from]
+  const word = since?.control ?? null
+  if (since === undefined || word === null) return null
+  const { author, reason, atMs } = word
+  // The first message of all has none before it; any other may have lost its predecessors to compaction.
+  return {
+    author,
+    reason,
+    atMs,
+    position: since.position,
+    isFirst: from > 0 || since.position === 0,
+  }
+}
+
+/** Key and subject of the message that counts resets of the breakers. */
+export const BREAKER_SUBJECT = 'breaker/cards'
+
+const RESETS = z.object({ resets: z.int().nonnegative() })
+
+/** A person's word that the lease of this alert is over. */
+export interface PersonRelease {
+  readonly card: string
+  readonly alertId: string
+}
+
+/** Key and subject of the message that releases a card. */
+export function releaseSubjectOf(card: string): string {
+  return `release/${card}`
+}
+
+/** The message that releases. It names the alert: a later block of the card is another matter. */
+export function releaseControlOf({ card, alertId }: PersonRelease, word: ChangeRecord): Control {
+  return { ...blank(word), subject: releaseSubjectOf(card), kind: 'release', card, alertId }
+}
+
+/** The message after which the breakers have been reset this often. */
+export function breakerControlOf(resets: number, word: ChangeRecord): Control {
+  const body = JSON.stringify({ resets })
+  return { ...blank(word), subject: BREAKER_SUBJECT, kind: 'breaker', body }
+}
+
+/** Null when the message releases nothing. Never throws on bad input. */
+export function releaseOf({ kind, subject, card, alertId }: Control): PersonRelease | null {
+  if (kind !== 'release' || card === null || alertId === null) return null
+  return subject === releaseSubjectOf(card) ? { card, alertId } : null
+}
+
+/** How often breakers have been reset; null when the message does not say. Never throws on bad input. */
+export function breakerResetsOf({ kind, subject, body }: Control): number | null {
+  if (kind !== 'breaker' || subject !== BREAKER_SUBJECT || body === null) return null
+  return parseJson(RESETS, body)?.resets ?? null
+}
+
+function blank({ author, reason, atMs }: ChangeRecord): Control {
+  return {
+    subject: '',
+    kind: 'unknown',
+    activeDigest: null,
+    shadowDigest: null,
+    mode: null,
+    card: null,
+    alertId: null,
+    body: null,
+    author,
+    reason: reason.slice(0, REASON_CHARACTERS_MAX),
+    atMs,
+    endMs: null,
   }
 }

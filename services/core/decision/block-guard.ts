@@ -1,18 +1,18 @@
-// What stands between a ruling and what is published: breakers, the control group, what analysts can look at, and room
-// for leases. One partition's, asked in the order of offsets. Its state is a short text that is committed with the offsets,
-// so a crash neither forgets a block nor counts it twice.
+// Guards between a ruling and its publication: breakers, the control group, the capacity of analysts and of leases. One
+// guard per partition, called in offset order. Its state is a short text committed with the offsets, so a crash neither
+// forgets a block nor counts it twice.
 
-import type { BreakerLimits, ControlGroup } from '../policy/policy-document.ts'
 import { hashOf } from '../id-hash.ts'
+import type { BreakerLimits, ControlGroup } from '../policy/policy-document.ts'
 import type { AlertAction, Outcome } from '../wire/records.ts'
 import {
   Breaker,
+  type BreakerCap,
   breakerKey,
   BREAKERS_MAX,
+  type BreakerStatus,
   shareOfPartition,
   statusOf,
-  type BreakerCap,
-  type BreakerStatus,
 } from './breaker.ts'
 
 /** What the guard says of a decision. Closed list. */
@@ -220,4 +220,36 @@ function readGuard(text: string | null) {
 
 function finite(value: number | undefined): number {
   return value !== undefined && Number.isSafeInteger(value) ? value : 0
+}
+
+// Block state of a partition, committed with the offset of labels; the offset of transactions carries the position and
+// the hash chain.
+
+/** Beside the leases, which have a topic. */
+export interface Kept {
+  /** How much later than the newest event its message was sent. */
+  readonly skewMs: number
+  /** State of the guard; null for none. */
+  readonly guard: string | null
+}
+
+const NOTHING: Kept = { skewMs: 0, guard: null }
+
+export function encodeKept({ skewMs, guard }: Kept): string {
+  return JSON.stringify([skewMs, guard])
+}
+
+/** Anything that is not ours begins anew. */
+export function decodeKept(text: string | null): Kept {
+  try {
+    const value: unknown = JSON.parse(text ?? '')
+    if (!Array.isArray(value)) return NOTHING
+    const [skewMs, guard] = value as unknown[]
+    return {
+      skewMs: typeof skewMs === 'number' ? skewMs : 0,
+      guard: typeof guard === 'string' ? guard : null,
+    }
+  } catch {
+    return NOTHING
+  }
 }

@@ -9,7 +9,7 @@ import { CODE_UNIT } from '../features/catalogue/feature-definition.ts'
 import { FEATURES } from '../features/catalogue/feature-list.ts'
 import { LIST_PREFIX } from '../policy/compile-policy.ts'
 import { OUTCOMES, type Counterfactual, type FeatureChange, type Outcome } from '../wire/records.ts'
-import { scoreInWords, valuesInWords } from './value-words.ts'
+import { scoreInWords, valuesInWords } from './reasons.ts'
 
 /** Parts of the way from a value to its usual one. */
 export const COUNTERFACTUAL_PARTS = 64

@@ -1,6 +1,7 @@
-// From a score to an outcome, and from an outcome to what is published.
+// Outcome of a score, action of an outcome, id and priority of an alert.
 
-import { OUTCOMES, type AlertAction, type Mode, type Outcome } from '../wire/records.ts'
+import { createHash } from 'node:crypto'
+import { type AlertAction, type Mode, type Outcome, OUTCOMES } from '../wire/records.ts'
 
 /** Scores from which on a transaction is flagged or blocked; from the model's manifest. flag < block. */
 export interface Thresholds {
@@ -33,4 +34,34 @@ export function storedOutcomeOf(outcome: Outcome): 0 | 1 | 2 | 3 {
 /** The reverse of `storedOutcomeOf`; null is not known. */
 export function outcomeOfStored(stored: number): Outcome | null {
   return OUTCOMES[stored - 1] ?? null
+}
+
+/** The id of an alert: the same for the same input record, whoever decides it and however often. 32 hex digits. */
+export function alertIdOf(
+  streamId: string,
+  topic: string,
+  partition: number,
+  offset: number,
+): string {
+  return createHash('sha256')
+    .update(`${streamId}\n${topic}\n${partition}\n${offset}`)
+    .digest('hex')
+    .slice(0, 32)
+}
+
+// Priority of an alert: the expected loss when nothing is done.
+
+/** Least expected loss of priorities 1 to 4, in minor units of the reference currency; below it is 5. */
+export const PRIORITY_LOSS_MINOR = [50_000, 10_000, 2_500, 500] as const
+
+/** Score times amount, rounded, in minor units of the reference currency; null when there is no score. */
+export function expectedLossMinorOf(score: number | null, amountMinor: number): number | null {
+  return score === null ? null : Math.round(score * amountMinor)
+}
+
+/** 1, the most urgent, to 5; 0 when the loss is not known. */
+export function priorityOf(expectedLossMinor: number | null): number {
+  if (expectedLossMinor === null) return 0
+  const place = PRIORITY_LOSS_MINOR.findIndex((least) => expectedLossMinor >= least)
+  return place === -1 ? PRIORITY_LOSS_MINOR.length + 1 : place + 1
 }

@@ -1,9 +1,16 @@
 // Leases of one partition: which cards are blocked, by which alert, until when. Each change of a lease is a revision of its
-// alert and a new record of the card in the lease topic (or a tombstone), which the partition writes in one transaction with
-// all else. So the topic is the table, and whoever takes the partition over reads it back.
+// alert and a new record of the card in the lease topic (or a tombstone), written in the transaction of the batch. The
+// topic is therefore the table, and the next owner of the partition reads it back.
 
-import type { Alert, AlertCause, AlertLease, Grade, Lease } from '../wire/records.ts'
-import { GRADES } from '../wire/records.ts'
+import type { Codecs } from '../wire/codecs.ts'
+import {
+  type Alert,
+  type AlertCause,
+  type AlertLease,
+  type Grade,
+  GRADES,
+  type Lease,
+} from '../wire/records.ts'
 
 /**
  * An alert's revisions count up, and not always by one: the revision of its decision, times this, and above that the
@@ -185,5 +192,35 @@ function nextRevision(
     lease,
     cause,
     decidedAtMs,
+  }
+}
+
+/** Takes messages in the order of the log; the last one of each card counts. */
+export class LeaseReading {
+  readonly #codecs: Pick<Codecs, 'alert' | 'lease'>
+  readonly #byCard = new Map<string, HeldLease>()
+  #unreadable = 0
+
+  constructor(codecs: Pick<Codecs, 'alert' | 'lease'>) {
+    this.#codecs = codecs
+  }
+
+  accept(key: Buffer | null, value: Buffer | null): void {
+    const card = key?.toString() ?? ''
+    this.#byCard.delete(card)
+    if (value === null) return
+    const lease = this.#codecs.lease.decode(value)
+    const alert = lease.ok ? this.#codecs.alert.decode(lease.value.alert) : lease
+    if (lease.ok && alert.ok) this.#byCard.set(card, { ...lease.value, card, alert: alert.value })
+    else this.#unreadable += 1
+  }
+
+  get live(): readonly HeldLease[] {
+    return [...this.#byCard.values()]
+  }
+
+  /** Records that cannot be read, or whose alert cannot: their blocks end by the time in their alerts, unannounced. */
+  get unreadable(): number {
+    return this.#unreadable
   }
 }

@@ -1,9 +1,87 @@
-// Why a transaction scored as it did: each feature in turn is put to its usual value and the row is scored
-// again (occlusion, as in Zeiler and Fergus 2014, one feature at a time). Only for rows that are alerted.
+// Reasons of an alert: each feature in turn is set to its baseline and the row is scored again (occlusion, Zeiler and
+// Fergus 2014, one feature at a time). Only rows that raise an alert are explained.
 
-import { FEATURES, FEATURE_COUNT } from '../features/catalogue/feature-list.ts'
+import { CODE_UNIT } from '../features/catalogue/feature-definition.ts'
+import { FEATURE_COUNT, FEATURES } from '../features/catalogue/feature-list.ts'
 import type { Reason } from '../wire/records.ts'
-import { scoreInWords, valuesInWords } from './value-words.ts'
+
+const VALUE_DIGITS = 4
+const SCORE_DIGITS = 2
+const SCORE_LEAST = 0.01
+
+/** Seconds of each, and what it is called; the larger ones first. */
+const SPANS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+  [1, 's'],
+] as const
+
+/** How a value of a unit is told; of all others its number alone. */
+const WORDS: Readonly<Record<string, (value: number) => string>> = {
+  EUR: (value) => `${value.toFixed(2)} EUR`,
+  '0 or 1': (value) => (value === 0 || value === 1 ? (value === 1 ? 'yes' : 'no') : number(value)),
+  [CODE_UNIT]: String,
+  s: span,
+  hours: clockTime,
+  km: (value) => `${number(value)} km`,
+  'km/h': (value) => `${number(value)} km/h`,
+  share: (value) => `${number(value * 100)} %`,
+  ratio: (value) => `${number(value)} times`,
+}
+
+/**
+ * A value as its unit is told: money to the cent, yes and no, spans of time in their two largest units, shares in per
+ * cent, all else in four digits; `none` for what is absent.
+ */
+export function valueInWords(feature: number, value: number): string {
+  if (Number.isNaN(value)) return 'none'
+  const words = WORDS[FEATURES[feature]?.unit ?? ''] ?? number
+  return words(value)
+}
+
+/** Two values of a feature, so that they can be told apart: exactly, where rounding would make them look alike. */
+export function valuesInWords(
+  feature: number,
+  one: number,
+  other: number,
+): readonly [string, string] {
+  const [words, others] = [valueInWords(feature, one), valueInWords(feature, other)]
+  if (words !== others || Object.is(one, other)) return [words, others]
+  const unit = FEATURES[feature]?.unit ?? ''
+  return [`${one} ${unit}`, `${other} ${unit}`]
+}
+
+/** Two decimals; two digits where there would be none of them. */
+export function scoreInWords(score: number): string {
+  return score >= SCORE_LEAST || score === 0
+    ? score.toFixed(SCORE_DIGITS)
+    : String(Number(score.toPrecision(SCORE_DIGITS)))
+}
+
+function number(value: number): string {
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(VALUE_DIGITS)))
+}
+
+/** In its two largest units: "12.5 s", "34 min 9 s", "4 h 49 min", "2 d". */
+function span(seconds: number): string {
+  const rounded = Math.round(seconds)
+  const at = SPANS.findIndex(([length]) => rounded >= length)
+  const [large, small] = [SPANS[at], SPANS[at + 1]]
+  if (large === undefined || small === undefined) return `${number(seconds)} s`
+  // Rounded in the smaller unit, so that no part of it is a whole one of the larger.
+  const parts = Math.round(rounded / small[0])
+  const each = large[0] / small[0]
+  const rest = parts % each
+  return `${Math.floor(parts / each)} ${large[1]}${rest === 0 ? '' : ` ${rest} ${small[1]}`}`
+}
+
+/** Hours of a day as on a clock. */
+function clockTime(hours: number): string {
+  const minutes = Math.floor(hours * 60)
+  const two = (part: number): string => String(part).padStart(2, '0')
+  return `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
+}
 
 /** Most reasons that one alert carries. */
 export const REASONS_MAX = 3

@@ -9,7 +9,7 @@ import {
   type Label,
   type Transaction,
 } from '../transaction.ts'
-import { validateTransaction } from '../wire/validate-transaction.ts'
+import { validateTransaction } from '../wire/validation.ts'
 import type { ColumnMapping, FieldConstants, ReplayField } from './column-mapping.ts'
 import { parseEventTimeMs, parseUtcOffsetMinutes } from './event-time.ts'
 

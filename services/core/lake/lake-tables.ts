@@ -18,7 +18,7 @@ import {
   VERDICTS,
 } from '../transaction.ts'
 import type { DeadLetter, DecisionBatch } from '../wire/records.ts'
-import { AMOUNT_MINOR_MAX, UTC_OFFSET_MINUTES_MAX } from '../wire/validate-transaction.ts'
+import { AMOUNT_MINOR_MAX, UTC_OFFSET_MINUTES_MAX } from '../wire/validation.ts'
 
 export const LAKE_TABLES = [
   'transactions',

@@ -4,7 +4,7 @@
 import ipaddr from 'ipaddr.js'
 import { SluiceError } from '../errors.ts'
 import { FieldReader } from '../scoring/field-reader.ts'
-import { identifierFault } from '../wire/field-checks.ts'
+import { identifierFault } from '../wire/validation.ts'
 
 /** Limits of one list (P6). Ranges are searched linearly. */
 export const LIST_LIMITS = {

@@ -2,9 +2,13 @@
 
 import { holdsCardNumber, mentionsCardNumber } from '../card-numbers.ts'
 import { GRADES, OUTCOMES } from '../wire/records.ts'
-import type { PlacedText } from '../yaml/placed-text.ts'
-import type { YamlFault, YamlFaults } from '../yaml/yaml-faults.ts'
-import { openYaml, type YamlFields } from '../yaml/yaml-fields.ts'
+import {
+  openYaml,
+  type PlacedText,
+  type YamlFault,
+  type YamlFaults,
+  type YamlFields,
+} from '../yaml/yaml-fields.ts'
 import { CONDITION_CHARACTERS_MAX, ConditionCompiler } from './condition.ts'
 import {
   BLOCK_CAUTIONS,

@@ -1,16 +1,112 @@
-// One codec per subject: values to framed bytes and back, all versions of the subject read.
+// One codec per subject: encodes values into framed bytes and decodes every version of the subject.
 //
-// Encoding writes the newest version. Decoding never throws: bytes that are no value of the subject give
-// a reason from the closed list. Lengths are checked by a bounded walk before avsc allocates anything.
+// Framing is Confluent's: a zero byte, the schema id as four big-endian bytes, the Avro binary. Encoding writes the newest
+// version. Decoding never throws: bytes that are no value of the subject give a reason from the closed list. A bounded walk
+// checks lengths before avsc allocates anything.
 
+import avro from 'avsc'
 import { SluiceError } from '../errors.ts'
-import type { Decoded, RejectReason } from '../reject-reasons.ts'
-import { messageOf, parseAvroType, resolverFor } from './avro-type.ts'
-import type { AvroResolver, AvroResult, AvroType } from './avro-type.ts'
-import { createBoundedWalk } from './bounded-walk.ts'
-import type { BoundedWalk } from './bounded-walk.ts'
-import { FRAME_HEADER_BYTES, NOT_FRAMED, frameSchemaId, writeFrameHeader } from './framing.ts'
+import type { Decoded, RejectReason } from '../dead-letters.ts'
+import { type BoundedWalk, createBoundedWalk } from './bounded-walk.ts'
 import type { RegisteredSchema, Subject } from './schema-registry.ts'
+
+/** Bytes before the Avro binary. */
+export const FRAME_HEADER_BYTES = 5
+
+/** Returned by `frameSchemaId` for bytes that are not framed. Real ids are never negative. */
+export const NOT_FRAMED = -1
+
+/** The schema id of a framed message, or NOT_FRAMED. Reads five bytes, allocates nothing. */
+export function frameSchemaId(bytes: Uint8Array): number {
+  if (bytes.length < FRAME_HEADER_BYTES || bytes[0] !== 0) return NOT_FRAMED
+  const high = ((bytes[1] ?? 0) << 8) | (bytes[2] ?? 0)
+  const low = ((bytes[3] ?? 0) << 8) | (bytes[4] ?? 0)
+  // Registries give out signed 32-bit ids, so the top bit is never set in a real frame.
+  return high >= 0x8000 ? NOT_FRAMED : high * 0x10000 + low
+}
+
+/** Writes the header for `schemaId` (0 to 2^31 - 1) at the start of `target`. */
+export function writeFrameHeader(target: Uint8Array, schemaId: number): void {
+  target[0] = 0
+  target[1] = schemaId >>> 24
+  target[2] = schemaId >>> 16
+  target[3] = schemaId >>> 8
+  target[4] = schemaId
+}
+
+/** A parsed schema that encodes and decodes. */
+export type AvroType = avro.Type
+
+/** Reads what an older or foreign schema wrote as values of a newer one. */
+export type AvroResolver = ReturnType<AvroType['createResolver']>
+
+/** A decoded value and where its bytes end. */
+export interface AvroResult {
+  readonly value: unknown
+  readonly offset: number
+}
+
+/** The parts of avsc's types that hold other types. */
+interface TypeParts {
+  readonly recordConstructor?: { prototype: object }
+  readonly fields?: readonly { readonly type: AvroType }[]
+  readonly itemsType?: AvroType
+  readonly valuesType?: AvroType
+  readonly types?: readonly AvroType[]
+}
+
+/**
+ * Parses a schema.
+ * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE when it is not valid Avro.
+ */
+export function parseAvroType(schema: unknown, name: string): AvroType {
+  try {
+    const type = avro.Type.forSchema(schema as avro.Schema, { omitRecordMethods: true })
+    makeRecordsPlain(type, new Set())
+    return type
+  } catch (error) {
+    throw new SluiceError(
+      'SLUICE_SCHEMA_INCOMPATIBLE',
+      `The schema of "${name}" is not valid Avro (${messageOf(error)}); correct the .avsc file.`,
+      { cause: error },
+    )
+  }
+}
+
+/**
+ * How values that `writerSchema` wrote are read as `reader`.
+ * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE when they cannot be, with avsc's reason.
+ */
+export function resolverFor(reader: AvroType, writerSchema: unknown, name: string): AvroResolver {
+  const writer = parseAvroType(writerSchema, name)
+  try {
+    return reader.createResolver(writer)
+  } catch (error) {
+    throw new SluiceError(
+      'SLUICE_SCHEMA_INCOMPATIBLE',
+      `What "${name}" wrote cannot be read (${messageOf(error)}); make the schemas compatible.`,
+      { cause: error },
+    )
+  }
+}
+
+/** What went wrong, of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+// avsc gives each record a constructor of its own. Decoded values are compared, spread and printed like
+// any others, so the constructors are made to give objects with the ordinary prototype.
+function makeRecordsPlain(type: AvroType, seen: Set<AvroType>): void {
+  if (seen.has(type)) return
+  seen.add(type)
+  const parts: TypeParts = type as unknown as TypeParts
+  if (parts.recordConstructor !== undefined) parts.recordConstructor.prototype = Object.prototype
+  for (const field of parts.fields ?? []) makeRecordsPlain(field.type, seen)
+  for (const branch of parts.types ?? []) makeRecordsPlain(branch, seen)
+  if (parts.itemsType !== undefined) makeRecordsPlain(parts.itemsType, seen)
+  if (parts.valuesType !== undefined) makeRecordsPlain(parts.valuesType, seen)
+}
 
 /** Values of one subject to framed Avro and back. */
 export interface Codec<Value> {

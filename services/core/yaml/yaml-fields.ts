@@ -1,9 +1,81 @@
-// Strict reading of a YAML document with the place of every fault: all that is wrong is found in one pass, nothing
-// unknown is let through. What cannot be read gives null, and a fault says so.
+// Strict reader of YAML documents that reports the position of every fault in one pass and refuses unknown fields. A value
+// that cannot be read is null and leaves a fault.
 
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
-import { offsetsOf, startOf, type PlacedText } from './placed-text.ts'
-import { YamlFaults } from './yaml-faults.ts'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+
+/** What is wrong with a document, and where in its text (from 1). */
+export interface YamlFault {
+  readonly line: number
+  readonly column: number
+  /** Such as `rules[2].when`; empty for the whole. */
+  readonly path: string
+  readonly message: string
+}
+
+/** A fault for a person, with its line. */
+export function faultSentence({ line, path, message }: YamlFault): string {
+  return path === '' ? `line ${line}: ${message}` : `line ${line}: ${path} ${message}`
+}
+
+/** Collects faults of one text. */
+export class YamlFaults {
+  readonly #lines: LineCounter
+  readonly #faults: YamlFault[] = []
+
+  constructor(lines: LineCounter) {
+    this.#lines = lines
+  }
+
+  /** In the order of the text. */
+  get all(): readonly YamlFault[] {
+    return this.#faults.toSorted((a, b) => a.line - b.line || a.column - b.column)
+  }
+
+  add(offset: number, path: string, message: string): void {
+    const { line, col } = this.#lines.linePos(offset)
+    this.#faults.push({ line: Math.max(1, line), column: Math.max(1, col), path, message })
+  }
+}
+
+/** A text value with what is needed to say where a character of it stands. */
+export interface PlacedText {
+  readonly text: string
+  readonly path: string
+  /** Offset in the document of the character at `position` of the text, as near as YAML lets one tell. */
+  readonly offsetOf: (position: number) => number
+}
+
+/** Offset of a node in its document. */
+export function startOf(node: Node): number {
+  return node.range?.[0] ?? 0
+}
+
+/** Block texts begin on the line below their sign, indented; folded and escaped ones are placed by their beginning. */
+export function offsetsOf(node: Node, text: string): (position: number) => number {
+  const start = startOf(node)
+  if (!isScalar(node)) return () => start
+  const value = String(node.value)
+  const body = text.slice(start)
+  if (body.startsWith(value)) return (position) => start + position
+  if (body.startsWith(value, 1)) return (position) => start + 1 + position
+  if (node.type !== 'BLOCK_LITERAL' && node.type !== 'BLOCK_FOLDED') return () => start
+  return (position) => {
+    const before = value.slice(0, position).split('\n')
+    const below = body.split('\n').slice(1)
+    const row = Math.min(before.length - 1, below.length - 1)
+    const skipped = below.slice(0, row).reduce((sum, line) => sum + line.length + 1, 0)
+    // Folded lines are placed by their beginning; of literal ones the value holds what goes beyond the block's indent.
+    const isLiteral = node.type === 'BLOCK_LITERAL'
+    const own = isLiteral ? indentOf(value.split('\n')[row] ?? '') : 0
+    const indent = indentOf(below[row] ?? '') - own
+    const column = isLiteral ? (before.at(-1) ?? '').length : 0
+    return start + body.indexOf('\n') + 1 + skipped + indent + column
+  }
+}
+
+function indentOf(line: string): number {
+  return /^ */.exec(line)?.[0].length ?? 0
+}
 
 /** How a document is read. */
 export interface YamlReading {

@@ -3,9 +3,9 @@
 import { SluiceError } from '../../core/errors.ts'
 import type { Variable } from './variable.ts'
 import {
-  VARIABLES,
   type TextVariableName,
   type VariableName,
+  VARIABLES,
   type VariableValue,
 } from './variables.ts'
 
@@ -115,4 +115,12 @@ export class EnvReader {
     )
     return range.default
   }
+}
+
+/**
+ * SLUICE_GROUP_ID, or a name with the stream's prefix. Two streams on one cluster in one group would be given each other's
+ * partitions.
+ */
+export function readGroupId(read: EnvReader, topicPrefix: string): string {
+  return read.value('SLUICE_GROUP_ID') ?? `${topicPrefix}sluice-scorer`
 }

@@ -1,6 +1,6 @@
-// Variables that say which stream is read and how it is decided.
+// Variables of the stream, its state, decisions, promotion of policies, and blocks.
 
-import { EXPECTATIONS, BACKENDS, SCORING_THREADS } from '../../core/scoring/scoring-model.ts'
+import { BACKENDS, EXPECTATIONS, SCORING_THREADS } from '../../core/scoring/scoring-model.ts'
 import { MODES } from '../../core/wire/records.ts'
 import type { Variable } from './variable.ts'
 
@@ -195,3 +195,136 @@ export const SCORING_VARIABLES = {
     max: 100_000_000,
   },
 } as const satisfies Readonly<Record<string, Variable>>
+
+// Evidence that a policy needs before it is promoted.
+
+const PROMOTION = { group: 'Deciding', readBy: 'policy' } as const
+
+export const POLICY_VARIABLES = {
+  SLUICE_PROMOTE_DAYS_MIN: {
+    ...PROMOTION,
+    meaning: 'Days that a policy must have decided in its mode before it is promoted.',
+    kind: 'number',
+    default: 7,
+    min: 0,
+    max: 365,
+  },
+  SLUICE_PROMOTE_PRECISION_MIN: {
+    ...PROMOTION,
+    meaning:
+      'Share of the alerts of the next mode that must have been fraud, at the low end of its 95 % interval.',
+    kind: 'number',
+    default: 0.5,
+    min: 0,
+    max: 1,
+  },
+  SLUICE_PROMOTE_ALERTS_MIN: {
+    ...PROMOTION,
+    meaning: 'Alerts that must be old enough to be judged.',
+    kind: 'integer',
+    default: 100,
+    min: 1,
+    max: 1_000_000,
+  },
+  SLUICE_PROMOTE_MATURE_MS: {
+    ...PROMOTION,
+    meaning:
+      'Age at which a decision without a fraud label counts as genuine, in milliseconds of event time.',
+    kind: 'integer',
+    default: 7 * 86_400_000,
+    min: 0,
+    max: 366 * 86_400_000,
+  },
+  SLUICE_PROMOTE_AGREEMENT_MIN: {
+    ...PROMOTION,
+    meaning: 'Least share of outcomes on which a cascade must agree with its large net.',
+    kind: 'number',
+    default: 0.99,
+    min: 0,
+    max: 1,
+  },
+  SLUICE_PROMOTE_SKEW_SHARE_MAX: {
+    ...PROMOTION,
+    meaning: 'Largest share of recomputed feature values that may differ.',
+    kind: 'number',
+    default: 0,
+    min: 0,
+    max: 1,
+  },
+} as const satisfies Readonly<Record<string, Variable>>
+
+// Duration and caps of blocks.
+
+const BLOCKING = { group: 'Deciding', readBy: 'scorer' } as const
+const BUILT_IN = 'Breaker of the built-in policy:'
+
+export const BLOCK_VARIABLES = {
+  SLUICE_LEASE_MS: {
+    ...BLOCKING,
+    readBy: 'scorer, enforce, replay',
+    meaning:
+      'How long a block lasts, from the event time on, and how long a fraud label holds the card, from when it was known; in ms. An enforcer that starts reads alerts of this age again: give it the longest lease of any policy.',
+    kind: 'integer',
+    default: 86_400_000,
+    min: 60_000,
+    max: 2_592_000_000,
+  },
+  SLUICE_LEASE_GRACE_MS: {
+    ...BLOCKING,
+    meaning:
+      'How long after the end of a lease a partition to which nothing comes waits before it publishes the release, in ms.',
+    kind: 'integer',
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+  },
+  SLUICE_LEASES_MAX: {
+    ...BLOCKING,
+    meaning:
+      'Cards that one partition may have blocked at a time; beyond that a block becomes a flag, marked `leases_full`. About 1.5 KB of memory each.',
+    kind: 'integer',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+  },
+  SLUICE_BREAKER_BLOCKS_PER_MINUTE: {
+    ...BLOCKING,
+    meaning: `${BUILT_IN} blocks in any minute of event time, of all partitions together. The next one trips it.`,
+    kind: 'integer',
+    default: 60,
+    min: 1,
+    max: 1_000_000,
+  },
+  SLUICE_BREAKER_TRAFFIC_SHARE: {
+    ...BLOCKING,
+    meaning: `${BUILT_IN} share of a partition's transactions that may be blocked.`,
+    kind: 'number',
+    default: 0.05,
+    min: 0,
+    max: 1,
+  },
+  SLUICE_BREAKER_VALUE_SHARE: {
+    ...BLOCKING,
+    meaning: `${BUILT_IN} share of a partition's value that may be blocked.`,
+    kind: 'number',
+    default: 0.3,
+    min: 0,
+    max: 1,
+  },
+  SLUICE_BREAKER_WINDOW_MS: {
+    ...BLOCKING,
+    meaning: `${BUILT_IN} stretch of event time that shares are of, in ms.`,
+    kind: 'integer',
+    default: 3_600_000,
+    min: 60_000,
+    max: 86_400_000,
+  },
+  SLUICE_BREAKER_SAMPLE_MIN: {
+    ...BLOCKING,
+    meaning: `${BUILT_IN} transactions of a partition that shares are of at least: of less traffic in the window as many blocks may go as of these.`,
+    kind: 'integer',
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+  },
+} as const satisfies Record<string, Variable>

@@ -2,11 +2,8 @@
 // generated from it.
 
 import { ALERTS_VARIABLES } from './alerts-variables.ts'
-import { BLOCK_VARIABLES } from './block-variables.ts'
-import { CONNECTION_VARIABLES } from './connection-variables.ts'
-import { OPERATION_VARIABLES } from './operation-variables.ts'
-import { POLICY_VARIABLES } from './policy-variables.ts'
-import { SCORING_VARIABLES } from './scoring-variables.ts'
+import { BLOCK_VARIABLES, POLICY_VARIABLES, SCORING_VARIABLES } from './scoring-variables.ts'
+import { CONNECTION_VARIABLES, OPERATION_VARIABLES } from './connection-variables.ts'
 import type { ValueOf } from './variable.ts'
 
 export const VARIABLES = {

@@ -9,8 +9,14 @@ import { TokenBucket } from '../../core/token-bucket.ts'
 import type { Closable } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { authorise, type BearerToken, type Right } from './bearer-tokens.ts'
-import { readJsonBody, type JsonFields } from './json-body.ts'
-import { Problem, PROBLEMS, problemBody, type ProblemCode } from './problem.ts'
+import {
+  type JsonFields,
+  Problem,
+  problemBody,
+  type ProblemCode,
+  PROBLEMS,
+  readJsonBody,
+} from './json-body.ts'
 
 const REQUEST_MS_MAX = 10_000
 const HEADERS_MS_MAX = 5_000

@@ -4,10 +4,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { mentionsCardNumber } from '../../core/card-numbers.ts'
 import type { EnvReader } from '../config/env-reader.ts'
-import { readSecret, readTextFile } from '../config/secret-reader.ts'
-import { Secret } from '../config/secret.ts'
+import { readSecret, readTextFile, Secret } from '../config/secrets.ts'
 import type { TextVariableName } from '../config/variables.ts'
-import { Problem } from './problem.ts'
+import { Problem } from './json-body.ts'
 
 /** What a token allows: to look, or to look and change. */
 export type Right = 'read' | 'write'

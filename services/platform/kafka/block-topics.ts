@@ -1,9 +1,8 @@
 // What a stream's topics and offsets say of its blocks, for people: live leases, resets, and what partitions have committed.
 
 import type { Admin } from 'kafkajs'
-import { breakerResetsOf } from '../../core/control/block-control.ts'
-import { LeaseReading } from '../../core/decision/lease-reading.ts'
-import type { HeldLease } from '../../core/decision/leases.ts'
+import { breakerResetsOf } from '../../core/control/deployment.ts'
+import { type HeldLease, LeaseReading } from '../../core/decision/leases.ts'
 import { readToEnd } from './committed-reader.ts'
 import type { ControlAccess } from './control-topic.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'

@@ -1,10 +1,10 @@
 // What operators say to a stream: reads what is in force, and says something new.
 
 import {
-  readControlMessage,
+  type DeploymentKind,
   type PositionedDeployment,
-} from '../../core/control/control-message.ts'
-import type { DeploymentKind } from '../../core/control/deployment.ts'
+  readControlMessage,
+} from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Control } from '../../core/wire/records.ts'

@@ -1,7 +1,7 @@
 // The one place that opens a Kafka client: addresses, TLS, SASL and log of every service and command.
 
 import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs'
-import { tlsOptions } from '../config/secret-reader.ts'
+import { tlsOptions } from '../config/secrets.ts'
 import type { Logger } from '../log.ts'
 import { keepAnswers, noteAnswer, type CoordinatorAnswers } from './coordinator-refusal.ts'
 import { kafkaLogCreator } from './kafka-log.ts'

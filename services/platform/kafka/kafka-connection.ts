@@ -1,8 +1,13 @@
 // How Kafka is reached: addresses, TLS and SASL, as every service and command reads them from the environment.
 
 import type { EnvReader } from '../config/env-reader.ts'
-import { hasTlsFiles, readSecret, readTlsFiles, type TlsFiles } from '../config/secret-reader.ts'
-import type { Secret } from '../config/secret.ts'
+import {
+  hasTlsFiles,
+  readSecret,
+  readTlsFiles,
+  type Secret,
+  type TlsFiles,
+} from '../config/secrets.ts'
 import type { VariableValue } from '../config/variables.ts'
 
 const USERNAME_CHARACTERS_MAX = 256

@@ -3,8 +3,7 @@
 // is a warning unless the client has given up, and what it repeats is counted instead of written.
 
 import kafkajs, { type LogEntry, type logCreator } from 'kafkajs'
-import type { Logger } from '../log.ts'
-import { LogLimit } from '../log-limit.ts'
+import { type Logger, LogLimit } from '../log.ts'
 import { systemClock } from '../clock.ts'
 
 /** The same message of the client is written at most once in this time. */

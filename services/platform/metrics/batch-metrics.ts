@@ -1,15 +1,14 @@
-// What decided batches add to the metrics: one report per batch, so that counting costs per batch and label, and
-// not per transaction.
+// Metrics of decided batches: one report per batch, so that counting costs per batch and label, not per transaction.
 
-import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
-import { GUARD_ANNOTATIONS } from '../../core/decision/block-guard.ts'
-import { FEATURE_ANNOTATIONS } from '../../core/features/engine/feature-annotations.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
-import { REJECT_REASONS, type RejectReason } from '../../core/reject-reasons.ts'
+import { GUARD_ANNOTATIONS } from '../../core/decision/block-guard.ts'
+import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
+import { FEATURE_ANNOTATIONS } from '../../core/features/engine/feature-annotations.ts'
 import { POLICY_ANNOTATIONS } from '../../core/policy/ruling.ts'
+import { REJECT_REASONS, type RejectReason } from '../../core/dead-letters.ts'
 import { CASCADE_ANNOTATIONS } from '../../core/scoring/cascade.ts'
 import { CHANNELS } from '../../core/transaction.ts'
-import { NOT_SCORED, OUTCOMES, type NotScored, type Outcome } from '../../core/wire/records.ts'
+import { NOT_SCORED, type NotScored, type Outcome, OUTCOMES } from '../../core/wire/records.ts'
 import {
   BATCH_BUCKETS,
   LABEL_DELAY_BUCKETS_S,
@@ -17,7 +16,42 @@ import {
   SCORE_BUCKETS,
 } from './buckets.ts'
 import type { MetricMaker } from './process-metrics.ts'
-import { SEGMENT_VALUES_MAX, SEGMENTS, SegmentValues, type AlertSegments } from './segments.ts'
+
+// Segments of alerts as label values. Countries and categories come from outside, so each must look like one,
+// and only so many different ones get a series of their own.
+
+/** Different values of one segment that get a series; further ones are counted as `other`. */
+export const SEGMENT_VALUES_MAX = 64
+
+export const SEGMENTS = ['country', 'channel', 'category'] as const
+export type Segment = (typeof SEGMENTS)[number]
+
+/** Where an alert belongs; null where the transaction does not say. */
+export type AlertSegments = Readonly<Record<Segment, string | null>>
+
+const SHAPES: Readonly<Record<Segment, RegExp>> = {
+  country: /^[A-Z]{2}$/,
+  channel: new RegExp(`^(?:${CHANNELS.join('|')})$`),
+  category: /^\d{4}$/,
+}
+
+/** Turns what transactions say into label values: `none` where they say nothing, `other` beyond the limits. */
+export class SegmentValues {
+  readonly #seen: Readonly<Record<Segment, Set<string>>> = {
+    country: new Set(),
+    channel: new Set(),
+    category: new Set(),
+  }
+
+  valueOf(segment: Segment, value: string | null): string {
+    if (value === null) return 'none'
+    const seen = this.#seen[segment]
+    if (seen.has(value)) return value
+    if (seen.size >= SEGMENT_VALUES_MAX || !SHAPES[segment].test(value)) return 'other'
+    seen.add(value)
+    return value
+  }
+}
 
 export const STAGES = ['decode', 'read', 'features', 'score', 'write', 'commit', 'total'] as const
 export type Stage = (typeof STAGES)[number]

@@ -2,14 +2,16 @@
 // and alert rules, which must not name what nobody exports.
 
 import { VARIABLES } from '../config/variables.ts'
-import { createAlertsTelemetry } from './alerts-telemetry.ts'
-import { createForwardTelemetry } from './forward-telemetry.ts'
-import { createCasesTelemetry } from './cases-telemetry.ts'
-import { createEnforcerTelemetry } from './enforcer-telemetry.ts'
+import {
+  createAlertsTelemetry,
+  createCasesTelemetry,
+  createEnforcerTelemetry,
+  createForwardTelemetry,
+  createReceiptsTelemetry,
+} from './alerts-telemetry.ts'
 import type { MetricDefinition } from './process-metrics.ts'
 import { createLakeTelemetry } from './lake-telemetry.ts'
 import { createProducerTelemetry } from './producer-telemetry.ts'
-import { createReceiptsTelemetry } from './receipts-telemetry.ts'
 import { createScorerTelemetry } from './scorer-telemetry.ts'
 import { createSkewTelemetry } from './skew-telemetry.ts'
 

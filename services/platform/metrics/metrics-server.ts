@@ -1,4 +1,4 @@
-// /metrics for Prometheus, /livez and /readyz for whoever runs the process. Reads only, loopback by default.
+// Serves /metrics for Prometheus, /livez and /readyz for orchestrators. Read-only; loopback by default.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

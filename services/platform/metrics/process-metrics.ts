@@ -4,7 +4,7 @@
 import { totalmem } from 'node:os'
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { buildVersion } from '../build-version.ts'
-import { BulkHistogram } from './bulk-histogram.ts'
+import { BulkHistogram } from './buckets.ts'
 
 /** Per label its closed list of values, or in words what bounds them. */
 export type LabelValues<Label extends string = string> = Readonly<

@@ -1,15 +1,27 @@
 // One function per event of the scorer; here it becomes metrics. Labels come from closed lists only.
 
 import type { Registry } from 'prom-client'
-import { createBatchMetrics, type BatchReport } from './batch-metrics.ts'
-import { createBlockMetrics, type BlockEvents } from './block-metrics.ts'
-import { createDependencyMetrics, type DependencyEvents } from './dependency-metrics.ts'
-import { createPartitionMetrics, type PartitionEvents } from './partition-metrics.ts'
-import { createStateMetrics, type StateEvents } from './state-metrics.ts'
-import { createModelMetrics, type ModelEvents } from './model-metrics.ts'
-import { createPolicyMetrics, type PolicyEvents } from './policy-metrics.ts'
-import { createDriftMetrics, type DriftEvents } from './drift-metrics.ts'
-import { createShadowMetrics, type ShadowEvents } from './shadow-metrics.ts'
+import { type BatchReport, createBatchMetrics } from './batch-metrics.ts'
+import {
+  type BlockEvents,
+  createBlockMetrics,
+  createDriftMetrics,
+  createModelMetrics,
+  createPolicyMetrics,
+  createShadowMetrics,
+  type DriftEvents,
+  type ModelEvents,
+  type PolicyEvents,
+  type ShadowEvents,
+} from './deployment-metrics.ts'
+import {
+  createDependencyMetrics,
+  createPartitionMetrics,
+  createStateMetrics,
+  type DependencyEvents,
+  type PartitionEvents,
+  type StateEvents,
+} from './partition-metrics.ts'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'
 
 export interface ScorerTelemetry

@@ -14,7 +14,7 @@ import {
   type PartitionProgress,
   type PageRun,
 } from '../../core/stream/partition-progress.ts'
-import type { RedisOperation } from '../metrics/dependency-metrics.ts'
+import type { RedisOperation } from '../metrics/partition-metrics.ts'
 import { decodeDamage, encodeDamage } from './damage-note.ts'
 import { type DamagedPart, ForeignParts } from './foreign-parts.ts'
 import type { PartitionKeys } from './keys.ts'

@@ -3,7 +3,7 @@
 import type { CardLookup, PartitionState } from '../../core/features/engine/fold-state.ts'
 import type { Frontier, PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { Logger } from '../log.ts'
-import type { RedisOperation } from '../metrics/dependency-metrics.ts'
+import type { RedisOperation } from '../metrics/partition-metrics.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import type { RedisServerInfo } from './server-info.ts'
 

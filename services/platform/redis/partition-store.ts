@@ -10,7 +10,7 @@ import {
   pageRunsOf,
   type PartitionProgress,
 } from '../../core/stream/partition-progress.ts'
-import type { RedisOperation } from '../metrics/dependency-metrics.ts'
+import type { RedisOperation } from '../metrics/partition-metrics.ts'
 import { type PartitionKeys, partitionKeys } from './keys.ts'
 import { PartitionOwners } from './partition-owners.ts'
 import {

@@ -1,7 +1,7 @@
 // The one place that opens a Redis client: address, user, TLS and log of every service and command.
 
 import { Redis, type RedisOptions } from 'ioredis'
-import { tlsOptions } from '../config/secret-reader.ts'
+import { tlsOptions } from '../config/secrets.ts'
 import type { Logger } from '../log.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { logRedisEvents } from './redis-log.ts'

@@ -1,8 +1,7 @@
 // How Redis is reached: address, user and TLS, as every service and command reads them from the environment.
 
 import type { EnvReader } from '../config/env-reader.ts'
-import { hasTlsFiles, readSecret, readTlsFiles, type TlsFiles } from '../config/secret-reader.ts'
-import { Secret } from '../config/secret.ts'
+import { hasTlsFiles, readSecret, readTlsFiles, Secret, type TlsFiles } from '../config/secrets.ts'
 import { VARIABLES } from '../config/variables.ts'
 
 const USERNAME_CHARACTERS_MAX = 256

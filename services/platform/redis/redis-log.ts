@@ -3,8 +3,7 @@
 
 import type { Redis } from 'ioredis'
 import { systemClock } from '../clock.ts'
-import type { Logger } from '../log.ts'
-import { LogLimit } from '../log-limit.ts'
+import { type Logger, LogLimit } from '../log.ts'
 
 /** The same error is written at most once in this time. */
 const REPEAT_MS_MIN = 60_000

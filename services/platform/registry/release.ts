@@ -3,7 +3,7 @@
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '../../core/errors.ts'
-import { parseAvroType, resolverFor } from '../../core/wire/avro-type.ts'
+import { parseAvroType, resolverFor } from '../../core/wire/codec.ts'
 import { type RegisteredSchema, type Subject, SUBJECTS } from '../../core/wire/schema-registry.ts'
 import {
   fingerprintOf,

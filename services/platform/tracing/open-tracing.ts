@@ -1,24 +1,94 @@
-// Traces of micro-batches by OpenTelemetry: one span per recorded batch, linked to the sampled messages in it, and
-// for each alert about one of them a span in that message's trace, which the alert names as its cause.
+// Traces of micro-batches by OpenTelemetry, which is optional and loaded only when spans are exported. One span per recorded
+// batch links to its sampled messages; each alert about one of them gets a span in the trace of that message.
 //
-// Recorded is a batch that holds a sampled message, and of the others a share. A message is sampled when its sender
-// says so, or when its trace belongs to our own share of all traces.
+// A batch is recorded when it holds a sampled message; a share of the others is recorded too. A message is sampled when its
+// sender says so, or when its trace falls into our own share. Spans pass a bounded queue to the collector: a slow or
+// absent collector costs spans, which are counted, and nothing else. Cards, tokens and amounts never reach a span.
 
 import type { Attributes, Link, Span, SpanContext, Tracer } from '@opentelemetry/api'
+import type { ReadableSpan, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { SluiceError } from '../../core/errors.ts'
 import {
   formatTraceparent,
   isInRatio,
-  traceParentOf,
-  tracestateOf,
   type MessageHeaders,
   type TraceHeaders,
   type TraceParent,
+  traceParentOf,
+  tracestateOf,
 } from '../../core/trace-context.ts'
+import type { Closable } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import type { BatchReport } from '../metrics/batch-metrics.ts'
-import type { BatchSpan, BatchStart, BatchTracer } from './batch-tracer.ts'
-import { loadOpenTelemetry, type OpenTelemetry } from './load-opentelemetry.ts'
-import { openSpanPipeline } from './span-pipeline.ts'
+
+/** One micro-batch that was taken. */
+export interface BatchStart {
+  readonly partition: number
+  readonly firstOffset: number
+  readonly nextOffset: number
+  /** Wall clock, ms. */
+  readonly startedAtMs: number
+  /** Since then. */
+  readonly elapsedMs: number
+  readonly messages: readonly {
+    readonly offset: number
+    readonly headers?: MessageHeaders | undefined
+  }[]
+}
+
+/** Records batches; closing sends what is recorded, within a limit. */
+export interface BatchTracer extends Closable {
+  /** Null when this batch is not recorded. Never throws, never waits. */
+  startBatch(batch: BatchStart): BatchSpan | null
+}
+
+/** A batch that is recorded. Either `end` or `fail` is called, once. */
+export interface BatchSpan {
+  /**
+   * Headers of an alert about a transaction with these headers: the same trace, caused by the span that decided it.
+   * Null when the trace is not recorded here; then the transaction's own headers are passed on.
+   */
+  alertHeaders(alertId: string, headers: MessageHeaders | undefined): TraceHeaders | null
+  /** The batch is committed. */
+  end(report: BatchReport): void
+  /** The batch was not committed, as far as is known. */
+  fail(error: unknown): void
+}
+
+/** The packages, as they are imported. */
+export interface OpenTelemetry {
+  readonly api: typeof import('@opentelemetry/api')
+  readonly sdk: typeof import('@opentelemetry/sdk-trace-base')
+  readonly otlp: typeof import('@opentelemetry/exporter-trace-otlp-http')
+  readonly resources: typeof import('@opentelemetry/resources')
+}
+
+async function importPackages(): Promise<OpenTelemetry> {
+  const [api, sdk, otlp, resources] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-trace-base'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+  ])
+  return { api, sdk, otlp, resources }
+}
+
+/** @throws SluiceError SLUICE_PREREQUISITE_MISSING when a package is missing or does not load. */
+export async function loadOpenTelemetry(
+  load: () => Promise<OpenTelemetry> = importPackages,
+): Promise<OpenTelemetry> {
+  try {
+    return await load()
+  } catch (error) {
+    throw new SluiceError(
+      'SLUICE_PREREQUISITE_MISSING',
+      'SLUICE_TRACING_ENDPOINT is set, but the packages of OpenTelemetry cannot be loaded ' +
+        `(${error instanceof Error ? error.message : String(error)}); install them with ` +
+        '"npm ci --include=optional", or unset SLUICE_TRACING_ENDPOINT.',
+      { cause: error },
+    )
+  }
+}
 
 /** Sampled messages that a batch is linked to; beyond them, further ones are not looked for. */
 const LINKS_MAX = 64
@@ -224,4 +294,131 @@ class RecordedBatch implements BatchSpan {
 function typeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name
+}
+
+const QUEUED_SPANS_MAX = 2_048
+/** Spans of one request. Making its JSON holds up the event loop for a few ms at the most. */
+const REQUEST_SPANS_MAX = 128
+const REQUEST_DELAY_MS = 1_000
+/** One request with its retries; also how long a request may hold up the end of the process. */
+const REQUEST_MS_MAX = 2_000
+const CLOSE_MS_MAX = 2_000
+const SPAN_LINKS_MAX = 128
+
+export interface SpanPipelineOptions {
+  /** Where requests go, with its path. */
+  readonly url: string
+  readonly serviceName: string
+  readonly log: Logger
+  /** Called with the number of spans that were recorded and will not be sent. */
+  readonly onDropped: (count: number) => void
+}
+
+export interface SpanPipeline {
+  readonly tracer: Tracer
+  /** Sends what is queued, within a limit. Never throws. */
+  close(): Promise<void>
+}
+
+/** Makes the pipeline; connects nothing. */
+export function openSpanPipeline(otel: OpenTelemetry, options: SpanPipelineOptions): SpanPipeline {
+  const queue: Queue = { waiting: 0, onTheWay: new Set() }
+  const exporter = new otel.otlp.OTLPTraceExporter({
+    url: options.url,
+    timeoutMillis: REQUEST_MS_MAX,
+  })
+  const processor = new otel.sdk.BatchSpanProcessor(countSent(exporter, queue, options), {
+    maxQueueSize: QUEUED_SPANS_MAX,
+    maxExportBatchSize: REQUEST_SPANS_MAX,
+    scheduledDelayMillis: REQUEST_DELAY_MS,
+    // Longer than the exporter's own limit, which says what has failed.
+    exportTimeoutMillis: REQUEST_MS_MAX + 1_000,
+  })
+  const provider = new otel.sdk.BasicTracerProvider({
+    // Whether a batch is recorded is decided before its span is made.
+    sampler: new otel.sdk.AlwaysOnSampler(),
+    resource: otel.resources.resourceFromAttributes({ 'service.name': options.serviceName }),
+    spanLimits: { linkCountLimit: SPAN_LINKS_MAX },
+    spanProcessors: [countQueued(processor, queue, options)],
+  })
+  return {
+    tracer: provider.getTracer('sluice'),
+    async close() {
+      const flushed = provider.shutdown().catch(() => undefined)
+      // The provider gives up at the first request that fails; the others are still on their way.
+      const settled = flushed.then(() => Promise.all([...queue.onTheWay].map(({ done }) => done)))
+      await Promise.race([settled, limitOf(CLOSE_MS_MAX)])
+      const late = [...queue.onTheWay].reduce((sum, { spans }) => sum + spans, queue.waiting)
+      if (late > 0) options.onDropped(late)
+    },
+  }
+}
+
+/** Spans between their end and the answer to the request that held them. */
+interface Queue {
+  waiting: number
+  readonly onTheWay: Set<{ readonly spans: number; readonly done: Promise<void> }>
+}
+
+/** Refuses spans beyond the limit before the processor would, which drops them in silence. */
+function countQueued(
+  processor: SpanProcessor,
+  queue: Queue,
+  { onDropped }: SpanPipelineOptions,
+): SpanProcessor {
+  return {
+    onStart: () => undefined,
+    onEnd(span) {
+      if (queue.waiting >= QUEUED_SPANS_MAX) {
+        onDropped(1)
+        return
+      }
+      queue.waiting += 1
+      processor.onEnd(span)
+    },
+    forceFlush: () => processor.forceFlush(),
+    shutdown: () => processor.shutdown(),
+  }
+}
+
+/** Counts what could not be sent, and logs when that begins and ends. */
+function countSent(
+  exporter: SpanExporter,
+  queue: Queue,
+  { log, onDropped }: SpanPipelineOptions,
+): SpanExporter {
+  let isFailing = false
+  return {
+    export(spans: ReadableSpan[], onResult) {
+      queue.waiting -= spans.length
+      let finish: () => void = () => undefined
+      const done = new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      const request = { spans: spans.length, done }
+      queue.onTheWay.add(request)
+      exporter.export(spans, (result) => {
+        queue.onTheWay.delete(request)
+        // Zero is success; the enumeration is of a package that we do not name.
+        const code: number = result.code
+        const hasFailed = code !== 0
+        if (hasFailed) onDropped(spans.length)
+        if (hasFailed && !isFailing) {
+          log.warn({ error: result.error }, 'Spans cannot be sent and are dropped.')
+        }
+        if (!hasFailed && isFailing) log.info({}, 'Spans are sent again.')
+        isFailing = hasFailed
+        onResult(result)
+        finish()
+      })
+    },
+    forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
+    shutdown: () => exporter.shutdown(),
+  }
+}
+
+function limitOf(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref()
+  })
 }

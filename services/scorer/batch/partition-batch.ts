@@ -5,7 +5,7 @@ import type { PartitionFold } from '../../core/features/engine/partition-fold.ts
 import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { PartitionTransactions } from '../../platform/kafka/partition-transactions.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
-import type { BatchSpan } from '../../platform/tracing/batch-tracer.ts'
+import type { BatchSpan } from '../../platform/tracing/open-tracing.ts'
 import { encodeOutput, type OutputOptions } from '../publish/batch-output.ts'
 import { reportOf } from './batch-report.ts'
 import { frontierTakenAfter } from './split-batch.ts'

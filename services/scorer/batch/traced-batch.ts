@@ -1,7 +1,7 @@
 // A micro-batch of a partition, recorded when it is to be recorded, also when it fails.
 
 import type { Clock } from '../../core/clock.ts'
-import type { BatchSpan, BatchTracer } from '../../platform/tracing/batch-tracer.ts'
+import type { BatchSpan, BatchTracer } from '../../platform/tracing/open-tracing.ts'
 import type { Taken } from '../intake/record-queue.ts'
 
 /** Does the work on what was taken, which has needed `decodeMs`. Without a tracer that is all. */

@@ -4,12 +4,12 @@
 // about, since it is asked once for each.
 
 import {
+  type Drop,
   rankedDrops,
-  reasonsOf,
   REASONS_MAX,
+  reasonsOf,
   unusualFeatures,
   writeOcclusions,
-  type Drop,
 } from '../../core/decision/reasons.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import type { Verifier } from '../../core/scoring/scoring-model.ts'

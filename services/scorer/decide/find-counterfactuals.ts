@@ -15,7 +15,7 @@ import {
   type Answer,
   type FlipSearch,
 } from '../../core/decision/counterfactual.ts'
-import { unusualFeatures, type Drop } from '../../core/decision/reasons.ts'
+import { type Drop, unusualFeatures } from '../../core/decision/reasons.ts'
 import type { Counterfactual } from '../../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { Explained } from './explained.ts'

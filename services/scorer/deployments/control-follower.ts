@@ -3,10 +3,10 @@
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import {
-  readControlMessage,
+  type DeploymentKind,
   type PositionedDeployment,
-} from '../../core/control/control-message.ts'
-import type { DeploymentKind } from '../../core/control/deployment.ts'
+  readControlMessage,
+} from '../../core/control/deployment.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Control } from '../../core/wire/records.ts'
 import {
@@ -18,7 +18,7 @@ import {
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { ModelEvents } from '../../platform/metrics/model-metrics.ts'
+import type { ModelEvents } from '../../platform/metrics/deployment-metrics.ts'
 
 /** Waits before the topic is read again after a failure, doubling. */
 const RETRY_FIRST_MS = 500

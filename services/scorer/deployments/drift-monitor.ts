@@ -5,7 +5,7 @@ import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
 import { binOf } from '../../core/scoring/training-distribution.ts'
 import type { ScoringModelInfo } from '../../core/scoring/scoring-model.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
-import { distributionsOf, type DriftEvents } from '../../platform/metrics/drift-metrics.ts'
+import { distributionsOf, type DriftEvents } from '../../platform/metrics/deployment-metrics.ts'
 import type { DecidedBatch } from '../batch/micro-batch.ts'
 
 /** Rows of a batch that are looked at, evenly over it: enough for shares, and 64 rows cost some 50 microseconds. */

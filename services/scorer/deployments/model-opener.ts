@@ -5,7 +5,7 @@ import { DEFAULT_RATES } from '../../core/currency.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import { corrupt } from '../../core/scoring/field-reader.ts'
 import type { Backend, ScoringModel } from '../../core/scoring/scoring-model.ts'
-import type { ModelRefusal } from '../../platform/metrics/model-metrics.ts'
+import type { ModelRefusal } from '../../platform/metrics/deployment-metrics.ts'
 import { findModel } from '../../platform/model-store.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 

@@ -1,7 +1,7 @@
 // What operators have said of blocks on the control topic: leases that people have released, and how often they have
 // reset the breakers. Partitions look at it between batches; what they did about it is in the alerts.
 
-import { breakerResetsOf, releaseOf, type PersonRelease } from '../../core/control/block-control.ts'
+import { breakerResetsOf, type PersonRelease, releaseOf } from '../../core/control/deployment.ts'
 import type { Control } from '../../core/wire/records.ts'
 
 /** Releases that are remembered; of more, the oldest are forgotten. */

@@ -5,8 +5,11 @@ import type { Deployment } from '../../core/control/deployment.ts'
 import type { LoadedRuleset } from '../../core/policy/loaded-ruleset.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { ModelRole } from '../../platform/metrics/model-metrics.ts'
-import { policyRefusalOf, type PolicyEvents } from '../../platform/metrics/policy-metrics.ts'
+import {
+  type ModelRole,
+  type PolicyEvents,
+  policyRefusalOf,
+} from '../../platform/metrics/deployment-metrics.ts'
 import { firstOpened, DeploymentController, type Wanted } from './deployment-controller.ts'
 import type { PolicyShadow } from './policy-shadow.ts'
 

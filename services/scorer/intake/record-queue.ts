@@ -1,8 +1,7 @@
 // What a partition has been given and not yet taken: two bounded queues, decoded when taken.
 
 import type { KafkaMessage } from 'kafkajs'
-import type { RejectReason } from '../../core/reject-reasons.ts'
-import { deadLetterOf } from '../../core/decision/dead-letter.ts'
+import { deadLetterOf, type RejectReason } from '../../core/dead-letters.ts'
 import { partitionOfAscii } from '../../core/murmur2.ts'
 import type { RateTable } from '../../core/currency.ts'
 import type { FoldOptions } from '../../core/features/engine/partition-fold.ts'

@@ -11,7 +11,7 @@ import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../../co
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DecisionBatch } from '../../core/wire/records.ts'
 import type { InputOffset } from '../../platform/kafka/transaction-offsets.ts'
-import type { BatchSpan } from '../../platform/tracing/batch-tracer.ts'
+import type { BatchSpan } from '../../platform/tracing/open-tracing.ts'
 import { encodeBlocks, offsetsOf, type OutputMessage } from './blocks-output.ts'
 import type { Taken } from '../intake/record-queue.ts'
 import type { DecideOptions } from '../decide/decide-options.ts'

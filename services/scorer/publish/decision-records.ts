@@ -1,11 +1,15 @@
 // Decisions and alerts as they are published.
 
-import { alertIdOf } from '../../core/decision/alert-id.ts'
+import {
+  actionOf,
+  alertIdOf,
+  expectedLossMinorOf,
+  isScore,
+  priorityOf,
+} from '../../core/decision/decide.ts'
 import type { GuardAnnotation } from '../../core/decision/block-guard.ts'
-import { actionOf, isScore } from '../../core/decision/decide.ts'
 import { alertRevisionOf } from '../../core/decision/leases.ts'
 import type { Ruling } from '../../core/policy/ruling.ts'
-import { expectedLossMinorOf, priorityOf } from '../../core/decision/priority.ts'
 import type { Transaction } from '../../core/transaction.ts'
 import type {
   Alert,

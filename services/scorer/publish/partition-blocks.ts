@@ -2,22 +2,27 @@
 // here in the order of offsets on their way to becoming alerts. Everything is as of the last commit when a partition starts,
 // so a failed batch leaves nothing behind.
 
-import { BlockGuard, type GuardRules, type GuardedRuling } from '../../core/decision/block-guard.ts'
+import {
+  BlockGuard,
+  decodeKept,
+  encodeKept,
+  type GuardedRuling,
+  type GuardRules,
+} from '../../core/decision/block-guard.ts'
 import { actionOf } from '../../core/decision/decide.ts'
-import { decodeKept, encodeKept } from '../../core/decision/kept-blocks.ts'
 import {
   dueCauseOf,
+  type HeldLease,
   higherGrade,
   labelCauseOf,
-  LeaseTable,
-  type HeldLease,
   type LeaseChange,
+  LeaseTable,
   type ReleaseCause,
 } from '../../core/decision/leases.ts'
 import type { Ruling } from '../../core/policy/ruling.ts'
 import type { Label } from '../../core/transaction.ts'
 import type { Alert, AlertCause, AlertLease } from '../../core/wire/records.ts'
-import type { BlocksReport } from '../../platform/metrics/block-metrics.ts'
+import type { BlocksReport } from '../../platform/metrics/deployment-metrics.ts'
 
 /** What a partition begins with. */
 export interface KeptBlocks {

@@ -7,8 +7,7 @@ import {
   type PartitionPosition,
 } from '../../core/features/engine/partition-fold.ts'
 import { decodeMetadata, type Frontier } from '../../core/stream/partition-progress.ts'
-import { LeaseReading } from '../../core/decision/lease-reading.ts'
-import type { HeldLease } from '../../core/decision/leases.ts'
+import { type HeldLease, LeaseReading } from '../../core/decision/leases.ts'
 import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
 import type { PartitionTransactions } from '../../platform/kafka/partition-transactions.ts'
 import { readLogEnds, type LogEnds } from '../../platform/kafka/log-ends.ts'

@@ -7,7 +7,7 @@ import {
   type Frontier,
   type PartitionProgress,
 } from '../../core/stream/partition-progress.ts'
-import type { StateLoss } from '../../platform/metrics/state-metrics.ts'
+import type { StateLoss } from '../../platform/metrics/partition-metrics.ts'
 
 /** State may be ahead of the commit by a batch that was written and not committed; by more it is another log's. */
 export const AHEAD_OFFSETS_MAX = 2 * 4_096

@@ -5,9 +5,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
+  type CaseOptions,
   groupCases,
   prioritised,
-  type CaseOptions,
   type QueuedAlert,
 } from '../../../services/core/cases.ts'
 import { DEFAULT_RATES } from '../../../services/core/currency.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Dispositions, labelOf } from '../../../services/core/dispositions.ts'
+import { Dispositions, labelOf } from '../../../services/core/cases.ts'
 import { fullDisposition, fullLabel } from './wire/samples.ts'
 
 const said = { ...fullDisposition, requestKey: null }

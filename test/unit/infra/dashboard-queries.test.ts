@@ -9,14 +9,16 @@ import {
   type DashboardQuery,
 } from '../../../tools/dashboards/preview/dashboard-files.ts'
 import { fillVariables } from '../../../tools/dashboards/preview/panel-data.ts'
-import { createAlertsTelemetry } from '../../../services/platform/metrics/alerts-telemetry.ts'
-import { createForwardTelemetry } from '../../../services/platform/metrics/forward-telemetry.ts'
-import { createCasesTelemetry } from '../../../services/platform/metrics/cases-telemetry.ts'
-import { createEnforcerTelemetry } from '../../../services/platform/metrics/enforcer-telemetry.ts'
+import {
+  createAlertsTelemetry,
+  createCasesTelemetry,
+  createEnforcerTelemetry,
+  createForwardTelemetry,
+  createReceiptsTelemetry,
+} from '../../../services/platform/metrics/alerts-telemetry.ts'
 import { createLakeTelemetry } from '../../../services/platform/metrics/lake-telemetry.ts'
 import { createProducerTelemetry } from '../../../services/platform/metrics/producer-telemetry.ts'
 import { createSkewTelemetry } from '../../../services/platform/metrics/skew-telemetry.ts'
-import { createReceiptsTelemetry } from '../../../services/platform/metrics/receipts-telemetry.ts'
 import { createScorerTelemetry } from '../../../services/platform/metrics/scorer-telemetry.ts'
 
 /** Panels whose queries look back over a window of their own, with the reason. */

@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
-  openLogger,
   type LogFormat,
-  type LogLevel,
   type Logger,
+  type LogLevel,
+  openLogger,
 } from '../../../services/platform/log.ts'
 
 const NUMBER = '4111 1111 1111 1111'

@@ -4,7 +4,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { PARTITION_START } from '../../../services/core/features/engine/partition-fold.ts'
-import { releaseControlOf } from '../../../services/core/control/block-control.ts'
+import { releaseControlOf } from '../../../services/core/control/deployment.ts'
 import type { OutputOptions } from '../../../services/scorer/publish/batch-output.ts'
 import type { PartitionBlocks } from '../../../services/scorer/publish/partition-blocks.ts'
 import { IdleMaintenance, type TurnDeps } from '../../../services/scorer/idle-maintenance.ts'

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { LeaseReading } from '../../../services/core/decision/lease-reading.ts'
+import { LeaseReading } from '../../../services/core/decision/leases.ts'
 import { PartitionBlocks } from '../../../services/scorer/publish/partition-blocks.ts'
 import { fullAlert, fullLease } from '../core/wire/samples.ts'
 import { codecs } from '../core/wire/wire-fixture.ts'

@@ -2,8 +2,7 @@
 
 import { strictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
-import { LeaseReading } from '../../../services/core/decision/lease-reading.ts'
-import { alertRevisionOf } from '../../../services/core/decision/leases.ts'
+import { alertRevisionOf, LeaseReading } from '../../../services/core/decision/leases.ts'
 import type { Label } from '../../../services/core/transaction.ts'
 import type { Alert } from '../../../services/core/wire/records.ts'
 import { encodeBlocks } from '../../../services/scorer/publish/blocks-output.ts'

@@ -2,8 +2,12 @@
 // metrics of scorers.
 
 import { isSluiceError } from '../../../core/errors.ts'
-import { sinceWhen, type WordSince } from '../../../core/control/deployment-history.ts'
-import { NO_DEPLOYMENT, type Choice } from '../../../core/control/deployment.ts'
+import {
+  type Choice,
+  NO_DEPLOYMENT,
+  sinceWhen,
+  type WordSince,
+} from '../../../core/control/deployment.ts'
 import { breakerKey } from '../../../core/decision/breaker.ts'
 import type { ListContent } from '../../../core/policy/policy-lists.ts'
 import { modeOfSegment, type Ruleset } from '../../../core/policy/ruleset.ts'

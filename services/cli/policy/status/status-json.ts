@@ -1,6 +1,6 @@
 // What decides, for programs.
 
-import type { WordSince } from '../../../core/control/deployment-history.ts'
+import type { WordSince } from '../../../core/control/deployment.ts'
 import type { DescribedRuleset } from './described-ruleset.ts'
 import type { PolicyStatus } from './policy-status.ts'
 

@@ -1,6 +1,6 @@
 // What decides, as a person reads it: one short block, what is wrong or unknown in it said at its place.
 
-import type { WordSince } from '../../../core/control/deployment-history.ts'
+import type { WordSince } from '../../../core/control/deployment.ts'
 import { tableLine, tableLines } from '../../table.ts'
 import type { DescribedRuleset } from './described-ruleset.ts'
 import type { PolicyStatus, StatusList } from './policy-status.ts'

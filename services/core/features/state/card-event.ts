@@ -1,6 +1,6 @@
 // One transaction as the features see it: numbers and references instead of strings.
 
-import { codeAt } from '../../code-at.ts'
+import { codeAt } from '../../card-numbers.ts'
 import type { RateTable } from '../../currency.ts'
 import { murmur2Ascii } from '../../murmur2.ts'
 import { hashOf } from '../../id-hash.ts'

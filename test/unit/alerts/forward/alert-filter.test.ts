@@ -1,10 +1,10 @@
 import { ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  type AlertFilter,
   isWanted,
   NO_SEGMENT,
-  type AlertFilter,
-} from '../../../../services/alerts/forward/alert-filter.ts'
+} from '../../../../services/alerts/forward/cloud-event.ts'
 import type { Alert } from '../../../../services/core/wire/records.ts'
 import { fullAlert } from '../../core/wire/samples.ts'
 

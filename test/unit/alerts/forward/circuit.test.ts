@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Circuit } from '../../../../services/alerts/forward/circuit.ts'
+import { Circuit } from '../../../../services/alerts/forward/delivery-schedule.ts'
 
 const LIMITS = { failures: 3, openMs: 100, openMsMax: 350 }
 

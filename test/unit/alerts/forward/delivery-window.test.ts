@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import {
   DeliveryWindow,
   type WindowEntry,
-} from '../../../../services/alerts/forward/delivery-window.ts'
+} from '../../../../services/alerts/forward/delivery-schedule.ts'
 
 test('a message waits for those of its card before it, and for no others', () => {
   const window = new DeliveryWindow<string>(5)

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DueQueue } from '../../../../services/alerts/forward/due-queue.ts'
+import { DueQueue } from '../../../../services/alerts/forward/delivery-schedule.ts'
 
 const CIRCUIT = { failures: 2, openMs: 100, openMsMax: 100 }
 

@@ -1,11 +1,8 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  parseLetter,
-  type ForwardLetter,
-} from '../../../../services/alerts/forward/forward-letters.ts'
-import { FORWARD_DEAD_REASONS } from '../../../../services/platform/metrics/forward-telemetry.ts'
+import { type ForwardLetter, parseLetter } from '../../../../services/alerts/forward/redeliver.ts'
+import { FORWARD_DEAD_REASONS } from '../../../../services/platform/metrics/alerts-telemetry.ts'
 
 const letters: fc.Arbitrary<ForwardLetter> = fc.record(
   {

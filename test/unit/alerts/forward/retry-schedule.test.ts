@@ -5,7 +5,7 @@ import {
   delayMsAfter,
   retryAfterMsOf,
   verdictOf,
-} from '../../../../services/alerts/forward/retry-schedule.ts'
+} from '../../../../services/alerts/forward/delivery-schedule.ts'
 
 const answered = (status: number) => ({ kind: 'answered', status, retryAfterMs: null }) as const
 

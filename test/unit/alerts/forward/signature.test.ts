@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
-import { Secret } from '../../../../services/platform/config/secret.ts'
+import { Secret } from '../../../../services/platform/config/secrets.ts'
 import {
   isSignedByAny,
   parseSigningKey,

@@ -1,7 +1,11 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { Secret } from '../../../../services/platform/config/secret.ts'
-import { signatureHeader } from '../../../../services/alerts/forward/signature.ts'
+import { Secret } from '../../../../services/platform/config/secrets.ts'
+import {
+  type DeliveryHeaders,
+  signatureHeader,
+  TOLERANCE_MS,
+} from '../../../../services/alerts/forward/signature.ts'
 import {
   DELIVERY_REFUSALS,
   REFUSAL_STATUS,
@@ -9,10 +13,6 @@ import {
   verifyDelivery,
   type DeliveryVerdict,
 } from '../../../../services/alerts/forward/index.ts'
-import {
-  TOLERANCE_MS,
-  type DeliveryHeaders,
-} from '../../../../services/alerts/forward/verify-delivery.ts'
 
 const KEY = new Secret('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')
 const NOW_MS = 1_700_000_000_000

@@ -10,7 +10,7 @@ import {
   signReceipt,
 } from '../../../../services/alerts/receipts/receipt-signature.ts'
 import { EnvReader } from '../../../../services/platform/config/env-reader.ts'
-import type { Secret } from '../../../../services/platform/config/secret.ts'
+import type { Secret } from '../../../../services/platform/config/secrets.ts'
 import { temporaryFolder } from '../../../support/model-variants.ts'
 
 const textOf = (byte: number): string => `whsec_${Buffer.alloc(32, byte).toString('base64')}`

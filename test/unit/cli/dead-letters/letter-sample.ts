@@ -1,6 +1,6 @@
 // A dead letter that the tests of this folder change one thing of.
 
-import { deadLetterOf, type RawMessage } from '../../../../services/core/decision/dead-letter.ts'
+import { deadLetterOf, type RawMessage } from '../../../../services/core/dead-letters.ts'
 import type { DeadLetter } from '../../../../services/core/wire/records.ts'
 
 export const TOPIC = 'pilot.transactions'

@@ -5,9 +5,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Anchor } from '../../../../services/core/audit/anchor.ts'
+import {
+  type Anchor,
+  ChainCheck,
+  type ChainSummary,
+} from '../../../../services/core/audit/chain-check.ts'
 import { batchHashOf } from '../../../../services/core/audit/batch-hash.ts'
-import { ChainCheck, type ChainSummary } from '../../../../services/core/audit/chain-check.ts'
 import { eraseCard } from '../../../../services/core/audit/erase-card.ts'
 import type { DecisionBatch } from '../../../../services/core/wire/records.ts'
 import { holds } from '../../../support/property.ts'

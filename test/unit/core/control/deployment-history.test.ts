@@ -1,13 +1,13 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { PositionedDeployment } from '../../../../services/core/control/control-message.ts'
 import {
   controlOf,
-  NO_DEPLOYMENT,
   type Deployment,
+  NO_DEPLOYMENT,
+  type PositionedDeployment,
+  sinceWhen,
 } from '../../../../services/core/control/deployment.ts'
-import { sinceWhen } from '../../../../services/core/control/deployment-history.ts'
 
 const digestOf = (letter: string): string => letter.repeat(64)
 

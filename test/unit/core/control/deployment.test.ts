@@ -3,13 +3,13 @@ import { test } from 'node:test'
 import {
   activated,
   controlOf,
+  type Deployment,
+  deploymentKindOf,
+  deploymentOf,
   EARLIER_MAX,
   NO_DEPLOYMENT,
   rolledBack,
   shadowed,
-  deploymentKindOf,
-  deploymentOf,
-  type Deployment,
 } from '../../../../services/core/control/deployment.ts'
 
 const A = 'a'.repeat(64)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { alertIdOf } from '../../../../services/core/decision/alert-id.ts'
+import { alertIdOf } from '../../../../services/core/decision/decide.ts'
 
 test('the id of an alert is that of its input record', () => {
   const id = alertIdOf('stream', 'transactions', 3, 17)

@@ -6,9 +6,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   BlockGuard,
+  type GuardedRuling,
   type GuardRules,
   type Ruled,
-  type GuardedRuling,
 } from '../../../../services/core/decision/block-guard.ts'
 import {
   breakerKey,

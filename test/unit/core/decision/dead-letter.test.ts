@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { deadLetterOf } from '../../../../services/core/decision/dead-letter.ts'
+import { deadLetterOf } from '../../../../services/core/dead-letters.ts'
 import { holds } from '../../../support/property.ts'
 
 function letterOf(value: Buffer | null, hmacKey = 'key') {

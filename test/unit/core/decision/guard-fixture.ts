@@ -2,9 +2,9 @@
 
 import type {
   BlockGuard,
+  GuardedRuling,
   GuardRules,
   Ruled,
-  GuardedRuling,
 } from '../../../../services/core/decision/block-guard.ts'
 import type { BreakerLimits } from '../../../../services/core/policy/policy-document.ts'
 

@@ -7,7 +7,7 @@ import {
   expectedLossMinorOf,
   PRIORITY_LOSS_MINOR,
   priorityOf,
-} from '../../../../services/core/decision/priority.ts'
+} from '../../../../services/core/decision/decide.ts'
 
 test('the loss is the score times the amount; without a score it is not known', () => {
   assert.equal(expectedLossMinorOf(0.25, 10_000), 2_500)

@@ -4,7 +4,7 @@ import {
   scoreInWords,
   valueInWords,
   valuesInWords,
-} from '../../../../services/core/decision/value-words.ts'
+} from '../../../../services/core/decision/reasons.ts'
 import { FEATURE_NAMES } from '../../../../services/core/features/catalogue/feature-list.ts'
 
 const words = (name: string, value: number): string =>

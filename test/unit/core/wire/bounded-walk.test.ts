@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import avro from 'avsc'
 import fc from 'fast-check'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { WALK_DEPTH_MAX, createBoundedWalk } from '../../../../services/core/wire/bounded-walk.ts'
+import { createBoundedWalk, WALK_DEPTH_MAX } from '../../../../services/core/wire/bounded-walk.ts'
 
 const ITEMS_MAX = 1_000
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { isSluiceError } from '../../../../services/core/errors.ts'
-import { frameSchemaId, writeFrameHeader } from '../../../../services/core/wire/framing.ts'
+import { frameSchemaId, writeFrameHeader } from '../../../../services/core/wire/codec.ts'
 import {
   DECISION_BATCH_BYTES_MAX,
   INPUT_MESSAGE_BYTES_MAX,
   OUTPUT_MESSAGE_BYTES_MAX,
-} from '../../../../services/core/wire/subject-codecs.ts'
+} from '../../../../services/core/wire/codecs.ts'
 import {
   AUTHORISATIONS,
   CHANNELS,

@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   FRAME_HEADER_BYTES,
-  NOT_FRAMED,
   frameSchemaId,
+  NOT_FRAMED,
   writeFrameHeader,
-} from '../../../../services/core/wire/framing.ts'
+} from '../../../../services/core/wire/codec.ts'
 
 test('a header that was written gives back its schema id', () => {
   fc.assert(

@@ -1,6 +1,6 @@
 // Ways to damage a valid message, drawn from a seeded generator, so that a run can be repeated.
 
-import { FRAME_HEADER_BYTES } from '../../../../services/core/wire/framing.ts'
+import { FRAME_HEADER_BYTES } from '../../../../services/core/wire/codec.ts'
 
 type Draw = () => number
 type Mutation = (bytes: Buffer, draw: Draw, other: Buffer) => Buffer

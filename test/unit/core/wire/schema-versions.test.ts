@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import { createCodecs } from '../../../../services/core/wire/codecs.ts'
-import { frameSchemaId, writeFrameHeader } from '../../../../services/core/wire/framing.ts'
+import { frameSchemaId, writeFrameHeader } from '../../../../services/core/wire/codec.ts'
 import { fullTransaction } from './samples.ts'
 import { codecs, content, schemaOf } from './wire-fixture.ts'
 

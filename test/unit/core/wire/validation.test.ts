@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { RejectReason } from '../../../../services/core/reject-reasons.ts'
+import type { RejectReason } from '../../../../services/core/dead-letters.ts'
 import type { Label, Transaction } from '../../../../services/core/transaction.ts'
-import { identifierFault, isUpperLetters } from '../../../../services/core/wire/field-checks.ts'
 import {
+  identifierFault,
+  isUpperLetters,
   validateDisposition,
   validateLabel,
   validateReceipt,
+  validateTransaction,
   validateWatermark,
-} from '../../../../services/core/wire/validate-label.ts'
-import { validateTransaction } from '../../../../services/core/wire/validate-transaction.ts'
+} from '../../../../services/core/wire/validation.ts'
 import { fullLabel, fullTransaction, minimalLabel, minimalTransaction } from './samples.ts'
 
 // Numbers that card networks publish for tests; they pass the Luhn check and belong to nobody.

@@ -1,6 +1,7 @@
 // What the wire's tests share: the codecs as released, and each with its sample values.
 
-import { createCodecs, type Codec, type Codecs } from '../../../../services/core/wire/codecs.ts'
+import type { Codec } from '../../../../services/core/wire/codec.ts'
+import { type Codecs, createCodecs } from '../../../../services/core/wire/codecs.ts'
 import type { Subject } from '../../../../services/core/wire/schema-registry.ts'
 import { FileRegistry } from '../../../../services/platform/registry/file-registry.ts'
 import * as samples from './samples.ts'

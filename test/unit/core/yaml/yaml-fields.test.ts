@@ -1,8 +1,11 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { faultSentence } from '../../../../services/core/yaml/yaml-faults.ts'
-import { openYaml, type YamlFields } from '../../../../services/core/yaml/yaml-fields.ts'
+import {
+  faultSentence,
+  openYaml,
+  type YamlFields,
+} from '../../../../services/core/yaml/yaml-fields.ts'
 
 /** What is found wrong when the document is read so. */
 function faultsOf(

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { loadCasesConfig } from '../../../../services/alerts/cases/config.ts'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import { authorise } from '../../../../services/platform/http/bearer-tokens.ts'
-import { Problem } from '../../../../services/platform/http/problem.ts'
+import { Problem } from '../../../../services/platform/http/json-body.ts'
 import { temporaryFolder } from '../../../support/prometheus.ts'
 
 const ANA = 'ana-token-0123456789'

@@ -2,7 +2,7 @@ import { strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Histogram, Registry } from 'prom-client'
-import { BulkHistogram } from '../../../../services/platform/metrics/bulk-histogram.ts'
+import { BulkHistogram } from '../../../../services/platform/metrics/buckets.ts'
 
 const BOUNDS = [0.001, 0.1, 0.5, 1]
 

@@ -5,10 +5,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { metricsPage } from '../../../../tools/docs/write-metrics-page.ts'
-import { createAlertsTelemetry } from '../../../../services/platform/metrics/alerts-telemetry.ts'
-import { createForwardTelemetry } from '../../../../services/platform/metrics/forward-telemetry.ts'
-import { createCasesTelemetry } from '../../../../services/platform/metrics/cases-telemetry.ts'
-import { createEnforcerTelemetry } from '../../../../services/platform/metrics/enforcer-telemetry.ts'
+import {
+  createAlertsTelemetry,
+  createCasesTelemetry,
+  createEnforcerTelemetry,
+  createForwardTelemetry,
+  createReceiptsTelemetry,
+} from '../../../../services/platform/metrics/alerts-telemetry.ts'
 import { createLakeTelemetry } from '../../../../services/platform/metrics/lake-telemetry.ts'
 import {
   METRIC_JOBS,
@@ -16,7 +19,6 @@ import {
   listSeriesNames,
 } from '../../../../services/platform/metrics/metric-names.ts'
 import { createProducerTelemetry } from '../../../../services/platform/metrics/producer-telemetry.ts'
-import { createReceiptsTelemetry } from '../../../../services/platform/metrics/receipts-telemetry.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
 import { createSkewTelemetry } from '../../../../services/platform/metrics/skew-telemetry.ts'
 import { seriesOf } from '../../../../services/cli/metrics-page.ts'

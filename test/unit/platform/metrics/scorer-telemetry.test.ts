@@ -2,12 +2,14 @@
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BatchReport } from '../../../../services/platform/metrics/batch-metrics.ts'
+import {
+  type BatchReport,
+  SEGMENT_VALUES_MAX,
+} from '../../../../services/platform/metrics/batch-metrics.ts'
 import {
   createScorerTelemetry,
   type ScorerTelemetry,
 } from '../../../../services/platform/metrics/scorer-telemetry.ts'
-import { SEGMENT_VALUES_MAX } from '../../../../services/platform/metrics/segments.ts'
 import { seriesOf } from '../../../../services/cli/metrics-page.ts'
 import { sampleOf } from './metric-text.ts'
 

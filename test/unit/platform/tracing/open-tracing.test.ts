@@ -6,9 +6,12 @@ import { test, type TestContext } from 'node:test'
 import { isSluiceError, SluiceError } from '../../../../services/core/errors.ts'
 import { parseTraceparent } from '../../../../services/core/trace-context.ts'
 import type { BatchReport } from '../../../../services/platform/metrics/batch-metrics.ts'
-import type { BatchStart } from '../../../../services/platform/tracing/batch-tracer.ts'
-import { loadOpenTelemetry } from '../../../../services/platform/tracing/load-opentelemetry.ts'
-import { openBatchTracer, tracesUrl } from '../../../../services/platform/tracing/open-tracing.ts'
+import {
+  type BatchStart,
+  loadOpenTelemetry,
+  openBatchTracer,
+  tracesUrl,
+} from '../../../../services/platform/tracing/open-tracing.ts'
 import { traceparentOf } from '../../../../services/producer/kafka-sink.ts'
 import { openKeptLog } from '../../../support/kept-log.ts'
 import { attributeOf, openOtlpReceiver } from '../../../support/otlp-receiver.ts'

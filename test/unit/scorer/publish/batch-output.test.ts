@@ -7,7 +7,7 @@ import { PARTITION_START } from '../../../../services/core/features/engine/parti
 import { partitionOfAscii } from '../../../../services/core/murmur2.ts'
 import type { HeldLease } from '../../../../services/core/decision/leases.ts'
 import type { Alert } from '../../../../services/core/wire/records.ts'
-import type { BatchSpan } from '../../../../services/platform/tracing/batch-tracer.ts'
+import type { BatchSpan } from '../../../../services/platform/tracing/open-tracing.ts'
 import {
   encodeOutput,
   type OutputOptions,

@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 import type { Label, Transaction } from '../../../../services/core/transaction.ts'
-import { validateLabel } from '../../../../services/core/wire/validate-label.ts'
-import { validateTransaction } from '../../../../services/core/wire/validate-transaction.ts'
+import { validateLabel, validateTransaction } from '../../../../services/core/wire/validation.ts'
 import {
   FRAUD_PATTERNS,
   FraudPatternCounter,

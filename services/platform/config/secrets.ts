@@ -1,10 +1,39 @@
-// Secrets and certificates of the configuration. Problems name the variable and the file, never what is in them.
+// Secrets and certificates of the configuration. A secret cannot be printed by accident, and problems name the variable and
+// the file, never their content.
 
 import { readFileSync, statSync } from 'node:fs'
+import { inspect } from 'node:util'
 import type { Logger } from '../log.ts'
 import type { EnvReader } from './env-reader.ts'
-import { Secret } from './secret.ts'
-import { VARIABLES, type TextVariableName } from './variables.ts'
+import { type TextVariableName, VARIABLES } from './variables.ts'
+
+const MASK = '[secret]'
+
+/** Holds a secret. Strings, JSON, `inspect` and logs show a mask; only `reveal` gives the value. */
+export class Secret {
+  readonly #value: string
+
+  constructor(value: string) {
+    this.#value = value
+  }
+
+  /** The value itself: for the call that hands it to a client, and for nothing else. */
+  reveal(): string {
+    return this.#value
+  }
+
+  toString(): string {
+    return MASK
+  }
+
+  toJSON(): string {
+    return MASK
+  }
+
+  [inspect.custom](): string {
+    return MASK
+  }
+}
 
 const SECRET_BYTES_MAX = 4_096
 const PEM_BYTES_MAX = 262_144

@@ -1,0 +1,471 @@
+// Metrics of deployments: models and policies in service, their shadows, blocks, and drift from the training distribution.
+// Drift is exported as counts by bin, so that Prometheus computes the population stability index over all scorers.
+
+import { CONTROL_FAULTS, type ControlFault } from '../../core/control/deployment.ts'
+import { DEFAULT_RATES } from '../../core/currency.ts'
+import { BREAKER_CAPS, type BreakerCap } from '../../core/decision/breaker.ts'
+import { isSluiceError } from '../../core/errors.ts'
+import { FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
+import type { ScoringModelInfo } from '../../core/scoring/scoring-model.ts'
+import {
+  binName,
+  type Distribution,
+  type TrainingDistribution,
+} from '../../core/scoring/training-distribution.ts'
+import { ALERT_CAUSES, type AlertCause, type Outcome, OUTCOMES } from '../../core/wire/records.ts'
+import { SCORE_BUCKETS } from './buckets.ts'
+import type { MetricMaker } from './process-metrics.ts'
+
+export const MODEL_ROLES = ['active', 'shadow'] as const
+export type ModelRole = (typeof MODEL_ROLES)[number]
+
+/** Why a model that was asked for does not serve. */
+export const MODEL_REFUSALS = ['not_found', 'corrupt', 'incompatible', 'not_opened'] as const
+export type ModelRefusal = (typeof MODEL_REFUSALS)[number]
+
+const CONTROL_RESULTS = ['followed', 'for_others', ...CONTROL_FAULTS] as const
+
+type ServedInfo = Pick<ScoringModelInfo, 'version' | 'digest' | 'agreementAtLeast'>
+
+export interface ModelEvents {
+  /** Null: none serves in this role. */
+  modelServes(role: ModelRole, model: ServedInfo | null): void
+  modelSwitched(role: ModelRole): void
+  /** What was asked for serves, or why it does not. */
+  modelJudged(role: ModelRole, refusal: ModelRefusal | null): void
+  controlRead(result: 'followed' | 'for_others' | ControlFault): void
+  /** Whether the control topic is away although it should be followed. */
+  controlLost(isLost: boolean): void
+}
+
+/** Makes the metrics of models in service. */
+export function createModelMetrics(make: MetricMaker): ModelEvents {
+  const info = make.gauge(
+    'sluice_model_info',
+    'Always 1; the labels say which model serves, and in which role.',
+    {
+      role: MODEL_ROLES.join(', '),
+      model_version: 'version in the manifest of the model',
+      model_digest: 'first 12 characters of its digest',
+    },
+  )
+  const agreement = make.gauge(
+    'sluice_cascade_agreement_at_least',
+    'Least share of outcomes that are those of its large net, as the deciding model states; 0 for a model of one net.',
+  )
+  const switches = make.counter(
+    'sluice_model_switches_total',
+    'Times another model began to serve, since the start of the process.',
+    { role: MODEL_ROLES },
+  )
+  const refused = make.gauge(
+    'sluice_model_refused',
+    '1 while a model that the control topic asks for is refused and another one serves, by reason.',
+    { role: MODEL_ROLES, reason: MODEL_REFUSALS },
+  )
+  const control = make.counter(
+    'sluice_control_messages_total',
+    'Messages of the control topic that were read, by what came of them.',
+    { result: CONTROL_RESULTS },
+  )
+  const lost = make.gauge(
+    'sluice_control_lost',
+    '1 while the control topic should be followed and cannot be read; an aligned replay follows none.',
+  )
+  const serving = new Map<ModelRole, Record<'role' | 'model_version' | 'model_digest', string>>()
+  return {
+    modelServes(role, model) {
+      const before = serving.get(role)
+      if (before !== undefined) info.remove(before)
+      serving.delete(role)
+      if (role === 'active') agreement.set(model?.agreementAtLeast ?? 0)
+      if (model === null) return
+      const labels = {
+        role,
+        model_version: model.version,
+        model_digest: model.digest.slice(0, 12),
+      }
+      serving.set(role, labels)
+      info.set(labels, 1)
+    },
+    modelSwitched(role) {
+      switches.inc({ role })
+    },
+    modelJudged(role, refusal) {
+      for (const reason of MODEL_REFUSALS) {
+        refused.set({ role, reason }, reason === refusal ? 1 : 0)
+      }
+    },
+    controlRead(result) {
+      control.inc({ result })
+    },
+    controlLost(isLost) {
+      lost.set(isLost ? 1 : 0)
+    },
+  }
+}
+
+/** Why a ruleset that was asked for is not in force. */
+export const POLICY_REFUSALS = ['not_found', 'corrupt', 'not_opened'] as const
+export type PolicyRefusal = (typeof POLICY_REFUSALS)[number]
+
+const SHADOW_RESULTS = ['ruled', 'dropped', 'failed'] as const
+
+/** Conditions are named by people: as many as a policy may have. */
+const CONDITIONS = 'rules by name, segments as segment/name; at most those of one policy'
+
+/** A policy in service. */
+export interface PolicyServed {
+  readonly digest: string
+  readonly version: number
+}
+
+export interface PolicyEvents {
+  /** Null: none serves in this role. */
+  policyServes(role: ModelRole, policy: PolicyServed | null): void
+  policySwitched(role: ModelRole): void
+  /** What was asked for serves, or why it does not. */
+  policyJudged(role: ModelRole, refusal: PolicyRefusal | null): void
+  /** Conditions that failed, by name. */
+  policyFailed(failures: ReadonlyMap<string, number>): void
+  /** Another policy decides: what failed in the last one is over. */
+  policyFailuresEnd(): void
+  /** Decisions that both policies have ruled. */
+  policyShadowed(pairs: readonly Readonly<Record<ModelRole, Outcome>>[], failed: number): void
+  /** Decisions that the shadow left out, since it had too many waiting. */
+  policyShadowDropped(decisions: number): void
+}
+
+/** Why a ruleset was refused, as a metric label. */
+export function policyRefusalOf(error: unknown): PolicyRefusal {
+  if (isSluiceError(error, 'SLUICE_POLICY_NOT_FOUND')) return 'not_found'
+  return isSluiceError(error, 'SLUICE_POLICY_CORRUPT') ? 'corrupt' : 'not_opened'
+}
+
+/** Makes the metrics of policies in service. */
+export function createPolicyMetrics(make: MetricMaker): PolicyEvents {
+  const version = make.gauge(
+    'sluice_policy_version',
+    'Version of the ruleset in each role; 0 is the built-in policy, or no shadow.',
+    { role: MODEL_ROLES },
+  )
+  const switches = make.counter(
+    'sluice_policy_switches_total',
+    'Times another ruleset began to serve, since the start of the process.',
+    { role: MODEL_ROLES },
+  )
+  const refused = make.gauge(
+    'sluice_policy_refused',
+    '1 while a ruleset that the control topic asks for is refused and another one is in force, by reason.',
+    { role: MODEL_ROLES, reason: POLICY_REFUSALS },
+  )
+  const failures = make.counter(
+    'sluice_policy_failures_total',
+    'Conditions of the policy in force that could not be answered; the decision is at least a flag.',
+    { condition: CONDITIONS },
+  )
+  return {
+    ...shadowEvents(make),
+    policyServes(role, policy) {
+      version.set({ role }, policy?.version ?? 0)
+    },
+    policySwitched(role) {
+      switches.inc({ role })
+    },
+    policyJudged(role, refusal) {
+      for (const reason of POLICY_REFUSALS) {
+        refused.set({ role, reason }, reason === refusal ? 1 : 0)
+      }
+    },
+    policyFailed(counts) {
+      for (const [condition, count] of counts) failures.inc({ condition }, count)
+    },
+    policyFailuresEnd() {
+      failures.reset()
+    },
+  }
+}
+
+function shadowEvents(
+  make: MetricMaker,
+): Pick<PolicyEvents, 'policyShadowed' | 'policyShadowDropped'> {
+  const decisions = make.counter(
+    'sluice_policy_shadow_decisions_total',
+    'Decisions offered to the policy in the shadow, by what came of them; failed: a condition could not be answered.',
+    { result: SHADOW_RESULTS },
+  )
+  const outcomes = make.counter(
+    'sluice_policy_shadow_outcomes_total',
+    'Decisions that both policies have ruled, by the outcome of each.',
+    { active: OUTCOMES, shadow: OUTCOMES },
+  )
+  return {
+    policyShadowed(pairs, failed) {
+      decisions.inc({ result: 'ruled' }, pairs.length)
+      decisions.inc({ result: 'failed' }, failed)
+      for (const { active, shadow } of pairs) outcomes.inc({ active, shadow })
+    },
+    policyShadowDropped(count) {
+      decisions.inc({ result: 'dropped' }, count)
+    },
+  }
+}
+
+// Leases and breakers of the partitions of one scorer.
+
+/** What one committed batch, or a turn between batches, has done to the blocks of a partition. */
+export interface BlocksReport {
+  readonly live: number
+  readonly extended: number
+  readonly released: ReadonlyMap<AlertCause, number>
+  readonly trips: readonly BreakerCap[]
+  readonly openBreakers: number
+}
+
+export interface BlockEvents {
+  /** A partition has read what its leases are. */
+  leasesRead(partition: number, live: number, unreadable: number): void
+  blocksCommitted(partition: number, report: BlocksReport): void
+  /** The partition is no longer ours: its series end. */
+  blocksUnknown(partition: number): void
+}
+
+/** Makes the metrics of blocks. */
+export function createBlockMetrics(make: MetricMaker): BlockEvents {
+  const partition = { partition: 'partitions of this process' }
+  const live = make.gauge(
+    'sluice_leases_live',
+    'Cards with an active block, by partition.',
+    partition,
+  )
+  const extended = make.counter(
+    'sluice_leases_extended_total',
+    'Leases that new evidence has extended, or given a higher grade.',
+  )
+  const released = make.counter(
+    'sluice_leases_released_total',
+    'Leases that have ended, by cause.',
+    {
+      cause: ALERT_CAUSES,
+    },
+  )
+  const open = make.gauge(
+    'sluice_breakers_open',
+    'Breakers of the partition that make flags of blocks until a person resets them.',
+    partition,
+  )
+  const trips = make.counter(
+    'sluice_breaker_trips_total',
+    'Breakers that have tripped, by the cap that the next block would have exceeded.',
+    { cap: BREAKER_CAPS },
+  )
+  const unreadable = make.counter(
+    'sluice_leases_unreadable_total',
+    'Records of the lease topic that could not be read at the start of a partition.',
+  )
+  return {
+    leasesRead(partition, count, unreadableCount) {
+      live.set({ partition }, count)
+      if (unreadableCount > 0) unreadable.inc(unreadableCount)
+    },
+    blocksCommitted(partition, report) {
+      live.set({ partition }, report.live)
+      open.set({ partition }, report.openBreakers)
+      if (report.extended > 0) extended.inc(report.extended)
+      for (const [cause, count] of report.released) released.inc({ cause }, count)
+      for (const cap of report.trips) trips.inc({ cap })
+    },
+    blocksUnknown(partition) {
+      live.remove({ partition })
+      open.remove({ partition })
+    },
+  }
+}
+
+// Compares the shadow model with the active one on the same rows and labels.
+
+const ROW_RESULTS = ['scored', 'not_scored', 'dropped'] as const
+const LABEL_RESULTS = ['compared', 'not_kept'] as const
+const LABELLED = { role: MODEL_ROLES, outcome: OUTCOMES, verdict: ['fraud', 'genuine'] } as const
+
+/** A labelled transaction that both models have judged. */
+export interface LabelledPair {
+  readonly outcomes: Readonly<Record<ModelRole, Outcome>>
+  readonly verdict: 'fraud' | 'genuine'
+  /** Minor units of the reference currency. */
+  readonly amountMinor: number
+  /** Of how many transactions it is one: the sample may keep a part only. */
+  readonly weight: number
+}
+
+export interface ShadowEvents {
+  /** Rows that both models scored. */
+  shadowScored(
+    scores: Readonly<Record<ModelRole, readonly number[]>>,
+    pairs: readonly Readonly<Record<ModelRole, Outcome>>[],
+  ): void
+  shadowNotScored(rows: number): void
+  /** Rows that the shadow left out, since it had too many waiting. */
+  shadowDropped(rows: number): void
+  shadowLabelled(pair: LabelledPair): void
+  /** A label whose transaction is not in the sample. */
+  shadowLabelNotKept(): void
+  /** Part of the transactions that is kept until labels come. */
+  shadowSampled(share: number): void
+}
+
+/** Makes the metrics of the shadow. */
+export function createShadowMetrics(make: MetricMaker): ShadowEvents {
+  const rows = make.counter(
+    'sluice_shadow_rows_total',
+    'Rows of committed batches that were offered to the model in the shadow, by what came of them.',
+    { result: ROW_RESULTS },
+  )
+  const outcomes = make.counter(
+    'sluice_shadow_outcomes_total',
+    'Rows that both models judged, by the outcome of each.',
+    { active: OUTCOMES, shadow: OUTCOMES },
+  )
+  const histograms = {
+    active: make.bulkHistogram(
+      'sluice_shadow_active_score',
+      'Scores of the deciding model on the rows that the shadow scored, too.',
+      SCORE_BUCKETS,
+    ),
+    shadow: make.bulkHistogram('sluice_shadow_score', 'Scores of the shadow.', SCORE_BUCKETS),
+  }
+  return {
+    ...labelEvents(make),
+    shadowScored(scores, pairs) {
+      rows.inc({ result: 'scored' }, pairs.length)
+      for (const role of MODEL_ROLES) histograms[role].observeAll(scores[role])
+      for (const pair of pairs) outcomes.inc({ active: pair.active, shadow: pair.shadow })
+    },
+    shadowNotScored(count) {
+      rows.inc({ result: 'not_scored' }, count)
+    },
+    shadowDropped(count) {
+      rows.inc({ result: 'dropped' }, count)
+    },
+  }
+}
+
+function labelEvents(
+  make: MetricMaker,
+): Pick<ShadowEvents, 'shadowLabelled' | 'shadowLabelNotKept' | 'shadowSampled'> {
+  const labels = make.counter(
+    'sluice_shadow_labels_total',
+    'Labels that came while a shadow runs; not_kept: decided before it began, or not in the sample.',
+    { result: LABEL_RESULTS },
+  )
+  const labelled = make.counter(
+    'sluice_shadow_labelled_total',
+    'First labels of transactions that both models judged, by the outcome of each; weighted where a sample is kept.',
+    LABELLED,
+  )
+  const amounts = make.counter(
+    'sluice_shadow_labelled_amount_reference_total',
+    `The same in ${DEFAULT_RATES.reference} (major units).`,
+    LABELLED,
+  )
+  const share = make.gauge(
+    'sluice_shadow_sample_share',
+    'Part of the transactions that both models approve which is kept until labels come; 0 without a shadow.',
+  )
+  return {
+    shadowLabelled({ outcomes: pair, verdict, amountMinor, weight }) {
+      labels.inc({ result: 'compared' })
+      for (const role of MODEL_ROLES) {
+        const series = { role, outcome: pair[role], verdict }
+        labelled.inc(series, weight)
+        amounts.inc(series, (weight * amountMinor) / 100)
+      }
+    },
+    shadowLabelNotKept() {
+      labels.inc({ result: 'not_kept' })
+    },
+    shadowSampled(part) {
+      share.set(part)
+    },
+  }
+}
+
+/** The score stands among the features, as what they come to. */
+export const SCORE_POPULATION = 'score'
+
+export interface DriftEvents {
+  /** Another model decides. */
+  trainingDistributionOpened(model: string, population: TrainingDistribution): void
+  /** Rows counted by bin since the last time: one array for each feature, then the score. */
+  driftCounted(counts: readonly Float64Array[]): void
+}
+
+interface Series {
+  readonly feature: string
+  readonly bin: string
+  readonly model: string
+}
+
+const LABELS = {
+  feature: `${FEATURE_NAMES.join(', ')}, ${SCORE_POPULATION}`,
+  bin: 'place from low to high, or absent',
+  model: 'first 12 characters of the digest of the model',
+}
+
+/** Makes the metrics of the population. */
+export function createDriftMetrics(make: MetricMaker): DriftEvents {
+  const values = make.counter(
+    'sluice_feature_values_total',
+    'Values of features and scores in a sample of decided rows, by bin of the model in force.',
+    LABELS,
+  )
+  const trained = make.gauge(
+    'sluice_feature_training_share',
+    'Part of the training rows in each bin.',
+    LABELS,
+  )
+  let series: readonly (readonly Series[])[] = []
+  return {
+    trainingDistributionOpened(model, population) {
+      for (const one of series.flat()) {
+        values.remove(one)
+        trained.remove(one)
+      }
+      series = seriesOf(model, population)
+      for (const [index, { shares }] of distributionsOf(population).entries()) {
+        for (const [bin, share] of shares.entries()) {
+          const one = series[index]?.[bin]
+          if (one === undefined) continue
+          values.inc(one, 0)
+          trained.set(one, share)
+        }
+      }
+    },
+    driftCounted(counts) {
+      for (const [index, ofFeature] of counts.entries()) {
+        for (const [bin, count] of ofFeature.entries()) {
+          const one = series[index]?.[bin]
+          if (one !== undefined && count > 0) values.inc(one, count)
+        }
+      }
+    },
+  }
+}
+
+/** Of each feature in order, then of the score. */
+export function distributionsOf({
+  features,
+  score,
+}: TrainingDistribution): readonly Distribution[] {
+  return [...features, score]
+}
+
+function seriesOf(model: string, population: TrainingDistribution): readonly (readonly Series[])[] {
+  return distributionsOf(population).map((distribution, index) =>
+    distribution.shares.map((_, bin) => ({
+      feature: FEATURE_NAMES[index] ?? SCORE_POPULATION,
+      bin: binName(bin, distribution),
+      model,
+    })),
+  )
+}
