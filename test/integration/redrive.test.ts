@@ -5,12 +5,13 @@ import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/st
 import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { isSluiceError } from '../../services/core/errors.ts'
-import { EVERY_LETTER } from '../../services/cli/dead-letters/letter-filter.ts'
+import { EVERY_LETTER } from '../../services/cli/dead-letters/read-letters.ts'
 import {
-  openRedriveSender,
+  type RedriveOptions,
   type RedriveSender,
-} from '../../services/cli/dead-letters/redrive-sender.ts'
-import { redrive, type RedriveOptions } from '../../services/cli/dead-letters/redrive.ts'
+  openRedriveSender,
+  redrive,
+} from '../../services/cli/dead-letters/redrive.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { followOutputs } from '../support/outputs.ts'

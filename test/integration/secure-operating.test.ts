@@ -9,18 +9,16 @@ import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import type { AclEntry } from 'kafkajs'
 import { verifyChain } from '../../services/cli/audit/verify-chain.ts'
-import { readBreakers } from '../../services/cli/breaker/breaker-status.ts'
-import { gatherAlert } from '../../services/cli/explain/gather.ts'
-import { countTopics } from '../../services/cli/model/evaluation-topics.ts'
-import { loadReplayConfig } from '../../services/cli/replay/config.ts'
-import { ModelsByDigest } from '../../services/cli/replay/models-by-digest.ts'
-import { runReplay } from '../../services/cli/replay/run-replay.ts'
+import { readBreakers } from '../../services/cli/commands/breaker.ts'
+import { gatherAlert } from '../../services/cli/commands/explain.ts'
+import { countTopics } from '../../services/cli/model/candidate-rows.ts'
 import {
-  breakerControlOf,
-  controlOf,
-  NO_DEPLOYMENT,
-  releaseControlOf,
-} from '../../services/core/control/deployment.ts'
+  ModelsByDigest,
+  loadReplayConfig,
+  runReplay,
+} from '../../services/cli/replay/run-replay.ts'
+import { breakerControlOf, releaseControlOf } from '../../services/core/control/block-control.ts'
+import { controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import { FairnessCounts, DEFAULT_FAIRNESS_RULE } from '../../services/core/scoring/fairness.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { readBreakerResets, readLiveLeases } from '../../services/platform/kafka/block-topics.ts'

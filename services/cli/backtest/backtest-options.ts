@@ -12,10 +12,10 @@ import {
   mappingOption,
   timeOption,
   timeRangeOption,
-} from '../commands/produce-options.ts'
-import type { MappingOptions } from '../lake/mapping-options.ts'
+} from '../commands/produce.ts'
+import type { MappingOptions } from '../lake/import-command.ts'
 import { costsOf, type LoadedPolicy } from './load-policies.ts'
-import { CURRENCY } from './report-words.ts'
+import { CURRENCY } from './report-rows.ts'
 
 export const BACKTEST_DEFAULTS = {
   maturityDays: 30,

@@ -1,26 +1,18 @@
 // The comparison as rows of text: one row a figure, one column a policy. The table and the page show the same.
 
+import type { CardCount } from '../../core/backtest/tallies.ts'
+import { DEFAULT_RATES } from '../../core/currency.ts'
+import type { ShareInterval } from '../../core/scoring/wilson.ts'
 import type { BacktestReport, ReportedPolicy } from './run-backtest.ts'
-import {
-  cards,
-  count,
-  dayText,
-  decimal,
-  interval,
-  money,
-  percent,
-  timeText,
-  CURRENCY,
-} from './report-words.ts'
 
-export interface ComparedRow {
+interface ComparedRow {
   readonly title: string
   /** One for live, then one for each policy. */
   readonly cells: readonly string[]
 }
 
 /** Rows under one heading. */
-export interface ComparedGroup {
+interface ComparedGroup {
   readonly title: string
   readonly rows: readonly ComparedRow[]
 }
@@ -184,4 +176,103 @@ export function aboutLines(report: BacktestReport): readonly string[] {
       : 'outcomes are those after breaker, control group and the limit of alerts a day, of one partition; a breaker that has ' +
         `tripped is reset after ${breakerResetMs / 3_600_000} hours`,
   ]
+}
+
+// Figures as people read them, for the table and the page.
+
+/** Reference currency of all money in a report. */
+export const CURRENCY = DEFAULT_RATES.reference
+const MINOR_DIGITS = 2
+
+/** `12345678` minor units as `123,456.78`. */
+export function money(minor: bigint): string {
+  const [sign, size] = minor < 0n ? ['-', -minor] : ['', minor]
+  const digits = String(size).padStart(MINOR_DIGITS + 1, '0')
+  const whole = digits.slice(0, -MINOR_DIGITS).replaceAll(/\B(?=(\d{3})+$)/g, ',')
+  return `${sign}${whole}.${digits.slice(-MINOR_DIGITS)}`
+}
+
+/** `1234567` as `1,234,567`. */
+export function count(value: number): string {
+  return String(Math.round(value)).replaceAll(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** `0.1234` as `12.3%`; a hyphen for what is not known. */
+export function percent(share: number | null): string {
+  return share === null ? '-' : `${(100 * share).toFixed(1)}%`
+}
+
+/** `12.3% (8.1-17.9)`. */
+export function interval({ share, low, high }: ShareInterval): string {
+  if (share === null) return '-'
+  return `${percent(share)} (${(100 * low).toFixed(1)}-${(100 * high).toFixed(1)})`
+}
+
+/** `1,234`, or `~1,234` where it is an estimate. */
+function cards({ cards: number, isExact }: CardCount): string {
+  return `${isExact ? '' : '~'}${count(number)}`
+}
+
+/** A small number with one decimal. */
+function decimal(value: number): string {
+  return value >= 100 ? count(value) : value.toFixed(1)
+}
+
+/** A UTC day, counted from 1970. */
+function dayText(day: number): string {
+  return new Date(day * 86_400_000).toISOString().slice(0, 10)
+}
+
+export function timeText(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 19).replace('T', ' ')
+}
+
+// The report for programs: times in ISO 8601, money in minor units.
+
+const FORMAT = 1
+const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+
+/** A value that JSON has. Money beyond 2^53 is text, since a number would not be exact. */
+export function reportJson(report: BacktestReport): unknown {
+  const { facts, asOfMs, maturityMs, costs, costsFrom, breakerResetMs, live, policies, ...rest } =
+    report
+  const { firstMs, lastMs, days, ...counts } = facts
+  return plain({
+    format: FORMAT,
+    ...rest,
+    currency: CURRENCY,
+    isBeforeBreaker: breakerResetMs === null,
+    breakerResetHours: breakerResetMs === null ? null : breakerResetMs / HOUR_MS,
+    firstTime: isoOrNull(firstMs),
+    lastTime: isoOrNull(lastMs),
+    labelsAsOf: isoOrNull(asOfMs),
+    labelMaturityDays: maturityMs / DAY_MS,
+    costs: { ...costs, from: costsFrom },
+    facts: { ...counts, matureShare: counts.mature / counts.rows, days: named(days) },
+    live: policyJson(live),
+    policies: policies.map(policyJson),
+  })
+}
+
+function policyJson<Policy extends ReportedPolicy>({ days, load, ...rest }: Policy) {
+  const maxDay = load.maxDay === null ? null : dayText(load.maxDay)
+  return { ...rest, load: { ...load, maxDay }, days: named(days) }
+}
+
+function named<Day extends { readonly day: number }>(days: readonly Day[]) {
+  return days.map(({ day, ...counts }) => ({ day: dayText(day), ...counts }))
+}
+
+function isoOrNull(timeMs: number | null): string | null {
+  return timeMs === null ? null : new Date(timeMs).toISOString()
+}
+
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  }
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, held]) => [name, plain(held)]))
 }

@@ -7,8 +7,7 @@ import type { CompiledFor } from '../../core/backtest/guarded-policy.ts'
 import { figuresOf, type PolicyFigures } from '../../core/backtest/figures.ts'
 import { Backtest, type RowFacts } from '../../core/backtest/backtest.ts'
 import { printProgress } from '../command.ts'
-import type { ListOrigin, ListsOfRows } from './lists-of-rows.ts'
-import type { LoadedPolicy } from './load-policies.ts'
+import type { ListOrigin, ListsOfRows, LoadedPolicy } from './load-policies.ts'
 import type { RowSource } from './row-source.ts'
 
 type GuardedParts = Pick<LoadedPolicy, 'document' | 'digest' | 'compiledFor'>

@@ -1,24 +1,413 @@
-// sluice alerts: tail follows the alerts topic, the way a subscriber should; the others have files of their own.
+// sluice alerts forward: sends alerts to functions and services over HTTP, as signed CloudEvents.
 
-import type { Command } from 'commander'
+import { createInterface } from 'node:readline/promises'
+import { type Command, InvalidArgumentError } from 'commander'
+import { demoName, readLivingDemos } from '../../../tools/demo/demo-record.ts'
+import { stackPaths } from '../../../tools/servers/stack-record.ts'
 import {
+  type AlertsConfig,
+  type AlertsTelemetry,
+  FORWARD_DEAD_REASONS,
+  type ForwardDeadReason,
+  type PlannedRedelivery,
+  type Target,
   createAlertsTelemetry,
   loadAlertsConfig,
+  loadCasesConfig,
+  loadForwardConfig,
+  loadReceiptsConfig,
+  loadTargets,
+  openSender,
+  redeliver,
+  runCases,
+  runForwarder,
+  runReceipts,
   tailAlerts,
-  type AlertsTelemetry,
 } from '../../alerts/index.ts'
+import { SluiceError } from '../../core/errors.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
+import { warnOfBuiltInKey } from '../../platform/config/secret-reader.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
+import { openLogger } from '../../platform/log.ts'
 import { type MetricsServer, openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
-import { Interrupted, interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import { alertLine, wantsColor } from '../alert-line.ts'
-import { registerForward } from './alerts-forward.ts'
-import { brokersOption } from './alerts-options.ts'
-import { registerServe } from './alerts-serve.ts'
-import { registerWatchReceipts } from './alerts-receipts.ts'
-import { whereToLook } from './alerts-place.ts'
-import { registerRedeliver } from './alerts-redeliver.ts'
+import {
+  Interrupted,
+  interruptSignal,
+  parseInteger,
+  printLine,
+  printProgress,
+  repositoryRoot,
+} from '../command.ts'
+import { tableLine } from '../table.ts'
+import { type Moment, addStreamOptions, momentOption } from './dead-letters.ts'
+import { environmentHelp } from './environment-help.ts'
+
+const PORT_MAX = 65_535
+
+interface ForwardCommandOptions {
+  readonly targets: string
+  readonly check?: boolean
+  readonly json?: boolean
+  readonly brokers?: readonly string[]
+  readonly topicPrefix?: string
+  readonly metricsPort?: number
+}
+
+const FORWARD_EXAMPLES = `
+Examples:
+  $ sluice alerts forward --targets targets.yaml --check
+  $ sluice alerts forward --targets targets.yaml
+  $ sluice alerts forward --targets targets.yaml --metrics-port 0
+
+The targets file, what is sent, and how a receiver checks it: docs/webhooks.md. The alerts: docs/runbook.md.`
+
+/** Adds the command to `sluice alerts`. */
+function registerForward(alerts: Command): void {
+  alerts
+    .command('forward')
+    .summary('send alerts to functions and services over HTTP')
+    .description(
+      'Sends alerts to the targets of a file as signed CloudEvents, at least once each, until SIGTERM or Ctrl-C. Each ' +
+        'target has a place and a pace of its own: one that is slow or away delays no other.',
+    )
+    .requiredOption('--targets <file>', 'targets file (docs/webhooks.md)')
+    .option(
+      '--check',
+      'only read the targets file and the secrets that it names, and say what it holds',
+    )
+    .option('--json', 'with --check: each target as one line of JSON')
+    .option(
+      '--brokers <host:port,...>',
+      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
+      brokersOption,
+    )
+    .option(
+      '--topic-prefix <prefix>',
+      'put before topic names (default SLUICE_TOPIC_PREFIX or none)',
+    )
+    .option(
+      '--metrics-port <port>',
+      'port of /metrics, /livez and /readyz (default SLUICE_METRICS_PORT)',
+      parseInteger(0, PORT_MAX),
+    )
+    .addHelpText('after', () => `\n${environmentHelp('forwarder')}\n${FORWARD_EXAMPLES}`)
+    .action(runForward)
+}
+
+async function runForward(options: ForwardCommandOptions): Promise<void> {
+  const loaded = loadForwardConfig(process.env)
+  const targets = loadTargets(options.targets, process.env)
+  if (options.check === true) {
+    for (const target of targets) {
+      printLine(options.json === true ? JSON.stringify(targetJson(target)) : targetLine(target))
+    }
+    printProgress(`${options.targets} is sound: ${targets.length} target(s)`)
+    return
+  }
+  const place = whereToLook(options, loaded)
+  const metrics = { ...loaded.metrics, port: options.metricsPort ?? loaded.metrics.port }
+  await runForwarder(
+    {
+      config: { ...loaded, ...place, metrics },
+      targets,
+      clock: systemClock,
+      random: () => Math.random(),
+      log: openLogger('forwarder', loaded.logLevel, loaded.logFormat),
+      onReady: (port) => {
+        printProgress(`metrics: http://${metrics.host}:${port}/metrics`)
+      },
+    },
+    interruptSignal(),
+  )
+}
+
+function targetLine({ name, filter, keys, concurrency, url }: Target): string {
+  const segments = filter.segments === null ? '' : `, segments ${filter.segments.join('/')}`
+  const score = filter.scoreMin === null ? '' : `, score from ${filter.scoreMin}`
+  const wanted = `${filter.actions.join('/')}${score}${segments}`
+  return `${name}  ${new URL(url).host}  ${wanted}  ${keys.length} key(s), ${concurrency} at a time`
+}
+
+/** Everything but the keys, of which only the number is told. */
+function targetJson({ keys, ...rest }: Target): Record<string, unknown> {
+  return { ...rest, keys: keys.length }
+}
+
+// sluice alerts serve: the queue and the labels over HTTP.
+
+const SERVE_EXAMPLES = `
+Examples:
+  $ SLUICE_CASES_TOKENS_FILE=tokens.txt sluice alerts serve
+  $ curl -s -H "Authorization: Bearer $(cat token.txt)" 'http://127.0.0.1:9481/queue?limit=10'
+  $ curl -s -H "Authorization: Bearer $(cat token.txt)" -H 'Content-Type: application/json' \\
+      -H 'Idempotency-Key: 7d1c' http://127.0.0.1:9481/labels \\
+      -d '{"id":"tx-1","finding":"confirmed_fraud","reason":"the holder did not make it"}'
+
+The author of a label is the name before the token in SLUICE_CASES_TOKENS_FILE (name:token).
+Fields and problems: docs/alerts.md.`
+
+interface ServeOptions {
+  readonly port?: number
+  readonly metricsPort?: number
+}
+
+/** Adds the command below \`sluice alerts\`. */
+function registerServe(alerts: Command): void {
+  alerts
+    .command('serve')
+    .summary('serve the queue and take labels over HTTP')
+    .description(
+      'Answers GET /queue with the open cases and takes POST /labels, both with a bearer token, until SIGTERM or Ctrl-C.',
+    )
+    .option(
+      '--port <port>',
+      'port of GET /queue and POST /labels (default SLUICE_CASES_PORT)',
+      parseInteger(0, PORT_MAX),
+    )
+    .option(
+      '--metrics-port <port>',
+      'port of /metrics, /livez and /readyz (default SLUICE_METRICS_PORT)',
+      parseInteger(0, PORT_MAX),
+    )
+    .addHelpText('after', () => `\n${environmentHelp('cases')}\n${SERVE_EXAMPLES}`)
+    .action(runServe)
+}
+
+async function runServe(options: ServeOptions): Promise<void> {
+  const loaded = loadCasesConfig(process.env)
+  const config = {
+    ...loaded,
+    http: { ...loaded.http, port: options.port ?? loaded.http.port },
+    metrics: { ...loaded.metrics, port: options.metricsPort ?? loaded.metrics.port },
+  }
+  await runCases(
+    {
+      config,
+      clock: systemClock,
+      log: openLogger('cases', config.logLevel, config.logFormat),
+      onReady: (ports) => {
+        printProgress(`queue and labels: http://${config.http.host}:${ports.http}`)
+        printProgress(`metrics: http://${config.metrics.host}:${ports.metrics}/metrics`)
+      },
+    },
+    interruptSignal(),
+  )
+}
+
+// sluice alerts watch-receipts: joins blocks with the receipts of subscribers.
+
+const WATCH_RECEIPTS_EXAMPLES = `
+Examples:
+  $ sluice alerts watch-receipts
+  $ SLUICE_RECEIPT_MISSING=resend SLUICE_RECEIPT_WAIT_MS=5000 sluice alerts watch-receipts --metrics-port 0
+
+What is counted, and what happens to a block without receipt: docs/alerts.md.`
+
+/** Adds the command below \`sluice alerts\`. */
+function registerWatchReceipts(alerts: Command): void {
+  alerts
+    .command('watch-receipts')
+    .summary('tell how long blocks take, and which nobody has answered')
+    .description(
+      'Joins blocks and releases with the receipts of subscribers: time to block with its objective, receipts that do ' +
+        'not count as dead letters, blocks without receipt as a metric, and sent again if so configured. Runs until ' +
+        'SIGTERM or Ctrl-C; one process for each stream, a second one shuts out the first.',
+    )
+    .option(
+      '--metrics-port <port>',
+      'port of /metrics, /livez and /readyz (default SLUICE_METRICS_PORT)',
+      parseInteger(0, PORT_MAX),
+    )
+    .addHelpText('after', () => `\n${environmentHelp('receipts')}\n${WATCH_RECEIPTS_EXAMPLES}`)
+    .action(runWatchReceipts)
+}
+
+async function runWatchReceipts(options: { readonly metricsPort?: number }): Promise<void> {
+  const loaded = loadReceiptsConfig(process.env)
+  const config = {
+    ...loaded,
+    metrics: { ...loaded.metrics, port: options.metricsPort ?? loaded.metrics.port },
+  }
+  const log = openLogger('receipts', config.logLevel, config.logFormat)
+  if (config.hasBuiltInHmacKey) warnOfBuiltInKey(log)
+  await runReceipts(
+    {
+      config,
+      clock: systemClock,
+      log,
+      onReady: (port) => {
+        printProgress(`metrics: http://${config.metrics.host}:${port}/metrics`)
+      },
+    },
+    interruptSignal(),
+  )
+}
+
+// sluice alerts redeliver: sends again what a target of the forwarder did not take.
+
+const SEND_DEFAULT = 1_000
+const SEND_MAX = 100_000
+/** Alerts are printed as they are sent. Time, event id, reason. */
+const FORM = { widths: [19, 34, 18] }
+
+interface RedeliverCommandOptions {
+  readonly targets: string
+  readonly target: string
+  readonly reason?: readonly ForwardDeadReason[]
+  readonly since?: Moment
+  readonly limit: number
+  readonly dryRun?: boolean
+  readonly yes?: boolean
+  readonly json?: boolean
+  readonly brokers?: readonly string[]
+  readonly topicPrefix?: string
+}
+
+const REDELIVER_EXAMPLES = `
+Examples:
+  $ sluice alerts redeliver --targets targets.yaml --target core-banking --dry-run
+  $ sluice alerts redeliver --targets targets.yaml --target core-banking --reason rejected --since 2h --yes
+
+Why alerts are given up, and what to repair first: docs/webhooks.md, docs/runbook.md.`
+
+/** Adds the command to `sluice alerts`. */
+function registerRedeliver(alerts: Command): void {
+  const command = alerts
+    .command('redeliver')
+    .summary('send again what a target did not take')
+    .description(
+      'Sends alerts again that a target did not take, in the order of the topic and under the same ids. What was taken ' +
+        'since, what a later revision has replaced and what has left the topic is left out.',
+    )
+    .requiredOption('--targets <file>', 'targets file of the forwarder')
+    .requiredOption('--target <name>', 'whose alerts')
+    .option('--reason <reason,...>', 'only these reasons', reasonsOption)
+    .option('--since <time>', 'given up from this time on, such as 2h', momentOption)
+    .option('--limit <count>', 'send at most this many', parseInteger(1, SEND_MAX), SEND_DEFAULT)
+    .option('--dry-run', 'say what would be sent, and send nothing')
+    .option('--yes', 'do not ask')
+  addStreamOptions(command).addHelpText('after', REDELIVER_EXAMPLES).action(runRedeliver)
+}
+
+async function runRedeliver(options: RedeliverCommandOptions): Promise<void> {
+  const isDry = options.dryRun === true
+  if (!isDry && options.yes !== true && !process.stdin.isTTY) {
+    throw new SluiceError(
+      'SLUICE_USAGE',
+      'This would send alerts and nobody can be asked here; give --yes, or --dry-run to see what it would send.',
+    )
+  }
+  const config = loadForwardConfig(process.env)
+  const target = loadTargets(options.targets, process.env).find(
+    ({ name }) => name === options.target,
+  )
+  if (target === undefined) {
+    throw new SluiceError('SLUICE_USAGE', `${options.targets} has no target "${options.target}".`)
+  }
+  const { brokers, security, topicPrefix } = whereToLook(options, config)
+  const url = config.schemaRegistryUrl
+  const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
+  const signal = interruptSignal()
+  const { since } = options
+  const taken: PlannedRedelivery[] = []
+  const planned = await redeliver(
+    {
+      ...{ brokers, security, topicPrefix, target },
+      codecs: createCodecs(content),
+      reasons: options.reason ?? null,
+      sinceMs:
+        since === undefined
+          ? null
+          : 'atMs' in since
+            ? since.atMs
+            : systemClock.nowMs() - since.agoMs,
+      sendMax: options.limit,
+      clock: systemClock,
+      random: () => Math.random(),
+      send: openSender(systemClock),
+      confirm: async (due) => !isDry && (options.yes === true || (await ask(due, signal))),
+      onSent: (each, verdict, status) => {
+        if (verdict === 'delivered') taken.push(each)
+        print(each, verdict, status, options)
+      },
+    },
+    signal,
+  )
+  for (const each of planned) {
+    if (isDry || each.state !== 'send') print(each, each.state, each.letter.status, options)
+  }
+  const due = planned.filter(({ state }) => state === 'send').length
+  const done = isDry ? 'a dry run: nothing was sent' : `${taken.length} taken`
+  printProgress(`${planned.length} given up, ${due} to send; ${done}`)
+}
+
+function print(
+  { letter }: PlannedRedelivery,
+  result: string,
+  status: number | null,
+  { json }: RedeliverCommandOptions,
+): void {
+  const { eventId, partition, offset, reason, atMs } = letter
+  if (json === true) {
+    printLine(JSON.stringify({ eventId, partition, offset, reason, atMs, result, status }))
+    return
+  }
+  const at = new Date(atMs).toISOString().slice(0, 19).replace('T', ' ')
+  const answer = status === null ? '-' : String(status)
+  printLine(tableLine([at, eventId ?? '-', reason ?? '-', result, answer], FORM))
+}
+
+async function ask(planned: readonly PlannedRedelivery[], signal: AbortSignal): Promise<boolean> {
+  const count = planned.filter(({ state }) => state === 'send').length
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    const answer = await terminal.question(`Send ${count} alert(s) again? [y/N] `, { signal })
+    return /^y(es)?$/i.test(answer.trim())
+  } finally {
+    terminal.close()
+  }
+}
+
+function reasonsOption(text: string): readonly ForwardDeadReason[] {
+  const reasons = text
+    .split(',')
+    .map((word) => FORWARD_DEAD_REASONS.find((known) => known === word))
+  const known = reasons.filter((reason) => reason !== undefined)
+  if (known.length === reasons.length) return known
+  throw new InvalidArgumentError(`Give some of ${FORWARD_DEAD_REASONS.join(', ')}.`)
+}
+
+// Which stream a command looks at.
+
+/** Brokers and prefix of the options, else of the environment, else of a running demo, which is said. */
+export function whereToLook(
+  options: { readonly brokers?: readonly string[]; readonly topicPrefix?: string },
+  config: Pick<AlertsConfig, 'topicPrefix' | 'brokers' | 'security'>,
+): KafkaConnection & { readonly topicPrefix: string } {
+  const topicPrefix = options.topicPrefix ?? config.topicPrefix
+  const { security } = config
+  const brokers = options.brokers ?? config.brokers
+  if (topicPrefix !== null) return { brokers, security, topicPrefix }
+  const [demo] = readLivingDemos(stackPaths(repositoryRoot()).state)
+  if (demo === undefined) return { brokers, security, topicPrefix: '' }
+  printProgress(`${demoName(demo.id)} runs and no topic prefix is given, so it is followed`)
+  return { brokers: options.brokers ?? demo.brokers, security, topicPrefix: demo.topicPrefix }
+}
+
+// Options of `sluice alerts` that need reading.
+
+/** Reads a list of brokers, such as 127.0.0.1:19092,[::1]:19092. */
+export function brokersOption(text: string): readonly string[] {
+  const brokers = text.split(',').map((broker) => broker.trim())
+  if (brokers.every((broker) => /^([^\s:]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/.test(broker)))
+    return brokers
+  throw new InvalidArgumentError('Give HOST:PORT, or several with commas between.')
+}
+
+// sluice alerts: tail follows the alerts topic, the way a subscriber should; the others have files of their own.
 
 const LIMIT_MAX = 1_000_000_000
 

@@ -1,15 +1,22 @@
 // sluice audit: verifies the chain of decision batches, and anchors it outside of Kafka.
 
 import type { Command } from 'commander'
-import type { Anchor, ChainSummary } from '../../core/audit/chain-check.ts'
-import { EnvReader, readGroupId } from '../../platform/config/env-reader.ts'
-import { appendAnchors, readAnchors } from '../audit/anchor-file.ts'
-import { chainLines } from '../audit/chain-lines.ts'
-import { eraseFromCopy, exportBatches } from '../audit/batch-copy.ts'
-import { verifyChain, verifyCopy } from '../audit/verify-chain.ts'
+import type { Anchor } from '../../core/audit/anchor.ts'
+import type { ChainSummary } from '../../core/audit/chain-check.ts'
+import { EnvReader } from '../../platform/config/env-reader.ts'
+import { readGroupId } from '../../platform/config/group-id.ts'
+import {
+  appendAnchors,
+  chainLines,
+  eraseFromCopy,
+  exportBatches,
+  readAnchors,
+  verifyChain,
+  verifyCopy,
+} from '../audit/verify-chain.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
-import { openStream, type StreamOptions } from '../features/open-stream.ts'
-import { brokersOption } from './alerts-options.ts'
+import { type StreamOptions, openStream } from '../features/export-rows.ts'
+import { brokersOption } from './alerts.ts'
 
 const EXIT_BROKEN = 1
 const ANCHORS_DEFAULT = 'audit/anchors.ndjson'

@@ -16,28 +16,25 @@ import {
   costsFor,
   type BacktestCommandOptions,
 } from '../backtest/backtest-options.ts'
-import { openFileSource } from '../backtest/file-source.ts'
-import { openLakeSource } from '../backtest/lake-source.ts'
-import { loadLists } from '../backtest/list-files.ts'
-import { ListsOfRows } from '../backtest/lists-of-rows.ts'
+import { type RowSource, openFileSource, openLakeSource } from '../backtest/row-source.ts'
 import {
+  ListsOfRows,
+  type LoadedPolicy,
+  ModelThresholds,
   featuresOf,
   listsNamedBy,
+  loadLists,
   loadPolicies,
   namedFile,
   needModel,
-  type LoadedPolicy,
 } from '../backtest/load-policies.ts'
-import { ModelThresholds } from '../backtest/model-thresholds.ts'
-import { reportJson } from '../backtest/report-json.ts'
-import { reportPage } from '../backtest/report-page.ts'
-import { reportTable } from '../backtest/report-table.ts'
-import type { RowSource } from '../backtest/row-source.ts'
+import { reportJson } from '../backtest/report-rows.ts'
+import { reportPage, reportTable } from '../backtest/report-page.ts'
 import { runBacktest, type BacktestOptions } from '../backtest/run-backtest.ts'
 import { interruptSignal, printJson, printLine, printProgress, repositoryRoot } from '../command.ts'
-import { importMappingOf } from '../lake/mapping-options.ts'
+import { importMappingOf } from '../lake/import-command.ts'
 import { storeOf } from '../model/model-stream.ts'
-import { findNamedRuleset } from '../policy/named-ruleset.ts'
+import { findNamedRuleset } from '../policy/policy-stream.ts'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000

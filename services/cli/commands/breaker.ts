@@ -1,19 +1,23 @@
 // sluice breaker: whether the breakers of a stream have tripped, and how a person resets them.
 
 import type { Command } from 'commander'
-import { breakerControlOf } from '../../core/control/deployment.ts'
+import { breakerControlOf } from '../../core/control/block-control.ts'
+import { breakersIn } from '../../core/decision/block-guard.ts'
+import type { BreakerStatus } from '../../core/decision/breaker.ts'
+import { decodeKept } from '../../core/decision/kept-blocks.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { readBreakerResets } from '../../platform/kafka/block-topics.ts'
-import { publishControl } from '../../platform/kafka/control-topic.ts'
-import { groupOf, readBreakers } from '../breaker/breaker-status.ts'
+import { EnvReader } from '../../platform/config/env-reader.ts'
+import { readGroupId } from '../../platform/config/group-id.ts'
+import { readBreakerResets, readKeptBlocks } from '../../platform/kafka/block-topics.ts'
+import { type ControlAccess, publishControl } from '../../platform/kafka/control-topic.ts'
 import { printJson, printLine } from '../command.ts'
 import {
+  type ChangeOptions,
+  type ModelOptions,
   addChangeOptions,
   addStreamOptions,
   authorOf,
   openControl,
-  type ChangeOptions,
-  type ModelOptions,
 } from '../model/model-stream.ts'
 import { environmentHelp } from './environment-help.ts'
 
@@ -80,4 +84,42 @@ async function reset(options: ChangeOptions): Promise<void> {
   printLine(
     `said at offset ${position} of ${access.topicPrefix}control; partitions follow with their next batch`,
   )
+}
+
+// Where the breakers of a stream stand: what its partitions have committed, against how often people have reset them.
+
+/** One breaker of one partition. */
+export interface PartitionBreaker extends BreakerStatus {
+  readonly partition: number
+  /** True when blocks are flags there. */
+  readonly isOpen: boolean
+}
+
+interface BreakerStatuses {
+  /** How often people have reset the breakers. */
+  readonly resets: number
+  readonly partitions: readonly PartitionBreaker[]
+}
+
+/** @throws SluiceError as `readToEnd` and `readKeptBlocks`. */
+export async function readBreakers(
+  access: ControlAccess,
+  groupId: string,
+): Promise<BreakerStatuses> {
+  const resets = await readBreakerResets(access)
+  const partitions = (await readKeptBlocks(access, groupId)).flatMap(({ partition, kept }) =>
+    breakersIn(decodeKept(kept).guard).map((breaker) => ({
+      ...{ partition, ...breaker },
+      isOpen: breaker.trippedAt !== null && resets <= breaker.trippedAt,
+    })),
+  )
+  return { resets, partitions }
+}
+
+/** The group of the option, else of the environment, else that of the prefix. @throws SluiceError SLUICE_CONFIG_INVALID. */
+export function groupOf({ group }: { readonly group?: string }, topicPrefix: string): string {
+  const read = new EnvReader(process.env)
+  const configured = readGroupId(read, topicPrefix)
+  read.throwIfInvalid()
+  return group ?? configured
 }

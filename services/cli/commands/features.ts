@@ -5,12 +5,15 @@ import { SluiceError } from '../../core/errors.ts'
 import { FEATURES, FEATURE_LIST_HASH } from '../../core/features/catalogue/feature-list.ts'
 import { rangeOfBound, type TimeRange } from '../../producer/index.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
-import { loadRedriveConfig } from '../dead-letters/config.ts'
-import { explainDecision } from '../features/explain.ts'
-import { explanationJson, explanationLines, listLines } from '../features/explain-lines.ts'
-import { exportRows } from '../features/export-rows.ts'
-import { openStream, type StreamOptions } from '../features/open-stream.ts'
-import { brokersOption } from './alerts-options.ts'
+import { loadRedriveConfig } from '../dead-letters/read-letters.ts'
+import {
+  explainDecision,
+  explanationJson,
+  explanationLines,
+  listLines,
+} from '../features/explain.ts'
+import { type StreamOptions, exportRows, openStream } from '../features/export-rows.ts'
+import { brokersOption } from './alerts.ts'
 
 const LISTED_DEFAULT = 20
 const LISTED_MAX = 100_000

@@ -1,11 +1,8 @@
 // sluice lake: history in Parquet files, filled from Kafka, asked in SQL.
 
 import type { Command } from 'commander'
-import { registerCheck } from '../lake/check-command.ts'
-import { registerCompact } from '../lake/compact-command.ts'
-import { registerErase } from '../lake/erase-command.ts'
-import { registerImport } from '../lake/import-command.ts'
-import { registerIngest } from '../lake/ingest-command.ts'
+import { registerCheck, registerCompact, registerErase } from '../lake/upkeep-commands.ts'
+import { registerImport, registerIngest } from '../lake/import-command.ts'
 import { registerQuery } from '../lake/query-command.ts'
 
 /** Adds the commands to the program. */

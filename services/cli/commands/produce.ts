@@ -1,41 +1,39 @@
 // sluice produce: transactions and labels from the simulator or from CSV files, to Kafka or to the screen.
 
-import { Option } from 'commander'
-import type { Command } from 'commander'
+import { readFileSync } from 'node:fs'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { SIMULATOR_DEFAULTS } from '../../../tools/simulator/options.ts'
+import { simulate } from '../../../tools/simulator/simulate.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { rangeBetween } from '../../core/files/event-time.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
+  type ColumnMapping,
   DEFAULT_CURRENCY,
+  type FieldConstants,
+  type Pace,
+  type ProducerConfig,
+  type ProducerSource,
+  type ProducerTarget,
+  type Summary,
+  type TimeRange,
+  checkFields,
   loadProducerConfig,
   mappingText,
+  parseDurationMs,
+  parseEventTimeMs,
+  parseFieldList,
+  rangeOfBound,
   runProducer,
 } from '../../producer/index.ts'
-import { SIMULATOR_DEFAULTS } from '../../../tools/simulator/options.ts'
-import { simulate } from '../../../tools/simulator/simulate.ts'
-import type {
-  Pace,
-  ProducerConfig,
-  ProducerSource,
-  ProducerTarget,
-  Summary,
-} from '../../producer/index.ts'
-import { interruptSignal, parseInteger, parseNumber, printJson, printProgress } from '../command.ts'
 import {
-  constantsOption,
-  delimiterOption,
-  durationOption,
-  mappingOption,
-  timeOption,
-  timeRangeOption,
-} from './produce-options.ts'
-import type {
-  ReplayCommandOptions,
-  SimulateCommandOptions,
-  SendOptions,
-} from './produce-options.ts'
-import { openProducerMetrics } from './produce-metrics.ts'
-import { clearProgressLine, printSummary, showProgressLine } from './produce-output.ts'
+  interruptSignal,
+  parseInteger,
+  parseNumber,
+  printJson,
+  printLine,
+  printProgress,
+} from '../command.ts'
 
 const COUNT_MAX = 1_000_000_000_000
 const RATE_PER_SECOND_DEFAULT = 500
@@ -288,5 +286,203 @@ function definedOnly<Fields extends object>(
 ): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [Name in keyof Fields]?: Exclude<Fields[Name], undefined>
+  }
+}
+
+// Options of `sluice produce`: their types, and how their texts are read.
+
+/** Options of both sources. Absent means that the default holds. */
+interface SendOptions {
+  readonly metricsPort?: number
+  readonly rate?: number
+  readonly speed?: number
+  readonly flatOut?: boolean
+  readonly count?: number
+  /** Milliseconds. */
+  readonly duration?: number
+  readonly brokers?: string
+  readonly topicPrefix?: string
+  readonly traceRatio?: number
+  readonly dryRun?: boolean
+  readonly json?: boolean
+}
+
+interface SimulateCommandOptions extends SendOptions {
+  readonly seed?: number
+  /** Milliseconds UTC. */
+  readonly start?: number
+  readonly until?: number
+  readonly cards?: number
+  readonly terminals?: number
+  readonly merchants?: number
+  readonly fraudShare?: number
+  /** Milliseconds. */
+  readonly labelDelay?: number
+  readonly watermarks?: boolean
+}
+
+interface ReplayCommandOptions extends SendOptions {
+  readonly from?: TimeRange
+  readonly to?: TimeRange
+  readonly map?: ColumnMapping
+  readonly set?: FieldConstants
+  /** Milliseconds. */
+  readonly labelDelay?: number
+  readonly genuineLabels?: boolean
+  readonly skipBad?: boolean
+  readonly sort?: boolean
+  readonly delimiter?: string
+  readonly watermarks: boolean
+}
+
+/** Reads a duration as milliseconds. */
+export function durationOption(text: string): number {
+  const durationMs = parseDurationMs(text)
+  if (durationMs !== null) return durationMs
+  throw new InvalidArgumentError('Give a duration such as 500ms, 45s, 30m, 12h or 7d.')
+}
+
+/** Reads a time as milliseconds UTC. */
+export function timeOption(text: string): number {
+  const timeMs = parseEventTimeMs(text)
+  if (timeMs !== null) return timeMs
+  throw new InvalidArgumentError('Give a time such as 2026-01-01 or 2026-01-01T12:00:00Z.')
+}
+
+/** Reads a day as all of it, and a time as that instant. */
+export function timeRangeOption(text: string): TimeRange {
+  const range = rangeOfBound(text)
+  if (range !== null) return range
+  throw new InvalidArgumentError(
+    'Give a date such as 2018-07-25, or a time such as 2018-07-25T12:00Z.',
+  )
+}
+
+/** Reads the separator of cells; a tab may be written as `tab`. */
+export function delimiterOption(text: string): string {
+  const delimiter = text === 'tab' ? '\t' : text
+  if (delimiter.length === 1 && !/["\r\n\w]/.test(delimiter)) return delimiter
+  throw new InvalidArgumentError('Give one character such as ; or the word tab.')
+}
+
+/** Reads --set. */
+export function constantsOption(text: string): FieldConstants {
+  return parseFieldList('--set', text)
+}
+
+/** Reads --map: a list, or a JSON file. */
+export function mappingOption(text: string): ColumnMapping {
+  if (!text.endsWith('.json')) return parseFieldList('--map', text)
+  const content = readJson(text)
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw usage(`--map: ${text} is no JSON object; write {"card": "customer_id", ...}.`)
+  }
+  return checkFields(`--map ${text}`, Object.entries(content))
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error)
+    throw usage(`--map: ${file} cannot be read (${problem}); correct the file or its path.`, error)
+  }
+}
+
+function usage(message: string, cause?: unknown): SluiceError {
+  return new SluiceError('SLUICE_USAGE', message, { cause })
+}
+
+// What `sluice produce` prints: a line of progress that rewrites itself, and the summary.
+
+const CLEAR_LINE = '\r\u001b[K'
+
+/** Rewrites the line of progress; for terminals only. */
+function showProgressLine(progress: Summary): void {
+  const behind = progress.behindMs >= 100 ? `, ${progress.behindMs} ms behind schedule` : ''
+  process.stderr.write(
+    `${CLEAR_LINE}${count(progress.transactions)} transactions (${count(progress.transactionsPerSecond)}/s), ` +
+      `${count(progress.labels)} labels, event time ${timeText(progress.lastEventTimeMs)}${behind}`,
+  )
+}
+
+/** Makes room for the next line. */
+function clearProgressLine(): void {
+  process.stderr.write(CLEAR_LINE)
+}
+
+/** Prints the summary for people. */
+export function printSummary(summary: Summary): void {
+  const seconds = (summary.elapsedMs / 1_000).toFixed(1)
+  printLine(
+    `Sent ${count(summary.transactions)} transactions, ${count(summary.labels)} labels and ` +
+      `${count(summary.watermarks)} watermarks in ${seconds} s ` +
+      `(${count(summary.transactionsPerSecond)} transactions/s), all acknowledged.`,
+  )
+  printLine(
+    `Event time ${timeText(summary.firstEventTimeMs)} to ${timeText(summary.lastEventTimeMs)}.`,
+  )
+  const skipped = Object.entries(summary.skipped)
+  if (skipped.length > 0) {
+    printLine(
+      `Rows left out: ${skipped.map(([reason, rows]) => `${reason} ${count(rows)}`).join(', ')}.`,
+    )
+  }
+  const frauds = Object.entries(summary.fraudPatterns).filter(
+    ([, transactions]) => transactions > 0,
+  )
+  if (frauds.length > 0) {
+    printLine(
+      `Fraud in it: ${frauds.map(([pattern, transactions]) => `${pattern} ${count(transactions)}`).join(', ')}.`,
+    )
+  }
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+function timeText(timeMs: number | null): string {
+  return timeMs === null ? 'none' : new Date(timeMs).toISOString()
+}
+
+// Metrics of `sluice produce --metrics-port`: /metrics, /livez and /readyz while a run lasts.
+
+interface ProducerMetrics {
+  produced(summary: Summary): void
+  close(): Promise<void>
+}
+
+/** Serves metrics on the port, or on a free one when it is in use; says where. */
+async function openProducerMetrics(host: string, port: number): Promise<ProducerMetrics> {
+  // Loaded here, so that --help does not wait for it.
+  const [{ createProducerTelemetry }, { openMetricsServer }] = await Promise.all([
+    import('../../platform/metrics/producer-telemetry.ts'),
+    import('../../platform/metrics/metrics-server.ts'),
+  ])
+  const telemetry = createProducerTelemetry()
+  let soFar: Summary | null = null
+  const server = await openMetricsServer({
+    host,
+    port,
+    registry: telemetry.registry,
+    // The first report comes once the run is connected and sends.
+    readiness: () => ({
+      isReady: soFar !== null,
+      details: {
+        transactions: soFar?.transactions ?? 0,
+        labels: soFar?.labels ?? 0,
+        acknowledged: soFar?.acknowledged ?? 0,
+        behindMs: soFar?.behindMs ?? 0,
+      },
+    }),
+  })
+  printProgress(`metrics: http://${host}:${server.port}/metrics`)
+  return {
+    produced: (summary) => {
+      soFar = summary
+      telemetry.produced(summary)
+    },
+    close: () => server.close(),
   }
 }

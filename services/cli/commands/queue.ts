@@ -3,20 +3,22 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Command } from 'commander'
 import {
+  type Queue,
+  type QueueConfig,
+  QueueState,
   caseView,
   followQueue,
   loadQueueConfig,
-  QueueState,
   readQueue,
-  type Queue,
-  type QueueConfig,
 } from '../../alerts/index.ts'
+import type { Case } from '../../core/cases.ts'
+import { DEFAULT_RATES } from '../../core/currency.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { Interrupted, interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
+import { tableLines } from '../table.ts'
 import { environmentHelp } from './environment-help.ts'
-import { queueLines } from './queue-lines.ts'
 
 const LIMIT_DEFAULT = 20
 const LIMIT_MAX = 1_000
@@ -109,4 +111,35 @@ function print({ cases, ...rest }: Queue, { json, watch, limit }: QueueOptions):
 
 function tellUnreadable({ unreadable }: QueueState): void {
   if (unreadable > 0) printProgress(`${unreadable} messages of the topics could not be read`)
+}
+
+// The queue as a table for people.
+
+const MINOR_PER_MAJOR = 100
+const HEADINGS = ['priority', 'expected loss', 'alerts', 'cards', 'since (UTC)', 'what', 'case']
+
+/** A line of numbers, and a table of the first cases. */
+function queueLines({ cases, openAlerts, leftOut }: Queue, limit: number): readonly string[] {
+  const dropped = leftOut === 0 ? '' : `; ${leftOut} older alerts were left out`
+  const first = `${cases.length} open cases with ${openAlerts} alerts${dropped}`
+  if (cases.length === 0) return [first]
+  const lines = tableLines([HEADINGS, ...cases.slice(0, limit).map(rowOf)])
+  const more = cases.length > limit ? [`... and ${cases.length - limit} more (--limit)`] : []
+  return [first, ...lines, ...more]
+}
+
+function rowOf(each: Case): readonly string[] {
+  const loss = (each.expectedLossMinor / MINOR_PER_MAJOR).toFixed(2)
+  const [card = ''] = each.cards
+  const others = each.cards.length > 1 ? ` and ${each.cards.length - 1} more` : ''
+  const terminals = each.compromisedTerminals.join(', ')
+  return [
+    String(each.priority),
+    `${loss} ${DEFAULT_RATES.reference}`,
+    String(each.alerts.length),
+    String(each.cards.length),
+    new Date(each.firstMs).toISOString().slice(0, 19).replace('T', ' '),
+    terminals === '' ? `card ${card}${others}` : `terminal ${terminals}`,
+    each.caseId,
+  ]
 }

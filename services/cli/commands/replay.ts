@@ -4,13 +4,16 @@ import { InvalidArgumentError, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
 import { rangeOfBound, type TimeRange } from '../../producer/index.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
-import { openStream, type StreamOptions } from '../features/open-stream.ts'
-import { isProven } from '../replay/compared.ts'
-import { loadReplayConfig } from '../replay/config.ts'
-import { ModelsByDigest } from '../replay/models-by-digest.ts'
-import { replayLines } from '../replay/replay-lines.ts'
-import { runReplay, type ReplayRange } from '../replay/run-replay.ts'
-import { brokersOption } from './alerts-options.ts'
+import { type StreamOptions, openStream } from '../features/export-rows.ts'
+import { isProven } from '../replay/judge-decisions.ts'
+import {
+  ModelsByDigest,
+  type ReplayRange,
+  loadReplayConfig,
+  replayLines,
+  runReplay,
+} from '../replay/run-replay.ts'
+import { brokersOption } from './alerts.ts'
 
 const EXIT_DIFFERS = 1
 const PARTITION_MAX = 1_000_000

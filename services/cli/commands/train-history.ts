@@ -13,12 +13,7 @@ import type { ColumnMapping, FieldConstants, TimeRange } from '../../producer/in
 import { OPEN_TERMS, OWNED_TERMS, readTopicHistory } from '../../trainer/index.ts'
 import type { HistoryEvent, ReleaseTerms } from '../../trainer/index.ts'
 import { parseInteger, printProgress } from '../command.ts'
-import {
-  constantsOption,
-  durationOption,
-  mappingOption,
-  timeRangeOption,
-} from './produce-options.ts'
+import { constantsOption, durationOption, mappingOption, timeRangeOption } from './produce.ts'
 
 const DAY_MS = 86_400_000
 const SIMULATED_DAYS_DEFAULT = 75

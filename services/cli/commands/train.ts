@@ -1,23 +1,44 @@
 // sluice train: a model folder from the simulator, from CSV files, from the lake, or from the topics.
 
-import { withModelDocumentation } from '../../../tools/model-documentation/model-documentation.ts'
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { InvalidArgumentError, Option } from 'commander'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { withModelDocumentation } from '../../../tools/model-documentation/model-documentation.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
+import {
+  type CostFigures,
+  DEFAULT_ALERT_COSTS,
+  totalMinor,
+} from '../../core/scoring/alert-costs.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { SEEDS_MAX, TRAINER_DEFAULTS, TRAINING_BACKENDS, runTrainer } from '../../trainer/index.ts'
-import type { HistoryEvent, TrainingBackend } from '../../trainer/index.ts'
-import { interruptSignal, parseInteger, parseNumber, printJson, printProgress } from '../command.ts'
-import { durationOption } from './produce-options.ts'
-import { addHistoryOptions, openHistory } from './train-history.ts'
-import type { HistoryOptions } from './train-history.ts'
-import { printSummary } from './train-summary.ts'
-import { addThresholdOptions, thresholdChoice, thresholdWords } from './train-thresholds.ts'
-import type { ThresholdOptions } from './train-thresholds.ts'
+import {
+  type HistoryEvent,
+  SEEDS_MAX,
+  SEED_FIGURES,
+  THRESHOLD_RULES,
+  TRAINER_DEFAULTS,
+  TRAINING_BACKENDS,
+  type ThresholdChoice,
+  type ThresholdRule,
+  type TrainSummary,
+  type TrainingBackend,
+  runTrainer,
+  skipText,
+  spreadOf,
+} from '../../trainer/index.ts'
+import {
+  interruptSignal,
+  parseInteger,
+  parseNumber,
+  printJson,
+  printLine,
+  printProgress,
+} from '../command.ts'
+import { printTable } from '../table.ts'
+import { durationOption } from './produce.ts'
+import { type HistoryOptions, addHistoryOptions, openHistory } from './train-history.ts'
 
 const DAY_MS = 86_400_000
 const NAME = /^[a-z0-9][a-z0-9._-]{0,39}$/
@@ -253,4 +274,135 @@ async function* untilInterrupted(
 
 function usage(message: string): SluiceError {
   return new SluiceError('SLUICE_USAGE', `sluice train: ${message}`)
+}
+
+// How `sluice train` is told by what thresholds are chosen, and what alerts cost.
+
+const MINOR = 100
+const AMOUNT_MAX = 1_000_000
+
+/** Amounts in units of the reference currency; absent means that the default holds. */
+interface ThresholdOptions {
+  readonly thresholds: ThresholdRule
+  readonly alertCost?: number
+  readonly wrongBlockCost?: number
+  readonly wrongBlockShare?: number
+  readonly flagSaves?: number
+}
+
+/** Adds the options to a command. */
+function addThresholdOptions(command: Command): void {
+  const { alertMinor, wrongBlockFixedMinor, wrongBlockShare, flagSavesShare } = DEFAULT_ALERT_COSTS
+  command
+    .addOption(
+      new Option(
+        '--thresholds <rule>',
+        'cost: the pair with the least cost on validation; precision: at least 0.5 of flags and 0.9 of blocks',
+      )
+        .choices(THRESHOLD_RULES)
+        .default('cost'),
+    )
+    .option(
+      '--alert-cost <amount>',
+      `work on one alert, in the reference currency (default ${alertMinor / MINOR})`,
+      parseNumber(0, AMOUNT_MAX),
+    )
+    .option(
+      '--wrong-block-cost <amount>',
+      `of refusing a genuine payment, fixed part (default ${wrongBlockFixedMinor / MINOR})`,
+      parseNumber(0, AMOUNT_MAX),
+    )
+    .option(
+      '--wrong-block-share <share>',
+      `of refusing a genuine payment, share of its amount (default ${wrongBlockShare})`,
+      parseNumber(0, 100),
+    )
+    .option(
+      '--flag-saves <share>',
+      `of a fraud's amount; a block saves all of it (default ${flagSavesShare})`,
+      parseNumber(0, 1),
+    )
+}
+
+/** What was asked for, with the defaults. */
+function thresholdChoice(options: ThresholdOptions): ThresholdChoice {
+  const { thresholds, alertCost, wrongBlockCost, wrongBlockShare, flagSaves } = options
+  const minor = (amount: number | undefined, byDefault: number): number =>
+    amount === undefined ? byDefault : Math.round(amount * MINOR)
+  const of = DEFAULT_ALERT_COSTS
+  return {
+    rule: thresholds,
+    costs: {
+      alertMinor: minor(alertCost, of.alertMinor),
+      wrongBlockFixedMinor: minor(wrongBlockCost, of.wrongBlockFixedMinor),
+      wrongBlockShare: wrongBlockShare ?? of.wrongBlockShare,
+      flagSavesShare: flagSaves ?? of.flagSavesShare,
+    },
+  }
+}
+
+/** The options that differ from the defaults, as they were given. */
+function thresholdWords(options: ThresholdOptions): readonly string[] {
+  const { thresholds, alertCost, wrongBlockCost, wrongBlockShare, flagSaves } = options
+  return [
+    ...(thresholds === 'cost' ? [] : [`--thresholds ${thresholds}`]),
+    ...(alertCost === undefined ? [] : [`--alert-cost ${alertCost}`]),
+    ...(wrongBlockCost === undefined ? [] : [`--wrong-block-cost ${wrongBlockCost}`]),
+    ...(wrongBlockShare === undefined ? [] : [`--wrong-block-share ${wrongBlockShare}`]),
+    ...(flagSaves === undefined ? [] : [`--flag-saves ${flagSaves}`]),
+  ]
+}
+
+// What `sluice train` prints when the model is written.
+
+/** For people; programs take --json. */
+function printSummary(summary: TrainSummary): void {
+  const { metrics, thresholds, periods, costs, bySeed, seed } = summary
+  const percent = (share: number): string => `${(share * 100).toFixed(2)} %`
+  printLine(
+    `Model ${summary.version} in ${summary.out} (${(summary.bytes / 1024).toFixed(0)} KiB).`,
+  )
+  printLine(
+    `Trained on ${periods.train.transactions} transactions with ${periods.train.frauds} frauds, ` +
+      `${summary.epochs[0] ?? 0} epochs of the draft and ${summary.epochs[1] ?? 0} of the target, ${summary.backend}.`,
+  )
+  const leftOut = skipText(summary.skipped)
+  if (leftOut !== null) printLine(`Of the history ${leftOut}.`)
+  for (const [name, of] of [
+    ['validation', metrics.validation],
+    ['test', metrics.test],
+  ] as const) {
+    printLine(
+      `${name}: average precision ${of.averagePrecision.toFixed(3)}, recall at 0.1 % false positives ` +
+        `${of.recallAtFalsePositives01Percent.toFixed(3)}; flags ${percent(of.flag.alertShare)} with precision ` +
+        `${of.flag.precision.toFixed(2)}, blocks ${percent(of.block.alertShare)} with ${of.block.precision.toFixed(2)}.`,
+    )
+  }
+  printLine(
+    `Flag at ${thresholds.flag.toFixed(4)}, block at ${thresholds.block.toFixed(4)}: ${thresholds.rule}.`,
+  )
+  printLine(
+    `Of the value of frauds ${savedText(costs.validation)} saved on validation, ${savedText(costs.test)} on test.`,
+  )
+  if (bySeed.length > 1) printSeeds(bySeed, seed)
+}
+
+function printSeeds(bySeed: TrainSummary['bySeed'], kept: number): void {
+  printLine(
+    `${bySeed.length} seeds, mean and standard deviation on validation and test; seed ${kept} is kept:`,
+  )
+  const rows = Object.entries(SEED_FIGURES).map(([name, read]) => {
+    const cells = (['validation', 'test'] as const).map((period) => {
+      const { mean, deviation } = spreadOf(bySeed.map((of) => read(of[period])))
+      return `${mean.toFixed(4)} +/- ${deviation.toFixed(4)}`
+    })
+    return [name, ...cells]
+  })
+  printTable(rows, { indent: '  ' })
+}
+
+/** Less what alerts and wrong blocks cost. */
+function savedText(figures: CostFigures): string {
+  if (figures.fraudMinor === 0) return 'nothing (no frauds)'
+  return `${((1 - totalMinor(figures) / figures.fraudMinor) * 100).toFixed(1)} %`
 }

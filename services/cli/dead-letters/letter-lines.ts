@@ -1,9 +1,29 @@
 // Dead letters as lines for people and as JSON for programs.
 
-import { formatPosition } from '../../core/redrive.ts'
+import type { RateTable } from '../../core/currency.ts'
+import { partitionOf, partitionOfAscii } from '../../core/murmur2.ts'
+import { type MessagePosition, formatPosition } from '../../core/redrive.ts'
+import type { RejectReason } from '../../core/reject-reasons.ts'
+import { createCodec } from '../../core/wire/codec.ts'
+import type { Codecs } from '../../core/wire/codecs.ts'
+import { isTimeMs } from '../../core/wire/field-checks.ts'
+import { NOT_FRAMED, frameSchemaId } from '../../core/wire/framing.ts'
+import type { DeadLetter } from '../../core/wire/records.ts'
+import type { RegistryContent, Subject } from '../../core/wire/schema-registry.ts'
 import { redact } from '../../platform/redact.ts'
 import { tableLine, tableLines } from '../table.ts'
-import type { FoundLetter, LettersRead } from './read-letters.ts'
+import {
+  EVERY_LETTER,
+  type FoundLetter,
+  type LettersRead,
+  SourceLog,
+  type StreamAccess,
+  asking,
+  findScanStart,
+  openLettersKafka,
+  readLetters,
+} from './read-letters.ts'
+import { isSameMessage } from './redrive.ts'
 
 /** Letters are printed as they are read. */
 const FORM = { align: 'llllr', widths: [19, 24, 21, 12, 6] }
@@ -108,4 +128,236 @@ export function timeText(timeMs: number): string {
 /** Text that came from a topic: no card number, and nothing that steers the terminal. */
 export function safeText(text: string): string {
   return String(redact(text)).replace(/\p{Cc}/gu, '?')
+}
+
+// One dead letter with everything that is known of it, and what its message holds while it is still in the log.
+
+/** What stands where the letter's message was; `gone` when retention has taken it. */
+type FoundPayload = PayloadView | { readonly kind: 'gone' | 'empty' | 'unreadable' }
+
+/** The letter about the message at a position, or null. Throws as `readLetters` does. */
+export async function findLetter(
+  access: StreamAccess,
+  position: MessagePosition,
+  signal: AbortSignal,
+): Promise<FoundLetter | null> {
+  const found: FoundLetter[] = []
+  const { topic, partition, offset } = position
+  const filter = { ...EVERY_LETTER, topic, partition, offsetMin: offset, offsetMax: offset }
+  await readLetters(access, filter, (letter) => found.push(letter), signal)
+  return found[0] ?? null
+}
+
+/** Fetches the letter's message and makes it fit to be shown. Throws as `SourceLog.scan` does. */
+export async function findPayload(
+  access: StreamAccess,
+  content: RegistryContent,
+  letter: DeadLetter,
+  signal: AbortSignal,
+): Promise<FoundPayload> {
+  const admin = openLettersKafka(access).admin()
+  const log = new SourceLog(access, letter.topic, [letter])
+  try {
+    await asking(access, () => admin.connect())
+    const start = await asking(access, () => findScanStart(admin, letter.topic, [letter]))
+    await log.readOne(letter, start, signal)
+  } finally {
+    await admin.disconnect().catch(() => undefined)
+  }
+  const message = log.messageOf(letter)
+  if (message?.isRefused === true) return { kind: 'unreadable' }
+  if (message === null || !isSameMessage(letter, message)) return { kind: 'gone' }
+  if (message.value === null || message.value.length === 0) return { kind: 'empty' }
+  return viewPayload(message.value, content)
+}
+
+/** The letter as lines, one for each thing that is known. */
+export function showLines(found: FoundLetter): readonly string[] {
+  const { letter } = found
+  const repeats =
+    found.redrivenFrom === null ? 'nothing: it was sent once' : formatPosition(found.redrivenFrom)
+  return tableLines([
+    ['position', formatPosition(letter)],
+    ['reason', safeText(letter.reason)],
+    ['field', safeText(letter.field ?? 'the message as a whole')],
+    ['sent at', isoText(letter.timestampMs)],
+    ['became one', isoText(letter.decidedAtMs)],
+    ['bytes', String(letter.payloadBytes)],
+    ['begins with', safeText(letter.sample)],
+    ['hash', Buffer.from(letter.payloadHmac).toString('hex')],
+    ['repeats', repeats],
+  ])
+}
+
+/** The message as lines. */
+export function payloadLines(payload: FoundPayload): readonly string[] {
+  switch (payload.kind) {
+    case 'gone':
+      return ['The message is no longer in its topic.']
+    case 'empty':
+      return ['The message has no bytes.']
+    case 'unreadable':
+      return ['The message came in a batch whose compression cannot be read.']
+    case 'decoded':
+      return [`As ${payload.subject}:`, JSON.stringify(payload.value, null, 2)]
+    case 'hex': {
+      const rest = payload.bytesLeftOut > 0 ? [`and ${payload.bytesLeftOut} bytes more`] : []
+      return ['No schema reads it; bytes with digits masked:', ...payload.lines, ...rest]
+    }
+  }
+}
+
+function isoText(timeMs: number): string {
+  const date = new Date(timeMs)
+  return Number.isNaN(date.getTime()) ? 'no valid time' : date.toISOString()
+}
+
+// What a message holds, as it may be shown: never a card number (P8), whatever is wrong with the message.
+
+const MESSAGE_BYTES_MAX = 1024 * 1024
+const ITEMS_MAX = 4_096
+const HEX_BYTES_MAX = 512
+const HEX_BYTES_PER_LINE = 16
+/** Digits that a text may have in all: the shortest card number has 13. */
+const DIGITS_MAX = 12
+const LARGEST_PLAIN_NUMBER = 999_999_999_999
+/** Of degrees, a tenth of a metre. */
+const DECIMALS_MAX = 6
+
+/** A payload for the screen. */
+type PayloadView =
+  | { readonly kind: 'decoded'; readonly subject: Subject; readonly value: unknown }
+  | { readonly kind: 'hex'; readonly lines: readonly string[]; readonly bytesLeftOut: number }
+
+/**
+ * Decodes a message of any subject by its schema alone, without the checks that may have refused it, and masks what
+ * could be a card number; what no schema reads is shown as masked hex.
+ */
+export function viewPayload(value: Buffer, content: RegistryContent): PayloadView {
+  const schemaId = frameSchemaId(value)
+  const schema = content.schemas.find(({ id }) => id === schemaId)
+  if (schemaId !== NOT_FRAMED && schema !== undefined) {
+    const { subject } = schema
+    const codec = createCodec<unknown>(
+      content.schemas.filter((each) => each.subject === subject),
+      new Set(content.schemas.map(({ id }) => id)),
+      {
+        subject,
+        messageBytesMax: MESSAGE_BYTES_MAX,
+        itemsMax: ITEMS_MAX,
+        validate: (read) => ({ ok: true, value: read }),
+      },
+    )
+    const decoded = codec.decode(value)
+    if (decoded.ok) return { kind: 'decoded', subject, value: masked(decoded.value) }
+  }
+  return hexView(value)
+}
+
+/**
+ * Bytes as hex and text. ASCII digits show as `##` and `#`; then the redactor goes over the hex itself, since two
+ * digits of a packed card number are one byte.
+ */
+function hexView(value: Buffer): PayloadView {
+  const shown = value.subarray(0, HEX_BYTES_MAX)
+  const words = String(redact(Array.from(shown, hexOf).join(' '))).split(' ')
+  const lines: string[] = []
+  for (let start = 0; start < words.length; start += HEX_BYTES_PER_LINE) {
+    lines.push(words.slice(start, start + HEX_BYTES_PER_LINE).join(' '))
+  }
+  const text = Array.from(shown, textOf).join('')
+  lines.push(`text: ${text}`)
+  return { kind: 'hex', lines, bytesLeftOut: value.length - shown.length }
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
+function hexOf(byte: number): string {
+  return isDigit(byte) ? '##' : byte.toString(16).padStart(2, '0')
+}
+
+function textOf(byte: number): string {
+  if (isDigit(byte)) return '#'
+  return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.'
+}
+
+function maskedNumber(value: number, name: string): unknown {
+  if (name.endsWith('Ms') && isTimeMs(value)) return value
+  if (Math.abs(value) > LARGEST_PLAIN_NUMBER) return '[redacted]'
+  return Number(value.toFixed(DECIMALS_MAX))
+}
+
+/** Texts with the digits of a card number lose all digits; large numbers that are no times are left out. */
+function masked(value: unknown, name = ''): unknown {
+  if (typeof value === 'string') {
+    const digits = value.replace(/\D/g, '').length
+    return digits > DIGITS_MAX ? value.replace(/\d/g, '#') : redact(value)
+  }
+  if (typeof value === 'number') return maskedNumber(value, name)
+  if (value instanceof Uint8Array) return `${value.length} bytes`
+  if (Array.isArray(value)) return value.map((each) => masked(each))
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, masked(entry, key)]))
+}
+
+// What would become of a message if it were sent again now: the same checks as in a partition, by this build, with
+// the schemas that are registered now.
+
+/** What the checks need besides the message. */
+interface VerdictOptions {
+  readonly codecs: Codecs
+  readonly rates: RateTable
+  readonly partitionCount: number
+  readonly eventAheadMsMax: number
+  /** Time stamp that the message would get. */
+  readonly sendAtMs: number
+}
+
+/** Where it belongs, under which key, and why it would be refused once more (null: it would be decided). */
+export interface Verdict {
+  readonly refusal: RejectReason | null
+  readonly partition: number
+  readonly key: Buffer | null
+}
+
+/**
+ * Judges a message of the transactions or labels topic. A card decides the partition; without one the key does, and
+ * a message without either stays where it was.
+ */
+export function judgeMessage(
+  kind: 'transactions' | 'labels',
+  message: { readonly key: Buffer | null; readonly value: Buffer | null },
+  partition: number,
+  options: VerdictOptions,
+): Verdict {
+  const { codecs, partitionCount } = options
+  const decoded =
+    kind === 'transactions'
+      ? codecs.decodeTransactionMessage(message.value)
+      : codecs.decodeLabelMessage(message.value)
+  if (decoded.kind === 'transaction' || decoded.kind === 'label') {
+    const { card } = decoded.value
+    const refusal = decoded.kind === 'transaction' ? refusalOf(decoded.value, options) : null
+    return { refusal, partition: partitionOfAscii(card, partitionCount), key: Buffer.from(card) }
+  }
+  return {
+    // A watermark says something about a moment of its replay; said again later it would be wrong.
+    refusal: decoded.kind === 'watermark' ? 'unexpected_schema' : decoded.reason,
+    partition: message.key === null ? partition : partitionOf(message.key, partitionCount),
+    key: message.key,
+  }
+}
+
+function refusalOf(
+  {
+    amountMinor,
+    currency,
+    eventTimeMs,
+  }: { readonly amountMinor: number; readonly currency: string; readonly eventTimeMs: number },
+  { rates, sendAtMs, eventAheadMsMax }: VerdictOptions,
+): RejectReason | null {
+  if (rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null) return 'unknown_currency'
+  return eventTimeMs > sendAtMs + eventAheadMsMax ? 'event_time_ahead' : null
 }

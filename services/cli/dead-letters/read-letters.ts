@@ -1,12 +1,24 @@
 // Reads the dead-letters topic, one letter after the other, so that memory does not grow with it.
 
-import { redrivenFromOf, type MessagePosition } from '../../core/redrive.ts'
+import type { Admin, Kafka, KafkaMessage } from 'kafkajs'
+import { SluiceError } from '../../core/errors.ts'
+import { type MessagePosition, formatPosition, redrivenFromOf } from '../../core/redrive.ts'
+import type { RejectReason } from '../../core/reject-reasons.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
-import { readToEnd } from '../../platform/kafka/committed-reader.ts'
+import { EnvReader } from '../../platform/config/env-reader.ts'
+import {
+  type CommittedMessages,
+  placeKey,
+  readToEnd,
+} from '../../platform/kafka/committed-reader.ts'
+import { REFUSED_KEY } from '../../platform/kafka/compression.ts'
+import { openKafka } from '../../platform/kafka/kafka-client.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
+import { explainKafka } from '../../platform/kafka/kafka-failure.ts'
+import { readLogSince } from '../../platform/kafka/log-ends.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
-import { isWanted, type LetterFilter } from './letter-filter.ts'
+import type { SourceMessage } from './redrive.ts'
 
 /** Where the stream is, and how to read it. */
 export interface StreamAccess extends KafkaConnection {
@@ -60,4 +72,280 @@ export async function readLetters(
     signal,
   )
   return seen
+}
+
+// What a source topic holds about letters: the messages at their positions, and the annotations of what was sent again
+// already. One pass over the topic finds both, from the oldest letter on, and keeps only what is asked for.
+//
+// Where the pass begins. A message that was sent again stands behind its original in the same partition, or (when it
+// was in the wrong one) in another partition with a time stamp that is not before its letter: the sender sees to
+// that. So each partition is read from its oldest letter, or from the oldest letter's time, whichever comes first.
+
+/** Clocks of brokers (which may stamp records) and scorers may differ by this much. */
+const CLOCK_SKEW_MS_MAX = 3_600_000
+const PROGRESS_MESSAGES = 1_000_000
+
+/** Memory for the messages that letters are about, bytes. */
+const HELD_BYTES_MAX = 256 * 1024 * 1024
+
+/** Where a pass begins, by `topic/partition`, and how far back it proves what was sent. */
+export interface ScanStart {
+  readonly startAt: ReadonlyMap<string, number>
+  /** Ends of the partitions when this was asked: where the next pass may begin. */
+  readonly ends: ReadonlyMap<string, number>
+  /** Partitions that are read from their first message on, which retention may have moved. */
+  readonly cutOff: ReadonlySet<string>
+}
+
+/** Asks the broker where the pass for these letters of one topic begins. */
+export async function findScanStart(
+  admin: Admin,
+  topic: string,
+  letters: readonly DeadLetter[],
+): Promise<ScanStart> {
+  const oldestMs = letters.reduce((least, each) => Math.min(least, each.decidedAtMs), Infinity)
+  const fromMs = Math.max(0, oldestMs - CLOCK_SKEW_MS_MAX)
+  const ranges = await readLogSince(admin, topic, fromMs)
+  const startAt = new Map<string, number>()
+  const ends = new Map<string, number>()
+  const cutOff = new Set<string>()
+  for (const [partition, { low, high, since }] of ranges) {
+    const key = placeKey(topic, partition)
+    const timed = since ?? high
+    startAt.set(key, Math.max(low, Math.min(timed, oldestOffset(letters, partition))))
+    ends.set(key, high)
+    if (low > 0 && timed <= low) cutOff.add(key)
+  }
+  return { startAt, ends, cutOff }
+}
+
+function oldestOffset(letters: readonly DeadLetter[], partition: number): number {
+  return letters.reduce(
+    (least, each) => (each.partition === partition ? Math.min(least, each.offset) : least),
+    Infinity,
+  )
+}
+
+/** What passes over one source topic have found so far. */
+export class SourceLog {
+  readonly topic: string
+  readonly #connection: KafkaConnection
+  readonly #wanted: ReadonlySet<string>
+  readonly #messages = new Map<string, SourceMessage>()
+  readonly #sentTo = new Map<string, string>()
+  readonly #firstTimestampsMs = new Map<string, number>()
+  #cutOff: ReadonlySet<string> = new Set()
+  #heldBytes = 0
+  #seen = 0
+
+  constructor(connection: KafkaConnection, topic: string, letters: readonly DeadLetter[]) {
+    const { brokers, security } = connection
+    this.#connection = { brokers, security }
+    this.topic = topic
+    this.#wanted = new Set(letters.map(formatPosition))
+  }
+
+  /** The message of a letter, or null when it is not there. */
+  messageOf(letter: DeadLetter): SourceMessage | null {
+    return this.#messages.get(formatPosition(letter)) ?? null
+  }
+
+  /** Where the letter's message was sent again, or null. */
+  sentTo(letter: DeadLetter): string | null {
+    return this.#sentTo.get(formatPosition(letter)) ?? null
+  }
+
+  /** True when no mark for the letter can have been in this partition and be gone. */
+  isCovered(letter: DeadLetter, partition: number): boolean {
+    const key = placeKey(this.topic, partition)
+    if (partition === letter.partition || !this.#cutOff.has(key)) return true
+    const firstMs = this.#firstTimestampsMs.get(key)
+    return firstMs !== undefined && firstMs < letter.decidedAtMs - CLOCK_SKEW_MS_MAX
+  }
+
+  /**
+   * Reads on from `start` to the end that the topic has now.
+   * @throws SluiceError SLUICE_USAGE when more is asked for than memory is set aside for, and what readToEnd throws.
+   */
+  async scan(
+    start: ScanStart,
+    onProgress: (messages: number) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#cutOff = new Set([...this.#cutOff, ...start.cutOff])
+    await readToEnd(
+      {
+        ...this.#connection,
+        name: 'sluice-redrive-scan',
+        topics: [this.topic],
+        startAt: start.startAt,
+      },
+      ({ partition, messages }) => {
+        for (const message of messages) this.#see(partition, message)
+        const before = Math.floor(this.#seen / PROGRESS_MESSAGES)
+        this.#seen += messages.length
+        if (Math.floor(this.#seen / PROGRESS_MESSAGES) > before) onProgress(this.#seen)
+      },
+      signal,
+    )
+  }
+
+  /** Reads the letter's message and no further. Throws as `scan` does. */
+  async readOne(letter: DeadLetter, { ends }: ScanStart, signal: AbortSignal): Promise<void> {
+    const key = placeKey(this.topic, letter.partition)
+    if (letter.offset >= (ends.get(key) ?? 0)) return
+    const found = new AbortController()
+    const reader = {
+      ...this.#connection,
+      name: 'sluice-dead-letters-show',
+      topics: [this.topic],
+      startAt: new Map([[key, letter.offset]]),
+    }
+    const see = ({ partition, messages }: CommittedMessages): void => {
+      for (const message of messages.slice(0, 1)) this.#see(partition, message)
+      found.abort()
+    }
+    try {
+      await readToEnd(reader, see, AbortSignal.any([signal, found.signal]))
+    } catch (error) {
+      if (signal.aborted || !found.signal.aborted) throw error
+    }
+  }
+
+  #see(partition: number, message: KafkaMessage): void {
+    const { topic } = this
+    const key = placeKey(topic, partition)
+    const position = formatPosition({ topic, partition, offset: Number(message.offset) })
+    if (!this.#firstTimestampsMs.has(key)) {
+      this.#firstTimestampsMs.set(key, Number(message.timestamp))
+    }
+    const redrivenFrom = redrivenFromOf(message.headers, topic)
+    if (redrivenFrom !== null) {
+      const from = formatPosition(redrivenFrom)
+      if (this.#wanted.has(from)) this.#sentTo.set(from, position)
+    }
+    if (!this.#wanted.has(position) || this.#messages.has(position)) return
+    const held = heldOf(message)
+    this.#heldBytes += held.value?.length ?? 0
+    if (this.#heldBytes > HELD_BYTES_MAX) throw tooMuch(topic)
+    this.#messages.set(position, { ...held, redrivenFrom })
+  }
+}
+
+/** Copied, so that the batch that it came in can be freed. */
+function heldOf(message: KafkaMessage): Omit<SourceMessage, 'redrivenFrom'> {
+  const { key, value, headers = {}, timestamp } = message
+  return {
+    key: key === null ? null : Buffer.from(key),
+    value: value === null ? null : Buffer.from(value),
+    headers,
+    timestampMs: Number(timestamp),
+    isRefused: value === null && key !== null && key.toString('latin1') === REFUSED_KEY,
+  }
+}
+
+function tooMuch(topic: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_USAGE',
+    `The letters of ${topic} are about more than ${HELD_BYTES_MAX / 1_048_576} MiB of messages; choose fewer ` +
+      'with --since, --until, --reason or --partition.',
+  )
+}
+
+// Which dead letters a command is about. Times are those of the letters: when the message became one.
+
+/** Every condition must hold; null holds always. */
+export interface LetterFilter {
+  /** Any of these. Later versions may write reasons that this one does not know, so letters have texts. */
+  readonly reasons: readonly RejectReason[] | null
+  /** From this time on, by `decidedAtMs`. */
+  readonly sinceMs: number | null
+  /** Before this time. */
+  readonly untilMs: number | null
+  /** Full name of the source topic. */
+  readonly topic: string | null
+  readonly partition: number | null
+  /** Offsets of the source topic. */
+  readonly offsetMin: number | null
+  readonly offsetMax: number | null
+}
+
+/** Lets every letter pass. */
+export const EVERY_LETTER: LetterFilter = {
+  reasons: null,
+  sinceMs: null,
+  untilMs: null,
+  topic: null,
+  partition: null,
+  offsetMin: null,
+  offsetMax: null,
+}
+
+/** True when the letter is one that was asked for. */
+export function isWanted(letter: DeadLetter, filter: LetterFilter): boolean {
+  const { reasons, sinceMs, untilMs, topic, partition, offsetMin, offsetMax } = filter
+  return (
+    (reasons === null || reasons.some((reason) => reason === letter.reason)) &&
+    (sinceMs === null || letter.decidedAtMs >= sinceMs) &&
+    (untilMs === null || letter.decidedAtMs < untilMs) &&
+    (topic === null || letter.topic === topic) &&
+    (partition === null || letter.partition === partition) &&
+    (offsetMin === null || letter.offset >= offsetMin) &&
+    (offsetMax === null || letter.offset <= offsetMax)
+  )
+}
+
+// The Kafka client of the dead-letter commands: its failures are thrown with a remedy, its own messages are not
+// shown.
+
+const CONNECTION_TIMEOUT_MS = 3_000
+/** CONCURRENT_TRANSACTIONS right after a commit is normal; kafkajs' own first wait would be 300 ms. */
+const RETRY = { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 16 } as const
+
+/** Opens nothing yet; admin and producers made from it connect. */
+export function openLettersKafka(connection: KafkaConnection): Kafka {
+  return openKafka(connection, {
+    clientId: 'sluice-dead-letters',
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: RETRY,
+  })
+}
+
+/** @throws SluiceError for whatever a client throws: what Kafka refuses, or SLUICE_BROKER_UNAVAILABLE. */
+export async function asking<Value>(
+  connection: KafkaConnection,
+  use: () => Promise<Value>,
+): Promise<Value> {
+  try {
+    return await use()
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    const refusal = await explainKafka(connection, error)
+    if (refusal !== null) throw refusal
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new SluiceError(
+      'SLUICE_BROKER_UNAVAILABLE',
+      `Kafka at ${connection.brokers.join(',')} cannot be asked (${problem}); start it with "sluice up", or give ` +
+        'its address in SLUICE_KAFKA_BROKERS.',
+      { cause: error },
+    )
+  }
+}
+
+// What the dead-letter commands read from the environment beside what every reader of topics does.
+
+/** Settings that a redrive shares with the scorer, so that it foresees what the scorer will do. */
+interface RedriveConfig {
+  /** How far an event time may lie ahead of its record's time stamp, ms. */
+  readonly eventAheadMsMax: number
+}
+
+/** @throws SluiceError SLUICE_CONFIG_INVALID naming the bad variable. */
+export function loadRedriveConfig(
+  env: Readonly<Record<string, string | undefined>>,
+): RedriveConfig {
+  const read = new EnvReader(env)
+  const config = { eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX') }
+  read.throwIfInvalid()
+  return Object.freeze(config)
 }

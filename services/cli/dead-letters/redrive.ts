@@ -2,27 +2,30 @@
 // short transactions. Nothing is sent twice: between fencing other operators and sending, the topics' new end is
 // read once more for annotations.
 
-import type { Admin, Kafka, Message } from 'kafkajs'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import type { Admin, Kafka, Message, Producer, RecordMetadata, Transaction } from 'kafkajs'
 import type { RateTable } from '../../core/currency.ts'
+import { sampleOf } from '../../core/decision/dead-letter.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { formatPosition, REDRIVEN_FROM_HEADER } from '../../core/redrive.ts'
+import { type MessagePosition, REDRIVEN_FROM_HEADER, formatPosition } from '../../core/redrive.ts'
+import type { RejectReason } from '../../core/reject-reasons.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
-import type { LetterFilter } from './letter-filter.ts'
-import { judgeMessage } from './message-verdict.ts'
-import { asking, openLettersKafka } from './open-kafka.ts'
-import { readLetters, type StreamAccess } from './read-letters.ts'
-import { planLetter, withinLimit, type PlannedLetter } from './redrive-plan.ts'
+import { tableLine, tableLines } from '../table.ts'
 import {
-  openRedriveSender,
-  SENT_AT_ONCE_BYTES_MAX,
-  SENT_AT_ONCE_MAX,
-  type RedriveSender,
-} from './redrive-sender.ts'
-import { findScanStart, SourceLog, type ScanStart } from './source-log.ts'
+  type LetterFilter,
+  type ScanStart,
+  SourceLog,
+  type StreamAccess,
+  asking,
+  findScanStart,
+  openLettersKafka,
+  readLetters,
+} from './read-letters.ts'
+import { type Verdict, judgeMessage, safeText, timeText } from './letter-lines.ts'
 
 /** Letters that one run looks at. */
-export const LETTERS_MAX = 100_000
+const LETTERS_MAX = 100_000
 
 export interface RedriveOptions extends StreamAccess {
   readonly filter: LetterFilter
@@ -38,7 +41,7 @@ export interface RedriveOptions extends StreamAccess {
   readonly confirm: (planned: readonly PlannedLetter[]) => Promise<boolean>
 }
 
-export interface RedriveResult {
+interface RedriveResult {
   /** Every letter looked at, with what became of it. */
   readonly planned: readonly PlannedLetter[]
   readonly sent: number
@@ -248,4 +251,302 @@ function chunksOf(due: readonly PlannedLetter[]): readonly (readonly PlannedLett
     }
   }
   return chunks
+}
+
+// What a redrive would do with each letter, as a pure function of what the source topic holds.
+
+/** What becomes of a letter. Closed list: also in `--json`. */
+const REDRIVE_STATES = [
+  'send',
+  'over_limit',
+  'sent_before',
+  'redriven_before',
+  'refused_again',
+  'gone',
+  'unreadable',
+  'unprovable',
+] as const
+
+type RedriveState = (typeof REDRIVE_STATES)[number]
+
+/** What each state means, for people. */
+const STATE_TEXTS: Readonly<Record<RedriveState, string>> = {
+  send: 'to be sent',
+  over_limit: 'to be sent by a later run (--limit)',
+  sent_before: 'sent again before',
+  redriven_before: 'is itself one that was sent again; not sent a third time',
+  refused_again: 'would become a dead letter again',
+  gone: 'no longer in its topic',
+  unreadable: 'in a batch whose compression cannot be read',
+  unprovable: 'retention may have taken the mark of an earlier redrive',
+}
+
+/** A message of a source topic, as far as it matters here. */
+export interface SourceMessage {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>
+  readonly timestampMs: number
+  readonly redrivenFrom: MessagePosition | null
+  /** True when its batch could not be decompressed. */
+  readonly isRefused: boolean
+}
+
+/** What the source topic says about one letter. */
+export interface LetterSource {
+  /** Null when nothing stands at its position. */
+  readonly message: SourceMessage | null
+  /** Position of the message that repeats it already, or null. */
+  readonly sentTo: string | null
+  readonly verdict: Verdict | null
+  /** False when an earlier redrive into the verdict's partition may have been there and be gone. */
+  readonly isCovered: boolean
+}
+
+export interface PlannedLetter {
+  readonly letter: DeadLetter
+  readonly state: RedriveState
+  /** A reason why it would be refused, where it was sent before, or null. */
+  readonly detail: string | null
+  /** Where it goes; null when it is not sent. */
+  readonly target: { readonly partition: number; readonly key: Buffer | null } | null
+  readonly message: SourceMessage | null
+}
+
+/** Reasons that no `--force` overcomes: there is nothing to send, or sending it would spread a card number. */
+const NEVER_SENT: readonly RejectReason[] = ['empty', 'too_large', 'card_number_suspected']
+const CARD_NUMBER = /\d(?:[ -]?\d){12,18}/
+
+/** Decides about one letter. `force` sends also what would be refused again. */
+export function planLetter(
+  letter: DeadLetter,
+  source: LetterSource,
+  force: boolean,
+): PlannedLetter {
+  const { message, verdict } = source
+  const not = (state: RedriveState, detail: string | null = null): PlannedLetter => ({
+    letter,
+    state,
+    detail,
+    target: null,
+    message: null,
+  })
+  if (message === null) return not('gone')
+  if (message.isRefused) return not('unreadable')
+  if (!isSameMessage(letter, message)) return not('gone', 'another message stands there')
+  if (message.redrivenFrom !== null) {
+    return not('redriven_before', `from ${formatPosition(message.redrivenFrom)}`)
+  }
+  if (source.sentTo !== null) return not('sent_before', `as ${source.sentTo}`)
+  if (verdict === null) return not('gone')
+  const { refusal, partition, key } = verdict
+  if (refusal !== null && !(force && mayBeForced(refusal, message))) {
+    return not('refused_again', refusal)
+  }
+  if (!source.isCovered) return not('unprovable')
+  return { letter, state: 'send', detail: refusal, target: { partition, key }, message }
+}
+
+/** Leaves what is beyond the limit to a later run; the letters keep their order. */
+export function withinLimit(
+  planned: readonly PlannedLetter[],
+  sendMax: number,
+): readonly PlannedLetter[] {
+  let left = sendMax
+  return planned.map((each) => {
+    if (each.state !== 'send') return each
+    left -= 1
+    return left >= 0 ? each : { ...each, state: 'over_limit', target: null, message: null }
+  })
+}
+
+function mayBeForced(refusal: RejectReason, { value }: SourceMessage): boolean {
+  if (value === null || NEVER_SENT.includes(refusal)) return false
+  return !CARD_NUMBER.test(value.toString('latin1'))
+}
+
+/** A topic that was made anew holds other messages at the same offsets. */
+export function isSameMessage(letter: DeadLetter, { value, timestampMs }: SourceMessage): boolean {
+  const payload = value ?? Buffer.alloc(0)
+  return (
+    payload.length === letter.payloadBytes &&
+    timestampMs === letter.timestampMs &&
+    sampleOf(payload) === letter.sample
+  )
+}
+
+// Sends messages again, in Kafka transactions of a fixed transactional id per stream. Opening it fences whoever
+// redrove the same stream before: after that nothing more can come from them, so that what the topic holds then
+// about annotations is the last word, and two operators at once cannot both send a message.
+//
+// A committed reader sees nothing behind a transaction that is open, be it of a stranger. So a step commits only when
+// nothing open stands before its messages: then its annotations are seen by whoever looks next.
+
+/**
+ * An open transaction keeps readers of the topic, partitions included, from what comes after it; if this process dies in
+ * one, the broker ends it after this time.
+ */
+const TRANSACTION_TIMEOUT_MS = 10_000
+const RETRY = { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 250, retries: 12 } as const
+const FENCED = ['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING']
+
+/** How long a step waits for open transactions before its messages; well below the limit of its own. */
+const SETTLED_MS_MAX = 4_000
+const SETTLED_POLL_MS = 20
+
+/** Largest transaction: short ones hold partitions up for milliseconds, and a batch must fit in a broker's message. */
+const SENT_AT_ONCE_MAX = 500
+const SENT_AT_ONCE_BYTES_MAX = 512 * 1024
+
+export interface RedriveSender {
+  /**
+   * Sends all of it or nothing. @throws SluiceError SLUICE_COMMIT_UNKNOWN; running again finds out what was sent.
+   */
+  send(topic: string, messages: readonly Message[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** Opens the sender of a stream, and fences every earlier one. */
+export async function openRedriveSender(
+  kafka: Kafka,
+  admin: Admin,
+  topicPrefix: string,
+): Promise<RedriveSender> {
+  const producer = kafka.producer({
+    transactionalId: `${topicPrefix}sluice-redrive`,
+    transactionTimeout: TRANSACTION_TIMEOUT_MS,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    retry: RETRY,
+  })
+  await producer.connect()
+  // kafkajs initialises the transactional id, and so fences others, when the first transaction begins.
+  let begun: Transaction | null = await beginOrDisconnect(producer)
+  return {
+    async send(topic, messages) {
+      let transaction: Transaction | null = null
+      try {
+        transaction = begun ?? (await producer.transaction())
+        begun = null
+        const written = await transaction.send({ topic, messages: [...messages], acks: -1 })
+        await allFinalisedBefore(admin, topic, written)
+        await transaction.commit()
+      } catch (error) {
+        await transaction?.abort().catch(() => undefined)
+        throw notSent(error)
+      }
+    },
+    close: () => producer.disconnect(),
+  }
+}
+
+async function beginOrDisconnect(producer: Producer): Promise<Transaction> {
+  try {
+    return await producer.transaction()
+  } catch (error) {
+    await producer.disconnect().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Waits until every transaction before the written messages is over. The ends are those a committed reader sees. */
+async function allFinalisedBefore(
+  admin: Admin,
+  topic: string,
+  written: readonly RecordMetadata[],
+): Promise<void> {
+  const endMs = performance.now() + SETTLED_MS_MAX
+  for (;;) {
+    const ends = await admin.fetchTopicOffsets(topic)
+    const hidden = written.find(({ partition, baseOffset }) => {
+      const end = ends.find((each) => each.partition === partition)
+      return Number(end?.high ?? -1) < Number(baseOffset ?? Infinity)
+    })
+    if (hidden === undefined) return
+    if (performance.now() > endMs) throw heldUp(topic, hidden.partition)
+    await sleepMs(SETTLED_POLL_MS)
+  }
+}
+
+function heldUp(topic: string, partition: number): SluiceError {
+  return new SluiceError(
+    'SLUICE_COMMIT_UNKNOWN',
+    `A producer holds a transaction open in ${topic}/${partition}, so that it cannot be seen what was sent again ` +
+      'before; the messages of this step were not sent. Run again once that transaction is over.',
+  )
+}
+
+function notSent(error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error
+  const isFenced = FENCED.includes((error as { readonly type?: string }).type ?? '')
+  return new SluiceError(
+    'SLUICE_COMMIT_UNKNOWN',
+    isFenced
+      ? 'Another redrive of this stream has begun, so this one has stopped; what it had sent stands. Let the ' +
+          'other one end, then run again: nothing is sent twice.'
+      : 'The connection broke while messages were sent, so that it is not known whether the last of them were; ' +
+          'run again: nothing is sent twice.',
+    { cause: error },
+  )
+}
+
+// What a redrive would do and has done, as lines for people and as JSON for programs.
+
+/** Letters are printed as they are sent. Time, position, reason. */
+const FORM = { widths: [19, 24, 21] }
+
+/** One letter on one line: which message, why it had failed, and what becomes of it. */
+export function plannedLine(planned: PlannedLetter, topicPrefix: string, isSent: boolean): string {
+  const { letter } = planned
+  const cells = [
+    timeText(letter.decidedAtMs),
+    formatPosition(letter).slice(topicPrefix.length),
+    safeText(letter.reason),
+    outcomeText(planned, isSent),
+  ]
+  return tableLine(cells, FORM)
+}
+
+function outcomeText({ letter, state, target, detail }: PlannedLetter, isSent: boolean): string {
+  if (state === 'send' && target !== null) {
+    const move = target.partition === letter.partition ? '' : ` (was ${letter.partition})`
+    const warning = detail === null ? '' : `, and would be refused again: ${detail}`
+    return `${isSent ? 'sent' : 'send'} ${letter.payloadBytes} bytes to partition ${target.partition}${move}${warning}`
+  }
+  return detail === null ? STATE_TEXTS[state] : `${STATE_TEXTS[state]}: ${detail}`
+}
+
+/** A planned letter for programs; `isSent` tells a plan from what was done. */
+export function plannedJson(planned: PlannedLetter, isSent: boolean): Record<string, unknown> {
+  const { letter, state, target, detail } = planned
+  return {
+    position: formatPosition(letter),
+    reason: letter.reason,
+    state: state === 'send' && isSent ? 'sent' : state,
+    detail,
+    toTopic: target === null ? null : letter.topic,
+    toPartition: target?.partition ?? null,
+    bytes: target === null ? null : letter.payloadBytes,
+    headers: target === null ? null : { [REDRIVEN_FROM_HEADER]: formatPosition(letter) },
+  }
+}
+
+/** How many letters there are of each state, in the order of the states. */
+function stateCounts(
+  planned: readonly PlannedLetter[],
+): readonly { readonly state: PlannedLetter['state']; readonly count: number }[] {
+  return REDRIVE_STATES.map((state) => ({
+    state,
+    count: planned.filter((each) => each.state === state).length,
+  })).filter(({ count }) => count > 0)
+}
+
+/** The counts as lines. */
+export function stateLines(planned: readonly PlannedLetter[], isSent: boolean): readonly string[] {
+  const rows = stateCounts(planned).map(({ state, count }) => [
+    String(count),
+    state === 'send' && isSent ? 'sent' : STATE_TEXTS[state],
+  ])
+  return tableLines(rows, { align: 'r' })
 }

@@ -6,14 +6,19 @@ import { rename, rm } from 'node:fs/promises'
 import { PassThrough, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { loadAlertsConfig } from '../../alerts/index.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { FEATURE_LIST_HASH, FEATURE_NAMES } from '../../core/features/catalogue/feature-list.ts'
 import { recordedBatchOf } from '../../core/features/provenance/replay-records.ts'
+import { type Codecs, createCodecs } from '../../core/wire/codecs.ts'
 import type { DecisionBatch } from '../../core/wire/records.ts'
-import type { DecidedStream } from './open-stream.ts'
-import { readBatches } from './read-batches.ts'
+import { readToEnd } from '../../platform/kafka/committed-reader.ts'
+import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
+import { topicName } from '../../platform/kafka/topics.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
+import { whereToLook } from '../commands/alerts.ts'
 
-export interface ExportOptions {
+interface ExportOptions {
   /** Event times from `fromMs` up to but without `endMs`. */
   readonly fromMs: number
   readonly endMs: number
@@ -24,7 +29,7 @@ export interface ExportOptions {
 }
 
 /** What was written, and what was not. */
-export interface ExportSummary {
+interface ExportSummary {
   rows: number
   revisions: number
   /** Repeats of a transaction get its first decision again, and have no row. */
@@ -135,4 +140,67 @@ function notWritten(out: string, cause: unknown): SluiceError {
     `${out} cannot be written (${problem}); give --out a file in a folder that exists.`,
     { cause },
   )
+}
+
+// Reads every committed decision batch of a stream, one after the other, so that memory does not grow with it.
+
+const PROGRESS_BLOCKS = 20_000
+
+interface BlocksRead {
+  readonly blocks: number
+  /** Messages of the topic that are no block this version can read. */
+  readonly unreadable: number
+}
+
+/**
+ * Hands over blocks in the order of their partition. `isWanted` may leave a message out before it is decoded, which is
+ * what costs time.
+ * @throws SluiceError SLUICE_BROKER_UNAVAILABLE or SLUICE_TOPICS_INVALID, what `onBlock` throws, or the signal's reason.
+ */
+export async function readBatches(
+  { brokers, security, topicPrefix, codecs }: DecidedStream,
+  isWanted: (value: Buffer) => boolean,
+  onBlock: (block: DecisionBatch) => void | Promise<void>,
+  onProgress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<BlocksRead> {
+  const seen = { blocks: 0, unreadable: 0 }
+  const topics = [topicName(topicPrefix, 'decisions')]
+  await readToEnd(
+    { brokers, security, name: 'sluice-features', topics, startAt: 'beginning' },
+    async ({ messages }) => {
+      for (const { value } of messages) {
+        seen.blocks += 1
+        if (seen.blocks % PROGRESS_BLOCKS === 0) onProgress(`${seen.blocks} decision batches read`)
+        if (value === null || !isWanted(value)) continue
+        const decoded = codecs.decisionBatch.decode(value)
+        if (decoded.ok) await onBlock(decoded.value)
+        else seen.unreadable += 1
+      }
+    },
+    signal,
+  )
+  return seen
+}
+
+// Where the stream is whose decisions are looked at, and how to read it.
+
+export interface StreamOptions {
+  readonly brokers?: readonly string[]
+  readonly topicPrefix?: string
+  readonly json?: boolean
+}
+
+export interface DecidedStream extends KafkaConnection {
+  readonly topicPrefix: string
+  readonly codecs: Codecs
+}
+
+/** @throws SluiceError SLUICE_CONFIG_INVALID, or what a schema registry throws. */
+export async function openStream(options: StreamOptions): Promise<DecidedStream> {
+  const config = loadAlertsConfig(process.env)
+  const { brokers, security, topicPrefix } = whereToLook(options, config)
+  const url = config.schemaRegistryUrl
+  const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
+  return { brokers, security, topicPrefix, codecs: createCodecs(content) }
 }

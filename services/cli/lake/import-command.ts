@@ -1,13 +1,189 @@
-// sluice lake import: others' files into the lake.
+// sluice lake ingest: from the topics into the lake.
 
-import { Option, type Command } from 'commander'
-import { mappingText } from '../../core/files/column-mapping.ts'
-import { importFiles, loadLakeConfig } from '../../lake/index.ts'
+import { readFileSync } from 'node:fs'
+import { type Command, Option } from 'commander'
+import { parse } from 'yaml'
+import { SluiceError } from '../../core/errors.ts'
+import {
+  type ColumnMapping,
+  type FieldConstants,
+  mappingText,
+} from '../../core/files/column-mapping.ts'
+import {
+  type ImportMapping,
+  NO_MAPPING,
+  parseImportMapping,
+} from '../../core/lake/import-mapping.ts'
+import { createCodecs } from '../../core/wire/codecs.ts'
+import {
+  type FlushReport,
+  INGEST_DEFAULTS,
+  type MergeReport,
+  erasedRows,
+  importFiles,
+  ingest,
+  loadLakeConfig,
+  runIngest,
+} from '../../lake/index.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
-import { constantsOption, durationOption, mappingOption } from '../commands/produce-options.ts'
+import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
+import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
+import { brokersOption, whereToLook } from '../commands/alerts.ts'
+import { environmentHelp } from '../commands/environment-help.ts'
+import { constantsOption, durationOption, mappingOption } from '../commands/produce.ts'
 import { lakeOption } from './lake-option.ts'
-import { importMappingOf, type MappingOptions } from './mapping-options.ts'
+
+const ROWS_MAX_MAX = 5_000_000
+const MIB = 1024 * 1024
+const MEBIBYTES_MAX = 2_048
+const PORT_MAX = 65_535
+
+interface IngestCommandOptions {
+  readonly lake?: string
+  readonly exit?: boolean
+  readonly brokers?: readonly string[]
+  readonly topicPrefix?: string
+  readonly flushEvery?: number
+  readonly rowsPerFlush: number
+  readonly mibPerFlush: number
+  readonly acceptGap?: boolean
+  readonly compactEvery?: number
+  readonly metricsPort?: number
+  readonly json?: boolean
+}
+
+const INGEST_EXAMPLES = `
+Examples:
+  $ sluice lake ingest
+  $ sluice lake ingest --lake history --exit --json
+  $ sluice lake ingest --flush-every 10s --compact-every 1h
+  $ sluice lake ingest --metrics-port 0
+
+What is in the files, and what happens when it is killed: docs/lake.md.`
+
+/** Adds the command to its group. */
+export function registerIngest(lake: Command): void {
+  const command = lake
+    .command('ingest')
+    .summary('take transactions, decisions, labels and dead letters from Kafka')
+    .description(
+      'Takes committed messages into Parquet files, each once, until SIGTERM or Ctrl-C. Where it goes on is said by the ' +
+        'lake itself, so it can be killed at any time.',
+    )
+  lakeOption(command)
+    .option('--exit', 'end where the topics end at the start')
+    .option(
+      '--brokers <host:port,...>',
+      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
+      brokersOption,
+    )
+    .option(
+      '--topic-prefix <prefix>',
+      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
+    )
+    .option(
+      '--flush-every <duration>',
+      `write what was taken at least this often (default ${INGEST_DEFAULTS.flushMs / 1_000}s)`,
+      durationOption,
+    )
+    .option(
+      '--rows-per-flush <count>',
+      'write once this many rows are in memory',
+      parseInteger(1, ROWS_MAX_MAX),
+      INGEST_DEFAULTS.rowsMax,
+    )
+    .option(
+      '--mib-per-flush <count>',
+      'or this many MiB of them',
+      parseInteger(1, MEBIBYTES_MAX),
+      INGEST_DEFAULTS.bytesMax / MIB,
+    )
+    .option(
+      '--compact-every <duration>',
+      'make one file of the many small ones of a day this often (default never)',
+      durationOption,
+    )
+    .option('--accept-gap', 'go on where the topics begin when what comes next is gone')
+    .option(
+      '--metrics-port <port>',
+      'port of /metrics, /livez and /readyz; none with --exit (default SLUICE_METRICS_PORT)',
+      parseInteger(0, PORT_MAX),
+    )
+    .option('--json', 'print the summary as JSON')
+    .addHelpText('after', () => `\n${environmentHelp('lake')}\n${INGEST_EXAMPLES}`)
+    .action(runIngestCommand)
+}
+
+async function runIngestCommand(options: IngestCommandOptions): Promise<void> {
+  const config = loadLakeConfig(process.env)
+  const { brokers, security, topicPrefix } = whereToLook(options, config)
+  const url = config.schemaRegistryUrl
+  const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
+  const folder = options.lake ?? config.folder
+  const common = {
+    brokers,
+    security,
+    folder,
+    topicPrefix,
+    codecs: createCodecs(content),
+    rowsMax: options.rowsPerFlush,
+    bytesMax: options.mibPerFlush * MIB,
+    flushMs: options.flushEvery ?? INGEST_DEFAULTS.flushMs,
+    acceptGap: options.acceptGap === true,
+    compactMs: options.compactEvery ?? null,
+    clock: systemClock,
+    onMerge: ({ table, day, filesBefore, rows }: MergeReport) => {
+      printProgress(`${table} ${day}: ${filesBefore} files became 1 with ${rows} rows`)
+    },
+    onFlush: (report: FlushReport) => {
+      printProgress(flushLine(report))
+    },
+  }
+  const place = `taking ${topicPrefix}* from ${brokers.join(',')} into ${folder}`
+  const signal = interruptSignal()
+  const summary =
+    options.exit === true
+      ? await ingest({ ...common, until: 'end' }, signal)
+      : await runIngest(
+          {
+            ...common,
+            metrics: { ...config.metrics, port: options.metricsPort ?? config.metrics.port },
+            onErased: (erased) => {
+              printProgress(
+                `erasure ${erased.id}: ${erasedRows(erased)} rows out of ${erased.files} files`,
+              )
+            },
+            onFailedBatch: (error, retryMs) => {
+              printProgress(
+                `${error.code}: ${error.message} It is tried again in ${retryMs / 1_000} s.`,
+              )
+            },
+            onReady: (port) => {
+              printProgress(`${place}; metrics: http://${config.metrics.host}:${port}/metrics`)
+            },
+          },
+          signal,
+        )
+  if (options.json === true) printJson({ lake: folder, ...summary })
+  else {
+    const { transactions, decisions, labels, dead_letters: deadLetters } = summary.rows
+    printLine(
+      `${folder}: ${transactions} transactions, ${decisions} decisions, ${labels} labels, ${deadLetters} dead letters ` +
+        `in ${summary.files} files (${(summary.bytes / MIB).toFixed(1)} MiB), ${summary.commits} commits`,
+    )
+  }
+}
+
+function flushLine({ commit, rows, files, bytes, tookMs, unreadable }: FlushReport): string {
+  const { transactions, decisions, labels, dead_letters: deadLetters } = rows
+  const bad = unreadable === 0 ? '' : `, ${unreadable} messages not decodable`
+  return (
+    `commit ${commit}: ${transactions} transactions, ${decisions} decisions, ${labels} labels, ${deadLetters} dead letters ` +
+    `in ${files} files, ${(bytes / MIB).toFixed(1)} MiB, ${(tookMs / 1_000).toFixed(1)} s${bad}`
+  )
+}
+
+// sluice lake import: others' files into the lake.
 
 const DAY_MS = 86_400_000
 const LABEL_DELAY_DAYS = 7
@@ -22,7 +198,7 @@ interface ImportCommandOptions extends MappingOptions {
   readonly json?: boolean
 }
 
-const EXAMPLES = `
+const IMPORT_EXAMPLES = `
 Examples:
   $ sluice lake import --mapping bank.yaml 2026-*.parquet
   $ sluice lake import --set currency=USD --skip-bad history.csv.gz
@@ -58,11 +234,11 @@ export function registerImport(lake: Command): void {
     .option('--skip-bad', 'count rows that cannot be read, by reason, and leave them out')
     .option('--again', 'also files that were imported before')
     .option('--json', 'print the summary as JSON')
-    .addHelpText('after', EXAMPLES)
-    .action(run)
+    .addHelpText('after', IMPORT_EXAMPLES)
+    .action(runImport)
 }
 
-async function run(files: readonly string[], options: ImportCommandOptions): Promise<void> {
+async function runImport(files: readonly string[], options: ImportCommandOptions): Promise<void> {
   const folder = options.lake ?? loadLakeConfig(process.env).folder
   const summary = await importFiles(
     {
@@ -90,5 +266,36 @@ async function run(files: readonly string[], options: ImportCommandOptions): Pro
   printLine(`${folder}: ${transactions} transactions and ${labels} labels, commit ${commit}`)
   for (const [reason, count] of Object.entries(skipped)) {
     printProgress(`${count} rows left out: ${reason}`)
+  }
+}
+
+// How others' files are to be understood, from the options of a command: a mapping file, and what is said beside it.
+
+export interface MappingOptions {
+  /** YAML or JSON. */
+  readonly mapping?: string
+  readonly map?: ColumnMapping
+  readonly set?: FieldConstants
+}
+
+/** The mapping of the file, with the single columns and constants in the place of its own. @throws SluiceError SLUICE_USAGE. */
+export function importMappingOf({ mapping: path, map, set }: MappingOptions): ImportMapping {
+  const given = path === undefined ? NO_MAPPING : parseImportMapping(path, readMapping(path))
+  return {
+    ...given,
+    columns: { ...given.columns, ...map },
+    constants: { ...given.constants, ...set },
+  }
+}
+
+/** JSON is YAML as well. */
+function readMapping(path: string): unknown {
+  try {
+    return parse(readFileSync(path, 'utf8')) as unknown
+  } catch (error) {
+    const [problem = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
+    throw new SluiceError('SLUICE_USAGE', `${path} cannot be read as YAML or JSON: ${problem}`, {
+      cause: error,
+    })
   }
 }

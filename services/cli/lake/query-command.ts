@@ -2,10 +2,10 @@
 
 import { once } from 'node:events'
 import type { Command } from 'commander'
-import { loadLakeConfig, queryLake } from '../../lake/index.ts'
+import { type PlainValue, type QueryAnswer, loadLakeConfig, queryLake } from '../../lake/index.ts'
 import { parseInteger, printProgress } from '../command.ts'
+import { tableLines } from '../table.ts'
 import { lakeOption } from './lake-option.ts'
-import { writeAnswer, type OutputFormat } from './query-output.ts'
 
 const TERMINAL_ROWS = 100
 const ROWS_MAX = Number.MAX_SAFE_INTEGER
@@ -59,4 +59,90 @@ async function run(sql: string, options: QueryCommandOptions): Promise<void> {
     })
     if (!isWhole) printProgress(`${rows} rows shown, there are more; --limit shows others`)
   })
+}
+
+// An answer of the lake on standard output: a table for people, JSON or CSV for programs.
+
+type OutputFormat = 'table' | 'json' | 'csv'
+
+/** Longest cell of a table; the rest is cut. */
+const CELL_CHARACTERS_MAX = 60
+
+/** How many rows were written, and whether there are more. */
+interface Written {
+  readonly rows: number
+  readonly isWhole: boolean
+}
+
+/** Hands out lines (without line ends); at most `rowsMax` rows. */
+export async function writeAnswer(
+  { columns, rows }: QueryAnswer,
+  format: OutputFormat,
+  rowsMax: number,
+  put: (line: string) => void | Promise<void>,
+): Promise<Written> {
+  const taken: (readonly PlainValue[])[] = []
+  let count = 0
+  let isWhole = true
+  if (format === 'csv') await put(columns.map(csvCell).join(','))
+  if (format === 'json') await put('[')
+  let waiting: string | null = null
+  for await (const row of rows) {
+    if (count === rowsMax) {
+      isWhole = false
+      break
+    }
+    count += 1
+    if (format === 'table') taken.push(row)
+    else if (format === 'csv') await put(row.map(csvCell).join(','))
+    else {
+      if (waiting !== null) await put(`${waiting},`)
+      waiting = jsonRow(columns, row)
+    }
+  }
+  if (waiting !== null) await put(waiting)
+  if (format === 'json') await put(']')
+  if (format === 'table') for (const line of answerLines(columns, taken)) await put(line)
+  return { rows: count, isWhole }
+}
+
+/** Columns as wide as what is in them; numbers to the right. */
+function answerLines(
+  columns: readonly string[],
+  rows: readonly (readonly PlainValue[])[],
+): readonly string[] {
+  const cells = [columns, ...rows.map((row) => row.map(tableCell))]
+  const rules = columns.map((_, index) =>
+    '-'.repeat(cells.reduce((width, row) => Math.max(width, row[index]?.length ?? 0), 0)),
+  )
+  const isNumeric = (index: number): boolean =>
+    rows.every((row) => row[index] === null || typeof row[index] === 'number')
+  const align = columns.map((_, index) => (isNumeric(index) ? 'r' : 'l')).join('')
+  return tableLines([columns, rules, ...cells.slice(1)], { align })
+}
+
+function jsonRow(columns: readonly string[], row: readonly PlainValue[]): string {
+  const entries = columns.map((name, index) => [name, row[index] ?? null] as const)
+  return `  ${JSON.stringify(Object.fromEntries(entries))}`
+}
+
+function tableCell(value: PlainValue): string {
+  const text = textOf(value).replaceAll(/\s+/g, ' ')
+  return text.length > CELL_CHARACTERS_MAX ? `${text.slice(0, CELL_CHARACTERS_MAX - 1)}…` : text
+}
+
+/** Spreadsheets take text that begins so for a formula, and run it when the file is opened. */
+const FORMULA = /^[=+\-@\t\r]/
+const NUMBER = /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i
+
+/** Text that a spreadsheet would run begins with an apostrophe, which makes it text there. Numbers stay as they are. */
+function csvCell(value: PlainValue): string {
+  const plain = textOf(value)
+  const text = FORMULA.test(plain) && !NUMBER.test(plain) ? `'${plain}` : plain
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+function textOf(value: PlainValue): string {
+  if (value === null) return ''
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }

@@ -14,8 +14,7 @@ import { EnvReader } from '../../platform/config/env-reader.ts'
 import type { ControlAccess } from '../../platform/kafka/control-topic.ts'
 import { printProgress } from '../command.ts'
 import { tableLines } from '../table.ts'
-import { countFile } from './evaluation-file.ts'
-import { countTopics } from './evaluation-topics.ts'
+import { countFile, countTopics } from './candidate-rows.ts'
 
 /** Columns of features hold no payments before, which the large net reads. */
 const DRAFT_ONLY =

@@ -1,22 +1,25 @@
 // What is in force on a stream, and how to say something else.
 
+import { readFile } from 'node:fs/promises'
 import {
-  activated,
-  controlOf,
   type Deployment,
   NO_DEPLOYMENT,
+  activated,
+  controlOf,
+  isDigest,
   replaced,
   shadowed,
 } from '../../core/control/deployment.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
-import { parsePolicy } from '../../core/policy/policy-parsing.ts'
+import { type ParsedPolicy, parseNewPolicy, parsePolicy } from '../../core/policy/policy-parsing.ts'
 import type { Ruleset } from '../../core/policy/ruleset.ts'
+import type { YamlFault } from '../../core/yaml/yaml-faults.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
+  type ControlAccess,
   publishControl,
   readDeployment,
-  type ControlAccess,
 } from '../../platform/kafka/control-topic.ts'
 import {
   addRuleset,
@@ -25,7 +28,7 @@ import {
   listRulesets,
 } from '../../platform/policy-store.ts'
 import { printJson, printLine } from '../command.ts'
-import { authorOf, type ChangeOptions } from '../model/model-stream.ts'
+import { type ChangeOptions, authorOf } from '../model/model-stream.ts'
 
 /** What decides on a stream. */
 export interface InForce {
@@ -72,7 +75,7 @@ export async function nextVersion(store: string, ruleset: Ruleset | null): Promi
 }
 
 /** How a new ruleset comes into a deployment: a rollback goes back behind `activate`, not behind `replace`. */
-export type ChangeKind = 'activate' | 'replace' | 'shadow'
+type ChangeKind = 'activate' | 'replace' | 'shadow'
 
 /** Keeps the ruleset, publishes it, and prints what was said. */
 export async function publishRuleset(
@@ -111,5 +114,85 @@ export async function publishPolicyDeployment(
   }
   printLine(
     `said at offset ${position} of ${access.topicPrefix}control; scorers switch between batches`,
+  )
+}
+
+// A policy from a file, checked, with every fault in words.
+
+interface ReadPolicy {
+  readonly text: string
+  readonly document: PolicyDocument
+}
+
+/** @throws SluiceError SLUICE_INPUT_INVALID when the file cannot be read. */
+export async function parsePolicyFile(
+  file: string,
+): Promise<{ readonly text: string; readonly parsed: ParsedPolicy }> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new SluiceError(
+      'SLUICE_INPUT_INVALID',
+      `The policy ${file} cannot be read: ${problem}. Give the path of a YAML file.`,
+      { cause: error },
+    )
+  }
+  return { text, parsed: parseNewPolicy(text) }
+}
+
+/** @throws SluiceError SLUICE_POLICY_INVALID naming every fault, or SLUICE_INPUT_INVALID. */
+export async function readPolicyFile(file: string): Promise<ReadPolicy> {
+  const { text, parsed } = await parsePolicyFile(file)
+  if (parsed.ok) return { text, document: parsed.policy }
+  const { faults } = parsed
+  throw new SluiceError(
+    'SLUICE_POLICY_INVALID',
+    `The policy ${file} is not applied; it has ${faultCount(faults)}:\n${faultLines(file, faults).join('\n')}\n` +
+      'Correct them and ask again; docs/policy.md has every field.',
+    { details: { file, faults } },
+  )
+}
+
+/** How many there are, in words. */
+export function faultCount({ length }: readonly YamlFault[]): string {
+  return `${length} ${length === 1 ? 'fault' : 'faults'}`
+}
+
+/** As compilers print them: file, line, column, what. */
+export function faultLines(file: string, faults: readonly YamlFault[]): readonly string[] {
+  return faults.map(({ line, column, path, message }) =>
+    `${file}:${line}:${column}: ${path} ${message}`.replace(':  ', ': '),
+  )
+}
+
+// A ruleset of the store by what people call it: its version, its digest, or the beginning of that.
+
+/** Fewer characters of a digest would be guessing. */
+const PREFIX_MIN = 6
+/** Digests that an error shows. */
+const SHOWN_MAX = 5
+
+export interface NamedRuleset {
+  readonly digest: string
+  readonly ruleset: Ruleset
+}
+
+/** @throws SluiceError SLUICE_POLICY_NOT_FOUND when none or more than one is meant, SLUICE_POLICY_CORRUPT. */
+export async function findNamedRuleset(store: string, named: string): Promise<NamedRuleset> {
+  if (isDigest(named)) return { digest: named, ruleset: await findRuleset(store, named) }
+  const all = await listRulesets(store)
+  const byVersion = all.filter(({ ruleset }) => String(ruleset.version) === named)
+  const byDigest =
+    named.length < PREFIX_MIN ? [] : all.filter(({ digest }) => digest.startsWith(named))
+  const found = byVersion.length > 0 ? byVersion : byDigest
+  const [only, another] = found
+  if (only !== undefined && another === undefined) return only
+  const digests = found.slice(0, SHOWN_MAX).map(({ digest }) => digest.slice(0, 2 * PREFIX_MIN))
+  throw new SluiceError(
+    'SLUICE_POLICY_NOT_FOUND',
+    `"${named}" is the version, or the beginning of the digest, of ${found.length} rulesets of the store ${store}` +
+      `${digests.length === 0 ? '' : ` (${digests.join(', ')})`}; "sluice policy list" shows them.`,
   )
 }

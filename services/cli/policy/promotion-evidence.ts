@@ -1,31 +1,40 @@
 // What a stream's topics, the lake, the store, scorers and the skew meter say of a policy: read once, counted, and nothing
 // of it kept. What one source cannot say is asked of the next, and every figure names its source.
 
-import { type Choice, sinceWhen } from '../../core/control/deployment.ts'
+import { truthOf } from '../../core/backtest/backtest-row.ts'
+import { compiledByLists } from '../../core/backtest/guarded-policy.ts'
+import { sinceWhen } from '../../core/control/deployment-history.ts'
+import type { Choice } from '../../core/control/deployment.ts'
+import { isSluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
 import type {
   Evidence,
+  FoundAgreement,
   FoundFairness,
   PromotionEvidence,
+  PromotionLimits,
 } from '../../core/policy/promotion-gates.ts'
-import type { Ruleset } from '../../core/policy/ruleset.ts'
+import { type Ruleset, modeOfSegment } from '../../core/policy/ruleset.ts'
 import {
   FairnessCounts,
   type FairnessReport,
   type FairnessRule,
 } from '../../core/scoring/fairness.ts'
-import type { Mode } from '../../core/wire/records.ts'
-import { readDeployments, type ControlAccess } from '../../platform/kafka/control-topic.ts'
+import type { DecisionBatch, DecisionRecord, Mode, Outcome } from '../../core/wire/records.ts'
+import { EnvReader } from '../../platform/config/env-reader.ts'
+import { type ControlAccess, readDeployments } from '../../platform/kafka/control-topic.ts'
+import { checkModel, findModel } from '../../platform/model-store.ts'
 import { findRuleset } from '../../platform/policy-store.ts'
+import { measureSkew } from '../../skew/index.ts'
+import { openLakeSource } from '../backtest/row-source.ts'
+import { ListsOfRows, ModelThresholds, featuresOf } from '../backtest/load-policies.ts'
 import { printProgress } from '../command.ts'
-import { readBatches } from '../features/read-batches.ts'
-import { fieldsOf, readFrauds, readGroups } from '../model/evaluation-topics.ts'
-import { agreementEvidence } from './agreement-evidence.ts'
-import { lakeFairness } from './lake-fairness.ts'
-import { DecisionTally, isAlertedFor } from './promotion-tally.ts'
-import { skewEvidence } from './skew-evidence.ts'
+import { readBatches } from '../features/export-rows.ts'
+import { fetchMetricsPage, metricsUrl, seriesOf, sumOfSeries } from '../metrics-page.ts'
+import { fieldsOf, readFrauds, readGroups, textOf } from '../model/candidate-rows.ts'
+import { statusOn } from './policy-status.ts'
 
-export interface EvidenceSource {
+interface EvidenceSource {
   readonly access: ControlAccess
   readonly store: string
   /** Folder of the model that scorers are configured with. */
@@ -172,4 +181,354 @@ async function beganAtMs({ access, store, inForce }: EvidenceSource): Promise<nu
     (choice) => choice,
   )
   return since?.atMs ?? -Infinity
+}
+
+// Counts decisions of one policy in one mode, block by block, and keeps none of them.
+
+const DAY_MS = 86_400_000
+
+/** What the next mode would publish. */
+function isAlertedFor(to: Mode, outcome: Outcome): boolean {
+  return to === 'enforce' ? outcome === 'block' : outcome !== 'approve'
+}
+
+/** Whether a step of this segment (null: of all that have no mode of their own) changes what is done with traffic of `own`. */
+export function isPromoted(
+  { segmentModes }: Pick<Ruleset, 'segmentModes'>,
+  segment: string | null,
+  own: string | null,
+): boolean {
+  if (segment !== null) return own === segment
+  return own === null || !Object.hasOwn(segmentModes, own)
+}
+
+interface TallySource {
+  readonly store: string
+  readonly inForce: Ruleset
+  readonly segment: string | null
+  readonly to: Mode
+}
+
+/** A decision that is old enough to be judged. */
+type OnMature = (decision: DecisionRecord, partition: number, isFraud: boolean) => void
+
+/** Counts decisions of the policy in force, made in the mode that its segment has now. */
+class DecisionTally {
+  readonly #source: TallySource
+  readonly #matureEndMs: number
+  readonly #onMature: OnMature
+  readonly #rulesets = new Map<string, boolean>()
+  decisions = 0
+  /** Of the newest block that counts. */
+  modelDigest: string | null = null
+  #firstMs = Infinity
+  #lastMs = -Infinity
+  #otherMs = -Infinity
+  #mature = 0
+  #alerts = 0
+  #frauds = 0
+
+  constructor(source: TallySource, matureEndMs: number, onMature: OnMature) {
+    this.#source = source
+    this.#matureEndMs = matureEndMs
+    this.#onMature = onMature
+  }
+
+  async count(block: DecisionBatch, frauds: ReadonlySet<string>): Promise<void> {
+    const { inForce, segment, to } = this.#source
+    const { decidedAtMs, partition } = block
+    if (!(await this.#isOfPolicy(block.policyDigest))) {
+      this.#otherMs = Math.max(this.#otherMs, decidedAtMs)
+      return
+    }
+    this.#firstMs = Math.min(this.#firstMs, decidedAtMs)
+    if (decidedAtMs >= this.#lastMs) this.modelDigest = block.modelDigest
+    this.#lastMs = Math.max(this.#lastMs, decidedAtMs)
+    for (const decision of block.decisions) {
+      if (decision.revision !== 0 || decision.duplicateOfOffset !== null) continue
+      if (!isPromoted(inForce, segment, decision.segment)) continue
+      this.decisions += 1
+      if (decision.eventTimeMs > this.#matureEndMs) continue
+      const isFraud = frauds.has(decision.transactionId)
+      this.#mature += 1
+      this.#onMature(decision, partition, isFraud)
+      if (!isAlertedFor(to, decision.outcome)) continue
+      this.#alerts += 1
+      if (isFraud) this.#frauds += 1
+    }
+  }
+
+  /** Since the last decision of another policy or mode; partitions may overlap for a moment. Null for none. */
+  get days(): number | null {
+    if (this.decisions === 0) return null
+    return Math.max(0, this.#lastMs - Math.max(this.#firstMs, this.#otherMs)) / DAY_MS
+  }
+
+  /** Null when no decision is old enough. */
+  get precision(): { readonly alerts: number; readonly frauds: number } | null {
+    return this.#mature === 0 ? null : { alerts: this.#alerts, frauds: this.#frauds }
+  }
+
+  async #isOfPolicy(digest: string): Promise<boolean> {
+    const known = this.#rulesets.get(digest)
+    if (known !== undefined) return known
+    const { store, inForce, segment } = this.#source
+    const ruleset = await findRuleset(store, digest).catch(() => null)
+    const isOf =
+      ruleset !== null &&
+      ruleset.policy === inForce.policy &&
+      modeOfSegment(ruleset, segment) === modeOfSegment(inForce, segment)
+    this.#rulesets.set(digest, isOf)
+    return isOf
+  }
+}
+
+// What must be known before a policy may do more: environment variables to one checked object.
+
+interface PromotionConfig {
+  readonly limits: PromotionLimits
+  /** Age at which a decision without a fraud label counts as genuine. */
+  readonly matureMs: number
+  /** Folder of the model that scorers are configured with; null for the released one. */
+  readonly modelFolder: string | null
+  /** As the scorer has it. */
+  readonly eventAheadMsMax: number
+}
+
+/** @throws SluiceError SLUICE_CONFIG_INVALID naming every bad variable. */
+export function loadPromotionConfig(env: NodeJS.ProcessEnv): PromotionConfig {
+  const read = new EnvReader(env)
+  const config: PromotionConfig = {
+    limits: {
+      daysMin: read.value('SLUICE_PROMOTE_DAYS_MIN'),
+      precisionMin: read.value('SLUICE_PROMOTE_PRECISION_MIN'),
+      alertsMin: read.value('SLUICE_PROMOTE_ALERTS_MIN'),
+      agreementMin: read.value('SLUICE_PROMOTE_AGREEMENT_MIN'),
+      skewShareMax: read.value('SLUICE_PROMOTE_SKEW_SHARE_MAX'),
+    },
+    matureMs: read.value('SLUICE_PROMOTE_MATURE_MS'),
+    modelFolder: read.value('SLUICE_MODEL'),
+    eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX'),
+  }
+  read.throwIfInvalid()
+  return config
+}
+
+// How far a cascade agrees with its large net: as running scorers measure it on payments that the large net need not have
+// seen, else as the model that decided states it.
+
+/** Fewer payments say less than the model does. */
+const LIVE_PAYMENTS_MIN = 1_000
+
+interface AgreementSource {
+  readonly store: string
+  /** Folder of the model that scorers are configured with. */
+  readonly configuredModel: string
+  /** Addresses of metrics pages of scorers. */
+  readonly scorers: readonly string[]
+  /** Digest of the ruleset in force: pages of other streams say nothing. */
+  readonly active: string
+  /** Of the newest decision; null for none. */
+  readonly modelDigest: string | null
+}
+
+async function agreementEvidence(source: AgreementSource): Promise<Evidence<FoundAgreement>> {
+  const { store, configuredModel, modelDigest } = source
+  const live = await liveAgreement(source)
+  const cases = live.same + live.different
+  if (cases >= LIVE_PAYMENTS_MIN) {
+    const { same, different } = live
+    return {
+      found: { kind: 'live', same, different },
+      source: `metrics of ${live.places.join(', ')}`,
+    }
+  }
+  if (modelDigest === null) return { found: null, why: 'no decision of this policy was found' }
+  const atLeast = await statedAgreement(modelDigest, store, configuredModel)
+  const why = `the model that decides, ${modelDigest.slice(0, 12)}, is not in the store ${store}`
+  if (atLeast === null) return { found: null, why }
+  const few = cases === 0 ? '' : `; scorers have measured ${cases} payments, too few`
+  return { found: { kind: 'stated', atLeast }, source: `stated in the model's manifest${few}` }
+}
+
+async function liveAgreement({ scorers, active }: AgreementSource) {
+  const places: string[] = []
+  let [same, different] = [0, 0]
+  for (const address of scorers) {
+    const url = metricsUrl(address)
+    const page = await fetchMetricsPage(url, 'a running scorer').catch(() => null)
+    if (page === null || statusOn(url, page, active).verdict !== 'serves') continue
+    // Counts go back to the start of the process: after a switch they are of more models than the one that decides.
+    const switches = seriesOf(page, 'sluice_model_switches_total')
+    if (switches.some(({ labels, value }) => labels['role'] === 'active' && value > 0)) continue
+    places.push(new URL(url).host)
+    for (const { labels, value } of seriesOf(page, 'sluice_cascade_sample_total')) {
+      if (labels['outcome'] === 'same') same += value
+      else different += value
+    }
+  }
+  return { same, different, places }
+}
+
+/** As the model that decided states it; null when it cannot be read. */
+async function statedAgreement(
+  digest: string,
+  store: string,
+  configuredModel: string,
+): Promise<number | null> {
+  const readers = [() => findModel(store, digest), () => checkModel(configuredModel)]
+  for (const read of readers) {
+    const model = await read().catch((error: unknown) => {
+      if (isSluiceError(error)) return null
+      throw error
+    })
+    if (model?.digest !== digest) continue
+    const { target } = model.manifest
+    return target === null ? 1 : target.agreement.overallAtLeast
+  }
+  return null
+}
+
+// Whether features are what the log says: as a running meter has counted, else recomputed here, within bounds.
+
+/** Messages that are read at most: minutes, on one core. */
+export const RECOMPUTED_MESSAGES_MAX = 5_000_000
+const PROGRESS_MESSAGES = 500_000
+
+interface SkewSource {
+  readonly access: ControlAccess
+  /** Address of the metrics page of a running meter; null for none. */
+  readonly meter: string | null
+  /** As the scorer has it. */
+  readonly eventAheadMsMax: number
+  /** Only decisions from this moment of the scorer's clock on are counted, when they are recomputed here. */
+  readonly decidedFromMs: number
+  readonly messagesMax: number
+}
+
+type Skew = NonNullable<PromotionEvidence['skew']['found']>
+
+/** @throws SluiceError SLUICE_INPUT_INVALID for a meter that does not answer, or of Kafka. */
+export async function skewEvidence(
+  source: SkewSource,
+  signal: AbortSignal,
+): Promise<Evidence<Skew>> {
+  const { meter } = source
+  if (meter !== null) {
+    const url = metricsUrl(meter)
+    const page = await fetchMetricsPage(url, 'a running "sluice skew", such as 127.0.0.1:9466')
+    const compared = sumOfSeries(page, 'sluice_skew_values_compared_total') ?? 0
+    const mismatches = sumOfSeries(page, 'sluice_skew_mismatches_total') ?? 0
+    if (compared > 0) return { found: { compared, mismatches }, source: `meter at ${url}` }
+    printProgress(`the meter at ${url} has compared nothing yet; a sample is recomputed here`)
+  }
+  return recomputed(source, signal)
+}
+
+async function recomputed(
+  { access, eventAheadMsMax, decidedFromMs, messagesMax }: SkewSource,
+  signal: AbortSignal,
+): Promise<Evidence<Skew>> {
+  let told = 0
+  const { decisions, compared, mismatches, messages, sample, isComplete } = await measureSkew(
+    {
+      ...access,
+      ...{ eventAheadMsMax, decidedFromMs, messagesMax },
+      onProgress: (read) => {
+        if (read < told + PROGRESS_MESSAGES) return
+        told = read
+        printProgress(`${read} messages read to recompute features`)
+      },
+    },
+    signal,
+  )
+  const meter = 'run "sluice skew" beside the scorers and give its metrics page with --skew'
+  if (!isComplete) {
+    return { found: null, why: `the topics hold more than ${messagesMax} messages; ${meter}` }
+  }
+  if (compared === 0) {
+    return {
+      found: null,
+      why: `the log lets none of ${decisions} decisions be recomputed; ${meter}`,
+    }
+  }
+  const share = sample === 1 ? 'all' : `${Number((100 * sample).toPrecision(3))}%`
+  return {
+    found: { compared, mismatches },
+    source: `${decisions} decisions recomputed here from ${messages} messages, ${share} of the cards`,
+  }
+}
+
+// Fairness of a policy from a backtest: the lake's decisions since the policy began, in the shadow or active, ruled by it
+// again, and counted by the groups of the rule as the topics' are.
+
+export interface LakeFairnessSource {
+  readonly folder: string
+  readonly store: string
+  readonly configuredModel: string
+  readonly document: PolicyDocument
+  readonly inForce: Pick<Ruleset, 'segmentModes'>
+  readonly segment: string | null
+  readonly to: Mode
+  readonly matureMs: number
+  readonly rule: FairnessRule
+  /** Decisions before this moment of the scorer's clock are not of the policy's time. */
+  readonly decidedFromMs: number
+}
+
+/** Null, with the reason in words, where the lake cannot say. */
+type LakeFairness =
+  | { readonly report: FairnessReport; readonly source: string }
+  | { readonly report: null; readonly why: string }
+
+/** @throws the signal's reason. */
+export async function lakeFairness(
+  source: LakeFairnessSource,
+  signal: AbortSignal,
+): Promise<LakeFairness> {
+  try {
+    return await counted(source, signal)
+  } catch (error) {
+    if (!isSluiceError(error)) throw error
+    printProgress(`the lake ${source.folder} says nothing about fairness: ${error.message}`)
+    return { report: null, why: `the lake ${source.folder} cannot be asked (${error.code})` }
+  }
+}
+
+async function counted(source: LakeFairnessSource, signal: AbortSignal): Promise<LakeFairness> {
+  const { folder, store, document, inForce, segment, to, matureMs, rule, decidedFromMs } = source
+  const fields = fieldsOf(rule)
+  const counts = new FairnessCounts(rule)
+  const compiledFor = compiledByLists(document)
+  const rows = await openLakeSource({
+    ...{ folder, fromMs: -Infinity, endMs: Infinity, asOfMs: null, decidedFromMs },
+    features: featuresOf([{ document }]),
+    thresholds: new ModelThresholds({
+      store,
+      folders: [source.configuredModel],
+      askedBy: document.thresholds.kind === 'model' ? [document.name] : [],
+    }),
+    lists: new ListsOfRows({
+      store,
+      names: document.lists.map(({ name }) => name),
+      files: new Map(),
+      fixed: null,
+    }),
+  })
+  const maturity = { asOfMs: rows.asOfMs, maturityMs: matureMs }
+  try {
+    for await (const chunk of rows.rows(signal)) {
+      for (const { input, lists, label } of chunk) {
+        const truth = truthOf(input.transaction.eventTimeMs, label, maturity)
+        if (truth === 'unknown') continue
+        const ruling = compiledFor(lists).rule(input)
+        if (!isPromoted(inForce, segment, ruling.segment)) continue
+        const values = fields.map((field) => textOf(input.transaction, field))
+        counts.add(values, truth === 'fraud', isAlertedFor(to, ruling.outcome))
+      }
+    }
+  } finally {
+    await rows.close()
+  }
+  return { report: counts.report(), source: `backtest over the lake ${folder}` }
 }

@@ -3,20 +3,28 @@
 import { GUARD_ANNOTATIONS } from '../../core/decision/block-guard.ts'
 import { isScore } from '../../core/decision/decide.ts'
 import { shownAnnotations } from '../../core/decision/shown-annotations.ts'
-import type { Ruling } from '../../core/policy/ruling.ts'
+import { SluiceError } from '../../core/errors.ts'
 import { FEATURE_ANNOTATIONS } from '../../core/features/engine/feature-annotations.ts'
+import type { Ruling } from '../../core/policy/ruling.ts'
 import {
   CASCADE_ANNOTATIONS,
-  needsVerification,
   type CascadeAnnotation,
+  needsVerification,
 } from '../../core/scoring/cascade.ts'
-import type { DecisionRecord, Outcome, Reason } from '../../core/wire/records.ts'
-import { explainRows, type Explained } from '../../scorer/index.ts'
-import type { Mismatch, ReplayTally } from './compared.ts'
-import type { Deciding } from './deciding.ts'
-import type { Rule } from './replay-policies.ts'
-import type { ReplayedDecision } from './replayed-decision.ts'
-import { draftScoresOf, targetScoresOf } from './score-again.ts'
+import type { Alert, DecisionRecord, Outcome, Reason } from '../../core/wire/records.ts'
+import { readToEnd } from '../../platform/kafka/committed-reader.ts'
+import { topicName } from '../../platform/kafka/topics.ts'
+import { type Explained, explainRows, revisedAnnotationsOf } from '../../scorer/index.ts'
+import type { DecidedStream } from '../features/export-rows.ts'
+import {
+  type Deciding,
+  type ReplayedDecision,
+  type ReplayedRevision,
+  type RowToScore,
+  draftScoresOf,
+  targetScoresOf,
+} from './decision-replay.ts'
+import type { Rule } from './run-replay.ts'
 
 /** Marks of the fold that depend on what could be read then. */
 const READ_ANNOTATIONS: readonly string[] = ['degraded', 'expired']
@@ -222,7 +230,7 @@ function guardedOutcome(ruled: Outcome, annotations: readonly string[]): Outcome
   }
 }
 
-export function cascadeAnnotationOf({ annotations }: DecisionRecord): CascadeAnnotation | null {
+function cascadeAnnotationOf({ annotations }: DecisionRecord): CascadeAnnotation | null {
   return CASCADE_ANNOTATIONS.find((mark) => annotations.includes(mark)) ?? null
 }
 
@@ -246,5 +254,205 @@ function namesOf(reasons: readonly Reason[]): string {
   return (
     reasons.map(({ feature, scoreAtBaseline }) => `${feature} ${scoreAtBaseline}`).join(', ') ||
     'none'
+  )
+}
+
+// Whether late transactions led to the revisions that the log calls for: one where the outcome differs, none where not.
+
+export async function judgeRevisions(
+  group: readonly ReplayedRevision[],
+  { model, rule, tolerance }: Deciding,
+  tally: ReplayTally,
+): Promise<void> {
+  // Outcomes near a threshold would differ by chance.
+  if (rule === null || tolerance > 0) return
+  const { verifier } = model
+  const rows = group.flatMap(({ before, after }) => [before, after])
+  const drafts = await draftScoresOf(rows, model)
+  const band = [...drafts.keys()].filter((position) => {
+    const draft = drafts[position] ?? NaN
+    return verifier !== null && isScore(draft) && needsVerification(draft, verifier.verifyFrom)
+  })
+  const targets = await targetScoresOf(rows, band, model)
+  for (const [index, of] of group.entries()) {
+    const { block, offset, revision, causeOffset, transaction } = of
+    const outcomeAt = ({ row, states, amountMinor }: RowToScore, position: number) => {
+      const verified = targets.get(position)
+      const mark: CascadeAnnotation | null = verified === undefined ? null : 'verified'
+      return rule({
+        ...{ transaction, row, states, referenceMinor: amountMinor },
+        score: verified ?? drafts[position] ?? NaN,
+        annotations: revisedAnnotationsOf({ states, isApproximate: false }, mark),
+      }).outcome
+    }
+    const before = outcomeAt(of.before, 2 * index)
+    const after = outcomeAt(of.after, 2 * index + 1)
+    const recorded = block.decisions.find(
+      (each) =>
+        each.offset === offset && each.revision === revision && each.causeOffset === causeOffset,
+    )
+    if ((before !== after) === (recorded !== undefined)) continue
+    const isSure =
+      block.alignment === 'aligned' || !(targets.has(2 * index) || targets.has(2 * index + 1))
+    if (!isSure) {
+      // The large net may not have answered in time, and then what was decided stood.
+      tally.leaveOut('target_unknown')
+      continue
+    }
+    tally.differs({
+      kind: 'revision',
+      ...{ partition: block.partition, offset, revision, transactionId: transaction.id },
+      recorded: recorded === undefined ? 'none' : recorded.outcome,
+      recomputed: before === after ? 'none' : `${before} to ${after}`,
+    })
+  }
+}
+
+// What a replay counts: decisions by what differs, and what was not compared and why.
+
+/** What of a decision can differ. Closed list. */
+export const MISMATCHES = [
+  'transaction',
+  'features',
+  'annotations',
+  'score',
+  'cascade',
+  'rules',
+  'outcome',
+  'rules',
+  'reasons',
+  'revision',
+  'repeat',
+] as const
+type Mismatch = (typeof MISMATCHES)[number]
+
+/** Why something of a decision was not compared. Closed list. */
+export const LEFT_OUT = [
+  'message_gone',
+  'other_feature_list',
+  'behind_reach',
+  'outside_sample',
+  'model_gone',
+  'policy_gone',
+  'target_unknown',
+  'reasons_inexact',
+  'first_decision_unknown',
+] as const
+export type LeftOut = (typeof LEFT_OUT)[number]
+
+/** Mismatches that are told one by one. */
+const SHOWN_MAX = 20
+
+interface ShownMismatch {
+  readonly kind: Mismatch
+  readonly partition: number
+  readonly offset: number
+  readonly revision: number
+  readonly transactionId: string
+  readonly recorded: string
+  readonly recomputed: string
+}
+
+export interface ReplaySummary {
+  /** Decisions of the range that were met, revisions and repeats included. */
+  readonly decisions: number
+  readonly revisions: number
+  readonly repeats: number
+  /** Decisions of which something differs. */
+  readonly mismatched: number
+  readonly features: { readonly compared: number; readonly notCompared: number }
+  readonly scores: { readonly compared: number; readonly ofTarget: number }
+  readonly outcomes: number
+  readonly reasons: number
+  readonly mismatches: Readonly<Record<Mismatch, number>>
+  readonly leftOut: Readonly<Record<LeftOut, number>>
+  /** How far a score may be off: 0 is bit for bit. */
+  readonly tolerance: number
+  readonly first: readonly ShownMismatch[]
+}
+
+export class ReplayTally {
+  decisions = 0
+  revisions = 0
+  repeats = 0
+  features = { compared: 0, notCompared: 0 }
+  scores = { compared: 0, ofTarget: 0 }
+  outcomes = 0
+  reasons = 0
+  tolerance = 0
+  readonly #mismatches = new Map<Mismatch, number>()
+  readonly #leftOut = new Map<LeftOut, number>()
+  readonly #first: ShownMismatch[] = []
+  #mismatched = 0
+  #lastPlace = ''
+
+  differs(shown: ShownMismatch): void {
+    const { kind, partition, offset, revision } = shown
+    this.#mismatches.set(kind, (this.#mismatches.get(kind) ?? 0) + 1)
+    const place = `${partition}/${offset}/${revision}`
+    if (place !== this.#lastPlace) this.#mismatched += 1
+    this.#lastPlace = place
+    if (this.#first.length < SHOWN_MAX) this.#first.push(shown)
+  }
+
+  leaveOut(reason: LeftOut): void {
+    this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + 1)
+  }
+
+  summary(): ReplaySummary {
+    const { decisions, revisions, repeats, features, scores, outcomes, reasons, tolerance } = this
+    const counted = { decisions, revisions, repeats, features, scores, outcomes, reasons }
+    const each = <Name extends string>(names: readonly Name[], counts: ReadonlyMap<Name, number>) =>
+      Object.fromEntries(names.map((name) => [name, counts.get(name) ?? 0])) as Record<Name, number>
+    return {
+      ...counted,
+      tolerance,
+      mismatched: this.#mismatched,
+      mismatches: each(MISMATCHES, this.#mismatches),
+      leftOut: each(LEFT_OUT, this.#leftOut),
+      first: this.#first,
+    }
+  }
+}
+
+/** Whether a replay shows that everything of its range is as it was: nothing differs, and something was compared. */
+export function isProven({ decisions, mismatched, leftOut }: ReplaySummary): boolean {
+  return decisions > 0 && mismatched === 0 && leftOut.model_gone === 0 && leftOut.policy_gone === 0
+}
+
+// Finds an alert with all its revisions by its id.
+
+/** Revisions of one alert that are held. */
+const REVISIONS_MAX = 10_000
+
+/**
+ * Revisions in their order; never empty.
+ * @throws SluiceError SLUICE_USAGE when there is no such alert, and what readers of topics throw.
+ */
+export async function findAlert(
+  { brokers, security, topicPrefix, codecs }: DecidedStream,
+  alertId: string,
+  signal: AbortSignal,
+): Promise<readonly [Alert, ...Alert[]]> {
+  const topic = topicName(topicPrefix, 'alerts')
+  const bytes = Buffer.from(alertId)
+  const found: Alert[] = []
+  await readToEnd(
+    { brokers, security, name: 'sluice-explain', topics: [topic], startAt: 'beginning' },
+    ({ messages }) => {
+      for (const { value } of messages) {
+        if (value?.includes(bytes) !== true) continue
+        const decoded = codecs.alert.decode(value)
+        if (!decoded.ok || decoded.value.alertId !== alertId) continue
+        if (found.length < REVISIONS_MAX) found.push(decoded.value)
+      }
+    },
+    signal,
+  )
+  const [first, ...others] = found.toSorted((a, b) => a.revision - b.revision)
+  if (first !== undefined) return [first, ...others]
+  throw new SluiceError(
+    'SLUICE_USAGE',
+    `${topic} holds no alert ${alertId}; check the id and the topic prefix. It may also be older than the topic.`,
   )
 }

@@ -2,9 +2,8 @@
 
 import { deepStrictEqual, match, ok } from 'node:assert/strict'
 import { test } from 'node:test'
-import { ModelThresholds } from '../../../services/cli/backtest/model-thresholds.ts'
-import { ListsOfRows } from '../../../services/cli/backtest/lists-of-rows.ts'
-import { openLakeSource } from '../../../services/cli/backtest/lake-source.ts'
+import { ListsOfRows, ModelThresholds } from '../../../services/cli/backtest/load-policies.ts'
+import { openLakeSource } from '../../../services/cli/backtest/row-source.ts'
 import { openHistory } from '../../../services/cli/commands/train-history.ts'
 import { eraseFromLake, eraseRequest } from '../../../services/lake/index.ts'
 import { systemClock } from '../../../services/platform/clock.ts'

@@ -1,8 +1,8 @@
 // The style sheet of the preview; one column of panels on a phone, dashboards side by side on a wide screen.
 
-import type { TimeRange } from '../../../services/cli/charts/axes.ts'
-import { escapeHtml, safeColour } from '../../../services/cli/charts/html.ts'
-import { CHART_STYLE } from '../../../services/cli/charts/page-style.ts'
+import type { TimeRange } from '../../../services/cli/charts/plot-frame.ts'
+import { escapeHtml, safeColour } from '../../../services/cli/charts/plot-frame.ts'
+import { CHART_STYLE } from '../../../services/cli/charts/plot-frame.ts'
 import type { MarkedMoment } from '../../../services/cli/charts/plot-frame.ts'
 import type { PanelType } from './dashboard-model.ts'
 import type { DashboardData, PanelData } from './panel-data.ts'

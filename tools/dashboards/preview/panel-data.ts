@@ -1,6 +1,6 @@
 // The data of panels. Variables in queries get the values that Grafana would give them.
 
-import type { TimeRange } from '../../../services/cli/charts/axes.ts'
+import type { TimeRange } from '../../../services/cli/charts/plot-frame.ts'
 import type { MarkedMoment } from '../../../services/cli/charts/plot-frame.ts'
 import { type PrometheusApi, refusalOf, type Series } from '../../servers/prometheus-api.ts'
 import type { DashboardModel, Mark, PanelModel, Target } from './dashboard-model.ts'

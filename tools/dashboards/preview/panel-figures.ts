@@ -1,11 +1,11 @@
 // Figures of panels. First the names and colours of their series.
 
-import { type Axis, timeAxis, type TimeRange } from '../../../services/cli/charts/axes.ts'
-import { coordinate, escapeHtml, safeColour } from '../../../services/cli/charts/html.ts'
+import { type Axis, timeAxis, type TimeRange } from '../../../services/cli/charts/plot-frame.ts'
+import { coordinate, escapeHtml, safeColour } from '../../../services/cli/charts/plot-frame.ts'
 import { linesFigure } from '../../../services/cli/charts/lines-figure.ts'
-import { seriesStyle } from '../../../services/cli/charts/palette.ts'
+import { seriesStyle } from '../../../services/cli/charts/plot-frame.ts'
 import { type MarkedMoment, PLOT_SIDE, plotFrame } from '../../../services/cli/charts/plot-frame.ts'
-import { formatInScale, formatValue, unitScale } from '../../../services/cli/charts/units.ts'
+import { formatInScale, formatValue, unitScale } from '../../../services/cli/charts/plot-frame.ts'
 import type { Point, Series } from '../../servers/prometheus-api.ts'
 import type { PanelModel } from './dashboard-model.ts'
 import { fillLegend, type PanelData, type TargetData } from './panel-data.ts'

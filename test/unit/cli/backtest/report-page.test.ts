@@ -2,9 +2,8 @@
 
 import { deepStrictEqual, doesNotMatch, match, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { reportPage } from '../../../../services/cli/backtest/report-page.ts'
-import { reportTable } from '../../../../services/cli/backtest/report-table.ts'
-import { reportJson } from '../../../../services/cli/backtest/report-json.ts'
+import { reportPage, reportTable } from '../../../../services/cli/backtest/report-page.ts'
+import { reportJson } from '../../../../services/cli/backtest/report-rows.ts'
 import { HOSTILE, sampleReport } from './report-sample.ts'
 
 test('no text from outside becomes markup, wherever it stands', () => {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { timeAxis, valueAxis } from '../../../../services/cli/charts/axes.ts'
+import { timeAxis, valueAxis } from '../../../../services/cli/charts/plot-frame.ts'
 import { holds } from '../../../support/property.ts'
 
 const NO_LIMITS = { max: null, softMax: null }

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { coordinate, escapeHtml, safeColour } from '../../../../services/cli/charts/html.ts'
+import { coordinate, escapeHtml, safeColour } from '../../../../services/cli/charts/plot-frame.ts'
 import { holds } from '../../../support/property.ts'
 
 test('escaped text can neither open a tag nor end an attribute', () => {

@@ -1,7 +1,7 @@
 import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatValue } from '../../../../services/cli/charts/units.ts'
+import { formatValue } from '../../../../services/cli/charts/plot-frame.ts'
 import { holds } from '../../../support/property.ts'
 
 test('values are written in the unit of their size', () => {

@@ -5,8 +5,8 @@ import {
   momentOption,
   positionOption,
   reasonsOption,
-} from '../../../../services/cli/commands/dead-letters-options.ts'
-import { EVERY_LETTER } from '../../../../services/cli/dead-letters/letter-filter.ts'
+} from '../../../../services/cli/commands/dead-letters.ts'
+import { EVERY_LETTER } from '../../../../services/cli/dead-letters/read-letters.ts'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 
 const NOW_MS = 1_700_000_000_000

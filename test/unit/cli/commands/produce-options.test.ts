@@ -12,7 +12,7 @@ import {
   mappingOption,
   timeOption,
   timeRangeOption,
-} from '../../../../services/cli/commands/produce-options.ts'
+} from '../../../../services/cli/commands/produce.ts'
 
 test('a mapping is a list or a JSON file, and both mean the same', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-map-'))

@@ -2,9 +2,9 @@ import { strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   EVERY_LETTER,
-  isWanted,
   type LetterFilter,
-} from '../../../../services/cli/dead-letters/letter-filter.ts'
+  isWanted,
+} from '../../../../services/cli/dead-letters/read-letters.ts'
 import { DECIDED_AT_MS, sampleLetter, TOPIC } from './letter-sample.ts'
 
 const passes = (filter: Partial<LetterFilter>): boolean =>

@@ -8,8 +8,11 @@ import {
   remainderLine,
   summaryLines,
 } from '../../../../services/cli/dead-letters/letter-lines.ts'
-import { plannedLine, stateLines } from '../../../../services/cli/dead-letters/redrive-lines.ts'
-import { planLetter } from '../../../../services/cli/dead-letters/redrive-plan.ts'
+import {
+  planLetter,
+  plannedLine,
+  stateLines,
+} from '../../../../services/cli/dead-letters/redrive.ts'
 import { sampleLetter, TOPIC } from './letter-sample.ts'
 
 const found = { letter: sampleLetter(), redrivenFrom: null }

@@ -2,8 +2,8 @@
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { judgeMessage } from '../../../../services/cli/dead-letters/message-verdict.ts'
-import { loadRedriveConfig } from '../../../../services/cli/dead-letters/config.ts'
+import { judgeMessage } from '../../../../services/cli/dead-letters/letter-lines.ts'
+import { loadRedriveConfig } from '../../../../services/cli/dead-letters/read-letters.ts'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { partitionOf } from '../../../../services/core/murmur2.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'

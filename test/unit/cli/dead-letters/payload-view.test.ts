@@ -4,7 +4,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { viewPayload } from '../../../../services/cli/dead-letters/payload-view.ts'
+import { viewPayload } from '../../../../services/cli/dead-letters/letter-lines.ts'
 import type { Transaction } from '../../../../services/core/transaction.ts'
 import { FileRegistry } from '../../../../services/platform/registry/file-registry.ts'
 import { fullTransaction } from '../../core/wire/samples.ts'

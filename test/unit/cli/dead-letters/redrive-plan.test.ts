@@ -1,11 +1,11 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  planLetter,
-  withinLimit,
   type LetterSource,
   type SourceMessage,
-} from '../../../../services/cli/dead-letters/redrive-plan.ts'
+  planLetter,
+  withinLimit,
+} from '../../../../services/cli/dead-letters/redrive.ts'
 import { SAMPLE_MESSAGE, sampleLetter, TOPIC } from './letter-sample.ts'
 
 const message: SourceMessage = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { writeAnswer } from '../../../../services/cli/lake/query-output.ts'
+import { writeAnswer } from '../../../../services/cli/lake/query-command.ts'
 import type { PlainValue } from '../../../../services/lake/index.ts'
 
 async function csvOf(

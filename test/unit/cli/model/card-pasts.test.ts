@@ -4,7 +4,7 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CardPasts, pastPaymentOf } from '../../../../services/cli/model/card-pasts.ts'
+import { CardPasts, pastPaymentOf } from '../../../../services/cli/model/candidate-rows.ts'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import {
   SEQUENCE_LENGTH,

@@ -18,7 +18,7 @@ import {
 import { checkGolden } from '../../../../services/core/scoring/golden.ts'
 import { FileRegistry } from '../../../../services/platform/registry/file-registry.ts'
 import { openScoringModel } from '../../../../services/platform/tensorflow/scoring-model.ts'
-import { countFile } from '../../../../services/cli/model/evaluation-file.ts'
+import { countFile } from '../../../../services/cli/model/candidate-rows.ts'
 import { SEQUENCE_COLUMNS } from '../../../../services/trainer/index.ts'
 import { runGate } from '../../../../services/cli/model/gate.ts'
 import { RELEASED_MODEL, temporaryFolder, variantOf } from '../../../support/model-variants.ts'

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { HeldTransactions } from '../../../../services/cli/model/held-transactions.ts'
+import { HeldTransactions } from '../../../../services/cli/model/candidate-rows.ts'
 
 const CARDS = 400
 const EACH = 25

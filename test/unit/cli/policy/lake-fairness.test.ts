@@ -4,9 +4,9 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  lakeFairness,
   type LakeFairnessSource,
-} from '../../../../services/cli/policy/lake-fairness.ts'
+  lakeFairness,
+} from '../../../../services/cli/policy/promotion-evidence.ts'
 import type { FairnessRule } from '../../../../services/core/scoring/fairness.ts'
 import { decidedLake, type DecidedLake } from '../../../support/decided-lake.ts'
 import { temporaryFolder } from '../../../support/model-variants.ts'

@@ -1,6 +1,6 @@
 import { strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { isPromoted } from '../../../../services/cli/policy/promotion-tally.ts'
+import { isPromoted } from '../../../../services/cli/policy/promotion-evidence.ts'
 import type { Ruleset } from '../../../../services/core/policy/ruleset.ts'
 
 const RULESET: Pick<Ruleset, 'segmentModes'> = { segmentModes: { online: 'flag' } }

@@ -1,10 +1,12 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DescribedRuleset } from '../../../../services/cli/policy/status/described-ruleset.ts'
-import type { PolicyStatus } from '../../../../services/cli/policy/status/policy-status.ts'
-import { statusOn } from '../../../../services/cli/policy/status/scorer-status.ts'
-import { statusJson } from '../../../../services/cli/policy/status/status-json.ts'
-import { statusLines } from '../../../../services/cli/policy/status/status-lines.ts'
+import {
+  type DescribedRuleset,
+  type PolicyStatus,
+  statusJson,
+  statusLines,
+  statusOn,
+} from '../../../../services/cli/policy/policy-status.ts'
 import { policyOf } from '../../core/policy/policy-fixture.ts'
 
 const AT_MS = Date.UTC(2026, 10, 20, 10, 2)
