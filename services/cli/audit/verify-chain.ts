@@ -107,8 +107,8 @@ async function committedHashes(
   }
 }
 
-// A copy of decision batches in a file, for longer than the topic keeps them: a line of JSON a block, its place and its
-// bytes. The chain of a copy verifies like that of the topic, also when a card was erased from it.
+// A copy of decision batches in a file, for longer than the topic keeps them: one line of JSON for each batch, with its
+// position and bytes. The chain of a copy verifies like that of the topic, also when a card was erased from it.
 
 interface CopiedBatch {
   readonly partition: number
@@ -231,7 +231,7 @@ function notACopy(file: string, problem: string): SluiceError {
   )
 }
 
-// The file of anchors: read whole, and only ever added to.
+// The file of anchors: read whole, and only appended to.
 
 /** About a million anchors. */
 const FILE_BYTES_MAX = 256 * 1024 * 1024
@@ -269,7 +269,7 @@ export async function appendAnchors(file: string, anchors: readonly Anchor[]): P
   }
 }
 
-// What a chain check found, as lines for people.
+// The result of a chain check as lines for people.
 
 const SHOWN_MAX = 20
 

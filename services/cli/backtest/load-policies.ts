@@ -176,8 +176,8 @@ export class ModelThresholds {
   }
 }
 
-// What the lists of a backtest hold, row by row. A file wins; then, where one ruleset is asked for, its lists; else those
-// of the ruleset that decided the row: an entry that was added later was not known then, and counts only from there on.
+// The content of the lists of a backtest, row by row. A file has precedence; then the lists of the ruleset asked for, if
+// any; else those of the ruleset that decided the row. An entry that was added later counts only from that time on.
 
 const DIGEST_CHARACTERS = 12
 /** Rulesets whose lists are remembered; each is a few references to lists. */

@@ -1,4 +1,4 @@
-// Where the rows of a backtest come from, as the run sees it.
+// Sources of the rows of a backtest: the lake, and files of others.
 
 import { readFile, stat } from 'node:fs/promises'
 import type { BacktestRow, KnownLabel } from '../../core/backtest/backtest-row.ts'

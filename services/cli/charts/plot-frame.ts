@@ -1,4 +1,4 @@
-// What every figure with axes has: a plot that stretches, labels of fixed size beside it, marked moments.
+// The frame of every figure with axes: a plot that stretches, labels of fixed size alongside it, marked moments.
 
 import { scaleLinear } from 'd3-scale'
 
@@ -75,7 +75,7 @@ function percent(place: number): string {
   return `${coordinate(place * 100)}%`
 }
 
-// Axes of a figure: where values and times land, in shares of the plot, and what stands beside them.
+// Axes of a figure: where values and times land, in shares of the plot, and their labels.
 //
 // Places are from 0 (left, bottom) to 1 (right, top), so that labels can be HTML of one size beside a plot that
 // stretches with the page.

@@ -1,4 +1,4 @@
-// sluice alerts forward: sends alerts to functions and services over HTTP, as signed CloudEvents.
+// sluice alerts: follows the alerts topic, forwards alerts, serves the queue. One section for each subcommand.
 
 import { createInterface } from 'node:readline/promises'
 import { type Command, InvalidArgumentError } from 'commander'
@@ -44,6 +44,8 @@ import {
 import { tableLine } from '../table.ts'
 import { type Moment, addStreamOptions, momentOption } from './dead-letters.ts'
 import { environmentHelp } from './environment-help.ts'
+
+// sluice alerts forward: sends alerts to functions and services over HTTP, as signed CloudEvents.
 
 const PORT_MAX = 65_535
 
@@ -246,7 +248,7 @@ async function runWatchReceipts(options: { readonly metricsPort?: number }): Pro
   )
 }
 
-// sluice alerts redeliver: sends again what a target of the forwarder did not take.
+// sluice alerts redeliver: sends alerts again that a target of the forwarder did not accept.
 
 const SEND_DEFAULT = 1_000
 const SEND_MAX = 100_000
@@ -380,7 +382,7 @@ function reasonsOption(text: string): readonly ForwardDeadReason[] {
   throw new InvalidArgumentError(`Give some of ${FORWARD_DEAD_REASONS.join(', ')}.`)
 }
 
-// Which stream a command looks at.
+// The stream that a command reads.
 
 /** Brokers and prefix of the options, else of the environment, else of a running demo, which is said. */
 export function whereToLook(
@@ -407,7 +409,7 @@ export function brokersOption(text: string): readonly string[] {
   throw new InvalidArgumentError('Give HOST:PORT, or several with commas between.')
 }
 
-// sluice alerts: tail follows the alerts topic, the way a subscriber should; the others have files of their own.
+// The command with all its subcommands; tail follows the alerts topic the way a subscriber should.
 
 const LIMIT_MAX = 1_000_000_000
 

@@ -86,7 +86,7 @@ async function reset(options: ChangeOptions): Promise<void> {
   )
 }
 
-// Where the breakers of a stream stand: what its partitions have committed, against how often people have reset them.
+// Status of the breakers of a stream: the commits of its partitions, compared with the resets by people.
 
 /** One breaker of one partition. */
 export interface PartitionBreaker extends BreakerStatus {

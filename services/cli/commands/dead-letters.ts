@@ -1,4 +1,4 @@
-// sluice dead-letters: looks at messages that could not be decided, and sends them again.
+// sluice dead-letters: shows messages that could not be decided, and sends them again.
 
 import { createInterface } from 'node:readline/promises'
 import { type Command, InvalidArgumentError } from 'commander'

@@ -83,7 +83,7 @@ async function explain(alertId: string, options: ExplainCommandOptions): Promise
   else for (const line of alertLines(explained, options.limit)) printLine(line)
 }
 
-// All that the topics know about one alert.
+// Collects all records of the topics about one alert.
 
 /** Receipts that are held. */
 const RECEIPTS_MAX = 10_000

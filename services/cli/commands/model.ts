@@ -1,4 +1,4 @@
-// sluice model list: what is in the store, and what of it serves.
+// sluice model: lists models and changes which of them decide. One section for each subcommand.
 
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
@@ -34,6 +34,8 @@ import { type GateOptions, runGate } from '../model/gate.ts'
 import { printTable } from '../table.ts'
 import { environmentHelp } from './environment-help.ts'
 import { durationOption } from './produce.ts'
+
+// sluice model list: shows the models of the store, and which of them serve.
 
 const DIGEST_CHARACTERS = 12
 
@@ -146,7 +148,7 @@ function registerAdd(model: Command): void {
   })
 }
 
-// sluice model activate: another model decides from now on.
+// sluice model activate: puts another model in force.
 
 const DAY_MS = 86_400_000
 
@@ -207,7 +209,7 @@ function reasonOf(breach: string | null, { info }: ScoringModel, options: Activa
   return `${options.reason} [gate overridden: ${breach}]`
 }
 
-// sluice model shadow: lets a model score the same rows beside the one that decides, without effect.
+// sluice model shadow: scores the same rows with a model alongside the one that decides, without effect.
 
 interface ShadowOptions extends ChangeOptions {
   readonly off?: boolean
@@ -247,7 +249,7 @@ async function checkedDigest(named: string, options: ShadowOptions): Promise<str
   return model.info.digest
 }
 
-// sluice model rollback: back to the model that decided before.
+// sluice model rollback: restores the model that decided before.
 
 /** Adds the subcommand to `sluice model`. */
 function registerRollback(model: Command): void {
@@ -272,7 +274,7 @@ function registerRollback(model: Command): void {
   })
 }
 
-// sluice model verify: says of a model folder whether files, papers, scores and figures are what they claim to be.
+// sluice model verify: checks files, documentation, scores and figures of a model folder.
 
 const EXIT_MISMATCH = 1
 
@@ -323,7 +325,7 @@ function printFindings(folder: string, { isSound, checks }: Verification): void 
   printLine(isSound ? `${folder}: everything matches` : `${folder}: ${count} mismatches`)
 }
 
-// sluice model: which models there are, and which of them decide. One file for each subcommand.
+// The command with all its subcommands.
 
 const SUBCOMMANDS = [
   registerList,

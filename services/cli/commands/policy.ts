@@ -1,4 +1,4 @@
-// sluice policy check: all faults of a policy with their places, without a stream.
+// sluice policy: what turns scores into outcomes, and how it is changed. One section for each subcommand.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -75,6 +75,8 @@ import {
 import { printTable, tableLines } from '../table.ts'
 import { environmentHelp } from './environment-help.ts'
 
+// sluice policy check: prints all faults of a policy with their places, without a stream.
+
 const EXIT_FAULTY = 2
 
 /** Adds the subcommand to `sluice policy`. */
@@ -107,7 +109,7 @@ function registerCheck(policy: Command): void {
     })
 }
 
-// sluice policy status: one look at what decides.
+// sluice policy status: shows what decides.
 
 const EXIT_NOT_AS_ASKED = 1
 
@@ -171,7 +173,7 @@ function isAsAsked({ active, lists, scorers }: PolicyStatus): boolean {
   return isWhole && isServed
 }
 
-// sluice policy apply: another policy decides from now on.
+// sluice policy apply: puts another policy in force.
 
 interface ApplyOptions extends ChangeOptions {
   readonly mode: 'observe' | 'flag'
@@ -310,7 +312,7 @@ function registerShow(policy: Command): void {
   })
 }
 
-// sluice policy shadow: lets a policy rule the same decisions beside the one that decides, without effect.
+// sluice policy shadow: evaluates a policy alongside the one that decides, without effect.
 
 interface ShadowOptions extends ChangeOptions {
   readonly off?: boolean
@@ -350,7 +352,7 @@ function registerPolicyShadow(policy: Command): void {
   })
 }
 
-// sluice policy promote: one step further in the modes, when nothing stands against it.
+// sluice policy promote: moves a policy to the next mode when no condition fails.
 
 interface PromoteOptions extends ChangeOptions {
   readonly segment?: string
@@ -493,7 +495,7 @@ function lakeOf({ lake }: PromoteOptions): string | null {
   return existsSync(folder) ? folder : null
 }
 
-// sluice policy rollback: back to the policy that decided before.
+// sluice policy rollback: restores the policy that decided before.
 
 /** Adds the subcommand to `sluice policy`. */
 function registerPolicyRollback(policy: Command): void {
@@ -528,7 +530,7 @@ function registerPolicyRollback(policy: Command): void {
   })
 }
 
-// sluice policy: what turns scores into outcomes, and how it is changed. One file for each subcommand.
+// The command with all its subcommands.
 
 const SUBCOMMANDS = [
   registerCheck,

@@ -393,7 +393,7 @@ function usage(message: string, cause?: unknown): SluiceError {
   return new SluiceError('SLUICE_USAGE', message, { cause })
 }
 
-// What `sluice produce` prints: a line of progress that rewrites itself, and the summary.
+// Output of `sluice produce`: a line of progress that rewrites itself, and the summary.
 
 const CLEAR_LINE = '\r\u001b[K'
 

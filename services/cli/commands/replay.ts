@@ -1,4 +1,4 @@
-// sluice replay: computes decisions again from the log, and says whether they are as they were.
+// sluice replay: computes decisions again from the log, and reports whether they are the same.
 
 import { InvalidArgumentError, type Command } from 'commander'
 import { SluiceError } from '../../core/errors.ts'

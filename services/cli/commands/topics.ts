@@ -1,4 +1,4 @@
-// sluice topics: makes the topics of a stream, and checks that they are as they must be.
+// sluice topics: makes the topics of a stream, and checks their settings.
 //
 // Safe to run again and again, and before every deployment: what exists is left as it is, and a partition count
 // that differs from the one asked for is refused, since changing it would move cards to other partitions.

@@ -1,4 +1,4 @@
-// Where `sluice train` takes its history from: the simulator, CSV files, the lake, or the topics. Options, and how they become
+// Sources of the history for `sluice train`: the simulator, CSV files, the lake, or the topics. Reads the options and makes
 // one stream of events.
 
 import { Option } from 'commander'

@@ -276,7 +276,7 @@ function usage(message: string): SluiceError {
   return new SluiceError('SLUICE_USAGE', `sluice train: ${message}`)
 }
 
-// How `sluice train` is told by what thresholds are chosen, and what alerts cost.
+// Options of `sluice train` for the choice of thresholds and the costs of alerts.
 
 const MINOR = 100
 const AMOUNT_MAX = 1_000_000
@@ -353,7 +353,7 @@ function thresholdWords(options: ThresholdOptions): readonly string[] {
   ]
 }
 
-// What `sluice train` prints when the model is written.
+// The summary that `sluice train` prints when the model is written.
 
 /** For people; programs take --json. */
 function printSummary(summary: TrainSummary): void {

@@ -130,7 +130,7 @@ export function safeText(text: string): string {
   return String(redact(text)).replace(/\p{Cc}/gu, '?')
 }
 
-// One dead letter with everything that is known of it, and what its message holds while it is still in the log.
+// One dead letter with everything that is known of it, and the content of its message while that is in the log.
 
 /** What stands where the letter's message was; `gone` when retention has taken it. */
 type FoundPayload = PayloadView | { readonly kind: 'gone' | 'empty' | 'unreadable' }
@@ -212,7 +212,7 @@ function isoText(timeMs: number): string {
   return Number.isNaN(date.getTime()) ? 'no valid time' : date.toISOString()
 }
 
-// What a message holds, as it may be shown: never a card number (P8), whatever is wrong with the message.
+// The content of a message as it may be shown: never a card number (P8), whatever is wrong with the message.
 
 const MESSAGE_BYTES_MAX = 1024 * 1024
 const ITEMS_MAX = 4_096
@@ -302,7 +302,7 @@ function masked(value: unknown, name = ''): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, masked(entry, key)]))
 }
 
-// What would become of a message if it were sent again now: the same checks as in a partition, by this build, with
+// Predicts the result of sending a message again now: the same checks as in a partition, by this build, with
 // the schemas that are registered now.
 
 /** What the checks need besides the message. */

@@ -74,10 +74,10 @@ export async function readLetters(
   return seen
 }
 
-// What a source topic holds about letters: the messages at their positions, and the annotations of what was sent again
-// already. One pass over the topic finds both, from the oldest letter on, and keeps only what is asked for.
+// Finds the records of a source topic about letters: the messages at their positions, and the annotations of what was sent again
+// already. One pass over the topic finds both, from the oldest letter on, and keeps only the records asked for.
 //
-// Where the pass begins. A message that was sent again stands behind its original in the same partition, or (when it
+// The start of the pass: a message that was sent again comes after its original in the same partition, or (when it
 // was in the wrong one) in another partition with a time stamp that is not before its letter: the sender sees to
 // that. So each partition is read from its oldest letter, or from the oldest letter's time, whichever comes first.
 
@@ -252,7 +252,7 @@ function tooMuch(topic: string): SluiceError {
   )
 }
 
-// Which dead letters a command is about. Times are those of the letters: when the message became one.
+// Selects the dead letters of a command. Times are those of the letters, not of the original messages.
 
 /** Every condition must hold; null holds always. */
 export interface LetterFilter {
@@ -332,7 +332,7 @@ export async function asking<Value>(
   }
 }
 
-// What the dead-letter commands read from the environment beside what every reader of topics does.
+// Configuration of the dead-letter commands, in addition to that of every reader of topics.
 
 /** Settings that a redrive shares with the scorer, so that it foresees what the scorer will do. */
 interface RedriveConfig {

@@ -1,4 +1,4 @@
-// Sends the messages of dead letters again: looks at what the source topics hold, plans, and sends what is left in
+// Sends the messages of dead letters again: reads the source topics, plans, and sends the remaining messages in
 // short transactions. Nothing is sent twice: between fencing other operators and sending, the topics' new end is
 // read once more for annotations.
 
@@ -253,7 +253,7 @@ function chunksOf(due: readonly PlannedLetter[]): readonly (readonly PlannedLett
   return chunks
 }
 
-// What a redrive would do with each letter, as a pure function of what the source topic holds.
+// The plan of a redrive for each letter, as a pure function of the records of the source topic.
 
 /** What becomes of a letter. Closed list: also in `--json`. */
 const REDRIVE_STATES = [
@@ -491,7 +491,7 @@ function notSent(error: unknown): SluiceError {
   )
 }
 
-// What a redrive would do and has done, as lines for people and as JSON for programs.
+// Plan and result of a redrive, as lines for people and as JSON for programs.
 
 /** Letters are printed as they are sent. Time, position, reason. */
 const FORM = { widths: [19, 24, 21] }

@@ -1,4 +1,4 @@
-// Recomputes one decision from the log, and tells what each of its features counted.
+// Recomputes one decision from the log, and reports which events each of its features counted.
 
 import { redactText } from '../../core/card-numbers.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'

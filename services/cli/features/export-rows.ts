@@ -1,4 +1,4 @@
-// Writes the feature rows of decisions to a file of comma separated values: what was really used to decide.
+// Writes the feature rows of decisions to a file of comma separated values, as they were used to decide.
 
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
@@ -183,7 +183,7 @@ export async function readBatches(
   return seen
 }
 
-// Where the stream is whose decisions are looked at, and how to read it.
+// Opens the stream whose decisions are read.
 
 export interface StreamOptions {
   readonly brokers?: readonly string[]

@@ -1,4 +1,4 @@
-// sluice lake ingest: from the topics into the lake.
+// Commands that fill the lake: from the topics, and from files of others.
 
 import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
@@ -32,6 +32,8 @@ import { brokersOption, whereToLook } from '../commands/alerts.ts'
 import { environmentHelp } from '../commands/environment-help.ts'
 import { constantsOption, durationOption, mappingOption } from '../commands/produce.ts'
 import { lakeOption } from './lake-option.ts'
+
+// sluice lake ingest: copies the topics into the lake.
 
 const ROWS_MAX_MAX = 5_000_000
 const MIB = 1024 * 1024
@@ -183,7 +185,7 @@ function flushLine({ commit, rows, files, bytes, tookMs, unreadable }: FlushRepo
   )
 }
 
-// sluice lake import: others' files into the lake.
+// sluice lake import: copies files of others into the lake.
 
 const DAY_MS = 86_400_000
 const LABEL_DELAY_DAYS = 7
@@ -269,7 +271,7 @@ async function runImport(files: readonly string[], options: ImportCommandOptions
   }
 }
 
-// How others' files are to be understood, from the options of a command: a mapping file, and what is said beside it.
+// The mapping of files of others, from the options of a command: a mapping file, and single settings that override it.
 
 export interface MappingOptions {
   /** YAML or JSON. */

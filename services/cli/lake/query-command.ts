@@ -61,7 +61,7 @@ async function run(sql: string, options: QueryCommandOptions): Promise<void> {
   })
 }
 
-// An answer of the lake on standard output: a table for people, JSON or CSV for programs.
+// The result of a query on standard output: a table for people, JSON or CSV for programs.
 
 type OutputFormat = 'table' | 'json' | 'csv'
 

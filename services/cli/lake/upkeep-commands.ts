@@ -1,4 +1,4 @@
-// sluice lake compact: small files of a day become one.
+// Commands that maintain the lake: compact, check, erase.
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { SluiceError } from '../../core/errors.ts'
@@ -23,6 +23,8 @@ import { systemClock } from '../../platform/clock.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
 import { printTable } from '../table.ts'
 import { lakeOption } from './lake-option.ts'
+
+// sluice lake compact: merges the small files of a day.
 
 const FILES_MIN_MAX = 1_000_000
 const ROWS_MAX_MAX = 1_000_000_000
@@ -96,7 +98,7 @@ function mib(bytes: number): string {
   return (bytes / MIB).toFixed(1)
 }
 
-// sluice lake check: are the files and tables what they should be.
+// sluice lake check: verifies the files and tables.
 
 const FAILED_SHOWN_MAX = 50
 const ERASURES_SHOWN_MAX = 20
@@ -208,7 +210,7 @@ function printReport(folder: string, report: LakeReport, failed: readonly CheckR
   }
 }
 
-// sluice lake erase: a card's rows out of every table.
+// sluice lake erase: removes the rows of a card from every table.
 
 interface EraseCommandOptions {
   readonly lake?: string

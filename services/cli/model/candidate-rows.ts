@@ -1,4 +1,4 @@
-// Scores rows with the candidate, a matrix at a time, and counts who is alerted.
+// Scores rows with the candidate, a matrix at a time, and counts the alerts.
 
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream'
@@ -116,8 +116,8 @@ function countScore(
   counts.add(values, isFraud, score >= threshold)
 }
 
-// Rows for the fairness gate from what a stream has decided: the recorded feature row of each first decision, scored by
-// the candidate (a cascade as a whole, with the payments of the card before), beside what labels say. A decision that is
+// Rows for the fairness gate from the decisions of a stream: the recorded feature row of each first decision, scored by
+// the candidate (a cascade as a whole, with the payments of the card before), together with their labels. A decision that is
 // old enough and not labelled fraud counts as genuine.
 
 /** Frauds that are held in memory. */
@@ -318,7 +318,7 @@ function tooMany(): SluiceError {
 
 // Rows for the fairness gate from a file of comma separated values: `fraud` (0 or 1), the columns of the rule, and either
 // `score`, or every feature by its name, which the candidate then scores. With the columns of the payments before, named as
-// in the evaluation rows of a model folder, a cascade scores them as a whole, else with its draft.
+// in the evaluation rows of a model folder, a cascade scores them as a whole, else with its first stage.
 
 const ROW_BYTES_MAX = 65_536
 const [AMOUNT_COLUMN = ''] = SEQUENCE_COLUMNS
@@ -428,9 +428,9 @@ function invalid(problem: string, cause?: unknown): SluiceError {
   return new SluiceError('SLUICE_INPUT_INVALID', `${problem}.`, { cause })
 }
 
-// What a gate needs of the transactions of a stream, in memory that is bounded: beyond so many of them, those of a random
-// part of the cards are held, the same whatever comes in which order. All of a card or nothing, since decisions of a card
-// rest on its payments before.
+// The transactions of a stream that a gate needs, in bounded memory: above the limit, those of a random sample of cards
+// are kept, independent of the order of arrival. A card is kept whole or not at all, since decisions of a card depend on
+// its earlier payments.
 
 /** Transactions that are held at most. */
 const HELD_MAX = 2_000_000
@@ -479,8 +479,8 @@ export class HeldTransactions {
   }
 }
 
-// What cards had done before each decision, from the transactions topic: a cascade is asked as a whole about what a stream has
-// decided, with the payments that its large net would have read then.
+// Earlier payments of cards before each decision, from the transactions topic: a cascade scores a decision as a whole, with
+// the payments that its large net would have read then.
 
 /** All that a sequence does not ask for is none. */
 const BLANK: CardEvent = {

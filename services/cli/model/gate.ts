@@ -1,4 +1,4 @@
-// The fairness gate of an activation: a rule, rows to judge by, and a table of what they say.
+// The fairness gate of an activation: a rule, rows to judge by, and a table of results.
 
 import { readFile } from 'node:fs/promises'
 import { SluiceError } from '../../core/errors.ts'

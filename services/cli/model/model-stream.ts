@@ -1,4 +1,4 @@
-// Where the stream and the store are whose models are looked at and changed.
+// The stream and the store of the models that a command reads or changes.
 
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
@@ -95,7 +95,7 @@ export function addChangeOptions(command: Command): Command {
     .option('--json', 'print JSON')
 }
 
-// Says to a stream which models are to serve.
+// Writes to the control topic which models a stream must use.
 
 /** What is in force, nothing said being `NO_DEPLOYMENT`. */
 export async function deploymentInForce(access: ControlAccess): Promise<Deployment> {
@@ -122,7 +122,7 @@ export async function publishDeployment(
   )
 }
 
-// From what a person names, a folder or a digest, to a model of the store that was opened once.
+// Resolves a folder or a digest to a model of the store that was opened once.
 
 /** Fewer characters of a digest would be guessing. */
 const PREFIX_MIN = 6

@@ -1,4 +1,4 @@
-// One look at what decides on a stream: gathered from the control topic, the store, what partitions have committed, and the
+// The status of what decides on a stream: gathered from the control topic, the store, the commits of partitions, and the
 // metrics of scorers.
 
 import { type WordSince, sinceWhen } from '../../core/control/deployment-history.ts'
@@ -190,8 +190,8 @@ function named(
   }))
 }
 
-// What people call a ruleset: its version, the name of its policy, its modes. What the store cannot tell is said, since
-// one look at what decides must not end at the first gap.
+// Describes a ruleset: its version, the name of its policy, its modes. A gap in the store is reported in its place and does
+// not end the command.
 
 export interface DescribedRuleset {
   /** Null is the built-in policy. */
@@ -222,7 +222,7 @@ async function describeRuleset(store: string, digest: Choice): Promise<Described
   }
 }
 
-// Whether running scorers serve the policy that is asked for, by what their own metrics say.
+// Whether running scorers serve the policy that is asked for, according to their own metrics.
 
 /**
  * Closed list. `serves`: what is asked for. `serves_another`: not yet, or of another stream. `refuses`: it cannot read what
@@ -289,7 +289,7 @@ export function statusOn(url: string, page: string, active: Choice): ScorerStatu
   }
 }
 
-// What decides, as a person reads it: one short block, what is wrong or unknown in it said at its place.
+// The status as a few lines for people; faults and unknown values are reported in their place.
 
 const HEADING = 8
 const DIGEST_CHARACTERS = 12
@@ -468,7 +468,7 @@ function safe(line: string): string {
   return line.replaceAll(/\p{Cc}/gu, '?')
 }
 
-// What decides, for programs.
+// The status for programs.
 
 /** Times are in ISO 8601; null is not known, or none. */
 export function statusJson(status: PolicyStatus): object {

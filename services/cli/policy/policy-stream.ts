@@ -1,4 +1,4 @@
-// What is in force on a stream, and how to say something else.
+// Reads and changes the policy in force on a stream.
 
 import { readFile } from 'node:fs/promises'
 import {
@@ -167,7 +167,7 @@ export function faultLines(file: string, faults: readonly YamlFault[]): readonly
   )
 }
 
-// A ruleset of the store by what people call it: its version, its digest, or the beginning of that.
+// Finds a ruleset of the store by name: its version, its digest, or the beginning of that.
 
 /** Fewer characters of a digest would be guessing. */
 const PREFIX_MIN = 6

@@ -1,5 +1,5 @@
-// What a stream's topics, the lake, the store, scorers and the skew meter say of a policy: read once, counted, and nothing
-// of it kept. What one source cannot say is asked of the next, and every figure names its source.
+// Evidence about a policy from the topics, the lake, the store, scorers and the skew meter: read once, counted, and not
+// kept. A figure that one source lacks is asked of the next, and every figure names its source.
 
 import { truthOf } from '../../core/backtest/backtest-row.ts'
 import { compiledByLists } from '../../core/backtest/guarded-policy.ts'
@@ -183,7 +183,7 @@ async function beganAtMs({ access, store, inForce }: EvidenceSource): Promise<nu
   return since?.atMs ?? -Infinity
 }
 
-// Counts decisions of one policy in one mode, block by block, and keeps none of them.
+// Counts decisions of one policy in one mode, batch by batch, and keeps none of them.
 
 const DAY_MS = 86_400_000
 
@@ -283,7 +283,7 @@ class DecisionTally {
   }
 }
 
-// What must be known before a policy may do more: environment variables to one checked object.
+// Conditions of a promotion: environment variables to one checked object.
 
 interface PromotionConfig {
   readonly limits: PromotionLimits
@@ -314,7 +314,7 @@ export function loadPromotionConfig(env: NodeJS.ProcessEnv): PromotionConfig {
   return config
 }
 
-// How far a cascade agrees with its large net: as running scorers measure it on payments that the large net need not have
+// Agreement of a cascade with its large net: as running scorers measure it on payments that the large net need not have
 // seen, else as the model that decided states it.
 
 /** Fewer payments say less than the model does. */
@@ -389,7 +389,7 @@ async function statedAgreement(
   return null
 }
 
-// Whether features are what the log says: as a running meter has counted, else recomputed here, within bounds.
+// Equality of features with the log: as a running meter has counted, else recomputed here, within bounds.
 
 /** Messages that are read at most: minutes, on one core. */
 export const RECOMPUTED_MESSAGES_MAX = 5_000_000

@@ -307,7 +307,7 @@ export async function targetScoresOf(
   return new Map(positions.map((position, at) => [position, scores[at] ?? NaN]))
 }
 
-// Model and policy of a block, opened.
+// Model and policy of a decision batch, opened.
 
 /** What decides the decisions of a block. */
 export interface Deciding extends ReplayModel {

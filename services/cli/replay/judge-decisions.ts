@@ -1,4 +1,4 @@
-// Decisions of one model and policy, recomputed beside what was recorded.
+// Decisions of one model and policy, recomputed and compared with the record.
 
 import { GUARD_ANNOTATIONS } from '../../core/decision/block-guard.ts'
 import { isScore } from '../../core/decision/decide.ts'
@@ -257,7 +257,7 @@ function namesOf(reasons: readonly Reason[]): string {
   )
 }
 
-// Whether late transactions led to the revisions that the log calls for: one where the outcome differs, none where not.
+// Checks that late transactions led to the revisions that the log calls for: one where the outcome differs, none where not.
 
 export async function judgeRevisions(
   group: readonly ReplayedRevision[],
@@ -308,7 +308,7 @@ export async function judgeRevisions(
   }
 }
 
-// What a replay counts: decisions by what differs, and what was not compared and why.
+// Counts of a replay: decisions by difference, and those not compared with the reason.
 
 /** What of a decision can differ. Closed list. */
 export const MISMATCHES = [

@@ -1,5 +1,5 @@
 // Computes the decisions of a stream again, or a part of them: reads the whole log that is kept, since features look far
-// back, and compares what lies in the range.
+// back, and compares the decisions in the range.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -154,7 +154,7 @@ function gone(alertId: string, partition: number, offset: number): SluiceError {
   )
 }
 
-// What a replay reads from the environment beside where the stream is: it must be as the scorer had it.
+// Configuration of a replay in addition to that of the stream; it must equal that of the scorer.
 
 interface ReplayConfig {
   readonly eventAheadMsMax: number
@@ -185,8 +185,8 @@ export function loadReplayConfig(
   return { eventAheadMsMax, settings, places }
 }
 
-// Policies as decision batches name them, found once each. What a policy says of a transaction, its row and its score is a
-// pure function.
+// Policies as decision batches name them, found once each. A policy is a pure function of a transaction, its row and its
+// score.
 
 /** Rulesets that are held at a time; a range with more of them opens the oldest again. */
 const POLICIES_OPEN_MAX = 16
