@@ -17,7 +17,7 @@ import {
   loadReplayConfig,
   runReplay,
 } from '../../services/cli/replay/run-replay.ts'
-import { breakerControlOf, releaseControlOf } from '../../services/core/control/block-control.ts'
+import { breakerControlOf, releaseControlOf } from '../../services/core/control/deployment.ts'
 import { controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
 import { FairnessCounts, DEFAULT_FAIRNESS_RULE } from '../../services/core/scoring/fairness.ts'
 import type { Alert } from '../../services/core/wire/records.ts'

@@ -34,7 +34,7 @@ import {
   printProgress,
   repositoryRoot,
 } from '../../services/cli/command.ts'
-import { durationOption } from '../../services/cli/commands/produce-options.ts'
+import { durationOption } from '../../services/cli/commands/produce.ts'
 
 const NAMES = [
   'scoring',

@@ -11,7 +11,7 @@ import {
   printLine,
   repositoryRoot,
 } from '../../services/cli/command.ts'
-import { durationOption } from '../../services/cli/commands/produce-options.ts'
+import { durationOption } from '../../services/cli/commands/produce.ts'
 
 const RANGE_MS_DEFAULT = 5 * 60_000
 const RANGE_MS_MIN = 10_000

@@ -21,7 +21,7 @@ import {
   durationOption,
   mappingOption,
   timeRangeOption,
-} from '../../services/cli/commands/produce-options.ts'
+} from '../../services/cli/commands/produce.ts'
 
 const COUNT_MAX = 100_000_000
 const EXIT_WRONG = 1

@@ -83,7 +83,9 @@ export function linesFigure(figure: LinesFigure): string | null {
   })
   const label = `${title}: ${layers.map(({ name }) => name).join(', ')}`
   const content = [...lines, ...across].join('')
-  return plotFrame({ times, values, heightPx, content, moments, label }) + seriesLegend(series, limits)
+  return (
+    plotFrame({ times, values, heightPx, content, moments, label }) + seriesLegend(series, limits)
+  )
 }
 
 /** Puts a NaN between points that are farther apart than one step, so that the line breaks there. */

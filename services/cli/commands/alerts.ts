@@ -27,7 +27,7 @@ import {
 import { SluiceError } from '../../core/errors.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { warnOfBuiltInKey } from '../../platform/config/secret-reader.ts'
+import { warnOfBuiltInKey } from '../../platform/config/secrets.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { openLogger } from '../../platform/log.ts'
 import { type MetricsServer, openMetricsServer } from '../../platform/metrics/metrics-server.ts'

@@ -1,10 +1,10 @@
 // sluice audit: verifies the chain of decision batches, and anchors it outside of Kafka.
 
 import type { Command } from 'commander'
-import type { Anchor } from '../../core/audit/anchor.ts'
+import type { Anchor } from '../../core/audit/chain-check.ts'
 import type { ChainSummary } from '../../core/audit/chain-check.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readGroupId } from '../../platform/config/group-id.ts'
+import { readGroupId } from '../../platform/config/env-reader.ts'
 import {
   appendAnchors,
   chainLines,

@@ -1,13 +1,13 @@
 // sluice breaker: whether the breakers of a stream have tripped, and how a person resets them.
 
 import type { Command } from 'commander'
-import { breakerControlOf } from '../../core/control/block-control.ts'
+import { breakerControlOf } from '../../core/control/deployment.ts'
 import { breakersIn } from '../../core/decision/block-guard.ts'
 import type { BreakerStatus } from '../../core/decision/breaker.ts'
-import { decodeKept } from '../../core/decision/kept-blocks.ts'
+import { decodeKept } from '../../core/decision/block-guard.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readGroupId } from '../../platform/config/group-id.ts'
+import { readGroupId } from '../../platform/config/env-reader.ts'
 import { readBreakerResets, readKeptBlocks } from '../../platform/kafka/block-topics.ts'
 import { type ControlAccess, publishControl } from '../../platform/kafka/control-topic.ts'
 import { printJson, printLine } from '../command.ts'

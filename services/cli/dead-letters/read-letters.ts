@@ -3,7 +3,7 @@
 import type { Admin, Kafka, KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { type MessagePosition, formatPosition, redrivenFromOf } from '../../core/redrive.ts'
-import type { RejectReason } from '../../core/reject-reasons.ts'
+import type { RejectReason } from '../../core/dead-letters.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'

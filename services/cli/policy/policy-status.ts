@@ -1,7 +1,7 @@
 // The status of what decides on a stream: gathered from the control topic, the store, the commits of partitions, and the
 // metrics of scorers.
 
-import { type WordSince, sinceWhen } from '../../core/control/deployment-history.ts'
+import { type WordSince, sinceWhen } from '../../core/control/deployment.ts'
 import { type Choice, NO_DEPLOYMENT } from '../../core/control/deployment.ts'
 import { breakerKey } from '../../core/decision/breaker.ts'
 import { isSluiceError } from '../../core/errors.ts'

@@ -14,7 +14,7 @@ import { SluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
 import { type ParsedPolicy, parseNewPolicy, parsePolicy } from '../../core/policy/policy-parsing.ts'
 import type { Ruleset } from '../../core/policy/ruleset.ts'
-import type { YamlFault } from '../../core/yaml/yaml-faults.ts'
+import type { YamlFault } from '../../core/yaml/yaml-fields.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
   type ControlAccess,

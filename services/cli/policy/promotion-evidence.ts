@@ -3,7 +3,7 @@
 
 import { truthOf } from '../../core/backtest/backtest-row.ts'
 import { compiledByLists } from '../../core/backtest/guarded-policy.ts'
-import { sinceWhen } from '../../core/control/deployment-history.ts'
+import { sinceWhen } from '../../core/control/deployment.ts'
 import type { Choice } from '../../core/control/deployment.ts'
 import { isSluiceError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy-document.ts'
