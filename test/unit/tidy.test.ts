@@ -149,7 +149,7 @@ const RULES: readonly Rule[] = [
       'services/core/control/deployment.ts': 'what a control message remembers',
       'services/core/policy/policy-lists.ts': 'lists of a store',
       'services/core/policy/ruleset.ts': 'rulesets of a store',
-      'services/core/decision/kept-blocks.ts': 'commit metadata from Kafka',
+      'services/core/decision/block-guard.ts': 'commit metadata from Kafka',
       'services/cli/audit/verify-chain.ts': 'copies of blocks, from a file',
       'tools/bench/reasons-bench.ts': 'the manifest of the released model',
       'services/cli/main.ts': 'our own package.json, for the version',
