@@ -274,7 +274,7 @@ function decideOptions(
     'partition' | 'partitionCount' | 'breakerResets' | 'keepsSequences'
   >,
 ): DecideOptions {
-  const { digest, version, usual } = model.info
+  const { digest, version, baseline } = model.info
   const { alignment } = config
   const { digest: policyDigest, version: policyVersion, ...ruled } = policy
   return {
@@ -287,7 +287,7 @@ function decideOptions(
     modelDigest: digest,
     policyDigest,
     policyVersion,
-    usual,
+    baseline,
     verify: verifyOptions(config, model),
     score: (rows, rowCount) => model.score(rows, rowCount),
   }

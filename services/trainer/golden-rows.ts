@@ -63,11 +63,11 @@ function goldenRows(
   scaling: readonly FeatureScaling[],
   rowCount: number,
 ): RowSource {
-  const usual = scaling.map(({ absentValue, center }) => absentValue ?? center)
+  const baseline = scaling.map(({ absentValue, center }) => absentValue ?? center)
   const edges = [
     ...scaling
       .flatMap(({ absentValue }, feature) => (absentValue === null ? [] : [feature]))
-      .map((absent) => usual.map((value, feature) => (feature === absent ? NaN : value))),
+      .map((absent) => baseline.map((value, feature) => (feature === absent ? NaN : value))),
     scaling.map(() => 0),
     scaling.map(() => 1e9),
     scaling.map(() => -1e9),

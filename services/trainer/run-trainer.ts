@@ -188,7 +188,7 @@ async function writeModel(
     metrics,
     costs,
     band,
-    population: trainingDistributionOf(made, draft, target, band),
+    trainingDistribution: trainingDistributionOf(made, draft, target, band),
     draftCalibration: draft.calibration,
     targetCalibration: target.calibration,
     sampleShare: SAMPLE_SHARE,
@@ -278,7 +278,7 @@ function summaryOf(
 /** Everything that was chosen on validation rows, and the figures. */
 export interface Choices extends Pick<
   ModelManifest,
-  'thresholds' | 'metrics' | 'costs' | 'population'
+  'thresholds' | 'metrics' | 'costs' | 'trainingDistribution'
 > {
   readonly band: Band
   readonly draftCalibration: Calibration
@@ -300,7 +300,7 @@ export function manifestOf(
   files: Readonly<Record<ModelFile, Buffer>>,
   choices: Choices,
 ): ModelManifest {
-  const { thresholds, metrics, costs, population, band } = choices
+  const { thresholds, metrics, costs, trainingDistribution, band } = choices
   const { draftCalibration, targetCalibration, sampleShare } = choices
   const genuine = split.train.indices.filter((row) => dataset.truth[row] === 0)
   const { draft, target, encoding } = cascade
@@ -315,7 +315,7 @@ export function manifestOf(
     scaling: cascade.scaling,
     calibration: draftCalibration,
     thresholds,
-    usual: baselineValues(dataset.rows, genuine),
+    baseline: baselineValues(dataset.rows, genuine),
     data: {
       source: options.source,
       digest: dataset.digest,
@@ -329,7 +329,7 @@ export function manifestOf(
     },
     metrics,
     costs,
-    population,
+    trainingDistribution,
     training: {
       seed: options.seed,
       backend: backend.backend,

@@ -108,14 +108,16 @@ export function weekTables(
   { train, assessed }: ProtocolWeek,
   set: FeatureSet,
 ): WeekTables {
-  const usual = baselineValues(rows, train)
+  const baseline = baselineValues(rows, train)
   const columns = FEATURE_SETS[set]
   const tableOf = (indices: Uint32Array): Table => {
     const values = new Float64Array(indices.length * columns.length)
     for (const [position, row] of indices.entries()) {
       for (const [at, feature] of columns.entries()) {
         const value = rows[row * FEATURE_COUNT + feature] ?? NaN
-        values[position * columns.length + at] = Number.isNaN(value) ? (usual[feature] ?? 0) : value
+        values[position * columns.length + at] = Number.isNaN(value)
+          ? (baseline[feature] ?? 0)
+          : value
       }
     }
     return { values, columnCount: columns.length }

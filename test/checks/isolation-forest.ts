@@ -61,8 +61,8 @@ export function isolationScores(forest: IsolationForest, table: Table): Float64A
       scores[row] = (scores[row] ?? 0) + pathLength(tree, table, row)
     }
   }
-  const usual = averagePath(forest.sampleRows) * forest.trees.length
-  return scores.map((lengths) => 2 ** (-lengths / usual))
+  const baseline = averagePath(forest.sampleRows) * forest.trees.length
+  return scores.map((lengths) => 2 ** (-lengths / baseline))
 }
 
 /** Mean path length over random trees of so many rows, the paper's c(n), with the harmonic number summed up exactly. */

@@ -220,7 +220,7 @@ function optionsOf(
   model: Awaited<ReturnType<typeof openScoringModel>>,
   streamId: string,
 ): DecideOptions {
-  const { flagThreshold, blockThreshold, usual, version, digest } = model.info
+  const { flagThreshold, blockThreshold, baseline, version, digest } = model.info
   return {
     streamId,
     topic: 'transactions',
@@ -239,7 +239,7 @@ function optionsOf(
     modelDigest: digest,
     policyDigest: block.policyDigest,
     policyVersion: 0,
-    usual,
+    baseline,
     verify: model.verifier === null ? null : { verifier: model.verifier, timeoutMs: Infinity },
     keepsSequences: false,
     score: (rows, rowCount) => model.score(rows, rowCount),

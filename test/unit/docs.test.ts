@@ -207,9 +207,9 @@ test('a documented range is accepted at both ends and refused beyond them', () =
 
 test('documented words are accepted, and others are refused', () => {
   const readByCode = variablesRead()
-  for (const { name, words, default: usual } of documentedVariables()) {
+  for (const { name, words, default: baseline } of documentedVariables()) {
     if (words.length === 0 || !readByCode.has(name)) continue
-    for (const word of words) load({ ...(word === usual ? {} : COMPANIONS[name]), [name]: word })
+    for (const word of words) load({ ...(word === baseline ? {} : COMPANIONS[name]), [name]: word })
     refuses(name, 'something-else')
   }
 })

@@ -235,7 +235,7 @@ function whyLines({ rules, reasons, counterfactual }: Alert): readonly string[] 
     '',
     'What would have changed it',
     counterfactual === null
-      ? '    nothing was found: not even the strongest features at their usual values together'
+      ? '    nothing was found: not even the strongest features at their baseline values together'
       : safe(`    ${counterfactual.text}`),
   ]
 }

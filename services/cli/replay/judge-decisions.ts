@@ -178,7 +178,7 @@ async function compareReasons(
   }
   const { verifier, info } = model
   const found = await explainRows(explained, {
-    usual: info.usual,
+    baseline: info.baseline,
     score: (rows, count) => model.score(rows, count),
     verify: verifier === null ? null : { verifier, timeoutMs: Infinity },
   })
@@ -241,10 +241,10 @@ function isSameScore(recorded: number | null, score: number, tolerance: number):
 
 function numbersOf(reasons: readonly Reason[]): string {
   return JSON.stringify(
-    reasons.map(({ feature, value, usual, scoreAtBaseline }) => [
+    reasons.map(({ feature, value, baseline, scoreAtBaseline }) => [
       feature,
       value,
-      usual,
+      baseline,
       scoreAtBaseline,
     ]),
   )

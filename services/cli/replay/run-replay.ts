@@ -177,9 +177,9 @@ export function loadReplayConfig(
   read.throwIfInvalid()
   const root = repositoryRoot()
   const released = releasedFolder(root)
-  const usual = configured ?? (existsSync(join(released, 'manifest.json')) ? released : null)
+  const baseline = configured ?? (existsSync(join(released, 'manifest.json')) ? released : null)
   const places = {
-    folders: usual === null ? folders : [...folders, usual],
+    folders: baseline === null ? folders : [...folders, baseline],
     store: store ?? configuredStore ?? defaultStore(root),
   }
   return { eventAheadMsMax, settings, places }

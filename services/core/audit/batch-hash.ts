@@ -146,7 +146,7 @@ function fieldsOf(of: DecisionRecord): readonly unknown[] {
     of.reasons.map((reason) => [
       reason.feature,
       reason.value,
-      reason.usual,
+      reason.baseline,
       reason.scoreAtBaseline,
       reason.text,
     ]),

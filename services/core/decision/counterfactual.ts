@@ -40,11 +40,11 @@ export interface Answer {
   readonly outcome: Outcome
 }
 
-/** A feature whose usual value gives a milder outcome, and between which parts of the way the change lies. */
+/** A feature whose baseline value gives a milder outcome, and between which parts of the way the change lies. */
 export interface FlipSearch {
   readonly feature: number
   readonly value: number
-  readonly usual: number
+  readonly baseline: number
   /** Not enough. */
   readonly low: number
   /** Enough, with this answer. */
@@ -52,17 +52,17 @@ export interface FlipSearch {
   readonly answer: Answer
 }
 
-/** The search that begins once the usual value is known to be enough. */
+/** The search that begins once the baseline value is known to be enough. */
 export function beginSearch(
   feature: number,
   value: number,
-  usual: number,
+  baseline: number,
   answer: Answer,
 ): FlipSearch {
-  // There is no way from "absent", from yes to no or from one code to another: the usual value is the only change.
+  // There is no way from "absent", from yes to no or from one code to another: the baseline value is the only change.
   const isStep = Number.isNaN(value) || STEP_UNITS.has(FEATURES[feature]?.unit ?? '')
   const low = isStep ? COUNTERFACTUAL_PARTS - 1 : 0
-  return { feature, value, usual, low, high: COUNTERFACTUAL_PARTS, answer }
+  return { feature, value, baseline, low, high: COUNTERFACTUAL_PARTS, answer }
 }
 
 /** Parts to try next, nearest to the value first; none when the search is over. */
@@ -72,16 +72,16 @@ export function trialsOf({ low, high }: FlipSearch): readonly number[] {
 }
 
 /** The value that stands for so many parts of the way, as it can be told to a person: whole, in cents or in four digits. */
-export function valueAt({ feature, value, usual }: FlipSearch, part: number): number {
+export function valueAt({ feature, value, baseline }: FlipSearch, part: number): number {
   if (part === 0) return value
-  if (part === COUNTERFACTUAL_PARTS) return usual
-  const exact = value + ((usual - value) * part) / COUNTERFACTUAL_PARTS
+  if (part === COUNTERFACTUAL_PARTS) return baseline
+  const exact = value + ((baseline - value) * part) / COUNTERFACTUAL_PARTS
   const unit = FEATURES[feature]?.unit ?? ''
-  const isUp = usual > value
+  const isUp = baseline > value
   if (unit === 'EUR') return Math.round(exact * MINOR_PER_UNIT) / MINOR_PER_UNIT
   if (!WHOLE_UNITS.has(unit)) return Number(exact.toPrecision(VALUE_DIGITS))
-  // Towards the usual value and not past it.
-  return isUp ? Math.min(Math.ceil(exact), usual) : Math.max(Math.floor(exact), usual)
+  // Towards the baseline value and not past it.
+  return isUp ? Math.min(Math.ceil(exact), baseline) : Math.max(Math.floor(exact), baseline)
 }
 
 /** The search after its trials were answered; NaN as a score is no answer. */
@@ -122,7 +122,7 @@ export function leastChange(searches: readonly FlipSearch[]): Counterfactual | n
   return counterfactualOf(least)
 }
 
-/** Several features at their usual values, strongest first, none of which was enough alone. */
+/** Several features at their baseline values, strongest first, none of which was enough alone. */
 export function jointChange(
   row: Float64Array,
   changes: readonly { readonly feature: number; readonly value: number }[],

@@ -86,19 +86,19 @@ function clockTime(hours: number): string {
 /** Most reasons that one alert carries. */
 export const REASONS_MAX = 3
 
-/** The features of a row that are not at their usual value: to put the others there would change nothing. */
-export function unusualFeatures(row: Float64Array, usual: readonly number[]): readonly number[] {
+/** The features of a row that are not at their baseline value: to put the others there would change nothing. */
+export function unusualFeatures(row: Float64Array, baseline: readonly number[]): readonly number[] {
   const unusual: number[] = []
   for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
-    if (!Object.is(row[feature], usual[feature] ?? NaN)) unusual.push(feature)
+    if (!Object.is(row[feature], baseline[feature] ?? NaN)) unusual.push(feature)
   }
   return unusual
 }
 
-/** The row repeated, in each copy one of `features` at its usual value, in their order. Written at `position`. */
+/** The row repeated, in each copy one of `features` at its baseline value, in their order. Written at `position`. */
 export function writeOcclusions(
   row: Float64Array,
-  usual: readonly number[],
+  baseline: readonly number[],
   features: readonly number[],
   target: Float64Array,
   position: number,
@@ -106,17 +106,17 @@ export function writeOcclusions(
   for (const [copy, feature] of features.entries()) {
     const start = position + copy * FEATURE_COUNT
     target.set(row, start)
-    target[start + feature] = usual[feature] ?? NaN
+    target[start + feature] = baseline[feature] ?? NaN
   }
 }
 
-/** A feature, and the score that its usual value would have given. */
+/** A feature, and the score that its baseline value would have given. */
 export interface Drop {
   readonly feature: number
   readonly scoreAtBaseline: number
 }
 
-/** Features whose usual value would have lowered the score, and to what; strongest first. NaN was not asked about. */
+/** Features whose baseline value would have lowered the score, and to what; strongest first. NaN was not asked about. */
 export function rankedDrops(
   score: number,
   occludedScores: Float64Array,
@@ -130,28 +130,33 @@ export function rankedDrops(
   return drops.sort((a, b) => a.scoreAtBaseline - b.scoreAtBaseline || a.feature - b.feature)
 }
 
-/** The features whose usual value would have lowered the score most, strongest first. */
+/** The features whose baseline value would have lowered the score most, strongest first. */
 export function reasonsOf(
   row: Float64Array,
-  usual: readonly number[],
+  baseline: readonly number[],
   drops: readonly Drop[],
 ): readonly Reason[] {
   return drops.slice(0, REASONS_MAX).map(({ feature, scoreAtBaseline }) => {
     const value = row[feature] ?? NaN
-    return toReason(feature, value, usual[feature] ?? NaN, scoreAtBaseline)
+    return toReason(feature, value, baseline[feature] ?? NaN, scoreAtBaseline)
   })
 }
 
-function toReason(feature: number, value: number, usual: number, scoreAtBaseline: number): Reason {
+function toReason(
+  feature: number,
+  value: number,
+  baseline: number,
+  scoreAtBaseline: number,
+): Reason {
   const definition = FEATURES[feature]
-  const [is, wouldBe] = valuesInWords(feature, value, usual)
+  const [is, wouldBe] = valuesInWords(feature, value, baseline)
   const text =
     `${definition?.sentence ?? ''}: ${is}; ` +
-    `at its usual ${wouldBe} it would have scored ${scoreInWords(scoreAtBaseline)}`
+    `at its baseline ${wouldBe} it would have scored ${scoreInWords(scoreAtBaseline)}`
   return {
     feature: definition?.name ?? '',
     value: Number.isNaN(value) ? null : value,
-    usual: Number.isNaN(usual) ? 0 : usual,
+    baseline: Number.isNaN(baseline) ? 0 : baseline,
     scoreAtBaseline,
     text,
   }

@@ -77,9 +77,9 @@ export interface ModelManifest {
   readonly calibration: Calibration
   readonly thresholds: Thresholds
   /** Baseline of each feature: median over genuine transactions of the training period. */
-  readonly usual: readonly number[]
+  readonly baseline: readonly number[]
   /** Distributions of the training rows. */
-  readonly population: TrainingDistribution
+  readonly trainingDistribution: TrainingDistribution
   readonly data: {
     /** Origin of the history, in words. */
     readonly source: string
@@ -134,9 +134,9 @@ export function checkManifest(value: unknown): ModelManifest {
     scaling: fields.objects('scaling', FEATURES_MAX, readScaling),
     calibration: fields.object('calibration', readCalibration),
     thresholds: fields.object('thresholds', readThresholds),
-    usual: fields.array('usual', FEATURES_MAX, readNumber),
-    population: fields.object('population', (population) =>
-      readTrainingDistribution(population, FEATURES_MAX),
+    baseline: fields.array('baseline', FEATURES_MAX, readNumber),
+    trainingDistribution: fields.object('trainingDistribution', (trainingDistribution) =>
+      readTrainingDistribution(trainingDistribution, FEATURES_MAX),
     ),
     data: fields.object('data', (data) => ({
       source: data.string('source', TEXT_MAX),
@@ -180,22 +180,22 @@ export function checkManifest(value: unknown): ModelManifest {
 }
 
 function checkRelations(manifest: ModelManifest): void {
-  const { features, scaling, usual, thresholds, population, target, files } = manifest
+  const { features, scaling, baseline, thresholds, trainingDistribution, target, files } = manifest
   if ((target === null) !== (files['target.json'] === undefined)) {
     throw corrupt(
       'manifest.json has target and files.target.json, target.bin and target-golden.json only together',
     )
   }
   if (features.length === 0) throw corrupt('manifest.json.features is empty')
-  if (scaling.length !== features.length || usual.length !== features.length) {
+  if (scaling.length !== features.length || baseline.length !== features.length) {
     throw corrupt(
       `manifest.json has ${features.length} features, but ${scaling.length} scalings and ` +
-        `${usual.length} baselines`,
+        `${baseline.length} baselines`,
     )
   }
-  if (population.features.length !== features.length) {
+  if (trainingDistribution.features.length !== features.length) {
     throw corrupt(
-      `manifest.json.population has ${population.features.length} features, but there are ${features.length}`,
+      `manifest.json.trainingDistribution has ${trainingDistribution.features.length} features, but there are ${features.length}`,
     )
   }
   const strayed = features.findIndex((name, index) => scaling[index]?.feature !== name)

@@ -58,9 +58,9 @@ export interface ScoringModelInfo {
   /** A score at or above it is blocked; above `flagThreshold`. */
   readonly blockThreshold: number
   /** Baseline of each feature, in order, over genuine transactions. Never NaN. */
-  readonly usual: readonly number[]
+  readonly baseline: readonly number[]
   /** Distributions of the training rows. */
-  readonly population: TrainingDistribution
+  readonly trainingDistribution: TrainingDistribution
   /** True when scores are probabilities as observed on validation data, not just ranks. */
   readonly isCalibrated: boolean
   /**

@@ -97,7 +97,7 @@ function readDistribution(fields: FieldReader): Distribution {
   const sum = shares.reduce((total, share) => total + share, 0)
   if (!isRising || shares.length !== edges.length + 2 || Math.abs(sum - 1) > 1e-6) {
     throw corrupt(
-      `manifest.json.population has ${edges.length} edges and ${shares.length} shares that sum to ${sum}; edges must ` +
+      `manifest.json.trainingDistribution has ${edges.length} edges and ${shares.length} shares that sum to ${sum}; edges must ` +
         'rise, and there are two more shares than edges, which sum to 1',
     )
   }

@@ -50,7 +50,7 @@ export interface Reason {
   /** Null when the feature was absent. */
   readonly value: number | null
   /** The value put in its place to see what the score would have been. */
-  readonly usual: number
+  readonly baseline: number
   readonly scoreAtBaseline: number
   readonly text: string
 }

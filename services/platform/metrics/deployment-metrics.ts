@@ -395,7 +395,7 @@ export const SCORE_POPULATION = 'score'
 
 export interface DriftEvents {
   /** Another model decides. */
-  trainingDistributionOpened(model: string, population: TrainingDistribution): void
+  trainingDistributionOpened(model: string, trainingDistribution: TrainingDistribution): void
   /** Rows counted by bin since the last time: one array for each feature, then the score. */
   driftCounted(counts: readonly Float64Array[]): void
 }
@@ -426,13 +426,13 @@ export function createDriftMetrics(make: MetricMaker): DriftEvents {
   )
   let series: readonly (readonly Series[])[] = []
   return {
-    trainingDistributionOpened(model, population) {
+    trainingDistributionOpened(model, trainingDistribution) {
       for (const one of series.flat()) {
         values.remove(one)
         trained.remove(one)
       }
-      series = seriesOf(model, population)
-      for (const [index, { shares }] of distributionsOf(population).entries()) {
+      series = seriesOf(model, trainingDistribution)
+      for (const [index, { shares }] of distributionsOf(trainingDistribution).entries()) {
         for (const [bin, share] of shares.entries()) {
           const one = series[index]?.[bin]
           if (one === undefined) continue
@@ -460,8 +460,11 @@ export function distributionsOf({
   return [...features, score]
 }
 
-function seriesOf(model: string, population: TrainingDistribution): readonly (readonly Series[])[] {
-  return distributionsOf(population).map((distribution, index) =>
+function seriesOf(
+  model: string,
+  trainingDistribution: TrainingDistribution,
+): readonly (readonly Series[])[] {
+  return distributionsOf(trainingDistribution).map((distribution, index) =>
     distribution.shares.map((_, bin) => ({
       feature: FEATURE_NAMES[index] ?? SCORE_POPULATION,
       bin: binName(bin, distribution),

@@ -32,7 +32,7 @@ export interface DecideOptions {
   readonly breakerResets: number
   /** Flags in a day that analysts can look at, of all partitions; null is no limit. */
   readonly alertsPerDayMax: number | null
-  readonly usual: readonly number[]
+  readonly baseline: readonly number[]
   /** The large net of a cascade; null when the model is one net. */
   readonly verify: VerifyOptions | null
   /** Whether the payments before each are kept, for a cascade in the shadow. */

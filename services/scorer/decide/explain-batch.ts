@@ -1,4 +1,4 @@
-// Why rows were flagged or blocked: each feature in turn at its usual value, and the least change of one feature that
+// Why rows were flagged or blocked: each feature in turn at its baseline value, and the least change of one feature that
 // would have given a milder outcome, or the rules without which it would have been given. All rows of a batch are asked
 // about together. Where the large net of a cascade has decided, the small one says which few features are worth asking it
 // about, since it is asked once for each.
@@ -22,7 +22,7 @@ import { verifyChanged, type ChangedRow } from './what-if.ts'
 /** Features that the large net is asked about, of those that matter most to the small one. */
 const CANDIDATES_MAX = 2 * REASONS_MAX
 
-type Options = Pick<DecideOptions, 'usual' | 'score' | 'verify'>
+type Options = Pick<DecideOptions, 'baseline' | 'score' | 'verify'>
 
 /** Reasons and counterfactual per row, in order. */
 export async function explainRows(
@@ -34,23 +34,23 @@ export async function explainRows(
   const byFeatures = await findCounterfactuals(explained, drops, options)
   const counterfactuals = await orWithoutRules(explained, byFeatures, drops, options)
   return explained.map(({ row }, position) => ({
-    reasons: reasonsOf(row, options.usual, drops[position] ?? []),
+    reasons: reasonsOf(row, options.baseline, drops[position] ?? []),
     counterfactual: counterfactuals[position] ?? null,
   }))
 }
 
-/** Features whose usual value lowers the score, per row, strongest first. */
+/** Features whose baseline value lowers the score, per row, strongest first. */
 async function dropsOf(
   explained: readonly Explained[],
-  { usual, score, verify }: Options,
+  { baseline, score, verify }: Options,
 ): Promise<readonly (readonly Drop[])[]> {
-  const unusual = explained.map(({ row }) => unusualFeatures(row, usual))
+  const unusual = explained.map(({ row }) => unusualFeatures(row, baseline))
   const rowCount = unusual.reduce((sum, { length }) => sum + length, 0)
   const occluded = new Float64Array(rowCount * FEATURE_COUNT)
   let written = 0
   for (const [position, { row }] of explained.entries()) {
     const features = unusual[position] ?? []
-    writeOcclusions(row, usual, features, occluded, written * FEATURE_COUNT)
+    writeOcclusions(row, baseline, features, occluded, written * FEATURE_COUNT)
     written += features.length
   }
   const found = (await score(occluded, rowCount)).values()
@@ -60,7 +60,7 @@ async function dropsOf(
       scores[position * FEATURE_COUNT + feature] = found.next().value ?? NaN
     }
   }
-  if (verify !== null) await retry(explained, scores, usual, verify.verifier)
+  if (verify !== null) await retry(explained, scores, baseline, verify.verifier)
   return explained.map(({ score: own }, position) =>
     rankedDrops(own, scores, position * FEATURE_COUNT),
   )
@@ -73,7 +73,7 @@ async function dropsOf(
 async function retry(
   explained: readonly Explained[],
   scores: Float64Array,
-  usual: readonly number[],
+  baseline: readonly number[],
   verifier: Verifier,
 ): Promise<void> {
   const candidates: (ChangedRow & { readonly at: number })[] = []
@@ -83,7 +83,7 @@ async function retry(
     const from = position * FEATURE_COUNT
     for (const drop of rankedDrops(draftScore, scores, from).slice(0, CANDIDATES_MAX)) {
       const { feature, scoreAtBaseline } = drop
-      const changes = [{ feature, value: usual[feature] ?? NaN }]
+      const changes = [{ feature, value: baseline[feature] ?? NaN }]
       candidates.push({ row, changes, verified, at: from + feature })
       found.push(scoreAtBaseline)
     }

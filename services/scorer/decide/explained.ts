@@ -22,7 +22,7 @@ export interface Explained {
 
 export interface Why {
   readonly reasons: readonly Reason[]
-  /** Null when neither the strongest features at their usual values nor the lack of rules give a milder outcome. */
+  /** Null when neither the strongest features at their baseline values nor the lack of rules give a milder outcome. */
   readonly counterfactual: Counterfactual | null
 }
 

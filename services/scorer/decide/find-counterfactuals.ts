@@ -1,5 +1,5 @@
 // The least change of a row that would have given a milder outcome: of one feature, as short a way as possible; where no
-// single one is enough, of the fewest of the strongest, all at their usual values. Rows of a batch are asked about
+// single one is enough, of the fewest of the strongest, all at their baseline values. Rows of a batch are asked about
 // together, so a batch costs COUNTERFACTUAL_ROUNDS + 2 questions at most.
 
 import {
@@ -21,15 +21,15 @@ import type { DecideOptions } from './decide-options.ts'
 import type { Explained } from './explained.ts'
 import { scoreChanged, type Change, type ChangedRow } from './what-if.ts'
 
-/** Features of one row between whose value and usual value a change is looked for: of the strongest. */
+/** Features of one row between whose value and baseline value a change is looked for: of the strongest. */
 const SEARCHES_MAX = 2
 
-/** Features that are put to their usual values together. */
+/** Features that are put to their baseline values together. */
 const TOGETHER_MAX = 6
 
 const ALL_RULES: ReadonlySet<string> = new Set()
 
-type Options = Pick<DecideOptions, 'usual' | 'score' | 'verify'>
+type Options = Pick<DecideOptions, 'baseline' | 'score' | 'verify'>
 
 /** One per row, in order; null where none was found. */
 export async function findCounterfactuals(
@@ -50,15 +50,15 @@ export async function findCounterfactuals(
   )
 }
 
-/** The strongest features whose usual value is enough. */
+/** The strongest features whose baseline value is enough. */
 function searchesOf(
   of: Explained,
   drops: readonly Drop[],
-  { usual }: Options,
+  { baseline }: Options,
 ): readonly FlipSearch[] {
   return drops
     .map(({ feature, scoreAtBaseline }) => {
-      const value = usual[feature] ?? NaN
+      const value = baseline[feature] ?? NaN
       const answer = answerOf(of, [{ feature, value }], scoreAtBaseline)
       return beginSearch(feature, of.row[feature] ?? NaN, value, answer)
     })
@@ -67,7 +67,7 @@ function searchesOf(
 }
 
 /**
- * For rows of which no feature that lowers the score is enough: features whose usual value would change what the rules
+ * For rows of which no feature that lowers the score is enough: features whose baseline value would change what the rules
  * say, whatever the score. They are scored as well, since both are told.
  */
 async function orByRules(
@@ -76,7 +76,7 @@ async function orByRules(
   options: Options,
 ): Promise<readonly (readonly FlipSearch[])[]> {
   const changes = explained.map((of, position) =>
-    begun[position]?.length === 0 ? ruledChanges(of, options.usual) : [],
+    begun[position]?.length === 0 ? ruledChanges(of, options.baseline) : [],
   )
   const rows = explained.flatMap(({ row, verified }, position) =>
     (changes[position] ?? []).map((change): ChangedRow => ({ row, verified, changes: [change] })),
@@ -95,10 +95,10 @@ async function orByRules(
   })
 }
 
-/** The first features whose usual values give a milder outcome at the same score. */
-function ruledChanges(of: Explained, usual: readonly number[]): readonly Change[] {
-  return unusualFeatures(of.row, usual)
-    .map((feature): Change => ({ feature, value: usual[feature] ?? NaN }))
+/** The first features whose baseline values give a milder outcome at the same score. */
+function ruledChanges(of: Explained, baseline: readonly number[]): readonly Change[] {
+  return unusualFeatures(of.row, baseline)
+    .map((feature): Change => ({ feature, value: baseline[feature] ?? NaN }))
     .filter((change) => isMilder(answerOf(of, [change], of.score), of.outcome))
     .slice(0, SEARCHES_MAX)
 }
@@ -111,7 +111,7 @@ async function narrow(
 ): Promise<readonly (readonly FlipSearch[])[]> {
   let searches = begun
   const answers = begun.map(
-    (of) => new Map(of.map((each) => [keyOf(each, each.usual), each.answer])),
+    (of) => new Map(of.map((each) => [keyOf(each, each.baseline), each.answer])),
   )
   for (let round = 0; round < COUNTERFACTUAL_ROUNDS; round += 1) {
     const asked = searches.map((of, position) => unanswered(of, answers[position]))
@@ -168,13 +168,13 @@ function keyOf({ feature }: FlipSearch, value: number): string {
 async function together(
   wanted: readonly (Explained | null)[],
   drops: readonly (readonly Drop[])[],
-  { usual, ...options }: Options,
+  { baseline, ...options }: Options,
 ): Promise<readonly (Counterfactual | null)[]> {
   const rows: ChangedRow[] = []
   const groups = wanted.map((of, position) => {
     if (of === null) return []
     const strongest = (drops[position] ?? []).slice(0, TOGETHER_MAX).map(({ feature }): Change => {
-      return { feature, value: usual[feature] ?? NaN }
+      return { feature, value: baseline[feature] ?? NaN }
     })
     const own = strongest.slice(1).map((_, index) => strongest.slice(0, index + 2))
     for (const changes of own) rows.push({ row: of.row, verified: of.verified, changes })

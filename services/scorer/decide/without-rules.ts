@@ -22,7 +22,7 @@ export async function orWithoutRules(
   explained: readonly Explained[],
   found: readonly (Counterfactual | null)[],
   drops: readonly (readonly Drop[])[],
-  options: Pick<DecideOptions, 'usual' | 'score' | 'verify'>,
+  options: Pick<DecideOptions, 'baseline' | 'score' | 'verify'>,
 ): Promise<readonly (Counterfactual | null)[]> {
   const inTheWay = explained.map((of, position) =>
     (found[position] ?? null) === null ? rulesInTheWay(of) : null,

@@ -29,10 +29,16 @@ export class DriftMonitor implements Closable {
   }
 
   /** Another model decides from now on. */
-  begin({ digest, population }: Pick<ScoringModelInfo, 'digest' | 'population'>): void {
+  begin({
+    digest,
+    trainingDistribution,
+  }: Pick<ScoringModelInfo, 'digest' | 'trainingDistribution'>): void {
     this.tell()
-    this.#telemetry.trainingDistributionOpened(digest.slice(0, DIGEST_CHARACTERS), population)
-    const distributions = distributionsOf(population)
+    this.#telemetry.trainingDistributionOpened(
+      digest.slice(0, DIGEST_CHARACTERS),
+      trainingDistribution,
+    )
+    const distributions = distributionsOf(trainingDistribution)
     this.#edges = distributions.map(({ edges }) => Float64Array.from(edges))
     this.#counts = distributions.map(({ shares }) => new Float64Array(shares.length))
   }

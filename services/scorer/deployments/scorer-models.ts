@@ -30,7 +30,7 @@ export class ScorerModels implements Closable {
   readonly #telemetry: ScorerTelemetry
   readonly #served: ServedModels
   readonly #shadow: ShadowScorer
-  readonly #population: DriftMonitor
+  readonly #trainingDistribution: DriftMonitor
   readonly #switch: ModelSwitch
   readonly #policyShadow: PolicyShadow
   readonly #policySwitch: PolicySwitch
@@ -49,7 +49,7 @@ export class ScorerModels implements Closable {
     this.#served = new ServedModels(configured, (model) => policyOf(config, null, model))
     this.#shadow = new ShadowScorer({ telemetry, log })
     this.#policyShadow = new PolicyShadow({ telemetry, log })
-    this.#population = new DriftMonitor(telemetry)
+    this.#trainingDistribution = new DriftMonitor(telemetry)
     const store = storeOf(config)
     const sources: ModelSources = {
       configuredFolder: configuredFolder(config),
@@ -83,7 +83,7 @@ export class ScorerModels implements Closable {
       log,
     })
     this.#opened = [
-      ...[this.#served, this.#shadow, this.#policyShadow, this.#population],
+      ...[this.#served, this.#shadow, this.#policyShadow, this.#trainingDistribution],
       ...[this.#switch, this.#policySwitch],
     ]
     this.#tell()
@@ -107,7 +107,7 @@ export class ScorerModels implements Closable {
   committed(decided: DecidedBatch, policy: Policy): void {
     this.#shadow.offer(decided, policy.policy)
     this.#policyShadow.offer(decided, policy.thresholds)
-    this.#population.count(decided)
+    this.#trainingDistribution.count(decided)
   }
 
   /**
@@ -162,7 +162,7 @@ export class ScorerModels implements Closable {
     const telemetry = this.#telemetry
     telemetry.backendChosen(model.info.backend, model.info.version)
     telemetry.modelServes('active', model.info)
-    this.#population.begin(model.info)
+    this.#trainingDistribution.begin(model.info)
     telemetry.policyInForce(policy.digest, policy.mode)
     const { backendExpected, isOnFallback, refused } = this.fallback
     telemetry.fallbackJudged(isOnFallback, refused)
@@ -185,7 +185,7 @@ export async function openConfiguredModel(
     ratesDigest: DEFAULT_RATES.digest,
     thread: config.scoringThread,
   })
-  log.info({ ...model.info, usual: undefined, population: undefined }, 'Model loaded.')
+  log.info({ ...model.info, baseline: undefined, trainingDistribution: undefined }, 'Model loaded.')
   // The released model stays where it is for as long as the installation does, which may be one that cannot be written.
   if (config.modelStore !== null || config.modelFolder !== null) {
     await keepModel(storeOf(config), configuredFolder(config), model.info.digest, log)

@@ -30,7 +30,7 @@ export const DECIDE_BY_AMOUNT: DecideOptions = {
   controlGroup: null,
   breakerResets: 0,
   alertsPerDayMax: null,
-  usual: FEATURE_NAMES.map(() => 0),
+  baseline: FEATURE_NAMES.map(() => 0),
   verify: null,
   keepsSequences: false,
   score: (rows, rowCount) =>

@@ -23,7 +23,7 @@ const NEEDS_STATE = FEATURES.map(({ entity }) => entity !== 'transaction')
 const options: DecideOptions = {
   ...DECIDE_BY_AMOUNT,
   alignment: 'live',
-  usual: USUAL,
+  baseline: USUAL,
   score: (_, rowCount) => new Float64Array(rowCount).fill(0.99),
 }
 

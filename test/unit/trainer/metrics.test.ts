@@ -176,7 +176,7 @@ test('a card drawn twice counts like a history in which it pays twice', () => {
 })
 
 /** One payment per card, a tenth of them frauds with somewhat higher scores. */
-function population(cards: number): ScoredByCard {
+function trainingDistribution(cards: number): ScoredByCard {
   const next = randomOf(7)
   const truth = Uint8Array.from({ length: cards }, (_, card) => (card % 10 === 0 ? 1 : 0))
   return {
@@ -188,7 +188,7 @@ function population(cards: number): ScoredByCard {
 
 test('intervals contain the figure, are reproducible, and are narrower with more cards', () => {
   const width = (cards: number): number => {
-    const scored = population(cards)
+    const scored = trainingDistribution(cards)
     const intervals = intervalsOf(scored, THRESHOLDS, 200)
     assert.deepEqual(intervalsOf(scored, THRESHOLDS, 200), intervals)
     const { low, high } = intervals.averagePrecision
@@ -200,7 +200,7 @@ test('intervals contain the figure, are reproducible, and are narrower with more
 })
 
 test('payments of the same card do not make an interval narrower', () => {
-  const one = population(400)
+  const one = trainingDistribution(400)
   const many = {
     scores: Float64Array.from({ length: 4_000 }, (_, row) => one.scores[row % 400] ?? 0),
     truth: Uint8Array.from({ length: 4_000 }, (_, row) => one.truth[row % 400] ?? 0),

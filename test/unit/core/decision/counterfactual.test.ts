@@ -77,11 +77,11 @@ test('from absent to usual, and from yes to no, there is one step and nothing to
     beginSearch(CATEGORY, 5_732, 5_411, MILD),
   ]) {
     assert.deepEqual(trialsOf(search), [])
-    assert.equal(valueAt(search, search.high), search.usual)
+    assert.equal(valueAt(search, search.high), search.baseline)
   }
 })
 
-test('counts stay whole, money is in cents, and nothing goes past the usual value', () => {
+test('counts stay whole, money is in cents, and nothing goes past the baseline value', () => {
   holds(
     200,
     fc.property(
@@ -89,9 +89,9 @@ test('counts stay whole, money is in cents, and nothing goes past the usual valu
       fc.integer({ min: 0, max: 5_000 }),
       fc.integer({ min: 0, max: 5_000 }),
       fc.integer({ min: 0, max: COUNTERFACTUAL_PARTS }),
-      (feature, value, usual, part) => {
-        const found = valueAt(beginSearch(feature, value, usual, MILD), part)
-        assert.ok(found >= Math.min(value, usual) && found <= Math.max(value, usual))
+      (feature, value, baseline, part) => {
+        const found = valueAt(beginSearch(feature, value, baseline, MILD), part)
+        assert.ok(found >= Math.min(value, baseline) && found <= Math.max(value, baseline))
         const minor = feature === AMOUNT ? found * 100 : found
         assert.ok(Math.abs(minor - Math.round(minor)) < 1e-6)
       },

@@ -89,9 +89,9 @@ test('an unknown field is refused, since it would be a setting without effect', 
 })
 
 test('lists of different lengths, strayed scalings and crossed thresholds are refused', () => {
-  const usual = released()
-  usual['usual'] = [1]
-  assert.match(refusal(usual), /baselines/)
+  const baseline = released()
+  baseline['baseline'] = [1]
+  assert.match(refusal(baseline), /baselines/)
   const strayed = released()
   assert.ok(Array.isArray(strayed['scaling']))
   strayed['scaling'] = strayed['scaling'].toReversed()

@@ -77,6 +77,6 @@ test('an impossible distribution is refused', () => {
     { edges: [1], shares: [0.5, 0.4, 0] },
     { edges: [2, 1], shares: [0.25, 0.25, 0.5, 0] },
   ]) {
-    throws(read(wrong), /population/)
+    throws(read(wrong), /trainingDistribution/)
   }
 })

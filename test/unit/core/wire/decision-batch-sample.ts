@@ -67,7 +67,7 @@ function decisionOf(index: number): DecisionRecord {
       ? [1, 2, 3].map((place) => ({
           feature: `card_count_${place}h`,
           value: place === 2 ? null : 3,
-          usual: 1,
+          baseline: 1,
           scoreAtBaseline: 0.25,
           text: 'Three payments in one hour; usually one.',
         }))

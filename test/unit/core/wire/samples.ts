@@ -152,14 +152,14 @@ export const fullAlert: Alert = {
     {
       feature: 'card_count_1h',
       value: 9,
-      usual: 1,
+      baseline: 1,
       scoreAtBaseline: 0.125,
       text: 'Nine payments in one hour; usually one.',
     },
     {
       feature: 'card_mean_minor_24h',
       value: null,
-      usual: 2_500,
+      baseline: 2_500,
       scoreAtBaseline: 0.5,
       text: 'No amounts in a day — usually some.',
     },

@@ -202,7 +202,7 @@ test('the digest is that of the bytes of the manifest, and thresholds are the ma
   assert.equal(info.digest, createHash('sha256').update(bytes).digest('hex'))
   assert.equal(info.flagThreshold, manifest.thresholds.flag)
   assert.equal(info.blockThreshold, manifest.thresholds.block)
-  assert.deepEqual(info.usual, manifest.usual)
+  assert.deepEqual(info.baseline, manifest.baseline)
 })
 
 test('opening a model prints nothing and leaves no handlers on the process', () => {

@@ -21,9 +21,9 @@ const hasNative = await openBackend('tensorflow').then(
 )
 if (hasNative) backends.unshift('tensorflow')
 
-function someRows(count: number, usual: readonly number[]): Float64Array {
+function someRows(count: number, baseline: readonly number[]): Float64Array {
   const rows = new Float64Array(count * FEATURE_COUNT)
-  for (let row = 0; row < count; row += 1) rows.set(usual, row * FEATURE_COUNT)
+  for (let row = 0; row < count; row += 1) rows.set(baseline, row * FEATURE_COUNT)
   for (let at = 0; at < rows.length; at += 7) rows[at] = (rows[at] ?? 0) + (at % 13)
   rows[3 * FEATURE_COUNT] = Infinity
   return rows
@@ -44,7 +44,7 @@ for (const backend of backends) {
       // Each side measures its own.
       trials: there.info.trials,
     })
-    const rows = someRows(300, here.info.usual)
+    const rows = someRows(300, here.info.baseline)
     const parts = [300, 1, 64, 5].map((count) => rows.subarray(0, count * FEATURE_COUNT))
     const found = await Promise.all(
       parts.map(async (part) => there.score(part, part.length / FEATURE_COUNT)),
@@ -92,7 +92,7 @@ test('a thread that ended rejects pending and later calls', async () => {
     backend: 'wasm',
     thread: 'worker',
   })
-  const rows = someRows(2, model.info.usual)
+  const rows = someRows(2, model.info.baseline)
   const asked = Promise.resolve(model.score(rows, 2))
   model.close()
   const isRefused = (error: unknown): boolean => isSluiceError(error, 'SLUICE_BACKEND_UNAVAILABLE')

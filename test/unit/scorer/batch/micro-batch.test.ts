@@ -148,13 +148,13 @@ test('enforce publishes a block with a lease that ends, and a flag without', asy
   assert.equal(alerts[0].revision, 0)
 })
 
-test('an alert says why: the feature whose usual value would have lowered the score', async () => {
+test('an alert says why: the feature whose baseline value would have lowered the score', async () => {
   const { alerts, decisions } = await new Decider().decide([entryAt(1, 95), entryAt(2, 10)])
   assert.deepEqual(
-    alerts[0]?.reasons.map(({ feature, value, usual, scoreAtBaseline }) => [
+    alerts[0]?.reasons.map(({ feature, value, baseline, scoreAtBaseline }) => [
       feature,
       value,
-      usual,
+      baseline,
       scoreAtBaseline,
     ]),
     [['amount', 95, 0, 0]],

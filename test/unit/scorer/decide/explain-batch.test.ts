@@ -115,7 +115,7 @@ async function explainedRows(draftDecides: boolean) {
   return {
     asked,
     explained,
-    why: await explainRows(explained, { usual: info.usual, score, verify }),
+    why: await explainRows(explained, { baseline: info.baseline, score, verify }),
   }
 }
 
@@ -162,16 +162,16 @@ test('where the draft stands, the draft answers the changed row, too', async () 
   assert.ok(found > 0)
 })
 
-test('each reason names the score that the cascade gives with the usual value', async () => {
+test('each reason names the score that the cascade gives with the baseline value', async () => {
   const { asked, why } = await explainedRows(false)
   for (const [index, { reasons }] of why.entries()) {
     const row = asked[index]
     if (row === undefined) continue
     assert.ok(reasons.length > 0)
-    for (const { feature, usual, scoreAtBaseline, text } of reasons) {
-      const changed = { feature, changedTo: usual, also: [] }
+    for (const { feature, baseline, scoreAtBaseline, text } of reasons) {
+      const changed = { feature, changedTo: baseline, also: [] }
       assert.equal((await cascade(changedBy(row, changed))).score, scoreAtBaseline)
-      assert.match(text, /: .+; at its usual .+ it would have scored [\d.e-]+$/)
+      assert.match(text, /: .+; at its baseline .+ it would have scored [\d.e-]+$/)
     }
   }
 })
@@ -184,7 +184,7 @@ test('a row that nothing makes milder has no counterfactual', async () => {
   }))
   const { verifier } = model
   const why = await explainRows(stubborn, {
-    usual: info.usual,
+    baseline: info.baseline,
     score: (rows, count) => model.score(rows, count),
     verify: verifier === null ? null : { verifier, timeoutMs: Infinity },
   })
@@ -194,8 +194,8 @@ test('a row that nothing makes milder has no counterfactual', async () => {
 test('a row that a rule alone has flagged is told what would have kept the rule from it', async () => {
   const COUNT = FEATURE_NAMES.indexOf('card_count_1d')
   const rule = (row: Float64Array): Outcome => ((row[COUNT] ?? 0) > 3 ? 'block' : 'approve')
-  const usual = info.usual[COUNT] ?? NaN
-  assert.ok(usual <= 3)
+  const baseline = info.baseline[COUNT] ?? NaN
+  assert.ok(baseline <= 3)
   const explained = flagged.map(({ row }): Explained => {
     const counted = row.slice()
     counted[COUNT] = 9
@@ -205,7 +205,7 @@ test('a row that a rule alone has flagged is told what would have kept the rule 
     return { ...nothing, row: counted, outcome: 'block', ask }
   })
   const score = (rows: Float64Array, count: number) => model.score(rows, count)
-  const why = await explainRows(explained, { usual: info.usual, score, verify: null })
+  const why = await explainRows(explained, { baseline: info.baseline, score, verify: null })
   for (const [index, { reasons, counterfactual }] of why.entries()) {
     assert.deepEqual(reasons, [])
     assert.ok(counterfactual !== null)

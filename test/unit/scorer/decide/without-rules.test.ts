@@ -55,7 +55,7 @@ function explainedOf({ text, lists, amount = 10 }: Case, own: number): Explained
 async function explain(of: Case): Promise<[Explained, Counterfactual | null]> {
   const { amount = 10 } = of
   const explained = explainedOf(of, amount > 50 ? 0.95 : 0.05)
-  const [why] = await explainRows([explained], { usual: USUAL, score, verify: null })
+  const [why] = await explainRows([explained], { baseline: USUAL, score, verify: null })
   return [explained, why?.counterfactual ?? null]
 }
 

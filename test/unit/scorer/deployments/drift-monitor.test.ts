@@ -46,7 +46,7 @@ function setUp(t: TestContext) {
 
 test('values are counted by bin, absent ones apart, and every bin is there from the start', async (t) => {
   const { meter, bins } = setUp(t)
-  meter.begin({ digest: digestOf('one'), population: POPULATION })
+  meter.begin({ digest: digestOf('one'), trainingDistribution: POPULATION })
   deepStrictEqual(await bins('amount'), [
     ['0', 0],
     ['1', 0],
@@ -73,7 +73,7 @@ test('values are counted by bin, absent ones apart, and every bin is there from 
 
 test('of a large batch a part is looked at, evenly', async (t) => {
   const { meter, bins } = setUp(t)
-  meter.begin({ digest: digestOf('one'), population: POPULATION })
+  meter.begin({ digest: digestOf('one'), trainingDistribution: POPULATION })
   meter.count(batchOf(Array.from({ length: 1_000 }, (_, row) => (row < 500 ? 1 : 20))))
   meter.tell()
   const counts = (await bins('amount')).map(([, value]) => Number(value))
@@ -83,7 +83,7 @@ test('of a large batch a part is looked at, evenly', async (t) => {
 
 test('duplicates and revisions are no part of the population', async (t) => {
   const { meter, bins } = setUp(t)
-  meter.begin({ digest: digestOf('one'), population: POPULATION })
+  meter.begin({ digest: digestOf('one'), trainingDistribution: POPULATION })
   meter.count(batchOf([1, 2], { revision: 1 }))
   meter.count(batchOf([1, 2], { duplicateOfOffset: 7 }))
   meter.tell()
@@ -95,9 +95,9 @@ test('duplicates and revisions are no part of the population', async (t) => {
 
 test('another model begins its own series, and the other one ends', async (t) => {
   const { meter, bins, telemetry } = setUp(t)
-  meter.begin({ digest: digestOf('one'), population: POPULATION })
+  meter.begin({ digest: digestOf('one'), trainingDistribution: POPULATION })
   meter.count(batchOf([1]))
-  meter.begin({ digest: digestOf('two'), population: POPULATION })
+  meter.begin({ digest: digestOf('two'), trainingDistribution: POPULATION })
   deepStrictEqual(
     (await bins('amount')).map(([, value]) => value),
     [0, 0, 0],
