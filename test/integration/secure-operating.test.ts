@@ -12,13 +12,14 @@ import { verifyChain } from '../../services/cli/audit/verify-chain.ts'
 import { readBreakers } from '../../services/cli/commands/breaker.ts'
 import { gatherAlert } from '../../services/cli/commands/explain.ts'
 import { countTopics } from '../../services/cli/model/candidate-rows.ts'
+import { loadReplayConfig, runReplay } from '../../services/cli/replay/run-replay.ts'
+import { ModelsByDigest } from '../../services/cli/replay/recorded-deciders.ts'
 import {
-  ModelsByDigest,
-  loadReplayConfig,
-  runReplay,
-} from '../../services/cli/replay/run-replay.ts'
-import { breakerControlOf, releaseControlOf } from '../../services/core/control/deployment.ts'
-import { controlOf, NO_DEPLOYMENT } from '../../services/core/control/deployment.ts'
+  breakerControlOf,
+  controlOf,
+  NO_DEPLOYMENT,
+  releaseControlOf,
+} from '../../services/core/control/deployment.ts'
 import { FairnessCounts, DEFAULT_FAIRNESS_RULE } from '../../services/core/scoring/fairness.ts'
 import type { Alert } from '../../services/core/wire/records.ts'
 import { readBreakerResets, readLiveLeases } from '../../services/platform/kafka/block-topics.ts'

@@ -20,7 +20,7 @@ import type { AlertCosts } from '../../core/scoring/alert-costs.ts'
 import { checkModel, findModel } from '../../platform/model-store.ts'
 import { findList, findRuleset } from '../../platform/policy-store.ts'
 import { type NamedRuleset, faultLines } from '../policy/policy-stream.ts'
-import { readBounded } from './row-source.ts'
+import { stat, readFile } from 'node:fs/promises'
 
 /** A policy of the backtest. */
 export interface LoadedPolicy {
@@ -180,8 +180,10 @@ export class ModelThresholds {
 // any; else those of the ruleset that decided the row. An entry that was added later counts only from that time on.
 
 const DIGEST_CHARACTERS = 12
+
 /** Rulesets whose lists are remembered; each is a few references to lists. */
 const RULESETS_MAX = 1_024
+
 /** Sets of lists that are held; rows come in the order of time, so few are in use at once. */
 const SETS_MAX = 4
 const SHOWN_MAX = 5
@@ -385,4 +387,20 @@ export async function loadLists(
     }
   }
   return lists
+}
+
+// Files that people name, read up to a size.
+
+/** @throws SluiceError SLUICE_INPUT_INVALID for a file that cannot be read, or is larger. */
+export async function readBounded(file: string, bytesMax: number): Promise<string> {
+  try {
+    const { size } = await stat(file)
+    if (size <= bytesMax) return await readFile(file, 'utf8')
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read: ${problem}.`, {
+      cause: error,
+    })
+  }
+  throw new SluiceError('SLUICE_INPUT_INVALID', `${file} is larger than ${bytesMax} bytes.`)
 }

@@ -1,6 +1,5 @@
 // Sources of the rows of a backtest: the lake, and files of others.
 
-import { readFile, stat } from 'node:fs/promises'
 import type { BacktestRow, KnownLabel } from '../../core/backtest/backtest-row.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import type { Thresholds } from '../../core/decision/decide.ts'
@@ -127,22 +126,6 @@ class RowBatch {
     const all = { rows: this.#values, sequences: this.#sequences, amountsMinor }
     return scoreCascade(model, all, rows.length)
   }
-}
-
-// Files that people name, read up to a size.
-
-/** @throws SluiceError SLUICE_INPUT_INVALID for a file that cannot be read, or is larger. */
-export async function readBounded(file: string, bytesMax: number): Promise<string> {
-  try {
-    const { size } = await stat(file)
-    if (size <= bytesMax) return await readFile(file, 'utf8')
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new SluiceError('SLUICE_INPUT_INVALID', `${file} cannot be read: ${problem}.`, {
-      cause: error,
-    })
-  }
-  throw new SluiceError('SLUICE_INPUT_INVALID', `${file} is larger than ${bytesMax} bytes.`)
 }
 
 // Rows of a backtest from the lake: features, scores and annotations as they were when it was decided.

@@ -2,10 +2,7 @@
 
 import { createInterface } from 'node:readline/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import { demoName, readLivingDemos } from '../../../tools/demo/demo-record.ts'
-import { stackPaths } from '../../../tools/servers/stack-record.ts'
 import {
-  type AlertsConfig,
   type AlertsTelemetry,
   FORWARD_DEAD_REASONS,
   type ForwardDeadReason,
@@ -28,21 +25,19 @@ import { SluiceError } from '../../core/errors.ts'
 import { createCodecs } from '../../core/wire/codecs.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { warnOfBuiltInKey } from '../../platform/config/secrets.ts'
-import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { openLogger } from '../../platform/log.ts'
 import { type MetricsServer, openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { alertLine, wantsColor } from '../alert-line.ts'
-import {
-  Interrupted,
-  interruptSignal,
-  parseInteger,
-  printLine,
-  printProgress,
-  repositoryRoot,
-} from '../command.ts'
+import { Interrupted, interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import { tableLine } from '../table.ts'
-import { type Moment, addStreamOptions, momentOption } from './dead-letters.ts'
+import {
+  addStreamOptions,
+  brokersOption,
+  type Moment,
+  momentOption,
+  whereToLook,
+} from './stream-options.ts'
 import { environmentHelp } from './environment-help.ts'
 
 // sluice alerts forward: sends alerts to functions and services over HTTP, as signed CloudEvents.
@@ -380,33 +375,6 @@ function reasonsOption(text: string): readonly ForwardDeadReason[] {
   const known = reasons.filter((reason) => reason !== undefined)
   if (known.length === reasons.length) return known
   throw new InvalidArgumentError(`Give some of ${FORWARD_DEAD_REASONS.join(', ')}.`)
-}
-
-// The stream that a command reads.
-
-/** Brokers and prefix of the options, else of the environment, else of a running demo, which is said. */
-export function whereToLook(
-  options: { readonly brokers?: readonly string[]; readonly topicPrefix?: string },
-  config: Pick<AlertsConfig, 'topicPrefix' | 'brokers' | 'security'>,
-): KafkaConnection & { readonly topicPrefix: string } {
-  const topicPrefix = options.topicPrefix ?? config.topicPrefix
-  const { security } = config
-  const brokers = options.brokers ?? config.brokers
-  if (topicPrefix !== null) return { brokers, security, topicPrefix }
-  const [demo] = readLivingDemos(stackPaths(repositoryRoot()).state)
-  if (demo === undefined) return { brokers, security, topicPrefix: '' }
-  printProgress(`${demoName(demo.id)} runs and no topic prefix is given, so it is followed`)
-  return { brokers: options.brokers ?? demo.brokers, security, topicPrefix: demo.topicPrefix }
-}
-
-// Options of `sluice alerts` that need reading.
-
-/** Reads a list of brokers, such as 127.0.0.1:19092,[::1]:19092. */
-export function brokersOption(text: string): readonly string[] {
-  const brokers = text.split(',').map((broker) => broker.trim())
-  if (brokers.every((broker) => /^([^\s:]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/.test(broker)))
-    return brokers
-  throw new InvalidArgumentError('Give HOST:PORT, or several with commas between.')
 }
 
 // The command with all its subcommands; tail follows the alerts topic the way a subscriber should.

@@ -1,10 +1,8 @@
 // sluice audit: verifies the chain of decision batches, and anchors it outside of Kafka.
 
 import type { Command } from 'commander'
-import type { Anchor } from '../../core/audit/chain-check.ts'
-import type { ChainSummary } from '../../core/audit/chain-check.ts'
-import { EnvReader } from '../../platform/config/env-reader.ts'
-import { readGroupId } from '../../platform/config/env-reader.ts'
+import type { Anchor, ChainSummary } from '../../core/audit/chain-check.ts'
+import { EnvReader, readGroupId } from '../../platform/config/env-reader.ts'
 import {
   appendAnchors,
   chainLines,
@@ -16,7 +14,7 @@ import {
 } from '../audit/verify-chain.ts'
 import { interruptSignal, printJson, printLine, printProgress } from '../command.ts'
 import { type StreamOptions, openStream } from '../features/export-rows.ts'
-import { brokersOption } from './alerts.ts'
+import { brokersOption } from './stream-options.ts'
 
 const EXIT_BROKEN = 1
 const ANCHORS_DEFAULT = 'audit/anchors.ndjson'

@@ -12,7 +12,6 @@ import type { RegistryContent } from '../../core/wire/schema-registry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
-import { parseDurationMs, parseEventTimeMs } from '../../producer/index.ts'
 import { interruptSignal, parseInteger, printLine, printProgress } from '../command.ts'
 import {
   type LetterFilter,
@@ -39,7 +38,13 @@ import {
   redrive,
   stateLines,
 } from '../dead-letters/redrive.ts'
-import { brokersOption, whereToLook } from './alerts.ts'
+import {
+  type Moment,
+  addStreamOptions,
+  momentOption,
+  timeOf,
+  whereToLook,
+} from './stream-options.ts'
 
 const LIST_DEFAULT = 100
 const LIST_MAX = 10_000_000
@@ -250,9 +255,6 @@ interface LetterOptions {
   readonly json?: boolean
 }
 
-/** A point in time, or how long ago it was when the command began. */
-export type Moment = { readonly atMs: number } | { readonly agoMs: number }
-
 /** Adds the options that choose letters. */
 function addLetterOptions(command: Command): Command {
   return command
@@ -275,21 +277,6 @@ function addLetterOptions(command: Command): Command {
       'messages from this offset on',
       parseInteger(0, Number.MAX_SAFE_INTEGER),
     )
-}
-
-/** Adds the options that say where the stream is. */
-export function addStreamOptions(command: Command): Command {
-  return command
-    .option(
-      '--brokers <host:port,...>',
-      'Kafka (default SLUICE_KAFKA_BROKERS or 127.0.0.1:19092)',
-      brokersOption,
-    )
-    .option(
-      '--topic-prefix <prefix>',
-      "put before topic names (default SLUICE_TOPIC_PREFIX, or a running demo's, or none)",
-    )
-    .option('--json', 'print one line of JSON each')
 }
 
 /**
@@ -333,25 +320,9 @@ export function reasonsOption(text: string): readonly RejectReason[] {
   })
 }
 
-/** Reads a time or a duration. */
-export function momentOption(text: string): Moment {
-  const agoMs = parseDurationMs(text)
-  if (agoMs !== null) return { agoMs }
-  const atMs = parseEventTimeMs(text)
-  if (atMs !== null) return { atMs }
-  throw new InvalidArgumentError(
-    'Give a time such as 2026-01-31 or 2026-01-31T08:00Z, or how long ago, such as 90s, 2h or 7d.',
-  )
-}
-
 function topicOption(text: string): 'transactions' | 'labels' {
   if (text === 'transactions' || text === 'labels') return text
   throw new InvalidArgumentError('Give transactions or labels.')
-}
-
-function timeOf(moment: Moment | undefined, nowMs: number): number | null {
-  if (moment === undefined) return null
-  return 'atMs' in moment ? moment.atMs : nowMs - moment.agoMs
 }
 
 function usage(message: string): SluiceError {

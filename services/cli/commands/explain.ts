@@ -17,7 +17,7 @@ import {
 import { type DecidedStream, type StreamOptions, openStream } from '../features/export-rows.ts'
 import { findAlert } from '../replay/judge-decisions.ts'
 import { tableLines } from '../table.ts'
-import { brokersOption } from './alerts.ts'
+import { brokersOption } from './stream-options.ts'
 
 const LISTED_DEFAULT = 5
 const LISTED_MAX = 100_000

@@ -13,7 +13,7 @@ import {
   listLines,
 } from '../features/explain.ts'
 import { type StreamOptions, exportRows, openStream } from '../features/export-rows.ts'
-import { brokersOption } from './alerts.ts'
+import { brokersOption } from './stream-options.ts'
 
 const LISTED_DEFAULT = 20
 const LISTED_MAX = 100_000

@@ -6,14 +6,9 @@ import { rangeOfBound, type TimeRange } from '../../producer/index.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
 import { type StreamOptions, openStream } from '../features/export-rows.ts'
 import { isProven } from '../replay/judge-decisions.ts'
-import {
-  ModelsByDigest,
-  type ReplayRange,
-  loadReplayConfig,
-  replayLines,
-  runReplay,
-} from '../replay/run-replay.ts'
-import { brokersOption } from './alerts.ts'
+import { type ReplayRange, loadReplayConfig, replayLines, runReplay } from '../replay/run-replay.ts'
+import { ModelsByDigest } from '../replay/recorded-deciders.ts'
+import { brokersOption } from './stream-options.ts'
 
 const EXIT_DIFFERS = 1
 const PARTITION_MAX = 1_000_000

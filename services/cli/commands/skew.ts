@@ -5,7 +5,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { openLogger } from '../../platform/log.ts'
 import { loadSkewConfig, runSkewMeter } from '../../skew/index.ts'
 import { interruptSignal, parseInteger, parseNumber, printProgress } from '../command.ts'
-import { type Moment, momentOption } from './dead-letters.ts'
+import { type Moment, momentOption } from './stream-options.ts'
 import { environmentHelp } from './environment-help.ts'
 
 const PORT_MAX = 65_535

@@ -23,7 +23,7 @@ import {
 } from '../../platform/kafka/topics.ts'
 import { loadProducerConfig } from '../../producer/index.ts'
 import { parseInteger, printJson, printLine, printProgress } from '../command.ts'
-import { brokersOption } from './alerts.ts'
+import { brokersOption } from './stream-options.ts'
 
 const PARTITIONS_MAX = 1_024
 const REPLICATION_MAX = 9

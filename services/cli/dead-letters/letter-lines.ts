@@ -4,26 +4,25 @@ import type { RateTable } from '../../core/currency.ts'
 import { partitionOf, partitionOfAscii } from '../../core/murmur2.ts'
 import { type MessagePosition, formatPosition } from '../../core/redrive.ts'
 import type { RejectReason } from '../../core/dead-letters.ts'
-import { createCodec } from '../../core/wire/codec.ts'
+import { createCodec, frameSchemaId, NOT_FRAMED } from '../../core/wire/codec.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import { isTimeMs } from '../../core/wire/validation.ts'
-import { NOT_FRAMED, frameSchemaId } from '../../core/wire/codec.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import type { RegistryContent, Subject } from '../../core/wire/schema-registry.ts'
 import { redact } from '../../platform/redact.ts'
 import { tableLine, tableLines } from '../table.ts'
 import {
-  EVERY_LETTER,
-  type FoundLetter,
-  type LettersRead,
-  SourceLog,
-  type StreamAccess,
   asking,
+  EVERY_LETTER,
   findScanStart,
+  type FoundLetter,
+  isSameMessage,
+  type LettersRead,
   openLettersKafka,
   readLetters,
+  SourceLog,
+  type StreamAccess,
 } from './read-letters.ts'
-import { isSameMessage } from './redrive.ts'
 
 /** Letters are printed as they are read. */
 const FORM = { align: 'llllr', widths: [19, 24, 21, 12, 6] }

@@ -3,7 +3,7 @@
 import type { Admin, Kafka, KafkaMessage } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { type MessagePosition, formatPosition, redrivenFromOf } from '../../core/redrive.ts'
-import type { RejectReason } from '../../core/dead-letters.ts'
+import { type RejectReason, sampleOf } from '../../core/dead-letters.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
@@ -18,7 +18,6 @@ import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { explainKafka } from '../../platform/kafka/kafka-failure.ts'
 import { readLogSince } from '../../platform/kafka/log-ends.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
-import type { SourceMessage } from './redrive.ts'
 
 /** Where the stream is, and how to read it. */
 export interface StreamAccess extends KafkaConnection {
@@ -299,6 +298,7 @@ export function isWanted(letter: DeadLetter, filter: LetterFilter): boolean {
 // shown.
 
 const CONNECTION_TIMEOUT_MS = 3_000
+
 /** CONCURRENT_TRANSACTIONS right after a commit is normal; kafkajs' own first wait would be 300 ms. */
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 500, retries: 16 } as const
 
@@ -348,4 +348,25 @@ export function loadRedriveConfig(
   const config = { eventAheadMsMax: read.value('SLUICE_EVENT_AHEAD_MS_MAX') }
   read.throwIfInvalid()
   return Object.freeze(config)
+}
+
+/** A message of a source topic, as far as it matters here. */
+export interface SourceMessage {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>
+  readonly timestampMs: number
+  readonly redrivenFrom: MessagePosition | null
+  /** True when its batch could not be decompressed. */
+  readonly isRefused: boolean
+}
+
+/** A topic that was made anew holds other messages at the same offsets. */
+export function isSameMessage(letter: DeadLetter, { value, timestampMs }: SourceMessage): boolean {
+  const payload = value ?? Buffer.alloc(0)
+  return (
+    payload.length === letter.payloadBytes &&
+    timestampMs === letter.timestampMs &&
+    sampleOf(payload) === letter.sample
+  )
 }

@@ -5,9 +5,8 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Admin, Kafka, Message, Producer, RecordMetadata, Transaction } from 'kafkajs'
 import type { RateTable } from '../../core/currency.ts'
-import { sampleOf } from '../../core/dead-letters.ts'
 import { SluiceError } from '../../core/errors.ts'
-import { type MessagePosition, REDRIVEN_FROM_HEADER, formatPosition } from '../../core/redrive.ts'
+import { REDRIVEN_FROM_HEADER, formatPosition } from '../../core/redrive.ts'
 import type { RejectReason } from '../../core/dead-letters.ts'
 import type { DeadLetter } from '../../core/wire/records.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
@@ -16,9 +15,11 @@ import {
   type LetterFilter,
   type ScanStart,
   SourceLog,
+  type SourceMessage,
   type StreamAccess,
   asking,
   findScanStart,
+  isSameMessage,
   openLettersKafka,
   readLetters,
 } from './read-letters.ts'
@@ -281,17 +282,6 @@ const STATE_TEXTS: Readonly<Record<RedriveState, string>> = {
   unprovable: 'retention may have taken the mark of an earlier redrive',
 }
 
-/** A message of a source topic, as far as it matters here. */
-export interface SourceMessage {
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly headers: Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>
-  readonly timestampMs: number
-  readonly redrivenFrom: MessagePosition | null
-  /** True when its batch could not be decompressed. */
-  readonly isRefused: boolean
-}
-
 /** What the source topic says about one letter. */
 export interface LetterSource {
   /** Null when nothing stands at its position. */
@@ -363,16 +353,6 @@ export function withinLimit(
 function mayBeForced(refusal: RejectReason, { value }: SourceMessage): boolean {
   if (value === null || NEVER_SENT.includes(refusal)) return false
   return !CARD_NUMBER.test(value.toString('latin1'))
-}
-
-/** A topic that was made anew holds other messages at the same offsets. */
-export function isSameMessage(letter: DeadLetter, { value, timestampMs }: SourceMessage): boolean {
-  const payload = value ?? Buffer.alloc(0)
-  return (
-    payload.length === letter.payloadBytes &&
-    timestampMs === letter.timestampMs &&
-    sampleOf(payload) === letter.sample
-  )
 }
 
 // Sends messages again, in Kafka transactions of a fixed transactional id per stream. Opening it fences whoever

@@ -16,7 +16,7 @@ import { readToEnd } from '../../platform/kafka/committed-reader.ts'
 import type { KafkaConnection } from '../../platform/kafka/kafka-connection.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
-import { whereToLook } from '../commands/alerts.ts'
+import { whereToLook } from '../commands/stream-options.ts'
 
 interface ExportOptions {
   /** Event times from `fromMs` up to but without `endMs`. */

@@ -28,7 +28,7 @@ import {
 import { systemClock } from '../../platform/clock.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import { interruptSignal, parseInteger, printJson, printLine, printProgress } from '../command.ts'
-import { brokersOption, whereToLook } from '../commands/alerts.ts'
+import { brokersOption, whereToLook } from '../commands/stream-options.ts'
 import { environmentHelp } from '../commands/environment-help.ts'
 import { constantsOption, durationOption, mappingOption } from '../commands/produce.ts'
 import { lakeOption } from './lake-option.ts'

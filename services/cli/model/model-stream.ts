@@ -22,7 +22,7 @@ import {
 import { addModel, defaultStore, findModel, listModels } from '../../platform/model-store.ts'
 import { openScoringModel } from '../../platform/tensorflow/scoring-model.ts'
 import { parseFreeText, printJson, printLine, printProgress, repositoryRoot } from '../command.ts'
-import { brokersOption } from '../commands/alerts.ts'
+import { brokersOption } from '../commands/stream-options.ts'
 import { type StreamOptions, openStream } from '../features/export-rows.ts'
 
 export interface ModelOptions extends StreamOptions {

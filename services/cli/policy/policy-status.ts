@@ -228,8 +228,7 @@ async function describeRuleset(store: string, digest: Choice): Promise<Described
  * Closed list. `serves`: what is asked for. `serves_another`: not yet, or of another stream. `refuses`: it cannot read what
  * is asked for. `no_scorer`: something else answers there. `unreachable`: nothing does.
  */
-const SCORER_VERDICTS = ['serves', 'serves_another', 'refuses', 'no_scorer', 'unreachable'] as const
-type ScorerVerdict = (typeof SCORER_VERDICTS)[number]
+type ScorerVerdict = 'serves' | 'serves_another' | 'refuses' | 'no_scorer' | 'unreachable'
 
 interface ScorerStatus {
   /** Of its metrics page. */

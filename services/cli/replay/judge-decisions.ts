@@ -23,8 +23,8 @@ import {
   type RowToScore,
   draftScoresOf,
   targetScoresOf,
-} from './decision-replay.ts'
-import type { Rule } from './run-replay.ts'
+} from './replayed-decision.ts'
+import type { Rule } from './recorded-deciders.ts'
 
 /** Marks of the fold that depend on what could be read then. */
 const READ_ANNOTATIONS: readonly string[] = ['degraded', 'expired']

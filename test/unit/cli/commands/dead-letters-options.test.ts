@@ -2,10 +2,10 @@ import { deepStrictEqual, match, strictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   filterOf,
-  momentOption,
   positionOption,
   reasonsOption,
 } from '../../../../services/cli/commands/dead-letters.ts'
+import { momentOption } from '../../../../services/cli/commands/stream-options.ts'
 import { EVERY_LETTER } from '../../../../services/cli/dead-letters/read-letters.ts'
 import { isSluiceError } from '../../../../services/core/errors.ts'
 

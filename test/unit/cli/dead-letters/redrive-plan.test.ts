@@ -2,10 +2,10 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   type LetterSource,
-  type SourceMessage,
   planLetter,
   withinLimit,
 } from '../../../../services/cli/dead-letters/redrive.ts'
+import { type SourceMessage } from '../../../../services/cli/dead-letters/read-letters.ts'
 import { SAMPLE_MESSAGE, sampleLetter, TOPIC } from './letter-sample.ts'
 
 const message: SourceMessage = {
