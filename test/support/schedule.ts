@@ -13,7 +13,7 @@ export interface Group {
 
 /** Suites whose files mostly wait: for sessions that end, for groups that deal out partitions, for servers that start. */
 const WAITING_SUITES: readonly string[] = ['integration', 'integrity']
-const WAITING_AT_ONCE = 2
+const WAITING_AT_ONCE = 3
 /** Suites whose files measure, or watch times that a busy machine would stretch. */
 const MEASURING_SUITES: readonly string[] = ['observability', 'bench']
 /** Files of the waiting suites that run alone all the same, with the reason. */
