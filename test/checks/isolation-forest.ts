@@ -90,19 +90,21 @@ function drawRows(order: Uint32Array, count: number, next: () => number): Uint32
 
 function growTree(table: Table, sample: Uint32Array, next: () => number): Tree {
   const tree: Tree = { columns: [], cuts: [], rights: [] }
-  growNode(tree, table, sample, 0, Math.ceil(Math.log2(sample.length)), next)
+  const depthMax = Math.ceil(Math.log2(sample.length))
+  growNode({ tree, table, depthMax, next }, sample, 0)
   return tree
 }
 
+interface Growth {
+  readonly tree: Tree
+  readonly table: Table
+  readonly depthMax: number
+  readonly next: () => number
+}
+
 /** Cuts at random between the extremes of a column that is picked at random among those that differ here. */
-function growNode(
-  tree: Tree,
-  table: Table,
-  rows: Uint32Array,
-  depth: number,
-  depthMax: number,
-  next: () => number,
-): void {
+function growNode(growth: Growth, rows: Uint32Array, depth: number): void {
+  const { tree, table, depthMax, next } = growth
   const node = tree.columns.length
   const differing = depth < depthMax ? differingColumns(table, rows) : []
   const picked = differing[Math.floor(next() * differing.length)]
@@ -120,16 +122,10 @@ function growNode(
   tree.rights.push(LEAF)
   const { values, columnCount } = table
   const isLeft = (row: number): boolean => (values[row * columnCount + column] ?? 0) <= cut
-  growNode(tree, table, rows.filter(isLeft), depth + 1, depthMax, next)
+  growNode(growth, rows.filter(isLeft), depth + 1)
   tree.rights[node] = tree.columns.length
-  growNode(
-    tree,
-    table,
-    rows.filter((row) => !isLeft(row)),
-    depth + 1,
-    depthMax,
-    next,
-  )
+  const right = rows.filter((row) => !isLeft(row))
+  growNode(growth, right, depth + 1)
 }
 
 interface Extremes {

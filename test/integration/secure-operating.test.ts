@@ -221,7 +221,7 @@ test('those who operate a secured stream', async (t) => {
       ok(decision.features !== null)
       const models = new ModelsByDigest(config.places)
       const range = { kind: 'alert', alertId } as const
-      const { decisions } = await runReplay(stream, range, config, models, QUIET, never).finally(
+      const { decisions } = await runReplay(stream, range, config, models, { onProgress: QUIET, signal: never }).finally(
         () => {
           models.close()
         },

@@ -103,8 +103,9 @@ export async function openSecureServers(): Promise<SecureServers> {
     rmSync(folder, { recursive: true, force: true })
   }
   try {
-    const kafka = startKafka(folder, file, ports, server, files.ca, kafkaPasswords)
-    processes.push(startRedis(folder, file, redisPort, server, files.ca, redisPasswords))
+    const place = { folder, file, ca: files.ca }
+    const kafka = startKafka(place, ports, server, kafkaPasswords)
+    processes.push(startRedis(place, redisPort, server, redisPasswords))
     processes.push(await kafka)
     for (const process of processes) await process.listening()
   } catch (error) {
@@ -133,12 +134,18 @@ interface Server {
   end(): Promise<void>
 }
 
+interface ServerPlace {
+  readonly folder: string
+  /** Writes a file into the folder and returns its path. */
+  readonly file: (name: string, text: string) => string
+  /** Path of the authority's certificate. */
+  readonly ca: string
+}
+
 async function startKafka(
-  folder: string,
-  file: (name: string, text: string) => string,
+  { folder, file, ca }: ServerPlace,
   ports: readonly number[],
   { cert, key }: KeyPair,
-  ca: string,
   passwords: Readonly<Record<KafkaUser, string>>,
 ): Promise<Server> {
   const paths = stackPaths(ROOT)
@@ -207,11 +214,9 @@ async function startKafka(
 }
 
 function startRedis(
-  folder: string,
-  file: (name: string, text: string) => string,
+  { folder, file, ca }: ServerPlace,
   port: number,
   { cert, key }: KeyPair,
-  ca: string,
   passwords: Readonly<Record<(typeof REDIS_USERS)[number], string>>,
 ): Server {
   const rules = fillTemplate(readFileSync(join(ROOT, 'infra/security/redis-users.acl'), 'utf8'), {

@@ -119,18 +119,16 @@ export class StoredPartition {
     const entries = this.#log.entries.slice(this.#at.entryCount, to.entryCount)
     const labels = this.#log.labels.slice(this.#at.labelCount, to.labelCount)
     const messages = this.#beginMessages()
-    const snapshot = new Snapshot(
-      this.#stored,
-      this.#partition,
-      this.#kept,
+    const snapshot = new Snapshot(this.#stored, this.#partition, {
+      kept: this.#kept,
       frontiers,
       messages,
-      (card, history) => {
+      onFirst: (card, history) => {
         if (this.#met.has(card)) return
         this.#met.add(card)
         if (this.#guards.forgetsFromCommit) history.forgetFrom(this.#beganAtOffset)
       },
-    )
+    })
     this.#messages.readLate(messages, entries, snapshot, this.#standing)
     const next = offsetsAt(this.#log, to)
     const rows = foldEntries(labels, entries, next.labelNextOffset, this.#fold, snapshot)
@@ -201,6 +199,15 @@ interface KeptValues {
   readonly parts: Map<string, EntityPart>
 }
 
+interface SnapshotOptions {
+  readonly kept: KeptValues
+  /** Null for an aligned partition, which sees all that is stored. */
+  readonly frontiers: Cuts | null
+  readonly messages: MessagePages
+  /** Called when a card's history is first read. */
+  readonly onFirst: (card: string, history: CardHistory) => void
+}
+
 class Snapshot implements PartitionState, CardLookup {
   readonly entityHorizonMs: number
   readonly messages: MessagePages
@@ -216,10 +223,7 @@ class Snapshot implements PartitionState, CardLookup {
   constructor(
     stored: StoredPartitions,
     partition: number,
-    kept: KeptValues,
-    frontiers: Cuts | null,
-    messages: MessagePages,
-    onFirst: (card: string, history: CardHistory) => void,
+    { kept, frontiers, messages, onFirst }: SnapshotOptions,
   ) {
     this.#stored = stored
     this.#partition = partition

@@ -123,8 +123,8 @@ function measureMemory(
   return everyCase(BATCH_SIZES, ({ set, plan, decoding, of: batchSize }) => {
     const batches = batchesOf(items, 1, batchSize)[0] ?? []
     const measureFrom = Math.floor(batches.length / 2)
-    return resultOf(set, decoding, batchSize, options.runs, signal, () =>
-      foldInMemory({ plan, decoding, codecs, batches, measureFrom }),
+    return resultOf({ set, decoding, batchSize }, options.runs, signal, () =>
+      foldInMemory({ plan, decoding, codecs, batches, measureFrom })
     )
   })
 }
@@ -139,8 +139,8 @@ function measureGrowth(
     const items = oneCardItems(held, options.growthEvents, CARD_REACH_MS, codecs)
     const batches = batchesOf(items, 1, 1)[0] ?? []
     return everyCase([held], ({ set, plan, decoding }) => {
-      const result = resultOf(set, decoding, 1, options.runs, signal, () =>
-        foldInMemory({ plan, decoding, codecs, batches, measureFrom: held }),
+      const result = resultOf({ set, decoding, batchSize: 1 }, options.runs, signal, () =>
+        foldInMemory({ plan, decoding, codecs, batches, measureFrom: held })
       )
       return { ...result, held }
     })
@@ -157,8 +157,8 @@ function measureHotCard(
     const batches = batchesOf(withHotCard(items, share, codecs), 1, HOT_BATCH)[0] ?? []
     const measureFrom = Math.floor(batches.length / 2)
     return everyCase([share], ({ set, plan, decoding }) => ({
-      ...resultOf(set, decoding, HOT_BATCH, options.runs, signal, () =>
-        foldInMemory({ plan, decoding, codecs, batches, measureFrom }),
+      ...resultOf({ set, decoding, batchSize: HOT_BATCH }, options.runs, signal, () =>
+        foldInMemory({ plan, decoding, codecs, batches, measureFrom })
       ),
       share,
     }))
@@ -211,10 +211,14 @@ function everyCase<Of, Result>(
   })
 }
 
+interface MemoryCase {
+  readonly set: FeatureSet
+  readonly decoding: Decoding
+  readonly batchSize: number
+}
+
 function resultOf(
-  { name: features }: FeatureSet,
-  decoding: Decoding,
-  batchSize: number,
+  { set, decoding, batchSize }: MemoryCase,
   runs: number,
   signal: AbortSignal,
   work: () => FoldOutcome,
@@ -225,7 +229,7 @@ function resultOf(
   })
   const [first] = outcomes
   return {
-    features,
+    features: set.name,
     decoding,
     batchSize,
     eventsPerSecond: median(outcomes.map(({ events, wallMs }) => (events * 1_000) / wallMs)),

@@ -91,7 +91,7 @@ export async function runLiveBench(options: LiveOptions, deps: BenchDeps): Promi
       ...producerArguments({ transactions, cards: options.cards }),
     ])
     opened.push(killed(producer))
-    const watched = watchRun(options, servers, stream, scorer.pid, producer.pid, producer.done)
+    const watched = watchRun(options, servers, stream, scorer.pid, producer)
     const measured = await abortable(Promise.race([watched, scorer.failed]), signal)
     const ends = await stream.ends()
     await Promise.race([untilCommitted(stream, ends, signal), scorer.failed])
@@ -193,11 +193,10 @@ async function watchRun(
   servers: BenchServers,
   stream: BenchStream,
   scorerPid: number,
-  producerPid: number,
-  done: Promise<ProducerSummary>,
+  producer: { readonly pid: number; readonly done: Promise<ProducerSummary> },
 ): Promise<Measured> {
   const run = { isDone: false }
-  const ended = done.finally(() => {
+  const ended = producer.done.finally(() => {
     run.isDone = true
   })
   ended.catch(() => undefined)
@@ -208,7 +207,7 @@ async function watchRun(
   const meter = new CpuMeter({
     scorer: scorerPid,
     ...servers.processes,
-    producer: producerPid,
+    producer: producer.pid,
     bench: process.pid,
   })
   const eventsBefore = total(await stream.committed())

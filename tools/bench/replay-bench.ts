@@ -102,7 +102,7 @@ export async function runReplayOnce(options: ReplayOptions, deps: BenchDeps): Pr
     const fill = await fillStream(options, servers, stream, opened, deps.signal)
     const ends = await stream.ends()
     const consumeEventsPerSecond = await measureConsume(servers, stream, ends, deps.signal)
-    const scored = await score(options, servers, stream, ends, opened, deps.signal)
+    const scored = await score(options, servers, { stream, ends }, opened, deps.signal)
     const batches = await readBatches(servers, stream, ends, deps.signal)
     const { firstBatchMs, lastBatchMs, offsetsInFirstMs } = batches
     const betweenMs = (lastBatchMs ?? NaN) - (firstBatchMs ?? NaN)
@@ -170,8 +170,7 @@ export async function fillStream(
 export async function score(
   options: ReplayOptions,
   servers: BenchServers,
-  stream: BenchStream,
-  ends: readonly number[],
+  { stream, ends }: { readonly stream: BenchStream; readonly ends: readonly number[] },
   opened: Closable[],
   signal: AbortSignal,
 ) {

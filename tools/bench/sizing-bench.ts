@@ -49,7 +49,7 @@ export async function runSizingBench(
     onProgress('sizing: filling the topics')
     const { fill } = await fillStream(replay, servers, stream, opened, signal)
     onProgress('sizing: scoring')
-    await score(replay, servers, stream, await stream.ends(), opened, signal)
+    await score(replay, servers, { stream, ends: await stream.ends() }, opened, signal)
     onProgress('sizing: measuring')
     return {
       options,

@@ -185,8 +185,8 @@ function alertsFigure(report: BacktestReport): Figure {
     draw: (y: number) => {
       const both = block.count + flag.count
       return (
-        bar(scale, 0, block.count, y, BAR_HEIGHT, 'block', `${count(block.count)} blocked`) +
-        bar(scale, block.count, both, y, BAR_HEIGHT, 'flag', `${count(flag.count)} flagged`)
+        bar(scale, { from: 0, to: block.count, y, height: BAR_HEIGHT, style: 'block', title: `${count(block.count)} blocked` }) +
+        bar(scale, { from: block.count, to: both, y, height: BAR_HEIGHT, style: 'flag', title: `${count(flag.count)} flagged` })
       )
     },
   }))
@@ -234,8 +234,8 @@ function side(
 ): string {
   const frauds = `${count(changed.frauds)} of them fraud`
   return (
-    bar(scale, 0, sign * changed.count, y, BAR_HEIGHT, style, `${count(changed.count)} ${style}`) +
-    bar(scale, 0, sign * changed.frauds, y, THIN_HEIGHT, 'fraud', frauds)
+    bar(scale, { from: 0, to: sign * changed.count, y, height: BAR_HEIGHT, style, title: `${count(changed.count)} ${style}` }) +
+    bar(scale, { from: 0, to: sign * changed.frauds, y, height: THIN_HEIGHT, style: 'fraud', title: frauds })
   )
 }
 
@@ -323,7 +323,7 @@ function valueBars(scale: Scale, y: number, { labelled }: ReportedPolicy): strin
   const [alerts, wrong] = [Number(value.alertCostMinor), Number(value.wrongBlockCostMinor)]
   const titled = (words: string, minor: bigint): string => `${words}: ${money(minor)} ${CURRENCY}`
   const part = (from: number, to: number, style: string, title: string): string =>
-    bar(scale, from, to, y, BAR_HEIGHT, style, title)
+    bar(scale, { from, to, y, height: BAR_HEIGHT, style, title })
   const net = coordinate(scale(Number(value.savedMinor)))
   const [top, bottom] = [coordinate(y - BAR_HEIGHT), coordinate(y + BAR_HEIGHT)]
   return (

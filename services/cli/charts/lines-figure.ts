@@ -217,16 +217,18 @@ export function rowChart(
   )
 }
 
-/** A bar from one value to another, with what it says when pointed at. */
-export function bar(
-  scale: Scale,
-  from: number,
-  to: number,
-  y: number,
-  height: number,
-  style: string,
-  title: string,
-): string {
+export interface Bar {
+  readonly from: number
+  readonly to: number
+  readonly y: number
+  readonly height: number
+  readonly style: string
+  /** Shown when the bar is pointed at. */
+  readonly title: string
+}
+
+/** A bar from one value to another. */
+export function bar(scale: Scale, { from, to, y, height, style, title }: Bar): string {
   const [left, right] = [scale(Math.min(from, to)), scale(Math.max(from, to))]
   return (
     `<rect class="${style}" x="${coordinate(left)}" y="${coordinate(y - height / 2)}" ` +

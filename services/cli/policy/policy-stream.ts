@@ -77,13 +77,19 @@ export async function nextVersion(store: string, ruleset: Ruleset | null): Promi
 /** How a new ruleset comes into a deployment: a rollback goes back behind `activate`, not behind `replace`. */
 type ChangeKind = 'activate' | 'replace' | 'shadow'
 
+interface RulesetChange {
+  /** Folder in which the ruleset is kept. */
+  readonly store: string
+  /** The deployment that the change starts from. */
+  readonly deployment: Deployment
+  readonly kind: ChangeKind
+  readonly ruleset: Ruleset
+}
+
 /** Keeps the ruleset, publishes it, and prints what was said. */
 export async function publishRuleset(
   access: ControlAccess,
-  store: string,
-  deployment: Deployment,
-  kind: ChangeKind,
-  ruleset: Ruleset,
+  { store, deployment, kind, ruleset }: RulesetChange,
   options: ChangeOptions,
   reason = options.reason,
 ): Promise<void> {

@@ -58,14 +58,18 @@ interface RanReplay extends ReplaySummary {
   readonly waitingBatches: number
 }
 
+interface ReplayRun {
+  readonly onProgress: (line: string) => void
+  readonly signal: AbortSignal
+}
+
 /** @throws SluiceError SLUICE_USAGE for a range that holds nothing, and what readers of topics and models throw. */
 export async function runReplay(
   stream: DecidedStream,
   range: ReplayRange,
   { settings, places, eventAheadMsMax }: ReplayConfig,
   models: Pick<ModelsByDigest, 'find'>,
-  onProgress: (line: string) => void,
-  signal: AbortSignal,
+  { onProgress, signal }: ReplayRun,
 ): Promise<RanReplay> {
   const { isInRange, sample } = await openRange(stream, range, signal)
   const policies = new PoliciesByDigest(settings, places.store)

@@ -58,14 +58,19 @@ export function card(
   }
 }
 
-/** Windows over labels end a week ago, others two hours ago. */
+interface SharedOptions {
+  readonly unit: string
+  /** Windows over labels end a week ago ('label', unless given), others two hours ago. */
+  readonly delay?: 'label' | 'short'
+}
+
+/** A feature of an entity that several cards share. */
 export function shared(
   entity: EntityKind,
   aggregate: Of<EntityKind>['aggregate'],
   window: WindowName,
-  unit: string,
   sentence: string,
-  delay: 'label' | 'short' = 'label',
+  { unit, delay = 'label' }: SharedOptions,
 ): FeatureDefinition {
   const isRun = aggregate === 'fraud_run' || aggregate === 'fraud_run_age'
   return {

@@ -202,7 +202,8 @@ export class PartitionRows implements PartitionState {
       )
     }
     if (recorded !== null) {
-      this.#report(recorded, { transaction, folded }, this.#values, this.#states, known, onReplayed)
+      const computed = { transaction, folded, values: this.#values, states: this.#states }
+      this.#report(recorded, computed, known, onReplayed)
     }
     this.#replayRevisions(offset, folded, rest, known, onReplayed)
   }
@@ -256,9 +257,9 @@ export class PartitionRows implements PartitionState {
       if (!hasCard) continue
       const again = recomputed.find(({ offset }) => offset === decision.offset)
       // A revision that nothing caused differs in every value.
-      const { row, states } = again?.after ?? nothing()
+      const { row: values, states } = again?.after ?? nothing()
       const transaction = again?.transaction ?? null
-      this.#report(recorded, { transaction, folded: null }, row, states, known, onReplayed)
+      this.#report(recorded, { transaction, folded: null, values, states }, known, onReplayed)
     }
   }
 
@@ -275,14 +276,13 @@ export class PartitionRows implements PartitionState {
 
   #report(
     recorded: RecordedRow,
-    { transaction, folded }: Pick<ReplayedRow, 'transaction' | 'folded'>,
-    values: Float64Array,
-    states: Uint8Array,
+    computed: Pick<ReplayedRow, 'transaction' | 'folded' | 'values' | 'states'>,
     known: KnownFrom,
     onReplayed: OnReplayed,
   ): void {
     const block = this.#block
     if (block === null) return
+    const { transaction, values, states } = computed
     if (block.featureListHash !== FEATURE_LIST_HASH) {
       this.#skip(recorded, transaction, 'other_feature_list', onReplayed)
       return
@@ -298,7 +298,7 @@ export class PartitionRows implements PartitionState {
     }
     this.#comparison.compare(recorded, values, states, scope, verdicts)
     const history = hasCard ? this.#cards.get(card) : null
-    onReplayed({ block, recorded, transaction, values, states, verdicts, folded, history })
+    onReplayed({ block, recorded, ...computed, verdicts, history })
   }
 
   #skip(
