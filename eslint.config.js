@@ -14,6 +14,7 @@ export default tseslint.config(
       eqeqeq: 'error',
       'no-console': 'error',
       'max-lines-per-function': ['error', { max: 70, skipComments: true, skipBlankLines: true }],
+      'max-params': ['error', 5],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: safeCalls }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],

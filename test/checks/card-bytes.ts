@@ -81,8 +81,8 @@ async function measure(name: string, definitions: typeof FEATURES): Promise<void
     otherEntities: () => [],
     entityHorizonMs: -Infinity,
   }
-  const row = new Float64Array(plan.definitions.length)
-  const states = new Uint8Array(row.length)
+  const width = plan.definitions.length
+  const out = { row: new Float64Array(width), states: new Uint8Array(width), position: 0 }
   const writer = new ByteWriter()
   const stored = new Map<string, number>()
   const replay = await openReplay({
@@ -94,7 +94,7 @@ async function measure(name: string, definitions: typeof FEATURES): Promise<void
     if (event.kind !== 'transaction') continue
     const { transaction } = event
     const record = codecs.transaction.encode(transaction)
-    fold.applyTransaction(transaction, offset, 0, state, row, 0, states, record)
+    fold.applyTransaction({ transaction, offset, record }, 0, state, out)
     offset += 1
     messages.write(offset, fold.position.newestEventMs)
     const history = cards.get(transaction.card)

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { PARTITION_START } from '../../services/core/features/engine/partition-fold.ts'
 import {
   foldEntries,
+  foldExpecting,
   openFold,
   PlainState,
   type FoldedRow,
@@ -54,7 +55,7 @@ export function rowsOneByOne(log: PartitionLog, state = new PlainState()): reado
   const rows = log.entries.flatMap((entry, index) => {
     const labels = log.labels.slice(labelCount, needed[index])
     labelCount = Math.max(labelCount, needed[index] ?? 0)
-    return foldEntries(labels, [entry], Infinity, fold, state, [])
+    return foldExpecting([], { labels, entries: [entry] }, fold, state)
   })
   foldEntries(log.labels.slice(labelCount), [], Infinity, fold, state)
   return rows

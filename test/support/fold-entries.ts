@@ -60,14 +60,31 @@ export function transactionsOf(entries: readonly Entry[]): readonly Transaction[
   return entries.flatMap((entry) => (entry.kind === 'transaction' ? [entry.transaction] : []))
 }
 
-/** Labels, then entries, as a micro-batch goes. The fold is told that `expected` come next; null tells it nothing. */
+/** Labels, then entries, as a micro-batch goes. */
 export function foldEntries(
   labels: readonly LabelEntry[],
   entries: readonly Entry[],
   labelNextOffset: number,
   fold: PartitionFold,
   state: PartitionState,
-  expected: readonly Transaction[] | null = transactionsOf(entries),
+): readonly FoldedRow[] {
+  const expected = transactionsOf(entries)
+  return foldExpecting(expected, { labels, entries, labelNextOffset }, fold, state)
+}
+
+/** The same, with the fold told that `expected` come next, whatever comes; null tells it nothing. */
+export function foldExpecting(
+  expected: readonly Transaction[] | null,
+  {
+    labels = [],
+    entries,
+    labelNextOffset = Infinity,
+  }: Partial<PartitionLog> & {
+    readonly entries: readonly Entry[]
+    readonly labelNextOffset?: number
+  },
+  fold: PartitionFold,
+  state: PartitionState,
 ): readonly FoldedRow[] {
   for (const entry of labels) {
     if (entry.kind === 'watermark') fold.applyLabelWatermark(entry.timeMs)
@@ -85,14 +102,10 @@ export function foldEntries(
     const { transaction, offset } = entry
     const record = recordOf(transaction)
     const { annotations, duplicateOfOffset, duplicateOutcome, recomputed } = fold.applyTransaction(
-      transaction,
-      offset,
+      { transaction, offset, record },
       labelNextOffset,
       state,
-      row,
-      0,
-      states,
-      record,
+      { row, states, position: 0 },
     )
     rows.push({
       offset,

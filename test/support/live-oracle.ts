@@ -118,9 +118,7 @@ export function foldWhole(
   return logs.map(({ entries, labels }) => {
     const state = new OracleState()
     foldBatch(
-      labels,
-      entries,
-      Infinity,
+      { labels, entries, labelNextOffset: Infinity },
       new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START),
       state,
       alignment,
@@ -179,12 +177,8 @@ export async function wrongDecisions(
         }),
       )
       const decided = await decideBatch(
-        labels,
-        entries,
-        block.labelNextOffset,
-        fold,
-        state,
-        progress,
+        { labels, entries, labelNextOffset: block.labelNextOffset },
+        { fold, state, progress },
         0,
         optionsOf(block, model, streamId),
       )

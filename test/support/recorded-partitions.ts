@@ -193,7 +193,7 @@ class LivePartition implements PartitionState {
     const labelNextOffset = endOf(this.#log.labels, labelCount + labels.length)
     const batch = turn.isDegraded
       ? this.#foldDegraded(labels, entries, labelNextOffset)
-      : foldBatch(labels, entries, labelNextOffset, this.#fold, this, 'live')
+      : foldBatch({ labels, entries, labelNextOffset }, this.#fold, this, 'live')
     const { newestEventMs } = this.#fold.position
     this.progress = { nextOffset, labelNextOffset, newestEventMs }
     if (turn.crashes) {
@@ -244,9 +244,9 @@ class LivePartition implements PartitionState {
     labelNextOffset: number,
   ): ReturnType<typeof foldBatch> {
     const before = this.#fold.position
-    const batch = foldBatch(labels, entries, labelNextOffset, this.#fold, null, 'live')
+    const batch = foldBatch({ labels, entries, labelNextOffset }, this.#fold, null, 'live')
     const restore = new PartitionFold({ rates: DEFAULT_RATES, readRecord }, before)
-    foldBatch(labels, entries, labelNextOffset, restore, this, 'live')
+    foldBatch({ labels, entries, labelNextOffset }, restore, this, 'live')
     return batch
   }
 

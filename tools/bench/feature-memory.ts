@@ -15,6 +15,7 @@ import type {
 import {
   PARTITION_START,
   PartitionFold,
+  type RowOutput,
 } from '../../services/core/features/engine/partition-fold.ts'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import {
@@ -73,8 +74,7 @@ export class StopWatch {
 export class PartitionRows {
   readonly fold: PartitionFold
   readonly #width: number
-  readonly #values: Float64Array
-  readonly #states: Uint8Array
+  readonly #out: RowOutput
   #rows = 0
   #valuesCrc = 0
   #statesCrc = 0
@@ -82,8 +82,11 @@ export class PartitionRows {
   constructor(plan: FeaturePlan) {
     this.fold = new PartitionFold({ rates: DEFAULT_RATES, plan }, PARTITION_START)
     this.#width = plan.definitions.length
-    this.#values = new Float64Array(ROWS_AT_ONCE * this.#width)
-    this.#states = new Uint8Array(ROWS_AT_ONCE * this.#width)
+    this.#out = {
+      row: new Float64Array(ROWS_AT_ONCE * this.#width),
+      states: new Uint8Array(ROWS_AT_ONCE * this.#width),
+      position: 0,
+    }
   }
 
   /** True when the rows must be taken before a batch of this size. */
@@ -95,33 +98,22 @@ export class PartitionRows {
   add(batch: DecodedBatch, state: PartitionState): void {
     const { fold } = this
     const { transactions, records, labels, offset, labelOffset } = batch
-    for (let index = 0; index < labels.length; index += 1) {
-      const label = labels[index]
-      if (label !== undefined) fold.applyLabel(label, labelOffset + index, state)
-    }
+    for (const [index, label] of labels.entries())
+      fold.applyLabel(label, labelOffset + index, state)
     const labelEnd = labelOffset + labels.length
     fold.expect(transactions, state)
-    for (let index = 0; index < transactions.length; index += 1) {
-      const transaction = transactions[index]
-      if (transaction === undefined) continue
-      fold.applyTransaction(
-        transaction,
-        offset + index,
-        labelEnd,
-        state,
-        this.#values,
-        this.#rows * this.#width,
-        this.#states,
-        records[index] ?? null,
-      )
+    for (const [index, transaction] of transactions.entries()) {
+      this.#out.position = this.#rows * this.#width
+      const entry = { transaction, offset: offset + index, record: records[index] ?? null }
+      fold.applyTransaction(entry, labelEnd, state, this.#out)
       this.#rows += 1
     }
   }
 
   /** Takes the rows since the last time into the checksum. */
   take(): void {
-    const values = this.#values.subarray(0, this.#rows * this.#width)
-    const states = this.#states.subarray(0, values.length)
+    const values = this.#out.row.subarray(0, this.#rows * this.#width)
+    const states = this.#out.states.subarray(0, values.length)
     // There are many bit patterns of NaN; the states say which values are absent.
     for (let at = 0; at < values.length; at += 1) if (Number.isNaN(values[at])) values[at] = 0
     this.#valuesCrc = crc32(new Uint8Array(values.buffer, 0, values.byteLength), this.#valuesCrc)

@@ -217,7 +217,7 @@ export function rowChart(
   )
 }
 
-export interface Bar {
+interface Bar {
   readonly from: number
   readonly to: number
   readonly y: number

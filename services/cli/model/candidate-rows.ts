@@ -522,7 +522,10 @@ export class CardPasts {
     }
     const { history } = known
     const sequence = new Float64Array(SEQUENCE_LENGTH)
-    writeSequence(history, payment.timeMs, payment.idHash, offset, sequence, 0)
+    writeSequence(history, payment.timeMs, payment.idHash, offset, {
+      values: sequence,
+      position: 0,
+    })
     // What a partition does not remember either; without its state it cannot tell what is repeated.
     const isRepeated = duplicateOfOffset !== null || history.indexOfId(payment.idHash) >= 0
     if (!isRepeated && !annotations.includes('behind_reach')) {

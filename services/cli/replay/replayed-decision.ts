@@ -94,7 +94,7 @@ export function replayedRevisionsOf(of: ReplayedCause): readonly ReplayedRevisio
 function sequenceOf(history: CardHistory, transaction: Transaction, seenTo: number): Float64Array {
   const sequence = new Float64Array(SEQUENCE_LENGTH)
   const { eventTimeMs, id } = transaction
-  writeSequence(history, eventTimeMs, hashOf(id), seenTo, sequence, 0)
+  writeSequence(history, eventTimeMs, hashOf(id), seenTo, { values: sequence, position: 0 })
   return sequence
 }
 

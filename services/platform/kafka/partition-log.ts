@@ -19,15 +19,20 @@ export interface LogStretch {
   readonly to: number
 }
 
+interface LogReader {
+  /** Group of its own, which is deleted afterwards. */
+  readonly groupId: string
+  readonly partition: number
+  readonly stretches: readonly LogStretch[]
+}
+
 /**
  * Calls `onMessages` with the messages of the stretches in offset order within each topic, one call at a time,
  * and resolves after the last. The group of its own that this needs is deleted afterwards. Rejects when aborted.
  */
 export async function readPartitionLog(
   kafka: Kafka,
-  groupId: string,
-  partition: number,
-  stretches: readonly LogStretch[],
+  { groupId, partition, stretches }: LogReader,
   onMessages: (topic: string, messages: readonly KafkaMessage[]) => Promise<void>,
   signal: AbortSignal | null = null,
 ): Promise<void> {

@@ -46,14 +46,19 @@ export interface FoldedBatch {
   readonly states: Uint8Array
 }
 
+/** Messages of one batch. Labels with an offset below `labelNextOffset` are visible to its transactions. */
+export interface BatchInput {
+  readonly labels: readonly PartitionLabel[]
+  readonly entries: readonly PartitionEntry[]
+  readonly labelNextOffset: number
+}
+
 /**
  * Folds a batch. Without state (null) every transaction is folded as degraded and labels are left for whoever
  * restores the state.
  */
 export function foldBatch(
-  labels: readonly PartitionLabel[],
-  entries: readonly PartitionEntry[],
-  labelNextOffset: number,
+  { labels, entries, labelNextOffset }: BatchInput,
   fold: PartitionFold,
   state: PartitionState | null,
   alignment: Alignment,
@@ -72,26 +77,18 @@ export function foldBatch(
   const states = new Uint8Array(transactions.length * FEATURE_COUNT)
   if (state !== null) fold.expect(transactions, state)
   const rows: FoldedEntry[] = []
+  const out = { row: features, states, position: 0 }
   for (const entry of entries) {
     if (entry.kind === 'watermark') {
       if (isAligned) fold.applyWatermark(entry.timeMs)
       continue
     }
-    const { transaction, offset, timestampMs, record = null } = entry
-    const position = rows.length * FEATURE_COUNT
+    const { transaction, offset, timestampMs } = entry
+    out.position = rows.length * FEATURE_COUNT
     const folded =
       state === null
-        ? fold.applyDegraded(transaction, offset, features, position, states)
-        : fold.applyTransaction(
-            transaction,
-            offset,
-            labelNextOffset,
-            state,
-            features,
-            position,
-            states,
-            record,
-          )
+        ? fold.applyDegraded(transaction, offset, out)
+        : fold.applyTransaction(entry, labelNextOffset, state, out)
     rows.push({ offset, timestampMs, transaction, folded })
   }
   return { rows, features, states }

@@ -12,7 +12,7 @@ import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import type { Label, Transaction } from '../../core/transaction.ts'
 import type { Alert, DecisionRecord, Outcome } from '../../core/wire/records.ts'
 import type { DecideOptions } from '../decide/decide-options.ts'
-import { alertOf, decisionOf, namedIn } from '../publish/decision-records.ts'
+import { alertActionOf, alertOf, decisionOf, namedIn } from '../publish/decision-records.ts'
 import {
   noBlocks,
   withAnnotation,
@@ -24,12 +24,7 @@ import {
   explainDecided,
   type ExplainedBatch,
 } from '../decide/explain-decided.ts'
-import {
-  foldBatch,
-  type FoldedBatch,
-  type PartitionEntry,
-  type PartitionLabel,
-} from './fold-batch.ts'
+import { foldBatch, type BatchInput, type FoldedBatch, type PartitionLabel } from './fold-batch.ts'
 import { revise, type Revision } from '../decide/revise.ts'
 import { ruleBatch, type RuledRow } from '../decide/rule-batch.ts'
 import { scoreRows } from './scored-rows.ts'
@@ -76,6 +71,23 @@ type Recorded = Pick<DecidedBatch, 'decisions' | 'alerts' | 'alerted' | 'policyF
   readonly revisions: readonly Revision[]
 }
 
+/** Where a batch is decided. */
+interface DecidingPartition {
+  readonly fold: PartitionFold
+  /** Null when it cannot be read. */
+  readonly state: (PartitionState & CardLookup) | null
+  /** Per partition, how far its state is seen. */
+  readonly progress: readonly (PartitionProgress | null)[]
+  readonly blocks?: PartitionBlocks
+}
+
+interface RuledBatch {
+  readonly batch: FoldedBatch
+  readonly ruled: readonly RuledRow[]
+  readonly explained: ExplainedBatch
+  readonly scores: VerifiedScores['scores']
+}
+
 /** A label beside the outcome of its transaction. */
 export interface LabelledOutcome {
   readonly label: Label
@@ -87,30 +99,24 @@ export interface LabelledOutcome {
  * (null) it decides in degraded state: from the transactions alone, and without blocking.
  */
 export async function decideBatch(
-  labels: readonly PartitionLabel[],
-  entries: readonly PartitionEntry[],
-  labelNextOffset: number,
-  fold: PartitionFold,
-  state: (PartitionState & CardLookup) | null,
-  progress: readonly (PartitionProgress | null)[],
+  input: BatchInput,
+  { fold, state, progress, blocks = noBlocks() }: DecidingPartition,
   decidedAtMs: number,
   options: DecideOptions,
-  blocks: PartitionBlocks = noBlocks(),
 ): Promise<DecidedBatch> {
   const startMs = performance.now()
-  const labelled = state === null ? [] : outcomesOfLabelled(labels, state)
-  const batch = foldBatch(labels, entries, labelNextOffset, fold, state, options.alignment)
+  const labelled = state === null ? [] : outcomesOfLabelled(input.labels, state)
+  const batch = foldBatch(input, fold, state, options.alignment)
   const foldedMs = performance.now()
   const scored = await verifyScores(batch, await scoreRows(batch, options.score), state, options)
   const ruled = ruleBatch(batch, scored, progress, options)
   const revised = revise(scored, decidedAtMs, options)
   const explained = await explainDecided(batch, ruled, revised, scored, options)
   const settling = new Settling(blocks, explained.revisions, decidedAtMs, options)
-  settling.labels(labels)
-  const { revisions, ...recorded } = recordRows(
-    ...([batch, ruled, explained, scored, settling] as const),
-    ...([state, blocks, decidedAtMs, options] as const),
-  )
+  settling.labels(input.labels)
+  const rows = { batch, ruled, explained, scores: scored.scores }
+  const guards = { settling, blocks }
+  const { revisions, ...recorded } = recordRows(rows, guards, state, decidedAtMs, options)
   return {
     ...recorded,
     ...withRevisions(batch, revisions),
@@ -131,13 +137,9 @@ export async function decideBatch(
 
 /** Decisions, alerts and revisions of a batch, in the order of offsets; leases and breaker learn of each. */
 function recordRows(
-  batch: FoldedBatch,
-  ruled: readonly RuledRow[],
-  explained: ExplainedBatch,
-  scored: VerifiedScores,
-  settling: Settling,
+  { batch, ruled, explained, scores }: RuledBatch,
+  { settling, blocks }: { readonly settling: Settling; readonly blocks: PartitionBlocks },
   state: PartitionState | null,
-  blocks: PartitionBlocks,
   decidedAtMs: number,
   options: DecideOptions,
 ): Recorded {
@@ -157,7 +159,7 @@ function recordRows(
       offset: row.offset,
       revision: 0,
       outcome,
-      score: scored.scores[index] ?? NaN,
+      score: scores[index] ?? NaN,
       duplicateOfOffset: row.folded.duplicateOfOffset,
       annotations: withAnnotation(annotations, mark),
       reasons: explained.whyOf(index).reasons,
@@ -169,16 +171,15 @@ function recordRows(
     if (ruling === null) continue
     for (const name of ruling.failed) policyFailures.set(name, (policyFailures.get(name) ?? 0) + 1)
     state?.card(decision.card).setOutcome(decision.offset, storedOutcomeOf(decision.outcome))
-    const alert = alertOf(
-      row.transaction,
-      decision,
-      ruling,
-      row.folded.amountMinor,
-      row.timestampMs,
-      decidedAtMs,
-      options,
-    )
-    if (alert !== null) {
+    const action = alertActionOf(decision, ruling)
+    if (action !== null) {
+      const { transaction, timestampMs, folded } = row
+      const alert = alertOf(
+        action,
+        { transaction, decision, ruling, referenceMinor: folded.amountMinor, timestampMs },
+        decidedAtMs,
+        options,
+      )
       const counterfactual = counterfactualFor(decision.outcome, explained.whyOf(index))
       alerts.push(blocks.publish({ ...alert, counterfactual }, decidedAtMs))
       alerted.push(row.transaction)
@@ -213,10 +214,11 @@ function outcomesOfLabelled(
 /** What each card had done before its row, as a large net reads it. */
 function sequencesOf(rows: FoldedBatch['rows'], state: Pick<PartitionState, 'card'>): Float64Array {
   const sequences = new Float64Array(rows.length * SEQUENCE_LENGTH)
-  for (const [index, { transaction, offset }] of rows.entries()) {
+  const out = { values: sequences, position: 0 }
+  for (const { transaction, offset } of rows) {
     const { id, card, eventTimeMs } = transaction
-    const at = index * SEQUENCE_LENGTH
-    writeSequence(state.card(card), eventTimeMs, hashOf(id), offset, sequences, at)
+    writeSequence(state.card(card), eventTimeMs, hashOf(id), offset, out)
+    out.position += SEQUENCE_LENGTH
   }
   return sequences
 }

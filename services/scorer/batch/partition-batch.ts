@@ -84,29 +84,25 @@ async function processWith(
   if (snapshot !== null) onRead(progress)
   const readEndMs = clock.monotonicMs()
   const nowMs = clock.nowMs()
-  const { labels, entries, labelNextOffset } = taken
   const decided = await decideBatch(
-    labels,
-    entries,
-    labelNextOffset,
-    fold,
-    snapshot,
-    progress,
+    taken,
+    { fold, state: snapshot, progress, blocks },
     nowMs,
     output.decide,
-    blocks,
   )
   const scoredAtMs = clock.nowMs()
   const writeStartMs = clock.monotonicMs()
   if (snapshot !== null) await state.write(snapshot, taken, fold)
   const commitStartMs = clock.monotonicMs()
   const encoded = encodeOutput(
-    taken,
-    decided,
-    progress,
-    fold.position,
-    chainHash,
-    nowMs,
+    {
+      taken,
+      decided,
+      progress,
+      position: fold.position,
+      previousHash: chainHash,
+      decidedAtMs: nowMs,
+    },
     output,
     span,
   )

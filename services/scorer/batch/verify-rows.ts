@@ -103,18 +103,13 @@ function questionOf(
   const features = new Float64Array(rows.length * FEATURE_COUNT)
   const sequences = new Float64Array(rows.length * SEQUENCE_LENGTH)
   const amountsMinor = new Float64Array(rows.length)
+  const out = { values: sequences, position: 0 }
   for (const [at, row] of rows.entries()) {
     const { id, card, eventTimeMs } = row.transaction
     features.set(row.features, at * FEATURE_COUNT)
     amountsMinor[at] = row.amountMinor
-    writeSequence(
-      state.card(card),
-      eventTimeMs,
-      hashOf(id),
-      row.nextOffset,
-      sequences,
-      at * SEQUENCE_LENGTH,
-    )
+    out.position = at * SEQUENCE_LENGTH
+    writeSequence(state.card(card), eventTimeMs, hashOf(id), row.nextOffset, out)
   }
   return { rows: features, sequences, amountsMinor }
 }

@@ -73,7 +73,14 @@ export class Settling {
   }
 
   #revise(revision: Revision): Revision | null {
-    const { decision: ruled, transaction, amountMinor, ruling, rulingBefore } = revision
+    const {
+      decision: ruled,
+      transaction,
+      amountMinor,
+      ruling,
+      rulingBefore,
+      timestampMs,
+    } = revision
     const { transactionId, card } = ruled
     const { outcome, mark } = this.#blocks.applyGuards(
       { transactionId, card, amountMinor, ruling, isRevision: true },
@@ -86,8 +93,10 @@ export class Settling {
       mark === null
         ? revision.alert
         : revisedAlertOf(
-            ...([transaction, decision, ruling, amountMinor, rulingBefore] as const),
-            ...([revision.timestampMs, at, this.#options] as const),
+            { transaction, decision, ruling, referenceMinor: amountMinor, timestampMs },
+            rulingBefore,
+            at,
+            this.#options,
           )
     if (alert === null) return { ...revision, decision, alert }
     const counterfactual = counterfactualFor(outcome, revision)

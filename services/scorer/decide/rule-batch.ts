@@ -1,5 +1,6 @@
 // The policy over one scored batch: what each transaction is marked with, and what the policy says of it.
 
+import assert from 'node:assert'
 import { outcomeOfStored } from '../../core/decision/decide.ts'
 import { ENTITY_KINDS } from '../../core/features/catalogue/feature-definition.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
@@ -36,8 +37,15 @@ export function ruleBatch(
   options: DecideOptions,
 ): readonly RuledRow[] {
   const byOffset = new Map<number, Outcome>()
+  const matrix = {
+    transactions: batch.rows.map(({ transaction }) => transaction),
+    amountsMinor: batch.rows.map(({ folded }) => folded.amountMinor),
+    features: batch.features,
+    states: batch.states,
+    modelThresholds: options.thresholds,
+  }
   return batch.rows.map((entry, index) => {
-    const { offset, folded, transaction } = entry
+    const { offset, folded } = entry
     const { annotations, entityAgeMs } = standing(
       entry,
       progress,
@@ -49,10 +57,7 @@ export function ruleBatch(
       const outcome = firstOutcome(byOffset, folded) ?? options.unscoredOutcome
       return { outcome, ruling: null, input: null, annotations, entityAgeMs }
     }
-    const input = new RowInput(
-      ...([transaction, batch.features, batch.states, index, scores[index] ?? NaN] as const),
-      ...([folded.amountMinor, options.thresholds, annotations] as const),
-    )
+    const input = new RowInput(matrix, index, scores[index] ?? NaN, annotations)
     const ruling = options.policy.rule(input)
     byOffset.set(offset, ruling.outcome)
     return {
@@ -63,6 +68,17 @@ export function ruleBatch(
       entityAgeMs,
     }
   })
+}
+
+/** Rows that policies are asked about, one after the other. */
+interface RowMatrix {
+  readonly transactions: readonly Transaction[]
+  /** In the reference currency. */
+  readonly amountsMinor: readonly number[]
+  /** FEATURE_COUNT values a row, and as many states. */
+  readonly features: Float64Array
+  readonly states: Uint8Array
+  readonly modelThresholds: PolicyInput['modelThresholds']
 }
 
 /** A row of a matrix as a policy sees it. Its part of the matrix is cut out only when a policy looks. */
@@ -79,21 +95,20 @@ export class RowInput implements PolicyInput {
   #rowStates: Uint8Array | null = null
 
   constructor(
-    transaction: Transaction,
-    features: Float64Array,
-    states: Uint8Array,
+    { transactions, amountsMinor, features, states, modelThresholds }: RowMatrix,
     index: number,
     score: number,
-    referenceMinor: number,
-    modelThresholds: PolicyInput['modelThresholds'],
     annotations: readonly string[],
   ) {
+    const transaction = transactions[index]
+    const amountMinor = amountsMinor[index]
+    assert(transaction !== undefined && amountMinor !== undefined, 'The matrix has no such row.')
     this.transaction = transaction
     this.#features = features
     this.#states = states
     this.#start = index * FEATURE_COUNT
     this.score = score
-    this.referenceMinor = referenceMinor
+    this.referenceMinor = amountMinor
     this.modelThresholds = modelThresholds
     this.annotations = annotations
   }

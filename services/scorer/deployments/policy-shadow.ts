@@ -87,18 +87,14 @@ export class PolicyShadow implements Closable {
   #rule(policy: CompiledPolicy, { decided, thresholds }: Waiting, from: number, to: number): void {
     const pairs: Readonly<Record<ModelRole, Outcome>>[] = []
     let failed = 0
+    const matrix = { ...decided, modelThresholds: thresholds }
     for (let index = from; index < to; index += 1) {
       const decision = decided.decisions[index]
-      const transaction = decided.transactions[index]
       // A duplicate is not judged, and a revision is of a transaction that was judged before.
-      if (decision === undefined || transaction === undefined) continue
+      if (decision === undefined) continue
       if (decision.duplicateOfOffset !== null || decision.revision > 0) continue
-      const { features, states, amountsMinor } = decided
       const annotations = shownAnnotations(decision.annotations)
-      const input = new RowInput(
-        ...([transaction, features, states, index, decision.score ?? NaN] as const),
-        ...([amountsMinor[index] ?? 0, thresholds, annotations] as const),
-      )
+      const input = new RowInput(matrix, index, decision.score ?? NaN, annotations)
       const ruling = policy.rule(input)
       pairs.push({ active: decision.outcome, shadow: ruling.outcome })
       if (ruling.failed.length > 0) failed += 1

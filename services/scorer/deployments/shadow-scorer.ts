@@ -150,6 +150,14 @@ export class ShadowScorer implements ShadowSlot, Closable {
     const scores = { active: [] as number[], shadow: [] as number[] }
     const pairs: Outcomes[] = []
     let notScored = 0
+    const { transactions, amountsMinor, states, policy } = waiting
+    const matrix = {
+      transactions,
+      amountsMinor,
+      states,
+      features: waiting.rows,
+      modelThresholds: thresholds,
+    }
     for (const [index, score] of found.scores.entries()) {
       const row = from + index
       const decision = waiting.decisions[row]
@@ -162,7 +170,8 @@ export class ShadowScorer implements ShadowSlot, Closable {
         continue
       }
       const mark = found.annotations[index] ?? null
-      const shadow = outcomeOfShadow(waiting, row, decision, score, mark, thresholds)
+      const annotations = annotationsOfShadow(decision, mark)
+      const shadow = policy.rule(new RowInput(matrix, row, score, annotations)).outcome
       const outcomes = { active: decision.outcome, shadow }
       scores.active.push(decision.score)
       scores.shadow.push(score)
@@ -192,24 +201,13 @@ export class ShadowScorer implements ShadowSlot, Closable {
   }
 }
 
-/** What the policy that decided would have said of the shadow's score. Marks of the active cascade are not the shadow's. */
-function outcomeOfShadow(
-  { rows, states, transactions, amountsMinor, policy }: Waiting,
-  row: number,
+/** Annotations of a decision, had the shadow scored: those of the active cascade are not the shadow's. */
+function annotationsOfShadow(
   decision: DecisionRecord,
-  score: number,
   mark: CascadeAnnotation | null,
-  thresholds: Thresholds,
-): Outcome {
-  const transaction = transactions[row]
-  if (transaction === undefined) return decision.outcome
+): readonly string[] {
   const annotations = shownAnnotations(decision.annotations).filter(
     (shown) => !CASCADE_ANNOTATIONS.some((own) => own === shown),
   )
-  if (mark !== null) annotations.push(mark)
-  const input = new RowInput(
-    ...([transaction, rows, states, row, score] as const),
-    ...([amountsMinor[row] ?? 0, thresholds, annotations] as const),
-  )
-  return policy.rule(input).outcome
+  return mark === null ? annotations : [...annotations, mark]
 }

@@ -40,19 +40,27 @@ export interface EncodedOutput {
   readonly chainHash: string
 }
 
+/** What one batch took in and came to. */
+interface BatchOutput {
+  readonly taken: Taken
+  readonly decided: DecidedBatch
+  /** Per partition, how far its state was when the batch was decided. */
+  readonly progress: readonly (PartitionProgress | null)[]
+  readonly position: PartitionPosition
+  /** Hash of the block before this one, base64. */
+  readonly previousHash: string
+  readonly decidedAtMs: number
+}
+
 export function encodeOutput(
-  taken: Taken,
-  decided: DecidedBatch,
-  progress: readonly (PartitionProgress | null)[],
-  position: PartitionPosition,
-  previousHash: string,
-  decidedAtMs: number,
+  batch: BatchOutput,
   options: OutputOptions,
   span: BatchSpan | null = null,
 ): EncodedOutput {
+  const { taken, decided, position } = batch
   const { codecs, topics, decide } = options
   const { partition } = decide
-  const block = blockOf(taken, decided, progress, previousHash, decidedAtMs, options)
+  const block = blockOf(batch, options)
   const blockValue = codecs.decisionBatch.encode(block)
   const chainHash = batchHashOf(block).toString('base64')
   const ofDecisions = new Set(decided.alerts)
@@ -108,11 +116,7 @@ function withHeaders(
 }
 
 function blockOf(
-  taken: Taken,
-  decided: DecidedBatch,
-  progress: readonly (PartitionProgress | null)[],
-  previousHash: string,
-  decidedAtMs: number,
+  { taken, decided, progress, previousHash, decidedAtMs }: BatchOutput,
   { decide, backend, controlPosition }: OutputOptions,
 ): DecisionBatch {
   const { partition } = decide

@@ -63,71 +63,45 @@ export function namedIn(ruling: Ruling | null): Pick<DecisionRecord, 'segment' |
     : { segment, rules: rules.map(({ name }) => name) }
 }
 
-/** The alert of a decision; null when its outcome is not published. `referenceMinor` is the amount in the reference currency. */
-export function alertOf(
-  transaction: Transaction,
-  decision: DecisionRecord,
-  ruling: Ruling,
-  referenceMinor: number,
-  timestampMs: number,
-  decidedAtMs: number,
-  options: DecideOptions,
-): Alert | null {
+/** What the alert of a decision asks for; null when its outcome is not published. */
+export function alertActionOf(decision: DecisionRecord, ruling: Ruling): AlertAction | null {
   // Let through to see what becomes of it: analysts are told.
   const isControl = decision.annotations.includes(CONTROL_MARK)
-  const action = isControl ? 'flag' : actionOf(decision.outcome, ruling.mode)
-  return action === null
-    ? null
-    : alert(
-        action,
-        transaction,
-        decision,
-        ruling,
-        referenceMinor,
-        timestampMs,
-        decidedAtMs,
-        options,
-      )
+  return isControl ? 'flag' : actionOf(decision.outcome, ruling.mode)
+}
+
+interface AlertedDecision {
+  readonly transaction: Transaction
+  readonly decision: DecisionRecord
+  readonly ruling: Ruling
+  /** The amount in the reference currency. */
+  readonly referenceMinor: number
+  readonly timestampMs: number
 }
 
 /** The alert of a revision; null when neither the outcome before nor the one after is published. */
 export function revisedAlertOf(
-  transaction: Transaction,
-  decision: DecisionRecord,
-  ruling: Ruling,
-  referenceMinor: number,
+  revised: AlertedDecision,
   before: Pick<Ruling, 'outcome' | 'mode'>,
-  timestampMs: number,
   decidedAtMs: number,
   options: DecideOptions,
 ): Alert | null {
+  const { decision, ruling } = revised
   const actionBefore = actionOf(before.outcome, before.mode)
   const after = actionOf(decision.outcome, ruling.mode)
   if (actionBefore === null && after === null) return null
   return {
-    ...alert(
-      after ?? 'release',
-      transaction,
-      decision,
-      ruling,
-      referenceMinor,
-      timestampMs,
-      decidedAtMs,
-      options,
-    ),
+    ...alertOf(after ?? 'release', revised, decidedAtMs, options),
     revision: alertRevisionOf(decision.revision),
     supersedes: alertRevisionOf(decision.revision - 1),
     cause: 'late_transaction',
   }
 }
 
-function alert(
+/** The first alert of a decision. */
+export function alertOf(
   action: AlertAction,
-  transaction: Transaction,
-  decision: DecisionRecord,
-  ruling: Ruling,
-  referenceMinor: number,
-  timestampMs: number,
+  { transaction, decision, ruling, referenceMinor, timestampMs }: AlertedDecision,
   decidedAtMs: number,
   options: DecideOptions,
 ): Alert {

@@ -151,7 +151,7 @@ export function readDecidedOutcomes(
       }
       if (outcomes.isComplete) stopping.abort()
     }
-    await readPartitionLog(kafka, groupId, partition, [stretch], addAll, stopped)
+    await readPartitionLog(kafka, { groupId, partition, stretches: [stretch] }, addAll, stopped)
   }
   const reading = read().then(end, (error: unknown) => {
     outcomes.end(stopped.aborted ? null : error)

@@ -118,9 +118,7 @@ async function readLeases(
   const leases = new LeaseReading(codecs)
   await readPartitionLog(
     kafka,
-    reader,
-    partition,
-    [{ topic: leasesTopic, from, to }],
+    { groupId: reader, partition, stretches: [{ topic: leasesTopic, from, to }] },
     (_topic, messages) => {
       for (const { key, value } of messages) leases.accept(key, value)
       return Promise.resolve()

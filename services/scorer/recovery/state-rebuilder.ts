@@ -80,12 +80,14 @@ export class Refold {
     try {
       await readPartitionLog(
         kafka,
-        this.#groupId(''),
-        partition,
-        [
-          { topic: transactionsTopic, from: from.nextOffset, to: to.nextOffset },
-          { topic: labelsTopic, from: from.labelNextOffset, to: to.labelNextOffset },
-        ],
+        {
+          groupId: this.#groupId(''),
+          partition,
+          stretches: [
+            { topic: transactionsTopic, from: from.nextOffset, to: to.nextOffset },
+            { topic: labelsTopic, from: from.labelNextOffset, to: to.labelNextOffset },
+          ],
+        },
         async (topic, messages) => {
           const isTransactions = topic === transactionsTopic
           reader.push(isTransactions ? 'transactions' : 'labels', messages)
@@ -164,7 +166,12 @@ export class Refold {
     }
     const { snapshot } = reading
     const { entries, labels } = batch
-    foldBatch(labels, entries, frontier.labelNextOffset, this.#fold, snapshot, alignment)
+    foldBatch(
+      { labels, entries, labelNextOffset: frontier.labelNextOffset },
+      this.#fold,
+      snapshot,
+      alignment,
+    )
     for (const { card, offset, outcome } of batch.outcomes ?? []) {
       snapshot.card(card).setOutcome(offset, storedOutcomeOf(outcome))
     }

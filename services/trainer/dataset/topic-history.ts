@@ -47,7 +47,7 @@ export async function readTopicHistory(
   const groupId = `sluice-trainer-${randomUUID()}`
   const gathered = new Gathered(options.codecs, topicName(topicPrefix, 'labels'))
   for (const [partition, stretches] of partitions.entries()) {
-    await readPartitionLog(kafka, groupId, partition, stretches, (topic, messages) => {
+    await readPartitionLog(kafka, { groupId, partition, stretches }, (topic, messages) => {
       gathered.add(topic, messages)
       return Promise.resolve()
     }).catch((error: unknown) => {

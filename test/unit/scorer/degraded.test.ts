@@ -36,12 +36,22 @@ const entries: readonly PartitionEntry[] = [1, 2].map((offset) => ({
 const newFold = (): PartitionFold => new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
 
 test('what would be blocked is flagged, and says why', async () => {
-  const whole = await decideBatch([], entries, 0, newFold(), new PlainState(), [null], 0, options)
+  const whole = await decideBatch(
+    { labels: [], entries, labelNextOffset: 0 },
+    { fold: newFold(), state: new PlainState(), progress: [null] },
+    0,
+    options,
+  )
   assert.deepEqual(
     whole.decisions.map(({ outcome }) => outcome),
     ['block', 'block'],
   )
-  const decided = await decideBatch([], entries, 0, newFold(), null, [], 0, options)
+  const decided = await decideBatch(
+    { labels: [], entries, labelNextOffset: 0 },
+    { fold: newFold(), state: null, progress: [] },
+    0,
+    options,
+  )
   for (const { outcome, score, annotations } of decided.decisions) {
     assert.deepEqual([outcome, score], ['flag', 0.99])
     assert.ok(annotations.includes('degraded'))
@@ -54,7 +64,12 @@ test('what would be blocked is flagged, and says why', async () => {
 })
 
 test('what needs state is absent from the row and has the state degraded', async () => {
-  const decided = await decideBatch([], entries, 0, newFold(), null, [], 0, options)
+  const decided = await decideBatch(
+    { labels: [], entries, labelNextOffset: 0 },
+    { fold: newFold(), state: null, progress: [] },
+    0,
+    options,
+  )
   for (const [at, value] of decided.features.entries()) {
     const feature = at % FEATURE_COUNT
     const name = FEATURES[feature]?.name
@@ -66,7 +81,17 @@ test('what needs state is absent from the row and has the state degraded', async
 
 test('the place in the stream moves as it does with state', async () => {
   const [whole, degraded] = [newFold(), newFold()]
-  await decideBatch([], entries, 0, whole, new PlainState(), [null], 0, options)
-  await decideBatch([], entries, 0, degraded, null, [], 0, options)
+  await decideBatch(
+    { labels: [], entries, labelNextOffset: 0 },
+    { fold: whole, state: new PlainState(), progress: [null] },
+    0,
+    options,
+  )
+  await decideBatch(
+    { labels: [], entries, labelNextOffset: 0 },
+    { fold: degraded, state: null, progress: [] },
+    0,
+    options,
+  )
   assert.deepEqual(degraded.position, whole.position)
 })

@@ -26,7 +26,7 @@ type CardDefinition = Extract<FeatureDefinition, { readonly entity: 'card' }>
  * The value of a card feature; `own` is 1 when the transaction counts as a payment. Of a window that is expired it says
  * nothing: its state tells, and takes it away.
  */
-export type CardValue = (
+type CardValue = (
   card: CardAggregates,
   own: 0 | 1,
   event: CardEvent,

@@ -19,6 +19,12 @@ export const SEQUENCE_WIDTH = 4
 /** Numbers of one sequence; NaN where there is no payment. */
 export const SEQUENCE_LENGTH = SEQUENCE_EVENTS * SEQUENCE_WIDTH
 
+/** Sequences are written one after the other into the same array: the next at `position`. Reused, so that none is made per event. */
+interface SequenceOutput {
+  readonly values: Float64Array
+  position: number
+}
+
 /**
  * Writes the newest attempts (retries too: what is one may change with a late payment) that come before (timeMs, idHash),
  * newest first, at `position`. Of events that came later in the log nothing is seen: only offsets below `nextOffset`
@@ -30,8 +36,7 @@ export function writeSequence(
   timeMs: number,
   idHash: number,
   nextOffset: number,
-  out: Float64Array,
-  position: number,
+  { values: out, position }: SequenceOutput,
 ): void {
   const end = position + SEQUENCE_LENGTH
   const isWide = stride !== STRIDE_NARROW

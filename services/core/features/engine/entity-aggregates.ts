@@ -277,6 +277,7 @@ export class EntityAggregates {
   }
 
   /** The same among single events from `first` up to `end`; true once the run has ended. */
+  // eslint-disable-next-line max-params -- called once per hour of the run: an object for each would be garbage
   #followRun(
     part: EntityPart,
     first: number,

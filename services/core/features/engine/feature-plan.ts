@@ -3,7 +3,7 @@
 import { entityRefOf, PRESENCE, type CardEvent, type EventNeeds } from '../state/card-event.ts'
 import type { CardHistory } from '../state/card-history.ts'
 import { cardPlanOf, type CardPlan } from './card-plan.ts'
-import { cardReader, type CardValue } from './card-readers.ts'
+import { cardReader } from './card-readers.ts'
 import { CardAggregates } from './card-aggregates.ts'
 import { entityPlanOf, type EntityPlan } from './entity-plan.ts'
 import { EntityAggregates } from './entity-aggregates.ts'
@@ -54,8 +54,7 @@ export interface FeaturePlan {
     isRetry: boolean,
     history: CardHistory,
     readings: Readings,
-    row: Float64Array,
-    position: number,
+    out: { readonly row: Float64Array; readonly position: number },
   ): void
 }
 
@@ -86,9 +85,14 @@ export function compileFeaturePlan(definitions: readonly FeatureDefinition[]): F
       categoryCode: definitions.some(({ aggregate }) => aggregate === 'category_code'),
     },
     openReadings,
-    write(event, isRetry, history, readings, row, position) {
+    write(event, isRetry, history, readings, { row, position }) {
       for (const { at, read } of ownSteps) row[position + at] = read(event)
-      writeCard(cardSteps, event, isRetry ? 0 : 1, history, readings.card, row, position)
+      const { card: aggregates } = readings
+      const own = isRetry ? 0 : 1
+      // One call per value.
+      for (const { at, read } of cardSteps) {
+        row[position + at] = read(aggregates, own, event, history)
+      }
       for (const steps of entitySteps) writeEntity(steps, event, readings, row, position)
     },
   }
@@ -104,19 +108,6 @@ function stepsOf<Entity extends FeatureDefinition['entity'], Read>(
 ): readonly Step<Read>[] {
   const isOf = (each: FeatureDefinition): each is Of<Entity> => each.entity === entity
   return definitions.flatMap((each, at) => (isOf(each) ? [{ at, read: readerOf(each) }] : []))
-}
-
-/** Hot path: one call per value. */
-function writeCard(
-  steps: readonly Step<CardValue>[],
-  event: CardEvent,
-  own: 0 | 1,
-  history: CardHistory,
-  card: CardAggregates,
-  row: Float64Array,
-  position: number,
-): void {
-  for (const { at, read } of steps) row[position + at] = read(card, own, event, history)
 }
 
 /** NaN where the transaction names no such entity. Hot path. */

@@ -65,7 +65,7 @@ export class HistoryFold {
   sequence(transaction: Transaction, out: Float64Array, position: number): void {
     const { card, eventTimeMs, id } = transaction
     const history = this.#partitionOf(card).card(card)
-    writeSequence(history, eventTimeMs, hashOf(id), Infinity, out, position)
+    writeSequence(history, eventTimeMs, hashOf(id), Infinity, { values: out, position })
   }
 
   /** Takes a label in; the next transactions see it from its known-at time on. */
@@ -117,16 +117,17 @@ class PartitionHistory implements PartitionState {
   transaction(transaction: Transaction, row: Float64Array, position: number): Folded {
     const offset = this.#nextOffset
     this.#nextOffset += 1
+    const out = {
+      row: row.subarray(position, position + this.#states.length),
+      // States are told apart by nobody here: a row is for training, where absent is absent.
+      states: this.#states,
+      position: 0,
+    }
     const folded = this.#fold.applyTransaction(
-      transaction,
-      offset,
+      { transaction, offset },
       this.#nextLabelOffset,
       this,
-      // States are told apart by nobody here: a row is for training, where absent is absent.
-      row.subarray(position, position + this.#states.length),
-      0,
-      this.#states,
-      null,
+      out,
     )
     this.#keepSmall(transaction)
     return folded

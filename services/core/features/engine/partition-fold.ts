@@ -76,6 +76,21 @@ export interface FoldOptions {
   readonly keepsEntities?: boolean
 }
 
+/** A transaction with its place in the log. */
+interface FoldedTransaction {
+  readonly transaction: Transaction
+  readonly offset: number
+  /** The message as it was sent, kept so that its decision can be recomputed; without one nothing is kept. */
+  readonly record?: Uint8Array | null
+}
+
+/** Rows are written one after the other into the same arrays: the next at `position`. Reused, so that none is made per event. */
+export interface RowOutput {
+  readonly row: Float64Array
+  readonly states: Uint8Array
+  position: number
+}
+
 export class PartitionFold {
   readonly #rates: RateTable
   readonly #plan: FeaturePlan
@@ -158,19 +173,14 @@ export class PartitionFold {
   }
 
   /**
-   * Writes the transaction's feature row and states at `position` (absent throughout for a duplicate) and adds it to
+   * Writes the transaction's feature row and states (absent throughout for a duplicate) and adds it to
    * the state. Labels with an offset below `labelNextOffset` are visible. The currency must be in the table.
-   * `record` is kept, so that its decision can be recomputed; null keeps nothing.
    */
   applyTransaction(
-    transaction: Transaction,
-    offset: number,
+    { transaction, offset, record = null }: FoldedTransaction,
     labelNextOffset: number,
     state: PartitionState,
-    row: Float64Array,
-    position: number,
-    states: Uint8Array,
-    record: Uint8Array | null,
+    out: RowOutput,
   ): Folded {
     const ahead = this.#ahead.take(transaction, state)
     const history = ahead < 0 ? state.card(transaction.card) : this.#ahead.historyAt(ahead)
@@ -181,24 +191,17 @@ export class PartitionFold {
     if (first >= 0) {
       // A partition without its state cannot tell duplicates, and must come to the same place.
       this.passOver(event.timeMs)
-      return this.#duplicate(history, first, event, row, position, states)
+      return this.#duplicate(history, first, event, out)
     }
     const isRetry = history.isRetry(event.timeMs, event.idHash, event.intentHash)
     const frontier = { nextOffset: offset, labelNextOffset }
     this.#readEntities(event, frontier, state, ahead)
-    const isApproximate = this.#writeRow(event, isRetry, history, row, position, states)
-    const annotations = this.#annotationsOf(
-      event,
-      isRetry,
-      history,
-      isApproximate,
-      states,
-      position,
-    )
+    const isApproximate = this.#writeRow(event, isRetry, history, out)
+    const annotations = this.#annotationsOf(event, isRetry, history, isApproximate, out)
     const isForgotten = annotations !== NO_ANNOTATIONS && annotations.includes('behind_reach')
     const recomputed = isForgotten
       ? NONE
-      : this.#remember(event, isRetry, history, frontier, state, annotations)
+      : this.#remember(event, history, frontier, state, annotations)
     if (!isForgotten && record !== null) state.messages?.keep(offset, event.timeMs, record)
     this.passOver(event.timeMs)
     const { amountMinor } = event
@@ -209,19 +212,13 @@ export class PartitionFold {
    * Writes the row of a transaction whose state cannot be read: only what the transaction itself tells. Changes
    * nothing but the partition's position; the state is folded from the log later.
    */
-  applyDegraded(
-    transaction: Transaction,
-    offset: number,
-    row: Float64Array,
-    position: number,
-    states: Uint8Array,
-  ): Folded {
+  applyDegraded(transaction: Transaction, offset: number, out: RowOutput): Folded {
     const event = cardEventOf(transaction, offset, this.#rates)
     const readings = this.#readings
     this.#entities.readNothing(event.timeMs)
     readings.card.read(NO_HISTORY, event)
-    this.#plan.write(event, false, NO_HISTORY, readings, row, position)
-    this.#writeStates(ALL_DEGRADED, row, position, states)
+    this.#plan.write(event, false, NO_HISTORY, readings, out)
+    this.#writeStates(ALL_DEGRADED, out.row, out.position, out.states)
     this.passOver(event.timeMs)
     return {
       annotations: ['degraded'],
@@ -236,9 +233,7 @@ export class PartitionFold {
     history: CardHistory,
     first: number,
     { amountMinor }: CardEvent,
-    row: Float64Array,
-    position: number,
-    states: Uint8Array,
+    { row, states, position }: RowOutput,
   ): Folded {
     const end = position + this.#plan.definitions.length
     row.fill(NaN, position, end)
@@ -261,19 +256,12 @@ export class PartitionFold {
   }
 
   /** The entities are read already. True when windows may not be exact. */
-  #writeRow(
-    event: CardEvent,
-    isRetry: boolean,
-    history: CardHistory,
-    row: Float64Array,
-    position: number,
-    states: Uint8Array,
-  ): boolean {
+  #writeRow(event: CardEvent, isRetry: boolean, history: CardHistory, out: RowOutput): boolean {
     const readings = this.#readings
     readings.card.read(history, event)
-    this.#plan.write(event, isRetry, history, readings, row, position)
+    this.#plan.write(event, isRetry, history, readings, out)
     this.#faults.cardExpiredFrom = readings.card.expiredFrom
-    this.#writeStates(this.#faults, row, position, states)
+    this.#writeStates(this.#faults, out.row, out.position, out.states)
     return readings.card.isApproximate || this.#entities.isApproximate
   }
 
@@ -282,8 +270,7 @@ export class PartitionFold {
     isRetry: boolean,
     history: CardHistory,
     isApproximate: boolean,
-    states: Uint8Array,
-    position: number,
+    { states, position }: RowOutput,
   ): readonly FeatureAnnotation[] {
     const isLate = this.#readings.card.rank < history.count
     const isAfterWatermark = timeMs <= this.#watermarkMs
@@ -309,7 +296,6 @@ export class PartitionFold {
   /** Adds the event to its card and entities. Returns the later decisions that it changes. */
   #remember(
     event: CardEvent,
-    isRetry: boolean,
     history: CardHistory,
     frontier: Cut,
     state: PartitionState,
@@ -317,10 +303,11 @@ export class PartitionFold {
   ): readonly Recomputed[] {
     const { kept } = this.#plan.card
     if (annotations === NO_ANNOTATIONS) {
-      history.insert(event, isRetry, kept, history.count)
+      history.insert(event, false, kept, history.count)
       if (this.#keepsEntities) this.#entities.insert(event, state, true)
       return NONE
     }
+    const isRetry = annotations.includes('retry')
     const changed = annotations.includes('late')
       ? this.#insertLate(event, isRetry, history, frontier, state)
       : NONE
@@ -357,7 +344,7 @@ export class PartitionFold {
       const wasRetry = (history.at(index, COLUMN.flags) & FLAG.retry) !== 0
       // Entities as they are seen by the cause, and the same before and after it.
       this.#readEntities(of, frontier, state)
-      const isApproximate = this.#writeRow(of, wasRetry, history, row, 0, states)
+      const isApproximate = this.#writeRow(of, wasRetry, history, { row, states, position: 0 })
       return { row, states, isApproximate }
     }
     const before = later.map(({ event: of }) => rowOf(of))

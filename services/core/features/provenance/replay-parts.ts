@@ -66,8 +66,11 @@ export class PartitionParts implements PartitionState {
   readonly #cards = new ReplayValues<string, CardHistory>(() => new CardHistory())
   readonly #parts = new ReplayValues<number, EntityPart>(() => new EntityPart())
   readonly #touched: number[] = []
-  readonly #row = new Float64Array(PARTS_PLAN.definitions.length)
-  readonly #states = new Uint8Array(PARTS_PLAN.definitions.length)
+  readonly #out = {
+    row: new Float64Array(PARTS_PLAN.definitions.length),
+    states: new Uint8Array(PARTS_PLAN.definitions.length),
+    position: 0,
+  }
   /** Parts may have been merged up to here: no frontier below it can be read any more. */
   #compactedTo: Cut = { nextOffset: 0, labelNextOffset: 0 }
 
@@ -109,7 +112,7 @@ export class PartitionParts implements PartitionState {
         this.#fold.passOver(transaction.eventTimeMs)
         return
       }
-      this.#fold.applyTransaction(transaction, offset, 0, this, this.#row, 0, this.#states, null)
+      this.#fold.applyTransaction({ transaction, offset }, 0, this, this.#out)
       this.#cards.touch(card, transaction.eventTimeMs, sizeOfCard, (history) => {
         history.compact(offset + 1)
       })

@@ -221,22 +221,14 @@ export class PartitionRows implements PartitionState {
     recorded: RecordedRow | null,
   ): Folded {
     const labelNextOffset = this.#block?.labelNextOffset ?? 0
-    const [values, states] = [this.#values, this.#states]
-    const folded = this.#fold.applyTransaction(
-      transaction,
-      offset,
-      labelNextOffset,
-      this,
-      values,
-      0,
-      states,
-      record,
-    )
+    const out = { row: this.#values, states: this.#states, position: 0 }
+    const event = { transaction, offset, record }
+    const folded = this.#fold.applyTransaction(event, labelNextOffset, this, out)
     // Without state the scorer could not know a duplicate, and decided from the transaction alone.
     const wasDegraded =
       recorded !== null && CARD_FEATURES.some((at) => recorded.states[at] === STATE.degraded)
     if (wasDegraded && folded.duplicateOfOffset !== null) {
-      this.#degraded.applyDegraded(transaction, offset, values, 0, states)
+      this.#degraded.applyDegraded(transaction, offset, out)
     }
     return folded
   }

@@ -63,12 +63,8 @@ class PartitionProcessor {
   ): Promise<BatchReport> {
     const { state } = this
     const decided = await decideBatch(
-      labels,
-      entries,
-      0,
-      this.#fold,
-      state,
-      [null],
+      { labels, entries, labelNextOffset: 0 },
+      { fold: this.#fold, state, progress: [null] },
       0,
       DECIDE_BY_AMOUNT,
     )

@@ -41,7 +41,12 @@ function foldFrom(
   const metadata = decodeMetadata(encodeMetadata({ position: left, chainHash: '' }))
   ok(metadata !== null)
   const fold = openFold(metadata.position)
-  const { rows, features } = foldBatch([], entries, 0, fold, new PlainState(), alignment)
+  const { rows, features } = foldBatch(
+    { labels: [], entries, labelNextOffset: 0 },
+    fold,
+    new PlainState(),
+    alignment,
+  )
   const late = rows.filter(({ folded }) => folded.annotations.includes('after_watermark'))
   return { features, late: late.length, position: fold.position }
 }

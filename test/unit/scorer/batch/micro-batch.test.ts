@@ -47,7 +47,12 @@ class Decider {
     progress: readonly (PartitionProgress | null)[] = [null],
   ): Promise<DecidedBatch> {
     const state = this.#state
-    return decideBatch([], entries, 0, this.#fold, state, progress, DECIDED_AT_MS, this.#options)
+    return decideBatch(
+      { labels: [], entries, labelNextOffset: 0 },
+      { fold: this.#fold, state, progress },
+      DECIDED_AT_MS,
+      this.#options,
+    )
   }
 }
 

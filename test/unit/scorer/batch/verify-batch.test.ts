@@ -59,7 +59,12 @@ class Decider {
   }
 
   decide(entries: readonly PartitionEntry[], decide = this.#options): Promise<DecidedBatch> {
-    return decideBatch([], entries, 0, this.#fold, this.#state, [null], 0, decide)
+    return decideBatch(
+      { labels: [], entries, labelNextOffset: 0 },
+      { fold: this.#fold, state: this.#state, progress: [null] },
+      0,
+      decide,
+    )
   }
 }
 

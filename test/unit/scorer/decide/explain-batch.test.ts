@@ -66,13 +66,21 @@ async function flaggedRows(): Promise<readonly Asked[]> {
     })
   const found: Asked[] = []
   for (let start = 0; start < entries.length; start += BATCH) {
-    const batch = foldBatch([], entries.slice(start, start + BATCH), 0, fold, state, 'live')
+    const batch = foldBatch(
+      { labels: [], entries: entries.slice(start, start + BATCH), labelNextOffset: 0 },
+      fold,
+      state,
+      'live',
+    )
     const scores = await model.score(batch.features, batch.rows.length)
     for (const [index, { transaction, offset, folded }] of batch.rows.entries()) {
       if (!((scores[index] ?? NaN) >= verifier.verifyFrom)) continue
       const { card, eventTimeMs, id } = transaction
       const sequence = new Float64Array(SEQUENCE_LENGTH)
-      writeSequence(state.card(card), eventTimeMs, hashOf(id), offset, sequence, 0)
+      writeSequence(state.card(card), eventTimeMs, hashOf(id), offset, {
+        values: sequence,
+        position: 0,
+      })
       const row = batch.features.slice(index * FEATURE_COUNT, (index + 1) * FEATURE_COUNT)
       const each = { row, sequence, amountMinor: folded.amountMinor }
       if (decided((await cascade(each)).score) !== 'approve') found.push(each)

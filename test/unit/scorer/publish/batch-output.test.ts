@@ -94,7 +94,14 @@ function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan |
   const digests = { modelVersion: '1', modelDigest: 'm', policyDigest: 'p', policyVersion: 0 }
   const options = { codecs, topics, backend: 'cpu', decide: { ...decide, ...digests } }
   const output = encodeOutput(
-    ...([taken, decided, [], PARTITION_START, '', nowMs] as const),
+    {
+      taken,
+      decided,
+      progress: [],
+      position: PARTITION_START,
+      previousHash: '',
+      decidedAtMs: nowMs,
+    },
     options as unknown as OutputOptions,
     span,
   )

@@ -40,16 +40,8 @@ test('Every value has a state: present, absent, expired or degraded.', () => {
   assert.ok(first !== undefined)
   const fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
   const state = Object.assign(new PlainState(), { otherEntities: () => null })
-  const { annotations } = fold.applyTransaction(
-    first.transaction,
-    0,
-    0,
-    state,
-    row,
-    0,
-    states,
-    null,
-  )
+  const entry = { transaction: first.transaction, offset: 0 }
+  const { annotations } = fold.applyTransaction(entry, 0, state, { row, states, position: 0 })
   assert.deepEqual(annotations, ['degraded'])
   for (const [index, { name, entity }] of FEATURES.entries()) {
     const isOfTerminal = entity === 'terminal'
@@ -63,7 +55,7 @@ test('Without state every feature of card and entities is degraded, and such a d
   const states = new Uint8Array(FEATURE_COUNT)
   const { transaction } = new Story().pay({ atMs: START_MS, terminal: 't' })
   const fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
-  const folded = fold.applyDegraded(transaction, 0, row, 0, states)
+  const folded = fold.applyDegraded(transaction, 0, { row, states, position: 0 })
   assert.deepEqual(folded.annotations, ['degraded'])
   for (const [index, { name, entity, absence }] of FEATURES.entries()) {
     const state = FEATURE_STATES[states[index] ?? 0]

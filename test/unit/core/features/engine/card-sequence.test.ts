@@ -45,7 +45,7 @@ function sequenceOf(
   nextOffset: number,
 ): readonly number[] {
   const out = new Float64Array(SEQUENCE_LENGTH + 2).fill(-5)
-  writeSequence(history, own.timeMs, own.idHash, nextOffset, out, 1)
+  writeSequence(history, own.timeMs, own.idHash, nextOffset, { values: out, position: 1 })
   assert.deepEqual([out.at(0), out.at(-1)], [-5, -5])
   return [...out.subarray(1, -1)]
 }

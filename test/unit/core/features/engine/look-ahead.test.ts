@@ -21,7 +21,7 @@ import {
   type StreamShape,
 } from '../../../../support/feature-streams.ts'
 import {
-  foldEntries,
+  foldExpecting,
   openFold,
   PlainState,
   transactionsOf,
@@ -47,7 +47,7 @@ function rowsAtOnce(
   state: PlainState,
   expected: readonly Transaction[],
 ): readonly FoldedRow[] {
-  return foldEntries([], entries, Infinity, openFold(PARTITION_START), state, expected)
+  return foldExpecting(expected, { entries }, openFold(PARTITION_START), state)
 }
 
 /** Cards and parts by key: in which order they came to be is nobody's business. */
@@ -123,8 +123,8 @@ test('what is at hand of one state is not taken for another', () => {
       const rowsOf = (expected: readonly Transaction[]): readonly FoldedRow[] => {
         const fold = openFold(PARTITION_START)
         const [first, second] = [new PlainState(), new PlainState()]
-        const rows = foldEntries([], entries.slice(0, at), Infinity, fold, first, expected)
-        return [...rows, ...foldEntries([], entries.slice(at), Infinity, fold, second, null)]
+        const rows = foldExpecting(expected, { entries: entries.slice(0, at) }, fold, first)
+        return [...rows, ...foldExpecting(null, { entries: entries.slice(at) }, fold, second)]
       }
       assert.deepEqual(rowsOf(transactionsOf(entries)), rowsOf([]))
     }),
