@@ -221,11 +221,12 @@ test('those who operate a secured stream', async (t) => {
       ok(decision.features !== null)
       const models = new ModelsByDigest(config.places)
       const range = { kind: 'alert', alertId } as const
-      const { decisions } = await runReplay(stream, range, config, models, { onProgress: QUIET, signal: never }).finally(
-        () => {
-          models.close()
-        },
-      )
+      const { decisions } = await runReplay(stream, range, config, models, {
+        onProgress: QUIET,
+        signal: never,
+      }).finally(() => {
+        models.close()
+      })
       ok(decisions > 0)
       const anchors = { groupId: GROUP, anchors: [], onProgress: QUIET }
       ok((await verifyChain(stream, anchors, never)).some(({ newest }) => newest !== null))

@@ -124,7 +124,7 @@ function measureMemory(
     const batches = batchesOf(items, 1, batchSize)[0] ?? []
     const measureFrom = Math.floor(batches.length / 2)
     return resultOf({ set, decoding, batchSize }, options.runs, signal, () =>
-      foldInMemory({ plan, decoding, codecs, batches, measureFrom })
+      foldInMemory({ plan, decoding, codecs, batches, measureFrom }),
     )
   })
 }
@@ -140,7 +140,7 @@ function measureGrowth(
     const batches = batchesOf(items, 1, 1)[0] ?? []
     return everyCase([held], ({ set, plan, decoding }) => {
       const result = resultOf({ set, decoding, batchSize: 1 }, options.runs, signal, () =>
-        foldInMemory({ plan, decoding, codecs, batches, measureFrom: held })
+        foldInMemory({ plan, decoding, codecs, batches, measureFrom: held }),
       )
       return { ...result, held }
     })
@@ -158,7 +158,7 @@ function measureHotCard(
     const measureFrom = Math.floor(batches.length / 2)
     return everyCase([share], ({ set, plan, decoding }) => ({
       ...resultOf({ set, decoding, batchSize: HOT_BATCH }, options.runs, signal, () =>
-        foldInMemory({ plan, decoding, codecs, batches, measureFrom })
+        foldInMemory({ plan, decoding, codecs, batches, measureFrom }),
       ),
       share,
     }))

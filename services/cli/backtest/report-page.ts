@@ -185,8 +185,22 @@ function alertsFigure(report: BacktestReport): Figure {
     draw: (y: number) => {
       const both = block.count + flag.count
       return (
-        bar(scale, { from: 0, to: block.count, y, height: BAR_HEIGHT, style: 'block', title: `${count(block.count)} blocked` }) +
-        bar(scale, { from: block.count, to: both, y, height: BAR_HEIGHT, style: 'flag', title: `${count(flag.count)} flagged` })
+        bar(scale, {
+          from: 0,
+          to: block.count,
+          y,
+          height: BAR_HEIGHT,
+          style: 'block',
+          title: `${count(block.count)} blocked`,
+        }) +
+        bar(scale, {
+          from: block.count,
+          to: both,
+          y,
+          height: BAR_HEIGHT,
+          style: 'flag',
+          title: `${count(flag.count)} flagged`,
+        })
       )
     },
   }))
@@ -234,8 +248,22 @@ function side(
 ): string {
   const frauds = `${count(changed.frauds)} of them fraud`
   return (
-    bar(scale, { from: 0, to: sign * changed.count, y, height: BAR_HEIGHT, style, title: `${count(changed.count)} ${style}` }) +
-    bar(scale, { from: 0, to: sign * changed.frauds, y, height: THIN_HEIGHT, style: 'fraud', title: frauds })
+    bar(scale, {
+      from: 0,
+      to: sign * changed.count,
+      y,
+      height: BAR_HEIGHT,
+      style,
+      title: `${count(changed.count)} ${style}`,
+    }) +
+    bar(scale, {
+      from: 0,
+      to: sign * changed.frauds,
+      y,
+      height: THIN_HEIGHT,
+      style: 'fraud',
+      title: frauds,
+    })
   )
 }
 

@@ -153,7 +153,11 @@ async function change(
   const version = await nextVersion(store, ruleset)
   const next = withListDigest(ruleset, name, addList(store, changed), version)
   printProgress(`${name} has ${changed.entries.length} entries`)
-  await publishRuleset(access, { store, deployment: inForce.deployment, kind: 'replace', ruleset: next }, options)
+  await publishRuleset(
+    access,
+    { store, deployment: inForce.deployment, kind: 'replace', ruleset: next },
+    options,
+  )
 }
 
 /** A list that the policy names and nobody has filled is empty. @throws SluiceError SLUICE_USAGE for any other. */

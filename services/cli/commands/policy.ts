@@ -203,7 +203,11 @@ function registerApply(policy: Command): void {
     const version = await nextVersion(store, inForce.ruleset)
     const name = inForce.document?.name ?? null
     const ruleset = withPolicy(inForce.ruleset, name, { digest, document }, options.mode, version)
-    await publishRuleset(access, { store, deployment: inForce.deployment, kind: 'activate', ruleset }, options)
+    await publishRuleset(
+      access,
+      { store, deployment: inForce.deployment, kind: 'activate', ruleset },
+      options,
+    )
     if (name === document.name || ruleset.mode !== 'observe') return
     printProgress(
       'the policy begins in mode observe: decisions are recorded and nothing is published; "sluice policy promote" goes on',
@@ -430,7 +434,12 @@ async function runPromote(options: PromoteOptions): Promise<void> {
     )
   }
   const changed = withMode(ruleset, segment, to, await nextVersion(store, ruleset))
-  await publishRuleset(access, { store, deployment, kind: 'replace', ruleset: changed }, options, reason)
+  await publishRuleset(
+    access,
+    { store, deployment, kind: 'replace', ruleset: changed },
+    options,
+    reason,
+  )
 
   async function judge(): Promise<readonly GateFinding[]> {
     const { limits, matureMs, modelFolder, eventAheadMsMax } = loadPromotionConfig(process.env)

@@ -80,7 +80,10 @@ async function replay(alertId: string | undefined, options: ReplayCommandOptions
   const stream = await openStream(options)
   const models = new ModelsByDigest(config.places)
   const signal = interruptSignal()
-  const ran = await runReplay(stream, range, config, models, { onProgress: printProgress, signal }).finally(() => {
+  const ran = await runReplay(stream, range, config, models, {
+    onProgress: printProgress,
+    signal,
+  }).finally(() => {
     models.close()
   })
   if (options.json === true) printJson({ range, ...ran, isProven: isProven(ran) })

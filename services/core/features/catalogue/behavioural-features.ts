@@ -99,26 +99,75 @@ export const HABITS: readonly FeatureDefinition[] = [
 
 /** Entities that several cards share. */
 export const SHARED: readonly FeatureDefinition[] = [
-  shared('terminal', 'fraud_run', '30d', 'latest payments at the terminal in a row that are known frauds, up to a week ago', { unit: 'attempts' }
+  shared(
+    'terminal',
+    'fraud_run',
+    '30d',
+    'latest payments at the terminal in a row that are known frauds, up to a week ago',
+    { unit: 'attempts' },
   ),
-  shared('terminal', 'fraud_run_age', '30d', 'time since that run of known frauds at the terminal began', { unit: 's' }
+  shared(
+    'terminal',
+    'fraud_run_age',
+    '30d',
+    'time since that run of known frauds at the terminal began',
+    { unit: 's' },
   ),
-  shared('terminal', 'distinct_cards', '1d', 'cards at the terminal in the day up to two hours ago', { unit: 'cards', delay: 'short' }
+  shared(
+    'terminal',
+    'distinct_cards',
+    '1d',
+    'cards at the terminal in the day up to two hours ago',
+    { unit: 'cards', delay: 'short' },
   ),
-  shared('merchant', 'count', '1d', 'payments at the merchant in the day up to two hours ago', { unit: 'attempts', delay: 'short' }
+  shared('merchant', 'count', '1d', 'payments at the merchant in the day up to two hours ago', {
+    unit: 'attempts',
+    delay: 'short',
+  }),
+  shared(
+    'merchant',
+    'distinct_cards',
+    '1d',
+    'cards at the merchant in the day up to two hours ago',
+    { unit: 'cards', delay: 'short' },
   ),
-  shared('merchant', 'distinct_cards', '1d', 'cards at the merchant in the day up to two hours ago', { unit: 'cards', delay: 'short' }
+  shared(
+    'merchant',
+    'fraud_share',
+    '30d',
+    'share of known frauds at the merchant in the 30 days up to a week ago',
+    { unit: 'share' },
   ),
-  shared('merchant', 'fraud_share', '30d', 'share of known frauds at the merchant in the 30 days up to a week ago', { unit: 'share' }
+  shared(
+    'device',
+    'distinct_cards',
+    '1d',
+    'cards used from the device in the day up to two hours ago',
+    { unit: 'cards', delay: 'short' },
   ),
-  shared('device', 'distinct_cards', '1d', 'cards used from the device in the day up to two hours ago', { unit: 'cards', delay: 'short' }
+  shared(
+    'device',
+    'frauds',
+    '30d',
+    'known frauds from the device in the 30 days up to a week ago',
+    { unit: 'frauds' },
   ),
-  shared('device', 'frauds', '30d', 'known frauds from the device in the 30 days up to a week ago', { unit: 'frauds' }
+  shared('network', 'count', '1h', 'payments from the network in the hour up to two hours ago', {
+    unit: 'attempts',
+    delay: 'short',
+  }),
+  shared(
+    'network',
+    'distinct_cards',
+    '1d',
+    'cards used from the network in the day up to two hours ago',
+    { unit: 'cards', delay: 'short' },
   ),
-  shared('network', 'count', '1h', 'payments from the network in the hour up to two hours ago', { unit: 'attempts', delay: 'short' }
-  ),
-  shared('network', 'distinct_cards', '1d', 'cards used from the network in the day up to two hours ago', { unit: 'cards', delay: 'short' }
-  ),
-  shared('network', 'frauds', '30d', 'known frauds from the network in the 30 days up to a week ago', { unit: 'frauds' }
+  shared(
+    'network',
+    'frauds',
+    '30d',
+    'known frauds from the network in the 30 days up to a week ago',
+    { unit: 'frauds' },
   ),
 ]

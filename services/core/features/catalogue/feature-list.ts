@@ -31,11 +31,21 @@ const PUBLISHED: readonly FeatureDefinition[] = [
     ),
   ),
   ...COUNTED.map((window) =>
-    shared('terminal', 'count', window, `payments at the terminal in the ${WINDOWS[window].words} up to a week ago`, { unit: 'attempts' }
+    shared(
+      'terminal',
+      'count',
+      window,
+      `payments at the terminal in the ${WINDOWS[window].words} up to a week ago`,
+      { unit: 'attempts' },
     ),
   ),
   ...COUNTED.map((window) =>
-    shared('terminal', 'fraud_share', window, `share of known frauds at the terminal in the ${WINDOWS[window].words} up to a week ago`, { unit: 'share' }
+    shared(
+      'terminal',
+      'fraud_share',
+      window,
+      `share of known frauds at the terminal in the ${WINDOWS[window].words} up to a week ago`,
+      { unit: 'share' },
     ),
   ),
 ]
