@@ -137,8 +137,8 @@ export class ActiveBlocks {
       return { status: 'refused', reason: 'no_room' }
     const { startMs, endMs } = lease
     // An earlier revision that is still to come may have had a later end.
-    const othersUntilMs = revision > 0 ? this.#leasesUntilMs(alert) : 0
-    const knownUntilMs = Math.max(known?.knownUntilMs ?? 0, endMs, othersUntilMs)
+    const othersUntilMs = revision > 0 ? this.#leasesUntilMs(alert) : endMs
+    const knownUntilMs = Math.max(known?.knownUntilMs ?? endMs, endMs, othersUntilMs)
     this.#keep({ alertId, revision, card, startMs, endMs, isHeld: true, knownUntilMs })
     return APPLIED
   }
@@ -153,7 +153,8 @@ export class ActiveBlocks {
   #remember(alert: Alert, nowMs: number): null {
     const { alertId, revision, card } = alert
     const known = this.#byAlert.get(alertId)
-    const knownUntilMs = Math.max(known?.knownUntilMs ?? 0, this.#leasesUntilMs(alert))
+    const leasesUntilMs = this.#leasesUntilMs(alert)
+    const knownUntilMs = Math.max(known?.knownUntilMs ?? leasesUntilMs, leasesUntilMs)
     if (known === undefined && (knownUntilMs <= nowMs || !this.#hasRoom(nowMs))) return null
     this.#keep({ alertId, revision, card, startMs: 0, endMs: 0, isHeld: false, knownUntilMs })
     return null

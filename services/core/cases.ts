@@ -6,6 +6,7 @@
 // case is a connected set, every alert is in exactly one, and which one depends on the set of open alerts alone, never
 // on the order in which they came.
 
+import assert from 'node:assert/strict'
 import type { RateTable } from './currency.ts'
 import { expectedLossMinorOf, priorityOf } from './decision/decide.ts'
 import type { Label } from './transaction.ts'
@@ -38,8 +39,8 @@ export interface Case {
   readonly caseId: string
   /** Of the alerts' priorities the highest. */
   readonly priority: Priority
-  /** Sum over the alerts; those without a known loss are left out. */
-  readonly expectedLossMinor: number
+  /** Sum over the alerts; those without a known loss are left out. Null when none is known. */
+  readonly expectedLossMinor: number | null
   readonly cards: readonly string[]
   /** Terminals that are taken for compromised; empty for a case of one card. */
   readonly compromisedTerminals: readonly string[]
@@ -159,18 +160,20 @@ function caseOf(
 ): Case {
   const alerts = indexes.flatMap((index) => inTime[index] ?? [])
   const terminals = indexes.flatMap((index) => compromised.get(index) ?? [])
-  const times = alerts.map(({ alert }) => alert.eventTimeMs)
+  const [first, last] = [alerts[0]?.alert, alerts.at(-1)?.alert]
+  assert(first !== undefined && last !== undefined, 'A case has an alert.')
+  const losses = alerts.flatMap(({ expectedLossMinor }) => expectedLossMinor ?? [])
   return {
-    caseId: alerts[0]?.alert.alertId ?? '',
+    caseId: first.alertId,
     priority: alerts.reduce<Priority>(
       (most, each) => (each.priority < most ? each.priority : most),
       5,
     ),
-    expectedLossMinor: alerts.reduce((sum, each) => sum + (each.expectedLossMinor ?? 0), 0),
+    expectedLossMinor: losses.length === 0 ? null : losses.reduce((sum, loss) => sum + loss, 0),
     cards: [...new Set(alerts.map(({ alert }) => alert.card))].toSorted(),
     compromisedTerminals: [...new Set(terminals)].toSorted(),
-    firstMs: times[0] ?? 0,
-    lastMs: times.at(-1) ?? 0,
+    firstMs: first.eventTimeMs,
+    lastMs: last.eventTimeMs,
     alerts,
   }
 }
@@ -186,9 +189,15 @@ function byTime(a: QueuedAlert, b: QueuedAlert): number {
 function byUrgency(a: Case, b: Case): number {
   return (
     a.priority - b.priority ||
-    b.expectedLossMinor - a.expectedLossMinor ||
+    compareLosses(b.expectedLossMinor, a.expectedLossMinor) ||
     compare(a.caseId, b.caseId)
   )
+}
+
+/** An unknown loss is taken for the smallest. */
+function compareLosses(a: number | null, b: number | null): number {
+  if (a === null || b === null) return Number(a !== null) - Number(b !== null)
+  return a - b
 }
 
 function compare(a: string, b: string): number {

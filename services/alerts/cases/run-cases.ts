@@ -96,6 +96,7 @@ function tell(state: QueueState, telemetry: CasesTelemetry, isFollowing: boolean
   const counts = PRIORITIES.map(
     (priority) => [priority, cases.filter((each) => each.priority === priority).length] as const,
   )
-  const expectedLossMinor = cases.reduce((sum, each) => sum + each.expectedLossMinor, 0)
+  const losses = cases.flatMap((each) => each.expectedLossMinor ?? [])
+  const expectedLossMinor = losses.reduce((sum, loss) => sum + loss, 0)
   telemetry.stood({ cases: new Map(counts), openAlerts, expectedLossMinor, isFollowing })
 }

@@ -129,13 +129,13 @@ function queueLines({ cases, openAlerts, leftOut }: Queue, limit: number): reado
 }
 
 function rowOf(each: Case): readonly string[] {
-  const loss = (each.expectedLossMinor / MINOR_PER_MAJOR).toFixed(2)
+  const loss = each.expectedLossMinor
   const [card = ''] = each.cards
   const others = each.cards.length > 1 ? ` and ${each.cards.length - 1} more` : ''
   const terminals = each.compromisedTerminals.join(', ')
   return [
     String(each.priority),
-    `${loss} ${DEFAULT_RATES.reference}`,
+    loss === null ? 'unknown' : `${(loss / MINOR_PER_MAJOR).toFixed(2)} ${DEFAULT_RATES.reference}`,
     String(each.alerts.length),
     String(each.cards.length),
     new Date(each.firstMs).toISOString().slice(0, 19).replace('T', ' '),

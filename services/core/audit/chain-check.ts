@@ -225,8 +225,13 @@ export class ChainCheck {
   #headStatus(): HeadStatus {
     if (this.#first === null) return 'empty'
     // An anchor says how many blocks there were: who says to be the first and is not, is found by that.
-    if (this.#first.previousHash.length === 0 && (this.#before ?? 0) === 0) return 'first'
+    if (this.#first.previousHash.length === 0 && !this.#isLateStart()) return 'first'
     return this.#isVouchedFor ? 'anchored' : 'unverified'
+  }
+
+  /** True when an anchor knows of earlier blocks. */
+  #isLateStart(): boolean {
+    return this.#before !== null && this.#before !== 0
   }
 
   #newest({ offset, hash, block }: Seen): Omit<Anchor, 'anchoredAtMs'> {

@@ -5,6 +5,7 @@
 // point one part before it does not: both were scored. Several points are tried at once, so that the model is called
 // ROUNDS times and not once for every halving.
 
+import assert from 'node:assert/strict'
 import { CODE_UNIT } from '../features/catalogue/feature-definition.ts'
 import { FEATURES } from '../features/catalogue/feature-list.ts'
 import { LIST_PREFIX } from '../policy/compile-policy.ts'
@@ -128,7 +129,11 @@ export function jointChange(
   changes: readonly { readonly feature: number; readonly value: number }[],
   answer: Answer,
 ): Counterfactual | null {
-  const changed = changes.map(({ feature, value }) => changeOf(feature, row[feature] ?? NaN, value))
+  const changed = changes.map(({ feature, value }) => {
+    const own = row[feature]
+    assert(own !== undefined, 'A row has every feature.')
+    return changeOf(feature, own, value)
+  })
   const [first, ...also] = changed
   if (first === undefined) return null
   return told(first, also, answer)

@@ -1,6 +1,8 @@
 // Counts in a sliding window of event time, in a few buckets: small enough to travel with every commit. Time only goes
 // forward here: whoever counts gives the newest event time so far, so what comes late counts as of now.
 
+import assert from 'node:assert/strict'
+
 /** Buckets that make up one window. */
 export const BUCKETS = 10
 
@@ -44,14 +46,20 @@ export function moveTo(window: EventWindow, timeMs: number): void {
 export function addTo(window: EventWindow, field: number, value: number): void {
   const [newest] = window.buckets
   const max = window.fieldsMax[field]
-  if (newest === undefined || max === undefined) return
-  newest[field] = Math.min(max, (newest[field] ?? 0) + value)
+  if (newest === undefined) return
+  const before = newest[field]
+  assert(max !== undefined && before !== undefined, 'The window has no such field.')
+  newest[field] = Math.min(max, before + value)
 }
 
 /** Sum of one field over all buckets. */
 export function sumOf(window: EventWindow, field: number): number {
   let sum = 0
-  for (const bucket of window.buckets) sum += bucket[field] ?? 0
+  for (const bucket of window.buckets) {
+    const value = bucket[field]
+    assert(value !== undefined, 'The window has no such field.')
+    sum += value
+  }
   return sum
 }
 
@@ -74,7 +82,7 @@ export function decodeWindow(text: string, window: EventWindow): boolean {
   for (const bucket of buckets) {
     if (bucket.length > fieldsMax.length) return false
     while (bucket.length < fieldsMax.length) bucket.push(0)
-    if (!bucket.every((value, field) => value <= (fieldsMax[field] ?? 0))) return false
+    if (!bucket.every((value, field) => value <= (fieldsMax[field] ?? -Infinity))) return false
   }
   if (!Number.isSafeInteger(newest)) return false
   window.newest = newest

@@ -1,6 +1,7 @@
 // Reasons of an alert: each feature in turn is set to its baseline and the row is scored again (occlusion, Zeiler and
 // Fergus 2014, one feature at a time). Only rows that raise an alert are explained.
 
+import assert from 'node:assert/strict'
 import { CODE_UNIT } from '../features/catalogue/feature-definition.ts'
 import { FEATURE_COUNT, FEATURES } from '../features/catalogue/feature-list.ts'
 import type { Reason } from '../wire/records.ts'
@@ -88,9 +89,10 @@ export const REASONS_MAX = 3
 
 /** The features of a row that are not at their baseline value: to put the others there would change nothing. */
 export function unusualFeatures(row: Float64Array, baseline: readonly number[]): readonly number[] {
+  assert(row.length === baseline.length, 'Every feature has a value and a baseline.')
   const unusual: number[] = []
-  for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
-    if (!Object.is(row[feature], baseline[feature] ?? NaN)) unusual.push(feature)
+  for (const [feature, value] of row.entries()) {
+    if (!Object.is(value, baseline[feature])) unusual.push(feature)
   }
   return unusual
 }
@@ -106,7 +108,7 @@ export function writeOcclusions(
   for (const [copy, feature] of features.entries()) {
     const start = position + copy * FEATURE_COUNT
     target.set(row, start)
-    target[start + feature] = baseline[feature] ?? NaN
+    target[start + feature] = valueOf(baseline, feature)
   }
 }
 
@@ -123,8 +125,8 @@ export function rankedDrops(
   position: number,
 ): readonly Drop[] {
   const drops: Drop[] = []
-  for (let feature = 0; feature < FEATURE_COUNT; feature += 1) {
-    const scoreAtBaseline = occludedScores[position + feature] ?? NaN
+  const own = occludedScores.subarray(position, position + FEATURE_COUNT)
+  for (const [feature, scoreAtBaseline] of own.entries()) {
     if (scoreAtBaseline < score) drops.push({ feature, scoreAtBaseline })
   }
   return drops.sort((a, b) => a.scoreAtBaseline - b.scoreAtBaseline || a.feature - b.feature)
@@ -137,9 +139,15 @@ export function reasonsOf(
   drops: readonly Drop[],
 ): readonly Reason[] {
   return drops.slice(0, REASONS_MAX).map(({ feature, scoreAtBaseline }) => {
-    const value = row[feature] ?? NaN
-    return toReason(feature, value, baseline[feature] ?? NaN, scoreAtBaseline)
+    const value = valueOf(row, feature)
+    return toReason(feature, value, valueOf(baseline, feature), scoreAtBaseline)
   })
+}
+
+function valueOf(row: ArrayLike<number>, feature: number): number {
+  const value = row[feature]
+  assert(value !== undefined, 'There is no such feature.')
+  return value
 }
 
 function toReason(

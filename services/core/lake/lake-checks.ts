@@ -1,5 +1,6 @@
 // Checks of the lake's data: invariants of every file and of every ingested range of offsets, and their results.
 
+import assert from 'node:assert/strict'
 import type { FileRange } from './lake-log.ts'
 import {
   DAY_COLUMN,
@@ -111,7 +112,11 @@ export function fileCheckSql(table: LakeTable, from: string, day: string): strin
 
 /** The counts in the row that the statement returns. */
 export function fileCountsOf(row: readonly unknown[]): FileCounts {
-  const count = (index: number): number => Number(row[index] ?? 0)
+  const count = (index: number): number => {
+    const value = row[index] ?? null
+    assert(value !== null, 'The statement counts everything.')
+    return Number(value)
+  }
   const offset = (index: number): number | null => {
     const value = row[index] ?? null
     return value === null ? null : Number(value)

@@ -103,12 +103,12 @@ export class ConditionViews {
   }
 
   get score(): number | undefined {
-    const score = this.#input?.score ?? NaN
-    return isScore(score) ? score : undefined
+    const score = this.#input?.score
+    return score !== undefined && isScore(score) ? score : undefined
   }
 
   get scored(): boolean {
-    return isScore(this.#input?.score ?? NaN)
+    return this.score !== undefined
   }
 
   get degraded(): boolean {
@@ -159,7 +159,7 @@ const VIEW_CLASSES = {
   features: defineView(VIEW_SHAPES[1], (field) => {
     const index = FEATURE_NAMES.indexOf(field)
     return ({ row }) => {
-      const value = row[index] ?? NaN
+      const value = row[index]
       return Number.isNaN(value) ? undefined : value
     }
   }),

@@ -1,6 +1,7 @@
 // The cost and the benefit of alerts, in minor units of the reference currency. The trainer chooses thresholds by
 // them and records them with each model, policies may decide by them, and backtests measure everything by them.
 
+import assert from 'node:assert/strict'
 import type { FieldReader } from './field-reader.ts'
 
 const AMOUNT_MINOR_MAX = 1e9
@@ -75,7 +76,8 @@ export function costFigures(
   let alertsMinor = 0
   let wrongBlocksMinor = 0
   for (const [row, score] of scores.entries()) {
-    const amountMinor = amountsMinor[row] ?? 0
+    const amountMinor = amountsMinor[row]
+    assert(amountMinor !== undefined, 'Every scored row has an amount.')
     const isFraud = truth[row] === 1
     const isBlocked = score >= thresholds.block
     if (isFraud) fraudMinor += amountMinor

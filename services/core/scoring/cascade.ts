@@ -1,6 +1,7 @@
 // Draft and verify: a small net scores every payment; where its score reaches the band, a large net decides. Every
 // payment that could be flagged or blocked is in the band, so no alert depends on the draft alone.
 
+import assert from 'node:assert/strict'
 import { murmur2Ascii } from '../murmur2.ts'
 import { SEQUENCE_LENGTH } from '../features/engine/card-sequence.ts'
 import { FEATURE_COUNT } from '../features/catalogue/feature-list.ts'
@@ -40,9 +41,11 @@ export function needsVerification(draftScore: number, verifyFrom: number): boole
 
 /** The rows that the target is asked about, in order. A row without a draft score is never among them. */
 export function verifiedRows(draftScores: Float64Array, verifyFrom: number): Uint32Array {
-  return Uint32Array.from(draftScores.keys()).filter((row) =>
-    needsVerification(draftScores[row] ?? NaN, verifyFrom),
-  )
+  const rows: number[] = []
+  for (const [row, score] of draftScores.entries()) {
+    if (needsVerification(score, verifyFrom)) rows.push(row)
+  }
+  return Uint32Array.from(rows)
 }
 
 /** Scores of the cascade: the draft's, replaced by the target's (by position in `verified`) where it was asked. */
@@ -51,8 +54,9 @@ export function cascadeScores(
   verified: Uint32Array,
   targetScores: Float64Array,
 ): Float64Array {
+  assert(targetScores.length === verified.length, 'Every verified row has a score of the target.')
   const scores = draftScores.slice()
-  for (const [at, row] of verified.entries()) scores[row] = targetScores[at] ?? NaN
+  for (const [at, score] of targetScores.entries()) scores[verified[at] as number] = score
   return scores
 }
 
@@ -124,7 +128,11 @@ export async function scoreCascade(
     amountsMinor: pickRows(amountsMinor, asked, 1),
   }
   const targets = await verifier.score(question, asked.length)
-  const answered = asked.filter((_, place) => isScore(targets[place] ?? NaN))
+  assert(
+    targets.length === asked.length,
+    'The target answers for every row that it is asked about.',
+  )
+  const answered = asked.filter((_, place) => isScore(targets[place] as number))
   for (const row of answered) annotations.set(row, 'verified')
   return { scores: cascadeScores(drafts, answered, targets.filter(isScore)), annotations }
 }

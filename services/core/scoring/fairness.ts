@@ -145,15 +145,14 @@ export class FairnessCounts {
         interval(all.falsePositives - group.falsePositives, all.genuine - group.genuine),
         genuineMin,
         (inGroup, others) =>
-          inGroup.low > others.high &&
-          (inGroup.share ?? 0) > falsePositiveRatioMax * (others.share ?? 0),
+          inGroup.low > others.high && inGroup.share > falsePositiveRatioMax * others.share,
       ),
       recall: compared(
         interval(group.caught, group.frauds),
         interval(all.caught - group.caught, all.frauds - group.frauds),
         fraudsMin,
         (inGroup, others) =>
-          inGroup.high < others.low && (inGroup.share ?? 0) < recallRatioMin * (others.share ?? 0),
+          inGroup.high < others.low && inGroup.share < recallRatioMin * others.share,
       ),
     }
   }
@@ -163,16 +162,23 @@ function compared(
   group: ShareInterval,
   others: ShareInterval,
   casesMin: number,
-  isBreach: (group: ShareInterval, others: ShareInterval) => boolean,
+  isBreach: (group: KnownShare, others: KnownShare) => boolean,
 ): RateComparison {
-  const ratio =
-    group.share === null || others.share === null || others.share === 0
-      ? null
-      : group.share / others.share
+  if (!hasCases(group) || !hasCases(others))
+    return { group, others, ratio: null, verdict: 'too_few' }
+  const ratio = others.share === 0 ? null : group.share / others.share
   if (group.cases < casesMin || others.cases < casesMin) {
     return { group, others, ratio, verdict: 'too_few' }
   }
   return { group, others, ratio, verdict: isBreach(group, others) ? 'breach' : 'fair' }
+}
+
+interface KnownShare extends ShareInterval {
+  readonly share: number
+}
+
+function hasCases(interval: ShareInterval): interval is KnownShare {
+  return interval.share !== null
 }
 
 /** The band of a number, such as "<= 50" or "> 200"; a word is its own group. */

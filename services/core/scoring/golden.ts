@@ -1,6 +1,7 @@
 // Golden vectors: raw feature rows with the scores that the trainer computed. A backend that does not reproduce them
 // computes another model.
 
+import assert from 'node:assert/strict'
 import { SEQUENCE_LENGTH } from '../features/engine/card-sequence.ts'
 import { FieldReader, corrupt } from './field-reader.ts'
 
@@ -28,20 +29,22 @@ export interface GoldenVectors {
  */
 export function goldenToJson({ rowCount, rows, scores, sequences }: GoldenVectors): unknown {
   const featureCount = rows.length / rowCount
+  assert(scores.length === rowCount, 'Every golden row has a score, be it NaN.')
+  assert(sequences === null || sequences.amountsMinor.length === rowCount)
   const entries: unknown[] = []
-  for (let row = 0; row < rowCount; row += 1) {
+  for (const [row, score] of scores.entries()) {
     entries.push({
       features: Array.from(rows.subarray(row * featureCount, (row + 1) * featureCount), toJson),
       ...(sequences === null
         ? {}
         : {
-            amountMinor: sequences.amountsMinor[row] ?? 0,
+            amountMinor: sequences.amountsMinor[row],
             sequence: Array.from(
               sequences.values.subarray(row * SEQUENCE_LENGTH, (row + 1) * SEQUENCE_LENGTH),
               toJson,
             ),
           }),
-      score: toJson(scores[row] ?? NaN),
+      score: toJson(score),
     })
   }
   return { vectors: entries }
@@ -89,10 +92,10 @@ export function checkGolden(
 
 /** Largest difference; Infinity when a row is scored in one array only. */
 export function goldenError(expected: Float64Array, found: Float64Array): number {
-  let errorMax = expected.length === found.length ? 0 : Infinity
-  for (let row = 0; row < expected.length; row += 1) {
-    const one = expected[row] ?? NaN
-    const other = found[row] ?? NaN
+  if (expected.length !== found.length) return Infinity
+  let errorMax = 0
+  for (const [row, one] of expected.entries()) {
+    const other = found[row] as number
     if (Number.isNaN(one) && Number.isNaN(other)) continue
     const error = Math.abs(one - other)
     errorMax = Number.isNaN(error) ? Infinity : Math.max(errorMax, error)

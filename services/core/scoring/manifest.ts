@@ -377,10 +377,7 @@ export function readEdges(
   countMin = 0,
 ): readonly number[] {
   const edges = fields.array(name, EDGES_MAX, readNumber)
-  if (
-    edges.length >= countMin &&
-    edges.every((edge, at) => at === 0 || edge > (edges[at - 1] ?? 0))
-  )
+  if (edges.length >= countMin && edges.every((edge, at) => edge > (edges[at - 1] ?? -Infinity)))
     return edges
   throw corrupt(`manifest.json: the "${name}" of ${of} do not ascend`)
 }
@@ -391,7 +388,7 @@ export function readCodeRamps(fields: FieldReader, of: string): CodeRamps {
   const edges = fields.array('edges', EDGES_MAX + 1, (list, path) => {
     if (Array.isArray(list) && list.length >= 2 && list.length <= EDGES_MAX) {
       const numbers = list.map((edge: unknown, at) => readNumber(edge, `${path}[${at}]`))
-      if (numbers.every((edge, at) => at === 0 || edge >= (numbers[at - 1] ?? 0))) return numbers
+      if (numbers.every((edge, at) => edge >= (numbers[at - 1] ?? -Infinity))) return numbers
     }
     throw corrupt(`${path} of ${of} is not a list of 2 to ${EDGES_MAX} edges that never descend`)
   })

@@ -2,6 +2,8 @@
 // output of the net, a logit, becomes a score that reads as a probability. The stand-in for an absent value is data of
 // the model, and absence may be an input of its own.
 
+import assert from 'node:assert/strict'
+
 /**
  * The rule by which one feature becomes inputs of a net: one number, one more where absence is an input, and a
  * piecewise linear encoding (Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning")
@@ -75,6 +77,7 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
     featureCount,
     inputCount,
     writeRow(rows, from, out, position) {
+      assert(rows.length >= from + featureCount && out.length >= position + inputCount)
       out.fill(0, position, position + inputCount)
       let at = position
       for (let feature = 0; feature < featureCount; feature += 1) {
@@ -95,7 +98,7 @@ export function compileScaling(scaling: readonly FeatureScaling[]): CompiledScal
         at = writeRamps(ramps[feature] ?? NONE, plain, out, at)
         const coded = byCode[feature] ?? null
         if (coded === null) continue
-        at = coded.write(rows[from + (codeFeatures[feature] ?? 0)] ?? NaN, plain, out, at)
+        at = coded.write(rows[from + (codeFeatures[feature] ?? NaN)] ?? NaN, plain, out, at)
       }
       return true
     },
@@ -160,9 +163,10 @@ export function writeRamps(
   for (; ramp < length && value >= (ramps[ramp] ?? Infinity); ramp += 1) {
     out[position + ramp - 1] = 1
   }
-  if (ramp < length) {
-    const low = ramps[ramp - 1] ?? 0
-    if (value > low) out[position + ramp - 1] = (value - low) / ((ramps[ramp] ?? 0) - low)
+  const [low, high] = [ramps[ramp - 1], ramps[ramp]]
+  // Above the last edge every input is 1.
+  if (low !== undefined && high !== undefined && value > low) {
+    out[position + ramp - 1] = (value - low) / (high - low)
   }
   return position + length - 1
 }

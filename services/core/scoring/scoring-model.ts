@@ -124,8 +124,13 @@ export function threadFor({
   trials,
 }: Pick<ScoringModelInfo, 'backend' | 'trials'>): ScoringThread {
   if (backend === 'webgpu') return 'main'
-  const used = trials.find(({ result }) => result === 'used')
-  return (used?.batchMicroseconds ?? 0) > MAIN_THREAD_MICROSECONDS_MAX ? 'worker' : 'main'
+  const isSlow = trials.some(
+    ({ result, batchMicroseconds }) =>
+      result === 'used' &&
+      batchMicroseconds !== null &&
+      batchMicroseconds > MAIN_THREAD_MICROSECONDS_MAX,
+  )
+  return isSlow ? 'worker' : 'main'
 }
 
 /**

@@ -3,6 +3,7 @@
 // category of the merchant, the amount among payments of that category; and whether it was on the same calendar day
 // or the day before.
 
+import assert from 'node:assert/strict'
 import {
   SEQUENCE_EVENTS,
   SEQUENCE_LENGTH,
@@ -66,6 +67,7 @@ export function compileSequenceEncoding(encoding: SequenceEncoding): CompiledSeq
     eventInputs,
     inputCount,
     write(ownMinor, sequences, from, out, position) {
+      assert(sequences.length >= from + SEQUENCE_LENGTH && out.length >= position + inputCount)
       out.fill(0, position, position + inputCount)
       const middle = medianAmount(sequences, from, ordered)
       const own = Math.log1p(ownMinor)
@@ -98,12 +100,13 @@ export function compileSequenceEncoding(encoding: SequenceEncoding): CompiledSeq
 
 /** Median of log(1 + amount), the upper one of two; 0 without payments. `ordered` is scratch space. */
 export function medianAmount(sequences: Float64Array, from: number, ordered: Float64Array): number {
+  assert(sequences.length >= from + SEQUENCE_LENGTH && ordered.length >= SEQUENCE_EVENTS)
   let count = 0
   for (; count < SEQUENCE_EVENTS; count += 1) {
     const amount = sequences[from + count * SEQUENCE_WIDTH] ?? NaN
     if (Number.isNaN(amount)) break
     ordered[count] = amount
   }
-  if (count === 0) return 0
-  return Math.log1p(ordered.subarray(0, count).sort()[count >> 1] ?? 0)
+  const middle = ordered.subarray(0, count).sort()[count >> 1]
+  return middle === undefined ? 0 : Math.log1p(middle)
 }

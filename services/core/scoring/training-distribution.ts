@@ -4,6 +4,7 @@
 // absent value has a bin of its own. Edges are quantiles of the training rows, so each bin held about a tenth of
 // them; where many rows share one value, there are fewer bins.
 
+import assert from 'node:assert/strict'
 import { corrupt, type FieldReader, readNumber } from './field-reader.ts'
 
 /** Bins of values, without the bin for absent values. */
@@ -64,15 +65,16 @@ export function binName(bin: number, { edges }: Distribution): string {
  */
 export function stabilityIndex(
   shares: readonly number[],
-  counts: ArrayLike<number>,
+  counts: readonly number[] | Float64Array,
 ): number | null {
+  assert(counts.length === shares.length, 'Every bin has a share and a count.')
   let total = 0
-  for (let bin = 0; bin < counts.length; bin += 1) total += counts[bin] ?? 0
+  for (const count of counts) total += count
   if (total === 0) return null
   let index = 0
-  for (const [bin, share] of shares.entries()) {
-    const trained = Math.max(SHARE_FLOOR, share)
-    const live = Math.max(SHARE_FLOOR, (counts[bin] ?? 0) / total)
+  for (const [bin, count] of counts.entries()) {
+    const trained = Math.max(SHARE_FLOOR, shares[bin] as number)
+    const live = Math.max(SHARE_FLOOR, count / total)
     index += (live - trained) * Math.log(live / trained)
   }
   return index

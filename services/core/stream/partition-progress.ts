@@ -91,7 +91,10 @@ export function pageRunsOf(text: string, generation: number): readonly PageRun[]
 export function decodeProgress(text: string | null): PartitionProgress | null {
   const fields = parseObject(text)
   if (fields === null || fields['layout'] !== STATE_LAYOUT) return null
-  const read = (name: string): number => Number(fields[name] ?? NaN)
+  const read = (name: string): number => {
+    const value = fields[name]
+    return typeof value === 'number' ? value : NaN
+  }
   const progress: PartitionProgress = {
     generation: read('generation'),
     nextOffset: read('nextOffset'),

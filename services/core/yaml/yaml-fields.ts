@@ -1,6 +1,7 @@
 // Strict reader of YAML documents that reports the position of every fault in one pass and refuses unknown fields. A value
 // that cannot be read is null and leaves a fault.
 
+import assert from 'node:assert/strict'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 
 /** What is wrong with a document, and where in its text (from 1). */
@@ -47,7 +48,9 @@ export interface PlacedText {
 
 /** Offset of a node in its document. */
 export function startOf(node: Node): number {
-  return node.range?.[0] ?? 0
+  const start = node.range?.[0]
+  assert(start !== undefined, 'A node that was parsed has a place.')
+  return start
 }
 
 /** Block texts begin on the line below their sign, indented; folded and escaped ones are placed by their beginning. */
@@ -74,7 +77,7 @@ export function offsetsOf(node: Node, text: string): (position: number) => numbe
 }
 
 function indentOf(line: string): number {
-  return /^ */.exec(line)?.[0].length ?? 0
+  return line.search(/[^ ]|$/)
 }
 
 /** How a document is read. */

@@ -85,8 +85,8 @@ export async function checkFile(
   )
   if (faults.some((fault) => fault.includes(' is missing, '))) {
     // The other checks need the missing columns.
-    const [row] = await session.rows(`SELECT count(*) FROM ${from}`)
-    return fileResults(file, faults, fileCountsOf([row?.[0] ?? 0]))
+    const [row] = await session.rows(`SELECT count(*), 0, 0, 0, 0, NULL, NULL FROM ${from}`)
+    return fileResults(file, faults, fileCountsOf(row ?? []))
   }
   const [row] = await session.rows(fileCheckSql(file.table, from, file.day))
   return fileResults(file, faults, fileCountsOf(row ?? []))

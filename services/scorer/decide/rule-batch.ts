@@ -1,6 +1,6 @@
 // The policy over one scored batch: what each transaction is marked with, and what the policy says of it.
 
-import assert from 'node:assert'
+import assert from 'node:assert/strict'
 import { outcomeOfStored } from '../../core/decision/decide.ts'
 import { ENTITY_KINDS } from '../../core/features/catalogue/feature-definition.ts'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'

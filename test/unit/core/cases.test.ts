@@ -76,6 +76,13 @@ test('the most urgent case comes first, and of equal ones the dearest', () => {
   )
 })
 
+test('the loss of a case is that of the alerts whose loss is known, and null when none is', () => {
+  const known = queued('known', '1', 0, null, 1_000)
+  const unknown = { ...queued('unknown', '1', 1), expectedLossMinor: null }
+  assert.equal(groupCases([known, unknown], OPTIONS)[0]?.expectedLossMinor, 500)
+  assert.equal(groupCases([unknown], OPTIONS)[0]?.expectedLossMinor, null)
+})
+
 test('what nobody scored counts in full, and what has no rate is urgent', () => {
   const unscored = { ...minimalAlert, score: null, amountMinor: 5_000, currency: 'EUR' }
   assert.deepEqual(prioritised(unscored, DEFAULT_RATES), {
@@ -166,7 +173,7 @@ test('cases are what the plain definition says, each alert in exactly one, in wh
       )
       assert.deepEqual(ids.toSorted(), plainCases(list))
       assert.deepEqual(groupCases(other, OPTIONS), cases)
-      const losses = cases.reduce((sum, each) => sum + each.expectedLossMinor, 0)
+      const losses = cases.reduce((sum, each) => sum + (each.expectedLossMinor ?? 0), 0)
       assert.equal(
         losses,
         list.reduce((sum, each) => sum + (each.expectedLossMinor ?? 0), 0),

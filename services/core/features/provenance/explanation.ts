@@ -1,6 +1,7 @@
 // Explains one decision: gathers, while a replay reads the log, what the decision's transaction could see, and tells
 // of every feature the recorded value, the recomputed one, and the transactions that it counted.
 
+import assert from 'node:assert/strict'
 import type { RateTable } from '../../currency.ts'
 import { hashOf } from '../../id-hash.ts'
 import type { Label, Transaction } from '../../transaction.ts'
@@ -154,13 +155,18 @@ export class Explanation {
     if (found === null) return null
     const visible = this.#visible(found.block)
     return FEATURES.map((definition, index) => {
-      const verdict = found.verdicts[index] ?? VERDICT.other
+      const verdict = found.verdicts[index]
+      const recorded = found.recorded[index]
+      const state = FEATURE_STATES[found.recordedStates[index] as number]
+      const recomputed = found.values[index]
+      assert(verdict !== undefined && recorded !== undefined, 'The block has every feature.')
+      assert(state !== undefined && recomputed !== undefined, 'The fold computed every feature.')
       const notCompared = reasonOf(verdict)
       return {
         definition,
-        recorded: found.recorded[index] ?? NaN,
-        state: FEATURE_STATES[found.recordedStates[index] ?? 1] ?? 'absent',
-        recomputed: found.values[index] ?? NaN,
+        recorded,
+        state,
+        recomputed,
         notCompared,
         differs: verdict === VERDICT.differs,
         contributors: contributorsOf(definition, visible),

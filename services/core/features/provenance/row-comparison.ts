@@ -1,5 +1,6 @@
 // A recorded row beside the recomputed one, value by value: equal bit for bit, different, or not to be compared and why.
 
+import assert from 'node:assert/strict'
 import type { FeaturePlan } from '../engine/feature-plan.ts'
 import { STATE } from '../engine/feature-states.ts'
 import type { RecordedRow } from './replay-records.ts'
@@ -50,7 +51,7 @@ export function reachesOf({ definitions }: FeaturePlan): readonly number[] {
   return definitions.map((definition) => {
     if (definition.entity === 'transaction') return 0
     const { windowMs, delayMs } = definition
-    const longMs = 'longWindowMs' in definition ? (definition.longWindowMs ?? 0) : 0
+    const longMs = ('longWindowMs' in definition ? definition.longWindowMs : null) ?? windowMs
     // The limit is learnt from everything that the card's reach holds.
     const least = definition.aggregate === 'just_under_limit' ? CARD_REACH_MS : 0
     return Math.max(windowMs, longMs, least) + delayMs + LATENESS_MS + BUCKET_MS
@@ -102,6 +103,8 @@ export class RowComparison {
     } else if (states[index] === STATE.degraded) {
       return scope.frontierWentBack ? 'frontier_went_back' : 'outside_sample'
     }
-    return decision.eventTimeMs - (this.#reaches[index] ?? 0) < knownMs ? 'warming_up' : null
+    const reachMs = this.#reaches[index]
+    assert(reachMs !== undefined, 'Every feature of the plan has a reach.')
+    return decision.eventTimeMs - reachMs < knownMs ? 'warming_up' : null
   }
 }

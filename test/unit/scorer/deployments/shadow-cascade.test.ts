@@ -92,7 +92,10 @@ test('a model of one net has no annotations', async () => {
 })
 
 test('what the large net cannot score keeps its draft, as where it decides', async () => {
-  const mute = { ...verifier, score: () => Promise.resolve(new Float64Array(rowCount).fill(NaN)) }
+  const mute = {
+    ...verifier,
+    score: (_: unknown, count: number) => Promise.resolve(new Float64Array(count).fill(NaN)),
+  }
   const { scores, annotations } = await scoreShadow(
     { ...model, verifier: mute },
     known,
