@@ -178,20 +178,17 @@ export function intervalsOf(
 ): MetricIntervals {
   const ranked = rank(scored)
   const next = randomOf(SEED)
-  const found = INTERVAL_FIGURES.map(() => new Float64Array(draws))
+  const found = INTERVAL_FIGURES.map((name) => ({ name, values: new Float64Array(draws) }))
   const weights = new Uint16Array(ranked.cardCount)
   for (let draw = 0; draw < draws; draw += 1) {
     drawCards(weights, next)
     const figures = figuresOf(ranked, weights, thresholds)
-    for (const [index, name] of INTERVAL_FIGURES.entries()) {
-      const values = found[index]
-      if (values !== undefined) values[draw] = figures[name]
-    }
+    for (const { name, values } of found) values[draw] = figures[name]
   }
   const tail = (1 - CONFIDENCE) / 2
-  const entries = INTERVAL_FIGURES.map((name, index) => {
-    const values = found[index]?.sort() ?? new Float64Array()
-    const at = (share: number): number => values[Math.round((draws - 1) * share)] ?? 0
+  const entries = found.map(({ name, values }) => {
+    values.sort()
+    const at = (share: number): number => valueAt(values, Math.round((draws - 1) * share))
     return [name, { low: at(tail), high: at(1 - tail) }]
   })
   return Object.fromEntries(entries) as MetricIntervals

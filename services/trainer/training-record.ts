@@ -1,6 +1,7 @@
 // Records how a cascade was trained: training.json for programs, curves.svg for people, and the method in words for
 // the model documentation.
 
+import assert from 'node:assert/strict'
 import { scaleLinear } from 'd3-scale'
 import { line } from 'd3-shape'
 import { jsonBytes } from './model-folder.ts'
@@ -42,13 +43,14 @@ export function trainingMethod(
   { seed, epochsMax }: { readonly seed: number; readonly epochsMax: number },
 ): TrainingMethod {
   const { sequence, members, hiddenUnits } = target.shape
+  assert(sequence !== null, 'The target of a cascade reads sequences.')
   const draftLayers = [draft.shape.inputCount, ...draft.shape.hiddenUnits, 1].join('-')
-  const eventLayers = [sequence?.eventInputs ?? 0, ...(sequence?.eventUnits ?? [])].join('-')
+  const eventLayers = [sequence.eventInputs, ...sequence.eventUnits].join('-')
   return {
     family: 'feed-forward networks in a cascade',
     architecture:
       `draft: dense ${draftLayers}; target: the mean of ${members} members, each dense ${eventLayers} over each of the ` +
-      `card's last ${sequence?.events ?? 0} payments, their mean and maximum appended to the features, then dense ` +
+      `card's last ${sequence.events} payments, their mean and maximum appended to the features, then dense ` +
       `${[...hiddenUnits, 1].join('-')}; rectified linear units`,
     steps: [
       'Features become inputs by ramps between quantiles and by steps at the splits of a small decision tree on each ' +

@@ -138,7 +138,7 @@ function runLines(run: ReplayRun, number: number): readonly string[] {
     `    in ${count(fill.transactions)} = ${count(batches.decisions)} decisions + ${batches.deadLetters} dead ` +
       `letters; ${count(batches.batchCount)} batches of ${count(run.eventsPerBatch)}; ` +
       `backend ${batches.backends.join(', ')}, model ${batches.modelVersions.join(', ')}`,
-    `    CPU us/event: ${cpuText(run.cpuMicrosecondsPerEvent)}${memory}; load ${run.loadAverage[0] ?? 0}`,
+    `    CPU us/event: ${cpuText(run.cpuMicrosecondsPerEvent)}${memory}; load ${run.loadAverage[0] ?? 'unknown'}`,
   ]
 }
 
@@ -155,7 +155,7 @@ function liveLines(result: LiveResult): readonly string[] {
         `${milliseconds(latency.p999Ms)}, max ${milliseconds(latency.maxMs)} (${count(latency.samples)} alerts)`,
     `  in ${count(result.transactions)} = ${count(result.decisions)} decisions; ${count(result.alerts)} alerts; ` +
       `${result.eventsPerBatch.toFixed(1)} events a batch; producer ${result.producerBehindMs} ms behind`,
-    `  CPU us/event: ${cpuText(result.cpuMicrosecondsPerEvent)}; load ${result.loadAverage[0] ?? 0}`,
+    `  CPU us/event: ${cpuText(result.cpuMicrosecondsPerEvent)}; load ${result.loadAverage[0] ?? 'unknown'}`,
   ]
   if (memory !== null) {
     const rise = memory.slopeMebibytesPerMinute

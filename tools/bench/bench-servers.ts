@@ -1,5 +1,6 @@
 // The servers that a benchmark runs against, and streams of its own on them that leave nothing behind.
 
+import assert from 'node:assert/strict'
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { extname, join } from 'node:path'
@@ -236,7 +237,8 @@ export async function startScorer(
     child.kill('SIGKILL')
     await exited
   }
-  return { pid: child.pid ?? 0, failed, stop, kill }
+  assert(child.pid !== undefined, 'A scorer that is ready has a process.')
+  return { pid: child.pid, failed, stop, kill }
 }
 
 /** Starts `sluice produce simulate` on the stream. */
@@ -256,8 +258,9 @@ export function startProducer(
     async () => JSON.parse(await output) as ProducerSummary,
   )
   done.catch(() => undefined)
+  assert(child.pid !== undefined, 'The producer could be started.')
   return {
-    pid: child.pid ?? 0,
+    pid: child.pid,
     done,
     kill: () => {
       child.kill('SIGTERM')

@@ -2,6 +2,7 @@
 // store: the same over the real Redis. Growth: as the history of one card becomes long, and as one card pays for much
 // of all traffic.
 
+import assert from 'node:assert/strict'
 import { tableLines } from '../../services/cli/table.ts'
 import { CARD_REACH_MS } from '../../services/core/features/catalogue/time.ts'
 import {
@@ -228,6 +229,7 @@ function resultOf(
     return work()
   })
   const [first] = outcomes
+  assert(first !== undefined, 'There is at least one run.')
   return {
     features: set.name,
     decoding,
@@ -235,9 +237,9 @@ function resultOf(
     eventsPerSecond: median(outcomes.map(({ events, wallMs }) => (events * 1_000) / wallMs)),
     cpuMicrosecondsPerEvent: median(outcomes.map(({ events, cpuMs }) => (cpuMs * 1_000) / events)),
     checksum: [...new Set(outcomes.map(({ checksum }) => checksum))].join(' or '),
-    heldMedian: first?.heldMedian ?? NaN,
-    heldMax: first?.heldMax ?? NaN,
-    bytesMedian: first?.bytesMedian ?? NaN,
+    heldMedian: first.heldMedian,
+    heldMax: first.heldMax,
+    bytesMedian: first.bytesMedian,
   }
 }
 
@@ -290,11 +292,12 @@ const DECODING_TEXT = { each_batch: 'values decoded for each batch', kept: 'valu
 export function featuresLines(result: FeaturesResult): readonly string[] {
   const { options, memory, store, growth, hotCard } = result
   const [first] = memory
+  assert(first !== undefined, 'Some set of features was measured.')
   return [
     '',
     `Features and state codec without I/O, one thread, ${count(options.transactions)} transactions of ` +
       `${count(options.cards)} cards (second half measured), median of ${options.runs}`,
-    `  a card holds ${count(first?.heldMedian ?? NaN)} events in the median, ${count(first?.heldMax ?? NaN)} at most`,
+    `  a card holds ${count(first.heldMedian)} events in the median, ${count(first.heldMax)} at most`,
     ...tableLines(
       memory.map((each) => [
         each.features,
@@ -320,7 +323,7 @@ export function featuresLines(result: FeaturesResult): readonly string[] {
       ]),
       { align: 'llrr', indent: '  ' },
     ),
-    `  load ${result.loadAverage[0] ?? 0} at the end`,
+    `  load ${result.loadAverage[0] ?? 'unknown'} at the end`,
   ]
 }
 

@@ -1,5 +1,7 @@
 // Reads a processor profile (.cpuprofile) and reports the time by area and by function.
 
+import assert from 'node:assert/strict'
+
 /** Files of one area, the first that matches wins. */
 const AREAS: readonly [area: string, file: RegExp][] = [
   ['kafkajs', /node_modules\/kafkajs\//],
@@ -46,7 +48,9 @@ export function summarizeProfile(text: string, functionsMax: number): ProfileSum
   const { nodes, samples, timeDeltas } = JSON.parse(text) as Profile
   const selfById = new Map<number, number>()
   for (const [index, id] of samples.entries()) {
-    selfById.set(id, (selfById.get(id) ?? 0) + (timeDeltas[index] ?? 0) / 1_000)
+    const microseconds = timeDeltas[index]
+    assert(microseconds !== undefined, 'Every sample of a profile has its time.')
+    selfById.set(id, (selfById.get(id) ?? 0) + microseconds / 1_000)
   }
   const areas = new Map<string, number>()
   const functions = new Map<string, number>()

@@ -1,6 +1,7 @@
 // Reasons: what explaining alerts costs the scorer when one transaction in a hundred is flagged. The same replay with two
 // copies of the released model, in turns: one whose thresholds flag that share, one whose thresholds no score reaches. The difference is all that an alert costs: reasons, counterfactual, the alert itself and its lease.
 
+import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -86,9 +87,14 @@ export async function runReasonsBench(
 }
 
 function roundOf(runs: ReadonlyMap<Case, ReplayRun>): ReasonsRound {
-  const { alertsDue = 0, decisions = NaN } = runs.get('with')?.batches ?? {}
-  const cpu = (of: Case): number | null => runs.get(of)?.cpuMicrosecondsPerEvent['scorer'] ?? null
-  const speed = (of: Case): number => runs.get(of)?.eventsPerSecond ?? NaN
+  const runOf = (of: Case): ReplayRun => {
+    const run = runs.get(of)
+    assert(run !== undefined, 'A round runs every case.')
+    return run
+  }
+  const { alertsDue, decisions } = runOf('with').batches
+  const cpu = (of: Case): number | null => runOf(of).cpuMicrosecondsPerEvent['scorer'] ?? null
+  const speed = (of: Case): number => runOf(of).eventsPerSecond
   return {
     alertsDue,
     flagShare: alertsDue / decisions,

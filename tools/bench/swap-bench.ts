@@ -295,7 +295,7 @@ export function swapLines(result: SwapResult): readonly string[] {
       { indent: '  ' },
     ),
     `  p99 during / before ${ratio === null ? 'unknown' : ratio.toFixed(2)}; message to every partition on the new model ` +
-      `${switchMs.map(count).join(', ')} ms; load ${result.loadAverage[0] ?? 0}`,
+      `${switchMs.map(count).join(', ')} ms; load ${result.loadAverage[0] ?? 'unknown'}`,
   ]
 }
 

@@ -1,5 +1,6 @@
 // The demo's scorer: a process of its own, as in real life, that never outlives the demo.
 
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -35,7 +36,9 @@ export async function startScorer(
       resolve(`could not be started (${error.message})`)
     })
     child.once('exit', (code, signalName) => {
-      resolve(signalName === null ? `ended with code ${code ?? 0}` : `was ended by ${signalName}`)
+      resolve(
+        signalName === null ? `ended with code ${String(code)}` : `was ended by ${signalName}`,
+      )
     })
   })
   let isStopping = false
@@ -53,7 +56,8 @@ export async function startScorer(
         if (!isStopping) resolve(scorerFailed(how, logFile))
       })
     })
-    return { pid: child.pid ?? 0, metricsPort, failed, stop }
+    assert(child.pid !== undefined, 'A scorer that is ready has a process.')
+    return { pid: child.pid, metricsPort, failed, stop }
   } catch (error) {
     await stop()
     throw error

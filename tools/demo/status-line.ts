@@ -19,7 +19,7 @@ export interface StatusSources {
 /** Figures of one moment. */
 export interface Status {
   readonly eventsPerSecond: number
-  readonly lagMessages: number
+  readonly lagMessages: number | null
   readonly deadLetters: number
   readonly p99Ms: number | null
   readonly flags: number
@@ -69,7 +69,7 @@ export function showStatus(sources: StatusSources): () => void {
 export function statusText(status: Status): string {
   const parts = [
     `${count(Math.round(status.eventsPerSecond))} events/s`,
-    `lag ${count(status.lagMessages)}`,
+    `lag ${status.lagMessages === null ? 'unknown' : count(status.lagMessages)}`,
     `p99 event to alert ${milliseconds(status.p99Ms)}`,
     `${count(status.flags + status.blocks)} alerts (${count(status.blocks)} block)`,
   ]
@@ -85,7 +85,8 @@ export function statusText(status: Status): string {
 /** Totals since the scorer's start. */
 export interface ScorerNumbers {
   readonly decisions: number
-  readonly lagMessages: number
+  /** Null while no partition reports it. */
+  readonly lagMessages: number | null
   readonly deadLetters: number
 }
 
@@ -98,11 +99,11 @@ export async function readScorerNumbers(port: number): Promise<ScorerNumbers | n
   }
 }
 
-/** Reads the figures from the text of /metrics; what has not been counted yet is 0. */
+/** Reads the figures from the text of /metrics; a counter that has not counted yet is 0. */
 export function parseScorerNumbers(text: string): ScorerNumbers {
   return {
     decisions: sumOfSeries(text, 'sluice_decisions_total') ?? 0,
-    lagMessages: sumOfSeries(text, 'sluice_lag_messages') ?? 0,
+    lagMessages: sumOfSeries(text, 'sluice_lag_messages'),
     deadLetters: sumOfSeries(text, 'sluice_dead_letters_total') ?? 0,
   }
 }

@@ -1,6 +1,6 @@
 // The summary of a demo that has an end: what went in and came out, whether that fits together, and how fast.
 
-import type { AlertAction, Outcome } from '../../services/core/wire/records.ts'
+import type { Outcome } from '../../services/core/wire/records.ts'
 import type { TallyResult } from './topic-tally.ts'
 import { count, milliseconds, seconds } from './screen.ts'
 import type { AlertStory } from './watch/alert-story.ts'
@@ -20,7 +20,7 @@ export interface DemoSummary {
   readonly labelDeadLetters: number
   readonly watermarks: number
   readonly outcomes: Readonly<Record<Outcome, number>>
-  readonly alerts: Readonly<Partial<Record<AlertAction, number>>> & { readonly total: number }
+  readonly alerts: Readonly<Record<'total' | 'flag' | 'block', number>>
   /** Revisions of them: blocks extended and let go, decisions that a late payment changed. */
   readonly laterWords: number
   /** Decisions on a transaction id that was decided before. */
@@ -71,7 +71,8 @@ export interface RunFacts {
 /** Puts the summary together, and judges it. */
 export function summarize(tally: TallyResult, run: RunFacts): DemoSummary {
   const { flag, block, release, unknown } = tally.alerts
-  const spanMs = (tally.lastBatchMs ?? 0) - (tally.firstBatchMs ?? 0)
+  const { firstBatchMs, lastBatchMs } = tally
+  const spanMs = firstBatchMs === null || lastBatchMs === null ? null : lastBatchMs - firstBatchMs
   return {
     source: run.source,
     startedAt: new Date(run.startedAtMs).toISOString(),
@@ -91,7 +92,8 @@ export function summarize(tally: TallyResult, run: RunFacts): DemoSummary {
     repeatedAlerts: tally.repeatedAlerts,
     missing: tally.missing,
     strays: tally.strays,
-    eventsPerSecond: spanMs > 0 ? Math.round((tally.decisions * 1_000) / spanMs) : null,
+    eventsPerSecond:
+      spanMs !== null && spanMs > 0 ? Math.round((tally.decisions * 1_000) / spanMs) : null,
     eventToAlertMs: {
       p50: run.received.p50Ms,
       p99: run.received.p99Ms,
@@ -143,7 +145,7 @@ export function summaryLines(summary: DemoSummary): readonly string[] {
   const lines = [
     `${count(transactions)} transactions in = ${count(decisions)} decisions + ${count(deadLetters)} dead letters` +
       ` (${count(summary.duplicates)} of the decisions on duplicates)`,
-    `${count(alerts.total)} alerts: ${count(alerts.flag ?? 0)} flag, ${count(alerts.block ?? 0)} block` +
+    `${count(alerts.total)} alerts: ${count(alerts.flag)} flag, ${count(alerts.block)} block` +
       `, and ${count(summary.laterWords)} later words on them (${summary.mode ?? 'no'} mode)`,
     `0 expected, found: ${summary.missing} missing, ${summary.repeatedAnswers + summary.repeatedAlerts} repeated,` +
       ` ${summary.strays} stray`,

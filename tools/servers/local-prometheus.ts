@@ -1,6 +1,7 @@
 // A Prometheus of our own on a free loopback port, for as long as whoever opened it: it scrapes the targets it is
 // given and evaluates the rule files it is given. A system service on 9090 is neither used nor touched.
 
+import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -169,10 +170,11 @@ function running(
     child.kill('SIGKILL')
   }
   process.once('exit', killAtExit)
+  assert(child.pid !== undefined, 'A server that is ready has a process.')
   return {
     ...openPrometheusApi(new URL(url)),
     url,
-    pid: child.pid ?? 0,
+    pid: child.pid,
     setTargets,
     async close() {
       process.off('exit', killAtExit)

@@ -1,5 +1,6 @@
 // Asks a Prometheus over its HTTP API, version 1. Every request has a limit on time, every answer one on size.
 
+import assert from 'node:assert/strict'
 import { z } from 'zod'
 import { SluiceError } from '../../services/core/errors.ts'
 
@@ -144,10 +145,11 @@ export async function prometheusAnswers(url: string): Promise<boolean> {
 /** Seconds of a duration as Go writes it, such as 1m0s; 0 for what is none. */
 export function durationS(text: string): number {
   const parts = [...text.matchAll(/([\d.]+)(ms|h|m|s)/g)]
-  return parts.reduce(
-    (sum, [, amount, unit]) => sum + Number(amount) * (DURATION_S[unit ?? ''] ?? 0),
-    0,
-  )
+  return parts.reduce((sum, [, amount, unit = '']) => {
+    const unitS = DURATION_S[unit]
+    assert(unitS !== undefined, `The pattern knows no unit ${unit}.`)
+    return sum + Number(amount) * unitS
+  }, 0)
 }
 
 /** Prometheus writes infinity in a way of its own. */

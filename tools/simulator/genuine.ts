@@ -1,6 +1,7 @@
 // A payment on its way to becoming a transaction: what the simulator knows and the bank does not (which
 // fraud it belongs to) stands beside what becomes the message.
 
+import assert from 'node:assert/strict'
 import type { Transaction } from '../../services/core/transaction.ts'
 import type { FraudPattern } from '../../services/producer/stream-event.ts'
 import type { Chance } from './chance.ts'
@@ -106,7 +107,9 @@ function busyPercent(timeMs: number, utcOffsetMinutes: number): number {
   const localMs = timeMs + utcOffsetMinutes * 60_000
   const weekday = (Math.floor(localMs / DAY_MS) + EPOCH_WEEKDAY) % 7
   const hour = Math.floor(localMs / HOUR_MS) % 24
-  return (weekday === 0 || weekday === 6 ? WEEKEND[hour] : WORKDAY[hour]) ?? 0
+  const percent = weekday === 0 || weekday === 6 ? WEEKEND[hour] : WORKDAY[hour]
+  assert(percent !== undefined, 'A day has 24 hours.')
+  return percent
 }
 
 /** The next time after `afterMs` at which somebody who pays every `meanGapMs` on average pays. */

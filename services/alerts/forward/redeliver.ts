@@ -172,12 +172,12 @@ async function plan(
     const place = placeOf({ partition, offset })
     if (wanted.has(place)) alerts.set(place, alert)
     else if (!newest.has(alert.alertId)) return
-    newest.set(alert.alertId, Math.max(alert.revision, newest.get(alert.alertId) ?? 0))
+    newest.set(alert.alertId, Math.max(alert.revision, newest.get(alert.alertId) ?? alert.revision))
   })
   return letters.map((letter): PlannedRedelivery => {
     const alert = alerts.get(placeOf(letter)) ?? null
     if (alert === null) return { letter, state: 'gone', alert }
-    const isOld = (newest.get(alert.alertId) ?? 0) > alert.revision
+    const isOld = (newest.get(alert.alertId) ?? alert.revision) > alert.revision
     return { letter, state: isOld ? 'superseded' : 'send', alert }
   })
 }

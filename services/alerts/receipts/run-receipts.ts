@@ -130,7 +130,10 @@ class Watch {
         entriesMax: ENTRIES_MAX,
         heldMax: HELD_MAX,
       },
-      Math.max(0, ...reader.metadata.map((text) => Number(JUDGED.exec(text)?.[1] ?? 0))),
+      Math.max(
+        0,
+        ...reader.metadata.flatMap((text) => JUDGED.exec(text)?.slice(1).map(Number) ?? []),
+      ),
     )
   }
 

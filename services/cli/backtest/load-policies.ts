@@ -1,5 +1,6 @@
 // Policies of a backtest, from files.
 
+import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { POLICIES_MAX } from '../../core/backtest/backtest.ts'
@@ -284,9 +285,10 @@ export class ListsOfRows {
     if (fixed !== null) {
       return `ruleset version ${fixed.ruleset.version} (${fixed.digest.slice(0, DIGEST_CHARACTERS)})`
     }
+    assert(first !== undefined && last !== undefined, 'Some ruleset had the list.')
     return first === last
-      ? `the ruleset that decided, version ${first ?? 0}`
-      : `the rulesets that decided, versions ${first ?? 0} to ${last ?? 0}`
+      ? `the ruleset that decided, version ${first}`
+      : `the rulesets that decided, versions ${first} to ${last}`
   }
 
   #lackText(name: string, lacking: number): readonly string[] {

@@ -59,6 +59,10 @@ function changeRows({ policies }: BacktestReport): readonly ComparedRow[] {
   ]
 }
 
+function known(value: number | null): string {
+  return value === null ? '-' : decimal(value)
+}
+
 function loadRows({ analysts }: BacktestReport, row: MakeRow): readonly ComparedRow[] {
   return [
     row('a day', ({ load }) => decimal(load.meanPerDay)),
@@ -68,8 +72,8 @@ function loadRows({ analysts }: BacktestReport, row: MakeRow): readonly Compared
     ...(analysts === null
       ? []
       : [
-          row('a day and analyst', ({ load }) => decimal(load.meanPerAnalystDay ?? 0)),
-          row('busiest day, an analyst', ({ load }) => decimal(load.maxPerAnalystDay ?? 0)),
+          row('a day and analyst', ({ load }) => known(load.meanPerAnalystDay)),
+          row('busiest day, an analyst', ({ load }) => known(load.maxPerAnalystDay)),
         ]),
   ]
 }

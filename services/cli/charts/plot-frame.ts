@@ -156,7 +156,8 @@ export function valueAxis(
 }
 
 function decimalsOf(ticks: readonly number[]): number {
-  const step = (ticks[1] ?? 1) - (ticks[0] ?? 0)
+  const [first, second] = ticks
+  const step = first === undefined || second === undefined ? 1 : second - first
   return Math.max(0, Math.min(6, -Math.floor(Math.log10(Math.abs(step) || 1) + 1e-9)))
 }
 

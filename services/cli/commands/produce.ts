@@ -453,6 +453,10 @@ interface ProducerMetrics {
   close(): Promise<void>
 }
 
+function progressOf({ transactions, labels, acknowledged, behindMs }: Summary) {
+  return { transactions, labels, acknowledged, behindMs }
+}
+
 /** Serves metrics on the port, or on a free one when it is in use; says where. */
 async function openProducerMetrics(host: string, port: number): Promise<ProducerMetrics> {
   // Loaded here, so that --help does not wait for it.
@@ -469,12 +473,7 @@ async function openProducerMetrics(host: string, port: number): Promise<Producer
     // The first report comes once the run is connected and sends.
     readiness: () => ({
       isReady: soFar !== null,
-      details: {
-        transactions: soFar?.transactions ?? 0,
-        labels: soFar?.labels ?? 0,
-        acknowledged: soFar?.acknowledged ?? 0,
-        behindMs: soFar?.behindMs ?? 0,
-      },
+      details: soFar === null ? {} : progressOf(soFar),
     }),
   })
   printProgress(`metrics: http://${host}:${server.port}/metrics`)

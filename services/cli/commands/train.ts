@@ -1,5 +1,6 @@
 // sluice train: a model folder from the simulator, from CSV files, from the lake, or from the topics.
 
+import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -359,12 +360,14 @@ function thresholdWords(options: ThresholdOptions): readonly string[] {
 function printSummary(summary: TrainSummary): void {
   const { metrics, thresholds, periods, costs, bySeed, seed } = summary
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`
+  const [draftEpochs, targetEpochs] = summary.epochs
+  assert(draftEpochs !== undefined && targetEpochs !== undefined, 'A cascade has two nets.')
   printLine(
     `Model ${summary.version} in ${summary.out} (${(summary.bytes / 1024).toFixed(0)} KiB).`,
   )
   printLine(
     `Trained on ${periods.train.transactions} transactions with ${periods.train.frauds} frauds, ` +
-      `${summary.epochs[0] ?? 0} epochs of the draft and ${summary.epochs[1] ?? 0} of the target, ${summary.backend}.`,
+      `${draftEpochs} epochs of the draft and ${targetEpochs} of the target, ${summary.backend}.`,
   )
   const leftOut = skipText(summary.skipped)
   if (leftOut !== null) printLine(`Of the history ${leftOut}.`)

@@ -192,7 +192,8 @@ export class SourceLog {
   /** Reads the letter's message and no further. Throws as `scan` does. */
   async readOne(letter: DeadLetter, { ends }: ScanStart, signal: AbortSignal): Promise<void> {
     const key = placeKey(this.topic, letter.partition)
-    if (letter.offset >= (ends.get(key) ?? 0)) return
+    const end = ends.get(key)
+    if (end === undefined || letter.offset >= end) return
     const found = new AbortController()
     const reader = {
       ...this.#connection,

@@ -1,5 +1,6 @@
 // Recomputes one decision from the log, and reports which events each of its features counted.
 
+import assert from 'node:assert/strict'
 import { redactText } from '../../core/card-numbers.ts'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import { SluiceError } from '../../core/errors.ts'
@@ -439,11 +440,12 @@ function recordedOnly({ block, index }: ExplainedDecision): readonly {
 }[] {
   if (block.featureListHash !== FEATURE_LIST_HASH) return []
   const { values, states } = recordedBatchOf(block).rowAt(index)
-  return FEATURES.map((definition, at) => ({
-    definition,
-    value: values[at] ?? NaN,
-    state: FEATURE_STATES[states[at] ?? 1] ?? 'absent',
-  }))
+  return FEATURES.map((definition, at) => {
+    const value = values[at]
+    const state = FEATURE_STATES[states[at] as number]
+    assert(value !== undefined && state !== undefined, 'The block has every feature.')
+    return { definition, value, state }
+  })
 }
 
 function windowOf(

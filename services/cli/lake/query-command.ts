@@ -113,7 +113,7 @@ function answerLines(
 ): readonly string[] {
   const cells = [columns, ...rows.map((row) => row.map(tableCell))]
   const rules = columns.map((_, index) =>
-    '-'.repeat(cells.reduce((width, row) => Math.max(width, row[index]?.length ?? 0), 0)),
+    '-'.repeat(cells.reduce((width, row) => Math.max(width, (row[index] ?? '').length), 0)),
   )
   const isNumeric = (index: number): boolean =>
     rows.every((row) => row[index] === null || typeof row[index] === 'number')

@@ -1,5 +1,6 @@
 // Scores rows with the candidate, a matrix at a time, and counts the alerts.
 
+import assert from 'node:assert/strict'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
@@ -98,7 +99,8 @@ class CandidateRows {
       ? (await scoreCascade(candidate, rows, waiting.length)).scores
       : await candidate.score(this.#matrix, waiting.length)
     for (const [index, { values, isFraud }] of waiting.entries()) {
-      const score = scores[index] ?? NaN
+      const score = scores[index]
+      assert(score !== undefined, 'A model answers for every row, be it NaN.')
       if (Number.isNaN(score)) this.notScored += 1
       else countScore(this.#source, score, values, isFraud)
     }
@@ -230,8 +232,8 @@ function valuesOf(
   let next = 0
   return columns.map((column) => {
     if (column.kind === 'field') return fields[next++] ?? ''
-    const value = column.index < FEATURE_COUNT ? (values[column.index] ?? NaN) : NaN
-    return Number.isNaN(value) ? '' : String(value)
+    const value = column.index < FEATURE_COUNT ? values[column.index] : undefined
+    return value === undefined || Number.isNaN(value) ? '' : String(value)
   })
 }
 

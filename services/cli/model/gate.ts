@@ -122,7 +122,7 @@ function breachText({ findings }: FairnessReport): string {
           ]
         : []),
       ...(recall.verdict === 'breach'
-        ? [`recall of ${column}=${value} is ${(recall.ratio ?? 0).toFixed(2)}x that of the others`]
+        ? [`recall of ${column}=${value} is ${recall.ratio?.toFixed(2) ?? '?'}x that of the others`]
         : []),
     ])
     .join('; ')

@@ -417,9 +417,10 @@ export async function skewEvidence(
   if (meter !== null) {
     const url = metricsUrl(meter)
     const page = await fetchMetricsPage(url, 'a running "sluice skew", such as 127.0.0.1:9466')
-    const compared = sumOfSeries(page, 'sluice_skew_values_compared_total') ?? 0
-    const mismatches = sumOfSeries(page, 'sluice_skew_mismatches_total') ?? 0
-    if (compared > 0) return { found: { compared, mismatches }, source: `meter at ${url}` }
+    const compared = sumOfSeries(page, 'sluice_skew_values_compared_total')
+    const mismatches = sumOfSeries(page, 'sluice_skew_mismatches_total')
+    if (compared !== null && compared > 0 && mismatches !== null)
+      return { found: { compared, mismatches }, source: `meter at ${url}` }
     printProgress(`the meter at ${url} has compared nothing yet; a sample is recomputed here`)
   }
   return recomputed(source, signal)

@@ -2,6 +2,7 @@
 // score, outcome and reasons. What only the moment could tell (that state could not be read, that the large net did not
 // answer in time) is taken as recorded: those are annotations of the decision.
 
+import assert from 'node:assert/strict'
 import type { RecordedBatch } from '../../core/features/provenance/replay-records.ts'
 import type { ReplayedCause, ReplayedRow } from '../../core/features/provenance/replay-rows.ts'
 import { reasonOf } from '../../core/features/provenance/row-comparison.ts'
@@ -137,7 +138,9 @@ export class DecisionReplay {
 }
 
 function leftOutOf({ verdicts }: ReplayedRow): LeftOut {
-  const reason = reasonOf(verdicts[0] ?? 0)
+  const [first] = verdicts
+  assert(first !== undefined, 'Every feature has a verdict.')
+  const reason = reasonOf(first)
   return LEFT_OUT.find((each) => each === reason) ?? 'message_gone'
 }
 

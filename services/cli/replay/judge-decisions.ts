@@ -1,5 +1,6 @@
 // Decisions of one model and policy, recomputed and compared with the record.
 
+import assert from 'node:assert/strict'
 import { GUARD_ANNOTATIONS } from '../../core/decision/block-guard.ts'
 import { isScore } from '../../core/decision/decide.ts'
 import { shownAnnotations } from '../../core/decision/shown-annotations.ts'
@@ -58,7 +59,8 @@ export async function judgeDecisions(
   const targets = await targetScoresOf(rows, asked, model)
   const judged = group.map((of, position): Judged => {
     const mark = cascadeAnnotationOf(of.decision)
-    const draftScore = drafts[position] ?? NaN
+    const draftScore = drafts[position]
+    assert(draftScore !== undefined, 'A model answers for every row, be it NaN.')
     const score = mark === 'verified' ? (targets.get(position) ?? null) : draftScore
     return { of, mark, draftScore, score, tell: tellerOf(of, tally) }
   })
@@ -269,19 +271,22 @@ export async function judgeRevisions(
   const { verifier } = model
   const rows = group.flatMap(({ before, after }) => [before, after])
   const drafts = await draftScoresOf(rows, model)
-  const band = [...drafts.keys()].filter((position) => {
-    const draft = drafts[position] ?? NaN
-    return verifier !== null && isScore(draft) && needsVerification(draft, verifier.verifyFrom)
-  })
+  const band = [...drafts.entries()].flatMap(([position, draft]) =>
+    verifier !== null && isScore(draft) && needsVerification(draft, verifier.verifyFrom)
+      ? [position]
+      : [],
+  )
   const targets = await targetScoresOf(rows, band, model)
   for (const [index, of] of group.entries()) {
     const { block, offset, revision, causeOffset, transaction } = of
     const outcomeAt = ({ row, states, amountMinor }: RowToScore, position: number) => {
       const verified = targets.get(position)
       const mark: CascadeAnnotation | null = verified === undefined ? null : 'verified'
+      const score = verified ?? drafts[position]
+      assert(score !== undefined, 'A model answers for every row, be it NaN.')
       return rule({
         ...{ transaction, row, states, referenceMinor: amountMinor },
-        score: verified ?? drafts[position] ?? NaN,
+        score,
         annotations: revisedAnnotationsOf({ states, isApproximate: false }, mark),
       }).outcome
     }

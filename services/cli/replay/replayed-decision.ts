@@ -1,5 +1,6 @@
 // One decision of the log with all that is needed to compute it again, copied out of a replay whose arrays are reused.
 
+import assert from 'node:assert/strict'
 import { DEFAULT_RATES } from '../../core/currency.ts'
 import {
   FEATURES,
@@ -156,7 +157,8 @@ export async function targetScoresOf(
   }
   const question = { rows: matrix, sequences, amountsMinor }
   const scores = await verifier.score(question, positions.length)
-  return new Map(positions.map((position, at) => [position, scores[at] ?? NaN]))
+  assert(scores.length === positions.length, 'A model answers for every row, be it NaN.')
+  return new Map(positions.map((position, at) => [position, scores[at] as number]))
 }
 
 // Model and policy of a decision batch, opened.

@@ -163,7 +163,8 @@ export function writeRamps(
   for (; ramp < length && value >= (ramps[ramp] ?? Infinity); ramp += 1) {
     out[position + ramp - 1] = 1
   }
-  const [low, high] = [ramps[ramp - 1], ramps[ramp]]
+  const low = ramps[ramp - 1]
+  const high = ramps[ramp]
   // Above the last edge every input is 1.
   if (low !== undefined && high !== undefined && value > low) {
     out[position + ramp - 1] = (value - low) / (high - low)

@@ -65,7 +65,8 @@ export async function readJsonBody(request: IncomingMessage): Promise<JsonFields
   const [type = ''] = (request.headers['content-type'] ?? '').split(';')
   if (type.trim().toLowerCase() !== 'application/json')
     throw new Problem('unsupported_media_type', 'Send JSON, with "Content-Type: application/json".')
-  if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw tooLarge()
+  const declared = request.headers['content-length']
+  if (declared !== undefined && Number(declared) > BODY_BYTES_MAX) throw tooLarge()
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request) {

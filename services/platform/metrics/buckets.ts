@@ -70,7 +70,7 @@ export class BulkHistogram {
     const bounds = this.#bounds
     const counts = this.#counts
     for (let index = 0; index < values.length; index += 1) {
-      const value = values[index] ?? NaN
+      const value = values[index] as number
       // What is not a number has no bucket; who observes it has no value.
       if (Number.isNaN(value)) continue
       let bucket = 0
@@ -85,8 +85,8 @@ export class BulkHistogram {
     const values: { metricName: string; labels: Record<string, number | string>; value: number }[] =
       []
     let count = 0
-    for (let bucket = 0; bucket < this.#counts.length; bucket += 1) {
-      count += this.#counts[bucket] ?? 0
+    for (const [bucket, inBucket] of this.#counts.entries()) {
+      count += inBucket
       const le = this.#bounds[bucket] ?? '+Inf'
       values.push({ metricName: `${this.name}_bucket`, labels: { le }, value: count })
     }

@@ -1,8 +1,9 @@
 // Scores rows of one model on one backend: scaling, the net, calibration; for the target of a cascade also the encoded
 // sequences. Hot path.
 
+import assert from 'node:assert/strict'
 import { FEATURE_COUNT } from '../../core/features/catalogue/feature-list.ts'
-import { scoreOf, compileScaling } from '../../core/scoring/scaling.ts'
+import { compileScaling, scoreOf, type Calibration } from '../../core/scoring/scaling.ts'
 import type { ModelFolder } from './model-folder.ts'
 import type { OpenBackend } from './open-backend.ts'
 import { SEQUENCE_LENGTH } from '../../core/features/engine/card-sequence.ts'
@@ -39,10 +40,7 @@ export async function openRowScorer(backend: OpenBackend, model: ModelFolder): P
   }
 
   const take = (logits: Float32Array, scores: Float64Array, start: number, count: number): void => {
-    for (let row = start; row < start + count; row += 1) {
-      if (Number.isNaN(scores[row])) continue
-      scores[row] = scoreOf(logits[row - start] ?? NaN, calibration)
-    }
+    takeScores(logits, scores, start, count, calibration)
   }
 
   return {
@@ -67,6 +65,21 @@ export async function openRowScorer(backend: OpenBackend, model: ModelFolder): P
       net.close()
       target?.close()
     },
+  }
+}
+
+/** Rows that were refused stay NaN. */
+function takeScores(
+  logits: Float32Array,
+  scores: Float64Array,
+  start: number,
+  count: number,
+  calibration: Calibration,
+): void {
+  assert(logits.length >= count, 'The net answers for every row.')
+  for (let at = 0; at < count; at += 1) {
+    if (Number.isNaN(scores[start + at])) continue
+    scores[start + at] = scoreOf(logits[at] as number, calibration)
   }
 }
 
@@ -113,8 +126,10 @@ export async function openTargetScorer(
     const first = sequenceOf?.[start] ?? start
     const end = (sequenceOf?.[start + count - 1] ?? start + count - 1) + 1
     for (let sequence = first; sequence < end; sequence += 1) {
+      const amountMinor = amountsMinor[sequence]
+      assert(amountMinor !== undefined, 'Every row has an amount.')
       encoding.write(
-        amountsMinor[sequence] ?? 0,
+        amountMinor,
         sequences,
         sequence * SEQUENCE_LENGTH,
         net.events,
@@ -130,10 +145,7 @@ export async function openTargetScorer(
             end - first,
           )
     const logits = running instanceof Promise ? await running : running
-    for (let row = start; row < start + count; row += 1) {
-      if (Number.isNaN(scores[row])) continue
-      scores[row] = scoreOf(logits[row - start] ?? NaN, target.calibration)
-    }
+    takeScores(logits, scores, start, count, target.calibration)
   }
   return {
     verifyFrom: target.verifyFrom,

@@ -37,7 +37,11 @@ export async function tellFault(
   const messagesAdded = await fault.make()
   const alert = await untilFiring(fault, prometheus, signal)
   const firedAfterMs = alert === null ? null : performance.now() - madeMs
-  say(alert === null ? `${fault.alert} did not fire` : firingText(alert, firedAfterMs ?? 0))
+  say(
+    alert === null || firedAfterMs === null
+      ? `${fault.alert} did not fire`
+      : firingText(alert, firedAfterMs),
+  )
   const mendedMs = performance.now()
   await fault.mend()
   say('MENDED   the fault is undone')

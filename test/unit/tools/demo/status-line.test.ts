@@ -1,6 +1,6 @@
 // Goal: the status line shows the sums of the scorer's metrics. Method: the scorer's own telemetry writes them.
 
-import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseScorerNumbers, statusText } from '../../../../tools/demo/status-line.ts'
 import { createScorerTelemetry } from '../../../../services/platform/metrics/scorer-telemetry.ts'
@@ -36,8 +36,8 @@ test('figures are summed over outcomes, partitions and reasons', async () => {
   })
 })
 
-test('a scorer that has decided nothing yet has zeros', () => {
-  deepStrictEqual(parseScorerNumbers(''), { decisions: 0, lagMessages: 0, deadLetters: 0 })
+test('a scorer that has decided nothing yet has counted nothing, and its lag is unknown', () => {
+  deepStrictEqual(parseScorerNumbers(''), { decisions: 0, lagMessages: null, deadLetters: 0 })
 })
 
 test('the status line names every figure, and says none where there is none', () => {
@@ -54,6 +54,7 @@ test('the status line names every figure, and says none where there is none', ()
     statusText(status),
     '300 events/s | lag 12 | p99 event to alert none | 4 alerts (1 block)',
   )
+  ok(statusText({ ...status, lagMessages: null }).includes('| lag unknown |'))
   strictEqual(
     statusText({ ...status, p99Ms: 41, deadLetters: 2, eventTimeMs: Date.UTC(2025, 0, 2, 3, 4) }),
     '300 events/s | lag 12 | p99 event to alert 41 ms | 4 alerts (1 block) | 2 dead letters | ' +
