@@ -24,16 +24,17 @@ export function rankedRows(scores: Float64Array): number[] {
   return Array.from(scores.keys()).sort((a, b) => valueAt(scores, b) - valueAt(scores, a) || a - b)
 }
 
-/** The value below which this share lies, without interpolation; 0 without values. */
+/** The value below which this share lies, without interpolation. There must be a value. */
 export function quantileOf(ascending: Float64Array, share: number): number {
-  return ascending[Math.floor((ascending.length - 1) * share)] ?? 0
+  return valueAt(ascending, Math.floor((ascending.length - 1) * share))
 }
 
-/** The quantiles at ascending shares, each value once. */
+/** The quantiles at ascending shares, each value once; none without values. */
 export function distinctQuantiles(
   ascending: Float64Array,
   shares: readonly number[],
 ): readonly number[] {
+  if (ascending.length === 0) return []
   return [...new Set(shares.map((share) => quantileOf(ascending, share)))]
 }
 

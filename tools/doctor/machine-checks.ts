@@ -126,7 +126,7 @@ function checkDependencies(root: string): Omit<Finding, 'name'> {
 
 async function checkJava(machine: Machine, isElsewhere: boolean): Promise<Omit<Finding, 'name'>> {
   const java = await findPrerequisite('java', machine)
-  if (java !== null) return ok(`${await javaMajor(java)} (${java})`)
+  if (java !== null) return ok(`${(await javaMajor(java)) ?? 'unknown version'} (${java})`)
   return missing('java', machine, isElsewhere)
 }
 

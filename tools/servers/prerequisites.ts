@@ -67,7 +67,8 @@ export async function findPrerequisite(
   switch (name) {
     case 'java': {
       const java = findJava(machine)
-      return java !== null && (await javaMajor(java)) >= JAVA_MAJOR_MIN ? java : null
+      const major = java === null ? null : await javaMajor(java)
+      return major !== null && major >= JAVA_MAJOR_MIN ? java : null
     }
     case 'maven':
       return findProgram('mvn', machine.searchPath)
@@ -78,16 +79,16 @@ export async function findPrerequisite(
   }
 }
 
-/** Major version of a Java program, or 0 when it does not run (as the stand-in that macOS ships). */
-export async function javaMajor(java: string): Promise<number> {
+/** Major version of a Java program; null when it does not run (as the stand-in that macOS ships). */
+export async function javaMajor(java: string): Promise<number | null> {
   const { code, output } = await runProgram(java, ['-version'], { limitMs: VERSION_LIMIT_MS })
-  return code === 0 ? parseJavaMajor(output) : 0
+  return code === 0 ? parseJavaMajor(output) : null
 }
 
-/** Reads 17 from `openjdk version "17.0.15"`, 8 from `"1.8.0_402"`; 0 when there is no version. */
-export function parseJavaMajor(text: string): number {
-  const found = /version "(?:1\.)?(\d+)/.exec(text)
-  return Number(found?.[1] ?? 0)
+/** Reads 17 from `openjdk version "17.0.15"`, 8 from `"1.8.0_402"`; null when there is no version. */
+export function parseJavaMajor(text: string): number | null {
+  const [, major] = /version "(?:1\.)?(\d+)/.exec(text) ?? []
+  return major === undefined ? null : Number(major)
 }
 
 /**

@@ -140,7 +140,7 @@ export class WeightedIndex {
     let high = this.#sums.length - 1
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.#sums[middle] ?? 0) > target) high = middle
+      if ((this.#sums[middle] as number) > target) high = middle
       else low = middle + 1
     }
     return low

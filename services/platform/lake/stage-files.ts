@@ -280,7 +280,8 @@ export class RowBuffer {
   }
 
   #push(): void {
-    const count = this.#columns[0]?.length ?? 0
+    const [first = []] = this.#columns
+    const count = first.length
     if (count === 0) return
     const chunk = this.#session.api.DuckDBDataChunk.create(this.#types, count)
     chunk.setColumns(this.#columns)

@@ -104,7 +104,7 @@ function byCodeOf(
 
 /**
  * Baseline of each feature over the given rows: the median, or the most common value of a code; 0 where it is always
- * absent.
+ * absent, and for a code none of whose values is common.
  */
 export function baselineValues(rows: Float64Array, indices: Uint32Array): readonly number[] {
   return FEATURES.map(({ unit }, feature) =>
@@ -113,6 +113,7 @@ export function baselineValues(rows: Float64Array, indices: Uint32Array): readon
 }
 
 function baselineOf(ascending: Float64Array, unit: string): number {
+  if (ascending.length === 0) return 0
   return unit === CODE_UNIT ? (mostCommon(ascending)[0] ?? 0) : quantileOf(ascending, 0.5)
 }
 
@@ -156,7 +157,8 @@ function columnOf(
 }
 
 function isLongTailed(values: Float64Array): boolean {
-  const first = values[0] ?? 0
+  const [first] = values
+  if (first === undefined) return false
   return first >= 0 && quantileOf(values, 0.99) > LONG_TAIL * Math.max(1, quantileOf(values, 0.5))
 }
 

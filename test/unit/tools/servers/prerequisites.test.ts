@@ -30,7 +30,7 @@ test('the Java version is read from old and new version texts', () => {
   strictEqual(parseJavaMajor('java version "1.8.0_402"'), 8)
   strictEqual(
     parseJavaMajor('The operation could not be completed. Unable to locate a Java Runtime.'),
-    0,
+    null,
   )
 })
 
