@@ -46,7 +46,7 @@ test('models and nets are measured on each backend, with the same bits in every 
   assert.equal(backendsLines(result).filter((line) => line.startsWith('wasm, ')).length, 2)
 })
 
-test('both nets of a cascade are measured, and what they cost together is told', async () => {
+test('both nets of a cascade are measured, and their joint cost is reported', async () => {
   const parts = await cascadeOf('models/simulator')
   assert.ok(parts !== null)
   const nets = [
@@ -67,7 +67,7 @@ test('both nets of a cascade are measured, and what they cost together is told',
   )
 })
 
-test('the price of a million is that of its processor time: the draft for all, the target for its share', () => {
+test('the price of a million decisions is processor time: the first stage for all, the second stage for its share', () => {
   const call = { calls: 3, p50Ms: 1, p99Ms: 2 }
   const net = { detail: '', tooSlow: [], isOnGpu: false, hasSameBits: true }
   const calls = (rowsPerSecond: number, cpuMicrosecondsPerRow: number) =>
@@ -93,7 +93,7 @@ test('the price of a million is that of its processor time: the draft for all, t
   assert.deepEqual(cascadeCosts([{ backend: 'cpu', nets: [] }], [parts], 0.1), [])
 })
 
-test('a net whose scores depend on the batch is a problem, and one that cannot be opened is told', async () => {
+test('a net whose scores depend on the batch is a problem, and one that cannot be opened is reported', async () => {
   const opened = { detail: 'made up', isOnGpu: false, close: quiet }
   const uneven: BenchNet = {
     name: 'uneven',

@@ -59,7 +59,7 @@ const OPTIONS: FeaturesOptions = {
   ...{ cachedEventsMax: 1_000, growthEvents: 20, heldMax: 512 },
 }
 
-/** What the rows of all features are, by a fold that neither stores nor batches; checksum of their values. */
+/** Checksum of the expected rows of all features, computed by a fold that neither stores nor batches. */
 function checksumOfHistory({ transactions, cards }: FeaturesOptions): string {
   const fold = new HistoryFold({ rates: DEFAULT_RATES, partitionCount: 1 })
   const row = new Float64Array(FEATURE_COUNT)
@@ -93,7 +93,7 @@ test('the features benchmark gets the rows of a fold that stores nothing, in eve
 })
 
 test(
-  'features over Redis take two round trips a batch at most, and leave nothing behind',
+  'features over Redis take at most two round trips per batch, and leave nothing behind',
   { skip },
   async () => {
     const servers = await openBenchServers({ brokers: brokers.split(',') }, { url: redisUrl })

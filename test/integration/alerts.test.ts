@@ -67,7 +67,7 @@ function reader(topic: Topic, startAt: 'beginning' | 'now') {
   return { brokers, name: `test-reader-${topic.prefix}`, topics: [topic.name], startAt }
 }
 
-/** What is in the topic, once there is so much: a commit is answered before its end is written to every partition. */
+/** Waits for this many messages: a commit is answered before its end is written to every partition. */
 function readAll(topic: Topic, count: number): Promise<readonly string[]> {
   return readAtLeast(count, 'messages are committed', () => readOnce(topic))
 }
@@ -88,7 +88,7 @@ test('reading to the end gives committed messages once and in order, and no abor
   deepStrictEqual(await readAll(topic, 3), ['a', 'b', 'c'])
 })
 
-test('the end is reached where aborted messages and control records are all that is left', async (t) => {
+test('reading reaches the end when only aborted messages and control records remain', async (t) => {
   const topic = await makeTopic(t, 3)
   await topic.send('commit', [{ value: 'a', partition: 0 }])
   for (let round = 0; round < 5; round += 1) {
@@ -100,7 +100,7 @@ test('the end is reached where aborted messages and control records are all that
   deepStrictEqual(await readAll(topic, 1), ['a'])
 })
 
-test('an empty topic is read at once, and an absent one is named', async (t) => {
+test('an empty topic is read at once, and a missing one is named in the error', async (t) => {
   const topic = await makeTopic(t, 2)
   deepStrictEqual(await readAll(topic, 0), [])
   const absent = { ...reader(topic, 'beginning'), topics: ['test-no-such-topic'] }
@@ -110,7 +110,7 @@ test('an empty topic is read at once, and an absent one is named', async (t) => 
   )
 })
 
-test('what the handler throws ends the reading with that error', async (t) => {
+test('an error of the handler ends the reading with that error', async (t) => {
   const topic = await makeTopic(t, 1)
   await topic.send('commit', [{ value: 'a' }])
   await topic.send('commit', [{ value: 'b' }])
@@ -126,7 +126,7 @@ test('what the handler throws ends the reading with that error', async (t) => {
   strictEqual(calls, 1)
 })
 
-test('following from now leaves out what was there, and misses nothing that comes', async (t) => {
+test('following from now skips existing messages and misses no new one', async (t) => {
   const topic = await makeTopic(t, 2)
   await topic.send('commit', [{ value: 'before' }])
   // Until its end is written, it comes behind what a committed reader calls now.
@@ -163,7 +163,7 @@ test('a reader leaves no group behind', async (t) => {
   ok(!groups.some(({ groupId }) => groupId.startsWith(`test-reader-${topic.prefix}`)))
 })
 
-test('the subscriber hands over every alert, and counts and passes over what is none', async (t) => {
+test('the subscriber delivers every alert, and counts and skips other messages', async (t) => {
   const topic = await makeTopic(t, 1)
   const first: Alert = { ...fullAlert, alertId: 'first', action: 'flag' }
   const second: Alert = { ...fullAlert, alertId: 'second', action: 'block' }

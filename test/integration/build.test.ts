@@ -68,7 +68,7 @@ describe('the build', () => {
     build.remove()
   })
 
-  test('holds every script and data file that lies beside the sources', () => {
+  test('contains every script and data file stored alongside the sources', () => {
     const assets = readdirSync(join(root, 'services'), {
       recursive: true,
       encoding: 'utf8',

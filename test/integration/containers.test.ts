@@ -20,7 +20,7 @@ import {
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** Where the servers of this run are, as targets of a door. */
+/** Addresses of the servers of this run, as targets of a proxy. */
 function targetOf(address: string | undefined): { readonly host: string; readonly port: number } {
   const { hostname, port } = new URL(
     address?.includes('://') === true ? address : `tcp://${address ?? ''}`,
@@ -107,7 +107,7 @@ test('a run asks Docker for Kafka and Redis as in docker-compose.yml, uses them 
   match(output, /used 127\.0\.0\.1:\d+ and redis:\/\/127\.0\.0\.1:\d+/)
 })
 
-test('when one container does not come up, the other one is removed and the run fails', async (t) => {
+test('when one container does not start, the other is removed and the run fails', async (t) => {
   const engine = await standIn(t, [{ ...KAFKA, target: null }, REDIS])
   const { code, output } = await runNode(['test/support/use-containers.ts'], {
     DOCKER_HOST: engine.url,
@@ -120,7 +120,7 @@ test('when one container does not come up, the other one is removed and the run 
   )
 })
 
-test('tests run on containers when that is asked for, and the run says so', async (t) => {
+test('tests run on containers on request, and the run reports it', async (t) => {
   const engine = await standIn(t, [KAFKA, REDIS])
   const { code, output } = await runTests('partition-transactions', { DOCKER_HOST: engine.url })
   strictEqual(code, 0, output)
@@ -132,7 +132,7 @@ test('tests run on containers when that is asked for, and the run says so', asyn
   )
 })
 
-test('asked for without an engine, or beside addresses, a run fails and says what to do', async () => {
+test('a run on containers without an engine, or with addresses given, fails and says what to do', async () => {
   const nowhere = await runTests('partition-transactions', { DOCKER_HOST: 'tcp://127.0.0.1:9' })
   strictEqual(nowhere.code, 1, nowhere.output)
   match(nowhere.output, /No Docker engine answers.*DOCKER_HOST/)
@@ -141,7 +141,7 @@ test('asked for without an engine, or beside addresses, a run fails and says wha
   match(both.output, /unset SLUICE_KAFKA_BROKERS and SLUICE_REDIS_URL/)
 })
 
-test('a run on servers that are there already says that it did not run on containers', async (t) => {
+test('a run on existing servers reports that it did not run on containers', async (t) => {
   const engine = await standIn(t, [])
   const { code, output } = await runTests('partition-transactions', {
     DOCKER_HOST: engine.url,
@@ -154,7 +154,7 @@ test('a run on servers that are there already says that it did not run on contai
   deepStrictEqual(engine.containers, [])
 })
 
-test('on a real engine Kafka takes transactions and Redis refuses to forget', async (t) => {
+test('on a real engine Kafka accepts transactions and Redis does not evict', async (t) => {
   const { containerEngine, startContainerStack } = await import('../support/containers-stack.ts')
   if ((await containerEngine()) === null) {
     t.skip('NOT RUN: no Docker engine answers here; the images were not started')

@@ -24,7 +24,7 @@ import {
   countsOf,
 } from '../support/letter-streams.ts'
 
-test('letters are listed, counted and shown, and no card number comes out', async (t) => {
+test('dead letters are listed, counted and shown without card numbers', async (t) => {
   const { stream, bad } = await streamWithLetters(t, 'letters-shown')
   const positionOf = (index: number): string =>
     `${topicName(stream.prefix, 'transactions')}/${HOME}/${2 * index}`
@@ -82,7 +82,7 @@ test('letters are listed, counted and shown, and no card number comes out', asyn
   ok(raw.includes(CARD_NUMBER) && raw.includes(CARD_NUMBER_GROUPED))
 })
 
-test('what is sent again once its cause is gone is decided exactly once', async (t) => {
+test('a dead letter sent again after its cause is fixed is decided exactly once', async (t) => {
   const { stream, outputs, bad } = await streamWithLetters(t, 'letters-redriven')
   await using registry = await laterRegistry(stream.prefix)
   const fixed = { SLUICE_SCHEMA_REGISTRY_URL: registry.url }
@@ -116,7 +116,7 @@ test('what is sent again once its cause is gone is decided exactly once', async 
   deepStrictEqual(countsOf(unregistered), { refused_again: 1 })
   deepStrictEqual(await endsOf(stream), before)
 
-  // What can be decided by this registry: every transaction of the stream was written under the later id.
+  // This registry can decide them: every transaction of the stream was written under the later id.
   const first = await command(stream, ['redrive', '--yes', '--json'])
   strictEqual(first.code, 0, first.stderr)
   deepStrictEqual(countsOf(first), { sent: 1, refused_again: bad.length - 1 })
@@ -165,7 +165,7 @@ test('a message that fails again when it is sent again is not sent a third time'
   deepStrictEqual(await audit(stream, outputs), [])
 })
 
-test('a message with a card number is not sent again, not even by force', async (t) => {
+test('a message with a card number is not sent again, even with --force', async (t) => {
   const { stream } = await streamWithLetters(t, 'letters-cards', ({ value }) =>
     /4111/.test(value.toString('latin1')),
   )
@@ -175,7 +175,7 @@ test('a message with a card number is not sent again, not even by force', async 
   deepStrictEqual(await endsOf(stream), ends)
 })
 
-test('what retention has taken is said, and the rest is sent', async (t) => {
+test('messages removed by retention are reported, and the rest are sent', async (t) => {
   const { stream } = await streamWithLetters(
     t,
     'letters-gone',

@@ -167,7 +167,7 @@ test('a replay with --exit decides every row, counts the same from the topics, a
   await ends(await scorerPid())
 })
 
-test('SIGTERM during a live demo ends it with code 0, and nothing of it is left', async () => {
+test('SIGTERM ends a live demo with code 0, and nothing of it remains', async () => {
   const child = startSluice(['demo', '--rate', '400', '--json'])
   const closed = once(child, 'close')
   const stderr = text(child.stderr)
@@ -191,7 +191,7 @@ test('SIGTERM during a live demo ends it with code 0, and nothing of it is left'
   await leavesNothing(demoIdIn(progress))
 })
 
-test('a scorer that dies ends the demo with its last words, and nothing is left', async () => {
+test('a scorer that dies ends the demo with its last error, and nothing remains', async () => {
   const child = startSluice(['demo', '--rate', '400', '--json'])
   const closed = once(child, 'close')
   const stderr = text(child.stderr)

@@ -12,7 +12,7 @@ import { openOwnRedis } from '../support/own-redis.ts'
 import { readUntil } from '../support/poll.ts'
 import { openStream } from '../support/streams.ts'
 
-test('the doctor fails or warns about evicting, forgetting, compacted and too short', async (t) => {
+test('the doctor fails or warns about eviction, lost persistence, compaction and short retention', async (t) => {
   const url = await openOwnRedis(t)
   const stream = await openStream(t, 'doctor')
   const redis = new Redis(url)

@@ -23,7 +23,7 @@ import { openStream } from '../support/streams.ts'
 
 const APPLIED_BLOCKS = 'sluice_receipts_total{action="block",status="applied"}'
 
-test('a block is enforced, answered, and its time told; a release lets the card go', async (t) => {
+test('a block is enforced, answered and timed; a release unblocks the card', async (t) => {
   const stream = await openStream(t, 'enforcer')
   const send = await openSender(t, stream)
   const watch = await startReceipts(t, stream)
@@ -79,7 +79,7 @@ test('a block is enforced, answered, and its time told; a release lets the card 
   )
 })
 
-test('a lease that is over comes too late, and a card that is never blocked is refused', async (t) => {
+test('an expired lease is too late to enforce, and a card that is never blocked is refused', async (t) => {
   const stream = await openStream(t, 'enforcer')
   const send = await openSender(t, stream)
   const file = join(temporaryFolder(t), 'cards.txt')

@@ -47,7 +47,7 @@ async function metricsOf({ metricsPort }: { readonly metricsPort: number }): Pro
   return (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
 }
 
-test('in the good case a target gets each alert that it wants once, as a CloudEvent', async (t) => {
+test('without faults a target gets each alert of its filter once, as a CloudEvent', async (t) => {
   const alerts = await openAlertStream(t, ['all', 'blocks'])
   const all = await openReceiver(t, { keys: [key] })
   const blocks = await openReceiver(t, { keys: [key] })
@@ -87,7 +87,7 @@ test('in the good case a target gets each alert that it wants once, as a CloudEv
   deepStrictEqual(all.taken.toSorted(), idsOf(61))
 })
 
-test('a target that fails at first is asked again, and gets the alert under the same id', async (t) => {
+test('a target that fails at first is retried, and gets the alert under the same id', async (t) => {
   const alerts = await openAlertStream(t, ['shaky'])
   const shaky = await openReceiver(t, { keys: [key], answer: (_, nth) => (nth <= 2 ? 500 : 200) })
   await alerts.publish([alertOf(1), alertOf(2)])
@@ -104,7 +104,7 @@ test('a target that fails at first is asked again, and gets the alert under the 
   deepStrictEqual(await alerts.letters(), [])
 })
 
-test('a target that hangs delays no other one, and loses nothing', async (t) => {
+test('a target that hangs delays no other target, and loses nothing', async (t) => {
   const alerts = await openAlertStream(t, ['hanging', 'prompt'])
   const hanging = await openReceiver(t, { keys: [key], answer: () => 'hang' })
   const prompt = await openReceiver(t, { keys: [key] })
@@ -128,7 +128,7 @@ test('a target that hangs delays no other one, and loses nothing', async (t) => 
   deepStrictEqual(hanging.taken.toSorted(), idsOf(400))
 })
 
-test('of one card nothing overtakes: a release waits until its block has been taken', async (t) => {
+test('alerts of one card stay in order: a release waits until its block is accepted', async (t) => {
   const alerts = await openAlertStream(t, ['ordered'])
   const ordered = await openReceiver(t, {
     keys: [key],
@@ -153,7 +153,7 @@ test('of one card nothing overtakes: a release waits until its block has been ta
   )
 })
 
-test('what a target refuses becomes a dead letter at once, and what it fails on when attempts are used up', async (t) => {
+test('a refused alert becomes a dead letter at once, and a failing one after its last attempt', async (t) => {
   const alerts = await openAlertStream(t, ['picky'])
   const answers: Readonly<Record<string, number>> = { 'card-1': 422, 'card-2': 500, 'card-3': 302 }
   const picky = await openReceiver(t, {
@@ -190,7 +190,7 @@ test('what a target refuses becomes a dead letter at once, and what it fails on 
   await again.end('SIGTERM')
 })
 
-test('a key is changed without a delivery that is refused: both sign until the receiver has the new one', async (t) => {
+test('a key is rotated without a refused delivery: both keys sign until the receiver has the new one', async (t) => {
   const alerts = await openAlertStream(t, ['rotating'])
   const [oldKey, newOne] = [newKey(), newKey()]
   const rotating = await openReceiver(t, { keys: [oldKey] })
@@ -210,7 +210,7 @@ test('a key is changed without a delivery that is refused: both sign until the r
   deepStrictEqual([...rotating.refused], [])
 })
 
-test('a forged body, a wrong key, a stale copy and a replay are refused and counted; the control is taken', async (t) => {
+test('a forged body, a wrong key, a stale copy and a replay are refused and counted; the control is accepted', async (t) => {
   const receiver = await openReceiver(t, { keys: [key] })
   const alerts = await openAlertStream(t, ['real'])
   await alerts.publish([alertOf(1)])
@@ -248,7 +248,7 @@ test('a forged body, a wrong key, a stale copy and a replay are refused and coun
   strictEqual(receiver.taken.length, 2)
 })
 
-test('while a target is away its alerts wait and none is given up; when it is back all arrive', async (t) => {
+test('alerts wait while their target is away, none is given up, and all arrive when it is back', async (t) => {
   const alerts = await openAlertStream(t, ['away'])
   let isAway = true
   const away = await openReceiver(t, { keys: [key], answer: () => (isAway ? 503 : 200) })
@@ -268,7 +268,7 @@ test('while a target is away its alerts wait and none is given up; when it is ba
   deepStrictEqual(await alerts.letters(), [])
 })
 
-test('what was given up is sent again once, under its id, and not when a later revision has replaced it', async (t) => {
+test('an alert given up is sent again once, under its id, unless a later revision has replaced it', async (t) => {
   const alerts = await openAlertStream(t, ['repaired'])
   const repaired = await openReceiver(t, { keys: [key], answer: () => 403 })
   await alerts.publish([

@@ -25,7 +25,7 @@ if (brokersText === '' || redisUrl === '') {
     'SLUICE_KAFKA_BROKERS or SLUICE_REDIS_URL is not set; run this suite with npm run test:integration.',
   )
 }
-/** Of the folder that the image adds to its base; 167 MiB of packages on disk, DuckDB among them, when this was set. */
+/** Limit for the folder that the image adds to its base: its packages, DuckDB among them, take 167 MiB on disk. */
 const SIZE_MIB_MAX = 200
 const BYTES_PER_MIB = 1024 * 1024
 
@@ -42,7 +42,7 @@ function filesOf(
   )
 }
 
-/** What a folder takes on disk, MiB. */
+/** Disk space of a folder, MiB. */
 function mibOf(folder: string): number {
   let bytes = 0
   for (const { size, blocks } of entriesOf(folder).values()) bytes += Math.max(size, blocks * 512)
@@ -132,7 +132,7 @@ describe('the image', () => {
     return service
   }
 
-  test('holds what a service reads and nothing that it is made from', (t) => {
+  test('contains the files a service reads and none that it is built from', (t) => {
     deepStrictEqual(readdirSync(image.folder).toSorted(), [
       'dist',
       'infra',
@@ -166,7 +166,7 @@ describe('the image', () => {
     deepStrictEqual(development.filter(isThere), [])
   })
 
-  test('makes the topics, and does so again without a change', async () => {
+  test('creates the topics, and a second run changes nothing', async () => {
     const command = ['topics', 'create', '--partitions', '2', '--json']
     for (const isNew of [true, false]) {
       const { code, output } = await start([...image.entrypoint, ...command]).ended
@@ -200,7 +200,7 @@ describe('the image', () => {
     deepStrictEqual(filesOf(image.folder), before)
   })
 
-  test('has a health check that fails when nobody answers, and says so', async (t) => {
+  test('has a health check that fails with a message when no service answers', async (t) => {
     const check = start(['node', 'infra/docker/healthcheck.mjs'], {
       SLUICE_METRICS_PORT: String(await ownPort(t)),
     })

@@ -49,7 +49,7 @@ function labelsOf(stream: TestStream, countMin: number) {
   return readTopic(stream, 'labels', stream.codecs.label, countMin)
 }
 
-test('alerts of one terminal are one case, and what a person found leaves the queue', async (t) => {
+test('alerts of one terminal form one case, and labelled alerts leave the queue', async (t) => {
   const stream = await openStream(t, 'labels')
   const send = await openSender(t, stream)
   const cases = await startCases(t, stream, { SLUICE_CASES_READ_TOKEN: READ_TOKEN })
@@ -138,7 +138,7 @@ test('alerts of one terminal are one case, and what a person found leaves the qu
   )
 })
 
-test('a label said again after a restart, or at the same time, is written once', async (t) => {
+test('a label repeated after a restart, or sent twice at once, is written once', async (t) => {
   const stream = await openStream(t, 'labels')
   const said = { id: 'tx-7', ...FRAUD, card: 'card-7', eventTimeMs: 1_767_225_600_000 }
   const first = await startCases(t, stream)
@@ -164,7 +164,7 @@ test('a label said again after a restart, or at the same time, is written once',
   )
 })
 
-test('sluice label writes once, and sluice queue shows what is left', async (t) => {
+test('sluice label writes once, and sluice queue shows the open alerts', async (t) => {
   const stream = await openStream(t, 'labels')
   const send = await openSender(t, stream)
   await send('alerts', alertMessages(stream, [blockOf('card-1', 1), blockOf('card-2', 2)]))
@@ -195,7 +195,7 @@ test('sluice label writes once, and sluice queue shows what is left', async (t) 
   match(sluice('queue').stdout, /1 open cases with 1 alerts\n.*\n.*card card-2/)
 })
 
-test('who may not, says it wrongly or too often is told why, and nothing is written', async (t) => {
+test('an unauthorised, invalid or too frequent label is refused with a reason, and nothing is written', async (t) => {
   const stream = await openStream(t, 'labels')
   const cases = await startCases(t, stream, {
     SLUICE_CASES_READ_TOKEN: READ_TOKEN,

@@ -38,7 +38,7 @@ async function rowsWritten(writer: CliProcess): Promise<number> {
   return sum
 }
 
-test('a writer that runs is measured, stopped, started again, and asked to erase', async (t) => {
+test('a running writer exports metrics, stops, starts again and erases on request', async (t) => {
   const stream = await openStream(t, 'lake-service')
   const folder = await openFolder(t)
   const args = ['lake', 'ingest', '--lake', folder, '--metrics-port', '0', '--flush-every', '300ms']
@@ -69,7 +69,7 @@ test('a writer that runs is measured, stopped, started again, and asked to erase
   ok(!text.includes('sluice_lake_newest_file_age_seconds{table="decisions"}'), 'it has no file')
   ok(text.includes('sluice_lake_lag_seconds{table="transactions",partition="0"} 0\n'))
 
-  // What is sent while nobody writes is taken by the next one, once.
+  // Messages sent while no writer runs are written by the next one, once.
   strictEqual(await first.end('SIGTERM'), 0)
   await stream.send(events.slice(300, 450))
   const second = await start()
@@ -115,7 +115,7 @@ test('a writer that runs is measured, stopped, started again, and asked to erase
   deepStrictEqual(await failures(folder), [])
 })
 
-test('a batch that fails its checks is kept out, seen, and taken again', async (t) => {
+test('a batch that fails its checks is not committed, is reported, and is retried', async (t) => {
   const stream = await openStream(t, 'lake-failing')
   const folder = await openFolder(t)
   await stream.send(await simulatedEvents(100, crowd))

@@ -151,7 +151,7 @@ test('a model that would block everything stays below the caps until a person re
   )
 })
 
-test('a lease ends once: by event time, by the clock of a quiet partition, by a label', async (t) => {
+test('a lease ends exactly once: by event time, by the clock of a quiet partition, or by a label', async (t) => {
   const { stream, outputs, environment } = await setUp(t, 'leases')
   const [pattern] = await patterns()
   if (pattern === undefined) throw new Error('The simulator made nothing.')
@@ -203,14 +203,14 @@ test('a lease ends once: by event time, by the clock of a quiet partition, by a 
   strictEqual(await scorer.metric('sluice_leases_released_total', 'cause="expired"'), 2)
   strictEqual(await scorer.metric('sluice_leases_extended_total'), 2)
 
-  // What was decided does not depend on any of it.
+  // Decisions do not depend on leases.
   const replayed = await runSluice(['replay', '--all', '--json'], environment)
   strictEqual(replayed.code, 0, replayed.stderr)
   const { mismatched, decisions } = JSON.parse(replayed.stdout) as Record<string, number>
   deepStrictEqual([mismatched, decisions], [0, 4])
 })
 
-test('a person releases a card; who asks again, or for a card that is not blocked, is told', async (t) => {
+test('a person releases a card; a second release, or one of a card that is not blocked, is refused', async (t) => {
   const { stream, outputs, environment } = await setUp(t, 'release')
   const [pattern] = await patterns()
   if (pattern === undefined) throw new Error('The simulator made nothing.')
@@ -226,7 +226,7 @@ test('a person releases a card; who asks again, or for a card that is not blocke
   const byCard = await release(card)
   strictEqual(byCard.code, 0, byCard.stderr)
   await outputs.until('the release', () => outputs.alerts.length === 3)
-  // Where leases are looked up.
+  // A release looks the lease up in this topic.
   await outputs.until('its tombstone', () => !outputs.liveLeases.has(card))
   const again = await release(card)
   strictEqual(again.code, 1)

@@ -64,7 +64,7 @@ async function counts(scorer: ScorerProcess, decisions: number): Promise<void> {
   })
 }
 
-test('every series with closed labels is there before the first message, at 0', async (t) => {
+test('every series with closed labels is exported at 0 before the first message', async (t) => {
   const stream = await openStream(t, 'zeros')
   const scorer = await startScorer(t, stream.patientEnvironment())
   const text = await metricsOf(scorer)
@@ -97,7 +97,7 @@ test('every series with closed labels is there before the first message, at 0', 
   )
 })
 
-test('amounts, scores, reasons and labels are those of an independent count', async (t) => {
+test('metrics of amounts, scores, reasons and labels equal an independent count', async (t) => {
   const stream = await openStream(t, 'counts')
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(3_000)
@@ -151,7 +151,7 @@ test('amounts, scores, reasons and labels are those of an independent count', as
     ),
   )
 
-  // What leases say later of an alert has its reasons again, and is counted by cause.
+  // Later revisions of an alert by leases repeat its reasons and are counted by cause.
   const alerts = outputs.alerts.filter(
     ({ cause }) => cause === null || cause === 'late_transaction',
   )
@@ -183,7 +183,7 @@ test('amounts, scores, reasons and labels are those of an independent count', as
   strictEqual(sampleOf(text, 'sluice_label_delay_seconds_count'), labels.length + strangers.length)
 })
 
-test('with Redis away decisions go on and say so; when it is back they are made with state again', async (t) => {
+test('decisions continue as degraded while Redis is away, and use state again when it is back', async (t) => {
   const stream = await openStream(t, 'away')
   const outputs = followOutputs(t, stream)
   const redis = await openRedisProxy(t, stream.redisUrl)
@@ -228,7 +228,7 @@ test('with Redis away decisions go on and say so; when it is back they are made 
   strictEqual(await scorer.metric('sluice_decision_annotations_total', 'mark="degraded"'), 300)
 })
 
-test('a backend that is not the expected one is told in the log, the metrics and beside readiness', async (t) => {
+test('an unexpected backend is reported in the log, the metrics and the readiness page', async (t) => {
   const stream = await openStream(t, 'fallback')
   const environment = { SLUICE_BACKEND: 'cpu', SLUICE_BACKEND_EXPECTED: 'wasm' }
   const scorer = await startScorer(t, stream.patientEnvironment(environment))

@@ -65,7 +65,7 @@ async function serving(scorer: ScorerProcess, digest: string): Promise<void> {
   })
 }
 
-/** What decided: each digest with its control position. */
+/** Models that decided: each digest with its control position. */
 function deciders(blocks: readonly SeenBatch[]): readonly string[] {
   return [
     ...new Set(
@@ -74,7 +74,7 @@ function deciders(blocks: readonly SeenBatch[]): readonly string[] {
   ]
 }
 
-test('activate, shadow and rollback change what decides, between batches, and lose nothing', async (t) => {
+test('activate, shadow and rollback change the deciding model between batches, and lose nothing', async (t) => {
   const setup = await setUp(t, 'models')
   const { stream, outputs } = setup
   const variant = variantOf(t, 'strict', STRICT)
@@ -111,7 +111,7 @@ test('activate, shadow and rollback change what decides, between batches, and lo
       role,
     ]),
     [
-      // What the scorer is configured with goes into the store, to be found by a replay.
+      // The scorer stores its configured model, so that a replay finds it.
       [RELEASED, null],
       [variant.digest, 'active'],
     ],
@@ -129,7 +129,7 @@ test('activate, shadow and rollback change what decides, between batches, and lo
   ok(nothing.stderr.includes('no model to go back to'), nothing.stderr)
 })
 
-test('a folder that is truncated, altered or of other features is refused by the command, and nothing is said', async (t) => {
+test('the command refuses a truncated or altered model or one of other features, and writes no control message', async (t) => {
   const setup = await setUp(t, 'refused')
   const truncated = variantOf(t, 'truncated', STRICT)
   truncateSync(join(truncated.folder, 'weights.bin'), 100)
@@ -152,7 +152,7 @@ test('a folder that is truncated, altered or of other features is refused by the
   strictEqual(entry?.isWhole, false)
 })
 
-test('a scorer refuses a damaged model while the old one serves, and takes it once it is whole', async (t) => {
+test('a scorer refuses a damaged model while the old one serves, and activates it once it is repaired', async (t) => {
   const setup = await setUp(t, 'damaged')
   const { stream, store } = setup
   const variant = variantOf(t, 'damaged', STRICT)
@@ -181,7 +181,7 @@ test('a scorer refuses a damaged model while the old one serves, and takes it on
   deepStrictEqual(deciders(second), [`${variant.digest} 1`])
 })
 
-test('a scorer that starts comes up with the active model, or the last one before it that can be opened', async (t) => {
+test('a scorer starts with the active model, or the last earlier one that can be opened', async (t) => {
   const setup = await setUp(t, 'restart')
   const { store } = setup
   const [before, active] = [variantOf(t, 'before', STRICT), variantOf(t, 'active', LAX)]
@@ -199,7 +199,7 @@ test('a scorer that starts comes up with the active model, or the last one befor
   deepStrictEqual(deciders(blocks), [`${before.digest} none`])
 })
 
-test('an aligned replay follows no control message: the configured model decides', async (t) => {
+test('an aligned replay ignores control messages: the configured model decides', async (t) => {
   const setup = await setUp(t, 'aligned')
   const variant = variantOf(t, 'ignored', STRICT)
   await model(setup, 'activate', variant.folder, '--reason', 'not for replays')
@@ -207,7 +207,7 @@ test('an aligned replay follows no control message: the configured model decides
   deepStrictEqual(deciders(await decide(setup, await simulatedEvents(1_000))), [`${RELEASED} none`])
 })
 
-test('scorers that are killed while models change lose nothing, and each block says what decided it', async (t) => {
+test('scorers killed while models change lose nothing, and each decision batch records its model', async (t) => {
   const setup = await setUp(t, 'swaps')
   const { stream, outputs } = setup
   const variants = [variantOf(t, 'one', STRICT), variantOf(t, 'two', LAX)] as const
@@ -245,7 +245,7 @@ test('scorers that are killed while models change lose nothing, and each block s
   await serving(last, deployment.active ?? '')
 })
 
-test('a shadow judges what is decided, without effect, and labels are held against both', async (t) => {
+test('a shadow model scores every decision without effect, and labels are compared with both', async (t) => {
   const setup = await setUp(t, 'shadow')
   const { stream, outputs } = setup
   // Both are cascades of the same nets, so the shadow's scores are those that decide, the large net's among them.
@@ -288,7 +288,7 @@ test('a shadow judges what is decided, without effect, and labels are held again
   })
 })
 
-test('the fairness gate stops an activation by what the stream has decided, unless it is overridden', async (t) => {
+test('the fairness gate stops an activation by the decisions of the stream, unless it is overridden', async (t) => {
   const setup = await setUp(t, 'gate')
   const { stream, outputs, store } = setup
   const variant = variantOf(t, 'gated', STRICT)

@@ -27,7 +27,7 @@ async function open(t: TestContext, keys: TestKeys) {
   return { store, session, redis, key }
 }
 
-test('what is new is appended, and read by the partition and by others as the whole', async (t) => {
+test('new events are appended, and the partition and others read the whole value', async (t) => {
   const keys = openKeys(t, 'added')
   const { store, session, redis, key } = await open(t, keys)
   const values: Buffer[] = []

@@ -28,7 +28,7 @@ interface Stage {
   readonly store: PartitionStore
   readonly session: PartitionSession
   readonly redis: Redis
-  /** Of a page of messages. */
+  /** Key of a page of messages. */
   readonly keyOf: (page: number) => string
 }
 
@@ -61,7 +61,7 @@ async function keep(
   strictEqual(await session.write(snapshot, progress, committed), 'written')
 }
 
-/** What a late transaction is told of the messages at these offsets, the batch beginning at `nextOffset`. */
+/** Stored messages at these offsets, as a late transaction reads them; the batch begins at `nextOffset`. */
 async function late(
   session: PartitionSession,
   offsets: readonly number[],
@@ -86,7 +86,7 @@ function found(reading: PartitionReading, offset: number): Buffer | null {
 const upTo = (from: number, to: number): readonly number[] =>
   Array.from({ length: to - from }, (_, index) => from + index)
 
-test('what a session has kept is found by the next one, of the same store and of another', async (t) => {
+test('messages stored by a session are found by the next one, of the same store and of another', async (t) => {
   const keys = openKeys(t, 'messages-next')
   const { store, session } = await open(t, keys)
   const end = 3 * PAGE_OFFSETS + 5
@@ -103,12 +103,12 @@ test('what a session has kept is found by the next one, of the same store and of
   }
 })
 
-test('a page that was begun by one session is gone on with by the next', async (t) => {
+test('a page begun by one session is continued by the next', async (t) => {
   const { store, session } = await open(t, openKeys(t, 'messages-page'))
   await keep(session, [0, 1, 2])
   session.close()
   const next = await openSession(store, 0, await claim(store, 0))
-  // What was written and not committed is decided again.
+  // Messages written and not committed are decided again.
   await keep(next, [2, 3])
   next.close()
   const last = await openSession(store, 0, await claim(store, 0))
@@ -130,13 +130,13 @@ for (const [what, change] of [
     strictEqual((await late(next, [PAGE_OFFSETS], end)).kind, 'read', 'nobody asks for it')
     deepStrictEqual(await late(next, [5], end), { kind: 'lost', loss: 'corrupt' })
     if (what === 'damaged') return
-    // Of a decision so old the message may have been taken away already.
+    // The message of so old a decision may have been removed already.
     const old = await late(next, [5], end, AT_MS - LATENESS_MS - 1)
     deepStrictEqual(found(old, 5), null)
   })
 }
 
-test('pages that nobody will ask for are taken away, also by a later session; others expire like all state', async (t) => {
+test('pages that are no longer needed are removed, also by a later session; others expire like all state', async (t) => {
   const { store, session, redis, keyOf } = await open(t, openKeys(t, 'messages-dropped'))
   await keep(session, upTo(0, 2 * PAGE_OFFSETS))
   session.close()

@@ -21,7 +21,7 @@ import {
 } from '../support/partition-sessions.ts'
 import { openKeys } from '../support/streams.ts'
 
-test('values expire after the reach and not before; epoch and progress never do', async (t) => {
+test('values expire after their retention and not before; epoch and progress never do', async (t) => {
   const keys = openKeys(t, 'expiry')
   const store = await openStore(t, keys)
   strictEqual(await write(await openSession(store, 0, await claim(store, 0)), 0), 'written')
@@ -37,7 +37,7 @@ test('values expire after the reach and not before; epoch and progress never do'
   for (const key of [partition.epoch, partition.progress]) strictEqual(await redis.ttl(key), -1)
 })
 
-test('a partition reads the parts of the others, each with the offset up to which it reaches', async (t) => {
+test('a partition reads remote partials, each with the offset that it covers', async (t) => {
   const keys = openKeys(t, 'parts')
   const store = await openStore(t, keys)
   // As in another process.
@@ -61,7 +61,7 @@ test('a partition reads the parts of the others, each with the offset up to whic
   deepStrictEqual(offsetsOf(otherParts(changed, 'terminal-1')?.[0]?.part), [0, 1, 2])
 })
 
-test('what is read besides for a batch is seen within the frontier of its first reading', async (t) => {
+test('later reads for a batch stay within the frontier of its first read', async (t) => {
   const keys = openKeys(t, 'besides')
   const store = await openStore(t, keys)
   const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
@@ -87,7 +87,7 @@ test('what is read besides for a batch is seen within the frontier of its first 
   deepStrictEqual(offsetsOf(before?.[0]?.part), [0])
 })
 
-test('what a partition of the same process knows is taken from its memory, also after it was read once', async (t) => {
+test('state of a partition of the same process is read from memory, also after one read from Redis', async (t) => {
   const keys = openKeys(t, 'memory')
   const store = await openStore(t, keys)
   const [session, reader] = [
@@ -95,7 +95,7 @@ test('what a partition of the same process knows is taken from its memory, also 
     await openSession(store, 1, await claim(store, 1)),
   ]
   strictEqual(await write(session, 0), 'written')
-  // Where the other partition keeps its state is learnt from Redis, and so is the part.
+  // The location of the other partition's state is read from Redis, and so is its partial.
   deepStrictEqual(
     offsetsOf(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')?.[0]?.part),
     [0],
@@ -107,7 +107,7 @@ test('what a partition of the same process knows is taken from its memory, also 
   strictEqual(other?.part, own)
 })
 
-test('a partition that was built again under another generation is read there', async (t) => {
+test('a partition rebuilt under another generation is read there', async (t) => {
   const keys = openKeys(t, 'generation')
   const store = await openStore(t, keys)
   const reader = await openSession(await openStore(t, keys), 1, await claim(store, 1))
@@ -119,7 +119,7 @@ test('a partition that was built again under another generation is read there', 
   deepStrictEqual(offsetsOf(other?.part), [7])
 })
 
-test('a rebuild counts only once it is switched to, and then at once', async (t) => {
+test('a rebuild is read only after the switch, and then at once', async (t) => {
   const keys = openKeys(t, 'rebuild')
   const store = await openStore(t, keys)
   const reader = await openSession(store, 1, await claim(store, 1))
@@ -140,7 +140,7 @@ test('a rebuild counts only once it is switched to, and then at once', async (t)
   strictEqual(await rebuild.confirm(), 'stands')
 })
 
-test('what was written stays decoded, and is not asked for again', async (t) => {
+test('written values stay decoded in the cache, and are not read again', async (t) => {
   const keys = openKeys(t, 'cached')
   const store = await openStore(t, keys)
   const session = await openSession(store, 0, await claim(store, 0))
@@ -158,7 +158,7 @@ test('what was written stays decoded, and is not asked for again', async (t) => 
   })
 })
 
-test('with no room to keep anything, every value is read again', async (t) => {
+test('with a cache of no capacity, every value is read again', async (t) => {
   const keys = openKeys(t, 'no-room')
   const store = await openStore(t, keys, { cachedEventsMax: 0 })
   const session = await openSession(store, 0, await claim(store, 0))
@@ -168,7 +168,7 @@ test('with no room to keep anything, every value is read again', async (t) => {
   deepStrictEqual(offsetsOf(part), [0, 1])
 })
 
-test('a damaged part of another partition is no empty part, and its owner hears of it', async (t) => {
+test('a damaged remote partial is not read as empty, and its owner is notified', async (t) => {
   const keys = openKeys(t, 'damaged')
   const store = await openStore(t, keys)
   const owner = await openSession(store, 0, await claim(store, 0))
@@ -188,7 +188,7 @@ test('a damaged part of another partition is no empty part, and its owner hears 
   strictEqual(await redis.get(partition.damage), '')
 })
 
-test('state of another layout is none of ours, and stays as it is', async (t) => {
+test('state of another layout is ignored and left unchanged', async (t) => {
   const keys = openKeys(t, 'layouts')
   const store = await openStore(t, keys)
   const redis = openRedis(t, keys)
@@ -203,7 +203,7 @@ test('state of another layout is none of ours, and stays as it is', async (t) =>
   strictEqual(await redis.get(earlier), JSON.stringify(progressAt(5)))
 })
 
-test('a card that was only looked at is not written back, and one that was changed then is', async (t) => {
+test('a card that was only read is not written back, and one changed later is', async (t) => {
   const keys = openKeys(t, 'peeked')
   const store = await openStore(t, keys, { cachedEventsMax: 0 })
   const session = await openSession(store, 0, await claim(store, 0))

@@ -71,7 +71,7 @@ test('an owner whose state is as it was some time ago learns that, before and af
   deepStrictEqual(await session.read([], [], COMMITTED), { kind: 'lost', loss: 'rolled_back' })
 })
 
-test('a claim that was given up and arrives late changes nothing', async (t) => {
+test('an abandoned claim that arrives late changes nothing', async (t) => {
   const keys = openKeys(t, 'late-claim')
   const proxy = await openRedisProxy(t, keys.redisUrl)
   const slow = await openStore(t, keys, { url: proxy.url, answerMsMax: 500 })
@@ -88,7 +88,7 @@ test('a claim that was given up and arrives late changes nothing', async (t) => 
   strictEqual(await session.confirm(), 'stands')
 })
 
-test('a claim that was given up and arrives late is still ours when we claim again', async (t) => {
+test('an abandoned claim that arrives late does not prevent a second claim', async (t) => {
   const keys = openKeys(t, 'own-claim')
   const proxy = await openRedisProxy(t, keys.redisUrl)
   const store = await openStore(t, keys, { url: proxy.url, answerMsMax: 500 })
@@ -107,7 +107,7 @@ test('a claim that was given up and arrives late is still ours when we claim aga
   strictEqual(await store.claim(0, second), null)
 })
 
-test('a Redis that is away is an error with a code, and back again it serves', async (t) => {
+test('an unavailable Redis is an error with a code, and it serves again when it is back', async (t) => {
   const keys = openKeys(t, 'away')
   const proxy = await openRedisProxy(t, keys.redisUrl)
   const store = await openStore(t, keys, { url: proxy.url })
@@ -121,7 +121,7 @@ test('a Redis that is away is an error with a code, and back again it serves', a
   while (reply !== 'written') reply = await write(session, 0).catch(() => 'not yet')
 })
 
-test('a store may be opened while Redis is away, and serves once it is there', async (t) => {
+test('a store can be opened while Redis is away, and serves once it is available', async (t) => {
   const keys = openKeys(t, 'not-there')
   const proxy = await openRedisProxy(t, keys.redisUrl)
   proxy.sever()
@@ -135,7 +135,7 @@ test('a store may be opened while Redis is away, and serves once it is there', a
   while (epoch === null) epoch = await store.claim(0, null).catch(() => null)
 })
 
-test('the server tells its memory, and each command tells its time, also one that fails', async (t) => {
+test('the memory of the server and the duration of each command, failed ones included, are reported', async (t) => {
   const keys = openKeys(t, 'told')
   const proxy = await openRedisProxy(t, keys.redisUrl)
   const told: [operation: string, durationMs: number][] = []

@@ -44,7 +44,7 @@ function commit(
   return partition.commit(messages, offsets)
 }
 
-/** What is published, once there is so much: a commit is answered before its end is written to every partition. */
+/** Waits for this many published messages: a commit is answered before its end is written to every partition. */
 function published(stream: TestStream, count: number): Promise<readonly string[]> {
   return readAtLeast(count, 'messages are published', () => readPublished(stream))
 }
@@ -96,7 +96,7 @@ test('a commit shows all messages, the offset and its metadata', async (t) => {
   deepStrictEqual(await committed(stream, '7'), ['7', 'after second'])
 })
 
-test('not every step of a commit asks for its coordinator', async (t) => {
+test('a commit does not look up its coordinator at every step', async (t) => {
   const stream = await openStream(t, 'asked')
   let asked = 0
   const kafka = new kafkajs.Kafka({
@@ -123,7 +123,7 @@ test('not every step of a commit asks for its coordinator', async (t) => {
   ok(asked > 0 && asked < 3 * commits, `asked ${asked} times`)
 })
 
-test('an owner that was followed by another commits nothing, although the other has sent nothing yet', async (t) => {
+test('a replaced owner commits nothing, even before the new owner has sent anything', async (t) => {
   const stream = await openStream(t, 'followed')
   const earlier = await openPartition(t, stream)
   await commit(earlier, stream, 'first', 3)
@@ -141,7 +141,7 @@ test('an owner that was followed by another commits nothing, although the other 
   ])
 })
 
-test('a transaction of which one message is refused shows nothing of itself', async (t) => {
+test('a transaction with one refused message publishes nothing', async (t) => {
   const stream = await openStream(t, 'refused')
   const partition = await openPartition(t, stream)
   const tooLarge = Buffer.alloc(2_000_000)

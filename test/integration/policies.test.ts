@@ -58,7 +58,7 @@ function transactionsOf(events: readonly ProducedEvent[]): readonly Transaction[
   return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
 }
 
-test('apply and rollback change what rules, between batches, and every decision names its version', async (t) => {
+test('apply and rollback change the policy between batches, and every decision names its version', async (t) => {
   const setup = await setUp(t, 'policies')
   const { stream, outputs } = setup
   const events = await simulatedEvents(1_500)
@@ -100,7 +100,7 @@ test('apply and rollback change what rules, between batches, and every decision 
   ok(nothing.stderr.includes('no policy to go back to'), nothing.stderr)
 })
 
-test('a faulty policy is refused with every place and remedy, and nothing is said', async (t) => {
+test('a faulty policy is refused with every position and remedy, and no control message is written', async (t) => {
   const setup = await setUp(t, 'faulty')
   const file = fileOf(
     setup,
@@ -119,7 +119,7 @@ test('a faulty policy is refused with every place and remedy, and nothing is sai
   deepStrictEqual((JSON.parse(stdout) as { inForce: unknown }).inForce, null)
 })
 
-test('a ruleset that cannot be read leaves the old one in force, loudly, until it can', async (t) => {
+test('an unreadable ruleset leaves the old one in force, with a warning, until it can be read', async (t) => {
   const setup = await setUp(t, 'unreadable')
   const { stream, store } = setup
   const events = await simulatedEvents(900)
@@ -201,7 +201,7 @@ test('a list entry blocks until its end by event time; a firm block beats an ove
   ok(unknown.stderr.includes('it has stolen, doubtful, trusted'), unknown.stderr)
 })
 
-test('a policy in the shadow rules what was decided, and changes nothing', async (t) => {
+test('a shadow policy is evaluated on every decision, and changes none', async (t) => {
   const setup = await setUp(t, 'shadow')
   const events = await simulatedEvents(600)
   const scorer = await startScorer(t, setup.environment)

@@ -27,7 +27,7 @@ import { startScorer } from '../support/scorer-process.ts'
 import { runSluice } from '../support/sluice-command.ts'
 import { simulatedEvents } from '../support/streams.ts'
 
-/** What a few hundred decisions can meet. */
+/** Thresholds that a few hundred decisions can meet. */
 const SMALL = {
   SLUICE_PROMOTE_DAYS_MIN: '0',
   SLUICE_PROMOTE_PRECISION_MIN: '0',
@@ -63,7 +63,7 @@ async function serve(t: TestContext, page: string): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-test('promote refuses with the list of what is missing, climbs one step, and goes down freely', async (t) => {
+test('promote refuses with the list of missing gates, advances one step, and demotes freely', async (t) => {
   const setup = await decided(t, 'promote')
   const tooFar = await promote(setup, 'enforce')
   strictEqual(tooFar.code, 2)
@@ -88,7 +88,7 @@ test('promote refuses with the list of what is missing, climbs one step, and goe
   ok(nowhere.stderr.includes('has no segment nowhere; it has large'), nowhere.stderr)
 })
 
-test('every gate can be had from the stream alone, and from a meter and a lake where they are given', async (t) => {
+test('every gate is computed from the stream alone, or from a meter and a lake where they are given', async (t) => {
   const setup = await decided(t, 'promote-gates')
   const { environment, stream } = setup
   const rule = join(temporaryFolder(t, 'rule'), 'rule.json')
@@ -135,7 +135,7 @@ test('every gate can be had from the stream alone, and from a meter and a lake w
   )
 })
 
-test('agreement is measured live where scorers have measured enough, and stated where they have not', async (t) => {
+test('agreement is measured live where scorers have enough samples, and given by the operator where not', async (t) => {
   const setup = await decided(t, 'promote-agreement')
   const { stdout } = await run(setup, 'policy', 'list', '--json')
   const { active } = (JSON.parse(stdout) as { inForce: { active: string } }).inForce
@@ -159,11 +159,11 @@ sluice_cascade_sample_total{outcome="different"} ${different}
     await ask(await page(10, 0)),
     /passed +agreement .*manifest; scorers have measured 10 payments/,
   )
-  // Of another stream, or another policy.
+  // An evaluation of another stream, or of another policy.
   match(await ask(await page(0, 9_999, 'f'.repeat(64))), /passed +agreement .*manifest\)/)
 })
 
-test('a recomputation that may not read to the end, or finds nothing of the time, is no figure', async (t) => {
+test('a recomputation that cannot read to the end, or finds no decision in its range, gives no figure', async (t) => {
   const { stream } = await decided(t, 'promote-skew')
   const { brokers, prefix: topicPrefix, codecs } = stream
   const skewOf = (change: { readonly messagesMax?: number; readonly decidedFromMs?: number }) =>
@@ -183,7 +183,7 @@ test('a recomputation that may not read to the end, or finds nothing of the time
   ok('why' in later && later.why.includes('none of 0 decisions'), JSON.stringify(later))
 })
 
-test('one event time from the future does not make every decision mature', async (t) => {
+test('one future event time does not make every decision mature', async (t) => {
   const { stream } = await setUp(t, 'promote-future')
   const { brokers, prefix: topicPrefix, codecs } = stream
   const events = await simulatedEvents(50)

@@ -66,7 +66,7 @@ async function look(setup: PolicySetup, ...more: readonly string[]) {
   return { code, status: JSON.parse(stdout) as Status }
 }
 
-test('a look follows every change, and asks the scorer what it really serves', async (t) => {
+test('the status follows every change, and asks the scorer which policy it serves', async (t) => {
   const setup = await setUp(t, 'policy-status')
   const nothing = await look(setup)
   strictEqual(nothing.code, 0)
@@ -120,7 +120,7 @@ test('a look follows every change, and asks the scorer what it really serves', a
   match(stdout, /^policy {4}cards, version 3 \([0-9a-f]{12}\)$/m)
   match(stdout, /serves it \(version 3\)/)
 
-  // What the store has lost is said with the remedy, and a scorer that is gone is not taken for one that serves.
+  // A policy missing from the store is reported with the remedy, and a stopped scorer is not counted as serving.
   rmSync(join(setup.store, 'policies', `${last.active ?? ''}.json`))
   await scorer.end('SIGTERM')
   const lost = await look(setup, ...at)

@@ -229,7 +229,7 @@ test('at a rate, the record time stamp is the intended send time', async (t) => 
   }
 })
 
-test('a stopped run has had everything acknowledged that it counts', async (t) => {
+test('a stopped run counts only acknowledged messages', async (t) => {
   const codecs = await openCodecs()
   const topicPrefix = await openTopics(t, { transactions: PARTITIONS, labels: PARTITIONS })
   const stop = new AbortController()

@@ -108,7 +108,7 @@ async function assertAnswers(stack: Stack): Promise<void> {
   await eventually('Redis answers', () => redisAnswers(stack.redis.url))
 }
 
-test('the last user to leave ends the servers, and none is left running', async (t) => {
+test('the last user to leave stops the servers, and none is left running', async (t) => {
   const bench = makeBench(t)
   const first = await bench.up()
   strictEqual(first.startedHere, true)
@@ -124,7 +124,7 @@ test('the last user to leave ends the servers, and none is left running', async 
   strictEqual(existsSync(bench.recordFile), false)
 })
 
-test('servers that were asked to stay outlive their users, until they are stopped', async (t) => {
+test('servers started to stay outlive their users, until they are stopped', async (t) => {
   const bench = makeBench(t)
   await bench.up({ keep: true })
   const user = await bench.up()
@@ -170,7 +170,7 @@ test('a killed Kafka and a stopped Redis are replaced; their data stays', async 
   )
 })
 
-test('a data folder that Kafka cannot start from is moved aside, and said so', async (t) => {
+test('a data folder that Kafka cannot start from is moved aside and reported', async (t) => {
   const bench = makeBench(t)
   await (await bench.up()).stop()
   writeFileSync(join(bench.stateFolder, 'kafka/data/meta.properties'), 'version=9\nnonsense')
@@ -179,7 +179,7 @@ test('a data folder that Kafka cannot start from is moved aside, and said so', a
   strictEqual(existsSync(join(bench.stateFolder, 'kafka/data.broken')), true)
 })
 
-test('a record that names a pid of somebody else ends nobody', async (t) => {
+test('a record that names the pid of another process ends no process', async (t) => {
   const bench = makeBench(t)
   const server: ServerRecord = {
     provider: 'local',
@@ -190,12 +190,12 @@ test('a record that names a pid of somebody else ends nobody', async (t) => {
   writeRecord(bench.recordFile, { kept: true, users: [], kafka: server, redis: server })
   const stack = await bench.up()
   await assertAnswers(stack)
-  // What an earlier `sluice up` asked for ended with its servers.
+  // The request of an earlier `sluice up` ended with its servers.
   await stack.stop()
   strictEqual(existsSync(bench.recordFile), false)
 })
 
-test('two starts at once end in one Kafka and one Redis', async (t) => {
+test('two concurrent starts result in one Kafka and one Redis', async (t) => {
   const bench = makeBench(t)
   const [one, two] = await Promise.all([bench.up(), bench.up()])
   deepStrictEqual(one.kafka, two.kafka)
@@ -204,7 +204,7 @@ test('two starts at once end in one Kafka and one Redis', async (t) => {
   await Promise.all([one.stop(), two.stop()])
 })
 
-test('a taken port is passed over', async (t) => {
+test('a port in use is skipped', async (t) => {
   const bench = makeBench(t)
   const other = createServer()
   t.after(() => other.close())

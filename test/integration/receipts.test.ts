@@ -53,7 +53,7 @@ function receiptMessages(stream: TestStream, receipts: readonly Receipt[]): read
   }))
 }
 
-test('a block without receipt lapses: it is seen, and not sent again', async (t) => {
+test('a block without receipt lapses: it is reported, and not sent again', async (t) => {
   const stream = await openStream(t, 'receipts')
   const send = await openSender(t, stream)
   const watch = await startReceipts(t, stream, SHORT_WAIT)
@@ -70,7 +70,7 @@ test('a block without receipt lapses: it is seen, and not sent again', async (t)
   deepStrictEqual(await readTopic(stream, 'alerts-resent', stream.codecs.alert, 0), [])
 })
 
-test('a block without receipt is sent again until the enforcer is there to apply it', async (t) => {
+test('a block without receipt is sent again until an enforcer applies it', async (t) => {
   const stream = await openStream(t, 'receipts')
   const send = await openSender(t, stream)
   const watch = await startReceipts(t, stream, { ...SHORT_WAIT, SLUICE_RECEIPT_MISSING: 'resend' })
@@ -154,7 +154,7 @@ test('receipts that cannot count become dead letters, each with its reason', asy
   deepStrictEqual([...new Set(letters.map(({ topic }) => topic))], [`${stream.prefix}receipts`])
 })
 
-test('with keys, a receipt counts that its subscriber has signed, and a forged or replayed one does not', async (t) => {
+test('with keys, a receipt signed by its subscriber counts, and a forged or replayed one does not', async (t) => {
   const stream = await openStream(t, 'receipts')
   const send = await openSender(t, stream)
   const [bank, shop] = [newKey(), newKey()]
@@ -202,7 +202,7 @@ test('with keys, a receipt counts that its subscriber has signed, and a forged o
   )
 })
 
-test('a watch that is started again counts nothing twice and forgets nothing', async (t) => {
+test('a restarted receipt watch counts nothing twice and forgets nothing', async (t) => {
   const stream = await openStream(t, 'receipts')
   const send = await openSender(t, stream)
   const answered = blockOf('card-1', 1)
@@ -243,7 +243,7 @@ test('a watch that is started again counts nothing twice and forgets nothing', a
   strictEqual((await readTopic(stream, 'dead-letters', stream.codecs.deadLetter, 1)).length, 1)
 })
 
-test('a second watch shuts out the first', async (t) => {
+test('a second receipt watch fences off the first', async (t) => {
   const stream = await openStream(t, 'receipts')
   const send = await openSender(t, stream)
   const first = await startReceipts(t, stream, SHORT_WAIT)

@@ -57,7 +57,7 @@ async function follow(replica: Redis, master: string): Promise<void> {
   )
 }
 
-test('a partition writes on through a fail-over that leaves the old master alive', async (t) => {
+test('a partition continues to write through a failover that leaves the old master alive', async (t) => {
   const [oldUrl, newUrl] = [await openOwnRedis(t), await openOwnRedis(t)]
   const old = openRedis(t, { redisUrl: oldUrl, streamId: STREAM })
   const next = openRedis(t, { redisUrl: newUrl, streamId: STREAM })

@@ -48,7 +48,7 @@ function optionsFor(stream: TestStream, change: Partial<RedriveOptions> = {}): R
   }
 }
 
-test('where retention may have taken the mark of an earlier redrive, nothing is sent', async (t) => {
+test('nothing is sent where retention may have removed the record of an earlier redrive', async (t) => {
   const { stream } = await streamWithLetters(
     t,
     'letters-unprovable',
@@ -69,7 +69,7 @@ test('where retention may have taken the mark of an earlier redrive, nothing is 
   strictEqual(await state(), 'unprovable')
 })
 
-test('a label in the wrong partition goes to the one of its card, once', async (t) => {
+test('a label in the wrong partition is sent to the partition of its card, once', async (t) => {
   const stream = await openStream(t, 'letters-labels')
   const outputs = followOutputs(t, stream)
   const label = { ...fullLabel, card: STRANGER }
@@ -90,7 +90,7 @@ test('a label in the wrong partition goes to the one of its card, once', async (
   strictEqual(outputs.deadLetters.length, 1)
 })
 
-test('of two operators who confirm the same plan, one sends it', async (t) => {
+test('one of two operators who confirm the same plan sends it', async (t) => {
   const { stream } = await streamWithLetters(
     t,
     'letters-operators',
@@ -118,7 +118,7 @@ test('of two operators who confirm the same plan, one sends it', async (t) => {
   strictEqual(marked.length, 1)
 })
 
-test('an operator who is overtaken while sending can send nothing more', async (t) => {
+test('an operator who is fenced off while sending can send nothing more', async (t) => {
   const stream = await openStream(t, 'letters-fence')
   const topic = topicName(stream.prefix, 'transactions')
   // Closed also when the test fails, since a connection that stays open would keep the run from ending.
@@ -146,7 +146,7 @@ test('an operator who is overtaken while sending can send nothing more', async (
   )
 })
 
-test('behind the open transaction of a stranger nothing is sent, and once it is over it is', async (t) => {
+test('nothing is sent while an unrelated transaction is open, and everything once it ends', async (t) => {
   const { stream } = await streamWithLetters(
     t,
     'letters-open',

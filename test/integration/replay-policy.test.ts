@@ -33,7 +33,7 @@ interface Ran {
   readonly leftOut: Readonly<Record<string, number>>
 }
 
-test('decisions of a published policy are replayed by it; without it nothing is proven', async (t) => {
+test('decisions of a published policy are replayed with it; without it they stay unproven', async (t) => {
   const stream = await openStream(t, 'replay-policy')
   const outputs = followOutputs(t, stream)
   const store = temporaryFolder(t, 'store')
@@ -67,7 +67,7 @@ test('decisions of a published policy are replayed by it; without it nothing is 
   strictEqual(gone.ran.leftOut['policy_gone'], gone.ran.decisions)
 })
 
-test('lists are replayed as they were when it was decided, whatever has been done to them since', async (t) => {
+test('lists are replayed as of the decision, whatever has changed since', async (t) => {
   const setup = await setUp(t, 'replay-lists')
   const events = await simulatedEvents(600, { cards: 20 })
   const transactions = events.flatMap((event) =>

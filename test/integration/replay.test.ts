@@ -111,7 +111,7 @@ test('all decisions of a stream are replayed with no mismatch: features, both ne
   const none = await replay(of, ['--since', '2001-01-01', '--until', '2001-01-02'])
   deepStrictEqual([none.code, none.decisions, none.isProven], [1, 0, false])
 
-  await t.test('where the model is gone, that is said and proves nothing', async (inner) => {
+  await t.test('a missing model is reported and its decisions stay unproven', async (inner) => {
     const other = variantOf(inner, 'other', { flag: 0.3, block: 0.6 })
     const empty = temporaryFolder(inner, 'empty')
     const away = await sluice(of, ['replay', alertId, '--json'], {
@@ -133,7 +133,7 @@ test('all decisions of a stream are replayed with no mismatch: features, both ne
     },
   )
 
-  await t.test('explain tells one alert whole, to people and to programs', async () => {
+  await t.test('explain reports one alert in full, as text and as JSON', async () => {
     const told = await sluice(of, ['explain', alertId])
     strictEqual(told.code, 0, told.stderr)
     for (const heading of [
@@ -157,7 +157,7 @@ test('all decisions of a stream are replayed with no mismatch: features, both ne
   })
 })
 
-test('a stream that was changed in one place is not replayed as it was', async (t) => {
+test('a stream changed in one position gives a mismatch', async (t) => {
   const of = await decided(t, 'replay-changed')
   const { codecs } = of.stream
   const control = await copyStream(t, of.stream)
@@ -205,7 +205,7 @@ test('a stream that was changed in one place is not replayed as it was', async (
   )
 })
 
-test('the chain holds over a restart; removed and truncated blocks are found, and anchors outlive retention', async (t) => {
+test('the chain continues over a restart; removed and truncated decision batches are found, and anchors outlive retention', async (t) => {
   const of = await decided(t, 'audit')
   const { stream } = of
   await stream.send(

@@ -26,7 +26,7 @@ function transactionsOf(events: readonly ProducedEvent[]): readonly Transaction[
   return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
 }
 
-test('a transaction that comes again gets its first decision again, and no second alert', async (t) => {
+test('a duplicate transaction gets its first decision again, and no second alert', async (t) => {
   const stream = await openStream(t, 'duplicates')
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(2_000)
@@ -99,7 +99,7 @@ async function assertStopsLoudly(
   strictEqual(await scorer.end('SIGTERM'), 0)
 }
 
-test('a partition whose messages were lost while no scorer ran stops loudly, and the others go on', async (t) => {
+test('a partition that lost messages while no scorer ran stops with an error, and the others continue', async (t) => {
   const stream = await openStream(t, 'gone')
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(1_000)
@@ -118,7 +118,7 @@ test('a partition whose messages were lost while no scorer ran stops loudly, and
   )
 })
 
-test('a partition whose messages are lost before it fetches them stops loudly, now and when started again', async (t) => {
+test('a partition whose messages are lost before it fetches them stops with an error, now and after a restart', async (t) => {
   const stream = await openStream(t, 'going')
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(1_000)
@@ -137,7 +137,7 @@ test('a partition whose messages are lost before it fetches them stops loudly, n
   await assertStopsLoudly(stream, outputs, second, answered)
 })
 
-test('the scorer tells what it does on its pages', async (t) => {
+test('the scorer reports its work on its pages', async (t) => {
   const stream = await openStream(t, 'pages')
   const outputs = followOutputs(t, stream)
   await stream.send(await simulatedEvents(1_000))

@@ -40,7 +40,7 @@ before(async () => {
 
 after(() => work.close())
 
-test('an enforcer answers blocks with the rights of its list, and needs each of them', async () => {
+test('an enforcer answers blocks with its documented rights, and needs each of them', async () => {
   await work.stage.eachIsNeeded(rightsOf('enforcer', PREFIX, GROUP), async () => {
     const { alertId } = await work.publishBlock()
     const config = loadEnforcerConfig(
@@ -63,7 +63,7 @@ test('an enforcer answers blocks with the rights of its list, and needs each of 
   })
 })
 
-test('a watch over receipts sends again and refuses with the rights of its list, and needs each of them', async () => {
+test('a receipt watch sends again and refuses with its documented rights, and needs each of them', async () => {
   await work.stage.eachIsNeeded(rightsOf('receipts-watch', PREFIX, GROUP), async () => {
     await work.publishBlock()
     await work.send('receipts', 'nobody', 'no receipt')
@@ -124,7 +124,7 @@ test('queue and labels are served with the rights of an analyst, and each is nee
   })
 })
 
-/** What a request that was not answered has left in the log. */
+/** Log of a request that was not answered. */
 function deniedIn(lines: readonly KeptLine[]): Error {
   const text = JSON.stringify(lines.filter(({ level }) => level === 'error'))
   return text.includes('SLUICE_ACCESS_DENIED')
@@ -132,7 +132,7 @@ function deniedIn(lines: readonly KeptLine[]): Error {
     : new Error(`not answered: ${text}`)
 }
 
-test('a forwarder sends, gives up and sends again with the rights of its list, and needs each of them', async (t) => {
+test('a forwarder sends, gives up and sends again with its documented rights, and needs each of them', async (t) => {
   const key = newKey()
   const receiver = await openReceiver(t, { keys: [key] })
   work.stage.servers.file('forward-key', key)
@@ -192,7 +192,7 @@ test('a forwarder sends, gives up and sends again with the rights of its list, a
   })
 })
 
-test('no secret is in an error that a missing right has made', () => {
+test('no error of a missing right contains a secret', () => {
   const found = work.stage.servers.secrets.filter((secret) =>
     work.stage.outputs.some((text) => text.includes(secret)),
   )

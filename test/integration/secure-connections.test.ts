@@ -122,7 +122,7 @@ test('a writer of labels needs one right, and cannot write transactions', async 
   await write('labels')
 })
 
-test('a scorer decides with the rights of its list, and needs each of them', async (t) => {
+test('a scorer decides with its documented rights, and needs each of them', async (t) => {
   const scorer = await startScorer(t, { ...stage.scorerEnv(), SLUICE_LOG_LEVEL: 'debug' })
   await untilDecided()
   ok((await scorer.metric('sluice_decisions_total')) >= 300)
@@ -201,7 +201,7 @@ async function untilDecided(): Promise<void> {
   })
 }
 
-test('a subscriber reads alerts with the rights of its list, and needs each of them', async () => {
+test('a subscriber reads alerts with its documented rights, and needs each of them', async () => {
   const kafka = openKafka(kafkaOf(stage.kafkaEnv('admin')), { clientId: 'test', retry: RETRY })
   const producer = kafka.producer()
   await producer.connect()
@@ -225,7 +225,7 @@ test('a subscriber reads alerts with the rights of its list, and needs each of t
   })
 })
 
-test('a trainer reads its history with the rights of its list, and needs each of them', async () => {
+test('a trainer reads its history with its documented rights, and needs each of them', async () => {
   await stage.eachIsNeeded(rightsOf('trainer', PREFIX, GROUP), async () => {
     const events = await readTopicHistory({
       ...kafkaOf(stage.kafkaEnv('trainer')),

@@ -88,7 +88,7 @@ async function leaseCount(): Promise<number> {
   return count
 }
 
-test('a skew meter recomputes decisions with the rights of its list, and needs each of them', async () => {
+test('a skew meter recomputes decisions with its documented rights, and needs each of them', async () => {
   const rights = rightsOf('skew-meter', PREFIX, GROUP)
   await work.stage.eachIsNeeded(rights, async () => {
     const config = loadSkewConfig(work.environmentOf('skew', { SLUICE_SKEW_SAMPLE: '1' }))
@@ -110,7 +110,7 @@ test('a skew meter recomputes decisions with the rights of its list, and needs e
   })
 })
 
-test('a lake is filled with the rights of its list, and each is needed', async () => {
+test('a lake is filled with its documented rights, and each is needed', async () => {
   await work.send('transactions', 'card', 'no transaction')
   await work.stage.eachIsNeeded(rightsOf('lake', PREFIX, GROUP), async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-secure-lake-'))

@@ -128,7 +128,7 @@ async function decide(t: TestContext): Promise<Decided> {
   return { alert: first, folder }
 }
 
-test('those who operate a secured stream', async (t) => {
+test('operators of a secured stream', async (t) => {
   const { alert, folder } = await decide(t)
   const store = temporaryFolder(t, 'store')
 
@@ -187,7 +187,7 @@ test('those who operate a secured stream', async (t) => {
   })
 
   await t.test(
-    'cards are let go and breakers reset with the rights for it, each needed',
+    'cards are released and breakers reset with the documented rights, each needed',
     async () => {
       const [held] = await readLiveLeases(accessOf('blocks'))
       ok(held !== undefined, 'a card is still blocked')
@@ -206,7 +206,7 @@ test('those who operate a secured stream', async (t) => {
     },
   )
 
-  await t.test('decisions are looked into with the rights for it, each needed', async () => {
+  await t.test('decisions are examined with the documented rights, each needed', async () => {
     const { transactionId, alertId } = alert
     const model = ['--model', folder]
     await sluice('investigator', 'features', transactionId)

@@ -31,7 +31,7 @@ before(async () => {
 
 after(() => stage.close())
 
-/** What a look finds, once it is answered: it has a second to connect, which a busy machine may not keep. */
+/** Answered status: retries, since a busy machine may miss the one second allowed for connecting. */
 function answered<Problem>(look: () => Promise<Problem>): Promise<Problem> {
   return readUntil('the server answers', look, (problem) => problem !== 'no answer')
 }
@@ -89,7 +89,7 @@ async function eachCommandIsNeeded(
   await work()
 }
 
-test('a scorer keeps its state with the commands of its list, and needs each of them', async (t) => {
+test('a scorer stores its state with its documented commands, and needs each of them', async (t) => {
   await eachCommandIsNeeded(t, 'scorer', async () => {
     const connection = redisOf(stage.redisEnv('scorer'))
     const store = await openPartitionStore({
@@ -160,7 +160,7 @@ test('the doctor and the cleaner need each of their commands', async (t) => {
   })
 })
 
-test('what is wrong with a connection to Kafka is said, with what to do', async () => {
+test('a failed connection to Kafka is reported with its cause and remedy', async () => {
   const good = stage.kafkaEnv('operator')
   const { otherCa, otherCert, otherKey, ca } = stage.servers.files
   const certificates = { ...good, SLUICE_KAFKA_BROKERS: stage.servers.mtls }
@@ -192,7 +192,7 @@ test('what is wrong with a connection to Kafka is said, with what to do', async 
   }
 })
 
-test('what is wrong with a connection to Redis is said, with what to do', async () => {
+test('a failed connection to Redis is reported with its cause and remedy', async () => {
   const good = stage.redisEnv('doctor')
   const { otherCa, otherCert, otherKey } = stage.servers.files
   const inUrl = {

@@ -58,7 +58,7 @@ async function committedPositions({ admin, groupId, prefix }: TestStream) {
   return of?.partitions.map(({ metadata }) => decodeMetadata(metadata)?.position) ?? []
 }
 
-test('a stream that was filled by an aligned replay goes on live without its watermarks', async (t) => {
+test('a stream filled by an aligned replay continues live without its watermarks', async (t) => {
   const stream = await openStream(t, 'aligned-live')
   const outputs = followOutputs(t, stream)
   const [replayed = [], live = []] = partsOf(await simulatedEvents(TRANSACTIONS), 2)
@@ -90,7 +90,7 @@ test('a stream that was filled by an aligned replay goes on live without its wat
   await assertReplayed(environment)
 })
 
-test('a payment of the future is a dead letter, and stays one when the state is built anew', async (t) => {
+test('a payment with a future event time is a dead letter, and stays one when the state is rebuilt', async (t) => {
   const stream = await openStream(t, 'future')
   const outputs = followOutputs(t, stream)
   const { redis, redisUrl } = await openDatabase(t, stream.redisUrl)

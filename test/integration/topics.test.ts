@@ -71,7 +71,7 @@ async function openBench(t: TestContext): Promise<Bench> {
 const withCount = (count: number): Readonly<Record<string, number>> =>
   Object.fromEntries(TOPICS.map((topic) => [topic, topic === 'control' ? 1 : count]))
 
-test('topics are made with the count that is asked for, and a second run changes nothing', async (t) => {
+test('topics are created with the requested partition count, and a second run changes nothing', async (t) => {
   const bench = await openBench(t)
   const missing = await bench.topics(['check'])
   strictEqual(missing.code, 1)
@@ -116,7 +116,7 @@ test('a topic that may elect a leader without its newest messages fails the chec
   match(stderr, /decisions: a broker without the newest messages.*SLUICE_TOPICS_INVALID/)
 })
 
-test('another count is refused by both commands, and nothing is changed', async (t) => {
+test('both commands refuse another partition count, and change nothing', async (t) => {
   const bench = await openBench(t)
   await bench.topics(['create', '--partitions', '2'])
   for (const command of ['create', 'check']) {
@@ -127,7 +127,7 @@ test('another count is refused by both commands, and nothing is changed', async 
   deepStrictEqual(await bench.counts(), withCount(2))
 })
 
-test('what is missing beside topics that exist gets their count', async (t) => {
+test('a missing topic gets the partition count of the existing ones', async (t) => {
   const bench = await openBench(t)
   await makeTopics(bench.admin, [{ topic: `${bench.prefix}transactions`, numPartitions: 5 }])
   const { code, stderr } = await bench.topics(['create'])
@@ -135,7 +135,7 @@ test('what is missing beside topics that exist gets their count', async (t) => {
   deepStrictEqual(await bench.counts(), withCount(5))
 })
 
-test('a broker that does not answer is named, and the exit code says that it was the run', async () => {
+test('an unreachable broker is named, and the exit code is that of a failed run', async () => {
   const { code, stderr } = await sluice(['topics', 'check', '--brokers', '127.0.0.1:1'])
   strictEqual(code, 1)
   match(stderr, /127\.0\.0\.1:1 does not answer.*SLUICE_BROKER_UNAVAILABLE/)

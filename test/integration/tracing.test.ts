@@ -119,7 +119,7 @@ function mixedHeaders(id: string, index: number): Headers {
   return {}
 }
 
-test('with tracing off an alert, its lease and a dead letter carry on the valid headers of their message', async (t) => {
+test('with tracing off an alert, its lease and a dead letter propagate the valid headers of their message', async (t) => {
   const stream = await openStream(t, 'trace-off')
   const sent = await sendTraced(stream, 2_000, mixedHeaders)
   const letterHeaders = { traceparent: traceparentOf('letter', 1) ?? '', tracestate: TRACESTATE }
@@ -145,7 +145,7 @@ test('with tracing off an alert, its lease and a dead letter carry on the valid 
   )
 })
 
-test('a sampled transaction is linked by the span of its batch, and its alert continues its trace', async (t) => {
+test('the span of a batch links its sampled transactions, and an alert continues their trace', async (t) => {
   const receiver = await openOtlpReceiver(t)
   const stream = await openStream(t, 'trace-on')
   // A tenth is recorded by its sender; the others have traces that nobody records.
@@ -235,7 +235,7 @@ function assertContinued(
   strictEqual(continued, created.length)
 }
 
-test('a receiver that is away costs spans, which are counted, and no decision', async (t) => {
+test('an unavailable receiver costs spans, which are counted, and no decision', async (t) => {
   const receiver = await openOtlpReceiver(t)
   receiver.answerWith(400)
   const stream = await openStream(t, 'trace-away')

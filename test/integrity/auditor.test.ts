@@ -12,7 +12,7 @@ import { followOutputs } from '../support/outputs.ts'
 import { startScorer } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents } from '../support/streams.ts'
 
-test('messages of aborted transactions are not read, in whatever order these began and ended', async (t) => {
+test('messages of aborted transactions are not read, in any order of their begins and ends', async (t) => {
   const stream = await openStream(t, 'aborted')
   const topic = topicName(stream.prefix, 'alerts')
   const begin = async (name: string) => {
@@ -44,7 +44,7 @@ test('messages of aborted transactions are not read, in whatever order these beg
   )
 })
 
-test('a message that the services have not read, and a label in no block, are found', async (t) => {
+test('an unread message and a label in no decision batch are found', async (t) => {
   const stream = await openStream(t, 'audited')
   const outputs = followOutputs(t, stream)
   await stream.send(await simulatedEvents(300))

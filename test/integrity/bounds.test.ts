@@ -47,7 +47,7 @@ async function flood(stream: TestStream): Promise<void> {
   }
 }
 
-test('a flood behind a replay that waits is left in Kafka; a scorer without the limit takes all of it', async (t) => {
+test('a backlog behind a waiting replay stays in Kafka; a scorer without the limit fetches all of it', async (t) => {
   const stream = await openStream(t, 'flood')
   const environment = (name: string) =>
     stream.environment({
@@ -68,7 +68,7 @@ test('a flood behind a replay that waits is left in Kafka; a scorer without the 
   ok(grown < GROWTH_BYTES_MAX, `it grew by ${Math.round(grown / MIB)} MiB`)
 })
 
-test('a partition leases no more cards than it may; without that limit it leases all', async (t) => {
+test('a partition leases no more cards than its limit; without the limit it leases all', async (t) => {
   const cards = cardsOfPartition(0, 10)
   const leased = async (name: string, more: Readonly<Record<string, string>>) => {
     const of = await openLeaseStream(t, name, more)
@@ -90,7 +90,7 @@ const STATE_TIMEOUT_MS_MAX = 5_000
 /** Shorter than that, and enough for a decision after the default. */
 const ANSWER_MS_MAX = 4_500
 
-test('a silent Redis delays a decision by no more than the time-out, and by more where that is longer', async (t) => {
+test('an unresponsive Redis delays a decision by no more than the timeout, and by more where that is longer', async (t) => {
   const events = await simulatedEvents(200)
   const areAnswered = async (name: string, more: Readonly<Record<string, string>>) => {
     const stream = await openStream(t, name)

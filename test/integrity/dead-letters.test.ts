@@ -128,7 +128,7 @@ test('every message that cannot be decided gets a dead letter with its reason an
   }
 })
 
-test('without letters the auditor misses the answers to the same messages', async (t) => {
+test('without dead letters the auditor finds the same messages unanswered', async (t) => {
   const stream = await openStream(t, 'no-letters')
   const outputs = followOutputs(t, stream)
   const good = sample()

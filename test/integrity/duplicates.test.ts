@@ -19,7 +19,7 @@ import {
 } from '../support/live-loss.ts'
 import { DEGRADED } from '../support/live-oracle.ts'
 
-/** Of each outcome and kind, so that all partitions are met. */
+/** Duplicates of each outcome and kind: enough to reach all partitions. */
 const DUPLICATES_MAX = 40
 
 /** The outcome of what has no score, and so of a duplicate whose first decision is not known. */
@@ -89,7 +89,7 @@ function assertFirstDecisions(decided: Awaited<ReturnType<typeof repeat>>): void
   )
 }
 
-test('a duplicate gets the first decision though Redis was emptied in between', async (t) => {
+test('a duplicate gets the first decision after Redis is emptied', async (t) => {
   const run = await startLive(t, 'duplicates', unknownIs('approve'))
   const first = new Set(run.sent)
   await run.redis.flushdb()
@@ -108,7 +108,7 @@ test('a duplicate gets the first decision though Redis was emptied in between', 
   deepStrictEqual((await audit(run.stream, run.outputs)).slice(0, 20), [])
 })
 
-test('a duplicate gets the first decision though Redis had forgotten the last ones', async (t) => {
+test('a duplicate gets the first decision after Redis loses the latest ones', async (t) => {
   const run = await startLive(t, 'duplicates-behind', unknownIs('flag'))
   const saved = await saveDatabase(run.redis)
   await run.decide(run.parts[1])
@@ -130,7 +130,7 @@ test('a duplicate gets the first decision though Redis had forgotten the last on
   strictEqual(await run.scorer.end('SIGTERM'), 0)
 })
 
-test('without the decision batches the same forgets what was decided, and everything else goes on', async (t) => {
+test('without decision batches the same run loses first decisions, and everything else continues', async (t) => {
   const run = await startLive(t, 'duplicates-unknown', unknownIs('approve'))
   const repeated = repeatable(run, ['flag', 'block'])
   const topic = topicName(run.stream.prefix, 'decisions')

@@ -30,7 +30,7 @@ import { openStream, PARTITION_COUNT, type TestStream } from '../support/streams
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const ROUNDS = IS_FULL ? 20 : 3
 const BLOCKS_A_ROUND = 120
-/** Where in the work that follows a receipt the kill falls. */
+/** Position of the kill in the work that follows a receipt. */
 const KILL_DELAY_MS_MAX = 120
 
 class Killing {
@@ -68,7 +68,7 @@ class Killing {
     return next
   }
 
-  /** What is wrong with the receipts; empty when each word has one. */
+  /** Faults of the receipts; empty when each alert has one. */
   get faults(): readonly string[] {
     const counts = new Map<string, number>()
     for (const { alertId, revision, status } of this.#receipts) {

@@ -59,7 +59,7 @@ async function takeOver(
   return { stream, outputs, proxy, stopped, successor }
 }
 
-test('an owner that was stopped before its write changes nothing when it goes on', async (t) => {
+test('an owner paused before its write changes nothing when it resumes', async (t) => {
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
   const [first = [], second = []] = partsOf(events, 2)
@@ -81,7 +81,7 @@ test('an owner that was stopped before its write changes nothing when it goes on
   deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
 })
 
-test('without the fence the same owner takes the state back to where it stopped', async (t) => {
+test('without the fence the same owner reverts the state to its own position', async (t) => {
   const [first = []] = partsOf(await simulatedEvents(8_000), 2)
   const { stream, proxy } = await takeOver(t, first, 'fence')
   const before = await readStateOffsets(stream)

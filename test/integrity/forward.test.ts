@@ -74,14 +74,14 @@ function annotationsBehind(
 
 // Most of their time goes by until the group takes a killed forwarder for dead, so they run beside each other.
 describe('kills of a forwarder', { concurrency: true }, () => {
-  test('a forwarder that is killed loses nothing, and what it repeats has the same id', async (t) => {
+  test('a killed forwarder loses nothing, and its repeats have the same id', async (t) => {
     const { receiver, faults } = await forwardWithKills(t)
     deepStrictEqual(faults, [])
     // Nothing but repeats is refused; and there are some, or the kills hit nothing.
     deepStrictEqual([...receiver.refused.keys()], ['replayed'])
   })
 
-  test('a forwarder that commits an alert before it is sent loses some by the same kills', async (t) => {
+  test('a forwarder that commits an alert before sending it loses some to the same kills', async (t) => {
     const { faults } = await forwardWithKills(t, 'test/support/careless-forwarder.ts')
     ok(faults.length > 0, 'the control has lost nothing')
     ok(

@@ -28,7 +28,7 @@ const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const ROUNDS = IS_FULL ? 20 : 5
 const KILLS = IS_FULL ? 40 : 6
 const WRITERS = 4
-/** Of the time that a command takes; before that it has not come to write. */
+/** Share of a command's run time before the first kill; earlier it has not begun to write. */
 const KILLED_FROM = 0.4
 const ENTRY = join(import.meta.dirname, '../../services/cli/main.ts')
 const EVENT_TIME_MS = 1_767_225_600_000
@@ -94,7 +94,7 @@ function argsOf({ id, card, author }: Request): readonly string[] {
   return ['label', id, '--card', card, '--event-time-ms', String(EVENT_TIME_MS), ...word]
 }
 
-test('a label that several say at one moment is written once, and one of them wrote it', async (t) => {
+test('a label sent by several writers at once is written once, by one of them', async (t) => {
   const stream = await openStream(t, 'labels-once')
   const saying = await Promise.all(Array.from({ length: WRITERS }, () => openSaying(t, stream)))
   const ids = Array.from({ length: ROUNDS }, (_, round) => `tx-${round}`)
@@ -108,7 +108,7 @@ test('a label that several say at one moment is written once, and one of them wr
   deepStrictEqual(await written(stream, ids.length), once(ids))
 })
 
-test('services and commands that say the same at one moment write it once', async (t) => {
+test('services and commands that send the same label at once write it once', async (t) => {
   const stream = await openStream(t, 'labels-once')
   const services = await Promise.all([startCases(t, stream), startCases(t, stream)])
   const request = { id: 'tx-1', card: 'card-1' }
@@ -140,7 +140,7 @@ test('services and commands that say the same at one moment write it once', asyn
   deepStrictEqual(await written(stream, ids.length), once(ids))
 })
 
-test('a command that is killed leaves all or nothing, and said again it is there once', async (t) => {
+test('a killed command writes all or nothing, and a repeat leaves each label once', async (t) => {
   const stream = await openStream(t, 'labels-once')
   const environment = actingEnvironment(stream)
   const requestOf = (number: number): Request => ({
@@ -172,7 +172,7 @@ test('a command that is killed leaves all or nothing, and said again it is there
   deepStrictEqual(await written(stream, ids.length), once(ids))
 })
 
-test('what a process has left open is never seen, and it cannot go on', async (t) => {
+test('the open transaction of a replaced process is never visible, and that process cannot continue', async (t) => {
   const stream = await openStream(t, 'labels-once')
   const say = await openSaying(t, stream)
   const request = { id: 'tx-1', card: 'card-1', author: 'ana' }
@@ -225,7 +225,7 @@ async function leaveOpen(
   return { commit: () => transaction.commit() }
 }
 
-test('control: writers that do not look at what others have said write it again', async (t) => {
+test('control: writers that do not read the labels of others write them again', async (t) => {
   const stream = await openStream(t, 'labels-once')
   const saying = await Promise.all([false, false].map((looks) => openSaying(t, stream, looks)))
   for (const say of saying) await say({ id: 'tx-1', card: 'card-1', author: 'ana' })

@@ -15,7 +15,7 @@ const CRASHES = process.env['SLUICE_FULL'] === '1' ? 100 : 4
 /** No Kafka is needed. */
 const ALONE = { environment: () => ({}) }
 
-test('an erasing that is killed before any step on the file system is ended by the next one', async (t) => {
+test('an erasure killed before any step on the file system is completed by the next one', async (t) => {
   const { folder: original, card } = await fullLake(t, { transactions: 400, cards: 20 })
   const args = (folder: string) => ['erase', '--lake', folder, '--card', card]
   const others = await rowsOf(original, `card <> '${card}'`)

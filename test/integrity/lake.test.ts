@@ -98,7 +98,7 @@ async function expectWhole(folder: string, expected: readonly string[]): Promise
   ok(recorded.some(({ check, status }) => check === 'offsets' && status === 'explained'))
 }
 
-test('a writer that is killed before any step, or at any moment, loses and doubles nothing', async (t) => {
+test('a writer killed before any step, or at any moment, loses and duplicates nothing', async (t) => {
   const stream = await decidedStream(t, 'lake-kills')
   const flushes = ['--rows-per-flush', String(Math.ceil(TRANSACTIONS / 5))]
   const ingest = (folder: string) => ['ingest', '--exit', '--lake', folder, ...flushes]
@@ -162,7 +162,7 @@ test('a writer that is killed before any step, or at any moment, loses and doubl
   t.diagnostic(`${kills} of ${KILLS} runs were killed at a random moment`)
 })
 
-test('a gap in the topics stops the taking, and is kept on record once it is accepted', async (t) => {
+test('a gap in the topics stops the writer, and is recorded once it is accepted', async (t) => {
   const stream = await openStream(t, 'lake-gap')
   const folder = await openFolder(t)
   const events = await simulatedEvents(400, crowd)

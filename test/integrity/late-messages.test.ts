@@ -69,7 +69,7 @@ async function decideDisturbed(
   return { outputs, last }
 }
 
-test('late transactions lead to the same revisions though scorers are killed and Redis is emptied', async (t) => {
+test('late transactions lead to the same revisions when scorers are killed and Redis is emptied', async (t) => {
   const events = withLate(await simulatedEvents(4_000, { cards: 300 }), 800)
   const { outputs: reference } = await decideInPeace(t, events)
   const { outputs, last } = await decideDisturbed(t, events, null)
@@ -85,7 +85,7 @@ test('late transactions lead to the same revisions though scorers are killed and
   ok(revisions.length >= REVISIONS_MIN, `${revisions.length} revisions`)
 })
 
-test('without the look at what Redis still holds, the same late transactions lead to other revisions', async (t) => {
+test('without the state-loss check, the same late transactions lead to other revisions', async (t) => {
   const events = withLate(await simulatedEvents(4_000, { cards: 300 }), 800)
   const { outputs: reference } = await decideInPeace(t, events)
   const { outputs } = await decideDisturbed(t, events, 'loss-check')

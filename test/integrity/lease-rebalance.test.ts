@@ -154,7 +154,7 @@ async function start(
   return startScorer(t, environment, without)
 }
 
-test('scorers that join, leave and come back from the dead publish each word on a lease once', async (t) => {
+test('scorers that join, leave and resume as zombies publish each change of a lease once', async (t) => {
   const of = await openLeaseStream(t, 'lease-rebalance', SHORT_SESSION)
   const { stream, outputs } = of
   let [oldest, middle] = await Promise.all([start(t, of), start(t, of)])
@@ -193,7 +193,7 @@ test('scorers that join, leave and come back from the dead publish each word on 
   }
 })
 
-test('without Kafka transactions the same zombie releases cards that are released', async (t) => {
+test('without Kafka transactions the same zombie releases cards a second time', async (t) => {
   const of = await openLeaseStream(t, 'lease-zombie', SHORT_SESSION)
   const [zombie, successor] = await Promise.all([
     start(t, of, 'transactions'),

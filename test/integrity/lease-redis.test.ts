@@ -34,14 +34,14 @@ match: first
 leaseMinutes: ${LEASE_MS / 60_000}
 allowBlockOn: [degraded, stale]
 `
-/** Of each partition: who pays again, who is confirmed, who is let go, and who has never been blocked. */
+/** Cards of each partition: one pays again, one is confirmed, one is released, two have never been blocked. */
 const ROLES = ['again', 'confirmed', 'let-go', 'new', 'newer'] as const
 type Role = (typeof ROLES)[number]
 
 interface Losing extends LeaseStream {
   readonly proxy: RedisProxy
   readonly redis: Redis
-  /** Where policies are. */
+  /** Folder of the policies. */
   readonly store: string
   start(more?: Readonly<Record<string, string>>): Promise<ScorerProcess>
 }
@@ -80,7 +80,7 @@ async function pay(of: Losing, roles: readonly Role[], atMs: number) {
   return firsts()
 }
 
-/** What holds each card, as text. */
+/** Lease of each card, as text. */
 function table({ outputs: { liveLeases } }: Losing): readonly string[] {
   return [...liveLeases.values()]
     .map(({ card, alertId, revision, endMs }) => `${card} ${alertId}.${revision} to ${endMs}`)
@@ -138,7 +138,7 @@ async function assertClean(of: Losing, scorer: ScorerProcess): Promise<void> {
   await assertSettled(stream, outputs)
 }
 
-test('a Redis that is away or emptied takes no lease with it, and gives none', async (t) => {
+test('an unavailable or emptied Redis neither ends nor opens a lease', async (t) => {
   const of = await setUp(t, 'lease-redis')
   const { outputs, proxy } = of
   let scorer = await of.start(SHORT_SESSION)
@@ -151,7 +151,7 @@ test('a Redis that is away or emptied takes no lease with it, and gives none', a
   strictEqual(degradedIn(without), without.length)
   deepStrictEqual([...new Set(without.map(({ action }) => action))], ['flag'])
   deepStrictEqual(table(of), held)
-  // What people and labels say needs no features.
+  // Releases by people and labels need no features.
   await confirm(of, 5_000)
   await letGo(of, cardsOf('let-go'))
   // And whoever starts without Redis knows what is blocked.
@@ -185,7 +185,7 @@ test('a Redis that is away or emptied takes no lease with it, and gives none', a
   await assertClean(of, scorer)
 })
 
-test('under a policy that lets blocks rest on degraded features the same payments open and extend leases', async (t) => {
+test('under a policy that allows blocks on degraded features the same payments open and extend leases', async (t) => {
   const of = await setUp(t, 'lease-daring')
   const { outputs, proxy } = of
   await enforce(of, DARING)

@@ -66,7 +66,7 @@ test(`${KILLS} kills forget no lease, and publish each extension and each releas
     outputs.alerts.some(({ annotations }) => annotations.includes('breaker_open')),
     'the breaker was never asked to act',
   )
-  // What is live is what was blocked and not released.
+  // A lease is active when its card was blocked and not released.
   const live = new Set<string>()
   for (const { card, action, cause, lease } of outputs.alerts) {
     if (action === 'release') live.delete(card)
@@ -75,7 +75,7 @@ test(`${KILLS} kills forget no lease, and publish each extension and each releas
   deepStrictEqual([...outputs.liveLeases.keys()].sort(), [...live].sort())
 })
 
-test('the same kills without transactions do lose or double words on blocks', async (t) => {
+test('the same kills without transactions do lose or duplicate changes of leases', async (t) => {
   const events = await simulatedEvents(TRANSACTIONS, { fraudShare: 0.08 })
   const { stream, outputs, kills } = await decideWithKills(t, events, {
     ...KILLED,

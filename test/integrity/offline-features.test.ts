@@ -43,7 +43,7 @@ import { openStream, PARTITION_COUNT, SHORT_SESSION, simulatedEvents } from '../
 
 /** Every value is read for every batch, so that what is changed in Redis is met at once. */
 const NOTHING_KEPT = { SLUICE_STATE_CACHE_EVENTS_MAX: '0' }
-/** What the log cannot tell. */
+/** Decisions that the log cannot reproduce. */
 const NOT_IN_THE_LOG = ['degraded', 'expired', 'behind_reach']
 
 function assertEqual(replayed: Replayed, decisions: number): void {
@@ -65,7 +65,7 @@ function transactionsOf(events: readonly ProducedEvent[]): readonly Transaction[
   return events.flatMap((event) => (event.kind === 'transaction' ? [event.transaction] : []))
 }
 
-test('live, every row of a whole stream is recomputed from the log and the recorded cuts, bit for bit', async (t) => {
+test('every row of a live stream is recomputed bit for bit from the log and the recorded frontiers', async (t) => {
   const run = await startLive(t, 'offline-live')
   await run.decide(run.parts[1])
   await run.decide(run.parts[2])
@@ -79,7 +79,7 @@ test('live, every row of a whole stream is recomputed from the log and the recor
   ok(sampled.compared > 0)
 })
 
-test('the same after scorers were killed in the middle of their batches', async (t) => {
+test('rows are recomputed after scorers are killed in the middle of their batches', async (t) => {
   const stream = await openStream(t, 'offline-kills')
   const outputs = followOutputs(t, stream)
   await stream.send(await simulatedEvents(2_400))
@@ -96,7 +96,7 @@ test('the same after scorers were killed in the middle of their batches', async 
   assertEqual(replayed, decisionCount({ outputs }))
 })
 
-test('the same where transactions come late, with the revisions that they cause', async (t) => {
+test('rows of late transactions are recomputed with the revisions that they cause', async (t) => {
   const stream = await openStream(t, 'offline-late')
   const outputs = followOutputs(t, stream)
   await stream.send(withLate(await simulatedEvents(4_000, { cards: 60 })))
@@ -108,7 +108,7 @@ test('the same where transactions come late, with the revisions that they cause'
   ok(replayed.revisions > 0, 'no revision was among them')
 })
 
-test('in an aligned replay the same, and no value is left out', async (t) => {
+test('every row of an aligned replay is recomputed, and no value is left out', async (t) => {
   const stream = await openStream(t, 'offline-aligned')
   const outputs = followOutputs(t, stream)
   await stream.send(await simulatedEvents(2_000))
@@ -120,7 +120,7 @@ test('in an aligned replay the same, and no value is left out', async (t) => {
   deepStrictEqual(replayed.notCompared, {})
 })
 
-test('what was decided without state is left out, and what follows is equal again', async (t) => {
+test('decisions without state are left out, and later ones are equal again', async (t) => {
   const run = await startLive(t, 'offline-degraded')
   await run.redis.flushdb()
   await run.decide(run.parts[1])
@@ -197,7 +197,7 @@ async function loseEventsOfTerminal(run: LiveRun, terminal: string): Promise<num
   return lost
 }
 
-test('a card that lost an event in Redis shows in the meter and where its decisions are explained', async (t) => {
+test('a card that lost an event in Redis shows in the meter and in the explanations of its decisions', async (t) => {
   const run = await startLive(t, 'offline-lost-card', NOTHING_KEPT)
   const card = busiestCard(run)
   const meter = await startCli(
@@ -267,7 +267,7 @@ function mismatchesOf(feature: string): string {
   return `sluice_skew_mismatches_total{feature="${feature}"}`
 }
 
-test('sluice features explains and exports what was used, and says what it cannot', async (t) => {
+test('sluice features explains and exports the values used, and reports those it cannot recompute', async (t) => {
   const stream = await openStream(t, 'offline-cli')
   const outputs = followOutputs(t, stream)
   const events = await simulatedEvents(1_500)

@@ -39,7 +39,7 @@ test(`${KILLS} kills leave the decisions and alerts of each card in the order of
   ok(outputs.alerts.length > 50, `only ${outputs.alerts.length} alerts`)
 })
 
-test('without transactions the same kills lead to decisions behind later ones of their cards', async (t) => {
+test('without transactions the same kills publish decisions after later ones of their cards', async (t) => {
   const { stream, outputs } = await decideWithKills(t, await events(), {
     ...KILLED,
     without: 'transactions',

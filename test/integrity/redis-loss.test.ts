@@ -80,7 +80,7 @@ async function decideEmptied(
   return disturbed
 }
 
-test('a scorer whose Redis was emptied builds the state again and decides as if nothing had been', async (t) => {
+test('a scorer whose Redis is emptied rebuilds the state and makes the same decisions', async (t) => {
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
   const disturbed = await decideEmptied(t, events, null)
@@ -88,14 +88,14 @@ test('a scorer whose Redis was emptied builds the state again and decides as if 
   await assertUndisturbed(disturbed, reference)
 })
 
-test('without the look at what Redis still holds, the same scorer decides from what is left', async (t) => {
+test('without the state-loss check, the same scorer decides from the remaining state', async (t) => {
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
   const { outputs } = await decideEmptied(t, events, 'loss-check')
   ok(differences(reference.decisions, decisionsByPlace(outputs)).length > 0, 'nothing differs')
 })
 
-test('a scorer whose Redis was away goes on when it is back', async (t) => {
+test('a scorer continues when its Redis is back', async (t) => {
   const events = await simulatedEvents(8_000)
   const reference = await decideUndisturbed(t, events)
   let restore = (): void => undefined

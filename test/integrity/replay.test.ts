@@ -77,7 +77,7 @@ async function decideAndReplay(t: TestContext, without: Guard | null): Promise<R
   return { code, ran, count }
 }
 
-test('all decisions of a stream whose scorers were killed are replayed with no mismatch', async (t) => {
+test('all decisions of a stream with killed scorers are replayed with no mismatch', async (t) => {
   const { code, ran, count } = await decideAndReplay(t, null)
   deepStrictEqual(ran.first, [])
   deepStrictEqual([code, ran.mismatched, ran.tolerance], [0, 0, 0])
@@ -86,7 +86,7 @@ test('all decisions of a stream whose scorers were killed are replayed with no m
   ok(ran.scores.ofTarget > 0 && ran.reasons > 0 && ran.revisions > 0)
 })
 
-test('without the look at what Redis still holds, the same decisions are found to be wrong', async (t) => {
+test('without the state-loss check, the same decisions are found to be wrong', async (t) => {
   const { code, ran } = await decideAndReplay(t, 'loss-check')
   ok(code !== 0 && ran.mismatched > 0, 'the replay has found nothing')
 })

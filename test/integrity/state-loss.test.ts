@@ -41,7 +41,7 @@ async function generationOf({ redis, stream }: LiveRun, partition: number): Prom
   return progress?.generation ?? 0
 }
 
-test('a Redis that is emptied is noticed at the next batch, and its state is built again', async (t) => {
+test('an emptied Redis is detected at the next batch, and its state is rebuilt', async (t) => {
   const run = await startLive(t, 'emptied')
   await run.redis.flushdb()
   await run.decide(run.parts[1])
@@ -51,7 +51,7 @@ test('a Redis that is emptied is noticed at the next batch, and its state is bui
   await assertWhole(run)
 })
 
-test('a Redis that is started again without its data is no Redis without history', async (t) => {
+test('a Redis restarted without its data is not treated as one without history', async (t) => {
   const run = await startLive(t, 'empty-start')
   run.proxy.sever()
   await run.redis.flushdb()
@@ -61,7 +61,7 @@ test('a Redis that is started again without its data is no Redis without history
   await assertWhole(run)
 })
 
-test('a Redis that is as it was some time ago is noticed, and its state applied again from there', async (t) => {
+test('a rolled-back Redis is detected, and later events are applied to it again', async (t) => {
   const run = await startLive(t, 'rolled-back')
   const half = Math.ceil(run.parts[1].length / 2)
   const generations = await Promise.all(PARTITIONS.map((keys) => generationOf(run, keys)))
@@ -76,7 +76,7 @@ test('a Redis that is as it was some time ago is noticed, and its state applied 
   await assertWhole(run)
 })
 
-test('without the look at what Redis still holds, the same gives wrong decisions and wrong state', async (t) => {
+test('without the state-loss check, the same fault gives wrong decisions and wrong state', async (t) => {
   const run = await startLive(t, 'not-looked', NOTHING_KEPT, {}, 'loss-check')
   const half = Math.ceil(run.parts[1].length / 2)
   const saved = await saveDatabase(run.redis)
@@ -89,7 +89,7 @@ test('without the look at what Redis still holds, the same gives wrong decisions
   ok((await wrongState(run)).length > 0)
 })
 
-test('a Redis that does not answer holds up no decision', async (t) => {
+test('an unresponsive Redis delays no decision beyond its timeout', async (t) => {
   const run = await startLive(t, 'silent', { SLUICE_STATE_TIMEOUT_MS: '1000' })
   const isHeld = run.proxy.holdAt('mget')
   const deciding = run.decide(run.parts[1])
@@ -101,7 +101,7 @@ test('a Redis that does not answer holds up no decision', async (t) => {
   await assertWhole(run)
 })
 
-test('a Redis that takes the state of a batch and does not say so holds up no decision', async (t) => {
+test('a Redis that writes a batch without acknowledging it delays no decision beyond its timeout', async (t) => {
   const run = await startLive(t, 'silent-write', { SLUICE_STATE_TIMEOUT_MS: '1000' })
   const isHeld = run.proxy.holdAt('eval')
   const deciding = run.decide(run.parts[1])
@@ -112,7 +112,7 @@ test('a Redis that takes the state of a batch and does not say so holds up no de
   await assertWhole(run)
 })
 
-test('a scorer that starts while Redis is away decides, and takes the state up when it is there', async (t) => {
+test('a scorer that starts while Redis is away decides, and uses state once Redis is available', async (t) => {
   const run = await startLive(t, 'away')
   await run.restart('SIGTERM', () => {
     run.proxy.sever()
@@ -126,7 +126,7 @@ test('a scorer that starts while Redis is away decides, and takes the state up w
   await assertWhole(run)
 })
 
-test('a scorer that is killed before it has restored the state leaves that to the next one', async (t) => {
+test('a scorer killed before it has restored the state leaves the restore to the next one', async (t) => {
   const run = await startLive(t, 'killed', { SLUICE_STATE_TIMEOUT_MS: '1000' }, SHORT_SESSION)
   await run.redis.flushdb()
   const isHeld = run.proxy.holdAt('eval')
@@ -140,7 +140,7 @@ test('a scorer that is killed before it has restored the state leaves that to th
   await assertWhole(run)
 })
 
-test('a damaged card is never read as no history, and its partition is built again', async (t) => {
+test('a damaged card is never read as an empty history, and its partition is rebuilt', async (t) => {
   const run = await startLive(t, 'damaged-card', NOTHING_KEPT)
   const { card, partition } = knownCardOf(run)
   const generation = await generationOf(run, partition)
@@ -155,7 +155,7 @@ test('a damaged card is never read as no history, and its partition is built aga
   await assertWhole(run)
 })
 
-test('a damaged part of another partition degrades its readers until its owner has built it again', async (t) => {
+test('a damaged remote partial degrades its readers until its owner has rebuilt it', async (t) => {
   const run = await startLive(t, 'damaged-part', NOTHING_KEPT)
   const [transaction, owner] = foreignReader(run)
   const generation = await generationOf(run, owner)

@@ -53,7 +53,7 @@ function digestsOf(folder: string): ReadonlyMap<string, string> {
   )
 }
 
-test('a training that is killed twice and gone on with ends with the bytes of one that was not', async (t) => {
+test('a training run killed and resumed twice ends with the bytes of an uninterrupted one', async (t) => {
   const folder = temporaryFolder(t, 'train-kill')
   const whole = join(folder, 'whole')
   const out = join(folder, 'out')
