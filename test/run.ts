@@ -58,7 +58,7 @@ try {
     process.env['SLUICE_KAFKA_BROKERS'] = stack.brokers.join(',')
     // A given one stays as it is: it may carry the password, which this URL does not.
     if (!stack.isRedisGiven) process.env['SLUICE_REDIS_URL'] = stack.redisUrl
-    // What tests start finds the servers by these; a provider that only tests know would be refused there.
+    // Processes started by tests find the servers by these variables. They would refuse a provider known only to tests.
     delete process.env['SLUICE_STACK_PROVIDER']
     process.stderr.write(`sluice: servers of this run: ${stack.origin}\n`)
   }

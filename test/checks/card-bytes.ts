@@ -32,7 +32,7 @@ class KeptPages extends MessagePages {
     super({ runs: [], newestEventMs: -1, kept })
   }
 
-  /** Of all that stand. */
+  /** Bytes of all stored values. */
   get bytes(): number {
     return [...this.#lengths.values()].reduce((sum, length) => sum + length, 0)
   }

@@ -1,4 +1,4 @@
-// What the isolation study works on: rows of our own feature code over the validation weeks, and the scores of a forest
+// Data of the isolation study: rows of our own feature code over the validation weeks, and the scores of a forest
 // grown on the unlabelled rows of a training week.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
@@ -96,7 +96,7 @@ export function weeksOf(dataset: Dataset, kinds: Kinds): readonly StudyWeek[] {
   })
 }
 
-/** What a forest is grown from, and what it then looks at. */
+/** Rows that a forest is grown from, and rows that it then scores. */
 export interface WeekTables {
   readonly train: Table
   readonly assessed: Table

@@ -19,7 +19,7 @@ import { fitLogistic, logitOf } from './isolation-second-stage.ts'
 
 const SEED = 1
 const FOREST_SEEDS = [1, 2, 3] as const
-/** What nets are given: the score that the card's own ways give, since that is what no label is needed for. */
+/** Input to the nets: the score from the card's own behaviour, since it needs no label. */
 const NET_SET: FeatureSet = "card's own"
 const SETS = Object.keys(FEATURE_SETS) as FeatureSet[]
 const KINDS = ['1', '2', '3'] as const
@@ -35,7 +35,7 @@ const EDGE = 1e-9
 
 export type Print = (line: string) => void
 
-/** What a forest finds by itself, on each set of features. */
+/** Frauds that a forest finds by itself, on each set of features. */
 export function forestAlone(dataset: Dataset, weeks: readonly StudyWeek[], print: Print): void {
   print(headLine(['features', 'training week', ...FIGURES]))
   for (const set of SETS) {

@@ -82,7 +82,7 @@ test('later reads for a batch stay within the frontier of its first read', async
   deepStrictEqual(offsetsOf(besides?.part), [0, 1])
   strictEqual(besides?.frontier.nextOffset, 1)
   deepStrictEqual(offsetsOf(ownPart(without, 'terminal-1')), [])
-  // What the first reading saw stands.
+  // The first read stays in force.
   strictEqual(otherParts(first, 'terminal-1'), before)
   deepStrictEqual(offsetsOf(before?.[0]?.part), [0])
 })

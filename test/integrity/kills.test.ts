@@ -16,7 +16,7 @@ const IS_FULL = process.env['SLUICE_FULL'] === '1'
 const KILLS = IS_FULL ? 200 : 25
 const TRANSACTIONS = IS_FULL ? 100_000 : 20_000
 const BATCH_SIZE_MAX = 64
-/** Where within the work that follows a commit the kill falls. */
+/** Position of the kill in the work that follows a commit. */
 const KILL_DELAY_MS_MAX = 40
 /** The same for the scorer with its guards and for the control. */
 const KILLED = {

@@ -46,7 +46,7 @@ test('state and load of an observed system', { timeout: 840_000 }, async (t) => 
     await clears('SluiceRedisMemoryNearLimit')
   })
 
-  await t.test('a Redis that throws keys away', async () => {
+  await t.test('a Redis that evicts keys', async () => {
     // These expire long before any state does, so they are what goes first.
     const filling = redis.pipeline()
     for (let index = 0; index < FILLERS; index += 1)
@@ -78,7 +78,7 @@ test('state and load of an observed system', { timeout: 840_000 }, async (t) => 
     await clears('SluiceEventLoopDelay')
   })
 
-  await t.test('fraud that nobody sees any more', async () => {
+  await t.test('fraud that is no longer detected', async () => {
     await producer.end('SIGTERM')
     producer = await system.startProducer({ perSecond: PER_SECOND, fraudShare: 0, seed: 8 })
     await fires('SluiceAlertRateCollapsed')

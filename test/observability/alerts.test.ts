@@ -32,7 +32,7 @@ import { openReceiver } from '../support/webhook-receiver.ts'
 
 /** Compares with the same hour before, which this system has not lived through; the query must still be accepted. */
 const NEEDS_A_PAST = / offset 1w\)/
-/** Of the payments here hardly any is in the sample, and a model of one net has none. */
+/** Hardly any payment here is in the sample, and a model of one net has no sample. */
 const NEEDS_A_SAMPLE = /sluice_cascade_sample_total/
 /** Recorded only once a model has served for a week, which even divided is more than half an hour. */
 const RECORDED_LATER = new Set(['job:sluice_feature_drift_stability:7d'])
@@ -96,7 +96,7 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
   let producer = firstProducer
 
   await t.test(
-    'under load every process is scraped, and no alert fires but for those about speed',
+    'under load every process is scraped, and only alerts about speed may fire',
     async () => {
       await eventually('everything is up', () => hasValue(system, 'sum(up) == 10'))
       await eventually('labels have come back', () =>
@@ -132,7 +132,7 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
     })
   })
 
-  await t.test('no dashboard and no rule names a metric that nobody exports', async () => {
+  await t.test('every metric named by a dashboard or a rule is exported', async () => {
     const recorded = committedRules()
       .flatMap(({ record }) => record ?? [])
       .filter((name) => !RECORDED_LATER.has(name))
@@ -157,18 +157,18 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
   // It recomputes everything, which the faults that follow need not wait for.
   await skewMeter.end('SIGTERM')
 
-  await t.test('nobody who refuses, watches, serves, forwards or keeps', () =>
+  await t.test('no enforcer, watch, queue, forwarder or lake writer', () =>
     breakActing(t, system, acting, target.url, watch),
   )
 
-  await t.test('a model that no store has', async () => {
+  await t.test('a model missing from every store', async () => {
     await system.wantModels(activated(system.healthyDeployment, 'f'.repeat(64)))
     await fires('SluiceModelRefused')
     await system.wantModels(system.healthyDeployment)
     await clears('SluiceModelRefused')
   })
 
-  await t.test('policies that are not there or fail', () => breakPolicies(system, fires, clears))
+  await t.test('policies that are missing or fail', () => breakPolicies(system, fires, clears))
 
   await t.test('messages that cannot be decided', async () => {
     const broken = Array.from({ length: 10 }, () => ({ value: Buffer.from('not framed') }))
@@ -189,24 +189,21 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
     breakTarget(t, system, target, watch),
   )
 
-  await t.test('a subscriber that is gone', async () => {
+  await t.test('a stopped subscriber', async () => {
     await subscriber.end('SIGTERM')
     await fires('SluiceSubscriberNotFollowing')
     subscriber = await system.startSubscriber()
     await clears('SluiceSubscriberNotFollowing')
   })
 
-  await t.test(
-    'a write of an owner that is none any more, and the partition it leaves behind',
-    async () => {
-      const redis = new Redis(stream.redisUrl)
-      const { epoch } = partitionKeys(stream.streamId, 1)
-      await redis.set(epoch, Number(await redis.get(epoch)) + 1_000_000)
-      await fires('SluiceFencedWrites', 'SluicePartitionNotWorking')
-      redis.disconnect()
-      await clears('SluiceFencedWrites')
-    },
-  )
+  await t.test('a write of a replaced owner, and the partition it leaves behind', async () => {
+    const redis = new Redis(stream.redisUrl)
+    const { epoch } = partitionKeys(stream.streamId, 1)
+    await redis.set(epoch, Number(await redis.get(epoch)) + 1_000_000)
+    await fires('SluiceFencedWrites', 'SluicePartitionNotWorking')
+    redis.disconnect()
+    await clears('SluiceFencedWrites')
+  })
 
   await t.test('a stopped scorer, and one without its backend in its place', async () => {
     strictEqual(await scorers[1]?.end('SIGTERM'), 0)
@@ -251,7 +248,7 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
     await clears('SluiceRedisAway')
   })
 
-  await t.test('a Redis that is connected and answers nothing', async () => {
+  await t.test('a Redis that is connected and does not answer', async () => {
     // After 5 s of silence a connection is given up, and Redis counts as away: it is let answer before that, now and then.
     let isSeen = false
     const isOver = (): boolean => isSeen
@@ -269,20 +266,17 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
     await clears('SluicePartitionDegraded')
   })
 
-  await t.test(
-    'scorers that wait for watermarks of a live stream, and what that does',
-    async () => {
-      await Promise.all(scorers.map((scorer) => scorer.end('SIGTERM')))
-      const aligned = { SLUICE_ALIGNMENT: 'aligned' }
-      scorers = await Promise.all([system.startScorer(0, aligned), system.startScorer(1, aligned)])
-      await fires('SluiceLagGrowing', 'SluiceLagHigh')
-      await Promise.all(scorers.map((scorer) => scorer.end('SIGTERM')))
-      scorers = await Promise.all([system.startScorer(0), system.startScorer(1)])
-      await clears('SluiceLagHigh', 'SluiceLagGrowing')
-      await fires('SluiceLatencyBudgetBurningFast')
-      await clears('SluiceLatencyBudgetBurningFast')
-    },
-  )
+  await t.test('scorers that wait for watermarks of a live stream, and the effects', async () => {
+    await Promise.all(scorers.map((scorer) => scorer.end('SIGTERM')))
+    const aligned = { SLUICE_ALIGNMENT: 'aligned' }
+    scorers = await Promise.all([system.startScorer(0, aligned), system.startScorer(1, aligned)])
+    await fires('SluiceLagGrowing', 'SluiceLagHigh')
+    await Promise.all(scorers.map((scorer) => scorer.end('SIGTERM')))
+    scorers = await Promise.all([system.startScorer(0), system.startScorer(1)])
+    await clears('SluiceLagHigh', 'SluiceLagGrowing')
+    await fires('SluiceLatencyBudgetBurningFast')
+    await clears('SluiceLatencyBudgetBurningFast')
+  })
 
   await t.test('Redis emptied', async () => {
     const redis = new Redis(stream.redisUrl)

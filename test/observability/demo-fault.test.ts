@@ -13,7 +13,7 @@ import { temporaryFolder } from '../support/prometheus.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-test('a fault of the demo raises its alert, which clears, and nothing is lost by it', async (t) => {
+test('a fault of the demo raises its alert, which clears, and loses nothing', async (t) => {
   const folder = temporaryFolder(t)
   const [summaryFile, dashboardsFile] = [
     join(folder, 'summary.json'),

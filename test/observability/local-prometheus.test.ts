@@ -61,7 +61,7 @@ async function openScraped(t: TestContext): Promise<{
   }
 }
 
-test('it scrapes its targets, answers queries, and its alerts fire and clear', async (t) => {
+test('Prometheus scrapes its targets, answers queries, and its alerts fire and clear', async (t) => {
   const { prometheus, target, following } = await openScraped(t)
   await eventually('the first scrape', async () => {
     const [sample] = await prometheus.query('sluice_alerts_following')
@@ -94,7 +94,7 @@ test('it scrapes its targets, answers queries, and its alerts fire and clear', a
   ok((await prometheus.metricNames()).includes('sluice_alerts_following'))
 })
 
-test('its targets can be changed while it runs', async (t) => {
+test('the targets of Prometheus can be changed while it runs', async (t) => {
   const { prometheus, target } = await openScraped(t)
   const isUp = async (job: string) =>
     (await prometheus.query(`up{job="${job}"}`))[0]?.points[0]?.[1] === 1
@@ -118,7 +118,7 @@ test('a refused expression is quoted, and after closing nothing is left running'
   await rejects(prometheus.query('up'), /cannot be reached/)
 })
 
-test('an answer that is too large, late or not of a Prometheus is an error that names the address', async (t) => {
+test('an answer that is too large, too late or not from Prometheus is an error that names the address', async (t) => {
   const sockets: { destroy(): void }[] = []
   const server = createServer((socket) => {
     sockets.push(socket)

@@ -79,7 +79,7 @@ test('trainer and scorer compute bit-for-bit the same features', async () => {
   assert.deepEqual(silent, NEVER_IN_THE_SIMULATOR)
 })
 
-test('live rows follow from the logs and the recorded cuts, bit for bit', () => {
+test('live rows are recomputed from the logs and the recorded frontiers, bit for bit', () => {
   const { logs } = dealOut(simulated(), PARTITION_COUNT, partitionOf)
   const { rows, batches } = foldLive({ logs }, turnsOf(11))
   const again = recomputeLive(logs, batches)

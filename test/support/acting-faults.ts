@@ -7,7 +7,7 @@ import type { AlertWatch } from './alert-watch.ts'
 import type { CliProcess } from './cli-process.ts'
 import type { ObservedSystem } from './observed-system.ts'
 
-/** What acts on alerts, and the writer of the lake. */
+/** Services that act on alerts, and the writer of the lake. */
 export interface Acting {
   readonly enforcer: CliProcess
   readonly receipts: CliProcess

@@ -1,4 +1,4 @@
-// What the tests of enforcer, receipts, queue and labels share: alerts that are produced as a scorer would, the services
+// Shared by the tests of enforcer, receipts, queue and labels: alerts that are produced as a scorer would, the services
 // in this process, and readings of their topics and metrics.
 
 import type { TestContext } from 'node:test'

@@ -1,4 +1,4 @@
-// What is appended to a stored value, as a value of its own.
+// Additions appended to a stored value, each encoded as a value of its own.
 
 import type { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import type { CardHistory } from '../../services/core/features/state/card-history.ts'

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 
-/** Where prometheus.yml, rules/ and tests/ are. */
+/** Folder of prometheus.yml, rules/ and tests/. */
 export const PROMETHEUS_FOLDER = join(import.meta.dirname, '../../infra/prometheus')
 
 /** Full paths of the rule files. */

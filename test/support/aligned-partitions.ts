@@ -33,7 +33,7 @@ export interface AlignedStream {
   readonly sent: readonly Sent[]
 }
 
-/** What one turn of a partition is like. */
+/** Options of one turn of a partition. */
 export interface Turn {
   readonly partition: number
   readonly labels: number
@@ -51,7 +51,7 @@ export type Gate = (
   progress: readonly (PartitionProgress | null)[],
 ) => boolean
 
-/** What a producer sends: the stream, and watermarks that go to every partition. */
+/** Records of a producer: the stream, and watermarks that go to every partition. */
 export type SentItem =
   | StreamItem
   | {

@@ -59,7 +59,7 @@ async function openUntransacted(
   }
 }
 
-/** What cannot be decided is passed over in silence. */
+/** Messages that cannot be decided are skipped silently. */
 async function openWithoutLetters(
   options: Parameters<typeof openPartitionTransactions>[0],
 ): ReturnType<typeof openPartitionTransactions> {

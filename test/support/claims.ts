@@ -1,4 +1,4 @@
-// What two test files must not take at once, such as a port or a database of Redis, is claimed first.
+// A resource that two test files must not use at once, such as a port or a Redis database, is claimed first.
 //
 // A claim is a port that somebody listens on: the system gives it to one process, and takes it back however that
 // process ends. So no claim outlives its holder, and none has to be renewed.
@@ -10,7 +10,7 @@ import { isPortFree } from '../../tools/servers/ports.ts'
 const HOST = '127.0.0.1'
 /** Below the ports that the system gives to outgoing connections. */
 const FIRST_PORT = 19_600
-/** Of each block of ports the first one is the claim on the others. */
+/** The first port of each range is the claim on the others. */
 const PORTS_PER_BLOCK = 16
 const BLOCKS = 20
 const FIRST_DATABASE_PORT = FIRST_PORT + PORTS_PER_BLOCK * BLOCKS

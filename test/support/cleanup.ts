@@ -1,4 +1,4 @@
-// What a test opened is closed in reverse order: node:test runs its own hooks in the order of registration, so a
+// Resources of a test are closed in reverse order: node:test runs its own hooks in the order of registration, so a
 // topic would go before the process that reads it.
 
 import type { TestContext } from 'node:test'

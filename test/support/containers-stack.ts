@@ -63,7 +63,7 @@ export async function startContainerStack(
   }
 }
 
-/** Where published ports are. An engine on this machine publishes for this machine only. */
+/** Host of published ports. An engine on this machine publishes for this machine only. */
 async function engineHost(): Promise<string> {
   const { host } = (await getContainerRuntimeClient()).info.containerRuntime
   return host === 'localhost' ? LOOPBACK : host

@@ -37,7 +37,7 @@ export interface DecidedSample {
   readonly duplicateOfOffset: number | null
 }
 
-/** What decided a block, by the offset of its first transaction. */
+/** Policy that decided a batch, by the offset of its first transaction. */
 export type DecidingPolicy = (firstOffset: number) => {
   readonly digest: string
   readonly version: number

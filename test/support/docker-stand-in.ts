@@ -29,7 +29,7 @@ export interface CreateRequest {
 export interface StandInImage {
   /** Part of the image's name. */
   readonly name: string
-  /** Where its published port leads, or null when the container must not come up. */
+  /** Target of its published port, or null when the container must not start. */
   readonly target: { readonly host: string; readonly port: number } | null
   readonly logLine: string
 }

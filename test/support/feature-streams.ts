@@ -45,7 +45,7 @@ export type StreamItem =
   | { readonly kind: 'transaction'; readonly transaction: Transaction }
   | { readonly kind: 'label'; readonly label: Label }
 
-/** What a stream may hold; everything on unless said otherwise. */
+/** Kinds of content of a stream; all are on by default. */
 export interface StreamShape {
   readonly stepsMax: number
   readonly stepsMin?: number

@@ -23,7 +23,7 @@ import {
 const OUTPUT_CHARACTERS_MAX = 8_000
 const STEP_MS_MAX = 5 * 60_000
 
-/** What an image would start, and in which folder. */
+/** Command that an image starts, and its folder. */
 export interface BuiltImage {
   /** Stands for WORKDIR. */
   readonly folder: string

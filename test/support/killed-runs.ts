@@ -25,7 +25,7 @@ export interface KillingOptions {
   readonly seed: number
   readonly kills: number
   readonly batchSizeMax: number
-  /** Where within the work that follows a commit the kill falls. */
+  /** Position of the kill in the work that follows a commit. */
   readonly delayMsMax: number
   /** The guard that the killed scorers lack; null for none. */
   readonly without: Guard | null

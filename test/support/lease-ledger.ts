@@ -24,7 +24,7 @@ export function bookOf(alerts: readonly Alert[]): Book {
   return clerk.close()
 }
 
-/** What the compacted topic says of live leases against what the alerts say; empty when they are equal. */
+/** Differences between active leases in the compacted topic and in the alerts; empty when they are equal. */
 function tableFaults({ held }: Book, leases: ReadonlyMap<string, Held>): readonly string[] {
   const cards = new Set([...held.keys(), ...leases.keys()])
   return [...cards].flatMap((card) => {

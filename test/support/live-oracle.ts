@@ -1,5 +1,5 @@
-// What a live run had to decide: the log, folded in memory with nothing lost, each batch at the frontier that its block
-// records. Degraded decisions are not foretold; what they decided on is in the state all the same.
+// Expected decisions of a live run: the log, folded in memory with nothing lost, each batch at the frontier that it
+// records. Degraded decisions are not predicted; the state contains their transactions all the same.
 
 import { join } from 'node:path'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'

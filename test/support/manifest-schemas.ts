@@ -23,7 +23,7 @@ const MODELS: Readonly<Record<string, () => Promise<Models>>> = {
     import('@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1'),
 }
 
-/** What is wrong with a manifest by the schema of its kind: broken rules, or fields that the schema does not have. */
+/** Faults of a manifest by the schema of its kind: broken rules, or fields that the schema does not have. */
 export async function schemaMistakes(manifest: Manifest): Promise<readonly string[]> {
   const { apiVersion, kind } = manifest
   const load = MODELS[apiVersion]

@@ -71,15 +71,15 @@ export function cardValue(definition: OfCard, own: Past, card: NaiveCard): numbe
   })
 }
 
-/** What a definition may look at. */
+/** Input to a definition. */
 interface Asked {
   readonly own: Past
   readonly past: NaiveWindow
   readonly long: NaiveWindow
   readonly longShare: number
-  /** What the transaction names; null for none, or where nothing is asked. */
+  /** Value that the transaction names; null for none, or when no value is needed. */
   readonly name: string | null
-  /** What earlier attempts name, and those that name the same. */
+  /** Values named by earlier attempts, and the attempts that name the same value. */
   readonly names: ReadonlySet<string | null>
   readonly same: readonly Past[]
 }
@@ -153,7 +153,7 @@ function shareOf(payments: readonly Past[], isAlike: (local: LocalTime) => boole
   return alike.length / payments.length
 }
 
-/** What lies in (t - windowMs, t] and comes before the transaction. */
+/** Events in (t - windowMs, t] that come before the transaction. */
 class NaiveWindow {
   readonly singles: readonly Past[]
   readonly attempts: readonly Past[]
@@ -223,7 +223,7 @@ export function nameOf(transaction: Transaction, reference: Reference): string |
   return reference === 'category' ? transaction.merchantCategory : transaction[reference]
 }
 
-/** Of a population, from exact integers: the root of n * sum(x^2) - sum(x)^2, over n. */
+/** Population standard deviation, from exact integers: the root of n * sum(x^2) - sum(x)^2, over n. */
 function deviation(amounts: readonly number[]): number {
   const exact = amounts.map(BigInt)
   const sum = exact.reduce((total, each) => total + each, 0n)

@@ -88,7 +88,7 @@ export function isCrowded(past: Past, events: readonly Past[]): boolean {
 
 function placed(past: Past, events: readonly Past[], isCoarse: boolean): Placed {
   if (!isCoarse || !isCrowded(past, events)) {
-    // Of an entity's events 32 bits of the reference are kept.
+    // Events of an entity store 32 bits of the hash.
     return { past, timeMs: past.timeMs, idHash: past.idHash % 2 ** 32, isCrowded: false }
   }
   return { past, timeMs: hourStartMs(past.timeMs), idHash: 0, isCrowded: true }

@@ -1,8 +1,8 @@
 // The features of a transaction the slow and obvious way: everything is kept, and filtered again for every
 // transaction. Written from docs/feature-contract.md and not from the code. Tests only.
 //
-// Where the real thing is coarser by its documented limits (more than 512 events of a card, crowded hours of an
-// entity) the oracle is as coarse, and says beside it what would be exact.
+// The features have documented limits (at most 512 events of a card, hourly buckets of a busy entity).
+// The oracle is as coarse there, and reports the exact value alongside.
 
 import type { RateTable } from '../../services/core/currency.ts'
 import type {
@@ -29,20 +29,20 @@ import {
   type Past,
 } from './naive-past.ts'
 
-/** Of a card this much before its newest event is kept. */
+/** Retention of a card's events before its newest event. */
 const CARD_KEPT_MS = 33 * DAY_MS + HOUR_MS
 
 export interface NaiveValue {
   /** NaN is absent. */
   readonly value: number
-  /** What it would be if every event was kept singly. */
+  /** Exact value, as if every event were stored singly. */
   readonly exact: number
   /** A count of cards from a sketch: only near to `exact`. */
   readonly isEstimate: boolean
   readonly state: FeatureState
 }
 
-/** What the oracle says of one transaction. */
+/** Answer of the oracle for one transaction. */
 export interface NaiveReading {
   readonly values: ReadonlyMap<string, NaiveValue>
   readonly isRetry: boolean
@@ -175,7 +175,7 @@ export class NaiveFeatures {
     return values
   }
 
-  /** What the transaction sees of an entity; null when it names none. */
+  /** Events of an entity that the transaction sees; null when it names none. */
   #entity(kind: EntityKind, own: Past, frontiers: NaiveFrontiers): NaiveEntity | null {
     const name = nameOf(own.transaction, kind)
     if (name === null) return null

@@ -1,4 +1,4 @@
-// What the oracle of the features remembers, and the two questions that all of its definitions ask: what comes before,
+// State of the feature oracle, and the two questions that all of its definitions ask: what comes before,
 // and what lies in a window. Tests only.
 
 import { hashOf } from '../../services/core/id-hash.ts'
@@ -14,7 +14,7 @@ export const HOUR_SINGLES_MAX = 16
 export const HOUR_CARDS_MAX = 32
 export const LATENESS_MS = 3 * DAY_MS
 export const PARTITION_REACH_MS = 37 * DAY_MS
-/** What a partition remembers of an entity, before the hour of its newest event there. */
+/** Events of an entity in a partition, before the hour of its newest event there. */
 export const ENTITY_KEPT_MS = 40 * DAY_MS + 4 * HOUR_MS
 
 /** One transaction that was counted. */
@@ -30,7 +30,7 @@ export interface Past {
   isRetry: boolean
 }
 
-/** What a transaction sees of a partition: offsets below these. */
+/** Frontier of a transaction: it sees the offsets of each partition below these. */
 export interface NaiveFrontier {
   readonly nextOffset: number
   readonly labelNextOffset: number

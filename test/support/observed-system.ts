@@ -62,7 +62,7 @@ export interface ObservedSystem {
   readonly stream: TestStream
   readonly proxy: RedisProxy
   readonly prometheus: LocalPrometheus
-  /** What the scorers are told at the start: their own model decides, another one runs in its shadow. */
+  /** Deployment at the start: the scorers' own model decides, another one is the shadow. */
   readonly healthyDeployment: Deployment
   /** Tells the scorers which models to use. */
   wantModels(deployment: Deployment): Promise<unknown>

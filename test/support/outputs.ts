@@ -46,7 +46,7 @@ export class Outputs {
   readonly labelNextOffsets = new Array<number>(PARTITION_COUNT).fill(0)
   readonly #stream: TestStream
   #endKey = ''
-  /** Where the mark has been seen: a producer that has to ask again may write it twice. */
+  /** Partitions whose end marker has been read: a producer that retries may write it twice. */
   readonly #ended = new Set<string>()
   #failure: Error | null = null
   readonly #waiting = new Set<() => void>()

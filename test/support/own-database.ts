@@ -18,7 +18,7 @@ export async function openDatabase(t: TestContext, serverUrl: string): Promise<O
     const claim = await claimDatabase(database)
     if (claim === null) continue
     const redis = new Redis(serverUrl, { db: database })
-    // What is there may be somebody's: a server that was given, or what a killed test has left.
+    // Existing data may be in use, on a server that was given, or left by a killed test.
     if ((await redis.dbsize()) > 0) {
       redis.disconnect()
       await claim.release()

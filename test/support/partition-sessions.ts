@@ -93,7 +93,7 @@ export async function openSession(
   return store.open(partition, epoch, standing, from, 'work')
 }
 
-/** What the session reads. @throws Error when that is lost */
+/** State that the session reads. @throws Error when it is lost */
 export async function read(
   session: PartitionSession,
   cards: readonly string[],

@@ -44,7 +44,7 @@ export interface RecordedLog {
   readonly labels: readonly PartitionLabel[]
 }
 
-/** What one turn of a partition is like. */
+/** Options of one turn of a partition. */
 export interface LiveTurn {
   readonly partition: number
   readonly labels: number
@@ -163,7 +163,7 @@ class LivePartition implements PartitionState {
   readonly #parts = new Map<string, EntityPart>()
   #fold = new PartitionFold({ rates: DEFAULT_RATES, readRecord }, PARTITION_START)
   #committed: Place = { entryCount: 0, labelCount: 0, position: PARTITION_START }
-  /** What was written with the state last; after a crash it goes back, as what is written does. */
+  /** Last value written with the state; a crash rolls it back with the state. */
   progress: (Cut & { readonly newestEventMs: number }) | null = null
   #seen: readonly FrontierEntry[] = []
 

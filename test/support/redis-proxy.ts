@@ -43,7 +43,7 @@ export class RedisProxy {
     })
   }
 
-  /** What Redis has answered since the last `release`, as it came over the wire. */
+  /** Replies of Redis since the last `release`, as received. */
   get repliesSinceRelease(): string {
     return this.#repliesSinceRelease
   }

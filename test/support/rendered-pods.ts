@@ -80,7 +80,7 @@ export function one(manifests: readonly Manifest[], kind: string, name: string):
   return found[0] as Manifest
 }
 
-/** What Deployments and Jobs start. */
+/** Pods of Deployments and Jobs. */
 export function podsOf(manifests: readonly Manifest[]): readonly Pod[] {
   return manifests
     .filter(({ kind }) => kind === 'Deployment' || kind === 'Job')

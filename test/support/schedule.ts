@@ -1,4 +1,4 @@
-// Which test files run beside each other, and in what order.
+// Schedule of the test files: which run concurrently, and in what order.
 
 import { availableParallelism } from 'node:os'
 

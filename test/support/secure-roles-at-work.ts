@@ -1,4 +1,4 @@
-// What tests of roles share: a secured broker with the topics of a stream, messages of an administrator for the roles to
+// Shared by tests of roles: a secured broker with the topics of a stream, messages of an administrator for the roles to
 // find, and services that run until their work is done.
 
 import type { Producer } from 'kafkajs'

@@ -12,13 +12,13 @@ import type { Entry } from './fold-entries.ts'
 /** A page or two, so that others have to be read. */
 const KEPT_WEIGHT_MAX = 300
 
-/** What a crash leaves of a partition's messages. */
+/** Messages of a partition that survive a crash. */
 export interface PartitionPages {
   readonly pages: Map<number, Buffer>
   runs: readonly PageRun[]
 }
 
-/** Where the state of a partition stands. */
+/** Position of a partition's state. */
 export interface Status {
   readonly nextOffset: number
   readonly newestEventMs: number
@@ -77,7 +77,7 @@ export class StoredMessages {
     this.#stored.runs = messages.runs.map((run) => ({ ...run }))
   }
 
-  /** What is in memory is given up. */
+  /** Discards the messages in memory. */
   close(): void {
     this.#open = null
   }

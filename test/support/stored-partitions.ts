@@ -44,7 +44,7 @@ export interface LogPosition {
 
 const LOG_START: LogPosition = { entryCount: 0, labelCount: 0 }
 
-/** What of the other partitions a batch has used. */
+/** Progress of the other partitions that a batch has used. */
 export type Cuts = readonly (PartitionProgress | null)[]
 
 /** Guards that a control switches off. */
@@ -154,7 +154,7 @@ export class StoredPartition {
     this.#messages.close()
   }
 
-  /** Where the partition is before a batch. */
+  /** Status of the partition before a batch. */
   get #standing(): Status {
     const { nextOffset } = offsetsAt(this.#log, this.#at)
     return { nextOffset, newestEventMs: this.#fold.position.newestEventMs }

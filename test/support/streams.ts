@@ -31,7 +31,7 @@ export const LONG_SESSION = { SLUICE_SESSION_TIMEOUT_MS: '30000' } as const
 type InputTopic = 'transactions' | 'labels'
 
 /**
- * What stands at one offset of transactions: a watermark gets no answer, nor does a record that ends a Kafka
+ * Content of one offset of transactions: a watermark gets no answer, nor does a record that ends a Kafka
  * transaction and that no reader sees; all else gets one.
  */
 export type Sent = 'watermark' | 'control' | 'other'

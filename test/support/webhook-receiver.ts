@@ -23,7 +23,7 @@ export interface ReceivedEvent {
   readonly status: number
 }
 
-/** What the receiver does with an accepted request; `nth` counts those of its id, from 1. */
+/** Response of the receiver to an accepted request; `nth` counts those of its id, from 1. */
 export type Answer = (
   event: CloudEventV1<Alert>,
   nth: number,
