@@ -1,4 +1,4 @@
-// Goal: `sluice bench backends` keeps running and keeps telling the truth. Method: small nets on the backends that
+// Goal: `sluice bench backends` keeps working and reports correct results. Method: small nets on the backends that
 // always load; a net whose scores depend on the batch, and one that cannot be opened. No time is asserted.
 
 import assert from 'node:assert/strict'

@@ -1,5 +1,5 @@
-// Goal: what features cost keeps being measured, of rows that are right. Method: per batch decode the stored values,
-// fold, compact and encode them again; and `sluice bench features` in a small size, whose rows must be those of a fold
+// Goal: the cost of features stays measured, on correct rows. Method: per batch decode the stored values, fold,
+// compact and encode them again; and `sluice bench features` in a small size, whose rows must equal those of a fold
 // that stores nothing. No time is asserted.
 
 import assert from 'node:assert/strict'

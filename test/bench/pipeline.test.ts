@@ -1,5 +1,5 @@
-// Goal: the benchmarks keep working, and keep refusing to count what went wrong. Method: each at smoke size
-// against the real broker, Redis and model. No time is asserted: what a machine manages is no property of code.
+// Goal: the benchmarks keep working, and still refuse to count faulty runs. Method: each at smoke size against the
+// real broker, Redis and model. No time is asserted: the speed of a machine is no property of the code.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

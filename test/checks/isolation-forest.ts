@@ -1,5 +1,6 @@
-// An isolation forest (Liu, Ting, Zhou 2008, "Isolation Forest"): trees that cut a small sample of rows at random until each
-// row is alone. A row that few cuts set apart is unusual, whatever labels say. A part of the isolation study, not of Sluice.
+// An isolation forest (Liu, Ting, Zhou 2008, "Isolation Forest"): trees that split a small sample of rows at random
+// until each row is alone. A row isolated by few splits is unusual, whatever its label. The forest belongs to the
+// isolation study, not to Sluice.
 
 import { randomOf } from '../../services/trainer/statistics.ts'
 

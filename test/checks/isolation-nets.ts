@@ -1,4 +1,4 @@
-// The draft of the trainer, as it is or with one more input: for the isolation study.
+// The trainer's first stage, unchanged or with one more input, for the isolation study.
 
 import {
   scoreOf,

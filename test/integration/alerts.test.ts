@@ -1,5 +1,5 @@
-// Goal: a committed reader sees what is committed, once, in order, up to the end, and nothing else; the alerts
-// subscriber hands over every alert and is stopped by nothing it cannot read.
+// Goal: a committed reader receives each committed message once, in order, up to the end, and nothing else; the alerts
+// subscriber delivers every alert and continues after messages it cannot read.
 // Method: real topics with real Kafka transactions, committed and aborted, so that control records are among them.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'

@@ -1,4 +1,4 @@
-// Goal: what the build makes runs on plain Node: it has its scripts, schemas and model.
+// Goal: the build runs on plain Node, with its scripts, schemas and model.
 // Method: the build of this run of tests, or one of its own, inside the checkout (so that dependencies are found); then
 // the compiled command line and the compiled scorer are started, the latter against the stack of the environment.
 

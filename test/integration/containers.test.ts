@@ -1,6 +1,6 @@
-// Goal: tests can run on containers, set up so that transactions work, and none is left behind.
-// Method: with a Docker engine, for real. Without one, against a stand-in that speaks Docker's HTTP calls and
-// leads to servers that run already: it shows what is asked of Docker, not that the images take it.
+// Goal: tests can run on containers that support transactions, and no container is left behind.
+// Method: a real Docker engine where there is one. Otherwise a stand-in speaks Docker's HTTP calls and leads to servers
+// that run already: it shows the requests to Docker, not that the images accept them.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'

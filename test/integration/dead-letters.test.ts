@@ -1,6 +1,6 @@
-// Goal: dead letters can be looked at without a card number coming out, and what is sent again once its cause is
-// gone is decided exactly once, however often and by however many it is sent again.
-// Method: a real stream with a scorer in a process of its own; the commands are run as people run them.
+// Goal: dead letters can be examined without exposing card numbers, and one sent again after its cause is fixed is
+// decided exactly once, however often and by however many operators it is sent.
+// Method: a real stream with a scorer in a process of its own; the commands run as an operator runs them.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

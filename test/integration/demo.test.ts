@@ -1,6 +1,6 @@
-// Goal: the demo shows alerts, counts what it did, and leaves nothing behind: no process, topic, group or key.
-// Method: run it as people do, in a process of its own, on a CSV written from the simulator, and live until SIGTERM;
-// then look at Kafka, at Redis and at the process that it started.
+// Goal: the demo shows alerts, counts its work, and leaves nothing behind: no process, topic, group or key.
+// Method: the demo runs in a process of its own, on a CSV written from the simulator, and live until SIGTERM. Kafka,
+// Redis and the started process are examined afterwards.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'

@@ -1,5 +1,5 @@
-// Goal: the doctor sees what would lose state in servers as they run. Method: topics as Sluice makes them, then with their
-// settings changed; a Redis of the test's own, first with the wrong settings.
+// Goal: the doctor finds settings of running servers that would lose state. Method: topics as Sluice creates them, then
+// with changed settings; a Redis of the test's own, first with the wrong settings.
 
 import { strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: targets get every alert that they want, at least once, under an id that never changes, each card in order; and
-// what one target does concerns no other.
+// Goal: targets get every alert of their filter at least once, under an id that never changes, each card in order;
+// targets do not affect one another.
 // Method: `sluice alerts forward` as a process on real topics, with real HTTP receivers that verify each delivery and
 // read it with the CloudEvents SDK.
 

@@ -1,6 +1,6 @@
-// Goal: the image's steps give something that runs. Method: the steps of the CPU target are carried out in temporary
-// folders, and what comes out is started as the image would start it, with Kafka and Redis of the environment: first
-// the topics, then the scorer and the subscriber, as in docker-compose.yml.
+// Goal: the steps of the image produce a program that runs. Method: the steps of the CPU target are carried out in
+// temporary folders, and the result is started as the image would start it, with Kafka and Redis of the environment:
+// first the topics, then the scorer and the subscriber, as in docker-compose.yml.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'

@@ -1,5 +1,5 @@
-// Goal: what a person finds becomes one label in the partition of its card, however often it is said, and takes the
-// alert out of the queue; who may not say it, or says it wrongly, is told why. Method: real topics, real HTTP.
+// Goal: a person's finding becomes one label in the partition of its card, however often it is sent, and removes the
+// alert from the queue; an unauthorised or invalid label is refused with a reason. Method: real topics, real HTTP.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

@@ -1,5 +1,5 @@
-// Goal: a broker that does not answer leaves no lag that stands still. Method: a broker of this test's own, stopped
-// and let go on, under a scorer.
+// Goal: no stale lag is reported while a broker does not answer. Method: a broker of this test's own, paused and
+// resumed under a scorer.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'

@@ -1,6 +1,7 @@
-// Goal: the writer of the lake can be operated: its metrics say what it writes and what waits, it is stopped and started
-// again without a row lost or doubled, and it erases a card when it is asked, which nothing later brings back.
-// Method: `sluice lake ingest` in a process of its own on real topics, its pages read as Prometheus and a probe read them.
+// Goal: the lake writer can be operated. Its metrics report written and waiting rows, a restart neither loses nor
+// duplicates a row, and a card erased on request never comes back.
+// Method: `sluice lake ingest` in a process of its own on real topics; its pages are read as Prometheus and a probe
+// read them.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

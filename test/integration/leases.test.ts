@@ -1,7 +1,7 @@
-// Goal: on a real stream blocks stay below the caps whatever the model says, and each ends once, for the reason that it
-// had: time, a label, or a person.
-// Method: scorers as processes with a model that would block everything, `sluice` as people run it, real topics, outputs
-// read committed.
+// Goal: on a real stream blocks stay below the caps whatever the model scores, and each ends once, for its own reason:
+// time, a label, or a person.
+// Method: scorers as processes with a model that would block everything, `sluice` as an operator runs it, real topics,
+// outputs read committed.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: what the scorer says of itself is what happened. Method: a scorer on a simulated stream; its /metrics
-// against sums over what was sent and what a committed reader saw; and with Redis taken away in between.
+// Goal: the scorer's metrics are correct. Method: a scorer on a simulated stream; its /metrics are compared with sums
+// over the sent messages and over those of a committed reader. Redis is unavailable for a part of the stream.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,6 +1,6 @@
-// Goal: a model is changed while scorers run, and back; what cannot be opened is refused and the old one stays; and no
-// crash leaves another model in force than the one that was asked for.
-// Method: scorers as processes, `sluice model` as people run it, real topics, outputs read committed.
+// Goal: a model is changed and rolled back while scorers run. A model that cannot be opened is refused and the old one
+// stays; after a crash the requested model is in force.
+// Method: scorers as processes, `sluice model` as an operator runs it, real topics, outputs read committed.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { truncateSync, writeFileSync } from 'node:fs'

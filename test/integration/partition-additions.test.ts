@@ -1,5 +1,5 @@
-// Goal: what a partition appends to stored values is read by everybody as what the partition holds, and a value that is not the one
-// it was appended to is lost state. Method: sessions on a real Redis, and a hand in between.
+// Goal: every reader sees the values that a partition has appended to as that partition holds them. An addition to
+// another value than the one in Redis is lost state. Method: sessions on a real Redis, with changes in between.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

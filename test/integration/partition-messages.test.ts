@@ -1,5 +1,5 @@
-// Goal: messages that stand apart from their cards are found by whoever goes on with the partition, and one that is gone is lost
-// state. Method: sessions on a real Redis, one after the other, and a hand in between.
+// Goal: messages stored apart from their cards are found by the next owner of the partition, and a missing one is lost
+// state. Method: sessions on a real Redis, one after the other, with changes in between.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: what a micro-batch reads is what was written, its own and that of other partitions, however much of it is in memory;
-// and what cannot be read is never taken for nothing. Method: sessions of two partitions on a real Redis.
+// Goal: a micro-batch reads the values written by its own and other partitions, with any share of them in memory; an
+// unreadable value is never read as empty. Method: sessions of two partitions on a real Redis.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

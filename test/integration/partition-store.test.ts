@@ -1,4 +1,4 @@
-// Goal: one writer per partition, and word of it when Redis has lost what a partition left there, or does not answer. Method:
+// Goal: one writer per partition, which learns when Redis has lost the partition's state or does not answer. Method:
 // stores of several owners against a real Redis, keys of the test's own.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'

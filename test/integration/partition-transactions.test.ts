@@ -1,5 +1,5 @@
-// Goal: what a partition publishes and the offsets it answers become visible together or not at all, and a new owner of
-// the partition shuts out the earlier one before it reads anything back. Method: real transactions, read committed.
+// Goal: the messages of a partition and the offsets they answer become visible together or not at all, and a new owner
+// fences off the earlier one before it reads anything back. Method: real transactions, read committed.
 
 import { deepStrictEqual, ok, rejects } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,6 +1,7 @@
-// Goal: a policy is changed while scorers run, and back; every decision names the version that ruled it; what is faulty is
-// refused where it is applied, and what cannot be read leaves the old one in force.
-// Method: scorers as processes, `sluice policy` and `sluice list` as people run them, real topics, outputs read committed.
+// Goal: a policy is changed and rolled back while scorers run; every decision names its policy version. A faulty policy
+// is refused when it is applied, and an unreadable one leaves the old one in force.
+// Method: scorers as processes, `sluice policy` and `sluice list` as an operator runs them, real topics, outputs read
+// committed.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { rmSync } from 'node:fs'

@@ -1,6 +1,6 @@
-// Goal: before a policy may do more, each gate is held against a figure that is really had, and says where it is from.
-// Method: a real stream, decided by a scorer, and the command as people run it: first with the limits as they are, then with
-// limits that this small stream can meet, then from a lake.
+// Goal: before a policy is promoted, each gate is checked against a measured figure, whose source is reported.
+// Method: a real stream, decided by a scorer, and the command as an operator runs it: first with the limits as they
+// are, then with limits that this small stream can meet, then from a lake.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { createServer } from 'node:http'

@@ -1,6 +1,6 @@
-// Goal: what the producer sends is what a consumer finds, in the right partition, in order, with watermarks
-// that keep their promise and time stamps that are the intended send times. Method: real topics of their own,
-// deleted afterwards; everything in them is read back and decoded.
+// Goal: a consumer finds the messages of the producer in the right partition, in order, with watermarks that keep their
+// promise and time stamps that are the intended send times. Method: real topics of their own, deleted afterwards;
+// every message in them is read back and decoded.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'

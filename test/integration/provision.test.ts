@@ -1,4 +1,4 @@
-// Goal: Kafka and Redis come up whatever an earlier run left behind, and nothing is left running afterwards.
+// Goal: Kafka and Redis start whatever an earlier run left behind, and nothing is left running afterwards.
 // Method: real servers as local processes, in a folder of the test's own.
 
 import {

@@ -1,6 +1,6 @@
-// Goal: every receipt counts once, whatever is wrong with one is told, and a block that nobody answers is seen and sent
-// again or lapses; a restart of the watch neither doubles nor forgets. Method: alerts and receipts produced into real
-// topics, with no enforcer or one that comes late.
+// Goal: every receipt counts once, faulty receipts are reported, and an unanswered block is reported and sent again or
+// lapses; a restart of the watch neither duplicates nor loses. Method: alerts and receipts produced into real topics,
+// with no enforcer or one that starts late.
 
 import { deepStrictEqual, fail, ok, strictEqual } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'

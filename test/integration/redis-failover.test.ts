@@ -1,5 +1,6 @@
-// Goal: a fail-over that leaves the old master alive as a replica does not end the state of a partition. Method: two Redis
-// servers and an address that leads to one of them; the roles and the address are swapped under an open connection.
+// Goal: a failover that leaves the old master alive as a replica does not end the state of a partition. Method: two
+// Redis servers and an address that leads to one of them; the roles and the address are swapped under an open
+// connection.
 
 import { rejects, strictEqual } from 'node:assert/strict'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'

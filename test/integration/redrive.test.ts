@@ -1,5 +1,5 @@
-// Goal: nothing is sent twice, whoever else sends at the same time, and whatever retention has taken.
-// Method: redrives on a real stream that get into each other's way at a chosen moment.
+// Goal: nothing is sent twice, with concurrent senders and after retention has removed messages.
+// Method: redrives on a real stream that interfere with each other at a chosen moment.
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Ids of an HTTP registry on a real topic: a bank's producer writes with a schema of its own, and a reader
-// that never saw it asks the registry. The registry is the small local one of the unit tests.
+// Goal: a reader that knows a schema only by its id asks the registry for it. Method: a bank's producer writes a real
+// topic with a schema of its own. The registry is the small local one of the unit tests.
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'

@@ -1,5 +1,6 @@
-// Goal: what a published policy decided is computed again by that policy, found by its digest. Method: a policy whose rules
-// look at the amount alone is applied before the scorer starts; the replay finds it in the store, or says that it is gone.
+// Goal: decisions of a published policy are recomputed with that policy, found by its digest. Method: a policy with
+// rules on the amount alone is applied before the scorer starts; the replay finds it in the store, or reports that it
+// is missing.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

@@ -1,7 +1,7 @@
-// Goal: what was decided can be computed again from the log, bit for bit; what is not as it was is found, by `sluice replay`
-// and by `sluice audit`; and one alert can be explained whole.
+// Goal: decisions can be recomputed from the log, bit for bit; `sluice replay` and `sluice audit` find every change;
+// and one alert can be explained in full.
 // Method: a scorer decides a live stream with late and repeated transactions; the commands run on its topics, and on
-// copies in which one thing was changed. The untouched copy is the control.
+// copies with one change each. The unchanged copy is the control.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// Goal: what the scorer does beside deciding: duplicates, messages that the log has lost, what it tells of itself.
+// Goal: the scorer's duties alongside deciding: duplicates, messages that the log has lost, its own reports.
 // Method: the process as an operator starts it, real topics, outputs read committed.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'

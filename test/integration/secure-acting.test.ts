@@ -1,5 +1,5 @@
-// Goal: what acts on alerts works with the rights of its role, and needs each of them. Method: as
-// secure-connections.test.ts, on a broker of its own: each right is taken away in turn, and the work of the role must
+// Goal: the services that act on alerts work with the rights of their roles, and need each of them. Method: as
+// secure-connections.test.ts, on a broker of its own: each right is removed in turn, and the work of the role must
 // fail with a clear error, or leave something behind.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'

@@ -1,6 +1,6 @@
-// Goal: every role works against a Kafka that lets nobody in without TLS, a login and rights; the lists of rights in
-// infra/security/ are enough, and nothing in them is too much. Method: a real broker with exactly these lists; then
-// each right is taken away in turn, and the work must fail with a clear error, or leave something behind.
+// Goal: every role works against a Kafka that requires TLS, a login and rights; the lists of rights in infra/security/
+// are sufficient and contain no needless right. Method: a real broker with exactly these lists; then each right is
+// removed in turn, and the work must fail with a clear error, or leave something behind.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { after, before, test } from 'node:test'

@@ -1,5 +1,6 @@
-// Goal: the right to write leases is needed by a scorer that blocks, and what reads decisions works with the rights of its
-// role and needs each. Method: as secure-connections.test.ts; a model that blocks everything makes leases and decisions.
+// Goal: a scorer that blocks needs the right to write leases, and readers of decisions work with the rights of their
+// roles and need each. Method: as secure-connections.test.ts; a model that blocks everything makes leases and
+// decisions.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'

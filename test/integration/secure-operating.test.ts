@@ -1,6 +1,6 @@
-// Goal: who changes models and policies, who lets go of cards, and who looks into decisions can do so with the rights of
-// their lists, and needs each of them. Method: as secure-connections.test.ts, on a stream that a scorer has decided: the
-// commands run as these users; then each right is taken away in turn, and the work must fail with a clear error, or leave
+// Goal: operators who change models and policies, release cards or examine decisions can do so with their documented
+// rights, and need each of them. Method: as secure-connections.test.ts, on a stream that a scorer has decided: the
+// commands run as these users; then each right is removed in turn, and the work must fail with a clear error, or leave
 // something behind.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'

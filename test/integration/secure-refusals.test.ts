@@ -1,5 +1,5 @@
-// Goal: who is refused by Kafka or Redis is told why and what to do; the users of Redis need each of their commands;
-// no secret shows. Method: a real broker and a real Redis, asked with one thing wrong at a time.
+// Goal: a program refused by Kafka or Redis reports the cause and the remedy; the users of Redis need each of their
+// commands; no secret is exposed. Method: a real broker and a real Redis, with one fault at a time.
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import { after, before, test, type TestContext } from 'node:test'

@@ -1,7 +1,7 @@
-// Goal: no time that a stream has met once makes what follows late: neither the end of a replay, which is a watermark of
-// 2100, nor a payment "of the future" on a broker that accepts one.
-// Method: real scorers, first aligned and then live on one group; and a live one whose state is built anew after such a
-// payment. All is computed again by `sluice replay`.
+// Goal: an extreme time in a stream does not make later messages late: neither the end of a replay, which is a
+// watermark of 2100, nor a payment with a future event time on a broker that accepts one.
+// Method: real scorers, first aligned and then live on one group; and a live one whose state is rebuilt after such a
+// payment. `sluice replay` recomputes all decisions.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,6 +1,6 @@
-// Goal: `sluice topics` makes what is missing, changes nothing else, and refuses a count that differs. Method: the
-// command line against the broker of the environment; what is there is read back by an own client. `sluice schemas
-// register`, the other step that runs once before the services, is tried on a registry of our own.
+// Goal: `sluice topics` creates missing topics, changes nothing else, and refuses another partition count. Method: the
+// command line against the broker of the environment; a client of the test reads the topics back. `sluice schemas
+// register`, the other step that runs once before the services, runs against a registry of the test.
 
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'

@@ -1,6 +1,5 @@
-// Goal: a trace that begins at a transaction is continued by its alert, with tracing off and on; spans reach a
-// receiver, and one that is away costs nothing but spans. Method: the scorer as a process, real topics, a receiver
-// of OTLP in the test.
+// Goal: an alert continues the trace of its transaction, with tracing off and on; spans reach a receiver, and an
+// unavailable receiver costs only spans. Method: the scorer as a process, real topics, an OTLP receiver in the test.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

@@ -1,6 +1,6 @@
-// Goal: the auditor reads what is committed, whatever the services' own reader makes of it. Method: transactions of Kafka
-// that overlap and are aborted in an order in which kafkajs hands out some of their messages; and outputs from which
-// something is missing.
+// Goal: the auditor reads committed messages, independently of the services' own reader. Method: Kafka transactions that
+// overlap and are aborted in an order in which kafkajs delivers some of their messages; and outputs with missing
+// messages.
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'

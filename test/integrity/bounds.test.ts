@@ -1,7 +1,7 @@
-// Goal: P6, what a scorer holds and how long it waits stays within limits that have names, whatever is sent and whoever
+// Goal: P6, the memory and the waiting time of a scorer stay within named limits, whatever is sent and whichever server
 // does not answer.
-// Method: a flood behind a replay that waits, more blocked cards than a partition may lease, and a Redis that is silent, on
-// real servers; each beside a control with that limit off.
+// Method: a backlog behind a waiting replay, more blocked cards than a partition may lease, and an unresponsive Redis,
+// on real servers; each has a control with that limit off.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'

@@ -1,6 +1,6 @@
-// Goal: P1 and P8 for messages that cannot be decided: each gets a dead letter that says why, the good ones around
-// them get decisions, and no card number shows up anywhere. Method: one message per reason through Kafka; a control whose
-// letters are not sent.
+// Goal: P1 and P8 for messages that cannot be decided: each gets a dead letter with its reason, the valid ones around
+// them get decisions, and no card number appears anywhere. Method: one message per reason through Kafka; a control whose
+// dead letters are not sent.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

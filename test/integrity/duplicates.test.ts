@@ -1,6 +1,6 @@
-// Goal: a duplicate gets the first decision whatever Redis has lost in between: decisions stand in the decisions topic, and
-// a state that is built again learns them from there. Method: a live scorer whose Redis is emptied, then transactions
-// once more whose outcome was another than what an unknown one would be. The control takes the blocks away.
+// Goal: a duplicate gets the first decision whatever Redis has lost in between: decisions are stored in the decisions
+// topic, and a rebuilt state reads them from there. Method: a live scorer whose Redis is emptied; then transactions are
+// repeated whose outcome differs from that of an unknown one. The control removes the decision batches.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,7 +1,7 @@
-// Goal: an enforcer that is killed while alerts flow loses no block and answers none twice. Method: the enforcer in a
-// process of its own, killed with SIGKILL between and within batches and started again, while a producer goes on; in
-// the end every active block is asked about, and every receipt is counted by whoever reads the topic. The control commits
-// the offsets of alerts before their receipts.
+// Goal: an enforcer killed while alerts flow loses no block and answers none twice. Method: the enforcer in a process of
+// its own, killed with SIGKILL between and within batches and started again, while a producer continues. At the end the
+// status of every active block is queried, and a reader of the topic counts every receipt. The control commits the
+// offsets of alerts before their receipts.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'

@@ -1,5 +1,5 @@
-// Goal: an owner that was stopped past its session time-out, before its write, changes nothing when it goes on.
-// Method: its write is held on the wire to Redis, SIGSTOP, another scorer takes over, the write goes on its way,
+// Goal: an owner paused past its session timeout, before its write, changes nothing when it resumes.
+// Method: the proxy to Redis holds its write, SIGSTOP, another scorer takes over, the proxy releases the write,
 // SIGCONT; the control has the fence switched off.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'

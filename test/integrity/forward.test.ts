@@ -1,7 +1,6 @@
-// Goal: a forwarder may be killed at any time: every alert still reaches its target, and what comes twice has the id
-// that it had.
-// Method: it is killed twice on its way through 300 alerts, at no chosen point. The receiver verifies each delivery and
-// answers a repeat as done, so that the repeats are counted. The control commits an alert before it is sent.
+// Goal: a forwarder may be killed at any time: every alert still reaches its target, and a repeat has the same id.
+// Method: it is killed twice during 300 alerts, at arbitrary points. The receiver verifies each delivery and
+// acknowledges a repeat as done, so that the repeats are counted. The control commits an alert before it is sent.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'

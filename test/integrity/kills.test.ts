@@ -1,8 +1,7 @@
-// Goal: P1, P2 and P3 hold whatever crashes: every offset is answered once, and as the log says; and the state that is left
-// is the fold of the log.
+// Goal: P1, P2 and P3 hold whatever crashes: every offset is answered once, and as the log determines; the remaining
+// state is the fold of the log.
 // Method: live scorers, SIGKILL at seeded random points of progress, restart, audit by a committed reader, and an oracle
-// that folds the log in memory; a control without
-// transactions, with the same kills, shows that they fall where they hurt.
+// that folds the log in memory. A control without transactions shows that the same kills cause faults.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,7 +1,7 @@
-// Goal: what a person finds is one label and one disposition, whatever processes say it at one moment and whichever of
-// them is killed. Method: several writers that have all seen nothing yet, services and commands on one stream; commands
-// killed at many moments and what they leave open; the topics are read as scorers read them. The control does not look
-// at what others have said.
+// Goal: a person's finding is one label and one disposition, whichever processes send it at once and whichever of them
+// is killed. Method: several writers that have not read any label yet, services and commands on one stream; commands
+// killed at many moments, and their open transactions; the topics are read as scorers read them. The writers of the
+// control do not read the labels of others.
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'

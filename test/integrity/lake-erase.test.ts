@@ -1,4 +1,4 @@
-// Goal: an erasing that is killed leaves each step as it was or done, whatever the moment, and running it again ends it.
+// Goal: an erasure killed at any moment leaves each step undone or done, and a second run completes it.
 // Method: `sluice lake erase` in a process of its own, killed just before chosen steps on the file system; other cards'
 // rows are compared as a plain DuckDB reads them.
 

@@ -1,8 +1,8 @@
 // Goal: every committed message is in the lake once, whatever kills its writers, and a lake trains the model that the
 // topics train.
 // Method: real topics with decisions, watermarks, dead letters and an aborted transaction; a writer is killed just
-// before chosen steps on the file system, and at random moments; then it is run in peace, and the rows are compared with
-// what a committed reader sees.
+// before chosen steps on the file system, and at random moments; then one runs undisturbed, and the rows are compared
+// with those of a committed reader.
 
 import { withModelDocumentation } from '../../tools/model-documentation/model-documentation.ts'
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'

@@ -1,7 +1,7 @@
-// Goal: a late transaction changes the same decisions in the same way whoever was killed since, and whatever Redis has
-// forgotten. Method: a stream in which every seventh transaction is late, decided in peace; and by scorers that are killed,
-// with Redis emptied in between, and with so little room for what late ones look at that most batches are cut. A control
-// does not look at what Redis still holds.
+// Goal: a late transaction changes the same decisions in the same way after any kill and any loss of Redis. Method: a
+// stream in which every seventh transaction is late. It is decided undisturbed, and by scorers that are killed, with
+// Redis emptied in between, and with so little memory for late transactions that most batches are split. A control does
+// not check for lost state.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

@@ -1,7 +1,7 @@
 // Goal: leases of a quiet stream end by the clock, once, whatever is killed around that moment.
 // Method: no traffic but a few payments whose leases are due a second later; SIGKILL at a seeded random time before,
-// at and after that, and a new scorer, again and again; an auditor goes through all alerts. The control has no Kafka
-// transactions, and is killed between the release and the record of it.
+// at and after that, and a new scorer, repeatedly; an auditor reads all alerts. The control has no Kafka transactions,
+// and is killed between the release and its record.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'

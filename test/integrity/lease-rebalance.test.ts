@@ -1,8 +1,8 @@
-// Goal: scorers that join, leave, and come back from the dead while cards are blocked forget no lease and say nothing
-// about one twice.
-// Method: payments, labels and people's words flow while scorers are started, ended and stopped past their session; an
-// auditor goes through all alerts, and holds the compacted topic against them. The control has no Kafka transactions:
-// there the same zombie releases what its successor has released.
+// Goal: scorers that join, leave, and resume as zombies while cards are blocked lose no lease and publish no change of
+// one twice.
+// Method: payments, labels and releases flow while scorers are started, ended and paused past their session; an auditor
+// reads all alerts, and compares the compacted topic with them. The control has no Kafka transactions: its zombie
+// releases cards that its successor has released.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'

@@ -1,8 +1,8 @@
-// Goal: Redis knows nothing of leases: emptied or away it takes none with it, and what is decided without it neither
-// opens nor extends one, unless the policy lets blocks rest on that.
-// Method: a wire to a database of the test's own, cut and mended, and FLUSHDB, while leases are live and payments, a
-// label and a person's word come; an auditor goes through all alerts. The same with a policy that takes the risk is the
-// control.
+// Goal: Redis holds no leases: no lease ends when it is emptied or unavailable, and decisions without it neither open
+// nor extend one, unless the policy allows that.
+// Method: a connection to a database of the test's own is broken and restored, and FLUSHDB runs, while leases are active
+// and payments, a label and a release arrive; an auditor reads all alerts. The control is the same run with a policy
+// that takes the risk.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

@@ -1,7 +1,7 @@
-// Goal: offline features of a whole stream are those that the scorer used, bit for bit, through real Kafka and Redis and
-// in any interleaving; what is not as the log says shows, in the meter and where a decision is explained.
-// Method: scorers decide a stream live and aligned, are killed in the middle, and have values in Redis changed behind
-// their back (with valid checksums); a replay of the topics is held against every row.
+// Goal: offline features of a whole stream equal those that the scorer used, bit for bit, through real Kafka and Redis
+// and in any interleaving; a value that differs from the log shows in the meter and in the explanation of a decision.
+// Method: scorers decide a stream live and aligned, are killed in the middle, and have values in Redis changed (with
+// valid checksums); a replay of the topics is compared with every row.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

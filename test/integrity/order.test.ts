@@ -1,7 +1,7 @@
-// Goal: P5, transactions of a card are decided, and its alerts are published, in the order of their messages, within a
-// batch and from one to the next, whatever is killed.
-// Method: payments of few cards, some in the order of time and some not, several of a card in each batch; SIGKILL at seeded
-// random points; the auditor's rule of order. A control without transactions decides some of them again, after later ones.
+// Goal: P5, transactions of a card are decided, and its alerts are published, in the order of their messages, within
+// and across batches, whatever is killed.
+// Method: payments of few cards, some out of time order, several of a card in each batch; SIGKILL at seeded random
+// points; the auditor's rule of order. A control without transactions decides some of them again, after later ones.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Goal: P1 to P3 hold while scorers come and go. Method: a second and a third instance join and leave, gracefully,
+// Goal: P1 to P3 hold while scorers join and leave. Method: a second and a third instance join and leave, gracefully,
 // while a live stream is decided; audit, and an oracle that folds the log in memory.
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'

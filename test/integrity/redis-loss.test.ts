@@ -1,6 +1,6 @@
-// Goal: what Redis forgets is built again from the log, and Redis being away costs time only. Method: FLUSHDB on a
-// database of the test's own, and a wire that is cut, in the middle of a stream; comparison with an undisturbed run. A
-// control does not look at what Redis still holds.
+// Goal: state lost by Redis is rebuilt from the log, and an unavailable Redis costs time only. Method: FLUSHDB on a
+// database of the test's own, and a connection that is broken, in the middle of a stream; comparison with an
+// undisturbed run. A control does not check for lost state.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

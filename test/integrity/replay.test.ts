@@ -1,7 +1,7 @@
-// Goal: decisions are computed again from the log with no mismatch, whatever happened while they were made (P3).
-// Method: a live stream with late and repeated transactions, whose scorer is killed again and again in the middle of its
-// batches, and whose Redis is emptied, is replayed whole by the command that people use. 100,000 decisions in the full run.
-// A control does not look at what Redis still holds.
+// Goal: decisions are recomputed from the log with no mismatch, whatever happened while they were made (P3).
+// Method: a live stream has late and repeated transactions. Its scorer is killed repeatedly in the middle of its
+// batches, and its Redis is emptied. `sluice replay` recomputes the whole stream: 100,000 decisions in the full run.
+// A control does not check for lost state.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'

@@ -1,8 +1,7 @@
-// Goal: live, a Redis that loses the state, or does not answer, costs exactness for a while and nothing else: each input
-// is answered once, what was decided without state says so and blocks nothing, and afterwards decisions and
-// state are those of the log. Method: a database of the test's own that is emptied, taken back, damaged, or out of
-// reach between two parts of a stream; an oracle that folds the log in memory; controls without the look at
-// what Redis still holds.
+// Goal: live, a Redis that loses the state or does not answer costs exactness for a while and nothing else. Each input
+// is answered once, decisions without state are marked as degraded and block nothing, and afterwards decisions and
+// state equal those of the log. Method: a database of the test's own is emptied, rolled back, damaged, or unreachable
+// between two parts of a stream; an oracle folds the log in memory; controls do not check for lost state.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Goal: `sluice train` that is killed with SIGKILL and gone on with by --resume writes the bytes of a run that nothing
-// ended. Method: the real command, killed once in the middle of the first seed and once in the middle of the second.
+// Goal: `sluice train` killed with SIGKILL and continued by --resume writes the bytes of an uninterrupted run. Method:
+// the real command, killed once in the middle of the first seed and once in the middle of the second.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'

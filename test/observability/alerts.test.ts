@@ -1,6 +1,7 @@
-// Goal: what people look at and what wakes them is true. On a healthy system under load every panel has data and no
-// alert fires; each fault that is made fires its alert, and the alert clears when the fault is repaired.
-// Method: real processes, a real Prometheus with a scrape a second, the committed rules with all times divided by 240.
+// Goal: dashboards and alerts are correct. On a healthy system under load every panel has data and no alert fires; each
+// injected fault fires its alert, and the alert clears when the fault is repaired.
+// Method: real processes, a real Prometheus with a scrape a second, the committed rules with all durations divided
+// by 240.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'

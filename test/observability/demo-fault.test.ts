@@ -1,5 +1,5 @@
-// Goal: the one command of the README does what it says: a demo with a Prometheus on it, a fault, its alert firing and
-// clearing, the dashboards as a file, nothing lost. Method: the command itself, as a person would type it.
+// Goal: the one command of the README keeps its promise: a demo with a Prometheus, a fault, its alert firing and
+// clearing, the dashboards as a file, nothing lost. Method: the command itself, as an operator types it.
 
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'

@@ -1,5 +1,5 @@
-// Goal: a Prometheus of our own can be started, fed, asked and ended, and says what is wrong when it cannot.
-// Method: Debian's prometheus as it is, scraping a metrics server of ours.
+// Goal: a local Prometheus can be started, configured, queried and stopped, and reports why it cannot start.
+// Method: Debian's prometheus as it is, scraping a metrics server of the test.
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'

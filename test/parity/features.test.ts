@@ -1,6 +1,6 @@
-// Goal: the trainer and the scorer compute the same features, bit for bit (P4). Method: one simulated stream, folded
+// Goal: the trainer and the scorer compute the same features, bit for bit (P4). Method: one simulated stream is folded
 // in memory as the trainer does, and in partitions through encoded state, in random batches with crashes, as far ahead
-// of each other as an aligned replay lets them. Live, where nobody waits, the same from the logs and the recorded cuts.
+// of each other as an aligned replay allows. Live rows are recomputed from the logs and the recorded frontiers.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

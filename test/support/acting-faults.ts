@@ -1,5 +1,5 @@
-// Faults of what acts on the alerts of an observed system: an enforcer that is gone, receipts that cannot count, and then
-// nobody who watches, serves, forwards or keeps anything.
+// Faults of the services that act on alerts of an observed system: a stopped enforcer, receipts that cannot count, and
+// then no watch, queue, forwarder or lake writer.
 
 import type { TestContext } from 'node:test'
 import { openSender } from './acting.ts'

@@ -1,4 +1,4 @@
-// The rule files as data, for tests that look into them.
+// The rule files as data, for tests that examine them.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

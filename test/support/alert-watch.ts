@@ -1,4 +1,4 @@
-// Waits until alerts of an observed system fire and clear, and remembers which did.
+// Waits until alerts of an observed system fire and clear, and records which did.
 
 import { ok } from 'node:assert/strict'
 import type { ObservedSystem } from './observed-system.ts'

@@ -1,6 +1,5 @@
-// The auditor: holds what was sent against what was published, and two streams against each other. It knows the
-// promises and the record formats, and nothing of how the scorer keeps them. What counts for it is what a client of its
-// own reads.
+// The auditor compares sent with published messages, and two streams with each other. It knows the promises and the
+// record formats, and nothing of how the scorer keeps them. It counts only messages that a client of its own has read.
 
 import { batchHashOf } from '../../services/core/audit/batch-hash.ts'
 import { alertIdOf } from '../../services/core/decision/decide.ts'

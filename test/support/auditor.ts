@@ -1,5 +1,5 @@
-// The auditor's own reader of Kafka: librdkafka by way of Python, in an environment below .sluice. What the services read
-// wrongly, it does not.
+// The auditor's own reader of Kafka: librdkafka by way of Python, in an environment below .sluice. It does not share
+// the read errors of the services.
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
-// Benchmarks that cannot rot: tests with two sizes, small in every run and full with BENCH=1. The result includes a
-// checksum, so that nothing gets faster by doing less.
+// Benchmarks run as tests in two sizes, small in every run and full with BENCH=1. The result includes a checksum, so
+// that no benchmark gets faster by doing less.
 
 const IS_FULL = process.env['BENCH'] === '1'
 const FULL_RUNS = 5

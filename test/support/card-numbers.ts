@@ -1,4 +1,4 @@
-// Card numbers for tests, made by the definition of the check digit, and an oracle that finds them in what comes out.
+// Card numbers for tests, made by the definition of the check digit, and an oracle that finds them in output.
 // Neither knows how they are masked.
 
 import fc from 'fast-check'

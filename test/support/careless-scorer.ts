@@ -1,5 +1,5 @@
-// The scorer without one of its guards, for the controls of the integrity suites. The argument names the guard. All else
-// is the scorer as it is released: the same requests, in the same batches, with no pause of its own.
+// The scorer without one of its guards, for the controls of the integrity suites. The argument names the guard. The
+// rest is the released scorer: the same requests, in the same batches, with no pause of its own.
 
 import assert from 'node:assert'
 import { setTimeout as sleepMs } from 'node:timers/promises'

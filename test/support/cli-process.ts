@@ -1,4 +1,4 @@
-// A command of `sluice` that serves metrics, or what stands in for one, in a process of its own.
+// A command of `sluice` that serves metrics, or its stand-in, in a process of its own.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

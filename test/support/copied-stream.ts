@@ -1,5 +1,5 @@
-// A stream copied message by message into topics of another prefix, with some of its messages changed: what somebody who
-// may write to Kafka could leave behind.
+// A stream copied message by message into topics of another prefix, with some of its messages changed, as an attacker
+// with write access to Kafka could change them.
 
 import type { TestContext } from 'node:test'
 import type { KafkaMessage, Message } from 'kafkajs'

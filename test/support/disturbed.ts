@@ -1,4 +1,4 @@
-// A stream as it comes on a bad day: some transactions late, some twice.
+// A disturbed stream: some transactions are late, some are sent twice.
 
 import type { ProducedEvent } from '../../services/producer/index.ts'
 

@@ -1,7 +1,7 @@
-// A stand-in for a Docker engine, for machines that have none. It speaks the few calls that Testcontainers makes,
-// over real HTTP, keeps what was asked, and runs nothing: a "started" container is a door on its published port
-// to a server that runs already. It shows what we ask of Docker and that all of it is removed again. It does not
-// show that the images start with these settings; only a real engine does.
+// A stand-in for a Docker engine, for machines that have none. It speaks the few calls that Testcontainers makes, over
+// real HTTP, records the requests, and runs nothing: a "started" container is a proxy on its published port to a server
+// that runs already. It shows the requests to Docker and that all containers are removed again. It does not show that
+// the images start with these settings; only a real engine does.
 
 import { randomBytes } from 'node:crypto'
 import {

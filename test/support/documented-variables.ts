@@ -1,4 +1,4 @@
-// The tables of docs/configuration.md: which variables there are, and who reads them.
+// The tables of docs/configuration.md: the variables and the programs that read them.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-// A lake with all tables in which a card can be erased, and what its folders then hold, as a plain DuckDB reads them.
+// A lake with all tables in which a card can be erased, and the later content of its folders as a plain DuckDB reads
+// it.
 
 import { ok } from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'

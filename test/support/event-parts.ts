@@ -1,5 +1,5 @@
-// Cuts a stream into parts that a test sends one after the other. So there is something left to decide whenever a test
-// needs that, however fast the scorer is and however slow the test.
+// Splits a stream into parts that a test sends one after the other. So undecided messages remain whenever a test needs
+// them, however fast the scorer is and however slow the test.
 
 import type { ProducedEvent } from '../../services/producer/index.ts'
 

@@ -1,4 +1,4 @@
-// Folding entries of a partition's two logs without deciding, and state in memory: what tests of the features share.
+// Shared by tests of the features: folding entries of a partition's two logs without deciding, and state in memory.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'

@@ -1,4 +1,4 @@
-// A logger whose lines tests can look at, as objects.
+// A logger whose lines tests can examine, as objects.
 
 import { type Logger, openLogger } from '../../services/platform/log.ts'
 

@@ -1,5 +1,5 @@
-// Runs of the integrity suites that are killed: the same input, decided by scorers that end by SIGKILL at seeded random
-// points of progress, and at last by one that is left in peace.
+// Runs of the integrity suites with kills: the same input, decided by scorers that end by SIGKILL at seeded random
+// points of progress, and at last by one that is not killed.
 
 import { strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'

@@ -1,5 +1,5 @@
-// `sluice lake` in a process of its own that tests can kill, and what a lake must hold: all that a committed reader of
-// the same topics sees.
+// `sluice lake` in a process of its own that tests can kill, and the expected rows of a lake: all messages that a
+// committed reader of the same topics sees.
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
-// The book of an auditor of blocks: goes through published alerts in their order, card by card, and says what of it
-// breaks the contract of leases (docs/leases.md). It knows the contract, and nothing of how a partition keeps it. It expects
-// no late transactions.
+// A ledger of an auditor of blocks. It reads published alerts in order, card by card, and reports every breach of the
+// contract of leases (docs/leases.md). It knows the contract, and nothing of how a partition keeps it. It expects no
+// late transactions.
 
 import { deepStrictEqual } from 'node:assert/strict'
 import type { Alert, Lease } from '../../services/core/wire/records.ts'

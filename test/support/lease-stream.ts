@@ -1,5 +1,5 @@
-// A live stream in which everything that is paid is blocked: payments of cards that a test names, at event times and
-// with message times that it chooses, and the words of people and of labels on what is blocked.
+// A live stream in which every payment is blocked: payments of cards that a test names, at chosen event and message
+// times, and the releases and labels that follow.
 
 import type { TestContext } from 'node:test'
 import { releaseControlOf } from '../../services/core/control/deployment.ts'

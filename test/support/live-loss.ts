@@ -1,5 +1,5 @@
-// A live stream whose scorer loses its state in the middle: three parts of one stream, the first decided with it, the
-// second while it is gone, the third once it is back. And what must be true whatever happened.
+// A live stream whose scorer loses its state in the middle: the first of three parts is decided with state, the second
+// without, the third after its return. The invariants hold for every fault.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import type { TestContext } from 'node:test'

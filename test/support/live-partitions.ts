@@ -1,5 +1,5 @@
-// Live partitions without Kafka and Redis: nobody waits, batches see of the other partitions what was there when they began, and
-// what that was is recorded. The same rows must come out of the logs and the records alone.
+// Live partitions without Kafka and Redis: no partition waits, batches see the other partitions as of their own begin,
+// and this frontier is recorded. The same rows must come out of the logs and the records alone.
 
 import { PARTITION_START } from '../../services/core/features/engine/partition-fold.ts'
 import type { AlignedStream, Turn } from './aligned-partitions.ts'

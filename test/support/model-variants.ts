@@ -1,4 +1,4 @@
-// Copies of the released model that differ from it and are whole, and the store that a stream's scorers look into.
+// Valid copies of the released model that differ from it, and the store that a stream's scorers read.
 
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'

@@ -1,4 +1,4 @@
-// Features of what several cards share, from the list of everything that happened there. Tests only.
+// Features of an entity shared by several cards, from the list of all its events. Tests only.
 
 import type {
   EntityKind,

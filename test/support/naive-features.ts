@@ -1,4 +1,4 @@
-// The features of a transaction the slow and obvious way: everything is kept, and filtered again for every
+// The features of a transaction the slow and obvious way: every event is stored, and filtered again for every
 // transaction. Written from docs/feature-contract.md and not from the code. Tests only.
 //
 // The features have documented limits (at most 512 events of a card, hourly buckets of a busy entity).

@@ -1,6 +1,6 @@
-// A whole system under load with a Prometheus on it: two scorers behind a wire to Redis that can be cut, a producer, and
-// all that follows what the scorers say. Every process has a port of its own for its metrics that it keeps when it is
-// started again.
+// A whole system under load with a Prometheus: two scorers behind a proxy to Redis that can break the connection, a
+// producer, and all consumers of the scorers' output. Every process has a metrics port of its own that it keeps over a
+// restart.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'

@@ -1,4 +1,4 @@
-// A receiver of spans as OTLP over HTTP with JSON, on a port of its own, that remembers what it got.
+// A receiver of spans as OTLP over HTTP with JSON, on a port of its own, that records them.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

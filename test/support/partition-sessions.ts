@@ -1,4 +1,4 @@
-// Sessions on a real Redis without a scorer: what a partition would read and write, by hand.
+// Sessions on a real Redis without a scorer: the reads and writes of a partition, by hand.
 
 import type { TestContext } from 'node:test'
 import { Redis } from 'ioredis'

@@ -1,4 +1,4 @@
-// Streams without surprises, for tests that add the surprise themselves.
+// Regular streams, for tests that add the irregularity themselves.
 
 import { HOUR_MS, itemsOf, type Step, type StreamItem } from './feature-streams.ts'
 

@@ -1,5 +1,5 @@
-// Faults of policies on an observed system: one that no store has, one whose condition cannot be answered, and one that
-// blocks more than its breaker allows.
+// Faults of policies on an observed system: one missing from every store, one whose condition cannot be evaluated, and
+// one that blocks more than its breaker allows.
 
 import { activated } from '../../services/core/control/deployment.ts'
 import type { ObservedSystem } from './observed-system.ts'

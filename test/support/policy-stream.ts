@@ -1,4 +1,4 @@
-// A stream whose policy tests change as people do, with the commands.
+// A stream whose policy tests change with the commands, as an operator does.
 
 import { strictEqual } from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// Waits for what nobody announces, such as a metric of another process.
+// Waits for a condition that is not announced, such as a metric of another process.
 
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { inspect } from 'node:util'

@@ -1,4 +1,4 @@
-// Debian's prometheus and promtool, installed when they are missing and that can be done; and folders for them.
+// Debian's prometheus and promtool, installed if they are missing and installation is possible; and folders for them.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

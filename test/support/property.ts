@@ -1,4 +1,4 @@
-// How property tests are run: with the failing assertion in the report, and ten times as long in the full run.
+// Runs property tests: with the failing assertion in the report, and ten times as long in the full run.
 
 import fc from 'fast-check'
 

@@ -1,5 +1,5 @@
-// A live stream without Kafka and Redis: partitions take turns in any order, read one another's state through cuts that may
-// be old, crash after they wrote state and before they committed, and leave decision batches. What a replay gets.
+// A live stream without Kafka and Redis: partitions take turns in any order, read one another's state at frontiers that
+// may be old, crash after a state write and before its commit, and leave decision batches, the input of a replay.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'

@@ -1,5 +1,5 @@
-// A wire to Redis that a test can cut, or hold at a chosen command: how a write can be on its way for longer than
-// its writer is the owner. Redis itself is the real one.
+// A proxy to Redis that a test can disconnect, or hold at a chosen command: a write can then be in flight for longer
+// than its writer is the owner. Redis itself is the real one.
 
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'

@@ -1,4 +1,4 @@
-// Pods in rendered manifests: what starts them, what they are told, which selectors mean them.
+// Pods in rendered manifests: the workloads that start them, their environment, and the selectors that match them.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import type { Json, JsonObject, Manifest } from './manifests.ts'

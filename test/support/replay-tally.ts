@@ -1,4 +1,4 @@
-// A replay of what live partitions left, fed in any interleaving, and what it said.
+// A replay of the output of live partitions, fed in any interleaving, and its results.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import {

@@ -1,4 +1,4 @@
-// Replays a test's stream from Kafka to its end, and counts what the replay said.
+// Replays a test's stream from Kafka to its end, and counts the results of the replay.
 
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
 import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'

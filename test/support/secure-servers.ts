@@ -1,5 +1,5 @@
-// A Kafka and a Redis that let nobody in without TLS, a login and rights: started for one test file on free ports, with
-// certificates and passwords made now, and gone with their folder afterwards.
+// A Kafka and a Redis that require TLS, a login and rights: started for one test file on free ports, with new
+// certificates and passwords, and removed with their folder afterwards.
 
 import { randomBytes } from 'node:crypto'
 import { spawn, type ChildProcess } from 'node:child_process'

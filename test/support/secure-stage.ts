@@ -1,5 +1,5 @@
-// A Kafka and a Redis that require TLS, a login and rights, with the rights of every role granted: what the tests of
-// connections start from.
+// A Kafka and a Redis that require TLS, a login and rights, with the rights of every role granted: the starting point of
+// the tests of connections.
 
 import { ok, rejects } from 'node:assert/strict'
 import { spawn } from 'node:child_process'

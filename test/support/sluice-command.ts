@@ -1,4 +1,4 @@
-// Runs `sluice` as people do, in a process of its own, without a terminal.
+// Runs `sluice` as an operator does, in a process of its own, without a terminal.
 
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'

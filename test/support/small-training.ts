@@ -1,4 +1,4 @@
-// Training runs that take seconds, for tests of what comes out of them.
+// Training runs that take seconds, for tests of their results.
 
 import { withModelDocumentation } from '../../tools/model-documentation/model-documentation.ts'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// Messages apart from the cards, as a partition session keeps them: pages in a map instead of Redis, and what of them is in
-// memory until that is given up.
+// Messages stored apart from the cards, as a partition session stores them: pages in a map instead of Redis, and a cache
+// in memory until it is discarded.
 
 import assert from 'node:assert/strict'
 import type { CardLookup } from '../../services/core/features/engine/fold-state.ts'

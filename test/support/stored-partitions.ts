@@ -1,6 +1,6 @@
-// Partitions that keep their state as the scorer does, as encoded values and progress, in maps instead of Redis. A
-// batch reads values, folds, and writes what is new of each value, or the whole, compacted up to what was committed; a crash forgets
-// everything but what was written.
+// Partitions that store their state as the scorer does, as encoded values and progress, in maps instead of Redis. A
+// batch reads values, folds, and appends to each value or rewrites it, compacted up to the committed position. A crash
+// loses everything that is not written.
 
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'
 import type { CardHistory } from '../../services/core/features/state/card-history.ts'

@@ -1,4 +1,4 @@
-// State in normal form: what it says, whatever build of it says so and however it was cut into batches.
+// State in normal form: its content, independent of the build that wrote it and of the split into batches.
 
 import { Redis } from 'ioredis'
 import { ByteWriter } from '../../services/core/features/state/bytes.ts'

@@ -1,4 +1,4 @@
-// A few transactions told one by one, for tests that state a rule with an example.
+// A few transactions one by one, for tests that state a rule with an example.
 
 import { FEATURE_NAMES } from '../../services/core/features/catalogue/feature-list.ts'
 import {

@@ -1,5 +1,5 @@
-// A stream of its own for one test: topics, consumer group and Redis keys that nobody else uses and that are
-// gone afterwards, and the sender that fills it. What was sent is remembered, for the audit.
+// A stream of its own for one test: topics, consumer group and Redis keys that no other test uses and that are deleted
+// afterwards, and the sender that fills it. Sent messages are recorded for the audit.
 
 import { closeWith } from './cleanup.ts'
 import { randomUUID } from 'node:crypto'

@@ -1,4 +1,4 @@
-// Certificates made for one test: an authority, and what it signs. Nothing of them outlives the test's folder.
+// Certificates made for one test: an authority and the certificates it signs. They are removed with the test's folder.
 
 import { webcrypto } from 'node:crypto'
 import type { X509Certificate } from '@peculiar/x509'

@@ -1,5 +1,5 @@
-// Provides the tests' Kafka and Redis. In this order: addresses in the environment, local processes,
-// containers by Testcontainers; else the run fails and says what is missing. SLUICE_STACK_PROVIDER names one.
+// Provides the tests' Kafka and Redis. In this order: addresses in the environment, local processes, containers by
+// Testcontainers; otherwise the run fails and names what is missing. SLUICE_STACK_PROVIDER names one.
 
 import { isSluiceError, SluiceError } from '../../services/core/errors.ts'
 import { provisionStack } from '../../tools/servers/stack.ts'

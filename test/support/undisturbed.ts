@@ -1,4 +1,4 @@
-// The reference of the integrity suites: the same input, decided by one scorer that nothing happens to.
+// The reference of the integrity suites: the same input, decided by one scorer without faults.
 
 import { deepStrictEqual } from 'node:assert/strict'
 import type { TestContext } from 'node:test'

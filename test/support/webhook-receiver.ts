@@ -1,5 +1,5 @@
 // A receiver of forwarded alerts as a bank would write one: a real HTTP server that verifies each delivery, reads it
-// with the CloudEvents SDK, counts what it refuses, and answers as the test says.
+// with the CloudEvents SDK, counts refusals, and answers as the test chooses.
 
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
