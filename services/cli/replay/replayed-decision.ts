@@ -100,7 +100,12 @@ function sequenceOf(history: CardHistory, transaction: Transaction, seenTo: numb
 }
 
 function referenceMinorOf({ amountMinor, currency, eventTimeMs }: Transaction): number {
-  return DEFAULT_RATES.toReferenceMinor(amountMinor, currency, eventTimeMs) ?? NaN
+  const referenceMinor = DEFAULT_RATES.toReferenceMinor(amountMinor, currency, eventTimeMs)
+  assert(
+    referenceMinor !== null,
+    'The feed lets no transaction through whose currency has no rate.',
+  )
+  return referenceMinor
 }
 
 function featureVerdicts({ recorded, values, verdicts }: ReplayedRow) {
