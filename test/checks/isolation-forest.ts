@@ -24,7 +24,7 @@ interface Tree {
   /** LEAF where a row's way ends. */
   readonly columns: number[]
   /** Values up to it go left; at a leaf, the path length of the rows that end here. */
-  readonly cuts: number[]
+  readonly thresholds: number[]
   readonly rights: number[]
 }
 
@@ -90,7 +90,7 @@ function drawRows(order: Uint32Array, count: number, next: () => number): Uint32
 }
 
 function growTree(table: Table, sample: Uint32Array, next: () => number): Tree {
-  const tree: Tree = { columns: [], cuts: [], rights: [] }
+  const tree: Tree = { columns: [], thresholds: [], rights: [] }
   const depthMax = Math.ceil(Math.log2(sample.length))
   growNode({ tree, table, depthMax, next }, sample, 0)
   return tree
@@ -103,7 +103,7 @@ interface Growth {
   readonly next: () => number
 }
 
-/** Cuts at random between the extremes of a column that is picked at random among those that differ here. */
+/** Splits at random between the extremes of a column picked at random among those that differ here. */
 function growNode(growth: Growth, rows: Uint32Array, depth: number): void {
   const { tree, table, depthMax, next } = growth
   const node = tree.columns.length
@@ -111,18 +111,18 @@ function growNode(growth: Growth, rows: Uint32Array, depth: number): void {
   const picked = differing[Math.floor(next() * differing.length)]
   if (picked === undefined) {
     tree.columns.push(LEAF)
-    tree.cuts.push(depth + averagePath(rows.length))
+    tree.thresholds.push(depth + averagePath(rows.length))
     tree.rights.push(LEAF)
     return
   }
   const { column, low, high } = picked
   const between = low + next() * (high - low)
-  const cut = between < high ? between : low
+  const threshold = between < high ? between : low
   tree.columns.push(column)
-  tree.cuts.push(cut)
+  tree.thresholds.push(threshold)
   tree.rights.push(LEAF)
   const { values, columnCount } = table
-  const isLeft = (row: number): boolean => (values[row * columnCount + column] ?? 0) <= cut
+  const isLeft = (row: number): boolean => (values[row * columnCount + column] ?? 0) <= threshold
   growNode(growth, rows.filter(isLeft), depth + 1)
   tree.rights[node] = tree.columns.length
   const right = rows.filter((row) => !isLeft(row))
@@ -151,7 +151,7 @@ function differingColumns({ values, columnCount }: Table, rows: Uint32Array): re
 }
 
 function pathLength(
-  { columns, cuts, rights }: Tree,
+  { columns, thresholds, rights }: Tree,
   { values, columnCount }: Table,
   row: number,
 ): number {
@@ -159,8 +159,8 @@ function pathLength(
   let node = 0
   for (;;) {
     const column = columns[node] ?? LEAF
-    const cut = cuts[node] ?? 0
-    if (column === LEAF) return cut
-    node = (values[from + column] ?? 0) <= cut ? node + 1 : (rights[node] ?? 0)
+    const threshold = thresholds[node] ?? 0
+    if (column === LEAF) return threshold
+    node = (values[from + column] ?? 0) <= threshold ? node + 1 : (rights[node] ?? 0)
   }
 }

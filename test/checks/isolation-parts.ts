@@ -24,7 +24,7 @@ const NET_SET: FeatureSet = "card's own"
 const SETS = Object.keys(FEATURE_SETS) as FeatureSet[]
 const KINDS = ['1', '2', '3'] as const
 
-/** How much of the alerts a forest may have beside a model. */
+/** Shares of the alerts that a forest may have alongside a model. */
 const FOREST_SHARES = [
   [0.5, 'half each'],
   [0.1, 'a tenth by the forest'],

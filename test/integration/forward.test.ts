@@ -79,7 +79,7 @@ test('without faults a target gets each alert of its filter once, as a CloudEven
   strictEqual(event.id, first.headers['webhook-id'])
   strictEqual(Date.parse(event.time ?? ''), event.data?.decidedAtMs)
 
-  // Started again, it goes on where it was.
+  // A restarted forwarder continues from its committed offset.
   await alerts.publish([alertOf(61)])
   const again = await alerts.forward([targetOf('all', all)], variables)
   await eventually('the new alert arrives', has(all, 61))

@@ -54,7 +54,7 @@ function entriesOf(folder: string): ReadonlyMap<string, Stats> {
   return new Map(paths.map((path) => [path, lstatSync(join(folder, path))]))
 }
 
-/** A port that stays this test's until it ends: a free one that is only picked may be somebody else's by the time it is used. */
+/** A port claimed until the test ends: another process may take a port that is only picked before it is used. */
 async function ownPort(t: TestContext): Promise<number> {
   const { ports, release } = await claimPorts(1)
   closeWith(t, release)

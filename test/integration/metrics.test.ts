@@ -187,7 +187,7 @@ test('decisions continue as degraded while Redis is away, and use state again wh
   const stream = await openStream(t, 'away')
   const outputs = followOutputs(t, stream)
   const redis = await openRedisProxy(t, stream.redisUrl)
-  // A partition that is dealt out anew while Redis is away is counted once more: no pause of a busy machine may do that here.
+  // A partition reassigned while Redis is away is counted once more: a pause of a busy machine must not cause that.
   const environment = stream.patientEnvironment({ SLUICE_REDIS_URL: redis.url, ...LONG_SESSION })
   const scorer = await startScorer(t, environment)
   const transactions = kindOf(await simulatedEvents(800), 'transaction')

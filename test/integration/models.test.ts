@@ -161,9 +161,9 @@ test('a scorer refuses a damaged model while the old one serves, and activates i
   const events = await simulatedEvents(2_000)
   const scorer = await startScorer(t, setup.environment)
   const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
-  const word = { author: 'test', reason: 'damaged', atMs: 1 }
+  const change = { author: 'test', reason: 'damaged', atMs: 1 }
   const deployment = activated(NO_DEPLOYMENT, variant.digest)
-  await publishControl(access, controlOf(deployment, word))
+  await publishControl(access, controlOf(deployment, change))
   await eventually('the refusal is seen', async () => {
     return (await scorer.metric('sluice_model_refused', 'role="active",reason="corrupt"')) === 1
   })
@@ -174,7 +174,7 @@ test('a scorer refuses a damaged model while the old one serves, and activates i
 
   // The store is repaired by adding the model again; the next message, or some seconds, and it serves.
   strictEqual((await addModel(store, variant.folder)).isNew, true)
-  await publishControl(access, controlOf(deployment, word))
+  await publishControl(access, controlOf(deployment, change))
   await serving(scorer, variant.digest)
   strictEqual(await scorer.metric('sluice_model_refused'), 0)
   const second = await decide(setup, events.slice(1_000))
@@ -226,8 +226,8 @@ test('scorers killed while models change lose nothing, and each decision batch r
     await outputs.until('the first blocks', () => outputs.blocks.length > before)
     const { digest } = variants[turn % 2] ?? variants[0]
     deployment = activated(deployment, digest)
-    const word = { author: 'test', reason: `turn ${turn}`, atMs: turn }
-    named.set(await publishControl(access, controlOf(deployment, word)), digest)
+    const change = { author: 'test', reason: `turn ${turn}`, atMs: turn }
+    named.set(await publishControl(access, controlOf(deployment, change)), digest)
     const target = outputs.blocks.length + (random() % 20)
     await outputs.until('the kill', () => outputs.blocks.length >= target || outputs.isCaughtUp)
     await scorer.end('SIGKILL')
@@ -282,7 +282,7 @@ test('a shadow model scores every decision without effect, and labels are compar
   await eventually('a label comes', async () => {
     return (await scorer.metric('sluice_shadow_labelled_total', 'role="shadow"')) > 0
   })
-  // Told every few seconds.
+  // The metric is updated every few seconds.
   await eventually('drift is seen', async () => {
     return (await scorer.metric('sluice_feature_values_total', 'feature="score"')) > 0
   })

@@ -47,7 +47,7 @@ test('new events are appended, and the partition and others read the whole value
   session.close()
   const next = await openSession(store, 0, await claim(store, 0))
   deepStrictEqual(offsetsOf(ownPart(await read(next, [], ['terminal-1']), 'terminal-1')), [0, 1, 2])
-  // Whoever has read a value writes it whole, and goes on from there.
+  // A session that has read a value writes it whole, and appends to it afterwards.
   strictEqual(await write(next, 3), 'written')
   strictEqual(await write(next, 4), 'written')
   const last = otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')

@@ -127,8 +127,8 @@ test('a rebuild is read only after the switch, and then at once', async (t) => {
   strictEqual(await write(await openSession(store, 0, epoch), 0), 'written')
   const partOf = async (): Promise<readonly number[]> =>
     offsetsOf(otherParts(await read(reader, [], ['terminal-1']), 'terminal-1')?.[0]?.part)
-  const standing = await store.readStatus(0)
-  const rebuild = store.open(0, epoch, standing, progressAt(0, 9), 'rebuild')
+  const status = await store.readStatus(0)
+  const rebuild = store.open(0, epoch, status, progressAt(0, 9), 'rebuild')
   strictEqual(await write(rebuild, 5), 'written')
   deepStrictEqual(await partOf(), [0])
   deepStrictEqual((await store.readStatus(0)).restore, progressAt(6, 9))

@@ -137,9 +137,9 @@ test('an unreadable ruleset leaves the old one in force, with a warning, until i
   const digest = addRuleset(store, ruleset)
   rmSync(join(store, 'policies', `${ruleset.policy ?? ''}.yaml`))
   const access = { brokers: stream.brokers, topicPrefix: stream.prefix, codecs: stream.codecs }
-  const word = { author: 'test', reason: 'unreadable', atMs: 1 }
+  const change = { author: 'test', reason: 'unreadable', atMs: 1 }
   const deployment = activated(activated(NO_DEPLOYMENT, applied.active ?? ''), digest)
-  await publishControl(access, controlOf(deployment, word, 'policy'))
+  await publishControl(access, controlOf(deployment, change, 'policy'))
   await eventually('the refusal is seen', async () => {
     return (await scorer.metric('sluice_policy_refused', 'role="active",reason="not_found"')) === 1
   })
@@ -148,7 +148,7 @@ test('an unreadable ruleset leaves the old one in force, with a warning, until i
   await scorer.logged('A policy is refused.')
 
   addPolicyText(store, WITH_LISTS)
-  await publishControl(access, controlOf(deployment, word, 'policy'))
+  await publishControl(access, controlOf(deployment, change, 'policy'))
   await inForce(scorer, digest)
   strictEqual(await scorer.metric('sluice_policy_refused'), 0)
   deepStrictEqual(versions(await decide(setup, events.slice(500))), [`7 ${digest}`])

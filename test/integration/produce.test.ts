@@ -224,7 +224,7 @@ test('at a rate, the record time stamp is the intended send time', async (t) => 
   const firstMs = Number(messages[0]?.timestamp)
   strictEqual(messages.length, 400)
   for (const [index, { timestamp }] of messages.entries()) {
-    // Both ends are cut to whole milliseconds.
+    // Both ends are truncated to whole milliseconds.
     ok(Math.abs(Number(timestamp) - firstMs - index * 2.5) <= 1)
   }
 })

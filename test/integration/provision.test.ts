@@ -208,7 +208,7 @@ test('a port in use is skipped', async (t) => {
   const bench = makeBench(t)
   const other = createServer()
   t.after(() => other.close())
-  // Somebody else may hold the port already, which serves as well.
+  // Another process may hold the port already, which has the same effect.
   await new Promise((resolve) => {
     other.once('listening', resolve)
     other.once('error', resolve)

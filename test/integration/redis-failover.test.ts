@@ -73,8 +73,8 @@ test('a partition continues to write through a failover that leaves the old mast
   await next.call('REPLICAOF', 'NO', 'ONE')
   await follow(old, newUrl)
   strictEqual(await write(session, 1), 'written', 'over another connection, with the same epoch')
-  const standing = await store.readStatus(0)
-  strictEqual(standing.progress?.nextOffset, 2)
+  const status = await store.readStatus(0)
+  strictEqual(status.progress?.nextOffset, 2)
   strictEqual((await store.claim(0, session.epoch)) !== null, true, 'and its claim is the last one')
 })
 

@@ -136,7 +136,7 @@ test('an operator who is fenced off while sending can send nothing more', async 
     return true
   })
   await later.send(topic, [{ value: 'b', partition: 0 }])
-  // The control: the sender of another stream fences nobody.
+  // The control: the sender of another stream fences no one off.
   await open(`other-${stream.prefix}`)
   await later.send(topic, [{ value: 'c', partition: 0 }])
   const sent = await readAtLeast(3, 'messages are seen', () => messagesOf(stream))

@@ -165,7 +165,7 @@ async function scoreOnce(): Promise<void> {
     await Promise.race([untilDecided(), scorer.failed.then((error) => Promise.reject(error))])
     await eventually('the state is restored', async () => {
       const refused = lines.find(({ msg }) => msg.startsWith('The state cannot be restored'))
-      // It goes on without; that it says so is what is asked for here.
+      // The scorer continues without it; this case only requires that it reports so.
       if (refused !== undefined) {
         throw new SluiceError('SLUICE_ACCESS_DENIED', JSON.stringify(refused['error']))
       }
@@ -179,7 +179,7 @@ async function scoreOnce(): Promise<void> {
   await stage.noGroupIsLeft(`${GROUP}-control-`)
 }
 
-/** Something for both partitions, beside a message that can only become a dead letter. */
+/** Messages for both partitions, and one that can only become a dead letter. */
 async function sendTransactions(): Promise<void> {
   const sink = await openKafkaSink({ ...kafkaOf(stage.kafkaEnv('admin')), topicPrefix: PREFIX })
   for (const partition of [0, 1]) {

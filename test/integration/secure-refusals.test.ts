@@ -107,10 +107,10 @@ test('a scorer stores its state with its documented commands, and needs each of 
       const epoch = await store.claim(0, null)
       const position = { newestEventMs: 0, watermarkMs: 0, labelWatermarkMs: 0 }
       const frontier = { nextOffset: 0, labelNextOffset: 0 }
-      const standing = await store.readStatus(0)
+      const status = await store.readStatus(0)
       const from = { generation: epoch ?? 0, ...frontier, ...position }
-      const session = store.open(0, epoch ?? 0, standing, from, 'rebuild')
-      // A value is written whole, one is appended to, and a page of messages is taken away.
+      const session = store.open(0, epoch ?? 0, status, from, 'rebuild')
+      // A value is written whole, one is appended to, and a page of messages is removed.
       for (const [offset, newestEventMs] of [-1, 0, LATENESS_MS + 1].entries()) {
         const reading = await session.read([], [entityKeyOf('terminal', 1)], frontier)
         if (reading.kind !== 'read') throw new Error('The state is not what was left.')

@@ -29,15 +29,15 @@ import {
 const TRANSACTIONS = 1_500
 const LATE_MARKS = ['after_watermark', 'behind_reach', 'expired'] as const
 
-/** How many decisions of a live scorer have each mark of lateness. */
-function lateMarks({ blocks }: Outputs): Readonly<Record<string, number>> {
+/** How many decisions of a live scorer have each annotation of lateness. */
+function lateAnnotations({ blocks }: Outputs): Readonly<Record<string, number>> {
   const decisions = blocks
     .filter(({ block }) => block.alignment === 'live')
     .flatMap(({ block }) => block.decisions)
   return Object.fromEntries(
-    LATE_MARKS.map((mark) => [
-      mark,
-      decisions.filter(({ annotations }) => annotations.includes(mark)).length,
+    LATE_MARKS.map((annotation) => [
+      annotation,
+      decisions.filter(({ annotations }) => annotations.includes(annotation)).length,
     ]),
   )
 }
@@ -83,7 +83,7 @@ test('a stream filled by an aligned replay continues live without its watermarks
   await outputs.readToEnd()
   strictEqual(await scorer.end('SIGTERM'), 0)
   deepStrictEqual(await audit(stream, outputs), [])
-  deepStrictEqual(lateMarks(outputs), NONE_LATE)
+  deepStrictEqual(lateAnnotations(outputs), NONE_LATE)
   for (const position of await committedPositions(stream)) {
     deepStrictEqual([position?.watermarkMs, position?.labelWatermarkMs], [-1, -1])
   }
@@ -95,7 +95,7 @@ test('a payment with a future event time is a dead letter, and stays one when th
   const outputs = followOutputs(t, stream)
   const { redis, redisUrl } = await openDatabase(t, stream.redisUrl)
   const topic = topicName(stream.prefix, 'transactions')
-  // As a broker before Kafka 4.0 is, unless it is told otherwise.
+  // The default of a broker before Kafka 4.0.
   await stream.admin.alterConfigs({
     validateOnly: false,
     resources: [
@@ -140,7 +140,7 @@ test('a payment with a future event time is a dead letter, and stays one when th
     outputs.deadLetters.map(({ offset, reason }) => [offset, reason]),
     [[0, 'event_time_ahead']],
   )
-  deepStrictEqual(lateMarks(outputs), NONE_LATE)
+  deepStrictEqual(lateAnnotations(outputs), NONE_LATE)
   for (let partition = 0; partition < PARTITION_COUNT; partition += 1) {
     const progress = decodeProgress(
       await redis.get(partitionKeys(stream.streamId, partition).progress),

@@ -74,13 +74,13 @@ async function readTraces(
     },
     ({ topic, messages }) => {
       for (const { value, headers } of messages) {
-        // The mark of the end that the audit has sent.
+        // The end marker that the audit has sent.
         if (value === null) continue
         const name = topic.slice(stream.prefix.length)
         const alert = name === 'alerts' ? stream.codecs.alert.decode(value) : null
         if (alert?.ok === true) byAlert.set(alert.value.alertId, alert.value.transactionId)
         const lease = name === 'leases' ? stream.codecs.lease.decode(value) : null
-        // A later word on a block, and its lease, are no part of the payment's trace.
+        // Later revisions of a block, and its lease, are no part of the payment's trace.
         if (alert?.ok === true && alert.value.cause !== null) continue
         if (lease?.ok === true && lease.value.revision > 0) continue
         published.push({
@@ -147,7 +147,7 @@ test('with tracing off an alert, its lease and a dead letter propagate the valid
 test('the span of a batch links its sampled transactions, and an alert continues their trace', async (t) => {
   const receiver = await openOtlpReceiver(t)
   const stream = await openStream(t, 'trace-on')
-  // A tenth is recorded by its sender; the others have traces that nobody records.
+  // A tenth is sampled by its sender; the other traces are not sampled.
   const sent = await sendTraced(stream, 2_000, (id, index) => {
     const traceparent = traceparentOf(id, 1) ?? ''
     if (index % 10 === 0) return { traceparent, tracestate: TRACESTATE }
@@ -251,7 +251,7 @@ test('an unavailable receiver costs spans, which are counted, and no decision', 
   })
   await refused.logged('Spans cannot be sent and are dropped.')
   strictEqual(await refused.end('SIGTERM'), 0)
-  // Port 9 of this machine: nobody listens there.
+  // No process listens on port 9 of this machine.
   const away = await startScorer(t, environment('http://127.0.0.1:9'))
   await sendTraced(stream, 1_000, mixedHeaders)
   await untilDecided(t, stream)

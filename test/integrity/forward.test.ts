@@ -71,7 +71,7 @@ function annotationsBehind(
   })
 }
 
-// Most of their time goes by until the group takes a killed forwarder for dead, so they run beside each other.
+// Most of their time passes until the group expires a killed forwarder, so they run concurrently.
 describe('kills of a forwarder', { concurrency: true }, () => {
   test('a killed forwarder loses nothing, and its repeats have the same id', async (t) => {
     const { receiver, faults } = await forwardWithKills(t)

@@ -49,7 +49,7 @@ async function pay(of: LeaseStream, round: number): Promise<number> {
     })),
   )
   await of.outputs.until('the blocks', () => of.outputs.isCaughtUp)
-  // The partition's clock goes on from its newest payment.
+  // The partition's clock continues from its newest payment.
   return nowMs + DUE_IN_MS - (CARDS_OF_PARTITION - 1) * DUE_EVERY_MS
 }
 

@@ -132,7 +132,7 @@ async function releaseTwice(
   const atMs = lastAtMs + 1
   const cards = PARTITIONS.flatMap((partition) => cardsOfPartition(partition, 3))
   await shares([zombie, successor], '2,2')
-  // The clock of these partitions goes on from where so much of the leases is left.
+  // The clock of these partitions continues with this much of the leases remaining.
   const sentMs = Date.now() - LEASE_MS + DUE_IN_MS
   await of.pay(cards.map((card) => ({ card, atMs, sentMs })))
   const isHeld = () => cards.every((card) => outputs.liveLeases.has(card))

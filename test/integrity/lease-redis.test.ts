@@ -27,7 +27,7 @@ import { openRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { SHORT_SESSION } from '../support/streams.ts'
 
-/** Blocks by the thresholds of the model, on features that could not be read as well, and whatever other partitions are at. */
+/** Blocks by the thresholds of the model, on degraded features too, and at any position of the other partitions. */
 const DARING = `apiVersion: sluice/v1
 name: daring
 match: first
@@ -125,8 +125,8 @@ async function enforce({ stream, store }: Losing, text: string): Promise<void> {
   const policy = addPolicyText(store, text)
   const ruleset = { version: 1, policy, mode: 'enforce', segmentModes: {}, lists: {} } as const
   const deployment = activated(NO_DEPLOYMENT, addRuleset(store, ruleset))
-  const word = { author: 'test', reason: 'takes the risk', atMs: 1 }
-  await publishControl({ brokers, topicPrefix, codecs }, controlOf(deployment, word, 'policy'))
+  const change = { author: 'test', reason: 'takes the risk', atMs: 1 }
+  await publishControl({ brokers, topicPrefix, codecs }, controlOf(deployment, change, 'policy'))
 }
 
 /** Nothing is blocked any more, and the auditor has nothing to say. */
@@ -154,7 +154,7 @@ test('an unavailable or emptied Redis neither ends nor opens a lease', async (t)
   // Releases by people and labels need no features.
   await confirm(of, 5_000)
   await letGo(of, cardsOf('let-go'))
-  // And whoever starts without Redis knows what is blocked.
+  // A scorer that starts without Redis knows the active blocks.
   await scorer.end('SIGKILL')
   scorer = await of.start()
   const late = await pay(of, ['newer'], LEASE_MS)

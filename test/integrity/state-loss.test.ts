@@ -32,7 +32,7 @@ async function lossesOf({ scorer }: LiveRun, cause: string): Promise<number> {
   return scorer.metric('sluice_state_losses_total', `cause="${cause}"`)
 }
 
-/** The generation in which a partition's state stands. */
+/** Current generation of a partition's state. */
 async function generationOf({ redis, stream }: LiveRun, partition: number): Promise<number> {
   const progress = decodeProgress(
     await redis.get(partitionKeys(stream.streamId, partition).progress),

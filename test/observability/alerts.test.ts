@@ -52,7 +52,7 @@ const RATE_INTERVAL_S = 4
 const HELD_MS = 4_000
 const RANGE_S = 60
 
-/** The queries that gave no value within the last half minute. Annotations mark changes, and nothing has changed. */
+/** Queries without a value in the last half minute. Annotations show changes, and nothing has changed. */
 async function emptyQueries(
   prometheus: LocalPrometheus,
   queries: readonly DashboardQuery[],
@@ -73,7 +73,7 @@ async function hasValue(system: ObservedSystem, expression: string): Promise<boo
   return (await system.prometheus.query(expression)).length > 0
 }
 
-/** Names of metrics in an expression: whatever stands before a selector, a range or an operator. */
+/** Names of metrics in an expression: any name before a selector, a range or an operator. */
 function metricNamesIn(expression: string): readonly string[] {
   const withoutLabels = expression.replace(/\{[^}]*\}/g, '{}').replace(/"[^"]*"/g, '""')
   return withoutLabels.match(/\b(?:sluice|nodejs|process)_[a-z0-9_]+/g) ?? []
@@ -250,7 +250,7 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
   })
 
   await t.test('a Redis that is connected and does not answer', async () => {
-    // After 5 s of silence a connection is given up, and Redis counts as away: it is let answer before that, now and then.
+    // After 5 s of silence a connection is closed, and Redis counts as away. It answers now and then before that limit.
     let isSeen = false
     const isOver = (): boolean => isSeen
     const holding = (async () => {

@@ -51,7 +51,7 @@ export function blockOf(card: string, number: number, more: Partial<Alert> = {})
   }
 }
 
-/** A later word that takes the alert back. */
+/** A later revision that withdraws the alert. */
 export function releaseOf(alert: Alert): Alert {
   const revision = alert.revision + 1
   const decidedAtMs = Date.now()

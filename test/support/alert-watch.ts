@@ -21,7 +21,7 @@ export interface AlertWatch {
 /** Watches the alerts of this system. */
 export function watchAlerts({ prometheus }: Pick<ObservedSystem, 'prometheus'>): AlertWatch {
   const made = new Set<string>()
-  /** A wait that ends in vain tells what the alerts were instead. */
+  /** A wait that times out reports the state of the alerts. */
   const wait = async (what: string, ask: () => Promise<boolean>): Promise<void> => {
     try {
       await eventually(what, ask, { limitMs: WAIT_MS_MAX, intervalMs: POLL_MS })

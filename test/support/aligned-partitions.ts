@@ -149,8 +149,8 @@ export function foldInOrder({ logs, sent }: AlignedStream): ReadonlyMap<string, 
 }
 
 /**
- * Rows by partition and offset, of partitions that take their turns as told and otherwise in order. Null when they are
- * stuck: none may go on, and not all are done. A row that is folded again after a crash replaces the first.
+ * Rows by partition and offset, of partitions that take their turns as planned and otherwise in order. Null when they are
+ * stuck: none may continue, and not all are done. A row that is folded again after a crash replaces the first.
  */
 export function foldAligned(
   { logs }: AlignedStream,

@@ -15,7 +15,7 @@ import type { Guards } from './stored-partitions.ts'
 import { StoredPartition, StoredPartitions } from './stored-partitions.ts'
 
 /** How a batch goes. */
-export interface Cut {
+export interface Step {
   readonly entries: number
   /** Labels taken beyond those that must be known. */
   readonly labelsAhead: number
@@ -24,8 +24,8 @@ export interface Cut {
   readonly evicts: boolean
 }
 
-export const frontiers: fc.Arbitrary<readonly Cut[]> = fc.array(
-  fc.record<Cut>({
+export const frontiers: fc.Arbitrary<readonly Step[]> = fc.array(
+  fc.record<Step>({
     entries: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 4, max: 60 })),
     labelsAhead: fc.constantFrom(0, 0, 1, 100),
     end: fc.constantFrom('commit', 'commit', 'crash', 'none'),
@@ -64,7 +64,7 @@ export function rowsOneByOne(log: PartitionLog, state = new PlainState()): reado
 /** By offset. Asserts that a transaction which is folded again after a crash gets the same row. */
 export function rowsInBatches(
   log: PartitionLog,
-  plan: readonly Cut[],
+  plan: readonly Step[],
   stored = new StoredPartitions(1),
   guards?: Guards,
 ): ReadonlyMap<number, FoldedRow> {

@@ -157,7 +157,7 @@ function changeReads(
   redis.mgetBuffer = changed as Redis['mgetBuffer']
 }
 
-/** An owner that was succeeded goes on: it takes its own epoch for the one that counts. */
+/** A replaced owner continues: it takes its own epoch for the current one. */
 function withoutFence(redis: PartitionRedis): PartitionRedis {
   const claimed = claimedEpochs(redis)
   changeReads(redis, ([epochKey = ''], values) => {
@@ -167,7 +167,7 @@ function withoutFence(redis: PartitionRedis): PartitionRedis {
   return withUnguardedWrite(redis, () => undefined)
 }
 
-/** Takes what this process has stored for what Redis still holds, of every partition and whoever asks. */
+/** Takes the progress stored by this process for the progress in Redis, for every partition and caller. */
 function withoutLossCheck(redis: PartitionRedis): PartitionRedis {
   const claimed = claimedEpochs(redis)
   const stored = new Map<string, string>()

@@ -49,7 +49,7 @@ export async function startContainerStack(
     if (failed !== undefined) throw failed.reason
     const redisPort = started[1]?.getFirstMappedPort() ?? 0
     const stack = { brokers: [`${host}:${port}`], redisUrl: `redis://${host}:${redisPort}`, stop }
-    // The log said so already; clients have the last word.
+    // The log reports readiness before this; a client confirms it.
     if (!(await pollUntil(() => kafkaAnswers(stack.brokers), ANSWER))) {
       throw new Error(`Kafka in its container does not answer at ${stack.brokers.join(',')}.`)
     }

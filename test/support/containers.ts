@@ -61,7 +61,7 @@ export function composeService(
 }
 
 /**
- * Kafka, reachable at `host:port`. The port must be known before the start: Kafka tells clients where to find it.
+ * Kafka, reachable at `host:port`. The port must be known before the start: Kafka advertises it to clients.
  * Replication factors and the like come from docker-compose.yml; Testcontainers' own Kafka module leaves the
  * transaction log at three replicas, and transactions would wait for ever.
  */

@@ -59,7 +59,7 @@ export interface DecidedLake {
   readonly samples: readonly DecidedSample[]
 }
 
-/** Larger amounts and busier cards score higher. A test knows why; nobody else should use it. */
+/** Larger amounts and busier cards score higher. For tests only. */
 export function testScore(row: Float64Array, referenceMinor: number): number {
   const often = row[FEATURE_NAMES.indexOf('card_count_1h')] ?? NaN
   return Math.min(1, referenceMinor / 40_000 + (Number.isNaN(often) ? 0 : often / 20))

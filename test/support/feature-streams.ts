@@ -108,7 +108,7 @@ export const crowdedGapsMs: fc.Arbitrary<number> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(0, HOUR_MS, DAY_MS) },
 )
 
-/** Now and then near what a crowded card no longer keeps singly. */
+/** Occasionally close to the number of events that a busy card stores singly. */
 export const backsToMerged: fc.Arbitrary<number> = fc.oneof(
   { weight: 15, arbitrary: fc.constant(0) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 600 }) },

@@ -43,14 +43,14 @@ export interface FoldedRow {
   readonly recomputed: readonly Recomputed[]
 }
 
-/** A fold that can read kept messages, so that later decisions are recomputed. */
+/** A fold that can read stored messages, so that later decisions are recomputed. */
 export function openFold(position: PartitionPosition): PartitionFold {
   const readRecord = (record: Uint8Array): Transaction =>
     JSON.parse(Buffer.from(record).toString()) as Transaction
   return new PartitionFold({ rates: DEFAULT_RATES, readRecord }, position)
 }
 
-/** A transaction as its message is kept. */
+/** A transaction as its message is stored. */
 export function recordOf(transaction: Transaction): Uint8Array {
   return Buffer.from(JSON.stringify(transaction))
 }
@@ -72,7 +72,7 @@ export function foldEntries(
   return foldExpecting(expected, { labels, entries, labelNextOffset }, fold, state)
 }
 
-/** The same, with the fold told that `expected` come next, whatever comes; null tells it nothing. */
+/** The same, with `expected` announced to the fold as the next entries; null announces none. */
 export function foldExpecting(
   expected: readonly Transaction[] | null,
   {

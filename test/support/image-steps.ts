@@ -25,7 +25,7 @@ const STEP_MS_MAX = 5 * 60_000
 
 /** Command that an image starts, and its folder. */
 export interface BuiltImage {
-  /** Stands for WORKDIR. */
+  /** Replaces WORKDIR. */
   readonly folder: string
   readonly environment: Readonly<Record<string, string>>
   readonly entrypoint: readonly string[]

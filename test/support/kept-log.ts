@@ -7,7 +7,7 @@ export interface KeptLine extends Readonly<Record<string, unknown>> {
   readonly msg: string
 }
 
-/** The real logger, down to `debug`, with its lines kept instead of written. */
+/** The real logger, down to `debug`, with its lines collected instead of written. */
 export function openKeptLog(): { readonly log: Logger; readonly lines: readonly KeptLine[] } {
   const lines: KeptLine[] = []
   const log = openLogger('test', 'debug', 'json', {

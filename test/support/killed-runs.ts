@@ -33,7 +33,7 @@ export interface KillingOptions {
   readonly more?: Readonly<Record<string, string>>
 }
 
-/** Decides the events while scorers are killed, then in peace to the end. */
+/** Decides the events while scorers are killed, then undisturbed to the end. */
 export async function decideWithKills(
   t: TestContext,
   events: readonly ProducedEvent[],

@@ -141,7 +141,7 @@ async function addRows<Value>(
   }
 }
 
-/** Commits what an intake would have kept of the offsets that the lake holds: each is a row. */
+/** Commits the record of an intake for the offsets that the lake holds: each is a row. */
 export async function addOffsetChecks(writer: LakeWriter): Promise<void> {
   const session = await openDuckDb(null)
   try {

@@ -46,7 +46,7 @@ class Clerk {
   readonly #faults: string[] = []
   readonly #seen = new Set<string>()
   readonly #held = new Map<string, Held>()
-  /** Cards whose last word was a block of a held card that must be followed by an extension, and up to when. */
+  /** Cards whose latest alert blocks a card with a lease: an extension must follow, up to this time. */
   readonly #owed = new Map<string, number>()
 
   enter(alert: Alert): void {
@@ -82,7 +82,7 @@ class Clerk {
     }
   }
 
-  /** A later word on the lease: only the alert that holds the card has one, and it goes on from the last. */
+  /** A later revision of the lease: only the alert that holds the card has one, and it follows the previous one. */
   #change(alert: Alert, held: Held | undefined): void {
     const { alertId, revision, card, supersedes, lease } = alert
     if (held?.alertId !== alertId) {

@@ -14,7 +14,7 @@ import { openStream, PARTITION_COUNT, simulatedEvents, type TestStream } from '.
 
 /** The shortest that a lease may be. */
 export const LEASE_MS = 60_000
-/** No cap stands in the way of a block. */
+/** No cap prevents a block. */
 const NO_BREAKER = {
   SLUICE_BREAKER_BLOCKS_PER_MINUTE: '1000000',
   SLUICE_BREAKER_TRAFFIC_SHARE: '1',
@@ -38,7 +38,7 @@ export interface LeaseStream {
   pay(payments: readonly Payment[]): Promise<void>
   /** A label on the payment of this alert. */
   label(alert: Alert, verdict: Label['verdict'], knownAtMs: number): Promise<void>
-  /** A person's word, as `sluice release` says it. */
+  /** A release by a person, as `sluice release` writes it. */
   release(card: string, alertId: string): Promise<void>
 }
 
@@ -92,8 +92,8 @@ export async function openLeaseStream(
       await stream.sendRaw('labels', partitionOf(card), [{ key: card, value }])
     },
     async release(card, alertId) {
-      const word = { author: 'test', reason: 'the holder called', atMs: Date.now() }
-      const control = releaseControlOf({ card, alertId }, word)
+      const change = { author: 'test', reason: 'the holder called', atMs: Date.now() }
+      const control = releaseControlOf({ card, alertId }, change)
       const value = codecs.control.encode(control)
       const topic = topicName(prefix, 'control')
       await producer.send({ topic, messages: [{ key: control.subject, value }] })

@@ -142,7 +142,7 @@ export function messagesWith(stream: TestStream, redriven: number): Promise<read
   )
 }
 
-/** Tells the audit what was sent by others, once so many were: at an offset without a message stands a control record. */
+/** Adds messages of other senders to the audit, once there are so many. An offset without a message is a control record. */
 export async function noteWhatWasSent(
   stream: TestStream,
   redriven: number,

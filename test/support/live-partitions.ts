@@ -15,7 +15,7 @@ import {
   offsetsAt,
   StoredPartition,
   StoredPartitions,
-  type Cuts,
+  type Frontiers,
   type LogPosition,
 } from './stored-partitions.ts'
 
@@ -24,7 +24,7 @@ export interface RecordedBatch {
   readonly partition: number
   readonly from: LogPosition
   readonly to: LogPosition
-  readonly frontiers: Cuts
+  readonly frontiers: Frontiers
 }
 
 export interface LiveRun {
@@ -33,7 +33,7 @@ export interface LiveRun {
   readonly batches: readonly RecordedBatch[]
 }
 
-/** Partitions that take their turns as told, and otherwise in order. Only what was committed is kept. */
+/** Partitions that take their turns as planned, and otherwise in order. Only committed results are returned. */
 export function foldLive({ logs }: Pick<AlignedStream, 'logs'>, turns: readonly Turn[]): LiveRun {
   const stored = new StoredPartitions(logs.length)
   const partitions = logs.map((log, partition) => new StoredPartition(stored, partition, log))

@@ -41,7 +41,7 @@ export async function schemaMistakes(manifest: Manifest): Promise<readonly strin
   return [...unread].map((path) => `${path} is not a field of ${kind}`)
 }
 
-/** The same value, which notes in `unread` each field until somebody reads it. */
+/** The same value, with each field listed in `unread` until it is read. */
 function recorded(value: Json, path: string, unread: Set<string>): Json {
   if (typeof value !== 'object' || value === null) return value
   for (const name of Object.keys(value)) unread.add(`${path}/${name}`)

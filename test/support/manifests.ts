@@ -44,7 +44,7 @@ interface Operation {
 
 const KNOWN = new Set(['apiVersion', 'kind', 'namespace', 'resources', 'patches', 'images'])
 const WITHOUT_NAMESPACE = new Set(['Namespace'])
-/** By which field Kubernetes tells the items of a list apart. */
+/** The field by which Kubernetes distinguishes the items of a list. */
 const LIST_KEYS: Readonly<Record<string, string>> = {
   containers: 'name',
   env: 'name',

@@ -84,7 +84,7 @@ interface Asked {
   readonly same: readonly Past[]
 }
 
-/** Aggregates that need single events look at those: merged ones do not take part. */
+/** Aggregates that need single events use these: merged events are left out. */
 const VALUES: Readonly<Record<OfCard['aggregate'], (asked: Asked) => number>> = {
   count: ({ past }) => past.countWithOwn,
   attempts: ({ past }) => past.attempts.length + 1,

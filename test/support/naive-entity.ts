@@ -34,7 +34,7 @@ export interface NaiveEntity {
 interface Placed {
   readonly past: Past
   readonly timeMs: number
-  /** Below every reference for an event of a crowded hour. */
+  /** Below every hash for an event of an hourly bucket. */
   readonly idHash: number
   readonly isCrowded: boolean
 }
@@ -45,7 +45,7 @@ export interface EntityValue {
   readonly isEstimate: boolean
 }
 
-/** `isCoarse` moves events of crowded hours to their start, as documented; without it everything is exact. */
+/** `isCoarse` moves events of hourly buckets to the start of the hour, as documented; without it all times are exact. */
 export function entityValue(
   { aggregate, windowMs, delayMs }: OfEntity,
   timeMs: number,
@@ -81,7 +81,7 @@ export function entityValue(
   }
 }
 
-/** True when the hour of some event has more events of its partition than are kept singly. */
+/** True when the hour of an event has more events of its partition than are stored singly. */
 export function isCrowded(past: Past, events: readonly Past[]): boolean {
   return events.filter((other) => sharesHour(other, past)).length > HOUR_SINGLES_MAX
 }
@@ -107,7 +107,7 @@ function hasTooManyCards(inside: readonly Placed[]): boolean {
   })
 }
 
-/** Newest first, up to the first that is no known fraud. Of crowded hours nothing is known singly. */
+/** Newest first, up to the first that is no known fraud. Hourly buckets contain no single events. */
 function runOf(inside: readonly Placed[], subjects: ReadonlySet<string>): readonly Placed[] {
   const newestFirst = inside.toReversed()
   const end = newestFirst.findIndex(
@@ -116,7 +116,7 @@ function runOf(inside: readonly Placed[], subjects: ReadonlySet<string>): readon
   return end < 0 ? newestFirst : newestFirst.slice(0, end)
 }
 
-/** The last words of the transactions whose last word, of those known by now, is fraud. */
+/** Latest known labels of the transactions, where the label is fraud. */
 export function knownFrauds(words: readonly Word[], asOfMs: number): readonly Label[] {
   const inLog = words.toSorted((a, b) => a.offset - b.offset)
   const known = inLog
@@ -133,7 +133,7 @@ function subjectOf({ transactionId, eventTimeMs }: Label): string {
   return `${transactionId} at ${eventTimeMs}`
 }
 
-/** A genuine word with no fraud before it in the log undoes nothing. */
+/** A genuine label with no fraud label before it in the log has no effect. */
 function saysSomething({ label }: Word, before: readonly Word[]): boolean {
   if (label.verdict === 'fraud') return true
   return before.some(

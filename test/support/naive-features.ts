@@ -87,7 +87,7 @@ export class NaiveFeatures {
     )
   }
 
-  /** Reads, then remembers. Values are left out where nobody asks for them. */
+  /** Reads, then records. Values are left out when they are not needed. */
   transaction(
     partition: number,
     offset: number,
@@ -110,7 +110,7 @@ export class NaiveFeatures {
     const isBehindReach =
       eventTimeMs < newestMs - LATENESS_MS ||
       eventTimeMs < (this.#newestMs.get(partition) ?? -1) - PARTITION_REACH_MS
-    // Intents are kept for a day more than a transaction may be late.
+    // Intents are stored for a day longer than a transaction may be late.
     own.isRetry = singles.some(
       (past) => past.timeMs >= newestMs - LATENESS_MS - DAY_MS && isRetryOf(own, past),
     )
@@ -193,7 +193,7 @@ export class NaiveFeatures {
     }
     return {
       events,
-      // An id may be used again once nobody knows it; a word on its first use says nothing about the second.
+      // An id may be reused once it is forgotten; a label of its first use does not apply to the second.
       words: this.#words.filter(
         ({ label, partition, offset }) =>
           (kind === 'network' ? label.ipNetwork : label[kind]) === name &&

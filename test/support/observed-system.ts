@@ -64,7 +64,7 @@ export interface ObservedSystem {
   readonly prometheus: LocalPrometheus
   /** Deployment at the start: the scorers' own model decides, another one is the shadow. */
   readonly healthyDeployment: Deployment
-  /** Tells the scorers which models to use. */
+  /** Deploys these models to the scorers. */
   wantModels(deployment: Deployment): Promise<unknown>
   /** The built-in policy, with another one in its shadow. */
   readonly healthyPolicies: Deployment
@@ -72,7 +72,7 @@ export interface ObservedSystem {
   readonly failingPolicy: string
   /** Digest of a ruleset whose breaker the first block trips. */
   readonly trippingPolicy: string
-  /** Tells the scorers which policies to use. */
+  /** Deploys these policies to the scorers. */
   wantPolicies(deployment: Deployment): Promise<unknown>
   /** A person resets what has tripped, for the first time. */
   resetBreakers(): Promise<unknown>
@@ -90,7 +90,7 @@ export interface ObservedSystem {
   startCases(): Promise<CliProcess>
   /** Writes to the same lake each time. */
   startLakeWriter(): Promise<CliProcess>
-  /** Transactions of a small simulated world; the seed tells worlds apart. */
+  /** Transactions of a small simulated world; the seed selects the world. */
   startProducer(load: Load): Promise<CliProcess>
 }
 
@@ -116,7 +116,7 @@ export interface Load {
   readonly seed: number
 }
 
-/** Opens stream, wire and Prometheus; processes are started by the test. Without an address, the Redis of all tests. */
+/** Opens stream, proxy and Prometheus; processes are started by the test. Without an address, the Redis of all tests. */
 export async function openObservedSystem(
   t: TestContext,
   redisUrl?: string,
@@ -129,12 +129,12 @@ export async function openObservedSystem(
     claim.ports
   const [forwarder = 0, enforcer = 0, receipts = 0, cases = 0, lake = 0] = followers
   const { brokers, prefix: topicPrefix, codecs } = stream
-  const say = (controlBy: (word: ChangeRecord) => Control): Promise<number> => {
-    const word = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
-    return publishControl({ brokers, topicPrefix, codecs }, controlBy(word))
+  const say = (controlBy: (change: ChangeRecord) => Control): Promise<number> => {
+    const change = { author: 'test', reason: 'a fault or its end', atMs: Date.now() }
+    return publishControl({ brokers, topicPrefix, codecs }, controlBy(change))
   }
   const wantModels = (deployment: Deployment): Promise<number> =>
-    say((word) => controlOf(deployment, word))
+    say((change) => controlOf(deployment, change))
   const { folder: store, shadow: healthyDeployment } = await shadowedStore(t, wantModels)
   const environment = stream.patientEnvironment({
     SLUICE_REDIS_URL: proxy.url,
@@ -178,7 +178,7 @@ export async function openObservedSystem(
   const cli = (port: number, ...args: readonly string[]): Promise<CliProcess> =>
     startOnPort(port, startCli(t, [...args, '--metrics-port', String(port)], environment))
   const wantPolicies = (deployment: Deployment): Promise<number> =>
-    say((word) => controlOf(deployment, word, 'policy'))
+    say((change) => controlOf(deployment, change, 'policy'))
   const healthyPolicies = shadowed(NO_DEPLOYMENT, addPolicy(store, SHADOW_POLICY))
   await wantPolicies(healthyPolicies)
   return {
@@ -191,7 +191,7 @@ export async function openObservedSystem(
     failingPolicy: addPolicy(store, FAILING_POLICY),
     trippingPolicy: addPolicy(store, TRIPPING_POLICY, 'enforce'),
     wantPolicies,
-    resetBreakers: () => say((word) => breakerControlOf(1, word)),
+    resetBreakers: () => say((change) => breakerControlOf(1, change)),
     startScorer(index, more = {}) {
       const port = index === 0 ? scorer0 : scorer1
       const start = startScorer(t, { ...environment, SLUICE_METRICS_PORT: String(port), ...more })

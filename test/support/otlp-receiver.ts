@@ -15,7 +15,7 @@ interface Attribute {
   }
 }
 
-/** A span as it was sent, as far as tests look at it. */
+/** The fields of a sent span that tests examine. */
 export interface ReceivedSpan {
   readonly name: string
   readonly traceId: string

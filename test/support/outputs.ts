@@ -24,7 +24,7 @@ export interface SeenBatch {
   readonly block: DecisionBatch
 }
 
-/** Committed messages of one partition, whoever has read them. */
+/** Committed messages of one partition, from any reader. */
 type SeenMessages = Pick<CommittedMessages, 'topic' | 'partition'> & {
   readonly messages: readonly {
     readonly key: Buffer | null

@@ -12,7 +12,7 @@ export interface OwnDatabase {
   readonly redisUrl: string
 }
 
-/** A database that nobody uses, empty again afterwards. @throws Error when all are in use. */
+/** An unused database, emptied again afterwards. @throws Error when all are in use. */
 export async function openDatabase(t: TestContext, serverUrl: string): Promise<OwnDatabase> {
   for (let database = DATABASES - 1; database > 0; database -= 1) {
     const claim = await claimDatabase(database)

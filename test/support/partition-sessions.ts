@@ -80,17 +80,17 @@ export function progressAt(nextOffset: number, generation = 1): PartitionProgres
 
 export const COMMITTED: CommittedFrontier = { nextOffset: 0, labelNextOffset: 0, newestEventMs: -1 }
 
-/** A session that goes on from what stands, in this generation. */
+/** A session that continues from the stored state, in this generation. */
 export async function openSession(
   store: PartitionStore,
   partition: number,
   epoch: number,
   generation = 1,
 ): Promise<PartitionSession> {
-  const standing = await store.readStatus(partition)
-  const { progress } = standing
+  const status = await store.readStatus(partition)
+  const { progress } = status
   const from = progress?.generation === generation ? progress : progressAt(0, generation)
-  return store.open(partition, epoch, standing, from, 'work')
+  return store.open(partition, epoch, status, from, 'work')
 }
 
 /** State that the session reads. @throws Error when it is lost */

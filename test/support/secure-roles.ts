@@ -54,7 +54,7 @@ export async function grant(admin: Admin, rights: readonly AclEntry[]): Promise<
   }
 }
 
-/** Takes one right away and waits until the broker knows that. */
+/** Revokes one right and waits until the broker applies that. */
 export async function take(admin: Admin, right: AclEntry): Promise<void> {
   await admin.deleteAcls({ filters: [right] })
   await eventually(`${wordsOf(right)} is taken`, async () => !(await isGranted(admin, right)))

@@ -94,7 +94,7 @@ export class SecureStage {
       ...this.redisEnv('scorer'),
       SLUICE_TOPIC_PREFIX: PREFIX,
       SLUICE_GROUP_ID: GROUP,
-      // A stream of its own each time: state is missing, so the log is read again beside the group.
+      // Each run has a stream of its own: state is missing, so the log is read again outside the group.
       SLUICE_STREAM_ID: `secure-${randomUUID().slice(0, 8)}`,
       SLUICE_METRICS_PORT: '0',
       SLUICE_BACKEND: 'wasm',
@@ -143,7 +143,7 @@ export class SecureStage {
     return own
   }
 
-  /** Ends within a limit; what it wrote is kept for the search for secrets. */
+  /** Ends within a limit; its output is stored for the search for secrets. */
   async sluice(
     args: readonly string[],
     env: Environment,

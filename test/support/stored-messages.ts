@@ -32,10 +32,10 @@ export class StoredMessages {
     this.#stored = stored
   }
 
-  /** For a batch that begins at this offset, the state being where `standing` says. */
-  begin(nextOffset: number, standing: Status): MessagePages {
+  /** Pages for a batch that begins at this offset, with the state at `status`. */
+  begin(nextOffset: number, status: Status): MessagePages {
     this.#open ??= new MessagePages({
-      newestEventMs: standing.newestEventMs,
+      newestEventMs: status.newestEventMs,
       runs: this.#stored.runs,
       kept: new ValueCache(KEPT_WEIGHT_MAX).open(),
     })
@@ -45,7 +45,7 @@ export class StoredMessages {
     return messages
   }
 
-  /** Reads what late transactions look at. A message that should be there is. */
+  /** Reads the messages that late transactions need. Every expected message exists. */
   readLate(
     messages: MessagePages,
     entries: readonly Entry[],

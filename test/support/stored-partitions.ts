@@ -45,7 +45,7 @@ export interface LogPosition {
 const LOG_START: LogPosition = { entryCount: 0, labelCount: 0 }
 
 /** Progress of the other partitions that a batch has used. */
-export type Cuts = readonly (PartitionProgress | null)[]
+export type Frontiers = readonly (PartitionProgress | null)[]
 
 /** Guards that a control switches off. */
 export interface Guards {
@@ -115,7 +115,7 @@ export class StoredPartition {
    * Folds up to these positions and writes the state. Without a commit a crash comes back to before it. With `cuts`
    * the batch is one of a live partition, which sees the others up to there.
    */
-  step(to: LogPosition, frontiers: Cuts | null = null): readonly FoldedRow[] {
+  step(to: LogPosition, frontiers: Frontiers | null = null): readonly FoldedRow[] {
     const entries = this.#log.entries.slice(this.#at.entryCount, to.entryCount)
     const labels = this.#log.labels.slice(this.#at.labelCount, to.labelCount)
     const messages = this.#beginMessages()
@@ -129,7 +129,7 @@ export class StoredPartition {
         if (this.#guards.forgetsFromCommit) history.forgetFrom(this.#beganAtOffset)
       },
     })
-    this.#messages.readLate(messages, entries, snapshot, this.#standing)
+    this.#messages.readLate(messages, entries, snapshot, this.#status)
     const next = offsetsAt(this.#log, to)
     const rows = foldEntries(labels, entries, next.labelNextOffset, this.#fold, snapshot)
     const { mergesCommittedOnly } = this.#guards
@@ -155,14 +155,14 @@ export class StoredPartition {
   }
 
   /** Status of the partition before a batch. */
-  get #standing(): Status {
+  get #status(): Status {
     const { nextOffset } = offsetsAt(this.#log, this.#at)
     return { nextOffset, newestEventMs: this.#fold.position.newestEventMs }
   }
 
   #beginMessages(): MessagePages {
-    const { nextOffset } = this.#standing
-    const stored = this.#stored.progress[this.#partition] ?? this.#standing
+    const { nextOffset } = this.#status
+    const stored = this.#stored.progress[this.#partition] ?? this.#status
     return this.#messages.begin(nextOffset, stored)
   }
 
@@ -187,7 +187,7 @@ export function offsetsAt({ entries, labels }: PartitionLog, at: LogPosition): C
 }
 
 /** Live: before this the parts of partitions that are ahead are incomplete. */
-export function horizonOf(frontiers: Cuts, partition: number): number {
+export function horizonOf(frontiers: Frontiers, partition: number): number {
   const newestMs = frontiers.map((frontier, index) =>
     index === partition ? -1 : (frontier?.newestEventMs ?? -1),
   )
@@ -202,7 +202,7 @@ interface KeptValues {
 interface SnapshotOptions {
   readonly kept: KeptValues
   /** Null for an aligned partition, which sees all that is stored. */
-  readonly frontiers: Cuts | null
+  readonly frontiers: Frontiers | null
   readonly messages: MessagePages
   /** Called when a card's history is first read. */
   readonly onFirst: (card: string, history: CardHistory) => void
@@ -213,7 +213,7 @@ class Snapshot implements PartitionState, CardLookup {
   readonly messages: MessagePages
   readonly #stored: StoredPartitions
   readonly #partition: number
-  readonly #frontiers: Cuts
+  readonly #frontiers: Frontiers
   readonly #kept: KeptValues
   readonly #onFirst: (card: string, history: CardHistory) => void
   readonly #cards = new Map<string, CardHistory>()
