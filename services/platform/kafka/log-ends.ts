@@ -1,12 +1,28 @@
 // Where the log of a topic begins and ends, and how far a group has come, as the broker says.
 
 import type { Admin } from 'kafkajs'
+import { SluiceError } from '../../core/errors.ts'
 import { waitForLeader } from './wait-for-leader.ts'
 
 /** Offsets that a partition holds: from `low` up to but without `high`. */
 export interface LogEnds {
   readonly low: number
   readonly high: number
+}
+
+/** What must be read next is no longer, or not yet, in the log. */
+export function offsetOutOfRange(
+  topic: string,
+  partition: number,
+  offset: number,
+  { low, high }: LogEnds,
+): SluiceError {
+  return new SluiceError(
+    'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE',
+    `${topic}-${partition} holds offsets ${low} to ${high}, but ${offset} is next to be decided. ` +
+      'Messages would be skipped: raise the retention, or reset the group on purpose.',
+    { details: { topic, partition, offset, low, high } },
+  )
 }
 
 /** Ends of every partition of a topic, which may have been created a moment ago. */

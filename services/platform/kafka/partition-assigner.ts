@@ -55,13 +55,23 @@ export function partitionAssigner(topics: readonly string[]): PartitionAssigner 
 function refuseOtherStreams(topics: readonly string[], members: readonly GroupMember[]): void {
   for (const { memberId, memberMetadata } of members) {
     const subscribed = AssignerProtocol.MemberMetadata.decode(memberMetadata)?.topics ?? []
-    if (subscribed.toSorted().join() === topics.toSorted().join()) continue
-    throw new SluiceError(
-      'SLUICE_TOPICS_INVALID',
-      `Member ${memberId} of this consumer group subscribes to ${subscribed.join(', ')}, and we to ${topics.join(', ')}. ` +
-        'Partitions of one stream would go to scorers of another: give each stream a SLUICE_GROUP_ID of its own.',
-    )
+    const refusal = otherStream(topics, memberId, subscribed)
+    if (refusal !== null) throw refusal
   }
+}
+
+/** Why a member must not share a group with us; null when it subscribes to our topics. */
+export function otherStream(
+  topics: readonly string[],
+  memberId: string,
+  subscribed: readonly string[],
+): SluiceError | null {
+  if (subscribed.toSorted().join() === topics.toSorted().join()) return null
+  return new SluiceError(
+    'SLUICE_TOPICS_INVALID',
+    `Member ${memberId} of this consumer group subscribes to ${subscribed.join(', ')}, and we to ${topics.join(', ')}. ` +
+      'Partitions of one stream would go to scorers of another: give each stream a SLUICE_GROUP_ID of its own.',
+  )
 }
 
 /** Gives one partition of each topic to the only member: for reading one partition's log beside the group. */

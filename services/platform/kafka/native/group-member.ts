@@ -1,0 +1,327 @@
+// Membership of a consumer group by the classic protocol, with an assigner of our own and, where the member has a name that
+// stays, static membership (KIP-345): started again within its session, it goes on with its partitions without a rebalance.
+
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import { SluiceError } from '../../../core/errors.ts'
+import type { Logger } from '../../log.ts'
+import type { CommittedOffset, Group, GroupHandlers } from '../log-client.ts'
+import { otherStream } from '../partition-assigner.ts'
+import type { Cluster, RequestKind } from './cluster.ts'
+import {
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+  HEARTBEAT,
+  JOIN_GROUP,
+  type JoinedMember,
+  LEAVE_GROUP,
+  OFFSET_FETCH,
+  SYNC_GROUP,
+} from './group-requests.ts'
+import { type ErrorName, KafkaAnswerError } from './kafka-errors.ts'
+import type { Membership } from './membership.ts'
+
+/** Not that of kafkajs: the coordinator refuses a group of both. */
+const PROTOCOL = 'sluice-partitions-native'
+const RETRY_MS_FIRST = 5
+const RETRY_MS_MAX = 250
+const HEARTBEATS_PER_SESSION = 6
+/** How long a transaction that is open may hold up the reading of offsets. */
+const STABLE_MS_MAX = 30_000
+const LEAVE_MS_MAX = 2_000
+
+/** Requests that wait for other members. */
+const WAITING: ReadonlySet<string> = new Set(['JoinGroup', 'SyncGroup'])
+
+/** Answers after which the coordinator is looked for anew, or asked again. */
+const PASSING: ReadonlySet<ErrorName> = new Set([
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR',
+])
+
+export interface GroupMemberOptions {
+  readonly cluster: Cluster
+  readonly log: Logger
+  readonly groupId: string
+  /** Partition p of each goes to the same member; there are as many as the first topic has. */
+  readonly topics: readonly string[]
+  readonly instanceId: string | null
+  readonly sessionTimeoutMs: number
+  readonly rebalanceTimeoutMs: number
+  /** A text that all members are told of. */
+  readonly memberData: string
+}
+
+export class GroupMember implements Group {
+  readonly #options: GroupMemberOptions
+  readonly failed: Promise<Error>
+  #fail: (error: Error) => void = () => undefined
+  #memberId = ''
+  #membership: Membership | null = null
+  #living: ReadonlySet<string> = new Set()
+  #hasLeft = false
+  /** Ends the wait for the next rebalance. */
+  #rebalance: (() => void) | null = null
+
+  constructor(options: GroupMemberOptions) {
+    this.#options = options
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve
+    })
+  }
+
+  /** Of the newest assignment; null before the first, and from the end of one to the next. */
+  get membership(): Membership | null {
+    return this.#membership
+  }
+
+  /** The texts of all members as of the newest assignment. */
+  get living(): ReadonlySet<string> {
+    return this.#living
+  }
+
+  join(handlers: GroupHandlers): Promise<void> {
+    return new Promise((resolve, reject) => {
+      void this.#live(handlers, resolve).catch((error: unknown) => {
+        this.#membership = null
+        // A broker that is away while the member leaves is no failure of it.
+        if (this.#hasLeft) {
+          resolve()
+          return
+        }
+        const failure = error instanceof Error ? error : new Error(String(error))
+        this.#fail(failure)
+        reject(failure)
+      })
+    })
+  }
+
+  readCommitted(topic: string): Promise<ReadonlyMap<number, CommittedOffset>> {
+    return this.#readOffsets(topic, true)
+  }
+
+  /** As `readCommitted`, but without what an open transaction may still add: for finding out who committed last. */
+  readCommittedUnstable(topic: string): Promise<ReadonlyMap<number, CommittedOffset>> {
+    return this.#readOffsets(topic, false)
+  }
+
+  async leave(): Promise<void> {
+    if (this.#hasLeft) return
+    this.#hasLeft = true
+    this.#rebalance?.()
+    const { groupId, instanceId } = this.#options
+    const memberId = this.#memberId
+    if (memberId === '' && instanceId === null) return
+    const leaving = this.#ask(LEAVE_GROUP, { groupId, memberId, instanceId })
+    // Whoever cannot be told finds out when the session ends.
+    await Promise.race([
+      leaving.catch(() => undefined),
+      sleepMs(LEAVE_MS_MAX, undefined, { ref: false }),
+    ])
+  }
+
+  /** Joins, works and joins again, until the member leaves or fails. */
+  async #live({ onAssigned, onRevoked }: GroupHandlers, onFirst: () => void): Promise<void> {
+    const { log, rebalanceTimeoutMs } = this.#options
+    while (!this.#hasLeft) {
+      const partitions = await this.#joinOnce()
+      if (partitions === null) continue
+      let end: () => void = () => undefined
+      const ended = new Promise<void>((resolve) => {
+        end = resolve
+      })
+      this.#rebalance = end
+      void this.#beat(end)
+      await onAssigned(partitions)
+      onFirst()
+      await ended
+      const revoked = await Promise.race([
+        onRevoked().then(() => true),
+        sleepMs(rebalanceTimeoutMs, false, { ref: false }),
+      ])
+      if (!revoked)
+        log.warn({}, 'The work on partitions has not ended within the rebalance time-out.')
+      this.#membership = null
+      this.#rebalance = null
+    }
+    onFirst()
+  }
+
+  /** One round of JoinGroup and SyncGroup. Null when it is to be repeated. */
+  async #joinOnce(): Promise<readonly number[] | null> {
+    const { groupId, topics, instanceId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
+    const joined = await this.#ask(JOIN_GROUP, {
+      groupId,
+      memberId: this.#memberId,
+      instanceId,
+      sessionTimeoutMs,
+      rebalanceTimeoutMs,
+      protocol: PROTOCOL,
+      subscription: encodeSubscription({ topics, data: this.#options.memberData }),
+    })
+    if (joined.error === 'MEMBER_ID_REQUIRED') {
+      this.#memberId = joined.memberId
+      return null
+    }
+    if (this.#mustRepeat('JoinGroup', joined.error)) return null
+    this.#memberId = joined.memberId
+    const membership = { memberId: joined.memberId, generation: joined.generation, instanceId }
+    const isLeading = joined.leader === joined.memberId && !joined.isAssigned
+    const assignments = isLeading ? await this.#assign(joined.members) : []
+    const synced = await this.#ask(SYNC_GROUP, {
+      groupId,
+      membership,
+      protocol: PROTOCOL,
+      assignments,
+    })
+    if (this.#mustRepeat('SyncGroup', synced.error)) return null
+    const { partitions, living } = decodeAssignment(synced.assignment)
+    this.#membership = membership
+    this.#living = new Set(living)
+    return partitions
+  }
+
+  /** True for answers after which one joins again. @throws KafkaAnswerError for those that end the membership */
+  #mustRepeat(request: string, error: ErrorName): boolean {
+    if (error === 'NONE') return false
+    if (error === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
+    else if (error !== 'REBALANCE_IN_PROGRESS' && error !== 'ILLEGAL_GENERATION') {
+      throw new KafkaAnswerError(request, error, this.#options.groupId)
+    }
+    return true
+  }
+
+  /** Members in the order of their names take partitions in turn. */
+  async #assign(
+    members: readonly JoinedMember[],
+  ): Promise<readonly { memberId: string; assignment: Buffer }[]> {
+    const { cluster, topics } = this.#options
+    const read = members
+      .map((member) => ({ ...member, ...decodeSubscription(member.subscription) }))
+      .toSorted((a, b) => ((a.instanceId ?? a.memberId) < (b.instanceId ?? b.memberId) ? -1 : 1))
+    for (const { memberId, topics: others } of read) {
+      const refusal = otherStream(topics, memberId, others)
+      if (refusal !== null) throw refusal
+    }
+    cluster.forgetTopic(topics[0] ?? '')
+    const { leaders } = await this.#insist(() => cluster.topic(topics[0] ?? ''))
+    const partitions = [...leaders.keys()].toSorted((a, b) => a - b)
+    const living = read.map(({ data }) => data)
+    return read.map(({ memberId }, index) => {
+      const own = partitions.filter((_, at) => at % read.length === index)
+      return { memberId, assignment: encodeAssignment({ topics, partitions: own, living }) }
+    })
+  }
+
+  /** Heartbeats until the membership is given up; calls `onEnd` when the group is to be joined anew. Never rejects. */
+  async #beat(onEnd: () => void): Promise<void> {
+    const { cluster, log, groupId, sessionTimeoutMs } = this.#options
+    const membership = this.#membership
+    let answeredMs = performance.now()
+    while (membership !== null && this.#isIn(membership)) {
+      await sleepMs(sessionTimeoutMs / HEARTBEATS_PER_SESSION)
+      if (!this.#isIn(membership)) break
+      try {
+        const node = await cluster.coordinatorOf('group', groupId)
+        const beat = cluster.send(node, 'group', HEARTBEAT, { groupId, membership })
+        const answer = await Promise.race([beat, sleepMs(sessionTimeoutMs, null, { ref: false })])
+        if (answer === null) throw new Error('The coordinator of the group does not answer.')
+        answeredMs = performance.now()
+        if (this.#membership !== membership) return
+        const { error } = answer
+        if (error === 'NONE') continue
+        if (error === 'REBALANCE_IN_PROGRESS') {
+          // Goes on while the work is being ended: a coordinator drops who is silent for a session, also in a rebalance.
+          onEnd()
+          continue
+        }
+        if (PASSING.has(error)) cluster.forgetCoordinator('group', groupId)
+        else if (error === 'FENCED_INSTANCE_ID') {
+          this.#fail(new KafkaAnswerError('Heartbeat', error, groupId))
+          this.#hasLeft = true
+        } else if (error === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
+        if (!PASSING.has(error)) break
+      } catch (error) {
+        cluster.forgetCoordinator('group', groupId)
+        log.warn({ error }, 'A heartbeat to the consumer group has failed; trying again.')
+        // Others may own the partitions by now.
+        if (performance.now() - answeredMs > sessionTimeoutMs) break
+      }
+    }
+    onEnd()
+  }
+
+  #isIn(membership: Membership): boolean {
+    return this.#membership === membership && !this.#hasLeft
+  }
+
+  async #readOffsets(
+    topic: string,
+    requireStable: boolean,
+  ): Promise<ReadonlyMap<number, CommittedOffset>> {
+    const { cluster, groupId } = this.#options
+    const { leaders } = await this.#insist(() => cluster.topic(topic))
+    const partitions = [...leaders.keys()]
+    const endMs = performance.now() + STABLE_MS_MAX
+    for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+      const body = { groupId, topic, partitions, requireStable }
+      const { error, offsets } = await this.#ask(OFFSET_FETCH, body)
+      if (error !== 'NONE') throw new KafkaAnswerError('OffsetFetch', error, groupId)
+      const failed = offsets.find((each) => each.error !== 'NONE')
+      if (failed === undefined) {
+        return new Map(
+          offsets
+            .filter(({ offset }) => offset >= 0)
+            .map(({ partition, offset, metadata }) => [partition, { offset, metadata }]),
+        )
+      }
+      if (failed.error !== 'UNSTABLE_OFFSET_COMMIT') {
+        throw new KafkaAnswerError('OffsetFetch', failed.error, `${topic}/${failed.partition}`)
+      }
+      if (performance.now() > endMs) {
+        throw new SluiceError(
+          'SLUICE_BROKER_UNAVAILABLE',
+          `The offset of ${topic}/${failed.partition} is held up by a transaction that is open for more than ` +
+            `${STABLE_MS_MAX / 1_000} s; end it, or wait until the broker does.`,
+        )
+      }
+      await sleepMs(waitMs)
+    }
+  }
+
+  /** Asks the group's coordinator, again while it moves or is away. */
+  #ask<Body, Answer extends { readonly error: ErrorName }>(
+    kind: RequestKind<Body, Answer>,
+    body: Body,
+  ): Promise<Answer> {
+    const { cluster, groupId } = this.#options
+    // Not behind a JoinGroup that waits: a broker answers the requests of a connection one after the other.
+    const purpose = WAITING.has(kind.name) ? 'group' : 'control'
+    return this.#insist(async () => {
+      const node = await cluster.coordinatorOf('group', groupId)
+      const answer = await cluster.send<Body, Answer>(node, purpose, kind, body)
+      if (PASSING.has(answer.error)) throw new KafkaAnswerError(kind.name, answer.error, groupId)
+      return answer
+    })
+  }
+
+  /** Repeats what fails for want of a broker, until the member leaves. A broker that says no is not asked again. */
+  async #insist<Answer>(attempt: () => Promise<Answer>): Promise<Answer> {
+    const { cluster, log, groupId } = this.#options
+    for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+      try {
+        return await attempt()
+      } catch (error) {
+        const isAnswer = error instanceof KafkaAnswerError
+        if (isAnswer && !PASSING.has(error.type)) throw error
+        if (this.#hasLeft) throw error
+        cluster.forgetCoordinator('group', groupId)
+        if (!isAnswer)
+          log.warn({ error }, 'The coordinator of the group cannot be reached; trying again.')
+        await sleepMs(waitMs)
+      }
+    }
+  }
+}

@@ -1,0 +1,312 @@
+// Reads partitions by Fetch, one loop for each broker. A partition is asked for while nothing of it waits to be handed over,
+// so that memory is bounded by one fetch for each partition; its records are handed over in pieces.
+
+import { setImmediate as nextTurn, setTimeout as sleepMs } from 'node:timers/promises'
+import { SluiceError } from '../../../core/errors.ts'
+import type { Logger } from '../../log.ts'
+import type { FetchedRecords, LogFault, LogReader } from '../log-client.ts'
+import { offsetOutOfRange } from '../log-ends.ts'
+import type { Cluster } from './cluster.ts'
+import { FETCH, type FetchedPartition } from './fetch-requests.ts'
+import { type ErrorName, KafkaAnswerError } from './kafka-errors.ts'
+import { RecordCursor } from './record-cursor.ts'
+
+/** How long a broker waits for records: also the time after which a partition that joins a running fetch is asked for. */
+const WAIT_MS_MAX = 50
+/** Least time between the beginnings of two fetches: each costs the broker the same, however little it brings. */
+const FETCH_INTERVAL_MS = 4
+const FETCH_BYTES_MAX = 16 * 1024 * 1024
+const PARTITION_BYTES = 1024 * 1024
+/** A batch that does not fit is asked for again with more room, up to this. */
+const PARTITION_BYTES_MAX = 32 * 1024 * 1024
+/** Records of one hand-over. */
+const RECORDS_MAX = 2_048
+const RETRY_MS_FIRST = 10
+const RETRY_MS_MAX = 500
+
+/** Answers after which the leader is looked for anew. */
+const MOVED: ReadonlySet<ErrorName> = new Set([
+  'NOT_LEADER_OR_FOLLOWER',
+  'LEADER_NOT_AVAILABLE',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'REPLICA_NOT_AVAILABLE',
+  'OFFSET_NOT_AVAILABLE',
+  'KAFKA_STORAGE_ERROR',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+])
+
+export interface NativeLogReaderOptions {
+  readonly cluster: Cluster
+  readonly log: Logger
+  /** Called with records as they come; never waits. */
+  readonly onRecords: (fetched: FetchedRecords) => void
+  /** Called once for a partition that cannot be read on; it is not read any more. */
+  readonly onFault: (topic: string, partition: number, fault: LogFault, error: SluiceError) => void
+}
+
+/** A partition that is read. Replaced as a whole by a seek, so that what was asked for another place is told apart. */
+interface ReadPartition {
+  readonly topic: string
+  readonly partition: number
+  /** Of the topic when the partition was first read; another one is another topic. */
+  topicId: string | null
+  offset: number
+  /** What is asked for at a time, bytes. */
+  bytesMax: number
+  isPaused: boolean
+  /** Being fetched, or handed over. */
+  isBusy: boolean
+  /** What was fetched and is not handed over yet. */
+  cursor: RecordCursor | null
+  ends: Pick<FetchedRecords, 'highWatermark' | 'lastStableOffset'>
+}
+
+export class NativeLogReader implements LogReader {
+  readonly #options: NativeLogReaderOptions
+  readonly #partitions = new Map<string, ReadPartition>()
+  readonly #loops = new Map<number, Promise<void>>()
+  readonly #topicIds = new Map<string, string>()
+  #finding: Promise<void> | null = null
+  #isClosed = false
+
+  constructor(options: NativeLogReaderOptions) {
+    this.#options = options
+  }
+
+  seek(topic: string, partition: number, offset: number): void {
+    const key = keyOf(topic, partition)
+    const isPaused = this.#partitions.get(key)?.isPaused ?? false
+    this.#partitions.set(key, {
+      topic,
+      partition,
+      topicId: this.#partitions.get(key)?.topicId ?? this.#topicIds.get(topic) ?? null,
+      offset,
+      bytesMax: PARTITION_BYTES,
+      isPaused,
+      isBusy: false,
+      cursor: null,
+      ends: { highWatermark: -1, lastStableOffset: -1 },
+    })
+    this.#wake()
+  }
+
+  pause(topic: string, partition: number): void {
+    const read = this.#partitions.get(keyOf(topic, partition))
+    if (read !== undefined) read.isPaused = true
+  }
+
+  resume(topic: string, partition: number): void {
+    const read = this.#partitions.get(keyOf(topic, partition))
+    if (read === undefined) return
+    if (!read.isPaused) return
+    read.isPaused = false
+    if (read.cursor !== null) void this.#handOver(read)
+    this.#wake()
+  }
+
+  release(topic: string, partition: number): void {
+    this.#partitions.delete(keyOf(topic, partition))
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#partitions.clear()
+    await Promise.all([...this.#loops.values(), this.#finding])
+  }
+
+  /** Starts the loop of every broker that leads a partition and has none. */
+  #wake(): void {
+    this.#finding ??= this.#startLoops().finally(() => {
+      this.#finding = null
+    })
+  }
+
+  async #startLoops(): Promise<void> {
+    let retryMs = RETRY_MS_FIRST
+    for (;;) {
+      if (this.#isClosed) return
+      try {
+        // Partitions that are added while leaders are looked up are found in the next round.
+        const before = this.#partitions.size
+        for (const node of (await this.#byLeader()).keys()) {
+          if (!this.#loops.has(node)) this.#loops.set(node, this.#loop(node))
+        }
+        if (this.#partitions.size === before) return
+      } catch (error) {
+        this.#options.log.warn({ error }, 'Leaders of partitions cannot be found; trying again.')
+        await sleepMs(retryMs)
+        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)
+      }
+    }
+  }
+
+  /** Partitions by the node that leads them. */
+  async #byLeader(): Promise<ReadonlyMap<number, readonly ReadPartition[]>> {
+    const { cluster } = this.#options
+    const byLeader = new Map<number, ReadPartition[]>()
+    for (const read of this.#partitions.values()) {
+      const { topicId } = await cluster.topic(read.topic)
+      this.#topicIds.set(read.topic, topicId)
+      if (read.topicId !== null && read.topicId !== topicId) {
+        this.#fail(read, 'topic_recreated', recreated(read))
+        continue
+      }
+      read.topicId = topicId
+      const leader = await cluster.leaderOf(read.topic, read.partition)
+      const of = byLeader.get(leader)
+      if (of === undefined) byLeader.set(leader, [read])
+      else of.push(read)
+    }
+    return byLeader
+  }
+
+  async #loop(node: number): Promise<void> {
+    let retryMs = RETRY_MS_FIRST
+    while (!this.#isClosed) {
+      const startMs = performance.now()
+      try {
+        const led = (await this.#byLeader()).get(node) ?? []
+        const wanted = led.filter(({ isPaused, isBusy }) => !isPaused && !isBusy)
+        if (led.length === 0) break
+        if (wanted.length === 0) await sleepMs(FETCH_INTERVAL_MS)
+        else await this.#fetch(node, wanted)
+        retryMs = RETRY_MS_FIRST
+      } catch (error) {
+        if (this.#hasEnded()) return
+        this.#options.log.warn({ node, error }, 'A fetch from a broker has failed; trying again.')
+        for (const { topic } of this.#partitions.values()) this.#options.cluster.forgetTopic(topic)
+        await sleepMs(retryMs)
+        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)
+      }
+      const leftMs = startMs + FETCH_INTERVAL_MS - performance.now()
+      if (leftMs > 0) await sleepMs(leftMs)
+    }
+    this.#loops.delete(node)
+    if (!this.#isClosed && this.#partitions.size > 0) this.#wake()
+  }
+
+  async #fetch(node: number, wanted: readonly ReadPartition[]): Promise<void> {
+    const byTopic = new Map<string, ReadPartition[]>()
+    for (const read of wanted) {
+      read.isBusy = true
+      const topicId = read.topicId ?? ''
+      const of = byTopic.get(topicId)
+      if (of === undefined) byTopic.set(topicId, [read])
+      else of.push(read)
+    }
+    try {
+      const { error, partitions } = await this.#options.cluster.send(node, 'fetch', FETCH, {
+        waitMsMax: WAIT_MS_MAX,
+        bytesMax: FETCH_BYTES_MAX,
+        topics: [...byTopic].map(([topicId, reads]) => ({ topicId, partitions: reads })),
+      })
+      if (error !== 'NONE') throw new KafkaAnswerError('Fetch', error, `node ${node}`)
+      for (const fetched of partitions) {
+        const read = byTopic
+          .get(fetched.topicId)
+          ?.find(({ partition }) => partition === fetched.partition)
+        if (read !== undefined) this.#accept(read, fetched)
+      }
+    } finally {
+      for (const read of wanted) if (read.cursor === null) read.isBusy = false
+    }
+  }
+
+  /** Takes one partition's part of an answer: hands over its records, or says why there are none. */
+  #accept(read: ReadPartition, fetched: FetchedPartition): void {
+    if (!this.#isCurrent(read)) return
+    const { error, bytes, aborted, highWatermark, lastStableOffset } = fetched
+    read.ends = { highWatermark, lastStableOffset }
+    if (error === 'NONE') {
+      if (bytes === null) this.#tell(read, [])
+      else {
+        read.cursor = new RecordCursor({ bytes, fromOffset: read.offset, aborted })
+        void this.#handOver(read)
+      }
+      return
+    }
+    if (error === 'OFFSET_OUT_OF_RANGE') {
+      const { topic, partition, offset } = read
+      const ends = { low: fetched.logStartOffset, high: highWatermark }
+      this.#fail(read, 'offset_out_of_range', offsetOutOfRange(topic, partition, offset, ends))
+      return
+    }
+    if (error === 'UNKNOWN_TOPIC_ID' || error === 'INCONSISTENT_TOPIC_ID' || MOVED.has(error)) {
+      // The next round looks for the leader, and compares the topic's id.
+      this.#options.cluster.forgetTopic(read.topic)
+      return
+    }
+    throw new KafkaAnswerError('Fetch', error, keyOf(read.topic, read.partition))
+  }
+
+  /** Hands over what was fetched of a partition, in pieces, until it is paused. */
+  async #handOver(read: ReadPartition): Promise<void> {
+    const { cursor, offset: from } = read
+    try {
+      while (cursor !== null && !read.isPaused) {
+        const records = await cursor.take(RECORDS_MAX)
+        if (!this.#isCurrent(read)) return
+        read.offset = cursor.nextOffset
+        this.#tell(read, records)
+        if (cursor.isDone) {
+          if (read.offset === from) askForMore(read)
+          read.cursor = null
+          read.isBusy = false
+          return
+        }
+        // Of a large batch: others have their turn first.
+        await nextTurn()
+      }
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error)
+      this.#fail(read, 'corrupt', corrupt(read, problem))
+    }
+  }
+
+  #tell(read: ReadPartition, records: FetchedRecords['records']): void {
+    const { topic, partition, offset: nextOffset, ends } = read
+    this.#options.onRecords({ topic, partition, records, nextOffset, ...ends })
+  }
+
+  #hasEnded(): boolean {
+    return this.#isClosed
+  }
+
+  #isCurrent(read: ReadPartition): boolean {
+    return this.#partitions.get(keyOf(read.topic, read.partition)) === read
+  }
+
+  #fail(read: ReadPartition, fault: LogFault, error: SluiceError): void {
+    if (!this.#isCurrent(read)) return
+    const { topic, partition } = read
+    this.#partitions.delete(keyOf(topic, partition))
+    this.#options.onFault(topic, partition, fault, error)
+  }
+}
+
+/** The checksum is wrong, or what stands there is no batch. */
+function corrupt({ topic, partition, offset }: ReadPartition, problem: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_LOG_CORRUPT',
+    `${topic}-${partition} cannot be read on from offset ${offset}: ${problem}`,
+  )
+}
+
+function recreated({ topic, partition, offset }: ReadPartition): SluiceError {
+  return new SluiceError(
+    'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE',
+    `${topic} was deleted and created again, but offset ${offset} of ${topic}-${partition} is next to be decided. ` +
+      'Messages would be skipped: reset the group on purpose.',
+  )
+}
+
+/** Of a batch that was cut off. @throws Error when not even the most is enough for it */
+function askForMore(read: ReadPartition): void {
+  if (read.bytesMax >= PARTITION_BYTES_MAX) throw new Error('no whole batch stands there.')
+  read.bytesMax = Math.min(read.bytesMax * 2, PARTITION_BYTES_MAX)
+}
+
+function keyOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`
+}

@@ -1,0 +1,103 @@
+// The log by our own reader, membership and transactions, over connections of @platformatic/kafka (docs/kafka.md).
+
+import { randomUUID } from 'node:crypto'
+import { kafkaRefusal } from '../kafka-failure.ts'
+import type { Group, LogClient, LogClientOptions, LogReader, LogWriter } from '../log-client.ts'
+import { Cluster } from './cluster.ts'
+import { GroupMember } from './group-member.ts'
+import { NativeLogReader } from './log-reader.ts'
+import { splitOwner } from './offset-owner.ts'
+import { TransactionWriter } from './transaction-writer.ts'
+
+const REBALANCE_MS_MIN = 10_000
+
+/** Opens the client, which connects when the group is joined. */
+export function openNativeLogClient(options: LogClientOptions): LogClient {
+  return new NativeLogClient(options)
+}
+
+class NativeLogClient implements LogClient {
+  readonly #options: LogClientOptions
+  readonly #cluster: Cluster
+  readonly #member: GroupMember
+  readonly #writer: TransactionWriter
+  readonly #reader: NativeLogReader
+  /** Of this process, or of the instance that it is a restart of: then it takes over what that one left open. */
+  readonly #transactionalId: string
+  readonly group: Group
+
+  constructor(options: LogClientOptions) {
+    this.#options = options
+    const { connection, log, groupId, topics, sessionTimeoutMs, instanceId } = options
+    this.#transactionalId = `${options.transactionalIdPrefix}${instanceId ?? randomUUID()}`
+    const rebalanceTimeoutMs = Math.max(sessionTimeoutMs, REBALANCE_MS_MIN)
+    const groupTimeoutMs = rebalanceTimeoutMs + REBALANCE_MS_MIN
+    this.#cluster = new Cluster(connection, 'sluice-scorer', groupTimeoutMs)
+    const cluster = this.#cluster
+    this.#member = new GroupMember({
+      cluster,
+      log,
+      groupId,
+      topics,
+      instanceId,
+      sessionTimeoutMs,
+      rebalanceTimeoutMs,
+      memberData: this.#transactionalId,
+    })
+    const member = this.#member
+    this.#writer = new TransactionWriter({
+      cluster,
+      groupId,
+      transactionalId: this.#transactionalId,
+      membership: () => member.membership,
+    })
+    this.#reader = new NativeLogReader({
+      cluster,
+      log,
+      onRecords: options.onRecords,
+      onFault: options.onFault,
+    })
+    this.group = {
+      failed: member.failed.then((error) => kafkaRefusal(error) ?? error),
+      join: (handlers) => member.join(handlers),
+      leave: () => member.leave(),
+      readCommitted: async (topic) => {
+        const committed = await member.readCommitted(topic)
+        return new Map(
+          [...committed].map(([partition, { offset, metadata }]) => [
+            partition,
+            { offset, metadata: splitOwner(metadata).metadata },
+          ]),
+        )
+      },
+    }
+  }
+
+  get reader(): LogReader {
+    return this.#reader
+  }
+
+  async openWriter(partition: number): Promise<LogWriter> {
+    await this.#fenceLastOwner(partition)
+    return this.#writer.openPartition()
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.close()
+    await this.#writer.close()
+    await this.#cluster.close()
+  }
+
+  /**
+   * Ends what the last owner of a partition may have left open: until then its transaction would hide decisions from readers.
+   * One that still lives is fenced by the generation. kafkajs names no owner: its id is that of the partition.
+   */
+  async #fenceLastOwner(partition: number): Promise<void> {
+    const { topics, transactionalIdPrefix } = this.#options
+    const committed = await this.#member.readCommittedUnstable(topics[0] ?? '')
+    const { owner } = splitOwner(committed.get(partition)?.metadata ?? null)
+    if (owner === this.#transactionalId) return
+    if (owner !== null && this.#member.living.has(owner)) return
+    await this.#writer.fenceOwner(owner ?? `${transactionalIdPrefix}${partition}`)
+  }
+}

@@ -1,0 +1,279 @@
+// Requests of Kafka transactions. Versions of the same layout share a function; the version says which transactions are
+// meant, since brokers add partitions and offsets by themselves from Produce v12 and TxnOffsetCommit v5 on.
+
+import type { Reader, Writer } from '@platformatic/kafka'
+import type { InputOffset } from '../log-client.ts'
+import type { RequestKind } from './cluster.ts'
+import { type ErrorName, errorNameOf } from './kafka-errors.ts'
+import type { Membership } from './membership.ts'
+
+/** One incarnation of a transactional id, or of one transaction where each has an epoch of its own. */
+export interface ProducerIdentity {
+  readonly producerId: bigint
+  readonly epoch: number
+}
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+interface Answer {
+  readonly error: ErrorName
+}
+
+interface ProducerBody {
+  readonly transactionalId: string
+  readonly producer: ProducerIdentity
+}
+
+export const INIT_PRODUCER_ID: RequestKind<
+  { readonly transactionalId: string; readonly timeoutMs: number },
+  Answer & ProducerIdentity
+> = {
+  name: 'InitProducerId',
+  apiKey: 22,
+  version: 5,
+  write: (writer, { transactionalId, timeoutMs }) => {
+    writer
+      .appendString(transactionalId)
+      .appendInt32(timeoutMs)
+      .appendInt64(-1n)
+      .appendInt16(-1)
+      .appendTaggedFields()
+  },
+  read: (reader) => {
+    const error = readError(reader)
+    const answer = { error, producerId: reader.readInt64(), epoch: reader.readInt16() }
+    reader.readTaggedFields()
+    return answer
+  },
+}
+
+/** Partitions that a transaction of version 1 is going to write to. */
+export const ADD_PARTITIONS: RequestKind<
+  ProducerBody & { readonly partitions: readonly TopicPartition[] },
+  Answer
+> = {
+  name: 'AddPartitionsToTxn',
+  apiKey: 24,
+  version: 3,
+  write: (writer, { transactionalId, producer, partitions }) => {
+    writer
+      .appendString(transactionalId)
+      .appendInt64(producer.producerId)
+      .appendInt16(producer.epoch)
+      .appendArray(byTopic(partitions), (w, [topic, ofTopic]) =>
+        w
+          .appendString(topic)
+          .appendArray(ofTopic, (each, { partition }) => each.appendInt32(partition), true, false),
+      )
+      .appendTaggedFields()
+  },
+  read: readErrorsOfPartitions,
+}
+
+/** The group whose offsets a transaction of version 1 is going to commit. */
+export const ADD_OFFSETS: RequestKind<ProducerBody & { readonly groupId: string }, Answer> = {
+  name: 'AddOffsetsToTxn',
+  apiKey: 25,
+  version: 3,
+  write: (writer, { transactionalId, producer, groupId }) => {
+    writer
+      .appendString(transactionalId)
+      .appendInt64(producer.producerId)
+      .appendInt16(producer.epoch)
+      .appendString(groupId)
+      .appendTaggedFields()
+  },
+  read: (reader) => {
+    const error = readError(reader)
+    reader.readTaggedFields()
+    return { error }
+  },
+}
+
+type TxnOffsetCommitBody = ProducerBody & {
+  readonly groupId: string
+  readonly membership: Membership
+  /** At most one of each partition. */
+  readonly offsets: readonly InputOffset[]
+}
+
+function txnOffsetCommit(version: number): RequestKind<TxnOffsetCommitBody, Answer> {
+  return {
+    name: 'TxnOffsetCommit',
+    apiKey: 28,
+    version,
+    write: (writer, { transactionalId, producer, groupId, membership, offsets }) => {
+      writer
+        .appendString(transactionalId)
+        .appendString(groupId)
+        .appendInt64(producer.producerId)
+        .appendInt16(producer.epoch)
+        .appendInt32(membership.generation)
+        .appendString(membership.memberId)
+        .appendString(membership.instanceId)
+        .appendArray(byTopic(offsets), (w, [topic, ofTopic]) =>
+          w.appendString(topic).appendArray(ofTopic, (each, { partition, offset, metadata }) =>
+            each
+              .appendInt32(partition)
+              .appendInt64(BigInt(offset))
+              // The leader epoch of the record read last, which nobody asks for.
+              .appendInt32(-1)
+              .appendString(metadata),
+          ),
+        )
+        .appendTaggedFields()
+    },
+    read: readErrorsOfPartitions,
+  }
+}
+
+/** By version of transactions. */
+export const TXN_OFFSET_COMMIT = { v1: txnOffsetCommit(4), v2: txnOffsetCommit(5) } as const
+
+/** One record batch for one partition. */
+export interface PartitionBatch extends TopicPartition {
+  readonly batch: Buffer
+}
+
+interface ProduceBody {
+  /** Null outside of transactions. */
+  readonly transactionalId: string | null
+  /** How long the leader may wait for its replicas. */
+  readonly timeoutMs: number
+  readonly batches: readonly PartitionBatch[]
+}
+
+/** What became of one batch. */
+export interface ProduceResult extends TopicPartition {
+  readonly error: ErrorName
+  readonly message: string | null
+}
+
+const ACKS_ALL = -1
+
+function produce(version: number): RequestKind<ProduceBody, readonly ProduceResult[]> {
+  return {
+    name: 'Produce',
+    apiKey: 0,
+    version,
+    write: (writer, { transactionalId, timeoutMs, batches }) => {
+      writer
+        .appendString(transactionalId)
+        .appendInt16(ACKS_ALL)
+        .appendInt32(timeoutMs)
+        .appendArray(byTopic(batches), (w, [topic, partitions]) =>
+          w
+            .appendString(topic)
+            .appendArray(partitions, (each, { partition, batch }) =>
+              each.appendInt32(partition).appendBytes(batch),
+            ),
+        )
+        .appendTaggedFields()
+    },
+    read: readProduceResults,
+  }
+}
+
+/** By version of transactions. */
+export const PRODUCE = { v1: produce(11), v2: produce(12) } as const
+
+/** Commits. Version 1 leaves the producer as it is; version 2 answers the one of the next transaction. */
+export const END_TXN: {
+  readonly v1: RequestKind<ProducerBody, Answer & { readonly next: null }>
+  readonly v2: RequestKind<ProducerBody, Answer & { readonly next: ProducerIdentity }>
+} = {
+  v1: {
+    name: 'EndTxn',
+    apiKey: 26,
+    version: 4,
+    write: writeCommit,
+    read: (reader) => {
+      const error = readError(reader)
+      reader.readTaggedFields()
+      return { error, next: null }
+    },
+  },
+  v2: {
+    name: 'EndTxn',
+    apiKey: 26,
+    version: 5,
+    write: writeCommit,
+    read: (reader) => {
+      const error = readError(reader)
+      const next = { producerId: reader.readInt64(), epoch: reader.readInt16() }
+      reader.readTaggedFields()
+      return { error, next }
+    },
+  },
+}
+
+function byTopic<Item extends TopicPartition>(items: readonly Item[]): [string, Item[]][] {
+  const groups = new Map<string, Item[]>()
+  for (const item of items) {
+    const group = groups.get(item.topic)
+    if (group === undefined) groups.set(item.topic, [item])
+    else group.push(item)
+  }
+  return [...groups]
+}
+
+function writeCommit(writer: Writer, { transactionalId, producer }: ProducerBody): void {
+  writer
+    .appendString(transactionalId)
+    .appendInt64(producer.producerId)
+    .appendInt16(producer.epoch)
+    .appendBoolean(true)
+    .appendTaggedFields()
+}
+
+function readError(reader: Reader): ErrorName {
+  // Throttling, which the broker sees to itself.
+  reader.readInt32()
+  return errorNameOf(reader.readInt16())
+}
+
+/** The first error of any partition that says why; those beside it are only not attempted. */
+function readErrorsOfPartitions(reader: Reader): Answer {
+  reader.readInt32()
+  let error: ErrorName = 'NONE'
+  reader.readArray((topic) => {
+    topic.readString()
+    topic.readArray((partition) => {
+      partition.readInt32()
+      const found = errorNameOf(partition.readInt16())
+      if (error === 'NONE' || error === 'OPERATION_NOT_ATTEMPTED')
+        error = found === 'NONE' ? error : found
+      return null
+    })
+    return null
+  })
+  reader.readTaggedFields()
+  return { error }
+}
+
+function readProduceResults(reader: Reader): readonly ProduceResult[] {
+  const results: ProduceResult[] = []
+  reader.readArray((topics) => {
+    const topic = topics.readString()
+    topics.readArray((partitions) => {
+      const partition = partitions.readInt32()
+      const error = errorNameOf(partitions.readInt16())
+      // Base offset, time of appending, start of the log.
+      partitions.skip(3 * 8)
+      partitions.readArray((record) => {
+        record.readInt32()
+        record.readNullableString()
+        return null
+      })
+      results.push({ topic, partition, error, message: partitions.readNullableString() })
+      return null
+    })
+    return null
+  })
+  reader.readInt32()
+  reader.readTaggedFields()
+  return results
+}

@@ -1,0 +1,179 @@
+// Goal: members of a group share partitions, hand them over, and read offsets that no open transaction may still change.
+// Method: members of the native client in groups of their own on a real broker; kafkajs makes topics and transactions.
+
+import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, test, type TestContext } from 'node:test'
+import { setTimeout as sleepMs } from 'node:timers/promises'
+import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { Cluster } from '../../services/platform/kafka/native/cluster.ts'
+import { GroupMember } from '../../services/platform/kafka/native/group-member.ts'
+import { KafkaAnswerError } from '../../services/platform/kafka/native/kafka-errors.ts'
+import { openLogger } from '../../services/platform/log.ts'
+import { eventually } from '../support/poll.ts'
+
+const brokersText = process.env['SLUICE_KAFKA_BROKERS'] ?? ''
+if (brokersText === '') {
+  throw new Error('SLUICE_KAFKA_BROKERS is not set; run this suite with npm run test:integration.')
+}
+const brokers = brokersText.split(',')
+const SESSION_MS = 6_000
+const PARTITIONS = 4
+
+const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING })
+let admin: Admin
+const prefix = `group-member-${randomUUID()}`
+const topics = [`${prefix}-a`, `${prefix}-b`]
+const otherTopics = [`${prefix}-c`]
+
+before(async () => {
+  admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({
+    waitForLeaders: true,
+    topics: [...topics, ...otherTopics].map((topic) => ({ topic, numPartitions: PARTITIONS })),
+  })
+})
+after(async () => {
+  await admin.deleteTopics({ topics: [...topics, ...otherTopics] })
+  await admin.disconnect()
+})
+
+interface MemberOfTest {
+  readonly member: GroupMember
+  readonly cluster: Cluster
+  /** Null while partitions are revoked. */
+  readonly held: () => readonly number[] | null
+  readonly join: () => Promise<void>
+}
+
+function openMember(
+  t: TestContext,
+  groupId: string,
+  name: string,
+  options: { instanceId?: string; topics?: readonly string[]; revocationMs?: number } = {},
+): MemberOfTest {
+  const { instanceId = null, revocationMs = 0 } = options
+  const cluster = new Cluster({ brokers }, name)
+  const member = new GroupMember({
+    cluster,
+    log: openLogger('test', 'silent'),
+    groupId,
+    topics: options.topics ?? topics,
+    instanceId,
+    sessionTimeoutMs: SESSION_MS,
+    rebalanceTimeoutMs: 10_000,
+    memberData: name,
+  })
+  let held: readonly number[] | null = null
+  t.after(async () => {
+    await member.leave()
+    await cluster.close()
+  })
+  return {
+    member,
+    cluster,
+    held: () => held,
+    join: () =>
+      member.join({
+        onAssigned: (partitions) => {
+          held = partitions
+          return Promise.resolve()
+        },
+        onRevoked: async () => {
+          await sleepMs(revocationMs)
+          held = null
+        },
+      }),
+  }
+}
+
+const all = [0, 1, 2, 3]
+
+function until(what: string, ask: () => boolean): Promise<void> {
+  return eventually(what, () => Promise.resolve(ask()))
+}
+
+describe('members of a group', { timeout: 120_000 }, () => {
+  test('share partitions, know who lives, and take over from one that leaves', async (t) => {
+    const groupId = randomUUID()
+    const first = openMember(t, groupId, 'first')
+    const second = openMember(t, groupId, 'second')
+    await first.join()
+    deepStrictEqual(first.held(), all)
+    await second.join()
+    await until('partitions are shared', () => first.held()?.length === 2)
+    strictEqual(second.held()?.length, 2)
+    deepStrictEqual([...(first.held() ?? []), ...(second.held() ?? [])].sort(), all)
+    for (const { member } of [first, second]) {
+      deepStrictEqual([...member.living].sort(), ['first', 'second'])
+    }
+    await second.member.leave()
+    await until('the first takes over', () => first.held()?.length === PARTITIONS)
+    deepStrictEqual([...first.member.living], ['first'])
+  })
+
+  test('a member that takes longer than a session to end its work stays a member', async (t) => {
+    const groupId = randomUUID()
+    const slow = openMember(t, groupId, 'slow', { revocationMs: SESSION_MS + 1_500 })
+    const second = openMember(t, groupId, 'second')
+    await slow.join()
+    const memberId = slow.member.membership?.memberId
+    await second.join()
+    await until('partitions are shared', () => slow.held()?.length === 2)
+    strictEqual(slow.member.membership?.memberId, memberId)
+  })
+
+  test('a static member that comes back within its session causes no rebalance', async (t) => {
+    const groupId = randomUUID()
+    const stays = openMember(t, groupId, 'stays', { instanceId: 'one' })
+    const dies = openMember(t, groupId, 'dies', { instanceId: 'two' })
+    await stays.join()
+    await dies.join()
+    await until('partitions are shared', () => stays.held()?.length === 2)
+    const generation = stays.member.membership?.generation
+    ok(generation !== undefined)
+    const back = openMember(t, groupId, 'dies', { instanceId: 'two' })
+    await back.join()
+    strictEqual(back.member.membership?.generation, generation)
+    deepStrictEqual([...(stays.held() ?? []), ...(back.held() ?? [])].sort(), all)
+    // The one before is fenced, and says so.
+    const failure = await dies.member.failed
+    ok(failure instanceof KafkaAnswerError)
+    strictEqual(failure.type, 'FENCED_INSTANCE_ID')
+    strictEqual(stays.member.membership?.generation, generation)
+  })
+
+  test('a member of another stream is refused', async (t) => {
+    const groupId = randomUUID()
+    const first = openMember(t, groupId, 'first')
+    await first.join()
+    const other = openMember(t, groupId, 'other', { topics: otherTopics })
+    void other.join().catch(() => undefined)
+    const error = await Promise.race([first.member.failed, other.member.failed])
+    match(error.message, /subscribes to/)
+  })
+
+  test('reading offsets waits for an open transaction, unless told not to', async (t) => {
+    const groupId = randomUUID()
+    const { member } = openMember(t, groupId, 'reader')
+    const producer = kafka.producer({ transactionalId: randomUUID(), maxInFlightRequests: 1 })
+    await producer.connect()
+    t.after(() => producer.disconnect())
+    const transaction = await producer.transaction()
+    const topic = topics[0] ?? ''
+    await transaction.sendOffsets({
+      consumerGroupId: groupId,
+      topics: [{ topic, partitions: [{ partition: 1, offset: '7' }] }],
+    })
+    let isRead = false
+    const reading = member.readCommitted(topic).then((offsets) => {
+      isRead = true
+      return offsets
+    })
+    strictEqual((await member.readCommittedUnstable(topic)).size, 0)
+    strictEqual(isRead, false)
+    await transaction.commit()
+    strictEqual((await reading).get(1)?.offset, 7)
+  })
+})

@@ -1,0 +1,90 @@
+// A proxy in front of one broker that breaks a connection at a chosen request: before the broker has seen it, or when its
+// answer comes. The broker's advertised address leads past it; the client has to be sent here.
+
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { once } from 'node:events'
+
+type Loss = 'request' | 'answer'
+
+export interface KafkaProxy {
+  readonly host: string
+  readonly port: number
+  /** Breaks the connection of the next request of this api key. */
+  loseNext(apiKey: number, loss: Loss): void
+  /** Connections that were broken. */
+  readonly broken: number
+  close(): Promise<void>
+}
+
+export async function openKafkaProxy(broker: string): Promise<KafkaProxy> {
+  const [host = '', port = ''] = broker.split(':')
+  const sockets = new Set<Socket>()
+  let armed: { readonly apiKey: number; readonly loss: Loss } | null = null
+  let broken = 0
+
+  const server = createServer({ noDelay: true }, (client) => {
+    const upstream = connect({ host, port: Number(port), noDelay: true })
+    /** Correlation id of the answer that is not passed on. */
+    let doomed: number | null = null
+    const cut = (): void => {
+      client.destroy()
+      upstream.destroy()
+    }
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', cut)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        cut()
+      })
+    }
+    onFrames(client, (frame) => {
+      if (armed !== null && frame.readInt16BE(4) === armed.apiKey) {
+        const { loss } = armed
+        armed = null
+        broken += 1
+        if (loss === 'request') {
+          cut()
+          return
+        }
+        doomed = frame.readInt32BE(8)
+      }
+      upstream.write(frame)
+    })
+    onFrames(upstream, (frame) => {
+      if (frame.readInt32BE(4) === doomed) cut()
+      else client.write(frame)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    loseNext(apiKey, loss) {
+      armed = { apiKey, loss }
+    },
+    get broken() {
+      return broken
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+/** Calls for each request or answer, its length in front. */
+function onFrames(socket: Socket, onFrame: (frame: Buffer) => void): void {
+  let pending = Buffer.alloc(0)
+  socket.on('data', (chunk: Buffer) => {
+    pending = Buffer.concat([pending, chunk])
+    while (pending.length >= 4 && !socket.destroyed) {
+      const end = 4 + pending.readInt32BE(0)
+      if (pending.length < end) break
+      onFrame(pending.subarray(0, end))
+      pending = pending.subarray(end)
+    }
+  })
+}
