@@ -14,6 +14,9 @@ export interface ScorerConfig extends KafkaConnection {
   readonly redis: RedisConnection
   readonly topicPrefix: string
   readonly groupId: string
+  /** Name within the group that stays when the scorer restarts; null for none. */
+  readonly groupInstanceId: string | null
+  readonly kafkaClient: VariableValue<'SLUICE_KAFKA_CLIENT'>
   /** Names this stream in state keys and alert ids; null means derived from the cluster and the topics. */
   readonly streamId: string | null
   readonly schemaRegistryUrl: string | null
@@ -84,6 +87,8 @@ export function loadScorerConfig(env: NodeJS.ProcessEnv): ScorerConfig {
     redis: loadRedisConnection(read),
     topicPrefix,
     groupId: readGroupId(read, topicPrefix),
+    groupInstanceId: read.value('SLUICE_GROUP_INSTANCE_ID'),
+    kafkaClient: read.value('SLUICE_KAFKA_CLIENT'),
     streamId: read.value('SLUICE_STREAM_ID'),
     schemaRegistryUrl: read.value('SLUICE_SCHEMA_REGISTRY_URL'),
     modelFolder: read.value('SLUICE_MODEL'),

@@ -5,7 +5,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { PartitionPosition } from '../core/features/engine/partition-fold.ts'
 import type { Frontier } from '../core/stream/partition-progress.ts'
-import type { PartitionTransactions } from '../platform/kafka/partition-transactions.ts'
+import type { LogWriter } from '../platform/kafka/log-client.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import { encodeBlocks, offsetsOf } from './publish/blocks-output.ts'
 import type { HeldOutput } from './batch/partition-batch.ts'
@@ -36,16 +36,16 @@ export interface TurnPlace extends Frontier {
 export class IdleMaintenance {
   readonly #deps: TurnDeps
   readonly #blocks: PartitionBlocks
-  readonly #transactions: PartitionTransactions
+  readonly #writer: LogWriter
   /** News up to here has been looked at; none at a start, so that all of it is looked at again. */
   #versionSeen = -1
   #idleSinceMs: number | null = null
   #lookedMs = Infinity
 
-  constructor(deps: TurnDeps, blocks: PartitionBlocks, transactions: PartitionTransactions) {
+  constructor(deps: TurnDeps, blocks: PartitionBlocks, writer: LogWriter) {
     this.#deps = deps
     this.#blocks = blocks
-    this.#transactions = transactions
+    this.#writer = writer
   }
 
   /** Longest sleep of an idle partition; null when nothing but messages and people can end a lease. */
@@ -64,13 +64,11 @@ export class IdleMaintenance {
       const { codecs, topics, decide } = held.options
       const { published, leases, kept, counts } = this.#blocks.take(decide)
       const { partition } = decide
-      const encoded = encodeBlocks(published, leases, partition, codecs, () => ({}))
-      await this.#transactions.commit(
-        [
-          { topic: topics.alerts, messages: encoded.alerts },
-          { topic: topics.leases, messages: encoded.leases },
-        ].filter(({ messages }) => messages.length > 0),
+      const encoded = encodeBlocks(published, leases, codecs, { partition, topics }, () => ({}))
+      await this.#writer.commit(
+        [...encoded.alerts, ...encoded.leases],
         offsetsOf(partition, topics, place, place, kept),
+        true,
       )
       this.#deps.telemetry.blocksCommitted(partition, counts)
     } finally {

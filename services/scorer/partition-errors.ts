@@ -42,22 +42,6 @@ export function corruptGenerationOf(error: unknown): number | null {
   return typeof generation === 'number' ? generation : null
 }
 
-/** What must be read next is no longer, or not yet, in the log. */
-export function outOfRange(
-  topic: string,
-  partition: number,
-  offset: number,
-  low: number,
-  high: number,
-): SluiceError {
-  return new SluiceError(
-    'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE',
-    `${topic}-${partition} holds offsets ${low} to ${high}, but ${offset} is next to be decided. ` +
-      'Messages would be skipped: raise the retention, or reset the group on purpose.',
-    { details: { topic, partition, offset, low, high } },
-  )
-}
-
 /** Who hears of a refusal. */
 export interface RefusalDeps {
   readonly log: Logger

@@ -4,11 +4,11 @@
 // back what is committed, checks that its state holds just that, and only then asks for messages. So it does
 // not matter how the last owner ended.
 
-import { isSluiceError } from '../core/errors.ts'
+import { isSluiceError, type SluiceError } from '../core/errors.ts'
 import { PartitionFold, type PartitionPosition } from '../core/features/engine/partition-fold.ts'
 import { AlignedBatch, mayGoOn } from '../core/stream/alignment.ts'
 import type { PartitionProgress } from '../core/stream/partition-progress.ts'
-import type { PartitionTransactions } from '../platform/kafka/partition-transactions.ts'
+import type { LogRecord, LogWriter } from '../platform/kafka/log-client.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
 import type { BatchTracer } from '../platform/tracing/open-tracing.ts'
 import type { PartitionStatus } from './intake/lag-observer.ts'
@@ -51,9 +51,7 @@ export interface PartitionDeps extends RefusalDeps, TurnDeps {
     epochs: { held: number | null },
     onNews: () => void,
   ) => PartitionState
-  /** Rejects when `offset` is no longer in the log: kafkajs would go on from the earliest in silence. */
-  readonly checkLogHolds: (topic: 'transactions' | 'labels', offset: number) => Promise<void>
-  /** Asks kafkajs for messages from these offsets on, and to go on fetching. */
+  /** Asks for messages from these offsets on. */
   readonly seek: (nextOffset: number, labelNextOffset: number) => void
   readonly pause: (topic: 'transactions' | 'labels') => void
   readonly resume: (topic: 'transactions' | 'labels') => void
@@ -64,7 +62,8 @@ export class PartitionProcessor {
   readonly #partition: number
   readonly #paused = new Set<'transactions' | 'labels'>()
   #inbox: RecordQueue | null = null
-  #gaps: { readonly topic: 'transactions' | 'labels'; readonly expected: number }[] = []
+  /** Why the log cannot be read on; null while it can. */
+  #fault: SluiceError | null = null
   #state: PartitionState | null = null
   /** A generation of the state that holds a damaged value; null for none. */
   #corruptGeneration: number | null = null
@@ -104,15 +103,20 @@ export class PartitionProcessor {
   }
 
   /** Hands over messages; never waits. Too many pause their topic's partition. */
-  push(topic: 'transactions' | 'labels', messages: Parameters<RecordQueue['push']>[1]): void {
+  push(topic: 'transactions' | 'labels', records: readonly LogRecord[]): void {
     const inbox = this.#inbox
     if (inbox === null) return
-    const expected = inbox.push(topic, messages)
-    if (expected !== null) this.#gaps.push({ topic, expected })
+    inbox.push(topic, records)
     if (inbox.isFull(topic) && !this.#paused.has(topic)) {
       this.#paused.add(topic)
       this.#deps.pause(topic)
     }
+    this.#wake?.()
+  }
+
+  /** The log cannot be read on: ends the partition's work with this error before anything more is taken. */
+  fail(fault: SluiceError): void {
+    this.#fault = fault
     this.#wake?.()
   }
 
@@ -133,7 +137,7 @@ export class PartitionProcessor {
     let waitMs = RESTART_FIRST_MS
     while (!this.#isStopping) {
       telemetry.partitionWorking(this.#partition, false)
-      let transactions: PartitionTransactions | null = null
+      let writer: LogWriter | null = null
       try {
         const start = await this.#deps.start(this.#epochs, this.#corruptGeneration)
         if (start === null) {
@@ -141,7 +145,7 @@ export class PartitionProcessor {
           log.warn({ partition: this.#partition }, 'Another owner has taken over the partition.')
           return
         }
-        transactions = start.transactions
+        writer = start.writer
         this.#corruptGeneration = null
         this.#state = this.#deps.openState(start, this.#epochs, () => this.#wake?.())
         await this.#work(start, this.#state, () => {
@@ -157,7 +161,7 @@ export class PartitionProcessor {
         this.#inbox = null
         await this.#state?.close()
         this.#state = null
-        await transactions?.close().catch(() => undefined)
+        await writer?.close().catch(() => undefined)
       }
     }
   }
@@ -188,11 +192,11 @@ export class PartitionProcessor {
     const { inbox: options, clock, alignment } = this.#deps
     const inbox = new RecordQueue(options, start.nextOffset, start.labelNextOffset)
     const fold = new PartitionFold(foldOptionsOf(options), start.position)
-    const { leases, kept, position, transactions } = start
+    const { leases, kept, position, writer } = start
     const { newestEventMs } = position
     const { leasesMax } = this.#deps
     const blocks = new PartitionBlocks({ leases, kept, newestEventMs, leasesMax })
-    const turns = new IdleMaintenance(this.#deps, blocks, transactions)
+    const turns = new IdleMaintenance(this.#deps, blocks, writer)
     let chainHash = start.chainHash
     let lastStartMs = -Infinity
     // Known before the first batch: an empty list would let an aligned partition go on unchecked.
@@ -201,9 +205,8 @@ export class PartitionProcessor {
     while (!this.#isStopping) {
       await this.#pace(inbox, lastStartMs)
       await turns.take(inbox.isEmpty, { ...inbox.place, position: fold.position, chainHash })
-      // Asked right before taking: a gap that came while waiting must be looked at too.
-      while (this.#gaps.length > 0) await this.#checkGaps()
       await state.rejoin()
+      if (this.#fault !== null) throw this.#fault
       const startMs = clock.monotonicMs()
       const { labelWatermarkMs } = fold.position
       const batch = this.#batchFrom(fold.position)
@@ -214,7 +217,7 @@ export class PartitionProcessor {
       }
       lastStartMs = startMs
       this.#resumeWhenEmptied(inbox)
-      const place = { transactions, state, fold, blocks }
+      const place = { writer, state, fold, blocks }
       const decodeMs = clock.monotonicMs() - startMs
       chainHash = await this.#decide(taken, place, chainHash, decodeMs, onProgress)
     }
@@ -226,7 +229,7 @@ export class PartitionProcessor {
    */
   async #decide(
     taken: Taken,
-    place: Pick<BatchPlace, 'transactions' | 'state' | 'fold' | 'blocks'>,
+    place: Pick<BatchPlace, 'writer' | 'state' | 'fold' | 'blocks'>,
     hashBefore: string,
     takenInMs: number,
     onProgress: () => void,
@@ -253,15 +256,15 @@ export class PartitionProcessor {
     return chainHash
   }
 
-  /** Lets messages in. Nothing may wait in here: what kafkajs delivers before is of another place in the log. */
+  /** Lets messages in. Nothing may wait in here: what is delivered before is of another place in the log. */
   #open(inbox: RecordQueue, start: PartitionStart): void {
-    this.#gaps = []
+    this.#fault = null
     this.#inbox = inbox
     this.#decidedTo = start.nextOffset
     this.#oldestInHandMs = null
     this.#deps.telemetry.partitionWorking(this.#partition, true)
     this.#deps.seek(start.nextOffset, start.labelNextOffset)
-    // Both, whatever this partition has paused: kafkajs keeps a pause through a rebalance, so an earlier partition's may stand.
+    // Both, whatever this partition has paused: a pause of an earlier start may stand.
     for (const topic of ['transactions', 'labels'] as const) this.#deps.resume(topic)
     this.#paused.clear()
   }
@@ -272,12 +275,6 @@ export class PartitionProcessor {
     const { eventMs, labelMs } = newestTimesOf(taken)
     if (eventMs >= 0 && !this.#gate()(eventMs, Math.max(labelMs, labelWatermarkMs))) {
       throw lost(this.#partition, 'behind')
-    }
-  }
-
-  async #checkGaps(): Promise<void> {
-    for (let gap = this.#gaps.shift(); gap !== undefined; gap = this.#gaps.shift()) {
-      await this.#deps.checkLogHolds(gap.topic, gap.expected)
     }
   }
 

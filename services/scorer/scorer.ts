@@ -6,7 +6,9 @@ import { DEFAULT_RATES } from '../core/currency.ts'
 import { createCodecs, type Codecs } from '../core/wire/codecs.ts'
 import { registerCompressionCodecs } from '../platform/kafka/compression.ts'
 import { openKafka } from '../platform/kafka/kafka-client.ts'
-import { openPartitionTransactions } from '../platform/kafka/partition-transactions.ts'
+import { openKafkajsLogClient } from '../platform/kafka/kafkajs-log-client.ts'
+import type { LogClient, LogClientOptions } from '../platform/kafka/log-client.ts'
+import { openNativeLogClient } from '../platform/kafka/native/native-log-client.ts'
 import { explainKafka, kafkaAway } from '../platform/kafka/kafka-failure.ts'
 import { readPartitionCount, topicName } from '../platform/kafka/topics.ts'
 import { closeAll, type Closable } from '../platform/lifecycle.ts'
@@ -47,12 +49,16 @@ const TOPICS_USED = [
 
 /** The adapters that hold the guards of exactly-once. A test replaces one in code; no configuration can. */
 export interface ScorerAdapters {
-  readonly openTransactions: typeof openPartitionTransactions
+  readonly openLog: (
+    client: ScorerConfig['kafkaClient'],
+    options: LogClientOptions,
+  ) => LogClient | Promise<LogClient>
   readonly openStore: typeof openPartitionStore
 }
 
 export const SCORER_ADAPTERS: ScorerAdapters = {
-  openTransactions: openPartitionTransactions,
+  openLog: (client, options) =>
+    client === 'native' ? openNativeLogClient(options) : openKafkajsLogClient(options),
   openStore: openPartitionStore,
 }
 
@@ -114,7 +120,7 @@ async function open(
     kafka,
     admin,
     store,
-    openTransactions: adapters.openTransactions,
+    openLog: (options) => adapters.openLog(config.kafkaClient, options),
     words: overrides,
     inbox: (partition) => ({
       partition,
@@ -143,7 +149,7 @@ async function open(
   opened.push(server)
   // Also a group that does not come as far as joining has connections to close.
   opened.push(group)
-  await group.start(topics.transactions, topics.labels)
+  await group.start()
   return { metricsPort: server.port, failed: group.failed, close: () => closeAll(opened) }
 }
 

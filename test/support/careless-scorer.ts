@@ -4,8 +4,9 @@
 import assert from 'node:assert'
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import kafkajs from 'kafkajs'
-import { openPartitionTransactions } from '../../services/platform/kafka/partition-transactions.ts'
+import type { Producer } from 'kafkajs'
+import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
+import type { LogWriter } from '../../services/platform/kafka/log-client.ts'
 import {
   openPartitionRedis,
   openPartitionStore,
@@ -16,76 +17,76 @@ import { SCORER_ADAPTERS, type ScorerAdapters } from '../../services/scorer/scor
 
 export type Guard = 'transactions' | 'fence' | 'loss-check' | 'dead-letters' | 'queue-limit'
 
-const GUARDS: Readonly<Record<Guard, Partial<ScorerAdapters>>> = {
-  transactions: { openTransactions: openUntransacted },
-  'dead-letters': { openTransactions: openWithoutLetters },
-  // Not an adapter: see withoutQueueLimit.
-  'queue-limit': {},
-  fence: {
-    openStore: (options) => openPartitionStore(options, withoutFence(openPartitionRedis(options))),
-  },
-  'loss-check': {
-    openStore: (options) =>
-      openPartitionStore(options, withoutLossCheck(openPartitionRedis(options))),
-  },
+type OpenLog = ScorerAdapters['openLog']
+
+/** The log with another writer for each partition. */
+function withWriter(change: (writer: LogWriter, producer: Producer) => LogWriter): OpenLog {
+  return async (kind, options) => {
+    const client = await SCORER_ADAPTERS.openLog(kind, options)
+    const producer = openKafka(options.connection, { clientId: 'careless' }).producer()
+    await producer.connect()
+    return {
+      reader: client.reader,
+      group: client.group,
+      openWriter: async (partition) => change(await client.openWriter(partition), producer),
+      close: async () => {
+        await producer.disconnect()
+        await client.close()
+      },
+    }
+  }
 }
 
 /**
  * Output goes out by an ordinary producer before the transaction, which holds the input offsets alone. A pause after each
  * topic, in ms by CARELESS_PAUSE_MS, widens the gap for a control whose kills would fall into it too seldom.
  */
-async function openUntransacted(
-  options: Parameters<typeof openPartitionTransactions>[0],
-): ReturnType<typeof openPartitionTransactions> {
-  const producer = options.kafka.producer({ allowAutoTopicCreation: false })
-  await producer.connect()
-  const transactions = await openPartitionTransactions(options)
+function untransacted(writer: LogWriter, producer: Producer): LogWriter {
   return {
-    async commit(messages, offsets) {
+    async commit(messages, offsets, isUrgent) {
       const pauseMs = Number(process.env['CARELESS_PAUSE_MS'] ?? 0)
+      const byTopic = Map.groupBy(messages, ({ topic }) => topic)
+      const topicMessages = [...byTopic].map(([topic, of]) => ({ topic, messages: of }))
       if (pauseMs === 0 && messages.length > 0) {
-        await producer.sendBatch({ topicMessages: [...messages], acks: -1 })
+        await producer.sendBatch({ topicMessages, acks: -1 })
       }
-      for (const message of pauseMs === 0 ? [] : messages) {
+      for (const message of pauseMs === 0 ? [] : topicMessages) {
         await producer.sendBatch({ topicMessages: [message], acks: -1 })
         await sleepMs(pauseMs)
       }
-      await transactions.commit([], offsets)
+      await writer.commit([], offsets, isUrgent)
     },
-    async close() {
-      await producer.disconnect()
-      await transactions.close()
-    },
+    close: () => writer.close(),
   }
 }
 
 /** Messages that cannot be decided are skipped silently. */
-async function openWithoutLetters(
-  options: Parameters<typeof openPartitionTransactions>[0],
-): ReturnType<typeof openPartitionTransactions> {
-  const transactions = await openPartitionTransactions(options)
+function withoutLetters(writer: LogWriter): LogWriter {
   return {
-    commit: (messages, offsets) =>
-      transactions.commit(
+    commit: (messages, offsets, isUrgent) =>
+      writer.commit(
         messages.filter(({ topic }) => !topic.endsWith('dead-letters')),
         offsets,
+        isUrgent,
       ),
-    close: () => transactions.close(),
+    close: () => writer.close(),
   }
 }
 
-/** Partitions whose queue is full are fetched on. Those of a partition that starts are paused all the same, both topics at once. */
-function withoutQueueLimit(): void {
-  // Called with its own `this` below.
-  // eslint-disable-next-line @typescript-eslint/unbound-method
-  const open = kafkajs.Kafka.prototype.consumer
-  kafkajs.Kafka.prototype.consumer = function (config) {
-    const consumer = open.call(this, config)
-    const pause = consumer.pause.bind(consumer)
-    consumer.pause = (topics) => {
-      if (topics.length > 1) pause(topics)
-    }
-    return consumer
+/** Partitions whose queue is full are fetched on. */
+const withoutQueueLimit: OpenLog = async (kind, options) => {
+  const client = await SCORER_ADAPTERS.openLog(kind, options)
+  const { reader } = client
+  return {
+    group: client.group,
+    reader: {
+      seek: reader.seek.bind(reader),
+      resume: reader.resume.bind(reader),
+      release: reader.release.bind(reader),
+      pause: () => undefined,
+    },
+    openWriter: (partition) => client.openWriter(partition),
+    close: () => client.close(),
   }
 }
 
@@ -190,7 +191,19 @@ function withoutLossCheck(redis: PartitionRedis): PartitionRedis {
   })
 }
 
+const GUARDS: Readonly<Record<Guard, Partial<ScorerAdapters>>> = {
+  transactions: { openLog: withWriter(untransacted) },
+  'dead-letters': { openLog: withWriter(withoutLetters) },
+  'queue-limit': { openLog: withoutQueueLimit },
+  fence: {
+    openStore: (options) => openPartitionStore(options, withoutFence(openPartitionRedis(options))),
+  },
+  'loss-check': {
+    openStore: (options) =>
+      openPartitionStore(options, withoutLossCheck(openPartitionRedis(options))),
+  },
+}
+
 const [guard = ''] = process.argv.slice(2)
 assert(guard in GUARDS, `no guard of the scorer: ${guard}`)
-if (guard === 'queue-limit') withoutQueueLimit()
 process.exit(await runScorer(process.env, { ...SCORER_ADAPTERS, ...GUARDS[guard as Guard] }))

@@ -166,6 +166,15 @@ const OPERATION = { group: 'Operation' } as const
 const TESTS = { group: 'Tests only' } as const
 
 export const OPERATION_VARIABLES = {
+  SLUICE_KAFKA_CLIENT: {
+    ...OPERATION,
+    readBy: 'scorer',
+    meaning:
+      'What reads and writes the log: `native` (one transaction for a process), or `kafkajs` (one for each partition; slower, with the limits of docs/kafka.md).',
+    kind: 'choice',
+    words: ['native', 'kafkajs'],
+    default: 'native',
+  },
   SLUICE_SESSION_TIMEOUT_MS: {
     ...OPERATION,
     readBy: 'scorer',

@@ -26,6 +26,15 @@ export const SCORING_VARIABLES = {
     form: 'text',
     default: null,
   },
+  SLUICE_GROUP_INSTANCE_ID: {
+    ...STREAM,
+    readBy: 'scorer',
+    meaning:
+      'Name of this scorer within the group that stays when it restarts, such as the name of its pod. Started again within the session time-out, it goes on with its partitions at once. Without it, a scorer that is killed is replaced after the session time-out. Native client only.',
+    kind: 'text',
+    form: 'text',
+    default: null,
+  },
   SLUICE_STREAM_ID: {
     ...STREAM,
     readBy: 'scorer',
@@ -140,7 +149,7 @@ export const SCORING_VARIABLES = {
     meaning:
       'Least time between two micro-batches of a partition that are not full, in ms. 0 never waits (docs/adr/0007).',
     kind: 'integer',
-    default: 25,
+    default: 5,
     min: 0,
     max: 1_000,
   },

@@ -3,7 +3,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { PartitionFold } from '../../core/features/engine/partition-fold.ts'
 import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
-import type { PartitionTransactions } from '../../platform/kafka/partition-transactions.ts'
+import type { LogWriter } from '../../platform/kafka/log-client.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 import type { BatchSpan } from '../../platform/tracing/open-tracing.ts'
 import { encodeOutput, type OutputOptions } from '../publish/batch-output.ts'
@@ -36,7 +36,7 @@ export interface HeldOutput {
 
 /** What a batch goes on from. */
 export interface BatchPlace {
-  readonly transactions: PartitionTransactions
+  readonly writer: LogWriter
   readonly state: PartitionState
   readonly fold: PartitionFold
   /** Of the block before, base64. */
@@ -73,7 +73,7 @@ export async function processBatch(
 async function processWith(
   { options: output, committed }: HeldOutput,
   { clock, telemetry }: BatchDeps,
-  { transactions, state, fold, chainHash, blocks, decodeMs, onRead }: BatchPlace,
+  { writer, state, fold, chainHash, blocks, decodeMs, onRead }: BatchPlace,
   all: Taken,
   span: BatchSpan | null,
 ): Promise<Processed> {
@@ -106,7 +106,9 @@ async function processWith(
     output,
     span,
   )
-  await transactions.commit(encoded.messages, encoded.offsets)
+  // An alert, a revision or a release never waits for others; decisions alone may.
+  const isUrgent = encoded.messages.length > 1
+  await writer.commit(encoded.messages, encoded.offsets, isUrgent)
   state.committed(taken, fold.position, () => outcomesOf(decided))
   const endMs = clock.monotonicMs()
   const report = reportOf(

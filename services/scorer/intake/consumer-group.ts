@@ -1,12 +1,14 @@
 // Membership of the consumer group: which partitions are ours, and handing them what is fetched. kafkajs only fills
 // partitions, and pauses or resumes partitions; nothing waits inside its handler.
 
-import type { Admin, Consumer, Kafka } from 'kafkajs'
+import assert from 'node:assert'
+import type { Admin, Kafka } from 'kafkajs'
 import { systemClock } from '../../platform/clock.ts'
-import { partitionAssigner } from '../../platform/kafka/partition-assigner.ts'
-import { coordinatorRefusal } from '../../platform/kafka/coordinator-refusal.ts'
-import { kafkaAway, kafkaRefusal } from '../../platform/kafka/kafka-failure.ts'
-import type { openPartitionTransactions } from '../../platform/kafka/partition-transactions.ts'
+import type {
+  FetchedRecords,
+  LogClient,
+  LogClientOptions,
+} from '../../platform/kafka/log-client.ts'
 import { readCommittedOffsets, readLogEnds } from '../../platform/kafka/log-ends.ts'
 import { topicName } from '../../platform/kafka/topics.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
@@ -19,15 +21,12 @@ import { LagObserver, type PartitionStatus } from './lag-observer.ts'
 import type { HeldOutput } from '../batch/partition-batch.ts'
 import type { InboxOptions } from './record-queue.ts'
 import { PartitionProcessor } from '../partition-processor.ts'
-import { checkLogHolds, readLow, startPartition } from '../recovery/partition-start.ts'
+import { readLow, startPartition } from '../recovery/partition-start.ts'
 import { PartitionState } from '../recovery/partition-state.ts'
 import type { OperatorOverrides } from '../deployments/operator-overrides.ts'
 
-/** Fetches answer at once when there is data; this only bounds how late a resumed partition is asked for. */
-const FETCH_WAIT_MS = 50
 /** How often the broker is asked where the log ends; an answer must come before the next question. */
 const LAG_INTERVAL_MS = 2_000
-const PARTITIONS_CONCURRENT = 16
 
 export interface ConsumerGroupOptions {
   readonly config: ScorerConfig
@@ -37,7 +36,7 @@ export interface ConsumerGroupOptions {
   readonly kafka: Kafka
   readonly admin: Admin
   readonly store: PartitionStore
-  readonly openTransactions: typeof openPartitionTransactions
+  readonly openLog: (options: LogClientOptions) => LogClient | Promise<LogClient>
   /** What operators have said. */
   readonly words: OperatorOverrides
   readonly inbox: (partition: number) => InboxOptions
@@ -52,13 +51,13 @@ export class ConsumerGroup implements Closable {
   /** Per partition, up to where everything was fetched, records that carry no message included. */
   readonly #fetchedTo = new Map<number, number>()
   readonly #lag: LagObserver
-  readonly #consumer: Consumer
+  readonly #topics: { readonly transactions: string; readonly labels: string }
   readonly failed: Promise<Error>
   #fail: (error: Error) => void = () => undefined
+  #client: LogClient | null = null
   #hasJoined = false
-  #assigning: Promise<void> = Promise.resolve()
+  #isClosing = false
   #lagTimer: NodeJS.Timeout | null = null
-  #topics = { transactions: '', labels: '' }
 
   constructor(options: ConsumerGroupOptions) {
     this.#options = options
@@ -67,17 +66,6 @@ export class ConsumerGroup implements Closable {
       transactions: topicName(config.topicPrefix, 'transactions'),
       labels: topicName(config.topicPrefix, 'labels'),
     }
-    this.#consumer = options.kafka.consumer({
-      groupId: config.groupId,
-      partitionAssigners: [partitionAssigner([this.#topics.transactions, this.#topics.labels])],
-      sessionTimeout: config.sessionTimeoutMs,
-      heartbeatInterval: Math.floor(config.sessionTimeoutMs / 5),
-      rebalanceTimeout: Math.max(config.sessionTimeoutMs, 10_000),
-      maxWaitTimeInMs: FETCH_WAIT_MS,
-      allowAutoTopicCreation: false,
-      // Committed data only, as a transactional producer of the bank's would expect.
-      readUncommitted: false,
-    })
     this.#lag = new LagObserver({
       clock: systemClock,
       telemetry: options.telemetry,
@@ -91,13 +79,6 @@ export class ConsumerGroup implements Closable {
     })
     this.failed = new Promise((resolve) => {
       this.#fail = resolve
-      this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
-        if (!payload.restart) {
-          const { error } = payload
-          const refusal = coordinatorRefusal(options.kafka, error) ?? kafkaRefusal(error)
-          resolve(refusal ?? kafkaAway(config, error) ?? error)
-        }
-      })
     })
   }
 
@@ -114,82 +95,89 @@ export class ConsumerGroup implements Closable {
     return this.partitions.filter((partition) => this.#partitions.get(partition)?.isDegraded)
   }
 
-  async start(transactionsTopic: string, labelsTopic: string): Promise<void> {
-    const consumer = this.#consumer
-    await consumer.connect()
-    await consumer.subscribe({ topics: [transactionsTopic, labelsTopic], fromBeginning: true })
-    const joined = new Promise<void>((resolve) => {
-      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-        const partitions = payload.memberAssignment[transactionsTopic] ?? []
-        // Nothing is fetched before a partition has read back and checked its offsets: asked for an offset that is out of
-        // range, kafkajs would move the group's offset by itself, and messages would be skipped silently.
-        consumer.pause([transactionsTopic, labelsTopic].map((topic) => ({ topic, partitions })))
-        this.#assigning = this.#assigning.then(() => this.#assign(partitions))
-        this.#hasJoined = true
-        resolve()
-      })
-    })
-    await consumer.run({
-      autoCommit: false,
-      partitionsConsumedConcurrently: PARTITIONS_CONCURRENT,
-      eachBatch: async (payload) => {
-        const { batch } = payload
-        const topic = batch.topic === transactionsTopic ? 'transactions' : 'labels'
-        if (!payload.isStale()) this.#partitions.get(batch.partition)?.push(topic, batch.messages)
-        await payload.heartbeat()
+  /** Joins the group; resolves once its first partitions have begun. */
+  async start(): Promise<void> {
+    const { config, log } = this.#options
+    this.#client = await this.#options.openLog({
+      connection: config,
+      log,
+      groupId: config.groupId,
+      topics: [this.#topics.transactions, this.#topics.labels],
+      sessionTimeoutMs: config.sessionTimeoutMs,
+      instanceId: config.groupInstanceId,
+      transactionalIdPrefix: `${config.topicPrefix}sluice-scorer-${config.groupId}-`,
+      onRecords: (fetched) => {
+        this.#accept(fetched)
+      },
+      onFault: (topic, partition, _fault, error) => {
+        log.error({ topic, partition, error }, 'A partition cannot be read on.')
+        this.#partitions.get(partition)?.fail(error)
       },
     })
-    // Told also of batches that hold nothing but control records, which never come to eachBatch.
-    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-      if (payload.topic !== transactionsTopic) return
-      this.#fetchedTo.set(payload.partition, Number(payload.lastOffset) + 1)
-    })
+    const { group } = this.#client
+    void group.failed.then(this.#fail)
     this.#lagTimer = setInterval(() => {
       void this.#lag.observe()
       this.#observeState()
     }, LAG_INTERVAL_MS)
-    await Promise.race([joined, this.failed.then((error) => Promise.reject(error))])
+    await group.join({
+      onAssigned: (partitions) => this.#assign(partitions),
+      onRevoked: () => this.#assign([]),
+    })
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true
     if (this.#lagTimer !== null) clearInterval(this.#lagTimer)
-    await this.#consumer.stop()
-    await this.#assigning
-    await this.#assign([])
-    await this.#consumer.disconnect()
+    await this.#end()
+    await this.#client?.group.leave()
+    await this.#client?.close()
+  }
+
+  #accept({ topic, partition, records, nextOffset }: FetchedRecords): void {
+    const isTransactions = topic === this.#topics.transactions
+    if (isTransactions) this.#fetchedTo.set(partition, nextOffset)
+    if (records.length === 0) return
+    this.#partitions.get(partition)?.push(isTransactions ? 'transactions' : 'labels', records)
   }
 
   /** Ends all partitions and starts those assigned, also ones held before: their fetches may be stale. */
   async #assign(partitions: readonly number[]): Promise<void> {
     const { log, telemetry } = this.#options
+    await this.#end()
+    if (this.#isClosing) return
+    this.#lag.keepOnly(partitions)
+    for (const partition of partitions)
+      this.#partitions.set(partition, this.#openPartition(partition))
+    if (partitions.length === 0 && !this.#hasJoined) return
+    this.#hasJoined = true
+    telemetry.rebalanced(partitions.length)
+    log.info({ partitions }, 'Partitions assigned.')
+  }
+
+  /** Ends all partitions. */
+  async #end(): Promise<void> {
+    const { telemetry } = this.#options
     const ended = [...this.#partitions]
     this.#partitions.clear()
     await Promise.all(ended.map(([, processor]) => processor.stop()))
     for (const [partition] of ended) {
+      for (const topic of Object.values(this.#topics))
+        this.#client?.reader.release(topic, partition)
       telemetry.partitionReleased(partition)
       telemetry.stateUnknown(partition)
       telemetry.blocksUnknown(partition)
     }
-    this.#lag.keepOnly(partitions)
-    for (const partition of partitions)
-      this.#partitions.set(partition, this.#openPartition(partition))
-    telemetry.rebalanced(partitions.length)
-    log.info({ partitions }, 'Partitions assigned.')
   }
 
   #openPartition(partition: number): PartitionProcessor {
     const { config, log, telemetry, tracer, kafka, admin, store } = this.#options
     const inbox = this.#options.inbox(partition)
     const { groupId } = config
-    const topicOf = (topic: 'transactions' | 'labels') => [
-      { topic: this.#topics[topic], partitions: [partition] },
-    ]
-    const openTransactions = () =>
-      this.#options.openTransactions({
-        kafka,
-        groupId,
-        transactionalId: `${config.topicPrefix}sluice-scorer-${groupId}-${partition}`,
-      })
+    const client = this.#client
+    assert(client !== null, 'a partition is opened before the log')
+    const { reader, group } = client
+    const openWriter = () => client.openWriter(partition)
     const state = (epochs: { held: number | null }) => ({
       ...{ clock: systemClock, log, telemetry, kafka, groupId, store, inbox, epochs },
       decisionsTopic: topicName(config.topicPrefix, 'decisions'),
@@ -213,24 +201,21 @@ export class ConsumerGroup implements Closable {
       leaseGraceMs: config.leaseGraceMs,
       words: this.#options.words,
       start: (epochs, corruptGeneration) =>
-        startPartition({ ...state(epochs), admin, openTransactions, corruptGeneration }),
+        startPartition({ ...state(epochs), admin, group, openWriter, corruptGeneration }),
       openState: (start, epochs, onNews) => new PartitionState(state(epochs), start, onNews),
-      checkLogHolds: (topic, offset) =>
-        checkLogHolds(admin, this.#topics[topic], partition, offset),
       seek: (nextOffset, labelNextOffset) => {
-        const { transactions, labels } = this.#topics
         this.#fetchedTo.delete(partition)
-        this.#consumer.seek({ topic: transactions, partition, offset: String(nextOffset) })
-        this.#consumer.seek({ topic: labels, partition, offset: String(labelNextOffset) })
+        reader.seek(this.#topics.transactions, partition, nextOffset)
+        reader.seek(this.#topics.labels, partition, labelNextOffset)
       },
       onRefused: (error) => {
         this.#fail(error)
       },
       pause: (topic) => {
-        this.#consumer.pause(topicOf(topic))
+        reader.pause(this.#topics[topic], partition)
       },
       resume: (topic) => {
-        this.#consumer.resume(topicOf(topic))
+        reader.resume(this.#topics[topic], partition)
       },
     })
   }

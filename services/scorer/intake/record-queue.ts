@@ -1,6 +1,5 @@
 // What a partition has been given and not yet taken: two bounded queues, decoded when taken.
 
-import type { KafkaMessage } from 'kafkajs'
 import { deadLetterOf, type RejectReason } from '../../core/dead-letters.ts'
 import { partitionOfAscii } from '../../core/murmur2.ts'
 import type { RateTable } from '../../core/currency.ts'
@@ -11,7 +10,7 @@ import { redrivenFromOf, type MessagePosition } from '../../core/redrive.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { MessageHeaders } from '../../core/trace-context.ts'
 import type { Alignment, DeadLetter } from '../../core/wire/records.ts'
-import { REFUSED_KEY } from '../../platform/kafka/compression.ts'
+import type { LogRecord } from '../../platform/kafka/log-client.ts'
 import type { PartitionEntry, PartitionLabel } from '../batch/fold-batch.ts'
 
 /** Messages of one topic beyond which the partition is paused, in batches of the largest size. */
@@ -65,13 +64,12 @@ export function foldOptionsOf({
   }
 }
 
-type Input = Pick<KafkaMessage, 'key' | 'value' | 'offset' | 'timestamp' | 'headers'>
 type Outcome = { readonly entry: PartitionEntry } | { readonly rejected: Rejected }
 
 export class RecordQueue {
   readonly #options: InboxOptions
-  #transactions: Input[] = []
-  #labels: Input[] = []
+  #transactions: LogRecord[] = []
+  #labels: LogRecord[] = []
   #head: { readonly offset: number; readonly outcome: Outcome } | null = null
   #nextOffset: number
   #labelNextOffset: number
@@ -99,7 +97,7 @@ export class RecordQueue {
   /** Time stamp of the oldest transaction that waits, or null. */
   get oldestTimestampMs(): number | null {
     const first = this.#transactions[0]
-    return first === undefined ? null : Number(first.timestamp)
+    return first?.timestampMs ?? null
   }
 
   isFull(topic: 'transactions' | 'labels'): boolean {
@@ -107,25 +105,14 @@ export class RecordQueue {
     return queue.length >= QUEUED_BATCHES_MAX * this.#options.batchSizeMax
   }
 
-  /**
-   * Adds messages. Returns the offset that was expected when the first new one comes later than that, else null: a
-   * gap is normal where control records or compaction took offsets, and loss where retention did.
-   */
-  push(topic: 'transactions' | 'labels', messages: readonly Input[]): number | null {
+  /** Adds records; those below what is there are repeats, and dropped. */
+  push(topic: 'transactions' | 'labels', records: readonly LogRecord[]): void {
     const isTransactions = topic === 'transactions'
-    const from = isTransactions ? this.#nextOffset : this.#labelNextOffset
     const queue = isTransactions ? this.#transactions : this.#labels
     const last = queue.at(-1)
-    let floor = last === undefined ? from : Number(last.offset) + 1
-    const first = messages.find(({ offset }) => Number(offset) >= floor)
-    const expected = first !== undefined && Number(first.offset) > floor ? floor : null
-    for (const message of messages) {
-      // After a seek, kafkajs may deliver once more what was fetched before it.
-      if (Number(message.offset) < floor) continue
-      queue.push(message)
-      floor = Number(message.offset) + 1
-    }
-    return expected
+    const from = isTransactions ? this.#nextOffset : this.#labelNextOffset
+    const floor = last === undefined ? from : last.offset + 1
+    for (const record of records) if (record.offset >= floor) queue.push(record)
   }
 
   /**
@@ -146,7 +133,7 @@ export class RecordQueue {
       if (label.kind !== 'watermark') continue
       newestLabelWatermarkMs = Math.max(newestLabelWatermarkMs, label.timeMs)
     }
-    const firstOffset = Number(this.#transactions[0]?.offset ?? this.#nextOffset)
+    const firstOffset = this.#transactions[0]?.offset ?? this.#nextOffset
     const oldestTimestampMs = this.oldestTimestampMs
     const entries: PartitionEntry[] = []
     let taken = 0
@@ -170,7 +157,7 @@ export class RecordQueue {
         entries.push(entry)
       }
       taken += 1
-      this.#nextOffset = Number(message.offset) + 1
+      this.#nextOffset = message.offset + 1
     }
     this.#transactions = this.#transactions.slice(taken)
     if (taken === 0 && labels.length === 0 && rejected.length === 0) return null
@@ -189,11 +176,12 @@ export class RecordQueue {
     const taken = this.#labels.splice(0, this.#options.batchSizeMax)
     const labels: PartitionLabel[] = []
     for (const message of taken) {
-      const offset = Number(message.offset)
+      const { offset, refused } = message
       this.#labelNextOffset = offset + 1
-      const decoded = isRefused(message)
-        ? ({ kind: 'reject', reason: 'codec_refused', field: null } as const)
-        : this.#options.codecs.decodeLabelMessage(message.value)
+      const decoded =
+        refused !== null
+          ? ({ kind: 'reject', reason: refused, field: null } as const)
+          : this.#options.codecs.decodeLabelMessage(message.value)
       if (decoded.kind === 'watermark') {
         labels.push({ kind: 'watermark', offset, timeMs: decoded.timeMs })
       } else if (decoded.kind === 'reject') {
@@ -207,20 +195,19 @@ export class RecordQueue {
     return labels
   }
 
-  #decode(message: Input, nowMs: number): Outcome {
-    const offset = Number(message.offset)
+  #decode(message: LogRecord, nowMs: number): Outcome {
+    const { offset, timestampMs, refused } = message
     if (this.#head?.offset === offset) return this.#head.outcome
     const reject = (reason: RejectReason, field: string | null): Outcome => ({
       rejected: this.#reject('transactions', message, reason, field, nowMs),
     })
-    if (isRefused(message)) return reject('codec_refused', null)
+    if (refused !== null) return reject(refused, null)
     const decoded = this.#options.codecs.decodeTransactionMessage(message.value)
     if (decoded.kind === 'reject') return reject(decoded.reason, decoded.field)
     if (decoded.kind === 'watermark') {
       return { entry: { kind: 'watermark', offset, timeMs: decoded.timeMs } }
     }
     const transaction = decoded.value
-    const timestampMs = Number(message.timestamp)
     const { eventTimeMs, currency, amountMinor } = transaction
     if (!this.#isOurs(transaction.card)) return reject('wrong_partition', 'card')
     if (this.#options.rates.toReferenceMinor(amountMinor, currency, eventTimeMs) === null) {
@@ -251,7 +238,7 @@ export class RecordQueue {
 
   #reject(
     topic: 'transactions' | 'labels',
-    message: Input,
+    message: LogRecord,
     reason: RejectReason,
     field: string | null,
     nowMs: number,
@@ -260,16 +247,12 @@ export class RecordQueue {
     const raw = {
       topic: topic === 'transactions' ? transactionsTopic : labelsTopic,
       partition,
-      offset: Number(message.offset),
-      timestampMs: Number(message.timestamp),
+      offset: message.offset,
+      timestampMs: message.timestampMs,
       value: message.value,
     }
     const { headers } = message
     const letter = deadLetterOf(raw, reason, field, hmacKey, nowMs)
     return { topic, reason, letter, headers, redrivenFrom: redrivenFromOf(headers, raw.topic) }
   }
-}
-
-function isRefused({ key, value }: Input): boolean {
-  return value === null && key !== null && key.toString('latin1') === REFUSED_KEY
 }

@@ -10,9 +10,9 @@ import type { PartitionProgress } from '../../core/stream/partition-progress.ts'
 import { traceHeadersOf, type MessageHeaders, type TraceHeaders } from '../../core/trace-context.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { DecisionBatch } from '../../core/wire/records.ts'
-import type { InputOffset } from '../../platform/kafka/transaction-offsets.ts'
+import type { InputOffset, OutgoingMessage } from '../../platform/kafka/log-client.ts'
 import type { BatchSpan } from '../../platform/tracing/open-tracing.ts'
-import { encodeBlocks, offsetsOf, type OutputMessage } from './blocks-output.ts'
+import { encodeBlocks, offsetsOf } from './blocks-output.ts'
 import type { Taken } from '../intake/record-queue.ts'
 import type { DecideOptions } from '../decide/decide-options.ts'
 import type { DecidedBatch } from '../batch/micro-batch.ts'
@@ -34,7 +34,7 @@ export interface OutputOptions {
 }
 
 export interface EncodedOutput {
-  readonly messages: readonly { readonly topic: string; readonly messages: OutputMessage[] }[]
+  readonly messages: readonly OutgoingMessage[]
   readonly offsets: readonly InputOffset[]
   /** Hash of the block, base64: the next block carries it. */
   readonly chainHash: string
@@ -65,13 +65,15 @@ export function encodeOutput(
   const chainHash = batchHashOf(block).toString('base64')
   const ofDecisions = new Set(decided.alerts)
   const { published, leases, kept } = decided.blocks
-  const output = encodeBlocks(published, leases, partition, codecs, (alert) => {
+  const output = encodeBlocks(published, leases, codecs, { partition, topics }, (alert) => {
     const headers = headersOf(taken.entries, alert.source.offset)
     // A revision that a lease makes, much later, is no part of the payment's trace.
     const traced = ofDecisions.has(alert) ? span?.alertHeaders(alert.alertId, headers) : null
     return withHeaders(traced ?? traceHeadersOf(headers))
   })
   const letters = taken.rejected.map(({ letter, headers, redrivenFrom }) => ({
+    topic: topics.deadLetters,
+    partition,
     key: letter.topic,
     value: codecs.deadLetter.encode(letter),
     ...withHeaders({
@@ -79,15 +81,13 @@ export function encodeOutput(
       ...(redrivenFrom !== null && { [REDRIVEN_FROM_HEADER]: formatPosition(redrivenFrom) }),
     }),
   }))
-  const messages = [
-    {
-      topic: topics.decisions,
-      messages: [{ key: String(partition), value: blockValue, partition }],
-    },
-    { topic: topics.alerts, messages: output.alerts },
-    { topic: topics.leases, messages: output.leases },
-    { topic: topics.deadLetters, messages: letters },
-  ].filter((topic) => topic.messages.length > 0)
+  const decisions = {
+    topic: topics.decisions,
+    partition,
+    key: String(partition),
+    value: blockValue,
+  }
+  const messages = [decisions, ...output.alerts, ...output.leases, ...letters]
   return {
     messages,
     offsets: offsetsOf(partition, topics, taken, { position, chainHash }, kept),

@@ -8,15 +8,7 @@ import {
 } from '../../core/stream/partition-progress.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import type { Alert } from '../../core/wire/records.ts'
-import type { InputOffset } from '../../platform/kafka/transaction-offsets.ts'
-
-export interface OutputMessage {
-  readonly key: string
-  /** Null is a tombstone. */
-  readonly value: Buffer | null
-  readonly partition?: number
-  readonly headers?: Record<string, string>
-}
+import type { InputOffset, OutgoingMessage } from '../../platform/kafka/log-client.ts'
 
 /**
  * Alerts in their order, and one record per card whose lease has changed. Both are keyed by card; their topics have as
@@ -25,21 +17,25 @@ export interface OutputMessage {
 export function encodeBlocks(
   published: readonly Alert[],
   leases: ReadonlyMap<string, HeldLease | null>,
-  partition: number,
   { alert: alertCodec, lease: leaseCodec }: Pick<Codecs, 'alert' | 'lease'>,
-  headersOf: (alert: Alert) => Pick<OutputMessage, 'headers'>,
-): { readonly alerts: OutputMessage[]; readonly leases: OutputMessage[] } {
-  const written = new Map<Alert, OutputMessage & { readonly value: Buffer }>()
+  place: { readonly partition: number; readonly topics: { alerts: string; leases: string } },
+  headersOf: (alert: Alert) => Pick<OutgoingMessage, 'headers'>,
+): { readonly alerts: readonly OutgoingMessage[]; readonly leases: readonly OutgoingMessage[] } {
+  const { partition, topics } = place
+  const written = new Map<Alert, OutgoingMessage & { readonly value: Buffer }>()
   for (const alert of published) {
     const value = alertCodec.encode(alert)
-    written.set(alert, { key: alert.card, value, partition, ...headersOf(alert) })
+    const message = { topic: topics.alerts, partition, key: alert.card, value, ...headersOf(alert) }
+    written.set(alert, message)
   }
-  const records = [...leases].map(([card, lease]): OutputMessage => {
-    if (lease === null) return { key: card, value: null, partition }
+  const records = [...leases].map(([card, lease]): OutgoingMessage => {
+    const message = { topic: topics.leases, partition, key: card }
+    // A tombstone.
+    if (lease === null) return { ...message, value: null }
     const { alert, ...record } = lease
     const own = written.get(alert)
     const value = leaseCodec.encode({ ...record, alert: own?.value ?? alertCodec.encode(alert) })
-    return { key: card, value, partition, ...(own?.headers && { headers: own.headers }) }
+    return { ...message, value, ...(own?.headers && { headers: own.headers }) }
   })
   return { alerts: [...written.values()], leases: records }
 }

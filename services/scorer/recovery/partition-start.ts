@@ -9,27 +9,24 @@ import {
 import { decodeMetadata, type Frontier } from '../../core/stream/partition-progress.ts'
 import { type HeldLease, LeaseReading } from '../../core/decision/leases.ts'
 import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
-import type { PartitionTransactions } from '../../platform/kafka/partition-transactions.ts'
-import { readLogEnds, type LogEnds } from '../../platform/kafka/log-ends.ts'
+import type { Group, LogWriter } from '../../platform/kafka/log-client.ts'
+import { offsetOutOfRange, readLogEnds, type LogEnds } from '../../platform/kafka/log-ends.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 import type {
   PartitionSession,
   PartitionStore,
 } from '../../platform/redis/partition-store-contract.ts'
-import { fenced, lossOf, lost, outOfRange } from '../partition-errors.ts'
+import { fenced, lossOf, lost } from '../partition-errors.ts'
 import type { InboxOptions } from '../intake/record-queue.ts'
 import { Refold, type RefoldDeps } from './state-rebuilder.ts'
 import { planState } from './state-plan.ts'
-
-/** kafkajs commits this ("earliest") for a partition whose offset was out of range while it fetched. */
-const RESET_BY_KAFKAJS = -2
 
 const NO_LOG: LogEnds = { low: 0, high: 0 }
 
 /** Where a partition begins. */
 export interface PartitionStart extends Frontier {
-  readonly transactions: PartitionTransactions
+  readonly writer: LogWriter
   readonly position: PartitionPosition
   readonly chainHash: string
   /** The state, holding at least what is committed; null when it does not, or cannot be had. */
@@ -47,7 +44,8 @@ export interface PartitionStarterOptions extends RefoldDeps {
   readonly log: Logger
   readonly telemetry: ScorerTelemetry
   readonly leasesTopic: string
-  readonly openTransactions: () => Promise<PartitionTransactions>
+  readonly openWriter: () => Promise<LogWriter>
+  readonly group: Pick<Group, 'readCommitted'>
   /** The epoch that the partition holds; null for a new assignment. */
   readonly epochs: { held: number | null }
   /** A generation of the state that is known to hold a damaged value; null for none. */
@@ -68,7 +66,7 @@ export async function startPartition(
   const epoch = await claim(options)
   if (epoch === 'fenced') return null
   // From here on no earlier owner can commit, so what is read back next stays true.
-  const transactions = await options.openTransactions()
+  const writer = await options.openWriter()
   try {
     const committed = await readCommitted(options)
     const metadata = decodeMetadata(committed.metadata)
@@ -77,7 +75,7 @@ export async function startPartition(
       openState(options, epoch, committed),
     ])
     return {
-      transactions,
+      writer,
       nextOffset: committed.nextOffset,
       labelNextOffset: committed.labelNextOffset,
       position: metadata?.position ?? PARTITION_START,
@@ -88,7 +86,7 @@ export async function startPartition(
       kept: committed.labelMetadata,
     }
   } catch (error) {
-    await transactions.close().catch(() => undefined)
+    await writer.close().catch(() => undefined)
     throw error
   }
 }
@@ -136,44 +134,25 @@ async function logRange(admin: Admin, topic: string, partition: number): Promise
   return (await readLogEnds(admin, topic)).get(partition) ?? NO_LOG
 }
 
-/** @throws SluiceError SLUICE_PARTITION_OFFSET_OUT_OF_RANGE when retention has taken the offset. */
-export async function checkLogHolds(
-  admin: Admin,
-  topic: string,
-  partition: number,
-  offset: number,
-): Promise<void> {
-  const { low, high } = await logRange(admin, topic, partition)
-  if (offset < low) throw outOfRange(topic, partition, offset, low, high)
-}
-
-async function readCommitted({
-  admin,
-  groupId,
-  inbox,
-}: PartitionStarterOptions): Promise<Committed> {
+async function readCommitted({ admin, group, inbox }: PartitionStarterOptions): Promise<Committed> {
   const { partition, transactionsTopic, labelsTopic } = inbox
-  const topics = [transactionsTopic, labelsTopic]
-  const groups = await admin.fetchOffsets({ groupId, topics })
-  const find = (topic: string) =>
-    groups
-      .find((group) => group.topic === topic)
-      ?.partitions.find((entry) => entry.partition === partition)
   const next = async (topic: string) => {
-    const { low, high } = await logRange(admin, topic, partition)
-    const offset = Number(find(topic)?.offset ?? -1)
-    if (offset === RESET_BY_KAFKAJS || (offset >= 0 && (offset < low || offset > high))) {
-      throw outOfRange(topic, partition, offset, low, high)
+    const [offsets, { low, high }] = await Promise.all([
+      group.readCommitted(topic),
+      logRange(admin, topic, partition),
+    ])
+    const { offset = null, metadata = null } = offsets.get(partition) ?? {}
+    if (offset !== null && (offset < low || offset > high)) {
+      throw offsetOutOfRange(topic, partition, offset, { low, high })
     }
-    return { offset: offset < 0 ? low : offset, low }
+    return { offset: offset ?? low, low, metadata }
   }
-  const transactions = await next(transactionsTopic)
-  const labels = await next(labelsTopic)
+  const [transactions, labels] = await Promise.all([next(transactionsTopic), next(labelsTopic)])
   return {
     nextOffset: transactions.offset,
     labelNextOffset: labels.offset,
-    metadata: find(transactionsTopic)?.metadata ?? null,
-    labelMetadata: find(labelsTopic)?.metadata ?? null,
+    metadata: transactions.metadata,
+    labelMetadata: labels.metadata,
     low: { nextOffset: transactions.low, labelNextOffset: labels.low },
   }
 }

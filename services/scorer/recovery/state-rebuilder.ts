@@ -8,6 +8,7 @@ import {
   type Frontier,
   type PartitionProgress,
 } from '../../core/stream/partition-progress.ts'
+import { logRecordOf } from '../../platform/kafka/kafkajs-log-client.ts'
 import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
 import type {
@@ -90,7 +91,7 @@ export class Refold {
         },
         async (topic, messages) => {
           const isTransactions = topic === transactionsTopic
-          reader.push(isTransactions ? 'transactions' : 'labels', messages)
+          reader.push(isTransactions ? 'transactions' : 'labels', messages.map(logRecordOf))
           if (isTransactions && messages.length > 0) {
             decided ??= this.#readDecided(to.nextOffset, messages, signal)
           }

@@ -49,7 +49,10 @@ function openTurns(alignment: TurnDeps['alignment'] = 'live') {
     blocks,
     {
       commit: (messages) => {
-        for (const { topic, messages: of } of messages) written.push(`${of.length} ${topic}`)
+        const topics = new Set(messages.map(({ topic }) => topic))
+        for (const topic of topics) {
+          written.push(`${messages.filter((message) => message.topic === topic).length} ${topic}`)
+        }
         return Promise.resolve()
       },
       close: () => Promise.resolve(),

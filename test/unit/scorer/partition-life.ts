@@ -37,6 +37,8 @@ export type Step =
     }
   | { readonly kind: 'person' | 'clock'; readonly card: string }
 
+const PLACE = { partition: 0, topics: { alerts: 'alerts', leases: 'leases' } }
+
 /** What a partition has written, as a reader that comes later finds it. */
 export class Log {
   readonly alerts: Alert[] = []
@@ -46,12 +48,14 @@ export class Log {
 
   commit(blocks: PartitionBlocks, newestEventMs: number): void {
     const { published, leases, kept } = blocks.take(DECIDE_BY_AMOUNT)
-    const encoded = encodeBlocks(published, leases, 0, codecs, () => ({}))
+    const encoded = encodeBlocks(published, leases, codecs, PLACE, () => ({}))
     for (const { value } of encoded.alerts) {
-      const read = codecs.alert.decode(value)
+      const read = codecs.alert.decode(value ?? Buffer.alloc(0))
       if (read.ok) this.alerts.push(read.value)
     }
-    for (const { key, value } of encoded.leases) this.leases.push({ key: Buffer.from(key), value })
+    for (const { key, value } of encoded.leases) {
+      this.leases.push({ key: Buffer.from(String(key)), value })
+    }
     this.kept = kept
     this.newestEventMs = newestEventMs
   }

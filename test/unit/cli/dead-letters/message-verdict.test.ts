@@ -48,7 +48,7 @@ function partitionRefusal(value: Buffer | null): string | null {
     0,
   )
   inbox.push('transactions', [
-    { key: null, value, offset: '0', timestamp: String(SEND_AT_MS), headers: {} },
+    { key: null, value, offset: 0, timestampMs: SEND_AT_MS, headers: {}, refused: null },
   ])
   return inbox.take(SEND_AT_MS, -1, () => true)?.rejected[0]?.reason ?? null
 }

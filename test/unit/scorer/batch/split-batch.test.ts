@@ -38,7 +38,8 @@ const options = {
 function takenOf(kinds: readonly Message[]): Taken {
   const inbox = new RecordQueue(options, FIRST_OFFSET, 3)
   const message = (value: Buffer, offset: number) => ({
-    ...{ key: null, value, offset: String(offset), timestamp: String(NOW_MS + offset) },
+    ...{ key: null, value, offset, timestampMs: NOW_MS + offset, headers: undefined },
+    refused: null,
   })
   const valueOf = (kind: Message, index: number): Buffer => {
     if (kind === 'junk') return Buffer.from('junk')

@@ -63,9 +63,10 @@ function takeTen(headers: Record<string, Buffer>): Taken {
   const messages = Array.from({ length: 10 }, (_, offset) => ({
     key: null,
     value: codecs.transaction.encode({ ...minimalTransaction, id: `tx-${offset}` }),
-    offset: String(offset),
-    timestamp: String(nowMs),
+    offset,
+    timestampMs: nowMs,
     headers,
+    refused: null,
   }))
   inbox.push('transactions', messages)
   const taken = inbox.take(nowMs, -1, () => true)
@@ -105,9 +106,7 @@ function encode(taken: Taken, alertOffsets: readonly number[], span: BatchSpan |
     options as unknown as OutputOptions,
     span,
   )
-  return output.messages.flatMap(({ topic, messages }) =>
-    messages.map(({ headers }) => [topic, headers] as const),
-  )
+  return output.messages.map(({ topic, headers }) => [topic, headers] as const)
 }
 
 test('without an alert the headers of no message are looked at', () => {

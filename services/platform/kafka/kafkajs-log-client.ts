@@ -1,0 +1,250 @@
+// The log by way of kafkajs. It sends no generation with offsets, so each partition has a transactional id of its own, by
+// whose initialisation a later owner fences an earlier one. Its known limits are listed in docs/kafka.md.
+
+import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
+import { registerCompressionCodecs, REFUSED_KEY } from './compression.ts'
+import { coordinatorRefusal } from './coordinator-refusal.ts'
+import { openKafka } from './kafka-client.ts'
+import { kafkaAway, kafkaRefusal } from './kafka-failure.ts'
+import type {
+  CommittedOffset,
+  Group,
+  GroupHandlers,
+  LogClient,
+  LogClientOptions,
+  LogReader,
+  LogRecord,
+  LogWriter,
+} from './log-client.ts'
+import { type LogEnds, offsetOutOfRange, readLogEnds } from './log-ends.ts'
+import { partitionAssigner } from './partition-assigner.ts'
+import { openPartitionTransactions } from './partition-transactions.ts'
+
+const RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
+/** Fetches answer at once when there is data; this only bounds how late a resumed partition is asked for. */
+const FETCH_WAIT_MS = 50
+const PARTITIONS_CONCURRENT = 16
+/** kafkajs commits this ("earliest") for a partition whose offset was out of range while it fetched. */
+const RESET_BY_KAFKAJS = -2
+const NO_LOG: LogEnds = { low: 0, high: 0 }
+
+/** Opens the client, which connects when the group is joined. */
+export async function openKafkajsLogClient(options: LogClientOptions): Promise<LogClient> {
+  registerCompressionCodecs()
+  const kafka = openKafka(
+    options.connection,
+    { clientId: 'sluice-scorer', retry: RETRY },
+    options.log,
+  )
+  const admin = kafka.admin()
+  await admin.connect()
+  return new KafkajsLogClient(options, kafka, admin)
+}
+
+/** A message of kafkajs as a record. */
+export function logRecordOf({ key, value, offset, timestamp, headers }: KafkaMessage): LogRecord {
+  const isRefused = value === null && key?.toString('latin1') === REFUSED_KEY
+  return {
+    offset: Number(offset),
+    timestampMs: Number(timestamp),
+    key,
+    value,
+    headers,
+    refused: isRefused ? 'codec_refused' : null,
+  }
+}
+
+class KafkajsLogClient implements LogClient {
+  readonly #options: LogClientOptions
+  readonly #kafka: Kafka
+  readonly #admin: Admin
+  readonly #consumer: Consumer
+  /** Where each partition is to be read on; absent for one that is not read. */
+  readonly #next = new Map<string, number>()
+  readonly #writers = new Set<LogWriter>()
+  readonly reader: LogReader
+  readonly group: Group
+
+  constructor(options: LogClientOptions, kafka: Kafka, admin: Admin) {
+    this.#options = options
+    this.#kafka = kafka
+    this.#admin = admin
+    const { groupId, topics, sessionTimeoutMs } = options
+    this.#consumer = kafka.consumer({
+      groupId,
+      partitionAssigners: [partitionAssigner(topics)],
+      sessionTimeout: sessionTimeoutMs,
+      heartbeatInterval: Math.floor(sessionTimeoutMs / 5),
+      rebalanceTimeout: Math.max(sessionTimeoutMs, 10_000),
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      allowAutoTopicCreation: false,
+      // Committed data only, as a transactional producer of the bank's would expect.
+      readUncommitted: false,
+    })
+    this.reader = {
+      seek: (topic, partition, offset) => {
+        this.#next.set(`${topic}/${partition}`, offset)
+        this.#consumer.seek({ topic, partition, offset: String(offset) })
+      },
+      pause: (topic, partition) => {
+        this.#consumer.pause([{ topic, partitions: [partition] }])
+      },
+      resume: (topic, partition) => {
+        this.#consumer.resume([{ topic, partitions: [partition] }])
+      },
+      release: (topic, partition) => {
+        this.#next.delete(`${topic}/${partition}`)
+        this.#consumer.pause([{ topic, partitions: [partition] }])
+      },
+    }
+    this.group = {
+      failed: this.#failed(),
+      join: (handlers) => this.#join(handlers),
+      readCommitted: (topic) => this.#readCommitted(topic),
+      leave: () => this.#consumer.stop(),
+    }
+  }
+
+  async openWriter(partition: number): Promise<LogWriter> {
+    const { groupId, transactionalIdPrefix } = this.#options
+    const transactions = await openPartitionTransactions({
+      kafka: this.#kafka,
+      groupId,
+      transactionalId: `${transactionalIdPrefix}${partition}`,
+    })
+    const writer: LogWriter = {
+      commit: (messages, offsets) => {
+        const byTopic = Map.groupBy(messages, ({ topic }) => topic)
+        const topicMessages = [...byTopic].map(([topic, of]) => ({ topic, messages: of }))
+        return transactions.commit(topicMessages, offsets)
+      },
+      close: () => {
+        this.#writers.delete(writer)
+        return transactions.close()
+      },
+    }
+    this.#writers.add(writer)
+    return writer
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#writers].map((writer) => writer.close()))
+    await this.#consumer.disconnect()
+    await this.#admin.disconnect()
+  }
+
+  #failed(): Promise<Error> {
+    const { connection } = this.#options
+    return new Promise((resolve) => {
+      this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
+        if (payload.restart) return
+        const { error } = payload
+        const refusal = coordinatorRefusal(this.#kafka, error) ?? kafkaRefusal(error)
+        resolve(refusal ?? kafkaAway(connection, error) ?? error)
+      })
+    })
+  }
+
+  async #join({ onAssigned, onRevoked }: GroupHandlers): Promise<void> {
+    const consumer = this.#consumer
+    const topics = [...this.#options.topics]
+    await consumer.connect()
+    await consumer.subscribe({ topics, fromBeginning: true })
+    const joined = new Promise<void>((resolve, reject) => {
+      let assigning: Promise<void> = Promise.resolve()
+      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+        const partitions = payload.memberAssignment[topics[0] ?? ''] ?? []
+        // Nothing is fetched before a partition has read back and checked its offsets: asked for an offset that is out of
+        // range, kafkajs would move the group's offset by itself, and messages would be skipped silently.
+        consumer.pause(topics.map((topic) => ({ topic, partitions })))
+        this.#next.clear()
+        assigning = assigning
+          .then(onRevoked)
+          .then(() => onAssigned(partitions))
+          .then(resolve, reject)
+      })
+    })
+    await consumer.run({
+      autoCommit: false,
+      partitionsConsumedConcurrently: PARTITIONS_CONCURRENT,
+      eachBatch: (payload) => this.#accept(payload),
+    })
+    // Emitted also for batches of nothing but control records, which never come to eachBatch.
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      const { topic, partition, lastOffset, highWatermark } = payload
+      this.#tell(topic, partition, [], Number(lastOffset) + 1, Number(highWatermark))
+    })
+    await Promise.race([joined, this.group.failed.then((error) => Promise.reject(error))])
+  }
+
+  async #accept(payload: EachBatchPayload): Promise<void> {
+    const { topic, partition, messages, highWatermark } = payload.batch
+    const next = this.#next.get(`${topic}/${partition}`)
+    if (!payload.isStale() && next !== undefined) {
+      const records = messages.map(logRecordOf).filter(({ offset }) => offset >= next)
+      const [first] = records
+      // A gap is normal where control records or compaction took offsets, and loss where retention did.
+      const isHeld =
+        first === undefined || first.offset === next || (await this.#holds(topic, partition, next))
+      const last = records.at(-1)
+      if (isHeld && last !== undefined) {
+        this.#tell(topic, partition, records, last.offset + 1, Number(highWatermark))
+      }
+    }
+    await payload.heartbeat()
+  }
+
+  #tell(
+    topic: string,
+    partition: number,
+    records: readonly LogRecord[],
+    nextOffset: number,
+    highWatermark: number,
+  ): void {
+    const key = `${topic}/${partition}`
+    const next = this.#next.get(key)
+    if (next === undefined) return
+    this.#next.set(key, Math.max(next, nextOffset))
+    // kafkajs shows no last stable offset.
+    const lastStableOffset = highWatermark
+    this.#options.onRecords({
+      topic,
+      partition,
+      records,
+      nextOffset,
+      highWatermark,
+      lastStableOffset,
+    })
+  }
+
+  /** False when retention has taken the offset: kafkajs would go on from the earliest in silence. */
+  async #holds(topic: string, partition: number, offset: number): Promise<boolean> {
+    const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+    if (offset >= ends.low) return true
+    if (this.#next.delete(`${topic}/${partition}`)) {
+      this.#options.onFault(
+        topic,
+        partition,
+        'offset_out_of_range',
+        offsetOutOfRange(topic, partition, offset, ends),
+      )
+    }
+    return false
+  }
+
+  async #readCommitted(topic: string): Promise<ReadonlyMap<number, CommittedOffset>> {
+    const { groupId } = this.#options
+    const [found] = await this.#admin.fetchOffsets({ groupId, topics: [topic] })
+    const committed = new Map<number, CommittedOffset>()
+    for (const { partition, offset, metadata } of found?.partitions ?? []) {
+      if (Number(offset) === RESET_BY_KAFKAJS) {
+        const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+        throw offsetOutOfRange(topic, partition, RESET_BY_KAFKAJS, ends)
+      }
+      if (Number(offset) >= 0) {
+        committed.set(partition, { offset: Number(offset), metadata: metadata ?? null })
+      }
+    }
+    return committed
+  }
+}

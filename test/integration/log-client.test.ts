@@ -1,0 +1,352 @@
+// Goal: both clients of the log behave alike through the ports of log-client.ts. Method: one suite, run against each on a real
+// broker. What kafkajs cannot do is listed in KAFKAJS_LIMITS, and docs/kafka.md says so.
+
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { isSluiceError } from '../../services/core/errors.ts'
+import { openKafkajsLogClient } from '../../services/platform/kafka/kafkajs-log-client.ts'
+import type {
+  FetchedRecords,
+  InputOffset,
+  LogClient,
+  LogClientOptions,
+  LogFault,
+  LogRecord,
+} from '../../services/platform/kafka/log-client.ts'
+import { openNativeLogClient } from '../../services/platform/kafka/native/native-log-client.ts'
+import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
+import { openLogger } from '../../services/platform/log.ts'
+import { closeWith } from '../support/cleanup.ts'
+import { emptyRecords, HEADERS_8000, sendBatch } from '../support/hostile-records.ts'
+import { eventually, readAtLeast, readUntil } from '../support/poll.ts'
+import { openStream, type TestStream } from '../support/streams.ts'
+
+type ClientName = 'native' | 'kafkajs'
+
+/** What each test needs that kafkajs 2.2.4 lacks. */
+const KAFKAJS_LIMITS = {
+  headers: 'kafkajs reads the headers of a record in quadratic time',
+  records: 'kafkajs ends the process for a batch of more than 125,000 records',
+  recreated: 'kafkajs reads a topic that was created again on from its old offset',
+} as const
+
+interface Opened {
+  readonly client: LogClient
+  readonly records: Map<string, LogRecord[]>
+  readonly fetched: FetchedRecords[]
+  readonly faults: {
+    readonly topic: string
+    readonly partition: number
+    readonly fault: LogFault
+  }[]
+  readonly assigned: number[][]
+}
+
+const OPEN: Readonly<
+  Record<ClientName, (options: LogClientOptions) => LogClient | Promise<LogClient>>
+> = { native: openNativeLogClient, kafkajs: openKafkajsLogClient }
+
+async function open(
+  t: TestContext,
+  name: ClientName,
+  stream: TestStream,
+  instanceId: string | null = null,
+): Promise<Opened> {
+  const records = new Map<string, LogRecord[]>()
+  const fetched: FetchedRecords[] = []
+  const faults: Opened['faults'] = []
+  const client = await OPEN[name]({
+    connection: { brokers: stream.brokers },
+    log: openLogger('log-client-test', 'error', 'json'),
+    groupId: stream.groupId,
+    topics: [`${stream.prefix}transactions`, `${stream.prefix}labels`],
+    sessionTimeoutMs: 6_000,
+    instanceId,
+    transactionalIdPrefix: `${stream.prefix}member-`,
+    onRecords: (of) => {
+      fetched.push(of)
+      const key = `${of.topic.slice(stream.prefix.length)}/${of.partition}`
+      records.set(key, [...(records.get(key) ?? []), ...of.records])
+    },
+    onFault: (topic, partition, fault) => {
+      faults.push({ topic: topic.slice(stream.prefix.length), partition, fault })
+    },
+  })
+  const assigned: number[][] = []
+  await client.group.join({
+    onAssigned: (partitions) => {
+      assigned.push([...partitions])
+      return Promise.resolve()
+    },
+    onRevoked: () => Promise.resolve(),
+  })
+  closeWith(t, async () => {
+    await client.group.leave()
+    await client.close()
+  })
+  return { client, records, fetched, faults, assigned }
+}
+
+/** Sends texts to partition 0 of transactions. */
+function send(stream: TestStream, texts: readonly string[]): Promise<void> {
+  const messages = texts.map((value) => ({ key: 'c', value, headers: { h: value } }))
+  return stream.sendRaw('transactions', 0, messages)
+}
+
+function startReading({ client }: Opened, stream: TestStream, offset: number): void {
+  client.reader.seek(`${stream.prefix}transactions`, 0, offset)
+  client.reader.resume(`${stream.prefix}transactions`, 0)
+}
+
+const textsOf = (opened: Opened, key = 'transactions/0'): readonly string[] =>
+  (opened.records.get(key) ?? []).map(({ value }) => value?.toString() ?? '')
+
+const numbered = (count: number, word = 'm'): readonly string[] =>
+  Array.from({ length: count }, (_, index) => `${word}${index}`)
+
+for (const name of ['native', 'kafkajs'] as const) {
+  test(`${name}: reads from an offset on, in order, with keys, headers and times`, async (t) => {
+    const stream = await openStream(t, 'log-read')
+    const opened = await open(t, name, stream)
+    deepStrictEqual(opened.assigned.at(-1), [0, 1, 2, 3])
+    await send(stream, numbered(5))
+    startReading(opened, stream, 2)
+    await readAtLeast(3, 'records are read', () => Promise.resolve(textsOf(opened)))
+    await send(stream, ['later'])
+    await readAtLeast(4, 'a later record is read', () => Promise.resolve(textsOf(opened)))
+    deepStrictEqual(textsOf(opened), ['m2', 'm3', 'm4', 'later'])
+    const [first] = opened.records.get('transactions/0') ?? []
+    deepStrictEqual(
+      [first?.offset, first?.key?.toString(), String(first?.headers?.['h']), first?.refused],
+      [2, 'c', 'm2', null],
+    )
+    ok(Math.abs((first?.timestampMs ?? 0) - Date.now()) < 600_000)
+  })
+
+  test(`${name}: a paused partition brings nothing, and loses nothing`, async (t) => {
+    const stream = await openStream(t, 'log-pause')
+    const opened = await open(t, name, stream)
+    const topic = `${stream.prefix}transactions`
+    startReading(opened, stream, 0)
+    await send(stream, ['a'])
+    await readAtLeast(1, 'a is read', () => Promise.resolve(textsOf(opened)))
+    opened.client.reader.pause(topic, 0)
+    // A fetch that was under way may still bring what comes now.
+    const seen = await settledCount(opened)
+    await send(stream, ['b', 'c'])
+    await settledCount(opened)
+    ok(textsOf(opened).length <= seen + 2)
+    opened.client.reader.resume(topic, 0)
+    await readAtLeast(3, 'all are read', () => Promise.resolve(textsOf(opened)))
+    deepStrictEqual(textsOf(opened), ['a', 'b', 'c'])
+  })
+
+  test(`${name}: a seek reads again from there, and nothing of before comes after it`, async (t) => {
+    const stream = await openStream(t, 'log-seek')
+    const opened = await open(t, name, stream)
+    await send(stream, numbered(4))
+    startReading(opened, stream, 0)
+    await readAtLeast(4, 'all are read', () => Promise.resolve(textsOf(opened)))
+    opened.records.clear()
+    startReading(opened, stream, 1)
+    await readAtLeast(3, 'three are read again', () => Promise.resolve(textsOf(opened)))
+    deepStrictEqual(textsOf(opened), ['m1', 'm2', 'm3'])
+  })
+
+  test(`${name}: reads what is committed, and tells how far it is past what is not`, async (t) => {
+    const stream = await openStream(t, 'log-committed')
+    const opened = await open(t, name, stream)
+    const topic = `${stream.prefix}transactions`
+    const producer = stream.kafka.producer({
+      transactionalId: `${stream.prefix}bank`,
+      maxInFlightRequests: 1,
+      idempotent: true,
+    })
+    await producer.connect()
+    closeWith(t, () => producer.disconnect())
+    startReading(opened, stream, 0)
+    for (const [text, isCommitted] of [
+      ['kept', true],
+      ['dropped', false],
+      ['kept too', true],
+    ] as const) {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ key: 'c', value: text, partition: 0 }] })
+      await (isCommitted ? transaction.commit() : transaction.abort())
+    }
+    await readAtLeast(2, 'the committed are read', () => Promise.resolve(textsOf(opened)))
+    // Three records, and the control record of each transaction.
+    await seen('all is fetched', () =>
+      opened.fetched.some(({ nextOffset, partition }) => partition === 0 && nextOffset === 6),
+    )
+    deepStrictEqual(textsOf(opened), ['kept', 'kept too'])
+  })
+
+  test(`${name}: an offset that retention has taken is a fault, and nothing is skipped`, async (t) => {
+    const stream = await openStream(t, 'log-gone')
+    const opened = await open(t, name, stream)
+    await send(stream, numbered(5))
+    const topic = `${stream.prefix}transactions`
+    await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '3' }] })
+    startReading(opened, stream, 1)
+    await seen('the fault is told', () => opened.faults.length > 0)
+    const fault = 'offset_out_of_range'
+    deepStrictEqual(opened.faults, [{ topic: 'transactions', partition: 0, fault }])
+    deepStrictEqual(textsOf(opened), [])
+  })
+
+  test(`${name}: messages and offsets of a commit are there together, for each partition`, async (t) => {
+    const stream = await openStream(t, 'log-commit')
+    const { client } = await open(t, name, stream)
+    const writers = await Promise.all([0, 1].map((partition) => client.openWriter(partition)))
+    await Promise.all(writers.map((writer, partition) => commit(writer, stream, partition, 3)))
+    await Promise.all(writers.map((writer, partition) => commit(writer, stream, partition, 7)))
+    deepStrictEqual(await published(stream, 4), [
+      'alerts/0 after 3',
+      'alerts/0 after 7',
+      'alerts/1 after 3',
+      'alerts/1 after 7',
+    ])
+    const committed = await client.group.readCommitted(`${stream.prefix}transactions`)
+    deepStrictEqual(
+      [...committed].toSorted(([a], [b]) => a - b),
+      [
+        [0, { offset: 7, metadata: 'metadata of 7' }],
+        [1, { offset: 7, metadata: 'metadata of 7' }],
+      ],
+    )
+  })
+
+  test(`${name}: a new owner shuts out the one before, whose commits then change nothing`, async (t) => {
+    const stream = await openStream(t, 'log-fence')
+    const before = await open(t, name, stream)
+    const old = await before.client.openWriter(1)
+    await commit(old, stream, 1, 3)
+    // The first owner leaves the group without ending its work, as one that was paused does.
+    await before.client.group.leave()
+    const after = await open(t, name, stream)
+    const writer = await after.client.openWriter(1)
+    const isRefused = (error: unknown): boolean =>
+      isSluiceError(error, 'SLUICE_COMMIT_UNKNOWN') ||
+      isSluiceError(error, 'SLUICE_PARTITION_FENCED')
+    await rejects(commit(old, stream, 1, 5), isRefused)
+    await commit(writer, stream, 1, 4)
+    deepStrictEqual(await published(stream, 2), ['alerts/1 after 3', 'alerts/1 after 4'])
+  })
+
+  test(`${name}: two members share the partitions, the same ones of both topics`, async (t) => {
+    const stream = await openStream(t, 'log-group')
+    const first = await open(t, name, stream)
+    const second = await open(t, name, stream)
+    const both = (): readonly number[] =>
+      [...(first.assigned.at(-1) ?? []), ...(second.assigned.at(-1) ?? [])].toSorted()
+    await seen('both have partitions', () => first.assigned.at(-1)?.length === 2)
+    deepStrictEqual(both(), [0, 1, 2, 3])
+    await second.client.group.leave()
+    await seen('the first has all', () => first.assigned.at(-1)?.length === 4)
+  })
+
+  test(
+    `${name}: a record with 8,000 headers is refused, and the ones after it are read`,
+    { skip: name === 'kafkajs' ? KAFKAJS_LIMITS.headers : false },
+    async (t) => {
+      const stream = await openStream(t, 'log-headers')
+      const opened = await open(t, name, stream)
+      await stream.sendRaw('transactions', 0, [{ key: 'c', value: 'sound', headers: HEADERS_8000 }])
+      await send(stream, ['after'])
+      startReading(opened, stream, 0)
+      await readAtLeast(2, 'both are there', () => Promise.resolve(textsOf(opened)))
+      const [refused, after] = opened.records.get('transactions/0') ?? []
+      deepStrictEqual([refused?.refused, refused?.value, after?.refused], ['too_large', null, null])
+    },
+  )
+
+  test(
+    `${name}: a batch of 130,000 small records is read in pieces`,
+    { skip: name === 'kafkajs' ? KAFKAJS_LIMITS.records : false },
+    async (t) => {
+      const stream = await openStream(t, 'log-records')
+      const opened = await open(t, name, stream)
+      const count = 130_000
+      await sendBatch(stream, 0, emptyRecords(count))
+      startReading(opened, stream, 0)
+      await seen('all are read', () => opened.records.get('transactions/0')?.length === count)
+      ok(Math.max(...opened.fetched.map(({ records }) => records.length)) <= 2_048)
+      strictEqual(opened.fetched.at(-1)?.nextOffset, count)
+    },
+  )
+
+  test(
+    `${name}: a topic that was created again is a fault`,
+    { skip: name === 'kafkajs' ? KAFKAJS_LIMITS.recreated : false },
+    async (t) => {
+      const stream = await openStream(t, 'log-recreated')
+      const opened = await open(t, name, stream)
+      const topic = `${stream.prefix}transactions`
+      await send(stream, numbered(3))
+      startReading(opened, stream, 0)
+      await readAtLeast(3, 'all are read', () => Promise.resolve(textsOf(opened)))
+      await stream.admin.deleteTopics({ topics: [topic] })
+      await stream.admin.createTopics({ topics: [{ topic, numPartitions: 4 }] })
+      await seen('the fault is told', () => opened.faults.length > 0)
+      const fault = 'topic_recreated'
+      deepStrictEqual(opened.faults, [{ topic: 'transactions', partition: 0, fault }])
+    },
+  )
+}
+
+/** Waits until something has happened in this process. */
+function seen(what: string, hasHappened: () => boolean): Promise<void> {
+  return eventually(what, () => Promise.resolve(hasHappened()))
+}
+
+/** How many records were read when no more came for a while. */
+async function settledCount(opened: Opened): Promise<number> {
+  let count = -1
+  while (count !== textsOf(opened).length) {
+    count = textsOf(opened).length
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }
+  return count
+}
+
+function commit(
+  writer: Awaited<ReturnType<LogClient['openWriter']>>,
+  stream: TestStream,
+  partition: number,
+  offset: number,
+): Promise<void> {
+  const offsets: InputOffset[] = [
+    { topic: `${stream.prefix}transactions`, partition, offset, metadata: `metadata of ${offset}` },
+  ]
+  const value = Buffer.from(`after ${offset}`)
+  return writer.commit(
+    [{ topic: `${stream.prefix}alerts`, partition, key: 'c', value }],
+    offsets,
+    true,
+  )
+}
+
+/** What a committed reader sees of alerts, once there is so much. */
+function published(stream: TestStream, count: number): Promise<readonly string[]> {
+  return readUntil(
+    'alerts are published',
+    async () => {
+      const texts: string[] = []
+      await readToEnd(
+        {
+          brokers: stream.brokers,
+          name: 'sluice-test-log',
+          topics: [`${stream.prefix}alerts`],
+          startAt: 'beginning',
+        },
+        ({ partition, messages }) => {
+          for (const { value } of messages)
+            texts.push(`alerts/${partition} ${value?.toString() ?? ''}`)
+        },
+      )
+      return texts.sort()
+    },
+    (texts) => texts.length >= count,
+  )
+}
