@@ -7,6 +7,7 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import kafkajs from 'kafkajs'
 import { partitionOfAscii } from '../../services/core/murmur2.ts'
+import { splitOwner } from '../../services/platform/kafka/offset-owner.ts'
 import { decodeMetadata, decodeProgress } from '../../services/core/stream/partition-progress.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import { partitionKeys } from '../../services/platform/redis/keys.ts'
@@ -55,7 +56,10 @@ async function assertReplayed(environment: Readonly<Record<string, string>>): Pr
 async function committedPositions({ admin, groupId, prefix }: TestStream) {
   const topics = [topicName(prefix, 'transactions')]
   const [of] = await admin.fetchOffsets({ groupId, topics })
-  return of?.partitions.map(({ metadata }) => decodeMetadata(metadata)?.position) ?? []
+  return (
+    of?.partitions.map(({ metadata }) => decodeMetadata(splitOwner(metadata).metadata)?.position) ??
+    []
+  )
 }
 
 test('a stream filled by an aligned replay continues live without its watermarks', async (t) => {

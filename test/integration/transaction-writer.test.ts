@@ -14,7 +14,7 @@ import {
   type Purpose,
 } from '../../services/platform/kafka/native/cluster.ts'
 import type { Membership } from '../../services/platform/kafka/native/membership.ts'
-import { splitOwner } from '../../services/platform/kafka/native/offset-owner.ts'
+import { splitOwner } from '../../services/platform/kafka/offset-owner.ts'
 import { TransactionWriter } from '../../services/platform/kafka/native/transaction-writer.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { openKafkaProxy } from '../support/kafka-proxy.ts'
@@ -105,6 +105,7 @@ function openWriter(t: TestContext, stream: TestStream, options: RigOptions = {}
     cluster,
     groupId: stream.groupId,
     transactionalId: `${stream.prefix}process`,
+    ownedTopic: `${stream.prefix}transactions`,
     membership: options.membership ?? (() => NO_MEMBER),
     patienceMs: options.patienceMs ?? 1,
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
@@ -638,6 +639,7 @@ test('the transaction that a dead owner has left open is ended by another proces
     cluster,
     groupId: stream.groupId,
     transactionalId: `${stream.prefix}other`,
+    ownedTopic: `${stream.prefix}transactions`,
     membership: () => NO_MEMBER,
   })
   closeWith(t, async () => {

@@ -10,6 +10,7 @@ import { type Anchor, anchorLine, parseAnchor } from '../../core/audit/chain-che
 import { ChainCheck, type ChainSummary, type HeadStatus } from '../../core/audit/chain-check.ts'
 import { eraseCard } from '../../core/audit/erase-card.ts'
 import { SluiceError } from '../../core/errors.ts'
+import { splitOwner } from '../../platform/kafka/offset-owner.ts'
 import { decodeMetadata } from '../../core/stream/partition-progress.ts'
 import type { Codecs } from '../../core/wire/codecs.ts'
 import { readToEnd } from '../../platform/kafka/committed-reader.ts'
@@ -95,7 +96,7 @@ async function committedHashes(
     const hashes = new Map(
       found?.partitions.map(({ partition, metadata }) => [
         partition,
-        decodeMetadata(metadata)?.chainHash ?? null,
+        decodeMetadata(splitOwner(metadata).metadata)?.chainHash ?? null,
       ]),
     )
     return Array.from({ length: count }, (_, partition) => hashes.get(partition) ?? null)

@@ -17,6 +17,7 @@ import type {
   LogWriter,
 } from './log-client.ts'
 import { type LogEnds, offsetOutOfRange, readLogEnds } from './log-ends.ts'
+import { splitOwner } from './offset-owner.ts'
 import { partitionAssigner } from './partition-assigner.ts'
 import { openPartitionTransactions } from './partition-transactions.ts'
 
@@ -242,7 +243,10 @@ class KafkajsLogClient implements LogClient {
         throw offsetOutOfRange(topic, partition, RESET_BY_KAFKAJS, ends)
       }
       if (Number(offset) >= 0) {
-        committed.set(partition, { offset: Number(offset), metadata: metadata ?? null })
+        committed.set(partition, {
+          offset: Number(offset),
+          metadata: splitOwner(metadata ?? null).metadata,
+        })
       }
     }
     return committed

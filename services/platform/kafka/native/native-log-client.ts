@@ -6,7 +6,7 @@ import type { Group, LogClient, LogClientOptions, LogReader, LogWriter } from '.
 import { Cluster } from './cluster.ts'
 import { GroupMember } from './group-member.ts'
 import { NativeLogReader } from './log-reader.ts'
-import { splitOwner } from './offset-owner.ts'
+import { splitOwner } from '../offset-owner.ts'
 import { TransactionWriter } from './transaction-writer.ts'
 
 const REBALANCE_MS_MIN = 10_000
@@ -49,6 +49,7 @@ class NativeLogClient implements LogClient {
       cluster,
       groupId,
       transactionalId: this.#transactionalId,
+      ownedTopic: topics[0] ?? '',
       membership: () => member.membership,
     })
     this.#reader = new NativeLogReader({

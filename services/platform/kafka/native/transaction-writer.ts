@@ -9,7 +9,7 @@ import { SluiceError } from '../../../core/errors.ts'
 import type { InputOffset, LogWriter, OutgoingMessage } from '../log-client.ts'
 import type { Cluster } from './cluster.ts'
 import type { Membership } from './membership.ts'
-import { withOwner } from './offset-owner.ts'
+import { withOwner } from '../offset-owner.ts'
 import {
   bytesOf,
   initProducer,
@@ -27,6 +27,8 @@ export interface TransactionWriterOptions {
   readonly cluster: Cluster
   readonly groupId: string
   readonly transactionalId: string
+  /** Offsets of this topic name their owner (offset-owner.ts). */
+  readonly ownedTopic: string
   /** The coordinator aborts a transaction that is open for longer. */
   readonly timeoutMs?: number
   /** Null while the process is no member of the group: then nothing is committed. */
@@ -37,14 +39,16 @@ export interface TransactionWriterOptions {
 
 export class TransactionWriter {
   readonly #producer: ProducerOptions
+  readonly #ownedTopic: string
   readonly #membership: () => Membership | null
   readonly #patienceMs: number
   #incarnation: Promise<Incarnation> | null = null
   #isClosed = false
 
   constructor(options: TransactionWriterOptions) {
-    const { cluster, groupId, transactionalId, timeoutMs = TIMEOUT_MS } = options
+    const { cluster, groupId, transactionalId, ownedTopic, timeoutMs = TIMEOUT_MS } = options
     this.#producer = { cluster, groupId, transactionalId, timeoutMs }
+    this.#ownedTopic = ownedTopic
     this.#membership = options.membership
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS
   }
@@ -81,6 +85,7 @@ export class TransactionWriter {
         new Incarnation({
           producer,
           transactionalId: this.#producer.transactionalId,
+          ownedTopic: this.#ownedTopic,
           membership: this.#membership,
           patienceMs: this.#patienceMs,
           onDead: forget,
@@ -94,6 +99,7 @@ export class TransactionWriter {
 interface IncarnationOptions {
   readonly producer: TransactionalProducer
   readonly transactionalId: string
+  readonly ownedTopic: string
   readonly membership: () => Membership | null
   readonly patienceMs: number
   readonly onDead: () => void
@@ -154,11 +160,12 @@ class Incarnation {
 
   /** @throws AssertionError when a broker would refuse the metadata: that must not fail the commits of others */
   #ownedOf(offsets: readonly InputOffset[]): readonly InputOffset[] {
-    const { transactionalId } = this.#options
-    return offsets.map((offset) => ({
-      ...offset,
-      metadata: withOwner(transactionalId, offset.metadata),
-    }))
+    const { transactionalId, ownedTopic } = this.#options
+    return offsets.map((offset) =>
+      offset.topic === ownedTopic
+        ? { ...offset, metadata: withOwner(transactionalId, offset.metadata) }
+        : offset,
+    )
   }
 
   async close(): Promise<void> {

@@ -4,10 +4,7 @@
 import { deepStrictEqual, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  splitOwner,
-  withOwner,
-} from '../../../../../services/platform/kafka/native/offset-owner.ts'
+import { splitOwner, withOwner } from '../../../../services/platform/kafka/offset-owner.ts'
 
 test('owner and metadata come back', () => {
   const text = fc.string({ unit: 'grapheme', maxLength: 100 })
