@@ -1,4 +1,4 @@
-// What a port speaks, asked with a greeting: for messages that say more than "connection closed".
+// Protocol of a port, probed with a greeting: for messages that say more than "connection closed".
 
 import { connect, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'

@@ -109,11 +109,11 @@ const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 } as const
 /** Name of the groups that read for the queue; each run has one of its own, deleted afterwards. */
 const READER_NAME = 'sluice-queue'
 
-/** How often a follower is asked whether it has come to where the topic ended. */
+/** Interval between two checks whether a follower has reached the end that the topic had. */
 const CATCH_UP_POLL_MS = 10
 const CATCH_UP_MS_MAX = 10_000
 
-/** How far the dispositions of a stream have been taken into a state. */
+/** Position up to which the dispositions of a stream are applied to a state. */
 export class DispositionsTaken {
   readonly #config: QueueConfig
   readonly #topic: string
@@ -234,7 +234,7 @@ async function plan(config: QueueConfig): Promise<ResumePlan> {
   return asked(config, async (admin) => {
     await readPartitionCount(admin, topicPrefix, QUEUE_TOPICS)
     const topics = QUEUE_TOPICS.map((topic) => topicName(topicPrefix, topic))
-    // What was found is remembered for longer than alerts are, so that it is not said twice.
+    // Findings are remembered for longer than alerts are, so that none is recorded twice.
     const whole = new Set([topicName(topicPrefix, 'dispositions')])
     return planSince(admin, topics, systemClock.nowMs() - horizonMs, whole)
   })

@@ -28,7 +28,7 @@ export interface HeldLease extends Omit<Lease, 'alert'> {
   readonly alert: Alert
 }
 
-/** What a change means for the topics. */
+/** Change of a lease, as the topics record it. */
 export interface LeaseChange {
   readonly card: string
   /** The card's lease from now on; null ends it. */

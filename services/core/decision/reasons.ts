@@ -18,7 +18,7 @@ const SPANS = [
   [1, 's'],
 ] as const
 
-/** How a value of a unit is told; of all others its number alone. */
+/** Wording of a value by its unit; values of all other units are shown as numbers. */
 const WORDS: Readonly<Record<string, (value: number) => string>> = {
   EUR: (value) => `${value.toFixed(2)} EUR`,
   '0 or 1': (value) => (value === 0 || value === 1 ? (value === 1 ? 'yes' : 'no') : number(value)),

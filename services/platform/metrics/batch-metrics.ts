@@ -26,7 +26,7 @@ export const SEGMENT_VALUES_MAX = 64
 export const SEGMENTS = ['country', 'channel', 'category'] as const
 export type Segment = (typeof SEGMENTS)[number]
 
-/** Where an alert belongs; null where the transaction does not say. */
+/** Segments that an alert belongs to; null where the transaction does not say. */
 export type AlertSegments = Readonly<Record<Segment, string | null>>
 
 const SHAPES: Readonly<Record<Segment, RegExp>> = {
@@ -87,7 +87,7 @@ export interface AlertCounted {
   readonly segments: AlertSegments
 }
 
-/** What one decided batch reports. Durations in ms, by stage. */
+/** Report of one decided batch. Durations in ms, by stage. */
 export interface BatchReport {
   readonly transactions: number
   readonly duplicates: number
@@ -95,7 +95,7 @@ export interface BatchReport {
   /** Minor units of the reference currency, duplicates left out. */
   readonly amountsMinor: Readonly<Record<Outcome, number>>
   readonly amountsWithoutRate: number
-  /** Of the decisions that have one. */
+  /** Scores of the decisions that have one. */
   readonly scores: readonly number[]
   readonly notScored: ReadonlyMap<NotScored, number>
   readonly annotations: ReadonlyMap<string, number>

@@ -31,7 +31,7 @@ export interface ModelEvents {
   /** Null: none serves in this role. */
   modelServes(role: ModelRole, model: ServedInfo | null): void
   modelSwitched(role: ModelRole): void
-  /** What was asked for serves, or why it does not. */
+  /** Reports that the requested model serves, or why it does not. */
   modelJudged(role: ModelRole, refusal: ModelRefusal | null): void
   controlRead(result: 'followed' | 'for_others' | ControlFault): void
   /** Whether the control topic is away although it should be followed. */
@@ -124,7 +124,7 @@ export interface PolicyEvents {
   /** Null: none serves in this role. */
   policyServes(role: ModelRole, policy: PolicyServed | null): void
   policySwitched(role: ModelRole): void
-  /** What was asked for serves, or why it does not. */
+  /** Reports that the requested policy serves, or why it does not. */
   policyJudged(role: ModelRole, refusal: PolicyRefusal | null): void
   /** Conditions that failed, by name. */
   policyFailed(failures: ReadonlyMap<string, number>): void
@@ -213,7 +213,7 @@ function shadowEvents(
 
 // Leases and breakers of the partitions of one scorer.
 
-/** What one committed batch, or a turn between batches, has done to the blocks of a partition. */
+/** Changes to the blocks of a partition by one committed batch, or by idle maintenance between batches. */
 export interface BlocksReport {
   readonly live: number
   readonly extended: number
@@ -294,7 +294,7 @@ export interface LabelledPair {
   readonly verdict: 'fraud' | 'genuine'
   /** Minor units of the reference currency. */
   readonly amountMinor: number
-  /** Of how many transactions it is one: the sample may keep a part only. */
+  /** Number of transactions that it represents: the sample may hold only a share of them. */
   readonly weight: number
 }
 
@@ -452,7 +452,7 @@ export function createDriftMetrics(make: MetricMaker): DriftEvents {
   }
 }
 
-/** Of each feature in order, then of the score. */
+/** Distributions of each feature in order, then of the score. */
 export function distributionsOf({
   features,
   score,
