@@ -114,7 +114,7 @@ const CATCH_UP_POLL_MS = 10
 const CATCH_UP_MS_MAX = 10_000
 
 /** Position up to which the dispositions of a stream are applied to a state. */
-export class DispositionsTaken {
+export class DispositionChanges {
   readonly #config: QueueConfig
   readonly #topic: string
   readonly #next = new Map<string, number>()
@@ -177,11 +177,11 @@ export async function readQueue(
   config: QueueConfig,
   state: QueueState,
   signal: AbortSignal,
-): Promise<DispositionsTaken> {
+): Promise<DispositionChanges> {
   const { startAt } = await plan(config)
-  const taken = new DispositionsTaken(config)
-  taken.startAt(startAt)
-  const onAdvance = taken.advance.bind(taken)
+  const changes = new DispositionChanges(config)
+  changes.startAt(startAt)
+  const onAdvance = changes.advance.bind(changes)
   await readToEnd(
     { ...readerOf(config, startAt), onAdvance },
     (batch) => {
@@ -189,7 +189,7 @@ export async function readQueue(
     },
     signal,
   )
-  return taken
+  return changes
 }
 
 /** Follows the topics until the signal comes. @throws SluiceError as `follow`. */
@@ -198,10 +198,10 @@ export async function followQueue(
   state: QueueState,
   signal: AbortSignal,
   onCaughtUp: () => void,
-  taken = new DispositionsTaken(config),
+  changes = new DispositionChanges(config),
 ): Promise<void> {
   const planned = await plan(config)
-  taken.startAt(planned.startAt)
+  changes.startAt(planned.startAt)
   const progress = new ResumeProgress(planned)
   let wasCaughtUp = false
   const look = (): void => {
@@ -211,7 +211,7 @@ export async function followQueue(
   }
   const onAdvance = (topic: string, partition: number, next: number): void => {
     progress.advance(topic, partition, next)
-    taken.advance(topic, partition, next)
+    changes.advance(topic, partition, next)
     look()
   }
   await follow(

@@ -192,7 +192,7 @@ export function readControlMessage(
 }
 
 /** An operator's override with its time. It may have been in force earlier, through a message that is gone by now. */
-export interface WordSince extends ChangeRecord {
+export interface OverrideSince extends ChangeRecord {
   /** Offset in the control topic. */
   readonly position: number
   /** False when what was before this message is no longer there: then it holds since then at the latest. */
@@ -207,7 +207,7 @@ export function sinceWhen(
   deployments: readonly PositionedDeployment[],
   choose: (deployment: Deployment) => Choice,
   keyOf: (choice: Choice) => string | null,
-): WordSince | null {
+): OverrideSince | null {
   const newest = deployments.at(-1)
   if (newest === undefined) return null
   const key = keyOf(choose(newest.deployment))

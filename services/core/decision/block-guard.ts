@@ -225,22 +225,22 @@ function finite(value: number | undefined): number {
 // Block state of a partition, committed with the offset of labels; the offset of transactions carries the position and
 // the hash chain.
 
-/** Beside the leases, which have a topic. */
-export interface Kept {
+/** The leases are not part of it: they have a topic. */
+export interface BlockState {
   /** Time by which its message was sent after the newest event. */
   readonly skewMs: number
   /** State of the guard; null for none. */
   readonly guard: string | null
 }
 
-const NOTHING: Kept = { skewMs: 0, guard: null }
+const NOTHING: BlockState = { skewMs: 0, guard: null }
 
-export function encodeKept({ skewMs, guard }: Kept): string {
+export function encodeBlockState({ skewMs, guard }: BlockState): string {
   return JSON.stringify([skewMs, guard])
 }
 
-/** Anything that is not ours begins anew. */
-export function decodeKept(text: string | null): Kept {
+/** A text that is not ours gives an empty state. */
+export function decodeBlockState(text: string | null): BlockState {
   try {
     const value: unknown = JSON.parse(text ?? '')
     if (!Array.isArray(value)) return NOTHING

@@ -39,7 +39,7 @@ export class YamlFaults {
 }
 
 /** A text value with what is needed to say where a character of it stands. */
-export interface PlacedText {
+export interface LocatedText {
   readonly text: string
   readonly path: string
   /** Offset in the document of the character at `position` of the text, as near as YAML lets one tell. */
@@ -160,7 +160,7 @@ export class YamlFields {
     this.#source.faults.add(at, name === undefined ? this.#path : this.#at(name), message)
   }
 
-  text(name: string, charactersMax: number): PlacedText | null {
+  text(name: string, charactersMax: number): LocatedText | null {
     const node = this.#take(name)
     const value = isScalar(node) ? node.value : undefined
     if (typeof value === 'string' && value.length > 0 && value.length <= charactersMax) {

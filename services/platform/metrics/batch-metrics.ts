@@ -70,8 +70,8 @@ const DECISION_MARKS = [
 
 const CASCADE_OUTCOMES = ['same', 'different'] as const
 
-/** A label that was applied, beside what had been decided for its transaction. */
-export interface LabelMet {
+/** A label that was applied, with the outcome decided for its transaction. */
+export interface AppliedLabel {
   /** `unknown` where the card does not hold the transaction singly (any more, or yet). */
   readonly outcome: Outcome | 'unknown'
   readonly verdict: 'fraud' | 'genuine'
@@ -102,7 +102,7 @@ export interface BatchReport {
   /** Payments that both nets of a cascade scored only to be compared: those with one outcome, and the others. */
   readonly cascadeSample: { readonly same: number; readonly different: number }
   readonly alerts: readonly AlertCounted[]
-  readonly labels: readonly LabelMet[]
+  readonly labels: readonly AppliedLabel[]
   readonly deadLetters: readonly {
     readonly topic: (typeof INPUT_TOPICS)[number]
     readonly reason: RejectReason

@@ -390,8 +390,8 @@ function labelEvents(
   }
 }
 
-/** The score stands among the features, as what they come to. */
-export const SCORE_POPULATION = 'score'
+/** Label of the distribution of the score, beside those of the features. */
+export const SCORE_DISTRIBUTION = 'score'
 
 export interface DriftEvents {
   /** Another model decides. */
@@ -407,7 +407,7 @@ interface Series {
 }
 
 const LABELS = {
-  feature: `${FEATURE_NAMES.join(', ')}, ${SCORE_POPULATION}`,
+  feature: `${FEATURE_NAMES.join(', ')}, ${SCORE_DISTRIBUTION}`,
   bin: 'place from low to high, or absent',
   model: 'first 12 characters of the digest of the model',
 }
@@ -466,7 +466,7 @@ function seriesOf(
 ): readonly (readonly Series[])[] {
   return distributionsOf(trainingDistribution).map((distribution, index) =>
     distribution.shares.map((_, bin) => ({
-      feature: FEATURE_NAMES[index] ?? SCORE_POPULATION,
+      feature: FEATURE_NAMES[index] ?? SCORE_DISTRIBUTION,
       bin: binName(bin, distribution),
       model,
     })),
