@@ -60,7 +60,7 @@ export type LabelOutcome =
       readonly isLabel: boolean
     }
 
-/** State and writer that labelling needs. */
+/** Dependencies of labelling. */
 export interface Labelling {
   readonly state: QueueState
   readonly writer: LabelWriter

@@ -229,7 +229,7 @@ export class DeliveryWindow<Item> {
     return this.#places[0]?.offset ?? this.#nextOffset
   }
 
-  /** Offset of the next message to take, or a later one. */
+  /** The next message to take has this offset or a later one. */
   get takenTo(): number {
     return this.#nextOffset
   }

@@ -26,8 +26,8 @@ export function mayGoOn(
 }
 
 /**
- * Largest lead of a batch's watermark over the position at which the batch's first transaction found its partition: the
- * spare hours for which parts of entities are retained (ENTITY_RETAIN_MS).
+ * Largest lead of a batch's watermark over the time of its partition at the batch's first transaction: the spare hours
+ * for which parts of entities are retained (ENTITY_RETAIN_MS).
  */
 const BATCH_SPAN_MS = 2 * BUCKET_MS
 
