@@ -4,7 +4,7 @@ import { EnvReader } from '../platform/config/env-reader.ts'
 import { type KafkaConnection, loadKafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import type { LogFormat, LogLevel } from '../platform/log.ts'
 
-/** Where the alerts come from. */
+/** Connection to the alerts. */
 export interface AlertsConfig extends KafkaConnection {
   /** Null when none is given; then topics have no prefix. */
   readonly topicPrefix: string | null

@@ -35,7 +35,7 @@ export interface TransactionalConsumerOptions extends KafkaConnection {
   readonly name: string
   readonly topics: readonly Topic[]
   /**
-   * Of those, the ones that speak of the others: at the start they are handed over only once the others have been read
+   * Those of `topics` that refer to the others: at the start they are handed over only once the others have been read
    * up to where they ended. At most one batch of each partition is held for that.
    */
   readonly topicsAfter?: readonly Topic[]
@@ -47,7 +47,7 @@ export interface TransactionalConsumerOptions extends KafkaConnection {
 }
 
 export interface TransactionalConsumer extends Closable {
-  /** What stood beside the offsets that were committed last. */
+  /** Metadata of the offsets that were committed last. */
   readonly metadata: readonly string[]
   /** True once everything that was there at the start has been taken. */
   readonly isCaughtUp: boolean
@@ -130,7 +130,7 @@ class Reader implements TransactionalConsumer {
   /** Batches that wait for the first topics, with what fetches on, and up to where each has been read. */
   #held: { readonly batch: CommittedMessages; readonly goOn: () => void; next: number }[] = []
   readonly #transactions: PartitionTransactions
-  /** What is committed of each partition, so that metadata can be written without going on. */
+  /** Committed offset of each partition, so that metadata can be written without advancing it. */
   readonly #committed: Map<string, number>
   /** One transaction at a time. */
   #last: Promise<void> = Promise.resolve()
@@ -170,7 +170,7 @@ class Reader implements TransactionalConsumer {
       Number(messages.at(-1)?.offset ?? -1) + 1,
       this.#committed.get(place) ?? 0,
     )
-    // What only rebuilds has been committed, and seldom brings anything new.
+    // Messages that are read only to rebuild are committed already, and seldom have new answers.
     if (offset === this.#committed.get(place) && answers.length === 0) return Promise.resolve()
     this.#committed.set(place, offset)
     return this.#commit(answers, { topic, partition, offset, metadata })

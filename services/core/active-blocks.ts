@@ -18,7 +18,7 @@ export const NOT_APPLIED = [
 ] as const
 export type NotApplied = (typeof NOT_APPLIED)[number]
 
-/** What an enforcer answers to a block or a release. */
+/** Answer of an enforcer to a block or a release. */
 export interface Enforced {
   readonly status: Exclude<ReceiptStatus, 'unknown'>
   /** Null when it was applied. */

@@ -28,7 +28,7 @@ export function codeAt(text: string, index: number): number {
   return charCodeAt.call(text, index)
 }
 
-/** What stands in place of a card number or a secret. */
+/** Replaces a card number or a secret. */
 export const REDACTED = '[redacted]'
 
 const DIGITS_MIN = 13

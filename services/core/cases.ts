@@ -37,7 +37,7 @@ export interface QueuedAlert {
 export interface Case {
   /** Id of its first alert in event time; another one once that alert leaves the queue. */
   readonly caseId: string
-  /** Of the alerts' priorities the highest. */
+  /** Highest priority of its alerts. */
   readonly priority: Priority
   /** Sum over the alerts; those without a known loss are left out. Null when none is known. */
   readonly expectedLossMinor: number | null
@@ -51,8 +51,8 @@ export interface Case {
 }
 
 /**
- * What an alert may cost, and how urgent that makes it: as the alert says, or computed where it does not. Where nothing
- * is known, it is urgent.
+ * Adds the expected loss and the priority of an alert, as the alert says, or computed where it does not. An alert
+ * without a known loss is urgent.
  */
 export function prioritised(alert: Alert, rates: RateTable): QueuedAlert {
   const expectedLossMinor = alert.expectedLossMinor ?? lossOf(alert, rates)
@@ -233,7 +233,7 @@ class Groups {
 
 // Dispositions: the closed findings, the label of each, and the detection of repeated or conflicting requests.
 
-/** What a person may say. */
+/** Findings that a person may record. */
 export type NamedFinding = Exclude<Finding, 'unknown'>
 export const NAMED_FINDINGS = FINDINGS.filter(
   (finding): finding is NamedFinding => finding !== 'unknown',
@@ -274,7 +274,7 @@ export function dispositionKey({
   return `${transactionId}/${source}`
 }
 
-/** What a request says beside what is known. `conflict`: its key was used for something else. */
+/** Relation of a request to what is known. `conflict`: its key was used for something else. */
 export type Novelty = 'new' | 'repeated' | 'conflict'
 
 /** The newest disposition of each transaction and source. Bounded: the oldest are forgotten first. */

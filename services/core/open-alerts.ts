@@ -5,7 +5,7 @@ import type { Label } from './transaction.ts'
 import type { Alert, Disposition } from './wire/records.ts'
 
 export interface OpenAlertsOptions {
-  /** How long an alert stays open, from its decision on, ms. */
+  /** Time that an alert stays open, from its decision on, ms. */
   readonly horizonMs: number
   readonly alertsMax: number
   /** Transactions of which it is remembered what they were, at most. */

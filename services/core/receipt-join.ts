@@ -22,22 +22,22 @@ export const RECEIPT_FAULTS = [
 ] as const
 export type ReceiptFault = (typeof RECEIPT_FAULTS)[number]
 
-/** How a block ended for the objective. `unanswered`: no receipt in the time that was set for it. */
+/** Result of a block for the objective. `unanswered`: no receipt arrived in the time allowed. */
 export const BLOCK_RESULTS = ['in_time', 'late', 'refused', 'too_late', 'unanswered'] as const
 export type BlockResult = (typeof BLOCK_RESULTS)[number]
 
 export interface ReceiptJoinOptions {
-  /** How long a block may be without receipt, ms; then again between one resending and the next. */
+  /** Time that a block may be without receipt, ms; then again between one resending and the next. */
   readonly waitMs: number
-  /** How long an alert is remembered, ms. */
+  /** Time that an alert is remembered, ms. */
   readonly horizonMs: number
   /** From the record of the transaction to the receipt, ms. */
   readonly objectiveMs: number
-  /** How often an unanswered block is sent again; 0 lets it lapse. */
+  /** Number of times that an unanswered block is sent again; 0 lets it lapse. */
   readonly resendsMax: number
-  /** Who must answer; null: one answer of anybody will do. */
+  /** Subscribers that must answer; null: one answer from anybody is enough. */
   readonly subscribers: ReadonlySet<string> | null
-  /** How far the clocks of two machines may be apart, ms. */
+  /** Largest difference between the clocks of two machines, ms. */
   readonly clockSkewMsMax: number
   /** Alerts that are kept at most. */
   readonly entriesMax: number
@@ -61,7 +61,7 @@ export interface PlacedReceipt {
   readonly isGenuine: boolean
 }
 
-/** What there is to count or to tell. */
+/** Event to count or to report. */
 export type JoinEvent =
   | {
       readonly kind: 'receipt'
@@ -220,7 +220,7 @@ export class ReceiptJoin {
       return events
     }
     entry.isClosed = true
-    // Of what had lapsed before the stop, nothing is told again.
+    // A lapse before the stop is not reported again.
     if (!(entry.isAnswered && entry.lastSentMs + waitMs <= this.#judgedToMs))
       events.push({ kind: 'lapse', alert })
     return events

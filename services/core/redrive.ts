@@ -7,7 +7,7 @@ export const REDRIVEN_FROM_HEADER = 'sluice-redriven-from'
 /** Topic names of Kafka; a longer or stranger one is not a topic. */
 const POSITION = /^([A-Za-z0-9._-]{1,249})\/(\d{1,6})\/(\d{1,15})$/
 
-/** Where a message stands. */
+/** Position of a message. */
 export interface MessagePosition {
   readonly topic: string
   readonly partition: number
@@ -33,8 +33,8 @@ export type MessageHeaders = Readonly<
 >
 
 /**
- * What a message of `topic` says it repeats, or null when it does not carry the mark. Only a position of the same
- * topic counts, since a redrive stays in its topic: nothing else of a foreign header is ever passed on.
+ * The position that a message of `topic` says it repeats; null without the header. Only a position of the same topic
+ * counts, since a redrive stays in its topic: nothing else of a foreign header is ever passed on.
  */
 export function redrivenFromOf(
   headers: MessageHeaders | undefined,

@@ -19,7 +19,7 @@ export class LogLimit {
     this.#intervalMs = intervalMs
   }
 
-  /** How many such lines were left out since the last one written; null when this one must be left out, too. */
+  /** Number of such lines left out since the last one written; null when this one must be left out, too. */
   admit(key: string, nowMs: number): number | null {
     const name = this.#seen.has(key) || this.#seen.size < KEYS_MAX ? key : ''
     const entry = this.#seen.get(name)
@@ -40,7 +40,7 @@ export class LogLimit {
 
 type LogLine = (fields: Readonly<Record<string, unknown>>, message: string) => void
 
-/** What may be logged, and how: fields first, then a constant sentence. A test checks every call. */
+/** Arguments of a log call: fields first, then a constant sentence. A test checks every call. */
 export interface Logger {
   readonly debug: LogLine
   readonly info: LogLine
@@ -55,7 +55,7 @@ export type LogLevel = VariableValue<'SLUICE_LOG_LEVEL'>
 /** `auto`: pretty when stderr is a terminal, else JSON. */
 export type LogFormat = VariableValue<'SLUICE_LOG_FORMAT'>
 
-/** Where lines go; a file descriptor outside of tests. */
+/** Destination of lines; a file descriptor outside of tests. */
 export type LogOutput = number | { write(line: string): void }
 
 const STDERR = 2

@@ -1,5 +1,5 @@
-// Where models are kept by what they are: `<store>/<digest>/`, the digest being that of the manifest, which holds the
-// digests of all else. What is in the store never changes, so that any decision can be computed again.
+// Store of models by content: `<store>/<digest>/`, the digest being that of the manifest, which holds the digests of
+// all else. Entries of the store never change, so that any decision can be computed again.
 
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -84,7 +84,7 @@ export async function addModel(
   await mkdir(copy, { recursive: true })
   try {
     await copyTree(folder, copy)
-    // What was copied is what counts: the source may have changed meanwhile.
+    // The copy is checked, not the source: the source may have changed during the copy.
     const copied = await checkModel(copy)
     if (copied.digest !== source.digest)
       throw corrupt(`${folder} has changed while it was being read`)

@@ -1,5 +1,5 @@
-// Where policies, lists and rulesets are kept by what they are, beside the models: `<store>/policies/<digest>.yaml` or
-// `.json`. What is in the store never changes, so that any decision can be computed again.
+// Store of policies, lists and rulesets by content, alongside the models: `<store>/policies/<digest>.yaml` or `.json`.
+// Entries of the store never change, so that any decision can be computed again.
 
 import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// What a port speaks, asked with a greeting: for messages that say more than "connection closed".
+// Protocol of a port, probed with a greeting: for messages that say more than "connection closed".
 
 import { connect, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -11,23 +11,23 @@ const TLS_ALERT = Buffer.from([0x15, 0x03])
 export type PortProbe = 'tls' | 'plain' | 'nothing'
 
 /** Sends the greeting in plain text and looks at what comes back; without an answer, tries TLS. */
-export async function askPort(
+export async function probePort(
   address: string,
   port: number,
   greeting: Uint8Array,
 ): Promise<PortProbe> {
   const host = address.replace(/^\[|\]$/g, '')
-  const speech = await askPlainly(host, port, greeting)
-  if (speech !== 'nothing') return speech
+  const probe = await probePlainText(host, port, greeting)
+  if (probe !== 'nothing') return probe
   return (await speaksTls(host, port)) ? 'tls' : 'nothing'
 }
 
-function askPlainly(host: string, port: number, greeting: Uint8Array): Promise<PortProbe> {
+function probePlainText(host: string, port: number, greeting: Uint8Array): Promise<PortProbe> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
-    const finish = (speech: PortProbe): void => {
+    const finish = (probe: PortProbe): void => {
       socket.destroy()
-      resolve(speech)
+      resolve(probe)
     }
     const nothing = (): void => {
       finish('nothing')

@@ -16,7 +16,7 @@ const SECRET_KEY =
 const TIME_KEY = /Ms$/
 const TIME_MS_MIN = 1e12
 const TIME_MS_MAX = 2e12
-/** Of an error only these: ioredis, for one, puts the command with its arguments beside them. */
+/** Fields of an error that are logged: ioredis, for one, puts the command with its arguments on its errors. */
 const ERROR_FIELDS = ['code', 'type', 'retriable', 'details', 'cause', 'errors'] as const
 
 interface Walk {

@@ -1,4 +1,4 @@
-// Where this installation lies: models, schemas and package.json are found from there.
+// Root folder of this installation: models, schemas and package.json are found from there.
 
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'

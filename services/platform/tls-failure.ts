@@ -9,7 +9,7 @@ const UNTRUSTED = new Set([
   'CERT_SIGNATURE_FAILURE',
   'INVALID_CA',
 ])
-/** How servers say that they want a certificate, or another one. */
+/** Messages of servers that require a certificate, or another one. */
 const CERTIFICATE_ALERT =
   /certificate[ _]required|handshake[ _]failure|unknown[ _]ca|bad[ _]certificate|certificate[ _]unknown/i
 const OUT_OF_DATE = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'])
@@ -18,11 +18,11 @@ const OUT_OF_DATE = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'])
 export interface TlsVariables {
   readonly ca: string
   readonly cert: string
-  /** What switches TLS off, as the end of a sentence. */
+  /** Instruction that switches TLS off, as the end of a sentence. */
   readonly off: string
 }
 
-/** What failed and what to do, or null when the error is not about TLS. */
+/** The failure and its remedy, or null when the error is not about TLS. */
 export function tlsProblem(error: unknown, variables: TlsVariables): string | null {
   if (!(error instanceof Error)) return null
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''

@@ -10,7 +10,7 @@ import {
   cascadeCosts,
   cascadeOf,
 } from '../../tools/bench/backends-bench.ts'
-import { denseNet, modelNet, targetNet, type BenchNet } from '../../tools/bench/bench-nets.ts'
+import { denseNet, modelNet, secondStageNet, type BenchNet } from '../../tools/bench/bench-nets.ts'
 import { SluiceError } from '../../services/core/errors.ts'
 
 const OPTIONS = {
@@ -50,8 +50,8 @@ test('both nets of a cascade are measured, and their joint cost is reported', as
   const parts = await cascadeOf('models/simulator')
   assert.ok(parts !== null)
   const nets = [
-    modelNet('models/simulator', 64, parts.draft),
-    targetNet('models/simulator', 64, parts.target),
+    modelNet('models/simulator', 64, parts.firstStage),
+    secondStageNet('models/simulator', 64, parts.secondStage),
   ]
   const result = await runBackendsBench(
     nets,
@@ -61,7 +61,7 @@ test('both nets of a cascade are measured, and their joint cost is reported', as
   assert.deepEqual(backendsProblems(result), [])
   const [cost] = result.cascades
   assert.equal(cost?.batchRows, 64)
-  assert.ok(cost.cascade.cpuMicrosecondsPerRow >= cost.draft.cpuMicrosecondsPerRow)
+  assert.ok(cost.cascade.cpuMicrosecondsPerRow >= cost.firstStage.cpuMicrosecondsPerRow)
   assert.ok(
     backendsLines(result).some((line) => line.startsWith('wasm, models/simulator, batches')),
   )
@@ -78,17 +78,22 @@ test('the price of a million decisions is processor time: the first stage for al
       cpuMicrosecondsPerRow: rows === 256 ? cpuMicrosecondsPerRow : 1,
     }))
   const nets = [
-    { ...net, net: 'a, draft', calls: calls(100_000, 9) },
-    { ...net, net: 'a, target', calls: calls(2_000, 360) },
+    { ...net, net: 'a, first stage', calls: calls(100_000, 9) },
+    { ...net, net: 'a, second stage', calls: calls(2_000, 360) },
   ]
-  const parts = { folder: 'a', draft: 'a, draft', target: 'a, target', targetShare: 0.025 }
+  const parts = {
+    folder: 'a',
+    firstStage: 'a, first stage',
+    secondStage: 'a, second stage',
+    secondStageShare: 0.025,
+  }
   const [cost, ...others] = cascadeCosts([{ backend: 'wasm', nets }], [parts], 0.1)
   assert.deepEqual(others, [])
-  // 9 us for each of a million are 9 s of a core, 0.0025 hours; the target takes 360 s.
-  assert.equal(cost?.draft.pricePerMillion.toFixed(9), '0.000250000')
-  assert.equal(cost.target.pricePerMillion.toFixed(9), '0.010000000')
+  // 9 us for each of a million are 9 s of a core, 0.0025 hours; the second stage takes 360 s.
+  assert.equal(cost?.firstStage.pricePerMillion.toFixed(9), '0.000250000')
+  assert.equal(cost.secondStage.pricePerMillion.toFixed(9), '0.010000000')
   assert.equal(cost.cascade.pricePerMillion.toFixed(9), '0.000500000')
-  // 10 us of waiting for the draft and 0.025 x 500 us for the target.
+  // 10 us of waiting for the first stage and 0.025 x 500 us for the second.
   assert.equal(Math.round(cost.cascade.rowsPerSecond), Math.round(1e6 / 22.5))
   assert.deepEqual(cascadeCosts([{ backend: 'cpu', nets: [] }], [parts], 0.1), [])
 })

@@ -48,10 +48,10 @@ async function openSaying(t: TestContext, stream: TestStream, looks = true): Pro
   const { horizonMs, cases } = config
   const state = new QueueState({ topicPrefix, horizonMs, cases, clock: systemClock, codecs })
   const signal = new AbortController().signal
-  const taken = await readQueue(config, state, signal)
+  const changes = await readQueue(config, state, signal)
   const writer = await openLabelWriter({ ...config, codecs })
   closeWith(t, () => writer.close())
-  const catchUp = (): Promise<void> => (looks ? taken.readOn(state, signal) : Promise.resolve())
+  const catchUp = (): Promise<void> => (looks ? changes.readOn(state, signal) : Promise.resolve())
   return async ({ id, card, author }) => {
     const nothing = { merchant: null, terminal: null, device: null, ipNetwork: null }
     const word = { finding: 'confirmed_fraud', source: 'analyst', reason: 'test' } as const

@@ -179,8 +179,8 @@ async function sameBits(net: OpenBenchNet, sizes: readonly number[]): Promise<bo
   return true
 }
 
-// The cost of the draft and the target of a cascade: processor time of a million payments, and its price at the price of a
-// core for an hour. A GPU's time is no part of it.
+// The cost of both stages of a cascade: processor time of a million payments, and its price at the price of a core for an
+// hour. A GPU's time is no part of it.
 
 /** The batch size that figures are taken at, near what partitions score at a time. */
 const BATCH_ROWS = 256
@@ -207,10 +207,10 @@ interface MeasuredBackend {
 /** The two nets of a folder, as the benchmark names them. */
 export interface CascadeParts {
   readonly folder: string
-  readonly draft: string
-  readonly target: string
+  readonly firstStage: string
+  readonly secondStage: string
   /** Share of all payments: those in the band on validation, and the sample that watches agreement. */
-  readonly targetShare: number
+  readonly secondStageShare: number
 }
 
 export interface PartCost {
@@ -225,10 +225,10 @@ export interface CascadeCost {
   readonly folder: string
   readonly backend: Backend
   readonly batchRows: number
-  readonly targetShare: number
-  readonly draft: PartCost
-  readonly target: PartCost
-  /** A million payments: the draft for all, the target for its share. */
+  readonly secondStageShare: number
+  readonly firstStage: PartCost
+  readonly secondStage: PartCost
+  /** A million payments: the first stage for all, the second stage for its share. */
   readonly cascade: PartCost
 }
 
@@ -241,9 +241,9 @@ export async function cascadeOf(folder: string): Promise<CascadeParts | null> {
   const { verifiedShare, sampleShare } = target
   return {
     folder,
-    draft: `${folder}, draft`,
-    target: `${folder}, target`,
-    targetShare: verifiedShare + (1 - verifiedShare) * sampleShare,
+    firstStage: `${folder}, first stage`,
+    secondStage: `${folder}, second stage`,
+    secondStageShare: verifiedShare + (1 - verifiedShare) * sampleShare,
   }
 }
 
@@ -253,32 +253,32 @@ export function cascadeCosts(
   cascades: readonly CascadeParts[],
   coreHourPrice: number,
 ): readonly CascadeCost[] {
-  return cascades.flatMap(({ folder, draft, target, targetShare }) =>
+  return cascades.flatMap(({ folder, firstStage, secondStage, secondStageShare }) =>
     backends.flatMap(({ backend, nets }) => {
       const callsOf = (name: string): MeasuredCalls | undefined =>
         nets
           .find(({ net }) => net === name)
           ?.calls?.filter(({ rows }) => rows <= BATCH_ROWS)
           .at(-1)
-      const [ofDraft, ofTarget] = [callsOf(draft), callsOf(target)]
-      if (ofDraft === undefined || ofTarget?.rows !== ofDraft.rows) return []
+      const [first, second] = [callsOf(firstStage), callsOf(secondStage)]
+      if (first === undefined || second?.rows !== first.rows) return []
       const cost = (rowsPerSecond: number, cpuMicrosecondsPerRow: number): PartCost => ({
         rowsPerSecond,
         cpuMicrosecondsPerRow,
         pricePerMillion: ((cpuMicrosecondsPerRow * ROWS) / MICROSECONDS_PER_HOUR) * coreHourPrice,
       })
-      const secondsPerRow = 1 / ofDraft.rowsPerSecond + targetShare / ofTarget.rowsPerSecond
+      const secondsPerRow = 1 / first.rowsPerSecond + secondStageShare / second.rowsPerSecond
       return [
         {
           folder,
           backend,
-          targetShare,
-          batchRows: ofDraft.rows,
-          draft: cost(ofDraft.rowsPerSecond, ofDraft.cpuMicrosecondsPerRow),
-          target: cost(ofTarget.rowsPerSecond, ofTarget.cpuMicrosecondsPerRow),
+          secondStageShare,
+          batchRows: first.rows,
+          firstStage: cost(first.rowsPerSecond, first.cpuMicrosecondsPerRow),
+          secondStage: cost(second.rowsPerSecond, second.cpuMicrosecondsPerRow),
           cascade: cost(
             1 / secondsPerRow,
-            ofDraft.cpuMicrosecondsPerRow + targetShare * ofTarget.cpuMicrosecondsPerRow,
+            first.cpuMicrosecondsPerRow + secondStageShare * second.cpuMicrosecondsPerRow,
           ),
         },
       ]
@@ -312,12 +312,12 @@ function cascadeLines({ cascades, coreHourPrice }: BackendsResult): readonly str
     ...tableLines(
       [
         ['', 'rows/s', 'CPU us/row', 'price of a million'],
-        ...cascades.flatMap(({ folder, backend, batchRows, targetShare, ...parts }) => [
+        ...cascades.flatMap(({ folder, backend, batchRows, secondStageShare, ...parts }) => [
           [
-            `${backend}, ${folder}, batches of ${count(batchRows)}; the target scores ${(100 * targetShare).toFixed(2)} %`,
+            `${backend}, ${folder}, batches of ${count(batchRows)}; the second stage scores ${(100 * secondStageShare).toFixed(2)} %`,
           ],
-          partCells('draft', parts.draft),
-          partCells('target', parts.target),
+          partCells('first stage', parts.firstStage),
+          partCells('second stage', parts.secondStage),
           partCells('cascade', parts.cascade),
         ]),
       ],

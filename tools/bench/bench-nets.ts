@@ -28,7 +28,7 @@ export interface BenchNet {
 }
 
 /**
- * The net that scores every payment, which is the draft of a cascade: raw features, scaling, net, calibration. `name`
+ * The net that scores every payment, which is the first stage of a cascade: raw features, scaling, net, calibration. `name`
  * is the folder unless given.
  */
 export function modelNet(folder: string, rowCount: number, name = folder): BenchNet {
@@ -50,15 +50,15 @@ export function modelNet(folder: string, rowCount: number, name = folder): Bench
   }
 }
 
-/** The target of a cascade, with the earlier payments that it reads. */
-export function targetNet(folder: string, rowCount: number, name: string): BenchNet {
+/** The second stage of a cascade, with the earlier payments that it reads. */
+export function secondStageNet(folder: string, rowCount: number, name: string): BenchNet {
   const { rows, sequences, amountsMinor } = simulatedRows(rowCount)
   return {
     name,
     async open(backend) {
       const model = await openScoringModel({ folder: resolve(repositoryRoot(), folder), backend })
       const { verifier } = model
-      if (verifier === null) throw new Error(`${folder} has no target.`)
+      if (verifier === null) throw new Error(`${folder} has no second stage.`)
       return {
         detail: model.info.backendDetail,
         isOnGpu: model.info.isOnGpu,

@@ -11,7 +11,7 @@ import {
   type BackendsResult,
   cascadeOf,
 } from './backends-bench.ts'
-import { denseNet, modelNet, targetNet } from './bench-nets.ts'
+import { denseNet, modelNet, secondStageNet } from './bench-nets.ts'
 import { runFeaturesBench } from './features-bench.ts'
 import { openBenchServers, type BenchServers } from './bench-servers.ts'
 import { reportLines, reportProblems, type BenchReport } from './bench-report.ts'
@@ -101,9 +101,9 @@ const DESCRIPTION =
   'scorer on a full topic. live: latency from intended send time to alert, open loop. These three by\n' +
   'default. sizing: memory per card and entity in Redis, and disk per transaction, after a replay. takeover: how\n' +
   'long partitions stand still when a scorer is stopped, started or killed. tracing: processor time of the\n' +
-  'scorer with tracing off and on, in turns of replays. features: fold and state codec in memory, the\n' +
+  'scorer with tracing off and on, in turns of replays. features: the features and the state codec in memory, the\n' +
   'same over Redis without Kafka, and as the history of one card grows. backends: every backend that\n' +
-  'works here x models x batches of 1 to 16,384 rows, without a server, and what draft and target of a\n' +
+  'works here x models x batches of 1 to 16,384 rows, without a server, and what both stages of a\n' +
   'cascade cost for a million payments. swap: latency of decisions before,\n' +
   'during and after changes of the model under load. reasons: the cost of explaining alerts when 1 % is\n' +
   'flagged, the same replay with and without, in turns.\n' +
@@ -208,7 +208,10 @@ async function measureBackends({
     ...folders.flatMap(({ folder, parts }) =>
       parts === null
         ? [modelNet(folder, rowCount)]
-        : [modelNet(folder, rowCount, parts.draft), targetNet(folder, rowCount, parts.target)],
+        : [
+            modelNet(folder, rowCount, parts.firstStage),
+            secondStageNet(folder, rowCount, parts.secondStage),
+          ],
     ),
     ...BACKENDS_NETS.map((widths) => denseNet(widths, rowCount)),
   ]

@@ -5,13 +5,13 @@ import { EnvReader } from '../../platform/config/env-reader.ts'
 import { readNamedTokens, readToken, type BearerToken } from '../../platform/http/bearer-tokens.ts'
 import { loadServiceConfig, type ServiceConfig } from '../service-config.ts'
 
-/** What a look at the queue needs. */
+/** Settings of one read of the queue. */
 export interface QueueConfig extends ServiceConfig {
   readonly horizonMs: number
   readonly cases: CaseOptions
 }
 
-/** What the HTTP service needs beside it. */
+/** Settings that the HTTP service needs in addition. */
 export interface CasesConfig extends QueueConfig {
   readonly http: { readonly host: string; readonly port: number }
   readonly tokens: readonly BearerToken[]

@@ -26,7 +26,7 @@ import { readPartitionCount, topicName } from '../../platform/kafka/topics.ts'
 import type { Closable } from '../../platform/lifecycle.ts'
 import type { QueueState } from './queue-state.ts'
 
-/** What was said. Fields of the transaction are needed only where no alert of it is remembered. */
+/** A finding to record. Fields of the transaction are needed only where no alert of it is remembered. */
 export interface LabelRequest {
   /** Id of a transaction or of an alert. */
   readonly id: string
@@ -48,8 +48,8 @@ export interface LabelRequest {
 export const LABEL_SOURCES_SAID = ['analyst', 'chargeback', 'customer'] as const
 
 /**
- * What became of a request. `unknown`: no alert of it is remembered, and card and event time are missing. `other_card`:
- * the alert is of another card than the request says.
+ * Outcome of a request. `unknown`: no alert of it is remembered, and card and event time are missing. `other_card`: the
+ * alert is of another card than the request says.
  */
 export type LabelOutcome =
   | { readonly kind: 'unknown' | 'other_card' }
@@ -60,7 +60,7 @@ export type LabelOutcome =
       readonly isLabel: boolean
     }
 
-/** What a label is said with. */
+/** Dependencies of labelling. */
 export interface Labelling {
   readonly state: QueueState
   readonly writer: LabelWriter
@@ -108,7 +108,7 @@ export async function label(
     state.alerts.takeDisposition(disposition)
   }
   if (written === 'repeated') dispositions.takeRepeated(disposition)
-  // What a look has found may be from an attempt of our own whose outcome did not come back.
+  // A repeat found in the topic may be an earlier attempt of this request whose outcome was lost.
   const kind = known === 'new' && dispositions.holds(disposition) ? 'new' : written
   return { kind, disposition, isLabel: request.finding !== 'inconclusive' }
 }

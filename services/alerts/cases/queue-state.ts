@@ -109,12 +109,12 @@ const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 } as const
 /** Name of the groups that read for the queue; each run has one of its own, deleted afterwards. */
 const READER_NAME = 'sluice-queue'
 
-/** How often a follower is asked whether it has come to where the topic ended. */
+/** Interval between two checks whether a follower has reached the end that the topic had. */
 const CATCH_UP_POLL_MS = 10
 const CATCH_UP_MS_MAX = 10_000
 
-/** How far the dispositions of a stream have been taken into a state. */
-export class DispositionsTaken {
+/** Position up to which the dispositions of a stream are applied to a state. */
+export class DispositionChanges {
   readonly #config: QueueConfig
   readonly #topic: string
   readonly #next = new Map<string, number>()
@@ -177,11 +177,11 @@ export async function readQueue(
   config: QueueConfig,
   state: QueueState,
   signal: AbortSignal,
-): Promise<DispositionsTaken> {
+): Promise<DispositionChanges> {
   const { startAt } = await plan(config)
-  const taken = new DispositionsTaken(config)
-  taken.startAt(startAt)
-  const onAdvance = taken.advance.bind(taken)
+  const changes = new DispositionChanges(config)
+  changes.startAt(startAt)
+  const onAdvance = changes.advance.bind(changes)
   await readToEnd(
     { ...readerOf(config, startAt), onAdvance },
     (batch) => {
@@ -189,7 +189,7 @@ export async function readQueue(
     },
     signal,
   )
-  return taken
+  return changes
 }
 
 /** Follows the topics until the signal comes. @throws SluiceError as `follow`. */
@@ -198,10 +198,10 @@ export async function followQueue(
   state: QueueState,
   signal: AbortSignal,
   onCaughtUp: () => void,
-  taken = new DispositionsTaken(config),
+  changes = new DispositionChanges(config),
 ): Promise<void> {
   const planned = await plan(config)
-  taken.startAt(planned.startAt)
+  changes.startAt(planned.startAt)
   const progress = new ResumeProgress(planned)
   let wasCaughtUp = false
   const look = (): void => {
@@ -211,7 +211,7 @@ export async function followQueue(
   }
   const onAdvance = (topic: string, partition: number, next: number): void => {
     progress.advance(topic, partition, next)
-    taken.advance(topic, partition, next)
+    changes.advance(topic, partition, next)
     look()
   }
   await follow(
@@ -234,7 +234,7 @@ async function plan(config: QueueConfig): Promise<ResumePlan> {
   return asked(config, async (admin) => {
     await readPartitionCount(admin, topicPrefix, QUEUE_TOPICS)
     const topics = QUEUE_TOPICS.map((topic) => topicName(topicPrefix, topic))
-    // What was found is remembered for longer than alerts are, so that it is not said twice.
+    // Findings are remembered for longer than alerts are, so that none is recorded twice.
     const whole = new Set([topicName(topicPrefix, 'dispositions')])
     return planSince(admin, topics, systemClock.nowMs() - horizonMs, whole)
   })

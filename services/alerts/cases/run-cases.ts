@@ -14,7 +14,7 @@ import { openMetricsServer } from '../../platform/metrics/metrics-server.ts'
 import { openSchemaRegistry } from '../../platform/registry/http-registry.ts'
 import type { CasesConfig } from './config.ts'
 import { openLabelWriter } from './label-request.ts'
-import { DispositionsTaken, followQueue, QueueState } from './queue-state.ts'
+import { DispositionChanges, followQueue, QueueState } from './queue-state.ts'
 import { casesRoutes } from './routes.ts'
 
 const STANDING_MS = 5_000
@@ -50,7 +50,7 @@ async function run(options: CasesOptions, opened: Closable[], signal: AbortSigna
   let isFollowing = false
   const writer = await openLabelWriter({ ...config, codecs })
   opened.push(writer)
-  const taken = new DispositionsTaken(config)
+  const changes = new DispositionChanges(config)
   const metrics = await openMetricsServer({
     ...config.metrics,
     registry: telemetry.registry,
@@ -63,7 +63,7 @@ async function run(options: CasesOptions, opened: Closable[], signal: AbortSigna
     requestsPerSecondMax: config.requestsPerSecondMax,
     routes: casesRoutes({
       ...{ state, writer, clock, telemetry },
-      catchUp: () => taken.untilNow(),
+      catchUp: () => changes.untilNow(),
       isReady: () => isFollowing,
     }),
     clock,
@@ -88,7 +88,7 @@ async function run(options: CasesOptions, opened: Closable[], signal: AbortSigna
     log.info({ port: api.port, metricsPort: metrics.port }, 'Queue and labels are served.')
     options.onReady?.({ http: api.port, metrics: metrics.port })
   }
-  await followQueue(config, state, signal, onCaughtUp, taken)
+  await followQueue(config, state, signal, onCaughtUp, changes)
 }
 
 function tell(state: QueueState, telemetry: CasesTelemetry, isFollowing: boolean): void {

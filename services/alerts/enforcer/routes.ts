@@ -1,4 +1,4 @@
-// What can be asked of the enforcer.
+// HTTP routes of the enforcer.
 
 import type { Clock } from '../../core/clock.ts'
 import type { ActiveBlocks } from '../../core/active-blocks.ts'

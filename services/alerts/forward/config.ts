@@ -1,4 +1,4 @@
-// What the forwarder reads from the environment beside its targets file, and where the secrets of that file are read.
+// Environment variables of the forwarder, in addition to its targets file, and the secrets that the file refers to.
 
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'

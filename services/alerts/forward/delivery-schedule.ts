@@ -1,11 +1,11 @@
-// What an answer means, and when to try again: full jitter under a bound that doubles up to a cap.
+// Verdict on an answer, and the delay before a retry: full jitter under a bound that doubles up to a cap.
 
-/** How one attempt ended. */
+/** Result of one attempt. */
 export type AttemptResult =
   | { readonly kind: 'answered'; readonly status: number; readonly retryAfterMs: number | null }
   | { readonly kind: 'timeout' | 'no_connection' }
 
-/** What follows from it. */
+/** Consequence of an attempt. */
 export const VERDICTS = ['delivered', 'rejected', 'failed'] as const
 export type Verdict = (typeof VERDICTS)[number]
 
@@ -27,8 +27,8 @@ export function verdictOf(result: AttemptResult): Verdict {
 }
 
 /**
- * How long to wait after `failures` failed attempts, at least 1. `share` is a random number from 0 to 1. What the
- * target asked for in Retry-After is kept to, up to the cap.
+ * Delay after `failures` failed attempts, at least 1. `share` is a random number from 0 to 1. The delay is at least the
+ * target's Retry-After, up to the cap.
  */
 export function delayMsAfter(
   failures: number,
@@ -59,9 +59,9 @@ export type CircuitState = (typeof CIRCUIT_STATES)[number]
 export interface CircuitLimits {
   /** Failures in a row that open it. */
   readonly failures: number
-  /** How long it is open at first. */
+  /** Time that it is open at first. */
   readonly openMs: number
-  /** How long at most, however many probes fail. */
+  /** Longest time that it is open, however many probes fail. */
   readonly openMsMax: number
 }
 
@@ -191,7 +191,7 @@ export class DueQueue<Item> {
   }
 }
 
-// What one partition has in hand: messages in their order, which of them may go out now, and up to where all are done.
+// Deliveries in progress of one partition: messages in order, those that may be sent now, and the offset to commit.
 //
 // A message waits for those of its card before it, so that a release never overtakes its block; other cards do not
 // wait. The offset to commit is that of the first message that is not done, however many behind it are.
@@ -229,7 +229,7 @@ export class DeliveryWindow<Item> {
     return this.#places[0]?.offset ?? this.#nextOffset
   }
 
-  /** Where the next message to take is, or after. */
+  /** The next message to take has this offset or a later one. */
   get takenTo(): number {
     return this.#nextOffset
   }

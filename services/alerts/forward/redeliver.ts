@@ -41,7 +41,7 @@ const LETTER = z.object({
   atMs: z.int(),
 })
 
-/** What is kept of an alert that was not delivered, or of one that was delivered after all. */
+/** Dead letter of an alert that was not delivered, or the record that it was delivered after all. */
 export type ForwardLetter = Readonly<z.infer<typeof LETTER>>
 
 const LETTER_BYTES_MAX = 4_096
@@ -65,7 +65,7 @@ export function parseLetter(value: Buffer | null): ForwardLetter | null {
 /** Letters that one run looks at. */
 export const REDELIVER_MAX = 100_000
 
-/** What is to be done about a letter: a later revision makes an alert old, and retention takes it. */
+/** Action for a letter: a later revision supersedes an alert, and retention removes it. */
 export type RedeliveryState = 'send' | 'superseded' | 'gone'
 
 export interface PlannedRedelivery {

@@ -108,7 +108,7 @@ interface Shared {
   readonly writeLetter: WriteLetter
 }
 
-/** What all targets use: one admin client, and one producer of dead letters. */
+/** Opens the clients that all targets share: one admin client, and one producer of dead letters. */
 async function openShared(config: ForwardOptions['config'], opened: Closable[]): Promise<Shared> {
   registerCompressionCodecs()
   const kafka = openKafka(config, {

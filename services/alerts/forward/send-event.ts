@@ -7,7 +7,7 @@ import { type AttemptResult, retryAfterMsOf } from './delivery-schedule.ts'
 import { ID_HEADER, SIGNATURE_HEADER, signatureHeader, TIMESTAMP_HEADER } from './signature.ts'
 import type { Target } from './targets-file.ts'
 
-/** Of an answer, this much is read so that its connection can be used again; a longer one costs its connection. */
+/** Bytes of an answer that are read so that its connection can be used again; a longer answer costs its connection. */
 const ANSWER_BYTES_MAX = 65_536
 
 /** Posts the event once. Null: the signal broke it off, which says nothing of the target. */

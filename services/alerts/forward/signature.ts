@@ -8,7 +8,7 @@ export const ID_HEADER = 'webhook-id'
 export const TIMESTAMP_HEADER = 'webhook-timestamp'
 export const SIGNATURE_HEADER = 'webhook-signature'
 
-/** What an id looks like. Without a brace in it, no part of a body can be passed off as one. */
+/** Form of an id. It holds no brace, so no part of a body can pass for an id. */
 export const DELIVERY_ID = /^[A-Za-z0-9_.-]{1,128}$/
 
 const SECRET_PREFIX = 'whsec_'
@@ -70,7 +70,7 @@ function digestOf(key: Secret, id: string, timestamp: string, body: string | Uin
 // The receiver's side, in TypeScript: checks the signature, the age and the id of a delivery. Receivers in other
 // languages use the library of Standard Webhooks (docs/webhooks.md).
 
-/** How far the sender's clock and ours may be apart, ms, as Standard Webhooks says. */
+/** Largest difference between the sender's clock and ours, ms, as Standard Webhooks says. */
 export const TOLERANCE_MS = 300_000
 /** Longest body that a sender of ours makes. */
 export const DELIVERY_BYTES_MAX = 262_144
@@ -89,8 +89,8 @@ export const DELIVERY_REFUSALS = [
 export type DeliveryRefusal = (typeof DELIVERY_REFUSALS)[number]
 
 /**
- * What to answer a refused delivery with. A replay gets 200: the sender's own repeat after an answer that was lost
- * looks the same, and what it says is done already.
+ * Status that answers a refused delivery. A replay gets 200: a sender that repeats after a lost answer looks the same,
+ * and its event is handled already.
  */
 export const REFUSAL_STATUS: Readonly<Record<DeliveryRefusal, number>> = {
   body_too_large: 413,

@@ -19,7 +19,7 @@ const FETCH_BYTES_MAX = 262_144
 const FETCH_WAIT_MS = 100
 const SESSION_MS = 10_000
 const COMMIT_INTERVAL_MS = 250
-/** How long requests may go on when a rebalance or the end has come. */
+/** Time that open requests are given after a rebalance or at the stop. */
 const GRACE_MS_MAX = 5_000
 const PARTITIONS_CONCURRENT = 16
 
@@ -183,7 +183,7 @@ export class TargetConsumer implements Closable {
     this.#tellJoined()
   }
 
-  /** What is done here may be ahead of what the group knows; what others have done since is in the group. */
+  /** Own progress may be ahead of the group's offsets; progress of other members is only in the group. */
   async #placesOf(
     partitions: readonly number[],
     own: ReadonlyMap<number, number>,

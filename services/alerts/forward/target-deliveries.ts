@@ -36,7 +36,7 @@ export interface DeliveriesOptions {
   readonly telemetry: ForwardTelemetry
   /** Something of the partition is done: there may be room, and an offset to commit. */
   readonly onDone: (partition: number) => void
-  /** What was given up cannot be written down: nothing more can be promised. */
+  /** Called when a dead letter cannot be written: no delivery can be promised any more. */
   readonly onFailure: (error: unknown) => void
 }
 
@@ -146,7 +146,7 @@ export class TargetDeliveries {
         filtered += 1
         continue
       }
-      // What cannot be read belongs to no card, and waits for nothing.
+      // An unreadable message belongs to no card, and waits for nothing.
       const card = decoded.ok ? decoded.value.card : `offset ${offset}`
       const event = decoded.ok ? alertEvent(decoded.value) : null
       const decidedAtMs = decoded.ok ? decoded.value.decidedAtMs : this.#options.clock.nowMs()

@@ -22,12 +22,12 @@ export interface Target {
   readonly filter: AlertFilter
   /** Every delivery is signed with each: one, or two while the key is changed. */
   readonly keys: readonly Secret[]
-  /** Where a target begins that has no place yet. */
+  /** Start of a target that has no committed position yet. */
   readonly startAt: 'now' | 'beginning'
-  /** How long one attempt may take. */
+  /** Time limit of one attempt. */
   readonly timeoutMs: number
   readonly retries: RetryLimits & {
-    /** How long after its first attempt an alert is given up, whatever the circuit says. */
+    /** Time after its first attempt at which an alert is given up, whatever the state of the circuit. */
     readonly giveUpMs: number
   }
   readonly circuit: CircuitLimits
@@ -37,7 +37,7 @@ export interface Target {
   readonly ratePerSecondMax: number | null
 }
 
-/** Where a secret is. */
+/** Source of a secret. */
 export interface SecretPlace {
   readonly kind: 'env' | 'file'
   readonly name: string

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { breakerControlOf } from '../../core/control/deployment.ts'
 import { breakersIn } from '../../core/decision/block-guard.ts'
 import type { BreakerStatus } from '../../core/decision/breaker.ts'
-import { decodeKept } from '../../core/decision/block-guard.ts'
+import { decodeBlockState } from '../../core/decision/block-guard.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { EnvReader } from '../../platform/config/env-reader.ts'
 import { readGroupId } from '../../platform/config/env-reader.ts'
@@ -108,7 +108,7 @@ export async function readBreakers(
 ): Promise<BreakerStatuses> {
   const resets = await readBreakerResets(access)
   const partitions = (await readKeptBlocks(access, groupId)).flatMap(({ partition, kept }) =>
-    breakersIn(decodeKept(kept).guard).map((breaker) => ({
+    breakersIn(decodeBlockState(kept).guard).map((breaker) => ({
       ...{ partition, ...breaker },
       isOpen: breaker.trippedAt !== null && resets <= breaker.trippedAt,
     })),

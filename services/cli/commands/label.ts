@@ -113,8 +113,8 @@ async function run(id: string, options: LabelOptions): Promise<void> {
   const content = await openSchemaRegistry({ url, topicPrefix, register: false }).load()
   const state = await openQueueState(config)
   const signal = interruptSignal()
-  const taken = await readQueue(config, state, signal)
-  const catchUp = (): Promise<void> => taken.readOn(state, signal)
+  const changes = await readQueue(config, state, signal)
+  const catchUp = (): Promise<void> => changes.readOn(state, signal)
   const writer = await openLabelWriter({ ...config, codecs: createCodecs(content) })
   try {
     const outcome = await label(

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { releaseControlOf } from '../../core/control/deployment.ts'
-import type { HeldLease } from '../../core/decision/leases.ts'
+import type { CardLease } from '../../core/decision/leases.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { readLiveLeases } from '../../platform/kafka/block-topics.ts'
@@ -58,7 +58,7 @@ export function register(program: Command): void {
 }
 
 /** @throws SluiceError SLUICE_LEASE_NOT_FOUND */
-function chosen(leases: readonly HeldLease[], named: string): HeldLease {
+function chosen(leases: readonly CardLease[], named: string): CardLease {
   const found = leases.find(({ card, alertId }) => alertId === named || card === named)
   if (found !== undefined) return found
   throw new SluiceError(

@@ -1,7 +1,7 @@
 // The status of what decides on a stream: gathered from the control topic, the store, the commits of partitions, and the
 // metrics of scorers.
 
-import { type WordSince, sinceWhen } from '../../core/control/deployment.ts'
+import { type OverrideSince, sinceWhen } from '../../core/control/deployment.ts'
 import { type Choice, NO_DEPLOYMENT } from '../../core/control/deployment.ts'
 import { breakerKey } from '../../core/decision/breaker.ts'
 import { isSluiceError } from '../../core/errors.ts'
@@ -44,13 +44,16 @@ export interface PolicyStatus {
   readonly store: string
   readonly active: DescribedRuleset
   /** Since when this policy decides, whatever was changed of lists and modes; null when nobody has said anything. */
-  readonly since: WordSince | null
+  readonly since: OverrideSince | null
   /** Since when this very version does. */
-  readonly changed: WordSince | null
+  readonly changed: OverrideSince | null
   /** Empty for the built-in policy. */
   readonly segments: readonly StatusSegment[]
   /** Null for none. */
-  readonly shadow: { readonly ruleset: DescribedRuleset; readonly since: WordSince | null } | null
+  readonly shadow: {
+    readonly ruleset: DescribedRuleset
+    readonly since: OverrideSince | null
+  } | null
   readonly lists: readonly StatusList[]
   readonly breakers: {
     readonly group: string
@@ -445,7 +448,7 @@ function rulesetText({ digest, ruleset, document }: DescribedRuleset): string {
   return `${name}, version ${ruleset.version} (${short})`
 }
 
-function sinceText({ author, reason, atMs, isFirst }: WordSince): string {
+function sinceText({ author, reason, atMs, isFirst }: OverrideSince): string {
   const time = `${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`
   const shown =
     reason.length > REASON_CHARACTERS_MAX
@@ -507,7 +510,7 @@ function rulesetJson({ digest, ruleset, document, problem }: DescribedRuleset): 
   }
 }
 
-function sinceJson(since: WordSince | null): object | null {
+function sinceJson(since: OverrideSince | null): object | null {
   if (since === null) return null
   const { author, reason, atMs, position, isFirst } = since
   return { time: new Date(atMs).toISOString(), isExact: isFirst, author, reason, position }

@@ -86,7 +86,7 @@ function digestTextsOf(block: DecisionBatch): readonly string[] {
   })
 }
 
-/** What is hashed of one decision, put together in one place: an object for each hash costs more than the hash. */
+/** Hashed bytes of one decision, collected in one reused buffer: an object for each hash costs more than the hash. */
 class Scratch {
   #bytes = Buffer.allocUnsafe(SCRATCH_BYTES)
   #length = 0

@@ -11,7 +11,7 @@ const COUNT = z.int().nonnegative()
 const ANCHOR = z.object({
   streamId: z.string(),
   partition: COUNT,
-  /** Of the block in the decisions topic. */
+  /** Offset of the batch in the decisions topic. */
   offset: COUNT,
   hash: z.string().regex(/^[0-9a-f]{64}$/),
   /** Blocks of the partition up to this one, itself included, as far back as was known. */
@@ -31,7 +31,7 @@ export function parseAnchor(line: string): Anchor | null {
   return parseJson(ANCHOR, line)
 }
 
-/** What can be wrong. Closed list. */
+/** Faults of a chain. Closed list. */
 export const CHAIN_FAULTS = [
   'altered_batch',
   'missing_batch',
@@ -47,12 +47,12 @@ export type ChainFault = (typeof CHAIN_FAULTS)[number]
 export interface ChainFinding {
   readonly fault: ChainFault
   readonly partition: number
-  /** Of the block in the decisions topic; null when it is not there. */
+  /** Offset of the batch in the decisions topic; null when it is missing there. */
   readonly offset: number | null
   readonly detail: string
 }
 
-/** How the beginning of what is there is known: nothing was before it, an anchor vouches for it, or not. */
+/** Evidence for the first batch present: nothing precedes it, an anchor vouches for it, or neither. */
 export type HeadStatus = 'first' | 'anchored' | 'unverified' | 'empty'
 
 export interface ChainSummary {

@@ -71,7 +71,7 @@ export interface PolicyCounts {
   readonly name: string
   readonly tallied: Tallied
   readonly changes: Changes
-  /** How often its breakers tripped. */
+  /** Number of times that its breakers tripped. */
   readonly trips: number
 }
 

@@ -15,7 +15,7 @@ import {
 
 const CONFIDENCE: Confidence = 0.95
 
-/** How well the mature alerts of one kind match the frauds. */
+/** Agreement of the mature alerts of one kind with the frauds. */
 export interface Accuracy {
   /** Share of the alerts that are frauds, with its interval at 95 %. */
   readonly precision: ShareInterval

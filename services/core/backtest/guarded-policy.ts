@@ -14,7 +14,7 @@ export interface GuardSettings {
   readonly document: Pick<PolicyDocument, 'breakers' | 'controlGroup' | 'alertsPerDayMax'>
   /** Digest of the policy; it seeds the draw of the control group. */
   readonly digest: string
-  /** How long a breaker stays open before an operator resets it. */
+  /** Time that a breaker stays open before an operator resets it. */
   readonly resetAfterMs: number
 }
 
@@ -43,7 +43,7 @@ export class GuardedPolicy {
           }
   }
 
-  /** How often breakers tripped. */
+  /** Number of times that breakers tripped. */
   get trips(): number {
     return this.#trips
   }

@@ -22,7 +22,7 @@ export interface CountAndMoney {
 export type ByOutcome<Value> = Readonly<Record<Outcome, Value>>
 export type ByTruth<Value> = Readonly<Record<Truth, Value>>
 
-/** How often a rule fired, and on which truth. */
+/** Number of times that a rule fired, and the truth of those rows. */
 export interface RuleCount {
   readonly name: string
   readonly fired: number
@@ -151,7 +151,7 @@ export function record<Name extends string, Value>(
   return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<Name, Value>
 }
 
-// How a policy differs from live: how often, how often rightly, and the most expensive transactions each way.
+// Differences of a policy from live: their number, how many are right, and the most expensive transactions each way.
 
 /** Rows on which the policy is stricter, or milder, than live: their truth, and examples. */
 export interface Changed extends CountAndMoney {

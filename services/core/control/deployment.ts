@@ -6,7 +6,7 @@ import { parseJson } from '../parse-json.ts'
 import type { Codec } from '../wire/codec.ts'
 import type { Control } from '../wire/records.ts'
 
-/** What a deployment is about, and the key and subject of its message: cards are the only business so far. */
+/** Subject of a deployment, and the key and subject of its message: cards are the only business so far. */
 export const DEPLOYMENT_SUBJECTS = { model: 'model/cards', policy: 'policy/cards' } as const
 export type DeploymentKind = keyof typeof DEPLOYMENT_SUBJECTS
 
@@ -18,19 +18,19 @@ const REASON_CHARACTERS_MAX = 2_000
 /** A model by the digest of its manifest, or a ruleset by its own; null is what a scorer is configured with. */
 export type Choice = string | null
 
-/** What operators want to decide. */
+/** Versions that operators want in force. */
 export interface Deployment {
   readonly active: Choice
   /** Judges the same rows beside it, without effect; null for none. */
   readonly shadow: string | null
-  /** What decided before, the newest first. */
+  /** Choices that were active before, the newest first. */
   readonly earlier: readonly Choice[]
 }
 
 /** Nobody has said anything: what is configured decides, alone. */
 export const NO_DEPLOYMENT: Deployment = { active: null, shadow: null, earlier: [] }
 
-/** Who wants it, why and when. */
+/** Author, reason and time of a change. */
 export interface ChangeRecord {
   readonly author: string
   readonly reason: string
@@ -95,7 +95,7 @@ export function controlOf(
   }
 }
 
-/** What a message is about; null when it is for somebody else. */
+/** The kind of deployment that a message is about; null when it is for another reader. */
 export function deploymentKindOf({
   kind,
   subject,
@@ -105,7 +105,7 @@ export function deploymentKindOf({
     : null
 }
 
-/** What a message of this key is about. */
+/** The kind of deployment that a message with this key is about. */
 export function deploymentKindOfKey(key: string | undefined): DeploymentKind | null {
   return key === DEPLOYMENT_SUBJECTS.model
     ? 'model'
@@ -157,7 +157,7 @@ export interface PositionedDeployment {
   readonly control: Control | null
 }
 
-/** What a message says. */
+/** Content of a message. */
 export type ControlMessage =
   | { readonly kind: 'deployment'; readonly placed: PositionedDeployment }
   /** Null for a tombstone. */
@@ -191,8 +191,8 @@ export function readControlMessage(
   }
 }
 
-/** Who said something, and whether it may have been said before already, in a message that is gone by now. */
-export interface WordSince extends ChangeRecord {
+/** An operator's override with its time. It may have been in force earlier, through a message that is gone by now. */
+export interface OverrideSince extends ChangeRecord {
   /** Offset in the control topic. */
   readonly position: number
   /** False when what was before this message is no longer there: then it holds since then at the latest. */
@@ -207,7 +207,7 @@ export function sinceWhen(
   deployments: readonly PositionedDeployment[],
   choose: (deployment: Deployment) => Choice,
   keyOf: (choice: Choice) => string | null,
-): WordSince | null {
+): OverrideSince | null {
   const newest = deployments.at(-1)
   if (newest === undefined) return null
   const key = keyOf(choose(newest.deployment))
@@ -264,7 +264,7 @@ export function releaseOf({ kind, subject, card, alertId }: Control): PersonRele
   return subject === releaseSubjectOf(card) ? { card, alertId } : null
 }
 
-/** How often breakers have been reset; null when the message does not say. Never throws on bad input. */
+/** Number of resets of the breakers; null when the message does not say. Never throws on bad input. */
 export function breakerResetsOf({ kind, subject, body }: Control): number | null {
   if (kind !== 'breaker' || subject !== BREAKER_SUBJECT || body === null) return null
   return parseJson(RESETS, body)?.resets ?? null

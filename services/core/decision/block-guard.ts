@@ -15,7 +15,7 @@ import {
   statusOf,
 } from './breaker.ts'
 
-/** What the guard says of a decision. Closed list. */
+/** Annotations that the guard adds to a decision. Closed list. */
 export const GUARD_ANNOTATIONS = [
   'breaker_open',
   'control_group',
@@ -28,10 +28,10 @@ const DAY_MS = 86_400_000
 const REFERENCES = 2 ** 48
 const FORMAT = 'g1'
 
-/** What the guard goes by; part of the policy. */
+/** Limits that the guard applies; part of the policy. */
 export interface GuardRules {
   readonly breakers: readonly BreakerLimits[]
-  /** How often people have reset the breakers. */
+  /** Number of times that people have reset the breakers. */
   readonly breakerResets: number
   readonly controlGroup: ControlGroup | null
   /** Flags a day for analysts, of all partitions; null is no limit. */
@@ -47,7 +47,7 @@ export interface Ruled {
   readonly transactionId: string
   readonly segment: string | null
   readonly outcome: Outcome
-  /** What would be published; null for nothing. */
+  /** Action that would be published; null for nothing. */
   readonly action: AlertAction | null
   /** True when a rule of the policy wants it, not the score alone. */
   readonly isByRule: boolean
@@ -61,7 +61,7 @@ export interface Ruled {
   readonly isRevision: boolean
 }
 
-/** What it comes to. */
+/** Ruling of the guard. */
 export interface GuardedRuling {
   readonly outcome: Outcome
   readonly mark: GuardAnnotation | null
@@ -193,7 +193,7 @@ export class BlockGuard {
       this.#restored.delete(key)
       return breaker
     })
-    // Of breakers that the policy in force lacks a trip stays: a person closes it, and not another policy.
+    // A breaker that the policy in force lacks stays tripped: a person closes it, not another policy.
     for (const [key, state] of this.#restored) {
       const isTripped = statusOf(key, state).trippedAt !== null
       if (!isTripped || this.#restored.size > BREAKERS_MAX) this.#restored.delete(key)
@@ -225,22 +225,22 @@ function finite(value: number | undefined): number {
 // Block state of a partition, committed with the offset of labels; the offset of transactions carries the position and
 // the hash chain.
 
-/** Beside the leases, which have a topic. */
-export interface Kept {
-  /** How much later than the newest event its message was sent. */
+/** The leases are not part of it: they have a topic. */
+export interface BlockState {
+  /** Time by which its message was sent after the newest event. */
   readonly skewMs: number
   /** State of the guard; null for none. */
   readonly guard: string | null
 }
 
-const NOTHING: Kept = { skewMs: 0, guard: null }
+const NOTHING: BlockState = { skewMs: 0, guard: null }
 
-export function encodeKept({ skewMs, guard }: Kept): string {
+export function encodeBlockState({ skewMs, guard }: BlockState): string {
   return JSON.stringify([skewMs, guard])
 }
 
-/** Anything that is not ours begins anew. */
-export function decodeKept(text: string | null): Kept {
+/** A text that is not ours gives an empty state. */
+export function decodeBlockState(text: string | null): BlockState {
   try {
     const value: unknown = JSON.parse(text ?? '')
     if (!Array.isArray(value)) return NOTHING

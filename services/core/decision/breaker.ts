@@ -45,7 +45,7 @@ export class Breaker {
   readonly #blocksPerMinuteMax: number
   readonly #minute: EventWindow = openMinute()
   readonly #shares: EventWindow
-  /** How often people had reset breakers when this one tripped; null while it is closed. */
+  /** Number of resets by people when this breaker tripped; null while it is closed. */
   #trippedAt: number | null = null
 
   constructor(limits: BreakerLimits, partition: number, partitionCount: number) {
@@ -89,7 +89,7 @@ export class Breaker {
   capExceeded(amountMinor: number): BreakerCap | null {
     const { trafficShareMax, valueShareMax, sampleMin } = this.#limits
     if (sumOf(this.#minute, 0) + 1 > this.#blocksPerMinuteMax) return 'blocks_per_minute'
-    // Of little traffic as much may be blocked as if it were the sample: a share of it alone would say nothing.
+    // Below the sample size the limit is that of a full sample: a share of little traffic alone would mean nothing.
     const seen = sumOf(this.#shares, TRANSACTIONS)
     const transactions = Math.max(seen, sampleMin)
     const blocks = sumOf(this.#shares, BLOCKS) + 1
@@ -133,11 +133,11 @@ export function breakerKey(segment: string | null): string {
   return isShort ? segment : `#${hashOf(segment).toString(36)}`
 }
 
-/** What people are shown of a breaker whose limits are not at hand. */
+/** Status shown to people of a breaker whose limits are not at hand. */
 export interface BreakerStatus {
   /** `all`, the name of a short segment, or `#` and a hash of a long one. */
   readonly part: string
-  /** How often breakers had been reset when it tripped; null while it is closed. */
+  /** Number of resets when it tripped; null while it is closed. */
   readonly trippedAt: number | null
   readonly blocksInMinute: number
 }

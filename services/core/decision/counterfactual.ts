@@ -35,7 +35,7 @@ const WHOLE_UNITS: ReadonlySet<string> = new Set([
 /** Nothing lies between two values of these. */
 const STEP_UNITS: ReadonlySet<string> = new Set(['0 or 1', CODE_UNIT])
 
-/** What a changed row came to. */
+/** Result of a changed row. */
 export interface Answer {
   readonly score: number
   readonly outcome: Outcome
@@ -115,7 +115,7 @@ export function contenders(searches: readonly FlipSearch[]): readonly FlipSearch
   return searches.filter(({ low }) => searches.every(({ high }) => high > low))
 }
 
-/** Of several searches the one with the shortest way; null for none. */
+/** The search with the shortest path; null for none. */
 export function leastChange(searches: readonly FlipSearch[]): Counterfactual | null {
   const [first, ...others] = searches
   if (first === undefined) return null

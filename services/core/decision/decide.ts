@@ -20,7 +20,7 @@ export function outcomeOf(score: number, thresholds: Thresholds): Outcome {
   return score >= thresholds.flag ? 'flag' : 'approve'
 }
 
-/** What is published for an outcome; null is nothing. A mode never makes an outcome stricter. */
+/** The action published for an outcome; null publishes nothing. A mode never makes an outcome stricter. */
 export function actionOf(outcome: Outcome, mode: Mode): AlertAction | null {
   if (outcome === 'approve' || mode === 'observe') return null
   return mode === 'enforce' ? outcome : 'flag'

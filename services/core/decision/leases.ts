@@ -24,15 +24,15 @@ export function alertRevisionOf(decisionRevision: number): number {
 }
 
 /** A lease with the last revision of its alert. */
-export interface HeldLease extends Omit<Lease, 'alert'> {
+export interface CardLease extends Omit<Lease, 'alert'> {
   readonly alert: Alert
 }
 
-/** What a change means for the topics. */
+/** Change of a lease, as the topics record it. */
 export interface LeaseChange {
   readonly card: string
   /** The card's lease from now on; null ends it. */
-  readonly lease: HeldLease | null
+  readonly lease: CardLease | null
   /** To be published; null when nothing new is to be said, or the caller publishes it. */
   readonly alert: Alert | null
 }
@@ -44,13 +44,13 @@ export type ReleaseCause = Extract<
 >
 
 export class LeaseTable {
-  readonly #byCard = new Map<string, HeldLease>()
+  readonly #byCard = new Map<string, CardLease>()
   readonly #sizeMax: number
   /** No lease is due before this. */
   #nextDueMs = Infinity
 
   /** Begins with what the topic says. Takes more than `sizeMax` of it: a smaller limit forgets no block. */
-  constructor(leases: Iterable<HeldLease>, sizeMax: number) {
+  constructor(leases: Iterable<CardLease>, sizeMax: number) {
     this.#sizeMax = sizeMax
     for (const lease of leases) this.#hold(lease)
   }
@@ -63,11 +63,11 @@ export class LeaseTable {
     return this.#byCard.size < this.#sizeMax
   }
 
-  get leases(): Iterable<HeldLease> {
+  get leases(): Iterable<CardLease> {
     return this.#byCard.values()
   }
 
-  of(card: string): HeldLease | null {
+  of(card: string): CardLease | null {
     return this.#byCard.get(card) ?? null
   }
 
@@ -77,9 +77,9 @@ export class LeaseTable {
   }
 
   /** Leases that are over at this time, the first to end first. */
-  due(timeMs: number): readonly HeldLease[] {
+  due(timeMs: number): readonly CardLease[] {
     if (!this.isAnyDue(timeMs)) return []
-    const due: HeldLease[] = []
+    const due: CardLease[] = []
     this.#nextDueMs = Infinity
     for (const lease of this.#byCard.values()) {
       const dueMs = dueMsOf(lease)
@@ -91,7 +91,7 @@ export class LeaseTable {
 
   /** Opens a lease by a block that is about to be published. The card has none. */
   open(alert: Alert, lease: AlertLease): LeaseChange {
-    const held: HeldLease = {
+    const held: CardLease = {
       card: alert.card,
       alertId: alert.alertId,
       revision: alert.revision,
@@ -106,7 +106,7 @@ export class LeaseTable {
 
   /** New evidence: a later end, a higher grade, or neither, which changes nothing (null). */
   extend(
-    lease: HeldLease,
+    lease: CardLease,
     { endMs, grade }: Pick<AlertLease, 'endMs' | 'grade'>,
     decidedAtMs: number,
   ): LeaseChange | null {
@@ -126,39 +126,39 @@ export class LeaseTable {
     }
     const carried: AlertLease = { grade: higher, startMs, endMs: later }
     const alert = nextRevision(lease, 'block', carried, 'extended', decidedAtMs)
-    const held: HeldLease = { ...grown, revision: revision + 1, alert }
+    const held: CardLease = { ...grown, revision: revision + 1, alert }
     this.#hold(held)
     return { card: lease.card, lease: held, alert }
   }
 
   /** The lease is to end at this event time, because of a label that counts only from then on. */
-  endAt(lease: HeldLease, releaseAtMs: number): LeaseChange {
-    const held: HeldLease = { ...lease, releaseAtMs }
+  endAt(lease: CardLease, releaseAtMs: number): LeaseChange {
+    const held: CardLease = { ...lease, releaseAtMs }
     this.#hold(held)
     return { card: lease.card, lease: held, alert: null }
   }
 
   /** Ends a lease and says so. */
-  release(lease: HeldLease, cause: ReleaseCause, decidedAtMs: number): LeaseChange {
+  release(lease: CardLease, cause: ReleaseCause, decidedAtMs: number): LeaseChange {
     this.#byCard.delete(lease.card)
     const alert = nextRevision(lease, 'release', null, cause, decidedAtMs)
     return { card: lease.card, lease: null, alert }
   }
 
   /** Another word on the lease's alert is being published that is no block. */
-  drop(lease: HeldLease): LeaseChange {
+  drop(lease: CardLease): LeaseChange {
     this.#byCard.delete(lease.card)
     return { card: lease.card, lease: null, alert: null }
   }
 
-  #hold(lease: HeldLease): void {
+  #hold(lease: CardLease): void {
     this.#byCard.set(lease.card, lease)
     this.#nextDueMs = Math.min(this.#nextDueMs, dueMsOf(lease))
   }
 }
 
 /** Why a lease that is due ends. */
-export function dueCauseOf({ grade, endMs, releaseAtMs }: HeldLease): ReleaseCause {
+export function dueCauseOf({ grade, endMs, releaseAtMs }: CardLease): ReleaseCause {
   if (releaseAtMs === null || endMs < releaseAtMs) return 'expired'
   return labelCauseOf(grade)
 }
@@ -173,12 +173,12 @@ export function higherGrade(a: Grade, b: Grade): Grade {
   return GRADES.indexOf(a) >= GRADES.indexOf(b) ? a : b
 }
 
-function dueMsOf({ endMs, releaseAtMs }: HeldLease): number {
+function dueMsOf({ endMs, releaseAtMs }: CardLease): number {
   return Math.min(endMs, releaseAtMs ?? Infinity)
 }
 
 function nextRevision(
-  { alert, revision }: HeldLease,
+  { alert, revision }: CardLease,
   action: 'block' | 'release',
   lease: AlertLease | null,
   cause: AlertCause,
@@ -195,10 +195,10 @@ function nextRevision(
   }
 }
 
-/** Takes messages in the order of the log; the last one of each card counts. */
-export class LeaseReading {
+/** Reads leases in the order of the log; the last message of each card counts. */
+export class LeaseReader {
   readonly #codecs: Pick<Codecs, 'alert' | 'lease'>
-  readonly #byCard = new Map<string, HeldLease>()
+  readonly #byCard = new Map<string, CardLease>()
   #unreadable = 0
 
   constructor(codecs: Pick<Codecs, 'alert' | 'lease'>) {
@@ -215,7 +215,7 @@ export class LeaseReading {
     else this.#unreadable += 1
   }
 
-  get live(): readonly HeldLease[] {
+  get live(): readonly CardLease[] {
     return [...this.#byCard.values()]
   }
 

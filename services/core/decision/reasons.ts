@@ -18,7 +18,7 @@ const SPANS = [
   [1, 's'],
 ] as const
 
-/** How a value of a unit is told; of all others its number alone. */
+/** Wording of a value by its unit; values of all other units are shown as numbers. */
 const WORDS: Readonly<Record<string, (value: number) => string>> = {
   EUR: (value) => `${value.toFixed(2)} EUR`,
   '0 or 1': (value) => (value === 0 || value === 1 ? (value === 1 ? 'yes' : 'no') : number(value)),
@@ -113,32 +113,32 @@ export function writeOcclusions(
 }
 
 /** A feature, and the score that its baseline value would have given. */
-export interface Drop {
+export interface Attribution {
   readonly feature: number
   readonly scoreAtBaseline: number
 }
 
-/** Features whose baseline value would have lowered the score, and to what; strongest first. NaN was not asked about. */
-export function rankedDrops(
+/** Features whose baseline value would have lowered the score, and to what; strongest first. NaN: not computed. */
+export function rankedAttributions(
   score: number,
   occludedScores: Float64Array,
   position: number,
-): readonly Drop[] {
-  const drops: Drop[] = []
+): readonly Attribution[] {
+  const attributions: Attribution[] = []
   const own = occludedScores.subarray(position, position + FEATURE_COUNT)
   for (const [feature, scoreAtBaseline] of own.entries()) {
-    if (scoreAtBaseline < score) drops.push({ feature, scoreAtBaseline })
+    if (scoreAtBaseline < score) attributions.push({ feature, scoreAtBaseline })
   }
-  return drops.sort((a, b) => a.scoreAtBaseline - b.scoreAtBaseline || a.feature - b.feature)
+  return attributions.sort((a, b) => a.scoreAtBaseline - b.scoreAtBaseline || a.feature - b.feature)
 }
 
 /** The features whose baseline value would have lowered the score most, strongest first. */
 export function reasonsOf(
   row: Float64Array,
   baseline: readonly number[],
-  drops: readonly Drop[],
+  attributions: readonly Attribution[],
 ): readonly Reason[] {
-  return drops.slice(0, REASONS_MAX).map(({ feature, scoreAtBaseline }) => {
+  return attributions.slice(0, REASONS_MAX).map(({ feature, scoreAtBaseline }) => {
     const value = valueOf(row, feature)
     return toReason(feature, value, valueOf(baseline, feature), scoreAtBaseline)
   })

@@ -1,4 +1,4 @@
-// What of a decision's annotations a policy is shown: what is known before it rules.
+// Annotations of a decision that a policy is shown: those known before it rules.
 
 import { POLICY_ANNOTATIONS } from '../policy/ruling.ts'
 import { GUARD_ANNOTATIONS } from './block-guard.ts'

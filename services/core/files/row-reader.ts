@@ -20,7 +20,7 @@ export interface ReplayRow {
   readonly verdict: 'fraud' | 'genuine' | null
 }
 
-/** How a file writes amounts: `12.34` or `1234`. */
+/** Unit in which a file writes amounts: `12.34` or `1234`. */
 export type AmountUnit = 'major' | 'minor'
 
 /** Reads the cells of one row. @throws BadRow when a cell cannot be read. */

@@ -9,7 +9,7 @@ import {
 } from '../files/column-mapping.ts'
 import type { AmountUnit } from '../files/row-reader.ts'
 
-/** How times are written; `auto` recognises the format of each value. */
+/** Format of times; `auto` recognises the format of each value. */
 export const TIME_FORMATS = ['auto', 'epoch_s', 'epoch_ms'] as const
 export type TimeFormat = (typeof TIME_FORMATS)[number]
 

@@ -26,7 +26,7 @@ export type Match = (typeof MATCHES)[number]
 export const BLOCK_CAUTIONS = ['degraded', 'stale', 'unverified'] as const
 export type BlockCaution = (typeof BLOCK_CAUTIONS)[number]
 
-/** How a score becomes an outcome. */
+/** Thresholds that turn a score into an outcome. */
 export type PolicyThresholds =
   | { readonly kind: 'model' }
   | { readonly kind: 'scores'; readonly flag: number; readonly block: number }

@@ -4,7 +4,7 @@ import { holdsCardNumber, mentionsCardNumber } from '../card-numbers.ts'
 import { GRADES, OUTCOMES } from '../wire/records.ts'
 import {
   openYaml,
-  type PlacedText,
+  type LocatedText,
   type YamlFault,
   type YamlFaults,
   type YamlFields,
@@ -166,7 +166,7 @@ class PolicyReader {
   }
 
   #addAll(
-    { path, offsetOf }: PlacedText,
+    { path, offsetOf }: LocatedText,
     faults: readonly { readonly position: number; readonly message: string }[],
   ): void {
     for (const { position, message } of faults) this.#faults.add(offsetOf(position), path, message)

@@ -60,7 +60,7 @@ export function binName(bin: number, { edges }: Distribution): string {
 }
 
 /**
- * TrainingDistribution stability index of counts against shares: the sum of (q - p) ln(q / p). By convention, below 0.1 is
+ * Population stability index of counts against shares: the sum of (q - p) ln(q / p). By convention, below 0.1 is
  * stable and above 0.25 is a different distribution. Null without counts.
  */
 export function stabilityIndex(

@@ -26,15 +26,15 @@ export function mayGoOn(
 }
 
 /**
- * How far a watermark of a batch may lie beyond where the batch's first transaction found its partition: the spare hours for
- * which parts of entities are kept (ENTITY_RETAIN_MS).
+ * Largest lead of a batch's watermark over the time of its partition at the batch's first transaction: the spare hours
+ * for which parts of entities are retained (ENTITY_RETAIN_MS).
  */
 const BATCH_SPAN_MS = 2 * BUCKET_MS
 
 /**
- * What one batch of an aligned replay may hold. Its watermarks let the other partitions go on once the state is written, and
- * go on they do when this partition crashes before its commit. The batch is then decided again from parts that forget what
- * lies a reach before the others' newest events, so its watermarks must not lead them far.
+ * Limits of one batch of an aligned replay. Its watermarks let the other partitions continue once the state is written,
+ * and they continue when this partition crashes before its commit. The batch is then decided again from parts that
+ * forget everything a reach before the others' newest events, so its watermarks must not lead them far.
  */
 export class AlignedBatch {
   #newestMs: number

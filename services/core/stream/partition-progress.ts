@@ -1,4 +1,4 @@
-// How far a partition has come: kept in Redis beside the state (what state holds), and with the committed offset in
+// Progress of a partition: stored in Redis with the state (what the state covers), and with the committed offset in
 // Kafka (what is decided). The two differ after a crash.
 
 import type { PartitionPosition } from '../features/engine/partition-fold.ts'
@@ -15,7 +15,7 @@ export interface Frontier {
   readonly labelNextOffset: number
 }
 
-/** What a partition's state holds; written together with the state. */
+/** Coverage of a partition's state; written together with the state. */
 export interface PartitionProgress extends PartitionPosition, Frontier {
   /** Names the keys that hold the state; each rebuild takes a new one, which no earlier state can have had. */
   readonly generation: number
@@ -24,7 +24,7 @@ export interface PartitionProgress extends PartitionPosition, Frontier {
   readonly labelNextOffset: number
 }
 
-/** What travels in the metadata of the committed offset of transactions. */
+/** Metadata of the committed offset of transactions. */
 export interface CommitMetadata {
   readonly position: PartitionPosition
   /** Hash of the last decision batch, base64; empty before the first. */

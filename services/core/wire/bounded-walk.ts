@@ -272,7 +272,7 @@ const LONG_MAX = 9_007_199_254_740_990
 /** The smallest long that avsc reads right, -2^52: beyond it the zigzag form is rounded and loses its sign. */
 const LONG_MIN = -4_503_599_627_370_496
 
-/** Where and why bytes do not fit their schema. */
+/** Position and reason of a mismatch between bytes and their schema. */
 export interface WalkFault {
   /** Bytes from the start of the message. */
   readonly positionBytes: number

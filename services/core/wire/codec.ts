@@ -74,7 +74,7 @@ export function parseAvroType(schema: unknown, name: string): AvroType {
 }
 
 /**
- * How values that `writerSchema` wrote are read as `reader`.
+ * Resolver that reads values of `writerSchema` as `reader`.
  * @throws SluiceError SLUICE_SCHEMA_INCOMPATIBLE when they cannot be, with avsc's reason.
  */
 export function resolverFor(reader: AvroType, writerSchema: unknown, name: string): AvroResolver {
@@ -90,7 +90,7 @@ export function resolverFor(reader: AvroType, writerSchema: unknown, name: strin
   }
 }
 
-/** What went wrong, of anything thrown. */
+/** The message of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
@@ -132,7 +132,7 @@ export interface Codec<Value> {
   learn(schemaId: number, schema: unknown): void
 }
 
-/** What a codec needs to know of its subject beyond the schemas. */
+/** Facts about its subject that a codec needs beyond the schemas. */
 export interface CodecOptions<Value> {
   readonly subject: Subject
   readonly messageBytesMax: number

@@ -3,15 +3,15 @@
 
 import type { Label } from '../transaction.ts'
 
-/** How far a policy may go. */
+/** Strictest action that a policy may take. */
 export const MODES = ['observe', 'flag', 'enforce'] as const
 export type Mode = (typeof MODES)[number]
 
-/** What a transaction gets, from mildest to strictest. */
+/** Outcome of a transaction, from mildest to strictest. */
 export const OUTCOMES = ['approve', 'flag', 'block'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** How sure a block is. */
+/** Certainty of a block. */
 export const GRADES = ['suspected', 'corroborated', 'confirmed'] as const
 export type Grade = (typeof GRADES)[number]
 
@@ -29,7 +29,7 @@ export type AlertAction = (typeof ALERT_ACTIONS)[number]
 export const RECEIPT_STATUSES = ['unknown', 'applied', 'refused', 'too_late'] as const
 export type ReceiptStatus = (typeof RECEIPT_STATUSES)[number]
 
-/** What a person can find about a transaction. */
+/** Findings of a person about a transaction. */
 export const FINDINGS = ['unknown', 'confirmed_fraud', 'genuine', 'inconclusive'] as const
 export type Finding = (typeof FINDINGS)[number]
 
@@ -72,11 +72,11 @@ export interface DecisionRecord {
   readonly annotations: readonly string[]
   readonly reasons: readonly Reason[]
   /**
-   * How far the slowest partition was behind the end of the entity windows; null when no entity was read, or a partition had
+   * Lag of the slowest partition behind the end of the entity windows; null when no entity was read, or a partition had
    * not begun.
    */
   readonly entityAgeMs: number | null
-  /** Of a revision: offset of the late transaction that made it necessary. */
+  /** Offset of the late transaction that made a revision necessary; null for a first decision. */
   readonly causeOffset: number | null
   /** Segment of the policy that the transaction fell into; null for none. */
   readonly segment: string | null
@@ -123,11 +123,11 @@ export interface DecisionBatch {
   readonly deadLetterOffsets: readonly number[]
   /** DIGEST_SALT_BYTES random bytes per decision, in order. */
   readonly digestSalts: Uint8Array
-  /** Of a copy: decisions whose values were erased. */
+  /** Decisions whose values were erased from a copy. */
   readonly erased: readonly ErasedDecision[]
 }
 
-/** What is left of a decision whose values were erased. */
+/** Remainder of a decision whose values were erased. */
 export interface ErasedDecision {
   readonly index: number
   readonly digest: Uint8Array
@@ -254,7 +254,7 @@ export interface Receipt {
   readonly atMs: number
 }
 
-/** What operators put in force. Key: what it controls. */
+/** Setting that operators put in force. Key: the thing it controls. */
 export interface Control {
   readonly subject: string
   readonly kind: ControlKind
@@ -288,7 +288,7 @@ export interface DeadLetter {
   readonly decidedAtMs: number
 }
 
-/** What an analyst found about a transaction, and why. Key: transaction id and source, with a slash between. */
+/** Finding of an analyst about a transaction, with its reason. Key: transaction id and source, with a slash between. */
 export interface Disposition {
   readonly transactionId: string
   /** The alert that was looked at; null when the transaction had none. */

@@ -1,7 +1,7 @@
-// What the wire needs from a schema registry: which schema each id stands for. Files and an HTTP registry
-// both provide it; codecs are made from its content alone.
+// The part of a schema registry that the wire needs: the schema of each id. Files and an HTTP registry both provide it;
+// codecs are made from its content alone.
 
-/** What is written to topics, one name per schema folder. Closed list. */
+/** Kinds of messages in topics, one name per schema folder. Closed list. */
 export const SUBJECTS = [
   'transaction',
   'label',
@@ -57,7 +57,7 @@ export interface RegistryContent {
   readonly schemas: readonly RegisteredSchema[]
 }
 
-/** Where schema ids come from. */
+/** Source of schema ids. */
 export interface SchemaRegistry {
   /**
    * All versions of all subjects with their ids.

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 
-/** What is wrong with a document, and where in its text (from 1). */
+/** A fault in a document, and its position in the text (from 1). */
 export interface YamlFault {
   readonly line: number
   readonly column: number
@@ -39,7 +39,7 @@ export class YamlFaults {
 }
 
 /** A text value with what is needed to say where a character of it stands. */
-export interface PlacedText {
+export interface LocatedText {
   readonly text: string
   readonly path: string
   /** Offset in the document of the character at `position` of the text, as near as YAML lets one tell. */
@@ -80,7 +80,7 @@ function indentOf(line: string): number {
   return line.search(/[^ ]|$/)
 }
 
-/** How a document is read. */
+/** Options for reading a document. */
 export interface YamlReading {
   /** False for files whose values may be secret: faults then name fields and never what stands in them. */
   readonly showsValues: boolean
@@ -125,7 +125,7 @@ export class YamlFields {
   readonly #start: number
   readonly #path: string
   readonly #source: YamlSource
-  /** Of what is no mapping one fault is enough: that all its fields are absent goes without saying. */
+  /** False: the node is no mapping. That one fault is enough, and its absent fields are not reported. */
   readonly #isMapping: boolean
 
   constructor(node: Node, path: string, source: YamlSource) {
@@ -160,7 +160,7 @@ export class YamlFields {
     this.#source.faults.add(at, name === undefined ? this.#path : this.#at(name), message)
   }
 
-  text(name: string, charactersMax: number): PlacedText | null {
+  text(name: string, charactersMax: number): LocatedText | null {
     const node = this.#take(name)
     const value = isScalar(node) ? node.value : undefined
     if (typeof value === 'string' && value.length > 0 && value.length <= charactersMax) {

@@ -38,7 +38,7 @@ export class Secret {
 const SECRET_BYTES_MAX = 4_096
 const PEM_BYTES_MAX = 262_144
 
-/** What a client needs for TLS. Null: the system's authorities, and no certificate of our own. */
+/** TLS files of a client. Null: the system's authorities, and no certificate of our own. */
 export interface TlsFiles {
   /** Certificates of the authorities that are trusted instead of the system's, PEM. */
   readonly ca: string | null

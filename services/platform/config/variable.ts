@@ -1,4 +1,4 @@
-// What an environment variable is: its meaning, unit, default and range.
+// Definition of an environment variable: its meaning, unit, default and range.
 
 /** Sections of the reference, in the order of the page. */
 export const VARIABLE_GROUPS = [
@@ -35,7 +35,7 @@ export type Variable = Described &
       }
   )
 
-/** What a text holds. The value of a secret is never shown, not even in an error about it. */
+/** Form of a text. The value of a secret is never shown, not even in an error about it. */
 type TextForm = 'text' | 'path' | 'URL' | 'host' | 'port' | 'secret'
 
 /** The type of a variable's checked value. */

@@ -91,7 +91,7 @@ export async function openApiServer(options: ApiServerOptions): Promise<ApiServe
           resolve()
         })
         server.closeIdleConnections()
-        // What is being answered may end; a caller that is slow to read may not hold up the stop.
+        // Requests in progress may finish; a slow caller may not delay the stop.
         setTimeout(() => {
           server.closeAllConnections()
         }, HEADERS_MS_MAX).unref()

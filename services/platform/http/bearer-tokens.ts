@@ -1,5 +1,5 @@
-// Who may do what: bearer tokens with rights and, where what is done is recorded, the name of their holder. Tokens are compared in constant time, by their hashes, so that neither
-// the time nor the length of an answer tells how much of a guess was right.
+// Bearer tokens with rights and, where actions are recorded, the name of their holder. Tokens are compared in constant
+// time, by their hashes, so that neither the time nor the length of an answer tells how much of a guess was right.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { mentionsCardNumber } from '../../core/card-numbers.ts'
@@ -8,11 +8,11 @@ import { readSecret, readTextFile, Secret } from '../config/secrets.ts'
 import type { TextVariableName } from '../config/variables.ts'
 import { Problem } from './json-body.ts'
 
-/** What a token allows: to look, or to look and change. */
+/** Right of a token: to read, or to read and write. */
 export type Right = 'read' | 'write'
 
 export interface BearerToken {
-  /** Who holds it: the author of what is written with it. Null where nothing is recorded. */
+  /** Holder of the token: the author of what is written with it. Null where nothing is recorded. */
   readonly name: string | null
   readonly token: Secret
   readonly right: Right

@@ -90,7 +90,7 @@ function parsed(bytes: Buffer): Readonly<Record<string, unknown>> {
 }
 
 function tooLarge(): Problem {
-  // What is left of the body is not read, so the connection is of no further use.
+  // The rest of the body is not read, so the connection cannot be used again.
   return new Problem('too_large', `The body has more than ${BODY_BYTES_MAX} bytes.`, {
     headers: { connection: 'close' },
   })

@@ -2,7 +2,7 @@
 
 import type { Admin } from 'kafkajs'
 import { breakerResetsOf } from '../../core/control/deployment.ts'
-import { type HeldLease, LeaseReading } from '../../core/decision/leases.ts'
+import { type CardLease, LeaseReader } from '../../core/decision/leases.ts'
 import { readToEnd } from './committed-reader.ts'
 import type { ControlAccess } from './control-topic.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
@@ -20,8 +20,8 @@ const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 } as const
 export async function readLiveLeases(
   { brokers, security, topicPrefix, codecs }: ControlAccess,
   signal?: AbortSignal,
-): Promise<readonly HeldLease[]> {
-  const leases = new LeaseReading(codecs)
+): Promise<readonly CardLease[]> {
+  const leases = new LeaseReader(codecs)
   await readToEnd(
     {
       ...{ brokers, security, name: 'sluice-release', startAt: 'beginning' },

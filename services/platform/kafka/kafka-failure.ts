@@ -4,7 +4,7 @@
 // port is asked what it speaks, so that the message can tell a missing TLS from a missing login.
 
 import { SluiceError } from '../../core/errors.ts'
-import { askPort, type PortProbe } from '../probe-port.ts'
+import { probePort, type PortProbe } from '../probe-port.ts'
 import { causesOf, tlsProblem } from '../tls-failure.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 
@@ -67,15 +67,15 @@ export async function explainKafka(
   const { tls = null, sasl = null } = connection.security ?? {}
   const at = `Kafka at ${connection.brokers.join(',')}`
   if (tls === null) {
-    const speech = await speechOf(connection.brokers[0] ?? '')
-    if (speech === 'tls') {
+    const probe = await probeOf(connection.brokers[0] ?? '')
+    if (probe === 'tls') {
       return new SluiceError(
         'SLUICE_TLS_FAILED',
         `${at} speaks TLS only; set SLUICE_KAFKA_TLS=true, and ${VARIABLES.ca} for an authority of your own.`,
         { cause: error },
       )
     }
-    if (speech === 'nothing') return null
+    if (probe === 'nothing') return null
   }
   if (sasl !== null) return null
   return new SluiceError(
@@ -134,7 +134,7 @@ function resourceOf(error: Error): string {
   return name === null ? '' : ` on ${name}`
 }
 
-function speechOf(broker: string): Promise<PortProbe> {
+function probeOf(broker: string): Promise<PortProbe> {
   const colon = broker.lastIndexOf(':')
-  return askPort(broker.slice(0, colon), Number(broker.slice(colon + 1)), GREETING)
+  return probePort(broker.slice(0, colon), Number(broker.slice(colon + 1)), GREETING)
 }

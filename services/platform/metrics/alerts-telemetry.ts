@@ -204,14 +204,14 @@ export function createEnforcerTelemetry(): EnforcerTelemetry {
   }
 }
 
-/** What became of an alert at one target. */
+/** Result of an alert at one target. */
 const FORWARD_RESULTS = ['delivered', 'dead', 'filtered'] as const
 
-/** How one attempt ended: with an answer of these classes, or without one. */
+/** Result of one attempt: an answer of one of these classes, or none. */
 export const ATTEMPT_RESULTS = ['2xx', '3xx', '4xx', '5xx', 'timeout', 'no_connection'] as const
 export type AttemptLabel = (typeof ATTEMPT_RESULTS)[number]
 
-/** Where one target stands. */
+/** Status of one target. */
 export interface TargetStatus {
   /** Alerts fetched and not done yet. */
   readonly waiting: number

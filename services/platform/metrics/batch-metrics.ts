@@ -26,7 +26,7 @@ export const SEGMENT_VALUES_MAX = 64
 export const SEGMENTS = ['country', 'channel', 'category'] as const
 export type Segment = (typeof SEGMENTS)[number]
 
-/** Where an alert belongs; null where the transaction does not say. */
+/** Segments that an alert belongs to; null where the transaction does not say. */
 export type AlertSegments = Readonly<Record<Segment, string | null>>
 
 const SHAPES: Readonly<Record<Segment, RegExp>> = {
@@ -70,8 +70,8 @@ const DECISION_MARKS = [
 
 const CASCADE_OUTCOMES = ['same', 'different'] as const
 
-/** A label that was applied, beside what had been decided for its transaction. */
-export interface LabelMet {
+/** A label that was applied, with the outcome decided for its transaction. */
+export interface AppliedLabel {
   /** `unknown` where the card does not hold the transaction singly (any more, or yet). */
   readonly outcome: Outcome | 'unknown'
   readonly verdict: 'fraud' | 'genuine'
@@ -87,7 +87,7 @@ export interface AlertCounted {
   readonly segments: AlertSegments
 }
 
-/** What one decided batch reports. Durations in ms, by stage. */
+/** Report of one decided batch. Durations in ms, by stage. */
 export interface BatchReport {
   readonly transactions: number
   readonly duplicates: number
@@ -95,14 +95,14 @@ export interface BatchReport {
   /** Minor units of the reference currency, duplicates left out. */
   readonly amountsMinor: Readonly<Record<Outcome, number>>
   readonly amountsWithoutRate: number
-  /** Of the decisions that have one. */
+  /** Scores of the decisions that have one. */
   readonly scores: readonly number[]
   readonly notScored: ReadonlyMap<NotScored, number>
   readonly annotations: ReadonlyMap<string, number>
   /** Payments that both nets of a cascade scored only to be compared: those with one outcome, and the others. */
   readonly cascadeSample: { readonly same: number; readonly different: number }
   readonly alerts: readonly AlertCounted[]
-  readonly labels: readonly LabelMet[]
+  readonly labels: readonly AppliedLabel[]
   readonly deadLetters: readonly {
     readonly topic: (typeof INPUT_TOPICS)[number]
     readonly reason: RejectReason

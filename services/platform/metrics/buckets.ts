@@ -71,7 +71,7 @@ export class BulkHistogram {
     const counts = this.#counts
     for (let index = 0; index < values.length; index += 1) {
       const value = values[index] as number
-      // What is not a number has no bucket; who observes it has no value.
+      // NaN has no bucket: an observer without a value passes it.
       if (Number.isNaN(value)) continue
       let bucket = 0
       while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket += 1
@@ -80,7 +80,7 @@ export class BulkHistogram {
     }
   }
 
-  /** What prom-client's registry asks every metric for. */
+  /** Called by prom-client's registry for every metric. */
   get(): Promise<unknown> {
     const values: { metricName: string; labels: Record<string, number | string>; value: number }[] =
       []

@@ -31,7 +31,7 @@ export interface ModelEvents {
   /** Null: none serves in this role. */
   modelServes(role: ModelRole, model: ServedInfo | null): void
   modelSwitched(role: ModelRole): void
-  /** What was asked for serves, or why it does not. */
+  /** Reports that the requested model serves, or why it does not. */
   modelJudged(role: ModelRole, refusal: ModelRefusal | null): void
   controlRead(result: 'followed' | 'for_others' | ControlFault): void
   /** Whether the control topic is away although it should be followed. */
@@ -124,7 +124,7 @@ export interface PolicyEvents {
   /** Null: none serves in this role. */
   policyServes(role: ModelRole, policy: PolicyServed | null): void
   policySwitched(role: ModelRole): void
-  /** What was asked for serves, or why it does not. */
+  /** Reports that the requested policy serves, or why it does not. */
   policyJudged(role: ModelRole, refusal: PolicyRefusal | null): void
   /** Conditions that failed, by name. */
   policyFailed(failures: ReadonlyMap<string, number>): void
@@ -213,7 +213,7 @@ function shadowEvents(
 
 // Leases and breakers of the partitions of one scorer.
 
-/** What one committed batch, or a turn between batches, has done to the blocks of a partition. */
+/** Changes to the blocks of a partition by one committed batch, or by idle maintenance between batches. */
 export interface BlocksReport {
   readonly live: number
   readonly extended: number
@@ -294,7 +294,7 @@ export interface LabelledPair {
   readonly verdict: 'fraud' | 'genuine'
   /** Minor units of the reference currency. */
   readonly amountMinor: number
-  /** Of how many transactions it is one: the sample may keep a part only. */
+  /** Number of transactions that it represents: the sample may hold only a share of them. */
   readonly weight: number
 }
 
@@ -390,8 +390,8 @@ function labelEvents(
   }
 }
 
-/** The score stands among the features, as what they come to. */
-export const SCORE_POPULATION = 'score'
+/** Label of the distribution of the score, beside those of the features. */
+export const SCORE_DISTRIBUTION = 'score'
 
 export interface DriftEvents {
   /** Another model decides. */
@@ -407,7 +407,7 @@ interface Series {
 }
 
 const LABELS = {
-  feature: `${FEATURE_NAMES.join(', ')}, ${SCORE_POPULATION}`,
+  feature: `${FEATURE_NAMES.join(', ')}, ${SCORE_DISTRIBUTION}`,
   bin: 'place from low to high, or absent',
   model: 'first 12 characters of the digest of the model',
 }
@@ -452,7 +452,7 @@ export function createDriftMetrics(make: MetricMaker): DriftEvents {
   }
 }
 
-/** Of each feature in order, then of the score. */
+/** Distributions of each feature in order, then of the score. */
 export function distributionsOf({
   features,
   score,
@@ -466,7 +466,7 @@ function seriesOf(
 ): readonly (readonly Series[])[] {
   return distributionsOf(trainingDistribution).map((distribution, index) =>
     distribution.shares.map((_, bin) => ({
-      feature: FEATURE_NAMES[index] ?? SCORE_POPULATION,
+      feature: FEATURE_NAMES[index] ?? SCORE_DISTRIBUTION,
       bin: binName(bin, distribution),
       model,
     })),

@@ -11,7 +11,7 @@ import type { TableRows } from '../../core/lake/lake-log.ts'
 import { TOPIC_TABLES, type TopicTable } from '../../core/lake/lake-tables.ts'
 import { createProcessMetrics, type MetricDefinition, type MetricMaker } from './process-metrics.ts'
 
-/** What one commit of taken messages has brought. */
+/** Rows and bytes of one commit to the lake. */
 export interface FlushedCounts {
   readonly rows: TableRows
   readonly bytes: TableRows
@@ -20,7 +20,7 @@ export interface FlushedCounts {
   readonly tookMs: number
 }
 
-/** How far one partition of a topic is ahead of the lake. */
+/** Lead of one partition of a topic over the lake. */
 export interface PartitionLag {
   readonly table: TopicTable
   readonly partition: number

@@ -32,11 +32,11 @@ export type MetricJob = (typeof METRIC_JOBS)[number]
 /** One metric of one process. */
 export interface JobMetric extends MetricDefinition {
   readonly job: MetricJob
-  /** Of Node and the process, made by prom-client; labels are not told. */
+  /** True for metrics of Node and the process, made by prom-client; their labels are not listed. */
   readonly isDefault: boolean
 }
 
-/** What the registry knows of a metric that prom-client made. */
+/** Entry of the registry for a metric that prom-client made. */
 interface DefaultMetric {
   readonly name: string
   readonly help: string

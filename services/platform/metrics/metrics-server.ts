@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 import type { Closable } from '../lifecycle.ts'
 
-/** What /readyz answers with. `isReady` decides between 200 and 503; the rest is for people. */
+/** Answer of /readyz. `isReady` decides between 200 and 503; the rest is for people. */
 export interface Readiness {
   readonly isReady: boolean
   readonly details: Readonly<Record<string, unknown>>

@@ -142,9 +142,9 @@ function failureEvents(
 }
 
 /**
- * How the state of a partition was lost. `emptied`: Redis does not know it; `rolled_back`: Redis is as it was some time
- * ago; `corrupt`: a value cannot be read; `behind`, `ahead`: seen at a start, the state lacks what is committed, or
- * holds what this log does not; `unanswered`: Redis did not answer in time.
+ * Way in which the state of a partition was lost. `emptied`: Redis does not know it; `rolled_back`: Redis is as it was
+ * some time ago; `corrupt`: a value cannot be read; `behind`, `ahead`: seen at a start, the state lacks what is
+ * committed, or holds what this log does not; `unanswered`: Redis did not answer in time.
  */
 export const STATE_LOSSES = [
   'emptied',
@@ -157,7 +157,7 @@ export const STATE_LOSSES = [
 export type StateLoss = (typeof STATE_LOSSES)[number]
 
 export interface StateEvents {
-  /** How long a partition has decided without its state, in seconds; null: it decides with it. */
+  /** Time that a partition has decided without its state, in seconds; null: it decides with it. */
   stateObserved(partition: number, degradedS: number | null): void
   /** The partition is no longer ours: its series end. */
   stateUnknown(partition: number): void

@@ -75,7 +75,7 @@ export class MetricMaker {
   }
 }
 
-/** What every process exports: those of Node and the process itself, and which build it is. */
+/** Metrics that every process exports: those of Node and the process itself, and its build. */
 export function createProcessMetrics(): MetricMaker {
   const make = new MetricMaker()
   collectDefaultMetrics({ register: make.registry })
@@ -90,7 +90,9 @@ export function createProcessMetrics(): MetricMaker {
   return make
 }
 
-/** What a control group allows, in bytes; 0 when it sets no limit, which systems say with absurdly large numbers. */
+/**
+ * Memory that a control group allows, in bytes; 0 without a limit, which systems report as an absurdly large number.
+ */
 export function memoryLimitBytes(constrainedBytes: number | undefined, totalBytes: number): number {
   if (constrainedBytes === undefined || constrainedBytes >= totalBytes) return 0
   return constrainedBytes

@@ -1,4 +1,4 @@
-// What a producer has sent so far, as metrics.
+// Progress of a producer, as metrics.
 
 import type { Registry } from 'prom-client'
 import { createProcessMetrics, type MetricDefinition } from './process-metrics.ts'

@@ -14,7 +14,7 @@ export interface ComparedCounts {
   readonly notCompared: Uint32Array
 }
 
-/** Where the meter stands. */
+/** Status of the meter. */
 export interface SkewStatus {
   readonly behindMs: number
   readonly waitingBatches: number

@@ -1,7 +1,7 @@
 // What a failure of the Redis client means, as an error that says what to do.
 
 import { SluiceError } from '../../core/errors.ts'
-import { askPort } from '../probe-port.ts'
+import { probePort } from '../probe-port.ts'
 import { causesOf, tlsProblem } from '../tls-failure.ts'
 import { withoutPassword, type RedisConnection } from './redis-connection.ts'
 
@@ -51,10 +51,10 @@ export async function explainRedis(
   if (refusal !== null || !URL.canParse(url)) return refusal
   const { hostname, port } = new URL(url)
   const isTls = url.startsWith('rediss:')
-  const speech = await askPort(hostname, Number(port || PORT_DEFAULT), GREETING)
-  if (speech === 'nothing' || (speech === 'plain' && !isTls)) return null
+  const probe = await probePort(hostname, Number(port || PORT_DEFAULT), GREETING)
+  if (probe === 'nothing' || (probe === 'plain' && !isTls)) return null
   const problem =
-    speech === 'plain'
+    probe === 'plain'
       ? `does not speak TLS; ${VARIABLES.off}`
       : isTls
         ? `ends the connection after the TLS handshake; it may want another certificate of ours (${VARIABLES.cert})`

@@ -306,7 +306,7 @@ const CLOSE_MS_MAX = 2_000
 const SPAN_LINKS_MAX = 128
 
 export interface SpanPipelineOptions {
-  /** Where requests go, with its path. */
+  /** URL that requests go to, with its path. */
   readonly url: string
   readonly serviceName: string
   readonly log: Logger

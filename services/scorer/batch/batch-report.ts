@@ -1,7 +1,7 @@
 // What one decided batch reports to the metrics: one pass over its decisions, numbers and short lists out.
 
 import type { NotScored } from '../../core/wire/records.ts'
-import type { BatchReport, LabelMet } from '../../platform/metrics/batch-metrics.ts'
+import type { BatchReport, AppliedLabel } from '../../platform/metrics/batch-metrics.ts'
 import type { Taken } from '../intake/record-queue.ts'
 import type { DecidedBatch, LabelledOutcome } from './micro-batch.ts'
 
@@ -32,7 +32,7 @@ export function reportOf(
         category: decided.alerted[index]?.merchantCategory ?? null,
       },
     })),
-    labels: decided.labelled.map(metOf),
+    labels: decided.labelled.map(appliedLabelOf),
     deadLetters: rejected,
     stagesMs,
     eventToAlertMs: decided.alerts.map(({ source }) => committedAtMs - source.timestampMs),
@@ -70,7 +70,7 @@ function add<Key>(counts: Map<Key, number>, key: Key): void {
   counts.set(key, (counts.get(key) ?? 0) + 1)
 }
 
-function metOf({ label, outcome }: LabelledOutcome): LabelMet {
+function appliedLabelOf({ label, outcome }: LabelledOutcome): AppliedLabel {
   return {
     outcome: outcome ?? 'unknown',
     verdict: label.verdict === 'fraud' ? 'fraud' : 'genuine',

@@ -4,8 +4,8 @@
 // about, since it is asked once for each.
 
 import {
-  type Drop,
-  rankedDrops,
+  type Attribution,
+  rankedAttributions,
   REASONS_MAX,
   reasonsOf,
   unusualFeatures,
@@ -30,20 +30,20 @@ export async function explainRows(
   options: Options,
 ): Promise<readonly Why[]> {
   if (explained.length === 0) return []
-  const drops = await dropsOf(explained, options)
-  const byFeatures = await findCounterfactuals(explained, drops, options)
-  const counterfactuals = await orWithoutRules(explained, byFeatures, drops, options)
+  const attributions = await attributionsOf(explained, options)
+  const byFeatures = await findCounterfactuals(explained, attributions, options)
+  const counterfactuals = await orWithoutRules(explained, byFeatures, attributions, options)
   return explained.map(({ row }, position) => ({
-    reasons: reasonsOf(row, options.baseline, drops[position] ?? []),
+    reasons: reasonsOf(row, options.baseline, attributions[position] ?? []),
     counterfactual: counterfactuals[position] ?? null,
   }))
 }
 
 /** Features whose baseline value lowers the score, per row, strongest first. */
-async function dropsOf(
+async function attributionsOf(
   explained: readonly Explained[],
   { baseline, score, verify }: Options,
-): Promise<readonly (readonly Drop[])[]> {
+): Promise<readonly (readonly Attribution[])[]> {
   const unusual = explained.map(({ row }) => unusualFeatures(row, baseline))
   const rowCount = unusual.reduce((sum, { length }) => sum + length, 0)
   const occluded = new Float64Array(rowCount * FEATURE_COUNT)
@@ -62,7 +62,7 @@ async function dropsOf(
   }
   if (verify !== null) await retry(explained, scores, baseline, verify.verifier)
   return explained.map(({ score: own }, position) =>
-    rankedDrops(own, scores, position * FEATURE_COUNT),
+    rankedAttributions(own, scores, position * FEATURE_COUNT),
   )
 }
 
@@ -81,8 +81,11 @@ async function retry(
   for (const [position, { row, draftScore, verified }] of explained.entries()) {
     if (verified === null) continue
     const from = position * FEATURE_COUNT
-    for (const drop of rankedDrops(draftScore, scores, from).slice(0, CANDIDATES_MAX)) {
-      const { feature, scoreAtBaseline } = drop
+    for (const attribution of rankedAttributions(draftScore, scores, from).slice(
+      0,
+      CANDIDATES_MAX,
+    )) {
+      const { feature, scoreAtBaseline } = attribution
       const changes = [{ feature, value: baseline[feature] ?? NaN }]
       candidates.push({ row, changes, verified, at: from + feature })
       found.push(scoreAtBaseline)

@@ -15,7 +15,7 @@ import {
   type Answer,
   type FlipSearch,
 } from '../../core/decision/counterfactual.ts'
-import { type Drop, unusualFeatures } from '../../core/decision/reasons.ts'
+import { type Attribution, unusualFeatures } from '../../core/decision/reasons.ts'
 import type { Counterfactual } from '../../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { Explained } from './explained.ts'
@@ -34,15 +34,17 @@ type Options = Pick<DecideOptions, 'baseline' | 'score' | 'verify'>
 /** One per row, in order; null where none was found. */
 export async function findCounterfactuals(
   explained: readonly Explained[],
-  drops: readonly (readonly Drop[])[],
+  attributions: readonly (readonly Attribution[])[],
   options: Options,
 ): Promise<readonly (Counterfactual | null)[]> {
-  const byScore = explained.map((of, position) => searchesOf(of, drops[position] ?? [], options))
+  const byScore = explained.map((of, position) =>
+    searchesOf(of, attributions[position] ?? [], options),
+  )
   const begun = await orByRules(explained, byScore, options)
   const searches = await narrow(explained, begun, options)
   const joint = await together(
     explained.map((of, position) => (begun[position]?.length === 0 ? of : null)),
-    drops,
+    attributions,
     options,
   )
   return explained.map(
@@ -53,10 +55,10 @@ export async function findCounterfactuals(
 /** The strongest features whose baseline value is enough. */
 function searchesOf(
   of: Explained,
-  drops: readonly Drop[],
+  attributions: readonly Attribution[],
   { baseline }: Options,
 ): readonly FlipSearch[] {
-  return drops
+  return attributions
     .map(({ feature, scoreAtBaseline }) => {
       const value = baseline[feature] ?? NaN
       const answer = answerOf(of, [{ feature, value }], scoreAtBaseline)
@@ -167,15 +169,17 @@ function keyOf({ feature }: FlipSearch, value: number): string {
 /** The fewest of the strongest features that are enough together; null for rows that do not want it. */
 async function together(
   wanted: readonly (Explained | null)[],
-  drops: readonly (readonly Drop[])[],
+  attributions: readonly (readonly Attribution[])[],
   { baseline, ...options }: Options,
 ): Promise<readonly (Counterfactual | null)[]> {
   const rows: ChangedRow[] = []
   const groups = wanted.map((of, position) => {
     if (of === null) return []
-    const strongest = (drops[position] ?? []).slice(0, TOGETHER_MAX).map(({ feature }): Change => {
-      return { feature, value: baseline[feature] ?? NaN }
-    })
+    const strongest = (attributions[position] ?? [])
+      .slice(0, TOGETHER_MAX)
+      .map(({ feature }): Change => {
+        return { feature, value: baseline[feature] ?? NaN }
+      })
     const own = strongest.slice(1).map((_, index) => strongest.slice(0, index + 2))
     for (const changes of own) rows.push({ row: of.row, verified: of.verified, changes })
     return own

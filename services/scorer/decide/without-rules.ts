@@ -2,7 +2,7 @@
 // A rule may look at what is no feature (a country, a list), and a score may stand beside it: then both have to change.
 
 import { alsoWithoutRules, isMilderThan, withoutRules } from '../../core/decision/counterfactual.ts'
-import type { Drop } from '../../core/decision/reasons.ts'
+import type { Attribution } from '../../core/decision/reasons.ts'
 import type { Counterfactual, Outcome } from '../../core/wire/records.ts'
 import type { DecideOptions } from './decide-options.ts'
 import type { Explained } from './explained.ts'
@@ -21,7 +21,7 @@ interface InTheWay {
 export async function orWithoutRules(
   explained: readonly Explained[],
   found: readonly (Counterfactual | null)[],
-  drops: readonly (readonly Drop[])[],
+  attributions: readonly (readonly Attribution[])[],
   options: Pick<DecideOptions, 'baseline' | 'score' | 'verify'>,
 ): Promise<readonly (Counterfactual | null)[]> {
   const inTheWay = explained.map((of, position) =>
@@ -43,7 +43,7 @@ export async function orWithoutRules(
       const [of, rules] = [explained[position], inTheWay[position] ?? null]
       return of === undefined || rules === null ? [] : [askedWithout(of, rules.names)]
     }),
-    byScoreToo.map((position) => drops[position] ?? []),
+    byScoreToo.map((position) => attributions[position] ?? []),
     options,
   )
   for (const [place, position] of byScoreToo.entries()) {

@@ -1,6 +1,6 @@
 // Alerts and leases of a partition as they are written, with or without a micro-batch, and the offsets beside them.
 
-import type { HeldLease } from '../../core/decision/leases.ts'
+import type { CardLease } from '../../core/decision/leases.ts'
 import {
   encodeMetadata,
   type CommitMetadata,
@@ -16,7 +16,7 @@ import type { InputOffset, OutgoingMessage } from '../../platform/kafka/log-clie
  */
 export function encodeBlocks(
   published: readonly Alert[],
-  leases: ReadonlyMap<string, HeldLease | null>,
+  leases: ReadonlyMap<string, CardLease | null>,
   { alert: alertCodec, lease: leaseCodec }: Pick<Codecs, 'alert' | 'lease'>,
   place: { readonly partition: number; readonly topics: { alerts: string; leases: string } },
   headersOf: (alert: Alert) => Pick<OutgoingMessage, 'headers'>,

@@ -4,15 +4,15 @@
 
 import {
   BlockGuard,
-  decodeKept,
-  encodeKept,
+  decodeBlockState,
+  encodeBlockState,
   type GuardedRuling,
   type GuardRules,
 } from '../../core/decision/block-guard.ts'
 import { actionOf } from '../../core/decision/decide.ts'
 import {
   dueCauseOf,
-  type HeldLease,
+  type CardLease,
   higherGrade,
   labelCauseOf,
   type LeaseChange,
@@ -26,7 +26,7 @@ import type { BlocksReport } from '../../platform/metrics/deployment-metrics.ts'
 
 /** What a partition begins with. */
 export interface KeptBlocks {
-  readonly leases: Iterable<HeldLease>
+  readonly leases: Iterable<CardLease>
   /** What `BlocksOutput.kept` was at the last commit; null for nothing. */
   readonly kept: string | null
   readonly newestEventMs: number
@@ -38,7 +38,7 @@ export interface BlocksOutput {
   /** Alerts in the order in which they are to be read: those of decisions, and revisions that leases have made. */
   readonly published: readonly Alert[]
   /** By card, its lease from now on; null for none. */
-  readonly leases: ReadonlyMap<string, HeldLease | null>
+  readonly leases: ReadonlyMap<string, CardLease | null>
   /** To be committed beside the offsets. */
   readonly kept: string | null
   readonly counts: BlocksReport
@@ -60,12 +60,12 @@ export class PartitionBlocks {
   /** How much later than the newest event its message was sent: what is then, the partition's time being now. */
   #skewMs: number
   #published: Alert[] = []
-  #changed = new Map<string, HeldLease | null>()
+  #changed = new Map<string, CardLease | null>()
   #extended = 0
   #released = new Map<AlertCause, number>()
 
   constructor({ leases, kept, newestEventMs, leasesMax }: KeptBlocks) {
-    const { skewMs, guard } = decodeKept(kept)
+    const { skewMs, guard } = decodeBlockState(kept)
     this.#table = new LeaseTable(leases, leasesMax)
     this.#guard = new BlockGuard(guard)
     this.#partitionTimeMs = newestEventMs
@@ -170,7 +170,7 @@ export class PartitionBlocks {
   }
 
   /** Cards with a live lease, and its alert. */
-  get leased(): Iterable<Pick<HeldLease, 'card' | 'alertId'>> {
+  get leased(): Iterable<Pick<CardLease, 'card' | 'alertId'>> {
     return this.#table.leases
   }
 
@@ -221,7 +221,7 @@ export class PartitionBlocks {
     }
   }
 
-  #release(lease: HeldLease, cause: ReleaseCause, decidedAtMs: number): void {
+  #release(lease: CardLease, cause: ReleaseCause, decidedAtMs: number): void {
     this.#apply(this.#table.release(lease, cause, decidedAtMs))
     this.#countRelease(cause)
   }
@@ -246,7 +246,7 @@ export class PartitionBlocks {
   #kept(): string | null {
     const guard = this.#guard.encode()
     if (guard === null && this.#table.size === 0) return null
-    return encodeKept({ skewMs: this.#skewMs, guard })
+    return encodeBlockState({ skewMs: this.#skewMs, guard })
   }
 }
 

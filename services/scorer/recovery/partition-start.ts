@@ -7,7 +7,7 @@ import {
   type PartitionPosition,
 } from '../../core/features/engine/partition-fold.ts'
 import { decodeMetadata, type Frontier } from '../../core/stream/partition-progress.ts'
-import { type HeldLease, LeaseReading } from '../../core/decision/leases.ts'
+import { type CardLease, LeaseReader } from '../../core/decision/leases.ts'
 import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
 import type { Group, LogWriter } from '../../platform/kafka/log-client.ts'
 import { offsetOutOfRange, readLogEnds, type LogEnds } from '../../platform/kafka/log-ends.ts'
@@ -33,7 +33,7 @@ export interface PartitionStart extends Frontier {
   readonly session: PartitionSession | null
   readonly corruptGeneration: number | null
   /** Live leases of the partition's cards. */
-  readonly leases: readonly HeldLease[]
+  readonly leases: readonly CardLease[]
   /** What was committed beside them of the partition's blocks; null for nothing. */
   readonly kept: string | null
 }
@@ -108,12 +108,12 @@ async function claim({ store, inbox, epochs, alignment }: PartitionStarterOption
 async function readLeases(
   options: PartitionStarterOptions,
   epoch: number | null,
-): Promise<readonly HeldLease[]> {
+): Promise<readonly CardLease[]> {
   const { admin, kafka, groupId, inbox, leasesTopic, log, telemetry } = options
   const { partition, codecs } = inbox
   const { low: from, high: to } = await logRange(admin, leasesTopic, partition)
   const reader = `${groupId}-refold-leases-${partition}-${epoch ?? 'live'}`
-  const leases = new LeaseReading(codecs)
+  const leases = new LeaseReader(codecs)
   await readPartitionLog(
     kafka,
     { groupId: reader, partition, stretches: [{ topic: leasesTopic, from, to }] },

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
-import { LeaseReading } from '../../../services/core/decision/leases.ts'
+import { LeaseReader } from '../../../services/core/decision/leases.ts'
 import { PartitionBlocks } from '../../../services/scorer/publish/partition-blocks.ts'
 import { fullAlert, fullLease } from '../core/wire/samples.ts'
 import { codecs } from '../core/wire/wire-fixture.ts'
@@ -143,16 +143,16 @@ test('a partition that restarts remembers how far the stream is behind the clock
 })
 
 test('a record that is no lease, or whose alert cannot be read, is counted and holds no card', () => {
-  const reading = new LeaseReading(codecs)
+  const reader = new LeaseReader(codecs)
   const accept = (card: string, value: Buffer) => {
-    reading.accept(Buffer.from(card), value)
-    return [reading.live.map((lease) => lease.card), reading.unreadable]
+    reader.accept(Buffer.from(card), value)
+    return [reader.live.map((lease) => lease.card), reader.unreadable]
   }
   const alert = codecs.alert.encode(fullAlert)
   deepStrictEqual(accept('card-a', Buffer.from('nonsense')), [[], 1])
   deepStrictEqual(accept('card-a', codecs.lease.encode(fullLease)), [[], 2])
   deepStrictEqual(accept('card-a', codecs.lease.encode({ ...fullLease, alert })), [['card-a'], 2])
-  deepStrictEqual(reading.live[0]?.alert, fullAlert)
+  deepStrictEqual(reader.live[0]?.alert, fullAlert)
 })
 
 test('beyond the leases that a partition may hold a block becomes a flag; a card that is held goes on', () => {

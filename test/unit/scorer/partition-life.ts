@@ -2,7 +2,7 @@
 
 import { strictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
-import { alertRevisionOf, LeaseReading } from '../../../services/core/decision/leases.ts'
+import { alertRevisionOf, LeaseReader } from '../../../services/core/decision/leases.ts'
 import type { Label } from '../../../services/core/transaction.ts'
 import type { Alert } from '../../../services/core/wire/records.ts'
 import { encodeBlocks } from '../../../services/scorer/publish/blocks-output.ts'
@@ -61,11 +61,11 @@ export class Log {
   }
 
   open(): PartitionBlocks {
-    const reading = new LeaseReading(codecs)
-    for (const { key, value } of this.leases) reading.accept(key, value)
-    strictEqual(reading.unreadable, 0)
+    const reader = new LeaseReader(codecs)
+    for (const { key, value } of this.leases) reader.accept(key, value)
+    strictEqual(reader.unreadable, 0)
     const { kept, newestEventMs } = this
-    return new PartitionBlocks({ leases: reading.live, kept, newestEventMs, leasesMax: LEASES_MAX })
+    return new PartitionBlocks({ leases: reader.live, kept, newestEventMs, leasesMax: LEASES_MAX })
   }
 }
 

@@ -60,7 +60,7 @@ export const blocks = [
     title: 'Outcomes made milder',
     description:
       'Decisions a second that breaker, control group, limit of leases or the day of the analysts made milder than the ' +
-      'policy, and caps that tripped a breaker. Zero is usual but for a control group.',
+      'policy, and caps that tripped a breaker. Zero is normal, except for a control group.',
     unit: units.EventsPerSecond,
     queries: [
       { expr: sum(rate(GUARDED), ['mark']), legend: '{{mark}}' },
@@ -259,7 +259,7 @@ const why = [
     title: 'Top segments of alerts',
     description:
       'Alerts in this time range by country, channel and merchant category, the first four of each. Every alert ' +
-      'is counted once per segment. A segment far above its usual place is where to look first; "other" is all ' +
+      'is counted once per segment. A segment far above its baseline is where to look first; "other" is all ' +
       'values beyond the bounded list.',
     unit: units.Short,
     queries: ['country', 'channel', 'category'].map((segment) => ({

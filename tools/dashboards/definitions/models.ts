@@ -19,8 +19,8 @@ export const cascade = [
     width: 8,
     title: 'Share verified',
     description:
-      'Share of the decisions that the large net of a cascade made, since the draft was not conclusive; 0 for a model of ' +
-      'one net. It is what the large net costs: a rise means more payments that look like fraud, or drift.',
+      'Share of the decisions that the large net of a cascade made, since the first stage was not conclusive; 0 for a model ' +
+      'of one net. It is what the large net costs: a rise means more payments that look like fraud, or drift.',
     unit: units.PercentUnit,
     max: 1,
     queries: [
@@ -32,15 +32,15 @@ export const cascade = [
   }),
   lines({
     width: 8,
-    title: 'Drafts that stood',
+    title: 'Decisions left at the first stage',
     description:
-      'Decisions a second that rest on the draft although the large net should have decided: it did not answer in time, ' +
-      'or the partition had no state. Zero is good; none of them blocks.',
+      'Decisions a second that rest on the first stage although the large net should have decided: it did not answer in ' +
+      'time, or the partition had no state. Zero is good; none of them blocks.',
     unit: units.EventsPerSecond,
     queries: [
       {
         expr: sum(rate('sluice_decision_annotations_total{mark="draft_stands"}')),
-        legend: 'stood',
+        legend: 'first stage',
       },
     ],
   }),
@@ -344,9 +344,9 @@ const drift = [
     width: 12,
     title: 'Drift of features',
     description:
-      'TrainingDistribution stability index of the features (and of "score") that have moved most against the training rows, in ' +
-      'the time range shown. Below 0.1 is stable, above 0.25 is another population. Choose a week: a day is Sunday or ' +
-      'not. The alerts look at a week.',
+      'Population stability index of the features (and of "score") that have moved most against the training rows, in ' +
+      'the time range shown. Below 0.1 is stable, above 0.25 the values no longer follow the training ' +
+      'distribution. Choose a week: a day is Sunday or not. The alerts look at a week.',
     unit: units.Short,
     columns: [
       ['feature', 'feature'],

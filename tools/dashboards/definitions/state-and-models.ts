@@ -142,7 +142,7 @@ const partitions = [
     width: 8,
     title: 'States lost, and events restored',
     description:
-      'States of a partition lost in each interval, by cause, and the transactions and labels that are folded again from ' +
+      'States of a partition lost in each interval, by cause, and the transactions and labels that are replayed from ' +
       'the log each second. unanswered: Redis was too slow or away. Every other cause: Redis has lost data.',
     unit: units.Short,
     queries: [

@@ -5,7 +5,7 @@ import { card, EARLIER, shared } from './feature-makers.ts'
 
 const FLAG = { unit: '0 or 1', absence: 'known', current: true } as const
 
-/** How the card is used: with whom, where, when. */
+/** Use of the card: with whom, where, when. */
 export const HABITS: readonly FeatureDefinition[] = [
   ...(['1d', '30d'] as const).map((window) =>
     card(

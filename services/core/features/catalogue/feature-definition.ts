@@ -1,4 +1,4 @@
-// What a feature is, as data. From these come the compiled plan, the hash that models carry, and docs/features.md.
+// Definition of a feature, as data. From it come the compiled plan, the hash that models carry, and docs/features.md.
 
 import { DAY_MS, HOUR_MS, MINUTE_MS } from './time.ts'
 
@@ -18,7 +18,7 @@ export function entityKeyOf(kind: EntityKind, ref: number): number {
   return ref * ENTITY_KINDS.length + KIND_INDEX[kind]
 }
 
-/** What a card's events refer to; a pair is the card together with one of these. */
+/** Objects that a card's events refer to; a pair is the card together with one of these. */
 export const REFERENCES = [
   'merchant',
   'terminal',
@@ -29,7 +29,7 @@ export const REFERENCES = [
 ] as const
 export type Reference = (typeof REFERENCES)[number]
 
-/** Of the transaction alone. */
+/** Aggregates over the transaction alone. */
 export const TRANSACTION_AGGREGATES = [
   'amount',
   'weekend',
@@ -39,7 +39,7 @@ export const TRANSACTION_AGGREGATES = [
   'category_code',
 ] as const
 
-/** Of the card's history: counts and amounts. */
+/** Aggregates over the card's history: counts and amounts. */
 export const CARD_AMOUNT_AGGREGATES = [
   'count',
   'attempts',
@@ -57,7 +57,10 @@ export const CARD_AMOUNT_AGGREGATES = [
 ] as const
 export type CardAmountAggregate = (typeof CARD_AMOUNT_AGGREGATES)[number]
 
-/** Of the card's history: times, places and references. Those of a pair look at events with the transaction's own. */
+/**
+ * Aggregates over the card's history: times, places and references. Those of a pair count events with the transaction's
+ * own reference.
+ */
 export const CARD_HABIT_AGGREGATES = [
   'seconds_since_last',
   'distinct',
@@ -81,7 +84,7 @@ export function isAmountAggregate(
   return (CARD_AMOUNT_AGGREGATES as readonly string[]).includes(aggregate)
 }
 
-/** Of a shared entity. */
+/** Aggregates over a shared entity. */
 export const ENTITY_AGGREGATES = [
   'count',
   'fraud_share',
@@ -124,7 +127,7 @@ interface Common {
   readonly includesCurrent: boolean
   readonly unit: string
   readonly absence: Absence
-  /** What it says, for an analyst. */
+  /** Meaning, for an analyst. */
   readonly sentence: string
 }
 
@@ -138,7 +141,7 @@ export type FeatureDefinition = Common &
     | {
         readonly entity: 'card'
         readonly aggregate: (typeof CARD_AGGREGATES)[number]
-        /** What is counted or compared, for aggregates about a reference. */
+        /** The reference that is counted or compared, for aggregates about one. */
         readonly of?: Reference
         /** The longer window of a ratio, or the one in which a limit is learnt. */
         readonly longWindowMs?: number

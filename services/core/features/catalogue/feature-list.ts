@@ -154,7 +154,7 @@ export const FEATURE_COUNT = FEATURES.length
 
 export const FEATURE_NAMES: readonly string[] = FEATURES.map(({ name }) => name)
 
-/** What a definition means, without its wording. */
+/** Meaning of a definition, without its wording. */
 function meaningOf(definition: FeatureDefinition): readonly unknown[] {
   const { name, entity, aggregate, windowMs, delayMs, includesCurrent, unit, absence } = definition
   const of = 'of' in definition ? definition.of : null

@@ -17,8 +17,8 @@ export function bucketStartMs(timeMs: number): number {
 export const CARD_REACH_MS = 30 * DAY_MS
 
 /**
- * How far before the transaction the windows of shared entities end, at the least. Partitions of an aligned replay may be
- * this far apart, less the bucket in which a window ends.
+ * Shortest time before the transaction at which the windows of shared entities end. Partitions of an aligned replay may
+ * be this far apart, less the bucket in which a window ends.
  */
 export const ENTITY_DELAY_MS = 2 * HOUR_MS
 
@@ -31,8 +31,8 @@ export const ENTITY_REACH_MS = LABEL_DELAY_MS + 30 * DAY_MS
 export const REACH_MS = Math.max(CARD_REACH_MS, ENTITY_REACH_MS)
 
 /**
- * How far behind the newest event of a card (or, in a replay, how far behind the furthest partition) a transaction
- * may come and still find all of its windows. State is kept for the reach plus this.
+ * Longest time that a transaction may lag the newest event of its card (or, in a replay, the furthest partition) and
+ * still find all of its windows. State is retained for the reach plus this.
  */
 export const LATENESS_MS = 3 * DAY_MS
 

@@ -1,7 +1,7 @@
 // Which transactions a feature counted, the slow obvious way: one filter per aggregate over plain lists, written from
 // docs/feature-contract.md and not from the readings. For people who ask why; never on the hot path.
 //
-// What the readings do to old or crowded events (hours instead of moments) is not done here: such decisions are marked
+// The hourly buckets that the aggregates use for old events are not reproduced here: such decisions are annotated
 // windows_approximate.
 
 import type { CardEvent } from '../state/card-event.ts'
@@ -46,7 +46,7 @@ export interface Contributors {
 
 const NONE: Contributors = { events: [], labels: [], includesCurrent: false }
 
-/** What the value of this feature was made from. */
+/** The events that contribute to the value of this feature. */
 export function contributorsOf(definition: FeatureDefinition, visible: Visible): Contributors {
   switch (definition.entity) {
     case 'transaction':

@@ -283,7 +283,7 @@ export class Explanation {
   }
 }
 
-/** What one partition knows of an entity is forgotten before this, counted back from the newest that it knows. */
+/** Oldest time that one partition remembers of an entity, counted back from its newest event. */
 function horizonMs(events: readonly Placed<Transaction>[], partition: number): number {
   let newestMs = -Infinity
   for (const each of events) {

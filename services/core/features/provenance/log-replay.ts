@@ -29,7 +29,7 @@ const IDLE_MARGIN_MS = 60_000
 export interface LogReplayOptions {
   readonly rates: RateTable
   readonly sample: ReplaySample
-  /** Where each partition's log begins to be read. */
+  /** First position that is read of each partition's log. */
   readonly begins: readonly PartitionBegin[]
   readonly readRecord: (record: Uint8Array) => Transaction | null
   readonly onReplayed: OnReplayed

@@ -1,4 +1,4 @@
-// What a replay has been given of one partition and not used up yet: messages, labels and decision batches, in order.
+// Input of a replay from one partition that is not consumed yet: messages, labels and decision batches, in order.
 
 import type { Cut } from '../state/entity-part.ts'
 import type { Verdict } from './replay-parts.ts'
@@ -7,7 +7,7 @@ import type { RecordedBatch, ReplayEntry, ReplayLabel } from './replay-records.t
 /** Messages and decisions that wait, per partition; more than two of the largest batches, see log-replay.ts. */
 export const REPLAY_WAITING_MAX = 16_384
 
-/** Where reading begins. */
+/** Position at which reading begins. */
 export interface PartitionBegin extends Cut {
   /** True when nothing that the partition was ever sent lies before. */
   readonly isWhole: boolean
@@ -31,7 +31,7 @@ export class ReplayPartition {
   #coveredTo = 0
   readonly #verdicts = new Map<number, Verdict>()
   readonly #lastFrontiers = new Map<number, Cut>()
-  /** Where the partition stood when: newest last, and one that is older than the margin. */
+  /** Positions of the partition with their times: newest last, and one that is older than the margin. */
   readonly #stood: { readonly decidedAtMs: number; readonly at: Cut }[] = []
   #firstEventMs = Infinity
 
@@ -54,7 +54,7 @@ export class ReplayPartition {
     return this.#blocks[0] ?? null
   }
 
-  /** What was decided is known below this offset. */
+  /** Decisions are known below this offset. */
   get coveredTo(): number {
     return this.#coveredTo
   }
@@ -153,7 +153,7 @@ export class ReplayPartition {
     this.#stood.push({ decidedAtMs, at: { nextOffset, labelNextOffset } })
   }
 
-  /** Where the partition stood at that time, by the clock of its blocks. */
+  /** Position of the partition at that time, by the clock of its batches. */
   replayedBy(timeMs: number): Cut {
     while ((this.#stood[1]?.decidedAtMs ?? Infinity) <= timeMs) this.#stood.shift()
     const first = this.#stood[0]

@@ -1,5 +1,5 @@
-// What one partition knows of entities, built from its own log alone, in offset order, as far as any cut asks. Rows are
-// recomputed elsewhere, and only read what is built here, through cuts.
+// State of entities in one partition, built from its own log alone, in offset order, as far as any frontier asks. Rows
+// are recomputed elsewhere, and only read what is built here, through frontiers.
 //
 // Which transactions count is decided by the card's own history. For a card outside the sample there is none: then
 // the decision's own word counts (duplicate, behind_reach, after_watermark).
@@ -32,7 +32,7 @@ export const FORGET_CARDS_MS = REACH_MS + CARD_REACH_MS + DAY_MS
 export const FORGET_PARTS_MS = REACH_MS + LATENESS_MS + DAY_MS
 
 /**
- * What the decision batch says of a transaction, where it is known. `refused`: it went to the dead letters. The others
+ * Verdict of the decision batch on a transaction, where it is known. `refused`: it went to the dead letters. The others
  * are asked only for cards outside the sample.
  */
 export type Verdict = 'counted' | 'refused' | 'left_out' | 'undecided'

@@ -1,4 +1,4 @@
-// What a replay reads: messages of the log as the scorer took them, and decision batches as it left them.
+// Input of a replay: messages of the log as the scorer read them, and decision batches as it wrote them.
 
 import type { Label, Transaction } from '../../transaction.ts'
 import type {

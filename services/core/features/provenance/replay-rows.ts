@@ -37,7 +37,7 @@ export interface ReplayedRow {
   readonly states: Uint8Array
   /** One per value, as in row-comparison.ts. */
   readonly verdicts: Uint8Array
-  /** What the fold says of a first decision; null for a revision, and for what was not recomputed. */
+  /** Result of the fold for a first decision; null for a revision, and for a message that was not recomputed. */
   readonly folded: Folded | null
   /** The card as it stands after the message was folded; null for what was not recomputed. */
   readonly history: CardHistory | null
@@ -64,7 +64,7 @@ export interface PartitionRowsOptions {
   readonly rates: RateTable
   /** Reads a message that was kept. */
   readonly readRecord: (record: Uint8Array) => Transaction | null
-  /** Of every partition, this one included. */
+  /** Parts of every partition, this one included. */
   readonly parts: readonly PartitionParts[]
 }
 
@@ -183,7 +183,7 @@ export class PartitionRows implements PartitionState {
     const recorded = index === null ? null : block.rowAt(index)
     const isKnown = hasCard && (this.#cards.peek(transaction.card)?.count ?? 0) > 0
     if (!isKnown && recorded !== null && isRepeat(recorded.decision)) {
-      // Of a card that has been forgotten here, in state that lives longer.
+      // The card is forgotten here, although state that lives longer still knew it.
       this.#fold.passOver(transaction.eventTimeMs)
       this.#skip(recorded, transaction, 'behind_reach', onReplayed)
       return

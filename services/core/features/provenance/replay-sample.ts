@@ -1,4 +1,4 @@
-// What a replay recomputes: all, a share of cards and entities by hash, or those that somebody asks for.
+// Sample that a replay recomputes: all, a share of cards and entities by hash, or those that somebody asks for.
 
 import { murmur2Ascii } from '../../murmur2.ts'
 import type { EntityKind } from '../catalogue/feature-definition.ts'

@@ -35,7 +35,7 @@ export function reasonOf(verdict: number): NotCompared | null {
   return NOT_COMPARED[verdict - VERDICT.other] ?? null
 }
 
-/** What is known about one row besides its values. */
+/** Facts about one row besides its values. */
 export interface ComparisonScope {
   /** The card is in the sample. */
   readonly hasCard: boolean
@@ -46,7 +46,7 @@ export interface ComparisonScope {
   readonly frontierWentBack: boolean
 }
 
-/** How far before a transaction something may lie that its value depends on. */
+/** Longest time before a transaction at which an event can still affect each feature. */
 export function reachesOf({ definitions }: FeaturePlan): readonly number[] {
   return definitions.map((definition) => {
     if (definition.entity === 'transaction') return 0

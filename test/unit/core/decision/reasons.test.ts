@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  rankedDrops,
+  rankedAttributions,
   REASONS_MAX,
   reasonsOf,
   unusualFeatures,
@@ -50,7 +50,7 @@ test('the reasons are the features whose baseline value lowers the score most, s
   scores[1 + 0] = 0.7
   scores[1 + 5] = 0.6
   scores[1 + 6] = 0.95
-  const reasons = reasonsOf(row, baseline, rankedDrops(0.8, scores, 1))
+  const reasons = reasonsOf(row, baseline, rankedAttributions(0.8, scores, 1))
   assert.equal(reasons.length, REASONS_MAX)
   assert.deepEqual(
     reasons.map(({ feature, value, baseline: put, scoreAtBaseline }) => [
@@ -73,7 +73,9 @@ test('the reasons are the features whose baseline value lowers the score most, s
 
 test('of features that lower the score equally the first in the list comes first', () => {
   const scores = new Float64Array(FEATURE_COUNT).fill(0.5)
-  const names = reasonsOf(row, baseline, rankedDrops(0.8, scores, 0)).map(({ feature }) => feature)
+  const names = reasonsOf(row, baseline, rankedAttributions(0.8, scores, 0)).map(
+    ({ feature }) => feature,
+  )
   assert.deepEqual(
     names,
     FEATURES.slice(0, REASONS_MAX).map(({ name }) => name),
@@ -85,7 +87,7 @@ test('an absent value is null in the reason and none in its words', () => {
   absent[4] = NaN
   const scores = new Float64Array(FEATURE_COUNT).fill(0.8)
   scores[4] = 0.2
-  const [reason] = reasonsOf(absent, baseline, rankedDrops(0.8, scores, 0))
+  const [reason] = reasonsOf(absent, baseline, rankedAttributions(0.8, scores, 0))
   assert.equal(reason?.value, null)
   assert.equal(
     reason.text,
@@ -95,11 +97,11 @@ test('an absent value is null in the reason and none in its words', () => {
 
 test('where no baseline value lowers the score, or none can be scored, there are no reasons', () => {
   assert.deepEqual(
-    reasonsOf(row, baseline, rankedDrops(0.8, new Float64Array(FEATURE_COUNT).fill(0.8), 0)),
+    reasonsOf(row, baseline, rankedAttributions(0.8, new Float64Array(FEATURE_COUNT).fill(0.8), 0)),
     [],
   )
   assert.deepEqual(
-    reasonsOf(row, baseline, rankedDrops(0.8, new Float64Array(FEATURE_COUNT).fill(NaN), 0)),
+    reasonsOf(row, baseline, rankedAttributions(0.8, new Float64Array(FEATURE_COUNT).fill(NaN), 0)),
     [],
   )
 })

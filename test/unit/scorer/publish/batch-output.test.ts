@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { DEFAULT_RATES } from '../../../../services/core/currency.ts'
 import { PARTITION_START } from '../../../../services/core/features/engine/partition-fold.ts'
 import { partitionOfAscii } from '../../../../services/core/murmur2.ts'
-import type { HeldLease } from '../../../../services/core/decision/leases.ts'
+import type { CardLease } from '../../../../services/core/decision/leases.ts'
 import type { Alert } from '../../../../services/core/wire/records.ts'
 import type { BatchSpan } from '../../../../services/platform/tracing/open-tracing.ts'
 import {
@@ -74,7 +74,7 @@ function takeTen(headers: Record<string, Buffer>): Taken {
   return taken
 }
 
-function leased(alert: Alert): [string, HeldLease] {
+function leased(alert: Alert): [string, CardLease] {
   return [alert.card, { ...minimalLease, card: alert.card, alert }]
 }
 
