@@ -13,6 +13,7 @@ import {
 } from '../../tools/dashboards/preview/dashboard-files.ts'
 import { fillVariables } from '../../tools/dashboards/preview/panel-data.ts'
 import { activated } from '../../services/core/control/deployment.ts'
+import { splitOwner } from '../../services/platform/kafka/offset-owner.ts'
 import { topicName } from '../../services/platform/kafka/topics.ts'
 import type { LocalPrometheus } from '../../tools/servers/local-prometheus.ts'
 import { partitionKeys } from '../../services/platform/redis/keys.ts'
@@ -28,7 +29,7 @@ import { breakTarget } from '../support/forward-faults.ts'
 import { FORWARD_KEY, openObservedSystem, type ObservedSystem } from '../support/observed-system.ts'
 import { breakPolicies } from '../support/policy-faults.ts'
 import { eventually } from '../support/poll.ts'
-import { keysOf } from '../support/streams.ts'
+import { keysOf, type TestStream } from '../support/streams.ts'
 import { openReceiver } from '../support/webhook-receiver.ts'
 
 /** Compares with the same hour before, which this system has not lived through; the query must still be accepted. */
@@ -219,8 +220,8 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
     await clears('SluiceFallbackBackend', 'SluiceScorerDown')
   })
 
-  await t.test('a producer with the transactional id of a partition', async () => {
-    const transactionalId = `${stream.prefix}sluice-scorer-${stream.groupId}-2`
+  await t.test('a producer with the transactional id of a scorer', async () => {
+    const transactionalId = await ownerOf(stream, 2)
     const run = { isDone: false }
     const fencing = (async () => {
       while (!run.isDone) {
@@ -342,3 +343,13 @@ test('a system under load: dashboards, rules and faults', { timeout: 840_000 }, 
     },
   )
 })
+
+/** The transactional id by which a partition was committed last. */
+async function ownerOf(stream: TestStream, partition: number): Promise<string> {
+  const topics = [`${stream.prefix}transactions`]
+  const [found] = await stream.admin.fetchOffsets({ groupId: stream.groupId, topics })
+  const committed = found?.partitions.find((each) => each.partition === partition)
+  const { owner } = splitOwner(committed?.metadata ?? null)
+  ok(owner !== null, 'the last commit names its owner')
+  return owner
+}
