@@ -1,23 +1,26 @@
 // Goal: P1 to P3 hold while scorers join and leave. Method: a second and a third instance join and leave, gracefully,
 // while a live stream is decided; audit, and an oracle that folds the log in memory.
 
-import { deepStrictEqual, strictEqual } from 'node:assert/strict'
-import { test } from 'node:test'
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
 import { audit } from '../support/audit.ts'
+import type { Guard } from '../support/careless-scorer.ts'
 import { wrongDecisions } from '../support/live-oracle.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { eventually, firstAnswer } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents } from '../support/streams.ts'
 
-test('scorers that join and leave share the partitions and change no decision', async (t) => {
+/** A second, third and fourth scorer join and leave while a stream is decided, all without the guard that is named. */
+async function joinAndLeave(t: TestContext, name: string, without: Guard | null) {
   const events = await simulatedEvents(12_000)
-  const stream = await openStream(t, 'rebalance')
+  const stream = await openStream(t, name)
   const outputs = followOutputs(t, stream)
   await stream.send(events)
   const environment = stream.environment({
     SLUICE_BATCH_SIZE_MAX: '16',
   })
+  const start = (): Promise<ScorerProcess> => startScorer(t, environment, without)
   const moreBlocks = async (count: number): Promise<void> => {
     const target = outputs.blocks.length + count
     await outputs.until('progress', () => outputs.blocks.length >= target || outputs.isCaughtUp)
@@ -25,10 +28,10 @@ test('scorers that join and leave share the partitions and change no decision', 
   const leave = async (scorer: ScorerProcess): Promise<void> => {
     strictEqual(await scorer.end('SIGTERM'), 0, scorer.log.slice(-2_000))
   }
-  const first = await startScorer(t, environment)
+  const first = await start()
   await moreBlocks(20)
-  const second = await startScorer(t, environment)
-  const third = await startScorer(t, environment)
+  const second = await start()
+  const third = await start()
   await eventually('three share four partitions', async () => {
     const scorers = [first, second, third]
     const partitions = await Promise.all(
@@ -39,14 +42,28 @@ test('scorers that join and leave share the partitions and change no decision', 
   await moreBlocks(40)
   await leave(first)
   await moreBlocks(40)
-  const fourth = await startScorer(t, environment)
+  const fourth = await start()
   await moreBlocks(20)
   await leave(second)
   await outputs.readToEnd()
   await leave(third)
   await leave(fourth)
+  return { stream, outputs, events }
+}
+
+test('scorers that join and leave share the partitions and change no decision', async (t) => {
+  const { stream, outputs, events } = await joinAndLeave(t, 'rebalance', null)
   deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
   deepStrictEqual((await wrongDecisions(stream, outputs, events)).slice(0, 5), [])
+})
+
+test('without reading back what is committed the same scorers decide transactions twice', async (t) => {
+  const { stream, outputs } = await joinAndLeave(t, 'rebalance-control', 'read-back')
+  const faults = await audit(stream, outputs)
+  ok(
+    faults.some(({ promise }) => promise === 'once'),
+    JSON.stringify(faults.slice(0, 5)),
+  )
 })
 
 test('an instance without a partition is ready and takes over when the others leave', async (t) => {

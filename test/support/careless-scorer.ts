@@ -6,7 +6,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Producer } from 'kafkajs'
 import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
-import type { LogWriter } from '../../services/platform/kafka/log-client.ts'
+import type { Group, LogWriter } from '../../services/platform/kafka/log-client.ts'
 import {
   openPartitionRedis,
   openPartitionStore,
@@ -15,7 +15,8 @@ import {
 import { runScorer } from '../../services/scorer/run.ts'
 import { SCORER_ADAPTERS, type ScorerAdapters } from '../../services/scorer/scorer.ts'
 
-export type Guard = 'transactions' | 'fence' | 'loss-check' | 'dead-letters' | 'queue-limit'
+export type Guard =
+  'transactions' | 'fence' | 'loss-check' | 'dead-letters' | 'queue-limit' | 'read-back'
 
 type OpenLog = ScorerAdapters['openLog']
 
@@ -84,6 +85,28 @@ const withoutQueueLimit: OpenLog = async (kind, options) => {
       resume: reader.resume.bind(reader),
       release: reader.release.bind(reader),
       pause: () => undefined,
+    },
+    openWriter: (partition) => client.openWriter(partition),
+    close: () => client.close(),
+  }
+}
+
+/** A process takes what it read first of a topic for what is committed, also when it is assigned partitions again. */
+const withoutReadBack: OpenLog = async (kind, options) => {
+  const client = await SCORER_ADAPTERS.openLog(kind, options)
+  const { group } = client
+  const first = new Map<string, ReturnType<Group['readCommitted']>>()
+  return {
+    reader: client.reader,
+    group: {
+      failed: group.failed,
+      join: group.join.bind(group),
+      leave: group.leave.bind(group),
+      readCommitted: (topic) => {
+        const known = first.get(topic) ?? group.readCommitted(topic)
+        first.set(topic, known)
+        return known
+      },
     },
     openWriter: (partition) => client.openWriter(partition),
     close: () => client.close(),
@@ -195,6 +218,7 @@ const GUARDS: Readonly<Record<Guard, Partial<ScorerAdapters>>> = {
   transactions: { openLog: withWriter(untransacted) },
   'dead-letters': { openLog: withWriter(withoutLetters) },
   'queue-limit': { openLog: withoutQueueLimit },
+  'read-back': { openLog: withoutReadBack },
   fence: {
     openStore: (options) => openPartitionStore(options, withoutFence(openPartitionRedis(options))),
   },
