@@ -22,7 +22,7 @@ import {
 } from '../platform/kafka/partition-transactions.ts'
 import { planResume, ResumeProgress, type ResumePlan } from '../platform/kafka/resume-plan.ts'
 import { topicName, type Topic } from '../platform/kafka/topics.ts'
-import type { InputOffset } from '../platform/kafka/transaction-offsets.ts'
+import type { InputOffset } from '../platform/kafka/log-client.ts'
 import type { Closable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 

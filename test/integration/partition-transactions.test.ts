@@ -10,7 +10,7 @@ import {
   openPartitionTransactions,
   type PartitionTransactions,
 } from '../../services/platform/kafka/partition-transactions.ts'
-import type { InputOffset } from '../../services/platform/kafka/transaction-offsets.ts'
+import type { InputOffset } from '../../services/platform/kafka/log-client.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { readAtLeast, readUntil } from '../support/poll.ts'
 import { openStream, type TestStream } from '../support/streams.ts'

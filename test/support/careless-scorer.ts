@@ -91,7 +91,7 @@ const withoutQueueLimit: OpenLog = async (kind, options) => {
   }
 }
 
-/** A process takes what it read first of a topic for what is committed, also when it is assigned partitions again. */
+/** A process takes what it read first of a partition for what is committed, also when it is assigned partitions again. */
 const withoutReadBack: OpenLog = async (kind, options) => {
   const client = await SCORER_ADAPTERS.openLog(kind, options)
   const { group } = client
@@ -102,9 +102,10 @@ const withoutReadBack: OpenLog = async (kind, options) => {
       failed: group.failed,
       join: group.join.bind(group),
       leave: group.leave.bind(group),
-      readCommitted: (topic) => {
-        const known = first.get(topic) ?? group.readCommitted(topic)
-        first.set(topic, known)
+      readCommitted: (topic, partition) => {
+        const place = `${topic}/${partition}`
+        const known = first.get(place) ?? group.readCommitted(topic, partition)
+        first.set(place, known)
         return known
       },
     },

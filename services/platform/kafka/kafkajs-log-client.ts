@@ -101,7 +101,7 @@ class KafkajsLogClient implements LogClient {
     this.group = {
       failed: this.#failed(),
       join: (handlers) => this.#join(handlers),
-      readCommitted: (topic) => this.#readCommitted(topic),
+      readCommitted: (topic, partition) => this.#readCommitted(topic, partition),
       leave: () => this.#consumer.stop(),
     }
   }
@@ -233,22 +233,16 @@ class KafkajsLogClient implements LogClient {
     return false
   }
 
-  async #readCommitted(topic: string): Promise<ReadonlyMap<number, CommittedOffset>> {
+  async #readCommitted(topic: string, partition: number): Promise<CommittedOffset | null> {
     const { groupId } = this.#options
     const [found] = await this.#admin.fetchOffsets({ groupId, topics: [topic] })
-    const committed = new Map<number, CommittedOffset>()
-    for (const { partition, offset, metadata } of found?.partitions ?? []) {
-      if (Number(offset) === RESET_BY_KAFKAJS) {
-        const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
-        throw offsetOutOfRange(topic, partition, RESET_BY_KAFKAJS, ends)
-      }
-      if (Number(offset) >= 0) {
-        committed.set(partition, {
-          offset: Number(offset),
-          metadata: splitOwner(metadata ?? null).metadata,
-        })
-      }
+    const committed = found?.partitions.find((each) => each.partition === partition)
+    const offset = Number(committed?.offset ?? -1)
+    if (offset === RESET_BY_KAFKAJS) {
+      const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+      throw offsetOutOfRange(topic, partition, RESET_BY_KAFKAJS, ends)
     }
-    return committed
+    if (offset < 0) return null
+    return { offset, metadata: splitOwner(committed?.metadata ?? null).metadata }
   }
 }

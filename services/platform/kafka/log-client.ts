@@ -101,8 +101,8 @@ export interface Group {
   readonly failed: Promise<Error>
   /** Joins, and resolves after the first assignment was handed over. */
   join(handlers: GroupHandlers): Promise<void>
-  /** Offsets as committed, once no transaction is open that may still change them; a partition without one is left out. */
-  readCommitted(topic: string): Promise<ReadonlyMap<number, CommittedOffset>>
+  /** The offset of a partition as committed, once no open transaction may still change it; null for none. */
+  readCommitted(topic: string, partition: number): Promise<CommittedOffset | null>
   /** Leaves at once, so that others need not wait for the session to end. */
   leave(): Promise<void>
 }

@@ -6,7 +6,8 @@ import type { Kafka, Producer, TopicMessages, Transaction } from 'kafkajs'
 import { SluiceError } from '../../core/errors.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
 import { rememberCoordinators } from './remembered-coordinators.ts'
-import { sendOffsets, type InputOffset } from './transaction-offsets.ts'
+import type { InputOffset } from './log-client.ts'
+import { sendOffsets } from './transaction-offsets.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
 /** CONCURRENT_TRANSACTIONS right after a commit is normal; kafkajs' own first wait would be 300 ms. */

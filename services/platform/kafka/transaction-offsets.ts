@@ -7,15 +7,8 @@
 // that a producer is refused which another one has followed.
 
 import type { Transaction } from 'kafkajs'
+import type { InputOffset } from './log-client.ts'
 import { retry, type Patience } from './retry.ts'
-
-/** An offset to commit with the batch. */
-export interface InputOffset {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  readonly metadata: string | null
-}
 
 /** Some 4.8 s in all: a coordinator that moves is found within one or two seconds. */
 const NOT_READY_YET: Patience = {

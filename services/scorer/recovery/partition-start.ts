@@ -137,11 +137,11 @@ async function logRange(admin: Admin, topic: string, partition: number): Promise
 async function readCommitted({ admin, group, inbox }: PartitionStarterOptions): Promise<Committed> {
   const { partition, transactionsTopic, labelsTopic } = inbox
   const next = async (topic: string) => {
-    const [offsets, { low, high }] = await Promise.all([
-      group.readCommitted(topic),
+    const [committed, { low, high }] = await Promise.all([
+      group.readCommitted(topic, partition),
       logRange(admin, topic, partition),
     ])
-    const { offset = null, metadata = null } = offsets.get(partition) ?? {}
+    const { offset = null, metadata = null } = committed ?? {}
     if (offset !== null && (offset < low || offset > high)) {
       throw offsetOutOfRange(topic, partition, offset, { low, high })
     }

@@ -98,13 +98,13 @@ export class GroupMember implements Group {
     })
   }
 
-  readCommitted(topic: string): Promise<ReadonlyMap<number, CommittedOffset>> {
-    return this.#readOffsets(topic, true)
+  readCommitted(topic: string, partition: number): Promise<CommittedOffset | null> {
+    return this.#readOffset(topic, partition, true)
   }
 
   /** As `readCommitted`, but without what an open transaction may still add: for finding out who committed last. */
-  readCommittedUnstable(topic: string): Promise<ReadonlyMap<number, CommittedOffset>> {
-    return this.#readOffsets(topic, false)
+  readCommittedUnstable(topic: string, partition: number): Promise<CommittedOffset | null> {
+    return this.#readOffset(topic, partition, false)
   }
 
   async leave(): Promise<void> {
@@ -257,25 +257,23 @@ export class GroupMember implements Group {
     return this.#membership === membership && !this.#hasLeft
   }
 
-  async #readOffsets(
+  async #readOffset(
     topic: string,
+    partition: number,
     requireStable: boolean,
-  ): Promise<ReadonlyMap<number, CommittedOffset>> {
-    const { cluster, groupId } = this.#options
-    const { leaders } = await this.#insist(() => cluster.topic(topic))
-    const partitions = [...leaders.keys()]
+  ): Promise<CommittedOffset | null> {
+    const { groupId } = this.#options
     const endMs = performance.now() + STABLE_MS_MAX
     for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
-      const body = { groupId, topic, partitions, requireStable }
+      // Of this partition alone: transactions of other members are always open on theirs.
+      const body = { groupId, topic, partitions: [partition], requireStable }
       const { error, offsets } = await this.#ask(OFFSET_FETCH, body)
       if (error !== 'NONE') throw new KafkaAnswerError('OffsetFetch', error, groupId)
       const failed = offsets.find((each) => each.error !== 'NONE')
       if (failed === undefined) {
-        return new Map(
-          offsets
-            .filter(({ offset }) => offset >= 0)
-            .map(({ partition, offset, metadata }) => [partition, { offset, metadata }]),
-        )
+        const [found] = offsets
+        if (found === undefined || found.offset < 0) return null
+        return { offset: found.offset, metadata: found.metadata }
       }
       if (failed.error !== 'UNSTABLE_OFFSET_COMMIT') {
         throw new KafkaAnswerError('OffsetFetch', failed.error, `${topic}/${failed.partition}`)

@@ -62,14 +62,9 @@ class NativeLogClient implements LogClient {
       failed: member.failed.then((error) => kafkaRefusal(error) ?? error),
       join: (handlers) => member.join(handlers),
       leave: () => member.leave(),
-      readCommitted: async (topic) => {
-        const committed = await member.readCommitted(topic)
-        return new Map(
-          [...committed].map(([partition, { offset, metadata }]) => [
-            partition,
-            { offset, metadata: splitOwner(metadata).metadata },
-          ]),
-        )
+      readCommitted: async (topic, partition) => {
+        const committed = await member.readCommitted(topic, partition)
+        return committed && { ...committed, metadata: splitOwner(committed.metadata).metadata }
       },
     }
   }
@@ -95,8 +90,8 @@ class NativeLogClient implements LogClient {
    */
   async #fenceLastOwner(partition: number): Promise<void> {
     const { topics, transactionalIdPrefix } = this.#options
-    const committed = await this.#member.readCommittedUnstable(topics[0] ?? '')
-    const { owner } = splitOwner(committed.get(partition)?.metadata ?? null)
+    const committed = await this.#member.readCommittedUnstable(topics[0] ?? '', partition)
+    const { owner } = splitOwner(committed?.metadata ?? null)
     if (owner === this.#transactionalId) return
     if (owner !== null && this.#member.living.has(owner)) return
     await this.#writer.fenceOwner(owner ?? `${transactionalIdPrefix}${partition}`)

@@ -13,6 +13,7 @@ import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { isSluiceError, SluiceError } from '../../../core/errors.ts'
 import type { MessageHeaders } from '../../../core/trace-context.ts'
+import type { LogRecord } from '../log-client.ts'
 import { BATCH_EXPANDED_BYTES_MAX, COMPRESSIONS, createBatchCodec } from '../compression.ts'
 import { ATTRIBUTES, BATCH, BATCH_MAGIC, checksumOf, LENGTH_END } from './record-batch.ts'
 
@@ -32,22 +33,6 @@ const BYTES_PER_WORK = 64
 
 /** Type of a control record that ends a transaction without effect. */
 const ABORT_MARKER = 0
-
-/**
- * Why a record has no value: its batch cannot be expanded, or not within the limit; or its headers are beyond their
- * limits.
- */
-export type RecordRefusal = 'codec_refused' | 'too_large'
-
-/** One record of a log. Key and value are views into the bytes of their batch. */
-export interface LogRecord {
-  readonly offset: number
-  readonly timestampMs: number
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly headers: MessageHeaders | undefined
-  readonly refused: RecordRefusal | null
-}
 
 export interface AbortedTransaction {
   readonly producerId: bigint

@@ -8,9 +8,9 @@ import {
   type BatchProducer,
   type OutgoingRecord,
 } from '../../../../../services/platform/kafka/native/record-batch.ts'
+import type { LogRecord } from '../../../../../services/platform/kafka/log-client.ts'
 import {
   RecordCursor,
-  type LogRecord,
   type RecordCursorOptions,
 } from '../../../../../services/platform/kafka/native/record-cursor.ts'
 

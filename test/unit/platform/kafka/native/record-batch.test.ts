@@ -11,7 +11,7 @@ import {
   type BatchProducer,
   type OutgoingRecord,
 } from '../../../../../services/platform/kafka/native/record-batch.ts'
-import type { LogRecord } from '../../../../../services/platform/kafka/native/record-cursor.ts'
+import type { LogRecord } from '../../../../../services/platform/kafka/log-client.ts'
 import {
   type KafkajsHeaders,
   NOW_MS,

@@ -7,10 +7,10 @@ import {
   encodeRecordBatch,
   type BatchProducer,
 } from '../../../../../services/platform/kafka/native/record-batch.ts'
+import type { LogRecord } from '../../../../../services/platform/kafka/log-client.ts'
 import {
   RECORD_HEADER_BYTES_MAX,
   RECORD_HEADERS_MAX,
-  type LogRecord,
   type RecordCursor,
 } from '../../../../../services/platform/kafka/native/record-cursor.ts'
 import {
