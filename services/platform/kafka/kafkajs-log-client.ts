@@ -60,7 +60,7 @@ class KafkajsLogClient implements LogClient {
   readonly #kafka: Kafka
   readonly #admin: Admin
   readonly #consumer: Consumer
-  /** Where each partition is to be read on; absent for one that is not read. */
+  /** The next offset of each partition; absent for one that is not read. */
   readonly #next = new Map<string, number>()
   readonly #writers = new Set<LogWriter>()
   readonly reader: LogReader

@@ -24,7 +24,7 @@ export interface FetchedRecords {
   readonly records: readonly LogRecord[]
   /** Everything below is in `records` or came before, or was a control record or aborted. */
   readonly nextOffset: number
-  /** Where the partition ends, and where a transaction that is still open holds up its committed part. */
+  /** The end of the partition, and of its committed part: a transaction that is still open holds it up. */
   readonly highWatermark: number
   readonly lastStableOffset: number
 }
@@ -81,13 +81,13 @@ export interface LogWriter {
   close(): Promise<void>
 }
 
-/** What a group has committed for one partition of a topic. */
+/** The commit of a group for one partition of a topic. */
 export interface CommittedOffset {
   readonly offset: number
   readonly metadata: string | null
 }
 
-/** What the owner of a group's membership is called for. */
+/** Calls to whoever holds the membership of a group. */
 export interface GroupHandlers {
   /** The partitions of this member from now on; those of an earlier assignment are revoked by then. */
   readonly onAssigned: (partitions: readonly number[]) => Promise<void>

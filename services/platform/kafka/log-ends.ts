@@ -10,7 +10,7 @@ export interface LogEnds {
   readonly high: number
 }
 
-/** What must be read next is no longer, or not yet, in the log. */
+/** The next offset is no longer, or not yet, in the log. */
 export function offsetOutOfRange(
   topic: string,
   partition: number,

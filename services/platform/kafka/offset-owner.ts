@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 
-/** What a broker stores with one offset by default (`offset.metadata.max.bytes`). */
+/** A broker stores so much with one offset by default (`offset.metadata.max.bytes`). */
 const METADATA_BYTES_MAX = 4_096
 /** `@`, length of the owner in UTF-16 units, `:`, owner; then `;` and the metadata, unless that is null. */
 const START = /^@(0|[1-9][0-9]{0,3}):/

@@ -23,7 +23,7 @@ export interface RequestKind<Body, Answer> {
   readonly read: (reader: Reader) => Answer
 }
 
-/** What a connection is for; each has its own. */
+/** The purpose of a connection; each has its own. */
 export type Purpose = 'control' | 'group' | 'fetch' | 'commit'
 
 interface BrokerAddress {

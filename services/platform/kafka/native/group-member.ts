@@ -72,7 +72,7 @@ export class GroupMember implements Group {
     })
   }
 
-  /** Of the newest assignment; null before the first, and from the end of one to the next. */
+  /** The newest membership; null before the first assignment, and from the end of one to the next. */
   get membership(): Membership | null {
     return this.#membership
   }

@@ -32,7 +32,7 @@ export const JOIN_GROUP: RequestKind<
     /** For a leader that came back under its instance id: the assignment stands. */
     readonly isAssigned: boolean
     readonly memberId: string
-    /** Of the leader alone. */
+    /** Empty for all but the leader. */
     readonly members: readonly JoinedMember[]
   }
 > = {
@@ -212,7 +212,7 @@ export const OFFSET_FETCH: RequestKind<
   },
 }
 
-/** What a member tells the leader: its topics, and a text of its own. */
+/** A member's message to the leader: its topics, and a text of its own. */
 export interface Subscription {
   readonly topics: readonly string[]
   readonly data: string
@@ -234,7 +234,7 @@ export function decodeSubscription(bytes: Buffer): Subscription {
   return { topics, data: data?.toString() ?? '' }
 }
 
-/** What the leader tells a member: its partitions of every topic, and the texts of all members, one a line. */
+/** The leader's message to a member: its partitions of every topic, and the texts of all members, one a line. */
 export interface Assignment {
   readonly topics: readonly string[]
   readonly partitions: readonly number[]

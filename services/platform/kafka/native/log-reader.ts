@@ -49,15 +49,15 @@ export interface NativeLogReaderOptions {
 interface ReadPartition {
   readonly topic: string
   readonly partition: number
-  /** Of the topic when the partition was first read; another one is another topic. */
+  /** The topic's id when the partition was first read; another id is another topic. */
   topicId: string | null
   offset: number
-  /** What is asked for at a time, bytes. */
+  /** Bytes to ask for at a time. */
   bytesMax: number
   isPaused: boolean
   /** Being fetched, or handed over. */
   isBusy: boolean
-  /** What was fetched and is not handed over yet. */
+  /** Fetched records that are not handed over yet. */
   cursor: RecordCursor | null
   ends: Pick<FetchedRecords, 'highWatermark' | 'lastStableOffset'>
 }
@@ -255,7 +255,7 @@ export class NativeLogReader implements LogReader {
           read.isBusy = false
           return
         }
-        // Of a large batch: others have their turn first.
+        // A large batch: others have their turn first.
         await nextTurn()
       }
     } catch (error) {
@@ -301,7 +301,7 @@ function recreated({ topic, partition, offset }: ReadPartition): SluiceError {
   )
 }
 
-/** Of a batch that was cut off. @throws Error when not even the most is enough for it */
+/** Makes room for a batch that was cut off. @throws Error when not even the most is enough for it */
 function askForMore(read: ReadPartition): void {
   if (read.bytesMax >= PARTITION_BYTES_MAX) throw new Error('no whole batch stands there.')
   read.bytesMax = Math.min(read.bytesMax * 2, PARTITION_BYTES_MAX)

@@ -22,7 +22,7 @@ class NativeLogClient implements LogClient {
   readonly #member: GroupMember
   readonly #writer: TransactionWriter
   readonly #reader: NativeLogReader
-  /** Of this process, or of the instance that it is a restart of: then it takes over what that one left open. */
+  /** Names this process, or the instance that it restarts: then it takes over what that one left open. */
   readonly #transactionalId: string
   readonly group: Group
 

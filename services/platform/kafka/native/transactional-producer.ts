@@ -52,15 +52,15 @@ export interface ProducerOptions {
   readonly timeoutMs: number
 }
 
-/** What one transaction holds. */
+/** The content of one transaction. */
 export interface TransactionContent {
   readonly messages: readonly OutgoingMessage[]
-  /** Of several offsets of a partition the last one counts. */
+  /** The last of several offsets of a partition counts. */
   readonly offsets: readonly InputOffset[]
   readonly membership: Membership
 }
 
-/** What is still to be produced to one partition. */
+/** Records still to be produced to one partition. */
 interface PartitionOutput extends TopicPartition {
   /** One batch each. */
   readonly pieces: OutgoingRecord[][]
