@@ -69,9 +69,11 @@ test('without reading back what is committed the same scorers decide transaction
 test('an instance without a partition is ready and takes over when the others leave', async (t) => {
   const stream = await openStream(t, 'spare')
   const outputs = followOutputs(t, stream)
-  const environment = stream.environment()
   const scorers: ScorerProcess[] = []
-  for (let count = 0; count < 5; count += 1) scorers.push(await startScorer(t, environment))
+  // The last in the order of their names is the spare, and has never had a partition.
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
+    scorers.push(await startScorer(t, stream.environment({ SLUICE_GROUP_INSTANCE_ID: name })))
+  }
   const spare = await firstAnswer(
     'four have a partition each, and one has none and is ready',
     async () => {

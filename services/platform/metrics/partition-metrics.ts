@@ -29,6 +29,8 @@ export interface PartitionEvents {
   partitionRestarted(): void
   partitionStopped(reason: (typeof STOP_REASONS)[number]): void
   rebalanced(partitionCount: number): void
+  /** The partitions were given up; an assignment follows. */
+  revoked(): void
 }
 
 /** Makes the metrics of partitions. */
@@ -137,6 +139,9 @@ function failureEvents(
     rebalanced(partitionCount) {
       rebalances.inc()
       partitions.set(partitionCount)
+    },
+    revoked() {
+      partitions.set(0)
     },
   }
 }

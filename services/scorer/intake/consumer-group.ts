@@ -122,7 +122,7 @@ export class ConsumerGroup implements Closable {
     }, LAG_INTERVAL_MS)
     await group.join({
       onAssigned: (partitions) => this.#assign(partitions),
-      onRevoked: () => this.#assign([]),
+      onRevoked: () => this.#revoke(),
     })
   }
 
@@ -149,10 +149,15 @@ export class ConsumerGroup implements Closable {
     this.#lag.keepOnly(partitions)
     for (const partition of partitions)
       this.#partitions.set(partition, this.#openPartition(partition))
-    if (partitions.length === 0 && !this.#hasJoined) return
+    // Also without a partition: a spare is ready to take over.
     this.#hasJoined = true
     telemetry.rebalanced(partitions.length)
     log.info({ partitions }, 'Partitions assigned.')
+  }
+
+  async #revoke(): Promise<void> {
+    await this.#end()
+    this.#options.telemetry.revoked()
   }
 
   /** Ends all partitions. */
