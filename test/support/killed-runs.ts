@@ -33,6 +33,8 @@ export interface KillingOptions {
   readonly more?: Readonly<Record<string, string>>
 }
 
+const NAMED = { SLUICE_GROUP_INSTANCE_ID: 'killed' } as const
+
 /** Decides the events while scorers are killed, then undisturbed to the end. */
 export async function decideWithKills(
   t: TestContext,
@@ -49,13 +51,18 @@ export async function decideWithKills(
     SLUICE_BATCH_SIZE_MAX: String(batchSizeMax),
     ...more,
   })
+  const isFull = process.env['SLUICE_FULL'] === '1'
   const random = seededNumbers(options.seed)
   const transactions = events.filter(({ kind }) => kind === 'transaction').length
   const blocksBetweenMax = Math.max(1, Math.floor(transactions / batchSizeMax / options.kills))
   let kills = 0
   while (kills < options.kills) {
     await stream.send(ahead[kills] ?? [])
-    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION }, without)
+    // Returned under its name, it goes on at once, beside the transaction that the killed one left open. Without a name
+    // (each second one of the long run), the group first waits until the session of the killed one ends.
+    const isNamed = !isFull || kills % 2 === 0
+    const session = isNamed ? NAMED : SHORT_SESSION
+    const scorer = await startScorer(t, { ...environment, ...session }, without)
     const target = outputs.blocks.length + 1 + (random() % blocksBetweenMax)
     await outputs.until(
       'the next kill',
@@ -66,7 +73,7 @@ export async function decideWithKills(
     kills += 1
   }
   await stream.send(ahead.at(-1) ?? [])
-  const scorer = await startScorer(t, environment, without)
+  const scorer = await startScorer(t, { ...environment, ...NAMED }, without)
   await outputs.readToEnd()
   // Live, a partition may have begun without its state.
   await eventually('every partition has its state', async () => {

@@ -14,8 +14,9 @@ export interface Group {
 /** Suites whose files mostly wait: for sessions that end, for groups that deal out partitions, for servers that start. */
 const WAITING_SUITES: readonly string[] = ['integration', 'integrity']
 const WAITING_AT_ONCE = 3
-/** Suites whose files measure, or watch times that a busy machine would stretch. */
-const MEASURING_SUITES: readonly string[] = ['observability', 'bench']
+/** Suites whose files watch times that a busy machine would stretch. */
+const WATCHING_SUITES: readonly string[] = ['observability', 'bench']
+const WATCHING_AT_ONCE = 2
 /** Files of the waiting suites that run alone all the same, with the reason. */
 export const ALONE: Readonly<Record<string, string>> = {
   'integrity/lease-clock.test.ts': 'its kills must fall within 350 ms of a time by the clock',
@@ -32,21 +33,25 @@ export const LONG: readonly string[] = [
   'integration/provision.test.ts',
   'integration/image.test.ts',
   'integration/demo.test.ts',
+  'observability/alerts.test.ts',
+  'unit/infra/prometheus-rules.test.ts',
+  'unit/trainer/trainer-choices.test.ts',
 ]
 
 /** Files, named from test/ on, in the order and the company in which they run. */
 export function schedule(files: readonly string[]): readonly Group[] {
   const suiteOf = (file: string): string => file.split('/')[0] ?? ''
-  const isAlone = (file: string): boolean =>
-    file in ALONE || MEASURING_SUITES.includes(suiteOf(file))
+  const isAlone = (file: string): boolean => file in ALONE
   const isWaiting = (file: string): boolean =>
     !isAlone(file) && WAITING_SUITES.includes(suiteOf(file))
+  const isWatching = (file: string): boolean => WATCHING_SUITES.includes(suiteOf(file))
   const groups: readonly Group[] = [
     {
-      files: files.filter((file) => !isAlone(file) && !isWaiting(file)),
-      concurrency: Math.max(2, availableParallelism()),
+      files: files.filter((file) => !isAlone(file) && !isWaiting(file) && !isWatching(file)),
+      concurrency: availableParallelism() + 1,
     },
     { files: files.filter(isWaiting), concurrency: WAITING_AT_ONCE },
+    { files: files.filter(isWatching), concurrency: WATCHING_AT_ONCE },
     { files: files.filter(isAlone), concurrency: 1 },
   ]
   return groups

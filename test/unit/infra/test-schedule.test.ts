@@ -29,7 +29,8 @@ test('every file runs once, long ones first, and what stands no company runs alo
     [
       ['unit/c.test.ts'],
       [long, 'integration/b.test.ts'],
-      ['bench/a.test.ts', alone, 'observability/d.test.ts'],
+      ['bench/a.test.ts', 'observability/d.test.ts'],
+      [alone],
     ],
   )
   deepStrictEqual(groups.at(-1)?.concurrency, 1)
