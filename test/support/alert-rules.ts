@@ -26,6 +26,8 @@ export const ONLY_BY_PROMTOOL: Readonly<Record<string, string>> = {
   SluiceNotScored: 'a model without valid scores is refused when it is loaded',
   SluiceBlockObjectiveBurningFast:
     'looks back an hour; what the watch counts is in test/integration/receipts.test.ts',
+  SluiceInputHeldBack:
+    'stays quiet for a minute; what is measured is in test/integration/open-transaction.test.ts',
   SluiceLakeBehind: 'its limit is a quarter of an hour, however times are divided',
   SluiceLakeChecksFailing: 'a batch that fails is in test/integration/lake-service.test.ts',
   SluiceBackendRefused: 'no backend that loads fails the golden vectors of the released model',

@@ -206,15 +206,14 @@ class KafkajsLogClient implements LogClient {
     const next = this.#next.get(key)
     if (next === undefined) return
     this.#next.set(key, Math.max(next, nextOffset))
-    // kafkajs shows no last stable offset.
-    const lastStableOffset = highWatermark
     this.#options.onRecords({
       topic,
       partition,
       records,
       nextOffset,
       highWatermark,
-      lastStableOffset,
+      // kafkajs does not show it.
+      lastStableOffset: null,
     })
   }
 

@@ -24,9 +24,9 @@ export interface FetchedRecords {
   readonly records: readonly LogRecord[]
   /** Everything below is in `records` or came before, or was a control record or aborted. */
   readonly nextOffset: number
-  /** The end of the partition, and of its committed part: a transaction that is still open holds it up. */
   readonly highWatermark: number
-  readonly lastStableOffset: number
+  /** The end of what no open transaction may change, at most the high watermark; null where the client does not tell. */
+  readonly lastStableOffset: number | null
 }
 
 /** Why a partition cannot be read on. */

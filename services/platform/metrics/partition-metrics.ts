@@ -22,6 +22,10 @@ export interface PartitionEvents {
   /** Nothing true can be said of the lag now: its series end rather than stand still. */
   lagUnknown(partition: number): void
   lagObservationFailed(): void
+  /** How long an open transaction has held back the partition's input; 0 while none does. */
+  inputObserved(partition: number, heldBackS: number): void
+  /** Nothing true can be said of it now: its series ends. */
+  inputUnknown(partition: number): void
   partitionWorking(partition: number, isWorking: boolean): void
   partitionReleased(partition: number): void
   writeFenced(): void
@@ -46,6 +50,7 @@ export function createPartitionMetrics(make: MetricMaker): PartitionEvents {
   )
   return {
     ...lagEvents(make),
+    ...inputEvents(make),
     ...failureEvents(make),
     partitionsCounted(count) {
       partitions.set(count)
@@ -91,6 +96,22 @@ function lagEvents(
   }
 }
 
+function inputEvents(make: MetricMaker): Pick<PartitionEvents, 'inputObserved' | 'inputUnknown'> {
+  const heldBack = make.gauge(
+    'sluice_input_held_back_seconds',
+    "Time for which the oldest open transaction of the input's producers has held back the records behind it, 0 while none does; absent while the log client does not tell.",
+    PARTITION,
+  )
+  return {
+    inputObserved(partition, heldBackS) {
+      heldBack.set({ partition }, heldBackS)
+    },
+    inputUnknown(partition) {
+      heldBack.remove({ partition })
+    },
+  }
+}
+
 function failureEvents(
   make: MetricMaker,
 ): Omit<
@@ -99,6 +120,8 @@ function failureEvents(
   | 'lagObserved'
   | 'lagUnknown'
   | 'lagObservationFailed'
+  | 'inputObserved'
+  | 'inputUnknown'
   | 'partitionWorking'
   | 'partitionReleased'
 > {

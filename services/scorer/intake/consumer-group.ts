@@ -17,6 +17,7 @@ import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts
 import type { PartitionStore } from '../../platform/redis/partition-store-contract.ts'
 import type { BatchTracer } from '../../platform/tracing/open-tracing.ts'
 import type { ScorerConfig } from '../config.ts'
+import { HeldBackInput } from './held-back-input.ts'
 import { LagObserver, type PartitionStatus } from './lag-observer.ts'
 import type { HeldOutput } from '../batch/partition-batch.ts'
 import type { InboxOptions } from './record-queue.ts'
@@ -51,6 +52,7 @@ export class ConsumerGroup implements Closable {
   /** Per partition, up to where everything was fetched, records that carry no message included. */
   readonly #fetchedTo = new Map<number, number>()
   readonly #lag: LagObserver
+  readonly #heldBack: HeldBackInput
   readonly #topics: { readonly transactions: string; readonly labels: string }
   readonly failed: Promise<Error>
   #fail: (error: Error) => void = () => undefined
@@ -74,6 +76,8 @@ export class ConsumerGroup implements Closable {
       readCommitted: () =>
         readCommittedOffsets(options.admin, config.groupId, this.#topics.transactions),
     })
+    const { log, telemetry } = options
+    this.#heldBack = new HeldBackInput({ clock: systemClock, log, telemetry })
     options.words.listen(() => {
       for (const processor of this.#partitions.values()) processor.wake()
     })
@@ -118,6 +122,7 @@ export class ConsumerGroup implements Closable {
     void group.failed.then(this.#fail)
     this.#lagTimer = setInterval(() => {
       void this.#lag.observe()
+      this.#heldBack.observe()
       this.#observeState()
     }, LAG_INTERVAL_MS)
     await group.join({
@@ -134,7 +139,9 @@ export class ConsumerGroup implements Closable {
     await this.#client?.close()
   }
 
-  #accept({ topic, partition, records, nextOffset }: FetchedRecords): void {
+  #accept(fetched: FetchedRecords): void {
+    const { topic, partition, records, nextOffset } = fetched
+    this.#heldBack.saw(fetched)
     const isTransactions = topic === this.#topics.transactions
     if (isTransactions) this.#fetchedTo.set(partition, nextOffset)
     if (records.length === 0) return
@@ -169,6 +176,7 @@ export class ConsumerGroup implements Closable {
     for (const [partition] of ended) {
       for (const topic of Object.values(this.#topics))
         this.#client?.reader.release(topic, partition)
+      this.#heldBack.forget(partition)
       telemetry.partitionReleased(partition)
       telemetry.stateUnknown(partition)
       telemetry.blocksUnknown(partition)

@@ -178,9 +178,11 @@ test('lag and partition series follow their partition, and go when nothing true 
   deepStrictEqual(
     await seen(() => {
       telemetry.lagObserved(3, 40, 1.5)
+      telemetry.inputObserved(3, 2.5)
       telemetry.partitionWorking(3, true)
     }),
     {
+      'sluice_input_held_back_seconds{partition="3"}': 2.5,
       'sluice_lag_messages{partition="3"}': 40,
       'sluice_lag_seconds{partition="3"}': 1.5,
       'sluice_partition_up{partition="3"}': 1,
@@ -189,10 +191,12 @@ test('lag and partition series follow their partition, and go when nothing true 
   deepStrictEqual(
     await seen(() => {
       telemetry.lagUnknown(3)
+      telemetry.inputUnknown(3)
       telemetry.lagObservationFailed()
       telemetry.partitionWorking(3, false)
     }),
     {
+      'sluice_input_held_back_seconds{partition="3"}': null,
       'sluice_lag_messages{partition="3"}': null,
       'sluice_lag_seconds{partition="3"}': null,
       sluice_lag_observation_failures_total: 1,
