@@ -132,7 +132,7 @@ export async function assertWhole(run: LiveRun): Promise<void> {
 
 /** Values that are not what the whole log gives, with both. */
 export async function wrongState({ stream, redisUrl, sent }: LiveRun): Promise<readonly string[]> {
-  const whole = normalStateOf(foldWhole(logsOfSent(sent)))
+  const whole = normalStateOf(foldWhole(logsOfSent(stream, sent)))
   return differences(whole, await normalStateIn(redisUrl, stream.streamId))
 }
 

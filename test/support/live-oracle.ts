@@ -1,8 +1,9 @@
-// Expected decisions of a live run: the log, folded in memory with nothing lost, each batch at the frontier that it
-// records. Degraded decisions are not predicted; the state contains their transactions all the same.
+// Expected decisions and alerts of a live run: the log, folded in memory with nothing lost, each batch at the frontier that
+// it records. A batch decided without state is expected to be decided from its transactions alone, and the state
+// contains them all the same. A decision with a part of the state is not predicted.
 
-import { join } from 'node:path'
 import { DEFAULT_RATES } from '../../services/core/currency.ts'
+import { storedOutcomeOf } from '../../services/core/decision/decide.ts'
 import { CardHistory } from '../../services/core/features/state/card-history.ts'
 import { EntityPart } from '../../services/core/features/state/entity-part.ts'
 import {
@@ -17,11 +18,14 @@ import type {
 import {
   PARTITION_START,
   PartitionFold,
+  type FoldOptions,
 } from '../../services/core/features/engine/partition-fold.ts'
 import { LATENESS_MS } from '../../services/core/features/catalogue/time.ts'
 import { partitionOf } from '../../services/core/murmur2.ts'
 import type { PartitionProgress } from '../../services/core/stream/partition-progress.ts'
-import type { Alignment, DecisionBatch } from '../../services/core/wire/records.ts'
+import type { Alert, Alignment, DecisionBatch } from '../../services/core/wire/records.ts'
+import { topicName } from '../../services/platform/kafka/topics.ts'
+import type { ScoringModel } from '../../services/core/scoring/scoring-model.ts'
 import { openScoringModel } from '../../services/platform/tensorflow/scoring-model.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import {
@@ -29,10 +33,14 @@ import {
   type PartitionEntry,
   type PartitionLabel,
 } from '../../services/scorer/batch/fold-batch.ts'
-import { builtInPolicy } from '../../services/core/policy/score-ruling.ts'
+import { decideBatch, type DecidedBatch } from '../../services/scorer/batch/micro-batch.ts'
+import { loadScorerConfig } from '../../services/scorer/config.ts'
 import type { DecideOptions } from '../../services/scorer/decide/decide-options.ts'
-import { decideBatch } from '../../services/scorer/batch/micro-batch.ts'
+import { policyOf, type Policy } from '../../services/scorer/deployments/policy.ts'
+import { noBlocks } from '../../services/scorer/publish/partition-blocks.ts'
 import type { Outputs } from './outputs.ts'
+import { RELEASED_MODEL } from './model-variants.ts'
+import { PlainMessages } from './plain-state.ts'
 import { PARTITION_COUNT, type TestStream } from './streams.ts'
 
 export const DEGRADED = 'degraded'
@@ -48,6 +56,7 @@ export class OracleState implements PartitionState, CardLookup {
   readonly cards = new Map<string, CardHistory>()
   /** By `entityKeyOf`. */
   readonly entities = new Map<number, EntityPart>()
+  readonly messages = new PlainMessages()
   entityHorizonMs = -Infinity
   #others: readonly { readonly state: OracleState; readonly frontier: PartitionProgress }[] = []
 
@@ -83,7 +92,10 @@ export class OracleState implements PartitionState, CardLookup {
 }
 
 /** The logs of all partitions, from what was sent, in that order. */
-export function logsOfSent(events: readonly ProducedEvent[]): readonly PartitionLog[] {
+export function logsOfSent(
+  { codecs, sentAtMs: timestampMs }: Pick<TestStream, 'codecs' | 'sentAtMs'>,
+  events: readonly ProducedEvent[],
+): readonly PartitionLog[] {
   const logs = Array.from({ length: PARTITION_COUNT }, () => ({
     entries: [] as PartitionLog['entries'][number][],
     labels: [] as PartitionLog['labels'][number][],
@@ -103,7 +115,8 @@ export function logsOfSent(events: readonly ProducedEvent[]): readonly Partition
       } else {
         const { transaction } = event
         const offset = entries.length
-        entries.push({ kind: 'transaction', offset, timestampMs: 0, transaction })
+        const record = codecs.transaction.encode(transaction)
+        entries.push({ kind: 'transaction', offset, timestampMs, transaction, record })
       }
     }
   }
@@ -142,58 +155,156 @@ function progressAt(
   return { generation: 1, nextOffset, labelNextOffset, newestEventMs, ...watermarks }
 }
 
-/** Places at which a decision that is not degraded is another one than it had to be, with both as text. */
+/** Answers that differ from the expected ones, each with both as text; empty when all is well. */
+export interface WrongAnswers {
+  readonly decisions: readonly string[]
+  /** Of all revisions, in the order in which they were published. */
+  readonly alerts: readonly string[]
+}
+
+/** The decisions alone, of runs in which the clock may end leases. */
 export async function wrongDecisions(
-  { streamId }: TestStream,
+  stream: TestStream,
   outputs: Outputs,
   events: readonly ProducedEvent[],
 ): Promise<readonly string[]> {
-  const logs = logsOfSent(events)
+  return (await wrongAnswers(stream, outputs, events)).decisions
+}
+
+/** Compares with what the log gives under the scorers' environment; the clock is expected to end no lease. */
+export async function wrongAnswers(
+  stream: TestStream,
+  outputs: Outputs,
+  events: readonly ProducedEvent[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<WrongAnswers> {
+  const logs = logsOfSent(stream, events)
   const whole = foldWhole(logs)
+  const mode = outputs.blocks[0]?.block.mode ?? 'flag'
+  const config = loadScorerConfig(stream.environment({ SLUICE_MODE: mode, ...environment }))
   const model = await openScoringModel({
-    folder: join(import.meta.dirname, '../../models/simulator'),
+    folder: config.modelFolder ?? RELEASED_MODEL,
     backend: 'wasm',
     ratesDigest: DEFAULT_RATES.digest,
   })
-  const wrong: string[] = []
+  const policy = policyOf(config, null, model)
+  const wrong = { decisions: [] as string[], alerts: [] as string[] }
   for (const [partition, log] of logs.entries()) {
-    const state = new OracleState()
-    const fold = new PartitionFold({ rates: DEFAULT_RATES }, PARTITION_START)
-    let labelCount = 0
+    const options = optionsOf(stream, partition, model, policy)
+    const oracle = new PartitionOracle(stream, log, options)
+    const alerts: Alert[] = []
     for (const { block, partition: of } of outputs.blocks) {
       if (of !== partition) continue
-      const labels = log.labels.slice(labelCount, block.labelNextOffset)
-      const entries = log.entries.slice(block.firstOffset, block.nextOffset)
-      labelCount = block.labelNextOffset
-      const progress = frontierOf(block, logs)
-      const newestMs = progress.map((frontier, index) =>
-        frontier === null || index === partition ? -Infinity : frontier.newestEventMs,
-      )
-      state.entityHorizonMs = Math.max(...newestMs) - LATENESS_MS
-      state.seeOthers(
-        progress.flatMap((frontier, partition) => {
-          const other = whole[partition]
-          return frontier === null || other === undefined ? [] : [{ state: other, frontier }]
-        }),
-      )
-      const decided = await decideBatch(
-        { labels, entries, labelNextOffset: block.labelNextOffset },
-        { fold, state, progress },
-        0,
-        optionsOf(block, model, streamId),
-      )
-      for (const [index, decision] of decided.decisions.entries()) {
-        const found = block.decisions[index]
-        if (found?.annotations.includes(DEGRADED) === true) continue
-        const row = rowText(decided.features, index, block.featureCount)
-        const expected = JSON.stringify([decision, row])
-        const actual = JSON.stringify([found, rowText(floatsOf(block), index, block.featureCount)])
-        if (expected !== actual)
-          wrong.push(`${partition}/${decision.offset}: ${expected} <> ${actual}`)
-      }
+      const decided = await oracle.decide(block, frontierOf(block, logs), whole)
+      alerts.push(...decided.blocks.published)
+      wrong.decisions.push(...wrongIn(block, decided))
     }
+    const published = outputs.alerts.filter(({ source }) => source.partition === partition)
+    wrong.alerts.push(...wrongAlerts(stream, alerts, published))
   }
   model.close()
+  return wrong
+}
+
+/** Decides the batches of a partition, one after the other, as they had to be decided. */
+class PartitionOracle {
+  readonly #log: PartitionLog
+  readonly #options: DecideOptions
+  readonly #foldOptions: FoldOptions
+  readonly #state = new OracleState()
+  readonly #fold: PartitionFold
+  readonly #blocks = noBlocks()
+  #labelCount = 0
+
+  constructor({ codecs }: TestStream, log: PartitionLog, options: DecideOptions) {
+    this.#log = log
+    this.#options = options
+    const readRecord: FoldOptions['readRecord'] = (record) => {
+      const decoded = codecs.decodeTransactionMessage(record)
+      return decoded.kind === 'transaction' ? decoded.value : null
+    }
+    this.#foldOptions = { rates: DEFAULT_RATES, readRecord }
+    this.#fold = new PartitionFold(this.#foldOptions, PARTITION_START)
+  }
+
+  async decide(
+    block: DecisionBatch,
+    progress: readonly (PartitionProgress | null)[],
+    whole: readonly OracleState[],
+  ): Promise<DecidedBatch> {
+    const { labelNextOffset } = block
+    const state = this.#state
+    const labels = this.#log.labels.slice(this.#labelCount, labelNextOffset)
+    const entries = this.#log.entries.slice(block.firstOffset, block.nextOffset)
+    const input = { labels, entries, labelNextOffset }
+    this.#labelCount = labelNextOffset
+    this.#seeOthers(block.partition, progress, whole)
+    const at = { state, fold: this.#fold, progress, blocks: this.#blocks }
+    if (!isWithoutState(block)) return decideBatch(input, at, block.decidedAtMs, this.#options)
+    const fold = new PartitionFold(this.#foldOptions, this.#fold.position)
+    const without = { ...at, fold, state: null, progress: [] }
+    const decided = await decideBatch(input, without, block.decidedAtMs, this.#options)
+    foldBatch(input, this.#fold, state, this.#options.alignment)
+    for (const { card, offset, outcome } of decided.decisions) {
+      state.card(card).setOutcome(offset, storedOutcomeOf(outcome))
+    }
+    return decided
+  }
+
+  #seeOthers(
+    own: number,
+    progress: readonly (PartitionProgress | null)[],
+    whole: readonly OracleState[],
+  ): void {
+    const newestMs = progress.map((frontier, index) =>
+      frontier === null || index === own ? -Infinity : frontier.newestEventMs,
+    )
+    this.#state.entityHorizonMs = Math.max(...newestMs) - LATENESS_MS
+    this.#state.seeOthers(
+      progress.flatMap((frontier, partition) => {
+        const other = whole[partition]
+        return frontier === null || other === undefined ? [] : [{ state: other, frontier }]
+      }),
+    )
+  }
+}
+
+/** A batch with state names the positions of the other partitions, even where it has only a part of their state. */
+function isWithoutState({ decisions, frontier }: DecisionBatch): boolean {
+  const areDegraded = decisions.every(({ annotations }) => annotations.includes(DEGRADED))
+  return areDegraded && decisions.length > 0 && frontier.length === 0
+}
+
+function wrongIn(block: DecisionBatch, { decisions, features }: DecidedBatch): readonly string[] {
+  const wrong: string[] = []
+  const isPartly = !isWithoutState(block)
+  for (let index = 0; index < Math.max(decisions.length, block.decisions.length); index += 1) {
+    const decision = decisions[index]
+    const found = block.decisions[index]
+    if (isPartly && found?.annotations.includes(DEGRADED) === true) continue
+    const expected = JSON.stringify([decision, rowText(features, index, block.featureCount)])
+    const actual = JSON.stringify([found, rowText(floatsOf(block), index, block.featureCount)])
+    if (expected === actual) continue
+    const offset = decision?.offset ?? found?.offset ?? NaN
+    wrong.push(`${block.partition}/${offset}: ${expected} <> ${actual}`)
+  }
+  return wrong
+}
+
+/** Compares by their bytes as messages. */
+function wrongAlerts(
+  { codecs }: TestStream,
+  expected: readonly Alert[],
+  published: readonly Alert[],
+): readonly string[] {
+  const wrong: string[] = []
+  for (let index = 0; index < Math.max(expected.length, published.length); index += 1) {
+    const [one, other] = [expected[index], published[index]]
+    if (one !== undefined && other !== undefined) {
+      if (codecs.alert.encode(one).equals(codecs.alert.encode(other))) continue
+    }
+    wrong.push(`alert ${index}: ${JSON.stringify(one)} <> ${JSON.stringify(other)}`)
+  }
   return wrong
 }
 
@@ -210,29 +321,24 @@ function frontierOf(
 }
 
 function optionsOf(
-  block: DecisionBatch,
-  model: Awaited<ReturnType<typeof openScoringModel>>,
-  streamId: string,
+  { streamId, prefix }: TestStream,
+  partition: number,
+  model: ScoringModel,
+  { digest: policyDigest, version: policyVersion, ...ruled }: Policy,
 ): DecideOptions {
-  const { flagThreshold, blockThreshold, baseline, version, digest } = model.info
+  const { baseline, version, digest } = model.info
   return {
+    ...ruled,
     streamId,
-    topic: 'transactions',
-    partition: block.partition,
-    partitionCount: 1,
-    mode: block.mode,
-    alignment: block.alignment,
-    thresholds: { flag: flagThreshold, block: blockThreshold },
-    unscoredOutcome: 'flag',
-    policy: builtInPolicy({ mode: block.mode, leaseMs: 1, unscoredOutcome: 'flag' }),
-    breakers: [],
-    controlGroup: null,
+    topic: topicName(prefix, 'transactions'),
+    partition,
+    partitionCount: PARTITION_COUNT,
+    alignment: 'live',
     breakerResets: 0,
-    alertsPerDayMax: null,
     modelVersion: version,
     modelDigest: digest,
-    policyDigest: block.policyDigest,
-    policyVersion: 0,
+    policyDigest,
+    policyVersion,
     baseline,
     verify: model.verifier === null ? null : { verifier: model.verifier, timeoutMs: Infinity },
     keepsSequences: false,

@@ -45,6 +45,8 @@ export interface TestStream {
   readonly kafka: Kafka
   readonly admin: Admin
   readonly codecs: Codecs
+  /** Time of every message that does not name one of its own. */
+  readonly sentAtMs: number
   /** By partition, what was sent to transactions, in offset order. */
   readonly sent: readonly Sent[][]
   /** By partition, how much was sent to labels, watermarks included. */
@@ -105,6 +107,7 @@ export async function openStream(
     kafka,
     admin,
     codecs,
+    sentAtMs: SENT_AT_MS,
     sent,
     sentLabels,
     async send(events) {
