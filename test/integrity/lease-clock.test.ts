@@ -1,11 +1,14 @@
 // Goal: leases of a quiet stream end by the clock, once, whatever is killed around that moment.
-// Method: no traffic but a few payments whose leases are due a second later; SIGKILL at a seeded random time before,
-// at and after that, and a new scorer, repeatedly; an auditor reads all alerts. The control has no Kafka transactions,
-// and is killed between the release and its record.
+// Method: no traffic but a few payments whose leases are due a second later; SIGKILL, in turn, at the first sight of a
+// release in the log, committed or not, and at a seeded random time before, at and after the first is due; then a new
+// scorer; an auditor reads all alerts. The control goes the same way without Kafka transactions.
 
 import { ok, strictEqual } from 'node:assert/strict'
 import { setTimeout as sleepMs } from 'node:timers/promises'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
+import { topicName } from '../../services/platform/kafka/topics.ts'
+import type { Guard } from '../support/careless-scorer.ts'
+import { closeWith } from '../support/cleanup.ts'
 import { assertSettled, bookOf } from '../support/lease-ledger.ts'
 import {
   cardsOfPartition,
@@ -19,10 +22,12 @@ import { seededNumbers } from '../support/seeded-numbers.ts'
 import { SHORT_SESSION } from '../support/streams.ts'
 
 const IS_FULL = process.env['SLUICE_FULL'] === '1'
-const KILLS = IS_FULL ? 60 : 4
+const KILLS = IS_FULL ? 60 : 6
+/** The control ends as soon as it has found a fault. */
+const CONTROL_KILLS_MAX = 40
 const CARDS_OF_PARTITION = 4
 /** How long after the payments the first of their leases is due, and how far apart they are. */
-const DUE_IN_MS = 1_500
+const DUE_IN_MS = 1_000
 const DUE_EVERY_MS = 100
 /** The kill falls at most this long before or after the first lease is due, with its grace. */
 const KILL_WITHIN_MS = 350
@@ -53,24 +58,70 @@ async function pay(of: LeaseStream, round: number): Promise<number> {
   return nowMs + DUE_IN_MS - (CARDS_OF_PARTITION - 1) * DUE_EVERY_MS
 }
 
-test(`${KILLS} kills around the end of leases in a quiet stream release each card once`, async (t) => {
-  const of = await openLeaseStream(t, 'lease-clock')
-  const { stream, outputs, environment } = of
+/** Sees the releases of a stream in the log as soon as they are there, also those of a transaction that has not ended. */
+async function watchReleases(t: TestContext, { stream }: LeaseStream) {
+  const { kafka, admin, codecs, prefix } = stream
+  const groupId = `${stream.groupId}-watch`
+  const consumer = kafka.consumer({ groupId, readUncommitted: true, maxWaitTimeInMs: 100 })
+  closeWith(t, async () => {
+    await consumer.disconnect()
+    await admin.deleteGroups([groupId])
+  })
+  let onRelease = (): void => undefined
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topicName(prefix, 'alerts')], fromBeginning: true })
+  await consumer.run({
+    eachMessage: ({ message: { value } }) => {
+      const alert = codecs.alert.decode(value)
+      if (alert.ok && alert.value.action === 'release') onRelease()
+      return Promise.resolve()
+    },
+  })
+  return {
+    next: () =>
+      new Promise<void>((resolve) => {
+        onRelease = resolve
+      }),
+  }
+}
+
+/** Pays, and kills the scorer when leases end, round after round; at last a scorer that is not killed releases the rest. */
+async function killAtReleases(
+  t: TestContext,
+  without: Guard | null,
+  isToGoOn: (round: number, of: LeaseStream) => boolean,
+) {
+  const of = await openLeaseStream(t, `lease-clock-${without ?? 'real'}`, {
+    ...SHORT_SESSION,
+    // The next scorer takes the place of the killed one at once.
+    SLUICE_GROUP_INSTANCE_ID: 'killed',
+  })
+  const { outputs, environment } = of
+  const releases = await watchReleases(t, of)
   const random = seededNumbers(20_260_303)
+  const nothingLeased = (): Promise<void> =>
+    outputs.until('all releases', () => outputs.liveLeases.size === 0)
+  let scorer = await startScorer(t, environment, without)
   let hits = 0
-  for (let round = 0; round < KILLS; round += 1) {
-    const scorer = await startScorer(t, { ...environment, ...SHORT_SESSION })
+  for (let round = 0; isToGoOn(round, of); round += 1) {
     const dueMs = await pay(of, round)
-    const killMs = dueMs + GRACE_MS + (random() % (2 * KILL_WITHIN_MS)) - KILL_WITHIN_MS
-    await sleepMs(Math.max(0, killMs - Date.now()))
+    if (round % 2 === 0) await releases.next()
+    else {
+      const killMs = dueMs + GRACE_MS + (random() % (2 * KILL_WITHIN_MS)) - KILL_WITHIN_MS
+      await sleepMs(Math.max(0, killMs - Date.now()))
+    }
     await scorer.end('SIGKILL')
     if (outputs.liveLeases.size > 0) hits += 1
+    scorer = await startScorer(t, environment, without)
+    await nothingLeased()
   }
-  const last = await startScorer(t, environment)
-  await outputs.until('all releases', () => outputs.liveLeases.size === 0)
   await outputs.readToEnd()
-  strictEqual(await last.end('SIGTERM'), 0)
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  return { ...of, hits }
+}
 
+test(`${KILLS} kills around the end of leases in a quiet stream release each card once`, async (t) => {
+  const { stream, outputs, hits } = await killAtReleases(t, null, (round) => round < KILLS)
   await assertSettled(stream, outputs)
   const released = outputs.alerts.filter(({ action }) => action === 'release')
   strictEqual(released.length, KILLS * CARDS_OF_PARTITION * PARTITIONS.length)
@@ -78,24 +129,14 @@ test(`${KILLS} kills around the end of leases in a quiet stream release each car
   ok(hits > 0, 'every kill came when all was over')
 })
 
-test('without Kafka transactions a kill between the release and its record releases twice', async (t) => {
-  const of = await openLeaseStream(t, 'lease-clock-unsafe', SHORT_SESSION)
-  const { outputs } = of
-  // The gap of the scorer itself is a few ms: a run of 40 kills without the pause found nothing.
-  const environment = { ...of.environment, CARELESS_PAUSE_MS: '30' }
-  const released = (): number => outputs.alerts.filter(({ action }) => action === 'release').length
-  let scorer = await startScorer(t, environment, 'transactions')
-  const kills = 40
+test('without Kafka transactions the same kills release cards twice', async (t) => {
   // A payment may be decided again as well: what counts here is a release.
-  const isCaught = (): boolean =>
+  const isCaught = ({ outputs }: LeaseStream): boolean =>
     bookOf(outputs.alerts).faults.some((fault) => fault.startsWith('release (expired)'))
-  for (let round = 0; round < kills && !isCaught(); round += 1) {
-    const before = released()
-    await pay(of, round)
-    await outputs.until('the first release', () => released() > before)
-    await scorer.end('SIGKILL')
-    scorer = await startScorer(t, environment, 'transactions')
-    await outputs.until('all releases', () => outputs.liveLeases.size === 0)
-  }
-  ok(isCaught(), 'the control has found no second release')
+  const of = await killAtReleases(
+    t,
+    'transactions',
+    (round, stream) => round < CONTROL_KILLS_MAX && !isCaught(stream),
+  )
+  ok(isCaught(of), 'the control has found no second release')
 })

@@ -2,7 +2,6 @@
 // rest is the released scorer: the same requests, in the same batches, with no pause of its own.
 
 import assert from 'node:assert'
-import { setTimeout as sleepMs } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Producer } from 'kafkajs'
 import { openKafka } from '../../services/platform/kafka/kafka-client.ts'
@@ -39,21 +38,14 @@ function withWriter(change: (writer: LogWriter, producer: Producer) => LogWriter
 }
 
 /**
- * Output goes out by an ordinary producer before the transaction, which holds the input offsets alone. A pause after each
- * topic, in ms by CARELESS_PAUSE_MS, widens the gap for a control whose kills would fall into it too seldom.
+ * Output goes out by an ordinary producer before the transaction, which holds the input offsets alone: one topic after the
+ * other, as nothing makes them one write any more.
  */
 function untransacted(writer: LogWriter, producer: Producer): LogWriter {
   return {
     async commit(messages, offsets, isUrgent) {
-      const pauseMs = Number(process.env['CARELESS_PAUSE_MS'] ?? 0)
-      const byTopic = Map.groupBy(messages, ({ topic }) => topic)
-      const topicMessages = [...byTopic].map(([topic, of]) => ({ topic, messages: of }))
-      if (pauseMs === 0 && messages.length > 0) {
-        await producer.sendBatch({ topicMessages, acks: -1 })
-      }
-      for (const message of pauseMs === 0 ? [] : topicMessages) {
-        await producer.sendBatch({ topicMessages: [message], acks: -1 })
-        await sleepMs(pauseMs)
+      for (const [topic, of] of Map.groupBy(messages, ({ topic }) => topic)) {
+        await producer.send({ topic, messages: of, acks: -1 })
       }
       await writer.commit([], offsets, isUrgent)
     },
