@@ -1,123 +1,162 @@
-// Goal: state lost by Redis is rebuilt from the log, and an unavailable Redis costs time only. Method: FLUSHDB on a
-// database of the test's own, and a connection that is broken, in the middle of a stream; comparison with an
-// undisturbed run. A control does not check for lost state.
+// Goal: state lost by Redis is rebuilt from the log, and an unavailable Redis stops no answer. Live it costs exactness for
+// a while; in an aligned replay, whose decisions must not depend on it, it costs time only. Method: FLUSHDB on a database
+// of the test's own, and later a connection that is broken, both in the middle of the batches of a stream. Live decisions
+// are compared with an oracle that folds the log in memory, those of an aligned replay with an undisturbed one.
+// Controls do not check for lost state.
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import type { Redis } from 'ioredis'
+import type { Alignment } from '../../services/core/wire/records.ts'
 import type { ProducedEvent } from '../../services/producer/index.ts'
 import { alertsByPlace, audit, decisionsByPlace, differences } from '../support/audit.ts'
 import { partsOf } from '../support/event-parts.ts'
+import { DEGRADED, wrongAnswers } from '../support/live-oracle.ts'
 import { followOutputs, type Outputs } from '../support/outputs.ts'
 import type { Guard } from '../support/careless-scorer.ts'
 import { openDatabase } from '../support/own-database.ts'
 import { eventually } from '../support/poll.ts'
 import { openRedisProxy } from '../support/redis-proxy.ts'
-import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
-import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
-import { decideUndisturbed, type Decided } from '../support/undisturbed.ts'
+import { startScorer } from '../support/scorer-process.ts'
+import {
+  openStream,
+  PARTITION_COUNT,
+  simulatedEvents,
+  type TestStream,
+} from '../support/streams.ts'
+
+const TRANSACTIONS = 6_000
+const BATCH_SIZE_MAX = 32
 
 interface Disturbed {
+  readonly events: readonly ProducedEvent[]
   readonly stream: TestStream
   readonly outputs: Outputs
-  readonly scorer: ScorerProcess
-  /** The half of the stream that is still to be sent, so that something is left to decide. */
-  readonly left: readonly ProducedEvent[]
 }
 
-/** A scorer in the middle of the first half of the stream. */
-async function startMidway(
+/** A scorer has decided the stream although its Redis was emptied, and later unavailable, while it decided batches. */
+async function decideDisturbed(
   t: TestContext,
-  events: readonly ProducedEvent[],
-  name: string,
-  redisUrlOf: (stream: TestStream) => Promise<string>,
-  without: Guard | null = null,
-): Promise<Disturbed> {
-  const stream = await openStream(t, name)
-  const outputs = followOutputs(t, stream)
-  const [begun = [], left = []] = partsOf(events, 2)
-  await stream.send(begun)
-  const environment = stream.environment({
-    SLUICE_ALIGNMENT: 'aligned',
-    SLUICE_BATCH_SIZE_MAX: '32',
-    // Every value is read for every batch, so that what Redis has lost is missed at once.
-    SLUICE_STATE_CACHE_EVENTS_MAX: '0',
-    SLUICE_REDIS_URL: await redisUrlOf(stream),
-  })
-  const scorer = await startScorer(t, environment, without)
-  const enough = begun.length / 32 / 2
-  await outputs.until('half of that work', () => outputs.blocks.length >= enough)
-  return { stream, outputs, scorer, left }
-}
-
-async function assertUndisturbed(
-  { stream, outputs, scorer }: Disturbed,
-  reference: Decided,
-): Promise<void> {
-  await outputs.readToEnd()
-  strictEqual(await scorer.end('SIGTERM'), 0)
-  deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
-  deepStrictEqual(differences(reference.decisions, decisionsByPlace(outputs)).slice(0, 5), [])
-  deepStrictEqual(differences(reference.alerts, alertsByPlace(outputs)).slice(0, 5), [])
-}
-
-/** A scorer whose Redis is emptied in the middle of the stream has decided all of it. */
-async function decideEmptied(
-  t: TestContext,
-  events: readonly ProducedEvent[],
+  alignment: Alignment,
   without: Guard | null,
 ): Promise<Disturbed> {
-  let redis: Redis | null = null
-  const open = async ({ redisUrl }: TestStream): Promise<string> => {
-    const database = await openDatabase(t, redisUrl)
-    redis = database.redis
-    return database.redisUrl
+  const events = await simulatedEvents(TRANSACTIONS)
+  const [first = [], second = [], third = [], fourth = [], last = []] = partsOf(events, 5)
+  const stream = await openStream(t, `redis-loss-${alignment}-${without ?? 'real'}`)
+  const outputs = followOutputs(t, stream)
+  const { redis, redisUrl } = await openDatabase(t, stream.redisUrl)
+  const proxy = await openRedisProxy(t, redisUrl)
+  await stream.send(first)
+  const scorer = await startScorer(
+    t,
+    stream.patientEnvironment({
+      SLUICE_ALIGNMENT: alignment,
+      SLUICE_BATCH_SIZE_MAX: String(BATCH_SIZE_MAX),
+      // Every value is read for every batch, so that what Redis has lost is missed at once.
+      SLUICE_STATE_CACHE_EVENTS_MAX: '0',
+      SLUICE_REDIS_URL: proxy.url,
+    }),
+    without,
+  )
+  const blocksMore = async (count: number): Promise<void> => {
+    const target = outputs.blocks.length + count
+    await outputs.until('some of the work', () => outputs.blocks.length >= target)
   }
-  const disturbed = await startMidway(t, events, `flush-${without ?? 'real'}`, open, without)
-  await (redis as Redis | null)?.flushdb()
-  await disturbed.stream.send(disturbed.left)
-  await disturbed.outputs.until('all answers', () => disturbed.outputs.isCaughtUp)
-  return disturbed
-}
+  const allAnswered = (): Promise<void> => outputs.until('all answers', () => outputs.isCaughtUp)
+  const stateBack = (): Promise<void> =>
+    eventually('every partition has its state', async () => {
+      if ((await scorer.metric('sluice_partition_up')) < PARTITION_COUNT) return false
+      return (await scorer.page('/readyz')).body.includes('"degradedPartitions":[]')
+    })
+  const blocksOfHalf = first.length / BATCH_SIZE_MAX / 2
 
-test('a scorer whose Redis is emptied rebuilds the state and makes the same decisions', async (t) => {
-  const events = await simulatedEvents(8_000)
-  const reference = await decideUndisturbed(t, events)
-  const disturbed = await decideEmptied(t, events, null)
-  ok((await disturbed.scorer.metric('sluice_state_rebuilds_total')) > 0, 'nothing was rebuilt')
-  await assertUndisturbed(disturbed, reference)
-})
+  await blocksMore(blocksOfHalf)
+  await redis.flushdb()
+  // Sent only now, so that something is left to decide however fast the scorer is.
+  await stream.send(second)
+  await allAnswered()
+  await stateBack()
+  if (without === null) {
+    ok((await scorer.metric('sluice_state_rebuilds_total')) > 0, 'nothing was rebuilt')
+  }
 
-test('without the state-loss check, the same scorer decides from the remaining state', async (t) => {
-  const events = await simulatedEvents(8_000)
-  const reference = await decideUndisturbed(t, events)
-  const { outputs } = await decideEmptied(t, events, 'loss-check')
-  ok(differences(reference.decisions, decisionsByPlace(outputs)).length > 0, 'nothing differs')
-})
-
-test('a scorer continues when its Redis is back', async (t) => {
-  const events = await simulatedEvents(8_000)
-  const reference = await decideUndisturbed(t, events)
-  let restore = (): void => undefined
-  let sever = (): void => undefined
-  const disturbed = await startMidway(t, events, 'away', async ({ redisUrl }) => {
-    const proxy = await openRedisProxy(t, redisUrl)
-    sever = () => {
-      proxy.sever()
-    }
-    restore = () => {
-      proxy.mend()
-    }
-    return proxy.url
-  })
-  sever()
-  await disturbed.stream.send(disturbed.left)
-  await eventually('partitions start over', async () => {
-    return (await disturbed.scorer.metric('sluice_partition_restarts_total')) >= 4
-  })
-  const { body, status } = await disturbed.scorer.page('/readyz')
+  await stream.send(third)
+  await blocksMore(blocksOfHalf)
+  proxy.sever()
+  await stream.send(fourth)
+  if (alignment === 'live') await allAnswered()
+  else {
+    await eventually('partitions start over', async () => {
+      return (await scorer.metric('sluice_partition_restarts_total')) >= PARTITION_COUNT
+    })
+  }
+  const { body, status } = await scorer.page('/readyz')
   strictEqual(status, 200)
   ok(body.includes('"redis":"down"'), body)
-  restore()
-  await assertUndisturbed(disturbed, reference)
+  proxy.mend()
+  await allAnswered()
+  await stateBack()
+
+  const blocksBefore = outputs.blocks.length
+  await stream.send(last)
+  await outputs.readToEnd()
+  strictEqual(degradedIn(outputs.blocks.slice(blocksBefore)), 0, 'the state is not back')
+  strictEqual(await scorer.end('SIGTERM'), 0)
+  return { events, stream, outputs }
+}
+
+function degradedIn(blocks: Outputs['blocks']): number {
+  const decisions = blocks.flatMap(({ block }) => block.decisions)
+  return decisions.filter(({ annotations }) => annotations.includes(DEGRADED)).length
+}
+
+test('live, a Redis that is emptied or unavailable amid batches makes no decision wrong', async (t) => {
+  const { events, stream, outputs } = await decideDisturbed(t, 'live', null)
+  deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
+  const wrong = await wrongAnswers(stream, outputs, events)
+  deepStrictEqual(wrong.decisions.slice(0, 5), [])
+  deepStrictEqual(wrong.alerts.slice(0, 5), [])
+  ok(degradedIn(outputs.blocks) > 0, 'nothing was decided without state')
+})
+
+test('live, without the state-loss check the same scorer decides from the remaining state', async (t) => {
+  const { events, stream, outputs } = await decideDisturbed(t, 'live', 'loss-check')
+  ok((await wrongAnswers(stream, outputs, events)).decisions.length > 0, 'nothing is wrong')
+})
+
+let reference: Promise<Outputs> | null = null
+
+/** The same replay without a fault, decided once, in batches as large as they come. */
+function referenceFor(t: TestContext): Promise<Outputs> {
+  const decide = async (): Promise<Outputs> => {
+    const stream = await openStream(t, 'reference')
+    const outputs = followOutputs(t, stream)
+    await stream.send(await simulatedEvents(TRANSACTIONS))
+    const scorer = await startScorer(t, stream.environment({ SLUICE_ALIGNMENT: 'aligned' }))
+    await outputs.readToEnd()
+    strictEqual(await scorer.end('SIGTERM'), 0)
+    deepStrictEqual(await audit(stream, outputs), [])
+    return outputs
+  }
+  reference ??= decide()
+  return reference
+}
+
+/** Decisions that the undisturbed replay has made otherwise. */
+async function otherDecisions(t: TestContext, outputs: Outputs): Promise<readonly string[]> {
+  return differences(decisionsByPlace(await referenceFor(t)), decisionsByPlace(outputs))
+}
+
+// Only here must decisions be those of an undisturbed run, with none made without state: hence aligned.
+test('an aligned replay waits for a Redis that is emptied or unavailable, and decides the same', async (t) => {
+  const { stream, outputs } = await decideDisturbed(t, 'aligned', null)
+  deepStrictEqual((await audit(stream, outputs)).slice(0, 20), [])
+  deepStrictEqual((await otherDecisions(t, outputs)).slice(0, 5), [])
+  const alerts = alertsByPlace(await referenceFor(t))
+  deepStrictEqual(differences(alerts, alertsByPlace(outputs)).slice(0, 5), [])
+  strictEqual(degradedIn(outputs.blocks), 0)
+})
+
+test('without the state-loss check the same aligned replay decides from the remaining state', async (t) => {
+  const { outputs } = await decideDisturbed(t, 'aligned', 'loss-check')
+  ok((await otherDecisions(t, outputs)).length > 0, 'nothing differs')
 })
