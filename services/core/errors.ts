@@ -26,6 +26,7 @@ export const errorCodes = {
   SLUICE_TOPICS_INVALID: { retryable: false, exitCode: 1 },
   SLUICE_PARTITION_FENCED: { retryable: true, exitCode: 1 },
   SLUICE_PARTITION_OFFSET_OUT_OF_RANGE: { retryable: false, exitCode: 1 },
+  SLUICE_PARTITION_OFFSET_LOST: { retryable: false, exitCode: 1 },
   SLUICE_LOG_CORRUPT: { retryable: false, exitCode: 1 },
   SLUICE_BROKER_UNAVAILABLE: { retryable: true, exitCode: 1 },
   SLUICE_ACCESS_DENIED: { retryable: false, exitCode: 1 },

@@ -1,10 +1,14 @@
 // The errors that make a partition start over or stop.
 
-import { isSluiceError, SluiceError } from '../core/errors.ts'
+import { type ErrorCode, isSluiceError, SluiceError } from '../core/errors.ts'
 import { kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { Logger } from '../platform/log.ts'
 import type { ScorerTelemetry } from '../platform/metrics/scorer-telemetry.ts'
-import { STATE_LOSSES, type StateLoss } from '../platform/metrics/partition-metrics.ts'
+import {
+  STATE_LOSSES,
+  type StateLoss,
+  type StopReason,
+} from '../platform/metrics/partition-metrics.ts'
 
 /** The write was refused: a later epoch exists. */
 export function fenced(partition: number): SluiceError {
@@ -40,6 +44,30 @@ export function corruptGenerationOf(error: unknown): number | null {
   if (!isSluiceError(error, 'SLUICE_STATE_LOST') || error.details['loss'] !== 'corrupt') return null
   const { generation } = error.details
   return typeof generation === 'number' ? generation : null
+}
+
+/** Errors after which going on would skip, repeat or garble transactions: the partition stops until a person has acted. */
+const STOPS = {
+  SLUICE_PARTITION_OFFSET_OUT_OF_RANGE: {
+    reason: 'offset_out_of_range',
+    text: 'The partition has stopped: its messages are gone from the log.',
+  },
+  SLUICE_PARTITION_OFFSET_LOST: {
+    reason: 'offset_lost',
+    text: 'The partition has stopped: the offset of its group is not where its decisions end.',
+  },
+  SLUICE_LOG_CORRUPT: {
+    reason: 'log_corrupt',
+    text: 'The partition has stopped: its log cannot be read.',
+  },
+} as const satisfies Partial<Record<ErrorCode, { reason: StopReason; text: string }>>
+
+/** Why the partition must stop for good after this error; null when it need not. */
+export function stopOf(error: unknown): { reason: StopReason; text: string } | null {
+  for (const [code, stop] of Object.entries(STOPS)) {
+    if (isSluiceError(error, code as keyof typeof STOPS)) return stop
+  }
+  return null
 }
 
 /** Who hears of a refusal. */

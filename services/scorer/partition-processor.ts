@@ -16,7 +16,13 @@ import { foldOptionsOf, RecordQueue, type InboxOptions, type Taken } from './int
 import { processBatch, type BatchPlace } from './batch/partition-batch.ts'
 import { frontierTakenAfter, inParts } from './batch/split-batch.ts'
 import { PartitionBlocks } from './publish/partition-blocks.ts'
-import { corruptGenerationOf, isRefused, lost, type RefusalDeps } from './partition-errors.ts'
+import {
+  corruptGenerationOf,
+  isRefused,
+  lost,
+  type RefusalDeps,
+  stopOf,
+} from './partition-errors.ts'
 import type { PartitionStart } from './recovery/partition-start.ts'
 import type { PartitionState } from './recovery/partition-state.ts'
 import { IdleMaintenance, type TurnDeps } from './idle-maintenance.ts'
@@ -170,12 +176,10 @@ export class PartitionProcessor {
   #mayRestart(error: unknown): boolean {
     const { log, telemetry } = this.#deps
     const partition = this.#partition
-    if (isSluiceError(error, 'SLUICE_PARTITION_OFFSET_OUT_OF_RANGE')) {
-      telemetry.partitionStopped('offset_out_of_range')
-      log.error(
-        { partition, error },
-        'The partition has stopped: its messages are gone from the log.',
-      )
+    const stop = stopOf(error)
+    if (stop !== null) {
+      telemetry.partitionStopped(stop.reason)
+      log.error({ partition, error }, stop.text)
       return false
     }
     if (isRefused(error, partition, this.#deps)) return false

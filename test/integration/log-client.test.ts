@@ -3,6 +3,7 @@
 
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as sleepMs } from 'node:timers/promises'
 import { isSluiceError } from '../../services/core/errors.ts'
 import { openKafkajsLogClient } from '../../services/platform/kafka/kafkajs-log-client.ts'
 import type {
@@ -27,6 +28,7 @@ type ClientName = 'native' | 'kafkajs'
 const KAFKAJS_LIMITS = {
   headers: 'kafkajs reads the headers of a record in quadratic time',
   records: 'kafkajs ends the process for a batch of more than 125,000 records',
+  stable: 'kafkajs does not tell the last stable offset',
   recreated: 'kafkajs reads a topic that was created again on from its old offset',
 } as const
 
@@ -194,6 +196,63 @@ for (const name of ['native', 'kafkajs'] as const) {
     deepStrictEqual(opened.faults, [{ topic: 'transactions', partition: 0, fault }])
     deepStrictEqual(textsOf(opened), [])
   })
+
+  test(`${name}: the last committed record of a partition is found behind what was aborted`, async (t) => {
+    const stream = await openStream(t, 'log-last')
+    const { client } = await open(t, name, stream)
+    const topic = `${stream.prefix}transactions`
+    const lastOf = async (partition = 0) => {
+      const last = await client.readLast(topic, partition)
+      return last && [last.offset, last.value?.toString()]
+    }
+    deepStrictEqual(await lastOf(), null)
+    await send(stream, numbered(3))
+    deepStrictEqual(await lastOf(), [2, 'm2'])
+    const producer = stream.kafka.producer({
+      transactionalId: `${stream.prefix}bank`,
+      maxInFlightRequests: 1,
+      idempotent: true,
+    })
+    await producer.connect()
+    closeWith(t, () => producer.disconnect())
+    const inTransaction = async (text: string, isCommitted: boolean) => {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ key: 'c', value: text, partition: 0 }] })
+      await (isCommitted ? transaction.commit() : transaction.abort())
+    }
+    await inTransaction('kept', true)
+    // More than a first look back sees: each is a record and a control record.
+    for (let count = 0; count < 20; count += 1) await inTransaction('dropped', false)
+    deepStrictEqual(await lastOf(), [3, 'kept'])
+    deepStrictEqual(await lastOf(1), null)
+    await stream.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '4' }] })
+    deepStrictEqual(await lastOf(), null, 'retention has taken it')
+  })
+
+  test(
+    `${name}: the last record waits for a transaction that is open`,
+    { skip: name === 'kafkajs' ? KAFKAJS_LIMITS.stable : false },
+    async (t) => {
+      const stream = await openStream(t, 'log-last-open')
+      const { client } = await open(t, name, stream)
+      const topic = `${stream.prefix}transactions`
+      await send(stream, ['before'])
+      const producer = stream.kafka.producer({
+        transactionalId: `${stream.prefix}bank`,
+        maxInFlightRequests: 1,
+        idempotent: true,
+      })
+      await producer.connect()
+      closeWith(t, () => producer.disconnect())
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ key: 'c', value: 'open', partition: 0 }] })
+      const reading = client.readLast(topic, 0)
+      const first = await Promise.race([reading, sleepMs(300, 'still waiting')])
+      strictEqual(first, 'still waiting')
+      await transaction.commit()
+      strictEqual((await reading)?.value?.toString(), 'open')
+    },
+  )
 
   test(`${name}: messages and offsets of a commit are there together, for each partition`, async (t) => {
     const stream = await openStream(t, 'log-commit')

@@ -29,6 +29,8 @@ function withWriter(change: (writer: LogWriter, producer: Producer) => LogWriter
       reader: client.reader,
       group: client.group,
       openWriter: async (partition) => change(await client.openWriter(partition), producer),
+      // What went out without its offsets is not found.
+      readLast: () => Promise.resolve(null),
       close: async () => {
         await producer.disconnect()
         await client.close()
@@ -79,6 +81,7 @@ const withoutQueueLimit: OpenLog = async (kind, options) => {
       pause: () => undefined,
     },
     openWriter: (partition) => client.openWriter(partition),
+    readLast: (topic, partition) => client.readLast(topic, partition),
     close: () => client.close(),
   }
 }
@@ -102,6 +105,7 @@ const withoutReadBack: OpenLog = async (kind, options) => {
       },
     },
     openWriter: (partition) => client.openWriter(partition),
+    readLast: () => Promise.resolve(null),
     close: () => client.close(),
   }
 }

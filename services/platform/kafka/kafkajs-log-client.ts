@@ -1,6 +1,7 @@
 // The log by way of kafkajs. It sends no generation with offsets, so each partition has a transactional id of its own, by
 // whose initialisation a later owner fences an earlier one. Its known limits are listed in docs/kafka.md.
 
+import { randomUUID } from 'node:crypto'
 import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { registerCompressionCodecs, REFUSED_KEY } from './compression.ts'
 import { coordinatorRefusal } from './coordinator-refusal.ts'
@@ -19,6 +20,7 @@ import type {
 import { type LogEnds, offsetOutOfRange, readLogEnds } from './log-ends.ts'
 import { splitOwner } from './offset-owner.ts'
 import { partitionAssigner } from './partition-assigner.ts'
+import { readPartitionLog } from './partition-log.ts'
 import { openPartitionTransactions } from './partition-transactions.ts'
 
 const RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
@@ -27,6 +29,9 @@ const FETCH_WAIT_MS = 50
 const PARTITIONS_CONCURRENT = 16
 /** kafkajs commits this ("earliest") for a partition whose offset was out of range while it fetched. */
 const RESET_BY_KAFKAJS = -2
+/** The last record and the end of its transaction, twice; more only where transactions were aborted. */
+const LAST_STEP_FIRST = 4
+const LAST_STEP_FACTOR = 8
 const NO_LOG: LogEnds = { low: 0, high: 0 }
 
 /** Opens the client, which connects when the group is joined. */
@@ -128,10 +133,39 @@ class KafkajsLogClient implements LogClient {
     return writer
   }
 
+  async readLast(topic: string, partition: number): Promise<LogRecord | null> {
+    const { low, high } = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+    for (let step = LAST_STEP_FIRST; ; step *= LAST_STEP_FACTOR) {
+      const from = Math.max(low, high - step)
+      const last = from < high ? await this.#lastBetween(topic, partition, from, high) : null
+      if (last !== null || from >= high || from === low) return last
+    }
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#writers].map((writer) => writer.close()))
     await this.#consumer.disconnect()
     await this.#admin.disconnect()
+  }
+
+  async #lastBetween(
+    topic: string,
+    partition: number,
+    from: number,
+    to: number,
+  ): Promise<LogRecord | null> {
+    const groupId = `${this.#options.groupId}-refold-last-${partition}-${randomUUID()}`
+    let last: LogRecord | null = null
+    await readPartitionLog(
+      this.#kafka,
+      { groupId, partition, stretches: [{ topic, from, to }] },
+      (_topic, messages) => {
+        const message = messages.at(-1)
+        if (message !== undefined) last = logRecordOf(message)
+        return Promise.resolve()
+      },
+    )
+    return last
   }
 
   #failed(): Promise<Error> {

@@ -116,6 +116,8 @@ export interface LogClient {
    * more, and no transaction of theirs is open.
    */
   openWriter(partition: number): Promise<LogWriter>
+  /** The last committed record of a partition, once no transaction is open there; null when it holds none. */
+  readLast(topic: string, partition: number): Promise<LogRecord | null>
   close(): Promise<void>
 }
 

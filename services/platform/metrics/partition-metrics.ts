@@ -13,7 +13,14 @@ import { COMMAND_BUCKETS_S } from './buckets.ts'
 import type { MetricMaker } from './process-metrics.ts'
 
 const PARTITION = { partition: 'partitions of this process' }
-const STOP_REASONS = ['offset_out_of_range', 'fenced', 'access_denied'] as const
+const STOP_REASONS = [
+  'offset_out_of_range',
+  'offset_lost',
+  'log_corrupt',
+  'fenced',
+  'access_denied',
+] as const
+export type StopReason = (typeof STOP_REASONS)[number]
 
 export interface PartitionEvents {
   /** Partitions of the stream, whoever owns them. */
@@ -31,7 +38,7 @@ export interface PartitionEvents {
   writeFenced(): void
   transactionFailed(): void
   partitionRestarted(): void
-  partitionStopped(reason: (typeof STOP_REASONS)[number]): void
+  partitionStopped(reason: StopReason): void
   rebalanced(partitionCount: number): void
   /** The partitions were given up; an assignment follows. */
   revoked(): void

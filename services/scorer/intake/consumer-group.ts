@@ -191,6 +191,7 @@ export class ConsumerGroup implements Closable {
     assert(client !== null, 'a partition is opened before the log')
     const { reader, group } = client
     const openWriter = () => client.openWriter(partition)
+    const readLast: LogClient['readLast'] = (topic, of) => client.readLast(topic, of)
     const state = (epochs: { held: number | null }) => ({
       ...{ clock: systemClock, log, telemetry, kafka, groupId, store, inbox, epochs },
       decisionsTopic: topicName(config.topicPrefix, 'decisions'),
@@ -214,7 +215,7 @@ export class ConsumerGroup implements Closable {
       leaseGraceMs: config.leaseGraceMs,
       words: this.#options.words,
       start: (epochs, corruptGeneration) =>
-        startPartition({ ...state(epochs), admin, group, openWriter, corruptGeneration }),
+        startPartition({ ...state(epochs), admin, group, openWriter, readLast, corruptGeneration }),
       openState: (start, epochs, onNews) => new PartitionState(state(epochs), start, onNews),
       seek: (nextOffset, labelNextOffset) => {
         this.#fetchedTo.delete(partition)

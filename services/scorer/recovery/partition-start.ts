@@ -6,10 +6,11 @@ import {
   PARTITION_START,
   type PartitionPosition,
 } from '../../core/features/engine/partition-fold.ts'
+import { batchHashOf } from '../../core/audit/batch-hash.ts'
 import { decodeMetadata, type Frontier } from '../../core/stream/partition-progress.ts'
 import { type CardLease, LeaseReader } from '../../core/decision/leases.ts'
 import { readPartitionLog } from '../../platform/kafka/partition-log.ts'
-import type { Group, LogWriter } from '../../platform/kafka/log-client.ts'
+import type { Group, LogClient, LogWriter } from '../../platform/kafka/log-client.ts'
 import { offsetOutOfRange, readLogEnds, type LogEnds } from '../../platform/kafka/log-ends.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { ScorerTelemetry } from '../../platform/metrics/scorer-telemetry.ts'
@@ -20,6 +21,7 @@ import type {
 import { fenced, lossOf, lost } from '../partition-errors.ts'
 import type { InboxOptions } from '../intake/record-queue.ts'
 import { Refold, type RefoldDeps } from './state-rebuilder.ts'
+import { type InputPlace, isWhereDecided } from './offset-agreement.ts'
 import { planState } from './state-plan.ts'
 
 const NO_LOG: LogEnds = { low: 0, high: 0 }
@@ -46,6 +48,7 @@ export interface PartitionStarterOptions extends RefoldDeps {
   readonly leasesTopic: string
   readonly openWriter: () => Promise<LogWriter>
   readonly group: Pick<Group, 'readCommitted'>
+  readonly readLast: LogClient['readLast']
   /** The epoch that the partition holds; null for a new assignment. */
   readonly epochs: { held: number | null }
   /** A generation of the state that is known to hold a damaged value; null for none. */
@@ -53,6 +56,7 @@ export interface PartitionStarterOptions extends RefoldDeps {
 }
 
 interface Committed extends Frontier {
+  readonly places: { readonly transactions: InputPlace; readonly labels: InputPlace }
   readonly metadata: string | null
   readonly labelMetadata: string | null
   /** The oldest offsets that the log holds. */
@@ -70,6 +74,7 @@ export async function startPartition(
   try {
     const committed = await readCommitted(options)
     const metadata = decodeMetadata(committed.metadata)
+    const lastHash = await checkLastBatch(options, committed)
     const [leases, session] = await Promise.all([
       readLeases(options, epoch),
       openState(options, epoch, committed),
@@ -79,7 +84,8 @@ export async function startPartition(
       nextOffset: committed.nextOffset,
       labelNextOffset: committed.labelNextOffset,
       position: metadata?.position ?? PARTITION_START,
-      chainHash: metadata?.chainHash ?? '',
+      // Without metadata the offset was set by hand: the chain goes on from the last batch.
+      chainHash: metadata?.chainHash ?? lastHash ?? '',
       session,
       corruptGeneration: options.corruptGeneration,
       leases,
@@ -145,16 +151,47 @@ async function readCommitted({ admin, group, inbox }: PartitionStarterOptions): 
     if (offset !== null && (offset < low || offset > high)) {
       throw offsetOutOfRange(topic, partition, offset, { low, high })
     }
-    return { offset: offset ?? low, low, metadata }
+    return { offset: offset ?? low, low, metadata, place: { topic, committed: offset, low } }
   }
   const [transactions, labels] = await Promise.all([next(transactionsTopic), next(labelsTopic)])
   return {
     nextOffset: transactions.offset,
     labelNextOffset: labels.offset,
+    places: { transactions: transactions.place, labels: labels.place },
     metadata: transactions.metadata,
     labelMetadata: labels.metadata,
     low: { nextOffset: transactions.low, labelNextOffset: labels.low },
   }
+}
+
+/**
+ * Compares the last decision batch with what is committed. Its hash, base64; null where there is no batch to compare with.
+ * @throws SluiceError SLUICE_PARTITION_OFFSET_LOST
+ */
+async function checkLastBatch(
+  { readLast, inbox, decisionsTopic, log }: PartitionStarterOptions,
+  { places }: Committed,
+): Promise<string | null> {
+  const { partition, codecs } = inbox
+  const last = await readLast(decisionsTopic, partition)
+  const decoded = last === null ? null : codecs.decisionBatch.decode(last.value)
+  if (decoded?.ok === true) {
+    if (!isWhereDecided(partition, decoded.value, places)) {
+      log.warn(
+        { partition, ...places, decidedTo: decoded.value.nextOffset },
+        'The group was set past transactions or labels that the log no longer holds: they stay undecided.',
+      )
+    }
+    return batchHashOf(decoded.value).toString('base64')
+  }
+  // Retention may have taken all batches of a partition that was silent for so long.
+  if (last !== null || places.transactions.committed !== null) {
+    log.warn(
+      { partition, offset: places.transactions.committed, lastRecord: last?.offset ?? null },
+      'The decisions topic does not end in a decision batch: the offset of the group is believed unchecked.',
+    )
+  }
+  return null
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Reader } from '@platformatic/kafka'
 import type { RequestKind } from './cluster.ts'
 import { type ErrorName, errorNameOf } from './kafka-errors.ts'
 
+const ALL_READS = 0
 const COMMITTED_READS = 1
 /** No fetch session: each request names all of its partitions. */
 const SESSION_NONE = { id: 0, epoch: -1 } as const
@@ -80,6 +81,53 @@ export const FETCH: RequestKind<
     })
     reader.readTaggedFields()
     return { error, partitions }
+  },
+}
+
+/** An end of a partition. `committed`: without what an open transaction may still change. */
+export type LogEnd = 'earliest' | 'latest' | 'committed'
+
+const END_TIMESTAMPS: Readonly<Record<LogEnd, bigint>> = {
+  earliest: -2n,
+  latest: -1n,
+  committed: -1n,
+}
+
+export const LIST_OFFSETS: RequestKind<
+  { readonly topic: string; readonly partition: number; readonly end: LogEnd },
+  { readonly error: ErrorName; readonly offset: number }
+> = {
+  name: 'ListOffsets',
+  apiKey: 2,
+  version: 7,
+  write: (writer, { topic, partition, end }) => {
+    writer
+      .appendInt32(-1)
+      .appendInt8(end === 'committed' ? COMMITTED_READS : ALL_READS)
+      .appendArray([topic], (w, name) =>
+        w
+          .appendString(name)
+          .appendArray([partition], (p, each) =>
+            p.appendInt32(each).appendInt32(EPOCH_UNKNOWN).appendInt64(END_TIMESTAMPS[end]),
+          ),
+      )
+      .appendTaggedFields()
+  },
+  read: (reader) => {
+    reader.readInt32()
+    const [found] = reader.readArray((r) => {
+      r.readString()
+      return r.readArray((p) => {
+        p.readInt32()
+        const error = errorNameOf(p.readInt16())
+        p.readInt64()
+        const offset = Number(p.readInt64())
+        p.readInt32()
+        return { error, offset }
+      })
+    })
+    reader.readTaggedFields()
+    return found?.[0] ?? { error: 'UNKNOWN_SERVER_ERROR', offset: -1 }
   },
 }
 

@@ -2,9 +2,17 @@
 
 import { randomUUID } from 'node:crypto'
 import { kafkaRefusal } from '../kafka-failure.ts'
-import type { Group, LogClient, LogClientOptions, LogReader, LogWriter } from '../log-client.ts'
+import type {
+  Group,
+  LogClient,
+  LogClientOptions,
+  LogReader,
+  LogRecord,
+  LogWriter,
+} from '../log-client.ts'
 import { Cluster } from './cluster.ts'
 import { GroupMember } from './group-member.ts'
+import { readLastRecord } from './last-record.ts'
 import { NativeLogReader } from './log-reader.ts'
 import { splitOwner } from '../offset-owner.ts'
 import { TransactionWriter } from './transaction-writer.ts'
@@ -76,6 +84,10 @@ class NativeLogClient implements LogClient {
   async openWriter(partition: number): Promise<LogWriter> {
     await this.#fenceLastOwner(partition)
     return this.#writer.openPartition()
+  }
+
+  readLast(topic: string, partition: number): Promise<LogRecord | null> {
+    return readLastRecord(this.#cluster, topic, partition)
   }
 
   async close(): Promise<void> {

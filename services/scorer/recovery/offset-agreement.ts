@@ -1,0 +1,47 @@
+// The committed offsets of a partition against its last decision batch. A batch and the offsets that it reaches are committed
+// together, so at every start they are equal. Where they are not, the group's offsets were lost, or set by hand: going on
+// would decide transactions a second time, or skip them.
+
+import { SluiceError } from '../../core/errors.ts'
+import type { DecisionBatch } from '../../core/wire/records.ts'
+
+/** The committed offset of one input topic, null for none, and the oldest offset that the topic holds. */
+export interface InputPlace {
+  readonly topic: string
+  readonly committed: number | null
+  readonly low: number
+}
+
+/**
+ * True when both topics are where the last batch has left them, false when one is ahead only of what its log no longer
+ * holds: then nothing is left to be decided in between.
+ * @throws SluiceError SLUICE_PARTITION_OFFSET_LOST
+ */
+export function isWhereDecided(
+  partition: number,
+  { nextOffset, labelNextOffset }: Pick<DecisionBatch, 'nextOffset' | 'labelNextOffset'>,
+  { transactions, labels }: { readonly transactions: InputPlace; readonly labels: InputPlace },
+): boolean {
+  const agreed = [
+    isEqual(partition, transactions, nextOffset),
+    isEqual(partition, labels, labelNextOffset),
+  ]
+  return agreed.every((each) => each)
+}
+
+function isEqual(partition: number, place: InputPlace, decidedTo: number): boolean {
+  const { topic, committed, low } = place
+  if (committed === decidedTo) return true
+  if (committed !== null && committed > decidedTo && committed <= low) return false
+  const found = committed === null ? 'has no offset' : `is at offset ${committed}`
+  const harm =
+    committed !== null && committed > decidedTo
+      ? 'What lies between would be skipped'
+      : 'What was decided would be decided again'
+  throw new SluiceError(
+    'SLUICE_PARTITION_OFFSET_LOST',
+    `The group ${found} of ${topic}-${partition}, but the last decision batch reaches to ${decidedTo}. ` +
+      `${harm}: set the group's offset of this partition to ${decidedTo}.`,
+    { details: { topic, partition, committed, decidedTo, low } },
+  )
+}
