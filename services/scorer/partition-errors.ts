@@ -48,24 +48,15 @@ export function corruptGenerationOf(error: unknown): number | null {
 
 /** Errors after which going on would skip, repeat or garble transactions: the partition stops until a person has acted. */
 const STOPS = {
-  SLUICE_PARTITION_OFFSET_OUT_OF_RANGE: {
-    reason: 'offset_out_of_range',
-    text: 'The partition has stopped: its messages are gone from the log.',
-  },
-  SLUICE_PARTITION_OFFSET_LOST: {
-    reason: 'offset_lost',
-    text: 'The partition has stopped: the offset of its group is not where its decisions end.',
-  },
-  SLUICE_LOG_CORRUPT: {
-    reason: 'log_corrupt',
-    text: 'The partition has stopped: its log cannot be read.',
-  },
-} as const satisfies Partial<Record<ErrorCode, { reason: StopReason; text: string }>>
+  SLUICE_PARTITION_OFFSET_OUT_OF_RANGE: 'offset_out_of_range',
+  SLUICE_PARTITION_OFFSET_LOST: 'offset_lost',
+  SLUICE_LOG_CORRUPT: 'log_corrupt',
+} as const satisfies Partial<Record<ErrorCode, StopReason>>
 
 /** Why the partition must stop for good after this error; null when it need not. */
-export function stopOf(error: unknown): { reason: StopReason; text: string } | null {
-  for (const [code, stop] of Object.entries(STOPS)) {
-    if (isSluiceError(error, code as keyof typeof STOPS)) return stop
+export function stopReasonOf(error: unknown): StopReason | null {
+  for (const [code, reason] of Object.entries(STOPS)) {
+    if (isSluiceError(error, code as keyof typeof STOPS)) return reason
   }
   return null
 }

@@ -21,7 +21,7 @@ import {
   isRefused,
   lost,
   type RefusalDeps,
-  stopOf,
+  stopReasonOf,
 } from './partition-errors.ts'
 import type { PartitionStart } from './recovery/partition-start.ts'
 import type { PartitionState } from './recovery/partition-state.ts'
@@ -176,10 +176,10 @@ export class PartitionProcessor {
   #mayRestart(error: unknown): boolean {
     const { log, telemetry } = this.#deps
     const partition = this.#partition
-    const stop = stopOf(error)
-    if (stop !== null) {
-      telemetry.partitionStopped(stop.reason)
-      log.error({ partition, error }, stop.text)
+    const reason = stopReasonOf(error)
+    if (reason !== null) {
+      telemetry.partitionStopped(reason)
+      log.error({ partition, reason, error }, 'The partition has stopped until a person has acted.')
       return false
     }
     if (isRefused(error, partition, this.#deps)) return false
