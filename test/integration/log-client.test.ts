@@ -21,6 +21,7 @@ import { closeWith } from '../support/cleanup.ts'
 import { emptyRecords, HEADERS_8000, sendBatch } from '../support/hostile-records.ts'
 import { eventually, readAtLeast, readUntil } from '../support/poll.ts'
 import { openStream, type TestStream } from '../support/streams.ts'
+import { openTransactionalProducer } from '../support/transactions.ts'
 
 type ClientName = 'native' | 'kafkajs'
 
@@ -158,22 +159,14 @@ for (const name of ['native', 'kafkajs'] as const) {
   test(`${name}: reads what is committed, and tells how far it is past what is not`, async (t) => {
     const stream = await openStream(t, 'log-committed')
     const opened = await open(t, name, stream)
-    const topic = `${stream.prefix}transactions`
-    const producer = stream.kafka.producer({
-      transactionalId: `${stream.prefix}bank`,
-      maxInFlightRequests: 1,
-      idempotent: true,
-    })
-    await producer.connect()
-    closeWith(t, () => producer.disconnect())
+    const producer = await openTransactionalProducer(t, stream)
     startReading(opened, stream, 0)
     for (const [text, isCommitted] of [
       ['kept', true],
       ['dropped', false],
       ['kept too', true],
     ] as const) {
-      const transaction = await producer.transaction()
-      await transaction.send({ topic, messages: [{ key: 'c', value: text, partition: 0 }] })
+      const transaction = await producer.begin(text)
       await (isCommitted ? transaction.commit() : transaction.abort())
     }
     await readAtLeast(2, 'the committed are read', () => Promise.resolve(textsOf(opened)))
@@ -208,16 +201,9 @@ for (const name of ['native', 'kafkajs'] as const) {
     deepStrictEqual(await lastOf(), null)
     await send(stream, numbered(3))
     deepStrictEqual(await lastOf(), [2, 'm2'])
-    const producer = stream.kafka.producer({
-      transactionalId: `${stream.prefix}bank`,
-      maxInFlightRequests: 1,
-      idempotent: true,
-    })
-    await producer.connect()
-    closeWith(t, () => producer.disconnect())
+    const producer = await openTransactionalProducer(t, stream)
     const inTransaction = async (text: string, isCommitted: boolean) => {
-      const transaction = await producer.transaction()
-      await transaction.send({ topic, messages: [{ key: 'c', value: text, partition: 0 }] })
+      const transaction = await producer.begin(text)
       await (isCommitted ? transaction.commit() : transaction.abort())
     }
     await inTransaction('kept', true)
@@ -237,15 +223,8 @@ for (const name of ['native', 'kafkajs'] as const) {
       const { client } = await open(t, name, stream)
       const topic = `${stream.prefix}transactions`
       await send(stream, ['before'])
-      const producer = stream.kafka.producer({
-        transactionalId: `${stream.prefix}bank`,
-        maxInFlightRequests: 1,
-        idempotent: true,
-      })
-      await producer.connect()
-      closeWith(t, () => producer.disconnect())
-      const transaction = await producer.transaction()
-      await transaction.send({ topic, messages: [{ key: 'c', value: 'open', partition: 0 }] })
+      const producer = await openTransactionalProducer(t, stream)
+      const transaction = await producer.begin('open')
       const reading = client.readLast(topic, 0)
       const first = await Promise.race([reading, sleepMs(300, 'still waiting')])
       strictEqual(first, 'still waiting')

@@ -5,25 +5,16 @@ import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { seriesOf } from '../../services/cli/metrics-page.ts'
 import { audit } from '../support/audit.ts'
-import { closeWith } from '../support/cleanup.ts'
 import { followOutputs } from '../support/outputs.ts'
 import { eventually } from '../support/poll.ts'
 import { startScorer, type ScorerProcess } from '../support/scorer-process.ts'
 import { openStream, simulatedEvents, type TestStream } from '../support/streams.ts'
+import { openTransactionalProducer } from '../support/transactions.ts'
 
 /** Begins a transaction in partition 0 of transactions. Its record and the end of the transaction are two offsets. */
 async function openTransaction(t: TestContext, stream: TestStream) {
-  const producer = stream.kafka.producer({
-    transactionalId: `${stream.prefix}bank`,
-    maxInFlightRequests: 1,
-    idempotent: true,
-  })
-  await producer.connect()
-  closeWith(t, () => producer.disconnect())
-  const transaction = await producer.transaction()
-  const topic = `${stream.prefix}transactions`
-  const messages = [{ key: 'c', value: 'never decided', partition: 0 }]
-  await transaction.send({ topic, messages })
+  const producer = await openTransactionalProducer(t, stream)
+  const transaction = await producer.begin('never decided')
   stream.sent[0]?.push('control')
   return transaction
 }

@@ -21,6 +21,7 @@ import { type LogEnds, offsetOutOfRange, readLogEnds } from './log-ends.ts'
 import { splitOwner } from './offset-owner.ts'
 import { partitionAssigner } from './partition-assigner.ts'
 import { readPartitionLog } from './partition-log.ts'
+import { searchBackwards } from './search-backwards.ts'
 import { openPartitionTransactions } from './partition-transactions.ts'
 
 const RETRY = { initialRetryTime: 50, maxRetryTime: 2_000, retries: 10 } as const
@@ -29,9 +30,6 @@ const FETCH_WAIT_MS = 50
 const PARTITIONS_CONCURRENT = 16
 /** kafkajs commits this ("earliest") for a partition whose offset was out of range while it fetched. */
 const RESET_BY_KAFKAJS = -2
-/** The last record and the end of its transaction, twice; more only where transactions were aborted. */
-const LAST_STEP_FIRST = 4
-const LAST_STEP_FACTOR = 8
 const NO_LOG: LogEnds = { low: 0, high: 0 }
 
 /** Opens the client, which connects when the group is joined. */
@@ -134,12 +132,8 @@ class KafkajsLogClient implements LogClient {
   }
 
   async readLast(topic: string, partition: number): Promise<LogRecord | null> {
-    const { low, high } = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
-    for (let step = LAST_STEP_FIRST; ; step *= LAST_STEP_FACTOR) {
-      const from = Math.max(low, high - step)
-      const last = from < high ? await this.#lastBetween(topic, partition, from, high) : null
-      if (last !== null || from >= high || from === low) return last
-    }
+    const ends = (await readLogEnds(this.#admin, topic)).get(partition) ?? NO_LOG
+    return searchBackwards(ends, (from, to) => this.#lastBetween(topic, partition, from, to))
   }
 
   async close(): Promise<void> {

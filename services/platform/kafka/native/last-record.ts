@@ -3,14 +3,12 @@
 import { setTimeout as sleepMs } from 'node:timers/promises'
 import { SluiceError } from '../../../core/errors.ts'
 import type { LogRecord } from '../log-client.ts'
+import { searchBackwards } from '../search-backwards.ts'
 import type { Cluster } from './cluster.ts'
 import { FETCH, LIST_OFFSETS, type LogEnd } from './fetch-requests.ts'
 import { type ErrorName, KafkaAnswerError } from './kafka-errors.ts'
 import { RecordCursor } from './record-cursor.ts'
 
-/** A record and the end of its transaction, twice; more only where transactions were aborted. */
-const STEP_FIRST = 4
-const STEP_FACTOR = 8
 const BYTES_MAX = 32 * 1024 * 1024
 const RECORDS_MAX = 1_024
 const MOVED_MS_MAX = 10_000
@@ -38,27 +36,17 @@ export async function readLastRecord(
   const endMs = performance.now() + MOVED_MS_MAX
   for (;;) {
     try {
-      return await searchBackwards(cluster, topic, partition)
+      const high = await stableEnd(cluster, topic, partition)
+      const low = await endOf(cluster, topic, partition, 'earliest')
+      return await searchBackwards({ low, high }, (from, to) =>
+        lastBetween(cluster, topic, partition, from, to),
+      )
     } catch (error) {
       const hasMoved = error instanceof KafkaAnswerError && MOVED.has(error.type)
       if (!hasMoved || performance.now() > endMs) throw error
       cluster.forgetTopic(topic)
       await sleepMs(RETRY_MS)
     }
-  }
-}
-
-async function searchBackwards(
-  cluster: Cluster,
-  topic: string,
-  partition: number,
-): Promise<LogRecord | null> {
-  const high = await stableEnd(cluster, topic, partition)
-  const low = await endOf(cluster, topic, partition, 'earliest')
-  for (let step = STEP_FIRST; ; step *= STEP_FACTOR) {
-    const from = Math.max(low, high - step)
-    const found = from < high ? await lastBetween(cluster, topic, partition, from, high) : null
-    if (found !== null || from >= high || from === low) return found
   }
 }
 
