@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { Redis } from 'ioredis'
 import kafkajs from 'kafkajs'
+import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import { composeService } from '../support/containers.ts'
 import { closeWith } from '../support/cleanup.ts'
 import {
@@ -169,7 +170,7 @@ test('on a real engine Kafka accepts transactions and Redis does not evict', asy
   const admin = kafka.admin()
   await admin.connect()
   closeWith(t, () => admin.disconnect())
-  await admin.createTopics({ topics: [{ topic: 'probe', numPartitions: 1 }] })
+  await makeTopics(admin, [{ topic: 'probe', numPartitions: 1 }])
   const producer = kafka.producer({
     transactionalId: 'probe',
     idempotent: true,

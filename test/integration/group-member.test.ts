@@ -9,6 +9,7 @@ import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { Cluster } from '../../services/platform/kafka/native/cluster.ts'
 import { GroupMember } from '../../services/platform/kafka/native/group-member.ts'
 import { KafkaAnswerError } from '../../services/platform/kafka/native/kafka-errors.ts'
+import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import { openLogger } from '../../services/platform/log.ts'
 import { eventually } from '../support/poll.ts'
 
@@ -29,10 +30,11 @@ const otherTopics = [`${prefix}-c`]
 before(async () => {
   admin = kafka.admin()
   await admin.connect()
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [...topics, ...otherTopics].map((topic) => ({ topic, numPartitions: PARTITIONS })),
-  })
+  const all = [...topics, ...otherTopics]
+  await makeTopics(
+    admin,
+    all.map((topic) => ({ topic, numPartitions: PARTITIONS })),
+  )
 })
 after(async () => {
   await admin.deleteTopics({ topics: [...topics, ...otherTopics] })

@@ -16,6 +16,7 @@ import type {
 } from '../../services/platform/kafka/log-client.ts'
 import { openNativeLogClient } from '../../services/platform/kafka/native/native-log-client.ts'
 import { readToEnd } from '../../services/platform/kafka/committed-reader.ts'
+import { makeTopics } from '../../services/platform/kafka/topics.ts'
 import { openLogger } from '../../services/platform/log.ts'
 import { closeWith } from '../support/cleanup.ts'
 import { emptyRecords, HEADERS_8000, sendBatch } from '../support/hostile-records.ts'
@@ -322,7 +323,7 @@ for (const name of ['native', 'kafkajs'] as const) {
       startReading(opened, stream, 0)
       await readAtLeast(3, 'all are read', () => Promise.resolve(textsOf(opened)))
       await stream.admin.deleteTopics({ topics: [topic] })
-      await stream.admin.createTopics({ topics: [{ topic, numPartitions: 4 }] })
+      await makeTopics(stream.admin, [{ topic, numPartitions: 4 }])
       await seen('the fault is told', () => opened.faults.length > 0)
       const fault = 'topic_recreated'
       deepStrictEqual(opened.faults, [{ topic: 'transactions', partition: 0, fault }])
