@@ -16,6 +16,8 @@ import type { KafkaConnection } from '../platform/kafka/kafka-connection.ts'
 import { explainKafka, kafkaRefusal } from '../platform/kafka/kafka-failure.ts'
 import type { ProducedEvent } from './watermarks.ts'
 
+/** Least time between the beginnings of two requests that are not full, as `linger.ms` of Kafka's own producer: each costs the broker the same. */
+const REQUEST_INTERVAL_MS = 5
 /** Limit on the messages of one request, about 400 kB; large enough for throughput. */
 const REQUEST_MESSAGES_MAX = 2_000
 /** Buffered messages at which callers of `send` must wait; about 20 MB. */
@@ -90,6 +92,8 @@ class KafkaSink implements Sink {
   #acknowledgedCount = 0
   #sending: Promise<void> | null = null
   #requestDone: Promise<void> = Promise.resolve()
+  /** When the last request began. */
+  #requestMs = -Infinity
   #failure: SluiceError | null = null
 
   constructor(producer: Producer, options: KafkaSinkOptions, partitionCount: number) {
@@ -146,7 +150,9 @@ class KafkaSink implements Sink {
       // Messages added in the same turn of the event loop are sent together.
       await Promise.resolve()
       while (this.#buffered.length > 0) {
+        await this.#untilNextRequest()
         const batch = this.#buffered.splice(0, REQUEST_MESSAGES_MAX)
+        this.#requestMs = performance.now()
         this.#requestDone = this.#request(batch)
         await this.#requestDone
         this.#acknowledgedCount += batch.length
@@ -157,6 +163,11 @@ class KafkaSink implements Sink {
     } finally {
       this.#sending = null
     }
+  }
+
+  async #untilNextRequest(): Promise<void> {
+    const waitMs = this.#requestMs + REQUEST_INTERVAL_MS - performance.now()
+    if (waitMs > 0 && this.#buffered.length < REQUEST_MESSAGES_MAX) await sleepMs(waitMs)
   }
 
   async #request(batch: readonly SinkMessage[]): Promise<void> {

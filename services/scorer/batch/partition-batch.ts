@@ -1,4 +1,5 @@
-// One micro-batch of a partition from what was taken to the commit: read the state, decide, write the state, publish.
+// One micro-batch of a partition from what was taken to the commit: read the state, decide, and then write the state and publish at
+// the same time.
 
 import type { Clock } from '../../core/clock.ts'
 import type { PartitionFold } from '../../core/features/engine/partition-fold.ts'
@@ -91,9 +92,9 @@ async function processWith(
     output.decide,
   )
   const scoredAtMs = clock.nowMs()
-  const writeStartMs = clock.monotonicMs()
-  if (snapshot !== null) await state.write(snapshot, taken, fold)
-  const commitStartMs = clock.monotonicMs()
+  const sentMs = clock.monotonicMs()
+  const sinceSentMs = (): number => clock.monotonicMs() - sentMs
+  const writing = snapshot === null ? Promise.resolve() : state.write(snapshot, taken, fold)
   const encoded = encodeOutput(
     {
       taken,
@@ -108,7 +109,10 @@ async function processWith(
   )
   // An alert, a revision or a release never waits for others; decisions alone may.
   const isUrgent = encoded.messages.length > 1
-  await writer.commit(encoded.messages, encoded.offsets, isUrgent)
+  const [writeMs, commitMs] = await bothEnded(
+    writing.then(sinceSentMs),
+    writer.commit(encoded.messages, encoded.offsets, isUrgent).then(sinceSentMs),
+  )
   state.committed(taken, fold.position, () => outcomesOf(decided))
   const endMs = clock.monotonicMs()
   const report = reportOf(
@@ -119,8 +123,8 @@ async function processWith(
       read: readEndMs - startMs,
       features: decided.featuresMs,
       score: decided.scoreMs,
-      write: commitStartMs - writeStartMs,
-      commit: endMs - commitStartMs,
+      write: writeMs,
+      commit: commitMs,
       total: decodeMs + endMs - startMs,
     },
     scoredAtMs,
@@ -133,6 +137,12 @@ async function processWith(
   span?.end(report)
   committed(decided)
   return { chainHash: encoded.chainHash, entryCount, nextOffset: taken.nextOffset }
+}
+
+/** Waits for both also when one fails: a commit must not be under way when the partition starts over. */
+async function bothEnded<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b])
+  return Promise.all([a, b])
 }
 
 function outcomesOf({ decisions }: DecidedBatch): readonly DecidedOutcome[] {
